@@ -1,0 +1,331 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+func (a *app) accountCommand() *cobra.Command {
+	return group("account", "Make and keep accounts", `Make and keep accounts. An account is named by its username or e-mail, in any
+case. These commands work while the server runs or is stopped; what they change
+holds in a running server within a second.`,
+		a.accountAdd(), a.jsonFlag(a.accountList()), a.jsonFlag(a.accountShow()),
+		a.accountSwitch("disable", "Keep an account and its tokens from working", true),
+		a.accountSwitch("enable", "Let a disabled account and its tokens work again", false),
+		a.accountSetPassword(), a.accountRemove(), a.jsonFlag(a.accountTOTP()))
+}
+
+// accountJSON is an account in --json.
+type accountJSON struct {
+	ID          int64     `json:"id"`
+	UUID        string    `json:"uuid"`
+	Username    string    `json:"username"`
+	Email       string    `json:"email"`
+	Admin       bool      `json:"admin"`
+	Disabled    bool      `json:"disabled"`
+	TwoFactor   bool      `json:"twoFactor"`
+	BackupCodes int       `json:"backupCodes"`
+	CreatedAt   time.Time `json:"createdAt"`
+}
+
+func newAccountJSON(acc store.Account) accountJSON {
+	return accountJSON{
+		acc.ID, acc.UUID, acc.Username, acc.Email, acc.Admin, acc.Disabled,
+		acc.TOTPSeed != nil, acc.BackupCodes, acc.CreatedAt,
+	}
+}
+
+func (a *app) accountAdd() *cobra.Command {
+	var n account.NewAccount
+	var fromStdin bool
+	cmd := &cobra.Command{
+		Use:   "add NAME",
+		Short: "Make an account",
+		Example: `  usher account add root --admin
+  usher account add mia --email mia@example.org --password-stdin < password.txt`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n.Username = args[0]
+			var err error
+			if n.Password, err = a.newPassword(fromStdin); err != nil {
+				return err
+			}
+			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
+				acc, err := d.accounts.Add(ctx, n)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(a.out, "Made account %s (%d).\n", acc.Username, acc.ID)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&n.Email, "email", "", "`e-mail` address, which also signs in; nothing is sent to it")
+	cmd.Flags().BoolVar(&n.Admin, "admin", false, "make it an admin, who owns this server and sees source connections")
+	passwordFlag(cmd, &fromStdin)
+	return cmd
+}
+
+func passwordFlag(cmd *cobra.Command, fromStdin *bool) {
+	cmd.Flags().BoolVar(fromStdin, "password-stdin", false, "read the password from the first line of standard input")
+}
+
+// newPassword gets a new password: typed twice at a terminal, or from standard
+// input.
+func (a *app) newPassword(fromStdin bool) (plexauth.Secret, error) {
+	if fromStdin {
+		return readLine(a.in)
+	}
+	if !isTerminal(a.in) || !isTerminal(a.err) {
+		return "", &usageError{&hintError{errors.New("there is no terminal to ask for the password on"), "give it on standard input with --password-stdin"}}
+	}
+	first, err := a.askUnseen("Password: ")
+	if err != nil {
+		return "", err
+	}
+	second, err := a.askUnseen("Once more: ")
+	if err != nil {
+		return "", err
+	}
+	if !first.Equal(second) {
+		return "", errors.New("the two passwords differ")
+	}
+	return first, nil
+}
+
+// readLine reads a secret's line. The line break is not part of it.
+func readLine(r io.Reader) (plexauth.Secret, error) {
+	line, err := bufio.NewReader(r).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("reading standard input: %w", err)
+	}
+	return plexauth.Secret(strings.TrimRight(line, "\r\n")), nil
+}
+
+// askUnseen asks on the terminal and does not show what is typed.
+func (a *app) askUnseen(prompt string) (plexauth.Secret, error) {
+	fmt.Fprint(a.err, prompt)
+	defer fmt.Fprintln(a.err)
+	text, err := term.ReadPassword(int(a.in.(*os.File).Fd()))
+	if err != nil {
+		return "", fmt.Errorf("reading from the terminal: %w", err)
+	}
+	return plexauth.Secret(text), nil
+}
+
+// withAccount runs do on the account that a command names.
+func (a *app) withAccount(ctx context.Context, login string, do func(context.Context, *domain, store.Account) error) error {
+	return a.withDomain(ctx, func(ctx context.Context, d *domain) error {
+		acc, err := a.findAccount(ctx, d, login)
+		if err != nil {
+			return err
+		}
+		return do(ctx, d, acc)
+	})
+}
+
+func (a *app) findAccount(ctx context.Context, d *domain, login string) (store.Account, error) {
+	acc, err := d.accounts.Find(ctx, login)
+	if errors.Is(err, account.ErrNotFound) {
+		return acc, &hintError{fmt.Errorf("there is no account %s", login), a.command("account list")}
+	}
+	return acc, err
+}
+
+func (a *app) accountList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List accounts", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
+				list, err := d.accounts.List(ctx)
+				if err != nil {
+					return err
+				}
+				rows := make([]accountJSON, 0, len(list))
+				for _, acc := range list {
+					rows = append(rows, newAccountJSON(acc))
+				}
+				return printList(a, rows, []string{"ID", "NAME", "E-MAIL", "ROLE", "SECOND FACTOR", "STATE"}, func(r accountJSON) []string {
+					return []string{
+						fmt.Sprint(r.ID), r.Username, r.Email, choose(r.Admin, "admin", "member"),
+						choose(r.TwoFactor, "yes", "no"), choose(r.Disabled, "disabled", "enabled"),
+					}
+				})
+			})
+		},
+	}
+}
+
+func (a *app) accountShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show NAME", Short: "Show an account", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withAccount(cmd.Context(), args[0], func(_ context.Context, _ *domain, acc store.Account) error {
+				if a.json {
+					return a.printJSON(newAccountJSON(acc))
+				}
+				factor := "none"
+				if acc.TOTPSeed != nil {
+					factor = fmt.Sprintf("TOTP, %d backup codes left", acc.BackupCodes)
+				}
+				return a.printFields(
+					"ID", fmt.Sprint(acc.ID), "UUID", acc.UUID, "Name", acc.Username, "E-mail", acc.Email,
+					"Role", choose(acc.Admin, "admin", "member"), "Second factor", factor,
+					"State", choose(acc.Disabled, "disabled", "enabled"), "Made", shortTime(acc.CreatedAt),
+				)
+			})
+		},
+	}
+}
+
+func (a *app) accountSwitch(verb, short string, disabled bool) *cobra.Command {
+	return &cobra.Command{
+		Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, d *domain, acc store.Account) error {
+				if err := d.accounts.SetDisabled(ctx, acc.ID, disabled); err != nil {
+					return err
+				}
+				fmt.Fprintf(a.out, "Account %s is %sd.\n", acc.Username, verb)
+				return nil
+			})
+		},
+	}
+}
+
+func (a *app) accountSetPassword() *cobra.Command {
+	var fromStdin bool
+	cmd := &cobra.Command{
+		Use:   "set-password NAME",
+		Short: "Give an account another password",
+		Long:  "Give an account another password. Its tokens stay: revoke them with usher token revoke.",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, d *domain, acc store.Account) error {
+				password, err := a.newPassword(fromStdin)
+				if err != nil {
+					return err
+				}
+				if err := d.accounts.SetPassword(ctx, acc.ID, password); err != nil {
+					return err
+				}
+				fmt.Fprintf(a.out, "Account %s has another password.\n", acc.Username)
+				return nil
+			})
+		},
+	}
+	passwordFlag(cmd, &fromStdin)
+	return cmd
+}
+
+func (a *app) accountRemove() *cobra.Command {
+	return &cobra.Command{
+		Use:   "remove NAME",
+		Short: "Remove an account, its tokens and its shares",
+		Long:  "Remove an account with its devices, tokens and shares. Servers it owned go to the admins.",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, d *domain, acc store.Account) error {
+				if err := d.accounts.Remove(ctx, acc.ID); err != nil {
+					return err
+				}
+				fmt.Fprintf(a.out, "Removed account %s.\n", acc.Username)
+				return nil
+			})
+		},
+	}
+}
+
+func (a *app) accountTOTP() *cobra.Command {
+	var yes, remove bool
+	cmd := &cobra.Command{
+		Use:   "totp NAME",
+		Short: "Give an account a second factor, or take it away",
+		Long: `Give an account a second factor: codes from an authenticator app (TOTP), and ten
+backup codes for when the app is not at hand. It replaces the one before.
+
+It shows a QR code for the app, asks for one code that the app shows, and then
+prints the backup codes, once.`,
+		Example: `  usher account totp mia
+  usher account totp mia --json --yes   for scripts: asks nothing
+  usher account totp mia --remove`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, d *domain, acc store.Account) error {
+				if remove {
+					return a.removeTOTP(ctx, d, acc)
+				}
+				return a.enrol(ctx, d, acc, yes)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask for a code to confirm")
+	cmd.Flags().BoolVar(&remove, "remove", false, "take the second factor away")
+	return cmd
+}
+
+func (a *app) removeTOTP(ctx context.Context, d *domain, acc store.Account) error {
+	if err := d.accounts.RemoveSecondFactor(ctx, acc.ID); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "Account %s has no second factor.\n", acc.Username)
+	return nil
+}
+
+// enrol gives acc a second factor. Its secrets are printed: that is what the
+// command is for.
+func (a *app) enrol(ctx context.Context, d *domain, acc store.Account, yes bool) error {
+	e := account.NewEnrolment("usher", acc.Username)
+	if !a.json {
+		qr, err := terminalQR(string(e.URL), isTerminal(a.out))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.out, "Scan this with an authenticator app, or type the secret %s:\n\n%s\n%s\n\n", string(e.Secret), qr, string(e.URL))
+	}
+	var code plexauth.Secret
+	if !yes {
+		fmt.Fprint(a.err, "The code that the app shows now: ")
+		var err error
+		if code, err = readLine(a.in); err != nil {
+			return err
+		}
+		if code == "" {
+			return &hintError{errors.New("no code was given; the account is as before"), "--yes asks for none"}
+		}
+	}
+	backup, err := d.accounts.Enrol(ctx, acc, e, code)
+	if errors.Is(err, account.ErrCode) {
+		return &hintError{errors.New("that is not the code; the account is as before"), "check that the clocks of this machine and of the app agree"}
+	}
+	if err != nil {
+		return err
+	}
+	codes := make([]string, len(backup))
+	for i, c := range backup {
+		codes[i] = string(c)
+	}
+	if a.json {
+		return a.printJSON(struct {
+			Secret      string   `json:"secret"`
+			URL         string   `json:"url"`
+			BackupCodes []string `json:"backupCodes"`
+		}{string(e.Secret), string(e.URL), codes})
+	}
+	fmt.Fprintf(a.out, "Account %s has a second factor. Keep these backup codes; each works once:\n\n  %s\n",
+		acc.Username, strings.Join(codes, "\n  "))
+	return nil
+}

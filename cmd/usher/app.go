@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/token"
+)
+
+// How usher talks on a terminal:
+//
+//   - What was asked for goes to standard output; everything else, the request
+//     log included, to standard error.
+//   - A failure is one line, "error: " and what happened, in lower case and
+//     without a full stop; where there is a next step, a line "hint: " with it.
+//   - Exit codes: 0 done, 1 failed, 2 used wrongly.
+//   - Nothing is asked unless both ends are a terminal. A password is never an
+//     argument: it is typed unseen, or comes on standard input.
+//   - Each listing has --json, whose keys stay as they are.
+
+// app is one run of the program.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	env      func(string) (string, bool)
+	self     string // how the program was called
+
+	data    string // --data
+	keyFile string // --key-file
+	json    bool   // --json
+	started bool   // the command line was understood
+}
+
+// Exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// run carries out a command line and returns the exit code.
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(a.err, "error:", strings.ReplaceAll(err.Error(), "\n", "; "))
+	var h *hintError
+	var u *usageError
+	switch {
+	case errors.As(err, &h):
+		fmt.Fprintln(a.err, "hint:", h.hint)
+	case !a.started || errors.As(err, &u):
+		fmt.Fprintf(a.err, "hint: %s --help\n", cmd.CommandPath())
+	}
+	if !a.started || errors.As(err, &u) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// hintError is an error with a next step.
+type hintError struct {
+	error
+	hint string
+}
+
+func (e *hintError) Unwrap() error { return e.error }
+
+// usageError is a wrong use that is found only once the command runs.
+type usageError struct{ error }
+
+func (e *usageError) Unwrap() error { return e.error }
+
+func wrongUse(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+const envPrefix = "USHER_"
+
+// root builds the tree of commands. Every flag of every command gets its
+// environment variable here, and its help names it.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "usher",
+		Short: "Plex-compatible authentication that you run yourself",
+		Long: `usher is Plex-compatible authentication that you run yourself: it signs people
+in, gives their programs tokens, and tells them how to reach their servers.
+
+  usher serve                      run it, with its data in your home folder
+  usher account add NAME --admin   make an account
+  usher --help                     this page; each command has one, too
+
+Every flag can also be given in the environment, as its help says.`,
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			a.started = true
+			return a.flagsFromEnv(cmd.Flags())
+		},
+	}
+	root.Version = version()
+	root.SetVersionTemplate("usher {{.Version}}\n")
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.data, "data", "", "`folder` that holds the database (default "+displayPath(a.defaultData())+")")
+	flags.StringVar(&a.keyFile, "key-file", "", "`file` with the key that secrets are sealed with (default usher.key in the data folder)")
+	root.AddCommand(a.serveCommand(), a.accountCommand(), a.serverCommand(), a.providerCommand(), a.shareCommand(), a.tokenCommand())
+	nameEnv(root)
+	return root
+}
+
+// nameEnv writes each flag's environment variable into its help.
+func nameEnv(cmd *cobra.Command) {
+	add := func(f *pflag.Flag) {
+		if name := " [" + envName(f.Name) + "]"; !strings.HasSuffix(f.Usage, name) {
+			f.Usage += name
+		}
+	}
+	cmd.PersistentFlags().VisitAll(add)
+	cmd.LocalNonPersistentFlags().VisitAll(add)
+	for _, sub := range cmd.Commands() {
+		nameEnv(sub)
+	}
+}
+
+func envName(flag string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// flagsFromEnv sets the flags that were not given from the environment.
+func (a *app) flagsFromEnv(flags *pflag.FlagSet) error {
+	var errs []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		value, ok := a.env(envName(f.Name))
+		if f.Changed || !ok || f.Name == "help" || f.Name == "version" {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			errs = append(errs, wrongUse("%s: %w", envName(f.Name), err))
+		}
+	})
+	if a.data == "" {
+		a.data = a.defaultData()
+	}
+	if a.keyFile == "" {
+		a.keyFile = filepath.Join(a.data, "usher.key")
+	}
+	return errors.Join(errs...)
+}
+
+// group is a command that only holds others.
+func group(use, short, long string, subs ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Long: long, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(subs...)
+	return cmd
+}
+
+// jsonFlag gives a listing its --json.
+func (a *app) jsonFlag(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON")
+	return cmd
+}
+
+// version is the module's version as the Go tool wrote it into the binary.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "dev"
+	}
+	return strings.TrimPrefix(info.Main.Version, "v")
+}
+
+// defaultData is where this system keeps a user's data.
+func (a *app) defaultData() string {
+	if dir, ok := a.env("XDG_DATA_HOME"); ok && filepath.IsAbs(dir) {
+		return filepath.Join(dir, "usher")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "usher-data"
+	}
+	switch runtime.GOOS {
+	case "darwin":
+		return filepath.Join(home, "Library", "Application Support", "usher")
+	case "windows":
+		if dir, ok := a.env("LOCALAPPDATA"); ok {
+			return filepath.Join(dir, "usher")
+		}
+	}
+	return filepath.Join(home, ".local", "share", "usher")
+}
+
+// displayPath shortens a path for reading.
+func displayPath(path string) string {
+	if home, err := os.UserHomeDir(); err == nil {
+		if rest, ok := strings.CutPrefix(path, home+string(filepath.Separator)); ok {
+			return filepath.Join("~", rest)
+		}
+	}
+	return path
+}
+
+// isTerminal reports whether a stream is one that a person sits at.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// domain is the services that commands other than serve work on. They hold
+// whether the server runs or not: it notices within a second.
+type domain struct {
+	store    *store.Store
+	accounts *account.Service
+	tokens   *token.Service
+	sources  *source.Service
+}
+
+// withDomain opens the data folder for one command.
+func (a *app) withDomain(ctx context.Context, do func(context.Context, *domain) error) (err error) {
+	st, key, err := a.open(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	tokens, err := token.New(token.Config{Store: st, Key: key})
+	if err != nil {
+		return err
+	}
+	return do(ctx, &domain{
+		store: st, tokens: tokens, sources: source.New(st),
+		accounts: account.New(account.Config{Store: st, Key: key}),
+	})
+}
+
+// open opens the data folder and its key file, and makes them at the first
+// use.
+func (a *app) open(ctx context.Context, log *logger) (*store.Store, *seal.Key, error) {
+	cfg := store.Config{Dir: a.data}
+	if log != nil {
+		cfg.Logger = log.Logger
+	}
+	st, err := store.Open(ctx, cfg)
+	if errors.Is(err, os.ErrPermission) {
+		return nil, nil, &hintError{err, "choose a folder that you may write to, with --data"}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := seal.LoadOrCreate(a.keyFile)
+	if err != nil {
+		return nil, nil, errors.Join(err, st.Close())
+	}
+	return st, key, nil
+}
+
+// command is how this program is to be called again from the same place, with
+// flags that point at the same data.
+func (a *app) command(args string) string {
+	name := a.self
+	if strings.Contains(filepath.ToSlash(name), "/go-build") {
+		name = "go run ./cmd/usher"
+	}
+	if a.data != a.defaultData() {
+		args += " --data " + shellQuote(a.data)
+	}
+	return name + " " + args
+}
+
+// shellQuote makes text one word of a POSIX shell.
+func shellQuote(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,19 @@
+// Command usher is Plex-compatible authentication that you run yourself.
+//
+// It owns the command line: flags, prompts and what is printed. What a command
+// does is decided in the packages under internal.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, self: os.Args[0]}
+	os.Exit(a.run(ctx, os.Args[1:]))
+}

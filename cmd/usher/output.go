@@ -1,0 +1,122 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/boombuler/barcode/qr"
+)
+
+// printJSON prints a value as indented JSON.
+func (a *app) printJSON(v any) error {
+	enc := json.NewEncoder(a.out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// printList prints rows as JSON or, for people, as a table.
+func printList[T any](a *app, rows []T, header []string, cells func(T) []string) error {
+	if a.json {
+		return a.printJSON(rows)
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, strings.Join(header, "\t"))
+	for _, r := range rows {
+		fmt.Fprintln(w, strings.Join(printable(cells(r)), "\t"))
+	}
+	return w.Flush()
+}
+
+// printable keeps what a client said of itself from moving the cursor.
+func printable(cells []string) []string {
+	for i, c := range cells {
+		cells[i] = strings.Map(func(r rune) rune {
+			if r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 {
+				return '?'
+			}
+			return r
+		}, c)
+		if cells[i] == "" {
+			cells[i] = "-"
+		}
+	}
+	return cells
+}
+
+// printFields prints names and values, one pair a line.
+func (a *app) printFields(pairs ...string) error {
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		fmt.Fprintf(w, "%s\t%s\n", pairs[i], printable(pairs[i+1 : i+2])[0])
+	}
+	return w.Flush()
+}
+
+// shortTime is a time for people, in their zone.
+func shortTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04")
+}
+
+func choose(cond bool, yes, no string) string {
+	if cond {
+		return yes
+	}
+	return no
+}
+
+// terminalQR draws a QR code with half-block characters, two modules a line.
+// On a terminal it is black on white whatever the terminal's colours are:
+// many readers do not take one that is inverted.
+func terminalQR(text string, colour bool) (string, error) {
+	code, err := qr.Encode(text, qr.M, qr.Auto)
+	if err != nil {
+		return "", fmt.Errorf("drawing the QR code: %w", err)
+	}
+	const margin = 2
+	size := code.Bounds().Dx()
+	dark := func(x, y int) bool {
+		if x < 0 || y < 0 || x >= size || y >= size {
+			return false
+		}
+		r, _, _, _ := code.At(x, y).RGBA()
+		return r == 0
+	}
+	var b strings.Builder
+	for y := -margin; y < size+margin; y += 2 {
+		if colour {
+			b.WriteString("\x1b[30;107m")
+		}
+		for x := -margin; x < size+margin; x++ {
+			b.WriteString(halfBlock(dark(x, y), dark(x, y+1), colour))
+		}
+		if colour {
+			b.WriteString("\x1b[0m")
+		}
+		b.WriteByte('\n')
+	}
+	return b.String(), nil
+}
+
+// halfBlock is the character whose upper and lower half are ink or not. With
+// colours, ink is dark; without, ink is light, as on most terminals.
+func halfBlock(upper, lower, colour bool) string {
+	if !colour {
+		upper, lower = !upper, !lower
+	}
+	switch {
+	case upper && lower:
+		return "█"
+	case upper:
+		return "▀"
+	case lower:
+		return "▄"
+	}
+	return " "
+}

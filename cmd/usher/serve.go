@@ -1,0 +1,293 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// serveOptions are the flags of usher serve.
+type serveOptions struct {
+	listen, metricsListen string
+	publicURLs            []string
+	name, id              string
+	tlsCert, tlsKey       string
+	transientTTL          time.Duration
+	hashSlots, hashQueue  int
+	failedTries           int
+	grace                 time.Duration
+	logLevel              string
+	adminUsername         string
+	adminEmail            string
+	adminPasswordFile     string
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Run the server: both planes of the protocol on one address.
+
+The account plane (sign-in, token details, resources) is where programs expect
+https://plex.tv; the media plane (transient tokens, source connections) is
+where they expect a media server. Point programs at the address it prints.
+
+Without an account, it says how to make the first admin. To have it made
+unattended, set USHER_ADMIN_USERNAME, USHER_ADMIN_EMAIL and
+USHER_ADMIN_PASSWORD, or USHER_ADMIN_PASSWORD_FILE; they do nothing once there
+is an account.`,
+		Example: `  usher serve
+  usher serve --listen 0.0.0.0:32400 --public-url https://usher.example.org
+  usher serve --data ./data --tls-cert cert.pem --tls-key key.pem`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.listen, "listen", "127.0.0.1:32400", "`address` to answer on; port 0 takes a free one")
+	f.StringVar(&o.metricsListen, "metrics-listen", "", "`address` of /metrics, /healthz and /readyz; empty: no metrics")
+	f.StringArrayVar(&o.publicURLs, "public-url", nil, "`URL` at which clients reach this server, once for each (default the listening address)")
+	f.StringVar(&o.name, "name", "usher", "this server's `name` in lists of servers")
+	f.StringVar(&o.id, "id", "", "this server's machine `identifier` (default one that is drawn once and kept)")
+	f.StringVar(&o.tlsCert, "tls-cert", "", "PEM `file` with the certificate; answers in TLS only")
+	f.StringVar(&o.tlsKey, "tls-key", "", "PEM `file` with the certificate's key")
+	f.DurationVar(&o.transientTTL, "transient-ttl", 48*time.Hour, "how long transient tokens live, 48h at most")
+	f.IntVar(&o.hashSlots, "hash-slots", 0, "how many passwords are hashed at once (default the number of processors)")
+	f.IntVar(&o.hashQueue, "hash-queue", 0, "how many sign-ins wait for that before more are refused (default 16 for each slot)")
+	f.IntVar(&o.failedTries, "failed-tries", 10, "failed sign-ins to an account from one address before a wait of a minute; 0: no limit")
+	f.DurationVar(&o.grace, "grace", 20*time.Second, "how long what is in flight may take when the server stops")
+	f.StringVar(&o.logLevel, "log-level", "info", "least `level` that is logged: debug, info, warn or error")
+	f.StringVar(&o.adminUsername, "admin-username", "", "`name` of the first admin, made when there is no account yet")
+	f.StringVar(&o.adminEmail, "admin-email", "", "the first admin's `e-mail`")
+	f.StringVar(&o.adminPasswordFile, "admin-password-file", "", "`file` with the first admin's password on its first line")
+	return cmd
+}
+
+// serve runs the server until ctx ends.
+func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
+	if err := o.check(); err != nil {
+		return err
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
+		return wrongUse("--log-level %s is none of debug, info, warn and error", o.logLevel)
+	}
+	log := newLogger(a.err, level)
+	defer log.Close()
+
+	ln, err := listen(ctx, o.listen)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	st, key, err := a.open(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+
+	connections := o.connections(ln.Addr())
+	srv, err := server.New(ctx, server.Config{
+		Store: st, Key: key, Version: version(), Logger: log.Logger,
+		Self:         source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
+		TransientTTL: o.transientTTL, HashSlots: o.hashSlots, HashQueue: o.hashQueue, FailedTries: o.failedTries,
+	})
+	if err != nil {
+		return err
+	}
+	empty, err := a.firstAdmin(ctx, srv.Accounts(), o)
+	if err != nil {
+		return err
+	}
+	a.greet(connections[0].URI, empty)
+	log.Info("ready", "address", ln.Addr().String(), "version", version(), "tls", o.tlsCert != "")
+	return runServers(ctx, srv, ln, o, log)
+}
+
+// check finds wrong combinations of flags.
+func (o *serveOptions) check() error {
+	if (o.tlsCert == "") != (o.tlsKey == "") {
+		return wrongUse("--tls-cert and --tls-key go together")
+	}
+	if o.tlsCert != "" {
+		if _, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey); err != nil {
+			return fmt.Errorf("reading the certificate: %w", err)
+		}
+	}
+	for _, u := range o.publicURLs {
+		if _, err := source.ParseConnection(store.Connection{URI: u}); err != nil {
+			return wrongUse("--public-url: %w", err)
+		}
+	}
+	if o.transientTTL <= 0 || o.transientTTL > 48*time.Hour {
+		return wrongUse("--transient-ttl %s is not between 0 and 48h", o.transientTTL)
+	}
+	return nil
+}
+
+// listen takes the address, or says who probably has it.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, &hintError{
+			fmt.Errorf("%s is taken by another program, perhaps another usher or a media server", address),
+			"choose another address, such as --listen 127.0.0.1:32500",
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", address, err)
+	}
+	return ln, nil
+}
+
+// runServers serves both listeners, and what is done in between, until ctx
+// ends or one of them fails.
+func runServers(ctx context.Context, srv *server.Server, ln net.Listener, o serveOptions, log *logger) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { srv.Run(ctx) })
+	if o.metricsListen != "" {
+		metrics, err := listen(ctx, o.metricsListen)
+		if err != nil {
+			cancel(nil)
+			return err
+		}
+		log.Info("metrics", "address", metrics.Addr().String())
+		wg.Go(func() {
+			err := server.Serve(ctx, server.NewHTTPServer(srv.MetricsHandler(), log.Logger), metrics, nil, o.grace)
+			cancel(err)
+		})
+	}
+	var certificate *server.TLS
+	if o.tlsCert != "" {
+		certificate = &server.TLS{CertFile: o.tlsCert, KeyFile: o.tlsKey}
+	}
+	err := server.Serve(ctx, server.NewHTTPServer(srv.Handler(), log.Logger), ln, certificate, o.grace)
+	cancel(err)
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	log.Info("stopped")
+	return err
+}
+
+// connections are the ways to this server that clients are told of: the public
+// URLs or, without them, the listening address; where that is every address,
+// one for each that this machine has.
+func (o *serveOptions) connections(addr net.Addr) []store.Connection {
+	var list []store.Connection
+	for _, u := range o.publicURLs {
+		list = append(list, store.Connection{URI: u, Local: source.LooksLocal(u)})
+	}
+	if len(list) > 0 {
+		return list
+	}
+	scheme := "http"
+	if o.tlsCert != "" {
+		scheme = "https"
+	}
+	for _, host := range reachable(addr) {
+		u := (&url.URL{Scheme: scheme, Host: host}).String()
+		list = append(list, store.Connection{URI: u, Local: source.LooksLocal(u)})
+	}
+	return list
+}
+
+// reachable lists the host:port forms of a listening address.
+func reachable(addr net.Addr) []string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return []string{addr.String()}
+	}
+	port := fmt.Sprint(tcp.Port)
+	hosts := []string{net.JoinHostPort("127.0.0.1", port)}
+	interfaces, err := net.InterfaceAddrs()
+	if err != nil {
+		return hosts
+	}
+	for _, a := range interfaces {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
+			hosts = append(hosts, net.JoinHostPort(n.IP.String(), port))
+		}
+	}
+	return hosts
+}
+
+// firstAdmin makes the first admin when the environment asks for one. It
+// reports whether there is still no account.
+func (a *app) firstAdmin(ctx context.Context, accounts *account.Service, o serveOptions) (empty bool, err error) {
+	list, err := accounts.List(ctx)
+	if err != nil || len(list) > 0 {
+		return false, err
+	}
+	if o.adminUsername == "" {
+		return true, nil
+	}
+	password, err := a.adminPassword(o)
+	if err != nil {
+		return true, err
+	}
+	_, err = accounts.AddFirst(ctx, account.NewAccount{
+		Username: o.adminUsername, Email: o.adminEmail, Password: password, Admin: true,
+	})
+	if err != nil && !errors.Is(err, account.ErrExists) { // another process may have been quicker
+		return true, fmt.Errorf("making the first admin: %w", err)
+	}
+	return false, nil
+}
+
+// adminPassword reads the first admin's password. It is no flag, since every
+// user of a machine can read the flags of every process.
+func (a *app) adminPassword(o serveOptions) (plexauth.Secret, error) {
+	if o.adminPasswordFile != "" {
+		text, err := os.ReadFile(o.adminPasswordFile)
+		if err != nil {
+			return "", fmt.Errorf("reading the first admin's password: %w", err)
+		}
+		line, _, _ := strings.Cut(string(text), "\n")
+		return plexauth.Secret(strings.TrimSuffix(line, "\r")), nil
+	}
+	password, _ := a.env(adminPasswordEnv)
+	if password == "" {
+		return "", wrongUse("--admin-username needs a password, in %s or by --admin-password-file", adminPasswordEnv)
+	}
+	return plexauth.Secret(password), nil
+}
+
+const adminPasswordEnv = envPrefix + "ADMIN_PASSWORD"
+
+// greet says where everything is and what to do next.
+func (a *app) greet(base string, empty bool) {
+	fmt.Fprintf(a.out, `usher is ready.
+
+  account plane  %[1]s  (in place of https://plex.tv)
+  media plane    %[1]s  (in place of a media server)
+  data           %[2]s
+
+`, base, displayPath(a.data))
+	if empty {
+		fmt.Fprintf(a.out, "There is no account yet. Make the first admin in another terminal:\n\n  %s\n\n", a.command("account add admin --admin"))
+	}
+	fmt.Fprintf(a.out, "Try it:\n\n  curl %s/identity\n\n", base)
+}

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/store"
+)
+
+func (a *app) serverCommand() *cobra.Command {
+	return group("server", "Make servers known that accounts may reach", `Make servers known that accounts may reach. A server is named by its machine
+identifier, and is listed for those who own it or are shared it.`,
+		a.sourceAdd(store.ServerSource), a.jsonFlag(a.sourceList(store.ServerSource)), a.sourceRemove(store.ServerSource))
+}
+
+func (a *app) providerCommand() *cobra.Command {
+	return group("provider", "Make providers known that servers may ask for", `Make providers known: sources that a server asks for by provider://ID, such as
+a guide or a cloud library.`,
+		a.sourceAdd(store.ProviderSource), a.jsonFlag(a.sourceList(store.ProviderSource)), a.sourceRemove(store.ProviderSource))
+}
+
+// connectionFlags collects --connection and, after each, its --local and
+// --relay, in the order in which they stand.
+type connectionFlags struct{ list []store.Connection }
+
+// Set implements pflag.Value for --connection.
+func (c *connectionFlags) Set(uri string) error {
+	conn := store.Connection{URI: uri, Local: source.LooksLocal(uri)}
+	if _, err := source.ParseConnection(conn); err != nil {
+		return err
+	}
+	c.list = append(c.list, conn)
+	return nil
+}
+
+// String implements pflag.Value.
+func (c *connectionFlags) String() string { return "" }
+
+// Type implements pflag.Value.
+func (c *connectionFlags) Type() string { return "URI" }
+
+// mark is a flag that says something of the connection before it.
+type mark struct {
+	of  *connectionFlags
+	set func(*store.Connection, bool)
+}
+
+// Set implements pflag.Value.
+func (m mark) Set(text string) error {
+	on, err := strconv.ParseBool(text)
+	if err != nil {
+		return errors.New("it is true or false")
+	}
+	if len(m.of.list) == 0 {
+		return errors.New("it stands after the --connection that it is about")
+	}
+	m.set(&m.of.list[len(m.of.list)-1], on)
+	return nil
+}
+
+// String implements pflag.Value.
+func (m mark) String() string { return "" }
+
+// Type implements pflag.Value; it makes the flag read like a bool's in help.
+func (m mark) Type() string { return "bool" }
+
+func (a *app) sourceAdd(kind string) *cobra.Command {
+	src := store.Source{Kind: kind}
+	var connections connectionFlags
+	var owner string
+	cmd := &cobra.Command{
+		Use:   "add NAME --id ID --connection URI [--local|--relay] …",
+		Short: "Make a " + kind + " known",
+		Example: `  usher ` + kind + ` add Den --id 5f3a…c9 --connection http://192.168.1.5:32400
+  usher ` + kind + ` add Den --id 5f3a…c9 --owner mia \
+      --connection http://192.168.1.5:32400 --local \
+      --connection https://relay.example.org:443 --relay`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			src.Name, src.Connections = args[0], connections.list
+			if src.Identifier == "" {
+				return wrongUse("--id is missing")
+			}
+			if len(src.Connections) == 0 {
+				return wrongUse("--connection is missing")
+			}
+			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
+				return a.addSource(ctx, d, src, owner)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&src.Identifier, "id", "", "its machine `identifier`")
+	f.Var(&connections, "connection", "`URI` at which it is reached; may be given more than once")
+	f.Var(mark{&connections, func(c *store.Connection, on bool) { c.Local = on }}, "local",
+		"the connection before is on the local network (default for private addresses)")
+	f.Var(mark{&connections, func(c *store.Connection, on bool) { c.Relay = on }}, "relay", "the connection before is a relay")
+	f.Lookup("local").NoOptDefVal, f.Lookup("relay").NoOptDefVal = "true", "true"
+	f.StringVar(&owner, "owner", "", "`account` that owns it (default every admin)")
+	f.BoolVar(&src.Everyone, "everyone", false, "share it with every account")
+	f.StringVar(&src.Product, "product", "Plex Media Server", "`product` that clients are told it is")
+	f.StringVar(&src.ProductVersion, "product-version", "", "the product's `version`")
+	return cmd
+}
+
+func (a *app) addSource(ctx context.Context, d *domain, src store.Source, owner string) error {
+	if owner != "" {
+		acc, err := a.findAccount(ctx, d, owner)
+		if err != nil {
+			return err
+		}
+		src.OwnerID = acc.ID
+	}
+	added, err := d.sources.Add(ctx, src)
+	if errors.Is(err, source.ErrExists) {
+		return fmt.Errorf("there is a %s with the identifier %s already", src.Kind, src.Identifier)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "Added %s %s (%s).\n", src.Kind, added.Name, added.Identifier)
+	return nil
+}
+
+// sourceJSON is a server or provider in --json.
+type sourceJSON struct {
+	Identifier  string           `json:"identifier"`
+	Name        string           `json:"name"`
+	Owner       string           `json:"owner"` // empty: every admin
+	Everyone    bool             `json:"everyone"`
+	Connections []connectionJSON `json:"connections"`
+	CreatedAt   time.Time        `json:"createdAt"`
+}
+
+type connectionJSON struct {
+	URI   string `json:"uri"`
+	Local bool   `json:"local"`
+	Relay bool   `json:"relay"`
+}
+
+func newSourceJSON(src store.Source) sourceJSON {
+	row := sourceJSON{src.Identifier, src.Name, src.OwnerName, src.Everyone, []connectionJSON{}, src.CreatedAt}
+	for _, c := range src.Connections {
+		row.Connections = append(row.Connections, connectionJSON(c))
+	}
+	return row
+}
+
+func (a *app) sourceList(kind string) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List " + kind + "s", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
+				list, err := d.sources.List(ctx, kind)
+				if err != nil {
+					return err
+				}
+				rows := make([]sourceJSON, 0, len(list))
+				for _, src := range list {
+					rows = append(rows, newSourceJSON(src))
+				}
+				return printList(a, rows, []string{"IDENTIFIER", "NAME", "OWNER", "CONNECTIONS"}, sourceCells)
+			})
+		},
+	}
+}
+
+func sourceCells(r sourceJSON) []string {
+	owner := choose(r.Owner == "", "admins", r.Owner)
+	where := "where this server listens"
+	if len(r.Connections) > 0 {
+		where = r.Connections[0].URI
+		if n := len(r.Connections) - 1; n > 0 {
+			where += fmt.Sprintf(" and %d more", n)
+		}
+	}
+	return []string{r.Identifier, r.Name, owner, where}
+}
+
+func (a *app) sourceRemove(kind string) *cobra.Command {
+	return &cobra.Command{
+		Use: "remove ID", Short: "Remove a " + kind + ", its shares and the tokens for it", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
+				err := d.sources.Remove(ctx, source.Ref{Kind: kind, Identifier: args[0]})
+				if errors.Is(err, source.ErrNotFound) {
+					return a.noSource(kind, args[0])
+				}
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(a.out, "Removed %s %s.\n", kind, args[0])
+				return nil
+			})
+		},
+	}
+}
+
+func (a *app) noSource(kind, id string) error {
+	return &hintError{fmt.Errorf("there is no %s %s", kind, id), a.command(kind + " list")}
+}
+
+func (a *app) shareCommand() *cobra.Command {
+	return group("share", "Say which accounts may reach which servers",
+		"Say which accounts may reach which servers, besides those who own them.",
+		a.shareChange("add", "Let an account reach a server", "%s may reach %s.\n", (*source.Service).Share),
+		a.jsonFlag(a.shareList()),
+		a.shareChange("remove", "Take a share back, with the tokens that rest on it", "%s may no longer reach %s.\n", (*source.Service).Unshare))
+}
+
+func (a *app) shareChange(verb, short, done string, change func(*source.Service, context.Context, int64, int64) error) *cobra.Command {
+	return &cobra.Command{
+		Use: verb + " SERVER ACCOUNT", Short: short, Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withAccount(cmd.Context(), args[1], func(ctx context.Context, d *domain, acc store.Account) error {
+				src, err := d.sources.Find(ctx, source.Ref{Kind: store.ServerSource, Identifier: args[0]})
+				if errors.Is(err, source.ErrNotFound) {
+					return a.noSource(store.ServerSource, args[0])
+				}
+				if err != nil {
+					return err
+				}
+				switch err := change(d.sources, ctx, src.ID, acc.ID); {
+				case errors.Is(err, source.ErrExists):
+					return fmt.Errorf("%s may reach %s already", acc.Username, src.Name)
+				case errors.Is(err, source.ErrNotFound):
+					return fmt.Errorf("%s is not shared %s", acc.Username, src.Name)
+				case err != nil:
+					return err
+				}
+				fmt.Fprintf(a.out, done, acc.Username, src.Name)
+				return nil
+			})
+		},
+	}
+}
+
+// shareJSON is a share in --json.
+type shareJSON struct {
+	Server     string    `json:"server"`
+	ServerName string    `json:"serverName"`
+	Account    string    `json:"account"`
+	CreatedAt  time.Time `json:"createdAt"`
+}
+
+func (a *app) shareList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List shares", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
+				list, err := d.sources.Shares(ctx)
+				if err != nil {
+					return err
+				}
+				rows := make([]shareJSON, 0, len(list))
+				for _, s := range list {
+					rows = append(rows, shareJSON{s.Identifier, s.SourceName, s.Username, s.CreatedAt})
+				}
+				return printList(a, rows, []string{"SERVER", "NAME", "ACCOUNT", "SINCE"}, func(r shareJSON) []string {
+					return []string{r.Server, r.ServerName, r.Account, shortTime(r.CreatedAt)}
+				})
+			})
+		},
+	}
+}

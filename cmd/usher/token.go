@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/token"
+)
+
+func (a *app) tokenCommand() *cobra.Command {
+	return group("token", "See and revoke live tokens", `See and revoke live tokens. A token's text is never shown: usher does not keep
+it. Transient tokens are not listed, as nothing is kept of them; they end with
+the token they were made from.`,
+		a.jsonFlag(a.tokenList()), a.tokenRevoke())
+}
+
+// tokenJSON is a token in --json.
+type tokenJSON struct {
+	ID               int64     `json:"id"`
+	Kind             string    `json:"kind"`
+	Account          string    `json:"account"`
+	Server           string    `json:"server,omitempty"`
+	ClientIdentifier string    `json:"clientIdentifier"`
+	Product          string    `json:"product"`
+	Device           string    `json:"device"`
+	Address          string    `json:"address"`
+	CreatedAt        time.Time `json:"createdAt"`
+	LastUsedAt       time.Time `json:"lastUsedAt"`
+}
+
+func newTokenJSON(t store.TokenInfo) tokenJSON {
+	kind := token.Access
+	if t.Kind == store.ServerToken {
+		kind = token.Server
+	}
+	return tokenJSON{
+		t.ID, kind.String(), t.Username, t.Source, t.Device.ClientIdentifier, t.Device.Product,
+		choose(t.Device.Name != "", t.Device.Name, t.Device.Device), t.Device.Address, t.CreatedAt, t.LastUsedAt,
+	}
+}
+
+func (a *app) tokenList() *cobra.Command {
+	var owner string
+	cmd := &cobra.Command{
+		Use: "list", Short: "List live tokens", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
+				var id int64
+				if owner != "" {
+					acc, err := a.findAccount(ctx, d, owner)
+					if err != nil {
+						return err
+					}
+					id = acc.ID
+				}
+				list, err := d.store.Tokens(ctx, id)
+				if err != nil {
+					return err
+				}
+				rows := make([]tokenJSON, 0, len(list))
+				for _, t := range list {
+					rows = append(rows, newTokenJSON(t))
+				}
+				return printList(a, rows, []string{"ID", "ACCOUNT", "KIND", "PRODUCT", "DEVICE", "ADDRESS", "LAST USED"}, func(r tokenJSON) []string {
+					return []string{
+						fmt.Sprint(r.ID), r.Account, choose(r.Server == "", r.Kind, r.Kind+" "+r.Server), r.Product, r.Device,
+						r.Address, shortTime(r.LastUsedAt),
+					}
+				})
+			})
+		},
+	}
+	cmd.Flags().StringVar(&owner, "account", "", "only those of this `account`")
+	return cmd
+}
+
+func (a *app) tokenRevoke() *cobra.Command {
+	return &cobra.Command{
+		Use: "revoke ID", Short: "End a token and all that were made from it", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := strconv.ParseInt(args[0], 10, 64)
+			if err != nil {
+				return wrongUse("%q is not the number of a token", args[0])
+			}
+			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
+				err := d.tokens.Revoke(ctx, id)
+				if errors.Is(err, token.ErrNotFound) {
+					return &hintError{fmt.Errorf("there is no token %d", id), a.command("token list")}
+				}
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(a.out, "Revoked token %d.\n", id)
+				return nil
+			})
+		},
+	}
+}

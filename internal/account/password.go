@@ -1,0 +1,98 @@
+package account
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/argon2"
+	"golang.org/x/text/secure/precis"
+
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// Cost is what hashing one password takes.
+type Cost struct {
+	// Memory in KiB, Time in passes, Threads in lanes.
+	Memory  uint32
+	Time    uint32
+	Threads uint8
+}
+
+// DefaultCost is OWASP's first choice for argon2id in its Password Storage
+// Cheat Sheet: 19 MiB, two passes, one lane; about 30 ms of one core.
+var DefaultCost = Cost{Memory: 19 * 1024, Time: 2, Threads: 1}
+
+const (
+	saltSize = 16
+	hashSize = 32
+)
+
+// hashPassword returns the PHC string of a password, which carries its cost:
+//
+//	$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>
+func hashPassword(password plexauth.Secret, c Cost) string {
+	var salt [saltSize]byte
+	_, _ = rand.Read(salt[:]) // never fails
+	return phc{c, salt[:], c.key(password, salt[:], hashSize)}.String()
+}
+
+func (c Cost) key(password plexauth.Secret, salt []byte, size uint32) []byte {
+	return argon2.IDKey([]byte(password), salt, c.Time, c.Memory, c.Threads, size)
+}
+
+// phc is a PHC string taken apart.
+type phc struct {
+	cost       Cost
+	salt, hash []byte
+}
+
+func (p phc) String() string {
+	b64 := base64.RawStdEncoding.EncodeToString
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version,
+		p.cost.Memory, p.cost.Time, p.cost.Threads, b64(p.salt), b64(p.hash))
+}
+
+// parsePHC reads what hashPassword wrote. It refuses costs that nobody would
+// choose, so that a changed database cannot make a sign-in take for ever.
+func parsePHC(s string) (phc, error) {
+	var p phc
+	var version int
+	fields := strings.Split(s, "$")
+	if len(fields) != 6 || fields[1] != "argon2id" {
+		return p, fmt.Errorf("reading a password hash: not argon2id")
+	}
+	_, err := fmt.Sscanf(fields[2]+" "+fields[3], "v=%d m=%d,t=%d,p=%d", &version, &p.cost.Memory, &p.cost.Time, &p.cost.Threads)
+	if err != nil || version != argon2.Version || p.cost.Time == 0 || p.cost.Time > 100 ||
+		p.cost.Threads == 0 || p.cost.Memory > 4<<20 {
+		return p, fmt.Errorf("reading a password hash: unusable cost")
+	}
+	b64 := base64.RawStdEncoding.Strict()
+	if p.salt, err = b64.DecodeString(fields[4]); err == nil {
+		p.hash, err = b64.DecodeString(fields[5])
+	}
+	if err != nil || len(p.hash) < 16 || len(p.hash) > 64 {
+		return p, fmt.Errorf("reading a password hash: unusable text")
+	}
+	return p, nil
+}
+
+// matches hashes password at the string's own cost and compares.
+func (p phc) matches(password plexauth.Secret) bool {
+	got := p.cost.key(password, p.salt, uint32(len(p.hash)))
+	return subtle.ConstantTimeCompare(got, p.hash) == 1
+}
+
+// normalPassword is the form in which passwords are hashed (RFC 8265,
+// OpaqueString), so that the same keys give the same password on every
+// machine. Text that the profile refuses is taken as it is: it matches nothing
+// that was ever set.
+func normalPassword(password plexauth.Secret) plexauth.Secret {
+	normal, err := precis.OpaqueString.String(string(password))
+	if err != nil {
+		return password
+	}
+	return plexauth.Secret(normal)
+}

@@ -1,0 +1,139 @@
+package account
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base32"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/hotp"
+
+	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+const (
+	// period and digits are what every authenticator app expects (RFC 6238).
+	period    = 30 * time.Second
+	digits    = otp.DigitsSix
+	numDigits = 6
+	// skew is how many steps a clock may be off, each way.
+	skew = 1
+	// seedSize is that of a SHA-1 HMAC key (RFC 4226, section 4: 160 bits).
+	seedSize = 20
+	// backupCodes is how many an account is given at a time.
+	backupCodes = 10
+)
+
+var base32Text = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// seed is a TOTP seed in the base32 that people type.
+type seed = plexauth.Secret
+
+func newSeed() seed {
+	var b [seedSize]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return seed(base32Text.EncodeToString(b[:]))
+}
+
+// stepAt is the number of the time step that t falls in.
+func stepAt(t time.Time) int64 { return t.Unix() / int64(period/time.Second) }
+
+// matchStep returns the time step whose code is code, later than after; 0 when
+// there is none. Every step of the window is computed and compared, so that
+// the time taken says nothing.
+//
+// A code works once because its step is stored and only later ones count (RFC
+// 6238, section 5.2).
+func matchStep(s seed, code plexauth.Secret, now time.Time, after int64) (int64, error) {
+	var matched int64
+	for step := stepAt(now) - skew; step <= stepAt(now)+skew; step++ {
+		want, err := hotpCode(s, step)
+		if err != nil {
+			return 0, err
+		}
+		if subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1 && step > after {
+			matched = step
+		}
+	}
+	return matched, nil
+}
+
+// A backup code is twelve characters of Crockford's base32 in threes of four,
+// "7h2m-x9qd-04tk": 60 bits, without letters that look like others.
+const crockford = "0123456789abcdefghjkmnpqrstvwxyz"
+
+const (
+	backupGroups = 3
+	backupGroup  = 4
+	backupLength = backupGroups*backupGroup + backupGroups - 1
+)
+
+func newBackupCode() plexauth.Secret {
+	var b [backupGroups * backupGroup]byte
+	_, _ = rand.Read(b[:]) // never fails
+	var text strings.Builder
+	for i, x := range b {
+		if i > 0 && i%backupGroup == 0 {
+			text.WriteByte('-')
+		}
+		text.WriteByte(crockford[x%32])
+	}
+	return plexauth.Secret(text.String())
+}
+
+// normalBackup undoes what people do to a code on its way: capitals, spaces,
+// left-out or added dashes.
+func normalBackup(code plexauth.Secret) string {
+	return strings.NewReplacer("-", "", " ", "").Replace(strings.ToLower(string(code)))
+}
+
+// hashBackup is how a backup code is kept: keyed, so that a stolen database
+// alone cannot be searched for codes, and bound to its account.
+func hashBackup(key *seal.Key, accountUUID string, code plexauth.Secret) store.Hash {
+	k := key.Derive("backup codes")
+	mac := hmac.New(sha256.New, k[:])
+	mac.Write([]byte(accountUUID + "\x00" + normalBackup(code)))
+	return store.Hash(mac.Sum(nil))
+}
+
+// splitCode takes a code off the end of a password: the last six digits, or
+// the last fourteen characters when they look like a backup code. Whether it
+// finds one depends on the text alone, not on whose password it is.
+func splitCode(password plexauth.Secret) (rest, code plexauth.Secret, ok bool) {
+	if n := len(password) - backupLength; n > 0 && looksLikeBackup(password[n:]) {
+		return password[:n], password[n:], true
+	}
+	if n := len(password) - numDigits; n > 0 && allDigits(password[n:]) {
+		return password[:n], password[n:], true
+	}
+	return "", "", false
+}
+
+func allDigits(s plexauth.Secret) bool {
+	return strings.Trim(string(s), "0123456789") == ""
+}
+
+func looksLikeBackup(s plexauth.Secret) bool {
+	for i, c := range []byte(strings.ToLower(string(s))) {
+		dash := i%(backupGroup+1) == backupGroup
+		if dash && c != '-' || !dash && strings.IndexByte(crockford, c) < 0 {
+			return false
+		}
+	}
+	return len(s) == backupLength
+}
+
+func hotpCode(s seed, step int64) (string, error) {
+	code, err := hotp.GenerateCodeCustom(string(s), uint64(step), hotp.ValidateOpts{Digits: digits, Algorithm: otp.AlgorithmSHA1})
+	if err != nil {
+		return "", fmt.Errorf("computing a code: %w", err)
+	}
+	return code, nil
+}

@@ -1,0 +1,165 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// Errors of a sign-in.
+var (
+	// ErrCredentials says that the login or the password is wrong, or the
+	// account disabled; which of them is not told.
+	ErrCredentials = errors.New("the login or the password is wrong")
+	// ErrCode says that a second factor is needed or its code is wrong. Only
+	// who has the password right gets it.
+	ErrCode = errors.New("the verification code is missing or wrong")
+)
+
+// TooManyFailuresError says that too many tries have failed.
+type TooManyFailuresError struct {
+	// Wait is how long until the next try.
+	Wait time.Duration
+}
+
+func (e *TooManyFailuresError) Error() string {
+	return fmt.Sprintf("too many failed tries: wait %s", e.Wait.Round(time.Second))
+}
+
+// Credentials are what someone gives to sign in.
+type Credentials struct {
+	// Login is a username or an e-mail address, in any case.
+	Login string
+	// Password may have the code at its end instead of in Code.
+	Password plexauth.Secret
+	// Code is a TOTP or backup code; empty without one.
+	Code plexauth.Secret
+	// Address is where the try comes from, as failures are counted.
+	Address string
+}
+
+// Proof says that credentials were right, as part of the sign-in that will
+// spend it: store.SignIn uses up the code and adds the token, or does neither.
+// The device and the token are for whoever mints the token to fill in.
+type Proof struct {
+	store.SignIn
+	// Account is whose credentials they were.
+	Account store.Account
+}
+
+// Verify checks credentials. It takes the same work and gives the same error
+// whether the account exists or not: what is hashed depends on the text given
+// alone. ErrCredentials, ErrCode, *TooManyFailuresError, guard.ErrBusy.
+func (s *Service) Verify(ctx context.Context, c Credentials) (Proof, error) {
+	now, login := s.now(), loginKey(c.Login)
+	try := login + "\x00" + c.Address
+	if wait := max(s.logins.Wait(try, now), s.addresses.Wait(c.Address, now)); wait > 0 {
+		return Proof{}, &TooManyFailuresError{wait}
+	}
+	a, err := s.store.AccountByLogin(ctx, login)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Proof{}, err
+	}
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return Proof{}, err
+	}
+	password, code, right := s.checkPassword(a, c)
+	leave()
+	if !right || a.Disabled {
+		s.logins.Failed(try, now)
+		s.addresses.Failed(c.Address, now)
+		return Proof{}, ErrCredentials
+	}
+	s.logins.Succeeded(try)
+	p := Proof{store.SignIn{AccountID: a.ID, PasswordHash: a.PasswordHash}, a}
+	if a.TOTPSeed != nil {
+		if err := s.checkCode(&p, code, now); err != nil {
+			return Proof{}, err
+		}
+	}
+	p.NewPasswordHash, err = s.rehash(ctx, a, password)
+	return p, err
+}
+
+// checkPassword reports whether the password is right, alone or before a code
+// at its end, and takes the two apart. An account that does not exist, or has
+// no password, costs what one with a password costs.
+func (s *Service) checkPassword(a store.Account, c Credentials) (password, code plexauth.Secret, right bool) {
+	have, err := parsePHC(a.PasswordHash)
+	if err != nil {
+		have = phc{s.cost, make([]byte, saltSize), make([]byte, hashSize)}
+	}
+	known := err == nil
+	whole := have.matches(normalPassword(c.Password)) && known
+	if c.Code != "" {
+		return c.Password, c.Code, whole
+	}
+	rest, code, split := splitCode(c.Password)
+	if !split {
+		return c.Password, "", whole
+	}
+	before := have.matches(normalPassword(rest)) && known
+	if !whole && before && a.TOTPSeed != nil {
+		return rest, code, true
+	}
+	return c.Password, "", whole
+}
+
+// checkCode finds what the code is and puts it into the proof. Failures are
+// counted by account and not by address: who comes this far has the password.
+func (s *Service) checkCode(p *Proof, code plexauth.Secret, now time.Time) error {
+	if code == "" {
+		return ErrCode
+	}
+	key := strconv.FormatInt(p.Account.ID, 10)
+	if wait := s.codes.Wait(key, now); wait > 0 {
+		return &TooManyFailuresError{wait}
+	}
+	sealed, err := s.key.Open(seedPurpose(p.Account), p.Account.TOTPSeed)
+	if err != nil {
+		return fmt.Errorf("opening the seed of account %d: %w", p.Account.ID, err)
+	}
+	if p.TOTPStep, err = matchStep(seed(sealed), code, now, p.Account.TOTPStep); err != nil {
+		return err
+	}
+	if p.TOTPStep > 0 {
+		s.codes.Succeeded(key)
+		return nil
+	}
+	if len(normalBackup(code)) == backupGroups*backupGroup {
+		p.BackupCode, p.UsedBackup = hashBackup(s.key, p.Account.UUID, code), true
+		return nil // the store knows whether there is such a code, and says when it is spent
+	}
+	s.codes.Failed(key, now)
+	return ErrCode
+}
+
+// Rejected tells that a proof could not be spent: its code was used meanwhile,
+// or never was one. It returns the error for whoever signs in.
+func (s *Service) Rejected(p Proof) error {
+	if p.TOTPStep > 0 || p.UsedBackup {
+		s.codes.Failed(strconv.FormatInt(p.Account.ID, 10), s.now())
+		return ErrCode
+	}
+	return ErrCredentials
+}
+
+// rehash hashes the password anew when the account's hash is of another cost.
+func (s *Service) rehash(ctx context.Context, a store.Account, password plexauth.Secret) (string, error) {
+	have, err := parsePHC(a.PasswordHash)
+	if err != nil || have.cost == s.cost {
+		return "", err
+	}
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer leave()
+	return hashPassword(normalPassword(password), s.cost), nil
+}

@@ -1,0 +1,78 @@
+package guard
+
+import (
+	"sync"
+	"time"
+)
+
+// Failures counts failed tries by key (an account, an address) and says when a
+// key has failed too often. Each key may fail Burst times at once and gets one
+// more try per Refill, so an honest person who mistypes is never shut out for
+// long and a guesser is slowed to the refill's pace. The zero value counts
+// nothing and allows everything. It is safe for concurrent use.
+type Failures struct {
+	// Burst is how many failures are free. Zero: no limit.
+	Burst int
+	// Refill is how long one failure is held against the key.
+	Refill time.Duration
+
+	mu   sync.Mutex
+	debt map[string]time.Time // until when each key's failures are held against it
+}
+
+// maxKeys bounds the memory; beyond it, keys that owe nothing go first.
+const maxKeys = 100_000
+
+// Wait returns how long key must wait before it may try again; 0: not at all.
+func (f *Failures) Wait(key string, now time.Time) time.Duration {
+	if f.Burst <= 0 {
+		return 0
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	free := now.Add(time.Duration(f.Burst) * f.Refill)
+	if over := f.debt[key].Add(f.Refill).Sub(free); over > 0 {
+		return over
+	}
+	return 0
+}
+
+// Failed holds one more failure against key.
+func (f *Failures) Failed(key string, now time.Time) {
+	if f.Burst <= 0 {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.debt == nil {
+		f.debt = make(map[string]time.Time)
+	}
+	if len(f.debt) >= maxKeys {
+		f.sweep(now)
+	}
+	from := f.debt[key]
+	if from.Before(now) {
+		from = now
+	}
+	f.debt[key] = from.Add(f.Refill)
+}
+
+// Succeeded forgives key what it owes.
+func (f *Failures) Succeeded(key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.debt, key)
+}
+
+// sweep drops keys that owe nothing any more and, when all still owe, all: an
+// attacker with that many addresses is not stopped by counting addresses.
+func (f *Failures) sweep(now time.Time) {
+	for key, until := range f.debt {
+		if until.Before(now) {
+			delete(f.debt, key)
+		}
+	}
+	if len(f.debt) >= maxKeys {
+		clear(f.debt)
+	}
+}

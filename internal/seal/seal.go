@@ -1,0 +1,127 @@
+// Package seal keeps at rest what must be read back: TOTP seeds and the keys
+// that tokens are derived from.
+//
+// It owns the key file and the sealing (AES-256-GCM, a key derived per purpose
+// by HKDF). It does not own what is sealed or where it is stored. Whoever has
+// the database without the key file has nothing that was sealed.
+package seal
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+const keySize = 32
+
+// ErrOpen says that sealed bytes cannot be opened: they were changed, sealed
+// for another purpose, or sealed with another key file.
+var ErrOpen = errors.New("cannot be opened with this key file")
+
+// Key is the secret that everything at rest is sealed with. It is safe for
+// concurrent use.
+type Key struct{ secret [keySize]byte }
+
+// String keeps the key out of logs.
+func (*Key) String() string { return "…" }
+
+// GoString keeps the key out of %#v.
+func (*Key) GoString() string { return "…" }
+
+// NewKey returns the key made of 32 random bytes.
+func NewKey(secret [keySize]byte) *Key { return &Key{secret} }
+
+// LoadOrCreate reads the key file at path, or makes one, readable by its owner
+// only. Two processes that do this at once get the same key.
+func LoadOrCreate(path string) (*Key, error) {
+	key, err := load(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if err := create(path); err != nil {
+		return nil, fmt.Errorf("making the key file: %w", err)
+	}
+	return load(path)
+}
+
+func load(path string) (*Key, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the key file: %w", err)
+	}
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(raw) != keySize {
+		return nil, fmt.Errorf("the key file %s does not hold %d bytes in base64", path, keySize)
+	}
+	return NewKey([keySize]byte(raw)), nil
+}
+
+// create writes a whole file before it gives it its name, so that no other
+// process can read half a key; a file that is there by then stays.
+func create(path string) error {
+	var secret [keySize]byte
+	_, _ = rand.Read(secret[:]) // never fails
+	f, err := os.CreateTemp(filepath.Dir(path), ".usher-key-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(base64.StdEncoding.EncodeToString(secret[:]) + "\n")
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// Derive returns 32 bytes for a purpose, always the same for the same key.
+func (k *Key) Derive(purpose string) [32]byte {
+	out, err := hkdf.Key(sha256.New, k.secret[:], nil, "usher "+purpose, 32)
+	if err != nil {
+		panic(err) // 32 bytes are always to be had
+	}
+	return [32]byte(out)
+}
+
+// Seal encrypts plain for a purpose. What the purpose names ("totp seed of
+// 5f3a…") is bound to the result: it opens for that purpose only.
+func (k *Key) Seal(purpose string, plain []byte) ([]byte, error) {
+	aead, err := k.aead()
+	if err != nil {
+		return nil, err
+	}
+	return aead.Seal(nil, nil, plain, []byte(purpose)), nil
+}
+
+// Open decrypts what Seal gave for the same purpose, or returns ErrOpen.
+func (k *Key) Open(purpose string, sealed []byte) ([]byte, error) {
+	aead, err := k.aead()
+	if err != nil {
+		return nil, err
+	}
+	plain, err := aead.Open(nil, nil, sealed, []byte(purpose))
+	if err != nil {
+		return nil, ErrOpen
+	}
+	return plain, nil
+}
+
+func (k *Key) aead() (cipher.AEAD, error) {
+	key := k.Derive("sealing at rest")
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		return nil, fmt.Errorf("making a cipher: %w", err)
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}

@@ -1,0 +1,334 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/wire"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// protocolVersion is what /identity and / say in front of usher's own version.
+// Clients compare it with the media server's that first had a feature; this is
+// one that has all that usher has. (Inference.)
+const protocolVersion = "1.42.0.0"
+
+func (s *Server) ping(context.Context, *call) (answer, error) {
+	return answer{http.StatusOK, wire.Pong{}}, nil
+}
+
+// signIn is post-users-sign-in-data.
+func (s *Server) signIn(ctx context.Context, c *call) (answer, error) {
+	in, err := readSignIn(c, "login", "password")
+	if err != nil {
+		return answer{}, err
+	}
+	a, token, err := s.issue(ctx, c, in)
+	if err != nil {
+		return answer{}, err
+	}
+	page, err := s.pages.of(ctx, a.ID)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{http.StatusCreated, page.With(token, s.now())}, nil
+}
+
+// legacySignIn is the sign-in of version 1: by Basic authentication, or with
+// the same fields one level deeper.
+func (s *Server) legacySignIn(ctx context.Context, c *call) (answer, error) {
+	login, password, ok, err := wire.BasicCredentials(c.http)
+	if err != nil {
+		return answer{}, err
+	}
+	in := account.Credentials{Login: login, Password: password}
+	if !ok {
+		if in, err = readSignIn(c, "user[login]", "user[password]"); err != nil {
+			return answer{}, err
+		}
+	}
+	in.Address = c.address
+	a, token, err := s.issue(ctx, c, in)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{http.StatusCreated, wire.LegacyAccount{Person: person(a), Token: token}}, nil
+}
+
+// readSignIn reads the form of a sign-in, whose two required fields have other
+// names in version 1.
+func readSignIn(c *call, loginField, passwordField string) (in account.Credentials, err error) {
+	in.Address = c.address
+	if in.Login, err = c.params.Text(loginField); err != nil {
+		return in, err
+	}
+	if in.Password, err = c.params.Secret(passwordField); err != nil {
+		return in, err
+	}
+	if in.Code, err = c.params.Secret("verificationCode"); err != nil {
+		return in, err
+	}
+	// Whether to remember the device changes nothing: tokens live until they
+	// are revoked. What is not a boolean is still refused.
+	if _, err = c.params.Bool("rememberMe"); err != nil {
+		return in, err
+	}
+	for field, value := range map[string]string{loginField: in.Login, passwordField: string(in.Password)} {
+		if value == "" {
+			err = errors.Join(err, &wire.MalformedError{Field: field, Problem: "is missing"})
+		}
+	}
+	return in, err
+}
+
+// issue checks credentials and gives the caller's device a token.
+func (s *Server) issue(ctx context.Context, c *call, in account.Credentials) (store.Account, plexauth.Secret, error) {
+	proof, err := s.accounts.Verify(ctx, in)
+	if err != nil {
+		s.metrics.signIn(err)
+		return store.Account{}, "", err
+	}
+	proof.Device = store.Device{
+		ClientIdentifier: c.ClientIdentifier, Product: c.Product, Version: c.Version, Platform: c.Platform,
+		PlatformVersion: c.PlatformVersion, Device: c.Device, Model: c.Model, Vendor: c.DeviceVendor,
+		Name: c.DeviceName, Address: c.address,
+	}
+	token, err := s.tokens.SignIn(ctx, proof.SignIn)
+	if errors.Is(err, store.ErrConflict) {
+		err = s.accounts.Rejected(proof)
+	}
+	s.metrics.signIn(err)
+	return proof.Account, token, err
+}
+
+// signOut ends the caller's token and its children.
+func (s *Server) signOut(ctx context.Context, c *call) (answer, error) {
+	if err := s.tokens.SignOut(ctx, c.principal); err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusNoContent}, nil
+}
+
+// tokenDetails is getTokenDetails: the account, with the token that asked.
+func (s *Server) tokenDetails(ctx context.Context, c *call) (answer, error) {
+	page, err := s.pages.of(ctx, c.principal.AccountID)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{http.StatusOK, page.With(c.Token, s.now())}, nil
+}
+
+func (s *Server) legacyAccount(ctx context.Context, c *call) (answer, error) {
+	a, err := s.store.Account(ctx, c.principal.AccountID)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{http.StatusOK, wire.LegacyAccount{Person: person(a), Token: c.Token}}, nil
+}
+
+func person(a store.Account) wire.Person {
+	return wire.Person{
+		ID: a.ID, UUID: a.UUID, Username: a.Username, Title: a.Title, Email: a.Email, JoinedAt: a.CreatedAt,
+		HasPassword: a.PasswordHash != "", Admin: a.Admin, TwoFactorEnabled: a.TOTPSeed != nil,
+		BackupCodes: a.BackupCodes > 0,
+	}
+}
+
+// resources lists the servers that the caller owns or is shared.
+func (s *Server) resources(ctx context.Context, c *call) (answer, error) {
+	list, err := s.listResources(ctx, c)
+	return answer{http.StatusOK, wire.Resources(list)}, err
+}
+
+func (s *Server) legacyResources(ctx context.Context, c *call) (answer, error) {
+	list, err := s.listResources(ctx, c)
+	return answer{http.StatusOK, wire.LegacyResources(list)}, err
+}
+
+func (s *Server) listResources(ctx context.Context, c *call) ([]wire.Resource, error) {
+	wanted, err := readWanted(c.params)
+	if err != nil {
+		return nil, err
+	}
+	servers, err := s.sources.Servers(ctx, c.principal.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]wire.Resource, 0, len(servers))
+	for _, src := range servers {
+		r, err := s.resource(ctx, c, src)
+		if err != nil {
+			return nil, err
+		}
+		r.Connections = wanted.filter(r.Connections)
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+func (s *Server) resource(ctx context.Context, c *call, src store.Source) (wire.Resource, error) {
+	connections, err := connections(src)
+	if err != nil {
+		return wire.Resource{}, err
+	}
+	token, err := s.tokens.ServerToken(ctx, c.principal, src.ID)
+	if err != nil {
+		return wire.Resource{}, err
+	}
+	owned := src.OwnerID == c.principal.AccountID || src.OwnerID == 0 && c.principal.Admin
+	r := wire.Resource{
+		Name: src.Name, Product: src.Product, ProductVersion: src.ProductVersion, ClientIdentifier: src.Identifier,
+		CreatedAt: src.CreatedAt, LastSeenAt: s.now(), Provides: "server", PublicAddress: c.address,
+		AccessToken: token, Owned: owned, Connections: connections,
+	}
+	if src.ID == s.sources.Self().ID {
+		r.ProductVersion = s.serverVersion()
+	}
+	if !owned && src.OwnerID != 0 {
+		r.OwnerID, r.SourceTitle = wire.Some(src.OwnerID), wire.Some(src.OwnerName)
+	}
+	return r, nil
+}
+
+func connections(src store.Source) ([]wire.Connection, error) {
+	list := make([]wire.Connection, 0, len(src.Connections))
+	for _, stored := range src.Connections {
+		c, err := source.ParseConnection(stored)
+		if err != nil {
+			return nil, fmt.Errorf("reading a connection of %s: %w", src.Identifier, err)
+		}
+		list = append(list, wire.Connection{
+			Protocol: c.Protocol, Address: c.Address, Port: c.Port, URI: c.URI,
+			Local: wire.Bool(c.Local), Relay: wire.Bool(c.Relay), IPv6: wire.Bool(c.IPv6),
+		})
+	}
+	return list, nil
+}
+
+// wanted is which connections a caller asks for.
+type wanted struct{ https, relay, ipv6 bool }
+
+func readWanted(p wire.Params) (w wanted, err error) {
+	for name, into := range map[string]*bool{"includeHttps": &w.https, "includeRelay": &w.relay, "includeIPv6": &w.ipv6} {
+		var one error
+		*into, one = p.Bool(name)
+		err = errors.Join(err, one)
+	}
+	return w, err
+}
+
+// filter leaves out what was not asked for, kind by kind, as long as something
+// is left: a client that is given no connection at all cannot connect.
+// (Inference: what the real service leaves out is not known.)
+func (w wanted) filter(list []wire.Connection) []wire.Connection {
+	for _, rule := range []struct {
+		asked bool
+		of    func(wire.Connection) bool
+	}{
+		{w.relay, func(c wire.Connection) bool { return bool(c.Relay) }},
+		{w.ipv6, func(c wire.Connection) bool { return bool(c.IPv6) }},
+		{w.https, func(c wire.Connection) bool { return c.Protocol == "https" }},
+	} {
+		if rule.asked {
+			continue
+		}
+		kept := make([]wire.Connection, 0, len(list))
+		for _, c := range list {
+			if !rule.of(c) {
+				kept = append(kept, c)
+			}
+		}
+		if len(kept) > 0 {
+			list = kept
+		}
+	}
+	return list
+}
+
+// devices lists the programs that hold a token of the account.
+func (s *Server) devices(ctx context.Context, c *call) (answer, error) {
+	stored, err := s.store.Devices(ctx, c.principal.AccountID)
+	if err != nil {
+		return answer{}, err
+	}
+	list := make([]wire.Device, 0, len(stored))
+	for _, d := range stored {
+		list = append(list, wire.Device{
+			Name: d.Name, PublicAddress: d.Address, Product: d.Product, ProductVersion: d.Version,
+			Platform: d.Platform, PlatformVersion: d.PlatformVersion, Device: d.Device.Device, Model: d.Model,
+			Vendor: d.Vendor, ClientIdentifier: d.ClientIdentifier, Version: d.Version, ID: d.ID,
+			CreatedAt: d.CreatedAt.Unix(), LastSeenAt: d.LastSeenAt.Unix(),
+		})
+	}
+	return answer{http.StatusOK, wire.Devices{PublicAddress: c.address, Devices: list}}, nil
+}
+
+// transientToken is getTransientToken.
+func (s *Server) transientToken(_ context.Context, c *call) (answer, error) {
+	for name, only := range map[string]string{"type": "delegation", "scope": "all"} {
+		got, err := c.params.Text(name)
+		if err != nil {
+			return answer{}, err
+		}
+		if got != only {
+			return answer{}, &wire.MalformedError{Field: name, Problem: "must be " + only}
+		}
+	}
+	return answer{http.StatusOK, wire.TransientToken(s.tokens.MintTransient(c.principal, 0))}, nil
+}
+
+// sourceConnection is getSourceConnectionInformation.
+func (s *Server) sourceConnection(ctx context.Context, c *call) (answer, error) {
+	text, err := c.params.Text("source")
+	if err != nil {
+		return answer{}, err
+	}
+	// There is nothing to refresh: every answer comes from the store.
+	if _, err := c.params.Bool("refresh"); err != nil {
+		return answer{}, err
+	}
+	ref, err := source.Parse(text)
+	if err != nil {
+		return answer{}, err
+	}
+	src, err := s.sources.Find(ctx, ref)
+	if err != nil {
+		return answer{}, err
+	}
+	list, err := connections(src)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{http.StatusOK, wire.SourceDevice{
+		Name: src.Name, ClientIdentifier: src.Identifier, Connections: list,
+		AccessToken: s.tokens.MintTransient(c.principal, src.ID),
+	}}, nil
+}
+
+func (s *Server) serverVersion() string { return protocolVersion + "-" + s.version }
+
+// identity needs no token: it is how clients find out that this is the server
+// they look for.
+func (s *Server) identity(context.Context, *call) (answer, error) {
+	return answer{http.StatusOK, wire.Identity{
+		Claimed: true, MachineIdentifier: s.sources.Self().Identifier, Version: s.serverVersion(),
+	}}, nil
+}
+
+// root is what clients read when they connect.
+func (s *Server) root(ctx context.Context, c *call) (answer, error) {
+	a, err := s.store.Account(ctx, c.principal.AccountID)
+	if err != nil {
+		return answer{}, err
+	}
+	self := s.sources.Self()
+	return answer{http.StatusOK, wire.Server{
+		FriendlyName: self.Name, MachineIdentifier: self.Identifier, Version: s.serverVersion(),
+		Username: a.Username, UpdatedAt: self.CreatedAt,
+	}}, nil
+}

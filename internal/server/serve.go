@@ -1,0 +1,319 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/usher-auth/usher/internal/wire"
+)
+
+// routes puts both tables and the operator's endpoints into one mux.
+func (s *Server) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	endpoints := make(map[string]endpoint)
+	for _, plane := range [][]route{accountPlane[:], mediaPlane[:]} {
+		for i := range plane {
+			r := &plane[i]
+			e := endpoints[r.path]
+			if e.methods == nil {
+				e = endpoint{s, r.path, make(map[string]*route)}
+				endpoints[r.path] = e
+				mux.Handle(r.path, e)
+			}
+			for method := range strings.FieldsSeq(r.methods) {
+				e.methods[method] = r
+			}
+			if e.methods[http.MethodGet] != nil {
+				e.methods[http.MethodHead] = e.methods[http.MethodGet]
+			}
+		}
+	}
+	mux.Handle("/", endpoint{s, "", nil})
+	mux.HandleFunc("GET /healthz", s.health)
+	mux.HandleFunc("GET /readyz", s.ready)
+	return mux
+}
+
+// Handler answers both planes, /healthz and /readyz.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
+
+// serveHTTP chooses the endpoint. A path that the mux would "clean" with a
+// redirect has nothing behind it, and the redirect would repeat a query string
+// that may hold a token.
+func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.Contains(r.URL.Path, "//") || strings.Contains(r.URL.Path, "/.") || r.URL.Path == "" {
+		endpoint{s, "", nil}.ServeHTTP(w, r)
+		return
+	}
+	suffix := formatSuffix(r.URL.Path)
+	if suffix == "" {
+		s.mux.ServeHTTP(w, r)
+		return
+	}
+	plain := *r
+	u := *r.URL
+	u.Path = strings.TrimSuffix(u.Path, suffix)
+	plain.URL = &u
+	plain.Header = r.Header.Clone()
+	plain.Header["Accept"] = suffixAccept[suffix]
+	s.mux.ServeHTTP(w, &plain)
+}
+
+// suffixAccept is what a path's suffix stands for. It beats the Accept header.
+var suffixAccept = map[string][]string{
+	".json": {wire.JSON.ContentType()},
+	".xml":  {"application/xml"},
+}
+
+func formatSuffix(path string) string {
+	for suffix := range suffixAccept {
+		if strings.HasSuffix(path, suffix) {
+			return suffix
+		}
+	}
+	return ""
+}
+
+// endpoint is what stands at one path: a route for each method.
+type endpoint struct {
+	*Server
+	path    string
+	methods map[string]*route
+}
+
+// ServeHTTP takes one request all the way.
+func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := e.now()
+	c := &call{http: r, address: remoteAddress(r)}
+	setCORS(w.Header(), r)
+	ans, err := e.answer(r.Context(), w, c)
+	size := 0
+	if err == nil {
+		size, err = e.write(w, c, ans)
+	}
+	if err != nil {
+		ans.status, size = e.writeError(w, c, err)
+	}
+	e.metrics.observe(e.path, ans.status, e.now().Sub(start))
+	e.logRequest(r.Context(), c, e.path, ans.status, size, start, err)
+}
+
+// answer reads the request, finds its route and asks the handler.
+func (e endpoint) answer(ctx context.Context, w http.ResponseWriter, c *call) (answer, error) {
+	var err error
+	c.Request, err = wire.ReadRequest(c.http)
+	if e.methods == nil {
+		return answer{}, errNoRoute
+	}
+	if c.http.Method == http.MethodOptions {
+		return answer{status: http.StatusNoContent}, nil
+	}
+	r, ok := e.methods[c.http.Method]
+	if !ok {
+		w.Header().Set("Allow", e.allowed())
+		return answer{}, errMethod
+	}
+	if r.syntax == legacyXML && !strings.HasSuffix(c.http.RequestURI[:pathEnd(c.http.RequestURI)], ".json") {
+		c.Format = wire.XML
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	if err := e.authorise(ctx, c, r.need); err != nil {
+		return answer{}, err
+	}
+	c.params = c.Query
+	if r.body > 0 {
+		if c.params, err = wire.ReadParams(c.http, c.Query, r.body); err != nil {
+			return answer{}, err
+		}
+	}
+	return r.handle(e.Server, ctx, c)
+}
+
+// pathEnd is where the path of a request URI ends.
+func pathEnd(uri string) int {
+	if i := strings.IndexByte(uri, '?'); i >= 0 {
+		return i
+	}
+	return len(uri)
+}
+
+// allowed lists the methods of an endpoint, in the table's order of use.
+func (e endpoint) allowed() string {
+	var list []string
+	for _, m := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
+		if e.methods[m] != nil {
+			list = append(list, m)
+		}
+	}
+	return strings.Join(append(list, http.MethodOptions), ", ")
+}
+
+// authorise finds out who calls and whether that is enough for a route.
+func (s *Server) authorise(ctx context.Context, c *call, n need) error {
+	switch {
+	case n == anyone:
+		return nil
+	case n == client:
+		if c.ClientIdentifier == "" {
+			return errNoClient
+		}
+		return nil
+	case c.Token == "" && c.ClientIdentifier == "" && n != guest && n != admin:
+		return errNoClient
+	case c.Token == "":
+		return errNoToken
+	}
+	var err error
+	if c.principal, err = s.tokens.Verify(ctx, c.Token); err != nil {
+		return err
+	}
+	switch {
+	case n == owner && !c.principal.ActsForAccount(),
+		(n == guest || n == admin) && !c.principal.Reaches(s.sources.Self().ID),
+		n == admin && !c.principal.Admin:
+		return errForbidden
+	}
+	return nil
+}
+
+// buffers are reused from answer to answer.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
+
+// write sends an answer and returns the size of its body.
+func (s *Server) write(w http.ResponseWriter, c *call, ans answer) (int, error) {
+	if ans.body == nil {
+		w.WriteHeader(ans.status)
+		return 0, nil
+	}
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	var err error
+	if *buf, err = ans.body.Append((*buf)[:0], c.Format, c.Variant); err != nil {
+		return 0, err
+	}
+	h := w.Header()
+	h["Content-Type"] = contentTypes[c.Format]
+	h["Content-Length"] = []string{strconv.Itoa(len(*buf))}
+	// Every answer is about one caller, and many have a token in them.
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = noSniff
+	w.WriteHeader(ans.status)
+	_, _ = w.Write(*buf) // the caller has gone: there is nobody to tell
+	return len(*buf), nil
+}
+
+// Header values that are the same in every answer; nobody changes them.
+var (
+	contentTypes = map[wire.Format][]string{
+		wire.JSON: {wire.JSON.ContentType()},
+		wire.XML:  {wire.XML.ContentType()},
+	}
+	noStore = []string{"no-store"}
+	noSniff = []string{"nosniff"}
+)
+
+// writeError sends what the table says of an error.
+func (s *Server) writeError(w http.ResponseWriter, c *call, err error) (status, size int) {
+	told, ours := explain(err)
+	if ours {
+		s.log.Error("a request failed", "error", err)
+	}
+	setRetryAfter(w.Header(), err)
+	size, _ = s.write(w, c, answer{told.Status, told})
+	return told.Status, size
+}
+
+// setCORS lets programs in a browser, which poll PINs and read accounts, read
+// our answers. No cookie counts on these planes, so every origin may.
+func setCORS(h http.Header, r *http.Request) {
+	if r.Header["Origin"] == nil {
+		return
+	}
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "X-Plex-Container-Start, X-Plex-Container-Total-Size")
+	if r.Method == http.MethodOptions {
+		h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS")
+		h.Set("Access-Control-Allow-Headers", corsHeaders)
+		h.Set("Access-Control-Max-Age", "86400")
+	}
+}
+
+const corsHeaders = "Accept, Accepts, Content-Type, X-Plex-Token, X-Plex-Client-Identifier, X-Plex-Product, " +
+	"X-Plex-Version, X-Plex-Platform, X-Plex-Platform-Version, X-Plex-Device, X-Plex-Model, X-Plex-Device-Vendor, " +
+	"X-Plex-Device-Name, X-Plex-Device-Screen-Resolution, X-Plex-Marketplace, X-Plex-Provides, X-Plex-Features, " +
+	"X-Plex-Language, X-Plex-Sync-Version, X-Plex-Pms-Api-Version, X-Plex-Container-Start, X-Plex-Container-Size"
+
+// remoteAddress is the caller's address without the port.
+func remoteAddress(r *http.Request) string {
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		return host
+	}
+	return r.RemoteAddr
+}
+
+// logRequest writes the one line of a request. It has nothing in it that the
+// caller could have put a secret into: no query, no header but the product's
+// name, and of a path that is not ours only its length.
+func (s *Server) logRequest(ctx context.Context, c *call, path string, status, size int, start time.Time, err error) {
+	level := slog.LevelInfo
+	if status >= 500 {
+		level = slog.LevelError
+	}
+	if !s.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 10)
+	attrs = append(attrs,
+		slog.String("method", knownMethod(c.http.Method)),
+		slog.String("path", path),
+		slog.Int("status", status),
+		slog.Int("bytes", size),
+		slog.Duration("took", s.now().Sub(start)),
+		slog.String("address", c.address),
+	)
+	if c.principal.AccountID != 0 {
+		attrs = append(attrs, slog.Int64("account", c.principal.AccountID),
+			slog.Int64("device", c.principal.DeviceID), slog.String("token", c.principal.Kind.String()))
+	}
+	if err != nil {
+		told, _ := explain(err)
+		attrs = append(attrs, slog.Int("code", told.Code))
+	}
+	s.log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// knownMethod keeps a made-up verb, which may be any text, out of the log.
+func knownMethod(m string) string {
+	switch m {
+	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS":
+		return m
+	}
+	return "other"
+}
+
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+// readyTimeout is how long the store may take to show that it works.
+const readyTimeout = 5 * time.Second
+
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	if err := s.store.Ping(ctx); err != nil {
+		s.log.Error("not ready", "error", err)
+		http.Error(w, "the store does not answer; the server's log says why", http.StatusServiceUnavailable)
+		return
+	}
+	s.health(w, r)
+}

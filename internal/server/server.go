@@ -1,0 +1,144 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/guard"
+	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/token"
+)
+
+// Config is what a Server stands on.
+type Config struct {
+	// Store holds everything that outlives the process. Required.
+	Store *store.Store
+	// Key seals what must be read back. Required.
+	Key *seal.Key
+	// Self is this server as its clients see it.
+	Self source.Self
+	// Version is shown in /identity and the log. Empty: "dev".
+	Version string
+	// TransientTTL shortens the life of transient tokens. Zero: 48 hours.
+	TransientTTL time.Duration
+	// HashSlots and HashQueue bound how many passwords are hashed at once and
+	// how many wait. Zero: see guard.NewAdmission.
+	HashSlots, HashQueue int
+	// HashCost of new passwords. Zero: account.DefaultCost.
+	HashCost account.Cost
+	// FailedTries is how many sign-ins to one account from one address may
+	// fail in a row before each further one must wait. Zero: no limit.
+	FailedTries int
+	// Logger gets a line per request. Nil: nothing is logged.
+	Logger *slog.Logger
+	// Now tells the time. Nil: time.Now.
+	Now func() time.Time
+}
+
+// Server answers both planes. It is safe for concurrent use.
+type Server struct {
+	accounts *account.Service
+	tokens   *token.Service
+	sources  *source.Service
+	store    *store.Store
+	hashing  *guard.Admission
+	pages    *accountPages
+	log      *slog.Logger
+	now      func() time.Time
+	version  string
+	mux      *http.ServeMux
+	metrics  *metrics
+}
+
+// New returns a Server that is ready to answer.
+func New(ctx context.Context, cfg Config) (*Server, error) {
+	s := &Server{store: cfg.Store, log: cfg.Logger, now: cfg.Now, version: cfg.Version}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.version == "" {
+		s.version = "dev"
+	}
+	s.hashing = guard.NewAdmission(cfg.HashSlots, cfg.HashQueue)
+	s.accounts = account.New(account.Config{
+		Store: cfg.Store, Key: cfg.Key, Hashing: s.hashing, FailedTries: cfg.FailedTries, Cost: cfg.HashCost, Now: s.now,
+	})
+	var err error
+	s.tokens, err = token.New(token.Config{
+		Store: cfg.Store, Key: cfg.Key, TransientTTL: cfg.TransientTTL, Logger: s.log, Now: s.now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.sources, err = source.NewWithSelf(ctx, cfg.Store, cfg.Self); err != nil {
+		return nil, err
+	}
+	s.pages = newAccountPages(cfg.Store)
+	s.metrics = newMetrics(s)
+	s.mux = s.routes()
+	return s, nil
+}
+
+// Accounts is the service that the server itself uses, for making the first
+// account before it serves.
+func (s *Server) Accounts() *account.Service { return s.accounts }
+
+// Run does what is done between requests, until ctx ends.
+func (s *Server) Run(ctx context.Context) { s.tokens.Run(ctx) }
+
+// Limits on what one connection may take.
+const (
+	headerTimeout = 10 * time.Second
+	readTimeout   = 30 * time.Second
+	writeTimeout  = 60 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 32 << 10
+)
+
+// NewHTTPServer returns an http.Server for a handler, with limits on headers,
+// bodies and time. What it has to say itself goes to logger.
+func NewHTTPServer(h http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+}
+
+// Serve answers on ln until ctx ends, then lets what is in flight finish for
+// as long as grace. tls is nil for plain HTTP.
+func Serve(ctx context.Context, srv *http.Server, ln net.Listener, tls *TLS, grace time.Duration) error {
+	done := make(chan error, 1)
+	go func() {
+		if tls != nil {
+			done <- srv.ServeTLS(ln, tls.CertFile, tls.KeyFile)
+			return
+		}
+		done <- srv.Serve(ln)
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	err := srv.Shutdown(stop)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = srv.Close()
+	}
+	return err
+}
+
+// TLS names the files of a certificate and its key, in PEM.
+type TLS struct{ CertFile, KeyFile string }

@@ -1,0 +1,184 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// Account is a row of account. IDs are below 2^31 for as long as fewer than
+// two billion accounts are made: clients read them as 32 bits.
+type Account struct {
+	ID       int64
+	UUID     string
+	Username string
+	// UsernameKey and EmailKey are the folded forms that logins are compared
+	// with. EmailKey is empty when Email is.
+	UsernameKey  string
+	Email        string
+	EmailKey     string
+	Title        string
+	PasswordHash string
+	Admin        bool
+	Disabled     bool
+	// TOTPSeed is sealed; nil without a second factor.
+	TOTPSeed []byte
+	// TOTPStep is the last time step whose code was used.
+	TOTPStep int64
+	// BackupCodes is how many are left.
+	BackupCodes int
+	CreatedAt   time.Time
+}
+
+const selectAccount = `SELECT id, uuid, username, username_key, email, COALESCE(email_key, ''), title, password_hash,
+	admin, disabled, totp_seed, totp_step, created_at,
+	(SELECT COUNT(*) FROM backup_code WHERE account_id = account.id) FROM account `
+
+// scanner is a row of either kind.
+type scanner interface{ Scan(dest ...any) error }
+
+func scanAccount(row scanner) (a Account, err error) {
+	var created int64
+	err = row.Scan(&a.ID, &a.UUID, &a.Username, &a.UsernameKey, &a.Email, &a.EmailKey, &a.Title, &a.PasswordHash,
+		&a.Admin, &a.Disabled, &a.TOTPSeed, &a.TOTPStep, &created, &a.BackupCodes)
+	a.CreatedAt = fromMillis(created)
+	return a, err
+}
+
+// collect scans every row of a query and closes it.
+func collect[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, rows.Err()
+}
+
+// AddAccount adds an account and fills in its ID and CreatedAt. ErrConflict
+// when another account has the name or the e-mail, also as the other of the
+// two: a login must mean one account.
+func (s *Store) AddAccount(ctx context.Context, a Account) (Account, error) {
+	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
+		return s.addAccount(ctx, tx, &a)
+	})
+	return a, wrap("adding account "+a.Username, err)
+}
+
+// AddFirstAccount is AddAccount when there is no account yet, and ErrConflict
+// otherwise, however many processes try at once.
+func (s *Store) AddFirstAccount(ctx context.Context, a Account) (Account, error) {
+	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
+		var n int
+		if err := tx.queryRow(ctx, "SELECT COUNT(*) FROM account").Scan(&n); err != nil {
+			return err
+		}
+		if n > 0 {
+			return ErrConflict
+		}
+		return s.addAccount(ctx, tx, &a)
+	})
+	return a, wrap("adding the first account", err)
+}
+
+func (s *Store) addAccount(ctx context.Context, tx *tx, a *Account) error {
+	var taken int
+	err := tx.queryRow(ctx, `SELECT COUNT(*) FROM account
+		WHERE username_key IN ($1, $2) OR email_key IN ($1, $2)`, a.UsernameKey, nullText(a.EmailKey)).Scan(&taken)
+	if err != nil {
+		return err
+	}
+	if taken > 0 {
+		return ErrConflict
+	}
+	a.CreatedAt = s.now()
+	return tx.queryRow(ctx, `INSERT INTO account
+		(uuid, username, username_key, email, email_key, title, password_hash, admin, disabled, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
+		a.UUID, a.Username, a.UsernameKey, a.Email, nullText(a.EmailKey), a.Title, a.PasswordHash,
+		a.Admin, a.Disabled, millis(a.CreatedAt)).Scan(&a.ID)
+}
+
+// nullText keeps an absent value out of UNIQUE columns.
+func nullText(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// AccountByLogin finds an account by its folded name or e-mail.
+func (s *Store) AccountByLogin(ctx context.Context, key string) (Account, error) {
+	a, err := scanAccount(s.readers.QueryRowContext(ctx, selectAccount+"WHERE username_key = $1 OR email_key = $1", key))
+	return a, wrap("finding an account by login", err)
+}
+
+// Account finds an account by ID.
+func (s *Store) Account(ctx context.Context, id int64) (Account, error) {
+	a, err := scanAccount(s.readers.QueryRowContext(ctx, selectAccount+"WHERE id = $1", id))
+	return a, wrap(fmt.Sprintf("finding account %d", id), err)
+}
+
+// Accounts lists every account in order of ID.
+func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
+	rows, err := s.readers.QueryContext(ctx, selectAccount+"ORDER BY id")
+	list, err := collect(rows, err, scanAccount)
+	return list, wrap("listing accounts", err)
+}
+
+// SetPasswordHash replaces the hash of an account's password.
+func (s *Store) SetPasswordHash(ctx context.Context, id int64, hash string) error {
+	return s.updateAccount(ctx, id, "setting a password", "UPDATE account SET password_hash = $2 WHERE id = $1", id, hash)
+}
+
+// SetDisabled keeps an account from signing in and its tokens from working, or
+// lets it again: the tokens themselves stay.
+func (s *Store) SetDisabled(ctx context.Context, id int64, disabled bool) error {
+	return s.updateAccount(ctx, id, "disabling or enabling an account",
+		"UPDATE account SET disabled = $2 WHERE id = $1", id, disabled)
+}
+
+// RemoveAccount removes an account with its devices, tokens and shares. The
+// servers it owned go to the admins.
+func (s *Store) RemoveAccount(ctx context.Context, id int64) error {
+	return s.updateAccount(ctx, id, "removing an account", "DELETE FROM account WHERE id = $1", id)
+}
+
+func (s *Store) updateAccount(ctx context.Context, id int64, doing, query string, args ...any) error {
+	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
+		tx.changed = Change{Accounts: []int64{id}, Sources: true}
+		return tx.execOne(ctx, query, args...)
+	})
+	return wrap(doing, err)
+}
+
+// SetSecondFactor gives an account a sealed TOTP seed and backup codes in
+// place of those it had; a nil seed removes the second factor. step is the
+// time step of the code that confirmed the seed, so that it does not work
+// again.
+func (s *Store) SetSecondFactor(ctx context.Context, id int64, seed []byte, step int64, backup []Hash) error {
+	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
+		tx.changed.Accounts = []int64{id}
+		if err := tx.execOne(ctx, "UPDATE account SET totp_seed = $2, totp_step = $3 WHERE id = $1", id, seed, step); err != nil {
+			return err
+		}
+		if err := tx.exec(ctx, "DELETE FROM backup_code WHERE account_id = $1", id); err != nil {
+			return err
+		}
+		for _, hash := range backup {
+			if err := tx.exec(ctx, "INSERT INTO backup_code (account_id, hash) VALUES ($1, $2)", id, hash[:]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return wrap("setting a second factor", err)
+}

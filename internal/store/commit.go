@@ -1,0 +1,218 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	// maxBatch is how many writes share one commit at the most, so that the
+	// first of them does not wait for ever under a flood.
+	maxBatch = 256
+	// foreignEvery is how often the writer looks for changes by another
+	// process. A change by the command line must hold within one second.
+	foreignEvery = 250 * time.Millisecond
+)
+
+// tx is one write's view of its transaction. What it changed is collected and
+// announced when, and only when, the commit is on disk.
+type tx struct {
+	conn    *sql.Conn
+	changed Change
+}
+
+func (t *tx) exec(ctx context.Context, query string, args ...any) error {
+	_, err := t.conn.ExecContext(ctx, query, args...)
+	return err
+}
+
+// execOne is exec for a statement that must change a row: ErrNotFound if not.
+func (t *tx) execOne(ctx context.Context, query string, args ...any) error {
+	res, err := t.conn.ExecContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(ErrNotFound, err)
+	}
+	return nil
+}
+
+func (t *tx) queryRow(ctx context.Context, query string, args ...any) *sql.Row {
+	return t.conn.QueryRowContext(ctx, query, args...)
+}
+
+func (t *tx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return t.conn.QueryContext(ctx, query, args...)
+}
+
+// A job is a write that waits for its commit.
+type job struct {
+	ctx  context.Context
+	fn   func(context.Context, *tx) error
+	done chan error
+}
+
+// committer owns the one connection that writes. It runs jobs in the order in
+// which they come and commits those that wait together.
+type committer struct {
+	conn    *sql.Conn
+	store   *Store
+	jobs    chan job
+	stop    chan struct{}
+	stopped chan struct{}
+	once    sync.Once
+	seen    int64 // PRAGMA data_version after our last look
+}
+
+func newCommitter(ctx context.Context, conn *sql.Conn, s *Store) (*committer, error) {
+	c := &committer{
+		conn: conn, store: s, jobs: make(chan job),
+		stop: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	var err error
+	if c.seen, err = c.dataVersion(ctx); err != nil {
+		return nil, err
+	}
+	// Jobs have contexts of their own; what the loop does between them ends
+	// with the store, not with the call that opened it.
+	go c.run(context.WithoutCancel(ctx))
+	return c, nil
+}
+
+// write runs fn in a transaction and returns when it is on disk, or with the
+// error that kept it from getting there. When ctx ends first, write returns at
+// once and the change may or may not be made. A change that is made has been
+// announced to the watchers when write returns.
+func (s *Store) write(ctx context.Context, fn func(context.Context, *tx) error) error {
+	j := job{ctx, fn, make(chan error, 1)}
+	select {
+	case s.commits.jobs <- j:
+	case <-s.commits.stop:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-j.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// close lets the running batch finish and ends the loop.
+func (c *committer) close() {
+	c.once.Do(func() { close(c.stop) })
+	<-c.stopped
+}
+
+func (c *committer) run(ctx context.Context) {
+	defer close(c.stopped)
+	defer c.conn.Close()
+	tick := time.NewTicker(foreignEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case <-tick.C:
+			c.lookAbroad(ctx)
+		case j := <-c.jobs:
+			c.batch(ctx, j)
+		}
+	}
+}
+
+// batch runs first and whatever else already waits, and commits them together.
+func (c *committer) batch(ctx context.Context, first job) {
+	if err := c.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+		first.done <- fmt.Errorf("beginning a transaction: %w", err)
+		return
+	}
+	var (
+		waiting []job
+		changed Change
+	)
+	for j, more := first, true; more; j, more = c.next(len(waiting)) {
+		t := &tx{conn: c.conn}
+		if err := c.runJob(ctx, j, t); err != nil {
+			j.done <- err
+			continue
+		}
+		waiting = append(waiting, j)
+		changed.add(t.changed)
+	}
+	err := c.exec(ctx, "COMMIT")
+	if err != nil {
+		err = fmt.Errorf("committing: %w", errors.Join(err, c.exec(ctx, "ROLLBACK")))
+	} else {
+		c.store.watch.announce(changed)
+	}
+	for _, j := range waiting {
+		j.done <- err
+	}
+}
+
+// next returns a job that waits, if one does and the batch has room.
+func (c *committer) next(have int) (job, bool) {
+	if have >= maxBatch {
+		return job{}, false
+	}
+	select {
+	case j := <-c.jobs:
+		return j, true
+	default:
+		return job{}, false
+	}
+}
+
+// runJob runs one write in a savepoint, so that its failure undoes nothing of
+// the others'. The job's context is not given to the statements: a statement
+// that is interrupted half-way would roll back the whole batch.
+func (c *committer) runJob(ctx context.Context, j job, t *tx) error {
+	if err := j.ctx.Err(); err != nil {
+		return err
+	}
+	if err := c.exec(ctx, "SAVEPOINT job"); err != nil {
+		return fmt.Errorf("beginning a savepoint: %w", err)
+	}
+	if err := j.fn(ctx, t); err != nil {
+		return errors.Join(err, c.exec(ctx, "ROLLBACK TO job"), c.exec(ctx, "RELEASE job"))
+	}
+	if err := c.exec(ctx, "RELEASE job"); err != nil {
+		return fmt.Errorf("releasing a savepoint: %w", err)
+	}
+	return nil
+}
+
+func (c *committer) exec(ctx context.Context, query string) error {
+	_, err := c.conn.ExecContext(ctx, query)
+	return err
+}
+
+// lookAbroad announces that anything may have changed when another process
+// wrote to the database. SQLite counts such writes per connection, and this
+// connection makes all of this process's own.
+func (c *committer) lookAbroad(ctx context.Context) {
+	version, err := c.dataVersion(ctx)
+	if err != nil {
+		c.store.log.Error("cannot see whether another process changed the database", "error", err)
+		// Not knowing, trust nothing that is cached.
+		c.store.watch.announce(Change{All: true})
+		return
+	}
+	if version != c.seen {
+		c.seen = version
+		c.store.watch.announce(Change{All: true})
+	}
+}
+
+func (c *committer) dataVersion(ctx context.Context) (version int64, err error) {
+	err = c.conn.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version)
+	return version, err
+}

@@ -1,0 +1,96 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+)
+
+//go:embed migrations/sqlite/*.sql
+var migrationFiles embed.FS
+
+// migration is one step of the schema's history. Steps are never edited once
+// released: a change is a further step.
+type migration struct {
+	version int
+	name    string
+	sql     string
+}
+
+// migrations reads the embedded steps, named "00001_init.sql" and so on, in
+// order. Their versions are 1, 2, 3 …
+func migrations(dir string) ([]migration, error) {
+	entries, err := fs.ReadDir(migrationFiles, dir)
+	if err != nil {
+		return nil, err
+	}
+	var list []migration
+	for i, e := range entries {
+		number, _, _ := strings.Cut(e.Name(), "_")
+		version, err := strconv.Atoi(number)
+		if err != nil || version != i+1 {
+			return nil, fmt.Errorf("migration %s is not number %d", e.Name(), i+1)
+		}
+		text, err := fs.ReadFile(migrationFiles, dir+"/"+e.Name())
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, migration{version, e.Name(), string(text)})
+	}
+	return list, nil
+}
+
+// migrate brings the schema up to date in one transaction: all steps or none,
+// and one process at a time, since the transaction takes the write lock before
+// it reads the version. It refuses a schema newer than the steps it knows,
+// whose rows it could misread.
+func migrate(ctx context.Context, db *sql.DB) (err error) {
+	steps, err := migrations("migrations/sqlite")
+	if err != nil {
+		return err
+	}
+	if have, err := schemaVersion(ctx, db); err == nil && have == len(steps) {
+		return nil // without waiting for the write lock
+	}
+	tx, err := db.BeginTx(ctx, nil) // BEGIN IMMEDIATE, by _txlock
+	if err != nil {
+		return fmt.Errorf("locking the schema: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, tx.Rollback())
+		}
+	}()
+	if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)"); err != nil {
+		return fmt.Errorf("making the schema's version: %w", err)
+	}
+	have, err := schemaVersion(ctx, tx)
+	if err != nil {
+		return fmt.Errorf("reading the schema's version: %w", err)
+	}
+	if have > len(steps) {
+		return fmt.Errorf("%w: its schema is version %d and this usher knows up to %d; run the newer usher, or choose another data folder",
+			ErrNewer, have, len(steps))
+	}
+	for _, m := range steps[have:] {
+		if _, err := tx.ExecContext(ctx, m.sql); err != nil {
+			return fmt.Errorf("migration %s: %w", m.name, err)
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT INTO schema_version (version) VALUES ($1)", m.version); err != nil {
+			return fmt.Errorf("noting migration %s: %w", m.name, err)
+		}
+	}
+	return tx.Commit()
+}
+
+func schemaVersion(ctx context.Context, db interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}) (version int, err error) {
+	err = db.QueryRowContext(ctx, "SELECT COALESCE(MAX(version), 0) FROM schema_version").Scan(&version)
+	return version, err
+}

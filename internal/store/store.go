@@ -1,0 +1,195 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Errors that callers tell apart.
+var (
+	// ErrNotFound says that there is no such row.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict says that another row has the name, e-mail or identifier, or
+	// that the row changed since it was read.
+	ErrConflict = errors.New("conflict")
+	// ErrNewer says that a newer usher wrote the database.
+	ErrNewer = errors.New("the database is from a newer usher")
+	// ErrClosed says that the store has been closed.
+	ErrClosed = errors.New("the store is closed")
+)
+
+// Config says where the database is.
+type Config struct {
+	// Dir is the data folder. It is made, readable by its owner only, when it
+	// does not exist. Required.
+	Dir string
+	// Logger gets what happens outside of any call. Nil: nothing is logged.
+	Logger *slog.Logger
+	// Now tells the time that rows are stamped with. Nil: time.Now.
+	Now func() time.Time
+}
+
+// Name is the database's file name in the data folder.
+const Name = "usher.db"
+
+// How a SQLite connection is set up. A commit is on disk when it returns
+// (synchronous=FULL). Page caches are kept small, as what is read often is
+// cached above. The busy time-out covers a command line that writes while the
+// server does.
+const pragmas = "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
+	"&_pragma=foreign_keys(1)&_pragma=cache_size(-2000)&_pragma=temp_store(MEMORY)&_txlock=immediate"
+
+// maxReaders is how many reads run at the same time.
+const maxReaders = 4
+
+// Store is an open database. It is safe for concurrent use.
+type Store struct {
+	readers *sql.DB
+	writer  *sql.DB
+	log     *slog.Logger
+	now     func() time.Time
+
+	commits *committer
+	watch   watchers
+}
+
+// Open opens the database, makes it when there is none, and brings its schema
+// up to date. The errors name the folder and what to do about it.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	s := &Store{log: cfg.Logger, now: cfg.Now}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data folder: %w", err)
+	}
+	if err := s.open(ctx, filepath.Join(cfg.Dir, Name)); err != nil {
+		s.closeDBs()
+		return nil, fmt.Errorf("opening the database in %s: %w", cfg.Dir, err)
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context, path string) (err error) {
+	if err := claimFile(path); err != nil {
+		return err
+	}
+	dsn := "file:" + (&urlPath{path}).String() + pragmas
+	if s.writer, err = sql.Open("sqlite", dsn); err != nil {
+		return err
+	}
+	s.writer.SetMaxOpenConns(1)
+	if s.readers, err = sql.Open("sqlite", dsn); err != nil {
+		return err
+	}
+	s.readers.SetMaxOpenConns(maxReaders)
+	s.readers.SetMaxIdleConns(maxReaders)
+	if err := migrate(ctx, s.writer); err != nil {
+		return err
+	}
+	conn, err := s.writer.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	s.commits, err = newCommitter(ctx, conn, s)
+	return err
+}
+
+// claimFile makes the database file, readable by its owner only, before SQLite
+// makes it readable by everyone; the error for a folder that cannot be written
+// is clearer from here, too.
+func claimFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// Close finishes the writes that wait and closes the database.
+func (s *Store) Close() error {
+	s.commits.close()
+	return s.closeDBs()
+}
+
+func (s *Store) closeDBs() error {
+	var errs []error
+	for _, db := range []*sql.DB{s.readers, s.writer} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Ping makes the way of a read and of a write, without changing anything.
+func (s *Store) Ping(ctx context.Context) error {
+	var n int
+	if err := s.readers.QueryRowContext(ctx, "SELECT COUNT(*) FROM setting").Scan(&n); err != nil {
+		return fmt.Errorf("reading: %w", err)
+	}
+	if err := s.write(ctx, func(context.Context, *tx) error { return nil }); err != nil {
+		return fmt.Errorf("writing: %w", err)
+	}
+	return nil
+}
+
+// Setting returns the value of a setting, and makes it with create when it is
+// not there yet. Two processes that do this at once get the same value.
+func (s *Store) Setting(ctx context.Context, name string, create func() ([]byte, error)) ([]byte, error) {
+	const find = "SELECT value FROM setting WHERE name = $1"
+	var value []byte
+	err := s.readers.QueryRowContext(ctx, find, name).Scan(&value)
+	if err == nil || !errors.Is(err, sql.ErrNoRows) {
+		return value, wrap("reading setting "+name, err)
+	}
+	fresh, err := create()
+	if err != nil {
+		return nil, fmt.Errorf("making setting %s: %w", name, err)
+	}
+	err = s.write(ctx, func(ctx context.Context, tx *tx) error {
+		if err := tx.exec(ctx, "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING", name, fresh); err != nil {
+			return err
+		}
+		return tx.queryRow(ctx, find, name).Scan(&value)
+	})
+	return value, wrap("writing setting "+name, err)
+}
+
+// wrap says what was being done, and gives the engine's errors this package's
+// names.
+func wrap(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		err = ErrNotFound
+	case isConflict(err):
+		err = fmt.Errorf("%w: %w", ErrConflict, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// millis and fromMillis translate times to and from how they are kept.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

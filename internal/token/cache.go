@@ -1,0 +1,146 @@
+package token
+
+import (
+	"sync"
+
+	"github.com/usher-auth/usher/internal/store"
+)
+
+const (
+	shards = 64
+	// DefaultCacheSize is how many tokens are kept in memory: some 120 bytes
+	// each.
+	DefaultCacheSize = 200_000
+	// touchEvery is how precisely the last use of a token is known, in
+	// seconds: each use within it costs a read lock only.
+	touchEvery = 60
+)
+
+// entry is a grant as the cache keeps it. It has no pointers, so that the
+// garbage collector does not scan a large cache: that, and not the lookup,
+// would decide the slowest answers.
+type entry struct {
+	tokenID, accountID, deviceID, sourceID int64
+	expires                                int64 // Unix milliseconds; 0: never
+	used                                   int64 // Unix seconds of the last noted use
+	kind                                   store.TokenKind
+	admin, disabled                        bool
+}
+
+// cache keeps the grants of the tokens that were used last.
+//
+// What keeps a revoked token from being put back: a shard's generation goes up
+// with every removal, and put refuses a grant that was read from the store
+// under an earlier generation.
+type cache struct {
+	shards [shards]shard
+	most   int // entries per shard
+}
+
+type shard struct {
+	mu         sync.RWMutex
+	entries    map[store.Hash]entry
+	generation uint64
+}
+
+func newCache(size int) *cache {
+	if size <= 0 {
+		size = DefaultCacheSize
+	}
+	c := &cache{most: max(1, size/shards)}
+	for i := range c.shards {
+		c.shards[i].entries = make(map[store.Hash]entry)
+	}
+	return c
+}
+
+// of picks the shard by the hash's first byte, which is as good as random.
+func (c *cache) of(h store.Hash) *shard { return &c.shards[h[0]%shards] }
+
+// get returns the entry, if there is one, and the generation to give to put
+// when there is none. stale reports that this use is worth noting.
+func (c *cache) get(h store.Hash, nowSeconds int64) (e entry, ok, stale bool, generation uint64) {
+	s := c.of(h)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	e, ok = s.entries[h]
+	return e, ok, ok && nowSeconds-e.used >= touchEvery, s.generation
+}
+
+// put keeps an entry that was read under a generation.
+func (c *cache) put(h store.Hash, e entry, generation uint64) {
+	s := c.of(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.generation != generation {
+		return
+	}
+	for old := range s.entries { // a random one: maps start anywhere
+		if len(s.entries) < c.most {
+			break
+		}
+		delete(s.entries, old)
+	}
+	s.entries[h] = e
+}
+
+// touch notes a use and reports whether it was the first to do so in its
+// minute.
+func (c *cache) touch(h store.Hash, nowSeconds int64) bool {
+	s := c.of(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.entries[h]
+	if !ok || nowSeconds-e.used < touchEvery {
+		return false
+	}
+	e.used = nowSeconds
+	s.entries[h] = e
+	return true
+}
+
+// forget drops what a change made untrue.
+func (c *cache) forget(change store.Change) {
+	for _, h := range change.Tokens {
+		s := c.of(h)
+		s.mu.Lock()
+		delete(s.entries, h)
+		s.generation++
+		s.mu.Unlock()
+	}
+	if change.All {
+		c.drop(func(entry) bool { return true })
+	} else if len(change.Accounts) > 0 {
+		changed := make(map[int64]bool, len(change.Accounts))
+		for _, id := range change.Accounts {
+			changed[id] = true
+		}
+		c.drop(func(e entry) bool { return changed[e.accountID] })
+	}
+}
+
+// drop drops every entry that gone accepts.
+func (c *cache) drop(gone func(entry) bool) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for h, e := range s.entries {
+			if gone(e) {
+				delete(s.entries, h)
+			}
+		}
+		s.generation++
+		s.mu.Unlock()
+	}
+}
+
+// len returns how many entries there are.
+func (c *cache) len() (n int) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.RLock()
+		n += len(s.entries)
+		s.mu.RUnlock()
+	}
+	return n
+}

@@ -1,0 +1,27 @@
+// Package token is what proves who someone is, from one request to the next.
+//
+// It owns access, transient and server tokens: minting, verifying, what each
+// reaches, and ending them with their parents. It does not own passwords or
+// codes (package account gives it a Proof to spend), nor what a server is.
+//
+// # Kinds
+//
+//	access     20 letters and digits; lives until revoked; SHA-256 stored
+//	transient  "transient-…"; 48 hours at most; nothing stored: it is sealed
+//	           with a key that lives in this process's memory only
+//	server     20 letters and digits for one server, derived from the access
+//	           token that listed the server; ends with it; SHA-256 stored
+//
+// # The law of reach
+//
+// No answer ever contains a secret that reaches further or lives longer than
+// the token that made the request. A transient token minted by a transient
+// token has the same parent and at most the same expiry; a server token ends
+// with the token that listed it; a transient or server token lists nothing.
+//
+// # The hot path
+//
+// A token's SHA-256 is looked up in a bounded cache. A revocation empties the
+// entry before the call that revokes returns; a lookup that was under way then
+// cannot put the entry back (see cache).
+package token

@@ -1,0 +1,104 @@
+package token
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// MaxTransientTTL is how long a transient token lives at the most (PMS
+// documentation: "up to 48 hours").
+const MaxTransientTTL = 48 * time.Hour
+
+// transientPrefix is how clients tell a transient token, and how we do.
+const transientPrefix = "transient-"
+
+// claim is what a transient token says: with which stored token it ends, when,
+// and the one server it is for (0: any).
+type claim struct {
+	parent   store.Hash
+	expires  int64 // Unix milliseconds
+	sourceID int64
+}
+
+const (
+	claimSize  = 32 + 8 + 8
+	nonceSize  = 12
+	sealedSize = nonceSize + claimSize + 16
+)
+
+var transientText = base64.RawURLEncoding.Strict()
+
+// transientLength is how long every transient token is.
+var transientLength = len(transientPrefix) + transientText.EncodedLen(sealedSize)
+
+// sealer seals claims with a key that exists in this process's memory only: a
+// restart ends every transient token. It is safe for concurrent use.
+type sealer struct {
+	aead cipher.AEAD
+	// nonces are drawn from a counter: random ones of 96 bits must not be used
+	// more than 2^32 times with one key (NIST SP 800-38D, section 8.3), which
+	// a busy server does in a day.
+	nonces atomic.Uint64
+}
+
+func newSealer() (*sealer, error) {
+	var key [32]byte
+	_, _ = rand.Read(key[:]) // never fails
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		return nil, fmt.Errorf("making a cipher: %w", err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("making a cipher: %w", err)
+	}
+	return &sealer{aead: aead}, nil
+}
+
+func (s *sealer) seal(c claim) plexauth.Secret {
+	var plain [claimSize]byte
+	copy(plain[:32], c.parent[:])
+	binary.BigEndian.PutUint64(plain[32:], uint64(c.expires))
+	binary.BigEndian.PutUint64(plain[40:], uint64(c.sourceID))
+
+	var sealed [sealedSize]byte
+	binary.BigEndian.PutUint64(sealed[4:nonceSize], s.nonces.Add(1))
+	s.aead.Seal(sealed[:nonceSize], sealed[:nonceSize], plain[:], nil)
+
+	text := make([]byte, 0, transientLength)
+	text = append(text, transientPrefix...)
+	return plexauth.Secret(transientText.AppendEncode(text, sealed[:]))
+}
+
+// open returns the claim of a token that this process sealed; false for any
+// other text. Whether the claim still holds is for the caller to see.
+func (s *sealer) open(token plexauth.Secret) (claim, bool) {
+	text, ok := strings.CutPrefix(string(token), transientPrefix)
+	if !ok || len(token) != transientLength {
+		return claim{}, false
+	}
+	var sealed [sealedSize]byte
+	if n, err := transientText.Decode(sealed[:], []byte(text)); err != nil || n != sealedSize {
+		return claim{}, false
+	}
+	var buf [claimSize]byte
+	plain, err := s.aead.Open(buf[:0], sealed[:nonceSize], sealed[nonceSize:], nil)
+	if err != nil {
+		return claim{}, false
+	}
+	return claim{
+		parent:   store.Hash(plain[:32]),
+		expires:  int64(binary.BigEndian.Uint64(plain[32:])),
+		sourceID: int64(binary.BigEndian.Uint64(plain[40:])),
+	}, true
+}

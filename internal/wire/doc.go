@@ -1,0 +1,11 @@
+// Package wire is what crosses the wire, and nothing of what it means.
+//
+// It owns how a caller is read (the X-Plex-* identity, the token, parameters
+// by query, form and JSON body), which format the answer takes (XML, JSON and
+// the few shape variants some generated SDKs need), and the shapes themselves:
+// account, resources, source device, MediaContainer, errors.
+//
+// It does not own who may ask, what is true or where it is stored: it takes
+// plain values and gives bytes. Whatever it refuses, it refuses with a
+// *MalformedError that names the field.
+package wire

@@ -1,0 +1,125 @@
+package wire
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Format is the syntax of an answer.
+type Format uint8
+
+// The two syntaxes every Plex client reads one of. XML is the zero value
+// because it is what a caller gets who states no wish (python-plexapi and
+// Tautulli send "Accept: */*" and parse XML).
+const (
+	XML Format = iota
+	JSON
+)
+
+// ContentType returns the Content-Type of the format. JSON carries no charset:
+// plex-api 5.3.2 compares the header with "application/json" to the letter.
+func (f Format) ContentType() string {
+	if f == JSON {
+		return "application/json"
+	}
+	return "application/xml; charset=utf-8"
+}
+
+// Variant is a departure from the common shapes that one published client
+// cannot do without. The zero value is the common shape.
+type Variant uint8
+
+// The variants; see variants for who gets which.
+const (
+	// NoNulls sends the zero value where the common shape has null.
+	NoNulls Variant = 1 << iota
+	// TextEnums sends the profile's small integers as strings.
+	TextEnums
+	// PreferJSON answers in JSON when the caller states no wish.
+	PreferJSON
+)
+
+// variants is the whole list of callers that get a shape of their own, by how
+// their User-Agent begins. Each row breaks on the common shape, which is the
+// real services' shape too: a newer release of the same SDK needs no row.
+var variants = [...]struct {
+	userAgent string
+	variant   Variant
+	because   string
+}{
+	{"speakeasy-sdk/ruby", NoNulls, "0.17.0 raises KeyError on null fields that its own types call optional"},
+	{"speakeasy-sdk/typescript 0.23.", TextEnums, "0.23.5 declares the profile enums as the strings \"0\" and \"1\""},
+	{"speakeasy-sdk/csharp", PreferJSON, "sends no Accept header and reads JSON only"},
+}
+
+// VariantOf returns the variant for a User-Agent.
+func VariantOf(userAgent string) Variant {
+	const common = "speakeasy-sdk/"
+	if !strings.HasPrefix(userAgent, common) {
+		return 0
+	}
+	for _, v := range variants {
+		if strings.HasPrefix(userAgent, v.userAgent) {
+			return v.variant
+		}
+	}
+	return 0
+}
+
+// Negotiate picks the format from an Accept header (RFC 9110, section 12.5.1).
+// XML wins a tie and the case of no wish at all, unless the variant prefers
+// JSON. Nothing but Accept counts: new SDKs send a header named "accepts" with
+// application/xml beside "Accept: application/json", and need JSON.
+func Negotiate(accept string, v Variant) Format {
+	switch accept {
+	case "application/json":
+		return JSON
+	case "", "*/*":
+		return noWish(v)
+	}
+	var inJSON, inXML, inAny float64
+	for part := range strings.SplitSeq(accept, ",") {
+		kind, q := mediaRange(part)
+		switch kind {
+		case "application/json", "text/json":
+			inJSON = max(inJSON, q)
+		case "application/xml", "text/xml":
+			inXML = max(inXML, q)
+		case "*/*", "application/*":
+			inAny = max(inAny, q)
+		}
+	}
+	switch {
+	case inJSON > inXML:
+		return JSON
+	case inXML > 0:
+		return XML
+	case inAny > 0:
+		return noWish(v)
+	}
+	return XML
+}
+
+func noWish(v Variant) Format {
+	if v&PreferJSON != 0 {
+		return JSON
+	}
+	return XML
+}
+
+// mediaRange splits one element of an Accept header into its lower-case media
+// type and its weight; a weight that cannot be read counts as 1.
+func mediaRange(part string) (kind string, q float64) {
+	kind, params, _ := strings.Cut(part, ";")
+	q = 1
+	for param := range strings.SplitSeq(params, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(param), "=")
+		if !strings.EqualFold(name, "q") {
+			continue
+		}
+		if w, err := strconv.ParseFloat(value, 64); err == nil && w >= 0 && w <= 1 {
+			q = w
+		}
+	}
+	return strings.ToLower(strings.TrimSpace(kind)), q
+}

@@ -1,0 +1,128 @@
+package wire
+
+import (
+	"encoding/xml"
+	"time"
+
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// LegacyAccount is the account as the v1 paths answer it (/users/sign_in,
+// /users/account): a <user> element with the token under three names, or a
+// JSON object under the key "user". The shape was read in clients' sources
+// (plex-api-credentials, @ctrl/plex, Overseerr, Tautulli).
+type LegacyAccount struct {
+	Person
+	Token plexauth.Secret
+}
+
+type legacySubscription struct {
+	Active   Bool      `json:"active" xml:"active,attr"`
+	Status   string    `json:"status" xml:"status,attr"`
+	Plan     *string   `json:"plan" xml:"plan,attr"`
+	Features emptyList `json:"features" xml:"-"`
+}
+
+type legacyUser struct {
+	XMLName             xml.Name           `json:"-" xml:"user"`
+	Email               string             `json:"email" xml:"email,attr"`
+	ID                  int64              `json:"id" xml:"id,attr"`
+	UUID                string             `json:"uuid" xml:"uuid,attr"`
+	MailingListStatus   string             `json:"mailing_list_status" xml:"mailing_list_status,attr"`
+	Thumb               string             `json:"thumb" xml:"thumb,attr"`
+	Username            string             `json:"username" xml:"username,attr"`
+	Title               string             `json:"title" xml:"title,attr"`
+	Locale              Optional[string]   `json:"locale" xml:"locale,attr"`
+	AuthenticationToken string             `json:"authentication_token" xml:"authenticationToken,attr"`
+	AuthToken           string             `json:"authToken" xml:"authToken,attr"`
+	ScrobbleTypes       string             `json:"scrobbleTypes" xml:"scrobbleTypes,attr"`
+	Restricted          Bool               `json:"restricted" xml:"restricted,attr"`
+	Home                Bool               `json:"home" xml:"home,attr"`
+	Guest               Bool               `json:"guest" xml:"guest,attr"`
+	QueueEmail          string             `json:"queueEmail" xml:"queueEmail,attr"`
+	HasPassword         bool               `json:"hasPassword" xml:"hasPassword,attr"` // "true" in XML, too
+	HomeSize            int                `json:"homeSize" xml:"homeSize,attr"`
+	MaxHomeSize         int                `json:"maxHomeSize" xml:"maxHomeSize,attr"`
+	JoinedAt            string             `json:"joined_at" xml:"-"`
+	Subscription        legacySubscription `json:"subscription" xml:"subscription"`
+	Roles               struct {
+		Roles emptyList `json:"roles" xml:"-"`
+	} `json:"roles" xml:"roles"`
+	Entitlements emptyList `json:"entitlements" xml:"entitlements"`
+
+	// The elements that older XML readers look for instead of attributes.
+	UsernameElement string      `json:"-" xml:"username"`
+	EmailElement    string      `json:"-" xml:"email"`
+	JoinedElement   typedValue  `json:"-" xml:"joined-at"`
+	TokenElement    plainSecret `json:"-" xml:"authentication-token"`
+}
+
+type typedValue struct {
+	Type string `xml:"type,attr"`
+	Text string `xml:",chardata"`
+}
+
+// plainSecret is a token on its way into an answer.
+type plainSecret string
+
+// Append implements Body.
+func (a LegacyAccount) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
+	u := legacyUser{
+		Email: a.Email, ID: a.ID, UUID: a.UUID, MailingListStatus: "unsubscribed", Username: a.Username,
+		Title: a.Title, AuthenticationToken: string(a.Token), AuthToken: string(a.Token),
+		HasPassword: a.HasPassword, HomeSize: 1, MaxHomeSize: 15, JoinedAt: rfc3339(a.JoinedAt),
+		Subscription:    legacySubscription{Status: "Inactive"},
+		UsernameElement: a.Username, EmailElement: a.Email,
+		JoinedElement: typedValue{"datetime", a.JoinedAt.UTC().Format(time.DateTime + " UTC")},
+		TokenElement:  plainSecret(a.Token),
+	}
+	if f == JSON {
+		return appendJSON(dst, struct {
+			User legacyUser `json:"user"`
+		}{u})
+	}
+	return appendXML(dst, u)
+}
+
+// Device is a row of the device list. Its token is never shown: usher does not
+// keep it, and a list must not hand out more than was asked with.
+type Device struct {
+	XMLName          xml.Name `json:"-" xml:"Device"`
+	Name             string   `json:"name" xml:"name,attr"`
+	PublicAddress    string   `json:"publicAddress" xml:"publicAddress,attr"`
+	Product          string   `json:"product" xml:"product,attr"`
+	ProductVersion   string   `json:"productVersion" xml:"productVersion,attr"`
+	Platform         string   `json:"platform" xml:"platform,attr"`
+	PlatformVersion  string   `json:"platformVersion" xml:"platformVersion,attr"`
+	Device           string   `json:"device" xml:"device,attr"`
+	Model            string   `json:"model" xml:"model,attr"`
+	Vendor           string   `json:"vendor" xml:"vendor,attr"`
+	Provides         string   `json:"provides" xml:"provides,attr"`
+	ClientIdentifier string   `json:"clientIdentifier" xml:"clientIdentifier,attr"`
+	Version          string   `json:"version" xml:"version,attr"`
+	ID               int64    `json:"id" xml:"id,attr"`
+	Token            string   `json:"token" xml:"token,attr"` // always empty
+	CreatedAt        int64    `json:"createdAt" xml:"createdAt,attr"`
+	LastSeenAt       int64    `json:"lastSeenAt" xml:"lastSeenAt,attr"`
+	ScreenResolution string   `json:"screenResolution" xml:"screenResolution,attr"`
+	ScreenDensity    string   `json:"screenDensity" xml:"screenDensity,attr"`
+}
+
+// Devices is the answer of /devices.xml and /devices.json.
+type Devices struct {
+	PublicAddress string
+	Devices       []Device
+}
+
+// Append implements Body.
+func (d Devices) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
+	if f == JSON {
+		return appendJSON(dst, orEmpty(d.Devices))
+	}
+	return appendXML(dst, struct {
+		XMLName       xml.Name `xml:"MediaContainer"`
+		PublicAddress string   `xml:"publicAddress,attr"`
+		Size          int      `xml:"size,attr"`
+		Devices       []Device
+	}{PublicAddress: d.PublicAddress, Size: len(d.Devices), Devices: d.Devices})
+}

@@ -1,0 +1,165 @@
+package wire
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// The most a caller's own description of itself may have, in bytes. A token
+// may be longer: JWTs are.
+const (
+	maxIdentity = 255
+	maxToken    = 4096
+)
+
+// Caller is what a request says of the program that sent it.
+type Caller struct {
+	ClientIdentifier string
+	Product          string
+	Version          string
+	Platform         string
+	PlatformVersion  string
+	Device           string
+	Model            string
+	DeviceVendor     string
+	DeviceName       string
+}
+
+// Request is what every request carries, whatever it asks for.
+type Request struct {
+	Caller
+	// Token is the caller's token, empty when there is none.
+	Token plexauth.Secret
+	// Format and Variant say how the answer is to be written. They are set
+	// even when ReadRequest fails, so that the error can be written too.
+	Format  Format
+	Variant Variant
+	// Query holds the query parameters; nil when there are none.
+	Query Params
+}
+
+// callerFields is the X-Plex-* identity: where each header or query parameter
+// of it goes.
+var callerFields = [...]struct {
+	name string
+	into func(*Request) *string
+}{
+	{"X-Plex-Client-Identifier", func(r *Request) *string { return &r.ClientIdentifier }},
+	{"X-Plex-Product", func(r *Request) *string { return &r.Product }},
+	{"X-Plex-Version", func(r *Request) *string { return &r.Version }},
+	{"X-Plex-Platform", func(r *Request) *string { return &r.Platform }},
+	{"X-Plex-Platform-Version", func(r *Request) *string { return &r.PlatformVersion }},
+	{"X-Plex-Device", func(r *Request) *string { return &r.Device }},
+	{"X-Plex-Model", func(r *Request) *string { return &r.Model }},
+	{"X-Plex-Device-Vendor", func(r *Request) *string { return &r.DeviceVendor }},
+	{"X-Plex-Device-Name", func(r *Request) *string { return &r.DeviceName }},
+}
+
+const tokenField = "X-Plex-Token"
+
+// ReadRequest reads the identity, the token and the wanted format from headers
+// and query. A header wins over a query parameter of the same name: some
+// clients send their token both ways. An empty token counts as none, and so
+// does an empty "Authorization: Basic" (old SDKs send both).
+//
+// The error is a *MalformedError.
+func ReadRequest(r *http.Request) (*Request, error) {
+	req := &Request{Variant: VariantOf(r.UserAgent())}
+	req.Format = Negotiate(header(r, "Accept"), req.Variant)
+	if r.URL.RawQuery != "" {
+		query, err := parseQuery("the query", r.URL.RawQuery)
+		if err != nil {
+			return req, err
+		}
+		req.Query = query
+	}
+	for _, f := range callerFields {
+		value, err := req.field(r, f.name, maxIdentity)
+		if err != nil {
+			return req, err
+		}
+		*f.into(req) = value
+	}
+	token, err := req.field(r, tokenField, maxToken)
+	req.Token = plexauth.Secret(token)
+	return req, err
+}
+
+// field reads one header or, without one, the query parameter of that name.
+func (req *Request) field(r *http.Request, name string, most int) (string, error) {
+	values := r.Header[name]
+	if len(values) > 1 {
+		return "", &MalformedError{name, "is given twice"}
+	}
+	if len(values) == 1 && values[0] != "" {
+		return checkText(name, values[0], most)
+	}
+	value, err := req.Query.Text(name)
+	if err != nil || value == "" {
+		return "", err
+	}
+	return checkText(name, value, most)
+}
+
+// header returns a header's first value. The name is in canonical form.
+func header(r *http.Request, name string) string {
+	if v := r.Header[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// BasicCredentials returns the login and password of an Authorization: Basic
+// header, which the legacy sign-in takes, and whether there is one. One that
+// is empty ("Basic Og==") counts as absent.
+func BasicCredentials(r *http.Request) (login string, password plexauth.Secret, ok bool, err error) {
+	const field = "the Authorization header"
+	scheme, encoded, found := strings.Cut(header(r, "Authorization"), " ")
+	if !found || !strings.EqualFold(scheme, "Basic") {
+		return "", "", false, nil
+	}
+	decoded, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
+	if err != nil {
+		return "", "", false, &MalformedError{field, "is not valid Basic authentication"}
+	}
+	login, pass, found := strings.Cut(string(decoded), ":")
+	if !found || !utf8.Valid(decoded) {
+		return "", "", false, &MalformedError{field, "is not valid Basic authentication"}
+	}
+	return login, plexauth.Secret(pass), login != "" || pass != "", nil
+}
+
+// checkText refuses text that no caller means to send: bytes that are not
+// UTF-8, control characters, and more than most bytes.
+func checkText(field, s string, most int) (string, error) {
+	if len(s) > most {
+		return "", &MalformedError{field, "is too long"}
+	}
+	plain := true
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c == 0x7f {
+			return "", &MalformedError{field, "has a control character in it"}
+		} else if c >= utf8.RuneSelf {
+			plain = false
+		}
+	}
+	if !plain && !utf8.ValidString(s) {
+		return "", &MalformedError{field, "is not valid UTF-8"}
+	}
+	return s, nil
+}
+
+// parseQuery reads a query string or a form body. The error is a
+// *MalformedError and does not repeat any of the input.
+func parseQuery(field, raw string) (Params, error) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, &MalformedError{field, "cannot be read: it has a bad % escape or a semicolon"}
+	}
+	return Params(values), nil
+}

@@ -1,0 +1,267 @@
+package wire
+
+import (
+	"encoding/xml"
+	"time"
+
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// Connection is one way to reach a server.
+type Connection struct {
+	Protocol string `json:"protocol" xml:"protocol,attr"`
+	Address  string `json:"address" xml:"address,attr"`
+	Port     int    `json:"port" xml:"port,attr"`
+	URI      string `json:"uri" xml:"uri,attr"`
+	Local    Bool   `json:"local" xml:"local,attr"`
+	Relay    Bool   `json:"relay" xml:"relay,attr"`
+	IPv6     Bool   `json:"IPv6" xml:"IPv6,attr"`
+}
+
+// Resource is a server in the list of what an account can reach.
+type Resource struct {
+	Name             string
+	Product          string
+	ProductVersion   string
+	Platform         Optional[string]
+	PlatformVersion  Optional[string]
+	Device           Optional[string]
+	ClientIdentifier string
+	CreatedAt        time.Time
+	LastSeenAt       time.Time
+	Provides         string
+	OwnerID          Optional[int64]
+	SourceTitle      Optional[string]
+	PublicAddress    string
+	AccessToken      plexauth.Secret
+	Owned            bool
+	Connections      []Connection
+}
+
+// resourceAttrs is what the two documents that list servers have in common;
+// they differ in how they write a time (T) and where connections stand.
+type resourceAttrs[T string | int64] struct {
+	Name                   string           `json:"name" xml:"name,attr"`
+	Product                string           `json:"product" xml:"product,attr"`
+	ProductVersion         string           `json:"productVersion" xml:"productVersion,attr"`
+	Platform               Optional[string] `json:"platform" xml:"platform,attr"`
+	PlatformVersion        Optional[string] `json:"platformVersion" xml:"platformVersion,attr"`
+	Device                 Optional[string] `json:"device" xml:"device,attr"`
+	ClientIdentifier       string           `json:"clientIdentifier" xml:"clientIdentifier,attr"`
+	CreatedAt              T                `json:"createdAt" xml:"createdAt,attr"`
+	LastSeenAt             T                `json:"lastSeenAt" xml:"lastSeenAt,attr"`
+	Provides               string           `json:"provides" xml:"provides,attr"`
+	OwnerID                Optional[int64]  `json:"ownerId" xml:"ownerId,attr"`
+	SourceTitle            Optional[string] `json:"sourceTitle" xml:"sourceTitle,attr"`
+	PublicAddress          string           `json:"publicAddress" xml:"publicAddress,attr"`
+	AccessToken            string           `json:"accessToken" xml:"accessToken,attr"`
+	Owned                  Bool             `json:"owned" xml:"owned,attr"`
+	Home                   Bool             `json:"home" xml:"home,attr"`
+	Synced                 Bool             `json:"synced" xml:"synced,attr"`
+	Relay                  Bool             `json:"relay" xml:"relay,attr"`
+	Presence               Bool             `json:"presence" xml:"presence,attr"`
+	HTTPSRequired          Bool             `json:"httpsRequired" xml:"httpsRequired,attr"`
+	PublicAddressMatches   Bool             `json:"publicAddressMatches" xml:"publicAddressMatches,attr"`
+	DNSRebindingProtection Bool             `json:"dnsRebindingProtection" xml:"dnsRebindingProtection,attr"`
+	NATLoopbackSupported   Bool             `json:"natLoopbackSupported" xml:"natLoopbackSupported,attr"`
+}
+
+func newResourceAttrs[T string | int64](r Resource, when func(time.Time) T, v Variant) resourceAttrs[T] {
+	attrs := resourceAttrs[T]{
+		Name: r.Name, Product: r.Product, ProductVersion: r.ProductVersion, Platform: r.Platform,
+		PlatformVersion: r.PlatformVersion, Device: r.Device, ClientIdentifier: r.ClientIdentifier,
+		CreatedAt: when(r.CreatedAt), LastSeenAt: when(r.LastSeenAt), Provides: r.Provides,
+		OwnerID: r.OwnerID, SourceTitle: r.SourceTitle, PublicAddress: r.PublicAddress,
+		AccessToken: string(r.AccessToken), Owned: Bool(r.Owned), Presence: true, PublicAddressMatches: true,
+	}
+	for _, c := range r.Connections {
+		attrs.Relay = attrs.Relay || c.Relay
+	}
+	if v&NoNulls != 0 {
+		for _, o := range []interface{ orZero() }{
+			&attrs.Platform, &attrs.PlatformVersion, &attrs.Device, &attrs.OwnerID, &attrs.SourceTitle,
+		} {
+			o.orZero()
+		}
+	}
+	return attrs
+}
+
+// Resources is the answer of /api/v2/resources: an array in JSON, a
+// <resources> element in XML.
+type Resources []Resource
+
+// Append implements Body.
+func (rs Resources) Append(dst []byte, f Format, v Variant) ([]byte, error) {
+	type resource struct {
+		resourceAttrs[string]
+		Connections []Connection `json:"connections" xml:"connections>connection"`
+	}
+	list := make([]resource, 0, len(rs))
+	for _, r := range rs {
+		list = append(list, resource{newResourceAttrs(r, rfc3339, v), orEmpty(r.Connections)})
+	}
+	if f == JSON {
+		return appendJSON(dst, list)
+	}
+	return appendXML(dst, struct {
+		XMLName   xml.Name   `xml:"resources"`
+		Resources []resource `xml:"resource"`
+	}{Resources: list})
+}
+
+// LegacyResources is the answer of /api/resources, which is XML whatever was
+// asked for: a MediaContainer of Device elements with times in epoch seconds.
+type LegacyResources []Resource
+
+// Append implements Body.
+func (rs LegacyResources) Append(dst []byte, _ Format, v Variant) ([]byte, error) {
+	type device struct {
+		resourceAttrs[int64]
+		Connections []Connection `xml:"Connection"`
+	}
+	list := make([]device, 0, len(rs))
+	for _, r := range rs {
+		list = append(list, device{newResourceAttrs(r, time.Time.Unix, v), r.Connections})
+	}
+	return appendXML(dst, struct {
+		XMLName xml.Name `xml:"MediaContainer"`
+		Size    int      `xml:"size,attr"`
+		Devices []device `xml:"Device"`
+	}{Size: len(list), Devices: list})
+}
+
+// rfc3339 writes a time as the account plane does: UTC, whole seconds.
+func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// orEmpty keeps a list from being null: typed clients fail on a null array.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// SourceDevice is the answer of /security/resources. In JSON Device is an
+// object, not a list of one, and Connection is always a list. The XML form was
+// never captured from a real server: it follows the other listings.
+type SourceDevice struct {
+	Name             string
+	ClientIdentifier string
+	AccessToken      plexauth.Secret
+	Connections      []Connection
+}
+
+// Append implements Body.
+func (d SourceDevice) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
+	return appendContainer(dst, f, struct {
+		Size   int `json:"size" xml:"size,attr"`
+		Device any
+	}{1, struct {
+		Name             string       `json:"name" xml:"name,attr"`
+		ClientIdentifier string       `json:"clientIdentifier" xml:"clientIdentifier,attr"`
+		AccessToken      string       `json:"accessToken" xml:"accessToken,attr"`
+		Connection       []Connection `json:"Connection" xml:"Connection"`
+	}{d.Name, d.ClientIdentifier, string(d.AccessToken), orEmpty(d.Connections)}})
+}
+
+// TransientToken is the answer of /security/token.
+type TransientToken plexauth.Secret
+
+// Append implements Body. It is written by hand because it is minted as often
+// as anything is asked; the token's alphabet needs no escaping.
+func (t TransientToken) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
+	if f == JSON {
+		dst = append(dst, `{"MediaContainer":{"size":0,"token":"`...)
+		dst = append(dst, t...)
+		return append(dst, `"}}`...), nil
+	}
+	dst = append(dst, xml.Header...)
+	dst = append(dst, `<MediaContainer size="0" token="`...)
+	dst = append(dst, t...)
+	return append(dst, `"></MediaContainer>`...), nil
+}
+
+// Identity is the answer of /identity, which needs no token.
+type Identity struct {
+	Size              int    `json:"size" xml:"size,attr"`
+	Claimed           Bool   `json:"claimed" xml:"claimed,attr"`
+	MachineIdentifier string `json:"machineIdentifier" xml:"machineIdentifier,attr"`
+	Version           string `json:"version" xml:"version,attr"`
+}
+
+// Append implements Body.
+func (i Identity) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
+	return appendContainer(dst, f, i)
+}
+
+// Server is the answer of / on the media plane: what python-plexapi's
+// PlexServer and @ctrl/plex read of a server when they connect to it. A media
+// server's abilities are there as "no", since usher serves no media.
+type Server struct {
+	FriendlyName      string
+	MachineIdentifier string
+	Version           string
+	Username          string // of the account that asked
+	UpdatedAt         time.Time
+}
+
+// Append implements Body.
+func (s Server) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
+	return appendContainer(dst, f, struct {
+		Size                int      `json:"size" xml:"size,attr"`
+		AllowMediaDeletion  Bool     `json:"allowMediaDeletion" xml:"allowMediaDeletion,attr"`
+		AllowSharing        Bool     `json:"allowSharing" xml:"allowSharing,attr"`
+		FriendlyName        string   `json:"friendlyName" xml:"friendlyName,attr"`
+		LiveTV              int      `json:"livetv" xml:"livetv,attr"`
+		MachineIdentifier   string   `json:"machineIdentifier" xml:"machineIdentifier,attr"`
+		Multiuser           Bool     `json:"multiuser" xml:"multiuser,attr"`
+		MyPlex              Bool     `json:"myPlex" xml:"myPlex,attr"`
+		MyPlexMappingState  string   `json:"myPlexMappingState" xml:"myPlexMappingState,attr"`
+		MyPlexSigninState   string   `json:"myPlexSigninState" xml:"myPlexSigninState,attr"`
+		MyPlexSubscription  Bool     `json:"myPlexSubscription" xml:"myPlexSubscription,attr"`
+		MyPlexUsername      string   `json:"myPlexUsername" xml:"myPlexUsername,attr"`
+		OwnerFeatures       string   `json:"ownerFeatures" xml:"ownerFeatures,attr"`
+		Platform            string   `json:"platform" xml:"platform,attr"`
+		PlatformVersion     string   `json:"platformVersion" xml:"platformVersion,attr"`
+		Sync                Bool     `json:"sync" xml:"sync,attr"`
+		TranscoderAudio     Bool     `json:"transcoderAudio" xml:"transcoderAudio,attr"`
+		TranscoderVideo     Bool     `json:"transcoderVideo" xml:"transcoderVideo,attr"`
+		TranscoderBitrates  string   `json:"transcoderVideoBitrates" xml:"transcoderVideoBitrates,attr"`
+		TranscoderQualities string   `json:"transcoderVideoQualities" xml:"transcoderVideoQualities,attr"`
+		UpdatedAt           int64    `json:"updatedAt" xml:"updatedAt,attr"`
+		Version             string   `json:"version" xml:"version,attr"`
+		Directory           []string `json:"Directory" xml:"-"`
+	}{
+		FriendlyName: s.FriendlyName, MachineIdentifier: s.MachineIdentifier, Multiuser: true, MyPlex: true,
+		MyPlexMappingState: "mapped", MyPlexSigninState: "ok", MyPlexUsername: s.Username,
+		UpdatedAt: s.UpdatedAt.Unix(), Version: s.Version, Directory: []string{},
+	})
+}
+
+// appendContainer wraps v as every answer of the media plane is wrapped.
+func appendContainer(dst []byte, f Format, v any) ([]byte, error) {
+	if f == JSON {
+		return appendJSON(dst, struct {
+			MediaContainer any
+		}{v})
+	}
+	b, err := xmlElement("MediaContainer", v)
+	if err != nil {
+		return dst, err
+	}
+	dst = append(dst, xml.Header...)
+	return append(dst, b...), nil
+}
+
+// Pong is the answer of /api/v2/ping.
+type Pong struct{}
+
+// Append implements Body.
+func (Pong) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
+	if f == JSON {
+		return append(dst, `{"pong":true}`...), nil
+	}
+	dst = append(dst, xml.Header...)
+	return append(dst, "<pong>true</pong>"...), nil
+}

@@ -1,0 +1,67 @@
+package plexauth_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// Every way of printing a value that a program may stumble into.
+func TestSecretNeverPrints(t *testing.T) {
+	const text = "correct horse battery staple"
+	type holder struct {
+		Token plexauth.Secret `json:"token" xml:"token,attr"`
+	}
+	held := holder{Token: text}
+
+	var logged bytes.Buffer
+	logger := slog.New(slog.NewJSONHandler(&logged, nil))
+	logger.Info("a", "secret", held.Token, "held", held)
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("a", "secret", held.Token, "held", held)
+	inJSON, err := json.Marshal(held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inXML, err := xml.Marshal(held)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for name, got := range map[string]string{
+		"%v":     fmt.Sprintf("%v", held),
+		"%+v":    fmt.Sprintf("%+v", held),
+		"%#v":    fmt.Sprintf("%#v", held),
+		"%s":     fmt.Sprintf("%s", held.Token),
+		"%q":     fmt.Sprintf("%q", held.Token),
+		"%x":     fmt.Sprintf("%x", held.Token),
+		"%d":     fmt.Sprintf("%d", held.Token),
+		"error":  errors.Join(fmt.Errorf("signing in with %v", held.Token)).Error(),
+		"slog":   logged.String(),
+		"json":   string(inJSON),
+		"xml":    string(inXML),
+		"concat": held.Token.String(),
+	} {
+		if strings.Contains(got, "horse") || strings.Contains(got, fmt.Sprintf("%x", "horse")) {
+			t.Errorf("%s reveals the secret: %s", name, got)
+		}
+		if !strings.Contains(got, "…") {
+			t.Errorf("%s = %q, want it to show that something was left out", name, got)
+		}
+	}
+}
+
+func TestSecretEqual(t *testing.T) {
+	if !plexauth.Secret("a").Equal("a") || plexauth.Secret("a").Equal("b") || plexauth.Secret("a").Equal("") {
+		t.Error("Equal disagrees with ==")
+	}
+	if got := fmt.Sprint(plexauth.Secret("")); got != "" {
+		t.Errorf("the empty Secret prints %q, want nothing", got)
+	}
+}
