@@ -56,7 +56,7 @@ func (a *app) accountAdd() *cobra.Command {
 		Short: "Make an account",
 		Example: `  usher account add root --admin
   usher account add mia --email mia@example.org --password-stdin < password.txt`,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.Username = args[0]
 			var err error
@@ -171,7 +171,7 @@ func (a *app) accountList() *cobra.Command {
 
 func (a *app) accountShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show NAME", Short: "Show an account", Args: cobra.ExactArgs(1),
+		Use: "show NAME", Short: "Show an account", Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withAccount(cmd.Context(), args[0], func(_ context.Context, _ *domain, acc store.Account) error {
 				if a.json {
@@ -193,7 +193,7 @@ func (a *app) accountShow() *cobra.Command {
 
 func (a *app) accountSwitch(verb, short string, disabled bool) *cobra.Command {
 	return &cobra.Command{
-		Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1),
+		Use: verb + " NAME", Short: short, Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, d *domain, acc store.Account) error {
 				if err := d.accounts.SetDisabled(ctx, acc.ID, disabled); err != nil {
@@ -212,7 +212,7 @@ func (a *app) accountSetPassword() *cobra.Command {
 		Use:   "set-password NAME",
 		Short: "Give an account another password",
 		Long:  "Give an account another password. Its tokens stay: revoke them with usher token revoke.",
-		Args:  cobra.ExactArgs(1),
+		Args:  takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, d *domain, acc store.Account) error {
 				password, err := a.newPassword(fromStdin)
@@ -236,7 +236,7 @@ func (a *app) accountRemove() *cobra.Command {
 		Use:   "remove NAME",
 		Short: "Remove an account, its tokens and its shares",
 		Long:  "Remove an account with its devices, tokens and shares. Servers it owned go to the admins.",
-		Args:  cobra.ExactArgs(1),
+		Args:  takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, d *domain, acc store.Account) error {
 				if err := d.accounts.Remove(ctx, acc.ID); err != nil {
@@ -262,7 +262,7 @@ prints the backup codes, once.`,
 		Example: `  usher account totp mia
   usher account totp mia --json --yes   for scripts: asks nothing
   usher account totp mia --remove`,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, d *domain, acc store.Account) error {
 				if remove {

@@ -174,6 +174,16 @@ func group(use, short, long string, subs ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
+// takes is the check of a command's arguments, which its Use line names.
+func takes(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return wrongUse("it takes %d arguments, not %d: %s", n, len(args), cmd.UseLine())
+	}
+}
+
 // jsonFlag gives a listing its --json.
 func (a *app) jsonFlag(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON")

@@ -81,7 +81,7 @@ func (a *app) sourceAdd(kind string) *cobra.Command {
   usher ` + kind + ` add Den --id 5f3a…c9 --owner mia \
       --connection http://192.168.1.5:32400 --local \
       --connection https://relay.example.org:443 --relay`,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			src.Name, src.Connections = args[0], connections.list
 			if src.Identifier == "" {
@@ -185,7 +185,7 @@ func sourceCells(r sourceJSON) []string {
 
 func (a *app) sourceRemove(kind string) *cobra.Command {
 	return &cobra.Command{
-		Use: "remove ID", Short: "Remove a " + kind + ", its shares and the tokens for it", Args: cobra.ExactArgs(1),
+		Use: "remove ID", Short: "Remove a " + kind + ", its shares and the tokens for it", Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
 				err := d.sources.Remove(ctx, source.Ref{Kind: kind, Identifier: args[0]})
@@ -216,7 +216,7 @@ func (a *app) shareCommand() *cobra.Command {
 
 func (a *app) shareChange(verb, short, done string, change func(*source.Service, context.Context, int64, int64) error) *cobra.Command {
 	return &cobra.Command{
-		Use: verb + " SERVER ACCOUNT", Short: short, Args: cobra.ExactArgs(2),
+		Use: verb + " SERVER ACCOUNT", Short: short, Args: takes(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withAccount(cmd.Context(), args[1], func(ctx context.Context, d *domain, acc store.Account) error {
 				src, err := d.sources.Find(ctx, source.Ref{Kind: store.ServerSource, Identifier: args[0]})

@@ -82,7 +82,7 @@ func (a *app) tokenList() *cobra.Command {
 
 func (a *app) tokenRevoke() *cobra.Command {
 	return &cobra.Command{
-		Use: "revoke ID", Short: "End a token and all that were made from it", Args: cobra.ExactArgs(1),
+		Use: "revoke ID", Short: "End a token and all that were made from it", Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil {

@@ -13,6 +13,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/secure/precis"
 
 	"github.com/usher-auth/usher/internal/guard"
@@ -28,10 +29,16 @@ var (
 	ErrExists = errors.New("an account with this name or e-mail exists already")
 	// ErrNotFound says that there is no such account.
 	ErrNotFound = errors.New("there is no such account")
-	// ErrInvalid says that a name, e-mail or password cannot be used; the
-	// error's text says why.
-	ErrInvalid = errors.New("invalid")
 )
+
+// InvalidError says that a name, e-mail or password cannot be used, and why.
+type InvalidError struct{ Problem string }
+
+func (e *InvalidError) Error() string { return e.Problem }
+
+func invalid(format string, args ...any) error {
+	return &InvalidError{fmt.Sprintf(format, args...)}
+}
 
 // Config is what a Service stands on.
 type Config struct {
@@ -55,7 +62,7 @@ type Service struct {
 	store   *store.Store
 	key     *seal.Key
 	hashing *guard.Admission
-	cost    Cost
+	hasher  hasher
 	now     func() time.Time
 
 	logins, addresses, codes *guard.Failures
@@ -63,9 +70,9 @@ type Service struct {
 
 // New returns a Service.
 func New(cfg Config) *Service {
-	s := &Service{store: cfg.Store, key: cfg.Key, hashing: cfg.Hashing, cost: cfg.Cost, now: cfg.Now}
-	if s.cost == (Cost{}) {
-		s.cost = DefaultCost
+	s := &Service{store: cfg.Store, key: cfg.Key, hashing: cfg.Hashing, hasher: hasher{cfg.Cost, argon2.IDKey}, now: cfg.Now}
+	if s.hasher.cost == (Cost{}) {
+		s.hasher.cost = DefaultCost
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -94,7 +101,7 @@ const MinPassword = 8
 // maxPassword bounds the work of normalising one, in bytes.
 const maxPassword = 1024
 
-// Add makes an account. ErrInvalid, ErrExists.
+// Add makes an account. *InvalidError, ErrExists.
 func (s *Service) Add(ctx context.Context, n NewAccount) (store.Account, error) {
 	return s.add(ctx, n, s.store.AddAccount)
 }
@@ -129,20 +136,20 @@ func (s *Service) add(ctx context.Context, n NewAccount, insert func(context.Con
 // hash checks and hashes a new password, in its turn.
 func (s *Service) hash(ctx context.Context, password plexauth.Secret) (string, error) {
 	if n := utf8.RuneCountInString(string(password)); n < MinPassword {
-		return "", fmt.Errorf("%w: the password has %d characters, it must have at least %d", ErrInvalid, n, MinPassword)
+		return "", invalid("the password has %d characters, it must have at least %d", n, MinPassword)
 	}
 	if len(password) > maxPassword {
-		return "", fmt.Errorf("%w: the password is longer than %d bytes", ErrInvalid, maxPassword)
+		return "", invalid("the password is longer than %d bytes", maxPassword)
 	}
 	if _, err := precis.OpaqueString.String(string(password)); err != nil {
-		return "", fmt.Errorf("%w: the password has a character that cannot be typed, such as a line break", ErrInvalid)
+		return "", invalid("the password has a character that cannot be typed, such as a line break")
 	}
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer leave()
-	return hashPassword(normalPassword(password), s.cost), nil
+	return s.hasher.hash(password), nil
 }
 
 func (s *Service) enter(ctx context.Context) (leave func(), err error) {
@@ -161,11 +168,11 @@ func usernameKey(name string) (string, error) {
 	key, err := precis.UsernameCaseMapped.CompareKey(name)
 	switch {
 	case name == "":
-		return "", fmt.Errorf("%w: the username is empty", ErrInvalid)
+		return "", invalid("the username is empty")
 	case utf8.RuneCountInString(name) > maxName:
-		return "", fmt.Errorf("%w: the username is longer than %d characters", ErrInvalid, maxName)
+		return "", invalid("the username is longer than %d characters", maxName)
 	case err != nil || strings.Contains(name, "@"):
-		return "", fmt.Errorf("%w: the username has a space, an @ or a character that is no letter, digit or sign", ErrInvalid)
+		return "", invalid("the username has a space, an @ or a character that is no letter, digit or sign")
 	}
 	return key, nil
 }
@@ -178,7 +185,7 @@ func emailKey(email string) (string, error) {
 	}
 	parsed, err := mail.ParseAddress(email)
 	if err != nil || parsed.Address != email || len(email) > 254 || strings.ContainsFunc(email, unicode.IsSpace) {
-		return "", fmt.Errorf("%w: the e-mail address is not of the form name@example.org", ErrInvalid)
+		return "", invalid("the e-mail address is not of the form name@example.org")
 	}
 	return strings.ToLower(email), nil
 }
@@ -205,7 +212,7 @@ func (s *Service) Find(ctx context.Context, login string) (store.Account, error)
 // List lists every account.
 func (s *Service) List(ctx context.Context) ([]store.Account, error) { return s.store.Accounts(ctx) }
 
-// SetPassword replaces an account's password. Its tokens stay. ErrInvalid.
+// SetPassword replaces an account's password. Its tokens stay. *InvalidError.
 func (s *Service) SetPassword(ctx context.Context, id int64, password plexauth.Secret) error {
 	hash, err := s.hash(ctx, password)
 	if err != nil {

@@ -30,17 +30,31 @@ const (
 	hashSize = 32
 )
 
-// hashPassword returns the PHC string of a password, which carries its cost:
-//
-//	$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>
-func hashPassword(password plexauth.Secret, c Cost) string {
-	var salt [saltSize]byte
-	_, _ = rand.Read(salt[:]) // never fails
-	return phc{c, salt[:], c.key(password, salt[:], hashSize)}.String()
+// hasher hashes passwords and compares them with hashes.
+type hasher struct {
+	// cost of new hashes.
+	cost Cost
+	// derive is argon2id; a test counts how often it is called.
+	derive func(password, salt []byte, time, memory uint32, threads uint8, size uint32) []byte
 }
 
-func (c Cost) key(password plexauth.Secret, salt []byte, size uint32) []byte {
-	return argon2.IDKey([]byte(password), salt, c.Time, c.Memory, c.Threads, size)
+// hash returns the PHC string of a password, which carries its cost:
+//
+//	$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>
+func (h hasher) hash(password plexauth.Secret) string {
+	var salt [saltSize]byte
+	_, _ = rand.Read(salt[:]) // never fails
+	return phc{h.cost, salt[:], h.key(password, h.cost, salt[:], hashSize)}.String()
+}
+
+// matches hashes a password at a PHC string's own cost and compares.
+func (h hasher) matches(password plexauth.Secret, p phc) bool {
+	got := h.key(password, p.cost, p.salt, uint32(len(p.hash)))
+	return subtle.ConstantTimeCompare(got, p.hash) == 1
+}
+
+func (h hasher) key(password plexauth.Secret, c Cost, salt []byte, size uint32) []byte {
+	return h.derive([]byte(normalPassword(password)), salt, c.Time, c.Memory, c.Threads, size)
 }
 
 // phc is a PHC string taken apart.
@@ -55,7 +69,7 @@ func (p phc) String() string {
 		p.cost.Memory, p.cost.Time, p.cost.Threads, b64(p.salt), b64(p.hash))
 }
 
-// parsePHC reads what hashPassword wrote. It refuses costs that nobody would
+// parsePHC reads what hash wrote. It refuses costs that nobody would
 // choose, so that a changed database cannot make a sign-in take for ever.
 func parsePHC(s string) (phc, error) {
 	var p phc
@@ -77,12 +91,6 @@ func parsePHC(s string) (phc, error) {
 		return p, fmt.Errorf("reading a password hash: unusable text")
 	}
 	return p, nil
-}
-
-// matches hashes password at the string's own cost and compares.
-func (p phc) matches(password plexauth.Secret) bool {
-	got := p.cost.key(password, p.salt, uint32(len(p.hash)))
-	return subtle.ConstantTimeCompare(got, p.hash) == 1
 }
 
 // normalPassword is the form in which passwords are hashed (RFC 8265,

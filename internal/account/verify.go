@@ -93,10 +93,10 @@ func (s *Service) Verify(ctx context.Context, c Credentials) (Proof, error) {
 func (s *Service) checkPassword(a store.Account, c Credentials) (password, code plexauth.Secret, right bool) {
 	have, err := parsePHC(a.PasswordHash)
 	if err != nil {
-		have = phc{s.cost, make([]byte, saltSize), make([]byte, hashSize)}
+		have = phc{s.hasher.cost, make([]byte, saltSize), make([]byte, hashSize)}
 	}
 	known := err == nil
-	whole := have.matches(normalPassword(c.Password)) && known
+	whole := s.hasher.matches(c.Password, have) && known
 	if c.Code != "" {
 		return c.Password, c.Code, whole
 	}
@@ -104,7 +104,7 @@ func (s *Service) checkPassword(a store.Account, c Credentials) (password, code 
 	if !split {
 		return c.Password, "", whole
 	}
-	before := have.matches(normalPassword(rest)) && known
+	before := s.hasher.matches(rest, have) && known
 	if !whole && before && a.TOTPSeed != nil {
 		return rest, code, true
 	}
@@ -153,7 +153,7 @@ func (s *Service) Rejected(p Proof) error {
 // rehash hashes the password anew when the account's hash is of another cost.
 func (s *Service) rehash(ctx context.Context, a store.Account, password plexauth.Secret) (string, error) {
 	have, err := parsePHC(a.PasswordHash)
-	if err != nil || have.cost == s.cost {
+	if err != nil || have.cost == s.hasher.cost {
 		return "", err
 	}
 	leave, err := s.enter(ctx)
@@ -161,5 +161,5 @@ func (s *Service) rehash(ctx context.Context, a store.Account, password plexauth
 		return "", err
 	}
 	defer leave()
-	return hashPassword(normalPassword(password), s.cost), nil
+	return s.hasher.hash(password), nil
 }

@@ -43,7 +43,7 @@ var failures = [...]struct {
 }{
 	{is(errNoClient), 400, codeNoClient, "X-Plex-Client-Identifier is missing"},
 	{as[*wire.MalformedError], 400, 400, ""},
-	{is(source.ErrMalformed), 400, 400, ""},
+	{as[*source.MalformedError], 400, 400, ""},
 	{is(errNoToken), 401, codeUnauthenticated, "User could not be authenticated"},
 	{is(token.ErrInvalid), 401, codeUnauthenticated, "User could not be authenticated"},
 	{is(account.ErrCredentials), 401, codeUnauthenticated, "User could not be authenticated"},

@@ -22,7 +22,7 @@ func (s *Server) routes() *http.ServeMux {
 			r := &plane[i]
 			e := endpoints[r.path]
 			if e.methods == nil {
-				e = endpoint{s, r.path, make(map[string]*route)}
+				e = endpoint{s, strings.TrimSuffix(r.path, "{$}"), make(map[string]*route)}
 				endpoints[r.path] = e
 				mux.Handle(r.path, e)
 			}
@@ -83,7 +83,7 @@ func formatSuffix(path string) string {
 // endpoint is what stands at one path: a route for each method.
 type endpoint struct {
 	*Server
-	path    string
+	path    string // as the log and the metrics name it; empty: nothing is here
 	methods map[string]*route
 }
 
@@ -100,8 +100,9 @@ func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		ans.status, size = e.writeError(w, c, err)
 	}
-	e.metrics.observe(e.path, ans.status, e.now().Sub(start))
-	e.logRequest(r.Context(), c, e.path, ans.status, size, start, err)
+	took := e.now().Sub(start)
+	e.metrics.observe(e.path, ans.status, took)
+	e.logRequest(r.Context(), c, e.path, ans.status, size, took, err)
 }
 
 // answer reads the request, finds its route and asks the handler.
@@ -260,9 +261,9 @@ func remoteAddress(r *http.Request) string {
 }
 
 // logRequest writes the one line of a request. It has nothing in it that the
-// caller could have put a secret into: no query, no header but the product's
-// name, and of a path that is not ours only its length.
-func (s *Server) logRequest(ctx context.Context, c *call, path string, status, size int, start time.Time, err error) {
+// caller could have put a secret into: no query, no header, and no path but
+// those of the tables.
+func (s *Server) logRequest(ctx context.Context, c *call, path string, status, size int, took time.Duration, err error) {
 	level := slog.LevelInfo
 	if status >= 500 {
 		level = slog.LevelError
@@ -276,7 +277,7 @@ func (s *Server) logRequest(ctx context.Context, c *call, path string, status, s
 		slog.String("path", path),
 		slog.Int("status", status),
 		slog.Int("bytes", size),
-		slog.Duration("took", s.now().Sub(start)),
+		slog.Float64("ms", float64(took.Microseconds())/1000),
 		slog.String("address", c.address),
 	)
 	if c.principal.AccountID != 0 {

@@ -24,15 +24,29 @@ import (
 
 // Errors that callers tell apart.
 var (
-	// ErrMalformed says what is wrong with a source string.
-	ErrMalformed = errors.New("malformed source")
 	// ErrNotFound says that a source, or a share, is not known here.
 	ErrNotFound = errors.New("not known here")
 	// ErrExists says that a source or share is there already.
 	ErrExists = errors.New("exists already")
-	// ErrInvalid says what is wrong with a source that was to be added.
-	ErrInvalid = errors.New("invalid")
 )
+
+// InvalidError says what is wrong with a source that was to be added.
+type InvalidError struct{ Problem string }
+
+func (e *InvalidError) Error() string { return e.Problem }
+
+func invalid(format string, args ...any) error {
+	return &InvalidError{fmt.Sprintf(format, args...)}
+}
+
+// MalformedError says what is wrong with a source string.
+type MalformedError struct{ Problem string }
+
+func (e *MalformedError) Error() string { return "source " + e.Problem }
+
+func malformed(format string, args ...any) error {
+	return &MalformedError{fmt.Sprintf(format, args...)}
+}
 
 // Ref is a source string taken apart.
 type Ref struct {
@@ -48,22 +62,22 @@ type Ref struct {
 const maxIdentifier = 255
 
 // Parse reads "server://ID", "provider://ID" and "server://ID/PROVIDER". The
-// error is ErrMalformed with what is wrong.
+// error is a *MalformedError.
 func Parse(s string) (Ref, error) {
 	kind, rest, found := strings.Cut(s, "://")
 	if s == "" {
-		return Ref{}, fmt.Errorf("%w: the source is missing; it is written server://ID or provider://ID", ErrMalformed)
+		return Ref{}, malformed("is missing; it is written server://ID or provider://ID")
 	}
 	if !found || (kind != store.ServerSource && kind != store.ProviderSource) {
-		return Ref{}, fmt.Errorf("%w: it begins with neither server:// nor provider://", ErrMalformed)
+		return Ref{}, malformed("begins with neither server:// nor provider://")
 	}
 	id, provider, narrowed := strings.Cut(rest, "/")
 	if err := checkIdentifier(id); err != nil {
-		return Ref{}, fmt.Errorf("%w: the identifier after %s:// %w", ErrMalformed, kind, err)
+		return Ref{}, malformed("has an identifier after %s:// that %v", kind, err)
 	}
 	if narrowed {
 		if err := checkIdentifier(provider); err != nil {
-			return Ref{}, fmt.Errorf("%w: the provider after the identifier %w", ErrMalformed, err)
+			return Ref{}, malformed("has a provider after the identifier that %v", err)
 		}
 	}
 	return Ref{kind, id, provider}, nil
@@ -110,12 +124,12 @@ type Connection struct {
 func ParseConnection(c store.Connection) (Connection, error) {
 	u, err := url.Parse(c.URI)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return Connection{}, fmt.Errorf("%w: the connection %q is not of the form http://ADDRESS:PORT", ErrInvalid, c.URI)
+		return Connection{}, invalid("the connection %q is not of the form http://ADDRESS:PORT", c.URI)
 	}
 	port := map[string]int{"http": 80, "https": 443}[u.Scheme]
 	if p := u.Port(); p != "" {
 		if port, err = strconv.Atoi(p); err != nil || port < 1 || port > 65535 {
-			return Connection{}, fmt.Errorf("%w: the connection %q has no usable port", ErrInvalid, c.URI)
+			return Connection{}, invalid("the connection %q has no usable port", c.URI)
 		}
 	}
 	ip, err := netip.ParseAddr(u.Hostname())
@@ -170,7 +184,7 @@ func NewWithSelf(ctx context.Context, s *store.Store, self Self) (*Service, erro
 		}
 	}
 	if err := checkIdentifier(string(id)); err != nil {
-		return nil, fmt.Errorf("%w: the machine identifier %w", ErrInvalid, err)
+		return nil, invalid("the machine identifier %v", err)
 	}
 	if self.Name == "" {
 		self.Name = "usher"
@@ -229,16 +243,16 @@ func (s *Service) List(ctx context.Context, kind string) ([]store.Source, error)
 	return s.store.Sources(ctx, kind)
 }
 
-// Add adds a source. ErrInvalid, ErrExists.
+// Add adds a source. *InvalidError, ErrExists.
 func (s *Service) Add(ctx context.Context, src store.Source) (store.Source, error) {
 	if err := checkIdentifier(src.Identifier); err != nil {
-		return src, fmt.Errorf("%w: the identifier %w", ErrInvalid, err)
+		return src, invalid("the identifier %v", err)
 	}
 	if src.Name == "" || strings.ContainsFunc(src.Name, unicode.IsControl) || !utf8.ValidString(src.Name) {
-		return src, fmt.Errorf("%w: the name is empty or has a control character in it", ErrInvalid)
+		return src, invalid("the name is empty or has a control character in it")
 	}
 	if len(src.Connections) == 0 {
-		return src, fmt.Errorf("%w: it has no connection", ErrInvalid)
+		return src, invalid("it has no connection")
 	}
 	for _, c := range src.Connections {
 		if _, err := ParseConnection(c); err != nil {

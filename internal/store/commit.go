@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -67,6 +68,7 @@ type committer struct {
 	stopped chan struct{}
 	once    sync.Once
 	seen    int64 // PRAGMA data_version after our last look
+	commits atomic.Uint64
 }
 
 func newCommitter(ctx context.Context, conn *sql.Conn, s *Store) (*committer, error) {
@@ -104,6 +106,10 @@ func (s *Store) write(ctx context.Context, fn func(context.Context, *tx) error) 
 		return ctx.Err()
 	}
 }
+
+// Commits is how many durable commits there have been. Writes that waited
+// together are one.
+func (s *Store) Commits() uint64 { return s.commits.commits.Load() }
 
 // close lets the running batch finish and ends the loop.
 func (c *committer) close() {
@@ -151,6 +157,7 @@ func (c *committer) batch(ctx context.Context, first job) {
 	if err != nil {
 		err = fmt.Errorf("committing: %w", errors.Join(err, c.exec(ctx, "ROLLBACK")))
 	} else {
+		c.commits.Add(1)
 		c.store.watch.announce(changed)
 	}
 	for _, j := range waiting {

@@ -45,10 +45,12 @@ var transientLength = len(transientPrefix) + transientText.EncodedLen(sealedSize
 // restart ends every transient token. It is safe for concurrent use.
 type sealer struct {
 	aead cipher.AEAD
-	// nonces are drawn from a counter: random ones of 96 bits must not be used
-	// more than 2^32 times with one key (NIST SP 800-38D, section 8.3), which
-	// a busy server does in a day.
-	nonces atomic.Uint64
+	// Nonces are a counter: random ones of 96 bits must not be used more than
+	// 2^32 times with one key (NIST SP 800-38D, section 8.3), which a busy
+	// server does in a day. It is added to a random start, so that a token
+	// does not tell how many came before it.
+	minted atomic.Uint64
+	start  [nonceSize]byte
 }
 
 func newSealer() (*sealer, error) {
@@ -62,7 +64,15 @@ func newSealer() (*sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a cipher: %w", err)
 	}
-	return &sealer{aead: aead}, nil
+	s := &sealer{aead: aead}
+	_, _ = rand.Read(s.start[:])
+	return s, nil
+}
+
+// putNonce writes a nonce that was not used before.
+func (s *sealer) putNonce(b []byte) {
+	copy(b, s.start[:4])
+	binary.BigEndian.PutUint64(b[4:], binary.BigEndian.Uint64(s.start[4:])+s.minted.Add(1))
 }
 
 func (s *sealer) seal(c claim) plexauth.Secret {
@@ -72,7 +82,7 @@ func (s *sealer) seal(c claim) plexauth.Secret {
 	binary.BigEndian.PutUint64(plain[40:], uint64(c.sourceID))
 
 	var sealed [sealedSize]byte
-	binary.BigEndian.PutUint64(sealed[4:nonceSize], s.nonces.Add(1))
+	s.putNonce(sealed[:nonceSize])
 	s.aead.Seal(sealed[:nonceSize], sealed[:nonceSize], plain[:], nil)
 
 	text := make([]byte, 0, transientLength)

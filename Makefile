@@ -1,0 +1,49 @@
+# make test   sets up and passes every test; what CI runs
+# make bench  compares usher with a bare net/http server (takes some minutes)
+# make help   lists all of it
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    := 5s
+
+.PHONY: help test check unit fuzz crash clients bench bench-sqlite build
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
+
+test: check unit fuzz crash clients ## everything below down to clients, as CI does
+	@echo "all tests passed"
+
+check: ## gofmt, go vet, staticcheck, go mod tidy
+	@scripts/need go
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt'ed: $$bad"; exit 1; fi
+	go mod tidy -diff
+	go vet ./...
+	go vet -tags clients ./test/clients
+	go run $(STATICCHECK) ./...
+
+unit: ## go test ./... with the race detector
+	@scripts/need go gcc
+	go test -race ./...
+
+fuzz: ## every fuzz target for a few seconds (FUZZTIME)
+	@scripts/need go
+	scripts/fuzz $(FUZZTIME)
+
+crash: ## kill the server 20 times in the middle of sign-ins
+	@scripts/need go
+	go test -count=1 ./test/crash -crash.rounds=20
+
+clients: ## published clients from npm and PyPI against the built binary
+	@scripts/need go node npm python3 python3-venv
+	go test -count=1 -tags clients -timeout 30m -v ./test/clients
+
+bench: ## usher beside a bare net/http server, with wrk
+	@scripts/need go wrk
+	go run ./bench/http
+
+bench-sqlite: ## the SQLite drivers that usher could use, side by side
+	@scripts/need go gcc
+	bench/sqlite/run
+
+build: ## bin/usher, one static binary
+	CGO_ENABLED=0 go build -trimpath -o bin/usher ./cmd/usher

@@ -1,0 +1,384 @@
+package account_test
+
+import (
+	"context"
+	"encoding/base32"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/guard"
+	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// cheap is a cost that lets tests hash often.
+var cheap = account.Cost{Memory: 64, Time: 1, Threads: 1}
+
+const password = "correct horse"
+
+// world is a service with one account, and a clock that the test moves.
+type world struct {
+	*account.Service
+	store *store.Store
+	mia   store.Account
+	now   time.Time
+}
+
+func newWorld(t *testing.T, change func(*account.Config)) *world {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	w := &world{store: s, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	cfg := account.Config{Store: s, Key: seal.NewKey([32]byte{1}), Cost: cheap, Now: func() time.Time { return w.now }}
+	if change != nil {
+		change(&cfg)
+	}
+	w.Service = account.New(cfg)
+	w.mia, err = w.Add(t.Context(), account.NewAccount{Username: "Mia", Email: "Mia@Example.org", Password: password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// enrol gives mia a second factor.
+func (w *world) enrol(t *testing.T) (e account.Enrolment, backup []plexauth.Secret) {
+	t.Helper()
+	e = account.NewEnrolment("usher", "Mia")
+	backup, err := w.Enrol(t.Context(), w.mia, e, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e, backup
+}
+
+// code is what an authenticator made by somebody else shows.
+func code(t *testing.T, e account.Enrolment, at time.Time) plexauth.Secret {
+	t.Helper()
+	c, err := totp.GenerateCode(string(e.Secret), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plexauth.Secret(c)
+}
+
+func (w *world) verify(login string, password, code plexauth.Secret) (account.Proof, error) {
+	return w.Verify(context.Background(), account.Credentials{Login: login, Password: password, Code: code, Address: "192.0.2.1"})
+}
+
+// signIn verifies and spends the proof, as a sign-in does.
+func (w *world) signIn(t *testing.T, password, code plexauth.Secret) error {
+	t.Helper()
+	p, err := w.verify("mia", password, code)
+	if err != nil {
+		return err
+	}
+	p.Token = store.Hash{byte(len(p.PasswordHash)), byte(time.Now().Nanosecond()), byte(time.Now().Nanosecond() >> 8), byte(time.Now().Nanosecond() >> 16)}
+	err = w.store.SignIn(t.Context(), p.SignIn)
+	if errors.Is(err, store.ErrConflict) {
+		return w.Rejected(p)
+	}
+	return err
+}
+
+func TestVerifyPassword(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, test := range []struct {
+		name, login, password string
+		want                  error
+	}{
+		{"username", "Mia", password, nil},
+		{"username in another case", "mIA", password, nil},
+		{"e-mail", "Mia@Example.org", password, nil},
+		{"e-mail in another case", "mia@EXAMPLE.ORG", password, nil},
+		{"white space around it", " mia ", password, nil},
+		{"wrong password", "mia", "wrong", account.ErrCredentials},
+		{"password in another case", "mia", strings.ToUpper(password), account.ErrCredentials},
+		{"no password", "mia", "", account.ErrCredentials},
+		{"unknown login", "noa", password, account.ErrCredentials},
+		{"no login", "", password, account.ErrCredentials},
+		{"digits after the password, without a second factor", "mia", password + "123456", account.ErrCredentials},
+		{"control characters", "mia\x00", password, account.ErrCredentials},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if _, err := w.verify(test.login, plexauth.Secret(test.password), ""); !errors.Is(err, test.want) {
+				t.Errorf("Verify gives %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+// A password typed with another keyboard, which composes its accents
+// differently, is the same password.
+func TestPasswordsAreNormalised(t *testing.T) {
+	w := newWorld(t, nil)
+	if err := w.SetPassword(t.Context(), w.mia.ID, "Zoe\u0308 und Ren\u00e9"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.verify("mia", "Zo\u00eb und Rene\u0301", ""); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDisabledAccountCannotSignIn(t *testing.T) {
+	w := newWorld(t, nil)
+	if err := w.SetDisabled(t.Context(), w.mia.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	_, disabled := w.verify("mia", password, "")
+	_, unknown := w.verify("noa", password, "")
+	if !errors.Is(disabled, account.ErrCredentials) || disabled.Error() != unknown.Error() {
+		t.Errorf("a disabled account gives %q, an unknown one %q: want the same", disabled, unknown)
+	}
+}
+
+func TestSecondFactor(t *testing.T) {
+	w := newWorld(t, nil)
+	e, backup := w.enrol(t)
+	steps := []struct {
+		name           string
+		password, code plexauth.Secret
+		want           error
+	}{
+		{"needed", password, "", account.ErrCode},
+		{"wrong", password, "000000", account.ErrCode},
+		{"given", password, code(t, e, w.now), nil},
+		{"attack: the same code again", password, code(t, e, w.now), account.ErrCode},
+		{"attack: the code before it", password, code(t, e, w.now.Add(-30*time.Second)), account.ErrCode},
+		{"the clock of the app is half a minute ahead", password, code(t, e, w.now.Add(30*time.Second)), nil},
+		{"two minutes ahead", password, code(t, e, w.now.Add(2*time.Minute)), account.ErrCode},
+		{"a wrong password before the code", "wrong" + code(t, e, w.now), "", account.ErrCredentials},
+		{"backup code", password, backup[0], nil},
+		{"attack: the same backup code again", password, backup[0], account.ErrCode},
+		{"backup code as people type it", password, " " + plexauth.Secret(strings.ToUpper(strings.ReplaceAll(string(backup[1]), "-", " "))), nil},
+		{"backup code at the end of the password", password + backup[2], "", nil},
+		{"attack: and again", password + backup[2], "", account.ErrCode},
+		{"a backup code that is none", password, "0000-0000-0000", account.ErrCode},
+	}
+	for _, step := range steps {
+		if err := w.signIn(t, step.password, step.code); !errors.Is(err, step.want) {
+			t.Errorf("%s: %v, want %v", step.name, err, step.want)
+		}
+	}
+	w.now = w.now.Add(5 * time.Minute)
+	if err := w.signIn(t, password+code(t, e, w.now), ""); err != nil {
+		t.Errorf("code at the end of the password: %v", err)
+	}
+	if err := w.signIn(t, password+code(t, e, w.now), ""); !errors.Is(err, account.ErrCode) {
+		t.Errorf("attack: the same code at the end again: %v, want ErrCode", err)
+	}
+}
+
+// Two sign-ins with one code at the same moment: one of them gets in.
+func TestCodeWorksOnceAtOnce(t *testing.T) {
+	w := newWorld(t, nil)
+	e, _ := w.enrol(t)
+	c := code(t, e, w.now)
+	errs := make(chan error, 8)
+	for range cap(errs) {
+		go func() { errs <- w.signIn(t, password, c) }()
+	}
+	good := 0
+	for range cap(errs) {
+		if err := <-errs; err == nil {
+			good++
+		} else if !errors.Is(err, account.ErrCode) {
+			t.Error(err)
+		}
+	}
+	if good != 1 {
+		t.Errorf("%d sign-ins got in with one code", good)
+	}
+}
+
+func TestEnrolConfirms(t *testing.T) {
+	w := newWorld(t, nil)
+	e := account.NewEnrolment("usher", "Mia")
+	if _, err := w.Enrol(t.Context(), w.mia, e, "000000"); !errors.Is(err, account.ErrCode) {
+		t.Errorf("a wrong code gives %v, want ErrCode", err)
+	}
+	if err := w.signIn(t, password, ""); err != nil {
+		t.Errorf("the account changed although the code was wrong: %v", err)
+	}
+	confirmed := code(t, e, w.now)
+	backup, err := w.Enrol(t.Context(), w.mia, e, confirmed)
+	if err != nil || len(backup) != 10 {
+		t.Fatal(backup, err)
+	}
+	if err := w.signIn(t, password, confirmed); !errors.Is(err, account.ErrCode) {
+		t.Errorf("the code that confirmed works again: %v", err)
+	}
+	if err := w.RemoveSecondFactor(t.Context(), w.mia.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.signIn(t, password, ""); err != nil {
+		t.Errorf("without the second factor: %v", err)
+	}
+}
+
+// RFC 6238, appendix B, the SHA-1 rows cut to six digits.
+func TestTOTPVectors(t *testing.T) {
+	seed := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString([]byte("12345678901234567890"))
+	for at, want := range map[int64]plexauth.Secret{
+		59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130",
+	} {
+		w := newWorld(t, nil)
+		w.now = time.Unix(at, 0)
+		if _, err := w.Enrol(t.Context(), w.mia, account.Enrolment{Secret: plexauth.Secret(seed)}, want); err != nil {
+			t.Errorf("at %d code %s: %v", at, string(want), err)
+		}
+	}
+}
+
+func TestPasswordIsRehashed(t *testing.T) {
+	w := newWorld(t, nil)
+	stronger := account.New(account.Config{
+		Store: w.store, Key: seal.NewKey([32]byte{1}), Cost: account.Cost{Memory: 128, Time: 1, Threads: 1},
+	})
+	for _, want := range []bool{true, false} {
+		p, err := stronger.Verify(t.Context(), account.Credentials{Login: "mia", Password: password})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.NewPasswordHash != ""; got != want {
+			t.Errorf("rehashed: %v, want %v", got, want)
+		}
+		if err := w.store.SignIn(t.Context(), p.SignIn); err != nil {
+			t.Fatal(err)
+		}
+		a, err := w.store.Account(t.Context(), w.mia.ID)
+		if err != nil || !strings.HasPrefix(a.PasswordHash, "$argon2id$v=19$m=128,t=1,p=1$") {
+			t.Errorf("the hash is %s (error %v)", a.PasswordHash, err)
+		}
+		w.store.RevokeToken(t.Context(), 1)
+	}
+}
+
+func TestGuessingIsLimited(t *testing.T) {
+	w := newWorld(t, func(c *account.Config) { c.FailedTries = 5 })
+	e, _ := w.enrol(t)
+	limited := func(err error) bool { var e *account.TooManyFailuresError; return errors.As(err, &e) }
+
+	for range 5 {
+		if _, err := w.verify("mia", "wrong", ""); !errors.Is(err, account.ErrCredentials) {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.verify("mia", password, ""); !limited(err) {
+		t.Errorf("attack: the sixth guess at a password: %v", err)
+	}
+	other := account.Credentials{Login: "mia", Password: password, Code: code(t, e, w.now), Address: "192.0.2.2"}
+	if _, err := w.Verify(t.Context(), other); err != nil {
+		t.Errorf("attack: locking somebody out by guessing from elsewhere: %v", err)
+	}
+	w.now = w.now.Add(time.Hour)
+	for range 5 {
+		if err := w.signIn(t, password, "000000"); !errors.Is(err, account.ErrCode) {
+			t.Fatal(err)
+		}
+	}
+	if err := w.signIn(t, password, code(t, e, w.now)); !limited(err) {
+		t.Errorf("attack: the sixth guess at a code: %v", err)
+	}
+	w.now = w.now.Add(time.Hour)
+	for i := range 100 {
+		w.Verify(t.Context(), account.Credentials{Login: strings.Repeat("x", i%50+1), Password: "spring2026", Address: "192.0.2.9"})
+	}
+	if _, err := w.Verify(t.Context(), account.Credentials{Login: "mia", Password: "spring2026", Address: "192.0.2.9"}); !limited(err) {
+		t.Errorf("attack: one password tried on many accounts from one address: %v", err)
+	}
+}
+
+// A flood of sign-ins is refused, not queued for ever.
+func TestVerifyIsAdmitted(t *testing.T) {
+	admission := guard.NewAdmission(1, 1)
+	w := newWorld(t, func(c *account.Config) { c.Hashing = admission })
+	leave, err := admission.Enter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leave()
+	ctx, cancel := context.WithCancel(t.Context())
+	waiting := make(chan error)
+	go func() {
+		_, err := w.Verify(ctx, account.Credentials{Login: "mia", Password: password})
+		waiting <- err
+	}()
+	for n := 0; n == 0; {
+		_, n = admission.Load()
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := w.verify("mia", password, ""); !errors.Is(err, guard.ErrBusy) {
+		t.Errorf("one too many gives %v, want ErrBusy", err)
+	}
+	cancel()
+	if err := <-waiting; !errors.Is(err, context.Canceled) {
+		t.Errorf("the one that waited got %v", err)
+	}
+}
+
+func TestAddRefuses(t *testing.T) {
+	w := newWorld(t, nil)
+	good := account.NewAccount{Username: "noa", Email: "noa@example.org", Password: password}
+	for name, change := range map[string]func(*account.NewAccount){
+		"empty name":             func(n *account.NewAccount) { n.Username = "" },
+		"name with a space":      func(n *account.NewAccount) { n.Username = "noa noa" },
+		"name that is an e-mail": func(n *account.NewAccount) { n.Username = "noa@example.org" },
+		"name with a line break": func(n *account.NewAccount) { n.Username = "noa\n" },
+		"name that is not text":  func(n *account.NewAccount) { n.Username = "\xff" },
+		"very long name":         func(n *account.NewAccount) { n.Username = strings.Repeat("n", 65) },
+		"short password":         func(n *account.NewAccount) { n.Password = "1234567" },
+		"very long password":     func(n *account.NewAccount) { n.Password = plexauth.Secret(strings.Repeat("x", 2000)) },
+		"unprintable password":   func(n *account.NewAccount) { n.Password = "12345678\x00" },
+		"e-mail with a name":     func(n *account.NewAccount) { n.Email = "Noa <noa@example.org>" },
+		"half an e-mail":         func(n *account.NewAccount) { n.Email = "noa@" },
+	} {
+		n := good
+		change(&n)
+		var invalid *account.InvalidError
+		if _, err := w.Add(t.Context(), n); !errors.As(err, &invalid) {
+			t.Errorf("%s: %v, want an InvalidError", name, err)
+		} else if strings.Contains(err.Error(), string(n.Password)) {
+			t.Errorf("%s: the error repeats the password", name)
+		}
+	}
+	for name, change := range map[string]func(*account.NewAccount){
+		"name in another case":   func(n *account.NewAccount) { n.Username = "MIA" },
+		"e-mail in another case": func(n *account.NewAccount) { n.Email = "MIA@example.ORG" },
+	} {
+		n := good
+		change(&n)
+		if _, err := w.Add(t.Context(), n); !errors.Is(err, account.ErrExists) {
+			t.Errorf("%s: %v, want ErrExists", name, err)
+		}
+	}
+	if _, err := w.AddFirst(t.Context(), good); !errors.Is(err, account.ErrExists) {
+		t.Errorf("a first account after the first: %v, want ErrExists", err)
+	}
+	if _, err := w.Add(t.Context(), good); err != nil {
+		t.Error(err)
+	}
+}
+
+// The work, and so the time, must not tell whether an account exists. Work is
+// counted rather than timed: a clock on a busy machine shows anything.
+func TestUnknownLoginCostsTheSame(t *testing.T) {
+	w := newWorld(t, nil)
+	w.enrol(t)
+	for _, password := range []plexauth.Secret{"wrong", "wrong123456", "wrong0000-0000-0000"} {
+		known := w.CountHashes(func() { w.verify("mia", password, "") })
+		unknown := w.CountHashes(func() { w.verify("nobody", password, "") })
+		if known != unknown || known == 0 {
+			t.Errorf("a password of %d characters costs %d hashes for a known login and %d for an unknown one", len(password), known, unknown)
+		}
+	}
+}

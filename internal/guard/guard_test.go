@@ -1,0 +1,127 @@
+package guard_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/usher-auth/usher/internal/guard"
+)
+
+// A flood runs two at a time, three wait, and the rest are refused at once.
+func TestAdmission(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const work = time.Second
+		a := guard.NewAdmission(2, 3)
+		var running, most, done, refused atomic.Int64
+		var wg sync.WaitGroup
+		start := time.Now()
+		for range 20 {
+			wg.Go(func() {
+				leave, err := a.Enter(t.Context())
+				if errors.Is(err, guard.ErrBusy) {
+					if time.Since(start) > 0 {
+						t.Error("a refusal took time")
+					}
+					refused.Add(1)
+					return
+				}
+				most.Store(max(most.Load(), running.Add(1)))
+				time.Sleep(work)
+				running.Add(-1)
+				leave()
+				done.Add(1)
+			})
+		}
+		synctest.Wait()
+		if r, w := a.Load(); r != 2 || w != 3 {
+			t.Errorf("%d run and %d wait, want 2 and 3", r, w)
+		}
+		wg.Wait()
+		if done.Load() != 5 || refused.Load() != 15 || most.Load() != 2 {
+			t.Errorf("%d were done, %d refused, %d ran at once; want 5, 15, 2", done.Load(), refused.Load(), most.Load())
+		}
+		if took := time.Since(start); took != 3*work {
+			t.Errorf("it took %v, want %v", took, 3*work)
+		}
+	})
+}
+
+// A caller that gives up leaves the queue.
+func TestAdmissionObeysContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := guard.NewAdmission(1, 1)
+		leave, err := a.Enter(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := a.Enter(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("waiting gives %v, want the context's error", err)
+		}
+		leave()
+		if leave, err = a.Enter(t.Context()); err != nil {
+			t.Errorf("the turn after one that gave up: %v", err)
+		}
+		leave()
+	})
+}
+
+func TestFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &guard.Failures{Burst: 3, Refill: time.Minute}
+		for i := range 3 {
+			if wait := f.Wait("mia", time.Now()); wait != 0 {
+				t.Errorf("try %d must wait %v", i, wait)
+			}
+			f.Failed("mia", time.Now())
+		}
+		if wait := f.Wait("mia", time.Now()); wait != time.Minute {
+			t.Errorf("after three failures the wait is %v, want a minute", wait)
+		}
+		if wait := f.Wait("noa", time.Now()); wait != 0 {
+			t.Errorf("another key must wait %v", wait)
+		}
+		time.Sleep(time.Minute)
+		if wait := f.Wait("mia", time.Now()); wait != 0 {
+			t.Errorf("a minute later the wait is %v", wait)
+		}
+		f.Failed("mia", time.Now())
+		if wait := f.Wait("mia", time.Now()); wait != time.Minute {
+			t.Errorf("one more failure makes the wait %v, want a minute", wait)
+		}
+		f.Succeeded("mia")
+		if wait := f.Wait("mia", time.Now()); wait != 0 {
+			t.Errorf("after a success the wait is %v", wait)
+		}
+	})
+}
+
+// An attacker with many addresses cannot fill the memory.
+func TestFailuresAreBounded(t *testing.T) {
+	f := &guard.Failures{Burst: 1, Refill: time.Minute}
+	now := time.Now()
+	for i := range 300_000 {
+		f.Failed(fmt.Sprint(i), now)
+	}
+	if n := f.Len(); n > guard.MaxKeys {
+		t.Errorf("%d keys are kept, want %d at the most", n, guard.MaxKeys)
+	}
+}
+
+func TestZeroFailuresAllowEverything(t *testing.T) {
+	var f guard.Failures
+	for range 100 {
+		f.Failed("mia", time.Now())
+	}
+	f.Succeeded("mia")
+	if wait := f.Wait("mia", time.Now()); wait != 0 {
+		t.Errorf("the wait is %v", wait)
+	}
+}
