@@ -1,0 +1,241 @@
+//go:build clients
+
+package clients_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/clients.md with the table of this run")
+
+// scriptTimeout is how long one client may take for all its operations. They
+// take two seconds on a quiet machine.
+const scriptTimeout = 2 * time.Minute
+
+// The names of the operations, in the order of the table. The scripts use the same words.
+const (
+	signIn          = "sign in"
+	wrongPassword   = "wrong password"
+	factorNeeded    = "second factor needed"
+	factorGiven     = "second factor given"
+	tokenDetails    = "token details"
+	noIdentifier    = "no client identifier"
+	badToken        = "bad token"
+	transientToken  = "transient token"
+	transientUse    = "use of a transient token"
+	sourceAdmin     = "source as admin"
+	sourceTransient = "source with the admin's transient token"
+	sourcePlain     = "source as a plain user"
+	sourceMalformed = "malformed source"
+	sourceUnknown   = "unknown source"
+	resources       = "resources"
+	connect         = "connect"
+)
+
+var operations = []string{
+	signIn, wrongPassword, factorNeeded, factorGiven, tokenDetails, noIdentifier, badToken,
+	transientToken, transientUse, sourceAdmin, sourceTransient, sourcePlain, sourceMalformed,
+	sourceUnknown, resources, connect,
+}
+
+// A client is one published version of a client and what is known about it beforehand.
+type client struct {
+	// name is what its registry calls it, which is also what its script reports.
+	name    string
+	version string
+	// slug is the name of its folder, and part of the names of the people made for it.
+	slug string
+	// language is what its script is written in.
+	language language
+	// hardCoded says that it speaks to https://plex.tv whatever it is told, and
+	// so needs the instance with a certificate.
+	hardCoded bool
+	// cannot says of each operation it does not run why that is so, in one
+	// line. It must run all others.
+	cannot map[string]string
+}
+
+// Why a client has no such operation at all.
+const (
+	noAccountOperations = "generated without any account operation"
+	alwaysIdentified    = "names itself in every request"
+)
+
+// published is every client that the test runs, oldest first within a name.
+var published = []client{
+	{name: "@lukehagar/plexjs", version: "0.23.5", slug: "plexjs-0.23.5", language: node},
+	{name: "@lukehagar/plexjs", version: "0.32.1", slug: "plexjs-0.32.1", language: node},
+	{name: "@lukehagar/plexjs", version: "0.39.0", slug: "plexjs-0.39.0", language: node},
+	{
+		name: "@lukehagar/plexjs", version: "0.43.0", slug: "plexjs-0.43.0", language: node,
+		cannot: map[string]string{
+			signIn:        noAccountOperations,
+			wrongPassword: noAccountOperations,
+			factorNeeded:  noAccountOperations,
+			factorGiven:   noAccountOperations,
+			tokenDetails:  noAccountOperations,
+			noIdentifier:  noAccountOperations,
+			resources:     noAccountOperations,
+			connect:       noAccountOperations,
+		},
+	},
+	{
+		name: "@ctrl/plex", version: "3.12.1", slug: "ctrl-plex-3.12.1", language: node, hardCoded: true,
+		cannot: map[string]string{noIdentifier: alwaysIdentified},
+	},
+	{
+		name: "plex-api", version: "5.3.2", slug: "plex-api-5.3.2", language: node, hardCoded: true,
+		cannot: map[string]string{noIdentifier: alwaysIdentified},
+	},
+	{name: "plex-api-client", version: "0.17.1", slug: "plex-api-client-0.17.1", language: python},
+	{name: "plex-api-client", version: "0.30.0", slug: "plex-api-client-0.30.0", language: python},
+	{name: "plex-api-client", version: "0.36.3", slug: "plex-api-client-0.36.3", language: python},
+	{
+		name: "PlexAPI", version: "4.18.3", slug: "plexapi-4.18.3", language: python, hardCoded: true,
+		cannot: map[string]string{noIdentifier: alwaysIdentified},
+	},
+}
+
+// An outcome is one line that a script prints.
+type outcome struct {
+	Client    string
+	Version   string
+	Operation string
+	OK        bool
+	Detail    string
+}
+
+// TestPublishedClients runs every client, as many at once as there are
+// processors, and compares the table with the one in docs/clients.md.
+func TestPublishedClients(t *testing.T) {
+	binary := buildUsher(t)
+	authority := newAuthority(t)
+	open := startUsher(t, binary, nil)
+	sealed := startUsher(t, binary, authority)
+
+	server := func(c client) *instance {
+		if c.hardCoded {
+			return sealed
+		}
+		return open
+	}
+	casts := make([]cast, len(published))
+	for i, c := range published {
+		casts[i] = addCast(t, server(c), c)
+	}
+	time.Sleep(noticeTime)
+
+	passed := make([]map[string]bool, len(published)) // nil for a client that -run leaves out
+	t.Run("clients", func(t *testing.T) {
+		for i, c := range published {
+			t.Run(c.slug, func(t *testing.T) {
+				t.Parallel()
+				passed[i] = make(map[string]bool)
+				dir := c.language.install(t, c)
+				for _, o := range runScript(t, c, dir, server(c), casts[i], authority) {
+					passed[i][o.Operation] = c.judge(t, o)
+				}
+				for _, operation := range operations {
+					if _, ran := passed[i][operation]; !ran && c.cannot[operation] == "" {
+						t.Errorf("%s: the script did not run it", operation)
+					}
+				}
+			})
+		}
+	})
+
+	fmt.Println(summary(published, passed))
+	if slices.ContainsFunc(passed, func(p map[string]bool) bool { return p == nil }) {
+		t.Logf("%s is not looked at, because not every client was run", documentPath)
+		return
+	}
+	compareDocument(t, document(published, passed))
+}
+
+// judge reports what is wrong with one line and returns whether the operation worked.
+func (c client) judge(t *testing.T, o outcome) bool {
+	t.Helper()
+	if o.Client != c.name || o.Version != c.version {
+		t.Errorf("%s: ran %s %s, want %s %s", o.Operation, o.Client, o.Version, c.name, c.version)
+		return false
+	}
+	if reason := c.cannot[o.Operation]; reason != "" {
+		t.Errorf("%s: the script ran it, but the table says it cannot: %s", o.Operation, reason)
+		return false
+	}
+	if !o.OK {
+		t.Errorf("%s: %s", o.Operation, o.Detail)
+	}
+	return o.OK
+}
+
+// runScript runs the script of a client and returns the lines it printed.
+func runScript(
+	t *testing.T, c client, dir string, server *instance, people cast, ca *authority,
+) []outcome {
+	t.Helper()
+	scene := writeScene(t, server, c, people)
+	ctx, cancel := context.WithTimeout(t.Context(), scriptTimeout)
+	defer cancel()
+
+	argv := c.language.command(c, dir)
+	cmd := exec.CommandContext(ctx, argv[0], append(argv[1:], scene)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(),
+		"NODE_EXTRA_CA_CERTS="+ca.certFile,
+		"REQUESTS_CA_BUNDLE="+ca.certFile,
+		"USHER_TLS_PORT="+server.port,
+		"PYTHONPATH="+absolute(t, "python"),
+		// What a developer has set up for a real account must not reach the scripts.
+		"PLEXAPI_CONFIG_PATH="+filepath.Join(filepath.Dir(scene), "none.ini"),
+		"NO_PROXY=*", "no_proxy=*",
+		"PYTHONDONTWRITEBYTECODE=1",
+	)
+	cmd.WaitDelay = time.Second
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Errorf("%s: %v\n%s", strings.Join(argv, " "), err, stderr.Bytes())
+	}
+	return parseOutcomes(t, stdout.Bytes())
+}
+
+// parseOutcomes reads the lines of a script. A name that is not an operation is
+// a mistake in the script.
+func parseOutcomes(t *testing.T, printed []byte) []outcome {
+	t.Helper()
+	known := make(map[string]bool)
+	for _, operation := range operations {
+		known[operation] = true
+	}
+	var outcomes []outcome
+	lines := bufio.NewScanner(bytes.NewReader(printed))
+	for lines.Scan() {
+		var o outcome
+		if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
+			t.Errorf("the script printed %q, which is not an outcome: %v", lines.Text(), err)
+			continue
+		}
+		if !known[o.Operation] {
+			t.Errorf("the script reported %q, which is not an operation", o.Operation)
+			continue
+		}
+		outcomes = append(outcomes, o)
+	}
+	if err := lines.Err(); err != nil {
+		t.Errorf("reading what the script printed: %v", err)
+	}
+	return outcomes
+}

@@ -1,0 +1,162 @@
+"""What every Python script here shares: the scene, one line for each operation, and the checks that are the same for
+each client.
+
+A script is called as `python run.py scene.json`, with this folder in PYTHONPATH. The scene names the server and the
+people the test has made there:
+
+    slug                       the name of the client's folder
+    url, machineId             the server under test
+    admin, plain, second       people: username, email, password; second has a code for its second factor as well
+    server, provider           sources: id, name and the connections they were added with
+
+Each operation becomes one line of JSON on standard output, which the Go test reads. Everything else that a script
+wants to say goes to standard error.
+
+The clients name the same things in their own ways, so each script turns what it was given into an Account, a Source or
+a Resource before it is checked.
+"""
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from types import SimpleNamespace
+
+with open(sys.argv[1], encoding="utf-8") as file:
+    scene = json.load(file, object_hook=lambda fields: SimpleNamespace(**fields))
+
+# What a client that lets its user choose calls itself.
+client_identifier = f"usher-clients-{scene.slug}"
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account as a client shows it."""
+
+    id: int
+    uuid: str
+    username: str
+    email: str
+    title: str
+    token: str
+
+
+@dataclass(frozen=True, order=True)
+class Connection:
+    """One address of a server."""
+
+    uri: str
+    protocol: str
+    address: str
+    port: int
+    local: bool
+
+
+@dataclass(frozen=True)
+class Source:
+    """The answer about a source."""
+
+    id: str
+    name: str
+    token: str
+    connections: list
+
+
+@dataclass(frozen=True)
+class Resource(Source):
+    """A server in the list of what a person can reach."""
+
+    owned: bool
+    provides: str
+
+
+def reporter(client):
+    """Return a decorator that runs the function below it as one operation and prints how it went."""
+
+    def operation(name):
+        def run(check):
+            line = {"client": client, "version": installed_version(client), "operation": name, "ok": True, "detail": ""}
+            try:
+                check()
+            except Exception as error:
+                line["ok"] = False
+                line["detail"] = f"{type(error).__name__}: {error}"
+            print(json.dumps(line), flush=True)
+            return check
+
+        return run
+
+    return operation
+
+
+def equal(got, want):
+    """Fail unless both are the same."""
+    assert got == want, f"got {got!r}, want {want!r}"
+
+
+def refused(kind, call, *args, **kwargs):
+    """Make a call that must fail with exactly this kind of error, and return the error."""
+    try:
+        answer = call(*args, **kwargs)
+    except Exception as error:
+        assert type(error) is kind, f"got a {type(error).__name__} ({error}), want a {kind.__name__}"
+        return error
+    raise AssertionError(f"it was accepted: {answer!r:.200}")
+
+
+def check_account(account, person):
+    """Check an account against the person it must describe."""
+    equal(account.username, person.username)
+    equal(account.email, person.email)
+    equal(account.title, person.username)
+    assert isinstance(account.id, int) and account.id > 0, f"id is {account.id!r}"
+    assert account.uuid, "uuid is empty"
+
+
+def check_access_token(token):
+    """Check that a token looks like one a sign-in gives: 20 letters and digits."""
+    assert re.fullmatch(r"[0-9A-Za-z]{20}", token or ""), f"the token is {token!r}"
+
+
+def check_transient_token(token):
+    """Check that a token looks like one that /security/token gives."""
+    assert re.match(r"transient-.", token or ""), f"the token is {token!r}"
+
+
+def check_source(source, wanted):
+    """Check the answer about a source: what it is called, and every connection it was added with."""
+    equal(source.id, wanted.id)
+    equal(source.name, wanted.name)
+    assert source.token, "its accessToken is empty"
+    check_connections(source.connections, wanted.connections)
+
+
+def check_connections(got, wanted):
+    """Check that a list of connections holds the wanted ones and no others, in any order."""
+    equal(sorted(got), sorted(Connection(**vars(connection)) for connection in wanted))
+
+
+def check_admin_resources(resources):
+    """Check what the admin is shown, the server itself and the added one, and return the entry of the server itself."""
+    by_id = {resource.id: resource for resource in resources}
+    assert scene.machineId in by_id, f"the server itself is not among {list(by_id)}"
+    itself = by_id[scene.machineId]
+    assert "server" in itself.provides.split(","), f"it provides {itself.provides}"
+    equal(itself.owned, True)
+    assert itself.token, "its accessToken is empty"
+    assert scene.url in [connection.uri for connection in itself.connections], f"no connection is {scene.url}"
+
+    assert scene.server.id in by_id, f"the added server is not among {list(by_id)}"
+    equal(by_id[scene.server.id].name, scene.server.name)
+    check_connections(by_id[scene.server.id].connections, scene.server.connections)
+    return itself
+
+
+def check_shared_resources(resources, *account_tokens):
+    """Check what the plain user is shown: the shared server, not as its owner, with a token of its own."""
+    by_id = {resource.id: resource for resource in resources}
+    assert scene.server.id in by_id, f"the shared server is not among {list(by_id)}"
+    equal(by_id[scene.server.id].owned, False)
+    check_access_token(by_id[scene.server.id].token)
+    assert by_id[scene.server.id].token not in account_tokens, "the token of the shared server is an account token"

@@ -1,0 +1,198 @@
+"""PlexAPI 4.18.3: every URL of the account plane is written into it, so its session sends them to the server under test.
+
+It reads XML only, and names itself after the machine it runs on, so that it never goes without a client identifier.
+"""
+
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import requests
+from plexapi.exceptions import BadRequest, NotFound, TwoFactorRequired, Unauthorized
+from plexapi.myplex import MyPlexAccount
+from plexapi.server import PlexServer
+
+from check import (
+    Account,
+    Connection,
+    Resource,
+    Source,
+    check_access_token,
+    check_account,
+    check_admin_resources,
+    check_shared_resources,
+    check_source,
+    check_transient_token,
+    equal,
+    refused,
+    reporter,
+    scene,
+)
+
+operation = reporter("PlexAPI")
+found = {}
+
+
+class Redirected(requests.Session):
+    """A session that asks the server under test for what is meant for plex.tv."""
+
+    def request(self, method, url, *args, **kwargs):
+        parts = urlsplit(url)
+        if parts.hostname in ("plex.tv", "clients.plex.tv"):
+            server = urlsplit(scene.url)
+            url = urlunsplit(parts._replace(scheme=server.scheme, netloc=server.netloc))
+        return super().request(method, url, *args, **kwargs)
+
+
+session = Redirected()
+
+
+def sign_in(person, login=None, password=None, code=None):
+    """Sign in with a password."""
+    return MyPlexAccount(login or person.username, password or person.password, code=code, session=session)
+
+
+def with_token(token):
+    """Sign in with a token."""
+    return MyPlexAccount(token=token, session=session)
+
+
+def server(token):
+    """The media server, asked with a token."""
+    return PlexServer(scene.url, token, session=session)
+
+
+def account_of(account):
+    """The account in the form that is checked."""
+    return Account(
+        account.id, account.uuid, account.username, account.email, account.title, account.authenticationToken
+    )
+
+
+def resources_of(account):
+    """The resources of an account in the form that is checked."""
+    return [
+        Resource(
+            id=resource.clientIdentifier,
+            name=resource.name,
+            token=resource.accessToken,
+            connections=[Connection(c.uri, c.protocol, c.address, c.port, c.local) for c in resource.connections],
+            owned=resource.owned,
+            provides=resource.provides,
+        )
+        for resource in account.resources()
+    ]
+
+
+def source(token, of):
+    """Ask about a source. It has no method for this, but its query asks for any path and reads the XML."""
+    container = server(token).query(f"/security/resources?source={quote(of, safe='')}")
+    (device,) = container.findall("Device")
+    connections = [
+        Connection(c.get("uri"), c.get("protocol"), c.get("address"), int(c.get("port")), c.get("local") == "1")
+        for c in device.findall("Connection")
+    ]
+    return Source(device.get("clientIdentifier"), device.get("name"), device.get("accessToken"), connections)
+
+
+@operation("sign in")
+def _():
+    found["admin"] = sign_in(scene.admin)
+    check_account(account_of(found["admin"]), scene.admin)
+    check_access_token(found["admin"].authenticationToken)
+
+    found["plain"] = sign_in(scene.plain, login=scene.plain.email)
+    check_account(account_of(found["plain"]), scene.plain)
+    assert found["plain"].authToken != found["admin"].authToken
+
+
+@operation("wrong password")
+def _():
+    error = refused(Unauthorized, sign_in, scene.plain, password="not this one")
+    assert "(401)" in str(error) and 'code="1001"' in str(error), str(error)
+
+
+@operation("second factor needed")
+def _():
+    error = refused(TwoFactorRequired, sign_in, scene.second)
+    assert "(401)" in str(error) and 'code="1029"' in str(error), str(error)
+
+
+@operation("second factor given")
+def _():
+    account = sign_in(scene.second, code=scene.second.code)
+    check_account(account_of(account), scene.second)
+    check_access_token(account.authenticationToken)
+    equal(account.twoFactorEnabled, True)
+
+
+@operation("token details")
+def _():
+    equal(account_of(with_token(found["admin"].authToken)), account_of(found["admin"]))
+
+
+@operation("bad token")
+def _():
+    error = refused(Unauthorized, with_token, "nosuchtoken")
+    assert 'code="1001"' in str(error), str(error)
+    refused(Unauthorized, server, "nosuchtoken")
+
+
+@operation("transient token")
+def _():
+    found["transient"] = server(found["admin"].authToken).createToken()
+    check_transient_token(found["transient"])
+    error = refused(BadRequest, server(found["admin"].authToken).createToken, type="other")
+    assert "(400)" in str(error), str(error)
+
+
+@operation("use of a transient token")
+def _():
+    plex = server(found["transient"])
+    equal(plex.machineIdentifier, scene.machineId)
+    account = account_of(plex.myPlexAccount())
+    check_account(account, scene.admin)
+    equal(account.token, found["transient"])
+
+
+@operation("source as admin")
+def _():
+    check_source(source(found["admin"].authToken, f"server://{scene.server.id}"), scene.server)
+    check_source(source(found["admin"].authToken, f"provider://{scene.provider.id}"), scene.provider)
+
+
+@operation("source with the admin's transient token")
+def _():
+    answer = source(found["transient"], f"server://{scene.server.id}")
+    check_source(answer, scene.server)
+    assert answer.token != found["admin"].authToken
+
+
+@operation("source as a plain user")
+def _():
+    error = refused(BadRequest, source, found["plain"].authToken, f"server://{scene.server.id}")
+    assert "(403)" in str(error), str(error)
+
+
+@operation("malformed source")
+def _():
+    for of in ("no source at all", "server://"):
+        error = refused(BadRequest, source, found["admin"].authToken, of)
+        assert "(400)" in str(error), str(error)
+
+
+@operation("unknown source")
+def _():
+    refused(NotFound, source, found["admin"].authToken, "server://nobody")
+
+
+@operation("resources")
+def _():
+    check_admin_resources(resources_of(found["admin"]))
+    check_shared_resources(resources_of(found["plain"]), found["plain"].authToken, found["admin"].authToken)
+
+
+@operation("connect")
+def _():
+    plex = found["admin"].resource(scene.machineId).connect()
+    assert isinstance(plex, PlexServer), type(plex).__name__
+    equal(plex._baseurl, scene.url)
+    equal(plex.machineIdentifier, scene.machineId)

@@ -1,0 +1,126 @@
+//go:build clients
+
+package clients_test
+
+import (
+	_ "embed"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// documentPath is where the table is kept, and prose what stands around it.
+const documentPath = "../../docs/clients.md"
+
+//go:embed document.md
+var prose string
+
+// The cells of the table.
+const (
+	works  = "yes"
+	fails  = "FAILED"
+	absent = "–"
+)
+
+// cell is what the table says about one client and one operation.
+func (c client) cell(passed map[string]bool, operation string) string {
+	switch {
+	case passed[operation]:
+		return works
+	case c.cannot[operation] != "":
+		return absent
+	}
+	return fails
+}
+
+// summary is the table for a terminal: one line for each client, and one letter for each operation.
+func summary(clients []client, passed []map[string]bool) string {
+	var b strings.Builder
+	b.WriteString("\n")
+	for i, operation := range operations {
+		fmt.Fprintf(&b, "%28s%s%s\n", "", strings.Repeat("| ", i), operation)
+	}
+	for i, c := range clients {
+		if passed[i] == nil {
+			continue
+		}
+		fmt.Fprintf(&b, "%-28s", c.name+" "+c.version)
+		for _, operation := range operations {
+			mark := map[string]string{works: "+", absent: "-", fails: "!"}[c.cell(passed[i], operation)]
+			b.WriteString(mark + " ")
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("\n+ works, - the client has no such operation, ! failed\n")
+	return b.String()
+}
+
+// document is docs/clients.md.
+func document(clients []client, passed []map[string]bool) string {
+	return strings.Replace(prose, "TABLE\n", table(clients, passed), 1)
+}
+
+// table has a row for each operation and a column for each client, and says
+// at the end of a row which clients are left out and why.
+func table(clients []client, passed []map[string]bool) string {
+	var b strings.Builder
+	b.WriteString("| operation |")
+	for _, c := range clients {
+		fmt.Fprintf(&b, " %s&nbsp;%s |", c.name, c.version)
+	}
+	b.WriteString(" left out |\n|---|")
+	b.WriteString(strings.Repeat(":-:|", len(clients)))
+	b.WriteString("---|\n")
+	for _, operation := range operations {
+		fmt.Fprintf(&b, "| %s |", operation)
+		for i, c := range clients {
+			fmt.Fprintf(&b, " %s |", c.cell(passed[i], operation))
+		}
+		fmt.Fprintf(&b, " %s |\n", leftOut(clients, operation))
+	}
+	return b.String()
+}
+
+// leftOut says in one line which clients lack an operation, and why.
+func leftOut(clients []client, operation string) string {
+	var order []string
+	names := make(map[string][]string)
+	for _, c := range clients {
+		reason := c.cannot[operation]
+		if reason == "" {
+			continue
+		}
+		if names[reason] == nil {
+			order = append(order, reason)
+		}
+		names[reason] = append(names[reason], c.name+" "+c.version)
+	}
+	for i, reason := range order {
+		order[i] = strings.Join(names[reason], ", ") + ": " + reason
+	}
+	return strings.Join(order, "; ")
+}
+
+// compareDocument fails if the kept table is not the one of this run, or rewrites it when asked to.
+func compareDocument(t *testing.T, want string) {
+	t.Helper()
+	if *update {
+		if t.Failed() {
+			t.Errorf("%s is left as it was, because something failed", documentPath)
+			return
+		}
+		if err := os.WriteFile(documentPath, []byte(want), 0o644); err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	got, err := os.ReadFile(documentPath)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if string(got) != want {
+		t.Errorf("%s is not what this run found; run the test with -update", documentPath)
+	}
+}
