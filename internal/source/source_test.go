@@ -1,0 +1,209 @@
+package source_test
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/store"
+)
+
+func TestParse(t *testing.T) {
+	for text, want := range map[string]source.Ref{
+		"server://m1":              {Kind: "server", Identifier: "m1"},
+		"provider://tv.plex.epg":   {Kind: "provider", Identifier: "tv.plex.epg"},
+		"server://m1/library":      {Kind: "server", Identifier: "m1", Provider: "library"},
+		"server://Zoë":             {Kind: "server", Identifier: "Zoë"},
+		"provider://com.plex:news": {Kind: "provider", Identifier: "com.plex:news"},
+	} {
+		got, err := source.Parse(text)
+		if err != nil || got != want {
+			t.Errorf("Parse(%q) = %+v, %v", text, got, err)
+		}
+		if got.String() != text {
+			t.Errorf("%q is written as %q", text, got)
+		}
+	}
+}
+
+// The error says what is wrong, each time something else.
+func TestParseRefuses(t *testing.T) {
+	for text, says := range map[string]string{
+		"":                                     "missing",
+		"m1":                                   "neither server:// nor provider://",
+		"http://m1":                            "neither server:// nor provider://",
+		"SERVER://m1":                          "neither server:// nor provider://",
+		"server:m1":                            "neither server:// nor provider://",
+		"server://":                            "is empty",
+		"server:///library":                    "is empty",
+		"server://m1/":                         "is empty",
+		"server://m1/a/b":                      "cannot have",
+		"server://m 1":                         "space",
+		"server://m1\n":                        "space",
+		"server://m1?x=1":                      "cannot have",
+		"server://m1\x00":                      "cannot have",
+		"server://\xff":                        "UTF-8",
+		"server://" + strings.Repeat("x", 300): "longer than 255",
+	} {
+		_, err := source.Parse(text)
+		var malformed *source.MalformedError
+		if !errors.As(err, &malformed) || !strings.Contains(err.Error(), says) {
+			t.Errorf("Parse(%q) gives %v, want an error that says %q", text, err, says)
+		}
+	}
+}
+
+func TestParseConnection(t *testing.T) {
+	for uri, want := range map[string]source.Connection{
+		"http://192.168.1.5:32400":        {URI: "http://192.168.1.5:32400", Protocol: "http", Address: "192.168.1.5", Port: 32400},
+		"https://den.example.org":         {URI: "https://den.example.org", Protocol: "https", Address: "den.example.org", Port: 443},
+		"http://den.example.org/":         {URI: "http://den.example.org", Protocol: "http", Address: "den.example.org", Port: 80},
+		"https://[2001:db8::1]:32400":     {URI: "https://[2001:db8::1]:32400", Protocol: "https", Address: "2001:db8::1", Port: 32400, IPv6: true},
+		"http://[::ffff:192.0.2.1]:32400": {URI: "http://[::ffff:192.0.2.1]:32400", Protocol: "http", Address: "::ffff:192.0.2.1", Port: 32400},
+	} {
+		got, err := source.ParseConnection(store.Connection{URI: uri})
+		if err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", uri, diff)
+		}
+	}
+	for _, uri := range []string{"", "den", "ftp://den", "http://", "http://den:0", "http://den:99999", "http://den:x",
+		"http://mia:secret@den", "http://den?token=secret", "http://den#secret", "http://den\n", "://"} {
+		if _, err := source.ParseConnection(store.Connection{URI: uri}); err == nil {
+			t.Errorf("%q was accepted", uri)
+		}
+	}
+}
+
+func TestLooksLocal(t *testing.T) {
+	for uri, want := range map[string]bool{
+		"http://192.168.1.5:32400": true, "http://10.0.0.1": true, "http://172.16.0.1": true, "http://127.0.0.1": true,
+		"http://localhost:1": true, "http://[::1]:1": true, "http://[fd00::1]:1": true, "http://[fe80::1]:1": true,
+		"http://203.0.113.1": false, "https://den.example.org": false, "http://[2001:db8::1]": false, "nonsense": false, "%": false,
+	} {
+		if got := source.LooksLocal(uri); got != want {
+			t.Errorf("LooksLocal(%s) = %v", uri, got)
+		}
+	}
+}
+
+func newStore(t *testing.T) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// This server keeps its identifier over restarts, and is reached where it
+// listens now.
+func TestSelf(t *testing.T) {
+	s := newStore(t)
+	first, err := source.NewWithSelf(t.Context(), s, source.Self{Connections: []store.Connection{{URI: "http://127.0.0.1:1"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := source.NewWithSelf(t.Context(), s, source.Self{Name: "den", Connections: []store.Connection{{URI: "http://127.0.0.1:2"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := first.Self(), second.Self(); a.Identifier != b.Identifier || len(a.Identifier) != 40 {
+		t.Errorf("identifiers %q and %q", a.Identifier, b.Identifier)
+	}
+	stranger, err := s.AddAccount(t.Context(), store.Account{UUID: "u", Username: "mia", UsernameKey: "mia"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := second.Servers(t.Context(), stranger.ID)
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	if list[0].Name != "den" || len(list[0].Connections) != 1 || list[0].Connections[0].URI != "http://127.0.0.1:2" {
+		t.Errorf("a stranger is told %+v", list[0])
+	}
+	found, err := second.Find(t.Context(), source.Ref{Kind: "server", Identifier: list[0].Identifier})
+	if err != nil || found.Connections[0].URI != "http://127.0.0.1:2" {
+		t.Errorf("Find gives %+v, %v", found, err)
+	}
+	if _, err := source.NewWithSelf(t.Context(), s, source.Self{MachineIdentifier: "a b"}); err == nil {
+		t.Error("an identifier that cannot stand in a source string was accepted")
+	}
+}
+
+func TestAddRefuses(t *testing.T) {
+	svc := source.New(newStore(t))
+	good := store.Source{Kind: "server", Identifier: "den", Name: "Den", Connections: []store.Connection{{URI: "http://den"}}}
+	for name, change := range map[string]func(*store.Source){
+		"no identifier":       func(s *store.Source) { s.Identifier = "" },
+		"identifier with a /": func(s *store.Source) { s.Identifier = "a/b" },
+		"no name":             func(s *store.Source) { s.Name = "" },
+		"name with an escape": func(s *store.Source) { s.Name = "\x1b[2J" },
+		"no connection":       func(s *store.Source) { s.Connections = nil },
+		"bad connection":      func(s *store.Source) { s.Connections = []store.Connection{{URI: "den"}} },
+	} {
+		src := good
+		change(&src)
+		var invalid *source.InvalidError
+		if _, err := svc.Add(t.Context(), src); !errors.As(err, &invalid) {
+			t.Errorf("%s: %v, want an InvalidError", name, err)
+		}
+	}
+	if _, err := svc.Add(t.Context(), good); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := svc.Add(t.Context(), good); !errors.Is(err, source.ErrExists) {
+		t.Errorf("adding it again gives %v, want ErrExists", err)
+	}
+	ref := source.Ref{Kind: "server", Identifier: "den"}
+	if err := svc.Remove(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
+	if err := svc.Remove(t.Context(), ref); !errors.Is(err, source.ErrNotFound) {
+		t.Errorf("removing it again gives %v, want ErrNotFound", err)
+	}
+}
+
+// A source string that is accepted is written as it was read, and its parts
+// are safe in a header and in a path.
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{"server://m1", "provider://a/b", "server://", "x://y", "server://a b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		ref, err := source.Parse(text)
+		if err != nil {
+			return
+		}
+		if ref.String() != text {
+			t.Errorf("%q is written as %q", text, ref)
+		}
+		if strings.ContainsAny(ref.Identifier+ref.Provider, "/?# \r\n\x00") {
+			t.Errorf("%q has the parts %+v", text, ref)
+		}
+	})
+}
+
+// A connection that is accepted is a URL that leads to the address it names.
+func FuzzParseConnection(f *testing.F) {
+	for _, seed := range []string{"http://192.168.1.5:32400", "https://[::1]:1/", "http://a:b@c", "https://x?y#z"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, uri string) {
+		c, err := source.ParseConnection(store.Connection{URI: uri})
+		if err != nil {
+			return
+		}
+		u, err := url.Parse(c.URI)
+		if err != nil || u.Hostname() != c.Address || u.Scheme != c.Protocol || c.Port < 1 || c.Port > 65535 {
+			t.Errorf("%q is read as %+v", uri, c)
+		}
+	})
+}

@@ -1,0 +1,383 @@
+package token_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// world is a service with one account and one server, and a clock that the
+// test moves.
+type world struct {
+	*token.Service
+	store *store.Store
+	mia   store.Account
+	den   store.Source
+	clock *clock
+}
+
+type clock struct{ atomic.Int64 }
+
+func (c *clock) now() time.Time          { return time.Unix(0, c.Load()) }
+func (c *clock) advance(d time.Duration) { c.Add(int64(d)) }
+
+func newWorld(t testing.TB, change func(*token.Config)) *world {
+	t.Helper()
+	w := &world{clock: &clock{}}
+	w.clock.Store(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).UnixNano())
+	var err error
+	if w.store, err = store.Open(t.Context(), store.Config{Dir: t.TempDir(), Now: w.clock.now}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.store.Close() })
+	w.Service = w.restart(t, change)
+	w.mia, err = w.store.AddAccount(t.Context(), store.Account{UUID: "u", Username: "mia", UsernameKey: "mia", PasswordHash: "h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.den, err = w.store.AddSource(t.Context(), store.Source{Kind: store.ServerSource, Identifier: "den", Name: "Den", OwnerID: w.mia.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// restart returns a service as a process that starts anew has it.
+func (w *world) restart(t testing.TB, change func(*token.Config)) *token.Service {
+	t.Helper()
+	cfg := token.Config{Store: w.store, Key: seal.NewKey([32]byte{1}), Now: w.clock.now}
+	if change != nil {
+		change(&cfg)
+	}
+	s, err := token.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (w *world) signIn(t testing.TB, client string) plexauth.Secret {
+	t.Helper()
+	tok, err := w.SignIn(t.Context(), store.SignIn{
+		AccountID: w.mia.ID, PasswordHash: w.mia.PasswordHash, Device: store.Device{ClientIdentifier: client},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+// verify is Verify for a token that must be good.
+func (w *world) verify(t testing.TB, tok plexauth.Secret) token.Principal {
+	t.Helper()
+	p, err := w.Verify(t.Context(), tok)
+	if err != nil {
+		t.Fatalf("Verify: %v", err)
+	}
+	return p
+}
+
+// refused fails the test unless the token is not good.
+func refused(t testing.TB, s *token.Service, what string, tok plexauth.Secret) {
+	t.Helper()
+	if p, err := s.Verify(t.Context(), tok); !errors.Is(err, token.ErrInvalid) {
+		t.Errorf("%s: Verify gives %+v, %v, want ErrInvalid", what, p, err)
+	}
+}
+
+func TestAccessToken(t *testing.T) {
+	w := newWorld(t, nil)
+	tok := w.signIn(t, "tv")
+	if !regexp.MustCompile(`^[0-9A-Za-z]{20}$`).MatchString(string(tok)) {
+		t.Errorf("the token is not 20 letters and digits, which clients match: %s", string(tok))
+	}
+	for range 2 { // from the store, then from the cache
+		p := w.verify(t, tok)
+		if p.Kind != token.Access || p.AccountID != w.mia.ID || p.Admin || !p.ActsForAccount() || !p.ExpiresAt.IsZero() {
+			t.Errorf("principal %+v", p)
+		}
+	}
+	for what, bad := range map[string]plexauth.Secret{
+		"empty": "", "another": "00000000000000000000", "cut": tok[:19], "longer": tok + "x",
+		"other case": plexauth.Secret(strings.ToLower(string(tok))), "nul": tok + "\x00",
+	} {
+		refused(t, w.Service, what, bad)
+	}
+	if s := w.Stats(); s.Hits == 0 || s.Misses == 0 || s.Cached != 1 {
+		t.Errorf("stats %+v", s)
+	}
+}
+
+func TestTransientToken(t *testing.T) {
+	w := newWorld(t, nil)
+	access := w.signIn(t, "tv")
+	parent := w.verify(t, access)
+	transient := w.MintTransient(parent, 0)
+	p := w.verify(t, transient)
+	if p.Kind != token.Transient || p.AccountID != parent.AccountID || p.Admin != parent.Admin || p.ActsForAccount() {
+		t.Errorf("principal %+v", p)
+	}
+	if got := p.ExpiresAt.Sub(w.clock.now()); got != token.MaxTransientTTL {
+		t.Errorf("it lives %v, want %v", got, token.MaxTransientTTL)
+	}
+	if !strings.HasPrefix(string(transient), "transient-") {
+		t.Errorf("it does not begin with transient-: %s", string(transient))
+	}
+	if transient == w.MintTransient(parent, 0) {
+		t.Error("two are the same")
+	}
+
+	// A chain of transient tokens does not live longer than its first.
+	w.clock.advance(47 * time.Hour)
+	second := w.MintTransient(w.verify(t, transient), 0)
+	w.verify(t, second)
+	w.clock.advance(time.Hour - time.Millisecond)
+	w.verify(t, transient)
+	w.clock.advance(time.Millisecond)
+	refused(t, w.Service, "after 48 hours", transient)
+	refused(t, w.Service, "attack: renewing a transient token with itself", second)
+	w.verify(t, access)
+}
+
+func TestTransientTokenEnds(t *testing.T) {
+	t.Run("with a restart", func(t *testing.T) {
+		w := newWorld(t, nil)
+		access := w.signIn(t, "tv")
+		transient := w.MintTransient(w.verify(t, access), 0)
+		w.Service = w.restart(t, nil)
+		refused(t, w.Service, "minted before the restart", transient)
+		w.verify(t, access)
+	})
+	t.Run("with its parent", func(t *testing.T) {
+		w := newWorld(t, nil)
+		p := w.verify(t, w.signIn(t, "tv"))
+		transient := w.MintTransient(p, 0)
+		second := w.MintTransient(w.verify(t, transient), 0)
+		if err := w.SignOut(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, w.Service, "child", transient)
+		refused(t, w.Service, "child's child", second)
+	})
+	t.Run("with its account", func(t *testing.T) {
+		w := newWorld(t, nil)
+		access := w.signIn(t, "tv")
+		transient := w.MintTransient(w.verify(t, access), 0)
+		if err := w.store.SetDisabled(t.Context(), w.mia.ID, true); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, w.Service, "access token of a disabled account", access)
+		refused(t, w.Service, "transient token of a disabled account", transient)
+		if err := w.store.SetDisabled(t.Context(), w.mia.ID, false); err != nil {
+			t.Fatal(err)
+		}
+		w.verify(t, transient)
+		if err := w.store.RemoveAccount(t.Context(), w.mia.ID); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, w.Service, "transient token of a removed account", transient)
+	})
+	t.Run("sooner when so configured", func(t *testing.T) {
+		w := newWorld(t, func(c *token.Config) { c.TransientTTL = time.Minute })
+		transient := w.MintTransient(w.verify(t, w.signIn(t, "tv")), 0)
+		w.clock.advance(time.Minute)
+		refused(t, w.Service, "after its minute", transient)
+	})
+}
+
+// Every single byte of a transient token is covered by its seal.
+func TestTransientTokenCannotBeChanged(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.verify(t, w.signIn(t, "tv"))
+	transient := w.MintTransient(p, 0)
+	for i := range len(transient) {
+		changed := []byte(transient)
+		if changed[i]++; changed[i] == '{' {
+			changed[i] = 'A'
+		}
+		refused(t, w.Service, fmt.Sprintf("attack: byte %d changed", i), plexauth.Secret(changed))
+	}
+	another := newWorld(t, nil)
+	refused(t, another.Service, "attack: minted by another instance", transient)
+	refused(t, w.Service, "nothing after the prefix", "transient-")
+	refused(t, w.Service, "padded", transient+"=")
+}
+
+func TestServerToken(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.verify(t, w.signIn(t, "tv"))
+	tok, err := w.ServerToken(t.Context(), p, w.den.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := w.ServerToken(t.Context(), p, w.den.ID); again != tok {
+		t.Error("it differs from listing to listing")
+	}
+	if after, _ := w.restart(t, nil).ServerToken(t.Context(), p, w.den.ID); after != tok {
+		t.Error("it differs after a restart")
+	}
+	if !regexp.MustCompile(`^[0-9A-Za-z]{20}$`).MatchString(string(tok)) {
+		t.Errorf("it is not 20 letters and digits: %s", string(tok))
+	}
+	got := w.verify(t, tok)
+	if got.Kind != token.Server || got.SourceID != w.den.ID || got.ActsForAccount() || got.Reaches(w.den.ID+1) || !got.Reaches(w.den.ID) {
+		t.Errorf("principal %+v", got)
+	}
+	transient := w.verify(t, w.MintTransient(got, 0))
+	if transient.SourceID != w.den.ID {
+		t.Errorf("attack: widening a server token by a transient one gives %+v", transient)
+	}
+	other := w.verify(t, w.signIn(t, "phone"))
+	if another, _ := w.ServerToken(t.Context(), other, w.den.ID); another == tok {
+		t.Error("two devices have the same")
+	}
+	if err := w.SignOut(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, w.Service, "after its parent's end", tok)
+	if _, err := w.ServerToken(t.Context(), p, w.den.ID); err == nil {
+		t.Error("attack: a listing that was under way when its token ended is given a server token")
+	}
+}
+
+// A revocation is seen at once by look-ups that run at the same time: once
+// Revoke has returned, no Verify may succeed, whatever was read before.
+func TestRevocationIsSeenAtOnce(t *testing.T) {
+	w := newWorld(t, nil)
+	for round := range 30 {
+		tok := w.signIn(t, fmt.Sprint("device", round))
+		id := w.verify(t, tok).TokenID
+		var revoked atomic.Bool
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for range 500 {
+					before := revoked.Load()
+					_, err := w.Verify(t.Context(), tok)
+					if before && err == nil {
+						t.Error("a revoked token was good")
+						return
+					}
+				}
+			})
+		}
+		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
+		if err := w.Revoke(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+		revoked.Store(true)
+		refused(t, w.Service, "after Revoke", tok)
+		wg.Wait()
+	}
+	if err := w.Revoke(t.Context(), 1); !errors.Is(err, token.ErrNotFound) {
+		t.Errorf("revoking it again gives %v, want ErrNotFound", err)
+	}
+}
+
+// A flood of tokens does not grow the cache beyond its bound.
+func TestCacheIsBounded(t *testing.T) {
+	w := newWorld(t, func(c *token.Config) { c.CacheSize = 64 })
+	for i := range 300 {
+		w.verify(t, w.signIn(t, fmt.Sprint("device", i)))
+	}
+	if n := w.Stats().Cached; n > 64 {
+		t.Errorf("%d tokens are cached, want 64 at the most", n)
+	}
+}
+
+// When a token was last used reaches the store, once a minute at the most.
+func TestLastUse(t *testing.T) {
+	w := newWorld(t, nil)
+	tok := w.signIn(t, "tv")
+	w.clock.advance(time.Hour)
+	w.verify(t, tok)
+	w.clock.advance(30 * time.Second)
+	w.verify(t, tok)
+	w.Flush(t.Context())
+	list, err := w.store.Tokens(t.Context(), w.mia.ID)
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	if got := list[0].LastUsedAt.Sub(list[0].CreatedAt); got != time.Hour {
+		t.Errorf("it was last used %v after it was made, want an hour", got)
+	}
+}
+
+// Drawn tokens have every letter and digit about equally often.
+func TestTokensAreUniform(t *testing.T) {
+	const n = 20000
+	count := make(map[byte]int)
+	for range n {
+		for _, c := range []byte(token.NewToken()) {
+			count[c]++
+		}
+	}
+	if len(count) != 62 {
+		t.Errorf("%d different characters, want 62", len(count))
+	}
+	for c, got := range count {
+		if want := n * 20 / 62; got < want*9/10 || got > want*11/10 {
+			t.Errorf("%c comes up %d times, want about %d", c, got, want)
+		}
+	}
+}
+
+// Whatever is presented, only what was minted is good.
+func FuzzVerify(f *testing.F) {
+	w := newWorld(f, nil)
+	access := w.signIn(f, "tv")
+	transient := w.MintTransient(w.verify(f, access), 0)
+	f.Add("transient-")
+	f.Add("transient-AAAA")
+	f.Add("00000000000000000000")
+	f.Add(strings.Repeat("transient-", 100))
+	f.Fuzz(func(t *testing.T, text string) {
+		_, err := w.Verify(t.Context(), plexauth.Secret(text))
+		minted := text == string(access) || text == string(transient)
+		if minted != (err == nil) || err != nil && !errors.Is(err, token.ErrInvalid) {
+			t.Errorf("Verify(%q) = %v", text, err)
+		}
+	})
+}
+
+func BenchmarkVerifyCached(b *testing.B) {
+	w := newWorld(b, nil)
+	tok := w.signIn(b, "tv")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := w.Verify(b.Context(), tok); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkVerifyTransient(b *testing.B) {
+	w := newWorld(b, nil)
+	tok := w.MintTransient(w.verify(b, w.signIn(b, "tv")), 0)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := w.Verify(b.Context(), tok); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkMintTransient(b *testing.B) {
+	w := newWorld(b, nil)
+	p := w.verify(b, w.signIn(b, "tv"))
+	b.ReportAllocs()
+	for b.Loop() {
+		w.MintTransient(p, 0)
+	}
+}

@@ -1,0 +1,582 @@
+package wire_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/usher-auth/usher/internal/wire"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+func TestNegotiate(t *testing.T) {
+	for _, test := range []struct {
+		who, accept string
+		want        wire.Format
+	}{
+		{"the SDKs of today", "application/json", wire.JSON},
+		{"python-plexapi", "*/*", wire.XML},
+		{"Tautulli, which sends none", "", wire.XML},
+		{"axios", "application/json, text/plain, */*", wire.JSON},
+		{"a browser", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", wire.XML},
+		{"XML rather than JSON", "application/xml, application/json;q=0.5", wire.XML},
+		{"JSON rather than XML", "application/xml;q=0.3, application/json;q=0.5", wire.JSON},
+		{"both alike", "application/json, application/xml", wire.XML},
+		{"old names, other case", "TEXT/JSON", wire.JSON},
+		{"JSON is refused", "application/json;q=0, */*", wire.XML},
+		{"a weight that cannot be read", "application/json;q=high", wire.JSON},
+		{"something else", "image/png", wire.XML},
+		{"nonsense", ";;;,,q=", wire.XML},
+	} {
+		if got := wire.Negotiate(test.accept, 0); got != test.want {
+			t.Errorf("%s: %q gives %v, want %v", test.who, test.accept, got, test.want)
+		}
+	}
+}
+
+func TestVariants(t *testing.T) {
+	for userAgent, want := range map[string]wire.Variant{
+		"speakeasy-sdk/ruby 0.17.0 2.1 1.0 plex_ruby_sdk":             wire.NoNulls,
+		"speakeasy-sdk/typescript 0.23.5 2.4 0.0.3 @lukehagar/plexjs": wire.TextEnums,
+		"speakeasy-sdk/typescript 0.39.0 2.4 0.0.3 @lukehagar/plexjs": 0,
+		"speakeasy-sdk/csharp 0.19.0 2.7 1.1 LukeHagar.PlexAPI.SDK":   wire.PreferJSON,
+		"speakeasy-sdk/go 0.28.0":                                     0,
+		"python-requests/2.31":                                        0,
+		"":                                                            0,
+	} {
+		if got := wire.VariantOf(userAgent); got != want {
+			t.Errorf("%q gives %v, want %v", userAgent, got, want)
+		}
+	}
+	if wire.Negotiate("", wire.PreferJSON) != wire.JSON || wire.Negotiate("*/*", wire.PreferJSON) != wire.JSON ||
+		wire.Negotiate("application/xml", wire.PreferJSON) != wire.XML {
+		t.Error("the C# SDK, which states no wish, needs JSON")
+	}
+}
+
+// request builds a request as a client sends it: "Name: value" lines.
+func request(t testing.TB, target string, headers ...string) *http.Request {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, target, nil)
+	r.Header.Del("Accept")
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Add(name, value)
+	}
+	return r
+}
+
+func TestReadRequest(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		target  string
+		headers []string
+		want    wire.Request
+	}{
+		{"headers", "/", []string{"X-Plex-Token: tok", "x-plex-client-identifier: id", "X-Plex-Product: P", "X-Plex-Device-Name: Zoë's"},
+			wire.Request{Token: "tok", Caller: wire.Caller{ClientIdentifier: "id", Product: "P", DeviceName: "Zoë's"}}},
+		{"query", "/?X-Plex-Token=tok&X-Plex-Client-Identifier=id&X-Plex-Platform-Version=1%2E2", nil,
+			wire.Request{Token: "tok", Caller: wire.Caller{ClientIdentifier: "id", PlatformVersion: "1.2"}}},
+		{"a header wins over the query", "/?X-Plex-Token=query", []string{"X-Plex-Token: header"}, wire.Request{Token: "header"}},
+		{"an empty header counts as none", "/?X-Plex-Token=query", []string{"X-Plex-Token: "}, wire.Request{Token: "query"}},
+		{"nothing", "/", nil, wire.Request{}},
+		{"the header accepts does not count", "/", []string{"accepts: application/xml", "Accept: application/json"}, wire.Request{Format: wire.JSON}},
+		{"unknown parameters are ignored", "/?x=1&x=2", nil, wire.Request{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := wire.ReadRequest(request(t, test.target, test.headers...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Query = nil
+			if diff := cmp.Diff(test.want, *got); diff != "" {
+				t.Errorf("request (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestReadRequestRefuses(t *testing.T) {
+	for name, test := range map[string]struct {
+		target  string
+		headers []string
+		field   string
+	}{
+		"token twice":                 {"/", []string{"X-Plex-Token: a", "X-Plex-Token: b"}, "X-Plex-Token"},
+		"token twice in the query":    {"/?X-Plex-Token=a&X-Plex-Token=b", nil, "X-Plex-Token"},
+		"control character":           {"/?X-Plex-Client-Identifier=a%0Ab", nil, "X-Plex-Client-Identifier"},
+		"delete character":            {"/", []string{"X-Plex-Product: a\x7f"}, "X-Plex-Product"},
+		"not UTF-8":                   {"/", []string{"X-Plex-Device-Name: Zo\xeb"}, "X-Plex-Device-Name"},
+		"a very long identifier":      {"/", []string{"X-Plex-Client-Identifier: " + strings.Repeat("x", 300)}, "X-Plex-Client-Identifier"},
+		"a very long token":           {"/", []string{"X-Plex-Token: " + strings.Repeat("x", 5000)}, "X-Plex-Token"},
+		"a bad escape in the query":   {"/?X-Plex-Token=secret%zz", nil, "the query"},
+		"a semicolon in the query":    {"/?X-Plex-Token=secret;x", nil, "the query"},
+		"a bad escape, JSON accepted": {"/?a=%", []string{"Accept: application/json"}, "the query"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := wire.ReadRequest(malformedRequest(t, test.target, test.headers...))
+			var malformed *wire.MalformedError
+			if !errors.As(err, &malformed) || malformed.Field != test.field {
+				t.Fatalf("error %v, want one about %s", err, test.field)
+			}
+			if strings.Contains(err.Error(), "secret") {
+				t.Errorf("the error repeats what was sent: %v", err)
+			}
+			if wantJSON := slices.Contains(test.headers, "Accept: application/json"); wantJSON != (got.Format == wire.JSON) {
+				t.Errorf("the error would be written as %v", got.Format)
+			}
+		})
+	}
+}
+
+// malformedRequest is request for a query that net/url refuses.
+func malformedRequest(t testing.TB, target string, headers ...string) *http.Request {
+	t.Helper()
+	r := request(t, "/", headers...)
+	_, r.URL.RawQuery, _ = strings.Cut(target, "?")
+	return r
+}
+
+func TestBasicCredentials(t *testing.T) {
+	for header, want := range map[string]struct {
+		login, password string
+		ok, bad         bool
+	}{
+		"":                   {},
+		"Basic Og==":         {}, // ":", which old SDKs always send
+		"Basic bWlhOnB3":     {login: "mia", password: "pw", ok: true},
+		"basic bWlhOnA6dw==": {login: "mia", password: "p:w", ok: true},
+		"Bearer bWlhOnB3":    {},
+		"Basic":              {},
+		"Basic !!!":          {bad: true},
+		"Basic bWlh":         {bad: true},
+		"Basic //86":         {bad: true},
+	} {
+		login, password, ok, err := wire.BasicCredentials(request(t, "/", "Authorization: "+header))
+		if login != want.login || string(password) != want.password || ok != want.ok || (err != nil) != want.bad {
+			t.Errorf("%q gives %q, %q, %v, %v", header, login, string(password), ok, err)
+		}
+	}
+}
+
+func TestReadParams(t *testing.T) {
+	for _, test := range []struct {
+		name, query, contentType, body string
+		want                           wire.Params
+	}{
+		{"form", "", "application/x-www-form-urlencoded", "login=a%40b.c&password=p+w&rememberMe=false&", wire.Params{"login": {"a@b.c"}, "password": {"p w"}, "rememberMe": {"false"}}},
+		{"form without a type", "", "", "login=a", wire.Params{"login": {"a"}}},
+		{"form with a charset", "", "application/x-www-form-urlencoded; charset=UTF-8", "login=a", wire.Params{"login": {"a"}}},
+		{"JSON", "", "application/json", `{"login":"a","rememberMe":true,"verificationCode":123456,"x":null}`, wire.Params{"login": {"a"}, "rememberMe": {"true"}, "verificationCode": {"123456"}, "x": {""}}},
+		{"nested JSON", "", "application/json; charset=utf-8", `{"user":{"login":"a","password":"b"}}`, wire.Params{"user[login]": {"a"}, "user[password]": {"b"}}},
+		{"query", "login=a", "", "", wire.Params{"login": {"a"}}},
+		{"a type but no body", "login=a", "application/json", "", wire.Params{"login": {"a"}}},
+		{"an unknown type but no body", "login=a", "application/octet-stream", "", wire.Params{"login": {"a"}}},
+		{"the body wins over the query", "login=query&code=1", "", "login=body", wire.Params{"login": {"body"}, "code": {"1"}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodPost, "/?"+test.query, strings.NewReader(test.body))
+			if test.contentType != "" {
+				r.Header.Set("Content-Type", test.contentType)
+			}
+			req, err := wire.ReadRequest(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := wire.ReadParams(r, req.Query, 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("parameters (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestReadParamsRefuses(t *testing.T) {
+	for name, test := range map[string]struct {
+		contentType, body string
+		want              error
+	}{
+		"too large":             {"", strings.Repeat("x", 1001), &wire.TooLargeError{Limit: 1000}},
+		"another type":          {"text/plain", "login=a", &wire.UnsupportedTypeError{}},
+		"multipart":             {"multipart/form-data; boundary=x", "--x", &wire.UnsupportedTypeError{}},
+		"a type that is none":   {"/;", "login=a", &wire.UnsupportedTypeError{}},
+		"not UTF-8":             {"", "login=\xff", &wire.MalformedError{Field: "the body", Problem: "is not valid UTF-8"}},
+		"bad escape":            {"", "password=secret%zz", &wire.MalformedError{Field: "the form", Problem: "cannot be read: it has a bad % escape or a semicolon"}},
+		"not JSON":              {"application/json", "{secret", &wire.MalformedError{Field: "the body", Problem: "is not valid JSON"}},
+		"half JSON":             {"application/json", `{"a":`, &wire.MalformedError{Field: "the body", Problem: "is not valid JSON"}},
+		"an array":              {"application/json", `[1]`, notAnObject},
+		"an array inside":       {"application/json", `{"a":[1]}`, notAnObject},
+		"a text":                {"application/json", `"a"`, notAnObject},
+		"two objects":           {"application/json", `{"a":1}{"b":2}`, notAnObject},
+		"an object and a brace": {"application/json", `{"a":1}}`, notAnObject},
+		"very deep":             {"application/json", strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100), notAnObject},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(test.body))
+			if test.contentType != "" {
+				r.Header.Set("Content-Type", test.contentType)
+			}
+			_, err := wire.ReadParams(r, nil, 1000)
+			if diff := cmp.Diff(test.want, err); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+var notAnObject = &wire.MalformedError{Field: "the body", Problem: "is not one JSON object of plain values"}
+
+// A body that does not say how long it is cannot be read without end either.
+func TestReadParamsEndlessBody(t *testing.T) {
+	r := httptest.NewRequest(http.MethodPost, "/", io.LimitReader(endless{}, 1<<40))
+	r.ContentLength = -1
+	if _, err := wire.ReadParams(r, nil, 1000); !errors.As(err, new(*wire.TooLargeError)) {
+		t.Errorf("error %v, want a TooLargeError", err)
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestParams(t *testing.T) {
+	p := wire.Params{"twice": {"a", "b"}, "empty": {""}, "t": {"True"}, "f": {"0"}, "odd": {"yes"}, "control": {"a\x01"}}
+	for name, want := range map[string]bool{"t": true, "f": false, "empty": false, "absent": false} {
+		if got, err := p.Bool(name); err != nil || got != want {
+			t.Errorf("Bool(%s) = %v, %v", name, got, err)
+		}
+	}
+	if _, err := p.Bool("odd"); err == nil {
+		t.Error("yes is taken for a boolean")
+	}
+	for _, name := range []string{"twice", "control"} {
+		if _, err := p.Text(name); err == nil {
+			t.Errorf("Text(%s) is accepted", name)
+		}
+	}
+}
+
+// encode writes a body and fails the test unless it is well-formed.
+func encode(t testing.TB, b wire.Body, f wire.Format, v wire.Variant) []byte {
+	t.Helper()
+	got, err := b.Append(nil, f, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f == wire.JSON {
+		if !json.Valid(got) {
+			t.Errorf("not JSON: %s", got)
+		}
+		return got
+	}
+	for dec := xml.NewDecoder(bytes.NewReader(got)); ; {
+		if _, err := dec.Token(); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatalf("not XML: %v: %s", err, got)
+		}
+	}
+	return got
+}
+
+var joined = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func accountBody(t testing.TB) wire.Body {
+	t.Helper()
+	page, err := wire.NewAccount(wire.Person{
+		ID: 12345, UUID: "0123456789abcdef", Username: "mia", Title: `M<i>a & "co"`, Email: "mia@example.org", JoinedAt: joined, HasPassword: true,
+	}).Page()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page.With("jx9nTbVbHk1gMabcdefg", joined)
+}
+
+// accountKeys are the keys that one client or another fails without.
+var accountKeys = []string{
+	"adsConsent", "adsConsentReminderAt", "adsConsentSetAt", "anonymous", "attributionPartner", "authToken",
+	"backupCodesCreated", "confirmed", "country", "email", "emailOnlyAuth", "entitlements", "experimentalFeatures",
+	"friendlyName", "guest", "hasPassword", "home", "homeAdmin", "homeSize", "id", "joinedAt", "locale",
+	"mailingListActive", "mailingListStatus", "maxHomeSize", "pastSubscriptions", "profile", "protected",
+	"rememberExpiresAt", "restricted", "roles", "scrobbleTypes", "services", "subscription",
+	"subscriptionDescription", "subscriptions", "thumb", "title", "trials", "twoFactorEnabled", "username", "uuid",
+}
+
+func TestAccountJSON(t *testing.T) {
+	var got map[string]any
+	if err := json.Unmarshal(encode(t, accountBody(t), wire.JSON, 0), &got); err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for k := range got {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	if diff := cmp.Diff(accountKeys, keys); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+	for key, want := range map[string]any{
+		"id": 12345.0, "title": `M<i>a & "co"`, "authToken": "jx9nTbVbHk1gMabcdefg", "anonymous": nil, "hasPassword": true,
+		"joinedAt": 1767323045.0, "rememberExpiresAt": 1768532645.0, "trials": []any{}, "mailingListStatus": "unsubscribed",
+	} {
+		if diff := cmp.Diff(want, got[key]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", key, diff)
+		}
+	}
+}
+
+func TestAccountVariants(t *testing.T) {
+	if got := encode(t, accountBody(t), wire.JSON, wire.NoNulls); strings.Contains(strings.ReplaceAll(string(got), `Languages":null`, ""), "null") {
+		t.Errorf("a null is left for the Ruby SDK: %s", got)
+	}
+	var old struct{ Profile map[string]any }
+	if err := json.Unmarshal(encode(t, accountBody(t), wire.JSON, wire.TextEnums), &old); err != nil {
+		t.Fatal(err)
+	}
+	if old.Profile["autoSelectSubtitle"] != "0" || old.Profile["watchedIndicator"] != "1" || old.Profile["mediaReviewsVisibility"] != 0.0 {
+		t.Errorf("plexjs 0.23.5 cannot read the profile %v", old.Profile)
+	}
+}
+
+// python-plexapi needs the token and scrobbleTypes as attributes, the elements
+// subscription and profile, and 0 or 1 for every boolean.
+func TestAccountXML(t *testing.T) {
+	var got struct {
+		XMLName      xml.Name   `xml:"user"`
+		Attrs        []xml.Attr `xml:",any,attr"`
+		Subscription *struct {
+			Active string `xml:"active,attr"`
+		} `xml:"subscription"`
+		Profile *struct {
+			Attrs []xml.Attr `xml:",any,attr"`
+		} `xml:"profile"`
+	}
+	if err := xml.Unmarshal(encode(t, accountBody(t), wire.XML, 0), &got); err != nil {
+		t.Fatal(err)
+	}
+	attrs := map[string]string{}
+	for _, a := range got.Attrs {
+		attrs[a.Name.Local] = a.Value
+	}
+	for name, want := range map[string]string{
+		"authToken": "jx9nTbVbHk1gMabcdefg", "scrobbleTypes": "", "id": "12345", "title": `M<i>a & "co"`, "anonymous": "",
+		"hasPassword": "1", "guest": "0", "rememberExpiresAt": "1768532645", "locale": "",
+	} {
+		if v, ok := attrs[name]; !ok || v != want {
+			t.Errorf("%s = %q (there: %v), want %q", name, v, ok, want)
+		}
+	}
+	if got.Subscription == nil || got.Subscription.Active != "0" || got.Profile == nil || len(got.Profile.Attrs) < 8 {
+		t.Errorf("subscription %+v, profile %+v", got.Subscription, got.Profile)
+	}
+}
+
+// Whatever the account's page holds, the token is written so that it can be
+// read again.
+func TestAccountEscapesToken(t *testing.T) {
+	page, err := wire.NewAccount(wire.Person{}).Page()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const odd = "\"</user>&\\<"
+	for _, f := range []wire.Format{wire.JSON, wire.XML} {
+		got := encode(t, page.With(odd, joined), f, 0)
+		var read struct {
+			AuthToken string `json:"authToken" xml:"authToken,attr"`
+		}
+		if f == wire.JSON {
+			err = json.Unmarshal(got, &read)
+		} else {
+			err = xml.Unmarshal(got, &read)
+		}
+		if err != nil || read.AuthToken != odd {
+			t.Errorf("format %v: token %q, error %v", f, read.AuthToken, err)
+		}
+	}
+}
+
+var den = wire.Resource{
+	Name: "Den", Product: "Plex Media Server", ClientIdentifier: "m1", CreatedAt: joined, LastSeenAt: joined.Add(time.Millisecond),
+	Provides: "server", AccessToken: "tok", Owned: true, PublicAddress: "192.0.2.1",
+	Connections: []wire.Connection{{Protocol: "http", Address: "192.168.1.5", Port: 32400, URI: "http://192.168.1.5:32400", Local: true}},
+}
+
+func TestResourcesJSON(t *testing.T) {
+	const want = `[{"name":"Den","product":"Plex Media Server","productVersion":"","platform":null,"platformVersion":null,` +
+		`"device":null,"clientIdentifier":"m1","createdAt":"2026-01-02T03:04:05Z","lastSeenAt":"2026-01-02T03:04:05Z",` +
+		`"provides":"server","ownerId":null,"sourceTitle":null,"publicAddress":"192.0.2.1","accessToken":"tok","owned":true,` +
+		`"home":false,"synced":false,"relay":false,"presence":true,"httpsRequired":false,"publicAddressMatches":true,` +
+		`"dnsRebindingProtection":false,"natLoopbackSupported":false,"connections":[{"protocol":"http","address":"192.168.1.5",` +
+		`"port":32400,"uri":"http://192.168.1.5:32400","local":true,"relay":false,"IPv6":false}]}]`
+	if diff := cmp.Diff(want, string(encode(t, wire.Resources{den}, wire.JSON, 0))); diff != "" {
+		t.Errorf("resources (-want +got):\n%s", diff)
+	}
+	if got := string(encode(t, wire.Resources(nil), wire.JSON, 0)); got != "[]" {
+		t.Errorf("no resources are %s: an array must never be null", got)
+	}
+	bare := den
+	bare.Connections = nil
+	if got := string(encode(t, wire.Resources{bare}, wire.JSON, 0)); !strings.Contains(got, `"connections":[]`) {
+		t.Errorf("no connections are %s", got)
+	}
+	if got := string(encode(t, wire.Resources{den}, wire.JSON, wire.NoNulls)); strings.Contains(got, "null") {
+		t.Errorf("a null is left for the Ruby SDK: %s", got)
+	}
+}
+
+func TestResourcesXML(t *testing.T) {
+	for name, test := range map[string]struct {
+		body wire.Body
+		want []string
+	}{
+		"version 2": {wire.Resources{den}, []string{`<resources><resource name="Den"`, `createdAt="2026-01-02T03:04:05Z"`, `owned="1"`, `ownerId=""`,
+			`<connections><connection protocol="http" address="192.168.1.5" port="32400" uri="http://192.168.1.5:32400" local="1" relay="0" IPv6="0">`}},
+		"version 1": {wire.LegacyResources{den}, []string{`<MediaContainer size="1"><Device name="Den"`, `createdAt="1767323045"`, `<Connection protocol="http"`}},
+		"devices": {wire.Devices{PublicAddress: "192.0.2.1", Devices: []wire.Device{{ID: 7, Name: "TV"}}}, []string{
+			`<MediaContainer publicAddress="192.0.2.1" size="1"><Device name="TV"`, `id="7" token=""`}},
+		"source": {wire.SourceDevice{Name: "Den", ClientIdentifier: "m1", AccessToken: "tok", Connections: den.Connections}, []string{
+			`<MediaContainer size="1"><Device name="Den" clientIdentifier="m1" accessToken="tok"><Connection protocol="http"`}},
+		"transient token": {wire.TransientToken("transient-x"), []string{`<MediaContainer size="0" token="transient-x">`}},
+		"identity": {wire.Identity{Claimed: true, MachineIdentifier: "m1", Version: "1.2"}, []string{
+			`<MediaContainer size="0" claimed="1" machineIdentifier="m1" version="1.2">`}},
+		"pong": {wire.Pong{}, []string{`<pong>true</pong>`}},
+		"legacy account": {wire.LegacyAccount{Person: wire.Person{Username: "mia", HasPassword: true, JoinedAt: joined}, Token: "tok"}, []string{
+			`authenticationToken="tok"`, `authToken="tok"`, `hasPassword="true"`, `<authentication-token>tok</authentication-token>`,
+			`<joined-at type="datetime">2026-01-02 03:04:05 UTC</joined-at>`}},
+		"error": {wire.Error{Code: 1029, Message: "Please enter the verification code", Status: 401}, []string{
+			`<errors><error code="1029" message="Please enter the verification code" status="401">`}},
+	} {
+		got := string(encode(t, test.body, wire.XML, 0))
+		for _, want := range test.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: %s\nis not in\n%s", name, want, got)
+			}
+		}
+		// An attribute that a client reads as a boolean must not be empty.
+		for _, boolean := range []string{"owned", "home", "synced", "relay", "local", "presence", "claimed", "IPv6", "httpsRequired"} {
+			if strings.Contains(got, " "+boolean+`=""`) {
+				t.Errorf("%s: %s is empty", name, boolean)
+			}
+		}
+	}
+}
+
+func TestMediaPlaneJSON(t *testing.T) {
+	for name, test := range map[string]struct {
+		body wire.Body
+		want string
+	}{
+		"token": {wire.TransientToken("transient-x"), `{"MediaContainer":{"size":0,"token":"transient-x"}}`},
+		"source": {wire.SourceDevice{Name: "Den", ClientIdentifier: "m1", AccessToken: "tok"},
+			`{"MediaContainer":{"size":1,"Device":{"name":"Den","clientIdentifier":"m1","accessToken":"tok","Connection":[]}}}`},
+		"identity": {wire.Identity{Claimed: true, MachineIdentifier: "m1", Version: "1.2"},
+			`{"MediaContainer":{"size":0,"claimed":true,"machineIdentifier":"m1","version":"1.2"}}`},
+		"error": {wire.Error{Code: 1001, Message: "no", Status: 401}, `{"errors":[{"code":1001,"message":"no","status":401}]}`},
+		"pong":  {wire.Pong{}, `{"pong":true}`},
+	} {
+		if diff := cmp.Diff(test.want, string(encode(t, test.body, wire.JSON, 0))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	// @ctrl/plex splits ownerFeatures; plexjs takes no null for any of it.
+	got := string(encode(t, wire.Server{FriendlyName: "usher"}, wire.JSON, 0))
+	if !strings.Contains(got, `"ownerFeatures":""`) || strings.Contains(got, "null") {
+		t.Errorf("the root is %s", got)
+	}
+}
+
+// A request that is printed, by mistake or in a panic, does not show its token.
+func TestRequestDoesNotPrint(t *testing.T) {
+	r, err := wire.ReadRequest(request(t, "/", "X-Plex-Token: secret-token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprintf("%v %+v %#v", *r, *r, *r); strings.Contains(got, "secret") {
+		t.Errorf("it prints %s", got)
+	}
+}
+
+// Whatever the headers and the query hold, reading ends with clean text or an
+// error that repeats none of it.
+func FuzzReadRequest(f *testing.F) {
+	f.Add("application/json", "tok", "X-Plex-Token=tok&X-Plex-Client-Identifier=id")
+	f.Add("*/*;q=0.1", "", "a=%zz")
+	f.Add("", "\x00", ";")
+	f.Fuzz(func(t *testing.T, accept, header, query string) {
+		r := malformedRequest(t, "/?"+query)
+		r.Header["Accept"] = []string{accept}
+		r.Header["X-Plex-Client-Identifier"] = []string{header}
+		got, err := wire.ReadRequest(r)
+		if err != nil {
+			if !errors.As(err, new(*wire.MalformedError)) {
+				t.Errorf("error %T", err)
+			}
+			return
+		}
+		for _, text := range []string{got.ClientIdentifier, string(got.Token), got.Product} {
+			if !utf8.ValidString(text) || strings.ContainsAny(text, "\x00\r\n\x7f") {
+				t.Errorf("%q is let through", text)
+			}
+		}
+	})
+}
+
+// Whatever a sign-in's body holds, its parameters are clean or refused, and
+// what is read is answered in valid XML and JSON.
+func FuzzParseBody(f *testing.F) {
+	f.Add("application/x-www-form-urlencoded", []byte("login=a%40b.c&password=p+w&rememberMe=false&"))
+	f.Add("application/json", []byte(`{"user":{"login":"a","password":"b"},"rememberMe":true}`))
+	f.Add("application/json", []byte(`{"a":1,"a":2}`))
+	f.Add("text/plain", []byte("x"))
+	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
+		p, err := wire.ParseBody(contentType, body)
+		if err != nil {
+			return
+		}
+		for name := range p {
+			text, err := p.Text(name)
+			if err != nil {
+				continue
+			}
+			if !utf8.ValidString(text) || strings.ContainsAny(text, "\x00\r\n") {
+				t.Errorf("%q is let through", text)
+			}
+			page, err := wire.NewAccount(wire.Person{Username: text}).Page()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range []wire.Format{wire.JSON, wire.XML} {
+				encode(t, page.With(plexauth.Secret(text), joined), f, 0)
+			}
+		}
+	})
+}
+
+// Negotiation ends in one of the two formats, whatever it is given.
+func FuzzNegotiate(f *testing.F) {
+	f.Add("application/json;q=0.5, */*;q=1")
+	f.Add(",;=,q=")
+	f.Fuzz(func(t *testing.T, accept string) {
+		if got := wire.Negotiate(accept, 0); got != wire.JSON && got != wire.XML {
+			t.Errorf("format %v", got)
+		}
+		if !strings.Contains(strings.ToLower(accept), "json") && wire.Negotiate(accept, 0) != wire.XML {
+			t.Errorf("%q gives JSON", accept)
+		}
+	})
+}
