@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/usher-auth/usher/internal/account"
@@ -171,11 +170,7 @@ func (s *Server) listResources(ctx context.Context, c *call) ([]wire.Resource, e
 	return list, nil
 }
 
-func (s *Server) resource(ctx context.Context, c *call, src store.Source) (wire.Resource, error) {
-	connections, err := connections(src)
-	if err != nil {
-		return wire.Resource{}, err
-	}
+func (s *Server) resource(ctx context.Context, c *call, src source.Source) (wire.Resource, error) {
 	token, err := s.tokens.ServerToken(ctx, c.principal, src.ID)
 	if err != nil {
 		return wire.Resource{}, err
@@ -184,7 +179,7 @@ func (s *Server) resource(ctx context.Context, c *call, src store.Source) (wire.
 	r := wire.Resource{
 		Name: src.Name, Product: src.Product, ProductVersion: src.ProductVersion, ClientIdentifier: src.Identifier,
 		CreatedAt: src.CreatedAt, LastSeenAt: s.now(), Provides: "server", PublicAddress: c.address,
-		AccessToken: token, Owned: owned, Connections: connections,
+		AccessToken: token, Owned: owned, Connections: connections(src),
 	}
 	if src.ID == s.sources.Self().ID {
 		r.ProductVersion = s.serverVersion()
@@ -195,19 +190,15 @@ func (s *Server) resource(ctx context.Context, c *call, src store.Source) (wire.
 	return r, nil
 }
 
-func connections(src store.Source) ([]wire.Connection, error) {
+func connections(src source.Source) []wire.Connection {
 	list := make([]wire.Connection, 0, len(src.Connections))
-	for _, stored := range src.Connections {
-		c, err := source.ParseConnection(stored)
-		if err != nil {
-			return nil, fmt.Errorf("reading a connection of %s: %w", src.Identifier, err)
-		}
+	for _, c := range src.Connections {
 		list = append(list, wire.Connection{
 			Protocol: c.Protocol, Address: c.Address, Port: c.Port, URI: c.URI,
 			Local: wire.Bool(c.Local), Relay: wire.Bool(c.Relay), IPv6: wire.Bool(c.IPv6),
 		})
 	}
-	return list, nil
+	return list
 }
 
 // wanted is which connections a caller asks for.
@@ -300,12 +291,8 @@ func (s *Server) sourceConnection(ctx context.Context, c *call) (answer, error) 
 	if err != nil {
 		return answer{}, err
 	}
-	list, err := connections(src)
-	if err != nil {
-		return answer{}, err
-	}
 	return answer{http.StatusOK, wire.SourceDevice{
-		Name: src.Name, ClientIdentifier: src.Identifier, Connections: list,
+		Name: src.Name, ClientIdentifier: src.Identifier, Connections: connections(src),
 		AccessToken: s.tokens.MintTransient(c.principal, src.ID),
 	}}, nil
 }

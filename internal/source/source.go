@@ -163,15 +163,42 @@ type Self struct {
 	Connections []store.Connection
 }
 
+// Source is a server or provider with its connections taken apart. Its
+// connections are shared: they must not be changed.
+type Source struct {
+	store.Source
+	Connections []Connection
+}
+
+// newSource takes the connections of a row apart.
+func newSource(row store.Source) (Source, error) {
+	src := Source{Source: row, Connections: make([]Connection, 0, len(row.Connections))}
+	for _, stored := range row.Connections {
+		c, err := ParseConnection(stored)
+		if err != nil {
+			return Source{}, fmt.Errorf("reading a connection of %s: %w", row.Identifier, err)
+		}
+		src.Connections = append(src.Connections, c)
+	}
+	return src, nil
+}
+
 // Service keeps sources. It is safe for concurrent use.
 type Service struct {
 	store *store.Store
-	self  store.Source
+	self  Source
+	found *store.Copies[Ref, Source]
 }
+
+// maxFound bounds the memory that sources which were asked for take.
+const maxFound = 1024
 
 // New returns a Service without this server itself, which is what the command
 // line needs.
-func New(s *store.Store) *Service { return &Service{store: s} }
+func New(s *store.Store) *Service {
+	stale := func(c store.Change) ([]Ref, bool) { return nil, c.All || c.Sources }
+	return &Service{store: s, found: store.NewCopies[Ref, Source](s, maxFound, stale)}
+}
 
 // NewWithSelf returns a Service in which this server is a source too: owned by
 // the admins and shared with everyone.
@@ -199,7 +226,11 @@ func NewWithSelf(ctx context.Context, s *store.Store, self Self) (*Service, erro
 		return nil, fmt.Errorf("making this server known: %w", err)
 	}
 	src.Name, src.Connections = self.Name, self.Connections
-	return &Service{store: s, self: src}, nil
+	svc := New(s)
+	if svc.self, err = newSource(src); err != nil {
+		return nil, err
+	}
+	return svc, nil
 }
 
 // newMachineIdentifier draws 40 hexadecimal digits, as media servers do.
@@ -210,32 +241,45 @@ func newMachineIdentifier() ([]byte, error) {
 }
 
 // Self returns this server as a source.
-func (s *Service) Self() store.Source { return s.self }
+func (s *Service) Self() Source { return s.self }
 
-// current puts what this server knows of itself in place of its row.
-func (s *Service) current(src store.Source) store.Source {
-	if src.ID == s.self.ID {
-		return s.self
+// current takes a row apart, and puts what this server knows of itself in
+// place of its own.
+func (s *Service) current(row store.Source) (Source, error) {
+	if row.ID == s.self.ID {
+		return s.self, nil
 	}
-	return src
+	return newSource(row)
 }
 
 // Find returns the source that a string names. ErrNotFound.
-func (s *Service) Find(ctx context.Context, r Ref) (store.Source, error) {
-	src, err := s.store.Source(ctx, r.Kind, r.Identifier)
-	if err != nil {
-		return src, named(err)
-	}
-	return s.current(src), nil
+func (s *Service) Find(ctx context.Context, r Ref) (Source, error) {
+	r.Provider = "" // the providers of a server are reached as the server is
+	src, err := s.found.Get(r, func() (Source, error) {
+		row, err := s.store.Source(ctx, r.Kind, r.Identifier)
+		if err != nil {
+			return Source{}, err
+		}
+		return s.current(row)
+	})
+	return src, named(err)
 }
 
 // Servers lists the servers that an account owns or is shared.
-func (s *Service) Servers(ctx context.Context, accountID int64) ([]store.Source, error) {
-	list, err := s.store.SourcesOf(ctx, store.ServerSource, accountID)
-	for i := range list {
-		list[i] = s.current(list[i])
+func (s *Service) Servers(ctx context.Context, accountID int64) ([]Source, error) {
+	rows, err := s.store.SourcesOf(ctx, store.ServerSource, accountID)
+	if err != nil {
+		return nil, err
 	}
-	return list, err
+	list := make([]Source, 0, len(rows))
+	for _, row := range rows {
+		src, err := s.current(row)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, src)
+	}
+	return list, nil
 }
 
 // List lists every source of a kind.

@@ -1,0 +1,25 @@
+package server
+
+import "strings"
+
+// Row is a row of a route table, as the tests walk it.
+type Row struct {
+	Method, Path string
+	// Token: the route asks for one.
+	Token bool
+	// Body: the route reads one.
+	Body bool
+}
+
+// Rows lists both tables, a row for each method.
+func Rows() []Row {
+	var rows []Row
+	for _, plane := range [][]route{accountPlane[:], mediaPlane[:]} {
+		for _, r := range plane {
+			for method := range strings.FieldsSeq(r.methods) {
+				rows = append(rows, Row{method, strings.TrimSuffix(r.path, "{$}"), r.need > client, r.body > 0})
+			}
+		}
+	}
+	return rows
+}
