@@ -151,8 +151,10 @@ func (a *app) flagsFromEnv(flags *pflag.FlagSet) error {
 		if f.Changed || !ok || f.Name == "help" || f.Name == "version" {
 			return
 		}
-		if err := flags.Set(f.Name, value); err != nil {
-			errs = append(errs, wrongUse("%s: %w", envName(f.Name), err))
+		for _, v := range envValues(f, value) {
+			if err := flags.Set(f.Name, v); err != nil {
+				errs = append(errs, wrongUse("%s: %w", envName(f.Name), err))
+			}
 		}
 	})
 	if a.data == "" {
@@ -162,6 +164,14 @@ func (a *app) flagsFromEnv(flags *pflag.FlagSet) error {
 		a.keyFile = filepath.Join(a.data, "usher.key")
 	}
 	return errors.Join(errs...)
+}
+
+// envValues splits the variable of a flag that may be given more than once.
+func envValues(f *pflag.Flag, value string) []string {
+	if t := f.Value.Type(); t == "stringArray" || t == "URI" {
+		return strings.Fields(value)
+	}
+	return []string{value}
 }
 
 // group is a command that only holds others.

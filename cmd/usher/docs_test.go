@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/cli.md from the commands")
+
+// docs/cli.md is written from the commands themselves, so that it cannot name
+// a flag or a variable that is not there.
+func TestCommandLineIsDocumented(t *testing.T) {
+	path := filepath.Join("..", "..", "docs", "cli.md")
+	want := commandLineDocument()
+	if *update {
+		if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("docs/cli.md is not what the commands say: go test ./cmd/usher -update")
+	}
+}
+
+func commandLineDocument() []byte {
+	a := &app{env: func(string) (string, bool) { return "", false }, self: "usher"}
+	var b bytes.Buffer
+	b.WriteString(`# The command line
+
+Written from the commands by ` + "`go test ./cmd/usher -update`" + `. Each flag can also be given in the environment, by the
+name in brackets; a flag beats the environment. What may be given more than once is separated by spaces there.
+
+Exit codes: 0 done, 1 failed, 2 used wrongly. A failure is one line on standard error, ` + "`error: …`" + `, and a line
+` + "`hint: …`" + ` where there is a next step. ` + "`usher completion bash|zsh|fish|powershell`" + ` prints a completion script.
+`)
+	root := a.root()
+	root.InitDefaultCompletionCmd()
+	describe(&b, root)
+	return b.Bytes()
+}
+
+// describe writes a command and those below it.
+func describe(b *bytes.Buffer, cmd *cobra.Command) {
+	if cmd.Name() == "help" || cmd.Name() == "completion" {
+		return
+	}
+	fmt.Fprintf(b, "\n## %s\n\n", cmd.CommandPath())
+	text := cmd.Long
+	if text == "" {
+		text = cmd.Short + "."
+	}
+	fmt.Fprintf(b, "```text\n%s\n", text)
+	if cmd.Runnable() {
+		fmt.Fprintf(b, "\n%s\n", cmd.UseLine())
+	}
+	if cmd.Example != "" {
+		fmt.Fprintf(b, "\n%s\n", cmd.Example)
+	}
+	if flags := usages(cmd); flags != "" {
+		fmt.Fprintf(b, "\n%s", flags)
+	}
+	b.WriteString("```\n")
+	for _, sub := range cmd.Commands() {
+		describe(b, sub)
+	}
+}
+
+// usages lists a command's own flags, without those that are alike everywhere.
+func usages(cmd *cobra.Command) string {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	cmd.NonInheritedFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Name != "help" && f.Name != "version" {
+			flags.AddFlag(f)
+		}
+	})
+	return strings.ReplaceAll(flags.FlagUsages(), displayHome(), "~")
+}
+
+func displayHome() string {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "\x00"
+	}
+	return home
+}
+
+// Each flag's variable is in its help, and no two flags of a command share one.
+func TestEveryFlagHasAVariable(t *testing.T) {
+	a := &app{env: func(string) (string, bool) { return "", false }, self: "usher"}
+	count := 0
+	var visit func(*cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if f.Name == "help" || f.Name == "version" {
+				return
+			}
+			count++
+			if !strings.Contains(f.Usage, "["+envName(f.Name)+"]") {
+				t.Errorf("%s --%s: the help does not name %s", cmd.CommandPath(), f.Name, envName(f.Name))
+			}
+		})
+		for _, sub := range cmd.Commands() {
+			visit(sub)
+		}
+	}
+	visit(a.root())
+	if count < 30 {
+		t.Errorf("only %d flags were looked at", count)
+	}
+}
