@@ -23,3 +23,11 @@ func Rows() []Row {
 	}
 	return rows
 }
+
+// Failures lists the status and code of each row of the table of errors.
+func Failures() (list [][2]int) {
+	for _, f := range failures {
+		list = append(list, [2]int{f.status, f.code})
+	}
+	return list
+}

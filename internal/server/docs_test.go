@@ -1,0 +1,65 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/internal/store"
+)
+
+func document(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// docs/protocol.md has every path and every status and code of the tables.
+func TestProtocolIsDocumented(t *testing.T) {
+	text := document(t, "protocol.md")
+	for _, row := range server.Rows() {
+		named := regexp.MustCompile("`([A-Z]+ )?" + regexp.QuoteMeta(row.Path) + "[?`]")
+		if !named.MatchString(text) {
+			t.Errorf("%s is not in docs/protocol.md", row.Path)
+		}
+	}
+	for _, f := range server.Failures() {
+		if row := fmt.Sprintf("| %d | %d |", f[0], f[1]); !strings.Contains(text, row) {
+			t.Errorf("%s is not in docs/protocol.md", row)
+		}
+	}
+}
+
+// docs/operations.md has every metric of usher's own.
+func TestMetricsAreDocumented(t *testing.T) {
+	st, err := store.Open(t.Context(), store.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	srv, err := server.New(t.Context(), server.Config{Store: st, Key: seal.NewKey([32]byte{1})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/identity", nil))
+	rec := httptest.NewRecorder()
+	srv.MetricsHandler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	names := regexp.MustCompile(`# TYPE (usher_\w+)`).FindAllStringSubmatch(rec.Body.String(), -1)
+	if len(names) < 5 {
+		t.Fatalf("only %d metrics", len(names))
+	}
+	text := document(t, "operations.md")
+	for _, m := range names {
+		if !strings.Contains(text, m[1]) {
+			t.Errorf("%s is not in docs/operations.md", m[1])
+		}
+	}
+}

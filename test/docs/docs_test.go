@@ -1,0 +1,115 @@
+// Package docs_test checks what the documents claim against the project itself.
+// The command line's document is checked in cmd/usher, the protocol's and the
+// metrics' in internal/server, the clients' in test/clients.
+package docs_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const root = "../.."
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// Every direct dependency has its line, and every line its dependency.
+func TestDependenciesAreListed(t *testing.T) {
+	var required, listed []string
+	for line := range strings.Lines(read(t, "go.mod")) {
+		fields := strings.Fields(strings.TrimPrefix(line, "require "))
+		if len(fields) == 2 && strings.Contains(fields[0], ".") && strings.HasPrefix(fields[1], "v") {
+			required = append(required, fields[0])
+		}
+	}
+	_, table, _ := strings.Cut(read(t, "docs/dependencies.md"), "|---|---|---|")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for line := range strings.Lines(table) {
+		if cells := strings.Split(line, "|"); len(cells) > 2 {
+			for name := range strings.SplitSeq(cells[1], ",") {
+				listed = append(listed, strings.TrimSpace(name))
+			}
+		}
+	}
+	slices.Sort(required)
+	slices.Sort(listed)
+	if len(required) == 0 {
+		t.Fatal("no dependency was found in go.mod")
+	}
+	if diff := cmp.Diff(required, listed); diff != "" {
+		t.Errorf("docs/dependencies.md (-go.mod +document):\n%s", diff)
+	}
+}
+
+// The SDK imports the standard library and itself.
+func TestSDKHasNoDependencies(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "./plexauth")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.TrimSpace(string(out)); got != "github.com/usher-auth/usher/plexauth" {
+		t.Errorf("plexauth depends on %s", got)
+	}
+}
+
+var link = regexp.MustCompile(`\]\(([^)#]+?)(#[^)]*)?\)`)
+
+// Every link to a file leads to one.
+func TestLinksLeadSomewhere(t *testing.T) {
+	documents, err := filepath.Glob(filepath.Join(root, "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, document := range append(documents, more...) {
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			found++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(document), m[1])); err != nil {
+				t.Errorf("%s: %v", filepath.Base(document), err)
+			}
+		}
+	}
+	if found < 8 {
+		t.Errorf("only %d links were found", found)
+	}
+}
+
+// The two commands that the README opens with are there, and CI runs the
+// second.
+func TestReadmeCommands(t *testing.T) {
+	opening, _, _ := strings.Cut(read(t, "README.md"), "\n## ")
+	for _, command := range []string{"go run ./cmd/usher serve", "make test"} {
+		if !strings.Contains(opening, command) {
+			t.Errorf("the README does not open with %s", command)
+		}
+	}
+	if !strings.Contains(read(t, ".ci/run"), "make test") {
+		t.Error("CI does not run make test")
+	}
+}
