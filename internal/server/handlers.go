@@ -270,7 +270,8 @@ func (s *Server) transientToken(_ context.Context, c *call) (answer, error) {
 			return answer{}, &wire.MalformedError{Field: name, Problem: "must be " + only}
 		}
 	}
-	return answer{http.StatusOK, wire.TransientToken(s.tokens.MintTransient(c.principal, 0))}, nil
+	token, expires := s.tokens.MintTransient(c.principal, 0)
+	return answer{http.StatusOK, wire.TransientToken{Token: token, ExpiresAt: expires}}, nil
 }
 
 // sourceConnection is getSourceConnectionInformation.
@@ -291,9 +292,9 @@ func (s *Server) sourceConnection(ctx context.Context, c *call) (answer, error) 
 	if err != nil {
 		return answer{}, err
 	}
+	token, _ := s.tokens.MintTransient(c.principal, src.ID)
 	return answer{http.StatusOK, wire.SourceDevice{
-		Name: src.Name, ClientIdentifier: src.Identifier, Connections: connections(src),
-		AccessToken: s.tokens.MintTransient(c.principal, src.ID),
+		Name: src.Name, ClientIdentifier: src.Identifier, AccessToken: token, Connections: connections(src),
 	}}, nil
 }
 

@@ -1,8 +1,12 @@
 package store
 
 import (
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -17,8 +21,32 @@ func isConflict(err error) bool {
 	return e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 }
 
-// urlPath escapes a file path for a SQLite URI: a "?" or "%" in a folder's name
-// must not end the path.
-type urlPath struct{ path string }
+// How a connection is set up. A commit is on disk when it returns
+// (synchronous=FULL). Page caches are kept small, as what is read often is
+// cached above. The busy time-out covers a command line that writes while the
+// server does.
+const pragmas = "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
+	"&_pragma=foreign_keys(1)&_pragma=cache_size(-2000)&_pragma=temp_store(MEMORY)&_txlock=immediate"
 
-func (u *urlPath) String() string { return (&url.URL{Path: u.path}).EscapedPath() }
+// fileDSN makes the folder and the file, readable by their owner only, before
+// SQLite makes the file readable by everyone. The errors for a folder that
+// cannot be written are clearer from here, too.
+func fileDSN(dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("making the data folder: %w", err)
+	}
+	path := filepath.Join(dir, Name)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return "", fmt.Errorf("making the database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return "", fmt.Errorf("making the database: %w", err)
+	}
+	// A "?" or "%" in a folder's name must not end the path.
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + pragmas, nil
+}
+
+// memoryDSN names a database in memory that the connections of one Store
+// share, and no other does.
+func memoryDSN() string { return "file:/" + rand.Text() + "?vfs=memdb&" + pragmas }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -27,7 +25,7 @@ var (
 // Config says where the database is.
 type Config struct {
 	// Dir is the data folder. It is made, readable by its owner only, when it
-	// does not exist. Required.
+	// does not exist. Empty: the database is in memory, and gone when closed.
 	Dir string
 	// Logger gets what happens outside of any call. Nil: nothing is logged.
 	Logger *slog.Logger
@@ -37,13 +35,6 @@ type Config struct {
 
 // Name is the database's file name in the data folder.
 const Name = "usher.db"
-
-// How a SQLite connection is set up. A commit is on disk when it returns
-// (synchronous=FULL). Page caches are kept small, as what is read often is
-// cached above. The busy time-out covers a command line that writes while the
-// server does.
-const pragmas = "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
-	"&_pragma=foreign_keys(1)&_pragma=cache_size(-2000)&_pragma=temp_store(MEMORY)&_txlock=immediate"
 
 // maxReaders is how many reads run at the same time.
 const maxReaders = 4
@@ -69,21 +60,27 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the data folder: %w", err)
+	dsn := memoryDSN()
+	if cfg.Dir != "" {
+		var err error
+		if dsn, err = fileDSN(cfg.Dir); err != nil {
+			return nil, err
+		}
 	}
-	if err := s.open(ctx, filepath.Join(cfg.Dir, Name)); err != nil {
-		s.closeDBs()
-		return nil, fmt.Errorf("opening the database in %s: %w", cfg.Dir, err)
+	if err := s.open(ctx, dsn); err != nil {
+		return nil, fmt.Errorf("opening the database in %s: %w", orMemory(cfg.Dir), errors.Join(err, s.closeDBs()))
 	}
 	return s, nil
 }
 
-func (s *Store) open(ctx context.Context, path string) (err error) {
-	if err := claimFile(path); err != nil {
-		return err
+func orMemory(dir string) string {
+	if dir == "" {
+		return "memory"
 	}
-	dsn := "file:" + (&urlPath{path}).String() + pragmas
+	return dir
+}
+
+func (s *Store) open(ctx context.Context, dsn string) (err error) {
 	if s.writer, err = sql.Open("sqlite", dsn); err != nil {
 		return err
 	}
@@ -102,17 +99,6 @@ func (s *Store) open(ctx context.Context, path string) (err error) {
 	}
 	s.commits, err = newCommitter(ctx, conn, s)
 	return err
-}
-
-// claimFile makes the database file, readable by its owner only, before SQLite
-// makes it readable by everyone; the error for a folder that cannot be written
-// is clearer from here, too.
-func claimFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	return f.Close()
 }
 
 // Close finishes the writes that wait and closes the database.

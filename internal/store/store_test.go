@@ -544,6 +544,26 @@ func TestFilesArePrivate(t *testing.T) {
 	}
 }
 
+// A database in memory does what one in a folder does, and is nobody else's.
+func TestInMemory(t *testing.T) {
+	s, other := open(t, ""), open(t, "")
+	mia := addAccount(t, s, "mia", "mia@example.org")
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			token := fmt.Sprint("token", i)
+			signIn(t, s, mia, fmt.Sprint("device", i), token)
+			if !alive(t, s, token) {
+				t.Errorf("%s is not there", token)
+			}
+		})
+	}
+	wg.Wait()
+	if list, err := other.Accounts(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("another database in memory has %v, %v", list, err)
+	}
+}
+
 func TestPing(t *testing.T) {
 	if err := open(t, t.TempDir()).Ping(t.Context()); err != nil {
 		t.Error(err)

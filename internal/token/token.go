@@ -205,15 +205,15 @@ func (e entry) principal(h store.Hash) Principal {
 // MintTransient gives p a transient token. It ends with p's stored token, no
 // later than p itself, and reaches no further. A sourceID other than 0 makes
 // it good at that server only; p must reach it.
-func (s *Service) MintTransient(p Principal, sourceID int64) plexauth.Secret {
-	expires := s.now().Add(s.ttl)
+func (s *Service) MintTransient(p Principal, sourceID int64) (token plexauth.Secret, expires time.Time) {
+	expires = s.now().Add(s.ttl)
 	if !p.ExpiresAt.IsZero() && p.ExpiresAt.Before(expires) {
 		expires = p.ExpiresAt
 	}
 	if p.SourceID != 0 {
 		sourceID = p.SourceID
 	}
-	return s.sealer.seal(claim{parent: p.hash, expires: expires.UnixMilli(), sourceID: sourceID})
+	return s.sealer.seal(claim{parent: p.hash, expires: expires.UnixMilli(), sourceID: sourceID}), expires
 }
 
 // ServerToken returns the token with which p's device reaches a server: the

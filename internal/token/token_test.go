@@ -88,6 +88,12 @@ func (w *world) verify(t testing.TB, tok plexauth.Secret) token.Principal {
 	return p
 }
 
+// mint is MintTransient without the expiry.
+func (w *world) mint(p token.Principal, sourceID int64) plexauth.Secret {
+	tok, _ := w.MintTransient(p, sourceID)
+	return tok
+}
+
 // refused fails the test unless the token is not good.
 func refused(t testing.TB, s *token.Service, what string, tok plexauth.Secret) {
 	t.Helper()
@@ -123,7 +129,7 @@ func TestTransientToken(t *testing.T) {
 	w := newWorld(t, nil)
 	access := w.signIn(t, "tv")
 	parent := w.verify(t, access)
-	transient := w.MintTransient(parent, 0)
+	transient := w.mint(parent, 0)
 	p := w.verify(t, transient)
 	if p.Kind != token.Transient || p.AccountID != parent.AccountID || p.Admin != parent.Admin || p.ActsForAccount() {
 		t.Errorf("principal %+v", p)
@@ -134,13 +140,13 @@ func TestTransientToken(t *testing.T) {
 	if !strings.HasPrefix(string(transient), "transient-") {
 		t.Errorf("it does not begin with transient-: %s", string(transient))
 	}
-	if transient == w.MintTransient(parent, 0) {
+	if transient == w.mint(parent, 0) {
 		t.Error("two are the same")
 	}
 
 	// A chain of transient tokens does not live longer than its first.
 	w.clock.advance(47 * time.Hour)
-	second := w.MintTransient(w.verify(t, transient), 0)
+	second := w.mint(w.verify(t, transient), 0)
 	w.verify(t, second)
 	w.clock.advance(time.Hour - time.Millisecond)
 	w.verify(t, transient)
@@ -154,7 +160,7 @@ func TestTransientTokenEnds(t *testing.T) {
 	t.Run("with a restart", func(t *testing.T) {
 		w := newWorld(t, nil)
 		access := w.signIn(t, "tv")
-		transient := w.MintTransient(w.verify(t, access), 0)
+		transient := w.mint(w.verify(t, access), 0)
 		w.Service = w.restart(t, nil)
 		refused(t, w.Service, "minted before the restart", transient)
 		w.verify(t, access)
@@ -162,8 +168,8 @@ func TestTransientTokenEnds(t *testing.T) {
 	t.Run("with its parent", func(t *testing.T) {
 		w := newWorld(t, nil)
 		p := w.verify(t, w.signIn(t, "tv"))
-		transient := w.MintTransient(p, 0)
-		second := w.MintTransient(w.verify(t, transient), 0)
+		transient := w.mint(p, 0)
+		second := w.mint(w.verify(t, transient), 0)
 		if err := w.SignOut(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +179,7 @@ func TestTransientTokenEnds(t *testing.T) {
 	t.Run("with its account", func(t *testing.T) {
 		w := newWorld(t, nil)
 		access := w.signIn(t, "tv")
-		transient := w.MintTransient(w.verify(t, access), 0)
+		transient := w.mint(w.verify(t, access), 0)
 		if err := w.store.SetDisabled(t.Context(), w.mia.ID, true); err != nil {
 			t.Fatal(err)
 		}
@@ -190,7 +196,7 @@ func TestTransientTokenEnds(t *testing.T) {
 	})
 	t.Run("sooner when so configured", func(t *testing.T) {
 		w := newWorld(t, func(c *token.Config) { c.TransientTTL = time.Minute })
-		transient := w.MintTransient(w.verify(t, w.signIn(t, "tv")), 0)
+		transient := w.mint(w.verify(t, w.signIn(t, "tv")), 0)
 		w.clock.advance(time.Minute)
 		refused(t, w.Service, "after its minute", transient)
 	})
@@ -200,7 +206,7 @@ func TestTransientTokenEnds(t *testing.T) {
 func TestTransientTokenCannotBeChanged(t *testing.T) {
 	w := newWorld(t, nil)
 	p := w.verify(t, w.signIn(t, "tv"))
-	transient := w.MintTransient(p, 0)
+	transient := w.mint(p, 0)
 	for i := range len(transient) {
 		changed := []byte(transient)
 		if changed[i]++; changed[i] == '{' {
@@ -234,7 +240,7 @@ func TestServerToken(t *testing.T) {
 	if got.Kind != token.Server || got.SourceID != w.den.ID || got.ActsForAccount() || got.Reaches(w.den.ID+1) || !got.Reaches(w.den.ID) {
 		t.Errorf("principal %+v", got)
 	}
-	transient := w.verify(t, w.MintTransient(got, 0))
+	transient := w.verify(t, w.mint(got, 0))
 	if transient.SourceID != w.den.ID {
 		t.Errorf("attack: widening a server token by a transient one gives %+v", transient)
 	}
@@ -337,7 +343,7 @@ func TestTokensAreUniform(t *testing.T) {
 func FuzzVerify(f *testing.F) {
 	w := newWorld(f, nil)
 	access := w.signIn(f, "tv")
-	transient := w.MintTransient(w.verify(f, access), 0)
+	transient := w.mint(w.verify(f, access), 0)
 	f.Add("transient-")
 	f.Add("transient-AAAA")
 	f.Add("00000000000000000000")
@@ -364,7 +370,7 @@ func BenchmarkVerifyCached(b *testing.B) {
 
 func BenchmarkVerifyTransient(b *testing.B) {
 	w := newWorld(b, nil)
-	tok := w.MintTransient(w.verify(b, w.signIn(b, "tv")), 0)
+	tok := w.mint(w.verify(b, w.signIn(b, "tv")), 0)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := w.Verify(b.Context(), tok); err != nil {
@@ -378,6 +384,6 @@ func BenchmarkMintTransient(b *testing.B) {
 	p := w.verify(b, w.signIn(b, "tv"))
 	b.ReportAllocs()
 	for b.Loop() {
-		w.MintTransient(p, 0)
+		w.mint(p, 0)
 	}
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/xml"
+	"strconv"
 	"time"
 
 	"github.com/usher-auth/usher/plexauth"
@@ -166,19 +167,28 @@ func (d SourceDevice) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 }
 
 // TransientToken is the answer of /security/token.
-type TransientToken plexauth.Secret
+type TransientToken struct {
+	Token plexauth.Secret
+	// ExpiresAt is not part of the known protocol. Clients pass over what they
+	// do not know; those that know can ask for the next token in time.
+	ExpiresAt time.Time
+}
 
 // Append implements Body. It is written by hand because it is minted as often
 // as anything is asked; the token's alphabet needs no escaping.
 func (t TransientToken) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	if f == JSON {
 		dst = append(dst, `{"MediaContainer":{"size":0,"token":"`...)
-		dst = append(dst, t...)
-		return append(dst, `"}}`...), nil
+		dst = append(dst, t.Token...)
+		dst = append(dst, `","expiresAt":`...)
+		dst = strconv.AppendInt(dst, t.ExpiresAt.Unix(), 10)
+		return append(dst, `}}`...), nil
 	}
 	dst = append(dst, xml.Header...)
 	dst = append(dst, `<MediaContainer size="0" token="`...)
-	dst = append(dst, t...)
+	dst = append(dst, t.Token...)
+	dst = append(dst, `" expiresAt="`...)
+	dst = strconv.AppendInt(dst, t.ExpiresAt.Unix(), 10)
 	return append(dst, `"></MediaContainer>`...), nil
 }
 

@@ -451,7 +451,7 @@ func TestResourcesXML(t *testing.T) {
 			`<MediaContainer publicAddress="192.0.2.1" size="1"><Device name="TV"`, `id="7" token=""`}},
 		"source": {wire.SourceDevice{Name: "Den", ClientIdentifier: "m1", AccessToken: "tok", Connections: den.Connections}, []string{
 			`<MediaContainer size="1"><Device name="Den" clientIdentifier="m1" accessToken="tok"><Connection protocol="http"`}},
-		"transient token": {wire.TransientToken("transient-x"), []string{`<MediaContainer size="0" token="transient-x">`}},
+		"transient token": {wire.TransientToken{Token: "transient-x", ExpiresAt: joined}, []string{`<MediaContainer size="0" token="transient-x" expiresAt="1767323045">`}},
 		"identity": {wire.Identity{Claimed: true, MachineIdentifier: "m1", Version: "1.2"}, []string{
 			`<MediaContainer size="0" claimed="1" machineIdentifier="m1" version="1.2">`}},
 		"pong": {wire.Pong{}, []string{`<pong>true</pong>`}},
@@ -481,7 +481,7 @@ func TestMediaPlaneJSON(t *testing.T) {
 		body wire.Body
 		want string
 	}{
-		"token": {wire.TransientToken("transient-x"), `{"MediaContainer":{"size":0,"token":"transient-x"}}`},
+		"token": {wire.TransientToken{Token: "transient-x", ExpiresAt: joined}, `{"MediaContainer":{"size":0,"token":"transient-x","expiresAt":1767323045}}`},
 		"source": {wire.SourceDevice{Name: "Den", ClientIdentifier: "m1", AccessToken: "tok"},
 			`{"MediaContainer":{"size":1,"Device":{"name":"Den","clientIdentifier":"m1","accessToken":"tok","Connection":[]}}}`},
 		"identity": {wire.Identity{Claimed: true, MachineIdentifier: "m1", Version: "1.2"},
