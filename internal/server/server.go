@@ -89,9 +89,14 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Accounts is the service that the server itself uses, for making the first
-// account before it serves.
+// Accounts is the service that the server itself uses.
 func (s *Server) Accounts() *account.Service { return s.accounts }
+
+// Tokens is the service that the server itself uses.
+func (s *Server) Tokens() *token.Service { return s.tokens }
+
+// Sources is the service that the server itself uses.
+func (s *Server) Sources() *source.Service { return s.sources }
 
 // Run does what is done between requests, until ctx ends.
 func (s *Server) Run(ctx context.Context) { s.tokens.Run(ctx) }

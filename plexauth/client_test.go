@@ -1,0 +1,268 @@
+package plexauth_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/usher-auth/usher/plexauth"
+	"github.com/usher-auth/usher/plexauthtest"
+)
+
+// formats runs a test with the client as it is, which asks for JSON, and with
+// one that asks for XML.
+func formats(t *testing.T, test func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.Person) *plexauth.Client)) {
+	t.Helper()
+	for _, format := range []string{"application/json", "application/xml"} {
+		t.Run(format, func(t *testing.T) {
+			srv := plexauthtest.New(t, plexauthtest.Config{})
+			test(t, srv, func(p *plexauthtest.Person) *plexauth.Client {
+				c := srv.Anonymous()
+				if p != nil {
+					c = srv.Client(p)
+				}
+				c.Header = http.Header{"Accept": {format}}
+				return c
+			})
+		})
+	}
+}
+
+func TestSignIn(t *testing.T) {
+	formats(t, func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.Person) *plexauth.Client) {
+		c := as(nil)
+		account, err := c.SignIn(t.Context(), srv.Member.SignIn())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if account.Username != "member" || account.Email != "member@example.org" || account.ID == 0 || account.UUID == "" ||
+			!account.HasPassword || account.TwoFactorEnabled || account.JoinedAt.IsZero() || len(account.AuthToken) != 20 {
+			t.Errorf("account %+v", account)
+		}
+		if !strings.Contains(string(account.Raw()), "mailingListStatus") {
+			t.Errorf("the raw document is %s", account.Raw())
+		}
+		c.Token = plexauth.StaticToken(account.AuthToken)
+		details, err := c.TokenDetails(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if details.ID != account.ID || details.AuthToken != account.AuthToken {
+			t.Errorf("token details %+v", details)
+		}
+	})
+}
+
+func TestSignInRefused(t *testing.T) {
+	formats(t, func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.Person) *plexauth.Client) {
+		c := as(nil)
+		wrong := srv.Member.SignIn()
+		wrong.Password = "not this one"
+		_, err := c.SignIn(t.Context(), wrong)
+		if !errors.Is(err, plexauth.ErrUnauthorized) || errors.Is(err, plexauth.ErrVerificationRequired) || errors.Is(err, plexauth.ErrUnreachable) {
+			t.Errorf("a wrong password gives %v", err)
+		}
+		if strings.Contains(err.Error(), "not this one") {
+			t.Errorf("the error shows the password: %v", err)
+		}
+		in := srv.TwoFactor.SignIn()
+		in.VerificationCode = ""
+		_, err = c.SignIn(t.Context(), in)
+		if !errors.Is(err, plexauth.ErrVerificationRequired) || !errors.Is(err, plexauth.ErrUnauthorized) {
+			t.Errorf("a missing code gives %v", err)
+		}
+		var e *plexauth.Error
+		if !errors.As(err, &e) {
+			t.Fatalf("error %T", err)
+		}
+		want := &plexauth.Error{
+			Operation: "SignIn", Method: "POST", URL: srv.AccountURL + "/api/v2/users/signin", StatusCode: 401,
+			Details: []plexauth.ErrorDetail{{Code: 1029, Message: "Please enter the verification code"}},
+		}
+		got := &plexauth.Error{Operation: e.Operation, Method: e.Method, URL: e.URL, StatusCode: e.StatusCode, Details: e.Details}
+		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b error) bool { return (a == nil) == (b == nil) })); diff != "" {
+			t.Errorf("error (-want +got):\n%s", diff)
+		}
+		in.VerificationCode = srv.TwoFactor.Code()
+		if account, err := c.SignIn(t.Context(), in); err != nil || !account.TwoFactorEnabled {
+			t.Errorf("with the code: %+v, %v", account, err)
+		}
+	})
+}
+
+func TestMediaPlane(t *testing.T) {
+	formats(t, func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.Person) *plexauth.Client) {
+		admin := as(srv.Admin)
+		transient, err := admin.TransientToken(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if in := time.Until(transient.ExpiresAt); in < 47*time.Hour || in > 48*time.Hour || !strings.HasPrefix(string(transient.Token), "transient-") {
+			t.Errorf("transient token %+v, for %v", transient, in)
+		}
+		delegate := *admin
+		delegate.Token = plexauth.StaticToken(transient.Token)
+		for _, c := range []*plexauth.Client{admin, &delegate} {
+			got, err := c.SourceConnection(t.Context(), srv.Den.Source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.AccessToken == "" {
+				t.Error("there is no token for the source")
+			}
+			got.AccessToken = ""
+			want := &plexauth.SourceConnection{
+				Name: "Den", ClientIdentifier: "den", Connections: []plexauth.Connection{
+					{URI: "http://192.0.2.5:32400", Protocol: "http", Address: "192.0.2.5", Port: 32400, Local: true},
+					{URI: "https://[2001:db8::5]:32400", Protocol: "https", Address: "2001:db8::5", Port: 32400, IPv6: true},
+					{URI: "https://relay.example.org:443", Protocol: "https", Address: "relay.example.org", Port: 443, Relay: true},
+				},
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("source (-want +got):\n%s", diff)
+			}
+		}
+		if got, err := admin.SourceConnection(t.Context(), srv.Guide.Source); err != nil || got.Name != "Guide" {
+			t.Errorf("a provider gives %+v, %v", got, err)
+		}
+		if _, err := as(srv.Member).SourceConnection(t.Context(), srv.Den.Source); !errors.Is(err, plexauth.ErrForbidden) {
+			t.Errorf("a member gets %v, want ErrForbidden", err)
+		}
+		if _, err := admin.SourceConnection(t.Context(), plexauth.ServerSource("nobody")); !errors.Is(err, plexauth.ErrNotFound) {
+			t.Errorf("an unknown source gives %v, want ErrNotFound", err)
+		}
+		if id, err := as(nil).Identity(t.Context()); err != nil || id.MachineIdentifier != srv.Self.Identifier || !id.Claimed {
+			t.Errorf("identity %+v, %v", id, err)
+		}
+	})
+}
+
+func TestResourcesAndSignOut(t *testing.T) {
+	formats(t, func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.Person) *plexauth.Client) {
+		c := as(srv.Member)
+		list, err := c.Resources(t.Context())
+		if err != nil || len(list) != 2 {
+			t.Fatal(list, err)
+		}
+		den := list[1]
+		if den.Name != "Den" || den.Owned || den.OwnerID == 0 || den.SourceTitle != "admin" || len(den.Connections) != 3 ||
+			den.AccessToken == "" || den.CreatedAt.IsZero() || !cmp.Equal(den.Provides, []string{"server"}) {
+			t.Errorf("resource %+v", den)
+		}
+		if err := c.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := c.SignOut(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.TokenDetails(t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) {
+			t.Errorf("after signing out: %v, want ErrUnauthorized", err)
+		}
+	})
+}
+
+// calls is every method that sends something.
+func calls(c *plexauth.Client) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"SignIn":         func(ctx context.Context) error { _, err := c.SignIn(ctx, plexauth.SignIn{Login: "x"}); return err },
+		"TokenDetails":   func(ctx context.Context) error { _, err := c.TokenDetails(ctx); return err },
+		"TransientToken": func(ctx context.Context) error { _, err := c.TransientToken(ctx); return err },
+		"SourceConnection": func(ctx context.Context) error {
+			_, err := c.SourceConnection(ctx, plexauth.ServerSource("den"))
+			return err
+		},
+		"SignOut":   c.SignOut,
+		"Ping":      c.Ping,
+		"Resources": func(ctx context.Context) error { _, err := c.Resources(ctx); return err },
+		"Identity":  func(ctx context.Context) error { _, err := c.Identity(ctx); return err },
+		"Connect": func(ctx context.Context) error {
+			_, err := c.Connect(ctx, &plexauth.Resource{Connections: []plexauth.Connection{{URI: c.MediaURL}}})
+			return err
+		},
+	}
+}
+
+// Every method ends when its context does, also while it waits for an answer
+// or for the next try.
+func TestEveryMethodObeysItsContext(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	c := srv.Client(srv.Admin)
+	c.Retry = &plexauth.Retry{InitialInterval: time.Hour}
+	for what, f := range map[string]plexauthtest.Fault{
+		"a slow answer": {Delay: time.Minute}, "a wait for the next try": {Status: 503},
+	} {
+		remove := srv.Fail(f)
+		for name, call := range calls(c) {
+			if what != "a slow answer" && (name == "SignIn" || name == "Connect") {
+				continue // these are not tried again
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+			start := time.Now()
+			if err := call(ctx); err == nil {
+				t.Errorf("%s: %s succeeds", name, what)
+			}
+			if took := time.Since(start); took > 5*time.Second {
+				t.Errorf("%s goes on for %v although its context has ended during %s", name, took, what)
+			}
+			cancel()
+		}
+		remove()
+	}
+}
+
+// A client that cannot be used says so before it sends anything.
+func TestUnusableClient(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	nobody := *srv.Anonymous()
+	nobody.ClientIdentifier = ""
+	for name, call := range calls(&nobody) {
+		if err := call(t.Context()); err == nil || !strings.Contains(err.Error(), "ClientIdentifier") {
+			t.Errorf("%s without an identifier gives %v", name, err)
+		}
+	}
+	if _, err := srv.Anonymous().TokenDetails(t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) {
+		t.Errorf("without a token: %v, want ErrUnauthorized", err)
+	}
+	odd := *srv.Client(srv.Admin)
+	odd.AccountURL = "http://mia:secret@%zz"
+	if _, err := odd.TokenDetails(t.Context()); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("an address that is none gives %v", err)
+	}
+	if _, err := odd.SourceConnection(t.Context(), plexauth.Source{}); err == nil {
+		t.Error("a source that names nothing was asked for")
+	}
+	if n := len(srv.Requests()); n != 0 {
+		t.Errorf("%d requests were sent", n)
+	}
+}
+
+// What the program says of itself reaches the server, and nothing else does.
+func TestIdentityHeaders(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	c := srv.Client(srv.Admin)
+	c.Product, c.Version, c.Platform, c.PlatformVersion = "P", "1", "Linux", "6"
+	c.Device, c.DeviceName, c.DeviceVendor, c.Model, c.UserAgent = "D", "N", "V", "M", "me/1"
+	c.Header = http.Header{"x-extra": {"yes"}}
+	if _, err := c.TokenDetails(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := srv.Requests()[0].Header
+	if len(got.Get("X-Plex-Token")) != 20 {
+		t.Error("the token was not sent")
+	}
+	got.Del("X-Plex-Token")
+	want := http.Header{
+		"Accept": {"application/json"}, "Accept-Encoding": {"gzip"}, "User-Agent": {"me/1"}, "X-Extra": {"yes"},
+		"X-Plex-Client-Identifier": {"plexauthtest"}, "X-Plex-Product": {"P"}, "X-Plex-Version": {"1"},
+		"X-Plex-Platform": {"Linux"}, "X-Plex-Platform-Version": {"6"}, "X-Plex-Device": {"D"},
+		"X-Plex-Device-Name": {"N"}, "X-Plex-Device-Vendor": {"V"}, "X-Plex-Model": {"M"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("headers (-want +got):\n%s", diff)
+	}
+}

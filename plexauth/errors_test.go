@@ -1,0 +1,301 @@
+package plexauth_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/usher-auth/usher/plexauth"
+	"github.com/usher-auth/usher/plexauthtest"
+)
+
+// sentinels are all that errors.Is can be asked for.
+var sentinels = map[string]error{
+	"ErrBadRequest": plexauth.ErrBadRequest, "ErrUnauthorized": plexauth.ErrUnauthorized,
+	"ErrForbidden": plexauth.ErrForbidden, "ErrNotFound": plexauth.ErrNotFound,
+	"ErrVerificationRequired": plexauth.ErrVerificationRequired, "ErrTokenExpired": plexauth.ErrTokenExpired,
+	"ErrRateLimited": plexauth.ErrRateLimited, "ErrServer": plexauth.ErrServer, "ErrUnreachable": plexauth.ErrUnreachable,
+}
+
+const htmlPage = "<html><head><title>Bad Gateway</title></head><body>nginx</body></html>"
+
+// Each trouble is exactly one thing: rejected and unreachable are never
+// confused.
+func TestErrorsAreWhatTheyAre(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault plexauthtest.Fault
+		want  []string
+		says  string
+	}{
+		"400":                 {plexauthtest.Fault{Status: 400}, []string{"ErrBadRequest"}, "400 Bad Request"},
+		"422, legacy XML":     {plexauthtest.Fault{Status: 422, Body: "<errors><error>Invalid token</error></errors>"}, []string{"ErrBadRequest"}, "Invalid token"},
+		"401":                 {plexauthtest.Fault{Status: 401, Body: `{"errors":[{"code":1001,"message":"no","status":401}]}`}, []string{"ErrUnauthorized"}, "no (code 1001)"},
+		"401, a page":         {plexauthtest.Fault{Status: 401, Body: htmlPage}, []string{"ErrUnauthorized"}, "401 Unauthorized"},
+		"401, second factor":  {plexauthtest.Fault{Status: 401, Body: `<errors><error code="1029" message="x" status="401"/></errors>`}, []string{"ErrUnauthorized", "ErrVerificationRequired"}, "1029"},
+		"401, only the words": {plexauthtest.Fault{Status: 401, Body: `{"error":"Please enter the Verification Code"}`}, []string{"ErrUnauthorized", "ErrVerificationRequired"}, ""},
+		"401, too many":       {plexauthtest.Fault{Status: 401, Body: `{"errors":[{"code":"1031"}]}`}, []string{"ErrRateLimited"}, ""},
+		"403":                 {plexauthtest.Fault{Status: 403}, []string{"ErrForbidden"}, ""},
+		"404":                 {plexauthtest.Fault{Status: 404}, []string{"ErrNotFound"}, ""},
+		"429":                 {plexauthtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "7"}}, []string{"ErrRateLimited"}, ""},
+		"498":                 {plexauthtest.Fault{Status: 498}, []string{"ErrTokenExpired"}, "498"},
+		"500":                 {plexauthtest.Fault{Status: 500}, []string{"ErrServer"}, ""},
+		"502 from a proxy":    {plexauthtest.Fault{Status: 502, Body: htmlPage, Header: map[string]string{"Content-Type": "text/html"}}, []string{"ErrServer"}, "502 Bad Gateway"},
+		"a redirect":          {plexauthtest.Fault{Status: 302, Header: map[string]string{"Location": "https://evil.example/?X-Plex-Token=secret"}}, nil, "redirected"},
+		"200 but a page":      {plexauthtest.Fault{Body: htmlPage}, nil, "HTML page"},
+		"200 but empty":       {plexauthtest.Fault{Status: 200}, nil, "empty"},
+		"200 but nonsense":    {plexauthtest.Fault{Body: "nonsense"}, nil, "neither JSON nor XML"},
+		"200 but half XML":    {plexauthtest.Fault{Body: `<user id="1"><profile>`}, nil, "neither JSON nor XML"},
+		"200 but no account":  {plexauthtest.Fault{Body: `{"username":"mia"}`}, nil, "not an account"},
+		"no answer":           {plexauthtest.Fault{Drop: true}, []string{"ErrUnreachable"}, ""},
+		"half an answer":      {plexauthtest.Fault{Truncate: 20}, []string{"ErrUnreachable"}, "broke off"},
+		"a late answer":       {plexauthtest.Fault{Delay: time.Minute}, []string{"ErrUnreachable"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := plexauthtest.New(t, plexauthtest.Config{})
+			c := srv.Client(srv.Member)
+			c.Timeout = 500 * time.Millisecond
+			srv.Fail(test.fault)
+			_, err := c.TokenDetails(t.Context())
+			var e *plexauth.Error
+			if !errors.As(err, &e) {
+				t.Fatalf("error %T %v", err, err)
+			}
+			for sentinel, target := range sentinels {
+				if got, want := errors.Is(err, target), strings.Contains(" "+strings.Join(test.want, " ")+" ", " "+sentinel+" "); got != want {
+					t.Errorf("errors.Is(err, %s) = %v, want %v: %v", sentinel, got, want, err)
+				}
+			}
+			if !strings.Contains(err.Error(), test.says) {
+				t.Errorf("the error is %q, want it to say %q", err, test.says)
+			}
+			if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "<html") {
+				t.Errorf("the error says too much: %v", err)
+			}
+			if test.fault.Status > 0 && e.StatusCode != test.fault.Status {
+				t.Errorf("status %d, want %d", e.StatusCode, test.fault.Status)
+			}
+			if e.Operation != "TokenDetails" || e.Method != "GET" || e.URL != srv.AccountURL+"/api/v2/user" {
+				t.Errorf("error %+v", e)
+			}
+			if name == "429" && e.RetryAfter != 7*time.Second {
+				t.Errorf("RetryAfter %v", e.RetryAfter)
+			}
+			if name == "502 from a proxy" && (string(e.Body) != htmlPage || e.Header.Get("Content-Type") != "text/html") {
+				t.Errorf("body %q, header %v", e.Body, e.Header)
+			}
+		})
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	c := &plexauth.Client{ClientIdentifier: "test", AccountURL: "http://" + ln.Addr().String()}
+	err = c.Ping(t.Context())
+	if !errors.Is(err, plexauth.ErrUnreachable) || !errors.As(err, new(*net.OpError)) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A huge body does not fill the memory, and a huge refusal is kept in part.
+func TestBodiesAreBounded(t *testing.T) {
+	big := strings.Repeat("x", 5<<20)
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	c := srv.Client(srv.Member)
+	remove := srv.Fail(plexauthtest.Fault{Body: big})
+	if _, err := c.TokenDetails(t.Context()); err == nil || !strings.Contains(err.Error(), "larger than") {
+		t.Errorf("error %.200v", err)
+	}
+	remove()
+	srv.Fail(plexauthtest.Fault{Status: 500, Body: big[:1<<20]})
+	_, err := c.TokenDetails(t.Context())
+	var e *plexauth.Error
+	if !errors.As(err, &e) || len(e.Body) != 4<<10 {
+		t.Errorf("the body has %d bytes", len(e.Body))
+	}
+}
+
+// Attack: a server that redirects elsewhere to be sent the token.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	var stolen string
+	thief := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { stolen = r.Header.Get("X-Plex-Token") }))
+	defer thief.Close()
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	srv.Fail(plexauthtest.Fault{Status: 307, Header: map[string]string{"Location": thief.URL + "/api/v2/user"}})
+	c := srv.Client(srv.Member)
+	c.HTTPClient = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
+	if _, err := c.TokenDetails(t.Context()); err == nil || !strings.Contains(err.Error(), "redirected") {
+		t.Errorf("error %v", err)
+	}
+	if stolen != "" {
+		t.Error("the token was sent to where the server redirected to")
+	}
+}
+
+// transport answers requests without a network, so that hours pass in no time.
+type transport func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func answer(status int, body string, headers ...string) *http.Response {
+	res := &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Header: make(http.Header), ContentLength: int64(len(body))}
+	for i := 0; i+1 < len(headers); i += 2 {
+		res.Header.Set(headers[i], headers[i+1])
+	}
+	return res
+}
+
+var dialError = &net.OpError{Op: "dial", Err: errors.New("refused")}
+
+func TestRetry(t *testing.T) {
+	const good = `{"id":1,"uuid":"u","authToken":"t"}`
+	for name, test := range map[string]struct {
+		retry    *plexauth.Retry
+		signIn   bool
+		answers  []any // an error or a response, the last one for ever
+		tries    int
+		min, max time.Duration // how long it all takes
+		fails    error
+	}{
+		"off by default":            {nil, false, []any{answer(503, "")}, 1, 0, 0, plexauth.ErrServer},
+		"the default waits":         {&plexauth.Retry{}, false, []any{answer(503, ""), answer(502, ""), answer(200, good)}, 3, 937 * time.Millisecond, 1563 * time.Millisecond, nil},
+		"until time is up":          {&plexauth.Retry{}, false, []any{answer(500, "")}, 0, 58 * time.Minute, time.Hour, plexauth.ErrServer},
+		"no longer than MaxElapsed": {&plexauth.Retry{MaxElapsed: 10 * time.Second}, false, []any{answer(429, "")}, 0, time.Second, 10 * time.Second, plexauth.ErrRateLimited},
+		"other statuses":            {&plexauth.Retry{Statuses: []int{404}}, false, []any{answer(404, ""), answer(503, "")}, 2, 375 * time.Millisecond, 625 * time.Millisecond, plexauth.ErrServer},
+		"refusals are final":        {&plexauth.Retry{}, false, []any{answer(401, "")}, 1, 0, 0, plexauth.ErrUnauthorized},
+		"Retry-After in seconds":    {&plexauth.Retry{}, false, []any{answer(429, "", "Retry-After", "90"), answer(200, good)}, 2, 90 * time.Second, 90 * time.Second, nil},
+		"Retry-After as a date":     {&plexauth.Retry{}, false, []any{answer(503, "", "Retry-After", "Sat, 01 Jan 2000 00:01:00 GMT"), answer(200, good)}, 2, time.Minute, time.Minute, nil},
+		"Retry-After too long":      {&plexauth.Retry{}, false, []any{answer(429, "", "Retry-After", "7200")}, 1, 0, 0, plexauth.ErrRateLimited},
+		"no answer is final":        {&plexauth.Retry{}, false, []any{io.ErrUnexpectedEOF}, 1, 0, 0, plexauth.ErrUnreachable},
+		"no answer, when asked":     {&plexauth.Retry{ConnectionErrors: true}, false, []any{io.ErrUnexpectedEOF, answer(200, good)}, 2, 375 * time.Millisecond, 625 * time.Millisecond, nil},
+		"a sign-in, answered":       {&plexauth.Retry{ConnectionErrors: true}, true, []any{answer(503, "")}, 1, 0, 0, plexauth.ErrServer},
+		"a sign-in, answer lost":    {&plexauth.Retry{ConnectionErrors: true}, true, []any{io.ErrUnexpectedEOF}, 1, 0, 0, plexauth.ErrUnreachable},
+		"a sign-in, not sent":       {&plexauth.Retry{ConnectionErrors: true}, true, []any{dialError, answer(201, good)}, 2, 375 * time.Millisecond, 625 * time.Millisecond, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tries := 0
+				c := &plexauth.Client{ClientIdentifier: "test", Token: plexauth.StaticToken("t"), Retry: test.retry}
+				c.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
+					next := test.answers[min(tries, len(test.answers)-1)]
+					tries++
+					if err, ok := next.(error); ok {
+						return nil, err
+					}
+					return next.(*http.Response), nil
+				})}
+				start := time.Now()
+				var err error
+				if test.signIn {
+					_, err = c.SignIn(t.Context(), plexauth.SignIn{Login: "mia", Password: "p", VerificationCode: "123456"})
+				} else {
+					_, err = c.TokenDetails(t.Context())
+				}
+				if test.fails == nil && err != nil || test.fails != nil && !errors.Is(err, test.fails) {
+					t.Errorf("error %v, want %v", err, test.fails)
+				}
+				if test.tries != 0 && tries != test.tries {
+					t.Errorf("%d tries, want %d", tries, test.tries)
+				}
+				if took := time.Since(start); took < test.min || took > test.max {
+					t.Errorf("it took %v, want %v to %v", took, test.min, test.max)
+				}
+			})
+		})
+	}
+}
+
+// The time-out is for each try, not for all.
+func TestTimeoutIsPerTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		c := &plexauth.Client{ClientIdentifier: "test", Retry: &plexauth.Retry{ConnectionErrors: true, MaxElapsed: 5 * time.Minute}}
+		c.HTTPClient = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+			if tries++; tries == 3 {
+				return answer(200, `{"pong":true}`), nil
+			}
+			<-r.Context().Done()
+			return nil, context.Cause(r.Context())
+		})}
+		start := time.Now()
+		if err := c.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took < time.Minute || took > 62*time.Second {
+			t.Errorf("it took %v, want two time-outs of 30 s and two waits", took)
+		}
+	})
+}
+
+// Nothing that a client logs, prints or returns as an error shows a secret.
+func TestSecretsStayInside(t *testing.T) {
+	var logged bytes.Buffer
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	c := srv.Client(srv.Admin)
+	c.Logger = slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	token, _ := c.Token.Token(t.Context())
+	account, err := c.SignIn(t.Context(), srv.Member.SignIn())
+	if err != nil {
+		t.Fatal(err)
+	}
+	transient, err := c.TransientToken(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := c.Resources(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, refused := srv.Anonymous().SignIn(t.Context(), plexauth.SignIn{Login: "member", Password: "wrong password"})
+	printed := fmt.Sprintf("%v %+v %#v %v %+v %v %+v %v %+v %s", c, c, *c, account, *account, transient, *transient, refused, list, logged.String())
+	for name, secret := range map[string]string{
+		"token": string(token), "fresh token": string(account.AuthToken), "transient": string(transient.Token),
+		"password": string(srv.Member.Password), "wrong password": "wrong password", "server token": string(list[0].AccessToken),
+	} {
+		if secret == "" || strings.Contains(printed, secret) {
+			t.Errorf("the %s is printed", name)
+		}
+	}
+	if !strings.Contains(logged.String(), "operation=SignIn") || !strings.Contains(logged.String(), "status=201") {
+		t.Errorf("the log is %s", logged.String())
+	}
+}
+
+func TestParseSource(t *testing.T) {
+	for text, want := range map[string]plexauth.Source{
+		"server://m1": plexauth.ServerSource("m1"), "provider://tv.plex.epg": plexauth.ProviderSource("tv.plex.epg"),
+	} {
+		got, err := plexauth.ParseSource(text)
+		if err != nil || got != want || got.String() != text {
+			t.Errorf("ParseSource(%q) = %v, %v", text, got, err)
+		}
+	}
+	if got, err := plexauth.ParseSource("server://m1/library"); err != nil || got.String() != "server://m1/library" {
+		t.Errorf("a provider of a server gives %v, %v", got, err)
+	}
+	for _, text := range []string{"", "m1", "http://m1", "server://", "server:///x", "server://a b", "server://a/", "server://a/b/c", "server://a?b"} {
+		if got, err := plexauth.ParseSource(text); err == nil {
+			t.Errorf("ParseSource(%q) = %v", text, got)
+		}
+	}
+	if diff := cmp.Diff("", plexauth.Source{}.String()); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,292 @@
+package plexauth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/usher-auth/usher/plexauth"
+	"github.com/usher-auth/usher/plexauthtest"
+)
+
+func TestMemoryToken(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	var token plexauth.MemoryToken
+	c := srv.Anonymous()
+	c.Token = &token
+	if _, err := c.TokenDetails(t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) {
+		t.Errorf("an empty one gives %v", err)
+	}
+	token.Set(srv.Token(srv.Member))
+	if _, err := c.TokenDetails(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFileToken(t *testing.T) {
+	file := plexauth.FileToken{Path: filepath.Join(t.TempDir(), "new", "token")}
+	if got, err := file.Token(t.Context()); got != "" || err != nil {
+		t.Errorf("no file gives %q, %v", string(got), err)
+	}
+	if err := file.Set("first"); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Set("tok"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := file.Token(t.Context()); got != "tok" || err != nil {
+		t.Errorf("Token gives %q, %v", string(got), err)
+	}
+	info, err := os.Stat(file.Path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file has mode %v, %v", info.Mode(), err)
+	}
+	if err := os.Chmod(file.Path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := file.Token(t.Context()); got != "" || err == nil || strings.Contains(err.Error(), "tok\n") {
+		t.Errorf("a file that others can read gives %q, %v", string(got), err)
+	}
+	for range 2 {
+		if err := file.Set(""); err != nil {
+			t.Error(err)
+		}
+	}
+	if entries, _ := os.ReadDir(filepath.Dir(file.Path)); len(entries) != 0 {
+		t.Errorf("files were left behind: %v", entries)
+	}
+}
+
+// A hundred goroutines that need a transient token at once make one request.
+func TestTransientSourceAsksOnce(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	source := &plexauth.TransientSource{Client: srv.Client(srv.Member)}
+	c := srv.Anonymous()
+	c.Token = source
+	srv.Fail(plexauthtest.Fault{Path: "/security/token", Delay: 20 * time.Millisecond})
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			if a, err := c.TokenDetails(t.Context()); err != nil || !strings.HasPrefix(string(a.AuthToken), "transient-") {
+				t.Errorf("%+v, %v", a, err)
+			}
+		})
+	}
+	wg.Wait()
+	minted := 0
+	for _, r := range srv.Requests() {
+		if r.Path == "/security/token" {
+			minted++
+		} else if !strings.HasPrefix(r.Header.Get("X-Plex-Token"), "transient-") {
+			t.Errorf("%s was sent the token itself", r.Path)
+		}
+	}
+	if minted != 1 {
+		t.Errorf("%d transient tokens were asked for", minted)
+	}
+}
+
+// A caller that gives up does not take the others' token with it.
+func TestTransientSourceObeysEachContext(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	source := &plexauth.TransientSource{Client: srv.Client(srv.Member)}
+	srv.Fail(plexauthtest.Fault{Path: "/security/token", Delay: 100 * time.Millisecond})
+	first, cancel := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() { _, err := source.Token(first); gone <- err }()
+	time.Sleep(20 * time.Millisecond)
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("the one that gave up got %v", err)
+	}
+	if _, err := source.Token(t.Context()); err != nil {
+		t.Errorf("the one that waited got %v", err)
+	}
+}
+
+// The server restarts, or the token is older than it may be: the next call gets
+// another one, and its program notices nothing.
+func TestTransientSourceRenews(t *testing.T) {
+	for name, end := range map[string]func(*plexauthtest.Server){
+		"restart": (*plexauthtest.Server).Restart, "48 hours": func(s *plexauthtest.Server) { s.Advance(48 * time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := plexauthtest.New(t, plexauthtest.Config{})
+			c := srv.Anonymous()
+			c.Token = &plexauth.TransientSource{Client: srv.Client(srv.Member)}
+			before, err := c.TokenDetails(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			end(srv)
+			var wg sync.WaitGroup
+			for range 20 {
+				wg.Go(func() {
+					after, err := c.TokenDetails(t.Context())
+					if err != nil || after.AuthToken == before.AuthToken {
+						t.Errorf("after it: %+v, %v", after, err)
+					}
+				})
+			}
+			wg.Wait()
+			minted := 0
+			for _, r := range srv.Requests() {
+				if r.Path == "/security/token" {
+					minted++
+				}
+			}
+			if minted > 3 { // one at first, one after, and one for a call that was late
+				t.Errorf("%d transient tokens were asked for", minted)
+			}
+			srv.RevokeAll(srv.Member)
+			if _, err := c.TokenDetails(t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) {
+				t.Errorf("when the token itself has ended: %v", err)
+			}
+		})
+	}
+}
+
+// A token is replaced before it expires, by the client's clock alone.
+func TestTransientSourceRenewsBeforeExpiry(t *testing.T) {
+	for name, test := range map[string]struct {
+		ttl, margin, replaced time.Duration
+	}{
+		"48 hours":          {48 * time.Hour, 0, 48*time.Hour - 5*time.Minute},
+		"ten minutes":       {10 * time.Minute, 0, 9 * time.Minute},
+		"a margin of one's": {time.Hour, 20 * time.Minute, 40 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var minted atomic.Int64
+				c := &plexauth.Client{ClientIdentifier: "test", Token: plexauth.StaticToken("t")}
+				c.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
+					n := minted.Add(1)
+					return answer(200, fmt.Sprintf(`{"MediaContainer":{"token":"transient-%d","expiresAt":%d}}`, n, time.Now().Add(test.ttl).Unix())), nil
+				})}
+				source := &plexauth.TransientSource{Client: c, Margin: test.margin}
+				first, err := source.Token(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(test.replaced - time.Second)
+				if same, _ := source.Token(t.Context()); same != first {
+					t.Error("it was replaced too early")
+				}
+				time.Sleep(time.Second)
+				if next, _ := source.Token(t.Context()); next == first {
+					t.Error("it was not replaced in time")
+				}
+			})
+		})
+	}
+}
+
+func TestLoadClientIdentifier(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+	first, err := plexauth.LoadClientIdentifier("my-program")
+	if err != nil || len(first) != 36 || first[14] != '4' {
+		t.Fatalf("%q, %v", first, err)
+	}
+	if again, err := plexauth.LoadClientIdentifier("my-program"); err != nil || again != first {
+		t.Errorf("the next run gets %q, %v, want %q", again, err, first)
+	}
+	if other, err := plexauth.LoadClientIdentifier("other"); err != nil || other == first {
+		t.Errorf("another program gets %q, %v", other, err)
+	}
+	for _, bad := range []string{"", "a/b", "../x"} {
+		if id, err := plexauth.LoadClientIdentifier(bad); err == nil {
+			t.Errorf("the program %q gets %q", bad, id)
+		}
+	}
+}
+
+// Processes that start at once are one device.
+func TestLoadClientIdentifierOnce(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+	ids := make([]string, 20)
+	var wg sync.WaitGroup
+	for i := range ids {
+		wg.Go(func() { ids[i], _ = plexauth.LoadClientIdentifier("my-program") })
+	}
+	wg.Wait()
+	for _, id := range ids {
+		if id == "" || id != ids[0] {
+			t.Fatalf("identifiers %q", ids)
+		}
+	}
+}
+
+// connectTo is a client whose network has one server at each host.
+func connectTo(t *testing.T, answers map[string]func() (*http.Response, error)) *plexauth.Client {
+	t.Helper()
+	return &plexauth.Client{
+		ClientIdentifier: "test", Token: plexauth.StaticToken("secret"),
+		HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+			if r.Header.Get("X-Plex-Token") != "" {
+				t.Error("a token was sent to an address that nobody vouches for")
+			}
+			return answers[r.URL.Host]()
+		})},
+	}
+}
+
+func TestConnect(t *testing.T) {
+	is := func(id string, after time.Duration) func() (*http.Response, error) {
+		return func() (*http.Response, error) {
+			time.Sleep(after)
+			return answer(200, `{"MediaContainer":{"machineIdentifier":"`+id+`"}}`), nil
+		}
+	}
+	fails := func(after time.Duration) func() (*http.Response, error) {
+		return func() (*http.Response, error) { time.Sleep(after); return nil, errors.New("refused") }
+	}
+	for name, test := range map[string]struct {
+		local, remote, relay func() (*http.Response, error)
+		want                 string
+		took                 time.Duration
+	}{
+		"all at once":                         {is("den", 0), is("den", 0), is("den", 0), "local", 0},
+		"local is later, and waited for":      {is("den", 100*time.Millisecond), is("den", 0), is("den", 0), "local", 100 * time.Millisecond},
+		"local is much later":                 {is("den", time.Minute), is("den", 0), is("den", 0), "remote", 250 * time.Millisecond},
+		"local fails":                         {fails(0), is("den", 0), is("den", 0), "remote", 0},
+		"only the relay":                      {fails(0), fails(0), is("den", 0), "relay", 0},
+		"attack: the local address is stolen": {is("thief", 0), is("den", 50*time.Millisecond), is("den", 0), "remote", 50 * time.Millisecond},
+		"nobody":                              {fails(0), fails(time.Second), is("thief", 0), "", time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := connectTo(t, map[string]func() (*http.Response, error){"local": test.local, "remote": test.remote, "relay": test.relay})
+				r := &plexauth.Resource{Name: "Den", ClientIdentifier: "den", AccessToken: "secret", Connections: []plexauth.Connection{
+					{URI: "http://relay", Relay: true}, {URI: "http://remote"}, {URI: "http://local", Local: true},
+				}}
+				start := time.Now()
+				got, err := c.Connect(t.Context(), r)
+				if took := time.Since(start); took != test.took {
+					t.Errorf("it took %v, want %v", took, test.took)
+				}
+				if test.want == "" {
+					if err == nil || !errors.Is(err, plexauth.ErrUnreachable) || !strings.Contains(err.Error(), "another server") {
+						t.Errorf("error %v", err)
+					}
+				} else if err != nil || got.URI != "http://"+test.want {
+					t.Errorf("Connect gives %v, %v, want %s", got, err, test.want)
+				}
+				time.Sleep(2 * time.Minute) // let the losers end
+			})
+		})
+	}
+	if _, err := client("").Connect(t.Context(), &plexauth.Resource{}); err == nil {
+		t.Error("a resource without connections was connected to")
+	}
+}

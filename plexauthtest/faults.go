@@ -1,0 +1,180 @@
+package plexauthtest
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// Fault is trouble with some requests. Its zero value does nothing.
+type Fault struct {
+	// Path is which requests it hits, "/api/v2/user". Empty: all.
+	Path string
+	// Times is how many requests it hits before it is over. Zero: every one,
+	// until it is taken away.
+	Times int
+
+	// Delay is how long the answer takes longer.
+	Delay time.Duration
+	// Drop closes the connection without an answer.
+	Drop bool
+	// Status, if not 0, is answered in place of the server's, with Body and
+	// Header.
+	Status int
+	// Body is answered with Status or, without one, in place of the server's
+	// body.
+	Body string
+	// Header is added to the answer: Retry-After, Content-Type.
+	Header map[string]string
+	// Truncate, if not 0, cuts the answer off after so many bytes of its body.
+	Truncate int
+}
+
+type fault struct {
+	Fault
+	left int
+}
+
+// Fail lets a fault happen until it is over or remove is called. Of several
+// that hit a request, the first one happens.
+func (s *Server) Fail(f Fault) (remove func()) {
+	happening := &fault{f, f.Times}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, happening)
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.faults = slices.DeleteFunc(s.faults, func(f *fault) bool { return f == happening })
+	}
+}
+
+// faultFor takes the fault that hits a request, if there is one.
+func (s *Server) faultFor(r *http.Request) Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, f := range s.faults {
+		if f.Path != "" && f.Path != r.URL.Path {
+			continue
+		}
+		if f.left > 0 {
+			if f.left--; f.left == 0 {
+				s.faults = slices.Delete(s.faults, i, i+1)
+			}
+		}
+		return f.Fault
+	}
+	return Fault{}
+}
+
+// Request is a request as it came in, and what it was answered.
+type Request struct {
+	Method string
+	Path   string
+	Query  url.Values
+	Header http.Header
+	Body   []byte
+	// Status is 0 when the connection was dropped.
+	Status int
+}
+
+// Requests returns every request since the start or the last Forget, in the
+// order in which they were answered.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests)
+}
+
+// Forget empties the record of requests.
+func (s *Server) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = nil
+}
+
+// serve answers a request by way of the faults and the record.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	if err != nil {
+		return // the caller has gone
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	f := s.faultFor(r)
+	select {
+	case <-time.After(f.Delay):
+	case <-r.Context().Done():
+	}
+	status := 0
+	if !f.Drop {
+		answer := &recorder{header: make(http.Header), status: http.StatusOK}
+		s.current.Load().handler.ServeHTTP(answer, r)
+		f.change(answer)
+		status = answer.status
+		defer answer.copyTo(w, f.Truncate)
+	} else {
+		defer hangUp(w)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = append(s.requests, Request{r.Method, r.URL.Path, r.URL.Query(), r.Header.Clone(), body, status})
+}
+
+// change puts the fault's answer in place of the server's.
+func (f *Fault) change(a *recorder) {
+	if f.Status != 0 {
+		a.status, a.body = f.Status, bytes.Buffer{}
+		a.header = make(http.Header)
+	}
+	if f.Body != "" {
+		a.body.Reset()
+		a.body.WriteString(f.Body)
+	}
+	a.header.Del("Content-Length")
+	for name, value := range f.Header {
+		a.header.Set(name, value)
+	}
+}
+
+// hangUp closes a connection without a word.
+func hangUp(w http.ResponseWriter) {
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		conn.Close()
+	}
+}
+
+// recorder keeps an answer, so that a fault can change it.
+type recorder struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (a *recorder) Header() http.Header { return a.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (a *recorder) WriteHeader(status int) { a.status = status }
+
+// Write implements http.ResponseWriter.
+func (a *recorder) Write(p []byte) (int, error) { return a.body.Write(p) }
+
+// copyTo sends the answer, cut off after truncate bytes unless that is 0.
+func (a *recorder) copyTo(w http.ResponseWriter, truncate int) {
+	for name, values := range a.header {
+		w.Header()[name] = values
+	}
+	body := a.body.Bytes()
+	if truncate > 0 && truncate < len(body) {
+		w.Header().Set("Content-Length", "1000000")
+		w.WriteHeader(a.status)
+		_, _ = w.Write(body[:truncate])
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	w.WriteHeader(a.status)
+	_, _ = w.Write(body)
+}

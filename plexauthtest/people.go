@@ -1,0 +1,187 @@
+package plexauthtest
+
+import (
+	"context"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// Person is somebody with an account.
+type Person struct {
+	Username string
+	// Email and Password are empty for Managed.
+	Email    string
+	Password plexauth.Secret
+	// BackupCodes are TwoFactor's; nil for others.
+	BackupCodes []plexauth.Secret
+
+	id     int64
+	seed   plexauth.Secret
+	server *Server
+}
+
+// SignIn is what the person gives to sign in, with the code that their
+// authenticator shows now, if they have one. A code works once: the next one is
+// there after half a minute, which Advance makes pass.
+func (p *Person) SignIn() plexauth.SignIn {
+	return plexauth.SignIn{Login: p.Username, Password: p.Password, VerificationCode: p.Code()}
+}
+
+// Code is what the person's authenticator shows at the server's time; empty
+// without a second factor.
+func (p *Person) Code() plexauth.Secret {
+	if p.seed == "" {
+		return ""
+	}
+	code, err := totp.GenerateCode(string(p.seed), p.server.Now().Truncate(time.Second))
+	if err != nil {
+		p.server.t.Fatalf("plexauthtest: a code for %s: %v", p.Username, err)
+	}
+	return plexauth.Secret(code)
+}
+
+// passwordHash is the hash that a sign-in of the person's rests on.
+func (p *Person) passwordHash(s *Server) string {
+	s.t.Helper()
+	if p == s.Disabled {
+		s.setDisabled(p, false)
+	}
+	a, err := s.store.Account(context.Background(), p.id)
+	if err != nil {
+		s.t.Fatalf("plexauthtest: %s: %v", p.Username, err)
+	}
+	return a.PasswordHash
+}
+
+func (s *Server) setDisabled(p *Person, disabled bool) {
+	s.t.Helper()
+	if err := s.current.Load().Accounts().SetDisabled(context.Background(), p.id, disabled); err != nil {
+		s.t.Fatalf("plexauthtest: %s: %v", p.Username, err)
+	}
+}
+
+// AddPerson adds an account with a password.
+func (s *Server) AddPerson(username, email string, password plexauth.Secret) *Person {
+	s.t.Helper()
+	return s.add(account.NewAccount{Username: username, Email: email, Password: password})
+}
+
+func (s *Server) add(n account.NewAccount) *Person {
+	s.t.Helper()
+	a, err := s.current.Load().Accounts().Add(context.Background(), n)
+	if err != nil {
+		s.t.Fatalf("plexauthtest: adding %s: %v", n.Username, err)
+	}
+	return &Person{Username: n.Username, Email: n.Email, Password: n.Password, id: a.ID, server: s}
+}
+
+// populate makes the people and the sources.
+func (s *Server) populate() {
+	s.t.Helper()
+	s.Admin = s.add(account.NewAccount{Username: "admin", Email: "admin@example.org", Password: "admin's password", Admin: true})
+	s.Member = s.AddPerson("member", "member@example.org", "member's password")
+	s.TwoFactor = s.AddPerson("twofactor", "twofactor@example.org", "twofactor's password")
+	s.Disabled = s.AddPerson("disabled", "disabled@example.org", "disabled's password")
+	s.enrol(s.TwoFactor)
+	s.setDisabled(s.Disabled, true)
+
+	managed, err := s.store.AddAccount(context.Background(), store.Account{
+		UUID: "managed", Username: "managed", UsernameKey: "managed", Title: "Managed",
+	})
+	if err != nil {
+		s.t.Fatalf("plexauthtest: adding managed: %v", err)
+	}
+	s.Managed = &Person{Username: "managed", id: managed.ID, server: s}
+
+	self := s.current.Load().Sources().Self()
+	s.Self = Source{self.Name, self.Identifier, plexauth.ServerSource(self.Identifier)}
+	s.Den = s.addSource(store.ServerSource, "Den", "den", s.Admin.id)
+	s.Guide = s.addSource(store.ProviderSource, "Guide", "guide", 0)
+	s.Share(s.Den, s.Member)
+}
+
+// enrol gives a person a second factor.
+func (s *Server) enrol(p *Person) {
+	s.t.Helper()
+	ctx, accounts := context.Background(), s.current.Load().Accounts()
+	a, err := s.store.Account(ctx, p.id)
+	if err != nil {
+		s.t.Fatalf("plexauthtest: %s: %v", p.Username, err)
+	}
+	e := account.NewEnrolment("plexauthtest", p.Username)
+	if p.BackupCodes, err = accounts.Enrol(ctx, a, e, ""); err != nil {
+		s.t.Fatalf("plexauthtest: a second factor for %s: %v", p.Username, err)
+	}
+	p.seed = e.Secret
+}
+
+func (s *Server) addSource(kind, name, identifier string, owner int64) Source {
+	s.t.Helper()
+	_, err := s.current.Load().Sources().Add(context.Background(), store.Source{
+		Kind: kind, Name: name, Identifier: identifier, OwnerID: owner, Product: "Plex Media Server",
+		Connections: []store.Connection{
+			{URI: "http://192.0.2.5:32400", Local: true},
+			{URI: "https://[2001:db8::5]:32400"},
+			{URI: "https://relay.example.org:443", Relay: true},
+		},
+	})
+	if err != nil {
+		s.t.Fatalf("plexauthtest: adding %s: %v", name, err)
+	}
+	src := Source{name, identifier, plexauth.ServerSource(identifier)}
+	if kind == store.ProviderSource {
+		src.Source = plexauth.ProviderSource(identifier)
+	}
+	return src
+}
+
+// AddServer adds a server that belongs to a person.
+func (s *Server) AddServer(name, identifier string, owner *Person) Source {
+	s.t.Helper()
+	return s.addSource(store.ServerSource, name, identifier, owner.id)
+}
+
+// Share lets a person reach a server.
+func (s *Server) Share(src Source, p *Person) {
+	s.t.Helper()
+	s.shared(src, p, (*source.Service).Share)
+}
+
+// Unshare takes a share back, with the tokens that rest on it.
+func (s *Server) Unshare(src Source, p *Person) {
+	s.t.Helper()
+	s.shared(src, p, (*source.Service).Unshare)
+}
+
+func (s *Server) shared(src Source, p *Person, change func(*source.Service, context.Context, int64, int64) error) {
+	s.t.Helper()
+	sources := s.current.Load().Sources()
+	found, err := sources.Find(context.Background(), source.Ref{Kind: store.ServerSource, Identifier: src.Identifier})
+	if err == nil {
+		err = change(sources, context.Background(), found.ID, p.id)
+	}
+	if err != nil {
+		s.t.Fatalf("plexauthtest: sharing %s with %s: %v", src.Name, p.Username, err)
+	}
+}
+
+// RevokeAll ends every token of a person's.
+func (s *Server) RevokeAll(p *Person) {
+	s.t.Helper()
+	ctx := context.Background()
+	list, err := s.store.Tokens(ctx, p.id)
+	for _, tok := range list {
+		if tok.Kind == store.AccessToken && err == nil {
+			err = s.current.Load().Tokens().Revoke(ctx, tok.ID)
+		}
+	}
+	if err != nil {
+		s.t.Fatalf("plexauthtest: revoking the tokens of %s: %v", p.Username, err)
+	}
+}

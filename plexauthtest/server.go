@@ -1,0 +1,151 @@
+package plexauthtest
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// Config changes what New starts. The zero value is what most tests want.
+type Config struct {
+	// TransientTTL shortens the life of transient tokens. Zero: 48 hours.
+	TransientTTL time.Duration
+	// FailedTries is how many sign-ins to one account may fail before the next
+	// must wait. Zero: no limit.
+	FailedTries int
+	// Logger gets the server's log. Nil: nothing is logged.
+	Logger *slog.Logger
+}
+
+// Server is a running usher. Its methods fail the test when they cannot do what
+// they are asked; all of them may be called from any goroutine, as far as
+// testing.TB lets them fail the test from there.
+type Server struct {
+	// AccountURL and MediaURL are where programs find the two planes.
+	AccountURL, MediaURL string
+
+	// The people that are there from the start.
+	Admin     *Person // owns Den and this server, and sees source connections
+	Member    *Person // is shared Den
+	TwoFactor *Person // has a second factor
+	Managed   *Person // has neither e-mail nor password, and cannot sign in
+	Disabled  *Person // cannot sign in, and their token does not work
+
+	// Self is usher itself as one of the servers.
+	Self Source
+	// Den is a server that Admin owns and Member is shared. Nothing answers at
+	// its address.
+	Den Source
+	// Guide is a provider.
+	Guide Source
+
+	t       testing.TB
+	cfg     Config
+	store   *store.Store
+	key     *seal.Key
+	current atomic.Pointer[instance]
+	offset  atomic.Int64 // how far the clock is ahead
+
+	mu       sync.Mutex
+	faults   []*fault
+	requests []Request
+}
+
+// instance is one life of the server, from start to restart.
+type instance struct {
+	*server.Server
+	handler http.Handler
+}
+
+// Source is a server or provider that usher knows.
+type Source struct {
+	Name       string
+	Identifier string
+	// Source is how the SDK names it.
+	Source plexauth.Source
+}
+
+// cheap makes password hashes that cost nothing: they protect nobody here.
+var cheap = account.Cost{Memory: 8, Time: 1, Threads: 1}
+
+// New starts a server that stops with the test.
+func New(t testing.TB, cfg Config) *Server {
+	t.Helper()
+	s := &Server{t: t, cfg: cfg, key: seal.NewKey([32]byte{'t', 'e', 's', 't'})}
+	var err error
+	if s.store, err = store.Open(context.Background(), store.Config{Now: s.Now}); err != nil {
+		t.Fatalf("plexauthtest: %v", err)
+	}
+	t.Cleanup(func() { _ = s.store.Close() })
+	listener := httptest.NewServer(http.HandlerFunc(s.serve))
+	t.Cleanup(listener.Close)
+	s.AccountURL, s.MediaURL = listener.URL, listener.URL
+	s.Restart()
+	s.populate()
+	return s
+}
+
+// Restart does what a restart of the server does: every transient token ends,
+// and everything else stays.
+func (s *Server) Restart() {
+	s.t.Helper()
+	srv, err := server.New(context.Background(), server.Config{
+		Store: s.store, Key: s.key, Version: "test", TransientTTL: s.cfg.TransientTTL,
+		HashCost: cheap, HashQueue: 1 << 16, FailedTries: s.cfg.FailedTries, Logger: s.cfg.Logger, Now: s.Now,
+		Self: source.Self{Connections: []store.Connection{{URI: s.MediaURL, Local: true}}},
+	})
+	if err != nil {
+		s.t.Fatalf("plexauthtest: %v", err)
+	}
+	s.current.Store(&instance{srv, srv.Handler()})
+}
+
+// Now is the server's time.
+func (s *Server) Now() time.Time { return time.Now().Add(time.Duration(s.offset.Load())) }
+
+// Advance moves the server's clock.
+func (s *Server) Advance(d time.Duration) { s.offset.Add(int64(d)) }
+
+// Client returns an SDK client with a token of p's, as after a sign-in. Each
+// call is another sign-in of the same device.
+func (s *Server) Client(p *Person) *plexauth.Client {
+	s.t.Helper()
+	c := s.Anonymous()
+	c.Token = plexauth.StaticToken(s.Token(p))
+	return c
+}
+
+// Anonymous returns an SDK client without a token.
+func (s *Server) Anonymous() *plexauth.Client {
+	return &plexauth.Client{
+		ClientIdentifier: "plexauthtest", Product: "plexauthtest", AccountURL: s.AccountURL, MediaURL: s.MediaURL,
+	}
+}
+
+// Token returns a fresh access token of p's.
+func (s *Server) Token(p *Person) plexauth.Secret {
+	s.t.Helper()
+	token, err := s.current.Load().Tokens().SignIn(context.Background(), store.SignIn{
+		AccountID: p.id, PasswordHash: p.passwordHash(s),
+		Device: store.Device{ClientIdentifier: "plexauthtest", Product: "plexauthtest"},
+	})
+	if err != nil {
+		s.t.Fatalf("plexauthtest: a token for %s: %v", p.Username, err)
+	}
+	if p == s.Disabled {
+		s.setDisabled(p, true)
+	}
+	return token
+}
