@@ -177,12 +177,23 @@ type accountDocument struct {
 	}]
 }
 
+// readAccountDocument reads an account as JSON has it, and in the wrapper that
+// version 1 and XML put around it.
+func readAccountDocument(body []byte) (*accountDocument, error) {
+	var d accountDocument
+	err := decode(body, &d)
+	if err == nil && d.ID == 0 && d.UUID == "" {
+		return decodeWrapped[accountDocument](body)
+	}
+	return &d, err
+}
+
 var errNoAccount = errors.New("the answer is not an account: it has neither an id nor a uuid")
 
 // readAccount reads an account from an answer's body.
 func readAccount(body []byte) (*Account, error) {
-	var d accountDocument
-	if err := decode(body, &d, "user"); err != nil {
+	d, err := readAccountDocument(body)
+	if err != nil {
 		return nil, err
 	}
 	if d.ID == 0 && d.UUID == "" {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Servers, and releases of one server, write the same thing in different ways:
@@ -25,6 +26,8 @@ type text string
 // UnmarshalJSON implements json.Unmarshaler.
 func (t *text) UnmarshalJSON(b []byte) error {
 	switch {
+	case b[0] == '"' && bytes.IndexByte(b, '\\') < 0 && utf8.Valid(b): // nearly every string
+		*t = text(b[1 : len(b)-1])
 	case b[0] == '"':
 		return json.Unmarshal(b, (*string)(t))
 	case b[0] == '{': // <feature id="pass"/>, <username>mia</username>
@@ -39,20 +42,30 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// unquoted is a value's text without the quotes it may have.
-func unquoted(b []byte) string { return strings.TrimSpace(strings.Trim(string(b), `"`)) }
+// unquoted is a value without the quotes it may have; empty for null and "".
+// It stays bytes, as a string would be one allocation for each field.
+func unquoted(b []byte) []byte {
+	b = bytes.TrimSpace(bytes.Trim(b, `"`))
+	if string(b) == "null" {
+		return nil
+	}
+	return b
+}
 
 // number reads an integer.
 type number int64
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (n *number) UnmarshalJSON(b []byte) error {
-	s := unquoted(b)
-	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+	b = unquoted(b)
+	if len(b) == 0 {
+		return nil
+	}
+	if i, err := strconv.ParseInt(string(b), 10, 64); err == nil {
 		*n = number(i)
-	} else if f, err := strconv.ParseFloat(s, 64); err == nil && f > -1e15 && f < 1e15 {
+	} else if f, err := strconv.ParseFloat(string(b), 64); err == nil && f > -1e15 && f < 1e15 {
 		*n = number(f)
-	} else if s == "true" {
+	} else if string(b) == "true" {
 		*n = 1
 	}
 	return nil
@@ -63,8 +76,8 @@ type boolean bool
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *boolean) UnmarshalJSON(b []byte) error {
-	s := unquoted(b)
-	*v = boolean(s == "1" || strings.EqualFold(s, "true"))
+	b = unquoted(b)
+	*v = boolean(string(b) == "1" || bytes.EqualFold(b, []byte("true")))
 	return nil
 }
 
@@ -74,13 +87,18 @@ type moment time.Time
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (m *moment) UnmarshalJSON(b []byte) error {
-	s := unquoted(b)
-	if seconds, err := strconv.ParseInt(s, 10, 64); err == nil && seconds != 0 {
-		*m = moment(time.Unix(seconds, 0).UTC())
+	b = unquoted(b)
+	if len(b) == 0 {
+		return nil
+	}
+	if seconds, err := strconv.ParseInt(string(b), 10, 64); err == nil {
+		if seconds != 0 {
+			*m = moment(time.Unix(seconds, 0).UTC())
+		}
 		return nil
 	}
 	for _, layout := range []string{time.RFC3339, time.DateTime + " MST", time.DateTime} {
-		if at, err := time.Parse(layout, s); err == nil {
+		if at, err := time.Parse(layout, string(b)); err == nil {
 			*m = moment(at.UTC())
 			return nil
 		}
@@ -96,6 +114,9 @@ type list[T any] []T
 func (l *list[T]) UnmarshalJSON(b []byte) error {
 	switch b[0] {
 	case '[':
+		if len(b) == len("[]") {
+			return nil
+		}
 		return json.Unmarshal(b, (*[]T)(l))
 	case '{':
 		var members map[string]json.RawMessage
@@ -217,14 +238,10 @@ func (e element) add(name string, child element) {
 	}
 }
 
-// decode reads an answer into v, which stands for the document's content:
-// roots names the wrappers that it may come in ("MediaContainer", "user").
-func decode(body []byte, v any, roots ...string) error {
+// decode reads an answer into v.
+func decode(body []byte, v any) error {
 	doc, err := toJSON(body)
 	if err != nil {
-		return err
-	}
-	if doc, err = unwrap(doc, roots); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(doc, v); err != nil {
@@ -233,19 +250,26 @@ func decode(body []byte, v any, roots ...string) error {
 	return nil
 }
 
-// unwrap takes an object's only member out of it when it is a wrapper.
-func unwrap(doc []byte, roots []string) ([]byte, error) {
-	for _, root := range roots {
-		if !bytes.Contains(doc[:min(len(doc), len(root)+16)], []byte(`"`+root+`"`)) {
-			continue // no need to look: a wrapper stands first
-		}
-		var outer map[string]json.RawMessage
-		if err := json.Unmarshal(doc, &outer); err != nil {
-			return nil, fmt.Errorf("%w: %w", errSyntax, err)
-		}
-		if inner, ok := outer[root]; ok && len(outer) == 1 {
-			return inner, nil
-		}
+// wrapped is a document that may stand in a wrapper: the media plane has one
+// around everything, version 1 and XML one around an account.
+type wrapped[T any] struct {
+	MediaContainer *T
+	User           *T
+}
+
+// decodeWrapped is decode for a document that may stand in a wrapper.
+func decodeWrapped[T any](body []byte) (*T, error) {
+	var w wrapped[T]
+	// A document without a wrapper may be a list, which is no error here.
+	if err := decode(body, &w); err != nil && !errors.As(err, new(*json.UnmarshalTypeError)) {
+		return nil, err
 	}
-	return doc, nil
+	if w.MediaContainer != nil {
+		return w.MediaContainer, nil
+	}
+	if w.User != nil {
+		return w.User, nil
+	}
+	var plain T
+	return &plain, decode(body, &plain)
 }

@@ -33,11 +33,10 @@ func (c *Client) TransientToken(ctx context.Context) (*TransientToken, error) {
 	if err != nil {
 		return nil, err
 	}
-	var doc struct {
+	doc, err := decodeWrapped[struct {
 		Token     text
 		ExpiresAt moment
-	}
-	err = decode(res.body, &doc, "MediaContainer")
+	}](res.body)
 	if err == nil && doc.Token == "" {
 		err = errNoAuthToken
 	}
@@ -110,15 +109,14 @@ func (c *Client) SourceConnection(ctx context.Context, source Source) (*SourceCo
 	if err != nil {
 		return nil, err
 	}
-	var doc struct {
+	doc, err := decodeWrapped[struct {
 		Device list[struct {
 			Name             text
 			ClientIdentifier text
 			AccessToken      text
 			Connection       list[connectionDocument]
 		}]
-	}
-	err = decode(res.body, &doc, "MediaContainer")
+	}](res.body)
 	if err == nil && (len(doc.Device) == 0 || doc.Device[0].Name == "" && doc.Device[0].ClientIdentifier == "") {
 		err = errNoDevice
 	}
@@ -147,12 +145,11 @@ func (c *Client) Identity(ctx context.Context) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	var doc struct {
+	doc, err := decodeWrapped[struct {
 		MachineIdentifier text
 		Version           text
 		Claimed           boolean
-	}
-	err = decode(res.body, &doc, "MediaContainer")
+	}](res.body)
 	if err == nil && doc.MachineIdentifier == "" {
 		err = errNoIdentity
 	}

@@ -73,7 +73,7 @@ func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
 		return nil, err
 	}
 	var docs list[resourceDocument]
-	if err := decode(res.body, &docs, "resources"); err != nil {
+	if err := decode(res.body, &docs); err != nil {
 		return nil, c.unusable(op, res, err)
 	}
 	resources := make([]Resource, 0, len(docs))
