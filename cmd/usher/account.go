@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/store"
@@ -60,7 +56,7 @@ func (a *app) accountAdd() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.Username = args[0]
 			var err error
-			if n.Password, err = a.newPassword(fromStdin); err != nil {
+			if n.Password, err = a.newPassword(cmd.Context(), fromStdin); err != nil {
 				return err
 			}
 			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
@@ -85,18 +81,18 @@ func passwordFlag(cmd *cobra.Command, fromStdin *bool) {
 
 // newPassword gets a new password: typed twice at a terminal, or from standard
 // input.
-func (a *app) newPassword(fromStdin bool) (plexauth.Secret, error) {
+func (a *app) newPassword(ctx context.Context, fromStdin bool) (plexauth.Secret, error) {
 	if fromStdin {
-		return readLine(a.in)
+		return a.readAnswer(ctx)
 	}
-	if !isTerminal(a.in) || !isTerminal(a.err) {
-		return "", &usageError{&hintError{errors.New("there is no terminal to ask for the password on"), "give it on standard input with --password-stdin"}}
+	if !a.interactive() {
+		return "", noTerminal()
 	}
-	first, err := a.askUnseen("Password: ")
+	first, err := a.askUnseen(ctx, "Password: ")
 	if err != nil {
 		return "", err
 	}
-	second, err := a.askUnseen("Once more: ")
+	second, err := a.askUnseen(ctx, "Once more: ")
 	if err != nil {
 		return "", err
 	}
@@ -106,24 +102,11 @@ func (a *app) newPassword(fromStdin bool) (plexauth.Secret, error) {
 	return first, nil
 }
 
-// readLine reads a secret's line. The line break is not part of it.
-func readLine(r io.Reader) (plexauth.Secret, error) {
-	line, err := bufio.NewReader(r).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("reading standard input: %w", err)
-	}
-	return plexauth.Secret(strings.TrimRight(line, "\r\n")), nil
-}
-
-// askUnseen asks on the terminal and does not show what is typed.
-func (a *app) askUnseen(prompt string) (plexauth.Secret, error) {
-	fmt.Fprint(a.err, prompt)
-	defer fmt.Fprintln(a.err)
-	text, err := term.ReadPassword(int(a.in.(*os.File).Fd()))
-	if err != nil {
-		return "", fmt.Errorf("reading from the terminal: %w", err)
-	}
-	return plexauth.Secret(text), nil
+// noTerminal is the error for a password that cannot be asked for.
+func noTerminal() error {
+	return &usageError{&hintError{
+		errors.New("there is no terminal to ask for the password on"), "give it on standard input with --password-stdin",
+	}}
 }
 
 // withAccount runs do on the account that a command names.
@@ -215,7 +198,7 @@ func (a *app) accountSetPassword() *cobra.Command {
 		Args:  takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, d *domain, acc store.Account) error {
-				password, err := a.newPassword(fromStdin)
+				password, err := a.newPassword(cmd.Context(), fromStdin)
 				if err != nil {
 					return err
 				}
@@ -298,9 +281,8 @@ func (a *app) enrol(ctx context.Context, d *domain, acc store.Account, yes bool)
 	}
 	var code plexauth.Secret
 	if !yes {
-		fmt.Fprint(a.err, "The code that the app shows now: ")
 		var err error
-		if code, err = readLine(a.in); err != nil {
+		if code, err = a.ask(ctx, "The code that the app shows now: "); err != nil {
 			return err
 		}
 		if code == "" {

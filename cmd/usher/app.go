@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ import (
 //     log included, to standard error.
 //   - A failure is one line, "error: " and what happened, in lower case and
 //     without a full stop; where there is a next step, a line "hint: " with it.
-//   - Exit codes: 0 done, 1 failed, 2 used wrongly.
+//   - Exit codes: 0 done, 1 failed or refused, 2 used wrongly, 3 unreachable.
 //   - Nothing is asked unless both ends are a terminal. A password is never an
 //     argument: it is typed unseen, or comes on standard input.
 //   - Each listing has --json, whose keys stay as they are.
@@ -43,13 +44,17 @@ type app struct {
 	data    string // --data
 	keyFile string // --key-file
 	json    bool   // --json
-	started bool   // the command line was understood
+	client  clientFlags
+	started bool // the command line was understood
+
+	lines *bufio.Reader // in, once something has been read from it
 }
 
 // Exit codes.
 const (
-	exitFailed = 1
-	exitUsage  = 2
+	exitFailed      = 1 // or refused
+	exitUsage       = 2
+	exitUnreachable = 3
 )
 
 // run carries out a command line and returns the exit code.
@@ -63,6 +68,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
+	err = tidy(err)
 	fmt.Fprintln(a.err, "error:", strings.ReplaceAll(err.Error(), "\n", "; "))
 	var h *hintError
 	var u *usageError
@@ -72,10 +78,32 @@ func (a *app) run(ctx context.Context, args []string) int {
 	case !a.started || errors.As(err, &u):
 		fmt.Fprintf(a.err, "hint: %s --help\n", cmd.CommandPath())
 	}
-	if !a.started || errors.As(err, &u) {
+	var c *codeError
+	switch {
+	case !a.started || errors.As(err, &u):
 		return exitUsage
+	case errors.As(err, &c):
+		return c.code
 	}
 	return exitFailed
+}
+
+// codeError is an error with an exit code of its own.
+type codeError struct {
+	error
+	code int
+}
+
+func (e *codeError) Unwrap() error { return e.error }
+
+// tidy makes one line of what cobra says about a command that is not there:
+// its suggestion becomes the hint.
+func tidy(err error) error {
+	what, suggestions, found := strings.Cut(err.Error(), "\n\nDid you mean this?")
+	if fields := strings.Fields(suggestions); found && len(fields) > 0 {
+		return &hintError{errors.New(what), "usher " + fields[0]}
+	}
+	return err
 }
 
 // hintError is an error with a next step.
@@ -106,6 +134,7 @@ in, gives their programs tokens, and tells them how to reach their servers.
 
   usher serve                      run it, with its data in your home folder
   usher account add NAME --admin   make an account
+  usher signin NAME                sign in to it
   usher --help                     this page; each command has one, too
 
 Every flag can also be given in the environment, as its help says.`,
@@ -120,9 +149,45 @@ Every flag can also be given in the environment, as its help says.`,
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.data, "data", "", "`folder` that holds the database (default "+displayPath(a.defaultData())+")")
 	flags.StringVar(&a.keyFile, "key-file", "", "`file` with the key that secrets are sealed with (default usher.key in the data folder)")
-	root.AddCommand(a.serveCommand(), a.accountCommand(), a.serverCommand(), a.providerCommand(), a.shareCommand(), a.tokenCommand())
+	root.AddGroup(&cobra.Group{ID: "server", Title: "Run a server and keep its data:"},
+		&cobra.Group{ID: "client", Title: "Be a client of a server:"})
+	for _, cmd := range []*cobra.Command{
+		a.serveCommand(), a.accountCommand(), a.serverCommand(), a.providerCommand(), a.shareCommand(), a.tokenCommand(),
+	} {
+		cmd.GroupID = "server"
+		root.AddCommand(cmd)
+	}
+	for _, cmd := range []*cobra.Command{
+		a.signInCommand(), a.signOutCommand(), a.whoAmICommand(), a.resourcesCommand(), a.sourceCommand(),
+	} {
+		cmd.GroupID = "client"
+		root.AddCommand(cmd)
+	}
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" {
+			cmd.Args = takes(0)
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
+	root.SetHelpCommand(helpCommand(root))
 	nameEnv(root)
 	return root
+}
+
+// helpCommand is cobra's, but for a topic that is not there, which is an error.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [command]", Short: "Help about any command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return wrongUse("there is no command %q", strings.Join(args, " "))
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
 }
 
 // nameEnv writes each flag's environment variable into its help.
@@ -148,7 +213,7 @@ func (a *app) flagsFromEnv(flags *pflag.FlagSet) error {
 	var errs []error
 	flags.VisitAll(func(f *pflag.Flag) {
 		value, ok := a.env(envName(f.Name))
-		if f.Changed || !ok || f.Name == "help" || f.Name == "version" {
+		if f.Changed || !ok || value == "" || f.Name == "help" || f.Name == "version" {
 			return
 		}
 		for _, v := range envValues(f, value) {
@@ -279,7 +344,7 @@ func (a *app) open(ctx context.Context, log *logger) (*store.Store, *seal.Key, e
 		cfg.Logger = log.Logger
 	}
 	st, err := store.Open(ctx, cfg)
-	if errors.Is(err, os.ErrPermission) {
+	if pathErr := (*os.PathError)(nil); errors.As(err, &pathErr) {
 		return nil, nil, &hintError{err, "choose a folder that you may write to, with --data"}
 	}
 	if err != nil {

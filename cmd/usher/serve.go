@@ -137,6 +137,18 @@ func (o *serveOptions) check() error {
 			return wrongUse("--public-url: %w", err)
 		}
 	}
+	for flag, address := range map[string]string{"--listen": o.listen, "--metrics-listen": o.metricsListen} {
+		if _, _, err := net.SplitHostPort(address); err != nil && (address != "" || flag == "--listen") {
+			return wrongUse("%s %s is not of the form ADDRESS:PORT", flag, address)
+		}
+	}
+	for flag, n := range map[string]int{
+		"--failed-tries": o.failedTries, "--hash-slots": o.hashSlots, "--hash-queue": o.hashQueue, "--grace": int(o.grace),
+	} {
+		if n < 0 {
+			return wrongUse("%s is negative", flag)
+		}
+	}
 	if o.transientTTL <= 0 || o.transientTTL > 48*time.Hour {
 		return wrongUse("--transient-ttl %s is not between 0 and 48h", o.transientTTL)
 	}

@@ -14,10 +14,12 @@ import (
 )
 
 func (a *app) tokenCommand() *cobra.Command {
-	return group("token", "See and revoke live tokens", `See and revoke live tokens. A token's text is never shown: usher does not keep
-it. Transient tokens are not listed, as nothing is kept of them; they end with
-the token they were made from.`,
-		a.jsonFlag(a.tokenList()), a.tokenRevoke())
+	return group("token", "See and revoke live tokens; ask about one", `See and revoke the live tokens of the data folder (list, revoke), and ask a
+server about one (inspect, transient).
+
+A token's text is never listed: usher does not keep it. Transient tokens are not
+listed, as nothing is kept of them; they end with the token they were made from.`,
+		a.jsonFlag(a.tokenList()), a.tokenRevoke(), a.tokenInspect(), a.tokenTransient())
 }
 
 // tokenJSON is a token in --json.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/source"
@@ -77,12 +78,22 @@ func readSignIn(c *call, loginField, passwordField string) (in account.Credentia
 	if _, err = c.params.Bool("rememberMe"); err != nil {
 		return in, err
 	}
-	for field, value := range map[string]string{loginField: in.Login, passwordField: string(in.Password)} {
-		if value == "" {
-			err = errors.Join(err, &wire.MalformedError{Field: field, Problem: "is missing"})
+	return in, missing(loginField, in.Login, passwordField, string(in.Password))
+}
+
+// missing says which of the named values are missing, in one line; nil when
+// none is.
+func missing(namesAndValues ...string) error {
+	var names []string
+	for i := 0; i+1 < len(namesAndValues); i += 2 {
+		if namesAndValues[i+1] == "" {
+			names = append(names, namesAndValues[i])
 		}
 	}
-	return in, err
+	if len(names) == 0 {
+		return nil
+	}
+	return &wire.MalformedError{Field: strings.Join(names, " is missing, "), Problem: "is missing"}
 }
 
 // issue checks credentials and gives the caller's device a token.
@@ -205,12 +216,15 @@ func connections(src source.Source) []wire.Connection {
 type wanted struct{ https, relay, ipv6 bool }
 
 func readWanted(p wire.Params) (w wanted, err error) {
-	for name, into := range map[string]*bool{"includeHttps": &w.https, "includeRelay": &w.relay, "includeIPv6": &w.ipv6} {
-		var one error
-		*into, one = p.Bool(name)
-		err = errors.Join(err, one)
+	for _, param := range [...]struct {
+		name string
+		into *bool
+	}{{"includeHttps", &w.https}, {"includeRelay", &w.relay}, {"includeIPv6", &w.ipv6}} {
+		if *param.into, err = p.Bool(param.name); err != nil {
+			return w, err
+		}
 	}
-	return w, err
+	return w, nil
 }
 
 // filter leaves out what was not asked for, kind by kind, as long as something
@@ -261,13 +275,13 @@ func (s *Server) devices(ctx context.Context, c *call) (answer, error) {
 
 // transientToken is getTransientToken.
 func (s *Server) transientToken(_ context.Context, c *call) (answer, error) {
-	for name, only := range map[string]string{"type": "delegation", "scope": "all"} {
-		got, err := c.params.Text(name)
+	for _, param := range [...]struct{ name, only string }{{"type", "delegation"}, {"scope", "all"}} {
+		got, err := c.params.Text(param.name)
 		if err != nil {
 			return answer{}, err
 		}
-		if got != only {
-			return answer{}, &wire.MalformedError{Field: name, Problem: "must be " + only}
+		if got != param.only {
+			return answer{}, &wire.MalformedError{Field: param.name, Problem: "must be " + param.only}
 		}
 	}
 	token, expires := s.tokens.MintTransient(c.principal, 0)
@@ -291,6 +305,10 @@ func (s *Server) sourceConnection(ctx context.Context, c *call) (answer, error) 
 	src, err := s.sources.Find(ctx, ref)
 	if err != nil {
 		return answer{}, err
+	}
+	if !c.principal.Reaches(src.ID) {
+		// A token for this server alone is not traded for one for another.
+		return answer{}, errForbidden
 	}
 	token, _ := s.tokens.MintTransient(c.principal, src.ID)
 	return answer{http.StatusOK, wire.SourceDevice{

@@ -47,22 +47,25 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 // redirect has nothing behind it, and the redirect would repeat a query string
 // that may hold a token.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.Contains(r.URL.Path, "//") || strings.Contains(r.URL.Path, "/.") || r.URL.Path == "" {
+	if suffix := formatSuffix(r.URL.Path); suffix != "" {
+		r = withoutSuffix(r, suffix)
+	}
+	if path := r.URL.Path; strings.Contains(path, "//") || strings.Contains(path, "/.") || path == "" {
 		endpoint{s, "", nil}.ServeHTTP(w, r)
 		return
 	}
-	suffix := formatSuffix(r.URL.Path)
-	if suffix == "" {
-		s.mux.ServeHTTP(w, r)
-		return
-	}
-	plain := *r
-	u := *r.URL
-	u.Path = strings.TrimSuffix(u.Path, suffix)
+	s.mux.ServeHTTP(w, r)
+}
+
+// withoutSuffix is a request with its path's suffix as the one format that it
+// accepts.
+func withoutSuffix(r *http.Request, suffix string) *http.Request {
+	plain, u := *r, *r.URL
+	u.Path, u.RawPath = strings.TrimSuffix(u.Path, suffix), strings.TrimSuffix(u.RawPath, suffix)
 	plain.URL = &u
 	plain.Header = r.Header.Clone()
 	plain.Header["Accept"] = suffixAccept[suffix]
-	s.mux.ServeHTTP(w, &plain)
+	return &plain
 }
 
 // suffixAccept is what a path's suffix stands for. It beats the Accept header.
@@ -73,7 +76,7 @@ var suffixAccept = map[string][]string{
 
 func formatSuffix(path string) string {
 	for suffix := range suffixAccept {
-		if strings.HasSuffix(path, suffix) {
+		if rest, ok := strings.CutSuffix(path, suffix); ok && !strings.HasSuffix(rest, "/") {
 			return suffix
 		}
 	}
@@ -113,6 +116,7 @@ func (e endpoint) answer(ctx context.Context, w http.ResponseWriter, c *call) (a
 		return answer{}, errNoRoute
 	}
 	if c.http.Method == http.MethodOptions {
+		w.Header().Set("Allow", e.allowed())
 		return answer{status: http.StatusNoContent}, nil
 	}
 	r, ok := e.methods[c.http.Method]
@@ -239,7 +243,6 @@ func setCORS(h http.Header, r *http.Request) {
 		return
 	}
 	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "X-Plex-Container-Start, X-Plex-Container-Total-Size")
 	if r.Method == http.MethodOptions {
 		h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS")
 		h.Set("Access-Control-Allow-Headers", corsHeaders)

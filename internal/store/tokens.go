@@ -86,6 +86,9 @@ type SignIn struct {
 	Device Device
 	// Token is the hash of the new access token.
 	Token Hash
+	// Used are uses of the account's tokens that the store has not been told
+	// of: which token was used least recently depends on them.
+	Used map[Hash]time.Time
 }
 
 // SignIn adds the device's token and uses up the code that came with it: both
@@ -98,6 +101,9 @@ func (s *Store) SignIn(ctx context.Context, in SignIn) error {
 		now := millis(s.now())
 		device, err := upsertDevice(ctx, tx, in.AccountID, in.Device, now)
 		if err != nil {
+			return err
+		}
+		if err := tx.touch(ctx, in.Used); err != nil {
 			return err
 		}
 		if err := makeRoom(ctx, tx, device); err != nil {
@@ -207,19 +213,22 @@ func (s *Store) AddServerToken(ctx context.Context, hash Hash, parentID, sourceI
 // Touch writes when tokens, by hash, were last used, and with them their
 // devices. A token that has gone since is passed over.
 func (s *Store) Touch(ctx context.Context, used map[Hash]time.Time) error {
-	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		for hash, at := range used {
-			if err := tx.exec(ctx, "UPDATE token SET last_used_at = $2 WHERE hash = $1 AND last_used_at < $2", hash[:], millis(at)); err != nil {
-				return err
-			}
-			if err := tx.exec(ctx, `UPDATE device SET last_seen_at = $2
-				WHERE last_seen_at < $2 AND id = (SELECT device_id FROM token WHERE hash = $1)`, hash[:], millis(at)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := s.write(ctx, func(ctx context.Context, tx *tx) error { return tx.touch(ctx, used) })
 	return wrap("noting when tokens were used", err)
+}
+
+func (t *tx) touch(ctx context.Context, used map[Hash]time.Time) error {
+	for hash, at := range used {
+		err := t.exec(ctx, "UPDATE token SET last_used_at = $2 WHERE hash = $1 AND last_used_at < $2", hash[:], millis(at))
+		if err != nil {
+			return err
+		}
+		if err := t.exec(ctx, `UPDATE device SET last_seen_at = $2
+			WHERE last_seen_at < $2 AND id = (SELECT device_id FROM token WHERE hash = $1)`, hash[:], millis(at)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // TokenInfo is what may be shown of a live token.

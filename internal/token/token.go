@@ -59,7 +59,7 @@ type Service struct {
 	hits, misses atomic.Uint64
 
 	mu   sync.Mutex
-	used map[store.Hash]time.Time // uses that the store has not been told of
+	used map[store.Hash]use // uses that the store has not been told of
 }
 
 // New returns a Service that hears of the store's changes.
@@ -70,7 +70,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		store: cfg.Store, derive: cfg.Key.Derive("server tokens"), ttl: cfg.TransientTTL, log: cfg.Logger,
-		now: cfg.Now, cache: newCache(cfg.CacheSize), sealer: sealer, used: make(map[store.Hash]time.Time),
+		now: cfg.Now, cache: newCache(cfg.CacheSize), sealer: sealer, used: make(map[store.Hash]use),
 	}
 	if s.ttl <= 0 || s.ttl > MaxTransientTTL {
 		s.ttl = MaxTransientTTL
@@ -117,6 +117,7 @@ func hashOf(token plexauth.Secret) store.Hash { return sha256.Sum256([]byte(toke
 func (s *Service) SignIn(ctx context.Context, in store.SignIn) (plexauth.Secret, error) {
 	token := newToken()
 	in.Token = hashOf(token)
+	in.Used = s.usesBy(in.AccountID)
 	if err := s.store.SignIn(ctx, in); err != nil {
 		return "", err
 	}
@@ -172,7 +173,7 @@ func (s *Service) lookup(ctx context.Context, h store.Hash, now time.Time) (Prin
 		return Principal{}, ErrInvalid
 	}
 	if stale && s.cache.touch(h, now.Unix()) {
-		s.noteUse(h, now)
+		s.noteUse(h, use{now, e.accountID})
 	}
 	return e.principal(h), nil
 }
@@ -274,12 +275,34 @@ const flushEvery = 30 * time.Second
 // maxUsed bounds what waits to be told; beyond it, uses are not noted.
 const maxUsed = 100_000
 
-func (s *Service) noteUse(h store.Hash, now time.Time) {
+// use is when a token was last used, and whose it is.
+type use struct {
+	at        time.Time
+	accountID int64
+}
+
+func (s *Service) noteUse(h store.Hash, u use) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.used) < maxUsed {
-		s.used[h] = now
+		s.used[h] = u
 	}
+}
+
+// usesBy returns the noted uses of one account's tokens.
+func (s *Service) usesBy(accountID int64) map[store.Hash]time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var uses map[store.Hash]time.Time
+	for h, u := range s.used {
+		if u.accountID == accountID {
+			if uses == nil {
+				uses = make(map[store.Hash]time.Time)
+			}
+			uses[h] = u.at
+		}
+	}
+	return uses
 }
 
 // Run tells the store, now and then, when tokens were last used, until ctx
@@ -301,11 +324,15 @@ func (s *Service) Run(ctx context.Context) {
 
 func (s *Service) flush(ctx context.Context) {
 	s.mu.Lock()
-	used := s.used
-	s.used = make(map[store.Hash]time.Time)
+	noted := s.used
+	s.used = make(map[store.Hash]use)
 	s.mu.Unlock()
-	if len(used) == 0 {
+	if len(noted) == 0 {
 		return
+	}
+	used := make(map[store.Hash]time.Time, len(noted))
+	for h, u := range noted {
+		used[h] = u.at
 	}
 	if err := s.store.Touch(ctx, used); err != nil {
 		s.log.Error("cannot note when tokens were last used", "error", err)

@@ -70,7 +70,16 @@ const tokenField = "X-Plex-Token"
 // The error is a *MalformedError.
 func ReadRequest(r *http.Request) (*Request, error) {
 	req := &Request{Variant: VariantOf(r.UserAgent())}
-	req.Format = Negotiate(header(r, "Accept"), req.Variant)
+	accept := header(r, "Accept")
+	if lines := r.Header["Accept"]; len(lines) > 1 { // RFC 9110, section 5.3
+		accept = strings.Join(lines, ",")
+	}
+	req.Format = Negotiate(accept, req.Variant)
+	for _, name := range [...]string{"Authorization", "Content-Type"} {
+		if len(r.Header[name]) > 1 {
+			return req, &MalformedError{name, "is given twice"}
+		}
+	}
 	if r.URL.RawQuery != "" {
 		query, err := parseQuery("the query", r.URL.RawQuery)
 		if err != nil {

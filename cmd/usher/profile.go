@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"github.com/spf13/cobra"
+	"github.com/zalando/go-keyring"
+
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// localServer is where an usher on this machine answers unless told otherwise.
+const localServer = "http://127.0.0.1:32400"
+
+// profile is a server, and who is signed in to it, as kept from one command to
+// the next. Its token is kept apart from it.
+type profile struct {
+	AccountURL string `json:"accountUrl"`
+	MediaURL   string `json:"mediaUrl"`
+	Username   string `json:"username,omitempty"`
+	// InKeyring: the token is in the system's keyring, and not in a file.
+	InKeyring bool `json:"inKeyring,omitempty"`
+}
+
+// clientFlags are those of every command that talks to a server.
+type clientFlags struct{ profile, accountURL, mediaURL string }
+
+// clientFlags gives a command its flags.
+func (a *app) clientCommand(cmd *cobra.Command) *cobra.Command {
+	f := cmd.Flags()
+	f.StringVar(&a.client.profile, "profile", "default", "`name` under which the server and the sign-in are kept")
+	f.StringVar(&a.client.accountURL, "account-url", "", "`URL` of the account plane (default the profile's, or "+localServer+")")
+	f.StringVar(&a.client.mediaURL, "media-url", "", "`URL` of the media server (default the profile's, or the account plane's)")
+	return a.jsonFlag(cmd)
+}
+
+var profileName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+// profileDir is the folder of a profile, in the user's configuration folder.
+func (a *app) profileDir() (string, error) {
+	if !profileName.MatchString(a.client.profile) || a.client.profile == "." || a.client.profile == ".." {
+		return "", wrongUse("--profile %s: a name has letters, digits, dots and dashes", a.client.profile)
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the configuration folder: %w", err)
+	}
+	return filepath.Join(dir, "usher", "profiles", a.client.profile), nil
+}
+
+// loadProfile reads the profile, and puts in what the flags say.
+func (a *app) loadProfile() (profile, error) {
+	var p profile
+	dir, err := a.profileDir()
+	if err != nil {
+		return p, err
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "profile.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &p)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return p, fmt.Errorf("reading the profile: %w", err)
+	}
+	if a.client.accountURL != "" && a.client.accountURL != p.AccountURL {
+		// A token is for the server that gave it, and is not sent to another.
+		p = profile{AccountURL: a.client.accountURL}
+	}
+	if p.AccountURL == "" {
+		p.AccountURL = localServer
+	}
+	if a.client.mediaURL != "" {
+		p.MediaURL = a.client.mediaURL
+	}
+	if p.MediaURL == "" {
+		p.MediaURL = p.AccountURL
+	}
+	return p, checkURLs(p)
+}
+
+func checkURLs(p profile) error {
+	for flag, text := range map[string]string{"--account-url": p.AccountURL, "--media-url": p.MediaURL} {
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
+			return wrongUse("%s is not of the form https://HOST", flag)
+		}
+	}
+	return nil
+}
+
+// saveProfile writes the profile.
+func (a *app) saveProfile(p profile) error {
+	dir, err := a.profileDir()
+	if err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("writing the profile: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "profile.json"), append(text, '\n'), 0o600); err != nil {
+		return fmt.Errorf("writing the profile: %w", err)
+	}
+	return nil
+}
+
+// keyringService is what usher's entries in the keyring are called.
+const keyringService = "usher"
+
+// keyringName is a profile's entry: the server is part of it, so that a token
+// is never sent to another.
+func (a *app) keyringName(p profile) string { return a.client.profile + " at " + p.AccountURL }
+
+// keepToken puts a token into the system's keyring or, where there is none,
+// into a file that only its owner can read. It reports which.
+func (a *app) keepToken(p *profile, token plexauth.Secret) error {
+	file, err := a.tokenFile()
+	if err != nil {
+		return err
+	}
+	if a.keyring() && keyring.Set(keyringService, a.keyringName(*p), string(token)) == nil {
+		p.InKeyring = true
+		return file.Set("")
+	}
+	p.InKeyring = false
+	return file.Set(token)
+}
+
+// forgetToken removes a profile's token from wherever it is.
+func (a *app) forgetToken(p profile) error {
+	file, err := a.tokenFile()
+	if err != nil {
+		return err
+	}
+	if p.InKeyring {
+		if err := keyring.Delete(keyringService, a.keyringName(p)); err != nil && !errors.Is(err, keyring.ErrNotFound) {
+			return fmt.Errorf("forgetting the token: %w", err)
+		}
+	}
+	return file.Set("")
+}
+
+func (a *app) tokenFile() (plexauth.FileToken, error) {
+	dir, err := a.profileDir()
+	return plexauth.FileToken{Path: filepath.Join(dir, "token")}, err
+}
+
+// keyring reports whether the keyring is to be used.
+func (a *app) keyring() bool {
+	off, _ := a.env(envPrefix + "NO_KEYRING")
+	return off == ""
+}
+
+// keyringToken is a token in the system's keyring.
+type keyringToken struct{ name string }
+
+// Token implements plexauth.TokenSource.
+func (t keyringToken) Token(context.Context) (plexauth.Secret, error) {
+	text, err := keyring.Get(keyringService, t.name)
+	if errors.Is(err, keyring.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("asking the keyring: %w", err)
+	}
+	return plexauth.Secret(text), nil
+}
+
+// newClient returns the client of a command, with the profile it is for.
+func (a *app) newClient() (*plexauth.Client, profile, error) {
+	p, err := a.loadProfile()
+	if err != nil {
+		return nil, p, err
+	}
+	id, err := plexauth.LoadClientIdentifier("usher")
+	if err != nil {
+		return nil, p, err
+	}
+	file, err := a.tokenFile()
+	if err != nil {
+		return nil, p, err
+	}
+	c := &plexauth.Client{
+		ClientIdentifier: id, AccountURL: p.AccountURL, MediaURL: p.MediaURL, Product: "usher", Version: version(), Token: file,
+	}
+	switch {
+	case p.InKeyring:
+		c.Token = keyringToken{a.keyringName(p)}
+	case p.Username == "": // nobody is signed in here: the file is another server's
+		c.Token = plexauth.StaticToken("")
+	}
+	if host, err := os.Hostname(); err == nil {
+		c.DeviceName = host
+	}
+	return c, p, nil
+}
+
+// told turns an error of the client into what a person needs of it, with the
+// next step and the exit code by which scripts tell refused from unreachable.
+func told(err error) error {
+	var e *plexauth.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	where := e.URL
+	if u, err := url.Parse(e.URL); err == nil {
+		where = u.Scheme + "://" + u.Host
+	}
+	again := "usher signin --account-url " + where
+	switch {
+	case errors.Is(err, plexauth.ErrUnreachable):
+		hint := "is the server running there? --account-url and --media-url say where to look"
+		return &codeError{&hintError{fmt.Errorf("no answer from %s: %w", where, e.Unwrap()), hint}, exitUnreachable}
+	case errors.Is(err, plexauth.ErrUnauthorized) && e.Operation == "SignIn":
+		return errors.New("the login or the password is wrong")
+	case errors.Is(err, plexauth.ErrUnauthorized) && e.StatusCode == 0:
+		return &hintError{fmt.Errorf("nobody is signed in at %s", where), again}
+	case errors.Is(err, plexauth.ErrUnauthorized):
+		return &hintError{fmt.Errorf("%s does not take the kept token any more", where), again}
+	case errors.Is(err, plexauth.ErrForbidden):
+		return &hintError{fmt.Errorf("%s does not let this account do that", where), "it takes an admin's sign-in"}
+	case len(e.Details) > 0:
+		return fmt.Errorf("%s says: %s", where, printable([]string{e.Details[0].Message})[0])
+	case e.Unwrap() != nil:
+		return fmt.Errorf("the answer of %s cannot be used: %w", where, e.Unwrap())
+	}
+	return fmt.Errorf("%s answered %d %s", where, e.StatusCode, http.StatusText(e.StatusCode))
+}

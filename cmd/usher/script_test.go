@@ -1,0 +1,386 @@
+package main
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha1"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"database/sql"
+	"encoding/base32"
+	"encoding/binary"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	usher "github.com/usher-auth/usher/test/http/binary"
+)
+
+// The scripts in testdata/*.txtar run usher as a person does at a shell. The
+// language is testscript's (https://pkg.go.dev/github.com/rogpeppe/go-internal/testscript);
+// these commands are added to it:
+//
+//	fails CODE command…        runs a command that must end with this exit code,
+//	                           say why in one line "error: …" and, for code 2,
+//	                           give a line "hint: …"
+//	fails-at-terminal CODE …   the same at a terminal; see below
+//	serve [flags]              starts the server on a free port and sets $URL
+//	shutdown                   ends it as a service manager does; what it printed
+//	                           is in serve.out and serve.log
+//	signin NAME PASSWORD [CODE]   signs in there and sets $TOKEN
+//	! signin …                 must be refused
+//	get STATUS PATH [TOKEN]    asks there, and prints the body
+//	soon STATUS PATH [TOKEN]   asks until the status is this, for one second
+//	sleep 1s                   waits
+//	capture VAR RE             sets a variable to the last output's first match
+//	                           of the group in RE
+//	keys KEY…                  the last output is a JSON object, or a list of
+//	                           objects, with these keys in this order
+//	totp VAR SECRET [STEPS]    sets a variable to a code of a second factor
+//	certificate                writes cert.pem and key.pem for 127.0.0.1
+//	newer DATABASE             makes a database one that a newer usher wrote
+//
+// "exec at-terminal usher …" after "ttyin -stdin file" runs usher at a terminal
+// on which the lines of the file are typed.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               setup,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"fails": fails, "fails-at-terminal": failsAtTerminal, "sleep": sleep, "serve": serve, "shutdown": shutdown, "signin": signin, "get": get, "soon": soon,
+			"capture": capture, "keys": keys, "totp": totp, "certificate": certificate, "newer": newer,
+		},
+	})
+}
+
+// TestMain lets the scripts run this very program as usher.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"usher": watchedMain, "at-terminal": atTerminal})
+}
+
+// watchedMain is main, for ten seconds at the most where the script expects it
+// to fail: a server that starts after all must not keep the script waiting.
+func watchedMain() {
+	if os.Getenv(briefly) != "" {
+		time.AfterFunc(10*time.Second, func() {
+			fmt.Fprintln(os.Stderr, "usher is still running after ten seconds")
+			os.Exit(124)
+		})
+	}
+	main()
+}
+
+// briefly is set in the environment of commands that are to fail.
+const briefly = "BRIEFLY"
+
+// atTerminal runs usher with its output, too, at the terminal that testscript
+// gives it: usher asks only where both ends are one.
+func atTerminal() {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(125)
+	}
+	os.Stdout, os.Stderr = tty, tty
+	os.Args = os.Args[1:]
+	watchedMain()
+}
+
+// setup gives each script a data folder of its own.
+func setup(env *testscript.Env) error {
+	env.Setenv("USHER_DATA", filepath.Join(env.WorkDir, "data"))
+	env.Setenv("GORACE", "atexit_sleep_ms=0")
+	env.Values[serverKey] = new(running)
+	return nil
+}
+
+// serverKey is where a script's server is kept.
+const serverKey = "server"
+
+// running is a script's server, if it has one.
+type running struct{ *usher.Server }
+
+func serverOf(ts *testscript.TestScript) *running { return ts.Value(serverKey).(*running) }
+
+// plain refuses "!" before a command for which it means nothing.
+func plain(ts *testscript.TestScript, neg bool, ok bool, usage string) {
+	if neg || !ok {
+		ts.Fatalf("usage: %s", usage)
+	}
+}
+
+func fails(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, len(args) > 1, "fails CODE command…")
+	ts.Setenv(briefly, "1")
+	err := ts.Exec(args[1], args[2:]...)
+	ts.Setenv(briefly, "")
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || strconv.Itoa(exit.ExitCode()) != args[0] {
+		ts.Fatalf("got %v, want exit code %s", err, args[0])
+	}
+	lines := strings.Split(strings.TrimSuffix(ts.ReadFile("stderr"), "\n"), "\n")
+	explained := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "error: ") })
+	if explained < 0 || len(lines) > explained+2 {
+		ts.Fatalf("the error is not in one line, with a hint at the most after it")
+	}
+	if hinted := len(lines) == explained+2; hinted && !strings.HasPrefix(lines[explained+1], "hint: ") || !hinted && args[0] == "2" {
+		ts.Fatalf("there is no hint where one is due")
+	}
+}
+
+// failsAtTerminal is fails at a terminal, where what is said is in ttyout.
+func failsAtTerminal(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, len(args) > 1, "fails-at-terminal CODE command…")
+	err := ts.Exec("at-terminal", args[1:]...)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || strconv.Itoa(exit.ExitCode()) != args[0] {
+		ts.Fatalf("got %v and %s, want exit code %s", err, ts.ReadFile("ttyout"), args[0])
+	}
+}
+
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	s := serverOf(ts)
+	plain(ts, neg, s.Server == nil, "serve [flags], once before a shutdown")
+	env := slices.DeleteFunc(usher.Env(), func(pair string) bool { return strings.HasPrefix(pair, "HOME=") })
+	for _, name := range []string{
+		"HOME", "USHER_DATA", "USHER_ADMIN_USERNAME", "USHER_ADMIN_EMAIL", "USHER_ADMIN_PASSWORD",
+		"USHER_ADMIN_PASSWORD_FILE", "USHER_TRANSIENT_TTL", "USHER_SERVER_NAME",
+	} {
+		if value := ts.Getenv(name); value != "" {
+			env = append(env, name+"="+value)
+		}
+	}
+	path, err := exec.LookPath("usher") // testscript.Main put it there
+	ts.Check(err)
+	cmd := exec.Command(path, append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	cmd.Env, cmd.Dir = env, ts.MkAbs(".")
+	s.Server, err = usher.Start(cmd)
+	ts.Check(err)
+	ts.Defer(func() { stop(ts) })
+	ts.Setenv("URL", s.URL)
+	ts.Setenv("ADDRESS", strings.TrimPrefix(strings.TrimPrefix(s.URL, "https://"), "http://"))
+}
+
+func shutdown(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, len(args) == 0 && serverOf(ts).Server != nil, "shutdown, after serve")
+	stop(ts)
+}
+
+// stop ends the server, if there is one, and keeps what it printed.
+func stop(ts *testscript.TestScript) {
+	s := serverOf(ts)
+	if s.Server == nil {
+		return
+	}
+	last := s.Server
+	s.Server = nil
+	ts.Check(last.Stop())
+	ts.Check(os.WriteFile(ts.MkAbs("serve.out"), []byte(last.Printed()), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("serve.log"), []byte(last.Log()), 0o600))
+}
+
+// client takes any certificate: what is asked is a server on this machine that
+// the script has just started.
+var client = &http.Client{
+	Timeout:   30 * time.Second,
+	Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
+}
+
+// ask makes a request in JSON of the script's server.
+func ask(ts *testscript.TestScript, method, path, token string, form url.Values) (status int, body string) {
+	req, err := http.NewRequest(method, ts.Getenv("URL")+path, strings.NewReader(form.Encode()))
+	ts.Check(err)
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("X-Plex-Client-Identifier", "script")
+	req.Header.Set("X-Plex-Product", "Script")
+	if token != "" {
+		req.Header.Set("X-Plex-Token", token)
+	}
+	resp, err := client.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	return resp.StatusCode, string(text)
+}
+
+func signin(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, false, len(args) == 2 || len(args) == 3, "signin NAME PASSWORD [CODE]")
+	form := url.Values{"login": {args[0]}, "password": {args[1]}}
+	if len(args) == 3 {
+		form.Set("verificationCode", args[2])
+	}
+	var status int
+	var body string
+	// What the command line has just changed holds within one second.
+	within(func() bool {
+		status, body = ask(ts, http.MethodPost, "/api/v2/users/signin", "", form)
+		return (status == http.StatusUnauthorized) == neg
+	})
+	var account struct{ AuthToken string }
+	_ = json.Unmarshal([]byte(body), &account)
+	switch {
+	case neg && status == http.StatusUnauthorized:
+	case !neg && status == http.StatusCreated && account.AuthToken != "":
+		ts.Setenv("TOKEN", account.AuthToken)
+	default:
+		ts.Fatalf("got status %d and %s", status, body)
+	}
+}
+
+// within tries until it is done or a second has passed.
+func within(done func() bool) {
+	for until := time.Now().Add(time.Second); !done() && time.Now().Before(until); {
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, len(args) == 2 || len(args) == 3, "get STATUS PATH [TOKEN]")
+	status, body := ask(ts, http.MethodGet, args[1], strings.Join(args[2:], ""), nil)
+	fmt.Fprint(ts.Stdout(), body)
+	if strconv.Itoa(status) != args[0] {
+		ts.Fatalf("got status %d and %s", status, body)
+	}
+}
+
+func soon(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, len(args) == 2 || len(args) == 3, "soon STATUS PATH [TOKEN]")
+	within(func() bool {
+		status, _ := ask(ts, http.MethodGet, args[1], strings.Join(args[2:], ""), nil)
+		return strconv.Itoa(status) == args[0]
+	})
+	get(ts, neg, args)
+}
+
+func sleep(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, len(args) == 1, "sleep TIME")
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	time.Sleep(d)
+}
+
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, len(args) == 2, "capture VAR RE")
+	re, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	m := re.FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(m) < 2 {
+		ts.Fatalf("there is no %s in the last output", args[1])
+	}
+	ts.Setenv(args[0], m[1])
+}
+
+func keys(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, len(args) > 0, "keys KEY…")
+	text := []byte(ts.ReadFile("stdout"))
+	objects := []json.RawMessage{text}
+	if bytes.HasPrefix(text, []byte("[")) {
+		ts.Check(json.Unmarshal(text, &objects))
+	}
+	if len(objects) == 0 {
+		ts.Fatalf("the list is empty, which says nothing of its keys")
+	}
+	for _, object := range objects {
+		got, err := keysOf(object)
+		ts.Check(err)
+		if !slices.Equal(got, args) {
+			ts.Fatalf("got the keys %v", got)
+		}
+	}
+}
+
+// keysOf lists a JSON object's own keys as they are written.
+func keysOf(object json.RawMessage) ([]string, error) {
+	dec := json.NewDecoder(bytes.NewReader(object))
+	if _, err := dec.Token(); err != nil {
+		return nil, err
+	}
+	var list []string
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, fmt.Sprint(key))
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// totp computes a code as RFC 6238 has it. It is written out here so that
+// usher is not checked with its own library.
+func totp(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, len(args) == 2 || len(args) == 3, "totp VAR SECRET [STEPS]")
+	step := time.Now().Unix() / 30
+	if len(args) == 3 {
+		offset, err := strconv.ParseInt(args[2], 10, 64)
+		ts.Check(err)
+		step += offset
+	}
+	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(args[1])
+	ts.Check(err)
+	mac := hmac.New(sha1.New, key)
+	ts.Check(binary.Write(mac, binary.BigEndian, step))
+	sum := mac.Sum(nil)
+	number := binary.BigEndian.Uint32(sum[sum[len(sum)-1]&0xf:]) & 0x7fffffff
+	ts.Setenv(args[0], fmt.Sprintf("%06d", number%1_000_000))
+}
+
+func certificate(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, len(args) == 0, "certificate")
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "usher"},
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	ts.Check(err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	for file, block := range map[string]*pem.Block{
+		"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: private},
+	} {
+		ts.Check(os.WriteFile(ts.MkAbs(file), pem.EncodeToMemory(block), 0o600))
+	}
+}
+
+func newer(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, len(args) == 1, "newer DATABASE")
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0])) // package store registers this driver
+	ts.Check(err)
+	defer db.Close()
+	_, err = db.Exec("INSERT INTO schema_version (version) VALUES (999)")
+	ts.Check(err)
+}

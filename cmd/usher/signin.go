@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/usher-auth/usher/plexauth"
+)
+
+func (a *app) signInCommand() *cobra.Command {
+	var fromStdin bool
+	var code string
+	cmd := &cobra.Command{
+		Use:   "signin [LOGIN]",
+		Short: "Sign in to a server, and keep the token",
+		Long: `Sign in to usher, or to the real services, and keep the token for the commands
+whoami, token transient, source show and resources.
+
+It asks for what it needs on the terminal; the password is never an argument.
+The token is kept in the system's keyring or, where there is none (or with
+USHER_NO_KEYRING=1), in a file that only you can read.`,
+		Example: `  usher signin mia
+  usher signin mia@example.org --account-url https://plex.tv --profile real
+  usher signin mia --password-stdin < password.txt`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, p, err := a.newClient()
+			if err != nil {
+				return err
+			}
+			in := plexauth.SignIn{VerificationCode: plexauth.Secret(code), RememberMe: true}
+			if len(args) == 1 {
+				in.Login = args[0]
+			}
+			if err := a.askCredentials(cmd.Context(), &in, fromStdin); err != nil {
+				return err
+			}
+			acc, err := a.signIn(cmd.Context(), c, in)
+			if err != nil {
+				return err
+			}
+			p.Username = acc.Username
+			if err := a.keepToken(&p, acc.AuthToken); err != nil {
+				return err
+			}
+			if err := a.saveProfile(p); err != nil {
+				return err
+			}
+			return a.printAccount(acc, p)
+		},
+	}
+	passwordFlag(cmd, &fromStdin)
+	cmd.Flags().StringVar(&code, "code", "", "verification `code` of a second factor (default asked for when needed)")
+	return a.clientCommand(cmd)
+}
+
+// askCredentials gets what is not there yet.
+func (a *app) askCredentials(ctx context.Context, in *plexauth.SignIn, fromStdin bool) (err error) {
+	if in.Login == "" {
+		if fromStdin || !a.interactive() {
+			return wrongUse("the login is missing")
+		}
+		login, err := a.ask(ctx, "Username or e-mail: ")
+		if err != nil {
+			return err
+		}
+		in.Login = string(login)
+	}
+	if fromStdin {
+		in.Password, err = a.readAnswer(ctx)
+		return err
+	}
+	if !a.interactive() {
+		return noTerminal()
+	}
+	in.Password, err = a.askUnseen(ctx, "Password: ")
+	return err
+}
+
+// signIn signs in, and asks for a code as long as one is needed and there is
+// somebody to ask.
+func (a *app) signIn(ctx context.Context, c *plexauth.Client, in plexauth.SignIn) (*plexauth.Account, error) {
+	for {
+		acc, err := c.SignIn(ctx, in)
+		if !errors.Is(err, plexauth.ErrVerificationRequired) {
+			return acc, told(err)
+		}
+		if !a.interactive() {
+			return nil, &hintError{errors.New("a verification code is needed, or was wrong"), "give it with --code"}
+		}
+		if in.VerificationCode != "" {
+			fmt.Fprintln(a.err, "That code is not the one, or was used already.")
+		}
+		if in.VerificationCode, err = a.ask(ctx, "Verification code: "); err != nil {
+			return nil, err
+		}
+		if in.VerificationCode == "" {
+			return nil, errors.New("no code was given")
+		}
+	}
+}
+
+// whoJSON is an account in --json.
+type whoJSON struct {
+	ID         int64     `json:"id"`
+	UUID       string    `json:"uuid"`
+	Username   string    `json:"username"`
+	Email      string    `json:"email"`
+	TwoFactor  bool      `json:"twoFactor"`
+	JoinedAt   time.Time `json:"joinedAt"`
+	AccountURL string    `json:"accountUrl"`
+	MediaURL   string    `json:"mediaUrl"`
+}
+
+func (a *app) printAccount(acc *plexauth.Account, p profile) error {
+	who := whoJSON{acc.ID, acc.UUID, acc.Username, acc.Email, acc.TwoFactorEnabled, acc.JoinedAt, p.AccountURL, p.MediaURL}
+	if a.json {
+		return a.printJSON(who)
+	}
+	return a.printFields("Signed in as", acc.Username, "E-mail", acc.Email, "Second factor", choose(acc.TwoFactorEnabled, "yes", "no"),
+		"Account plane", p.AccountURL, "Media plane", p.MediaURL)
+}
+
+func (a *app) signOutCommand() *cobra.Command {
+	return a.clientCommand(&cobra.Command{
+		Use: "signout", Short: "End the token that signin kept, and forget it", Args: takes(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, p, err := a.newClient()
+			if err != nil {
+				return err
+			}
+			err = c.SignOut(cmd.Context())
+			if err != nil && !errors.Is(err, plexauth.ErrUnauthorized) {
+				return told(err)
+			}
+			if err := a.forgetToken(p); err != nil {
+				return err
+			}
+			who := p.Username
+			p.Username, p.InKeyring = "", false
+			if err := a.saveProfile(p); err != nil {
+				return err
+			}
+			if who == "" {
+				return errors.New("nobody was signed in")
+			}
+			if a.json {
+				return a.printJSON(map[string]string{"signedOut": who})
+			}
+			fmt.Fprintf(a.out, "Signed %s out.\n", who)
+			return nil
+		},
+	})
+}
+
+func (a *app) whoAmICommand() *cobra.Command {
+	return a.clientCommand(&cobra.Command{
+		Use: "whoami", Short: "Say whose the token is that signin kept", Args: takes(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, p, err := a.newClient()
+			if err != nil {
+				return err
+			}
+			acc, err := c.TokenDetails(cmd.Context())
+			if err != nil {
+				return told(err)
+			}
+			return a.printAccount(acc, p)
+		},
+	})
+}

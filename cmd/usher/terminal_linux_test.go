@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	usher "github.com/usher-auth/usher/test/http/binary"
+)
+
+// The scripts type everything at once. What depends on the moment at which it
+// is typed is here, on a terminal of our own.
+
+// terminal is a pseudo-terminal with usher at it.
+type terminal struct {
+	t    *testing.T
+	us   *os.File // where we type and read
+	its  *os.File // where usher does
+	cmd  *exec.Cmd
+	gone chan error
+
+	mu    sync.Mutex
+	shown bytes.Buffer
+}
+
+// usherCommand is usher on a data folder, for a minute at the most.
+func usherCommand(t *testing.T, data string, args ...string) *exec.Cmd {
+	t.Helper()
+	path, err := exec.LookPath("usher") // testscript.Main put it there
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, path, append(args, "--data", data)...)
+	cmd.Env = usher.Env()
+	return cmd
+}
+
+// startAtTerminal runs usher at a new terminal, which is its controlling one.
+func startAtTerminal(t *testing.T, data string, args ...string) *terminal {
+	t.Helper()
+	us, its := openTerminal(t)
+	cmd := usherCommand(t, data, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = its, its, its
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	x := &terminal{t: t, us: us, its: its, cmd: cmd, gone: make(chan error, 1)}
+	go func() { x.gone <- cmd.Wait() }()
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	go x.read()
+	return x
+}
+
+// openTerminal opens both ends of a new pseudo-terminal.
+func openTerminal(t *testing.T) (us, its *os.File) {
+	t.Helper()
+	us, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { us.Close() })
+	var number, unlocked uint32
+	ioctl(t, us, syscall.TIOCSPTLCK, unsafe.Pointer(&unlocked))
+	ioctl(t, us, syscall.TIOCGPTN, unsafe.Pointer(&number))
+	its, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { its.Close() })
+	return us, its
+}
+
+func ioctl(t *testing.T, f *os.File, request uintptr, value unsafe.Pointer) {
+	t.Helper()
+	if _, _, err := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), request, uintptr(value)); err != 0 {
+		t.Fatalf("ioctl %#x: %v", request, err)
+	}
+}
+
+// read gathers what is shown until the terminal is closed.
+func (x *terminal) read() {
+	buf := make([]byte, 1024)
+	for {
+		n, err := x.us.Read(buf)
+		x.mu.Lock()
+		x.shown.Write(buf[:n])
+		x.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (x *terminal) screen() string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.shown.String()
+}
+
+// echoes reports whether the terminal shows what is typed.
+func (x *terminal) echoes() bool {
+	var state syscall.Termios
+	ioctl(x.t, x.its, syscall.TCGETS, unsafe.Pointer(&state))
+	return state.Lflag&syscall.ECHO != 0
+}
+
+// await waits until something is so.
+func (x *terminal) await(what string, is func() bool) {
+	x.t.Helper()
+	for until := time.Now().Add(5 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			x.t.Fatalf("%s: not within 5 s; the terminal shows %q", what, x.screen())
+		}
+	}
+}
+
+// askedUnseen waits for a prompt after which typing is not shown.
+func (x *terminal) askedUnseen(prompt string) {
+	x.t.Helper()
+	x.await("asked "+prompt, func() bool { return strings.HasSuffix(x.screen(), prompt) && !x.echoes() })
+}
+
+func (x *terminal) typeIn(text string) {
+	x.t.Helper()
+	if _, err := x.us.WriteString(text); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+// end waits until usher has ended and returns its exit code.
+func (x *terminal) end() int {
+	x.t.Helper()
+	select {
+	case <-x.gone:
+		return x.cmd.ProcessState.ExitCode()
+	case <-time.After(5 * time.Second):
+		x.t.Fatalf("usher has not ended after 5 s; the terminal shows %q", x.screen())
+		return -1
+	}
+}
+
+// The attack: somebody looks over the shoulder of whoever types a password.
+func TestPasswordsAreTypedUnseen(t *testing.T) {
+	x := startAtTerminal(t, t.TempDir(), "account", "add", "mia")
+	x.askedUnseen("Password: ")
+	x.typeIn("typed unseen\n")
+	x.askedUnseen("Once more: ")
+	x.typeIn("typed unseen\n")
+	if code := x.end(); code != 0 {
+		t.Errorf("got exit code %d", code)
+	}
+	x.await("done", func() bool { return strings.Contains(x.screen(), "Made account mia (1).") })
+	if strings.Contains(x.screen(), "unseen") {
+		t.Errorf("the password is on the screen: %q", x.screen())
+	}
+	if !x.echoes() {
+		t.Error("the terminal does not show what is typed any more")
+	}
+}
+
+// Whoever thinks better of it at a prompt types Control-C. The program must
+// end, and the terminal must show again what is typed.
+func TestInterruptAtAPrompt(t *testing.T) {
+	data := t.TempDir()
+	add := usherCommand(t, data, "account", "add", "olga", "--password-stdin")
+	add.Stdin = strings.NewReader("olga has a password\n")
+	if out, err := add.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	const controlC = "\x03"
+	for _, prompt := range []struct {
+		name  string
+		args  []string
+		reach func(*terminal)
+	}{
+		{"password", []string{"account", "add", "mia"}, func(x *terminal) { x.askedUnseen("Password: ") }},
+		{"once more", []string{"account", "add", "mia"}, func(x *terminal) {
+			x.askedUnseen("Password: ")
+			x.typeIn("typed unseen\n")
+			x.askedUnseen("Once more: ")
+		}},
+		{"code", []string{"account", "totp", "olga"}, func(x *terminal) {
+			x.await("asked", func() bool { return strings.HasSuffix(x.screen(), "The code that the app shows now: ") })
+		}},
+	} {
+		t.Run(prompt.name, func(t *testing.T) {
+			t.Parallel()
+			x := startAtTerminal(t, data, prompt.args...)
+			prompt.reach(x)
+			x.typeIn(controlC)
+			if code := x.end(); code == 0 {
+				t.Error("got exit code 0")
+			}
+			if !x.echoes() {
+				t.Error("the terminal does not show what is typed any more")
+			}
+		})
+	}
+}

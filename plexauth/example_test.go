@@ -1,0 +1,277 @@
+package plexauth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/usher-auth/usher/plexauth"
+	"github.com/usher-auth/usher/plexauthtest"
+)
+
+// startServer is usher in this process, for the examples to talk to. A program
+// of one's own leaves AccountURL and MediaURL out, or sets them to usher's
+// address.
+func startServer() (srv *plexauthtest.Server, stop func()) {
+	t := &exampleTB{}
+	return plexauthtest.New(t, plexauthtest.Config{}), t.stop
+}
+
+var ctx = context.Background()
+
+func ExampleClient_SignIn() {
+	srv, stop := startServer()
+	defer stop()
+
+	client := &plexauth.Client{ClientIdentifier: "my-program-on-this-machine", AccountURL: srv.AccountURL}
+	account, err := client.SignIn(ctx, plexauth.SignIn{Login: "member", Password: "member's password"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client.Token = plexauth.StaticToken(account.AuthToken)
+	fmt.Println(account.Username, account.Email, account.AuthToken)
+	// Output: member member@example.org …
+}
+
+// A second factor is asked for by an error, and given by signing in again.
+func ExampleClient_SignIn_secondFactor() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.Anonymous()
+
+	in := plexauth.SignIn{Login: "twofactor", Password: "twofactor's password"}
+	account, err := client.SignIn(ctx, in)
+	if errors.Is(err, plexauth.ErrVerificationRequired) {
+		fmt.Println("a code is needed")
+		in.VerificationCode = srv.TwoFactor.Code() // what the person types
+		account, err = client.SignIn(ctx, in)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(account.Username, account.TwoFactorEnabled)
+	// Output:
+	// a code is needed
+	// twofactor true
+}
+
+func ExampleClient_TokenDetails() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.Client(srv.Member)
+
+	account, err := client.TokenDetails(ctx)
+	switch {
+	case errors.Is(err, plexauth.ErrUnauthorized):
+		fmt.Println("the token is not good: sign in again")
+	case errors.Is(err, plexauth.ErrUnreachable):
+		fmt.Println("nobody answers: try again later")
+	case err != nil:
+		fmt.Println(err)
+	default:
+		fmt.Println("the token belongs to", account.Username)
+	}
+	// Output: the token belongs to member
+}
+
+func ExampleClient_TransientToken() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.Client(srv.Member)
+
+	transient, err := client.TransientToken(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(transient.Token, "for", time.Until(transient.ExpiresAt).Round(time.Hour))
+	// Output: … for 48h0m0s
+}
+
+func ExampleClient_SourceConnection() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.Client(srv.Admin)
+
+	source, err := client.SourceConnection(ctx, plexauth.ServerSource("den"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(source.Name, source.AccessToken)
+	for _, c := range source.Connections {
+		fmt.Println(c.URI, c.Local, c.Relay)
+	}
+	// Output:
+	// Den …
+	// http://192.0.2.5:32400 true false
+	// https://[2001:db8::5]:32400 false false
+	// https://relay.example.org:443 false true
+}
+
+func ExampleClient_Resources() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.Client(srv.Member)
+
+	resources, err := client.Resources(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, r := range resources {
+		fmt.Println(r.Name, r.Owned, len(r.Connections))
+	}
+	// Output:
+	// usher false 1
+	// Den false 3
+}
+
+// Connect finds the connection that leads to a server, and the client's copy
+// talks to it with the token that is for it alone.
+func ExampleClient_Connect() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.Client(srv.Member)
+
+	resources, err := client.Resources(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	connection, err := client.Connect(ctx, &resources[0])
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	media := *client
+	media.MediaURL = connection.URI
+	media.Token = plexauth.StaticToken(resources[0].AccessToken)
+	_, err = media.TransientToken(ctx)
+	fmt.Println(connection.Local, err)
+	// Output: true <nil>
+}
+
+func ExampleClient_SignOut() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.Client(srv.Member)
+
+	fmt.Println(client.SignOut(ctx))
+	_, err := client.TokenDetails(ctx)
+	fmt.Println(errors.Is(err, plexauth.ErrUnauthorized))
+	// Output:
+	// <nil>
+	// true
+}
+
+func ExampleClient_Ping() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.Anonymous()
+
+	fmt.Println(client.Ping(ctx))
+	// Output: <nil>
+}
+
+func ExampleClient_Identity() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.Anonymous()
+
+	identity, err := client.Identity(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(identity.MachineIdentifier == srv.Self.Identifier, identity.Claimed)
+	// Output: true true
+}
+
+// One call differs from the others by a copy of the client.
+func ExampleClient_perCall() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.Client(srv.Member)
+
+	patient := *client
+	patient.Timeout = 5 * time.Minute
+	patient.Retry = &plexauth.Retry{ConnectionErrors: true}
+	patient.Header = http.Header{"X-Plex-Language": {"de"}}
+	account, err := patient.TokenDetails(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(account.Username)
+	// Output: member
+}
+
+// What a server said is in the error; what was secret is not.
+func ExampleError() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.Client(srv.Member)
+
+	_, err := client.SourceConnection(ctx, plexauth.ServerSource("den"))
+	var e *plexauth.Error
+	if errors.As(err, &e) {
+		fmt.Println(e.Operation, e.StatusCode, e.Details[0].Code, errors.Is(err, plexauth.ErrForbidden))
+	}
+	// Output: SourceConnection 403 403 true
+}
+
+// Programs that run for long send a token that ends by itself, and keep the one
+// that does not to themselves.
+func ExampleTransientSource() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.Client(srv.Member)
+
+	careful := *client
+	careful.Token = &plexauth.TransientSource{Client: client}
+	before, err := careful.TokenDetails(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	srv.Restart() // ends every transient token
+	after, err := careful.TokenDetails(ctx)
+	fmt.Println(err, before.AuthToken.Equal(after.AuthToken), strings.HasPrefix(string(after.AuthToken), "transient-"))
+	// Output: <nil> false true
+}
+
+func ExampleFileToken() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+
+	file := plexauth.FileToken{Path: filepath.Join(dir, "token")}
+	if err := file.Set("the token of a sign-in"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	token, err := file.Token(ctx)
+	fmt.Println(token, err)
+	// Output: … <nil>
+}
+
+func ExampleParseSource() {
+	source, err := plexauth.ParseSource("provider://guide")
+	fmt.Println(source, err)
+	_, err = plexauth.ParseSource("guide")
+	fmt.Println(err)
+	// Output:
+	// provider://guide <nil>
+	// plexauth: a source begins with server:// or provider://
+}

@@ -1,0 +1,160 @@
+// Package binary builds usher and runs it as its users do: as a process of its
+// own, with flags, an environment and a data folder.
+//
+// It owns such a process from its start to its end, and what it printed. It
+// does not own what a test asks of it, nor what is in the data folder.
+package binary
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// How long a server may take to be ready and to be gone. Both take some
+// milliseconds on a quiet machine.
+const (
+	startTimeout = 30 * time.Second
+	stopTimeout  = 30 * time.Second
+)
+
+// Build compiles usher into a folder and returns the path of the binary. It
+// has the race detector in it when the test that builds it has.
+func Build(dir string) (string, error) {
+	path := filepath.Join(dir, "usher")
+	args := []string{"build", "-o", path}
+	if race {
+		args = append(args, "-race")
+	}
+	cmd := exec.Command("go", append(args, "github.com/usher-auth/usher/cmd/usher")...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building usher: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+// Env is this process's environment without what would set a flag of usher,
+// and with what is given. A binary with the race detector in it does not sleep
+// for a second at its end, as it otherwise does.
+func Env(extra ...string) []string {
+	env := make([]string, 0, len(extra)+1)
+	for _, pair := range os.Environ() {
+		if !strings.HasPrefix(pair, "USHER_") && !strings.HasPrefix(pair, "XDG_DATA_HOME=") {
+			env = append(env, pair)
+		}
+	}
+	env = append(env, "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
+	return append(env, extra...)
+}
+
+// Server is a running "usher serve".
+type Server struct {
+	// URL is where it answers, as it says itself when it is ready.
+	URL string
+
+	cmd      *exec.Cmd
+	out, log output
+	gone     chan struct{} // closed once the process has ended
+	ended    error         // how it ended; to be read after gone
+}
+
+// planeLine is where a server that is ready prints its address.
+var planeLine = regexp.MustCompile(`(?m)^  account plane +(\S+)`)
+
+// Start starts a command, which must be a "usher serve" that takes a free
+// port, and returns once it says that it is ready.
+func Start(cmd *exec.Cmd) (*Server, error) {
+	s := &Server{cmd: cmd, gone: make(chan struct{})}
+	s.out.news = make(chan struct{}, 1)
+	cmd.Stdout, cmd.Stderr = &s.out, &s.log
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		s.ended = cmd.Wait()
+		close(s.gone)
+	}()
+	timeout := time.After(startTimeout)
+	for {
+		select {
+		case <-s.gone:
+			return nil, fmt.Errorf("usher ended before it was ready: %w\n%s", s.ended, s.log.String())
+		case <-timeout:
+			return nil, errors.Join(fmt.Errorf("usher is not ready after %v\n%s", startTimeout, s.log.String()), s.Kill())
+		case <-s.out.news:
+		}
+		if m := planeLine.FindStringSubmatch(s.out.String()); m != nil {
+			s.URL = m[1]
+			return s, nil
+		}
+	}
+}
+
+// Printed is what it has printed on standard output so far.
+func (s *Server) Printed() string { return s.out.String() }
+
+// Log is what it has printed on standard error so far: the request log. It
+// holds lines back for a moment; after Stop, all are there.
+func (s *Server) Log() string { return s.log.String() }
+
+// Stop asks the server to end, as a service manager does, and waits until it
+// has. It is an error when it does not end well; a race that the detector
+// found is one such.
+func (s *Server) Stop() error {
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return errors.Join(err, s.Kill())
+	}
+	select {
+	case <-s.gone:
+	case <-time.After(stopTimeout):
+		return errors.Join(fmt.Errorf("usher is still there %v after SIGTERM", stopTimeout), s.Kill())
+	}
+	if s.ended != nil {
+		return fmt.Errorf("usher ended with %w\n%s", s.ended, s.log.String())
+	}
+	return nil
+}
+
+// Kill ends the server with SIGKILL, which it cannot notice, and waits until
+// it is gone.
+func (s *Server) Kill() error {
+	err := s.cmd.Process.Kill()
+	<-s.gone
+	if errors.Is(err, os.ErrProcessDone) {
+		err = nil
+	}
+	return err
+}
+
+// output gathers what a process prints. It is safe for concurrent use.
+type output struct {
+	mu   sync.Mutex
+	buf  bytes.Buffer
+	news chan struct{} // gets a value after a write; nil: nobody waits
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	select {
+	case o.news <- struct{}{}:
+	default:
+	}
+	return o.buf.Write(p)
+}
+
+// String returns all of it so far.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}

@@ -1,0 +1,141 @@
+package http_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// secrets are what a server was told or has told and must not log: tokens,
+// passwords, codes, e-mail addresses, query strings. They are gathered from
+// everything that is sent and received. It is safe for concurrent use.
+type secrets struct {
+	mu     sync.Mutex
+	values map[string]bool
+}
+
+func newSecrets() *secrets { return &secrets{values: make(map[string]bool)} }
+
+// shortest is how long a text must be to be searched for. Shorter ones, such
+// as an empty password, would be found anywhere.
+const shortest = 6
+
+func (s *secrets) add(value string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(value) >= shortest {
+		s.values[value] = true
+	}
+}
+
+// inText finds secrets in an answer, a body or what a command printed, JSON or
+// XML: by the names that they stand under, and by what they look like.
+var inText = []*regexp.Regexp{
+	regexp.MustCompile(`(?i)"(?:auth_?token|accessToken|token|authentication_token|secret|password|verificationCode)":\s*"([^"]+)"`),
+	regexp.MustCompile(`(?i)\s(?:authToken|accessToken|token|authenticationToken)="([^"]+)"`),
+	regexp.MustCompile(`(transient-[\w-]+)`),
+	regexp.MustCompile(`([\w.+-]+@[\w-]+(?:\.[\w-]+)+)`),
+	regexp.MustCompile(`\b([0-9a-hjkmnp-tv-z]{4}-[0-9a-hjkmnp-tv-z]{4}-[0-9a-hjkmnp-tv-z]{4})\b`), // backup codes
+}
+
+func (s *secrets) addText(text string) {
+	for _, re := range inText {
+		for _, m := range re.FindAllStringSubmatch(text, -1) {
+			s.add(m[1])
+		}
+	}
+}
+
+// addRequest adds what a request has in it, encoded and decoded.
+func (s *secrets) addRequest(r *http.Request, body string) {
+	s.add(r.URL.RawQuery)
+	s.addValues(r.URL.RawQuery)
+	for _, name := range []string{"X-Plex-Token", "Authorization"} {
+		for _, value := range r.Header.Values(name) {
+			s.add(value)
+		}
+	}
+	if login, password, ok := r.BasicAuth(); ok {
+		s.addText(login)
+		s.add(password)
+	}
+	s.add(body)
+	s.addText(body)
+	s.addValues(body)
+}
+
+// addValues adds the fields of a query string or form.
+func (s *secrets) addValues(encoded string) {
+	values, _ := url.ParseQuery(encoded)
+	for name, list := range values {
+		for _, value := range list {
+			s.addText(value)
+			switch name {
+			case "password", "user[password]", "verificationCode", "X-Plex-Token":
+				s.add(value)
+			}
+		}
+	}
+}
+
+// search looks for every secret in what a server logged and printed. A code of
+// digits is looked for in what the log's lines say, and not in times and
+// counts, where any digits can stand.
+func (s *secrets) search(t *testing.T, log, printed string) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	said := whatIsSaid(t, log)
+	if len(s.values) == 0 {
+		t.Error("no secret was gathered; a search for none says nothing")
+	}
+	for value := range s.values {
+		in := log + printed
+		if strings.Trim(value, "0123456789") == "" {
+			in = said
+		}
+		if strings.Contains(in, value) {
+			t.Errorf("the server logged or printed the secret %q in it:\n%s", value, linesWith(in, value))
+		}
+	}
+}
+
+// whatIsSaid is every text in a log whose lines are JSON, but for the times.
+func whatIsSaid(t *testing.T, log string) string {
+	t.Helper()
+	var said strings.Builder
+	requests := 0
+	for line := range strings.Lines(log) {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Errorf("a line of the log is not JSON: %s", line)
+			continue
+		}
+		if fields["msg"] == "request" {
+			requests++
+		}
+		for name, value := range fields {
+			if text, ok := value.(string); ok && name != "time" {
+				said.WriteString(name + "=" + text + "\n")
+			}
+		}
+	}
+	if requests == 0 {
+		t.Errorf("the log has no request in it; a search of it says nothing:\n%s", log)
+	}
+	return said.String()
+}
+
+func linesWith(text, part string) string {
+	var found []string
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, part) {
+			found = append(found, line)
+		}
+	}
+	return strings.Join(found, "")
+}

@@ -1,0 +1,83 @@
+package http_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestShutdownFinishesWhatIsInFlight asks the server to end in the middle of a
+// sign-in. The sign-in must be answered, and count.
+func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
+	t.Parallel()
+	s := newScript(t)
+	s.start()
+	address := strings.TrimPrefix(s.server.URL, "http://")
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	body := url.Values{"login": {"olga"}, "password": {s.vars["olga_password"]}}.Encode()
+	head := fmt.Sprintf("POST /api/v2/users/signin.json HTTP/1.1\r\nHost: usher\r\nX-Plex-Client-Identifier: late\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(body))
+	send(t, conn, head)
+	in := bufio.NewReader(conn)
+	// The server says "continue" when its handler reads the body: it is in flight.
+	if resp, err := http.ReadResponse(in, nil); err != nil || resp.StatusCode != http.StatusContinue {
+		t.Fatalf("got %v, %v, want 100 Continue", resp, err)
+	}
+
+	ended := make(chan error, 1)
+	go func() { ended <- s.server.Stop() }()
+	waitRefused(t, address)
+	send(t, conn, body)
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusCreated {
+		t.Fatalf("got status %d and %s (%v)", resp.StatusCode, text, err)
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+
+	s.secrets.addText(string(text))
+	token, err := lookupJSON(string(text), "authToken")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	s.request = &request{method: http.MethodGet, target: "/api/v2/user", header: http.Header{"X-Plex-Token": {fmt.Sprint(token)}}}
+	s.send()
+	s.expectStatus("200")
+}
+
+func send(t *testing.T, conn net.Conn, text string) {
+	t.Helper()
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waitRefused waits until nobody listens at an address any more.
+func waitRefused(t *testing.T, address string) {
+	t.Helper()
+	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			return
+		}
+		conn.Close()
+	}
+	t.Fatal("the server still takes connections")
+}
