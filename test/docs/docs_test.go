@@ -113,3 +113,83 @@ func TestReadmeCommands(t *testing.T) {
 		t.Error("CI does not run make test")
 	}
 }
+
+var program = regexp.MustCompile("(?s)```go\n(package main.*?)```")
+
+// The whole programs that the documents show compile.
+func TestProgramsCompile(t *testing.T) {
+	found := 0
+	for _, document := range []string{"README.md", "docs/coming-from.md"} {
+		for _, m := range program.FindAllStringSubmatch(read(t, document), -1) {
+			found++
+			file := filepath.Join(t.TempDir(), "main.go")
+			if err := os.WriteFile(file, []byte(m[1]), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.CommandContext(t.Context(), "go", "vet", file)
+			cmd.Dir = root
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", document, err, out)
+			}
+		}
+	}
+	if found < 2 {
+		t.Errorf("only %d programs were found", found)
+	}
+}
+
+// A program that imports the SDK is at most 5 % larger than one that does with
+// net/http and encoding/json.
+func TestSDKIsSmall(t *testing.T) {
+	size := func(imports, body string) int64 {
+		dir := t.TempDir()
+		file, out := filepath.Join(dir, "main.go"), filepath.Join(dir, "program")
+		text := "package main\n\nimport (\n" + imports + ")\n\nfunc main() {\n" + body + "}\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), "go", "build", "-o", out, file)
+		cmd.Dir = root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		info, err := os.Stat(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	bare := size(`"encoding/json"; "fmt"; "net/http"`+"\n", `
+	res, err := http.Get("http://localhost:32400/identity")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer res.Body.Close()
+	var v struct{ MediaContainer struct{ MachineIdentifier string } }
+	fmt.Println(json.NewDecoder(res.Body).Decode(&v), v)
+`)
+	sdk := size(`"context"; "fmt"; "github.com/usher-auth/usher/plexauth"`+"\n", `
+	client := &plexauth.Client{ClientIdentifier: "hello"}
+	fmt.Println(client.Identity(context.Background()))
+`)
+	ratio := float64(sdk) / float64(bare)
+	t.Logf("%d bytes with the SDK, %d without: %.3f", sdk, bare, ratio)
+	if ratio > 1.05 {
+		t.Errorf("the SDK makes a program %.3f times as large", ratio)
+	}
+}
+
+// The SDK stays small enough to read in an afternoon.
+func TestSDKHasFewNames(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "doc", "-all", "./plexauth")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`(?m)^(?:func [A-Z]|type [A-Z]|\t(Err[A-Z]\w*) += )`).FindAllString(string(out), -1)
+	if n := len(names); n < 20 || n > 45 {
+		t.Errorf("plexauth has %d top-level names, want 45 at the most", n)
+	}
+}
