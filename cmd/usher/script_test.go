@@ -34,6 +34,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/usher-auth/usher/plexauthtest"
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
@@ -60,6 +61,14 @@ import (
 //	totp VAR SECRET [STEPS]    sets a variable to a code of a second factor
 //	certificate                writes cert.pem and key.pem for 127.0.0.1
 //	newer DATABASE             makes a database one that a newer usher wrote
+//	mode FILE 0600             the file has these permissions
+//	elsewhere                  starts a second usher, that of package plexauthtest
+//	                           with its people, and sets $ELSEWHERE to its URL
+//	asked                      prints every request that it got since the last
+//	                           "asked", whole
+//	trouble STATUS FILE [HEADER VALUE]   it answers with this until "trouble over"
+//	nowhere                    sets $CLOSED to a URL at which nothing listens, and
+//	                           $MUTE to one at which it is no HTTP
 //
 // "exec at-terminal usher …" after "ttyin -stdin file" runs usher at a terminal
 // on which the lines of the file are typed.
@@ -72,6 +81,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fails": fails, "fails-at-terminal": failsAtTerminal, "sleep": sleep, "serve": serve, "shutdown": shutdown, "signin": signin, "get": get, "soon": soon,
 			"capture": capture, "keys": keys, "totp": totp, "certificate": certificate, "newer": newer,
+			"mode": mode, "elsewhere": elsewhere, "asked": asked, "trouble": trouble, "nowhere": nowhere,
 		},
 	})
 }
@@ -109,19 +119,28 @@ func atTerminal() {
 	watchedMain()
 }
 
-// setup gives each script a data folder of its own.
+// setup gives each script folders of its own for data and for configuration.
+// No script touches the keyring of whoever runs the tests.
 func setup(env *testscript.Env) error {
 	env.Setenv("USHER_DATA", filepath.Join(env.WorkDir, "data"))
+	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+	env.Setenv("USHER_NO_KEYRING", "1")
 	env.Setenv("GORACE", "atexit_sleep_ms=0")
-	env.Values[serverKey] = new(running)
+	env.Values[serverKey] = &running{t: env.T().(testing.TB)}
 	return nil
 }
 
-// serverKey is where a script's server is kept.
+// serverKey is where a script's servers are kept.
 const serverKey = "server"
 
-// running is a script's server, if it has one.
-type running struct{ *usher.Server }
+// running is a script's server, if it has one, and the one elsewhere.
+type running struct {
+	*usher.Server
+	t         testing.TB
+	elsewhere *plexauthtest.Server
+	over      func() // ends the trouble elsewhere
+}
 
 func serverOf(ts *testscript.TestScript) *running { return ts.Value(serverKey).(*running) }
 
@@ -383,4 +402,73 @@ func newer(ts *testscript.TestScript, neg bool, args []string) {
 	defer db.Close()
 	_, err = db.Exec("INSERT INTO schema_version (version) VALUES (999)")
 	ts.Check(err)
+}
+
+func mode(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, len(args) == 2, "mode FILE 0600")
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%#o", info.Mode().Perm()); got != args[1] {
+		ts.Fatalf("%s has the mode %s", args[0], got)
+	}
+}
+
+func elsewhere(ts *testscript.TestScript, neg bool, args []string) {
+	s := serverOf(ts)
+	plain(ts, neg, len(args) == 0 && s.elsewhere == nil, "elsewhere, once")
+	s.elsewhere = plexauthtest.New(s.t, plexauthtest.Config{})
+	ts.Setenv("ELSEWHERE", s.elsewhere.AccountURL)
+}
+
+func asked(ts *testscript.TestScript, neg bool, args []string) {
+	s := serverOf(ts).elsewhere
+	plain(ts, neg, len(args) == 0 && s != nil, "asked, after elsewhere")
+	for _, r := range s.Requests() {
+		fmt.Fprintf(ts.Stdout(), "%s %s?%s %d\n", r.Method, r.Path, r.Query.Encode(), r.Status)
+		ts.Check(r.Header.Write(ts.Stdout()))
+		fmt.Fprintf(ts.Stdout(), "\n%s\n", r.Body)
+	}
+	s.Forget()
+}
+
+func trouble(ts *testscript.TestScript, neg bool, args []string) {
+	s := serverOf(ts)
+	plain(ts, neg, s.elsewhere != nil && (len(args) == 1 && args[0] == "over" || len(args) == 2 || len(args) == 4),
+		"trouble STATUS FILE [HEADER VALUE], or trouble over, after elsewhere")
+	if s.over != nil {
+		s.over()
+		s.over = nil
+	}
+	if len(args) == 1 {
+		return
+	}
+	status, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	f := plexauthtest.Fault{Status: status, Body: ts.ReadFile(args[1])}
+	if len(args) == 4 {
+		f.Header = map[string]string{args[2]: args[3]}
+	}
+	s.over = s.elsewhere.Fail(f)
+}
+
+func nowhere(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, len(args) == 0, "nowhere")
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv("CLOSED", "http://"+closed.Addr().String())
+	ts.Check(closed.Close())
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { mute.Close() })
+	ts.Setenv("MUTE", "http://"+mute.Addr().String())
+	go func() {
+		for {
+			conn, err := mute.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprint(conn, "SSH-2.0-OpenSSH_9.9\r\n")
+			conn.Close()
+		}
+	}()
 }

@@ -117,8 +117,11 @@ func hashOf(token plexauth.Secret) store.Hash { return sha256.Sum256([]byte(toke
 func (s *Service) SignIn(ctx context.Context, in store.SignIn) (plexauth.Secret, error) {
 	token := newToken()
 	in.Token = hashOf(token)
-	in.Used = s.usesBy(in.AccountID)
+	in.Used = s.takeUses(in.AccountID)
 	if err := s.store.SignIn(ctx, in); err != nil {
+		for h, at := range in.Used { // it was not told after all
+			s.noteUse(h, use{at, in.AccountID})
+		}
 		return "", err
 	}
 	return token, nil
@@ -289,17 +292,16 @@ func (s *Service) noteUse(h store.Hash, u use) {
 	}
 }
 
-// usesBy returns the noted uses of one account's tokens.
-func (s *Service) usesBy(accountID int64) map[store.Hash]time.Time {
+// takeUses returns the noted uses of one account's tokens, for somebody who
+// tells the store of them.
+func (s *Service) takeUses(accountID int64) map[store.Hash]time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var uses map[store.Hash]time.Time
+	uses := make(map[store.Hash]time.Time)
 	for h, u := range s.used {
 		if u.accountID == accountID {
-			if uses == nil {
-				uses = make(map[store.Hash]time.Time)
-			}
 			uses[h] = u.at
+			delete(s.used, h)
 		}
 	}
 	return uses
