@@ -32,7 +32,7 @@ func (s *Server) signIn(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	page, err := s.pages.of(ctx, a.ID)
+	page, err := s.accountPage(ctx, a.ID)
 	if err != nil {
 		return answer{}, err
 	}
@@ -126,7 +126,7 @@ func (s *Server) signOut(ctx context.Context, c *call) (answer, error) {
 
 // tokenDetails is getTokenDetails: the account, with the token that asked.
 func (s *Server) tokenDetails(ctx context.Context, c *call) (answer, error) {
-	page, err := s.pages.of(ctx, c.principal.AccountID)
+	page, err := s.accountPage(ctx, c.principal.AccountID)
 	if err != nil {
 		return answer{}, err
 	}
@@ -302,18 +302,16 @@ func (s *Server) sourceConnection(ctx context.Context, c *call) (answer, error) 
 	if err != nil {
 		return answer{}, err
 	}
-	src, err := s.sources.Find(ctx, ref)
+	src, err := s.sourcePage(ctx, ref)
 	if err != nil {
 		return answer{}, err
 	}
-	if !c.principal.Reaches(src.ID) {
+	if !c.principal.Reaches(src.id) {
 		// A token for this server alone is not traded for one for another.
 		return answer{}, errForbidden
 	}
-	token, _ := s.tokens.MintTransient(c.principal, src.ID)
-	return answer{http.StatusOK, wire.SourceDevice{
-		Name: src.Name, ClientIdentifier: src.Identifier, AccessToken: token, Connections: connections(src),
-	}}, nil
+	token, _ := s.tokens.MintTransient(c.principal, src.id)
+	return answer{http.StatusOK, src.page.With(token)}, nil
 }
 
 func (s *Server) serverVersion() string { return protocolVersion + "-" + s.version }

@@ -95,7 +95,7 @@ func serve(t *testing.T, h http.Handler, grace time.Duration) (ln net.Listener, 
 func TestHTTPServerHasLimits(t *testing.T) {
 	srv := server.NewHTTPServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	for name, limit := range map[string]time.Duration{
-		"headers": srv.ReadHeaderTimeout, "body": srv.ReadTimeout, "answer": srv.WriteTimeout, "idle": srv.IdleTimeout,
+		"headers and body": srv.ReadTimeout, "answer": srv.WriteTimeout, "idle": srv.IdleTimeout,
 	} {
 		if limit <= 0 || limit > 2*time.Minute {
 			t.Errorf("%s may take %v", name, limit)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,10 +57,32 @@ func counter(name, help string, f func() float64) prometheus.Collector {
 	return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, f)
 }
 
+// pathMetrics counts the answers of one path. Finding a counter by its labels
+// costs more than counting, so each is found once.
+type pathMetrics struct {
+	*metrics
+	path     string
+	took     prometheus.Observer
+	byStatus [maxStatus]atomic.Pointer[prometheus.Counter]
+}
+
+// maxStatus is beyond every status that is answered.
+const maxStatus = 600
+
+func (m *metrics) of(path string) *pathMetrics {
+	return &pathMetrics{metrics: m, path: path, took: m.duration.WithLabelValues(path)}
+}
+
 // observe counts one answer.
-func (m *metrics) observe(path string, status int, took time.Duration) {
-	m.requests.WithLabelValues(path, strconv.Itoa(status)).Inc()
-	m.duration.WithLabelValues(path).Observe(took.Seconds())
+func (m *pathMetrics) observe(status int, took time.Duration) {
+	m.took.Observe(took.Seconds())
+	counter := m.byStatus[status].Load()
+	if counter == nil {
+		found := m.requests.WithLabelValues(m.path, strconv.Itoa(status))
+		counter = &found
+		m.byStatus[status].Store(counter)
+	}
+	(*counter).Inc()
 }
 
 // signIn counts one sign-in by how it ended.

@@ -3,32 +3,61 @@ package server
 import (
 	"context"
 
+	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// accountPages keeps account objects encoded, so that token details cost a
-// copy.
-type accountPages struct {
-	store *store.Store
-	pages *store.Copies[int64, *wire.AccountPage]
+// pages keeps what is asked for most as encoded as it can be: only the token
+// in it differs from answer to answer.
+type pages struct {
+	accounts *store.Copies[int64, *wire.AccountPage]
+	sources  *store.Copies[source.Ref, sourcePage]
 }
 
-// maxPages bounds the memory: a page is about six kilobytes.
-const maxPages = 4096
-
-func newAccountPages(s *store.Store) *accountPages {
-	stale := func(c store.Change) ([]int64, bool) { return c.Accounts, c.All }
-	return &accountPages{s, store.NewCopies[int64, *wire.AccountPage](s, maxPages, stale)}
+// sourcePage is a source's page, and which source it is.
+type sourcePage struct {
+	id   int64
+	page *wire.SourcePage
 }
 
-// of returns the page of an account.
-func (p *accountPages) of(ctx context.Context, id int64) (*wire.AccountPage, error) {
-	return p.pages.Get(id, func() (*wire.AccountPage, error) {
-		a, err := p.store.Account(ctx, id)
+// The most that is kept: an account's page is about six kilobytes, a source's
+// about two.
+const (
+	maxAccountPages = 4096
+	maxSourcePages  = 1024
+)
+
+func newPages(s *store.Store) pages {
+	accounts := func(c store.Change) ([]int64, bool) { return c.Accounts, c.All }
+	sources := func(c store.Change) ([]source.Ref, bool) { return nil, c.All || c.Sources }
+	return pages{
+		store.NewCopies[int64, *wire.AccountPage](s, maxAccountPages, accounts),
+		store.NewCopies[source.Ref, sourcePage](s, maxSourcePages, sources),
+	}
+}
+
+// accountPage returns the page of an account.
+func (s *Server) accountPage(ctx context.Context, id int64) (*wire.AccountPage, error) {
+	return s.pages.accounts.Get(id, func() (*wire.AccountPage, error) {
+		a, err := s.store.Account(ctx, id)
 		if err != nil {
 			return nil, err
 		}
 		return wire.NewAccount(person(a)).Page()
+	})
+}
+
+// sourcePage returns the page of a source.
+func (s *Server) sourcePage(ctx context.Context, ref source.Ref) (sourcePage, error) {
+	return s.pages.sources.Get(ref, func() (sourcePage, error) {
+		src, err := s.sources.Find(ctx, ref)
+		if err != nil {
+			return sourcePage{}, err
+		}
+		page, err := wire.SourceDevice{
+			Name: src.Name, ClientIdentifier: src.Identifier, Connection: connections(src),
+		}.Page()
+		return sourcePage{src.ID, page}, err
 	})
 }

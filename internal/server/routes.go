@@ -76,7 +76,7 @@ var mediaPlane = [...]route{
 
 // call is a request on its way through.
 type call struct {
-	*wire.Request
+	wire.Request
 	http *http.Request
 	// principal is set on routes that need a token.
 	principal token.Principal

@@ -13,31 +13,34 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// routes puts both tables and the operator's endpoints into one mux.
-func (s *Server) routes() *http.ServeMux {
-	mux := http.NewServeMux()
-	endpoints := make(map[string]endpoint)
+// route puts both tables in their places: nearly every path is a plain one and
+// is found by a look in a map, the others by the mux.
+func (s *Server) route() {
+	s.exact, s.patterns = make(map[string]*endpoint), http.NewServeMux()
+	s.nothing = &endpoint{Server: s, counts: s.metrics.of("")}
 	for _, plane := range [][]route{accountPlane[:], mediaPlane[:]} {
 		for i := range plane {
-			r := &plane[i]
-			e := endpoints[r.path]
-			if e.methods == nil {
-				e = endpoint{s, strings.TrimSuffix(r.path, "{$}"), make(map[string]*route)}
-				endpoints[r.path] = e
-				mux.Handle(r.path, e)
-			}
-			for method := range strings.FieldsSeq(r.methods) {
-				e.methods[method] = r
-			}
-			if e.methods[http.MethodGet] != nil {
-				e.methods[http.MethodHead] = e.methods[http.MethodGet]
-			}
+			s.addRoute(&plane[i])
 		}
 	}
-	mux.Handle("/", endpoint{s, "", nil})
-	mux.HandleFunc("GET /healthz", s.health)
-	mux.HandleFunc("GET /readyz", s.ready)
-	return mux
+	s.patterns.Handle("/", s.nothing)
+	s.patterns.HandleFunc("GET /healthz", s.health)
+	s.patterns.HandleFunc("GET /readyz", s.ready)
+}
+
+func (s *Server) addRoute(r *route) {
+	path := strings.TrimSuffix(r.path, "{$}")
+	e := s.exact[path]
+	if e == nil {
+		e = &endpoint{s, path, make(map[string]*route), s.metrics.of(path)}
+		s.exact[path] = e
+	}
+	for method := range strings.FieldsSeq(r.methods) {
+		e.methods[method] = r
+	}
+	if e.methods[http.MethodGet] != nil {
+		e.methods[http.MethodHead] = e.methods[http.MethodGet]
+	}
 }
 
 // Handler answers both planes, /healthz and /readyz.
@@ -50,11 +53,16 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if suffix := formatSuffix(r.URL.Path); suffix != "" {
 		r = withoutSuffix(r, suffix)
 	}
-	if path := r.URL.Path; strings.Contains(path, "//") || strings.Contains(path, "/.") || path == "" {
-		endpoint{s, "", nil}.ServeHTTP(w, r)
+	path := r.URL.Path
+	if e := s.exact[path]; e != nil && r.URL.RawPath == "" {
+		e.ServeHTTP(w, r)
 		return
 	}
-	s.mux.ServeHTTP(w, r)
+	if strings.Contains(path, "//") || strings.Contains(path, "/.") || path == "" {
+		s.nothing.ServeHTTP(w, r)
+		return
+	}
+	s.patterns.ServeHTTP(w, r)
 }
 
 // withoutSuffix is a request with its path's suffix as the one format that it
@@ -75,12 +83,11 @@ var suffixAccept = map[string][]string{
 }
 
 func formatSuffix(path string) string {
-	for suffix := range suffixAccept {
-		if rest, ok := strings.CutSuffix(path, suffix); ok && !strings.HasSuffix(rest, "/") {
-			return suffix
-		}
+	dot := strings.LastIndexByte(path, '.')
+	if dot < 1 || path[dot-1] == '/' || suffixAccept[path[dot:]] == nil {
+		return ""
 	}
-	return ""
+	return path[dot:]
 }
 
 // endpoint is what stands at one path: a route for each method.
@@ -88,10 +95,11 @@ type endpoint struct {
 	*Server
 	path    string // as the log and the metrics name it; empty: nothing is here
 	methods map[string]*route
+	counts  *pathMetrics
 }
 
 // ServeHTTP takes one request all the way.
-func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := e.now()
 	c := &call{http: r, address: remoteAddress(r)}
 	setCORS(w.Header(), r)
@@ -104,12 +112,12 @@ func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ans.status, size = e.writeError(w, c, err)
 	}
 	took := e.now().Sub(start)
-	e.metrics.observe(e.path, ans.status, took)
+	e.counts.observe(ans.status, took)
 	e.logRequest(r.Context(), c, e.path, ans.status, size, took, err)
 }
 
 // answer reads the request, finds its route and asks the handler.
-func (e endpoint) answer(ctx context.Context, w http.ResponseWriter, c *call) (answer, error) {
+func (e *endpoint) answer(ctx context.Context, w http.ResponseWriter, c *call) (answer, error) {
 	var err error
 	c.Request, err = wire.ReadRequest(c.http)
 	if e.methods == nil {
@@ -151,7 +159,7 @@ func pathEnd(uri string) int {
 }
 
 // allowed lists the methods of an endpoint, in the table's order of use.
-func (e endpoint) allowed() string {
+func (e *endpoint) allowed() string {
 	var list []string
 	for _, m := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
 		if e.methods[m] != nil {
@@ -206,7 +214,9 @@ func (s *Server) write(w http.ResponseWriter, c *call, ans answer) (int, error) 
 	}
 	h := w.Header()
 	h["Content-Type"] = contentTypes[c.Format]
-	h["Content-Length"] = []string{strconv.Itoa(len(*buf))}
+	if len(*buf) > counted {
+		h["Content-Length"] = []string{strconv.Itoa(len(*buf))}
+	}
 	// Every answer is about one caller, and many have a token in them.
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = noSniff
@@ -215,9 +225,12 @@ func (s *Server) write(w http.ResponseWriter, c *call, ans answer) (int, error) 
 	return len(*buf), nil
 }
 
+// counted is how long a body may be for net/http to count it by itself.
+const counted = 2048
+
 // Header values that are the same in every answer; nobody changes them.
 var (
-	contentTypes = map[wire.Format][]string{
+	contentTypes = [...][]string{
 		wire.JSON: {wire.JSON.ContentType()},
 		wire.XML:  {wire.XML.ContentType()},
 	}

@@ -49,11 +49,13 @@ type Server struct {
 	sources  *source.Service
 	store    *store.Store
 	hashing  *guard.Admission
-	pages    *accountPages
+	pages    pages
 	log      *slog.Logger
 	now      func() time.Time
 	version  string
-	mux      *http.ServeMux
+	exact    map[string]*endpoint
+	patterns *http.ServeMux
+	nothing  *endpoint
 	metrics  *metrics
 }
 
@@ -83,9 +85,9 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if s.sources, err = source.NewWithSelf(ctx, cfg.Store, cfg.Self); err != nil {
 		return nil, err
 	}
-	s.pages = newAccountPages(cfg.Store)
+	s.pages = newPages(cfg.Store)
 	s.metrics = newMetrics(s)
-	s.mux = s.routes()
+	s.route()
 	return s, nil
 }
 
@@ -103,18 +105,17 @@ func (s *Server) Run(ctx context.Context) { s.tokens.Run(ctx) }
 
 // Limits on what one connection may take.
 const (
-	headerTimeout = 10 * time.Second
-	readTimeout   = 30 * time.Second
-	writeTimeout  = 60 * time.Second
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 32 << 10
+	readTimeout  = 15 * time.Second // headers and body; one limit is one deadline to set
+	writeTimeout = 60 * time.Second
+	idleTimeout  = 2 * time.Minute
+	maxHeader    = 32 << 10
 )
 
 // NewHTTPServer returns an http.Server for a handler, with limits on headers,
 // bodies and time. What it has to say itself goes to logger.
 func NewHTTPServer(h http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		Handler: h, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}

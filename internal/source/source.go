@@ -163,8 +163,7 @@ type Self struct {
 	Connections []store.Connection
 }
 
-// Source is a server or provider with its connections taken apart. Its
-// connections are shared: they must not be changed.
+// Source is a server or provider with its connections taken apart.
 type Source struct {
 	store.Source
 	Connections []Connection
@@ -187,18 +186,11 @@ func newSource(row store.Source) (Source, error) {
 type Service struct {
 	store *store.Store
 	self  Source
-	found *store.Copies[Ref, Source]
 }
-
-// maxFound bounds the memory that sources which were asked for take.
-const maxFound = 1024
 
 // New returns a Service without this server itself, which is what the command
 // line needs.
-func New(s *store.Store) *Service {
-	stale := func(c store.Change) ([]Ref, bool) { return nil, c.All || c.Sources }
-	return &Service{store: s, found: store.NewCopies[Ref, Source](s, maxFound, stale)}
-}
+func New(s *store.Store) *Service { return &Service{store: s} }
 
 // NewWithSelf returns a Service in which this server is a source too: owned by
 // the admins and shared with everyone.
@@ -252,17 +244,14 @@ func (s *Service) current(row store.Source) (Source, error) {
 	return newSource(row)
 }
 
-// Find returns the source that a string names. ErrNotFound.
+// Find returns the source that a string names; the providers of a server are
+// reached as the server is. ErrNotFound.
 func (s *Service) Find(ctx context.Context, r Ref) (Source, error) {
-	r.Provider = "" // the providers of a server are reached as the server is
-	src, err := s.found.Get(r, func() (Source, error) {
-		row, err := s.store.Source(ctx, r.Kind, r.Identifier)
-		if err != nil {
-			return Source{}, err
-		}
-		return s.current(row)
-	})
-	return src, named(err)
+	row, err := s.store.Source(ctx, r.Kind, r.Identifier)
+	if err != nil {
+		return Source{}, named(err)
+	}
+	return s.current(row)
 }
 
 // Servers lists the servers that an account owns or is shared.

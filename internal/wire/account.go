@@ -191,8 +191,7 @@ func (a accountAnswer) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 		dst = append(dst, `,"rememberExpiresAt":`...)
 		dst = strconv.AppendInt(dst, a.rememberTo, 10)
 		dst = append(dst, `,"authToken":`...)
-		dst, err := appendJSON(dst, string(a.token))
-		return append(dst, '}'), err
+		return append(appendJSONText(dst, string(a.token)), '}'), nil
 	}
 	dst = append(dst, xml.Header...)
 	dst = append(dst, `<user rememberExpiresAt="`...)

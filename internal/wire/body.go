@@ -22,6 +22,20 @@ func appendJSON(dst []byte, v any) ([]byte, error) {
 	return append(dst, b...), nil
 }
 
+// appendJSONText writes a string. One of letters and digits, as tokens are, is
+// copied.
+func appendJSONText(dst []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			b, _ := json.Marshal(s) // a string can always be encoded
+			return append(dst, b...)
+		}
+	}
+	dst = append(dst, '"')
+	dst = append(dst, s...)
+	return append(dst, '"')
+}
+
 func appendXML(dst []byte, v any) ([]byte, error) {
 	b, err := xml.Marshal(v)
 	if err != nil {

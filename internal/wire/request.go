@@ -43,64 +43,67 @@ type Request struct {
 	Query Params
 }
 
-// callerFields is the X-Plex-* identity: where each header or query parameter
-// of it goes.
-var callerFields = [...]struct {
-	name string
-	into func(*Request) *string
-}{
-	{"X-Plex-Client-Identifier", func(r *Request) *string { return &r.ClientIdentifier }},
-	{"X-Plex-Product", func(r *Request) *string { return &r.Product }},
-	{"X-Plex-Version", func(r *Request) *string { return &r.Version }},
-	{"X-Plex-Platform", func(r *Request) *string { return &r.Platform }},
-	{"X-Plex-Platform-Version", func(r *Request) *string { return &r.PlatformVersion }},
-	{"X-Plex-Device", func(r *Request) *string { return &r.Device }},
-	{"X-Plex-Model", func(r *Request) *string { return &r.Model }},
-	{"X-Plex-Device-Vendor", func(r *Request) *string { return &r.DeviceVendor }},
-	{"X-Plex-Device-Name", func(r *Request) *string { return &r.DeviceName }},
-}
-
-const tokenField = "X-Plex-Token"
-
 // ReadRequest reads the identity, the token and the wanted format from headers
 // and query. A header wins over a query parameter of the same name: some
 // clients send their token both ways. An empty token counts as none, and so
 // does an empty "Authorization: Basic" (old SDKs send both).
 //
 // The error is a *MalformedError.
-func ReadRequest(r *http.Request) (*Request, error) {
-	req := &Request{Variant: VariantOf(r.UserAgent())}
-	accept := header(r, "Accept")
-	if lines := r.Header["Accept"]; len(lines) > 1 { // RFC 9110, section 5.3
-		accept = strings.Join(lines, ",")
-	}
-	req.Format = Negotiate(accept, req.Variant)
+func ReadRequest(r *http.Request) (req Request, err error) {
+	req.Variant = VariantOf(header(r, "User-Agent"))
+	req.Format = Negotiate(accepted(r), req.Variant)
 	for _, name := range [...]string{"Authorization", "Content-Type"} {
 		if len(r.Header[name]) > 1 {
 			return req, &MalformedError{name, "is given twice"}
 		}
 	}
 	if r.URL.RawQuery != "" {
-		query, err := parseQuery("the query", r.URL.RawQuery)
-		if err != nil {
+		if req.Query, err = parseQuery("the query", r.URL.RawQuery); err != nil {
 			return req, err
 		}
-		req.Query = query
 	}
-	for _, f := range callerFields {
-		value, err := req.field(r, f.name, maxIdentity)
-		if err != nil {
+	var identity Params // the query, if there is any identity in it
+	for name := range req.Query {
+		if strings.HasPrefix(name, "X-Plex-") {
+			identity = req.Query
+		}
+	}
+	var token string
+	for _, f := range [...]struct {
+		name string
+		into *string
+		most int
+	}{
+		{"X-Plex-Client-Identifier", &req.ClientIdentifier, maxIdentity},
+		{"X-Plex-Product", &req.Product, maxIdentity},
+		{"X-Plex-Version", &req.Version, maxIdentity},
+		{"X-Plex-Platform", &req.Platform, maxIdentity},
+		{"X-Plex-Platform-Version", &req.PlatformVersion, maxIdentity},
+		{"X-Plex-Device", &req.Device, maxIdentity},
+		{"X-Plex-Model", &req.Model, maxIdentity},
+		{"X-Plex-Device-Vendor", &req.DeviceVendor, maxIdentity},
+		{"X-Plex-Device-Name", &req.DeviceName, maxIdentity},
+		{"X-Plex-Token", &token, maxToken},
+	} {
+		if *f.into, err = field(r, identity, f.name, f.most); err != nil {
 			return req, err
 		}
-		*f.into(req) = value
 	}
-	token, err := req.field(r, tokenField, maxToken)
 	req.Token = plexauth.Secret(token)
-	return req, err
+	return req, nil
+}
+
+// accepted is the Accept header; several lines of it are one list (RFC 9110,
+// section 5.3).
+func accepted(r *http.Request) string {
+	if lines := r.Header["Accept"]; len(lines) > 1 {
+		return strings.Join(lines, ",")
+	}
+	return header(r, "Accept")
 }
 
 // field reads one header or, without one, the query parameter of that name.
-func (req *Request) field(r *http.Request, name string, most int) (string, error) {
+func field(r *http.Request, query Params, name string, most int) (string, error) {
 	values := r.Header[name]
 	if len(values) > 1 {
 		return "", &MalformedError{name, "is given twice"}
@@ -108,7 +111,10 @@ func (req *Request) field(r *http.Request, name string, most int) (string, error
 	if len(values) == 1 && values[0] != "" {
 		return checkText(name, values[0], most)
 	}
-	value, err := req.Query.Text(name)
+	if query == nil {
+		return "", nil
+	}
+	value, err := query.Text(name)
 	if err != nil || value == "" {
 		return "", err
 	}

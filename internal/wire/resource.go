@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/xml"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -143,27 +145,60 @@ func orEmpty[T any](list []T) []T {
 	return list
 }
 
-// SourceDevice is the answer of /security/resources. In JSON Device is an
-// object, not a list of one, and Connection is always a list. The XML form was
-// never captured from a real server: it follows the other listings.
+// SourceDevice is the answer of /security/resources without the token. In JSON
+// Device is an object, not a list of one, and Connection is always a list. The
+// XML form was never captured from a real server: it follows the other
+// listings.
 type SourceDevice struct {
-	Name             string
-	ClientIdentifier string
-	AccessToken      plexauth.Secret
-	Connections      []Connection
+	XMLName          xml.Name     `json:"-" xml:"Device"`
+	Name             string       `json:"name" xml:"name,attr"`
+	ClientIdentifier string       `json:"clientIdentifier" xml:"clientIdentifier,attr"`
+	Connection       []Connection `json:"Connection" xml:"Connection"`
+}
+
+// SourcePage is a source's device encoded once and answered many times, as
+// AccountPage is. It is safe for concurrent use.
+type SourcePage struct {
+	xml  []byte // the element from behind "<Device" on
+	json []byte // the object without its closing brace
+}
+
+// Page encodes the device in both formats.
+func (d SourceDevice) Page() (*SourcePage, error) {
+	d.Connection = orEmpty(d.Connection)
+	element, err := xml.Marshal(d)
+	if err != nil {
+		return nil, fmt.Errorf("encoding XML: %w", err)
+	}
+	object, err := appendJSON(nil, d)
+	if err != nil {
+		return nil, err
+	}
+	return &SourcePage{bytes.TrimPrefix(element, []byte("<Device")), bytes.TrimSuffix(object, []byte("}"))}, nil
+}
+
+// With completes the page for one answer.
+func (p *SourcePage) With(token plexauth.Secret) Body { return sourceAnswer{p, token} }
+
+type sourceAnswer struct {
+	page  *SourcePage
+	token plexauth.Secret
 }
 
 // Append implements Body.
-func (d SourceDevice) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
-	return appendContainer(dst, f, struct {
-		Size   int `json:"size" xml:"size,attr"`
-		Device any
-	}{1, struct {
-		Name             string       `json:"name" xml:"name,attr"`
-		ClientIdentifier string       `json:"clientIdentifier" xml:"clientIdentifier,attr"`
-		AccessToken      string       `json:"accessToken" xml:"accessToken,attr"`
-		Connection       []Connection `json:"Connection" xml:"Connection"`
-	}{d.Name, d.ClientIdentifier, string(d.AccessToken), orEmpty(d.Connections)}})
+func (a sourceAnswer) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
+	if f == JSON {
+		dst = append(dst, `{"MediaContainer":{"size":1,"Device":`...)
+		dst = append(dst, a.page.json...)
+		dst = append(dst, `,"accessToken":`...)
+		return append(appendJSONText(dst, string(a.token)), `}}}`...), nil
+	}
+	dst = append(dst, xml.Header...)
+	dst = append(dst, `<MediaContainer size="1"><Device accessToken="`...)
+	dst = append(dst, xmlText(string(a.token))...)
+	dst = append(dst, '"')
+	dst = append(dst, a.page.xml...)
+	return append(dst, `</MediaContainer>`...), nil
 }
 
 // TransientToken is the answer of /security/token.

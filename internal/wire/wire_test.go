@@ -101,7 +101,7 @@ func TestReadRequest(t *testing.T) {
 				t.Fatal(err)
 			}
 			got.Query = nil
-			if diff := cmp.Diff(test.want, *got); diff != "" {
+			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("request (-want +got):\n%s", diff)
 			}
 		})
@@ -439,6 +439,15 @@ func TestResourcesJSON(t *testing.T) {
 	}
 }
 
+func sourceBody(t testing.TB, list []wire.Connection) wire.Body {
+	t.Helper()
+	page, err := wire.SourceDevice{Name: "Den", ClientIdentifier: "m1", Connection: list}.Page()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page.With("tok")
+}
+
 func TestResourcesXML(t *testing.T) {
 	for name, test := range map[string]struct {
 		body wire.Body
@@ -449,8 +458,8 @@ func TestResourcesXML(t *testing.T) {
 		"version 1": {wire.LegacyResources{den}, []string{`<MediaContainer size="1"><Device name="Den"`, `createdAt="1767323045"`, `<Connection protocol="http"`}},
 		"devices": {wire.Devices{PublicAddress: "192.0.2.1", Devices: []wire.Device{{ID: 7, Name: "TV"}}}, []string{
 			`<MediaContainer publicAddress="192.0.2.1" size="1"><Device name="TV"`, `id="7" token=""`}},
-		"source": {wire.SourceDevice{Name: "Den", ClientIdentifier: "m1", AccessToken: "tok", Connections: den.Connections}, []string{
-			`<MediaContainer size="1"><Device name="Den" clientIdentifier="m1" accessToken="tok"><Connection protocol="http"`}},
+		"source": {sourceBody(t, den.Connections), []string{
+			`<MediaContainer size="1"><Device accessToken="tok" name="Den" clientIdentifier="m1"><Connection protocol="http"`}},
 		"transient token": {wire.TransientToken{Token: "transient-x", ExpiresAt: joined}, []string{`<MediaContainer size="0" token="transient-x" expiresAt="1767323045">`}},
 		"identity": {wire.Identity{Claimed: true, MachineIdentifier: "m1", Version: "1.2"}, []string{
 			`<MediaContainer size="0" claimed="1" machineIdentifier="m1" version="1.2">`}},
@@ -482,8 +491,8 @@ func TestMediaPlaneJSON(t *testing.T) {
 		want string
 	}{
 		"token": {wire.TransientToken{Token: "transient-x", ExpiresAt: joined}, `{"MediaContainer":{"size":0,"token":"transient-x","expiresAt":1767323045}}`},
-		"source": {wire.SourceDevice{Name: "Den", ClientIdentifier: "m1", AccessToken: "tok"},
-			`{"MediaContainer":{"size":1,"Device":{"name":"Den","clientIdentifier":"m1","accessToken":"tok","Connection":[]}}}`},
+		"source": {sourceBody(t, nil),
+			`{"MediaContainer":{"size":1,"Device":{"name":"Den","clientIdentifier":"m1","Connection":[],"accessToken":"tok"}}}`},
 		"identity": {wire.Identity{Claimed: true, MachineIdentifier: "m1", Version: "1.2"},
 			`{"MediaContainer":{"size":0,"claimed":true,"machineIdentifier":"m1","version":"1.2"}}`},
 		"error": {wire.Error{Code: 1001, Message: "no", Status: 401}, `{"errors":[{"code":1001,"message":"no","status":401}]}`},
@@ -506,7 +515,7 @@ func TestRequestDoesNotPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprintf("%v %+v %#v", *r, *r, *r); strings.Contains(got, "secret") {
+	if got := fmt.Sprintf("%v %+v %#v", r, r, r); strings.Contains(got, "secret") {
 		t.Errorf("it prints %s", got)
 	}
 }
