@@ -134,6 +134,7 @@ type response struct {
 var (
 	errNoIdentifier = errors.New("plexauth: Client.ClientIdentifier is empty; LoadClientIdentifier makes and keeps one")
 	errNoToken      = errors.New("no token: sign in first, and set Client.Token")
+	errTokenText    = errors.New("the token is none: it has a character that no header can carry")
 )
 
 // do sends a call, with retries, until it is answered with a status below 300.
@@ -173,6 +174,9 @@ func (c *Client) token(ctx context.Context, op call) (Secret, error) {
 	}
 	if token == "" {
 		return "", c.failure(op, errNoToken)
+	}
+	if strings.ContainsFunc(string(token), func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return "", c.failure(op, errTokenText)
 	}
 	return token, nil
 }

@@ -18,7 +18,7 @@ var (
 	// ErrBadRequest: the server says that the request is wrong (400, 422).
 	ErrBadRequest = errors.New("bad request")
 	// ErrUnauthorized: the token, the login or the password is not good (401),
-	// or there is no token. Sign in, or ask again.
+	// or there is no token that could be sent. Sign in, or ask again.
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrVerificationRequired: the password is right and a second factor is
 	// needed, or its code is wrong. Ask for the code and sign in again with it.
@@ -71,6 +71,7 @@ type Error struct {
 	RetryAfter time.Duration
 
 	cause error
+	sent  bool // the request was on its way when it failed
 }
 
 // maxErrorBody is how much of a refusal's body is kept.
@@ -102,7 +103,8 @@ func (e *Error) Is(target error) bool {
 	case ErrBadRequest:
 		return e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity
 	case ErrUnauthorized:
-		return e.StatusCode == http.StatusUnauthorized && !e.has(codeTooManyFailures) || e.cause == errNoToken
+		return e.StatusCode == http.StatusUnauthorized && !e.has(codeTooManyFailures) ||
+			e.cause == errNoToken || e.cause == errTokenText
 	case ErrVerificationRequired:
 		return e.StatusCode == http.StatusUnauthorized && (e.has(codeSecondFactor) || e.says("verification code"))
 	case ErrForbidden:
@@ -116,7 +118,7 @@ func (e *Error) Is(target error) bool {
 	case ErrServer:
 		return e.StatusCode >= 500
 	case ErrUnreachable:
-		return e.StatusCode == 0 && e.cause != nil && e.cause != errNoToken || errors.Is(e.cause, errBrokenOff)
+		return e.sent && (e.StatusCode == 0 || errors.Is(e.cause, errBrokenOff))
 	}
 	return false
 }
@@ -192,7 +194,7 @@ func unreachable(op call, u *url.URL, res response, cause error) *Error {
 	}
 	return &Error{
 		Operation: op.operation, Method: op.method, URL: cleanURL(u), StatusCode: res.status,
-		Header: res.header, cause: cause,
+		Header: res.header, cause: cause, sent: true,
 	}
 }
 

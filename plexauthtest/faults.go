@@ -21,8 +21,8 @@ type Fault struct {
 	Delay time.Duration
 	// Drop closes the connection without an answer.
 	Drop bool
-	// Status, if not 0, is answered in place of the server's, with Body and
-	// Header.
+	// Status, if not 0, is answered with Body and Header, and the server does
+	// not get the request, as when a proxy before it fails.
 	Status int
 	// Body is answered with Status or, without one, in place of the server's
 	// body.
@@ -107,11 +107,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-time.After(f.Delay):
 	case <-r.Context().Done():
+	case <-s.stopping:
+		f.Drop = true
 	}
 	status := 0
 	if !f.Drop {
 		answer := &recorder{header: make(http.Header), status: http.StatusOK}
-		s.current.Load().handler.ServeHTTP(answer, r)
+		if f.Status == 0 {
+			s.current.Load().handler.ServeHTTP(answer, r)
+		}
 		f.change(answer)
 		status = answer.status
 		defer answer.copyTo(w, f.Truncate)
@@ -126,8 +130,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 // change puts the fault's answer in place of the server's.
 func (f *Fault) change(a *recorder) {
 	if f.Status != 0 {
-		a.status, a.body = f.Status, bytes.Buffer{}
-		a.header = make(http.Header)
+		a.status = f.Status
 	}
 	if f.Body != "" {
 		a.body.Reset()

@@ -21,9 +21,10 @@ type Person struct {
 	// BackupCodes are TwoFactor's; nil for others.
 	BackupCodes []plexauth.Secret
 
-	id     int64
-	seed   plexauth.Secret
-	server *Server
+	id       int64
+	seed     plexauth.Secret
+	oldToken plexauth.Secret // of somebody who gets no other
+	server   *Server
 }
 
 // SignIn is what the person gives to sign in, with the code that their
@@ -49,21 +50,11 @@ func (p *Person) Code() plexauth.Secret {
 // passwordHash is the hash that a sign-in of the person's rests on.
 func (p *Person) passwordHash(s *Server) string {
 	s.t.Helper()
-	if p == s.Disabled {
-		s.setDisabled(p, false)
-	}
 	a, err := s.store.Account(context.Background(), p.id)
 	if err != nil {
 		s.t.Fatalf("plexauthtest: %s: %v", p.Username, err)
 	}
 	return a.PasswordHash
-}
-
-func (s *Server) setDisabled(p *Person, disabled bool) {
-	s.t.Helper()
-	if err := s.current.Load().Accounts().SetDisabled(context.Background(), p.id, disabled); err != nil {
-		s.t.Fatalf("plexauthtest: %s: %v", p.Username, err)
-	}
 }
 
 // AddPerson adds an account with a password.
@@ -89,7 +80,10 @@ func (s *Server) populate() {
 	s.TwoFactor = s.AddPerson("twofactor", "twofactor@example.org", "twofactor's password")
 	s.Disabled = s.AddPerson("disabled", "disabled@example.org", "disabled's password")
 	s.enrol(s.TwoFactor)
-	s.setDisabled(s.Disabled, true)
+	s.Disabled.oldToken = s.Token(s.Disabled)
+	if err := s.current.Load().Accounts().SetDisabled(context.Background(), s.Disabled.id, true); err != nil {
+		s.t.Fatalf("plexauthtest: disabling: %v", err)
+	}
 
 	managed, err := s.store.AddAccount(context.Background(), store.Account{
 		UUID: "managed", Username: "managed", UsernameKey: "managed", Title: "Managed",

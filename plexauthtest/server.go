@@ -51,12 +51,13 @@ type Server struct {
 	// Guide is a provider.
 	Guide Source
 
-	t       testing.TB
-	cfg     Config
-	store   *store.Store
-	key     *seal.Key
-	current atomic.Pointer[instance]
-	offset  atomic.Int64 // how far the clock is ahead
+	t        testing.TB
+	cfg      Config
+	store    *store.Store
+	key      *seal.Key
+	current  atomic.Pointer[instance]
+	stopping chan struct{} // closed before the listener is
+	offset   atomic.Int64  // how far the clock is ahead
 
 	mu       sync.Mutex
 	faults   []*fault
@@ -83,7 +84,7 @@ var cheap = account.Cost{Memory: 8, Time: 1, Threads: 1}
 // New starts a server that stops with the test.
 func New(t testing.TB, cfg Config) *Server {
 	t.Helper()
-	s := &Server{t: t, cfg: cfg, key: seal.NewKey([32]byte{'t', 'e', 's', 't'})}
+	s := &Server{t: t, cfg: cfg, key: seal.NewKey([32]byte{'t', 'e', 's', 't'}), stopping: make(chan struct{})}
 	var err error
 	if s.store, err = store.Open(context.Background(), store.Config{Now: s.Now}); err != nil {
 		t.Fatalf("plexauthtest: %v", err)
@@ -91,6 +92,7 @@ func New(t testing.TB, cfg Config) *Server {
 	t.Cleanup(func() { _ = s.store.Close() })
 	listener := httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(listener.Close)
+	t.Cleanup(func() { close(s.stopping) })
 	s.AccountURL, s.MediaURL = listener.URL, listener.URL
 	s.Restart()
 	s.populate()
@@ -134,18 +136,19 @@ func (s *Server) Anonymous() *plexauth.Client {
 	}
 }
 
-// Token returns a fresh access token of p's.
+// Token returns a fresh access token of p's; for Disabled, the one that they
+// had before.
 func (s *Server) Token(p *Person) plexauth.Secret {
 	s.t.Helper()
+	if p.oldToken != "" {
+		return p.oldToken
+	}
 	token, err := s.current.Load().Tokens().SignIn(context.Background(), store.SignIn{
 		AccountID: p.id, PasswordHash: p.passwordHash(s),
 		Device: store.Device{ClientIdentifier: "plexauthtest", Product: "plexauthtest"},
 	})
 	if err != nil {
 		s.t.Fatalf("plexauthtest: a token for %s: %v", p.Username, err)
-	}
-	if p == s.Disabled {
-		s.setDisabled(p, true)
 	}
 	return token
 }

@@ -69,6 +69,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return 0
 	}
 	err = tidy(err)
+	if errors.Is(err, errInterrupted) && a.interactive() {
+		fmt.Fprintln(a.err) // the terminal shows ^C where the line was
+	}
 	fmt.Fprintln(a.err, "error:", strings.ReplaceAll(err.Error(), "\n", "; "))
 	var h *hintError
 	var u *usageError

@@ -23,13 +23,13 @@ reaches, and ends after 48 hours, with a restart of the server, or with the kept
 token. This is the one command that prints a token; it is what it is for.`,
 		Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, _, err := a.newClient()
+			c, p, err := a.newClient()
 			if err != nil {
 				return err
 			}
 			t, err := c.TransientToken(cmd.Context())
 			if err != nil {
-				return told(err)
+				return a.told(p, err)
 			}
 			if a.json {
 				return a.printJSON(struct {
@@ -58,7 +58,7 @@ type inspection struct {
 
 func (a *app) tokenInspect() *cobra.Command {
 	return a.clientCommand(&cobra.Command{
-		Use:   "inspect TOKEN",
+		Use:   "inspect TOKEN|-",
 		Short: "Say what a token is, whose, until when, and whether it is good here",
 		Long: `Say what kind of token this is, whose, until when, and whether it is good at the
 server of the profile, without printing it. "-" reads it from standard input,
@@ -80,7 +80,7 @@ which keeps it out of the shell's history.`,
 			c.Token = plexauth.StaticToken(token)
 			found, err := inspect(cmd.Context(), c, token)
 			if err != nil {
-				return told(err)
+				return a.told(p, err)
 			}
 			found.Server = p.AccountURL
 			if err := a.printInspection(found); err != nil {
@@ -116,12 +116,15 @@ func inspect(ctx context.Context, c *plexauth.Client, token plexauth.Secret) (in
 		i.Kind, i.Ends = "transient", "after 48 hours, with a restart of its server, or with the token it was made from"
 	case strings.Count(string(token), ".") == 2:
 		i.Kind = "JWT"
-		i.ExpiresAt = jwtExpiry(token)
+		if i.ExpiresAt = jwtExpiry(token); i.ExpiresAt != nil {
+			i.Ends = "when it expires"
+		}
 	case len(token) == 20:
 		i.Kind, i.Ends = "access or server", "when it is revoked"
 	}
 	acc, err := c.TokenDetails(ctx)
 	if errors.Is(err, plexauth.ErrUnauthorized) || errors.Is(err, plexauth.ErrTokenExpired) {
+		i.Ends = "" // it has
 		return i, nil
 	}
 	if err != nil {
@@ -190,13 +193,13 @@ func (a *app) sourceShow() *cobra.Command {
 			if err != nil {
 				return wrongUse("%s", strings.TrimPrefix(err.Error(), "plexauth: "))
 			}
-			c, _, err := a.newClient()
+			c, p, err := a.newClient()
 			if err != nil {
 				return err
 			}
 			got, err := c.SourceConnection(cmd.Context(), source)
 			if err != nil {
-				return told(err)
+				return a.told(p, err)
 			}
 			ways := newWays(got.Connections)
 			if a.json {
@@ -229,13 +232,13 @@ func (a *app) resourcesCommand() *cobra.Command {
 	return a.clientCommand(&cobra.Command{
 		Use: "resources", Short: "List the servers that the signed-in account reaches", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, _, err := a.newClient()
+			c, p, err := a.newClient()
 			if err != nil {
 				return err
 			}
 			list, err := c.Resources(cmd.Context())
 			if err != nil {
-				return told(err)
+				return a.told(p, err)
 			}
 			rows := make([]resourceJSON, 0, len(list))
 			for _, r := range list {

@@ -42,7 +42,7 @@ func commandLineDocument() []byte {
 Written from the commands by ` + "`go test ./cmd/usher -update`" + `. Each flag can also be given in the environment, by the
 name in brackets; a flag beats the environment. What may be given more than once is separated by spaces there.
 
-Exit codes: 0 done, 1 failed, 2 used wrongly. A failure is one line on standard error, ` + "`error: …`" + `, and a line
+Exit codes: 0 done, 1 failed or refused, 2 used wrongly, 3 unreachable. A failure is one line on standard error, ` + "`error: …`" + `, and a line
 ` + "`hint: …`" + ` where there is a next step. ` + "`usher completion bash|zsh|fish|powershell`" + ` prints a completion script.
 `)
 	root := a.root()

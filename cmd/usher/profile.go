@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/zalando/go-keyring"
@@ -30,13 +31,16 @@ type profile struct {
 	InKeyring bool `json:"inKeyring,omitempty"`
 }
 
+// defaultProfile is the profile of who names none.
+const defaultProfile = "default"
+
 // clientFlags are those of every command that talks to a server.
 type clientFlags struct{ profile, accountURL, mediaURL string }
 
 // clientFlags gives a command its flags.
 func (a *app) clientCommand(cmd *cobra.Command) *cobra.Command {
 	f := cmd.Flags()
-	f.StringVar(&a.client.profile, "profile", "default", "`name` under which the server and the sign-in are kept")
+	f.StringVar(&a.client.profile, "profile", defaultProfile, "`name` under which the server and the sign-in are kept")
 	f.StringVar(&a.client.accountURL, "account-url", "", "`URL` of the account plane (default the profile's, or "+localServer+")")
 	f.StringVar(&a.client.mediaURL, "media-url", "", "`URL` of the media server (default the profile's, or the account plane's)")
 	return a.jsonFlag(cmd)
@@ -70,9 +74,9 @@ func (a *app) loadProfile() (profile, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return p, fmt.Errorf("reading the profile: %w", err)
 	}
-	if a.client.accountURL != "" && a.client.accountURL != p.AccountURL {
+	if elsewhere := strings.TrimRight(a.client.accountURL, "/"); elsewhere != "" && elsewhere != p.AccountURL {
 		// A token is for the server that gave it, and is not sent to another.
-		p = profile{AccountURL: a.client.accountURL}
+		p = profile{AccountURL: elsewhere}
 	}
 	if p.AccountURL == "" {
 		p.AccountURL = localServer
@@ -87,10 +91,10 @@ func (a *app) loadProfile() (profile, error) {
 }
 
 func checkURLs(p profile) error {
-	for flag, text := range map[string]string{"--account-url": p.AccountURL, "--media-url": p.MediaURL} {
-		u, err := url.Parse(text)
+	for _, given := range [...]struct{ flag, text string }{{"--account-url", p.AccountURL}, {"--media-url", p.MediaURL}} {
+		u, err := url.Parse(given.text)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
-			return wrongUse("%s is not of the form https://HOST", flag)
+			return wrongUse("%s is not of the form https://HOST", given.flag)
 		}
 	}
 	return nil
@@ -109,7 +113,13 @@ func (a *app) saveProfile(p profile) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("writing the profile: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "profile.json"), append(text, '\n'), 0o600); err != nil {
+	// A file that is there whole or not at all: half a profile is none.
+	part := filepath.Join(dir, "profile.json.new")
+	err = os.WriteFile(part, append(text, '\n'), 0o600)
+	if err == nil {
+		err = os.Rename(part, filepath.Join(dir, "profile.json"))
+	}
+	if err != nil {
 		return fmt.Errorf("writing the profile: %w", err)
 	}
 	return nil
@@ -208,16 +218,22 @@ func (a *app) newClient() (*plexauth.Client, profile, error) {
 
 // told turns an error of the client into what a person needs of it, with the
 // next step and the exit code by which scripts tell refused from unreachable.
-func told(err error) error {
+func (a *app) told(p profile, err error) error {
 	var e *plexauth.Error
 	if !errors.As(err, &e) {
 		return err
+	}
+	if errors.Is(err, context.Canceled) {
+		return errInterrupted
 	}
 	where := e.URL
 	if u, err := url.Parse(e.URL); err == nil {
 		where = u.Scheme + "://" + u.Host
 	}
-	again := "usher signin --account-url " + where
+	again := "usher signin --account-url " + shellQuote(p.AccountURL)
+	if a.client.profile != defaultProfile {
+		again += " --profile " + shellQuote(a.client.profile)
+	}
 	switch {
 	case errors.Is(err, plexauth.ErrUnreachable):
 		hint := "is the server running there? --account-url and --media-url say where to look"
@@ -232,6 +248,8 @@ func told(err error) error {
 		return &hintError{fmt.Errorf("%s does not let this account do that", where), "it takes an admin's sign-in"}
 	case len(e.Details) > 0:
 		return fmt.Errorf("%s says: %s", where, printable([]string{e.Details[0].Message})[0])
+	case e.StatusCode == 0 && e.Unwrap() != nil:
+		return e.Unwrap()
 	case e.Unwrap() != nil:
 		return fmt.Errorf("the answer of %s cannot be used: %w", where, e.Unwrap())
 	}

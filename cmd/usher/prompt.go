@@ -53,15 +53,18 @@ func (a *app) askUnseen(ctx context.Context, prompt string) (plexauth.Secret, er
 		return "", fmt.Errorf("reading from the terminal: %w", err)
 	}
 	defer term.Restore(fd, before)
-	defer fmt.Fprintln(a.err)
 	fmt.Fprint(a.err, prompt)
-	return a.await(ctx, func() (plexauth.Secret, error) {
+	text, err := a.await(ctx, func() (plexauth.Secret, error) {
 		text, err := term.ReadPassword(fd)
 		if err != nil {
 			return "", fmt.Errorf("reading from the terminal: %w", err)
 		}
 		return plexauth.Secret(text), nil
 	})
+	if err == nil {
+		fmt.Fprintln(a.err) // what ended the line was not shown either
+	}
+	return text, err
 }
 
 // await reads until ctx ends. A read from a terminal cannot be ended: it is

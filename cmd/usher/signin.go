@@ -39,15 +39,11 @@ USHER_NO_KEYRING=1), in a file that only you can read.`,
 			if err := a.askCredentials(cmd.Context(), &in, fromStdin); err != nil {
 				return err
 			}
-			acc, err := a.signIn(cmd.Context(), c, in)
+			acc, err := a.signIn(cmd.Context(), c, p, in)
 			if err != nil {
 				return err
 			}
-			p.Username = acc.Username
-			if err := a.keepToken(&p, acc.AuthToken); err != nil {
-				return err
-			}
-			if err := a.saveProfile(p); err != nil {
+			if err := a.keep(&p, acc); err != nil {
 				return err
 			}
 			return a.printAccount(acc, p)
@@ -56,6 +52,24 @@ USHER_NO_KEYRING=1), in a file that only you can read.`,
 	passwordFlag(cmd, &fromStdin)
 	cmd.Flags().StringVar(&code, "code", "", "verification `code` of a second factor (default asked for when needed)")
 	return a.clientCommand(cmd)
+}
+
+// keep keeps a sign-in. What is there before goes first, and the token comes
+// last: whenever this is broken off, no token stands beside another server's
+// address.
+func (a *app) keep(p *profile, acc *plexauth.Account) error {
+	if err := a.forgetToken(*p); err != nil {
+		return err
+	}
+	p.Username, p.InKeyring = "", false
+	if err := a.saveProfile(*p); err != nil {
+		return err
+	}
+	p.Username = acc.Username
+	if err := a.keepToken(p, acc.AuthToken); err != nil {
+		return err
+	}
+	return a.saveProfile(*p)
 }
 
 // askCredentials gets what is not there yet.
@@ -83,11 +97,11 @@ func (a *app) askCredentials(ctx context.Context, in *plexauth.SignIn, fromStdin
 
 // signIn signs in, and asks for a code as long as one is needed and there is
 // somebody to ask.
-func (a *app) signIn(ctx context.Context, c *plexauth.Client, in plexauth.SignIn) (*plexauth.Account, error) {
+func (a *app) signIn(ctx context.Context, c *plexauth.Client, p profile, in plexauth.SignIn) (*plexauth.Account, error) {
 	for {
 		acc, err := c.SignIn(ctx, in)
 		if !errors.Is(err, plexauth.ErrVerificationRequired) {
-			return acc, told(err)
+			return acc, a.told(p, err)
 		}
 		if !a.interactive() {
 			return nil, &hintError{errors.New("a verification code is needed, or was wrong"), "give it with --code"}
@@ -133,9 +147,12 @@ func (a *app) signOutCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if p.Username == "" {
+				return fmt.Errorf("nobody is signed in at %s", p.AccountURL)
+			}
 			err = c.SignOut(cmd.Context())
 			if err != nil && !errors.Is(err, plexauth.ErrUnauthorized) {
-				return told(err)
+				return a.told(p, err)
 			}
 			if err := a.forgetToken(p); err != nil {
 				return err
@@ -144,9 +161,6 @@ func (a *app) signOutCommand() *cobra.Command {
 			p.Username, p.InKeyring = "", false
 			if err := a.saveProfile(p); err != nil {
 				return err
-			}
-			if who == "" {
-				return errors.New("nobody was signed in")
 			}
 			if a.json {
 				return a.printJSON(map[string]string{"signedOut": who})
@@ -167,7 +181,7 @@ func (a *app) whoAmICommand() *cobra.Command {
 			}
 			acc, err := c.TokenDetails(cmd.Context())
 			if err != nil {
-				return told(err)
+				return a.told(p, err)
 			}
 			return a.printAccount(acc, p)
 		},

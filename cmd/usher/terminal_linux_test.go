@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -13,6 +14,8 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/usher-auth/usher/plexauth"
+	"github.com/usher-auth/usher/plexauthtest"
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
@@ -41,7 +44,7 @@ func usherCommand(t *testing.T, data string, args ...string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, path, append(args, "--data", data)...)
-	cmd.Env = usher.Env()
+	cmd.Env = usher.Env("USHER_NO_KEYRING=1", "XDG_CONFIG_HOME="+filepath.Join(data, "config"))
 	return cmd
 }
 
@@ -131,6 +134,12 @@ func (x *terminal) askedUnseen(prompt string) {
 	x.await("asked "+prompt, func() bool { return strings.HasSuffix(x.screen(), prompt) && !x.echoes() })
 }
 
+// asked waits for a prompt after which typing is shown.
+func (x *terminal) asked(prompt string) {
+	x.t.Helper()
+	x.await("asked "+prompt, func() bool { return strings.HasSuffix(x.screen(), prompt) && x.echoes() })
+}
+
 func (x *terminal) typeIn(text string) {
 	x.t.Helper()
 	if _, err := x.us.WriteString(text); err != nil {
@@ -204,6 +213,97 @@ func TestInterruptAtAPrompt(t *testing.T) {
 			}
 			if !x.echoes() {
 				t.Error("the terminal does not show what is typed any more")
+			}
+		})
+	}
+}
+
+// A sign-in at a terminal asks for the login, the password and, until it is
+// right, the code.
+func TestSignInAtATerminal(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	data := t.TempDir()
+	x := startAtTerminal(t, data, "signin", "--account-url", srv.AccountURL)
+	x.asked("Username or e-mail: ")
+	x.typeIn("twofactor@example.org\n")
+	x.askedUnseen("Password: ")
+	x.typeIn(string(srv.TwoFactor.Password) + "\n")
+	x.asked("Verification code: ")
+	x.typeIn("12345\n")
+	x.asked("That code is not the one, or was used already.\r\nVerification code: ")
+	x.typeIn(string(srv.TwoFactor.Code()) + "\n")
+	if code := x.end(); code != 0 {
+		t.Errorf("got exit code %d", code)
+	}
+	x.await("done", func() bool { return strings.Contains(x.screen(), "Signed in as   twofactor") })
+	if strings.Contains(x.screen(), string(srv.TwoFactor.Password)) {
+		t.Errorf("the password is on the screen: %q", x.screen())
+	}
+	if !x.echoes() {
+		t.Error("the terminal does not show what is typed any more")
+	}
+	token, err := os.ReadFile(filepath.Join(data, "config", "usher", "profiles", "default", "token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := srv.Anonymous()
+	c.Token = plexauth.StaticToken(strings.TrimSpace(string(token)))
+	if account, err := c.TokenDetails(t.Context()); err != nil || account.Username != "twofactor" {
+		t.Errorf("the kept token is %+v's: %v", account, err)
+	}
+	if strings.Contains(x.screen(), strings.TrimSpace(string(token))) {
+		t.Errorf("the token is on the screen: %q", x.screen())
+	}
+}
+
+// Control-C at any prompt of a sign-in, or while the server does not answer,
+// ends it, leaves the terminal as it was, and keeps nothing.
+func TestInterruptASignIn(t *testing.T) {
+	const controlC = "\x03"
+	for _, prompt := range []struct {
+		name  string
+		args  []string
+		reach func(*terminal, *plexauthtest.Server)
+	}{
+		{"login", nil, func(x *terminal, _ *plexauthtest.Server) { x.asked("Username or e-mail: ") }},
+		{"password", []string{"twofactor"}, func(x *terminal, _ *plexauthtest.Server) {
+			x.askedUnseen("Password: ")
+			x.typeIn("half of i")
+		}},
+		{"code", []string{"twofactor"}, func(x *terminal, srv *plexauthtest.Server) {
+			x.askedUnseen("Password: ")
+			x.typeIn(string(srv.TwoFactor.Password) + "\n")
+			x.asked("Verification code: ")
+		}},
+		{"no answer", []string{"member"}, func(x *terminal, srv *plexauthtest.Server) {
+			srv.Fail(plexauthtest.Fault{Delay: 20 * time.Second})
+			x.askedUnseen("Password: ")
+			x.typeIn(string(srv.Member.Password) + "\n")
+			x.await("read", x.echoes)
+		}},
+	} {
+		t.Run(prompt.name, func(t *testing.T) {
+			t.Parallel()
+			srv := plexauthtest.New(t, plexauthtest.Config{})
+			data := t.TempDir()
+			x := startAtTerminal(t, data, append([]string{"signin", "--account-url", srv.AccountURL}, prompt.args...)...)
+			prompt.reach(x, srv)
+			x.typeIn(controlC)
+			if code := x.end(); code != 1 {
+				t.Errorf("got exit code %d", code)
+			}
+			if !x.echoes() {
+				t.Error("the terminal does not show what is typed any more")
+			}
+			x.await("said", func() bool { return strings.Contains(x.screen(), "error: ") })
+			if !strings.HasSuffix(x.screen(), "\r\nerror: interrupted\r\n") {
+				t.Errorf("the terminal shows %q", x.screen())
+			}
+			if strings.Contains(x.screen(), "half of i") {
+				t.Errorf("the password is on the screen: %q", x.screen())
+			}
+			if _, err := os.Stat(filepath.Join(data, "config", "usher", "profiles", "default", "token")); err == nil {
+				t.Error("a token was kept")
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"runtime"
 	"strings"
 
 	"golang.org/x/crypto/argon2"
@@ -53,8 +54,18 @@ func (h hasher) matches(password plexauth.Secret, p phc) bool {
 	return subtle.ConstantTimeCompare(got, p.hash) == 1
 }
 
+// key hashes on a thread of its own, which stands behind all others: some tens
+// of milliseconds of nothing but computing would make token checks, which take
+// microseconds, wait for their turn. The goroutine never gives its thread back,
+// so the thread ends with it, and its priority with the thread.
 func (h hasher) key(password plexauth.Secret, c Cost, salt []byte, size uint32) []byte {
-	return h.derive([]byte(normalPassword(password)), salt, c.Time, c.Memory, c.Threads, size)
+	done := make(chan []byte)
+	go func() {
+		runtime.LockOSThread()
+		lowerPriority()
+		done <- h.derive([]byte(normalPassword(password)), salt, c.Time, c.Memory, c.Threads, size)
+	}()
+	return <-done
 }
 
 // phc is a PHC string taken apart.

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	signInPart = "sign-in"
+	signInGoal = 0.95
+	// signInClients keep every processor hashing and fit into the queue before
+	// it, so that none is refused.
+	signInClients = 8
+)
+
+// measureSignIn sets sign-ins against plain hashing, in alternating order.
+func (b *bench) measureSignIn(ctx context.Context, u *usher, round int) error {
+	steps := []func() error{
+		func() error { return b.hash(ctx) },
+		func() error { return b.signInAll(ctx, u) },
+	}
+	if round%2 == 1 {
+		slices.Reverse(steps)
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	b.figures.addRatio(signInPart)
+	return nil
+}
+
+// hash runs the argon2id program.
+func (b *bench) hash(ctx context.Context) error {
+	cmd := command(ctx, b.path("argon2id"), b.window.String())
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("argon2id: %w", err)
+	}
+	var hashes, seconds float64
+	if _, err := fmt.Sscan(string(out), &hashes, &seconds); err != nil {
+		return fmt.Errorf("argon2id printed something unknown: %q", out)
+	}
+	used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	b.figures.add(signInPart, "bare rate", hashes/seconds)
+	b.figures.add(signInPart, "bare cpu", micros(used)/hashes)
+	return nil
+}
+
+// signInAll measures sign-ins, none of which may be refused.
+func (b *bench) signInAll(ctx context.Context, u *usher) error {
+	before, err := u.cpu()
+	if err != nil {
+		return err
+	}
+	got, err := keepSigningIn(ctx, u.url, signInClients, b.window)
+	if err == nil && got.refused > 0 {
+		err = fmt.Errorf("%d of %d clients' sign-ins were refused", got.refused, signInClients)
+	}
+	if err != nil {
+		return err
+	}
+	after, err := u.cpu()
+	if err != nil {
+		return err
+	}
+	b.figures.add(signInPart, "usher rate", got.rate())
+	b.figures.add(signInPart, "usher cpu", micros(after-before)/float64(len(got.took)))
+	b.figures.add(signInPart, "usher p99", millis(percentile(got.took, 99)))
+	return nil
+}
+
+// signIns is what a number of clients that sign in saw together.
+type signIns struct {
+	took    []time.Duration // of those that were let in
+	refused int
+	elapsed time.Duration
+}
+
+func (s signIns) rate() float64 { return float64(len(s.took)) / s.elapsed.Seconds() }
+
+// refusedPause is how long a client that was refused waits: a tenth of what it
+// is told, as a flood is not polite.
+const refusedPause = 100 * time.Millisecond
+
+// keepSigningIn has clients sign in, one time after the other, for as long as
+// d. What is under way then is waited for, and counts.
+func keepSigningIn(ctx context.Context, url string, clients int, d time.Duration) (all signIns, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	client := newClient(clients)
+	defer client.CloseIdleConnections()
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		errs error
+	)
+	start := time.Now()
+	for i := range clients {
+		wg.Go(func() {
+			one, err := signInLoop(ctx, client, signIn(fmt.Sprintf("bench-client-%d", i)), url, start.Add(d))
+			if err != nil {
+				cancel() // the others' figures are worth nothing now
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all.took = append(all.took, one.took...)
+			all.refused += one.refused
+			errs = errors.Join(errs, err)
+		})
+	}
+	wg.Wait()
+	all.elapsed = time.Since(start)
+	return all, errs
+}
+
+// signInLoop is one client.
+func signInLoop(ctx context.Context, client *http.Client, r request, url string, until time.Time) (s signIns, err error) {
+	for time.Now().Before(until) {
+		start := time.Now()
+		a, err := fetch(ctx, client, r, url)
+		switch {
+		case err != nil:
+			return s, err
+		case a.Status == http.StatusCreated:
+			s.took = append(s.took, time.Since(start))
+		case a.Status == http.StatusServiceUnavailable:
+			s.refused++
+			time.Sleep(refusedPause)
+		default:
+			return s, fmt.Errorf("signing in: status %d, %s", a.Status, a.Body)
+		}
+	}
+	return s, nil
+}
+
+// newClient returns a client that keeps as many connections as it needs.
+func newClient(connections int) *http.Client {
+	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// wrkResult is what wrk saw.
+type wrkResult struct {
+	requests float64
+	rate     float64 // requests a second
+	p99      time.Duration
+}
+
+// wrk drives one URL for as long as d, with the request's method and headers.
+func (b *bench) wrk(ctx context.Context, r request, url string, d time.Duration) (wrkResult, error) {
+	args := []string{"-t1", fmt.Sprintf("-c%d", b.connections), fmt.Sprintf("-d%.0fs", d.Seconds()), "--latency"}
+	if r.method != "GET" {
+		args = append(args, "-s", b.path(r.method+".lua"))
+	}
+	for name, values := range r.header {
+		args = append(args, "-H", name+": "+values[0])
+	}
+	out, err := exec.CommandContext(ctx, "wrk", append(args, url)...).Output()
+	if err != nil {
+		return wrkResult{}, fmt.Errorf("wrk: %w", err)
+	}
+	return parseWrk(string(out))
+}
+
+// What wrk 4 prints. The last two lines are there only when something failed.
+var (
+	wrkTotal   = regexp.MustCompile(`(?m)^\s*(\d+) requests in `)
+	wrkRate    = regexp.MustCompile(`(?m)^Requests/sec:\s+([\d.]+)$`)
+	wrkP99     = regexp.MustCompile(`(?m)^\s+99%\s+([\d.]+[mu]?[smh])$`)
+	wrkFailure = regexp.MustCompile(`(?m)^\s*(Non-2xx or 3xx responses: .*|Socket errors: .*)$`)
+)
+
+// parseWrk reads what wrk prints. Requests that failed are an error, as their
+// answers are not the ones that are to be measured.
+func parseWrk(out string) (r wrkResult, err error) {
+	if m := wrkFailure.FindStringSubmatch(out); m != nil {
+		return r, fmt.Errorf("wrk: %s", m[1])
+	}
+	total, rate, p99 := wrkTotal.FindStringSubmatch(out), wrkRate.FindStringSubmatch(out), wrkP99.FindStringSubmatch(out)
+	if total == nil || rate == nil || p99 == nil {
+		return r, fmt.Errorf("wrk printed something unknown: %q", out)
+	}
+	var errs [3]error
+	r.requests, errs[0] = strconv.ParseFloat(total[1], 64)
+	r.rate, errs[1] = strconv.ParseFloat(rate[1], 64)
+	r.p99, errs[2] = time.ParseDuration(p99[1])
+	if r.requests == 0 {
+		return r, errors.New("wrk had no answer at all")
+	}
+	return r, errors.Join(errs[:]...)
+}

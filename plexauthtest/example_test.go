@@ -1,0 +1,96 @@
+package plexauthtest_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/usher-auth/usher/plexauth"
+	"github.com/usher-auth/usher/plexauthtest"
+)
+
+// The program: a media dashboard, with a form to sign in by, which greets
+// people and lists their servers.
+
+type dashboard struct{ plex plexauth.Client }
+
+func (d *dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	account, err := d.plex.SignIn(r.Context(), plexauth.SignIn{
+		Login:            r.FormValue("login"),
+		Password:         plexauth.Secret(r.FormValue("password")),
+		VerificationCode: plexauth.Secret(r.FormValue("code")),
+	})
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	theirs := d.plex
+	theirs.Token = plexauth.StaticToken(account.AuthToken)
+	servers, err := theirs.Resources(r.Context())
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	fmt.Fprintf(w, "Hello %s:", account.Username)
+	for _, server := range servers {
+		fmt.Fprintf(w, " %s", server.Name)
+	}
+}
+
+func refuse(w http.ResponseWriter, err error) {
+	switch {
+	case errors.Is(err, plexauth.ErrVerificationRequired):
+		http.Error(w, "What does your authenticator show?", http.StatusUnauthorized)
+	case errors.Is(err, plexauth.ErrUnauthorized):
+		http.Error(w, "That is not your password.", http.StatusUnauthorized)
+	default:
+		http.Error(w, "Plex does not answer.", http.StatusBadGateway)
+	}
+}
+
+// Its test: no mock of plex.tv, but a server that is one.
+
+func TestDashboard(t *testing.T) {
+	plex := plexauthtest.New(t, plexauthtest.Config{})
+	program := &dashboard{plexauth.Client{ClientIdentifier: "dashboard", AccountURL: plex.AccountURL}}
+
+	signIn := func(login string, password, code plexauth.Secret) string {
+		form := url.Values{"login": {login}, "password": {string(password)}, "code": {string(code)}}
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/signin", strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		program.ServeHTTP(w, r)
+		return fmt.Sprintf("%d %s", w.Code, strings.TrimSpace(w.Body.String()))
+	}
+	expect := func(got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+
+	mia := plex.AddPerson("mia", "mia@example.org", "mia's password")
+	plex.AddServer("Attic", "attic", mia)
+	expect(signIn("mia@example.org", mia.Password, ""), "200 Hello mia: usher Attic")
+	expect(signIn("mia", "not this one", ""), "401 That is not your password.")
+
+	// The second factor is a real one: a code works once.
+	two := plex.TwoFactor
+	plex.Share(plex.Den, two)
+	expect(signIn(two.Username, two.Password, ""), "401 What does your authenticator show?")
+	code := two.Code()
+	expect(signIn(two.Username, two.Password, code), "200 Hello twofactor: usher Den")
+	expect(signIn(two.Username, two.Password, code), "401 What does your authenticator show?")
+
+	// Plex is down: nobody answers, or a proxy does.
+	over := plex.Fail(plexauthtest.Fault{Drop: true})
+	expect(signIn("mia", mia.Password, ""), "502 Plex does not answer.")
+	over()
+	plex.Fail(plexauthtest.Fault{Path: "/api/v2/resources", Status: 502, Body: "<html>Bad gateway</html>", Times: 1})
+	expect(signIn("mia", mia.Password, ""), "502 Plex does not answer.")
+	expect(signIn("mia", mia.Password, ""), "200 Hello mia: usher Attic")
+}

@@ -1,0 +1,237 @@
+package plexauthtest_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/usher-auth/usher/plexauth"
+	"github.com/usher-auth/usher/plexauthtest"
+)
+
+func TestAdmin(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	account, err := srv.Anonymous().SignIn(t.Context(), srv.Admin.SignIn())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if account.Username != srv.Admin.Username || account.Email != srv.Admin.Email || !account.HasPassword {
+		t.Errorf("account %+v", account)
+	}
+	admin := srv.Client(srv.Admin)
+	mustBe(t, admin, srv.Admin)
+	list, err := admin.Resources(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range list {
+		if !r.Owned {
+			t.Errorf("admin does not own %s", r.Name)
+		}
+	}
+	if conn, err := admin.Connect(t.Context(), &list[0]); err != nil || conn.URI != srv.MediaURL {
+		t.Errorf("usher itself is reached at %+v: %v", conn, err)
+	}
+	if got := names(t, admin); !slices.Equal(got, []string{srv.Self.Name, srv.Den.Name}) {
+		t.Errorf("admin reaches %v", got)
+	}
+	for _, src := range []plexauthtest.Source{srv.Self, srv.Den, srv.Guide} {
+		got, err := admin.SourceConnection(t.Context(), src.Source)
+		if err != nil {
+			t.Errorf("%s: %v", src.Name, err)
+			continue
+		}
+		if got.Name != src.Name || got.ClientIdentifier != src.Identifier || got.AccessToken == "" || len(got.Connections) == 0 {
+			t.Errorf("%s is %+v", src.Name, got)
+		}
+	}
+	_, err = admin.SourceConnection(t.Context(), plexauth.ServerSource("nowhere"))
+	mustFail(t, err, plexauth.ErrNotFound)
+	if id, err := admin.Identity(t.Context()); err != nil || id.MachineIdentifier != srv.Self.Identifier {
+		t.Errorf("identity %+v: %v", id, err)
+	}
+}
+
+func TestMember(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	for _, login := range []string{srv.Member.Username, srv.Member.Email} {
+		in := srv.Member.SignIn()
+		in.Login = login
+		account, err := srv.Anonymous().SignIn(t.Context(), in)
+		if err != nil || account.Username != "member" || account.TwoFactorEnabled {
+			t.Errorf("signed in as %s: %+v: %v", login, account, err)
+		}
+	}
+	member := srv.Client(srv.Member)
+	list, err := member.Resources(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) != 2 || list[0].Name != srv.Self.Name || list[0].Owned {
+		t.Fatalf("member reaches %+v", list)
+	}
+	if den := list[1]; den.Name != "Den" || den.Owned || den.SourceTitle != srv.Admin.Username || den.AccessToken == "" {
+		t.Errorf("member reaches %+v", den)
+	}
+	_, err = member.SourceConnection(t.Context(), srv.Den.Source)
+	mustFail(t, err, plexauth.ErrForbidden)
+
+	in := srv.Member.SignIn()
+	in.Password = "not this one"
+	_, err = srv.Anonymous().SignIn(t.Context(), in)
+	mustFail(t, err, plexauth.ErrUnauthorized)
+}
+
+func TestTwoFactor(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	two := srv.TwoFactor
+	with := func(code plexauth.Secret) error {
+		in := two.SignIn()
+		in.VerificationCode = code
+		_, err := srv.Anonymous().SignIn(t.Context(), in)
+		return err
+	}
+	mustFail(t, with(""), plexauth.ErrVerificationRequired)
+	mustFail(t, with("12345"), plexauth.ErrVerificationRequired)
+	code := two.Code()
+	if err := with(code); err != nil {
+		t.Errorf("with the code: %v", err)
+	}
+	mustFail(t, with(code), plexauth.ErrVerificationRequired)
+	srv.Advance(30 * time.Second)
+	account, err := srv.Anonymous().SignIn(t.Context(), two.SignIn())
+	if err != nil || !account.TwoFactorEnabled {
+		t.Errorf("with the next code: %+v: %v", account, err)
+	}
+	if len(two.BackupCodes) != 10 {
+		t.Fatalf("there are %d backup codes", len(two.BackupCodes))
+	}
+	for _, code := range two.BackupCodes {
+		if err := with(code); err != nil {
+			t.Errorf("with a backup code: %v", err)
+		}
+		mustFail(t, with(code), plexauth.ErrVerificationRequired)
+	}
+	mustBe(t, srv.Client(two), two)
+	if srv.Member.Code() != "" || srv.Member.BackupCodes != nil {
+		t.Error("member has a second factor")
+	}
+}
+
+func TestManaged(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	if srv.Managed.Email != "" || srv.Managed.Password != "" {
+		t.Errorf("managed is %+v", srv.Managed)
+	}
+	for _, password := range []plexauth.Secret{"", "a guess", "managed"} {
+		in := srv.Managed.SignIn()
+		in.Password = password
+		if _, err := srv.Anonymous().SignIn(t.Context(), in); err == nil {
+			t.Errorf("signed in with %q", string(password))
+		}
+	}
+	account, err := srv.Client(srv.Managed).TokenDetails(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if account.Username != "managed" || account.Email != "" || account.HasPassword {
+		t.Errorf("account %+v", account)
+	}
+}
+
+func TestDisabled(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	_, err := srv.Anonymous().SignIn(t.Context(), srv.Disabled.SignIn())
+	mustFail(t, err, plexauth.ErrUnauthorized)
+	_, err = details(t, srv.Client(srv.Disabled))
+	mustFail(t, err, plexauth.ErrUnauthorized)
+	_, err = srv.Client(srv.Disabled).TransientToken(t.Context())
+	mustFail(t, err, plexauth.ErrUnauthorized)
+}
+
+// A client without a token is refused before anything is sent.
+func TestAnonymous(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	c := srv.Anonymous()
+	_, err := c.TokenDetails(t.Context())
+	mustFail(t, err, plexauth.ErrUnauthorized)
+	if got := srv.Requests(); len(got) != 0 {
+		t.Errorf("requests %+v", got)
+	}
+	if err := c.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAddPersonAndServer(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	uma := srv.AddPerson("uma", "uma@example.org", "uma's password")
+	account, err := srv.Anonymous().SignIn(t.Context(), uma.SignIn())
+	if err != nil || account.Username != "uma" || account.Email != "uma@example.org" {
+		t.Errorf("account %+v: %v", account, err)
+	}
+	c := srv.Client(uma)
+	if got := names(t, c); !slices.Equal(got, []string{"usher"}) {
+		t.Errorf("uma reaches %v", got)
+	}
+	shed := srv.AddServer("Shed", "shed-1", uma)
+	if got := names(t, c); !slices.Equal(got, []string{"usher", "Shed"}) {
+		t.Errorf("uma reaches %v", got)
+	}
+	got, err := srv.Client(srv.Admin).SourceConnection(t.Context(), shed.Source)
+	if err != nil || got.Name != "Shed" {
+		t.Errorf("the admin is told %+v: %v", got, err)
+	}
+	srv.Share(srv.Den, uma)
+	if got := names(t, c); !slices.Equal(got, []string{"usher", "Den", "Shed"}) {
+		t.Errorf("uma reaches %v", got)
+	}
+}
+
+func TestUnshare(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	member := srv.Client(srv.Member)
+	list, err := member.Resources(t.Context())
+	if err != nil || len(list) != 2 {
+		t.Fatalf("member reaches %v: %v", list, err)
+	}
+	there := *member
+	there.Token = plexauth.StaticToken(list[1].AccessToken)
+	mustBe(t, &there, srv.Member)
+	srv.Unshare(srv.Den, srv.Member)
+	if got := names(t, member); !slices.Equal(got, []string{"usher"}) {
+		t.Errorf("member reaches %v", got)
+	}
+	_, err = details(t, &there)
+	mustFail(t, err, plexauth.ErrUnauthorized)
+	mustBe(t, member, srv.Member)
+	srv.Share(srv.Den, srv.Member)
+	if got := names(t, member); !slices.Equal(got, []string{"usher", "Den"}) {
+		t.Errorf("member reaches %v", got)
+	}
+}
+
+func TestRevokeAll(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	one, two, other := srv.Client(srv.Member), srv.Client(srv.Member), srv.Client(srv.Admin)
+	clients := []*plexauth.Client{one, two, transient(t, one)}
+	list, err := one.Resources(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range list {
+		there := *one
+		there.Token = plexauth.StaticToken(r.AccessToken)
+		clients = append(clients, &there)
+	}
+	for _, c := range clients {
+		mustBe(t, c, srv.Member)
+	}
+	srv.RevokeAll(srv.Member)
+	for _, c := range clients {
+		_, err := details(t, c)
+		mustFail(t, err, plexauth.ErrUnauthorized)
+	}
+	mustBe(t, other, srv.Admin)
+	mustBe(t, srv.Client(srv.Member), srv.Member)
+}
