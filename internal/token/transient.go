@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -75,19 +76,26 @@ func (s *sealer) putNonce(b []byte) {
 	binary.BigEndian.PutUint64(b[4:], binary.BigEndian.Uint64(s.start[4:])+s.minted.Add(1))
 }
 
+// scratch is room to work on one token. What is given to a cipher.AEAD escapes,
+// and would be allocated anew for each.
+type scratch struct {
+	plain  [claimSize]byte
+	sealed [sealedSize]byte
+	text   []byte
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
 func (s *sealer) seal(c claim) plexauth.Secret {
-	var plain [claimSize]byte
-	copy(plain[:32], c.parent[:])
-	binary.BigEndian.PutUint64(plain[32:], uint64(c.expires))
-	binary.BigEndian.PutUint64(plain[40:], uint64(c.sourceID))
-
-	var sealed [sealedSize]byte
-	s.putNonce(sealed[:nonceSize])
-	s.aead.Seal(sealed[:nonceSize], sealed[:nonceSize], plain[:], nil)
-
-	text := make([]byte, 0, transientLength)
-	text = append(text, transientPrefix...)
-	return plexauth.Secret(transientText.AppendEncode(text, sealed[:]))
+	b := scratches.Get().(*scratch)
+	defer scratches.Put(b)
+	copy(b.plain[:32], c.parent[:])
+	binary.BigEndian.PutUint64(b.plain[32:], uint64(c.expires))
+	binary.BigEndian.PutUint64(b.plain[40:], uint64(c.sourceID))
+	s.putNonce(b.sealed[:nonceSize])
+	s.aead.Seal(b.sealed[:nonceSize], b.sealed[:nonceSize], b.plain[:], nil)
+	b.text = transientText.AppendEncode(append(b.text[:0], transientPrefix...), b.sealed[:])
+	return plexauth.Secret(b.text)
 }
 
 // open returns the claim of a token that this process sealed; false for any
@@ -97,12 +105,13 @@ func (s *sealer) open(token plexauth.Secret) (claim, bool) {
 	if !ok || len(token) != transientLength {
 		return claim{}, false
 	}
-	var sealed [sealedSize]byte
-	if n, err := transientText.Decode(sealed[:], []byte(text)); err != nil || n != sealedSize {
+	b := scratches.Get().(*scratch)
+	defer scratches.Put(b)
+	b.text = append(b.text[:0], text...)
+	if n, err := transientText.Decode(b.sealed[:], b.text); err != nil || n != sealedSize {
 		return claim{}, false
 	}
-	var buf [claimSize]byte
-	plain, err := s.aead.Open(buf[:0], sealed[:nonceSize], sealed[nonceSize:], nil)
+	plain, err := s.aead.Open(b.plain[:0], b.sealed[:nonceSize], b.sealed[nonceSize:], nil)
 	if err != nil {
 		return claim{}, false
 	}

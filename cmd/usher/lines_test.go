@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+)
+
+// The quick way writes what slog's own handler writes, to the byte.
+func TestFlatJSONIsSlogs(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 678900000, time.FixedZone("", 3600))
+	for name, attrs := range map[string][]slog.Attr{
+		"a request": {
+			slog.String("method", "GET"), slog.Int("status", 200), slog.Float64("ms", 0.043), slog.Int64("account", 1),
+			slog.Float64("whole", 12), slog.Float64("none", 0), slog.Float64("long", 1234.567),
+		},
+		"none":              nil,
+		"quotes":            {slog.String("a", `"quoted" \ and <tags> & more`)},
+		"tags":              {slog.String("a", "<b>&c")},
+		"other letters":     {slog.String("a", "Zoë 日本\x7f\x01")},
+		"very small":        {slog.Float64("a", 1e-9), slog.Float64("b", 1e21)},
+		"other kinds":       {slog.Duration("a", time.Second), slog.Any("error", errors.New("x")), slog.Bool("b", true), slog.Group("g", "k", 1)},
+		"a time and a nil":  {slog.Time("a", at), slog.Any("b", nil)},
+		"secret":            {slog.Any("token", secret("x"))},
+		"negative and zero": {slog.Int("a", -5), slog.Float64("b", -0.5)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var quick, slogs bytes.Buffer
+			lines := &lineWriter{buf: bufio.NewWriter(&quick)}
+			handlers := []slog.Handler{
+				&flatJSON{slog.NewJSONHandler(lines, nil), lines}, slog.NewJSONHandler(&slogs, nil),
+			}
+			for _, h := range handlers {
+				for _, message := range []string{"request", `an "odd" message`} {
+					r := slog.NewRecord(at, slog.LevelWarn, message, 0)
+					r.AddAttrs(attrs...)
+					if err := h.Handle(context.Background(), r); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if err := lines.flush(); err != nil {
+				t.Fatal(err)
+			}
+			if quick.String() != slogs.String() {
+				t.Errorf("it writes\n%sand slog\n%s", quick.String(), slogs.String())
+			}
+		})
+	}
+}
+
+// secret is a value that hides itself.
+type secret string
+
+// LogValue implements slog.LogValuer.
+func (secret) LogValue() slog.Value { return slog.StringValue("…") }
