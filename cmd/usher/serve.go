@@ -125,12 +125,12 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	return runServers(ctx, srv, ln, o, log)
 }
 
-// tuneRuntime sets what Go's runtime leaves to programs, unless the environment
-// does.
+// tuneRuntime sets what Go's runtime leaves to programs.
 //
 // Passwords are hashed on threads of low priority (see package account). They
-// count as running while the system lets others go first, so there must be one
-// more processor, as the runtime counts them, for each of them.
+// count as running while the system lets others go first: without one more
+// processor, as the runtime counts them, for each of them, nothing else would
+// run at all.
 //
 // A server that keeps little and allocates much collects garbage all the time
 // at the default pace: letting the heap grow to four times what is in use costs
@@ -140,9 +140,7 @@ func (a *app) tuneRuntime(o *serveOptions) {
 	if o.hashSlots == 0 {
 		o.hashSlots = processors
 	}
-	if _, set := a.env("GOMAXPROCS"); !set {
-		runtime.GOMAXPROCS(processors + o.hashSlots)
-	}
+	runtime.GOMAXPROCS(processors + o.hashSlots)
 	if _, set := a.env("GOGC"); !set {
 		debug.SetGCPercent(400)
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 
 	"github.com/usher-auth/usher/internal/token"
@@ -85,7 +86,12 @@ type call struct {
 	params wire.Params
 	// address is where the request comes from, without the port.
 	address string
+
+	attrs [maxAttrs]slog.Attr // room for the log line
 }
+
+// maxAttrs is how many attributes the line of a request has at the most.
+const maxAttrs = 10
 
 // answer is what a handler gives back. A nil body sends none.
 type answer struct {

@@ -90,6 +90,9 @@ func formatSuffix(path string) string {
 	return path[dot:]
 }
 
+// calls are reused from request to request; nothing of one is kept beyond it.
+var calls = sync.Pool{New: func() any { return new(call) }}
+
 // endpoint is what stands at one path: a route for each method.
 type endpoint struct {
 	*Server
@@ -101,7 +104,9 @@ type endpoint struct {
 // ServeHTTP takes one request all the way.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := e.now()
-	c := &call{http: r, address: remoteAddress(r)}
+	c := calls.Get().(*call)
+	defer calls.Put(c)
+	*c = call{http: r, address: remoteAddress(r)}
 	setCORS(w.Header(), r)
 	ans, err := e.answer(r.Context(), w, c)
 	size := 0
@@ -287,8 +292,7 @@ func (s *Server) logRequest(ctx context.Context, c *call, path string, status, s
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 10)
-	attrs = append(attrs,
+	attrs := append(c.attrs[:0],
 		slog.String("method", knownMethod(c.http.Method)),
 		slog.String("path", path),
 		slog.Int("status", status),

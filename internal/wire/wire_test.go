@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -571,6 +572,27 @@ func FuzzParseBody(f *testing.F) {
 			}
 			for _, f := range []wire.Format{wire.JSON, wire.XML} {
 				encode(t, page.With(plexauth.Secret(text), joined), f, 0)
+			}
+		}
+	})
+}
+
+// A query is read as the standard library reads it.
+func FuzzQuery(f *testing.F) {
+	f.Add("a=1&b=2&a=3&&c&=d&e=%20+%zz;")
+	f.Add(strings.Repeat("x=y&", 40))
+	f.Fuzz(func(t *testing.T, raw string) {
+		want, wantErr := url.ParseQuery(raw)
+		got, err := wire.ParseBody("application/x-www-form-urlencoded", []byte(raw))
+		if !utf8.ValidString(raw) {
+			return // refused before it is read
+		}
+		if (err != nil) != (wantErr != nil) {
+			t.Fatalf("%q: error %v, the standard library's %v", raw, err, wantErr)
+		}
+		if err == nil {
+			if diff := cmp.Diff(map[string][]string(want), map[string][]string(got)); diff != "" {
+				t.Errorf("%q (-standard library +got):\n%s", raw, diff)
 			}
 		}
 	})
