@@ -40,7 +40,8 @@ func TestSealAndOpen(t *testing.T) {
 
 func TestDerive(t *testing.T) {
 	key := seal.NewKey([32]byte{1})
-	if key.Derive("a") != key.Derive("a") || key.Derive("a") == key.Derive("b") || key.Derive("a") == seal.NewKey([32]byte{2}).Derive("a") {
+	same, other := seal.NewKey([32]byte{1}), seal.NewKey([32]byte{2})
+	if key.Derive("a") != same.Derive("a") || key.Derive("a") == key.Derive("b") || key.Derive("a") == other.Derive("a") {
 		t.Error("Derive is not a function of the key and the purpose")
 	}
 }
