@@ -145,12 +145,17 @@ func (a *app) tuneRuntime(o *serveOptions) {
 		debug.SetGCPercent(400)
 	}
 	if _, set := a.env("GOMEMLIMIT"); !set {
-		debug.SetMemoryLimit(softMemoryLimit)
+		debug.SetMemoryLimit(baseMemory + int64(o.hashSlots)*memoryPerSlot)
 	}
 }
 
-// softMemoryLimit is where garbage is collected at a quicker pace again.
-const softMemoryLimit = 96 << 20
+// Where garbage is collected at a quicker pace again. One hash takes 19 MiB;
+// with room for three, the next finds memory that the system need not hand out
+// and clear once more, which would cost it a tenth of its time.
+const (
+	baseMemory    = 64 << 20
+	memoryPerSlot = 64 << 20
+)
 
 // check finds wrong combinations of flags.
 func (o *serveOptions) check() error {
