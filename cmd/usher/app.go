@@ -166,6 +166,7 @@ Every flag can also be given in the environment, as its help says.`,
 		cmd.GroupID = "client"
 		root.AddCommand(cmd)
 	}
+	root.AddCommand(a.hashWorkerCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {

@@ -53,7 +53,7 @@ Exit codes: 0 done, 1 failed or refused, 2 used wrongly, 3 unreachable. A failur
 
 // describe writes a command and those below it.
 func describe(b *bytes.Buffer, cmd *cobra.Command) {
-	if cmd.Name() == "help" || cmd.Name() == "completion" {
+	if cmd.Name() == "help" || cmd.Name() == "completion" || cmd.Hidden {
 		return
 	}
 	fmt.Fprintf(b, "\n## %s\n\n", cmd.CommandPath())

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
@@ -94,7 +94,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	}
 	log := newLogger(a.err, level)
 	defer log.Close()
-	a.tuneRuntime(&o)
+	a.tuneRuntime()
 
 	ln, err := listen(ctx, o.listen)
 	if err != nil {
@@ -108,8 +108,10 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	defer func() { err = errors.Join(err, st.Close()) }()
 
 	connections := o.connections(ln.Addr())
+	hasher := &hashing.Process{Command: hashCommand, Logger: log.Logger}
+	defer hasher.Close()
 	srv, err := server.New(ctx, server.Config{
-		Store: st, Key: key, Version: version(), Logger: log.Logger,
+		Store: st, Key: key, Version: version(), Logger: log.Logger, Argon2id: hasher.Key,
 		Self:         source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
 		TransientTTL: o.transientTTL, HashSlots: o.hashSlots, HashQueue: o.hashQueue, FailedTries: o.failedTries,
 	})
@@ -127,35 +129,20 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 
 // tuneRuntime sets what Go's runtime leaves to programs.
 //
-// Passwords are hashed on threads of low priority (see package account). They
-// count as running while the system lets others go first: without one more
-// processor, as the runtime counts them, for each of them, nothing else would
-// run at all.
-//
 // A server that keeps little and allocates much collects garbage all the time
 // at the default pace: letting the heap grow to four times what is in use costs
 // a few megabytes and saves a tenth of the processor.
-func (a *app) tuneRuntime(o *serveOptions) {
-	processors := runtime.GOMAXPROCS(0)
-	if o.hashSlots == 0 {
-		o.hashSlots = processors
-	}
-	runtime.GOMAXPROCS(processors + o.hashSlots)
+func (a *app) tuneRuntime() {
 	if _, set := a.env("GOGC"); !set {
 		debug.SetGCPercent(400)
 	}
 	if _, set := a.env("GOMEMLIMIT"); !set {
-		debug.SetMemoryLimit(baseMemory + int64(o.hashSlots)*memoryPerSlot)
+		debug.SetMemoryLimit(softMemory)
 	}
 }
 
-// Where garbage is collected at a quicker pace again. One hash takes 19 MiB;
-// with room for three, the next finds memory that the system need not hand out
-// and clear once more, which would cost it a tenth of its time.
-const (
-	baseMemory    = 64 << 20
-	memoryPerSlot = 64 << 20
-)
+// softMemory is where garbage is collected at a quicker pace again.
+const softMemory = 128 << 20
 
 // check finds wrong combinations of flags.
 func (o *serveOptions) check() error {

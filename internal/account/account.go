@@ -13,10 +13,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/secure/precis"
 
 	"github.com/usher-auth/usher/internal/guard"
+	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
@@ -51,6 +51,8 @@ type Config struct {
 	// FailedTries is how many sign-ins to one account from one address may
 	// fail in a row before each further one must wait a minute. Zero: no limit.
 	FailedTries int
+	// Argon2id computes hashes. Nil: hashing.Here.
+	Argon2id func(hashing.Input) []byte
 	// Cost of new password hashes. Zero: DefaultCost.
 	Cost Cost
 	// Now tells the time. Nil: time.Now.
@@ -70,9 +72,12 @@ type Service struct {
 
 // New returns a Service.
 func New(cfg Config) *Service {
-	s := &Service{store: cfg.Store, key: cfg.Key, hashing: cfg.Hashing, hasher: hasher{cfg.Cost, argon2.IDKey}, now: cfg.Now}
+	s := &Service{store: cfg.Store, key: cfg.Key, hashing: cfg.Hashing, hasher: hasher{cfg.Cost, cfg.Argon2id}, now: cfg.Now}
 	if s.hasher.cost == (Cost{}) {
 		s.hasher.cost = DefaultCost
+	}
+	if s.hasher.argon2id == nil {
+		s.hasher.argon2id = hashing.Here
 	}
 	if s.now == nil {
 		s.now = time.Now

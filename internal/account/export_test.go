@@ -1,18 +1,17 @@
 package account
 
 import (
-	"golang.org/x/crypto/argon2"
-
+	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/plexauth"
 )
 
 // CountHashes returns how many passwords s hashes while do runs.
 func (s *Service) CountHashes(do func()) int {
 	n := 0
-	defer func() { s.hasher.derive = argon2.IDKey }()
-	s.hasher.derive = func(password, salt []byte, time, memory uint32, threads uint8, size uint32) []byte {
+	defer func() { s.hasher.argon2id = hashing.Here }()
+	s.hasher.argon2id = func(in hashing.Input) []byte {
 		n++
-		return argon2.IDKey(password, salt, time, memory, threads, size)
+		return hashing.Here(in)
 	}
 	do()
 	return n
@@ -20,7 +19,7 @@ func (s *Service) CountHashes(do func()) int {
 
 // HashPassword and Matches are a hash's way out and back.
 func HashPassword(password plexauth.Secret, c Cost) string {
-	return hasher{c, argon2.IDKey}.hash(password)
+	return hasher{c, hashing.Here}.hash(password)
 }
 
 // Matches parses a PHC string and compares.
@@ -29,7 +28,7 @@ func Matches(text string, password plexauth.Secret) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return hasher{derive: argon2.IDKey}.matches(password, p), nil
+	return hasher{argon2id: hashing.Here}.matches(password, p), nil
 }
 
 // ReadPHC parses a PHC string and writes it again.

@@ -5,12 +5,12 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
-	"runtime"
 	"strings"
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/secure/precis"
 
+	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -35,8 +35,8 @@ const (
 type hasher struct {
 	// cost of new hashes.
 	cost Cost
-	// derive is argon2id; a test counts how often it is called.
-	derive func(password, salt []byte, time, memory uint32, threads uint8, size uint32) []byte
+	// argon2id computes a hash, wherever that is done.
+	argon2id func(hashing.Input) []byte
 }
 
 // hash returns the PHC string of a password, which carries its cost:
@@ -54,18 +54,11 @@ func (h hasher) matches(password plexauth.Secret, p phc) bool {
 	return subtle.ConstantTimeCompare(got, p.hash) == 1
 }
 
-// key hashes on a thread of its own, which stands behind all others: some tens
-// of milliseconds of nothing but computing would make token checks, which take
-// microseconds, wait for their turn. The goroutine never gives its thread back,
-// so the thread ends with it, and its priority with the thread.
 func (h hasher) key(password plexauth.Secret, c Cost, salt []byte, size uint32) []byte {
-	done := make(chan []byte)
-	go func() {
-		runtime.LockOSThread()
-		lowerPriority()
-		done <- h.derive([]byte(normalPassword(password)), salt, c.Time, c.Memory, c.Threads, size)
-	}()
-	return <-done
+	return h.argon2id(hashing.Input{
+		Password: []byte(normalPassword(password)), Salt: salt,
+		Time: c.Time, Memory: c.Memory, Threads: c.Threads, Size: size,
+	})
 }
 
 // phc is a PHC string taken apart.

@@ -1,6 +1,12 @@
 package server
 
-import "strings"
+import (
+	"context"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
 
 // Row is a row of a route table, as the tests walk it.
 type Row struct {
@@ -30,4 +36,12 @@ func Failures() (list [][2]int) {
 		list = append(list, [2]int{f.status, f.code})
 	}
 	return list
+}
+
+// Limits is limits.
+type Limits struct{ First, Request, Idle time.Duration }
+
+// ServeLimited serves plain HTTP with limits of a test's own.
+func ServeLimited(ctx context.Context, srv *http.Server, ln net.Listener, l Limits, every time.Duration) error {
+	return srv.Serve(limitConnections(ctx, srv, ln, limits{l.First, l.Request, l.Idle}, every))
 }

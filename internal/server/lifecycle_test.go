@@ -1,11 +1,15 @@
 package server_test
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,10 +94,107 @@ func serve(t *testing.T, h http.Handler, grace time.Duration) (ln net.Listener, 
 	return ln, cancel, done
 }
 
-// Attack: connections that send their headers, their body or nothing at all,
-// slowly, for ever.
+// Attack: connections that send nothing at all, their headers or their body
+// slowly, for ever; that never read their answer; or that stay when they are
+// done, so that there is no room for others.
+func TestConnectionsThatTakeTooLong(t *testing.T) {
+	const short, long = 50 * time.Millisecond, time.Hour
+	never := server.Limits{First: long, Request: long, Idle: long}
+	whole := "GET / HTTP/1.1\r\nHost: usher\r\n\r\n"
+	for _, c := range []struct {
+		name   string
+		send   string
+		limit  func(*server.Limits)
+		answer bool // comes before the end
+	}{
+		{"sends nothing", "", func(l *server.Limits) { l.First = short }, false},
+		{"half a head", "GET / HTTP/1.1\r\nHo", func(l *server.Limits) { l.First = short }, false},
+		{"half a body", "POST / HTTP/1.1\r\nHost: usher\r\nContent-Length: 9\r\n\r\nhal", func(l *server.Limits) { l.Request = short }, false},
+		{"does not read", strings.Replace(whole, "GET /", "GET /endless", 1), func(l *server.Limits) { l.Request = short }, true},
+		{"stays", whole, func(l *server.Limits) { l.Idle = short }, true},
+		{"second request stands still", whole + "GET", func(l *server.Limits) { l.Idle = short }, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			limits := never
+			c.limit(&limits)
+			conn := dialLimited(t, limits)
+			if _, err := io.WriteString(conn, c.send); err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+			time.Sleep(4 * short) // it is not read meanwhile
+			got, err := io.ReadAll(conn)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("the connection is still open after 20 s")
+			}
+			if c.answer != (len(got) > 0) {
+				t.Errorf("what came before the end is %.80q", got)
+			}
+		})
+	}
+}
+
+// Within the limits, a connection serves request after request.
+func TestConnectionsInTime(t *testing.T) {
+	limit := 300 * time.Millisecond
+	conn := dialLimited(t, server.Limits{First: limit, Request: limit, Idle: limit})
+	in := bufio.NewReader(conn)
+	for range 10 { // a second in all
+		time.Sleep(limit / 3)
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: usher\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+	}
+}
+
+// dialLimited opens a connection to a server with limits. /endless answers for
+// as long as somebody reads; elsewhere, the body comes back.
+func dialLimited(t *testing.T, l server.Limits) net.Conn {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		page := make([]byte, 1<<20)
+		for r.URL.Path == "/endless" {
+			if _, err := w.Write(page); err != nil {
+				return
+			}
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = w.Write(append(body, "done"...))
+	}
+	srv := server.NewHTTPServer(http.HandlerFunc(handler), slog.New(slog.DiscardHandler))
+	go func() { _ = server.ServeLimited(t.Context(), srv, ln, l, 10*time.Millisecond) }()
+	t.Cleanup(func() { srv.Close() })
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// Over TLS, where one connection carries many requests, net/http keeps the
+// limits.
 func TestHTTPServerHasLimits(t *testing.T) {
 	srv := server.NewHTTPServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	_ = server.Serve(t.Context(), srv, ln, &server.TLS{}, time.Second)
 	for name, limit := range map[string]time.Duration{
 		"headers and body": srv.ReadTimeout, "answer": srv.WriteTimeout, "idle": srv.IdleTimeout,
 	} {

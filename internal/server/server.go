@@ -10,6 +10,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/guard"
+	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
@@ -31,6 +32,8 @@ type Config struct {
 	// HashSlots and HashQueue bound how many passwords are hashed at once and
 	// how many wait. Zero: see guard.NewAdmission.
 	HashSlots, HashQueue int
+	// Argon2id computes them. Nil: hashing.Here.
+	Argon2id func(hashing.Input) []byte
 	// HashCost of new passwords. Zero: account.DefaultCost.
 	HashCost account.Cost
 	// FailedTries is how many sign-ins to one account from one address may
@@ -73,7 +76,8 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s.hashing = guard.NewAdmission(cfg.HashSlots, cfg.HashQueue)
 	s.accounts = account.New(account.Config{
-		Store: cfg.Store, Key: cfg.Key, Hashing: s.hashing, FailedTries: cfg.FailedTries, Cost: cfg.HashCost, Now: s.now,
+		Store: cfg.Store, Key: cfg.Key, Hashing: s.hashing, FailedTries: cfg.FailedTries,
+		Argon2id: cfg.Argon2id, Cost: cfg.HashCost, Now: s.now,
 	})
 	var err error
 	s.tokens, err = token.New(token.Config{
@@ -105,33 +109,38 @@ func (s *Server) Run(ctx context.Context) { s.tokens.Run(ctx) }
 
 // Limits on what one connection may take.
 const (
-	readTimeout  = 15 * time.Second // headers and body; one limit is one deadline to set
-	writeTimeout = 60 * time.Second
-	idleTimeout  = 2 * time.Minute
-	maxHeader    = 32 << 10
+	requestTimeout = 15 * time.Second // for the head of the first request; then for each body and answer
+	idleTimeout    = 2 * time.Minute  // for the head of the next request
+	maxHeader      = 32 << 10
+	// lookEvery is how often connections are looked at that take too long.
+	lookEvery = time.Second
 )
 
-// NewHTTPServer returns an http.Server for a handler, with limits on headers,
-// bodies and time. What it has to say itself goes to logger.
+// NewHTTPServer returns an http.Server for a handler, to be run by Serve. What
+// it has to say itself goes to logger.
 func NewHTTPServer(h http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: h, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler: h, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 }
 
 // Serve answers on ln until ctx ends, then lets what is in flight finish for
-// as long as grace. tls is nil for plain HTTP.
+// as long as grace. Connections that take too long are ended. tls is nil for
+// plain HTTP.
 func Serve(ctx context.Context, srv *http.Server, ln net.Listener, tls *TLS, grace time.Duration) error {
 	done := make(chan error, 1)
-	go func() {
-		if tls != nil {
-			done <- srv.ServeTLS(ln, tls.CertFile, tls.KeyFile)
-			return
-		}
-		done <- srv.Serve(ln)
-	}()
+	if tls != nil {
+		// A connection of HTTP/2 carries many requests at once: only
+		// http.Server knows how long each takes.
+		srv.ReadTimeout, srv.WriteTimeout, srv.IdleTimeout = requestTimeout, requestTimeout, idleTimeout
+		go func() { done <- srv.ServeTLS(ln, tls.CertFile, tls.KeyFile) }()
+	} else {
+		watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+		defer stop()
+		limited := limitConnections(watching, srv, ln, connectionLimits, lookEvery)
+		go func() { done <- srv.Serve(limited) }()
+	}
 	select {
 	case err := <-done:
 		return err

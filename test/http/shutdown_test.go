@@ -7,9 +7,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
 // TestShutdownFinishesWhatIsInFlight asks the server to end in the middle of a
@@ -80,4 +84,51 @@ func waitRefused(t *testing.T, address string) {
 		conn.Close()
 	}
 	t.Fatal("the server still takes connections")
+}
+
+// The process that hashes passwords ends with the server, however that ends.
+func TestNoProcessIsLeftBehind(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Log("without /proc, processes cannot be counted")
+		return
+	}
+	for name, end := range map[string]func(*usher.Server) error{
+		"SIGTERM": (*usher.Server).Stop, "SIGKILL": (*usher.Server).Kill,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScript(t)
+			cmd := exec.Command(usherBinary, "serve", "--listen", "127.0.0.1:0", "--data", s.data)
+			cmd.Env = usher.Env()
+			server, err := usher.Start(cmd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.PostForm(server.URL+"/api/v2/users/signin?X-Plex-Client-Identifier=x",
+				url.Values{"login": {"olga"}, "password": {s.vars["olga_password"]}})
+			if err != nil || resp.StatusCode != http.StatusCreated {
+				t.Fatal(resp, err)
+			}
+			resp.Body.Close()
+			children := server.Children()
+			if len(children) != 1 {
+				t.Fatalf("after a sign-in, there are the processes %v, want one", children)
+			}
+			if err := end(server); err != nil {
+				t.Fatal(err)
+			}
+			for until := time.Now().Add(10 * time.Second); alive(children[0]); time.Sleep(time.Millisecond) {
+				if time.Now().After(until) {
+					t.Fatal("the process that hashes is still there")
+				}
+			}
+		})
+	}
+}
+
+// alive reports whether a process is there and has not ended.
+func alive(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(text), ") Z ")
 }

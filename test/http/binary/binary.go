@@ -105,6 +105,22 @@ func (s *Server) Printed() string { return s.out.String() }
 // holds lines back for a moment; after Stop, all are there.
 func (s *Server) Log() string { return s.log.String() }
 
+// Children are the processes that it has started, of which those that have
+// ended are gone. It is empty where there is no /proc.
+func (s *Server) Children() []int {
+	var list []int
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		var pid, parent int
+		var name, state string
+		text, _ := os.ReadFile(path) // one that has just ended is none
+		if _, err := fmt.Sscan(string(text), &pid, &name, &state, &parent); err == nil && parent == s.cmd.Process.Pid {
+			list = append(list, pid)
+		}
+	}
+	return list
+}
+
 // Stop asks the server to end, as a service manager does, and waits until it
 // has. It is an error when it does not end well; a race that the detector
 // found is one such.
