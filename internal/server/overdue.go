@@ -48,6 +48,18 @@ func limitConnections(ctx context.Context, srv *http.Server, ln net.Listener, l 
 type timedConn struct {
 	net.Conn
 	until atomic.Int64
+	// timed: the last read deadline was not "never".
+	timed atomic.Bool
+}
+
+// SetReadDeadline passes over what changes nothing: without time-outs of its
+// own, http.Server still says "never" three times a request.
+func (c *timedConn) SetReadDeadline(t time.Time) error {
+	if t.IsZero() && !c.timed.Load() {
+		return nil
+	}
+	c.timed.Store(!t.IsZero())
+	return c.Conn.SetReadDeadline(t)
 }
 
 // CloseWrite lets http.Server end an answer in order while more of the request

@@ -22,18 +22,18 @@ const (
 // tx is one write's view of its transaction. What it changed is collected and
 // announced when, and only when, the commit is on disk.
 type tx struct {
-	conn    *sql.Conn
+	conn    *statements
 	changed Change
 }
 
 func (t *tx) exec(ctx context.Context, query string, args ...any) error {
-	_, err := t.conn.ExecContext(ctx, query, args...)
+	_, err := t.conn.exec(ctx, query, args...)
 	return err
 }
 
 // execOne is exec for a statement that must change a row: ErrNotFound if not.
 func (t *tx) execOne(ctx context.Context, query string, args ...any) error {
-	res, err := t.conn.ExecContext(ctx, query, args...)
+	res, err := t.conn.exec(ctx, query, args...)
 	if err != nil {
 		return err
 	}
@@ -44,11 +44,11 @@ func (t *tx) execOne(ctx context.Context, query string, args ...any) error {
 }
 
 func (t *tx) queryRow(ctx context.Context, query string, args ...any) *sql.Row {
-	return t.conn.QueryRowContext(ctx, query, args...)
+	return t.conn.queryRow(ctx, query, args...)
 }
 
 func (t *tx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return t.conn.QueryContext(ctx, query, args...)
+	return t.conn.query(ctx, query, args...)
 }
 
 // A job is a write that waits for its commit.
@@ -61,7 +61,7 @@ type job struct {
 // committer owns the one connection that writes. It runs jobs in the order in
 // which they come and commits those that wait together.
 type committer struct {
-	conn    *sql.Conn
+	conn    *statements
 	store   *Store
 	jobs    chan job
 	stop    chan struct{}
@@ -73,7 +73,7 @@ type committer struct {
 
 func newCommitter(ctx context.Context, conn *sql.Conn, s *Store) (*committer, error) {
 	c := &committer{
-		conn: conn, store: s, jobs: make(chan job),
+		conn: newStatements(conn), store: s, jobs: make(chan job),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	var err error
@@ -119,7 +119,7 @@ func (c *committer) close() {
 
 func (c *committer) run(ctx context.Context) {
 	defer close(c.stopped)
-	defer c.conn.Close()
+	defer c.conn.close()
 	tick := time.NewTicker(foreignEvery)
 	defer tick.Stop()
 	for {
@@ -198,7 +198,7 @@ func (c *committer) runJob(ctx context.Context, j job, t *tx) error {
 }
 
 func (c *committer) exec(ctx context.Context, query string) error {
-	_, err := c.conn.ExecContext(ctx, query)
+	_, err := c.conn.exec(ctx, query)
 	return err
 }
 
@@ -220,6 +220,6 @@ func (c *committer) lookAbroad(ctx context.Context) {
 }
 
 func (c *committer) dataVersion(ctx context.Context) (version int64, err error) {
-	err = c.conn.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version)
+	err = c.conn.queryRow(ctx, "PRAGMA data_version").Scan(&version)
 	return version, err
 }

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"maps"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -18,22 +18,40 @@ import (
 const maxText = 4096
 
 // Params are named values from a query string, a form or a JSON object, which
-// clients use alike. Nested JSON is flattened as forms write it: the key login
-// of the object user is "user[login]".
-type Params map[string][]string
+// clients use alike, in the order in which they came. Nested JSON is flattened
+// as forms write it: the key login of the object user is "user[login]".
+//
+// They are few: looking through them takes less time than making a map.
+type Params []Param
+
+// Param is one of Params.
+type Param struct{ Name, Value string }
+
+// maxParams bounds the work of looking through them.
+const maxParams = 200
 
 // Text returns the value of name, or "" when it is not there. It refuses a
 // name given twice, since two programs may read two different values, and text
 // that is not clean.
 func (p Params) Text(name string) (string, error) {
-	switch values := p[name]; len(values) {
-	case 0:
-		return "", nil
-	case 1:
-		return checkText(name, values[0], maxText)
-	default:
-		return "", &MalformedError{name, "is given twice"}
+	found := -1
+	for i := range p {
+		if p[i].Name != name {
+			continue
+		}
+		if found >= 0 {
+			return "", &MalformedError{name, "is given twice"}
+		}
+		found = i
 	}
+	if found < 0 {
+		return "", nil
+	}
+	return checkText(name, p[found].Value, maxText)
+}
+
+func (p Params) has(name string) bool {
+	return slices.ContainsFunc(p, func(param Param) bool { return param.Name == name })
 }
 
 // Secret is Text for a password, a code or a token.
@@ -75,12 +93,13 @@ func ReadParams(r *http.Request, query Params, limit int64) (Params, error) {
 	if err != nil {
 		return nil, err
 	}
-	merged := maps.Clone(query)
-	if merged == nil {
-		return params, nil
+	named := len(params)
+	for _, q := range query {
+		if !params[:named].has(q.Name) {
+			params = append(params, q)
+		}
 	}
-	maps.Copy(merged, params)
-	return merged, nil
+	return params, nil
 }
 
 // readBody reads at most limit bytes. A body that says it is larger is refused
@@ -129,14 +148,14 @@ const maxDepth = 4
 func parseJSON(body []byte) (Params, error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
-	params := Params{}
+	var params Params
 	err := params.addValue(dec, "", 0)
 	if err == nil {
 		if _, tail := dec.Token(); tail != io.EOF {
 			err = errNotObject
 		}
 	}
-	if errors.Is(err, errNotObject) {
+	if errors.As(err, new(*MalformedError)) {
 		return nil, err
 	}
 	if err != nil {
@@ -149,7 +168,7 @@ var errNotObject = &MalformedError{"the body", "is not one JSON object of plain 
 
 // addValue reads the next value into the name it stands under; the top level
 // has no name and must be an object.
-func (p Params) addValue(dec *json.Decoder, name string, depth int) error {
+func (p *Params) addValue(dec *json.Decoder, name string, depth int) error {
 	tok, err := dec.Token()
 	if err != nil {
 		return err
@@ -173,7 +192,7 @@ func (p Params) addValue(dec *json.Decoder, name string, depth int) error {
 	return p.add(name, "") // null
 }
 
-func (p Params) addMembers(dec *json.Decoder, name string, depth int) error {
+func (p *Params) addMembers(dec *json.Decoder, name string, depth int) error {
 	for dec.More() {
 		tok, err := dec.Token()
 		if err != nil {
@@ -191,10 +210,15 @@ func (p Params) addMembers(dec *json.Decoder, name string, depth int) error {
 	return err
 }
 
-func (p Params) add(name, value string) error {
+func (p *Params) add(name, value string) error {
 	if name == "" {
 		return errNotObject
 	}
-	p[name] = append(p[name], value)
+	if len(*p) == maxParams {
+		return errTooMany("the body")
+	}
+	*p = append(*p, Param{name, value})
 	return nil
 }
+
+func errTooMany(field string) error { return &MalformedError{field, "has too many parameters"} }

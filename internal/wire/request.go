@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -63,10 +64,8 @@ func ReadRequest(r *http.Request) (req Request, err error) {
 		}
 	}
 	var identity Params // the query, if there is any identity in it
-	for name := range req.Query {
-		if strings.HasPrefix(name, "X-Plex-") {
-			identity = req.Query
-		}
+	if slices.ContainsFunc(req.Query, func(p Param) bool { return strings.HasPrefix(p.Name, "X-Plex-") }) {
+		identity = req.Query
 	}
 	var token string
 	for _, f := range [...]struct {
@@ -169,13 +168,14 @@ func checkText(field, s string, most int) (string, error) {
 	return s, nil
 }
 
-// parseQuery reads a query string or a form body, as url.ParseQuery does, with
-// one array for all the values: it is done for most requests. The error is a
-// *MalformedError and does not repeat any of the input.
+// parseQuery reads a query string or a form body, as url.ParseQuery does. The
+// error is a *MalformedError and does not repeat any of the input.
 func parseQuery(field, raw string) (Params, error) {
 	n := strings.Count(raw, "&") + 1
-	values := make([]string, 0, min(n, maxPairs))
-	params := make(Params, min(n, maxPairs))
+	if n > maxParams {
+		return nil, errTooMany(field)
+	}
+	params := make(Params, 0, n)
 	for pair := range strings.SplitSeq(raw, "&") {
 		if pair == "" {
 			continue
@@ -188,15 +188,7 @@ func parseQuery(field, raw string) (Params, error) {
 		if err != nil || strings.Contains(pair, ";") {
 			return nil, &MalformedError{field, "cannot be read: it has a bad % escape or a semicolon"}
 		}
-		if have, twice := params[name]; twice {
-			params[name] = append(have, value)
-			continue
-		}
-		values = append(values, value)
-		params[name] = values[len(values)-1 : len(values) : len(values)]
+		params = append(params, Param{name, value})
 	}
 	return params, nil
 }
-
-// maxPairs is how many parameters room is made for beforehand.
-const maxPairs = 16
