@@ -117,19 +117,19 @@ func nullText(s string) any {
 
 // AccountByLogin finds an account by its folded name or e-mail.
 func (s *Store) AccountByLogin(ctx context.Context, key string) (Account, error) {
-	a, err := scanAccount(s.readers.QueryRowContext(ctx, selectAccount+"WHERE username_key = $1 OR email_key = $1", key))
+	a, err := scanAccount(s.readers.queryRow(ctx, selectAccount+"WHERE username_key = $1 OR email_key = $1", key))
 	return a, wrap("finding an account by login", err)
 }
 
 // Account finds an account by ID.
 func (s *Store) Account(ctx context.Context, id int64) (Account, error) {
-	a, err := scanAccount(s.readers.QueryRowContext(ctx, selectAccount+"WHERE id = $1", id))
+	a, err := scanAccount(s.readers.queryRow(ctx, selectAccount+"WHERE id = $1", id))
 	return a, wrap(fmt.Sprintf("finding account %d", id), err)
 }
 
 // Accounts lists every account in order of ID.
 func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
-	rows, err := s.readers.QueryContext(ctx, selectAccount+"ORDER BY id")
+	rows, err := s.readers.query(ctx, selectAccount+"ORDER BY id")
 	list, err := collect(rows, err, scanAccount)
 	return list, wrap("listing accounts", err)
 }

@@ -84,7 +84,7 @@ func (s *Store) RemoveSource(ctx context.Context, id int64) error {
 
 // Source finds a source by kind and identifier, with its connections.
 func (s *Store) Source(ctx context.Context, kind, identifier string) (Source, error) {
-	src, err := scanSource(s.readers.QueryRowContext(ctx, selectSource+"WHERE s.kind = $1 AND s.identifier = $2", kind, identifier))
+	src, err := scanSource(s.readers.queryRow(ctx, selectSource+"WHERE s.kind = $1 AND s.identifier = $2", kind, identifier))
 	if err != nil {
 		return src, wrap(fmt.Sprintf("finding a %s", kind), err)
 	}
@@ -113,7 +113,7 @@ func reachedBy(account string) string {
 }
 
 func (s *Store) listSources(ctx context.Context, where string, args ...any) ([]Source, error) {
-	rows, err := s.readers.QueryContext(ctx, selectSource+where, args...)
+	rows, err := s.readers.query(ctx, selectSource+where, args...)
 	list, err := collect(rows, err, scanSource)
 	if err != nil {
 		return nil, wrap("listing sources", err)
@@ -124,7 +124,7 @@ func (s *Store) listSources(ctx context.Context, where string, args ...any) ([]S
 // addConnections fills in the connections of each source of the list.
 func (s *Store) addConnections(ctx context.Context, list []Source) error {
 	for i := range list {
-		rows, err := s.readers.QueryContext(ctx,
+		rows, err := s.readers.query(ctx,
 			"SELECT uri, local, relay FROM connection WHERE source_id = $1 ORDER BY position", list[i].ID)
 		list[i].Connections, err = collect(rows, err, func(row scanner) (c Connection, err error) {
 			err = row.Scan(&c.URI, &c.Local, &c.Relay)
@@ -172,7 +172,7 @@ func (s *Store) RemoveShare(ctx context.Context, sourceID, accountID int64) erro
 
 // Shares lists every share, by server and account.
 func (s *Store) Shares(ctx context.Context) ([]Share, error) {
-	rows, err := s.readers.QueryContext(ctx, `SELECT h.source_id, h.account_id, s.identifier, s.name, a.username, h.created_at
+	rows, err := s.readers.query(ctx, `SELECT h.source_id, h.account_id, s.identifier, s.name, a.username, h.created_at
 		FROM share h JOIN source s ON s.id = h.source_id JOIN account a ON a.id = h.account_id
 		ORDER BY s.name, a.username`)
 	list, err := collect(rows, err, func(row scanner) (h Share, err error) {

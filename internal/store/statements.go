@@ -3,26 +3,44 @@ package store
 import (
 	"context"
 	"database/sql"
+	"sync"
 )
 
-// statements runs queries on one connection and keeps each of them prepared:
-// reading the text of a query takes SQLite as long as carrying it out. All
-// queries are constants, so they are few. It is not safe for concurrent use.
+// preparer is a pool of connections or one of them.
+type preparer interface {
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	Close() error
+}
+
+// statements runs queries and keeps each of them prepared: reading the text of
+// a query takes SQLite as long as carrying it out. All queries are constants,
+// so they are few. It is safe for concurrent use.
 type statements struct {
-	conn     *sql.Conn
+	db preparer
+
+	mu       sync.RWMutex
 	prepared map[string]*sql.Stmt
 }
 
-func newStatements(conn *sql.Conn) *statements {
-	return &statements{conn, make(map[string]*sql.Stmt)}
+func newStatements(db preparer) *statements {
+	return &statements{db: db, prepared: make(map[string]*sql.Stmt)}
 }
 
 // prepare returns the statement of a query.
 func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
-	if stmt := s.prepared[query]; stmt != nil {
+	s.mu.RLock()
+	stmt := s.prepared[query]
+	s.mu.RUnlock()
+	if stmt != nil {
 		return stmt, nil
 	}
-	stmt, err := s.conn.PrepareContext(ctx, query)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if stmt = s.prepared[query]; stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := s.db.PrepareContext(ctx, query)
 	if err == nil {
 		s.prepared[query] = stmt
 	}
@@ -48,10 +66,10 @@ func (s *statements) query(ctx context.Context, query string, args ...any) (*sql
 func (s *statements) queryRow(ctx context.Context, query string, args ...any) *sql.Row {
 	stmt, err := s.prepare(ctx, query)
 	if err != nil {
-		return s.conn.QueryRowContext(ctx, query, args...) // which has the error in it
+		return s.db.QueryRowContext(ctx, query, args...) // which has the error in it
 	}
 	return stmt.QueryRowContext(ctx, args...)
 }
 
-// close ends the connection, and every statement with it.
-func (s *statements) close() error { return s.conn.Close() }
+// close ends the connections, and every statement with them.
+func (s *statements) close() error { return s.db.Close() }

@@ -41,7 +41,7 @@ const maxReaders = 4
 
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
-	readers *sql.DB
+	readers *statements
 	writer  *sql.DB
 	log     *slog.Logger
 	now     func() time.Time
@@ -85,11 +85,13 @@ func (s *Store) open(ctx context.Context, dsn string) (err error) {
 		return err
 	}
 	s.writer.SetMaxOpenConns(1)
-	if s.readers, err = sql.Open("sqlite", dsn); err != nil {
+	readers, err := sql.Open("sqlite", dsn)
+	if err != nil {
 		return err
 	}
-	s.readers.SetMaxOpenConns(maxReaders)
-	s.readers.SetMaxIdleConns(maxReaders)
+	readers.SetMaxOpenConns(maxReaders)
+	readers.SetMaxIdleConns(maxReaders)
+	s.readers = newStatements(readers)
 	if err := migrate(ctx, s.writer); err != nil {
 		return err
 	}
@@ -109,10 +111,11 @@ func (s *Store) Close() error {
 
 func (s *Store) closeDBs() error {
 	var errs []error
-	for _, db := range []*sql.DB{s.readers, s.writer} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
+	if s.readers != nil {
+		errs = append(errs, s.readers.close())
+	}
+	if s.writer != nil {
+		errs = append(errs, s.writer.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -120,7 +123,7 @@ func (s *Store) closeDBs() error {
 // Ping makes the way of a read and of a write, without changing anything.
 func (s *Store) Ping(ctx context.Context) error {
 	var n int
-	if err := s.readers.QueryRowContext(ctx, "SELECT COUNT(*) FROM setting").Scan(&n); err != nil {
+	if err := s.readers.queryRow(ctx, "SELECT COUNT(*) FROM setting").Scan(&n); err != nil {
 		return fmt.Errorf("reading: %w", err)
 	}
 	if err := s.write(ctx, func(context.Context, *tx) error { return nil }); err != nil {
@@ -134,7 +137,7 @@ func (s *Store) Ping(ctx context.Context) error {
 func (s *Store) Setting(ctx context.Context, name string, create func() ([]byte, error)) ([]byte, error) {
 	const find = "SELECT value FROM setting WHERE name = $1"
 	var value []byte
-	err := s.readers.QueryRowContext(ctx, find, name).Scan(&value)
+	err := s.readers.queryRow(ctx, find, name).Scan(&value)
 	if err == nil || !errors.Is(err, sql.ErrNoRows) {
 		return value, wrap("reading setting "+name, err)
 	}

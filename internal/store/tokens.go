@@ -57,7 +57,7 @@ type Grant struct {
 func (s *Store) GrantByHash(ctx context.Context, hash Hash) (Grant, error) {
 	g := Grant{Hash: hash}
 	var expires int64
-	err := s.readers.QueryRowContext(ctx, `SELECT t.id, t.kind, t.account_id, t.device_id,
+	err := s.readers.queryRow(ctx, `SELECT t.id, t.kind, t.account_id, t.device_id,
 		COALESCE(t.source_id, 0), t.expires_at, a.admin, a.disabled
 		FROM token t JOIN account a ON a.id = t.account_id
 		WHERE t.hash = $1`, hash[:]).
@@ -246,7 +246,7 @@ type TokenInfo struct {
 // Tokens lists the live tokens of one account, or of all when account is 0, the
 // most recently used first.
 func (s *Store) Tokens(ctx context.Context, account int64) ([]TokenInfo, error) {
-	rows, err := s.readers.QueryContext(ctx, `SELECT t.id, t.kind, a.username, d.id, d.client_identifier, d.product,
+	rows, err := s.readers.query(ctx, `SELECT t.id, t.kind, a.username, d.id, d.client_identifier, d.product,
 		d.version, d.platform, d.platform_version, d.device, d.model, d.vendor, d.name, d.address,
 		COALESCE(s.name, ''), t.created_at, t.last_used_at, t.expires_at
 		FROM token t JOIN account a ON a.id = t.account_id JOIN device d ON d.id = t.device_id
@@ -273,7 +273,7 @@ type DeviceInfo struct {
 
 // Devices lists an account's devices that hold a token, the latest seen first.
 func (s *Store) Devices(ctx context.Context, account int64) ([]DeviceInfo, error) {
-	rows, err := s.readers.QueryContext(ctx, `SELECT id, client_identifier, product, version, platform,
+	rows, err := s.readers.query(ctx, `SELECT id, client_identifier, product, version, platform,
 		platform_version, device, model, vendor, name, address, created_at, last_seen_at FROM device d
 		WHERE account_id = $1 AND EXISTS (SELECT 1 FROM token WHERE device_id = d.id)
 		ORDER BY last_seen_at DESC, id DESC`, account)
