@@ -217,6 +217,22 @@ func (s *Service) Find(ctx context.Context, login string) (store.Account, error)
 // List lists every account.
 func (s *Service) List(ctx context.Context) ([]store.Account, error) { return s.store.Accounts(ctx) }
 
+// SetIdentity gives an account another name and e-mail address. *InvalidError,
+// ErrExists.
+func (s *Service) SetIdentity(ctx context.Context, id int64, username, email string) error {
+	key, err := usernameKey(username)
+	if err != nil {
+		return err
+	}
+	emailKey, err := emailKey(email)
+	if err != nil {
+		return err
+	}
+	return named(s.store.SetIdentity(ctx, store.Account{
+		ID: id, Username: username, UsernameKey: key, Email: email, EmailKey: emailKey, Title: username,
+	}))
+}
+
 // SetPassword replaces an account's password. Its tokens stay. *InvalidError.
 func (s *Service) SetPassword(ctx context.Context, id int64, password plexauth.Secret) error {
 	hash, err := s.hash(ctx, password)
@@ -247,10 +263,22 @@ type Enrolment struct {
 // NewEnrolment draws a seed for an account. issuer names this server in the
 // authenticator's list.
 func NewEnrolment(issuer, username string) Enrolment {
-	s := newSeed()
+	return newEnrolment(issuer, username, newSeed())
+}
+
+func newEnrolment(issuer, username string, s seed) Enrolment {
 	label := url.PathEscape(issuer) + ":" + url.PathEscape(username)
 	query := url.Values{"secret": {string(s)}, "issuer": {issuer}}
 	return Enrolment{s, plexauth.Secret("otpauth://totp/" + label + "?" + query.Encode())}
+}
+
+// ReadEnrolment is the enrolment of a seed that NewEnrolment drew and somebody
+// gave back. *InvalidError when it is none.
+func ReadEnrolment(issuer, username string, secret plexauth.Secret) (Enrolment, error) {
+	if raw, err := base32Text.DecodeString(string(secret)); err != nil || len(raw) != seedSize {
+		return Enrolment{}, invalid("the key is not one that was made here")
+	}
+	return newEnrolment(issuer, username, secret), nil
 }
 
 // Enrol puts a second factor in force, in place of any before it, and returns

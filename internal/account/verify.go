@@ -56,35 +56,71 @@ type Proof struct {
 // whether the account exists or not: what is hashed depends on the text given
 // alone. ErrCredentials, ErrCode, *TooManyFailuresError, guard.ErrBusy.
 func (s *Service) Verify(ctx context.Context, c Credentials) (Proof, error) {
+	p, complete, err := s.VerifyPassword(ctx, c)
+	if err == nil && !complete {
+		err = ErrCode
+	}
+	if err != nil {
+		return Proof{}, err
+	}
+	return p, nil
+}
+
+// VerifyPassword is Verify for those who ask for the second factor in a second
+// step: without a code where one is needed, the proof is of the password only,
+// and not complete.
+func (s *Service) VerifyPassword(ctx context.Context, c Credentials) (p Proof, complete bool, err error) {
 	now, login := s.now(), loginKey(c.Login)
 	try := login + "\x00" + c.Address
 	if wait := max(s.logins.Wait(try, now), s.addresses.Wait(c.Address, now)); wait > 0 {
-		return Proof{}, &TooManyFailuresError{wait}
+		return Proof{}, false, &TooManyFailuresError{wait}
 	}
 	a, err := s.store.AccountByLogin(ctx, login)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return Proof{}, err
+		return Proof{}, false, err
 	}
 	leave, err := s.enter(ctx)
 	if err != nil {
-		return Proof{}, err
+		return Proof{}, false, err
 	}
 	password, code, right := s.checkPassword(a, c)
 	leave()
 	if !right || a.Disabled {
 		s.logins.Failed(try, now)
 		s.addresses.Failed(c.Address, now)
-		return Proof{}, ErrCredentials
+		return Proof{}, false, ErrCredentials
 	}
 	s.logins.Succeeded(try)
-	p := Proof{store.SignIn{AccountID: a.ID, PasswordHash: a.PasswordHash}, a}
-	if a.TOTPSeed != nil {
+	p = newProof(a)
+	if complete = a.TOTPSeed == nil || code != ""; a.TOTPSeed != nil && code != "" {
 		if err := s.checkCode(&p, code, now); err != nil {
-			return Proof{}, err
+			return Proof{}, false, err
 		}
 	}
 	p.NewPasswordHash, err = s.rehash(ctx, a, password)
-	return p, err
+	return p, complete, err
+}
+
+// VerifyCode is the second step, for an account whose password was right a
+// moment ago. ErrCode, *TooManyFailuresError, ErrNotFound.
+func (s *Service) VerifyCode(ctx context.Context, accountID int64, code plexauth.Secret) (Proof, error) {
+	a, err := s.store.Account(ctx, accountID)
+	if err != nil {
+		return Proof{}, named(err)
+	}
+	p := newProof(a)
+	if a.TOTPSeed == nil || code == "" {
+		return Proof{}, ErrCode
+	}
+	if err := s.checkCode(&p, code, s.now()); err != nil {
+		return Proof{}, err
+	}
+	return p, nil
+}
+
+// newProof is the proof of who an account is, before any code.
+func newProof(a store.Account) Proof {
+	return Proof{store.SignIn{AccountID: a.ID, PasswordHash: a.PasswordHash}, a}
 }
 
 // checkPassword reports whether the password is right, alone or before a code
@@ -114,9 +150,6 @@ func (s *Service) checkPassword(a store.Account, c Credentials) (password, code 
 // checkCode finds what the code is and puts it into the proof. Failures are
 // counted by account and not by address: who comes this far has the password.
 func (s *Service) checkCode(p *Proof, code plexauth.Secret, now time.Time) error {
-	if code == "" {
-		return ErrCode
-	}
 	key := strconv.FormatInt(p.Account.ID, 10)
 	if wait := s.codes.Wait(key, now); wait > 0 {
 		return &TooManyFailuresError{wait}

@@ -90,14 +90,8 @@ func (s *Store) AddFirstAccount(ctx context.Context, a Account) (Account, error)
 }
 
 func (s *Store) addAccount(ctx context.Context, tx *tx, a *Account) error {
-	var taken int
-	err := tx.queryRow(ctx, `SELECT COUNT(*) FROM account
-		WHERE username_key IN ($1, $2) OR email_key IN ($1, $2)`, a.UsernameKey, nullText(a.EmailKey)).Scan(&taken)
-	if err != nil {
+	if err := checkTaken(ctx, tx, *a); err != nil {
 		return err
-	}
-	if taken > 0 {
-		return ErrConflict
 	}
 	a.CreatedAt = s.now()
 	return tx.queryRow(ctx, `INSERT INTO account
@@ -105,6 +99,18 @@ func (s *Store) addAccount(ctx context.Context, tx *tx, a *Account) error {
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
 		a.UUID, a.Username, a.UsernameKey, a.Email, nullText(a.EmailKey), a.Title, a.PasswordHash,
 		a.Admin, a.Disabled, millis(a.CreatedAt)).Scan(&a.ID)
+}
+
+// checkTaken returns ErrConflict when another account has a's name or e-mail.
+func checkTaken(ctx context.Context, tx *tx, a Account) error {
+	var taken int
+	err := tx.queryRow(ctx, `SELECT COUNT(*) FROM account
+		WHERE id <> $3 AND (username_key IN ($1, $2) OR email_key IN ($1, $2))`,
+		a.UsernameKey, nullText(a.EmailKey), a.ID).Scan(&taken)
+	if err == nil && taken > 0 {
+		err = ErrConflict
+	}
+	return err
 }
 
 // nullText keeps an absent value out of UNIQUE columns.
@@ -132,6 +138,20 @@ func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
 	rows, err := s.readers.query(ctx, selectAccount+"ORDER BY id")
 	list, err := collect(rows, err, scanAccount)
 	return list, wrap("listing accounts", err)
+}
+
+// SetIdentity replaces an account's name, e-mail and title, with the folded
+// forms of them. ErrConflict as in AddAccount.
+func (s *Store) SetIdentity(ctx context.Context, a Account) error {
+	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
+		tx.changed = Change{Accounts: []int64{a.ID}, Sources: true}
+		if err := checkTaken(ctx, tx, a); err != nil {
+			return err
+		}
+		return tx.execOne(ctx, `UPDATE account SET username = $2, username_key = $3, email = $4, email_key = $5, title = $6
+			WHERE id = $1`, a.ID, a.Username, a.UsernameKey, a.Email, nullText(a.EmailKey), a.Title)
+	})
+	return wrap("changing a name", err)
 }
 
 // SetPasswordHash replaces the hash of an account's password.
