@@ -3,17 +3,16 @@ package token
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/usher-auth/usher/internal/letters"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
@@ -85,30 +84,11 @@ func New(cfg Config) (*Service, error) {
 	return s, nil
 }
 
-// alphabet is what every client takes in a token: plex-api-pinauth matches
-// letters and digits only.
-const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
 // tokenLength letters and digits hold 119 bits.
 const tokenLength = 20
 
 // newToken draws an access token.
-func newToken() plexauth.Secret {
-	var text [tokenLength]byte
-	var pool [2 * tokenLength]byte
-	for n := 0; n < tokenLength; {
-		_, _ = rand.Read(pool[:]) // never fails
-		for _, b := range pool {
-			// The highest multiple of 62 in a byte is 248: beyond it, the first
-			// letters would come up more often.
-			if b < 248 && n < tokenLength {
-				text[n] = alphabet[b%62]
-				n++
-			}
-		}
-	}
-	return plexauth.Secret(text[:])
-}
+func newToken() plexauth.Secret { return plexauth.Secret(letters.Draw(letters.All, tokenLength)) }
 
 func hashOf(token plexauth.Secret) store.Hash { return sha256.Sum256([]byte(token)) }
 
@@ -240,13 +220,7 @@ func (s *Service) deriveToken(parent store.Hash, sourceID int64) plexauth.Secret
 	mac := hmac.New(sha256.New, s.derive[:])
 	mac.Write(parent[:])
 	mac.Write(strconv.AppendInt(nil, sourceID, 10))
-	n, base, digit := new(big.Int).SetBytes(mac.Sum(nil)), big.NewInt(int64(len(alphabet))), new(big.Int)
-	var text [tokenLength]byte
-	for i := range text {
-		n.DivMod(n, base, digit)
-		text[i] = alphabet[digit.Int64()]
-	}
-	return plexauth.Secret(text[:])
+	return plexauth.Secret(letters.Write(mac.Sum(nil), tokenLength))
 }
 
 // SignOut ends the principal's stored token and all its children.
@@ -316,15 +290,17 @@ func (s *Service) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			s.flush(context.WithoutCancel(ctx))
+			s.Flush(context.WithoutCancel(ctx))
 			return
 		case <-tick.C:
-			s.flush(ctx)
+			s.Flush(ctx)
 		}
 	}
 }
 
-func (s *Service) flush(ctx context.Context) {
+// Flush does so now. Which token of a device was used least recently, and goes
+// when it is given one more, depends on it.
+func (s *Service) Flush(ctx context.Context) {
 	s.mu.Lock()
 	noted := s.used
 	s.used = make(map[store.Hash]use)
