@@ -30,6 +30,10 @@ func (f *Failures) Wait(key string, now time.Time) time.Duration {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.wait(key, now)
+}
+
+func (f *Failures) wait(key string, now time.Time) time.Duration {
 	free := now.Add(time.Duration(f.Burst) * f.Refill)
 	if over := f.debt[key].Add(f.Refill).Sub(free); over > 0 {
 		return over
@@ -44,6 +48,10 @@ func (f *Failures) Failed(key string, now time.Time) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.failed(key, now)
+}
+
+func (f *Failures) failed(key string, now time.Time) {
 	if f.debt == nil {
 		f.debt = make(map[string]time.Time)
 	}
@@ -55,6 +63,31 @@ func (f *Failures) Failed(key string, now time.Time) {
 		from = now
 	}
 	f.debt[key] = from.Add(f.Refill)
+}
+
+// Take is Wait and, when that is 0, Failed in one: of tries that come at the
+// same time, no more than are free get through. One that did not fail after all
+// is given back with Return.
+func (f *Failures) Take(key string, now time.Time) time.Duration {
+	if f.Burst <= 0 {
+		return 0
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	wait := f.wait(key, now)
+	if wait == 0 {
+		f.failed(key, now)
+	}
+	return wait
+}
+
+// Return takes back one failure that Take held against key.
+func (f *Failures) Return(key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if until, ok := f.debt[key]; ok {
+		f.debt[key] = until.Add(-f.Refill)
+	}
 }
 
 // Succeeded forgives key what it owes.

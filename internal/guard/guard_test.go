@@ -103,6 +103,33 @@ func TestFailures(t *testing.T) {
 	})
 }
 
+// Attack: many tries at the same time, before the first of them has failed.
+func TestTakeIsBoundedAtOnce(t *testing.T) {
+	f := &guard.Failures{Burst: 3, Refill: time.Minute}
+	now := time.Now()
+	var through atomic.Int64
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			if f.Take("mia", now) == 0 {
+				through.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if through.Load() != 3 {
+		t.Errorf("%d tries got through, want 3", through.Load())
+	}
+	f.Return("mia")
+	f.Return("noa")
+	if wait := f.Take("mia", now); wait != 0 {
+		t.Errorf("after one was returned the wait is %v", wait)
+	}
+	if wait := f.Take("mia", now); wait != time.Minute {
+		t.Errorf("then the wait is %v, want a minute", wait)
+	}
+}
+
 // An attacker with many addresses cannot fill the memory.
 func TestFailuresAreBounded(t *testing.T) {
 	f := &guard.Failures{Burst: 1, Refill: time.Minute}
@@ -121,7 +148,8 @@ func TestZeroFailuresAllowEverything(t *testing.T) {
 		f.Failed("mia", time.Now())
 	}
 	f.Succeeded("mia")
-	if wait := f.Wait("mia", time.Now()); wait != 0 {
+	if wait := max(f.Wait("mia", time.Now()), f.Take("mia", time.Now())); wait != 0 {
 		t.Errorf("the wait is %v", wait)
 	}
+	f.Return("mia")
 }
