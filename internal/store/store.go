@@ -16,6 +16,8 @@ var (
 	// ErrConflict says that another row has the name, e-mail or identifier, or
 	// that the row changed since it was read.
 	ErrConflict = errors.New("conflict")
+	// ErrFull says that as many rows are there already as may be.
+	ErrFull = errors.New("full")
 	// ErrNewer says that a newer usher wrote the database.
 	ErrNewer = errors.New("the database is from a newer usher")
 	// ErrClosed says that the store has been closed.

@@ -106,11 +106,7 @@ func (s *Store) SignIn(ctx context.Context, in SignIn) error {
 		if err := tx.touch(ctx, in.Used); err != nil {
 			return err
 		}
-		if err := makeRoom(ctx, tx, device); err != nil {
-			return err
-		}
-		return tx.exec(ctx, `INSERT INTO token (hash, kind, account_id, device_id, created_at, last_used_at)
-			VALUES ($1, $2, $3, $4, $5, $5)`, in.Token[:], AccessToken, in.AccountID, device, now)
+		return addToken(ctx, tx, in.Token, in.AccountID, device, now)
 	})
 	return wrap("signing in", err)
 }
@@ -146,6 +142,15 @@ func upsertDevice(ctx context.Context, tx *tx, account int64, d Device, now int6
 		account, d.ClientIdentifier, d.Product, d.Version, d.Platform, d.PlatformVersion, d.Device, d.Model,
 		d.Vendor, d.Name, d.Address, now).Scan(&id)
 	return id, err
+}
+
+// addToken gives a device one more access token, and makes room for it.
+func addToken(ctx context.Context, tx *tx, token Hash, account, device, now int64) error {
+	if err := makeRoom(ctx, tx, device); err != nil {
+		return err
+	}
+	return tx.exec(ctx, `INSERT INTO token (hash, kind, account_id, device_id, created_at, last_used_at)
+		VALUES ($1, $2, $3, $4, $5, $5)`, token[:], AccessToken, account, device, now)
 }
 
 // makeRoom ends a device's least recently used access tokens until one more

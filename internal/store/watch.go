@@ -16,6 +16,8 @@ type Change struct {
 	Accounts []int64
 	// Sources: some server, provider, connection or share changed.
 	Sources bool
+	// PINs that were made or linked, by ID.
+	PINs []int64
 }
 
 func (c *Change) add(o Change) {
@@ -23,10 +25,11 @@ func (c *Change) add(o Change) {
 	c.Tokens = append(c.Tokens, o.Tokens...)
 	c.Accounts = append(c.Accounts, o.Accounts...)
 	c.Sources = c.Sources || o.Sources
+	c.PINs = append(c.PINs, o.PINs...)
 }
 
 func (c *Change) empty() bool {
-	return !c.All && !c.Sources && len(c.Tokens) == 0 && len(c.Accounts) == 0
+	return !c.All && !c.Sources && len(c.Tokens) == 0 && len(c.Accounts) == 0 && len(c.PINs) == 0
 }
 
 // watchers are the functions that are told of every change.

@@ -24,6 +24,7 @@ CREATE TABLE pin (
 ) STRICT;
 
 CREATE INDEX pin_expiry ON pin (expires_at);
+CREATE INDEX pin_open ON pin (strong) WHERE account_id IS NULL; -- they are counted
 
 -- A browser that is signed in. It is no token: it works on the pages only.
 CREATE TABLE session (
