@@ -1,0 +1,350 @@
+package pin_test
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/usher-auth/usher/internal/pin"
+	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// world is a service with two people, in a bubble whose clock moves by itself.
+type world struct {
+	*pin.Service
+	store    *store.Store
+	tokens   *token.Service
+	mia, noa pin.By
+}
+
+// inWorld runs a test in a bubble.
+func inWorld(t *testing.T, tries int, test func(*testing.T, *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{}
+		var err error
+		if w.store, err = store.Open(t.Context(), store.Config{}); err != nil {
+			t.Fatal(err)
+		}
+		defer w.store.Close()
+		key := seal.NewKey([32]byte{1})
+		if w.tokens, err = token.New(token.Config{Store: w.store, Key: key}); err != nil {
+			t.Fatal(err)
+		}
+		w.Service = pin.New(pin.Config{Store: w.store, Key: key, FailedTries: tries, Flush: w.tokens.Flush})
+		w.mia, w.noa = w.person(t, "mia"), w.person(t, "noa")
+		test(t, w)
+	})
+}
+
+func (w *world) person(t *testing.T, name string) pin.By {
+	t.Helper()
+	a, err := w.store.AddAccount(t.Context(), store.Account{UUID: name, Username: name, UsernameKey: name, PasswordHash: "h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pin.By{AccountID: a.ID, Address: "address of " + name}
+}
+
+// start makes a PIN of a client, whose address is named after it.
+func (w *world) start(t *testing.T, client string, strong bool) store.PIN {
+	t.Helper()
+	p, err := w.Start(t.Context(), store.Device{ClientIdentifier: client, Product: "Cinema", Address: "address of " + client}, strong)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// poll is Get by a client from its address.
+func (w *world) poll(t *testing.T, id int64, client string) (plexauth.Secret, error) {
+	t.Helper()
+	_, tok, err := w.Get(t.Context(), id, client, "address of "+client)
+	return tok, err
+}
+
+func (w *world) link(t *testing.T, code string, by pin.By) {
+	t.Helper()
+	if err := w.Link(t.Context(), code, by); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// linked makes a PIN, links it and returns its token.
+func (w *world) linked(t *testing.T, client string, by pin.By) plexauth.Secret {
+	t.Helper()
+	p := w.start(t, client, true)
+	w.link(t, p.Code, by)
+	tok, err := w.poll(t, p.ID, client)
+	if err != nil || tok == "" {
+		t.Fatalf("polling a linked PIN gives %d letters, %v", len(tok), err)
+	}
+	return tok
+}
+
+// whose is the account that a token is good for; 0: it is good for none.
+func (w *world) whose(t *testing.T, tok plexauth.Secret) int64 {
+	t.Helper()
+	p, err := w.tokens.Verify(t.Context(), tok)
+	if err != nil && !errors.Is(err, token.ErrInvalid) {
+		t.Fatal(err)
+	}
+	return p.AccountID
+}
+
+// gone fails the test unless the error says that there is no such PIN.
+func gone(t *testing.T, what string, err error) {
+	t.Helper()
+	if !errors.Is(err, pin.ErrNotFound) {
+		t.Errorf("%s: %v, want ErrNotFound", what, err)
+	}
+}
+
+// tooMany fails the test unless the error says how long to wait.
+func tooMany(t *testing.T, what string, err error) {
+	t.Helper()
+	var e *pin.TooManyError
+	if !errors.As(err, &e) || e.Wait <= 0 {
+		t.Errorf("%s: %v, want a TooManyError", what, err)
+	}
+}
+
+func TestPIN(t *testing.T) {
+	for name, kind := range map[string]struct {
+		strong bool
+		code   string
+		ttl    time.Duration
+		typed  func(string) string
+	}{
+		"short":  {false, `^[C-Y3479]{4}$`, 15 * time.Minute, func(c string) string { return " " + strings.ToLower(c) + "\t" }},
+		"strong": {true, `^[0-9a-z]{25}$`, 30 * time.Minute, func(c string) string { return c + "\n" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 10, func(t *testing.T, w *world) {
+				p := w.start(t, "tv", kind.strong)
+				if !regexp.MustCompile(kind.code).MatchString(p.Code) || p.ID <= 0 || p.ID >= 1<<31 {
+					t.Errorf("PIN %d has the code %s", p.ID, p.Code)
+				}
+				if got := p.ExpiresAt.Sub(p.CreatedAt); got != kind.ttl {
+					t.Errorf("it lives %v, want %v", got, kind.ttl)
+				}
+				if tok, err := w.poll(t, p.ID, "tv"); tok != "" || err != nil {
+					t.Errorf("before it is linked, polling gives %d letters, %v", len(tok), err)
+				}
+				found, err := w.Find(t.Context(), kind.typed(p.Code), w.mia)
+				if err != nil || found.Device.Product != "Cinema" || found.Device.Address != "address of tv" {
+					t.Errorf("Find gives %+v, %v", found, err)
+				}
+				w.link(t, kind.typed(p.Code), w.mia)
+				first, err := w.poll(t, p.ID, "tv")
+				if err != nil || w.whose(t, first) != w.mia.AccountID {
+					t.Fatalf("the token is good for account %d, %v", w.whose(t, first), err)
+				}
+				if !regexp.MustCompile(`^[0-9A-Za-z]{20}$`).MatchString(string(first)) {
+					t.Errorf("the token is not 20 letters and digits")
+				}
+				if again, _ := w.poll(t, p.ID, "tv"); again != first {
+					t.Error("another poll gives another token")
+				}
+				time.Sleep(kind.ttl - time.Millisecond)
+				if last, _ := w.poll(t, p.ID, "tv"); last != first {
+					t.Error("the last poll gives another token")
+				}
+				time.Sleep(time.Millisecond)
+				_, err = w.poll(t, p.ID, "tv")
+				gone(t, "attack: reading the token after the PIN has expired", err)
+				if w.whose(t, first) != w.mia.AccountID {
+					t.Error("the token ended with the PIN")
+				}
+			})
+		})
+	}
+}
+
+func TestExpiredPIN(t *testing.T) {
+	inWorld(t, 10, func(t *testing.T, w *world) {
+		p := w.start(t, "tv", false)
+		time.Sleep(15*time.Minute - time.Millisecond)
+		if _, err := w.Find(t.Context(), p.Code, w.mia); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Millisecond)
+		gone(t, "linking it", w.Link(t.Context(), p.Code, w.mia))
+		_, err := w.Find(t.Context(), p.Code, w.mia)
+		gone(t, "finding it", err)
+		_, err = w.poll(t, p.ID, "tv")
+		gone(t, "polling it", err)
+		if list, _ := w.store.Tokens(t.Context(), 0); len(list) != 0 {
+			t.Errorf("there are tokens: %v", list)
+		}
+	})
+}
+
+// Nobody but the client that made a PIN is given its token.
+func TestTokenIsForItsClientOnly(t *testing.T) {
+	inWorld(t, 10, func(t *testing.T, w *world) {
+		p := w.start(t, "tv", false)
+		w.link(t, p.Code, w.mia)
+		for what, client := range map[string]string{
+			"attack: another client polls": "spy", "attack: in another case": "TV", "attack: longer": "tv ", "attack: none": "",
+		} {
+			_, err := w.poll(t, p.ID, client)
+			gone(t, what, err)
+		}
+		_, err := w.poll(t, p.ID+1, "tv")
+		gone(t, "an unknown ID", err)
+		_, err = w.poll(t, 0, "tv")
+		gone(t, "no ID", err)
+	})
+}
+
+// A code is claimed once, however many try at the same time.
+func TestCodeIsClaimedOnce(t *testing.T) {
+	inWorld(t, 100, func(t *testing.T, w *world) {
+		p := w.start(t, "tv", false)
+		errs := make([]error, 20)
+		var wg sync.WaitGroup
+		for i := range errs {
+			by := w.mia
+			if i%2 == 0 {
+				by = w.noa
+			}
+			wg.Go(func() { errs[i] = w.Link(t.Context(), p.Code, by) })
+		}
+		wg.Wait()
+		done := 0
+		for _, err := range errs {
+			if err == nil {
+				done++
+			} else {
+				gone(t, "attack: a code claimed twice", err)
+			}
+		}
+		if list, _ := w.store.Tokens(t.Context(), 0); done != 1 || len(list) != 1 {
+			t.Errorf("%d claimed it and there are %d tokens, want one each", done, len(list))
+		}
+		_, err := w.Find(t.Context(), p.Code, w.noa)
+		gone(t, "finding a claimed code", err)
+	})
+}
+
+// A token that is revoked is not handed out any more, nor one of an account
+// that is disabled or gone.
+func TestPINEndsWithItsToken(t *testing.T) {
+	for what, end := range map[string]func(*testing.T, *world, plexauth.Secret) error{
+		"revoked": func(t *testing.T, w *world, tok plexauth.Secret) error {
+			p, err := w.tokens.Verify(t.Context(), tok)
+			return errors.Join(err, w.tokens.SignOut(t.Context(), p))
+		},
+		"disabled": func(t *testing.T, w *world, _ plexauth.Secret) error {
+			return w.store.SetDisabled(t.Context(), w.mia.AccountID, true)
+		},
+		"removed": func(t *testing.T, w *world, _ plexauth.Secret) error {
+			return w.store.RemoveAccount(t.Context(), w.mia.AccountID)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			inWorld(t, 10, func(t *testing.T, w *world) {
+				p := w.start(t, "tv", false)
+				w.link(t, p.Code, w.mia)
+				tok, err := w.poll(t, p.ID, "tv")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := end(t, w, tok); err != nil {
+					t.Fatal(err)
+				}
+				_, err = w.poll(t, p.ID, "tv")
+				gone(t, "polling", err)
+				gone(t, "attack: linking it once more", w.Link(t.Context(), p.Code, w.noa))
+			})
+		})
+	}
+}
+
+func TestDisabledAccountLinksNothing(t *testing.T) {
+	inWorld(t, 10, func(t *testing.T, w *world) {
+		p := w.start(t, "tv", false)
+		if err := w.store.SetDisabled(t.Context(), w.mia.AccountID, true); err != nil {
+			t.Fatal(err)
+		}
+		gone(t, "attack: a disabled account links", w.Link(t.Context(), p.Code, w.mia))
+		w.link(t, p.Code, w.noa)
+	})
+}
+
+// An abandoned flow ends nobody's token, nor does one more flow of the same
+// client, within the ten that a device holds.
+func TestFlowsLeaveOtherTokensAlone(t *testing.T) {
+	inWorld(t, 0, func(t *testing.T, w *world) {
+		var tokens []plexauth.Secret
+		for i := range store.TokensPerDevice {
+			for j := range 15 { // abandoned, by the same client and by others
+				w.start(t, "tv", j%3 == 0)
+				w.start(t, fmt.Sprint("abandoned ", i, j), true)
+			}
+			tokens = append(tokens, w.linked(t, "tv", w.mia))
+			w.linked(t, "tv", w.noa)
+			time.Sleep(16 * time.Minute)
+		}
+		for i, tok := range tokens {
+			if w.whose(t, tok) != w.mia.AccountID {
+				t.Errorf("token %d has ended", i)
+			}
+			time.Sleep(time.Minute) // each was used later than the one before
+		}
+		if w.whose(t, tokens[0]) == 0 {
+			t.Fatal("the first token has ended")
+		}
+		// The eleventh ends the least recently used: not the first, which was
+		// used just now, although the store was not told yet.
+		eleventh := w.linked(t, "tv", w.mia)
+		if w.whose(t, tokens[1]) != 0 {
+			t.Error("a device holds eleven tokens")
+		}
+		for _, i := range []int{0, 2, 3, 4, 5, 6, 7, 8, 9} {
+			if w.whose(t, tokens[i]) == 0 {
+				t.Errorf("the eleventh ended token %d", i)
+			}
+		}
+		if w.whose(t, eleventh) != w.mia.AccountID {
+			t.Error("the eleventh is not good")
+		}
+	})
+}
+
+// Polling asks the store nothing while nothing changed.
+func TestPollingTouchesNoSQL(t *testing.T) {
+	inWorld(t, 10, func(t *testing.T, w *world) {
+		waits, linked := w.start(t, "tv", false), w.start(t, "phone", true)
+		w.link(t, linked.Code, w.mia)
+		for _, p := range []store.PIN{waits, linked} {
+			if _, err := w.poll(t, p.ID, p.Device.ClientIdentifier); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for range 100 {
+			if tok, err := w.poll(t, waits.ID, "tv"); tok != "" || err != nil {
+				t.Fatalf("polling a PIN that waits: %v", err)
+			}
+			if tok, err := w.poll(t, linked.ID, "phone"); tok == "" || err != nil {
+				t.Fatalf("polling a linked PIN: %v", err)
+			}
+		}
+		_, err := w.poll(t, 1, "tv")
+		if err == nil || errors.Is(err, pin.ErrNotFound) {
+			t.Errorf("an ID that was not polled before is answered without the store: %v", err)
+		}
+	})
+}
