@@ -113,6 +113,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	srv, err := server.New(ctx, server.Config{
 		Store: st, Key: key, Version: version(), Logger: log.Logger, Argon2id: hasher.Key,
 		Self:         source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
+		PublicURL:    o.publicURL(),
 		TransientTTL: o.transientTTL, HashSlots: o.hashSlots, HashQueue: o.hashQueue, FailedTries: o.failedTries,
 	})
 	if err != nil {
@@ -175,6 +176,14 @@ func (o *serveOptions) check() error {
 		return wrongUse("--transient-ttl %s is not between 0 and 48h", o.transientTTL)
 	}
 	return nil
+}
+
+// publicURL is where browsers reach this server; empty: not known.
+func (o *serveOptions) publicURL() string {
+	if len(o.publicURLs) == 0 {
+		return ""
+	}
+	return o.publicURLs[0]
 }
 
 // listen takes the address, or says who probably has it.

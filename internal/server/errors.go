@@ -9,6 +9,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/guard"
+	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
@@ -28,6 +29,7 @@ var (
 const (
 	codeNoClient        = 1000
 	codeUnauthenticated = 1001
+	codeNoPIN           = 1020
 	codeSecondFactor    = 1029
 	codeTooManyFailures = 1031
 )
@@ -52,9 +54,11 @@ var failures = [...]struct {
 	{is(errForbidden), 403, 403, "This token does not reach that far: it takes the access token of an account that may"},
 	{is(errNoRoute), 404, 404, "There is nothing at this path"},
 	{is(source.ErrNotFound), 404, 404, "This source is not known here"},
+	{is(pin.ErrNotFound), 404, codeNoPIN, "Code not found or expired"},
 	{is(errMethod), 405, 405, "This path does not take this method"},
 	{as[*wire.TooLargeError], 413, 413, ""},
 	{as[*wire.UnsupportedTypeError], 415, 415, ""},
+	{as[*pin.TooManyError], 429, 429, ""},
 	{is(guard.ErrBusy), 503, 503, "Too many sign-ins are waiting already; try again in a second"},
 	{is(context.Canceled), 503, 503, "The request was ended before it was answered"},
 	{is(context.DeadlineExceeded), 503, 503, "The request took too long"},
@@ -88,6 +92,8 @@ func explain(err error) (told wire.Error, ours bool) {
 func setRetryAfter(h http.Header, err error) {
 	wait := 0.0
 	if e := (*account.TooManyFailuresError)(nil); errors.As(err, &e) {
+		wait = e.Wait.Seconds()
+	} else if e := (*pin.TooManyError)(nil); errors.As(err, &e) {
 		wait = e.Wait.Seconds()
 	} else if errors.Is(err, guard.ErrBusy) {
 		wait = 1

@@ -103,17 +103,22 @@ func (s *Server) issue(ctx context.Context, c *call, in account.Credentials) (st
 		s.metrics.signIn(err)
 		return store.Account{}, "", err
 	}
-	proof.Device = store.Device{
-		ClientIdentifier: c.ClientIdentifier, Product: c.Product, Version: c.Version, Platform: c.Platform,
-		PlatformVersion: c.PlatformVersion, Device: c.Device, Model: c.Model, Vendor: c.DeviceVendor,
-		Name: c.DeviceName, Address: c.address,
-	}
+	proof.Device = device(c)
 	token, err := s.tokens.SignIn(ctx, proof.SignIn)
 	if errors.Is(err, store.ErrConflict) {
 		err = s.accounts.Rejected(proof)
 	}
 	s.metrics.signIn(err)
 	return proof.Account, token, err
+}
+
+// device is the caller as it describes itself.
+func device(c *call) store.Device {
+	return store.Device{
+		ClientIdentifier: c.ClientIdentifier, Product: c.Product, Version: c.Version, Platform: c.Platform,
+		PlatformVersion: c.PlatformVersion, Device: c.Device, Model: c.Model, Vendor: c.DeviceVendor,
+		Name: c.DeviceName, Address: c.address,
+	}
 }
 
 // signOut ends the caller's token and its children.

@@ -39,7 +39,7 @@ const (
 // route is one row of a plane's table.
 type route struct {
 	methods string // separated by spaces; GET stands for HEAD, too
-	path    string // ".json" and ".xml" after it choose the format
+	path    string // as http.ServeMux has them; ".json" and ".xml" after it choose the format
 	need    need
 	body    int64 // the most bytes a body may have; 0: it is not read
 	syntax  syntax
@@ -59,11 +59,18 @@ var accountPlane = [...]route{
 	{"GET", "/api/v2/ping", anyone, 0, negotiated, (*Server).ping},
 	{"GET", "/api/v2/resources", owner, 0, negotiated, (*Server).resources},
 
+	{"POST", "/api/v2/pins", client, small, negotiated, (*Server).startPIN},
+	{"GET", "/api/v2/pins/{id}", client, small, negotiated, (*Server).pollPIN},
+	{"PUT", "/api/v2/pins/link", owner, small, negotiated, (*Server).linkPIN},
+	{"GET", "/api/v2/pins/qr/{code}", anyone, 0, negotiated, (*Server).pictureOfPIN},
+
 	// Version 1, which older programs still speak.
 	{"POST", "/users/sign_in", client, small, legacyXML, (*Server).legacySignIn},
 	{"GET", "/users/account", bearer, 0, legacyXML, (*Server).legacyAccount},
 	{"GET", "/api/resources", owner, 0, legacyXML, (*Server).legacyResources},
 	{"GET", "/devices", owner, 0, legacyXML, (*Server).devices},
+	{"POST", "/pins", client, small, legacyXML, (*Server).startLegacyPIN},
+	{"GET", "/pins/{id}", client, small, legacyXML, (*Server).pollLegacyPIN},
 }
 
 // mediaPlane is what answers at a media server in the wild: what may be

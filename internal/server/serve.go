@@ -18,9 +18,17 @@ import (
 func (s *Server) route() {
 	s.exact, s.patterns = make(map[string]*endpoint), http.NewServeMux()
 	s.nothing = &endpoint{Server: s, counts: s.metrics.of("")}
+	endpoints := make(map[string]*endpoint)
 	for _, plane := range [][]route{accountPlane[:], mediaPlane[:]} {
 		for i := range plane {
-			s.addRoute(&plane[i])
+			s.addRoute(endpoints, &plane[i])
+		}
+	}
+	for path, e := range endpoints {
+		if strings.Contains(path, "{") {
+			s.patterns.Handle(path, e)
+		} else {
+			s.exact[path] = e
 		}
 	}
 	s.patterns.Handle("/", s.nothing)
@@ -28,12 +36,12 @@ func (s *Server) route() {
 	s.patterns.HandleFunc("GET /readyz", s.ready)
 }
 
-func (s *Server) addRoute(r *route) {
+func (s *Server) addRoute(endpoints map[string]*endpoint, r *route) {
 	path := strings.TrimSuffix(r.path, "{$}")
-	e := s.exact[path]
+	e := endpoints[path]
 	if e == nil {
 		e = &endpoint{s, path, make(map[string]*route), s.metrics.of(path)}
-		s.exact[path] = e
+		endpoints[path] = e
 	}
 	for method := range strings.FieldsSeq(r.methods) {
 		e.methods[method] = r
@@ -144,16 +152,30 @@ func (e *endpoint) answer(ctx context.Context, w http.ResponseWriter, c *call) (
 	if err != nil {
 		return answer{}, err
 	}
-	if err := e.authorise(ctx, c, r.need); err != nil {
+	if err := e.admit(ctx, c, r); err != nil {
 		return answer{}, err
 	}
-	c.params = c.Query
-	if r.body > 0 {
-		if c.params, err = wire.ReadParams(c.http, c.Query, r.body); err != nil {
-			return answer{}, err
-		}
-	}
 	return r.handle(e.Server, ctx, c)
+}
+
+// admit finds out who calls, and reads the body of a caller who may.
+func (s *Server) admit(ctx context.Context, c *call, r *route) (err error) {
+	c.params = c.Query
+	if r.need == client && r.body > 0 {
+		// It is in the body, perhaps, that a caller says who it is.
+		if c.params, err = wire.ReadParams(c.http, c.Query, r.body); err != nil {
+			return err
+		}
+		if err = c.Complete(c.params); err != nil {
+			return err
+		}
+		return s.authorise(ctx, c, r.need)
+	}
+	if err = s.authorise(ctx, c, r.need); err != nil || r.body == 0 {
+		return err
+	}
+	c.params, err = wire.ReadParams(c.http, c.Query, r.body)
+	return err
 }
 
 // pathEnd is where the path of a request URI ends.
@@ -239,6 +261,7 @@ var (
 	contentTypes = [...][]string{
 		wire.JSON: {wire.JSON.ContentType()},
 		wire.XML:  {wire.XML.ContentType()},
+		wire.PNG:  {wire.PNG.ContentType()},
 	}
 	noStore = []string{"no-store"}
 	noSniff = []string{"nosniff"}

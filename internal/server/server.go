@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/hashing"
+	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
@@ -25,6 +27,9 @@ type Config struct {
 	Key *seal.Key
 	// Self is this server as its clients see it.
 	Self source.Self
+	// PublicURL is where browsers reach this server. Empty: where the request
+	// came to.
+	PublicURL string
 	// Version is shown in /identity and the log. Empty: "dev".
 	Version string
 	// TransientTTL shortens the life of transient tokens. Zero: 48 hours.
@@ -50,12 +55,14 @@ type Server struct {
 	accounts *account.Service
 	tokens   *token.Service
 	sources  *source.Service
+	pins     *pin.Service
 	store    *store.Store
 	hashing  *guard.Admission
 	pages    pages
 	log      *slog.Logger
 	now      func() time.Time
 	version  string
+	public   string
 	exact    map[string]*endpoint
 	patterns *http.ServeMux
 	nothing  *endpoint
@@ -64,7 +71,7 @@ type Server struct {
 
 // New returns a Server that is ready to answer.
 func New(ctx context.Context, cfg Config) (*Server, error) {
-	s := &Server{store: cfg.Store, log: cfg.Logger, now: cfg.Now, version: cfg.Version}
+	s := &Server{store: cfg.Store, log: cfg.Logger, now: cfg.Now, version: cfg.Version, public: strings.TrimSuffix(cfg.PublicURL, "/")}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -89,6 +96,9 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if s.sources, err = source.NewWithSelf(ctx, cfg.Store, cfg.Self); err != nil {
 		return nil, err
 	}
+	s.pins = pin.New(pin.Config{
+		Store: cfg.Store, Key: cfg.Key, FailedTries: cfg.FailedTries, Flush: s.tokens.Flush, Now: s.now,
+	})
 	s.pages = newPages(cfg.Store)
 	s.metrics = newMetrics(s)
 	s.route()
@@ -103,6 +113,9 @@ func (s *Server) Tokens() *token.Service { return s.tokens }
 
 // Sources is the service that the server itself uses.
 func (s *Server) Sources() *source.Service { return s.sources }
+
+// PINs is the service that the server itself uses.
+func (s *Server) PINs() *pin.Service { return s.pins }
 
 // Run does what is done between requests, until ctx ends.
 func (s *Server) Run(ctx context.Context) { s.tokens.Run(ctx) }

@@ -8,19 +8,24 @@ import (
 // Format is the syntax of an answer.
 type Format uint8
 
-// The two syntaxes every Plex client reads one of. XML is the zero value
-// because it is what a caller gets who states no wish (python-plexapi and
-// Tautulli send "Accept: */*" and parse XML).
+// The two syntaxes every Plex client reads one of, and that of pictures, which
+// no caller chooses. XML is the zero value because it is what a caller gets who
+// states no wish (python-plexapi and Tautulli send "Accept: */*" and parse
+// XML).
 const (
 	XML Format = iota
 	JSON
+	PNG
 )
 
 // ContentType returns the Content-Type of the format. JSON carries no charset:
 // plex-api 5.3.2 compares the header with "application/json" to the letter.
 func (f Format) ContentType() string {
-	if f == JSON {
+	switch f {
+	case JSON:
 		return "application/json"
+	case PNG:
+		return "image/png"
 	}
 	return "application/xml; charset=utf-8"
 }

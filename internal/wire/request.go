@@ -67,29 +67,53 @@ func ReadRequest(r *http.Request) (req Request, err error) {
 	if slices.ContainsFunc(req.Query, func(p Param) bool { return strings.HasPrefix(p.Name, "X-Plex-") }) {
 		identity = req.Query
 	}
-	var token string
-	for _, f := range [...]struct {
-		name string
-		into *string
-		most int
-	}{
-		{"X-Plex-Client-Identifier", &req.ClientIdentifier, maxIdentity},
-		{"X-Plex-Product", &req.Product, maxIdentity},
-		{"X-Plex-Version", &req.Version, maxIdentity},
-		{"X-Plex-Platform", &req.Platform, maxIdentity},
-		{"X-Plex-Platform-Version", &req.PlatformVersion, maxIdentity},
-		{"X-Plex-Device", &req.Device, maxIdentity},
-		{"X-Plex-Model", &req.Model, maxIdentity},
-		{"X-Plex-Device-Vendor", &req.DeviceVendor, maxIdentity},
-		{"X-Plex-Device-Name", &req.DeviceName, maxIdentity},
-		{"X-Plex-Token", &token, maxToken},
-	} {
-		if *f.into, err = field(r, identity, f.name, f.most); err != nil {
+	for _, f := range req.fields() {
+		if *f.into, err = field(r, identity, f.name, maxIdentity); err != nil {
 			return req, err
 		}
 	}
+	token, err := field(r, identity, "X-Plex-Token", maxToken)
 	req.Token = plexauth.Secret(token)
-	return req, nil
+	return req, err
+}
+
+// callerField is one thing that a caller says of itself.
+type callerField struct {
+	name string
+	into *string
+}
+
+func (c *Caller) fields() [9]callerField {
+	return [...]callerField{
+		{"X-Plex-Client-Identifier", &c.ClientIdentifier},
+		{"X-Plex-Product", &c.Product},
+		{"X-Plex-Version", &c.Version},
+		{"X-Plex-Platform", &c.Platform},
+		{"X-Plex-Platform-Version", &c.PlatformVersion},
+		{"X-Plex-Device", &c.Device},
+		{"X-Plex-Model", &c.Model},
+		{"X-Plex-Device-Vendor", &c.DeviceVendor},
+		{"X-Plex-Device-Name", &c.DeviceName},
+	}
+}
+
+// Complete reads from a body's parameters what headers and query do not say:
+// programs that follow the published description of PIN sign-in send their
+// identity as a form, even with GET. The error is a *MalformedError.
+func (c *Caller) Complete(body Params) error {
+	for _, f := range c.fields() {
+		if *f.into != "" || !body.has(f.name) {
+			continue
+		}
+		value, err := body.Text(f.name)
+		if err == nil {
+			*f.into, err = checkText(f.name, value, maxIdentity)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // accepted is the Accept header; several lines of it are one list (RFC 9110,

@@ -1,0 +1,147 @@
+package wire
+
+import (
+	"encoding/xml"
+	"strconv"
+	"time"
+
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// PIN is the answer of /api/v2/pins: a sign-in that a device waits for. The
+// JSON form is that of clients' sources; of the XML form they read the root's
+// attributes, and where the location stands in it is inferred.
+type PIN struct {
+	ID               int64
+	Code             string
+	Product          string
+	QR               string // the URL of a picture of the code
+	ClientIdentifier string
+	CreatedAt        time.Time
+	ExpiresAt        time.Time
+	// ExpiresIn is what is left of its life; that it counts down is inferred.
+	ExpiresIn time.Duration
+	// Token is empty until the PIN is linked.
+	Token plexauth.Secret
+}
+
+// pinLocation is where a PIN was made. usher does not know: the keys are there
+// because typed clients demand them, as strings.
+type pinLocation struct {
+	Code          string `json:"code" xml:"code,attr"`
+	EuropeanUnion Bool   `json:"european_union_member" xml:"european_union_member,attr"`
+	ContinentCode string `json:"continent_code" xml:"continent_code,attr"`
+	Country       string `json:"country" xml:"country,attr"`
+	City          string `json:"city" xml:"city,attr"`
+	TimeZone      string `json:"time_zone" xml:"time_zone,attr"`
+	PostalCode    string `json:"postal_code" xml:"postal_code,attr"`
+	InPrivacy     Bool   `json:"in_privacy_restricted_country" xml:"in_privacy_restricted_country,attr"`
+	InPrivacyArea Bool   `json:"in_privacy_restricted_region" xml:"in_privacy_restricted_region,attr"`
+	Subdivisions  string `json:"subdivisions" xml:"subdivisions,attr"`
+	Coordinates   string `json:"coordinates" xml:"coordinates,attr"`
+}
+
+// Append implements Body.
+func (p PIN) Append(dst []byte, f Format, v Variant) ([]byte, error) {
+	doc := struct {
+		XMLName          xml.Name         `json:"-" xml:"pin"`
+		ID               int64            `json:"id" xml:"id,attr"`
+		Code             string           `json:"code" xml:"code,attr"`
+		Product          string           `json:"product" xml:"product,attr"`
+		Trusted          Bool             `json:"trusted" xml:"trusted,attr"`
+		QR               string           `json:"qr" xml:"qr,attr"`
+		ClientIdentifier string           `json:"clientIdentifier" xml:"clientIdentifier,attr"`
+		Location         pinLocation      `json:"location" xml:"location"`
+		ExpiresIn        int64            `json:"expiresIn" xml:"expiresIn,attr"`
+		CreatedAt        string           `json:"createdAt" xml:"createdAt,attr"`
+		ExpiresAt        string           `json:"expiresAt" xml:"expiresAt,attr"`
+		AuthToken        Optional[string] `json:"authToken" xml:"authToken,attr"`
+		NewRegistration  Optional[Bool]   `json:"newRegistration" xml:"newRegistration,attr"`
+	}{
+		ID: p.ID, Code: p.Code, Product: p.Product, QR: p.QR, ClientIdentifier: p.ClientIdentifier,
+		ExpiresIn: int64((p.ExpiresIn + time.Second - 1) / time.Second),
+		CreatedAt: rfc3339(p.CreatedAt), ExpiresAt: rfc3339(p.ExpiresAt),
+	}
+	if p.Token != "" {
+		doc.AuthToken = Some(string(p.Token))
+	}
+	if v&NoNulls != 0 {
+		doc.AuthToken.orZero()
+		doc.NewRegistration.orZero()
+	}
+	if f == JSON {
+		return appendJSON(dst, doc)
+	}
+	return appendXML(dst, doc)
+}
+
+// LegacyPIN is the answer of /pins.xml: elements with types, and two elements
+// for the token, whose older reader (plex-api-pinauth) looks for the second.
+// The JSON form is inferred.
+type LegacyPIN struct {
+	PIN
+	// AccountID is whose it became; 0: it is not linked yet.
+	AccountID int64
+}
+
+// nilValue is an element that says what type its value has, or that there is
+// none.
+type nilValue struct {
+	Type string `xml:"type,attr,omitempty"`
+	Nil  string `xml:"nil,attr,omitempty"`
+	Text string `xml:",chardata"`
+}
+
+// Append implements Body.
+func (p LegacyPIN) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
+	if f == JSON {
+		return p.appendJSON(dst)
+	}
+	user, token := nilValue{Type: "integer", Nil: "true"}, nilValue{Nil: "true"}
+	if p.AccountID != 0 {
+		user, token = nilValue{Type: "integer", Text: strconv.FormatInt(p.AccountID, 10)}, nilValue{Text: string(p.Token)}
+	}
+	return appendXML(dst, struct {
+		XMLName          xml.Name `xml:"pin"`
+		ID               nilValue `xml:"id"`
+		Code             string   `xml:"code"`
+		ExpiresAt        nilValue `xml:"expires-at"`
+		UserID           nilValue `xml:"user-id"`
+		ClientIdentifier string   `xml:"client-identifier"`
+		Trusted          nilValue `xml:"trusted"`
+		AuthToken        nilValue `xml:"auth-token"`
+		AuthTokenAgain   nilValue `xml:"auth_token"`
+	}{
+		ID: nilValue{Type: "integer", Text: strconv.FormatInt(p.ID, 10)}, Code: p.Code,
+		ExpiresAt: nilValue{Type: "dateTime", Text: rfc3339(p.ExpiresAt)}, UserID: user,
+		ClientIdentifier: p.ClientIdentifier, Trusted: nilValue{Type: "boolean", Text: "false"},
+		AuthToken: token, AuthTokenAgain: token,
+	})
+}
+
+func (p LegacyPIN) appendJSON(dst []byte) ([]byte, error) {
+	type pin struct {
+		ID               int64            `json:"id"`
+		Code             string           `json:"code"`
+		ExpiresAt        string           `json:"expires_at"`
+		UserID           Optional[int64]  `json:"user_id"`
+		ClientIdentifier string           `json:"client_identifier"`
+		Trusted          bool             `json:"trusted"`
+		AuthToken        Optional[string] `json:"auth_token"`
+	}
+	doc := pin{ID: p.ID, Code: p.Code, ExpiresAt: rfc3339(p.ExpiresAt), ClientIdentifier: p.ClientIdentifier}
+	if p.AccountID != 0 {
+		doc.UserID, doc.AuthToken = Some(p.AccountID), Some(string(p.Token))
+	}
+	return appendJSON(dst, struct {
+		PIN pin `json:"pin"`
+	}{doc})
+}
+
+// Picture is an answer that is neither JSON nor XML: the bytes of a PNG.
+type Picture []byte
+
+// Append implements Body. The format is PNG.
+func (p Picture) Append(dst []byte, _ Format, _ Variant) ([]byte, error) {
+	return append(dst, p...), nil
+}
