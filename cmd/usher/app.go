@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/user"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -89,6 +90,15 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return c.code
 	}
 	return exitFailed
+}
+
+// commandLine is whoever runs this program, as the audit log names them.
+func commandLine() store.Actor {
+	actor := store.Actor{Name: "command line"}
+	if u, err := user.Current(); err == nil {
+		actor.Name += " (" + u.Username + ")"
+	}
+	return actor
 }
 
 // codeError is an error with an exit code of its own.
@@ -334,7 +344,7 @@ func (a *app) withDomain(ctx context.Context, do func(context.Context, *domain) 
 	if err != nil {
 		return err
 	}
-	return do(ctx, &domain{
+	return do(store.WithActor(ctx, commandLine()), &domain{
 		store: st, tokens: tokens, sources: source.New(st),
 		accounts: account.New(account.Config{Store: st, Key: key}),
 	})

@@ -107,6 +107,8 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
 
+	// What is made at the start is the doing of whoever starts the server.
+	ctx = store.WithActor(ctx, commandLine())
 	connections := o.connections(ln.Addr())
 	hasher := &hashing.Process{Command: hashCommand, Logger: log.Logger}
 	defer hasher.Close()

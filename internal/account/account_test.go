@@ -85,7 +85,7 @@ func (w *world) signIn(t *testing.T, password, code plexauth.Secret) error {
 	p.Token = store.Hash{byte(len(p.PasswordHash)), byte(time.Now().Nanosecond()), byte(time.Now().Nanosecond() >> 8), byte(time.Now().Nanosecond() >> 16)}
 	err = w.store.SignIn(t.Context(), p.SignIn)
 	if errors.Is(err, store.ErrConflict) {
-		return w.Rejected(p)
+		return w.Rejected(t.Context(), p)
 	}
 	return err
 }

@@ -58,7 +58,7 @@ type Proof struct {
 func (s *Service) Verify(ctx context.Context, c Credentials) (Proof, error) {
 	p, complete, err := s.VerifyPassword(ctx, c)
 	if err == nil && !complete {
-		err = ErrCode
+		err = s.refused(ctx, p.Account, codeMissing, ErrCode)
 	}
 	if err != nil {
 		return Proof{}, err
@@ -88,12 +88,12 @@ func (s *Service) VerifyPassword(ctx context.Context, c Credentials) (p Proof, c
 	if !right || a.Disabled {
 		s.logins.Failed(try, now)
 		s.addresses.Failed(c.Address, now)
-		return Proof{}, false, ErrCredentials
+		return Proof{}, false, s.refused(ctx, a, refusal(a, right), ErrCredentials)
 	}
 	s.logins.Succeeded(try)
 	p = newProof(a)
 	if complete = a.TOTPSeed == nil || code != ""; a.TOTPSeed != nil && code != "" {
-		if err := s.checkCode(&p, code, now); err != nil {
+		if err := s.checkCode(ctx, &p, code, now); err != nil {
 			return Proof{}, false, err
 		}
 	}
@@ -112,7 +112,7 @@ func (s *Service) VerifyCode(ctx context.Context, accountID int64, code plexauth
 	if a.TOTPSeed == nil || code == "" {
 		return Proof{}, ErrCode
 	}
-	if err := s.checkCode(&p, code, s.now()); err != nil {
+	if err := s.checkCode(ctx, &p, code, s.now()); err != nil {
 		return Proof{}, err
 	}
 	return p, nil
@@ -121,6 +121,42 @@ func (s *Service) VerifyCode(ctx context.Context, accountID int64, code plexauth
 // newProof is the proof of who an account is, before any code.
 func newProof(a store.Account) Proof {
 	return Proof{store.SignIn{AccountID: a.ID, PasswordHash: a.PasswordHash}, a}
+}
+
+// refused tells the audit log of a sign-in that failed for a reason, and
+// returns the error for whoever tried. It never tells the login that was
+// given, which may be a password that was typed into the wrong box. Tries
+// beyond the limits on failures do not come here.
+func (s *Service) refused(ctx context.Context, a store.Account, reason string, err error) error {
+	e := store.Event{Kind: store.EventSignInRefused, AccountID: a.ID, Account: a.Username, Detail: reason}
+	if reason == codeMissing {
+		e.Kind, e.Detail = store.EventSignInUnfinished, ""
+	}
+	if failed := s.store.Note(ctx, e); failed != nil {
+		return failed
+	}
+	return err
+}
+
+// Why a sign-in is refused, as the audit log has it.
+const (
+	noAccount     = "no such account"
+	disabled      = "the account is disabled"
+	wrongPassword = "wrong password"
+	wrongCode     = "wrong verification code"
+	codeMissing   = "no verification code"
+	changed       = "the account changed meanwhile"
+)
+
+// refusal is why the account's credentials do not do.
+func refusal(a store.Account, right bool) string {
+	switch {
+	case a.ID == 0:
+		return noAccount
+	case right:
+		return disabled
+	}
+	return wrongPassword
 }
 
 // checkPassword reports whether the password is right, alone or before a code
@@ -149,7 +185,7 @@ func (s *Service) checkPassword(a store.Account, c Credentials) (password, code 
 
 // checkCode finds what the code is and puts it into the proof. Failures are
 // counted by account and not by address: who comes this far has the password.
-func (s *Service) checkCode(p *Proof, code plexauth.Secret, now time.Time) error {
+func (s *Service) checkCode(ctx context.Context, p *Proof, code plexauth.Secret, now time.Time) error {
 	key := strconv.FormatInt(p.Account.ID, 10)
 	if wait := s.codes.Wait(key, now); wait > 0 {
 		return &TooManyFailuresError{wait}
@@ -170,17 +206,17 @@ func (s *Service) checkCode(p *Proof, code plexauth.Secret, now time.Time) error
 		return nil // the store knows whether there is such a code, and says when it is spent
 	}
 	s.codes.Failed(key, now)
-	return ErrCode
+	return s.refused(ctx, p.Account, wrongCode, ErrCode)
 }
 
 // Rejected tells that a proof could not be spent: its code was used meanwhile,
 // or never was one. It returns the error for whoever signs in.
-func (s *Service) Rejected(p Proof) error {
+func (s *Service) Rejected(ctx context.Context, p Proof) error {
 	if p.TOTPStep > 0 || p.UsedBackup {
 		s.codes.Failed(strconv.FormatInt(p.Account.ID, 10), s.now())
-		return ErrCode
+		return s.refused(ctx, p.Account, wrongCode, ErrCode)
 	}
-	return ErrCredentials
+	return s.refused(ctx, p.Account, changed, ErrCredentials)
 }
 
 // rehash hashes the password anew when the account's hash is of another cost.

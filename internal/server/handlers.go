@@ -106,7 +106,7 @@ func (s *Server) issue(ctx context.Context, c *call, in account.Credentials) (st
 	proof.Device = device(c)
 	token, err := s.tokens.SignIn(ctx, proof.SignIn)
 	if errors.Is(err, store.ErrConflict) {
-		err = s.accounts.Rejected(proof)
+		err = s.accounts.Rejected(ctx, proof)
 	}
 	s.metrics.signIn(err)
 	return proof.Account, token, err

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/wire"
 )
 
@@ -155,6 +156,9 @@ func (e *endpoint) answer(ctx context.Context, w http.ResponseWriter, c *call) (
 	if err := e.admit(ctx, c, r); err != nil {
 		return answer{}, err
 	}
+	if changes(c.http.Method, r.need) {
+		ctx = store.WithActor(ctx, c.actor())
+	}
 	return r.handle(e.Server, ctx, c)
 }
 
@@ -176,6 +180,22 @@ func (s *Server) admit(ctx context.Context, c *call, r *route) (err error) {
 	}
 	c.params, err = wire.ReadParams(c.http, c.Query, r.body)
 	return err
+}
+
+// changes reports whether a route may change something that the audit log
+// tells of, and must know who calls. Nearly all requests only read; they are
+// spared the work.
+func changes(method string, n need) bool {
+	return n == owner || method != http.MethodGet && method != http.MethodHead
+}
+
+// actor is the caller, as the audit log names it.
+func (c *call) actor() store.Actor {
+	device := store.DescribeDevice(c.Product, c.Device, c.DeviceName)
+	if device == "" {
+		device = c.ClientIdentifier
+	}
+	return store.Actor{AccountID: c.principal.AccountID, Device: device, Address: c.address}
 }
 
 // pathEnd is where the path of a request URI ends.

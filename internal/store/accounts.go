@@ -94,11 +94,19 @@ func (s *Store) addAccount(ctx context.Context, tx *tx, a *Account) error {
 		return err
 	}
 	a.CreatedAt = s.now()
-	return tx.queryRow(ctx, `INSERT INTO account
+	err = tx.queryRow(ctx, `INSERT INTO account
 		(uuid, username, username_key, email, email_key, title, password_hash, admin, disabled, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
 		a.UUID, a.Username, a.UsernameKey, a.Email, nullText(a.EmailKey), a.Title, a.PasswordHash,
 		a.Admin, a.Disabled, millis(a.CreatedAt)).Scan(&a.ID)
+	if err != nil {
+		return err
+	}
+	e := Event{Kind: EventAccountAdded, AccountID: a.ID, Account: a.Username}
+	if a.Admin {
+		e.Detail = "admin"
+	}
+	return tx.note(ctx, e)
 }
 
 // checkTaken returns ErrConflict when another account has a's name or e-mail.
@@ -156,25 +164,32 @@ func (s *Store) SetIdentity(ctx context.Context, a Account) error {
 
 // SetPasswordHash replaces the hash of an account's password.
 func (s *Store) SetPasswordHash(ctx context.Context, id int64, hash string) error {
-	return s.updateAccount(ctx, id, "setting a password", "UPDATE account SET password_hash = $2 WHERE id = $1", id, hash)
+	return s.updateAccount(ctx, id, EventPasswordChanged, "setting a password", "UPDATE account SET password_hash = $2 WHERE id = $1", id, hash)
 }
 
 // SetDisabled keeps an account from signing in and its tokens from working, or
 // lets it again: the tokens themselves stay.
 func (s *Store) SetDisabled(ctx context.Context, id int64, disabled bool) error {
-	return s.updateAccount(ctx, id, "disabling or enabling an account",
+	kind := EventAccountEnabled
+	if disabled {
+		kind = EventAccountDisabled
+	}
+	return s.updateAccount(ctx, id, kind, "disabling or enabling an account",
 		"UPDATE account SET disabled = $2 WHERE id = $1", id, disabled)
 }
 
 // RemoveAccount removes an account with its devices, tokens and shares. The
 // servers it owned go to the admins.
 func (s *Store) RemoveAccount(ctx context.Context, id int64) error {
-	return s.updateAccount(ctx, id, "removing an account", "DELETE FROM account WHERE id = $1", id)
+	return s.updateAccount(ctx, id, EventAccountRemoved, "removing an account", "DELETE FROM account WHERE id = $1", id)
 }
 
-func (s *Store) updateAccount(ctx context.Context, id int64, doing, query string, args ...any) error {
+func (s *Store) updateAccount(ctx context.Context, id int64, kind EventKind, doing, query string, args ...any) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		tx.changed = Change{Accounts: []int64{id}, Sources: true}
+		if err := tx.note(ctx, Event{Kind: kind, AccountID: id}); err != nil { // while it has a name
+			return err
+		}
 		return tx.execOne(ctx, query, args...)
 	})
 	return wrap(doing, err)
@@ -185,8 +200,15 @@ func (s *Store) updateAccount(ctx context.Context, id int64, doing, query string
 // time step of the code that confirmed the seed, so that it does not work
 // again.
 func (s *Store) SetSecondFactor(ctx context.Context, id int64, seed []byte, step int64, backup []Hash) error {
+	kind := EventSecondFactorAdded
+	if seed == nil {
+		kind = EventSecondFactorRemoved
+	}
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		tx.changed.Accounts = []int64{id}
+		if err := tx.note(ctx, Event{Kind: kind, AccountID: id}); err != nil {
+			return err
+		}
 		if err := tx.execOne(ctx, "UPDATE account SET totp_seed = $2, totp_step = $3 WHERE id = $1", id, seed, step); err != nil {
 			return err
 		}

@@ -20,10 +20,14 @@ const (
 )
 
 // tx is one write's view of its transaction. What it changed is collected and
-// announced when, and only when, the commit is on disk.
+// announced when, and only when, the commit is on disk; what it notes is
+// written to the audit log in that same commit.
 type tx struct {
 	conn    *statements
 	changed Change
+	actor   Actor
+	notes   []AuditEntry
+	now     func() time.Time
 }
 
 func (t *tx) exec(ctx context.Context, query string, args ...any) error {
@@ -143,17 +147,22 @@ func (c *committer) batch(ctx context.Context, first job) {
 	var (
 		waiting []job
 		changed Change
+		notes   []AuditEntry
 	)
 	for j, more := first, true; more; j, more = c.next(len(waiting)) {
-		t := &tx{conn: c.conn}
+		t := &tx{conn: c.conn, actor: actorOf(j.ctx), now: c.store.now}
 		if err := c.runJob(ctx, j, t); err != nil {
 			j.done <- err
 			continue
 		}
 		waiting = append(waiting, j)
 		changed.add(t.changed)
+		notes = append(notes, t.notes...)
 	}
-	err := c.exec(ctx, "COMMIT")
+	err := c.chain(ctx, notes)
+	if err == nil {
+		err = c.exec(ctx, "COMMIT")
+	}
 	if err != nil {
 		err = fmt.Errorf("committing: %w", errors.Join(err, c.exec(ctx, "ROLLBACK")))
 	} else {

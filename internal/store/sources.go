@@ -47,6 +47,12 @@ func scanSource(row scanner) (src Source, err error) {
 	return src, err
 }
 
+// sourceEvents are the events of each kind of source.
+var sourceEvents = map[string]struct{ added, removed EventKind }{
+	ServerSource:   {EventServerAdded, EventServerRemoved},
+	ProviderSource: {EventProviderAdded, EventProviderRemoved},
+}
+
 // AddSource adds a source with its connections. ErrConflict when one of the
 // same kind has the identifier.
 func (s *Store) AddSource(ctx context.Context, src Source) (Source, error) {
@@ -65,7 +71,7 @@ func (s *Store) AddSource(ctx context.Context, src Source) (Source, error) {
 				return err
 			}
 		}
-		return nil
+		return tx.note(ctx, Event{Kind: sourceEvents[src.Kind].added, Detail: src.Name})
 	})
 	return src, wrap(fmt.Sprintf("adding %s %s", src.Kind, src.Identifier), err)
 }
@@ -74,10 +80,15 @@ func (s *Store) AddSource(ctx context.Context, src Source) (Source, error) {
 func (s *Store) RemoveSource(ctx context.Context, id int64) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		tx.changed.Sources = true
-		if err := tx.revoke(ctx, "source_id = $1", id); err != nil {
+		revoked, err := tx.revoke(ctx, "source_id = $1", id)
+		if err != nil {
 			return err
 		}
-		return tx.execOne(ctx, "DELETE FROM source WHERE id = $1", id)
+		var kind, name string
+		if err := tx.queryRow(ctx, "DELETE FROM source WHERE id = $1 RETURNING kind, name", id).Scan(&kind, &name); err != nil {
+			return err
+		}
+		return tx.note(ctx, Event{Kind: sourceEvents[kind].removed, Detail: name + andTokens(revoked)})
 	})
 	return wrap("removing a source", err)
 }
@@ -151,8 +162,12 @@ type Share struct {
 func (s *Store) AddShare(ctx context.Context, sourceID, accountID int64) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		tx.changed.Sources = true
-		return tx.exec(ctx, "INSERT INTO share (source_id, account_id, created_at) VALUES ($1, $2, $3)",
+		err := tx.exec(ctx, "INSERT INTO share (source_id, account_id, created_at) VALUES ($1, $2, $3)",
 			sourceID, accountID, millis(s.now()))
+		if err != nil {
+			return err
+		}
+		return tx.noteShare(ctx, EventShareAdded, sourceID, accountID, 0)
 	})
 	return wrap("adding a share", err)
 }
@@ -162,12 +177,36 @@ func (s *Store) AddShare(ctx context.Context, sourceID, accountID int64) error {
 func (s *Store) RemoveShare(ctx context.Context, sourceID, accountID int64) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		tx.changed.Sources = true
-		if err := tx.revoke(ctx, "source_id = $1 AND account_id = $2", sourceID, accountID); err != nil {
+		revoked, err := tx.revoke(ctx, "source_id = $1 AND account_id = $2", sourceID, accountID)
+		if err != nil {
 			return err
 		}
-		return tx.execOne(ctx, "DELETE FROM share WHERE source_id = $1 AND account_id = $2", sourceID, accountID)
+		if err := tx.execOne(ctx, "DELETE FROM share WHERE source_id = $1 AND account_id = $2", sourceID, accountID); err != nil {
+			return err
+		}
+		return tx.noteShare(ctx, EventShareRemoved, sourceID, accountID, revoked)
 	})
 	return wrap("removing a share", err)
+}
+
+// noteShare tells of a share that was added or removed, by the source's name.
+func (t *tx) noteShare(ctx context.Context, kind EventKind, sourceID, accountID int64, revoked int) error {
+	var name string
+	if err := t.queryRow(ctx, "SELECT name FROM source WHERE id = $1", sourceID).Scan(&name); err != nil {
+		return err
+	}
+	return t.note(ctx, Event{Kind: kind, AccountID: accountID, Detail: name + andTokens(revoked)})
+}
+
+// andTokens says how many tokens ended with something.
+func andTokens(n int) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return ", and one token"
+	}
+	return fmt.Sprintf(", and %d tokens", n)
 }
 
 // Shares lists every share, by server and account.

@@ -50,6 +50,7 @@ type Store struct {
 
 	commits *committer
 	watch   watchers
+	refused refusals
 }
 
 // Open opens the database, makes it when there is none, and brings its schema
@@ -137,9 +138,8 @@ func (s *Store) Ping(ctx context.Context) error {
 // Setting returns the value of a setting, and makes it with create when it is
 // not there yet. Two processes that do this at once get the same value.
 func (s *Store) Setting(ctx context.Context, name string, create func() ([]byte, error)) ([]byte, error) {
-	const find = "SELECT value FROM setting WHERE name = $1"
 	var value []byte
-	err := s.readers.queryRow(ctx, find, name).Scan(&value)
+	err := s.readers.queryRow(ctx, findSetting, name).Scan(&value)
 	if err == nil || !errors.Is(err, sql.ErrNoRows) {
 		return value, wrap("reading setting "+name, err)
 	}
@@ -151,7 +151,7 @@ func (s *Store) Setting(ctx context.Context, name string, create func() ([]byte,
 		if err := tx.exec(ctx, "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING", name, fresh); err != nil {
 			return err
 		}
-		return tx.queryRow(ctx, find, name).Scan(&value)
+		return tx.queryRow(ctx, findSetting, name).Scan(&value)
 	})
 	return value, wrap("writing setting "+name, err)
 }

@@ -95,7 +95,8 @@ type SignIn struct {
 // or neither, whatever else happens at the same time.
 func (s *Store) SignIn(ctx context.Context, in SignIn) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		if err := spendProof(ctx, tx, in); err != nil {
+		username, err := spendProof(ctx, tx, in)
+		if err != nil {
 			return err
 		}
 		now := millis(s.now())
@@ -106,29 +107,49 @@ func (s *Store) SignIn(ctx context.Context, in SignIn) error {
 		if err := tx.touch(ctx, in.Used); err != nil {
 			return err
 		}
-		return addToken(ctx, tx, in.Token, in.AccountID, device, now)
+		detail, err := addToken(ctx, tx, in.Token, in.AccountID, device, now)
+		if err != nil {
+			return err
+		}
+		return noteSignIn(ctx, tx, EventSignIn, in, username, detail)
 	})
 	return wrap("signing in", err)
 }
 
+// noteSignIn tells of a sign-in: the code that it used up, the tokens that it
+// ended and the one that it made.
+func noteSignIn(ctx context.Context, tx *tx, kind EventKind, in SignIn, username, detail string) error {
+	about := Event{Kind: EventBackupCodeUsed, AccountID: in.AccountID, Account: username}
+	if in.UsedBackup {
+		if err := tx.note(ctx, about); err != nil {
+			return err
+		}
+	}
+	about.Kind, about.Detail = kind, detail
+	if in.TOTPStep > 0 {
+		about.Detail += ", with a verification code"
+	}
+	return tx.note(ctx, about)
+}
+
 // spendProof checks that what the sign-in rests on still holds, and uses up
-// what works once.
-func spendProof(ctx context.Context, tx *tx, in SignIn) error {
+// what works once. It returns the account's name.
+func spendProof(ctx context.Context, tx *tx, in SignIn) (username string, err error) {
 	hash := in.PasswordHash
 	if in.NewPasswordHash != "" {
 		hash = in.NewPasswordHash
 	}
-	err := tx.execOne(ctx, `UPDATE account SET password_hash = $3, totp_step = CASE WHEN $4 = 0 THEN totp_step ELSE $4 END
-		WHERE id = $1 AND password_hash = $2 AND NOT disabled AND ($4 = 0 OR totp_step < $4)`,
-		in.AccountID, in.PasswordHash, hash, in.TOTPStep)
+	err = tx.queryRow(ctx, `UPDATE account SET password_hash = $3, totp_step = CASE WHEN $4 = 0 THEN totp_step ELSE $4 END
+		WHERE id = $1 AND password_hash = $2 AND NOT disabled AND ($4 = 0 OR totp_step < $4) RETURNING username`,
+		in.AccountID, in.PasswordHash, hash, in.TOTPStep).Scan(&username)
 	if err == nil && in.UsedBackup {
 		tx.changed.Accounts = []int64{in.AccountID} // it says whether codes are left
 		err = tx.execOne(ctx, "DELETE FROM backup_code WHERE account_id = $1 AND hash = $2", in.AccountID, in.BackupCode[:])
 	}
-	if errors.Is(err, ErrNotFound) {
-		return ErrConflict
+	if errors.Is(err, ErrNotFound) || errors.Is(err, sql.ErrNoRows) {
+		return "", ErrConflict
 	}
-	return err
+	return username, err
 }
 
 func upsertDevice(ctx context.Context, tx *tx, account int64, d Device, now int64) (id int64, err error) {
@@ -144,35 +165,45 @@ func upsertDevice(ctx context.Context, tx *tx, account int64, d Device, now int6
 	return id, err
 }
 
-// addToken gives a device one more access token, and makes room for it.
-func addToken(ctx context.Context, tx *tx, token Hash, account, device, now int64) error {
-	if err := makeRoom(ctx, tx, device); err != nil {
-		return err
+// addToken gives a device one more access token, and makes room for it. It
+// returns which token it is, for the audit log.
+func addToken(ctx context.Context, tx *tx, token Hash, account, device, now int64) (detail string, err error) {
+	ended, err := makeRoom(ctx, tx, device)
+	if err == nil && ended > 0 {
+		err = tx.note(ctx, Event{
+			Kind: EventTokenRevoked, AccountID: account,
+			Detail: fmt.Sprintf("%d of the device's, the least recently used, to make room", ended),
+		})
 	}
-	return tx.exec(ctx, `INSERT INTO token (hash, kind, account_id, device_id, created_at, last_used_at)
-		VALUES ($1, $2, $3, $4, $5, $5)`, token[:], AccessToken, account, device, now)
+	if err != nil {
+		return "", err
+	}
+	var id int64
+	err = tx.queryRow(ctx, `INSERT INTO token (hash, kind, account_id, device_id, created_at, last_used_at)
+		VALUES ($1, $2, $3, $4, $5, $5) RETURNING id`, token[:], AccessToken, account, device, now).Scan(&id)
+	return fmt.Sprintf("token %d", id), err
 }
 
 // makeRoom ends a device's least recently used access tokens until one more
-// fits.
-func makeRoom(ctx context.Context, tx *tx, device int64) error {
+// fits, and returns how many tokens that were.
+func makeRoom(ctx context.Context, tx *tx, device int64) (ended int, err error) {
 	return tx.revoke(ctx, `id IN (SELECT id FROM token WHERE device_id = $1 AND kind = $2
 		ORDER BY last_used_at DESC, id DESC LIMIT 1000000 OFFSET $3)`, device, AccessToken, TokensPerDevice-1)
 }
 
 // revoke deletes the tokens that match a condition, and their children, and
 // announces all of them. The children are found by hand: a cascade would
-// delete them without saying which they were.
-func (t *tx) revoke(ctx context.Context, condition string, args ...any) error {
+// delete them without saying which they were. It returns how many there were.
+func (t *tx) revoke(ctx context.Context, condition string, args ...any) (int, error) {
 	rows, err := t.query(ctx, "DELETE FROM token WHERE parent_id IN (SELECT id FROM token WHERE "+condition+") RETURNING hash", args...)
 	children, err := collect(rows, err, scanHash)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	rows, err = t.query(ctx, "DELETE FROM token WHERE "+condition+" RETURNING hash", args...)
 	parents, err := collect(rows, err, scanHash)
 	t.changed.Tokens = append(append(t.changed.Tokens, children...), parents...)
-	return err
+	return len(children) + len(parents), err
 }
 
 func scanHash(row scanner) (h Hash, err error) {
@@ -184,16 +215,47 @@ func scanHash(row scanner) (h Hash, err error) {
 
 // RevokeToken ends a token and its children. ErrNotFound when there is none.
 func (s *Store) RevokeToken(ctx context.Context, id int64) error {
+	return s.endToken(ctx, id, EventTokenRevoked)
+}
+
+// SignOut is RevokeToken by the one who has the token.
+func (s *Store) SignOut(ctx context.Context, id int64) error {
+	return s.endToken(ctx, id, EventSignOut)
+}
+
+func (s *Store) endToken(ctx context.Context, id int64, kind EventKind) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		if err := tx.revoke(ctx, "id = $1", id); err != nil {
+		e := Event{Kind: kind}
+		var product, device, name string
+		err := tx.queryRow(ctx, `SELECT a.id, a.username, d.product, d.device, d.name
+			FROM token t JOIN account a ON a.id = t.account_id JOIN device d ON d.id = t.device_id WHERE t.id = $1`, id).
+			Scan(&e.AccountID, &e.Account, &product, &device, &name)
+		if err != nil {
 			return err
 		}
-		if tx.changed.empty() {
-			return ErrNotFound
+		ended, err := tx.revoke(ctx, "id = $1", id)
+		if err != nil {
+			return err
 		}
-		return nil
+		e.Detail = fmt.Sprintf("token %d", id)
+		if d := DescribeDevice(product, device, name); d != "" {
+			e.Detail += " of " + d
+		}
+		e.Detail += andTokens(ended - 1)
+		return tx.note(ctx, e)
 	})
 	return wrap(fmt.Sprintf("revoking token %d", id), err)
+}
+
+// DescribeDevice names a device for people, by what it says of itself.
+func DescribeDevice(product, device, name string) string {
+	if name == "" {
+		name = device
+	}
+	if product != "" && name != "" {
+		return product + " on " + name
+	}
+	return product + name
 }
 
 // AddServerToken adds the token with which a device reaches one server, unless
@@ -207,10 +269,21 @@ func (s *Store) AddServerToken(ctx context.Context, hash Hash, parentID, sourceI
 		if err != nil || have > 0 {
 			return err
 		}
-		return tx.execOne(ctx, `INSERT INTO token (hash, kind, account_id, device_id, parent_id, source_id, created_at, last_used_at)
+		e := Event{Kind: EventTokenMade}
+		var id int64
+		err = tx.queryRow(ctx, `INSERT INTO token (hash, kind, account_id, device_id, parent_id, source_id, created_at, last_used_at)
 			SELECT $1, $2, t.account_id, t.device_id, t.id, s.id, $5, $5
-			FROM token t, source s WHERE t.id = $3 AND s.id = $4 AND `+reachedBy("t.account_id"),
-			hash[:], ServerToken, parentID, sourceID, now)
+			FROM token t, source s WHERE t.id = $3 AND s.id = $4 AND `+reachedBy("t.account_id")+` RETURNING id, account_id`,
+			hash[:], ServerToken, parentID, sourceID, now).Scan(&id, &e.AccountID)
+		if err != nil {
+			return err
+		}
+		var server string
+		if err := tx.queryRow(ctx, "SELECT name FROM source WHERE id = $1", sourceID).Scan(&server); err != nil {
+			return err
+		}
+		e.Detail = fmt.Sprintf("token %d for %s", id, server)
+		return tx.note(ctx, e)
 	})
 	return wrap("adding a server token", err)
 }

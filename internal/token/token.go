@@ -225,12 +225,16 @@ func (s *Service) deriveToken(parent store.Hash, sourceID int64) plexauth.Secret
 
 // SignOut ends the principal's stored token and all its children.
 func (s *Service) SignOut(ctx context.Context, p Principal) error {
-	return s.Revoke(ctx, p.TokenID)
+	return ended(s.store.SignOut(ctx, p.TokenID))
 }
 
 // Revoke ends a token and all its children at once. ErrNotFound.
 func (s *Service) Revoke(ctx context.Context, id int64) error {
-	err := s.store.RevokeToken(ctx, id)
+	return ended(s.store.RevokeToken(ctx, id))
+}
+
+// ended gives the store's error this package's name.
+func ended(err error) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("%w (%w)", ErrNotFound, err)
 	}

@@ -60,9 +60,10 @@ CREATE TABLE origin (
 ) STRICT, WITHOUT ROWID;
 
 -- What happened. Rows are never changed; each carries the hash of the one
--- before. The names are as they were then: what they named may be gone.
+-- before, and its id is one more. The names are as they were then: what they
+-- named may be gone.
 CREATE TABLE audit (
-    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    id         INTEGER PRIMARY KEY,
     at         INTEGER NOT NULL,
     event      TEXT    NOT NULL,            -- such as sign-in.refused
     account_id INTEGER NOT NULL,            -- whom it is about; 0: nobody known

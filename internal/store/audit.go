@@ -1,0 +1,322 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+)
+
+// Actor is who does something, and from where. The zero value is nobody known.
+type Actor struct {
+	// AccountID is the account that acts; 0: none is signed in.
+	AccountID int64
+	// Name is what to call whoever acts without an account. An account's name
+	// is looked up.
+	Name string
+	// Device and Address are what the request said of itself, and where it
+	// came from.
+	Device, Address string
+}
+
+// actorKey is the key of the actor in a context.
+type actorKey struct{}
+
+// WithActor returns a context in which everything is done by a.
+func WithActor(ctx context.Context, a Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, a)
+}
+
+func actorOf(ctx context.Context) Actor {
+	a, _ := ctx.Value(actorKey{}).(Actor)
+	return a
+}
+
+// Event is something that happened, to be told in the audit log. What it says
+// must be no secret, and nothing that was typed by somebody who may have
+// mistaken one box for another.
+type Event struct {
+	Kind EventKind
+	// AccountID is whom it is about; 0: nobody known.
+	AccountID int64
+	// Account is that account's username. Empty: it is looked up.
+	Account string
+	// Detail says more, in a few words for people. It may be empty.
+	Detail string
+}
+
+// AuditEntry is a row of the audit log. The names are as they were then.
+type AuditEntry struct {
+	// ID counts up by one from row to row.
+	ID        int64
+	At        time.Time
+	Event     EventKind
+	AccountID int64
+	Account   string
+	// Actor is who did it; empty: the account itself or, without one, somebody
+	// who was not signed in.
+	Actor   string
+	Device  string
+	Address string
+	Detail  string
+	Hash    Hash
+}
+
+// sum is the row's hash: over the hash before it and all that the row says,
+// each text with its length before it, so that no two rows read alike.
+func (e *AuditEntry) sum(before Hash) Hash {
+	b := append(make([]byte, 0, 512), before[:]...)
+	for _, n := range [...]int64{e.ID, millis(e.At), e.AccountID} {
+		b = binary.BigEndian.AppendUint64(b, uint64(n))
+	}
+	for _, s := range [...]string{string(e.Event), e.Account, e.Actor, e.Device, e.Address, e.Detail} {
+		b = binary.BigEndian.AppendUint64(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	return sha256.Sum256(b)
+}
+
+// link is the place of a row in the chain.
+type link struct {
+	id   int64
+	hash Hash
+}
+
+// The settings that hold the chain's two ends: the last row, and the last that
+// was pruned. Without them, rows could go missing there unseen.
+const (
+	headSetting   = "audit head"
+	anchorSetting = "audit anchor"
+)
+
+const (
+	findSetting = "SELECT value FROM setting WHERE name = $1"
+	putSetting  = "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+
+// scanLink reads one end of the chain. Before the first row, it is the zero
+// link.
+func scanLink(row scanner) (l link, err error) {
+	var value []byte
+	if err := row.Scan(&value); errors.Is(err, sql.ErrNoRows) {
+		return l, nil
+	} else if err != nil {
+		return l, err
+	}
+	if len(value) != 8+len(l.hash) {
+		return l, fmt.Errorf("the audit log's end has %d bytes", len(value))
+	}
+	l.id = int64(binary.BigEndian.Uint64(value))
+	copy(l.hash[:], value[8:])
+	return l, nil
+}
+
+// value is how a link is kept in a setting.
+func (l link) value() []byte {
+	return append(binary.BigEndian.AppendUint64(nil, uint64(l.id)), l.hash[:]...)
+}
+
+// note has an event told in the audit log if, and only if, the transaction is
+// committed.
+func (t *tx) note(ctx context.Context, e Event) (err error) {
+	actor := t.actor
+	if e.Account == "" && e.AccountID != 0 {
+		if e.Account, err = t.username(ctx, e.AccountID); err != nil {
+			return err
+		}
+	}
+	switch {
+	case actor.AccountID != 0 && actor.AccountID == e.AccountID:
+		actor.Name = ""
+	case actor.AccountID != 0 && actor.Name == "":
+		if actor.Name, err = t.username(ctx, actor.AccountID); err != nil {
+			return err
+		}
+	}
+	t.notes = append(t.notes, AuditEntry{
+		At: t.now(), Event: e.Kind, AccountID: e.AccountID, Account: clean(e.Account),
+		Actor: clean(actor.Name), Device: clean(actor.Device), Address: clean(actor.Address), Detail: clean(e.Detail),
+	})
+	return nil
+}
+
+func (t *tx) username(ctx context.Context, id int64) (name string, err error) {
+	err = t.queryRow(ctx, "SELECT username FROM account WHERE id = $1", id).Scan(&name)
+	return name, err
+}
+
+// maxAuditText is the most bytes of a text in the log, most of which are what
+// a program said of itself.
+const maxAuditText = 160
+
+// clean makes a text short and printable.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	if len(s) > maxAuditText {
+		s = strings.ToValidUTF8(s[:maxAuditText-len("…")], "") + "…"
+	}
+	return s
+}
+
+// chain writes the rows of a batch, each with the hash of the one before, and
+// the new end of the chain. It runs once in a commit, whatever the commit
+// holds.
+func (c *committer) chain(ctx context.Context, notes []AuditEntry) error {
+	if len(notes) == 0 {
+		return nil
+	}
+	head, err := scanLink(c.conn.queryRow(ctx, findSetting, headSetting))
+	if err != nil {
+		return fmt.Errorf("finding the end of the audit log: %w", err)
+	}
+	for i := range notes {
+		e := &notes[i]
+		e.ID = head.id + 1
+		e.Hash = e.sum(head.hash)
+		_, err := c.conn.exec(ctx, `INSERT INTO audit (id, at, event, account_id, account, actor, device, address, detail, hash)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, e.ID, millis(e.At), string(e.Event), e.AccountID, e.Account,
+			e.Actor, e.Device, e.Address, e.Detail, e.Hash[:])
+		if err != nil {
+			return fmt.Errorf("writing to the audit log: %w", err)
+		}
+		head = link{e.ID, e.Hash}
+	}
+	if _, err := c.conn.exec(ctx, putSetting, headSetting, head.value()); err != nil {
+		return fmt.Errorf("moving the end of the audit log: %w", err)
+	}
+	return nil
+}
+
+// maxRefusals is how many refusals are told one by one in a quarter of an
+// hour: enough to see an attack, and too few to fill a disk with one.
+const maxRefusals = 300
+
+// refusals counts the refusals of a quarter of an hour.
+type refusals struct {
+	mu      sync.Mutex
+	quarter time.Time
+	n       int
+}
+
+// next counts one more and returns which of its quarter it is.
+func (r *refusals) next(now time.Time) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if q := quarterOf(now); !q.Equal(r.quarter) {
+		r.quarter, r.n = q, 0
+	}
+	r.n++
+	return r.n
+}
+
+// Note tells of something that was refused, which changes nothing else. In a
+// flood of refusals the log says so, and the rest of them are only counted. It
+// does so even when ctx has ended: who hangs up is told of, too.
+func (s *Store) Note(ctx context.Context, e Event) error {
+	ctx = context.WithoutCancel(ctx)
+	n := s.refused.next(s.now())
+	if n > maxRefusals {
+		return s.Tally(ctx, string(e.Kind), 1)
+	}
+	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
+		if n == maxRefusals {
+			e.Detail += "; until the quarter of an hour ends, further refusals are only counted"
+		}
+		return tx.note(ctx, e)
+	})
+	return wrap("noting a refusal", err)
+}
+
+// AuditQuery says which rows of the audit log to read. The zero value is all
+// of them.
+type AuditQuery struct {
+	// Account is whom they are about, by ID; 0: anybody.
+	Account int64
+	// Username is whom they are about, by the name as it was then: it finds
+	// accounts that are gone. Empty: anybody.
+	Username string
+	// Event is what happened; empty: anything.
+	Event EventKind
+	// Text is in one of the texts of the row, in any case of the letters A to
+	// Z. Empty: all rows.
+	Text string
+	// Since is when it happened at the earliest.
+	Since time.Time
+	// Before and After are IDs between which the rows are, exclusively; 0: no
+	// bound.
+	Before, After int64
+	// Limit is how many rows are read at the most; 0: 100.
+	Limit int
+}
+
+const selectAudit = `SELECT id, at, event, account_id, account, actor, device, address, detail, hash FROM audit `
+
+func scanAudit(row scanner) (e AuditEntry, err error) {
+	var at int64
+	var hash []byte
+	err = row.Scan(&e.ID, &at, &e.Event, &e.AccountID, &e.Account, &e.Actor, &e.Device, &e.Address, &e.Detail, &hash)
+	e.At = fromMillis(at)
+	copy(e.Hash[:], hash)
+	return e, err
+}
+
+// where is the condition of a query. Its text is one of a few, since a
+// statement is kept for each.
+func (q AuditQuery) where() (text string, args []any) {
+	var terms []string
+	add := func(wanted bool, term string, arg any) {
+		if wanted {
+			args = append(args, arg)
+			terms = append(terms, strings.ReplaceAll(term, "$", fmt.Sprintf("$%d", len(args))))
+		}
+	}
+	add(q.Account != 0, "account_id = $", q.Account)
+	add(q.Username != "", "account = $", q.Username)
+	add(q.Event != "", "event = $", string(q.Event))
+	add(q.Text != "", `(event LIKE $ ESCAPE '\' OR account LIKE $ ESCAPE '\' OR actor LIKE $ ESCAPE '\'
+		OR device LIKE $ ESCAPE '\' OR address LIKE $ ESCAPE '\' OR detail LIKE $ ESCAPE '\')`, containing(q.Text))
+	add(!q.Since.IsZero(), "at >= $", millis(q.Since))
+	add(q.Before != 0, "id < $", q.Before)
+	add(q.After != 0, "id > $", q.After)
+	if len(terms) == 0 {
+		return "", nil
+	}
+	return "WHERE " + strings.Join(terms, " AND "), args
+}
+
+// containing is the pattern of LIKE for a text anywhere.
+func containing(text string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(text) + "%"
+}
+
+// Audit reads the audit log, the newest rows first.
+func (s *Store) Audit(ctx context.Context, q AuditQuery) ([]AuditEntry, error) {
+	return s.audit(ctx, q, "DESC")
+}
+
+// AuditForward reads the audit log, the oldest rows first.
+func (s *Store) AuditForward(ctx context.Context, q AuditQuery) ([]AuditEntry, error) {
+	return s.audit(ctx, q, "ASC")
+}
+
+func (s *Store) audit(ctx context.Context, q AuditQuery, order string) ([]AuditEntry, error) {
+	where, args := q.where()
+	if q.Limit <= 0 {
+		q.Limit = 100
+	}
+	args = append(args, q.Limit)
+	rows, err := s.readers.query(ctx, fmt.Sprintf("%s %s ORDER BY id %s LIMIT $%d", selectAudit, where, order, len(args)), args...)
+	list, err := collect(rows, err, scanAudit)
+	return list, wrap("reading the audit log", err)
+}
