@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
@@ -44,6 +45,8 @@ type Config struct {
 	// FailedTries is how many sign-ins to one account from one address may
 	// fail in a row before each further one must wait. Zero: no limit.
 	FailedTries int
+	// AuditKeep is how long the audit log is kept. Zero: for ever.
+	AuditKeep time.Duration
 	// Logger gets a line per request. Nil: nothing is logged.
 	Logger *slog.Logger
 	// Now tells the time. Nil: time.Now.
@@ -67,11 +70,15 @@ type Server struct {
 	patterns *http.ServeMux
 	nothing  *endpoint
 	metrics  *metrics
+	keep     time.Duration
 }
 
 // New returns a Server that is ready to answer.
 func New(ctx context.Context, cfg Config) (*Server, error) {
-	s := &Server{store: cfg.Store, log: cfg.Logger, now: cfg.Now, version: cfg.Version, public: strings.TrimSuffix(cfg.PublicURL, "/")}
+	s := &Server{
+		store: cfg.Store, log: cfg.Logger, now: cfg.Now, version: cfg.Version,
+		public: strings.TrimSuffix(cfg.PublicURL, "/"), keep: cfg.AuditKeep,
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -118,7 +125,12 @@ func (s *Server) Sources() *source.Service { return s.sources }
 func (s *Server) PINs() *pin.Service { return s.pins }
 
 // Run does what is done between requests, until ctx ends.
-func (s *Server) Run(ctx context.Context) { s.tokens.Run(ctx) }
+func (s *Server) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { s.tokens.Run(ctx) })
+	wg.Go(func() { s.store.KeepAudit(ctx, s.keep) })
+	wg.Wait()
+}
 
 // Limits on what one connection may take.
 const (

@@ -2,10 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
-	"database/sql"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -68,60 +64,6 @@ type AuditEntry struct {
 	Hash    Hash
 }
 
-// sum is the row's hash: over the hash before it and all that the row says,
-// each text with its length before it, so that no two rows read alike.
-func (e *AuditEntry) sum(before Hash) Hash {
-	b := append(make([]byte, 0, 512), before[:]...)
-	for _, n := range [...]int64{e.ID, millis(e.At), e.AccountID} {
-		b = binary.BigEndian.AppendUint64(b, uint64(n))
-	}
-	for _, s := range [...]string{string(e.Event), e.Account, e.Actor, e.Device, e.Address, e.Detail} {
-		b = binary.BigEndian.AppendUint64(b, uint64(len(s)))
-		b = append(b, s...)
-	}
-	return sha256.Sum256(b)
-}
-
-// link is the place of a row in the chain.
-type link struct {
-	id   int64
-	hash Hash
-}
-
-// The settings that hold the chain's two ends: the last row, and the last that
-// was pruned. Without them, rows could go missing there unseen.
-const (
-	headSetting   = "audit head"
-	anchorSetting = "audit anchor"
-)
-
-const (
-	findSetting = "SELECT value FROM setting WHERE name = $1"
-	putSetting  = "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-)
-
-// scanLink reads one end of the chain. Before the first row, it is the zero
-// link.
-func scanLink(row scanner) (l link, err error) {
-	var value []byte
-	if err := row.Scan(&value); errors.Is(err, sql.ErrNoRows) {
-		return l, nil
-	} else if err != nil {
-		return l, err
-	}
-	if len(value) != 8+len(l.hash) {
-		return l, fmt.Errorf("the audit log's end has %d bytes", len(value))
-	}
-	l.id = int64(binary.BigEndian.Uint64(value))
-	copy(l.hash[:], value[8:])
-	return l, nil
-}
-
-// value is how a link is kept in a setting.
-func (l link) value() []byte {
-	return append(binary.BigEndian.AppendUint64(nil, uint64(l.id)), l.hash[:]...)
-}
-
 // note has an event told in the audit log if, and only if, the transaction is
 // committed.
 func (t *tx) note(ctx context.Context, e Event) (err error) {
@@ -167,35 +109,6 @@ func clean(s string) string {
 		s = strings.ToValidUTF8(s[:maxAuditText-len("…")], "") + "…"
 	}
 	return s
-}
-
-// chain writes the rows of a batch, each with the hash of the one before, and
-// the new end of the chain. It runs once in a commit, whatever the commit
-// holds.
-func (c *committer) chain(ctx context.Context, notes []AuditEntry) error {
-	if len(notes) == 0 {
-		return nil
-	}
-	head, err := scanLink(c.conn.queryRow(ctx, findSetting, headSetting))
-	if err != nil {
-		return fmt.Errorf("finding the end of the audit log: %w", err)
-	}
-	for i := range notes {
-		e := &notes[i]
-		e.ID = head.id + 1
-		e.Hash = e.sum(head.hash)
-		_, err := c.conn.exec(ctx, `INSERT INTO audit (id, at, event, account_id, account, actor, device, address, detail, hash)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, e.ID, millis(e.At), string(e.Event), e.AccountID, e.Account,
-			e.Actor, e.Device, e.Address, e.Detail, e.Hash[:])
-		if err != nil {
-			return fmt.Errorf("writing to the audit log: %w", err)
-		}
-		head = link{e.ID, e.Hash}
-	}
-	if _, err := c.conn.exec(ctx, putSetting, headSetting, head.value()); err != nil {
-		return fmt.Errorf("moving the end of the audit log: %w", err)
-	}
-	return nil
 }
 
 // maxRefusals is how many refusals are told one by one in a quarter of an
@@ -267,7 +180,9 @@ func scanAudit(row scanner) (e AuditEntry, err error) {
 	var hash []byte
 	err = row.Scan(&e.ID, &at, &e.Event, &e.AccountID, &e.Account, &e.Actor, &e.Device, &e.Address, &e.Detail, &hash)
 	e.At = fromMillis(at)
-	copy(e.Hash[:], hash)
+	if len(hash) == len(e.Hash) { // else it is none, and follows from nothing
+		copy(e.Hash[:], hash)
+	}
 	return e, err
 }
 

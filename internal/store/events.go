@@ -23,6 +23,17 @@ const (
 	EventSecondFactorRemoved EventKind = "second-factor.removed"
 	EventBackupCodeUsed      EventKind = "backup-code.used"
 
+	EventPasskeyAdded   EventKind = "passkey.added"
+	EventPasskeyRemoved EventKind = "passkey.removed"
+	EventPasskeyUsed    EventKind = "passkey.used"
+
+	EventPINLinked      EventKind = "pin.linked"
+	EventSessionStarted EventKind = "session.started"
+	EventSessionEnded   EventKind = "session.ended"
+
+	EventOriginAllowed EventKind = "origin.allowed"
+	EventOriginRemoved EventKind = "origin.removed"
+
 	EventServerAdded     EventKind = "server.added"
 	EventServerRemoved   EventKind = "server.removed"
 	EventProviderAdded   EventKind = "provider.added"
@@ -57,6 +68,17 @@ var eventKinds = [...]EventMeaning{
 	{EventSecondFactorAdded, "an account was given a second factor, in place of any before it"},
 	{EventSecondFactorRemoved, "an account's second factor was taken away"},
 	{EventBackupCodeUsed, "a sign-in used up a backup code"},
+
+	{EventPasskeyAdded, "an account was given a passkey"},
+	{EventPasskeyRemoved, "an account's passkey was taken away"},
+	{EventPasskeyUsed, "a sign-in was proved by a passkey"},
+
+	{EventPINLinked, "somebody let a device sign in by its PIN"},
+	{EventSessionStarted, "a browser was signed in"},
+	{EventSessionEnded, "a browser was signed out"},
+
+	{EventOriginAllowed, "people may be sent back to a web address without being asked"},
+	{EventOriginRemoved, "they are asked again"},
 
 	{EventServerAdded, "a server was made known"},
 	{EventServerRemoved, "a server was removed, with its shares and the tokens for it"},

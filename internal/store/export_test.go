@@ -8,3 +8,6 @@ func (s *Store) SetSchemaVersion(ctx context.Context, version int) error {
 		return tx.exec(ctx, "INSERT INTO schema_version (version) VALUES ($1)", version)
 	})
 }
+
+// AuditSum is the hash of a row of the audit log, after the one before it.
+func AuditSum(e AuditEntry, before Hash) Hash { return e.sum(before) }

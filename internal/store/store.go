@@ -43,10 +43,11 @@ const maxReaders = 4
 
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
-	readers *statements
-	writer  *sql.DB
-	log     *slog.Logger
-	now     func() time.Time
+	readPool *sql.DB
+	readers  *statements // of readPool
+	writer   *sql.DB
+	log      *slog.Logger
+	now      func() time.Time
 
 	commits *committer
 	watch   watchers
@@ -88,13 +89,12 @@ func (s *Store) open(ctx context.Context, dsn string) (err error) {
 		return err
 	}
 	s.writer.SetMaxOpenConns(1)
-	readers, err := sql.Open("sqlite", dsn)
-	if err != nil {
+	if s.readPool, err = sql.Open("sqlite", dsn); err != nil {
 		return err
 	}
-	readers.SetMaxOpenConns(maxReaders)
-	readers.SetMaxIdleConns(maxReaders)
-	s.readers = newStatements(readers)
+	s.readPool.SetMaxOpenConns(maxReaders)
+	s.readPool.SetMaxIdleConns(maxReaders)
+	s.readers = newStatements(s.readPool)
 	if err := migrate(ctx, s.writer); err != nil {
 		return err
 	}

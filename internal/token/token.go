@@ -56,6 +56,7 @@ type Service struct {
 	sealer *sealer
 
 	hits, misses atomic.Uint64
+	tallied      atomic.Uint64 // hits and misses that the store has been told of
 
 	mu   sync.Mutex
 	used map[store.Hash]use // uses that the store has not been told of
@@ -256,6 +257,20 @@ const flushEvery = 30 * time.Second
 // maxUsed bounds what waits to be told; beyond it, uses are not noted.
 const maxUsed = 100_000
 
+// tally tells the store how many tokens were looked up since it was last told.
+// A token that is none by its look is not counted.
+func (s *Service) tally(ctx context.Context) {
+	checks := s.hits.Load() + s.misses.Load() - s.tallied.Load()
+	if checks == 0 {
+		return
+	}
+	if err := s.store.Tally(ctx, store.TallyTokenChecks, int64(checks)); err != nil {
+		s.log.Error("cannot note how many tokens were checked", "error", err)
+		return
+	}
+	s.tallied.Add(checks)
+}
+
 // use is when a token was last used, and whose it is.
 type use struct {
 	at        time.Time
@@ -309,6 +324,7 @@ func (s *Service) Flush(ctx context.Context) {
 	noted := s.used
 	s.used = make(map[store.Hash]use)
 	s.mu.Unlock()
+	s.tally(ctx)
 	if len(noted) == 0 {
 		return
 	}

@@ -320,6 +320,22 @@ func TestLastUse(t *testing.T) {
 	}
 }
 
+// How many tokens were checked reaches the store, each check once.
+func TestChecksAreCounted(t *testing.T) {
+	w := newWorld(t, nil)
+	tok := w.signIn(t, "tv")
+	for _, step := range []struct{ tries, want int }{{3, 3}, {2, 5}, {0, 5}} {
+		for range step.tries {
+			w.verify(t, tok)
+		}
+		w.Flush(t.Context())
+		got, err := w.store.Tallies(t.Context(), time.Time{})
+		if err != nil || len(got) != 1 || got[0].What != store.TallyTokenChecks || got[0].N != int64(step.want) {
+			t.Errorf("counted are %v, %v, want %d", got, err, step.want)
+		}
+	}
+}
+
 // Drawn tokens have every letter and digit about equally often.
 func TestTokensAreUniform(t *testing.T) {
 	const n = 20000
