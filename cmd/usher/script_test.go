@@ -61,6 +61,7 @@ import (
 //	totp VAR SECRET [STEPS]    sets a variable to a code of a second factor
 //	certificate                writes cert.pem and key.pem for 127.0.0.1
 //	newer DATABASE             makes a database one that a newer usher wrote
+//	sql DATABASE STATEMENT     changes a database as somebody does who can write to it
 //	mode FILE 0600             the file has these permissions
 //	elsewhere                  starts a second usher, that of package plexauthtest
 //	                           with its people, and sets $ELSEWHERE to its URL
@@ -80,7 +81,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fails": fails, "fails-at-terminal": failsAtTerminal, "sleep": sleep, "serve": serve, "shutdown": shutdown, "signin": signin, "get": get, "soon": soon,
-			"capture": capture, "keys": keys, "totp": totp, "certificate": certificate, "newer": newer,
+			"capture": capture, "keys": keys, "totp": totp, "certificate": certificate, "newer": newer, "sql": change,
 			"mode": mode, "elsewhere": elsewhere, "asked": asked, "trouble": trouble, "nowhere": nowhere,
 		},
 	})
@@ -397,10 +398,15 @@ func certificate(ts *testscript.TestScript, neg bool, args []string) {
 
 func newer(ts *testscript.TestScript, neg bool, args []string) {
 	plain(ts, neg, len(args) == 1, "newer DATABASE")
+	change(ts, neg, append(args, "INSERT INTO schema_version (version) VALUES (999)"))
+}
+
+func change(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, len(args) == 2, "sql DATABASE STATEMENT")
 	db, err := sql.Open("sqlite", ts.MkAbs(args[0])) // package store registers this driver
 	ts.Check(err)
 	defer db.Close()
-	_, err = db.Exec("INSERT INTO schema_version (version) VALUES (999)")
+	_, err = db.Exec(args[1])
 	ts.Check(err)
 }
 

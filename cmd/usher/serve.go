@@ -36,6 +36,7 @@ type serveOptions struct {
 	hashSlots, hashQueue  int
 	failedTries           int
 	grace                 time.Duration
+	auditKeep             time.Duration
 	logLevel              string
 	adminUsername         string
 	adminEmail            string
@@ -75,6 +76,7 @@ is an account.`,
 	f.IntVar(&o.hashSlots, "hash-slots", 0, "how many passwords are hashed at once (default the number of processors)")
 	f.IntVar(&o.hashQueue, "hash-queue", 0, "how many sign-ins wait for that before more are refused (default 16 for each slot)")
 	f.IntVar(&o.failedTries, "failed-tries", 10, "failed sign-ins to an account from one address before a wait of a minute; 0: no limit")
+	f.DurationVar(&o.auditKeep, "audit-keep", 90*24*time.Hour, "how long the audit log is kept; 0: for ever")
 	f.DurationVar(&o.grace, "grace", 20*time.Second, "how long what is in flight may take when the server stops")
 	f.StringVar(&o.logLevel, "log-level", "info", "least `level` that is logged: debug, info, warn or error")
 	f.StringVar(&o.adminUsername, "admin-username", "", "`name` of the first admin, made when there is no account yet")
@@ -117,6 +119,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 		Self:         source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
 		PublicURL:    o.publicURL(),
 		TransientTTL: o.transientTTL, HashSlots: o.hashSlots, HashQueue: o.hashQueue, FailedTries: o.failedTries,
+		AuditKeep: o.auditKeep,
 	})
 	if err != nil {
 		return err
@@ -173,6 +176,9 @@ func (o *serveOptions) check() error {
 		if n < 0 {
 			return wrongUse("%s is negative", flag)
 		}
+	}
+	if o.auditKeep < 0 {
+		return wrongUse("--audit-keep %s is negative", o.auditKeep)
 	}
 	if o.transientTTL <= 0 || o.transientTTL > 48*time.Hour {
 		return wrongUse("--transient-ttl %s is not between 0 and 48h", o.transientTTL)

@@ -473,6 +473,7 @@ func (r *round) tokenID(ctx context.Context, name, device string) (int64, error)
 func (r *round) check() {
 	r.t.Helper()
 	r.checkDatabase()
+	r.checkAudit()
 	r.start()
 	r.checkAccounts()
 	r.checkTokens()
@@ -480,6 +481,23 @@ func (r *round) check() {
 	r.checkCodes()
 	if err := r.server.Stop(); err != nil {
 		r.t.Error(err)
+	}
+	r.checkAudit()
+}
+
+// checkAudit sees that the audit log's chain holds, and that it tells of every
+// sign-in that was acknowledged.
+func (r *round) checkAudit() {
+	r.t.Helper()
+	if _, err := commandLine(r.t.Context(), r.binary, r.data, "", "audit", "verify"); err != nil {
+		r.t.Error(err)
+	}
+	out, err := commandLine(r.t.Context(), r.binary, r.data, "", "audit", "list", "--event", "sign-in", "--json")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if told := strings.Count(string(out), "\n"); told < r.ledger.signIns {
+		r.t.Errorf("the audit log tells of %d sign-ins, and %d were acknowledged", told, r.ledger.signIns)
 	}
 }
 

@@ -217,13 +217,24 @@ func (s *script) start(flags ...string) {
 	s.t.Cleanup(func() { s.end(server) })
 }
 
-// end stops a server and searches its log.
+// end stops a server and searches its log, and the audit log.
 func (s *script) end(server *usher.Server) {
 	s.t.Helper()
 	if err := server.Stop(); err != nil {
 		s.t.Error(err)
 	}
 	s.secrets.search(s.t, server.Log(), server.Printed())
+	for _, verb := range []string{"verify", "list"} {
+		cmd := exec.Command(usherBinary, "audit", verb, "--json", "--data", s.data)
+		cmd.Env = usher.Env()
+		out, err := cmd.Output()
+		if err != nil {
+			s.t.Errorf("usher audit %s: %v and %s", verb, err, out)
+		}
+		if verb == "list" {
+			s.secrets.searchAudit(s.t, out)
+		}
+	}
 }
 
 // run carries out the lines of a file.

@@ -1,7 +1,9 @@
 package http_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -16,9 +18,12 @@ import (
 type secrets struct {
 	mu     sync.Mutex
 	values map[string]bool
+	logins map[string]bool // what was given as a login, which may be anything
 }
 
-func newSecrets() *secrets { return &secrets{values: make(map[string]bool)} }
+func newSecrets() *secrets {
+	return &secrets{values: make(map[string]bool), logins: make(map[string]bool)}
+}
 
 // shortest is how long a text must be to be searched for. Shorter ones, such
 // as an empty password, would be found anywhere.
@@ -61,6 +66,7 @@ func (s *secrets) addRequest(r *http.Request, body string) {
 	}
 	if login, password, ok := r.BasicAuth(); ok {
 		s.addText(login)
+		s.addLogin(login)
 		s.add(password)
 	}
 	s.add(body)
@@ -77,7 +83,51 @@ func (s *secrets) addValues(encoded string) {
 			switch name {
 			case "password", "user[password]", "verificationCode", "X-Plex-Token":
 				s.add(value)
+			case "login", "user[login]":
+				s.addLogin(value)
 			}
+		}
+	}
+}
+
+func (s *secrets) addLogin(login string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(login) >= shortest {
+		s.logins[login] = true
+	}
+}
+
+// searchAudit looks for every secret in the rows of the audit log, and for
+// every login that is no account's name: it may be a password that somebody
+// typed into the wrong box.
+func (s *secrets) searchAudit(t *testing.T, rows []byte) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var said strings.Builder
+	names := make(map[string]bool)
+	for dec := json.NewDecoder(bytes.NewReader(rows)); dec.More(); {
+		var row struct{ Event, Account, Actor, Device, Address, Detail string }
+		if err := dec.Decode(&row); err != nil {
+			t.Fatal(err)
+		}
+		if row.Event == "account.added" {
+			names[strings.ToLower(row.Account)] = true
+		}
+		fmt.Fprintf(&said, "%+v\n", row)
+	}
+	if len(names) == 0 {
+		t.Error("the audit log tells of no account; a search of it says nothing")
+	}
+	for value := range s.values {
+		if strings.Contains(said.String(), value) {
+			t.Errorf("the audit log has the secret %q in it:\n%s", value, linesWith(said.String(), value))
+		}
+	}
+	for login := range s.logins {
+		if !names[strings.ToLower(strings.TrimSpace(login))] && strings.Contains(said.String(), login) {
+			t.Errorf("the audit log has %q in it, which was typed as a login:\n%s", login, linesWith(said.String(), login))
 		}
 	}
 }

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/store"
+)
+
+func (a *app) auditCommand() *cobra.Command {
+	return group("audit", "Read the audit log, and verify it", `Read the log of sign-ins, refusals and changes, and verify that nobody changed
+it. docs/operations.md lists the events. These commands work while the server
+runs or is stopped.`,
+		a.jsonFlag(a.auditList()), a.jsonFlag(a.auditVerify()))
+}
+
+// auditOptions are the flags of usher audit list.
+type auditOptions struct {
+	account, event, since string
+	follow                bool
+}
+
+func (a *app) auditList() *cobra.Command {
+	var o auditOptions
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List what happened, the oldest first",
+		Long: `List what happened, the oldest first. With --follow, the last ten rows and then
+whatever happens, until Ctrl-C. With --json, each row is one line with an object.`,
+		Example: `  usher audit list --since 24h
+  usher audit list --account mia --event sign-in.refused
+  usher audit list --follow --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error { return a.listAudit(ctx, d, o) })
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.account, "account", "", "only what is about this `account`")
+	f.StringVar(&o.event, "event", "", "only this `event`, such as sign-in.refused")
+	f.StringVar(&o.since, "since", "", "only what happened since this `time`: 24h ago, or a date such as 2026-01-31")
+	f.BoolVar(&o.follow, "follow", false, "go on with what happens from now on")
+	return cmd
+}
+
+// followEvery is how often a log that is followed is looked at. The server may
+// be another process: it cannot call.
+const followEvery = 250 * time.Millisecond
+
+// auditPage is how many rows are read at a time.
+const auditPage = 1000
+
+// followed is how many rows there are before those to come.
+const followed = 10
+
+func (a *app) listAudit(ctx context.Context, d *domain, o auditOptions) error {
+	q, err := a.auditQuery(ctx, d, o)
+	if err != nil {
+		return err
+	}
+	if o.follow && o.since == "" {
+		if q.After, err = beforeLast(ctx, d, q, followed); err != nil {
+			return err
+		}
+	}
+	if !a.json {
+		printAuditLine(a.out, "TIME", "EVENT", "ACCOUNT", "BY", "ADDRESS", "DEVICE", "DETAIL")
+	}
+	for {
+		list, err := d.store.AuditForward(ctx, q)
+		for _, e := range list {
+			q.After = e.ID
+			if err == nil {
+				err = a.printAudit(e)
+			}
+		}
+		switch {
+		case o.follow && ctx.Err() != nil:
+			return nil // Ctrl-C is how it ends
+		case err != nil:
+			return err
+		case len(list) == q.Limit:
+			continue
+		case !o.follow:
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(followEvery):
+		}
+	}
+}
+
+// beforeLast returns the ID of the row before the last n.
+func beforeLast(ctx context.Context, d *domain, q store.AuditQuery, n int) (int64, error) {
+	q.Limit = n
+	list, err := d.store.Audit(ctx, q)
+	if err != nil || len(list) == 0 {
+		return 0, err
+	}
+	return list[len(list)-1].ID - 1, nil
+}
+
+// auditQuery turns flags into a query.
+func (a *app) auditQuery(ctx context.Context, d *domain, o auditOptions) (q store.AuditQuery, err error) {
+	q.Limit, q.Event = auditPage, store.EventKind(o.event)
+	known := slices.ContainsFunc(store.EventMeanings(), func(m store.EventMeaning) bool { return m.Kind == q.Event })
+	if o.event != "" && !known {
+		return q, wrongUse("there is no event %s: docs/operations.md lists them", o.event)
+	}
+	if o.since != "" {
+		if q.Since, err = sinceTime(o.since, time.Now()); err != nil {
+			return q, err
+		}
+	}
+	if o.account == "" {
+		return q, nil
+	}
+	acc, err := d.accounts.Find(ctx, o.account)
+	if !errors.Is(err, account.ErrNotFound) {
+		q.Account = acc.ID
+		return q, err
+	}
+	// The log still tells of accounts that are gone.
+	q.Username = o.account
+	gone, err := d.store.Audit(ctx, store.AuditQuery{Username: o.account, Limit: 1})
+	if err == nil && len(gone) == 0 {
+		_, err = a.findAccount(ctx, d, o.account)
+	}
+	return q, err
+}
+
+// sinceTime reads a duration before now, or a date in this machine's zone.
+func sinceTime(text string, now time.Time) (time.Time, error) {
+	if ago, err := time.ParseDuration(text); err == nil {
+		return now.Add(-ago.Abs()), nil
+	}
+	if day, err := time.ParseInLocation(time.DateOnly, text, time.Local); err == nil {
+		return day, nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return at, wrongUse("--since %s is neither a duration such as 24h nor a date such as 2026-01-31", text)
+	}
+	return at, nil
+}
+
+// auditJSON is a row of the audit log in --json.
+type auditJSON struct {
+	ID        int64     `json:"id"`
+	At        time.Time `json:"at"`
+	Event     string    `json:"event"`
+	AccountID int64     `json:"accountId"` // 0: nobody known
+	Account   string    `json:"account"`
+	Actor     string    `json:"actor"` // empty: the account itself
+	Device    string    `json:"device"`
+	Address   string    `json:"address"`
+	Detail    string    `json:"detail"`
+	Hash      string    `json:"hash"`
+}
+
+func (a *app) printAudit(e store.AuditEntry) error {
+	if a.json {
+		enc := json.NewEncoder(a.out)
+		enc.SetEscapeHTML(false)
+		return enc.Encode(auditJSON{
+			e.ID, e.At, string(e.Event), e.AccountID, e.Account, e.Actor, e.Device, e.Address, e.Detail, fmt.Sprintf("%x", e.Hash),
+		})
+	}
+	return printAuditLine(a.out, e.At.Local().Format(time.DateTime), string(e.Event), e.Account, e.Actor, e.Address, e.Device, e.Detail)
+}
+
+// auditWidths are those of the columns. They do not depend on the rows: which
+// of them are to come is not known.
+var auditWidths = [...]int{19, 21, 12, 20, 15, 24, 0}
+
+func printAuditLine(w io.Writer, cells ...string) error {
+	var line strings.Builder
+	for i, cell := range printable(cells) {
+		fmt.Fprintf(&line, "%-*s  ", auditWidths[i], cell)
+	}
+	_, err := fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+	return err
+}
+
+func (a *app) auditVerify() *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify",
+		Short: "Check that no row of the audit log was changed or is missing",
+		Long: `Check that no row of the audit log was changed or is missing, and name the first
+that was or is. It ends with exit code 1 then. What this finds and what it
+cannot find is in docs/operations.md.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
+				rows, err := d.store.VerifyAudit(ctx)
+				broken := (*store.BrokenChainError)(nil)
+				if err != nil && !errors.As(err, &broken) {
+					return err
+				}
+				if broken != nil {
+					err = broken // alone, it is a plain sentence
+				}
+				if a.json {
+					return errors.Join(err, a.printJSON(newVerifiedJSON(rows, broken)))
+				}
+				if err == nil {
+					fmt.Fprintf(a.out, "The %d rows of the audit log are as they were written.\n", rows)
+				}
+				return err
+			})
+		},
+	}
+}
+
+// verifiedJSON is what verifying found, in --json.
+type verifiedJSON struct {
+	Good    bool   `json:"good"`
+	Rows    int64  `json:"rows"` // that are as they were written
+	Row     int64  `json:"row,omitempty"`
+	Problem string `json:"problem,omitempty"`
+}
+
+func newVerifiedJSON(rows int64, broken *store.BrokenChainError) verifiedJSON {
+	if broken == nil {
+		return verifiedJSON{Good: true, Rows: rows}
+	}
+	return verifiedJSON{Rows: rows, Row: broken.Row, Problem: broken.Problem}
+}
