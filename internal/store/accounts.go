@@ -94,7 +94,7 @@ func (s *Store) addAccount(ctx context.Context, tx *tx, a *Account) error {
 		return err
 	}
 	a.CreatedAt = s.now()
-	err = tx.queryRow(ctx, `INSERT INTO account
+	err := tx.queryRow(ctx, `INSERT INTO account
 		(uuid, username, username_key, email, email_key, title, password_hash, admin, disabled, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
 		a.UUID, a.Username, a.UsernameKey, a.Email, nullText(a.EmailKey), a.Title, a.PasswordHash,
@@ -154,6 +154,9 @@ func (s *Store) SetIdentity(ctx context.Context, a Account) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		tx.changed = Change{Accounts: []int64{a.ID}, Sources: true}
 		if err := checkTaken(ctx, tx, a); err != nil {
+			return err
+		}
+		if err := tx.note(ctx, Event{Kind: EventAccountChanged, AccountID: a.ID}); err != nil { // by its old name
 			return err
 		}
 		return tx.execOne(ctx, `UPDATE account SET username = $2, username_key = $3, email = $4, email_key = $5, title = $6

@@ -14,6 +14,7 @@ const (
 	EventTokenRevoked EventKind = "token.revoked"
 
 	EventAccountAdded    EventKind = "account.added"
+	EventAccountChanged  EventKind = "account.changed"
 	EventAccountRemoved  EventKind = "account.removed"
 	EventAccountDisabled EventKind = "account.disabled"
 	EventAccountEnabled  EventKind = "account.enabled"
@@ -60,6 +61,7 @@ var eventKinds = [...]EventMeaning{
 	{EventTokenRevoked, "a token was ended by somebody else, or made room for a newer one of the same device"},
 
 	{EventAccountAdded, "an account was made"},
+	{EventAccountChanged, "an account was given another name or e-mail address"},
 	{EventAccountRemoved, "an account was removed, with its devices, tokens and shares"},
 	{EventAccountDisabled, "an account was kept from signing in, and its tokens from working"},
 	{EventAccountEnabled, "a disabled account was let work again"},

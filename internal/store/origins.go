@@ -27,7 +27,11 @@ func (s *Store) Origins(ctx context.Context) ([]Origin, error) {
 // AddOrigin allows an origin. ErrConflict when it is allowed already.
 func (s *Store) AddOrigin(ctx context.Context, origin string) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		return tx.exec(ctx, "INSERT INTO origin (origin, created_at) VALUES ($1, $2)", origin, millis(s.now()))
+		err := tx.exec(ctx, "INSERT INTO origin (origin, created_at) VALUES ($1, $2)", origin, millis(s.now()))
+		if err != nil {
+			return err
+		}
+		return tx.note(ctx, Event{Kind: EventOriginAllowed, Detail: origin})
 	})
 	return wrap("allowing an origin", err)
 }
@@ -35,7 +39,10 @@ func (s *Store) AddOrigin(ctx context.Context, origin string) error {
 // RemoveOrigin allows an origin no longer. ErrNotFound.
 func (s *Store) RemoveOrigin(ctx context.Context, origin string) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		return tx.execOne(ctx, "DELETE FROM origin WHERE origin = $1", origin)
+		if err := tx.execOne(ctx, "DELETE FROM origin WHERE origin = $1", origin); err != nil {
+			return err
+		}
+		return tx.note(ctx, Event{Kind: EventOriginRemoved, Detail: origin})
 	})
 	return wrap("removing an origin", err)
 }

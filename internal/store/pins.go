@@ -106,7 +106,12 @@ func (s *Store) LinkPIN(ctx context.Context, id, account int64, token Hash) erro
 		if err != nil {
 			return err
 		}
-		return addToken(ctx, tx, token, account, device, now)
+		detail, err := addToken(ctx, tx, token, account, device, now)
+		if err != nil {
+			return err
+		}
+		detail += " for " + DescribeDevice(p.Device.Product, p.Device.Device, p.Device.Name)
+		return tx.note(ctx, Event{Kind: EventPINLinked, AccountID: account, Detail: detail})
 	})
 	return wrap(fmt.Sprintf("linking PIN %d", id), err)
 }

@@ -36,7 +36,8 @@ func scanSession(row scanner) (s Session, err error) {
 // ErrConflict when the proof no longer holds.
 func (s *Store) AddSession(ctx context.Context, proof SignIn, hash Hash, session Session) (Session, error) {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		if err := spendProof(ctx, tx, proof); err != nil {
+		username, err := spendProof(ctx, tx, proof)
+		if err != nil {
 			return err
 		}
 		now := s.now()
@@ -44,9 +45,17 @@ func (s *Store) AddSession(ctx context.Context, proof SignIn, hash Hash, session
 			return err
 		}
 		session.AccountID, session.CreatedAt, session.LastUsedAt = proof.AccountID, now, now
-		return tx.queryRow(ctx, `INSERT INTO session (hash, account_id, complete, user_agent, address, created_at, last_used_at, expires_at)
+		err = tx.queryRow(ctx, `INSERT INTO session (hash, account_id, complete, user_agent, address, created_at, last_used_at, expires_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $6, $7) RETURNING id`, hash[:], session.AccountID, session.Complete,
 			session.UserAgent, session.Address, millis(now), millis(session.ExpiresAt)).Scan(&session.ID)
+		if err != nil {
+			return err
+		}
+		kind := EventSessionStarted
+		if !session.Complete {
+			kind = EventSignInUnfinished
+		}
+		return noteSignIn(ctx, tx, kind, proof, username, fmt.Sprintf("session %d", session.ID))
 	})
 	return session, wrap("beginning a session", err)
 }
@@ -56,15 +65,19 @@ func (s *Store) AddSession(ctx context.Context, proof SignIn, hash Hash, session
 // cookie has nothing. ErrConflict when the proof or the session is gone.
 func (s *Store) CompleteSession(ctx context.Context, proof SignIn, id int64, hash Hash, expires time.Time) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		if err := spendProof(ctx, tx, proof); err != nil {
+		username, err := spendProof(ctx, tx, proof)
+		if err != nil {
 			return err
 		}
-		err := tx.execOne(ctx, `UPDATE session SET complete = 1, hash = $3, expires_at = $4
+		err = tx.execOne(ctx, `UPDATE session SET complete = 1, hash = $3, expires_at = $4
 			WHERE id = $1 AND account_id = $2 AND NOT complete`, id, proof.AccountID, hash[:], millis(expires))
 		if errors.Is(err, ErrNotFound) {
 			return ErrConflict
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return noteSignIn(ctx, tx, EventSessionStarted, proof, username, fmt.Sprintf("session %d", id))
 	})
 	return wrap("completing a session", err)
 }
@@ -96,7 +109,11 @@ func (s *Store) Sessions(ctx context.Context, account int64) ([]Session, error) 
 // EndSession ends one session of an account. ErrNotFound.
 func (s *Store) EndSession(ctx context.Context, account, id int64) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		return tx.execOne(ctx, "DELETE FROM session WHERE id = $1 AND account_id = $2", id, account)
+		err := tx.execOne(ctx, "DELETE FROM session WHERE id = $1 AND account_id = $2", id, account)
+		if err != nil {
+			return err
+		}
+		return tx.note(ctx, Event{Kind: EventSessionEnded, AccountID: account, Detail: fmt.Sprintf("session %d", id)})
 	})
 	return wrap(fmt.Sprintf("ending session %d", id), err)
 }
@@ -108,7 +125,13 @@ func (s *Store) EndOthers(ctx context.Context, account, but int64) error {
 		if err := tx.exec(ctx, "DELETE FROM session WHERE account_id = $1 AND id <> $2", account, but); err != nil {
 			return err
 		}
-		return tx.revoke(ctx, "account_id = $1", account)
+		ended, err := tx.revoke(ctx, "account_id = $1", account)
+		if err != nil {
+			return err
+		}
+		return tx.note(ctx, Event{
+			Kind: EventTokenRevoked, AccountID: account, Detail: fmt.Sprintf("all %d, and every browser but one", ended),
+		})
 	})
 	return wrap("ending what else is signed in", err)
 }
@@ -117,13 +140,16 @@ func (s *Store) EndOthers(ctx context.Context, account, but int64) error {
 // when it has none.
 func (s *Store) RevokeDevice(ctx context.Context, account, device int64) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		if err := tx.revoke(ctx, "account_id = $1 AND device_id = $2", account, device); err != nil {
+		ended, err := tx.revoke(ctx, "account_id = $1 AND device_id = $2", account, device)
+		if err != nil {
 			return err
 		}
-		if tx.changed.empty() {
+		if ended == 0 {
 			return ErrNotFound
 		}
-		return nil
+		return tx.note(ctx, Event{
+			Kind: EventTokenRevoked, AccountID: account, Detail: fmt.Sprintf("%d of device %d", ended, device),
+		})
 	})
 	return wrap(fmt.Sprintf("revoking device %d", device), err)
 }
