@@ -23,6 +23,7 @@ import (
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/web"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -128,7 +129,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	a.greet(connections[0].URI, empty)
+	a.greet(connections[0].URI, empty, srv.Pages())
 	log.Info("ready", "address", ln.Addr().String(), "version", version(), "tls", o.tlsCert != "")
 	return runServers(ctx, srv, ln, o, log)
 }
@@ -329,16 +330,19 @@ func (a *app) adminPassword(o serveOptions) (plexauth.Secret, error) {
 const adminPasswordEnv = envPrefix + "ADMIN_PASSWORD"
 
 // greet says where everything is and what to do next.
-func (a *app) greet(base string, empty bool) {
+func (a *app) greet(base string, empty bool, pages *web.Pages) {
 	fmt.Fprintf(a.out, `usher is ready.
 
   account plane  %[1]s  (in place of https://plex.tv)
   media plane    %[1]s  (in place of a media server)
+  pages          %[1]s  (for people)
   data           %[2]s
 
 `, base, displayPath(a.data))
 	if empty {
-		fmt.Fprintf(a.out, "There is no account yet. Make the first admin in another terminal:\n\n  %s\n\n", a.command("account add admin --admin"))
+		// The one secret that is printed: who reads it has started the server.
+		fmt.Fprintf(a.out, "There is no account yet. Make the first admin, in a browser with this link, which works once:\n\n  %s%s\n\n"+
+			"or in another terminal:\n\n  %s\n\n", base, string(pages.SetupPath()), a.command("account add admin --admin"))
 	}
 	fmt.Fprintf(a.out, "Try it:\n\n  curl %s/identity\n\n", base)
 }

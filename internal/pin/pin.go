@@ -277,3 +277,17 @@ func (s *Service) Link(ctx context.Context, code string, by By) error {
 	}
 	return err
 }
+
+// Refuse ends the PIN that waits under a code: its device hears at its next
+// poll that there is nothing to come. ErrNotFound, *TooManyError.
+func (s *Service) Refuse(ctx context.Context, code string, by By) error {
+	p, err := s.Find(ctx, code, by)
+	if err != nil {
+		return err
+	}
+	err = s.store.RefusePIN(ctx, p.ID, by.AccountID)
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("%w (%w)", ErrNotFound, err)
+	}
+	return err
+}

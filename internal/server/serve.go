@@ -32,7 +32,15 @@ func (s *Server) route() {
 			s.exact[path] = e
 		}
 	}
-	s.patterns.Handle("/", s.nothing)
+	s.web.Mount(s.patterns, s.aroundPage)
+	lost := s.aroundPage("", s.web.NotFound())
+	s.patterns.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if wantsPage(r) {
+			lost.ServeHTTP(w, r)
+			return
+		}
+		s.nothing.ServeHTTP(w, r)
+	})
 	s.patterns.HandleFunc("GET /healthz", s.health)
 	s.patterns.HandleFunc("GET /readyz", s.ready)
 }
@@ -63,7 +71,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		r = withoutSuffix(r, suffix)
 	}
 	path := r.URL.Path
-	if e := s.exact[path]; e != nil && r.URL.RawPath == "" {
+	if e := s.exact[path]; e != nil && r.URL.RawPath == "" && (path != "/" || !wantsPage(r)) {
 		e.ServeHTTP(w, r)
 		return
 	}

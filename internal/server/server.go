@@ -15,9 +15,11 @@ import (
 	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/internal/web"
 )
 
 // Config is what a Server stands on.
@@ -59,6 +61,8 @@ type Server struct {
 	tokens   *token.Service
 	sources  *source.Service
 	pins     *pin.Service
+	sessions *session.Service
+	web      *web.Pages
 	store    *store.Store
 	hashing  *guard.Admission
 	pages    pages
@@ -107,6 +111,11 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		Store: cfg.Store, Key: cfg.Key, FailedTries: cfg.FailedTries, Flush: s.tokens.Flush, Now: s.now,
 	})
 	s.pages = newPages(cfg.Store)
+	s.sessions = session.New(session.Config{Store: cfg.Store, Now: s.now})
+	s.web = web.New(web.Config{
+		Store: cfg.Store, Accounts: s.accounts, Tokens: s.tokens, Sources: s.sources, PINs: s.pins,
+		Sessions: s.sessions, PublicURL: s.public, Logger: s.log, Now: s.now,
+	})
 	s.metrics = newMetrics(s)
 	s.route()
 	return s, nil
@@ -123,6 +132,9 @@ func (s *Server) Sources() *source.Service { return s.sources }
 
 // PINs is the service that the server itself uses.
 func (s *Server) PINs() *pin.Service { return s.pins }
+
+// Pages are the pages for people.
+func (s *Server) Pages() *web.Pages { return s.web }
 
 // Run does what is done between requests, until ctx ends.
 func (s *Server) Run(ctx context.Context) {

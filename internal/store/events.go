@@ -29,6 +29,7 @@ const (
 	EventPasskeyUsed    EventKind = "passkey.used"
 
 	EventPINLinked      EventKind = "pin.linked"
+	EventPINRefused     EventKind = "pin.refused"
 	EventSessionStarted EventKind = "session.started"
 	EventSessionEnded   EventKind = "session.ended"
 
@@ -76,6 +77,7 @@ var eventKinds = [...]EventMeaning{
 	{EventPasskeyUsed, "a sign-in was proved by a passkey"},
 
 	{EventPINLinked, "somebody let a device sign in by its PIN"},
+	{EventPINRefused, "somebody was asked whether a device may sign in, and said no"},
 	{EventSessionStarted, "a browser was signed in"},
 	{EventSessionEnded, "a browser was signed out"},
 

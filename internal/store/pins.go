@@ -115,3 +115,23 @@ func (s *Store) LinkPIN(ctx context.Context, id, account int64, token Hash) erro
 	})
 	return wrap(fmt.Sprintf("linking PIN %d", id), err)
 }
+
+// RefusePIN ends a PIN that an account does not want linked. ErrNotFound when
+// it is linked or gone by now.
+func (s *Store) RefusePIN(ctx context.Context, id, account int64) error {
+	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
+		p, err := scanPIN(tx.queryRow(ctx, selectPIN+"WHERE id = $1", id))
+		if err != nil {
+			return err
+		}
+		tx.changed.PINs = []int64{id}
+		if err := tx.execOne(ctx, "DELETE FROM pin WHERE id = $1 AND account_id IS NULL", id); err != nil {
+			return err
+		}
+		return tx.note(ctx, Event{
+			Kind: EventPINRefused, AccountID: account,
+			Detail: DescribeDevice(p.Device.Product, p.Device.Device, p.Device.Name),
+		})
+	})
+	return wrap(fmt.Sprintf("refusing PIN %d", id), err)
+}

@@ -1,0 +1,224 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"html/template"
+	"image/png"
+	"net/http"
+	"strconv"
+
+	"github.com/boombuler/barcode"
+	"github.com/boombuler/barcode/qr"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/pin"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// accountData is everything about one person.
+type accountData struct {
+	Account  store.Account
+	Devices  []store.DeviceInfo
+	Sessions []store.Session
+	Current  int64 // the session that looks
+	Done     string
+	Problem  string
+	Identity identityData
+}
+
+// identityData is the form of the name and the e-mail address.
+type identityData struct{ Username, Email string }
+
+// doneTexts is what a page says after a change, by the name in its address.
+var doneTexts = map[string]string{
+	"identity": "Saved.",
+	"password": "Your password is changed.",
+	"factor":   "The second factor is off.",
+	"device":   "The device is signed out.",
+	"browser":  "The browser is signed out.",
+	"others":   "Everything but this browser is signed out.",
+}
+
+// accountPage shows a person what is theirs.
+func (p *Pages) accountPage(ctx context.Context, v *visit) (view, error) {
+	return p.showAccount(ctx, v, "")
+}
+
+// showAccount is the account's page, with what was wrong with a form.
+func (p *Pages) showAccount(ctx context.Context, v *visit, problem string) (view, error) {
+	data := accountData{
+		Account: v.account, Current: v.session.ID, Done: doneTexts[v.URL.Query().Get("done")], Problem: problem,
+		Identity: identityData{v.account.Username, v.account.Email},
+	}
+	var err error
+	if data.Devices, err = p.Store.Devices(ctx, v.account.ID); err != nil {
+		return view{}, err
+	}
+	if data.Sessions, err = p.Sessions.List(ctx, v.account.ID); err != nil {
+		return view{}, err
+	}
+	answer := view{name: "account", data: data}
+	if problem != "" {
+		answer.status = http.StatusBadRequest
+	}
+	return answer, nil
+}
+
+// problem says what is wrong with a form, if that is what an error means.
+func problem(err error) (string, bool) {
+	wait, codes, bad := (*account.TooManyFailuresError)(nil), (*pin.TooManyError)(nil), (*account.InvalidError)(nil)
+	switch {
+	case errors.As(err, &codes):
+		return waitText(codes.Wait), true
+	case errors.As(err, &bad):
+		return sentence(bad.Problem), true
+	case errors.As(err, &wait):
+		return waitText(wait.Wait), true
+	case errors.Is(err, account.ErrExists):
+		return "Another account has this name or e-mail address.", true
+	case errors.Is(err, account.ErrCredentials):
+		return "The password is not right.", true
+	case errors.Is(err, account.ErrCode):
+		return "The code is not right, or was used before.", true
+	}
+	return "", false
+}
+
+// changed is where a form of the account's page leads: back to the page, with
+// what was done or what was wrong.
+func (p *Pages) changed(ctx context.Context, v *visit, done string, err error) (view, error) {
+	if text, ok := problem(err); ok {
+		return p.showAccount(ctx, v, text)
+	}
+	return view{to: "/account?done=" + done}, err
+}
+
+// confirmPassword makes sure that it is the person who sits there: what
+// changes how an account is signed in to takes more than an open browser.
+func (p *Pages) confirmPassword(ctx context.Context, v *visit) error {
+	_, _, err := p.Accounts.VerifyPassword(ctx, account.Credentials{
+		Login: v.account.Username, Password: plexauth.Secret(v.PostFormValue("current")), Address: v.from.Address,
+	})
+	return err
+}
+
+func (p *Pages) setIdentity(ctx context.Context, v *visit) (view, error) {
+	err := p.confirmPassword(ctx, v)
+	if err == nil {
+		err = p.Accounts.SetIdentity(ctx, v.account.ID, v.PostFormValue("username"), v.PostFormValue("email"))
+	}
+	return p.changed(ctx, v, "identity", err)
+}
+
+// setPassword changes the password. What is signed in stays so, unless the
+// person wants it to end.
+func (p *Pages) setPassword(ctx context.Context, v *visit) (view, error) {
+	err := p.confirmPassword(ctx, v)
+	if err == nil {
+		err = p.Accounts.SetPassword(ctx, v.account.ID, plexauth.Secret(v.PostFormValue("new")))
+	}
+	if err == nil && v.PostFormValue("others") != "" {
+		err = p.Store.EndOthers(ctx, v.account.ID, v.session.ID)
+	}
+	return p.changed(ctx, v, "password", err)
+}
+
+// factorData is the page that sets up an authenticator.
+type factorData struct {
+	Enrolment account.Enrolment
+	QR        template.URL
+	Problem   string
+}
+
+func (p *Pages) factorForm(_ context.Context, v *visit) (view, error) {
+	return p.showFactor(v, account.NewEnrolment("usher", v.account.Username), "")
+}
+
+func (p *Pages) showFactor(_ *visit, e account.Enrolment, problem string) (view, error) {
+	image, err := qrImage(string(e.URL))
+	answer := view{name: "factor", data: factorData{e, image, problem}}
+	if problem != "" {
+		answer.status = http.StatusBadRequest
+	}
+	return answer, err
+}
+
+// enrol puts the second factor in force once a code shows that the
+// authenticator has it, and shows the backup codes, this once.
+func (p *Pages) enrol(ctx context.Context, v *visit) (view, error) {
+	e, err := account.ReadEnrolment("usher", v.account.Username, plexauth.Secret(v.PostFormValue("secret")))
+	if err != nil {
+		return view{}, errForm
+	}
+	var codes []plexauth.Secret
+	code := plexauth.Secret(v.PostFormValue("code"))
+	if err = p.confirmPassword(ctx, v); err == nil && code == "" {
+		err = account.ErrCode
+	}
+	if err == nil {
+		codes, err = p.Accounts.Enrol(ctx, v.account, e, code)
+	}
+	if text, ok := problem(err); ok {
+		return p.showFactor(v, e, text)
+	}
+	return view{name: "backup-codes", data: codes}, err
+}
+
+func (p *Pages) removeFactor(ctx context.Context, v *visit) (view, error) {
+	err := p.confirmPassword(ctx, v)
+	if err == nil {
+		err = p.Accounts.RemoveSecondFactor(ctx, v.account.ID)
+	}
+	return p.changed(ctx, v, "factor", err)
+}
+
+// pathID is the number in a page's path.
+func pathID(v *visit) (int64, error) {
+	id, err := strconv.ParseInt(v.PathValue("id"), 10, 64)
+	if err != nil {
+		return 0, errNoPage
+	}
+	return id, nil
+}
+
+func (p *Pages) revokeDevice(ctx context.Context, v *visit) (view, error) {
+	id, err := pathID(v)
+	if err == nil {
+		err = p.Store.RevokeDevice(ctx, v.account.ID, id)
+	}
+	return p.changed(ctx, v, "device", err)
+}
+
+func (p *Pages) endSession(ctx context.Context, v *visit) (view, error) {
+	id, err := pathID(v)
+	if err == nil {
+		err = p.Sessions.End(ctx, v.account.ID, id)
+	}
+	return p.changed(ctx, v, "browser", err)
+}
+
+func (p *Pages) endOthers(ctx context.Context, v *visit) (view, error) {
+	return p.changed(ctx, v, "others", p.Store.EndOthers(ctx, v.account.ID, v.session.ID))
+}
+
+// qrImage is a QR code as the address of an image. It never leaves the page.
+func qrImage(text string) (template.URL, error) {
+	code, err := qr.Encode(text, qr.M, qr.Auto)
+	if err != nil {
+		return "", fmt.Errorf("making a QR code: %w", err)
+	}
+	size := 4 * code.Bounds().Dx()
+	if code, err = barcode.Scale(code, size, size); err != nil {
+		return "", fmt.Errorf("scaling a QR code: %w", err)
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, code); err != nil {
+		return "", fmt.Errorf("drawing a QR code: %w", err)
+	}
+	return template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(b.Bytes())), nil
+}

@@ -1,0 +1,166 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+
+	"github.com/usher-auth/usher/internal/session"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// need is who may see a page.
+type need uint8
+
+const (
+	anyone   need = iota
+	halfWay       // whose password was right, and whose second factor is asked for
+	signedIn      // everyone else is sent to sign in, and comes back
+	admin         // others are told that it is not for them
+)
+
+// page is a row of the table.
+type page struct {
+	method, path string
+	need         need
+	handle       func(*Pages, context.Context, *visit) (view, error)
+}
+
+// table is every page there is. Its paths are http.ServeMux's.
+var table = [...]page{
+	{"GET", "/{$}", anyone, (*Pages).home},
+	{"GET", "/setup", anyone, (*Pages).setupForm},
+	{"POST", "/setup", anyone, (*Pages).setUp},
+
+	{"GET", "/auth", anyone, (*Pages).auth},
+	{"POST", "/auth/sign-in", anyone, (*Pages).signIn},
+	{"GET", "/auth/code", halfWay, (*Pages).codeForm},
+	{"POST", "/auth/code", halfWay, (*Pages).giveCode},
+	{"POST", "/auth/consent", signedIn, (*Pages).consent},
+	{"GET", "/auth/refused", signedIn, (*Pages).refused},
+	{"GET", "/auth/done", signedIn, (*Pages).done},
+	{"POST", "/auth/sign-out", anyone, (*Pages).signOut},
+	{"GET", "/link", anyone, (*Pages).linkForm},
+	{"POST", "/link", signedIn, (*Pages).link},
+
+	{"GET", "/account", signedIn, (*Pages).accountPage},
+	{"POST", "/account/identity", signedIn, (*Pages).setIdentity},
+	{"POST", "/account/password", signedIn, (*Pages).setPassword},
+	{"GET", "/account/second-factor", signedIn, (*Pages).factorForm},
+	{"POST", "/account/second-factor", signedIn, (*Pages).enrol},
+	{"POST", "/account/second-factor/remove", signedIn, (*Pages).removeFactor},
+	{"POST", "/account/devices/{id}/revoke", signedIn, (*Pages).revokeDevice},
+	{"POST", "/account/sessions/{id}/end", signedIn, (*Pages).endSession},
+	{"POST", "/account/revoke-others", signedIn, (*Pages).endOthers},
+}
+
+// Paths lists the paths of all pages as the log and the metrics name them.
+func Paths() []string {
+	paths := []string{staticPath}
+	for _, p := range table {
+		paths = append(paths, p.path)
+	}
+	return paths
+}
+
+// Mount adds every page to a mux; around wraps each handler, and gets the path
+// that it stands at.
+func (p *Pages) Mount(mux *http.ServeMux, around func(path string, h http.Handler) http.Handler) {
+	for i := range table {
+		row := &table[i]
+		mux.Handle(row.method+" "+row.path, around(row.path, p.handler(row)))
+	}
+	mux.Handle("GET "+staticPath, around(staticPath, http.HandlerFunc(serveStatic)))
+}
+
+// NotFound answers where there is no page.
+func (p *Pages) NotFound() http.Handler {
+	return p.handler(&page{need: anyone, handle: func(*Pages, context.Context, *visit) (view, error) {
+		return view{}, errNoPage
+	}})
+}
+
+// visit is a request for a page on its way through.
+type visit struct {
+	*http.Request
+	// session is set for a browser that is signed in, or half-way there.
+	session store.Session
+	// account is whose session it is; only with a complete session.
+	account store.Account
+	// from is where the request comes from.
+	from session.From
+}
+
+// known reports whether somebody is signed in.
+func (v *visit) known() bool { return v.account.ID != 0 }
+
+// maxForm is the most bytes that a form may have.
+const maxForm = 64 << 10
+
+// handler takes a request for one page all the way.
+func (p *Pages) handler(row *page) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		setHeaders(w.Header())
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		v := &visit{Request: r, from: session.From{UserAgent: r.UserAgent(), Address: address(r)}}
+		answer, err := p.answer(r.Context(), row, v)
+		if err != nil {
+			answer = p.failure(v, err)
+		}
+		p.write(w, v, answer)
+	})
+}
+
+// answer finds out who visits, and asks the page.
+func (p *Pages) answer(ctx context.Context, row *page, v *visit) (view, error) {
+	if err := p.guard.Check(v.Request); err != nil {
+		return view{}, errElsewhere
+	}
+	if row.method == http.MethodPost {
+		if err := v.ParseForm(); err != nil {
+			return view{}, errForm
+		}
+	}
+	if err := p.recognise(ctx, v); err != nil {
+		return view{}, err
+	}
+	switch {
+	case row.need == halfWay && (v.session.ID == 0 || v.known()),
+		row.need >= signedIn && !v.known():
+		return view{to: signInPath(v)}, nil
+	case row.need == admin && !v.account.Admin:
+		return view{}, errNotAdmin
+	}
+	if row.method == http.MethodPost {
+		ctx = store.WithActor(ctx, store.Actor{
+			AccountID: v.account.ID, Device: browserName(v.from.UserAgent), Address: v.from.Address,
+		})
+	}
+	return row.handle(p, ctx, v)
+}
+
+// recognise finds the session of the visitor's cookie, if there is one.
+func (p *Pages) recognise(ctx context.Context, v *visit) error {
+	cookie, err := v.Cookie(cookieName)
+	if err != nil || cookie.Value == "" {
+		return nil
+	}
+	v.session, err = p.Sessions.Find(ctx, plexauth.Secret(cookie.Value), v.from)
+	if errors.Is(err, session.ErrNone) {
+		return nil
+	}
+	if err == nil && v.session.Complete {
+		v.account, err = p.Store.Account(ctx, v.session.AccountID)
+	}
+	return err
+}
+
+// address is where a request comes from, without the port.
+func address(r *http.Request) string {
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		return host
+	}
+	return r.RemoteAddr
+}

@@ -1,0 +1,165 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/session"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// home is what someone sees who just types the server's address.
+func (p *Pages) home(ctx context.Context, v *visit) (view, error) {
+	if v.known() {
+		return view{to: "/account"}, nil
+	}
+	empty, err := p.empty(ctx)
+	if err != nil {
+		return view{}, err
+	}
+	return view{name: "home", data: struct{ Empty bool }{empty}}, nil
+}
+
+// signInData is the sign-in form.
+type signInData struct {
+	Login, Next string
+	Product     string // what wants somebody to sign in, as it says itself
+	Problem     string
+}
+
+// auth is the page that programs open: it signs somebody in, and then asks for
+// consent to what the PIN in its address wants.
+func (p *Pages) auth(ctx context.Context, v *visit) (view, error) {
+	ask := readAsk(v.URL.Query())
+	next := localPath(v.URL.Query().Get("next"), "/account")
+	if ask.Code != "" {
+		next = "/auth?" + ask.query()
+	}
+	switch {
+	case v.known() && ask.Code != "":
+		return p.askConsent(ctx, v, ask)
+	case v.known():
+		return view{to: next}, nil
+	case v.session.ID != 0:
+		return view{to: "/auth/code?" + url.Values{"next": {next}}.Encode()}, nil
+	}
+	return view{name: "sign-in", data: signInData{Next: next, Product: ask.Product}}, nil
+}
+
+// signInPath is where somebody signs in and is sent back from.
+func signInPath(v *visit) string {
+	next := "/account"
+	if v.Method == http.MethodGet {
+		next = v.URL.RequestURI()
+	}
+	return "/auth?" + url.Values{"next": {next}}.Encode()
+}
+
+// localPath returns a path of this site, or otherwise. Attack: a "next" that
+// leads somewhere else, in any of the ways that browsers read "//" and "/\".
+func localPath(path, otherwise string) string {
+	u, err := url.Parse(path)
+	if err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(path, "/") ||
+		strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\t\r\n") {
+		return otherwise
+	}
+	return path
+}
+
+// signIn takes the form of a login and a password.
+func (p *Pages) signIn(ctx context.Context, v *visit) (view, error) {
+	form := signInData{
+		Login: v.PostFormValue("login"), Next: localPath(v.PostFormValue("next"), "/account"), Product: v.PostFormValue("product"),
+	}
+	proof, complete, err := p.Accounts.VerifyPassword(ctx, account.Credentials{
+		Login: form.Login, Password: plexauth.Secret(v.PostFormValue("password")), Address: v.from.Address,
+	})
+	if err == nil {
+		return p.begin(ctx, v, proof, complete, form.Next)
+	}
+	wait := (*account.TooManyFailuresError)(nil)
+	switch {
+	case errors.Is(err, account.ErrCredentials):
+		form.Problem = "The name or the password is not right."
+	case errors.Is(err, account.ErrCode):
+		form.Problem = "The code after the password is not right, or was used before."
+	case errors.As(err, &wait):
+		form.Problem = waitText(wait.Wait)
+	default:
+		return view{}, err
+	}
+	return view{name: "sign-in", status: http.StatusUnauthorized, data: form}, nil
+}
+
+// begin spends a proof on a session and goes on with it.
+func (p *Pages) begin(ctx context.Context, v *visit, proof account.Proof, complete bool, next string) (view, error) {
+	cookie, s, err := p.Sessions.Begin(ctx, proof.SignIn, complete, v.from)
+	if errors.Is(err, store.ErrConflict) {
+		return view{name: "sign-in", status: http.StatusUnauthorized, data: signInData{
+			Login: proof.Account.Username, Next: next, Problem: "That changed a moment ago. Try once more.",
+		}}, nil
+	}
+	if err != nil {
+		return view{}, err
+	}
+	p.endOld(ctx, v)
+	if !complete {
+		next = "/auth/code?" + url.Values{"next": {next}}.Encode()
+	}
+	return view{to: next, cookie: cookie, expires: s.ExpiresAt}, nil
+}
+
+// endOld ends the session that a browser had before this one.
+func (p *Pages) endOld(ctx context.Context, v *visit) {
+	if v.session.ID == 0 {
+		return
+	}
+	if err := p.Sessions.End(ctx, v.session.AccountID, v.session.ID); err != nil && !errors.Is(err, session.ErrNone) {
+		p.Logger.Error("an earlier session could not be ended", "error", err)
+	}
+}
+
+// codeData is the form of the second factor.
+type codeData struct{ Next, Problem string }
+
+func (p *Pages) codeForm(_ context.Context, v *visit) (view, error) {
+	return view{name: "code", data: codeData{Next: localPath(v.URL.Query().Get("next"), "/account")}}, nil
+}
+
+// giveCode takes the second factor: a code of the authenticator, or a backup
+// code.
+func (p *Pages) giveCode(ctx context.Context, v *visit) (view, error) {
+	form := codeData{Next: localPath(v.PostFormValue("next"), "/account")}
+	code := strings.Join(strings.Fields(v.PostFormValue("code")), "")
+	proof, err := p.Accounts.VerifyCode(ctx, v.session.AccountID, plexauth.Secret(code))
+	var cookie plexauth.Secret
+	if err == nil {
+		cookie, err = p.Sessions.Complete(ctx, v.session, proof.SignIn)
+	}
+	if errors.Is(err, store.ErrConflict) {
+		err = p.Accounts.Rejected(ctx, proof)
+	}
+	wait := (*account.TooManyFailuresError)(nil)
+	switch {
+	case err == nil:
+		return view{to: form.Next, cookie: cookie, expires: p.Now().Add(session.Life)}, nil
+	case errors.Is(err, account.ErrCode):
+		form.Problem = "This code is not right, or was used before."
+	case errors.As(err, &wait):
+		form.Problem = waitText(wait.Wait)
+	default:
+		return view{}, err
+	}
+	return view{name: "code", status: http.StatusUnauthorized, data: form}, nil
+}
+
+// signOut ends the session.
+func (p *Pages) signOut(ctx context.Context, v *visit) (view, error) {
+	p.endOld(ctx, v)
+	return view{to: "/", cookie: "-"}, nil
+}

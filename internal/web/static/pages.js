@@ -1,0 +1,30 @@
+// What makes the pages a little better. Everything but passkeys works without it.
+"use strict";
+
+// Programs open /auth with their parameters in the fragment, which a server never sees.
+if (location.pathname === "/auth" && /^#!?\?/.test(location.hash)) {
+	location.replace("/auth?" + location.hash.replace(/^#!?\?/, ""));
+}
+
+// The boxes of a code: typing goes on to the next, Backspace back, and a pasted code fills all.
+for (const boxes of document.querySelectorAll("[data-boxes]")) {
+	const inputs = [...boxes.querySelectorAll("input")];
+	const fill = (from, text) => {
+		const letters = [...text.replace(/\s/g, "")];
+		letters.slice(0, inputs.length - from).forEach((letter, i) => { inputs[from + i].value = letter; });
+		inputs[Math.min(from + letters.length, inputs.length - 1)].focus();
+	};
+	inputs.forEach((input, i) => {
+		input.addEventListener("input", () => {
+			if (input.value) inputs[Math.min(i + 1, inputs.length - 1)].focus();
+		});
+		input.addEventListener("keydown", (event) => {
+			if (event.key === "Backspace" && !input.value && i > 0) inputs[i - 1].focus();
+		});
+		input.addEventListener("focus", () => input.select());
+		input.addEventListener("paste", (event) => {
+			event.preventDefault();
+			fill(i, event.clipboardData.getData("text"));
+		});
+	});
+}
