@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"runtime/debug"
@@ -31,6 +32,8 @@ import (
 type serveOptions struct {
 	listen, metricsListen string
 	publicURLs            []string
+	trustedProxies        []string
+	proxies               []netip.Prefix // the same, parsed
 	name, id              string
 	tlsCert, tlsKey       string
 	transientTTL          time.Duration
@@ -69,6 +72,7 @@ is an account.`,
 	f.StringVar(&o.listen, "listen", "127.0.0.1:32400", "`address` to answer on; port 0 takes a free one")
 	f.StringVar(&o.metricsListen, "metrics-listen", "", "`address` of /metrics, /healthz and /readyz; empty: no metrics")
 	f.StringArrayVar(&o.publicURLs, "public-url", nil, "`URL` at which clients reach this server, once for each (default the listening address)")
+	f.StringArrayVar(&o.trustedProxies, "trusted-proxy", nil, "`address` or network of a reverse proxy whose X-Forwarded-For is believed, once for each")
 	f.StringVar(&o.name, "server-name", "usher", "this server's `name` in lists of servers")
 	f.StringVar(&o.id, "server-id", "", "this server's machine `identifier` (default one that is drawn once and kept)")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "PEM `file` with the certificate; answers in TLS only")
@@ -117,8 +121,8 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	defer hasher.Close()
 	srv, err := server.New(ctx, server.Config{
 		Store: st, Key: key, Version: version(), Logger: log.Logger, Argon2id: hasher.Key,
-		Self:         source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
-		PublicURL:    o.publicURL(),
+		Self:      source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
+		PublicURL: o.publicURL(), Proxies: o.proxies,
 		TransientTTL: o.transientTTL, HashSlots: o.hashSlots, HashQueue: o.hashQueue, FailedTries: o.failedTries,
 		AuditKeep: o.auditKeep,
 	})
@@ -165,6 +169,13 @@ func (o *serveOptions) check() error {
 		if _, err := source.ParseConnection(store.Connection{URI: u}); err != nil {
 			return wrongUse("--public-url: %w", err)
 		}
+	}
+	for _, text := range o.trustedProxies {
+		p, err := server.ParseProxy(text)
+		if err != nil {
+			return wrongUse("--trusted-proxy %s is neither an address nor a network such as 10.0.0.0/8", text)
+		}
+		o.proxies = append(o.proxies, p)
 	}
 	for flag, address := range map[string]string{"--listen": o.listen, "--metrics-listen": o.metricsListen} {
 		if _, _, err := net.SplitHostPort(address); err != nil && (address != "" || flag == "--listen") {

@@ -45,3 +45,6 @@ type Limits struct{ First, Request, Idle time.Duration }
 func ServeLimited(ctx context.Context, srv *http.Server, ln net.Listener, l Limits, every time.Duration) error {
 	return srv.Serve(limitConnections(ctx, srv, ln, limits{l.First, l.Request, l.Idle}, every))
 }
+
+// BehindProxies is behindProxies.
+var BehindProxies = behindProxies

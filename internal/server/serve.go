@@ -67,6 +67,9 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 // redirect has nothing behind it, and the redirect would repeat a query string
 // that may hold a token.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.proxies != nil {
+		behindProxies(r, s.proxies)
+	}
 	if suffix := formatSuffix(r.URL.Path); suffix != "" {
 		r = withoutSuffix(r, suffix)
 	}

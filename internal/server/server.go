@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -30,6 +31,9 @@ type Config struct {
 	Key *seal.Key
 	// Self is this server as its clients see it.
 	Self source.Self
+	// Proxies are the addresses of reverse proxies, whose X-Forwarded-For is
+	// believed. None: each request comes from where its connection does.
+	Proxies []netip.Prefix
 	// PublicURL is where browsers reach this server. Empty: where the request
 	// came to.
 	PublicURL string
@@ -75,13 +79,14 @@ type Server struct {
 	nothing  *endpoint
 	metrics  *metrics
 	keep     time.Duration
+	proxies  []netip.Prefix
 }
 
 // New returns a Server that is ready to answer.
 func New(ctx context.Context, cfg Config) (*Server, error) {
 	s := &Server{
 		store: cfg.Store, log: cfg.Logger, now: cfg.Now, version: cfg.Version,
-		public: strings.TrimSuffix(cfg.PublicURL, "/"), keep: cfg.AuditKeep,
+		public: strings.TrimSuffix(cfg.PublicURL, "/"), keep: cfg.AuditKeep, proxies: cfg.Proxies,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -170,8 +170,11 @@ func (p *Pages) linkForm(_ context.Context, v *visit) (view, error) {
 	if !v.known() {
 		return view{to: signInPath(v)}, nil
 	}
-	q := v.URL.Query()
-	return view{name: "link", data: newLinkData(q.Get("pin") + q.Get("code"))}, nil
+	code := strings.TrimSpace(v.URL.Query().Get("pin"))
+	if len(code) > len(linkData{}.Boxes) {
+		return view{to: "/auth?" + ask{Code: code}.query()}, nil // one that is scanned, and never typed
+	}
+	return view{name: "link", data: newLinkData(code)}, nil
 }
 
 // link looks the code up and goes on to the consent page.

@@ -1,0 +1,55 @@
+package server_test
+
+import (
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+
+	"github.com/usher-auth/usher/internal/server"
+)
+
+// Where a request comes from, with proxies at 10.0.0.0/8 and ::1.
+func TestBehindProxies(t *testing.T) {
+	var proxies []netip.Prefix
+	for _, text := range []string{"10.0.0.0/8", "::1"} {
+		p, err := server.ParseProxy(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxies = append(proxies, p)
+	}
+	for _, c := range []struct {
+		name, peer string
+		header     []string
+		want       string
+	}{
+		{"straight from the client", "192.0.2.1:5", nil, "192.0.2.1:5"},
+		{"through a proxy", "10.0.0.1:5", []string{"192.0.2.1"}, "192.0.2.1:5"},
+		{"through a proxy that says nothing", "10.0.0.1:5", nil, "10.0.0.1:5"},
+		{"through two", "10.0.0.1:5", []string{"192.0.2.1, 10.9.9.9"}, "192.0.2.1:5"},
+		{"two lines of the header", "10.0.0.1:5", []string{"192.0.2.7", "192.0.2.1"}, "192.0.2.1:5"},
+		{"IPv6", "[::1]:5", []string{"2001:db8::1"}, "[2001:db8::1]:5"},
+		{"IPv4 in IPv6", "[::ffff:10.0.0.1]:5", []string{"::ffff:192.0.2.1"}, "192.0.2.1:5"},
+		{"a client inside", "10.0.0.1:5", []string{"10.0.0.7"}, "10.0.0.7:5"},
+		{"attack: the header from a stranger", "192.0.2.1:5", []string{"192.0.2.9"}, "192.0.2.1:5"},
+		{"attack: the header from a client behind the proxy", "10.0.0.1:5", []string{"192.0.2.9, 192.0.2.1"}, "192.0.2.1:5"},
+		{"attack: no address in it", "10.0.0.1:5", []string{"192.0.2.9, evil"}, "10.0.0.1:5"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.RemoteAddr = c.peer
+			for _, line := range c.header {
+				r.Header.Add("X-Forwarded-For", line)
+			}
+			server.BehindProxies(r, proxies)
+			if r.RemoteAddr != c.want {
+				t.Errorf("it comes from %s, want %s", r.RemoteAddr, c.want)
+			}
+		})
+	}
+	for _, text := range []string{"", "proxy.example.org", "10.0.0.0/33"} {
+		if _, err := server.ParseProxy(text); err == nil {
+			t.Errorf("%q is taken for a proxy", text)
+		}
+	}
+}
