@@ -64,40 +64,49 @@ const followed = 10
 
 func (a *app) listAudit(ctx context.Context, d *domain, o auditOptions) error {
 	q, err := a.auditQuery(ctx, d, o)
-	if err != nil {
-		return err
+	if err == nil && o.follow && o.since == "" {
+		q.After, err = beforeLast(ctx, d, q, followed)
 	}
-	if o.follow && o.since == "" {
-		if q.After, err = beforeLast(ctx, d, q, followed); err != nil {
-			return err
-		}
+	if err == nil && !a.json {
+		err = printAuditLine(a.out, "TIME", "EVENT", "ACCOUNT", "BY", "ADDRESS", "DEVICE", "DETAIL")
 	}
-	if !a.json {
-		printAuditLine(a.out, "TIME", "EVENT", "ACCOUNT", "BY", "ADDRESS", "DEVICE", "DETAIL")
-	}
-	for {
-		list, err := d.store.AuditForward(ctx, q)
-		for _, e := range list {
-			q.After = e.ID
-			if err == nil {
-				err = a.printAudit(e)
+	for more := true; err == nil && (more || o.follow); {
+		if !more {
+			select {
+			case <-ctx.Done():
+			case <-time.After(followEvery):
 			}
 		}
-		switch {
-		case o.follow && ctx.Err() != nil:
-			return nil // Ctrl-C is how it ends
-		case err != nil:
-			return err
-		case len(list) == q.Limit:
-			continue
-		case !o.follow:
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(followEvery):
-		}
+		more, err = a.printAuditPage(ctx, d, &q)
 	}
+	if o.follow && ctx.Err() != nil {
+		return nil // Ctrl-C is how it ends
+	}
+	return err
+}
+
+// printAuditPage prints the next rows of a query and moves it on. It reports
+// whether there may be more at once.
+func (a *app) printAuditPage(ctx context.Context, d *domain, q *store.AuditQuery) (more bool, err error) {
+	newest, err := beforeLast(ctx, d, store.AuditQuery{}, 1)
+	if err != nil {
+		return false, err
+	}
+	list, err := d.store.AuditForward(ctx, *q)
+	if err != nil {
+		return false, err
+	}
+	for _, e := range list {
+		if err := a.printAudit(e); err != nil {
+			return false, err
+		}
+		q.After = e.ID
+	}
+	if len(list) == q.Limit {
+		return true, nil
+	}
+	q.After = max(q.After, newest) // what no filter lets pass is not looked at again
+	return false, nil
 }
 
 // beforeLast returns the ID of the row before the last n.

@@ -38,6 +38,20 @@ func TestProtocolIsDocumented(t *testing.T) {
 	}
 }
 
+// docs/operations.md has every event of the audit log, and what it means.
+func TestEventsAreDocumented(t *testing.T) {
+	text := document(t, "operations.md")
+	events := store.EventMeanings()
+	if len(events) < 20 {
+		t.Fatalf("only %d events", len(events))
+	}
+	for _, e := range events {
+		if row := fmt.Sprintf("| `%s` | %s |\n", e.Kind, e.Means); !strings.Contains(text, row) {
+			t.Errorf("%s is not in docs/operations.md", row)
+		}
+	}
+}
+
 // docs/operations.md has every metric of usher's own.
 func TestMetricsAreDocumented(t *testing.T) {
 	st, err := store.Open(t.Context(), store.Config{Dir: t.TempDir()})

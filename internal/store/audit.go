@@ -161,6 +161,8 @@ type AuditQuery struct {
 	Username string
 	// Event is what happened; empty: anything.
 	Event EventKind
+	// Events are several that may have happened; empty: anything.
+	Events []EventKind
 	// Text is in one of the texts of the row, in any case of the letters A to
 	// Z. Empty: all rows.
 	Text string
@@ -199,6 +201,12 @@ func (q AuditQuery) where() (text string, args []any) {
 	add(q.Account != 0, "account_id = $", q.Account)
 	add(q.Username != "", "account = $", q.Username)
 	add(q.Event != "", "event = $", string(q.Event))
+	for _, kind := range q.Events {
+		args = append(args, string(kind))
+	}
+	if n := len(q.Events); n > 0 {
+		terms = append(terms, "event IN ("+parameters(len(args)-n+1, n)+")")
+	}
 	add(q.Text != "", `(event LIKE $ ESCAPE '\' OR account LIKE $ ESCAPE '\' OR actor LIKE $ ESCAPE '\'
 		OR device LIKE $ ESCAPE '\' OR address LIKE $ ESCAPE '\' OR detail LIKE $ ESCAPE '\')`, containing(q.Text))
 	add(!q.Since.IsZero(), "at >= $", millis(q.Since))
@@ -208,6 +216,15 @@ func (q AuditQuery) where() (text string, args []any) {
 		return "", nil
 	}
 	return "WHERE " + strings.Join(terms, " AND "), args
+}
+
+// parameters lists n parameters of a statement, "$3, $4", from one on.
+func parameters(from, n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("$%d", from+i)
+	}
+	return strings.Join(list, ", ")
 }
 
 // containing is the pattern of LIKE for a text anywhere.

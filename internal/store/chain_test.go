@@ -401,6 +401,10 @@ func TestAuditQuery(t *testing.T) {
 		{"an account that is gone, by name", store.AuditQuery{Username: "mia"}, "[5 3 1]"},
 		{"event", store.AuditQuery{Event: store.EventSignIn}, "[3]"},
 		{"account and event", store.AuditQuery{Account: mia.ID, Event: store.EventAccountAdded}, "[1]"},
+		{"events", store.AuditQuery{Events: []store.EventKind{store.EventSignIn, store.EventSignInRefused}}, "[4 3]"},
+		{"events of an account", store.AuditQuery{
+			Account: mia.ID, Events: []store.EventKind{store.EventSignIn, store.EventSignInRefused}, Limit: 5,
+		}, "[3]"},
 		{"text, another case", store.AuditQuery{Text: "NO SUCH"}, "[4]"},
 		{"text of a device", store.AuditQuery{Text: "0% player_"}, "[3]"},
 		{"text of an address", store.AuditQuery{Text: "192.0.2.7"}, "[3]"},
