@@ -382,3 +382,68 @@ func TestUnknownLoginCostsTheSame(t *testing.T) {
 		}
 	}
 }
+
+// Each refused try has its row in the audit log, with why, and about whom if
+// that is known. What was typed never has.
+func TestRefusalsAreTold(t *testing.T) {
+	w := newWorld(t, func(c *account.Config) { c.FailedTries = 2 })
+	e, backup := w.enrol(t)
+	const typo = "a secret in the wrong box"
+	right := code(t, e, w.now)
+	for _, step := range []struct {
+		name string
+		do   func() error
+		want string // the row; empty: none
+	}{
+		{"wrong password", func() error { _, err := w.verify("mia@example.org", "wrong", ""); return err }, "sign-in.refused|Mia|wrong password"},
+		{"unknown login", func() error { _, err := w.verify(typo, password, ""); return err }, "sign-in.refused||no such account"},
+		{"unknown login again", func() error { _, err := w.verify(typo, password, ""); return err }, "sign-in.refused||no such account"},
+		{"attack: beyond the limit, the log is not filled", func() error { _, err := w.verify(typo, password, ""); return err }, ""},
+		{"no code yet", func() error { return w.signIn(t, password, "") }, "sign-in.unfinished|Mia|"},
+		{"wrong code", func() error { return w.signIn(t, password, "000000") }, "sign-in.refused|Mia|wrong verification code"},
+		{"right code", func() error { return w.signIn(t, password, right) }, "sign-in|Mia|token 1, with a verification code"},
+		{"right backup code", func() error { return w.signIn(t, password, backup[0]) }, "sign-in|Mia|token 2"},
+		{"attack: a backup code a second time", func() error { return w.signIn(t, password, backup[0]) }, "sign-in.refused|Mia|wrong verification code"},
+		{"disabled", func() error {
+			if err := w.SetDisabled(t.Context(), w.mia.ID, true); err != nil {
+				t.Fatal(err)
+			}
+			w.now = w.now.Add(time.Hour)
+			_, err := w.verify("mia", password, "")
+			return err
+		}, "sign-in.refused|Mia|the account is disabled"},
+	} {
+		before := w.rows(t)
+		err := step.do()
+		after := w.rows(t)
+		last := after[len(after)-1]
+		switch {
+		case (err == nil) != strings.HasPrefix(step.want, "sign-in|"):
+			t.Errorf("%s: the error is %v", step.name, err)
+		case step.want == "" && len(after) != len(before):
+			t.Errorf("%s: the log has %q", step.name, last)
+		case step.want != "" && (len(after) == len(before) || last != step.want):
+			t.Errorf("%s: the log ends with %q, want %q", step.name, last, step.want)
+		}
+	}
+	for _, row := range w.rows(t) {
+		for _, secret := range []string{typo, password, string(right), string(backup[0]), "xample.org"} {
+			if strings.Contains(row, secret) {
+				t.Errorf("the log has %q in it: %s", secret, row)
+			}
+		}
+	}
+}
+
+// rows reads the audit log, as "event|account|detail".
+func (w *world) rows(t *testing.T) (rows []string) {
+	t.Helper()
+	list, err := w.store.AuditForward(t.Context(), store.AuditQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		rows = append(rows, string(e.Event)+"|"+e.Account+"|"+e.Detail)
+	}
+	return rows
+}

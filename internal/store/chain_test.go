@@ -183,7 +183,9 @@ func TestChainOfConcurrentWrites(t *testing.T) {
 				t.Error(err)
 			}
 			if i%10 == 0 {
-				_, _ = s.VerifyAudit(t.Context())
+				if _, err := s.VerifyAudit(t.Context()); err != nil {
+					t.Errorf("in the middle of it: %v", err)
+				}
 			}
 		})
 	}

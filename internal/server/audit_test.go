@@ -1,0 +1,114 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/internal/store"
+)
+
+// Who did it, from which device and address, comes from the request: that of
+// its token, or nobody's while one signs in.
+func TestRequestsAreTold(t *testing.T) {
+	w := newWorld(t, nil)
+	device := http.Header{"X-Plex-Product": {"Player"}, "X-Plex-Device-Name": {"Living room"}}
+	ask := func(method, path, token string, header http.Header, form url.Values, want int) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, w.URL+path, strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if header != nil {
+			req.Header = header.Clone()
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("X-Plex-Client-Identifier", "client-1")
+		if token != "" {
+			req.Header.Set("X-Plex-Token", token)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if res.StatusCode != want {
+			t.Fatalf("%s %s: %s", method, path, res.Status)
+		}
+	}
+	token := string(w.signIn(t, "member"))
+	before := w.events(t)
+	ask("POST", "/api/v2/users/signin", "", device, url.Values{"login": {"member"}, "password": {password}}, 201)
+	ask("POST", "/users/sign_in", "", nil, url.Values{"user[login]": {"member"}, "user[password]": {"wrong"}}, 401)
+	ask("POST", "/api/v2/users/signin", token, device, url.Values{"login": {"member"}, "password": {password}}, 201) // its token is not looked at
+	ask("GET", "/api/v2/resources", token, device, nil, 200)
+	ask("GET", "/api/v2/resources", token, device, nil, 200) // the second time, nothing is made
+	ask("GET", "/api/v2/user", token, device, nil, 200)
+	ask("GET", "/security/token?type=delegation&scope=all", token, device, nil, 200)
+	ask("DELETE", "/api/v2/users/signout", token, device, nil, 204)
+	ask("DELETE", "/api/v2/users/signout", token, device, nil, 401) // a look at a token is no event
+	want := []string{
+		"sign-in|member||Player on Living room|127.0.0.1|token 2",
+		"sign-in.refused|member||client-1|127.0.0.1|wrong password",
+		"sign-in|member||Player on Living room|127.0.0.1|token 3",
+		"token.made|member||Player on Living room|127.0.0.1|token 4 for usher",
+		"token.made|member||Player on Living room|127.0.0.1|token 5 for Den",
+		"sign-out|member||Player on Living room|127.0.0.1|token 1, and 2 tokens",
+	}
+	got := w.events(t)[len(before):]
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("the log has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// events reads the audit log, as "event|account|actor|device|address|detail".
+func (w *world) events(t testing.TB) (rows []string) {
+	t.Helper()
+	list, err := w.store.AuditForward(t.Context(), store.AuditQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		rows = append(rows, fmt.Sprintf("%s|%s|%s|%s|%s|%s", e.Event, e.Account, e.Actor, e.Device, e.Address, e.Detail))
+	}
+	return rows
+}
+
+// Run prunes the log as it is configured.
+func TestRunPrunesTheAuditLog(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	st, err := store.Open(t.Context(), store.Config{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	if err := st.Note(t.Context(), store.Event{Kind: store.EventSignInRefused}); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(2 * time.Hour)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	srv, err := server.New(ctx, server.Config{Store: st, Key: seal.NewKey([32]byte{1}), AuditKeep: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); srv.Run(ctx) }()
+	for until := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		list, err := st.AuditForward(t.Context(), store.AuditQuery{})
+		if err == nil && len(list) == 1 && list[0].Event == store.EventServerAdded {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatalf("the log has %v, %v", list, err)
+		}
+	}
+	stop()
+	<-done
+}
