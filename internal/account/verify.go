@@ -54,7 +54,8 @@ type Proof struct {
 
 // Verify checks credentials. It takes the same work and gives the same error
 // whether the account exists or not: what is hashed depends on the text given
-// alone. ErrCredentials, ErrCode, *TooManyFailuresError, guard.ErrBusy.
+// alone. What it refuses is told in the audit log, but for what is beyond the
+// limits on failures. ErrCredentials, ErrCode, *TooManyFailuresError, guard.ErrBusy.
 func (s *Service) Verify(ctx context.Context, c Credentials) (Proof, error) {
 	p, complete, err := s.VerifyPassword(ctx, c)
 	if err == nil && !complete {

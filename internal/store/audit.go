@@ -111,26 +111,34 @@ func clean(s string) string {
 	return s
 }
 
-// maxRefusals is how many refusals are told one by one in a quarter of an
-// hour: enough to see an attack, and too few to fill a disk with one.
+// maxRefusals is how many refusals of a kind are told one by one in a quarter
+// of an hour: enough to see an attack, and too few to fill a disk with one.
 const maxRefusals = 300
 
-// refusals counts the refusals of a quarter of an hour.
+// refusals counts the refusals of a quarter of an hour by kind. Those about
+// nobody known are of another kind than those about accounts: a flood of
+// made-up logins must not hide what is tried on real ones.
 type refusals struct {
 	mu      sync.Mutex
 	quarter time.Time
-	n       int
+	n       map[refusalKind]int
 }
 
-// next counts one more and returns which of its quarter it is.
-func (r *refusals) next(now time.Time) int {
+type refusalKind struct {
+	event EventKind
+	known bool
+}
+
+// next counts one more and returns which of its kind and quarter it is.
+func (r *refusals) next(e Event, now time.Time) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if q := quarterOf(now); !q.Equal(r.quarter) {
-		r.quarter, r.n = q, 0
+		r.quarter, r.n = q, make(map[refusalKind]int)
 	}
-	r.n++
-	return r.n
+	kind := refusalKind{e.Kind, e.AccountID != 0}
+	r.n[kind]++
+	return r.n[kind]
 }
 
 // Note tells of something that was refused, which changes nothing else. In a
@@ -138,13 +146,13 @@ func (r *refusals) next(now time.Time) int {
 // does so even when ctx has ended: who hangs up is told of, too.
 func (s *Store) Note(ctx context.Context, e Event) error {
 	ctx = context.WithoutCancel(ctx)
-	n := s.refused.next(s.now())
+	n := s.refused.next(e, s.now())
 	if n > maxRefusals {
 		return s.Tally(ctx, string(e.Kind), 1)
 	}
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		if n == maxRefusals {
-			e.Detail += "; until the quarter of an hour ends, further refusals are only counted"
+			e.Detail = strings.TrimPrefix(e.Detail+"; until the quarter of an hour ends, more like it are only counted", "; ")
 		}
 		return tx.note(ctx, e)
 	})

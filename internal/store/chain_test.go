@@ -250,18 +250,24 @@ func TestFloodOfRefusals(t *testing.T) {
 	if len(lines) != 300 || !strings.Contains(lines[299], "only counted") {
 		t.Fatalf("%d rows, the last of which is %q", len(lines), lines[len(lines)-1])
 	}
-	addAccount(t, s, "mia", "")
+	mia := addAccount(t, s, "mia", "")
+	if err := s.Note(t.Context(), store.Event{Kind: store.EventSignInRefused, AccountID: mia.ID, Detail: "wrong password"}); err != nil {
+		t.Fatal(err)
+	}
+	if lines := told(t, s); len(lines) != 302 || lines[301] != "sign-in.refused|mia||||wrong password" {
+		t.Errorf("attack: made-up logins hide what is tried on a real one: %q", lines[len(lines)-1])
+	}
 	now = now.Add(15 * time.Minute)
 	refuse(t, s, "wrong password")
-	if n := len(told(t, s)); n != 302 {
-		t.Errorf("%d rows afterwards, want 302", n)
+	if n := len(told(t, s)); n != 303 {
+		t.Errorf("%d rows afterwards, want 303", n)
 	}
 	counts, err := s.AuditCounts(t.Context(), start)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []store.Count{
-		{Quarter: start, What: "account.added", N: 1}, {Quarter: start, What: "sign-in.refused", N: 1000},
+		{Quarter: start, What: "account.added", N: 1}, {Quarter: start, What: "sign-in.refused", N: 1001},
 		{Quarter: now, What: "sign-in.refused", N: 1},
 	}
 	if fmt.Sprint(counts) != fmt.Sprint(want) {
