@@ -1,0 +1,290 @@
+package pin_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/usher-auth/usher/internal/pin"
+	"github.com/usher-auth/usher/internal/store"
+)
+
+// tries is what usher serve has by default.
+const tries = 10
+
+// The arithmetic: how likely it is that somebody who guesses all the time hits
+// a PIN that waits. The number of tries is seen, not computed: the guesser of
+// this test never stops.
+func TestGuessingIsHopeless(t *testing.T) {
+	inWorld(t, tries, func(t *testing.T, w *world) {
+		guesses := 0
+		for end := time.Now().Add(pin.ShortTTL); time.Now().Before(end); time.Sleep(time.Second) {
+			for range 5 {
+				err := w.Link(t.Context(), "CCCC", w.mia)
+				if errors.Is(err, pin.ErrNotFound) {
+					guesses++
+				} else {
+					tooMany(t, "attack: guessing", err)
+				}
+			}
+		}
+		// Ten at once and one every three minutes, in the life of a PIN.
+		if want := tries + int(pin.ShortTTL/pin.WrongRefill); guesses > want {
+			t.Errorf("%d guesses got through, want %d", guesses, want)
+		}
+		t.Logf("%d guesses, %d codes, %d PINs at most", guesses, pin.ShortCodes, pin.MaxShort)
+		if one := float64(guesses) / float64(pin.ShortCodes); one > 1./10_000 {
+			t.Errorf("a certain PIN is hit with a probability of %.6f, want less than one in ten thousand", one)
+		}
+		if any := float64(guesses) * pin.MaxShort / float64(pin.ShortCodes); any > 1./50 {
+			t.Errorf("any PIN of as many as there may be is hit with a probability of %.4f, want less than one in fifty", any)
+		}
+	})
+}
+
+// An ID is guessed by who knows the client identifier, with the token as prize.
+func TestGuessingIDsIsHopeless(t *testing.T) {
+	inWorld(t, tries, func(t *testing.T, w *world) {
+		const rounds = 100 // of a second, each with more guesses than get through
+		guesses := 0
+		for range rounds {
+			for range pin.PollBurst {
+				_, err := w.poll(t, 1, "tv")
+				if !errors.Is(err, pin.ErrNotFound) {
+					tooMany(t, "attack: guessing IDs", err)
+					break
+				}
+				guesses++
+			}
+			time.Sleep(time.Second)
+		}
+		perSecond := float64(time.Second) / float64(pin.PollRefill)
+		if want := pin.PollBurst + rounds*perSecond; float64(guesses) > want {
+			t.Errorf("%d guesses got through, want %.0f", guesses, want)
+		}
+		all := pin.PollBurst + pin.StrongTTL.Seconds()*perSecond
+		if chance := all / (1 << 31); chance > 1./100_000 {
+			t.Errorf("a PIN's ID is hit with a probability of %.6f in its life, want less than one in a hundred thousand", chance)
+		}
+	})
+}
+
+// A right guess is no help once too many were wrong, neither are guesses that
+// come at the same time, nor right codes between the wrong ones.
+func TestGuessingIsBounded(t *testing.T) {
+	t.Run("a right code after too many wrong ones", func(t *testing.T) {
+		inWorld(t, tries, func(t *testing.T, w *world) {
+			p := w.start(t, "tv", false)
+			for range tries {
+				gone(t, "a wrong code", w.Link(t.Context(), "CCC", w.mia))
+			}
+			tooMany(t, "attack: the right one after that", w.Link(t.Context(), p.Code, w.mia))
+			_, err := w.Find(t.Context(), p.Code, w.mia)
+			tooMany(t, "attack: looking instead of linking", err)
+			w.link(t, w.start(t, "phone", false).Code, w.noa) // others go on
+			time.Sleep(pin.WrongRefill)
+			w.link(t, p.Code, w.mia)
+		})
+	})
+	t.Run("at the same time", func(t *testing.T) {
+		inWorld(t, tries, func(t *testing.T, w *world) {
+			errs := make([]error, 500)
+			var wg sync.WaitGroup
+			for i := range errs {
+				wg.Go(func() { _, errs[i] = w.Find(t.Context(), "CCCC", w.mia) })
+			}
+			wg.Wait()
+			through := 0
+			for _, err := range errs {
+				if errors.Is(err, pin.ErrNotFound) {
+					through++
+				}
+			}
+			if through > tries {
+				t.Errorf("attack: of 500 guesses at the same time, %d got through, want %d", through, tries)
+			}
+		})
+	})
+	t.Run("with right codes between", func(t *testing.T) {
+		inWorld(t, tries, func(t *testing.T, w *world) {
+			own := w.start(t, "own", false)
+			for range tries {
+				if _, err := w.Find(t.Context(), own.Code, w.mia); err != nil {
+					t.Fatal(err)
+				}
+				_, err := w.Find(t.Context(), "CCCC", w.mia)
+				gone(t, "a wrong code", err)
+			}
+			_, err := w.Find(t.Context(), "CCCC", w.mia)
+			tooMany(t, "attack: codes of PINs of one's own forgive wrong ones", err)
+		})
+	})
+	t.Run("by many accounts from one address", func(t *testing.T) {
+		inWorld(t, tries, func(t *testing.T, w *world) {
+			through := 0
+			for account := range int64(50) {
+				for range tries {
+					if errors.Is(w.Link(t.Context(), "CCCC", pin.By{AccountID: account, Address: "one"}), pin.ErrNotFound) {
+						through++
+					}
+				}
+			}
+			if through > 10*tries {
+				t.Errorf("attack: %d guesses got through from one address, want %d", through, 10*tries)
+			}
+		})
+	})
+}
+
+// A program that polls twice a second for all of a PIN's life is never refused,
+// whatever others do behind the same router, and if it forgets to end.
+func TestPollersAreNeverRefused(t *testing.T) {
+	inWorld(t, tries, func(t *testing.T, w *world) {
+		p := w.start(t, "tv", true)
+		poll := func(id int64, client string) error {
+			_, _, err := w.Get(t.Context(), id, client, "home")
+			return err
+		}
+		for time.Now().Before(p.ExpiresAt) {
+			if err := poll(p.ID, "tv"); err != nil {
+				t.Fatalf("%v before its end: %v", time.Until(p.ExpiresAt), err)
+			}
+			for i := range 20 { // somebody in the same house asks for anything
+				_ = poll(int64(i), fmt.Sprint("spy", i))
+			}
+			time.Sleep(pin.Pace)
+		}
+		next := w.start(t, "tv", true)
+		for range 2000 { // the program polls both for a quarter of an hour
+			gone(t, "the expired one", poll(p.ID, "tv"))
+			if err := poll(next.ID, "tv"); err != nil {
+				t.Fatalf("the new one: %v", err)
+			}
+			time.Sleep(pin.Pace)
+		}
+	})
+}
+
+// Unknown IDs are bounded by address, too.
+func TestUnknownIDsAreBounded(t *testing.T) {
+	inWorld(t, tries, func(t *testing.T, w *world) {
+		p := w.start(t, "tv", false)
+		refused := false
+		for i := range int64(20 * pin.PollBurst) {
+			_, _, err := w.Get(t.Context(), i, fmt.Sprint("client", i), "address of tv")
+			refused = refused || !errors.Is(err, pin.ErrNotFound)
+		}
+		if !refused {
+			t.Error("attack: an address asked for any number of IDs")
+		}
+		if _, err := w.poll(t, p.ID, "tv"); err != nil {
+			t.Errorf("a known one from there: %v", err)
+		}
+	})
+}
+
+// Neither one address nor all of them make any number of PINs.
+func TestPINsAreBounded(t *testing.T) {
+	for _, strong := range []bool{false, true} {
+		t.Run(fmt.Sprint("strong ", strong), func(t *testing.T) {
+			inWorld(t, tries, func(t *testing.T, w *world) {
+				made := 0
+				for range 1000 {
+					_, err := w.Start(t.Context(), store.Device{ClientIdentifier: "tv", Address: "one"}, strong)
+					if err != nil {
+						tooMany(t, "attack: one address makes PINs", err)
+						break
+					}
+					made++
+				}
+				if made == 1000 {
+					t.Error("attack: an address made any number of PINs")
+				}
+				w.start(t, "elsewhere", strong)
+			})
+		})
+	}
+	inWorld(t, tries, func(t *testing.T, w *world) {
+		for i := range pin.MaxShort {
+			w.start(t, fmt.Sprint("tv", i), false)
+		}
+		_, err := w.Start(t.Context(), store.Device{ClientIdentifier: "one more", Address: "one more"}, false)
+		tooMany(t, "attack: many addresses make PINs", err)
+		w.start(t, "strong", true) // the others go on
+		time.Sleep(pin.ShortTTL)
+		w.start(t, "one more", false)
+	})
+}
+
+// Without limits, as in tests of other programs, nobody must wait.
+func TestWithoutLimits(t *testing.T) {
+	inWorld(t, 0, func(t *testing.T, w *world) {
+		for range 1000 {
+			gone(t, "a wrong code", w.Link(t.Context(), "CCCC", w.mia))
+			_, err := w.poll(t, 1, "tv")
+			gone(t, "an unknown ID", err)
+		}
+		for range 150 {
+			w.start(t, "tv", false)
+		}
+	})
+}
+
+// No letter or digit of a short code is taken for another one.
+func TestAlphabet(t *testing.T) {
+	for _, alike := range []string{"0OQ", "1IL", "2Z", "5S", "6G", "8B", "UV"} {
+		n := 0
+		for _, c := range alike {
+			n += strings.Count(pin.ShortAlphabet, string(c))
+		}
+		if n > 1 {
+			t.Errorf("%d of %s are in codes", n, alike)
+		}
+	}
+	for _, c := range "AEIOU" {
+		if strings.ContainsRune(pin.ShortAlphabet, c) {
+			t.Errorf("codes with %c can be words", c)
+		}
+	}
+}
+
+func TestNormal(t *testing.T) {
+	for _, row := range []struct {
+		typed, want string
+	}{
+		{"CFHJ", "CFHJ"}, {"cfhj", "CFHJ"}, {" cF3j \n", "CF3J"}, {"", ""}, {"CFH", ""}, {"CFHJK", ""}, {"CFH0", ""},
+		{"C FH", ""}, {"C-FH", ""}, {"CF\x00H", ""}, {"ſſ", ""}, {"%00C", ""},
+		{"abcdefghijklmnopqrstuvwx0", "abcdefghijklmnopqrstuvwx0"}, {"ABCDEFGHIJKLMNOPQRSTUVWX0", "abcdefghijklmnopqrstuvwx0"},
+		{"abcdefghijklmnopqrstuvwx", ""}, {"abcdefghijklmnopqrstuv\u212a", ""}, {"../../../../../etc/passwd", ""},
+	} {
+		if got, ok := pin.Normal(row.typed); got != row.want || ok != (row.want != "") {
+			t.Errorf("Normal(%q) = %q, %v, want %q", row.typed, got, ok, row.want)
+		}
+	}
+}
+
+// Whatever is typed, what comes out is a code in its one form, or none.
+func FuzzNormal(f *testing.F) {
+	for _, s := range []string{"CFHJ", " cfhj ", "abcdefghijklmnopqrstuvwx0", "ſſ", "\u212a\u212a\u212a\u212a\u212a\u212a\u212a\u212aa", "\xff\xff\xff\xff"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, typed string) {
+		code, ok := pin.Normal(typed)
+		if !ok {
+			if code != "" {
+				t.Errorf("Normal(%q) = %q, which is no code", typed, code)
+			}
+			return
+		}
+		alphabet := map[int]string{4: pin.ShortAlphabet, 25: pin.StrongAlphabet}[len(code)]
+		if alphabet == "" || strings.Trim(code, alphabet) != "" || !strings.EqualFold(code, strings.TrimSpace(typed)) {
+			t.Errorf("Normal(%q) = %q", typed, code)
+		}
+		if again, ok := pin.Normal(code); !ok || again != code {
+			t.Errorf("Normal(%q) = %q, and Normal of that %q", typed, code, again)
+		}
+	})
+}
