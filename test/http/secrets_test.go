@@ -42,6 +42,8 @@ func (s *secrets) add(value string) {
 var inText = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)"(?:auth_?token|accessToken|token|authentication_token|secret|password|verificationCode)":\s*"([^"]+)"`),
 	regexp.MustCompile(`(?i)\s(?:authToken|accessToken|token|authenticationToken)="([^"]+)"`),
+	regexp.MustCompile(`<auth[-_]token>([^<]+)<`),
+	regexp.MustCompile(`\b([0-9a-z]{25})\b`), // strong codes
 	regexp.MustCompile(`(transient-[\w-]+)`),
 	regexp.MustCompile(`([\w.+-]+@[\w-]+(?:\.[\w-]+)+)`),
 	regexp.MustCompile(`\b([0-9a-hjkmnp-tv-z]{4}-[0-9a-hjkmnp-tv-z]{4}-[0-9a-hjkmnp-tv-z]{4})\b`), // backup codes
