@@ -144,8 +144,13 @@ func ParseBody(contentType string, body []byte) (Params, error) {
 const maxDepth = 4
 
 // parseJSON flattens an object. It reads token by token, as unmarshalling into
-// a map would keep the last of two equal keys without a word.
+// a map would keep the last of two equal keys without a word. An empty string
+// and null are no parameters: axios, in plex-oauth, writes no body as "".
 func parseJSON(body []byte) (Params, error) {
+	switch string(bytes.TrimSpace(body)) {
+	case `""`, "null":
+		return nil, nil
+	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
 	var params Params

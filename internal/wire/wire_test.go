@@ -184,6 +184,8 @@ func TestReadParams(t *testing.T) {
 		{"nested JSON", "", "application/json; charset=utf-8", `{"user":{"login":"a","password":"b"}}`, wire.Params{{"user[login]", "a"}, {"user[password]", "b"}}},
 		{"query", "login=a", "", "", wire.Params{{"login", "a"}}},
 		{"a type but no body", "login=a", "application/json", "", wire.Params{{"login", "a"}}},
+		{"no body as axios writes it", "login=a", "application/json", `""`, wire.Params{{"login", "a"}}},
+		{"null for a body", "login=a", "application/json", " null\n", wire.Params{{"login", "a"}}},
 		{"an unknown type but no body", "login=a", "application/octet-stream", "", wire.Params{{"login", "a"}}},
 		{"the body wins over the query", "login=query&code=1", "", "login=body", wire.Params{{"login", "body"}, {"code", "1"}}},
 	} {
@@ -554,6 +556,7 @@ func FuzzParseBody(f *testing.F) {
 	f.Add("application/x-www-form-urlencoded", []byte("login=a%40b.c&password=p+w&rememberMe=false&"))
 	f.Add("application/json", []byte(`{"user":{"login":"a","password":"b"},"rememberMe":true}`))
 	f.Add("application/json", []byte(`{"a":1,"a":2}`))
+	f.Add("application/json", []byte(`""`))
 	f.Add("text/plain", []byte("x"))
 	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
 		p, err := wire.ParseBody(contentType, body)

@@ -42,12 +42,15 @@ const (
 	sourceUnknown   = "unknown source"
 	resources       = "resources"
 	connect         = "connect"
+	pinTyped        = "PIN of four letters"
+	pinStrong       = "strong PIN"
+	pinUnknown      = "unknown PIN"
 )
 
 var operations = []string{
 	signIn, wrongPassword, factorNeeded, factorGiven, tokenDetails, noIdentifier, badToken,
 	transientToken, transientUse, sourceAdmin, sourceTransient, sourcePlain, sourceMalformed,
-	sourceUnknown, resources, connect,
+	sourceUnknown, resources, connect, pinTyped, pinStrong, pinUnknown,
 }
 
 // A client is one published version of a client and what is known about it beforehand.
@@ -71,11 +74,17 @@ type client struct {
 const (
 	noAccountOperations = "generated without any account operation"
 	alwaysIdentified    = "names itself in every request"
+	noPINs              = "has no PIN sign-in"
+	wants200            = "takes 200 for a new PIN, where all others take 201"
+	strongOnly          = "asks for strong PINs only"
 )
 
 // published is every client that the test runs, oldest first within a name.
 var published = []client{
-	{name: "@lukehagar/plexjs", version: "0.23.5", slug: "plexjs-0.23.5", language: node},
+	{
+		name: "@lukehagar/plexjs", version: "0.23.5", slug: "plexjs-0.23.5", language: node,
+		cannot: map[string]string{pinTyped: wants200, pinStrong: wants200},
+	},
 	{name: "@lukehagar/plexjs", version: "0.32.1", slug: "plexjs-0.32.1", language: node},
 	{name: "@lukehagar/plexjs", version: "0.39.0", slug: "plexjs-0.39.0", language: node},
 	{
@@ -89,23 +98,47 @@ var published = []client{
 			noIdentifier:  noAccountOperations,
 			resources:     noAccountOperations,
 			connect:       noAccountOperations,
+			pinTyped:      noAccountOperations,
+			pinStrong:     noAccountOperations,
+			pinUnknown:    noAccountOperations,
 		},
 	},
 	{
 		name: "@ctrl/plex", version: "3.12.1", slug: "ctrl-plex-3.12.1", language: node, hardCoded: true,
-		cannot: map[string]string{noIdentifier: alwaysIdentified},
+		cannot: map[string]string{noIdentifier: alwaysIdentified, pinTyped: strongOnly},
 	},
 	{
 		name: "plex-api", version: "5.3.2", slug: "plex-api-5.3.2", language: node, hardCoded: true,
-		cannot: map[string]string{noIdentifier: alwaysIdentified},
+		cannot: map[string]string{
+			noIdentifier: alwaysIdentified, pinTyped: noPINs, pinStrong: noPINs, pinUnknown: noPINs,
+		},
+	},
+	{
+		name: "plex-oauth", version: "2.2.0", slug: "plex-oauth-2.2.0", language: node, hardCoded: true,
+		cannot: onlyPINs(),
 	},
 	{name: "plex-api-client", version: "0.17.1", slug: "plex-api-client-0.17.1", language: python},
 	{name: "plex-api-client", version: "0.30.0", slug: "plex-api-client-0.30.0", language: python},
-	{name: "plex-api-client", version: "0.36.3", slug: "plex-api-client-0.36.3", language: python},
+	{
+		name: "plex-api-client", version: "0.36.3", slug: "plex-api-client-0.36.3", language: python,
+		cannot: map[string]string{pinTyped: noPINs, pinStrong: noPINs, pinUnknown: noPINs},
+	},
 	{
 		name: "PlexAPI", version: "4.18.3", slug: "plexapi-4.18.3", language: python, hardCoded: true,
 		cannot: map[string]string{noIdentifier: alwaysIdentified},
 	},
+}
+
+// onlyPINs is what a client cannot that has strong PINs and nothing else.
+func onlyPINs() map[string]string {
+	cannot := make(map[string]string)
+	for _, operation := range operations {
+		cannot[operation] = "has PIN sign-in only"
+	}
+	delete(cannot, pinStrong)
+	delete(cannot, pinUnknown)
+	cannot[pinTyped] = strongOnly
+	return cannot
 }
 
 // An outcome is one line that a script prints.

@@ -125,3 +125,14 @@ export async function signInByHand(person) {
   assert.equal(response.status, 201);
   return (await response.json()).authToken;
 }
+
+// linkByHand does what the page does that a person types a code into: it gives the device that waits under it a token
+// of the account that the other token acts for.
+export async function linkByHand(code, token) {
+  const response = await fetch(`${scene.url}/api/v2/pins/link`, {
+    method: 'PUT',
+    headers: { 'X-Plex-Token': token },
+    body: new URLSearchParams({ code }),
+  });
+  assert.equal(response.status, 204);
+}

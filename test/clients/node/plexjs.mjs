@@ -7,6 +7,8 @@
 //   source(token, source)         getSourceConnectionInformation
 //   resources(token)              getServerResources
 //   serverInfo(url, token)        getServerCapabilities
+//   startPin(strong)              getPin; left out where it takes no 201
+//   pollPin(id)                   getTokenByPinId
 //   errors                        the module of error classes
 //
 // transientToken and source resolve to the body that was answered: these versions throw it away, so that a program
@@ -21,6 +23,7 @@ import {
   checkSource,
   checkTransientToken,
   clientIdentifier,
+  linkByHand,
   refused,
   scene,
 } from './check.mjs';
@@ -153,6 +156,40 @@ export async function runPlexjs(operation, sdk) {
     const { uri } = self.connections.find((c) => c.uri === scene.url);
     const { object } = await sdk.serverInfo(uri, self.accessToken);
     assert.equal(object.mediaContainer.machineIdentifier, scene.machineId);
+  });
+
+  await runPins(operation, sdk, plain.authToken);
+}
+
+// runPins does the operations of PIN sign-in.
+async function runPins(operation, sdk, token) {
+  for (const [name, strong, shape, seconds] of [
+    ['PIN of four letters', false, /^[A-Z0-9]{4}$/, 900],
+    ['strong PIN', true, /^[0-9a-z]{25}$/, 1800],
+  ]) {
+    if (!sdk.startPin) continue;
+    await operation(name, async () => {
+      const { statusCode, authPinContainer: pin } = await sdk.startPin(strong);
+      assert.equal(statusCode, 201);
+      assert.match(pin.code, shape);
+      assert.equal(pin.expiresIn, seconds);
+      assert.equal(pin.clientIdentifier, clientIdentifier);
+      assert.equal(pin.expiresAt - pin.createdAt, 1000 * seconds);
+      assert.equal(pin.authToken, null);
+      assert.equal((await sdk.pollPin(pin.id)).authPinContainer.authToken, null);
+
+      await linkByHand(pin.code, token);
+      const { authToken } = (await sdk.pollPin(pin.id)).authPinContainer;
+      checkAccessToken(authToken);
+      assert.notEqual(authToken, token);
+      const identified = { fetchOptions: { headers: { 'X-Plex-Client-Identifier': clientIdentifier } } };
+      checkAccount((await sdk.tokenDetails(authToken, identified)).userPlexAccount, scene.plain);
+    });
+  }
+
+  await operation('unknown PIN', async () => {
+    const error = await refused(sdk.pollPin(1), sdk.errors.GetTokenByPinIdResponseBody);
+    assert.equal(error.errors[0].code, 1020);
   });
 }
 

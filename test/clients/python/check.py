@@ -19,6 +19,8 @@ a Resource before it is checked.
 import json
 import re
 import sys
+import urllib.parse
+import urllib.request
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from types import SimpleNamespace
@@ -160,3 +162,15 @@ def check_shared_resources(resources, *account_tokens):
     equal(by_id[scene.server.id].owned, False)
     check_access_token(by_id[scene.server.id].token)
     assert by_id[scene.server.id].token not in account_tokens, "the token of the shared server is an account token"
+
+
+def link_by_hand(code, token):
+    """Do what the page does that a person types a code into, for the account that the token acts for."""
+    request = urllib.request.Request(
+        f"{scene.url}/api/v2/pins/link",
+        method="PUT",
+        headers={"X-Plex-Token": token},
+        data=urllib.parse.urlencode({"code": code}).encode(),
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        equal(response.status, 204)

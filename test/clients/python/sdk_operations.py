@@ -9,13 +9,19 @@ Each folder passes an `sdk` that says how its version is called:
     source(token, source)                    gives a check.Source
     resources(token)                         get_server_resources, gives the response
     machine_id(url, token)                   asks a media server who it is, with a token
+    start_pin(strong), poll_pin(id)          get_pin and get_token_by_pin_id, give the response; left out of versions
+                                             that have none
 
 and which error class stands for which refusal:
 
     wrong_sign_in, anonymous_sign_in, bad_token, bad_resources_token    with errors[0].code
     bad_media_token, malformed_source                                    typed or general, as the version has it
+    unknown_pin                                                          with errors[0].code
     SDKError                                                             general, with status_code
 """
+
+import re
+from datetime import timedelta
 
 from check import (
     Account,
@@ -28,7 +34,9 @@ from check import (
     check_shared_resources,
     check_source,
     check_transient_token,
+    client_identifier,
     equal,
+    link_by_hand,
     refused,
     scene,
 )
@@ -181,3 +189,41 @@ def run(operation, sdk):
     def _():
         uris = [connection.uri for connection in found["itself"].connections]
         equal(sdk.machine_id(uris[uris.index(scene.url)], found["itself"].token), scene.machineId)
+
+    if hasattr(sdk, "start_pin"):
+        run_pins(operation, sdk, found)
+
+
+def run_pins(operation, sdk, found):
+    """Run the operations of PIN sign-in."""
+
+    def sign_in_by_pin(strong, shape, seconds):
+        response = sdk.start_pin(strong)
+        equal(response.status_code, 201)
+        pin = response.auth_pin_container
+        assert re.fullmatch(shape, pin.code), f"the code is {pin.code}"
+        equal(pin.expires_in, seconds)
+        equal(pin.expires_at - pin.created_at, timedelta(seconds=seconds))
+        equal(pin.client_identifier, client_identifier)
+        equal(pin.location.postal_code, "")
+        assert not pin.auth_token
+        assert not sdk.poll_pin(pin.id).auth_pin_container.auth_token
+
+        link_by_hand(pin.code, found["plain"].token)
+        token = sdk.poll_pin(pin.id).auth_pin_container.auth_token
+        check_access_token(token)
+        assert token != found["plain"].token
+        check_account(account_of(sdk.token_details(token).user_plex_account), scene.plain)
+
+    @operation("PIN of four letters")
+    def _():
+        sign_in_by_pin(False, "[A-Z0-9]{4}", 900)
+
+    @operation("strong PIN")
+    def _():
+        sign_in_by_pin(True, "[0-9a-z]{25}", 1800)
+
+    @operation("unknown PIN")
+    def _():
+        error = refused(sdk.unknown_pin, sdk.poll_pin, 1)
+        equal(error.data.errors[0].code, 1020)

@@ -11,6 +11,7 @@ import {
   checkSharedResources,
   checkSource,
   checkTransientToken,
+  linkByHand,
   refused,
   reporter,
   scene,
@@ -125,4 +126,24 @@ await operation('connect', async () => {
   assert.ok(server instanceof PlexServer);
   assert.equal(server.baseurl, scene.url);
   assert.equal(server.machineIdentifier, scene.machineId);
+});
+
+await operation('strong PIN', async () => {
+  const pin = await MyPlexAccount.getWebLogin('https://program.example.org/signed-in');
+  assert.match(pin.code, /^[0-9a-z]{25}$/);
+  assert.equal(pin.authToken, null);
+  assert.equal(new URLSearchParams(new URL(pin.uri).hash.slice(2)).get('code'), pin.code);
+
+  const waiting = MyPlexAccount.webLoginCheck(pin, 30);
+  await linkByHand(pin.code, plain.token);
+  const account = await waiting;
+  checkAccount(account, scene.plain);
+  checkAccessToken(account.token);
+  assert.notEqual(account.token, plain.token);
+});
+
+await operation('unknown PIN', async () => {
+  const error = await refused(MyPlexAccount.webLoginCheck({ id: 1, code: 'none' }), FetchError);
+  assert.equal(error.statusCode, 404);
+  assert.equal(error.data.errors[0].code, 1020);
 });

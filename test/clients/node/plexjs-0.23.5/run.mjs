@@ -31,5 +31,6 @@ await runPlexjs(reporter('@lukehagar/plexjs', import.meta.url), {
     return body();
   },
   resources: (token) => api(token).plex.getServerResources(clientIdentifier, 1, 1, 1, account),
+  pollPin: (id) => api('').plex.getTokenByPinId(id, clientIdentifier, account),
   serverInfo: (serverURL, token) => api(token, { serverURL }).server.getServerCapabilities(),
 });

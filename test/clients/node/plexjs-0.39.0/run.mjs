@@ -32,5 +32,7 @@ await runPlexjs(reporter('@lukehagar/plexjs', import.meta.url), {
     return body();
   },
   resources: (token) => api(token).plex.getServerResources(clientIdentifier, 1, 1, 1, account),
+  startPin: (strong) => api('').plex.getPin({ strong, clientID: clientIdentifier }, account),
+  pollPin: (pinID) => api('').plex.getTokenByPinId({ pinID, clientID: clientIdentifier }, account),
   serverInfo: (serverURL, token) => api(token, { serverURL }).server.getServerCapabilities(),
 });

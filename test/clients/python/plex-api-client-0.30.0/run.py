@@ -23,6 +23,7 @@ class SDK:
     bad_resources_token = errors.GetServerResourcesUnauthorized
     bad_media_token = errors.GetTransientTokenUnauthorized
     malformed_source = errors.GetSourceConnectionInformationBadRequest
+    unknown_pin = errors.GetTokenByPinIDResponseBody
     SDKError = errors.SDKError
 
     @staticmethod
@@ -64,6 +65,18 @@ class SDK:
             include_relay=operations.IncludeRelay.ENABLE,
             include_i_pv6=operations.IncludeIPv6.ENABLE,
             server_url=ACCOUNT_URL,
+        )
+
+    @staticmethod
+    def start_pin(strong):
+        return api().plex.get_pin(
+            request={"strong": strong, "client_id": client_identifier}, server_url=ACCOUNT_URL
+        )
+
+    @staticmethod
+    def poll_pin(id):
+        return api().plex.get_token_by_pin_id(
+            request={"pin_id": id, "client_id": client_identifier}, server_url=ACCOUNT_URL
         )
 
     @staticmethod

@@ -3,11 +3,11 @@
 It reads XML only, and names itself after the machine it runs on, so that it never goes without a client identifier.
 """
 
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 import requests
 from plexapi.exceptions import BadRequest, NotFound, TwoFactorRequired, Unauthorized
-from plexapi.myplex import MyPlexAccount
+from plexapi.myplex import MyPlexAccount, MyPlexPinLogin
 from plexapi.server import PlexServer
 
 from check import (
@@ -196,3 +196,42 @@ def _():
     assert isinstance(plex, PlexServer), type(plex).__name__
     equal(plex._baseurl, scene.url)
     equal(plex.machineIdentifier, scene.machineId)
+
+
+def wait_for(login, code):
+    """Wait as a program does, in its thread, while a person links the code with the client's own method."""
+    given = []
+    login.run(callback=given.append, timeout=30)
+    found["plain"].link(code)
+    equal(login.waitForLogin(), True)
+    equal(given, [login.token])
+    check_access_token(login.token)
+    assert login.token != found["plain"].authToken
+    check_account(account_of(with_token(login.token)), scene.plain)
+
+
+@operation("PIN of four letters")
+def _():
+    login = MyPlexPinLogin(session=session)
+    assert len(login.pin) == 4, login.pin
+    equal(login.checkLogin(), False)
+    equal(login.expired, False)
+    # As people type it.
+    wait_for(login, f" {login.pin.lower()} ")
+
+
+@operation("strong PIN")
+def _():
+    login = MyPlexPinLogin(session=session, oauth=True)
+    (code,) = parse_qs(urlsplit(login.oauthUrl()).fragment.removeprefix("!?"))["code"]
+    equal(len(code), 25)
+    wait_for(login, code)
+
+
+@operation("unknown PIN")
+def _():
+    login = MyPlexPinLogin(session=session)
+    login._id = "1"  # it has no other way to ask for another's
+    equal(login.checkLogin(), False)
+    equal(login.expired, True)
+    refused(NotFound, found["plain"].link, "none")
