@@ -102,6 +102,7 @@ type call struct {
 	plane     plane
 	method    string
 	path      string
+	id        string // the end of the path, which neither an error nor the log shows
 	query     string // encoded
 	form      url.Values
 	anonymous bool // no token is sent
@@ -245,7 +246,7 @@ func readAll(res *http.Response) ([]byte, error) {
 
 // request builds a call's request.
 func (c *Client) request(ctx context.Context, op call, token Secret) (*http.Request, error) {
-	target := c.base(op.plane) + op.path
+	target := c.base(op.plane) + op.path + op.id
 	if op.query != "" {
 		target += "?" + op.query
 	}
@@ -303,7 +304,7 @@ func (c *Client) log(ctx context.Context, op call, res response, err error, took
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("operation", op.operation), slog.String("method", op.method), slog.String("path", op.path),
+		slog.String("operation", op.operation), slog.String("method", op.method), slog.String("path", op.path+hidden(op.id)),
 		slog.Int("status", res.status), slog.Duration("took", took),
 	}
 	if err != nil {

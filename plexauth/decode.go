@@ -2,6 +2,7 @@ package plexauth
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -251,10 +252,11 @@ func decode(body []byte, v any) error {
 }
 
 // wrapped is a document that may stand in a wrapper: the media plane has one
-// around everything, version 1 and XML one around an account.
+// around everything, version 1 and XML one around an account or a PIN.
 type wrapped[T any] struct {
 	MediaContainer *T
 	User           *T
+	Pin            *T
 }
 
 // decodeWrapped is decode for a document that may stand in a wrapper.
@@ -264,11 +266,8 @@ func decodeWrapped[T any](body []byte) (*T, error) {
 	if err := decode(body, &w); err != nil && !errors.As(err, new(*json.UnmarshalTypeError)) {
 		return nil, err
 	}
-	if w.MediaContainer != nil {
-		return w.MediaContainer, nil
-	}
-	if w.User != nil {
-		return w.User, nil
+	if found := cmp.Or(w.MediaContainer, w.User, w.Pin); found != nil {
+		return found, nil
 	}
 	var plain T
 	return &plain, decode(body, &plain)

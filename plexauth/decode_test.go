@@ -177,6 +177,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(`{"errors":[{"code":[],"message":{}}]}`)
 	f.Add(`<errors><error code="1029"/></errors>`)
 	f.Add(`[{"connections":{"connection":[null,1,"x"]}}]`)
+	f.Add(`<pin id="1" code="ABCD" expiresIn="9e18" authToken=""><location/></pin>`)
 	f.Fuzz(func(t *testing.T, body string) {
 		c := client(body)
 		ctx := t.Context()
@@ -191,6 +192,13 @@ func FuzzAnswers(f *testing.F) {
 		}
 		if id, err := c.Identity(ctx); err == nil && id.MachineIdentifier == "" {
 			t.Errorf("%q is an identity", body)
+		}
+		if pin, err := c.StartPIN(ctx, plexauth.StartPIN{}); err == nil && (pin.ID == 0 || pin.Code == "" || pin.ExpiresIn <= 0) {
+			t.Errorf("%q is a PIN: %+v", body, pin)
+		}
+		soon := &plexauth.PIN{ID: 1, ExpiresAt: time.Now()} // one that is not waited for
+		if token, err := c.WaitPIN(ctx, soon); token == "" && !errors.Is(err, plexauth.ErrPINExpired) {
+			t.Errorf("waiting for %q ends with %v", body, err)
 		}
 		_, _ = c.Resources(ctx)
 		refusing := *c

@@ -26,6 +26,16 @@
 //	}
 //	client.Token = plexauth.StaticToken(account.AuthToken)
 //
+// A program that should not see a password starts a PIN. A person enters its
+// code at LinkURL, or follows AuthURL, on whatever device they like:
+//
+//	pin, err := client.StartPIN(ctx, plexauth.StartPIN{})
+//	fmt.Println("Open", client.LinkURL(pin), "and check that the code is", pin.Code)
+//	token, err := client.WaitPIN(ctx, pin)
+//	client.Token = plexauth.StaticToken(token)
+//
+// Package login puts that behind a "Sign in" button of a web program.
+//
 // The token is a [Secret]: it prints as "…". Where it comes from later is a
 // [TokenSource]: [StaticToken], [MemoryToken], [FileToken], a [TransientSource],
 // or one of the program's own.
@@ -62,6 +72,6 @@
 // Answers are read tolerantly: numbers and booleans as strings, null and "",
 // an object for a list of one, enum values of tomorrow, XML where JSON was
 // asked for. What matters is checked: an account without an id, a sign-in or a
-// transient token without a token, and a server that is not the one asked for
-// are errors.
+// transient token without a token, a PIN without a code, and a server that is
+// not the one asked for are errors.
 package plexauth

@@ -33,14 +33,18 @@ var (
 	// ErrRateLimited: too many requests or failures (429, or code 1031). The
 	// error's RetryAfter says how long to wait, if the server did.
 	ErrRateLimited = errors.New("rate limited")
+	// ErrPINExpired: nobody entered the PIN in time, or the server knows it no
+	// longer. Start another.
+	ErrPINExpired = errors.New("the PIN has expired")
 	// ErrServer: the server, or a proxy before it, failed (500 and above).
 	ErrServer = errors.New("server failed")
 	// ErrUnreachable: there was no answer, or it broke off.
 	ErrUnreachable = errors.New("unreachable")
 )
 
-// The codes that servers are known to send. (1020 is for PINs.)
+// The codes that servers are known to send.
 const (
+	codePINGone         = 1020
 	codeSecondFactor    = 1029
 	codeTooManyFailures = 1031
 )
@@ -111,6 +115,8 @@ func (e *Error) Is(target error) bool {
 		return e.StatusCode == http.StatusForbidden
 	case ErrNotFound:
 		return e.StatusCode == http.StatusNotFound
+	case ErrPINExpired:
+		return e.StatusCode == http.StatusNotFound && e.has(codePINGone)
 	case ErrTokenExpired:
 		return e.StatusCode == statusTokenExpired
 	case ErrRateLimited:
@@ -150,22 +156,22 @@ func (e *Error) says(words string) bool {
 // failure is an error for a call that was not sent.
 func (c *Client) failure(op call, cause error) *Error {
 	e := &Error{Operation: op.operation, Method: op.method, cause: cause}
-	if u, err := url.Parse(c.base(op.plane) + op.path); err == nil {
-		e.URL = cleanURL(u)
+	if u, err := url.Parse(c.base(op.plane) + op.path + op.id); err == nil {
+		e.URL = cleanURL(op, u)
 	}
 	return e
 }
 
 // cleanURL is a URL without what may be secret in it.
-func cleanURL(u *url.URL) string {
-	clean := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
-	return clean.String()
+func cleanURL(op call, u *url.URL) string {
+	clean := url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimSuffix(u.Path, op.id)}
+	return clean.String() + hidden(op.id)
 }
 
 // rejected is the error for an answer that is not a success.
 func rejected(op call, u *url.URL, res response) *Error {
 	e := &Error{
-		Operation: op.operation, Method: op.method, URL: cleanURL(u), StatusCode: res.status,
+		Operation: op.operation, Method: op.method, URL: cleanURL(op, u), StatusCode: res.status,
 		Header: res.header, Body: res.body[:min(len(res.body), maxErrorBody)],
 		Details: readDetails(res.body), RetryAfter: readRetryAfter(res.header, time.Now()),
 	}
@@ -193,7 +199,7 @@ func unreachable(op call, u *url.URL, res response, cause error) *Error {
 		cause = fmt.Errorf("%w: %w", errBrokenOff, cause)
 	}
 	return &Error{
-		Operation: op.operation, Method: op.method, URL: cleanURL(u), StatusCode: res.status,
+		Operation: op.operation, Method: op.method, URL: cleanURL(op, u), StatusCode: res.status,
 		Header: res.header, cause: cause, sent: true,
 	}
 }

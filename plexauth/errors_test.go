@@ -25,7 +25,7 @@ import (
 var sentinels = map[string]error{
 	"ErrBadRequest": plexauth.ErrBadRequest, "ErrUnauthorized": plexauth.ErrUnauthorized,
 	"ErrForbidden": plexauth.ErrForbidden, "ErrNotFound": plexauth.ErrNotFound,
-	"ErrVerificationRequired": plexauth.ErrVerificationRequired, "ErrTokenExpired": plexauth.ErrTokenExpired,
+	"ErrVerificationRequired": plexauth.ErrVerificationRequired, "ErrPINExpired": plexauth.ErrPINExpired, "ErrTokenExpired": plexauth.ErrTokenExpired,
 	"ErrRateLimited": plexauth.ErrRateLimited, "ErrServer": plexauth.ErrServer, "ErrUnreachable": plexauth.ErrUnreachable,
 }
 
@@ -48,6 +48,7 @@ func TestErrorsAreWhatTheyAre(t *testing.T) {
 		"401, too many":       {plexauthtest.Fault{Status: 401, Body: `{"errors":[{"code":"1031"}]}`}, []string{"ErrRateLimited"}, ""},
 		"403":                 {plexauthtest.Fault{Status: 403}, []string{"ErrForbidden"}, ""},
 		"404":                 {plexauthtest.Fault{Status: 404}, []string{"ErrNotFound"}, ""},
+		"404, an old PIN":     {plexauthtest.Fault{Status: 404, Body: pinGone}, []string{"ErrNotFound", "ErrPINExpired"}, "1020"},
 		"429":                 {plexauthtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "7"}}, []string{"ErrRateLimited"}, ""},
 		"498":                 {plexauthtest.Fault{Status: 498}, []string{"ErrTokenExpired"}, "498"},
 		"500":                 {plexauthtest.Fault{Status: 500}, []string{"ErrServer"}, ""},

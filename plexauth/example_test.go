@@ -62,6 +62,47 @@ func ExampleClient_SignIn_secondFactor() {
 	// twofactor true
 }
 
+// The person signs in at a page of the account plane's, on any device; the
+// program sees no password.
+func ExampleClient_WaitPIN() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.Anonymous()
+
+	pin, err := client.StartPIN(ctx, plexauth.StartPIN{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("Open the page, sign in, and enter the code of", len(pin.Code), "letters.")
+	go srv.Member.LinkPIN(pin.Code) // what the person does there
+
+	token, err := client.WaitPIN(ctx, pin)
+	if errors.Is(err, plexauth.ErrPINExpired) {
+		fmt.Println("Nobody entered the code.")
+	}
+	client.Token = plexauth.StaticToken(token)
+	account, err := client.TokenDetails(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("Signed in as", account.Username)
+	// Output:
+	// Open the page, sign in, and enter the code of 4 letters.
+	// Signed in as member
+}
+
+// A link carries a strong code; nothing is typed. What is in it is no token.
+func ExampleClient_AuthURL() {
+	client := &plexauth.Client{ClientIdentifier: "my-program-on-this-machine", Product: "My program"}
+
+	pin := &plexauth.PIN{Code: "8lzjqnq8lye02n52jq3fqxf8e"} // of StartPIN
+	fmt.Println(client.AuthURL(pin, "https://my.example.org/signed-in"))
+	// Output:
+	// https://app.plex.tv/auth#?clientID=my-program-on-this-machine&code=8lzjqnq8lye02n52jq3fqxf8e&context%5Bdevice%5D%5Bproduct%5D=My%20program&forwardUrl=https%3A%2F%2Fmy.example.org%2Fsigned-in
+}
+
 func ExampleClient_TokenDetails() {
 	srv, stop := startServer()
 	defer stop()

@@ -10,6 +10,9 @@ import (
 // redacted stands wherever a Secret would otherwise be printed.
 const redacted = "…"
 
+// hidden is what stands for text that is not shown: nothing for nothing.
+func hidden(text string) string { return Secret(text).String() }
+
 // A Secret is a token, password or code. It prints as "…" with every verb of
 // package fmt, in slog, in JSON and in XML; only the explicit conversion
 // string(s) gives the text, so each place that reveals one can be searched

@@ -13,6 +13,9 @@
 // https://plex.tv and its media server signs in for real, gets real tokens and
 // real errors. What a mock would have to be taught, the server does by itself.
 //
+// A program that signs people in by PIN gets its token as soon as one of them
+// has entered the code: srv.Member.LinkPIN(code).
+//
 // # Time
 //
 // The server's clock runs with the real one, from wherever the test moves it:

@@ -7,6 +7,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
@@ -45,6 +46,17 @@ func (p *Person) Code() plexauth.Secret {
 		p.server.t.Fatalf("plexauthtest: a code for %s: %v", p.Username, err)
 	}
 	return plexauth.Secret(code)
+}
+
+// LinkPIN does what the person does on the page where a PIN's code is entered:
+// it signs in the device that shows the code.
+func (p *Person) LinkPIN(code string) {
+	s := p.server
+	s.t.Helper()
+	by := pin.By{AccountID: p.id, Address: "127.0.0.1"}
+	if err := s.current.Load().PINs().Link(context.Background(), code, by); err != nil {
+		s.t.Fatalf("plexauthtest: %s enters the code %s: %v", p.Username, code, err)
+	}
 }
 
 // passwordHash is the hash that a sign-in of the person's rests on.

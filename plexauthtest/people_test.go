@@ -235,3 +235,21 @@ func TestRevokeAll(t *testing.T) {
 	mustBe(t, other, srv.Admin)
 	mustBe(t, srv.Client(srv.Member), srv.Member)
 }
+
+func TestLinkPIN(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	for _, p := range []*plexauthtest.Person{srv.Member, srv.TwoFactor, srv.Managed} {
+		c := srv.Anonymous()
+		pin, err := c.StartPIN(t.Context(), plexauth.StartPIN{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.LinkPIN(pin.Code)
+		token, err := c.WaitPIN(t.Context(), pin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Token = plexauth.StaticToken(token)
+		mustBe(t, c, p)
+	}
+}
