@@ -1,0 +1,41 @@
+package login
+
+import (
+	"crypto/sha256"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/usher-auth/usher/plexauth"
+)
+
+func TestPending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := pending{most: 2}
+		add := func(state string, life time.Duration) {
+			p.add(state, attempt{&plexauth.PIN{Code: state, ExpiresAt: time.Now().Add(life)}, sha256.Sum256([]byte(state))})
+		}
+		take := func(state string, want bool) {
+			t.Helper()
+			pin, ok := p.take(state, sha256.Sum256([]byte(state)))
+			if ok != want || ok && pin.Code != state {
+				t.Errorf("%s is there: %v, %+v", state, ok, pin)
+			}
+		}
+		add("brief", time.Minute)
+		add("long", time.Hour)
+		time.Sleep(time.Minute)
+		take("brief", false) // its time is over to the second
+		add("new", 2*time.Minute)
+		take("long", true) // what was over gave way
+		add("newer", 3*time.Minute)
+		add("newest", 4*time.Minute)
+		take("new", false) // the one with the least time left did
+		take("newer", true)
+		take("newer", false)
+		take("newest", true)
+		if len(p.byState) != 0 {
+			t.Errorf("%d are left", len(p.byState))
+		}
+	})
+}
