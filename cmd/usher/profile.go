@@ -216,6 +216,15 @@ func (a *app) newClient() (*plexauth.Client, profile, error) {
 	return c, p, nil
 }
 
+// signInAgain is the command that signs in at a profile.
+func (a *app) signInAgain(p profile) string {
+	again := "usher signin --account-url " + shellQuote(p.AccountURL)
+	if a.client.profile != defaultProfile {
+		again += " --profile " + shellQuote(a.client.profile)
+	}
+	return again
+}
+
 // told turns an error of the client into what a person needs of it, with the
 // next step and the exit code by which scripts tell refused from unreachable.
 func (a *app) told(p profile, err error) error {
@@ -230,10 +239,7 @@ func (a *app) told(p profile, err error) error {
 	if u, err := url.Parse(e.URL); err == nil {
 		where = u.Scheme + "://" + u.Host
 	}
-	again := "usher signin --account-url " + shellQuote(p.AccountURL)
-	if a.client.profile != defaultProfile {
-		again += " --profile " + shellQuote(a.client.profile)
-	}
+	again := a.signInAgain(p)
 	switch {
 	case errors.Is(err, plexauth.ErrUnreachable):
 		hint := "is the server running there? --account-url and --media-url say where to look"

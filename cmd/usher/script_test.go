@@ -53,6 +53,9 @@ import (
 //	! signin …                 must be refused
 //	get STATUS PATH [TOKEN]    asks there, and prints the body
 //	soon STATUS PATH [TOKEN]   asks until the status is this, for one second
+//	link STATUS CODE [TOKEN]   enters a PIN's code there, as TOKEN's account
+//	await VAR FILE RE          waits until a file has what RE matches, for five
+//	                           seconds, and sets a variable to the first group
 //	sleep 1s                   waits
 //	capture VAR RE             sets a variable to the last output's first match
 //	                           of the group in RE
@@ -68,6 +71,8 @@ import (
 //	asked                      prints every request that it got since the last
 //	                           "asked", whole
 //	trouble STATUS FILE [HEADER VALUE]   it answers with this until "trouble over"
+//	enter NAME CODE            there, member or admin enters a PIN's code
+//	advance TIME               moves its clock
 //	nowhere                    sets $CLOSED to a URL at which nothing listens, and
 //	                           $MUTE to one at which it is no HTTP
 //
@@ -83,6 +88,7 @@ func TestScripts(t *testing.T) {
 			"fails": fails, "fails-at-terminal": failsAtTerminal, "sleep": sleep, "serve": serve, "shutdown": shutdown, "signin": signin, "get": get, "soon": soon,
 			"capture": capture, "keys": keys, "totp": totp, "certificate": certificate, "newer": newer, "sql": change,
 			"mode": mode, "elsewhere": elsewhere, "asked": asked, "trouble": trouble, "nowhere": nowhere,
+			"link": link, "await": await, "enter": enter, "advance": advance,
 		},
 	})
 }
@@ -295,6 +301,44 @@ func soon(ts *testscript.TestScript, neg bool, args []string) {
 		return strconv.Itoa(status) == args[0]
 	})
 	get(ts, neg, args)
+}
+
+func link(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, len(args) == 2 || len(args) == 3, "link STATUS CODE [TOKEN]")
+	status, body := ask(ts, http.MethodPut, "/api/v2/pins/link", strings.Join(args[2:], ""), url.Values{"code": {args[1]}})
+	if strconv.Itoa(status) != args[0] {
+		ts.Fatalf("got status %d and %s", status, body)
+	}
+}
+
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, len(args) == 3, "await VAR FILE RE")
+	re, err := regexp.Compile("(?m)" + args[2])
+	ts.Check(err)
+	var text []byte
+	for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+		text, _ = os.ReadFile(ts.MkAbs(args[1])) // it may be still to come
+		if m := re.FindSubmatch(text); len(m) > 1 {
+			ts.Setenv(args[0], string(m[1]))
+			return
+		}
+	}
+	ts.Fatalf("there is no %s in %s: %s", args[2], args[1], text)
+}
+
+func enter(ts *testscript.TestScript, neg bool, args []string) {
+	s := serverOf(ts).elsewhere
+	plain(ts, neg, len(args) == 2 && s != nil, "enter NAME CODE, after elsewhere")
+	people := map[string]*plexauthtest.Person{"member": s.Member, "admin": s.Admin}
+	people[args[0]].LinkPIN(args[1])
+}
+
+func advance(ts *testscript.TestScript, neg bool, args []string) {
+	s := serverOf(ts).elsewhere
+	plain(ts, neg, len(args) == 1 && s != nil, "advance TIME, after elsewhere")
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	s.Advance(d)
 }
 
 func sleep(ts *testscript.TestScript, neg bool, args []string) {

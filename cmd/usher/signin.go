@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,34 +13,39 @@ import (
 )
 
 func (a *app) signInCommand() *cobra.Command {
-	var fromStdin bool
+	var fromStdin, byPIN bool
 	var code string
 	cmd := &cobra.Command{
-		Use:   "signin [LOGIN]",
+		Use:   "signin [LOGIN | --pin]",
 		Short: "Sign in to a server, and keep the token",
 		Long: `Sign in to usher, or to the real services, and keep the token for the commands
 whoami, token transient, source show and resources.
 
 It asks for what it needs on the terminal; the password is never an argument.
+With --pin it asks for nothing: it shows a code, and waits until somebody has
+entered it in a browser, on any device.
+
 The token is kept in the system's keyring or, where there is none (or with
 USHER_NO_KEYRING=1), in a file that only you can read.`,
 		Example: `  usher signin mia
   usher signin mia@example.org --account-url https://plex.tv --profile real
-  usher signin mia --password-stdin < password.txt`,
+  usher signin mia --password-stdin < password.txt
+  usher signin --pin`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if byPIN && (len(args) > 0 || fromStdin || code != "") {
+				return wrongUse("with --pin, neither a login nor a password nor a code is given")
+			}
 			c, p, err := a.newClient()
 			if err != nil {
 				return err
 			}
-			in := plexauth.SignIn{VerificationCode: plexauth.Secret(code), RememberMe: true}
-			if len(args) == 1 {
-				in.Login = args[0]
+			var acc *plexauth.Account
+			if byPIN {
+				acc, err = a.signInByPIN(cmd.Context(), c, p)
+			} else {
+				acc, err = a.signInByPassword(cmd.Context(), c, p, strings.Join(args, ""), plexauth.Secret(code), fromStdin)
 			}
-			if err := a.askCredentials(cmd.Context(), &in, fromStdin); err != nil {
-				return err
-			}
-			acc, err := a.signIn(cmd.Context(), c, p, in)
 			if err != nil {
 				return err
 			}
@@ -50,6 +56,7 @@ USHER_NO_KEYRING=1), in a file that only you can read.`,
 		},
 	}
 	passwordFlag(cmd, &fromStdin)
+	cmd.Flags().BoolVar(&byPIN, "pin", false, "show a code to enter in a browser, in place of asking for a password")
 	cmd.Flags().StringVar(&code, "code", "", "verification `code` of a second factor (default asked for when needed)")
 	return a.clientCommand(cmd)
 }
@@ -70,6 +77,15 @@ func (a *app) keep(p *profile, acc *plexauth.Account) error {
 		return err
 	}
 	return a.saveProfile(*p)
+}
+
+// signInByPassword signs in with what is given and asked for.
+func (a *app) signInByPassword(ctx context.Context, c *plexauth.Client, p profile, login string, code plexauth.Secret, fromStdin bool) (*plexauth.Account, error) {
+	in := plexauth.SignIn{Login: login, VerificationCode: code, RememberMe: true}
+	if err := a.askCredentials(ctx, &in, fromStdin); err != nil {
+		return nil, err
+	}
+	return a.signIn(ctx, c, p, in)
 }
 
 // askCredentials gets what is not there yet.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -256,6 +257,34 @@ func TestSignInAtATerminal(t *testing.T) {
 	}
 }
 
+// At a terminal, the code is there in large letters and as a QR code that leads
+// to where it is entered. Nothing is asked.
+func TestSignInByPINAtATerminal(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	data := t.TempDir()
+	x := startAtTerminal(t, data, "signin", "--pin", "--account-url", srv.AccountURL)
+	x.await("shown", func() bool { return strings.HasSuffix(x.screen(), "Ctrl-C gives up.\r\n") })
+	shown := strings.ReplaceAll(x.screen(), "\r\n", "\n")
+	m := regexp.MustCompile(`^Open (\S+) on any device, sign in, and enter ([A-Z0-9]{4}):\n`).FindStringSubmatch(shown)
+	if len(m) != 3 || m[1] != srv.AccountURL+"/link" {
+		t.Fatalf("the terminal shows %q", shown)
+	}
+	symbol, err := terminalQR(srv.AccountURL+"/link?pin="+m[2], true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{bigLetters(m[2]), symbol, "It is good for 15 minutes, until "} {
+		if want == "" || !strings.Contains(shown, want) {
+			t.Errorf("the terminal shows %q, and not %q", shown, want)
+		}
+	}
+	srv.Member.LinkPIN(m[2])
+	if code := x.end(); code != 0 {
+		t.Errorf("got exit code %d", code)
+	}
+	x.await("done", func() bool { return strings.Contains(x.screen(), "Signed in as   member") })
+}
+
 // Control-C at any prompt of a sign-in, or while the server does not answer,
 // ends it, leaves the terminal as it was, and keeps nothing.
 func TestInterruptASignIn(t *testing.T) {
@@ -280,6 +309,9 @@ func TestInterruptASignIn(t *testing.T) {
 			x.askedUnseen("Password: ")
 			x.typeIn(string(srv.Member.Password) + "\n")
 			x.await("read", x.echoes)
+		}},
+		{"PIN", []string{"--pin"}, func(x *terminal, _ *plexauthtest.Server) {
+			x.await("shown", func() bool { return strings.HasSuffix(x.screen(), "Ctrl-C gives up.\r\n") })
 		}},
 	} {
 		t.Run(prompt.name, func(t *testing.T) {

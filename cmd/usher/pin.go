@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// signInByPIN shows a code, and waits until somebody has entered it.
+func (a *app) signInByPIN(ctx context.Context, c *plexauth.Client, p profile) (*plexauth.Account, error) {
+	pin, err := c.StartPIN(ctx, plexauth.StartPIN{})
+	if err != nil {
+		return nil, a.told(p, err)
+	}
+	if err := a.showPIN(c, pin); err != nil {
+		return nil, err
+	}
+	token, err := c.WaitPIN(ctx, pin)
+	if errors.Is(err, plexauth.ErrPINExpired) {
+		return nil, &hintError{errors.New("the code has expired, and nobody has entered it"), a.signInAgain(p) + " --pin shows another"}
+	}
+	if err != nil {
+		return nil, a.told(p, err)
+	}
+	theirs := *c
+	theirs.Token = plexauth.StaticToken(token)
+	acc, err := theirs.TokenDetails(ctx)
+	if err != nil {
+		return nil, a.told(p, err)
+	}
+	acc.AuthToken = token
+	return acc, nil
+}
+
+// showPIN says what to do with the code. It goes where prompts go: standard
+// output is for who has signed in.
+func (a *app) showPIN(c *plexauth.Client, pin *plexauth.PIN) error {
+	code, link := printable([]string{pin.Code})[0], c.LinkURL(pin)
+	page, _, _ := strings.Cut(link, "?")
+	if !isTerminal(a.err) {
+		_, err := fmt.Fprintf(a.err, "Code: %s\nPage: %s\nLink: %s\nGood until: %s\n", code, page, link, pin.ExpiresAt.Format(time.RFC3339))
+		return err
+	}
+	qr, err := terminalQR(link, true)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.err, "Open %s on any device, sign in, and enter %s:\n\n%s\nOr scan this:\n\n%s\nIt is good for %s, until %s. Ctrl-C gives up.\n",
+		page, code, bigLetters(code), qr, inMinutes(pin.ExpiresIn), pin.ExpiresAt.Local().Format("15:04"))
+	return err
+}
+
+// inMinutes is a time for people, rounded down.
+func inMinutes(d time.Duration) string {
+	switch n := int(d.Minutes()); n {
+	case 0:
+		return "less than a minute"
+	case 1:
+		return "a minute"
+	default:
+		return fmt.Sprint(n, " minutes")
+	}
+}
+
+// glyphs are letters and digits, five by five, row after row.
+var glyphs = map[rune]string{
+	'A': ".###. #...# ##### #...# #...#", 'B': "####. #...# ####. #...# ####.", 'C': ".#### #.... #.... #.... .####",
+	'D': "####. #...# #...# #...# ####.", 'E': "##### #.... ####. #.... #####", 'F': "##### #.... ####. #.... #....",
+	'G': ".#### #.... #..## #...# .####", 'H': "#...# #...# ##### #...# #...#", 'I': "##### ..#.. ..#.. ..#.. #####",
+	'J': "..### ...#. ...#. #..#. .##..", 'K': "#...# #..#. ###.. #..#. #...#", 'L': "#.... #.... #.... #.... #####",
+	'M': "#...# ##.## #.#.# #...# #...#", 'N': "#...# ##..# #.#.# #..## #...#", 'O': ".###. #...# #...# #...# .###.",
+	'P': "####. #...# ####. #.... #....", 'Q': ".###. #...# #.#.# #..#. .##.#", 'R': "####. #...# ####. #..#. #...#",
+	'S': ".#### #.... .###. ....# ####.", 'T': "##### ..#.. ..#.. ..#.. ..#..", 'U': "#...# #...# #...# #...# .###.",
+	'V': "#...# #...# #...# .#.#. ..#..", 'W': "#...# #...# #.#.# ##.## #...#", 'X': "#...# .#.#. ..#.. .#.#. #...#",
+	'Y': "#...# .#.#. ..#.. ..#.. ..#..", 'Z': "##### ...#. ..#.. .#... #####", '0': ".###. #..## #.#.# ##..# .###.",
+	'1': "..#.. .##.. ..#.. ..#.. .###.", '2': "####. ....# .###. #.... #####", '3': "####. ....# .###. ....# ####.",
+	'4': "#...# #...# ##### ....# ....#", '5': "##### #.... ####. ....# ####.", '6': ".###. #.... ####. #...# .###.",
+	'7': "##### ....# ...#. ..#.. ..#..", '8': ".###. #...# .###. #...# .###.", '9': ".###. #...# .#### ....# .###.",
+}
+
+// bigLetters writes a short code so that it is read from across the room, and
+// nothing where it is long or has signs of another kind.
+func bigLetters(code string) string {
+	if len(code) > 6 { // as many as fit in a line
+		return ""
+	}
+	var rows [5]strings.Builder
+	for _, r := range strings.ToUpper(code) {
+		glyph, ok := glyphs[r]
+		if !ok {
+			return ""
+		}
+		for i, row := range strings.Fields(glyph) {
+			rows[i].WriteString("  " + strings.NewReplacer("#", "██", ".", "  ").Replace(row))
+		}
+	}
+	var b strings.Builder
+	for i := range rows {
+		b.WriteString(strings.TrimRight(rows[i].String(), " ") + "\n")
+	}
+	return b.String()
+}
