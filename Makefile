@@ -5,12 +5,12 @@
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    := 5s
 
-.PHONY: help test check unit fuzz crash clients bench bench-sqlite build
+.PHONY: help test check unit keyring fuzz crash clients bench bench-sqlite build
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
 
-test: check unit fuzz crash clients ## everything below down to clients, as CI does
+test: check unit keyring fuzz crash clients ## everything below down to clients, as CI does
 	@echo "all tests passed"
 
 check: ## gofmt, go vet, staticcheck, go mod tidy
@@ -19,11 +19,16 @@ check: ## gofmt, go vet, staticcheck, go mod tidy
 	go mod tidy -diff
 	go vet ./...
 	go vet -tags clients ./test/clients
+	go vet -tags keyring ./cmd/usher
 	go run $(STATICCHECK) ./...
 
 unit: ## go test ./... with the race detector
 	@scripts/need go gcc
 	go test -race ./...
+
+keyring: ## the command line with GNOME's keyring on a message bus
+	@scripts/need dbus-daemon dbus-send gnome-keyring-daemon
+	go test -count=1 -tags keyring -run Keyring ./cmd/usher
 
 fuzz: ## every fuzz target for a few seconds (FUZZTIME)
 	@scripts/need go

@@ -155,7 +155,7 @@ func (a *app) forgetToken(p profile) error {
 	}
 	if p.InKeyring {
 		if err := keyring.Delete(keyringService, a.keyringName(p)); err != nil && !errors.Is(err, keyring.ErrNotFound) {
-			return fmt.Errorf("forgetting the token: %w", err)
+			return &hintError{fmt.Errorf("forgetting the token: %w", err), "start the keyring, or use another --profile"}
 		}
 	}
 	return file.Set("")
