@@ -79,7 +79,7 @@ var badRequests = []struct {
 	// JSON that is no object of plain values.
 	{"a JSON list", post(asJSON), `[{"login":"` + marker + `","password":"x"}]`, 400, "object"},
 	{"a JSON text", post(asJSON), `"` + marker + `"`, 400, "object"},
-	{"a JSON null", post(asJSON), `null`, 400, "object"},
+	{"a JSON null", post(asJSON), `null`, 400, "login is missing"},
 	{"a list for a login", post(asJSON), `{"login":["` + marker + `"],"password":"x"}`, 400, "plain values"},
 	{"an object for a login", post(asJSON), `{"login":{"a":"` + marker + `"},"password":"x"}`, 400, "login is missing"},
 	{"objects 4,000 deep", post(asJSON), strings.Repeat(`{"a":`, 3000), 400, "plain values"},
