@@ -47,7 +47,9 @@ func inWorld(t *testing.T, tries int, test func(*testing.T, *world)) {
 
 func (w *world) person(t *testing.T, name string) pin.By {
 	t.Helper()
-	a, err := w.store.AddAccount(t.Context(), store.Account{UUID: name, Username: name, UsernameKey: name, PasswordHash: "h"})
+	a, err := w.store.AddAccount(t.Context(), store.Account{
+		UUID: name, Username: name, UsernameKey: name, PasswordHash: "h",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +59,8 @@ func (w *world) person(t *testing.T, name string) pin.By {
 // start makes a PIN of a client, whose address is named after it.
 func (w *world) start(t *testing.T, client string, strong bool) store.PIN {
 	t.Helper()
-	p, err := w.Start(t.Context(), store.Device{ClientIdentifier: client, Product: "Cinema", Address: "address of " + client}, strong)
+	device := store.Device{ClientIdentifier: client, Product: "Cinema", Address: "address of " + client}
+	p, err := w.Start(t.Context(), device, strong)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,8 @@ func (s *Store) AddPIN(ctx context.Context, p PIN, most int) error {
 			return err
 		}
 		var waiting int
-		err := tx.queryRow(ctx, "SELECT COUNT(*) FROM pin WHERE strong = $1 AND account_id IS NULL", p.Strong).Scan(&waiting)
+		err := tx.queryRow(ctx, `SELECT COUNT(*) FROM pin
+			WHERE strong = $1 AND account_id IS NULL`, p.Strong).Scan(&waiting)
 		if err != nil {
 			return err
 		}
@@ -55,8 +56,8 @@ const selectPIN = `SELECT id, code, strong, nonce, client_identifier, product, v
 
 // A PIN that was linked is found for as long as the token that it led to is
 // good: not once that was revoked, nor while the account is disabled.
-const whoseTokenIsGood = ` AND (token_hash IS NULL OR EXISTS (SELECT 1 FROM token t JOIN account a ON a.id = t.account_id
-	WHERE t.hash = token_hash AND NOT a.disabled))`
+const whoseTokenIsGood = ` AND (token_hash IS NULL OR EXISTS (
+	SELECT 1 FROM token t JOIN account a ON a.id = t.account_id WHERE t.hash = token_hash AND NOT a.disabled))`
 
 func scanPIN(row scanner) (p PIN, err error) {
 	d := &p.Device

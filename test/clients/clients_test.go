@@ -77,6 +77,7 @@ const (
 	noPINs              = "has no PIN sign-in"
 	wants200            = "takes 200 for a new PIN, where all others take 201"
 	strongOnly          = "asks for strong PINs only"
+	typedOnly           = "asks for PINs of four letters only"
 )
 
 // published is every client that the test runs, oldest first within a name.
@@ -115,7 +116,11 @@ var published = []client{
 	},
 	{
 		name: "plex-oauth", version: "2.2.0", slug: "plex-oauth-2.2.0", language: node, hardCoded: true,
-		cannot: onlyPINs(),
+		cannot: onlyPINs(pinTyped, strongOnly),
+	},
+	{
+		name: "plex-api-pinauth", version: "0.1.0", slug: "plex-api-pinauth-0.1.0", language: node, hardCoded: true,
+		cannot: onlyPINs(pinStrong, typedOnly),
 	},
 	{name: "plex-api-client", version: "0.17.1", slug: "plex-api-client-0.17.1", language: python},
 	{name: "plex-api-client", version: "0.30.0", slug: "plex-api-client-0.30.0", language: python},
@@ -129,15 +134,16 @@ var published = []client{
 	},
 }
 
-// onlyPINs is what a client cannot that has strong PINs and nothing else.
-func onlyPINs() map[string]string {
+// onlyPINs is what a client cannot that has one kind of PIN and nothing else.
+func onlyPINs(other, because string) map[string]string {
 	cannot := make(map[string]string)
 	for _, operation := range operations {
 		cannot[operation] = "has PIN sign-in only"
 	}
-	delete(cannot, pinStrong)
-	delete(cannot, pinUnknown)
-	cannot[pinTyped] = strongOnly
+	for _, operation := range []string{pinTyped, pinStrong, pinUnknown} {
+		delete(cannot, operation)
+	}
+	cannot[other] = because
 	return cannot
 }
 
