@@ -19,7 +19,7 @@ import (
 const protocolVersion = "1.42.0.0"
 
 func (s *Server) ping(context.Context, *call) (answer, error) {
-	return answer{http.StatusOK, wire.Pong{}}, nil
+	return answer{status: http.StatusOK, body: wire.Pong{}}, nil
 }
 
 // signIn is post-users-sign-in-data.
@@ -36,7 +36,7 @@ func (s *Server) signIn(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{http.StatusCreated, page.With(token, s.now())}, nil
+	return answer{status: http.StatusCreated, body: page.With(token, s.now())}, nil
 }
 
 // legacySignIn is the sign-in of version 1: by Basic authentication, or with
@@ -57,7 +57,7 @@ func (s *Server) legacySignIn(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{http.StatusCreated, wire.LegacyAccount{Person: person(a), Token: token}}, nil
+	return answer{status: http.StatusCreated, body: wire.LegacyAccount{Person: person(a), Token: token}}, nil
 }
 
 // readSignIn reads the form of a sign-in, whose two required fields have other
@@ -135,7 +135,7 @@ func (s *Server) tokenDetails(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{http.StatusOK, page.With(c.Token, s.now())}, nil
+	return answer{status: http.StatusOK, body: page.With(c.Token, s.now())}, nil
 }
 
 func (s *Server) legacyAccount(ctx context.Context, c *call) (answer, error) {
@@ -143,7 +143,7 @@ func (s *Server) legacyAccount(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{http.StatusOK, wire.LegacyAccount{Person: person(a), Token: c.Token}}, nil
+	return answer{status: http.StatusOK, body: wire.LegacyAccount{Person: person(a), Token: c.Token}}, nil
 }
 
 func person(a store.Account) wire.Person {
@@ -156,34 +156,38 @@ func person(a store.Account) wire.Person {
 
 // resources lists the servers that the caller owns or is shared.
 func (s *Server) resources(ctx context.Context, c *call) (answer, error) {
-	list, err := s.listResources(ctx, c)
-	return answer{http.StatusOK, wire.Resources(list)}, err
+	list, part, err := s.listResources(ctx, c)
+	return answer{http.StatusOK, wire.Resources(list), part}, err
 }
 
 func (s *Server) legacyResources(ctx context.Context, c *call) (answer, error) {
-	list, err := s.listResources(ctx, c)
-	return answer{http.StatusOK, wire.LegacyResources(list)}, err
+	list, part, err := s.listResources(ctx, c)
+	return answer{http.StatusOK, wire.LegacyResources{Resources: list, Part: part}, part}, err
 }
 
-func (s *Server) listResources(ctx context.Context, c *call) ([]wire.Resource, error) {
+func (s *Server) listResources(ctx context.Context, c *call) ([]wire.Resource, *wire.Part, error) {
 	wanted, err := readWanted(c.params)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	servers, err := s.sources.Servers(ctx, c.principal.AccountID)
+	all, err := s.sources.Servers(ctx, c.principal.AccountID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	servers, part, err := wire.Cut(c.http, c.Query, all)
+	if err != nil {
+		return nil, nil, err
 	}
 	list := make([]wire.Resource, 0, len(servers))
 	for _, src := range servers {
 		r, err := s.resource(ctx, c, src)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		r.Connections = wanted.filter(r.Connections)
 		list = append(list, r)
 	}
-	return list, nil
+	return list, part, nil
 }
 
 func (s *Server) resource(ctx context.Context, c *call, src source.Source) (wire.Resource, error) {
@@ -262,7 +266,11 @@ func (w wanted) filter(list []wire.Connection) []wire.Connection {
 
 // devices lists the programs that hold a token of the account.
 func (s *Server) devices(ctx context.Context, c *call) (answer, error) {
-	stored, err := s.store.Devices(ctx, c.principal.AccountID)
+	all, err := s.store.Devices(ctx, c.principal.AccountID)
+	if err != nil {
+		return answer{}, err
+	}
+	stored, part, err := wire.Cut(c.http, c.Query, all)
 	if err != nil {
 		return answer{}, err
 	}
@@ -275,7 +283,7 @@ func (s *Server) devices(ctx context.Context, c *call) (answer, error) {
 			CreatedAt: d.CreatedAt.Unix(), LastSeenAt: d.LastSeenAt.Unix(),
 		})
 	}
-	return answer{http.StatusOK, wire.Devices{PublicAddress: c.address, Devices: list}}, nil
+	return answer{http.StatusOK, wire.Devices{PublicAddress: c.address, Devices: list, Part: part}, part}, nil
 }
 
 // transientToken is getTransientToken.
@@ -290,7 +298,7 @@ func (s *Server) transientToken(_ context.Context, c *call) (answer, error) {
 		}
 	}
 	token, expires := s.tokens.MintTransient(c.principal, 0)
-	return answer{http.StatusOK, wire.TransientToken{Token: token, ExpiresAt: expires}}, nil
+	return answer{status: http.StatusOK, body: wire.TransientToken{Token: token, ExpiresAt: expires}}, nil
 }
 
 // sourceConnection is getSourceConnectionInformation.
@@ -316,7 +324,7 @@ func (s *Server) sourceConnection(ctx context.Context, c *call) (answer, error) 
 		return answer{}, errForbidden
 	}
 	token, _ := s.tokens.MintTransient(c.principal, src.id)
-	return answer{http.StatusOK, src.page.With(token)}, nil
+	return answer{status: http.StatusOK, body: src.page.With(token)}, nil
 }
 
 func (s *Server) serverVersion() string { return protocolVersion + "-" + s.version }
@@ -324,7 +332,7 @@ func (s *Server) serverVersion() string { return protocolVersion + "-" + s.versi
 // identity needs no token: it is how clients find out that this is the server
 // they look for.
 func (s *Server) identity(context.Context, *call) (answer, error) {
-	return answer{http.StatusOK, wire.Identity{
+	return answer{status: http.StatusOK, body: wire.Identity{
 		Claimed: true, MachineIdentifier: s.sources.Self().Identifier, Version: s.serverVersion(),
 	}}, nil
 }
@@ -336,7 +344,7 @@ func (s *Server) root(ctx context.Context, c *call) (answer, error) {
 		return answer{}, err
 	}
 	self := s.sources.Self()
-	return answer{http.StatusOK, wire.Server{
+	return answer{status: http.StatusOK, body: wire.Server{
 		FriendlyName: self.Name, MachineIdentifier: self.Identifier, Version: s.serverVersion(),
 		Username: a.Username, UpdatedAt: self.CreatedAt,
 	}}, nil

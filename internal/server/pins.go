@@ -24,7 +24,7 @@ func (s *Server) startPIN(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{http.StatusCreated, s.pinBody(c, p, "")}, nil
+	return answer{status: http.StatusCreated, body: s.pinBody(c, p, "")}, nil
 }
 
 func (s *Server) startLegacyPIN(ctx context.Context, c *call) (answer, error) {
@@ -32,7 +32,7 @@ func (s *Server) startLegacyPIN(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{http.StatusCreated, wire.LegacyPIN{PIN: s.pinBody(c, p, "")}}, nil
+	return answer{status: http.StatusCreated, body: wire.LegacyPIN{PIN: s.pinBody(c, p, "")}}, nil
 }
 
 func (s *Server) newPIN(ctx context.Context, c *call) (store.PIN, error) {
@@ -49,7 +49,7 @@ func (s *Server) pollPIN(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{http.StatusOK, s.pinBody(c, p, token)}, nil
+	return answer{status: http.StatusOK, body: s.pinBody(c, p, token)}, nil
 }
 
 func (s *Server) pollLegacyPIN(ctx context.Context, c *call) (answer, error) {
@@ -57,7 +57,7 @@ func (s *Server) pollLegacyPIN(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{http.StatusOK, wire.LegacyPIN{PIN: s.pinBody(c, p, token), AccountID: p.AccountID}}, nil
+	return answer{status: http.StatusOK, body: wire.LegacyPIN{PIN: s.pinBody(c, p, token), AccountID: p.AccountID}}, nil
 }
 
 func (s *Server) findPIN(ctx context.Context, c *call) (store.PIN, plexauth.Secret, error) {
@@ -105,7 +105,7 @@ func (s *Server) pictureOfPIN(_ context.Context, c *call) (answer, error) {
 		return answer{}, fmt.Errorf("drawing a QR code: %w", err)
 	}
 	c.Format = wire.PNG
-	return answer{http.StatusOK, wire.Picture(picture.Bytes())}, nil
+	return answer{status: http.StatusOK, body: wire.Picture(picture.Bytes())}, nil
 }
 
 // enlarge draws a symbol with squares of six pixels, and the margin of four

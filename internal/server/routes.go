@@ -104,4 +104,5 @@ const maxAttrs = 10
 type answer struct {
 	status int
 	body   wire.Body
+	part   *wire.Part // of a list, when the caller asked for a part
 }

@@ -272,6 +272,7 @@ func (s *Server) write(w http.ResponseWriter, c *call, ans answer) (int, error) 
 		return 0, err
 	}
 	h := w.Header()
+	ans.part.SetHeader(h)
 	h["Content-Type"] = contentTypes[c.Format]
 	if len(*buf) > counted {
 		h["Content-Length"] = []string{strconv.Itoa(len(*buf))}
@@ -305,7 +306,7 @@ func (s *Server) writeError(w http.ResponseWriter, c *call, err error) (status, 
 		s.log.Error("a request failed", "error", err)
 	}
 	setRetryAfter(w.Header(), err)
-	size, _ = s.write(w, c, answer{told.Status, told})
+	size, _ = s.write(w, c, answer{status: told.Status, body: told})
 	return told.Status, size
 }
 
@@ -316,6 +317,7 @@ func setCORS(h http.Header, r *http.Request) {
 		return
 	}
 	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "X-Plex-Container-Start, X-Plex-Container-Total-Size, Retry-After")
 	if r.Method == http.MethodOptions {
 		h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS")
 		h.Set("Access-Control-Allow-Headers", corsHeaders)

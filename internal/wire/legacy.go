@@ -112,6 +112,7 @@ type Device struct {
 type Devices struct {
 	PublicAddress string
 	Devices       []Device
+	Part          *Part
 }
 
 // Append implements Body.
@@ -123,6 +124,7 @@ func (d Devices) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 		XMLName       xml.Name `xml:"MediaContainer"`
 		PublicAddress string   `xml:"publicAddress,attr"`
 		Size          int      `xml:"size,attr"`
-		Devices       []Device
-	}{PublicAddress: d.PublicAddress, Size: len(d.Devices), Devices: d.Devices})
+		partAttrs
+		Devices []Device
+	}{PublicAddress: d.PublicAddress, Size: len(d.Devices), partAttrs: d.Part.attrs(), Devices: d.Devices})
 }

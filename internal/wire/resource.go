@@ -115,7 +115,10 @@ func (rs Resources) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 
 // LegacyResources is the answer of /api/resources, which is XML whatever was
 // asked for: a MediaContainer of Device elements with times in epoch seconds.
-type LegacyResources []Resource
+type LegacyResources struct {
+	Resources []Resource
+	Part      *Part
+}
 
 // Append implements Body.
 func (rs LegacyResources) Append(dst []byte, _ Format, v Variant) ([]byte, error) {
@@ -123,15 +126,16 @@ func (rs LegacyResources) Append(dst []byte, _ Format, v Variant) ([]byte, error
 		resourceAttrs[int64]
 		Connections []Connection `xml:"Connection"`
 	}
-	list := make([]device, 0, len(rs))
-	for _, r := range rs {
+	list := make([]device, 0, len(rs.Resources))
+	for _, r := range rs.Resources {
 		list = append(list, device{newResourceAttrs(r, time.Time.Unix, v), r.Connections})
 	}
 	return appendXML(dst, struct {
 		XMLName xml.Name `xml:"MediaContainer"`
 		Size    int      `xml:"size,attr"`
+		partAttrs
 		Devices []device `xml:"Device"`
-	}{Size: len(list), Devices: list})
+	}{Size: len(list), partAttrs: rs.Part.attrs(), Devices: list})
 }
 
 // rfc3339 writes a time as the account plane does: UTC, whole seconds.

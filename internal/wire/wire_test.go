@@ -460,7 +460,7 @@ func TestResourcesXML(t *testing.T) {
 	}{
 		"version 2": {wire.Resources{den}, []string{`<resources><resource name="Den"`, `createdAt="2026-01-02T03:04:05Z"`, `owned="1"`, `ownerId=""`,
 			`<connections><connection protocol="http" address="192.168.1.5" port="32400" uri="http://192.168.1.5:32400" local="1" relay="0" IPv6="0">`}},
-		"version 1": {wire.LegacyResources{den}, []string{`<MediaContainer size="1"><Device name="Den"`, `createdAt="1767323045"`, `<Connection protocol="http"`}},
+		"version 1": {wire.LegacyResources{Resources: []wire.Resource{den}}, []string{`<MediaContainer size="1"><Device name="Den"`, `createdAt="1767323045"`, `<Connection protocol="http"`}},
 		"devices": {wire.Devices{PublicAddress: "192.0.2.1", Devices: []wire.Device{{ID: 7, Name: "TV"}}}, []string{
 			`<MediaContainer publicAddress="192.0.2.1" size="1"><Device name="TV"`, `id="7" token=""`}},
 		"source": {sourceBody(t, den.Connections), []string{
