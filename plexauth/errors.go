@@ -33,8 +33,8 @@ var (
 	// ErrRateLimited: too many requests or failures (429, or code 1031). The
 	// error's RetryAfter says how long to wait, if the server did.
 	ErrRateLimited = errors.New("rate limited")
-	// ErrPINExpired: nobody entered the PIN in time, or the server knows it no
-	// longer. Start another.
+	// ErrPINExpired: nobody entered the PIN in time, somebody refused it, or the
+	// server knows it no longer; servers do not say which. Start another.
 	ErrPINExpired = errors.New("the PIN has expired")
 	// ErrServer: the server, or a proxy before it, failed (500 and above).
 	ErrServer = errors.New("server failed")

@@ -102,10 +102,10 @@ func (c *Client) StartPIN(ctx context.Context, in StartPIN) (*PIN, error) {
 // asks GET /api/v2/pins/{id} at once and then every second, as published
 // clients do, or as late as the server says with Retry-After.
 //
-// It ends when ctx does. ErrPINExpired: the time is over. ErrBadRequest,
-// ErrUnauthorized, ErrForbidden: the server does not let it be asked for. What
-// may pass by itself, as an outage, does not end the wait; if it is still there
-// when time is up, the error wraps it, too.
+// It ends when ctx does. ErrPINExpired: the time is over, or somebody has
+// refused. ErrBadRequest, ErrUnauthorized, ErrForbidden: the server does not let
+// it be asked for. What may pass by itself, as an outage, does not end the wait;
+// if it is still there when time is up, the error wraps it, too.
 //
 // Client.Retry is not used. A PIN without ExpiresAt is waited for until the
 // server says that it has expired.
@@ -190,8 +190,8 @@ func (c *Client) LinkURL(pin *PIN) string {
 
 // AuthURL is the page on which a person signs in and lets the program have a
 // token, for a browser to open; a strong PIN is for this. With forwardURL, the
-// page leads there afterwards, whether or not the person agreed: WaitPIN says.
-// There is no token in either URL.
+// page leads there afterwards. That it did proves nothing: WaitPIN does. There
+// is no token in either URL.
 //
 // It is at app.plex.tv for the real service, and under AccountURL for every
 // other.

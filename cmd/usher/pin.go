@@ -21,7 +21,7 @@ func (a *app) signInByPIN(ctx context.Context, c *plexauth.Client, p profile) (*
 	}
 	token, err := c.WaitPIN(ctx, pin)
 	if errors.Is(err, plexauth.ErrPINExpired) {
-		return nil, &hintError{errors.New("the code has expired, and nobody has entered it"), a.signInAgain(p) + " --pin shows another"}
+		return nil, &hintError{errors.New("nobody has let this device in: the code has expired, or was refused"), a.signInAgain(p) + " --pin shows another"}
 	}
 	if err != nil {
 		return nil, a.told(p, err)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -17,7 +18,8 @@ var (
 	// ErrState: the browser did not start this sign-in, or it is over already.
 	// It is what an attack looks like, and also a page that was loaded again.
 	ErrState = errors.New("login: this browser has no such sign-in under way")
-	// ErrNotAllowed: the person came back and has not let the program in.
+	// ErrNotAllowed: the person came back and has not let the program in, or has
+	// taken longer than the account plane waits.
 	ErrNotAllowed = errors.New("login: the person has not let the program in")
 )
 
@@ -136,6 +138,9 @@ func (f *flow) wait(ctx context.Context, pin *plexauth.PIN) (plexauth.Secret, er
 	brief, cancel := context.WithTimeout(ctx, f.Wait)
 	defer cancel()
 	token, err := f.Client.WaitPIN(brief, pin)
+	if errors.Is(err, plexauth.ErrPINExpired) {
+		return "", fmt.Errorf("%w: %w", ErrNotAllowed, err)
+	}
 	if err == nil || brief.Err() == nil || ctx.Err() != nil {
 		return token, err
 	}

@@ -435,8 +435,7 @@ func TestAccountPlaneIsDown(t *testing.T) {
 	}
 }
 
-// A sign-in that has taken longer than its PIN is over, and so is one that
-// disappears at the account plane.
+// A sign-in that has taken longer than its PIN is over.
 func TestExpired(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
@@ -444,6 +443,7 @@ func TestExpired(t *testing.T) {
 	s.srv.Advance(time.Hour)
 	s.get(browser, forward)
 	s.mustRefuse(plexauth.ErrPINExpired)
+	s.mustRefuse(login.ErrNotAllowed)
 }
 
 // The attack: somebody presses "Sign in" for ever, to fill the memory. The
