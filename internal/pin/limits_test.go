@@ -39,8 +39,8 @@ func TestGuessingIsHopeless(t *testing.T) {
 		if one := float64(guesses) / float64(pin.ShortCodes); one > 1./10_000 {
 			t.Errorf("a certain PIN is hit with a probability of %.6f, want less than one in ten thousand", one)
 		}
-		if any := float64(guesses) * pin.MaxShort / float64(pin.ShortCodes); any > 1./50 {
-			t.Errorf("some PIN of all that may wait is hit with a probability of %.4f, want less than one in fifty", any)
+		if some := float64(guesses) * pin.MaxShort / float64(pin.ShortCodes); some > 1./50 {
+			t.Errorf("some PIN of all that may wait is hit with a probability of %.4f, want less than one in fifty", some)
 		}
 	})
 }
