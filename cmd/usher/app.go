@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
@@ -166,7 +167,7 @@ Every flag can also be given in the environment, as its help says.`,
 		&cobra.Group{ID: "client", Title: "Be a client of a server:"})
 	for _, cmd := range []*cobra.Command{
 		a.serveCommand(), a.accountCommand(), a.serverCommand(), a.providerCommand(), a.shareCommand(), a.tokenCommand(),
-		a.auditCommand(),
+		a.originCommand(), a.auditCommand(),
 	} {
 		cmd.GroupID = "server"
 		root.AddCommand(cmd)
@@ -332,6 +333,7 @@ type domain struct {
 	accounts *account.Service
 	tokens   *token.Service
 	sources  *source.Service
+	origins  *origin.Service
 }
 
 // withDomain opens the data folder for one command.
@@ -346,7 +348,7 @@ func (a *app) withDomain(ctx context.Context, do func(context.Context, *domain) 
 		return err
 	}
 	return do(store.WithActor(ctx, commandLine()), &domain{
-		store: st, tokens: tokens, sources: source.New(st),
+		store: st, tokens: tokens, sources: source.New(st), origins: origin.New(st),
 		accounts: account.New(account.Config{Store: st, Key: key}),
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/hashing"
+	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/session"
@@ -119,7 +120,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.sessions = session.New(session.Config{Store: cfg.Store, Now: s.now})
 	s.web = web.New(web.Config{
 		Store: cfg.Store, Accounts: s.accounts, Tokens: s.tokens, Sources: s.sources, PINs: s.pins,
-		Sessions: s.sessions, PublicURL: s.public, Logger: s.log, Now: s.now,
+		Origins: origin.New(cfg.Store), Sessions: s.sessions, PublicURL: s.public, Logger: s.log, Now: s.now,
 	})
 	s.metrics = newMetrics(s)
 	s.route()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/usher-auth/usher/internal/pin"
@@ -112,12 +111,12 @@ func (p *Pages) done(ctx context.Context, v *visit) (view, error) {
 			"You are signed in", "Go back to your device: it goes on by itself. You can close this page.", "/account", "To your account",
 		}}, nil
 	}
-	origins, err := p.Store.Origins(ctx)
+	allowed, err := p.Origins.Allows(ctx, target)
 	if err != nil {
 		return view{}, err
 	}
 	answer := view{name: "forward", data: target}
-	if slices.ContainsFunc(origins, func(o store.Origin) bool { return o.Origin == originOf(target) }) {
+	if allowed {
 		answer.away = target.String()
 	}
 	return answer, nil
@@ -139,15 +138,6 @@ func forwardTarget(text string) (*url.URL, error) {
 		return nil, errForward
 	}
 	return u, nil
-}
-
-// originOf is the origin of a URL as browsers write it.
-func originOf(u *url.URL) string {
-	host := strings.ToLower(u.Host)
-	if u.Port() == map[string]string{"http": "80", "https": "443"}[u.Scheme] {
-		host = strings.TrimSuffix(host, ":"+u.Port())
-	}
-	return u.Scheme + "://" + host
 }
 
 // linkData is the page with four boxes.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/source"
@@ -25,6 +26,7 @@ type Config struct {
 	Tokens   *token.Service
 	Sources  *source.Service
 	PINs     *pin.Service
+	Origins  *origin.Service
 	Sessions *session.Service
 	// PublicURL is where browsers reach these pages; a passkey is bound to its
 	// host name. Empty: the address that each request was sent to.

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/usher-auth/usher/internal/origin"
+)
+
+func (a *app) originCommand() *cobra.Command {
+	return group("origin", "Say where people are sent back to after they signed in", `Say where people are sent back to after they signed in, without being asked: by
+origins, which are scheme://host[:port]. Anywhere else they are shown the whole
+address first, and go on by themselves.`,
+		a.originChange("add", "Allow an origin", "People may be sent back to %s.\n", (*origin.Service).Allow),
+		a.jsonFlag(a.originList()),
+		a.originChange("remove", "Allow an origin no longer", "People are asked before they are sent to %s.\n", (*origin.Service).Remove))
+}
+
+func (a *app) originChange(
+	verb, short, done string, change func(*origin.Service, context.Context, string) (string, error),
+) *cobra.Command {
+	return &cobra.Command{
+		Use: verb + " ORIGIN", Short: short, Args: takes(1),
+		Example: "  usher origin " + verb + " https://app.example.org",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
+				changed, err := change(d.origins, ctx, args[0])
+				switch invalid := (*origin.InvalidError)(nil); {
+				case errors.As(err, &invalid):
+					return wrongUse("%w", err)
+				case errors.Is(err, origin.ErrExists):
+					return fmt.Errorf("%s is allowed already", changed)
+				case errors.Is(err, origin.ErrNotFound):
+					return &hintError{fmt.Errorf("%s is not allowed", changed), a.command("origin list")}
+				case err != nil:
+					return err
+				}
+				fmt.Fprintf(a.out, done, changed)
+				return nil
+			})
+		},
+	}
+}
+
+// originJSON is an allowed origin in --json.
+type originJSON struct {
+	Origin    string    `json:"origin"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+func (a *app) originList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the allowed origins", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
+				list, err := d.origins.List(ctx)
+				if err != nil {
+					return err
+				}
+				rows := make([]originJSON, 0, len(list))
+				for _, o := range list {
+					rows = append(rows, originJSON(o))
+				}
+				return printList(a, rows, []string{"ORIGIN", "SINCE"}, func(r originJSON) []string {
+					return []string{r.Origin, shortTime(r.CreatedAt)}
+				})
+			})
+		},
+	}
+}

@@ -1,0 +1,145 @@
+// Package origin is where people may be sent back to after they signed in,
+// without being asked.
+//
+// It owns what an origin is, how it is written, and the list of those that an
+// admin allowed. It does not own the sending (package web).
+package origin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/usher-auth/usher/internal/store"
+)
+
+// Errors that callers tell apart.
+var (
+	// ErrNotFound says that an origin is not on the list.
+	ErrNotFound = errors.New("the origin is not allowed here")
+	// ErrExists says that it is there already.
+	ErrExists = errors.New("the origin is allowed already")
+)
+
+// InvalidError says why a text is no origin.
+type InvalidError struct{ Problem string }
+
+func (e *InvalidError) Error() string { return e.Problem }
+
+func invalid(format string, args ...any) error {
+	return &InvalidError{fmt.Sprintf(format, args...)}
+}
+
+// defaultPorts are those that an origin is written without.
+var defaultPorts = map[string]string{"http": "80", "https": "443"}
+
+// Of is the origin of a web address, as browsers write it.
+func Of(u *url.URL) string {
+	host := strings.ToLower(u.Hostname())
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if port := u.Port(); port != "" && port != defaultPorts[u.Scheme] {
+		host += ":" + port
+	}
+	return u.Scheme + "://" + host
+}
+
+// maxOrigin is the most bytes of an origin: a host name has 253.
+const maxOrigin = 270
+
+// Parse reads scheme://host[:port], where the scheme is http or https and
+// nothing else follows, and writes it as Of does. Attack: an origin that is
+// more than it seems, by a user name in front of the host, a path after it, or
+// letters that look like others. *InvalidError.
+func Parse(text string) (string, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || len(text) > maxOrigin:
+		return "", invalid("the origin is not of the form https://app.example.org or http://192.168.1.5:8080")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return "", invalid("the origin begins with neither https:// nor http://")
+	case !strings.EqualFold(text, u.Scheme+"://"+u.Host):
+		return "", invalid("the origin has more than a host and a port: leave out what comes before or after them")
+	}
+	if err := checkHost(u.Hostname()); err != nil {
+		return "", err
+	}
+	if strings.HasSuffix(u.Host, ":") || u.Port() != "" && !usablePort(u.Port()) {
+		return "", invalid("the origin has no usable port after the colon")
+	}
+	return Of(u), nil
+}
+
+// checkHost refuses what is no host name in ASCII and no IP address as
+// browsers write it.
+func checkHost(host string) error {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if ip.Zone() != "" || ip.String() != strings.ToLower(host) {
+			return invalid("the origin's address would be written %s", ip.WithZone(""))
+		}
+		return nil
+	}
+	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
+		odd := strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-_")
+		if label == "" || odd != "" {
+			return invalid("the origin's host has a character other than letters, digits and dashes: " +
+				"a name with others is written in its xn-- form")
+		}
+	}
+	return nil
+}
+
+func usablePort(text string) bool {
+	n, err := strconv.Atoi(text)
+	return err == nil && n >= 1 && n <= 65535 && strconv.Itoa(n) == text
+}
+
+// Service keeps the list. It is safe for concurrent use.
+type Service struct{ store *store.Store }
+
+// New returns a Service.
+func New(s *store.Store) *Service { return &Service{s} }
+
+// List lists the allowed origins by name.
+func (s *Service) List(ctx context.Context) ([]store.Origin, error) { return s.store.Origins(ctx) }
+
+// Allow puts an origin on the list, and returns it as it is kept.
+// *InvalidError, ErrExists.
+func (s *Service) Allow(ctx context.Context, text string) (string, error) {
+	o, err := Parse(text)
+	if err != nil {
+		return "", err
+	}
+	err = s.store.AddOrigin(ctx, o)
+	if errors.Is(err, store.ErrConflict) {
+		err = fmt.Errorf("%w (%w)", ErrExists, err)
+	}
+	return o, err
+}
+
+// Remove takes an origin off the list, and returns it as it was kept.
+// *InvalidError, ErrNotFound.
+func (s *Service) Remove(ctx context.Context, text string) (string, error) {
+	o, err := Parse(text)
+	if err != nil {
+		return "", err
+	}
+	err = s.store.RemoveOrigin(ctx, o)
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("%w (%w)", ErrNotFound, err)
+	}
+	return o, err
+}
+
+// Allows reports whether the origin of an address is on the list.
+func (s *Service) Allows(ctx context.Context, u *url.URL) (bool, error) {
+	list, err := s.List(ctx)
+	of := Of(u)
+	return slices.ContainsFunc(list, func(o store.Origin) bool { return o.Origin == of }), err
+}
