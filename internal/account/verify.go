@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -72,8 +73,9 @@ func (s *Service) Verify(ctx context.Context, c Credentials) (Proof, error) {
 // and not complete.
 func (s *Service) VerifyPassword(ctx context.Context, c Credentials) (p Proof, complete bool, err error) {
 	now, login := s.now(), loginKey(c.Login)
-	try := login + "\x00" + c.Address
-	if wait := max(s.logins.Wait(try, now), s.addresses.Wait(c.Address, now)); wait > 0 {
+	network := guard.Network(c.Address)
+	try := login + "\x00" + network
+	if wait := max(s.logins.Wait(try, now), s.addresses.Wait(network, now)); wait > 0 {
 		return Proof{}, false, &TooManyFailuresError{wait}
 	}
 	a, err := s.store.AccountByLogin(ctx, login)
@@ -88,7 +90,7 @@ func (s *Service) VerifyPassword(ctx context.Context, c Credentials) (p Proof, c
 	leave()
 	if !right || a.Disabled {
 		s.logins.Failed(try, now)
-		s.addresses.Failed(c.Address, now)
+		s.addresses.Failed(network, now)
 		return Proof{}, false, s.refused(ctx, a, refusal(a, right), ErrCredentials)
 	}
 	s.logins.Succeeded(try)

@@ -153,3 +153,22 @@ func TestZeroFailuresAllowEverything(t *testing.T) {
 	}
 	f.Return("mia")
 }
+
+// Attack: a guesser with an IPv6 network of their own tries from a new address
+// each time.
+func TestNetwork(t *testing.T) {
+	for address, want := range map[string]string{
+		"192.0.2.1":               "192.0.2.1",
+		"::ffff:192.0.2.1":        "192.0.2.1",
+		"2001:db8:1:2:3:4:5:6":    "2001:db8:1:2::/64",
+		"2001:db8:1:2:ffff::1":    "2001:db8:1:2::/64",
+		"2001:db8:1:3::1":         "2001:db8:1:3::/64",
+		"fe80::1%eth0":            "fe80::/64",
+		"":                        "",
+		"a socket's path or such": "a socket's path or such",
+	} {
+		if got := guard.Network(address); got != want {
+			t.Errorf("%q counts as %q, want %q", address, got, want)
+		}
+	}
+}

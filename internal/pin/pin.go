@@ -153,7 +153,7 @@ func (s *Service) Start(ctx context.Context, device store.Device, strong bool) (
 	if strong {
 		k = s.strong
 	}
-	if wait := k.made.Take(device.Address, now); wait > 0 {
+	if wait := k.made.Take(guard.Network(device.Address), now); wait > 0 {
 		return store.PIN{}, &TooManyError{"PINs from this address", wait}
 	}
 	p := store.PIN{Strong: strong, Device: device, CreatedAt: now, ExpiresAt: now.Add(k.ttl)}
@@ -193,7 +193,7 @@ func newID() int64 {
 // counted by address, too, where an ID that is known always gets its answer:
 // nobody's polling ends because of what others do behind the same router.
 func (s *Service) Get(ctx context.Context, id int64, client, address string) (store.PIN, plexauth.Secret, error) {
-	now, try := s.now(), client+"\x00"+address
+	now, try := s.now(), client+"\x00"+guard.Network(address)
 	if wait := s.clients.Wait(try, now); wait > 0 {
 		return store.PIN{}, "", &TooManyError{"unknown PINs", wait}
 	}
@@ -202,7 +202,7 @@ func (s *Service) Get(ctx context.Context, id int64, client, address string) (st
 		return store.PIN{}, "", err
 	}
 	if err != nil || !now.Before(p.ExpiresAt) || !same(p.Device.ClientIdentifier, client) {
-		if wait := s.pollers.Take(address, now); wait > 0 {
+		if wait := s.pollers.Take(guard.Network(address), now); wait > 0 {
 			return store.PIN{}, "", &TooManyError{"unknown PINs", wait}
 		}
 		s.clients.Failed(try, now)
@@ -236,7 +236,7 @@ func (s *Service) Find(ctx context.Context, code string, by By) (store.PIN, erro
 	if wait := s.accounts.Take(account, now); wait > 0 {
 		return store.PIN{}, &TooManyError{"wrong codes", wait}
 	}
-	if wait := s.addresses.Take(by.Address, now); wait > 0 {
+	if wait := s.addresses.Take(guard.Network(by.Address), now); wait > 0 {
 		s.accounts.Return(account)
 		return store.PIN{}, &TooManyError{"wrong codes", wait}
 	}
@@ -245,7 +245,7 @@ func (s *Service) Find(ctx context.Context, code string, by By) (store.PIN, erro
 		// A right code forgives no wrong ones: who guesses has right ones, too,
 		// of PINs of his own.
 		s.accounts.Return(account)
-		s.addresses.Return(by.Address)
+		s.addresses.Return(guard.Network(by.Address))
 	}
 	return p, err
 }
