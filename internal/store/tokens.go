@@ -82,6 +82,8 @@ type SignIn struct {
 	// One that is gone fails with ErrConflict.
 	BackupCode Hash
 	UsedBackup bool
+	// Passkey is the passkey that was used.
+	Passkey PasskeyUse
 	// Device signs in; the ID is ignored.
 	Device Device
 	// Token is the hash of the new access token.
@@ -145,6 +147,9 @@ func spendProof(ctx context.Context, tx *tx, in SignIn) (username string, err er
 	if err == nil && in.UsedBackup {
 		tx.changed.Accounts = []int64{in.AccountID} // it says whether codes are left
 		err = tx.execOne(ctx, "DELETE FROM backup_code WHERE account_id = $1 AND hash = $2", in.AccountID, in.BackupCode[:])
+	}
+	if err == nil && in.Passkey.ID != 0 {
+		err = spendPasskey(ctx, tx, in.AccountID, username, in.Passkey)
 	}
 	if errors.Is(err, ErrNotFound) || errors.Is(err, sql.ErrNoRows) {
 		return "", ErrConflict

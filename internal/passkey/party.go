@@ -1,0 +1,53 @@
+package passkey
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// Party is the site that a passkey is for. Browsers show a passkey to no other.
+type Party struct {
+	// ID is the site's host name.
+	ID string
+	// Origins are where its pages are, as browsers name it.
+	Origins []string
+}
+
+// NewParty returns the site of the pages. public is its URL, where it is known;
+// otherwise host is what the browser asked for, with the port, and secure says
+// that it did so by TLS. Whether a name is enough is for ok to say: passkeys
+// are bound to a name, and an IP address is none.
+func NewParty(public, host string, secure bool) (p Party, ok bool) {
+	schemes := []string{"https"}
+	if u, err := url.Parse(public); err == nil && u.Host != "" {
+		host, schemes = u.Host, []string{u.Scheme}
+	} else if !secure {
+		// TLS may end at a proxy in front. Where it does not, browsers have no
+		// passkeys on such a page, but for localhost.
+		schemes = append(schemes, "http")
+	}
+	host = strings.ToLower(host)
+	p.ID = strings.TrimSuffix(nameOf(host), ".")
+	if _, err := netip.ParseAddr(p.ID); err == nil || p.ID == "" || strings.ContainsAny(p.ID, ":[]/") {
+		return Party{}, false
+	}
+	for _, scheme := range schemes {
+		p.Origins = append(p.Origins, scheme+"://"+withoutPort(scheme, host))
+	}
+	return p, true
+}
+
+// nameOf is a host without its port.
+func nameOf(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return strings.Trim(host, "[]")
+}
+
+// withoutPort leaves out the port that a scheme has anyway, as browsers do.
+func withoutPort(scheme, host string) string {
+	return strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[scheme])
+}
