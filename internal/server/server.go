@@ -15,6 +15,7 @@ import (
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/origin"
+	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/session"
@@ -121,6 +122,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.web = web.New(web.Config{
 		Store: cfg.Store, Accounts: s.accounts, Tokens: s.tokens, Sources: s.sources, PINs: s.pins,
 		Origins: origin.New(cfg.Store), Sessions: s.sessions, PublicURL: s.public, Logger: s.log, Now: s.now,
+		Passkeys: passkey.New(passkey.Config{Store: cfg.Store, Begins: 10 * cfg.FailedTries, Now: s.now}),
 	})
 	s.metrics = newMetrics(s)
 	s.route()

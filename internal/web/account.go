@@ -15,6 +15,7 @@ import (
 	"github.com/boombuler/barcode/qr"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
@@ -29,6 +30,10 @@ type accountData struct {
 	Done     string
 	Problem  string
 	Identity identityData
+	Passkeys []passkey.Passkey
+	// PasskeyHint says why none can be added here; empty: one can.
+	PasskeyHint string
+	Recent      []recentSignIn
 }
 
 // identityData is the form of the name and the e-mail address.
@@ -36,12 +41,14 @@ type identityData struct{ Username, Email string }
 
 // doneTexts is what a page says after a change, by the name in its address.
 var doneTexts = map[string]string{
-	"identity": "Saved.",
-	"password": "Your password is changed.",
-	"factor":   "The second factor is off.",
-	"device":   "The device is signed out.",
-	"browser":  "The browser is signed out.",
-	"others":   "Everything but this browser is signed out.",
+	"identity":        "Saved.",
+	"password":        "Your password is changed.",
+	"factor":          "The second factor is off.",
+	"passkey":         "The passkey is added.",
+	"passkey-removed": "The passkey is removed.",
+	"device":          "The device is signed out.",
+	"browser":         "The browser is signed out.",
+	"others":          "Everything but this browser is signed out.",
 }
 
 // accountPage shows a person what is theirs.
@@ -53,13 +60,19 @@ func (p *Pages) accountPage(ctx context.Context, v *visit) (view, error) {
 func (p *Pages) showAccount(ctx context.Context, v *visit, problem string) (view, error) {
 	data := accountData{
 		Account: v.account, Current: v.session.ID, Done: doneTexts[v.URL.Query().Get("done")], Problem: problem,
-		Identity: identityData{v.account.Username, v.account.Email},
+		Identity: identityData{v.account.Username, v.account.Email}, PasskeyHint: p.passkeyHint(v),
 	}
 	var err error
 	if data.Devices, err = p.Store.Devices(ctx, v.account.ID); err != nil {
 		return view{}, err
 	}
 	if data.Sessions, err = p.Sessions.List(ctx, v.account.ID); err != nil {
+		return view{}, err
+	}
+	if data.Passkeys, err = p.Passkeys.List(ctx, v.account.ID); err != nil {
+		return view{}, err
+	}
+	if data.Recent, err = p.recent(ctx, v.account.ID); err != nil {
 		return view{}, err
 	}
 	answer := view{name: "account", data: data}
@@ -86,7 +99,7 @@ func problem(err error) (string, bool) {
 	case errors.Is(err, account.ErrCode):
 		return "The code is not right, or was used before.", true
 	}
-	return "", false
+	return passkeyProblem(err)
 }
 
 // changed is where a form of the account's page leads: back to the page, with

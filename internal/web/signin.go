@@ -30,6 +30,14 @@ type signInData struct {
 	Login, Next string
 	Product     string // what wants somebody to sign in, as it says itself
 	Problem     string
+	Passkeys    bool // they can be used at this address
+}
+
+// showSignIn is the sign-in page.
+func (p *Pages) showSignIn(v *visit, status int, data signInData) view {
+	_, err := p.party(v)
+	data.Passkeys = err == nil
+	return view{name: "sign-in", status: status, data: data}
 }
 
 // auth is the page that programs open: it signs somebody in, and then asks for
@@ -48,7 +56,7 @@ func (p *Pages) auth(ctx context.Context, v *visit) (view, error) {
 	case v.session.ID != 0:
 		return view{to: "/auth/code?" + url.Values{"next": {next}}.Encode()}, nil
 	}
-	return view{name: "sign-in", data: signInData{Next: next, Product: ask.Product}}, nil
+	return p.showSignIn(v, 0, signInData{Next: next, Product: ask.Product}), nil
 }
 
 // signInPath is where somebody signs in and is sent back from.
@@ -93,16 +101,16 @@ func (p *Pages) signIn(ctx context.Context, v *visit) (view, error) {
 	default:
 		return view{}, err
 	}
-	return view{name: "sign-in", status: http.StatusUnauthorized, data: form}, nil
+	return p.showSignIn(v, http.StatusUnauthorized, form), nil
 }
 
 // begin spends a proof on a session and goes on with it.
 func (p *Pages) begin(ctx context.Context, v *visit, proof account.Proof, complete bool, next string) (view, error) {
 	cookie, s, err := p.Sessions.Begin(ctx, proof.SignIn, complete, v.from)
 	if errors.Is(err, store.ErrConflict) {
-		return view{name: "sign-in", status: http.StatusUnauthorized, data: signInData{
+		return p.showSignIn(v, http.StatusUnauthorized, signInData{
 			Login: proof.Account.Username, Next: next, Problem: "That changed a moment ago. Try once more.",
-		}}, nil
+		}), nil
 	}
 	if err != nil {
 		return view{}, err
@@ -125,10 +133,22 @@ func (p *Pages) endOld(ctx context.Context, v *visit) {
 }
 
 // codeData is the form of the second factor.
-type codeData struct{ Next, Problem string }
+type codeData struct {
+	Next, Problem string
+	Passkeys      bool // the account has one for this address
+}
 
-func (p *Pages) codeForm(_ context.Context, v *visit) (view, error) {
-	return view{name: "code", data: codeData{Next: localPath(v.URL.Query().Get("next"), "/account")}}, nil
+func (p *Pages) codeForm(ctx context.Context, v *visit) (view, error) {
+	return p.showCode(ctx, v, 0, codeData{Next: localPath(v.URL.Query().Get("next"), "/account")})
+}
+
+// showCode is the page of the second factor.
+func (p *Pages) showCode(ctx context.Context, v *visit, status int, data codeData) (view, error) {
+	var err error
+	if party, ok := p.party(v); ok == nil {
+		data.Passkeys, err = p.Passkeys.Has(ctx, party, v.session.AccountID)
+	}
+	return view{name: "code", status: status, data: data}, err
 }
 
 // giveCode takes the second factor: a code of the authenticator, or a backup
@@ -155,7 +175,7 @@ func (p *Pages) giveCode(ctx context.Context, v *visit) (view, error) {
 	default:
 		return view{}, err
 	}
-	return view{name: "code", status: http.StatusUnauthorized, data: form}, nil
+	return p.showCode(ctx, v, http.StatusUnauthorized, form)
 }
 
 // signOut ends the session.

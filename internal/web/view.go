@@ -17,6 +17,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/guard"
+	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/store"
@@ -178,6 +179,7 @@ var failures = [...]struct {
 	{store.ErrNotFound, 404, "Not there any more", "What you asked for has gone, perhaps a moment ago."},
 	{account.ErrNotFound, 404, "Not there any more", "There is no such account any more."},
 	{token.ErrNotFound, 404, "Not there any more", "That had been revoked already."},
+	{passkey.ErrNotFound, 404, "Not there any more", "The passkey had been removed already."},
 	{pin.ErrNotFound, 404, "This code does not work", "It was used already, has expired, or was mistyped. The device can show you a new one."},
 	{guard.ErrBusy, 503, "One moment", "Many people are signing in right now. Try again in a second."},
 }

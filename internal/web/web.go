@@ -11,6 +11,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/origin"
+	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/source"
@@ -28,6 +29,7 @@ type Config struct {
 	PINs     *pin.Service
 	Origins  *origin.Service
 	Sessions *session.Service
+	Passkeys *passkey.Service
 	// PublicURL is where browsers reach these pages; a passkey is bound to its
 	// host name. Empty: the address that each request was sent to.
 	PublicURL string

@@ -1,0 +1,226 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/usher-auth/usher/internal/passkey"
+	"github.com/usher-auth/usher/internal/session"
+	"github.com/usher-auth/usher/internal/store"
+)
+
+const (
+	// passkeyCookie names a browser from the challenge to the answer of a
+	// sign-in by passkey: it has no session yet.
+	passkeyCookie = "usher_passkey"
+	passkeyPath   = "/auth/passkey"
+	passkeyLife   = 5 * time.Minute
+)
+
+// errNoParty says that passkeys cannot be bound to the address of the page.
+var errNoParty = errors.New("a passkey needs a host name")
+
+// party is the site that passkeys are for, where a visitor sees it.
+func (p *Pages) party(v *visit) (passkey.Party, error) {
+	party, ok := passkey.NewParty(p.PublicURL, v.Host, v.TLS != nil)
+	if !ok {
+		return passkey.Party{}, errNoParty
+	}
+	return party, nil
+}
+
+// passkeyHint says why there are no passkeys at the address of the page; empty:
+// there are.
+func (p *Pages) passkeyHint(v *visit) string {
+	if _, err := p.party(v); err == nil {
+		return ""
+	}
+	example := "http://localhost"
+	if _, port, err := net.SplitHostPort(v.Host); err == nil {
+		example += ":" + port
+	}
+	return "A passkey is bound to a name, and an IP address is none: open this page by a name, such as " + example + "."
+}
+
+// forScript makes a handler answer a script: where to go next, or what is
+// wrong, in JSON.
+func forScript(handle func(*Pages, context.Context, *visit) (view, error)) func(*Pages, context.Context, *visit) (view, error) {
+	return func(p *Pages, ctx context.Context, v *visit) (view, error) {
+		answer, err := handle(p, ctx, v)
+		said := map[string]string{"to": answer.to}
+		if err != nil {
+			var text string
+			answer, text = p.scriptFailure(v, err)
+			said = map[string]string{"problem": text}
+		}
+		if answer.json == nil {
+			answer.to = ""
+			answer.json, err = json.Marshal(said)
+			return answer, err
+		}
+		return answer, nil
+	}
+}
+
+// scriptFailure is failure for a script.
+func (p *Pages) scriptFailure(v *visit, err error) (view, string) {
+	if errors.Is(err, store.ErrConflict) {
+		return view{status: http.StatusConflict}, "That changed a moment ago. Try once more."
+	}
+	if text, ok := problem(err); ok {
+		return view{status: http.StatusBadRequest}, text
+	}
+	page := p.failure(v, err)
+	text := "It did not work."
+	if m, ok := page.data.(message); ok {
+		text = m.Text
+	}
+	return view{status: page.status}, text
+}
+
+// ownSession names a browser by its session.
+func ownSession(v *visit) string { return strconv.FormatInt(v.session.ID, 10) }
+
+// passkeyToAdd gives the script of the account's page what to make a passkey
+// from.
+func (p *Pages) passkeyToAdd(ctx context.Context, v *visit) (view, error) {
+	party, err := p.party(v)
+	if err == nil {
+		err = p.confirmPassword(ctx, v)
+	}
+	if err != nil {
+		return view{}, err
+	}
+	options, err := p.Passkeys.BeginAdd(ctx, party, v.account, ownSession(v))
+	return view{json: options}, err
+}
+
+// addPasskey takes the passkey that the browser made.
+func (p *Pages) addPasskey(ctx context.Context, v *visit) (view, error) {
+	party, err := p.party(v)
+	if err != nil {
+		return view{}, err
+	}
+	name := v.PostFormValue("name")
+	if name == "" {
+		name = browserName(v.from.UserAgent)
+	}
+	err = p.Passkeys.FinishAdd(ctx, party, v.account, ownSession(v), name, []byte(v.PostFormValue("answer")))
+	return view{to: "/account?done=passkey"}, err
+}
+
+func (p *Pages) removePasskey(ctx context.Context, v *visit) (view, error) {
+	id, err := pathID(v)
+	if err == nil {
+		err = p.confirmPassword(ctx, v)
+	}
+	if err == nil {
+		err = p.Passkeys.Remove(ctx, v.account.ID, id)
+	}
+	return p.changed(ctx, v, "passkey-removed", err)
+}
+
+// passkeyAlone begins a sign-in by passkey, for a browser that has not said
+// whose it is.
+func (p *Pages) passkeyAlone(_ context.Context, v *visit) (view, error) {
+	party, err := p.party(v)
+	if err != nil {
+		return view{}, err
+	}
+	browser := rand.Text()
+	options, err := p.Passkeys.BeginAlone(party, browser, v.from.Address)
+	return view{json: options, also: p.passkeyCookie(v, browser, int(passkeyLife.Seconds()))}, err
+}
+
+func (p *Pages) passkeyCookie(v *visit, browser string, age int) *http.Cookie {
+	return &http.Cookie{
+		Name: passkeyCookie, Value: browser, Path: passkeyPath, MaxAge: age,
+		HttpOnly: true, Secure: p.secure(v), SameSite: http.SameSiteStrictMode,
+	}
+}
+
+// signInByPasskey takes the passkey's answer, and begins a session.
+func (p *Pages) signInByPasskey(ctx context.Context, v *visit) (view, error) {
+	party, err := p.party(v)
+	if err != nil {
+		return view{}, err
+	}
+	cookie, err := v.Cookie(passkeyCookie)
+	if err != nil {
+		return view{}, passkey.ErrChallenge
+	}
+	proof, err := p.Passkeys.FinishAlone(ctx, party, cookie.Value, []byte(v.PostFormValue("answer")))
+	if err != nil {
+		return view{}, err
+	}
+	secret, s, err := p.Sessions.Begin(ctx, proof.SignIn, true, v.from)
+	if err != nil {
+		return view{}, err
+	}
+	p.endOld(ctx, v)
+	return view{
+		to: localPath(v.PostFormValue("next"), "/account"), cookie: secret, expires: s.ExpiresAt,
+		also: p.passkeyCookie(v, "", -1),
+	}, nil
+}
+
+// passkeySecond begins the second step by passkey.
+func (p *Pages) passkeySecond(ctx context.Context, v *visit) (view, error) {
+	party, err := p.party(v)
+	if err != nil {
+		return view{}, err
+	}
+	options, err := p.Passkeys.BeginSecond(ctx, party, v.session.AccountID, ownSession(v))
+	return view{json: options}, err
+}
+
+// completeByPasskey takes the passkey's answer in place of a code.
+func (p *Pages) completeByPasskey(ctx context.Context, v *visit) (view, error) {
+	party, err := p.party(v)
+	if err != nil {
+		return view{}, err
+	}
+	proof, err := p.Passkeys.FinishSecond(ctx, party, v.session.AccountID, ownSession(v), []byte(v.PostFormValue("answer")))
+	if err != nil {
+		return view{}, err
+	}
+	secret, err := p.Sessions.Complete(ctx, v.session, proof.SignIn)
+	if err != nil {
+		return view{}, fmt.Errorf("completing a session by passkey: %w", err)
+	}
+	return view{
+		to: localPath(v.PostFormValue("next"), "/account"), cookie: secret, expires: p.Now().Add(session.Life),
+	}, nil
+}
+
+// passkeyProblem says what is wrong with a passkey, if that is what an error
+// means.
+func passkeyProblem(err error) (string, bool) {
+	begun := (*passkey.TooManyError)(nil)
+	switch {
+	case errors.As(err, &begun):
+		return waitText(begun.Wait), true
+	case errors.Is(err, passkey.ErrChallenge):
+		return "That took too long, or was done before. Try once more.", true
+	case errors.Is(err, passkey.ErrCopied):
+		return "This passkey was not accepted: it answered as a copy of it would. Sign in another way, and remove it.", true
+	case errors.Is(err, passkey.ErrRefused):
+		return "This passkey was not accepted.", true
+	case errors.Is(err, passkey.ErrNone):
+		return "Your account has no passkey for this address.", true
+	case errors.Is(err, passkey.ErrExists):
+		return "This passkey is there already.", true
+	case errors.Is(err, passkey.ErrFull):
+		return "Your account has as many passkeys as it may. Remove one first.", true
+	case errors.Is(err, errNoParty):
+		return "Passkeys need a host name, and an IP address is none.", true
+	}
+	return "", false
+}

@@ -1,0 +1,94 @@
+// Passkeys: the browser's half. Without it, or in a browser that has none, the buttons stay hidden.
+"use strict";
+
+if (window.PublicKeyCredential && navigator.credentials) {
+	// What the server says is wrong, in words for people.
+	class Problem extends Error {}
+
+	// WebAuthn speaks in bytes, JSON in base64url.
+	const bytes = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+	const text = (buffer) => btoa(Array.from(new Uint8Array(buffer), (b) => String.fromCharCode(b)).join(""))
+		.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+	const described = (list) => (list || []).map((c) => ({ ...c, id: bytes(c.id) }));
+
+	const ask = async (path, fields) => {
+		const response = await fetch(path, { method: "POST", body: new URLSearchParams(fields) });
+		const json = (response.headers.get("Content-Type") || "").startsWith("application/json");
+		if (!json) {
+			if (response.redirected) location.reload(); // nobody is signed in any more
+			throw new Problem("The server did not take it. Load the page anew and try again.");
+		}
+		const answer = await response.json();
+		if (answer.problem) throw new Problem(answer.problem);
+		return answer;
+	};
+
+	const message = (key, response) => JSON.stringify({
+		id: key.id, rawId: text(key.rawId), type: key.type, response, clientExtensionResults: {},
+		authenticatorAttachment: key.authenticatorAttachment || undefined,
+	});
+
+	const create = async ({ publicKey: options }) => {
+		const key = await navigator.credentials.create({ publicKey: {
+			...options, challenge: bytes(options.challenge), user: { ...options.user, id: bytes(options.user.id) },
+			excludeCredentials: described(options.excludeCredentials),
+		} });
+		return message(key, {
+			clientDataJSON: text(key.response.clientDataJSON), attestationObject: text(key.response.attestationObject),
+			transports: key.response.getTransports ? key.response.getTransports() : [],
+		});
+	};
+
+	const get = async ({ publicKey: options }) => {
+		const key = await navigator.credentials.get({ publicKey: {
+			...options, challenge: bytes(options.challenge), allowCredentials: described(options.allowCredentials),
+		} });
+		return message(key, {
+			clientDataJSON: text(key.response.clientDataJSON), authenticatorData: text(key.response.authenticatorData),
+			signature: text(key.response.signature), userHandle: key.response.userHandle ? text(key.response.userHandle) : undefined,
+		});
+	};
+
+	const words = {
+		NotAllowedError: "Nothing was chosen, or it took too long. Try again.",
+		InvalidStateError: "This passkey is there already.",
+		SecurityError: "Passkeys of this server work only at the address that it is known by.",
+	};
+
+	// Runs one ceremony with its button held, and says what went wrong.
+	const run = async (part, ceremony) => {
+		const button = part.querySelector("button");
+		const problem = part.querySelector("[role=alert]");
+		button.disabled = true;
+		problem.hidden = true;
+		try {
+			location.assign((await ceremony()).to);
+		} catch (error) {
+			problem.textContent = error instanceof Problem ? error.message : words[error.name] || "The browser could not use a passkey.";
+			problem.hidden = false;
+			button.disabled = false;
+		}
+	};
+
+	const signIn = (part, path) => {
+		part.querySelector("button").addEventListener("click", () => run(part, async () => {
+			const answer = await get(await ask(path + "/challenge", {}));
+			return ask(path, { answer, next: part.dataset.next });
+		}));
+		part.hidden = false;
+	};
+
+	for (const part of document.querySelectorAll("[data-passkey=sign-in]")) signIn(part, "/auth/passkey");
+	for (const part of document.querySelectorAll("[data-passkey=second]")) signIn(part, "/auth/code/passkey");
+	for (const form of document.querySelectorAll("form[data-passkey=add]")) {
+		form.addEventListener("submit", (event) => {
+			event.preventDefault();
+			run(form, async () => {
+				const answer = await create(await ask("/account/passkeys/challenge", { current: form.elements.current.value }));
+				return ask("/account/passkeys", { name: form.elements.name.value, answer });
+			});
+		});
+		form.hidden = false;
+	}
+	for (const none of document.querySelectorAll("[data-passkey-none]")) none.hidden = true;
+}
