@@ -1,0 +1,470 @@
+package passkey_test
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/passkey"
+	"github.com/usher-auth/usher/internal/passkey/passkeytest"
+	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/session"
+	"github.com/usher-auth/usher/internal/store"
+)
+
+// world is a store in memory with two people in it.
+type world struct {
+	*testing.T
+	store    *store.Store
+	accounts *account.Service
+	sessions *session.Service
+	passkeys *passkey.Service
+	mia, noa store.Account
+}
+
+func newWorld(t *testing.T) world {
+	t.Helper()
+	st, err := store.Open(t.Context(), store.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	w := world{
+		T: t, store: st, sessions: session.New(session.Config{Store: st}),
+		accounts: account.New(account.Config{Store: st, Key: seal.NewKey([32]byte{1}), Cost: account.Cost{Memory: 64, Time: 1, Threads: 1}}),
+		passkeys: passkey.New(passkey.Config{Store: st}),
+	}
+	w.mia, w.noa = w.person("mia"), w.person("noa")
+	return w
+}
+
+func (w world) person(name string) store.Account {
+	w.Helper()
+	a, err := w.accounts.Add(w.Context(), account.NewAccount{Username: name, Password: "a good password"})
+	w.must(err)
+	return a
+}
+
+func (w world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w world) want(err, want error, attack string) {
+	w.Helper()
+	if !errors.Is(err, want) {
+		w.Errorf("%s: error %v, want %v", attack, err, want)
+	}
+}
+
+const origin = "http://localhost:32400"
+
+var here = passkey.Party{ID: "localhost", Origins: []string{origin}}
+
+// add gives an account a passkey.
+func (w world) add(a store.Account) *passkeytest.Key {
+	w.Helper()
+	options, err := w.passkeys.BeginAdd(w.Context(), here, a, "browser")
+	w.must(err)
+	key, answer := passkeytest.Create(w, options, origin)
+	w.must(w.passkeys.FinishAdd(w.Context(), here, a, "browser", a.Username+"'s phone", answer))
+	return key
+}
+
+// beginAlone begins a sign-in in a browser.
+func (w world) beginAlone(browser string) []byte {
+	w.Helper()
+	options, err := w.passkeys.BeginAlone(here, browser, "192.0.2.1")
+	w.must(err)
+	return options
+}
+
+// alone has a passkey sign in, up to the session.
+func (w world) alone(key *passkeytest.Key) error {
+	w.Helper()
+	return w.spend(w.passkeys.FinishAlone(w.Context(), here, "browser", key.Sign(w, w.beginAlone("browser"))))
+}
+
+// spend begins a session by a proof.
+func (w world) spend(proof passkey.Proof, err error) error {
+	if err == nil {
+		_, _, err = w.sessions.Begin(w.Context(), proof.SignIn, true, session.From{})
+	}
+	return err
+}
+
+// second has a passkey answer for an account, as its second factor.
+func (w world) second(a store.Account, key *passkeytest.Key) (passkey.Proof, error) {
+	w.Helper()
+	options, err := w.passkeys.BeginSecond(w.Context(), here, a.ID, "session")
+	w.must(err)
+	return w.passkeys.FinishSecond(w.Context(), here, a.ID, "session", key.Sign(w, options))
+}
+
+func TestAddAndUse(t *testing.T) {
+	w := newWorld(t)
+	phone := w.add(w.mia)
+	w.add(w.noa)
+	list, err := w.passkeys.List(t.Context(), w.mia.ID)
+	w.must(err)
+	if len(list) != 1 || list[0].Name != "mia's phone" || list[0].Party != "localhost" || !list[0].LastUsedAt.IsZero() {
+		t.Fatalf("mia has %+v, want one passkey that was never used", list)
+	}
+	options := w.beginAlone("browser")
+	proof, err := w.passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, options))
+	w.must(err)
+	if proof.AccountID != w.mia.ID {
+		t.Errorf("mia's phone signs in account %d, want %d", proof.AccountID, w.mia.ID)
+	}
+	w.must(w.spend(proof, nil))
+	proof, err = w.second(w.mia, phone)
+	w.must(err)
+	_, half, err := w.sessions.Begin(t.Context(), store.SignIn{AccountID: w.mia.ID, PasswordHash: w.mia.PasswordHash}, false, session.From{})
+	w.must(err)
+	_, err = w.sessions.Complete(t.Context(), half, proof.SignIn)
+	w.must(err)
+	if list, err = w.passkeys.List(t.Context(), w.mia.ID); err != nil || list[0].LastUsedAt.IsZero() {
+		t.Errorf("after use: %+v, %v; want the time of it", list, err)
+	}
+	if diff := cmp.Diff([]string{
+		"passkey.added passkey 1, mia's phone", "passkey.added passkey 2, noa's phone",
+		"passkey.used passkey 1, mia's phone", "session.started session 1",
+		"sign-in.unfinished session 2",
+		"passkey.used passkey 1, mia's phone", "session.started session 2",
+	}, w.told()); diff != "" {
+		t.Errorf("the audit log (-want +got):\n%s", diff)
+	}
+}
+
+// told is the audit log after the people were made.
+func (w world) told() (lines []string) {
+	w.Helper()
+	list, err := w.store.AuditForward(w.Context(), store.AuditQuery{After: 2})
+	w.must(err)
+	for _, e := range list {
+		lines = append(lines, string(e.Event)+" "+e.Detail)
+	}
+	return lines
+}
+
+// Attack: an answer that was overheard is sent again.
+func TestReplay(t *testing.T) {
+	w := newWorld(t)
+	phone := w.add(w.mia)
+	options := w.beginAlone("browser")
+	answer := phone.Sign(t, options)
+	w.must(w.spend(w.passkeys.FinishAlone(t.Context(), here, "browser", answer)))
+	_, err := w.passkeys.FinishAlone(t.Context(), here, "browser", answer)
+	w.want(err, passkey.ErrChallenge, "the same answer to no challenge")
+	w.beginAlone("browser")
+	_, err = w.passkeys.FinishAlone(t.Context(), here, "browser", answer)
+	w.want(err, passkey.ErrRefused, "the same answer to a new challenge")
+	_, err = w.passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, options))
+	w.want(err, passkey.ErrChallenge, "a new answer after a wrong one to the same challenge")
+}
+
+// Attack: a challenge is drawn by one browser, answered by the victim, and the
+// answer handed in by another.
+func TestAnotherBrowser(t *testing.T) {
+	w := newWorld(t)
+	phone := w.add(w.mia)
+	mine := w.beginAlone("attacker's browser")
+	_, err := w.passkeys.FinishAlone(t.Context(), here, "mia's browser", phone.Sign(t, mine))
+	w.want(err, passkey.ErrChallenge, "a browser without a challenge")
+	w.beginAlone("mia's browser")
+	_, err = w.passkeys.FinishAlone(t.Context(), here, "mia's browser", phone.Sign(t, mine))
+	w.want(err, passkey.ErrRefused, "a browser with another challenge")
+	options, err := w.passkeys.BeginSecond(t.Context(), here, w.mia.ID, "session 1")
+	w.must(err)
+	_, err = w.passkeys.FinishSecond(t.Context(), here, w.mia.ID, "session 2", phone.Sign(t, options))
+	w.want(err, passkey.ErrChallenge, "the second factor of another session")
+}
+
+// Attack: the answer to one ceremony is used for another: a second factor,
+// without the person being verified, for a sign-in without a password.
+func TestAnotherCeremony(t *testing.T) {
+	w := newWorld(t)
+	phone := w.add(w.mia)
+	options, err := w.passkeys.BeginSecond(t.Context(), here, w.mia.ID, "browser")
+	w.must(err)
+	_, err = w.passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, options))
+	w.want(err, passkey.ErrChallenge, "a second factor's challenge alone")
+	_, answer := passkeytest.Create(t, w.beginAlone("browser"), origin)
+	err = w.passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", answer)
+	w.want(err, passkey.ErrChallenge, "a sign-in's challenge for a new passkey")
+}
+
+// Attack: who knows mia's password gives a passkey of his own as her second
+// factor.
+func TestAnotherAccountsPasskey(t *testing.T) {
+	w := newWorld(t)
+	w.add(w.mia)
+	noas := w.add(w.noa)
+	_, err := w.second(w.mia, noas)
+	w.want(err, passkey.ErrRefused, "noa's passkey for mia")
+	noas.User = []byte(w.mia.UUID)
+	_, err = w.second(w.mia, noas)
+	w.want(err, passkey.ErrRefused, "noa's passkey for mia, with mia's handle")
+	w.want(w.alone(noas), passkey.ErrRefused, "noa's passkey alone, with mia's handle")
+	noas.User = nil
+	_, err = w.second(w.mia, noas)
+	w.want(err, passkey.ErrRefused, "noa's passkey for mia, without a handle")
+
+	options, err := w.passkeys.BeginSecond(t.Context(), here, w.noa.ID, "session")
+	w.must(err)
+	_, err = w.passkeys.FinishSecond(t.Context(), here, w.mia.ID, "session", noas.Sign(t, options))
+	w.want(err, passkey.ErrChallenge, "noa's challenge for mia")
+}
+
+// Attack: mia's challenge to add a passkey is answered for noa.
+func TestAddForAnother(t *testing.T) {
+	w := newWorld(t)
+	options, err := w.passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
+	w.must(err)
+	_, answer := passkeytest.Create(t, options, origin)
+	err = w.passkeys.FinishAdd(t.Context(), here, w.noa, "browser", "", answer)
+	w.want(err, passkey.ErrChallenge, "mia's challenge for noa")
+
+	phone := w.add(w.mia)
+	options, err = w.passkeys.BeginAdd(t.Context(), here, w.noa, "browser")
+	w.must(err)
+	err = w.passkeys.FinishAdd(t.Context(), here, w.noa, "browser", "", phone.Attest(t, passkeytest.Challenge(t, options)))
+	w.want(err, passkey.ErrExists, "mia's passkey as noa's")
+}
+
+// Attack: a stolen security key that asks for nothing signs in alone.
+func TestUnverified(t *testing.T) {
+	w := newWorld(t)
+	phone := w.add(w.mia)
+	phone.Unverified = true
+	w.want(w.alone(phone), passkey.ErrRefused, "alone, unverified")
+	if _, err := w.second(w.mia, phone); err != nil {
+		t.Errorf("after the password, unverified: %v", err)
+	}
+	options, err := w.passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
+	w.must(err)
+	err = w.passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", phone.Attest(t, passkeytest.Challenge(t, options)))
+	w.want(err, passkey.ErrRefused, "adding one, unverified")
+}
+
+// Attack: a passkey that was removed, because its phone was stolen, signs in;
+// also when it had answered before.
+func TestRemoved(t *testing.T) {
+	w := newWorld(t)
+	phone := w.add(w.mia)
+	proof, err := w.passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, w.beginAlone("browser")))
+	w.must(err)
+	list, err := w.passkeys.List(t.Context(), w.mia.ID)
+	w.must(err)
+	w.want(w.passkeys.Remove(t.Context(), w.noa.ID, list[0].ID), passkey.ErrNotFound, "noa removes mia's passkey")
+	w.must(w.passkeys.Remove(t.Context(), w.mia.ID, list[0].ID))
+	w.want(w.spend(proof, nil), store.ErrConflict, "a proof from before")
+	w.want(w.alone(phone), passkey.ErrRefused, "an answer from after")
+	_, err = w.passkeys.BeginSecond(t.Context(), here, w.mia.ID, "session")
+	w.want(err, passkey.ErrNone, "a second factor")
+	w.want(w.passkeys.Remove(t.Context(), w.mia.ID, list[0].ID), passkey.ErrNotFound, "removing it twice")
+}
+
+// Attack: somebody copied the authenticator, and uses the copy after the
+// original has signed.
+func TestCopiedAuthenticator(t *testing.T) {
+	w := newWorld(t)
+	phone := w.add(w.mia)
+	copied := *phone
+	w.must(w.alone(phone))
+	w.must(w.alone(phone))
+	w.want(w.alone(&copied), passkey.ErrCopied, "the copy, whose count is behind")
+	w.want(w.alone(&copied), passkey.ErrCopied, "the copy, whose count is the same")
+	w.must(w.alone(phone))
+	told := w.told()
+	if !slices.ContainsFunc(told, func(line string) bool { return strings.Contains(line, "there may be a copy of it") }) {
+		t.Errorf("the audit log does not tell of the copy: %q", told)
+	}
+}
+
+// Attack: two answers of one authenticator are spent at the same time, so that
+// neither sees the other's count.
+func TestTwoAtOnce(t *testing.T) {
+	w := newWorld(t)
+	phone := w.add(w.mia)
+	copied := *phone
+	first, err := w.passkeys.FinishAlone(t.Context(), here, "one", phone.Sign(t, w.beginAlone("one")))
+	w.must(err)
+	second, err := w.passkeys.FinishAlone(t.Context(), here, "two", copied.Sign(t, w.beginAlone("two")))
+	w.must(err)
+	w.must(w.spend(first, nil))
+	w.want(w.spend(second, nil), store.ErrConflict, "the second of two with the same count")
+}
+
+// A passkey that is kept in step on several devices counts nothing.
+func TestPasskeyThatDoesNotCount(t *testing.T) {
+	w := newWorld(t)
+	phone := w.add(w.mia)
+	for range 3 {
+		phone.Count = ^uint32(0) // the next signature is number zero
+		w.must(w.alone(phone))
+	}
+}
+
+// Attack: a disabled account signs in by passkey.
+func TestDisabledAccount(t *testing.T) {
+	w := newWorld(t)
+	phone := w.add(w.mia)
+	proof, err := w.passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, w.beginAlone("browser")))
+	w.must(err)
+	w.must(w.accounts.SetDisabled(t.Context(), w.mia.ID, true))
+	w.want(w.spend(proof, nil), store.ErrConflict, "a proof from before")
+	w.want(w.alone(phone), passkey.ErrRefused, "alone")
+	_, err = w.second(w.mia, phone)
+	w.want(err, passkey.ErrRefused, "as the second factor")
+}
+
+// Attack: a page elsewhere has the person answer a challenge of ours.
+func TestPhishing(t *testing.T) {
+	for name, change := range map[string]func(*passkeytest.Key){
+		"another origin": func(k *passkeytest.Key) { k.Origin = "http://localhost.example.com" },
+		"another port":   func(k *passkeytest.Key) { k.Origin = "http://localhost:8080" },
+		"another site":   func(k *passkeytest.Key) { k.Party = "example.com" },
+		"another key":    func(k *passkeytest.Key) { k.ID = []byte("made up") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			phone := w.add(w.mia)
+			change(phone)
+			w.want(w.alone(phone), passkey.ErrRefused, "alone")
+			_, err := w.second(w.mia, phone)
+			w.want(err, passkey.ErrRefused, "as the second factor")
+		})
+	}
+}
+
+// A passkey of one site is not offered, and does not work, at another.
+func TestAnotherSite(t *testing.T) {
+	w := newWorld(t)
+	phone := w.add(w.mia)
+	there := passkey.Party{ID: "usher.example.org", Origins: []string{"https://usher.example.org"}}
+	if has, err := w.passkeys.Has(t.Context(), there, w.mia.ID); has || err != nil {
+		t.Errorf("mia has a passkey there: %v, %v", has, err)
+	}
+	options, err := w.passkeys.BeginAlone(there, "browser", "192.0.2.1")
+	w.must(err)
+	phone.Party, phone.Origin = there.ID, there.Origins[0]
+	_, err = w.passkeys.FinishAlone(t.Context(), there, "browser", phone.Sign(t, options))
+	w.want(err, passkey.ErrRefused, "signing for it all the same")
+}
+
+func TestGarbage(t *testing.T) {
+	w := newWorld(t)
+	for _, answer := range []string{"", "{}", "null", "[]", `{"id":"","rawId":"","type":"public-key","response":{}}`} {
+		w.beginAlone("browser")
+		_, err := w.passkeys.FinishAlone(t.Context(), here, "browser", []byte(answer))
+		w.want(err, passkey.ErrRefused, "signing in by "+answer)
+		_, err = w.passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
+		w.must(err)
+		err = w.passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", []byte(answer))
+		w.want(err, passkey.ErrRefused, "adding "+answer)
+	}
+}
+
+func TestChallengeExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		phone := w.add(w.mia)
+		answer := phone.Sign(t, w.beginAlone("browser"))
+		time.Sleep(5*time.Minute - time.Second)
+		w.must(w.spend(w.passkeys.FinishAlone(t.Context(), here, "browser", answer)))
+		answer = phone.Sign(t, w.beginAlone("browser"))
+		time.Sleep(5 * time.Minute)
+		_, err := w.passkeys.FinishAlone(t.Context(), here, "browser", answer)
+		w.want(err, passkey.ErrChallenge, "five minutes later")
+	})
+}
+
+// Attack: somebody fills the memory with challenges, or keeps others from
+// signing in by it.
+func TestFlood(t *testing.T) {
+	w := newWorld(t)
+	w.passkeys = passkey.New(passkey.Config{Store: w.store, Begins: 3})
+	for range 3 {
+		_, err := w.passkeys.BeginAlone(here, "attacker's browser", "192.0.2.66")
+		w.must(err)
+	}
+	_, err := w.passkeys.BeginAlone(here, "attacker's browser", "192.0.2.66")
+	if many := (*passkey.TooManyError)(nil); !errors.As(err, &many) || many.Wait <= 0 {
+		t.Errorf("the fourth is answered by %v", err)
+	}
+	w.beginAlone("mia's browser")
+
+	w.passkeys = passkey.New(passkey.Config{Store: w.store})
+	phone := w.add(w.mia)
+	first := phone.Sign(t, w.beginAlone("mia's browser"))
+	for i := range 10_000 {
+		w.beginAlone(strconv.Itoa(i))
+	}
+	_, err = w.passkeys.FinishAlone(t.Context(), here, "mia's browser", first)
+	w.want(err, passkey.ErrChallenge, "the oldest of 10,001 challenges")
+	w.must(w.alone(phone))
+}
+
+func TestTooMany(t *testing.T) {
+	w := newWorld(t)
+	for range 25 {
+		w.add(w.mia)
+	}
+	options, err := w.passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
+	w.must(err)
+	_, answer := passkeytest.Create(t, options, origin)
+	w.want(w.passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", answer), passkey.ErrFull, "the 26th")
+}
+
+func TestNames(t *testing.T) {
+	w := newWorld(t)
+	for name, want := range map[string]string{
+		"": "Passkey", "  my \t phone ": "my phone", "\x00\u202e": "Passkey", strings.Repeat("é", 70): strings.Repeat("é", 64),
+	} {
+		options, err := w.passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
+		w.must(err)
+		_, answer := passkeytest.Create(t, options, origin)
+		w.must(w.passkeys.FinishAdd(t.Context(), here, w.mia, "browser", name, answer))
+		list, err := w.passkeys.List(t.Context(), w.mia.ID)
+		w.must(err)
+		if got := list[len(list)-1].Name; got != want {
+			t.Errorf("%q is named %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestParty(t *testing.T) {
+	for _, row := range []struct {
+		public, host string
+		secure       bool
+		id           string // empty: none
+		origins      []string
+	}{
+		{"", "localhost:32400", false, "localhost", []string{"https://localhost:32400", "http://localhost:32400"}},
+		{"", "Usher.Example.org:443", true, "usher.example.org", []string{"https://usher.example.org"}},
+		{"https://usher.example.org", "192.0.2.1:32400", false, "usher.example.org", []string{"https://usher.example.org"}},
+		{"https://usher.example.org:8443/", "x", false, "usher.example.org", []string{"https://usher.example.org:8443"}},
+		{"http://localhost:80", "x", false, "localhost", []string{"http://localhost"}},
+		{"", "192.0.2.1:32400", false, "", nil},
+		{"", "[::1]:32400", false, "", nil},
+		{"", "[::1]", true, "", nil},
+		{"http://127.0.0.1:32400", "localhost", false, "", nil},
+		{"", "", false, "", nil},
+	} {
+		got, ok := passkey.NewParty(row.public, row.host, row.secure)
+		want := passkey.Party{ID: row.id, Origins: row.origins}
+		if diff := cmp.Diff(want, got); diff != "" || ok != (row.id != "") {
+			t.Errorf("NewParty(%q, %q, %v): ok %v (-want +got):\n%s", row.public, row.host, row.secure, ok, diff)
+		}
+	}
+}
