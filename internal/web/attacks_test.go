@@ -1,0 +1,380 @@
+package web_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/internal/web"
+)
+
+// rows is the table of pages, with paths that can be asked for.
+func rows(t *testing.T) []web.Row {
+	t.Helper()
+	list := web.Rows()
+	if len(list) < 20 {
+		t.Fatalf("only %d pages", len(list))
+	}
+	param := regexp.MustCompile(`\{[a-z]+\}`)
+	for i := range list {
+		list[i].Path = param.ReplaceAllString(strings.TrimSuffix(list[i].Path, "{$}"), "1")
+	}
+	return list
+}
+
+// Every page that needs a sign-in sends strangers to sign in; every page for
+// admins refuses others.
+func TestNeeds(t *testing.T) {
+	w := newTown(t)
+	w.enrol("noa")
+	stranger, mia, half := w.browser(), w.browser().signIn("mia"), w.browser()
+	half.wantTo(half.post("/auth/sign-in", url.Values{"login": {"noa"}, "password": {password}}), "/auth/code?next=%2Faccount")
+	ours := http.Header{"Sec-Fetch-Site": {"same-origin"}}
+	for _, row := range rows(t) {
+		next := "/auth?next=%2Faccount"
+		if row.Method == http.MethodGet {
+			next = "/auth?next=" + url.QueryEscape(row.Path)
+		}
+		if row.SignedIn || row.HalfWay {
+			stranger.wantTo(stranger.do(row.Method, row.Path, nil, ours), next)
+		}
+		if row.SignedIn {
+			half.wantTo(half.do(row.Method, row.Path, nil, ours), next)
+		}
+		if row.HalfWay {
+			mia.wantTo(mia.do(row.Method, row.Path, nil, ours), next)
+		}
+		if row.Admin || strings.HasPrefix(row.Path, "/admin") {
+			mia.wantPage(mia.do(row.Method, row.Path, nil, ours), 403, "Only an admin")
+		}
+	}
+	ask := func(b *browser) *httptest.ResponseRecorder {
+		req, rec := httptest.NewRequest("GET", "/admin/x", nil), httptest.NewRecorder()
+		req.AddCookie(&http.Cookie{Name: sessionCookie, Value: b.cookie(sessionCookie, "/")})
+		w.Pages().AdminPage().ServeHTTP(rec, req)
+		return rec
+	}
+	olga := w.browser().signIn("olga")
+	for who, want := range map[*browser]int{stranger: 303, half: 303, mia: 403, olga: 200} {
+		if rec := ask(who); rec.Code != want || strings.Contains(rec.Body.String(), "secret") != (want == 200) {
+			t.Errorf("a page for admins is answered by %d, want %d", rec.Code, want)
+		}
+	}
+}
+
+// Attack: a form on another site is sent here by the browser of somebody who
+// is signed in.
+func TestCrossSite(t *testing.T) {
+	w := newTown(t)
+	b := w.browser().signIn("mia")
+	before := w.account("mia")
+	form := url.Values{
+		"username": {"mallory"}, "email": {"mallory@example.org"}, "current": {password}, "new": {"mallory's password"},
+	}
+	posts := 0
+	for _, row := range rows(t) {
+		if row.Method == http.MethodGet {
+			continue
+		}
+		posts++
+		for name, header := range map[string]http.Header{
+			"another site":             {"Sec-Fetch-Site": {"cross-site"}, "Origin": {"https://evil.example"}},
+			"a neighbour":              {"Sec-Fetch-Site": {"same-site"}, "Origin": {"http://localhost:8080"}},
+			"an older browser":         {"Origin": {"https://evil.example"}},
+			"a frame without origin":   {"Origin": {"null"}},
+			"another port, no sec":     {"Origin": {"http://localhost:1"}},
+			"a name that begins alike": {"Origin": {b.base + ".evil.example"}},
+		} {
+			if s := b.do(row.Method, row.Path, form, header); s.StatusCode != 403 || !strings.Contains(s.text, "Not from here") {
+				t.Errorf("%s %s from %s: status %d, want 403", row.Method, row.Path, name, s.StatusCode)
+			}
+		}
+	}
+	if posts == 0 {
+		t.Fatal("no form was tried")
+	}
+	if now := w.account("mia"); now.PasswordHash != before.PasswordHash || now.Email != before.Email {
+		t.Error("the account was changed")
+	}
+	b.wantPage(b.get("/account"), 200) // and not signed out
+}
+
+// Attack: a link that asks to sign in here and leads somewhere else afterwards.
+var elsewhere = []string{
+	"https://evil.example", "http://evil.example/", "//evil.example", "///evil.example", `/\evil.example`, `\\evil.example`,
+	`\/evil.example`, "/\t/evil.example", "/\n/evil.example", "\t//evil.example", " //evil.example", "javascript:alert(1)",
+	"JaVaScRiPt:alert(1)", "data:text/html,x", "evil.example", "", "http:evil.example", "https:/evil.example", "/\x00/evil.example",
+	"?next=//evil.example", "#//evil.example", "//user@evil.example", "/%zz", "/\\/evil.example", "/a\\..\\..//evil.example",
+}
+
+func TestOpenRedirect(t *testing.T) {
+	w := newTown(t)
+	seed, _ := w.enrol("noa")
+	code := w.code(seed)
+	mia := w.browser().signIn("mia")
+	for _, next := range elsewhere {
+		b := w.browser()
+		b.wantTo(b.post("/auth/sign-in", url.Values{"login": {"mia"}, "password": {password}, "next": {next}}), "/account")
+		mia.wantTo(mia.get("/auth?"+url.Values{"next": {next}}.Encode()), "/account")
+		b = w.browser()
+		b.wantPage(b.get("/auth?"+url.Values{"next": {next}}.Encode()), 200, `name="next" value="/account"`)
+		b.wantTo(b.post("/auth/sign-in", url.Values{"login": {"noa"}, "password": {password}, "next": {next}}), "/auth/code?next=%2Faccount")
+		b.wantPage(b.get("/auth/code?"+url.Values{"next": {next}}.Encode()), 200, `name="next" value="/account"`)
+	}
+	b := w.browser()
+	b.post("/auth/sign-in", url.Values{"login": {"noa"}, "password": {password}})
+	b.wantTo(b.post("/auth/code", url.Values{"code": {code}, "next": {"//evil.example"}}), "/account")
+	for _, next := range []string{"/link", "/link?pin=ABCD", "/auth?code=x&forwardUrl=https%3A%2F%2Fexample.org", "/account?done=identity"} {
+		b.wantTo(b.post("/auth/sign-in", url.Values{"login": {"mia"}, "password": {password}, "next": {next}}), next)
+	}
+}
+
+// Attack: a program has people sent on to something that is not it.
+func TestForward(t *testing.T) {
+	w := newTown(t)
+	w.must(w.store.AddOrigin(t.Context(), "https://app.example.org"))
+	w.must(w.store.AddOrigin(t.Context(), "http://127.0.0.1:8080"))
+	b := w.browser().signIn("mia")
+	done := func(target string) seen { return b.get("/auth/done?" + url.Values{"forwardUrl": {target}}.Encode()) }
+	for _, target := range []string{
+		"https://app.example.org/back?id=1&x=2#here", "https://APP.example.org:443/", "http://127.0.0.1:8080/cb", "https://app.example.org",
+	} {
+		s := done(target)
+		b.wantPage(s, 200, "Go on to")
+		if got := s.Header.Get("Refresh"); !strings.HasPrefix(got, "0; url=http") {
+			t.Errorf("%s is allowed, and the page goes on by %q", target, got)
+		}
+	}
+	for _, target := range []string{
+		"https://evil.example/", "http://app.example.org/", "https://app.example.org:8443/", "https://app.example.org.evil.example/",
+		"https://evil.example/?https://app.example.org", "https://app.example.org%2eevil.example/", "http://127.0.0.1:80/", "http://127.0.0.1/",
+		"https://app.example.org./",
+	} {
+		s := done(target)
+		if got := s.Header.Get("Refresh"); got != "" {
+			t.Errorf("nobody allowed %s, and the page goes on by %q", target, got)
+		}
+		if s.StatusCode == 200 {
+			b.wantPage(s, 200, target, "not part of this server") // in full, to be read first
+		}
+	}
+	tv := w.start(false)
+	for _, target := range []string{
+		"javascript:alert(1)", "JAVASCRIPT:alert(1)", "java\nscript:alert(1)", "data:text/html,<script>alert(1)</script>", "vbscript:x",
+		"https://app.example.org@evil.example/", "https://app.example.org:x@evil.example/", "//app.example.org", "/account", "app.example.org",
+		"https:app.example.org", "https:///app.example.org", `https:\\app.example.org`, `https://app.example.org\@evil.example/`, "ftp://app.example.org/",
+		"https://app.example.org/\r\nSet-Cookie: x=y", " https://app.example.org/", "https://[::1", "file:///etc/passwd", "https://",
+	} {
+		s := done(target)
+		b.wantPage(s, 400, "Nowhere to go back to")
+		if s.Header.Get("Refresh") != "" || s.Header.Get("Set-Cookie") != "" {
+			t.Errorf("%q has headers of its own: %v", target, s.Header)
+		}
+		query := url.Values{"code": {tv.Code}, "forwardUrl": {target}}
+		b.wantPage(b.get("/auth?"+query.Encode()), 400, "Nowhere to go back to")
+		query.Set("decision", "allow")
+		b.wantPage(b.post("/auth/consent", query), 400, "Nowhere to go back to")
+	}
+	if token, gone := w.token(tv); token != "" || gone {
+		t.Error("the PIN was linked or ended by a bad address")
+	}
+	const target = "https://app.example.org/back"
+	query := url.Values{"code": {tv.Code}, "forwardUrl": {target}}
+	b.wantPage(b.get("/auth?"+query.Encode()), 200, "Then you go to", target)
+	query.Set("decision", "allow")
+	b.wantTo(b.post("/auth/consent", query), "/auth/done?forwardUrl="+url.QueryEscape(target))
+
+	// A stranger is sent nowhere.
+	stranger := w.browser()
+	s := stranger.get("/auth/done?forwardUrl=" + url.QueryEscape(target))
+	if s.Header.Get("Refresh") != "" || !strings.HasPrefix(s.location(), "/auth?next=") {
+		t.Errorf("a stranger is sent on to %q %q", s.location(), s.Header.Get("Refresh"))
+	}
+}
+
+// others is a URL of somebody else's in a page, a stylesheet or a script.
+var others = regexp.MustCompile(`(?i)(?:https?:)?//[a-z0-9-]+\.[a-z0-9.-]+[^"' )]*`)
+
+// inline is script or style that the policy would have to allow.
+var inline = regexp.MustCompile(`(?i)<script>|<script [^>]*>[^<]|<style|\sstyle=|\son[a-z]+=|javascript:`)
+
+// Every answer to a browser has the policy, and nothing in it needs more.
+func TestHeaders(t *testing.T) {
+	w := newTown(t)
+	w.enrol("noa")
+	half := w.browser()
+	half.post("/auth/sign-in", url.Values{"login": {"noa"}, "password": {password}})
+	statics, err := web.Statics()
+	w.must(err)
+	if len(statics) < 4 {
+		t.Fatalf("only %d static files", len(statics))
+	}
+	for who, b := range map[string]*browser{"a stranger": w.browser(), "half-way": half, "a member": w.browser().signIn("mia"), "an admin": w.browser().signIn("olga")} {
+		paths := append([]string{"/nothing/here", "/static/none", "/auth?code=x&forwardUrl=javascript:x"}, statics...)
+		for _, row := range rows(t) {
+			if row.Method == http.MethodGet {
+				paths = append(paths, row.Path)
+			}
+		}
+		for _, path := range paths {
+			s := b.get(path)
+			wantHeaders(t, who+" at "+path, s)
+			if found := others.FindString(strings.ReplaceAll(s.text, "http://www.w3.org/2000/svg", "")); found != "" {
+				t.Errorf("%s at %s: %q is somebody else's", who, path, found)
+			}
+			if strings.HasPrefix(s.Header.Get("Content-Type"), "text/html") {
+				if found := inline.FindString(s.text); found != "" {
+					t.Errorf("%s at %s: the page has %q", who, path, found)
+				}
+			}
+		}
+		wantHeaders(t, who+" who posts", b.post("/auth/passkey", nil))
+	}
+}
+
+func wantHeaders(t *testing.T, where string, s seen) {
+	t.Helper()
+	policy := s.Header.Get("Content-Security-Policy")
+	for _, want := range []string{"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"} {
+		if !strings.Contains(policy, want) {
+			t.Errorf("%s: the policy %q has no %s", where, policy, want)
+		}
+	}
+	if strings.Contains(policy, "unsafe") || strings.Contains(policy, "http") || strings.Contains(policy, "*") {
+		t.Errorf("%s: the policy is %q", where, policy)
+	}
+	for name, want := range map[string]string{
+		"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
+		"Cross-Origin-Opener-Policy": "same-origin",
+	} {
+		if got := s.Header.Get(name); got != want {
+			t.Errorf("%s: %s is %q, want %q", where, name, got, want)
+		}
+	}
+	if cache := s.Header.Get("Cache-Control"); cache != "no-store" && !strings.HasPrefix(s.Request.URL.Path, "/static/") {
+		t.Errorf("%s: Cache-Control is %q", where, cache)
+	}
+}
+
+// The templates, too, also those that no page above shows.
+func TestTemplatesAreOurs(t *testing.T) {
+	texts, err := web.Templates()
+	if err != nil || len(texts) < 10 {
+		t.Fatalf("%d templates, %v", len(texts), err)
+	}
+	for name, text := range texts {
+		if found := others.FindString(text); found != "" {
+			t.Errorf("%s has %q of somebody else's", name, found)
+		}
+		if found := inline.FindString(text); found != "" {
+			t.Errorf("%s has %q", name, found)
+		}
+	}
+}
+
+func TestStaticFilesAreKept(t *testing.T) {
+	w := newWorld(t, nil)
+	b := w.browser()
+	statics, err := web.Statics()
+	w.must(err)
+	for _, path := range statics {
+		s := b.get(path)
+		b.wantPage(s, 200)
+		if got := s.Header.Get("Cache-Control"); !strings.Contains(got, "immutable") {
+			t.Errorf("%s by its hash: Cache-Control %q", path, got)
+		}
+		path, _, _ = strings.Cut(path, "?")
+		if got := b.get(path).Header.Get("Cache-Control"); got != "no-store" {
+			t.Errorf("%s without its hash: Cache-Control %q", path, got)
+		}
+	}
+	for _, path := range []string{"/static/", "/static/../web.go", "/static/%2e%2e/templates/home.html", "/static/none.js"} {
+		if s := b.get(path); s.StatusCode == 200 {
+			t.Errorf("%s is served:\n%s", path, s.text)
+		}
+	}
+}
+
+// Attack: a script, another site, or somebody on the wire gets the cookie.
+func TestCookies(t *testing.T) {
+	for name, row := range map[string]struct {
+		tls, secure bool
+		public      string
+	}{
+		"plain HTTP":      {false, false, ""},
+		"TLS here":        {true, true, ""},
+		"TLS at a proxy":  {false, true, "https://usher.example.org"},
+		"a plain address": {false, false, "http://usher.lan:32400"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := startWorld(t, row.tls, func(c *server.Config) { c.PublicURL = row.public })
+			b := w.browser()
+			set := b.get(string(w.Pages().SetupPath())).Cookies()
+			w.people()
+			set = append(set, b.post("/auth/passkey/challenge", nil).Cookies()...)
+			set = append(set, b.post("/auth/sign-in", url.Values{"login": {"mia"}, "password": {password}}).Cookies()...)
+			names := map[string]bool{}
+			for _, c := range set {
+				names[c.Name] = true
+				site := c.SameSite == http.SameSiteLaxMode || c.SameSite == http.SameSiteStrictMode
+				if !c.HttpOnly || !site || c.Secure != row.secure || c.Domain != "" {
+					t.Errorf("the cookie is %v", c)
+				}
+				if c.Name == sessionCookie && (c.SameSite != http.SameSiteLaxMode || c.Path != "/") {
+					t.Errorf("the session's cookie is %v", c)
+				}
+			}
+			for _, name := range []string{sessionCookie, "usher_setup", "usher_passkey"} {
+				if !names[name] {
+					t.Errorf("there is no cookie %s", name)
+				}
+			}
+		})
+	}
+}
+
+// A session ends with its account, at once.
+func TestSessionOfADisabledAccount(t *testing.T) {
+	w := newTown(t)
+	mia, noa := w.browser().signIn("mia"), w.browser().signIn("noa")
+	w.must(w.Accounts().SetDisabled(t.Context(), w.account("mia").ID, true))
+	w.must(w.Accounts().Remove(t.Context(), w.account("noa").ID))
+	for name, b := range map[string]*browser{"mia": mia, "noa": noa} {
+		b.wantTo(b.get("/account"), "/auth?next=%2Faccount")
+		b.wantTo(b.post("/account/revoke-others", nil), "/auth?next=%2Faccount")
+		b.wantPage(b.post("/auth/sign-in", url.Values{"login": {name}, "password": {password}}), 401, "The name or the password is not right.")
+	}
+	w.must(w.Accounts().SetDisabled(t.Context(), w.account("mia").ID, false))
+	mia.signIn("mia")
+}
+
+// Attack: a made-up cookie, or a token of a program, is given as a session.
+func TestMadeUpCookies(t *testing.T) {
+	w := newTown(t)
+	mia := w.browser().signIn("mia")
+	tv := w.start(false)
+	mia.post("/auth/consent", url.Values{"code": {tv.Code}, "decision": {"allow"}})
+	token, _ := w.token(tv)
+	for _, value := range []string{"", "x", strings.Repeat("A", 26), string(token), strings.Repeat("A", 9000)} {
+		b := w.browser()
+		b.keep(sessionCookie, value)
+		b.wantTo(b.get("/account"), "/auth?next=%2Faccount")
+	}
+	// Nor does the pages' cookie work as a token.
+	s := w.browser().do("GET", "/api/v2/user", nil, http.Header{"X-Plex-Token": {mia.cookie(sessionCookie, "/")}, "X-Plex-Client-Identifier": {"x"}})
+	if s.StatusCode != 401 {
+		t.Errorf("the session's cookie as a token is answered by %d", s.StatusCode)
+	}
+}
+
+// A form may be as large as forms are.
+func TestLargeForm(t *testing.T) {
+	w := newTown(t)
+	b := w.browser()
+	s := b.post("/auth/sign-in", url.Values{"login": {strings.Repeat("x", 100_000)}})
+	b.wantPage(s, 400, "That did not arrive whole")
+}

@@ -1,0 +1,61 @@
+package web
+
+import (
+	"context"
+	"io/fs"
+	"net/http"
+	"path"
+)
+
+// Row is a page of the table, as the tests walk it.
+type Row struct {
+	Method, Path string
+	// HalfWay, SignedIn and Admin: who may see it; none of them: anyone.
+	HalfWay, SignedIn, Admin bool
+}
+
+// Rows lists every page.
+func Rows() []Row {
+	var rows []Row
+	for _, p := range table {
+		rows = append(rows, Row{p.method, p.path, p.need == halfWay, p.need >= signedIn, p.need == admin})
+	}
+	return rows
+}
+
+// AdminPage is a page for admins that says "secret".
+func (p *Pages) AdminPage() http.Handler {
+	return p.handler(&page{need: admin, handle: func(*Pages, context.Context, *visit) (view, error) {
+		return view{name: "message", data: message{Title: "secret"}}, nil
+	}})
+}
+
+// Statics lists the addresses of the static files.
+func Statics() (urls []string, err error) {
+	names, err := fs.Glob(files, "static/*")
+	for _, name := range names {
+		urls = append(urls, staticURL(path.Base(name)))
+	}
+	return urls, err
+}
+
+// Templates lists the texts of the templates.
+func Templates() (texts map[string]string, err error) {
+	names, err := fs.Glob(files, "templates/*")
+	texts = make(map[string]string)
+	for _, name := range names {
+		text, err := files.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		texts[name] = string(text)
+	}
+	return texts, err
+}
+
+// Readers of what strangers write.
+var (
+	LocalPath     = localPath
+	ForwardTarget = forwardTarget
+	OriginOf      = originOf
+)

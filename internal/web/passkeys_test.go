@@ -1,0 +1,238 @@
+package web_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/usher-auth/usher/internal/passkey/passkeytest"
+	"github.com/usher-auth/usher/internal/server"
+)
+
+// script sends what the pages' script would, and returns where the answer leads
+// or what is wrong.
+func (b *browser) script(path string, form url.Values) (to, problem string) {
+	b.Helper()
+	s := b.post(path, form)
+	var answer struct{ To, Problem string }
+	if err := json.Unmarshal([]byte(s.text), &answer); err != nil || s.Header.Get("Content-Type") != "application/json" {
+		b.Fatalf("%s is answered by %d %q: %v", path, s.StatusCode, s.text, err)
+	}
+	if (s.StatusCode == 200) != (answer.Problem == "") || s.StatusCode >= 500 {
+		b.Errorf("%s is answered by %d %s", path, s.StatusCode, s.text)
+	}
+	return answer.To, answer.Problem
+}
+
+// options are what the server has to say before a ceremony.
+func (b *browser) options(path string, form url.Values) []byte {
+	b.Helper()
+	s := b.post(path, form)
+	b.wantPage(s, 200, `"challenge"`)
+	return []byte(s.text)
+}
+
+func (b *browser) wantScript(path string, form url.Values, wantTo, wantProblem string) {
+	b.Helper()
+	to, problem := b.script(path, form)
+	if to != wantTo || wantProblem == "" && problem != "" || !strings.Contains(problem, wantProblem) {
+		b.Errorf("%s leads to %q, problem %q; want %q, %q", path, to, problem, wantTo, wantProblem)
+	}
+}
+
+// addPasskey gives who is signed in a passkey.
+func (b *browser) addPasskey(name string) *passkeytest.Key {
+	b.Helper()
+	options := b.options("/account/passkeys/challenge", url.Values{"current": {password}})
+	key, answer := passkeytest.Create(b, options, b.base)
+	b.wantScript("/account/passkeys", url.Values{"name": {name}, "answer": {string(answer)}}, "/account?done=passkey", "")
+	return key
+}
+
+// alone signs in by passkey.
+func (b *browser) alone(key *passkeytest.Key, next string) (to, problem string) {
+	b.Helper()
+	answer := key.Sign(b, b.options("/auth/passkey/challenge", nil))
+	return b.script("/auth/passkey", url.Values{"answer": {string(answer)}, "next": {next}})
+}
+
+func (b *browser) wantAlone(key *passkeytest.Key, problem string) {
+	b.Helper()
+	if to, got := b.alone(key, "/link"); (to == "/link") != (problem == "") || !strings.Contains(got, problem) {
+		b.Errorf("the passkey leads to %q, problem %q; want problem %q", to, got, problem)
+	}
+}
+
+func TestPasskeyAlone(t *testing.T) {
+	w := newTown(t)
+	seed, _ := w.enrol("mia") // the passkey stands for both factors
+	mia := w.browser()
+	mia.post("/auth/sign-in", url.Values{"login": {"mia"}, "password": {password}})
+	mia.wantTo(mia.post("/auth/code", url.Values{"code": {w.code(seed)}}), "/account")
+	mia.wantPage(mia.get("/account"), 200, "Passkeys", `data-passkey="add"`, "data-passkey-none")
+	phone := mia.addPasskey("My phone")
+	mia.wantPage(mia.get("/account?done=passkey"), 200, "The passkey is added.", "My phone", "for localhost", "not used yet")
+
+	b := w.browser()
+	b.wantPage(b.get("/auth?next=%2Flink"), 200, `data-passkey="sign-in" data-next="/link" hidden`, "passkeys.js")
+	b.wantAlone(phone, "")
+	s := b.get("/account")
+	b.wantPage(s, 200, "last used", "A passkey was used", "mia")
+	if b.cookie("usher_passkey", "/auth/passkey") != "" {
+		t.Error("the challenge's cookie stays")
+	}
+	for _, next := range elsewhere {
+		b := w.browser()
+		if to, problem := b.alone(phone, next); to != "/account" {
+			t.Errorf("next=%q leads to %q, %q", next, to, problem)
+		}
+	}
+}
+
+func TestPasskeyAsSecondFactor(t *testing.T) {
+	w := newTown(t)
+	mia, noa := w.browser().signIn("mia"), w.browser().signIn("noa")
+	phone, noas := mia.addPasskey("phone"), noa.addPasskey("noa's")
+	w.enrol("mia")
+	w.enrol("olga")
+	half := func(name string) *browser {
+		t.Helper()
+		b := w.browser()
+		b.wantTo(b.post("/auth/sign-in", url.Values{"login": {name}, "password": {password}}), "/auth/code?next=%2Faccount")
+		return b
+	}
+	b := half("mia")
+	b.wantPage(b.get("/auth/code?next=%2Flink"), 200, `data-passkey="second" data-next="/link" hidden`)
+	const challenge, answer = "/auth/code/passkey/challenge", "/auth/code/passkey"
+	give := func(key *passkeytest.Key) url.Values {
+		t.Helper()
+		return url.Values{"answer": {string(key.Sign(t, b.options(challenge, nil)))}, "next": {"/link"}}
+	}
+	b.wantScript(answer, give(noas), "", "not accepted")
+	phone.Unverified = true // the password was right: having it is enough
+	form := give(phone)
+	first := b.cookie(sessionCookie, "/")
+	half("mia").wantScript(answer, form, "", "took too long") // attack: another browser that is as far
+	b.wantScript(answer, form, "/link", "")
+	b.wantPage(b.get("/account"), 200)
+	if b.cookie(sessionCookie, "/") == first {
+		t.Error("the cookie stays when its reach grows")
+	}
+	b.wantTo(b.post(answer, form), "/auth?next=%2Faccount") // no longer half-way
+
+	olga := half("olga")
+	olga.wantScript(challenge, nil, "", "no passkey")
+	if strings.Contains(olga.get("/auth/code").text, "data-passkey") {
+		t.Error("olga is offered a passkey that she does not have")
+	}
+}
+
+// Attack: an answer is sent twice, or by a browser that did not ask.
+func TestPasskeyReplay(t *testing.T) {
+	w := newTown(t)
+	phone := w.browser().signIn("mia").addPasskey("phone")
+	mia, thief := w.browser(), w.browser()
+	form := url.Values{"answer": {string(phone.Sign(t, mia.options("/auth/passkey/challenge", nil)))}}
+	thief.wantScript("/auth/passkey", form, "", "took too long")
+	thief.options("/auth/passkey/challenge", nil)
+	thief.wantScript("/auth/passkey", form, "", "not accepted")
+	mia.wantScript("/auth/passkey", form, "/account", "")
+	mia.wantScript("/auth/passkey", form, "", "took too long")
+	thief.options("/auth/passkey/challenge", nil)
+	thief.wantScript("/auth/passkey", form, "", "not accepted")
+	thief.wantTo(thief.get("/account"), "/auth?next=%2Faccount")
+}
+
+// Attack: a stolen key without a PIN, a copied one, one of a disabled account,
+// and one that was removed.
+func TestPasskeyRefused(t *testing.T) {
+	w := newTown(t)
+	mia := w.browser().signIn("mia")
+	phone := mia.addPasskey("phone")
+	copied := *phone
+	b := w.browser()
+	phone.Unverified = true
+	b.wantAlone(phone, "not accepted")
+	phone.Unverified = false
+	b.wantAlone(phone, "")
+	copied.Count = 0
+	b.wantAlone(&copied, "a copy of it")
+	w.must(w.Accounts().SetDisabled(t.Context(), w.account("mia").ID, true))
+	b.wantAlone(phone, "not accepted")
+	w.must(w.Accounts().SetDisabled(t.Context(), w.account("mia").ID, false))
+	b.wantAlone(phone, "")
+	b.wantPage(b.get("/account"), 200, "Refused: wrong answer of a passkey", "there may be a copy of it", "Refused: the account is disabled")
+
+	remove := regexp.MustCompile(`/account/passkeys/\d+/remove`).FindString(mia.get("/account").text)
+	noa := w.browser().signIn("noa")
+	noa.wantPage(noa.post(remove, url.Values{"current": {password}}), 404)
+	mia.wantPage(mia.post(remove, url.Values{"current": {"wrong"}}), 400, "The password is not right.")
+	b.wantAlone(phone, "")
+	mia.wantTo(mia.post(remove, url.Values{"current": {password}}), "/account?done=passkey-removed")
+	b.wantAlone(phone, "not accepted")
+	mia.wantPage(mia.post(remove, url.Values{"current": {password}}), 404)
+}
+
+// Attack: who sits down at an open browser adds a passkey of their own.
+func TestAddPasskeyTakesThePassword(t *testing.T) {
+	w := newTown(t)
+	b := w.browser().signIn("mia")
+	const challenge, add = "/account/passkeys/challenge", "/account/passkeys"
+	b.wantScript(challenge, url.Values{"current": {"wrong"}}, "", "password is not right")
+	b.wantScript(add, url.Values{"answer": {"{}"}}, "", "took too long")
+	key, answer := passkeytest.Create(t, b.options(challenge, url.Values{"current": {password}}), b.base)
+	other := w.browser().signIn("mia")
+	other.wantScript(add, url.Values{"answer": {string(answer)}}, "", "took too long")
+	b.wantScript(add, url.Values{"answer": {string(answer)}}, "/account?done=passkey", "")
+	b.wantPage(b.get("/account"), 200, "Firefox on Linux</strong>") // its name, when none is given
+	_ = b.options(challenge, url.Values{"current": {password}})
+	b.wantScript(add, url.Values{"answer": {"not JSON"}}, "", "not accepted")
+	again := key.Attest(t, passkeytest.Challenge(t, b.options(challenge, url.Values{"current": {password}})))
+	b.wantScript(add, url.Values{"answer": {string(again)}}, "", "there already")
+}
+
+// A passkey is bound to a name: an IP address is none, and a public URL is the
+// name wherever the request came to.
+func TestPasskeyNames(t *testing.T) {
+	w := newTown(t)
+	b := w.browser()
+	b.base = "http://" + w.address
+	b.signIn("mia")
+	port := w.address[strings.LastIndex(w.address, ":"):]
+	s := b.get("/account")
+	b.wantPage(s, 200, "an IP address is none: open this page by a name, such as http://localhost"+port)
+	if strings.Contains(s.text, "data-passkey") || strings.Contains(w.by(b.base).get("/auth").text, "data-passkey") {
+		t.Error("a passkey is offered at an IP address")
+	}
+	b.wantScript("/account/passkeys/challenge", url.Values{"current": {password}}, "", "IP address")
+	b.wantScript("/auth/passkey/challenge", nil, "", "IP address")
+
+	w = newWorld(t, func(c *server.Config) { c.PublicURL = "https://usher.example.org" })
+	b = w.browser()
+	b.wantPage(b.post("/auth/passkey/challenge", nil), 200, `"rpId":"usher.example.org"`)
+}
+
+// by is a browser at another address of the same server.
+func (w *world) by(base string) *browser {
+	w.Helper()
+	b := w.browser()
+	b.base = base
+	return b
+}
+
+// What a script gets when nobody is signed in any more is no JSON, and the
+// script loads the page anew.
+func TestScriptOfAStranger(t *testing.T) {
+	w := newTown(t)
+	b := w.browser()
+	for _, path := range []string{"/account/passkeys/challenge", "/account/passkeys", "/auth/code/passkey/challenge", "/auth/code/passkey"} {
+		s := b.post(path, nil)
+		b.wantTo(s, "/auth?next=%2Faccount")
+		if strings.Contains(s.Header.Get("Content-Type"), "json") || s.StatusCode == http.StatusOK {
+			t.Errorf("%s is answered by %d %s", path, s.StatusCode, s.Header.Get("Content-Type"))
+		}
+	}
+}

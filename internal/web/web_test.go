@@ -1,0 +1,560 @@
+package web_test
+
+import (
+	"context"
+	"html"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+const password = "correct horse"
+
+// world is a whole server over a store in memory, reached by the name that
+// base has.
+type world struct {
+	*testing.T
+	*server.Server
+	store   *store.Store
+	base    string
+	address string
+	tls     bool
+}
+
+// newWorld starts a server without accounts.
+func newWorld(t *testing.T, change func(*server.Config)) *world {
+	t.Helper()
+	return startWorld(t, false, change)
+}
+
+func startWorld(t *testing.T, tls bool, change func(*server.Config)) *world {
+	t.Helper()
+	st, err := store.Open(t.Context(), store.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	cfg := server.Config{
+		Store: st, Key: seal.NewKey([32]byte{1}), HashCost: account.Cost{Memory: 64, Time: 1, Threads: 1},
+		Self: source.Self{MachineIdentifier: "self"},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	srv, err := server.New(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listening := httptest.NewUnstartedServer(srv.Handler())
+	scheme := "http"
+	if tls {
+		scheme = "https"
+		listening.StartTLS()
+	} else {
+		listening.Start()
+	}
+	t.Cleanup(listening.Close)
+	address := listening.Listener.Addr().String()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{t, srv, st, scheme + "://localhost:" + port, address, tls}
+}
+
+// newTown is a world with an admin, olga, and two others, mia and noa.
+func newTown(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t, nil)
+	w.people()
+	return w
+}
+
+func (w *world) people() {
+	w.Helper()
+	for _, name := range []string{"olga", "mia", "noa"} {
+		_, err := w.Accounts().Add(w.Context(), account.NewAccount{
+			Username: name, Email: name + "@example.org", Password: password, Admin: name == "olga",
+		})
+		w.must(err)
+	}
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) account(name string) store.Account {
+	w.Helper()
+	a, err := w.Accounts().Find(w.Context(), name)
+	w.must(err)
+	return a
+}
+
+// browser keeps cookies and follows nothing by itself.
+type browser struct {
+	*world
+	http.Client
+	jar *cookiejar.Jar
+	// base is what its address bar says.
+	base string
+	// extra is sent with every request.
+	extra http.Header
+}
+
+func (w *world) browser() *browser {
+	w.Helper()
+	jar, err := cookiejar.New(nil)
+	w.must(err)
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, w.address)
+	}
+	if w.tls {
+		transport.TLSClientConfig.InsecureSkipVerify = true
+	}
+	w.Cleanup(transport.CloseIdleConnections)
+	return &browser{world: w, jar: jar, base: w.base, Client: http.Client{
+		Transport: transport, Jar: jar,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// seen is an answer.
+type seen struct {
+	*http.Response
+	text string
+}
+
+// location is where a redirect leads.
+func (s seen) location() string { return s.Header.Get("Location") }
+
+func (b *browser) do(method, path string, form url.Values, header http.Header) seen {
+	b.Helper()
+	req, err := http.NewRequestWithContext(b.Context(), method, b.base+path, strings.NewReader(form.Encode()))
+	b.must(err)
+	req.Header = header.Clone()
+	req.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0")
+	req.Header.Set("Accept", "text/html")
+	if method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	res, err := b.Do(req)
+	b.must(err)
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	b.must(err)
+	return seen{res, string(text)}
+}
+
+func (b *browser) get(path string) seen {
+	b.Helper()
+	return b.do(http.MethodGet, path, nil, http.Header{})
+}
+
+// post sends a form as one of our own pages would.
+func (b *browser) post(path string, form url.Values) seen {
+	b.Helper()
+	return b.do(http.MethodPost, path, form, http.Header{"Origin": {b.base}, "Sec-Fetch-Site": {"same-origin"}})
+}
+
+// wantPage checks that an answer is a page that has each of the texts.
+func (b *browser) wantPage(s seen, status int, texts ...string) {
+	b.Helper()
+	if s.StatusCode != status {
+		b.Errorf("%s %s: status %d (to %q), want %d:\n%s", s.Request.Method, s.Request.URL, s.StatusCode, s.location(), status, s.text)
+	}
+	for _, text := range texts {
+		if !strings.Contains(html.UnescapeString(s.text), text) {
+			b.Errorf("%s %s: the page has no %q:\n%s", s.Request.Method, s.Request.URL, text, s.text)
+		}
+	}
+}
+
+// wantTo checks that an answer leads to a path.
+func (b *browser) wantTo(s seen, path string) {
+	b.Helper()
+	if s.StatusCode != http.StatusSeeOther || s.location() != path {
+		b.Errorf("%s %s: status %d to %q, want 303 to %q:\n%s", s.Request.Method, s.Request.URL, s.StatusCode, s.location(), path, s.text)
+	}
+}
+
+// cookie is one that the browser has for a path.
+func (b *browser) cookie(name, path string) string {
+	b.Helper()
+	u, err := url.Parse(b.base + path)
+	b.must(err)
+	for _, c := range b.jar.Cookies(u) {
+		if c.Name == name {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+const sessionCookie = "usher_session"
+
+func (b *browser) signIn(name string) *browser {
+	b.Helper()
+	b.wantTo(b.post("/auth/sign-in", url.Values{"login": {name}, "password": {password}}), "/account")
+	return b
+}
+
+// enrol gives somebody a second factor.
+func (w *world) enrol(name string) (seed plexauth.Secret, backup []plexauth.Secret) {
+	w.Helper()
+	e := account.NewEnrolment("usher", name)
+	backup, err := w.Accounts().Enrol(w.Context(), w.account(name), e, "")
+	w.must(err)
+	return e.Secret, backup
+}
+
+func (w *world) code(seed plexauth.Secret) string {
+	w.Helper()
+	code, err := totp.GenerateCode(string(seed), time.Now())
+	w.must(err)
+	return code
+}
+
+// start has a television ask to sign in.
+func (w *world) start(strong bool) store.PIN {
+	w.Helper()
+	p, err := w.PINs().Start(w.Context(), store.Device{
+		ClientIdentifier: "tv", Product: "Player & Co", Version: "1.2", Platform: "Roku", Name: "Living room", Address: "192.0.2.7",
+	}, strong)
+	w.must(err)
+	return p
+}
+
+// token is what the television gets; empty: nothing yet. gone: never.
+func (w *world) token(p store.PIN) (token plexauth.Secret, gone bool) {
+	w.Helper()
+	_, token, err := w.PINs().Get(w.Context(), p.ID, "tv", "192.0.2.7")
+	return token, err != nil
+}
+
+func TestSetUp(t *testing.T) {
+	w := newWorld(t, nil)
+	b := w.browser()
+	b.wantPage(b.get("/"), 200, "Not set up yet")
+	b.wantPage(b.get("/setup"), 403, "This link does not work")
+	old := string(w.Pages().SetupPath())
+	link := string(w.Pages().SetupPath())
+	b.wantPage(b.get("/setup?key=guessed"), 403)
+	b.wantPage(b.get(old), 403)
+	b.wantPage(b.post("/setup", url.Values{"username": {"olga"}, "password": {password}}), 403)
+	b.wantTo(b.get(link), "/setup")
+	b.wantPage(b.get("/setup"), 200, "Welcome")
+	b.wantPage(b.post("/setup", url.Values{"username": {"olga"}, "password": {"short"}}), 400, "at least 8", `value="olga"`)
+	form := url.Values{"username": {"olga"}, "password": {password}}
+	b.wantTo(b.post("/setup", form), "/account")
+	b.wantPage(b.get("/account"), 200, "olga")
+	if !w.account("olga").Admin {
+		t.Error("the first account is no admin's")
+	}
+	// The link worked once.
+	b = w.browser()
+	b.wantTo(b.get(link), "/")
+	b.wantPage(b.post("/setup", form), 403)
+	b.wantPage(b.get("/"), 200, "Sign in")
+}
+
+func TestSignInAndOut(t *testing.T) {
+	w := newTown(t)
+	b := w.browser()
+	b.wantTo(b.get("/account"), "/auth?next=%2Faccount")
+	b.wantPage(b.get("/auth?next=%2Flink"), 200, `name="next" value="/link"`)
+	b.wantPage(b.post("/auth/sign-in", url.Values{"login": {"mia"}, "password": {"wrong"}, "next": {"/link"}}),
+		401, "The name or the password is not right.", `value="mia"`, `name="next" value="/link"`)
+	unknown := b.post("/auth/sign-in", url.Values{"login": {"nobody"}, "password": {password}})
+	b.wantPage(unknown, 401, "The name or the password is not right.")
+	if b.cookie(sessionCookie, "/") != "" {
+		t.Error("a wrong password gives a session")
+	}
+	b.wantTo(b.post("/auth/sign-in", url.Values{"login": {"MIA@example.org"}, "password": {password}, "next": {"/link"}}), "/link")
+	b.wantPage(b.get("/account"), 200, "mia", "Firefox on Linux")
+	b.wantTo(b.get("/"), "/account")
+	kept := b.cookie(sessionCookie, "/")
+	b.wantTo(b.post("/auth/sign-out", nil), "/")
+	b.wantTo(b.get("/account"), "/auth?next=%2Faccount")
+
+	// Attack: the cookie was copied before.
+	thief := w.browser()
+	thief.keep(sessionCookie, kept)
+	thief.wantTo(thief.get("/account"), "/auth?next=%2Faccount")
+}
+
+// keep gives the browser a cookie.
+func (b *browser) keep(name, value string) {
+	b.Helper()
+	u, err := url.Parse(b.base)
+	b.must(err)
+	b.jar.SetCookies(u, []*http.Cookie{{Name: name, Value: value, Path: "/"}})
+}
+
+// Signing in anew ends the session that the browser had, and gives another
+// cookie: one that an attacker planted would be worth nothing.
+func TestSessionFixation(t *testing.T) {
+	w := newTown(t)
+	planted := w.browser().signIn("noa").cookie(sessionCookie, "/")
+	b := w.browser()
+	b.keep(sessionCookie, planted)
+	b.signIn("mia")
+	if b.cookie(sessionCookie, "/") == planted {
+		t.Error("the cookie stays")
+	}
+	thief := w.browser()
+	thief.keep(sessionCookie, planted)
+	thief.wantTo(thief.get("/account"), "/auth?next=%2Faccount")
+}
+
+func TestTooManyWrongPasswords(t *testing.T) {
+	w := newWorld(t, func(c *server.Config) { c.FailedTries = 2 })
+	w.people()
+	b := w.browser()
+	wrong := url.Values{"login": {"mia"}, "password": {"wrong"}}
+	b.wantPage(b.post("/auth/sign-in", wrong), 401, "not right")
+	b.wantPage(b.post("/auth/sign-in", wrong), 401, "not right")
+	b.wantPage(b.post("/auth/sign-in", wrong), 401, "too many wrong tries")
+}
+
+func TestSecondStep(t *testing.T) {
+	w := newTown(t)
+	seed, backup := w.enrol("mia")
+	b := w.browser()
+	half := func() {
+		t.Helper()
+		b.wantTo(b.post("/auth/sign-in", url.Values{"login": {"mia"}, "password": {password}, "next": {"/link"}}), "/auth/code?next=%2Flink")
+	}
+	b.wantTo(b.get("/auth/code"), "/auth?next=%2Fauth%2Fcode")
+	half()
+	first := b.cookie(sessionCookie, "/")
+
+	// Attack: who has the password only goes on without the second factor.
+	for _, row := range rows(t) {
+		if row.SignedIn {
+			if s := b.do(row.Method, row.Path, nil, http.Header{"Sec-Fetch-Site": {"same-origin"}}); !strings.HasPrefix(s.location(), "/auth?next=") {
+				t.Errorf("half-way, %s %s is answered by %d to %q", row.Method, row.Path, s.StatusCode, s.location())
+			}
+		}
+	}
+	b.wantTo(b.get("/auth?next=%2Flink"), "/auth/code?next=%2Flink")
+	b.wantPage(b.get("/auth/code?next=%2Flink"), 200, "One more step", `value="/link"`)
+	b.wantPage(b.post("/auth/code", url.Values{"code": {"000000"}, "next": {"/link"}}), 401, "not right", `value="/link"`)
+	b.wantPage(b.post("/auth/code", url.Values{"code": {""}}), 401, "not right")
+	code := w.code(seed)
+	b.wantTo(b.post("/auth/code", url.Values{"code": {code[:3] + " " + code[3:]}, "next": {"/link"}}), "/link")
+	b.wantPage(b.get("/account"), 200, "10 backup codes are left")
+
+	// Attack: the first cookie was copied, and used once the session is whole.
+	thief := w.browser()
+	thief.keep(sessionCookie, first)
+	thief.wantTo(thief.get("/account"), "/auth?next=%2Faccount")
+
+	b = w.browser()
+	half()
+	b.wantPage(b.post("/auth/code", url.Values{"code": {code}}), 401, "used before")
+	b.wantTo(b.post("/auth/code", url.Values{"code": {string(backup[0])}}), "/account")
+	b.wantPage(b.get("/account"), 200, "9 backup codes are left", "A backup code was used up")
+	b = w.browser()
+	half()
+	b.wantPage(b.post("/auth/code", url.Values{"code": {string(backup[0])}}), 401, "used before")
+}
+
+var secretInput = regexp.MustCompile(`name="secret" value="([A-Z2-7]+)"`)
+
+func TestEnrol(t *testing.T) {
+	w := newTown(t)
+	b := w.browser().signIn("mia")
+	s := b.get("/account/second-factor")
+	b.wantPage(s, 200, "data:image/png;base64,")
+	found := secretInput.FindStringSubmatch(s.text)
+	if found == nil {
+		t.Fatalf("the form has no seed:\n%s", s.text)
+	}
+	form := url.Values{"secret": {found[1]}, "code": {w.code(plexauth.Secret(found[1]))}, "current": {"wrong"}}
+	b.wantPage(b.post("/account/second-factor", form), 400, "The password is not right.", found[1])
+	form.Set("current", password)
+	good := form.Get("code")
+	for _, code := range []string{"", "000000"} {
+		form.Set("code", code)
+		b.wantPage(b.post("/account/second-factor", form), 400, "The code is not right")
+	}
+	form.Set("code", good)
+	b.wantPage(b.post("/account/second-factor", form), 200, "Keep these backup codes")
+	if w.account("mia").TOTPSeed == nil {
+		t.Fatal("the second factor is not on")
+	}
+	b.wantPage(b.post("/account/second-factor/remove", url.Values{"current": {"wrong"}}), 400, "The password is not right.")
+	b.wantTo(b.post("/account/second-factor/remove", url.Values{"current": {password}}), "/account?done=factor")
+	if w.account("mia").TOTPSeed != nil {
+		t.Error("the second factor is still on")
+	}
+}
+
+func TestConsent(t *testing.T) {
+	w := newTown(t)
+	b := w.browser()
+	tv := w.start(true)
+	ask := "/auth?" + url.Values{"code": {tv.Code}, "clientID": {"tv"}, "context[device][product]": {"Player & Co"}}.Encode()
+	b.wantPage(b.get(ask), 200, "to go on with", "Player & Co")
+	b.signIn("mia")
+	b.wantPage(b.get(ask), 200, "Player & Co wants to sign in", "Living room", "Roku", "192.0.2.7", "It does not get your password")
+	b.wantPage(b.get("/auth?clientID=another&code="+tv.Code), 404, "This code does not work")
+	b.wantPage(b.get("/auth?code=nothing"), 404, "This code does not work")
+	if token, gone := w.token(tv); token != "" || gone {
+		t.Error("looking at the page linked or ended the PIN")
+	}
+	form := url.Values{"code": {tv.Code}, "clientID": {"tv"}, "decision": {"allow"}}
+	b.wantTo(b.post("/auth/consent", form), "/auth/done")
+	b.wantPage(b.get("/auth/done"), 200, "Go back to your device")
+	if token, _ := w.token(tv); token == "" {
+		t.Error("the television has no token")
+	}
+	b.wantPage(b.get("/account"), 200, "Player & Co", "Living room", "A device was signed in by its code")
+	b.wantPage(b.post("/auth/consent", form), 404) // once
+}
+
+func TestRefuse(t *testing.T) {
+	w := newTown(t)
+	b := w.browser().signIn("mia")
+	for _, decision := range []string{"refuse", ""} {
+		tv := w.start(false)
+		b.wantTo(b.post("/auth/consent", url.Values{"code": {tv.Code}, "decision": {decision}}), "/auth/refused")
+		b.wantPage(b.get("/auth/refused"), 200, "Nothing was given")
+		if token, gone := w.token(tv); token != "" || !gone {
+			t.Errorf("decision %q: the PIN still waits, or has a token", decision)
+		}
+	}
+	b.wantPage(b.get("/account"), 200, "You refused a device")
+}
+
+func TestLink(t *testing.T) {
+	w := newTown(t)
+	b := w.browser()
+	b.wantTo(b.get("/link?pin=ABCD"), "/auth?next=%2Flink%3Fpin%3DABCD")
+	b.signIn("mia")
+	s := b.get("/link?pin=abcd")
+	b.wantPage(s, 200, `value="A"`, `value="D"`)
+	b.wantPage(b.post("/link", url.Values{"code": {"C", "C", "C", "C"}}), 404, "No device shows this code now", `value="C"`)
+	tv := w.start(false)
+	letters := strings.Split(strings.ToLower(tv.Code), "")
+	b.wantTo(b.post("/link", url.Values{"code": letters}), "/auth?code="+tv.Code)
+	b.wantPage(b.get("/auth?code="+tv.Code), 200, tv.Code, "Living room")
+}
+
+func TestIdentityAndPassword(t *testing.T) {
+	w := newTown(t)
+	other := w.browser().signIn("mia")
+	b := w.browser().signIn("mia")
+	form := url.Values{"username": {"mia2"}, "email": {"mia@example.org"}, "current": {"wrong"}}
+	b.wantPage(b.post("/account/identity", form), 400, "The password is not right.")
+	form.Set("current", password)
+	form.Set("username", "noa")
+	b.wantPage(b.post("/account/identity", form), 400, "Another account has this name")
+	form.Set("username", "mia2")
+	b.wantTo(b.post("/account/identity", form), "/account?done=identity")
+	b.wantPage(b.get("/account?done=identity"), 200, "Saved.", "mia2")
+
+	change := url.Values{"current": {"wrong"}, "new": {"another good one"}}
+	b.wantPage(b.post("/account/password", change), 400, "The password is not right.")
+	change.Set("current", password)
+	b.wantTo(b.post("/account/password", change), "/account?done=password")
+	other.wantPage(other.get("/account"), 200) // nothing is forced
+	change = url.Values{"current": {"another good one"}, "new": {password}, "others": {"1"}}
+	b.wantTo(b.post("/account/password", change), "/account?done=password")
+	other.wantTo(other.get("/account"), "/auth?next=%2Faccount")
+	b.wantPage(b.get("/account"), 200)
+}
+
+func TestRevoke(t *testing.T) {
+	w := newTown(t)
+	b, other := w.browser().signIn("mia"), w.browser().signIn("mia")
+	noa := w.browser().signIn("noa")
+	tv := w.start(false)
+	b.wantTo(b.post("/auth/consent", url.Values{"code": {tv.Code}, "decision": {"allow"}}), "/auth/done")
+	token, _ := w.token(tv)
+	works := func() bool {
+		_, err := w.Tokens().Verify(t.Context(), token)
+		return err == nil
+	}
+	if !works() {
+		t.Fatal("the token does not work")
+	}
+	form := regexp.MustCompile(`/account/devices/\d+/revoke`).FindString(b.get("/account").text)
+	noa.wantPage(noa.post(form, nil), 404) // attack: another's device, by its number
+	if !works() {
+		t.Error("noa signed mia's television out")
+	}
+	b.wantTo(b.post(form, nil), "/account?done=device")
+	if works() {
+		t.Error("the token of a revoked device works")
+	}
+	form = regexp.MustCompile(`/account/sessions/\d+/end`).FindString(b.get("/account").text)
+	noa.wantPage(noa.post(form, nil), 404)
+	other.wantPage(other.get("/account"), 200)
+	b.wantTo(b.post(form, nil), "/account?done=browser")
+	other.wantTo(other.get("/account"), "/auth?next=%2Faccount")
+	other.signIn("mia")
+	b.wantTo(b.post("/account/revoke-others", nil), "/account?done=others")
+	other.wantTo(other.get("/account"), "/auth?next=%2Faccount")
+	b.wantPage(b.get("/account?done=others"), 200, "Everything but this browser is signed out.")
+}
+
+func TestRecent(t *testing.T) {
+	w := newTown(t)
+	b := w.browser()
+	b.post("/auth/sign-in", url.Values{"login": {"mia"}, "password": {"wrong"}})
+	b.signIn("mia")
+	w.browser().signIn("noa")
+	s := b.get("/account")
+	b.wantPage(s, 200, "Recent sign-ins", "A browser was signed in", "Refused: wrong password", "Firefox on Linux", "from 127.0.0.1")
+	if n := strings.Count(s.text, "A browser was signed in"); n != 1 {
+		t.Errorf("mia sees %d sign-ins, want her own one", n)
+	}
+}
+
+// The last line of sight: whatever is typed is shown as text.
+func TestMarkupIsText(t *testing.T) {
+	w := newTown(t)
+	const evil = `"><script>alert(1)</script>`
+	b := w.browser()
+	answers := []seen{
+		b.get("/auth?" + url.Values{"code": {"x"}, "context[device][product]": {evil}}.Encode()),
+		b.post("/auth/sign-in", url.Values{"login": {evil}, "password": {"x"}, "product": {evil}, "next": {"/" + evil}}),
+		b.get("/auth?" + url.Values{"next": {"/" + evil}}.Encode()),
+	}
+	p, err := w.PINs().Start(t.Context(), store.Device{ClientIdentifier: evil, Product: evil, Version: evil, Platform: evil, Name: evil}, false)
+	w.must(err)
+	b.signIn("mia")
+	answers = append(answers,
+		b.get("/auth?code="+p.Code), b.get("/link?pin="+url.QueryEscape(evil)),
+		b.get("/auth/done?forwardUrl="+url.QueryEscape("https://example.org/"+evil[2:8])),
+		b.get("/auth/done?forwardUrl="+url.QueryEscape(`https://example.org/?"><script>`)),
+		b.post("/auth/consent", url.Values{"code": {p.Code}, "decision": {"allow"}}), b.get("/account"),
+	)
+	for _, s := range answers {
+		if strings.Contains(s.text, "<script>") {
+			t.Errorf("%s %s: the page has a script of a stranger's:\n%s", s.Request.Method, s.Request.URL, s.text)
+		}
+	}
+}
