@@ -180,13 +180,21 @@ func (a *app) accountSwitch(verb, short string, disabled bool) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, d *domain, acc store.Account) error {
 				if err := d.accounts.SetDisabled(ctx, acc.ID, disabled); err != nil {
-					return err
+					return a.lastAdmin(acc, err)
 				}
 				fmt.Fprintf(a.out, "Account %s is %sd.\n", acc.Username, verb)
 				return nil
 			})
 		},
 	}
+}
+
+// lastAdmin gives the error of a change that would leave no admin a next step.
+func (a *app) lastAdmin(acc store.Account, err error) error {
+	if errors.Is(err, account.ErrLastAdmin) {
+		return &hintError{fmt.Errorf("%s is the last admin", acc.Username), a.command("account add NAME --admin")}
+	}
+	return err
 }
 
 func (a *app) accountSetPassword() *cobra.Command {
@@ -218,12 +226,12 @@ func (a *app) accountRemove() *cobra.Command {
 	return &cobra.Command{
 		Use:   "remove NAME",
 		Short: "Remove an account, its tokens and its shares",
-		Long:  "Remove an account with its devices, tokens and shares. Servers it owned go to the admins.",
+		Long:  "Remove an account with its devices, tokens and shares. Servers it owned go to the admins. The last admin stays.",
 		Args:  takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, d *domain, acc store.Account) error {
 				if err := d.accounts.Remove(ctx, acc.ID); err != nil {
-					return err
+					return a.lastAdmin(acc, err)
 				}
 				fmt.Fprintf(a.out, "Removed account %s.\n", acc.Username)
 				return nil

@@ -29,6 +29,8 @@ var (
 	ErrExists = errors.New("an account with this name or e-mail exists already")
 	// ErrNotFound says that there is no such account.
 	ErrNotFound = errors.New("there is no such account")
+	// ErrLastAdmin says that the account is the only admin who can sign in.
+	ErrLastAdmin = errors.New("the account is the last admin")
 )
 
 // InvalidError says that a name, e-mail or password cannot be used, and why.
@@ -243,11 +245,12 @@ func (s *Service) SetPassword(ctx context.Context, id int64, password plexauth.S
 }
 
 // SetDisabled keeps an account and its tokens from working, or lets them again.
+// ErrLastAdmin.
 func (s *Service) SetDisabled(ctx context.Context, id int64, disabled bool) error {
 	return named(s.store.SetDisabled(ctx, id, disabled))
 }
 
-// Remove removes an account with all that is its own.
+// Remove removes an account with all that is its own. ErrLastAdmin.
 func (s *Service) Remove(ctx context.Context, id int64) error {
 	return named(s.store.RemoveAccount(ctx, id))
 }
@@ -321,6 +324,8 @@ func named(err error) error {
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return fmt.Errorf("%w (%w)", ErrExists, err)
+	case errors.Is(err, store.ErrLastAdmin):
+		return fmt.Errorf("%w (%w)", ErrLastAdmin, err)
 	case errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("%w (%w)", ErrNotFound, err)
 	}

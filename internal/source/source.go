@@ -296,9 +296,13 @@ func (s *Service) Add(ctx context.Context, src store.Source) (store.Source, erro
 	return added, named(err)
 }
 
-// Remove removes a source with its shares and the tokens for it. ErrNotFound.
+// Remove removes a source with its shares and the tokens for it. This server
+// itself stays for as long as it runs. *InvalidError, ErrNotFound.
 func (s *Service) Remove(ctx context.Context, r Ref) error {
 	src, err := s.store.Source(ctx, r.Kind, r.Identifier)
+	if err == nil && src.ID == s.self.ID {
+		return invalid("this server is the one that runs here: it cannot be removed")
+	}
 	if err == nil {
 		err = s.store.RemoveSource(ctx, src.ID)
 	}

@@ -171,7 +171,7 @@ func (s *Store) SetPasswordHash(ctx context.Context, id int64, hash string) erro
 }
 
 // SetDisabled keeps an account from signing in and its tokens from working, or
-// lets it again: the tokens themselves stay.
+// lets it again: the tokens themselves stay. ErrLastAdmin.
 func (s *Store) SetDisabled(ctx context.Context, id int64, disabled bool) error {
 	kind := EventAccountEnabled
 	if disabled {
@@ -182,7 +182,7 @@ func (s *Store) SetDisabled(ctx context.Context, id int64, disabled bool) error 
 }
 
 // RemoveAccount removes an account with its devices, tokens and shares. The
-// servers it owned go to the admins.
+// servers it owned go to the admins. ErrLastAdmin.
 func (s *Store) RemoveAccount(ctx context.Context, id int64) error {
 	return s.updateAccount(ctx, id, EventAccountRemoved, "removing an account", "DELETE FROM account WHERE id = $1", id)
 }
@@ -190,12 +190,30 @@ func (s *Store) RemoveAccount(ctx context.Context, id int64) error {
 func (s *Store) updateAccount(ctx context.Context, id int64, kind EventKind, doing, query string, args ...any) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		tx.changed = Change{Accounts: []int64{id}, Sources: true}
+		if kind == EventAccountDisabled || kind == EventAccountRemoved {
+			if err := tx.checkLastAdmin(ctx, id); err != nil {
+				return err
+			}
+		}
 		if err := tx.note(ctx, Event{Kind: kind, AccountID: id}); err != nil { // while it has a name
 			return err
 		}
 		return tx.execOne(ctx, query, args...)
 	})
 	return wrap(doing, err)
+}
+
+// checkLastAdmin returns ErrLastAdmin when an account is the only admin who is
+// not disabled. It is asked in the transaction that takes the account away: of
+// two admins who remove each other at once, one stays.
+func (t *tx) checkLastAdmin(ctx context.Context, id int64) error {
+	var last bool
+	err := t.queryRow(ctx, `SELECT EXISTS (SELECT 1 FROM account WHERE id = $1 AND admin AND NOT disabled)
+		AND NOT EXISTS (SELECT 1 FROM account WHERE id <> $1 AND admin AND NOT disabled)`, id).Scan(&last)
+	if err == nil && last {
+		err = ErrLastAdmin
+	}
+	return err
 }
 
 // SetSecondFactor gives an account a sealed TOTP seed and backup codes in

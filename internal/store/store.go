@@ -16,6 +16,8 @@ var (
 	// ErrConflict says that another row has the name, e-mail or identifier, or
 	// that the row changed since it was read.
 	ErrConflict = errors.New("conflict")
+	// ErrLastAdmin says that the change would leave nobody who may make others.
+	ErrLastAdmin = errors.New("it is the last admin")
 	// ErrFull says that as many rows are there already as may be.
 	ErrFull = errors.New("full")
 	// ErrNewer says that a newer usher wrote the database.
