@@ -119,7 +119,7 @@ func (s *Store) EndSession(ctx context.Context, account, id int64) error {
 }
 
 // EndOthers ends everything of an account that is signed in but one session:
-// its other sessions, and all of its tokens.
+// its other sessions, and all of its tokens. 0: but none.
 func (s *Store) EndOthers(ctx context.Context, account, but int64) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		if err := tx.exec(ctx, "DELETE FROM session WHERE account_id = $1 AND id <> $2", account, but); err != nil {
@@ -129,9 +129,11 @@ func (s *Store) EndOthers(ctx context.Context, account, but int64) error {
 		if err != nil {
 			return err
 		}
-		return tx.note(ctx, Event{
-			Kind: EventTokenRevoked, AccountID: account, Detail: fmt.Sprintf("all %d, and every browser but one", ended),
-		})
+		e := Event{Kind: EventTokenRevoked, AccountID: account, Detail: fmt.Sprintf("all %d, and every browser", ended)}
+		if but != 0 {
+			e.Detail += " but one"
+		}
+		return tx.note(ctx, e)
 	})
 	return wrap("ending what else is signed in", err)
 }

@@ -15,8 +15,10 @@ import (
 	"github.com/boombuler/barcode/qr"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/pin"
+	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -85,6 +87,7 @@ func (p *Pages) showAccount(ctx context.Context, v *visit, problem string) (view
 // problem says what is wrong with a form, if that is what an error means.
 func problem(err error) (string, bool) {
 	wait, codes, bad := (*account.TooManyFailuresError)(nil), (*pin.TooManyError)(nil), (*account.InvalidError)(nil)
+	badSource, badOrigin := (*source.InvalidError)(nil), (*origin.InvalidError)(nil)
 	switch {
 	case errors.As(err, &codes):
 		return waitText(codes.Wait), true
@@ -92,6 +95,16 @@ func problem(err error) (string, bool) {
 		return sentence(bad.Problem), true
 	case errors.As(err, &wait):
 		return waitText(wait.Wait), true
+	case errors.As(err, &badSource):
+		return sentence(badSource.Problem), true
+	case errors.As(err, &badOrigin):
+		return sentence(badOrigin.Problem), true
+	case errors.Is(err, account.ErrLastAdmin):
+		return "This is the last admin: somebody must be left who can change things here.", true
+	case errors.Is(err, source.ErrExists):
+		return "That is there already.", true
+	case errors.Is(err, origin.ErrExists):
+		return "This origin is allowed already.", true
 	case errors.Is(err, account.ErrExists):
 		return "Another account has this name or e-mail address.", true
 	case errors.Is(err, account.ErrCredentials):

@@ -17,9 +17,11 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/guard"
+	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/session"
+	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
@@ -76,12 +78,16 @@ func parseTemplates() map[string]*template.Template {
 }
 
 var functions = template.FuncMap{
-	"static":  staticURL,
-	"date":    func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
-	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"browser": browserName,
-	"add":     func(a, b int) int { return a + b },
-	"show":    func(s plexauth.Secret) string { return string(s) },
+	"static":   staticURL,
+	"date":     func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
+	"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"browser":  browserName,
+	"add":      func(a, b int) int { return a + b },
+	"clock":    func(t time.Time) string { return t.UTC().Format("15:04") },
+	"second":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+	"device":   func(d store.Device) string { return store.DescribeDevice(d.Product, d.Device, d.Name) },
+	"sentence": sentence,
+	"show":     func(s plexauth.Secret) string { return string(s) },
 }
 
 // setHeaders says what browsers may do with a page: load what is ours, show it
@@ -178,6 +184,8 @@ var failures = [...]struct {
 	{session.ErrNone, 404, "Already signed out", "That browser is not signed in any more."},
 	{store.ErrNotFound, 404, "Not there any more", "What you asked for has gone, perhaps a moment ago."},
 	{account.ErrNotFound, 404, "Not there any more", "There is no such account any more."},
+	{source.ErrNotFound, 404, "Not there any more", "What you asked for has gone, perhaps a moment ago."},
+	{origin.ErrNotFound, 404, "Not there any more", "That origin is not on the list any more."},
 	{token.ErrNotFound, 404, "Not there any more", "That had been revoked already."},
 	{passkey.ErrNotFound, 404, "Not there any more", "The passkey had been removed already."},
 	{pin.ErrNotFound, 404, "This code does not work", "It was used already, has expired, or was mistyped. The device can show you a new one."},

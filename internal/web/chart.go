@@ -1,0 +1,143 @@
+package web
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/usher-auth/usher/internal/store"
+)
+
+const (
+	// chartSpan is how far a chart looks back.
+	chartSpan = 24 * time.Hour
+	// chartStep is how long a bar stands for: as finely as the store counts.
+	chartStep = 15 * time.Minute
+	// chartBars is how many there are; the last is of the quarter of an hour
+	// that is not over.
+	chartBars = int(chartSpan / chartStep)
+	// markEvery is how many bars there are between two marks on the axis. The
+	// stylesheet sets their labels in as many columns as there are marks.
+	markEvery = chartBars / 4
+)
+
+// The size of a panel's drawing, in units of its own: browsers stretch it to
+// the width there is.
+const (
+	chartWidth  = 10 * chartBars
+	chartHeight = 100
+)
+
+// series says what is counted together, by what the store calls it.
+type series struct {
+	name, class string
+	of          []string
+}
+
+// chartSeries are the panels of the chart. They differ by a thousand times, so
+// each has a scale of its own, and its name beside it instead of a colour.
+var chartSeries = [...]series{
+	{"Sign-ins", "sign-ins", []string{
+		string(store.EventSignIn), string(store.EventSessionStarted), string(store.EventPINLinked),
+	}},
+	{"Refusals", "refusals", []string{string(store.EventSignInRefused), string(store.EventPINRefused)}},
+	{"Token checks", "checks", []string{store.TallyTokenChecks}},
+}
+
+// chart is what happened over the last day, by quarter of an hour.
+type chart struct {
+	Panels []panel
+	// Marks are the lines at each sixth hour from the first bar on.
+	Marks []mark
+	// Rows are the quarters in which anything happened, the newest first.
+	Rows          []chartRow
+	Width, Height int
+}
+
+// panel is the bars of one series.
+type panel struct {
+	Name, Class string
+	Total, Most int64
+	Bars        []bar
+	// Text says in words what the bars show.
+	Text string
+}
+
+// bar is a quarter of an hour in which something happened.
+type bar struct {
+	X, Y, Width, Height int
+	N                   int64
+	At                  time.Time
+}
+
+// mark is a time on the axis.
+type mark struct {
+	X  int
+	At time.Time
+}
+
+// chartRow is a quarter of an hour in the table that says the same.
+type chartRow struct {
+	At time.Time
+	N  [len(chartSeries)]int64
+}
+
+// newChart draws what was counted in the day before now. What is older, or
+// belongs to no panel, is left out.
+func newChart(now time.Time, counts []store.Count) chart {
+	first := now.UTC().Truncate(chartStep).Add(chartStep - chartSpan)
+	var n [len(chartSeries)][chartBars]int64
+	for _, c := range counts {
+		i := int(c.Quarter.Sub(first) / chartStep)
+		if c.Quarter.Before(first) || i >= chartBars {
+			continue
+		}
+		for s := range chartSeries {
+			if slices.Contains(chartSeries[s].of, c.What) {
+				n[s][i] += c.N
+			}
+		}
+	}
+	drawn := chart{Width: chartWidth, Height: chartHeight}
+	for s := range chartSeries {
+		drawn.Panels = append(drawn.Panels, newPanel(chartSeries[s], first, n[s][:]))
+	}
+	for i := range chartBars {
+		at := first.Add(time.Duration(i) * chartStep)
+		if i%markEvery == 0 {
+			drawn.Marks = append(drawn.Marks, mark{10 * i, at})
+		}
+		row := chartRow{At: at}
+		for s := range n {
+			row.N[s] = n[s][i]
+		}
+		if row.N != [len(chartSeries)]int64{} {
+			drawn.Rows = append(drawn.Rows, row)
+		}
+	}
+	slices.Reverse(drawn.Rows)
+	return drawn
+}
+
+func newPanel(s series, first time.Time, n []int64) panel {
+	p := panel{Name: s.name, Class: s.class, Most: slices.Max(n)}
+	var most time.Time
+	for i, count := range n {
+		if count == 0 {
+			continue
+		}
+		p.Total += count
+		at := first.Add(time.Duration(i) * chartStep)
+		if count == p.Most {
+			most = at
+		}
+		height := max(2, int(count*chartHeight/p.Most)) // what happened once is seen, too
+		p.Bars = append(p.Bars, bar{10*i + 1, chartHeight - height, 8, height, count, at})
+	}
+	p.Text = p.Name + " in the last day: none."
+	if p.Total > 0 {
+		p.Text = fmt.Sprintf("%s in the last day: %d in all, at most %d in a quarter of an hour, last so at %s UTC.",
+			p.Name, p.Total, p.Most, most.Format("15:04"))
+	}
+	return p
+}
