@@ -196,8 +196,10 @@ func TestForward(t *testing.T) {
 	}
 }
 
-// others is a URL of somebody else's in a page, a stylesheet or a script.
-var others = regexp.MustCompile(`(?i)(?:https?:)?//[a-z0-9-]+\.[a-z0-9.-]+[^"' )]*`)
+// others is a URL of somebody else's that a page, a stylesheet or a script
+// would load or lead to. One that stands there to be read is none.
+var others = regexp.MustCompile(`(?i)(?:[^a-z](?:src|srcset|href|action|formaction|content|data|poster)=["']?|url\(["']?|@import\s+["']?|(?:fetch|import|replace|open)\(["'`+"`"+`])` +
+	`(?:https?:)?//[a-z0-9-]+\.[a-z0-9.-]+[^"' )]*`)
 
 // inline is script or style that the policy would have to allow.
 var inline = regexp.MustCompile(`(?i)<script>|<script [^>]*>[^<]|<style|\sstyle=|\son[a-z]+=|javascript:`)

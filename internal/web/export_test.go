@@ -23,6 +23,19 @@ func Rows() []Row {
 	return rows
 }
 
+// AdminRow is a row of the table that is for admins, as the tests walk it.
+type AdminRow struct{ Method, Path string }
+
+// AdminRows lists the pages that need an admin.
+func AdminRows() (rows []AdminRow) {
+	for _, r := range Rows() {
+		if r.Admin {
+			rows = append(rows, AdminRow{r.Method, r.Path})
+		}
+	}
+	return rows
+}
+
 // AdminPage is a page for admins that says "secret".
 func (p *Pages) AdminPage() http.Handler {
 	return p.handler(&page{need: admin, handle: func(*Pages, context.Context, *visit) (view, error) {
@@ -57,5 +70,17 @@ func Templates() (texts map[string]string, err error) {
 var (
 	LocalPath     = localPath
 	ForwardTarget = forwardTarget
-	OriginOf      = originOf
 )
+
+// OpenAdminPaths lists paths that begin like those for admins and are not.
+func OpenAdminPaths() (paths []string) {
+	for _, p := range table {
+		if p.need != admin && len(p.path) >= 6 && p.path[:6] == "/admin" {
+			paths = append(paths, p.path)
+		}
+	}
+	return paths
+}
+
+// NewChart is newChart.
+var NewChart = newChart

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/web"
 )
 
@@ -66,7 +67,7 @@ func FuzzForwardTarget(f *testing.F) {
 			t.Errorf("%q is written as %q", text, said)
 		}
 		again, err := web.ForwardTarget(said)
-		if err != nil || again == nil || web.OriginOf(again) != web.OriginOf(u) {
+		if err != nil || again == nil || origin.Of(again) != origin.Of(u) {
 			t.Errorf("%q is written as %q, which leads to %v, %v", text, said, again, err)
 		}
 		authority, _, _ := strings.Cut(strings.TrimPrefix(said, u.Scheme+"://"), "/")
