@@ -364,7 +364,7 @@ func TestAdminKeepsSources(t *testing.T) {
 	if shares, err := w.store.Shares(t.Context()); len(shares) != 1 || err != nil || shares[0].Username != "mia" {
 		t.Errorf("shares: got %v (%v), want one with mia", shares, err)
 	}
-	b.get(t, "/admin/servers", "Take the share of mia back", "1 account")
+	b.get(t, "/admin/servers", "Take back the share of mia", "1 account")
 	b.get(t, "/admin/accounts/2", "Den", "shared since")
 	b.refused(t, "/admin/shares", "That is there already", "server", "den-1", "account", "2")
 	b.post(t, "/admin/shares/remove", "/admin/servers?done=unshared", "server", "den-1", "account", "2")
@@ -619,7 +619,7 @@ func TestChart(t *testing.T) {
 	if diff := cmp.Diff([]string{
 		"Sign-ins in the last day: 6 in all, at most 4 in a quarter of an hour, last so at 03:00 UTC.",
 		"Refusals in the last day: 301 in all, at most 300 in a quarter of an hour, last so at 00:00 UTC.",
-		"Token checks in the last day: 50000 in all, at most 50000 in a quarter of an hour, last so at 03:15 UTC.",
+		"Token checks in the last day: 50,000 in all, at most 50,000 in a quarter of an hour, last so at 03:15 UTC.",
 	}, texts); diff != "" {
 		t.Errorf("texts (-want +got):\n%s", diff)
 	}

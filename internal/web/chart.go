@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/usher-auth/usher/internal/store"
@@ -136,8 +137,17 @@ func newPanel(s series, first time.Time, n []int64) panel {
 	}
 	p.Text = p.Name + " in the last day: none."
 	if p.Total > 0 {
-		p.Text = fmt.Sprintf("%s in the last day: %d in all, at most %d in a quarter of an hour, last so at %s UTC.",
-			p.Name, p.Total, p.Most, most.Format("15:04"))
+		p.Text = fmt.Sprintf("%s in the last day: %s in all, at most %s in a quarter of an hour, last so at %s UTC.",
+			p.Name, grouped(p.Total), grouped(p.Most), most.Format("15:04"))
 	}
 	return p
+}
+
+// grouped writes a number with a comma at each thousand.
+func grouped(n int64) string {
+	text := strconv.FormatInt(n, 10)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }

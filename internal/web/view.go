@@ -87,6 +87,7 @@ var functions = template.FuncMap{
 	"second":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 	"device":   func(d store.Device) string { return store.DescribeDevice(d.Product, d.Device, d.Name) },
 	"sentence": sentence,
+	"grouped":  grouped,
 	"show":     func(s plexauth.Secret) string { return string(s) },
 }
 
