@@ -5,12 +5,12 @@
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    := 5s
 
-.PHONY: help test check unit keyring fuzz crash clients bench bench-sqlite build
+.PHONY: help test check unit keyring fuzz crash clients browser bench bench-sqlite build
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
 
-test: check unit keyring fuzz crash clients ## everything below down to clients, as CI does
+test: check unit keyring fuzz crash clients browser ## everything below down to browser, as CI does
 	@echo "all tests passed"
 
 check: ## gofmt, go vet, staticcheck, go mod tidy
@@ -20,6 +20,7 @@ check: ## gofmt, go vet, staticcheck, go mod tidy
 	go vet ./...
 	go vet -tags clients ./test/clients
 	go vet -tags keyring ./cmd/usher
+	go vet -tags browser ./test/browser
 	go run $(STATICCHECK) ./...
 
 unit: ## go test ./... with the race detector
@@ -41,6 +42,10 @@ crash: ## kill the server 20 times in the middle of sign-ins
 clients: ## published clients from npm and PyPI against the built binary
 	@scripts/need go node npm python3 python3-venv
 	go test -count=1 -tags clients -timeout 30m -v ./test/clients
+
+browser: ## people's pages in Chromium, with pictures of each in build/screenshots
+	@scripts/need go node npm chromium
+	go test -count=1 -tags browser -v ./test/browser
 
 bench: ## usher beside a bare net/http server, with wrk
 	@scripts/need go wrk

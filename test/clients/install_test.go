@@ -3,13 +3,12 @@
 package clients_test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/usher-auth/usher/test/install"
 )
 
 // A language knows how to install a client beside its script and how to start the script.
@@ -25,12 +24,7 @@ var node = language{
 	install: func(t *testing.T, c client) string {
 		t.Helper()
 		dir := absolute(t, filepath.Join("node", c.slug))
-		need(t, "node", "install Node.js 20 or newer")
-		npm := need(t, "npm", "install npm 10 or newer")
-		modules, lock := filepath.Join(dir, "node_modules"), filepath.Join(dir, "package-lock.json")
-		installOnce(t, modules, lock, func() {
-			run(t, dir, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-		})
+		install.NPM(t, dir)
 		return dir
 	},
 	command: func(c client, dir string) []string {
@@ -47,13 +41,13 @@ var python = language{
 	install: func(t *testing.T, c client) string {
 		t.Helper()
 		dir := absolute(t, filepath.Join("python", c.slug))
-		python := need(t, "python3", "install Python 3.10 or newer")
+		python := install.Need(t, "python3", "install Python 3.10 or newer")
 		if err := exec.Command(python, "-c", "import ensurepip, venv").Run(); err != nil {
 			t.Fatal("python3 cannot make virtual environments: apt-get install python3-venv")
 		}
 		venv := filepath.Join(dir, ".venv")
 		requirements := filepath.Join(dir, "requirements.txt")
-		installOnce(t, venv, requirements, func() {
+		install.Once(t, venv, requirements, func() {
 			run(t, dir, python, "-m", "venv", "--clear", venv)
 			pip := filepath.Join(venv, "bin", "pip")
 			run(t, dir, pip, "install", "--quiet", "--disable-pip-version-check", "-r", requirements)
@@ -63,37 +57,6 @@ var python = language{
 	command: func(_ client, dir string) []string {
 		return []string{filepath.Join(dir, ".venv", "bin", "python"), "run.py"}
 	},
-}
-
-// installOnce calls install unless the folder was filled from the same list of
-// packages before. The list's digest is left in the folder when install has
-// succeeded, so that one which broke off half-way is done again.
-func installOnce(t *testing.T, folder, list string, install func()) {
-	t.Helper()
-	wanted, err := os.ReadFile(list)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.Sum256(wanted)
-	digest := hex.EncodeToString(sum[:])
-	stamp := filepath.Join(folder, ".usher-installed")
-	if done, err := os.ReadFile(stamp); err == nil && string(done) == digest {
-		return
-	}
-	install()
-	if err := os.WriteFile(stamp, []byte(digest), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// need returns the path of a program that must be there.
-func need(t *testing.T, program, hint string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err != nil {
-		t.Fatalf("%s is missing: %s", program, hint)
-	}
-	return path
 }
 
 // run runs a command that must succeed and returns what it printed to standard output.

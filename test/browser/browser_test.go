@@ -1,0 +1,178 @@
+//go:build browser
+
+package browser_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/usher-auth/usher/test/http/binary"
+	"github.com/usher-auth/usher/test/install"
+)
+
+// storyTimeout is how long one story may take. Each takes some seconds.
+const storyTimeout = 2 * time.Minute
+
+// screenshots is where the stories leave their pictures.
+const screenshots = "../../build/screenshots"
+
+// A scene is everything a story is told. story.mjs explains it.
+type scene struct {
+	URL         string `json:"url"`
+	SetUpLink   string `json:"setUpLink,omitempty"`
+	Started     int64  `json:"started"`
+	Usher       string `json:"usher"`
+	Data        string `json:"data"`
+	Chromium    string `json:"chromium"`
+	Screenshots string `json:"screenshots"`
+	Admin       person `json:"admin"`
+}
+
+// A person is the admin that a story begins with.
+type person struct {
+	Username string `json:"username"`
+	Email    string `json:"email"`
+	Password string `json:"password"`
+}
+
+var admin = person{Username: "olga", Email: "olga@example.com", Password: `correct horse "battery" & <staple>`}
+
+// TestStories tells every story to a server of its own.
+func TestStories(t *testing.T) {
+	install.NPM(t, ".")
+	chromium := install.Need(t, "chromium", "apt-get install chromium")
+	usher, err := binary.Build(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("stories/*.mjs")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no stories: %v", err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".mjs")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// A story that sets the server up begins with no account.
+			sc := start(t, usher, strings.HasPrefix(name, "set-up"))
+			sc.Usher, sc.Chromium, sc.Screenshots = usher, chromium, emptyFolder(t, filepath.Join(screenshots, name))
+			tell(t, file, sc)
+		})
+	}
+}
+
+// setUpLink is the link that a server without an account prints.
+var setUpLink = regexp.MustCompile(`(?m)^  (http\S+/setup\?key=\S+)$`)
+
+// start starts a server with an empty data folder, under the name localhost:
+// browsers take passkeys for a name only.
+func start(t *testing.T, usher string, empty bool) scene {
+	t.Helper()
+	address := freeAddress(t)
+	_, port, _ := net.SplitHostPort(address)
+	sc := scene{URL: "http://localhost:" + port, Data: t.TempDir(), Admin: admin}
+	cmd := exec.Command(usher, "serve", "--listen", address, "--public-url", sc.URL, "--data", sc.Data)
+	cmd.Env = binary.Env()
+	if !empty {
+		cmd.Env = append(cmd.Env, "USHER_ADMIN_USERNAME="+admin.Username, "USHER_ADMIN_EMAIL="+admin.Email,
+			"USHER_ADMIN_PASSWORD="+admin.Password)
+	}
+	sc.Started = time.Now().UnixMilli()
+	server, err := binary.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("the server's log:\n%s", server.Log())
+		}
+	})
+	if empty {
+		sc.SetUpLink = printedLink(t, server)
+	}
+	return sc
+}
+
+// printedLink waits for the set-up link, which the server prints a moment after
+// its address.
+func printedLink(t *testing.T, server *binary.Server) string {
+	t.Helper()
+	for range 100 {
+		if m := setUpLink.FindStringSubmatch(server.Printed()); m != nil {
+			return m[1]
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatalf("the server printed no set-up link:\n%s", server.Printed())
+	return ""
+}
+
+// tell runs a story; what it prints is shown, and it fails when the story does.
+func tell(t *testing.T, file string, sc scene) {
+	t.Helper()
+	text, err := json.Marshal(sc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "scene.json")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), storyTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", file, path)
+	cmd.Env = binary.Env("NO_PROXY=*", "no_proxy=*")
+	// A story that takes too long is asked to end, so that it can end its browser.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	begun := time.Now()
+	err = cmd.Run()
+	t.Log(fmt.Sprintf("%.1f s\n", time.Since(begun).Seconds()) + out.String())
+	if err != nil {
+		t.Errorf("node %s: %v", file, err)
+	}
+}
+
+// freeAddress is a loopback address that nobody listens on. The server needs to
+// know it beforehand, as part of its public URL.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// emptyFolder makes a folder, without what an earlier run left in it, and
+// returns its whole path.
+func emptyFolder(t *testing.T, path string) string {
+	t.Helper()
+	path, err := filepath.Abs(path)
+	if err == nil {
+		err = os.RemoveAll(path)
+	}
+	if err == nil {
+		err = os.MkdirAll(path, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

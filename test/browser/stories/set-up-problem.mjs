@@ -1,0 +1,38 @@
+// Set-up with all that can go wrong: no link, a guessed one, and a name that cannot be.
+
+import { assert, heading, press, scene, story } from '../story.mjs';
+
+await story(async (stage) => {
+  const page = await stage.open();
+  await page.goto('/');
+  await heading(page, 'Not set up yet');
+  await stage.look(page, 'home-empty');
+
+  for (const link of ['/setup', '/setup?key=', '/setup?key=GUESSED']) {
+    await page.goto(link);
+    await heading(page, 'This link does not work');
+  }
+  await stage.look(page, 'set-up-wrong-link');
+
+  await page.goto(scene.setUpLink);
+  await heading(page, 'Welcome');
+  await stage.look(page, 'set-up');
+  await page.getByLabel('Name').fill('mia@home');
+  await page.getByLabel('E-mail').fill('mia@example.com');
+  await page.getByLabel('Password').fill('a password of mine');
+  await press(page, 'Make the account');
+  await page.getByRole('alert').waitFor();
+  assert.equal(await page.getByLabel('E-mail').inputValue(), 'mia@example.com', 'what was typed must be kept');
+  await stage.look(page, 'set-up-problem');
+
+  // Two browsers have the link open: the slower one makes no second account.
+  const slower = await stage.open();
+  await slower.goto(scene.setUpLink);
+  await page.getByLabel('Name').fill('mia');
+  await page.getByLabel('Password').fill('a password of mine');
+  await press(page, 'Make the account');
+  await heading(page, 'mia');
+  await slower.getByLabel('Password').fill('another password');
+  await press(slower, 'Make the account');
+  await heading(slower, 'This link does not work');
+});

@@ -1,0 +1,25 @@
+// A new user: from the first start to being signed in, on a phone, with nothing to read but the screen.
+
+import { assert, heading, press, scene, story } from '../story.mjs';
+
+await story(async (stage) => {
+  const page = await stage.open();
+  await page.goto(scene.setUpLink);
+  await heading(page, 'Welcome');
+  assert.equal(new URL(page.url()).search, '', 'the key is still in the address bar');
+  const typing = { delay: 120 }; // milliseconds a key: somebody who types slowly
+  await page.getByLabel('Password').pressSequentially('a password of mine', typing);
+  await press(page, 'Make the account');
+  await heading(page, 'admin');
+  const seconds = (Date.now() - scene.started) / 1000;
+  console.log(`from the first start to signed in: ${seconds.toFixed(1)} s`);
+  assert.ok(seconds < 60, 'it takes more than a minute');
+  await stage.look(page, 'account-new');
+
+  // The link works once: for everyone after that it leads to the start.
+  const late = await stage.open();
+  await late.goto(scene.setUpLink);
+  await heading(late, 'Sign in');
+  assert.equal(new URL(late.url()).pathname, '/');
+  await stage.look(late, 'home');
+});

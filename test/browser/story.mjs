@@ -1,0 +1,176 @@
+// What every story shares.
+//
+// A story is called as `node stories/sign-in.mjs scene.json`. The scene, which the Go test writes, has:
+//
+//   url          the server under test, under the name localhost
+//   setUpLink    the link that it printed, when it has no account yet
+//   started      when it was started, as Date.now has it
+//   usher, data  its binary and its data folder
+//   chromium     the browser
+//   screenshots  the folder of this story's pictures
+//   admin        the first account: username, email, password
+//
+// A story gets a stage: a page on a phone and what it needs to act. While it acts, the stage watches: a request to
+// another server, an error on the console (each breach of the Content-Security-Policy is one) or in a script, and an
+// answer that nobody expected fail the story.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { chromium } from 'playwright-core';
+
+export { assert };
+
+export const scene = JSON.parse(readFileSync(process.argv[2], 'utf8'));
+const axe = readFileSync(new URL('./node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
+
+const phone = { width: 390, height: 844 };
+const desktop = { width: 1280, height: 900 };
+const narrow = { width: 320, height: 640 }; // what a browser of 640 pixels shows at 200 %
+
+// story tells one story in a browser of its own.
+export async function story(tell) {
+  const browser = await chromium.launch({
+    executablePath: scene.chromium,
+    args: [
+      ...(process.getuid() === 0 ? ['--no-sandbox'] : []),
+      // Whatever is not on this machine does not exist.
+      '--no-proxy-server', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1',
+    ],
+  });
+  try {
+    const stage = new Stage(browser);
+    await tell(stage);
+    stage.check();
+  } finally {
+    await browser.close();
+  }
+}
+
+class Stage {
+  constructor(browser) {
+    this.browser = browser;
+    this.faults = [];
+    this.origins = new Set([scene.url]);
+  }
+
+  // check fails the story for what was seen on the side.
+  check() {
+    assert.deepEqual(this.faults, [], 'what was seen on the side');
+  }
+
+  // open is a new browser for the story, as another person's or another device's is: it has no cookie of any other.
+  async open({ javaScriptEnabled = true } = {}) {
+    const context = await this.browser.newContext({
+      baseURL: scene.url, viewport: phone, javaScriptEnabled, reducedMotion: 'reduce',
+    });
+    context.setDefaultTimeout(10_000);
+    context.on('request', (request) => {
+      const { origin, protocol } = new URL(request.url());
+      if (protocol !== 'data:' && !this.origins.has(origin)) this.faults.push(`asked elsewhere: ${request.url()}`);
+    });
+    // A page with a status of 400 or more is on the console, too; that a page is refused is what some stories are about.
+    const refused = new Set();
+    context.on('response', (response) => {
+      const page = response.request().isNavigationRequest();
+      if (response.status() >= 500 || (response.status() >= 400 && !page)) {
+        this.faults.push(`${response.status()} from ${response.url()}`);
+      } else if (response.status() >= 400) {
+        refused.add(response.url());
+      }
+    });
+    context.on('console', (message) => {
+      const expected = message.text().startsWith('Failed to load resource') && refused.has(message.location().url);
+      if (['error', 'warning'].includes(message.type()) && !expected) {
+        this.faults.push(`console on ${message.page()?.url()}: ${message.text()}`);
+      }
+    });
+    context.on('weberror', (error) => this.faults.push(`script: ${error.error()}`));
+    return context.newPage();
+  }
+
+  // allow lets a story's browser ask another server, one that the story itself runs.
+  allow(origin) {
+    this.origins.add(origin);
+  }
+
+  // look judges a page as it stands and takes pictures of it, named by the page and its state.
+  async look(page, name) {
+    const scripted = await page.evaluate(() => true).catch(() => false);
+    assert.ok(scripted, `${name}: the page cannot be looked at`);
+    await page.evaluate(axe);
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      for (const [device, size] of Object.entries({ phone, desktop })) {
+        await page.setViewportSize(size);
+        await page.screenshot({ path: `${scene.screenshots}/${name}-${device}-${colorScheme}.png`, fullPage: true });
+        await checkAccessible(page, `${name} (${device}, ${colorScheme})`);
+      }
+    }
+    await page.emulateMedia({ colorScheme: 'light' });
+    await page.setViewportSize(narrow);
+    await checkWidth(page, name);
+    await page.setViewportSize(phone);
+  }
+}
+
+// checkAccessible runs axe-core. It is run by the debugger, since the page's policy lets no script of others in.
+async function checkAccessible(page, where) {
+  const violations = await page.evaluate(async () => {
+    const result = await globalThis.axe.run(document, {
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+      preload: false, // it would load the stylesheet once more
+    });
+    return result.violations.map(({ id, help, nodes }) => (
+      `${id}: ${help}\n${nodes.map((node) => `    ${node.html}\n    ${node.failureSummary}`).join('\n')}`
+    ));
+  });
+  assert.deepEqual(violations, [], `axe-core about ${where}:\n${violations.join('\n')}`);
+}
+
+// checkWidth makes sure that nobody must scroll sideways to read the page.
+async function checkWidth(page, where) {
+  const { wide, widest } = await page.evaluate(() => ({
+    wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    widest: [...document.querySelectorAll('body *')]
+      .filter((e) => !e.classList.contains('skip') && e.getBoundingClientRect().right > innerWidth + 1)
+      .map((e) => e.outerHTML.slice(0, 120)),
+  }));
+  assert.ok(wide <= 0, `${where} is ${wide} pixels too wide at 320: ${widest.join('\n')}`);
+}
+
+// heading is what a page calls itself.
+export function heading(page, text) {
+  return page.getByRole('heading', { level: 1, name: text }).waitFor();
+}
+
+// announced waits for what a screen reader is told at once.
+export async function announced(page, text) {
+  await page.getByRole('alert').filter({ hasText: text }).waitFor();
+}
+
+// button presses a button by its name.
+export function press(page, name) {
+  return page.getByRole('button', { name, exact: true }).click();
+}
+
+// signIn fills the form in and sends it.
+export async function signIn(page, { username, password } = scene.admin) {
+  await page.getByLabel('Name or e-mail').fill(username);
+  await page.getByLabel('Password').fill(password);
+  await press(page, 'Sign in');
+}
+
+// signedIn opens a page as somebody.
+export async function signedIn(stage, person = scene.admin) {
+  const page = await stage.open();
+  await page.goto('/auth');
+  await signIn(page, person);
+  await heading(page, person.username);
+  return page;
+}
+
+// usher runs the command line beside the server.
+export function usher(argv, input = '') {
+  return execFileSync(scene.usher, [...argv, '--data', scene.data], { input, encoding: 'utf8' });
+}
