@@ -1,8 +1,9 @@
 // What makes the pages a little better. Everything but passkeys works without it.
 "use strict";
 
-// Programs open /auth with their parameters in the fragment, which a server never sees.
-if (location.pathname === "/auth" && /^#!?\?/.test(location.hash)) {
+// Programs open /auth with their parameters in the fragment, which a server never sees. Browsers keep the fragment when
+// they are sent on: whoever is signed in, or half-way, finds it on another page.
+if (/^#!?\?/.test(location.hash)) {
 	location.replace("/auth?" + location.hash.replace(/^#!?\?/, ""));
 }
 
