@@ -42,8 +42,21 @@ export async function story(tell) {
     const stage = new Stage(browser);
     await tell(stage);
     stage.check();
+  } catch (error) {
+    console.error(error.stack);
+    await picturesOfFailure(browser);
+    process.exitCode = 1;
   } finally {
     await browser.close();
+  }
+}
+
+// picturesOfFailure leaves what each page shows where a story has failed.
+async function picturesOfFailure(browser) {
+  for (const [i, page] of browser.contexts().flatMap((context) => context.pages()).entries()) {
+    const path = `${scene.screenshots}/FAILED-${i + 1}.png`;
+    console.error(`${path} shows ${page.url()}`);
+    await page.screenshot({ path }).catch((error) => console.error(error.message));
   }
 }
 
@@ -56,7 +69,7 @@ class Stage {
 
   // check fails the story for what was seen on the side.
   check() {
-    assert.deepEqual(this.faults, [], 'what was seen on the side');
+    assert.ok(this.faults.length === 0, `what was seen on the side:\n${this.faults.join('\n')}`);
   }
 
   // open is a new browser for the story, as another person's or another device's is: it has no cookie of any other.
@@ -125,7 +138,7 @@ async function checkAccessible(page, where) {
       `${id}: ${help}\n${nodes.map((node) => `    ${node.html}\n    ${node.failureSummary}`).join('\n')}`
     ));
   });
-  assert.deepEqual(violations, [], `axe-core about ${where}:\n${violations.join('\n')}`);
+  assert.ok(violations.length === 0, `axe-core about ${where}:\n${violations.join('\n')}`);
 }
 
 // checkWidth makes sure that nobody must scroll sideways to read the page.

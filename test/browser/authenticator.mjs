@@ -1,0 +1,36 @@
+// An authenticator app: RFC 6238 with what every such app expects, SHA-1, six digits and thirty seconds.
+
+import { createHmac } from 'node:crypto';
+import { press, scene } from './story.mjs';
+
+// totp is the code of a key (in base32) that the app shows some steps from now.
+export function totp(key, steps = 0) {
+  const message = Buffer.alloc(8);
+  message.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps));
+  const mac = createHmac('sha1', base32(key)).update(message).digest();
+  const number = mac.readUInt32BE(mac[19] & 15) & 0x7fffffff;
+  return String(number % 1_000_000).padStart(6, '0');
+}
+
+function base32(text) {
+  const bits = [...text.replace(/[\s=]/g, '')]
+    .map((letter) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter.toUpperCase()).toString(2).padStart(5, '0'))
+    .join('');
+  return Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+}
+
+// keyOf is the key that the page of the second factor shows beside the QR code.
+export async function keyOf(page) {
+  return (await page.getByText('or type this key:').locator('code').innerText()).trim();
+}
+
+// turnOn turns the second factor on and returns the key and the backup codes. The page must be that of the second
+// factor; afterwards it shows the backup codes. The code of this step is spent then, that of the next is not.
+export async function turnOn(page) {
+  const key = await keyOf(page);
+  await page.getByLabel('Six digits').fill(totp(key));
+  await page.getByLabel('Your password').fill(scene.admin.password);
+  await press(page, 'Turn it on');
+  await page.getByRole('heading', { name: 'The second factor is on' }).waitFor();
+  return { key, codes: await page.getByRole('listitem').allInnerTexts() };
+}

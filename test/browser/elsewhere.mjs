@@ -1,0 +1,17 @@
+// Another server on this machine, with an origin of its own: the program that people come from and go back to, or a
+// site that means them ill.
+
+import { createServer } from 'node:http';
+
+// elsewhere answers every request with one page, as Chromium asks for an icon, too, without being told.
+export async function elsewhere(html) {
+  const paths = [];
+  const server = createServer((request, response) => {
+    paths.push(request.url);
+    response.setHeader('Content-Type', 'text/html; charset=utf-8');
+    response.end(`<!doctype html><html lang="en"><title>Elsewhere</title><link rel="icon" href="data:,">${html}`);
+  });
+  await new Promise((ready) => { server.listen(0, '127.0.0.1', ready); });
+  server.unref();
+  return { origin: `http://127.0.0.1:${server.address().port}`, paths };
+}

@@ -1,0 +1,36 @@
+// A program opens the sign-in page with everything in the fragment, in both of the shapes that are about.
+
+import { Device } from '../device.mjs';
+import { assert, heading, press, scene, signIn, story } from '../story.mjs';
+
+await story(async (stage) => {
+  for (const mark of ['#?', '#!?']) {
+    const page = await stage.open();
+    const program = new Device(`Desk ${mark.length}`);
+    await program.askPIN({ strong: true });
+    await page.goto(program.authPath(mark));
+    await page.getByText('to go on with Shelf for TV').waitFor();
+    if (mark === '#?') await stage.look(page, 'sign-in-for-a-program');
+    await signIn(page);
+    await heading(page, 'Shelf for TV wants to sign in');
+    if (mark === '#?') await stage.look(page, 'consent-strong');
+    await press(page, 'Let it sign in');
+    await heading(page, 'You are signed in');
+    await program.signIn(scene.admin.username);
+
+    // Going back and saying yes once more gives nothing twice.
+    await page.goBack();
+    await heading(page, 'This code does not work');
+    if (mark === '#?') await stage.look(page, 'auth-used-code');
+  }
+
+  // A code with the client identifier of another program is nobody's.
+  const [program, other] = [new Device('Desk'), new Device('Thief')];
+  await program.askPIN({ strong: true });
+  other.pin = program.pin;
+  const page = await stage.open();
+  await page.goto(other.authPath('#?'));
+  await signIn(page);
+  await heading(page, 'This code does not work');
+  assert.equal((await (await program.poll()).json()).authToken, null);
+});

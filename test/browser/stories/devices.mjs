@@ -1,0 +1,38 @@
+// What is signed in: one device is signed out, then another browser, then everything but this browser.
+
+import { Device } from '../device.mjs';
+import { assert, heading, press, scene, signedIn, story } from '../story.mjs';
+
+await story(async (stage) => {
+  const page = await signedIn(stage);
+  const other = await signedIn(stage);
+  const [den, attic] = [new Device('Den'), new Device('Attic')];
+  for (const device of [den, attic]) {
+    await page.goto(`/auth?code=${await device.askPIN()}`);
+    await press(page, 'Let it sign in');
+    await heading(page, 'You are signed in');
+    await device.signIn(scene.admin.username);
+  }
+  await page.goto('/account');
+  await stage.look(page, 'account-devices');
+
+  await press(page, 'Sign out Den');
+  await page.getByRole('status').filter({ hasText: 'The device is signed out.' }).waitFor();
+  assert.equal((await den.call()).status, 401);
+  assert.equal((await attic.call()).status, 200);
+  await stage.look(page, 'account-device-signed-out');
+
+  await page.getByRole('region', { name: 'Browsers' }).getByRole('button', { name: /^Sign out Chrome/ }).click();
+  await page.getByRole('status').filter({ hasText: 'The browser is signed out.' }).waitFor();
+  await other.goto('/account');
+  await heading(other, 'Sign in');
+
+  const third = await signedIn(stage);
+  await press(page, 'Sign out everything but this browser');
+  await page.getByRole('status').filter({ hasText: 'Everything but this browser is signed out.' }).waitFor();
+  assert.equal((await attic.call()).status, 401);
+  await third.goto('/account');
+  await heading(third, 'Sign in');
+  await page.goto('/account');
+  await heading(page, scene.admin.username);
+});

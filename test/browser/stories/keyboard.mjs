@@ -1,0 +1,55 @@
+// Signing in and linking a device without a mouse, and always seeing where one is.
+
+import { Device } from '../device.mjs';
+import { assert, heading, scene, story } from '../story.mjs';
+
+// tabTo presses Tab until a button or a link with a name has the focus. Whatever has it on the way must show that.
+async function tabTo(page, name) {
+  for (let i = 0; i < 20; i++) {
+    await page.keyboard.press('Tab');
+    const focus = await page.evaluate(() => {
+      const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
+      const box = document.activeElement.getBoundingClientRect();
+      return {
+        name: document.activeElement.innerText || document.activeElement.getAttribute('aria-label'),
+        seen: outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2 && box.left >= 0 && box.width > 0,
+      };
+    });
+    assert.ok(focus.seen, `nobody sees that ${focus.name} has the focus`);
+    if (focus.name === name) return;
+  }
+  assert.fail(`Tab does not come to ${name}`);
+}
+
+await story(async (stage) => {
+  const device = new Device('Living room');
+  const code = await device.askPIN();
+  const page = await stage.open();
+  await page.goto('/');
+  await tabTo(page, 'Skip to the content');
+  await stage.look(page, 'home-skip-link');
+  await tabTo(page, 'A device shows a code');
+  await page.keyboard.press('Enter');
+  await heading(page, 'Sign in');
+  await page.keyboard.type(scene.admin.username); // the first field has the focus
+  await page.keyboard.press('Tab');
+  await page.keyboard.type(scene.admin.password);
+  await page.keyboard.press('Enter');
+  await heading(page, 'Link a device');
+  await page.keyboard.type(code[0] + code[1] + 'X');
+  await page.keyboard.press('Backspace'); // empties nothing yet: the focus is on the fourth box, so it goes back
+  await page.keyboard.type(code[2] + code[3]);
+  await page.keyboard.press('Enter');
+  await heading(page, 'Shelf for TV wants to sign in');
+  await tabTo(page, 'Let it sign in');
+  await stage.look(page, 'consent-focus');
+  await page.keyboard.press('Enter');
+  await heading(page, 'You are signed in');
+  await tabTo(page, 'To your account');
+  await page.keyboard.press('Enter');
+  await heading(page, scene.admin.username);
+  await device.signIn(scene.admin.username);
+  await tabTo(page, 'Sign out');
+  await page.keyboard.press('Space');
+  await heading(page, 'Sign in');
+});

@@ -1,0 +1,20 @@
+// Somebody says no: the device is told so at its next poll.
+
+import { Device } from '../device.mjs';
+import { assert, heading, press, signedIn, story } from '../story.mjs';
+
+await story(async (stage) => {
+  const page = await signedIn(stage);
+  const device = new Device('Unknown');
+  const code = await device.askPIN();
+  await page.goto(`/auth?code=${code}`);
+  await press(page, 'No');
+  await heading(page, 'Nothing was given');
+  await stage.look(page, 'refused');
+  const answer = await device.poll();
+  assert.equal(answer.status, 404);
+  assert.equal((await answer.json()).errors[0].code, 1020);
+  // Nobody can say yes to it any more.
+  await page.goto(`/auth?code=${code}`);
+  await heading(page, 'This code does not work');
+});

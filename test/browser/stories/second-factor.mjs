@@ -1,0 +1,58 @@
+// The second factor: turned on with an authenticator app, used, and turned off.
+
+import { keyOf, totp, turnOn } from '../authenticator.mjs';
+import { Device } from '../device.mjs';
+import { announced, assert, heading, press, scene, signedIn, signIn, story } from '../story.mjs';
+
+await story(async (stage) => {
+  const page = await signedIn(stage);
+  await page.getByRole('link', { name: 'Turn it on' }).click();
+  await heading(page, 'Turn on the second factor');
+  await stage.look(page, 'factor');
+
+  // A wrong code turns nothing on, and the key stays the one that the app has by now.
+  const key = await keyOf(page);
+  await page.getByLabel('Six digits').fill('000000');
+  await page.getByLabel('Your password').fill(scene.admin.password);
+  await press(page, 'Turn it on');
+  await announced(page, 'The code is not right');
+  assert.equal(await keyOf(page), key);
+  await stage.look(page, 'factor-wrong-code');
+
+  const { codes } = await turnOn(page);
+  assert.equal(new Set(codes).size, 10);
+  await stage.look(page, 'backup-codes');
+  await page.getByRole('link', { name: 'I have kept them' }).click();
+  await page.getByText('On. 10 backup codes are left.').waitFor();
+  await stage.look(page, 'account-with-factor');
+
+  // Half-way in is not in.
+  await press(page, 'Sign out');
+  await page.goto('/account');
+  await signIn(page);
+  await heading(page, 'One more step');
+  await stage.look(page, 'code');
+  await page.goto('/account');
+  await heading(page, 'One more step');
+  const program = new Device('Desk');
+  await program.askPIN({ strong: true });
+  await page.goto(program.authPath('#?'));
+  await page.waitForURL(/auth.code\?next=/);
+  await heading(page, 'One more step');
+  await page.getByLabel('Verification code').fill(totp(key)); // it was spent on turning it on
+  await press(page, 'Go on');
+  await announced(page, 'This code is not right, or was used before.');
+  await stage.look(page, 'code-wrong');
+  const code = totp(key, 1);
+  await page.getByLabel('Verification code').fill(`${code.slice(0, 3)} ${code.slice(3)}`); // as apps show it
+  await press(page, 'Go on');
+  await heading(page, 'Shelf for TV wants to sign in');
+  await page.goto('/account');
+
+  await page.getByText('Turn it off', { exact: true }).click();
+  const form = page.locator('form', { has: page.getByRole('button', { name: 'Turn the second factor off' }) });
+  await form.getByLabel('Your password').fill(scene.admin.password);
+  await press(page, 'Turn the second factor off');
+  await page.getByRole('status').filter({ hasText: 'The second factor is off.' }).waitFor();
+  await stage.look(page, 'account-factor-off');
+});
