@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -89,6 +90,16 @@ var functions = template.FuncMap{
 	"sentence": sentence,
 	"grouped":  grouped,
 	"show":     func(s plexauth.Secret) string { return string(s) },
+	"fours":    fours,
+}
+
+// fours shows a key as people type it: four characters at a time.
+func fours(s plexauth.Secret) string {
+	var groups []string
+	for g := range slices.Chunk([]byte(s), 4) {
+		groups = append(groups, string(g))
+	}
+	return strings.Join(groups, " ")
 }
 
 // setHeaders says what browsers may do with a page: load what is ours, show it

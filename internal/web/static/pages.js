@@ -7,6 +7,11 @@ if (/^#!?\?/.test(location.hash)) {
 	location.replace("/auth?" + location.hash.replace(/^#!?\?/, ""));
 }
 
+// Times are in UTC, and say so, until here, where the reader's zone is known.
+for (const time of document.querySelectorAll("time[datetime]")) {
+	if (time.textContent.endsWith(" UTC")) time.textContent = new Date(time.dateTime).toLocaleString("en-GB", { dateStyle: "long", timeStyle: "short" });
+}
+
 // The boxes of a code: typing goes on to the next, Backspace back, and a pasted code fills all.
 for (const boxes of document.querySelectorAll("[data-boxes]")) {
 	const inputs = [...boxes.querySelectorAll("input")];
