@@ -3,10 +3,15 @@
 import { createHmac } from 'node:crypto';
 import { press, scene } from './story.mjs';
 
-// totp is the code of a key (in base32) that the app shows some steps from now.
-export function totp(key, steps = 0) {
+// stepNow is the number of the thirty seconds that it is now.
+function stepNow() {
+  return Math.floor(Date.now() / 30_000);
+}
+
+// totp is the code of a key (in base32) in a step.
+export function totp(key, step = stepNow()) {
   const message = Buffer.alloc(8);
-  message.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps));
+  message.writeBigUInt64BE(BigInt(step));
   const mac = createHmac('sha1', base32(key)).update(message).digest();
   const number = mac.readUInt32BE(mac[19] & 15) & 0x7fffffff;
   return String(number % 1_000_000).padStart(6, '0');
@@ -24,13 +29,14 @@ export async function keyOf(page) {
   return (await page.getByText('or type this key:').locator('code').innerText()).trim();
 }
 
-// turnOn turns the second factor on and returns the key and the backup codes. The page must be that of the second
-// factor; afterwards it shows the backup codes. The code of this step is spent then, that of the next is not.
+// turnOn turns the second factor on. The page must be that of the second factor; afterwards it shows the backup codes,
+// which are returned with the code that was spent on it and the next one, which the app shows half a minute later.
 export async function turnOn(page) {
   const key = await keyOf(page);
-  await page.getByLabel('Six digits').fill(totp(key));
+  const step = stepNow();
+  await page.getByLabel('Six digits').fill(totp(key, step));
   await page.getByLabel('Your password').fill(scene.admin.password);
   await press(page, 'Turn it on');
   await page.getByRole('heading', { name: 'The second factor is on' }).waitFor();
-  return { key, codes: await page.getByRole('listitem').allInnerTexts() };
+  return { codes: await page.getByRole('listitem').allInnerTexts(), spent: totp(key, step), next: totp(key, step + 1) };
 }

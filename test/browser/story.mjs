@@ -167,6 +167,12 @@ export function press(page, name) {
   return page.getByRole('button', { name, exact: true }).click();
 }
 
+// typeCode types into the boxes of /link, as soon as the first of them has the focus by itself.
+export async function typeCode(page, code) {
+  await page.locator('[aria-label="Character 1 of 4"]:focus').waitFor();
+  await page.keyboard.type(code);
+}
+
 // signIn fills the form in and sends it.
 export async function signIn(page, { username, password } = scene.admin) {
   await page.getByLabel('Name or e-mail').fill(username);

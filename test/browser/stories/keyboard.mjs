@@ -1,7 +1,7 @@
 // Signing in and linking a device without a mouse, and always seeing where one is.
 
 import { Device } from '../device.mjs';
-import { assert, heading, scene, story } from '../story.mjs';
+import { assert, heading, scene, story, typeCode } from '../story.mjs';
 
 // tabTo presses Tab until a button or a link with a name has the focus. Whatever has it on the way must show that.
 async function tabTo(page, name) {
@@ -31,12 +31,13 @@ await story(async (stage) => {
   await tabTo(page, 'A device shows a code');
   await page.keyboard.press('Enter');
   await heading(page, 'Sign in');
-  await page.keyboard.type(scene.admin.username); // the first field has the focus
+  await page.locator('#login:focus').waitFor(); // it has the focus by itself
+  await page.keyboard.type(scene.admin.username);
   await page.keyboard.press('Tab');
   await page.keyboard.type(scene.admin.password);
   await page.keyboard.press('Enter');
   await heading(page, 'Link a device');
-  await page.keyboard.type(code[0] + code[1] + 'X');
+  await typeCode(page, `${code[0]}${code[1]}X`);
   await page.keyboard.press('Backspace'); // empties nothing yet: the focus is on the fourth box, so it goes back
   await page.keyboard.type(code[2] + code[3]);
   await page.keyboard.press('Enter');

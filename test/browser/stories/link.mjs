@@ -1,7 +1,7 @@
 // A television shows four letters, and a phone links it: by typing them, by pasting them, and with a code of nobody.
 
 import { Device } from '../device.mjs';
-import { announced, assert, heading, press, scene, signedIn, story } from '../story.mjs';
+import { announced, assert, heading, press, scene, signedIn, story, typeCode } from '../story.mjs';
 
 await story(async (stage) => {
   const page = await signedIn(stage);
@@ -12,13 +12,14 @@ await story(async (stage) => {
   await page.getByRole('link', { name: 'Link a device', exact: true }).click();
   await heading(page, 'Link a device');
   await stage.look(page, 'link');
-  await page.keyboard.type(code.toLowerCase()); // the first box has the focus, and each goes on to the next
+  await typeCode(page, code.toLowerCase()); // the first box has the focus, and each goes on to the next
   await stage.look(page, 'link-filled');
   await press(page, 'Go on');
   await heading(page, 'Shelf for TV wants to sign in');
-  for (const shown of [code, 'Shelf for TV 2.1.0', 'Living room (tvOS)', '127.0.0.1']) {
+  for (const shown of ['Shelf for TV 2.1.0', 'Living room (tvOS)', '127.0.0.1']) {
     await page.getByRole('definition').filter({ hasText: shown }).waitFor();
   }
+  await page.getByText(code, { exact: true }).waitFor();
   await stage.look(page, 'consent');
   assert.equal((await (await television.poll()).json()).authToken, null, 'nothing is given before consent');
   await press(page, 'Let it sign in');
@@ -28,6 +29,7 @@ await story(async (stage) => {
 
   const tablet = new Device('Kitchen');
   await page.goto('/link');
+  await page.locator('input:focus').waitFor();
   await page.evaluate((text) => {
     const clipboardData = new DataTransfer();
     clipboardData.setData('text', ` ${text}\n`);
@@ -41,7 +43,7 @@ await story(async (stage) => {
   // A code of nobody, and one that was used.
   for (const wrong of ['AEUO', code]) {
     await page.goto('/link');
-    await page.keyboard.type(wrong);
+    await typeCode(page, wrong);
     await press(page, 'Go on');
     await announced(page, 'No device shows this code now.');
   }
