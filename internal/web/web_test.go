@@ -117,8 +117,6 @@ type browser struct {
 	jar *cookiejar.Jar
 	// base is what its address bar says.
 	base string
-	// extra is sent with every request.
-	extra http.Header
 }
 
 func (w *world) browser() *browser {
