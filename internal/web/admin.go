@@ -58,6 +58,7 @@ var adminDone = map[string]string{
 	"enabled":  "The account works again.",
 	"password": "The password is changed.",
 	"factor":   "The second factor is off.",
+	"passkey":  "The passkey is removed.",
 	"shared":   "Shared.",
 	"unshared": "The share is taken back.",
 	"revoked":  "The token is revoked.",

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -44,11 +45,13 @@ func (p *Pages) addAccount(ctx context.Context, v *visit) (view, error) {
 // personData is the page of one account.
 type personData struct {
 	notice
-	Person  store.Account
-	Self    bool // it is whose page this is
-	Tokens  []store.TokenInfo
-	Servers []store.Source // that it owns by itself
-	Shares  []store.Share
+	Person store.Account
+	Self   bool // it is whose page this is
+	Tokens []store.TokenInfo
+	// Passkeys sign it in whatever its password is.
+	Passkeys []passkey.Passkey
+	Servers  []store.Source // that it owns by itself
+	Shares   []store.Share
 }
 
 func personPath(id int64) string { return "/admin/accounts/" + decimal(id) }
@@ -78,6 +81,9 @@ func (p *Pages) showPerson(ctx context.Context, v *visit, problem string) (view,
 		return view{}, err
 	}
 	if data.Tokens, err = p.Store.Tokens(ctx, id); err != nil {
+		return view{}, err
+	}
+	if data.Passkeys, err = p.Passkeys.List(ctx, id); err != nil {
 		return view{}, err
 	}
 	servers, err := p.Sources.List(ctx, store.ServerSource)
@@ -150,6 +156,12 @@ func (p *Pages) setPersonPassword(ctx context.Context, v *visit) (view, error) {
 
 func (p *Pages) removePersonFactor(ctx context.Context, v *visit) (view, error) {
 	return p.changePerson(ctx, v, true, "factor", p.Accounts.RemoveSecondFactor)
+}
+
+func (p *Pages) removePersonPasskey(ctx context.Context, v *visit) (view, error) {
+	return p.changePerson(ctx, v, true, "passkey", func(ctx context.Context, id int64) error {
+		return p.Passkeys.Remove(ctx, id, number(v.PathValue("passkey")))
+	})
 }
 
 // signOutPerson ends everything that is signed in with an account.

@@ -153,6 +153,21 @@ func TestAdminKeepsAccounts(t *testing.T) {
 		t.Error("mia has a second factor still")
 	}
 
+	// A passkey works whatever the password is: who takes an account back from
+	// somebody removes theirs.
+	key, err := w.store.AddPasskey(t.Context(), store.Passkey{
+		AccountID: w.account("mia").ID, CredentialID: []byte("somebody's"), Credential: []byte(`{}`), Name: "Somebody's phone",
+	}, 1)
+	w.must(err)
+	b.reads(miasPath, "Remove the passkey Somebody's phone")
+	keysPath := fmt.Sprintf("%s/passkeys/%d/remove", miasPath, key.ID)
+	b.refused(keysPath, "password is not right", "current", "a guess")
+	b.sends(keysPath, miasPath+"?done=passkey", "current", password)
+	if list, err := w.store.Passkeys(t.Context(), key.AccountID); len(list) > 0 || err != nil {
+		t.Errorf("mia has %d passkeys still (%v)", len(list), err)
+	}
+	b.wantPage(b.post(keysPath, url.Values{"current": {password}}), http.StatusNotFound)
+
 	b.sends(miasPath+"/remove", "/admin/accounts?done=removed", "current", password)
 	if _, err := w.Accounts().Find(t.Context(), "mia"); err == nil {
 		t.Error("mia is there still")
@@ -360,7 +375,7 @@ func adminRows(t *testing.T, w *world) (list []web.Row) {
 			t.Errorf("%s %s: its path and who may see it do not agree", row.Method, row.Path)
 		}
 		if row.Admin {
-			row.Path = strings.ReplaceAll(row.Path, "{id}", fmt.Sprint(w.account("mia").ID))
+			row.Path = strings.NewReplacer("{id}", fmt.Sprint(w.account("mia").ID), "{passkey}", "1").Replace(row.Path)
 			list = append(list, row)
 		}
 	}

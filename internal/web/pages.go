@@ -70,6 +70,7 @@ var table = [...]page{
 	{"POST", "/admin/accounts/{id}/enable", admin, (*Pages).enablePerson},
 	{"POST", "/admin/accounts/{id}/password", admin, (*Pages).setPersonPassword},
 	{"POST", "/admin/accounts/{id}/second-factor/remove", admin, (*Pages).removePersonFactor},
+	{"POST", "/admin/accounts/{id}/passkeys/{passkey}/remove", admin, (*Pages).removePersonPasskey},
 	{"POST", "/admin/accounts/{id}/sign-out", admin, (*Pages).signOutPerson},
 	{"POST", "/admin/accounts/{id}/remove", admin, (*Pages).removePerson},
 	{"GET", "/admin/servers", admin, (*Pages).adminServers},
