@@ -65,6 +65,7 @@ class Stage {
     this.browser = browser;
     this.faults = [];
     this.origins = new Set([scene.url]);
+    this.refusable = new Set();
   }
 
   // check fails the story for what was seen on the side.
@@ -85,7 +86,7 @@ class Stage {
     // A page with a status of 400 or more is on the console, too; that a page is refused is what some stories are about.
     const refused = new Set();
     context.on('response', (response) => {
-      const page = response.request().isNavigationRequest();
+      const page = response.request().isNavigationRequest() || this.refusable.has(new URL(response.url()).pathname);
       if (response.status() >= 500 || (response.status() >= 400 && !page)) {
         this.faults.push(`${response.status()} from ${response.url()}`);
       } else if (response.status() >= 400) {
@@ -105,6 +106,11 @@ class Stage {
   // allow lets a story's browser ask another server, one that the story itself runs.
   allow(origin) {
     this.origins.add(origin);
+  }
+
+  // mayRefuse says that the scripts of a page may be refused what they ask at a path.
+  mayRefuse(path) {
+    this.refusable.add(path);
   }
 
   // look judges a page as it stands and takes pictures of it, named by the page and its state.

@@ -1,0 +1,72 @@
+// A passkey: made, used in place of name and password, and removed.
+
+import { Device } from '../device.mjs';
+import { addPasskey, holdPasskeys } from '../passkeys.mjs';
+import { announced, assert, heading, press, scene, signedIn, story } from '../story.mjs';
+
+await story(async (stage) => {
+  const page = await signedIn(stage);
+  const phone = await holdPasskeys(page);
+
+  stage.mayRefuse('/account/passkeys/challenge');
+  await addPasskey(page, 'My phone', 'wrong');
+  await announced(page, 'The password is not right.');
+  await stage.look(page, 'account-passkey-wrong-password');
+  await addPasskey(page, 'My phone');
+  await page.getByRole('region', { name: 'Passkeys' }).getByText('My phone').waitFor();
+  assert.equal((await phone.keys()).length, 1);
+  await stage.look(page, 'account-passkey');
+
+  // The same phone cannot be added twice.
+  await addPasskey(page, 'My phone again');
+  await announced(page, 'This passkey is there already.');
+
+  await press(page, 'Sign out');
+  await page.goto('/auth');
+  await stage.look(page, 'sign-in-with-passkey');
+  await press(page, 'Sign in with a passkey');
+  await heading(page, scene.admin.username);
+
+  // It leads on to what the page was opened for.
+  await press(page, 'Sign out');
+  await heading(page, 'Sign in');
+  const program = new Device('Desk');
+  await program.askPIN({ strong: true });
+  await page.goto(program.authPath('#?'));
+  await press(page, 'Sign in with a passkey');
+  await heading(page, 'Shelf for TV wants to sign in');
+  await press(page, 'Let it sign in');
+  await heading(page, 'You are signed in');
+  await program.signIn(scene.admin.username);
+
+  // Attack: somebody else has the phone, and it knows that the finger is not the owner's.
+  await press(page, 'Sign out');
+  await heading(page, 'Sign in');
+  await phone.setOwner(false);
+  await page.goto('/auth');
+  await press(page, 'Sign in with a passkey');
+  await announced(page, /\w/);
+  await stage.look(page, 'sign-in-passkey-refused');
+  await page.goto('/account');
+  await heading(page, 'Sign in');
+  await phone.setOwner(true);
+
+  await press(page, 'Sign in with a passkey');
+  await heading(page, scene.admin.username);
+  await page.getByText('Remove', { exact: true }).click();
+  const form = page.locator('form', { has: page.getByRole('button', { name: 'Remove this passkey' }) });
+  await form.getByLabel('Your password').fill(scene.admin.password);
+  await stage.look(page, 'account-passkey-remove');
+  await press(page, 'Remove this passkey');
+  await page.getByRole('status').waitFor();
+  await page.getByText('My phone', { exact: true }).waitFor({ state: 'detached' });
+
+  // The phone still has it, but it opens nothing any more.
+  stage.mayRefuse('/auth/passkey');
+  await press(page, 'Sign out');
+  await heading(page, 'Sign in');
+  await page.goto('/auth');
+  await press(page, 'Sign in with a passkey');
+  await announced(page, /\w/);
+  await stage.look(page, 'sign-in-passkey-removed');
+});
