@@ -15,8 +15,9 @@
 //	BeginSecond  FinishSecond   after the password, it proves that it is they
 //
 // Each begins with a challenge, which is kept here, in memory, for five
-// minutes. It is bound to the browser that asked for it, which the caller names by
-// its session or by the secret of a cookie. It works once, for the ceremony that it was drawn for and, except alone, for one account.
+// minutes. It is bound to the browser that asked for it, which the caller names
+// by its session or by the secret of a cookie. It works once, for the ceremony
+// that it was drawn for and, except alone, for one account.
 //
 // Alone, a passkey takes the place of the password and of the second factor,
 // so its authenticator must have verified the person by a fingerprint, a PIN

@@ -224,7 +224,9 @@ func (s *Service) BeginAdd(ctx context.Context, party Party, account store.Accou
 }
 
 // begin keeps a challenge and returns what the browser needs.
-func (s *Service) begin(c *challenges, browser string, account int64, session *webauthn.SessionData, options any) ([]byte, error) {
+func (s *Service) begin(
+	c *challenges, browser string, account int64, session *webauthn.SessionData, options any,
+) ([]byte, error) {
 	now := s.now()
 	c.put(browser, ceremony{account, *session, now.Add(challengeLife)}, now)
 	return json.Marshal(options)
@@ -232,7 +234,9 @@ func (s *Service) begin(c *challenges, browser string, account int64, session *w
 
 // FinishAdd adds the passkey that a browser made. ErrChallenge, ErrRefused,
 // ErrExists, ErrFull.
-func (s *Service) FinishAdd(ctx context.Context, party Party, account store.Account, browser, name string, answer []byte) error {
+func (s *Service) FinishAdd(
+	ctx context.Context, party Party, account store.Account, browser, name string, answer []byte,
+) error {
 	begun, ok := s.adding.take(browser, s.now())
 	if !ok || begun.account != account.ID {
 		return ErrChallenge
@@ -296,7 +300,7 @@ type Proof struct {
 // somebody who has not said who they are. browser is a secret that the page
 // gave to this browser alone, address where it is. *TooManyError.
 func (s *Service) BeginAlone(party Party, browser, address string) ([]byte, error) {
-	if wait := s.begins.Take(address, s.now()); wait > 0 {
+	if wait := s.begins.Take(guard.Network(address), s.now()); wait > 0 {
 		return nil, &TooManyError{wait}
 	}
 	lib, err := s.at(party)
@@ -368,7 +372,9 @@ func (s *Service) BeginSecond(ctx context.Context, party Party, accountID int64,
 
 // FinishSecond checks the answer of an account's passkey. ErrChallenge,
 // ErrRefused, ErrCopied.
-func (s *Service) FinishSecond(ctx context.Context, party Party, accountID int64, browser string, answer []byte) (Proof, error) {
+func (s *Service) FinishSecond(
+	ctx context.Context, party Party, accountID int64, browser string, answer []byte,
+) (Proof, error) {
 	begun, ok := s.seconds.take(browser, s.now())
 	if !ok || begun.account != accountID {
 		return Proof{}, ErrChallenge
@@ -388,8 +394,10 @@ func (s *Service) FinishSecond(ctx context.Context, party Party, accountID int64
 
 // check has an answer verified against an account's passkeys, and makes the
 // proof of it.
-func (s *Service) check(ctx context.Context, party Party, account store.Account,
-	verify func(*webauthn.WebAuthn, *user) (*webauthn.Credential, error)) (Proof, error) {
+func (s *Service) check(
+	ctx context.Context, party Party, account store.Account,
+	verify func(*webauthn.WebAuthn, *user) (*webauthn.Credential, error),
+) (Proof, error) {
 	if account.Disabled {
 		return Proof{}, s.refused(ctx, account, disabled, ErrRefused)
 	}

@@ -394,11 +394,11 @@ func TestChallengeExpires(t *testing.T) {
 func TestFlood(t *testing.T) {
 	w := newWorld(t)
 	w.passkeys = passkey.New(passkey.Config{Store: w.store, Begins: 3})
-	for range 3 {
-		_, err := w.passkeys.BeginAlone(here, "attacker's browser", "192.0.2.66")
+	for _, address := range []string{"2001:db8::1", "2001:db8::2", "2001:db8::3"} { // one household
+		_, err := w.passkeys.BeginAlone(here, "attacker's browser", address)
 		w.must(err)
 	}
-	_, err := w.passkeys.BeginAlone(here, "attacker's browser", "192.0.2.66")
+	_, err := w.passkeys.BeginAlone(here, "attacker's browser", "2001:db8::4")
 	if many := (*passkey.TooManyError)(nil); !errors.As(err, &many) || many.Wait <= 0 {
 		t.Errorf("the fourth is answered by %v", err)
 	}

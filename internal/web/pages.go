@@ -25,8 +25,11 @@ const (
 type page struct {
 	method, path string
 	need         need
-	handle       func(*Pages, context.Context, *visit) (view, error)
+	handle       handler
 }
+
+// handler is what a page does.
+type handler = func(*Pages, context.Context, *visit) (view, error)
 
 // table is every page there is. Its paths are http.ServeMux's.
 var table = [...]page{

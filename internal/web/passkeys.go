@@ -51,7 +51,7 @@ func (p *Pages) passkeyHint(v *visit) string {
 
 // forScript makes a handler answer a script: where to go next, or what is
 // wrong, in JSON.
-func forScript(handle func(*Pages, context.Context, *visit) (view, error)) func(*Pages, context.Context, *visit) (view, error) {
+func forScript(handle handler) handler {
 	return func(p *Pages, ctx context.Context, v *visit) (view, error) {
 		answer, err := handle(p, ctx, v)
 		said := map[string]string{"to": answer.to}

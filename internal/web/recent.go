@@ -9,18 +9,17 @@ import (
 
 // recentSignIn is a sign-in, or a try at one, in the words of people.
 type recentSignIn struct {
-	At time.Time
-	// What happened. Good: somebody got in by it.
+	At              time.Time
 	What            string
-	Good            bool
+	Refused         bool
 	Device, Address string
 }
 
 // recentKind is how an event of a sign-in reads.
 type recentKind struct {
-	kind store.EventKind
-	good bool
-	what string
+	kind    store.EventKind
+	refused bool
+	what    string
 }
 
 // say adds to a refusal why it was one. Other details are for operators.
@@ -33,14 +32,14 @@ func (k recentKind) say(detail string) string {
 
 // recentKinds is what counts as a sign-in.
 var recentKinds = [...]recentKind{
-	{store.EventSignIn, true, "A program was signed in"},
-	{store.EventPINLinked, true, "A device was signed in by its code"},
-	{store.EventSessionStarted, true, "A browser was signed in"},
-	{store.EventPasskeyUsed, true, "A passkey was used"},
-	{store.EventBackupCodeUsed, true, "A backup code was used up"},
-	{store.EventSignInUnfinished, false, "Stopped at the second factor"},
-	{store.EventSignInRefused, false, "Refused"},
-	{store.EventPINRefused, false, "You refused a device"},
+	{store.EventSignIn, false, "A program was signed in"},
+	{store.EventPINLinked, false, "A device was signed in by its code"},
+	{store.EventSessionStarted, false, "A browser was signed in"},
+	{store.EventPasskeyUsed, false, "A passkey was used"},
+	{store.EventBackupCodeUsed, false, "A backup code was used up"},
+	{store.EventSignInUnfinished, false, "The password was right, and the second factor was asked for"},
+	{store.EventSignInRefused, true, "Refused"},
+	{store.EventPINRefused, true, "You refused a device"},
 }
 
 // maxRecent is how many sign-ins the account's page shows.
@@ -57,7 +56,7 @@ func (p *Pages) recent(ctx context.Context, account int64) ([]recentSignIn, erro
 	for _, e := range entries {
 		for _, k := range recentKinds {
 			if k.kind == e.Event {
-				list = append(list, recentSignIn{e.At, k.say(e.Detail), k.good, e.Device, e.Address})
+				list = append(list, recentSignIn{e.At, k.say(e.Detail), k.refused, e.Device, e.Address})
 			}
 		}
 	}

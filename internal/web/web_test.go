@@ -372,7 +372,8 @@ func TestSecondStep(t *testing.T) {
 	half()
 	b.wantPage(b.post("/auth/code", url.Values{"code": {code}}), 401, "used before")
 	b.wantTo(b.post("/auth/code", url.Values{"code": {string(backup[0])}}), "/account")
-	b.wantPage(b.get("/account"), 200, "9 backup codes are left", "A backup code was used up")
+	b.wantPage(b.get("/account"), 200, "9 backup codes are left", "A backup code was used up",
+		"The password was right, and the second factor was asked for")
 	b = w.browser()
 	half()
 	b.wantPage(b.post("/auth/code", url.Values{"code": {string(backup[0])}}), 401, "used before")
