@@ -74,11 +74,14 @@ func (p *Pages) scriptFailure(v *visit, err error) (view, string) {
 	if errors.Is(err, store.ErrConflict) {
 		return view{status: http.StatusConflict}, "That changed a moment ago. Try once more."
 	}
-	if text, ok := problem(err); ok {
+	text, ok := problem(err)
+	switch many := (*passkey.TooManyError)(nil); {
+	case errors.As(err, &many):
+		return view{status: http.StatusTooManyRequests}, text
+	case ok:
 		return view{status: http.StatusBadRequest}, text
 	}
 	page := p.failure(v, err)
-	text := "It did not work."
 	if m, ok := page.data.(message); ok {
 		text = m.Text
 	}
@@ -206,7 +209,7 @@ func passkeyProblem(err error) (string, bool) {
 	begun := (*passkey.TooManyError)(nil)
 	switch {
 	case errors.As(err, &begun):
-		return waitText(begun.Wait), true
+		return "Too many sign-ins were begun from where you are. Wait a moment, then try again.", true
 	case errors.Is(err, passkey.ErrChallenge):
 		return "That took too long, or was done before. Try once more.", true
 	case errors.Is(err, passkey.ErrCopied):

@@ -176,6 +176,17 @@ func TestPasskeyRefused(t *testing.T) {
 	mia.wantPage(mia.post(remove, url.Values{"current": {password}}), 404)
 }
 
+// Attack: a flood of challenges.
+func TestPasskeyFlood(t *testing.T) {
+	w := newWorld(t, func(c *server.Config) { c.FailedTries = 1 })
+	b := w.browser()
+	for range 10 {
+		b.options("/auth/passkey/challenge", nil)
+	}
+	s := b.post("/auth/passkey/challenge", nil)
+	b.wantPage(s, http.StatusTooManyRequests, "Too many sign-ins were begun")
+}
+
 // Attack: who sits down at an open browser adds a passkey of their own.
 func TestAddPasskeyTakesThePassword(t *testing.T) {
 	w := newTown(t)
