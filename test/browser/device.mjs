@@ -46,7 +46,16 @@ export class Device {
 
   // call is a call of a device that is signed in.
   call() {
-    return fetch(`${scene.url}/api/v2/user`, { headers: { ...this.headers, 'X-Plex-Token': this.token } });
+    return this.get('/api/v2/user');
+  }
+
+  // resources asks for the servers that its person reaches.
+  resources() {
+    return this.get('/api/v2/resources');
+  }
+
+  get(path) {
+    return fetch(`${scene.url}${path}`, { headers: { ...this.headers, 'X-Plex-Token': this.token } });
   }
 
   // authPath is the page that a program opens, as the real service's address has it: everything in the fragment.
