@@ -2,9 +2,10 @@ package passkey
 
 import (
 	"net"
-	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/go-webauthn/webauthn/protocol"
 )
 
 // Party is the site that a passkey is for. Browsers show a passkey to no other.
@@ -17,8 +18,8 @@ type Party struct {
 
 // NewParty returns the site of the pages. public is its URL, where it is known;
 // otherwise host is what the browser asked for, with the port, and secure says
-// that it did so by TLS. Whether a name is enough is for ok to say: passkeys
-// are bound to a name, and an IP address is none.
+// that it did so by TLS. There is none, and ok is false, without a whole host
+// name: an IP address does not do, nor a name without a dot but localhost.
 func NewParty(public, host string, secure bool) (p Party, ok bool) {
 	schemes := []string{"https"}
 	if u, err := url.Parse(public); err == nil && u.Host != "" {
@@ -30,7 +31,7 @@ func NewParty(public, host string, secure bool) (p Party, ok bool) {
 	}
 	host = strings.ToLower(host)
 	p.ID = strings.TrimSuffix(nameOf(host), ".")
-	if _, err := netip.ParseAddr(p.ID); err == nil || p.ID == "" || strings.ContainsAny(p.ID, ":[]/") {
+	if protocol.ValidateRPID(p.ID) != nil {
 		return Party{}, false
 	}
 	for _, scheme := range schemes {

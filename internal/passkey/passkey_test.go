@@ -460,6 +460,8 @@ func TestParty(t *testing.T) {
 		{"", "[::1]", true, "", nil},
 		{"http://127.0.0.1:32400", "localhost", false, "", nil},
 		{"", "", false, "", nil},
+		{"", "nas:32400", false, "", nil},
+		{"", "a b", false, "", nil},
 	} {
 		got, ok := passkey.NewParty(row.public, row.host, row.secure)
 		want := passkey.Party{ID: row.id, Origins: row.origins}

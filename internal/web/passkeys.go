@@ -46,7 +46,8 @@ func (p *Pages) passkeyHint(v *visit) string {
 	if _, port, err := net.SplitHostPort(v.Host); err == nil {
 		example += ":" + port
 	}
-	return "A passkey is bound to a name, and an IP address is none: open this page by a name, such as " + example + "."
+	return "Passkeys need a whole host name, such as usher.example.org: an IP address does not do, nor a short name. " +
+		"On the computer that usher runs on, open " + example + " instead."
 }
 
 // forScript makes a handler answer a script: where to go next, or what is
@@ -223,7 +224,7 @@ func passkeyProblem(err error) (string, bool) {
 	case errors.Is(err, passkey.ErrFull):
 		return "Your account has as many passkeys as it may. Remove one first.", true
 	case errors.Is(err, errNoParty):
-		return "Passkeys need a host name, and an IP address is none.", true
+		return "Passkeys need a whole host name: an IP address does not do, nor a short name.", true
 	}
 	return "", false
 }

@@ -1,0 +1,42 @@
+package passkey_test
+
+import (
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/usher-auth/usher/internal/passkey"
+	"github.com/usher-auth/usher/internal/store"
+)
+
+// Whatever a request says its host is, there is either no party or one that
+// passkeys can be bound to.
+func FuzzNewParty(f *testing.F) {
+	for _, host := range []string{
+		"localhost:32400", "usher.example.org", "192.0.2.1:80", "[::1]:32400", "::1", "a b", "%41", "x?y", "x#y", "x/y", "a@b", ":80", "", "é",
+	} {
+		f.Add("", host, false)
+		f.Add("https://"+host, "localhost", true)
+	}
+	st, err := store.Open(f.Context(), store.Config{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { st.Close() })
+	passkeys := passkey.New(passkey.Config{Store: st})
+	f.Fuzz(func(t *testing.T, public, host string, secure bool) {
+		p, ok := passkey.NewParty(public, host, secure)
+		if !ok {
+			if p.ID != "" || p.Origins != nil {
+				t.Errorf("there is none, and it is %+v", p)
+			}
+			return
+		}
+		if p.ID != strings.ToLower(p.ID) || net.ParseIP(p.ID) != nil || len(p.Origins) == 0 {
+			t.Errorf("NewParty(%q, %q, %v) is %+v", public, host, secure, p)
+		}
+		if _, err := passkeys.BeginAlone(p, "browser", "192.0.2.1"); err != nil {
+			t.Errorf("NewParty(%q, %q, %v) is %+v, which is of no use: %v", public, host, secure, p, err)
+		}
+	})
+}
