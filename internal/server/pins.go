@@ -24,7 +24,11 @@ func (s *Server) startPIN(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusCreated, body: s.pinBody(c, p, "")}, nil
+	status := http.StatusCreated
+	if c.Variant&wire.OldPINs != 0 {
+		status = http.StatusOK
+	}
+	return answer{status: status, body: s.pinBody(c, p, "")}, nil
 }
 
 func (s *Server) startLegacyPIN(ctx context.Context, c *call) (answer, error) {

@@ -40,6 +40,9 @@ const (
 	NoNulls Variant = 1 << iota
 	// TextEnums sends the profile's small integers as strings.
 	TextEnums
+	// OldPINs answers 200 where a PIN is made, and writes its postal code as a
+	// number.
+	OldPINs
 	// PreferJSON answers in JSON when the caller states no wish.
 	PreferJSON
 )
@@ -53,7 +56,7 @@ var variants = [...]struct {
 	because   string
 }{
 	{"speakeasy-sdk/ruby", NoNulls, "0.17.0 raises KeyError on null fields that its own types call optional"},
-	{"speakeasy-sdk/typescript 0.23.", TextEnums, "0.23.5 declares the profile enums as the strings \"0\" and \"1\""},
+	{"speakeasy-sdk/typescript 0.23.", TextEnums | OldPINs, "0.23.5 declares the profile enums as the strings \"0\" and \"1\", a new PIN as 200 and a postal code as a number"},
 	{"speakeasy-sdk/csharp", PreferJSON, "sends no Accept header and reads JSON only"},
 }
 

@@ -34,7 +34,7 @@ type pinLocation struct {
 	Country       string `json:"country" xml:"country,attr"`
 	City          string `json:"city" xml:"city,attr"`
 	TimeZone      string `json:"time_zone" xml:"time_zone,attr"`
-	PostalCode    string `json:"postal_code" xml:"postal_code,attr"`
+	PostalCode    any    `json:"postal_code" xml:"postal_code,attr"` // "", or 0 for OldPINs
 	InPrivacy     Bool   `json:"in_privacy_restricted_country" xml:"in_privacy_restricted_country,attr"`
 	InPrivacyArea Bool   `json:"in_privacy_restricted_region" xml:"in_privacy_restricted_region,attr"`
 	Subdivisions  string `json:"subdivisions" xml:"subdivisions,attr"`
@@ -61,6 +61,10 @@ func (p PIN) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 		ID: p.ID, Code: p.Code, Product: p.Product, QR: p.QR, ClientIdentifier: p.ClientIdentifier,
 		ExpiresIn: int64((p.ExpiresIn + time.Second - 1) / time.Second),
 		CreatedAt: rfc3339(p.CreatedAt), ExpiresAt: rfc3339(p.ExpiresAt),
+	}
+	doc.Location.PostalCode = ""
+	if v&OldPINs != 0 {
+		doc.Location.PostalCode = 0
 	}
 	if p.Token != "" {
 		doc.AuthToken = Some(string(p.Token))

@@ -31,6 +31,8 @@ await runPlexjs(reporter('@lukehagar/plexjs', import.meta.url), {
     return body();
   },
   resources: (token) => api(token).plex.getServerResources(clientIdentifier, 1, 1, 1, account),
+  newPinStatus: 200,
+  startPin: (strong) => api('').plex.getPin(strong, clientIdentifier, 'plexjs', account),
   pollPin: (id) => api('').plex.getTokenByPinId(id, clientIdentifier, account),
   serverInfo: (serverURL, token) => api(token, { serverURL }).server.getServerCapabilities(),
 });
