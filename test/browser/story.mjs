@@ -60,7 +60,7 @@ async function picturesOfFailure(browser) {
   }
 }
 
-class Stage {
+export class Stage {
   constructor(browser) {
     this.browser = browser;
     this.faults = [];

@@ -28,7 +28,7 @@ await story(async (stage) => {
   await signIn(page);
   await heading(page, 'One more step');
   await press(page, 'Use a passkey');
-  await announced(page, /\w/);
+  await announced(page, 'Nothing was chosen, or it took too long. Try again.');
   await stage.look(page, 'code-passkey-refused');
   await page.goto('/account');
   await heading(page, 'One more step');

@@ -45,7 +45,7 @@ await story(async (stage) => {
   await phone.setOwner(false);
   await page.goto('/auth');
   await press(page, 'Sign in with a passkey');
-  await announced(page, /\w/);
+  await announced(page, 'Nothing was chosen, or it took too long. Try again.');
   await stage.look(page, 'sign-in-passkey-refused');
   await page.goto('/account');
   await heading(page, 'Sign in');
@@ -67,6 +67,6 @@ await story(async (stage) => {
   await heading(page, 'Sign in');
   await page.goto('/auth');
   await press(page, 'Sign in with a passkey');
-  await announced(page, /\w/);
+  await announced(page, 'This passkey was not accepted.');
   await stage.look(page, 'sign-in-passkey-removed');
 });
