@@ -50,7 +50,7 @@ func TestNegotiate(t *testing.T) {
 func TestVariants(t *testing.T) {
 	for userAgent, want := range map[string]wire.Variant{
 		"speakeasy-sdk/ruby 0.17.0 2.1 1.0 plex_ruby_sdk":             wire.NoNulls,
-		"speakeasy-sdk/typescript 0.23.5 2.4 0.0.3 @lukehagar/plexjs": wire.TextEnums,
+		"speakeasy-sdk/typescript 0.23.5 2.4 0.0.3 @lukehagar/plexjs": wire.TextEnums | wire.OldPINs,
 		"speakeasy-sdk/typescript 0.39.0 2.4 0.0.3 @lukehagar/plexjs": 0,
 		"speakeasy-sdk/csharp 0.19.0 2.7 1.1 LukeHagar.PlexAPI.SDK":   wire.PreferJSON,
 		"speakeasy-sdk/go 0.28.0":                                     0,
