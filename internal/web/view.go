@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -59,8 +60,9 @@ type frame struct {
 //go:embed templates static
 var files embed.FS
 
-// templates are parsed once, each together with the layout.
-var templates = parseTemplates()
+// templates are parsed once, each together with the layout: at the first page,
+// since a server that shows none is to start quickly and to be small.
+var templates = sync.OnceValue(parseTemplates)
 
 func parseTemplates() map[string]*template.Template {
 	layout := template.Must(template.New("layout.html").Funcs(functions).ParseFS(files, "templates/layout.html"))
@@ -137,7 +139,7 @@ func (p *Pages) write(w http.ResponseWriter, v *visit, answer view) {
 	if answer.away != "" {
 		w.Header().Set("Refresh", "0; url="+answer.away)
 	}
-	t := templates[answer.name]
+	t := templates()[answer.name]
 	var b bytes.Buffer
 	f := frame{Account: v.account, Path: v.URL.Path, Data: answer.data}
 	if err := t.ExecuteTemplate(&b, "layout.html", f); err != nil {
