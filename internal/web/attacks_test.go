@@ -255,8 +255,7 @@ func wantHeaders(t *testing.T, where string, s seen) {
 		t.Errorf("%s: the policy is %q", where, policy)
 	}
 	for name, want := range map[string]string{
-		"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
-		"Cross-Origin-Opener-Policy": "same-origin",
+		"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "X-Frame-Options": "DENY",
 	} {
 		if got := s.Header.Get(name); got != want {
 			t.Errorf("%s: %s is %q, want %q", where, name, got, want)
@@ -334,6 +333,9 @@ func TestCookies(t *testing.T) {
 				if c.Name == sessionCookie && (c.SameSite != http.SameSiteLaxMode || c.Path != "/") {
 					t.Errorf("the session's cookie is %v", c)
 				}
+			}
+			if isolated := b.get("/auth").Header.Get("Cross-Origin-Opener-Policy") != ""; isolated != row.secure {
+				t.Errorf("the page is isolated from other windows: %v, want %v", isolated, row.secure)
 			}
 			for _, name := range []string{sessionCookie, "usher_setup", "usher_passkey"} {
 				if !names[name] {

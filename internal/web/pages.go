@@ -139,7 +139,7 @@ const maxForm = 64 << 10
 // handler takes a request for one page all the way.
 func (p *Pages) handler(row *page) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		setHeaders(w.Header())
+		setHeaders(w.Header(), p.secure(r))
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		v := &visit{Request: r, from: session.From{UserAgent: r.UserAgent(), Address: address(r)}}
 		answer, err := p.answer(r.Context(), row, v)

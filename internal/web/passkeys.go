@@ -146,7 +146,7 @@ func (p *Pages) passkeyAlone(_ context.Context, v *visit) (view, error) {
 func (p *Pages) passkeyCookie(v *visit, browser string, age int) *http.Cookie {
 	return &http.Cookie{
 		Name: passkeyCookie, Value: browser, Path: passkeyPath, MaxAge: age,
-		HttpOnly: true, Secure: p.secure(v), SameSite: http.SameSiteStrictMode,
+		HttpOnly: true, Secure: p.secure(v.Request), SameSite: http.SameSiteStrictMode,
 	}
 }
 

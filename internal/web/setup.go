@@ -27,7 +27,7 @@ func (p *Pages) setupForm(ctx context.Context, v *visit) (view, error) {
 			return view{}, errSetupKey
 		}
 		return view{to: "/setup", also: &http.Cookie{
-			Name: setupCookie, Value: string(key), Path: "/setup", HttpOnly: true, Secure: p.secure(v), SameSite: http.SameSiteLaxMode,
+			Name: setupCookie, Value: string(key), Path: "/setup", HttpOnly: true, Secure: p.secure(v.Request), SameSite: http.SameSiteLaxMode,
 		}}, nil
 	}
 	if !p.maySetUp(v) {

@@ -106,13 +106,18 @@ func fours(s plexauth.Secret) string {
 
 // setHeaders says what browsers may do with a page: load what is ours, show it
 // in no frame, keep no copy, and tell nobody where they came from.
-func setHeaders(h http.Header) {
+// tls: browsers came by https, and heed what they pass over elsewhere.
+func setHeaders(h http.Header, tls bool) {
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "+
 		"connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	// Not "no-referrer": browsers would leave out of a form where it comes from
+	// (Origin: null), and without TLS that is all they say of it.
+	h.Set("Referrer-Policy", "same-origin")
+	if tls {
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	}
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
 	h.Set("Cache-Control", "no-store")
@@ -158,7 +163,7 @@ const cookieName = "usher_session"
 func (p *Pages) setCookie(w http.ResponseWriter, v *visit, answer view) {
 	c := &http.Cookie{
 		Name: cookieName, Value: string(answer.cookie), Path: "/", Expires: answer.expires,
-		HttpOnly: true, Secure: p.secure(v), SameSite: http.SameSiteLaxMode,
+		HttpOnly: true, Secure: p.secure(v.Request), SameSite: http.SameSiteLaxMode,
 	}
 	if answer.cookie == "-" {
 		c.Value, c.Expires, c.MaxAge = "", time.Time{}, -1
@@ -168,8 +173,8 @@ func (p *Pages) setCookie(w http.ResponseWriter, v *visit, answer view) {
 
 // secure reports whether browsers reach these pages by https: here, or at a
 // proxy in front.
-func (p *Pages) secure(v *visit) bool {
-	return v.TLS != nil || strings.HasPrefix(p.PublicURL, "https://")
+func (p *Pages) secure(r *http.Request) bool {
+	return r.TLS != nil || strings.HasPrefix(p.PublicURL, "https://")
 }
 
 // Errors of the pages themselves.
@@ -294,7 +299,7 @@ func hashStatic() map[string]string {
 func staticURL(name string) string { return staticPath + name + "?" + staticHashes[name] }
 
 func serveStatic(w http.ResponseWriter, r *http.Request) {
-	setHeaders(w.Header())
+	setHeaders(w.Header(), r.TLS != nil)
 	name := strings.TrimPrefix(r.URL.Path, staticPath)
 	if hash, ok := staticHashes[name]; !ok {
 		http.NotFound(w, r)

@@ -1,0 +1,19 @@
+// A server in the house, without TLS and under a name: browsers tell it less of where a form comes from, and passkeys are
+// out of reach. Everything else works.
+
+import { assert, heading, houseName, press, scene, signIn, story } from '../story.mjs';
+
+await story(async (stage) => {
+  const { port } = new URL(scene.url);
+  const house = `http://${houseName}:${port}`;
+  stage.allow(house);
+  const page = await stage.open();
+  await page.goto(`${house}/auth`);
+  assert.equal(await page.evaluate(() => isSecureContext), false, 'the story is about a page that is not secure');
+  await signIn(page);
+  await heading(page, scene.admin.username);
+  assert.equal(new URL(page.url()).origin, house);
+  await stage.look(page, 'account-plain-http');
+  await press(page, 'Sign out');
+  await heading(page, 'Sign in');
+});
