@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/usher-auth/usher/plexauth"
 	"github.com/usher-auth/usher/plexauthtest"
@@ -118,27 +119,23 @@ func benchServer(b *testing.B) *plexauth.Client {
 	return nil
 }
 
-// The two of each pair make the same call on the same server:
+// Both benchmarks make a call by hand and by the SDK, on the same server. The
+// third of each makes them in turn, and prints how many times as long the SDK's
+// took: on a machine whose speed changes from second to second, that is the one
+// to look at.
 //
 //	go test -run xxx -bench . -count 10 ./plexauth
 func BenchmarkTokenDetails(b *testing.B) {
 	c := benchServer(b)
 	token, _ := c.Token.Token(b.Context())
-	b.Run("bare", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			var a bareAccount
-			if bare(b, c.AccountURL+"/api/v2/user", string(token), &a); a.Username != "member" {
-				b.Fatalf("%+v", a)
-			}
+	compare(b, func(b *testing.B) {
+		var a bareAccount
+		if bare(b, c.AccountURL+"/api/v2/user", string(token), &a); a.Username != "member" {
+			b.Fatalf("%+v", a)
 		}
-	})
-	b.Run("plexauth", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			if a, err := c.TokenDetails(b.Context()); err != nil || a.Username != "member" {
-				b.Fatal(a, err)
-			}
+	}, func(b *testing.B) {
+		if a, err := c.TokenDetails(b.Context()); err != nil || a.Username != "member" {
+			b.Fatal(a, err)
 		}
 	})
 }
@@ -146,23 +143,43 @@ func BenchmarkTokenDetails(b *testing.B) {
 func BenchmarkTransientToken(b *testing.B) {
 	c := benchServer(b)
 	token, _ := c.Token.Token(b.Context())
-	b.Run("bare", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			var t struct {
-				MediaContainer struct{ Token plexauth.Secret }
-			}
-			if bare(b, c.MediaURL+"/security/token?type=delegation&scope=all", string(token), &t); t.MediaContainer.Token == "" {
-				b.Fatal("no token")
-			}
+	compare(b, func(b *testing.B) {
+		var t struct {
+			MediaContainer struct{ Token plexauth.Secret }
+		}
+		if bare(b, c.MediaURL+"/security/token?type=delegation&scope=all", string(token), &t); t.MediaContainer.Token == "" {
+			b.Fatal("no token")
+		}
+	}, func(b *testing.B) {
+		if t, err := c.TransientToken(b.Context()); err != nil || t.Token == "" {
+			b.Fatal(t, err)
 		}
 	})
-	b.Run("plexauth", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			if t, err := c.TransientToken(b.Context()); err != nil || t.Token == "" {
-				b.Fatal(t, err)
+}
+
+// compare measures the two calls each for itself, and in turn.
+func compare(b *testing.B, bare, sdk func(*testing.B)) {
+	for _, one := range []struct {
+		name string
+		call func(*testing.B)
+	}{{"bare", bare}, {"plexauth", sdk}} {
+		b.Run(one.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				one.call(b)
+			}
+		})
+	}
+	b.Run("ratio", func(b *testing.B) {
+		var took [2]time.Duration
+		for i := 0; b.Loop(); i++ {
+			// Each is the first of the two as often as the other is.
+			for _, which := range [2]int{i % 2, (i + 1) % 2} {
+				start := time.Now()
+				[2]func(*testing.B){bare, sdk}[which](b)
+				took[which] += time.Since(start)
 			}
 		}
+		b.ReportMetric(float64(took[1])/float64(took[0]), "x-bare")
 	})
 }
