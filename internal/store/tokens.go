@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -137,13 +138,16 @@ func noteSignIn(ctx context.Context, tx *tx, kind EventKind, in SignIn, username
 // spendProof checks that what the sign-in rests on still holds, and uses up
 // what works once. It returns the account's name.
 func spendProof(ctx context.Context, tx *tx, in SignIn) (username string, err error) {
-	hash := in.PasswordHash
-	if in.NewPasswordHash != "" {
-		hash = in.NewPasswordHash
+	hash := cmp.Or(in.NewPasswordHash, in.PasswordHash)
+	if hash == in.PasswordHash && in.TOTPStep == 0 {
+		// An update that changes nothing would still write a page.
+		err = tx.queryRow(ctx, "SELECT username FROM account WHERE id = $1 AND password_hash = $2 AND NOT disabled",
+			in.AccountID, in.PasswordHash).Scan(&username)
+	} else {
+		err = tx.queryRow(ctx, `UPDATE account SET password_hash = $3, totp_step = CASE WHEN $4 = 0 THEN totp_step ELSE $4 END
+			WHERE id = $1 AND password_hash = $2 AND NOT disabled AND ($4 = 0 OR totp_step < $4) RETURNING username`,
+			in.AccountID, in.PasswordHash, hash, in.TOTPStep).Scan(&username)
 	}
-	err = tx.queryRow(ctx, `UPDATE account SET password_hash = $3, totp_step = CASE WHEN $4 = 0 THEN totp_step ELSE $4 END
-		WHERE id = $1 AND password_hash = $2 AND NOT disabled AND ($4 = 0 OR totp_step < $4) RETURNING username`,
-		in.AccountID, in.PasswordHash, hash, in.TOTPStep).Scan(&username)
 	if err == nil && in.UsedBackup {
 		tx.changed.Accounts = []int64{in.AccountID} // it says whether codes are left
 		err = tx.execOne(ctx, "DELETE FROM backup_code WHERE account_id = $1 AND hash = $2", in.AccountID, in.BackupCode[:])
