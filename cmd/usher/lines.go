@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 )
@@ -15,6 +16,36 @@ import (
 type flatJSON struct {
 	slog.Handler
 	out *lineWriter
+	// second is how the last line's second was written: nearly always the next
+	// line's, too.
+	second atomic.Pointer[writtenSecond]
+}
+
+// writtenSecond is a second as RFC 3339 writes it, in two parts: a fraction may
+// come between.
+type writtenSecond struct {
+	unix         int64
+	zone         *time.Location
+	clock, place string
+}
+
+// appendTime writes a time as time.RFC3339Nano does.
+func (h *flatJSON) appendTime(b []byte, t time.Time) []byte {
+	s := h.second.Load()
+	if s == nil || s.unix != t.Unix() || s.zone != t.Location() {
+		const clock = "2006-01-02T15:04:05"
+		s = &writtenSecond{t.Unix(), t.Location(), t.Format(clock), t.Format("Z07:00")}
+		h.second.Store(s)
+	}
+	b = append(b, s.clock...)
+	if n := t.Nanosecond(); n > 0 {
+		b = append(b, '.')
+		for unit := 100_000_000; n > 0; unit /= 10 {
+			b = append(b, byte('0'+n/unit))
+			n %= unit
+		}
+	}
+	return append(b, s.place...)
 }
 
 // lineBuffers are reused from line to line.
@@ -25,7 +56,7 @@ func (h *flatJSON) Handle(ctx context.Context, r slog.Record) error {
 	buf := lineBuffers.Get().(*[]byte)
 	defer lineBuffers.Put(buf)
 	b := append((*buf)[:0], `{"time":"`...)
-	b = r.Time.AppendFormat(b, time.RFC3339Nano)
+	b = h.appendTime(b, r.Time)
 	b = append(b, `","level":"`...)
 	b = append(b, r.Level.String()...)
 	b = append(b, `","msg":`...)

@@ -32,7 +32,7 @@ func TestFlatJSONIsSlogs(t *testing.T) {
 			var quick, slogs bytes.Buffer
 			lines := &lineWriter{buf: bufio.NewWriter(&quick)}
 			handlers := []slog.Handler{
-				&flatJSON{slog.NewJSONHandler(lines, nil), lines}, slog.NewJSONHandler(&slogs, nil),
+				&flatJSON{Handler: slog.NewJSONHandler(lines, nil), out: lines}, slog.NewJSONHandler(&slogs, nil),
 			}
 			for _, h := range handlers {
 				for _, message := range []string{"request", `an "odd" message`} {
@@ -50,6 +50,21 @@ func TestFlatJSONIsSlogs(t *testing.T) {
 				t.Errorf("it writes\n%sand slog\n%s", quick.String(), slogs.String())
 			}
 		})
+	}
+}
+
+// A time is written as the standard library writes it, whatever was written
+// before.
+func TestFlatJSONTimes(t *testing.T) {
+	var h flatJSON
+	second := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, at := range []time.Time{
+		second, second.Add(1), second.Add(678900000), second.Add(time.Second - 1), second.Add(time.Second), second,
+		second.In(time.FixedZone("", -5400)), second.In(time.FixedZone("", 3600)), second.Add(100 * time.Millisecond), second.AddDate(0, 6, 0),
+	} {
+		if got, want := string(h.appendTime(nil, at)), at.Format(time.RFC3339Nano); got != want {
+			t.Errorf("it writes %s, the standard library %s", got, want)
+		}
 	}
 }
 

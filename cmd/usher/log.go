@@ -23,7 +23,7 @@ func newLogger(w io.Writer, level slog.Level) *logger {
 	if isTerminal(w) {
 		return &logger{slog.New(slog.NewTextHandler(lines, options)), lines}
 	}
-	return &logger{slog.New(&flatJSON{slog.NewJSONHandler(lines, options), lines}), lines}
+	return &logger{slog.New(&flatJSON{Handler: slog.NewJSONHandler(lines, options), out: lines}), lines}
 }
 
 // Close writes what is still held.
