@@ -1,18 +1,13 @@
 package server
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"image"
-	"image/color"
-	"image/png"
+	"errors"
 	"net/http"
 	"strconv"
 
-	"github.com/boombuler/barcode/qr"
-
 	"github.com/usher-auth/usher/internal/pin"
+	"github.com/usher-auth/usher/internal/qrcode"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/wire"
 	"github.com/usher-auth/usher/plexauth"
@@ -99,31 +94,15 @@ func (s *Server) pictureOfPIN(_ context.Context, c *call) (answer, error) {
 	if !ok {
 		return answer{}, pin.ErrNotFound
 	}
-	symbol, err := qr.Encode(s.baseURL(c.http)+"/link?pin="+code, qr.M, qr.Auto)
-	if err != nil {
-		// Only a host of two thousand letters does not fit in.
+	picture, err := qrcode.PNG(s.baseURL(c.http) + "/link?pin=" + code)
+	if errors.As(err, new(*qrcode.TooLongError)) {
 		return answer{}, &wire.MalformedError{Field: "the Host header", Problem: "is too long"}
 	}
-	var picture bytes.Buffer
-	if err := png.Encode(&picture, enlarge(symbol)); err != nil {
-		return answer{}, fmt.Errorf("drawing a QR code: %w", err)
+	if err != nil {
+		return answer{}, err
 	}
 	c.Format = wire.PNG
-	return answer{status: http.StatusOK, body: wire.Picture(picture.Bytes())}, nil
-}
-
-// enlarge draws a symbol with squares of six pixels, and the margin of four
-// squares that readers need (ISO/IEC 18004, section 9.1).
-func enlarge(symbol image.Image) image.Image {
-	const square, margin = 6, 4
-	width := (symbol.Bounds().Dx() + 2*margin) * square
-	picture := image.NewPaletted(image.Rect(0, 0, width, width), color.Palette{color.White, color.Black})
-	for y := margin * square; y < width-margin*square; y++ {
-		for x := margin * square; x < width-margin*square; x++ {
-			picture.Set(x, y, symbol.At(x/square-margin, y/square-margin))
-		}
-	}
-	return picture
+	return answer{status: http.StatusOK, body: wire.Picture(picture)}, nil
 }
 
 // baseURL is where browsers reach this server, without a slash at the end.

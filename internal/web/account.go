@@ -1,23 +1,18 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"html/template"
-	"image/png"
 	"net/http"
 	"strconv"
-
-	"github.com/boombuler/barcode"
-	"github.com/boombuler/barcode/qr"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/pin"
+	"github.com/usher-auth/usher/internal/qrcode"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
@@ -234,17 +229,6 @@ func (p *Pages) endOthers(ctx context.Context, v *visit) (view, error) {
 
 // qrImage is a QR code as the address of an image. It never leaves the page.
 func qrImage(text string) (template.URL, error) {
-	code, err := qr.Encode(text, qr.M, qr.Auto)
-	if err != nil {
-		return "", fmt.Errorf("making a QR code: %w", err)
-	}
-	size := 4 * code.Bounds().Dx()
-	if code, err = barcode.Scale(code, size, size); err != nil {
-		return "", fmt.Errorf("scaling a QR code: %w", err)
-	}
-	var b bytes.Buffer
-	if err := png.Encode(&b, code); err != nil {
-		return "", fmt.Errorf("drawing a QR code: %w", err)
-	}
-	return template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(b.Bytes())), nil
+	picture, err := qrcode.PNG(text)
+	return template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(picture)), err
 }
