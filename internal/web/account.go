@@ -151,28 +151,56 @@ func (p *Pages) setPassword(ctx context.Context, v *visit) (view, error) {
 
 // factorData is the page that sets up an authenticator.
 type factorData struct {
+	factorOf
 	Enrolment account.Enrolment
 	QR        template.URL
 	Problem   string
 }
 
-func (p *Pages) factorForm(_ context.Context, v *visit) (view, error) {
-	return p.showFactor(v, account.NewEnrolment("usher", v.account.Username), "")
+// factorOf is whose second factor is set up, and where.
+type factorOf struct {
+	Person store.Account
+	Own    bool   // the visitor's
+	Page   string // of the form
+	Back   string
 }
 
-func (p *Pages) showFactor(_ *visit, e account.Enrolment, problem string) (view, error) {
+func ownFactor(v *visit) factorOf {
+	return factorOf{v.account, true, "/account/second-factor", "/account"}
+}
+
+func (p *Pages) factorForm(_ context.Context, v *visit) (view, error) {
+	return p.newFactor(ownFactor(v))
+}
+
+// newFactor shows a key that is drawn for the page.
+func (p *Pages) newFactor(of factorOf) (view, error) {
+	return p.showFactor(of, account.NewEnrolment("usher", of.Person.Username), "")
+}
+
+func (p *Pages) showFactor(of factorOf, e account.Enrolment, problem string) (view, error) {
 	image, err := qrImage(string(e.URL))
-	answer := view{name: "factor", data: factorData{e, image, problem}}
+	answer := view{name: "factor", data: factorData{of, e, image, problem}}
 	if problem != "" {
 		answer.status = http.StatusBadRequest
 	}
 	return answer, err
 }
 
-// enrol puts the second factor in force once a code shows that the
-// authenticator has it, and shows the backup codes, this once.
 func (p *Pages) enrol(ctx context.Context, v *visit) (view, error) {
-	e, err := account.ReadEnrolment("usher", v.account.Username, plexauth.Secret(v.PostFormValue("secret")))
+	return p.enrolFor(ctx, v, ownFactor(v))
+}
+
+// backupData is the page of backup codes.
+type backupData struct {
+	factorOf
+	Codes []plexauth.Secret
+}
+
+// enrolFor puts the second factor in force once a code shows that the
+// authenticator has it, and shows the backup codes, this once.
+func (p *Pages) enrolFor(ctx context.Context, v *visit, of factorOf) (view, error) {
+	e, err := account.ReadEnrolment("usher", of.Person.Username, plexauth.Secret(v.PostFormValue("secret")))
 	if err != nil {
 		return view{}, errForm
 	}
@@ -182,12 +210,12 @@ func (p *Pages) enrol(ctx context.Context, v *visit) (view, error) {
 		err = account.ErrCode
 	}
 	if err == nil {
-		codes, err = p.Accounts.Enrol(ctx, v.account, e, code)
+		codes, err = p.Accounts.Enrol(ctx, of.Person, e, code)
 	}
 	if text, ok := problem(err); ok {
-		return p.showFactor(v, e, text)
+		return p.showFactor(of, e, text)
 	}
-	return view{name: "backup-codes", data: codes}, err
+	return view{name: "backup-codes", data: backupData{of, codes}}, err
 }
 
 func (p *Pages) removeFactor(ctx context.Context, v *visit) (view, error) {

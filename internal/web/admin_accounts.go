@@ -154,6 +154,32 @@ func (p *Pages) setPersonPassword(ctx context.Context, v *visit) (view, error) {
 	})
 }
 
+// personFactor is a person's second factor, as an admin sets it up with them.
+func (p *Pages) personFactor(ctx context.Context, v *visit) (factorOf, error) {
+	id, err := pathID(v)
+	if err != nil {
+		return factorOf{}, err
+	}
+	person, err := p.Store.Account(ctx, id)
+	return factorOf{person, id == v.account.ID, personPath(id) + "/second-factor", personPath(id)}, err
+}
+
+func (p *Pages) personFactorForm(ctx context.Context, v *visit) (view, error) {
+	of, err := p.personFactor(ctx, v)
+	if err != nil {
+		return view{}, err
+	}
+	return p.newFactor(of)
+}
+
+func (p *Pages) enrolPerson(ctx context.Context, v *visit) (view, error) {
+	of, err := p.personFactor(ctx, v)
+	if err != nil {
+		return view{}, err
+	}
+	return p.enrolFor(ctx, v, of)
+}
+
 func (p *Pages) removePersonFactor(ctx context.Context, v *visit) (view, error) {
 	return p.changePerson(ctx, v, true, "factor", p.Accounts.RemoveSecondFactor)
 }

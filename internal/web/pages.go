@@ -72,6 +72,8 @@ var table = [...]page{
 	{"POST", "/admin/accounts/{id}/disable", admin, (*Pages).disablePerson},
 	{"POST", "/admin/accounts/{id}/enable", admin, (*Pages).enablePerson},
 	{"POST", "/admin/accounts/{id}/password", admin, (*Pages).setPersonPassword},
+	{"GET", "/admin/accounts/{id}/second-factor", admin, (*Pages).personFactorForm},
+	{"POST", "/admin/accounts/{id}/second-factor", admin, (*Pages).enrolPerson},
 	{"POST", "/admin/accounts/{id}/second-factor/remove", admin, (*Pages).removePersonFactor},
 	{"POST", "/admin/accounts/{id}/passkeys/{passkey}/remove", admin, (*Pages).removePersonPasskey},
 	{"POST", "/admin/accounts/{id}/sign-out", admin, (*Pages).signOutPerson},
