@@ -3,6 +3,8 @@ package server
 import (
 	"net/http"
 	"strings"
+
+	"github.com/usher-auth/usher/internal/wire"
 )
 
 // wantsPage reports whether a browser asks, and not a program: programs that
@@ -27,7 +29,7 @@ func (s *Server) aroundPage(path string, h http.Handler) http.Handler {
 		h.ServeHTTP(seen, r)
 		end := s.now()
 		counts.observe(seen.status, end.Sub(start))
-		c := &call{http: r, address: remoteAddress(r)}
+		c := &call{http: r, address: wire.Address(r)}
 		s.logRequest(r.Context(), c, path, seen.status, seen.size, end, end.Sub(start), nil)
 	})
 }

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -126,7 +125,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := e.now()
 	c := calls.Get().(*call)
 	defer calls.Put(c)
-	*c = call{http: r, address: remoteAddress(r)}
+	*c = call{http: r, address: wire.Address(r)}
 	setCORS(w.Header(), r)
 	ans, err := e.answer(r.Context(), w, c)
 	size := 0
@@ -329,14 +328,6 @@ const corsHeaders = "Accept, Accepts, Content-Type, X-Plex-Token, X-Plex-Client-
 	"X-Plex-Version, X-Plex-Platform, X-Plex-Platform-Version, X-Plex-Device, X-Plex-Model, X-Plex-Device-Vendor, " +
 	"X-Plex-Device-Name, X-Plex-Device-Screen-Resolution, X-Plex-Marketplace, X-Plex-Provides, X-Plex-Features, " +
 	"X-Plex-Language, X-Plex-Sync-Version, X-Plex-Pms-Api-Version, X-Plex-Container-Start, X-Plex-Container-Size"
-
-// remoteAddress is the caller's address without the port.
-func remoteAddress(r *http.Request) string {
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		return host
-	}
-	return r.RemoteAddr
-}
 
 // logRequest writes the one line of a request. It has nothing in it that the
 // caller could have put a secret into: no query, no header, and no path but

@@ -3,11 +3,11 @@ package web
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/wire"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -143,7 +143,7 @@ func (p *Pages) handler(row *page) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		setHeaders(w.Header(), p.secure(r))
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		v := &visit{Request: r, from: session.From{UserAgent: r.UserAgent(), Address: address(r)}}
+		v := &visit{Request: r, from: session.From{UserAgent: r.UserAgent(), Address: wire.Address(r)}}
 		answer, err := p.answer(r.Context(), row, v)
 		if err != nil {
 			answer = p.failure(v, err)
@@ -194,12 +194,4 @@ func (p *Pages) recognise(ctx context.Context, v *visit) error {
 		v.account, err = p.Store.Account(ctx, v.session.AccountID)
 	}
 	return err
-}
-
-// address is where a request comes from, without the port.
-func address(r *http.Request) string {
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		return host
-	}
-	return r.RemoteAddr
 }

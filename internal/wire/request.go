@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/base64"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -142,6 +143,14 @@ func field(r *http.Request, query Params, name string, most int) (string, error)
 		return "", err
 	}
 	return checkText(name, value, most)
+}
+
+// Address is where a request comes from, without the port.
+func Address(r *http.Request) string {
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		return host
+	}
+	return r.RemoteAddr
 }
 
 // header returns a header's first value. The name is in canonical form.
