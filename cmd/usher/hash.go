@@ -14,7 +14,7 @@ import (
 // hashWorker is the command that a server calls for itself.
 const hashWorker = "hash-worker"
 
-// hashCommand runs this program as the process that hashes. On Linux, the
+// hashCommand runs this program as a process that hashes. On Linux, the
 // program that runs is found even when its file has been replaced since.
 func hashCommand() *exec.Cmd {
 	program, err := os.Executable()

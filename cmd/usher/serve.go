@@ -117,10 +117,10 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	// What is made at the start is the doing of whoever starts the server.
 	ctx = store.WithActor(ctx, commandLine())
 	connections := o.connections(ln.Addr())
-	hasher := &hashing.Process{Command: hashCommand, Logger: log.Logger}
-	defer hasher.Close()
+	hashers := &hashing.Processes{Command: hashCommand, Logger: log.Logger}
+	defer hashers.Close()
 	srv, err := server.New(ctx, server.Config{
-		Store: st, Key: key, Version: version(), Logger: log.Logger, Argon2id: hasher.Key,
+		Store: st, Key: key, Version: version(), Logger: log.Logger, Argon2id: hashers.Key,
 		Self:      source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
 		PublicURL: o.publicURL(), Proxies: o.proxies,
 		TransientTTL: o.transientTTL, HashSlots: o.hashSlots, HashQueue: o.hashQueue, FailedTries: o.failedTries,

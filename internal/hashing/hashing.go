@@ -1,28 +1,35 @@
-// Package hashing computes argon2id, in this process or in one of its own.
+// Package hashing computes argon2id, in this process or in others of its own.
 //
-// It owns the process: when it starts and ends, what goes to it and back, and
-// its priority. It does not own passwords, costs or what is done with a hash
-// (see package account), nor how many are computed at once (see package
+// It owns those processes: when they start and end, what goes to them and back,
+// and their priority. It does not own passwords, costs or what is done with a
+// hash (see package account), nor how many are computed at once (see package
 // guard).
 //
-// # Why another process
+// # Why other processes
 //
 // A hash is tens of milliseconds of nothing but computing, over megabytes of
 // memory. In the server's own process, Go's runtime lets it take turns with
 // token checks that take microseconds, and collects the server's garbage at the
-// pace of its megabytes. A process of its own stands behind the server by the
-// system's own scheduling, keeps its memory warm from hash to hash while there
-// are sign-ins, and gives all of it back by ending when there are none.
+// pace of its megabytes. Processes of their own stand behind the server by the
+// system's own scheduling, keep their memory warm from hash to hash while there
+// are sign-ins, and give all of it back by ending when there are none.
+//
+// Each computes one hash at a time, on one processor. Two hashes in one process
+// stop each other whenever the memory of either is collected, which takes a
+// fortieth of their time.
 package hashing
 
 import (
+	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/rpc"
+	"maps"
 	"os"
 	"os/exec"
+	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,9 +58,10 @@ func Here(in Input) []byte {
 // DefaultIdle is how long a process without work is kept.
 const DefaultIdle = 20 * time.Second
 
-// Process computes hashes in another process, which it starts for the first
-// and ends when none was asked for in a while. It is safe for concurrent use.
-type Process struct {
+// Processes computes hashes in other processes: as many as there are hashes
+// under way, each started for the first hash that finds none free, and ended
+// when it had none in a while. It is safe for concurrent use.
+type Processes struct {
 	// Command returns the command of a program that calls Serve. Required.
 	Command func() *exec.Cmd
 	// Idle is how long a process without work is kept. Zero: DefaultIdle.
@@ -62,114 +70,116 @@ type Process struct {
 	Logger *slog.Logger
 
 	mu      sync.Mutex
-	running *child
-	busy    int // calls that use running
-	rest    *time.Timer
+	running map[*worker]struct{}
+	free    []*worker // of those; the last is the one that worked last
 }
-
-// child is the other process.
-type child struct {
-	client *rpc.Client
-	ended  chan struct{}
-}
-
-// method is how Serve's one service is called.
-const service, method = "Argon2id", "Argon2id.Key"
 
 // Key computes a hash. A process that cannot be started, or ends in the middle,
 // keeps nobody from signing in: the hash is computed here then.
-func (p *Process) Key(in Input) []byte {
-	c, err := p.take()
+func (p *Processes) Key(in Input) []byte {
+	w, err := p.take()
 	if err != nil {
-		return p.here(in, err)
+		return p.here(in, fmt.Errorf("starting a process that hashes: %w", err))
 	}
-	var out []byte
-	err = c.client.Call(method, in, &out)
-	p.give(c, err != nil)
+	out, err := w.key(in)
+	p.give(w, err != nil)
 	if err != nil {
-		return p.here(in, err)
+		return p.here(in, fmt.Errorf("hashing in another process: %w", err))
 	}
 	return out
 }
 
-func (p *Process) here(in Input, why error) []byte {
+func (p *Processes) here(in Input, why error) []byte {
 	if p.Logger != nil {
 		p.Logger.Warn("a password was hashed in the server's own process", "error", why)
 	}
 	return Here(in)
 }
 
-// take returns the process, started if need be, for one call.
-func (p *Process) take() (*child, error) {
+// take returns a process for one hash: the one that worked last, so that those
+// that are not needed any more rest and end.
+func (p *Processes) take() (*worker, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if n := len(p.free); n > 0 {
+		w := p.free[n-1]
+		p.free = p.free[:n-1]
+		w.rest.Stop()
+		return w, nil
+	}
+	w, err := start(p.Command())
+	if err != nil {
+		return nil, err
+	}
 	if p.running == nil {
-		c, err := start(p.Command())
-		if err != nil {
-			return nil, fmt.Errorf("starting the process that hashes: %w", err)
-		}
-		p.running, p.busy = c, 0
+		p.running = make(map[*worker]struct{})
 	}
-	if p.rest != nil {
-		p.rest.Stop()
-		p.rest = nil
-	}
-	p.busy++
-	return p.running, nil
+	p.running[w] = struct{}{}
+	return w, nil
 }
 
 // give ends what take began. A process that failed is not taken again.
-func (p *Process) give(c *child, failed bool) {
+func (p *Processes) give(w *worker, failed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.running != c {
-		return // it has been replaced
+	if _, ok := p.running[w]; !ok {
+		return // it was closed meanwhile
 	}
-	p.busy--
-	switch {
-	case failed:
-		p.end()
-	case p.busy == 0:
-		idle := p.Idle
-		if idle <= 0 {
-			idle = DefaultIdle
-		}
-		p.rest = time.AfterFunc(idle, func() { p.endIdle(c) })
+	if failed {
+		p.end(w)
+		return
 	}
+	idle := p.Idle
+	if idle <= 0 {
+		idle = DefaultIdle
+	}
+	p.free = append(p.free, w)
+	w.rest = time.AfterFunc(idle, func() { p.endIdle(w) })
 }
 
-// endIdle ends c unless it is in use again.
-func (p *Process) endIdle(c *child) {
+// endIdle ends w unless it is in use again.
+func (p *Processes) endIdle(w *worker) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.running == c && p.busy == 0 {
-		p.end()
+	if i := slices.Index(p.free, w); i >= 0 {
+		p.free = slices.Delete(p.free, i, i+1)
+		p.end(w)
 	}
 }
 
-// end lets the process end; p.mu is held. Calls that are under way fail, and
-// are computed here.
-func (p *Process) end() {
-	_ = p.running.client.Close() // its standard input ends, and it with it
-	p.running = nil
+// end lets a process end; p.mu is held. A hash that is under way fails, and is
+// computed here.
+func (p *Processes) end(w *worker) {
+	delete(p.running, w)
+	_ = w.in.Close() // its standard input ends, and it with it
 }
 
-// Close ends the process and waits until it has. A Key that comes later starts
-// another.
-func (p *Process) Close() {
+// Close ends the processes and waits until they have. A Key that comes later
+// starts another.
+func (p *Processes) Close() {
 	p.mu.Lock()
-	c := p.running
-	if c != nil {
-		p.end()
+	ended := slices.Collect(maps.Keys(p.running))
+	for _, w := range ended {
+		p.end(w)
 	}
+	p.free = nil
 	p.mu.Unlock()
-	if c != nil {
-		<-c.ended
+	for _, w := range ended {
+		<-w.ended
 	}
+}
+
+// worker is one of the other processes. It is used for one hash at a time.
+type worker struct {
+	in    io.Closer
+	ask   *gob.Encoder
+	hear  *gob.Decoder
+	rest  *time.Timer // ends it, while it is free
+	ended chan struct{}
 }
 
 // start runs cmd with pipes to it and from it.
-func start(cmd *exec.Cmd) (*child, error) {
+func start(cmd *exec.Cmd) (*worker, error) {
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -181,42 +191,42 @@ func start(cmd *exec.Cmd) (*child, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	c := &child{rpc.NewClient(pipes{out, in}), make(chan struct{})}
+	w := &worker{in: in, ask: gob.NewEncoder(in), hear: gob.NewDecoder(out), ended: make(chan struct{})}
 	go func() {
-		defer close(c.ended)
-		_ = cmd.Wait() // how it ended is told by the calls that failed, if any
+		defer close(w.ended)
+		_ = cmd.Wait() // how it ended is told by the hash that failed, if one did
 	}()
-	return c, nil
+	return w, nil
 }
 
-// Serve computes the hashes that a Process asks for on standard input, behind
-// everything else that the machine does, until its input ends.
-func Serve() error {
-	lowerPriority()
-	s := rpc.NewServer()
-	if err := s.RegisterName(service, worker{}); err != nil {
-		return fmt.Errorf("registering: %w", err)
+func (w *worker) key(in Input) (out []byte, err error) {
+	if err := w.ask.Encode(in); err != nil {
+		return nil, err
 	}
-	s.ServeConn(pipes{standardInput(), os.Stdout})
-	return nil
+	err = w.hear.Decode(&out)
+	return out, err
 }
 
-// worker is what Serve answers with.
-type worker struct{}
-
-// Key is called as method.
-func (worker) Key(in Input, out *[]byte) error {
-	*out = Here(in)
-	return nil
+// Serve computes the hashes that Processes asks for on standard input, one
+// after the other and behind everything else that the machine does, until its
+// input ends.
+func Serve() error {
+	runtime.GOMAXPROCS(1)
+	lowerPriority()
+	asked, answers := gob.NewDecoder(os.Stdin), gob.NewEncoder(os.Stdout)
+	for {
+		var in Input
+		if err := asked.Decode(&in); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("reading what to hash: %w", err)
+		}
+		if err := answers.Encode(Here(in)); err != nil {
+			return fmt.Errorf("answering with a hash: %w", err)
+		}
+		// The next hash gets the memory of this one, which the processor still
+		// has close by, instead of as much again: that is a tenth faster, and
+		// half of the memory.
+		runtime.GC()
+	}
 }
-
-// pipes are one connection of two halves.
-type pipes struct {
-	io.ReadCloser
-	out io.WriteCloser
-}
-
-func (p pipes) Write(b []byte) (int, error) { return p.out.Write(b) }
-
-// Close implements io.Closer.
-func (p pipes) Close() error { return errors.Join(p.out.Close(), p.ReadCloser.Close()) }

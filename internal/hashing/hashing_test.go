@@ -16,7 +16,7 @@ import (
 	"github.com/usher-auth/usher/internal/hashing"
 )
 
-// asWorker in the environment makes this test program the process that hashes.
+// asWorker in the environment makes this test program a process that hashes.
 const asWorker = "USHER_TEST_HASH_WORKER"
 
 func TestMain(m *testing.M) {
@@ -29,15 +29,15 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// started is a Process with what a test wants to know of it.
+// started is Processes with what a test wants to know of them.
 type started struct {
-	hashing.Process
+	hashing.Processes
 	mu       sync.Mutex
 	commands []*exec.Cmd
 	log      bytes.Buffer
 }
 
-func newProcess(t *testing.T, idle time.Duration) *started {
+func newProcesses(t *testing.T, idle time.Duration) *started {
 	t.Helper()
 	p := &started{}
 	p.Idle = idle
@@ -67,14 +67,30 @@ func (p *started) check(t *testing.T, password string) {
 	}
 }
 
-// Many at once get their own hashes from one process.
-func TestProcess(t *testing.T) {
-	p := newProcess(t, 0)
+// Many at once get their own hashes, from no more processes than that.
+func TestProcesses(t *testing.T) {
+	const atOnce, each = 4, 10
+	p := newProcesses(t, 0)
 	var wg sync.WaitGroup
-	for i := range 40 {
-		wg.Go(func() { p.check(t, fmt.Sprint("password", i)) })
+	for i := range atOnce {
+		wg.Go(func() {
+			for k := range each {
+				p.check(t, fmt.Sprint("password ", i, " ", k))
+			}
+		})
 	}
 	wg.Wait()
+	if n := len(p.commands); n > atOnce || p.log.Len() > 0 {
+		t.Errorf("%d at once took %d processes, with the log %q", atOnce, n, p.log.String())
+	}
+}
+
+// One after the other, they all come from the same process.
+func TestProcessIsKept(t *testing.T) {
+	p := newProcesses(t, 0)
+	for i := range 10 {
+		p.check(t, fmt.Sprint("password ", i))
+	}
 	if len(p.commands) != 1 || p.log.Len() > 0 {
 		t.Errorf("it took %d processes, with the log %q", len(p.commands), p.log.String())
 	}
@@ -82,7 +98,7 @@ func TestProcess(t *testing.T) {
 
 // A process without work ends by itself, and the next hash starts another.
 func TestProcessEndsWhenIdle(t *testing.T) {
-	p := newProcess(t, time.Millisecond)
+	p := newProcesses(t, time.Millisecond)
 	p.check(t, "one")
 	waitForEnd(t, p.commands[0])
 	p.check(t, "two")
@@ -94,7 +110,7 @@ func TestProcessEndsWhenIdle(t *testing.T) {
 // A process that is killed in the middle keeps nobody waiting, and the next
 // hash starts another.
 func TestProcessIsKilled(t *testing.T) {
-	p := newProcess(t, time.Minute)
+	p := newProcesses(t, time.Minute)
 	p.check(t, "before")
 	slow := input("during")
 	slow.Memory, slow.Time = 16<<10, 4
@@ -118,7 +134,7 @@ func TestProcessIsKilled(t *testing.T) {
 // Where no process can be started, passwords are hashed all the same, and the
 // log says where.
 func TestNoProcess(t *testing.T) {
-	p := newProcess(t, 0)
+	p := newProcesses(t, 0)
 	p.Command = func() *exec.Cmd { return exec.Command("/nowhere/to/be/found") }
 	p.check(t, "secret")
 	log := p.log.String()
@@ -127,15 +143,29 @@ func TestNoProcess(t *testing.T) {
 	}
 }
 
+// Close waits for the processes that rest and for those that hash; what those
+// were at is hashed all the same.
 func TestClose(t *testing.T) {
-	p := newProcess(t, 0)
-	p.check(t, "one")
-	p.Close()
-	if p.commands[0].ProcessState == nil {
-		t.Error("Close did not wait for the process")
+	p := newProcesses(t, 0)
+	var wg sync.WaitGroup
+	for i := range 3 {
+		wg.Go(func() { p.check(t, fmt.Sprint("one ", i)) })
 	}
+	wg.Wait()
+	wg.Go(func() { p.check(t, "meanwhile") })
 	p.Close()
+	wg.Wait()
+	p.Close()
+	for _, cmd := range p.commands {
+		if cmd.ProcessState == nil {
+			t.Error("Close did not wait for a process")
+		}
+	}
+	before := len(p.commands)
 	p.check(t, "two")
+	if len(p.commands) != before+1 {
+		t.Errorf("after Close, a hash took %d more processes, want one", len(p.commands)-before)
+	}
 }
 
 // What is hashed never prints.

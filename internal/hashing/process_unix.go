@@ -8,17 +8,6 @@ import (
 	"syscall"
 )
 
-// standardInput is standard input as a file whose readers wait in Go's poller.
-// One that waits in the system keeps its turn to compute, and the hash that it
-// has just read waits with it, for up to ten milliseconds.
-func standardInput() *os.File {
-	fd := os.Stdin.Fd()
-	if err := syscall.SetNonblock(int(fd), true); err != nil {
-		return os.Stdin
-	}
-	return os.NewFile(fd, os.Stdin.Name())
-}
-
 // niceness is how far below everything else hashing stands: a thread of nice
 // 10 gets a tenth of what one of nice 0 gets when both want the processor.
 const niceness = 10

@@ -86,7 +86,7 @@ func waitRefused(t *testing.T, address string) {
 	t.Fatal("the server still takes connections")
 }
 
-// The process that hashes passwords ends with the server, however that ends.
+// A process that hashes passwords ends with the server, however that ends.
 func TestNoProcessIsLeftBehind(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
