@@ -21,6 +21,13 @@ func (f figures) add(row, what string, value float64) {
 	f[row][what] = append(f[row][what], value)
 }
 
+// addDriven adds what wrk saw of one side, and what that cost the server.
+func (f figures) addDriven(row, side string, got wrkResult, used time.Duration) {
+	f.add(row, side+" rate", got.rate)
+	f.add(row, side+" cpu", micros(used)/got.requests)
+	f.add(row, side+" p99", millis(got.p99))
+}
+
 // addRatio sets the last round's two rates against one another.
 func (f figures) addRatio(row string) {
 	bare, usher := f[row]["bare rate"], f[row]["usher rate"]

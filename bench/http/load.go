@@ -1,9 +1,6 @@
 package main
 
-import (
-	"context"
-	"os"
-)
+import "context"
 
 // load is everything that is measured on one running server.
 type load struct {
@@ -21,8 +18,7 @@ func (b *bench) newLoad(ctx context.Context, u *usher) (_ *load, err error) {
 			l.stop()
 		}
 	}()
-	// wrk sends GET unless a script says otherwise.
-	if err := os.WriteFile(b.path("POST.lua"), []byte("wrk.method = \"POST\"\n"), 0o600); err != nil {
+	if err := b.writeScripts(); err != nil {
 		return nil, err
 	}
 	if err := b.addSource(ctx, b.path("data")); err != nil {

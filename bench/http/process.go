@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -39,34 +40,54 @@ func (p process) stop() {
 // second on every machine that Go runs on.
 const tick = 10 * time.Millisecond
 
-// cpu returns how much processor time the process has used, user and system.
-func (p process) cpu() (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+// cpu returns how much processor time the process has used, user and system,
+// together with those that it started and that are still there.
+func (p process) cpu() (sum time.Duration, err error) {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return 0, err
 	}
-	return parseStat(stat)
-}
-
-// parseStat reads utime and stime, the fields 14 and 15. Field 2 is the
-// program's name and may have anything in it, so counting begins after it.
-func parseStat(stat []byte) (time.Duration, error) {
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("/proc/PID/stat has only %d fields after the name", len(fields))
-	}
-	var sum int64
-	for _, field := range fields[11:13] {
-		n, err := strconv.ParseInt(string(field), 10, 64)
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
 		if err != nil {
-			return 0, fmt.Errorf("reading /proc/PID/stat: %w", err)
+			continue // it has just ended
 		}
-		sum += n
+		s, err := parseStat(text)
+		if err != nil {
+			return 0, fmt.Errorf("reading %s: %w", path, err)
+		}
+		if pid := p.cmd.Process.Pid; s.pid == pid || s.parent == pid {
+			sum += s.used
+		}
 	}
-	return time.Duration(sum) * tick, nil
+	return sum, nil
 }
 
-// resident returns how much memory the process holds, in bytes.
+// stat is what /proc/PID/stat says of a process.
+type stat struct {
+	pid, parent int
+	used        time.Duration
+}
+
+// parseStat reads the fields 1 and 4, and utime and stime, the fields 14 and
+// 15. Field 2 is the program's name and may have anything in it, so counting
+// begins after it.
+func parseStat(text []byte) (s stat, err error) {
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+	if len(fields) < 13 {
+		return s, fmt.Errorf("only %d fields after the name", len(fields))
+	}
+	var user, system int64
+	if _, err := fmt.Sscan(string(text), &s.pid); err != nil {
+		return s, err
+	}
+	wanted := bytes.Join([][]byte{fields[1], fields[11], fields[12]}, []byte(" "))
+	_, err = fmt.Sscan(string(wanted), &s.parent, &user, &system)
+	s.used = time.Duration(user+system) * tick
+	return s, err
+}
+
+// resident returns how much memory the process itself holds, in bytes.
 func (p process) resident() (int64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {

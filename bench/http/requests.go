@@ -20,6 +20,7 @@ type request struct {
 	path   string // with its query
 	header http.Header
 	form   string // the body; empty: none
+	script string // what has wrk make the request; empty: it is a GET
 }
 
 // tokens are what the requests are made with.
@@ -38,7 +39,9 @@ var requests = [...]struct {
 		return asking("GET", mintPath, t.access)
 	}},
 	{"mint-post", "transient mint, POST", 0.80, func(t tokens) request {
-		return asking("POST", mintPath, t.access)
+		r := asking("POST", mintPath, t.access)
+		r.script = postScript
+		return r
 	}},
 	{"check", "transient check", 0.80, func(t tokens) request {
 		return asking("GET", "/api/v2/user", t.transient)
@@ -151,7 +154,7 @@ func (b *bench) drive(ctx context.Context, p *pair, side string, server process)
 	if err != nil {
 		return err
 	}
-	got, err := b.wrk(ctx, p.request, server.url+p.path, b.window)
+	got, err := b.wrk(ctx, p.request, b.connections, server.url, b.window)
 	if err != nil {
 		return fmt.Errorf("%s, %s: %w", p.name, side, err)
 	}
@@ -159,16 +162,14 @@ func (b *bench) drive(ctx context.Context, p *pair, side string, server process)
 	if err != nil {
 		return err
 	}
-	b.figures.add(p.name, side+" rate", got.rate)
-	b.figures.add(p.name, side+" cpu", micros(after-before)/got.requests)
-	b.figures.add(p.name, side+" p99", millis(got.p99))
+	b.figures.addDriven(p.name, side, got, after-before)
 	return nil
 }
 
 // warmUp lets both servers fill their caches and grow their heaps.
 func (b *bench) warmUp(ctx context.Context, p *pair) error {
 	for _, url := range []string{p.bare.url, p.usher.url} {
-		if _, err := b.wrk(ctx, p.request, url+p.path, time.Second); err != nil {
+		if _, err := b.wrk(ctx, p.request, b.connections, url, time.Second); err != nil {
 			return fmt.Errorf("warming up %s: %w", p.name, err)
 		}
 	}

@@ -58,29 +58,27 @@ func (b *bench) hash(ctx context.Context) error {
 
 // signInAll measures sign-ins, none of which may be refused.
 func (b *bench) signInAll(ctx context.Context, u *usher) error {
-	// The first sign-in in a while starts the process that hashes, to which
+	r := signIn("")
+	r.script = signInScript
+	r.header.Del("X-Plex-Client-Identifier") // the script has it
+	// The first sign-ins in a while start the processes that hash, to which
 	// memory is new; the argon2id program does not count its first second either.
-	if _, err := keepSigningIn(ctx, u.url, signInClients, time.Second); err != nil {
+	if _, err := b.wrk(ctx, r, signInClients, u.url, time.Second); err != nil {
 		return fmt.Errorf("signing in for the first time: %w", err)
 	}
 	before, err := u.cpu()
 	if err != nil {
 		return err
 	}
-	got, err := keepSigningIn(ctx, u.url, signInClients, b.window)
-	if err == nil && got.refused > 0 {
-		err = fmt.Errorf("%d of %d clients' sign-ins were refused", got.refused, signInClients)
-	}
+	got, err := b.wrk(ctx, r, signInClients, u.url, b.window)
 	if err != nil {
-		return err
+		return fmt.Errorf("signing in: %w", err)
 	}
 	after, err := u.cpu()
 	if err != nil {
 		return err
 	}
-	b.figures.add(signInPart, "usher rate", got.rate())
-	b.figures.add(signInPart, "usher cpu", micros(after-before)/float64(len(got.took)))
-	b.figures.add(signInPart, "usher p99", millis(percentile(got.took, 99)))
+	b.figures.addDriven(signInPart, "usher", got, after-before)
 	return nil
 }
 

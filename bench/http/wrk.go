@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -17,16 +18,44 @@ type wrkResult struct {
 	p99      time.Duration
 }
 
-// wrk drives one URL for as long as d, with the request's method and headers.
-func (b *bench) wrk(ctx context.Context, r request, url string, d time.Duration) (wrkResult, error) {
-	args := []string{"-t1", fmt.Sprintf("-c%d", b.connections), fmt.Sprintf("-d%.0fs", d.Seconds()), "--latency"}
-	if r.method != "GET" {
-		args = append(args, "-s", b.path(r.method+".lua"))
+// The scripts that wrk is given. It sends GET and no body by itself.
+const (
+	postScript = "post.lua"
+	postSource = `wrk.method = "POST"
+`
+	signInScript = "sign-in.lua"
+	// Each sign-in is another device's, as when a household comes home. A
+	// device that signs in again and again would end a token of its own each
+	// time, which few do.
+	signInSource = `wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
+wrk.body = %q
+local signIns = 0
+function request()
+  signIns = signIns + 1
+  wrk.headers["X-Plex-Client-Identifier"] = "bench-device-" .. signIns %% 1000
+  return wrk.format()
+end
+`
+)
+
+// writeScripts writes them to where wrk finds them.
+func (b *bench) writeScripts() error {
+	return errors.Join(
+		os.WriteFile(b.path(postScript), []byte(postSource), 0o600),
+		os.WriteFile(b.path(signInScript), fmt.Appendf(nil, signInSource, signIn("").form), 0o600))
+}
+
+// wrk drives one URL for as long as d, with the request's headers and script.
+func (b *bench) wrk(ctx context.Context, r request, connections int, url string, d time.Duration) (wrkResult, error) {
+	args := []string{"-t1", fmt.Sprintf("-c%d", connections), fmt.Sprintf("-d%.0fs", d.Seconds()), "--latency"}
+	if r.script != "" {
+		args = append(args, "-s", b.path(r.script))
 	}
 	for name, values := range r.header {
 		args = append(args, "-H", name+": "+values[0])
 	}
-	out, err := exec.CommandContext(ctx, "wrk", append(args, url)...).Output()
+	out, err := exec.CommandContext(ctx, "wrk", append(args, url+r.path)...).Output()
 	if err != nil {
 		return wrkResult{}, fmt.Errorf("wrk: %w", err)
 	}

@@ -48,10 +48,10 @@ func TestParseWrk(t *testing.T) {
 }
 
 func TestParseStat(t *testing.T) {
-	const stat = "812 (a) name) S 1 812 812 0 -1 4194560 1533 0 7 0 25 17 0 0 20 0 9 0 2211 1253683200 3411 0"
-	got, err := parseStat([]byte(stat))
-	if err != nil || got != 420*time.Millisecond {
-		t.Errorf("got %s, %v, want 420ms", got, err)
+	const text = "812 (a) name) S 1 812 812 0 -1 4194560 1533 0 7 0 25 17 0 0 20 0 9 0 2211 1253683200 3411 0"
+	got, err := parseStat([]byte(text))
+	if want := (stat{812, 1, 420 * time.Millisecond}); err != nil || got != want {
+		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
 	if _, err := parseStat([]byte("812 (name) S 1")); err == nil {
 		t.Error("a line that ends early: got no error")
