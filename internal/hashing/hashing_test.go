@@ -44,7 +44,7 @@ func newProcesses(t *testing.T, idle time.Duration) *started {
 	p.Logger = slog.New(slog.NewTextHandler(&p.log, nil))
 	p.Command = func() *exec.Cmd {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = []string{asWorker + "=1"}
+		cmd.Env = []string{asWorker + "=1", "GORACE=atexit_sleep_ms=0"}
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.commands = append(p.commands, cmd)
