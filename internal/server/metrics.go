@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -99,6 +100,8 @@ func (m *metrics) signIn(err error) {
 		result = "busy"
 	case as[*account.TooManyFailuresError](err):
 		result = "limited"
+	case errors.Is(err, context.Canceled): // whoever asked has hung up
+		result = "ended"
 	}
 	m.signIns.WithLabelValues(result).Inc()
 }

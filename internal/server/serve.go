@@ -333,10 +333,7 @@ const corsHeaders = "Accept, Accepts, Content-Type, X-Plex-Token, X-Plex-Client-
 // caller could have put a secret into: no query, no header, and no path but
 // those of the tables.
 func (s *Server) logRequest(ctx context.Context, c *call, path string, status, size int, at time.Time, took time.Duration, err error) {
-	level := slog.LevelInfo
-	if status >= 500 {
-		level = slog.LevelError
-	}
+	level := levelOf(ctx, status)
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
@@ -361,6 +358,17 @@ func (s *Server) logRequest(ctx context.Context, c *call, path string, status, s
 	r := slog.NewRecord(at, level, "request", 0)
 	r.AddAttrs(attrs...)
 	_ = s.log.Handler().Handle(ctx, r)
+}
+
+// levelOf is how much of an answer's status an operator should notice.
+func levelOf(ctx context.Context, status int) slog.Level {
+	switch {
+	case status < 500 || ctx.Err() != nil: // whoever asked has hung up
+		return slog.LevelInfo
+	case status == http.StatusServiceUnavailable: // too much at once
+		return slog.LevelWarn
+	}
+	return slog.LevelError
 }
 
 // knownMethod keeps a made-up verb, which may be any text, out of the log.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -208,6 +209,7 @@ var failures = [...]struct {
 	{token.ErrNotFound, 404, "Not there any more", "That had been revoked already."},
 	{passkey.ErrNotFound, 404, "Not there any more", "The passkey had been removed already."},
 	{pin.ErrNotFound, 404, "This code does not work", "It was used already, has expired, or was mistyped. The device can show you a new one."},
+	{context.Canceled, 503, "Not finished", "The page was left before it was done."},
 	{guard.ErrBusy, 503, "One moment", "Many people are signing in right now. Try again in a second."},
 }
 
@@ -221,9 +223,7 @@ func (p *Pages) failure(v *visit, err error) view {
 	if text, ok := problem(err); ok {
 		return view{name: "message", status: 429, data: message{"Not now", text, "/", "To the start"}}
 	}
-	if !errors.Is(err, v.Context().Err()) {
-		p.Logger.Error("a page failed", "path", v.Pattern, "error", err)
-	}
+	p.Logger.Error("a page failed", "path", v.Pattern, "error", err)
 	return view{name: "message", status: 500, data: message{"Something went wrong", "It is not your fault. The server's log says what happened.", "/", "To the start"}}
 }
 

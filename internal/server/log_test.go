@@ -1,0 +1,91 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/usher-auth/usher/internal/hashing"
+	"github.com/usher-auth/usher/internal/server"
+)
+
+// An operator is woken by what is broken, warned of what is too much, and only
+// told of the rest: one who hangs up is none of their business.
+func TestLogLevels(t *testing.T) {
+	var log bytes.Buffer // slog's handler writes one line at a time
+	var slow atomic.Bool
+	begun, finish := make(chan struct{}, 10), make(chan struct{})
+	w := newWorld(t, func(c *server.Config) {
+		c.Logger = slog.New(slog.NewJSONHandler(&log, nil))
+		c.HashSlots, c.HashQueue = 1, 1
+		c.Argon2id = func(in hashing.Input) []byte {
+			if slow.Load() {
+				begun <- struct{}{}
+				<-finish
+			}
+			return hashing.Here(in)
+		}
+	})
+	signIn := func(ctx context.Context) {
+		form := url.Values{"login": {"admin"}, "password": {password}}
+		r := httptest.NewRequestWithContext(ctx, "POST", "/api/v2/users/signin", strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("X-Plex-Client-Identifier", "test")
+		w.Config.Handler.ServeHTTP(httptest.NewRecorder(), r)
+	}
+
+	// One is hashed, one waits, one is too many; then the first hangs up.
+	slow.Store(true)
+	ctx, hangUp := context.WithCancel(t.Context())
+	var wg, refused sync.WaitGroup
+	wg.Go(func() { signIn(ctx) })
+	<-begun
+	refused.Add(1)
+	var once sync.Once
+	for range 2 {
+		wg.Go(func() {
+			signIn(t.Context())
+			once.Do(refused.Done)
+		})
+	}
+	refused.Wait()
+	hangUp()
+	close(finish)
+	wg.Wait()
+	// Something is broken.
+	if err := w.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	signIn(t.Context())
+
+	type line struct {
+		Level, Msg string
+		Status     int
+	}
+	got := make(map[line]int)
+	for text := range strings.Lines(log.String()) {
+		var l line
+		if err := json.Unmarshal([]byte(text), &l); err != nil {
+			t.Fatal(err, text)
+		}
+		got[l]++
+	}
+	want := map[line]int{
+		{"INFO", "request", 201}:         1,
+		{"WARN", "request", 503}:         1, // too many
+		{"INFO", "request", 503}:         1, // hung up
+		{"ERROR", "a request failed", 0}: 1,
+		{"ERROR", "request", 500}:        1,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the log has %v, want %v", got, want)
+	}
+}
