@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/store"
@@ -110,8 +112,19 @@ func (p *Pages) Mount(mux *http.ServeMux, around func(path string, h http.Handle
 	for i := range table {
 		row := &table[i]
 		mux.Handle(row.method+" "+row.path, around(row.path, p.handler(row)))
+		if row.method == http.MethodGet && row.path != "/{$}" {
+			mux.Handle("GET "+row.path+"/{$}", around(row.path, http.HandlerFunc(withoutSlash)))
+		}
 	}
 	mux.Handle("GET "+staticPath, around(staticPath, http.HandlerFunc(serveStatic)))
+}
+
+// withoutSlash leads from a page's path with a slash at its end, as programs
+// have it in their links (/auth/#!?…, /link/?pin=…), to the page. Browsers take
+// what stands behind the # along.
+func withoutSlash(w http.ResponseWriter, r *http.Request) {
+	to := url.URL{Path: strings.TrimSuffix(r.URL.Path, "/"), RawQuery: r.URL.RawQuery}
+	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
 
 // NotFound answers where there is no page.

@@ -461,6 +461,19 @@ func TestLink(t *testing.T) {
 	b.wantPage(b.get("/auth?code="+tv.Code), 200, tv.Code, "Living room")
 }
 
+// Programs write some of the links with a slash at the end of the path.
+func TestSlashAtTheEnd(t *testing.T) {
+	b := newTown(t).browser()
+	for path, want := range map[string]string{
+		"/auth/":                  "/auth",
+		"/link/?pin=ABCD":         "/link?pin=ABCD",
+		"/admin/accounts/7/":      "/admin/accounts/7",
+		"/auth/?next=//evil.test": "/auth?next=//evil.test",
+	} {
+		b.wantTo(b.get(path), want)
+	}
+}
+
 func TestIdentityAndPassword(t *testing.T) {
 	w := newTown(t)
 	other := w.browser().signIn("mia")

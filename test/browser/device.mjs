@@ -59,7 +59,7 @@ export class Device {
   }
 
   // authPath is the page that a program opens, as the real service's address has it: everything in the fragment.
-  // mark is what stands in front of the parameters, "#?" or "#!?".
+  // mark is what stands in front of the parameters, "#?", "#!?" or "/#!?".
   authPath(mark, forwardUrl) {
     const params = new URLSearchParams({
       clientID: this.clientIdentifier, code: this.pin.code, 'context[device][product]': this.headers['X-Plex-Product'],

@@ -1,10 +1,10 @@
-// A program opens the sign-in page with everything in the fragment, in both of the shapes that are about.
+// A program opens the sign-in page with everything in the fragment, in each of the shapes that are about.
 
 import { Device } from '../device.mjs';
 import { assert, heading, press, scene, signIn, story } from '../story.mjs';
 
 await story(async (stage) => {
-  for (const mark of ['#?', '#!?']) {
+  for (const mark of ['#?', '#!?', '/#!?']) {
     const page = await stage.open();
     const program = new Device(`Desk ${mark.length}`);
     await program.askPIN({ strong: true });
