@@ -91,8 +91,9 @@ func newCommitter(ctx context.Context, conn *sql.Conn, s *Store) (*committer, er
 }
 
 // write runs fn in a transaction and returns when it is on disk, or with the
-// error that kept it from getting there. When ctx ends first, write returns at
-// once and the change may or may not be made. A change that is made has been
+// error that kept it from getting there. When ctx ends before fn has begun, fn
+// is not run; what has begun is waited for, so that its end is known, and that
+// what fn fills in is the caller's alone again. A change that is made has been
 // announced to the watchers when write returns.
 func (s *Store) write(ctx context.Context, fn func(context.Context, *tx) error) error {
 	j := job{ctx, fn, make(chan error, 1)}
@@ -103,12 +104,7 @@ func (s *Store) write(ctx context.Context, fn func(context.Context, *tx) error) 
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	select {
-	case err := <-j.done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return <-j.done
 }
 
 // Commits is how many durable commits there have been. Writes that waited
@@ -149,29 +145,49 @@ func (c *committer) batch(ctx context.Context, first job) {
 		changed Change
 		notes   []AuditEntry
 	)
+	var err error
 	for j, more := first, true; more; j, more = c.next(len(waiting)) {
 		t := &tx{conn: c.conn, actor: actorOf(j.ctx), now: c.store.now}
-		if err := c.runJob(ctx, j, t); err != nil {
-			j.done <- err
+		lost, failed := c.runJob(ctx, j, t)
+		if failed != nil {
+			j.done <- failed
+		}
+		if lost {
+			err = fmt.Errorf("another write ended the transaction: %w", failed)
+			break
+		}
+		if failed != nil {
 			continue
 		}
 		waiting = append(waiting, j)
 		changed.add(t.changed)
 		notes = append(notes, t.notes...)
 	}
+	if err == nil {
+		err = c.commit(ctx, notes)
+	}
+	if err != nil {
+		_ = c.exec(ctx, "ROLLBACK") // fails when SQLite has done so already
+		changed = Change{All: true} // not knowing, trust nothing that is cached
+	} else {
+		c.commits.Add(1)
+	}
+	c.store.watch.announce(changed)
+	for _, j := range waiting {
+		j.done <- err
+	}
+}
+
+// commit writes what a batch tells the audit log, and has all of it on disk.
+func (c *committer) commit(ctx context.Context, notes []AuditEntry) error {
 	err := c.chain(ctx, notes)
 	if err == nil {
 		err = c.exec(ctx, "COMMIT")
 	}
 	if err != nil {
-		err = fmt.Errorf("committing: %w", errors.Join(err, c.exec(ctx, "ROLLBACK")))
-	} else {
-		c.commits.Add(1)
-		c.store.watch.announce(changed)
+		return fmt.Errorf("committing: %w", err)
 	}
-	for _, j := range waiting {
-		j.done <- err
-	}
+	return nil
 }
 
 // next returns a job that waits, if one does and the batch has room.
@@ -190,20 +206,28 @@ func (c *committer) next(have int) (job, bool) {
 // runJob runs one write in a savepoint, so that its failure undoes nothing of
 // the others'. The job's context is not given to the statements: a statement
 // that is interrupted half-way would roll back the whole batch.
-func (c *committer) runJob(ctx context.Context, j job, t *tx) error {
+//
+// After some errors, such as a full disk, SQLite rolls back the whole
+// transaction by itself. Then the savepoint is gone: all jobs of the batch are
+// lost, and another statement would be a transaction of its own.
+func (c *committer) runJob(ctx context.Context, j job, t *tx) (lost bool, err error) {
 	if err := j.ctx.Err(); err != nil {
-		return err
+		return false, err
 	}
 	if err := c.exec(ctx, "SAVEPOINT job"); err != nil {
-		return fmt.Errorf("beginning a savepoint: %w", err)
+		return true, fmt.Errorf("beginning a savepoint: %w", err)
 	}
 	if err := j.fn(ctx, t); err != nil {
-		return errors.Join(err, c.exec(ctx, "ROLLBACK TO job"), c.exec(ctx, "RELEASE job"))
+		undone := c.exec(ctx, "ROLLBACK TO job")
+		if undone == nil {
+			undone = c.exec(ctx, "RELEASE job")
+		}
+		return undone != nil, err
 	}
 	if err := c.exec(ctx, "RELEASE job"); err != nil {
-		return fmt.Errorf("releasing a savepoint: %w", err)
+		return true, fmt.Errorf("releasing a savepoint: %w", err)
 	}
-	return nil
+	return false, nil
 }
 
 func (c *committer) exec(ctx context.Context, query string) error {
