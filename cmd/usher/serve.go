@@ -103,11 +103,12 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	defer log.Close()
 	a.tuneRuntime()
 
-	ln, err := listen(ctx, o.listen)
+	// An address that is not to be had is told of before anything is made.
+	on, err := o.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer ln.Close()
+	defer on.Close()
 	st, key, err := a.open(ctx, log)
 	if err != nil {
 		return err
@@ -116,7 +117,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 
 	// What is made at the start is the doing of whoever starts the server.
 	ctx = store.WithActor(ctx, commandLine())
-	connections := o.connections(ln.Addr())
+	connections := o.connections(on.main.Addr())
 	hashers := &hashing.Processes{Command: hashCommand, Logger: log.Logger}
 	defer hashers.Close()
 	srv, err := server.New(ctx, server.Config{
@@ -134,8 +135,8 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 		return err
 	}
 	a.greet(connections[0].URI, empty, srv.Pages())
-	log.Info("ready", "address", ln.Addr().String(), "version", version(), "tls", o.tlsCert != "")
-	return runServers(ctx, srv, ln, o, log)
+	log.Info("ready", "address", on.main.Addr().String(), "version", version(), "tls", o.tlsCert != "")
+	return runServers(ctx, srv, on, o, log)
 }
 
 // tuneRuntime sets what Go's runtime leaves to programs.
@@ -206,39 +207,64 @@ func (o *serveOptions) publicURL() string {
 	return o.publicURLs[0]
 }
 
-// listen takes the address, or says who probably has it.
-func listen(ctx context.Context, address string) (net.Listener, error) {
+// listeners are what is answered on.
+type listeners struct {
+	main    net.Listener
+	metrics net.Listener // nil: no metrics
+}
+
+// Close gives the addresses back.
+func (l listeners) Close() {
+	_ = l.main.Close()
+	if l.metrics != nil {
+		_ = l.metrics.Close()
+	}
+}
+
+// open takes the addresses.
+func (o *serveOptions) open(ctx context.Context) (l listeners, err error) {
+	if l.main, err = listen(ctx, "--listen", o.listen, "127.0.0.1:32500"); err != nil {
+		return listeners{}, err
+	}
+	if o.metricsListen == "" {
+		return l, nil
+	}
+	if l.metrics, err = listen(ctx, "--metrics-listen", o.metricsListen, "127.0.0.1:9181"); err != nil {
+		l.Close()
+		return listeners{}, err
+	}
+	return l, nil
+}
+
+// listen takes a flag's address, or says who probably has it, and which other
+// might be free.
+func listen(ctx context.Context, flag, address, other string) (net.Listener, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, &hintError{
-			fmt.Errorf("%s is taken by another program, perhaps another usher or a media server", address),
-			"choose another address, such as --listen 127.0.0.1:32500",
+			fmt.Errorf("%s %s is taken by another program, perhaps another usher or a media server", flag, address),
+			"choose another address, such as " + flag + " " + other,
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listening on %s: %w", address, err)
+		return nil, fmt.Errorf("listening for %s: %w", flag, err)
 	}
 	return ln, nil
 }
 
 // runServers serves both listeners, and what is done in between, until ctx
 // ends or one of them fails.
-func runServers(ctx context.Context, srv *server.Server, ln net.Listener, o serveOptions, log *logger) error {
+func runServers(ctx context.Context, srv *server.Server, on listeners, o serveOptions, log *logger) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { srv.Run(ctx) })
-	if o.metricsListen != "" {
-		metrics, err := listen(ctx, o.metricsListen)
-		if err != nil {
-			cancel(nil)
-			return err
-		}
-		log.Info("metrics", "address", metrics.Addr().String())
+	if on.metrics != nil {
+		log.Info("metrics", "address", on.metrics.Addr().String())
 		wg.Go(func() {
-			err := server.Serve(ctx, server.NewHTTPServer(srv.MetricsHandler(), log.Logger), metrics, nil, o.grace)
+			err := server.Serve(ctx, server.NewHTTPServer(srv.MetricsHandler(), log.Logger), on.metrics, nil, o.grace)
 			cancel(err)
 		})
 	}
@@ -246,7 +272,7 @@ func runServers(ctx context.Context, srv *server.Server, ln net.Listener, o serv
 	if o.tlsCert != "" {
 		certificate = &server.TLS{CertFile: o.tlsCert, KeyFile: o.tlsKey}
 	}
-	err := server.Serve(ctx, server.NewHTTPServer(srv.Handler(), log.Logger), ln, certificate, o.grace)
+	err := server.Serve(ctx, server.NewHTTPServer(srv.Handler(), log.Logger), on.main, certificate, o.grace)
 	cancel(err)
 	if errors.Is(err, http.ErrServerClosed) {
 		err = nil
