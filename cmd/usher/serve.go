@@ -270,7 +270,7 @@ func runServers(ctx context.Context, srv *server.Server, on listeners, o serveOp
 	}
 	var certificate *server.TLS
 	if o.tlsCert != "" {
-		certificate = &server.TLS{CertFile: o.tlsCert, KeyFile: o.tlsKey}
+		certificate = &server.TLS{CertFile: o.tlsCert, KeyFile: o.tlsKey, Logger: log.Logger}
 	}
 	err := server.Serve(ctx, server.NewHTTPServer(srv.Handler(), log.Logger), on.main, certificate, o.grace)
 	cancel(err)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"strings"
@@ -48,3 +49,12 @@ func ServeLimited(ctx context.Context, srv *http.Server, ln net.Listener, l Limi
 
 // BehindProxies is behindProxies.
 var BehindProxies = behindProxies
+
+// OpenTLS is TLS.open; it returns what answers connections.
+func OpenTLS(t *TLS) (func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
+	c, err := t.open()
+	if err != nil {
+		return nil, err
+	}
+	return c.get, nil
+}

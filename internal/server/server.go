@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -171,15 +172,20 @@ func NewHTTPServer(h http.Handler, logger *slog.Logger) *http.Server {
 }
 
 // Serve answers on ln until ctx ends, then lets what is in flight finish for
-// as long as grace. Connections that take too long are ended. tls is nil for
+// as long as grace. Connections that take too long are ended. files is nil for
 // plain HTTP.
-func Serve(ctx context.Context, srv *http.Server, ln net.Listener, tls *TLS, grace time.Duration) error {
+func Serve(ctx context.Context, srv *http.Server, ln net.Listener, files *TLS, grace time.Duration) error {
 	done := make(chan error, 1)
-	if tls != nil {
+	if files != nil {
 		// A connection of HTTP/2 carries many requests at once: only
 		// http.Server knows how long each takes.
 		srv.ReadTimeout, srv.WriteTimeout, srv.IdleTimeout = requestTimeout, requestTimeout, idleTimeout
-		go func() { done <- srv.ServeTLS(ln, tls.CertFile, tls.KeyFile) }()
+		c, err := files.open()
+		if err != nil {
+			return err
+		}
+		srv.TLSConfig = &tls.Config{GetCertificate: c.get}
+		go func() { done <- srv.ServeTLS(ln, "", "") }()
 	} else {
 		watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 		defer stop()
@@ -199,6 +205,3 @@ func Serve(ctx context.Context, srv *http.Server, ln net.Listener, tls *TLS, gra
 	}
 	return err
 }
-
-// TLS names the files of a certificate and its key, in PEM.
-type TLS struct{ CertFile, KeyFile string }
