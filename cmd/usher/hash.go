@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -32,9 +33,9 @@ func (a *app) hashWorkerCommand() *cobra.Command {
 		Use: hashWorker, Hidden: true, Args: cobra.NoArgs,
 		Short: "Hash passwords for the server that started this process",
 		RunE: func(*cobra.Command, []string) error {
-			// A terminal's ^C reaches this process, too; it ends when the
-			// server has no more for it.
-			signal.Ignore(os.Interrupt)
+			// A terminal's ^C and its end reach this process, too; it ends
+			// when the server has no more for it.
+			signal.Ignore(os.Interrupt, syscall.SIGHUP)
 			return hashing.Serve()
 		},
 	}

@@ -14,7 +14,13 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait for anything
+	context.AfterFunc(ctx, stop)         // a second Ctrl-C does not wait for anything
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
+		// It is caught to the end: a terminal that goes often says so twice.
+		var release context.CancelFunc
+		ctx, release = signal.NotifyContext(ctx, syscall.SIGHUP)
+		defer release()
+	}
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, self: os.Args[0]}
 	os.Exit(a.run(ctx, os.Args[1:]))
 }

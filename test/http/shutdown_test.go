@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +21,20 @@ import (
 // sign-in. The sign-in must be answered, and count.
 func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	t.Parallel()
+	for name, signals := range map[string][]os.Signal{
+		"service manager":         {syscall.SIGTERM},
+		"Ctrl-C":                  {os.Interrupt},
+		"a terminal that is gone": {syscall.SIGHUP, syscall.SIGHUP}, // from the shell and from the kernel
+		"end of a session":        {syscall.SIGHUP, syscall.SIGTERM, syscall.SIGHUP},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			shutDownInFlight(t, signals)
+		})
+	}
+}
+
+func shutDownInFlight(t *testing.T, signals []os.Signal) {
 	s := newScript(t)
 	s.start()
 	address := strings.TrimPrefix(s.server.URL, "http://")
@@ -40,7 +55,7 @@ func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	}
 
 	ended := make(chan error, 1)
-	go func() { ended <- s.server.Stop() }()
+	go func() { ended <- s.server.StopBy(signals...) }()
 	waitRefused(t, address)
 	send(t, conn, body)
 	resp, err := http.ReadResponse(in, nil)
@@ -84,6 +99,30 @@ func waitRefused(t *testing.T, address string) {
 		conn.Close()
 	}
 	t.Fatal("the server still takes connections")
+}
+
+// Who starts a program with nohup wants it to outlive the terminal.
+func TestIgnoredHangupStaysIgnored(t *testing.T) {
+	t.Parallel()
+	s := newScript(t)
+	cmd := exec.Command("sh", "-c", `trap "" HUP; exec "$@"`, "sh", usherBinary, "serve", "--listen", "127.0.0.1:0", "--data", s.data)
+	cmd.Env = usher.Env()
+	server, err := usher.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(300 * time.Millisecond) // it would be gone
+	resp, err := http.Get(server.URL + "/identity")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // A process that hashes passwords ends with the server, however that ends.

@@ -124,17 +124,30 @@ func (s *Server) Children() []int {
 // Stop asks the server to end, as a service manager does, and waits until it
 // has. It is an error when it does not end well; a race that the detector
 // found is one such.
-func (s *Server) Stop() error {
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return errors.Join(err, s.Kill())
+func (s *Server) Stop() error { return s.StopBy(syscall.SIGTERM) }
+
+// StopBy is Stop with signals of the caller's own, one after the other.
+func (s *Server) StopBy(signals ...os.Signal) error {
+	for _, sig := range signals {
+		if err := s.Signal(sig); err != nil {
+			return errors.Join(err, s.Kill())
+		}
 	}
 	select {
 	case <-s.gone:
 	case <-time.After(stopTimeout):
-		return errors.Join(fmt.Errorf("usher is still there %v after SIGTERM", stopTimeout), s.Kill())
+		return errors.Join(fmt.Errorf("usher is still there %v after %v", stopTimeout, signals), s.Kill())
 	}
 	if s.ended != nil {
 		return fmt.Errorf("usher ended with %w\n%s", s.ended, s.log.String())
+	}
+	return nil
+}
+
+// Signal sends the server a signal, if it is still there.
+func (s *Server) Signal(sig os.Signal) error {
+	if err := s.cmd.Process.Signal(sig); !errors.Is(err, os.ErrProcessDone) {
+		return err
 	}
 	return nil
 }
