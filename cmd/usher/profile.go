@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -242,8 +246,11 @@ func (a *app) told(p profile, err error) error {
 	again := a.signInAgain(p)
 	switch {
 	case errors.Is(err, plexauth.ErrUnreachable):
-		hint := "is the server running there? --account-url and --media-url say where to look"
-		return &codeError{&hintError{fmt.Errorf("no answer from %s: %w", where, e.Unwrap()), hint}, exitUnreachable}
+		return &codeError{&hintError{fmt.Errorf("no answer from %s: %w", where, e.Unwrap()), unreachableHint(err)}, exitUnreachable}
+	case e.StatusCode == http.StatusBadRequest && bytes.Contains(e.Body, []byte(httpsOnly)):
+		flag := choose(strings.HasPrefix(e.URL, p.AccountURL), "--account-url", "--media-url")
+		secure := "https" + strings.TrimPrefix(where, "http")
+		return &hintError{fmt.Errorf("%s answers in https only", where), flag + " " + secure}
 	case errors.Is(err, plexauth.ErrUnauthorized) && e.Operation == "SignIn":
 		return errors.New("the login or the password is wrong")
 	case errors.Is(err, plexauth.ErrUnauthorized) && e.StatusCode == 0:
@@ -260,4 +267,25 @@ func (a *app) told(p profile, err error) error {
 		return fmt.Errorf("the answer of %s cannot be used: %w", where, e.Unwrap())
 	}
 	return fmt.Errorf("%s answered %d %s", where, e.StatusCode, http.StatusText(e.StatusCode))
+}
+
+// httpsOnly is what a server in Go says to who speaks to its TLS without any.
+const httpsOnly = "Client sent an HTTP request to an HTTPS server"
+
+// unreachableHint is what to do when there was no answer.
+func unreachableHint(err error) string {
+	var unverified *tls.CertificateVerificationError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case !errors.As(err, &unverified):
+		return "is the server running there? --account-url and --media-url say where to look"
+	case errors.As(err, &name):
+		return "give --account-url or --media-url a name that the certificate is for"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "renew the certificate, or set the clock of this machine"
+	case runtime.GOOS == "darwin" || runtime.GOOS == "windows":
+		return "if the certificate is your own, add it to those that the system trusts"
+	}
+	return "if the certificate is your own, SSL_CERT_FILE=cert.pem in the environment trusts it"
 }

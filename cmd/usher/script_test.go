@@ -62,7 +62,8 @@ import (
 //	keys KEY…                  the last output is a JSON object, or a list of
 //	                           objects, with these keys in this order
 //	totp VAR SECRET [STEPS]    sets a variable to a code of a second factor
-//	certificate                writes cert.pem and key.pem for 127.0.0.1
+//	certificate [LIFE]         writes cert.pem and key.pem for 127.0.0.1, good for
+//	                           an hour; with a negative LIFE, it has expired
 //	newer DATABASE             makes a database one that a newer usher wrote
 //	sql DATABASE STATEMENT     changes a database as somebody does who can write to it
 //	mode FILE 0600             the file has these permissions
@@ -419,7 +420,9 @@ func totp(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func certificate(ts *testscript.TestScript, neg bool, args []string) {
-	plain(ts, neg, len(args) == 0, "certificate")
+	plain(ts, neg, len(args) < 2, "certificate [LIFE]")
+	life, err := time.ParseDuration(append(args, "1h")[0])
+	ts.Check(err)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	ts.Check(err)
 	template := &x509.Certificate{
@@ -427,7 +430,7 @@ func certificate(ts *testscript.TestScript, neg bool, args []string) {
 		Subject:      pkix.Name{CommonName: "usher"},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(time.Hour),
+		NotAfter:     time.Now().Add(life),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	ts.Check(err)

@@ -120,7 +120,12 @@ func (a *app) signIn(ctx context.Context, c *plexauth.Client, p profile, in plex
 			return acc, a.told(p, err)
 		}
 		if !a.interactive() {
-			return nil, &hintError{errors.New("a verification code is needed, or was wrong"), "give it with --code"}
+			if in.VerificationCode != "" {
+				return nil, &hintError{
+					errors.New("the verification code is wrong, or was used already"), "wait for the next code, or give a backup code",
+				}
+			}
+			return nil, &hintError{errors.New("a verification code is needed"), "give it with --code"}
 		}
 		if in.VerificationCode != "" {
 			fmt.Fprintln(a.err, "That code is not the one, or was used already.")
