@@ -178,7 +178,7 @@ func usernameKey(name string) (string, error) {
 		return "", invalid("the username is empty")
 	case utf8.RuneCountInString(name) > maxName:
 		return "", invalid("the username is longer than %d characters", maxName)
-	case err != nil || strings.Contains(name, "@"):
+	case err != nil || strings.Contains(key, "@"): // folding makes one of U+FF20
 		return "", invalid("the username has a space, an @ or a character that is no letter, digit or sign")
 	}
 	return key, nil

@@ -5,6 +5,8 @@ import (
 	"encoding/base32"
 	"errors"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -263,6 +265,42 @@ func TestPasswordIsRehashed(t *testing.T) {
 	}
 }
 
+// Attack: all guesses at once, before the first of them has failed.
+func TestGuessingAtOnceIsLimited(t *testing.T) {
+	const free, slots, guesses = 5, 2, 40
+	w := newWorld(t, func(c *account.Config) {
+		c.FailedTries, c.Hashing = free, guard.NewAdmission(slots, guesses)
+	})
+	var checked atomic.Int64
+	var wg sync.WaitGroup
+	for range guesses {
+		wg.Go(func() {
+			if _, err := w.verify("mia", "wrong", ""); errors.Is(err, account.ErrCredentials) {
+				checked.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if n := checked.Load(); n < free || n >= free+slots {
+		t.Errorf("%d guesses were checked, want %d and fewer than %d more", n, free, slots)
+	}
+}
+
+// As many as come at once with the right password are let in.
+func TestManyAtOnceAreLetIn(t *testing.T) {
+	const people = 40
+	w := newWorld(t, func(c *account.Config) { c.FailedTries, c.Hashing = 5, guard.NewAdmission(2, people) })
+	var wg sync.WaitGroup
+	for range people {
+		wg.Go(func() {
+			if _, err := w.verify("mia", password, ""); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestGuessingIsLimited(t *testing.T) {
 	w := newWorld(t, func(c *account.Config) { c.FailedTries = 5 })
 	e, _ := w.enrol(t)
@@ -330,17 +368,18 @@ func TestAddRefuses(t *testing.T) {
 	w := newWorld(t, nil)
 	good := account.NewAccount{Username: "noa", Email: "noa@example.org", Password: password}
 	for name, change := range map[string]func(*account.NewAccount){
-		"empty name":             func(n *account.NewAccount) { n.Username = "" },
-		"name with a space":      func(n *account.NewAccount) { n.Username = "noa noa" },
-		"name that is an e-mail": func(n *account.NewAccount) { n.Username = "noa@example.org" },
-		"name with a line break": func(n *account.NewAccount) { n.Username = "noa\n" },
-		"name that is not text":  func(n *account.NewAccount) { n.Username = "\xff" },
-		"very long name":         func(n *account.NewAccount) { n.Username = strings.Repeat("n", 65) },
-		"short password":         func(n *account.NewAccount) { n.Password = "1234567" },
-		"very long password":     func(n *account.NewAccount) { n.Password = plexauth.Secret(strings.Repeat("x", 2000)) },
-		"unprintable password":   func(n *account.NewAccount) { n.Password = "12345678\x00" },
-		"e-mail with a name":     func(n *account.NewAccount) { n.Email = "Noa <noa@example.org>" },
-		"half an e-mail":         func(n *account.NewAccount) { n.Email = "noa@" },
+		"empty name":                   func(n *account.NewAccount) { n.Username = "" },
+		"name with a space":            func(n *account.NewAccount) { n.Username = "noa noa" },
+		"name that folds to an e-mail": func(n *account.NewAccount) { n.Username = "noa＠example.org" },
+		"name that is an e-mail":       func(n *account.NewAccount) { n.Username = "noa@example.org" },
+		"name with a line break":       func(n *account.NewAccount) { n.Username = "noa\n" },
+		"name that is not text":        func(n *account.NewAccount) { n.Username = "\xff" },
+		"very long name":               func(n *account.NewAccount) { n.Username = strings.Repeat("n", 65) },
+		"short password":               func(n *account.NewAccount) { n.Password = "1234567" },
+		"very long password":           func(n *account.NewAccount) { n.Password = plexauth.Secret(strings.Repeat("x", 2000)) },
+		"unprintable password":         func(n *account.NewAccount) { n.Password = "12345678\x00" },
+		"e-mail with a name":           func(n *account.NewAccount) { n.Email = "Noa <noa@example.org>" },
+		"half an e-mail":               func(n *account.NewAccount) { n.Email = "noa@" },
 	} {
 		n := good
 		change(&n)

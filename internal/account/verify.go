@@ -72,28 +72,24 @@ func (s *Service) Verify(ctx context.Context, c Credentials) (Proof, error) {
 // step: without a code where one is needed, the proof is of the password only,
 // and not complete.
 func (s *Service) VerifyPassword(ctx context.Context, c Credentials) (p Proof, complete bool, err error) {
-	now, login := s.now(), loginKey(c.Login)
-	network := guard.Network(c.Address)
-	try := login + "\x00" + network
-	if wait := max(s.logins.Wait(try, now), s.addresses.Wait(network, now)); wait > 0 {
-		return Proof{}, false, &TooManyFailuresError{wait}
+	t := s.newTry(c)
+	if err := t.allowed(); err != nil {
+		return Proof{}, false, err
 	}
-	a, err := s.store.AccountByLogin(ctx, login)
+	a, err := s.store.AccountByLogin(ctx, t.login)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return Proof{}, false, err
 	}
-	leave, err := s.enter(ctx)
+	password, code, right, err := s.checkInTurn(ctx, t, a, c)
 	if err != nil {
 		return Proof{}, false, err
 	}
-	password, code, right := s.checkPassword(a, c)
-	leave()
+	// From here on it is told of, whether or not somebody waits for the answer.
+	ctx = context.WithoutCancel(ctx)
 	if !right || a.Disabled {
-		s.logins.Failed(try, now)
-		s.addresses.Failed(network, now)
 		return Proof{}, false, s.refused(ctx, a, refusal(a, right), ErrCredentials)
 	}
-	s.logins.Succeeded(try)
+	now := s.now()
 	p = newProof(a)
 	if complete = a.TOTPSeed == nil || code != ""; a.TOTPSeed != nil && code != "" {
 		if err := s.checkCode(ctx, &p, code, now); err != nil {
@@ -102,6 +98,58 @@ func (s *Service) VerifyPassword(ctx context.Context, c Credentials) (p Proof, c
 	}
 	p.NewPasswordHash, err = s.rehash(ctx, a, password)
 	return p, complete, err
+}
+
+// try is one try of a password, as failures are counted.
+type try struct {
+	service          *Service
+	login            string // folded
+	account, network string // the keys
+}
+
+func (s *Service) newTry(c Credentials) try {
+	login, network := loginKey(c.Login), guard.Network(c.Address)
+	return try{s, login, login + "\x00" + network, network}
+}
+
+// allowed returns *TooManyFailuresError when too many have failed before.
+func (t try) allowed() error {
+	s, now := t.service, t.service.now()
+	if wait := max(s.logins.Wait(t.account, now), s.addresses.Wait(t.network, now)); wait > 0 {
+		return &TooManyFailuresError{wait}
+	}
+	return nil
+}
+
+// count holds a failure against the account and the address, or forgives the
+// account those before.
+func (t try) count(good bool) {
+	s, now := t.service, t.service.now()
+	if good {
+		s.logins.Succeeded(t.account)
+		return
+	}
+	s.logins.Failed(t.account, now)
+	s.addresses.Failed(t.network, now)
+}
+
+// checkInTurn checks the password when it is its turn, and counts how that
+// ended. Of tries that come at once, those that waited see the failures of the
+// ones before them: no more get through than the limit and as many as are
+// hashed at once. Holding back a try before it has failed would hold back those
+// who have the password right as well.
+func (s *Service) checkInTurn(ctx context.Context, t try, a store.Account, c Credentials) (password, code plexauth.Secret, right bool, err error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return "", "", false, err
+	}
+	defer leave()
+	if err := t.allowed(); err != nil {
+		return "", "", false, err
+	}
+	password, code, right = s.checkPassword(a, c)
+	t.count(right && !a.Disabled)
+	return password, code, right, nil
 }
 
 // VerifyCode is the second step, for an account whose password was right a

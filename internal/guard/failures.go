@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"crypto/sha256"
 	"sync"
 	"time"
 )
@@ -17,8 +18,17 @@ type Failures struct {
 	Refill time.Duration
 
 	mu   sync.Mutex
-	debt map[string]time.Time // until when each key's failures are held against it
+	debt map[hashedKey]time.Time // until when each key's failures are held against it
+	room int                     // how many keys there may be before those that owe nothing go
 }
+
+// hashedKey is what is kept of a key: an attacker makes keys up, of any length.
+type hashedKey [sha256.Size]byte
+
+func hashKey(key string) hashedKey { return sha256.Sum256([]byte(key)) }
+
+// leastRoom is how many keys are kept before any is looked at again.
+const leastRoom = 1024
 
 // maxKeys bounds the memory; beyond it, keys that owe nothing go first.
 const maxKeys = 100_000
@@ -30,10 +40,10 @@ func (f *Failures) Wait(key string, now time.Time) time.Duration {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.wait(key, now)
+	return f.wait(hashKey(key), now)
 }
 
-func (f *Failures) wait(key string, now time.Time) time.Duration {
+func (f *Failures) wait(key hashedKey, now time.Time) time.Duration {
 	free := now.Add(time.Duration(f.Burst) * f.Refill)
 	if over := f.debt[key].Add(f.Refill).Sub(free); over > 0 {
 		return over
@@ -48,14 +58,14 @@ func (f *Failures) Failed(key string, now time.Time) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.failed(key, now)
+	f.failed(hashKey(key), now)
 }
 
-func (f *Failures) failed(key string, now time.Time) {
+func (f *Failures) failed(key hashedKey, now time.Time) {
 	if f.debt == nil {
-		f.debt = make(map[string]time.Time)
+		f.debt, f.room = make(map[hashedKey]time.Time), leastRoom
 	}
-	if len(f.debt) >= maxKeys {
+	if len(f.debt) >= f.room {
 		f.sweep(now)
 	}
 	from := f.debt[key]
@@ -74,9 +84,10 @@ func (f *Failures) Take(key string, now time.Time) time.Duration {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	wait := f.wait(key, now)
+	k := hashKey(key)
+	wait := f.wait(k, now)
 	if wait == 0 {
-		f.failed(key, now)
+		f.failed(k, now)
 	}
 	return wait
 }
@@ -85,8 +96,9 @@ func (f *Failures) Take(key string, now time.Time) time.Duration {
 func (f *Failures) Return(key string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if until, ok := f.debt[key]; ok {
-		f.debt[key] = until.Add(-f.Refill)
+	k := hashKey(key)
+	if until, ok := f.debt[k]; ok {
+		f.debt[k] = until.Add(-f.Refill)
 	}
 }
 
@@ -94,11 +106,12 @@ func (f *Failures) Return(key string) {
 func (f *Failures) Succeeded(key string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.debt, key)
+	delete(f.debt, hashKey(key))
 }
 
-// sweep drops keys that owe nothing any more and, when all still owe, all: an
-// attacker with that many addresses is not stopped by counting addresses.
+// sweep drops keys that owe nothing any more and, when too many still owe, all:
+// an attacker with that many addresses is not stopped by counting addresses.
+// The next is due when there are twice as many as are left.
 func (f *Failures) sweep(now time.Time) {
 	for key, until := range f.debt {
 		if until.Before(now) {
@@ -108,4 +121,5 @@ func (f *Failures) sweep(now time.Time) {
 	if len(f.debt) >= maxKeys {
 		clear(f.debt)
 	}
+	f.room = min(max(leastRoom, 2*len(f.debt)), maxKeys)
 }

@@ -142,6 +142,18 @@ func TestFailuresAreBounded(t *testing.T) {
 	}
 }
 
+// What owes nothing any more is not kept until the memory is full.
+func TestFailuresAreForgotten(t *testing.T) {
+	f := &guard.Failures{Burst: 1, Refill: time.Minute}
+	now := time.Now()
+	for i := range 20_000 {
+		f.Failed(fmt.Sprint(i), now.Add(time.Duration(i)*time.Second))
+	}
+	if n := f.Len(); n > 2000 {
+		t.Errorf("%d keys are kept, of which some 60 owe something", n)
+	}
+}
+
 func TestZeroFailuresAllowEverything(t *testing.T) {
 	var f guard.Failures
 	for range 100 {
