@@ -15,7 +15,40 @@ import (
 
 	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/internal/store"
 )
+
+// signInDirectly asks the handler, without a connection between.
+func (w *world) signInDirectly(ctx context.Context) int {
+	form := url.Values{"login": {"admin"}, "password": {password}}
+	r := httptest.NewRequestWithContext(ctx, "POST", "/api/v2/users/signin", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("X-Plex-Client-Identifier", "test")
+	answer := httptest.NewRecorder()
+	w.Config.Handler.ServeHTTP(answer, r)
+	return answer.Code
+}
+
+// Attack: a client that closes its half of the connection while its password is
+// checked learns that it was right, and leaves no row in the audit log.
+func TestHangingUpIsToldOf(t *testing.T) {
+	ctx, hangUp := context.WithCancel(t.Context())
+	var armed atomic.Bool
+	w := newWorld(t, func(c *server.Config) {
+		c.Argon2id = func(in hashing.Input) []byte {
+			if armed.Load() {
+				hangUp()
+			}
+			return hashing.Here(in)
+		}
+	})
+	armed.Store(true)
+	w.signInDirectly(ctx)
+	rows, err := w.store.Audit(t.Context(), store.AuditQuery{Event: store.EventSignIn})
+	if err != nil || len(rows) != 1 || ctx.Err() == nil {
+		t.Errorf("the audit log tells of %d sign-ins, %v, want one", len(rows), err)
+	}
+}
 
 // An operator is woken by what is broken, warned of what is too much, and only
 // told of the rest: one who hangs up is none of their business.
@@ -34,37 +67,28 @@ func TestLogLevels(t *testing.T) {
 			return hashing.Here(in)
 		}
 	})
-	signIn := func(ctx context.Context) {
-		form := url.Values{"login": {"admin"}, "password": {password}}
-		r := httptest.NewRequestWithContext(ctx, "POST", "/api/v2/users/signin", strings.NewReader(form.Encode()))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("X-Plex-Client-Identifier", "test")
-		w.Config.Handler.ServeHTTP(httptest.NewRecorder(), r)
-	}
 
-	// One is hashed, one waits, one is too many; then the first hangs up.
+	// One is hashed, one waits, one is too many; then the one that waits hangs
+	// up.
 	slow.Store(true)
 	ctx, hangUp := context.WithCancel(t.Context())
-	var wg, refused sync.WaitGroup
-	wg.Go(func() { signIn(ctx) })
+	var wg sync.WaitGroup
+	wg.Go(func() { w.signInDirectly(t.Context()) })
 	<-begun
-	refused.Add(1)
-	var once sync.Once
+	ended := make(chan int, 2)
 	for range 2 {
-		wg.Go(func() {
-			signIn(t.Context())
-			once.Do(refused.Done)
-		})
+		go func() { ended <- w.signInDirectly(ctx) }()
 	}
-	refused.Wait()
+	<-ended // the one too many
 	hangUp()
+	<-ended
 	close(finish)
 	wg.Wait()
 	// Something is broken.
 	if err := w.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	signIn(t.Context())
+	w.signInDirectly(t.Context())
 
 	type line struct {
 		Level, Msg string

@@ -68,8 +68,10 @@ func hashOf(cookie plexauth.Secret) store.Hash { return sha256.Sum256([]byte(coo
 const maxUserAgent = 255
 
 // Begin spends a proof on a session. complete: nothing but the proof is needed.
-// The error of a proof that no longer holds is store.ErrConflict.
+// The error of a proof that no longer holds is store.ErrConflict. It does so
+// even when ctx has ended, as token.Service's SignIn does.
 func (s *Service) Begin(ctx context.Context, proof store.SignIn, complete bool, from From) (plexauth.Secret, store.Session, error) {
+	ctx = context.WithoutCancel(ctx)
 	cookie, hash := newCookie()
 	life := Life
 	if !complete {
@@ -86,8 +88,10 @@ func (s *Service) Begin(ctx context.Context, proof store.SignIn, complete bool, 
 }
 
 // Complete spends the proof of a second factor, and returns the session's new
-// secret. The error of a proof that no longer holds is store.ErrConflict.
+// secret. The error of a proof that no longer holds is store.ErrConflict. It
+// does so even when ctx has ended, as Begin does.
 func (s *Service) Complete(ctx context.Context, half store.Session, proof store.SignIn) (plexauth.Secret, error) {
+	ctx = context.WithoutCancel(ctx)
 	if half.AccountID != proof.AccountID {
 		return "", fmt.Errorf("completing a session of account %d with a proof of account %d", half.AccountID, proof.AccountID)
 	}

@@ -87,11 +87,14 @@ func (p *Pages) signIn(ctx context.Context, v *visit) (view, error) {
 	proof, complete, err := p.Accounts.VerifyPassword(ctx, account.Credentials{
 		Login: form.Login, Password: plexauth.Secret(v.PostFormValue("password")), Address: v.from.Address,
 	})
+	var answer view
 	if err == nil {
-		return p.begin(ctx, v, proof, complete, form.Next)
+		answer, err = p.begin(ctx, v, proof, complete, form.Next)
 	}
 	wait := (*account.TooManyFailuresError)(nil)
 	switch {
+	case err == nil:
+		return answer, nil
 	case errors.Is(err, account.ErrCredentials):
 		form.Problem = "The name or the password is not right."
 	case errors.Is(err, account.ErrCode):
@@ -104,13 +107,12 @@ func (p *Pages) signIn(ctx context.Context, v *visit) (view, error) {
 	return p.showSignIn(v, http.StatusUnauthorized, form), nil
 }
 
-// begin spends a proof on a session and goes on with it.
+// begin spends a proof on a session and goes on with it. account.ErrCode,
+// account.ErrCredentials: the proof does not hold.
 func (p *Pages) begin(ctx context.Context, v *visit, proof account.Proof, complete bool, next string) (view, error) {
 	cookie, s, err := p.Sessions.Begin(ctx, proof.SignIn, complete, v.from)
 	if errors.Is(err, store.ErrConflict) {
-		return p.showSignIn(v, http.StatusUnauthorized, signInData{
-			Login: proof.Account.Username, Next: next, Problem: "That changed a moment ago. Try once more.",
-		}), nil
+		err = p.Accounts.Rejected(ctx, proof)
 	}
 	if err != nil {
 		return view{}, err

@@ -335,6 +335,23 @@ func TestTooManyWrongPasswords(t *testing.T) {
 	b.wantPage(b.post("/auth/sign-in", wrong), 401, "too many wrong tries")
 }
 
+// Attack: who has the password tries backup codes behind it, on the page.
+func TestWrongBackupCodesAreCounted(t *testing.T) {
+	w := newWorld(t, func(c *server.Config) { c.FailedTries = 3 })
+	w.people()
+	w.enrol("mia")
+	b := w.browser()
+	guess := url.Values{"login": {"mia"}, "password": {password + "aaaa-bbbb-cccc"}}
+	for range 3 {
+		b.wantPage(b.post("/auth/sign-in", guess), 401, "The code after the password is not right")
+	}
+	b.wantPage(b.post("/auth/sign-in", guess), 401, "too many wrong tries")
+	rows, err := w.store.Audit(w.Context(), store.AuditQuery{Event: store.EventSignInRefused})
+	if err != nil || len(rows) != 3 {
+		t.Errorf("the audit log tells of %d, %v, want 3", len(rows), err)
+	}
+}
+
 func TestSecondStep(t *testing.T) {
 	w := newTown(t)
 	seed, backup := w.enrol("mia")
