@@ -32,7 +32,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	case b[0] == '"':
 		return json.Unmarshal(b, (*string)(t))
 	case b[0] == '{': // <feature id="pass"/>, <username>mia</username>
-		var named struct{ ID, Text text }
+		var named struct{ ID, Text innerText }
 		if err := json.Unmarshal(b, &named); err != nil {
 			return err
 		}
@@ -41,6 +41,18 @@ func (t *text) UnmarshalJSON(b []byte) error {
 		*t = text(b)
 	}
 	return nil
+}
+
+// innerText is the text in an element, which does not nest: each level would be
+// read anew with all that is in it, and a deep document keep a call for long.
+type innerText text
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *innerText) UnmarshalJSON(b []byte) error {
+	if b[0] == '{' {
+		return nil
+	}
+	return (*text)(t).UnmarshalJSON(b)
 }
 
 // unquoted is a value without the quotes it may have; empty for null and "".
@@ -111,8 +123,15 @@ func (m *moment) UnmarshalJSON(b []byte) error {
 // holds a list, as <connections> does.
 type list[T any] []T
 
+// maxHolders is how many elements may stand around a list: the root and one in
+// it, as in <resources><resource/></resources>. It is few for innerText's reason.
+const maxHolders = 2
+
 // UnmarshalJSON implements json.Unmarshaler.
-func (l *list[T]) UnmarshalJSON(b []byte) error {
+func (l *list[T]) UnmarshalJSON(b []byte) error { return l.read(b, maxHolders) }
+
+// read reads a list that so many elements may stand around.
+func (l *list[T]) read(b []byte, holders int) error {
 	switch b[0] {
 	case '[':
 		if len(b) == len("[]") {
@@ -128,8 +147,8 @@ func (l *list[T]) UnmarshalJSON(b []byte) error {
 			return nil
 		}
 		for _, inner := range members { // the only one, if it is a container
-			if len(members) == 1 && (inner[0] == '[' || inner[0] == '{') {
-				return l.UnmarshalJSON(inner)
+			if holders > 0 && len(members) == 1 && (inner[0] == '[' || inner[0] == '{') {
+				return l.read(inner, holders-1)
 			}
 		}
 		var one T
@@ -175,7 +194,7 @@ func isHTML(body []byte) bool {
 // is the member "text". The root is named by the member it is.
 type element map[string]any
 
-// maxDepth is how deep elements may nest.
+// maxDepth is how deep elements may nest. JSON has encoding/json's own limit.
 const maxDepth = 32
 
 // readElement reads the root element of a document.

@@ -168,6 +168,42 @@ func TestHostileXML(t *testing.T) {
 	}
 }
 
+// deep is a document of 500 KB that nests far deeper than any answer does, with
+// open and shut around each level.
+func deep(before, open, shut, after string) string {
+	const levels = 1500
+	return before + strings.Repeat(open, levels) + `["` + strings.Repeat("x", 500_000) + `"]` + strings.Repeat(shut, levels) + after
+}
+
+// Attack: a document whose levels are each read with all that is in them, so
+// that the call goes on long after its time-out.
+func TestDeepJSON(t *testing.T) {
+	for name, test := range map[string]struct {
+		status int
+		body   string
+	}{
+		"errors, in lists":       {503, deep(`{"errors":`, `{"a":`, `}`, `}`)},
+		"errors, in texts":       {503, deep(`{"error":`, `{"id":`, `}`, `}`)},
+		"an answer, in lists":    {200, deep(`{"MediaContainer":{"Device":`, `{"Device":`, `}`, `}}`)},
+		"an answer, in texts":    {200, deep(`{"MediaContainer":{"machineIdentifier":`, `{"text":`, `}`, `}}`)},
+		"an answer, in both":     {200, deep(`{"id":1,"entitlements":`, `{"id":`, `}`, `}`)},
+		"a list, in one another": {200, deep(``, `{"a":`, `}`, ``)},
+	} {
+		c := client("")
+		c.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) { return answer(test.status, test.body), nil })}
+		for call, do := range calls(c) {
+			start := time.Now()
+			err := do(t.Context())
+			if took := time.Since(start); took > time.Second {
+				t.Errorf("%s: %s takes %v", name, call, took)
+			}
+			if test.status != 200 && !errors.Is(err, plexauth.ErrServer) {
+				t.Errorf("%s: %s gives %v", name, call, err)
+			}
+		}
+	}
+}
+
 // Whatever a server answers, every call ends with a value that can be used or
 // an error of this package's.
 func FuzzAnswers(f *testing.F) {
@@ -175,6 +211,8 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(`<user id="1"><features><feature id="pass"/></features></user>`)
 	f.Add(`{"MediaContainer":{"token":{"text":"x"},"Device":{"Device":{"Device":[]}}}}`)
 	f.Add(`{"errors":[{"code":[],"message":{}}]}`)
+	f.Add(deep(`{"errors":`, `{"a":`, `}`, `}`))
+	f.Add(deep(`{"MediaContainer":{"Device":`, `{"text":`, `}`, `}}`))
 	f.Add(`<errors><error code="1029"/></errors>`)
 	f.Add(`[{"connections":{"connection":[null,1,"x"]}}]`)
 	f.Add(`<pin id="1" code="ABCD" expiresIn="9e18" authToken=""><location/></pin>`)

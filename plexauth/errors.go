@@ -78,8 +78,12 @@ type Error struct {
 	sent  bool // the request was on its way when it failed
 }
 
-// maxErrorBody is how much of a refusal's body is kept.
-const maxErrorBody = 4 << 10
+// maxErrorBody is how much of a refusal's body is kept, maxErrorDocument how
+// much of it is searched for the server's errors: more is a page, or an attack.
+const (
+	maxErrorBody     = 4 << 10
+	maxErrorDocument = 64 << 10
+)
 
 // Error says what was done, what came of it, and the server's own words.
 func (e *Error) Error() string {
@@ -212,7 +216,8 @@ func (c *Client) unusable(op call, res response, cause error) *Error {
 }
 
 // readDetails reads the errors of a body, in JSON or XML, of either of the
-// forms that servers send; none when it is something else.
+// forms that servers send; none when it is something else, or goes on for
+// longer than errors do.
 func readDetails(body []byte) []ErrorDetail {
 	var doc struct {
 		Errors list[struct {
@@ -222,7 +227,7 @@ func readDetails(body []byte) []ErrorDetail {
 		}] `json:"errors"`
 		Error text `json:"error"` // some of version 1
 	}
-	jsonBody, err := toJSON(body)
+	jsonBody, err := toJSON(body[:min(len(body), maxErrorDocument)])
 	if err != nil || json.Unmarshal(jsonBody, &doc) != nil {
 		return nil
 	}

@@ -130,6 +130,12 @@ func TestBodiesAreBounded(t *testing.T) {
 	if !errors.As(err, &e) || len(e.Body) != 4<<10 {
 		t.Errorf("the body has %d bytes", len(e.Body))
 	}
+	for padding, want := range map[int]int{60 << 10: 1, 70 << 10: 0} {
+		err := scripted(new([]*http.Request), answer(400, `{"errors":[{"code":7}],"x":"`+big[:padding]+`"}`)).Ping(t.Context())
+		if !errors.As(err, &e) || len(e.Details) != want {
+			t.Errorf("with %d bytes more, %d details are read, want %d", padding, len(e.Details), want)
+		}
+	}
 }
 
 // Attack: a server that redirects elsewhere to be sent the token.
