@@ -119,10 +119,12 @@ func writePrivate(path, text string, place func(from, to string) error) error {
 // TransientSource gives transient tokens, so that the token they are made from
 // is sent to nobody but the media server that makes them. It asks for another
 // one before the last expires, and when the server has restarted; once,
-// however many goroutines wait for it. It must not be copied.
+// however many goroutines wait for it. When there is no other one to be had, it
+// goes on with the last until that expires, and asks again after a few seconds.
+// It must not be copied.
 type TransientSource struct {
 	// Client asks for the tokens; its own Token is what they are made from.
-	// Required.
+	// Required. Where its Timeout is negative, 30 seconds are used here.
 	Client *Client
 	// Margin is how long before its end a token is replaced. Zero: five minutes,
 	// or a tenth of the token's life when that is less.
@@ -131,8 +133,13 @@ type TransientSource struct {
 	mu      sync.Mutex
 	token   Secret
 	replace time.Time // when the token is due
+	expires time.Time // when it ends
 	flight  *flight   // the request under way
 }
+
+// replacePause is how long a token that could not be replaced is given out
+// before the next attempt.
+const replacePause = 5 * time.Second
 
 // flight is a request that several callers wait for.
 type flight struct {
@@ -167,20 +174,28 @@ func (s *TransientSource) Token(ctx context.Context) (Secret, error) {
 
 // fly asks for a token and tells those who wait.
 func (s *TransientSource) fly(ctx context.Context, f *flight) {
+	client := *s.Client
+	client.Timeout = max(client.Timeout, 0) // no context ends this one: without a time-out it could hang for ever
 	asked := time.Now()
-	t, err := s.Client.TransientToken(ctx)
+	t, err := client.TransientToken(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer close(f.done)
-	s.flight, f.err = nil, err
+	s.flight = nil
 	if err != nil {
+		now := time.Now()
+		if left := s.expires.Sub(now); s.token != "" && left > 0 {
+			f.token, s.replace = s.token, now.Add(min(replacePause, left))
+		} else {
+			f.err = err
+		}
 		return
 	}
 	margin := s.Margin
 	if margin <= 0 {
 		margin = min(5*time.Minute, t.ExpiresAt.Sub(asked)/10)
 	}
-	s.token, s.replace, f.token = t.Token, t.ExpiresAt.Add(-margin), t.Token
+	s.token, s.replace, s.expires, f.token = t.Token, t.ExpiresAt.Add(-margin), t.ExpiresAt, t.Token
 }
 
 // renew forgets a token that turned out to have ended, unless another has taken

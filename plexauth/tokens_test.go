@@ -190,6 +190,106 @@ func TestTransientSourceRenewsBeforeExpiry(t *testing.T) {
 	}
 }
 
+// While the media server cannot make another token, the old one goes on to the
+// end of its life, and the server is asked again every few seconds only.
+func TestTransientSourceOutlivesAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start, asked, down := time.Now(), 0, false
+		c := &plexauth.Client{ClientIdentifier: "test", Token: plexauth.StaticToken("t")}
+		c.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
+			if asked++; down {
+				return answer(503, ""), nil
+			}
+			return answer(200, fmt.Sprintf(`{"MediaContainer":{"token":"transient-%d","expiresAt":%d}}`, asked, time.Now().Add(time.Hour).Unix())), nil
+		})}
+		source := &plexauth.TransientSource{Client: c}
+		if _, err := source.Token(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		down = true
+		time.Sleep(55 * time.Minute)
+		for time.Since(start) < time.Hour {
+			if got, err := source.Token(t.Context()); got != "transient-1" || err != nil {
+				t.Fatalf("after %v: %q, %v", time.Since(start), string(got), err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if asked < 30 || asked > 70 {
+			t.Errorf("in five minutes of outage the server was asked %d times", asked)
+		}
+		if got, err := source.Token(t.Context()); got != "" || !errors.Is(err, plexauth.ErrServer) {
+			t.Errorf("after the end of its life: %q, %v", string(got), err)
+		}
+		down = false
+		if got, err := source.Token(t.Context()); got == "" || got == "transient-1" || err != nil {
+			t.Errorf("after the outage: %q, %v", string(got), err)
+		}
+	})
+}
+
+// A token that the server has refused is not given again, whatever is left of
+// its time.
+func TestTransientSourceForgetsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		restarted := false
+		media := &plexauth.Client{ClientIdentifier: "test", Token: plexauth.StaticToken("t")}
+		media.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
+			if restarted {
+				return nil, dialError
+			}
+			return answer(200, `{"MediaContainer":{"token":"transient-1"}}`), nil
+		})}
+		source := &plexauth.TransientSource{Client: media}
+		c := &plexauth.Client{ClientIdentifier: "test", Token: source}
+		c.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) { return answer(401, ""), nil })}
+		if _, err := source.Token(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		restarted = true
+		time.Sleep(48*time.Hour - time.Minute)
+		if got, err := source.Token(t.Context()); got != "transient-1" || err != nil {
+			t.Errorf("before it is refused: %q, %v", string(got), err)
+		}
+		if _, err := c.TokenDetails(t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) {
+			t.Errorf("the call gives %v", err)
+		}
+		if got, err := source.Token(t.Context()); got != "" || !errors.Is(err, plexauth.ErrUnreachable) {
+			t.Errorf("after it was refused: %q, %v", string(got), err)
+		}
+	})
+}
+
+// A server that keeps one answer back for ever does not keep the source from
+// asking again, also when the client has no time-out.
+func TestTransientSourceHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		c := &plexauth.Client{ClientIdentifier: "test", Token: plexauth.StaticToken("t"), Timeout: -1}
+		c.HTTPClient = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+			if asked++; asked > 1 {
+				return answer(200, `{"MediaContainer":{"token":"transient-1"}}`), nil
+			}
+			select {
+			case <-r.Context().Done():
+			case <-time.After(24 * time.Hour):
+			}
+			return nil, errors.New("it hung")
+		})}
+		source := &plexauth.TransientSource{Client: c}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := source.Token(ctx); !errors.Is(err, plexauth.ErrUnreachable) {
+			t.Errorf("the first gets %v", err)
+		}
+		if got, err := source.Token(ctx); got != "transient-1" || err != nil {
+			t.Errorf("the next gets %q, %v", string(got), err)
+		}
+		if c.Timeout != -1 {
+			t.Error("the client was changed")
+		}
+	})
+}
+
 func TestLoadClientIdentifier(t *testing.T) {
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
