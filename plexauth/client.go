@@ -202,7 +202,7 @@ func (c *Client) try(ctx context.Context, op call, token Secret) (response, erro
 	if err == nil && (res.status < 200 || res.status > 299) {
 		err = rejected(op, req.URL, res)
 	} else if err != nil {
-		err = unreachable(op, req.URL, res, err)
+		err = unreachable(op, req, res, err)
 	}
 	c.log(ctx, op, res, err, time.Since(start))
 	return res, err

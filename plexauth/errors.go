@@ -1,6 +1,7 @@
 package plexauth
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,7 +39,9 @@ var (
 	ErrPINExpired = errors.New("the PIN has expired")
 	// ErrServer: the server, or a proxy before it, failed (500 and above).
 	ErrServer = errors.New("server failed")
-	// ErrUnreachable: there was no answer, or it broke off.
+	// ErrUnreachable: there was no answer, or it broke off. It is that, too, when
+	// the time is over that Client.Timeout or the context's deadline leaves, and
+	// never when the program itself cancels the call: that is context.Canceled.
 	ErrUnreachable = errors.New("unreachable")
 )
 
@@ -128,7 +131,7 @@ func (e *Error) Is(target error) bool {
 	case ErrServer:
 		return e.StatusCode >= 500
 	case ErrUnreachable:
-		return e.sent && (e.StatusCode == 0 || errors.Is(e.cause, errBrokenOff))
+		return e.sent && (e.StatusCode == 0 || errors.Is(e.cause, errBrokenOff)) && !errors.Is(e.cause, context.Canceled)
 	}
 	return false
 }
@@ -194,7 +197,7 @@ var (
 )
 
 // unreachable is the error for no answer, or half of one.
-func unreachable(op call, u *url.URL, res response, cause error) *Error {
+func unreachable(op call, req *http.Request, res response, cause error) *Error {
 	// What net/http returns repeats the whole URL.
 	if inner := (*url.Error)(nil); errors.As(cause, &inner) {
 		cause = inner.Err
@@ -202,10 +205,24 @@ func unreachable(op call, u *url.URL, res response, cause error) *Error {
 	if res.status != 0 && cause != errTooLarge {
 		cause = fmt.Errorf("%w: %w", errBrokenOff, cause)
 	}
+	// What net/http returns for a context that was cancelled with a cause is the
+	// cause alone.
+	if errors.Is(req.Context().Err(), context.Canceled) && !errors.Is(cause, context.Canceled) {
+		cause = fmt.Errorf("%w: %w", context.Canceled, cause)
+	}
 	return &Error{
-		Operation: op.operation, Method: op.method, URL: cleanURL(op, u), StatusCode: res.status,
+		Operation: op.operation, Method: op.method, URL: cleanURL(op, req.URL), StatusCode: res.status,
 		Header: res.header, cause: cause, sent: true,
 	}
+}
+
+// ended is why a context has ended: what it says, and its cause when it has one
+// of its own.
+func ended(ctx context.Context) error {
+	if cause := context.Cause(ctx); cause != ctx.Err() {
+		return fmt.Errorf("%w: %w", ctx.Err(), cause)
+	}
+	return ctx.Err()
 }
 
 // unusable is the error for a success whose body is not what was asked for.

@@ -114,6 +114,76 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
+// A call that the program itself cancels says nothing of the server; one whose
+// time is over says that it did not answer in time.
+func TestCancelledIsNotUnreachable(t *testing.T) {
+	errShutdown := errors.New("shutting down")
+	cancelled := func(ctx context.Context) (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(ctx)
+		time.AfterFunc(2500*time.Millisecond, cancel)
+		return ctx, cancel
+	}
+	withCause := func(ctx context.Context) (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancelCause(ctx)
+		time.AfterFunc(2500*time.Millisecond, func() { cancel(errShutdown) })
+		return ctx, func() { cancel(nil) }
+	}
+	deadline := func(ctx context.Context) (context.Context, context.CancelFunc) {
+		return context.WithTimeout(ctx, 2500*time.Millisecond)
+	}
+	// What a server does that keeps a call waiting until then.
+	hangs := func(r *http.Request) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, context.Cause(r.Context()) // as net/http does
+	}
+	stops := func(r *http.Request) (*http.Response, error) {
+		res := answer(200, "")
+		res.ContentLength, res.Body = -1, io.NopCloser(readerFunc(func([]byte) (int, error) { _, err := hangs(r); return 0, err }))
+		return res, nil
+	}
+	refuses := func(*http.Request) (*http.Response, error) { return nil, dialError }
+	for name, test := range map[string]struct {
+		until  func(context.Context) (context.Context, context.CancelFunc)
+		server transport
+		is     error
+		not    error
+	}{
+		"cancelled":                         {cancelled, hangs, context.Canceled, plexauth.ErrUnreachable},
+		"cancelled, with a cause":           {withCause, hangs, errShutdown, plexauth.ErrUnreachable},
+		"cancelled, with a cause, as usual": {withCause, hangs, context.Canceled, plexauth.ErrUnreachable},
+		"cancelled in the body":             {withCause, stops, context.Canceled, plexauth.ErrUnreachable},
+		"cancelled between tries":           {cancelled, refuses, context.Canceled, plexauth.ErrUnreachable},
+		"a deadline":                        {deadline, hangs, plexauth.ErrUnreachable, context.Canceled},
+		"a deadline, in words":              {deadline, hangs, context.DeadlineExceeded, context.Canceled},
+		"a deadline in the body":            {deadline, stops, plexauth.ErrUnreachable, context.Canceled},
+		"a deadline between tries":          {deadline, refuses, plexauth.ErrUnreachable, context.Canceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := &plexauth.Client{ClientIdentifier: "test", HTTPClient: &http.Client{Transport: test.server}}
+				c.Retry = &plexauth.Retry{ConnectionErrors: true, InitialInterval: time.Second}
+				for call, do := range map[string]func(context.Context) error{
+					"Ping":    c.Ping,
+					"WaitPIN": func(ctx context.Context) error { _, err := c.WaitPIN(ctx, &plexauth.PIN{ID: 7}); return err },
+				} {
+					ctx, cancel := test.until(t.Context())
+					err := do(ctx)
+					cancel()
+					if !errors.As(err, new(*plexauth.Error)) || !errors.Is(err, test.is) || errors.Is(err, test.not) {
+						t.Errorf("%s gives %v", call, err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// readerFunc is a body.
+type readerFunc func([]byte) (int, error)
+
+// Read implements io.Reader.
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
 // A huge body does not fill the memory, and a huge refusal is kept in part.
 func TestBodiesAreBounded(t *testing.T) {
 	big := strings.Repeat("x", 5<<20)

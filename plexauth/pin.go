@@ -105,7 +105,8 @@ func (c *Client) StartPIN(ctx context.Context, in StartPIN) (*PIN, error) {
 // It ends when ctx does. ErrPINExpired: the time is over, or somebody has
 // refused. ErrBadRequest, ErrUnauthorized, ErrForbidden: the server does not let
 // it be asked for. What may pass by itself, as an outage, does not end the wait;
-// if it is still there when time is up, the error wraps it, too.
+// if it is still there when time is up, the error wraps it, too, but not when the
+// program cancels ctx.
 //
 // Client.Retry is not used. A PIN without ExpiresAt is waited for until the
 // server says that it has expired.
@@ -134,7 +135,7 @@ func (c *Client) WaitPIN(ctx context.Context, pin *PIN) (Secret, error) {
 		switch {
 		case waiting.Err() == nil && sleep(waiting, pause):
 		case ctx.Err() != nil:
-			return "", c.failure(op, timeUp(ctx.Err(), trouble))
+			return "", c.failure(op, timeUp(ended(ctx), trouble))
 		default:
 			return "", c.failure(op, timeUp(ErrPINExpired, trouble))
 		}
@@ -174,9 +175,10 @@ func passing(err error) bool {
 	return errors.As(err, new(*Error))
 }
 
-// timeUp is the reason to stop waiting, with what was in the way.
+// timeUp is the reason to stop waiting, with what was in the way. Nothing was
+// when the program itself stopped it.
 func timeUp(reason, trouble error) error {
-	if trouble == nil {
+	if trouble == nil || errors.Is(reason, context.Canceled) {
 		return reason
 	}
 	return fmt.Errorf("%w, and the last try failed: %w", reason, trouble)

@@ -97,7 +97,13 @@ func (c *Client) retry(ctx context.Context, op call, token Secret) (response, er
 		if e := (*Error)(nil); errors.As(err, &e) && e.RetryAfter > 0 {
 			wait = e.RetryAfter
 		}
-		if time.Since(start)+wait > c.Retry.maxElapsed() || !sleep(ctx, wait) {
+		if time.Since(start)+wait > c.Retry.maxElapsed() {
+			break
+		}
+		if !sleep(ctx, wait) {
+			if errors.Is(ctx.Err(), context.Canceled) { // who cancels does not ask what the last try failed of
+				err = c.failure(op, ended(ctx))
+			}
 			break
 		}
 		res, err = c.try(ctx, op, token)
