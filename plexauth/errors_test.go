@@ -299,6 +299,54 @@ func TestRetry(t *testing.T) {
 	}
 }
 
+// failing is a client whose every try takes a while and fails, and when each of
+// its tries began.
+func failing(takes time.Duration, r plexauth.Retry) (*plexauth.Client, *[]time.Time) {
+	began := new([]time.Time)
+	return &plexauth.Client{ClientIdentifier: "test", Retry: &r, HTTPClient: &http.Client{
+		Transport: transport(func(*http.Request) (*http.Response, error) {
+			*began = append(*began, time.Now())
+			time.Sleep(takes)
+			return answer(503, ""), nil
+		}),
+	}}, began
+}
+
+// MaxElapsed counts from the first try's beginning, however long that takes.
+func TestNoTryBeginsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, began := failing(8*time.Second, plexauth.Retry{MaxElapsed: 10 * time.Second})
+		if err := c.Ping(t.Context()); !errors.Is(err, plexauth.ErrServer) {
+			t.Error(err)
+		}
+		if last := (*began)[len(*began)-1].Sub((*began)[0]); len(*began) < 2 || last > 10*time.Second {
+			t.Errorf("%d tries, the last one %v after the first", len(*began), last)
+		}
+	})
+}
+
+// No wait is longer than MaxInterval, and those that are as long as they may be
+// differ still.
+func TestMaxInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const most = 100 * time.Millisecond
+		c, began := failing(0, plexauth.Retry{InitialInterval: most, MaxInterval: most, MaxElapsed: time.Minute})
+		if err := c.Ping(t.Context()); !errors.Is(err, plexauth.ErrServer) {
+			t.Error(err)
+		}
+		waits := make(map[time.Duration]int)
+		for i, at := range (*began)[1:] {
+			wait := at.Sub((*began)[i])
+			if waits[wait]++; wait > most || wait < most/2 {
+				t.Errorf("wait %d takes %v", i, wait)
+			}
+		}
+		if len(waits) < len(*began)/2 {
+			t.Errorf("%d tries have %d waits", len(*began), len(waits))
+		}
+	})
+}
+
 // The time-out is for each try, not for all.
 func TestTimeoutIsPerTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -23,8 +23,9 @@ type Retry struct {
 	MaxInterval time.Duration
 	// Exponent is what each wait is multiplied by for the next. Zero: 1.5.
 	Exponent float64
-	// MaxElapsed ends the tries: none begins later than that after the first.
-	// Zero: one hour.
+	// MaxElapsed ends the tries: none begins later than that after the first
+	// began. Zero: one hour. A token that turned out to have ended and was renewed
+	// (TransientSource) begins them anew.
 	MaxElapsed time.Duration
 	// ConnectionErrors: no answer at all is tried again, too.
 	ConnectionErrors bool
@@ -37,7 +38,8 @@ var defaultStatuses = []int{429, 500, 502, 503, 504}
 
 // wait is how long to wait after the try of the given number, from 0. A
 // quarter of it either way is by chance, so that many clients do not come back
-// at the same moment.
+// at the same moment; for the same reason the longest wait is not cut off at
+// MaxInterval, but chosen so that chance leads no further than there.
 func (r *Retry) wait(try int) time.Duration {
 	initial, most, exponent := r.InitialInterval, r.MaxInterval, r.Exponent
 	if initial <= 0 {
@@ -49,7 +51,7 @@ func (r *Retry) wait(try int) time.Duration {
 	if exponent <= 0 {
 		exponent = 1.5
 	}
-	wait := min(float64(initial)*math.Pow(exponent, float64(try)), float64(most))
+	wait := min(float64(initial)*math.Pow(exponent, float64(try)), float64(most)/1.25)
 	return time.Duration(wait * (0.75 + rand.Float64()/2))
 }
 
@@ -87,11 +89,11 @@ func neverConnected(err error) bool {
 
 // retry sends a call until it succeeds, fails for good, or time is up.
 func (c *Client) retry(ctx context.Context, op call, token Secret) (response, error) {
+	start := time.Now()
 	res, err := c.try(ctx, op, token)
 	if err == nil || c.Retry == nil {
 		return res, err
 	}
-	start := time.Now()
 	for n := 0; err != nil && ctx.Err() == nil && c.Retry.again(op, err); n++ {
 		wait := c.Retry.wait(n)
 		if e := (*Error)(nil); errors.As(err, &e) && e.RetryAfter > 0 {
