@@ -203,8 +203,8 @@ func TestEveryMethodObeysItsContext(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 			start := time.Now()
-			if err := call(ctx); err == nil {
-				t.Errorf("%s: %s succeeds", name, what)
+			if err := call(ctx); !errors.As(err, new(*plexauth.Error)) {
+				t.Errorf("%s: %s gives %v", name, what, err)
 			}
 			if took := time.Since(start); took > 5*time.Second {
 				t.Errorf("%s goes on for %v although its context has ended during %s", name, took, what)
@@ -221,7 +221,8 @@ func TestUnusableClient(t *testing.T) {
 	nobody := *srv.Anonymous()
 	nobody.ClientIdentifier = ""
 	for name, call := range calls(&nobody) {
-		if err := call(t.Context()); err == nil || !strings.Contains(err.Error(), "ClientIdentifier") {
+		err := call(t.Context())
+		if err == nil || errors.As(err, new(*plexauth.Error)) || !strings.Contains(err.Error(), "ClientIdentifier") {
 			t.Errorf("%s without an identifier gives %v", name, err)
 		}
 	}

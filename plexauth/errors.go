@@ -63,6 +63,7 @@ type Error struct {
 	// Operation is the method that was called: SignIn, TokenDetails, ….
 	Operation string
 	// Method and URL are the request's. The URL has no query and no password.
+	// Both are empty for Connect, which makes one request for each connection.
 	Method, URL string
 	// StatusCode is 0 when there was no answer.
 	StatusCode int
@@ -91,7 +92,10 @@ const (
 // Error says what was done, what came of it, and the server's own words.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "plexauth: %s: %s %s", e.Operation, e.Method, e.URL)
+	fmt.Fprintf(&b, "plexauth: %s", e.Operation)
+	if e.URL != "" {
+		fmt.Fprintf(&b, ": %s %s", e.Method, e.URL)
+	}
 	if e.StatusCode != 0 {
 		fmt.Fprintf(&b, ": %s", strings.TrimSpace(strconv.Itoa(e.StatusCode)+" "+http.StatusText(e.StatusCode)))
 	}

@@ -103,7 +103,8 @@ const betterWait = 250 * time.Millisecond
 // at once which server answers there, and returns one that answers with the
 // resource's identifier, local rather than remote, and remote rather than by a
 // relay. No token is sent: an address that is somebody else's by now learns
-// nothing. Retries do not apply.
+// nothing. Retries do not apply. When ctx ends early, it returns the best
+// connection that has answered by then.
 //
 // To talk to the server then:
 //
@@ -114,6 +115,9 @@ func (c *Client) Connect(ctx context.Context, r *Resource) (*Connection, error) 
 	if len(r.Connections) == 0 {
 		return nil, fmt.Errorf("plexauth: %s has no connections", r.Name)
 	}
+	if c.ClientIdentifier == "" {
+		return nil, errNoIdentifier
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answers := make(chan probe, len(r.Connections))
@@ -123,7 +127,15 @@ func (c *Client) Connect(ctx context.Context, r *Resource) (*Connection, error) 
 		race.pending[rank(conn)]++
 		go func() { answers <- probe{conn, c.probe(ctx, conn, r.ClientIdentifier)} }()
 	}
-	return race.run(ctx, answers, len(r.Connections))
+	race.run(ctx, answers, len(r.Connections))
+	if race.best != nil {
+		return race.best, nil
+	}
+	if ctx.Err() != nil {
+		return nil, &Error{Operation: "Connect", cause: ended(ctx), sent: true}
+	}
+	cause := fmt.Errorf("no connection leads to the server: %w", errors.Join(race.errs...))
+	return nil, &Error{Operation: "Connect", cause: cause}
 }
 
 // probe is what came of one connection.
@@ -162,29 +174,25 @@ type race struct {
 	errs    []error
 }
 
-// run collects the answers until the best of them is known.
-func (r *race) run(ctx context.Context, answers <-chan probe, n int) (*Connection, error) {
+// run collects the answers until the best of them is known, or time is up.
+func (r *race) run(ctx context.Context, answers <-chan probe, n int) {
 	var late <-chan time.Time
 	for ; n > 0; n-- {
 		select {
 		case p := <-answers:
 			r.add(p)
 			if r.decided() {
-				return r.best, nil
+				return
 			}
 			if r.best != nil && late == nil {
 				late = time.After(betterWait)
 			}
 		case <-late:
-			return r.best, nil
+			return
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return
 		}
 	}
-	if r.best != nil {
-		return r.best, nil
-	}
-	return nil, fmt.Errorf("plexauth: no connection leads to the server: %w", errors.Join(r.errs...))
 }
 
 func (r *race) add(p probe) {

@@ -390,3 +390,59 @@ func TestConnect(t *testing.T) {
 		t.Error("a resource without connections was connected to")
 	}
 }
+
+// A context that ends takes no connection away that has answered, and is a
+// *Error when none has.
+func TestConnectEnds(t *testing.T) {
+	const answers, ends = 100 * time.Millisecond, 200 * time.Millisecond
+	deadline := func(ctx context.Context) (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, ends) }
+	cancelled := func(ctx context.Context) (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(ctx)
+		time.AfterFunc(ends, cancel)
+		return ctx, cancel
+	}
+	never := func() (*http.Response, error) { time.Sleep(time.Minute); return nil, errors.New("it hung") }
+	refuses := func() (*http.Response, error) { time.Sleep(answers); return nil, dialError }
+	is := func(id string) func() (*http.Response, error) {
+		return func() (*http.Response, error) {
+			time.Sleep(answers)
+			return answer(200, `{"MediaContainer":{"machineIdentifier":"`+id+`"}}`), nil
+		}
+	}
+	for name, test := range map[string]struct {
+		until         func(context.Context) (context.Context, context.CancelFunc)
+		local, remote func() (*http.Response, error)
+		want          string
+		is, not       error
+	}{
+		"one has answered":              {deadline, never, is("den"), "http://remote", nil, nil},
+		"one has, and it is cancelled":  {cancelled, never, is("den"), "http://remote", nil, nil},
+		"none":                          {deadline, never, never, "", context.DeadlineExceeded, context.Canceled},
+		"none, which is unreachable":    {deadline, never, never, "", plexauth.ErrUnreachable, context.Canceled},
+		"none, and it is cancelled":     {cancelled, never, never, "", context.Canceled, plexauth.ErrUnreachable},
+		"refused, and it is cancelled":  {cancelled, never, refuses, "", context.Canceled, plexauth.ErrUnreachable},
+		"attack: all that answer steal": {deadline, is("thief"), is("thief"), "", nil, plexauth.ErrUnreachable},
+		"refused":                       {deadline, refuses, is("thief"), "", plexauth.ErrUnreachable, context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := connectTo(t, map[string]func() (*http.Response, error){"local": test.local, "remote": test.remote})
+				ctx, cancel := test.until(t.Context())
+				defer cancel()
+				got, err := c.Connect(ctx, &plexauth.Resource{ClientIdentifier: "den", Connections: []plexauth.Connection{
+					{URI: "http://remote"}, {URI: "http://local", Local: true},
+				}})
+				if test.want != "" {
+					if err != nil || got.URI != test.want {
+						t.Errorf("Connect gives %v, %v", got, err)
+					}
+				} else if e, ok := err.(*plexauth.Error); !ok || e.Operation != "Connect" || !strings.HasPrefix(e.Error(), "plexauth: Connect: ") {
+					t.Errorf("error %T %v", err, err)
+				} else if test.is != nil && !errors.Is(err, test.is) || errors.Is(err, test.not) {
+					t.Errorf("error %v", err)
+				}
+				time.Sleep(2 * time.Minute) // let the losers end
+			})
+		})
+	}
+}
