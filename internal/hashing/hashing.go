@@ -20,6 +20,7 @@
 package hashing
 
 import (
+	"cmp"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -55,8 +56,15 @@ func Here(in Input) []byte {
 	return argon2.IDKey(in.Password, in.Salt, in.Time, in.Memory, in.Threads, in.Size)
 }
 
-// DefaultIdle is how long a process without work is kept.
-const DefaultIdle = 20 * time.Second
+const (
+	// DefaultIdle is how long a process without work is kept.
+	DefaultIdle = 20 * time.Second
+	// DefaultLimit is how long one hash may take: a hundred times as long as
+	// one does on a slow machine.
+	DefaultLimit = 10 * time.Second
+	// closeGrace is how long Close waits for a hash that is under way.
+	closeGrace = time.Second
+)
 
 // Processes computes hashes in other processes: as many as there are hashes
 // under way, each started for the first hash that finds none free, and ended
@@ -66,6 +74,9 @@ type Processes struct {
 	Command func() *exec.Cmd
 	// Idle is how long a process without work is kept. Zero: DefaultIdle.
 	Idle time.Duration
+	// Limit is how long one hash may take, before its process is taken for one
+	// that stands still and is killed. Zero: DefaultLimit.
+	Limit time.Duration
 	// Logger gets why a hash was computed here after all. Nil: nobody.
 	Logger *slog.Logger
 
@@ -74,15 +85,16 @@ type Processes struct {
 	free    []*worker // of those; the last is the one that worked last
 }
 
-// Key computes a hash. A process that cannot be started, or ends in the middle,
-// keeps nobody from signing in: the hash is computed here then.
+// Key computes a hash. A process that cannot be started, ends in the middle or
+// stands still keeps nobody from signing in: the hash is computed here then.
 func (p *Processes) Key(in Input) []byte {
 	w, err := p.take()
 	if err != nil {
 		return p.here(in, fmt.Errorf("starting a process that hashes: %w", err))
 	}
+	stuck := time.AfterFunc(cmp.Or(p.Limit, DefaultLimit), w.kill)
 	out, err := w.key(in)
-	p.give(w, err != nil)
+	p.give(w, !stuck.Stop() || err != nil)
 	if err != nil {
 		return p.here(in, fmt.Errorf("hashing in another process: %w", err))
 	}
@@ -101,11 +113,14 @@ func (p *Processes) here(in Input, why error) []byte {
 func (p *Processes) take() (*worker, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if n := len(p.free); n > 0 {
+	for n := len(p.free); n > 0; n-- {
 		w := p.free[n-1]
 		p.free = p.free[:n-1]
 		w.rest.Stop()
-		return w, nil
+		if w.alive() {
+			return w, nil
+		}
+		p.end(w) // somebody killed it while it rested
 	}
 	w, err := start(p.Command())
 	if err != nil {
@@ -129,12 +144,8 @@ func (p *Processes) give(w *worker, failed bool) {
 		p.end(w)
 		return
 	}
-	idle := p.Idle
-	if idle <= 0 {
-		idle = DefaultIdle
-	}
 	p.free = append(p.free, w)
-	w.rest = time.AfterFunc(idle, func() { p.endIdle(w) })
+	w.rest = time.AfterFunc(cmp.Or(p.Idle, DefaultIdle), func() { p.endIdle(w) })
 }
 
 // endIdle ends w unless it is in use again.
@@ -154,8 +165,9 @@ func (p *Processes) end(w *worker) {
 	_ = w.in.Close() // its standard input ends, and it with it
 }
 
-// Close ends the processes and waits until they have. A Key that comes later
-// starts another.
+// Close ends the processes and waits until they have. One that takes long over
+// its hash is killed, and the hash computed here. A Key that comes later starts
+// another.
 func (p *Processes) Close() {
 	p.mu.Lock()
 	ended := slices.Collect(maps.Keys(p.running))
@@ -165,7 +177,9 @@ func (p *Processes) Close() {
 	p.free = nil
 	p.mu.Unlock()
 	for _, w := range ended {
+		late := time.AfterFunc(closeGrace, w.kill)
 		<-w.ended
+		late.Stop()
 	}
 }
 
@@ -174,8 +188,18 @@ type worker struct {
 	in    io.Closer
 	ask   *gob.Encoder
 	hear  *gob.Decoder
+	kill  func()
 	rest  *time.Timer // ends it, while it is free
 	ended chan struct{}
+}
+
+func (w *worker) alive() bool {
+	select {
+	case <-w.ended:
+		return false
+	default:
+		return true
+	}
 }
 
 // start runs cmd with pipes to it and from it.
@@ -191,7 +215,10 @@ func start(cmd *exec.Cmd) (*worker, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	w := &worker{in: in, ask: gob.NewEncoder(in), hear: gob.NewDecoder(out), ended: make(chan struct{})}
+	w := &worker{
+		in: in, ask: gob.NewEncoder(in), hear: gob.NewDecoder(out),
+		kill: func() { _ = cmd.Process.Kill() }, ended: make(chan struct{}),
+	}
 	go func() {
 		defer close(w.ended)
 		_ = cmd.Wait() // how it ended is told by the hash that failed, if one did

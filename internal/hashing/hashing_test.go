@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,12 +18,22 @@ import (
 	"github.com/usher-auth/usher/internal/hashing"
 )
 
-// asWorker in the environment makes this test program a process that hashes.
-const asWorker = "USHER_TEST_HASH_WORKER"
+const (
+	// asWorker in the environment makes this test program a process that hashes.
+	asWorker = "USHER_TEST_HASH_WORKER"
+	// standStill makes it one that never does. It names a file, to which the
+	// process writes its ID once it has been asked.
+	standStill = "USHER_TEST_HASH_ASKED"
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asWorker) == "" {
 		os.Exit(m.Run())
+	}
+	if asked := os.Getenv(standStill); asked != "" {
+		_, _ = os.Stdin.Read(make([]byte, 1))
+		_ = os.WriteFile(asked, []byte(strconv.Itoa(os.Getpid())), 0o600)
+		time.Sleep(time.Hour)
 	}
 	if err := hashing.Serve(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -34,6 +46,7 @@ type started struct {
 	hashing.Processes
 	mu       sync.Mutex
 	commands []*exec.Cmd
+	asked    string // of the first process, which stands still; empty: it does not
 	log      bytes.Buffer
 }
 
@@ -47,6 +60,9 @@ func newProcesses(t *testing.T, idle time.Duration) *started {
 		cmd.Env = []string{asWorker + "=1", "GORACE=atexit_sleep_ms=0"}
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		if p.asked != "" && len(p.commands) == 0 {
+			cmd.Env = append(cmd.Env, standStill+"="+p.asked)
+		}
 		p.commands = append(p.commands, cmd)
 		return cmd
 	}
@@ -107,27 +123,81 @@ func TestProcessEndsWhenIdle(t *testing.T) {
 	}
 }
 
+// standing is Processes of which the first never answers. ask has it asked, and
+// returns which it is when it has been.
+func standing(t *testing.T) (p *started, ask func(*sync.WaitGroup) *os.Process) {
+	t.Helper()
+	p = newProcesses(t, 0)
+	p.asked = filepath.Join(t.TempDir(), "asked")
+	return p, func(wg *sync.WaitGroup) *os.Process {
+		wg.Go(func() { p.check(t, "during") })
+		for ; ; time.Sleep(time.Millisecond) {
+			text, _ := os.ReadFile(p.asked)
+			if pid, err := strconv.Atoi(string(text)); err == nil {
+				process, err := os.FindProcess(pid)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return process
+			}
+		}
+	}
+}
+
+// wantHere checks that one hash was computed here, and the next one in a
+// process again.
+func (p *started) wantHere(t *testing.T, why string) {
+	t.Helper()
+	p.check(t, "after")
+	log := p.log.String()
+	if len(p.commands) != 2 || strings.Count(log, "in the server's own process") != 1 || !strings.Contains(log, why) {
+		t.Errorf("it took %d processes, with the log %q", len(p.commands), log)
+	}
+}
+
 // A process that is killed in the middle keeps nobody waiting, and the next
 // hash starts another.
 func TestProcessIsKilled(t *testing.T) {
-	p := newProcesses(t, time.Minute)
-	p.check(t, "before")
-	slow := input("during")
-	slow.Memory, slow.Time = 16<<10, 4
+	p, ask := standing(t)
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		if !bytes.Equal(p.Key(slow), hashing.Here(slow)) {
-			t.Error("the hash that was under way is wrong")
-		}
-	})
-	time.Sleep(10 * time.Millisecond)
-	if err := p.commands[0].Process.Kill(); err != nil {
+	if err := ask(&wg).Kill(); err != nil {
 		t.Fatal(err)
 	}
 	wg.Wait()
+	p.wantHere(t, "hashing in another process")
+}
+
+// Nor does one that stands still.
+func TestProcessStandsStill(t *testing.T) {
+	p, ask := standing(t)
+	p.Limit = 500 * time.Millisecond
+	var wg sync.WaitGroup
+	ask(&wg)
+	wg.Wait()
+	p.Limit = 0
+	p.wantHere(t, "hashing in another process")
+}
+
+// Processes that were killed while they rested are not asked.
+func TestProcessesDieAtRest(t *testing.T) {
+	const atOnce = 3
+	p := newProcesses(t, 0)
+	var wg sync.WaitGroup
+	for i := range atOnce {
+		wg.Go(func() { p.check(t, fmt.Sprint("before ", i)) })
+	}
+	wg.Wait()
+	dead := len(p.commands)
+	for _, cmd := range p.commands {
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		waitForEnd(t, cmd)
+	}
+	time.Sleep(20 * time.Millisecond) // until who waited for them has said so
 	p.check(t, "after")
-	if len(p.commands) != 2 || !strings.Contains(p.log.String(), "in the server's own process") {
-		t.Errorf("it took %d processes, with the log %q", len(p.commands), p.log.String())
+	if len(p.commands) != dead+1 || p.log.Len() > 0 {
+		t.Errorf("it took %d processes more, with the log %q", len(p.commands)-dead, p.log.String())
 	}
 }
 
@@ -143,28 +213,24 @@ func TestNoProcess(t *testing.T) {
 	}
 }
 
-// Close waits for the processes that rest and for those that hash; what those
-// were at is hashed all the same.
+// Close waits for the processes that rest, and not for ever for one that does
+// not; what that was at is hashed all the same.
 func TestClose(t *testing.T) {
-	p := newProcesses(t, 0)
+	p, ask := standing(t)
 	var wg sync.WaitGroup
-	for i := range 3 {
-		wg.Go(func() { p.check(t, fmt.Sprint("one ", i)) })
-	}
-	wg.Wait()
-	wg.Go(func() { p.check(t, "meanwhile") })
+	ask(&wg)
+	p.check(t, "meanwhile")
+	p.Close()
 	p.Close()
 	wg.Wait()
-	p.Close()
 	for _, cmd := range p.commands {
 		if cmd.ProcessState == nil {
 			t.Error("Close did not wait for a process")
 		}
 	}
-	before := len(p.commands)
-	p.check(t, "two")
-	if len(p.commands) != before+1 {
-		t.Errorf("after Close, a hash took %d more processes, want one", len(p.commands)-before)
+	p.check(t, "after")
+	if len(p.commands) != 3 {
+		t.Errorf("it took %d processes, want one after Close", len(p.commands))
 	}
 }
 
