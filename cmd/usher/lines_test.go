@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -30,7 +29,7 @@ func TestFlatJSONIsSlogs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var quick, slogs bytes.Buffer
-			lines := &lineWriter{buf: bufio.NewWriter(&quick)}
+			lines := &lineWriter{out: &quick}
 			handlers := []slog.Handler{
 				&flatJSON{Handler: slog.NewJSONHandler(lines, nil), out: lines}, slog.NewJSONHandler(&slogs, nil),
 			}

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"io"
 	"log/slog"
 	"sync"
@@ -18,25 +18,43 @@ type logger struct {
 
 // newLogger writes text for people and JSON for programs.
 func newLogger(w io.Writer, level slog.Level) *logger {
-	lines := &lineWriter{buf: bufio.NewWriterSize(w, 64<<10)}
+	l := &logger{lines: &lineWriter{out: w}}
 	options := &slog.HandlerOptions{Level: level}
 	if isTerminal(w) {
-		return &logger{slog.New(slog.NewTextHandler(lines, options)), lines}
+		l.Logger = slog.New(slog.NewTextHandler(l.lines, options))
+	} else {
+		l.Logger = slog.New(&flatJSON{Handler: slog.NewJSONHandler(l.lines, options), out: l.lines})
 	}
-	return &logger{slog.New(&flatJSON{Handler: slog.NewJSONHandler(lines, options), out: lines}), lines}
+	l.lines.missed = func(lines int, err error) {
+		l.Error("lines of this log could not be written, and are lost", "lines", lines, "error", err)
+	}
+	return l
 }
 
 // Close writes what is still held.
 func (l *logger) Close() error { return l.lines.flush() }
 
-// lineDelay is how long a line is held at the most.
-const lineDelay = 100 * time.Millisecond
+const (
+	// lineDelay is how long a line is held at the most.
+	lineDelay = 100 * time.Millisecond
+	// lineRoom is how many bytes of lines are held at the most.
+	lineRoom = 64 << 10
+)
 
-// lineWriter holds lines until its buffer is full or lineDelay has passed.
+// lineWriter holds lines until there is no room for more or lineDelay has
+// passed. What cannot be written then, as on a full disk, is lost, and counted;
+// when there is something to write next, it is tried again.
 type lineWriter struct {
+	out io.Writer
+	// missed is told how many lines were lost, and why, once lines can be
+	// written again. Nil: nobody.
+	missed func(lines int, err error)
+
 	mu      sync.Mutex
-	buf     *bufio.Writer
+	held    []byte
 	pending bool // a flush is on its way
+	lost    int
+	why     error
 }
 
 // Write implements io.Writer; each call is one whole line.
@@ -47,12 +65,42 @@ func (w *lineWriter) Write(line []byte) (int, error) {
 		w.pending = true
 		time.AfterFunc(lineDelay, func() { _ = w.flush() })
 	}
-	return w.buf.Write(line)
+	if w.held == nil {
+		w.held = make([]byte, 0, lineRoom)
+	}
+	if len(w.held)+len(line) > lineRoom {
+		_ = w.writeHeld()
+	}
+	w.held = append(w.held, line...)
+	return len(line), nil
 }
 
+// flush writes what is held, and then what became of lines before.
 func (w *lineWriter) flush() error {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.pending = false
-	return w.buf.Flush()
+	err := w.writeHeld()
+	lost, why := w.lost, w.why
+	if err == nil {
+		w.lost, w.why = 0, nil
+	}
+	w.mu.Unlock()
+	if err == nil && lost > 0 && w.missed != nil {
+		w.missed(lost, why)
+	}
+	return err
+}
+
+// writeHeld writes what is held; w.mu is locked.
+func (w *lineWriter) writeHeld() error {
+	if len(w.held) == 0 {
+		return nil
+	}
+	n, err := w.out.Write(w.held)
+	if err != nil {
+		w.lost += bytes.Count(w.held[n:], []byte{'\n'})
+		w.why = err
+	}
+	w.held = w.held[:0]
+	return err
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
@@ -264,8 +263,9 @@ func runServers(ctx context.Context, srv *server.Server, on listeners, o serveOp
 	if on.metrics != nil {
 		log.Info("metrics", "address", on.metrics.Addr().String())
 		wg.Go(func() {
-			err := server.Serve(ctx, server.NewHTTPServer(srv.MetricsHandler(), log.Logger), on.metrics, nil, o.grace)
-			cancel(err)
+			if err := server.Serve(ctx, server.NewHTTPServer(srv.MetricsHandler(), log.Logger), on.metrics, nil, o.grace); err != nil {
+				cancel(&metricsError{err})
+			}
 		})
 	}
 	var certificate *server.TLS
@@ -273,13 +273,21 @@ func runServers(ctx context.Context, srv *server.Server, on listeners, o serveOp
 		certificate = &server.TLS{CertFile: o.tlsCert, KeyFile: o.tlsKey, Logger: log.Logger}
 	}
 	err := server.Serve(ctx, server.NewHTTPServer(srv.Handler(), log.Logger), on.main, certificate, o.grace)
-	cancel(err)
-	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
+	if broken := (*metricsError)(nil); err == nil && errors.As(context.Cause(ctx), &broken) {
+		err = broken
 	}
+	cancel(err)
 	log.Info("stopped")
 	return err
 }
+
+// metricsError says that the listener of the metrics broke. The server ends: it
+// would go on unwatched.
+type metricsError struct{ error }
+
+func (e *metricsError) Error() string { return "serving metrics: " + e.error.Error() }
+
+func (e *metricsError) Unwrap() error { return e.error }
 
 // connections are the ways to this server that clients are told of: the public
 // URLs or, without them, the listening address; where that is every address,

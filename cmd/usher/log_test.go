@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+// disk is a log file on a disk that is full for a while.
+type disk struct {
+	bytes.Buffer
+	full bool
+}
+
+func (d *disk) Write(b []byte) (int, error) {
+	if d.full {
+		return 0, errors.New("no space left on device")
+	}
+	return d.Buffer.Write(b)
+}
+
+// A disk that was full for a moment does not silence the log for ever, and what
+// is missing from it is told.
+func TestLogAfterFullDisk(t *testing.T) {
+	d := &disk{full: true}
+	log := newLogger(d, slog.LevelInfo)
+	log.Info("one")
+	log.Info("two")
+	if err := log.Close(); err == nil {
+		t.Error("lines were written to a full disk")
+	}
+	d.full = false
+	log.Info("three")
+	for range 2 { // the second writes what the first had to tell
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	var got []string
+	for text := range strings.Lines(d.String()) {
+		var line struct {
+			Msg   string
+			Lines int
+			Error string
+		}
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatal(err, text)
+		}
+		got = append(got, line.Msg)
+		if line.Lines != 0 && (line.Lines != 2 || line.Error != "no space left on device") {
+			t.Errorf("%s: want two lines that were lost", text)
+		}
+	}
+	if len(got) != 2 || got[0] != "three" || !strings.Contains(got[1], "lost") {
+		t.Errorf("the log has %q", got)
+	}
+}
+
+// Lines beyond what is held at once are written whole, and in order.
+func TestLogOfManyLines(t *testing.T) {
+	var out bytes.Buffer
+	w := &lineWriter{out: &out}
+	var want bytes.Buffer
+	for i := range 1000 {
+		line := []byte(strings.Repeat("x", i) + "\n")
+		want.Write(line)
+		if n, err := w.Write(line); n != len(line) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if err := w.flush(); err != nil || !bytes.Equal(out.Bytes(), want.Bytes()) {
+		t.Errorf("%d bytes are written, %v, want %d", out.Len(), err, want.Len())
+	}
+}
