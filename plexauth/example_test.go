@@ -74,7 +74,7 @@ func ExampleClient_WaitPIN() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("Open the page, sign in, and enter the code of", len(pin.Code), "letters.")
+	fmt.Println("Open the page, sign in, and enter the code of", len(pin.Code), "characters.")
 	go srv.Member.LinkPIN(pin.Code) // what the person does there
 
 	token, err := client.WaitPIN(ctx, pin)
@@ -89,7 +89,7 @@ func ExampleClient_WaitPIN() {
 	}
 	fmt.Println("Signed in as", account.Username)
 	// Output:
-	// Open the page, sign in, and enter the code of 4 letters.
+	// Open the page, sign in, and enter the code of 4 characters.
 	// Signed in as member
 }
 

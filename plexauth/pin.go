@@ -16,7 +16,8 @@ import (
 // a person types the code.
 type StartPIN struct {
 	// Strong asks for a code of 25 characters for 30 minutes, which a link
-	// carries (AuthURL), in place of four letters for 15, which a person types.
+	// carries (AuthURL), in place of four letters and digits for 15, which a
+	// person types.
 	Strong bool
 }
 

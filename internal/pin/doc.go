@@ -22,9 +22,10 @@
 //
 // # Guessing
 //
-// Four letters can be guessed by whoever may try often enough. Who guesses has
-// an account, so tries are counted by account, as well as by address; the codes
-// that wait at the same time are bounded, since each of them could be hit. What
-// a hit is worth: somebody else's device signed in to the guesser's account.
+// Four characters can be guessed by whoever may try often enough. Who guesses
+// has an account, so tries are counted by account, as well as by address; the
+// codes that wait at the same time are bounded, since each of them could be
+// hit. What a hit is worth: somebody else's device signed in to the guesser's
+// account.
 // TestGuessingIsHopeless has the arithmetic.
 package pin

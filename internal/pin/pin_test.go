@@ -3,6 +3,7 @@ package pin_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -350,4 +351,15 @@ func TestPollingTouchesNoSQL(t *testing.T) {
 			t.Errorf("an ID that was not polled before is answered without the store: %v", err)
 		}
 	})
+}
+
+// What clients are told of the signs of a short code is what it is made of.
+func TestAlphabetIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "`"+pin.ShortAlphabet+"`") {
+		t.Errorf("docs/protocol.md does not name the signs of a short code, %s", pin.ShortAlphabet)
+	}
 }

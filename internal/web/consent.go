@@ -174,7 +174,7 @@ func (p *Pages) link(ctx context.Context, v *visit) (view, error) {
 	_, err := p.findPIN(ctx, v, ask{Code: code})
 	if errors.Is(err, pin.ErrNotFound) {
 		data := newLinkData(code)
-		data.Problem = "No device shows this code now. Compare the letters; a code that has run out is replaced on the device."
+		data.Problem = "No device shows this code now. Compare each character; a code that has run out is replaced on the device."
 		return view{name: "link", status: http.StatusNotFound, data: data}, nil
 	}
 	if err != nil {

@@ -20,7 +20,7 @@ export class Device {
     return this.headers['X-Plex-Client-Identifier'];
   }
 
-  // askPIN gets a code: four letters, or a strong one that is not to be typed.
+  // askPIN gets a code: four characters, or a strong one that is not to be typed.
   async askPIN({ strong = false } = {}) {
     const answer = await fetch(`${scene.url}/api/v2/pins?strong=${strong}`, { method: 'POST', headers: this.headers });
     assert.equal(answer.status, 201);

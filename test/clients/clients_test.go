@@ -42,7 +42,7 @@ const (
 	sourceUnknown   = "unknown source"
 	resources       = "resources"
 	connect         = "connect"
-	pinTyped        = "PIN of four letters"
+	pinTyped        = "PIN of four characters"
 	pinStrong       = "strong PIN"
 	pinUnknown      = "unknown PIN"
 )
@@ -76,7 +76,7 @@ const (
 	alwaysIdentified    = "names itself in every request"
 	noPINs              = "has no PIN sign-in"
 	strongOnly          = "asks for strong PINs only"
-	typedOnly           = "asks for PINs of four letters only"
+	typedOnly           = "asks for PINs of four characters only"
 )
 
 // published is every client that the test runs, oldest first within a name.

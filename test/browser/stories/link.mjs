@@ -1,4 +1,4 @@
-// A television shows four letters, and a phone links it: by typing them, by pasting them, and with a code of nobody.
+// A television shows four characters, and a phone links it: by typing them, by pasting them, and with a code of nobody.
 
 import { Device } from '../device.mjs';
 import { announced, assert, heading, press, scene, signedIn, story, typeCode } from '../story.mjs';

@@ -165,7 +165,7 @@ export async function runPlexjs(operation, sdk) {
 // runPins does the operations of PIN sign-in.
 async function runPins(operation, sdk, token) {
   for (const [name, strong, shape, seconds] of [
-    ['PIN of four letters', false, /^[A-Z0-9]{4}$/, 900],
+    ['PIN of four characters', false, /^[A-Z0-9]{4}$/, 900],
     ['strong PIN', true, /^[0-9a-z]{25}$/, 1800],
   ]) {
     if (!sdk.startPin) continue;

@@ -215,7 +215,7 @@ def run_pins(operation, sdk, found):
         assert token != found["plain"].token
         check_account(account_of(sdk.token_details(token).user_plex_account), scene.plain)
 
-    @operation("PIN of four letters")
+    @operation("PIN of four characters")
     def _():
         sign_in_by_pin(False, "[A-Z0-9]{4}", 900)
 

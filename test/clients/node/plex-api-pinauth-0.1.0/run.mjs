@@ -1,4 +1,4 @@
-// plex-api-pinauth 0.1.0 with plex-api 3.5.0: PINs of four letters by the paths of version 1 at https://plex.tv, which
+// plex-api-pinauth 0.1.0 with plex-api 3.5.0: PINs of four characters by the paths of version 1 at https://plex.tv, which
 // redirect.cjs sends to the server under test. It reads their XML with regular expressions.
 
 import PlexAPI from 'plex-api';
@@ -30,7 +30,7 @@ const check = (pin) =>
     authenticator.checkPinForAuth(pin, (error, state) => (error ? reject(error) : resolve(state)));
   });
 
-await operation('PIN of four letters', async () => {
+await operation('PIN of four characters', async () => {
   const pin = await authenticator.getNewPin();
   assert.match(pin.code, /^[A-Z0-9]{4}$/);
   assert.equal(await check(pin), 'waiting');

@@ -210,7 +210,7 @@ def wait_for(login, code):
     check_account(account_of(with_token(login.token)), scene.plain)
 
 
-@operation("PIN of four letters")
+@operation("PIN of four characters")
 def _():
     login = MyPlexPinLogin(session=session)
     assert len(login.pin) == 4, login.pin
