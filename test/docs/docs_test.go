@@ -115,6 +115,26 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
+// Whoever goes through the README finds the program before it is called by its
+// name, and what a command needs set by one before it.
+func TestReadmeCommandsRun(t *testing.T) {
+	text := read(t, "README.md")
+	before, _, found := strings.Cut(text, "\n$ usher ")
+	if !found || !strings.Contains(before, "`go install ./cmd/usher`") || !strings.Contains(before, "`make build`") {
+		t.Error("the README calls usher by its name before it says how to get it")
+	}
+	used := regexp.MustCompile(`\$([A-Z]+)\b`).FindAllStringSubmatchIndex(text, -1)
+	for _, at := range used {
+		name := text[at[2]:at[3]]
+		if !regexp.MustCompile(`(?m)^\$ (` + name + `=|read -rs ` + name + `$)`).MatchString(text[:at[0]]) {
+			t.Errorf("the README uses $%s, which no command before sets", name)
+		}
+	}
+	if len(used) < 4 {
+		t.Errorf("only %d variables were found", len(used))
+	}
+}
+
 var program = regexp.MustCompile("(?s)```go\n(package main.*?)```")
 
 // The whole programs that the documents show compile.
