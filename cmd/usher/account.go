@@ -182,7 +182,7 @@ func (a *app) accountSwitch(verb, short string, disabled bool) *cobra.Command {
 				if err := d.accounts.SetDisabled(ctx, acc.ID, disabled); err != nil {
 					return a.lastAdmin(acc, err)
 				}
-				fmt.Fprintf(a.out, "Account %s is %sd.\n", acc.Username, verb)
+				fmt.Fprintf(a.out, "Account %s is %sd%s.\n", acc.Username, verb, choose(acc.Disabled == disabled, " already", ""))
 				return nil
 			})
 		},
@@ -272,7 +272,13 @@ func (a *app) removeTOTP(ctx context.Context, d *domain, acc store.Account) erro
 	if err := d.accounts.RemoveSecondFactor(ctx, acc.ID); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "Account %s has no second factor.\n", acc.Username)
+	removed := acc.TOTPSeed != nil
+	if a.json {
+		return a.printJSON(struct {
+			Removed bool `json:"removed"`
+		}{removed})
+	}
+	fmt.Fprintf(a.out, "Account %s %s no second factor.\n", acc.Username, choose(removed, "has", "had"))
 	return nil
 }
 

@@ -149,13 +149,20 @@ func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
 }
 
 // SetIdentity replaces an account's name, e-mail and title, with the folded
-// forms of them. ErrConflict as in AddAccount.
+// forms of them. ErrConflict as in AddAccount. It is told of where one of them
+// is another than before.
 func (s *Store) SetIdentity(ctx context.Context, a Account) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		tx.changed = Change{Accounts: []int64{a.ID}, Sources: true}
 		if err := checkTaken(ctx, tx, a); err != nil {
 			return err
 		}
+		var same bool
+		err := tx.queryRow(ctx, "SELECT username = $2 AND email = $3 AND title = $4 FROM account WHERE id = $1",
+			a.ID, a.Username, a.Email, a.Title).Scan(&same)
+		if err != nil || same {
+			return err
+		}
+		tx.changed = Change{Accounts: []int64{a.ID}, Sources: true}
 		if err := tx.note(ctx, Event{Kind: EventAccountChanged, AccountID: a.ID}); err != nil { // by its old name
 			return err
 		}
@@ -167,40 +174,51 @@ func (s *Store) SetIdentity(ctx context.Context, a Account) error {
 
 // SetPasswordHash replaces the hash of an account's password.
 func (s *Store) SetPasswordHash(ctx context.Context, id int64, hash string) error {
-	return s.updateAccount(ctx, id, EventPasswordChanged, "setting a password", "UPDATE account SET password_hash = $2 WHERE id = $1", id, hash)
+	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
+		return tx.updateAccount(ctx, id, EventPasswordChanged, "UPDATE account SET password_hash = $2 WHERE id = $1", id, hash)
+	})
+	return wrap("setting a password", err)
 }
 
 // SetDisabled keeps an account from signing in and its tokens from working, or
-// lets it again: the tokens themselves stay. ErrLastAdmin.
+// lets it again: the tokens themselves stay. An account that is so already is
+// left alone, and nothing is told. ErrLastAdmin.
 func (s *Store) SetDisabled(ctx context.Context, id int64, disabled bool) error {
 	kind := EventAccountEnabled
 	if disabled {
 		kind = EventAccountDisabled
 	}
-	return s.updateAccount(ctx, id, kind, "disabling or enabling an account",
-		"UPDATE account SET disabled = $2 WHERE id = $1", id, disabled)
+	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
+		var was bool
+		err := tx.queryRow(ctx, "SELECT disabled FROM account WHERE id = $1", id).Scan(&was)
+		if err != nil || was == disabled {
+			return err
+		}
+		return tx.updateAccount(ctx, id, kind, "UPDATE account SET disabled = $2 WHERE id = $1", id, disabled)
+	})
+	return wrap("disabling or enabling an account", err)
 }
 
 // RemoveAccount removes an account with its devices, tokens and shares. The
 // servers it owned go to the admins. ErrLastAdmin.
 func (s *Store) RemoveAccount(ctx context.Context, id int64) error {
-	return s.updateAccount(ctx, id, EventAccountRemoved, "removing an account", "DELETE FROM account WHERE id = $1", id)
+	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
+		return tx.updateAccount(ctx, id, EventAccountRemoved, "DELETE FROM account WHERE id = $1", id)
+	})
+	return wrap("removing an account", err)
 }
 
-func (s *Store) updateAccount(ctx context.Context, id int64, kind EventKind, doing, query string, args ...any) error {
-	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		tx.changed = Change{Accounts: []int64{id}, Sources: true}
-		if kind == EventAccountDisabled || kind == EventAccountRemoved {
-			if err := tx.checkLastAdmin(ctx, id); err != nil {
-				return err
-			}
-		}
-		if err := tx.note(ctx, Event{Kind: kind, AccountID: id}); err != nil { // while it has a name
+func (t *tx) updateAccount(ctx context.Context, id int64, kind EventKind, query string, args ...any) error {
+	t.changed = Change{Accounts: []int64{id}, Sources: true}
+	if kind == EventAccountDisabled || kind == EventAccountRemoved {
+		if err := t.checkLastAdmin(ctx, id); err != nil {
 			return err
 		}
-		return tx.execOne(ctx, query, args...)
-	})
-	return wrap(doing, err)
+	}
+	if err := t.note(ctx, Event{Kind: kind, AccountID: id}); err != nil { // while it has a name
+		return err
+	}
+	return t.execOne(ctx, query, args...)
 }
 
 // checkLastAdmin returns ErrLastAdmin when an account is the only admin who is
@@ -217,15 +235,20 @@ func (t *tx) checkLastAdmin(ctx context.Context, id int64) error {
 }
 
 // SetSecondFactor gives an account a sealed TOTP seed and backup codes in
-// place of those it had; a nil seed removes the second factor. step is the
-// time step of the code that confirmed the seed, so that it does not work
-// again.
+// place of those it had; a nil seed removes the second factor, and where there
+// is none nothing is told. step is the time step of the code that confirmed
+// the seed, so that it does not work again.
 func (s *Store) SetSecondFactor(ctx context.Context, id int64, seed []byte, step int64, backup []Hash) error {
 	kind := EventSecondFactorAdded
 	if seed == nil {
 		kind = EventSecondFactorRemoved
 	}
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
+		var has bool
+		err := tx.queryRow(ctx, "SELECT totp_seed IS NOT NULL FROM account WHERE id = $1", id).Scan(&has)
+		if err != nil || seed == nil && !has {
+			return err
+		}
 		tx.changed.Accounts = []int64{id}
 		if err := tx.note(ctx, Event{Kind: kind, AccountID: id}); err != nil {
 			return err

@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -109,5 +111,52 @@ func TestChangesAreTold(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, told(t, s)); diff != "" {
 		t.Errorf("the log (-want +got):\n%s", diff)
+	}
+}
+
+// A change that leaves all as it was has no row: the log must not tell of what
+// did not happen.
+func TestNoChangeIsNotTold(t *testing.T) {
+	s := open(t, t.TempDir())
+	mia, err := s.AddAccount(t.Context(), newAccount("mia", "mia@example.org"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes := []struct {
+		name string
+		do   func() error
+		want string // the event, once
+	}{
+		{"removing the second factor", func() error { return s.SetSecondFactor(t.Context(), mia.ID, nil, 0, nil) }, ""},
+		{"enabling", func() error { return s.SetDisabled(t.Context(), mia.ID, false) }, ""},
+		{"disabling", func() error { return s.SetDisabled(t.Context(), mia.ID, true) }, "account.disabled"},
+		{"disabling again", func() error { return s.SetDisabled(t.Context(), mia.ID, true) }, ""},
+		{"enabling what is disabled", func() error { return s.SetDisabled(t.Context(), mia.ID, false) }, "account.enabled"},
+		{"the same name", func() error { return s.SetIdentity(t.Context(), mia) }, ""},
+		{"the name in capitals", func() error { mia.Username = "MIA"; return s.SetIdentity(t.Context(), mia) }, "account.changed"},
+		{"ending what is not there", func() error { return s.EndOthers(t.Context(), mia.ID, 0) }, ""},
+		{"the same password", func() error { return s.SetPasswordHash(t.Context(), mia.ID, mia.PasswordHash) }, "password.changed"},
+	}
+	for _, c := range changes {
+		before := len(told(t, s))
+		if err := c.do(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		var got string
+		for _, line := range told(t, s)[before:] {
+			event, _, _ := strings.Cut(line, "|")
+			got += event
+		}
+		if got != c.want {
+			t.Errorf("%s is told as %q, want %q", c.name, got, c.want)
+		}
+	}
+	for name, err := range map[string]error{
+		"disabling": s.SetDisabled(t.Context(), 99, true), "renaming": s.SetIdentity(t.Context(), store.Account{ID: 99}),
+		"removing the second factor": s.SetSecondFactor(t.Context(), 99, nil, 0, nil),
+	} {
+		if !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s nobody gives %v, want ErrNotFound", name, err)
+		}
 	}
 }

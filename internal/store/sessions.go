@@ -119,14 +119,16 @@ func (s *Store) EndSession(ctx context.Context, account, id int64) error {
 }
 
 // EndOthers ends everything of an account that is signed in but one session:
-// its other sessions, and all of its tokens. 0: but none.
+// its other sessions, and all of its tokens. 0: but none. Where there is
+// nothing to end, nothing is told.
 func (s *Store) EndOthers(ctx context.Context, account, but int64) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		if err := tx.exec(ctx, "DELETE FROM session WHERE account_id = $1 AND id <> $2", account, but); err != nil {
-			return err
+		gone := tx.execOne(ctx, "DELETE FROM session WHERE account_id = $1 AND id <> $2", account, but)
+		if gone != nil && !errors.Is(gone, ErrNotFound) {
+			return gone
 		}
 		ended, err := tx.revoke(ctx, "account_id = $1", account)
-		if err != nil {
+		if err != nil || ended == 0 && gone != nil {
 			return err
 		}
 		e := Event{Kind: EventTokenRevoked, AccountID: account, Detail: fmt.Sprintf("all %d, and every browser", ended)}
