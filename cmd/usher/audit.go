@@ -25,8 +25,9 @@ runs or is stopped.`,
 
 // auditOptions are the flags of usher audit list.
 type auditOptions struct {
-	account, event, since string
-	follow                bool
+	account, since string
+	events         []string
+	follow         bool
 }
 
 func (a *app) auditList() *cobra.Command {
@@ -37,7 +38,7 @@ func (a *app) auditList() *cobra.Command {
 		Long: `List what happened, the oldest first. With --follow, the last ten rows and then
 whatever happens, until Ctrl-C. With --json, each row is one line with an object.`,
 		Example: `  usher audit list --since 24h
-  usher audit list --account mia --event sign-in.refused
+  usher audit list --account mia --event sign-in.refused --event pin.refused
   usher audit list --follow --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -46,7 +47,7 @@ whatever happens, until Ctrl-C. With --json, each row is one line with an object
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.account, "account", "", "only what is about this `account`")
-	f.StringVar(&o.event, "event", "", "only this `event`, such as sign-in.refused")
+	f.StringArrayVar(&o.events, "event", nil, "only this `event`, such as sign-in.refused; may be given more than once")
 	f.StringVar(&o.since, "since", "", "only what happened since this `time`: 24h ago, or a date such as 2026-01-31")
 	f.BoolVar(&o.follow, "follow", false, "go on with what happens from now on")
 	return cmd
@@ -121,10 +122,9 @@ func beforeLast(ctx context.Context, d *domain, q store.AuditQuery, n int) (int6
 
 // auditQuery turns flags into a query.
 func (a *app) auditQuery(ctx context.Context, d *domain, o auditOptions) (q store.AuditQuery, err error) {
-	q.Limit, q.Event = auditPage, store.EventKind(o.event)
-	known := slices.ContainsFunc(store.EventMeanings(), func(m store.EventMeaning) bool { return m.Kind == q.Event })
-	if o.event != "" && !known {
-		return q, wrongUse("there is no event %s: docs/operations.md lists them", o.event)
+	q.Limit = auditPage
+	if q.Events, err = auditEvents(o.events); err != nil {
+		return q, err
 	}
 	if o.since != "" {
 		if q.Since, err = sinceTime(o.since, time.Now()); err != nil {
@@ -148,10 +148,26 @@ func (a *app) auditQuery(ctx context.Context, d *domain, o auditOptions) (q stor
 	return q, err
 }
 
+// auditEvents reads the names of events, each of which counts once.
+func auditEvents(names []string) (kinds []store.EventKind, err error) {
+	for _, name := range names {
+		known := func(m store.EventMeaning) bool { return string(m.Kind) == name }
+		if !slices.ContainsFunc(store.EventMeanings(), known) {
+			return nil, wrongUse("there is no event %s: docs/operations.md lists them", name)
+		}
+		kinds = append(kinds, store.EventKind(name))
+	}
+	slices.Sort(kinds)
+	return slices.Compact(kinds), nil
+}
+
 // sinceTime reads a duration before now, or a date in this machine's zone.
 func sinceTime(text string, now time.Time) (time.Time, error) {
 	if ago, err := time.ParseDuration(text); err == nil {
-		return now.Add(-ago.Abs()), nil
+		if ago < 0 {
+			return now, wrongUse("--since %s is negative: %s is how long ago it begins", text, strings.TrimPrefix(text, "-"))
+		}
+		return now.Add(-ago), nil
 	}
 	if day, err := time.ParseInLocation(time.DateOnly, text, time.Local); err == nil {
 		return day, nil
