@@ -192,6 +192,9 @@ func (a *app) sourceRemove(kind string) *cobra.Command {
 				if errors.Is(err, source.ErrNotFound) {
 					return a.noSource(kind, args[0])
 				}
+				if itself := (*source.InvalidError)(nil); errors.As(err, &itself) {
+					return &hintError{err, "once it runs with another --server-id, an admin can remove this one at /admin/servers"}
+				}
 				if err != nil {
 					return err
 				}

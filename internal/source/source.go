@@ -297,11 +297,17 @@ func (s *Service) Add(ctx context.Context, src store.Source) (store.Source, erro
 }
 
 // Remove removes a source with its shares and the tokens for it. This server
-// itself stays for as long as it runs. *InvalidError, ErrNotFound.
+// itself stays: for as long as it runs or, without itself, always.
+// *InvalidError, ErrNotFound.
 func (s *Service) Remove(ctx context.Context, r Ref) error {
 	src, err := s.store.Source(ctx, r.Kind, r.Identifier)
-	if err == nil && src.ID == s.self.ID {
+	switch {
+	case err == nil && src.ID == s.self.ID:
 		return invalid("this server is the one that runs here: it cannot be removed")
+	case err == nil && s.self.ID == 0 && len(src.Connections) == 0:
+		// Add takes none without a connection: a server has made this of
+		// itself, and whether it runs now is not known here.
+		return invalid("the server %s is this usher itself: it cannot be removed", src.Identifier)
 	}
 	if err == nil {
 		err = s.store.RemoveSource(ctx, src.ID)

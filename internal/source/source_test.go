@@ -138,6 +138,30 @@ func TestSelf(t *testing.T) {
 	}
 }
 
+// This server itself is not removed, neither by itself nor by a command beside
+// it, which cannot tell what runs. What it was before, under another
+// identifier, it can remove.
+func TestSelfStays(t *testing.T) {
+	s := newStore(t)
+	for _, id := range []string{"before", "now"} {
+		svc, err := source.NewWithSelf(t.Context(), s, source.Self{MachineIdentifier: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var invalid *source.InvalidError
+		for by, svc := range map[string]*source.Service{"itself": svc, "a command": source.New(s)} {
+			if err := svc.Remove(t.Context(), source.Ref{Kind: "server", Identifier: id}); !errors.As(err, &invalid) {
+				t.Errorf("the server %s is removed by %s: %v, want an InvalidError", id, by, err)
+			}
+		}
+		if id == "now" {
+			if err := svc.Remove(t.Context(), source.Ref{Kind: "server", Identifier: "before"}); err != nil {
+				t.Errorf("what the server was before cannot be removed: %v", err)
+			}
+		}
+	}
+}
+
 func TestAddRefuses(t *testing.T) {
 	svc := source.New(newStore(t))
 	good := store.Source{Kind: "server", Identifier: "den", Name: "Den", Connections: []store.Connection{{URI: "http://den"}}}
