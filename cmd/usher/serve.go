@@ -339,6 +339,10 @@ func (a *app) firstAdmin(ctx context.Context, accounts *account.Service, o serve
 		return false, err
 	}
 	if o.adminUsername == "" {
+		password, _ := a.env(adminPasswordEnv)
+		if password != "" || o.adminPasswordFile != "" || o.adminEmail != "" {
+			return true, wrongUse("--admin-username is missing") // misspelt, perhaps
+		}
 		return true, nil
 	}
 	password, err := a.adminPassword(o)
