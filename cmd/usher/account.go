@@ -61,6 +61,9 @@ func (a *app) accountAdd() *cobra.Command {
 			}
 			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
 				acc, err := d.accounts.Add(ctx, n)
+				if errors.Is(err, account.ErrExists) {
+					return account.ErrExists // says it all
+				}
 				if err != nil {
 					return err
 				}
@@ -130,7 +133,7 @@ func (a *app) findAccount(ctx context.Context, d *domain, login string) (store.A
 
 func (a *app) accountList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List accounts", Args: cobra.NoArgs,
+		Use: "list", Short: "List accounts", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
 				list, err := d.accounts.List(ctx)

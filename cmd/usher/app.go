@@ -182,7 +182,7 @@ Every flag can also be given in the environment, as its help says.`,
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {
-			cmd.Args = takes(0)
+			cmd.Args = cobra.NoArgs // what is no shell is a command that is not there
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		}
 	}
@@ -271,8 +271,20 @@ func takes(n int) cobra.PositionalArgs {
 		if len(args) == n {
 			return nil
 		}
-		return wrongUse("it takes %d arguments, not %d: %s", n, len(args), cmd.UseLine())
+		switch n {
+		case 0:
+			return wrongUse("%s takes no arguments", cmd.CommandPath())
+		case 1:
+			return wrongUse("%s takes one argument, not %d", named(cmd), len(args))
+		}
+		return wrongUse("%s takes %d arguments, not %d", named(cmd), n, len(args))
 	}
+}
+
+// named is a command with the names of its arguments.
+func named(cmd *cobra.Command) string {
+	use, _, _ := strings.Cut(cmd.Use, " --")
+	return strings.TrimSuffix(cmd.CommandPath(), cmd.Name()) + use
 }
 
 // jsonFlag gives a listing its --json.

@@ -40,7 +40,7 @@ whatever happens, until Ctrl-C. With --json, each row is one line with an object
 		Example: `  usher audit list --since 24h
   usher audit list --account mia --event sign-in.refused --event pin.refused
   usher audit list --follow --json`,
-		Args: cobra.NoArgs,
+		Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error { return a.listAudit(ctx, d, o) })
 		},
@@ -224,7 +224,7 @@ func (a *app) auditVerify() *cobra.Command {
 		Long: `Check that no row of the audit log was changed or is missing, and name the first
 that was or is. It ends with exit code 1 then. What this finds and what it
 cannot find is in docs/operations.md.`,
-		Args: cobra.NoArgs,
+		Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
 				rows, err := d.store.VerifyAudit(ctx)

@@ -30,7 +30,7 @@ func hashCommand() *exec.Cmd {
 
 func (a *app) hashWorkerCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: hashWorker, Hidden: true, Args: cobra.NoArgs,
+		Use: hashWorker, Hidden: true, Args: takes(0),
 		Short: "Hash passwords for the server that started this process",
 		RunE: func(*cobra.Command, []string) error {
 			// A terminal's ^C and its end reach this process, too; it ends

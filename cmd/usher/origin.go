@@ -54,7 +54,7 @@ type originJSON struct {
 
 func (a *app) originList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the allowed origins", Args: cobra.NoArgs,
+		Use: "list", Short: "List the allowed origins", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
 				list, err := d.origins.List(ctx)

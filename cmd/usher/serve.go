@@ -64,7 +64,7 @@ is an account.`,
 		Example: `  usher serve
   usher serve --listen 0.0.0.0:32400 --public-url https://usher.example.org
   usher serve --data ./data --tls-cert cert.pem --tls-key key.pem`,
-		Args: cobra.NoArgs,
+		Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), o) },
 	}
 	f := cmd.Flags()

@@ -27,7 +27,10 @@ a guide or a cloud library.`,
 
 // connectionFlags collects --connection and, after each, its --local and
 // --relay, in the order in which they stand.
-type connectionFlags struct{ list []store.Connection }
+type connectionFlags struct {
+	list []store.Connection
+	said string // of the last one: "local" or "relay"
+}
 
 // Set implements pflag.Value for --connection.
 func (c *connectionFlags) Set(uri string) error {
@@ -35,7 +38,7 @@ func (c *connectionFlags) Set(uri string) error {
 	if _, err := source.ParseConnection(conn); err != nil {
 		return err
 	}
-	c.list = append(c.list, conn)
+	c.list, c.said = append(c.list, conn), ""
 	return nil
 }
 
@@ -47,8 +50,9 @@ func (c *connectionFlags) Type() string { return "URI" }
 
 // mark is a flag that says something of the connection before it.
 type mark struct {
-	of  *connectionFlags
-	set func(*store.Connection, bool)
+	of   *connectionFlags
+	name string
+	set  func(*store.Connection, bool)
 }
 
 // Set implements pflag.Value.
@@ -59,6 +63,14 @@ func (m mark) Set(text string) error {
 	}
 	if len(m.of.list) == 0 {
 		return errors.New("it stands after the --connection that it is about")
+	}
+	switch {
+	case on && m.of.said != "" && m.of.said != m.name:
+		return errors.New("a connection is either --local or --relay")
+	case on:
+		m.of.said = m.name
+	case m.of.said == m.name:
+		m.of.said = ""
 	}
 	m.set(&m.of.list[len(m.of.list)-1], on)
 	return nil
@@ -98,9 +110,9 @@ func (a *app) sourceAdd(kind string) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&src.Identifier, "id", "", "its machine `identifier`")
 	f.Var(&connections, "connection", "`URI` at which it is reached; may be given more than once")
-	f.Var(mark{&connections, func(c *store.Connection, on bool) { c.Local = on }}, "local",
+	f.Var(mark{&connections, "local", func(c *store.Connection, on bool) { c.Local = on }}, "local",
 		"the connection before is on the local network (default for private addresses)")
-	f.Var(mark{&connections, func(c *store.Connection, on bool) { c.Relay = on }}, "relay", "the connection before is a relay")
+	f.Var(mark{&connections, "relay", func(c *store.Connection, on bool) { c.Relay = on }}, "relay", "the connection before is a relay")
 	f.Lookup("local").NoOptDefVal, f.Lookup("relay").NoOptDefVal = "true", "true"
 	f.StringVar(&owner, "owner", "", "`account` that owns it (default every admin)")
 	f.BoolVar(&src.Everyone, "everyone", false, "share it with every account")
@@ -154,7 +166,7 @@ func newSourceJSON(src store.Source) sourceJSON {
 
 func (a *app) sourceList(kind string) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List " + kind + "s", Args: cobra.NoArgs,
+		Use: "list", Short: "List " + kind + "s", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
 				list, err := d.sources.List(ctx, kind)
@@ -254,7 +266,7 @@ type shareJSON struct {
 
 func (a *app) shareList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List shares", Args: cobra.NoArgs,
+		Use: "list", Short: "List shares", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
 				list, err := d.sources.Shares(ctx)

@@ -50,7 +50,7 @@ func newTokenJSON(t store.TokenInfo) tokenJSON {
 func (a *app) tokenList() *cobra.Command {
 	var owner string
 	cmd := &cobra.Command{
-		Use: "list", Short: "List live tokens", Args: cobra.NoArgs,
+		Use: "list", Short: "List live tokens", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
 				var id int64
