@@ -188,13 +188,14 @@ Every flag can also be given in the environment, as its help says.`,
 	}
 	root.SetHelpCommand(helpCommand(root))
 	nameEnv(root)
+	complete(root)
 	return root
 }
 
 // helpCommand is cobra's, but for a topic that is not there, which is an error.
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
-		Use: "help [command]", Short: "Help about any command",
+		Use: "help [command]", Short: "Help about any command", ValidArgsFunction: completeTopic,
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/usher-auth/usher/internal/store"
+)
+
+// complete says for every command and flag what a shell offers when the user
+// presses Tab. Without a word about it cobra has the shell offer file names,
+// which are right for few.
+func complete(cmd *cobra.Command) {
+	if !cmd.HasSubCommands() && cmd.ValidArgsFunction == nil {
+		cmd.ValidArgsFunction = cobra.NoFileCompletions
+	}
+	add := func(f *pflag.Flag) {
+		if with := completions(f); with != nil {
+			_ = cmd.RegisterFlagCompletionFunc(f.Name, with) // fails for a flag that is not there
+		}
+	}
+	cmd.PersistentFlags().VisitAll(add)
+	cmd.LocalNonPersistentFlags().VisitAll(add)
+	for _, sub := range cmd.Commands() {
+		complete(sub)
+	}
+}
+
+// completions is what is offered for a flag; nil: files.
+func completions(f *pflag.Flag) cobra.CompletionFunc {
+	switch what, _ := pflag.UnquoteUsage(f); what {
+	case "file":
+		return nil
+	case "folder":
+		return cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs)
+	case "level":
+		return cobra.FixedCompletions([]string{"debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp)
+	case "event":
+		var events []string
+		for _, m := range store.EventMeanings() {
+			events = append(events, cobra.CompletionWithDesc(string(m.Kind), m.Means))
+		}
+		return cobra.FixedCompletions(events, cobra.ShellCompDirectiveNoFileComp)
+	}
+	return cobra.NoFileCompletions
+}
+
+// completeTopic offers the commands that there is help about.
+func completeTopic(cmd *cobra.Command, args []string, _ string) (topics []string, _ cobra.ShellCompDirective) {
+	about, rest, err := cmd.Root().Find(args)
+	if err == nil && len(rest) == 0 {
+		for _, sub := range about.Commands() {
+			if sub.IsAvailableCommand() {
+				topics = append(topics, cobra.CompletionWithDesc(sub.Name(), sub.Short))
+			}
+		}
+	}
+	return topics, cobra.ShellCompDirectiveNoFileComp
+}
