@@ -34,12 +34,27 @@ var (
 )
 
 // InvalidError says that a name, e-mail or password cannot be used, and why.
-type InvalidError struct{ Problem string }
+type InvalidError struct {
+	// Field is what is wrong; empty: nothing that a form has a box for.
+	Field Field
+	// Problem is what is wrong with it, as a sentence without its full stop.
+	Problem string
+}
+
+// Field is a part of an account that people choose.
+type Field string
+
+// The fields.
+const (
+	Username Field = "username"
+	Email    Field = "email"
+	Password Field = "password"
+)
 
 func (e *InvalidError) Error() string { return e.Problem }
 
-func invalid(format string, args ...any) error {
-	return &InvalidError{fmt.Sprintf(format, args...)}
+func invalid(field Field, format string, args ...any) error {
+	return &InvalidError{field, fmt.Sprintf(format, args...)}
 }
 
 // Config is what a Service stands on.
@@ -143,13 +158,13 @@ func (s *Service) add(ctx context.Context, n NewAccount, insert func(context.Con
 // hash checks and hashes a new password, in its turn.
 func (s *Service) hash(ctx context.Context, password plexauth.Secret) (string, error) {
 	if n := utf8.RuneCountInString(string(password)); n < MinPassword {
-		return "", invalid("the password has %d characters, it must have at least %d", n, MinPassword)
+		return "", invalid(Password, "the password has %d characters, it must have at least %d", n, MinPassword)
 	}
 	if len(password) > maxPassword {
-		return "", invalid("the password is longer than %d bytes", maxPassword)
+		return "", invalid(Password, "the password is longer than %d bytes", maxPassword)
 	}
 	if _, err := precis.OpaqueString.String(string(password)); err != nil {
-		return "", invalid("the password has a character that cannot be typed, such as a line break")
+		return "", invalid(Password, "the password has a character that cannot be typed, such as a line break")
 	}
 	leave, err := s.enter(ctx)
 	if err != nil {
@@ -175,11 +190,11 @@ func usernameKey(name string) (string, error) {
 	key, err := precis.UsernameCaseMapped.CompareKey(name)
 	switch {
 	case name == "":
-		return "", invalid("the username is empty")
+		return "", invalid(Username, "the username is empty")
 	case utf8.RuneCountInString(name) > maxName:
-		return "", invalid("the username is longer than %d characters", maxName)
+		return "", invalid(Username, "the username is longer than %d characters", maxName)
 	case err != nil || strings.Contains(key, "@"): // folding makes one of U+FF20
-		return "", invalid("the username has a space, an @ or a character that is no letter, digit or sign")
+		return "", invalid(Username, "the username has a space, an @ or a character that is no letter, digit or sign")
 	}
 	return key, nil
 }
@@ -192,7 +207,7 @@ func emailKey(email string) (string, error) {
 	}
 	parsed, err := mail.ParseAddress(email)
 	if err != nil || parsed.Address != email || len(email) > 254 || strings.ContainsFunc(email, unicode.IsSpace) {
-		return "", invalid("the e-mail address is not of the form name@example.org")
+		return "", invalid(Email, "the e-mail address is not of the form name@example.org")
 	}
 	return strings.ToLower(email), nil
 }
@@ -279,7 +294,7 @@ func newEnrolment(issuer, username string, s seed) Enrolment {
 // gave back. *InvalidError when it is none.
 func ReadEnrolment(issuer, username string, secret plexauth.Secret) (Enrolment, error) {
 	if raw, err := base32Text.DecodeString(string(secret)); err != nil || len(raw) != seedSize {
-		return Enrolment{}, invalid("the key is not one that was made here")
+		return Enrolment{}, invalid("", "the key is not one that was made here")
 	}
 	return newEnrolment(issuer, username, secret), nil
 }

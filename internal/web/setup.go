@@ -15,7 +15,11 @@ import (
 const setupCookie = "usher_setup"
 
 // setupData is the form of the first admin.
-type setupData struct{ Username, Email, Problem string }
+type setupData struct {
+	Username, Email string
+	Problem         string
+	Wrong           account.Field // what the problem is with
+}
 
 // setupForm is the page of the first admin. The link to it works once.
 func (p *Pages) setupForm(ctx context.Context, v *visit) (view, error) {
@@ -51,7 +55,7 @@ func (p *Pages) setUp(ctx context.Context, v *visit) (view, error) {
 		Username: form.Username, Email: form.Email, Password: plexauth.Secret(v.PostFormValue("password")), Admin: true,
 	})
 	if problem := (*account.InvalidError)(nil); errors.As(err, &problem) {
-		form.Problem = sentence(problem.Problem)
+		form.Problem, form.Wrong = sentence(problem.Problem), problem.Field
 		return view{name: "setup", status: http.StatusBadRequest, data: form}, nil
 	}
 	if errors.Is(err, account.ErrExists) {

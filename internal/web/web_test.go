@@ -263,6 +263,20 @@ func TestSetUp(t *testing.T) {
 	b.wantTo(b.get(link), "/setup")
 	b.wantPage(b.get("/setup"), 200, "Welcome")
 	b.wantPage(b.post("/setup", url.Values{"username": {"olga"}, "password": {"short"}}), 400, "at least 8", `value="olga"`)
+	// The box that is wrong has the focus, and says what is wrong with it.
+	field := regexp.MustCompile(`<input id="(\w+)"[^>]* autofocus aria-describedby="problem">`)
+	for wrong, form := range map[string]url.Values{
+		"username": {"username": {"ol ga"}, "email": {"olga@example.org"}, "password": {password}},
+		"email":    {"username": {"olga"}, "email": {"olga"}, "password": {password}},
+		"password": {"username": {"olga"}, "email": {"olga@example.org"}, "password": {"short"}},
+	} {
+		page := b.post("/setup", form)
+		b.wantPage(page, 400, `id="problem"`)
+		found := field.FindAllStringSubmatch(page.text, -1)
+		if len(found) != 1 || found[0][1] != wrong || strings.Count(page.text, "autofocus") != 1 {
+			t.Errorf("of a wrong %s, the page says it of %q:\n%s", wrong, found, page.text)
+		}
+	}
 	form := url.Values{"username": {"olga"}, "password": {password}}
 	b.wantTo(b.post("/setup", form), "/account")
 	b.wantPage(b.get("/account"), 200, "olga")
