@@ -167,7 +167,7 @@ Every flag can also be given in the environment, as its help says.`,
 		&cobra.Group{ID: "client", Title: "Be a client of a server:"})
 	for _, cmd := range []*cobra.Command{
 		a.serveCommand(), a.accountCommand(), a.serverCommand(), a.providerCommand(), a.shareCommand(), a.tokenCommand(),
-		a.originCommand(), a.auditCommand(),
+		a.originCommand(), a.auditCommand(), a.newKeyCommand(),
 	} {
 		cmd.GroupID = "server"
 		root.AddCommand(cmd)
@@ -243,10 +243,20 @@ func (a *app) flagsFromEnv(flags *pflag.FlagSet) error {
 		a.data = a.defaultData()
 	}
 	if a.keyFile == "" {
-		a.keyFile = filepath.Join(a.data, "usher.key")
+		a.keyFile = a.defaultKeyFile()
 	}
+	errs = append(errs, absolute(&a.data), absolute(&a.keyFile))
 	return errors.Join(errs...)
 }
+
+// absolute makes a path one that means the same wherever it is read: in a hint
+// that is pasted elsewhere, or in a log.
+func absolute(path *string) (err error) {
+	*path, err = filepath.Abs(*path)
+	return err
+}
+
+func (a *app) defaultKeyFile() string { return filepath.Join(a.data, "usher.key") }
 
 // envValues splits the variable of a flag that may be given more than once.
 func envValues(f *pflag.Flag, value string) []string {
@@ -369,22 +379,28 @@ func (a *app) withDomain(ctx context.Context, do func(context.Context, *domain) 
 // open opens the data folder and its key file, and makes them at the first
 // use.
 func (a *app) open(ctx context.Context, log *logger) (*store.Store, *seal.Key, error) {
+	st, err := a.openStore(ctx, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := a.openKey(ctx, st)
+	if err != nil {
+		return nil, nil, errors.Join(err, st.Close())
+	}
+	return st, key, nil
+}
+
+// openStore opens the data folder.
+func (a *app) openStore(ctx context.Context, log *logger) (*store.Store, error) {
 	cfg := store.Config{Dir: a.data}
 	if log != nil {
 		cfg.Logger = log.Logger
 	}
 	st, err := store.Open(ctx, cfg)
 	if pathErr := (*os.PathError)(nil); errors.As(err, &pathErr) {
-		return nil, nil, &hintError{err, "choose a folder that you may write to, with --data"}
+		return nil, &hintError{err, "choose a folder that you may write to, with --data"}
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	key, err := seal.LoadOrCreate(a.keyFile)
-	if err != nil {
-		return nil, nil, errors.Join(err, st.Close())
-	}
-	return st, key, nil
+	return st, err
 }
 
 // command is how this program is to be called again from the same place, with
@@ -396,6 +412,9 @@ func (a *app) command(args string) string {
 	}
 	if a.data != a.defaultData() {
 		args += " --data " + shellQuote(a.data)
+	}
+	if a.keyFile != a.defaultKeyFile() {
+		args += " --key-file " + shellQuote(a.keyFile)
 	}
 	return name + " " + args
 }

@@ -332,6 +332,23 @@ func (s *Service) RemoveSecondFactor(ctx context.Context, id int64) error {
 	return named(s.store.SetSecondFactor(ctx, id, nil, 0, nil))
 }
 
+// LostSecondFactors lists the accounts whose second factor was sealed with
+// another key: nobody signs in to them until they get another one, or none. It
+// says as well how many accounts have a second factor at all.
+func (s *Service) LostSecondFactors(ctx context.Context) (lost []store.Account, sealed int, err error) {
+	list, err := s.List(ctx)
+	for _, a := range list {
+		if a.TOTPSeed == nil {
+			continue
+		}
+		sealed++
+		if _, err := s.key.Open(seedPurpose(a), a.TOTPSeed); err != nil {
+			lost = append(lost, a)
+		}
+	}
+	return lost, sealed, err
+}
+
 func seedPurpose(a store.Account) string { return "totp seed of " + a.UUID }
 
 // named gives the store's errors this package's names.

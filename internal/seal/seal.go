@@ -12,6 +12,7 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -43,17 +44,19 @@ func NewKey(secret [keySize]byte) *Key { return &Key{secret} }
 // LoadOrCreate reads the key file at path, or makes one, readable by its owner
 // only. Two processes that do this at once get the same key.
 func LoadOrCreate(path string) (*Key, error) {
-	key, err := load(path)
+	key, err := Load(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
 	if err := create(path); err != nil {
 		return nil, fmt.Errorf("making the key file: %w", err)
 	}
-	return load(path)
+	return Load(path)
 }
 
-func load(path string) (*Key, error) {
+// Load reads the key file at path. The error is an fs.ErrNotExist when there is
+// none.
+func Load(path string) (*Key, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the key file: %w", err)
@@ -92,6 +95,18 @@ func (k *Key) Derive(purpose string) [32]byte {
 		panic(err) // 32 bytes are always to be had
 	}
 	return [32]byte(out)
+}
+
+// Fingerprint tells the key from others and says nothing else of it: it may lie
+// beside what is sealed.
+func (k *Key) Fingerprint() []byte {
+	out := k.Derive("key fingerprint")
+	return out[:]
+}
+
+// Is reports whether a fingerprint is this key's.
+func (k *Key) Is(fingerprint []byte) bool {
+	return subtle.ConstantTimeCompare(k.Fingerprint(), fingerprint) == 1
 }
 
 // Seal encrypts plain for a purpose. What the purpose names ("totp seed of

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -43,6 +44,32 @@ func TestDerive(t *testing.T) {
 	same, other := seal.NewKey([32]byte{1}), seal.NewKey([32]byte{2})
 	if key.Derive("a") != same.Derive("a") || key.Derive("a") == key.Derive("b") || key.Derive("a") == other.Derive("a") {
 		t.Error("Derive is not a function of the key and the purpose")
+	}
+}
+
+// A fingerprint lies in the database: it must be the key's alone, and no other
+// thing that is derived from it.
+func TestFingerprint(t *testing.T) {
+	key := seal.NewKey([32]byte{1})
+	same, other := seal.NewKey([32]byte{1}), seal.NewKey([32]byte{2})
+	print := key.Fingerprint()
+	if !same.Is(print) || other.Is(print) || key.Is(nil) || key.Is(print[:31]) {
+		t.Error("the fingerprint does not tell keys apart")
+	}
+	for _, purpose := range []string{"sealing at rest", "backup codes", "server tokens", "pin tokens"} {
+		if derived := key.Derive(purpose); bytes.Equal(derived[:], print) {
+			t.Errorf("the fingerprint is the key of %s", purpose)
+		}
+	}
+}
+
+func TestLoadMakesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "usher.key")
+	if _, err := seal.Load(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Load without a file gives %v, want fs.ErrNotExist", err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("Load made a key file")
 	}
 }
 

@@ -158,6 +158,18 @@ func (s *Store) Setting(ctx context.Context, name string, create func() ([]byte,
 	return value, wrap("writing setting "+name, err)
 }
 
+// FindSetting returns the value of a setting, or ErrNotFound.
+func (s *Store) FindSetting(ctx context.Context, name string) (value []byte, err error) {
+	err = s.readers.queryRow(ctx, findSetting, name).Scan(&value)
+	return value, wrap("reading setting "+name, err)
+}
+
+// PutSetting sets a setting, whatever it was before.
+func (s *Store) PutSetting(ctx context.Context, name string, value []byte) error {
+	err := s.write(ctx, func(ctx context.Context, tx *tx) error { return tx.exec(ctx, putSetting, name, value) })
+	return wrap("writing setting "+name, err)
+}
+
 // wrap says what was being done, and gives the engine's errors this package's
 // names.
 func wrap(doing string, err error) error {

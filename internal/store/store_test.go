@@ -455,6 +455,21 @@ func TestWatchOtherProcess(t *testing.T) {
 	}
 }
 
+func TestPutSetting(t *testing.T) {
+	s := open(t, t.TempDir())
+	if v, err := s.FindSetting(t.Context(), "name"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a setting that nobody made is %q, %v, want ErrNotFound", v, err)
+	}
+	for _, want := range []string{"first", "second"} {
+		if err := s.PutSetting(t.Context(), "name", []byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := s.FindSetting(t.Context(), "name"); err != nil || string(v) != want {
+			t.Errorf("the setting is %q, %v, want %q", v, err, want)
+		}
+	}
+}
+
 func TestSetting(t *testing.T) {
 	dir := t.TempDir()
 	var values sync.Map
