@@ -59,7 +59,7 @@ func (a *app) accountAdd() *cobra.Command {
 			if n.Password, err = a.newPassword(cmd.Context(), fromStdin); err != nil {
 				return err
 			}
-			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
+			return a.withNewDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
 				acc, err := d.accounts.Add(ctx, n)
 				if errors.Is(err, account.ErrExists) {
 					return account.ErrExists // says it all

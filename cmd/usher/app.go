@@ -161,7 +161,11 @@ Every flag can also be given in the environment, as its help says.`,
 	root.Version = version()
 	root.SetVersionTemplate("usher {{.Version}}\n")
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.data, "data", "", "`folder` that holds the database (default "+displayPath(a.defaultData())+")")
+	where := ""
+	if folder := a.defaultData(); folder != "" {
+		where = " (default " + displayPath(folder) + ")"
+	}
+	flags.StringVar(&a.data, "data", "", "`folder` that holds the database"+where)
 	flags.StringVar(&a.keyFile, "key-file", "", "`file` with the key that secrets are sealed with (default usher.key in the data folder)")
 	root.AddGroup(&cobra.Group{ID: "server", Title: "Run a server and keep its data:"},
 		&cobra.Group{ID: "client", Title: "Be a client of a server:"})
@@ -252,11 +256,20 @@ func (a *app) flagsFromEnv(flags *pflag.FlagSet) error {
 // absolute makes a path one that means the same wherever it is read: in a hint
 // that is pasted elsewhere, or in a log.
 func absolute(path *string) (err error) {
+	if *path == "" {
+		return nil
+	}
 	*path, err = filepath.Abs(*path)
 	return err
 }
 
-func (a *app) defaultKeyFile() string { return filepath.Join(a.data, "usher.key") }
+// defaultKeyFile is empty when the data folder is not known.
+func (a *app) defaultKeyFile() string {
+	if a.data == "" {
+		return ""
+	}
+	return filepath.Join(a.data, "usher.key")
+}
 
 // envValues splits the variable of a flag that may be given more than once.
 func envValues(f *pflag.Flag, value string) []string {
@@ -313,14 +326,16 @@ func version() string {
 	return strings.TrimPrefix(info.Main.Version, "v")
 }
 
-// defaultData is where this system keeps a user's data.
+// defaultData is where this system keeps a user's data. It is empty when the
+// user has no home: a folder that depends on where usher is called from would
+// be a new one each time.
 func (a *app) defaultData() string {
 	if dir, ok := a.env("XDG_DATA_HOME"); ok && filepath.IsAbs(dir) {
 		return filepath.Join(dir, "usher")
 	}
 	home, err := os.UserHomeDir()
-	if err != nil {
-		return "usher-data"
+	if err != nil || !filepath.IsAbs(home) {
+		return ""
 	}
 	switch runtime.GOOS {
 	case "darwin":
@@ -360,12 +375,33 @@ type domain struct {
 }
 
 // withDomain opens the data folder for one command.
-func (a *app) withDomain(ctx context.Context, do func(context.Context, *domain) error) (err error) {
-	st, key, err := a.open(ctx, nil)
+func (a *app) withDomain(ctx context.Context, do func(context.Context, *domain) error) error {
+	return a.with(ctx, a.openStore, do)
+}
+
+// withNewDomain is withDomain for a command that may come before all others.
+func (a *app) withNewDomain(ctx context.Context, do func(context.Context, *domain) error) error {
+	return a.with(ctx, func(ctx context.Context, log *logger) (*store.Store, error) {
+		st, made, err := a.makeStore(ctx, log)
+		if made {
+			fmt.Fprintf(a.err, "Made a new database in %s.\n", a.data)
+		}
+		return st, err
+	}, do)
+}
+
+func (a *app) with(
+	ctx context.Context, open func(context.Context, *logger) (*store.Store, error), do func(context.Context, *domain) error,
+) (err error) {
+	st, err := open(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
+	key, err := a.openKey(ctx, st)
+	if err != nil {
+		return err
+	}
 	tokens, err := token.New(token.Config{Store: st, Key: key})
 	if err != nil {
 		return err
@@ -376,12 +412,15 @@ func (a *app) withDomain(ctx context.Context, do func(context.Context, *domain) 
 	})
 }
 
-// open opens the data folder and its key file, and makes them at the first
-// use.
+// open opens the data folder and its key file for the server, and makes them at
+// the first use.
 func (a *app) open(ctx context.Context, log *logger) (*store.Store, *seal.Key, error) {
-	st, err := a.openStore(ctx, log)
+	st, made, err := a.makeStore(ctx, log)
 	if err != nil {
 		return nil, nil, err
+	}
+	if made {
+		log.Info("made a new database", "folder", a.data)
 	}
 	key, err := a.openKey(ctx, st)
 	if err != nil {
@@ -390,9 +429,31 @@ func (a *app) open(ctx context.Context, log *logger) (*store.Store, *seal.Key, e
 	return st, key, nil
 }
 
-// openStore opens the data folder.
+// makeStore opens the database, and makes one where there is none.
+func (a *app) makeStore(ctx context.Context, log *logger) (st *store.Store, made bool, err error) {
+	st, err = a.openStore(ctx, log)
+	if !errors.Is(err, store.ErrNoDatabase) {
+		return st, false, err
+	}
+	st, err = a.openConfig(ctx, log, store.Config{})
+	return st, err == nil, err
+}
+
+// openStore opens the database. It makes none: in a folder that was named
+// wrongly, a command would find nothing and call it good.
 func (a *app) openStore(ctx context.Context, log *logger) (*store.Store, error) {
-	cfg := store.Config{Dir: a.data}
+	st, err := a.openConfig(ctx, log, store.Config{MustExist: true})
+	if errors.Is(err, store.ErrNoDatabase) {
+		err = &hintError{err, "name its folder with --data; usher serve and usher account add make a new one"}
+	}
+	return st, err
+}
+
+func (a *app) openConfig(ctx context.Context, log *logger, cfg store.Config) (*store.Store, error) {
+	if a.data == "" {
+		return nil, &usageError{&hintError{errors.New("there is no home folder to keep data in"), "name a folder with --data"}}
+	}
+	cfg.Dir = a.data
 	if log != nil {
 		cfg.Logger = log.Logger
 	}

@@ -4,9 +4,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -30,12 +32,22 @@ const pragmas = "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=sy
 
 // fileDSN makes the folder and the file, readable by their owner only, before
 // SQLite makes the file readable by everyone. The errors for a folder that
-// cannot be written are clearer from here, too.
-func fileDSN(dir string) (string, error) {
+// cannot be written are clearer from here, too. A database that must exist has
+// at least its first page: SQLite would take an empty file for a new one.
+func fileDSN(dir string, mustExist bool) (string, error) {
+	path := filepath.Join(dir, Name)
+	if mustExist {
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || err == nil && info.Size() == 0 {
+			return "", fmt.Errorf("%w in %s", ErrNoDatabase, dir)
+		}
+		if err != nil {
+			return "", fmt.Errorf("looking for the database: %w", err)
+		}
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("making the data folder: %w", err)
 	}
-	path := filepath.Join(dir, Name)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return "", fmt.Errorf("making the database: %w", err)

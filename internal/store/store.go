@@ -20,6 +20,8 @@ var (
 	ErrLastAdmin = errors.New("it is the last admin")
 	// ErrFull says that as many rows are there already as may be.
 	ErrFull = errors.New("full")
+	// ErrNoDatabase says that the data folder has no database.
+	ErrNoDatabase = errors.New("there is no usher database")
 	// ErrNewer says that a newer usher wrote the database.
 	ErrNewer = errors.New("the database is from a newer usher")
 	// ErrClosed says that the store has been closed.
@@ -31,6 +33,9 @@ type Config struct {
 	// Dir is the data folder. It is made, readable by its owner only, when it
 	// does not exist. Empty: the database is in memory, and gone when closed.
 	Dir string
+	// MustExist has a folder without a database refused with ErrNoDatabase, and
+	// left as it is.
+	MustExist bool
 	// Logger gets what happens outside of any call. Nil: nothing is logged.
 	Logger *slog.Logger
 	// Now tells the time that rows are stamped with. Nil: time.Now.
@@ -56,7 +61,7 @@ type Store struct {
 	refused refusals
 }
 
-// Open opens the database, makes it when there is none, and brings its schema
+// Open opens the database, makes it when there is none and may be, and brings its schema
 // up to date. The errors name the folder and what to do about it.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{log: cfg.Logger, now: cfg.Now}
@@ -69,7 +74,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	dsn := memoryDSN()
 	if cfg.Dir != "" {
 		var err error
-		if dsn, err = fileDSN(cfg.Dir); err != nil {
+		if dsn, err = fileDSN(cfg.Dir, cfg.MustExist); err != nil {
 			return nil, err
 		}
 	}

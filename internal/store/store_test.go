@@ -518,6 +518,17 @@ func TestOpenErrors(t *testing.T) {
 			t.Error("a folder below a file was opened")
 		}
 	})
+	t.Run("no database", func(t *testing.T) {
+		dir := t.TempDir()
+		for _, d := range []string{dir, filepath.Join(dir, "data")} {
+			if _, err := store.Open(t.Context(), store.Config{Dir: d, MustExist: true}); !errors.Is(err, store.ErrNoDatabase) {
+				t.Errorf("opening a folder without a database gives %v, want ErrNoDatabase", err)
+			}
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+			t.Errorf("it made %v, %v", entries, err)
+		}
+	})
 	t.Run("not a database", func(t *testing.T) {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, store.Name), []byte("this is a text, and a long enough one to be read as a header"), 0o600); err != nil {
