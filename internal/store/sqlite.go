@@ -55,8 +55,20 @@ func fileDSN(dir string, mustExist bool) (string, error) {
 	if err := f.Close(); err != nil {
 		return "", fmt.Errorf("making the database: %w", err)
 	}
+	makePrivate(path)
 	// A "?" or "%" in a folder's name must not end the path.
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + pragmas, nil
+}
+
+// makePrivate keeps others from reading a database that came here with wider
+// permissions, as a copy that was put back does. Whose file it is not may not
+// do that, and works with it all the same.
+func makePrivate(path string) {
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		if info, err := os.Stat(name); err == nil && info.Mode().Perm()&0o077 != 0 {
+			_ = os.Chmod(name, info.Mode().Perm()&^0o077)
+		}
+	}
 }
 
 // memoryDSN names a database in memory that the connections of one Store

@@ -570,6 +570,27 @@ func TestFilesArePrivate(t *testing.T) {
 	}
 }
 
+// A copy that another program made, and that was put back, is readable by
+// everyone until the next start.
+func TestFilesBecomePrivate(t *testing.T) {
+	dir := t.TempDir()
+	first := open(t, dir) // which keeps the write-ahead log there
+	addAccount(t, first, "mia", "")
+	names := []string{store.Name, store.Name + "-wal", store.Name + "-shm"}
+	for _, name := range names {
+		if err := os.Chmod(filepath.Join(dir, name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(t, dir)
+	for _, name := range names {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v (error %v), want 0600", name, info.Mode(), err)
+		}
+	}
+}
+
 // A database in memory does what one in a folder does, and is nobody else's.
 func TestInMemory(t *testing.T) {
 	s, other := open(t, ""), open(t, "")
