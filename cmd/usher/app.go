@@ -171,7 +171,7 @@ Every flag can also be given in the environment, as its help says.`,
 		&cobra.Group{ID: "client", Title: "Be a client of a server:"})
 	for _, cmd := range []*cobra.Command{
 		a.serveCommand(), a.accountCommand(), a.serverCommand(), a.providerCommand(), a.shareCommand(), a.tokenCommand(),
-		a.originCommand(), a.auditCommand(), a.newKeyCommand(),
+		a.originCommand(), a.auditCommand(), a.backupCommand(), a.newKeyCommand(),
 	} {
 		cmd.GroupID = "server"
 		root.AddCommand(cmd)
