@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"sync"
 )
 
@@ -71,5 +72,15 @@ func (s *statements) queryRow(ctx context.Context, query string, args ...any) *s
 	return stmt.QueryRowContext(ctx, args...)
 }
 
-// close ends the connections, and every statement with them.
-func (s *statements) close() error { return s.db.Close() }
+// close ends the statements and then the connections. Those of a single
+// connection do not end with it, and SQLite keeps a database open, with its
+// write-ahead log beside it, as long as it has statements.
+func (s *statements) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, stmt := range s.prepared {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(append(errs, s.db.Close())...)
+}

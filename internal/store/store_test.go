@@ -591,6 +591,27 @@ func TestFilesBecomePrivate(t *testing.T) {
 	}
 }
 
+// A store that is closed leaves all in one file: who copies it has everything,
+// and who puts another in its place finds no log that would be played over it.
+func TestCloseLeavesOneFile(t *testing.T) {
+	dir := t.TempDir()
+	s, err := store.Open(t.Context(), store.Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addAccount(t, s, "mia", "")
+	if _, err := s.Accounts(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 || entries[0].Name() != store.Name {
+		t.Errorf("closing leaves %v, %v, want %s alone", entries, err, store.Name)
+	}
+}
+
 // A database in memory does what one in a folder does, and is nobody else's.
 func TestInMemory(t *testing.T) {
 	s, other := open(t, ""), open(t, "")
