@@ -9,6 +9,7 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -139,7 +140,7 @@ func (s *Server) tokenDetails(ctx context.Context, c *call) (answer, error) {
 }
 
 func (s *Server) legacyAccount(ctx context.Context, c *call) (answer, error) {
-	a, err := s.store.Account(ctx, c.principal.AccountID)
+	a, err := s.account(ctx, c.principal.AccountID)
 	if err != nil {
 		return answer{}, err
 	}
@@ -181,6 +182,9 @@ func (s *Server) listResources(ctx context.Context, c *call) ([]wire.Resource, *
 	list := make([]wire.Resource, 0, len(servers))
 	for _, src := range servers {
 		r, err := s.resource(ctx, c, src)
+		if errors.Is(err, token.ErrReach) {
+			continue // it was taken back since the servers were read
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -339,7 +343,7 @@ func (s *Server) identity(context.Context, *call) (answer, error) {
 
 // root is what clients read when they connect.
 func (s *Server) root(ctx context.Context, c *call) (answer, error) {
-	a, err := s.store.Account(ctx, c.principal.AccountID)
+	a, err := s.account(ctx, c.principal.AccountID)
 	if err != nil {
 		return answer{}, err
 	}

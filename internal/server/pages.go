@@ -2,9 +2,12 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
 )
 
@@ -40,12 +43,22 @@ func newPages(s *store.Store) pages {
 // accountPage returns the page of an account.
 func (s *Server) accountPage(ctx context.Context, id int64) (*wire.AccountPage, error) {
 	return s.pages.accounts.Get(id, func() (*wire.AccountPage, error) {
-		a, err := s.store.Account(ctx, id)
+		a, err := s.account(ctx, id)
 		if err != nil {
 			return nil, err
 		}
 		return wire.NewAccount(person(a)).Page()
 	})
+}
+
+// account returns the account of a token that was good a moment ago. When it has
+// gone since, so has the token: token.ErrInvalid.
+func (s *Server) account(ctx context.Context, id int64) (store.Account, error) {
+	a, err := s.store.Account(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("%w (%w)", token.ErrInvalid, err)
+	}
+	return a, err
 }
 
 // sourcePage returns the page of a source.

@@ -28,16 +28,17 @@ const password = "correct horse"
 type world struct {
 	*httptest.Server
 	store *store.Store
+	dir   string // of the store
 	clock *atomic.Int64
 	seen  int
 }
 
 func newWorld(t testing.TB, change func(*server.Config)) *world {
 	t.Helper()
-	w := &world{clock: &atomic.Int64{}}
+	w := &world{clock: &atomic.Int64{}, dir: t.TempDir()}
 	w.clock.Store(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).UnixNano())
 	now := func() time.Time { return time.Unix(0, w.clock.Load()) }
-	st, err := store.Open(t.Context(), store.Config{Dir: t.TempDir(), Now: now})
+	st, err := store.Open(t.Context(), store.Config{Dir: w.dir, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,9 @@ var (
 	ErrInvalid = errors.New("the token is not valid")
 	// ErrNotFound says that there is no such token to revoke.
 	ErrNotFound = errors.New("there is no such token")
+	// ErrReach says that the token does not reach a server, perhaps since a
+	// moment ago.
+	ErrReach = errors.New("the token does not reach the server")
 )
 
 // Config is what a Service stands on.
@@ -206,7 +209,8 @@ func (s *Service) MintTransient(p Principal, sourceID int64) (token plexauth.Sec
 }
 
 // ServerToken returns the token with which p's device reaches a server: the
-// same one at every call. p must act for its account.
+// same one at every call. p must act for its account. ErrInvalid when p's token
+// was ended meanwhile, ErrReach when its account does not reach the server.
 func (s *Service) ServerToken(ctx context.Context, p Principal, sourceID int64) (plexauth.Secret, error) {
 	token := s.deriveToken(p.hash, sourceID)
 	h := hashOf(token)
@@ -214,10 +218,26 @@ func (s *Service) ServerToken(ctx context.Context, p Principal, sourceID int64) 
 	if errors.Is(err, ErrInvalid) {
 		err = s.store.AddServerToken(ctx, h, p.TokenID, sourceID)
 	}
+	if errors.Is(err, store.ErrNotFound) {
+		err = s.whyNoServerToken(ctx, p)
+	}
 	if err != nil {
 		return "", fmt.Errorf("deriving a server token: %w", err)
 	}
 	return token, nil
+}
+
+// whyNoServerToken says why there is none for a server. The store is asked, since
+// the cache does not know yet what another process ended a moment ago.
+func (s *Service) whyNoServerToken(ctx context.Context, p Principal) error {
+	_, err := s.store.GrantByHash(ctx, p.hash)
+	switch {
+	case err == nil:
+		return ErrReach
+	case errors.Is(err, store.ErrNotFound):
+		return ErrInvalid
+	}
+	return err
 }
 
 // deriveToken computes 20 letters and digits from the parent and the server.

@@ -248,12 +248,15 @@ func TestServerToken(t *testing.T) {
 	if another, _ := w.ServerToken(t.Context(), other, w.den.ID); another == tok {
 		t.Error("two devices have the same")
 	}
+	if _, err := w.ServerToken(t.Context(), p, w.den.ID+1); !errors.Is(err, token.ErrReach) {
+		t.Errorf("a server that there is not: %v, want ErrReach", err)
+	}
 	if err := w.SignOut(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	refused(t, w.Service, "after its parent's end", tok)
-	if _, err := w.ServerToken(t.Context(), p, w.den.ID); err == nil {
-		t.Error("attack: a listing that was under way when its token ended is given a server token")
+	if _, err := w.ServerToken(t.Context(), p, w.den.ID); !errors.Is(err, token.ErrInvalid) {
+		t.Errorf("attack: a listing that was under way when its token ended is given a server token: %v", err)
 	}
 }
 

@@ -1,0 +1,112 @@
+package server_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// newQuietWorld is a world whose log has no error when the test has ended.
+func newQuietWorld(t *testing.T) *world {
+	t.Helper()
+	var log bytes.Buffer // slog's handler writes one line at a time
+	w := newWorld(t, func(c *server.Config) {
+		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError}))
+	})
+	t.Cleanup(func() {
+		w.Server.Close()
+		if log.Len() > 0 {
+			t.Errorf("the log has errors:\n%s", log.String())
+		}
+	})
+	return w
+}
+
+// atOnce sends requests with one token at the same time, and fails the test
+// when one of them is answered by anything but one of the wanted statuses.
+func (w *world) atOnce(t *testing.T, token plexauth.Secret, wanted map[int]bool, requests ...string) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for _, r := range requests {
+		wg.Go(func() {
+			method, path, _ := strings.Cut(r, " ")
+			if status, body := w.call(t, method, path, token, nil); !wanted[status] {
+				t.Errorf("%s: %d %s", r, status, body)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A token that is ended while it is used is one that is not good, whoever
+// comes first.
+func TestSignOutWhileTheTokenIsUsed(t *testing.T) {
+	w := newQuietWorld(t)
+	for range 20 {
+		w.atOnce(t, w.signIn(t, "member"), map[int]bool{200: true, 204: true, 401: true},
+			"DELETE /api/v2/users/signout", "DELETE /api/v2/users/signout",
+			"GET /api/v2/resources", "GET /api/v2/resources", "GET /api/resources", "GET /api/v2/user", "GET /")
+	}
+}
+
+// Another process ends what this one has in its memory for another moment.
+func TestEndedByAnotherProcess(t *testing.T) {
+	for name, end := range map[string]func(*store.Store) error{
+		"the token":   func(s *store.Store) error { return s.RevokeToken(t.Context(), 1) },
+		"the account": func(s *store.Store) error { return s.RemoveAccount(t.Context(), 2) },
+	} {
+		for _, request := range []string{
+			"DELETE /api/v2/users/signout", "GET /api/v2/resources", "GET /api/resources", "GET /api/v2/user", "GET /users/account", "GET /",
+		} {
+			t.Run(name+" and "+request, func(t *testing.T) {
+				w := newQuietWorld(t)
+				token := w.signIn(t, "member")
+				w.call(t, "GET", "/devices", token, nil)
+				other, err := store.Open(t.Context(), store.Config{Dir: w.dir})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer other.Close()
+				if err := end(other); err != nil {
+					t.Fatal(err)
+				}
+				// What is in memory is told until this process hears of it.
+				told := strings.HasSuffix(request, "user") ||
+					name == "the token" && (strings.HasSuffix(request, "account") || request == "GET /")
+				w.atOnce(t, token, map[int]bool{401: true, 200: told}, request)
+			})
+		}
+	}
+}
+
+// A server that is taken back while it is listed is on the list or not.
+func TestShareTakenBackWhileListed(t *testing.T) {
+	w := newQuietWorld(t)
+	attic, err := source.New(w.store).Add(t.Context(), store.Source{
+		Kind: store.ServerSource, Identifier: "attic", Name: "Attic", Connections: []store.Connection{{URI: "http://192.168.1.6:32400"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := w.signIn(t, "member")
+	for range 50 {
+		if err := w.store.AddShare(t.Context(), attic.ID, 2); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := w.store.RemoveShare(t.Context(), attic.ID, 2); err != nil {
+				t.Error(err)
+			}
+		})
+		w.atOnce(t, token, map[int]bool{200: true}, "GET /api/v2/resources", "GET /api/resources", "GET /api/v2/resources")
+		wg.Wait()
+	}
+}
