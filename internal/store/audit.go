@@ -111,34 +111,70 @@ func clean(s string) string {
 	return s
 }
 
-// maxRefusals is how many refusals of a kind are told one by one in a quarter
-// of an hour: enough to see an attack, and too few to fill a disk with one.
-const maxRefusals = 300
+// How many refusals of an event have a row in a quarter of an hour: enough to
+// see an attack, and too few to fill a disk with one. They are counted by
+// account: a flood on one, perhaps the attacker's own, must not hide what is
+// tried on another. Those about nobody known are counted together.
+const (
+	maxOfAccount = 30
+	maxOfNobody  = 300
+	// maxRepeats is how many there are about accounts before only the first
+	// about each other account has a row, and maxOfAll how many there are then.
+	maxRepeats = 1500
+	maxOfAll   = 3000
+)
 
-// refusals counts the refusals of a quarter of an hour by kind. Those about
-// nobody known are of another kind than those about accounts: a flood of
-// made-up logins must not hide what is tried on real ones.
+// refusals counts the rows of a quarter of an hour. It does not grow beyond
+// maxOfAll accounts for each event.
 type refusals struct {
 	mu      sync.Mutex
 	quarter time.Time
-	n       map[refusalKind]int
+	n       map[refusal]int
+	all     map[EventKind]int // about any account
 }
 
-type refusalKind struct {
-	event EventKind
-	known bool
+// refusal is what is counted: an event about an account, or about nobody known.
+type refusal struct {
+	event   EventKind
+	account int64
 }
 
-// next counts one more and returns which of its kind and quarter it is.
-func (r *refusals) next(e Event, now time.Time) int {
+// next reports whether one more has a row, and what this row says of those that
+// come after it; empty: nothing.
+func (r *refusals) next(e Event, now time.Time) (told bool, rest string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if q := quarterOf(now); !q.Equal(r.quarter) {
-		r.quarter, r.n = q, make(map[refusalKind]int)
+		r.quarter, r.n, r.all = q, make(map[refusal]int), make(map[EventKind]int)
 	}
-	kind := refusalKind{e.Kind, e.AccountID != 0}
-	r.n[kind]++
-	return r.n[kind]
+	of := refusal{e.Kind, e.AccountID}
+	if e.AccountID == 0 {
+		return r.nextOfNobody(of)
+	}
+	if r.n[of] >= maxOfAccount || r.all[e.Kind] >= maxOfAll || r.all[e.Kind] >= maxRepeats && r.n[of] > 0 {
+		return false, ""
+	}
+	r.n[of]++
+	r.all[e.Kind]++
+	switch {
+	case r.all[e.Kind] == maxOfAll:
+		rest = "more like it are only counted"
+	case r.all[e.Kind] == maxRepeats:
+		rest = "only the first about each other account has a row"
+	case r.n[of] == maxOfAccount:
+		rest = "more like it about this account are only counted"
+	}
+	return true, rest
+}
+
+func (r *refusals) nextOfNobody(of refusal) (told bool, rest string) {
+	if r.n[of] >= maxOfNobody {
+		return false, ""
+	}
+	if r.n[of]++; r.n[of] == maxOfNobody {
+		rest = "more like it are only counted"
+	}
+	return true, rest
 }
 
 // Note tells of something that was refused, which changes nothing else. In a
@@ -146,16 +182,14 @@ func (r *refusals) next(e Event, now time.Time) int {
 // does so even when ctx has ended: who hangs up is told of, too.
 func (s *Store) Note(ctx context.Context, e Event) error {
 	ctx = context.WithoutCancel(ctx)
-	n := s.refused.next(e, s.now())
-	if n > maxRefusals {
+	told, rest := s.refused.next(e, s.now())
+	if !told {
 		return s.Tally(ctx, string(e.Kind), 1)
 	}
-	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		if n == maxRefusals {
-			e.Detail = strings.TrimPrefix(e.Detail+"; until the quarter of an hour ends, more like it are only counted", "; ")
-		}
-		return tx.note(ctx, e)
-	})
+	if rest != "" {
+		e.Detail = strings.TrimPrefix(e.Detail+"; until the quarter of an hour ends, "+rest, "; ")
+	}
+	err := s.write(ctx, func(ctx context.Context, tx *tx) error { return tx.note(ctx, e) })
 	return wrap("noting a refusal", err)
 }
 

@@ -279,6 +279,65 @@ func TestFloodOfRefusals(t *testing.T) {
 	}
 }
 
+// Attack: somebody tries wrong passwords on accounts of their own, so that what
+// they try on others is not told. It is counted by account, and bounded in all:
+// the first try on each account has a row for very long.
+func TestFloodOnOneAccountHidesNoOther(t *testing.T) {
+	now := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
+	s, err := store.Open(t.Context(), store.Config{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	of := func(account int64, n int) {
+		t.Helper()
+		for range n {
+			e := store.Event{Kind: store.EventSignInRefused, AccountID: account, Account: fmt.Sprint("account ", account), Detail: "wrong password"}
+			if err := s.Note(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	rows := func(what string, want int, last string) {
+		t.Helper()
+		lines := told(t, s)
+		if len(lines) != want || !strings.HasSuffix(lines[len(lines)-1], last) {
+			t.Errorf("%s: %d rows, want %d, the last of which is %q, want %q", what, len(lines), want, lines[len(lines)-1], last)
+		}
+	}
+	const until = "; until the quarter of an hour ends, "
+	of(1, 310)
+	rows("one's own account", 30, "|account 1||||wrong password"+until+"more like it about this account are only counted")
+	of(2, 1)
+	rows("the admin's", 31, "|account 2||||wrong password")
+	if err := s.Note(t.Context(), store.Event{Kind: store.EventSignInUnfinished, AccountID: 1, Account: "account 1"}); err != nil {
+		t.Fatal(err)
+	}
+	rows("another event", 32, "sign-in.unfinished|account 1||||")
+	for account := range int64(48) {
+		of(100+account, 31)
+	}
+	of(200, 29)
+	rows("fifty accounts", 1501, "|account 200||||wrong password"+until+"only the first about each other account has a row")
+	of(200, 1)
+	of(2, 1)
+	rows("one more each", 1501, "has a row")
+	for account := range int64(3000) {
+		of(1000+account, 2)
+	}
+	rows("three thousand accounts", 3001, "|account 2499||||wrong password"+until+"more like it are only counted")
+	of(0, 310)
+	rows("none at all", 3301, "||||wrong password"+until+"more like it are only counted")
+	now = now.Add(15 * time.Minute)
+	of(1, 1)
+	rows("the next quarter", 3302, "|account 1||||wrong password")
+	counts, err := s.AuditCounts(t.Context(), now.Add(-15*time.Minute))
+	all := int64(310 + 1 + 48*31 + 29 + 2 + 6000 + 310)
+	if err != nil || len(counts) != 3 || counts[0].N != all {
+		t.Errorf("counts are %v, %v, want %d at first", counts, err, all)
+	}
+}
+
 func TestTally(t *testing.T) {
 	now := time.Date(2026, 3, 4, 5, 14, 59, 0, time.UTC)
 	s, err := store.Open(t.Context(), store.Config{Now: func() time.Time { return now }})
