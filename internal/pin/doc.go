@@ -25,7 +25,8 @@
 // Four characters can be guessed by whoever may try often enough. Who guesses
 // has an account, so tries are counted by account, as well as by address; the
 // codes that wait at the same time are bounded, since each of them could be
-// hit. What a hit is worth: somebody else's device signed in to the guesser's
-// account.
+// hit. When they are that many, the network that has the most loses its oldest
+// to one that has few, so that nobody keeps the others from starting one. What
+// a hit is worth: somebody else's device signed in to the guesser's account.
 // TestGuessingIsHopeless has the arithmetic.
 package pin

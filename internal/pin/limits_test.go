@@ -226,6 +226,62 @@ func TestPINsAreBounded(t *testing.T) {
 	})
 }
 
+// Attack: one household, which has many networks of IPv6, keeps everybody else
+// from starting a PIN.
+func TestOneHouseholdLeavesRoomForOthers(t *testing.T) {
+	inWorld(t, tries, func(t *testing.T, w *world) {
+		from := func(address string) (store.PIN, error) {
+			return w.Start(t.Context(), store.Device{ClientIdentifier: "tv", Address: address}, false)
+		}
+		flood := func() (made []store.PIN) {
+			for network := range 256 {
+				for {
+					p, err := from(fmt.Sprintf("2001:db8:0:10%02x::%x", network, len(made)+1))
+					if err != nil {
+						tooMany(t, "attack: one household makes PINs", err)
+						break
+					}
+					made = append(made, p)
+					time.Sleep(time.Millisecond)
+				}
+			}
+			return made
+		}
+		made := flood()
+		if len(made) != pin.MaxShort {
+			t.Fatalf("it made %d PINs, want all %d", len(made), pin.MaxShort)
+		}
+		polls := func(p store.PIN) error {
+			_, _, err := w.Get(t.Context(), p.ID, "tv", "192.0.2.1")
+			return err
+		}
+		if err := polls(made[0]); err != nil {
+			t.Fatal(err)
+		}
+		var honest []store.PIN
+		for _, address := range []string{"192.0.2.1", "::ffff:192.0.2.2", "2001:db8:1::1", "192.0.2.1"} {
+			p, err := from(address)
+			if err != nil {
+				t.Fatalf("somebody at %s: %v", address, err)
+			}
+			honest = append(honest, p)
+		}
+		for i, p := range made[:len(honest)] {
+			gone(t, fmt.Sprintf("the household's oldest but %d", i), polls(p))
+		}
+		if err := polls(made[len(honest)]); err != nil {
+			t.Errorf("one more of the household's went: %v", err)
+		}
+		time.Sleep(3 * time.Minute)
+		if n := len(flood()); n > 0 {
+			t.Errorf("attack: it made %d more", n)
+		}
+		for _, p := range honest {
+			w.link(t, p.Code, w.mia)
+		}
+	})
+}
+
 // Without limits, as in tests of other programs, nobody must wait.
 func TestWithoutLimits(t *testing.T) {
 	inWorld(t, 0, func(t *testing.T, w *world) {

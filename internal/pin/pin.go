@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -73,6 +74,7 @@ type kind struct {
 	ttl      time.Duration
 	most     int             // that wait to be linked at the same time
 	made     *guard.Failures // by address
+	room     *guard.Failures // tries to make room when they are that many, by wide network
 }
 
 const (
@@ -93,6 +95,10 @@ const (
 	// comment.
 	maxShort  = 200
 	maxStrong = 5000
+
+	// roomBurst bounds how often a network has room made for it: it takes a
+	// look at all PINs that wait.
+	roomBurst = 30
 
 	// wrongRefill is how long a wrong code is held against an account.
 	wrongRefill = 3 * time.Minute
@@ -117,8 +123,12 @@ func New(cfg Config) *Service {
 		return &guard.Failures{Burst: burst, Refill: refill}
 	}
 	// Many people may come from one address, through one router or one proxy.
-	s.short = kind{shortAlphabet, shortLength, shortTTL, maxShort, limit(30, 20*time.Second)}
-	s.strong = kind{strongAlphabet, strongLength, strongTTL, maxStrong, limit(300, time.Second)}
+	s.short = kind{
+		shortAlphabet, shortLength, shortTTL, maxShort, limit(30, 20*time.Second), limit(roomBurst, time.Second),
+	}
+	s.strong = kind{
+		strongAlphabet, strongLength, strongTTL, maxStrong, limit(300, time.Second), limit(roomBurst, time.Second),
+	}
 	s.accounts = limit(cfg.FailedTries, wrongRefill)
 	s.addresses = limit(10*cfg.FailedTries, wrongRefill/10)
 	// Programs go on to poll a PIN that has expired, twice a second: five of
@@ -146,8 +156,8 @@ func stale(c store.Change) (ids []int64, all bool) {
 // maxTries is how often a code or an ID that is taken is drawn anew.
 const maxTries = 20
 
-// Start makes a PIN for a device, with the address that it asks from.
-// *TooManyError.
+// Start makes a PIN for a device, with the address that it asks from. When too
+// many wait, the network that has the most of them loses one. *TooManyError.
 func (s *Service) Start(ctx context.Context, device store.Device, strong bool) (store.PIN, error) {
 	k, now := s.short, s.now()
 	if strong {
@@ -158,10 +168,9 @@ func (s *Service) Start(ctx context.Context, device store.Device, strong bool) (
 	}
 	p := store.PIN{Strong: strong, Device: device, CreatedAt: now, ExpiresAt: now.Add(k.ttl)}
 	_, _ = rand.Read(p.Nonce[:]) // never fails
-	err := store.ErrConflict
-	for try := 0; try < maxTries && errors.Is(err, store.ErrConflict); try++ {
-		p.ID, p.Code = newID(), string(letters.Draw(k.alphabet, k.length))
-		err = s.store.AddPIN(ctx, p, k.most)
+	err := s.add(ctx, &p, k, nil)
+	if errors.Is(err, store.ErrFull) && k.room.Take(wideNetwork(device.Address), now) == 0 {
+		err = s.add(ctx, &p, k, wideNetwork)
 	}
 	if errors.Is(err, store.ErrFull) {
 		err = &TooManyError{"PINs that wait to be linked", time.Minute}
@@ -170,6 +179,31 @@ func (s *Service) Start(ctx context.Context, device store.Device, strong bool) (
 		return store.PIN{}, fmt.Errorf("starting a PIN: %w", err)
 	}
 	return p, nil
+}
+
+// add draws an ID and a code for a PIN and adds it. The error is the store's.
+func (s *Service) add(ctx context.Context, p *store.PIN, k kind, network func(string) string) error {
+	err := store.ErrConflict
+	for try := 0; try < maxTries && errors.Is(err, store.ErrConflict); try++ {
+		p.ID, p.Code = newID(), string(letters.Draw(k.alphabet, k.length))
+		err = s.store.AddPIN(ctx, *p, k.most, network)
+	}
+	return err
+}
+
+// wideNetwork is what the PINs that wait are counted by when there are too
+// many: of IPv6, the first 48 bits, since a household may have 256 or more of
+// the networks that tries are counted by.
+func wideNetwork(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil || a.Unmap().Is4() {
+		return guard.Network(address)
+	}
+	p, err := a.WithZone("").Prefix(48)
+	if err != nil {
+		return address
+	}
+	return p.String()
 }
 
 // newID draws a number from 1 to 2^31-1.

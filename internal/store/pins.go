@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -24,9 +25,10 @@ type PIN struct {
 }
 
 // AddPIN adds a PIN that is not linked, and removes those that have expired.
-// ErrFull when most PINs as strong wait to be linked already; ErrConflict when
-// the ID or the code is taken.
-func (s *Store) AddPIN(ctx context.Context, p PIN, most int) error {
+// When most PINs as strong wait to be linked already, one of them goes, if
+// network says what network an address is in; see makeRoomForPIN. ErrFull when
+// none goes; ErrConflict when the ID or the code is taken.
+func (s *Store) AddPIN(ctx context.Context, p PIN, most int, network func(address string) string) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		if err := tx.exec(ctx, "DELETE FROM pin WHERE expires_at <= $1", millis(s.now())); err != nil {
 			return err
@@ -38,9 +40,11 @@ func (s *Store) AddPIN(ctx context.Context, p PIN, most int) error {
 			return err
 		}
 		if waiting >= most {
-			return ErrFull
+			if err := makeRoomForPIN(ctx, tx, p, network); err != nil {
+				return err
+			}
 		}
-		tx.changed.PINs = []int64{p.ID} // another may have had the ID
+		tx.changed.PINs = append(tx.changed.PINs, p.ID) // another may have had the ID
 		d := p.Device
 		return tx.exec(ctx, `INSERT INTO pin (id, code, strong, nonce, client_identifier, product, version, platform,
 			platform_version, device, model, vendor, name, address, created_at, expires_at)
@@ -49,6 +53,40 @@ func (s *Store) AddPIN(ctx context.Context, p PIN, most int) error {
 			d.PlatformVersion, d.Device, d.Model, d.Vendor, d.Name, d.Address, millis(p.CreatedAt), millis(p.ExpiresAt))
 	})
 	return wrap("adding a PIN", err)
+}
+
+// makeRoomForPIN ends the oldest PIN of the network that has the most of those
+// that wait, so that nobody keeps the others from theirs. ErrFull when it would
+// then have fewer than the new one's network.
+func makeRoomForPIN(ctx context.Context, tx *tx, p PIN, network func(address string) string) error {
+	if network == nil {
+		return ErrFull
+	}
+	rows, err := tx.query(ctx, `SELECT id, address FROM pin
+		WHERE strong = $1 AND account_id IS NULL ORDER BY created_at, id`, p.Strong)
+	type waiting struct {
+		id      int64
+		network string
+	}
+	list, err := collect(rows, err, func(row scanner) (w waiting, err error) {
+		err = row.Scan(&w.id, &w.network)
+		w.network = network(w.network)
+		return w, err
+	})
+	if err != nil {
+		return err
+	}
+	have, most := make(map[string]int), 0
+	for _, w := range list {
+		have[w.network]++
+		most = max(most, have[w.network])
+	}
+	if most-1 <= have[network(p.Device.Address)] {
+		return ErrFull
+	}
+	oldest := slices.IndexFunc(list, func(w waiting) bool { return have[w.network] == most })
+	tx.changed.PINs = append(tx.changed.PINs, list[oldest].id)
+	return tx.execOne(ctx, "DELETE FROM pin WHERE id = $1", list[oldest].id)
 }
 
 const selectPIN = `SELECT id, code, strong, nonce, client_identifier, product, version, platform, platform_version,

@@ -28,7 +28,7 @@ func newPIN(id int64, client string) store.PIN {
 
 func addPIN(t testing.TB, s *store.Store, p store.PIN) store.PIN {
 	t.Helper()
-	if err := s.AddPIN(t.Context(), p, 100); err != nil {
+	if err := s.AddPIN(t.Context(), p, 100, nil); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -67,10 +67,10 @@ func TestPINs(t *testing.T) {
 
 	taken := newPIN(1, "tv")
 	taken.Code = "another"
-	is(t, "an ID that is taken", s.AddPIN(t.Context(), taken, 100), store.ErrConflict)
+	is(t, "an ID that is taken", s.AddPIN(t.Context(), taken, 100, nil), store.ErrConflict)
 	taken = newPIN(2, "tv")
 	taken.Code = want.Code
-	is(t, "a code that is taken", s.AddPIN(t.Context(), taken, 100), store.ErrConflict)
+	is(t, "a code that is taken", s.AddPIN(t.Context(), taken, 100, nil), store.ErrConflict)
 }
 
 // Those that wait are bounded, each kind for itself; those that are linked or
@@ -85,17 +85,64 @@ func TestPINsThatWaitAreBounded(t *testing.T) {
 	if err := s.LinkPIN(t.Context(), 2, mia.ID, hash("token")); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.AddPIN(t.Context(), newPIN(3, "tv"), 1); err != nil {
+	if err := s.AddPIN(t.Context(), newPIN(3, "tv"), 1, nil); err != nil {
 		t.Errorf("the first that waits: %v", err)
 	}
-	is(t, "the second", s.AddPIN(t.Context(), newPIN(4, "tv"), 1), store.ErrFull)
+	is(t, "the second", s.AddPIN(t.Context(), newPIN(4, "tv"), 1, nil), store.ErrFull)
 	strong := newPIN(5, "tv")
 	strong.Strong = true
-	if err := s.AddPIN(t.Context(), strong, 1); err != nil {
+	if err := s.AddPIN(t.Context(), strong, 1, nil); err != nil {
 		t.Errorf("one of the other kind: %v", err)
 	}
 	_, err := s.PINByID(t.Context(), 1)
 	is(t, "one that has expired", err, store.ErrNotFound)
+}
+
+// Of each kind, the network that has the most PINs loses its oldest, and never
+// to one that would then have more.
+func TestRoomForPINs(t *testing.T) {
+	for _, strong := range []bool{false, true} {
+		t.Run(fmt.Sprint("strong ", strong), func(t *testing.T) {
+			s := open(t, t.TempDir())
+			other := newPIN(100, "tv")
+			other.Strong = !strong
+			addPIN(t, s, other)
+			id := int64(0)
+			add := func(address string) error {
+				id++
+				p := newPIN(id, "tv")
+				p.Strong, p.Device.Address = strong, address
+				p.CreatedAt = p.CreatedAt.Add(time.Duration(id) * time.Second)
+				return s.AddPIN(t.Context(), p, 5, func(address string) string { return address[:1] })
+			}
+			for _, address := range []string{"b1", "a1", "a2", "a3", "b2"} {
+				if err := add(address); err != nil {
+					t.Fatalf("while there is room: %v", err)
+				}
+			}
+			for _, row := range []struct {
+				address string
+				want    error
+				gone    int64
+			}{
+				{"a4", store.ErrFull, 0}, // a has 3
+				{"b3", store.ErrFull, 0}, // it would have more than a
+				{"c1", nil, 2},           // a's oldest
+				{"c2", store.ErrFull, 0}, // as would c
+				{"d1", nil, 1},           // the oldest of a's and b's
+			} {
+				is(t, row.address, add(row.address), row.want)
+				if row.gone > 0 {
+					_, err := s.PINByID(t.Context(), row.gone)
+					is(t, "what went for "+row.address, err, store.ErrNotFound)
+				}
+			}
+			for _, stays := range []int64{3, 4, 5, 8, 10, 100} {
+				_, err := s.PINByID(t.Context(), stays)
+				is(t, fmt.Sprint("PIN ", stays), err, nil)
+			}
+		})
+	}
 }
 
 func TestLinkPIN(t *testing.T) {
