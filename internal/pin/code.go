@@ -21,3 +21,10 @@ func Normal(typed string) (code string, ok bool) {
 	}
 	return code, true
 }
+
+// Guessable reports whether a code has the form of those that are short enough
+// to be guessed, and so to be typed.
+func Guessable(code string) bool {
+	code, ok := Normal(code)
+	return ok && len(code) == shortLength
+}

@@ -28,5 +28,6 @@
 // hit. When they are that many, the network that has the most loses its oldest
 // to one that has few, so that nobody keeps the others from starting one. What
 // a hit is worth: somebody else's device signed in to the guesser's account.
+// The long codes are beyond guessing, and wrong ones of them are not counted.
 // TestGuessingIsHopeless has the arithmetic.
 package pin

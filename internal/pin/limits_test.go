@@ -79,7 +79,7 @@ func TestGuessingIsBounded(t *testing.T) {
 		inWorld(t, tries, func(t *testing.T, w *world) {
 			p := w.start(t, "tv", false)
 			for range tries {
-				gone(t, "a wrong code", w.Link(t.Context(), "CCC", w.mia))
+				gone(t, "a wrong code", w.Link(t.Context(), "CCCC", w.mia))
 			}
 			tooMany(t, "attack: the right one after that", w.Link(t.Context(), p.Code, w.mia))
 			_, err := w.Find(t.Context(), p.Code, w.mia)
@@ -120,6 +120,22 @@ func TestGuessingIsBounded(t *testing.T) {
 			}
 			_, err := w.Find(t.Context(), "CCCC", w.mia)
 			tooMany(t, "attack: codes of PINs of one's own forgive wrong ones", err)
+		})
+	})
+	t.Run("with others between that nobody guesses", func(t *testing.T) {
+		inWorld(t, tries, func(t *testing.T, w *world) {
+			for range 20 * tries {
+				for _, code := range []string{"", "CCC", "CCC0", strings.Repeat("c", 25)} {
+					_, err := w.Find(t.Context(), code, w.mia)
+					gone(t, code, err)
+				}
+			}
+			for range tries {
+				gone(t, "a wrong code", w.Link(t.Context(), "CCCC", w.mia))
+			}
+			_, err := w.Find(t.Context(), "CCCC", w.mia)
+			tooMany(t, "attack: one more", err)
+			w.link(t, w.start(t, "tv", true).Code, w.mia)
 		})
 	})
 	t.Run("by many accounts from one address", func(t *testing.T) {

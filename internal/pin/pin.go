@@ -42,9 +42,9 @@ type Config struct {
 	Store *store.Store
 	// Key is what the tokens are derived from. Required.
 	Key *seal.Key
-	// FailedTries is how many wrong codes an account may try in a row before
-	// each further one must wait. Zero: nothing is limited but how many PINs
-	// wait at the same time.
+	// FailedTries is how many wrong codes of four characters an account may try
+	// in a row before each further one must wait. Zero: nothing is limited but
+	// how many PINs wait at the same time.
 	FailedTries int
 	// Flush is called before a device gets a token. It tells the store when
 	// tokens were last used: the least recently used one may have to go. Nil:
@@ -265,8 +265,18 @@ type By struct {
 
 // Find returns the PIN that waits under a code, for the person to see which
 // device it is. ErrNotFound, *TooManyError.
+//
+// Only wrong codes of those that can be guessed are counted: a link to any
+// other, which may be somebody else's, keeps nobody from linking.
 func (s *Service) Find(ctx context.Context, code string, by By) (store.PIN, error) {
 	now, account := s.now(), strconv.FormatInt(by.AccountID, 10)
+	code, ok := Normal(code)
+	if !ok {
+		return store.PIN{}, ErrNotFound
+	}
+	if !Guessable(code) {
+		return s.waiting(ctx, code, now)
+	}
 	if wait := s.accounts.Take(account, now); wait > 0 {
 		return store.PIN{}, &TooManyError{"wrong codes", wait}
 	}
@@ -284,12 +294,8 @@ func (s *Service) Find(ctx context.Context, code string, by By) (store.PIN, erro
 	return p, err
 }
 
-// waiting finds the PIN that waits under a code.
+// waiting finds the PIN that waits under a code, as it is kept.
 func (s *Service) waiting(ctx context.Context, code string, now time.Time) (store.PIN, error) {
-	code, ok := Normal(code)
-	if !ok {
-		return store.PIN{}, ErrNotFound
-	}
 	p, err := s.store.PINByCode(ctx, code)
 	if errors.Is(err, store.ErrNotFound) || err == nil && (p.AccountID != 0 || !now.Before(p.ExpiresAt)) {
 		return store.PIN{}, ErrNotFound

@@ -197,6 +197,56 @@ func TestForward(t *testing.T) {
 	}
 }
 
+// Attack: another site leads the browser of somebody who is signed in to wrong
+// codes, so that their own have to wait, or to a code that is guessed.
+func TestCodesInLinksOfOthers(t *testing.T) {
+	w := startWorld(t, false, func(c *server.Config) { c.FailedTries = 3 })
+	w.people()
+	b := w.browser().signIn("mia")
+	long := strings.Repeat("a", 25)
+	for _, site := range []string{"cross-site", "same-site"} {
+		led := func(path string) seen {
+			return b.do(http.MethodGet, path, nil, http.Header{"Sec-Fetch-Site": {site}})
+		}
+		for range 12 {
+			b.wantPage(led("/auth?code=CCCC"), 200, "The link that you followed has a code in it", `value="C"`)
+			b.wantPage(led("/auth?code="+long), 404, "This code does not work")
+			b.wantPage(led("/auth?code=wrong"), 404, "This code does not work")
+			b.wantTo(led("/link?pin="+long), "/auth?code="+long)
+			b.wantPage(led("/link?pin=CCCC"), 200, `value="C"`)
+		}
+	}
+	for range 12 { // by the fragment, which a script of ours moves
+		b.wantPage(b.get("/auth?led=1&code=CCCC&led=0"), 200, "The link that you followed has a code in it")
+	}
+	b.wantPage(b.post("/link", url.Values{"code": {"C", "C", "C", "C"}}), 404, "No device shows this code now")
+
+	// Nothing is said of a code that is right before the person goes on.
+	tv := w.start(false)
+	query := url.Values{"code": {tv.Code}, "clientID": {"tv"}, "forwardUrl": {"https://app.example.org/back"}}.Encode()
+	s := b.do(http.MethodGet, "/auth?"+query, nil, http.Header{"Sec-Fetch-Site": {"cross-site"}})
+	b.wantPage(s, 200, "The link that you followed", `name="clientID" value="tv"`, `name="forwardUrl" value="https://app.example.org/back"`)
+	if strings.Contains(s.text, "Living room") {
+		t.Error("the page tells of the device")
+	}
+	form := url.Values{"code": strings.Split(tv.Code, ""), "clientID": {"tv"}, "forwardUrl": {"https://app.example.org/back"}}
+	s = b.post("/link", form)
+	b.wantTo(s, "/auth?clientID=tv&code="+tv.Code+"&forwardUrl=https%3A%2F%2Fapp.example.org%2Fback")
+	b.wantPage(b.do(http.MethodGet, s.location(), nil, http.Header{"Sec-Fetch-Site": {"same-origin"}}), 200, "Living room", "Then you go to")
+	form.Set("clientID", "another")
+	form["code"] = strings.Split(tv.Code, "")
+	b.wantPage(b.post("/link", form), 404, "No device shows this code now", `name="clientID" value="another"`)
+
+	// Guessing is limited, however it is done.
+	for range 3 {
+		b.get("/auth?code=CCCC")
+	}
+	b.wantPage(b.get("/auth?code="+tv.Code), 429, "Wait")
+	b.wantPage(b.post("/link", form), 429, "Wait")
+	strong := w.start(true)
+	b.wantPage(b.get("/auth?code="+strong.Code), 200, "Living room")
+}
+
 // others is a URL of somebody else's in a stylesheet or a script.
 var others = regexp.MustCompile(`(?i)(?:https?:)?//[a-z0-9-]+\.[a-z0-9.-]+[^"' )]*`)
 

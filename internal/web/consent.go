@@ -15,6 +15,9 @@ import (
 // it, and where to go then.
 type ask struct {
 	ClientID, Code, Product, Forward string
+	// Led: the browser was led here by something that is not a page of ours,
+	// the parameters of the fragment included.
+	Led bool
 }
 
 // readAsk reads the parameters of the real service's page. There they stand in
@@ -22,7 +25,7 @@ type ask struct {
 func readAsk(q url.Values) ask {
 	return ask{
 		ClientID: q.Get("clientID"), Code: strings.TrimSpace(q.Get("code")),
-		Product: q.Get("context[device][product]"), Forward: q.Get("forwardUrl"),
+		Product: q.Get("context[device][product]"), Forward: q.Get("forwardUrl"), Led: q.Has("led"),
 	}
 }
 
@@ -59,6 +62,9 @@ func (p *Pages) findPIN(ctx context.Context, v *visit, a ask) (store.PIN, error)
 
 // askConsent shows which program asks, from where, and what it would get.
 func (p *Pages) askConsent(ctx context.Context, v *visit, a ask) (view, error) {
+	if pin.Guessable(a.Code) && (a.Led || ledHere(v.Request)) {
+		return confirmCode(a)
+	}
 	found, err := p.findPIN(ctx, v, a)
 	if err != nil {
 		return view{}, err
@@ -68,6 +74,25 @@ func (p *Pages) askConsent(ctx context.Context, v *visit, a ask) (view, error) {
 		return view{}, err
 	}
 	return view{name: "consent", data: consentData{found, a, target}}, nil
+}
+
+// ledHere reports whether another site led the browser here. Over plain HTTP,
+// but for localhost, browsers do not tell.
+func ledHere(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site == "cross-site" || site == "same-site"
+}
+
+// confirmCode has the person send a code that stood in a link. Attack: another
+// site opens links with wrong codes, so that the person's own have to wait.
+// What is not looked up needs no count, and tells a guesser nothing.
+func confirmCode(a ask) (view, error) {
+	if _, err := forwardTarget(a.Forward); err != nil {
+		return view{}, err
+	}
+	data := newLinkData(a)
+	data.Led = true
+	return view{name: "link", data: data}, nil
 }
 
 // consent takes the answer.
@@ -142,12 +167,14 @@ func forwardTarget(text string) (*url.URL, error) {
 
 // linkData is the page with four boxes.
 type linkData struct {
+	ask
 	Boxes   [4]string
 	Problem string
 }
 
-func newLinkData(code string) (d linkData) {
-	for i, r := range []rune(strings.ToUpper(strings.TrimSpace(code))) {
+func newLinkData(a ask) linkData {
+	d := linkData{ask: a}
+	for i, r := range []rune(strings.ToUpper(strings.TrimSpace(a.Code))) {
 		if i < len(d.Boxes) {
 			d.Boxes[i] = string(r)
 		}
@@ -164,21 +191,21 @@ func (p *Pages) linkForm(_ context.Context, v *visit) (view, error) {
 	if len(code) > len(linkData{}.Boxes) {
 		return view{to: "/auth?" + ask{Code: code}.query()}, nil // one that is scanned, and never typed
 	}
-	return view{name: "link", data: newLinkData(code)}, nil
+	return view{name: "link", data: newLinkData(ask{Code: code})}, nil
 }
 
 // link looks the code up and goes on to the consent page.
 func (p *Pages) link(ctx context.Context, v *visit) (view, error) {
-	code := strings.Join(v.PostForm["code"], "")
-	code = strings.ToUpper(strings.Join(strings.Fields(code), ""))
-	_, err := p.findPIN(ctx, v, ask{Code: code})
+	a := readAsk(v.PostForm)
+	a.Code = strings.ToUpper(strings.Join(strings.Fields(strings.Join(v.PostForm["code"], "")), ""))
+	_, err := p.findPIN(ctx, v, a)
 	if errors.Is(err, pin.ErrNotFound) {
-		data := newLinkData(code)
+		data := newLinkData(a)
 		data.Problem = "No device shows this code now. Compare each character; a code that has run out is replaced on the device."
 		return view{name: "link", status: http.StatusNotFound, data: data}, nil
 	}
 	if err != nil {
 		return view{}, err
 	}
-	return view{to: "/auth?" + ask{Code: code}.query()}, nil
+	return view{to: "/auth?" + a.query()}, nil
 }

@@ -2,9 +2,10 @@
 "use strict";
 
 // Programs open /auth with their parameters in the fragment, which a server never sees. Browsers keep the fragment when
-// they are sent on: whoever is signed in, or half-way, finds it on another page.
+// they are sent on: whoever is signed in, or half-way, finds it on another page. "led" stands first, where nothing in
+// the fragment takes it away: it says that the rest is none of ours.
 if (/^#!?\?/.test(location.hash)) {
-	location.replace("/auth?" + location.hash.replace(/^#!?\?/, ""));
+	location.replace("/auth?led=1&" + location.hash.replace(/^#!?\?/, ""));
 }
 
 // Times are in UTC, and say so, until here, where the reader's zone is known.

@@ -1,0 +1,34 @@
+// Attack: another site opens links with wrong codes, in the query and in the fragment, so that the person's own have to
+// wait. A code of four characters in such a link is looked up when the person goes on, and not before.
+
+import { Device } from '../device.mjs';
+import { elsewhere } from '../elsewhere.mjs';
+import { heading, press, scene, signedIn, story, typeCode } from '../story.mjs';
+
+await story(async (stage) => {
+  const television = new Device('Living room');
+  const code = await television.askPIN();
+  const links = ['?code=CCCC', '#?code=CCCC', `?code=${code}`];
+  const site = await elsewhere(links.map((link, i) => `<p><a href="${scene.url}/auth${link}">Prize ${i}</a>`).join(''));
+  stage.allow(site.origin);
+  const page = await signedIn(stage);
+  for (let i = 0; i < 12; i++) {
+    await page.goto(site.origin);
+    await page.getByRole('link', { name: `Prize ${i % 2}` }).click();
+    await page.getByText('The link that you followed has a code in it.').waitFor();
+  }
+  await stage.look(page, 'link-followed');
+  await page.goto('/link');
+  await typeCode(page, code);
+  await press(page, 'Go on');
+  await heading(page, 'Shelf for TV wants to sign in');
+
+  // A link that the person meant to follow leads on.
+  await page.goto(site.origin);
+  await page.getByRole('link', { name: 'Prize 2' }).click();
+  await heading(page, 'Link a device');
+  await press(page, 'Go on');
+  await press(page, 'Let it sign in');
+  await heading(page, 'You are signed in');
+  await television.signIn(scene.admin.username);
+});
