@@ -24,23 +24,51 @@ const (
 	passkeyLife   = 5 * time.Minute
 )
 
-// errNoParty says that passkeys cannot be bound to the address of the page.
-var errNoParty = errors.New("a passkey needs a host name")
+// Errors of pages at whose address there are no passkeys.
+var (
+	errNoParty   = errors.New("a passkey needs a host name")
+	errOtherPort = errors.New("a passkey needs the address that this server is at")
+)
 
 // party is the site that passkeys are for, where a visitor sees it.
 func (p *Pages) party(v *visit) (passkey.Party, error) {
 	party, ok := passkey.NewParty(p.PublicURL, v.Host, v.TLS != nil)
-	if !ok {
+	switch {
+	case !ok:
 		return passkey.Party{}, errNoParty
+	case p.PublicURL == "" && !ownPort(v.Request):
+		return passkey.Party{}, errOtherPort
 	}
 	return party, nil
+}
+
+// ownPort reports whether the port that was asked for is the one that the
+// request came to, or the scheme's own, as of a proxy in front. Attack: another
+// program on this computer, at a port of its own, has people show it their
+// passkeys, which browsers keep apart by host name only, and passes the answers
+// on with its own address as what was asked for.
+func ownPort(r *http.Request) bool {
+	_, asked, err := net.SplitHostPort(r.Host)
+	if err != nil || asked == "80" || asked == "443" {
+		return true
+	}
+	here, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		return false
+	}
+	_, port, err := net.SplitHostPort(here.String())
+	return err == nil && asked == port
 }
 
 // passkeyHint says why there are no passkeys at the address of the page; empty:
 // there are.
 func (p *Pages) passkeyHint(v *visit) string {
-	if _, err := p.party(v); err == nil {
+	_, err := p.party(v)
+	switch {
+	case err == nil:
 		return ""
+	case errors.Is(err, errOtherPort):
+		return otherPort
 	}
 	example := "http://localhost"
 	if _, port, err := net.SplitHostPort(v.Host); err == nil {
@@ -49,6 +77,9 @@ func (p *Pages) passkeyHint(v *visit) string {
 	return "Passkeys need a whole host name, such as usher.example.org: an IP address does not do, nor a short name. " +
 		"On the computer that usher runs on, open " + example + " instead."
 }
+
+const otherPort = "Passkeys need to know where this page is, which is at another port than usher itself: " +
+	"whoever runs usher can say so by --public-url."
 
 // forScript makes a handler answer a script: where to go next, or what is
 // wrong, in JSON.
@@ -225,6 +256,8 @@ func passkeyProblem(err error) (string, bool) {
 		return "Your account has as many passkeys as it may. Remove one first.", true
 	case errors.Is(err, errNoParty):
 		return "Passkeys need a whole host name: an IP address does not do, nor a short name.", true
+	case errors.Is(err, errOtherPort):
+		return otherPort, true
 	}
 	return "", false
 }

@@ -226,6 +226,34 @@ func TestPasskeyNames(t *testing.T) {
 	b.wantPage(b.post("/auth/passkey/challenge", nil), 200, `"rpId":"usher.example.org"`)
 }
 
+// Attack: another program on this computer, at a port of its own, has somebody
+// prove who they are to it, and passes that on as if it were asked for here.
+func TestPasskeyOfAnotherPort(t *testing.T) {
+	w := newTown(t)
+	phone := w.browser().signIn("mia").addPasskey("phone")
+	w.browser().wantAlone(phone, "")
+
+	b := w.by("http://localhost:9999")
+	b.wantScript("/auth/passkey/challenge", nil, "", "--public-url")
+	if strings.Contains(b.get("/auth").text, "data-passkey") {
+		t.Error("a passkey is offered at a port of somebody else's")
+	}
+	asked := w.browser() // by the program itself, at the right port
+	phone.Origin = b.base
+	asked.wantAlone(phone, "not accepted")
+	b.signIn("mia").wantPage(b.get("/account"), 200, "--public-url")
+
+	// A proxy at the scheme's own port says what it was asked for.
+	proxied := w.by("http://localhost")
+	phone.Origin = proxied.base
+	proxied.wantAlone(phone, "")
+
+	w = newWorld(t, func(c *server.Config) { c.PublicURL = "http://localhost:9999" })
+	w.people()
+	b = w.by("http://localhost:9999")
+	b.wantAlone(b.signIn("mia").addPasskey("phone"), "")
+}
+
 // by is a browser at another address of the same server.
 func (w *world) by(base string) *browser {
 	w.Helper()
