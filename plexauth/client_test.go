@@ -259,7 +259,7 @@ func TestIdentityHeaders(t *testing.T) {
 	got.Del("X-Plex-Token")
 	want := http.Header{
 		"Accept": {"application/json"}, "Accept-Encoding": {"gzip"}, "User-Agent": {"me/1"}, "X-Extra": {"yes"},
-		"X-Plex-Client-Identifier": {"plexauthtest"}, "X-Plex-Product": {"P"}, "X-Plex-Version": {"1"},
+		"X-Plex-Client-Identifier": {"plexauthtest-1"}, "X-Plex-Product": {"P"}, "X-Plex-Version": {"1"},
 		"X-Plex-Platform": {"Linux"}, "X-Plex-Platform-Version": {"6"}, "X-Plex-Device": {"D"},
 		"X-Plex-Device-Name": {"N"}, "X-Plex-Device-Vendor": {"V"}, "X-Plex-Model": {"M"},
 	}

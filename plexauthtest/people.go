@@ -92,7 +92,7 @@ func (s *Server) populate() {
 	s.TwoFactor = s.AddPerson("twofactor", "twofactor@example.org", "twofactor's password")
 	s.Disabled = s.AddPerson("disabled", "disabled@example.org", "disabled's password")
 	s.enrol(s.TwoFactor)
-	s.Disabled.oldToken = s.Token(s.Disabled)
+	s.Disabled.oldToken = s.tokenOn(device, s.Disabled)
 	if err := s.current.Load().Accounts().SetDisabled(context.Background(), s.Disabled.id, true); err != nil {
 		s.t.Fatalf("plexauthtest: disabling: %v", err)
 	}

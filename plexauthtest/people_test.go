@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 	"github.com/usher-auth/usher/plexauthtest"
 )
@@ -234,6 +235,45 @@ func TestRevokeAll(t *testing.T) {
 	}
 	mustBe(t, other, srv.Admin)
 	mustBe(t, srv.Client(srv.Member), srv.Member)
+}
+
+// A device holds so many tokens, and each client has one of its own.
+func TestNoClientEndsAnother(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	var clients []*plexauth.Client
+	for range 2 * (store.TokensPerDevice + 1) {
+		c := srv.Client(srv.Member)
+		other := srv.Anonymous()
+		other.Token = plexauth.StaticToken(srv.Token(srv.Member))
+		clients = append(clients, c, other)
+	}
+	for range store.TokensPerDevice + 1 { // nor do sign-ins of the device that Anonymous is
+		if _, err := srv.Anonymous().SignIn(t.Context(), srv.Member.SignIn()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range clients {
+		mustBe(t, c, srv.Member)
+	}
+	srv.RevokeAll(srv.Member)
+	for _, c := range clients {
+		_, err := details(t, c)
+		mustFail(t, err, plexauth.ErrUnauthorized)
+	}
+}
+
+func TestDeviceOfEachClient(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	var got []string
+	for _, p := range []*plexauthtest.Person{srv.Member, srv.Member, srv.Disabled, srv.Admin} {
+		got = append(got, srv.Client(p).ClientIdentifier)
+	}
+	srv.Token(srv.Member)
+	got = append(got, srv.Client(srv.Member).ClientIdentifier, srv.Anonymous().ClientIdentifier)
+	want := []string{"plexauthtest-1", "plexauthtest-2", "plexauthtest", "plexauthtest-3", "plexauthtest-5", "plexauthtest"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the devices are %v, want %v", got, want)
+	}
 }
 
 func TestLinkPIN(t *testing.T) {

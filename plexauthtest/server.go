@@ -2,6 +2,7 @@ package plexauthtest
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -58,6 +59,7 @@ type Server struct {
 	current  atomic.Pointer[instance]
 	stopping chan struct{} // closed before the listener is
 	offset   atomic.Int64  // how far the clock is ahead
+	devices  atomic.Int64  // how many have signed in by Client and Token
 
 	mu       sync.Mutex
 	faults   []*fault
@@ -120,32 +122,54 @@ func (s *Server) Now() time.Time { return time.Now().Add(time.Duration(s.offset.
 // Advance moves the server's clock.
 func (s *Server) Advance(d time.Duration) { s.offset.Add(int64(d)) }
 
+// device is the client identifier of Anonymous.
+const device = "plexauthtest"
+
 // Client returns an SDK client with a token of p's, as after a sign-in. Each
-// call is another sign-in of the same device.
+// call of Client or Token is a sign-in of another device: plexauthtest-1,
+// plexauthtest-2 and so on. A device holds ten tokens at the most, and so none
+// of them ends the token of an earlier one. Disabled cannot sign in: theirs is
+// the same token each time, of the device that Anonymous is.
 func (s *Server) Client(p *Person) *plexauth.Client {
 	s.t.Helper()
 	c := s.Anonymous()
-	c.Token = plexauth.StaticToken(s.Token(p))
+	id, token := s.signIn(p)
+	c.ClientIdentifier, c.Token = id, plexauth.StaticToken(token)
 	return c
 }
 
-// Anonymous returns an SDK client without a token.
+// Anonymous returns an SDK client without a token. It is the same device each
+// time: plexauthtest.
 func (s *Server) Anonymous() *plexauth.Client {
 	return &plexauth.Client{
-		ClientIdentifier: "plexauthtest", Product: "plexauthtest", AccountURL: s.AccountURL, MediaURL: s.MediaURL,
+		ClientIdentifier: device, Product: "plexauthtest", AccountURL: s.AccountURL, MediaURL: s.MediaURL,
 	}
 }
 
-// Token returns a fresh access token of p's; for Disabled, the one that they
-// had before.
+// Token returns a fresh access token of p's, on a device of its own; for
+// Disabled, the one that they had before.
 func (s *Server) Token(p *Person) plexauth.Secret {
 	s.t.Helper()
+	_, token := s.signIn(p)
+	return token
+}
+
+// signIn returns a token of p's and the device that holds it.
+func (s *Server) signIn(p *Person) (id string, token plexauth.Secret) {
+	s.t.Helper()
 	if p.oldToken != "" {
-		return p.oldToken
+		return device, p.oldToken
 	}
+	id = fmt.Sprintf("%s-%d", device, s.devices.Add(1))
+	return id, s.tokenOn(id, p)
+}
+
+// tokenOn mints a token of p's on a device.
+func (s *Server) tokenOn(id string, p *Person) plexauth.Secret {
+	s.t.Helper()
 	token, err := s.current.Load().Tokens().SignIn(context.Background(), store.SignIn{
 		AccountID: p.id, PasswordHash: p.passwordHash(s),
-		Device: store.Device{ClientIdentifier: "plexauthtest", Product: "plexauthtest"},
+		Device: store.Device{ClientIdentifier: id, Product: "plexauthtest"},
 	})
 	if err != nil {
 		s.t.Fatalf("plexauthtest: a token for %s: %v", p.Username, err)
