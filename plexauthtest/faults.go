@@ -19,7 +19,10 @@ type Fault struct {
 
 	// Delay is how long the answer takes longer.
 	Delay time.Duration
-	// Drop closes the connection without an answer.
+	// Drop breaks the connection off within the answer's headers, which is an
+	// error to the caller each time: where one closes without a byte, a client
+	// may send the request again by itself, as net/http does with a GET on a
+	// connection that it kept alive. The server does not get the request.
 	Drop bool
 	// Status, if not 0, is answered with Body and Header, and the server does
 	// not get the request, as when a proxy before it fails.
@@ -142,9 +145,14 @@ func (f *Fault) change(a *recorder) {
 	}
 }
 
-// hangUp closes a connection without a word.
+// cutOff is where an answer breaks off. There is enough of it that no client
+// asks again because it got nothing, and too little for a success.
+const cutOff = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 1000000\r\nCut-"
+
+// hangUp closes a connection in the middle of a header.
 func hangUp(w http.ResponseWriter) {
 	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		_, _ = io.WriteString(conn, cutOff)
 		conn.Close()
 	}
 }

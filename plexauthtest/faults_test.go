@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,34 @@ func TestFaultDrop(t *testing.T) {
 	}
 	remove()
 	mustBe(t, c, srv.Member)
+}
+
+// net/http sends a GET again when a connection that it kept alive closes before
+// any byte of an answer, and the caller would not see the outage.
+func TestFaultDropOnAKeptAliveConnection(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	c := srv.Client(srv.Member)
+	var reused []bool
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		GotConn: func(got httptrace.GotConnInfo) { reused = append(reused, got.Reused) },
+	})
+	for range 3 {
+		if err := c.Ping(ctx); err != nil {
+			t.Fatal(err)
+		}
+		srv.Fail(plexauthtest.Fault{Drop: true, Times: 1})
+		mustFail(t, c.Ping(ctx), plexauth.ErrUnreachable)
+	}
+	var got []int
+	for _, r := range srv.Requests() {
+		got = append(got, r.Status)
+	}
+	if diff := cmp.Diff([]int{200, 0, 200, 0, 200, 0}, got); diff != "" {
+		t.Errorf("statuses (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]bool{false, true, false, true, false, true}, reused); diff != "" {
+		t.Errorf("connections that were kept alive (-want +got):\n%s", diff)
+	}
 }
 
 func TestFaultDelay(t *testing.T) {
