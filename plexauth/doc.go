@@ -65,7 +65,14 @@
 //
 // None, unless Client.Retry is set; then as the generated SDKs do, with
 // Retry-After obeyed. A sign-in is not repeated once a connection was made,
-// since its code may be used up.
+// since its code may be used up. A call whose token of a [TransientSource] turns
+// out to have ended is sent once more, with another.
+//
+// What net/http does by itself stays: when a connection that it kept alive
+// turns out to be closed, it sends a GET again that got no byte of an answer,
+// and SignIn, StartPIN and SignOut, which are none, only if nothing of them was
+// sent (or Header has an Idempotency-Key). With an HTTPClient whose Transport
+// has DisableKeepAlives, it does neither.
 //
 // # Odd answers
 //

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -348,6 +349,55 @@ func TestMaxInterval(t *testing.T) {
 }
 
 // The time-out is for each try, not for all.
+// What net/http repeats by itself, without Retry: a GET on a connection that was
+// kept alive and closed without a byte, and nothing that changes something.
+func TestKeptAliveConnectionCloses(t *testing.T) {
+	for name, test := range map[string]struct {
+		call func(context.Context, *plexauth.Client) error
+		kept bool // not DisableKeepAlives
+		want int  // how often the server sees it
+	}{
+		"GET":           {func(ctx context.Context, c *plexauth.Client) error { return c.Ping(ctx) }, true, 2},
+		"GET, not kept": {func(ctx context.Context, c *plexauth.Client) error { return c.Ping(ctx) }, false, 1},
+		"POST, a form": {func(ctx context.Context, c *plexauth.Client) error {
+			_, err := c.SignIn(ctx, plexauth.SignIn{})
+			return err
+		}, true, 1},
+		"POST, no body": {func(ctx context.Context, c *plexauth.Client) error {
+			_, err := c.StartPIN(ctx, plexauth.StartPIN{})
+			return err
+		}, true, 1},
+		"DELETE, signs out": {func(ctx context.Context, c *plexauth.Client) error { return c.SignOut(ctx) }, true, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var seen atomic.Int32
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if seen.Add(1) == 2 {
+					panic(http.ErrAbortHandler)
+				}
+				_, _ = io.WriteString(w, `{"pong":true}`)
+			}))
+			defer srv.Close()
+			transport := &http.Transport{DisableKeepAlives: !test.kept}
+			defer transport.CloseIdleConnections()
+			c := &plexauth.Client{
+				ClientIdentifier: "me", AccountURL: srv.URL, Token: plexauth.StaticToken("t"),
+				HTTPClient: &http.Client{Transport: transport},
+			}
+			if err := c.Ping(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			err := test.call(t.Context(), c)
+			if got := int(seen.Load()) - 1; got != test.want || (err == nil) != (test.want == 2) {
+				t.Errorf("the server sees it %d times, want %d: %v", got, test.want, err)
+			}
+			if err != nil && !errors.Is(err, plexauth.ErrUnreachable) {
+				t.Errorf("got %v, want ErrUnreachable", err)
+			}
+		})
+	}
+}
+
 func TestTimeoutIsPerTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
