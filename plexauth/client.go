@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -50,10 +51,13 @@ type Client struct {
 	// ErrUnauthorized before they are sent.
 	Token TokenSource
 
-	// AccountURL is where the account plane is. Empty: https://plex.tv.
+	// AccountURL is where the account plane is: http:// or https://, a host, and
+	// if need be a port and a path. It has no user name and no password, since
+	// addresses are shown: a proxy's go into Header. Empty: https://plex.tv.
 	AccountURL string
 
-	// MediaURL is where the media server is. Empty: http://localhost:32400.
+	// MediaURL is where the media server is, in the same form. Empty:
+	// http://localhost:32400.
 	MediaURL string
 
 	// HTTPClient sends the requests. Nil: http.DefaultClient. Its CheckRedirect
@@ -246,18 +250,19 @@ func readAll(res *http.Response) ([]byte, error) {
 
 // request builds a call's request.
 func (c *Client) request(ctx context.Context, op call, token Secret) (*http.Request, error) {
-	target := c.base(op.plane) + op.path + op.id
-	if op.query != "" {
-		target += "?" + op.query
-	}
 	var body io.Reader
 	if op.form != nil {
 		body = strings.NewReader(op.form.Encode())
 	}
-	req, err := http.NewRequestWithContext(ctx, op.method, target, body)
+	req, err := http.NewRequestWithContext(ctx, op.method, c.target(op), body)
+	// Neither error repeats the address, which may have a password in it.
 	if err != nil {
-		// The error would repeat the address, which may have a password in it.
-		return nil, fmt.Errorf("plexauth: %s: the address of the %s cannot be used", op.operation, op.plane)
+		err = errNotURL
+	} else {
+		err = checkAddress(req.URL, op)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("plexauth: %s: the address of the %s %w", op.operation, op.plane, err)
 	}
 	c.identify(req.Header, token)
 	if op.form != nil {
@@ -267,6 +272,55 @@ func (c *Client) request(ctx context.Context, op call, token Secret) (*http.Requ
 		req.Header[http.CanonicalHeaderKey(name)] = values
 	}
 	return req, nil
+}
+
+// target is the address of a call.
+func (c *Client) target(op call) string {
+	target := c.base(op.plane) + op.path + op.id
+	if op.query != "" {
+		target += "?" + op.query
+	}
+	return target
+}
+
+// What is wrong with an address.
+var (
+	errNotURL    = errors.New("is not a URL")
+	errScheme    = errors.New("does not begin with http:// or https://")
+	errNoHost    = errors.New("has no host")
+	errPort      = errors.New("has a port that is none")
+	errUserInURL = errors.New("has a user name or password")
+	errFragment  = errors.New("has a fragment")
+	errQuery     = errors.New("has a query")
+)
+
+// checkAddress says what is wrong with the plane's address, by the URL that a
+// call makes of it: a path behind the address is the end of its query.
+func checkAddress(u *url.URL, op call) error {
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return errScheme
+	case u.Hostname() == "":
+		return errNoHost
+	case !validPort(u.Port()):
+		return errPort
+	case u.User != nil:
+		return errUserInURL
+	case u.Fragment != "":
+		return errFragment
+	case u.RawQuery != op.query:
+		return errQuery
+	}
+	return nil
+}
+
+// validPort reports whether digits, if there are any, are a port.
+func validPort(digits string) bool {
+	if digits == "" {
+		return true
+	}
+	_, err := strconv.ParseUint(digits, 10, 16)
+	return err == nil
 }
 
 func (p plane) String() string {

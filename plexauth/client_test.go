@@ -176,6 +176,7 @@ func calls(c *plexauth.Client) map[string]func(context.Context) error {
 			_, err := c.SourceConnection(ctx, plexauth.ServerSource("den"))
 			return err
 		},
+		"StartPIN":  func(ctx context.Context) error { _, err := c.StartPIN(ctx, plexauth.StartPIN{}); return err },
 		"SignOut":   c.SignOut,
 		"Ping":      c.Ping,
 		"Resources": func(ctx context.Context) error { _, err := c.Resources(ctx); return err },
@@ -239,6 +240,99 @@ func TestUnusableClient(t *testing.T) {
 	}
 	if n := len(srv.Requests()); n != 0 {
 		t.Errorf("%d requests were sent", n)
+	}
+}
+
+// An address that cannot be used is no outage: nothing is sent, tried again or
+// waited for, and the error says which address it is, what is wrong with it,
+// and nothing that may be secret.
+func TestUnusableAddress(t *testing.T) {
+	for address, says := range map[string]string{
+		"plex.tv":                           "does not begin with http:// or https://",
+		"//plex.tv":                         "does not begin with http:// or https://",
+		"localhost:32400":                   "does not begin with http:// or https://",
+		"ftp://plex.tv":                     "does not begin with http:// or https://",
+		"127.0.0.1:32400":                   "is not a URL",
+		"https://%zz":                       "is not a URL",
+		"http://mia:secret@%zz":             "is not a URL",
+		"https://plex.tv\n":                 "is not a URL",
+		"http://plex.tv:secret":             "is not a URL",
+		"http://":                           "has no host",
+		"http:///usher":                     "has no host",
+		"http:plex.tv":                      "has no host",
+		"http:/mia:secret@plex.tv":          "has no host",
+		"http://:32400":                     "has no host",
+		"http://plex.tv:65536":              "has a port that is none",
+		"http://plex.tv?":                   "has a query",
+		"http://plex.tv?token=secret":       "has a query",
+		"http://plex.tv/?token=secret":      "has a query",
+		"http://plex.tv/usher?token=secret": "has a query",
+		"http://plex.tv#":                   "has a fragment",
+		"http://plex.tv/#secret":            "has a fragment",
+		"http://plex.tv?x=1#secret":         "has a fragment",
+		"http://mia:secret@plex.tv":         "has a user name or password",
+		"http://secret@plex.tv":             "has a user name or password",
+		"http://@plex.tv":                   "has a user name or password",
+	} {
+		for _, field := range []string{"AccountURL", "MediaURL"} {
+			c := client("")
+			c.Retry = &plexauth.Retry{ConnectionErrors: true}
+			c.HTTPClient = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+				t.Errorf("%s %s: a request was sent to %s", field, address, r.URL)
+				return nil, errors.New("nobody is there")
+			})}
+			// A call with a query and one without, with a token and without.
+			some := []string{"TokenDetails", "Resources", "SignIn", "SignOut", "Ping", "StartPIN"}
+			c.AccountURL = address
+			if field == "MediaURL" {
+				c.AccountURL, c.MediaURL = "", address
+				some = []string{"TransientToken", "SourceConnection", "Identity", "Connect"}
+			}
+			for _, name := range some {
+				err := calls(c)[name](t.Context())
+				own := name != "Connect" // the addresses of which are the server's, and not the program's
+				if err == nil || errors.Is(err, plexauth.ErrUnreachable) || own && errors.As(err, new(*plexauth.Error)) {
+					t.Errorf("%s %q: %s gives %T %v", field, address, name, err, err)
+					continue
+				}
+				if got := err.Error(); !strings.Contains(got, "Client."+field) || !strings.HasSuffix(got, says) || strings.Contains(got, "secret") {
+					t.Errorf("%s %q: %s gives %q, want %q", field, address, name, got, says)
+				}
+			}
+			if field == "AccountURL" {
+				if _, err := c.WaitPIN(t.Context(), &plexauth.PIN{ID: 1}); err == nil || !strings.HasSuffix(err.Error(), says) {
+					t.Errorf("%q: waiting gives %v, want %q", address, err, says)
+				}
+			}
+			c.Token = nil // which is noticed first
+			if err := calls(c)[some[0]](t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) || strings.Contains(err.Error(), "secret") {
+				t.Errorf("%s %q: without a token, %s gives %v", field, address, some[0], err)
+			}
+		}
+	}
+}
+
+// What an address may have: any host, a port, a path, and slashes at its end.
+func TestAddresses(t *testing.T) {
+	for address, want := range map[string]string{
+		"":                           "https://plex.tv/api/v2/ping",
+		"HTTPS://Example.org":        "https://Example.org/api/v2/ping",
+		"http://example.org/":        "http://example.org/api/v2/ping",
+		"http://example.org:65535//": "http://example.org:65535/api/v2/ping",
+		"http://[::1]:32400":         "http://[::1]:32400/api/v2/ping",
+		"http://example.org/a/b%20c": "http://example.org/a/b%20c/api/v2/ping",
+	} {
+		c := client(`{"pong":true}`)
+		c.AccountURL = address
+		c.HTTPClient = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+			if got := r.URL.String(); got != want {
+				t.Errorf("%q leads to %s, want %s", address, got, want)
+			}
+			return answer(200, `{"pong":true}`), nil
+		})}
+		if err := c.Ping(t.Context()); err != nil {
+			t.Errorf("%q: %v", address, err)
+		}
 	}
 }
 

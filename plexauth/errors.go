@@ -167,7 +167,8 @@ func (e *Error) says(words string) bool {
 // failure is an error for a call that was not sent.
 func (c *Client) failure(op call, cause error) *Error {
 	e := &Error{Operation: op.operation, Method: op.method, cause: cause}
-	if u, err := url.Parse(c.base(op.plane) + op.path + op.id); err == nil {
+	// An address that cannot be used may have a password anywhere.
+	if u, err := url.Parse(c.target(op)); err == nil && checkAddress(u, op) == nil {
 		e.URL = cleanURL(op, u)
 	}
 	return e
