@@ -25,7 +25,8 @@ var (
 
 // Config is what the two handlers work with.
 type Config struct {
-	// Client talks to the account plane; its Token is not used. Required.
+	// Client talks to the account plane; its Token is not used. Required, with
+	// its ClientIdentifier.
 	Client *plexauth.Client
 
 	// CallbackURL is where browsers reach the callback handler, whole:
@@ -61,9 +62,14 @@ type flow struct {
 
 // Handlers returns the handler that the program's "Sign in" leads to, by GET or
 // POST, and the one that is at CallbackURL. Both are safe for concurrent use.
+// It is an error when something that is required is missing, or CallbackURL is
+// not of its form.
 func Handlers(cfg Config) (start, callback http.Handler, err error) {
 	if cfg.Client == nil || cfg.Done == nil {
 		return nil, nil, errors.New("login: Config.Client and Config.Done are required")
+	}
+	if cfg.Client.ClientIdentifier == "" {
+		return nil, nil, errors.New("login: Config.Client has no ClientIdentifier; plexauth.LoadClientIdentifier makes and keeps one")
 	}
 	u, err := url.Parse(cfg.CallbackURL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.Fragment != "" {

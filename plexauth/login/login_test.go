@@ -519,8 +519,10 @@ func TestHandlersRefuse(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*login.Config){
-		"no client": func(c *login.Config) { c.Client = nil }, "no Done": func(c *login.Config) { c.Done = nil },
-		"no callback": func(c *login.Config) { c.CallbackURL = "" }, "a path": func(c *login.Config) { c.CallbackURL = "/signed-in" },
+		"no client":            func(c *login.Config) { c.Client = nil },
+		"no client identifier": func(c *login.Config) { c.Client = &plexauth.Client{Product: "x"} },
+		"no Done":              func(c *login.Config) { c.Done = nil },
+		"no callback":          func(c *login.Config) { c.CallbackURL = "" }, "a path": func(c *login.Config) { c.CallbackURL = "/signed-in" },
 		"no host": func(c *login.Config) { c.CallbackURL = "https:///signed-in" }, "another scheme": func(c *login.Config) { c.CallbackURL = "ftp://h/" },
 		"a user": func(c *login.Config) { c.CallbackURL = "https://a:b@h/" }, "a fragment": func(c *login.Config) { c.CallbackURL = "https://h/#x" },
 		"no URL": func(c *login.Config) { c.CallbackURL = "https://%" },
