@@ -250,9 +250,23 @@ func FuzzAnswers(f *testing.F) {
 func FuzzParseSource(f *testing.F) {
 	f.Add("server://m1")
 	f.Add("provider://a/b")
+	f.Add("server://\xff")
+	f.Add("server://<\u2028>")
 	f.Fuzz(func(t *testing.T, text string) {
-		if src, err := plexauth.ParseSource(text); err == nil && src.String() != text {
+		src, err := plexauth.ParseSource(text)
+		if err != nil {
+			return
+		}
+		if src.String() != text {
 			t.Errorf("%q is written as %q", text, src)
+		}
+		var again plexauth.Source
+		written, err := json.Marshal(src)
+		if err == nil {
+			err = json.Unmarshal(written, &again)
+		}
+		if err != nil || again != src {
+			t.Errorf("%q is %s in JSON, and read as %q: %v", text, written, again, err)
 		}
 	})
 }

@@ -3,11 +3,13 @@ package plexauth
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Source names something that a media server knows: another server, or a
 // provider. Make one with ServerSource, ProviderSource or ParseSource; the
-// zero value names nothing.
+// zero value names nothing. In JSON and XML it is the text that ParseSource
+// reads, and the zero value the empty one.
 type Source struct {
 	kind, id, provider string
 }
@@ -53,6 +55,30 @@ func (s Source) String() string {
 	return text
 }
 
+// MarshalText writes the source as String does, for encoding/json, encoding/xml
+// and flag.TextVar; the zero value as nothing. What ParseSource would not read
+// is an error.
+func (s Source) MarshalText() ([]byte, error) {
+	if s == (Source{}) {
+		return []byte{}, nil
+	}
+	return []byte(s.String()), s.check()
+}
+
+// UnmarshalText reads a source as ParseSource does, and nothing as the zero
+// value. After an error, the source is what it was before.
+func (s *Source) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*s = Source{}
+		return nil
+	}
+	src, err := ParseSource(string(text))
+	if err == nil {
+		*s = src
+	}
+	return err
+}
+
 // check refuses what cannot be written.
 func (s Source) check() error {
 	switch {
@@ -60,6 +86,8 @@ func (s Source) check() error {
 		return fmt.Errorf("plexauth: the source names nothing")
 	case s.id == "":
 		return fmt.Errorf("plexauth: the identifier of the source is empty")
+	case !utf8.ValidString(s.id + s.provider):
+		return fmt.Errorf("plexauth: the identifier of the source is not UTF-8")
 	case strings.ContainsFunc(s.id+s.provider, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune("/?#", r) }):
 		return fmt.Errorf("plexauth: the identifier of the source has a character that it cannot have")
 	}
