@@ -271,8 +271,37 @@ func (c *Client) request(ctx context.Context, op call, token Secret) (*http.Requ
 	for name, values := range c.Header {
 		req.Header[http.CanonicalHeaderKey(name)] = values
 	}
+	if err := c.checkHeaders(req.Header); err != nil {
+		return nil, fmt.Errorf("plexauth: %s: %w", op.operation, err)
+	}
 	return req, nil
 }
+
+var errHeaderName = errors.New("a name in Header is none that a header can have")
+
+// checkHeaders finds what net/http would not send (RFC 9110, section 5), which
+// is no outage. Neither error repeats what the program gave.
+func (c *Client) checkHeaders(h http.Header) error {
+	for name := range c.Header { // the others are ours
+		if name == "" || strings.ContainsFunc(name, notInName) {
+			return errHeaderName
+		}
+	}
+	for name, values := range h {
+		for _, value := range values {
+			if strings.ContainsFunc(value, notInValue) {
+				return fmt.Errorf("the header %s has a character that no header can carry", name)
+			}
+		}
+	}
+	return nil
+}
+
+func notInName(r rune) bool {
+	return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"(),/:;<=>?@[\\]{}", r)
+}
+
+func notInValue(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
 // target is the address of a call.
 func (c *Client) target(op call) string {

@@ -312,6 +312,37 @@ func TestUnusableAddress(t *testing.T) {
 	}
 }
 
+// Nor is what no header can carry an outage.
+func TestUnusableHeaders(t *testing.T) {
+	for says, change := range map[string]func(*plexauth.Client){
+		"the header X-Plex-Client-Identifier": func(c *plexauth.Client) { c.ClientIdentifier = "secret\n" },
+		"the header X-Plex-Device-Name":       func(c *plexauth.Client) { c.DeviceName = "secret\x00" },
+		"the header User-Agent":               func(c *plexauth.Client) { c.UserAgent = "secret\x7f" },
+		"the header X-Extra":                  func(c *plexauth.Client) { c.Header = http.Header{"x-extra": {"good", "secret\r\nX-Plex-Token: x"}} },
+		"a name in Header is none":            func(c *plexauth.Client) { c.Header = http.Header{"X-Secret: secret": {"x"}} },
+		"name in Header is none":              func(c *plexauth.Client) { c.Header = http.Header{"": {"x"}} },
+	} {
+		srv := plexauthtest.New(t, plexauthtest.Config{})
+		c := srv.Client(srv.Admin)
+		c.Retry = &plexauth.Retry{ConnectionErrors: true, MaxElapsed: time.Nanosecond}
+		change(c)
+		_, err := c.TokenDetails(t.Context())
+		if err == nil || errors.Is(err, plexauth.ErrUnreachable) || errors.As(err, new(*plexauth.Error)) {
+			t.Errorf("%s: %T %v", says, err, err)
+		} else if got := err.Error(); !strings.Contains(got, says) || strings.Contains(got, "secret") {
+			t.Errorf("it is %q, want %q", got, says)
+		}
+		if n := len(srv.Requests()); n != 0 {
+			t.Errorf("%s: %d requests were sent", says, n)
+		}
+	}
+	c := client(`{"pong":true}`) // what headers can carry, if not everybody can read it
+	c.DeviceName, c.Header = "Mia's\tTV, Küche", http.Header{"X!#$%&'*+-.^_`|~9": {""}}
+	if err := c.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // What an address may have: any host, a port, a path, and slashes at its end.
 func TestAddresses(t *testing.T) {
 	for address, want := range map[string]string{
