@@ -97,7 +97,8 @@ func (a *app) loadProfile() (profile, error) {
 func checkURLs(p profile) error {
 	for _, given := range [...]struct{ flag, text string }{{"--account-url", p.AccountURL}, {"--media-url", p.MediaURL}} {
 		u, err := url.Parse(given.text)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil ||
+			u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 			return wrongUse("%s is not of the form https://HOST", given.flag)
 		}
 	}

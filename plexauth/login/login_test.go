@@ -49,7 +49,7 @@ func newSite(t *testing.T, tls bool, change func(*login.Config)) *site {
 		s.web.Start()
 	}
 	t.Cleanup(s.web.Close)
-	cfg := login.Config{Client: s.srv.Anonymous(), CallbackURL: s.web.URL + "/signed-in?lang=de", Done: s.done, Wait: 50 * time.Millisecond}
+	cfg := login.Config{Client: s.srv.Anonymous(), CallbackURL: s.web.URL + "/signed-in?lang=de", Done: s.done, Wait: 300 * time.Millisecond}
 	if change != nil {
 		change(&cfg)
 	}
