@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
@@ -189,6 +190,9 @@ func (s *Server) listResources(ctx context.Context, c *call) ([]wire.Resource, *
 			return nil, nil, err
 		}
 		r.Connections = wanted.filter(r.Connections)
+		if !r.Owned {
+			r.Connections = reachable(r.Connections)
+		}
 		list = append(list, r)
 	}
 	return list, part, nil
@@ -266,6 +270,20 @@ func (w wanted) filter(list []wire.Connection) []wire.Connection {
 		}
 	}
 	return list
+}
+
+// reachable tells connections that are all local as not local, for who does not
+// own the server: PlexAPI and @ctrl/plex connect to a local one only for its
+// owner, and would have none left. (Inference.)
+func reachable(list []wire.Connection) []wire.Connection {
+	if slices.ContainsFunc(list, func(c wire.Connection) bool { return !bool(c.Local) }) {
+		return list
+	}
+	told := slices.Clone(list)
+	for i := range told {
+		told[i].Local = false
+	}
+	return told
 }
 
 // devices lists the programs that hold a token of the account.

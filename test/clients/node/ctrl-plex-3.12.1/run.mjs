@@ -126,6 +126,11 @@ await operation('connect', async () => {
   assert.ok(server instanceof PlexServer);
   assert.equal(server.baseurl, scene.url);
   assert.equal(server.machineIdentifier, scene.machineId);
+
+  // It passes over the local connections of a server that is somebody else's.
+  const shared = (await plain.resources()).find((r) => r.clientIdentifier === scene.machineId);
+  assert.equal(shared.owned, false);
+  assert.equal((await shared.connect()).machineIdentifier, scene.machineId);
 });
 
 await operation('strong PIN', async () => {

@@ -197,6 +197,14 @@ def _():
     equal(plex._baseurl, scene.url)
     equal(plex.machineIdentifier, scene.machineId)
 
+    # It passes over the local connections of a server that is somebody else's.
+    shared = found["plain"].resource(scene.machineId)
+    equal(shared.owned, False)
+    assert scene.url in shared.preferred_connections(), shared.preferred_connections()
+    plex = shared.connect()
+    equal(plex._baseurl, scene.url)
+    equal(plex.machineIdentifier, scene.machineId)
+
 
 def wait_for(login, code):
     """Wait as a program does, in its thread, while a person links the code with the client's own method."""
