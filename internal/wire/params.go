@@ -34,6 +34,15 @@ const maxParams = 200
 // name given twice, since two programs may read two different values, and text
 // that is not clean.
 func (p Params) Text(name string) (string, error) {
+	value, err := p.find(name)
+	if err != nil {
+		return "", err
+	}
+	return checkText(name, value, maxText)
+}
+
+// find is Text without a look at what the value holds.
+func (p Params) find(name string) (string, error) {
 	found := -1
 	for i := range p {
 		if p[i].Name != name {
@@ -47,7 +56,7 @@ func (p Params) Text(name string) (string, error) {
 	if found < 0 {
 		return "", nil
 	}
-	return checkText(name, p[found].Value, maxText)
+	return p[found].Value, nil
 }
 
 func (p Params) has(name string) bool {

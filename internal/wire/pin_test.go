@@ -82,9 +82,14 @@ func TestComplete(t *testing.T) {
 		t.Errorf("it is another (-want +got):\n%s", diff)
 	}
 	for what, value := range map[string]string{"too long": strings.Repeat("x", 256), "a control character": "a\nb", "not UTF-8": "\xff"} {
-		if err := new(wire.Caller).Complete(wire.Params{{Name: "X-Plex-Platform", Value: value}}); err == nil {
+		if err := new(wire.Caller).Complete(wire.Params{{Name: "X-Plex-Client-Identifier", Value: value}}); err == nil {
 			t.Errorf("%s is taken", what)
 		}
+	}
+	described := wire.Params{{Name: "X-Plex-Device-Name", Value: "B\xfcro"}, {Name: "X-Plex-Model", Value: strings.Repeat("x", 256)}}
+	c = wire.Caller{}
+	if err := c.Complete(described); err != nil || c.DeviceName != "Büro" || len(c.Model) != 255 {
+		t.Errorf("the caller describes itself as %+v (%v)", c, err)
 	}
 	twice := wire.Params{{Name: "X-Plex-Client-Identifier", Value: "a"}, {Name: "X-Plex-Client-Identifier", Value: "b"}}
 	if err := new(wire.Caller).Complete(twice); err == nil {

@@ -7,13 +7,14 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// The most a caller's own description of itself may have, in bytes. A token
-// may be longer: JWTs are.
+// The most that a client identifier may have, and that is kept of a caller's
+// description of itself, in bytes. A token may be longer: JWTs are.
 const (
 	maxIdentity = 255
 	maxToken    = 4096
@@ -69,7 +70,11 @@ func ReadRequest(r *http.Request) (req Request, err error) {
 		identity = req.Query
 	}
 	for _, f := range req.fields() {
-		if *f.into, err = field(r, identity, f.name, maxIdentity); err != nil {
+		value, err := find(r, identity, f.name)
+		if err == nil {
+			*f.into, err = f.check(f.name, value)
+		}
+		if err != nil {
 			return req, err
 		}
 	}
@@ -80,21 +85,22 @@ func ReadRequest(r *http.Request) (req Request, err error) {
 
 // callerField is one thing that a caller says of itself.
 type callerField struct {
-	name string
-	into *string
+	name  string
+	into  *string
+	check func(name, value string) (string, error)
 }
 
 func (c *Caller) fields() [9]callerField {
 	return [...]callerField{
-		{"X-Plex-Client-Identifier", &c.ClientIdentifier},
-		{"X-Plex-Product", &c.Product},
-		{"X-Plex-Version", &c.Version},
-		{"X-Plex-Platform", &c.Platform},
-		{"X-Plex-Platform-Version", &c.PlatformVersion},
-		{"X-Plex-Device", &c.Device},
-		{"X-Plex-Model", &c.Model},
-		{"X-Plex-Device-Vendor", &c.DeviceVendor},
-		{"X-Plex-Device-Name", &c.DeviceName},
+		{"X-Plex-Client-Identifier", &c.ClientIdentifier, identifier},
+		{"X-Plex-Product", &c.Product, description},
+		{"X-Plex-Version", &c.Version, description},
+		{"X-Plex-Platform", &c.Platform, description},
+		{"X-Plex-Platform-Version", &c.PlatformVersion, description},
+		{"X-Plex-Device", &c.Device, description},
+		{"X-Plex-Model", &c.Model, description},
+		{"X-Plex-Device-Vendor", &c.DeviceVendor, description},
+		{"X-Plex-Device-Name", &c.DeviceName, description},
 	}
 }
 
@@ -106,9 +112,9 @@ func (c *Caller) Complete(body Params) error {
 		if *f.into != "" || !body.has(f.name) {
 			continue
 		}
-		value, err := body.Text(f.name)
+		value, err := body.find(f.name)
 		if err == nil {
-			*f.into, err = checkText(f.name, value, maxIdentity)
+			*f.into, err = f.check(f.name, value)
 		}
 		if err != nil {
 			return err
@@ -128,21 +134,26 @@ func accepted(r *http.Request) string {
 
 // field reads one header or, without one, the query parameter of that name.
 func field(r *http.Request, query Params, name string, most int) (string, error) {
+	value, err := find(r, query, name)
+	if err != nil {
+		return "", err
+	}
+	return checkText(name, value, most)
+}
+
+// find is field without a look at what the value holds.
+func find(r *http.Request, query Params, name string) (string, error) {
 	values := r.Header[name]
 	if len(values) > 1 {
 		return "", &MalformedError{name, "is given twice"}
 	}
 	if len(values) == 1 && values[0] != "" {
-		return checkText(name, values[0], most)
+		return values[0], nil
 	}
 	if query == nil {
 		return "", nil
 	}
-	value, err := query.Text(name)
-	if err != nil || value == "" {
-		return "", err
-	}
-	return checkText(name, value, most)
+	return query.find(name)
 }
 
 // Address is where a request comes from, without the port.
@@ -181,25 +192,82 @@ func BasicCredentials(r *http.Request) (login string, password plexauth.Secret, 
 	return login, plexauth.Secret(pass), login != "" || pass != "", nil
 }
 
+// identifier checks a client identifier, on which rights rest: it is taken as
+// it is or not at all.
+func identifier(name, value string) (string, error) { return checkText(name, value, maxIdentity) }
+
+// description cleans what a caller says of itself for people to read. Nothing
+// rests on it, so no request fails for how a device is called: what is not
+// UTF-8 is Latin-1, as python-requests, node and browsers send the text of a
+// header, and what is too long is cut. Control characters are refused still:
+// nobody means to send them, and the text is printed on terminals.
+func description(name, value string) (string, error) {
+	plain, err := checkControl(name, value)
+	if err != nil {
+		return "", err
+	}
+	if !plain {
+		if !utf8.ValidString(value) {
+			value = latin1(value[:min(len(value), maxIdentity)])
+		}
+		if strings.ContainsFunc(value, unicode.IsControl) {
+			return "", errControl(name)
+		}
+	}
+	return cut(value, maxIdentity), nil
+}
+
+// latin1 reads text of which each byte is a character.
+func latin1(s string) string {
+	runes := make([]rune, len(s))
+	for i := range len(s) {
+		runes[i] = rune(s[i])
+	}
+	return string(runes)
+}
+
+// cut returns at most so many bytes of a text, and no part of a character.
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most]
+}
+
 // checkText refuses text that no caller means to send: bytes that are not
 // UTF-8, control characters, and more than most bytes.
 func checkText(field, s string, most int) (string, error) {
 	if len(s) > most {
 		return "", &MalformedError{field, "is too long"}
 	}
-	plain := true
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < ' ' || c == 0x7f {
-			return "", &MalformedError{field, "has a control character in it"}
-		} else if c >= utf8.RuneSelf {
-			plain = false
-		}
+	plain, err := checkControl(field, s)
+	if err != nil {
+		return "", err
 	}
 	if !plain && !utf8.ValidString(s) {
 		return "", &MalformedError{field, "is not valid UTF-8"}
 	}
 	return s, nil
 }
+
+// checkControl refuses the control characters of ASCII, and reports whether
+// the text is nothing but ASCII.
+func checkControl(field, s string) (plain bool, err error) {
+	plain = true
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c == 0x7f {
+			return false, errControl(field)
+		} else if c >= utf8.RuneSelf {
+			plain = false
+		}
+	}
+	return plain, nil
+}
+
+func errControl(field string) error { return &MalformedError{field, "has a control character in it"} }
 
 // parseQuery reads a query string or a form body, as url.ParseQuery does. The
 // error is a *MalformedError and does not repeat any of the input.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -95,6 +96,17 @@ func TestReadRequest(t *testing.T) {
 		{"nothing", "/", nil, wire.Request{}},
 		{"the header accepts does not count", "/", []string{"accepts: application/xml", "Accept: application/json"}, wire.Request{Format: wire.JSON}},
 		{"unknown parameters are ignored", "/?x=1&x=2", nil, wire.Request{}},
+		{"Latin-1, as python's requests and fetch send it", "/", []string{"X-Plex-Device-Name: B\xfcro", "X-Plex-Product: caf\xe9"},
+			wire.Request{Caller: wire.Caller{DeviceName: "Büro", Product: "café"}}},
+		{"Latin-1 in the query", "/?X-Plex-Device-Name=B%FCro", nil, wire.Request{Caller: wire.Caller{DeviceName: "Büro"}}},
+		{"a long name is cut", "/", []string{"X-Plex-Device-Name: " + strings.Repeat("x", 256)},
+			wire.Request{Caller: wire.Caller{DeviceName: strings.Repeat("x", 255)}}},
+		{"a long name is cut between letters", "/", []string{"X-Plex-Device-Name: " + strings.Repeat("é", 200)},
+			wire.Request{Caller: wire.Caller{DeviceName: strings.Repeat("é", 127)}}},
+		{"a long name in Latin-1 is cut between letters", "/", []string{"X-Plex-Model: " + strings.Repeat("\xe9", 5000)},
+			wire.Request{Caller: wire.Caller{Model: strings.Repeat("é", 127)}}},
+		{"a very long name in the query is cut", "/?X-Plex-Device=" + strings.Repeat("x", 5000), nil,
+			wire.Request{Caller: wire.Caller{Device: strings.Repeat("x", 255)}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := wire.ReadRequest(request(t, test.target, test.headers...))
@@ -119,7 +131,12 @@ func TestReadRequestRefuses(t *testing.T) {
 		"token twice in the query":    {"/?X-Plex-Token=a&X-Plex-Token=b", nil, "X-Plex-Token"},
 		"control character":           {"/?X-Plex-Client-Identifier=a%0Ab", nil, "X-Plex-Client-Identifier"},
 		"delete character":            {"/", []string{"X-Plex-Product: a\x7f"}, "X-Plex-Product"},
-		"not UTF-8":                   {"/", []string{"X-Plex-Device-Name: Zo\xeb"}, "X-Plex-Device-Name"},
+		"control character at an end": {"/", []string{"X-Plex-Device-Name: " + strings.Repeat("x", 300) + "\t"}, "X-Plex-Device-Name"},
+		"control character, Latin-1":  {"/", []string{"X-Plex-Device-Name: Zo\xeb\x9b"}, "X-Plex-Device-Name"},
+		"control character, UTF-8":    {"/", []string{"X-Plex-Device-Name: Zoë\u009b"}, "X-Plex-Device-Name"},
+		"product twice":               {"/?X-Plex-Product=a&X-Plex-Product=b", nil, "X-Plex-Product"},
+		"an identifier, Latin-1":      {"/", []string{"X-Plex-Client-Identifier: Zo\xeb"}, "X-Plex-Client-Identifier"},
+		"a token, Latin-1":            {"/", []string{"X-Plex-Token: Zo\xeb"}, "X-Plex-Token"},
 		"a very long identifier":      {"/", []string{"X-Plex-Client-Identifier: " + strings.Repeat("x", 300)}, "X-Plex-Client-Identifier"},
 		"a very long token":           {"/", []string{"X-Plex-Token: " + strings.Repeat("x", 5000)}, "X-Plex-Token"},
 		"a bad escape in the query":   {"/?X-Plex-Token=secret%zz", nil, "the query"},
@@ -531,23 +548,39 @@ func FuzzReadRequest(f *testing.F) {
 	f.Add("application/json", "tok", "X-Plex-Token=tok&X-Plex-Client-Identifier=id")
 	f.Add("*/*;q=0.1", "", "a=%zz")
 	f.Add("", "\x00", ";")
+	f.Add("", "B\xfcro", "X-Plex-Product=B%FCro")
+	f.Add("", "\x9b", "X-Plex-Product=%C2%9B")
+	f.Add("", strings.Repeat("é", 200), "X-Plex-Product="+strings.Repeat("%E9", 200))
 	f.Fuzz(func(t *testing.T, accept, header, query string) {
-		r := malformedRequest(t, "/?"+query)
-		r.Header["Accept"] = []string{accept}
-		r.Header["X-Plex-Client-Identifier"] = []string{header}
-		got, err := wire.ReadRequest(r)
-		if err != nil {
-			if !errors.As(err, new(*wire.MalformedError)) {
-				t.Errorf("error %T", err)
-			}
-			return
-		}
-		for _, text := range []string{got.ClientIdentifier, string(got.Token), got.Product} {
-			if !utf8.ValidString(text) || strings.ContainsAny(text, "\x00\r\n\x7f") {
-				t.Errorf("%q is let through", text)
-			}
+		for _, name := range []string{"X-Plex-Client-Identifier", "X-Plex-Device-Name"} {
+			r := malformedRequest(t, "/?"+query)
+			r.Header["Accept"] = []string{accept}
+			r.Header[name] = []string{header}
+			readClean(t, r)
 		}
 	})
+}
+
+// readClean reads a request, and looks at what was read or at the error.
+func readClean(t *testing.T, r *http.Request) {
+	t.Helper()
+	got, err := wire.ReadRequest(r)
+	if err != nil {
+		if !errors.As(err, new(*wire.MalformedError)) {
+			t.Errorf("error %T", err)
+		}
+		return
+	}
+	for _, text := range []string{got.ClientIdentifier, string(got.Token), got.Product, got.DeviceName} {
+		if !utf8.ValidString(text) || strings.ContainsAny(text, "\x00\r\n\x7f") {
+			t.Errorf("%q is let through", text)
+		}
+	}
+	for _, text := range []string{got.Product, got.DeviceName} {
+		if len(text) > 255 || strings.ContainsFunc(text, unicode.IsControl) {
+			t.Errorf("%q is let through", text)
+		}
+	}
 }
 
 // Whatever a sign-in's body holds, its parameters are clean or refused, and

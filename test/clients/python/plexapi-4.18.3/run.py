@@ -5,6 +5,7 @@ It reads XML only, and names itself after the machine it runs on, so that it nev
 
 from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
+import plexapi
 import requests
 from plexapi.exceptions import BadRequest, NotFound, TwoFactorRequired, Unauthorized
 from plexapi.myplex import MyPlexAccount, MyPlexPinLogin
@@ -29,6 +30,8 @@ from check import (
 
 operation = reporter("PlexAPI")
 found = {}
+# As in a machine that is called so. It goes out in Latin-1.
+plexapi.BASE_HEADERS["X-Plex-Device-Name"] = "Büro"
 
 
 class Redirected(requests.Session):
@@ -102,6 +105,7 @@ def _():
     found["plain"] = sign_in(scene.plain, login=scene.plain.email)
     check_account(account_of(found["plain"]), scene.plain)
     assert found["plain"].authToken != found["admin"].authToken
+    equal([device.name for device in found["plain"].devices()], ["Büro"])
 
 
 @operation("wrong password")
