@@ -149,7 +149,8 @@ func ParseBody(contentType string, body []byte) (Params, error) {
 	return nil, &UnsupportedTypeError{}
 }
 
-// maxDepth is how deep objects may nest: the legacy sign-in nests once.
+// maxDepth is how deep objects and lists may nest: the legacy sign-in nests
+// once.
 const maxDepth = 4
 
 // parseJSON flattens an object. It reads token by token, as unmarshalling into
@@ -181,7 +182,8 @@ func parseJSON(body []byte) (Params, error) {
 var errNotObject = &MalformedError{"the body", "is not one JSON object of plain values"}
 
 // addValue reads the next value into the name it stands under; the top level
-// has no name and must be an object.
+// has no name and must be an object. A list is passed over, as any parameter is
+// that usher does not know: none that it knows is one.
 func (p *Params) addValue(dec *json.Decoder, name string, depth int) error {
 	tok, err := dec.Token()
 	if err != nil {
@@ -189,8 +191,11 @@ func (p *Params) addValue(dec *json.Decoder, name string, depth int) error {
 	}
 	switch v := tok.(type) {
 	case json.Delim:
-		if v != '{' || depth >= maxDepth {
+		if depth >= maxDepth || v == '[' && depth == 0 {
 			return errNotObject
+		}
+		if v == '[' {
+			return passOver(dec, depth+1)
 		}
 		return p.addMembers(dec, name, depth+1)
 	case string:
@@ -222,6 +227,26 @@ func (p *Params) addMembers(dec *json.Decoder, name string, depth int) error {
 	}
 	_, err := dec.Token() // the closing brace
 	return err
+}
+
+// passOver reads the rest of a list, with all that is in it.
+func passOver(dec *json.Decoder, depth int) error {
+	for open := 1; open > 0; {
+		tok, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		switch tok {
+		case json.Delim('['), json.Delim('{'):
+			open++
+		case json.Delim(']'), json.Delim('}'):
+			open--
+		}
+		if open > 0 && depth+open-1 > maxDepth {
+			return errNotObject
+		}
+	}
+	return nil
 }
 
 func (p *Params) add(name, value string) error {

@@ -199,6 +199,8 @@ func TestReadParams(t *testing.T) {
 		{"form with a charset", "", "application/x-www-form-urlencoded; charset=UTF-8", "login=a", wire.Params{{"login", "a"}}},
 		{"JSON", "", "application/json", `{"login":"a","rememberMe":true,"verificationCode":123456,"x":null}`, wire.Params{{"login", "a"}, {"rememberMe", "true"}, {"verificationCode", "123456"}, {"x", ""}}},
 		{"nested JSON", "", "application/json; charset=utf-8", `{"user":{"login":"a","password":"b"}}`, wire.Params{{"user[login]", "a"}, {"user[password]", "b"}}},
+		{"JSON with lists, which are passed over", "", "application/json", `{"a":[],"jwk":{"key_ops":["verify",{"b":1}],"kty":"OKP"},"scopes":["x"],"strong":true}`,
+			wire.Params{{"jwk[kty]", "OKP"}, {"strong", "true"}}},
 		{"query", "login=a", "", "", wire.Params{{"login", "a"}}},
 		{"a type but no body", "login=a", "application/json", "", wire.Params{{"login", "a"}}},
 		{"no body as axios writes it", "login=a", "application/json", `""`, wire.Params{{"login", "a"}}},
@@ -240,7 +242,9 @@ func TestReadParamsRefuses(t *testing.T) {
 		"not JSON":              {"application/json", "{secret", &wire.MalformedError{Field: "the body", Problem: "is not valid JSON"}},
 		"half JSON":             {"application/json", `{"a":`, &wire.MalformedError{Field: "the body", Problem: "is not valid JSON"}},
 		"an array":              {"application/json", `[1]`, notAnObject},
-		"an array inside":       {"application/json", `{"a":[1]}`, notAnObject},
+		"a very deep array":     {"application/json", `{"a":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + "}", notAnObject},
+		"objects in an array":   {"application/json", `{"a":[` + strings.Repeat(`{"a":[`, 100), notAnObject},
+		"half an array":         {"application/json", `{"a":[1`, &wire.MalformedError{Field: "the body", Problem: "is not valid JSON"}},
 		"a text":                {"application/json", `"a"`, notAnObject},
 		"two objects":           {"application/json", `{"a":1}{"b":2}`, notAnObject},
 		"an object and a brace": {"application/json", `{"a":1}}`, notAnObject},
@@ -590,6 +594,7 @@ func FuzzParseBody(f *testing.F) {
 	f.Add("application/json", []byte(`{"user":{"login":"a","password":"b"},"rememberMe":true}`))
 	f.Add("application/json", []byte(`{"a":1,"a":2}`))
 	f.Add("application/json", []byte(`""`))
+	f.Add("application/json", []byte(`{"jwk":{"key_ops":["verify"]},"scopes":[[{"a":[]}],1],"strong":true}`))
 	f.Add("text/plain", []byte("x"))
 	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
 		p, err := wire.ParseBody(contentType, body)
