@@ -164,7 +164,11 @@ func (s *Server) resources(ctx context.Context, c *call) (answer, error) {
 
 func (s *Server) legacyResources(ctx context.Context, c *call) (answer, error) {
 	list, part, err := s.listResources(ctx, c)
-	return answer{http.StatusOK, wire.LegacyResources{Resources: list, Part: part}, part}, err
+	if err != nil {
+		return answer{}, err
+	}
+	c.Format = wire.XML // the list has no other form
+	return answer{http.StatusOK, wire.LegacyResources{Resources: list, Part: part}, part}, nil
 }
 
 func (s *Server) listResources(ctx context.Context, c *call) ([]wire.Resource, *wire.Part, error) {

@@ -1,0 +1,110 @@
+package server_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"image/png"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// Every answer is what its Content-Type says, good or bad, at every path with
+// every suffix.
+func TestBodiesAreWhatTheyAreCalled(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, row := range server.Rows() {
+		for _, suffix := range []string{"", ".json", ".xml"} {
+			if row.Path == "/" && suffix != "" {
+				continue // there is nothing to put a suffix behind
+			}
+			for _, accept := range []string{"", "application/json"} {
+				t.Run(fmt.Sprintf("%s %s%s as %q", row.Method, row.Path, suffix, accept), func(t *testing.T) {
+					path, form := w.answered(t, row.Path, suffix)
+					if status := w.labelled(t, row.Method, path, accept, w.signIn(t, "admin"), form); status >= 300 {
+						t.Errorf("got status %d", status)
+					}
+					if status := w.labelled(t, row.Method, path, accept, "none", nil); row.Token && status != 401 {
+						t.Errorf("got status %d without a token", status)
+					}
+				})
+			}
+		}
+	}
+}
+
+// answered returns the target and the form of a request that is answered well.
+func (w *world) answered(t *testing.T, path, suffix string) (target string, form url.Values) {
+	t.Helper()
+	var pin struct {
+		ID   int64
+		Code string
+	}
+	if strings.Contains(path, "/pins/") {
+		w.read(t, "POST", "/api/v2/pins", "", nil, &pin)
+		path = strings.NewReplacer("{id}", fmt.Sprint(pin.ID), "{code}", pin.Code).Replace(path)
+	}
+	return path + suffix + "?type=delegation&scope=all&source=server://den", url.Values{
+		"login": {"admin"}, "password": {password}, "user[login]": {"admin"}, "user[password]": {password}, "code": {pin.Code},
+	}
+}
+
+// labelled makes a request and looks whether the answer is what it is called.
+func (w *world) labelled(t *testing.T, method, path, accept string, token plexauth.Secret, form url.Values) (status int) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, w.URL+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", accept)
+	req.Header.Set("X-Plex-Client-Identifier", "test")
+	req.Header.Set("X-Plex-Token", string(token))
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err == nil {
+		err = isCalled(res.Header.Get("Content-Type"), body)
+	}
+	if err != nil {
+		t.Errorf("status %d: %v: %s", res.StatusCode, err, body)
+	}
+	return res.StatusCode
+}
+
+// isCalled says what is wrong with a body of a Content-Type.
+func isCalled(contentType string, body []byte) error {
+	switch contentType {
+	case "":
+		if len(body) > 0 {
+			return errors.New("it is not called anything")
+		}
+		return nil
+	case "application/json":
+		if !json.Valid(body) {
+			return errors.New("it is no JSON")
+		}
+		return nil
+	case "application/xml; charset=utf-8":
+		var document struct{ XMLName xml.Name }
+		if err := xml.Unmarshal(body, &document); err != nil {
+			return fmt.Errorf("it is no XML: %w", err)
+		}
+		return nil
+	case "image/png":
+		_, err := png.Decode(bytes.NewReader(body))
+		return err
+	}
+	return fmt.Errorf("nobody knows %s", contentType)
+}
