@@ -324,7 +324,9 @@ func setCORS(h http.Header, r *http.Request) {
 	}
 }
 
-const corsHeaders = "Accept, Accepts, Content-Type, X-Plex-Token, X-Plex-Client-Identifier, X-Plex-Product, " +
+// corsHeaders are the headers that programs send. Authorization is one: plexjs
+// 0.32.1 always has an empty one.
+const corsHeaders = "Accept, Accepts, Authorization, Content-Type, X-Plex-Token, X-Plex-Client-Identifier, X-Plex-Product, " +
 	"X-Plex-Version, X-Plex-Platform, X-Plex-Platform-Version, X-Plex-Device, X-Plex-Model, X-Plex-Device-Vendor, " +
 	"X-Plex-Device-Name, X-Plex-Device-Screen-Resolution, X-Plex-Marketplace, X-Plex-Provides, X-Plex-Features, " +
 	"X-Plex-Language, X-Plex-Sync-Version, X-Plex-Pms-Api-Version, X-Plex-Container-Start, X-Plex-Container-Size"
