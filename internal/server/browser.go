@@ -8,8 +8,11 @@ import (
 )
 
 // wantsPage reports whether a browser asks, and not a program: programs that
-// take whatever comes do not name HTML.
+// take whatever comes do not name HTML. OPTIONS asks for no page.
 func wantsPage(r *http.Request) bool {
+	if r.Method == http.MethodOptions {
+		return false
+	}
 	for _, accept := range r.Header["Accept"] {
 		if strings.Contains(accept, "text/html") {
 			return true

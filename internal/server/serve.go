@@ -145,12 +145,16 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (e *endpoint) answer(ctx context.Context, w http.ResponseWriter, c *call) (answer, error) {
 	var err error
 	c.Request, err = wire.ReadRequest(c.http)
+	if c.http.Method == http.MethodOptions {
+		// Also where nothing is: a browser that is refused here tells its
+		// program of a failure of the network, and not of the 404.
+		if e.methods != nil {
+			w.Header().Set("Allow", e.allowed())
+		}
+		return answer{status: http.StatusNoContent}, nil
+	}
 	if e.methods == nil {
 		return answer{}, errNoRoute
-	}
-	if c.http.Method == http.MethodOptions {
-		w.Header().Set("Allow", e.allowed())
-		return answer{status: http.StatusNoContent}, nil
 	}
 	r, ok := e.methods[c.http.Method]
 	if !ok {
