@@ -21,6 +21,7 @@ var (
 	errNoToken   = errors.New("no token")
 	errForbidden = errors.New("the token does not reach that far")
 	errNoRoute   = errors.New("no such path")
+	errNoDevice  = errors.New("no such device")
 	errMethod    = errors.New("method not allowed")
 )
 
@@ -55,6 +56,7 @@ var failures = [...]struct {
 	{as[*account.TooManyFailuresError], 401, codeTooManyFailures, ""},
 	{is(errForbidden), 403, 403, "This token does not reach that far: it takes the access token of an account that may"},
 	{is(errNoRoute), 404, 404, "There is nothing at this path"},
+	{is(errNoDevice), 404, 404, "No device of this account's that holds a token has this number"},
 	{is(source.ErrNotFound), 404, 404, "This source is not known here"},
 	{is(pin.ErrNotFound), 404, codeNoPIN, "Code not found or expired"},
 	{is(errMethod), 405, 405, "This path does not take this method"},

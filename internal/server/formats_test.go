@@ -52,6 +52,11 @@ func (w *world) answered(t *testing.T, path, suffix string) (target string, form
 		w.read(t, "POST", "/api/v2/pins", "", nil, &pin)
 		path = strings.NewReplacer("{id}", fmt.Sprint(pin.ID), "{code}", pin.Code).Replace(path)
 	}
+	if strings.Contains(path, "/devices/") {
+		var devices []struct{ ID int64 }
+		w.read(t, "GET", "/devices.json", w.signIn(t, "admin"), nil, &devices)
+		path = strings.Replace(path, "{id}", fmt.Sprint(devices[0].ID), 1)
+	}
 	return path + suffix + "?type=delegation&scope=all&source=server://den", url.Values{
 		"login": {"admin"}, "password": {password}, "user[login]": {"admin"}, "user[password]": {password}, "code": {pin.Code},
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
@@ -310,6 +311,20 @@ func (s *Server) devices(ctx context.Context, c *call) (answer, error) {
 		})
 	}
 	return answer{http.StatusOK, wire.Devices{PublicAddress: c.address, Devices: list, Part: part}, part}, nil
+}
+
+// endDevice ends every token of one of the caller's devices, as "Sign out" on
+// the account's page does.
+func (s *Server) endDevice(ctx context.Context, c *call) (answer, error) {
+	id, err := strconv.ParseInt(c.http.PathValue("id"), 10, 64)
+	if err != nil {
+		return answer{}, errNoDevice
+	}
+	err = s.store.RevokeDevice(ctx, c.principal.AccountID, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return answer{}, errNoDevice
+	}
+	return answer{status: http.StatusOK}, err
 }
 
 // transientToken is getTransientToken.

@@ -69,6 +69,7 @@ var accountPlane = [...]route{
 	{"GET", "/users/account", bearer, 0, legacyXML, (*Server).legacyAccount},
 	{"GET", "/api/resources", owner, 0, legacyXML, (*Server).legacyResources},
 	{"GET", "/devices", owner, 0, legacyXML, (*Server).devices},
+	{"DELETE", "/devices/{id}", owner, 0, legacyXML, (*Server).endDevice},
 	{"POST", "/pins", client, small, legacyXML, (*Server).startLegacyPIN},
 	{"GET", "/pins/{id}", client, small, legacyXML, (*Server).pollLegacyPIN},
 }

@@ -139,6 +139,16 @@ def _():
     assert 'code="1001"' in str(error), str(error)
     refused(Unauthorized, server, "nosuchtoken")
 
+    # The token of a device that its owner has deleted.
+    own = plexapi.BASE_HEADERS["X-Plex-Client-Identifier"]
+    plexapi.BASE_HEADERS["X-Plex-Client-Identifier"] = "lost"
+    lost = sign_in(scene.plain)
+    plexapi.BASE_HEADERS["X-Plex-Client-Identifier"] = own
+    (device,) = [device for device in found["plain"].devices() if device.clientIdentifier == "lost"]
+    device.delete()
+    refused(Unauthorized, with_token, lost.authToken)
+    check_account(account_of(with_token(found["plain"].authToken)), scene.plain)
+
 
 @operation("transient token")
 def _():
