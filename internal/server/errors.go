@@ -19,6 +19,7 @@ import (
 var (
 	errNoClient  = errors.New("no client identifier")
 	errNoToken   = errors.New("no token")
+	errBadToken  = errors.New("a bad token, at a path of version 1")
 	errForbidden = errors.New("the token does not reach that far")
 	errNoRoute   = errors.New("no such path")
 	errNoDevice  = errors.New("no such device")
@@ -62,6 +63,7 @@ var failures = [...]struct {
 	{is(errMethod), 405, 405, "This path does not take this method"},
 	{as[*wire.TooLargeError], 413, 413, ""},
 	{as[*wire.UnsupportedTypeError], 415, 415, ""},
+	{is(errBadToken), 422, 422, "Invalid token"},
 	{as[*pin.TooManyError], 429, 429, ""},
 	{is(guard.ErrBusy), 503, 503, "Too many sign-ins are waiting already; try again in a second"},
 	{is(context.Canceled), 503, 503, "The request was ended before it was answered"},

@@ -14,6 +14,8 @@ type Row struct {
 	Method, Path string
 	// Token: the route asks for one.
 	Token bool
+	// Refused is the status for a token that is none.
+	Refused int
 	// Body: the route reads one.
 	Body bool
 }
@@ -24,7 +26,11 @@ func Rows() []Row {
 	for _, plane := range [][]route{accountPlane[:], mediaPlane[:]} {
 		for _, r := range plane {
 			for method := range strings.FieldsSeq(r.methods) {
-				rows = append(rows, Row{method, strings.TrimSuffix(r.path, "{$}"), r.need > client, r.body > 0})
+				refused := http.StatusUnauthorized
+				if r.need == holder {
+					refused = http.StatusUnprocessableEntity
+				}
+				rows = append(rows, Row{method, strings.TrimSuffix(r.path, "{$}"), r.need > client, refused, r.body > 0})
 			}
 		}
 	}

@@ -19,6 +19,8 @@ const (
 	client
 	// bearer: any token that is valid.
 	bearer
+	// holder: bearer, where version 1 has a status of its own for a bad token.
+	holder
 	// owner: an access token. Transient and server tokens are refused, since
 	// the route changes the account or hands out what outlives them.
 	owner
@@ -66,7 +68,7 @@ var accountPlane = [...]route{
 
 	// Version 1, which older programs still speak.
 	{"POST", "/users/sign_in", client, small, legacyXML, (*Server).legacySignIn},
-	{"GET", "/users/account", bearer, 0, legacyXML, (*Server).legacyAccount},
+	{"GET", "/users/account", holder, 0, legacyXML, (*Server).legacyAccount},
 	{"GET", "/api/resources", owner, 0, legacyXML, (*Server).legacyResources},
 	{"GET", "/devices", owner, 0, legacyXML, (*Server).devices},
 	{"DELETE", "/devices/{id}", owner, 0, legacyXML, (*Server).endDevice},

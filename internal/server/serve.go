@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
 )
 
@@ -248,6 +250,9 @@ func (s *Server) authorise(ctx context.Context, c *call, n need) error {
 	}
 	var err error
 	if c.principal, err = s.tokens.Verify(ctx, c.Token); err != nil {
+		if n == holder && errors.Is(err, token.ErrInvalid) {
+			return errBadToken
+		}
 		return err
 	}
 	switch {
