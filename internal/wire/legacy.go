@@ -17,10 +17,26 @@ type LegacyAccount struct {
 }
 
 type legacySubscription struct {
-	Active   Bool      `json:"active" xml:"active,attr"`
-	Status   string    `json:"status" xml:"status,attr"`
-	Plan     *string   `json:"plan" xml:"plan,attr"`
-	Features emptyList `json:"features" xml:"-"`
+	Active   Bool             `json:"active" xml:"active,attr"`
+	Status   string           `json:"status" xml:"status,attr"`
+	Plan     Optional[string] `json:"plan" xml:"plan,attr"`
+	Features emptyList        `json:"features" xml:"-"`
+}
+
+// legacyEntitlements is an empty list that says so in XML: not all of them.
+type legacyEntitlements struct {
+	emptyList `xml:"-"`
+	All       Bool `xml:"all,attr"`
+}
+
+// legacyProfile is the playback profile, which version 1 has in XML only.
+type legacyProfile struct {
+	AudioLanguage         string `xml:"default_audio_language,attr"`
+	SubtitleLanguage      string `xml:"default_subtitle_language,attr"`
+	AutoSelectSubtitle    int    `xml:"auto_select_subtitle,attr"`
+	AutoSelectAudio       int    `xml:"auto_select_audio,attr"`
+	SubtitleAccessibility int    `xml:"default_subtitle_accessibility,attr"`
+	SubtitleForced        int    `xml:"default_subtitle_forced,attr"`
 }
 
 type legacyUser struct {
@@ -32,6 +48,7 @@ type legacyUser struct {
 	Thumb               string             `json:"thumb" xml:"thumb,attr"`
 	Username            string             `json:"username" xml:"username,attr"`
 	Title               string             `json:"title" xml:"title,attr"`
+	CloudSyncDevice     Optional[string]   `json:"cloudSyncDevice" xml:"cloudSyncDevice,attr"`
 	Locale              Optional[string]   `json:"locale" xml:"locale,attr"`
 	AuthenticationToken string             `json:"authentication_token" xml:"authenticationToken,attr"`
 	AuthToken           string             `json:"authToken" xml:"authToken,attr"`
@@ -40,15 +57,21 @@ type legacyUser struct {
 	Home                Bool               `json:"home" xml:"home,attr"`
 	Guest               Bool               `json:"guest" xml:"guest,attr"`
 	QueueEmail          string             `json:"queueEmail" xml:"queueEmail,attr"`
+	QueueUID            string             `json:"queueUid" xml:"queueUid,attr"`
 	HasPassword         bool               `json:"hasPassword" xml:"hasPassword,attr"` // "true" in XML, too
 	HomeSize            int                `json:"homeSize" xml:"homeSize,attr"`
 	MaxHomeSize         int                `json:"maxHomeSize" xml:"maxHomeSize,attr"`
+	RememberMe          Bool               `json:"rememberMe" xml:"rememberMe,attr"`
+	Secure              Bool               `json:"secure" xml:"secure,attr"`
+	CertificateVersion  int                `json:"certificateVersion" xml:"certificateVersion,attr"` // @ctrl/plex makes NaN of none
 	JoinedAt            string             `json:"joined_at" xml:"-"`
 	Subscription        legacySubscription `json:"subscription" xml:"subscription"`
 	Roles               struct {
 		Roles emptyList `json:"roles" xml:"-"`
 	} `json:"roles" xml:"roles"`
-	Entitlements emptyList `json:"entitlements" xml:"entitlements"`
+	Entitlements legacyEntitlements `json:"entitlements" xml:"entitlements"`
+	Profile      legacyProfile      `json:"-" xml:"profile_settings"`
+	Services     emptyList          `json:"-" xml:"services"`
 
 	// The elements that older XML readers look for instead of attributes.
 	UsernameElement string      `json:"-" xml:"username"`
@@ -72,6 +95,7 @@ func (a LegacyAccount) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 		Title: a.Title, AuthenticationToken: string(a.Token), AuthToken: string(a.Token),
 		HasPassword: a.HasPassword, HomeSize: 1, MaxHomeSize: 15, JoinedAt: rfc3339(a.JoinedAt),
 		Subscription:    legacySubscription{Status: "Inactive"},
+		Profile:         legacyProfile{AutoSelectAudio: 1},
 		UsernameElement: a.Username, EmailElement: a.Email,
 		JoinedElement: typedValue{"datetime", a.JoinedAt.UTC().Format(time.DateTime + " UTC")},
 		TokenElement:  plainSecret(a.Token),

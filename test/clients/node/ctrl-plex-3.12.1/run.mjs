@@ -31,6 +31,8 @@ await operation('sign in', async () => {
   admin = await signIn(scene.admin);
   checkAccount(admin, scene.admin);
   checkAccessToken(admin.token);
+  // It makes numbers of these, which are NaN where they are missing.
+  assert.deepEqual([admin.certificateVersion, admin.homeSize, admin.maxHomeSize], [0, 1, 15]);
 
   plain = await signIn({ ...scene.plain, username: scene.plain.email });
   checkAccount(plain, scene.plain);
