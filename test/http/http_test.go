@@ -39,6 +39,7 @@ package http_test
 //	status 401               of a request; each must have this line
 //	exit 1                   of the command line; 0 without this line
 //	header-is Name: value    header-has Name: part    header-absent Name
+//	header-matches Name: re  a header against a regular expression
 //	json path value          value in JSON; path as in errors.0.code, "." is all
 //	json-matches path re     a string or number against a regular expression
 //	json-keys path a b c     exactly these keys, in any order
@@ -513,6 +514,12 @@ var expectations = map[string]func(*script, string){
 		name, want, _ := strings.Cut(rest, ":")
 		if got := s.answer.header.Get(name); !strings.Contains(strings.ToLower(got), strings.ToLower(strings.TrimSpace(want))) {
 			s.failf("got %q", got)
+		}
+	},
+	"header-matches": func(s *script, rest string) {
+		name, pattern, _ := strings.Cut(rest, ":")
+		if err := match(s.answer.header.Get(name), strings.TrimSpace(pattern)); err != nil {
+			s.failf("%v", err)
 		}
 	},
 	"header-absent": func(s *script, rest string) {
