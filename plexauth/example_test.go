@@ -180,7 +180,7 @@ func ExampleClient_Resources() {
 func ExampleClient_Connect() {
 	srv, stop := startServer()
 	defer stop()
-	client := srv.Client(srv.Member)
+	client := srv.Client(srv.Admin)
 
 	resources, err := client.Resources(ctx)
 	if err != nil {
