@@ -112,8 +112,11 @@ func ReadParams(r *http.Request, query Params, limit int64) (Params, error) {
 }
 
 // readBody reads at most limit bytes. A body that says it is larger is refused
-// before any of it is read.
+// before any of it is read. Most POSTs of this protocol have none.
 func readBody(r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength == 0 {
+		return nil, nil
+	}
 	if r.ContentLength > limit {
 		return nil, &TooLargeError{limit}
 	}
