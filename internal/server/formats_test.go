@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"image/png"
-	"io"
-	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -65,24 +63,8 @@ func (w *world) answered(t *testing.T, path, suffix string) (target string, form
 // labelled makes a request and looks whether the answer is what it is called.
 func (w *world) labelled(t *testing.T, method, path, accept string, token plexauth.Secret, form url.Values) (status int) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, w.URL+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", accept)
-	req.Header.Set("X-Plex-Client-Identifier", "test")
-	req.Header.Set("X-Plex-Token", string(token))
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err == nil {
-		err = isCalled(res.Header.Get("Content-Type"), body)
-	}
-	if err != nil {
+	res, body := w.ask(t, method, path, accept, token, form)
+	if err := isCalled(res.Header.Get("Content-Type"), []byte(body)); err != nil {
 		t.Errorf("status %d: %v: %s", res.StatusCode, err, body)
 	}
 	return res.StatusCode

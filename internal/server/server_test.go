@@ -74,16 +74,23 @@ func newWorld(t testing.TB, change func(*server.Config)) *world {
 	return w
 }
 
-// call sends a request and returns the answer's status and body. A token that
-// is empty is not sent.
+// call sends a request and returns the answer's status and body, in JSON. A
+// token that is empty is not sent.
 func (w *world) call(t testing.TB, method, path string, token plexauth.Secret, form url.Values) (int, string) {
+	t.Helper()
+	res, body := w.ask(t, method, path, "application/json", token, form)
+	return res.StatusCode, body
+}
+
+// ask is call for those who say what they accept, and look at the headers.
+func (w *world) ask(t testing.TB, method, path, accept string, token plexauth.Secret, form url.Values) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, w.URL+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept", accept)
 	req.Header.Set("X-Plex-Client-Identifier", "test")
 	if token != "" {
 		req.Header.Set("X-Plex-Token", string(token))
@@ -97,7 +104,7 @@ func (w *world) call(t testing.TB, method, path string, token plexauth.Secret, f
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res.StatusCode, string(body)
+	return res, string(body)
 }
 
 // read is call for an answer that must be good, decoded into v.
