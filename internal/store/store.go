@@ -61,8 +61,8 @@ type Store struct {
 	refused refusals
 }
 
-// Open opens the database, makes it when there is none and may be, and brings its schema
-// up to date. The errors name the folder and what to do about it.
+// Open opens the database, makes it when there is none and may be, and brings
+// its schema up to date. The errors name the folder and what to do about it.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{log: cfg.Logger, now: cfg.Now}
 	if s.log == nil {
@@ -145,10 +145,9 @@ func (s *Store) Ping(ctx context.Context) error {
 // Setting returns the value of a setting, and makes it with create when it is
 // not there yet. Two processes that do this at once get the same value.
 func (s *Store) Setting(ctx context.Context, name string, create func() ([]byte, error)) ([]byte, error) {
-	var value []byte
-	err := s.readers.queryRow(ctx, findSetting, name).Scan(&value)
-	if err == nil || !errors.Is(err, sql.ErrNoRows) {
-		return value, wrap("reading setting "+name, err)
+	value, err := s.FindSetting(ctx, name)
+	if !errors.Is(err, ErrNotFound) {
+		return value, err
 	}
 	fresh, err := create()
 	if err != nil {
