@@ -19,7 +19,7 @@ check: ## gofmt, go vet, staticcheck, go mod tidy
 	go mod tidy -diff
 	go vet ./...
 	go vet -tags clients ./test/clients
-	go vet -tags keyring ./cmd/usher
+	go vet -tags keyring ./internal/cli
 	go vet -tags browser ./test/browser
 	go run $(STATICCHECK) ./...
 
@@ -29,7 +29,7 @@ unit: ## go test ./... with the race detector
 
 keyring: ## the command line with GNOME's keyring on a message bus
 	@scripts/need dbus-daemon dbus-send gnome-keyring-daemon
-	go test -count=1 -tags keyring -run Keyring ./cmd/usher
+	go test -count=1 -tags keyring -run Keyring ./internal/cli
 
 fuzz: ## every fuzz target for a few seconds (FUZZTIME)
 	@scripts/need go

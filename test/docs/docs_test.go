@@ -1,5 +1,5 @@
 // Package docs_test checks what the documents claim against the project itself.
-// The command line's document is checked in cmd/usher, the protocol's and the
+// The command line's document is checked in internal/cli, the protocol's and the
 // metrics' in internal/server, the clients' in test/clients.
 package docs_test
 

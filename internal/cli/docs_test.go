@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -30,7 +30,7 @@ func TestCommandLineIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Error("docs/cli.md is not what the commands say: go test ./cmd/usher -update")
+		t.Error("docs/cli.md is not what the commands say: go test ./internal/cli -update")
 	}
 }
 
@@ -39,7 +39,7 @@ func commandLineDocument() []byte {
 	var b bytes.Buffer
 	b.WriteString(`# The command line
 
-Written from the commands by ` + "`go test ./cmd/usher -update`" + `. Each flag can also be given in the environment, by the
+Written from the commands by ` + "`go test ./internal/cli -update`" + `. Each flag can also be given in the environment, by the
 name in brackets; a flag beats the environment. What may be given more than once is separated by spaces there.
 
 Exit codes: 0 done, 1 failed or refused, 2 used wrongly, 3 unreachable. A failure is one line on standard error, ` + "`error: …`" + `, and a line

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -99,7 +99,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"usher": watchedMain, "at-terminal": atTerminal})
 }
 
-// watchedMain is main, for ten seconds at the most where the script expects it
+// watchedMain is usher, for ten seconds at the most where the script expects it
 // to fail: a server that starts after all must not keep the script waiting.
 func watchedMain() {
 	if os.Getenv(briefly) != "" {
@@ -108,7 +108,7 @@ func watchedMain() {
 			os.Exit(124)
 		})
 	}
-	main()
+	os.Exit(Main())
 }
 
 // briefly is set in the environment of commands that are to fail.

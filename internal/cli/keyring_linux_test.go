@@ -1,6 +1,6 @@
 //go:build keyring
 
-package main
+package cli
 
 import (
 	"bufio"

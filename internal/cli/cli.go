@@ -1,0 +1,30 @@
+// Package cli is the command line: flags, prompts, what is printed, and exit
+// codes.
+//
+// It owns one file for each group of commands. It does not own what a command
+// does: that is decided in the domain packages and in package plexauth.
+package cli
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Main runs the command line of this process and returns its exit code.
+// Interrupt and SIGTERM cancel the running command; a second one ends the
+// process at once.
+func Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)         // a second Ctrl-C does not wait for anything
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
+		// SIGHUP stays caught until the end: a closing terminal often sends it twice.
+		var release context.CancelFunc
+		ctx, release = signal.NotifyContext(ctx, syscall.SIGHUP)
+		defer release()
+	}
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, self: os.Args[0]}
+	return a.run(ctx, os.Args[1:])
+}
