@@ -21,7 +21,7 @@ import (
 )
 
 // These tests are behind a build tag, as they need a message bus and a secret
-// service: go test -tags keyring -run Keyring ./cmd/usher ("make keyring").
+// service: go test -tags keyring -run Keyring ./internal/cli ("make keyring").
 
 // busConfig is a session bus that starts nothing by itself.
 const busConfig = `<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen><policy context="default">
