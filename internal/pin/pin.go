@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/letters"
 	"github.com/usher-auth/usher/internal/seal"
@@ -60,7 +61,7 @@ type Service struct {
 	derive [32]byte
 	flush  func(context.Context)
 	now    func() time.Time
-	copies *store.Copies[int64, store.PIN]
+	cached *db.Cache[int64, store.PIN]
 
 	short, strong       kind
 	accounts, addresses *guard.Failures // wrong codes
@@ -135,22 +136,28 @@ func New(cfg Config) *Service {
 	// them may, for ever.
 	s.clients = limit(pollBurst, pollRefill)
 	s.pollers = limit(10*pollBurst, pollRefill/10)
-	s.copies = store.NewCopies[int64, store.PIN](cfg.Store, maxCopies, stale)
+	s.cached = db.NewCache[int64, store.PIN](cfg.Store.DB(), maxCached, stale)
 	return s
 }
 
 const (
 	pollBurst  = 600
 	pollRefill = 100 * time.Millisecond
-	// maxCopies is how many PINs are kept in memory: half a kilobyte each, and
-	// more than wait at the same time.
-	maxCopies = 8192
+	// maxCached is how many PINs are cached: half a kilobyte each, and more
+	// than wait at the same time.
+	maxCached = 8192
 )
 
-// stale says which copies a change makes untrue. A revoked token or a disabled
-// account ends PINs without naming them.
-func stale(c store.Change) (ids []int64, all bool) {
-	return c.PINs, c.All || len(c.Tokens) > 0 || len(c.Accounts) > 0
+// stale says which cached PINs a change makes untrue. Revoking a token or
+// disabling an account voids PINs without naming them.
+func stale(c db.Change) (id int64, scope db.Scope) {
+	switch c.Topic {
+	case store.PINTopic:
+		return c.ID(), db.Entry
+	case store.TokenTopic, store.AccountTopic:
+		return 0, db.Everything
+	}
+	return 0, db.Nothing
 }
 
 // maxTries is how often a code or an ID that is taken is drawn anew.
@@ -231,7 +238,7 @@ func (s *Service) Get(ctx context.Context, id int64, client, address string) (st
 	if wait := s.clients.Wait(try, now); wait > 0 {
 		return store.PIN{}, "", &TooManyError{"unknown PINs", wait}
 	}
-	p, err := s.copies.Get(id, func() (store.PIN, error) { return s.store.PINByID(ctx, id) })
+	p, err := s.cached.Get(id, func() (store.PIN, error) { return s.store.PINByID(ctx, id) })
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return store.PIN{}, "", err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
@@ -14,8 +15,8 @@ import (
 // pages keeps what is asked for most as encoded as it can be: only the token
 // in it differs from answer to answer.
 type pages struct {
-	accounts *store.Copies[int64, *wire.AccountPage]
-	sources  *store.Copies[source.Ref, sourcePage]
+	accounts *db.Cache[int64, *wire.AccountPage]
+	sources  *db.Cache[source.Ref, sourcePage]
 }
 
 // sourcePage is a source's page, and which source it is.
@@ -31,12 +32,20 @@ const (
 	maxSourcePages  = 1024
 )
 
-func newPages(s *store.Store) pages {
-	accounts := func(c store.Change) ([]int64, bool) { return c.Accounts, c.All }
-	sources := func(c store.Change) ([]source.Ref, bool) { return nil, c.All || c.Sources }
+func newPages(d *db.DB) pages {
 	return pages{
-		store.NewCopies[int64, *wire.AccountPage](s, maxAccountPages, accounts),
-		store.NewCopies[source.Ref, sourcePage](s, maxSourcePages, sources),
+		db.NewCache[int64, *wire.AccountPage](d, maxAccountPages, func(c db.Change) (int64, db.Scope) {
+			if c.Topic == store.AccountTopic {
+				return c.ID(), db.Entry
+			}
+			return 0, db.Nothing
+		}),
+		db.NewCache[source.Ref, sourcePage](d, maxSourcePages, func(c db.Change) (ref source.Ref, s db.Scope) {
+			if c.Topic == store.SourceTopic {
+				return ref, db.Everything
+			}
+			return ref, db.Nothing
+		}),
 	}
 }
 

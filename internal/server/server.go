@@ -118,7 +118,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.pins = pin.New(pin.Config{
 		Store: cfg.Store, Key: cfg.Key, FailedTries: cfg.FailedTries, Flush: s.tokens.Flush, Now: s.now,
 	})
-	s.pages = newPages(cfg.Store)
+	s.pages = newPages(cfg.Store.DB())
 	s.sessions = session.New(session.Config{Store: cfg.Store, Now: s.now})
 	s.web = web.New(web.Config{
 		Store: cfg.Store, Accounts: s.accounts, Tokens: s.tokens, Sources: s.sources, PINs: s.pins,

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
+
+	"github.com/usher-auth/usher/internal/db"
 )
 
 // Account is a row of account. IDs are below 2^31 for as long as fewer than
@@ -70,7 +72,7 @@ func (s *Store) AddAccount(ctx context.Context, a Account) (Account, error) {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		return s.addAccount(ctx, tx, &a)
 	})
-	return a, wrap("adding account "+a.Username, err)
+	return a, db.Wrap("adding account "+a.Username, err)
 }
 
 // AddFirstAccount is AddAccount when there is no account yet, and ErrConflict
@@ -78,7 +80,7 @@ func (s *Store) AddAccount(ctx context.Context, a Account) (Account, error) {
 func (s *Store) AddFirstAccount(ctx context.Context, a Account) (Account, error) {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		var n int
-		if err := tx.queryRow(ctx, "SELECT COUNT(*) FROM account").Scan(&n); err != nil {
+		if err := tx.QueryRow(ctx, "SELECT COUNT(*) FROM account").Scan(&n); err != nil {
 			return err
 		}
 		if n > 0 {
@@ -86,7 +88,7 @@ func (s *Store) AddFirstAccount(ctx context.Context, a Account) (Account, error)
 		}
 		return s.addAccount(ctx, tx, &a)
 	})
-	return a, wrap("adding the first account", err)
+	return a, db.Wrap("adding the first account", err)
 }
 
 func (s *Store) addAccount(ctx context.Context, tx *tx, a *Account) error {
@@ -94,7 +96,7 @@ func (s *Store) addAccount(ctx context.Context, tx *tx, a *Account) error {
 		return err
 	}
 	a.CreatedAt = s.now()
-	err := tx.queryRow(ctx, `INSERT INTO account
+	err := tx.QueryRow(ctx, `INSERT INTO account
 		(uuid, username, username_key, email, email_key, title, password_hash, admin, disabled, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
 		a.UUID, a.Username, a.UsernameKey, a.Email, nullText(a.EmailKey), a.Title, a.PasswordHash,
@@ -112,7 +114,7 @@ func (s *Store) addAccount(ctx context.Context, tx *tx, a *Account) error {
 // checkTaken returns ErrConflict when another account has a's name or e-mail.
 func checkTaken(ctx context.Context, tx *tx, a Account) error {
 	var taken int
-	err := tx.queryRow(ctx, `SELECT COUNT(*) FROM account
+	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM account
 		WHERE id <> $3 AND (username_key IN ($1, $2) OR email_key IN ($1, $2))`,
 		a.UsernameKey, nullText(a.EmailKey), a.ID).Scan(&taken)
 	if err == nil && taken > 0 {
@@ -131,21 +133,21 @@ func nullText(s string) any {
 
 // AccountByLogin finds an account by its folded name or e-mail.
 func (s *Store) AccountByLogin(ctx context.Context, key string) (Account, error) {
-	a, err := scanAccount(s.readers.queryRow(ctx, selectAccount+"WHERE username_key = $1 OR email_key = $1", key))
-	return a, wrap("finding an account by login", err)
+	a, err := scanAccount(s.db.QueryRow(ctx, selectAccount+"WHERE username_key = $1 OR email_key = $1", key))
+	return a, db.Wrap("finding an account by login", err)
 }
 
 // Account finds an account by ID.
 func (s *Store) Account(ctx context.Context, id int64) (Account, error) {
-	a, err := scanAccount(s.readers.queryRow(ctx, selectAccount+"WHERE id = $1", id))
-	return a, wrap(fmt.Sprintf("finding account %d", id), err)
+	a, err := scanAccount(s.db.QueryRow(ctx, selectAccount+"WHERE id = $1", id))
+	return a, db.Wrap(fmt.Sprintf("finding account %d", id), err)
 }
 
 // Accounts lists every account in order of ID.
 func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
-	rows, err := s.readers.query(ctx, selectAccount+"ORDER BY id")
+	rows, err := s.db.Query(ctx, selectAccount+"ORDER BY id")
 	list, err := collect(rows, err, scanAccount)
-	return list, wrap("listing accounts", err)
+	return list, db.Wrap("listing accounts", err)
 }
 
 // SetIdentity replaces an account's name, e-mail and title, with the folded
@@ -157,19 +159,19 @@ func (s *Store) SetIdentity(ctx context.Context, a Account) error {
 			return err
 		}
 		var same bool
-		err := tx.queryRow(ctx, "SELECT username = $2 AND email = $3 AND title = $4 FROM account WHERE id = $1",
+		err := tx.QueryRow(ctx, "SELECT username = $2 AND email = $3 AND title = $4 FROM account WHERE id = $1",
 			a.ID, a.Username, a.Email, a.Title).Scan(&same)
 		if err != nil || same {
 			return err
 		}
-		tx.changed = Change{Accounts: []int64{a.ID}, Sources: true}
+		tx.Touch(AccountTopic, db.IDKey(a.ID))
 		if err := tx.note(ctx, Event{Kind: EventAccountChanged, AccountID: a.ID}); err != nil { // by its old name
 			return err
 		}
-		return tx.execOne(ctx, `UPDATE account SET username = $2, username_key = $3, email = $4, email_key = $5, title = $6
+		return tx.ExecOne(ctx, `UPDATE account SET username = $2, username_key = $3, email = $4, email_key = $5, title = $6
 			WHERE id = $1`, a.ID, a.Username, a.UsernameKey, a.Email, nullText(a.EmailKey), a.Title)
 	})
-	return wrap("changing a name", err)
+	return db.Wrap("changing a name", err)
 }
 
 // SetPasswordHash replaces the hash of an account's password.
@@ -177,7 +179,7 @@ func (s *Store) SetPasswordHash(ctx context.Context, id int64, hash string) erro
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		return tx.updateAccount(ctx, id, EventPasswordChanged, "UPDATE account SET password_hash = $2 WHERE id = $1", id, hash)
 	})
-	return wrap("setting a password", err)
+	return db.Wrap("setting a password", err)
 }
 
 // SetDisabled keeps an account from signing in and its tokens from working, or
@@ -190,13 +192,13 @@ func (s *Store) SetDisabled(ctx context.Context, id int64, disabled bool) error 
 	}
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		var was bool
-		err := tx.queryRow(ctx, "SELECT disabled FROM account WHERE id = $1", id).Scan(&was)
+		err := tx.QueryRow(ctx, "SELECT disabled FROM account WHERE id = $1", id).Scan(&was)
 		if err != nil || was == disabled {
 			return err
 		}
 		return tx.updateAccount(ctx, id, kind, "UPDATE account SET disabled = $2 WHERE id = $1", id, disabled)
 	})
-	return wrap("disabling or enabling an account", err)
+	return db.Wrap("disabling or enabling an account", err)
 }
 
 // RemoveAccount removes an account with its devices, tokens and shares. The
@@ -205,11 +207,11 @@ func (s *Store) RemoveAccount(ctx context.Context, id int64) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		return tx.updateAccount(ctx, id, EventAccountRemoved, "DELETE FROM account WHERE id = $1", id)
 	})
-	return wrap("removing an account", err)
+	return db.Wrap("removing an account", err)
 }
 
 func (t *tx) updateAccount(ctx context.Context, id int64, kind EventKind, query string, args ...any) error {
-	t.changed = Change{Accounts: []int64{id}, Sources: true}
+	t.Touch(AccountTopic, db.IDKey(id))
 	if kind == EventAccountDisabled || kind == EventAccountRemoved {
 		if err := t.checkLastAdmin(ctx, id); err != nil {
 			return err
@@ -218,7 +220,7 @@ func (t *tx) updateAccount(ctx context.Context, id int64, kind EventKind, query 
 	if err := t.note(ctx, Event{Kind: kind, AccountID: id}); err != nil { // while it has a name
 		return err
 	}
-	return t.execOne(ctx, query, args...)
+	return t.ExecOne(ctx, query, args...)
 }
 
 // checkLastAdmin returns ErrLastAdmin when an account is the only admin who is
@@ -226,7 +228,7 @@ func (t *tx) updateAccount(ctx context.Context, id int64, kind EventKind, query 
 // two admins who remove each other at once, one stays.
 func (t *tx) checkLastAdmin(ctx context.Context, id int64) error {
 	var last bool
-	err := t.queryRow(ctx, `SELECT EXISTS (SELECT 1 FROM account WHERE id = $1 AND admin AND NOT disabled)
+	err := t.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM account WHERE id = $1 AND admin AND NOT disabled)
 		AND NOT EXISTS (SELECT 1 FROM account WHERE id <> $1 AND admin AND NOT disabled)`, id).Scan(&last)
 	if err == nil && last {
 		err = ErrLastAdmin
@@ -245,26 +247,26 @@ func (s *Store) SetSecondFactor(ctx context.Context, id int64, seed []byte, step
 	}
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		var has bool
-		err := tx.queryRow(ctx, "SELECT totp_seed IS NOT NULL FROM account WHERE id = $1", id).Scan(&has)
+		err := tx.QueryRow(ctx, "SELECT totp_seed IS NOT NULL FROM account WHERE id = $1", id).Scan(&has)
 		if err != nil || seed == nil && !has {
 			return err
 		}
-		tx.changed.Accounts = []int64{id}
+		tx.Touch(AccountTopic, db.IDKey(id))
 		if err := tx.note(ctx, Event{Kind: kind, AccountID: id}); err != nil {
 			return err
 		}
-		if err := tx.execOne(ctx, "UPDATE account SET totp_seed = $2, totp_step = $3 WHERE id = $1", id, seed, step); err != nil {
+		if err := tx.ExecOne(ctx, "UPDATE account SET totp_seed = $2, totp_step = $3 WHERE id = $1", id, seed, step); err != nil {
 			return err
 		}
-		if err := tx.exec(ctx, "DELETE FROM backup_code WHERE account_id = $1", id); err != nil {
+		if err := tx.Exec(ctx, "DELETE FROM backup_code WHERE account_id = $1", id); err != nil {
 			return err
 		}
 		for _, hash := range backup {
-			if err := tx.exec(ctx, "INSERT INTO backup_code (account_id, hash) VALUES ($1, $2)", id, hash[:]); err != nil {
+			if err := tx.Exec(ctx, "INSERT INTO backup_code (account_id, hash) VALUES ($1, $2)", id, hash[:]); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	return wrap("setting a second factor", err)
+	return db.Wrap("setting a second factor", err)
 }

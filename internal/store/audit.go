@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 	"unicode"
+
+	"github.com/usher-auth/usher/internal/db"
 )
 
 // Actor is who does something, and from where. The zero value is nobody known.
@@ -81,15 +83,15 @@ func (t *tx) note(ctx context.Context, e Event) (err error) {
 			return err
 		}
 	}
-	t.notes = append(t.notes, AuditEntry{
-		At: t.now(), Event: e.Kind, AccountID: e.AccountID, Account: clean(e.Account),
+	t.store.audited.Add(t.Tx, AuditEntry{
+		At: t.Now(), Event: e.Kind, AccountID: e.AccountID, Account: clean(e.Account),
 		Actor: clean(actor.Name), Device: clean(actor.Device), Address: clean(actor.Address), Detail: clean(e.Detail),
 	})
 	return nil
 }
 
 func (t *tx) username(ctx context.Context, id int64) (name string, err error) {
-	err = t.queryRow(ctx, "SELECT username FROM account WHERE id = $1", id).Scan(&name)
+	err = t.QueryRow(ctx, "SELECT username FROM account WHERE id = $1", id).Scan(&name)
 	return name, err
 }
 
@@ -190,7 +192,7 @@ func (s *Store) Note(ctx context.Context, e Event) error {
 		e.Detail = strings.TrimPrefix(e.Detail+"; until the quarter of an hour ends, "+rest, "; ")
 	}
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error { return tx.note(ctx, e) })
-	return wrap("noting a refusal", err)
+	return db.Wrap("noting a refusal", err)
 }
 
 // AuditQuery says which rows of the audit log to read. The zero value is all
@@ -290,7 +292,7 @@ func (s *Store) audit(ctx context.Context, q AuditQuery, order string) ([]AuditE
 		q.Limit = 100
 	}
 	args = append(args, q.Limit)
-	rows, err := s.readers.query(ctx, fmt.Sprintf("%s %s ORDER BY id %s LIMIT $%d", selectAudit, where, order, len(args)), args...)
+	rows, err := s.db.Query(ctx, fmt.Sprintf("%s %s ORDER BY id %s LIMIT $%d", selectAudit, where, order, len(args)), args...)
 	list, err := collect(rows, err, scanAudit)
-	return list, wrap("reading the audit log", err)
+	return list, db.Wrap("reading the audit log", err)
 }

@@ -1,10 +1,7 @@
 package store_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -53,28 +50,5 @@ func TestBackupWhileWriting(t *testing.T) {
 		if err := backup.Close(); err != nil {
 			t.Error(err)
 		}
-	}
-}
-
-// A copy that is not made leaves nothing, and never another file's content.
-func TestBackupErrors(t *testing.T) {
-	s, dir := open(t, t.TempDir()), t.TempDir()
-	path := filepath.Join(dir, "copy.db")
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := s.Backup(ctx, path); !errors.Is(err, context.Canceled) {
-		t.Errorf("a copy that nobody waits for gives %v", err)
-	}
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("half a copy is left: %v", err)
-	}
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Backup(t.Context(), path); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("a copy over another file gives %v, want fs.ErrExist", err)
-	}
-	if info, err := os.Stat(path); err != nil || info.Size() != 0 {
-		t.Errorf("the other file is changed: %v", err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/usher-auth/usher/internal/db"
 )
 
 // sum is the row's hash: over the hash before it and all that the row says,
@@ -67,11 +69,8 @@ func (l link) value() []byte {
 // chain writes the rows of a batch, each with the hash of the one before, and
 // the new end of the chain. It runs once in a commit, whatever the commit
 // holds.
-func (c *committer) chain(ctx context.Context, notes []AuditEntry) error {
-	if len(notes) == 0 {
-		return nil
-	}
-	head, err := scanLink(c.conn.queryRow(ctx, findSetting, headSetting))
+func chain(ctx context.Context, tx *db.Tx, notes []AuditEntry) error {
+	head, err := scanLink(tx.QueryRow(ctx, findSetting, headSetting))
 	if err != nil {
 		return fmt.Errorf("finding the end of the audit log: %w", err)
 	}
@@ -79,7 +78,7 @@ func (c *committer) chain(ctx context.Context, notes []AuditEntry) error {
 		e := &notes[i]
 		e.ID = head.id + 1
 		e.Hash = e.sum(head.hash)
-		_, err := c.conn.exec(ctx, `INSERT INTO audit (id, at, event, account_id, account, actor, device, address, detail, hash)
+		err := tx.Exec(ctx, `INSERT INTO audit (id, at, event, account_id, account, actor, device, address, detail, hash)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, e.ID, millis(e.At), string(e.Event), e.AccountID, e.Account,
 			e.Actor, e.Device, e.Address, e.Detail, e.Hash[:])
 		if err != nil {
@@ -87,7 +86,7 @@ func (c *committer) chain(ctx context.Context, notes []AuditEntry) error {
 		}
 		head = link{e.ID, e.Hash}
 	}
-	if _, err := c.conn.exec(ctx, putSetting, headSetting, head.value()); err != nil {
+	if err := tx.Exec(ctx, putSetting, headSetting, head.value()); err != nil {
 		return fmt.Errorf("moving the end of the audit log: %w", err)
 	}
 	return nil
@@ -111,33 +110,23 @@ func broken(row int64, problem string) error { return &BrokenChainError{row, pro
 // the one before, from the last that was pruned to the last that was written.
 // It returns how many there are. *BrokenChainError.
 func (s *Store) VerifyAudit(ctx context.Context) (rows int64, err error) {
-	// One read transaction sees the rows and the two ends of one moment.
-	conn, err := s.readPool.Conn(ctx)
-	if err != nil {
-		return 0, wrap("verifying the audit log", err)
-	}
-	defer conn.Close()
-	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
-		return 0, wrap("verifying the audit log", err)
-	}
-	defer func() {
-		_, ended := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-		err = errors.Join(err, ended)
-	}()
-	rows, err = verifyChain(ctx, conn)
-	return rows, wrap("verifying the audit log", err)
+	err = s.db.Snapshot(ctx, func(ctx context.Context, q db.Querier) (err error) {
+		rows, err = verifyChain(ctx, q)
+		return err
+	})
+	return rows, db.Wrap("verifying the audit log", err)
 }
 
-func verifyChain(ctx context.Context, conn *sql.Conn) (n int64, err error) {
-	at, err := scanLink(conn.QueryRowContext(ctx, findSetting, anchorSetting))
+func verifyChain(ctx context.Context, q db.Querier) (n int64, err error) {
+	at, err := scanLink(q.QueryRow(ctx, findSetting, anchorSetting))
 	if err != nil {
 		return 0, err
 	}
-	head, err := scanLink(conn.QueryRowContext(ctx, findSetting, headSetting))
+	head, err := scanLink(q.QueryRow(ctx, findSetting, headSetting))
 	if err != nil {
 		return 0, err
 	}
-	rows, err := conn.QueryContext(ctx, selectAudit+"ORDER BY id")
+	rows, err := q.Query(ctx, selectAudit+"ORDER BY id")
 	if err != nil {
 		return 0, err
 	}
@@ -195,24 +184,24 @@ func (s *Store) PruneAudit(ctx context.Context, before time.Time) (rows int64, e
 			break
 		}
 	}
-	return rows, wrap("pruning the audit log", err)
+	return rows, db.Wrap("pruning the audit log", err)
 }
 
 // prune removes one batch of rows, and moves the anchor that the next row
 // follows from.
 func (t *tx) prune(ctx context.Context, before time.Time) (int64, error) {
-	if err := t.exec(ctx, "DELETE FROM tally WHERE quarter < $1", millis(before.Add(-quarter))); err != nil {
+	if err := t.Exec(ctx, "DELETE FROM tally WHERE quarter < $1", millis(before.Add(-quarter))); err != nil {
 		return 0, err
 	}
-	anchor, err := scanLink(t.queryRow(ctx, findSetting, anchorSetting))
+	anchor, err := scanLink(t.QueryRow(ctx, findSetting, anchorSetting))
 	if err != nil {
 		return 0, err
 	}
-	head, err := scanLink(t.queryRow(ctx, findSetting, headSetting))
+	head, err := scanLink(t.QueryRow(ctx, findSetting, headSetting))
 	if err != nil {
 		return 0, err
 	}
-	rows, err := t.query(ctx, selectAudit+"ORDER BY id LIMIT $1", pruneBatch)
+	rows, err := t.Query(ctx, selectAudit+"ORDER BY id LIMIT $1", pruneBatch)
 	oldest, err := collect(rows, err, scanAudit)
 	if err != nil {
 		return 0, err
@@ -229,10 +218,10 @@ func (t *tx) prune(ctx context.Context, before time.Time) (int64, error) {
 	if last == anchor {
 		return 0, nil
 	}
-	if err := t.exec(ctx, "DELETE FROM audit WHERE id <= $1", last.id); err != nil {
+	if err := t.Exec(ctx, "DELETE FROM audit WHERE id <= $1", last.id); err != nil {
 		return 0, err
 	}
-	return last.id - anchor.id, t.exec(ctx, putSetting, anchorSetting, last.value())
+	return last.id - anchor.id, t.Exec(ctx, putSetting, anchorSetting, last.value())
 }
 
 // pruneEvery is how often the audit log is pruned.

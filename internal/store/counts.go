@@ -1,6 +1,10 @@
 package store
 
-import "context"
+import (
+	"context"
+
+	"github.com/usher-auth/usher/internal/db"
+)
 
 // Counts is how much of everything there is.
 type Counts struct {
@@ -12,7 +16,7 @@ type Counts struct {
 
 // Counts counts what there is.
 func (s *Store) Counts(ctx context.Context) (c Counts, err error) {
-	err = s.readers.queryRow(ctx, `SELECT (SELECT COUNT(*) FROM account), (SELECT COUNT(*) FROM account WHERE admin),
+	err = s.db.QueryRow(ctx, `SELECT (SELECT COUNT(*) FROM account), (SELECT COUNT(*) FROM account WHERE admin),
 		(SELECT COUNT(*) FROM account WHERE disabled),
 		(SELECT COUNT(*) FROM source WHERE kind = $1), (SELECT COUNT(*) FROM source WHERE kind = $2),
 		(SELECT COUNT(*) FROM share), (SELECT COUNT(*) FROM token WHERE kind = $3),
@@ -21,5 +25,5 @@ func (s *Store) Counts(ctx context.Context) (c Counts, err error) {
 		ServerSource, ProviderSource, AccessToken, ServerToken, millis(s.now())).
 		Scan(&c.Accounts, &c.Admins, &c.Disabled, &c.Servers, &c.Providers, &c.Shares,
 			&c.AccessTokens, &c.ServerTokens, &c.Open, &c.Origins)
-	return c, wrap("counting what there is", err)
+	return c, db.Wrap("counting what there is", err)
 }

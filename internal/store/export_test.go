@@ -5,7 +5,7 @@ import "context"
 // SetSchemaVersion makes the database look like that of another release.
 func (s *Store) SetSchemaVersion(ctx context.Context, version int) error {
 	return s.write(ctx, func(ctx context.Context, tx *tx) error {
-		return tx.exec(ctx, "INSERT INTO schema_version (version) VALUES ($1)", version)
+		return tx.Exec(ctx, "INSERT INTO schema_version (version) VALUES ($1)", version)
 	})
 }
 

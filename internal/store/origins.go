@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/usher-auth/usher/internal/db"
 )
 
 // Origin is where people may be sent back to without being asked.
@@ -14,35 +16,35 @@ type Origin struct {
 
 // Origins lists the allowed origins by name.
 func (s *Store) Origins(ctx context.Context) ([]Origin, error) {
-	rows, err := s.readers.query(ctx, "SELECT origin, created_at FROM origin ORDER BY origin")
+	rows, err := s.db.Query(ctx, "SELECT origin, created_at FROM origin ORDER BY origin")
 	list, err := collect(rows, err, func(row scanner) (o Origin, err error) {
 		var created int64
 		err = row.Scan(&o.Origin, &created)
 		o.CreatedAt = fromMillis(created)
 		return o, err
 	})
-	return list, wrap("listing origins", err)
+	return list, db.Wrap("listing origins", err)
 }
 
 // AddOrigin allows an origin. ErrConflict when it is allowed already.
 func (s *Store) AddOrigin(ctx context.Context, origin string) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		err := tx.exec(ctx, "INSERT INTO origin (origin, created_at) VALUES ($1, $2)", origin, millis(s.now()))
+		err := tx.Exec(ctx, "INSERT INTO origin (origin, created_at) VALUES ($1, $2)", origin, millis(s.now()))
 		if err != nil {
 			return err
 		}
 		return tx.note(ctx, Event{Kind: EventOriginAllowed, Detail: origin})
 	})
-	return wrap("allowing an origin", err)
+	return db.Wrap("allowing an origin", err)
 }
 
 // RemoveOrigin allows an origin no longer. ErrNotFound.
 func (s *Store) RemoveOrigin(ctx context.Context, origin string) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		if err := tx.execOne(ctx, "DELETE FROM origin WHERE origin = $1", origin); err != nil {
+		if err := tx.ExecOne(ctx, "DELETE FROM origin WHERE origin = $1", origin); err != nil {
 			return err
 		}
 		return tx.note(ctx, Event{Kind: EventOriginRemoved, Detail: origin})
 	})
-	return wrap("removing an origin", err)
+	return db.Wrap("removing an origin", err)
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/usher-auth/usher/internal/db"
 )
 
 // PIN is a row of pin: a sign-in that a device without a keyboard waits for.
@@ -30,11 +32,11 @@ type PIN struct {
 // none goes; ErrConflict when the ID or the code is taken.
 func (s *Store) AddPIN(ctx context.Context, p PIN, most int, network func(address string) string) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		if err := tx.exec(ctx, "DELETE FROM pin WHERE expires_at <= $1", millis(s.now())); err != nil {
+		if err := tx.Exec(ctx, "DELETE FROM pin WHERE expires_at <= $1", millis(s.now())); err != nil {
 			return err
 		}
 		var waiting int
-		err := tx.queryRow(ctx, `SELECT COUNT(*) FROM pin
+		err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM pin
 			WHERE strong = $1 AND account_id IS NULL`, p.Strong).Scan(&waiting)
 		if err != nil {
 			return err
@@ -44,15 +46,15 @@ func (s *Store) AddPIN(ctx context.Context, p PIN, most int, network func(addres
 				return err
 			}
 		}
-		tx.changed.PINs = append(tx.changed.PINs, p.ID) // another may have had the ID
+		tx.Touch(PINTopic, db.IDKey(p.ID)) // another may have had the ID
 		d := p.Device
-		return tx.exec(ctx, `INSERT INTO pin (id, code, strong, nonce, client_identifier, product, version, platform,
+		return tx.Exec(ctx, `INSERT INTO pin (id, code, strong, nonce, client_identifier, product, version, platform,
 			platform_version, device, model, vendor, name, address, created_at, expires_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 			p.ID, p.Code, p.Strong, p.Nonce[:], d.ClientIdentifier, d.Product, d.Version, d.Platform,
 			d.PlatformVersion, d.Device, d.Model, d.Vendor, d.Name, d.Address, millis(p.CreatedAt), millis(p.ExpiresAt))
 	})
-	return wrap("adding a PIN", err)
+	return db.Wrap("adding a PIN", err)
 }
 
 // makeRoomForPIN ends the oldest PIN of the network that has the most of those
@@ -62,7 +64,7 @@ func makeRoomForPIN(ctx context.Context, tx *tx, p PIN, network func(address str
 	if network == nil {
 		return ErrFull
 	}
-	rows, err := tx.query(ctx, `SELECT id, address FROM pin
+	rows, err := tx.Query(ctx, `SELECT id, address FROM pin
 		WHERE strong = $1 AND account_id IS NULL ORDER BY created_at, id`, p.Strong)
 	type waiting struct {
 		id      int64
@@ -85,8 +87,8 @@ func makeRoomForPIN(ctx context.Context, tx *tx, p PIN, network func(address str
 		return ErrFull
 	}
 	oldest := slices.IndexFunc(list, func(w waiting) bool { return have[w.network] == most })
-	tx.changed.PINs = append(tx.changed.PINs, list[oldest].id)
-	return tx.execOne(ctx, "DELETE FROM pin WHERE id = $1", list[oldest].id)
+	tx.Touch(PINTopic, db.IDKey(list[oldest].id))
+	return tx.ExecOne(ctx, "DELETE FROM pin WHERE id = $1", list[oldest].id)
 }
 
 const selectPIN = `SELECT id, code, strong, nonce, client_identifier, product, version, platform, platform_version,
@@ -110,15 +112,15 @@ func scanPIN(row scanner) (p PIN, err error) {
 
 // PINByID finds a PIN. The caller decides whether it has expired.
 func (s *Store) PINByID(ctx context.Context, id int64) (PIN, error) {
-	p, err := scanPIN(s.readers.queryRow(ctx, selectPIN+"WHERE id = $1"+whoseTokenIsGood, id))
-	return p, wrap(fmt.Sprintf("finding PIN %d", id), err)
+	p, err := scanPIN(s.db.QueryRow(ctx, selectPIN+"WHERE id = $1"+whoseTokenIsGood, id))
+	return p, db.Wrap(fmt.Sprintf("finding PIN %d", id), err)
 }
 
 // PINByCode finds a PIN by its code, as it is kept. The caller decides whether
 // it has expired.
 func (s *Store) PINByCode(ctx context.Context, code string) (PIN, error) {
-	p, err := scanPIN(s.readers.queryRow(ctx, selectPIN+"WHERE code = $1"+whoseTokenIsGood, code))
-	return p, wrap("finding a PIN by its code", err)
+	p, err := scanPIN(s.db.QueryRow(ctx, selectPIN+"WHERE code = $1"+whoseTokenIsGood, code))
+	return p, db.Wrap("finding a PIN by its code", err)
 }
 
 // LinkPIN makes a PIN an account's and adds the token, by hash, that its device
@@ -127,7 +129,7 @@ func (s *Store) PINByCode(ctx context.Context, code string) (PIN, error) {
 func (s *Store) LinkPIN(ctx context.Context, id, account int64, token Hash) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		now := millis(s.now())
-		err := tx.execOne(ctx, `UPDATE pin SET account_id = $2, token_hash = $3
+		err := tx.ExecOne(ctx, `UPDATE pin SET account_id = $2, token_hash = $3
 			WHERE id = $1 AND account_id IS NULL AND expires_at > $4
 			AND EXISTS (SELECT 1 FROM account WHERE id = $2 AND NOT disabled)`, id, account, token[:], now)
 		if errors.Is(err, ErrNotFound) {
@@ -136,8 +138,8 @@ func (s *Store) LinkPIN(ctx context.Context, id, account int64, token Hash) erro
 		if err != nil {
 			return err
 		}
-		tx.changed.PINs = []int64{id}
-		p, err := scanPIN(tx.queryRow(ctx, selectPIN+"WHERE id = $1", id))
+		tx.Touch(PINTopic, db.IDKey(id))
+		p, err := scanPIN(tx.QueryRow(ctx, selectPIN+"WHERE id = $1", id))
 		if err != nil {
 			return err
 		}
@@ -152,19 +154,19 @@ func (s *Store) LinkPIN(ctx context.Context, id, account int64, token Hash) erro
 		detail += " for " + DescribeDevice(p.Device.Product, p.Device.Device, p.Device.Name)
 		return tx.note(ctx, Event{Kind: EventPINLinked, AccountID: account, Detail: detail})
 	})
-	return wrap(fmt.Sprintf("linking PIN %d", id), err)
+	return db.Wrap(fmt.Sprintf("linking PIN %d", id), err)
 }
 
 // RefusePIN ends a PIN that an account does not want linked. ErrNotFound when
 // it is linked or gone by now.
 func (s *Store) RefusePIN(ctx context.Context, id, account int64) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		p, err := scanPIN(tx.queryRow(ctx, selectPIN+"WHERE id = $1", id))
+		p, err := scanPIN(tx.QueryRow(ctx, selectPIN+"WHERE id = $1", id))
 		if err != nil {
 			return err
 		}
-		tx.changed.PINs = []int64{id}
-		if err := tx.execOne(ctx, "DELETE FROM pin WHERE id = $1 AND account_id IS NULL", id); err != nil {
+		tx.Touch(PINTopic, db.IDKey(id))
+		if err := tx.ExecOne(ctx, "DELETE FROM pin WHERE id = $1 AND account_id IS NULL", id); err != nil {
 			return err
 		}
 		return tx.note(ctx, Event{
@@ -172,5 +174,5 @@ func (s *Store) RefusePIN(ctx context.Context, id, account int64) error {
 			Detail: DescribeDevice(p.Device.Product, p.Device.Device, p.Device.Name),
 		})
 	})
-	return wrap(fmt.Sprintf("refusing PIN %d", id), err)
+	return db.Wrap(fmt.Sprintf("refusing PIN %d", id), err)
 }

@@ -282,13 +282,12 @@ func TestLinkPINMakesRoom(t *testing.T) {
 func TestWatchPINs(t *testing.T) {
 	s := open(t, t.TempDir())
 	mia := addAccount(t, s, "mia", "")
-	var got []int64
-	s.Watch(func(c store.Change) { got = append(got, c.PINs...) })
+	got := watch(s, store.PINTopic)
 	addPIN(t, s, newPIN(7, "tv"))
 	if err := s.LinkPIN(t.Context(), 7, mia.ID, hash("token")); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]int64{7, 7}, got); diff != "" {
+	if diff := cmp.Diff([]string{"7", "7"}, *got); diff != "" {
 		t.Errorf("the changes name others (-want +got):\n%s", diff)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/usher-auth/usher/internal/db"
 )
 
 // Session is a browser that is signed in, or half-way there.
@@ -41,11 +43,11 @@ func (s *Store) AddSession(ctx context.Context, proof SignIn, hash Hash, session
 			return err
 		}
 		now := s.now()
-		if err := tx.exec(ctx, "DELETE FROM session WHERE expires_at <= $1", millis(now)); err != nil {
+		if err := tx.Exec(ctx, "DELETE FROM session WHERE expires_at <= $1", millis(now)); err != nil {
 			return err
 		}
 		session.AccountID, session.CreatedAt, session.LastUsedAt = proof.AccountID, now, now
-		err = tx.queryRow(ctx, `INSERT INTO session (hash, account_id, complete, user_agent, address, created_at, last_used_at, expires_at)
+		err = tx.QueryRow(ctx, `INSERT INTO session (hash, account_id, complete, user_agent, address, created_at, last_used_at, expires_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $6, $7) RETURNING id`, hash[:], session.AccountID, session.Complete,
 			session.UserAgent, session.Address, millis(now), millis(session.ExpiresAt)).Scan(&session.ID)
 		if err != nil {
@@ -57,7 +59,7 @@ func (s *Store) AddSession(ctx context.Context, proof SignIn, hash Hash, session
 		}
 		return noteSignIn(ctx, tx, kind, proof, username, fmt.Sprintf("session %d", session.ID))
 	})
-	return session, wrap("beginning a session", err)
+	return session, db.Wrap("beginning a session", err)
 }
 
 // CompleteSession spends the proof of a second factor on a session that waits
@@ -69,7 +71,7 @@ func (s *Store) CompleteSession(ctx context.Context, proof SignIn, id int64, has
 		if err != nil {
 			return err
 		}
-		err = tx.execOne(ctx, `UPDATE session SET complete = 1, hash = $3, expires_at = $4
+		err = tx.ExecOne(ctx, `UPDATE session SET complete = 1, hash = $3, expires_at = $4
 			WHERE id = $1 AND account_id = $2 AND NOT complete`, id, proof.AccountID, hash[:], millis(expires))
 		if errors.Is(err, ErrNotFound) {
 			return ErrConflict
@@ -79,43 +81,43 @@ func (s *Store) CompleteSession(ctx context.Context, proof SignIn, id int64, has
 		}
 		return noteSignIn(ctx, tx, EventSessionStarted, proof, username, fmt.Sprintf("session %d", id))
 	})
-	return wrap("completing a session", err)
+	return db.Wrap("completing a session", err)
 }
 
 // SessionByHash finds a session that has not expired, of an account that is
 // not disabled. ErrNotFound.
 func (s *Store) SessionByHash(ctx context.Context, hash Hash) (Session, error) {
-	session, err := scanSession(s.readers.queryRow(ctx,
+	session, err := scanSession(s.db.QueryRow(ctx,
 		selectSession+"WHERE s.hash = $1 AND s.expires_at > $2", hash[:], millis(s.now())))
-	return session, wrap("finding a session", err)
+	return session, db.Wrap("finding a session", err)
 }
 
 // TouchSession writes when and from where a session was last used.
 func (s *Store) TouchSession(ctx context.Context, id int64, address string) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		return tx.exec(ctx, "UPDATE session SET last_used_at = $2, address = $3 WHERE id = $1", id, millis(s.now()), address)
+		return tx.Exec(ctx, "UPDATE session SET last_used_at = $2, address = $3 WHERE id = $1", id, millis(s.now()), address)
 	})
-	return wrap("noting when a session was used", err)
+	return db.Wrap("noting when a session was used", err)
 }
 
 // Sessions lists an account's complete sessions, the most recently used first.
 func (s *Store) Sessions(ctx context.Context, account int64) ([]Session, error) {
-	rows, err := s.readers.query(ctx, selectSession+`WHERE s.account_id = $1 AND s.complete AND s.expires_at > $2
+	rows, err := s.db.Query(ctx, selectSession+`WHERE s.account_id = $1 AND s.complete AND s.expires_at > $2
 		ORDER BY s.last_used_at DESC, s.id DESC`, account, millis(s.now()))
 	list, err := collect(rows, err, scanSession)
-	return list, wrap("listing sessions", err)
+	return list, db.Wrap("listing sessions", err)
 }
 
 // EndSession ends one session of an account. ErrNotFound.
 func (s *Store) EndSession(ctx context.Context, account, id int64) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		err := tx.execOne(ctx, "DELETE FROM session WHERE id = $1 AND account_id = $2", id, account)
+		err := tx.ExecOne(ctx, "DELETE FROM session WHERE id = $1 AND account_id = $2", id, account)
 		if err != nil {
 			return err
 		}
 		return tx.note(ctx, Event{Kind: EventSessionEnded, AccountID: account, Detail: fmt.Sprintf("session %d", id)})
 	})
-	return wrap(fmt.Sprintf("ending session %d", id), err)
+	return db.Wrap(fmt.Sprintf("ending session %d", id), err)
 }
 
 // EndOthers ends everything of an account that is signed in but one session:
@@ -123,7 +125,7 @@ func (s *Store) EndSession(ctx context.Context, account, id int64) error {
 // nothing to end, nothing is told.
 func (s *Store) EndOthers(ctx context.Context, account, but int64) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		gone := tx.execOne(ctx, "DELETE FROM session WHERE account_id = $1 AND id <> $2", account, but)
+		gone := tx.ExecOne(ctx, "DELETE FROM session WHERE account_id = $1 AND id <> $2", account, but)
 		if gone != nil && !errors.Is(gone, ErrNotFound) {
 			return gone
 		}
@@ -137,7 +139,7 @@ func (s *Store) EndOthers(ctx context.Context, account, but int64) error {
 		}
 		return tx.note(ctx, e)
 	})
-	return wrap("ending what else is signed in", err)
+	return db.Wrap("ending what else is signed in", err)
 }
 
 // RevokeDevice ends every token of one of an account's devices. ErrNotFound
@@ -155,5 +157,5 @@ func (s *Store) RevokeDevice(ctx context.Context, account, device int64) error {
 			Kind: EventTokenRevoked, AccountID: account, Detail: fmt.Sprintf("%d of device %d", ended, device),
 		})
 	})
-	return wrap(fmt.Sprintf("revoking device %d", device), err)
+	return db.Wrap(fmt.Sprintf("revoking device %d", device), err)
 }

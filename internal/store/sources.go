@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/usher-auth/usher/internal/db"
 )
 
 // The kinds of source, as they stand in source strings and in the database.
@@ -58,46 +60,46 @@ var sourceEvents = map[string]struct{ added, removed EventKind }{
 func (s *Store) AddSource(ctx context.Context, src Source) (Source, error) {
 	src.CreatedAt = s.now()
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		tx.changed.Sources = true
-		err := tx.queryRow(ctx, `INSERT INTO source (kind, identifier, name, product, product_version, owner_id, everyone, created_at)
+		err := tx.QueryRow(ctx, `INSERT INTO source (kind, identifier, name, product, product_version, owner_id, everyone, created_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`, src.Kind, src.Identifier, src.Name, src.Product,
 			src.ProductVersion, nullID(src.OwnerID), src.Everyone, millis(src.CreatedAt)).Scan(&src.ID)
 		if err != nil {
 			return err
 		}
+		tx.Touch(SourceTopic, db.IDKey(src.ID))
 		for i, c := range src.Connections {
-			if err := tx.exec(ctx, "INSERT INTO connection (source_id, position, uri, local, relay) VALUES ($1, $2, $3, $4, $5)",
+			if err := tx.Exec(ctx, "INSERT INTO connection (source_id, position, uri, local, relay) VALUES ($1, $2, $3, $4, $5)",
 				src.ID, i, c.URI, c.Local, c.Relay); err != nil {
 				return err
 			}
 		}
 		return tx.note(ctx, Event{Kind: sourceEvents[src.Kind].added, Detail: src.Name})
 	})
-	return src, wrap(fmt.Sprintf("adding %s %s", src.Kind, src.Identifier), err)
+	return src, db.Wrap(fmt.Sprintf("adding %s %s", src.Kind, src.Identifier), err)
 }
 
 // RemoveSource removes a source with its shares and server tokens.
 func (s *Store) RemoveSource(ctx context.Context, id int64) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		tx.changed.Sources = true
+		tx.Touch(SourceTopic, db.IDKey(id))
 		revoked, err := tx.revoke(ctx, "source_id = $1", id)
 		if err != nil {
 			return err
 		}
 		var kind, name string
-		if err := tx.queryRow(ctx, "DELETE FROM source WHERE id = $1 RETURNING kind, name", id).Scan(&kind, &name); err != nil {
+		if err := tx.QueryRow(ctx, "DELETE FROM source WHERE id = $1 RETURNING kind, name", id).Scan(&kind, &name); err != nil {
 			return err
 		}
 		return tx.note(ctx, Event{Kind: sourceEvents[kind].removed, Detail: name + andTokens(revoked)})
 	})
-	return wrap("removing a source", err)
+	return db.Wrap("removing a source", err)
 }
 
 // Source finds a source by kind and identifier, with its connections.
 func (s *Store) Source(ctx context.Context, kind, identifier string) (Source, error) {
-	src, err := scanSource(s.readers.queryRow(ctx, selectSource+"WHERE s.kind = $1 AND s.identifier = $2", kind, identifier))
+	src, err := scanSource(s.db.QueryRow(ctx, selectSource+"WHERE s.kind = $1 AND s.identifier = $2", kind, identifier))
 	if err != nil {
-		return src, wrap(fmt.Sprintf("finding a %s", kind), err)
+		return src, db.Wrap(fmt.Sprintf("finding a %s", kind), err)
 	}
 	list := []Source{src}
 	err = s.addConnections(ctx, list)
@@ -124,10 +126,10 @@ func reachedBy(account string) string {
 }
 
 func (s *Store) listSources(ctx context.Context, where string, args ...any) ([]Source, error) {
-	rows, err := s.readers.query(ctx, selectSource+where, args...)
+	rows, err := s.db.Query(ctx, selectSource+where, args...)
 	list, err := collect(rows, err, scanSource)
 	if err != nil {
-		return nil, wrap("listing sources", err)
+		return nil, db.Wrap("listing sources", err)
 	}
 	return list, s.addConnections(ctx, list)
 }
@@ -135,14 +137,14 @@ func (s *Store) listSources(ctx context.Context, where string, args ...any) ([]S
 // addConnections fills in the connections of each source of the list.
 func (s *Store) addConnections(ctx context.Context, list []Source) error {
 	for i := range list {
-		rows, err := s.readers.query(ctx,
+		rows, err := s.db.Query(ctx,
 			"SELECT uri, local, relay FROM connection WHERE source_id = $1 ORDER BY position", list[i].ID)
 		list[i].Connections, err = collect(rows, err, func(row scanner) (c Connection, err error) {
 			err = row.Scan(&c.URI, &c.Local, &c.Relay)
 			return c, err
 		})
 		if err != nil {
-			return wrap("listing connections", err)
+			return db.Wrap("listing connections", err)
 		}
 	}
 	return nil
@@ -161,38 +163,38 @@ type Share struct {
 // AddShare shares a source with an account. ErrConflict when it is already.
 func (s *Store) AddShare(ctx context.Context, sourceID, accountID int64) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		tx.changed.Sources = true
-		err := tx.exec(ctx, "INSERT INTO share (source_id, account_id, created_at) VALUES ($1, $2, $3)",
+		tx.Touch(SourceTopic, db.IDKey(sourceID))
+		err := tx.Exec(ctx, "INSERT INTO share (source_id, account_id, created_at) VALUES ($1, $2, $3)",
 			sourceID, accountID, millis(s.now()))
 		if err != nil {
 			return err
 		}
 		return tx.noteShare(ctx, EventShareAdded, sourceID, accountID, 0)
 	})
-	return wrap("adding a share", err)
+	return db.Wrap("adding a share", err)
 }
 
 // RemoveShare takes a share back, and ends the tokens with which the account's
 // devices reach the server.
 func (s *Store) RemoveShare(ctx context.Context, sourceID, accountID int64) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		tx.changed.Sources = true
+		tx.Touch(SourceTopic, db.IDKey(sourceID))
 		revoked, err := tx.revoke(ctx, "source_id = $1 AND account_id = $2", sourceID, accountID)
 		if err != nil {
 			return err
 		}
-		if err := tx.execOne(ctx, "DELETE FROM share WHERE source_id = $1 AND account_id = $2", sourceID, accountID); err != nil {
+		if err := tx.ExecOne(ctx, "DELETE FROM share WHERE source_id = $1 AND account_id = $2", sourceID, accountID); err != nil {
 			return err
 		}
 		return tx.noteShare(ctx, EventShareRemoved, sourceID, accountID, revoked)
 	})
-	return wrap("removing a share", err)
+	return db.Wrap("removing a share", err)
 }
 
 // noteShare tells of a share that was added or removed, by the source's name.
 func (t *tx) noteShare(ctx context.Context, kind EventKind, sourceID, accountID int64, revoked int) error {
 	var name string
-	if err := t.queryRow(ctx, "SELECT name FROM source WHERE id = $1", sourceID).Scan(&name); err != nil {
+	if err := t.QueryRow(ctx, "SELECT name FROM source WHERE id = $1", sourceID).Scan(&name); err != nil {
 		return err
 	}
 	return t.note(ctx, Event{Kind: kind, AccountID: accountID, Detail: name + andTokens(revoked)})
@@ -211,7 +213,7 @@ func andTokens(n int) string {
 
 // Shares lists every share, by server and account.
 func (s *Store) Shares(ctx context.Context) ([]Share, error) {
-	rows, err := s.readers.query(ctx, `SELECT h.source_id, h.account_id, s.identifier, s.name, a.username, h.created_at
+	rows, err := s.db.Query(ctx, `SELECT h.source_id, h.account_id, s.identifier, s.name, a.username, h.created_at
 		FROM share h JOIN source s ON s.id = h.source_id JOIN account a ON a.id = h.account_id
 		ORDER BY s.name, a.username`)
 	list, err := collect(rows, err, func(row scanner) (h Share, err error) {
@@ -220,5 +222,5 @@ func (s *Store) Shares(ctx context.Context) ([]Share, error) {
 		h.CreatedAt = fromMillis(created)
 		return h, err
 	})
-	return list, wrap("listing shares", err)
+	return list, db.Wrap("listing shares", err)
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/usher-auth/usher/internal/db"
 )
 
 // quarter is how finely things are counted.
@@ -33,31 +35,31 @@ func scanCount(row scanner) (c Count, err error) {
 // hour.
 func (s *Store) Tally(ctx context.Context, what string, n int64) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
-		return tx.exec(ctx, `INSERT INTO tally (quarter, what, count) VALUES ($1, $2, $3)
+		return tx.Exec(ctx, `INSERT INTO tally (quarter, what, count) VALUES ($1, $2, $3)
 			ON CONFLICT (quarter, what) DO UPDATE SET count = tally.count + excluded.count`,
 			millis(quarterOf(s.now())), what, n)
 	})
-	return wrap("counting "+what, err)
+	return db.Wrap("counting "+what, err)
 }
 
 // Tallies returns what was counted since the quarter of an hour that since
 // falls in, the oldest first.
 func (s *Store) Tallies(ctx context.Context, since time.Time) ([]Count, error) {
-	rows, err := s.readers.query(ctx, "SELECT quarter, what, count FROM tally WHERE quarter >= $1 ORDER BY quarter, what",
+	rows, err := s.db.Query(ctx, "SELECT quarter, what, count FROM tally WHERE quarter >= $1 ORDER BY quarter, what",
 		millis(quarterOf(since)))
 	list, err := collect(rows, err, scanCount)
-	return list, wrap("reading what was counted", err)
+	return list, db.Wrap("reading what was counted", err)
 }
 
 // AuditCounts counts the rows of the audit log by quarter of an hour and
 // event, from the quarter that since falls in, the oldest first. Refusals that
 // were only counted are in it.
 func (s *Store) AuditCounts(ctx context.Context, since time.Time) ([]Count, error) {
-	rows, err := s.readers.query(ctx, `SELECT quarter, what, SUM(count) FROM (
+	rows, err := s.db.Query(ctx, `SELECT quarter, what, SUM(count) FROM (
 			SELECT at - at % 900000 AS quarter, event AS what, 1 AS count FROM audit WHERE at >= $1
 			UNION ALL
 			SELECT quarter, what, count FROM tally WHERE quarter >= $1 AND what <> $2
 		) AS every GROUP BY quarter, what ORDER BY quarter, what`, millis(quarterOf(since)), TallyTokenChecks)
 	list, err := collect(rows, err, scanCount)
-	return list, wrap("counting the audit log", err)
+	return list, db.Wrap("counting the audit log", err)
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/usher-auth/usher/internal/db"
 )
 
 // TokenKind is what a stored token is good for.
@@ -58,13 +60,13 @@ type Grant struct {
 func (s *Store) GrantByHash(ctx context.Context, hash Hash) (Grant, error) {
 	g := Grant{Hash: hash}
 	var expires int64
-	err := s.readers.queryRow(ctx, `SELECT t.id, t.kind, t.account_id, t.device_id,
+	err := s.db.QueryRow(ctx, `SELECT t.id, t.kind, t.account_id, t.device_id,
 		COALESCE(t.source_id, 0), t.expires_at, a.admin, a.disabled
 		FROM token t JOIN account a ON a.id = t.account_id
 		WHERE t.hash = $1`, hash[:]).
 		Scan(&g.TokenID, &g.Kind, &g.AccountID, &g.DeviceID, &g.SourceID, &expires, &g.Admin, &g.Disabled)
 	g.ExpiresAt = fromMillis(expires)
-	return g, wrap("finding a token", err)
+	return g, db.Wrap("finding a token", err)
 }
 
 // SignIn is all that one sign-in changes, in one transaction.
@@ -116,7 +118,7 @@ func (s *Store) SignIn(ctx context.Context, in SignIn) error {
 		}
 		return noteSignIn(ctx, tx, EventSignIn, in, username, detail)
 	})
-	return wrap("signing in", err)
+	return db.Wrap("signing in", err)
 }
 
 // noteSignIn tells of a sign-in: the code that it used up, the tokens that it
@@ -141,16 +143,16 @@ func spendProof(ctx context.Context, tx *tx, in SignIn) (username string, err er
 	hash := cmp.Or(in.NewPasswordHash, in.PasswordHash)
 	if hash == in.PasswordHash && in.TOTPStep == 0 {
 		// An update that changes nothing would still write a page.
-		err = tx.queryRow(ctx, "SELECT username FROM account WHERE id = $1 AND password_hash = $2 AND NOT disabled",
+		err = tx.QueryRow(ctx, "SELECT username FROM account WHERE id = $1 AND password_hash = $2 AND NOT disabled",
 			in.AccountID, in.PasswordHash).Scan(&username)
 	} else {
-		err = tx.queryRow(ctx, `UPDATE account SET password_hash = $3, totp_step = CASE WHEN $4 = 0 THEN totp_step ELSE $4 END
+		err = tx.QueryRow(ctx, `UPDATE account SET password_hash = $3, totp_step = CASE WHEN $4 = 0 THEN totp_step ELSE $4 END
 			WHERE id = $1 AND password_hash = $2 AND NOT disabled AND ($4 = 0 OR totp_step < $4) RETURNING username`,
 			in.AccountID, in.PasswordHash, hash, in.TOTPStep).Scan(&username)
 	}
 	if err == nil && in.UsedBackup {
-		tx.changed.Accounts = []int64{in.AccountID} // it says whether codes are left
-		err = tx.execOne(ctx, "DELETE FROM backup_code WHERE account_id = $1 AND hash = $2", in.AccountID, in.BackupCode[:])
+		tx.Touch(AccountTopic, db.IDKey(in.AccountID)) // it says whether codes are left
+		err = tx.ExecOne(ctx, "DELETE FROM backup_code WHERE account_id = $1 AND hash = $2", in.AccountID, in.BackupCode[:])
 	}
 	if err == nil && in.Passkey.ID != 0 {
 		err = spendPasskey(ctx, tx, in.AccountID, username, in.Passkey)
@@ -162,7 +164,7 @@ func spendProof(ctx context.Context, tx *tx, in SignIn) (username string, err er
 }
 
 func upsertDevice(ctx context.Context, tx *tx, account int64, d Device, now int64) (id int64, err error) {
-	err = tx.queryRow(ctx, `INSERT INTO device (account_id, client_identifier, product, version, platform,
+	err = tx.QueryRow(ctx, `INSERT INTO device (account_id, client_identifier, product, version, platform,
 		platform_version, device, model, vendor, name, address, created_at, last_seen_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
 		ON CONFLICT (account_id, client_identifier) DO UPDATE SET product = excluded.product,
@@ -188,7 +190,7 @@ func addToken(ctx context.Context, tx *tx, token Hash, account, device, now int6
 		return "", err
 	}
 	var id int64
-	err = tx.queryRow(ctx, `INSERT INTO token (hash, kind, account_id, device_id, created_at, last_used_at)
+	err = tx.QueryRow(ctx, `INSERT INTO token (hash, kind, account_id, device_id, created_at, last_used_at)
 		VALUES ($1, $2, $3, $4, $5, $5) RETURNING id`, token[:], AccessToken, account, device, now).Scan(&id)
 	return fmt.Sprintf("token %d", id), err
 }
@@ -204,14 +206,16 @@ func makeRoom(ctx context.Context, tx *tx, device int64) (ended int, err error) 
 // announces all of them. The children are found by hand: a cascade would
 // delete them without saying which they were. It returns how many there were.
 func (t *tx) revoke(ctx context.Context, condition string, args ...any) (int, error) {
-	rows, err := t.query(ctx, "DELETE FROM token WHERE parent_id IN (SELECT id FROM token WHERE "+condition+") RETURNING hash", args...)
+	rows, err := t.Query(ctx, "DELETE FROM token WHERE parent_id IN (SELECT id FROM token WHERE "+condition+") RETURNING hash", args...)
 	children, err := collect(rows, err, scanHash)
 	if err != nil {
 		return 0, err
 	}
-	rows, err = t.query(ctx, "DELETE FROM token WHERE "+condition+" RETURNING hash", args...)
+	rows, err = t.Query(ctx, "DELETE FROM token WHERE "+condition+" RETURNING hash", args...)
 	parents, err := collect(rows, err, scanHash)
-	t.changed.Tokens = append(append(t.changed.Tokens, children...), parents...)
+	for _, h := range append(children, parents...) {
+		t.Touch(TokenTopic, string(h[:]))
+	}
 	return len(children) + len(parents), err
 }
 
@@ -236,7 +240,7 @@ func (s *Store) endToken(ctx context.Context, id int64, kind EventKind) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		e := Event{Kind: kind}
 		var product, device, name string
-		err := tx.queryRow(ctx, `SELECT a.id, a.username, d.product, d.device, d.name
+		err := tx.QueryRow(ctx, `SELECT a.id, a.username, d.product, d.device, d.name
 			FROM token t JOIN account a ON a.id = t.account_id JOIN device d ON d.id = t.device_id WHERE t.id = $1`, id).
 			Scan(&e.AccountID, &e.Account, &product, &device, &name)
 		if err != nil {
@@ -253,7 +257,7 @@ func (s *Store) endToken(ctx context.Context, id int64, kind EventKind) error {
 		e.Detail += andTokens(ended - 1)
 		return tx.note(ctx, e)
 	})
-	return wrap(fmt.Sprintf("revoking token %d", id), err)
+	return db.Wrap(fmt.Sprintf("revoking token %d", id), err)
 }
 
 // DescribeDevice names a device for people, by what it says of itself.
@@ -274,13 +278,13 @@ func (s *Store) AddServerToken(ctx context.Context, hash Hash, parentID, sourceI
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error {
 		now := millis(s.now())
 		var have int
-		err := tx.queryRow(ctx, "SELECT COUNT(*) FROM token WHERE hash = $1", hash[:]).Scan(&have)
+		err := tx.QueryRow(ctx, "SELECT COUNT(*) FROM token WHERE hash = $1", hash[:]).Scan(&have)
 		if err != nil || have > 0 {
 			return err
 		}
 		e := Event{Kind: EventTokenMade}
 		var id int64
-		err = tx.queryRow(ctx, `INSERT INTO token (hash, kind, account_id, device_id, parent_id, source_id, created_at, last_used_at)
+		err = tx.QueryRow(ctx, `INSERT INTO token (hash, kind, account_id, device_id, parent_id, source_id, created_at, last_used_at)
 			SELECT $1, $2, t.account_id, t.device_id, t.id, s.id, $5, $5
 			FROM token t, source s WHERE t.id = $3 AND s.id = $4 AND `+reachedBy("t.account_id")+` RETURNING id, account_id`,
 			hash[:], ServerToken, parentID, sourceID, now).Scan(&id, &e.AccountID)
@@ -288,29 +292,29 @@ func (s *Store) AddServerToken(ctx context.Context, hash Hash, parentID, sourceI
 			return err
 		}
 		var server string
-		if err := tx.queryRow(ctx, "SELECT name FROM source WHERE id = $1", sourceID).Scan(&server); err != nil {
+		if err := tx.QueryRow(ctx, "SELECT name FROM source WHERE id = $1", sourceID).Scan(&server); err != nil {
 			return err
 		}
 		e.Detail = fmt.Sprintf("token %d for %s", id, server)
 		return tx.note(ctx, e)
 	})
-	return wrap("adding a server token", err)
+	return db.Wrap("adding a server token", err)
 }
 
 // Touch writes when tokens, by hash, were last used, and with them their
 // devices. A token that has gone since is passed over.
 func (s *Store) Touch(ctx context.Context, used map[Hash]time.Time) error {
 	err := s.write(ctx, func(ctx context.Context, tx *tx) error { return tx.touch(ctx, used) })
-	return wrap("noting when tokens were used", err)
+	return db.Wrap("noting when tokens were used", err)
 }
 
 func (t *tx) touch(ctx context.Context, used map[Hash]time.Time) error {
 	for hash, at := range used {
-		err := t.exec(ctx, "UPDATE token SET last_used_at = $2 WHERE hash = $1 AND last_used_at < $2", hash[:], millis(at))
+		err := t.Exec(ctx, "UPDATE token SET last_used_at = $2 WHERE hash = $1 AND last_used_at < $2", hash[:], millis(at))
 		if err != nil {
 			return err
 		}
-		if err := t.exec(ctx, `UPDATE device SET last_seen_at = $2
+		if err := t.Exec(ctx, `UPDATE device SET last_seen_at = $2
 			WHERE last_seen_at < $2 AND id = (SELECT device_id FROM token WHERE hash = $1)`, hash[:], millis(at)); err != nil {
 			return err
 		}
@@ -333,14 +337,14 @@ type TokenInfo struct {
 // Tokens lists the live tokens of one account, or of all when account is 0, the
 // most recently used first.
 func (s *Store) Tokens(ctx context.Context, account int64) ([]TokenInfo, error) {
-	rows, err := s.readers.query(ctx, `SELECT t.id, t.kind, a.username, d.id, d.client_identifier, d.product,
+	rows, err := s.db.Query(ctx, `SELECT t.id, t.kind, a.username, d.id, d.client_identifier, d.product,
 		d.version, d.platform, d.platform_version, d.device, d.model, d.vendor, d.name, d.address,
 		COALESCE(s.name, ''), t.created_at, t.last_used_at, t.expires_at
 		FROM token t JOIN account a ON a.id = t.account_id JOIN device d ON d.id = t.device_id
 		LEFT JOIN source s ON s.id = t.source_id
 		WHERE $1 = 0 OR t.account_id = $1 ORDER BY t.last_used_at DESC, t.id DESC`, account)
 	list, err := collect(rows, err, scanTokenInfo)
-	return list, wrap("listing tokens", err)
+	return list, db.Wrap("listing tokens", err)
 }
 
 func scanTokenInfo(row scanner) (t TokenInfo, err error) {
@@ -360,12 +364,12 @@ type DeviceInfo struct {
 
 // Devices lists an account's devices that hold a token, the latest seen first.
 func (s *Store) Devices(ctx context.Context, account int64) ([]DeviceInfo, error) {
-	rows, err := s.readers.query(ctx, `SELECT id, client_identifier, product, version, platform,
+	rows, err := s.db.Query(ctx, `SELECT id, client_identifier, product, version, platform,
 		platform_version, device, model, vendor, name, address, created_at, last_seen_at FROM device d
 		WHERE account_id = $1 AND EXISTS (SELECT 1 FROM token WHERE device_id = d.id)
 		ORDER BY last_seen_at DESC, id DESC`, account)
 	list, err := collect(rows, err, scanDeviceInfo)
-	return list, wrap("listing devices", err)
+	return list, db.Wrap("listing devices", err)
 }
 
 func scanDeviceInfo(row scanner) (d DeviceInfo, err error) {

@@ -3,6 +3,7 @@ package token
 import (
 	"sync"
 
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/store"
 )
 
@@ -99,24 +100,38 @@ func (c *cache) touch(h store.Hash, nowSeconds int64) bool {
 	return true
 }
 
-// forget drops what a change made untrue.
-func (c *cache) forget(change store.Change) {
-	for _, h := range change.Tokens {
-		s := c.of(h)
-		s.mu.Lock()
-		delete(s.entries, h)
-		s.generation++
-		s.mu.Unlock()
-	}
-	if change.All {
+// forget drops what changes made untrue.
+func (c *cache) forget(changes []db.Change, all bool) {
+	if all {
 		c.drop(func(entry) bool { return true })
-	} else if len(change.Accounts) > 0 {
-		changed := make(map[int64]bool, len(change.Accounts))
-		for _, id := range change.Accounts {
-			changed[id] = true
-		}
-		c.drop(func(e entry) bool { return changed[e.accountID] })
+		return
 	}
+	var accounts map[int64]bool
+	for _, change := range changes {
+		switch change.Topic {
+		case store.TokenTopic:
+			if len(change.Key) == len(store.Hash{}) {
+				c.remove(store.Hash([]byte(change.Key)))
+			}
+		case store.AccountTopic:
+			if accounts == nil {
+				accounts = make(map[int64]bool)
+			}
+			accounts[change.ID()] = true
+		}
+	}
+	if len(accounts) > 0 {
+		c.drop(func(e entry) bool { return accounts[e.accountID] })
+	}
+}
+
+// remove drops one entry.
+func (c *cache) remove(h store.Hash) {
+	s := c.of(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.entries, h)
+	s.generation++
 }
 
 // drop drops every entry that gone accepts.

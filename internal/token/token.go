@@ -84,7 +84,7 @@ func New(cfg Config) (*Service, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.store.Watch(s.cache.forget)
+	s.store.DB().Watch(s.cache.forget)
 	return s, nil
 }
 

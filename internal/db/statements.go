@@ -1,4 +1,4 @@
-package store
+package db
 
 import (
 	"context"
@@ -14,9 +14,9 @@ type preparer interface {
 	Close() error
 }
 
-// statements runs queries and keeps each of them prepared: reading the text of
-// a query takes SQLite as long as carrying it out. All queries are constants,
-// so they are few. It is safe for concurrent use.
+// statements runs queries and caches each of them prepared: parsing a query
+// takes SQLite as long as running it. Nearly all queries are constants, so they
+// are few. It is safe for concurrent use.
 type statements struct {
 	db preparer
 
@@ -67,13 +67,13 @@ func (s *statements) query(ctx context.Context, query string, args ...any) (*sql
 func (s *statements) queryRow(ctx context.Context, query string, args ...any) *sql.Row {
 	stmt, err := s.prepare(ctx, query)
 	if err != nil {
-		return s.db.QueryRowContext(ctx, query, args...) // which has the error in it
+		return s.db.QueryRowContext(ctx, query, args...) // the row carries the error
 	}
 	return stmt.QueryRowContext(ctx, args...)
 }
 
-// close ends the statements and then the connections. Those of a single
-// connection do not end with it, and SQLite keeps a database open, with its
+// close closes the statements and then the connections. Closing a *sql.Conn
+// does not close its statements, and SQLite keeps a database open, with its
 // write-ahead log beside it, as long as it has statements.
 func (s *statements) close() error {
 	s.mu.Lock()

@@ -1,18 +1,14 @@
-package store
+package db
 
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
 	"strings"
 )
-
-//go:embed migrations/sqlite/*.sql
-var migrationFiles embed.FS
 
 // migration is one step of the schema's history. Steps are never edited once
 // released: a change is a further step.
@@ -22,12 +18,12 @@ type migration struct {
 	sql     string
 }
 
-// migrations reads the embedded steps, named "00001_init.sql" and so on, in
-// order. Their versions are 1, 2, 3 …
-func migrations(dir string) ([]migration, error) {
-	entries, err := fs.ReadDir(migrationFiles, dir)
+// readMigrations reads the steps of an engine, named "00001_init.sql" and so
+// on, in order. Their versions are 1, 2, 3 …
+func readMigrations(files fs.FS, engine string) ([]migration, error) {
+	entries, err := fs.ReadDir(files, engine)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading migrations: %w", err)
 	}
 	var list []migration
 	for i, e := range entries {
@@ -36,7 +32,7 @@ func migrations(dir string) ([]migration, error) {
 		if err != nil || version != i+1 {
 			return nil, fmt.Errorf("migration %s is not number %d", e.Name(), i+1)
 		}
-		text, err := fs.ReadFile(migrationFiles, dir+"/"+e.Name())
+		text, err := fs.ReadFile(files, engine+"/"+e.Name())
 		if err != nil {
 			return nil, err
 		}
@@ -45,15 +41,11 @@ func migrations(dir string) ([]migration, error) {
 	return list, nil
 }
 
-// migrate brings the schema up to date in one transaction: all steps or none,
-// and one process at a time, since the transaction takes the write lock before
-// it reads the version. It refuses a schema newer than the steps it knows,
-// whose rows it could misread.
-func migrate(ctx context.Context, db *sql.DB) (err error) {
-	steps, err := migrations("migrations/sqlite")
-	if err != nil {
-		return err
-	}
+// migrate brings the schema up to date in one transaction: all steps or none.
+// The transaction takes the write lock before it reads the version, so that one
+// process at a time migrates. A schema that is newer than the known steps is an
+// error: its rows could be misread.
+func migrate(ctx context.Context, db *sql.DB, steps []migration) (err error) {
 	if have, err := schemaVersion(ctx, db); err == nil && have == len(steps) {
 		return nil // without waiting for the write lock
 	}
@@ -67,7 +59,7 @@ func migrate(ctx context.Context, db *sql.DB) (err error) {
 		}
 	}()
 	if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)"); err != nil {
-		return fmt.Errorf("making the schema's version: %w", err)
+		return fmt.Errorf("creating the table of schema versions: %w", err)
 	}
 	have, err := schemaVersion(ctx, tx)
 	if err != nil {
@@ -82,7 +74,7 @@ func migrate(ctx context.Context, db *sql.DB) (err error) {
 			return fmt.Errorf("migration %s: %w", m.name, err)
 		}
 		if _, err := tx.ExecContext(ctx, "INSERT INTO schema_version (version) VALUES ($1)", m.version); err != nil {
-			return fmt.Errorf("noting migration %s: %w", m.name, err)
+			return fmt.Errorf("recording migration %s: %w", m.name, err)
 		}
 	}
 	return tx.Commit()

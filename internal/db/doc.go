@@ -1,0 +1,29 @@
+// Package db is the database engine.
+//
+// It owns how the database is opened, migrated, backed up and closed; the
+// transactions, and which writes share one commit; the feed that says what
+// each commit changed; and the caches that the feed keeps honest. It knows the
+// two tables that it needs for that, schema_version and change, and no other:
+// every other statement is in package store.
+//
+// # Writing
+//
+// [DB.Write] runs a function in a transaction. One connection writes. Writes
+// that wait at the same time run one after the other, each in a savepoint, and
+// share one durable commit: a burst of sign-ins costs a few fsyncs rather than
+// one each. When Write returns nil, the change is on disk.
+//
+// # The feed of changes
+//
+// A writer says what it touched where it writes ([Tx.Touch]). After the commit,
+// and before Write returns, every cache in this process drops what was touched.
+// The touched keys are also rows of the change table, written in the same
+// commit. Other processes poll that table, four times a second, and drop the
+// same entries. A process that cannot tell what it missed drops everything.
+//
+// # Engines
+//
+// The engine is SQLite. What differs between engines is in the engine struct.
+// Statements use the subset that PostgreSQL shares: $1 parameters, RETURNING,
+// ON CONFLICT.
+package db

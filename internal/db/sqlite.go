@@ -1,0 +1,116 @@
+package db
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// sqliteEngine is SQLite in a file of the data folder, or in memory.
+var sqliteEngine = engine{
+	name:     "sqlite",
+	open:     openSQLite,
+	begin:    "BEGIN IMMEDIATE",
+	snapshot: "BEGIN",
+	// It counts the commits of other connections than the one that asks. One
+	// connection makes all commits of this process.
+	version: "PRAGMA data_version",
+	backup: func(ctx context.Context, pool *sql.DB, path string) error {
+		_, err := pool.ExecContext(ctx, "VACUUM INTO $1", path)
+		return err
+	},
+}
+
+// maxReaders is how many reads run at the same time.
+const maxReaders = 4
+
+func openSQLite(cfg Config) (writer, readers *sql.DB, err error) {
+	dsn := memoryDSN()
+	if cfg.Dir != "" {
+		if dsn, err = fileDSN(cfg.Dir, cfg.MustExist); err != nil {
+			return nil, nil, err
+		}
+	}
+	// sql.Open fails for an unknown driver only: it connects later.
+	if writer, err = sql.Open("sqlite", dsn); err != nil {
+		return nil, nil, err
+	}
+	if readers, err = sql.Open("sqlite", dsn); err != nil {
+		return nil, nil, err
+	}
+	writer.SetMaxOpenConns(1)
+	readers.SetMaxOpenConns(maxReaders)
+	readers.SetMaxIdleConns(maxReaders)
+	return writer, readers, nil
+}
+
+// isConflict reports whether err is a violated UNIQUE or PRIMARY KEY.
+func isConflict(err error) bool {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	return e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+}
+
+// How a connection is set up. A commit is on disk when it returns
+// (synchronous=FULL). Page caches are small, since what is read often is cached
+// in this process. The busy timeout covers a command line that writes while the
+// server does.
+const pragmas = "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
+	"&_pragma=foreign_keys(1)&_pragma=cache_size(-2000)&_pragma=temp_store(MEMORY)&_txlock=immediate"
+
+// fileDSN creates the folder and the file, readable by their owner only, before
+// SQLite would create a file that everyone can read. Its errors for a folder
+// that cannot be written are clearer, too. A database that must exist has at
+// least its first page: SQLite would take an empty file for a new one.
+func fileDSN(dir string, mustExist bool) (string, error) {
+	path := filepath.Join(dir, Name)
+	if mustExist {
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || err == nil && info.Size() == 0 {
+			return "", fmt.Errorf("%w in %s", ErrNoDatabase, dir)
+		}
+		if err != nil {
+			return "", fmt.Errorf("looking for the database: %w", err)
+		}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("creating the data folder: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return "", fmt.Errorf("creating the database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return "", fmt.Errorf("creating the database: %w", err)
+	}
+	makePrivate(path)
+	// A "?" or "%" in a folder's name must not end the path.
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + pragmas, nil
+}
+
+// makePrivate removes the permissions of group and others from the database's
+// files: a copy that was restored may have them. A process that does not own
+// the files cannot change them, and uses them as they are.
+func makePrivate(path string) {
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		if info, err := os.Stat(name); err == nil && info.Mode().Perm()&0o077 != 0 {
+			_ = os.Chmod(name, info.Mode().Perm()&^0o077)
+		}
+	}
+}
+
+// memoryDSN names a database in memory that only the connections of one DB
+// share.
+func memoryDSN() string { return "file:/" + rand.Text() + "?vfs=memdb&" + pragmas }
