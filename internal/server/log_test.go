@@ -44,7 +44,7 @@ func TestHangingUpIsToldOf(t *testing.T) {
 	})
 	armed.Store(true)
 	w.signInDirectly(ctx)
-	rows, err := w.store.Audit(t.Context(), store.AuditQuery{Event: store.EventSignIn})
+	rows, err := w.store.Audit(t.Context(), store.AuditQuery{Events: []store.EventKind{store.EventSignIn}})
 	if err != nil || len(rows) != 1 || ctx.Err() == nil {
 		t.Errorf("the audit log tells of %d sign-ins, %v, want one", len(rows), err)
 	}

@@ -466,8 +466,8 @@ func TestAuditQuery(t *testing.T) {
 		{"all", store.AuditQuery{}, "[5 4 3 2 1]"},
 		{"account", store.AuditQuery{Account: mia.ID}, "[5 3 1]"},
 		{"an account that is gone, by name", store.AuditQuery{Username: "mia"}, "[5 3 1]"},
-		{"event", store.AuditQuery{Event: store.EventSignIn}, "[3]"},
-		{"account and event", store.AuditQuery{Account: mia.ID, Event: store.EventAccountAdded}, "[1]"},
+		{"event", store.AuditQuery{Events: []store.EventKind{store.EventSignIn}}, "[3]"},
+		{"account and event", store.AuditQuery{Account: mia.ID, Events: []store.EventKind{store.EventAccountAdded}}, "[1]"},
 		{"events", store.AuditQuery{Events: []store.EventKind{store.EventSignIn, store.EventSignInRefused}}, "[4 3]"},
 		{"events of an account", store.AuditQuery{
 			Account: mia.ID, Events: []store.EventKind{store.EventSignIn, store.EventSignInRefused}, Limit: 5,
@@ -482,7 +482,7 @@ func TestAuditQuery(t *testing.T) {
 		{"after", store.AuditQuery{After: 3}, "[5 4]"},
 		{"limit", store.AuditQuery{Limit: 2}, "[5 4]"},
 		{"everything", store.AuditQuery{
-			Account: mia.ID, Username: "mia", Event: store.EventSignIn, Text: "player", Since: now, Before: 4, After: 2, Limit: 1,
+			Account: mia.ID, Username: "mia", Events: []store.EventKind{store.EventSignIn}, Text: "player", Since: now, Before: 4, After: 2, Limit: 1,
 		}, "[3]"},
 	} {
 		list, err := s.Audit(t.Context(), test.query)

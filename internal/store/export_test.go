@@ -1,6 +1,10 @@
 package store
 
-import "context"
+import (
+	"context"
+
+	"github.com/usher-auth/usher/internal/audit"
+)
 
 // SetSchemaVersion makes the database look like that of another release.
 func (s *Store) SetSchemaVersion(ctx context.Context, version int) error {
@@ -10,4 +14,4 @@ func (s *Store) SetSchemaVersion(ctx context.Context, version int) error {
 }
 
 // AuditSum is the hash of a row of the audit log, after the one before it.
-func AuditSum(e AuditEntry, before Hash) Hash { return e.sum(before) }
+func AuditSum(e AuditEntry, before audit.Hash) audit.Hash { return e.Sum(before) }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
 )
 
@@ -47,11 +48,9 @@ var migrationFiles embed.FS
 
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
-	db      *db.DB
-	audited *db.Stage[AuditEntry]
-	log     *slog.Logger
-	now     func() time.Time
-	refused refusals
+	db  *db.DB
+	log *audit.Log
+	now func() time.Time
 }
 
 // Open opens the database, makes it when there is none and may be, and brings
@@ -61,20 +60,19 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{log: cfg.Logger, now: cfg.Now}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
-	}
+	s := &Store{now: cfg.Now}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	s.db, err = db.Open(ctx, db.Config{
-		Dir: cfg.Dir, MustExist: cfg.MustExist, Migrations: migrations, Logger: s.log, Now: s.now,
+		Dir: cfg.Dir, MustExist: cfg.MustExist, Migrations: migrations, Logger: cfg.Logger, Now: s.now,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.audited = db.NewStage(s.db, chain)
+	s.log = audit.New(audit.Config{
+		DB: s.db, Rows: Audit{}, Tallies: Tallies{}, Logger: cfg.Logger, Now: s.now,
+	})
 	return s, nil
 }
 
@@ -105,6 +103,11 @@ func (s *Store) write(ctx context.Context, fn func(context.Context, *tx) error) 
 		return fn(inside, &tx{t, s, actorOf(ctx)})
 	})
 }
+
+const (
+	findSetting = "SELECT value FROM setting WHERE name = $1"
+	putSetting  = "INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 
 // Setting returns the value of a setting, and makes it with create when it is
 // not there yet. Two processes that do this at once get the same value.

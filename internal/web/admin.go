@@ -212,7 +212,10 @@ func (p *Pages) adminAudit(ctx context.Context, v *visit) (view, error) {
 		Newest: q.Get("before") == "",
 	}
 	query := store.AuditQuery{
-		Event: store.EventKind(data.Event), Text: data.Text, Before: number(q.Get("before")), Limit: maxEntries + 1,
+		Text: data.Text, Before: number(q.Get("before")), Limit: maxEntries + 1,
+	}
+	if data.Event != "" {
+		query.Events = []store.EventKind{store.EventKind(data.Event)}
 	}
 	err := p.whoseEntries(ctx, &query, data.Account)
 	if err != nil {

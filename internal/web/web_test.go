@@ -360,7 +360,7 @@ func TestWrongBackupCodesAreCounted(t *testing.T) {
 		b.wantPage(b.post("/auth/sign-in", guess), 401, "The code after the password is not right")
 	}
 	b.wantPage(b.post("/auth/sign-in", guess), 401, "too many wrong tries")
-	rows, err := w.store.Audit(w.Context(), store.AuditQuery{Event: store.EventSignInRefused})
+	rows, err := w.store.Audit(w.Context(), store.AuditQuery{Events: []store.EventKind{store.EventSignInRefused}})
 	if err != nil || len(rows) != 3 {
 		t.Errorf("the audit log tells of %d, %v, want 3", len(rows), err)
 	}

@@ -1,0 +1,17 @@
+// Package audit is the log of what happened: to whom, who did it, and from
+// where.
+//
+// It owns the events and their wording, the chain of hashes that shows what was
+// altered, how many failed attempts get a row of their own during a flood, and
+// how long rows are retained. It does not own the rows themselves (package
+// store), nor when something is worth recording: the domain packages call
+// [Log.Record] in the transaction of the change.
+//
+// # The chain
+//
+// Each row holds the hash of the row before it, and rows are numbered without
+// gaps. The two ends of the log, the last row that was written and the last
+// that was pruned, are stored apart from it and move in the same transactions.
+// [Log.Verify] therefore finds a row that was changed, added or removed, unless
+// whoever did it recomputed everything after it: the chain has no key.
+package audit

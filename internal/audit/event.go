@@ -1,0 +1,66 @@
+package audit
+
+import (
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Actor is who does something, and from where. The zero value is an unknown
+// visitor.
+type Actor struct {
+	// AccountID is the account that acts; 0 if none is signed in.
+	AccountID int64
+	// Name names an actor without an account, such as the command line. The
+	// name of an account is looked up.
+	Name string
+	// Device is what the request said of itself, and Address where it came from.
+	Device, Address string
+}
+
+// Event is something that happened. Its texts must hold no secret, and nothing
+// that a person typed: they may have typed a password into the wrong field.
+type Event struct {
+	Kind Kind
+	// AccountID is the account that the event is about; 0 if unknown.
+	AccountID int64
+	// Account is that account's username. Empty: it is looked up.
+	Account string
+	// Detail says more in a few words for people. It may be empty.
+	Detail string
+}
+
+// Entry is a row of the log. Names are as they were at the time.
+type Entry struct {
+	// ID counts up by one from row to row.
+	ID        int64
+	At        time.Time
+	Event     Kind
+	AccountID int64
+	Account   string
+	// Actor is who did it. Empty: the account itself or, without an account, an
+	// unknown visitor.
+	Actor   string
+	Device  string
+	Address string
+	Detail  string
+	Hash    Hash
+}
+
+// maxText is how many bytes a text of a row has at most. Most of it is what a
+// program said of itself.
+const maxText = 160
+
+// clean makes a text short and printable.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	if len(s) > maxText {
+		s = strings.ToValidUTF8(s[:maxText-len("…")], "") + "…"
+	}
+	return s
+}

@@ -1,0 +1,96 @@
+package audit
+
+// Kind names what happened. The names are stored.
+type Kind string
+
+// The kinds of event. Each has its row in kinds.
+const (
+	SignIn           Kind = "sign-in"
+	SignInRefused    Kind = "sign-in.refused"
+	SignInUnfinished Kind = "sign-in.unfinished"
+	SignOut          Kind = "sign-out"
+
+	TokenMade    Kind = "token.made"
+	TokenRevoked Kind = "token.revoked"
+
+	AccountAdded    Kind = "account.added"
+	AccountChanged  Kind = "account.changed"
+	AccountRemoved  Kind = "account.removed"
+	AccountDisabled Kind = "account.disabled"
+	AccountEnabled  Kind = "account.enabled"
+
+	PasswordChanged     Kind = "password.changed"
+	SecondFactorAdded   Kind = "second-factor.added"
+	SecondFactorRemoved Kind = "second-factor.removed"
+	BackupCodeUsed      Kind = "backup-code.used"
+
+	PasskeyAdded   Kind = "passkey.added"
+	PasskeyRemoved Kind = "passkey.removed"
+	PasskeyUsed    Kind = "passkey.used"
+
+	PINLinked      Kind = "pin.linked"
+	PINRefused     Kind = "pin.refused"
+	SessionStarted Kind = "session.started"
+	SessionEnded   Kind = "session.ended"
+
+	OriginAllowed Kind = "origin.allowed"
+	OriginRemoved Kind = "origin.removed"
+
+	ServerAdded     Kind = "server.added"
+	ServerRemoved   Kind = "server.removed"
+	ProviderAdded   Kind = "provider.added"
+	ProviderRemoved Kind = "provider.removed"
+	ShareAdded      Kind = "share.added"
+	ShareRemoved    Kind = "share.removed"
+)
+
+// Meaning says what a kind of event means.
+type Meaning struct {
+	Kind  Kind
+	Means string
+}
+
+// kinds is every kind and what it means. docs/operations.md has the same
+// table.
+var kinds = [...]Meaning{
+	{SignIn, "a device signed in and received a token"},
+	{SignInRefused, "a sign-in failed: wrong password or code, no such account, or a disabled one"},
+	{SignInUnfinished, "the password was right, and the second factor was still to come"},
+	{SignOut, "a device revoked its own token"},
+
+	{TokenMade, "a device received a token for one server"},
+	{TokenRevoked, "a token was revoked by someone else, or evicted for a newer one of the same device"},
+
+	{AccountAdded, "an account was added"},
+	{AccountChanged, "the name or e-mail address of an account changed"},
+	{AccountRemoved, "an account was removed, with its devices, tokens and shares"},
+	{AccountDisabled, "an account was disabled: it cannot sign in, and its tokens do not work"},
+	{AccountEnabled, "a disabled account was enabled again"},
+
+	{PasswordChanged, "an account's password changed"},
+	{SecondFactorAdded, "a second factor was added to an account, or replaced"},
+	{SecondFactorRemoved, "an account's second factor was removed"},
+	{BackupCodeUsed, "a sign-in used up a backup code"},
+
+	{PasskeyAdded, "a passkey was added to an account"},
+	{PasskeyRemoved, "a passkey was removed from an account"},
+	{PasskeyUsed, "a sign-in used a passkey"},
+
+	{PINLinked, "a device was allowed to sign in by its PIN"},
+	{PINRefused, "a device was denied its sign-in by PIN"},
+	{SessionStarted, "a browser signed in"},
+	{SessionEnded, "a browser was signed out"},
+
+	{OriginAllowed, "an origin was allowed: people are sent back to it without being asked"},
+	{OriginRemoved, "an origin was removed from the allowed ones"},
+
+	{ServerAdded, "a server was added"},
+	{ServerRemoved, "a server was removed, with its shares and the tokens for it"},
+	{ProviderAdded, "a provider was added"},
+	{ProviderRemoved, "a provider was removed"},
+	{ShareAdded, "a server was shared with an account"},
+	{ShareRemoved, "a share was removed, with the tokens that depended on it"},
+}
+
+// Meanings lists every kind with what it means.
+func Meanings() []Meaning { return kinds[:] }

@@ -1,0 +1,153 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/usher-auth/usher/internal/db"
+)
+
+// Rows is what a Log needs stored. Package store implements it.
+type Rows interface {
+	// Username returns the name of an account.
+	Username(ctx context.Context, q db.Querier, accountID int64) (string, error)
+	// Append adds rows.
+	Append(ctx context.Context, tx *db.Tx, entries []Entry) error
+	// List returns the rows that match a query.
+	List(ctx context.Context, q db.Querier, query Query) ([]Entry, error)
+	// Each calls do with every row in order of ID, until do returns an error.
+	Each(ctx context.Context, q db.Querier, do func(Entry) error) error
+	// Delete removes the rows up to an ID.
+	Delete(ctx context.Context, tx *db.Tx, upTo int64) error
+	// Ends returns the ends of the log, and SetEnds moves them.
+	Ends(ctx context.Context, q db.Querier) (Ends, error)
+	SetEnds(ctx context.Context, tx *db.Tx, ends Ends) error
+}
+
+// TallyRows is what counting needs stored. Package store implements it.
+type TallyRows interface {
+	// Add adds to the count of a quarter.
+	Add(ctx context.Context, tx *db.Tx, c Count) error
+	// List returns the counts from a quarter on.
+	List(ctx context.Context, q db.Querier, from time.Time) ([]Count, error)
+	// Events counts the log's rows by quarter and kind, and adds the counts of
+	// events without a row.
+	Events(ctx context.Context, q db.Querier, from time.Time) ([]Count, error)
+	// Prune removes the counts of the quarters before a time.
+	Prune(ctx context.Context, tx *db.Tx, before time.Time) error
+}
+
+// Config is what a Log stands on.
+type Config struct {
+	// DB is the database. Required.
+	DB *db.DB
+	// Rows and Tallies are its tables. Required.
+	Rows    Rows
+	Tallies TallyRows
+	// Logger receives failures of pruning. Nil: they are not logged.
+	Logger *slog.Logger
+	// Now returns the time. Nil: time.Now.
+	Now func() time.Time
+}
+
+// Log is the audit log. It is safe for concurrent use.
+type Log struct {
+	db      *db.DB
+	rows    Rows
+	tallies TallyRows
+	logger  *slog.Logger
+	now     func() time.Time
+	entries *db.Stage[Entry]
+	flood   flood
+}
+
+// New returns a Log. A database has one Log: it writes the chain once for each
+// commit.
+func New(cfg Config) *Log {
+	l := &Log{db: cfg.DB, rows: cfg.Rows, tallies: cfg.Tallies, logger: cfg.Logger, now: cfg.Now}
+	if l.logger == nil {
+		l.logger = slog.New(slog.DiscardHandler)
+	}
+	if l.now == nil {
+		l.now = time.Now
+	}
+	l.entries = db.NewStage(cfg.DB, l.append)
+	return l
+}
+
+// Record adds an event by an actor to the log if, and only if, the transaction
+// is committed.
+func (l *Log) Record(ctx context.Context, tx *db.Tx, by Actor, e Event) (err error) {
+	if e.Account == "" && e.AccountID != 0 {
+		if e.Account, err = l.rows.Username(ctx, tx, e.AccountID); err != nil {
+			return err
+		}
+	}
+	switch {
+	case by.AccountID != 0 && by.AccountID == e.AccountID:
+		by.Name = ""
+	case by.AccountID != 0 && by.Name == "":
+		if by.Name, err = l.rows.Username(ctx, tx, by.AccountID); err != nil {
+			return err
+		}
+	}
+	l.entries.Add(tx, Entry{
+		At: tx.Now(), Event: e.Kind, AccountID: e.AccountID, Account: clean(e.Account),
+		Actor: clean(by.Name), Device: clean(by.Device), Address: clean(by.Address), Detail: clean(e.Detail),
+	})
+	return nil
+}
+
+// RecordFailure records an attempt that failed and changed nothing. During a
+// flood it only counts the attempt; see flood. It does so even if ctx has ended:
+// a guesser who hangs up is recorded, too.
+func (l *Log) RecordFailure(ctx context.Context, by Actor, e Event) error {
+	ctx = context.WithoutCancel(ctx)
+	row, rest := l.flood.next(e, l.now())
+	if !row {
+		return l.Tally(ctx, string(e.Kind), 1)
+	}
+	if rest != "" {
+		e.Detail = strings.TrimPrefix(e.Detail+"; until the quarter of an hour ends, "+rest, "; ")
+	}
+	err := l.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return l.Record(ctx, tx, by, e) })
+	if err != nil {
+		return fmt.Errorf("recording a failed attempt: %w", err)
+	}
+	return nil
+}
+
+// Query says which rows to read. The zero value reads the newest hundred.
+type Query struct {
+	// Account is the account that the rows are about, by ID; 0: any.
+	Account int64
+	// Username is the account that the rows are about, by its name at the time.
+	// It finds accounts that were removed. Empty: any.
+	Username string
+	// Events are the kinds of event to read; empty: all.
+	Events []Kind
+	// Text occurs in one of the texts of the row. The letters A to Z match in
+	// both cases. Empty: all rows.
+	Text string
+	// Since is when the event happened at the earliest. Zero: no bound.
+	Since time.Time
+	// Before and After bound the IDs, exclusively; 0: no bound.
+	Before, After int64
+	// Limit is how many rows are read at most; 0: 100.
+	Limit int
+	// OldestFirst reads in the order in which the rows were written, and not
+	// the newest first.
+	OldestFirst bool
+}
+
+// List reads the rows that match a query.
+func (l *Log) List(ctx context.Context, q Query) ([]Entry, error) {
+	list, err := l.rows.List(ctx, l.db, q)
+	if err != nil {
+		return nil, fmt.Errorf("reading the audit log: %w", err)
+	}
+	return list, nil
+}
