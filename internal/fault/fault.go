@@ -1,0 +1,163 @@
+// Package fault gives errors a kind.
+//
+// The package that finds a problem says what kind of problem it is and words it
+// for people. The API maps each kind to a status, the pages map it to a page, so
+// a new error of a domain package needs no change in either. An error without a
+// kind is a failure of the program: its text is logged and never shown.
+//
+// It owns the kinds and the type Error. It does not own the errors themselves,
+// which are variables of the packages that return them, nor statuses and pages.
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kind says what a caller can do about an error.
+type Kind uint8
+
+const (
+	// Unknown is the kind of nil and of every error that is not a fault.
+	Unknown Kind = iota
+	// NotFound: what the caller named does not exist, or not any more.
+	NotFound
+	// Exists: what the caller wanted to create exists already.
+	Exists
+	// Conflict: the current state does not allow the change.
+	Conflict
+	// Invalid: the input is not valid. The error may name the field.
+	Invalid
+	// TooLarge: the input is larger than the limit.
+	TooLarge
+	// Unsupported: the input is of a type that cannot be read.
+	Unsupported
+	// Unauthenticated: the caller did not prove who they are.
+	Unauthenticated
+	// Denied: the caller is known and does not have the permission.
+	Denied
+	// Limited: the caller tried too often. The error says how long to wait.
+	Limited
+	// Busy: the server has too much to do. The error says how long to wait.
+	Busy
+	// Unavailable: the request could not be completed now. context.Canceled and
+	// context.DeadlineExceeded are of this kind.
+	Unavailable
+
+	count // of kinds
+)
+
+// Kinds lists every kind but Unknown.
+func Kinds() []Kind {
+	var all []Kind
+	for k := Unknown + 1; k < count; k++ {
+		all = append(all, k)
+	}
+	return all
+}
+
+var names = [count]string{
+	"unknown", "not found", "exists", "conflict", "invalid", "too large", "unsupported",
+	"unauthenticated", "denied", "limited", "busy", "unavailable",
+}
+
+// String returns the kind's name, for logs and tests.
+func (k Kind) String() string {
+	if k < count {
+		return names[k]
+	}
+	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+// Error is an error that has a kind.
+type Error struct {
+	// Kind says what kind of error it is.
+	Kind Kind
+	// Field is the input field that is not valid. Empty: none in particular.
+	Field string
+	// Text is shown to people: lower case at the start, no full stop at the end,
+	// no secrets, and no values that the caller does not know already.
+	Text string
+	// Wait is how long to wait before the next attempt. Zero: unknown.
+	Wait time.Duration
+
+	err error // the error that this one was derived from
+}
+
+// Error returns the text, and for a Limited error how long to wait.
+func (e *Error) Error() string {
+	if e.Kind == Limited && e.Wait > 0 {
+		return fmt.Sprintf("%s: wait %s", e.Text, e.Wait.Round(time.Second))
+	}
+	return e.Text
+}
+
+// Unwrap returns the error that WithWait derived this one from.
+func (e *Error) Unwrap() error { return e.err }
+
+// New returns an error of a kind. Packages declare their errors with it, as
+// variables that callers compare by errors.Is.
+func New(kind Kind, text string) error { return &Error{Kind: kind, Text: text} }
+
+// Invalidf returns an Invalid error about a field; an empty field stands for
+// none in particular.
+func Invalidf(field, format string, args ...any) error {
+	return &Error{Kind: Invalid, Field: field, Text: fmt.Sprintf(format, args...)}
+}
+
+// WithWait returns a copy of a fault with the time to wait. It matches err in
+// errors.Is. An err that is not a fault is returned as it is.
+func WithWait(err error, wait time.Duration) error {
+	e := Find(err)
+	if e == nil {
+		return err
+	}
+	return &Error{Kind: e.Kind, Field: e.Field, Text: e.Text, Wait: wait, err: err}
+}
+
+// The faults that stand for the errors of a context.
+var (
+	canceled = &Error{Kind: Unavailable, Text: "the request was ended before it was answered"}
+	timeout  = &Error{Kind: Unavailable, Text: "the request took too long"}
+)
+
+// Find returns the first fault in err's tree. For the errors of a context it
+// returns a fault of kind Unavailable. It returns nil when there is none.
+func Find(err error) *Error {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, context.Canceled):
+		return canceled
+	case errors.Is(err, context.DeadlineExceeded):
+		return timeout
+	}
+	return nil
+}
+
+// KindOf returns the kind of the first fault in err's tree, or Unknown.
+func KindOf(err error) Kind {
+	if e := Find(err); e != nil {
+		return e.Kind
+	}
+	return Unknown
+}
+
+// FieldOf returns the field that an Invalid error names; empty: none.
+func FieldOf(err error) string {
+	if e := Find(err); e != nil {
+		return e.Field
+	}
+	return ""
+}
+
+// WaitOf returns how long to wait before the next attempt; zero: unknown.
+func WaitOf(err error) time.Duration {
+	if e := Find(err); e != nil {
+		return e.Wait
+	}
+	return 0
+}
