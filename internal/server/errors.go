@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/source"
@@ -46,7 +47,7 @@ var failures = [...]struct {
 	message string
 }{
 	{is(errNoClient), 400, codeNoClient, "X-Plex-Client-Identifier is missing"},
-	{as[*wire.MalformedError], 400, 400, ""},
+	{of(fault.Invalid), 400, 400, ""},
 	{as[*source.MalformedError], 400, 400, ""},
 	{is(errNoToken), 401, codeUnauthenticated, "User could not be authenticated"},
 	{is(token.ErrInvalid), 401, codeUnauthenticated, "User could not be authenticated"},
@@ -61,8 +62,8 @@ var failures = [...]struct {
 	{is(source.ErrNotFound), 404, 404, "This source is not known here"},
 	{is(pin.ErrNotFound), 404, codeNoPIN, "Code not found or expired"},
 	{is(errMethod), 405, 405, "This path does not take this method"},
-	{as[*wire.TooLargeError], 413, 413, ""},
-	{as[*wire.UnsupportedTypeError], 415, 415, ""},
+	{of(fault.TooLarge), 413, 413, ""},
+	{of(fault.Unsupported), 415, 415, ""},
 	{is(errBadToken), 422, 422, "Invalid token"},
 	{as[*pin.TooManyError], 429, 429, ""},
 	{is(guard.ErrBusy), 503, 503, "Too many sign-ins are waiting already; try again in a second"},
@@ -72,6 +73,10 @@ var failures = [...]struct {
 
 func is(target error) func(error) bool {
 	return func(err error) bool { return errors.Is(err, target) }
+}
+
+func of(kind fault.Kind) func(error) bool {
+	return func(err error) bool { return fault.KindOf(err) == kind }
 }
 
 func as[T error](err error) bool {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
@@ -96,7 +97,7 @@ func missing(namesAndValues ...string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	return &wire.MalformedError{Field: strings.Join(names, " is missing, "), Problem: "is missing"}
+	return fault.Invalidf(names[0], "%s is missing", strings.Join(names, " is missing, "))
 }
 
 // issue checks credentials and gives the caller's device a token.
@@ -335,7 +336,7 @@ func (s *Server) transientToken(_ context.Context, c *call) (answer, error) {
 			return answer{}, err
 		}
 		if got != param.only {
-			return answer{}, &wire.MalformedError{Field: param.name, Problem: "must be " + param.only}
+			return answer{}, fault.Invalidf(param.name, "%s must be %s", param.name, param.only)
 		}
 	}
 	token, expires := s.tokens.MintTransient(c.principal, 0)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/qrcode"
 	"github.com/usher-auth/usher/internal/store"
@@ -96,7 +97,7 @@ func (s *Server) pictureOfPIN(_ context.Context, c *call) (answer, error) {
 	}
 	picture, err := qrcode.PNG(s.baseURL(c.http) + "/link?pin=" + code)
 	if errors.As(err, new(*qrcode.TooLongError)) {
-		return answer{}, &wire.MalformedError{Field: "the Host header", Problem: "is too long"}
+		return answer{}, fault.Invalidf("Host", "the Host header is too long")
 	}
 	if err != nil {
 		return answer{}, err

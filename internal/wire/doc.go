@@ -6,6 +6,6 @@
 // account, resources, source device, MediaContainer, errors.
 //
 // It does not own who may ask, what is true or where it is stored: it takes
-// plain values and gives bytes. Whatever it refuses, it refuses with a
-// *MalformedError that names the field.
+// plain values and gives bytes. It rejects input with an error of kind
+// fault.Invalid that names the field and never repeats the value.
 package wire

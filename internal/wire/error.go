@@ -3,35 +3,26 @@ package wire
 import (
 	"encoding/xml"
 	"fmt"
+
+	"github.com/usher-auth/usher/internal/fault"
 )
 
-// MalformedError says what is wrong with a request. It never repeats the value
-// that was sent, which may be a secret put in the wrong place.
-type MalformedError struct {
-	// Field is the header, parameter or part of the request at fault.
-	Field string
-	// Problem is the rest of the sentence: "is missing", "is given twice".
-	Problem string
+// malformed returns the error of a header, a parameter or another part of the
+// request. problem completes the sentence: "is missing", "is given twice". It
+// must not repeat the value that was sent, which may be a secret in the wrong
+// place.
+func malformed(field, problem string) error {
+	return fault.Invalidf(field, "%s %s", field, problem)
 }
 
-func (e *MalformedError) Error() string { return e.Field + " " + e.Problem }
-
-// TooLargeError says that a body is over its route's limit.
-type TooLargeError struct {
-	// Limit is the most that is read, in bytes.
-	Limit int64
+// errTooLarge is the error of a body over its route's limit, in bytes.
+func errTooLarge(limit int64) error {
+	return fault.New(fault.TooLarge,
+		fmt.Sprintf("the body is larger than the %d bytes this request may have", limit))
 }
 
-func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("the body is larger than the %d bytes this request may have", e.Limit)
-}
-
-// UnsupportedTypeError says that a body's Content-Type cannot be read.
-type UnsupportedTypeError struct{}
-
-func (e *UnsupportedTypeError) Error() string {
-	return "the body's Content-Type is neither application/x-www-form-urlencoded nor application/json"
-}
+var errUnsupported = fault.New(fault.Unsupported,
+	"the body's Content-Type is neither application/x-www-form-urlencoded nor application/json")
 
 // Error is one error as clients read it.
 //

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -49,7 +50,7 @@ func (p Params) find(name string) (string, error) {
 			continue
 		}
 		if found >= 0 {
-			return "", &MalformedError{name, "is given twice"}
+			return "", malformed(name, "is given twice")
 		}
 		found = i
 	}
@@ -82,14 +83,13 @@ func (p Params) Bool(name string) (bool, error) {
 	case "1", "true":
 		return true, nil
 	}
-	return false, &MalformedError{name, "is neither true nor false (1 or 0)"}
+	return false, malformed(name, "is neither true nor false (1 or 0)")
 }
 
 // ReadParams reads a request's parameters: those of its body, and those of the
 // query that the body does not name. The body may have at most limit bytes.
 //
-// The error is a *MalformedError, a *TooLargeError, a *UnsupportedTypeError,
-// or what reading the connection gave.
+// The error's kind is fault.Invalid, fault.TooLarge or fault.Unsupported.
 func ReadParams(r *http.Request, query Params, limit int64) (Params, error) {
 	body, err := readBody(r, limit)
 	if err != nil {
@@ -118,14 +118,14 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 		return nil, nil
 	}
 	if r.ContentLength > limit {
-		return nil, &TooLargeError{limit}
+		return nil, errTooLarge(limit)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return nil, &TooLargeError{limit}
+		return nil, errTooLarge(limit)
 	}
 	if err != nil {
-		return nil, &MalformedError{"the body", "ends before it is whole"}
+		return nil, malformed("the body", "ends before it is whole")
 	}
 	return body, nil
 }
@@ -137,11 +137,11 @@ func ParseBody(contentType string, body []byte) (Params, error) {
 	if contentType != "" {
 		var err error
 		if kind, _, err = mime.ParseMediaType(contentType); err != nil {
-			return nil, &UnsupportedTypeError{}
+			return nil, errUnsupported
 		}
 	}
 	if !utf8.Valid(body) {
-		return nil, &MalformedError{"the body", "is not valid UTF-8"}
+		return nil, malformed("the body", "is not valid UTF-8")
 	}
 	switch kind {
 	case "application/x-www-form-urlencoded":
@@ -149,7 +149,7 @@ func ParseBody(contentType string, body []byte) (Params, error) {
 	case "application/json":
 		return parseJSON(body)
 	}
-	return nil, &UnsupportedTypeError{}
+	return nil, errUnsupported
 }
 
 // maxDepth is how deep objects and lists may nest: the legacy sign-in nests
@@ -173,16 +173,16 @@ func parseJSON(body []byte) (Params, error) {
 			err = errNotObject
 		}
 	}
-	if errors.As(err, new(*MalformedError)) {
+	if fault.KindOf(err) == fault.Invalid {
 		return nil, err
 	}
 	if err != nil {
-		return nil, &MalformedError{"the body", "is not valid JSON"}
+		return nil, malformed("the body", "is not valid JSON")
 	}
 	return params, nil
 }
 
-var errNotObject = &MalformedError{"the body", "is not one JSON object of plain values"}
+var errNotObject = malformed("the body", "is not one JSON object of plain values")
 
 // addValue reads the next value into the name it stands under; the top level
 // has no name and must be an object. A list is passed over, as any parameter is
@@ -263,4 +263,4 @@ func (p *Params) add(name, value string) error {
 	return nil
 }
 
-func errTooMany(field string) error { return &MalformedError{field, "has too many parameters"} }
+func errTooMany(field string) error { return malformed(field, "has too many parameters") }

@@ -21,7 +21,7 @@ const (
 
 // Cut returns the part of a list that a request asks for, by header or query:
 // from X-Plex-Container-Start on, X-Plex-Container-Size of them. A size of 0
-// asks for the total only. The error is a *MalformedError.
+// asks for the total only. The error's kind is fault.Invalid.
 func Cut[T any](r *http.Request, query Params, list []T) ([]T, *Part, error) {
 	start, err := number(r, query, containerStart)
 	if err != nil {
@@ -47,7 +47,7 @@ func number(r *http.Request, query Params, name string) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 {
-		return 0, &MalformedError{name, "is not a number from 0 on"}
+		return 0, malformed(name, "is not a number from 0 on")
 	}
 	return n, nil
 }

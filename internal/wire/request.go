@@ -51,13 +51,13 @@ type Request struct {
 // clients send their token both ways. An empty token counts as none, and so
 // does an empty "Authorization: Basic" (old SDKs send both).
 //
-// The error is a *MalformedError.
+// The error's kind is fault.Invalid.
 func ReadRequest(r *http.Request) (req Request, err error) {
 	req.Variant = VariantOf(header(r, "User-Agent"))
 	req.Format = Negotiate(accepted(r), req.Variant)
 	for _, name := range [...]string{"Authorization", "Content-Type"} {
 		if len(r.Header[name]) > 1 {
-			return req, &MalformedError{name, "is given twice"}
+			return req, malformed(name, "is given twice")
 		}
 	}
 	if r.URL.RawQuery != "" {
@@ -106,7 +106,7 @@ func (c *Caller) fields() [9]callerField {
 
 // Complete reads from a body's parameters what headers and query do not say:
 // programs that follow the published description of PIN sign-in send their
-// identity as a form, even with GET. The error is a *MalformedError.
+// identity as a form, even with GET. The error's kind is fault.Invalid.
 func (c *Caller) Complete(body Params) error {
 	for _, f := range c.fields() {
 		if *f.into != "" || !body.has(f.name) {
@@ -145,7 +145,7 @@ func field(r *http.Request, query Params, name string, most int) (string, error)
 func find(r *http.Request, query Params, name string) (string, error) {
 	values := r.Header[name]
 	if len(values) > 1 {
-		return "", &MalformedError{name, "is given twice"}
+		return "", malformed(name, "is given twice")
 	}
 	if len(values) == 1 && values[0] != "" {
 		return values[0], nil
@@ -183,11 +183,11 @@ func BasicCredentials(r *http.Request) (login string, password plexauth.Secret, 
 	}
 	decoded, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
 	if err != nil {
-		return "", "", false, &MalformedError{field, "is not valid Basic authentication"}
+		return "", "", false, malformed(field, "is not valid Basic authentication")
 	}
 	login, pass, found := strings.Cut(string(decoded), ":")
 	if !found || !utf8.Valid(decoded) {
-		return "", "", false, &MalformedError{field, "is not valid Basic authentication"}
+		return "", "", false, malformed(field, "is not valid Basic authentication")
 	}
 	return login, plexauth.Secret(pass), login != "" || pass != "", nil
 }
@@ -241,14 +241,14 @@ func cut(s string, most int) string {
 // UTF-8, control characters, and more than most bytes.
 func checkText(field, s string, most int) (string, error) {
 	if len(s) > most {
-		return "", &MalformedError{field, "is too long"}
+		return "", malformed(field, "is too long")
 	}
 	plain, err := checkControl(field, s)
 	if err != nil {
 		return "", err
 	}
 	if !plain && !utf8.ValidString(s) {
-		return "", &MalformedError{field, "is not valid UTF-8"}
+		return "", malformed(field, "is not valid UTF-8")
 	}
 	return s, nil
 }
@@ -267,10 +267,10 @@ func checkControl(field, s string) (plain bool, err error) {
 	return plain, nil
 }
 
-func errControl(field string) error { return &MalformedError{field, "has a control character in it"} }
+func errControl(field string) error { return malformed(field, "has a control character in it") }
 
 // parseQuery reads a query string or a form body, as url.ParseQuery does. The
-// error is a *MalformedError and does not repeat any of the input.
+// error's kind is fault.Invalid; it does not repeat any of the input.
 func parseQuery(field, raw string) (Params, error) {
 	n := strings.Count(raw, "&") + 1
 	if n > maxParams {
@@ -287,7 +287,7 @@ func parseQuery(field, raw string) (Params, error) {
 			value, err = url.QueryUnescape(value)
 		}
 		if err != nil || strings.Contains(pair, ";") {
-			return nil, &MalformedError{field, "cannot be read: it has a bad % escape or a semicolon"}
+			return nil, malformed(field, "cannot be read: it has a bad % escape or a semicolon")
 		}
 		params = append(params, Param{name, value})
 	}

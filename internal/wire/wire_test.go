@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,7 +17,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/wire"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -145,8 +146,7 @@ func TestReadRequestRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := wire.ReadRequest(malformedRequest(t, test.target, test.headers...))
-			var malformed *wire.MalformedError
-			if !errors.As(err, &malformed) || malformed.Field != test.field {
+			if fault.KindOf(err) != fault.Invalid || fault.FieldOf(err) != test.field {
 				t.Fatalf("error %v, want one about %s", err, test.field)
 			}
 			if strings.Contains(err.Error(), "secret") {
@@ -233,23 +233,23 @@ func TestReadParamsRefuses(t *testing.T) {
 		contentType, body string
 		want              error
 	}{
-		"too large":             {"", strings.Repeat("x", 2001), &wire.TooLargeError{Limit: 2000}},
-		"another type":          {"text/plain", "login=a", &wire.UnsupportedTypeError{}},
-		"multipart":             {"multipart/form-data; boundary=x", "--x", &wire.UnsupportedTypeError{}},
-		"a type that is none":   {"/;", "login=a", &wire.UnsupportedTypeError{}},
-		"not UTF-8":             {"", "login=\xff", &wire.MalformedError{Field: "the body", Problem: "is not valid UTF-8"}},
-		"bad escape":            {"", "password=secret%zz", &wire.MalformedError{Field: "the form", Problem: "cannot be read: it has a bad % escape or a semicolon"}},
-		"not JSON":              {"application/json", "{secret", &wire.MalformedError{Field: "the body", Problem: "is not valid JSON"}},
-		"half JSON":             {"application/json", `{"a":`, &wire.MalformedError{Field: "the body", Problem: "is not valid JSON"}},
+		"too large":             {"", strings.Repeat("x", 2001), fault.New(fault.TooLarge, "the body is larger than the 2000 bytes this request may have")},
+		"another type":          {"text/plain", "login=a", errUnsupported},
+		"multipart":             {"multipart/form-data; boundary=x", "--x", errUnsupported},
+		"a type that is none":   {"/;", "login=a", errUnsupported},
+		"not UTF-8":             {"", "login=\xff", malformed("the body", "is not valid UTF-8")},
+		"bad escape":            {"", "password=secret%zz", malformed("the form", "cannot be read: it has a bad % escape or a semicolon")},
+		"not JSON":              {"application/json", "{secret", malformed("the body", "is not valid JSON")},
+		"half JSON":             {"application/json", `{"a":`, malformed("the body", "is not valid JSON")},
 		"an array":              {"application/json", `[1]`, notAnObject},
 		"a very deep array":     {"application/json", `{"a":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + "}", notAnObject},
 		"objects in an array":   {"application/json", `{"a":[` + strings.Repeat(`{"a":[`, 100), notAnObject},
-		"half an array":         {"application/json", `{"a":[1`, &wire.MalformedError{Field: "the body", Problem: "is not valid JSON"}},
+		"half an array":         {"application/json", `{"a":[1`, malformed("the body", "is not valid JSON")},
 		"a text":                {"application/json", `"a"`, notAnObject},
 		"two objects":           {"application/json", `{"a":1}{"b":2}`, notAnObject},
 		"an object and a brace": {"application/json", `{"a":1}}`, notAnObject},
-		"too many in a form":    {"", strings.Repeat("a&", 201), &wire.MalformedError{Field: "the form", Problem: "has too many parameters"}},
-		"too many in JSON":      {"application/json", "{" + strings.Repeat(`"a":1,`, 200) + `"a":1}`, &wire.MalformedError{Field: "the body", Problem: "has too many parameters"}},
+		"too many in a form":    {"", strings.Repeat("a&", 201), malformed("the form", "has too many parameters")},
+		"too many in JSON":      {"application/json", "{" + strings.Repeat(`"a":1,`, 200) + `"a":1}`, malformed("the body", "has too many parameters")},
 		"very deep":             {"application/json", strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100), notAnObject},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -258,21 +258,28 @@ func TestReadParamsRefuses(t *testing.T) {
 				r.Header.Set("Content-Type", test.contentType)
 			}
 			_, err := wire.ReadParams(r, nil, 2000)
-			if diff := cmp.Diff(test.want, err); diff != "" {
+			if diff := cmp.Diff(test.want, err, cmpopts.IgnoreUnexported(fault.Error{})); diff != "" {
 				t.Errorf("error (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-var notAnObject = &wire.MalformedError{Field: "the body", Problem: "is not one JSON object of plain values"}
+func malformed(field, problem string) error {
+	return fault.Invalidf(field, "%s %s", field, problem)
+}
+
+var errUnsupported = fault.New(fault.Unsupported,
+	"the body's Content-Type is neither application/x-www-form-urlencoded nor application/json")
+
+var notAnObject = malformed("the body", "is not one JSON object of plain values")
 
 // A body that does not say how long it is cannot be read without end either.
 func TestReadParamsEndlessBody(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/", io.LimitReader(endless{}, 1<<40))
 	r.ContentLength = -1
-	if _, err := wire.ReadParams(r, nil, 1000); !errors.As(err, new(*wire.TooLargeError)) {
-		t.Errorf("error %v, want a TooLargeError", err)
+	if _, err := wire.ReadParams(r, nil, 1000); fault.KindOf(err) != fault.TooLarge {
+		t.Errorf("error %v, want one of kind TooLarge", err)
 	}
 }
 
@@ -570,8 +577,8 @@ func readClean(t *testing.T, r *http.Request) {
 	t.Helper()
 	got, err := wire.ReadRequest(r)
 	if err != nil {
-		if !errors.As(err, new(*wire.MalformedError)) {
-			t.Errorf("error %T", err)
+		if kind := fault.KindOf(err); kind != fault.Invalid {
+			t.Errorf("error %v of kind %v", err, kind)
 		}
 		return
 	}
