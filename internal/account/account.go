@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/text/secure/precis"
 
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/seal"
@@ -26,36 +27,20 @@ import (
 // the store or the context's end.
 var (
 	// ErrExists says that the name or e-mail is taken.
-	ErrExists = errors.New("an account with this name or e-mail exists already")
+	ErrExists = fault.New(fault.Exists, "an account with this name or e-mail exists already")
 	// ErrNotFound says that there is no such account.
-	ErrNotFound = errors.New("there is no such account")
+	ErrNotFound = fault.New(fault.NotFound, "there is no such account")
 	// ErrLastAdmin says that the account is the only admin who can sign in.
-	ErrLastAdmin = errors.New("the account is the last admin")
+	ErrLastAdmin = fault.New(fault.Conflict,
+		"this is the last admin: make another account an admin first")
 )
 
-// InvalidError says that a name, e-mail or password cannot be used, and why.
-type InvalidError struct {
-	// Field is what is wrong; empty: nothing that a form has a box for.
-	Field Field
-	// Problem is what is wrong with it, as a sentence without its full stop.
-	Problem string
-}
-
-// Field is a part of an account that people choose.
-type Field string
-
-// The fields.
+// The fields of an account that an invalid error names (see fault.FieldOf).
 const (
-	Username Field = "username"
-	Email    Field = "email"
-	Password Field = "password"
+	Username = "username"
+	Email    = "email"
+	Password = "password"
 )
-
-func (e *InvalidError) Error() string { return e.Problem }
-
-func invalid(field Field, format string, args ...any) error {
-	return &InvalidError{field, fmt.Sprintf(format, args...)}
-}
 
 // Config is what a Service stands on.
 type Config struct {
@@ -123,7 +108,7 @@ const MinPassword = 8
 // maxPassword bounds the work of normalising one, in bytes.
 const maxPassword = 1024
 
-// Add makes an account. *InvalidError, ErrExists.
+// Add creates an account. fault.Invalid, ErrExists.
 func (s *Service) Add(ctx context.Context, n NewAccount) (store.Account, error) {
 	return s.add(ctx, n, s.store.AddAccount)
 }
@@ -158,13 +143,13 @@ func (s *Service) add(ctx context.Context, n NewAccount, insert func(context.Con
 // hash checks and hashes a new password, in its turn.
 func (s *Service) hash(ctx context.Context, password plexauth.Secret) (string, error) {
 	if n := utf8.RuneCountInString(string(password)); n < MinPassword {
-		return "", invalid(Password, "the password has %d characters, it must have at least %d", n, MinPassword)
+		return "", fault.Invalidf(Password, "the password has %d characters, it must have at least %d", n, MinPassword)
 	}
 	if len(password) > maxPassword {
-		return "", invalid(Password, "the password is longer than %d bytes", maxPassword)
+		return "", fault.Invalidf(Password, "the password is longer than %d bytes", maxPassword)
 	}
 	if _, err := precis.OpaqueString.String(string(password)); err != nil {
-		return "", invalid(Password, "the password has a character that cannot be typed, such as a line break")
+		return "", fault.Invalidf(Password, "the password has a character that cannot be typed, such as a line break")
 	}
 	leave, err := s.enter(ctx)
 	if err != nil {
@@ -190,11 +175,11 @@ func usernameKey(name string) (string, error) {
 	key, err := precis.UsernameCaseMapped.CompareKey(name)
 	switch {
 	case name == "":
-		return "", invalid(Username, "the username is empty")
+		return "", fault.Invalidf(Username, "the username is empty")
 	case utf8.RuneCountInString(name) > maxName:
-		return "", invalid(Username, "the username is longer than %d characters", maxName)
+		return "", fault.Invalidf(Username, "the username is longer than %d characters", maxName)
 	case err != nil || strings.Contains(key, "@"): // folding makes one of U+FF20
-		return "", invalid(Username, "the username has a space, an @ or a character that is no letter, digit or sign")
+		return "", fault.Invalidf(Username, "the username has a space, an @ or a character that is no letter, digit or sign")
 	}
 	return key, nil
 }
@@ -207,7 +192,7 @@ func emailKey(email string) (string, error) {
 	}
 	parsed, err := mail.ParseAddress(email)
 	if err != nil || parsed.Address != email || len(email) > 254 || strings.ContainsFunc(email, unicode.IsSpace) {
-		return "", invalid(Email, "the e-mail address is not of the form name@example.org")
+		return "", fault.Invalidf(Email, "the e-mail address is not of the form name@example.org")
 	}
 	return strings.ToLower(email), nil
 }
@@ -234,7 +219,7 @@ func (s *Service) Find(ctx context.Context, login string) (store.Account, error)
 // List lists every account.
 func (s *Service) List(ctx context.Context) ([]store.Account, error) { return s.store.Accounts(ctx) }
 
-// SetIdentity gives an account another name and e-mail address. *InvalidError,
+// SetIdentity gives an account another name and e-mail address. fault.Invalid,
 // ErrExists.
 func (s *Service) SetIdentity(ctx context.Context, id int64, username, email string) error {
 	key, err := usernameKey(username)
@@ -250,7 +235,7 @@ func (s *Service) SetIdentity(ctx context.Context, id int64, username, email str
 	}))
 }
 
-// SetPassword replaces an account's password. Its tokens stay. *InvalidError.
+// SetPassword replaces an account's password. Its tokens stay. fault.Invalid.
 func (s *Service) SetPassword(ctx context.Context, id int64, password plexauth.Secret) error {
 	hash, err := s.hash(ctx, password)
 	if err != nil {
@@ -291,10 +276,10 @@ func newEnrolment(issuer, username string, s seed) Enrolment {
 }
 
 // ReadEnrolment is the enrolment of a seed that NewEnrolment drew and somebody
-// gave back. *InvalidError when it is none.
+// gave back. fault.Invalid when it is malformed.
 func ReadEnrolment(issuer, username string, secret plexauth.Secret) (Enrolment, error) {
 	if raw, err := base32Text.DecodeString(string(secret)); err != nil || len(raw) != seedSize {
-		return Enrolment{}, invalid("", "the key is not one that was made here")
+		return Enrolment{}, fault.Invalidf("", "the key is not one that was made here")
 	}
 	return newEnrolment(issuer, username, secret), nil
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
@@ -15,22 +16,14 @@ import (
 // Errors of a sign-in.
 var (
 	// ErrCredentials says that the login or the password is wrong, or the
-	// account disabled; which of them is not told.
-	ErrCredentials = errors.New("the login or the password is wrong")
-	// ErrCode says that a second factor is needed or its code is wrong. Only
-	// who has the password right gets it.
-	ErrCode = errors.New("the verification code is missing or wrong")
+	// account is disabled. It does not say which.
+	ErrCredentials = fault.New(fault.Unauthenticated, "the name or the password is not right")
+	// ErrCode says that a second factor is needed or its code is wrong. It is
+	// returned only if the password is right.
+	ErrCode = fault.New(fault.Unauthenticated, "the code is not right, or was used before")
+	// ErrRateLimited says that too many attempts have failed. It has a wait.
+	ErrRateLimited = fault.New(fault.Limited, "too many failed tries")
 )
-
-// TooManyFailuresError says that too many tries have failed.
-type TooManyFailuresError struct {
-	// Wait is how long until the next try.
-	Wait time.Duration
-}
-
-func (e *TooManyFailuresError) Error() string {
-	return fmt.Sprintf("too many failed tries: wait %s", e.Wait.Round(time.Second))
-}
 
 // Credentials are what someone gives to sign in.
 type Credentials struct {
@@ -56,7 +49,7 @@ type Proof struct {
 // Verify checks credentials. It takes the same work and gives the same error
 // whether the account exists or not: what is hashed depends on the text given
 // alone. What it refuses is told in the audit log, but for what is beyond the
-// limits on failures. ErrCredentials, ErrCode, *TooManyFailuresError, guard.ErrBusy.
+// limits on failures. ErrCredentials, ErrCode, ErrRateLimited, guard.ErrBusy.
 func (s *Service) Verify(ctx context.Context, c Credentials) (Proof, error) {
 	p, complete, err := s.VerifyPassword(ctx, c)
 	if err == nil && !complete {
@@ -112,11 +105,11 @@ func (s *Service) newTry(c Credentials) try {
 	return try{s, login, login + "\x00" + network, network}
 }
 
-// allowed returns *TooManyFailuresError when too many have failed before.
+// allowed returns ErrRateLimited when too many have failed before.
 func (t try) allowed() error {
 	s, now := t.service, t.service.now()
 	if wait := max(s.logins.Wait(t.account, now), s.addresses.Wait(t.network, now)); wait > 0 {
-		return &TooManyFailuresError{wait}
+		return fault.WithWait(ErrRateLimited, wait)
 	}
 	return nil
 }
@@ -153,7 +146,7 @@ func (s *Service) checkInTurn(ctx context.Context, t try, a store.Account, c Cre
 }
 
 // VerifyCode is the second step, for an account whose password was right a
-// moment ago. ErrCode, *TooManyFailuresError, ErrNotFound.
+// moment ago. ErrCode, ErrRateLimited, ErrNotFound.
 func (s *Service) VerifyCode(ctx context.Context, accountID int64, code plexauth.Secret) (Proof, error) {
 	a, err := s.store.Account(ctx, accountID)
 	if err != nil {
@@ -239,7 +232,7 @@ func (s *Service) checkPassword(a store.Account, c Credentials) (password, code 
 func (s *Service) checkCode(ctx context.Context, p *Proof, code plexauth.Secret, now time.Time) error {
 	key := strconv.FormatInt(p.Account.ID, 10)
 	if wait := s.codes.Wait(key, now); wait > 0 {
-		return &TooManyFailuresError{wait}
+		return fault.WithWait(ErrRateLimited, wait)
 	}
 	sealed, err := s.key.Open(seedPurpose(p.Account), p.Account.TOTPSeed)
 	if err != nil {

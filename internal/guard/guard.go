@@ -8,14 +8,17 @@ package guard
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"sync/atomic"
+	"time"
+
+	"github.com/usher-auth/usher/internal/fault"
 )
 
-// ErrBusy says that as much work waits already as is let wait.
-var ErrBusy = errors.New("too much is waiting already")
+// ErrBusy says that the queue of an Admission is full.
+var ErrBusy = fault.WithWait(
+	fault.New(fault.Busy, "too many sign-ins are waiting already; try again in a second"), time.Second)
 
 // Admission lets a bounded number of tasks run and a bounded number wait; the
 // rest are refused at once, so that a flood makes nobody wait for long. It is

@@ -55,7 +55,7 @@ var failures = [...]struct {
 	{is(token.ErrNotFound), 401, codeUnauthenticated, "User could not be authenticated"},
 	{is(account.ErrCredentials), 401, codeUnauthenticated, "User could not be authenticated"},
 	{is(account.ErrCode), 401, codeSecondFactor, "Please enter the verification code"},
-	{as[*account.TooManyFailuresError], 401, codeTooManyFailures, ""},
+	{is(account.ErrRateLimited), 401, codeTooManyFailures, ""},
 	{is(errForbidden), 403, 403, "This token does not reach that far: it takes the access token of an account that may"},
 	{is(errNoRoute), 404, 404, "There is nothing at this path"},
 	{is(errNoDevice), 404, 404, "No device of this account's that holds a token has this number"},
@@ -102,12 +102,10 @@ func explain(err error) (told wire.Error, ours bool) {
 // setRetryAfter says when to try again, where that is known.
 func setRetryAfter(h http.Header, err error) {
 	wait := 0.0
-	if e := (*account.TooManyFailuresError)(nil); errors.As(err, &e) {
-		wait = e.Wait.Seconds()
+	if w := fault.WaitOf(err); w > 0 {
+		wait = w.Seconds()
 	} else if e := (*pin.TooManyError)(nil); errors.As(err, &e) {
 		wait = e.Wait.Seconds()
-	} else if errors.Is(err, guard.ErrBusy) {
-		wait = 1
 	}
 	if wait > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait))))

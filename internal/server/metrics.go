@@ -98,7 +98,7 @@ func (m *metrics) signIn(err error) {
 		result = "code"
 	case errors.Is(err, guard.ErrBusy):
 		result = "busy"
-	case as[*account.TooManyFailuresError](err):
+	case errors.Is(err, account.ErrRateLimited):
 		result = "limited"
 	case errors.Is(err, context.Canceled): // whoever asked has hung up
 		result = "ended"

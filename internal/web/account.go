@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/pin"
@@ -81,15 +82,15 @@ func (p *Pages) showAccount(ctx context.Context, v *visit, problem string) (view
 
 // problem says what is wrong with a form, if that is what an error means.
 func problem(err error) (string, bool) {
-	wait, codes, bad := (*account.TooManyFailuresError)(nil), (*pin.TooManyError)(nil), (*account.InvalidError)(nil)
+	codes := (*pin.TooManyError)(nil)
 	badSource, badOrigin := (*source.InvalidError)(nil), (*origin.InvalidError)(nil)
 	switch {
 	case errors.As(err, &codes):
 		return waitText(codes.Wait), true
-	case errors.As(err, &bad):
-		return sentence(bad.Problem), true
-	case errors.As(err, &wait):
-		return waitText(wait.Wait), true
+	case fault.KindOf(err) == fault.Invalid:
+		return sentence(fault.Find(err).Text), true
+	case errors.Is(err, account.ErrRateLimited):
+		return waitText(fault.WaitOf(err)), true
 	case errors.As(err, &badSource):
 		return sentence(badSource.Problem), true
 	case errors.As(err, &badOrigin):

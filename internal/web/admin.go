@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/store"
 )
 
@@ -96,7 +97,7 @@ func adminChanged(ctx context.Context, v *visit, to, done string, again show, er
 
 // errSelf says that admins do not change their own account as they change
 // others': their own page asks for the password that they have.
-var errSelf = &account.InvalidError{Problem: "this is your own account: change it on your account's page"}
+var errSelf = fault.New(fault.Denied, "this is your own account: change it on your account's page")
 
 // overviewData is the first page for admins.
 type overviewData struct {

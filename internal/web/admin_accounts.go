@@ -119,7 +119,7 @@ func (p *Pages) changePerson(
 		return view{}, err
 	}
 	if id == v.account.ID {
-		return p.showPerson(ctx, v, sentence(errSelf.Problem))
+		return p.showPerson(ctx, v, sentence(errSelf.Error()))
 	}
 	if sure {
 		err = p.confirmPassword(ctx, v)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -18,7 +19,7 @@ const setupCookie = "usher_setup"
 type setupData struct {
 	Username, Email string
 	Problem         string
-	Wrong           account.Field // what the problem is with
+	Wrong           string // the field that the problem is with
 }
 
 // setupForm is the page of the first admin. The link to it works once.
@@ -54,8 +55,8 @@ func (p *Pages) setUp(ctx context.Context, v *visit) (view, error) {
 	a, err := p.Accounts.AddFirst(ctx, account.NewAccount{
 		Username: form.Username, Email: form.Email, Password: plexauth.Secret(v.PostFormValue("password")), Admin: true,
 	})
-	if problem := (*account.InvalidError)(nil); errors.As(err, &problem) {
-		form.Problem, form.Wrong = sentence(problem.Problem), problem.Field
+	if fault.KindOf(err) == fault.Invalid {
+		form.Problem, form.Wrong = sentence(fault.Find(err).Text), fault.FieldOf(err)
 		return view{name: "setup", status: http.StatusBadRequest, data: form}, nil
 	}
 	if errors.Is(err, account.ErrExists) {

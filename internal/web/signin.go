@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
@@ -91,7 +92,6 @@ func (p *Pages) signIn(ctx context.Context, v *visit) (view, error) {
 	if err == nil {
 		answer, err = p.begin(ctx, v, proof, complete, form.Next)
 	}
-	wait := (*account.TooManyFailuresError)(nil)
 	switch {
 	case err == nil:
 		return answer, nil
@@ -99,8 +99,8 @@ func (p *Pages) signIn(ctx context.Context, v *visit) (view, error) {
 		form.Problem = "The name or the password is not right."
 	case errors.Is(err, account.ErrCode):
 		form.Problem = "The code after the password is not right, or was used before."
-	case errors.As(err, &wait):
-		form.Problem = waitText(wait.Wait)
+	case errors.Is(err, account.ErrRateLimited):
+		form.Problem = waitText(fault.WaitOf(err))
 	default:
 		return view{}, err
 	}
@@ -166,14 +166,13 @@ func (p *Pages) giveCode(ctx context.Context, v *visit) (view, error) {
 	if errors.Is(err, store.ErrConflict) {
 		err = p.Accounts.Rejected(ctx, proof)
 	}
-	wait := (*account.TooManyFailuresError)(nil)
 	switch {
 	case err == nil:
 		return view{to: form.Next, cookie: cookie, expires: p.Now().Add(session.Life)}, nil
 	case errors.Is(err, account.ErrCode):
 		form.Problem = "This code is not right, or was used before."
-	case errors.As(err, &wait):
-		form.Problem = waitText(wait.Wait)
+	case errors.Is(err, account.ErrRateLimited):
+		form.Problem = waitText(fault.WaitOf(err))
 	default:
 		return view{}, err
 	}
