@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/origin"
 )
 
@@ -29,8 +30,8 @@ func (a *app) originChange(
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
 				changed, err := change(d.origins, ctx, args[0])
-				switch invalid := (*origin.InvalidError)(nil); {
-				case errors.As(err, &invalid):
+				switch {
+				case fault.KindOf(err) == fault.Invalid:
 					return wrongUse("%w", err)
 				case errors.Is(err, origin.ErrExists):
 					return fmt.Errorf("%s is allowed already", changed)

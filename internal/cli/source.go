@@ -204,7 +204,7 @@ func (a *app) sourceRemove(kind string) *cobra.Command {
 				if errors.Is(err, source.ErrNotFound) {
 					return a.noSource(kind, args[0])
 				}
-				if itself := (*source.InvalidError)(nil); errors.As(err, &itself) {
+				if errors.Is(err, source.ErrSelf) {
 					return &hintError{err, "once it runs with another --server-id, an admin can remove this one at /admin/servers"}
 				}
 				if err != nil {
@@ -242,9 +242,9 @@ func (a *app) shareChange(verb, short, done string, change func(*source.Service,
 					return err
 				}
 				switch err := change(d.sources, ctx, src.ID, acc.ID); {
-				case errors.Is(err, source.ErrExists):
+				case errors.Is(err, source.ErrShared):
 					return fmt.Errorf("%s may reach %s already", acc.Username, src.Name)
-				case errors.Is(err, source.ErrNotFound):
+				case errors.Is(err, source.ErrNotShared):
 					return fmt.Errorf("%s is not shared %s", acc.Username, src.Name)
 				case err != nil:
 					return err

@@ -15,24 +15,20 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/store"
 )
 
 // Errors that callers tell apart.
 var (
 	// ErrNotFound says that an origin is not on the list.
-	ErrNotFound = errors.New("the origin is not allowed here")
-	// ErrExists says that it is there already.
-	ErrExists = errors.New("the origin is allowed already")
+	ErrNotFound = fault.New(fault.NotFound, "this origin is not on the list")
+	// ErrExists says that an origin is on the list already.
+	ErrExists = fault.New(fault.Exists, "this origin is allowed already")
 )
 
-// InvalidError says why a text is no origin.
-type InvalidError struct{ Problem string }
-
-func (e *InvalidError) Error() string { return e.Problem }
-
 func invalid(format string, args ...any) error {
-	return &InvalidError{fmt.Sprintf(format, args...)}
+	return fault.Invalidf("origin", format, args...)
 }
 
 // defaultPorts are those that an origin is written without.
@@ -56,7 +52,7 @@ const maxOrigin = 270
 // Parse reads scheme://host[:port], where the scheme is http or https and
 // nothing else follows, and writes it as Of does. Attack: an origin that is
 // more than it seems, by a user name in front of the host, a path after it, or
-// letters that look like others. *InvalidError.
+// letters that look like others. fault.Invalid.
 func Parse(text string) (string, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -110,7 +106,7 @@ func New(s *store.Store) *Service { return &Service{s} }
 func (s *Service) List(ctx context.Context) ([]store.Origin, error) { return s.store.Origins(ctx) }
 
 // Allow puts an origin on the list, and returns it as it is kept.
-// *InvalidError, ErrExists.
+// fault.Invalid, ErrExists.
 func (s *Service) Allow(ctx context.Context, text string) (string, error) {
 	o, err := Parse(text)
 	if err != nil {
@@ -124,7 +120,7 @@ func (s *Service) Allow(ctx context.Context, text string) (string, error) {
 }
 
 // Remove takes an origin off the list, and returns it as it was kept.
-// *InvalidError, ErrNotFound.
+// fault.Invalid, ErrNotFound.
 func (s *Service) Remove(ctx context.Context, text string) (string, error) {
 	o, err := Parse(text)
 	if err != nil {

@@ -48,7 +48,6 @@ var failures = [...]struct {
 }{
 	{is(errNoClient), 400, codeNoClient, "X-Plex-Client-Identifier is missing"},
 	{of(fault.Invalid), 400, 400, ""},
-	{as[*source.MalformedError], 400, 400, ""},
 	{is(errNoToken), 401, codeUnauthenticated, "User could not be authenticated"},
 	{is(token.ErrInvalid), 401, codeUnauthenticated, "User could not be authenticated"},
 	// It was ended between being verified and being ended once more.

@@ -19,33 +19,35 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/store"
 )
 
 // Errors that callers tell apart.
 var (
-	// ErrNotFound says that a source, or a share, is not known here.
-	ErrNotFound = errors.New("not known here")
-	// ErrExists says that a source or share is there already.
-	ErrExists = errors.New("exists already")
+	// ErrNotFound says that there is no such source.
+	ErrNotFound = fault.New(fault.NotFound, "this source is not known here")
+	// ErrExists says that there is a source with the identifier already.
+	ErrExists = fault.New(fault.Exists, "a source with this identifier exists already")
+	// ErrSelf says that the source is this server, which cannot be removed.
+	ErrSelf = fault.New(fault.Conflict, "this server is usher itself: it cannot be removed")
+	// ErrShared says that the account may reach the source already.
+	ErrShared = fault.New(fault.Exists, "this server is shared with the account already")
+	// ErrNotShared says that there is no such share.
+	ErrNotShared = fault.New(fault.NotFound, "this server is not shared with the account")
 )
 
-// InvalidError says what is wrong with a source that was to be added.
-type InvalidError struct{ Problem string }
+// The fields that an invalid error names (see fault.FieldOf).
+const (
+	sourceField      = "source" // a source string
+	identifierField  = "identifier"
+	nameField        = "name"
+	connectionsField = "connections"
+)
 
-func (e *InvalidError) Error() string { return e.Problem }
-
-func invalid(format string, args ...any) error {
-	return &InvalidError{fmt.Sprintf(format, args...)}
-}
-
-// MalformedError says what is wrong with a source string.
-type MalformedError struct{ Problem string }
-
-func (e *MalformedError) Error() string { return "source " + e.Problem }
-
+// malformed returns the error of a source string; format completes the sentence.
 func malformed(format string, args ...any) error {
-	return &MalformedError{fmt.Sprintf(format, args...)}
+	return fault.Invalidf(sourceField, "source "+format, args...)
 }
 
 // Ref is a source string taken apart.
@@ -62,7 +64,7 @@ type Ref struct {
 const maxIdentifier = 255
 
 // Parse reads "server://ID", "provider://ID" and "server://ID/PROVIDER". The
-// error is a *MalformedError.
+// error's kind is fault.Invalid.
 func Parse(s string) (Ref, error) {
 	kind, rest, found := strings.Cut(s, "://")
 	if s == "" {
@@ -124,12 +126,12 @@ type Connection struct {
 func ParseConnection(c store.Connection) (Connection, error) {
 	u, err := url.Parse(c.URI)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return Connection{}, invalid("the connection %q is not of the form http://ADDRESS:PORT", c.URI)
+		return Connection{}, fault.Invalidf(connectionsField, "the connection %q is not of the form http://ADDRESS:PORT", c.URI)
 	}
 	port := map[string]int{"http": 80, "https": 443}[u.Scheme]
 	if p := u.Port(); p != "" {
 		if port, err = strconv.Atoi(p); err != nil || port < 1 || port > 65535 {
-			return Connection{}, invalid("the connection %q has no usable port", c.URI)
+			return Connection{}, fault.Invalidf(connectionsField, "the connection %q has no usable port", c.URI)
 		}
 	}
 	ip, err := netip.ParseAddr(u.Hostname())
@@ -175,7 +177,9 @@ func newSource(row store.Source) (Source, error) {
 	for _, stored := range row.Connections {
 		c, err := ParseConnection(stored)
 		if err != nil {
-			return Source{}, fmt.Errorf("reading a connection of %s: %w", row.Identifier, err)
+			// Not wrapped: the caller did not send what is stored, so the error
+			// is not of kind Invalid, and its text is not for the caller.
+			return Source{}, fmt.Errorf("reading a connection of %s: %v", row.Identifier, err)
 		}
 		src.Connections = append(src.Connections, c)
 	}
@@ -203,7 +207,7 @@ func NewWithSelf(ctx context.Context, s *store.Store, self Self) (*Service, erro
 		}
 	}
 	if err := checkIdentifier(string(id)); err != nil {
-		return nil, invalid("the machine identifier %v", err)
+		return nil, fault.Invalidf(identifierField, "the machine identifier %v", err)
 	}
 	if self.Name == "" {
 		self.Name = "usher"
@@ -276,16 +280,16 @@ func (s *Service) List(ctx context.Context, kind string) ([]store.Source, error)
 	return s.store.Sources(ctx, kind)
 }
 
-// Add adds a source. *InvalidError, ErrExists.
+// Add adds a source. fault.Invalid, ErrExists.
 func (s *Service) Add(ctx context.Context, src store.Source) (store.Source, error) {
 	if err := checkIdentifier(src.Identifier); err != nil {
-		return src, invalid("the identifier %v", err)
+		return src, fault.Invalidf(identifierField, "the identifier %v", err)
 	}
 	if src.Name == "" || strings.ContainsFunc(src.Name, unicode.IsControl) || !utf8.ValidString(src.Name) {
-		return src, invalid("the name is empty or has a control character in it")
+		return src, fault.Invalidf(nameField, "the name is empty or has a control character in it")
 	}
 	if len(src.Connections) == 0 {
-		return src, invalid("it has no connection")
+		return src, fault.Invalidf(connectionsField, "it has no connection")
 	}
 	for _, c := range src.Connections {
 		if _, err := ParseConnection(c); err != nil {
@@ -297,17 +301,17 @@ func (s *Service) Add(ctx context.Context, src store.Source) (store.Source, erro
 }
 
 // Remove removes a source with its shares and the tokens for it. This server
-// itself stays: for as long as it runs or, without itself, always.
-// *InvalidError, ErrNotFound.
+// itself stays: for as long as it runs or, without itself, always. ErrSelf,
+// ErrNotFound.
 func (s *Service) Remove(ctx context.Context, r Ref) error {
 	src, err := s.store.Source(ctx, r.Kind, r.Identifier)
 	switch {
 	case err == nil && src.ID == s.self.ID:
-		return invalid("this server is the one that runs here: it cannot be removed")
+		return ErrSelf
 	case err == nil && s.self.ID == 0 && len(src.Connections) == 0:
-		// Add takes none without a connection: a server has made this of
-		// itself, and whether it runs now is not known here.
-		return invalid("the server %s is this usher itself: it cannot be removed", src.Identifier)
+		// Add requires a connection, so a server has added this as itself.
+		// Whether it runs now is not known here.
+		return ErrSelf
 	}
 	if err == nil {
 		err = s.store.RemoveSource(ctx, src.ID)
@@ -315,14 +319,22 @@ func (s *Service) Remove(ctx context.Context, r Ref) error {
 	return named(err)
 }
 
-// Share lets an account reach a source. ErrExists.
+// Share lets an account reach a source. ErrShared.
 func (s *Service) Share(ctx context.Context, sourceID, accountID int64) error {
-	return named(s.store.AddShare(ctx, sourceID, accountID))
+	err := s.store.AddShare(ctx, sourceID, accountID)
+	if errors.Is(err, store.ErrConflict) {
+		return fmt.Errorf("%w (%w)", ErrShared, err)
+	}
+	return err
 }
 
-// Unshare takes a share back, with the tokens that rest on it. ErrNotFound.
+// Unshare removes a share and revokes the tokens that rest on it. ErrNotShared.
 func (s *Service) Unshare(ctx context.Context, sourceID, accountID int64) error {
-	return named(s.store.RemoveShare(ctx, sourceID, accountID))
+	err := s.store.RemoveShare(ctx, sourceID, accountID)
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("%w (%w)", ErrNotShared, err)
+	}
+	return err
 }
 
 // Shares lists every share.

@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"context"
 	"errors"
 	"net/url"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 )
@@ -50,8 +52,7 @@ func TestParseRefuses(t *testing.T) {
 		"server://" + strings.Repeat("x", 300): "longer than 255",
 	} {
 		_, err := source.Parse(text)
-		var malformed *source.MalformedError
-		if !errors.As(err, &malformed) || !strings.Contains(err.Error(), says) {
+		if fault.FieldOf(err) != "source" || !strings.Contains(err.Error(), says) {
 			t.Errorf("Parse(%q) gives %v, want an error that says %q", text, err, says)
 		}
 	}
@@ -148,10 +149,9 @@ func TestSelfStays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var invalid *source.InvalidError
 		for by, svc := range map[string]*source.Service{"itself": svc, "a command": source.New(s)} {
-			if err := svc.Remove(t.Context(), source.Ref{Kind: "server", Identifier: id}); !errors.As(err, &invalid) {
-				t.Errorf("the server %s is removed by %s: %v, want an InvalidError", id, by, err)
+			if err := svc.Remove(t.Context(), source.Ref{Kind: "server", Identifier: id}); !errors.Is(err, source.ErrSelf) {
+				t.Errorf("the server %s is removed by %s: %v, want ErrSelf", id, by, err)
 			}
 		}
 		if id == "now" {
@@ -175,9 +175,8 @@ func TestAddRefuses(t *testing.T) {
 	} {
 		src := good
 		change(&src)
-		var invalid *source.InvalidError
-		if _, err := svc.Add(t.Context(), src); !errors.As(err, &invalid) {
-			t.Errorf("%s: %v, want an InvalidError", name, err)
+		if _, err := svc.Add(t.Context(), src); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%s: %v, want an error of kind Invalid", name, err)
 		}
 	}
 	if _, err := svc.Add(t.Context(), good); err != nil {
@@ -230,4 +229,50 @@ func FuzzParseConnection(f *testing.F) {
 			t.Errorf("%q is read as %+v", uri, c)
 		}
 	})
+}
+
+// A connection that is stored and cannot be read is a failure of the server:
+// the caller of Find did not send it, and must not see it.
+func TestStoredConnectionIsNoFault(t *testing.T) {
+	s := newStore(t)
+	_, err := s.AddSource(t.Context(), store.Source{
+		Kind: "server", Identifier: "den", Name: "Den", Connections: []store.Connection{{URI: "den"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = source.New(s).Find(t.Context(), source.Ref{Kind: "server", Identifier: "den"})
+	if err == nil || fault.KindOf(err) != fault.Unknown {
+		t.Errorf("error %v of kind %v, want an error without a kind", err, fault.KindOf(err))
+	}
+}
+
+func TestShares(t *testing.T) {
+	s := newStore(t)
+	mia, err := s.AddAccount(t.Context(), store.Account{UUID: "mia", Username: "mia", UsernameKey: "mia", Title: "mia"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	svc := source.New(s)
+	den, err := svc.Add(t.Context(), store.Source{
+		Kind: "server", Identifier: "den", Name: "Den", Connections: []store.Connection{{URI: "http://den"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		what   string
+		change func(context.Context, int64, int64) error
+		want   error
+	}{
+		{"removing a share that does not exist", svc.Unshare, source.ErrNotShared},
+		{"sharing", svc.Share, nil},
+		{"sharing again", svc.Share, source.ErrShared},
+		{"removing the share", svc.Unshare, nil},
+		{"removing it again", svc.Unshare, source.ErrNotShared},
+	} {
+		if err := step.change(t.Context(), den.ID, mia.ID); !errors.Is(err, step.want) {
+			t.Errorf("%s: %v, want %v", step.what, err, step.want)
+		}
+	}
 }

@@ -83,7 +83,6 @@ func (p *Pages) showAccount(ctx context.Context, v *visit, problem string) (view
 // problem says what is wrong with a form, if that is what an error means.
 func problem(err error) (string, bool) {
 	codes := (*pin.TooManyError)(nil)
-	badSource, badOrigin := (*source.InvalidError)(nil), (*origin.InvalidError)(nil)
 	switch {
 	case errors.As(err, &codes):
 		return waitText(codes.Wait), true
@@ -91,16 +90,11 @@ func problem(err error) (string, bool) {
 		return sentence(fault.Find(err).Text), true
 	case errors.Is(err, account.ErrRateLimited):
 		return waitText(fault.WaitOf(err)), true
-	case errors.As(err, &badSource):
-		return sentence(badSource.Problem), true
-	case errors.As(err, &badOrigin):
-		return sentence(badOrigin.Problem), true
 	case errors.Is(err, account.ErrLastAdmin):
 		return "This is the last admin: somebody must be left who can change things here.", true
-	case errors.Is(err, source.ErrExists):
-		return "That is there already.", true
-	case errors.Is(err, origin.ErrExists):
-		return "This origin is allowed already.", true
+	case errors.Is(err, source.ErrExists), errors.Is(err, source.ErrShared), errors.Is(err, source.ErrSelf),
+		errors.Is(err, origin.ErrExists):
+		return sentence(fault.Find(err).Text), true
 	case errors.Is(err, account.ErrExists):
 		return "Another account has this name or e-mail address.", true
 	case errors.Is(err, account.ErrCredentials):

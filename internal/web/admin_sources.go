@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 )
@@ -136,9 +137,8 @@ func readConnections(text string) (list []store.Connection, err error) {
 			case "relay":
 				c.Relay = true
 			default:
-				return nil, &source.InvalidError{
-					Problem: "after a connection, there may stand local, remote or relay, and not " + quoted(mark),
-				}
+				return nil, fault.Invalidf("connections",
+					"after a connection, there may stand local, remote or relay, and not %s", quoted(mark))
 			}
 		}
 		list = append(list, c)

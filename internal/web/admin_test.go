@@ -237,7 +237,7 @@ func TestAdminKeepsSources(t *testing.T) {
 		t.Errorf("added (-want +got):\n%s", diff)
 	}
 	form := []string{"name", "Attic", "identifier", "den-1", "connections", "http://10.0.0.1:32400"}
-	b.refused("/admin/servers", "That is there already", form...)
+	b.refused("/admin/servers", "A source with this identifier exists already", form...)
 	for connections, problem := range map[string]string{
 		"":                        "It has no connection",
 		"10.0.0.1":                "not of the form",
@@ -259,13 +259,13 @@ func TestAdminKeepsSources(t *testing.T) {
 	}
 	b.reads("/admin/servers", "Take back the share of mia", "1 account")
 	b.reads("/admin/accounts/2", "Den", "shared since")
-	b.refused("/admin/shares", "That is there already", "server", "den-1", "account", "2")
+	b.refused("/admin/shares", "is shared with the account already", "server", "den-1", "account", "2")
 	b.sends("/admin/shares/remove", "/admin/servers?done=unshared", "server", "den-1", "account", "2")
 	if shares, err := w.store.Shares(t.Context()); len(shares) != 0 || err != nil {
 		t.Errorf("shares: got %v (%v), want none", shares, err)
 	}
 
-	b.refused("/admin/servers/remove", "This server is the one that runs here", "identifier", "self")
+	b.refused("/admin/servers/remove", "This server is usher itself", "identifier", "self")
 	b.sends("/admin/servers/remove", "/admin/servers?done=removed", "identifier", "den-1")
 	if list, err := w.store.Sources(t.Context(), store.ServerSource); len(list) != 1 || err != nil {
 		t.Errorf("servers: got %d (%v), want this one only", len(list), err)

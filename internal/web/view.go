@@ -205,6 +205,7 @@ var failures = [...]struct {
 	{store.ErrNotFound, 404, "Not there any more", "What you asked for has gone, perhaps a moment ago."},
 	{account.ErrNotFound, 404, "Not there any more", "There is no such account any more."},
 	{source.ErrNotFound, 404, "Not there any more", "What you asked for has gone, perhaps a moment ago."},
+	{source.ErrNotShared, 404, "Not there any more", "The server is not shared with this account any more."},
 	{origin.ErrNotFound, 404, "Not there any more", "That origin is not on the list any more."},
 	{token.ErrNotFound, 404, "Not there any more", "That had been revoked already."},
 	{passkey.ErrNotFound, 404, "Not there any more", "The passkey had been removed already."},
