@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/letters"
 	"github.com/usher-auth/usher/internal/seal"
@@ -21,21 +22,18 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// ErrNotFound says that a PIN is unknown, expired, linked already, somebody
-// else's, or that its token was revoked; which of them is not told.
-var ErrNotFound = errors.New("there is no such PIN, or it has expired")
+// ErrNotFound says that a PIN is unknown, expired, linked already, another
+// client's, or that its token was revoked. It does not say which.
+var ErrNotFound = fault.New(fault.NotFound,
+	"this code was used already, has expired or was mistyped; the device can show a new one")
 
-// TooManyError says that something was done too often.
-type TooManyError struct {
-	// What there was too much of: "wrong codes".
-	What string
-	// Wait is how long until the next try.
-	Wait time.Duration
-}
-
-func (e *TooManyError) Error() string {
-	return fmt.Sprintf("too many %s: wait %s", e.What, e.Wait.Round(time.Second))
-}
+// The limits, as errors that get a wait. Callers tell them by fault.Limited.
+var (
+	errStarts  = fault.New(fault.Limited, "too many PINs from this address")
+	errWaiting = fault.New(fault.Limited, "starting a PIN: too many PINs that wait to be linked")
+	errPolls   = fault.New(fault.Limited, "too many unknown PINs")
+	errCodes   = fault.New(fault.Limited, "too many wrong codes")
+)
 
 // Config is what a Service stands on.
 type Config struct {
@@ -164,14 +162,14 @@ func stale(c db.Change) (id int64, scope db.Scope) {
 const maxTries = 20
 
 // Start makes a PIN for a device, with the address that it asks from. When too
-// many wait, the network that has the most of them loses one. *TooManyError.
+// many wait, the network that has the most of them loses one. fault.Limited.
 func (s *Service) Start(ctx context.Context, device store.Device, strong bool) (store.PIN, error) {
 	k, now := s.short, s.now()
 	if strong {
 		k = s.strong
 	}
 	if wait := k.made.Take(guard.Network(device.Address), now); wait > 0 {
-		return store.PIN{}, &TooManyError{"PINs from this address", wait}
+		return store.PIN{}, fault.WithWait(errStarts, wait)
 	}
 	p := store.PIN{Strong: strong, Device: device, CreatedAt: now, ExpiresAt: now.Add(k.ttl)}
 	_, _ = rand.Read(p.Nonce[:]) // never fails
@@ -180,7 +178,7 @@ func (s *Service) Start(ctx context.Context, device store.Device, strong bool) (
 		err = s.add(ctx, &p, k, wideNetwork)
 	}
 	if errors.Is(err, store.ErrFull) {
-		err = &TooManyError{"PINs that wait to be linked", time.Minute}
+		return store.PIN{}, fault.WithWait(errWaiting, time.Minute)
 	}
 	if err != nil {
 		return store.PIN{}, fmt.Errorf("starting a PIN: %w", err)
@@ -226,7 +224,7 @@ func newID() int64 {
 
 // Get returns a PIN to the client that made it and, once it is linked, the
 // token of its device. address is where the client asks from. ErrNotFound,
-// *TooManyError.
+// fault.Limited.
 //
 // An ID can be guessed by who knows the client identifier: there are two
 // billion. Unknown IDs are therefore counted by client and address, and those
@@ -236,7 +234,7 @@ func newID() int64 {
 func (s *Service) Get(ctx context.Context, id int64, client, address string) (store.PIN, plexauth.Secret, error) {
 	now, try := s.now(), client+"\x00"+guard.Network(address)
 	if wait := s.clients.Wait(try, now); wait > 0 {
-		return store.PIN{}, "", &TooManyError{"unknown PINs", wait}
+		return store.PIN{}, "", fault.WithWait(errPolls, wait)
 	}
 	p, err := s.cached.Get(id, func() (store.PIN, error) { return s.store.PINByID(ctx, id) })
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -244,7 +242,7 @@ func (s *Service) Get(ctx context.Context, id int64, client, address string) (st
 	}
 	if err != nil || !now.Before(p.ExpiresAt) || !same(p.Device.ClientIdentifier, client) {
 		if wait := s.pollers.Take(guard.Network(address), now); wait > 0 {
-			return store.PIN{}, "", &TooManyError{"unknown PINs", wait}
+			return store.PIN{}, "", fault.WithWait(errPolls, wait)
 		}
 		s.clients.Failed(try, now)
 		return store.PIN{}, "", ErrNotFound
@@ -271,7 +269,7 @@ type By struct {
 }
 
 // Find returns the PIN that waits under a code, for the person to see which
-// device it is. ErrNotFound, *TooManyError.
+// device it is. ErrNotFound, fault.Limited.
 //
 // Only wrong codes of those that can be guessed are counted: a link to any
 // other, which may be somebody else's, keeps nobody from linking.
@@ -285,11 +283,11 @@ func (s *Service) Find(ctx context.Context, code string, by By) (store.PIN, erro
 		return s.waiting(ctx, code, now)
 	}
 	if wait := s.accounts.Take(account, now); wait > 0 {
-		return store.PIN{}, &TooManyError{"wrong codes", wait}
+		return store.PIN{}, fault.WithWait(errCodes, wait)
 	}
 	if wait := s.addresses.Take(guard.Network(by.Address), now); wait > 0 {
 		s.accounts.Return(account)
-		return store.PIN{}, &TooManyError{"wrong codes", wait}
+		return store.PIN{}, fault.WithWait(errCodes, wait)
 	}
 	p, err := s.waiting(ctx, code, now)
 	if !errors.Is(err, ErrNotFound) {
@@ -311,7 +309,7 @@ func (s *Service) waiting(ctx context.Context, code string, now time.Time) (stor
 }
 
 // Link gives the device that waits under a code a token of the account. Of many
-// that try with the same code, one does it. ErrNotFound, *TooManyError.
+// that try with the same code, one does it. ErrNotFound, fault.Limited.
 func (s *Service) Link(ctx context.Context, code string, by By) error {
 	p, err := s.Find(ctx, code, by)
 	if err != nil {
@@ -326,7 +324,7 @@ func (s *Service) Link(ctx context.Context, code string, by By) error {
 }
 
 // Refuse ends the PIN that waits under a code: its device hears at its next
-// poll that there is nothing to come. ErrNotFound, *TooManyError.
+// poll that there is nothing to come. ErrNotFound, fault.Limited.
 func (s *Service) Refuse(ctx context.Context, code string, by By) error {
 	p, err := s.Find(ctx, code, by)
 	if err != nil {

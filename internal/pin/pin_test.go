@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/store"
@@ -115,9 +116,8 @@ func gone(t *testing.T, what string, err error) {
 // tooMany fails the test unless the error says how long to wait.
 func tooMany(t *testing.T, what string, err error) {
 	t.Helper()
-	var e *pin.TooManyError
-	if !errors.As(err, &e) || e.Wait <= 0 {
-		t.Errorf("%s: %v, want a TooManyError", what, err)
+	if fault.KindOf(err) != fault.Limited || fault.WaitOf(err) <= 0 {
+		t.Errorf("%s: %v, want an error of kind Limited with a wait", what, err)
 	}
 }
 

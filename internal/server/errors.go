@@ -64,7 +64,7 @@ var failures = [...]struct {
 	{of(fault.TooLarge), 413, 413, ""},
 	{of(fault.Unsupported), 415, 415, ""},
 	{is(errBadToken), 422, 422, "Invalid token"},
-	{as[*pin.TooManyError], 429, 429, ""},
+	{of(fault.Limited), 429, 429, ""},
 	{is(guard.ErrBusy), 503, 503, "Too many sign-ins are waiting already; try again in a second"},
 	{is(context.Canceled), 503, 503, "The request was ended before it was answered"},
 	{is(context.DeadlineExceeded), 503, 503, "The request took too long"},
@@ -76,11 +76,6 @@ func is(target error) func(error) bool {
 
 func of(kind fault.Kind) func(error) bool {
 	return func(err error) bool { return fault.KindOf(err) == kind }
-}
-
-func as[T error](err error) bool {
-	var target T
-	return errors.As(err, &target)
 }
 
 // explain turns an error into what the caller is told, and reports whether it
@@ -100,13 +95,7 @@ func explain(err error) (told wire.Error, ours bool) {
 
 // setRetryAfter says when to try again, where that is known.
 func setRetryAfter(h http.Header, err error) {
-	wait := 0.0
-	if w := fault.WaitOf(err); w > 0 {
-		wait = w.Seconds()
-	} else if e := (*pin.TooManyError)(nil); errors.As(err, &e) {
-		wait = e.Wait.Seconds()
-	}
-	if wait > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait))))
+	if wait := fault.WaitOf(err); wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/passkey"
-	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/qrcode"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
@@ -82,13 +81,10 @@ func (p *Pages) showAccount(ctx context.Context, v *visit, problem string) (view
 
 // problem says what is wrong with a form, if that is what an error means.
 func problem(err error) (string, bool) {
-	codes := (*pin.TooManyError)(nil)
 	switch {
-	case errors.As(err, &codes):
-		return waitText(codes.Wait), true
 	case fault.KindOf(err) == fault.Invalid:
 		return sentence(fault.Find(err).Text), true
-	case errors.Is(err, account.ErrRateLimited):
+	case fault.KindOf(err) == fault.Limited:
 		return waitText(fault.WaitOf(err)), true
 	case errors.Is(err, account.ErrLastAdmin):
 		return "This is the last admin: somebody must be left who can change things here.", true

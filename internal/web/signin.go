@@ -99,7 +99,7 @@ func (p *Pages) signIn(ctx context.Context, v *visit) (view, error) {
 		form.Problem = "The name or the password is not right."
 	case errors.Is(err, account.ErrCode):
 		form.Problem = "The code after the password is not right, or was used before."
-	case errors.Is(err, account.ErrRateLimited):
+	case fault.KindOf(err) == fault.Limited:
 		form.Problem = waitText(fault.WaitOf(err))
 	default:
 		return view{}, err
@@ -171,7 +171,7 @@ func (p *Pages) giveCode(ctx context.Context, v *visit) (view, error) {
 		return view{to: form.Next, cookie: cookie, expires: p.Now().Add(session.Life)}, nil
 	case errors.Is(err, account.ErrCode):
 		form.Problem = "This code is not right, or was used before."
-	case errors.Is(err, account.ErrRateLimited):
+	case fault.KindOf(err) == fault.Limited:
 		form.Problem = waitText(fault.WaitOf(err))
 	default:
 		return view{}, err
