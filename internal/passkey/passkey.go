@@ -13,39 +13,33 @@ import (
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
 
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/store"
 )
 
 // Errors of the ceremonies.
 var (
-	// ErrChallenge says that the browser did not begin the ceremony, has ended
-	// it before, or took too long.
-	ErrChallenge = errors.New("the passkey was asked for too long ago, or by another browser")
-	// ErrRefused says that the answer proves nothing: the passkey is unknown or
-	// somebody else's, the account is disabled, or the signature is not right.
-	ErrRefused = errors.New("the passkey was not accepted")
-	// ErrCopied says that the passkey's count of signatures went back.
-	ErrCopied = errors.New("the passkey's count of signatures went back")
-	// ErrNone says that the account has no passkey for this site.
-	ErrNone = errors.New("the account has no passkey here")
-	// ErrExists says that the passkey is there already.
-	ErrExists = errors.New("the passkey is there already")
-	// ErrFull says that the account has as many passkeys as it may.
-	ErrFull = errors.New("the account has too many passkeys")
+	// ErrChallenge says that there is no challenge for the browser: it did not
+	// request one, has answered it already, or took too long.
+	ErrChallenge = fault.New(fault.Unauthenticated, "that took too long, or was done before: try once more")
+	// ErrRejected says that the answer proves nothing: the passkey is unknown or
+	// another account's, the account is disabled, or the signature is not valid.
+	ErrRejected = fault.New(fault.Unauthenticated, "this passkey was not accepted")
+	// ErrCloned says that the passkey's signature counter went back.
+	ErrCloned = fault.New(fault.Unauthenticated,
+		"this passkey was not accepted, because a copy of it may exist: sign in another way and remove it")
+	// ErrNoPasskey says that the account has no passkey for this site.
+	ErrNoPasskey = fault.New(fault.Conflict, "your account has no passkey for this address")
+	// ErrExists says that the passkey was added before.
+	ErrExists = fault.New(fault.Exists, "this passkey was added already")
+	// ErrFull says that the account has the maximum number of passkeys.
+	ErrFull = fault.New(fault.Conflict, "your account has the maximum number of passkeys: remove one first")
 	// ErrNotFound says that there is no such passkey.
-	ErrNotFound = errors.New("there is no such passkey")
+	ErrNotFound = fault.New(fault.NotFound, "there is no such passkey")
+	// ErrRateLimited says that too many sign-ins were started. It has a wait.
+	ErrRateLimited = fault.New(fault.Limited, "too many sign-ins by passkey from this address")
 )
-
-// TooManyError says that sign-ins were begun too often.
-type TooManyError struct {
-	// Wait is how long until the next try.
-	Wait time.Duration
-}
-
-func (e *TooManyError) Error() string {
-	return fmt.Sprintf("too many sign-ins by passkey were begun: wait %s", e.Wait.Round(time.Second))
-}
 
 // Config is what a Service stands on.
 type Config struct {
@@ -232,7 +226,7 @@ func (s *Service) begin(
 	return json.Marshal(options)
 }
 
-// FinishAdd adds the passkey that a browser made. ErrChallenge, ErrRefused,
+// FinishAdd adds the passkey that a browser made. ErrChallenge, ErrRejected,
 // ErrExists, ErrFull.
 func (s *Service) FinishAdd(
 	ctx context.Context, party Party, account store.Account, browser, name string, answer []byte,
@@ -247,11 +241,11 @@ func (s *Service) FinishAdd(
 	}
 	parsed, err := protocol.ParseCredentialCreationResponseBytes(answer)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
+		return fmt.Errorf("%w: %w", ErrRejected, err)
 	}
 	key, err := lib.CreateCredential(&user{account: account}, begun.session, parsed)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
+		return fmt.Errorf("%w: %w", ErrRejected, err)
 	}
 	credential, err := newRecord(party, *key)
 	if err != nil {
@@ -298,10 +292,10 @@ type Proof struct {
 
 // BeginAlone returns what the script hands to navigator.credentials.get, for
 // somebody who has not said who they are. browser is a secret that the page
-// gave to this browser alone, address where it is. *TooManyError.
+// gave to this browser alone, address where it is. ErrRateLimited.
 func (s *Service) BeginAlone(party Party, browser, address string) ([]byte, error) {
 	if wait := s.begins.Take(guard.Network(address), s.now()); wait > 0 {
-		return nil, &TooManyError{wait}
+		return nil, fault.WithWait(ErrRateLimited, wait)
 	}
 	lib, err := s.at(party)
 	if err != nil {
@@ -315,7 +309,7 @@ func (s *Service) BeginAlone(party Party, browser, address string) ([]byte, erro
 }
 
 // FinishAlone checks the answer of a passkey that stands for password and
-// second factor. ErrChallenge, ErrRefused, ErrCopied.
+// second factor. ErrChallenge, ErrRejected, ErrCloned.
 func (s *Service) FinishAlone(ctx context.Context, party Party, browser string, answer []byte) (Proof, error) {
 	begun, ok := s.alone.take(browser, s.now())
 	if !ok {
@@ -323,11 +317,11 @@ func (s *Service) FinishAlone(ctx context.Context, party Party, browser string, 
 	}
 	parsed, err := protocol.ParseCredentialRequestResponseBytes(answer)
 	if err != nil {
-		return Proof{}, s.refused(ctx, store.Account{}, unreadable, fmt.Errorf("%w: %w", ErrRefused, err))
+		return Proof{}, s.refused(ctx, store.Account{}, unreadable, fmt.Errorf("%w: %w", ErrRejected, err))
 	}
 	found, err := s.store.PasskeyByCredential(ctx, parsed.RawID)
 	if errors.Is(err, store.ErrNotFound) {
-		return Proof{}, s.refused(ctx, store.Account{}, unknown, ErrRefused)
+		return Proof{}, s.refused(ctx, store.Account{}, unknown, ErrRejected)
 	}
 	if err != nil {
 		return Proof{}, err
@@ -345,7 +339,7 @@ func (s *Service) FinishAlone(ctx context.Context, party Party, browser string, 
 
 // BeginSecond returns what the script hands to navigator.credentials.get, for
 // an account whose password was right. browser is known to its session only.
-// ErrNone.
+// ErrNoPasskey.
 func (s *Service) BeginSecond(ctx context.Context, party Party, accountID int64, browser string) ([]byte, error) {
 	lib, err := s.at(party)
 	if err != nil {
@@ -360,7 +354,7 @@ func (s *Service) BeginSecond(ctx context.Context, party Party, accountID int64,
 		return nil, err
 	}
 	if len(u.keys) == 0 {
-		return nil, ErrNone
+		return nil, ErrNoPasskey
 	}
 	// The password was the first factor: having the passkey is the second.
 	options, session, err := lib.BeginLogin(u, webauthn.WithUserVerification(protocol.VerificationPreferred))
@@ -371,7 +365,7 @@ func (s *Service) BeginSecond(ctx context.Context, party Party, accountID int64,
 }
 
 // FinishSecond checks the answer of an account's passkey. ErrChallenge,
-// ErrRefused, ErrCopied.
+// ErrRejected, ErrCloned.
 func (s *Service) FinishSecond(
 	ctx context.Context, party Party, accountID int64, browser string, answer []byte,
 ) (Proof, error) {
@@ -385,7 +379,7 @@ func (s *Service) FinishSecond(
 	}
 	parsed, err := protocol.ParseCredentialRequestResponseBytes(answer)
 	if err != nil {
-		return Proof{}, s.refused(ctx, account, unreadable, fmt.Errorf("%w: %w", ErrRefused, err))
+		return Proof{}, s.refused(ctx, account, unreadable, fmt.Errorf("%w: %w", ErrRejected, err))
 	}
 	return s.check(ctx, party, account, func(lib *webauthn.WebAuthn, u *user) (*webauthn.Credential, error) {
 		return lib.ValidateLogin(u, begun.session, parsed)
@@ -399,7 +393,7 @@ func (s *Service) check(
 	verify func(*webauthn.WebAuthn, *user) (*webauthn.Credential, error),
 ) (Proof, error) {
 	if account.Disabled {
-		return Proof{}, s.refused(ctx, account, disabled, ErrRefused)
+		return Proof{}, s.refused(ctx, account, disabled, ErrRejected)
 	}
 	lib, err := s.at(party)
 	if err != nil {
@@ -411,10 +405,10 @@ func (s *Service) check(
 	}
 	key, err := verify(lib, u)
 	if err != nil {
-		return Proof{}, s.refused(ctx, account, wrong, fmt.Errorf("%w: %w", ErrRefused, err))
+		return Proof{}, s.refused(ctx, account, wrong, fmt.Errorf("%w: %w", ErrRejected, err))
 	}
 	if key.Authenticator.CloneWarning {
-		return Proof{}, s.refused(ctx, account, copied, ErrCopied)
+		return Proof{}, s.refused(ctx, account, copied, ErrCloned)
 	}
 	is, err := newRecord(party, *key)
 	if err != nil {
@@ -427,7 +421,7 @@ func (s *Service) check(
 		}
 	}
 	if proof.Passkey.ID == 0 {
-		return Proof{}, s.refused(ctx, account, unknown, ErrRefused)
+		return Proof{}, s.refused(ctx, account, unknown, ErrRejected)
 	}
 	return proof, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/passkey/passkeytest"
 	"github.com/usher-auth/usher/internal/seal"
@@ -167,7 +168,7 @@ func TestReplay(t *testing.T) {
 	w.want(err, passkey.ErrChallenge, "the same answer to no challenge")
 	w.beginAlone("browser")
 	_, err = w.passkeys.FinishAlone(t.Context(), here, "browser", answer)
-	w.want(err, passkey.ErrRefused, "the same answer to a new challenge")
+	w.want(err, passkey.ErrRejected, "the same answer to a new challenge")
 	_, err = w.passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, options))
 	w.want(err, passkey.ErrChallenge, "a new answer after a wrong one to the same challenge")
 }
@@ -182,7 +183,7 @@ func TestAnotherBrowser(t *testing.T) {
 	w.want(err, passkey.ErrChallenge, "a browser without a challenge")
 	w.beginAlone("mia's browser")
 	_, err = w.passkeys.FinishAlone(t.Context(), here, "mia's browser", phone.Sign(t, mine))
-	w.want(err, passkey.ErrRefused, "a browser with another challenge")
+	w.want(err, passkey.ErrRejected, "a browser with another challenge")
 	options, err := w.passkeys.BeginSecond(t.Context(), here, w.mia.ID, "session 1")
 	w.must(err)
 	_, err = w.passkeys.FinishSecond(t.Context(), here, w.mia.ID, "session 2", phone.Sign(t, options))
@@ -210,14 +211,14 @@ func TestAnotherAccountsPasskey(t *testing.T) {
 	w.add(w.mia)
 	noas := w.add(w.noa)
 	_, err := w.second(w.mia, noas)
-	w.want(err, passkey.ErrRefused, "noa's passkey for mia")
+	w.want(err, passkey.ErrRejected, "noa's passkey for mia")
 	noas.User = []byte(w.mia.UUID)
 	_, err = w.second(w.mia, noas)
-	w.want(err, passkey.ErrRefused, "noa's passkey for mia, with mia's handle")
-	w.want(w.alone(noas), passkey.ErrRefused, "noa's passkey alone, with mia's handle")
+	w.want(err, passkey.ErrRejected, "noa's passkey for mia, with mia's handle")
+	w.want(w.alone(noas), passkey.ErrRejected, "noa's passkey alone, with mia's handle")
 	noas.User = nil
 	_, err = w.second(w.mia, noas)
-	w.want(err, passkey.ErrRefused, "noa's passkey for mia, without a handle")
+	w.want(err, passkey.ErrRejected, "noa's passkey for mia, without a handle")
 
 	options, err := w.passkeys.BeginSecond(t.Context(), here, w.noa.ID, "session")
 	w.must(err)
@@ -246,14 +247,14 @@ func TestUnverified(t *testing.T) {
 	w := newWorld(t)
 	phone := w.add(w.mia)
 	phone.Unverified = true
-	w.want(w.alone(phone), passkey.ErrRefused, "alone, unverified")
+	w.want(w.alone(phone), passkey.ErrRejected, "alone, unverified")
 	if _, err := w.second(w.mia, phone); err != nil {
 		t.Errorf("after the password, unverified: %v", err)
 	}
 	options, err := w.passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
 	w.must(err)
 	err = w.passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", phone.Attest(t, passkeytest.Challenge(t, options)))
-	w.want(err, passkey.ErrRefused, "adding one, unverified")
+	w.want(err, passkey.ErrRejected, "adding one, unverified")
 }
 
 // Attack: a passkey that was removed, because its phone was stolen, signs in;
@@ -268,9 +269,9 @@ func TestRemoved(t *testing.T) {
 	w.want(w.passkeys.Remove(t.Context(), w.noa.ID, list[0].ID), passkey.ErrNotFound, "noa removes mia's passkey")
 	w.must(w.passkeys.Remove(t.Context(), w.mia.ID, list[0].ID))
 	w.want(w.spend(proof, nil), store.ErrConflict, "a proof from before")
-	w.want(w.alone(phone), passkey.ErrRefused, "an answer from after")
+	w.want(w.alone(phone), passkey.ErrRejected, "an answer from after")
 	_, err = w.passkeys.BeginSecond(t.Context(), here, w.mia.ID, "session")
-	w.want(err, passkey.ErrNone, "a second factor")
+	w.want(err, passkey.ErrNoPasskey, "a second factor")
 	w.want(w.passkeys.Remove(t.Context(), w.mia.ID, list[0].ID), passkey.ErrNotFound, "removing it twice")
 }
 
@@ -282,8 +283,8 @@ func TestCopiedAuthenticator(t *testing.T) {
 	copied := *phone
 	w.must(w.alone(phone))
 	w.must(w.alone(phone))
-	w.want(w.alone(&copied), passkey.ErrCopied, "the copy, whose count is behind")
-	w.want(w.alone(&copied), passkey.ErrCopied, "the copy, whose count is the same")
+	w.want(w.alone(&copied), passkey.ErrCloned, "the copy, whose count is behind")
+	w.want(w.alone(&copied), passkey.ErrCloned, "the copy, whose count is the same")
 	w.must(w.alone(phone))
 	told := w.told()
 	if !slices.ContainsFunc(told, func(line string) bool { return strings.Contains(line, "there may be a copy of it") }) {
@@ -323,9 +324,9 @@ func TestDisabledAccount(t *testing.T) {
 	w.must(err)
 	w.must(w.accounts.SetDisabled(t.Context(), w.mia.ID, true))
 	w.want(w.spend(proof, nil), store.ErrConflict, "a proof from before")
-	w.want(w.alone(phone), passkey.ErrRefused, "alone")
+	w.want(w.alone(phone), passkey.ErrRejected, "alone")
 	_, err = w.second(w.mia, phone)
-	w.want(err, passkey.ErrRefused, "as the second factor")
+	w.want(err, passkey.ErrRejected, "as the second factor")
 }
 
 // Attack: a page elsewhere has the person answer a challenge of ours.
@@ -340,9 +341,9 @@ func TestPhishing(t *testing.T) {
 			w := newWorld(t)
 			phone := w.add(w.mia)
 			change(phone)
-			w.want(w.alone(phone), passkey.ErrRefused, "alone")
+			w.want(w.alone(phone), passkey.ErrRejected, "alone")
 			_, err := w.second(w.mia, phone)
-			w.want(err, passkey.ErrRefused, "as the second factor")
+			w.want(err, passkey.ErrRejected, "as the second factor")
 		})
 	}
 }
@@ -359,7 +360,7 @@ func TestAnotherSite(t *testing.T) {
 	w.must(err)
 	phone.Party, phone.Origin = there.ID, there.Origins[0]
 	_, err = w.passkeys.FinishAlone(t.Context(), there, "browser", phone.Sign(t, options))
-	w.want(err, passkey.ErrRefused, "signing for it all the same")
+	w.want(err, passkey.ErrRejected, "signing for it all the same")
 }
 
 func TestGarbage(t *testing.T) {
@@ -367,11 +368,11 @@ func TestGarbage(t *testing.T) {
 	for _, answer := range []string{"", "{}", "null", "[]", `{"id":"","rawId":"","type":"public-key","response":{}}`} {
 		w.beginAlone("browser")
 		_, err := w.passkeys.FinishAlone(t.Context(), here, "browser", []byte(answer))
-		w.want(err, passkey.ErrRefused, "signing in by "+answer)
+		w.want(err, passkey.ErrRejected, "signing in by "+answer)
 		_, err = w.passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
 		w.must(err)
 		err = w.passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", []byte(answer))
-		w.want(err, passkey.ErrRefused, "adding "+answer)
+		w.want(err, passkey.ErrRejected, "adding "+answer)
 	}
 }
 
@@ -399,7 +400,7 @@ func TestFlood(t *testing.T) {
 		w.must(err)
 	}
 	_, err := w.passkeys.BeginAlone(here, "attacker's browser", "2001:db8::4")
-	if many := (*passkey.TooManyError)(nil); !errors.As(err, &many) || many.Wait <= 0 {
+	if !errors.Is(err, passkey.ErrRateLimited) || fault.WaitOf(err) <= 0 {
 		t.Errorf("the fourth is answered by %v", err)
 	}
 	w.beginAlone("mia's browser")

@@ -14,13 +14,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// ErrNone says that there is no such session: it was ended, has expired, or
-// belongs to an account that is disabled or gone.
-var ErrNone = errors.New("nobody is signed in")
+// ErrNotFound says that there is no such session: it was ended, has expired, or
+// belongs to an account that is disabled or removed.
+var ErrNotFound = fault.New(fault.NotFound, "this browser is not signed in any more")
 
 const (
 	// Life is how long someone stays signed in.
@@ -102,11 +103,11 @@ func (s *Service) Complete(ctx context.Context, half store.Session, proof store.
 	return cookie, nil
 }
 
-// Find returns the session of a cookie, and notes that it was used. ErrNone.
+// Find returns the session of a cookie, and notes that it was used. ErrNotFound.
 func (s *Service) Find(ctx context.Context, cookie plexauth.Secret, from From) (store.Session, error) {
 	session, err := s.store.SessionByHash(ctx, hashOf(cookie))
 	if errors.Is(err, store.ErrNotFound) {
-		return store.Session{}, ErrNone
+		return store.Session{}, ErrNotFound
 	}
 	if err != nil {
 		return store.Session{}, err
@@ -122,11 +123,11 @@ func (s *Service) List(ctx context.Context, account int64) ([]store.Session, err
 	return s.store.Sessions(ctx, account)
 }
 
-// End ends a session of an account. ErrNone.
+// End ends a session of an account. ErrNotFound.
 func (s *Service) End(ctx context.Context, account, id int64) error {
 	err := s.store.EndSession(ctx, account, id)
 	if errors.Is(err, store.ErrNotFound) {
-		return ErrNone
+		return ErrNotFound
 	}
 	return err
 }

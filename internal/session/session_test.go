@@ -56,8 +56,8 @@ func (w world) begin(t *testing.T, complete bool) (plexauth.Secret, store.Sessio
 
 func (w world) wantNone(t *testing.T, cookie plexauth.Secret, why string) {
 	t.Helper()
-	if _, err := w.sessions.Find(t.Context(), cookie, home); !errors.Is(err, session.ErrNone) {
-		t.Errorf("%s: error %v, want ErrNone", why, err)
+	if _, err := w.sessions.Find(t.Context(), cookie, home); !errors.Is(err, session.ErrNotFound) {
+		t.Errorf("%s: error %v, want ErrNotFound", why, err)
 	}
 }
 
@@ -150,8 +150,8 @@ func TestSessionEnds(t *testing.T) {
 func TestEndAnothersSession(t *testing.T) {
 	w := newWorld(t)
 	cookie, s := w.begin(t, true)
-	if err := w.sessions.End(t.Context(), w.mia.ID+1, s.ID); !errors.Is(err, session.ErrNone) {
-		t.Errorf("ending it gives %v, want ErrNone", err)
+	if err := w.sessions.End(t.Context(), w.mia.ID+1, s.ID); !errors.Is(err, session.ErrNotFound) {
+		t.Errorf("ending it gives %v, want ErrNotFound", err)
 	}
 	if _, err := w.sessions.Find(t.Context(), cookie, home); err != nil {
 		t.Errorf("the session gives %v afterwards", err)

@@ -84,7 +84,7 @@ func problem(err error) (string, bool) {
 	switch {
 	case fault.KindOf(err) == fault.Invalid:
 		return sentence(fault.Find(err).Text), true
-	case fault.KindOf(err) == fault.Limited:
+	case fault.KindOf(err) == fault.Limited && !errors.Is(err, passkey.ErrRateLimited):
 		return waitText(fault.WaitOf(err)), true
 	case errors.Is(err, account.ErrLastAdmin):
 		return "This is the last admin: somebody must be left who can change things here.", true

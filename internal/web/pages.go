@@ -200,7 +200,7 @@ func (p *Pages) recognise(ctx context.Context, v *visit) error {
 		return nil
 	}
 	v.session, err = p.Sessions.Find(ctx, plexauth.Secret(cookie.Value), v.from)
-	if errors.Is(err, session.ErrNone) {
+	if errors.Is(err, session.ErrNotFound) {
 		return nil
 	}
 	if err == nil && v.session.Complete {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/store"
@@ -107,8 +108,8 @@ func (p *Pages) scriptFailure(v *visit, err error) (view, string) {
 		return view{status: http.StatusConflict}, "That changed a moment ago. Try once more."
 	}
 	text, ok := problem(err)
-	switch many := (*passkey.TooManyError)(nil); {
-	case errors.As(err, &many):
+	switch {
+	case fault.KindOf(err) == fault.Limited:
 		return view{status: http.StatusTooManyRequests}, text
 	case ok:
 		return view{status: http.StatusBadRequest}, text
@@ -238,17 +239,16 @@ func (p *Pages) completeByPasskey(ctx context.Context, v *visit) (view, error) {
 // passkeyProblem says what is wrong with a passkey, if that is what an error
 // means.
 func passkeyProblem(err error) (string, bool) {
-	begun := (*passkey.TooManyError)(nil)
 	switch {
-	case errors.As(err, &begun):
+	case errors.Is(err, passkey.ErrRateLimited):
 		return "Too many sign-ins were begun from where you are. Wait a moment, then try again.", true
 	case errors.Is(err, passkey.ErrChallenge):
 		return "That took too long, or was done before. Try once more.", true
-	case errors.Is(err, passkey.ErrCopied):
+	case errors.Is(err, passkey.ErrCloned):
 		return "This passkey was not accepted: it answered as a copy of it would. Sign in another way, and remove it.", true
-	case errors.Is(err, passkey.ErrRefused):
+	case errors.Is(err, passkey.ErrRejected):
 		return "This passkey was not accepted.", true
-	case errors.Is(err, passkey.ErrNone):
+	case errors.Is(err, passkey.ErrNoPasskey):
 		return "Your account has no passkey for this address.", true
 	case errors.Is(err, passkey.ErrExists):
 		return "This passkey is there already.", true

@@ -129,7 +129,7 @@ func (p *Pages) endOld(ctx context.Context, v *visit) {
 	if v.session.ID == 0 {
 		return
 	}
-	if err := p.Sessions.End(ctx, v.session.AccountID, v.session.ID); err != nil && !errors.Is(err, session.ErrNone) {
+	if err := p.Sessions.End(ctx, v.session.AccountID, v.session.ID); err != nil && !errors.Is(err, session.ErrNotFound) {
 		p.Logger.Error("an earlier session could not be ended", "error", err)
 	}
 }

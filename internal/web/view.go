@@ -201,7 +201,7 @@ var failures = [...]struct {
 	{errNoPage, 404, "Nothing here", "There is no page at this address."},
 	{errForward, 400, "Nowhere to go back to", "The program asked to be opened at something that is not a web address, so nothing was given to it."},
 	{errSetupKey, 403, "This link does not work", "The set-up link works once, and only until the server is started again. Look for the newest one where usher was started."},
-	{session.ErrNone, 404, "Already signed out", "That browser is not signed in any more."},
+	{session.ErrNotFound, 404, "Already signed out", "That browser is not signed in any more."},
 	{store.ErrNotFound, 404, "Not there any more", "What you asked for has gone, perhaps a moment ago."},
 	{account.ErrNotFound, 404, "Not there any more", "There is no such account any more."},
 	{source.ErrNotFound, 404, "Not there any more", "What you asked for has gone, perhaps a moment ago."},
