@@ -50,8 +50,6 @@ var failures = [...]struct {
 	{of(fault.Invalid), 400, 400, ""},
 	{is(errNoToken), 401, codeUnauthenticated, "User could not be authenticated"},
 	{is(token.ErrInvalid), 401, codeUnauthenticated, "User could not be authenticated"},
-	// It was ended between being verified and being ended once more.
-	{is(token.ErrNotFound), 401, codeUnauthenticated, "User could not be authenticated"},
 	{is(account.ErrCredentials), 401, codeUnauthenticated, "User could not be authenticated"},
 	{is(account.ErrCode), 401, codeSecondFactor, "Please enter the verification code"},
 	{is(account.ErrRateLimited), 401, codeTooManyFailures, ""},

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/letters"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/store"
@@ -21,13 +22,13 @@ import (
 // Errors that callers tell apart.
 var (
 	// ErrInvalid says that a token is unknown, revoked, expired, or belongs to
-	// an account that is disabled; which of them is not told.
-	ErrInvalid = errors.New("the token is not valid")
+	// an account that is disabled. It does not say which.
+	ErrInvalid = fault.New(fault.Unauthenticated, "the token is not valid")
 	// ErrNotFound says that there is no such token to revoke.
-	ErrNotFound = errors.New("there is no such token")
+	ErrNotFound = fault.New(fault.NotFound, "there is no such token, or it was revoked already")
 	// ErrReach says that the token does not reach a server, perhaps since a
 	// moment ago.
-	ErrReach = errors.New("the token does not reach the server")
+	ErrReach = fault.New(fault.Denied, "the token does not reach the server")
 )
 
 // Config is what a Service stands on.
@@ -248,20 +249,21 @@ func (s *Service) deriveToken(parent store.Hash, sourceID int64) plexauth.Secret
 	return plexauth.Secret(letters.Write(mac.Sum(nil), tokenLength))
 }
 
-// SignOut ends the principal's stored token and all its children.
+// SignOut revokes the principal's stored token and all its children. ErrInvalid
+// when the token was revoked after it was verified.
 func (s *Service) SignOut(ctx context.Context, p Principal) error {
-	return ended(s.store.SignOut(ctx, p.TokenID))
+	return absent(s.store.SignOut(ctx, p.TokenID), ErrInvalid)
 }
 
-// Revoke ends a token and all its children at once. ErrNotFound.
+// Revoke revokes a token and all its children at once. ErrNotFound.
 func (s *Service) Revoke(ctx context.Context, id int64) error {
-	return ended(s.store.RevokeToken(ctx, id))
+	return absent(s.store.RevokeToken(ctx, id), ErrNotFound)
 }
 
-// ended gives the store's error this package's name.
-func ended(err error) error {
+// absent gives the store's ErrNotFound a name of this package.
+func absent(err, name error) error {
 	if errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("%w (%w)", ErrNotFound, err)
+		return fmt.Errorf("%w (%w)", name, err)
 	}
 	return err
 }

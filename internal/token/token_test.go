@@ -255,6 +255,9 @@ func TestServerToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, w.Service, "after its parent's end", tok)
+	if err := w.SignOut(t.Context(), p); !errors.Is(err, token.ErrInvalid) {
+		t.Errorf("signing out a token that was revoked since it was verified: %v, want ErrInvalid", err)
+	}
 	if _, err := w.ServerToken(t.Context(), p, w.den.ID); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("attack: a listing that was under way when its token ended is given a server token: %v", err)
 	}
