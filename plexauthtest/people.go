@@ -54,7 +54,7 @@ func (p *Person) LinkPIN(code string) {
 	s := p.server
 	s.t.Helper()
 	by := pin.By{AccountID: p.id, Address: "127.0.0.1"}
-	if err := s.current.Load().PINs().Link(context.Background(), code, by); err != nil {
+	if err := s.current.Load().PINs.Link(context.Background(), code, by); err != nil {
 		s.t.Fatalf("plexauthtest: %s enters the code %s: %v", p.Username, code, err)
 	}
 }
@@ -62,7 +62,7 @@ func (p *Person) LinkPIN(code string) {
 // passwordHash is the hash that a sign-in of the person's rests on.
 func (p *Person) passwordHash(s *Server) string {
 	s.t.Helper()
-	a, err := s.store.Account(context.Background(), p.id)
+	a, err := s.current.Load().Store.Account(context.Background(), p.id)
 	if err != nil {
 		s.t.Fatalf("plexauthtest: %s: %v", p.Username, err)
 	}
@@ -77,7 +77,7 @@ func (s *Server) AddPerson(username, email string, password plexauth.Secret) *Pe
 
 func (s *Server) add(n account.NewAccount) *Person {
 	s.t.Helper()
-	a, err := s.current.Load().Accounts().Add(context.Background(), n)
+	a, err := s.current.Load().Accounts.Add(context.Background(), n)
 	if err != nil {
 		s.t.Fatalf("plexauthtest: adding %s: %v", n.Username, err)
 	}
@@ -93,11 +93,11 @@ func (s *Server) populate() {
 	s.Disabled = s.AddPerson("disabled", "disabled@example.org", "disabled's password")
 	s.enrol(s.TwoFactor)
 	s.Disabled.oldToken = s.tokenOn(device, s.Disabled)
-	if err := s.current.Load().Accounts().SetDisabled(context.Background(), s.Disabled.id, true); err != nil {
+	if err := s.current.Load().Accounts.SetDisabled(context.Background(), s.Disabled.id, true); err != nil {
 		s.t.Fatalf("plexauthtest: disabling: %v", err)
 	}
 
-	managed, err := s.store.AddAccount(context.Background(), store.Account{
+	managed, err := s.current.Load().Store.AddAccount(context.Background(), store.Account{
 		UUID: "managed", Username: "managed", UsernameKey: "managed", Title: "Managed",
 	})
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *Server) populate() {
 	}
 	s.Managed = &Person{Username: "managed", id: managed.ID, server: s}
 
-	self := s.current.Load().Sources().Self()
+	self := s.current.Load().Sources.Self()
 	s.Self = Source{self.Name, self.Identifier, plexauth.ServerSource(self.Identifier)}
 	s.Den = s.addSource(store.ServerSource, "Den", "den", s.Admin.id)
 	s.Guide = s.addSource(store.ProviderSource, "Guide", "guide", 0)
@@ -115,8 +115,8 @@ func (s *Server) populate() {
 // enrol gives a person a second factor.
 func (s *Server) enrol(p *Person) {
 	s.t.Helper()
-	ctx, accounts := context.Background(), s.current.Load().Accounts()
-	a, err := s.store.Account(ctx, p.id)
+	ctx, accounts := context.Background(), s.current.Load().Accounts
+	a, err := s.current.Load().Store.Account(ctx, p.id)
 	if err != nil {
 		s.t.Fatalf("plexauthtest: %s: %v", p.Username, err)
 	}
@@ -129,7 +129,7 @@ func (s *Server) enrol(p *Person) {
 
 func (s *Server) addSource(kind, name, identifier string, owner int64) Source {
 	s.t.Helper()
-	_, err := s.current.Load().Sources().Add(context.Background(), store.Source{
+	_, err := s.current.Load().Sources.Add(context.Background(), store.Source{
 		Kind: kind, Name: name, Identifier: identifier, OwnerID: owner, Product: "Plex Media Server",
 		Connections: []store.Connection{
 			{URI: "http://192.0.2.5:32400", Local: true},
@@ -167,7 +167,7 @@ func (s *Server) Unshare(src Source, p *Person) {
 
 func (s *Server) shared(src Source, p *Person, change func(*source.Service, context.Context, int64, int64) error) {
 	s.t.Helper()
-	sources := s.current.Load().Sources()
+	sources := s.current.Load().Sources
 	found, err := sources.Find(context.Background(), source.Ref{Kind: store.ServerSource, Identifier: src.Identifier})
 	if err == nil {
 		err = change(sources, context.Background(), found.ID, p.id)
@@ -181,10 +181,10 @@ func (s *Server) shared(src Source, p *Person, change func(*source.Service, cont
 func (s *Server) RevokeAll(p *Person) {
 	s.t.Helper()
 	ctx := context.Background()
-	list, err := s.store.Tokens(ctx, p.id)
+	list, err := s.current.Load().Store.Tokens(ctx, p.id)
 	for _, tok := range list {
 		if tok.Kind == store.AccessToken && err == nil {
-			err = s.current.Load().Tokens().Revoke(ctx, tok.ID)
+			err = s.current.Load().Tokens.Revoke(ctx, tok.ID)
 		}
 	}
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/source"
@@ -53,9 +54,6 @@ type Server struct {
 	Guide Source
 
 	t        testing.TB
-	cfg      Config
-	store    *store.Store
-	key      *seal.Key
 	current  atomic.Pointer[instance]
 	stopping chan struct{} // closed before the listener is
 	offset   atomic.Int64  // how far the clock is ahead
@@ -68,7 +66,7 @@ type Server struct {
 
 // instance is one life of the server, from start to restart.
 type instance struct {
-	*server.Server
+	*core.Core
 	handler http.Handler
 }
 
@@ -86,34 +84,46 @@ var cheap = account.Cost{Memory: 8, Time: 1, Threads: 1}
 // New starts a server that stops with the test.
 func New(t testing.TB, cfg Config) *Server {
 	t.Helper()
-	s := &Server{t: t, cfg: cfg, key: seal.NewKey([32]byte{'t', 'e', 's', 't'}), stopping: make(chan struct{})}
-	var err error
-	if s.store, err = store.Open(context.Background(), store.Config{Now: s.Now}); err != nil {
-		t.Fatalf("plexauthtest: %v", err)
-	}
-	t.Cleanup(func() { _ = s.store.Close() })
+	s := &Server{t: t, stopping: make(chan struct{})}
+	t.Cleanup(s.close) // the last one to run
 	listener := httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(listener.Close)
 	t.Cleanup(func() { close(s.stopping) })
 	s.AccountURL, s.MediaURL = listener.URL, listener.URL
-	s.Restart()
+	c, err := core.Open(context.Background(), core.Config{
+		Key: seal.NewKey([32]byte{'t', 'e', 's', 't'}), TransientTTL: cfg.TransientTTL,
+		HashCost: cheap, HashQueue: 1 << 16, FailedTries: cfg.FailedTries, Logger: cfg.Logger, Now: s.Now,
+		Self: &source.Self{Connections: []store.Connection{{URI: s.MediaURL, Local: true}}},
+	})
+	if err != nil {
+		t.Fatalf("plexauthtest: %v", err)
+	}
+	s.start(c)
 	s.populate()
 	return s
+}
+
+// close closes the database, once nothing is answered any more.
+func (s *Server) close() {
+	if i := s.current.Load(); i != nil {
+		_ = i.Close()
+	}
+}
+
+// start has requests answered from the services of c.
+func (s *Server) start(c *core.Core) {
+	s.current.Store(&instance{c, server.New(c, server.Config{Version: "test"}).Handler()})
 }
 
 // Restart does what a restart of the server does: every transient token ends,
 // and everything else stays.
 func (s *Server) Restart() {
 	s.t.Helper()
-	srv, err := server.New(context.Background(), server.Config{
-		Store: s.store, Key: s.key, Version: "test", TransientTTL: s.cfg.TransientTTL,
-		HashCost: cheap, HashQueue: 1 << 16, FailedTries: s.cfg.FailedTries, Logger: s.cfg.Logger, Now: s.Now,
-		Self: source.Self{Connections: []store.Connection{{URI: s.MediaURL, Local: true}}},
-	})
+	c, err := s.current.Load().Core.Restart(context.Background())
 	if err != nil {
 		s.t.Fatalf("plexauthtest: %v", err)
 	}
-	s.current.Store(&instance{srv, srv.Handler()})
+	s.start(c)
 }
 
 // Now is the server's time.
@@ -167,7 +177,7 @@ func (s *Server) signIn(p *Person) (id string, token plexauth.Secret) {
 // tokenOn mints a token of p's on a device.
 func (s *Server) tokenOn(id string, p *Person) plexauth.Secret {
 	s.t.Helper()
-	token, err := s.current.Load().Tokens().SignIn(context.Background(), store.SignIn{
+	token, err := s.current.Load().Tokens.SignIn(context.Background(), store.SignIn{
 		AccountID: p.id, PasswordHash: p.passwordHash(s),
 		Device: store.Device{ClientIdentifier: id, Product: "plexauthtest"},
 	})

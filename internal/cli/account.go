@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -59,8 +60,8 @@ func (a *app) accountAdd() *cobra.Command {
 			if n.Password, err = a.newPassword(cmd.Context(), fromStdin); err != nil {
 				return err
 			}
-			return a.withNewDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
-				acc, err := d.accounts.Add(ctx, n)
+			return a.withNewCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+				acc, err := c.Accounts.Add(ctx, n)
 				if errors.Is(err, account.ErrExists) {
 					return account.ErrExists // says it all
 				}
@@ -113,18 +114,18 @@ func noTerminal() error {
 }
 
 // withAccount runs do on the account that a command names.
-func (a *app) withAccount(ctx context.Context, login string, do func(context.Context, *domain, store.Account) error) error {
-	return a.withDomain(ctx, func(ctx context.Context, d *domain) error {
-		acc, err := a.findAccount(ctx, d, login)
+func (a *app) withAccount(ctx context.Context, login string, do func(context.Context, *core.Core, store.Account) error) error {
+	return a.withCore(ctx, func(ctx context.Context, c *core.Core) error {
+		acc, err := a.findAccount(ctx, c, login)
 		if err != nil {
 			return err
 		}
-		return do(ctx, d, acc)
+		return do(ctx, c, acc)
 	})
 }
 
-func (a *app) findAccount(ctx context.Context, d *domain, login string) (store.Account, error) {
-	acc, err := d.accounts.Find(ctx, login)
+func (a *app) findAccount(ctx context.Context, c *core.Core, login string) (store.Account, error) {
+	acc, err := c.Accounts.Find(ctx, login)
 	if errors.Is(err, account.ErrNotFound) {
 		return acc, &hintError{fmt.Errorf("there is no account %s", login), a.command("account list")}
 	}
@@ -135,8 +136,8 @@ func (a *app) accountList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List accounts", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
-				list, err := d.accounts.List(ctx)
+			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+				list, err := c.Accounts.List(ctx)
 				if err != nil {
 					return err
 				}
@@ -159,7 +160,7 @@ func (a *app) accountShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show NAME", Short: "Show an account", Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[0], func(_ context.Context, _ *domain, acc store.Account) error {
+			return a.withAccount(cmd.Context(), args[0], func(_ context.Context, _ *core.Core, acc store.Account) error {
 				if a.json {
 					return a.printJSON(newAccountJSON(acc))
 				}
@@ -181,8 +182,8 @@ func (a *app) accountSwitch(verb, short string, disabled bool) *cobra.Command {
 	return &cobra.Command{
 		Use: verb + " NAME", Short: short, Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, d *domain, acc store.Account) error {
-				if err := d.accounts.SetDisabled(ctx, acc.ID, disabled); err != nil {
+			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc store.Account) error {
+				if err := c.Accounts.SetDisabled(ctx, acc.ID, disabled); err != nil {
 					return a.lastAdmin(acc, err)
 				}
 				fmt.Fprintf(a.out, "Account %s is %sd%s.\n", acc.Username, verb, choose(acc.Disabled == disabled, " already", ""))
@@ -208,12 +209,12 @@ func (a *app) accountSetPassword() *cobra.Command {
 		Long:  "Give an account another password. Its tokens stay: revoke them with usher token revoke.",
 		Args:  takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, d *domain, acc store.Account) error {
+			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc store.Account) error {
 				password, err := a.newPassword(cmd.Context(), fromStdin)
 				if err != nil {
 					return err
 				}
-				if err := d.accounts.SetPassword(ctx, acc.ID, password); err != nil {
+				if err := c.Accounts.SetPassword(ctx, acc.ID, password); err != nil {
 					return err
 				}
 				fmt.Fprintf(a.out, "Account %s has another password.\n", acc.Username)
@@ -232,8 +233,8 @@ func (a *app) accountRemove() *cobra.Command {
 		Long:  "Remove an account with its devices, tokens and shares. Servers it owned go to the admins. The last admin stays.",
 		Args:  takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, d *domain, acc store.Account) error {
-				if err := d.accounts.Remove(ctx, acc.ID); err != nil {
+			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc store.Account) error {
+				if err := c.Accounts.Remove(ctx, acc.ID); err != nil {
 					return a.lastAdmin(acc, err)
 				}
 				fmt.Fprintf(a.out, "Removed account %s.\n", acc.Username)
@@ -258,11 +259,11 @@ prints the backup codes, once.`,
   usher account totp mia --remove`,
 		Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, d *domain, acc store.Account) error {
+			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc store.Account) error {
 				if remove {
-					return a.removeTOTP(ctx, d, acc)
+					return a.removeTOTP(ctx, c, acc)
 				}
-				return a.enrol(ctx, d, acc, yes)
+				return a.enrol(ctx, c, acc, yes)
 			})
 		},
 	}
@@ -271,8 +272,8 @@ prints the backup codes, once.`,
 	return cmd
 }
 
-func (a *app) removeTOTP(ctx context.Context, d *domain, acc store.Account) error {
-	if err := d.accounts.RemoveSecondFactor(ctx, acc.ID); err != nil {
+func (a *app) removeTOTP(ctx context.Context, c *core.Core, acc store.Account) error {
+	if err := c.Accounts.RemoveSecondFactor(ctx, acc.ID); err != nil {
 		return err
 	}
 	removed := acc.TOTPSeed != nil
@@ -287,7 +288,7 @@ func (a *app) removeTOTP(ctx context.Context, d *domain, acc store.Account) erro
 
 // enrol gives acc a second factor. Its secrets are printed: that is what the
 // command is for.
-func (a *app) enrol(ctx context.Context, d *domain, acc store.Account, yes bool) error {
+func (a *app) enrol(ctx context.Context, c *core.Core, acc store.Account, yes bool) error {
 	e := account.NewEnrolment("usher", acc.Username)
 	if !a.json {
 		qr, err := terminalQR(string(e.URL), isTerminal(a.out))
@@ -306,7 +307,7 @@ func (a *app) enrol(ctx context.Context, d *domain, acc store.Account, yes bool)
 			return &hintError{errors.New("no code was given; the account is as before"), "--yes asks for none"}
 		}
 	}
-	backup, err := d.accounts.Enrol(ctx, acc, e, code)
+	backup, err := c.Accounts.Enrol(ctx, acc, e, code)
 	if errors.Is(err, account.ErrCode) {
 		return &hintError{errors.New("that is not the code; the account is as before"), "check that the clocks of this machine and of the app agree"}
 	}

@@ -17,12 +17,8 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
-	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/origin"
-	"github.com/usher-auth/usher/internal/seal"
-	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/store"
-	"github.com/usher-auth/usher/internal/token"
 )
 
 // How usher talks on a terminal:
@@ -364,104 +360,60 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// domain is the services that commands other than serve work on. They hold
-// whether the server runs or not: it notices within a second.
-type domain struct {
-	store    *store.Store
-	accounts *account.Service
-	tokens   *token.Service
-	sources  *source.Service
-	origins  *origin.Service
+// withCore opens the data folder for one command. What the command changes holds
+// whether a server runs or not: a running one notices within a second.
+func (a *app) withCore(ctx context.Context, do func(context.Context, *core.Core) error) error {
+	return a.with(ctx, core.Config{MustExist: true}, do)
 }
 
-// withDomain opens the data folder for one command.
-func (a *app) withDomain(ctx context.Context, do func(context.Context, *domain) error) error {
-	return a.with(ctx, a.openStore, do)
+// withNewCore is withCore for a command that may be the first one: it creates
+// the database if there is none.
+func (a *app) withNewCore(ctx context.Context, do func(context.Context, *core.Core) error) error {
+	return a.with(ctx, core.Config{}, do)
 }
 
-// withNewDomain is withDomain for a command that may come before all others.
-func (a *app) withNewDomain(ctx context.Context, do func(context.Context, *domain) error) error {
-	return a.with(ctx, func(ctx context.Context, log *logger) (*store.Store, error) {
-		st, made, err := a.makeStore(ctx, log)
-		if made {
-			fmt.Fprintf(a.err, "Made a new database in %s.\n", a.data)
-		}
-		return st, err
-	}, do)
-}
-
-func (a *app) with(
-	ctx context.Context, open func(context.Context, *logger) (*store.Store, error), do func(context.Context, *domain) error,
-) (err error) {
-	st, err := open(ctx, nil)
+func (a *app) with(ctx context.Context, cfg core.Config, do func(context.Context, *core.Core) error) (err error) {
+	c, err := a.open(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, st.Close()) }()
-	key, err := a.openKey(ctx, st)
-	if err != nil {
-		return err
+	defer func() { err = errors.Join(err, c.Close()) }()
+	if c.Created {
+		fmt.Fprintf(a.err, "Made a new database in %s.\n", a.data)
 	}
-	tokens, err := token.New(token.Config{Store: st, Key: key})
-	if err != nil {
-		return err
-	}
-	return do(store.WithActor(ctx, commandLine()), &domain{
-		store: st, tokens: tokens, sources: source.New(st), origins: origin.New(st),
-		accounts: account.New(account.Config{Store: st, Key: key}),
-	})
+	return do(store.WithActor(ctx, commandLine()), c)
 }
 
-// open opens the data folder and its key file for the server, and makes them at
-// the first use.
-func (a *app) open(ctx context.Context, log *logger) (*store.Store, *seal.Key, error) {
-	st, made, err := a.makeStore(ctx, log)
-	if err != nil {
-		return nil, nil, err
+// open opens the data folder that the flags name.
+func (a *app) open(ctx context.Context, cfg core.Config) (*core.Core, error) {
+	if err := a.locate(&cfg); err != nil {
+		return nil, err
 	}
-	if made {
-		log.Info("made a new database", "folder", a.data)
-	}
-	key, err := a.openKey(ctx, st)
-	if err != nil {
-		return nil, nil, errors.Join(err, st.Close())
-	}
-	return st, key, nil
+	c, err := core.Open(ctx, cfg)
+	return c, a.explainOpen(err)
 }
 
-// makeStore opens the database, and makes one where there is none.
-func (a *app) makeStore(ctx context.Context, log *logger) (st *store.Store, made bool, err error) {
-	st, err = a.openStore(ctx, log)
-	if !errors.Is(err, store.ErrNoDatabase) {
-		return st, false, err
-	}
-	st, err = a.openConfig(ctx, log, store.Config{})
-	return st, err == nil, err
-}
-
-// openStore opens the database. It makes none: in a folder that was named
-// wrongly, a command would find nothing and call it good.
-func (a *app) openStore(ctx context.Context, log *logger) (*store.Store, error) {
-	st, err := a.openConfig(ctx, log, store.Config{MustExist: true})
-	if errors.Is(err, store.ErrNoDatabase) {
-		err = &hintError{err, "name its folder with --data; usher serve and usher account add make a new one"}
-	}
-	return st, err
-}
-
-func (a *app) openConfig(ctx context.Context, log *logger, cfg store.Config) (*store.Store, error) {
+// locate fills in where the data is.
+func (a *app) locate(cfg *core.Config) error {
 	if a.data == "" {
-		return nil, &usageError{&hintError{errors.New("there is no home folder to keep data in"), "name a folder with --data"}}
+		return &usageError{&hintError{errors.New("there is no home folder to keep data in"), "name a folder with --data"}}
 	}
-	cfg.Dir = a.data
-	if log != nil {
-		cfg.Logger = log.Logger
+	cfg.Dir, cfg.KeyFile = a.data, a.keyFile
+	return nil
+}
+
+// explainOpen adds the next step to an error of opening the data folder.
+func (a *app) explainOpen(err error) error {
+	if errors.Is(err, store.ErrNoDatabase) {
+		return &hintError{err, "name its folder with --data; usher serve and usher account add make a new one"}
 	}
-	st, err := store.Open(ctx, cfg)
-	if pathErr := (*os.PathError)(nil); errors.As(err, &pathErr) {
-		return nil, &hintError{err, "choose a folder that you may write to, with --data"}
+	if folderErr := (*core.FolderError)(nil); errors.As(err, &folderErr) {
+		return &hintError{err, "choose a folder that you may write to, with --data"}
 	}
-	return st, err
+	if keyErr := (*core.KeyError)(nil); errors.As(err, &keyErr) {
+		return &hintError{err, "name it with --key-file, or put it back from the backup; if it is lost: " + a.command("new-key")}
+	}
+	return err
 }
 
 // command is how this program is to be called again from the same place, with

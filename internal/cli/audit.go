@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/store"
 )
 
@@ -42,7 +43,7 @@ whatever happens, until Ctrl-C. With --json, each row is one line with an object
   usher audit list --follow --json`,
 		Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error { return a.listAudit(ctx, d, o) })
+			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error { return a.listAudit(ctx, c, o) })
 		},
 	}
 	f := cmd.Flags()
@@ -63,10 +64,10 @@ const auditPage = 1000
 // followed is how many rows there are before those to come.
 const followed = 10
 
-func (a *app) listAudit(ctx context.Context, d *domain, o auditOptions) error {
-	q, err := a.auditQuery(ctx, d, o)
+func (a *app) listAudit(ctx context.Context, c *core.Core, o auditOptions) error {
+	q, err := a.auditQuery(ctx, c, o)
 	if err == nil && o.follow && o.since == "" {
-		q.After, err = beforeLast(ctx, d, q, followed)
+		q.After, err = beforeLast(ctx, c, q, followed)
 	}
 	if err == nil && !a.json {
 		err = printAuditLine(a.out, "TIME", "EVENT", "ACCOUNT", "BY", "ADDRESS", "DEVICE", "DETAIL")
@@ -78,7 +79,7 @@ func (a *app) listAudit(ctx context.Context, d *domain, o auditOptions) error {
 			case <-time.After(followEvery):
 			}
 		}
-		more, err = a.printAuditPage(ctx, d, &q)
+		more, err = a.printAuditPage(ctx, c, &q)
 	}
 	if o.follow && ctx.Err() != nil {
 		return nil // Ctrl-C is how it ends
@@ -88,12 +89,12 @@ func (a *app) listAudit(ctx context.Context, d *domain, o auditOptions) error {
 
 // printAuditPage prints the next rows of a query and moves it on. It reports
 // whether there may be more at once.
-func (a *app) printAuditPage(ctx context.Context, d *domain, q *store.AuditQuery) (more bool, err error) {
-	newest, err := beforeLast(ctx, d, store.AuditQuery{}, 1)
+func (a *app) printAuditPage(ctx context.Context, c *core.Core, q *store.AuditQuery) (more bool, err error) {
+	newest, err := beforeLast(ctx, c, store.AuditQuery{}, 1)
 	if err != nil {
 		return false, err
 	}
-	list, err := d.store.AuditForward(ctx, *q)
+	list, err := c.Store.AuditForward(ctx, *q)
 	if err != nil {
 		return false, err
 	}
@@ -111,9 +112,9 @@ func (a *app) printAuditPage(ctx context.Context, d *domain, q *store.AuditQuery
 }
 
 // beforeLast returns the ID of the row before the last n.
-func beforeLast(ctx context.Context, d *domain, q store.AuditQuery, n int) (int64, error) {
+func beforeLast(ctx context.Context, c *core.Core, q store.AuditQuery, n int) (int64, error) {
 	q.Limit = n
-	list, err := d.store.Audit(ctx, q)
+	list, err := c.Store.Audit(ctx, q)
 	if err != nil || len(list) == 0 {
 		return 0, err
 	}
@@ -121,7 +122,7 @@ func beforeLast(ctx context.Context, d *domain, q store.AuditQuery, n int) (int6
 }
 
 // auditQuery turns flags into a query.
-func (a *app) auditQuery(ctx context.Context, d *domain, o auditOptions) (q store.AuditQuery, err error) {
+func (a *app) auditQuery(ctx context.Context, c *core.Core, o auditOptions) (q store.AuditQuery, err error) {
 	q.Limit = auditPage
 	if q.Events, err = auditEvents(o.events); err != nil {
 		return q, err
@@ -134,16 +135,16 @@ func (a *app) auditQuery(ctx context.Context, d *domain, o auditOptions) (q stor
 	if o.account == "" {
 		return q, nil
 	}
-	acc, err := d.accounts.Find(ctx, o.account)
+	acc, err := c.Accounts.Find(ctx, o.account)
 	if !errors.Is(err, account.ErrNotFound) {
 		q.Account = acc.ID
 		return q, err
 	}
 	// The log still tells of accounts that are gone.
 	q.Username = o.account
-	gone, err := d.store.Audit(ctx, store.AuditQuery{Username: o.account, Limit: 1})
+	gone, err := c.Store.Audit(ctx, store.AuditQuery{Username: o.account, Limit: 1})
 	if err == nil && len(gone) == 0 {
-		_, err = a.findAccount(ctx, d, o.account)
+		_, err = a.findAccount(ctx, c, o.account)
 	}
 	return q, err
 }
@@ -226,8 +227,8 @@ that was or is. It ends with exit code 1 then. What this finds and what it
 cannot find is in docs/operations.md.`,
 		Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
-				rows, err := d.store.VerifyAudit(ctx)
+			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+				rows, err := c.Store.VerifyAudit(ctx)
 				broken := (*store.BrokenChainError)(nil)
 				if err != nil && !errors.As(err, &broken) {
 					return err

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 
 	"github.com/spf13/cobra"
+
+	"github.com/usher-auth/usher/internal/core"
 )
 
 func (a *app) backupCommand() *cobra.Command {
@@ -25,22 +27,17 @@ by TOTP are lost.`,
 	}
 }
 
-// backup needs no key: the copy may be kept by somebody who is not to have it.
-func (a *app) backup(ctx context.Context, path string) (err error) {
-	if err := absolute(&path); err != nil {
+func (a *app) backup(ctx context.Context, path string) error {
+	var cfg core.Config
+	if err := errors.Join(absolute(&path), a.locate(&cfg)); err != nil {
 		return err
 	}
-	st, err := a.openStore(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, st.Close()) }()
-	err = st.Backup(ctx, path)
+	err := core.Backup(ctx, cfg, path)
 	if errors.Is(err, fs.ErrExist) {
 		return &hintError{fmt.Errorf("%s is there already", path), "choose another name"}
 	}
 	if err != nil {
-		return err
+		return a.explainOpen(err)
 	}
 	fmt.Fprintf(a.out, "Copied the database to %s.\nIts key file is not in it: keep a copy of %s, too.\n", path, a.keyFile)
 	return nil

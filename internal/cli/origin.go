@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/origin"
 )
@@ -28,8 +29,8 @@ func (a *app) originChange(
 		Use: verb + " ORIGIN", Short: short, Args: takes(1),
 		Example: "  usher origin " + verb + " https://app.example.org",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
-				changed, err := change(d.origins, ctx, args[0])
+			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+				changed, err := change(c.Origins, ctx, args[0])
 				switch {
 				case fault.KindOf(err) == fault.Invalid:
 					return wrongUse("%w", err)
@@ -57,8 +58,8 @@ func (a *app) originList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the allowed origins", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
-				list, err := d.origins.List(ctx)
+			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+				list, err := c.Origins.List(ctx)
 				if err != nil {
 					return err
 				}

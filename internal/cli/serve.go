@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/source"
@@ -102,34 +103,32 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	defer log.Close()
 	a.tuneRuntime()
 
-	// An address that is not to be had is told of before anything is made.
+	// Bind the addresses first, so that one in use is reported before any file is
+	// created.
 	on, err := o.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer on.Close()
-	st, key, err := a.open(ctx, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, st.Close()) }()
-
-	// What is made at the start is the doing of whoever starts the server.
-	ctx = store.WithActor(ctx, commandLine())
-	connections := o.connections(on.main.Addr())
 	hashers := &hashing.Processes{Command: hashCommand, Logger: log.Logger}
 	defer hashers.Close()
-	srv, err := server.New(ctx, server.Config{
-		Store: st, Key: key, Version: version(), Logger: log.Logger, Argon2id: hashers.Key,
-		Self:      source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
-		PublicURL: o.publicURL(), Proxies: o.proxies,
+	// The audit log names who starts the server for what changes at the start.
+	ctx = store.WithActor(ctx, commandLine())
+	connections := o.connections(on.main.Addr())
+	c, err := a.open(ctx, core.Config{
+		Self:         &source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
 		TransientTTL: o.transientTTL, HashSlots: o.hashSlots, HashQueue: o.hashQueue, FailedTries: o.failedTries,
-		AuditKeep: o.auditKeep,
+		Argon2id: hashers.Key, AuditKeep: o.auditKeep, Logger: log.Logger,
 	})
 	if err != nil {
 		return err
 	}
-	empty, err := a.firstAdmin(ctx, srv.Accounts(), o)
+	defer func() { err = errors.Join(err, c.Close()) }()
+	if c.Created {
+		log.Info("made a new database", "folder", a.data)
+	}
+	srv := server.New(c, server.Config{Version: version(), PublicURL: o.publicURL(), Proxies: o.proxies})
+	empty, err := a.firstAdmin(ctx, c.Accounts, o)
 	if err != nil {
 		return err
 	}

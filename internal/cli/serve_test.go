@@ -9,10 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/server"
-	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 // broken is a listener that stops working.
@@ -22,19 +21,10 @@ func (broken) Accept() (net.Conn, error) { return nil, errors.New("too many open
 
 // A server whose metrics can no longer be asked for ends, and says why.
 func TestMetricsBreak(t *testing.T) {
-	st, err := store.Open(t.Context(), store.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
-	srv, err := server.New(t.Context(), server.Config{
-		Store: st, Key: seal.NewKey([32]byte{1}),
-		Self: source.Self{MachineIdentifier: "self", Connections: []store.Connection{{URI: "http://127.0.0.1:32400"}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := coretest.New(t, core.Config{})
+	srv := server.New(c.Core, server.Config{})
 	var on [2]net.Listener
+	var err error
 	for i := range on {
 		if on[i], err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 )
@@ -102,8 +103,8 @@ func (a *app) sourceAdd(kind string) *cobra.Command {
 			if len(src.Connections) == 0 {
 				return wrongUse("--connection is missing")
 			}
-			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
-				return a.addSource(ctx, d, src, owner)
+			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+				return a.addSource(ctx, c, src, owner)
 			})
 		},
 	}
@@ -121,15 +122,15 @@ func (a *app) sourceAdd(kind string) *cobra.Command {
 	return cmd
 }
 
-func (a *app) addSource(ctx context.Context, d *domain, src store.Source, owner string) error {
+func (a *app) addSource(ctx context.Context, c *core.Core, src store.Source, owner string) error {
 	if owner != "" {
-		acc, err := a.findAccount(ctx, d, owner)
+		acc, err := a.findAccount(ctx, c, owner)
 		if err != nil {
 			return err
 		}
 		src.OwnerID = acc.ID
 	}
-	added, err := d.sources.Add(ctx, src)
+	added, err := c.Sources.Add(ctx, src)
 	if errors.Is(err, source.ErrExists) {
 		return fmt.Errorf("there is a %s with the identifier %s already", src.Kind, src.Identifier)
 	}
@@ -168,8 +169,8 @@ func (a *app) sourceList(kind string) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List " + kind + "s", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
-				list, err := d.sources.List(ctx, kind)
+			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+				list, err := c.Sources.List(ctx, kind)
 				if err != nil {
 					return err
 				}
@@ -199,8 +200,8 @@ func (a *app) sourceRemove(kind string) *cobra.Command {
 	return &cobra.Command{
 		Use: "remove ID", Short: "Remove a " + kind + ", its shares and the tokens for it", Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
-				err := d.sources.Remove(ctx, source.Ref{Kind: kind, Identifier: args[0]})
+			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+				err := c.Sources.Remove(ctx, source.Ref{Kind: kind, Identifier: args[0]})
 				if errors.Is(err, source.ErrNotFound) {
 					return a.noSource(kind, args[0])
 				}
@@ -233,15 +234,15 @@ func (a *app) shareChange(verb, short, done string, change func(*source.Service,
 	return &cobra.Command{
 		Use: verb + " SERVER ACCOUNT", Short: short, Args: takes(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[1], func(ctx context.Context, d *domain, acc store.Account) error {
-				src, err := d.sources.Find(ctx, source.Ref{Kind: store.ServerSource, Identifier: args[0]})
+			return a.withAccount(cmd.Context(), args[1], func(ctx context.Context, c *core.Core, acc store.Account) error {
+				src, err := c.Sources.Find(ctx, source.Ref{Kind: store.ServerSource, Identifier: args[0]})
 				if errors.Is(err, source.ErrNotFound) {
 					return a.noSource(store.ServerSource, args[0])
 				}
 				if err != nil {
 					return err
 				}
-				switch err := change(d.sources, ctx, src.ID, acc.ID); {
+				switch err := change(c.Sources, ctx, src.ID, acc.ID); {
 				case errors.Is(err, source.ErrShared):
 					return fmt.Errorf("%s may reach %s already", acc.Username, src.Name)
 				case errors.Is(err, source.ErrNotShared):
@@ -268,8 +269,8 @@ func (a *app) shareList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List shares", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
-				list, err := d.sources.Shares(ctx)
+			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+				list, err := c.Sources.Shares(ctx)
 				if err != nil {
 					return err
 				}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
 )
@@ -52,16 +53,16 @@ func (a *app) tokenList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List live tokens", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
+			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				var id int64
 				if owner != "" {
-					acc, err := a.findAccount(ctx, d, owner)
+					acc, err := a.findAccount(ctx, c, owner)
 					if err != nil {
 						return err
 					}
 					id = acc.ID
 				}
-				list, err := d.store.Tokens(ctx, id)
+				list, err := c.Store.Tokens(ctx, id)
 				if err != nil {
 					return err
 				}
@@ -90,8 +91,8 @@ func (a *app) tokenRevoke() *cobra.Command {
 			if err != nil {
 				return wrongUse("%q is not the number of a token", args[0])
 			}
-			return a.withDomain(cmd.Context(), func(ctx context.Context, d *domain) error {
-				err := d.tokens.Revoke(ctx, id)
+			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+				err := c.Tokens.Revoke(ctx, id)
 				if errors.Is(err, token.ErrNotFound) {
 					return &hintError{fmt.Errorf("there is no token %d", id), a.command("token list")}
 				}

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/usher-auth/usher/internal/seal"
-	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/store"
 )
 
@@ -70,7 +70,7 @@ func TestRequestsAreTold(t *testing.T) {
 // events reads the audit log, as "event|account|actor|device|address|detail".
 func (w *world) events(t testing.TB) (rows []string) {
 	t.Helper()
-	list, err := w.store.AuditForward(t.Context(), store.AuditQuery{})
+	list, err := w.Store.AuditForward(t.Context(), store.AuditQuery{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,27 +82,19 @@ func (w *world) events(t testing.TB) (rows []string) {
 
 // Run prunes the log as it is configured.
 func TestRunPrunesTheAuditLog(t *testing.T) {
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	st, err := store.Open(t.Context(), store.Config{Now: func() time.Time { return now }})
-	if err != nil {
+	c := coretest.New(t, core.Config{AuditKeep: time.Hour})
+	if err := c.Store.Note(t.Context(), store.Event{Kind: store.EventSignInRefused}); err != nil {
 		t.Fatal(err)
 	}
-	defer st.Close()
-	if err := st.Note(t.Context(), store.Event{Kind: store.EventSignInRefused}); err != nil {
-		t.Fatal(err)
-	}
-	now = now.Add(2 * time.Hour)
+	c.Clock.Advance(2 * time.Hour)
+	c.Add("mia")
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	srv, err := server.New(ctx, server.Config{Store: st, Key: seal.NewKey([32]byte{1}), AuditKeep: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
 	done := make(chan struct{})
-	go func() { defer close(done); srv.Run(ctx) }()
+	go func() { defer close(done); c.Run(ctx) }()
 	for until := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		list, err := st.AuditForward(t.Context(), store.AuditQuery{})
-		if err == nil && len(list) == 1 && list[0].Event == store.EventServerAdded {
+		list, err := c.Store.AuditForward(t.Context(), store.AuditQuery{})
+		if err == nil && len(list) == 1 && list[0].Event == store.EventAccountAdded {
 			break
 		}
 		if time.Now().After(until) {

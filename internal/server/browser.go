@@ -27,10 +27,10 @@ func (s *Server) aroundPage(path string, h http.Handler) http.Handler {
 	path = strings.TrimSuffix(path, "{$}")
 	counts := s.metrics.of(path)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := s.now()
+		start := s.Now()
 		seen := &seenWriter{ResponseWriter: w, status: http.StatusOK}
 		h.ServeHTTP(seen, r)
-		end := s.now()
+		end := s.Now()
 		counts.observe(seen.status, end.Sub(start))
 		c := &call{http: r, address: wire.Address(r)}
 		s.logRequest(r.Context(), c, path, seen.status, seen.size, end, end.Sub(start), nil)

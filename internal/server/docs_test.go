@@ -8,7 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/store"
 )
@@ -54,15 +55,7 @@ func TestEventsAreDocumented(t *testing.T) {
 
 // docs/operations.md has every metric of usher's own.
 func TestMetricsAreDocumented(t *testing.T) {
-	st, err := store.Open(t.Context(), store.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
-	srv, err := server.New(t.Context(), server.Config{Store: st, Key: seal.NewKey([32]byte{1})})
-	if err != nil {
-		t.Fatal(err)
-	}
+	srv := server.New(coretest.New(t, core.Config{}).Core, server.Config{})
 	srv.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/identity", nil))
 	rec := httptest.NewRecorder()
 	srv.MetricsHandler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))

@@ -40,7 +40,7 @@ func (s *Server) signIn(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusCreated, body: page.With(token, s.now())}, nil
+	return answer{status: http.StatusCreated, body: page.With(token, s.Now())}, nil
 }
 
 // legacySignIn is the sign-in of version 1: by Basic authentication, or with
@@ -102,15 +102,15 @@ func missing(namesAndValues ...string) error {
 
 // issue checks credentials and gives the caller's device a token.
 func (s *Server) issue(ctx context.Context, c *call, in account.Credentials) (store.Account, plexauth.Secret, error) {
-	proof, err := s.accounts.Verify(ctx, in)
+	proof, err := s.Accounts.Verify(ctx, in)
 	if err != nil {
 		s.metrics.signIn(err)
 		return store.Account{}, "", err
 	}
 	proof.Device = device(c)
-	token, err := s.tokens.SignIn(ctx, proof.SignIn)
+	token, err := s.Tokens.SignIn(ctx, proof.SignIn)
 	if errors.Is(err, store.ErrConflict) {
-		err = s.accounts.Rejected(ctx, proof)
+		err = s.Accounts.Rejected(ctx, proof)
 	}
 	s.metrics.signIn(err)
 	return proof.Account, token, err
@@ -127,7 +127,7 @@ func device(c *call) store.Device {
 
 // signOut ends the caller's token and its children.
 func (s *Server) signOut(ctx context.Context, c *call) (answer, error) {
-	if err := s.tokens.SignOut(ctx, c.principal); err != nil {
+	if err := s.Tokens.SignOut(ctx, c.principal); err != nil {
 		return answer{}, err
 	}
 	return answer{status: http.StatusNoContent}, nil
@@ -139,7 +139,7 @@ func (s *Server) tokenDetails(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusOK, body: page.With(c.Token, s.now())}, nil
+	return answer{status: http.StatusOK, body: page.With(c.Token, s.Now())}, nil
 }
 
 func (s *Server) legacyAccount(ctx context.Context, c *call) (answer, error) {
@@ -178,7 +178,7 @@ func (s *Server) listResources(ctx context.Context, c *call) ([]wire.Resource, *
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := s.sources.Servers(ctx, c.principal.AccountID)
+	all, err := s.Sources.Servers(ctx, c.principal.AccountID)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -205,17 +205,17 @@ func (s *Server) listResources(ctx context.Context, c *call) ([]wire.Resource, *
 }
 
 func (s *Server) resource(ctx context.Context, c *call, src source.Source) (wire.Resource, error) {
-	token, err := s.tokens.ServerToken(ctx, c.principal, src.ID)
+	token, err := s.Tokens.ServerToken(ctx, c.principal, src.ID)
 	if err != nil {
 		return wire.Resource{}, err
 	}
 	owned := src.OwnerID == c.principal.AccountID || src.OwnerID == 0 && c.principal.Admin
 	r := wire.Resource{
 		Name: src.Name, Product: src.Product, ProductVersion: src.ProductVersion, ClientIdentifier: src.Identifier,
-		CreatedAt: src.CreatedAt, LastSeenAt: s.now(), Provides: "server", PublicAddress: c.address,
+		CreatedAt: src.CreatedAt, LastSeenAt: s.Now(), Provides: "server", PublicAddress: c.address,
 		AccessToken: token, Owned: owned, Connections: connections(src),
 	}
-	if src.ID == s.sources.Self().ID {
+	if src.ID == s.Sources.Self().ID {
 		r.ProductVersion = s.serverVersion()
 	}
 	if !owned && src.OwnerID != 0 {
@@ -294,7 +294,7 @@ func reachable(list []wire.Connection) []wire.Connection {
 
 // devices lists the programs that hold a token of the account.
 func (s *Server) devices(ctx context.Context, c *call) (answer, error) {
-	all, err := s.store.Devices(ctx, c.principal.AccountID)
+	all, err := s.Store.Devices(ctx, c.principal.AccountID)
 	if err != nil {
 		return answer{}, err
 	}
@@ -321,7 +321,7 @@ func (s *Server) endDevice(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, errNoDevice
 	}
-	err = s.store.RevokeDevice(ctx, c.principal.AccountID, id)
+	err = s.Store.RevokeDevice(ctx, c.principal.AccountID, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return answer{}, errNoDevice
 	}
@@ -339,7 +339,7 @@ func (s *Server) transientToken(_ context.Context, c *call) (answer, error) {
 			return answer{}, fault.Invalidf(param.name, "%s must be %s", param.name, param.only)
 		}
 	}
-	token, expires := s.tokens.MintTransient(c.principal, 0)
+	token, expires := s.Tokens.MintTransient(c.principal, 0)
 	return answer{status: http.StatusOK, body: wire.TransientToken{Token: token, ExpiresAt: expires}}, nil
 }
 
@@ -365,7 +365,7 @@ func (s *Server) sourceConnection(ctx context.Context, c *call) (answer, error) 
 		// A token for this server alone is not traded for one for another.
 		return answer{}, errForbidden
 	}
-	token, _ := s.tokens.MintTransient(c.principal, src.id)
+	token, _ := s.Tokens.MintTransient(c.principal, src.id)
 	return answer{status: http.StatusOK, body: src.page.With(token)}, nil
 }
 
@@ -375,7 +375,7 @@ func (s *Server) serverVersion() string { return protocolVersion + "-" + s.versi
 // they look for.
 func (s *Server) identity(context.Context, *call) (answer, error) {
 	return answer{status: http.StatusOK, body: wire.Identity{
-		Claimed: true, MachineIdentifier: s.sources.Self().Identifier, Version: s.serverVersion(),
+		Claimed: true, MachineIdentifier: s.Sources.Self().Identifier, Version: s.serverVersion(),
 	}}, nil
 }
 
@@ -385,7 +385,7 @@ func (s *Server) root(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	self := s.sources.Self()
+	self := s.Sources.Self()
 	return answer{status: http.StatusOK, body: wire.Server{
 		FriendlyName: self.Name, MachineIdentifier: self.Identifier, Version: s.serverVersion(),
 		Username: a.Username, UpdatedAt: self.CreatedAt,

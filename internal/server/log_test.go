@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"github.com/usher-auth/usher/internal/hashing"
-	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/store"
 )
 
@@ -34,7 +33,7 @@ func (w *world) signInDirectly(ctx context.Context) int {
 func TestHangingUpIsToldOf(t *testing.T) {
 	ctx, hangUp := context.WithCancel(t.Context())
 	var armed atomic.Bool
-	w := newWorld(t, func(c *server.Config) {
+	w := newWorld(t, func(c *config) {
 		c.Argon2id = func(in hashing.Input) []byte {
 			if armed.Load() {
 				hangUp()
@@ -44,7 +43,7 @@ func TestHangingUpIsToldOf(t *testing.T) {
 	})
 	armed.Store(true)
 	w.signInDirectly(ctx)
-	rows, err := w.store.Audit(t.Context(), store.AuditQuery{Events: []store.EventKind{store.EventSignIn}})
+	rows, err := w.Store.Audit(t.Context(), store.AuditQuery{Events: []store.EventKind{store.EventSignIn}})
 	if err != nil || len(rows) != 1 || ctx.Err() == nil {
 		t.Errorf("the audit log tells of %d sign-ins, %v, want one", len(rows), err)
 	}
@@ -56,7 +55,7 @@ func TestLogLevels(t *testing.T) {
 	var log bytes.Buffer // slog's handler writes one line at a time
 	var slow atomic.Bool
 	begun, finish := make(chan struct{}, 10), make(chan struct{})
-	w := newWorld(t, func(c *server.Config) {
+	w := newWorld(t, func(c *config) {
 		c.Logger = slog.New(slog.NewJSONHandler(&log, nil))
 		c.HashSlots, c.HashQueue = 1, 1
 		c.Argon2id = func(in hashing.Input) []byte {
@@ -85,7 +84,7 @@ func TestLogLevels(t *testing.T) {
 	close(finish)
 	wg.Wait()
 	// Something is broken.
-	if err := w.store.Close(); err != nil {
+	if err := w.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	w.signInDirectly(t.Context())

@@ -40,12 +40,12 @@ func newMetrics(s *Server) *metrics {
 	}
 	m.registry.MustRegister(m.requests, m.duration, m.signIns,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		gauge("usher_token_cache_entries", "Tokens kept in memory.", func() float64 { return float64(s.tokens.Stats().Cached) }),
-		counter("usher_token_cache_hits_total", "Token look-ups answered from memory.", func() float64 { return float64(s.tokens.Stats().Hits) }),
-		counter("usher_token_cache_misses_total", "Token look-ups that asked the store.", func() float64 { return float64(s.tokens.Stats().Misses) }),
-		counter("usher_commits_total", "Durable commits; writes that wait together share one.", func() float64 { return float64(s.store.Commits()) }),
-		gauge("usher_hashing_running", "Passwords being hashed.", func() float64 { n, _ := s.hashing.Load(); return float64(n) }),
-		gauge("usher_hashing_waiting", "Passwords waiting to be hashed.", func() float64 { _, n := s.hashing.Load(); return float64(n) }),
+		gauge("usher_token_cache_entries", "Tokens kept in memory.", func() float64 { return float64(s.Tokens.Stats().Cached) }),
+		counter("usher_token_cache_hits_total", "Token look-ups answered from memory.", func() float64 { return float64(s.Tokens.Stats().Hits) }),
+		counter("usher_token_cache_misses_total", "Token look-ups that asked the store.", func() float64 { return float64(s.Tokens.Stats().Misses) }),
+		counter("usher_commits_total", "Durable commits; writes that wait together share one.", func() float64 { return float64(s.Store.Commits()) }),
+		gauge("usher_hashing_running", "Passwords being hashed.", func() float64 { n, _ := s.Hashing.Load(); return float64(n) }),
+		gauge("usher_hashing_waiting", "Passwords waiting to be hashed.", func() float64 { _, n := s.Hashing.Load(); return float64(n) }),
 	)
 	return m
 }

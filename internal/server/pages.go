@@ -63,7 +63,7 @@ func (s *Server) accountPage(ctx context.Context, id int64) (*wire.AccountPage, 
 // account returns the account of a token that was good a moment ago. When it has
 // gone since, so has the token: token.ErrInvalid.
 func (s *Server) account(ctx context.Context, id int64) (store.Account, error) {
-	a, err := s.store.Account(ctx, id)
+	a, err := s.Store.Account(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		err = fmt.Errorf("%w (%w)", token.ErrInvalid, err)
 	}
@@ -73,7 +73,7 @@ func (s *Server) account(ctx context.Context, id int64) (store.Account, error) {
 // sourcePage returns the page of a source.
 func (s *Server) sourcePage(ctx context.Context, ref source.Ref) (sourcePage, error) {
 	return s.pages.sources.Get(ref, func() (sourcePage, error) {
-		src, err := s.sources.Find(ctx, ref)
+		src, err := s.Sources.Find(ctx, ref)
 		if err != nil {
 			return sourcePage{}, err
 		}

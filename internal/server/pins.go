@@ -40,7 +40,7 @@ func (s *Server) newPIN(ctx context.Context, c *call) (store.PIN, error) {
 	if err != nil {
 		return store.PIN{}, err
 	}
-	return s.pins.Start(ctx, device(c), strong)
+	return s.PINs.Start(ctx, device(c), strong)
 }
 
 // pollPIN tells the caller whether there is a token for it.
@@ -63,14 +63,14 @@ func (s *Server) pollLegacyPIN(ctx context.Context, c *call) (answer, error) {
 func (s *Server) findPIN(ctx context.Context, c *call) (store.PIN, plexauth.Secret, error) {
 	// What is no number is no PIN's, and counts as one that is unknown.
 	id, _ := strconv.ParseInt(c.http.PathValue("id"), 10, 64)
-	return s.pins.Get(ctx, id, c.ClientIdentifier, c.address)
+	return s.PINs.Get(ctx, id, c.ClientIdentifier, c.address)
 }
 
 func (s *Server) pinBody(c *call, p store.PIN, token plexauth.Secret) wire.PIN {
 	return wire.PIN{
 		ID: p.ID, Code: p.Code, Product: p.Device.Product, QR: s.baseURL(c.http) + "/api/v2/pins/qr/" + p.Code,
 		ClientIdentifier: p.Device.ClientIdentifier, CreatedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt,
-		ExpiresIn: p.ExpiresAt.Sub(s.now()), Token: token,
+		ExpiresIn: p.ExpiresAt.Sub(s.Now()), Token: token,
 	}
 }
 
@@ -83,7 +83,7 @@ func (s *Server) linkPIN(ctx context.Context, c *call) (answer, error) {
 	if err := missing("code", code); err != nil {
 		return answer{}, err
 	}
-	err = s.pins.Link(ctx, code, pin.By{AccountID: c.principal.AccountID, Address: c.address})
+	err = s.PINs.Link(ctx, code, pin.By{AccountID: c.principal.AccountID, Address: c.address})
 	return answer{status: http.StatusNoContent}, err
 }
 

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -108,7 +107,7 @@ func TestPollingTouchesNoSQL(t *testing.T) {
 	w := newWorld(t, nil)
 	p := w.startPIN(t, "tv")
 	w.poll(t, p.ID, "tv")
-	if err := w.store.Close(); err != nil {
+	if err := w.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if status, _ := w.poll(t, p.ID, "tv"); status != 200 {
@@ -122,12 +121,12 @@ func TestPINCountsDown(t *testing.T) {
 	if p.ExpiresIn != 900 {
 		t.Errorf("it expires in %d seconds, want 900", p.ExpiresIn)
 	}
-	w.clock.Add(int64(14*time.Minute + 59*time.Second + 1))
+	w.Clock.Advance(14*time.Minute + 59*time.Second + 1)
 	_, body := w.asDevice(t, "GET", fmt.Sprint("/api/v2/pins/", p.ID), "tv")
 	if err := json.Unmarshal([]byte(body), &p); err != nil || p.ExpiresIn != 1 {
 		t.Errorf("later it expires in %d seconds, want 1: %v", p.ExpiresIn, err)
 	}
-	w.clock.Add(int64(time.Second))
+	w.Clock.Advance(time.Second)
 	if status, _ := w.poll(t, p.ID, "tv"); status != 404 {
 		t.Errorf("then polling gives %d, want 404", status)
 	}
@@ -140,7 +139,7 @@ func TestPINSaysWhereItIs(t *testing.T) {
 	if p := w.startPIN(t, "tv"); p.QR != w.URL+"/api/v2/pins/qr/"+p.Code {
 		t.Errorf("the picture is at %s", p.QR)
 	}
-	w = newWorld(t, func(c *server.Config) { c.PublicURL = "https://usher.example.org/" })
+	w = newWorld(t, func(c *config) { c.Server.PublicURL = "https://usher.example.org/" })
 	if p := w.startPIN(t, "tv"); p.QR != "https://usher.example.org/api/v2/pins/qr/"+p.Code {
 		t.Errorf("the picture is at %s", p.QR)
 	}
@@ -208,7 +207,7 @@ func BenchmarkPollPIN(b *testing.B) {
 	w := newWorld(b, nil)
 	p := w.startPIN(b, "tv")
 	w.poll(b, p.ID, "tv")
-	if err := w.store.Close(); err != nil { // it must not be asked
+	if err := w.Store.Close(); err != nil { // it must not be asked
 		b.Fatal(err)
 	}
 	b.ReportAllocs()

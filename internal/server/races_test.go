@@ -7,7 +7,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
@@ -17,7 +16,7 @@ import (
 func newQuietWorld(t *testing.T) *world {
 	t.Helper()
 	var log bytes.Buffer // slog's handler writes one line at a time
-	w := newWorld(t, func(c *server.Config) {
+	w := newWorld(t, func(c *config) {
 		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError}))
 	})
 	t.Cleanup(func() {
@@ -89,7 +88,7 @@ func TestEndedByAnotherProcess(t *testing.T) {
 // A server that is taken back while it is listed is on the list or not.
 func TestShareTakenBackWhileListed(t *testing.T) {
 	w := newQuietWorld(t)
-	attic, err := source.New(w.store).Add(t.Context(), store.Source{
+	attic, err := source.New(w.Store).Add(t.Context(), store.Source{
 		Kind: store.ServerSource, Identifier: "attic", Name: "Attic", Connections: []store.Connection{{URI: "http://192.168.1.6:32400"}},
 	})
 	if err != nil {
@@ -97,12 +96,12 @@ func TestShareTakenBackWhileListed(t *testing.T) {
 	}
 	token := w.signIn(t, "member")
 	for range 50 {
-		if err := w.store.AddShare(t.Context(), attic.ID, 2); err != nil {
+		if err := w.Store.AddShare(t.Context(), attic.ID, 2); err != nil {
 			t.Fatal(err)
 		}
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if err := w.store.RemoveShare(t.Context(), attic.ID, 2); err != nil {
+			if err := w.Store.RemoveShare(t.Context(), attic.ID, 2); err != nil {
 				t.Error(err)
 			}
 		})

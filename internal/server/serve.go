@@ -124,7 +124,7 @@ type endpoint struct {
 
 // ServeHTTP takes one request all the way.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start := e.now()
+	start := e.Now()
 	c := calls.Get().(*call)
 	defer calls.Put(c)
 	*c = call{http: r, address: wire.Address(r)}
@@ -137,7 +137,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		ans.status, size = e.writeError(w, c, err)
 	}
-	end := e.now()
+	end := e.Now()
 	took := end.Sub(start)
 	e.counts.observe(ans.status, took)
 	e.logRequest(r.Context(), c, e.path, ans.status, size, end, took, err)
@@ -249,7 +249,7 @@ func (s *Server) authorise(ctx context.Context, c *call, n need) error {
 		return errNoToken
 	}
 	var err error
-	if c.principal, err = s.tokens.Verify(ctx, c.Token); err != nil {
+	if c.principal, err = s.Tokens.Verify(ctx, c.Token); err != nil {
 		if n == holder && errors.Is(err, token.ErrInvalid) {
 			return errBadToken
 		}
@@ -257,7 +257,7 @@ func (s *Server) authorise(ctx context.Context, c *call, n need) error {
 	}
 	switch {
 	case n == owner && !c.principal.ActsForAccount(),
-		(n == guest || n == admin) && !c.principal.Reaches(s.sources.Self().ID),
+		(n == guest || n == admin) && !c.principal.Reaches(s.Sources.Self().ID),
 		n == admin && !c.principal.Admin:
 		return errForbidden
 	}
@@ -311,7 +311,7 @@ var (
 func (s *Server) writeError(w http.ResponseWriter, c *call, err error) (status, size int) {
 	told, ours := explain(err)
 	if ours {
-		s.log.Error("a request failed", "error", err)
+		s.Logger.Error("a request failed", "error", err)
 	}
 	setRetryAfter(w.Header(), err)
 	size, _ = s.write(w, c, answer{status: told.Status, body: told})
@@ -345,7 +345,7 @@ const corsHeaders = "Accept, Accepts, Authorization, Content-Type, X-Plex-Token,
 // those of the tables.
 func (s *Server) logRequest(ctx context.Context, c *call, path string, status, size int, at time.Time, took time.Duration, err error) {
 	level := levelOf(ctx, status)
-	if !s.log.Enabled(ctx, level) {
+	if !s.Logger.Enabled(ctx, level) {
 		return
 	}
 	attrs := append(c.attrs[:0],
@@ -368,7 +368,7 @@ func (s *Server) logRequest(ctx context.Context, c *call, path string, status, s
 	// clock once more.
 	r := slog.NewRecord(at, level, "request", 0)
 	r.AddAttrs(attrs...)
-	_ = s.log.Handler().Handle(ctx, r)
+	_ = s.Logger.Handler().Handle(ctx, r)
 }
 
 // levelOf is how much of an answer's status an operator should notice.
@@ -402,8 +402,8 @@ const readyTimeout = 5 * time.Second
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
-	if err := s.store.Ping(ctx); err != nil {
-		s.log.Error("not ready", "error", err)
+	if err := s.Store.Ping(ctx); err != nil {
+		s.Logger.Error("not ready", "error", err)
 		http.Error(w, "the store does not answer; the server's log says why", http.StatusServiceUnavailable)
 		return
 	}

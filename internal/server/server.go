@@ -9,149 +9,59 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/guard"
-	"github.com/usher-auth/usher/internal/hashing"
-	"github.com/usher-auth/usher/internal/origin"
-	"github.com/usher-auth/usher/internal/passkey"
-	"github.com/usher-auth/usher/internal/pin"
-	"github.com/usher-auth/usher/internal/seal"
-	"github.com/usher-auth/usher/internal/session"
-	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/store"
-	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/web"
 )
 
-// Config is what a Server stands on.
+// Config is what a Server needs beyond the services. Its zero value works.
 type Config struct {
-	// Store holds everything that outlives the process. Required.
-	Store *store.Store
-	// Key seals what must be read back. Required.
-	Key *seal.Key
-	// Self is this server as its clients see it.
-	Self source.Self
 	// Proxies are the addresses of reverse proxies, whose X-Forwarded-For is
-	// believed. None: each request comes from where its connection does.
+	// trusted. None: a request comes from the address of its connection.
 	Proxies []netip.Prefix
-	// PublicURL is where browsers reach this server. Empty: where the request
-	// came to.
+	// PublicURL is where browsers reach this server. Empty: the address that
+	// each request was sent to.
 	PublicURL string
-	// Version is shown in /identity and the log. Empty: "dev".
+	// Version is shown in /identity. Empty: "dev".
 	Version string
-	// TransientTTL shortens the life of transient tokens. Zero: 48 hours.
-	TransientTTL time.Duration
-	// HashSlots and HashQueue bound how many passwords are hashed at once and
-	// how many wait. Zero: see guard.NewAdmission.
-	HashSlots, HashQueue int
-	// Argon2id computes them. Nil: hashing.Here.
-	Argon2id func(hashing.Input) []byte
-	// HashCost of new passwords. Zero: account.DefaultCost.
-	HashCost account.Cost
-	// FailedTries is how many sign-ins to one account from one address may
-	// fail in a row before each further one must wait. Zero: no limit.
-	FailedTries int
-	// AuditKeep is how long the audit log is kept. Zero: for ever.
-	AuditKeep time.Duration
-	// Logger gets a line per request. Nil: nothing is logged.
-	Logger *slog.Logger
-	// Now tells the time. Nil: time.Now.
-	Now func() time.Time
 }
 
 // Server answers both planes. It is safe for concurrent use.
 type Server struct {
-	accounts *account.Service
-	tokens   *token.Service
-	sources  *source.Service
-	pins     *pin.Service
-	sessions *session.Service
+	*core.Core
 	web      *web.Pages
-	store    *store.Store
-	hashing  *guard.Admission
 	pages    pages
-	log      *slog.Logger
-	now      func() time.Time
 	version  string
 	public   string
 	exact    map[string]*endpoint
 	patterns *http.ServeMux
 	nothing  *endpoint
 	metrics  *metrics
-	keep     time.Duration
 	proxies  []netip.Prefix
 }
 
-// New returns a Server that is ready to answer.
-func New(ctx context.Context, cfg Config) (*Server, error) {
+// New returns a Server that answers from the services of c.
+func New(c *core.Core, cfg Config) *Server {
 	s := &Server{
-		store: cfg.Store, log: cfg.Logger, now: cfg.Now, version: cfg.Version,
-		public: strings.TrimSuffix(cfg.PublicURL, "/"), keep: cfg.AuditKeep, proxies: cfg.Proxies,
-	}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
-	}
-	if s.now == nil {
-		s.now = time.Now
+		Core: c, version: cfg.Version, public: strings.TrimSuffix(cfg.PublicURL, "/"), proxies: cfg.Proxies,
+		pages: newPages(c.Store.DB()),
 	}
 	if s.version == "" {
 		s.version = "dev"
 	}
-	s.hashing = guard.NewAdmission(cfg.HashSlots, cfg.HashQueue)
-	s.accounts = account.New(account.Config{
-		Store: cfg.Store, Key: cfg.Key, Hashing: s.hashing, FailedTries: cfg.FailedTries,
-		Argon2id: cfg.Argon2id, Cost: cfg.HashCost, Now: s.now,
-	})
-	var err error
-	s.tokens, err = token.New(token.Config{
-		Store: cfg.Store, Key: cfg.Key, TransientTTL: cfg.TransientTTL, Logger: s.log, Now: s.now,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if s.sources, err = source.NewWithSelf(ctx, cfg.Store, cfg.Self); err != nil {
-		return nil, err
-	}
-	s.pins = pin.New(pin.Config{
-		Store: cfg.Store, Key: cfg.Key, FailedTries: cfg.FailedTries, Flush: s.tokens.Flush, Now: s.now,
-	})
-	s.pages = newPages(cfg.Store.DB())
-	s.sessions = session.New(session.Config{Store: cfg.Store, Now: s.now})
 	s.web = web.New(web.Config{
-		Store: cfg.Store, Accounts: s.accounts, Tokens: s.tokens, Sources: s.sources, PINs: s.pins,
-		Origins: origin.New(cfg.Store), Sessions: s.sessions, PublicURL: s.public, Logger: s.log, Now: s.now,
-		Passkeys: passkey.New(passkey.Config{Store: cfg.Store, Begins: 10 * cfg.FailedTries, Now: s.now}),
+		Store: c.Store, Accounts: c.Accounts, Tokens: c.Tokens, Sources: c.Sources, PINs: c.PINs,
+		Origins: c.Origins, Sessions: c.Sessions, Passkeys: c.Passkeys,
+		PublicURL: s.public, Logger: c.Logger, Now: c.Now,
 	})
 	s.metrics = newMetrics(s)
 	s.route()
-	return s, nil
+	return s
 }
-
-// Accounts is the service that the server itself uses.
-func (s *Server) Accounts() *account.Service { return s.accounts }
-
-// Tokens is the service that the server itself uses.
-func (s *Server) Tokens() *token.Service { return s.tokens }
-
-// Sources is the service that the server itself uses.
-func (s *Server) Sources() *source.Service { return s.sources }
-
-// PINs is the service that the server itself uses.
-func (s *Server) PINs() *pin.Service { return s.pins }
 
 // Pages are the pages for people.
 func (s *Server) Pages() *web.Pages { return s.web }
-
-// Run does what is done between requests, until ctx ends.
-func (s *Server) Run(ctx context.Context) {
-	var wg sync.WaitGroup
-	wg.Go(func() { s.tokens.Run(ctx) })
-	wg.Go(func() { s.store.KeepAudit(ctx, s.keep) })
-	wg.Wait()
-}
 
 // Limits on what one connection may take.
 const (

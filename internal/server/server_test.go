@@ -10,66 +10,48 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/server"
-	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
 
-const password = "correct horse"
+const password = coretest.Password
 
 // world is a server with an admin, a member and two servers.
 type world struct {
 	*httptest.Server
-	store *store.Store
-	dir   string // of the store
-	clock *atomic.Int64
-	seen  int
+	*coretest.Core
+	dir  string // of the database
+	seen int
 }
 
-func newWorld(t testing.TB, change func(*server.Config)) *world {
+// config is what a test changes of the services and of the server.
+type config struct {
+	core.Config
+	Server server.Config
+}
+
+func newWorld(t testing.TB, change func(*config)) *world {
 	t.Helper()
-	w := &world{clock: &atomic.Int64{}, dir: t.TempDir()}
-	w.clock.Store(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).UnixNano())
-	now := func() time.Time { return time.Unix(0, w.clock.Load()) }
-	st, err := store.Open(t.Context(), store.Config{Dir: w.dir, Now: now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = st.Close() })
-	cfg := server.Config{
-		Store: st, Key: seal.NewKey([32]byte{1}), HashCost: account.Cost{Memory: 64, Time: 1, Threads: 1}, Now: now,
-		Self: source.Self{MachineIdentifier: "self", Connections: []store.Connection{{URI: "http://127.0.0.1:32400", Local: true}}},
-	}
+	cfg := config{Config: core.Config{Dir: t.TempDir()}}
 	if change != nil {
 		change(&cfg)
 	}
-	srv, err := server.New(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"admin", "member"} {
-		n := account.NewAccount{Username: name, Email: name + "@example.org", Password: password, Admin: name == "admin"}
-		if _, err := srv.Accounts().Add(t.Context(), n); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w := &world{Core: coretest.New(t, cfg.Config), dir: cfg.Dir}
+	w.AddAdmin("admin")
+	w.Add("member")
 	for _, kind := range []string{"server", "provider"} {
-		_, err := source.New(st).Add(t.Context(), store.Source{
+		w.AddSource(store.Source{
 			Kind: kind, Identifier: "den", Name: "Den", Everyone: true, Connections: []store.Connection{{URI: "http://192.168.1.5:32400"}},
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
 	}
-	w.store = st
-	w.Server = httptest.NewServer(srv.Handler())
+	w.Server = httptest.NewServer(server.New(w.Core.Core, cfg.Server).Handler())
 	t.Cleanup(w.Server.Close)
 	return w
 }
@@ -281,7 +263,7 @@ func (w *world) harvest(t testing.TB, asking plexauth.Secret) (given []givenSecr
 func (w *world) endWith(t testing.TB, asking plexauth.Secret, given []givenSecret) {
 	t.Helper()
 	if strings.HasPrefix(string(asking), "transient-") {
-		w.clock.Add(int64(48 * time.Hour))
+		w.Clock.Advance(48 * time.Hour)
 	} else {
 		w.revokeAll(t)
 	}
@@ -298,13 +280,13 @@ func (w *world) endWith(t testing.TB, asking plexauth.Secret, given []givenSecre
 // revokeAll revokes each access token, as their owners do.
 func (w *world) revokeAll(t testing.TB) {
 	t.Helper()
-	list, err := w.store.Tokens(t.Context(), 0)
+	list, err := w.Store.Tokens(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, tok := range list {
 		if tok.Kind == store.AccessToken {
-			if err := w.store.RevokeToken(t.Context(), tok.ID); err != nil {
+			if err := w.Store.RevokeToken(t.Context(), tok.ID); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -365,7 +347,7 @@ func TestAccountPageFollowsChanges(t *testing.T) {
 	if got := details(); got.TwoFactorEnabled {
 		t.Errorf("details %+v", got)
 	}
-	if err := w.store.SetSecondFactor(t.Context(), 2, []byte("sealed"), 0, []store.Hash{{1}}); err != nil {
+	if err := w.Store.SetSecondFactor(t.Context(), 2, []byte("sealed"), 0, []store.Hash{{1}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := details(); !got.TwoFactorEnabled || !got.BackupCodesCreated {
@@ -379,7 +361,7 @@ func TestTokenDetailsTouchNoSQL(t *testing.T) {
 	token := w.signIn(t, "member")
 	transient := w.transient(t, token)
 	w.good(t, token)
-	if err := w.store.Close(); err != nil {
+	if err := w.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for name, tok := range map[string]plexauth.Secret{"access": token, "transient": transient} {
@@ -396,15 +378,7 @@ func TestTokenDetailsTouchNoSQL(t *testing.T) {
 }
 
 func TestMetrics(t *testing.T) {
-	st, err := store.Open(t.Context(), store.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
-	srv, err := server.New(t.Context(), server.Config{Store: st, Key: seal.NewKey([32]byte{1})})
-	if err != nil {
-		t.Fatal(err)
-	}
+	srv := server.New(coretest.New(t, core.Config{}).Core, server.Config{})
 	srv.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/identity", nil))
 	srv.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/secret-path?X-Plex-Token=secret", nil))
 	rec := httptest.NewRecorder()
@@ -445,7 +419,7 @@ func benchmark(b *testing.B, w *world, status int, method, path string, token pl
 // BenchmarkSignIn hashes at the real cost: it measures argon2id and a durable
 // commit.
 func BenchmarkSignIn(b *testing.B) {
-	w := newWorld(b, func(c *server.Config) { c.HashCost = account.DefaultCost })
+	w := newWorld(b, func(c *config) { c.HashCost = account.DefaultCost })
 	benchmark(b, w, 201, "POST", "/api/v2/users/signin", "", "login=member&password="+url.QueryEscape(password))
 }
 

@@ -15,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/web"
 	"github.com/usher-auth/usher/plexauth"
@@ -24,10 +23,10 @@ import (
 // program signs a program in and returns its token.
 func (w *world) program(name string) plexauth.Secret {
 	w.Helper()
-	proof, err := w.Accounts().Verify(w.Context(), account.Credentials{Login: name, Password: password})
+	proof, err := w.Accounts.Verify(w.Context(), account.Credentials{Login: name, Password: password})
 	w.must(err)
 	proof.Device = store.Device{ClientIdentifier: "tv", Product: "Telly", Name: "Den's television", Address: "192.0.2.7"}
-	token, err := w.Tokens().SignIn(w.Context(), proof.SignIn)
+	token, err := w.Tokens.SignIn(w.Context(), proof.SignIn)
 	w.must(err)
 	return token
 }
@@ -35,20 +34,20 @@ func (w *world) program(name string) plexauth.Secret {
 // entries is how many rows the audit log has: one more for each change.
 func (w *world) entries() int {
 	w.Helper()
-	list, err := w.store.Audit(w.Context(), store.AuditQuery{Limit: 10000})
+	list, err := w.Store.Audit(w.Context(), store.AuditQuery{Limit: 10000})
 	w.must(err)
 	return len(list)
 }
 
 func (w *world) signsIn(name, password string) bool {
 	w.Helper()
-	_, complete, err := w.Accounts().VerifyPassword(w.Context(), account.Credentials{Login: name, Password: plexauth.Secret(password)})
+	_, complete, err := w.Accounts.VerifyPassword(w.Context(), account.Credentials{Login: name, Password: plexauth.Secret(password)})
 	return err == nil && complete
 }
 
 func (w *world) tokens(id int64) []store.TokenInfo {
 	w.Helper()
-	list, err := w.store.Tokens(w.Context(), id)
+	list, err := w.Store.Tokens(w.Context(), id)
 	w.must(err)
 	return list
 }
@@ -160,7 +159,7 @@ func TestAdminKeepsAccounts(t *testing.T) {
 
 	// A passkey works whatever the password is: who takes an account back from
 	// somebody removes theirs.
-	key, err := w.store.AddPasskey(t.Context(), store.Passkey{
+	key, err := w.Store.AddPasskey(t.Context(), store.Passkey{
 		AccountID: w.account("mia").ID, CredentialID: []byte("somebody's"), Credential: []byte(`{}`), Name: "Somebody's phone",
 	}, 1)
 	w.must(err)
@@ -168,13 +167,13 @@ func TestAdminKeepsAccounts(t *testing.T) {
 	keysPath := fmt.Sprintf("%s/passkeys/%d/remove", miasPath, key.ID)
 	b.refused(keysPath, "password is not right", "current", "a guess")
 	b.sends(keysPath, miasPath+"?done=passkey", "current", password)
-	if list, err := w.store.Passkeys(t.Context(), key.AccountID); len(list) > 0 || err != nil {
+	if list, err := w.Store.Passkeys(t.Context(), key.AccountID); len(list) > 0 || err != nil {
 		t.Errorf("mia has %d passkeys still (%v)", len(list), err)
 	}
 	b.wantPage(b.post(keysPath, url.Values{"current": {password}}), http.StatusNotFound)
 
 	b.sends(miasPath+"/remove", "/admin/accounts?done=removed", "current", password)
-	if _, err := w.Accounts().Find(t.Context(), "mia"); err == nil {
+	if _, err := w.Accounts.Find(t.Context(), "mia"); err == nil {
 		t.Error("mia is there still")
 	}
 	b.wantPage(b.get(miasPath), http.StatusNotFound)
@@ -191,7 +190,7 @@ func TestAdminsOpenBrowser(t *testing.T) {
 	b.refused("/admin/accounts/2/password", wrong, "new", "another one", "current", "a guess")
 	b.refused("/admin/accounts/2/second-factor/remove", wrong)
 	b.refused("/admin/accounts/2/remove", wrong, "current", "a guess")
-	if list, err := w.store.Accounts(t.Context()); len(list) != 3 || err != nil || !w.signsIn("mia", password) {
+	if list, err := w.Store.Accounts(t.Context()); len(list) != 3 || err != nil || !w.signsIn("mia", password) {
 		t.Errorf("there are %d accounts (%v), want three as they were", len(list), err)
 	}
 }
@@ -200,7 +199,7 @@ func TestAdminsOpenBrowser(t *testing.T) {
 // asks for.
 func TestAdminsOwnAccount(t *testing.T) {
 	w := newTown(t)
-	eve, err := w.Accounts().Add(t.Context(), account.NewAccount{Username: "eve", Password: password, Admin: true})
+	eve, err := w.Accounts.Add(t.Context(), account.NewAccount{Username: "eve", Password: password, Admin: true})
 	w.must(err)
 	b := w.browser().signIn("olga")
 	const own = "This is your own account"
@@ -213,7 +212,7 @@ func TestAdminsOwnAccount(t *testing.T) {
 	}
 	// Once nobody else is an admin, olga stays.
 	b.sends(fmt.Sprintf("/admin/accounts/%d/disable", eve.ID), fmt.Sprintf("/admin/accounts/%d?done=disabled", eve.ID))
-	if err := w.Accounts().Remove(t.Context(), w.account("olga").ID); err == nil {
+	if err := w.Accounts.Remove(t.Context(), w.account("olga").ID); err == nil {
 		t.Error("the last admin was removed")
 	}
 }
@@ -223,7 +222,7 @@ func TestAdminKeepsSources(t *testing.T) {
 	b := w.browser().signIn("olga")
 	b.sends("/admin/servers", "/admin/servers?done=added", "name", "Den", "identifier", "den-1", "product", "Plex Media Server",
 		"version", "1.2", "owner", "1", "connections", "http://192.168.1.5:32400\r\n\r\nhttps://relay.example.org:443 relay\nhttp://10.0.0.9:80 remote\n")
-	den, err := w.store.Source(t.Context(), store.ServerSource, "den-1")
+	den, err := w.Store.Source(t.Context(), store.ServerSource, "den-1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,31 +253,31 @@ func TestAdminKeepsSources(t *testing.T) {
 	}
 
 	b.sends("/admin/shares", "/admin/servers?done=shared", "server", "den-1", "account", "2")
-	if shares, err := w.store.Shares(t.Context()); len(shares) != 1 || err != nil || shares[0].Username != "mia" {
+	if shares, err := w.Store.Shares(t.Context()); len(shares) != 1 || err != nil || shares[0].Username != "mia" {
 		t.Errorf("shares: got %v (%v), want one with mia", shares, err)
 	}
 	b.reads("/admin/servers", "Take back the share of mia", "1 account")
 	b.reads("/admin/accounts/2", "Den", "shared since")
 	b.refused("/admin/shares", "is shared with the account already", "server", "den-1", "account", "2")
 	b.sends("/admin/shares/remove", "/admin/servers?done=unshared", "server", "den-1", "account", "2")
-	if shares, err := w.store.Shares(t.Context()); len(shares) != 0 || err != nil {
+	if shares, err := w.Store.Shares(t.Context()); len(shares) != 0 || err != nil {
 		t.Errorf("shares: got %v (%v), want none", shares, err)
 	}
 
 	b.refused("/admin/servers/remove", "This server is usher itself", "identifier", "self")
 	b.sends("/admin/servers/remove", "/admin/servers?done=removed", "identifier", "den-1")
-	if list, err := w.store.Sources(t.Context(), store.ServerSource); len(list) != 1 || err != nil {
+	if list, err := w.Store.Sources(t.Context(), store.ServerSource); len(list) != 1 || err != nil {
 		t.Errorf("servers: got %d (%v), want this one only", len(list), err)
 	}
 
 	b.sends("/admin/providers", "/admin/providers?done=added", "name", "Guide", "identifier", "tv.guide", "everyone", "1",
 		"connections", "https://guide.example.org")
-	if list, err := w.store.Sources(t.Context(), store.ProviderSource); len(list) != 1 || err != nil || !list[0].Everyone || list[0].OwnerID != 0 {
+	if list, err := w.Store.Sources(t.Context(), store.ProviderSource); len(list) != 1 || err != nil || !list[0].Everyone || list[0].OwnerID != 0 {
 		t.Errorf("providers: got %v (%v), want one for everyone", list, err)
 	}
 	b.reads("/admin/providers", "Guide", "tv.guide", "everyone")
 	b.sends("/admin/providers/remove", "/admin/providers?done=removed", "identifier", "tv.guide")
-	if list, err := w.store.Sources(t.Context(), store.ProviderSource); len(list) != 0 || err != nil {
+	if list, err := w.Store.Sources(t.Context(), store.ProviderSource); len(list) != 0 || err != nil {
 		t.Errorf("providers: got %v (%v), want none", list, err)
 	}
 }
@@ -294,7 +293,7 @@ func TestAdminRevokesTokens(t *testing.T) {
 		t.Error("mia's tokens have olga's among them")
 	}
 	b.sends(fmt.Sprintf("/admin/tokens/%d/revoke", id), "/admin/tokens?done=revoked&account=2", "account", "2")
-	if _, err := w.Tokens().Verify(t.Context(), text); err == nil {
+	if _, err := w.Tokens.Verify(t.Context(), text); err == nil {
 		t.Error("the token is good still")
 	}
 	for _, path := range []string{fmt.Sprintf("/admin/tokens/%d/revoke", id), "/admin/tokens/x/revoke"} {
@@ -306,7 +305,7 @@ func TestAdminKeepsOrigins(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("olga")
 	b.sends("/admin/origins", "/admin/origins?done=added", "origin", " https://App.example.org:443 ")
-	list, err := w.store.Origins(t.Context())
+	list, err := w.Store.Origins(t.Context())
 	if len(list) != 1 || err != nil || list[0].Origin != "https://app.example.org" {
 		t.Errorf("got %v (%v), want https://app.example.org", list, err)
 	}
@@ -332,7 +331,7 @@ func TestAdminKeepsOrigins(t *testing.T) {
 func TestAdminReadsAudit(t *testing.T) {
 	w := newTown(t)
 	for i := range 120 {
-		if err := w.store.AddOrigin(t.Context(), fmt.Sprintf("https://app-%d.example.org", i)); err != nil {
+		if err := w.Store.AddOrigin(t.Context(), fmt.Sprintf("https://app-%d.example.org", i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -395,11 +394,11 @@ func adminRows(t *testing.T, w *world) (list []web.Row) {
 // forms, filled in as an admin would. None is shown and nothing changes.
 func TestAdminPagesAreForAdmins(t *testing.T) {
 	w := newTown(t)
-	_, err := w.Sources().Add(t.Context(), store.Source{
+	_, err := w.Sources.Add(t.Context(), store.Source{
 		Kind: "server", Identifier: "den", Name: "Den", Connections: []store.Connection{{URI: "http://10.0.0.1:32400"}},
 	})
 	w.must(err)
-	w.must(w.store.AddOrigin(t.Context(), "https://app.example.org"))
+	w.must(w.Store.AddOrigin(t.Context(), "https://app.example.org"))
 	w.program("mia")
 	form := url.Values{
 		"username": {"eve"}, "password": {"eves password"}, "new": {"another one"}, "current": {password}, "admin": {"1"},
@@ -527,10 +526,10 @@ func TestAdminOverview(t *testing.T) {
 	w := newTown(t)
 	w.program("mia")
 	w.signsIn("mia", "a wrong one")
-	if _, err := w.Tokens().Verify(t.Context(), "aaaaaaaaaaaaaaaaaaaa"); err == nil {
+	if _, err := w.Tokens.Verify(t.Context(), "aaaaaaaaaaaaaaaaaaaa"); err == nil {
 		t.Fatal("a token was guessed")
 	}
-	w.Tokens().Flush(t.Context())
+	w.Tokens.Flush(t.Context())
 	b := w.browser().signIn("olga")
 	b.reads("/admin", "Sign-ins in the last day: 2 in all", "Refusals in the last day: 1 in all",
 		"Token checks in the last day: 1 in all", `height="100"><title>`, "of which 1 admin")
@@ -538,11 +537,11 @@ func TestAdminOverview(t *testing.T) {
 
 // A day later, none of it is.
 func TestAdminOverviewForgets(t *testing.T) {
-	w := newWorld(t, func(c *server.Config) {
-		c.Now = func() time.Time { return time.Now().Add(25 * time.Hour) } // the store's clock stays
-	})
+	var later time.Duration
+	w := newWorld(t, func(c *config) { c.Now = func() time.Time { return time.Now().Add(later) } })
 	w.people()
 	w.program("mia")
 	b := w.browser().signIn("olga")
+	later = 25 * time.Hour
 	b.reads("/admin", "Sign-ins in the last day: none.", "Nothing happened.")
 }

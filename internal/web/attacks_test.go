@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/web"
 )
 
@@ -56,7 +55,7 @@ func TestNeeds(t *testing.T) {
 	ask := func(b *browser) *httptest.ResponseRecorder {
 		req, rec := httptest.NewRequest("GET", "/admin/x", nil), httptest.NewRecorder()
 		req.AddCookie(&http.Cookie{Name: sessionCookie, Value: b.cookie(sessionCookie, "/")})
-		w.Pages().AdminPage().ServeHTTP(rec, req)
+		w.server.Pages().AdminPage().ServeHTTP(rec, req)
 		return rec
 	}
 	olga := w.browser().signIn("olga")
@@ -137,8 +136,8 @@ func TestOpenRedirect(t *testing.T) {
 // Attack: a program has people sent on to something that is not it.
 func TestForward(t *testing.T) {
 	w := newTown(t)
-	w.must(w.store.AddOrigin(t.Context(), "https://app.example.org"))
-	w.must(w.store.AddOrigin(t.Context(), "http://127.0.0.1:8080"))
+	w.must(w.Store.AddOrigin(t.Context(), "https://app.example.org"))
+	w.must(w.Store.AddOrigin(t.Context(), "http://127.0.0.1:8080"))
 	b := w.browser().signIn("mia")
 	done := func(target string) seen { return b.get("/auth/done?" + url.Values{"forwardUrl": {target}}.Encode()) }
 	for _, target := range []string{
@@ -200,7 +199,7 @@ func TestForward(t *testing.T) {
 // Attack: another site leads the browser of somebody who is signed in to wrong
 // codes, so that their own have to wait, or to a code that is guessed.
 func TestCodesInLinksOfOthers(t *testing.T) {
-	w := startWorld(t, false, func(c *server.Config) { c.FailedTries = 3 })
+	w := startWorld(t, false, func(c *config) { c.FailedTries = 3 })
 	w.people()
 	b := w.browser().signIn("mia")
 	long := strings.Repeat("a", 25)
@@ -367,9 +366,9 @@ func TestCookies(t *testing.T) {
 		"a plain address": {false, false, "http://usher.lan:32400"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := startWorld(t, row.tls, func(c *server.Config) { c.PublicURL = row.public })
+			w := startWorld(t, row.tls, func(c *config) { c.Server.PublicURL = row.public })
 			b := w.browser()
-			set := b.get(string(w.Pages().SetupPath())).Cookies()
+			set := b.get(string(w.server.Pages().SetupPath())).Cookies()
 			w.people()
 			set = append(set, b.post("/auth/passkey/challenge", nil).Cookies()...)
 			set = append(set, b.post("/auth/sign-in", url.Values{"login": {"mia"}, "password": {password}}).Cookies()...)
@@ -400,14 +399,14 @@ func TestCookies(t *testing.T) {
 func TestSessionOfADisabledAccount(t *testing.T) {
 	w := newTown(t)
 	mia, noa := w.browser().signIn("mia"), w.browser().signIn("noa")
-	w.must(w.Accounts().SetDisabled(t.Context(), w.account("mia").ID, true))
-	w.must(w.Accounts().Remove(t.Context(), w.account("noa").ID))
+	w.must(w.Accounts.SetDisabled(t.Context(), w.account("mia").ID, true))
+	w.must(w.Accounts.Remove(t.Context(), w.account("noa").ID))
 	for name, b := range map[string]*browser{"mia": mia, "noa": noa} {
 		b.wantTo(b.get("/account"), "/auth?next=%2Faccount")
 		b.wantTo(b.post("/account/revoke-others", nil), "/auth?next=%2Faccount")
 		b.wantPage(b.post("/auth/sign-in", url.Values{"login": {name}, "password": {password}}), 401, "The name or the password is not right.")
 	}
-	w.must(w.Accounts().SetDisabled(t.Context(), w.account("mia").ID, false))
+	w.must(w.Accounts.SetDisabled(t.Context(), w.account("mia").ID, false))
 	mia.signIn("mia")
 }
 

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/usher-auth/usher/internal/passkey/passkeytest"
-	"github.com/usher-auth/usher/internal/server"
 )
 
 // script sends what the pages' script would, and returns where the answer leads
@@ -160,9 +159,9 @@ func TestPasskeyRefused(t *testing.T) {
 	b.wantAlone(phone, "")
 	copied.Count = 0
 	b.wantAlone(&copied, "a copy of it")
-	w.must(w.Accounts().SetDisabled(t.Context(), w.account("mia").ID, true))
+	w.must(w.Accounts.SetDisabled(t.Context(), w.account("mia").ID, true))
 	b.wantAlone(phone, "not accepted")
-	w.must(w.Accounts().SetDisabled(t.Context(), w.account("mia").ID, false))
+	w.must(w.Accounts.SetDisabled(t.Context(), w.account("mia").ID, false))
 	b.wantAlone(phone, "")
 	b.wantPage(b.get("/account"), 200, "Refused: wrong answer of a passkey", "there may be a copy of it", "Refused: the account is disabled")
 
@@ -178,7 +177,7 @@ func TestPasskeyRefused(t *testing.T) {
 
 // Attack: a flood of challenges.
 func TestPasskeyFlood(t *testing.T) {
-	w := newWorld(t, func(c *server.Config) { c.FailedTries = 1 })
+	w := newWorld(t, func(c *config) { c.FailedTries = 1 })
 	b := w.browser()
 	for range 10 {
 		b.options("/auth/passkey/challenge", nil)
@@ -221,7 +220,7 @@ func TestPasskeyNames(t *testing.T) {
 	b.wantScript("/account/passkeys/challenge", url.Values{"current": {password}}, "", "IP address")
 	b.wantScript("/auth/passkey/challenge", nil, "", "IP address")
 
-	w = newWorld(t, func(c *server.Config) { c.PublicURL = "https://usher.example.org" })
+	w = newWorld(t, func(c *config) { c.Server.PublicURL = "https://usher.example.org" })
 	b = w.browser()
 	b.wantPage(b.post("/auth/passkey/challenge", nil), 200, `"rpId":"usher.example.org"`)
 }
@@ -248,7 +247,7 @@ func TestPasskeyOfAnotherPort(t *testing.T) {
 	phone.Origin = proxied.base
 	proxied.wantAlone(phone, "")
 
-	w = newWorld(t, func(c *server.Config) { c.PublicURL = "http://localhost:9999" })
+	w = newWorld(t, func(c *config) { c.Server.PublicURL = "http://localhost:9999" })
 	w.people()
 	b = w.by("http://localhost:9999")
 	b.wantAlone(b.signIn("mia").addPasskey("phone"), "")

@@ -17,50 +17,47 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
 
-const password = "correct horse"
+const password = coretest.Password
 
 // world is a whole server over a store in memory, reached by the name that
 // base has.
 type world struct {
 	*testing.T
-	*server.Server
-	store   *store.Store
+	*coretest.Core
+	server  *server.Server
 	base    string
 	address string
 	tls     bool
 }
 
+// config is what a test changes of the services and of the server.
+type config struct {
+	core.Config
+	Server server.Config
+}
+
 // newWorld starts a server without accounts.
-func newWorld(t *testing.T, change func(*server.Config)) *world {
+func newWorld(t *testing.T, change func(*config)) *world {
 	t.Helper()
 	return startWorld(t, false, change)
 }
 
-func startWorld(t *testing.T, tls bool, change func(*server.Config)) *world {
+func startWorld(t *testing.T, tls bool, change func(*config)) *world {
 	t.Helper()
-	st, err := store.Open(t.Context(), store.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { st.Close() })
-	cfg := server.Config{
-		Store: st, Key: seal.NewKey([32]byte{1}), HashCost: account.Cost{Memory: 64, Time: 1, Threads: 1},
-		Self: source.Self{MachineIdentifier: "self"},
-	}
+	cfg := config{Config: core.Config{Self: &source.Self{MachineIdentifier: "self"}, Now: time.Now}}
 	if change != nil {
 		change(&cfg)
 	}
-	srv, err := server.New(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := coretest.New(t, cfg.Config)
+	srv := server.New(c.Core, cfg.Server)
 	listening := httptest.NewUnstartedServer(srv.Handler())
 	scheme := "http"
 	if tls {
@@ -75,7 +72,7 @@ func startWorld(t *testing.T, tls bool, change func(*server.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{t, srv, st, scheme + "://localhost:" + port, address, tls}
+	return &world{t, c, srv, scheme + "://localhost:" + port, address, tls}
 }
 
 // newTown is a world with an admin, olga, and two others, mia and noa.
@@ -89,10 +86,11 @@ func newTown(t *testing.T) *world {
 func (w *world) people() {
 	w.Helper()
 	for _, name := range []string{"olga", "mia", "noa"} {
-		_, err := w.Accounts().Add(w.Context(), account.NewAccount{
-			Username: name, Email: name + "@example.org", Password: password, Admin: name == "olga",
-		})
-		w.must(err)
+		if name == "olga" {
+			w.AddAdmin(name)
+			continue
+		}
+		w.Add(name)
 	}
 }
 
@@ -105,7 +103,7 @@ func (w *world) must(err error) {
 
 func (w *world) account(name string) store.Account {
 	w.Helper()
-	a, err := w.Accounts().Find(w.Context(), name)
+	a, err := w.Accounts.Find(w.Context(), name)
 	w.must(err)
 	return a
 }
@@ -221,7 +219,7 @@ func (b *browser) signIn(name string) *browser {
 func (w *world) enrol(name string) (seed plexauth.Secret, backup []plexauth.Secret) {
 	w.Helper()
 	e := account.NewEnrolment("usher", name)
-	backup, err := w.Accounts().Enrol(w.Context(), w.account(name), e, "")
+	backup, err := w.Accounts.Enrol(w.Context(), w.account(name), e, "")
 	w.must(err)
 	return e.Secret, backup
 }
@@ -236,7 +234,7 @@ func (w *world) code(seed plexauth.Secret) string {
 // start has a television ask to sign in.
 func (w *world) start(strong bool) store.PIN {
 	w.Helper()
-	p, err := w.PINs().Start(w.Context(), store.Device{
+	p, err := w.PINs.Start(w.Context(), store.Device{
 		ClientIdentifier: "tv", Product: "Player & Co", Version: "1.2", Platform: "Roku", Name: "Living room", Address: "192.0.2.7",
 	}, strong)
 	w.must(err)
@@ -246,7 +244,7 @@ func (w *world) start(strong bool) store.PIN {
 // token is what the television gets; empty: nothing yet. gone: never.
 func (w *world) token(p store.PIN) (token plexauth.Secret, gone bool) {
 	w.Helper()
-	_, token, err := w.PINs().Get(w.Context(), p.ID, "tv", "192.0.2.7")
+	_, token, err := w.PINs.Get(w.Context(), p.ID, "tv", "192.0.2.7")
 	return token, err != nil
 }
 
@@ -255,8 +253,8 @@ func TestSetUp(t *testing.T) {
 	b := w.browser()
 	b.wantPage(b.get("/"), 200, "Not set up yet")
 	b.wantPage(b.get("/setup"), 403, "This link does not work")
-	old := string(w.Pages().SetupPath())
-	link := string(w.Pages().SetupPath())
+	old := string(w.server.Pages().SetupPath())
+	link := string(w.server.Pages().SetupPath())
 	b.wantPage(b.get("/setup?key=guessed"), 403)
 	b.wantPage(b.get(old), 403)
 	b.wantPage(b.post("/setup", url.Values{"username": {"olga"}, "password": {password}}), 403)
@@ -340,7 +338,7 @@ func TestSessionFixation(t *testing.T) {
 }
 
 func TestTooManyWrongPasswords(t *testing.T) {
-	w := newWorld(t, func(c *server.Config) { c.FailedTries = 2 })
+	w := newWorld(t, func(c *config) { c.FailedTries = 2 })
 	w.people()
 	b := w.browser()
 	wrong := url.Values{"login": {"mia"}, "password": {"wrong"}}
@@ -351,7 +349,7 @@ func TestTooManyWrongPasswords(t *testing.T) {
 
 // Attack: who has the password tries backup codes behind it, on the page.
 func TestWrongBackupCodesAreCounted(t *testing.T) {
-	w := newWorld(t, func(c *server.Config) { c.FailedTries = 3 })
+	w := newWorld(t, func(c *config) { c.FailedTries = 3 })
 	w.people()
 	w.enrol("mia")
 	b := w.browser()
@@ -360,7 +358,7 @@ func TestWrongBackupCodesAreCounted(t *testing.T) {
 		b.wantPage(b.post("/auth/sign-in", guess), 401, "The code after the password is not right")
 	}
 	b.wantPage(b.post("/auth/sign-in", guess), 401, "too many wrong tries")
-	rows, err := w.store.Audit(w.Context(), store.AuditQuery{Events: []store.EventKind{store.EventSignInRefused}})
+	rows, err := w.Store.Audit(w.Context(), store.AuditQuery{Events: []store.EventKind{store.EventSignInRefused}})
 	if err != nil || len(rows) != 3 {
 		t.Errorf("the audit log tells of %d, %v, want 3", len(rows), err)
 	}
@@ -537,7 +535,7 @@ func TestRevoke(t *testing.T) {
 	b.wantTo(b.post("/auth/consent", url.Values{"code": {tv.Code}, "decision": {"allow"}}), "/auth/done")
 	token, _ := w.token(tv)
 	works := func() bool {
-		_, err := w.Tokens().Verify(t.Context(), token)
+		_, err := w.Tokens.Verify(t.Context(), token)
 		return err == nil
 	}
 	if !works() {
@@ -586,7 +584,7 @@ func TestMarkupIsText(t *testing.T) {
 		b.post("/auth/sign-in", url.Values{"login": {evil}, "password": {"x"}, "product": {evil}, "next": {"/" + evil}}),
 		b.get("/auth?" + url.Values{"next": {"/" + evil}}.Encode()),
 	}
-	p, err := w.PINs().Start(t.Context(), store.Device{ClientIdentifier: evil, Product: evil, Version: evil, Platform: evil, Name: evil}, false)
+	p, err := w.PINs.Start(t.Context(), store.Device{ClientIdentifier: evil, Product: evil, Version: evil, Platform: evil, Name: evil}, false)
 	w.must(err)
 	b.signIn("mia")
 	answers = append(answers,
