@@ -21,6 +21,7 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/hashing"
+	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
@@ -170,7 +171,7 @@ func (o *serveOptions) check() error {
 		}
 	}
 	for _, text := range o.trustedProxies {
-		p, err := server.ParseProxy(text)
+		p, err := httpd.ParseProxy(text)
 		if err != nil {
 			return wrongUse("--trusted-proxy %s is neither an address nor a network such as 10.0.0.0/8", text)
 		}
@@ -262,16 +263,16 @@ func runServers(ctx context.Context, srv *server.Server, on listeners, o serveOp
 	if on.metrics != nil {
 		log.Info("metrics", "address", on.metrics.Addr().String())
 		wg.Go(func() {
-			if err := server.Serve(ctx, server.NewHTTPServer(srv.MetricsHandler(), log.Logger), on.metrics, nil, o.grace); err != nil {
+			if err := httpd.Serve(ctx, httpd.NewServer(srv.MetricsHandler(), log.Logger), on.metrics, nil, o.grace); err != nil {
 				cancel(&metricsError{err})
 			}
 		})
 	}
-	var certificate *server.TLS
+	var certificate *httpd.Certificate
 	if o.tlsCert != "" {
-		certificate = &server.TLS{CertFile: o.tlsCert, KeyFile: o.tlsKey, Logger: log.Logger}
+		certificate = &httpd.Certificate{CertFile: o.tlsCert, KeyFile: o.tlsKey, Logger: log.Logger}
 	}
-	err := server.Serve(ctx, server.NewHTTPServer(srv.Handler(), log.Logger), on.main, certificate, o.grace)
+	err := httpd.Serve(ctx, httpd.NewServer(srv.Handler(), log.Logger), on.main, certificate, o.grace)
 	if broken := (*metricsError)(nil); err == nil && errors.As(context.Cause(ctx), &broken) {
 		err = broken
 	}

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/usher-auth/usher/internal/wire"
+	"github.com/usher-auth/usher/internal/httpd"
 )
 
 // wantsPage reports whether a browser asks, and not a program: programs that
@@ -32,7 +32,7 @@ func (s *Server) aroundPage(path string, h http.Handler) http.Handler {
 		h.ServeHTTP(seen, r)
 		end := s.Now()
 		counts.observe(seen.status, end.Sub(start))
-		c := &call{http: r, address: wire.Address(r)}
+		c := &call{http: r, address: httpd.Address(r)}
 		s.logRequest(r.Context(), c, path, seen.status, seen.size, end, end.Sub(start), nil)
 	})
 }

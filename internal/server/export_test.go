@@ -1,12 +1,8 @@
 package server
 
 import (
-	"context"
-	"crypto/tls"
-	"net"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // Row is a row of a route table, as the tests walk it.
@@ -43,24 +39,4 @@ func Failures() (list [][2]int) {
 		list = append(list, [2]int{f.status, f.code})
 	}
 	return list
-}
-
-// Limits is limits.
-type Limits struct{ First, Request, Idle time.Duration }
-
-// ServeLimited serves plain HTTP with limits of a test's own.
-func ServeLimited(ctx context.Context, srv *http.Server, ln net.Listener, l Limits, every time.Duration) error {
-	return srv.Serve(limitConnections(ctx, srv, ln, limits{l.First, l.Request, l.Idle}, every))
-}
-
-// BehindProxies is behindProxies.
-var BehindProxies = behindProxies
-
-// OpenTLS is TLS.open; it returns what answers connections.
-func OpenTLS(t *TLS) (func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
-	c, err := t.open()
-	if err != nil {
-		return nil, err
-	}
-	return c.get, nil
 }

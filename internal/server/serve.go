@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
@@ -62,15 +63,14 @@ func (s *Server) addRoute(endpoints map[string]*endpoint, r *route) {
 }
 
 // Handler answers both planes, /healthz and /readyz.
-func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
+func (s *Server) Handler() http.Handler {
+	return httpd.BehindProxies(http.HandlerFunc(s.serveHTTP), s.proxies)
+}
 
 // serveHTTP chooses the endpoint. A path that the mux would "clean" with a
 // redirect has nothing behind it, and the redirect would repeat a query string
 // that may hold a token.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.proxies != nil {
-		behindProxies(r, s.proxies)
-	}
 	if suffix := formatSuffix(r.URL.Path); suffix != "" {
 		r = withoutSuffix(r, suffix)
 	}
@@ -127,7 +127,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := e.Now()
 	c := calls.Get().(*call)
 	defer calls.Put(c)
-	*c = call{http: r, address: wire.Address(r)}
+	*c = call{http: r, address: httpd.Address(r)}
 	setCORS(w.Header(), r)
 	ans, err := e.answer(r.Context(), w, c)
 	size := 0

@@ -7,9 +7,9 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/store"
-	"github.com/usher-auth/usher/internal/wire"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -156,7 +156,7 @@ func (p *Pages) handler(row *page) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		setHeaders(w.Header(), p.secure(r))
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		v := &visit{Request: r, from: session.From{UserAgent: r.UserAgent(), Address: wire.Address(r)}}
+		v := &visit{Request: r, from: session.From{UserAgent: r.UserAgent(), Address: httpd.Address(r)}}
 		answer, err := p.answer(r.Context(), row, v)
 		if err != nil {
 			answer = p.failure(v, err)

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"encoding/base64"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -154,14 +153,6 @@ func find(r *http.Request, query Params, name string) (string, error) {
 		return "", nil
 	}
 	return query.find(name)
-}
-
-// Address is where a request comes from, without the port.
-func Address(r *http.Request) string {
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		return host
-	}
-	return r.RemoteAddr
 }
 
 // header returns a header's first value. The name is in canonical form.

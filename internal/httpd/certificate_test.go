@@ -1,4 +1,4 @@
-package server_test
+package httpd_test
 
 import (
 	"bytes"
@@ -21,7 +21,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/internal/httpd"
 )
 
 // pair is a certificate for 127.0.0.1 and its key, in PEM.
@@ -67,7 +67,7 @@ func write(t *testing.T, path string, text []byte, at time.Time) {
 // the server runs on.
 func TestServeTakesTheRenewedCertificate(t *testing.T) {
 	dir := t.TempDir()
-	files := &server.TLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
+	files := &httpd.Certificate{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
 	put := func(p pair) {
 		for path, text := range map[string][]byte{files.CertFile: p.cert, files.KeyFile: p.key} {
 			if err := os.WriteFile(path, text, 0o600); err != nil {
@@ -84,7 +84,7 @@ func TestServeTakesTheRenewedCertificate(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- server.Serve(ctx, server.NewHTTPServer(handler, slog.New(slog.DiscardHandler)), ln, files, time.Second)
+		done <- httpd.Serve(ctx, httpd.NewServer(handler, slog.New(slog.DiscardHandler)), ln, files, time.Second)
 	}()
 	// ask makes a connection of its own and reports what it is answered with.
 	ask := func() (serial int64) {
@@ -147,7 +147,7 @@ func TestCertificateThatCannotBeUsed(t *testing.T) {
 				write(t, cert, first.cert, now)
 				write(t, key, first.key, now)
 				var log bytes.Buffer
-				get := opened(t, &server.TLS{CertFile: cert, KeyFile: key, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+				get := opened(t, &httpd.Certificate{CertFile: cert, KeyFile: key, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 
 				c.half(t, cert, key, now.Add(time.Second))
 				for range 5 {
@@ -188,7 +188,7 @@ func TestCertificateIsLookedAtOnceASecond(t *testing.T) {
 		cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 		write(t, cert, first.cert, now)
 		write(t, key, first.key, now)
-		get := opened(t, &server.TLS{CertFile: cert, KeyFile: key})
+		get := opened(t, &httpd.Certificate{CertFile: cert, KeyFile: key})
 		write(t, cert, next.cert, now.Add(time.Second))
 		write(t, key, next.key, now.Add(time.Second))
 		time.Sleep(time.Second - 1)
@@ -203,9 +203,9 @@ func TestCertificateIsLookedAtOnceASecond(t *testing.T) {
 }
 
 // opened opens files, and returns what gives the serial number in use.
-func opened(t *testing.T, files *server.TLS) func() int64 {
+func opened(t *testing.T, files *httpd.Certificate) func() int64 {
 	t.Helper()
-	get, err := server.OpenTLS(files)
+	get, err := httpd.OpenCertificate(files)
 	if err != nil {
 		t.Fatal(err)
 	}

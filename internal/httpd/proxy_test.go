@@ -1,18 +1,19 @@
-package server_test
+package httpd_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
 
-	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/internal/httpd"
 )
 
 // Where a request comes from, with proxies at 10.0.0.0/8 and ::1.
 func TestBehindProxies(t *testing.T) {
 	var proxies []netip.Prefix
 	for _, text := range []string{"10.0.0.0/8", "::1"} {
-		p, err := server.ParseProxy(text)
+		p, err := httpd.ParseProxy(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,14 +42,16 @@ func TestBehindProxies(t *testing.T) {
 			for _, line := range c.header {
 				r.Header.Add("X-Forwarded-For", line)
 			}
-			server.BehindProxies(r, proxies)
-			if r.RemoteAddr != c.want {
-				t.Errorf("it comes from %s, want %s", r.RemoteAddr, c.want)
+			got := ""
+			h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.RemoteAddr })
+			httpd.BehindProxies(h, proxies).ServeHTTP(nil, r)
+			if got != c.want {
+				t.Errorf("it comes from %s, want %s", got, c.want)
 			}
 		})
 	}
 	for _, text := range []string{"", "proxy.example.org", "10.0.0.0/33"} {
-		if _, err := server.ParseProxy(text); err == nil {
+		if _, err := httpd.ParseProxy(text); err == nil {
 			t.Errorf("%q is taken for a proxy", text)
 		}
 	}

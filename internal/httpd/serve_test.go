@@ -1,4 +1,4 @@
-package server_test
+package httpd_test
 
 import (
 	"bufio"
@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/internal/httpd"
 )
 
 // A server that is told to stop answers what it has begun, takes nothing new,
@@ -89,7 +89,7 @@ func serve(t *testing.T, h http.Handler, grace time.Duration) (ln net.Listener, 
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- server.Serve(ctx, server.NewHTTPServer(h, slog.New(slog.DiscardHandler)), ln, nil, grace)
+		done <- httpd.Serve(ctx, httpd.NewServer(h, slog.New(slog.DiscardHandler)), ln, nil, grace)
 	}()
 	return ln, cancel, done
 }
@@ -99,20 +99,20 @@ func serve(t *testing.T, h http.Handler, grace time.Duration) (ln net.Listener, 
 // done, so that there is no room for others.
 func TestConnectionsThatTakeTooLong(t *testing.T) {
 	const short, long = 50 * time.Millisecond, time.Hour
-	never := server.Limits{First: long, Request: long, Idle: long}
+	never := httpd.Limits{First: long, Request: long, Idle: long}
 	whole := "GET / HTTP/1.1\r\nHost: usher\r\n\r\n"
 	for _, c := range []struct {
 		name   string
 		send   string
-		limit  func(*server.Limits)
+		limit  func(*httpd.Limits)
 		answer bool // comes before the end
 	}{
-		{"sends nothing", "", func(l *server.Limits) { l.First = short }, false},
-		{"half a head", "GET / HTTP/1.1\r\nHo", func(l *server.Limits) { l.First = short }, false},
-		{"half a body", "POST / HTTP/1.1\r\nHost: usher\r\nContent-Length: 9\r\n\r\nhal", func(l *server.Limits) { l.Request = short }, false},
-		{"does not read", strings.Replace(whole, "GET /", "GET /endless", 1), func(l *server.Limits) { l.Request = short }, true},
-		{"stays", whole, func(l *server.Limits) { l.Idle = short }, true},
-		{"second request stands still", whole + "GET", func(l *server.Limits) { l.Idle = short }, true},
+		{"sends nothing", "", func(l *httpd.Limits) { l.First = short }, false},
+		{"half a head", "GET / HTTP/1.1\r\nHo", func(l *httpd.Limits) { l.First = short }, false},
+		{"half a body", "POST / HTTP/1.1\r\nHost: usher\r\nContent-Length: 9\r\n\r\nhal", func(l *httpd.Limits) { l.Request = short }, false},
+		{"does not read", strings.Replace(whole, "GET /", "GET /endless", 1), func(l *httpd.Limits) { l.Request = short }, true},
+		{"stays", whole, func(l *httpd.Limits) { l.Idle = short }, true},
+		{"second request stands still", whole + "GET", func(l *httpd.Limits) { l.Idle = short }, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -138,7 +138,7 @@ func TestConnectionsThatTakeTooLong(t *testing.T) {
 // Within the limits, a connection serves request after request.
 func TestConnectionsInTime(t *testing.T) {
 	limit := 300 * time.Millisecond
-	conn := dialLimited(t, server.Limits{First: limit, Request: limit, Idle: limit})
+	conn := dialLimited(t, httpd.Limits{First: limit, Request: limit, Idle: limit})
 	in := bufio.NewReader(conn)
 	for range 10 { // a second in all
 		time.Sleep(limit / 3)
@@ -155,7 +155,7 @@ func TestConnectionsInTime(t *testing.T) {
 
 // dialLimited opens a connection to a server with limits. /endless answers for
 // as long as somebody reads; elsewhere, the body comes back.
-func dialLimited(t *testing.T, l server.Limits) net.Conn {
+func dialLimited(t *testing.T, l httpd.Limits) net.Conn {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -174,8 +174,8 @@ func dialLimited(t *testing.T, l server.Limits) net.Conn {
 		}
 		_, _ = w.Write(append(body, "done"...))
 	}
-	srv := server.NewHTTPServer(http.HandlerFunc(handler), slog.New(slog.DiscardHandler))
-	go func() { _ = server.ServeLimited(t.Context(), srv, ln, l, 10*time.Millisecond) }()
+	srv := httpd.NewServer(http.HandlerFunc(handler), slog.New(slog.DiscardHandler))
+	go func() { _ = httpd.ServeLimited(t.Context(), srv, ln, l, 10*time.Millisecond) }()
 	t.Cleanup(func() { srv.Close() })
 	conn, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
@@ -188,13 +188,13 @@ func dialLimited(t *testing.T, l server.Limits) net.Conn {
 // Over TLS, where one connection carries many requests, net/http keeps the
 // limits.
 func TestHTTPServerHasLimits(t *testing.T) {
-	srv := server.NewHTTPServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	srv := httpd.NewServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ln.Close()
-	_ = server.Serve(t.Context(), srv, ln, &server.TLS{}, time.Second)
+	_ = httpd.Serve(t.Context(), srv, ln, &httpd.Certificate{}, time.Second)
 	for name, limit := range map[string]time.Duration{
 		"headers and body": srv.ReadTimeout, "answer": srv.WriteTimeout, "idle": srv.IdleTimeout,
 	} {

@@ -1,0 +1,26 @@
+package httpd
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Limits is limits.
+type Limits struct{ First, Request, Idle time.Duration }
+
+// ServeLimited serves plain HTTP with limits of a test's own.
+func ServeLimited(ctx context.Context, srv *http.Server, ln net.Listener, l Limits, interval time.Duration) error {
+	return srv.Serve(limitConnections(ctx, srv, ln, limits{l.First, l.Request, l.Idle}, interval))
+}
+
+// OpenCertificate opens a certificate; it returns what answers connections.
+func OpenCertificate(cfg *Certificate) (func(*tls.ClientHelloInfo) (*tls.Certificate, error), error) {
+	r, err := cfg.open()
+	if err != nil {
+		return nil, err
+	}
+	return r.get, nil
+}

@@ -1,0 +1,69 @@
+package httpd
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Address returns the address that a request comes from, without the port.
+func Address(r *http.Request) string {
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		return host
+	}
+	return r.RemoteAddr
+}
+
+// BehindProxies returns a handler whose requests come from the client's address
+// when they arrive through one of the proxies. Without proxies it returns h.
+func BehindProxies(h http.Handler, proxies []netip.Prefix) http.Handler {
+	if len(proxies) == 0 {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		setClient(r, proxies)
+		h.ServeHTTP(w, r)
+	})
+}
+
+// setClient sets the remote address to the last address of X-Forwarded-For that
+// is not a proxy's. An address that the client itself put there stands further
+// to the left and is never reached.
+//
+// Attack: a client sends X-Forwarded-For itself, to be counted as somebody else.
+// The header means nothing in a request that does not come from a proxy.
+func setClient(r *http.Request, proxies []netip.Prefix) {
+	host, port, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil || !isProxy(host, proxies) {
+		return
+	}
+	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		client, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			return // nothing further to the left can be trusted
+		}
+		r.RemoteAddr = net.JoinHostPort(client.Unmap().String(), port)
+		if !isProxy(client.String(), proxies) {
+			return
+		}
+	}
+}
+
+func isProxy(host string, proxies []netip.Prefix) bool {
+	address, err := netip.ParseAddr(host)
+	return err == nil && slices.ContainsFunc(proxies, func(p netip.Prefix) bool {
+		return p.Contains(address.Unmap().WithZone(""))
+	})
+}
+
+// ParseProxy reads an address, or a network such as 10.0.0.0/8.
+func ParseProxy(text string) (netip.Prefix, error) {
+	if address, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(address.Unmap(), address.Unmap().BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	return p.Masked(), err
+}
