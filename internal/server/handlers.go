@@ -104,7 +104,7 @@ func missing(namesAndValues ...string) error {
 func (s *Server) issue(ctx context.Context, c *call, in account.Credentials) (store.Account, plexauth.Secret, error) {
 	proof, err := s.Accounts.Verify(ctx, in)
 	if err != nil {
-		s.metrics.signIn(err)
+		s.countSignIn(err)
 		return store.Account{}, "", err
 	}
 	proof.Device = device(c)
@@ -112,7 +112,7 @@ func (s *Server) issue(ctx context.Context, c *call, in account.Credentials) (st
 	if errors.Is(err, store.ErrConflict) {
 		err = s.Accounts.Rejected(ctx, proof)
 	}
-	s.metrics.signIn(err)
+	s.countSignIn(err)
 	return proof.Account, token, err
 }
 

@@ -4,42 +4,19 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
-	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/guard"
+	"github.com/usher-auth/usher/internal/httpd"
 )
 
-// metrics are what an operator may want to see. docs/operations.md lists them.
-type metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
-	signIns  *prometheus.CounterVec
-}
-
-func newMetrics(s *Server) *metrics {
-	m := &metrics{
-		registry: prometheus.NewRegistry(),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "usher_http_requests_total", Help: "Requests answered, by path and status.",
-		}, []string{"path", "status"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "usher_http_request_duration_seconds", Help: "How long answers took, by path.",
-			Buckets: []float64{.0001, .0005, .001, .005, .01, .05, .1, .5, 1, 5},
-		}, []string{"path"}),
-		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "usher_sign_ins_total", Help: "Sign-ins, by result.",
-		}, []string{"result"}),
-	}
-	m.registry.MustRegister(m.requests, m.duration, m.signIns,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+// newObserver returns the observer of all requests, with metrics about the
+// services. docs/operations.md lists them all.
+func (s *Server) newObserver() *httpd.Observer {
+	o := httpd.NewObserver(s.Logger, s.Now)
+	o.Register(
 		gauge("usher_token_cache_entries", "Tokens kept in memory.", func() float64 { return float64(s.Tokens.Stats().Cached) }),
 		counter("usher_token_cache_hits_total", "Token look-ups answered from memory.", func() float64 { return float64(s.Tokens.Stats().Hits) }),
 		counter("usher_token_cache_misses_total", "Token look-ups that asked the store.", func() float64 { return float64(s.Tokens.Stats().Misses) }),
@@ -47,7 +24,7 @@ func newMetrics(s *Server) *metrics {
 		gauge("usher_hashing_running", "Passwords being hashed.", func() float64 { n, _ := s.Hashing.Load(); return float64(n) }),
 		gauge("usher_hashing_waiting", "Passwords waiting to be hashed.", func() float64 { _, n := s.Hashing.Load(); return float64(n) }),
 	)
-	return m
+	return o
 }
 
 func gauge(name, help string, f func() float64) prometheus.Collector {
@@ -58,36 +35,15 @@ func counter(name, help string, f func() float64) prometheus.Collector {
 	return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, f)
 }
 
-// pathMetrics counts the answers of one path. Finding a counter by its labels
-// costs more than counting, so each is found once.
-type pathMetrics struct {
-	*metrics
-	path     string
-	took     prometheus.Observer
-	byStatus [maxStatus]atomic.Pointer[prometheus.Counter]
-}
-
-// maxStatus is beyond every status that is answered.
-const maxStatus = 600
-
-func (m *metrics) of(path string) *pathMetrics {
-	return &pathMetrics{metrics: m, path: path, took: m.duration.WithLabelValues(path)}
-}
-
-// observe counts one answer.
-func (m *pathMetrics) observe(status int, took time.Duration) {
-	m.took.Observe(took.Seconds())
-	counter := m.byStatus[status].Load()
-	if counter == nil {
-		found := m.requests.WithLabelValues(m.path, strconv.Itoa(status))
-		counter = &found
-		m.byStatus[status].Store(counter)
-	}
-	(*counter).Inc()
+// newSignInCounter returns the metric of sign-ins.
+func newSignInCounter() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "usher_sign_ins_total", Help: "Sign-ins, by result.",
+	}, []string{"result"})
 }
 
 // signIn counts one sign-in by how it ended.
-func (m *metrics) signIn(err error) {
+func (s *Server) countSignIn(err error) {
 	result := "failed"
 	switch {
 	case err == nil:
@@ -103,15 +59,16 @@ func (m *metrics) signIn(err error) {
 	case errors.Is(err, context.Canceled): // whoever asked has hung up
 		result = "ended"
 	}
-	m.signIns.WithLabelValues(result).Inc()
+	s.signIns.WithLabelValues(result).Inc()
 }
 
 // MetricsHandler answers /metrics, /healthz and /readyz, for a listener of its
 // own.
 func (s *Server) MetricsHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", s.health)
-	mux.HandleFunc("GET /readyz", s.ready)
+	mux.Handle("GET /metrics", s.observer.Metrics())
+	s.health().Mount(mux)
 	return mux
 }
+
+func (s *Server) health() httpd.Health { return httpd.Health{Ping: s.Store.Ping, Logger: s.Logger} }

@@ -2,9 +2,9 @@ package server
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 
+	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
 )
@@ -97,11 +97,8 @@ type call struct {
 	// address is where the request comes from, without the port.
 	address string
 
-	attrs [maxAttrs]slog.Attr // room for the log line
+	exchange httpd.Exchange
 }
-
-// maxAttrs is how many attributes the line of a request has at the most.
-const maxAttrs = 10
 
 // answer is what a handler gives back. A nil body sends none.
 type answer struct {

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/store"
@@ -20,7 +19,7 @@ import (
 // is found by a look in a map, the others by the mux.
 func (s *Server) route() {
 	s.exact, s.patterns = make(map[string]*endpoint), http.NewServeMux()
-	s.nothing = &endpoint{Server: s, counts: s.metrics.of("")}
+	s.nothing = &endpoint{Server: s, observer: s.observer.At("")}
 	endpoints := make(map[string]*endpoint)
 	for _, plane := range [][]route{accountPlane[:], mediaPlane[:]} {
 		for i := range plane {
@@ -34,24 +33,23 @@ func (s *Server) route() {
 			s.exact[path] = e
 		}
 	}
-	s.web.Mount(s.patterns, s.aroundPage)
-	lost := s.aroundPage("", s.web.NotFound())
+	s.web.Mount(s.patterns, s.observer.Around)
+	lost := s.observer.Around("", s.web.NotFound())
 	s.patterns.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if wantsPage(r) {
+		if httpd.WantsPage(r) {
 			lost.ServeHTTP(w, r)
 			return
 		}
 		s.nothing.ServeHTTP(w, r)
 	})
-	s.patterns.HandleFunc("GET /healthz", s.health)
-	s.patterns.HandleFunc("GET /readyz", s.ready)
+	s.health().Mount(s.patterns)
 }
 
 func (s *Server) addRoute(endpoints map[string]*endpoint, r *route) {
 	path := strings.TrimSuffix(r.path, "{$}")
 	e := endpoints[path]
 	if e == nil {
-		e = &endpoint{s, path, make(map[string]*route), s.metrics.of(path)}
+		e = &endpoint{s, make(map[string]*route), s.observer.At(path)}
 		endpoints[path] = e
 	}
 	for method := range strings.FieldsSeq(r.methods) {
@@ -75,7 +73,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		r = withoutSuffix(r, suffix)
 	}
 	path := r.URL.Path
-	if e := s.exact[path]; e != nil && r.URL.RawPath == "" && (path != "/" || !wantsPage(r)) {
+	if e := s.exact[path]; e != nil && r.URL.RawPath == "" && (path != "/" || !httpd.WantsPage(r)) {
 		e.ServeHTTP(w, r)
 		return
 	}
@@ -117,30 +115,33 @@ var calls = sync.Pool{New: func() any { return new(call) }}
 // endpoint is what stands at one path: a route for each method.
 type endpoint struct {
 	*Server
-	path    string // as the log and the metrics name it; empty: nothing is here
-	methods map[string]*route
-	counts  *pathMetrics
+	methods  map[string]*route
+	observer *httpd.PathObserver
 }
 
 // ServeHTTP takes one request all the way.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start := e.Now()
 	c := calls.Get().(*call)
 	defer calls.Put(c)
-	*c = call{http: r, address: httpd.Address(r)}
+	*c = call{http: r}
+	e.observer.Begin(&c.exchange, r)
+	c.address = c.exchange.Address
 	setCORS(w.Header(), r)
 	ans, err := e.answer(r.Context(), w, c)
 	size := 0
 	if err == nil {
 		size, err = e.write(w, c, ans)
 	}
+	if p := c.principal; p.AccountID != 0 {
+		c.exchange.Add(slog.Int64("account", p.AccountID))
+		c.exchange.Add(slog.Int64("device", p.DeviceID))
+		c.exchange.Add(slog.String("token", p.Kind.String()))
+	}
 	if err != nil {
 		ans.status, size = e.writeError(w, c, err)
 	}
-	end := e.Now()
-	took := end.Sub(start)
-	e.counts.observe(ans.status, took)
-	e.logRequest(r.Context(), c, e.path, ans.status, size, end, took, err)
+	c.exchange.Status, c.exchange.Size = ans.status, size
+	e.observer.End(&c.exchange)
 }
 
 // answer reads the request, finds its route and asks the handler.
@@ -314,6 +315,7 @@ func (s *Server) writeError(w http.ResponseWriter, c *call, err error) (status, 
 		s.Logger.Error("a request failed", "error", err)
 	}
 	setRetryAfter(w.Header(), err)
+	c.exchange.Add(slog.Int("code", told.Code))
 	size, _ = s.write(w, c, answer{status: told.Status, body: told})
 	return told.Status, size
 }
@@ -339,73 +341,3 @@ const corsHeaders = "Accept, Accepts, Authorization, Content-Type, X-Plex-Token,
 	"X-Plex-Version, X-Plex-Platform, X-Plex-Platform-Version, X-Plex-Device, X-Plex-Model, X-Plex-Device-Vendor, " +
 	"X-Plex-Device-Name, X-Plex-Device-Screen-Resolution, X-Plex-Marketplace, X-Plex-Provides, X-Plex-Features, " +
 	"X-Plex-Language, X-Plex-Sync-Version, X-Plex-Pms-Api-Version, X-Plex-Container-Start, X-Plex-Container-Size"
-
-// logRequest writes the one line of a request. It has nothing in it that the
-// caller could have put a secret into: no query, no header, and no path but
-// those of the tables.
-func (s *Server) logRequest(ctx context.Context, c *call, path string, status, size int, at time.Time, took time.Duration, err error) {
-	level := levelOf(ctx, status)
-	if !s.Logger.Enabled(ctx, level) {
-		return
-	}
-	attrs := append(c.attrs[:0],
-		slog.String("method", knownMethod(c.http.Method)),
-		slog.String("path", path),
-		slog.Int("status", status),
-		slog.Int("bytes", size),
-		slog.Float64("ms", float64(took.Microseconds())/1000),
-		slog.String("address", c.address),
-	)
-	if c.principal.AccountID != 0 {
-		attrs = append(attrs, slog.Int64("account", c.principal.AccountID),
-			slog.Int64("device", c.principal.DeviceID), slog.String("token", c.principal.Kind.String()))
-	}
-	if err != nil {
-		told, _ := explain(err)
-		attrs = append(attrs, slog.Int("code", told.Code))
-	}
-	// Straight to the handler: a logger would look up who calls it and read the
-	// clock once more.
-	r := slog.NewRecord(at, level, "request", 0)
-	r.AddAttrs(attrs...)
-	_ = s.Logger.Handler().Handle(ctx, r)
-}
-
-// levelOf is how much of an answer's status an operator should notice.
-func levelOf(ctx context.Context, status int) slog.Level {
-	switch {
-	case status < 500 || ctx.Err() != nil: // whoever asked has hung up
-		return slog.LevelInfo
-	case status == http.StatusServiceUnavailable: // too much at once
-		return slog.LevelWarn
-	}
-	return slog.LevelError
-}
-
-// knownMethod keeps a made-up verb, which may be any text, out of the log.
-func knownMethod(m string) string {
-	switch m {
-	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS":
-		return m
-	}
-	return "other"
-}
-
-func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write([]byte("ok\n"))
-}
-
-// readyTimeout is how long the store may take to show that it works.
-const readyTimeout = 5 * time.Second
-
-func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-	defer cancel()
-	if err := s.Store.Ping(ctx); err != nil {
-		s.Logger.Error("not ready", "error", err)
-		http.Error(w, "the store does not answer; the server's log says why", http.StatusServiceUnavailable)
-		return
-	}
-	s.health(w, r)
-}

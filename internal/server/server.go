@@ -5,7 +5,10 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/web"
 )
 
@@ -31,7 +34,8 @@ type Server struct {
 	exact    map[string]*endpoint
 	patterns *http.ServeMux
 	nothing  *endpoint
-	metrics  *metrics
+	observer *httpd.Observer
+	signIns  *prometheus.CounterVec
 	proxies  []netip.Prefix
 }
 
@@ -49,7 +53,8 @@ func New(c *core.Core, cfg Config) *Server {
 		Origins: c.Origins, Sessions: c.Sessions, Passkeys: c.Passkeys,
 		PublicURL: s.public, Logger: c.Logger, Now: c.Now,
 	})
-	s.metrics = newMetrics(s)
+	s.observer, s.signIns = s.newObserver(), newSignInCounter()
+	s.observer.Register(s.signIns)
 	s.route()
 	return s
 }

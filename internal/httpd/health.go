@@ -1,0 +1,42 @@
+package httpd
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// readyTimeout is how long Ping may take.
+const readyTimeout = 5 * time.Second
+
+// Health answers the questions of whatever watches the server.
+type Health struct {
+	// Ping checks that the server can do its work. Required.
+	Ping func(context.Context) error
+	// Logger gets the errors of Ping. Required.
+	Logger *slog.Logger
+}
+
+// Mount adds /healthz, which answers as long as the process does, and /readyz,
+// which answers 503 when Ping fails. Neither is logged or counted.
+func (h Health) Mount(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", h.alive)
+	mux.HandleFunc("GET /readyz", h.ready)
+}
+
+func (h Health) alive(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+func (h Health) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	if err := h.Ping(ctx); err != nil {
+		h.Logger.Error("not ready", "error", err)
+		http.Error(w, "the store does not answer; the server's log says why", http.StatusServiceUnavailable)
+		return
+	}
+	h.alive(w, r)
+}
