@@ -135,7 +135,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	}
 	a.greet(connections[0].URI, empty, srv.Pages())
 	log.Info("ready", "address", on.main.Addr().String(), "version", version(), "tls", o.tlsCert != "")
-	return runServers(ctx, srv, on, o, log)
+	return runServers(ctx, c, srv, on, o, log)
 }
 
 // tuneRuntime sets what Go's runtime leaves to programs.
@@ -252,14 +252,16 @@ func listen(ctx context.Context, flag, address, other string) (net.Listener, err
 	return ln, nil
 }
 
-// runServers serves both listeners, and what is done in between, until ctx
-// ends or one of them fails.
-func runServers(ctx context.Context, srv *server.Server, on listeners, o serveOptions, log *logger) error {
+// runServers serves both listeners, with the background work of c, until ctx ends
+// or a listener fails.
+func runServers(
+	ctx context.Context, c *core.Core, srv *server.Server, on listeners, o serveOptions, log *logger,
+) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { srv.Run(ctx) })
+	wg.Go(func() { c.Run(ctx) })
 	if on.metrics != nil {
 		log.Info("metrics", "address", on.metrics.Addr().String())
 		wg.Go(func() {

@@ -1,3 +1,9 @@
+// Package server puts the faces of usher under one handler: the planes of the
+// API, the pages, and what watches the server.
+//
+// It owns which face answers a request that could be either's, and the metrics
+// about the services. It does not own the faces themselves (packages api and
+// web, which do not know each other), nor listeners (package httpd).
 package server
 
 import (
@@ -5,8 +11,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
-
+	"github.com/usher-auth/usher/internal/api"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/web"
@@ -24,40 +29,60 @@ type Config struct {
 	Version string
 }
 
-// Server answers both planes. It is safe for concurrent use.
+// Server is all faces of one Core. It is safe for concurrent use.
 type Server struct {
-	*core.Core
-	web      *web.Pages
-	pages    pages
-	version  string
-	public   string
-	exact    map[string]*endpoint
-	patterns *http.ServeMux
-	nothing  *endpoint
 	observer *httpd.Observer
-	signIns  *prometheus.CounterVec
-	proxies  []netip.Prefix
+	health   httpd.Health
+	pages    *web.Pages
+	handler  http.Handler
 }
 
 // New returns a Server that answers from the services of c.
 func New(c *core.Core, cfg Config) *Server {
+	public := strings.TrimSuffix(cfg.PublicURL, "/")
 	s := &Server{
-		Core: c, version: cfg.Version, public: strings.TrimSuffix(cfg.PublicURL, "/"), proxies: cfg.Proxies,
-		pages: newPages(c.Store.DB()),
+		observer: httpd.NewObserver(c.Logger, c.Now),
+		health:   httpd.Health{Ping: c.Store.Ping, Logger: c.Logger},
+		pages: web.New(web.Config{
+			Store: c.Store, Accounts: c.Accounts, Tokens: c.Tokens, Sources: c.Sources, PINs: c.PINs,
+			Origins: c.Origins, Sessions: c.Sessions, Passkeys: c.Passkeys,
+			PublicURL: public, Logger: c.Logger, Now: c.Now,
+		}),
 	}
-	if s.version == "" {
-		s.version = "dev"
-	}
-	s.web = web.New(web.Config{
-		Store: c.Store, Accounts: c.Accounts, Tokens: c.Tokens, Sources: c.Sources, PINs: c.PINs,
-		Origins: c.Origins, Sessions: c.Sessions, Passkeys: c.Passkeys,
-		PublicURL: s.public, Logger: c.Logger, Now: c.Now,
-	})
-	s.observer, s.signIns = s.newObserver(), newSignInCounter()
-	s.observer.Register(s.signIns)
-	s.route()
+	s.observer.Register(serviceMetrics(c)...)
+	planes := api.New(c, api.Config{Observer: s.observer, PublicURL: public, Version: cfg.Version})
+	others := http.NewServeMux()
+	s.pages.Mount(others, s.observer.Around)
+	s.health.Mount(others)
+	others.Handle("/", notFound(planes.NotFound(), s.observer.Around("", s.pages.NotFound())))
+	s.handler = httpd.BehindProxies(planes.Handler(others), cfg.Proxies)
 	return s
 }
 
-// Pages are the pages for people.
-func (s *Server) Pages() *web.Pages { return s.web }
+// notFound answers programs with one handler and browsers with another.
+func notFound(program, browser http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if httpd.WantsPage(r) {
+			browser.ServeHTTP(w, r)
+			return
+		}
+		program.ServeHTTP(w, r)
+	})
+}
+
+// Handler answers everything that is for clients and browsers, and /healthz and
+// /readyz.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// MetricsHandler answers /metrics, /healthz and /readyz, for a listener of its
+// own.
+func (s *Server) MetricsHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", s.observer.Metrics())
+	s.health.Mount(mux)
+	return mux
+}
+
+// Pages returns the pages: whoever starts the server asks them for the path of
+// the page that creates the first admin.
+func (s *Server) Pages() *web.Pages { return s.pages }

@@ -1,444 +1,121 @@
 package server_test
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/server"
-	"github.com/usher-auth/usher/internal/store"
-	"github.com/usher-auth/usher/plexauth"
 )
 
-const password = coretest.Password
-
-// world is a server with an admin, a member and two servers.
-type world struct {
-	*httptest.Server
-	*coretest.Core
-	dir  string // of the database
-	seen int
-}
-
-// config is what a test changes of the services and of the server.
-type config struct {
-	core.Config
-	Server server.Config
-}
-
-func newWorld(t testing.TB, change func(*config)) *world {
+// answer asks a handler and returns the status and the body.
+func answer(t *testing.T, h http.Handler, method, target, accept string) (int, string) {
 	t.Helper()
-	cfg := config{Config: core.Config{Dir: t.TempDir()}}
-	if change != nil {
-		change(&cfg)
+	r := httptest.NewRequest(method, target, nil)
+	if accept != "" {
+		r.Header.Set("Accept", accept)
 	}
-	w := &world{Core: coretest.New(t, cfg.Config), dir: cfg.Dir}
-	w.AddAdmin("admin")
-	w.Add("member")
-	for _, kind := range []string{"server", "provider"} {
-		w.AddSource(store.Source{
-			Kind: kind, Identifier: "den", Name: "Den", Everyone: true, Connections: []store.Connection{{URI: "http://192.168.1.5:32400"}},
-		})
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	return rec.Code, rec.Body.String()
+}
+
+// Which face answers: programs get the API's errors, browsers get pages.
+func TestFaces(t *testing.T) {
+	c := coretest.New(t, core.Config{})
+	h := server.New(c.Core, server.Config{}).Handler()
+	const (
+		browser = "text/html,application/xhtml+xml;q=0.9"
+		program = "application/json"
+		page    = "<!doctype html>"
+		json    = `{"errors":[`
+	)
+	for _, test := range []struct {
+		method, target, accept string
+		status                 int
+		body                   string
+	}{
+		{"GET", "/", program, 401, json},
+		{"GET", "/", "", 401, "<"},
+		{"GET", "/", browser, 200, page},
+		{"HEAD", "/", program, 401, ""},
+		{"POST", "/", program, 405, json},
+		{"POST", "/", browser, 404, page},
+		{"OPTIONS", "/", browser, 204, ""},
+		{"GET", "/account", browser, 303, ""},
+		{"GET", "/account", program, 303, ""}, // a page, whoever asks
+		{"POST", "/account", program, 404, json},
+		{"GET", "/account/", browser, 303, ""},
+		{"GET", "/link.json", "", 303, ""}, // every path takes a suffix
+		{"GET", "/api/v2/user", browser, 400, ""},
+		{"GET", "/pins/1", browser, 400, "<"},
+		{"GET", "/nothing", browser, 404, page},
+		{"GET", "/nothing", program, 404, json},
+		{"GET", "/nothing.json", browser, 404, json},
+		{"OPTIONS", "/nothing", browser, 204, ""},
+		{"GET", "/healthz", browser, 200, "ok"},
+		{"GET", "/readyz", program, 200, "ok"},
+		{"POST", "/healthz", program, 404, json},
+		{"GET", "/metrics", program, 404, json},
+		// Attack: a redirect that repeats a token in its target.
+		{"GET", "//account?X-Plex-Token=t", browser, 404, ""},
+		{"GET", "/x/../account?X-Plex-Token=t", program, 404, json},
+		{"GET", "/%2e%2e/account", program, 404, json},
+		{"GET", "/api%2fv2/user", program, 404, json},
+	} {
+		status, body := answer(t, h, test.method, test.target, test.accept)
+		if status != test.status || !strings.HasPrefix(body, test.body) {
+			t.Errorf("%s %s for %q: %d %.60q, want %d %q", test.method, test.target, test.accept, status, body, test.status, test.body)
+		}
 	}
-	w.Server = httptest.NewServer(server.New(w.Core.Core, cfg.Server).Handler())
-	t.Cleanup(w.Server.Close)
-	return w
-}
-
-// call sends a request and returns the answer's status and body, in JSON. A
-// token that is empty is not sent.
-func (w *world) call(t testing.TB, method, path string, token plexauth.Secret, form url.Values) (int, string) {
-	t.Helper()
-	res, body := w.ask(t, method, path, "application/json", token, form)
-	return res.StatusCode, body
-}
-
-// ask is call for those who say what they accept, and look at the headers.
-func (w *world) ask(t testing.TB, method, path, accept string, token plexauth.Secret, form url.Values) (*http.Response, string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, w.URL+path, strings.NewReader(form.Encode()))
-	if err != nil {
+	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", accept)
-	req.Header.Set("X-Plex-Client-Identifier", "test")
-	if token != "" {
-		req.Header.Set("X-Plex-Token", string(token))
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res, string(body)
-}
-
-// read is call for an answer that must be good, decoded into v.
-func (w *world) read(t testing.TB, method, path string, token plexauth.Secret, form url.Values, v any) {
-	t.Helper()
-	status, body := w.call(t, method, path, token, form)
-	if status >= 300 {
-		t.Fatalf("%s %s: %d %s", method, path, status, body)
-	}
-	if err := json.Unmarshal([]byte(body), v); err != nil {
-		t.Fatalf("%s %s: %v: %s", method, path, err, body)
-	}
-}
-
-func (w *world) signIn(t testing.TB, name string) plexauth.Secret {
-	t.Helper()
-	var account struct{ AuthToken plexauth.Secret }
-	w.read(t, "POST", "/api/v2/users/signin", "", url.Values{"login": {name}, "password": {password}}, &account)
-	return account.AuthToken
-}
-
-func (w *world) transient(t testing.TB, token plexauth.Secret) plexauth.Secret {
-	t.Helper()
-	var answer struct {
-		MediaContainer struct{ Token plexauth.Secret }
-	}
-	w.read(t, "POST", "/security/token?type=delegation&scope=all", token, nil, &answer)
-	return answer.MediaContainer.Token
-}
-
-// serverToken is the token that a listing gives for a server.
-func (w *world) serverToken(t testing.TB, token plexauth.Secret, id string) plexauth.Secret {
-	t.Helper()
-	var list []struct {
-		ClientIdentifier string
-		AccessToken      plexauth.Secret
-	}
-	w.read(t, "GET", "/api/v2/resources", token, nil, &list)
-	for _, r := range list {
-		if r.ClientIdentifier == id {
-			return r.AccessToken
+	for target, want := range map[string]int{"/healthz": 200, "/readyz": 503} {
+		if status, _ := answer(t, h, "GET", target, ""); status != want {
+			t.Errorf("%s with a closed database: %d, want %d", target, status, want)
 		}
-	}
-	t.Fatalf("%s is not listed", id)
-	return ""
-}
-
-// good reports whether a token is accepted.
-func (w *world) good(t testing.TB, token plexauth.Secret) bool {
-	t.Helper()
-	status, _ := w.call(t, "GET", "/api/v2/user", token, nil)
-	return status == 200
-}
-
-// secrets finds everything in an answer that looks like a token.
-var secrets = regexp.MustCompile(`transient-[0-9A-Za-z_-]+|\b[0-9A-Za-z]{20}\b`)
-
-// powers is what a token is seen to do: each row of the tables that lets it in.
-func (w *world) powers(t testing.TB, token plexauth.Secret) map[string]bool {
-	t.Helper()
-	can := make(map[string]bool)
-	for _, row := range server.Rows() {
-		if row.Token && row.Path != "/api/v2/users/signout" {
-			if status, _ := w.call(t, row.Method, w.target(t, row), token, nil); status < 300 {
-				can[row.Method+" "+row.Path] = true
-			}
-		}
-	}
-	return can
-}
-
-// withQuery adds what a path needs to answer at all.
-func withQuery(path string) string {
-	switch path {
-	case "/security/token":
-		return path + "?type=delegation&scope=all"
-	case "/security/resources":
-		return path + "?source=server://den"
-	}
-	return path
-}
-
-// target is a row's path with what it needs to do what it is there for.
-func (w *world) target(t testing.TB, row server.Row) string {
-	t.Helper()
-	if row.Path == "/api/v2/pins/link" {
-		return row.Path + "?code=" + w.startPIN(t, "tv").Code
-	}
-	return withQuery(row.Path)
-}
-
-// The law of reach: no answer contains a secret that reaches further or lives
-// longer than the token that made the request. Every route is asked with every
-// kind of token, and whatever looks like a secret in the answer is tried out:
-// it must do nothing that the asking token cannot, and be dead when that is
-// revoked, or when it expires.
-func TestLawOfReach(t *testing.T) {
-	kinds := map[string]func(*world) plexauth.Secret{
-		"access, admin":                 func(w *world) plexauth.Secret { return w.signIn(t, "admin") },
-		"access, member":                func(w *world) plexauth.Secret { return w.signIn(t, "member") },
-		"transient, admin":              func(w *world) plexauth.Secret { return w.transient(t, w.signIn(t, "admin")) },
-		"transient, member":             func(w *world) plexauth.Secret { return w.transient(t, w.signIn(t, "member")) },
-		"server token for here, admin":  func(w *world) plexauth.Secret { return w.serverToken(t, w.signIn(t, "admin"), "self") },
-		"server token for here, member": func(w *world) plexauth.Secret { return w.serverToken(t, w.signIn(t, "member"), "self") },
-		"server token for elsewhere":    func(w *world) plexauth.Secret { return w.serverToken(t, w.signIn(t, "admin"), "den") },
-		"transient of a server token":   func(w *world) plexauth.Secret { return w.transient(t, w.serverToken(t, w.signIn(t, "admin"), "self")) },
-		"transient for another source":  func(w *world) plexauth.Secret { return w.sourceToken(t, w.signIn(t, "admin")) },
-	}
-	found := 0
-	for kind, mint := range kinds {
-		t.Run(kind, func(t *testing.T) {
-			w := newWorld(t, nil)
-			asking := mint(w)
-			before := w.powers(t, asking)
-			given := w.harvest(t, asking)
-			for _, g := range given {
-				for can := range w.powers(t, g.secret) {
-					if !before[can] {
-						t.Errorf("%s gives a secret that can %s, which the asking token cannot", g.path, can)
-					}
-				}
-			}
-			w.endWith(t, asking, given)
-			found += len(given)
-		})
-	}
-	if found == 0 {
-		t.Error("no answer gave any secret: the test sees nothing")
-	}
-}
-
-// sourceToken is the transient token that comes with a source's connections.
-func (w *world) sourceToken(t testing.TB, admin plexauth.Secret) plexauth.Secret {
-	t.Helper()
-	var answer struct {
-		MediaContainer struct {
-			Device struct{ AccessToken plexauth.Secret }
-		}
-	}
-	w.read(t, "GET", "/security/resources?source=server://den", admin, nil, &answer)
-	return answer.MediaContainer.Device.AccessToken
-}
-
-type givenSecret struct {
-	path   string
-	secret plexauth.Secret
-}
-
-// harvest asks every route, in both formats, for every secret it gives.
-func (w *world) harvest(t testing.TB, asking plexauth.Secret) (given []givenSecret) {
-	t.Helper()
-	for _, row := range server.Rows() {
-		if !row.Token || row.Path == "/api/v2/users/signout" {
-			continue
-		}
-		for _, suffix := range []string{"", ".xml", ".json"} {
-			path, query, _ := strings.Cut(w.target(t, row), "?")
-			if path == "/" && suffix != "" {
-				continue
-			}
-			_, body := w.call(t, row.Method, path+suffix+"?"+query, asking, nil)
-			for _, s := range secrets.FindAllString(body, -1) {
-				if s != string(asking) && w.good(t, plexauth.Secret(s)) {
-					given = append(given, givenSecret{row.Path + suffix, plexauth.Secret(s)})
-				}
-			}
-		}
-	}
-	return given
-}
-
-// endWith ends the asking token, by time if it has an end and by revoking what
-// it stands on otherwise, and checks that nothing it was given lives on.
-func (w *world) endWith(t testing.TB, asking plexauth.Secret, given []givenSecret) {
-	t.Helper()
-	if strings.HasPrefix(string(asking), "transient-") {
-		w.Clock.Advance(48 * time.Hour)
-	} else {
-		w.revokeAll(t)
-	}
-	if w.good(t, asking) {
-		t.Fatal("the asking token lives on")
-	}
-	for _, g := range given {
-		if w.good(t, g.secret) {
-			t.Errorf("%s gives a secret that outlives the asking token", g.path)
-		}
-	}
-}
-
-// revokeAll revokes each access token, as their owners do.
-func (w *world) revokeAll(t testing.TB) {
-	t.Helper()
-	list, err := w.Store.Tokens(t.Context(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, tok := range list {
-		if tok.Kind == store.AccessToken {
-			if err := w.Store.RevokeToken(t.Context(), tok.ID); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-}
-
-// Every row asks for what its table says: without a token, a route that needs
-// one refuses, whatever it does.
-func TestEveryRouteAsksForItsToken(t *testing.T) {
-	w := newWorld(t, nil)
-	rows := server.Rows()
-	if len(rows) < 15 {
-		t.Fatalf("only %d rows", len(rows))
-	}
-	for _, row := range rows {
-		for name, token := range map[string]plexauth.Secret{"no token": "", "a bad token": "00000000000000000000"} {
-			status, body := w.call(t, row.Method, withQuery(row.Path), token, nil)
-			want := 401
-			if token != "" {
-				want = row.Refused
-			}
-			if row.Token && status != want {
-				t.Errorf("%s %s with %s: %d %s, want %d", row.Method, row.Path, name, status, body, want)
-			}
-			if !row.Token && status == want {
-				t.Errorf("%s %s with %s: %d, although it asks for none", row.Method, row.Path, name, status)
-			}
-		}
-	}
-}
-
-// A handler that is asked by a caller who has gone does not go on.
-func TestEveryRouteObeysContext(t *testing.T) {
-	w := newWorld(t, nil)
-	token := w.signIn(t, "admin")
-	for _, row := range server.Rows() {
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		req := httptest.NewRequest(row.Method, withQuery(row.Path), strings.NewReader("login=admin&password=wrong"))
-		req.Header.Set("X-Plex-Token", string(token))
-		req.Header.Set("X-Plex-Client-Identifier", "test")
-		rec := httptest.NewRecorder()
-		w.Config.Handler.ServeHTTP(rec, req.WithContext(ctx))
-		if rec.Code == 500 {
-			t.Errorf("%s %s answers %d to a caller who has gone: %s", row.Method, row.Path, rec.Code, rec.Body)
-		}
-	}
-}
-
-// What an answer says is no longer so once a change has been acknowledged.
-func TestAccountPageFollowsChanges(t *testing.T) {
-	w := newWorld(t, nil)
-	token := w.signIn(t, "member")
-	details := func() (a struct{ TwoFactorEnabled, BackupCodesCreated bool }) {
-		w.read(t, "GET", "/api/v2/user", token, nil, &a)
-		return a
-	}
-	if got := details(); got.TwoFactorEnabled {
-		t.Errorf("details %+v", got)
-	}
-	if err := w.Store.SetSecondFactor(t.Context(), 2, []byte("sealed"), 0, []store.Hash{{1}}); err != nil {
-		t.Fatal(err)
-	}
-	if got := details(); !got.TwoFactorEnabled || !got.BackupCodesCreated {
-		t.Errorf("details %+v", got)
-	}
-}
-
-// The hot path asks the store nothing once a token is cached.
-func TestTokenDetailsTouchNoSQL(t *testing.T) {
-	w := newWorld(t, nil)
-	token := w.signIn(t, "member")
-	transient := w.transient(t, token)
-	w.good(t, token)
-	if err := w.Store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for name, tok := range map[string]plexauth.Secret{"access": token, "transient": transient} {
-		if !w.good(t, tok) {
-			t.Errorf("%s: token details need the store", name)
-		}
-	}
-	if status, _ := w.call(t, "POST", "/security/token?type=delegation&scope=all", token, nil); status != 200 {
-		t.Errorf("minting a transient token needs the store: %d", status)
-	}
-	if status, _ := w.call(t, "GET", "/readyz", "", nil); status != 503 {
-		t.Errorf("/readyz says %d although the store is gone", status)
 	}
 }
 
 func TestMetrics(t *testing.T) {
 	srv := server.New(coretest.New(t, core.Config{}).Core, server.Config{})
-	srv.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/identity", nil))
-	srv.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/secret-path?X-Plex-Token=secret", nil))
-	rec := httptest.NewRecorder()
-	srv.MetricsHandler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	answer(t, srv.Handler(), "GET", "/identity", "")
+	answer(t, srv.Handler(), "GET", "/secret-path?X-Plex-Token=secret", "")
+	_, text := answer(t, srv.MetricsHandler(), "GET", "/metrics", "")
 	for _, want := range []string{
 		`usher_http_requests_total{path="/identity",status="200"} 1`, "usher_token_cache_entries 0", "go_goroutines", "usher_hashing_waiting 0",
 	} {
-		if !strings.Contains(rec.Body.String(), want) {
+		if !strings.Contains(text, want) {
 			t.Errorf("%s is not in the metrics", want)
 		}
 	}
-	if strings.Contains(rec.Body.String(), "secret") {
+	if strings.Contains(text, "secret") {
 		t.Error("what a caller sends is in the metrics")
 	}
 }
 
-// benchmark sends one request over and over and fails on any other status.
-func benchmark(b *testing.B, w *world, status int, method, path string, token plexauth.Secret, form string) {
-	b.Helper()
-	b.ReportAllocs()
-	handler := w.Config.Handler
-	for b.Loop() {
-		req := httptest.NewRequest(method, path, strings.NewReader(form))
-		req.Header.Set("Accept", "application/json")
-		req.Header.Set("X-Plex-Client-Identifier", fmt.Sprint("device", w.seen))
-		if token != "" {
-			req.Header.Set("X-Plex-Token", string(token))
-		}
-		rec := httptest.NewRecorder()
-		handler.ServeHTTP(rec, req)
-		if rec.Code != status {
-			b.Fatalf("%d %s", rec.Code, rec.Body)
-		}
-		w.seen++
+// docs/operations.md has every metric of usher's own.
+func TestMetricsAreDocumented(t *testing.T) {
+	srv := server.New(coretest.New(t, core.Config{}).Core, server.Config{})
+	answer(t, srv.Handler(), "GET", "/identity", "")
+	_, text := answer(t, srv.MetricsHandler(), "GET", "/metrics", "")
+	names := regexp.MustCompile(`# TYPE (usher_\w+)`).FindAllStringSubmatch(text, -1)
+	if len(names) < 5 {
+		t.Fatalf("only %d metrics", len(names))
 	}
-}
-
-// BenchmarkSignIn hashes at the real cost: it measures argon2id and a durable
-// commit.
-func BenchmarkSignIn(b *testing.B) {
-	w := newWorld(b, func(c *config) { c.HashCost = account.DefaultCost })
-	benchmark(b, w, 201, "POST", "/api/v2/users/signin", "", "login=member&password="+url.QueryEscape(password))
-}
-
-func BenchmarkTokenDetails(b *testing.B) {
-	w := newWorld(b, nil)
-	benchmark(b, w, 200, "GET", "/api/v2/user", w.signIn(b, "member"), "")
-}
-
-func BenchmarkTransientMint(b *testing.B) {
-	w := newWorld(b, nil)
-	benchmark(b, w, 200, "POST", "/security/token?type=delegation&scope=all", w.signIn(b, "member"), "")
-}
-
-func BenchmarkTransientVerify(b *testing.B) {
-	w := newWorld(b, nil)
-	benchmark(b, w, 200, "GET", "/api/v2/user", w.transient(b, w.signIn(b, "member")), "")
-}
-
-func BenchmarkSourceConnection(b *testing.B) {
-	w := newWorld(b, nil)
-	benchmark(b, w, 200, "GET", "/security/resources?source=server://den", w.signIn(b, "admin"), "")
+	document, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range names {
+		if !strings.Contains(string(document), m[1]) {
+			t.Errorf("%s is not in docs/operations.md", m[1])
+		}
+	}
 }

@@ -1,4 +1,4 @@
-package server
+package api
 
 import (
 	"net/http"
@@ -19,14 +19,15 @@ type Row struct {
 // Rows lists both tables, a row for each method.
 func Rows() []Row {
 	var rows []Row
-	for _, plane := range [][]route{accountPlane[:], mediaPlane[:]} {
+	f := new(features) // no route is called
+	for _, plane := range [][]route{f.accountPlane(), f.mediaPlane()} {
 		for _, r := range plane {
 			for method := range strings.FieldsSeq(r.methods) {
 				refused := http.StatusUnauthorized
-				if r.need == holder {
+				if r.caller == anyTokenV1 {
 					refused = http.StatusUnprocessableEntity
 				}
-				rows = append(rows, Row{method, strings.TrimSuffix(r.path, "{$}"), r.need > client, refused, r.body > 0})
+				rows = append(rows, Row{method, strings.TrimSuffix(r.path, "{$}"), r.caller > clientID, refused, r.body > 0})
 			}
 		}
 	}

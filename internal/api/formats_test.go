@@ -1,4 +1,4 @@
-package server_test
+package api_test
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/internal/api"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -19,7 +19,7 @@ import (
 // every suffix.
 func TestBodiesAreWhatTheyAreCalled(t *testing.T) {
 	w := newWorld(t, nil)
-	for _, row := range server.Rows() {
+	for _, row := range api.Rows() {
 		for _, suffix := range []string{"", ".json", ".xml"} {
 			if row.Path == "/" && suffix != "" {
 				continue // there is nothing to put a suffix behind

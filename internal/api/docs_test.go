@@ -1,16 +1,13 @@
-package server_test
+package api_test
 
 import (
 	"fmt"
-	"net/http/httptest"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/usher-auth/usher/internal/core"
-	"github.com/usher-auth/usher/internal/coretest"
-	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/internal/api"
 	"github.com/usher-auth/usher/internal/store"
 )
 
@@ -26,13 +23,13 @@ func document(t *testing.T, name string) string {
 // docs/protocol.md has every path and every status and code of the tables.
 func TestProtocolIsDocumented(t *testing.T) {
 	text := document(t, "protocol.md")
-	for _, row := range server.Rows() {
+	for _, row := range api.Rows() {
 		named := regexp.MustCompile("`([A-Z]+ )?" + regexp.QuoteMeta(row.Path) + "[?`]")
 		if !named.MatchString(text) {
 			t.Errorf("%s is not in docs/protocol.md", row.Path)
 		}
 	}
-	for _, f := range server.Failures() {
+	for _, f := range api.Failures() {
 		if row := fmt.Sprintf("| %d | %d |", f[0], f[1]); !strings.Contains(text, row) {
 			t.Errorf("%s is not in docs/protocol.md", row)
 		}
@@ -49,24 +46,6 @@ func TestEventsAreDocumented(t *testing.T) {
 	for _, e := range events {
 		if row := fmt.Sprintf("| `%s` | %s |\n", e.Kind, e.Means); !strings.Contains(text, row) {
 			t.Errorf("%s is not in docs/operations.md", row)
-		}
-	}
-}
-
-// docs/operations.md has every metric of usher's own.
-func TestMetricsAreDocumented(t *testing.T) {
-	srv := server.New(coretest.New(t, core.Config{}).Core, server.Config{})
-	srv.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/identity", nil))
-	rec := httptest.NewRecorder()
-	srv.MetricsHandler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
-	names := regexp.MustCompile(`# TYPE (usher_\w+)`).FindAllStringSubmatch(rec.Body.String(), -1)
-	if len(names) < 5 {
-		t.Fatalf("only %d metrics", len(names))
-	}
-	text := document(t, "operations.md")
-	for _, m := range names {
-		if !strings.Contains(text, m[1]) {
-			t.Errorf("%s is not in docs/operations.md", m[1])
 		}
 	}
 }

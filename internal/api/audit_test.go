@@ -1,4 +1,4 @@
-package server_test
+package api_test
 
 import (
 	"context"
@@ -51,6 +51,8 @@ func TestRequestsAreTold(t *testing.T) {
 	ask("GET", "/api/v2/resources", token, device, nil, 200) // the second time, nothing is made
 	ask("GET", "/api/v2/user", token, device, nil, 200)
 	ask("GET", "/security/token?type=delegation&scope=all", token, device, nil, 200)
+	ask("PUT", "/api/v2/pins/link", token, device, url.Values{"code": {w.startPIN(t, "tv").Code}}, 204)
+	ask("DELETE", "/devices/2", token, device, nil, 200)
 	ask("DELETE", "/api/v2/users/signout", token, device, nil, 204)
 	ask("DELETE", "/api/v2/users/signout", token, device, nil, 401) // a look at a token is no event
 	want := []string{
@@ -59,6 +61,8 @@ func TestRequestsAreTold(t *testing.T) {
 		"sign-in|member||Player on Living room|127.0.0.1|token 3",
 		"token.made|member||Player on Living room|127.0.0.1|token 4 for usher",
 		"token.made|member||Player on Living room|127.0.0.1|token 5 for Den",
+		"pin.linked|member||Player on Living room|127.0.0.1|token 6 for ",
+		"token.revoked|member||Player on Living room|127.0.0.1|2 of device 2",
 		"sign-out|member||Player on Living room|127.0.0.1|token 1, and 2 tokens",
 	}
 	got := w.events(t)[len(before):]

@@ -1,4 +1,4 @@
-package server_test
+package api_test
 
 import (
 	"bytes"
@@ -139,7 +139,7 @@ func TestPINSaysWhereItIs(t *testing.T) {
 	if p := w.startPIN(t, "tv"); p.QR != w.URL+"/api/v2/pins/qr/"+p.Code {
 		t.Errorf("the picture is at %s", p.QR)
 	}
-	w = newWorld(t, func(c *config) { c.Server.PublicURL = "https://usher.example.org/" })
+	w = newWorld(t, func(c *config) { c.API.PublicURL = "https://usher.example.org/" })
 	if p := w.startPIN(t, "tv"); p.QR != "https://usher.example.org/api/v2/pins/qr/"+p.Code {
 		t.Errorf("the picture is at %s", p.QR)
 	}

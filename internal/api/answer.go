@@ -1,0 +1,113 @@
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/usher-auth/usher/internal/wire"
+)
+
+// buffers are reused from answer to answer.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
+
+// write sends an answer and returns the size of its body.
+func write(w http.ResponseWriter, c *call, ans answer) (int, error) {
+	if ans.body == nil {
+		w.WriteHeader(ans.status)
+		return 0, nil
+	}
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	var err error
+	if *buf, err = ans.body.Append((*buf)[:0], c.Format, c.Variant); err != nil {
+		return 0, err
+	}
+	h := w.Header()
+	ans.part.SetHeader(h)
+	h["Content-Type"] = contentTypes[c.Format]
+	if len(*buf) > counted {
+		h["Content-Length"] = []string{strconv.Itoa(len(*buf))}
+	}
+	// Every answer is about one caller, and many have a token in them.
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = noSniff
+	w.WriteHeader(ans.status)
+	_, _ = w.Write(*buf) // the caller may have hung up
+	return len(*buf), nil
+}
+
+// counted is the size up to which net/http sets Content-Length by itself.
+const counted = 2048
+
+// Header values that all answers share. They must not be changed.
+var (
+	contentTypes = [...][]string{
+		wire.JSON: {wire.JSON.ContentType()},
+		wire.XML:  {wire.XML.ContentType()},
+		wire.PNG:  {wire.PNG.ContentType()},
+	}
+	noStore = []string{"no-store"}
+	noSniff = []string{"nosniff"}
+)
+
+// writeError sends what the table says of an error.
+func (e *endpoint) writeError(w http.ResponseWriter, c *call, err error) {
+	told, ours := explain(err)
+	if ours {
+		e.log.Error("a request failed", "error", err)
+	}
+	setRetryAfter(w.Header(), err)
+	c.exchange.Add(slog.Int("code", told.Code))
+	c.exchange.Status = told.Status
+	c.exchange.Size, _ = write(w, c, answer{status: told.Status, body: told})
+}
+
+// withoutSuffix is a request with its path's suffix as the one format that it
+// accepts.
+func withoutSuffix(r *http.Request, suffix string) *http.Request {
+	plain, u := *r, *r.URL
+	u.Path, u.RawPath = strings.TrimSuffix(u.Path, suffix), strings.TrimSuffix(u.RawPath, suffix)
+	plain.URL = &u
+	plain.Header = r.Header.Clone()
+	plain.Header["Accept"] = suffixAccept[suffix]
+	return &plain
+}
+
+// suffixAccept is what a path's suffix stands for. It beats the Accept header.
+var suffixAccept = map[string][]string{
+	".json": {wire.JSON.ContentType()},
+	".xml":  {"application/xml"},
+}
+
+func formatSuffix(path string) string {
+	dot := strings.LastIndexByte(path, '.')
+	if dot < 1 || path[dot-1] == '/' || suffixAccept[path[dot:]] == nil {
+		return ""
+	}
+	return path[dot:]
+}
+
+// setCORS lets programs in a browser, which poll PINs and read accounts, read
+// our answers. No cookie counts on these planes, so every origin may.
+func setCORS(h http.Header, r *http.Request) {
+	if r.Header["Origin"] == nil {
+		return
+	}
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "X-Plex-Container-Start, X-Plex-Container-Total-Size, Retry-After")
+	if r.Method == http.MethodOptions {
+		h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS")
+		h.Set("Access-Control-Allow-Headers", corsHeaders)
+		h.Set("Access-Control-Max-Age", "86400")
+	}
+}
+
+// corsHeaders are the headers that programs send. Authorization is one: plexjs
+// 0.32.1 always has an empty one.
+const corsHeaders = "Accept, Accepts, Authorization, Content-Type, X-Plex-Token, X-Plex-Client-Identifier, X-Plex-Product, " +
+	"X-Plex-Version, X-Plex-Platform, X-Plex-Platform-Version, X-Plex-Device, X-Plex-Model, X-Plex-Device-Vendor, " +
+	"X-Plex-Device-Name, X-Plex-Device-Screen-Resolution, X-Plex-Marketplace, X-Plex-Provides, X-Plex-Features, " +
+	"X-Plex-Language, X-Plex-Sync-Version, X-Plex-Pms-Api-Version, X-Plex-Container-Start, X-Plex-Container-Size"

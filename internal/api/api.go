@@ -1,0 +1,84 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/httpd"
+)
+
+// Config is what an API needs beyond the services.
+type Config struct {
+	// Observer logs and counts the requests. Required.
+	Observer *httpd.Observer
+	// PublicURL is where browsers reach this server. Empty: the address that
+	// each request was sent to.
+	PublicURL string
+	// Version is usher's own, shown in /identity. Empty: "dev".
+	Version string
+}
+
+// API answers both planes. It is safe for concurrent use.
+type API struct {
+	// exact finds the endpoint of a path without wildcards, as nearly all paths
+	// are, faster than a mux does.
+	exact map[string]*endpoint
+	// patterns are the endpoints of the other paths.
+	patterns map[string]*endpoint
+	notFound *endpoint
+}
+
+// New returns an API that answers from the services of c.
+func New(c *core.Core, cfg Config) *API {
+	gate := &gate{tokens: c.Tokens, selfID: c.Sources.Self().ID}
+	a := &API{
+		exact: make(map[string]*endpoint), patterns: make(map[string]*endpoint),
+		notFound: &endpoint{gate: gate, log: c.Logger, observer: cfg.Observer.At("")},
+	}
+	f := newFeatures(c, cfg)
+	for _, r := range append(f.accountPlane(), f.mediaPlane()...) {
+		path := strings.TrimSuffix(r.path, "{$}")
+		endpoints := a.exact
+		if strings.Contains(path, "{") {
+			endpoints = a.patterns
+		}
+		e := endpoints[path]
+		if e == nil {
+			e = &endpoint{gate: gate, log: c.Logger, observer: cfg.Observer.At(path), methods: make(map[string]*route)}
+			endpoints[path] = e
+		}
+		e.add(&r)
+	}
+	return a
+}
+
+// Handler returns a handler that answers requests for the paths of both planes
+// and passes all others to next. A browser's request for / is passed on, too: it
+// asks for a page. A path that a mux would clean by a redirect is not passed on:
+// the redirect would repeat a query that may hold a token.
+func (a *API) Handler(next http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	for path, e := range a.patterns {
+		mux.Handle(path, e)
+	}
+	mux.Handle("/", next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if suffix := formatSuffix(r.URL.Path); suffix != "" {
+			r = withoutSuffix(r, suffix)
+		}
+		path := r.URL.Path
+		if e := a.exact[path]; e != nil && r.URL.RawPath == "" && (path != "/" || !httpd.WantsPage(r)) {
+			e.ServeHTTP(w, r)
+			return
+		}
+		if strings.Contains(path, "//") || strings.Contains(path, "/.") || path == "" {
+			a.notFound.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// NotFound answers requests for paths that do not exist.
+func (a *API) NotFound() http.Handler { return a.notFound }

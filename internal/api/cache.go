@@ -1,0 +1,94 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/internal/wire"
+)
+
+// Limits of the caches. An encoded account has about six kilobytes, a source
+// about two.
+const (
+	maxAccountPages = 4096
+	maxSourcePages  = 1024
+)
+
+// accountCache caches accounts in encoded form: only the token differs from
+// answer to answer.
+type accountCache struct {
+	store *store.Store
+	pages *db.Cache[int64, *wire.AccountPage]
+}
+
+func newAccountCache(s *store.Store) *accountCache {
+	stale := func(c db.Change) (int64, db.Scope) {
+		if c.Topic == store.AccountTopic {
+			return c.ID(), db.Entry
+		}
+		return 0, db.Nothing
+	}
+	return &accountCache{s, db.NewCache[int64, *wire.AccountPage](s.DB(), maxAccountPages, stale)}
+}
+
+// page returns an account in encoded form.
+func (a *accountCache) page(ctx context.Context, id int64) (*wire.AccountPage, error) {
+	return a.pages.Get(id, func() (*wire.AccountPage, error) {
+		found, err := a.account(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return wire.NewAccount(person(found)).Page()
+	})
+}
+
+// account returns the account of a token that was valid a moment ago. If the
+// account has been removed since, the token is invalid: token.ErrInvalid.
+func (a *accountCache) account(ctx context.Context, id int64) (store.Account, error) {
+	found, err := a.store.Account(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("%w (%w)", token.ErrInvalid, err)
+	}
+	return found, err
+}
+
+// sourceCache caches sources in encoded form.
+type sourceCache struct {
+	sources *source.Service
+	pages   *db.Cache[source.Ref, sourcePage]
+}
+
+// sourcePage is a source in encoded form, and which one it is.
+type sourcePage struct {
+	id   int64
+	page *wire.SourcePage
+}
+
+func newSourceCache(s *store.Store, sources *source.Service) *sourceCache {
+	stale := func(c db.Change) (ref source.Ref, s db.Scope) {
+		if c.Topic == store.SourceTopic {
+			return ref, db.Everything
+		}
+		return ref, db.Nothing
+	}
+	return &sourceCache{sources, db.NewCache[source.Ref, sourcePage](s.DB(), maxSourcePages, stale)}
+}
+
+// page returns a source in encoded form.
+func (s *sourceCache) page(ctx context.Context, ref source.Ref) (sourcePage, error) {
+	return s.pages.Get(ref, func() (sourcePage, error) {
+		src, err := s.sources.Find(ctx, ref)
+		if err != nil {
+			return sourcePage{}, err
+		}
+		page, err := wire.SourceDevice{
+			Name: src.Name, ClientIdentifier: src.Identifier, Connection: connections(src),
+		}.Page()
+		return sourcePage{src.ID, page}, err
+	})
+}

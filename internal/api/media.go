@@ -1,0 +1,96 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/internal/wire"
+)
+
+// mediaHandlers are what a media server answers.
+type mediaHandlers struct {
+	tokens   *token.Service
+	sources  *source.Service
+	accounts *accountCache
+	pages    *sourceCache
+	version  string // of this server, as media servers write theirs
+}
+
+// protocolVersion is what /identity and / say in front of usher's own version.
+// Clients compare it with the media server's version that first had a feature;
+// this one has all that usher has. (Inference.)
+const protocolVersion = "1.42.0.0"
+
+// serverVersion is this server's version, as media servers write theirs. An
+// empty version of usher's is "dev".
+func serverVersion(version string) string {
+	if version == "" {
+		version = "dev"
+	}
+	return protocolVersion + "-" + version
+}
+
+// transientToken is getTransientToken.
+func (h mediaHandlers) transientToken(_ context.Context, c *call) (answer, error) {
+	for _, param := range [...]struct{ name, only string }{{"type", "delegation"}, {"scope", "all"}} {
+		got, err := c.params.Text(param.name)
+		if err != nil {
+			return answer{}, err
+		}
+		if got != param.only {
+			return answer{}, fault.Invalidf(param.name, "%s must be %s", param.name, param.only)
+		}
+	}
+	token, expires := h.tokens.MintTransient(c.principal, 0)
+	return answer{status: http.StatusOK, body: wire.TransientToken{Token: token, ExpiresAt: expires}}, nil
+}
+
+// sourceConnection is getSourceConnectionInformation.
+func (h mediaHandlers) sourceConnection(ctx context.Context, c *call) (answer, error) {
+	text, err := c.params.Text("source")
+	if err != nil {
+		return answer{}, err
+	}
+	// There is nothing to refresh: every answer is up to date.
+	if _, err := c.params.Bool("refresh"); err != nil {
+		return answer{}, err
+	}
+	ref, err := source.Parse(text)
+	if err != nil {
+		return answer{}, err
+	}
+	src, err := h.pages.page(ctx, ref)
+	if err != nil {
+		return answer{}, err
+	}
+	if !c.principal.Reaches(src.id) {
+		// A token for this server alone gets no token for another one.
+		return answer{}, errForbidden
+	}
+	token, _ := h.tokens.MintTransient(c.principal, src.id)
+	return answer{status: http.StatusOK, body: src.page.With(token)}, nil
+}
+
+// identity needs no token: clients find out by it whether this is the server that
+// they expect.
+func (h mediaHandlers) identity(context.Context, *call) (answer, error) {
+	return answer{status: http.StatusOK, body: wire.Identity{
+		Claimed: true, MachineIdentifier: h.sources.Self().Identifier, Version: h.version,
+	}}, nil
+}
+
+// root is what clients read when they connect.
+func (h mediaHandlers) root(ctx context.Context, c *call) (answer, error) {
+	a, err := h.accounts.account(ctx, c.principal.AccountID)
+	if err != nil {
+		return answer{}, err
+	}
+	self := h.sources.Self()
+	return answer{status: http.StatusOK, body: wire.Server{
+		FriendlyName: self.Name, MachineIdentifier: self.Identifier, Version: h.version,
+		Username: a.Username, UpdatedAt: self.CreatedAt,
+	}}, nil
+}

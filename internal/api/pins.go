@@ -1,0 +1,133 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/pin"
+	"github.com/usher-auth/usher/internal/qrcode"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/wire"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// pinHandlers sign in devices without a keyboard.
+type pinHandlers struct {
+	pins *pin.Service
+	base func(*http.Request) string // see newBaseURL
+	now  func() time.Time
+}
+
+// start creates a PIN for the caller's device.
+func (h pinHandlers) start(ctx context.Context, c *call) (answer, error) {
+	p, err := h.create(ctx, c)
+	if err != nil {
+		return answer{}, err
+	}
+	status := http.StatusCreated
+	if c.Variant&wire.OldPINs != 0 {
+		status = http.StatusOK
+	}
+	return answer{status: status, body: h.body(c, p, "")}, nil
+}
+
+// startV1 is start in version 1.
+func (h pinHandlers) startV1(ctx context.Context, c *call) (answer, error) {
+	p, err := h.create(ctx, c)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, body: wire.LegacyPIN{PIN: h.body(c, p, "")}}, nil
+}
+
+func (h pinHandlers) create(ctx context.Context, c *call) (store.PIN, error) {
+	strong, err := c.params.Bool("strong")
+	if err != nil {
+		return store.PIN{}, err
+	}
+	return h.pins.Start(c.acting(ctx), c.device(), strong)
+}
+
+// poll returns a PIN, with its token once it is linked.
+func (h pinHandlers) poll(ctx context.Context, c *call) (answer, error) {
+	p, token, err := h.find(ctx, c)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusOK, body: h.body(c, p, token)}, nil
+}
+
+// pollV1 is poll in version 1.
+func (h pinHandlers) pollV1(ctx context.Context, c *call) (answer, error) {
+	p, token, err := h.find(ctx, c)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusOK, body: wire.LegacyPIN{PIN: h.body(c, p, token), AccountID: p.AccountID}}, nil
+}
+
+func (h pinHandlers) find(ctx context.Context, c *call) (store.PIN, plexauth.Secret, error) {
+	// A malformed id counts as an unknown PIN.
+	id, _ := strconv.ParseInt(c.http.PathValue("id"), 10, 64)
+	return h.pins.Get(ctx, id, c.ClientIdentifier, c.address)
+}
+
+func (h pinHandlers) body(c *call, p store.PIN, token plexauth.Secret) wire.PIN {
+	return wire.PIN{
+		ID: p.ID, Code: p.Code, Product: p.Device.Product, QR: h.base(c.http) + "/api/v2/pins/qr/" + p.Code,
+		ClientIdentifier: p.Device.ClientIdentifier, CreatedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt,
+		ExpiresIn: p.ExpiresAt.Sub(h.now()), Token: token,
+	}
+}
+
+// link links a PIN to the caller's account.
+func (h pinHandlers) link(ctx context.Context, c *call) (answer, error) {
+	code, err := c.params.Text("code")
+	if err != nil {
+		return answer{}, err
+	}
+	if err := missing("code", code); err != nil {
+		return answer{}, err
+	}
+	err = h.pins.Link(c.acting(ctx), code, pin.By{AccountID: c.principal.AccountID, Address: c.address})
+	return answer{status: http.StatusNoContent}, err
+}
+
+// picture draws the address of the page that a code is typed into, with the code
+// in it. It does not check whether such a PIN exists: requests for it are not
+// limited, and must not tell.
+func (h pinHandlers) picture(_ context.Context, c *call) (answer, error) {
+	code, ok := pin.Normal(c.http.PathValue("code"))
+	if !ok {
+		return answer{}, pin.ErrNotFound
+	}
+	picture, err := qrcode.PNG(h.base(c.http) + "/link?pin=" + code)
+	if errors.As(err, new(*qrcode.TooLongError)) {
+		return answer{}, fault.Invalidf("Host", "the Host header is too long")
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	c.Format = wire.PNG
+	return answer{status: http.StatusOK, body: wire.Picture(picture)}, nil
+}
+
+// newBaseURL returns a function that returns where browsers reach this server,
+// without a slash at the end.
+func newBaseURL(public string) func(*http.Request) string {
+	public = strings.TrimSuffix(public, "/")
+	return func(r *http.Request) string {
+		switch {
+		case public != "":
+			return public
+		case r.TLS != nil:
+			return "https://" + r.Host
+		}
+		return "http://" + r.Host
+	}
+}

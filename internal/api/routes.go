@@ -1,0 +1,171 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/httpd"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/internal/wire"
+)
+
+// caller is who may call a route.
+type caller uint8
+
+const (
+	// anyone: no token is needed, and one that is sent is ignored.
+	anyone caller = iota
+	// clientID: anyone who sends a client identifier. A token that is sent is
+	// ignored.
+	clientID
+	// anyToken: the holder of any valid token.
+	anyToken
+	// anyTokenV1: anyToken, at a path of version 1 that answers an invalid token
+	// with a status of its own.
+	anyTokenV1
+	// accountToken: the holder of an access token. Transient and server tokens
+	// are denied: the route changes the account, or issues what outlives them.
+	accountToken
+	// serverToken: the holder of any token that reaches this server.
+	serverToken
+	// adminToken: the holder of a token that reaches this server with an admin's
+	// access.
+	adminToken
+)
+
+// syntax is which formats a route answers in.
+type syntax uint8
+
+const (
+	negotiated syntax = iota // as the path's suffix or the Accept header says
+	legacyXML                // XML, unless the path's suffix says JSON
+)
+
+// route is one row of a plane's table.
+type route struct {
+	methods string // separated by spaces; GET stands for HEAD, too
+	path    string // as http.ServeMux has them; ".json" and ".xml" after it choose the format
+	caller  caller
+	body    int64 // the most bytes a body may have; 0: it is not read
+	syntax  syntax
+	handle  handler
+}
+
+// handler answers a call of one route.
+type handler func(context.Context, *call) (answer, error)
+
+const (
+	small   = 16 << 10 // forms that people fill in
+	anyVerb = "GET POST PUT PATCH DELETE"
+)
+
+// accountPlane is what answers at plex.tv in the wild: who someone is.
+func (f *features) accountPlane() []route {
+	return []route{
+		{"POST", "/api/v2/users/signin", clientID, small, negotiated, f.signIn.signIn},
+		{"DELETE", "/api/v2/users/signout", accountToken, 0, negotiated, f.signIn.signOut},
+		{"GET", "/api/v2/user", anyToken, 0, negotiated, f.user.details},
+		{"GET", "/api/v2/ping", anyone, 0, negotiated, f.user.ping},
+		{"GET", "/api/v2/resources", accountToken, 0, negotiated, f.resources.list},
+
+		{"POST", "/api/v2/pins", clientID, small, negotiated, f.pins.start},
+		{"GET", "/api/v2/pins/{id}", clientID, small, negotiated, f.pins.poll},
+		{"PUT", "/api/v2/pins/link", accountToken, small, negotiated, f.pins.link},
+		{"GET", "/api/v2/pins/qr/{code}", anyone, 0, negotiated, f.pins.picture},
+
+		// Version 1, which older programs still speak.
+		{"POST", "/users/sign_in", clientID, small, legacyXML, f.signIn.signInV1},
+		{"GET", "/users/account", anyTokenV1, 0, legacyXML, f.user.detailsV1},
+		{"GET", "/api/resources", accountToken, 0, legacyXML, f.resources.listV1},
+		{"GET", "/devices", accountToken, 0, legacyXML, f.devices.list},
+		{"DELETE", "/devices/{id}", accountToken, 0, legacyXML, f.devices.revoke},
+		{"POST", "/pins", clientID, small, legacyXML, f.pins.startV1},
+		{"GET", "/pins/{id}", clientID, small, legacyXML, f.pins.pollV1},
+	}
+}
+
+// mediaPlane is what answers at a media server in the wild: what may be
+// reached. Its first two paths take any method, as a media server's do.
+func (f *features) mediaPlane() []route {
+	return []route{
+		{anyVerb, "/security/token", serverToken, 0, negotiated, f.media.transientToken},
+		{anyVerb, "/security/resources", adminToken, 0, negotiated, f.media.sourceConnection},
+		{"GET", "/identity", anyone, 0, negotiated, f.media.identity},
+		{"GET", "/{$}", serverToken, 0, negotiated, f.media.root},
+	}
+}
+
+// features are the handlers of all features.
+type features struct {
+	signIn    signInHandlers
+	user      userHandlers
+	resources resourceHandlers
+	devices   deviceHandlers
+	pins      pinHandlers
+	media     mediaHandlers
+}
+
+// newFeatures gives each feature what it needs.
+func newFeatures(c *core.Core, cfg Config) *features {
+	accounts, sources := newAccountCache(c.Store), newSourceCache(c.Store, c.Sources)
+	version := serverVersion(cfg.Version)
+	signIns := newSignInCounter()
+	cfg.Observer.Register(signIns)
+	return &features{
+		signIn:    signInHandlers{c.Accounts, c.Tokens, accounts, signIns, c.Now},
+		user:      userHandlers{accounts, c.Now},
+		resources: resourceHandlers{c.Sources, c.Tokens, version, c.Now},
+		devices:   deviceHandlers{c.Store},
+		pins:      pinHandlers{c.PINs, newBaseURL(cfg.PublicURL), c.Now},
+		media:     mediaHandlers{c.Tokens, c.Sources, accounts, sources, version},
+	}
+}
+
+// call is a request on its path.
+type call struct {
+	wire.Request
+	http *http.Request
+	// principal is set on routes that need a token.
+	principal token.Principal
+	// params are the parameters of the body and the query, on routes that read a
+	// body; elsewhere those of the query.
+	params wire.Params
+	// address is where the request comes from, without the port.
+	address string
+
+	exchange httpd.Exchange
+}
+
+// device returns the caller as it describes itself.
+func (c *call) device() store.Device {
+	return store.Device{
+		ClientIdentifier: c.ClientIdentifier, Product: c.Product, Version: c.Version, Platform: c.Platform,
+		PlatformVersion: c.PlatformVersion, Device: c.Device, Model: c.Model, Vendor: c.DeviceVendor,
+		Name: c.DeviceName, Address: c.address,
+	}
+}
+
+// actor returns the caller as the audit log names it.
+func (c *call) actor() store.Actor {
+	device := store.DescribeDevice(c.Product, c.Device, c.DeviceName)
+	if device == "" {
+		device = c.ClientIdentifier
+	}
+	return store.Actor{AccountID: c.principal.AccountID, Device: device, Address: c.address}
+}
+
+// acting returns the context for what the caller changes. A handler passes it
+// to every method of a service that may change something; a read needs no actor
+// and does not pay for one.
+func (c *call) acting(ctx context.Context) context.Context {
+	return store.WithActor(ctx, c.actor())
+}
+
+// answer is what a handler returns. A nil body sends none.
+type answer struct {
+	status int
+	body   wire.Body
+	part   *wire.Part // of a list, when the caller asked for a part
+}
