@@ -97,15 +97,6 @@ var table = [...]page{
 	{"GET", "/admin/audit/verify", admin, (*Pages).verifyAudit},
 }
 
-// Paths lists the paths of all pages as the log and the metrics name them.
-func Paths() []string {
-	paths := []string{staticPath}
-	for _, p := range table {
-		paths = append(paths, p.path)
-	}
-	return paths
-}
-
 // Mount adds every page to a mux; around wraps each handler, and gets the path
 // that it stands at.
 func (p *Pages) Mount(mux *http.ServeMux, around func(path string, h http.Handler) http.Handler) {
