@@ -3,17 +3,12 @@ package web
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"html/template"
 	"net/http"
-	"strconv"
 
 	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/fault"
-	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/qrcode"
-	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -77,28 +72,6 @@ func (p *Pages) showAccount(ctx context.Context, v *visit, problem string) (view
 		answer.status = http.StatusBadRequest
 	}
 	return answer, nil
-}
-
-// problem says what is wrong with a form, if that is what an error means.
-func problem(err error) (string, bool) {
-	switch {
-	case fault.KindOf(err) == fault.Invalid:
-		return sentence(fault.Find(err).Text), true
-	case fault.KindOf(err) == fault.Limited && !errors.Is(err, passkey.ErrRateLimited):
-		return waitText(fault.WaitOf(err)), true
-	case errors.Is(err, account.ErrLastAdmin):
-		return "This is the last admin: somebody must be left who can change things here.", true
-	case errors.Is(err, source.ErrExists), errors.Is(err, source.ErrShared), errors.Is(err, source.ErrSelf),
-		errors.Is(err, origin.ErrExists):
-		return sentence(fault.Find(err).Text), true
-	case errors.Is(err, account.ErrExists):
-		return "Another account has this name or e-mail address.", true
-	case errors.Is(err, account.ErrCredentials):
-		return "The password is not right.", true
-	case errors.Is(err, account.ErrCode):
-		return "The code is not right, or was used before.", true
-	}
-	return passkeyProblem(err)
 }
 
 // changed is where a form of the account's page leads: back to the page, with
@@ -217,17 +190,8 @@ func (p *Pages) removeFactor(ctx context.Context, v *visit) (view, error) {
 	return p.changed(ctx, v, "factor", err)
 }
 
-// pathID is the number in a page's path.
-func pathID(v *visit) (int64, error) {
-	id, err := strconv.ParseInt(v.PathValue("id"), 10, 64)
-	if err != nil {
-		return 0, errNoPage
-	}
-	return id, nil
-}
-
 func (p *Pages) revokeDevice(ctx context.Context, v *visit) (view, error) {
-	id, err := pathID(v)
+	id, err := v.pathID()
 	if err == nil {
 		err = p.Store.RevokeDevice(ctx, v.account.ID, id)
 	}
@@ -235,7 +199,7 @@ func (p *Pages) revokeDevice(ctx context.Context, v *visit) (view, error) {
 }
 
 func (p *Pages) endSession(ctx context.Context, v *visit) (view, error) {
-	id, err := pathID(v)
+	id, err := v.pathID()
 	if err == nil {
 		err = p.Sessions.End(ctx, v.account.ID, id)
 	}

@@ -13,33 +13,15 @@ import (
 	"github.com/usher-auth/usher/internal/store"
 )
 
-// adminPages are the pages for admins, as each of them links to the others.
-var adminPages = [...]struct{ Path, Name string }{
-	{"/admin", "Overview"},
-	{"/admin/accounts", "Accounts"},
-	{"/admin/servers", "Servers"},
-	{"/admin/providers", "Providers"},
-	{"/admin/tokens", "Tokens"},
-	{"/admin/origins", "Origins"},
-	{"/admin/audit", "Audit log"},
-}
-
-// tab is a link to one of the pages for admins.
-type tab struct {
-	Path, Name string
-	Current    bool
-}
-
-// Tabs are the links of a page for admins; nil on any other.
-func (f frame) Tabs() (tabs []tab) {
-	if !f.Account.Admin || f.Path != "/admin" && !strings.HasPrefix(f.Path, "/admin/") {
-		return nil
-	}
-	for _, p := range adminPages {
-		below := p.Path != "/admin" && strings.HasPrefix(f.Path, p.Path+"/")
-		tabs = append(tabs, tab{p.Path, p.Name, f.Path == p.Path || below})
-	}
-	return tabs
+// adminTabs are the links between the pages for admins.
+var adminTabs = []tab{
+	{Path: "/admin", Name: "Overview"},
+	{Path: "/admin/accounts", Name: "Accounts"},
+	{Path: "/admin/servers", Name: "Servers"},
+	{Path: "/admin/providers", Name: "Providers"},
+	{Path: "/admin/tokens", Name: "Tokens"},
+	{Path: "/admin/origins", Name: "Origins"},
+	{Path: "/admin/audit", Name: "Audit log"},
 }
 
 // notice is what every page for admins may have to say.
@@ -153,7 +135,7 @@ func (p *Pages) adminTokens(ctx context.Context, v *visit) (view, error) {
 
 // revokeToken ends a token, and goes back to the list that it stood in.
 func (p *Pages) revokeToken(ctx context.Context, v *visit) (view, error) {
-	id, err := pathID(v)
+	id, err := v.pathID()
 	if err == nil {
 		err = p.Tokens.Revoke(ctx, id)
 	}

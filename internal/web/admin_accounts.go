@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/passkey"
@@ -56,23 +55,12 @@ type personData struct {
 
 func personPath(id int64) string { return "/admin/accounts/" + decimal(id) }
 
-func decimal(id int64) string { return strconv.FormatInt(id, 10) }
-
-// number is a number in a form or an address; 0 when it is none.
-func number(text string) int64 {
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
 func (p *Pages) adminPerson(ctx context.Context, v *visit) (view, error) {
 	return p.showPerson(ctx, v, "")
 }
 
 func (p *Pages) showPerson(ctx context.Context, v *visit, problem string) (view, error) {
-	id, err := pathID(v)
+	id, err := v.pathID()
 	if err != nil {
 		return view{}, err
 	}
@@ -114,7 +102,7 @@ func only[T any](list []T, holds func(T) bool) (some []T) {
 func (p *Pages) changePerson(
 	ctx context.Context, v *visit, sure bool, done string, change func(ctx context.Context, id int64) error,
 ) (view, error) {
-	id, err := pathID(v)
+	id, err := v.pathID()
 	if err != nil {
 		return view{}, err
 	}
@@ -156,7 +144,7 @@ func (p *Pages) setPersonPassword(ctx context.Context, v *visit) (view, error) {
 
 // personFactor is a person's second factor, as an admin sets it up with them.
 func (p *Pages) personFactor(ctx context.Context, v *visit) (factorOf, error) {
-	id, err := pathID(v)
+	id, err := v.pathID()
 	if err != nil {
 		return factorOf{}, err
 	}

@@ -146,8 +146,6 @@ func readConnections(text string) (list []store.Connection, err error) {
 	return list, nil
 }
 
-func quoted(text string) string { return "“" + text + "”" }
-
 func (p *Pages) removeServer(ctx context.Context, v *visit) (view, error) {
 	return p.removeSource(ctx, v, store.ServerSource, p.showServers)
 }

@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/usher-auth/usher/internal/store"
@@ -141,13 +140,4 @@ func newPanel(s series, first time.Time, n []int64) panel {
 			p.Name, grouped(p.Total), grouped(p.Most), most.Format("15:04"))
 	}
 	return p
-}
-
-// grouped writes a number with a comma at each thousand.
-func grouped(n int64) string {
-	text := strconv.FormatInt(n, 10)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
 }

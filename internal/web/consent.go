@@ -142,7 +142,7 @@ func (p *Pages) done(ctx context.Context, v *visit) (view, error) {
 	}
 	answer := view{name: "forward", data: target}
 	if allowed {
-		answer.away = target.String()
+		answer.refresh = target.String()
 	}
 	return answer, nil
 }
@@ -184,7 +184,7 @@ func newLinkData(a ask) linkData {
 
 // linkForm asks for the code that a device shows.
 func (p *Pages) linkForm(_ context.Context, v *visit) (view, error) {
-	if !v.known() {
+	if !v.signedIn() {
 		return view{to: signInPath(v)}, nil
 	}
 	code := strings.TrimSpace(v.URL.Query().Get("pin"))

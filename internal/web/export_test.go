@@ -17,15 +17,15 @@ type Row struct {
 // Rows lists every page.
 func Rows() []Row {
 	var rows []Row
-	for _, p := range table {
-		rows = append(rows, Row{p.method, p.path, p.need == halfWay, p.need >= signedIn, p.need == admin})
+	for _, p := range New(Config{}).table() {
+		rows = append(rows, Row{p.method, p.path, p.need == halfSignedIn, p.need >= signedIn, p.need == admin})
 	}
 	return rows
 }
 
 // AdminPage is a page for admins that says "secret".
 func (p *Pages) AdminPage() http.Handler {
-	return p.handler(&page{need: admin, handle: func(*Pages, context.Context, *visit) (view, error) {
+	return p.handler(page{need: admin, handle: func(context.Context, *visit) (view, error) {
 		return view{name: "message", data: message{Title: "secret"}}, nil
 	}})
 }

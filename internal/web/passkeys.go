@@ -11,10 +11,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/session"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 const (
@@ -82,45 +80,6 @@ func (p *Pages) passkeyHint(v *visit) string {
 const otherPort = "Passkeys need to know where this page is, which is at another port than usher itself: " +
 	"whoever runs usher can say so by --public-url."
 
-// forScript makes a handler answer a script: where to go next, or what is
-// wrong, in JSON.
-func forScript(handle handler) handler {
-	return func(p *Pages, ctx context.Context, v *visit) (view, error) {
-		answer, err := handle(p, ctx, v)
-		said := map[string]string{"to": answer.to}
-		if err != nil {
-			var text string
-			answer, text = p.scriptFailure(v, err)
-			said = map[string]string{"problem": text}
-		}
-		if answer.json == nil {
-			answer.to = ""
-			answer.json, err = json.Marshal(said)
-			return answer, err
-		}
-		return answer, nil
-	}
-}
-
-// scriptFailure is failure for a script.
-func (p *Pages) scriptFailure(v *visit, err error) (view, string) {
-	if errors.Is(err, store.ErrConflict) {
-		return view{status: http.StatusConflict}, "That changed a moment ago. Try once more."
-	}
-	text, ok := problem(err)
-	switch {
-	case fault.KindOf(err) == fault.Limited:
-		return view{status: http.StatusTooManyRequests}, text
-	case ok:
-		return view{status: http.StatusBadRequest}, text
-	}
-	page := p.failure(v, err)
-	if m, ok := page.data.(message); ok {
-		text = m.Text
-	}
-	return view{status: page.status}, text
-}
-
 // ownSession names a browser by its session.
 func ownSession(v *visit) string { return strconv.FormatInt(v.session.ID, 10) }
 
@@ -135,7 +94,7 @@ func (p *Pages) passkeyToAdd(ctx context.Context, v *visit) (view, error) {
 		return view{}, err
 	}
 	options, err := p.Passkeys.BeginAdd(ctx, party, v.account, ownSession(v))
-	return view{json: options}, err
+	return view{json: json.RawMessage(options)}, err
 }
 
 // addPasskey takes the passkey that the browser made.
@@ -153,7 +112,7 @@ func (p *Pages) addPasskey(ctx context.Context, v *visit) (view, error) {
 }
 
 func (p *Pages) removePasskey(ctx context.Context, v *visit) (view, error) {
-	id, err := pathID(v)
+	id, err := v.pathID()
 	if err == nil {
 		err = p.confirmPassword(ctx, v)
 	}
@@ -172,13 +131,13 @@ func (p *Pages) passkeyAlone(_ context.Context, v *visit) (view, error) {
 	}
 	browser := rand.Text()
 	options, err := p.Passkeys.BeginAlone(party, browser, v.from.Address)
-	return view{json: options, also: p.passkeyCookie(v, browser, int(passkeyLife.Seconds()))}, err
+	return view{json: json.RawMessage(options), cookies: []*http.Cookie{passkeyBrowser(browser, int(passkeyLife.Seconds()))}}, err
 }
 
-func (p *Pages) passkeyCookie(v *visit, browser string, age int) *http.Cookie {
+func passkeyBrowser(browser string, age int) *http.Cookie {
 	return &http.Cookie{
 		Name: passkeyCookie, Value: browser, Path: passkeyPath, MaxAge: age,
-		HttpOnly: true, Secure: p.secure(v.Request), SameSite: http.SameSiteStrictMode,
+		SameSite: http.SameSiteStrictMode,
 	}
 }
 
@@ -202,8 +161,7 @@ func (p *Pages) signInByPasskey(ctx context.Context, v *visit) (view, error) {
 	}
 	p.endOld(ctx, v)
 	return view{
-		to: localPath(v.PostFormValue("next"), "/account"), cookie: secret, expires: s.ExpiresAt,
-		also: p.passkeyCookie(v, "", -1),
+		to: nextPath(v.PostForm), cookies: []*http.Cookie{sessionCookie(secret, s.ExpiresAt), passkeyBrowser("", -1)},
 	}, nil
 }
 
@@ -214,7 +172,7 @@ func (p *Pages) passkeySecond(ctx context.Context, v *visit) (view, error) {
 		return view{}, err
 	}
 	options, err := p.Passkeys.BeginSecond(ctx, party, v.session.AccountID, ownSession(v))
-	return view{json: options}, err
+	return view{json: json.RawMessage(options)}, err
 }
 
 // completeByPasskey takes the passkey's answer in place of a code.
@@ -232,32 +190,6 @@ func (p *Pages) completeByPasskey(ctx context.Context, v *visit) (view, error) {
 		return view{}, fmt.Errorf("completing a session by passkey: %w", err)
 	}
 	return view{
-		to: localPath(v.PostFormValue("next"), "/account"), cookie: secret, expires: p.Now().Add(session.Life),
+		to: nextPath(v.PostForm), cookies: []*http.Cookie{sessionCookie(secret, p.Now().Add(session.Life))},
 	}, nil
-}
-
-// passkeyProblem says what is wrong with a passkey, if that is what an error
-// means.
-func passkeyProblem(err error) (string, bool) {
-	switch {
-	case errors.Is(err, passkey.ErrRateLimited):
-		return "Too many sign-ins were begun from where you are. Wait a moment, then try again.", true
-	case errors.Is(err, passkey.ErrChallenge):
-		return "That took too long, or was done before. Try once more.", true
-	case errors.Is(err, passkey.ErrCloned):
-		return "This passkey was not accepted: it answered as a copy of it would. Sign in another way, and remove it.", true
-	case errors.Is(err, passkey.ErrRejected):
-		return "This passkey was not accepted.", true
-	case errors.Is(err, passkey.ErrNoPasskey):
-		return "Your account has no passkey for this address.", true
-	case errors.Is(err, passkey.ErrExists):
-		return "This passkey is there already.", true
-	case errors.Is(err, passkey.ErrFull):
-		return "Your account has as many passkeys as it may. Remove one first.", true
-	case errors.Is(err, errNoParty):
-		return "Passkeys need a whole host name: an IP address does not do, nor a short name.", true
-	case errors.Is(err, errOtherPort):
-		return otherPort, true
-	}
-	return "", false
 }

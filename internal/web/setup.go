@@ -31,8 +31,8 @@ func (p *Pages) setupForm(ctx context.Context, v *visit) (view, error) {
 		if !p.setup.opens(key) {
 			return view{}, errSetupKey
 		}
-		return view{to: "/setup", also: &http.Cookie{
-			Name: setupCookie, Value: string(key), Path: "/setup", HttpOnly: true, Secure: p.secure(v.Request), SameSite: http.SameSiteLaxMode,
+		return view{to: "/setup", cookies: []*http.Cookie{
+			{Name: setupCookie, Value: string(key), Path: "/setup"},
 		}}, nil
 	}
 	if !p.maySetUp(v) {
@@ -68,6 +68,6 @@ func (p *Pages) setUp(ctx context.Context, v *visit) (view, error) {
 	p.setup.spend()
 	proof := account.Proof{SignIn: store.SignIn{AccountID: a.ID, PasswordHash: a.PasswordHash}, Account: a}
 	answer, err := p.begin(ctx, v, proof, true, "/account")
-	answer.also = &http.Cookie{Name: setupCookie, Path: "/setup", MaxAge: -1}
+	answer.cookies = append(answer.cookies, &http.Cookie{Name: setupCookie, Path: "/setup", MaxAge: -1})
 	return answer, err
 }

@@ -16,7 +16,7 @@ import (
 
 // home is what someone sees who just types the server's address.
 func (p *Pages) home(ctx context.Context, v *visit) (view, error) {
-	if v.known() {
+	if v.signedIn() {
 		return view{to: "/account"}, nil
 	}
 	empty, err := p.empty(ctx)
@@ -45,14 +45,14 @@ func (p *Pages) showSignIn(v *visit, status int, data signInData) view {
 // consent to what the PIN in its address wants.
 func (p *Pages) auth(ctx context.Context, v *visit) (view, error) {
 	ask := readAsk(v.URL.Query())
-	next := localPath(v.URL.Query().Get("next"), "/account")
+	next := nextPath(v.URL.Query())
 	if ask.Code != "" {
 		next = "/auth?" + ask.query()
 	}
 	switch {
-	case v.known() && ask.Code != "":
+	case v.signedIn() && ask.Code != "":
 		return p.askConsent(ctx, v, ask)
-	case v.known():
+	case v.signedIn():
 		return view{to: next}, nil
 	case v.session.ID != 0:
 		return view{to: "/auth/code?" + url.Values{"next": {next}}.Encode()}, nil
@@ -60,30 +60,10 @@ func (p *Pages) auth(ctx context.Context, v *visit) (view, error) {
 	return p.showSignIn(v, 0, signInData{Next: next, Product: ask.Product}), nil
 }
 
-// signInPath is where somebody signs in and is sent back from.
-func signInPath(v *visit) string {
-	next := "/account"
-	if v.Method == http.MethodGet {
-		next = v.URL.RequestURI()
-	}
-	return "/auth?" + url.Values{"next": {next}}.Encode()
-}
-
-// localPath returns a path of this site, or otherwise. Attack: a "next" that
-// leads somewhere else, in any of the ways that browsers read "//" and "/\".
-func localPath(path, otherwise string) string {
-	u, err := url.Parse(path)
-	if err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(path, "/") ||
-		strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\t\r\n") {
-		return otherwise
-	}
-	return path
-}
-
 // signIn takes the form of a login and a password.
 func (p *Pages) signIn(ctx context.Context, v *visit) (view, error) {
 	form := signInData{
-		Login: v.PostFormValue("login"), Next: localPath(v.PostFormValue("next"), "/account"), Product: v.PostFormValue("product"),
+		Login: v.PostFormValue("login"), Next: nextPath(v.PostForm), Product: v.PostFormValue("product"),
 	}
 	proof, complete, err := p.Accounts.VerifyPassword(ctx, account.Credentials{
 		Login: form.Login, Password: plexauth.Secret(v.PostFormValue("password")), Address: v.from.Address,
@@ -121,7 +101,7 @@ func (p *Pages) begin(ctx context.Context, v *visit, proof account.Proof, comple
 	if !complete {
 		next = "/auth/code?" + url.Values{"next": {next}}.Encode()
 	}
-	return view{to: next, cookie: cookie, expires: s.ExpiresAt}, nil
+	return view{to: next, cookies: []*http.Cookie{sessionCookie(cookie, s.ExpiresAt)}}, nil
 }
 
 // endOld ends the session that a browser had before this one.
@@ -141,7 +121,7 @@ type codeData struct {
 }
 
 func (p *Pages) codeForm(ctx context.Context, v *visit) (view, error) {
-	return p.showCode(ctx, v, 0, codeData{Next: localPath(v.URL.Query().Get("next"), "/account")})
+	return p.showCode(ctx, v, 0, codeData{Next: nextPath(v.URL.Query())})
 }
 
 // showCode is the page of the second factor.
@@ -156,7 +136,7 @@ func (p *Pages) showCode(ctx context.Context, v *visit, status int, data codeDat
 // giveCode takes the second factor: a code of the authenticator, or a backup
 // code.
 func (p *Pages) giveCode(ctx context.Context, v *visit) (view, error) {
-	form := codeData{Next: localPath(v.PostFormValue("next"), "/account")}
+	form := codeData{Next: nextPath(v.PostForm)}
 	code := strings.Join(strings.Fields(v.PostFormValue("code")), "")
 	proof, err := p.Accounts.VerifyCode(ctx, v.session.AccountID, plexauth.Secret(code))
 	var cookie plexauth.Secret
@@ -168,7 +148,7 @@ func (p *Pages) giveCode(ctx context.Context, v *visit) (view, error) {
 	}
 	switch {
 	case err == nil:
-		return view{to: form.Next, cookie: cookie, expires: p.Now().Add(session.Life)}, nil
+		return view{to: form.Next, cookies: []*http.Cookie{sessionCookie(cookie, p.Now().Add(session.Life))}}, nil
 	case errors.Is(err, account.ErrCode):
 		form.Problem = "This code is not right, or was used before."
 	case fault.KindOf(err) == fault.Limited:
@@ -182,5 +162,5 @@ func (p *Pages) giveCode(ctx context.Context, v *visit) (view, error) {
 // signOut ends the session.
 func (p *Pages) signOut(ctx context.Context, v *visit) (view, error) {
 	p.endOld(ctx, v)
-	return view{to: "/", cookie: "-"}, nil
+	return view{to: "/", cookies: []*http.Cookie{noSessionCookie()}}, nil
 }

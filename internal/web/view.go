@@ -1,24 +1,12 @@
 package web
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"embed"
-	"encoding/hex"
 	"errors"
-	"html/template"
-	"io/fs"
 	"net/http"
-	"path"
-	"slices"
-	"strings"
-	"sync"
-	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/passkey"
@@ -27,156 +15,7 @@ import (
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
-	"github.com/usher-auth/usher/plexauth"
 )
-
-// view is what a handler gives back.
-type view struct {
-	// to is where the browser goes next, a path of ours. Empty: name is shown.
-	to string
-	// name is a template of the templates folder, without ".html".
-	name   string
-	status int // 0: 200
-	data   any
-	// cookie becomes the session's, until expires; "-" ends it. Empty: it stays.
-	cookie  plexauth.Secret
-	expires time.Time
-	// also is a cookie beside the session's. Nil: none.
-	also *http.Cookie
-	// away is a place elsewhere that the page goes on to by itself: a header
-	// does it, since a redirect after a form may not leave this site.
-	away string
-	// json is answered instead of a page, to a script of ours.
-	json []byte
-}
-
-// frame is what every template gets.
-type frame struct {
-	Title   string
-	Account store.Account // ID 0: nobody is signed in
-	Path    string
-	Data    any
-}
-
-//go:embed templates static
-var files embed.FS
-
-// templates are parsed once, each together with the layout: at the first page,
-// since a server that shows none is to start quickly and to be small.
-var templates = sync.OnceValue(parseTemplates)
-
-func parseTemplates() map[string]*template.Template {
-	layout := template.Must(template.New("layout.html").Funcs(functions).ParseFS(files, "templates/layout.html"))
-	names, err := fs.Glob(files, "templates/*.html")
-	if err != nil {
-		panic(err) // the pattern is a constant
-	}
-	all := make(map[string]*template.Template)
-	for _, name := range names {
-		if path.Base(name) != "layout.html" {
-			t := template.Must(template.Must(layout.Clone()).ParseFS(files, name))
-			all[strings.TrimSuffix(path.Base(name), ".html")] = t
-		}
-	}
-	return all
-}
-
-var functions = template.FuncMap{
-	"static":   staticURL,
-	"date":     func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
-	"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"browser":  browserName,
-	"add":      func(a, b int) int { return a + b },
-	"clock":    func(t time.Time) string { return t.UTC().Format("15:04") },
-	"second":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
-	"device":   func(d store.Device) string { return store.DescribeDevice(d.Product, d.Device, d.Name) },
-	"sentence": sentence,
-	"grouped":  grouped,
-	"show":     func(s plexauth.Secret) string { return string(s) },
-	"fours":    fours,
-}
-
-// fours shows a key as people type it: four characters at a time.
-func fours(s plexauth.Secret) string {
-	var groups []string
-	for g := range slices.Chunk([]byte(s), 4) {
-		groups = append(groups, string(g))
-	}
-	return strings.Join(groups, " ")
-}
-
-// setHeaders says what browsers may do with a page: load what is ours, show it
-// in no frame, keep no copy, and tell nobody where they came from.
-// tls: browsers came by https, and heed what they pass over elsewhere.
-func setHeaders(h http.Header, tls bool) {
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "+
-		"connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	// Not "no-referrer": browsers would leave out of a form where it comes from
-	// (Origin: null), and without TLS that is all they say of it.
-	h.Set("Referrer-Policy", "same-origin")
-	if tls {
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	}
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-	h.Set("Cache-Control", "no-store")
-}
-
-// write sends a view.
-func (p *Pages) write(w http.ResponseWriter, v *visit, answer view) {
-	if answer.cookie != "" {
-		p.setCookie(w, v, answer)
-	}
-	if answer.also != nil {
-		http.SetCookie(w, answer.also)
-	}
-	if answer.json != nil {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(max(answer.status, http.StatusOK))
-		_, _ = w.Write(answer.json)
-		return
-	}
-	if answer.to != "" {
-		http.Redirect(w, v.Request, answer.to, http.StatusSeeOther)
-		return
-	}
-	if answer.away != "" {
-		w.Header().Set("Refresh", "0; url="+answer.away)
-	}
-	t := templates()[answer.name]
-	var b bytes.Buffer
-	f := frame{Account: v.account, Path: v.URL.Path, Data: answer.data}
-	if err := t.ExecuteTemplate(&b, "layout.html", f); err != nil {
-		p.Logger.Error("a page could not be written", "page", answer.name, "error", err)
-		http.Error(w, "Something went wrong here; the server's log says what.", http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(max(answer.status, http.StatusOK))
-	_, _ = w.Write(b.Bytes())
-}
-
-// cookieName is the session's cookie.
-const cookieName = "usher_session"
-
-func (p *Pages) setCookie(w http.ResponseWriter, v *visit, answer view) {
-	c := &http.Cookie{
-		Name: cookieName, Value: string(answer.cookie), Path: "/", Expires: answer.expires,
-		HttpOnly: true, Secure: p.secure(v.Request), SameSite: http.SameSiteLaxMode,
-	}
-	if answer.cookie == "-" {
-		c.Value, c.Expires, c.MaxAge = "", time.Time{}, -1
-	}
-	http.SetCookie(w, c)
-}
-
-// secure reports whether browsers reach these pages by https: here, or at a
-// proxy in front.
-func (p *Pages) secure(r *http.Request) bool {
-	return r.TLS != nil || strings.HasPrefix(p.PublicURL, "https://")
-}
 
 // Errors of the pages themselves.
 var (
@@ -215,98 +54,87 @@ var failures = [...]struct {
 }
 
 // failure is the page of an error.
-func (p *Pages) failure(v *visit, err error) view {
-	for _, f := range failures {
-		if errors.Is(err, f.err) {
-			return view{name: "message", status: f.status, data: message{f.title, f.text, "/", "To the start"}}
+func (f *frame) failure(v *visit, err error) view {
+	for _, row := range failures {
+		if errors.Is(err, row.err) {
+			return view{name: "message", status: row.status, data: message{row.title, row.text, "/", "To the start"}}
 		}
 	}
 	if text, ok := problem(err); ok {
 		return view{name: "message", status: 429, data: message{"Not now", text, "/", "To the start"}}
 	}
-	p.Logger.Error("a page failed", "path", v.Pattern, "error", err)
+	f.log.Error("a page failed", "path", v.Pattern, "error", err)
 	return view{name: "message", status: 500, data: message{"Something went wrong", "It is not your fault. The server's log says what happened.", "/", "To the start"}}
 }
 
-// sentence makes a sentence of an error's text.
-func sentence(text string) string {
-	first, size := utf8.DecodeRuneInString(text)
-	return string(unicode.ToUpper(first)) + text[size:] + "."
+// jsonFailure is failure for one of our own scripts: what is wrong, in JSON.
+func (f *frame) jsonFailure(v *visit, err error) view {
+	status, text := f.jsonProblem(v, err)
+	return view{status: status, json: map[string]string{"problem": text}}
 }
 
-// browserName says in two words which browser a User-Agent is. The order
-// matters: each of them names those below it, too.
-func browserName(userAgent string) string {
-	name := ""
-	for _, known := range [...][2]string{
-		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"},
-		{"Chrome/", "Chrome"}, {"CriOS/", "Chrome"}, {"Safari/", "Safari"},
-	} {
-		if strings.Contains(userAgent, known[0]) {
-			name = known[1]
-			break
-		}
+func (f *frame) jsonProblem(v *visit, err error) (status int, text string) {
+	if errors.Is(err, store.ErrConflict) {
+		return http.StatusConflict, "That changed a moment ago. Try once more."
 	}
-	for _, known := range [...][2]string{
-		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"},
-		{"Mac OS X", "a Mac"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"},
-	} {
-		if strings.Contains(userAgent, known[0]) && name != "" {
-			return name + " on " + known[1]
-		}
+	text, ok := problem(err)
+	switch {
+	case fault.KindOf(err) == fault.Limited:
+		return http.StatusTooManyRequests, text
+	case ok:
+		return http.StatusBadRequest, text
 	}
-	if name == "" {
-		return "A browser"
+	page := f.failure(v, err)
+	if m, ok := page.data.(message); ok {
+		text = m.Text
 	}
-	return name
+	return page.status, text
 }
 
-// message is a page with one thing to say and one way on.
-type message struct{ Title, Text, To, Way string }
-
-// waitText says how long to wait, in the words people use.
-func waitText(d time.Duration) string {
-	const text = "There were too many wrong tries. Wait "
-	if d <= time.Minute {
-		return text + "a minute, then try again."
+// problem says what is wrong with a form, if that is what an error means.
+func problem(err error) (string, bool) {
+	switch {
+	case fault.KindOf(err) == fault.Invalid:
+		return sentence(fault.Find(err).Text), true
+	case fault.KindOf(err) == fault.Limited && !errors.Is(err, passkey.ErrRateLimited):
+		return waitText(fault.WaitOf(err)), true
+	case errors.Is(err, account.ErrLastAdmin):
+		return "This is the last admin: somebody must be left who can change things here.", true
+	case errors.Is(err, source.ErrExists), errors.Is(err, source.ErrShared), errors.Is(err, source.ErrSelf),
+		errors.Is(err, origin.ErrExists):
+		return sentence(fault.Find(err).Text), true
+	case errors.Is(err, account.ErrExists):
+		return "Another account has this name or e-mail address.", true
+	case errors.Is(err, account.ErrCredentials):
+		return "The password is not right.", true
+	case errors.Is(err, account.ErrCode):
+		return "The code is not right, or was used before.", true
 	}
-	return text + d.Round(time.Minute).String() + ", then try again."
+	return passkeyProblem(err)
 }
 
-// staticPath is where stylesheet and scripts are.
-const staticPath = "/static/"
-
-// staticHashes names each static file by its content, so that browsers may
-// keep it for ever.
-var staticHashes = hashStatic()
-
-func hashStatic() map[string]string {
-	hashes := make(map[string]string)
-	entries, err := files.ReadDir("static")
-	if err != nil {
-		panic(err) // it is embedded
+// passkeyProblem says what is wrong with a passkey, if that is what an error
+// means.
+func passkeyProblem(err error) (string, bool) {
+	switch {
+	case errors.Is(err, passkey.ErrRateLimited):
+		return "Too many sign-ins were begun from where you are. Wait a moment, then try again.", true
+	case errors.Is(err, passkey.ErrChallenge):
+		return "That took too long, or was done before. Try once more.", true
+	case errors.Is(err, passkey.ErrCloned):
+		return "This passkey was not accepted: it answered as a copy of it would. Sign in another way, and remove it.", true
+	case errors.Is(err, passkey.ErrRejected):
+		return "This passkey was not accepted.", true
+	case errors.Is(err, passkey.ErrNoPasskey):
+		return "Your account has no passkey for this address.", true
+	case errors.Is(err, passkey.ErrExists):
+		return "This passkey is there already.", true
+	case errors.Is(err, passkey.ErrFull):
+		return "Your account has as many passkeys as it may. Remove one first.", true
+	case errors.Is(err, errNoParty):
+		return "Passkeys need a whole host name: an IP address does not do, nor a short name.", true
+	case errors.Is(err, errOtherPort):
+		return otherPort, true
 	}
-	for _, e := range entries {
-		text, err := files.ReadFile("static/" + e.Name())
-		if err != nil {
-			panic(err)
-		}
-		sum := sha256.Sum256(text)
-		hashes[e.Name()] = hex.EncodeToString(sum[:6])
-	}
-	return hashes
-}
-
-func staticURL(name string) string { return staticPath + name + "?" + staticHashes[name] }
-
-func serveStatic(w http.ResponseWriter, r *http.Request) {
-	setHeaders(w.Header(), r.TLS != nil)
-	name := strings.TrimPrefix(r.URL.Path, staticPath)
-	if hash, ok := staticHashes[name]; !ok {
-		http.NotFound(w, r)
-		return
-	} else if r.URL.RawQuery == hash {
-		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-	}
-	http.ServeFileFS(w, r, files, "static/"+name)
+	return "", false
 }

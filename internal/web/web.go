@@ -42,7 +42,7 @@ type Config struct {
 // Pages answers browsers. It is safe for concurrent use.
 type Pages struct {
 	Config
-	guard *http.CrossOriginProtection
+	*frame
 	setup setupKey
 }
 
@@ -54,7 +54,10 @@ func New(cfg Config) *Pages {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Pages{Config: cfg, guard: http.NewCrossOriginProtection()}
+	return &Pages{Config: cfg, frame: &frame{
+		sessions: cfg.Sessions, accounts: cfg.Store, publicURL: cfg.PublicURL, tabs: adminTabs,
+		log: cfg.Logger, origin: http.NewCrossOriginProtection(),
+	}}
 }
 
 // setupKey lets one person make the first admin. It exists in memory only, from

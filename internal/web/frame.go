@@ -1,0 +1,122 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/usher-auth/usher/internal/session"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// need is what a page requires of its visitor.
+type need uint8
+
+const (
+	anyone       need = iota
+	halfSignedIn      // the password was right, the second factor is missing
+	signedIn          // other visitors are sent to the sign-in page, and back afterwards
+	admin             // other accounts get an error page
+)
+
+// page is a row of a feature's table.
+type page struct {
+	method, path string // as http.ServeMux matches them
+	need         need
+	handle       handler
+}
+
+// handler answers a request for a page. The frame turns an error into a page.
+type handler func(context.Context, *visit) (view, error)
+
+// frame is the way of every request: it rejects forms of other sites,
+// authenticates the visitor, checks what the page needs, calls its handler and
+// writes the view or the error. It knows no feature.
+type frame struct {
+	sessions *session.Service
+	accounts accountReader
+	// publicURL is where browsers reach the pages; empty if not configured.
+	publicURL string
+	// tabs link the pages for admins to each other.
+	tabs   []tab
+	log    *slog.Logger
+	origin *http.CrossOriginProtection
+}
+
+// accountReader reads an account by its id.
+type accountReader interface {
+	Account(ctx context.Context, id int64) (store.Account, error)
+}
+
+// mount adds a page to a mux. around wraps each handler.
+func (f *frame) mount(mux *http.ServeMux, p page, around wrapper) {
+	mux.Handle(p.method+" "+p.path, around(p.path, f.handler(p)))
+	if p.method == http.MethodGet && !strings.HasSuffix(p.path, "/{$}") {
+		mux.Handle("GET "+p.path+"/{$}", around(p.path, http.HandlerFunc(withoutSlash)))
+	}
+}
+
+// wrapper wraps the handler of a path, to log and count its requests.
+type wrapper = func(path string, h http.Handler) http.Handler
+
+// maxForm is the size limit of a request body, in bytes.
+const maxForm = 64 << 10
+
+// handler serves a page.
+func (f *frame) handler(p page) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		setHeaders(w.Header(), f.secure(r))
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		v := newVisit(r)
+		answer, err := f.answer(r.Context(), p, v)
+		switch {
+		case err != nil && v.json:
+			answer = f.jsonFailure(v, err)
+		case err != nil:
+			answer = f.failure(v, err)
+		}
+		f.write(w, v, answer)
+	})
+}
+
+// answer calls the page's handler if the visitor may see the page.
+func (f *frame) answer(ctx context.Context, p page, v *visit) (view, error) {
+	if err := f.origin.Check(v.Request); err != nil {
+		return view{}, errElsewhere
+	}
+	if p.method == http.MethodPost {
+		if err := v.ParseForm(); err != nil {
+			return view{}, errForm
+		}
+	}
+	if err := f.authenticate(ctx, v); err != nil {
+		return view{}, err
+	}
+	switch {
+	case p.need == halfSignedIn && !v.halfSignedIn(), p.need >= signedIn && !v.signedIn():
+		return view{to: signInPath(v)}, nil
+	case p.need == admin && !v.account.Admin:
+		return view{}, errNotAdmin
+	}
+	return p.handle(store.WithActor(ctx, v.actor()), v)
+}
+
+// authenticate finds the session of the visitor's cookie and its account. A
+// visitor without a valid session stays anonymous.
+func (f *frame) authenticate(ctx context.Context, v *visit) error {
+	cookie, err := v.Cookie(sessionCookieName)
+	if err != nil || cookie.Value == "" {
+		return nil
+	}
+	v.session, err = f.sessions.Find(ctx, plexauth.Secret(cookie.Value), v.from)
+	if errors.Is(err, session.ErrNotFound) {
+		return nil
+	}
+	if err == nil && v.session.Complete {
+		v.account, err = f.accounts.Account(ctx, v.session.AccountID)
+	}
+	return err
+}

@@ -1,0 +1,41 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// withoutSlash redirects from a page's path with a slash at its end to the page:
+// programs write their links that way (/auth/#!?…, /link/?pin=…). Browsers add
+// the fragment to the new address.
+func withoutSlash(w http.ResponseWriter, r *http.Request) {
+	to := url.URL{Path: strings.TrimSuffix(r.URL.Path, "/"), RawQuery: r.URL.RawQuery}
+	http.Redirect(w, r, to.String(), http.StatusSeeOther)
+}
+
+// signInPath is the sign-in page, from which the browser comes back to the page
+// that it asked for.
+func signInPath(v *visit) string {
+	next := "/account"
+	if v.Method == http.MethodGet {
+		next = v.URL.RequestURI()
+	}
+	return "/auth?" + url.Values{"next": {next}}.Encode()
+}
+
+// nextPath returns the path in the "next" of a form or a query: where the browser
+// goes after the sign-in.
+func nextPath(values url.Values) string { return localPath(values.Get("next"), "/account") }
+
+// localPath returns path if it is one of this site, and otherwise the fallback.
+// Attack: a "next" that leads to another site, in any of the ways in which
+// browsers read "//" and "/\".
+func localPath(path, fallback string) string {
+	u, err := url.Parse(path)
+	if err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(path, "/") ||
+		strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\t\r\n") {
+		return fallback
+	}
+	return path
+}

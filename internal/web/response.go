@@ -1,0 +1,107 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/usher-auth/usher/internal/store"
+)
+
+// view is what a handler returns: a redirect, JSON or a page, in this order.
+type view struct {
+	// to is the path on this site that the browser is redirected to.
+	to string
+	// json is the answer to one of our own scripts.
+	json any
+	// name is a file in templates, without ".html".
+	name string
+	// data is what the template shows.
+	data any
+	// status of the page or the JSON. 0: 200.
+	status int
+	// cookies are set in the browser. See setCookie for what may be left out.
+	cookies []*http.Cookie
+	// refresh is an address on another site that the page goes on to by itself.
+	// It is sent as a header, because form-action in the Content-Security-Policy
+	// blocks a redirect to another site after a form.
+	refresh string
+}
+
+// message is the data of a page with one text and one link.
+type message struct{ Title, Text, To, Way string }
+
+// layoutData is what every template gets.
+type layoutData struct {
+	// Account is who is signed in. Its ID is 0 if nobody is.
+	Account store.Account
+	Path    string
+	// Tabs are the links between the pages for admins; nil on other pages.
+	Tabs []tab
+	Data any
+}
+
+// asJSON makes a handler answer one of our own scripts: with the path to go to,
+// with what is wrong, or with the handler's own JSON.
+func asJSON(handle handler) handler {
+	return func(ctx context.Context, v *visit) (view, error) {
+		v.json = true
+		answer, err := handle(ctx, v)
+		if err == nil && answer.json == nil {
+			answer.json, answer.to = map[string]string{"to": answer.to}, ""
+		}
+		return answer, err
+	}
+}
+
+// write sends a view.
+func (f *frame) write(w http.ResponseWriter, v *visit, answer view) {
+	for _, c := range answer.cookies {
+		f.setCookie(w, v.Request, c)
+	}
+	switch {
+	case answer.to != "":
+		http.Redirect(w, v.Request, answer.to, http.StatusSeeOther)
+	case answer.json != nil:
+		f.writeJSON(w, v, answer)
+	default:
+		f.writePage(w, v, answer)
+	}
+}
+
+func (f *frame) writeJSON(w http.ResponseWriter, v *visit, answer view) {
+	body, err := json.Marshal(answer.json)
+	if err != nil {
+		f.unwritten(w, v.Pattern, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(max(answer.status, http.StatusOK))
+	_, _ = w.Write(body)
+}
+
+// writePage executes the view's template before anything is sent, so that an
+// error in it still gets a status of its own.
+func (f *frame) writePage(w http.ResponseWriter, v *visit, answer view) {
+	var b bytes.Buffer
+	data := layoutData{
+		Account: v.account, Path: v.URL.Path, Tabs: tabsAt(f.tabs, v), Data: answer.data,
+	}
+	if err := templates()[answer.name].ExecuteTemplate(&b, "layout.html", data); err != nil {
+		f.unwritten(w, answer.name, err)
+		return
+	}
+	if answer.refresh != "" {
+		w.Header().Set("Refresh", "0; url="+answer.refresh)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(max(answer.status, http.StatusOK))
+	_, _ = w.Write(b.Bytes())
+}
+
+// unwritten answers when a view could not be encoded.
+func (f *frame) unwritten(w http.ResponseWriter, name string, err error) {
+	f.log.Error("a page could not be written", "page", name, "error", err)
+	http.Error(w, "Something went wrong here; the server's log says what.", http.StatusInternalServerError)
+}

@@ -1,0 +1,64 @@
+package web
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/usher-auth/usher/internal/httpd"
+	"github.com/usher-auth/usher/internal/session"
+	"github.com/usher-auth/usher/internal/store"
+)
+
+// visit is a request for a page, with who sent it.
+type visit struct {
+	*http.Request
+	// session is the browser's session. Its ID is 0 if there is none.
+	session store.Session
+	// account is the account that is signed in. Its ID is 0 if the session is
+	// missing or lacks the second factor.
+	account store.Account
+	// from is the browser and the address of the request.
+	from session.From
+	// json is set for requests of our own scripts: errors are sent as JSON.
+	json bool
+}
+
+func newVisit(r *http.Request) *visit {
+	return &visit{
+		Request: r, from: session.From{UserAgent: r.UserAgent(), Address: httpd.Address(r)},
+	}
+}
+
+// signedIn reports whether the session is complete.
+func (v *visit) signedIn() bool { return v.account.ID != 0 }
+
+// halfSignedIn reports whether the session lacks its second factor.
+func (v *visit) halfSignedIn() bool { return v.session.ID != 0 && !v.signedIn() }
+
+// actor is who the audit log records for what the visitor changes.
+func (v *visit) actor() store.Actor {
+	return store.Actor{
+		AccountID: v.account.ID, Device: browserName(v.from.UserAgent), Address: v.from.Address,
+	}
+}
+
+// pathID returns the id in the page's path.
+func (v *visit) pathID() (int64, error) {
+	id, err := strconv.ParseInt(v.PathValue("id"), 10, 64)
+	if err != nil {
+		return 0, errNoPage
+	}
+	return id, nil
+}
+
+// number reads an id in a form or an address. It returns 0, which is nobody's
+// id, for a malformed one.
+func number(text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func decimal(id int64) string { return strconv.FormatInt(id, 10) }
