@@ -52,7 +52,7 @@ func (p *Pages) accountPage(ctx context.Context, v *visit) (view, error) {
 func (p *Pages) showAccount(ctx context.Context, v *visit, problem string) (view, error) {
 	data := accountData{
 		Account: v.account, Current: v.session.ID, Done: doneTexts[v.URL.Query().Get("done")], Problem: problem,
-		Identity: identityData{v.account.Username, v.account.Email}, PasskeyHint: p.passkeyHint(v),
+		Identity: identityData{v.account.Username, v.account.Email}, PasskeyHint: p.site().hint(v),
 	}
 	var err error
 	if data.Devices, err = p.Store.Devices(ctx, v.account.ID); err != nil {

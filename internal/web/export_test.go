@@ -17,7 +17,7 @@ type Row struct {
 // Rows lists every page.
 func Rows() []Row {
 	var rows []Row
-	for _, p := range New(Config{}).table() {
+	for _, p := range New(Config{}).table {
 		rows = append(rows, Row{p.method, p.path, p.need == halfSignedIn, p.need >= signedIn, p.need == admin})
 	}
 	return rows

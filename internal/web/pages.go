@@ -5,28 +5,21 @@ import (
 	"net/http"
 )
 
-// table lists every page.
-func (p *Pages) table() []page {
+// feature is a part of the pages. It has only the services that it needs, and
+// lists its own pages.
+type feature interface {
+	pages() []page
+}
+
+func (p *Pages) add(features ...feature) {
+	for _, f := range features {
+		p.table = append(p.table, f.pages()...)
+	}
+}
+
+// rows lists the pages for one's own account and for admins.
+func (p *Pages) rows() []page {
 	return []page{
-		{"GET", "/{$}", anyone, p.home},
-		{"GET", "/setup", anyone, p.setupForm},
-		{"POST", "/setup", anyone, p.setUp},
-
-		{"GET", "/auth", anyone, p.auth},
-		{"POST", "/auth/sign-in", anyone, p.signIn},
-		{"GET", "/auth/code", halfSignedIn, p.codeForm},
-		{"POST", "/auth/code", halfSignedIn, p.giveCode},
-		{"POST", "/auth/code/passkey/challenge", halfSignedIn, asJSON(p.passkeySecond)},
-		{"POST", "/auth/code/passkey", halfSignedIn, asJSON(p.completeByPasskey)},
-		{"POST", passkeyPath + "/challenge", anyone, asJSON(p.passkeyAlone)},
-		{"POST", passkeyPath, anyone, asJSON(p.signInByPasskey)},
-		{"POST", "/auth/consent", signedIn, p.consent},
-		{"GET", "/auth/refused", signedIn, p.refused},
-		{"GET", "/auth/done", signedIn, p.done},
-		{"POST", "/auth/sign-out", anyone, p.signOut},
-		{"GET", "/link", anyone, p.linkForm},
-		{"POST", "/link", signedIn, p.link},
-
 		{"GET", "/account", signedIn, p.accountPage},
 		{"POST", "/account/identity", signedIn, p.setIdentity},
 		{"POST", "/account/password", signedIn, p.setPassword},
@@ -74,7 +67,7 @@ func (p *Pages) table() []page {
 // Mount adds every page to a mux. around wraps each handler, and gets the path
 // that it is mounted at.
 func (p *Pages) Mount(mux *http.ServeMux, around func(path string, h http.Handler) http.Handler) {
-	for _, row := range p.table() {
+	for _, row := range p.table {
 		p.mount(mux, row, around)
 	}
 	mux.Handle("GET "+staticPath, around(staticPath, http.HandlerFunc(serveStatic)))

@@ -2,8 +2,11 @@ package web
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/subtle"
 	"errors"
 	"net/http"
+	"sync"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/fault"
@@ -11,63 +14,120 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// setupCookie holds the set-up key from the link to the form, so that the key
-// stays in no history and no address bar.
+const setupPath = "/setup"
+
+// setupCookie holds the set-up key between the link and the form. The link's
+// address is replaced at once, so that the key is in no history.
 const setupCookie = "usher_setup"
+
+// setup creates the first admin, for the visitor who has the set-up link.
+type setup struct {
+	accounts *account.Service
+	browsers *browserSessions
+	key      setupKey
+}
+
+func (s *setup) pages() []page {
+	return []page{
+		{"GET", setupPath, anyone, s.form},
+		{"POST", setupPath, anyone, s.submit},
+	}
+}
+
+// link returns the path of the set-up page with a new key. Earlier links stop
+// working.
+func (s *setup) link() plexauth.Secret { return setupPath + "?key=" + s.key.generate() }
 
 // setupData is the form of the first admin.
 type setupData struct {
 	Username, Email string
 	Problem         string
-	Wrong           string // the field that the problem is with
+	Wrong           string // the field that the problem is about
 }
 
-// setupForm is the page of the first admin. The link to it works once.
-func (p *Pages) setupForm(ctx context.Context, v *visit) (view, error) {
-	if empty, err := p.empty(ctx); err != nil || !empty {
+func (s *setup) form(ctx context.Context, v *visit) (view, error) {
+	if none, err := noAccounts(ctx, s.accounts); err != nil || !none {
 		return view{to: "/"}, err
 	}
 	if key := plexauth.Secret(v.URL.Query().Get("key")); key != "" {
-		if !p.setup.opens(key) {
+		if !s.key.matches(key) {
 			return view{}, errSetupKey
 		}
-		return view{to: "/setup", cookies: []*http.Cookie{
-			{Name: setupCookie, Value: string(key), Path: "/setup"},
-		}}, nil
+		cookie := &http.Cookie{Name: setupCookie, Value: string(key), Path: setupPath}
+		return view{to: setupPath, cookies: []*http.Cookie{cookie}}, nil
 	}
-	if !p.maySetUp(v) {
+	if !s.allowed(v) {
 		return view{}, errSetupKey
 	}
 	return view{name: "setup", data: setupData{Username: "admin"}}, nil
 }
 
-func (p *Pages) maySetUp(v *visit) bool {
+// allowed reports whether the visitor has the key.
+func (s *setup) allowed(v *visit) bool {
 	cookie, err := v.Cookie(setupCookie)
-	return err == nil && p.setup.opens(plexauth.Secret(cookie.Value))
+	return err == nil && s.key.matches(plexauth.Secret(cookie.Value))
 }
 
-// setUp makes the first admin and signs them in.
-func (p *Pages) setUp(ctx context.Context, v *visit) (view, error) {
-	if !p.maySetUp(v) {
+// submit creates the first admin and signs them in.
+func (s *setup) submit(ctx context.Context, v *visit) (view, error) {
+	if !s.allowed(v) {
 		return view{}, errSetupKey
 	}
 	form := setupData{Username: v.PostFormValue("username"), Email: v.PostFormValue("email")}
-	a, err := p.Accounts.AddFirst(ctx, account.NewAccount{
-		Username: form.Username, Email: form.Email, Password: plexauth.Secret(v.PostFormValue("password")), Admin: true,
+	first, err := s.accounts.AddFirst(ctx, account.NewAccount{
+		Username: form.Username, Email: form.Email, Admin: true,
+		Password: plexauth.Secret(v.PostFormValue("password")),
 	})
 	if fault.KindOf(err) == fault.Invalid {
 		form.Problem, form.Wrong = sentence(fault.Find(err).Text), fault.FieldOf(err)
 		return view{name: "setup", status: http.StatusBadRequest, data: form}, nil
 	}
 	if errors.Is(err, account.ErrExists) {
-		return view{to: "/"}, nil // somebody was quicker
+		return view{to: "/"}, nil // another request created it first
 	}
 	if err != nil {
 		return view{}, err
 	}
-	p.setup.spend()
-	proof := account.Proof{SignIn: store.SignIn{AccountID: a.ID, PasswordHash: a.PasswordHash}, Account: a}
-	answer, err := p.begin(ctx, v, proof, true, "/account")
-	answer.cookies = append(answer.cookies, &http.Cookie{Name: setupCookie, Path: "/setup", MaxAge: -1})
-	return answer, err
+	s.key.revoke()
+	proof := proofOfFirst(first)
+	answer, err := s.browsers.start(ctx, v, proof.SignIn, true, "/account")
+	answer.cookies = append(answer.cookies, &http.Cookie{Name: setupCookie, Path: setupPath, MaxAge: -1})
+	return answer, s.browsers.rejected(ctx, proof, err)
+}
+
+// proofOfFirst is the one proof that the pages make themselves: the password was
+// set by the same request.
+func proofOfFirst(a store.Account) account.Proof {
+	return account.Proof{
+		SignIn: store.SignIn{AccountID: a.ID, PasswordHash: a.PasswordHash}, Account: a,
+	}
+}
+
+// setupKey is the secret of the set-up link. It is in memory only, from the
+// creation of the link to its use.
+type setupKey struct {
+	mu  sync.Mutex
+	key plexauth.Secret
+}
+
+// generate replaces the key by a new one.
+func (k *setupKey) generate() plexauth.Secret {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.key = plexauth.Secret(rand.Text())
+	return k.key
+}
+
+// matches reports whether key is the current one.
+func (k *setupKey) matches(key plexauth.Secret) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.key != "" && subtle.ConstantTimeCompare([]byte(key), []byte(k.key)) == 1
+}
+
+// revoke makes the key invalid.
+func (k *setupKey) revoke() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.key = ""
 }

@@ -1,12 +1,8 @@
 package web
 
 import (
-	"context"
-	"crypto/rand"
-	"crypto/subtle"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
@@ -43,7 +39,8 @@ type Config struct {
 type Pages struct {
 	Config
 	*frame
-	setup setupKey
+	setup *setup
+	table []page
 }
 
 // New returns the pages.
@@ -54,44 +51,41 @@ func New(cfg Config) *Pages {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Pages{Config: cfg, frame: &frame{
+	p := &Pages{Config: cfg, frame: newFrame(cfg)}
+	browsers := &browserSessions{
+		sessions: cfg.Sessions, accounts: cfg.Accounts, log: cfg.Logger, now: cfg.Now,
+	}
+	p.setup = &setup{accounts: cfg.Accounts, browsers: browsers}
+	p.add(p.setup)
+	p.add(signInFeatures(cfg, browsers)...)
+	p.table = append(p.table, p.rows()...)
+	return p
+}
+
+func newFrame(cfg Config) *frame {
+	return &frame{
 		sessions: cfg.Sessions, accounts: cfg.Store, publicURL: cfg.PublicURL, tabs: adminTabs,
 		log: cfg.Logger, origin: http.NewCrossOriginProtection(),
-	}}
+	}
 }
 
-// setupKey lets one person make the first admin. It exists in memory only, from
-// when the link with it is made to when it is used.
-type setupKey struct {
-	mu  sync.Mutex
-	key plexauth.Secret
+// signInFeatures sign visitors in, and then their devices.
+func signInFeatures(cfg Config, browsers *browserSessions) []feature {
+	site := passkeySite{publicURL: cfg.PublicURL}
+	ask := &consent{pins: cfg.PINs, origins: cfg.Origins}
+	return []feature{
+		&home{accounts: cfg.Accounts},
+		&signIn{accounts: cfg.Accounts, browsers: browsers, site: site, consent: ask},
+		&secondStep{accounts: cfg.Accounts, browsers: browsers, passkeys: cfg.Passkeys, site: site},
+		&passkeySignIn{passkeys: cfg.Passkeys, browsers: browsers, site: site},
+		ask,
+		&link{pins: cfg.PINs},
+	}
 }
 
-// SetupPath draws the key for the first admin's page and returns the page's
-// path with it: for the eyes of who started the server.
-func (p *Pages) SetupPath() plexauth.Secret {
-	p.setup.mu.Lock()
-	defer p.setup.mu.Unlock()
-	p.setup.key = plexauth.Secret(rand.Text())
-	return "/setup?key=" + p.setup.key
-}
+// site finds the site that passkeys are bound to.
+func (p *Pages) site() passkeySite { return passkeySite{publicURL: p.PublicURL} }
 
-// opens reports whether key is the one that was drawn.
-func (k *setupKey) opens(key plexauth.Secret) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.key != "" && subtle.ConstantTimeCompare([]byte(key), []byte(k.key)) == 1
-}
-
-// spend makes the key useless.
-func (k *setupKey) spend() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.key = ""
-}
-
-// empty reports whether there is no account yet.
-func (p *Pages) empty(ctx context.Context) (bool, error) {
-	list, err := p.Accounts.List(ctx)
-	return len(list) == 0, err
-}
+// SetupPath creates a set-up link, which lets its visitor create the first
+// admin, and returns its path. It is a secret of whoever started the server.
+func (p *Pages) SetupPath() plexauth.Secret { return p.setup.link() }

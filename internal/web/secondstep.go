@@ -1,0 +1,74 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/passkey"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// secondStep completes a session by a code of the authenticator app or a backup
+// code.
+type secondStep struct {
+	accounts *account.Service
+	browsers *browserSessions
+	passkeys *passkey.Service
+	site     passkeySite
+}
+
+func (s *secondStep) pages() []page {
+	return []page{
+		{"GET", "/auth/code", halfSignedIn, s.form},
+		{"POST", "/auth/code", halfSignedIn, s.submit},
+	}
+}
+
+// codeData is the form of the second factor.
+type codeData struct {
+	Next, Problem string
+	Passkeys      bool // the account has a passkey for this address
+}
+
+func (s *secondStep) form(ctx context.Context, v *visit) (view, error) {
+	return s.show(ctx, v, 0, codeData{Next: nextPath(v.URL.Query())})
+}
+
+func (s *secondStep) show(ctx context.Context, v *visit, status int, data codeData) (view, error) {
+	var err error
+	if party, noParty := s.site.party(v); noParty == nil {
+		data.Passkeys, err = s.passkeys.Has(ctx, party, v.session.AccountID)
+	}
+	return view{name: "code", status: status, data: data}, err
+}
+
+// submit takes the code.
+func (s *secondStep) submit(ctx context.Context, v *visit) (view, error) {
+	form := codeData{Next: nextPath(v.PostForm)}
+	answer, err := s.byCode(ctx, v, form.Next)
+	switch {
+	case err == nil:
+		return answer, nil
+	case errors.Is(err, account.ErrCode):
+		form.Problem = "This code is not right, or was used before."
+	case fault.KindOf(err) == fault.Limited:
+		form.Problem = waitText(fault.WaitOf(err))
+	default:
+		return view{}, err
+	}
+	return s.show(ctx, v, http.StatusUnauthorized, form)
+}
+
+func (s *secondStep) byCode(ctx context.Context, v *visit, next string) (view, error) {
+	code := strings.Join(strings.Fields(v.PostFormValue("code")), "")
+	proof, err := s.accounts.VerifyCode(ctx, v.session.AccountID, plexauth.Secret(code))
+	if err != nil {
+		return view{}, err
+	}
+	answer, err := s.browsers.complete(ctx, v, proof.SignIn, next)
+	return answer, s.browsers.rejected(ctx, proof, err)
+}
