@@ -30,7 +30,7 @@ func (p *Pages) showAccounts(ctx context.Context, v *visit, problem string) (vie
 // addAccount makes an account. Like everything that decides who signs in as
 // whom, it takes the admin's password: an open browser is not enough.
 func (p *Pages) addAccount(ctx context.Context, v *visit) (view, error) {
-	err := p.confirmPassword(ctx, v)
+	err := confirmPassword(ctx, p.Accounts, v)
 	var added store.Account
 	if err == nil {
 		added, err = p.Accounts.Add(ctx, account.NewAccount{
@@ -110,7 +110,7 @@ func (p *Pages) changePerson(
 		return p.showPerson(ctx, v, sentence(errSelf.Error()))
 	}
 	if sure {
-		err = p.confirmPassword(ctx, v)
+		err = confirmPassword(ctx, p.Accounts, v)
 	}
 	if err == nil {
 		err = change(ctx, id)
@@ -157,7 +157,7 @@ func (p *Pages) personFactorForm(ctx context.Context, v *visit) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	return p.newFactor(of)
+	return factorForms{p.Accounts}.show(of)
 }
 
 func (p *Pages) enrolPerson(ctx context.Context, v *visit) (view, error) {
@@ -165,7 +165,7 @@ func (p *Pages) enrolPerson(ctx context.Context, v *visit) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	return p.enrolFor(ctx, v, of)
+	return factorForms{p.Accounts}.submit(ctx, v, of)
 }
 
 func (p *Pages) removePersonFactor(ctx context.Context, v *visit) (view, error) {

@@ -17,22 +17,9 @@ func (p *Pages) add(features ...feature) {
 	}
 }
 
-// rows lists the pages for one's own account and for admins.
+// rows lists the pages for admins.
 func (p *Pages) rows() []page {
 	return []page{
-		{"GET", "/account", signedIn, p.accountPage},
-		{"POST", "/account/identity", signedIn, p.setIdentity},
-		{"POST", "/account/password", signedIn, p.setPassword},
-		{"GET", "/account/second-factor", signedIn, p.factorForm},
-		{"POST", "/account/second-factor", signedIn, p.enrol},
-		{"POST", "/account/second-factor/remove", signedIn, p.removeFactor},
-		{"POST", "/account/passkeys/challenge", signedIn, asJSON(p.passkeyToAdd)},
-		{"POST", "/account/passkeys", signedIn, asJSON(p.addPasskey)},
-		{"POST", "/account/passkeys/{id}/remove", signedIn, p.removePasskey},
-		{"POST", "/account/devices/{id}/revoke", signedIn, p.revokeDevice},
-		{"POST", "/account/sessions/{id}/end", signedIn, p.endSession},
-		{"POST", "/account/revoke-others", signedIn, p.endOthers},
-
 		{"GET", "/admin", admin, p.adminOverview},
 		{"GET", "/admin/accounts", admin, p.adminAccounts},
 		{"POST", "/admin/accounts", admin, p.addAccount},

@@ -58,6 +58,7 @@ func New(cfg Config) *Pages {
 	p.setup = &setup{accounts: cfg.Accounts, browsers: browsers}
 	p.add(p.setup)
 	p.add(signInFeatures(cfg, browsers)...)
+	p.add(accountFeatures(cfg)...)
 	p.table = append(p.table, p.rows()...)
 	return p
 }
@@ -83,8 +84,20 @@ func signInFeatures(cfg Config, browsers *browserSessions) []feature {
 	}
 }
 
-// site finds the site that passkeys are bound to.
-func (p *Pages) site() passkeySite { return passkeySite{publicURL: p.PublicURL} }
+// accountFeatures let visitors change their own account.
+func accountFeatures(cfg Config) []feature {
+	site := passkeySite{publicURL: cfg.PublicURL}
+	own := &accountPage{
+		devices: cfg.Store, sessions: cfg.Sessions, passkeys: cfg.Passkeys, site: site, audit: cfg.Store,
+	}
+	return []feature{
+		own,
+		&profile{page: own, accounts: cfg.Accounts, others: cfg.Store},
+		&ownFactor{page: own, accounts: cfg.Accounts, forms: factorForms{cfg.Accounts}},
+		&ownPasskeys{page: own, accounts: cfg.Accounts, passkeys: cfg.Passkeys, site: site},
+		&signOuts{page: own, devices: cfg.Store, sessions: cfg.Sessions, others: cfg.Store},
+	}
+}
 
 // SetupPath creates a set-up link, which lets its visitor create the first
 // admin, and returns its path. It is a secret of whoever started the server.

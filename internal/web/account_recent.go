@@ -7,30 +7,36 @@ import (
 	"github.com/usher-auth/usher/internal/store"
 )
 
-// recentSignIn is a sign-in, or a try at one, in the words of people.
+// auditReader reads the audit log.
+type auditReader interface {
+	Audit(ctx context.Context, q store.AuditQuery) ([]store.AuditEntry, error)
+}
+
+// recentSignIn is a sign-in, or an attempt at one, as the account's page shows it.
 type recentSignIn struct {
 	At              time.Time
 	What            string
-	Refused         bool
+	Denied          bool
 	Device, Address string
 }
 
-// recentKind is how an event of a sign-in reads.
+// recentKind is an event that the page shows.
 type recentKind struct {
-	kind    store.EventKind
-	refused bool
-	what    string
+	kind   store.EventKind
+	denied bool
+	what   string
 }
 
-// say adds to a refusal why it was one. Other details are for operators.
-func (k recentKind) say(detail string) string {
+// text adds the reason to a denied sign-in. The details of other events are for
+// operators.
+func (k recentKind) text(detail string) string {
 	if k.kind == store.EventSignInRefused && detail != "" {
 		return k.what + ": " + detail
 	}
 	return k.what
 }
 
-// recentKinds is what counts as a sign-in.
+// recentKinds are the events that count as sign-ins.
 var recentKinds = [...]recentKind{
 	{store.EventSignIn, false, "A program was signed in"},
 	{store.EventPINLinked, false, "A device was signed in by its code"},
@@ -45,18 +51,18 @@ var recentKinds = [...]recentKind{
 // maxRecent is how many sign-ins the account's page shows.
 const maxRecent = 20
 
-// recent lists an account's latest sign-ins, good and refused.
-func (p *Pages) recent(ctx context.Context, account int64) ([]recentSignIn, error) {
-	q := store.AuditQuery{Account: account, Limit: maxRecent}
+// recentSignIns lists an account's latest sign-ins, denied ones included.
+func recentSignIns(ctx context.Context, audit auditReader, accountID int64) ([]recentSignIn, error) {
+	q := store.AuditQuery{Account: accountID, Limit: maxRecent}
 	for _, k := range recentKinds {
 		q.Events = append(q.Events, k.kind)
 	}
-	entries, err := p.Store.Audit(ctx, q)
+	entries, err := audit.Audit(ctx, q)
 	list := make([]recentSignIn, 0, len(entries))
 	for _, e := range entries {
 		for _, k := range recentKinds {
 			if k.kind == e.Event {
-				list = append(list, recentSignIn{e.At, k.say(e.Detail), k.refused, e.Device, e.Address})
+				list = append(list, recentSignIn{e.At, k.text(e.Detail), k.denied, e.Device, e.Address})
 			}
 		}
 	}

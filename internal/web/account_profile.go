@@ -1,0 +1,49 @@
+package web
+
+import (
+	"context"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// profile changes the visitor's name, e-mail address and password.
+type profile struct {
+	page     *accountPage
+	accounts *account.Service
+	others   othersRevoker
+}
+
+// othersRevoker revokes every token and session of an account but one session.
+type othersRevoker interface {
+	EndOthers(ctx context.Context, accountID, sessionID int64) error
+}
+
+func (p *profile) pages() []page {
+	return []page{
+		{"POST", "/account/identity", signedIn, p.setIdentity},
+		{"POST", "/account/password", signedIn, p.setPassword},
+	}
+}
+
+func (p *profile) setIdentity(ctx context.Context, v *visit) (view, error) {
+	err := confirmPassword(ctx, p.accounts, v)
+	if err == nil {
+		err = p.accounts.SetIdentity(
+			ctx, v.account.ID, v.PostFormValue("username"), v.PostFormValue("email"))
+	}
+	return p.page.changed(ctx, v, "identity", err)
+}
+
+// setPassword changes the password. Tokens and sessions stay valid unless the
+// visitor checks "others".
+func (p *profile) setPassword(ctx context.Context, v *visit) (view, error) {
+	err := confirmPassword(ctx, p.accounts, v)
+	if err == nil {
+		err = p.accounts.SetPassword(ctx, v.account.ID, plexauth.Secret(v.PostFormValue("new")))
+	}
+	if err == nil && v.PostFormValue("others") != "" {
+		err = p.others.EndOthers(ctx, v.account.ID, v.session.ID)
+	}
+	return p.page.changed(ctx, v, "password", err)
+}
