@@ -25,7 +25,7 @@ func Rows() []Row {
 
 // AdminPage is a page for admins that says "secret".
 func (p *Pages) AdminPage() http.Handler {
-	return p.handler(page{need: admin, handle: func(context.Context, *visit) (view, error) {
+	return p.frame.handler(page{need: admin, handle: func(context.Context, *visit) (view, error) {
 		return view{name: "message", data: message{Title: "secret"}}, nil
 	}})
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -16,7 +17,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Config is what Pages stand on. All but the last three are required.
+// Config is what Pages depend on. All but the last three are required.
 type Config struct {
 	Store    *store.Store
 	Accounts *account.Service
@@ -29,16 +30,16 @@ type Config struct {
 	// PublicURL is where browsers reach these pages; a passkey is bound to its
 	// host name. Empty: the address that each request was sent to.
 	PublicURL string
-	// Logger gets what goes wrong here. Nil: nothing is logged.
+	// Logger gets the errors that visitors see no details of. Nil: they are
+	// discarded.
 	Logger *slog.Logger
-	// Now tells the time. Nil: time.Now.
+	// Now returns the current time. Nil: time.Now.
 	Now func() time.Time
 }
 
-// Pages answers browsers. It is safe for concurrent use.
+// Pages serves the pages to browsers. It is safe for concurrent use.
 type Pages struct {
-	Config
-	*frame
+	frame *frame
 	setup *setup
 	table []page
 }
@@ -51,7 +52,7 @@ func New(cfg Config) *Pages {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	p := &Pages{Config: cfg, frame: newFrame(cfg)}
+	p := &Pages{frame: newFrame(cfg)}
 	browsers := &browserSessions{
 		sessions: cfg.Sessions, accounts: cfg.Accounts, log: cfg.Logger, now: cfg.Now,
 	}
@@ -59,7 +60,7 @@ func New(cfg Config) *Pages {
 	p.add(p.setup)
 	p.add(signInFeatures(cfg, browsers)...)
 	p.add(accountFeatures(cfg)...)
-	p.table = append(p.table, p.rows()...)
+	p.add(adminFeatures(cfg)...)
 	return p
 }
 
@@ -67,6 +68,18 @@ func newFrame(cfg Config) *frame {
 	return &frame{
 		sessions: cfg.Sessions, accounts: cfg.Store, publicURL: cfg.PublicURL, tabs: adminTabs,
 		log: cfg.Logger, origin: http.NewCrossOriginProtection(),
+	}
+}
+
+// feature is a part of the pages. It has only the services that it needs, and
+// lists its own pages.
+type feature interface {
+	pages() []page
+}
+
+func (p *Pages) add(features ...feature) {
+	for _, f := range features {
+		p.table = append(p.table, f.pages()...)
 	}
 }
 
@@ -99,6 +112,46 @@ func accountFeatures(cfg Config) []feature {
 	}
 }
 
+// adminFeatures let admins change everything else.
+func adminFeatures(cfg Config) []feature {
+	sources := func(kind, path string) *adminSources {
+		return &adminSources{
+			kind: kind, path: path, sources: cfg.Sources, accounts: cfg.Accounts, byID: cfg.Store,
+		}
+	}
+	servers := sources(store.ServerSource, "/admin/servers")
+	return []feature{
+		&adminOverview{statistics: cfg.Store, now: cfg.Now},
+		&adminAccounts{accounts: cfg.Accounts},
+		&adminAccount{
+			accounts: cfg.Accounts, byID: cfg.Store, tokens: cfg.Store, others: cfg.Store,
+			passkeys: cfg.Passkeys, sources: cfg.Sources, factor: factorForms{cfg.Accounts},
+		},
+		servers,
+		&adminShares{servers: servers, sources: cfg.Sources, byID: cfg.Store},
+		sources(store.ProviderSource, "/admin/providers"),
+		&adminTokens{tokens: cfg.Tokens, list: cfg.Store, accounts: cfg.Accounts},
+		&adminOrigins{origins: cfg.Origins},
+		&adminAudit{log: cfg.Store, verifier: cfg.Store, accounts: cfg.Accounts, now: cfg.Now},
+	}
+}
+
 // SetupPath creates a set-up link, which lets its visitor create the first
 // admin, and returns its path. It is a secret of whoever started the server.
 func (p *Pages) SetupPath() plexauth.Secret { return p.setup.link() }
+
+// Mount adds every page to a mux. around wraps each handler, and gets the path
+// that it is mounted at.
+func (p *Pages) Mount(mux *http.ServeMux, around func(path string, h http.Handler) http.Handler) {
+	for _, row := range p.table {
+		p.frame.mount(mux, row, around)
+	}
+	mux.Handle("GET "+staticPath, around(staticPath, http.HandlerFunc(serveStatic)))
+}
+
+// NotFound answers requests for a path that no page has.
+func (p *Pages) NotFound() http.Handler {
+	return p.frame.handler(page{need: anyone, handle: func(context.Context, *visit) (view, error) {
+		return view{}, errNoPage
+	}})
+}

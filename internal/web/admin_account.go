@@ -1,0 +1,195 @@
+package web
+
+import (
+	"context"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/passkey"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// adminAccount shows one account to admins, and changes it.
+type adminAccount struct {
+	accounts *account.Service
+	byID     accountReader
+	tokens   tokenLister
+	others   othersRevoker
+	passkeys *passkey.Service
+	sources  *source.Service
+	factor   factorForms
+}
+
+func (a *adminAccount) pages() []page {
+	const path = "/admin/accounts/{id}"
+	return []page{
+		{"GET", path, admin, show(a.show).asHandler},
+		{"POST", path + "/disable", admin, a.disable},
+		{"POST", path + "/enable", admin, a.enable},
+		{"POST", path + "/password", admin, a.setPassword},
+		{"GET", path + "/second-factor", admin, a.factorForm},
+		{"POST", path + "/second-factor", admin, a.setFactor},
+		{"POST", path + "/second-factor/remove", admin, a.removeFactor},
+		{"POST", path + "/passkeys/{passkey}/remove", admin, a.removePasskey},
+		{"POST", path + "/sign-out", admin, a.signOut},
+		{"POST", path + "/remove", admin, a.remove},
+	}
+}
+
+// oneAccountData is the page of one account.
+type oneAccountData struct {
+	notice
+	Account  store.Account
+	Self     bool // it is the visitor's account
+	Tokens   []store.TokenInfo
+	Passkeys []passkey.Passkey
+	Servers  []store.Source // those that the account itself owns
+	Shares   []store.Share
+}
+
+func (a *adminAccount) show(ctx context.Context, v *visit, problem string) (view, error) {
+	id, err := v.pathID()
+	if err != nil {
+		return view{}, err
+	}
+	data := oneAccountData{notice: newNotice(v, problem), Self: id == v.account.ID}
+	if data.Account, err = a.byID.Account(ctx, id); err != nil {
+		return view{}, err
+	}
+	if data.Tokens, err = a.tokens.Tokens(ctx, id); err != nil {
+		return view{}, err
+	}
+	if data.Passkeys, err = a.passkeys.List(ctx, id); err != nil {
+		return view{}, err
+	}
+	servers, err := a.sources.List(ctx, store.ServerSource)
+	if err != nil {
+		return view{}, err
+	}
+	shares, err := a.sources.Shares(ctx)
+	if err != nil {
+		return view{}, err
+	}
+	data.Servers = only(servers, func(s store.Source) bool { return s.OwnerID == id })
+	data.Shares = only(shares, func(s store.Share) bool { return s.AccountID == id })
+	return data.page("admin-account", data), nil
+}
+
+// only returns the elements for which a condition holds.
+func only[T any](list []T, holds func(T) bool) (some []T) {
+	for _, x := range list {
+		if holds(x) {
+			some = append(some, x)
+		}
+	}
+	return some
+}
+
+// accountChange changes the account with an id.
+type accountChange func(ctx context.Context, id int64) error
+
+// ownAccount is shown to admins who change their own account here: the page of
+// their own account requires the password.
+const ownAccount = "This is your own account: change it on your account's page."
+
+// change changes another account than the visitor's.
+func (a *adminAccount) change(
+	ctx context.Context, v *visit, done string, change accountChange,
+) (view, error) {
+	id, err := v.pathID()
+	if err != nil {
+		return view{}, err
+	}
+	if id == v.account.ID {
+		return a.show(ctx, v, ownAccount)
+	}
+	return adminChanged(ctx, v, accountPath(id), done, a.show, change(ctx, id))
+}
+
+// confirmed makes a change require the admin's password.
+func (a *adminAccount) confirmed(v *visit, change accountChange) accountChange {
+	return func(ctx context.Context, id int64) error {
+		if err := confirmPassword(ctx, a.accounts, v); err != nil {
+			return err
+		}
+		return change(ctx, id)
+	}
+}
+
+func (a *adminAccount) disable(ctx context.Context, v *visit) (view, error) {
+	return a.change(ctx, v, "disabled", func(ctx context.Context, id int64) error {
+		return a.accounts.SetDisabled(ctx, id, true)
+	})
+}
+
+func (a *adminAccount) enable(ctx context.Context, v *visit) (view, error) {
+	return a.change(ctx, v, "enabled", func(ctx context.Context, id int64) error {
+		return a.accounts.SetDisabled(ctx, id, false)
+	})
+}
+
+// setPassword sets a new password. It revokes the account's tokens and sessions
+// if the admin checks "others".
+func (a *adminAccount) setPassword(ctx context.Context, v *visit) (view, error) {
+	return a.change(ctx, v, "password", a.confirmed(v, func(ctx context.Context, id int64) error {
+		err := a.accounts.SetPassword(ctx, id, plexauth.Secret(v.PostFormValue("new")))
+		if err == nil && v.PostFormValue("others") != "" {
+			err = a.others.EndOthers(ctx, id, 0)
+		}
+		return err
+	}))
+}
+
+// factorOf is the second factor of the account in the path, which an admin sets
+// up together with its user.
+func (a *adminAccount) factorOf(ctx context.Context, v *visit) (factorOf, error) {
+	id, err := v.pathID()
+	if err != nil {
+		return factorOf{}, err
+	}
+	of, err := a.byID.Account(ctx, id)
+	path := accountPath(id)
+	return factorOf{of, id == v.account.ID, path + "/second-factor", path}, err
+}
+
+func (a *adminAccount) factorForm(ctx context.Context, v *visit) (view, error) {
+	of, err := a.factorOf(ctx, v)
+	if err != nil {
+		return view{}, err
+	}
+	return a.factor.show(of)
+}
+
+func (a *adminAccount) setFactor(ctx context.Context, v *visit) (view, error) {
+	of, err := a.factorOf(ctx, v)
+	if err != nil {
+		return view{}, err
+	}
+	return a.factor.submit(ctx, v, of)
+}
+
+func (a *adminAccount) removeFactor(ctx context.Context, v *visit) (view, error) {
+	return a.change(ctx, v, "factor", a.confirmed(v, a.accounts.RemoveSecondFactor))
+}
+
+func (a *adminAccount) removePasskey(ctx context.Context, v *visit) (view, error) {
+	return a.change(ctx, v, "passkey", a.confirmed(v, func(ctx context.Context, id int64) error {
+		return a.passkeys.Remove(ctx, id, number(v.PathValue("passkey")))
+	}))
+}
+
+// signOut revokes all tokens and sessions of the account.
+func (a *adminAccount) signOut(ctx context.Context, v *visit) (view, error) {
+	return a.change(ctx, v, "others", func(ctx context.Context, id int64) error {
+		return a.others.EndOthers(ctx, id, 0)
+	})
+}
+
+func (a *adminAccount) remove(ctx context.Context, v *visit) (view, error) {
+	answer, err := a.change(ctx, v, "removed", a.confirmed(v, a.accounts.Remove))
+	if answer.to != "" {
+		answer.to = "/admin/accounts?done=removed"
+	}
+	return answer, err
+}

@@ -1,0 +1,47 @@
+package web
+
+import (
+	"context"
+	"strings"
+
+	"github.com/usher-auth/usher/internal/origin"
+	"github.com/usher-auth/usher/internal/store"
+)
+
+// adminOrigins lists and changes the origins to which browsers are sent back
+// without asking.
+type adminOrigins struct {
+	origins *origin.Service
+}
+
+const originsPath = "/admin/origins"
+
+func (a *adminOrigins) pages() []page {
+	return []page{
+		{"GET", originsPath, admin, show(a.show).asHandler},
+		{"POST", originsPath, admin, a.allow},
+		{"POST", originsPath + "/remove", admin, a.remove},
+	}
+}
+
+type originsData struct {
+	notice
+	Origins []store.Origin
+}
+
+func (a *adminOrigins) show(ctx context.Context, v *visit, problem string) (view, error) {
+	data := originsData{notice: newNotice(v, problem)}
+	var err error
+	data.Origins, err = a.origins.List(ctx)
+	return data.page("admin-origins", data), err
+}
+
+func (a *adminOrigins) allow(ctx context.Context, v *visit) (view, error) {
+	_, err := a.origins.Allow(ctx, strings.TrimSpace(v.PostFormValue("origin")))
+	return adminChanged(ctx, v, originsPath, "added", a.show, err)
+}
+
+func (a *adminOrigins) remove(ctx context.Context, v *visit) (view, error) {
+	_, err := a.origins.Remove(ctx, v.PostFormValue("origin"))
+	return adminChanged(ctx, v, originsPath, "removed", a.show, err)
+}
