@@ -39,13 +39,13 @@ func TestNeeds(t *testing.T) {
 		if row.Method == http.MethodGet {
 			next = "/auth?next=" + url.QueryEscape(row.Path)
 		}
-		if row.SignedIn || row.HalfWay {
+		if row.SignedIn || row.HalfSignedIn {
 			stranger.wantTo(stranger.do(row.Method, row.Path, nil, ours), next)
 		}
 		if row.SignedIn {
 			half.wantTo(half.do(row.Method, row.Path, nil, ours), next)
 		}
-		if row.HalfWay {
+		if row.HalfSignedIn {
 			mia.wantTo(mia.do(row.Method, row.Path, nil, ours), next)
 		}
 		if row.Admin || strings.HasPrefix(row.Path, "/admin") {

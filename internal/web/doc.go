@@ -1,21 +1,25 @@
-// Package web is usher's pages for people: set-up, sign-in, linking a device,
-// the account and, for admins, everything else.
+// Package web serves usher's pages to browsers: set-up, sign-in, linking a
+// device, the visitor's account and, for admins, everything else.
 //
-// It owns HTML, forms, the session cookie and what browsers are told (CSP,
-// Referrer-Policy and so on). It does not own who someone is, what a PIN or a
-// token is, or what may be tried how often: it asks the domain packages, as
-// package server does for programs. No token of a program works here, and no
-// cookie of these pages works there.
+// It owns HTML, forms, cookies and the headers of its answers. It does not own
+// accounts, PINs, tokens or rate limits: its handlers call the domain packages.
+// A program's token does not work on these pages, and their session cookie does
+// not work anywhere else.
 //
 // # How a page works
 //
-// table in pages.go has every page: method, path, who may see it, handler. A
-// handler gets a visit and returns a view: a template with its data, or where
-// to go next. Forms are plain ones that work without JavaScript; each change is
-// a POST, after which the browser is sent to a GET, so that going back or
-// reloading repeats nothing.
+// A feature is a struct with the services that it needs. Its method pages lists
+// its rows: method, path, who may open the page, and the handler. A handler gets
+// a visit and returns a view: a template with data, or a redirect. Forms work
+// without JavaScript. Each change is a POST that redirects to a GET, so that
+// going back or reloading repeats nothing.
 //
-// A request that changes something must come from these pages themselves:
-// http.CrossOriginProtection refuses what a browser says comes from elsewhere,
-// and the cookie is SameSite=Lax besides.
+// The frame does everything around the handlers, in the same way for every page.
+// It knows no feature. It rejects a form that the browser says comes from
+// another site (http.CrossOriginProtection); the session cookie is SameSite=Lax
+// as a second defence.
+//
+// To add a page, add a row and a handler to its feature, and a template. To add
+// a feature, add it to New as well. testdata/pages.txt has all pages on one
+// screen.
 package web

@@ -10,8 +10,8 @@ import (
 // Row is a page of the table, as the tests walk it.
 type Row struct {
 	Method, Path string
-	// HalfWay, SignedIn and Admin: who may see it; none of them: anyone.
-	HalfWay, SignedIn, Admin bool
+	// HalfSignedIn, SignedIn and Admin: who may see it; none of them: anyone.
+	HalfSignedIn, SignedIn, Admin bool
 }
 
 // Rows lists every page.
