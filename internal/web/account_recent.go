@@ -52,7 +52,9 @@ var recentKinds = [...]recentKind{
 const maxRecent = 20
 
 // recentSignIns lists an account's latest sign-ins, denied ones included.
-func recentSignIns(ctx context.Context, audit auditReader, accountID int64) ([]recentSignIn, error) {
+func recentSignIns(
+	ctx context.Context, audit auditReader, accountID int64,
+) ([]recentSignIn, error) {
 	q := store.AuditQuery{Account: accountID, Limit: maxRecent}
 	for _, k := range recentKinds {
 		q.Events = append(q.Events, k.kind)

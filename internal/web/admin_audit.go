@@ -91,7 +91,9 @@ func (a *adminAudit) narrow(ctx context.Context, query *store.AuditQuery, login 
 func (d auditData) First() string { return d.search(url.Values{}) }
 
 // olderThan is the page with the rows of the same search before a row.
-func (d auditData) olderThan(id int64) string { return d.search(url.Values{"before": {decimal(id)}}) }
+func (d auditData) olderThan(id int64) string {
+	return d.search(url.Values{"before": {decimal(id)}})
+}
 
 func (d auditData) search(q url.Values) string {
 	for name, value := range map[string]string{

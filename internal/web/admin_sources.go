@@ -67,7 +67,9 @@ func (a *adminSources) show(ctx context.Context, v *visit, problem string) (view
 	return data.page("admin-sources", data), nil
 }
 
-func (a *adminSources) row(src store.Source, shares []store.Share, accounts []store.Account) sourceRow {
+func (a *adminSources) row(
+	src store.Source, shares []store.Share, accounts []store.Account,
+) sourceRow {
 	self := a.sources.Self()
 	row := sourceRow{Source: src, Self: src.ID == self.ID}
 	if row.Self {

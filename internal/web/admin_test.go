@@ -31,7 +31,7 @@ func (w *world) program(name string) plexauth.Secret {
 	return token
 }
 
-// entries is how many rows the audit log has: one more for each change.
+// entries is the number of rows in the audit log. Each change adds one.
 func (w *world) entries() int {
 	w.Helper()
 	list, err := w.Store.Audit(w.Context(), store.AuditQuery{Limit: 10000})
@@ -52,7 +52,7 @@ func (w *world) tokens(id int64) []store.TokenInfo {
 	return list
 }
 
-// reads returns a page that must be there and have all of texts in it.
+// reads gets a page, which must contain all of texts.
 func (b *browser) reads(path string, texts ...string) string {
 	b.Helper()
 	s := b.get(path)
@@ -68,14 +68,14 @@ func values(pairs []string) url.Values {
 	return form
 }
 
-// sends sends a form that must lead to a path.
+// sends posts a form, which must redirect to a path.
 func (b *browser) sends(path, want string, pairs ...string) {
 	b.Helper()
 	b.wantTo(b.post(path, values(pairs)), want)
 }
 
-// refused sends a form that must be refused, with a text, and change nothing.
-// That a password was wrong is in the audit log.
+// refused posts a form, which must be rejected with a text and change nothing.
+// A wrong password adds a row to the audit log.
 func (b *browser) refused(path, text string, pairs ...string) {
 	b.Helper()
 	before := b.entries()
@@ -123,7 +123,7 @@ func TestAdminKeepsAccounts(t *testing.T) {
 		t.Error("mia is disabled still")
 	}
 
-	// Another password; what was signed in stays, or ends with it.
+	// A new password: what was signed in stays valid, or is revoked with it.
 	w.program("mia")
 	b.sends(miasPath+"/password", miasPath+"?done=password", "new", "a second one", "current", password)
 	if !w.signsIn("mia", "a second one") || w.signsIn("mia", password) || len(w.tokens(w.account("mia").ID)) != 1 {
@@ -157,8 +157,8 @@ func TestAdminKeepsAccounts(t *testing.T) {
 		t.Error("mia has a second factor still")
 	}
 
-	// A passkey works whatever the password is: who takes an account back from
-	// somebody removes theirs.
+	// A passkey works without the password: to recover an account from an
+	// intruder, an admin removes the intruder's passkey.
 	key, err := w.Store.AddPasskey(t.Context(), store.Passkey{
 		AccountID: w.account("mia").ID, CredentialID: []byte("somebody's"), Credential: []byte(`{}`), Name: "Somebody's phone",
 	}, 1)
@@ -180,8 +180,8 @@ func TestAdminKeepsAccounts(t *testing.T) {
 	b.wantPage(b.post(miasPath+"/enable", nil), http.StatusNotFound)
 }
 
-// Attack: somebody finds an admin's open browser. They cannot make themselves
-// an account, take over somebody's, or remove one: that takes the password.
+// Attack: an intruder finds an admin's open browser. They cannot add, take over
+// or remove an account, because that requires the password.
 func TestAdminsOpenBrowser(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("olga")
@@ -195,8 +195,8 @@ func TestAdminsOpenBrowser(t *testing.T) {
 	}
 }
 
-// Nobody locks themselves out, or gets around the password that their own page
-// asks for.
+// Admins cannot disable themselves, or avoid the password that their own
+// account's page requires.
 func TestAdminsOwnAccount(t *testing.T) {
 	w := newTown(t)
 	eve, err := w.Accounts.Add(t.Context(), account.NewAccount{Username: "eve", Password: password, Admin: true})
@@ -210,7 +210,7 @@ func TestAdminsOwnAccount(t *testing.T) {
 	if strings.Contains(page, `action="/admin/accounts/1`) {
 		t.Error("the page of the own account has forms")
 	}
-	// Once nobody else is an admin, olga stays.
+	// olga stays while she is the only admin.
 	b.sends(fmt.Sprintf("/admin/accounts/%d/disable", eve.ID), fmt.Sprintf("/admin/accounts/%d?done=disabled", eve.ID))
 	if err := w.Accounts.Remove(t.Context(), w.account("olga").ID); err == nil {
 		t.Error("the last admin was removed")
@@ -314,7 +314,7 @@ func TestAdminKeepsOrigins(t *testing.T) {
 	b.refused("/admin/origins", "more than a host and a port", "origin", "https://app.example.org/back")
 	b.refused("/admin/origins", "neither https:// nor http://", "origin", "javascript://app.example.org")
 
-	// What the page allows is where people go by themselves.
+	// Browsers go on to an allowed origin by themselves.
 	back := func() string {
 		return b.get("/auth/done?forwardUrl=https%3A%2F%2FAPP.example.org%2Fback").Header.Get("Refresh")
 	}
@@ -339,7 +339,7 @@ func TestAdminReadsAudit(t *testing.T) {
 	b.sends("/admin/accounts/2/disable", "/admin/accounts/2?done=disabled")
 	b.reads("/admin/audit", "account.disabled", "mia", "by olga", "127.0.0.1", "app-119", "Older rows")
 
-	// Every origin is on one page of the search, and once.
+	// Paginating the search shows every origin exactly once.
 	seen, path := 0, "/admin/audit?event=origin.allowed&text=EXAMPLE"
 	older := regexp.MustCompile(`href="(/admin/audit\?[^"]*before=[^"]*)">Older`)
 	for pages := 1; ; pages++ {
@@ -367,11 +367,11 @@ func TestAdminReadsAudit(t *testing.T) {
 	b.reads("/admin/audit?text=%25", "Nothing was found")
 
 	b.sends("/admin/accounts/2/remove", "/admin/accounts?done=removed", "current", password)
-	b.reads("/admin/audit?account=mia", "account.removed") // an account that is gone
+	b.reads("/admin/audit?account=mia", "account.removed") // a removed account
 	b.reads("/admin/audit/verify", "The log is whole", fmt.Sprintf("The %d rows", w.entries()))
 }
 
-// adminRows are the pages for admins, asked for with mia's number.
+// adminRows are the pages for admins, with mia's id in their paths.
 func adminRows(t *testing.T, w *world) (list []web.Row) {
 	t.Helper()
 	for _, row := range web.Rows() {
@@ -389,9 +389,9 @@ func adminRows(t *testing.T, w *world) (list []web.Row) {
 	return list
 }
 
-// Attack: a member, a stranger, a program with an admin's token, and another
-// site with an admin's browser, ask for each of the pages and send each of the
-// forms, filled in as an admin would. None is shown and nothing changes.
+// Attack: a member, an anonymous visitor, a program with an admin's token, and
+// another site in an admin's browser open each page and post each form, filled
+// in as an admin would. No page is shown and nothing changes.
 func TestAdminPagesAreForAdmins(t *testing.T) {
 	w := newTown(t)
 	_, err := w.Sources.Add(t.Context(), store.Source{
@@ -420,7 +420,7 @@ func TestAdminPagesAreForAdmins(t *testing.T) {
 	for _, row := range adminRows(t, w) {
 		for name, try := range tries {
 			if name == "a form from anywhere" && row.Method == http.MethodGet {
-				continue // a link from elsewhere is no attack
+				continue // following a link from another site is allowed
 			}
 			s := try.do(row.Method, row.Path, form, try.Header)
 			if s.StatusCode != try.want || s.StatusCode == http.StatusSeeOther && !strings.HasPrefix(s.location(), "/auth?") {
@@ -436,8 +436,8 @@ func TestAdminPagesAreForAdmins(t *testing.T) {
 	}
 }
 
-// No page has a secret in it: no token's text, no hash of a password, no seed
-// of a second factor, no cookie.
+// No page contains a secret: a token, a hash of a password, a seed of a second
+// factor, or a cookie.
 func TestAdminPagesShowNoSecrets(t *testing.T) {
 	w := newTown(t)
 	seed, backup := w.enrol("noa")
@@ -481,9 +481,9 @@ func TestChart(t *testing.T) {
 		{Quarter: at(0, 0), What: "sign-in.refused", N: 300},
 		{Quarter: at(0, 15), What: "sign-in.refused", N: 1},
 		{Quarter: at(3, 15).AddDate(0, 0, -1), What: "token.checks", N: 50_000},
-		{Quarter: at(3, 0).AddDate(0, 0, -1), What: "token.checks", N: 7}, // a day and more ago
-		{Quarter: at(3, 15), What: "token.checks", N: 7},                  // to come
-		{Quarter: at(3, 0), What: "account.added", N: 9},                  // of no panel
+		{Quarter: at(3, 0).AddDate(0, 0, -1), What: "token.checks", N: 7}, // more than a day ago
+		{Quarter: at(3, 15), What: "token.checks", N: 7},                  // in the future
+		{Quarter: at(3, 0), What: "account.added", N: 9},                  // in no panel
 	})
 	var texts []string
 	var bars [][4]int
@@ -502,7 +502,7 @@ func TestChart(t *testing.T) {
 	}
 	if diff := cmp.Diff([][4]int{
 		{941, 50, 50, 2}, {951, 0, 100, 4},
-		{831, 0, 100, 300}, {841, 98, 2, 1}, // what happened once is seen, too
+		{831, 0, 100, 300}, {841, 98, 2, 1}, // a count of one stays visible
 		{1, 0, 100, 50_000},
 	}, bars); diff != "" {
 		t.Errorf("bars (-want +got):\n%s", diff)
@@ -521,7 +521,7 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// What happens is on the overview, drawn and in words.
+// The overview shows what happened, as a chart and in words.
 func TestAdminOverview(t *testing.T) {
 	w := newTown(t)
 	w.program("mia")
@@ -535,10 +535,11 @@ func TestAdminOverview(t *testing.T) {
 		"Token checks in the last day: 1 in all", `height="100"><title>`, "of which 1 admin")
 }
 
-// A day later, none of it is.
+// A day later, the chart is empty.
 func TestAdminOverviewForgets(t *testing.T) {
-	var later time.Duration
-	w := newWorld(t, func(c *config) { c.Now = func() time.Time { return time.Now().Add(later) } })
+	w := newWorld(t, func(c *server.Config) {
+		c.Now = func() time.Time { return time.Now().Add(25 * time.Hour) } // the store keeps its clock
+	})
 	w.people()
 	w.program("mia")
 	b := w.browser().signIn("olga")

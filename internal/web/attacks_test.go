@@ -12,7 +12,7 @@ import (
 	"github.com/usher-auth/usher/internal/web"
 )
 
-// rows is the table of pages, with paths that can be asked for.
+// rows is the table of pages, with paths that can be requested.
 func rows(t *testing.T) []web.Row {
 	t.Helper()
 	list := web.Rows()
@@ -26,8 +26,8 @@ func rows(t *testing.T) []web.Row {
 	return list
 }
 
-// Every page that needs a sign-in sends strangers to sign in; every page for
-// admins refuses others.
+// Every page that requires a sign-in redirects anonymous visitors to the sign-in
+// page. Every page for admins denies access to others.
 func TestNeeds(t *testing.T) {
 	w := newTown(t)
 	w.enrol("noa")
@@ -66,8 +66,8 @@ func TestNeeds(t *testing.T) {
 	}
 }
 
-// Attack: a form on another site is sent here by the browser of somebody who
-// is signed in.
+// Attack: a form on another site is posted here by the browser of a signed-in
+// user.
 func TestCrossSite(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("mia")
@@ -100,10 +100,10 @@ func TestCrossSite(t *testing.T) {
 	if now := w.account("mia"); now.PasswordHash != before.PasswordHash || now.Email != before.Email {
 		t.Error("the account was changed")
 	}
-	b.wantPage(b.get("/account"), 200) // and not signed out
+	b.wantPage(b.get("/account"), 200) // still signed in
 }
 
-// Attack: a link that asks to sign in here and leads somewhere else afterwards.
+// Attack: a link to the sign-in page goes on to another site after the sign-in.
 var elsewhere = []string{
 	"https://evil.example", "http://evil.example/", "//evil.example", "///evil.example", `/\evil.example`, `\\evil.example`,
 	`\/evil.example`, "/\t/evil.example", "/\n/evil.example", "\t//evil.example", " //evil.example", "javascript:alert(1)",
@@ -133,7 +133,7 @@ func TestOpenRedirect(t *testing.T) {
 	}
 }
 
-// Attack: a program has people sent on to something that is not it.
+// Attack: a program sends users on to an address that is not its own.
 func TestForward(t *testing.T) {
 	w := newTown(t)
 	w.must(w.Store.AddOrigin(t.Context(), "https://app.example.org"))
@@ -159,7 +159,7 @@ func TestForward(t *testing.T) {
 			t.Errorf("nobody allowed %s, and the page goes on by %q", target, got)
 		}
 		if s.StatusCode == 200 {
-			b.wantPage(s, 200, target, "not part of this server") // in full, to be read first
+			b.wantPage(s, 200, target, "not part of this server") // the whole address, for the visitor to read
 		}
 	}
 	tv := w.start(false)
@@ -188,7 +188,7 @@ func TestForward(t *testing.T) {
 	query.Set("decision", "allow")
 	b.wantTo(b.post("/auth/consent", query), "/auth/done?forwardUrl="+url.QueryEscape(target))
 
-	// A stranger is sent nowhere.
+	// An anonymous visitor is not sent on.
 	stranger := w.browser()
 	s := stranger.get("/auth/done?forwardUrl=" + url.QueryEscape(target))
 	if s.Header.Get("Refresh") != "" || !strings.HasPrefix(s.location(), "/auth?next=") {
@@ -196,8 +196,8 @@ func TestForward(t *testing.T) {
 	}
 }
 
-// Attack: another site leads the browser of somebody who is signed in to wrong
-// codes, so that their own have to wait, or to a code that is guessed.
+// Attack: another site sends the browser of a signed-in user to wrong codes, so
+// that the user's own codes are rate-limited, or to a guessed code.
 func TestCodesInLinksOfOthers(t *testing.T) {
 	w := startWorld(t, false, func(c *config) { c.FailedTries = 3 })
 	w.people()
@@ -215,12 +215,12 @@ func TestCodesInLinksOfOthers(t *testing.T) {
 			b.wantPage(led("/link?pin=CCCC"), 200, `value="C"`)
 		}
 	}
-	for range 12 { // by the fragment, which a script of ours moves
+	for range 12 { // in the fragment, which our script moves to the query
 		b.wantPage(b.get("/auth?led=1&code=CCCC&led=0"), 200, "The link that you followed has a code in it")
 	}
 	b.wantPage(b.post("/link", url.Values{"code": {"C", "C", "C", "C"}}), 404, "No device shows this code now")
 
-	// Nothing is said of a code that is right before the person goes on.
+	// A correct code is not confirmed before the visitor submits it.
 	tv := w.start(false)
 	query := url.Values{"code": {tv.Code}, "clientID": {"tv"}, "forwardUrl": {"https://app.example.org/back"}}.Encode()
 	s := b.do(http.MethodGet, "/auth?"+query, nil, http.Header{"Sec-Fetch-Site": {"cross-site"}})
@@ -236,7 +236,7 @@ func TestCodesInLinksOfOthers(t *testing.T) {
 	form["code"] = strings.Split(tv.Code, "")
 	b.wantPage(b.post("/link", form), 404, "No device shows this code now", `name="clientID" value="another"`)
 
-	// Guessing is limited, however it is done.
+	// Guesses are rate-limited on every path.
 	for range 3 {
 		b.get("/auth?code=CCCC")
 	}
@@ -246,17 +246,18 @@ func TestCodesInLinksOfOthers(t *testing.T) {
 	b.wantPage(b.get("/auth?code="+strong.Code), 200, "Living room")
 }
 
-// others is a URL of somebody else's in a stylesheet or a script.
+// others matches a URL of another site in a stylesheet or a script.
 var others = regexp.MustCompile(`(?i)(?:https?:)?//[a-z0-9-]+\.[a-z0-9.-]+[^"' )]*`)
 
-// loaded is such a URL where a page loads or sends something. In its text, and
-// in what a box shows before something is typed, one does nothing.
+// loaded matches such a URL where a page loads or sends something. In text and in
+// placeholders, URLs are harmless.
 var loaded = regexp.MustCompile(`(?i)(?:src|srcset|href|action|formaction|poster|ping|background|data|content)\s*=\s*["']?\s*(?:[a-z]+:)?//[^"' >]*`)
 
-// inline is script or style that the policy would have to allow.
+// inline matches inline scripts and styles, which the policy blocks.
 var inline = regexp.MustCompile(`(?i)<script>|<script [^>]*>[^<]|<style|\sstyle=|\son[a-z]+=|javascript:`)
 
-// Every answer to a browser has the policy, and nothing in it needs more.
+// Every response has the Content-Security-Policy, and needs nothing that it
+// blocks.
 func TestHeaders(t *testing.T) {
 	w := newTown(t)
 	w.enrol("noa")
@@ -315,7 +316,7 @@ func wantHeaders(t *testing.T, where string, s seen) {
 	}
 }
 
-// The templates, too, also those that no page above shows.
+// The same holds for the templates that no page above shows.
 func TestTemplatesAreOurs(t *testing.T) {
 	texts, err := web.Templates()
 	if err != nil || len(texts) < 10 {
@@ -354,7 +355,7 @@ func TestStaticFilesAreKept(t *testing.T) {
 	}
 }
 
-// Attack: a script, another site, or somebody on the wire gets the cookie.
+// Attack: a script, another site, or an eavesdropper gets the cookie.
 func TestCookies(t *testing.T) {
 	for name, row := range map[string]struct {
 		tls, secure bool
@@ -395,7 +396,7 @@ func TestCookies(t *testing.T) {
 	}
 }
 
-// A session ends with its account, at once.
+// Disabling or removing an account invalidates its sessions at once.
 func TestSessionOfADisabledAccount(t *testing.T) {
 	w := newTown(t)
 	mia, noa := w.browser().signIn("mia"), w.browser().signIn("noa")
@@ -410,7 +411,7 @@ func TestSessionOfADisabledAccount(t *testing.T) {
 	mia.signIn("mia")
 }
 
-// Attack: a made-up cookie, or a token of a program, is given as a session.
+// Attack: a forged cookie, or a program's token, is sent as a session.
 func TestMadeUpCookies(t *testing.T) {
 	w := newTown(t)
 	mia := w.browser().signIn("mia")
@@ -422,14 +423,14 @@ func TestMadeUpCookies(t *testing.T) {
 		b.keep(sessionCookie, value)
 		b.wantTo(b.get("/account"), "/auth?next=%2Faccount")
 	}
-	// Nor does the pages' cookie work as a token.
+	// The pages' cookie does not work as a token.
 	s := w.browser().do("GET", "/api/v2/user", nil, http.Header{"X-Plex-Token": {mia.cookie(sessionCookie, "/")}, "X-Plex-Client-Identifier": {"x"}})
 	if s.StatusCode != 401 {
 		t.Errorf("the session's cookie as a token is answered by %d", s.StatusCode)
 	}
 }
 
-// A form may be as large as forms are.
+// A request body that exceeds the limit is rejected.
 func TestLargeForm(t *testing.T) {
 	w := newTown(t)
 	b := w.browser()

@@ -9,33 +9,33 @@ import (
 )
 
 const (
-	// chartSpan is how far a chart looks back.
+	// chartSpan is the time that a chart shows.
 	chartSpan = 24 * time.Hour
-	// chartStep is how long a bar stands for: as finely as the store counts.
+	// chartStep is the time of one bar. The store counts no finer than that.
 	chartStep = 15 * time.Minute
-	// chartBars is how many there are; the last is of the quarter of an hour
-	// that is not over.
+	// chartBars is the number of bars. The last is the current quarter of an
+	// hour.
 	chartBars = int(chartSpan / chartStep)
-	// markEvery is how many bars there are between two marks on the axis. The
-	// stylesheet sets their labels in as many columns as there are marks.
+	// markEvery is the number of bars between two marks on the axis. The
+	// stylesheet has a column for the label of each mark.
 	markEvery = chartBars / 4
 )
 
-// The size of a panel's drawing, in units of its own: browsers stretch it to
-// the width there is.
+// The size of a panel's drawing, in its own units. Browsers stretch it to the
+// available width.
 const (
 	chartWidth  = 10 * chartBars
 	chartHeight = 100
 )
 
-// series says what is counted together, by what the store calls it.
+// series is a sum of counters, by their names in the store.
 type series struct {
 	name, class string
 	of          []string
 }
 
-// chartSeries are the panels of the chart. They differ by a thousand times, so
-// each has a scale of its own, and its name beside it instead of a colour.
+// chartSeries are the panels of the chart. Each has its own scale, because one
+// may be a thousand times as high as another.
 var chartSeries = [...]series{
 	{"Sign-ins", "sign-ins", []string{
 		string(store.EventSignIn), string(store.EventSessionStarted), string(store.EventPINLinked),
@@ -44,26 +44,26 @@ var chartSeries = [...]series{
 	{"Token checks", "checks", []string{store.TallyTokenChecks}},
 }
 
-// chart is what happened over the last day, by quarter of an hour.
+// chart shows the last day by quarter of an hour.
 type chart struct {
 	Panels []panel
-	// Marks are the lines at each sixth hour from the first bar on.
+	// Marks are the lines at every sixth hour, from the first bar on.
 	Marks []mark
-	// Rows are the quarters in which anything happened, the newest first.
+	// Rows are the quarters of an hour with any count, the newest first.
 	Rows          []chartRow
 	Width, Height int
 }
 
-// panel is the bars of one series.
+// panel has the bars of one series.
 type panel struct {
 	Name, Class string
 	Total, Most int64
 	Bars        []bar
-	// Text says in words what the bars show.
+	// Text describes the bars in words.
 	Text string
 }
 
-// bar is a quarter of an hour in which something happened.
+// bar is a quarter of an hour with a count above zero.
 type bar struct {
 	X, Y, Width, Height int
 	N                   int64
@@ -76,14 +76,15 @@ type mark struct {
 	At time.Time
 }
 
-// chartRow is a quarter of an hour in the table that says the same.
+// chartRow is a quarter of an hour in the table below the chart, which has the
+// same numbers.
 type chartRow struct {
 	At time.Time
 	N  [len(chartSeries)]int64
 }
 
-// newChart draws what was counted in the day before now. What is older, or
-// belongs to no panel, is left out.
+// newChart draws the counts of the day before now. It leaves out older counts,
+// and those that belong to no panel.
 func newChart(now time.Time, counts []store.Count) chart {
 	first := now.UTC().Truncate(chartStep).Add(chartStep - chartSpan)
 	var n [len(chartSeries)][chartBars]int64
@@ -131,7 +132,7 @@ func newPanel(s series, first time.Time, n []int64) panel {
 		if count == p.Most {
 			most = at
 		}
-		height := max(2, int(count*chartHeight/p.Most)) // what happened once is seen, too
+		height := max(2, int(count*chartHeight/p.Most)) // a count of one stays visible
 		p.Bars = append(p.Bars, bar{10*i + 1, chartHeight - height, 8, height, count, at})
 	}
 	p.Text = p.Name + " in the last day: none."

@@ -7,10 +7,10 @@ import (
 	"path"
 )
 
-// Row is a page of the table, as the tests walk it.
+// Row is a page of the table.
 type Row struct {
 	Method, Path string
-	// HalfSignedIn, SignedIn and Admin: who may see it; none of them: anyone.
+	// HalfSignedIn, SignedIn and Admin: who may open it. All false: anyone.
 	HalfSignedIn, SignedIn, Admin bool
 }
 
@@ -30,7 +30,7 @@ func (p *Pages) AdminPage() http.Handler {
 	}})
 }
 
-// Statics lists the addresses of the static files.
+// Statics lists the URLs of the static files.
 func Statics() (urls []string, err error) {
 	names, err := fs.Glob(files, "static/*")
 	for _, name := range names {
@@ -53,7 +53,7 @@ func Templates() (texts map[string]string, err error) {
 	return texts, err
 }
 
-// Readers of what strangers write, and the chart.
+// Parsers of untrusted input, and the chart.
 var (
 	LocalPath     = localPath
 	ForwardTarget = forwardTarget

@@ -9,15 +9,15 @@ import (
 	"github.com/usher-auth/usher/internal/web"
 )
 
-// asBrowsersDo reads a URL as browsers do, where that differs from Go: it drops
-// spaces at the ends and tabs and line breaks everywhere, and takes a backslash
-// for a slash.
+// asBrowsersDo normalizes a URL as browsers do where Go does not: it removes
+// spaces at the ends and tabs and line breaks everywhere, and turns backslashes
+// into slashes.
 func asBrowsersDo(text string) string {
 	text = strings.TrimFunc(text, func(r rune) bool { return r <= ' ' })
 	return strings.NewReplacer("\t", "", "\n", "", "\r", "", `\`, "/").Replace(text)
 }
 
-// Wherever "next" leads, it is on this site.
+// Every accepted "next" stays on this site.
 func FuzzLocalPath(f *testing.F) {
 	for _, next := range elsewhere {
 		f.Add(next)
@@ -43,8 +43,8 @@ func FuzzLocalPath(f *testing.F) {
 	})
 }
 
-// Wherever a forwardUrl leads, it is a web address, and it is the host that
-// people are shown.
+// Every accepted forwardUrl is a web address, and goes to the host that users are
+// shown.
 func FuzzForwardTarget(f *testing.F) {
 	for _, target := range elsewhere {
 		f.Add(target)

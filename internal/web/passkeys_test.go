@@ -11,8 +11,8 @@ import (
 	"github.com/usher-auth/usher/internal/passkey/passkeytest"
 )
 
-// script sends what the pages' script would, and returns where the answer leads
-// or what is wrong.
+// script posts what the pages' script would, and returns the path or the problem
+// in the answer.
 func (b *browser) script(path string, form url.Values) (to, problem string) {
 	b.Helper()
 	s := b.post(path, form)
@@ -26,7 +26,7 @@ func (b *browser) script(path string, form url.Values) (to, problem string) {
 	return answer.To, answer.Problem
 }
 
-// options are what the server has to say before a ceremony.
+// options are the server's options for a WebAuthn ceremony.
 func (b *browser) options(path string, form url.Values) []byte {
 	b.Helper()
 	s := b.post(path, form)
@@ -42,7 +42,7 @@ func (b *browser) wantScript(path string, form url.Values, wantTo, wantProblem s
 	}
 }
 
-// addPasskey gives who is signed in a passkey.
+// addPasskey adds a passkey to the signed-in account.
 func (b *browser) addPasskey(name string) *passkeytest.Key {
 	b.Helper()
 	options := b.options("/account/passkeys/challenge", url.Values{"current": {password}})
@@ -67,7 +67,7 @@ func (b *browser) wantAlone(key *passkeytest.Key, problem string) {
 
 func TestPasskeyAlone(t *testing.T) {
 	w := newTown(t)
-	seed, _ := w.enrol("mia") // the passkey stands for both factors
+	seed, _ := w.enrol("mia") // the passkey replaces both factors
 	mia := w.browser()
 	mia.post("/auth/sign-in", url.Values{"login": {"mia"}, "password": {password}})
 	mia.wantTo(mia.post("/auth/code", url.Values{"code": {w.code(seed)}}), "/account")
@@ -111,16 +111,16 @@ func TestPasskeyAsSecondFactor(t *testing.T) {
 		return url.Values{"answer": {string(key.Sign(t, b.options(challenge, nil)))}, "next": {"/link"}}
 	}
 	b.wantScript(answer, give(noas), "", "not accepted")
-	phone.Unverified = true // the password was right: having it is enough
+	phone.Unverified = true // after the password, possession is enough
 	form := give(phone)
 	first := b.cookie(sessionCookie, "/")
-	half("mia").wantScript(answer, form, "", "took too long") // attack: another browser that is as far
+	half("mia").wantScript(answer, form, "", "took too long") // attack: from another half signed-in browser
 	b.wantScript(answer, form, "/link", "")
 	b.wantPage(b.get("/account"), 200)
 	if b.cookie(sessionCookie, "/") == first {
 		t.Error("the cookie stays when its reach grows")
 	}
-	b.wantTo(b.post(answer, form), "/auth?next=%2Faccount") // no longer half-way
+	b.wantTo(b.post(answer, form), "/auth?next=%2Faccount") // the session is complete now
 
 	olga := half("olga")
 	olga.wantScript(challenge, nil, "", "no passkey")
@@ -129,7 +129,8 @@ func TestPasskeyAsSecondFactor(t *testing.T) {
 	}
 }
 
-// Attack: an answer is sent twice, or by a browser that did not ask.
+// Attack: an answer is replayed, or sent by another browser than the one that
+// requested the challenge.
 func TestPasskeyReplay(t *testing.T) {
 	w := newTown(t)
 	phone := w.browser().signIn("mia").addPasskey("phone")
@@ -145,8 +146,8 @@ func TestPasskeyReplay(t *testing.T) {
 	thief.wantTo(thief.get("/account"), "/auth?next=%2Faccount")
 }
 
-// Attack: a stolen key without a PIN, a copied one, one of a disabled account,
-// and one that was removed.
+// Attack: a stolen key without its PIN, a cloned key, a key of a disabled account,
+// and a removed key.
 func TestPasskeyRefused(t *testing.T) {
 	w := newTown(t)
 	mia := w.browser().signIn("mia")
@@ -186,7 +187,7 @@ func TestPasskeyFlood(t *testing.T) {
 	b.wantPage(s, http.StatusTooManyRequests, "Too many sign-ins were begun")
 }
 
-// Attack: who sits down at an open browser adds a passkey of their own.
+// Attack: an intruder at an open browser adds a passkey of their own.
 func TestAddPasskeyTakesThePassword(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("mia")
@@ -197,15 +198,15 @@ func TestAddPasskeyTakesThePassword(t *testing.T) {
 	other := w.browser().signIn("mia")
 	other.wantScript(add, url.Values{"answer": {string(answer)}}, "", "took too long")
 	b.wantScript(add, url.Values{"answer": {string(answer)}}, "/account?done=passkey", "")
-	b.wantPage(b.get("/account"), 200, "Firefox on Linux</strong>") // its name, when none is given
+	b.wantPage(b.get("/account"), 200, "Firefox on Linux</strong>") // the default name
 	_ = b.options(challenge, url.Values{"current": {password}})
 	b.wantScript(add, url.Values{"answer": {"not JSON"}}, "", "not accepted")
 	again := key.Attest(t, passkeytest.Challenge(t, b.options(challenge, url.Values{"current": {password}})))
 	b.wantScript(add, url.Values{"answer": {string(again)}}, "", "there already")
 }
 
-// A passkey is bound to a name: an IP address is none, and a public URL is the
-// name wherever the request came to.
+// A passkey is bound to a host name. An IP address is not a host name. A public
+// URL's host name replaces that of the request.
 func TestPasskeyNames(t *testing.T) {
 	w := newTown(t)
 	b := w.browser()
@@ -225,8 +226,8 @@ func TestPasskeyNames(t *testing.T) {
 	b.wantPage(b.post("/auth/passkey/challenge", nil), 200, `"rpId":"usher.example.org"`)
 }
 
-// Attack: another program on this computer, at a port of its own, has somebody
-// prove who they are to it, and passes that on as if it were asked for here.
+// Attack: another program on this computer, at a port of its own, asks a user for
+// their passkey and relays the answer to this server.
 func TestPasskeyOfAnotherPort(t *testing.T) {
 	w := newTown(t)
 	phone := w.browser().signIn("mia").addPasskey("phone")
@@ -237,12 +238,12 @@ func TestPasskeyOfAnotherPort(t *testing.T) {
 	if strings.Contains(b.get("/auth").text, "data-passkey") {
 		t.Error("a passkey is offered at a port of somebody else's")
 	}
-	asked := w.browser() // by the program itself, at the right port
+	asked := w.browser() // the program itself requests a challenge, at the right port
 	phone.Origin = b.base
 	asked.wantAlone(phone, "not accepted")
 	b.signIn("mia").wantPage(b.get("/account"), 200, "--public-url")
 
-	// A proxy at the scheme's own port says what it was asked for.
+	// A proxy at the scheme's default port passes its Host on.
 	proxied := w.by("http://localhost")
 	phone.Origin = proxied.base
 	proxied.wantAlone(phone, "")
@@ -253,7 +254,7 @@ func TestPasskeyOfAnotherPort(t *testing.T) {
 	b.wantAlone(b.signIn("mia").addPasskey("phone"), "")
 }
 
-// by is a browser at another address of the same server.
+// by returns a browser that uses another address of the same server.
 func (w *world) by(base string) *browser {
 	w.Helper()
 	b := w.browser()
@@ -261,8 +262,8 @@ func (w *world) by(base string) *browser {
 	return b
 }
 
-// What a script gets when nobody is signed in any more is no JSON, and the
-// script loads the page anew.
+// A script whose visitor is signed out gets a redirect instead of JSON, and
+// reloads the page.
 func TestScriptOfAStranger(t *testing.T) {
 	w := newTown(t)
 	b := w.browser()

@@ -91,7 +91,8 @@ func (s *setup) submit(ctx context.Context, v *visit) (view, error) {
 	s.key.revoke()
 	proof := proofOfFirst(first)
 	answer, err := s.browsers.start(ctx, v, proof.SignIn, true, "/account")
-	answer.cookies = append(answer.cookies, &http.Cookie{Name: setupCookie, Path: setupPath, MaxAge: -1})
+	used := &http.Cookie{Name: setupCookie, Path: setupPath, MaxAge: -1}
+	answer.cookies = append(answer.cookies, used)
 	return answer, s.browsers.rejected(ctx, proof, err)
 }
 

@@ -85,7 +85,8 @@ func (s *signIn) submit(ctx context.Context, v *visit) (view, error) {
 // completes if the account has a second factor.
 func (s *signIn) byPassword(ctx context.Context, v *visit, form signInData) (view, error) {
 	proof, complete, err := s.accounts.VerifyPassword(ctx, account.Credentials{
-		Login: form.Login, Password: plexauth.Secret(v.PostFormValue("password")), Address: v.from.Address,
+		Login: form.Login, Password: plexauth.Secret(v.PostFormValue("password")),
+		Address: v.from.Address,
 	})
 	if err != nil {
 		return view{}, err

@@ -136,8 +136,8 @@ func adminFeatures(cfg Config) []feature {
 	}
 }
 
-// SetupPath creates a set-up link, which lets its visitor create the first
-// admin, and returns its path. It is a secret of whoever started the server.
+// SetupPath creates a new set-up link and returns its path. Anyone who has the
+// link can create the first admin, so show it only to the operator.
 func (p *Pages) SetupPath() plexauth.Secret { return p.setup.link() }
 
 // Mount adds every page to a mux. around wraps each handler, and gets the path

@@ -27,8 +27,7 @@ import (
 
 const password = coretest.Password
 
-// world is a whole server over a store in memory, reached by the name that
-// base has.
+// world is a complete server with a store in memory. Browsers reach it at base.
 type world struct {
 	*testing.T
 	*coretest.Core
@@ -108,12 +107,12 @@ func (w *world) account(name string) store.Account {
 	return a
 }
 
-// browser keeps cookies and follows nothing by itself.
+// browser stores cookies and does not follow redirects.
 type browser struct {
 	*world
 	http.Client
 	jar *cookiejar.Jar
-	// base is what its address bar says.
+	// base is the scheme and host in its address bar.
 	base string
 }
 
@@ -135,7 +134,7 @@ func (w *world) browser() *browser {
 	}}
 }
 
-// seen is an answer.
+// seen is a response with its body.
 type seen struct {
 	*http.Response
 	text string
@@ -167,13 +166,13 @@ func (b *browser) get(path string) seen {
 	return b.do(http.MethodGet, path, nil, http.Header{})
 }
 
-// post sends a form as one of our own pages would.
+// post submits a form as our own pages do.
 func (b *browser) post(path string, form url.Values) seen {
 	b.Helper()
 	return b.do(http.MethodPost, path, form, http.Header{"Origin": {b.base}, "Sec-Fetch-Site": {"same-origin"}})
 }
 
-// wantPage checks that an answer is a page that has each of the texts.
+// wantPage checks a response's status, and that it contains each of the texts.
 func (b *browser) wantPage(s seen, status int, texts ...string) {
 	b.Helper()
 	if s.StatusCode != status {
@@ -186,7 +185,7 @@ func (b *browser) wantPage(s seen, status int, texts ...string) {
 	}
 }
 
-// wantTo checks that an answer leads to a path.
+// wantTo checks that a response redirects to a path.
 func (b *browser) wantTo(s seen, path string) {
 	b.Helper()
 	if s.StatusCode != http.StatusSeeOther || s.location() != path {
@@ -194,7 +193,7 @@ func (b *browser) wantTo(s seen, path string) {
 	}
 }
 
-// cookie is one that the browser has for a path.
+// cookie returns the value of a cookie that the browser would send to a path.
 func (b *browser) cookie(name, path string) string {
 	b.Helper()
 	u, err := url.Parse(b.base + path)
@@ -215,7 +214,7 @@ func (b *browser) signIn(name string) *browser {
 	return b
 }
 
-// enrol gives somebody a second factor.
+// enrol turns on an account's second factor.
 func (w *world) enrol(name string) (seed plexauth.Secret, backup []plexauth.Secret) {
 	w.Helper()
 	e := account.NewEnrolment("usher", name)
@@ -231,7 +230,7 @@ func (w *world) code(seed plexauth.Secret) string {
 	return code
 }
 
-// start has a television ask to sign in.
+// start creates a PIN as a television would.
 func (w *world) start(strong bool) store.PIN {
 	w.Helper()
 	p, err := w.PINs.Start(w.Context(), store.Device{
@@ -241,7 +240,8 @@ func (w *world) start(strong bool) store.PIN {
 	return p
 }
 
-// token is what the television gets; empty: nothing yet. gone: never.
+// token polls the PIN. It returns an empty token while the PIN waits, and gone if
+// the PIN does not exist any more.
 func (w *world) token(p store.PIN) (token plexauth.Secret, gone bool) {
 	w.Helper()
 	_, token, err := w.PINs.Get(w.Context(), p.ID, "tv", "192.0.2.7")
@@ -261,7 +261,7 @@ func TestSetUp(t *testing.T) {
 	b.wantTo(b.get(link), "/setup")
 	b.wantPage(b.get("/setup"), 200, "Welcome")
 	b.wantPage(b.post("/setup", url.Values{"username": {"olga"}, "password": {"short"}}), 400, "at least 8", `value="olga"`)
-	// The box that is wrong has the focus, and says what is wrong with it.
+	// The invalid field has the focus, and is described by the problem.
 	field := regexp.MustCompile(`<input id="(\w+)"[^>]* autofocus aria-describedby="problem">`)
 	for wrong, form := range map[string]url.Values{
 		"username": {"username": {"ol ga"}, "email": {"olga@example.org"}, "password": {password}},
@@ -281,7 +281,7 @@ func TestSetUp(t *testing.T) {
 	if !w.account("olga").Admin {
 		t.Error("the first account is no admin's")
 	}
-	// The link worked once.
+	// The link works once.
 	b = w.browser()
 	b.wantTo(b.get(link), "/")
 	b.wantPage(b.post("/setup", form), 403)
@@ -307,13 +307,13 @@ func TestSignInAndOut(t *testing.T) {
 	b.wantTo(b.post("/auth/sign-out", nil), "/")
 	b.wantTo(b.get("/account"), "/auth?next=%2Faccount")
 
-	// Attack: the cookie was copied before.
+	// Attack: the cookie was copied before the sign-out.
 	thief := w.browser()
 	thief.keep(sessionCookie, kept)
 	thief.wantTo(thief.get("/account"), "/auth?next=%2Faccount")
 }
 
-// keep gives the browser a cookie.
+// keep sets a cookie in the browser.
 func (b *browser) keep(name, value string) {
 	b.Helper()
 	u, err := url.Parse(b.base)
@@ -321,8 +321,8 @@ func (b *browser) keep(name, value string) {
 	b.jar.SetCookies(u, []*http.Cookie{{Name: name, Value: value, Path: "/"}})
 }
 
-// Signing in anew ends the session that the browser had, and gives another
-// cookie: one that an attacker planted would be worth nothing.
+// Attack: an attacker plants a session cookie in a browser. Signing in revokes the
+// browser's session and sets a new cookie, so that the planted one is invalid.
 func TestSessionFixation(t *testing.T) {
 	w := newTown(t)
 	planted := w.browser().signIn("noa").cookie(sessionCookie, "/")
@@ -347,7 +347,7 @@ func TestTooManyWrongPasswords(t *testing.T) {
 	b.wantPage(b.post("/auth/sign-in", wrong), 401, "too many wrong tries")
 }
 
-// Attack: who has the password tries backup codes behind it, on the page.
+// Attack: an attacker with the password guesses backup codes after it.
 func TestWrongBackupCodesAreCounted(t *testing.T) {
 	w := newWorld(t, func(c *config) { c.FailedTries = 3 })
 	w.people()
@@ -376,7 +376,7 @@ func TestSecondStep(t *testing.T) {
 	half()
 	first := b.cookie(sessionCookie, "/")
 
-	// Attack: who has the password only goes on without the second factor.
+	// Attack: an attacker with the password skips the second factor.
 	for _, row := range rows(t) {
 		if row.SignedIn {
 			if s := b.do(row.Method, row.Path, nil, http.Header{"Sec-Fetch-Site": {"same-origin"}}); !strings.HasPrefix(s.location(), "/auth?next=") {
@@ -392,7 +392,7 @@ func TestSecondStep(t *testing.T) {
 	b.wantTo(b.post("/auth/code", url.Values{"code": {code[:3] + " " + code[3:]}, "next": {"/link"}}), "/link")
 	b.wantPage(b.get("/account"), 200, "10 backup codes are left")
 
-	// Attack: the first cookie was copied, and used once the session is whole.
+	// Attack: the first cookie was copied, and is used when the session is complete.
 	thief := w.browser()
 	thief.keep(sessionCookie, first)
 	thief.wantTo(thief.get("/account"), "/auth?next=%2Faccount")
@@ -459,7 +459,7 @@ func TestConsent(t *testing.T) {
 		t.Error("the television has no token")
 	}
 	b.wantPage(b.get("/account"), 200, "Player & Co", "Living room", "A device was signed in by its code")
-	b.wantPage(b.post("/auth/consent", form), 404) // once
+	b.wantPage(b.post("/auth/consent", form), 404) // a PIN is linked once
 }
 
 func TestRefuse(t *testing.T) {
@@ -490,7 +490,7 @@ func TestLink(t *testing.T) {
 	b.wantPage(b.get("/auth?code="+tv.Code), 200, tv.Code, "Living room")
 }
 
-// Programs write some of the links with a slash at the end of the path.
+// Some programs end the paths of their links with a slash.
 func TestSlashAtTheEnd(t *testing.T) {
 	b := newTown(t).browser()
 	for path, want := range map[string]string{
@@ -520,7 +520,7 @@ func TestIdentityAndPassword(t *testing.T) {
 	b.wantPage(b.post("/account/password", change), 400, "The password is not right.")
 	change.Set("current", password)
 	b.wantTo(b.post("/account/password", change), "/account?done=password")
-	other.wantPage(other.get("/account"), 200) // nothing is forced
+	other.wantPage(other.get("/account"), 200) // still signed in
 	change = url.Values{"current": {"another good one"}, "new": {password}, "others": {"1"}}
 	b.wantTo(b.post("/account/password", change), "/account?done=password")
 	other.wantTo(other.get("/account"), "/auth?next=%2Faccount")
@@ -542,7 +542,7 @@ func TestRevoke(t *testing.T) {
 		t.Fatal("the token does not work")
 	}
 	form := regexp.MustCompile(`/account/devices/\d+/revoke`).FindString(b.get("/account").text)
-	noa.wantPage(noa.post(form, nil), 404) // attack: another's device, by its number
+	noa.wantPage(noa.post(form, nil), 404) // attack: the device of another account, by its id
 	if !works() {
 		t.Error("noa signed mia's television out")
 	}
@@ -574,7 +574,7 @@ func TestRecent(t *testing.T) {
 	}
 }
 
-// The last line of sight: whatever is typed is shown as text.
+// Attack: HTML in a field that a page shows. Every field is shown as text.
 func TestMarkupIsText(t *testing.T) {
 	w := newTown(t)
 	const evil = `"><script>alert(1)</script>`

@@ -1,19 +1,19 @@
-// What makes the pages a little better. Everything but passkeys works without it.
+// Conveniences. All pages work without this script.
 "use strict";
 
-// Programs open /auth with their parameters in the fragment, which a server never sees. Browsers keep the fragment when
-// they are sent on: whoever is signed in, or half-way, finds it on another page. "led" stands first, where nothing in
-// the fragment takes it away: it says that the rest is none of ours.
+// Programs open /auth with their parameters in the fragment, which browsers do not send to the server. A redirect keeps
+// the fragment, so it can arrive at any page. "led" tells the server that the parameters are from outside; it is the first
+// parameter, so that the fragment cannot remove it.
 if (/^#!?\?/.test(location.hash)) {
 	location.replace("/auth?led=1&" + location.hash.replace(/^#!?\?/, ""));
 }
 
-// Times are in UTC, and say so, until here, where the reader's zone is known.
+// The server writes times in UTC. Show them in the visitor's time zone.
 for (const time of document.querySelectorAll("time[datetime]")) {
 	if (time.textContent.endsWith(" UTC")) time.textContent = new Date(time.dateTime).toLocaleString("en-GB", { dateStyle: "long", timeStyle: "short" });
 }
 
-// The boxes of a code: typing goes on to the next, Backspace back, and a pasted code fills all.
+// The boxes of a code: typing moves to the next box, Backspace to the previous one, and a pasted code fills all.
 for (const boxes of document.querySelectorAll("[data-boxes]")) {
 	const inputs = [...boxes.querySelectorAll("input")];
 	const fill = (from, text) => {

@@ -1,11 +1,11 @@
-// Passkeys: the browser's half. Without it, or in a browser that has none, the buttons stay hidden.
+// The browser's side of passkeys. Without JavaScript or WebAuthn, the buttons stay hidden.
 "use strict";
 
 if (window.PublicKeyCredential && navigator.credentials) {
-	// What the server says is wrong, in words for people.
+	// An error with a text for the visitor.
 	class Problem extends Error {}
 
-	// WebAuthn speaks in bytes, JSON in base64url.
+	// WebAuthn takes bytes; JSON has them in base64url.
 	const bytes = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
 	const text = (buffer) => btoa(Array.from(new Uint8Array(buffer), (b) => String.fromCharCode(b)).join(""))
 		.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
@@ -15,7 +15,7 @@ if (window.PublicKeyCredential && navigator.credentials) {
 		const response = await fetch(path, { method: "POST", body: new URLSearchParams(fields) });
 		const json = (response.headers.get("Content-Type") || "").startsWith("application/json");
 		if (!json) {
-			if (response.redirected) location.reload(); // nobody is signed in any more
+			if (response.redirected) location.reload(); // the visitor was signed out
 			throw new Problem("The server did not take it. Load the page anew and try again.");
 		}
 		const answer = await response.json();
@@ -55,7 +55,7 @@ if (window.PublicKeyCredential && navigator.credentials) {
 		SecurityError: "Passkeys of this server work only at the address that it is known by.",
 	};
 
-	// Runs one ceremony with its button held, and says what went wrong.
+	// Runs one ceremony with its button disabled, and shows what went wrong.
 	const run = async (part, ceremony) => {
 		const button = part.querySelector("button");
 		const problem = part.querySelector("[role=alert]");
