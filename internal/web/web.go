@@ -19,13 +19,21 @@ import (
 
 // Config is what Pages depend on. All but the last three are required.
 type Config struct {
-	Store    *store.Store
+	// Store has what no service offers yet. Features get it as small interfaces.
+	Store *store.Store
+	// Accounts verifies passwords and codes, and changes accounts.
 	Accounts *account.Service
-	Tokens   *token.Service
-	Sources  *source.Service
-	PINs     *pin.Service
-	Origins  *origin.Service
+	// Tokens revokes tokens.
+	Tokens *token.Service
+	// Sources lists and changes servers, providers and shares.
+	Sources *source.Service
+	// PINs finds, links and denies the PINs of devices.
+	PINs *pin.Service
+	// Origins has the origins that browsers are sent back to without asking.
+	Origins *origin.Service
+	// Sessions has the sessions of browsers.
 	Sessions *session.Service
+	// Passkeys runs the ceremonies of passkeys.
 	Passkeys *passkey.Service
 	// PublicURL is where browsers reach these pages; a passkey is bound to its
 	// host name. Empty: the address that each request was sent to.
