@@ -55,7 +55,7 @@ var (
 
 // writeError sends what the table says of an error.
 func (e *endpoint) writeError(w http.ResponseWriter, c *call, err error) {
-	told, ours := explain(err)
+	told, ours := respond(err)
 	if ours {
 		e.log.Error("a request failed", "error", err)
 	}

@@ -1,30 +1,31 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"math"
 	"net/http"
 	"strconv"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/fault"
-	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/pin"
-	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// Errors that arise in this package.
+// Errors of this package. Their texts are messages of the API, as all texts of
+// faults are.
 var (
-	errNoClient  = errors.New("no client identifier")
-	errNoToken   = errors.New("no token")
-	errBadToken  = errors.New("a bad token, at a path of version 1")
-	errForbidden = errors.New("the token does not reach that far")
-	errNoRoute   = errors.New("no such path")
-	errNoDevice  = errors.New("no such device")
-	errMethod    = errors.New("method not allowed")
+	errNoClient = fault.Invalidf("X-Plex-Client-Identifier", "X-Plex-Client-Identifier is missing")
+	errNoToken  = fault.New(fault.Unauthenticated, "there is no token")
+	// errBadToken is token.ErrInvalid at a path of version 1.
+	errBadToken  = fault.New(fault.Unauthenticated, "invalid token")
+	errForbidden = fault.New(fault.Denied,
+		"this token does not reach that far: it takes the access token of an account that may")
+	errNoRoute  = fault.New(fault.NotFound, "there is nothing at this path")
+	errNoDevice = fault.New(fault.NotFound, "no device of this account's that holds a token has this number")
+	errMethod   = fault.New(fault.Unsupported, "this path does not take this method")
 )
 
 // The codes that the protocol is known to have. Where it is not known to have
@@ -37,58 +38,67 @@ const (
 	codeTooManyFailures = 1031
 )
 
-// failures is the one place where an error gets its status, code and text.
-// The first row that matches counts. An empty message stands for the error's
-// own text, which is made to be shown; what matches no row is not shown.
-var failures = [...]struct {
-	match   func(error) bool
-	status  int
-	code    int
+// response is how an error is reported to the caller.
+type response struct {
+	status, code int
+	// message is the text of the answer. Empty: the error's own text.
 	message string
+	// capital: the error's own text gets a capital letter. It does not where it
+	// may begin with the name of a field.
+	capital bool
+}
+
+// responses has the response for each kind of error. An error needs a row in
+// protocolResponses only if the protocol has another status, code or message for it.
+var responses = [...]response{
+	fault.Unknown:         {500, 500, "Something went wrong here; the server's log says what", false},
+	fault.NotFound:        {404, 404, "", true},
+	fault.Exists:          {409, 409, "", true},
+	fault.Conflict:        {409, 409, "", true},
+	fault.Invalid:         {400, 400, "", false},
+	fault.TooLarge:        {413, 413, "", false},
+	fault.Unsupported:     {415, 415, "", false},
+	fault.Unauthenticated: {401, codeUnauthenticated, "User could not be authenticated", false},
+	fault.Denied:          {403, 403, "", true},
+	fault.Limited:         {429, 429, "", false},
+	fault.Busy:            {503, 503, "", true},
+	fault.Unavailable:     {503, 503, "", true},
+}
+
+// protocolResponses are facts of the protocol about single errors.
+var protocolResponses = [...]struct {
+	err error
+	response
 }{
-	{is(errNoClient), 400, codeNoClient, "X-Plex-Client-Identifier is missing"},
-	{of(fault.Invalid), 400, 400, ""},
-	{is(errNoToken), 401, codeUnauthenticated, "User could not be authenticated"},
-	{is(token.ErrInvalid), 401, codeUnauthenticated, "User could not be authenticated"},
-	{is(account.ErrCredentials), 401, codeUnauthenticated, "User could not be authenticated"},
-	{is(account.ErrCode), 401, codeSecondFactor, "Please enter the verification code"},
-	{is(account.ErrRateLimited), 401, codeTooManyFailures, ""},
-	{is(errForbidden), 403, 403, "This token does not reach that far: it takes the access token of an account that may"},
-	{is(errNoRoute), 404, 404, "There is nothing at this path"},
-	{is(errNoDevice), 404, 404, "No device of this account's that holds a token has this number"},
-	{is(source.ErrNotFound), 404, 404, "This source is not known here"},
-	{is(pin.ErrNotFound), 404, codeNoPIN, "Code not found or expired"},
-	{is(errMethod), 405, 405, "This path does not take this method"},
-	{of(fault.TooLarge), 413, 413, ""},
-	{of(fault.Unsupported), 415, 415, ""},
-	{is(errBadToken), 422, 422, "Invalid token"},
-	{of(fault.Limited), 429, 429, ""},
-	{is(guard.ErrBusy), 503, 503, "Too many sign-ins are waiting already; try again in a second"},
-	{is(context.Canceled), 503, 503, "The request was ended before it was answered"},
-	{is(context.DeadlineExceeded), 503, 503, "The request took too long"},
+	{errNoClient, response{400, codeNoClient, "", false}},
+	{account.ErrCode, response{401, codeSecondFactor, "Please enter the verification code", false}},
+	{account.ErrRateLimited, response{401, codeTooManyFailures, "", false}},
+	{pin.ErrNotFound, response{404, codeNoPIN, "Code not found or expired", false}},
+	{errMethod, response{405, 405, "", true}},
+	{errBadToken, response{422, 422, "", true}},
 }
 
-func is(target error) func(error) bool {
-	return func(err error) bool { return errors.Is(err, target) }
-}
-
-func of(kind fault.Kind) func(error) bool {
-	return func(err error) bool { return fault.KindOf(err) == kind }
-}
-
-// explain turns an error into what the caller is told, and reports whether it
-// is a failure of ours that must be logged.
-func explain(err error) (told wire.Error, ours bool) {
-	for _, f := range failures {
-		if !f.match(err) {
-			continue
+// respond returns the response for an error. ours reports whether the error is
+// a failure of the server, which must be logged.
+func respond(err error) (e wire.Error, ours bool) {
+	found := fault.Find(err)
+	kind := fault.KindOf(err)
+	r := responses[kind]
+	for _, p := range protocolResponses {
+		if errors.Is(err, p.err) {
+			r = p.response
+			break
 		}
-		if f.message == "" {
-			return wire.Error{Code: f.code, Message: err.Error(), Status: f.status}, false
-		}
-		return wire.Error{Code: f.code, Message: f.message, Status: f.status}, false
 	}
-	return wire.Error{Code: 500, Message: "Something went wrong here; the server's log says what", Status: 500}, true
+	message := r.message
+	if message == "" {
+		message = found.Error() // only what has a kind is shown
+	}
+	if r.capital {
+		first, size := utf8.DecodeRuneInString(message)
+		message = string(unicode.ToUpper(first)) + message[size:]
+	}
+	return wire.Error{Code: r.code, Message: message, Status: r.status}, kind == fault.Unknown
 }
 
 // setRetryAfter says when to try again, where that is known.

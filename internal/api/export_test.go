@@ -34,10 +34,27 @@ func Rows() []Row {
 	return rows
 }
 
-// Failures lists the status and code of each row of the table of errors.
-func Failures() (list [][2]int) {
-	for _, f := range failures {
-		list = append(list, [2]int{f.status, f.code})
+// Responses lists the status and code of each row of the tables of errors.
+func Responses() (list [][2]int) {
+	for _, r := range responses {
+		list = append(list, [2]int{r.status, r.code})
+	}
+	for _, p := range protocolResponses {
+		list = append(list, [2]int{p.status, p.code})
 	}
 	return list
 }
+
+// Respond is respond.
+var Respond = respond
+
+// The errors of this package.
+var (
+	ErrNoClient  = errNoClient
+	ErrNoToken   = errNoToken
+	ErrBadToken  = errBadToken
+	ErrForbidden = errForbidden
+	ErrNoRoute   = errNoRoute
+	ErrNoDevice  = errNoDevice
+	ErrMethod    = errMethod
+)
