@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// SignIn is what someone gives to sign in.
-type SignIn struct {
+// SignInRequest is what someone gives to sign in.
+type SignInRequest struct {
 	// Login is a username or an e-mail address.
 	Login string
 	// Password is the account's.
@@ -260,7 +260,7 @@ var errNoAuthToken = errors.New("the answer has no token")
 // they are right, and a code is needed or was wrong. ErrRateLimited: too many
 // tries. A sign-in that got no answer may have used up its code: ask for the
 // next one.
-func (c *Client) SignIn(ctx context.Context, in SignIn) (*Account, error) {
+func (c *Client) SignIn(ctx context.Context, in SignInRequest) (*Account, error) {
 	form := url.Values{
 		"login":      {in.Login},
 		"password":   {string(in.Password)},

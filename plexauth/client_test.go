@@ -16,13 +16,13 @@ import (
 
 // formats runs a test with the client as it is, which asks for JSON, and with
 // one that asks for XML.
-func formats(t *testing.T, test func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.Person) *plexauth.Client)) {
+func formats(t *testing.T, test func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.User) *plexauth.Client)) {
 	t.Helper()
 	for _, format := range []string{"application/json", "application/xml"} {
 		t.Run(format, func(t *testing.T) {
 			srv := plexauthtest.New(t, plexauthtest.Config{})
-			test(t, srv, func(p *plexauthtest.Person) *plexauth.Client {
-				c := srv.Anonymous()
+			test(t, srv, func(p *plexauthtest.User) *plexauth.Client {
+				c := srv.AnonymousClient()
 				if p != nil {
 					c = srv.Client(p)
 				}
@@ -34,9 +34,9 @@ func formats(t *testing.T, test func(t *testing.T, srv *plexauthtest.Server, as 
 }
 
 func TestSignIn(t *testing.T) {
-	formats(t, func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.Person) *plexauth.Client) {
+	formats(t, func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.User) *plexauth.Client) {
 		c := as(nil)
-		account, err := c.SignIn(t.Context(), srv.Member.SignIn())
+		account, err := c.SignIn(t.Context(), srv.Member.Credentials())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,9 +59,9 @@ func TestSignIn(t *testing.T) {
 }
 
 func TestSignInRefused(t *testing.T) {
-	formats(t, func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.Person) *plexauth.Client) {
+	formats(t, func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.User) *plexauth.Client) {
 		c := as(nil)
-		wrong := srv.Member.SignIn()
+		wrong := srv.Member.Credentials()
 		wrong.Password = "not this one"
 		_, err := c.SignIn(t.Context(), wrong)
 		if !errors.Is(err, plexauth.ErrUnauthorized) || errors.Is(err, plexauth.ErrVerificationRequired) || errors.Is(err, plexauth.ErrUnreachable) {
@@ -70,7 +70,7 @@ func TestSignInRefused(t *testing.T) {
 		if strings.Contains(err.Error(), "not this one") {
 			t.Errorf("the error shows the password: %v", err)
 		}
-		in := srv.TwoFactor.SignIn()
+		in := srv.TwoFactor.Credentials()
 		in.VerificationCode = ""
 		_, err = c.SignIn(t.Context(), in)
 		if !errors.Is(err, plexauth.ErrVerificationRequired) || !errors.Is(err, plexauth.ErrUnauthorized) {
@@ -88,7 +88,7 @@ func TestSignInRefused(t *testing.T) {
 		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b error) bool { return (a == nil) == (b == nil) })); diff != "" {
 			t.Errorf("error (-want +got):\n%s", diff)
 		}
-		in.VerificationCode = srv.TwoFactor.Code()
+		in.VerificationCode = srv.TwoFactor.VerificationCode()
 		if account, err := c.SignIn(t.Context(), in); err != nil || !account.TwoFactorEnabled {
 			t.Errorf("with the code: %+v, %v", account, err)
 		}
@@ -96,7 +96,7 @@ func TestSignInRefused(t *testing.T) {
 }
 
 func TestMediaPlane(t *testing.T) {
-	formats(t, func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.Person) *plexauth.Client) {
+	formats(t, func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.User) *plexauth.Client) {
 		admin := as(srv.Admin)
 		transient, err := admin.TransientToken(t.Context())
 		if err != nil {
@@ -143,7 +143,7 @@ func TestMediaPlane(t *testing.T) {
 }
 
 func TestResourcesAndSignOut(t *testing.T) {
-	formats(t, func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.Person) *plexauth.Client) {
+	formats(t, func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.User) *plexauth.Client) {
 		c := as(srv.Member)
 		list, err := c.Resources(t.Context())
 		if err != nil || len(list) != 2 {
@@ -169,14 +169,17 @@ func TestResourcesAndSignOut(t *testing.T) {
 // calls is every method that sends something.
 func calls(c *plexauth.Client) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
-		"SignIn":         func(ctx context.Context) error { _, err := c.SignIn(ctx, plexauth.SignIn{Login: "x"}); return err },
+		"SignIn": func(ctx context.Context) error {
+			_, err := c.SignIn(ctx, plexauth.SignInRequest{Login: "x"})
+			return err
+		},
 		"TokenDetails":   func(ctx context.Context) error { _, err := c.TokenDetails(ctx); return err },
 		"TransientToken": func(ctx context.Context) error { _, err := c.TransientToken(ctx); return err },
 		"SourceConnection": func(ctx context.Context) error {
 			_, err := c.SourceConnection(ctx, plexauth.ServerSource("den"))
 			return err
 		},
-		"StartPIN":  func(ctx context.Context) error { _, err := c.StartPIN(ctx, plexauth.StartPIN{}); return err },
+		"StartPIN":  func(ctx context.Context) error { _, err := c.StartPIN(ctx, plexauth.PINRequest{}); return err },
 		"SignOut":   c.SignOut,
 		"Ping":      c.Ping,
 		"Resources": func(ctx context.Context) error { _, err := c.Resources(ctx); return err },
@@ -197,7 +200,7 @@ func TestEveryMethodObeysItsContext(t *testing.T) {
 	for what, f := range map[string]plexauthtest.Fault{
 		"a slow answer": {Delay: time.Minute}, "a wait for the next try": {Status: 503},
 	} {
-		remove := srv.Fail(f)
+		remove := srv.InjectFault(f)
 		for name, call := range calls(c) {
 			if what != "a slow answer" && (name == "SignIn" || name == "Connect") {
 				continue // these are not tried again
@@ -219,7 +222,7 @@ func TestEveryMethodObeysItsContext(t *testing.T) {
 // A client that cannot be used says so before it sends anything.
 func TestUnusableClient(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
-	nobody := *srv.Anonymous()
+	nobody := *srv.AnonymousClient()
 	nobody.ClientIdentifier = ""
 	for name, call := range calls(&nobody) {
 		err := call(t.Context())
@@ -227,7 +230,7 @@ func TestUnusableClient(t *testing.T) {
 			t.Errorf("%s without an identifier gives %v", name, err)
 		}
 	}
-	if _, err := srv.Anonymous().TokenDetails(t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) {
+	if _, err := srv.AnonymousClient().TokenDetails(t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) {
 		t.Errorf("without a token: %v, want ErrUnauthorized", err)
 	}
 	odd := *srv.Client(srv.Admin)

@@ -231,7 +231,7 @@ func FuzzAnswers(f *testing.F) {
 		if id, err := c.Identity(ctx); err == nil && id.MachineIdentifier == "" {
 			t.Errorf("%q is an identity", body)
 		}
-		if pin, err := c.StartPIN(ctx, plexauth.StartPIN{}); err == nil && (pin.ID == 0 || pin.Code == "" || pin.ExpiresIn <= 0) {
+		if pin, err := c.StartPIN(ctx, plexauth.PINRequest{}); err == nil && (pin.ID == 0 || pin.Code == "" || pin.ExpiresIn <= 0) {
 			t.Errorf("%q is a PIN: %+v", body, pin)
 		}
 		soon := &plexauth.PIN{ID: 1, ExpiresAt: time.Now()} // one that is not waited for

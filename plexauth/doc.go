@@ -29,7 +29,7 @@
 // A program that should not see a password starts a PIN. A person enters its
 // code at LinkURL, or follows AuthURL, on whatever device they like:
 //
-//	pin, err := client.StartPIN(ctx, plexauth.StartPIN{})
+//	pin, err := client.StartPIN(ctx, plexauth.PINRequest{})
 //	fmt.Println("Open", client.LinkURL(pin), "and check that the code is", pin.Code)
 //	token, err := client.WaitPIN(ctx, pin)
 //	client.Token = plexauth.StaticToken(token)

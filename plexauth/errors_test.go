@@ -69,7 +69,7 @@ func TestErrorsAreWhatTheyAre(t *testing.T) {
 			srv := plexauthtest.New(t, plexauthtest.Config{})
 			c := srv.Client(srv.Member)
 			c.Timeout = 500 * time.Millisecond
-			srv.Fail(test.fault)
+			srv.InjectFault(test.fault)
 			_, err := c.TokenDetails(t.Context())
 			var e *plexauth.Error
 			if !errors.As(err, &e) {
@@ -190,12 +190,12 @@ func TestBodiesAreBounded(t *testing.T) {
 	big := strings.Repeat("x", 5<<20)
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Member)
-	remove := srv.Fail(plexauthtest.Fault{Body: big})
+	remove := srv.InjectFault(plexauthtest.Fault{Body: big})
 	if _, err := c.TokenDetails(t.Context()); err == nil || !strings.Contains(err.Error(), "larger than") {
 		t.Errorf("error %.200v", err)
 	}
 	remove()
-	srv.Fail(plexauthtest.Fault{Status: 500, Body: big[:1<<20]})
+	srv.InjectFault(plexauthtest.Fault{Status: 500, Body: big[:1<<20]})
 	_, err := c.TokenDetails(t.Context())
 	var e *plexauth.Error
 	if !errors.As(err, &e) || len(e.Body) != 4<<10 {
@@ -215,7 +215,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	thief := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { stolen = r.Header.Get("X-Plex-Token") }))
 	defer thief.Close()
 	srv := plexauthtest.New(t, plexauthtest.Config{})
-	srv.Fail(plexauthtest.Fault{Status: 307, Header: map[string]string{"Location": thief.URL + "/api/v2/user"}})
+	srv.InjectFault(plexauthtest.Fault{Status: 307, Header: map[string]string{"Location": thief.URL + "/api/v2/user"}})
 	c := srv.Client(srv.Member)
 	c.HTTPClient = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
 	if _, err := c.TokenDetails(t.Context()); err == nil || !strings.Contains(err.Error(), "redirected") {
@@ -282,7 +282,7 @@ func TestRetry(t *testing.T) {
 				start := time.Now()
 				var err error
 				if test.signIn {
-					_, err = c.SignIn(t.Context(), plexauth.SignIn{Login: "mia", Password: "p", VerificationCode: "123456"})
+					_, err = c.SignIn(t.Context(), plexauth.SignInRequest{Login: "mia", Password: "p", VerificationCode: "123456"})
 				} else {
 					_, err = c.TokenDetails(t.Context())
 				}
@@ -360,11 +360,11 @@ func TestKeptAliveConnectionCloses(t *testing.T) {
 		"GET":           {func(ctx context.Context, c *plexauth.Client) error { return c.Ping(ctx) }, true, 2},
 		"GET, not kept": {func(ctx context.Context, c *plexauth.Client) error { return c.Ping(ctx) }, false, 1},
 		"POST, a form": {func(ctx context.Context, c *plexauth.Client) error {
-			_, err := c.SignIn(ctx, plexauth.SignIn{})
+			_, err := c.SignIn(ctx, plexauth.SignInRequest{})
 			return err
 		}, true, 1},
 		"POST, no body": {func(ctx context.Context, c *plexauth.Client) error {
-			_, err := c.StartPIN(ctx, plexauth.StartPIN{})
+			_, err := c.StartPIN(ctx, plexauth.PINRequest{})
 			return err
 		}, true, 1},
 		"DELETE, signs out": {func(ctx context.Context, c *plexauth.Client) error { return c.SignOut(ctx) }, true, 1},
@@ -426,7 +426,7 @@ func TestSecretsStayInside(t *testing.T) {
 	c := srv.Client(srv.Admin)
 	c.Logger = slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	token, _ := c.Token.Token(t.Context())
-	account, err := c.SignIn(t.Context(), srv.Member.SignIn())
+	account, err := c.SignIn(t.Context(), srv.Member.Credentials())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -438,7 +438,7 @@ func TestSecretsStayInside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, refused := srv.Anonymous().SignIn(t.Context(), plexauth.SignIn{Login: "member", Password: "wrong password"})
+	_, refused := srv.AnonymousClient().SignIn(t.Context(), plexauth.SignInRequest{Login: "member", Password: "wrong password"})
 	printed := fmt.Sprintf("%v %+v %#v %v %+v %v %+v %v %+v %s", c, c, *c, account, *account, transient, *transient, refused, list, logged.String())
 	for name, secret := range map[string]string{
 		"token": string(token), "fresh token": string(account.AuthToken), "transient": string(transient.Token),

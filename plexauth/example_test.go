@@ -29,7 +29,7 @@ func ExampleClient_SignIn() {
 	defer stop()
 
 	client := &plexauth.Client{ClientIdentifier: "my-program-on-this-machine", AccountURL: srv.AccountURL}
-	account, err := client.SignIn(ctx, plexauth.SignIn{Login: "member", Password: "member's password"})
+	account, err := client.SignIn(ctx, plexauth.SignInRequest{Login: "member", Password: "member's password"})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -43,13 +43,13 @@ func ExampleClient_SignIn() {
 func ExampleClient_SignIn_secondFactor() {
 	srv, stop := startServer()
 	defer stop()
-	client := srv.Anonymous()
+	client := srv.AnonymousClient()
 
-	in := plexauth.SignIn{Login: "twofactor", Password: "twofactor's password"}
+	in := plexauth.SignInRequest{Login: "twofactor", Password: "twofactor's password"}
 	account, err := client.SignIn(ctx, in)
 	if errors.Is(err, plexauth.ErrVerificationRequired) {
 		fmt.Println("a code is needed")
-		in.VerificationCode = srv.TwoFactor.Code() // what the person types
+		in.VerificationCode = srv.TwoFactor.VerificationCode() // what the person types
 		account, err = client.SignIn(ctx, in)
 	}
 	if err != nil {
@@ -67,9 +67,9 @@ func ExampleClient_SignIn_secondFactor() {
 func ExampleClient_WaitPIN() {
 	srv, stop := startServer()
 	defer stop()
-	client := srv.Anonymous()
+	client := srv.AnonymousClient()
 
-	pin, err := client.StartPIN(ctx, plexauth.StartPIN{})
+	pin, err := client.StartPIN(ctx, plexauth.PINRequest{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -216,7 +216,7 @@ func ExampleClient_SignOut() {
 func ExampleClient_Ping() {
 	srv, stop := startServer()
 	defer stop()
-	client := srv.Anonymous()
+	client := srv.AnonymousClient()
 
 	fmt.Println(client.Ping(ctx))
 	// Output: <nil>
@@ -225,7 +225,7 @@ func ExampleClient_Ping() {
 func ExampleClient_Identity() {
 	srv, stop := startServer()
 	defer stop()
-	client := srv.Anonymous()
+	client := srv.AnonymousClient()
 
 	identity, err := client.Identity(ctx)
 	if err != nil {

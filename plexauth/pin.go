@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// StartPIN is what a sign-in by PIN begins with. The zero value is right where
+// PINRequest is what a sign-in by PIN begins with. The zero value is right where
 // a person types the code.
-type StartPIN struct {
+type PINRequest struct {
 	// Strong asks for a code of 25 characters for 30 minutes, which a link
 	// carries (AuthURL), in place of four letters and digits for 15, which a
 	// person types.
@@ -70,7 +70,7 @@ var errNoPIN = errors.New("the answer is not a PIN: it has no id or no code")
 // WaitPIN. It is POST /api/v2/pins, without a token.
 //
 // ErrRateLimited: too many were started from this address.
-func (c *Client) StartPIN(ctx context.Context, in StartPIN) (*PIN, error) {
+func (c *Client) StartPIN(ctx context.Context, in PINRequest) (*PIN, error) {
 	op := call{
 		operation: "StartPIN", method: http.MethodPost, path: "/api/v2/pins",
 		query: "strong=" + strconv.FormatBool(in.Strong), anonymous: true,

@@ -83,7 +83,7 @@ func TestOddPINs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				test.want.ExpiresAt = time.Now().Add(test.want.ExpiresIn)
-				got, err := client(test.body).StartPIN(t.Context(), plexauth.StartPIN{})
+				got, err := client(test.body).StartPIN(t.Context(), plexauth.PINRequest{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -94,7 +94,7 @@ func TestOddPINs(t *testing.T) {
 		})
 	}
 	for _, body := range []string{`{}`, `[]`, `null`, `{"id":7}`, `{"code":"ABCD"}`, `<pin id="7"/>`, `<pin code="ABCD">`, htmlPage, ``} {
-		if got, err := client(body).StartPIN(t.Context(), plexauth.StartPIN{}); err == nil || !errors.As(err, new(*plexauth.Error)) {
+		if got, err := client(body).StartPIN(t.Context(), plexauth.PINRequest{}); err == nil || !errors.As(err, new(*plexauth.Error)) {
 			t.Errorf("%q is read as %+v, %v", body, got, err)
 		}
 	}
@@ -106,7 +106,7 @@ func TestPINRequests(t *testing.T) {
 	c := scripted(&asked, pinWaits, pinWaits, pinLinked)
 	c.Product = "P"
 	for _, strong := range []bool{false, true} {
-		if _, err := c.StartPIN(t.Context(), plexauth.StartPIN{Strong: strong}); err != nil {
+		if _, err := c.StartPIN(t.Context(), plexauth.PINRequest{Strong: strong}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -325,11 +325,11 @@ func TestAuthURL(t *testing.T) {
 // The whole way at the server, in both formats: a device waits, somebody enters
 // the code, and the device has a token of theirs.
 func TestPINAtTheServer(t *testing.T) {
-	formats(t, func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.Person) *plexauth.Client) {
+	formats(t, func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.User) *plexauth.Client) {
 		for _, strong := range []bool{false, true} {
 			c := as(nil)
 			c.ClientIdentifier = "television"
-			pin, err := c.StartPIN(t.Context(), plexauth.StartPIN{Strong: strong})
+			pin, err := c.StartPIN(t.Context(), plexauth.PINRequest{Strong: strong})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -340,7 +340,7 @@ func TestPINAtTheServer(t *testing.T) {
 			if len(pin.Code) != length || pin.ExpiresIn != life || pin.ID == 0 || pin.ClientIdentifier != "television" || pin.QR != srv.AccountURL+"/api/v2/pins/qr/"+pin.Code {
 				t.Errorf("PIN %+v", pin)
 			}
-			srv.Fail(plexauthtest.Fault{Path: fmt.Sprint("/api/v2/pins/", pin.ID), Times: 1, Status: 502, Body: htmlPage, Header: map[string]string{"Retry-After": "1"}})
+			srv.InjectFault(plexauthtest.Fault{Path: fmt.Sprint("/api/v2/pins/", pin.ID), Times: 1, Status: 502, Body: htmlPage, Header: map[string]string{"Retry-After": "1"}})
 			linked := time.AfterFunc(100*time.Millisecond, func() { srv.Member.LinkPIN(pin.Code) })
 			defer linked.Stop()
 			token, err := c.WaitPIN(t.Context(), pin)

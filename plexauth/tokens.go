@@ -126,9 +126,9 @@ type TransientSource struct {
 	// Client asks for the tokens; its own Token is what they are made from.
 	// Required. Where its Timeout is negative, 30 seconds are used here.
 	Client *Client
-	// Margin is how long before its end a token is replaced. Zero: five minutes,
+	// RenewBefore is how long before its end a token is replaced. Zero: five minutes,
 	// or a tenth of the token's life when that is less.
-	Margin time.Duration
+	RenewBefore time.Duration
 
 	mu      sync.Mutex
 	token   Secret
@@ -191,7 +191,7 @@ func (s *TransientSource) fly(ctx context.Context, f *flight) {
 		}
 		return
 	}
-	margin := s.Margin
+	margin := s.RenewBefore
 	if margin <= 0 {
 		margin = min(5*time.Minute, t.ExpiresAt.Sub(asked)/10)
 	}

@@ -21,7 +21,7 @@ import (
 func TestMemoryToken(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	var token plexauth.MemoryToken
-	c := srv.Anonymous()
+	c := srv.AnonymousClient()
 	c.Token = &token
 	if _, err := c.TokenDetails(t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) {
 		t.Errorf("an empty one gives %v", err)
@@ -70,9 +70,9 @@ func TestFileToken(t *testing.T) {
 func TestTransientSourceAsksOnce(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	source := &plexauth.TransientSource{Client: srv.Client(srv.Member)}
-	c := srv.Anonymous()
+	c := srv.AnonymousClient()
 	c.Token = source
-	srv.Fail(plexauthtest.Fault{Path: "/security/token", Delay: 20 * time.Millisecond})
+	srv.InjectFault(plexauthtest.Fault{Path: "/security/token", Delay: 20 * time.Millisecond})
 	var wg sync.WaitGroup
 	for range 100 {
 		wg.Go(func() {
@@ -99,7 +99,7 @@ func TestTransientSourceAsksOnce(t *testing.T) {
 func TestTransientSourceObeysEachContext(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	source := &plexauth.TransientSource{Client: srv.Client(srv.Member)}
-	srv.Fail(plexauthtest.Fault{Path: "/security/token", Delay: 100 * time.Millisecond})
+	srv.InjectFault(plexauthtest.Fault{Path: "/security/token", Delay: 100 * time.Millisecond})
 	first, cancel := context.WithCancel(t.Context())
 	gone := make(chan error)
 	go func() { _, err := source.Token(first); gone <- err }()
@@ -121,7 +121,7 @@ func TestTransientSourceRenews(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := plexauthtest.New(t, plexauthtest.Config{})
-			c := srv.Anonymous()
+			c := srv.AnonymousClient()
 			c.Token = &plexauth.TransientSource{Client: srv.Client(srv.Member)}
 			before, err := c.TokenDetails(t.Context())
 			if err != nil {
@@ -147,7 +147,7 @@ func TestTransientSourceRenews(t *testing.T) {
 			if minted > 3 { // one at first, one after, and one for a call that was late
 				t.Errorf("%d transient tokens were asked for", minted)
 			}
-			srv.RevokeAll(srv.Member)
+			srv.RevokeTokens(srv.Member)
 			if _, err := c.TokenDetails(t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) {
 				t.Errorf("when the token itself has ended: %v", err)
 			}
@@ -172,7 +172,7 @@ func TestTransientSourceRenewsBeforeExpiry(t *testing.T) {
 					n := minted.Add(1)
 					return answer(200, fmt.Sprintf(`{"MediaContainer":{"token":"transient-%d","expiresAt":%d}}`, n, time.Now().Add(test.ttl).Unix())), nil
 				})}
-				source := &plexauth.TransientSource{Client: c, Margin: test.margin}
+				source := &plexauth.TransientSource{Client: c, RenewBefore: test.margin}
 				first, err := source.Token(t.Context())
 				if err != nil {
 					t.Fatal(err)

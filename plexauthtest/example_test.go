@@ -19,7 +19,7 @@ import (
 type dashboard struct{ plex plexauth.Client }
 
 func (d *dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	account, err := d.plex.SignIn(r.Context(), plexauth.SignIn{
+	account, err := d.plex.SignIn(r.Context(), plexauth.SignInRequest{
 		Login:            r.FormValue("login"),
 		Password:         plexauth.Secret(r.FormValue("password")),
 		VerificationCode: plexauth.Secret(r.FormValue("code")),
@@ -73,7 +73,7 @@ func TestDashboard(t *testing.T) {
 		}
 	}
 
-	mia := plex.AddPerson("mia", "mia@example.org", "mia's password")
+	mia := plex.AddUser("mia", "mia@example.org", "mia's password")
 	plex.AddServer("Attic", "attic", mia)
 	expect(signIn("mia@example.org", mia.Password, ""), "200 Hello mia: usher Attic")
 	expect(signIn("mia", "not this one", ""), "401 That is not your password.")
@@ -82,15 +82,15 @@ func TestDashboard(t *testing.T) {
 	two := plex.TwoFactor
 	plex.Share(plex.Den, two)
 	expect(signIn(two.Username, two.Password, ""), "401 What does your authenticator show?")
-	code := two.Code()
+	code := two.VerificationCode()
 	expect(signIn(two.Username, two.Password, code), "200 Hello twofactor: usher Den")
 	expect(signIn(two.Username, two.Password, code), "401 What does your authenticator show?")
 
 	// Plex is down: nobody answers, or a proxy does.
-	over := plex.Fail(plexauthtest.Fault{Drop: true})
+	over := plex.InjectFault(plexauthtest.Fault{Drop: true})
 	expect(signIn("mia", mia.Password, ""), "502 Plex does not answer.")
 	over()
-	plex.Fail(plexauthtest.Fault{Path: "/api/v2/resources", Status: 502, Body: "<html>Bad gateway</html>", Times: 1})
+	plex.InjectFault(plexauthtest.Fault{Path: "/api/v2/resources", Status: 502, Body: "<html>Bad gateway</html>", Times: 1})
 	expect(signIn("mia", mia.Password, ""), "502 Plex does not answer.")
 	expect(signIn("mia", mia.Password, ""), "200 Hello mia: usher Attic")
 }

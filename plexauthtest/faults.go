@@ -43,7 +43,7 @@ type fault struct {
 
 // Fail lets a fault happen until it is over or remove is called. Of several
 // that hit a request, the first one happens.
-func (s *Server) Fail(f Fault) (remove func()) {
+func (s *Server) InjectFault(f Fault) (remove func()) {
 	happening := &fault{f, f.Times}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,7 +84,7 @@ type Request struct {
 	Status int
 }
 
-// Requests returns every request since the start or the last Forget, in the
+// Requests returns every request since the start or the last ResetRequests, in the
 // order in which they were answered.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
@@ -92,8 +92,8 @@ func (s *Server) Requests() []Request {
 	return slices.Clone(s.requests)
 }
 
-// Forget empties the record of requests.
-func (s *Server) Forget() {
+// ResetRequests empties the record of requests.
+func (s *Server) ResetRequests() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = nil

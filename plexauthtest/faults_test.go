@@ -18,7 +18,7 @@ import (
 func TestFaultStatus(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Member)
-	srv.Fail(plexauthtest.Fault{
+	srv.InjectFault(plexauthtest.Fault{
 		Status: 429, Body: `{"errors":[{"code":1003,"message":"Too many requests"}]}`,
 		Header: map[string]string{"Retry-After": "7", "Content-Type": "application/json"},
 	})
@@ -45,7 +45,7 @@ func TestFaultIsATypedError(t *testing.T) {
 		422: plexauth.ErrBadRequest, 429: plexauth.ErrRateLimited, 498: plexauth.ErrTokenExpired, 500: plexauth.ErrServer,
 		502: plexauth.ErrServer, 503: plexauth.ErrServer,
 	} {
-		remove := srv.Fail(plexauthtest.Fault{Status: status})
+		remove := srv.InjectFault(plexauthtest.Fault{Status: status})
 		_, err := details(t, c)
 		mustFail(t, err, kind)
 		remove()
@@ -56,7 +56,7 @@ func TestFaultIsATypedError(t *testing.T) {
 func TestFaultBodyWithoutStatus(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Member)
-	srv.Fail(plexauthtest.Fault{Body: `{"id": 7, "username": "somebody"}`})
+	srv.InjectFault(plexauthtest.Fault{Body: `{"id": 7, "username": "somebody"}`})
 	if got, err := details(t, c); err != nil || got != "somebody" {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -67,7 +67,7 @@ func TestFaultBodyWithoutStatus(t *testing.T) {
 
 func TestFaultHeaderAlone(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
-	srv.Fail(plexauthtest.Fault{Header: map[string]string{"X-Odd": "yes"}})
+	srv.InjectFault(plexauthtest.Fault{Header: map[string]string{"X-Odd": "yes"}})
 	res := get(t, srv.AccountURL+"/api/v2/ping")
 	if res.StatusCode != http.StatusOK || res.Header.Get("X-Odd") != "yes" || res.Header.Get("Content-Type") == "" {
 		t.Errorf("answer %d %v", res.StatusCode, res.Header)
@@ -92,7 +92,7 @@ func get(t *testing.T, url string) *http.Response {
 func TestFaultPathAndTimes(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Member)
-	srv.Fail(plexauthtest.Fault{Path: "/api/v2/user", Times: 2, Status: 500})
+	srv.InjectFault(plexauthtest.Fault{Path: "/api/v2/user", Times: 2, Status: 500})
 	if err := c.Ping(t.Context()); err != nil {
 		t.Errorf("another path is hit: %v", err)
 	}
@@ -107,9 +107,9 @@ func TestFaultPathAndTimes(t *testing.T) {
 func TestFaultsInOrder(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Member)
-	srv.Fail(plexauthtest.Fault{Status: 500, Times: 1})
-	remove := srv.Fail(plexauthtest.Fault{Status: 403})
-	srv.Fail(plexauthtest.Fault{Status: 404, Times: 1})
+	srv.InjectFault(plexauthtest.Fault{Status: 500, Times: 1})
+	remove := srv.InjectFault(plexauthtest.Fault{Status: 403})
+	srv.InjectFault(plexauthtest.Fault{Status: 404, Times: 1})
 	for _, kind := range []error{plexauth.ErrServer, plexauth.ErrForbidden, plexauth.ErrForbidden} {
 		_, err := details(t, c)
 		mustFail(t, err, kind)
@@ -124,8 +124,8 @@ func TestFaultsInOrder(t *testing.T) {
 func TestFaultDrop(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Member)
-	remove := srv.Fail(plexauthtest.Fault{Drop: true})
-	_, err := c.SignIn(t.Context(), srv.Member.SignIn())
+	remove := srv.InjectFault(plexauthtest.Fault{Drop: true})
+	_, err := c.SignIn(t.Context(), srv.Member.Credentials())
 	mustFail(t, err, plexauth.ErrUnreachable)
 	got := srv.Requests()
 	if len(got) != 1 || got[0].Status != 0 {
@@ -148,7 +148,7 @@ func TestFaultDropOnAKeptAliveConnection(t *testing.T) {
 		if err := c.Ping(ctx); err != nil {
 			t.Fatal(err)
 		}
-		srv.Fail(plexauthtest.Fault{Drop: true, Times: 1})
+		srv.InjectFault(plexauthtest.Fault{Drop: true, Times: 1})
 		mustFail(t, c.Ping(ctx), plexauth.ErrUnreachable)
 	}
 	var got []int
@@ -166,13 +166,13 @@ func TestFaultDropOnAKeptAliveConnection(t *testing.T) {
 func TestFaultDelay(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Member)
-	srv.Fail(plexauthtest.Fault{Delay: 50 * time.Millisecond, Times: 1})
+	srv.InjectFault(plexauthtest.Fault{Delay: 50 * time.Millisecond, Times: 1})
 	start := time.Now()
 	mustBe(t, c, srv.Member)
 	if took := time.Since(start); took < 50*time.Millisecond {
 		t.Errorf("it took %v", took)
 	}
-	srv.Fail(plexauthtest.Fault{Delay: 20 * time.Second})
+	srv.InjectFault(plexauthtest.Fault{Delay: 20 * time.Second})
 	start = time.Now()
 	c.Timeout = 50 * time.Millisecond
 	_, err := details(t, c)
@@ -191,16 +191,16 @@ func TestFaultDelay(t *testing.T) {
 func TestFaultTruncate(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Member)
-	srv.Fail(plexauthtest.Fault{Truncate: 10, Times: 1})
+	srv.InjectFault(plexauthtest.Fault{Truncate: 10, Times: 1})
 	_, err := details(t, c)
 	mustFail(t, err, plexauth.ErrUnreachable)
-	srv.Fail(plexauthtest.Fault{Truncate: 1 << 20, Times: 1})
+	srv.InjectFault(plexauthtest.Fault{Truncate: 1 << 20, Times: 1})
 	mustBe(t, c, srv.Member)
 }
 
 func TestFaultZeroDoesNothing(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
-	srv.Fail(plexauthtest.Fault{})
+	srv.InjectFault(plexauthtest.Fault{})
 	mustBe(t, srv.Client(srv.Member), srv.Member)
 }
 
@@ -209,7 +209,7 @@ func TestFaultZeroDoesNothing(t *testing.T) {
 func TestFaultKeepsTheRequestFromTheServer(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Member)
-	srv.Fail(plexauthtest.Fault{Status: 502, Times: 1})
+	srv.InjectFault(plexauthtest.Fault{Status: 502, Times: 1})
 	mustFail(t, c.SignOut(t.Context()), plexauth.ErrServer)
 	mustBe(t, c, srv.Member)
 }
@@ -219,7 +219,7 @@ func TestFaultAndRetry(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Member)
 	c.Retry = &plexauth.Retry{InitialInterval: time.Millisecond}
-	srv.Fail(plexauthtest.Fault{Status: 503, Times: 2})
+	srv.InjectFault(plexauthtest.Fault{Status: 503, Times: 2})
 	mustBe(t, c, srv.Member)
 	var got []int
 	for _, r := range srv.Requests() {
@@ -262,12 +262,12 @@ func TestRequests(t *testing.T) {
 	}
 
 	// what the SDK sends, in order
-	srv.Forget()
+	srv.ResetRequests()
 	if got := srv.Requests(); len(got) != 0 {
-		t.Errorf("after Forget, requests %+v", got)
+		t.Errorf("after ResetRequests, requests %+v", got)
 	}
 	token := srv.Token(srv.Member)
-	c := srv.Anonymous()
+	c := srv.AnonymousClient()
 	c.Token = plexauth.StaticToken(token)
 	mustBe(t, c, srv.Member)
 	if err := c.Ping(t.Context()); err != nil {

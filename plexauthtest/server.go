@@ -24,9 +24,9 @@ import (
 type Config struct {
 	// TransientTTL shortens the life of transient tokens. Zero: 48 hours.
 	TransientTTL time.Duration
-	// FailedTries is how many sign-ins to one account may fail before the next
+	// MaxFailedSignIns is how many sign-ins to one account may fail before the next
 	// must wait. Zero: no limit.
-	FailedTries int
+	MaxFailedSignIns int
 	// Logger gets the server's log. Nil: nothing is logged.
 	Logger *slog.Logger
 }
@@ -39,11 +39,11 @@ type Server struct {
 	AccountURL, MediaURL string
 
 	// The people that are there from the start.
-	Admin     *Person // owns Den and this server, and sees source connections
-	Member    *Person // is shared Den
-	TwoFactor *Person // has a second factor
-	Managed   *Person // has neither e-mail nor password, and cannot sign in
-	Disabled  *Person // cannot sign in, and their token does not work
+	Admin     *User // owns Den and this server, and sees source connections
+	Member    *User // is shared Den
+	TwoFactor *User // has a second factor
+	Managed   *User // has neither e-mail nor password, and cannot sign in
+	Disabled  *User // cannot sign in, and their token does not work
 
 	// Self is usher itself as one of the servers.
 	Self Source
@@ -92,7 +92,7 @@ func New(t testing.TB, cfg Config) *Server {
 	s.AccountURL, s.MediaURL = listener.URL, listener.URL
 	c, err := core.Open(context.Background(), core.Config{
 		Key: seal.NewKey([32]byte{'t', 'e', 's', 't'}), TransientTTL: cfg.TransientTTL,
-		HashCost: cheap, HashQueue: 1 << 16, FailedTries: cfg.FailedTries, Logger: cfg.Logger, Now: s.Now,
+		HashCost: cheap, HashQueue: 1 << 16, FailedTries: cfg.MaxFailedSignIns, Logger: cfg.Logger, Now: s.Now,
 		Self: &source.Self{Connections: []store.Connection{{URI: s.MediaURL, Local: true}}},
 	})
 	if err != nil {
@@ -140,17 +140,17 @@ const device = "plexauthtest"
 // plexauthtest-2 and so on. A device holds ten tokens at the most, and so none
 // of them ends the token of an earlier one. Disabled cannot sign in: theirs is
 // the same token each time, of the device that Anonymous is.
-func (s *Server) Client(p *Person) *plexauth.Client {
+func (s *Server) Client(u *User) *plexauth.Client {
 	s.t.Helper()
-	c := s.Anonymous()
-	id, token := s.signIn(p)
+	c := s.AnonymousClient()
+	id, token := s.signIn(u)
 	c.ClientIdentifier, c.Token = id, plexauth.StaticToken(token)
 	return c
 }
 
 // Anonymous returns an SDK client without a token. It is the same device each
 // time: plexauthtest.
-func (s *Server) Anonymous() *plexauth.Client {
+func (s *Server) AnonymousClient() *plexauth.Client {
 	return &plexauth.Client{
 		ClientIdentifier: device, Product: "plexauthtest", AccountURL: s.AccountURL, MediaURL: s.MediaURL,
 	}
@@ -158,31 +158,31 @@ func (s *Server) Anonymous() *plexauth.Client {
 
 // Token returns a fresh access token of p's, on a device of its own; for
 // Disabled, the one that they had before.
-func (s *Server) Token(p *Person) plexauth.Secret {
+func (s *Server) Token(u *User) plexauth.Secret {
 	s.t.Helper()
-	_, token := s.signIn(p)
+	_, token := s.signIn(u)
 	return token
 }
 
 // signIn returns a token of p's and the device that holds it.
-func (s *Server) signIn(p *Person) (id string, token plexauth.Secret) {
+func (s *Server) signIn(u *User) (id string, token plexauth.Secret) {
 	s.t.Helper()
-	if p.oldToken != "" {
-		return device, p.oldToken
+	if u.oldToken != "" {
+		return device, u.oldToken
 	}
 	id = fmt.Sprintf("%s-%d", device, s.devices.Add(1))
-	return id, s.tokenOn(id, p)
+	return id, s.tokenOn(id, u)
 }
 
 // tokenOn mints a token of p's on a device.
-func (s *Server) tokenOn(id string, p *Person) plexauth.Secret {
+func (s *Server) tokenOn(id string, u *User) plexauth.Secret {
 	s.t.Helper()
 	token, err := s.current.Load().Tokens.SignIn(context.Background(), store.SignIn{
-		AccountID: p.id, PasswordHash: p.passwordHash(s),
+		AccountID: u.id, PasswordHash: u.passwordHash(s),
 		Device: store.Device{ClientIdentifier: id, Product: "plexauthtest"},
 	})
 	if err != nil {
-		s.t.Fatalf("plexauthtest: a token for %s: %v", p.Username, err)
+		s.t.Fatalf("plexauthtest: a token for %s: %v", u.Username, err)
 	}
 	return token
 }

@@ -37,10 +37,10 @@ func details(t *testing.T, c *plexauth.Client) (string, error) {
 }
 
 // mustBe checks that a client's token is good, and whose it is.
-func mustBe(t *testing.T, c *plexauth.Client, p *plexauthtest.Person) {
+func mustBe(t *testing.T, c *plexauth.Client, u *plexauthtest.User) {
 	t.Helper()
-	if got, err := details(t, c); err != nil || got != p.Username {
-		t.Errorf("the token is %q's: %v; want %s", got, err, p.Username)
+	if got, err := details(t, c); err != nil || got != u.Username {
+		t.Errorf("the token is %q's: %v; want %s", got, err, u.Username)
 	}
 }
 
@@ -115,20 +115,20 @@ func BenchmarkNew(b *testing.B) {
 func TestStopsWithTheTest(t *testing.T) {
 	b := &brief{TB: t}
 	srv := plexauthtest.New(b, plexauthtest.Config{})
-	if err := srv.Anonymous().Ping(t.Context()); err != nil {
+	if err := srv.AnonymousClient().Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	b.end()
-	mustFail(t, srv.Anonymous().Ping(t.Context()), plexauth.ErrUnreachable)
+	mustFail(t, srv.AnonymousClient().Ping(t.Context()), plexauth.ErrUnreachable)
 }
 
 // A program that still waits for a late answer does not keep the test waiting.
 func TestStopsWhileAnAnswerIsLate(t *testing.T) {
 	b := &brief{TB: t}
 	srv := plexauthtest.New(b, plexauthtest.Config{})
-	srv.Fail(plexauthtest.Fault{Delay: 3 * time.Second})
+	srv.InjectFault(plexauthtest.Fault{Delay: 3 * time.Second})
 	failed := make(chan error, 1)
-	go func() { failed <- srv.Anonymous().Ping(t.Context()) }()
+	go func() { failed <- srv.AnonymousClient().Ping(t.Context()) }()
 	time.Sleep(50 * time.Millisecond) // until it waits
 	start := time.Now()
 	b.end()
@@ -183,18 +183,18 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-func TestFailedTries(t *testing.T) {
-	srv := plexauthtest.New(t, plexauthtest.Config{FailedTries: 2})
-	wrong := srv.Member.SignIn()
+func TestMaxFailedSignIns(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{MaxFailedSignIns: 2})
+	wrong := srv.Member.Credentials()
 	wrong.Password = "not this one"
 	for range 2 {
-		_, err := srv.Anonymous().SignIn(t.Context(), wrong)
+		_, err := srv.AnonymousClient().SignIn(t.Context(), wrong)
 		mustFail(t, err, plexauth.ErrUnauthorized)
 	}
-	_, err := srv.Anonymous().SignIn(t.Context(), srv.Member.SignIn())
+	_, err := srv.AnonymousClient().SignIn(t.Context(), srv.Member.Credentials())
 	mustFail(t, err, plexauth.ErrRateLimited)
 	srv.Advance(time.Hour)
-	if _, err := srv.Anonymous().SignIn(t.Context(), srv.Member.SignIn()); err != nil {
+	if _, err := srv.AnonymousClient().SignIn(t.Context(), srv.Member.Credentials()); err != nil {
 		t.Errorf("after the wait: %v", err)
 	}
 }
@@ -215,7 +215,7 @@ func TestLogger(t *testing.T) {
 	log := make(lines, 100)
 	srv := plexauthtest.New(t, plexauthtest.Config{Logger: slog.New(slog.NewTextHandler(log, nil))})
 	token := srv.Token(srv.Member)
-	c := srv.Anonymous()
+	c := srv.AnonymousClient()
 	c.Token = plexauth.StaticToken(token)
 	mustBe(t, c, srv.Member)
 	timeout := time.After(5 * time.Second)
@@ -243,9 +243,9 @@ func TestParallelTestsDoNotSeeEachOther(t *testing.T) {
 	t.Run("one", func(t *testing.T) {
 		t.Parallel()
 		srv := servers[0]
-		uma := srv.AddPerson("uma", "uma@example.org", "uma's password")
+		uma := srv.AddUser("uma", "uma@example.org", "uma's password")
 		tokens <- srv.Token(uma)
-		srv.Fail(plexauthtest.Fault{Drop: true})
+		srv.InjectFault(plexauthtest.Fault{Drop: true})
 		srv.Advance(1000 * time.Hour)
 	})
 	t.Run("other", func(t *testing.T) {
@@ -253,11 +253,11 @@ func TestParallelTestsDoNotSeeEachOther(t *testing.T) {
 		srv := servers[1]
 		token := <-tokens
 		brief := transient(t, srv.Client(srv.Admin))
-		c := srv.Anonymous()
+		c := srv.AnonymousClient()
 		c.Token = plexauth.StaticToken(token)
 		_, err := details(t, c)
 		mustFail(t, err, plexauth.ErrUnauthorized)
-		uma := srv.AddPerson("uma", "uma@example.org", "another password")
+		uma := srv.AddUser("uma", "uma@example.org", "another password")
 		mustBe(t, srv.Client(uma), uma)
 		mustBe(t, brief, srv.Admin)
 		if got := len(srv.Requests()); got != 4 {
@@ -275,28 +275,28 @@ func TestFromManyGoroutines(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
-			p := srv.AddPerson(fmt.Sprintf("person%d", i), "", "a password")
-			src := srv.AddServer("Shed", fmt.Sprintf("shed-%d", i), p)
+			u := srv.AddUser(fmt.Sprintf("person%d", i), "", "a password")
+			src := srv.AddServer("Shed", fmt.Sprintf("shed-%d", i), u)
 			srv.Share(src, srv.Member)
 			for range 5 {
-				c := srv.Client(p)
-				mustBe(t, c, p)
+				c := srv.Client(u)
+				mustBe(t, c, u)
 				if got := names(t, c); !slices.Equal(got, []string{"usher", "Shed"}) {
-					t.Errorf("%s reaches %v", p.Username, got)
+					t.Errorf("%s reaches %v", u.Username, got)
 				}
-				if _, err := srv.Anonymous().SignIn(t.Context(), p.SignIn()); err != nil {
-					t.Errorf("%s does not sign in: %v", p.Username, err)
+				if _, err := srv.AnonymousClient().SignIn(t.Context(), u.Credentials()); err != nil {
+					t.Errorf("%s does not sign in: %v", u.Username, err)
 				}
 			}
-			remove := srv.Fail(plexauthtest.Fault{Path: fmt.Sprintf("/nowhere/%d", i)})
+			remove := srv.InjectFault(plexauthtest.Fault{Path: fmt.Sprintf("/nowhere/%d", i)})
 			srv.Advance(time.Second)
 			srv.Restart()
-			_ = srv.TwoFactor.Code()
+			_ = srv.TwoFactor.VerificationCode()
 			_ = srv.Requests()
-			srv.Forget()
+			srv.ResetRequests()
 			remove()
 			srv.Unshare(src, srv.Member)
-			srv.RevokeAll(p)
+			srv.RevokeTokens(u)
 		})
 	}
 	all.Wait()

@@ -109,7 +109,7 @@ func TestKeyring(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := srv.Anonymous()
+	c := srv.AnonymousClient()
 	c.Token = plexauth.StaticToken(kept)
 	if account, err := c.TokenDetails(t.Context()); err != nil || account.Username != "member" {
 		t.Errorf("the token in the keyring is %+v's: %v", account, err)
@@ -127,7 +127,7 @@ func TestKeyring(t *testing.T) {
 	}
 
 	// The attack: another address, and the token goes to whoever is there.
-	other.Forget()
+	other.ResetRequests()
 	if out, err := usher("", "whoami", "--account-url", other.AccountURL); err == nil || len(other.Requests()) != 0 {
 		t.Errorf("the other server was asked %v, which says %s", other.Requests(), out)
 	}

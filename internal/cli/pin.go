@@ -12,7 +12,7 @@ import (
 
 // signInByPIN shows a code, and waits until somebody has entered it.
 func (a *app) signInByPIN(ctx context.Context, c *plexauth.Client, p profile) (*plexauth.Account, error) {
-	pin, err := c.StartPIN(ctx, plexauth.StartPIN{})
+	pin, err := c.StartPIN(ctx, plexauth.PINRequest{})
 	if err != nil {
 		return nil, a.told(p, err)
 	}

@@ -330,7 +330,7 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 func enter(ts *testscript.TestScript, neg bool, args []string) {
 	s := serverOf(ts).elsewhere
 	plain(ts, neg, len(args) == 2 && s != nil, "enter NAME CODE, after elsewhere")
-	people := map[string]*plexauthtest.Person{"member": s.Member, "admin": s.Admin}
+	people := map[string]*plexauthtest.User{"member": s.Member, "admin": s.Admin}
 	people[args[0]].LinkPIN(args[1])
 }
 
@@ -481,7 +481,7 @@ func asked(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(r.Header.Write(ts.Stdout()))
 		fmt.Fprintf(ts.Stdout(), "\n%s\n", r.Body)
 	}
-	s.Forget()
+	s.ResetRequests()
 }
 
 func trouble(ts *testscript.TestScript, neg bool, args []string) {
@@ -501,7 +501,7 @@ func trouble(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 4 {
 		f.Header = map[string]string{args[2]: args[3]}
 	}
-	s.over = s.elsewhere.Fail(f)
+	s.over = s.elsewhere.InjectFault(f)
 }
 
 func nowhere(ts *testscript.TestScript, neg bool, args []string) {

@@ -81,7 +81,7 @@ func (a *app) keep(p *profile, acc *plexauth.Account) error {
 
 // signInByPassword signs in with what is given and asked for.
 func (a *app) signInByPassword(ctx context.Context, c *plexauth.Client, p profile, login string, code plexauth.Secret, fromStdin bool) (*plexauth.Account, error) {
-	in := plexauth.SignIn{Login: login, VerificationCode: code, RememberMe: true}
+	in := plexauth.SignInRequest{Login: login, VerificationCode: code, RememberMe: true}
 	if err := a.askCredentials(ctx, &in, fromStdin); err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (a *app) signInByPassword(ctx context.Context, c *plexauth.Client, p profil
 }
 
 // askCredentials gets what is not there yet.
-func (a *app) askCredentials(ctx context.Context, in *plexauth.SignIn, fromStdin bool) (err error) {
+func (a *app) askCredentials(ctx context.Context, in *plexauth.SignInRequest, fromStdin bool) (err error) {
 	if in.Login == "" {
 		if fromStdin || !a.interactive() {
 			return wrongUse("the login is missing")
@@ -113,7 +113,7 @@ func (a *app) askCredentials(ctx context.Context, in *plexauth.SignIn, fromStdin
 
 // signIn signs in, and asks for a code as long as one is needed and there is
 // somebody to ask.
-func (a *app) signIn(ctx context.Context, c *plexauth.Client, p profile, in plexauth.SignIn) (*plexauth.Account, error) {
+func (a *app) signIn(ctx context.Context, c *plexauth.Client, p profile, in plexauth.SignInRequest) (*plexauth.Account, error) {
 	for {
 		acc, err := c.SignIn(ctx, in)
 		if !errors.Is(err, plexauth.ErrVerificationRequired) {

@@ -232,7 +232,7 @@ func TestSignInAtATerminal(t *testing.T) {
 	x.asked("Verification code: ")
 	x.typeIn("12345\n")
 	x.asked("That code is not the one, or was used already.\r\nVerification code: ")
-	x.typeIn(string(srv.TwoFactor.Code()) + "\n")
+	x.typeIn(string(srv.TwoFactor.VerificationCode()) + "\n")
 	if code := x.end(); code != 0 {
 		t.Errorf("got exit code %d", code)
 	}
@@ -247,7 +247,7 @@ func TestSignInAtATerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := srv.Anonymous()
+	c := srv.AnonymousClient()
 	c.Token = plexauth.StaticToken(strings.TrimSpace(string(token)))
 	if account, err := c.TokenDetails(t.Context()); err != nil || account.Username != "twofactor" {
 		t.Errorf("the kept token is %+v's: %v", account, err)
@@ -305,7 +305,7 @@ func TestInterruptASignIn(t *testing.T) {
 			x.asked("Verification code: ")
 		}},
 		{"no answer", []string{"member"}, func(x *terminal, srv *plexauthtest.Server) {
-			srv.Fail(plexauthtest.Fault{Delay: 20 * time.Second})
+			srv.InjectFault(plexauthtest.Fault{Delay: 20 * time.Second})
 			x.askedUnseen("Password: ")
 			x.typeIn(string(srv.Member.Password) + "\n")
 			x.await("read", x.echoes)

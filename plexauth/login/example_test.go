@@ -52,7 +52,7 @@ func newProgram(accountURL, home string) (*program, error) {
 // token of the person's, and a session begins, under a name of its own.
 func (p *program) done(w http.ResponseWriter, r *http.Request, account *plexauth.Account, err error) {
 	switch {
-	case errors.Is(err, login.ErrNotAllowed), errors.Is(err, login.ErrState):
+	case errors.Is(err, login.ErrAccessDenied), errors.Is(err, login.ErrInvalidState):
 		http.Error(w, "You are not signed in. Go back, and press the button again.", http.StatusForbidden)
 		return
 	case err != nil:

@@ -15,12 +15,12 @@ import (
 )
 
 var (
-	// ErrState: the browser did not start this sign-in, or it is over already.
+	// ErrInvalidState: the browser did not start this sign-in, or it is over already.
 	// It is what an attack looks like, and also a page that was loaded again.
-	ErrState = errors.New("login: this browser has no such sign-in under way")
-	// ErrNotAllowed: the person came back and has not let the program in, or has
+	ErrInvalidState = errors.New("login: this browser has no such sign-in under way")
+	// ErrAccessDenied: the person came back and has not let the program in, or has
 	// taken longer than the account plane waits.
-	ErrNotAllowed = errors.New("login: the person has not let the program in")
+	ErrAccessDenied = errors.New("login: the person has not let the program in")
 )
 
 // Config is what the two handlers work with.
@@ -39,14 +39,14 @@ type Config struct {
 	// AuthToken; otherwise it is nil. It is called from many goroutines.
 	// Required.
 	//
-	// The errors are ErrState, ErrNotAllowed, and those of plexauth: what is not
+	// The errors are ErrInvalidState, ErrAccessDenied, and those of plexauth: what is not
 	// one of the two may pass by itself, as when the account plane does not
 	// answer.
 	Done func(w http.ResponseWriter, r *http.Request, account *plexauth.Account, err error)
 
-	// Wait is how long a browser that comes back waits for the account plane to
+	// TokenTimeout is how long a browser that comes back waits for the account plane to
 	// have the token. Zero: five seconds.
-	Wait time.Duration
+	TokenTimeout time.Duration
 
 	// MaxPending is how many sign-ins are under way at the most; the oldest gives
 	// way. Zero: 10,000, which take some megabytes.
@@ -75,8 +75,8 @@ func Handlers(cfg Config) (start, callback http.Handler, err error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.Fragment != "" {
 		return nil, nil, errors.New("login: Config.CallbackURL is not of the form https://HOST/PATH")
 	}
-	if cfg.Wait <= 0 {
-		cfg.Wait = 5 * time.Second
+	if cfg.TokenTimeout <= 0 {
+		cfg.TokenTimeout = 5 * time.Second
 	}
 	if cfg.MaxPending <= 0 {
 		cfg.MaxPending = 10_000
@@ -90,7 +90,7 @@ func (f *flow) start(w http.ResponseWriter, r *http.Request) {
 	if !allow(w, r, http.MethodGet, http.MethodPost) {
 		return
 	}
-	pin, err := f.Client.StartPIN(r.Context(), plexauth.StartPIN{Strong: true})
+	pin, err := f.Client.StartPIN(r.Context(), plexauth.PINRequest{Strong: true})
 	if err != nil {
 		f.Done(w, r, nil, err)
 		return
@@ -117,11 +117,11 @@ func (f *flow) account(w http.ResponseWriter, r *http.Request) (*plexauth.Accoun
 	state := r.URL.Query().Get("state")
 	cookie, err := r.Cookie(f.cookieName(state))
 	if err != nil {
-		return nil, ErrState
+		return nil, ErrInvalidState
 	}
 	pin, ok := f.pending.take(state, sha256.Sum256([]byte(cookie.Value)))
 	if !ok {
-		return nil, ErrState
+		return nil, ErrInvalidState
 	}
 	http.SetCookie(w, f.cookie(state, "", -1))
 	token, err := f.wait(r.Context(), pin)
@@ -141,11 +141,11 @@ func (f *flow) account(w http.ResponseWriter, r *http.Request) (*plexauth.Accoun
 // wait waits a little for the token: the account plane sends the browser back
 // once the person has decided, so that it is there now or never.
 func (f *flow) wait(ctx context.Context, pin *plexauth.PIN) (plexauth.Secret, error) {
-	brief, cancel := context.WithTimeout(ctx, f.Wait)
+	brief, cancel := context.WithTimeout(ctx, f.TokenTimeout)
 	defer cancel()
 	token, err := f.Client.WaitPIN(brief, pin)
 	if errors.Is(err, plexauth.ErrPINExpired) {
-		return "", fmt.Errorf("%w: %w", ErrNotAllowed, err)
+		return "", fmt.Errorf("%w: %w", ErrAccessDenied, err)
 	}
 	if err == nil || brief.Err() == nil || ctx.Err() != nil {
 		return token, err
@@ -153,7 +153,7 @@ func (f *flow) wait(ctx context.Context, pin *plexauth.PIN) (plexauth.Secret, er
 	if trouble := (*plexauth.Error)(nil); errors.As(errors.Unwrap(err), &trouble) {
 		return "", err // the account plane has not said either way
 	}
-	return "", ErrNotAllowed
+	return "", ErrAccessDenied
 }
 
 // allow answers a request by another method, which must neither start a

@@ -49,7 +49,7 @@ func newSite(t *testing.T, tls bool, change func(*login.Config)) *site {
 		s.web.Start()
 	}
 	t.Cleanup(s.web.Close)
-	cfg := login.Config{Client: s.srv.Anonymous(), CallbackURL: s.web.URL + "/signed-in?lang=de", Done: s.done, Wait: 300 * time.Millisecond}
+	cfg := login.Config{Client: s.srv.AnonymousClient(), CallbackURL: s.web.URL + "/signed-in?lang=de", Done: s.done, TokenTimeout: 300 * time.Millisecond}
 	if change != nil {
 		change(&cfg)
 	}
@@ -141,7 +141,7 @@ func TestSignIn(t *testing.T) {
 		if got.err != nil || got.account.Username != "member" || len(got.account.AuthToken) != 20 || res.StatusCode != http.StatusOK {
 			t.Fatalf("it ended with %+v and %d", got, res.StatusCode)
 		}
-		theirs := s.srv.Anonymous()
+		theirs := s.srv.AnonymousClient()
 		theirs.Token = plexauth.StaticToken(got.account.AuthToken)
 		if account, err := theirs.TokenDetails(t.Context()); err != nil || account.Username != "member" {
 			t.Errorf("the token is %+v's: %v", account, err)
@@ -212,18 +212,18 @@ func TestLoginCSRF(t *testing.T) {
 	code, forward := s.start(attacker)
 	s.srv.Member.LinkPIN(code)
 	s.get(victim, forward)
-	s.mustRefuse(login.ErrState)
+	s.mustRefuse(login.ErrInvalidState)
 	// Nor does a sign-in that the victim has under way help.
 	_, own := s.start(victim)
 	s.get(victim, forward)
-	s.mustRefuse(login.ErrState)
+	s.mustRefuse(login.ErrInvalidState)
 	// It has not ended the attacker's, which is theirs, nor the victim's.
 	s.get(attacker, forward)
 	if got := s.last(); got.err != nil {
 		t.Errorf("a stranger ended the sign-in: %v", got.err)
 	}
 	s.get(victim, own)
-	s.mustRefuse(login.ErrNotAllowed)
+	s.mustRefuse(login.ErrAccessDenied)
 }
 
 // The same, by a host of the same domain that plants the attacker's cookie in
@@ -245,7 +245,7 @@ func TestPlantedCookie(t *testing.T) {
 	if _, err := victim.Do(req); err != nil {
 		t.Fatal(err)
 	}
-	s.mustRefuse(login.ErrState)
+	s.mustRefuse(login.ErrInvalidState)
 }
 
 // Forged state: made up, cut short, another's, or proved by what was made up.
@@ -284,7 +284,7 @@ func TestForgedState(t *testing.T) {
 			t.Fatal(err)
 		}
 		res.Body.Close()
-		if got := s.last(); got.account != nil || !errors.Is(got.err, login.ErrState) {
+		if got := s.last(); got.account != nil || !errors.Is(got.err, login.ErrInvalidState) {
 			t.Errorf("%s: it ended with %+v", what, got)
 		}
 	}
@@ -328,7 +328,7 @@ func TestReplayedCallback(t *testing.T) {
 	for _, e := range s.ended {
 		if e.err == nil {
 			good++
-		} else if !errors.Is(e.err, login.ErrState) {
+		} else if !errors.Is(e.err, login.ErrInvalidState) {
 			t.Errorf("refused with %v", e.err)
 		}
 	}
@@ -390,15 +390,15 @@ func TestNotAllowed(t *testing.T) {
 	browser := s.browser()
 	code, forward := s.start(browser)
 	s.get(browser, forward)
-	s.mustRefuse(login.ErrNotAllowed)
+	s.mustRefuse(login.ErrAccessDenied)
 	s.srv.Member.LinkPIN(code) // too late
 	s.get(browser, forward)
-	s.mustRefuse(login.ErrState)
+	s.mustRefuse(login.ErrInvalidState)
 }
 
 // The account plane is a little slower than the browser.
 func TestTokenComesLate(t *testing.T) {
-	s := newSite(t, false, func(cfg *login.Config) { cfg.Wait = 0 })
+	s := newSite(t, false, func(cfg *login.Config) { cfg.TokenTimeout = 0 })
 	browser := s.browser()
 	code, forward := s.start(browser)
 	late := time.AfterFunc(200*time.Millisecond, func() { s.srv.Member.LinkPIN(code) })
@@ -415,7 +415,7 @@ func TestAccountPlaneIsDown(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
 	fault := plexauthtest.Fault{Status: 503}
-	over := s.srv.Fail(fault)
+	over := s.srv.InjectFault(fault)
 	if res := s.get(browser, s.web.URL+"/sign-in"); res.Header.Get("Location") != "" {
 		t.Errorf("it leads to %s", res.Header.Get("Location"))
 	}
@@ -425,10 +425,10 @@ func TestAccountPlaneIsDown(t *testing.T) {
 		code, forward := s.start(browser)
 		s.srv.Member.LinkPIN(code)
 		fault.Path = path
-		over := s.srv.Fail(fault)
+		over := s.srv.InjectFault(fault)
 		s.get(browser, forward)
 		s.mustRefuse(plexauth.ErrServer)
-		if got := s.last(); errors.Is(got.err, login.ErrNotAllowed) || errors.Is(got.err, login.ErrState) {
+		if got := s.last(); errors.Is(got.err, login.ErrAccessDenied) || errors.Is(got.err, login.ErrInvalidState) {
 			t.Errorf("an outage is taken for a refusal: %v", got.err)
 		}
 		over()
@@ -443,7 +443,7 @@ func TestExpired(t *testing.T) {
 	s.srv.Advance(time.Hour)
 	s.get(browser, forward)
 	s.mustRefuse(plexauth.ErrPINExpired)
-	s.mustRefuse(login.ErrNotAllowed)
+	s.mustRefuse(login.ErrAccessDenied)
 }
 
 // The attack: somebody presses "Sign in" for ever, to fill the memory. The
@@ -458,9 +458,9 @@ func TestPendingIsBounded(t *testing.T) {
 	}
 	for i := range browsers {
 		s.get(browsers[i], backs[i])
-		want := login.ErrNotAllowed // it is still there
+		want := login.ErrAccessDenied // it is still there
 		if i < 2 {
-			want = login.ErrState
+			want = login.ErrInvalidState
 		}
 		if got := s.last(); !errors.Is(got.err, want) {
 			t.Errorf("%d ended with %v, want %v", i, got.err, want)

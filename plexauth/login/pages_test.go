@@ -81,7 +81,7 @@ func TestThroughThePages(t *testing.T) {
 			_, text, _ := strings.Cut(away, "#?")
 			query, _ := url.ParseQuery(text)
 			s.get(browser, query.Get("forwardUrl")) // by hand: the page does not lead there
-			s.mustRefuse(login.ErrNotAllowed)
+			s.mustRefuse(login.ErrAccessDenied)
 			continue
 		}
 		page = s.submit(browser, page, "decision", "allow")

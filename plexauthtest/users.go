@@ -13,8 +13,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Person is somebody with an account.
-type Person struct {
+// User is somebody with an account.
+type User struct {
 	Username string
 	// Email and Password are empty for Managed.
 	Email    string
@@ -31,66 +31,66 @@ type Person struct {
 // SignIn is what the person gives to sign in, with the code that their
 // authenticator shows now, if they have one. A code works once: the next one is
 // there after half a minute, which Advance makes pass.
-func (p *Person) SignIn() plexauth.SignIn {
-	return plexauth.SignIn{Login: p.Username, Password: p.Password, VerificationCode: p.Code()}
+func (u *User) Credentials() plexauth.SignInRequest {
+	return plexauth.SignInRequest{Login: u.Username, Password: u.Password, VerificationCode: u.VerificationCode()}
 }
 
 // Code is what the person's authenticator shows at the server's time; empty
 // without a second factor.
-func (p *Person) Code() plexauth.Secret {
-	if p.seed == "" {
+func (u *User) VerificationCode() plexauth.Secret {
+	if u.seed == "" {
 		return ""
 	}
-	code, err := totp.GenerateCode(string(p.seed), p.server.Now().Truncate(time.Second))
+	code, err := totp.GenerateCode(string(u.seed), u.server.Now().Truncate(time.Second))
 	if err != nil {
-		p.server.t.Fatalf("plexauthtest: a code for %s: %v", p.Username, err)
+		u.server.t.Fatalf("plexauthtest: a code for %s: %v", u.Username, err)
 	}
 	return plexauth.Secret(code)
 }
 
 // LinkPIN does what the person does on the page where a PIN's code is entered:
 // it signs in the device that shows the code.
-func (p *Person) LinkPIN(code string) {
-	s := p.server
+func (u *User) LinkPIN(code string) {
+	s := u.server
 	s.t.Helper()
-	by := pin.By{AccountID: p.id, Address: "127.0.0.1"}
+	by := pin.By{AccountID: u.id, Address: "127.0.0.1"}
 	if err := s.current.Load().PINs.Link(context.Background(), code, by); err != nil {
-		s.t.Fatalf("plexauthtest: %s enters the code %s: %v", p.Username, code, err)
+		s.t.Fatalf("plexauthtest: %s enters the code %s: %v", u.Username, code, err)
 	}
 }
 
 // passwordHash is the hash that a sign-in of the person's rests on.
-func (p *Person) passwordHash(s *Server) string {
+func (u *User) passwordHash(s *Server) string {
 	s.t.Helper()
-	a, err := s.current.Load().Store.Account(context.Background(), p.id)
+	a, err := s.current.Load().Store.Account(context.Background(), u.id)
 	if err != nil {
-		s.t.Fatalf("plexauthtest: %s: %v", p.Username, err)
+		s.t.Fatalf("plexauthtest: %s: %v", u.Username, err)
 	}
 	return a.PasswordHash
 }
 
-// AddPerson adds an account with a password.
-func (s *Server) AddPerson(username, email string, password plexauth.Secret) *Person {
+// AddUser adds an account with a password.
+func (s *Server) AddUser(username, email string, password plexauth.Secret) *User {
 	s.t.Helper()
 	return s.add(account.NewAccount{Username: username, Email: email, Password: password})
 }
 
-func (s *Server) add(n account.NewAccount) *Person {
+func (s *Server) add(n account.NewAccount) *User {
 	s.t.Helper()
 	a, err := s.current.Load().Accounts.Add(context.Background(), n)
 	if err != nil {
 		s.t.Fatalf("plexauthtest: adding %s: %v", n.Username, err)
 	}
-	return &Person{Username: n.Username, Email: n.Email, Password: n.Password, id: a.ID, server: s}
+	return &User{Username: n.Username, Email: n.Email, Password: n.Password, id: a.ID, server: s}
 }
 
 // populate makes the people and the sources.
 func (s *Server) populate() {
 	s.t.Helper()
 	s.Admin = s.add(account.NewAccount{Username: "admin", Email: "admin@example.org", Password: "admin's password", Admin: true})
-	s.Member = s.AddPerson("member", "member@example.org", "member's password")
-	s.TwoFactor = s.AddPerson("twofactor", "twofactor@example.org", "twofactor's password")
-	s.Disabled = s.AddPerson("disabled", "disabled@example.org", "disabled's password")
+	s.Member = s.AddUser("member", "member@example.org", "member's password")
+	s.TwoFactor = s.AddUser("twofactor", "twofactor@example.org", "twofactor's password")
+	s.Disabled = s.AddUser("disabled", "disabled@example.org", "disabled's password")
 	s.enrol(s.TwoFactor)
 	s.Disabled.oldToken = s.tokenOn(device, s.Disabled)
 	if err := s.current.Load().Accounts.SetDisabled(context.Background(), s.Disabled.id, true); err != nil {
@@ -103,7 +103,7 @@ func (s *Server) populate() {
 	if err != nil {
 		s.t.Fatalf("plexauthtest: adding managed: %v", err)
 	}
-	s.Managed = &Person{Username: "managed", id: managed.ID, server: s}
+	s.Managed = &User{Username: "managed", id: managed.ID, server: s}
 
 	self := s.current.Load().Sources.Self()
 	s.Self = Source{self.Name, self.Identifier, plexauth.ServerSource(self.Identifier)}
@@ -113,18 +113,18 @@ func (s *Server) populate() {
 }
 
 // enrol gives a person a second factor.
-func (s *Server) enrol(p *Person) {
+func (s *Server) enrol(u *User) {
 	s.t.Helper()
 	ctx, accounts := context.Background(), s.current.Load().Accounts
-	a, err := s.current.Load().Store.Account(ctx, p.id)
+	a, err := s.current.Load().Store.Account(ctx, u.id)
 	if err != nil {
-		s.t.Fatalf("plexauthtest: %s: %v", p.Username, err)
+		s.t.Fatalf("plexauthtest: %s: %v", u.Username, err)
 	}
-	e := account.NewEnrolment("plexauthtest", p.Username)
-	if p.BackupCodes, err = accounts.Enrol(ctx, a, e, ""); err != nil {
-		s.t.Fatalf("plexauthtest: a second factor for %s: %v", p.Username, err)
+	e := account.NewEnrolment("plexauthtest", u.Username)
+	if u.BackupCodes, err = accounts.Enrol(ctx, a, e, ""); err != nil {
+		s.t.Fatalf("plexauthtest: a second factor for %s: %v", u.Username, err)
 	}
-	p.seed = e.Secret
+	u.seed = e.Secret
 }
 
 func (s *Server) addSource(kind, name, identifier string, owner int64) Source {
@@ -148,46 +148,46 @@ func (s *Server) addSource(kind, name, identifier string, owner int64) Source {
 }
 
 // AddServer adds a server that belongs to a person.
-func (s *Server) AddServer(name, identifier string, owner *Person) Source {
+func (s *Server) AddServer(name, identifier string, owner *User) Source {
 	s.t.Helper()
 	return s.addSource(store.ServerSource, name, identifier, owner.id)
 }
 
 // Share lets a person reach a server.
-func (s *Server) Share(src Source, p *Person) {
+func (s *Server) Share(src Source, u *User) {
 	s.t.Helper()
-	s.shared(src, p, (*source.Service).Share)
+	s.shared(src, u, (*source.Service).Share)
 }
 
 // Unshare takes a share back, with the tokens that rest on it.
-func (s *Server) Unshare(src Source, p *Person) {
+func (s *Server) Unshare(src Source, u *User) {
 	s.t.Helper()
-	s.shared(src, p, (*source.Service).Unshare)
+	s.shared(src, u, (*source.Service).Unshare)
 }
 
-func (s *Server) shared(src Source, p *Person, change func(*source.Service, context.Context, int64, int64) error) {
+func (s *Server) shared(src Source, u *User, change func(*source.Service, context.Context, int64, int64) error) {
 	s.t.Helper()
 	sources := s.current.Load().Sources
 	found, err := sources.Find(context.Background(), source.Ref{Kind: store.ServerSource, Identifier: src.Identifier})
 	if err == nil {
-		err = change(sources, context.Background(), found.ID, p.id)
+		err = change(sources, context.Background(), found.ID, u.id)
 	}
 	if err != nil {
-		s.t.Fatalf("plexauthtest: sharing %s with %s: %v", src.Name, p.Username, err)
+		s.t.Fatalf("plexauthtest: sharing %s with %s: %v", src.Name, u.Username, err)
 	}
 }
 
-// RevokeAll ends every token of a person's.
-func (s *Server) RevokeAll(p *Person) {
+// RevokeTokens ends every token of a person's.
+func (s *Server) RevokeTokens(u *User) {
 	s.t.Helper()
 	ctx := context.Background()
-	list, err := s.current.Load().Store.Tokens(ctx, p.id)
+	list, err := s.current.Load().Store.Tokens(ctx, u.id)
 	for _, tok := range list {
 		if tok.Kind == store.AccessToken && err == nil {
 			err = s.current.Load().Tokens.Revoke(ctx, tok.ID)
 		}
 	}
 	if err != nil {
-		s.t.Fatalf("plexauthtest: revoking the tokens of %s: %v", p.Username, err)
+		s.t.Fatalf("plexauthtest: revoking the tokens of %s: %v", u.Username, err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 func TestAdmin(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
-	account, err := srv.Anonymous().SignIn(t.Context(), srv.Admin.SignIn())
+	account, err := srv.AnonymousClient().SignIn(t.Context(), srv.Admin.Credentials())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,9 +56,9 @@ func TestAdmin(t *testing.T) {
 func TestMember(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	for _, login := range []string{srv.Member.Username, srv.Member.Email} {
-		in := srv.Member.SignIn()
+		in := srv.Member.Credentials()
 		in.Login = login
-		account, err := srv.Anonymous().SignIn(t.Context(), in)
+		account, err := srv.AnonymousClient().SignIn(t.Context(), in)
 		if err != nil || account.Username != "member" || account.TwoFactorEnabled {
 			t.Errorf("signed in as %s: %+v: %v", login, account, err)
 		}
@@ -77,9 +77,9 @@ func TestMember(t *testing.T) {
 	_, err = member.SourceConnection(t.Context(), srv.Den.Source)
 	mustFail(t, err, plexauth.ErrForbidden)
 
-	in := srv.Member.SignIn()
+	in := srv.Member.Credentials()
 	in.Password = "not this one"
-	_, err = srv.Anonymous().SignIn(t.Context(), in)
+	_, err = srv.AnonymousClient().SignIn(t.Context(), in)
 	mustFail(t, err, plexauth.ErrUnauthorized)
 }
 
@@ -87,20 +87,20 @@ func TestTwoFactor(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	two := srv.TwoFactor
 	with := func(code plexauth.Secret) error {
-		in := two.SignIn()
+		in := two.Credentials()
 		in.VerificationCode = code
-		_, err := srv.Anonymous().SignIn(t.Context(), in)
+		_, err := srv.AnonymousClient().SignIn(t.Context(), in)
 		return err
 	}
 	mustFail(t, with(""), plexauth.ErrVerificationRequired)
 	mustFail(t, with("12345"), plexauth.ErrVerificationRequired)
-	code := two.Code()
+	code := two.VerificationCode()
 	if err := with(code); err != nil {
 		t.Errorf("with the code: %v", err)
 	}
 	mustFail(t, with(code), plexauth.ErrVerificationRequired)
 	srv.Advance(30 * time.Second)
-	account, err := srv.Anonymous().SignIn(t.Context(), two.SignIn())
+	account, err := srv.AnonymousClient().SignIn(t.Context(), two.Credentials())
 	if err != nil || !account.TwoFactorEnabled {
 		t.Errorf("with the next code: %+v: %v", account, err)
 	}
@@ -114,7 +114,7 @@ func TestTwoFactor(t *testing.T) {
 		mustFail(t, with(code), plexauth.ErrVerificationRequired)
 	}
 	mustBe(t, srv.Client(two), two)
-	if srv.Member.Code() != "" || srv.Member.BackupCodes != nil {
+	if srv.Member.VerificationCode() != "" || srv.Member.BackupCodes != nil {
 		t.Error("member has a second factor")
 	}
 }
@@ -125,9 +125,9 @@ func TestManaged(t *testing.T) {
 		t.Errorf("managed is %+v", srv.Managed)
 	}
 	for _, password := range []plexauth.Secret{"", "a guess", "managed"} {
-		in := srv.Managed.SignIn()
+		in := srv.Managed.Credentials()
 		in.Password = password
-		if _, err := srv.Anonymous().SignIn(t.Context(), in); err == nil {
+		if _, err := srv.AnonymousClient().SignIn(t.Context(), in); err == nil {
 			t.Errorf("signed in with %q", string(password))
 		}
 	}
@@ -142,7 +142,7 @@ func TestManaged(t *testing.T) {
 
 func TestDisabled(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
-	_, err := srv.Anonymous().SignIn(t.Context(), srv.Disabled.SignIn())
+	_, err := srv.AnonymousClient().SignIn(t.Context(), srv.Disabled.Credentials())
 	mustFail(t, err, plexauth.ErrUnauthorized)
 	_, err = details(t, srv.Client(srv.Disabled))
 	mustFail(t, err, plexauth.ErrUnauthorized)
@@ -153,7 +153,7 @@ func TestDisabled(t *testing.T) {
 // A client without a token is refused before anything is sent.
 func TestAnonymous(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
-	c := srv.Anonymous()
+	c := srv.AnonymousClient()
 	_, err := c.TokenDetails(t.Context())
 	mustFail(t, err, plexauth.ErrUnauthorized)
 	if got := srv.Requests(); len(got) != 0 {
@@ -166,8 +166,8 @@ func TestAnonymous(t *testing.T) {
 
 func TestAddPersonAndServer(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
-	uma := srv.AddPerson("uma", "uma@example.org", "uma's password")
-	account, err := srv.Anonymous().SignIn(t.Context(), uma.SignIn())
+	uma := srv.AddUser("uma", "uma@example.org", "uma's password")
+	account, err := srv.AnonymousClient().SignIn(t.Context(), uma.Credentials())
 	if err != nil || account.Username != "uma" || account.Email != "uma@example.org" {
 		t.Errorf("account %+v: %v", account, err)
 	}
@@ -228,7 +228,7 @@ func TestRevokeAll(t *testing.T) {
 	for _, c := range clients {
 		mustBe(t, c, srv.Member)
 	}
-	srv.RevokeAll(srv.Member)
+	srv.RevokeTokens(srv.Member)
 	for _, c := range clients {
 		_, err := details(t, c)
 		mustFail(t, err, plexauth.ErrUnauthorized)
@@ -243,19 +243,19 @@ func TestNoClientEndsAnother(t *testing.T) {
 	var clients []*plexauth.Client
 	for range 2 * (store.TokensPerDevice + 1) {
 		c := srv.Client(srv.Member)
-		other := srv.Anonymous()
+		other := srv.AnonymousClient()
 		other.Token = plexauth.StaticToken(srv.Token(srv.Member))
 		clients = append(clients, c, other)
 	}
 	for range store.TokensPerDevice + 1 { // nor do sign-ins of the device that Anonymous is
-		if _, err := srv.Anonymous().SignIn(t.Context(), srv.Member.SignIn()); err != nil {
+		if _, err := srv.AnonymousClient().SignIn(t.Context(), srv.Member.Credentials()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, c := range clients {
 		mustBe(t, c, srv.Member)
 	}
-	srv.RevokeAll(srv.Member)
+	srv.RevokeTokens(srv.Member)
 	for _, c := range clients {
 		_, err := details(t, c)
 		mustFail(t, err, plexauth.ErrUnauthorized)
@@ -265,11 +265,11 @@ func TestNoClientEndsAnother(t *testing.T) {
 func TestDeviceOfEachClient(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	var got []string
-	for _, p := range []*plexauthtest.Person{srv.Member, srv.Member, srv.Disabled, srv.Admin} {
-		got = append(got, srv.Client(p).ClientIdentifier)
+	for _, u := range []*plexauthtest.User{srv.Member, srv.Member, srv.Disabled, srv.Admin} {
+		got = append(got, srv.Client(u).ClientIdentifier)
 	}
 	srv.Token(srv.Member)
-	got = append(got, srv.Client(srv.Member).ClientIdentifier, srv.Anonymous().ClientIdentifier)
+	got = append(got, srv.Client(srv.Member).ClientIdentifier, srv.AnonymousClient().ClientIdentifier)
 	want := []string{"plexauthtest-1", "plexauthtest-2", "plexauthtest", "plexauthtest-3", "plexauthtest-5", "plexauthtest"}
 	if !slices.Equal(got, want) {
 		t.Errorf("the devices are %v, want %v", got, want)
@@ -278,18 +278,18 @@ func TestDeviceOfEachClient(t *testing.T) {
 
 func TestLinkPIN(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
-	for _, p := range []*plexauthtest.Person{srv.Member, srv.TwoFactor, srv.Managed} {
-		c := srv.Anonymous()
-		pin, err := c.StartPIN(t.Context(), plexauth.StartPIN{})
+	for _, u := range []*plexauthtest.User{srv.Member, srv.TwoFactor, srv.Managed} {
+		c := srv.AnonymousClient()
+		pin, err := c.StartPIN(t.Context(), plexauth.PINRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.LinkPIN(pin.Code)
+		u.LinkPIN(pin.Code)
 		token, err := c.WaitPIN(t.Context(), pin)
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.Token = plexauth.StaticToken(token)
-		mustBe(t, c, p)
+		mustBe(t, c, u)
 	}
 }
