@@ -9,73 +9,117 @@ import (
 	"time"
 )
 
-// SignInRequest is what someone gives to sign in.
+// SignInRequest holds the credentials of Client.SignIn.
 type SignInRequest struct {
 	// Login is a username or an e-mail address.
 	Login string
-	// Password is the account's.
+	// Password is the password of the account.
 	Password Secret
-	// VerificationCode is the second factor's, where the account has one: a
-	// code from an authenticator, or a backup code. Empty: none is sent.
+	// VerificationCode is the code of the second factor: a code from an
+	// authenticator app, or a backup code. If empty, it is not sent.
 	VerificationCode Secret
-	// RememberMe asks for a session that lasts.
+	// RememberMe asks the server for a long-lived session. Servers may ignore
+	// it.
 	RememberMe bool
 }
 
-// Account is who a token belongs to. What a server leaves out is the zero
-// value; Raw has the whole document.
+// Account is a user account. A field that the server omits has its zero value.
+// A field has the value that the server sent, so an empty string may also mean
+// that the account has none. Raw returns the whole document.
 type Account struct {
-	ID           int64
-	UUID         string
-	Username     string
-	Title        string
-	Email        string
+	// ID is the numeric id of the account. At least one of ID and UUID is set.
+	ID int64
+	// UUID is the textual id of the account. It need not have the format of a
+	// UUID.
+	UUID string
+	// Username is the unique name of the account. Managed users have none.
+	Username string
+	// Title is the name to display.
+	Title string
+	// Email is the e-mail address. Managed users have none.
+	Email string
+	// FriendlyName is the full name that the user entered.
 	FriendlyName string
-	Thumb        string
-	Country      string
-	Locale       string
-	// AuthToken is a fresh token after SignIn, and otherwise the one that
-	// asked, as far as the server says.
+	// Thumb is the URL of the avatar.
+	Thumb string
+	// Country is a two-letter country code.
+	Country string
+	// Locale is the language of the account, such as "en".
+	Locale string
+
+	// AuthToken is a token of the account. SignIn sets it to the new token.
+	// TokenDetails sets it to the token that the server returned, usually the
+	// one that was sent; it may be empty.
 	AuthToken Secret
-	// JoinedAt and RememberExpiresAt are zero when the server does not say.
-	JoinedAt          time.Time
+
+	// JoinedAt is when the account was created, in UTC. It is zero if the
+	// server omits it.
+	JoinedAt time.Time
+	// RememberExpiresAt is when a session with RememberMe expires, in UTC. It
+	// is zero if the server omits it.
 	RememberExpiresAt time.Time
 
-	Confirmed            bool
-	EmailOnlyAuth        bool
-	HasPassword          bool
-	Protected            bool
-	Restricted           bool
-	Anonymous            bool
-	Guest                bool
-	Home                 bool
-	HomeAdmin            bool
-	HomeSize             int
-	MaxHomeSize          int
-	TwoFactorEnabled     bool
-	BackupCodesCreated   bool
+	// Confirmed reports whether the e-mail address is confirmed.
+	Confirmed bool
+	// EmailOnlyAuth reports whether the account can sign in by e-mail alone.
+	EmailOnlyAuth bool
+	// HasPassword reports whether the account has a password.
+	HasPassword bool
+	// Protected reports whether switching to this home user requires a home
+	// PIN.
+	Protected bool
+	// Restricted reports whether the account is a managed user of a home.
+	Restricted bool
+	// Anonymous reports whether the account is anonymous.
+	Anonymous bool
+	// Guest reports whether the account is the guest of a home.
+	Guest bool
+	// Home reports whether the account belongs to a home.
+	Home bool
+	// HomeAdmin reports whether the account administers its home.
+	HomeAdmin bool
+	// HomeSize is the number of accounts in the home.
+	HomeSize int
+	// MaxHomeSize is the largest number of accounts that the home may have.
+	MaxHomeSize int
+	// TwoFactorEnabled reports whether sign-in requires a second factor.
+	TwoFactorEnabled bool
+	// BackupCodesCreated reports whether the account has backup codes.
+	BackupCodesCreated bool
+	// ExperimentalFeatures reports whether the user enabled experimental
+	// features.
 	ExperimentalFeatures bool
 
-	// MailingListStatus is "active", "unsubscribed", "removed", or whatever
-	// else a server says.
-	MailingListStatus       string
-	MailingListActive       bool
-	ScrobbleTypes           string
-	SubscriptionDescription string
-	Subscription            Subscription
-	Profile                 Profile
-	// Entitlements and Roles are their names.
-	Entitlements []string
-	Roles        []string
-	Services     []Service
+	// MailingListStatus is "active", "unsubscribed" or "removed". Servers may
+	// send other values.
+	MailingListStatus string
+	// MailingListActive reports whether the account receives the newsletter.
+	MailingListActive bool
+	// ScrobbleTypes is a comma-separated list. The public API documentation
+	// does not define its elements.
+	ScrobbleTypes string
 
-	// raw is behind a pointer so that printing an Account does not print it:
-	// it has the token in it.
+	// SubscriptionDescription describes the subscription in words.
+	SubscriptionDescription string
+	// Subscription is the paid subscription of the account.
+	Subscription Subscription
+	// Profile holds the playback settings.
+	Profile Profile
+	// Entitlements are the names of the account's entitlements.
+	Entitlements []string
+	// Roles are the names of the account's roles.
+	Roles []string
+	// Services are further services that the account may use.
+	Services []Service
+
+	// raw contains the token. It is a pointer so that printing an Account does
+	// not print the document.
 	raw *[]byte
 }
 
-// Raw returns the document as it came, in JSON or XML, for what has no field.
-// It holds the token. It must not be changed.
+// Raw returns the document as the server sent it, in JSON or XML, or nil for an
+// Account that did not come from a server. Use it for values that have no
+// field. It may contain the token. The caller must not modify it.
 func (a *Account) Raw() []byte {
 	if a.raw == nil {
 		return nil
@@ -83,39 +127,65 @@ func (a *Account) Raw() []byte {
 	return *a.raw
 }
 
-// Subscription is what an account has paid for.
+// Subscription is the paid subscription of an account.
 type Subscription struct {
-	Active         bool
-	Status         string // "Active", "Inactive", or whatever else
-	Plan           string
+	// Active reports whether the subscription is active.
+	Active bool
+	// Status is "Active" or "Inactive". Servers may send other values.
+	Status string
+	// Plan is the name of the plan. Empty without a subscription.
+	Plan string
+	// PaymentService is the payment service that is used. Empty without a
+	// subscription.
 	PaymentService string
-	SubscribedAt   time.Time
-	Features       []string
+	// SubscribedAt is when the subscription began, in UTC, or zero.
+	SubscribedAt time.Time
+	// Features are the names of the features that the subscription includes.
+	Features []string
 }
 
-// Profile is an account's playback settings. The numbers' meanings are the
-// server's.
+// Profile holds the playback settings of an account. The meanings of the
+// numbers are those of the public API documentation.
 type Profile struct {
-	AutoSelectAudio              bool
-	DefaultAudioLanguage         string
-	DefaultSubtitleLanguage      string
-	AutoSelectSubtitle           int
+	// AutoSelectAudio selects the audio track automatically.
+	AutoSelectAudio bool
+	// DefaultAudioLanguage is the preferred audio language, such as "en".
+	DefaultAudioLanguage string
+	// DefaultSubtitleLanguage is the preferred subtitle language, such as "en".
+	DefaultSubtitleLanguage string
+	// AutoSelectSubtitle: 0 selects subtitles manually, 1 shows them with
+	// foreign audio, 2 shows them always.
+	AutoSelectSubtitle int
+	// DefaultSubtitleAccessibility concerns subtitles for the deaf or hard of
+	// hearing (SDH): 0 prefers others, 1 prefers SDH, 2 shows only SDH, 3 shows
+	// only others.
 	DefaultSubtitleAccessibility int
-	DefaultSubtitleForced        int
-	WatchedIndicator             int
-	MediaReviewsVisibility       int
+	// DefaultSubtitleForced concerns forced subtitles: 0 prefers others, 1
+	// prefers forced, 2 shows only forced, 3 shows only others.
+	DefaultSubtitleForced int
+	// WatchedIndicator marks watched media: 0 none, 1 films and series, 2 films
+	// only, 3 series only.
+	WatchedIndicator int
+	// MediaReviewsVisibility shows reviews: 0 none, 1 of critics, 2 of users, 3
+	// of both.
+	MediaReviewsVisibility int
 }
 
-// Service is another service that an account may use, with its token.
+// Service is another service that an account may use.
 type Service struct {
+	// Identifier identifies the service.
 	Identifier string
-	Endpoint   string
-	Status     string
-	Token      Secret
-	Secret     Secret
+	// Endpoint is the URL of the service.
+	Endpoint string
+	// Status is the state of the service. The values depend on the server.
+	Status string
+	// Token is the account's token for the service, if it needs one.
+	Token Secret
+	// Secret is the account's secret for the service, if it needs one.
+	Secret Secret
 }
 
-// accountDocument is an account as servers write it.
+// accountDocument is the wire form of an account.
 type accountDocument struct {
 	ID                      number
 	UUID                    text
@@ -128,8 +198,8 @@ type accountDocument struct {
 	Locale                  text
 	AuthToken               text
 	AuthenticationToken     text // version 1
-	JoinedAt                moment
-	RememberExpiresAt       moment
+	JoinedAt                timestamp
+	RememberExpiresAt       timestamp
 	Confirmed               boolean
 	EmailOnlyAuth           boolean
 	HasPassword             boolean
@@ -153,7 +223,7 @@ type accountDocument struct {
 		Status         text
 		Plan           text
 		PaymentService text
-		SubscribedAt   moment
+		SubscribedAt   timestamp
 		Features       list[text]
 	}
 	Profile struct {
@@ -177,8 +247,8 @@ type accountDocument struct {
 	}]
 }
 
-// readAccountDocument reads an account as JSON has it, and in the wrapper that
-// version 1 and XML put around it.
+// readAccountDocument decodes an account, with or without the wrapper that
+// version 1 of the API and XML have.
 func readAccountDocument(body []byte) (*accountDocument, error) {
 	var d accountDocument
 	err := decode(body, &d)
@@ -188,9 +258,9 @@ func readAccountDocument(body []byte) (*accountDocument, error) {
 	return &d, err
 }
 
-var errNoAccount = errors.New("the answer is not an account: it has neither an id nor a uuid")
+var errNoAccount = errors.New("the response is not an account: it has neither an id nor a uuid")
 
-// readAccount reads an account from an answer's body.
+// readAccount decodes an account from a response body.
 func readAccount(body []byte) (*Account, error) {
 	d, err := readAccountDocument(body)
 	if err != nil {
@@ -251,15 +321,18 @@ func stringsOf(l list[text]) []string {
 	return out
 }
 
-var errNoAuthToken = errors.New("the answer has no token")
+var errNoAuthToken = errors.New("the response has no token")
 
-// SignIn signs in and returns the account with a fresh token, which the caller
-// keeps: Client.Token is not changed. No token is sent.
+// SignIn signs in with a password and returns the account with a new token in
+// Account.AuthToken. It does not change Client.Token, and sends no token.
 //
-// ErrUnauthorized: the login or the password is wrong. ErrVerificationRequired:
-// they are right, and a code is needed or was wrong. ErrRateLimited: too many
-// tries. A sign-in that got no answer may have used up its code: ask for the
-// next one.
+// The error is ErrVerificationRequired if the credentials are right and a
+// verification code is missing or wrong: ask for a code and call SignIn again
+// with it. It is ErrUnauthorized if the login or the password is wrong, and
+// ErrRateLimited after too many failed attempts.
+//
+// A sign-in whose response was lost may have used up its verification code.
+// Call SignIn again with the next code.
 func (c *Client) SignIn(ctx context.Context, in SignInRequest) (*Account, error) {
 	form := url.Values{
 		"login":      {in.Login},
@@ -271,7 +344,7 @@ func (c *Client) SignIn(ctx context.Context, in SignInRequest) (*Account, error)
 	}
 	op := call{
 		operation: "SignIn", method: http.MethodPost, path: "/api/v2/users/signin",
-		form: form, anonymous: true, once: true,
+		form: form, anonymous: true, noReplay: true,
 	}
 	res, err := c.do(ctx, op)
 	if err != nil {
@@ -282,13 +355,13 @@ func (c *Client) SignIn(ctx context.Context, in SignInRequest) (*Account, error)
 		err = errNoAuthToken
 	}
 	if err != nil {
-		return nil, c.unusable(op, res, err)
+		return nil, c.invalidResponse(op, res, err)
 	}
 	return a, nil
 }
 
-// TokenDetails returns the account that the token belongs to.
-// ErrUnauthorized: the token is not good, or no longer.
+// TokenDetails returns the account that the token belongs to. The error is
+// ErrUnauthorized if the token is invalid, revoked or expired.
 func (c *Client) TokenDetails(ctx context.Context) (*Account, error) {
 	op := call{operation: "TokenDetails", method: http.MethodGet, path: "/api/v2/user"}
 	res, err := c.do(ctx, op)
@@ -297,18 +370,20 @@ func (c *Client) TokenDetails(ctx context.Context) (*Account, error) {
 	}
 	a, err := readAccount(res.body)
 	if err != nil {
-		return nil, c.unusable(op, res, err)
+		return nil, c.invalidResponse(op, res, err)
 	}
 	return a, nil
 }
 
-// SignOut ends the token, and whatever was made from it.
+// SignOut revokes the token and every token that was issued with it.
+// Client.Token is not changed.
 func (c *Client) SignOut(ctx context.Context) error {
-	_, err := c.do(ctx, call{operation: "SignOut", method: http.MethodDelete, path: "/api/v2/users/signout"})
+	op := call{operation: "SignOut", method: http.MethodDelete, path: "/api/v2/users/signout"}
+	_, err := c.do(ctx, op)
 	return err
 }
 
-// Ping asks the account plane whether it is there. No token is sent.
+// Ping checks that the account plane responds. It sends no token.
 func (c *Client) Ping(ctx context.Context) error {
 	op := call{operation: "Ping", method: http.MethodGet, path: "/api/v2/ping", anonymous: true}
 	res, err := c.do(ctx, op)
@@ -317,7 +392,7 @@ func (c *Client) Ping(ctx context.Context) error {
 	}
 	var doc struct{ Pong any }
 	if err := decode(res.body, &doc); err != nil {
-		return c.unusable(op, res, err)
+		return c.invalidResponse(op, res, err)
 	}
 	return nil
 }

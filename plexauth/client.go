@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// The addresses that a Client talks to when it is not told others.
+// The defaults of Client's fields.
 const (
 	defaultAccountURL = "https://plex.tv"
 	defaultMediaURL   = "http://localhost:32400"
@@ -24,75 +24,104 @@ const (
 	defaultUserAgent  = "plexauth (Go)"
 )
 
-// maxBody is the most that is read of an answer, in bytes.
+// maxBody is the size limit of a response body, in bytes.
 const maxBody = 4 << 20
 
-// Client talks to the account plane and to one media server. Only
-// ClientIdentifier is required; every other field's zero value means what its
-// comment says.
+// Client calls the account plane (plex.tv, or usher in its place) and one media
+// server (the media plane). Only ClientIdentifier is required. The zero value
+// of every other field selects the default that its comment documents.
 //
-// A Client keeps no state of its own: it is safe for concurrent use, and it
-// may be copied. That is how one call differs from the others — another
-// server, other headers, another time-out, retries:
+// A Client holds no state between calls. It is safe for concurrent use as long
+// as its fields are not changed meanwhile. It may be copied, which is how to
+// change the server, the headers, the timeout or the retries of one call:
 //
 //	quick := *client
 //	quick.Timeout = 2 * time.Second
 //	account, err := quick.TokenDetails(ctx)
 //
-// Every method takes a context and ends when it ends. Every error is a *Error,
-// except for those that say a Client or an argument cannot be used.
+// Every method that sends a request takes a context and returns soon after the
+// context is cancelled. Its error is an *Error if the call failed. An invalid
+// Client field or argument is reported before anything is sent, by an error of
+// another type.
 type Client struct {
-	// ClientIdentifier names this installation of the program to the account
-	// plane, which lists it as a device. It must stay the same from run to run:
-	// LoadClientIdentifier makes and keeps one. Required.
+	// ClientIdentifier identifies this installation of the program. The account
+	// plane lists it as a device. Use the same value in every run:
+	// LoadClientIdentifier generates one and stores it. Required.
 	ClientIdentifier string
 
-	// Token gives the token of each call. Nil: calls that need one fail with
-	// ErrUnauthorized before they are sent.
+	// Token supplies the token of each call. If nil, calls that need a token
+	// return ErrUnauthorized and send nothing.
 	Token TokenSource
 
-	// AccountURL is where the account plane is: http:// or https://, a host, and
-	// if need be a port and a path. It has no user name and no password, since
-	// addresses are shown: a proxy's go into Header. Empty: https://plex.tv.
+	// AccountURL is the base URL of the account plane: http:// or https://, a
+	// host, and optionally a port and a path. It must not contain a user name,
+	// a password, a query or a fragment, since errors show it. Put the
+	// credentials of a proxy into Header. If empty, https://plex.tv is used.
 	AccountURL string
 
-	// MediaURL is where the media server is, in the same form. Empty:
-	// http://localhost:32400.
+	// MediaURL is the base URL of the media server, in the same form. If empty,
+	// http://localhost:32400 is used.
 	MediaURL string
 
-	// HTTPClient sends the requests. Nil: http.DefaultClient. Its CheckRedirect
-	// is not used: redirects are not followed, since they would carry the token
-	// to another host.
+	// HTTPClient sends the requests. If nil, http.DefaultClient is used. Its
+	// CheckRedirect is ignored: a Client never follows redirects, because that
+	// would send the token to another host.
 	HTTPClient *http.Client
 
-	// Retry says which failures are tried again, and how often. Nil: none.
+	// Retry selects the failures that are retried. If nil, calls are not
+	// retried.
 	Retry *Retry
 
-	// Timeout is how long one try may take, with its answer's body. Zero: 30
-	// seconds. Negative: for ever, or until the context ends.
+	// Timeout limits each attempt of a call, from the request to the end of the
+	// response body. If zero, it is 30 seconds. If negative, only the context
+	// limits an attempt.
 	Timeout time.Duration
 
-	// Product is the program's name, which people see in their list of devices.
-	// Empty: plexauth.
+	// Product is the name of the program, which users see in their list of
+	// devices (X-Plex-Product). If empty, it is "plexauth".
 	Product string
 
-	// The rest of what the program says of itself (X-Plex-Version and so on).
-	// Empty: not said, but for Platform, which is then the operating system's
-	// name.
-	Version, Platform, PlatformVersion, Device, DeviceName, DeviceVendor, Model string
+	// Version is the version of the program (X-Plex-Version). If empty, the
+	// header is not sent.
+	Version string
 
-	// UserAgent is the User-Agent header. Empty: plexauth (Go).
+	// Platform is the operating system or the environment of the program
+	// (X-Plex-Platform). If empty, it is runtime.GOOS.
+	Platform string
+
+	// PlatformVersion is the version of Platform (X-Plex-Platform-Version). If
+	// empty, the header is not sent.
+	PlatformVersion string
+
+	// Device is the type of the device (X-Plex-Device), such as "iPhone". If
+	// empty, the header is not sent.
+	Device string
+
+	// DeviceName is the name that the user gave to the device
+	// (X-Plex-Device-Name). If empty, the header is not sent.
+	DeviceName string
+
+	// DeviceVendor is the manufacturer of the device (X-Plex-Device-Vendor). If
+	// empty, the header is not sent.
+	DeviceVendor string
+
+	// Model is the model of the device (X-Plex-Model). If empty, the header is
+	// not sent.
+	Model string
+
+	// UserAgent is the User-Agent header. If empty, it is "plexauth (Go)".
 	UserAgent string
 
-	// Header is added to every request, and wins over the headers above.
+	// Header is added to every request. It overrides the headers that the
+	// fields above set. Names need not be in canonical form.
 	Header http.Header
 
-	// Logger gets a line for each try, at debug level and without secrets. Nil:
-	// nothing is logged.
+	// Logger receives one record for each attempt, at debug level. Records
+	// contain no secrets. If nil, nothing is logged.
 	Logger *slog.Logger
 }
 
-// plane is which of the two services a call is for.
+// plane selects one of the two services.
 type plane bool
 
 const (
@@ -100,20 +129,22 @@ const (
 	mediaPlane   plane = true
 )
 
-// call is one operation's request.
+// call describes the request of one operation.
 type call struct {
-	operation string // as the method is called
+	operation string // name of the method of Client
 	plane     plane
 	method    string
 	path      string
-	id        string // the end of the path, which neither an error nor the log shows
+	id        string // appended to path; errors and logs show it as "…"
 	query     string // encoded
 	form      url.Values
-	anonymous bool // no token is sent
-	once      bool // an answer may have used something up: never repeat after one
+	anonymous bool // send no token
+	// noReplay is set if the request may use up a one-time code. It is then
+	// retried only if no connection was established.
+	noReplay bool
 }
 
-// base returns the plane's address without a slash at its end.
+// base returns the base URL of a plane without trailing slashes.
 func (c *Client) base(p plane) string {
 	base := orDefault(c.AccountURL, defaultAccountURL)
 	if p == mediaPlane {
@@ -122,14 +153,14 @@ func (c *Client) base(p plane) string {
 	return strings.TrimRight(base, "/")
 }
 
-func orDefault(s, other string) string {
+func orDefault(s, fallback string) string {
 	if s == "" {
-		return other
+		return fallback
 	}
 	return s
 }
 
-// response is an answer whose body has been read.
+// response is an HTTP response with its body.
 type response struct {
 	status int
 	header http.Header
@@ -137,14 +168,15 @@ type response struct {
 }
 
 var (
-	errNoIdentifier = errors.New("plexauth: Client.ClientIdentifier is empty; LoadClientIdentifier makes and keeps one")
-	errNoToken      = errors.New("no token: sign in first, and set Client.Token")
-	errTokenText    = errors.New("the token is none: it has a character that no header can carry")
+	errNoIdentifier = errors.New("plexauth: Client.ClientIdentifier is empty; " +
+		"LoadClientIdentifier generates and stores one")
+	errNoToken      = errors.New("no token: sign in first, then set Client.Token")
+	errInvalidToken = errors.New("invalid character in the token")
 )
 
-// do sends a call, with retries, until it is answered with a status below 300.
-// When the token turns out to have ended and its source can renew it, the call
-// is sent once more with the new one.
+// do sends a call and returns its response, which has a 2xx status. It retries
+// as Client.Retry says. If the token is rejected and its source can renew it,
+// do sends the call once more with the new token.
 func (c *Client) do(ctx context.Context, op call) (response, error) {
 	if c.ClientIdentifier == "" {
 		return response{}, errNoIdentifier
@@ -165,29 +197,29 @@ func (c *Client) do(ctx context.Context, op call) (response, error) {
 	return c.retry(ctx, op, fresh)
 }
 
-// token asks the source for the token of a call that needs one.
+// token returns the token of a call, and "" for an anonymous call.
 func (c *Client) token(ctx context.Context, op call) (Secret, error) {
 	if op.anonymous {
 		return "", nil
 	}
 	if c.Token == nil {
-		return "", c.failure(op, errNoToken)
+		return "", c.newError(op, errNoToken)
 	}
 	token, err := c.Token.Token(ctx)
 	if err != nil {
-		return "", c.failure(op, fmt.Errorf("getting the token: %w", err))
+		return "", c.newError(op, fmt.Errorf("getting the token: %w", err))
 	}
 	if token == "" {
-		return "", c.failure(op, errNoToken)
+		return "", c.newError(op, errNoToken)
 	}
 	if strings.ContainsFunc(string(token), func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return "", c.failure(op, errTokenText)
+		return "", c.newError(op, errInvalidToken)
 	}
 	return token, nil
 }
 
-// try sends a call once.
-func (c *Client) try(ctx context.Context, op call, token Secret) (response, error) {
+// attempt sends a call once.
+func (c *Client) attempt(ctx context.Context, op call, token Secret) (response, error) {
 	if c.Timeout >= 0 {
 		limit := c.Timeout
 		if limit == 0 {
@@ -204,23 +236,23 @@ func (c *Client) try(ctx context.Context, op call, token Secret) (response, erro
 	start := time.Now()
 	res, err := c.send(req)
 	if err == nil && (res.status < 200 || res.status > 299) {
-		err = rejected(op, req.URL, res)
+		err = statusError(op, req.URL, res)
 	} else if err != nil {
-		err = unreachable(op, req, res, err)
+		err = transportError(op, req, res, err)
 	}
 	c.log(ctx, op, res, err, time.Since(start))
 	return res, err
 }
 
-// send sends one request and reads its answer.
+// send sends a request and reads the response with its body.
 func (c *Client) send(req *http.Request) (response, error) {
-	doer := c.HTTPClient
-	if doer == nil {
-		doer = http.DefaultClient
+	base := c.HTTPClient
+	if base == nil {
+		base = http.DefaultClient
 	}
-	plain := *doer
-	plain.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	res, err := plain.Do(req)
+	client := *base
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	res, err := client.Do(req)
 	if err != nil {
 		return response{}, err
 	}
@@ -230,9 +262,9 @@ func (c *Client) send(req *http.Request) (response, error) {
 	return got, err
 }
 
-var errTooLarge = fmt.Errorf("the answer is larger than %d bytes", maxBody)
+var errTooLarge = fmt.Errorf("the response body is larger than %d bytes", maxBody)
 
-// readAll reads a body of maxBody bytes at the most.
+// readAll reads a body. A body of more than maxBody bytes is an error.
 func readAll(res *http.Response) ([]byte, error) {
 	if res.ContentLength > maxBody {
 		return nil, errTooLarge
@@ -248,14 +280,14 @@ func readAll(res *http.Response) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
-// request builds a call's request.
+// request builds the HTTP request of a call.
 func (c *Client) request(ctx context.Context, op call, token Secret) (*http.Request, error) {
 	var body io.Reader
 	if op.form != nil {
 		body = strings.NewReader(op.form.Encode())
 	}
 	req, err := http.NewRequestWithContext(ctx, op.method, c.target(op), body)
-	// Neither error repeats the address, which may have a password in it.
+	// The address may contain a password, so no error repeats it.
 	if err != nil {
 		err = errNotURL
 	} else {
@@ -277,33 +309,34 @@ func (c *Client) request(ctx context.Context, op call, token Secret) (*http.Requ
 	return req, nil
 }
 
-var errHeaderName = errors.New("a name in Header is none that a header can have")
+var errHeaderName = errors.New("invalid header name in Client.Header")
 
-// checkHeaders finds what net/http would not send (RFC 9110, section 5), which
-// is no outage. Neither error repeats what the program gave.
+// checkHeaders rejects names and values that net/http would not send (RFC 9110,
+// section 5). net/http reports them like a failed connection, and they would be
+// retried. The errors contain no header values, which may be secret.
 func (c *Client) checkHeaders(h http.Header) error {
-	for name := range c.Header { // the others are ours
-		if name == "" || strings.ContainsFunc(name, notInName) {
+	for name := range c.Header { // the names of the other headers are constants
+		if name == "" || strings.ContainsFunc(name, invalidInName) {
 			return errHeaderName
 		}
 	}
 	for name, values := range h {
 		for _, value := range values {
-			if strings.ContainsFunc(value, notInValue) {
-				return fmt.Errorf("the header %s has a character that no header can carry", name)
+			if strings.ContainsFunc(value, invalidInValue) {
+				return fmt.Errorf("invalid character in the header %s", name)
 			}
 		}
 	}
 	return nil
 }
 
-func notInName(r rune) bool {
+func invalidInName(r rune) bool {
 	return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"(),/:;<=>?@[\\]{}", r)
 }
 
-func notInValue(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+func invalidInValue(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
-// target is the address of a call.
+// target returns the URL of a call.
 func (c *Client) target(op call) string {
 	target := c.base(op.plane) + op.path + op.id
 	if op.query != "" {
@@ -312,19 +345,20 @@ func (c *Client) target(op call) string {
 	return target
 }
 
-// What is wrong with an address.
+// Reasons why a base URL is invalid. The text follows the name of the field.
 var (
 	errNotURL    = errors.New("is not a URL")
 	errScheme    = errors.New("does not begin with http:// or https://")
 	errNoHost    = errors.New("has no host")
-	errPort      = errors.New("has a port that is none")
+	errPort      = errors.New("has an invalid port")
 	errUserInURL = errors.New("has a user name or password")
 	errFragment  = errors.New("has a fragment")
 	errQuery     = errors.New("has a query")
 )
 
-// checkAddress says what is wrong with the plane's address, by the URL that a
-// call makes of it: a path behind the address is the end of its query.
+// checkAddress validates the base URL of a plane, given the URL u of a call to
+// it. If the base URL has a query, u has another query than the call, because
+// the path of the call became a part of it.
 func checkAddress(u *url.URL, op call) error {
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
@@ -343,7 +377,7 @@ func checkAddress(u *url.URL, op call) error {
 	return nil
 }
 
-// validPort reports whether digits, if there are any, are a port.
+// validPort reports whether digits is empty or a port number.
 func validPort(digits string) bool {
 	if digits == "" {
 		return true
@@ -359,7 +393,8 @@ func (p plane) String() string {
 	return "account plane (Client.AccountURL)"
 }
 
-// identify writes who is calling. The names are in canonical form.
+// identify sets the headers that describe the program and its token. It writes
+// to the map directly, so names must be in canonical form.
 func (c *Client) identify(h http.Header, token Secret) {
 	h["Accept"] = []string{"application/json"}
 	h["User-Agent"] = []string{orDefault(c.UserAgent, defaultUserAgent)}
@@ -380,14 +415,15 @@ func (c *Client) identify(h http.Header, token Secret) {
 	set("X-Plex-Model", c.Model)
 }
 
-// log writes the one line of a try. A query may hold a source's name and never
-// a secret, and is left out all the same.
+// log writes the record of one attempt. The query is omitted: it never contains
+// a secret, but it may name a source.
 func (c *Client) log(ctx context.Context, op call, res response, err error, took time.Duration) {
 	if c.Logger == nil || !c.Logger.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("operation", op.operation), slog.String("method", op.method), slog.String("path", op.path+hidden(op.id)),
+		slog.String("operation", op.operation), slog.String("method", op.method),
+		slog.String("path", op.path+redact(op.id)),
 		slog.Int("status", res.status), slog.Duration("took", took),
 	}
 	if err != nil {

@@ -265,7 +265,7 @@ func TestUnusableAddress(t *testing.T) {
 		"http:plex.tv":                      "has no host",
 		"http:/mia:secret@plex.tv":          "has no host",
 		"http://:32400":                     "has no host",
-		"http://plex.tv:65536":              "has a port that is none",
+		"http://plex.tv:65536":              "has an invalid port",
 		"http://plex.tv?":                   "has a query",
 		"http://plex.tv?token=secret":       "has a query",
 		"http://plex.tv/?token=secret":      "has a query",
@@ -318,12 +318,12 @@ func TestUnusableAddress(t *testing.T) {
 // Nor is what no header can carry an outage.
 func TestUnusableHeaders(t *testing.T) {
 	for says, change := range map[string]func(*plexauth.Client){
-		"the header X-Plex-Client-Identifier": func(c *plexauth.Client) { c.ClientIdentifier = "secret\n" },
-		"the header X-Plex-Device-Name":       func(c *plexauth.Client) { c.DeviceName = "secret\x00" },
-		"the header User-Agent":               func(c *plexauth.Client) { c.UserAgent = "secret\x7f" },
-		"the header X-Extra":                  func(c *plexauth.Client) { c.Header = http.Header{"x-extra": {"good", "secret\r\nX-Plex-Token: x"}} },
-		"a name in Header is none":            func(c *plexauth.Client) { c.Header = http.Header{"X-Secret: secret": {"x"}} },
-		"name in Header is none":              func(c *plexauth.Client) { c.Header = http.Header{"": {"x"}} },
+		"the header X-Plex-Client-Identifier":  func(c *plexauth.Client) { c.ClientIdentifier = "secret\n" },
+		"the header X-Plex-Device-Name":        func(c *plexauth.Client) { c.DeviceName = "secret\x00" },
+		"the header User-Agent":                func(c *plexauth.Client) { c.UserAgent = "secret\x7f" },
+		"the header X-Extra":                   func(c *plexauth.Client) { c.Header = http.Header{"x-extra": {"good", "secret\r\nX-Plex-Token: x"}} },
+		"invalid header name in Client.Header": func(c *plexauth.Client) { c.Header = http.Header{"X-Secret: secret": {"x"}} },
+		"header name in Client.Header":         func(c *plexauth.Client) { c.Header = http.Header{"": {"x"}} },
 	} {
 		srv := plexauthtest.New(t, plexauthtest.Config{})
 		c := srv.Client(srv.Admin)

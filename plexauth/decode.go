@@ -14,20 +14,20 @@ import (
 	"unicode/utf8"
 )
 
-// Servers, and releases of one server, write the same thing in different ways:
-// a number as a string, a boolean as 0 or 1, a list of one as the one, null or
-// "" for what is not known, XML where JSON was asked for. The types below read
-// all of that, from JSON; XML is turned into JSON first. What cannot be read
-// as the type is its zero value: whether that is good enough is decided where
-// the whole document is looked at.
+// Servers, and releases of one server, encode the same value in different ways:
+// a number as a string, a boolean as 0 or 1, a list of one element as that
+// element, an unknown value as null or "", and a document as XML although JSON
+// was requested. The types below accept all of these in JSON, and XML is
+// converted to JSON first. A value of any other type is decoded as the zero
+// value. The caller checks the values that it depends on.
 
-// text reads a string, and anything that stands where one should.
+// text accepts a string, and any other scalar as its text.
 type text string
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (t *text) UnmarshalJSON(b []byte) error {
 	switch {
-	case b[0] == '"' && bytes.IndexByte(b, '\\') < 0 && utf8.Valid(b): // nearly every string
+	case b[0] == '"' && bytes.IndexByte(b, '\\') < 0 && utf8.Valid(b): // the common case
 		*t = text(b[1 : len(b)-1])
 	case b[0] == '"':
 		return json.Unmarshal(b, (*string)(t))
@@ -43,8 +43,9 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// innerText is the text in an element, which does not nest: each level would be
-// read anew with all that is in it, and a deep document keep a call for long.
+// innerText is the text of an element. It ignores nested elements: each level
+// would be decoded again with everything in it, which takes quadratic time for
+// a deeply nested document.
 type innerText text
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -55,8 +56,8 @@ func (t *innerText) UnmarshalJSON(b []byte) error {
 	return (*text)(t).UnmarshalJSON(b)
 }
 
-// unquoted is a value without the quotes it may have; empty for null and "".
-// It stays bytes, as a string would be one allocation for each field.
+// unquoted returns a value without quotes, and an empty slice for null and "".
+// It returns bytes because a string would cost an allocation for each field.
 func unquoted(b []byte) []byte {
 	b = bytes.TrimSpace(bytes.Trim(b, `"`))
 	if string(b) == "null" {
@@ -65,7 +66,8 @@ func unquoted(b []byte) []byte {
 	return b
 }
 
-// number reads an integer.
+// number accepts an integer, as a number or a string. It accepts true as 1 and
+// drops fractions.
 type number int64
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -84,7 +86,7 @@ func (n *number) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// boolean reads true and false, 1 and 0.
+// boolean accepts true and 1, also as strings. Every other value is false.
 type boolean bool
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -94,44 +96,45 @@ func (v *boolean) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// moment reads a time: RFC 3339, seconds since 1970, or "2024-03-24 05:13:37
-// UTC", which XML has.
-type moment time.Time
+// timestamp accepts RFC 3339, Unix time in seconds, and the format of XML
+// documents, "2024-03-24 05:13:37 UTC".
+type timestamp time.Time
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (m *moment) UnmarshalJSON(b []byte) error {
+func (m *timestamp) UnmarshalJSON(b []byte) error {
 	b = unquoted(b)
 	if len(b) == 0 {
 		return nil
 	}
 	if seconds, err := strconv.ParseInt(string(b), 10, 64); err == nil {
 		if seconds != 0 {
-			*m = moment(time.Unix(seconds, 0).UTC())
+			*m = timestamp(time.Unix(seconds, 0).UTC())
 		}
 		return nil
 	}
 	for _, layout := range []string{time.RFC3339, time.DateTime + " MST", time.DateTime} {
 		if at, err := time.Parse(layout, string(b)); err == nil {
-			*m = moment(at.UTC())
+			*m = timestamp(at.UTC())
 			return nil
 		}
 	}
 	return nil
 }
 
-// list reads a list, the one element of a list of one, and an element that
-// holds a list, as <connections> does.
+// list accepts a list, a single element in place of a list of one, and an
+// object that wraps a list, as <connections> does.
 type list[T any] []T
 
-// maxHolders is how many elements may stand around a list: the root and one in
-// it, as in <resources><resource/></resources>. It is few for innerText's reason.
-const maxHolders = 2
+// maxWrappers limits the objects around a list: the root and one in it, as in
+// <resources><resource/></resources>. It is low for the reason that innerText
+// states.
+const maxWrappers = 2
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (l *list[T]) UnmarshalJSON(b []byte) error { return l.read(b, maxHolders) }
+func (l *list[T]) UnmarshalJSON(b []byte) error { return l.decode(b, maxWrappers) }
 
-// read reads a list that so many elements may stand around.
-func (l *list[T]) read(b []byte, holders int) error {
+// decode decodes a list with at most the given number of wrappers around it.
+func (l *list[T]) decode(b []byte, wrappers int) error {
 	switch b[0] {
 	case '[':
 		if len(b) == len("[]") {
@@ -146,9 +149,9 @@ func (l *list[T]) read(b []byte, holders int) error {
 		if len(members) == 0 {
 			return nil
 		}
-		for _, inner := range members { // the only one, if it is a container
-			if holders > 0 && len(members) == 1 && (inner[0] == '[' || inner[0] == '{') {
-				return l.read(inner, holders-1)
+		for _, inner := range members { // relevant only if there is exactly one
+			if wrappers > 0 && len(members) == 1 && (inner[0] == '[' || inner[0] == '{') {
+				return l.decode(inner, wrappers-1)
 			}
 		}
 		var one T
@@ -161,12 +164,13 @@ func (l *list[T]) read(b []byte, holders int) error {
 }
 
 var (
-	errHTML   = errors.New("the answer is an HTML page, as a proxy or a sign-in portal sends")
-	errEmpty  = errors.New("the answer is empty")
-	errSyntax = errors.New("the answer is neither JSON nor XML")
+	errHTML   = errors.New("the response is an HTML page, as proxies and captive portals send")
+	errEmpty  = errors.New("the response is empty")
+	errSyntax = errors.New("the response is neither JSON nor XML")
 )
 
-// toJSON returns a JSON document as it is, and an XML document as JSON.
+// toJSON converts an XML document to JSON, and returns any other document
+// unchanged. It rejects an empty document and an HTML page.
 func toJSON(body []byte) ([]byte, error) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
 	switch {
@@ -186,18 +190,20 @@ func toJSON(body []byte) ([]byte, error) {
 
 func isHTML(body []byte) bool {
 	start := strings.ToLower(string(body[:min(len(body), 512)]))
-	return strings.HasPrefix(start, "<!doctype html") || strings.HasPrefix(start, "<html") || strings.Contains(start, "<head")
+	return strings.HasPrefix(start, "<!doctype html") || strings.HasPrefix(start, "<html") ||
+		strings.Contains(start, "<head")
 }
 
-// element is an XML element as JSON has it: attributes and children are
-// members, children of one name a list when there is more than one, and text
-// is the member "text". The root is named by the member it is.
+// element is the JSON form of an XML element. Attributes and children are
+// members. Several children of the same name become a list. Text becomes the
+// member "text". A document is an element whose only member is the root.
 type element map[string]any
 
-// maxDepth is how deep elements may nest. JSON has encoding/json's own limit.
+// maxDepth limits the nesting of XML elements. For JSON, encoding/json has a
+// limit.
 const maxDepth = 32
 
-// readElement reads the root element of a document.
+// readElement decodes a document.
 func readElement(dec *xml.Decoder) (element, error) {
 	dec.Strict = true
 	for {
@@ -212,7 +218,7 @@ func readElement(dec *xml.Decoder) (element, error) {
 	}
 }
 
-// readChildren reads an element from behind its start tag.
+// readChildren decodes the element that start begins.
 func readChildren(dec *xml.Decoder, start xml.StartElement, depth int) (element, error) {
 	if depth > maxDepth {
 		return nil, errSyntax
@@ -246,7 +252,7 @@ func readChildren(dec *xml.Decoder, start xml.StartElement, depth int) (element,
 	}
 }
 
-// add adds a child. One that has an attribute's name takes its place.
+// add adds a child. The child replaces an attribute of the same name.
 func (e element) add(name string, child element) {
 	switch have := e[name].(type) {
 	case element:
@@ -258,7 +264,7 @@ func (e element) add(name string, child element) {
 	}
 }
 
-// decode reads an answer into v.
+// decode decodes a response body, in JSON or XML, into v.
 func decode(body []byte, v any) error {
 	doc, err := toJSON(body)
 	if err != nil {
@@ -270,18 +276,19 @@ func decode(body []byte, v any) error {
 	return nil
 }
 
-// wrapped is a document that may stand in a wrapper: the media plane has one
-// around everything, version 1 and XML one around an account or a PIN.
+// wrapped is a document in a wrapper. The media plane wraps every document in a
+// MediaContainer. Version 1 of the API, and XML, wrap an account in a user and
+// a PIN in a pin.
 type wrapped[T any] struct {
 	MediaContainer *T
 	User           *T
 	Pin            *T
 }
 
-// decodeWrapped is decode for a document that may stand in a wrapper.
+// decodeWrapped decodes a document with or without a wrapper.
 func decodeWrapped[T any](body []byte) (*T, error) {
 	var w wrapped[T]
-	// A document without a wrapper may be a list, which is no error here.
+	// A document without a wrapper may be a list, which is a type error for w.
 	if err := decode(body, &w); err != nil && !errors.As(err, new(*json.UnmarshalTypeError)) {
 		return nil, err
 	}

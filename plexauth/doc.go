@@ -1,24 +1,28 @@
-// Package plexauth is the Go SDK for Plex-compatible authentication: it signs
-// people in, says whose a token is, and finds out how servers are reached. It
-// talks to the real services and to usher alike, and imports the standard
-// library only.
+// Package plexauth is a Go client for Plex-compatible authentication. It signs
+// users in, identifies the user of a token, and finds the servers that a user can
+// reach. It works with plex.tv and real media servers, and with usher, which
+// implements both. It imports only the standard library.
 //
-// # A client
+// # Creating a client
 //
-// A [Client] is a struct; only its ClientIdentifier is required, and it must
-// stay the same from run to run:
+// A [Client] is a struct. Only its ClientIdentifier is required. Use the same
+// identifier in every run:
 //
 //	id, err := plexauth.LoadClientIdentifier("my-program")
 //	client := &plexauth.Client{ClientIdentifier: id, Product: "My program"}
 //
-// It talks to https://plex.tv and to the media server on this machine, unless
-// AccountURL and MediaURL say otherwise.
+// Requests go to one of two planes. The account plane has the users and their
+// tokens. The media plane is one media server. The defaults are https://plex.tv and
+// http://localhost:32400. AccountURL and MediaURL set other addresses; for usher,
+// set both to its address.
 //
 // # Signing in
 //
-// SignIn returns the account with a fresh token. A second factor is asked for
-// by an error:
+// [Client.SignIn] takes a password and returns the account with a new token. If
+// the account has a second factor, the first call fails with
+// [ErrVerificationRequired]:
 //
+//	in := plexauth.SignInRequest{Login: login, Password: password}
 //	account, err := client.SignIn(ctx, in)
 //	if errors.Is(err, plexauth.ErrVerificationRequired) {
 //		in.VerificationCode = ask("Code: ")
@@ -26,28 +30,31 @@
 //	}
 //	client.Token = plexauth.StaticToken(account.AuthToken)
 //
-// A program that should not see a password starts a PIN. A person enters its
-// code at LinkURL, or follows AuthURL, on whatever device they like:
+// A program that should not handle passwords uses a PIN. The user types its code
+// at LinkURL, or opens AuthURL, in a browser on any device:
 //
 //	pin, err := client.StartPIN(ctx, plexauth.PINRequest{})
 //	fmt.Println("Open", client.LinkURL(pin), "and check that the code is", pin.Code)
 //	token, err := client.WaitPIN(ctx, pin)
 //	client.Token = plexauth.StaticToken(token)
 //
-// Package login puts that behind a "Sign in" button of a web program.
+// Package login adds this sign-in to a web program.
 //
-// The token is a [Secret]: it prints as "…". Where it comes from later is a
-// [TokenSource]: [StaticToken], [MemoryToken], [FileToken], a [TransientSource],
-// or one of the program's own.
+// # Tokens
+//
+// A token is a [Secret], which prints as "…". A [TokenSource] supplies the token
+// of each call: [StaticToken], [MemoryToken], [FileToken], [TransientSource], or an
+// implementation of your own.
 //
 // # Calls
 //
-// TokenDetails says whose the token is, Resources which servers the account
-// reaches, and Connect how to reach one best. At a media server, TransientToken
-// gives a token that ends by itself, and SourceConnection tells an admin how
-// other sources are reached.
+// On the account plane, TokenDetails returns the account of the token, Resources
+// lists the servers that it can reach, and SignOut revokes the token. Connect
+// finds the best working connection of a server. On the media plane,
+// TransientToken requests a short-lived token, and SourceConnection tells an admin
+// how to reach another source.
 //
-// One call differs from the others by a copy of the client, which has no state:
+// A Client holds no state, so a copy of it changes the settings of one call:
 //
 //	quick := *client
 //	quick.Timeout = 2 * time.Second
@@ -55,30 +62,55 @@
 //
 // # Errors
 //
-// An error of a call is an [*Error] with the status, the server's own errors,
-// and the beginning of the body. Use errors.Is with ErrUnauthorized and the
-// others for what to do next. A server that refuses is never taken for one that
-// cannot be reached, nor the other way round; a page of HTML is an error
-// whatever its status.
+// A failed call returns an [*Error] with the status, the errors of the server, and
+// the start of the body. Use errors.Is with [ErrUnauthorized] and the other
+// variables to decide what to do next. A rejected call never matches
+// [ErrUnreachable], and an outage never matches ErrUnauthorized. A 2xx response
+// with an HTML page, as a captive portal sends, is an error.
 //
 // # Retries
 //
-// None, unless Client.Retry is set; then as the generated SDKs do, with
-// Retry-After obeyed. A sign-in is not repeated once a connection was made,
-// since its code may be used up. A call whose token of a [TransientSource] turns
-// out to have ended is sent once more, with another.
+// By default, calls are not retried. If Client.Retry is set, they are retried with
+// exponential backoff, and Retry-After is respected. SignIn is retried only if no
+// connection was established, because the request may have used up the
+// verification code. If a token of a [TransientSource] is rejected with
+// ErrUnauthorized, the call is sent once more with a new token, also without
+// Retry.
 //
-// What net/http does by itself stays: when a connection that it kept alive
-// turns out to be closed, it sends a GET again that got no byte of an answer,
-// and SignIn, StartPIN and SignOut, which are none, only if nothing of them was
-// sent (or Header has an Idempotency-Key). With an HTTPClient whose Transport
-// has DisableKeepAlives, it does neither.
+// net/http still resends some requests on its own. If a kept-alive connection turns
+// out to be closed, it resends a GET that received no response bytes. It resends a
+// POST or DELETE (SignIn, StartPIN, SignOut) only if none of it had been written,
+// or if Client.Header has an Idempotency-Key. To disable both, set an HTTPClient
+// whose Transport has DisableKeepAlives.
 //
-// # Odd answers
+// # Decoding
 //
-// Answers are read tolerantly: numbers and booleans as strings, null and "",
-// an object for a list of one, enum values of tomorrow, XML where JSON was
-// asked for. What matters is checked: an account without an id, a sign-in or a
-// transient token without a token, a PIN without a code, and a server that is
-// not the one asked for are errors.
+// Responses are decoded tolerantly, because servers and their releases differ:
+// numbers and booleans may be strings, a list of one element may be that element,
+// missing values may be null or "", enums may have unknown values, and the document
+// may be XML. Essential values are required. The following are errors: an account
+// without an id, a sign-in or a transient token without a token, a PIN without an
+// id or a code, and a server without an identifier.
+//
+// # Compatibility
+//
+// Within major version 1, a program that compiles with one release and uses only
+// documented behaviour compiles and works with every later one. The promise covers
+// packages plexauth, login and plexauthtest. The following may change in any
+// release:
+//
+//   - New functions, methods, types, error variables and struct fields may be
+//     added. A new field of Client, Retry or a request type keeps the old behaviour
+//     at its zero value. Write struct literals with field names, and do not convert
+//     structs to other types or, except for Source, compare them with ==.
+//   - Methods are added to structs only. TokenSource keeps its one method.
+//   - An error may match further error variables, and a failure that matched none
+//     may match one. An error that matches a variable continues to match it.
+//   - Error texts, log records and the default User-Agent may change.
+//   - More documents may be accepted, and fields may be set that used to be zero.
+//   - Bugs and security problems are fixed, even if a program depends on them.
+//   - plexauthtest may add users and sources, and its server changes with usher.
+//
+// A release supports the two most recent major releases of Go. Raising the minimum
+// version of Go in go.mod is not a breaking change.
 package plexauth

@@ -12,84 +12,104 @@ import (
 	"time"
 )
 
-// What an error means for the next step, for use with errors.Is. A server that
-// refuses and a server that cannot be reached are never confused: an error
-// with a status is the former, ErrUnreachable the latter.
+// The errors to test for with errors.Is. Calls return an *Error that matches
+// them, and not these values themselves. Rejection and unreachability are
+// distinct: a rejected call has a StatusCode, and a server that did not respond
+// is ErrUnreachable.
 var (
-	// ErrBadRequest: the server says that the request is wrong (400, 422).
+	// ErrBadRequest reports an invalid request (status 400 or 422).
 	ErrBadRequest = errors.New("bad request")
-	// ErrUnauthorized: the token, the login or the password is not good (401),
-	// or there is no token that could be sent. Sign in, or ask again.
+	// ErrUnauthorized reports that the token, the login or the password was
+	// rejected (status 401), or that the call needs a token and Client.Token
+	// supplied no valid one. Sign in again.
 	ErrUnauthorized = errors.New("unauthorized")
-	// ErrVerificationRequired: the password is right and a second factor is
-	// needed, or its code is wrong. Ask for the code and sign in again with it.
-	// It is an ErrUnauthorized, too.
+	// ErrVerificationRequired reports that the password is right and that a
+	// verification code is missing or wrong. Ask for a code and sign in with
+	// it. The error also matches ErrUnauthorized.
 	ErrVerificationRequired = errors.New("verification code required")
-	// ErrForbidden: the token is good and does not reach that far (403).
+	// ErrForbidden reports that the token is valid but not sufficient (status
+	// 403).
 	ErrForbidden = errors.New("forbidden")
-	// ErrNotFound: there is no such thing (404).
+	// ErrNotFound reports that the requested object does not exist (status
+	// 404).
 	ErrNotFound = errors.New("not found")
-	// ErrTokenExpired: the token was good and has expired (498).
+	// ErrTokenExpired reports that the token has expired (status 498). Servers
+	// send this status for JWTs; for other tokens they send 401.
 	ErrTokenExpired = errors.New("token expired")
-	// ErrRateLimited: too many requests or failures (429, or code 1031). The
-	// error's RetryAfter says how long to wait, if the server did.
+	// ErrRateLimited reports too many requests or too many failed sign-ins
+	// (status 429, or code 1031). Error.RetryAfter is the time to wait, if the
+	// server sent one.
 	ErrRateLimited = errors.New("rate limited")
-	// ErrPINExpired: nobody entered the PIN in time, somebody refused it, or the
-	// server knows it no longer; servers do not say which. Start another.
-	ErrPINExpired = errors.New("the PIN has expired")
-	// ErrServer: the server, or a proxy before it, failed (500 and above).
-	ErrServer = errors.New("server failed")
-	// ErrUnreachable: there was no answer, or it broke off. It is that, too, when
-	// the time is over that Client.Timeout or the context's deadline leaves, and
-	// never when the program itself cancels the call: that is context.Canceled.
+	// ErrPINExpired reports that the PIN expired, that the user denied access,
+	// or that the server does not know the PIN (code 1020). Servers do not
+	// distinguish these cases. Start a new PIN.
+	ErrPINExpired = errors.New("PIN expired")
+	// ErrServer reports a failure of the server, or of a proxy in front of it
+	// (status 500 or higher).
+	ErrServer = errors.New("server error")
+	// ErrUnreachable reports that there was no response, that the response was
+	// incomplete, or that Client.Timeout or the deadline of the context passed
+	// first. If the program cancels the context, the error matches
+	// context.Canceled and not ErrUnreachable.
 	ErrUnreachable = errors.New("unreachable")
 )
 
-// The codes that servers are known to send.
+// Error codes of known servers.
 const (
-	codePINGone         = 1020
-	codeSecondFactor    = 1029
-	codeTooManyFailures = 1031
+	codePINNotFound          = 1020
+	codeVerificationRequired = 1029
+	codeTooManyFailures      = 1031
 )
 
-// ErrorDetail is one error as the server put it.
+// ErrorDetail is an error in the body of a response.
 type ErrorDetail struct {
-	Code    int
+	// Code is the error code of the server, or 0 if it sent none.
+	Code int
+	// Message is the error message of the server.
 	Message string
 }
 
-// Error is a call that was refused, or that got no answer that can be used.
+// Error describes a failed call: the server rejected it, did not respond, or
+// sent an invalid response. Use errors.Is with ErrUnauthorized and the other
+// variables of this package to decide what to do. errors.Is and errors.As also
+// find the cause, such as context.DeadlineExceeded or a *net.OpError.
 type Error struct {
-	// Operation is the method that was called: SignIn, TokenDetails, ….
+	// Operation is the name of the method that failed, such as "SignIn".
 	Operation string
-	// Method and URL are the request's. The URL has no query and no password.
-	// Both are empty for Connect, which makes one request for each connection.
-	Method, URL string
-	// StatusCode is 0 when there was no answer.
+	// Method is the HTTP method. It is empty for Connect, which sends a request
+	// through every connection.
+	Method string
+	// URL is the URL of the request, without query, password and PIN id. It is
+	// empty for Connect, and if the base URL is invalid.
+	URL string
+	// StatusCode is the HTTP status, or 0 if there was no response.
 	StatusCode int
-	// Details are the errors that the answer holds. Empty when it holds none
-	// that can be read, as with a proxy's page.
+	// Details are the errors in the response body. They are empty if the body
+	// has no known format, such as the page of a proxy.
 	Details []ErrorDetail
-	// Body is the beginning of the answer's body, 4 KiB at the most. It may
-	// hold whatever the server put there; Error does not print it.
+	// Body is the start of the response body, at most 4 KiB. It may contain
+	// secrets. The method Error does not print it.
 	Body []byte
-	// Header is the answer's.
+	// Header is the header of the response, or nil if there was none.
 	Header http.Header
-	// RetryAfter is how long the server asks to wait; 0: it did not say.
+	// RetryAfter is the time to wait that the server sent with the status
+	// (header Retry-After), or 0.
 	RetryAfter time.Duration
 
 	cause error
-	sent  bool // the request was on its way when it failed
+	sent  bool // the request was passed to the transport before the call failed
 }
 
-// maxErrorBody is how much of a refusal's body is kept, maxErrorDocument how
-// much of it is searched for the server's errors: more is a page, or an attack.
+// maxErrorBody limits Error.Body. maxErrorDocument limits the part of a body
+// that is parsed for details: a longer one is a web page or an attack.
 const (
 	maxErrorBody     = 4 << 10
 	maxErrorDocument = 64 << 10
 )
 
-// Error says what was done, what came of it, and the server's own words.
+// Error returns the operation, the URL, the status, the details and the cause.
+// The text contains no secret of the program. It contains the messages of the
+// server unchanged.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "plexauth: %s", e.Operation)
@@ -108,26 +128,28 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns why there was no answer, or why it cannot be used; nil for a
-// plain refusal.
+// Unwrap returns the reason why there was no response, or why it is invalid. It
+// returns nil if the server rejected the call.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Is reports whether the error is one of this package's.
+// Is reports whether e matches target, one of the variables of this package.
+// errors.Is calls it.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrBadRequest:
 		return e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity
 	case ErrUnauthorized:
 		return e.StatusCode == http.StatusUnauthorized && !e.has(codeTooManyFailures) ||
-			e.cause == errNoToken || e.cause == errTokenText
+			e.cause == errNoToken || e.cause == errInvalidToken
 	case ErrVerificationRequired:
-		return e.StatusCode == http.StatusUnauthorized && (e.has(codeSecondFactor) || e.says("verification code"))
+		return e.StatusCode == http.StatusUnauthorized &&
+			(e.has(codeVerificationRequired) || e.mentions("verification code"))
 	case ErrForbidden:
 		return e.StatusCode == http.StatusForbidden
 	case ErrNotFound:
 		return e.StatusCode == http.StatusNotFound
 	case ErrPINExpired:
-		return e.StatusCode == http.StatusNotFound && e.has(codePINGone)
+		return e.StatusCode == http.StatusNotFound && e.has(codePINNotFound)
 	case ErrTokenExpired:
 		return e.StatusCode == statusTokenExpired
 	case ErrRateLimited:
@@ -135,16 +157,17 @@ func (e *Error) Is(target error) bool {
 	case ErrServer:
 		return e.StatusCode >= 500
 	case ErrUnreachable:
-		return e.sent && (e.StatusCode == 0 || errors.Is(e.cause, errBrokenOff)) && !errors.Is(e.cause, context.Canceled)
+		return e.sent && (e.StatusCode == 0 || errors.Is(e.cause, errIncomplete)) &&
+			!errors.Is(e.cause, context.Canceled)
 	}
 	return false
 }
 
-// statusTokenExpired is no standard status; servers send it for a JWT that has
-// expired.
+// statusTokenExpired is a non-standard status that servers send for an expired
+// JWT.
 const statusTokenExpired = 498
 
-// has reports whether one of the details has a code.
+// has reports whether one of the details has the given code.
 func (e *Error) has(code int) bool {
 	for _, d := range e.Details {
 		if d.Code == code {
@@ -154,34 +177,34 @@ func (e *Error) has(code int) bool {
 	return false
 }
 
-// says reports whether one of the details has words in it, in any case.
-func (e *Error) says(words string) bool {
+// mentions reports whether a message contains phrase, which is in lower case.
+func (e *Error) mentions(phrase string) bool {
 	for _, d := range e.Details {
-		if strings.Contains(strings.ToLower(d.Message), words) {
+		if strings.Contains(strings.ToLower(d.Message), phrase) {
 			return true
 		}
 	}
 	return false
 }
 
-// failure is an error for a call that was not sent.
-func (c *Client) failure(op call, cause error) *Error {
+// newError returns an *Error for a call without a response.
+func (c *Client) newError(op call, cause error) *Error {
 	e := &Error{Operation: op.operation, Method: op.method, cause: cause}
-	// An address that cannot be used may have a password anywhere.
+	// An invalid base URL may contain a password anywhere.
 	if u, err := url.Parse(c.target(op)); err == nil && checkAddress(u, op) == nil {
 		e.URL = cleanURL(op, u)
 	}
 	return e
 }
 
-// cleanURL is a URL without what may be secret in it.
+// cleanURL returns a URL without the parts that may be secret.
 func cleanURL(op call, u *url.URL) string {
 	clean := url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimSuffix(u.Path, op.id)}
-	return clean.String() + hidden(op.id)
+	return clean.String() + redact(op.id)
 }
 
-// rejected is the error for an answer that is not a success.
-func rejected(op call, u *url.URL, res response) *Error {
+// statusError returns the error for a response whose status is not 2xx.
+func statusError(op call, u *url.URL, res response) *Error {
 	e := &Error{
 		Operation: op.operation, Method: op.method, URL: cleanURL(op, u), StatusCode: res.status,
 		Header: res.header, Body: res.body[:min(len(res.body), maxErrorBody)],
@@ -190,28 +213,28 @@ func rejected(op call, u *url.URL, res response) *Error {
 	if res.status < 400 {
 		e.cause = errRedirect
 		if where, err := url.Parse(res.header.Get("Location")); err == nil && where.Host != "" {
-			e.cause = fmt.Errorf("%w, to %s", errRedirect, where.Host)
+			e.cause = fmt.Errorf("%w (location: %s)", errRedirect, where.Host)
 		}
 	}
 	return e
 }
 
 var (
-	errRedirect  = errors.New("redirected, which is not followed since it would carry the token along")
-	errBrokenOff = errors.New("the answer broke off")
+	errRedirect   = errors.New("redirected; redirects are not followed, to protect the token")
+	errIncomplete = errors.New("the response is incomplete")
 )
 
-// unreachable is the error for no answer, or half of one.
-func unreachable(op call, req *http.Request, res response, cause error) *Error {
-	// What net/http returns repeats the whole URL.
+// transportError returns the error for a missing or incomplete response.
+func transportError(op call, req *http.Request, res response, cause error) *Error {
+	// The *url.Error of net/http contains the whole URL.
 	if inner := (*url.Error)(nil); errors.As(cause, &inner) {
 		cause = inner.Err
 	}
 	if res.status != 0 && cause != errTooLarge {
-		cause = fmt.Errorf("%w: %w", errBrokenOff, cause)
+		cause = fmt.Errorf("%w: %w", errIncomplete, cause)
 	}
-	// What net/http returns for a context that was cancelled with a cause is the
-	// cause alone.
+	// If the context was cancelled with a cause, net/http returns the cause
+	// alone.
 	if errors.Is(req.Context().Err(), context.Canceled) && !errors.Is(cause, context.Canceled) {
 		cause = fmt.Errorf("%w: %w", context.Canceled, cause)
 	}
@@ -221,25 +244,25 @@ func unreachable(op call, req *http.Request, res response, cause error) *Error {
 	}
 }
 
-// ended is why a context has ended: what it says, and its cause when it has one
-// of its own.
-func ended(ctx context.Context) error {
+// contextError returns the error of a context that has ended, with its cause if
+// that is a different error.
+func contextError(ctx context.Context) error {
 	if cause := context.Cause(ctx); cause != ctx.Err() {
 		return fmt.Errorf("%w: %w", ctx.Err(), cause)
 	}
 	return ctx.Err()
 }
 
-// unusable is the error for a success whose body is not what was asked for.
-func (c *Client) unusable(op call, res response, cause error) *Error {
-	e := c.failure(op, cause)
+// invalidResponse returns the error for a 2xx response with an invalid body.
+func (c *Client) invalidResponse(op call, res response, cause error) *Error {
+	e := c.newError(op, cause)
 	e.StatusCode, e.Header, e.Body = res.status, res.header, res.body[:min(len(res.body), maxErrorBody)]
 	return e
 }
 
-// readDetails reads the errors of a body, in JSON or XML, of either of the
-// forms that servers send; none when it is something else, or goes on for
-// longer than errors do.
+// readDetails decodes the errors in a body, in JSON or XML and in each of the
+// formats of known servers. It returns nil for a body in another format, and
+// for one of more than maxErrorDocument bytes.
 func readDetails(body []byte) []ErrorDetail {
 	var doc struct {
 		Errors list[struct {
@@ -247,7 +270,7 @@ func readDetails(body []byte) []ErrorDetail {
 			Message text   `json:"message"`
 			Text    text   `json:"text"` // <error>Invalid token</error>
 		}] `json:"errors"`
-		Error text `json:"error"` // some of version 1
+		Error text `json:"error"` // version 1 of the API
 	}
 	jsonBody, err := toJSON(body[:min(len(body), maxErrorDocument)])
 	if err != nil || json.Unmarshal(jsonBody, &doc) != nil {
@@ -263,8 +286,9 @@ func readDetails(body []byte) []ErrorDetail {
 	return details
 }
 
-// readRetryAfter reads the header in both of its forms (RFC 9110, section
-// 10.2.3); 0 when there is none or it lies in the past.
+// readRetryAfter parses the Retry-After header, a number of seconds or a date
+// (RFC 9110, section 10.2.3). It returns 0 if the header is missing or invalid,
+// or if the date is in the past.
 func readRetryAfter(h http.Header, now time.Time) time.Duration {
 	value := h.Get("Retry-After")
 	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil {

@@ -61,7 +61,7 @@ func TestErrorsAreWhatTheyAre(t *testing.T) {
 		"200 but half XML":    {plexauthtest.Fault{Body: `<user id="1"><profile>`}, nil, "neither JSON nor XML"},
 		"200 but no account":  {plexauthtest.Fault{Body: `{"username":"mia"}`}, nil, "not an account"},
 		"no answer":           {plexauthtest.Fault{Drop: true}, []string{"ErrUnreachable"}, ""},
-		"half an answer":      {plexauthtest.Fault{Truncate: 20}, []string{"ErrUnreachable"}, "broke off"},
+		"half an answer":      {plexauthtest.Fault{Truncate: 20}, []string{"ErrUnreachable"}, "incomplete"},
 		"a late answer":       {plexauthtest.Fault{Delay: time.Minute}, []string{"ErrUnreachable"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -314,5 +314,5 @@ func ExampleParseSource() {
 	fmt.Println(err)
 	// Output:
 	// provider://guide <nil>
-	// plexauth: a source begins with server:// or provider://
+	// plexauth: invalid source: it must begin with server:// or provider://
 }

@@ -8,68 +8,83 @@ import (
 	"time"
 )
 
-// maxTransientTTL is how long a transient token lives when the server does not
-// say: its documentation says "up to 48 hours".
+// maxTransientTTL is the assumed lifetime of a transient token if the server
+// sends no expiry. The API documentation says "up to 48 hours".
 const maxTransientTTL = 48 * time.Hour
 
-// TransientToken is a token with the reach of the one that asked for it, which
-// ends by itself: at ExpiresAt, when the server restarts, or with the token
-// that asked, whichever comes first.
+// TransientToken is a short-lived token with the same access as the token that
+// requested it. It expires at ExpiresAt, when the media server restarts, or
+// when the token that requested it is revoked, whichever comes first.
 type TransientToken struct {
+	// Token is never empty in a result of Client.TransientToken.
 	Token Secret
-	// ExpiresAt is when the server said that it ends or, as most do not say,
-	// 48 hours after it was asked for.
+	// ExpiresAt is the expiry that the server sent. Most servers send none; it
+	// is then 48 hours after the request, by the local clock.
 	ExpiresAt time.Time
 }
 
-// TransientToken asks the media server for a transient token.
+// TransientToken requests a transient token from the media server. The error is
+// ErrUnauthorized if the media server does not accept the token.
 func (c *Client) TransientToken(ctx context.Context) (*TransientToken, error) {
 	op := call{
 		operation: "TransientToken", plane: mediaPlane, method: http.MethodGet,
 		path: "/security/token", query: "type=delegation&scope=all",
 	}
-	asked := time.Now()
+	requestedAt := time.Now()
 	res, err := c.do(ctx, op)
 	if err != nil {
 		return nil, err
 	}
 	doc, err := decodeWrapped[struct {
 		Token     text
-		ExpiresAt moment
+		ExpiresAt timestamp
 	}](res.body)
 	if err == nil && doc.Token == "" {
 		err = errNoAuthToken
 	}
 	if err != nil {
-		return nil, c.unusable(op, res, err)
+		return nil, c.invalidResponse(op, res, err)
 	}
 	t := &TransientToken{Secret(doc.Token), time.Time(doc.ExpiresAt)}
 	if t.ExpiresAt.IsZero() {
-		t.ExpiresAt = asked.Add(maxTransientTTL)
+		t.ExpiresAt = requestedAt.Add(maxTransientTTL)
 	}
 	return t, nil
 }
 
-// Connection is one way to reach a server.
+// Connection is a way to reach a server.
 type Connection struct {
-	URI      string
-	Protocol string // "http" or "https"
-	Address  string
-	Port     int
-	// Local: on the local network. Relay: through somebody else's server.
-	Local, Relay, IPv6 bool
+	// URI is the base URL, ready for Client.MediaURL.
+	URI string
+	// Protocol is "http" or "https".
+	Protocol string
+	// Address is the host: an IP address or a domain name.
+	Address string
+	// Port is the TCP port.
+	Port int
+	// Local reports whether the address is in the server's local network.
+	Local bool
+	// Relay reports whether the connection goes through a relay.
+	Relay bool
+	// IPv6 reports whether the connection uses IPv6.
+	IPv6 bool
 }
 
-// SourceConnection is how to reach a source.
+// SourceConnection describes how to reach a source.
 type SourceConnection struct {
-	Name             string
+	// Name is the name to display.
+	Name string
+	// ClientIdentifier identifies the source.
 	ClientIdentifier string
-	// AccessToken is a transient token for this source.
+	// AccessToken is a transient token for the source. It is empty if the
+	// server sent none.
 	AccessToken Secret
+	// Connections are the known ways to reach the source, in the order of the
+	// server.
 	Connections []Connection
 }
 
-// connectionDocument is a connection as servers write it.
+// connectionDocument is the wire form of a connection.
 type connectionDocument struct {
 	URI      text
 	Protocol text
@@ -84,19 +99,22 @@ func connectionsOf(docs list[connectionDocument]) []Connection {
 	conns := make([]Connection, 0, len(docs))
 	for _, d := range docs {
 		conns = append(conns, Connection{
-			string(d.URI), string(d.Protocol), string(d.Address), int(d.Port), bool(d.Local), bool(d.Relay), bool(d.IPv6),
+			string(d.URI), string(d.Protocol), string(d.Address), int(d.Port),
+			bool(d.Local), bool(d.Relay), bool(d.IPv6),
 		})
 	}
 	return conns
 }
 
-var errNoDevice = errors.New("the answer has no device, or one without a name and an identifier")
+var errNoDevice = errors.New("the response has no device with a name or an identifier")
 
-// SourceConnection asks the media server how a source is reached. It takes an
-// admin's token, or a transient token made from one.
+// SourceConnection returns how to reach a source that the media server knows.
+// It requires the token of an admin of the media server, or a transient token
+// that was requested with one.
 //
-// ErrForbidden: the token is somebody else's. ErrNotFound: the server does not
-// know the source.
+// The error is ErrForbidden if the token belongs to another user, and
+// ErrNotFound if the server does not know the source. An invalid source is an
+// error of another type than *Error, and nothing is sent.
 func (c *Client) SourceConnection(ctx context.Context, source Source) (*SourceConnection, error) {
 	if err := source.check(); err != nil {
 		return nil, err
@@ -117,11 +135,12 @@ func (c *Client) SourceConnection(ctx context.Context, source Source) (*SourceCo
 			Connection       list[connectionDocument]
 		}]
 	}](res.body)
-	if err == nil && (len(doc.Device) == 0 || doc.Device[0].Name == "" && doc.Device[0].ClientIdentifier == "") {
+	if err == nil && (len(doc.Device) == 0 ||
+		doc.Device[0].Name == "" && doc.Device[0].ClientIdentifier == "") {
 		err = errNoDevice
 	}
 	if err != nil {
-		return nil, c.unusable(op, res, err)
+		return nil, c.invalidResponse(op, res, err)
 	}
 	d := doc.Device[0]
 	return &SourceConnection{
@@ -129,18 +148,25 @@ func (c *Client) SourceConnection(ctx context.Context, source Source) (*SourceCo
 	}, nil
 }
 
-// Identity is which media server answers.
+// Identity identifies a media server.
 type Identity struct {
+	// MachineIdentifier is the unique id of the server. It is never empty in a
+	// result of Client.Identity.
 	MachineIdentifier string
-	Version           string
-	Claimed           bool
+	// Version is the version of the server.
+	Version string
+	// Claimed reports whether the server belongs to an account.
+	Claimed bool
 }
 
-var errNoIdentity = errors.New("the answer has no machine identifier")
+var errNoIdentity = errors.New("the response has no machine identifier")
 
-// Identity asks the media server which one it is. No token is sent.
+// Identity returns the identity of the media server. It sends no token.
 func (c *Client) Identity(ctx context.Context) (*Identity, error) {
-	op := call{operation: "Identity", plane: mediaPlane, method: http.MethodGet, path: "/identity", anonymous: true}
+	op := call{
+		operation: "Identity", plane: mediaPlane, method: http.MethodGet, path: "/identity",
+		anonymous: true,
+	}
 	res, err := c.do(ctx, op)
 	if err != nil {
 		return nil, err
@@ -154,7 +180,7 @@ func (c *Client) Identity(ctx context.Context) (*Identity, error) {
 		err = errNoIdentity
 	}
 	if err != nil {
-		return nil, c.unusable(op, res, err)
+		return nil, c.invalidResponse(op, res, err)
 	}
 	return &Identity{string(doc.MachineIdentifier), string(doc.Version), bool(doc.Claimed)}, nil
 }

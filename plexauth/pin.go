@@ -12,37 +12,40 @@ import (
 	"time"
 )
 
-// PINRequest is what a sign-in by PIN begins with. The zero value is right where
-// a person types the code.
+// PINRequest holds the options of Client.StartPIN. The zero value requests a
+// code that a user can type.
 type PINRequest struct {
-	// Strong asks for a code of 25 characters for 30 minutes, which a link
-	// carries (AuthURL), in place of four letters and digits for 15, which a
-	// person types.
+	// Strong requests a code of 25 characters that is valid for 30 minutes, to
+	// be used in a link (see Client.AuthURL). Otherwise the code has four
+	// letters and digits, is valid for 15 minutes, and is typed by the user.
+	// These lengths and times are those of the known servers.
 	Strong bool
 }
 
-// PIN is a sign-in that waits for a person to finish it in a browser, on
-// whatever device they like. It can be kept and waited for later, also by
-// another process with the same ClientIdentifier, and by several goroutines at
-// the same time: nothing here changes it.
+// PIN is a pending sign-in that the user completes in a browser, on any device.
+// It can be stored, for example as JSON, and passed to WaitPIN later, also by
+// another process with the same ClientIdentifier. No method changes it, so
+// several goroutines can use it at the same time.
 type PIN struct {
-	// ID is how the program asks for the token. Whoever knows it and the
-	// ClientIdentifier can ask, too: it is for the program alone.
+	// ID identifies the PIN in requests for its token. Keep it secret: together
+	// with the ClientIdentifier it gives access to the token.
 	ID int64
-	// Code is what a person enters, or the link carries.
+	// Code is the code that the user types, or that the link contains.
 	Code string
-	// QR is the address of a picture of a QR code, which leads to where the
-	// code is entered. Empty when the server has none.
+	// QR is the URL of a QR code image that leads to the page for the code. It
+	// is empty if the server sent none.
 	QR string
-	// ClientIdentifier is the client's that started it.
+	// ClientIdentifier is that of the client that requested the PIN.
 	ClientIdentifier string
-	// ExpiresIn is how long the code is good, from StartPIN on.
+	// ExpiresIn is the lifetime of the code at the time of StartPIN. If the
+	// server sends none, it is 15 minutes. It is at most 24 hours.
 	ExpiresIn time.Duration
-	// ExpiresAt is when that is over, by this machine's clock.
+	// ExpiresAt is when the code expires, by the local clock. If it is zero,
+	// WaitPIN waits until the server reports that the PIN has expired.
 	ExpiresAt time.Time
 }
 
-// pinDocument is a PIN as servers write it.
+// pinDocument is the wire form of a PIN.
 type pinDocument struct {
 	ID               number
 	Code             text
@@ -52,24 +55,24 @@ type pinDocument struct {
 	AuthToken        text
 }
 
-// How long a PIN is good, and how often it is asked after, when the server does
-// not say.
+// The lifetime and the polling interval of a PIN, if the server sends none.
 const (
-	defaultPINLife  = 15 * time.Minute
-	defaultPINPause = time.Second
+	defaultPINLifetime = 15 * time.Minute
+	defaultPINInterval = time.Second
 )
 
-// maxPINLife is more than any server gives one, and keeps a number that is
-// none from overflowing.
-const maxPINLife = 24 * time.Hour
+// maxPINLifetime exceeds every real lifetime. It prevents an overflow if the
+// server sends a huge number.
+const maxPINLifetime = 24 * time.Hour
 
-var errNoPIN = errors.New("the answer is not a PIN: it has no id or no code")
+var errNoPIN = errors.New("the response is not a PIN: it has no id or no code")
 
-// StartPIN begins a sign-in that needs no password in this program: show the
-// code and where to enter it (LinkURL), or open AuthURL in a browser, and
-// WaitPIN. It is POST /api/v2/pins, without a token.
+// StartPIN starts a sign-in in which this program sees no password. Show the
+// user the code and the page to enter it (LinkURL), or open AuthURL in a
+// browser. Then call WaitPIN. StartPIN sends POST /api/v2/pins without a token.
 //
-// ErrRateLimited: too many were started from this address.
+// The error is ErrRateLimited if too many PINs were requested from this network
+// address.
 func (c *Client) StartPIN(ctx context.Context, in PINRequest) (*PIN, error) {
 	op := call{
 		operation: "StartPIN", method: http.MethodPost, path: "/api/v2/pins",
@@ -84,90 +87,89 @@ func (c *Client) StartPIN(ctx context.Context, in PINRequest) (*PIN, error) {
 		err = errNoPIN
 	}
 	if err != nil {
-		return nil, c.unusable(op, res, err)
+		return nil, c.invalidResponse(op, res, err)
 	}
-	life := defaultPINLife
+	lifetime := defaultPINLifetime
 	if d.ExpiresIn > 0 {
-		life = time.Duration(min(d.ExpiresIn, number(maxPINLife/time.Second))) * time.Second
+		seconds := min(d.ExpiresIn, number(maxPINLifetime/time.Second))
+		lifetime = time.Duration(seconds) * time.Second
 	}
 	return &PIN{
 		ID: int64(d.ID), Code: string(d.Code), QR: string(d.QR),
 		ClientIdentifier: orDefault(string(d.ClientIdentifier), c.ClientIdentifier),
-		// The server's own expiresAt is by a clock that may not agree with ours.
-		ExpiresIn: life, ExpiresAt: time.Now().Add(life),
+		// The expiresAt of the server is by its clock, which may differ from
+		// ours.
+		ExpiresIn: lifetime, ExpiresAt: time.Now().Add(lifetime),
 	}, nil
 }
 
-// WaitPIN waits until somebody has finished the sign-in, and returns the token,
-// which the caller keeps: Client.Token is not changed, and none is sent. It
-// asks GET /api/v2/pins/{id} at once and then every second, as published
-// clients do, or as late as the server says with Retry-After.
+// WaitPIN waits until the user has completed the sign-in, and returns the new
+// token. It does not change Client.Token, and sends no token. It sends GET
+// /api/v2/pins/{id} immediately and then every second, as published clients do,
+// or after the Retry-After of the last response. Client.Retry is ignored.
 //
-// It ends when ctx does. ErrPINExpired: the time is over, or somebody has
-// refused. ErrBadRequest, ErrUnauthorized, ErrForbidden: the server does not let
-// it be asked for. What may pass by itself, as an outage, does not end the wait;
-// if it is still there when time is up, the error wraps it, too, but not when the
-// program cancels ctx.
-//
-// Client.Retry is not used. A PIN without ExpiresAt is waited for until the
-// server says that it has expired.
+// The error is ErrPINExpired if the PIN expired or the user denied access.
+// ErrBadRequest, ErrUnauthorized and ErrForbidden also end the wait. After any
+// other failure, such as an outage, WaitPIN polls again. If the PIN expires or
+// the deadline of ctx passes meanwhile, the error also wraps the last failure.
+// If ctx is cancelled, the error wraps context.Canceled.
 func (c *Client) WaitPIN(ctx context.Context, pin *PIN) (Secret, error) {
 	op := call{
 		operation: "WaitPIN", method: http.MethodGet, path: "/api/v2/pins/",
 		id: strconv.FormatInt(pin.ID, 10), anonymous: true,
 	}
-	once := *c
-	once.Retry = nil
-	waiting := ctx
+	poller := *c
+	poller.Retry = nil
+	waitCtx := ctx
 	if !pin.ExpiresAt.IsZero() {
 		var cancel context.CancelFunc
-		waiting, cancel = context.WithDeadline(ctx, pin.ExpiresAt)
+		waitCtx, cancel = context.WithDeadline(ctx, pin.ExpiresAt)
 		defer cancel()
 	}
-	var trouble error // what kept the last try from an answer
+	var lastErr error // of the last poll that waitCtx did not interrupt
 	for n := 0; ; n++ {
-		token, pause, err := once.askPIN(waiting, op)
-		if token != "" || err != nil && !passing(err) {
+		token, interval, err := poller.pollPIN(waitCtx, op)
+		if token != "" || err != nil && !temporary(err) {
 			return token, err
 		}
-		if waiting.Err() == nil || n == 0 { // a later one that is cut short says nothing
-			trouble = err
+		if waitCtx.Err() == nil || n == 0 { // an interrupted first poll has no better error
+			lastErr = err
 		}
 		switch {
-		case waiting.Err() == nil && sleep(waiting, pause):
+		case waitCtx.Err() == nil && sleep(waitCtx, interval):
 		case ctx.Err() != nil:
-			return "", c.failure(op, timeUp(ended(ctx), trouble))
+			return "", c.newError(op, withLastError(contextError(ctx), lastErr))
 		default:
-			return "", c.failure(op, timeUp(ErrPINExpired, trouble))
+			return "", c.newError(op, withLastError(ErrPINExpired, lastErr))
 		}
 	}
 }
 
-// askPIN asks once, and says how long to wait before asking again. The token
-// is empty as long as nobody has finished the sign-in.
-func (c *Client) askPIN(ctx context.Context, op call) (token Secret, pause time.Duration, err error) {
+// pollPIN requests the PIN once. It returns the token, which is empty while the
+// sign-in is pending, and how long to wait before the next poll.
+func (c *Client) pollPIN(ctx context.Context, op call) (Secret, time.Duration, error) {
 	res, err := c.do(ctx, op)
 	if err != nil {
 		var e *Error
 		if errors.As(err, &e) && e.RetryAfter > 0 {
 			return "", e.RetryAfter, err
 		}
-		return "", defaultPINPause, err
+		return "", defaultPINInterval, err
 	}
-	pause = cmp.Or(readRetryAfter(res.header, time.Now()), defaultPINPause)
+	interval := cmp.Or(readRetryAfter(res.header, time.Now()), defaultPINInterval)
 	d, err := decodeWrapped[pinDocument](res.body)
 	if err == nil && d.ID == 0 && d.AuthToken == "" {
 		err = errNoPIN
 	}
 	if err != nil {
-		return "", pause, c.unusable(op, res, err)
+		return "", interval, c.invalidResponse(op, res, err)
 	}
-	return Secret(d.AuthToken), pause, nil
+	return Secret(d.AuthToken), interval, nil
 }
 
-// passing reports whether a failure may be gone at the next try: there was no
-// answer, or one that says nothing of the PIN.
-func passing(err error) bool {
+// temporary reports whether the next poll may succeed: there was no response,
+// or it did not concern the PIN.
+func temporary(err error) bool {
 	for _, final := range []error{ErrPINExpired, ErrBadRequest, ErrUnauthorized, ErrForbidden} {
 		if errors.Is(err, final) {
 			return false
@@ -176,34 +178,36 @@ func passing(err error) bool {
 	return errors.As(err, new(*Error))
 }
 
-// timeUp is the reason to stop waiting, with what was in the way. Nothing was
-// when the program itself stopped it.
-func timeUp(reason, trouble error) error {
-	if trouble == nil || errors.Is(reason, context.Canceled) {
+// withLastError returns the reason why WaitPIN stopped, together with the error
+// of the last poll. After a cancellation, that error is irrelevant.
+func withLastError(reason, lastErr error) error {
+	if lastErr == nil || errors.Is(reason, context.Canceled) {
 		return reason
 	}
-	return fmt.Errorf("%w, and the last try failed: %w", reason, trouble)
+	return fmt.Errorf("%w; the last attempt failed: %w", reason, lastErr)
 }
 
-// LinkURL is the page on which a person enters a PIN's code, with the code in
-// it. What stands before the question mark is short enough to type.
+// LinkURL returns the URL of the page where the user enters the code of a PIN.
+// The code is in the query. The part before the question mark is short enough
+// to type.
 func (c *Client) LinkURL(pin *PIN) string {
-	return c.base(accountPlane) + "/link?" + queryOf("pin", pin.Code)
+	return c.base(accountPlane) + "/link?" + encodeQuery("pin", pin.Code)
 }
 
-// AuthURL is the page on which a person signs in and lets the program have a
-// token, for a browser to open; a strong PIN is for this. With forwardURL, the
-// page leads there afterwards. That it did proves nothing: WaitPIN does. There
-// is no token in either URL.
+// AuthURL returns the URL of the page where the user signs in and allows the
+// program to get a token. Open it in a browser, and use a strong PIN. If
+// forwardURL is not empty, the page redirects to it at the end. A request to
+// forwardURL proves nothing: call WaitPIN to find out whether the user allowed
+// access. Neither URL contains a token.
 //
-// It is at app.plex.tv for the real service, and under AccountURL for every
-// other.
+// The page is at app.plex.tv if AccountURL is plex.tv or a subdomain of it, and
+// below AccountURL otherwise.
 func (c *Client) AuthURL(pin *PIN, forwardURL string) string {
 	base := c.base(accountPlane)
 	if u, err := url.Parse(base); err == nil && (u.Host == "plex.tv" || strings.HasSuffix(u.Host, ".plex.tv")) {
 		base = "https://app.plex.tv"
 	}
-	return base + "/auth#?" + queryOf(
+	return base + "/auth#?" + encodeQuery(
 		"clientID", orDefault(pin.ClientIdentifier, c.ClientIdentifier), "code", pin.Code,
 		"context[device][product]", orDefault(c.Product, defaultProduct), "context[device][version]", c.Version,
 		"context[device][platform]", c.Platform, "context[device][platformVersion]", c.PlatformVersion,
@@ -212,9 +216,10 @@ func (c *Client) AuthURL(pin *PIN, forwardURL string) string {
 	)
 }
 
-// queryOf encodes names and values in their order, without those that are
-// empty. A space is %20: what reads a fragment may not take a plus for one.
-func queryOf(pairs ...string) string {
+// encodeQuery encodes pairs of names and values in the given order, and omits
+// empty values. It encodes a space as %20, because a reader of a fragment may
+// not decode a plus.
+func encodeQuery(pairs ...string) string {
 	var parts []string
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if pairs[i+1] != "" {

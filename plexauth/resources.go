@@ -9,35 +9,58 @@ import (
 	"time"
 )
 
-// Resource is a server, or another device, that an account can reach.
+// Resource is a server, or another device, that an account can reach. A field
+// that the server omits has its zero value.
 type Resource struct {
-	Name             string
-	Product          string
-	ProductVersion   string
-	Platform         string
-	PlatformVersion  string
-	Device           string
+	// Name is the name to display.
+	Name string
+	// Product is the name of the program that runs there.
+	Product string
+	// ProductVersion is the version of Product.
+	ProductVersion string
+	// Platform is the operating system.
+	Platform string
+	// PlatformVersion is the version of Platform.
+	PlatformVersion string
+	// Device is the type of the device.
+	Device string
+	// ClientIdentifier identifies the resource. For a server it is the machine
+	// identifier.
 	ClientIdentifier string
-	CreatedAt        time.Time
-	LastSeenAt       time.Time
-	// Provides is what it is: "server", "player", ….
+	// CreatedAt is when the resource was registered, in UTC, or zero.
+	CreatedAt time.Time
+	// LastSeenAt is when the resource last reported to the account plane, in
+	// UTC, or zero.
+	LastSeenAt time.Time
+	// Provides are the roles of the resource, such as "server" and "player".
 	Provides []string
-	// OwnerID and SourceTitle are whose it is, when it is somebody else's.
-	OwnerID       int64
-	SourceTitle   string
+	// OwnerID is the id of the owner's account. It is 0 if the caller owns the
+	// resource.
+	OwnerID int64
+	// SourceTitle is the name of the owner. It is empty if the caller owns the
+	// resource.
+	SourceTitle string
+	// PublicAddress is the public IP address of the resource.
 	PublicAddress string
-	// AccessToken is for this resource and no other.
-	AccessToken   Secret
-	Owned         bool
-	Home          bool
-	Relay         bool
-	Presence      bool
+	// AccessToken is a token that only this resource accepts.
+	AccessToken Secret
+	// Owned reports whether the caller owns the resource.
+	Owned bool
+	// Home reports whether the resource belongs to the caller's home.
+	Home bool
+	// Relay reports whether the resource can be reached through a relay.
+	Relay bool
+	// Presence reports whether the resource is online.
+	Presence bool
+	// HTTPSRequired reports whether the resource accepts only TLS.
 	HTTPSRequired bool
-	Connections   []Connection
+	// Connections are the known ways to reach the resource, in the order of the
+	// server.
+	Connections []Connection
 }
 
-// resourceDocument is a resource as servers write it. XML has the connections
-// in an element of their own.
+// resourceDocument is the wire form of a resource. In XML, an element contains
+// the connections.
 type resourceDocument struct {
 	Name             text
 	Product          text
@@ -46,8 +69,8 @@ type resourceDocument struct {
 	PlatformVersion  text
 	Device           text
 	ClientIdentifier text
-	CreatedAt        moment
-	LastSeenAt       moment
+	CreatedAt        timestamp
+	LastSeenAt       timestamp
 	Provides         text
 	OwnerID          number
 	SourceTitle      text
@@ -61,8 +84,11 @@ type resourceDocument struct {
 	Connections      list[connectionDocument]
 }
 
-// Resources lists what the account can reach, with every connection that the
-// account plane knows.
+// Resources returns the servers and devices that the account can reach, with
+// all their connections: HTTP, HTTPS, IPv4, IPv6 and relays. The list is empty,
+// and not nil, if there are none. The error is ErrUnauthorized if the token is
+// invalid, revoked or expired. Servers may reject transient tokens and the
+// tokens of resources with ErrForbidden.
 func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
 	op := call{
 		operation: "Resources", method: http.MethodGet, path: "/api/v2/resources",
@@ -74,7 +100,7 @@ func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
 	}
 	var docs list[resourceDocument]
 	if err := decode(res.body, &docs); err != nil {
-		return nil, c.unusable(op, res, err)
+		return nil, c.invalidResponse(op, res, err)
 	}
 	resources := make([]Resource, 0, len(docs))
 	for _, d := range docs {
@@ -95,18 +121,23 @@ func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
 	return resources, nil
 }
 
-// betterWait is how long a connection that answered waits for a better one
-// that has not answered yet.
-const betterWait = 250 * time.Millisecond
+// preferenceDelay is how long Connect waits, after the first connection
+// succeeded, for a preferred one.
+const preferenceDelay = 250 * time.Millisecond
 
-// Connect finds out how a resource is reached best: it asks every connection
-// at once which server answers there, and returns one that answers with the
-// resource's identifier, local rather than remote, and remote rather than by a
-// relay. No token is sent: an address that is somebody else's by now learns
-// nothing. Retries do not apply. When ctx ends early, it returns the best
-// connection that has answered by then.
+// Connect finds the best working connection of a resource. It calls Identity at
+// every connection at once, and accepts those where the server with the
+// resource's ClientIdentifier responds. It prefers local connections to remote
+// ones, and remote connections to relays, and waits at most 250 ms for a
+// preferred connection after the first one succeeded. If ctx ends before that,
+// Connect returns the best connection so far.
 //
-// To talk to the server then:
+// Connect sends no token, so an address that now belongs to another server
+// learns nothing. It ignores Client.Retry. The result points into
+// r.Connections. If no connection succeeds, the error is an *Error that wraps
+// the error of each connection. If ctx ends first, the error wraps that of ctx.
+//
+// To call the server afterwards:
 //
 //	media := *client
 //	media.MediaURL = connection.URI
@@ -120,42 +151,43 @@ func (c *Client) Connect(ctx context.Context, r *Resource) (*Connection, error) 
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	answers := make(chan probe, len(r.Connections))
+	results := make(chan probe, len(r.Connections))
 	race := race{pending: make(map[int]int)}
 	for i := range r.Connections {
 		conn := &r.Connections[i]
 		race.pending[rank(conn)]++
-		go func() { answers <- probe{conn, c.probe(ctx, conn, r.ClientIdentifier)} }()
+		go func() { results <- probe{conn, c.probe(ctx, conn, r.ClientIdentifier)} }()
 	}
-	race.run(ctx, answers, len(r.Connections))
+	race.run(ctx, results, len(r.Connections))
 	if race.best != nil {
 		return race.best, nil
 	}
 	if ctx.Err() != nil {
-		return nil, &Error{Operation: "Connect", cause: ended(ctx), sent: true}
+		return nil, &Error{Operation: "Connect", cause: contextError(ctx), sent: true}
 	}
-	cause := fmt.Errorf("no connection leads to the server: %w", errors.Join(race.errs...))
+	cause := fmt.Errorf("no connection reaches the server: %w", errors.Join(race.errs...))
 	return nil, &Error{Operation: "Connect", cause: cause}
 }
 
-// probe is what came of one connection.
+// probe is the result of trying one connection.
 type probe struct {
 	conn *Connection
 	err  error
 }
 
-// probe asks a connection's address which server it is.
+// probe calls Identity at a connection, and returns an error if a server other
+// than want responds.
 func (c *Client) probe(ctx context.Context, conn *Connection, want string) error {
-	there := *c
-	there.MediaURL, there.Token, there.Retry = conn.URI, nil, nil
-	got, err := there.Identity(ctx)
+	media := *c
+	media.MediaURL, media.Token, media.Retry = conn.URI, nil, nil
+	got, err := media.Identity(ctx)
 	if err == nil && got.MachineIdentifier != want {
-		err = fmt.Errorf("plexauth: %s answers as another server, %s", conn.URI, got.MachineIdentifier)
+		err = fmt.Errorf("plexauth: another server responds at %s: %s", conn.URI, got.MachineIdentifier)
 	}
 	return err
 }
 
-// rank is 0 for the best kind of connection.
+// rank orders connections by preference. 0 is the best.
 func rank(c *Connection) int {
 	switch {
 	case c.Relay:
@@ -166,28 +198,28 @@ func rank(c *Connection) int {
 	return 1
 }
 
-// race keeps the best connection that has answered, and how many of each rank
-// have not.
+// race is the state of Connect: the best connection that succeeded, the number
+// of pending connections of each rank, and the errors of those that failed.
 type race struct {
 	best    *Connection
-	pending map[int]int
+	pending map[int]int // number of connections by rank
 	errs    []error
 }
 
-// run collects the answers until the best of them is known, or time is up.
-func (r *race) run(ctx context.Context, answers <-chan probe, n int) {
-	var late <-chan time.Time
+// run receives n results, until no better one can arrive or the time is over.
+func (r *race) run(ctx context.Context, results <-chan probe, n int) {
+	var deadline <-chan time.Time
 	for ; n > 0; n-- {
 		select {
-		case p := <-answers:
+		case p := <-results:
 			r.add(p)
 			if r.decided() {
 				return
 			}
-			if r.best != nil && late == nil {
-				late = time.After(betterWait)
+			if r.best != nil && deadline == nil {
+				deadline = time.After(preferenceDelay)
 			}
-		case <-late:
+		case <-deadline:
 			return
 		case <-ctx.Done():
 			return
@@ -204,7 +236,7 @@ func (r *race) add(p probe) {
 	}
 }
 
-// decided reports whether nothing better than the best can still answer.
+// decided reports whether no pending connection is preferred to the best one.
 func (r *race) decided() bool {
 	if r.best == nil {
 		return false

@@ -10,48 +10,63 @@ import (
 	"time"
 )
 
-// Retry says what is tried again. The zero value tries the default statuses
-// again, with the default waits, and not connections that fail.
+// Retry configures which failed calls are retried, and when. The zero value
+// retries the default statuses with the default intervals, and does not retry
+// failed connections.
 //
-// A server's Retry-After is obeyed, up to MaxElapsed. A sign-in is repeated
-// only when no connection was made: any answer, and any answer that got lost,
-// may have used up its code.
+// The wait before each retry grows exponentially and is randomized. If the
+// response has a Retry-After header, the wait is exactly that long, and
+// MaxInterval does not limit it. SignIn is retried only if no connection was
+// established, because a request that reached the server may have used up the
+// verification code. WaitPIN and Connect ignore Retry.
 type Retry struct {
-	// InitialInterval is the first wait. Zero: 500 ms.
+	// InitialInterval is the wait before the first retry, before randomization.
+	// If zero, it is 500 ms.
 	InitialInterval time.Duration
-	// MaxInterval is the longest wait. Zero: 60 s.
+
+	// MaxInterval is the longest wait, after randomization. If zero, it is 60
+	// s.
 	MaxInterval time.Duration
-	// Exponent is what each wait is multiplied by for the next. Zero: 1.5.
+
+	// Exponent is the factor by which each wait is longer than the one before.
+	// If zero, it is 1.5.
 	Exponent float64
-	// MaxElapsed ends the tries: none begins later than that after the first
-	// began. Zero: one hour. A token that turned out to have ended and was renewed
-	// (TransientSource) begins them anew.
+
+	// MaxElapsed limits the time from the start of the first attempt to the
+	// start of the last. If a wait would exceed it, the call returns the last
+	// error. If zero, it is one hour. It starts anew when a token was rejected
+	// and a TransientSource renewed it.
 	MaxElapsed time.Duration
-	// ConnectionErrors: no answer at all is tried again, too.
+
+	// ConnectionErrors enables retries for ErrUnreachable: the connection
+	// failed, or the response did not arrive completely or in time.
 	ConnectionErrors bool
-	// Statuses are those that are tried again. Nil: 429, 500, 502, 503, 504.
+
+	// Statuses are the HTTP statuses that are retried; statuses below 300 are
+	// ignored. If nil, they are 429, 500, 502, 503 and 504. An empty, non-nil
+	// slice disables retries by status.
 	Statuses []int
 }
 
-// defaultStatuses are those of the generated SDKs.
+// defaultStatuses are the statuses that the generated SDKs retry.
 var defaultStatuses = []int{429, 500, 502, 503, 504}
 
-// wait is how long to wait after the try of the given number, from 0. A
-// quarter of it either way is by chance, so that many clients do not come back
-// at the same moment; for the same reason the longest wait is not cut off at
-// MaxInterval, but chosen so that chance leads no further than there.
-func (r *Retry) wait(try int) time.Duration {
-	initial, most, exponent := r.InitialInterval, r.MaxInterval, r.Exponent
+// wait returns the wait before retry number n, from 0. The wait is randomized
+// by 25 percent in either direction, so that clients that failed together do
+// not retry together. MaxInterval limits the interval before randomization,
+// divided by 1.25, so that the longest waits are random, too.
+func (r *Retry) wait(n int) time.Duration {
+	initial, longest, exponent := r.InitialInterval, r.MaxInterval, r.Exponent
 	if initial <= 0 {
 		initial = 500 * time.Millisecond
 	}
-	if most <= 0 {
-		most = time.Minute
+	if longest <= 0 {
+		longest = time.Minute
 	}
 	if exponent <= 0 {
 		exponent = 1.5
 	}
-	wait := min(float64(initial)*math.Pow(exponent, float64(try)), float64(most)/1.25)
+	wait := min(float64(initial)*math.Pow(exponent, float64(n)), float64(longest)/1.25)
 	return time.Duration(wait * (0.75 + rand.Float64()/2))
 }
 
@@ -62,13 +77,13 @@ func (r *Retry) maxElapsed() time.Duration {
 	return r.MaxElapsed
 }
 
-// again reports whether a failure is worth another try.
-func (r *Retry) again(op call, err error) bool {
+// retryable reports whether a call that failed with err is sent again.
+func (r *Retry) retryable(op call, err error) bool {
 	var e *Error
 	if !errors.As(err, &e) {
 		return false
 	}
-	if op.once {
+	if op.noReplay {
 		return r.ConnectionErrors && e.StatusCode == 0 && neverConnected(err)
 	}
 	if errors.Is(err, ErrUnreachable) {
@@ -81,20 +96,22 @@ func (r *Retry) again(op call, err error) bool {
 	return e.StatusCode > 299 && slices.Contains(statuses, e.StatusCode)
 }
 
-// neverConnected reports whether a request was not sent at all.
+// neverConnected reports whether no connection was established, so that nothing
+// was sent.
 func neverConnected(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// retry sends a call until it succeeds, fails for good, or time is up.
+// retry sends a call until it succeeds, until it fails with an error that is
+// not retryable, or until MaxElapsed or ctx ends.
 func (c *Client) retry(ctx context.Context, op call, token Secret) (response, error) {
 	start := time.Now()
-	res, err := c.try(ctx, op, token)
+	res, err := c.attempt(ctx, op, token)
 	if err == nil || c.Retry == nil {
 		return res, err
 	}
-	for n := 0; err != nil && ctx.Err() == nil && c.Retry.again(op, err); n++ {
+	for n := 0; err != nil && ctx.Err() == nil && c.Retry.retryable(op, err); n++ {
 		wait := c.Retry.wait(n)
 		if e := (*Error)(nil); errors.As(err, &e) && e.RetryAfter > 0 {
 			wait = e.RetryAfter
@@ -103,17 +120,19 @@ func (c *Client) retry(ctx context.Context, op call, token Secret) (response, er
 			break
 		}
 		if !sleep(ctx, wait) {
-			if errors.Is(ctx.Err(), context.Canceled) { // who cancels does not ask what the last try failed of
-				err = c.failure(op, ended(ctx))
+			// After a cancellation, the cause of the last failure is
+			// irrelevant.
+			if errors.Is(ctx.Err(), context.Canceled) {
+				err = c.newError(op, contextError(ctx))
 			}
 			break
 		}
-		res, err = c.try(ctx, op, token)
+		res, err = c.attempt(ctx, op, token)
 	}
 	return res, err
 }
 
-// sleep waits and reports whether it was not ended by ctx.
+// sleep waits for d. It returns false if ctx ended first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

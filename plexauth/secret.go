@@ -7,20 +7,19 @@ import (
 	"log/slog"
 )
 
-// redacted stands wherever a Secret would otherwise be printed.
+// redacted is printed in place of a Secret.
 const redacted = "…"
 
-// hidden is what stands for text that is not shown: nothing for nothing.
-func hidden(text string) string { return Secret(text).String() }
+// redact returns "…", or "" if text is empty.
+func redact(text string) string { return Secret(text).String() }
 
-// A Secret is a token, password or code. It prints as "…" with every verb of
-// package fmt, in slog, in JSON and in XML; only the explicit conversion
-// string(s) gives the text, so each place that reveals one can be searched
-// for. The empty Secret prints as the empty string, because whether there is
-// one at all is worth knowing and gives nothing away.
+// A Secret is a token, a password or a code. Package fmt (with every verb),
+// slog, encoding/json and encoding/xml print it as "…". Only the conversion
+// string(s) returns the text, so every place that reveals a secret can be found
+// by a search. The empty Secret prints as the empty string.
 type Secret string
 
-// String returns "…", or "" for the empty Secret.
+// String implements fmt.Stringer. It returns "…", or "" for the empty Secret.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -28,17 +27,20 @@ func (s Secret) String() string {
 	return redacted
 }
 
-// Format writes what String returns, whatever the verb: %x, %q and %#v of a
-// plain string type would print the text.
+// Format implements fmt.Formatter. It writes the result of String for every
+// verb, since %x, %q and %#v of a string type would print the text.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
-// LogValue keeps the text out of slog's handlers.
+// LogValue implements slog.LogValuer. It returns the result of String.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText keeps the text out of encoding/json and encoding/xml.
+// MarshalText implements encoding.TextMarshaler. It returns the result of
+// String, so a Secret cannot be stored as JSON or XML without a conversion to
+// string.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Equal reports in constant time whether both hold the same text.
+// Equal reports whether s and other are the same text. The time that it takes
+// depends on the lengths only.
 func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare([]byte(s), []byte(other)) == 1
 }

@@ -1,49 +1,52 @@
 package plexauth
 
 import (
-	"fmt"
+	"errors"
 	"strings"
 	"unicode/utf8"
 )
 
-// Source names something that a media server knows: another server, or a
-// provider. Make one with ServerSource, ProviderSource or ParseSource; the
-// zero value names nothing. In JSON and XML it is the text that ParseSource
-// reads, and the zero value the empty one.
+// Source identifies a server or a provider that a media server knows. Create
+// one with ServerSource, ProviderSource or ParseSource. The zero value
+// identifies nothing. Sources are comparable with ==. In JSON and XML, a Source
+// is the text that ParseSource reads, and the zero value is the empty text.
 type Source struct {
 	kind, id, provider string
 }
 
-// The two kinds of source.
+// The two kinds of sources. Each is the scheme of its text form.
 const (
 	kindServer   = "server"
 	kindProvider = "provider"
 )
 
-// ServerSource names a server by its machine identifier: server://ID.
+// ServerSource identifies a server by its machine identifier: server://ID. The
+// identifier is validated when the Source is used.
 func ServerSource(machineIdentifier string) Source {
 	return Source{kind: kindServer, id: machineIdentifier}
 }
 
-// ProviderSource names a provider: provider://ID.
+// ProviderSource identifies a provider: provider://ID. The identifier is
+// validated when the Source is used.
 func ProviderSource(id string) Source { return Source{kind: kindProvider, id: id} }
 
-// ParseSource reads a source as it is written: server://ID, provider://ID, and
-// either with /PROVIDER after it.
+// ParseSource parses the text form of a source: server://ID or provider://ID,
+// optionally followed by /PROVIDER.
 func ParseSource(s string) (Source, error) {
 	kind, rest, found := strings.Cut(s, "://")
 	if !found || kind != kindServer && kind != kindProvider {
-		return Source{}, fmt.Errorf("plexauth: a source begins with server:// or provider://")
+		return Source{}, errors.New("plexauth: invalid source: it must begin with server:// or provider://")
 	}
 	id, provider, narrowed := strings.Cut(rest, "/")
 	src := Source{kind, id, provider}
 	if narrowed && provider == "" {
-		return Source{}, fmt.Errorf("plexauth: the provider of a source is empty")
+		return Source{}, errors.New("plexauth: invalid source: the provider is empty")
 	}
 	return src, src.check()
 }
 
-// String is the source as it is written.
+// String returns the text form of the source, and "" for the zero value. It
+// does not validate the source.
 func (s Source) String() string {
 	if s.kind == "" {
 		return ""
@@ -55,9 +58,10 @@ func (s Source) String() string {
 	return text
 }
 
-// MarshalText writes the source as String does, for encoding/json, encoding/xml
-// and flag.TextVar; the zero value as nothing. What ParseSource would not read
-// is an error.
+// MarshalText implements encoding.TextMarshaler, for encoding/json,
+// encoding/xml and flag.TextVar. It returns the result of String, or an error
+// if ParseSource would not accept that text. The zero value is marshaled as the
+// empty text.
 func (s Source) MarshalText() ([]byte, error) {
 	if s == (Source{}) {
 		return []byte{}, nil
@@ -65,8 +69,9 @@ func (s Source) MarshalText() ([]byte, error) {
 	return []byte(s.String()), s.check()
 }
 
-// UnmarshalText reads a source as ParseSource does, and nothing as the zero
-// value. After an error, the source is what it was before.
+// UnmarshalText implements encoding.TextUnmarshaler. It accepts what
+// ParseSource accepts, and the empty text for the zero value. If it returns an
+// error, s is unchanged.
 func (s *Source) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
 		*s = Source{}
@@ -79,17 +84,21 @@ func (s *Source) UnmarshalText(text []byte) error {
 	return err
 }
 
-// check refuses what cannot be written.
+// check validates the source.
 func (s Source) check() error {
 	switch {
 	case s.kind == "":
-		return fmt.Errorf("plexauth: the source names nothing")
+		return errors.New("plexauth: invalid source: it is empty")
 	case s.id == "":
-		return fmt.Errorf("plexauth: the identifier of the source is empty")
+		return errors.New("plexauth: invalid source: the identifier is empty")
 	case !utf8.ValidString(s.id + s.provider):
-		return fmt.Errorf("plexauth: the identifier of the source is not UTF-8")
-	case strings.ContainsFunc(s.id+s.provider, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune("/?#", r) }):
-		return fmt.Errorf("plexauth: the identifier of the source has a character that it cannot have")
+		return errors.New("plexauth: invalid source: the identifier is not valid UTF-8")
+	case strings.ContainsFunc(s.id+s.provider, invalidInSource):
+		return errors.New("plexauth: invalid source: invalid character in the identifier")
 	}
 	return nil
+}
+
+func invalidInSource(r rune) bool {
+	return r <= ' ' || r == 0x7f || strings.ContainsRune("/?#", r)
 }

@@ -12,32 +12,37 @@ import (
 	"time"
 )
 
-// TokenSource gives the token of each call. Implementations must be safe for
-// concurrent use, and end when ctx does.
+// TokenSource supplies the token of each call. Implementations must be safe for
+// concurrent use.
 type TokenSource interface {
+	// Token returns the current token. It must return when ctx ends. An empty
+	// token means that there is none: the call then fails with ErrUnauthorized.
+	// If Token returns an error, the call fails with an *Error that wraps it.
 	Token(ctx context.Context) (Secret, error)
 }
 
-// renewer is a source that can give another token for one that turned out to
-// have ended.
+// renewer is a TokenSource that can replace a token that the server rejected.
 type renewer interface {
-	renew(ctx context.Context, ended Secret) (Secret, error)
+	renew(ctx context.Context, rejected Secret) (Secret, error)
 }
 
-// StaticToken is a token that stays the same.
+// StaticToken is a TokenSource that always returns the same token.
 type StaticToken Secret
 
 // Token implements TokenSource.
 func (t StaticToken) Token(context.Context) (Secret, error) { return Secret(t), nil }
 
-// String keeps the token out of what is printed, as Secret does.
+// String implements fmt.Stringer. Like Secret, it returns "…", or "" if there
+// is no token.
 func (t StaticToken) String() string { return Secret(t).String() }
 
-// Format keeps the token out of what is printed, whatever the verb.
+// Format implements fmt.Formatter. It writes the result of String for every
+// verb.
 func (t StaticToken) Format(f fmt.State, verb rune) { Secret(t).Format(f, verb) }
 
-// MemoryToken is a token that the program changes, as after a sign-in. The
-// zero value has none. It must not be copied.
+// MemoryToken is a TokenSource whose token the program sets, for example after
+// a sign-in. The zero value holds no token. It is safe for concurrent use. It
+// must not be copied after first use.
 type MemoryToken struct {
 	mu    sync.Mutex
 	token Secret
@@ -50,28 +55,31 @@ func (t *MemoryToken) Token(context.Context) (Secret, error) {
 	return t.token, nil
 }
 
-// Set replaces the token; the empty one forgets it.
+// Set replaces the token. The empty Secret removes it.
 func (t *MemoryToken) Set(token Secret) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.token = token
 }
 
-// FileToken is a token in a file that only its owner can read. The file is read
-// at every call, so that what another process writes counts at once.
+// FileToken is a TokenSource that reads the token from a file that only its
+// owner can access. It reads the file at every call, so a token that another
+// process writes is used at once. It is safe for concurrent use.
 type FileToken struct {
-	// Path of the file. Required.
+	// Path is the path of the file. Required.
 	Path string
 }
 
-// Token implements TokenSource. A file that is not there holds no token.
+// Token implements TokenSource. It returns the content of the file without
+// surrounding white space, or an empty token if the file does not exist. Except
+// on Windows, it returns an error if other users can access the file.
 func (t FileToken) Token(context.Context) (Secret, error) {
 	info, err := os.Stat(t.Path)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
 	if err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("plexauth: %s can be read by others: chmod 600 it, and make another token", t.Path)
+		return "", fmt.Errorf("plexauth: %s is accessible to other users: chmod 600 it and replace the token", t.Path)
 	}
 	if err != nil {
 		return "", fmt.Errorf("plexauth: reading the token: %w", err)
@@ -83,8 +91,8 @@ func (t FileToken) Token(context.Context) (Secret, error) {
 	return Secret(strings.TrimSpace(string(text))), nil
 }
 
-// Set writes the token, with mode 0600 and all at once; the empty one removes
-// the file. The folder is made when it is not there.
+// Set writes the token to the file, atomically and with mode 0600. It creates
+// the directory if necessary. The empty Secret removes the file.
 func (t FileToken) Set(token Secret) error {
 	if token == "" {
 		if err := os.Remove(t.Path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -98,9 +106,9 @@ func (t FileToken) Set(token Secret) error {
 	return nil
 }
 
-// writePrivate writes a file of mode 0600 beside path, and lets place put it
-// there.
-func writePrivate(path, text string, place func(from, to string) error) error {
+// writePrivate writes text to a temporary file of mode 0600 in the directory of
+// path, and calls install to move the file to path.
+func writePrivate(path, text string, install func(from, to string) error) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
@@ -113,36 +121,43 @@ func writePrivate(path, text string, place func(from, to string) error) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return place(f.Name(), path)
+	return install(f.Name(), path)
 }
 
-// TransientSource gives transient tokens, so that the token they are made from
-// is sent to nobody but the media server that makes them. It asks for another
-// one before the last expires, and when the server has restarted; once,
-// however many goroutines wait for it. When there is no other one to be had, it
-// goes on with the last until that expires, and asks again after a few seconds.
-// It must not be copied.
+// TransientSource is a TokenSource of transient tokens. It sends the long-lived
+// token only to the media server that issues them. It caches a transient token,
+// replaces it before it expires, and also when a server rejects it, for example
+// after a restart of the media server. Concurrent callers share one request.
+//
+// If a new token cannot be requested, Token returns the cached one until that
+// expires, and requests again after five seconds at the earliest. If the cached
+// token has expired or was rejected, Token returns the error.
+//
+// A TransientSource is safe for concurrent use. It must not be copied after
+// first use.
 type TransientSource struct {
-	// Client asks for the tokens; its own Token is what they are made from.
-	// Required. Where its Timeout is negative, 30 seconds are used here.
+	// Client requests the tokens with its own Token. Required. If its Timeout
+	// is negative, requests are still limited to 30 seconds.
 	Client *Client
-	// RenewBefore is how long before its end a token is replaced. Zero: five minutes,
-	// or a tenth of the token's life when that is less.
+
+	// RenewBefore is how long before its expiry a token is replaced. If zero,
+	// it is five minutes or a tenth of the lifetime of the token, whichever is
+	// less.
 	RenewBefore time.Duration
 
-	mu      sync.Mutex
-	token   Secret
-	replace time.Time // when the token is due
-	expires time.Time // when it ends
-	flight  *flight   // the request under way
+	mu        sync.Mutex
+	token     Secret // the cached token, or ""
+	renewAt   time.Time
+	expiresAt time.Time
+	pending   *tokenRequest // nil if no request is in flight
 }
 
-// replacePause is how long a token that could not be replaced is given out
-// before the next attempt.
-const replacePause = 5 * time.Second
+// renewRetryInterval is how long a cached token is used after its renewal
+// failed, before the next attempt.
+const renewRetryInterval = 5 * time.Second
 
-// flight is a request that several callers wait for.
-type flight struct {
+// tokenRequest is a request in flight and, once done is closed, its result.
+type tokenRequest struct {
 	done  chan struct{}
 	token Secret
 	err   error
@@ -151,58 +166,59 @@ type flight struct {
 // Token implements TokenSource.
 func (s *TransientSource) Token(ctx context.Context) (Secret, error) {
 	s.mu.Lock()
-	if s.token != "" && time.Now().Before(s.replace) {
+	if s.token != "" && time.Now().Before(s.renewAt) {
 		defer s.mu.Unlock()
 		return s.token, nil
 	}
-	f := s.flight
-	if f == nil {
-		f = &flight{done: make(chan struct{})}
-		s.flight = f
-		// The request is everybody's: it does not end with the caller who
-		// happened to be first, but by the client's own time-out.
-		go s.fly(context.WithoutCancel(ctx), f)
+	req := s.pending
+	if req == nil {
+		req = &tokenRequest{done: make(chan struct{})}
+		s.pending = req
+		// All callers share the request, so the context of the first one must
+		// not cancel it. The timeout of the client limits it.
+		go s.request(context.WithoutCancel(ctx), req)
 	}
 	s.mu.Unlock()
 	select {
-	case <-f.done:
-		return f.token, f.err
+	case <-req.done:
+		return req.token, req.err
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
 }
 
-// fly asks for a token and tells those who wait.
-func (s *TransientSource) fly(ctx context.Context, f *flight) {
+// request requests a token and completes req.
+func (s *TransientSource) request(ctx context.Context, req *tokenRequest) {
 	client := *s.Client
-	client.Timeout = max(client.Timeout, 0) // no context ends this one: without a time-out it could hang for ever
-	asked := time.Now()
+	client.Timeout = max(client.Timeout, 0) // ctx has no deadline, so there must be a timeout
+	requestedAt := time.Now()
 	t, err := client.TransientToken(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer close(f.done)
-	s.flight = nil
+	defer close(req.done)
+	s.pending = nil
 	if err != nil {
 		now := time.Now()
-		if left := s.expires.Sub(now); s.token != "" && left > 0 {
-			f.token, s.replace = s.token, now.Add(min(replacePause, left))
+		if left := s.expiresAt.Sub(now); s.token != "" && left > 0 {
+			req.token, s.renewAt = s.token, now.Add(min(renewRetryInterval, left))
 		} else {
-			f.err = err
+			req.err = err
 		}
 		return
 	}
-	margin := s.RenewBefore
-	if margin <= 0 {
-		margin = min(5*time.Minute, t.ExpiresAt.Sub(asked)/10)
+	before := s.RenewBefore
+	if before <= 0 {
+		before = min(5*time.Minute, t.ExpiresAt.Sub(requestedAt)/10)
 	}
-	s.token, s.replace, s.expires, f.token = t.Token, t.ExpiresAt.Add(-margin), t.ExpiresAt, t.Token
+	s.token, req.token = t.Token, t.Token
+	s.renewAt, s.expiresAt = t.ExpiresAt.Add(-before), t.ExpiresAt
 }
 
-// renew forgets a token that turned out to have ended, unless another has taken
-// its place already, and returns the next.
-func (s *TransientSource) renew(ctx context.Context, ended Secret) (Secret, error) {
+// renew implements renewer. It removes the rejected token from the cache,
+// unless another token has replaced it already, and returns the current token.
+func (s *TransientSource) renew(ctx context.Context, rejected Secret) (Secret, error) {
 	s.mu.Lock()
-	if s.token == ended {
+	if s.token == rejected {
 		s.token = ""
 	}
 	s.mu.Unlock()
