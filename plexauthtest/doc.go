@@ -1,7 +1,7 @@
 // Package plexauthtest runs usher inside a Go test: the real server, in the
-// test's process, on a loopback port, with a database in memory and people,
-// servers and shares ready to use. It starts in milliseconds and stops with the
-// test.
+// process of the test, on a loopback port, with a database in memory. It has
+// users, servers and shares to test with. It starts in milliseconds and stops
+// with the test.
 //
 //	func TestWhoAmI(t *testing.T) {
 //		srv := plexauthtest.New(t, plexauthtest.Config{})
@@ -9,25 +9,28 @@
 //		…
 //	}
 //
-// A program that is given srv.AccountURL and srv.MediaURL in place of
-// https://plex.tv and its media server signs in for real, gets real tokens and
-// real errors. What a mock would have to be taught, the server does by itself.
+// Give the program under test srv.AccountURL in place of https://plex.tv, and
+// srv.MediaURL in place of its media server. It then signs in for real, and
+// gets real tokens and real errors. There are no expectations to set up as with
+// a mock.
 //
-// A program that signs people in by PIN gets its token as soon as one of them
-// has entered the code: srv.Member.LinkPIN(code).
+// If the program signs in by PIN, complete the sign-in with User.LinkPIN:
+// srv.Member.LinkPIN(code).
 //
 // # Time
 //
-// The server's clock runs with the real one, from wherever the test moves it:
-// srv.Advance(48 * time.Hour) ends every transient token in no time.
+// The server has its own clock, which Advance moves. For example,
+// srv.Advance(48 * time.Hour) makes every transient token expire.
 //
-// # Trouble
+// # Faults
 //
-// Fail makes answers late, wrong, malformed or absent; Restart does what a
-// restart of the server does, and so ends every transient token.
+// InjectFault delays responses, replaces, truncates or drops them. Restart has
+// the effect of a server restart, which invalidates every transient token.
 //
-// # What was asked
+// # Recorded requests
 //
-// Requests has every request as it came in, so that a test can say what its
-// program must and must not send.
+// Requests returns every request that the server received, so that a test can
+// check what the program sends and what it does not send.
+//
+// The package does not own the rules of authentication: those are usher's.
 package plexauthtest

@@ -9,53 +9,57 @@ import (
 	"time"
 )
 
-// Fault is trouble with some requests. Its zero value does nothing.
+// Fault describes a fault in responses. The zero value has no effect. The
+// fields can be combined.
 type Fault struct {
-	// Path is which requests it hits, "/api/v2/user". Empty: all.
+	// Path is the URL path of the affected requests, such as "/api/v2/user". If
+	// empty, all requests are affected.
 	Path string
-	// Times is how many requests it hits before it is over. Zero: every one,
-	// until it is taken away.
+	// Times is the number of affected requests, after which the fault is
+	// removed. If zero, it stays until it is removed.
 	Times int
 
-	// Delay is how long the answer takes longer.
+	// Delay is added to the response time.
 	Delay time.Duration
-	// Drop breaks the connection off within the answer's headers, which is an
-	// error to the caller each time: where one closes without a byte, a client
-	// may send the request again by itself, as net/http does with a GET on a
-	// connection that it kept alive. The server does not get the request.
+	// Drop closes the connection in the middle of the response header. The
+	// client always gets an error: after a connection that was closed without a
+	// response byte, net/http would resend a GET. The request does not reach
+	// the server.
 	Drop bool
-	// Status, if not 0, is answered with Body and Header, and the server does
-	// not get the request, as when a proxy before it fails.
+	// Status, if not zero, is sent with Body and Header. The request does not
+	// reach the server, as if a proxy in front of it had failed.
 	Status int
-	// Body is answered with Status or, without one, in place of the server's
-	// body.
+	// Body replaces the response body. It is empty with a Status and no Body.
 	Body string
-	// Header is added to the answer: Retry-After, Content-Type.
+	// Header is added to the response header, for example Retry-After.
 	Header map[string]string
-	// Truncate, if not 0, cuts the answer off after so many bytes of its body.
+	// Truncate, if not zero, closes the connection after so many bytes of the
+	// body.
 	Truncate int
 }
 
+// fault is an injected Fault.
 type fault struct {
 	Fault
-	left int
+	left int // number of requests still to affect, if Times is not zero
 }
 
-// Fail lets a fault happen until it is over or remove is called. Of several
-// that hit a request, the first one happens.
+// InjectFault adds a fault, until it has affected Times requests or remove is
+// called. If several faults match a request, the one that was added first
+// applies.
 func (s *Server) InjectFault(f Fault) (remove func()) {
-	happening := &fault{f, f.Times}
+	injected := &fault{f, f.Times}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = append(s.faults, happening)
+	s.faults = append(s.faults, injected)
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.faults = slices.DeleteFunc(s.faults, func(f *fault) bool { return f == happening })
+		s.faults = slices.DeleteFunc(s.faults, func(f *fault) bool { return f == injected })
 	}
 }
 
-// faultFor takes the fault that hits a request, if there is one.
+// faultFor returns the fault for a request, or the zero value, and counts it.
 func (s *Server) faultFor(r *http.Request) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,37 +77,42 @@ func (s *Server) faultFor(r *http.Request) Fault {
 	return Fault{}
 }
 
-// Request is a request as it came in, and what it was answered.
+// Request is a recorded request.
 type Request struct {
+	// Method is the HTTP method.
 	Method string
-	Path   string
-	Query  url.Values
+	// Path is the decoded URL path.
+	Path string
+	// Query holds the query parameters.
+	Query url.Values
+	// Header is the request header.
 	Header http.Header
-	Body   []byte
-	// Status is 0 when the connection was dropped.
+	// Body is the request body, at most 1 MiB.
+	Body []byte
+	// Status is the status of the response, or 0 if a fault dropped it.
 	Status int
 }
 
-// Requests returns every request since the start or the last ResetRequests, in the
-// order in which they were answered.
+// Requests returns the requests since the start or the last ResetRequests, in
+// the order of their responses.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
 
-// ResetRequests empties the record of requests.
+// ResetRequests deletes the recorded requests.
 func (s *Server) ResetRequests() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = nil
 }
 
-// serve answers a request by way of the faults and the record.
+// serve applies a fault, calls the server, and records the request.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	if err != nil {
-		return // the caller has gone
+		return // the client has disconnected
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	f := s.faultFor(r)
@@ -115,13 +124,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	status := 0
 	if !f.Drop {
-		answer := &recorder{header: make(http.Header), status: http.StatusOK}
+		res := &recorder{header: make(http.Header), status: http.StatusOK}
 		if f.Status == 0 {
-			s.current.Load().handler.ServeHTTP(answer, r)
+			s.current.Load().handler.ServeHTTP(res, r)
 		}
-		f.change(answer)
-		status = answer.status
-		defer answer.copyTo(w, f.Truncate)
+		f.apply(res)
+		status = res.status
+		defer res.copyTo(w, f.Truncate)
 	} else {
 		defer hangUp(w)
 	}
@@ -130,26 +139,26 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.requests = append(s.requests, Request{r.Method, r.URL.Path, r.URL.Query(), r.Header.Clone(), body, status})
 }
 
-// change puts the fault's answer in place of the server's.
-func (f *Fault) change(a *recorder) {
+// apply changes a recorded response.
+func (f *Fault) apply(r *recorder) {
 	if f.Status != 0 {
-		a.status = f.Status
+		r.status = f.Status
 	}
 	if f.Body != "" {
-		a.body.Reset()
-		a.body.WriteString(f.Body)
+		r.body.Reset()
+		r.body.WriteString(f.Body)
 	}
-	a.header.Del("Content-Length")
+	r.header.Del("Content-Length")
 	for name, value := range f.Header {
-		a.header.Set(name, value)
+		r.header.Set(name, value)
 	}
 }
 
-// cutOff is where an answer breaks off. There is enough of it that no client
-// asks again because it got nothing, and too little for a success.
+// cutOff is an incomplete response. It is not empty, because a client may
+// resend a request that got no response bytes, and it is not a success.
 const cutOff = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 1000000\r\nCut-"
 
-// hangUp closes a connection in the middle of a header.
+// hangUp closes the connection in the middle of the response header.
 func hangUp(w http.ResponseWriter) {
 	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 		_, _ = io.WriteString(conn, cutOff)
@@ -157,7 +166,7 @@ func hangUp(w http.ResponseWriter) {
 	}
 }
 
-// recorder keeps an answer, so that a fault can change it.
+// recorder is an http.ResponseWriter that stores the response.
 type recorder struct {
 	header http.Header
 	status int
@@ -165,27 +174,28 @@ type recorder struct {
 }
 
 // Header implements http.ResponseWriter.
-func (a *recorder) Header() http.Header { return a.header }
+func (r *recorder) Header() http.Header { return r.header }
 
 // WriteHeader implements http.ResponseWriter.
-func (a *recorder) WriteHeader(status int) { a.status = status }
+func (r *recorder) WriteHeader(status int) { r.status = status }
 
 // Write implements http.ResponseWriter.
-func (a *recorder) Write(p []byte) (int, error) { return a.body.Write(p) }
+func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
 
-// copyTo sends the answer, cut off after truncate bytes unless that is 0.
-func (a *recorder) copyTo(w http.ResponseWriter, truncate int) {
-	for name, values := range a.header {
+// copyTo writes the response to w. If truncate is not 0, it closes the
+// connection after that many bytes of the body.
+func (r *recorder) copyTo(w http.ResponseWriter, truncate int) {
+	for name, values := range r.header {
 		w.Header()[name] = values
 	}
-	body := a.body.Bytes()
+	body := r.body.Bytes()
 	if truncate > 0 && truncate < len(body) {
 		w.Header().Set("Content-Length", "1000000")
-		w.WriteHeader(a.status)
+		w.WriteHeader(r.status)
 		_, _ = w.Write(body[:truncate])
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}
-	w.WriteHeader(a.status)
+	w.WriteHeader(r.status)
 	_, _ = w.Write(body)
 }

@@ -20,35 +20,43 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Config changes what New starts. The zero value is what most tests want.
+// Config configures the server. The zero value suits most tests.
 type Config struct {
-	// TransientTTL shortens the life of transient tokens. Zero: 48 hours.
+	// TransientTTL is the lifetime of transient tokens. If zero, it is 48
+	// hours.
 	TransientTTL time.Duration
-	// MaxFailedSignIns is how many sign-ins to one account may fail before the next
-	// must wait. Zero: no limit.
+	// MaxFailedSignIns is the number of failed sign-ins to one account after
+	// which the next sign-in is rate limited. If zero, there is no limit.
 	MaxFailedSignIns int
-	// Logger gets the server's log. Nil: nothing is logged.
+	// Logger receives the log of the server. If nil, nothing is logged.
 	Logger *slog.Logger
 }
 
-// Server is a running usher. Its methods fail the test when they cannot do what
-// they are asked; all of them may be called from any goroutine, as far as
-// testing.TB lets them fail the test from there.
+// Server is a running usher. Its methods are safe for concurrent use. A method
+// that cannot do its work calls Fatalf, so the rules of testing.TB apply when
+// it is called from another goroutine than the one of the test.
 type Server struct {
-	// AccountURL and MediaURL are where programs find the two planes.
-	AccountURL, MediaURL string
+	// AccountURL is the base URL of the account plane.
+	AccountURL string
+	// MediaURL is the base URL of the media plane. It is the same address.
+	MediaURL string
 
-	// The people that are there from the start.
-	Admin     *User // owns Den and this server, and sees source connections
-	Member    *User // is shared Den
-	TwoFactor *User // has a second factor
-	Managed   *User // has neither e-mail nor password, and cannot sign in
-	Disabled  *User // cannot sign in, and their token does not work
+	// Admin is an admin, owns Den and usher itself, and may call
+	// SourceConnection.
+	Admin *User
+	// Member is a regular user. Den is shared with Member.
+	Member *User
+	// TwoFactor has a second factor: TOTP and backup codes.
+	TwoFactor *User
+	// Managed has neither an e-mail address nor a password, and cannot sign in.
+	Managed *User
+	// Disabled is disabled. It cannot sign in, and its token is rejected.
+	Disabled *User
 
-	// Self is usher itself as one of the servers.
+	// Self is usher itself as a server.
 	Self Source
-	// Den is a server that Admin owns and Member is shared. Nothing answers at
-	// its address.
+	// Den is a server that Admin owns and that is shared with Member. Nothing
+	// listens at its addresses.
 	Den Source
 	// Guide is a provider.
 	Guide Source
@@ -56,32 +64,36 @@ type Server struct {
 	t        testing.TB
 	current  atomic.Pointer[instance]
 	stopping chan struct{} // closed before the listener is
-	offset   atomic.Int64  // how far the clock is ahead
-	devices  atomic.Int64  // how many have signed in by Client and Token
+	offset   atomic.Int64  // difference between the server's clock and the real one
+	devices  atomic.Int64  // number of devices that Client and Token have created
 
 	mu       sync.Mutex
 	faults   []*fault
 	requests []Request
 }
 
-// instance is one life of the server, from start to restart.
+// instance is the server between two restarts.
 type instance struct {
 	*core.Core
 	handler http.Handler
 }
 
-// Source is a server or provider that usher knows.
+// Source is a server or a provider that usher knows.
 type Source struct {
-	Name       string
+	// Name is the name to display.
+	Name string
+	// Identifier is the machine identifier of a server, or the id of a
+	// provider.
 	Identifier string
-	// Source is how the SDK names it.
+	// Source is the argument for plexauth.Client.SourceConnection.
 	Source plexauth.Source
 }
 
-// cheap makes password hashes that cost nothing: they protect nobody here.
-var cheap = account.Cost{Memory: 8, Time: 1, Threads: 1}
+// hashCost makes password hashing fast. There are no passwords to protect here.
+var hashCost = account.Cost{Memory: 8, Time: 1, Threads: 1}
 
-// New starts a server that stops with the test.
+// New starts a server. It stops at the end of the test. New calls t.Fatalf if
+// the server does not start.
 func New(t testing.TB, cfg Config) *Server {
 	t.Helper()
 	s := &Server{t: t, stopping: make(chan struct{})}
@@ -92,7 +104,7 @@ func New(t testing.TB, cfg Config) *Server {
 	s.AccountURL, s.MediaURL = listener.URL, listener.URL
 	c, err := core.Open(context.Background(), core.Config{
 		Key: seal.NewKey([32]byte{'t', 'e', 's', 't'}), TransientTTL: cfg.TransientTTL,
-		HashCost: cheap, HashQueue: 1 << 16, FailedTries: cfg.MaxFailedSignIns, Logger: cfg.Logger, Now: s.Now,
+		HashCost: hashCost, HashQueue: 1 << 16, FailedTries: cfg.MaxFailedSignIns, Logger: cfg.Logger, Now: s.Now,
 		Self: &source.Self{Connections: []store.Connection{{URI: s.MediaURL, Local: true}}},
 	})
 	if err != nil {
@@ -103,20 +115,20 @@ func New(t testing.TB, cfg Config) *Server {
 	return s
 }
 
-// close closes the database, once nothing is answered any more.
+// close closes the database, once no request is answered any more.
 func (s *Server) close() {
 	if i := s.current.Load(); i != nil {
 		_ = i.Close()
 	}
 }
 
-// start has requests answered from the services of c.
+// start answers requests from the services of c from now on.
 func (s *Server) start(c *core.Core) {
 	s.current.Store(&instance{c, server.New(c, server.Config{Version: "test"}).Handler()})
 }
 
-// Restart does what a restart of the server does: every transient token ends,
-// and everything else stays.
+// Restart has the effect of a server restart: it invalidates every transient
+// token. Everything else stays, including the address.
 func (s *Server) Restart() {
 	s.t.Helper()
 	c, err := s.current.Load().Core.Restart(context.Background())
@@ -126,20 +138,21 @@ func (s *Server) Restart() {
 	s.start(c)
 }
 
-// Now is the server's time.
+// Now returns the time of the server's clock.
 func (s *Server) Now() time.Time { return time.Now().Add(time.Duration(s.offset.Load())) }
 
-// Advance moves the server's clock.
+// Advance moves the server's clock forward by d.
 func (s *Server) Advance(d time.Duration) { s.offset.Add(int64(d)) }
 
-// device is the client identifier of Anonymous.
+// device is the client identifier of AnonymousClient.
 const device = "plexauthtest"
 
-// Client returns an SDK client with a token of p's, as after a sign-in. Each
-// call of Client or Token is a sign-in of another device: plexauthtest-1,
-// plexauthtest-2 and so on. A device holds ten tokens at the most, and so none
-// of them ends the token of an earlier one. Disabled cannot sign in: theirs is
-// the same token each time, of the device that Anonymous is.
+// Client returns an SDK client with a new access token of u. Each call of
+// Client and Token signs in on another device, plexauthtest-1, plexauthtest-2
+// and so on. usher limits the tokens of a device to ten, so a device of its own
+// keeps a token from being evicted. For Disabled, which cannot sign in, the
+// client always has the token that was issued before the account was disabled,
+// and the device of AnonymousClient.
 func (s *Server) Client(u *User) *plexauth.Client {
 	s.t.Helper()
 	c := s.AnonymousClient()
@@ -156,15 +169,15 @@ func (s *Server) AnonymousClient() *plexauth.Client {
 	}
 }
 
-// Token returns a fresh access token of p's, on a device of its own; for
-// Disabled, the one that they had before.
+// Token returns a new access token of u, on a device of its own. For Disabled,
+// it returns the token that was issued before the account was disabled.
 func (s *Server) Token(u *User) plexauth.Secret {
 	s.t.Helper()
 	_, token := s.signIn(u)
 	return token
 }
 
-// signIn returns a token of p's and the device that holds it.
+// signIn issues a token for u on a new device, and returns both.
 func (s *Server) signIn(u *User) (id string, token plexauth.Secret) {
 	s.t.Helper()
 	if u.oldToken != "" {
@@ -174,7 +187,7 @@ func (s *Server) signIn(u *User) (id string, token plexauth.Secret) {
 	return id, s.tokenOn(id, u)
 }
 
-// tokenOn mints a token of p's on a device.
+// tokenOn issues a token for u on a device.
 func (s *Server) tokenOn(id string, u *User) plexauth.Secret {
 	s.t.Helper()
 	token, err := s.current.Load().Tokens.SignIn(context.Background(), store.SignIn{
@@ -182,7 +195,7 @@ func (s *Server) tokenOn(id string, u *User) plexauth.Secret {
 		Device: store.Device{ClientIdentifier: id, Product: "plexauthtest"},
 	})
 	if err != nil {
-		s.t.Fatalf("plexauthtest: a token for %s: %v", u.Username, err)
+		s.t.Fatalf("plexauthtest: issuing a token for %s: %v", u.Username, err)
 	}
 	return token
 }

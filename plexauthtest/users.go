@@ -13,63 +13,70 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// User is somebody with an account.
+// User is a user of the server. Its methods are safe for concurrent use. They
+// call Fatalf of the test if they fail.
 type User struct {
+	// Username is the name to sign in with.
 	Username string
-	// Email and Password are empty for Managed.
-	Email    string
+	// Email is the e-mail address. It is empty for Managed.
+	Email string
+	// Password is the password. It is empty for Managed.
 	Password plexauth.Secret
-	// BackupCodes are TwoFactor's; nil for others.
+	// BackupCodes are the backup codes of TwoFactor, unused at first. They are
+	// nil for other users.
 	BackupCodes []plexauth.Secret
 
-	id       int64
-	seed     plexauth.Secret
-	oldToken plexauth.Secret // of somebody who gets no other
-	server   *Server
+	id         int64
+	totpSecret plexauth.Secret
+	oldToken   plexauth.Secret // the only token of a user who cannot sign in
+	server     *Server
 }
 
-// SignIn is what the person gives to sign in, with the code that their
-// authenticator shows now, if they have one. A code works once: the next one is
-// there after half a minute, which Advance makes pass.
+// Credentials returns the argument for plexauth.Client.SignIn: the username,
+// the password and, if the user has a second factor, the current verification
+// code.
 func (u *User) Credentials() plexauth.SignInRequest {
-	return plexauth.SignInRequest{Login: u.Username, Password: u.Password, VerificationCode: u.VerificationCode()}
+	return plexauth.SignInRequest{
+		Login: u.Username, Password: u.Password, VerificationCode: u.VerificationCode(),
+	}
 }
 
-// Code is what the person's authenticator shows at the server's time; empty
-// without a second factor.
+// VerificationCode returns the current TOTP code of the user, by the server's
+// clock. It returns "" if the user has no second factor. Each code works once.
+// Advance the clock by 30 seconds to get the next one.
 func (u *User) VerificationCode() plexauth.Secret {
-	if u.seed == "" {
+	if u.totpSecret == "" {
 		return ""
 	}
-	code, err := totp.GenerateCode(string(u.seed), u.server.Now().Truncate(time.Second))
+	code, err := totp.GenerateCode(string(u.totpSecret), u.server.Now().Truncate(time.Second))
 	if err != nil {
-		u.server.t.Fatalf("plexauthtest: a code for %s: %v", u.Username, err)
+		u.server.t.Fatalf("plexauthtest: generating a code for %s: %v", u.Username, err)
 	}
 	return plexauth.Secret(code)
 }
 
-// LinkPIN does what the person does on the page where a PIN's code is entered:
-// it signs in the device that shows the code.
+// LinkPIN completes the sign-in of the PIN with the given code, as if the user
+// had entered the code at plexauth.Client.LinkURL.
 func (u *User) LinkPIN(code string) {
 	s := u.server
 	s.t.Helper()
 	by := pin.By{AccountID: u.id, Address: "127.0.0.1"}
 	if err := s.current.Load().PINs.Link(context.Background(), code, by); err != nil {
-		s.t.Fatalf("plexauthtest: %s enters the code %s: %v", u.Username, code, err)
+		s.t.Fatalf("plexauthtest: linking the PIN %[2]s for %[1]s: %[3]v", u.Username, code, err)
 	}
 }
 
-// passwordHash is the hash that a sign-in of the person's rests on.
+// passwordHash returns the password hash of the user.
 func (u *User) passwordHash(s *Server) string {
 	s.t.Helper()
 	a, err := s.current.Load().Store.Account(context.Background(), u.id)
 	if err != nil {
-		s.t.Fatalf("plexauthtest: %s: %v", u.Username, err)
+		s.t.Fatalf("plexauthtest: reading the account of %s: %v", u.Username, err)
 	}
 	return a.PasswordHash
 }
 
-// AddUser adds an account with a password.
+// AddUser adds a user with a password. email may be empty.
 func (s *Server) AddUser(username, email string, password plexauth.Secret) *User {
 	s.t.Helper()
 	return s.add(account.NewAccount{Username: username, Email: email, Password: password})
@@ -84,17 +91,19 @@ func (s *Server) add(n account.NewAccount) *User {
 	return &User{Username: n.Username, Email: n.Email, Password: n.Password, id: a.ID, server: s}
 }
 
-// populate makes the people and the sources.
+// populate adds the users and the sources of Server.
 func (s *Server) populate() {
 	s.t.Helper()
-	s.Admin = s.add(account.NewAccount{Username: "admin", Email: "admin@example.org", Password: "admin's password", Admin: true})
+	s.Admin = s.add(account.NewAccount{
+		Username: "admin", Email: "admin@example.org", Password: "admin's password", Admin: true,
+	})
 	s.Member = s.AddUser("member", "member@example.org", "member's password")
 	s.TwoFactor = s.AddUser("twofactor", "twofactor@example.org", "twofactor's password")
 	s.Disabled = s.AddUser("disabled", "disabled@example.org", "disabled's password")
 	s.enrol(s.TwoFactor)
 	s.Disabled.oldToken = s.tokenOn(device, s.Disabled)
 	if err := s.current.Load().Accounts.SetDisabled(context.Background(), s.Disabled.id, true); err != nil {
-		s.t.Fatalf("plexauthtest: disabling: %v", err)
+		s.t.Fatalf("plexauthtest: disabling an account: %v", err)
 	}
 
 	managed, err := s.current.Load().Store.AddAccount(context.Background(), store.Account{
@@ -112,19 +121,19 @@ func (s *Server) populate() {
 	s.Share(s.Den, s.Member)
 }
 
-// enrol gives a person a second factor.
+// enrol adds a second factor to a user.
 func (s *Server) enrol(u *User) {
 	s.t.Helper()
 	ctx, accounts := context.Background(), s.current.Load().Accounts
 	a, err := s.current.Load().Store.Account(ctx, u.id)
 	if err != nil {
-		s.t.Fatalf("plexauthtest: %s: %v", u.Username, err)
+		s.t.Fatalf("plexauthtest: reading the account of %s: %v", u.Username, err)
 	}
 	e := account.NewEnrolment("plexauthtest", u.Username)
 	if u.BackupCodes, err = accounts.Enrol(ctx, a, e, ""); err != nil {
-		s.t.Fatalf("plexauthtest: a second factor for %s: %v", u.Username, err)
+		s.t.Fatalf("plexauthtest: enrolling the second factor of %s: %v", u.Username, err)
 	}
-	u.seed = e.Secret
+	u.totpSecret = e.Secret
 }
 
 func (s *Server) addSource(kind, name, identifier string, owner int64) Source {
@@ -147,25 +156,28 @@ func (s *Server) addSource(kind, name, identifier string, owner int64) Source {
 	return src
 }
 
-// AddServer adds a server that belongs to a person.
+// AddServer adds a server that owner owns. Nothing listens at its addresses.
 func (s *Server) AddServer(name, identifier string, owner *User) Source {
 	s.t.Helper()
 	return s.addSource(store.ServerSource, name, identifier, owner.id)
 }
 
-// Share lets a person reach a server.
+// Share shares a server with a user.
 func (s *Server) Share(src Source, u *User) {
 	s.t.Helper()
-	s.shared(src, u, (*source.Service).Share)
+	s.changeShare(src, u, (*source.Service).Share)
 }
 
-// Unshare takes a share back, with the tokens that rest on it.
+// Unshare removes a share. This revokes the tokens that depend on it.
 func (s *Server) Unshare(src Source, u *User) {
 	s.t.Helper()
-	s.shared(src, u, (*source.Service).Unshare)
+	s.changeShare(src, u, (*source.Service).Unshare)
 }
 
-func (s *Server) shared(src Source, u *User, change func(*source.Service, context.Context, int64, int64) error) {
+// changeShare calls change with the id of the server and of the account.
+func (s *Server) changeShare(
+	src Source, u *User, change func(*source.Service, context.Context, int64, int64) error,
+) {
 	s.t.Helper()
 	sources := s.current.Load().Sources
 	found, err := sources.Find(context.Background(), source.Ref{Kind: store.ServerSource, Identifier: src.Identifier})
@@ -173,11 +185,12 @@ func (s *Server) shared(src Source, u *User, change func(*source.Service, contex
 		err = change(sources, context.Background(), found.ID, u.id)
 	}
 	if err != nil {
-		s.t.Fatalf("plexauthtest: sharing %s with %s: %v", src.Name, u.Username, err)
+		s.t.Fatalf("plexauthtest: changing the share of %s with %s: %v", src.Name, u.Username, err)
 	}
 }
 
-// RevokeTokens ends every token of a person's.
+// RevokeTokens revokes every access token of a user, and the tokens issued with
+// them.
 func (s *Server) RevokeTokens(u *User) {
 	s.t.Helper()
 	ctx := context.Background()

@@ -1,39 +1,44 @@
-// Package login adds "Sign in" to a Go web program, by two handlers. The first
-// sends the browser to the account plane's page, where the person signs in and
-// lets the program have a token; the second takes the browser back and gives
-// the program the account, with its token. No password, no pop-up and no
-// script come into it, and no token is ever in a URL.
+// Package login adds "Sign in" to a Go web program, with two HTTP handlers. The
+// start handler redirects the browser to the page of the account plane, where
+// the user signs in and allows the program to get a token. The callback handler
+// receives the browser when it returns, and passes the account and its token to
+// the program. The program sees no password, and no URL contains a token.
+// Neither a pop-up window nor JavaScript is needed.
 //
 //	start, callback, err := login.Handlers(login.Config{
 //		Client:      &plexauth.Client{ClientIdentifier: id, Product: "My program"},
 //		CallbackURL: "https://my.example.org/signed-in",
 //		Done: func(w http.ResponseWriter, r *http.Request, account *plexauth.Account, err error) {
-//			// set a cookie of one's own, and redirect
+//			// create a session, set its cookie, and redirect
 //		},
 //	})
 //	mux.Handle("/sign-in", start)
 //	mux.Handle("/signed-in", callback)
 //
-// It owns the way from the button to the account: the PIN, the state that
-// binds it to the browser, and the cookie that proves it. It does not own what
-// follows: who may use the program, its sessions, and where to go next.
+// The package owns the flow between the button and the account: the PIN, the
+// state that binds it to the browser, and the cookie that identifies the
+// browser. It does not own what follows: authorization, sessions, and where to
+// redirect.
 //
-// # What it holds against
+// # Security
 //
-// A callback counts once, in time, and only in the browser that was sent away
-// for it. So a link from somebody else signs nobody in to an account that is
-// not theirs, a URL from a log or a history is worth nothing, and what the
-// request says of hosts and addresses leads nowhere: browsers are sent to
-// AccountURL and come back to CallbackURL.
+// A callback succeeds once, before the PIN expires, and only in the browser
+// that started the sign-in. This prevents the following attacks:
 //
-// What no program can know is whether the person at the account plane's page
-// is the one at its own: somebody may start a sign-in and talk another into
-// finishing it. That page names the program and asks, and is the place where
-// it is refused.
+//   - Login CSRF: a link from an attacker cannot sign a user in to the account of
+//     the attacker.
+//   - Replay: a callback URL from a log or a browser history has no effect.
+//   - Open redirect and host header injection: the browser is only redirected to
+//     AccountURL (app.plex.tv for plex.tv) and to CallbackURL, whatever the request
+//     says.
+//
+// The program cannot know whether the user at the page of the account plane is
+// the user at its own page: an attacker may start a sign-in and persuade a
+// victim to complete it. The account plane must show which program requests
+// access, and let the user deny it.
 //
 // # More than one process
 //
-// A sign-in under way is held in memory: a browser must come back to the
-// process that sent it away, and a restart in between means to press the
-// button again.
+// Pending sign-ins are stored in memory. The browser must return to the process
+// that started the sign-in. After a restart, the user has to start again.
 package login

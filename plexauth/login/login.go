@@ -15,65 +15,75 @@ import (
 )
 
 var (
-	// ErrInvalidState: the browser did not start this sign-in, or it is over already.
-	// It is what an attack looks like, and also a page that was loaded again.
-	ErrInvalidState = errors.New("login: this browser has no such sign-in under way")
-	// ErrAccessDenied: the person came back and has not let the program in, or has
-	// taken longer than the account plane waits.
-	ErrAccessDenied = errors.New("login: the person has not let the program in")
+	// ErrInvalidState reports that this browser has no pending sign-in with the
+	// state of the callback URL: it started none, or the sign-in is complete or
+	// has expired. Reloading the callback page causes it, and so does an
+	// attack.
+	ErrInvalidState = errors.New("login: this browser has no such pending sign-in")
+	// ErrAccessDenied reports that the browser returned and the user has not
+	// allowed access: the user denied it, has not decided, or took longer than
+	// the lifetime of the PIN.
+	ErrAccessDenied = errors.New("login: the user has not allowed access")
 )
 
-// Config is what the two handlers work with.
+// Config configures the two handlers. Do not change it after Handlers returned.
 type Config struct {
-	// Client talks to the account plane; its Token is not used. Required, with
-	// its ClientIdentifier.
+	// Client calls the account plane. Its Token is ignored. Required, with its
+	// ClientIdentifier.
 	Client *plexauth.Client
 
-	// CallbackURL is where browsers reach the callback handler, whole:
-	// "https://my.example.org/signed-in". With https, the cookies are sent over
-	// TLS only. Required.
+	// CallbackURL is the absolute URL of the callback handler, such as
+	// "https://my.example.org/signed-in". It may have a query, and must not
+	// have user info or a fragment. If its scheme is https, the cookies are
+	// sent over TLS only. Required.
 	CallbackURL string
 
-	// Done ends every sign-in, and answers the browser. When err is nil, the
-	// account is that of the person at the browser, with a fresh token in
-	// AuthToken; otherwise it is nil. It is called from many goroutines.
-	// Required.
+	// Done is called at the end of every sign-in and writes the response. If
+	// err is nil, account is the account of the user, with a new token in
+	// AuthToken. Otherwise account is nil. Done must be safe for concurrent
+	// use. Required.
 	//
-	// The errors are ErrInvalidState, ErrAccessDenied, and those of plexauth: what is not
-	// one of the two may pass by itself, as when the account plane does not
-	// answer.
+	// The errors to test for with errors.Is are ErrInvalidState and
+	// ErrAccessDenied. Any other error comes from plexauth and may be
+	// temporary, for example if the account plane does not respond.
 	Done func(w http.ResponseWriter, r *http.Request, account *plexauth.Account, err error)
 
-	// TokenTimeout is how long a browser that comes back waits for the account plane to
-	// have the token. Zero: five seconds.
+	// TokenTimeout limits how long the callback handler polls the account plane
+	// for the token. If zero or negative, it is five seconds.
 	TokenTimeout time.Duration
 
-	// MaxPending is how many sign-ins are under way at the most; the oldest gives
-	// way. Zero: 10,000, which take some megabytes.
+	// MaxPending limits the number of pending sign-ins. When it is reached, the
+	// one that expires first is removed. If zero or negative, it is 10,000,
+	// which takes some megabytes.
 	MaxPending int
 }
 
-// flow is the two handlers.
+// flow holds the state that both handlers share.
 type flow struct {
 	Config
-	callback url.URL
-	pending  pending
+	callbackURL url.URL
+	pending     pending
 }
 
-// Handlers returns the handler that the program's "Sign in" leads to, by GET or
-// POST, and the one that is at CallbackURL. Both are safe for concurrent use.
-// It is an error when something that is required is missing, or CallbackURL is
-// not of its form.
+// Handlers returns the start handler and the callback handler. Link the start
+// handler from the "Sign in" button; it accepts GET and POST. Serve the
+// callback handler at CallbackURL; it accepts GET. Both are safe for concurrent
+// use.
+//
+// Handlers returns an error if a required field of cfg is missing or
+// CallbackURL is invalid.
 func Handlers(cfg Config) (start, callback http.Handler, err error) {
 	if cfg.Client == nil || cfg.Done == nil {
 		return nil, nil, errors.New("login: Config.Client and Config.Done are required")
 	}
 	if cfg.Client.ClientIdentifier == "" {
-		return nil, nil, errors.New("login: Config.Client has no ClientIdentifier; plexauth.LoadClientIdentifier makes and keeps one")
+		return nil, nil, errors.New("login: Config.Client.ClientIdentifier is empty; " +
+			"plexauth.LoadClientIdentifier generates and stores one")
 	}
 	u, err := url.Parse(cfg.CallbackURL)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.Fragment != "" {
-		return nil, nil, errors.New("login: Config.CallbackURL is not of the form https://HOST/PATH")
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" ||
+		u.User != nil || u.Fragment != "" {
+		return nil, nil, errors.New("login: invalid Config.CallbackURL: it must have the form https://HOST/PATH")
 	}
 	if cfg.TokenTimeout <= 0 {
 		cfg.TokenTimeout = 5 * time.Second
@@ -81,13 +91,13 @@ func Handlers(cfg Config) (start, callback http.Handler, err error) {
 	if cfg.MaxPending <= 0 {
 		cfg.MaxPending = 10_000
 	}
-	f := &flow{Config: cfg, callback: *u, pending: pending{most: cfg.MaxPending}}
-	return http.HandlerFunc(f.start), http.HandlerFunc(f.finish), nil
+	f := &flow{Config: cfg, callbackURL: *u, pending: pending{limit: cfg.MaxPending}}
+	return http.HandlerFunc(f.serveStart), http.HandlerFunc(f.serveCallback), nil
 }
 
-// start sends a browser to the account plane.
-func (f *flow) start(w http.ResponseWriter, r *http.Request) {
-	if !allow(w, r, http.MethodGet, http.MethodPost) {
+// serveStart starts a sign-in and redirects the browser to the account plane.
+func (f *flow) serveStart(w http.ResponseWriter, r *http.Request) {
+	if !allowMethods(w, r, http.MethodGet, http.MethodPost) {
 		return
 	}
 	pin, err := f.Client.StartPIN(r.Context(), plexauth.PINRequest{Strong: true})
@@ -95,16 +105,16 @@ func (f *flow) start(w http.ResponseWriter, r *http.Request) {
 		f.Done(w, r, nil, err)
 		return
 	}
-	// Only the first of the two is ever in a URL.
+	// The state is part of the callback URL. The proof is only in the cookie.
 	state, proof := rand.Text(), rand.Text()
-	f.pending.add(state, attempt{pin, sha256.Sum256([]byte(proof))})
+	f.pending.add(state, signIn{pin, sha256.Sum256([]byte(proof))})
 	http.SetCookie(w, f.cookie(state, proof, int(pin.ExpiresIn.Seconds())))
-	http.Redirect(w, r, f.Client.AuthURL(pin, f.callbackFor(state)), http.StatusSeeOther)
+	http.Redirect(w, r, f.Client.AuthURL(pin, f.callbackWith(state)), http.StatusSeeOther)
 }
 
-// finish takes a browser back.
-func (f *flow) finish(w http.ResponseWriter, r *http.Request) {
-	if !allow(w, r, http.MethodGet) {
+// serveCallback completes the sign-in of a browser that returns.
+func (f *flow) serveCallback(w http.ResponseWriter, r *http.Request) {
+	if !allowMethods(w, r, http.MethodGet) {
 		return
 	}
 	w.Header().Set("Referrer-Policy", "no-referrer")
@@ -112,7 +122,8 @@ func (f *flow) finish(w http.ResponseWriter, r *http.Request) {
 	f.Done(w, r, account, err)
 }
 
-// account is that of the person whose browser came back.
+// account returns the account of the user whose browser returned. It uses up
+// the pending sign-in.
 func (f *flow) account(w http.ResponseWriter, r *http.Request) (*plexauth.Account, error) {
 	state := r.URL.Query().Get("state")
 	cookie, err := r.Cookie(f.cookieName(state))
@@ -124,13 +135,13 @@ func (f *flow) account(w http.ResponseWriter, r *http.Request) (*plexauth.Accoun
 		return nil, ErrInvalidState
 	}
 	http.SetCookie(w, f.cookie(state, "", -1))
-	token, err := f.wait(r.Context(), pin)
+	token, err := f.waitToken(r.Context(), pin)
 	if err != nil {
 		return nil, err
 	}
-	theirs := *f.Client
-	theirs.Token = plexauth.StaticToken(token)
-	account, err := theirs.TokenDetails(r.Context())
+	userClient := *f.Client
+	userClient.Token = plexauth.StaticToken(token)
+	account, err := userClient.TokenDetails(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -138,27 +149,30 @@ func (f *flow) account(w http.ResponseWriter, r *http.Request) (*plexauth.Accoun
 	return account, nil
 }
 
-// wait waits a little for the token: the account plane sends the browser back
-// once the person has decided, so that it is there now or never.
-func (f *flow) wait(ctx context.Context, pin *plexauth.PIN) (plexauth.Secret, error) {
-	brief, cancel := context.WithTimeout(ctx, f.TokenTimeout)
+// waitToken polls for the token, for a short time: the account plane redirects
+// the browser after the user has decided, so the token exists already or never
+// will.
+func (f *flow) waitToken(ctx context.Context, pin *plexauth.PIN) (plexauth.Secret, error) {
+	waitCtx, cancel := context.WithTimeout(ctx, f.TokenTimeout)
 	defer cancel()
-	token, err := f.Client.WaitPIN(brief, pin)
+	token, err := f.Client.WaitPIN(waitCtx, pin)
 	if errors.Is(err, plexauth.ErrPINExpired) {
 		return "", fmt.Errorf("%w: %w", ErrAccessDenied, err)
 	}
-	if err == nil || brief.Err() == nil || ctx.Err() != nil {
+	if err == nil || waitCtx.Err() == nil || ctx.Err() != nil {
 		return token, err
 	}
-	if trouble := (*plexauth.Error)(nil); errors.As(errors.Unwrap(err), &trouble) {
-		return "", err // the account plane has not said either way
+	// The wait timed out. If the last poll failed, the decision is unknown.
+	if last := (*plexauth.Error)(nil); errors.As(errors.Unwrap(err), &last) {
+		return "", err
 	}
 	return "", ErrAccessDenied
 }
 
-// allow answers a request by another method, which must neither start a
-// sign-in nor use one up, and keeps the answer to any out of caches.
-func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
+// allowMethods responds with 405 and returns false if the method is not one of
+// methods, so that such a request neither starts nor uses up a sign-in. It also
+// forbids caching of every response.
+func allowMethods(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	w.Header().Set("Cache-Control", "no-store")
 	for _, method := range methods {
 		if r.Method == method {
@@ -172,18 +186,19 @@ func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	return false
 }
 
-// callbackFor is where a browser comes back to with a state.
-func (f *flow) callbackFor(state string) string {
-	u := f.callback
+// callbackWith returns the callback URL for a state.
+func (f *flow) callbackWith(state string) string {
+	u := f.callbackURL
 	query := u.Query()
 	query.Set("state", state)
 	u.RawQuery = query.Encode()
 	return u.String()
 }
 
-// cookieName is that of a state's cookie. Each has its own, so that a person
-// may sign in in two tabs. Under TLS, its prefix keeps other hosts of the same
-// domain from setting it (RFC 6265bis, section 4.1.3.2).
+// cookieName returns the name of the cookie for a state. Each state has its own
+// cookie, so that a user can sign in in two tabs. With TLS, the prefix __Host-
+// prevents other hosts of the domain from setting the cookie (RFC 6265bis,
+// section 4.1.3.2).
 func (f *flow) cookieName(state string) string {
 	name := "sign-in-" + state[:min(len(state), 8)]
 	if f.secure() {
@@ -192,19 +207,19 @@ func (f *flow) cookieName(state string) string {
 	return name
 }
 
-// cookie is what proves that a browser was sent away with a state.
+// cookie returns the cookie that binds a state to the browser.
 func (f *flow) cookie(state, proof string, maxAge int) *http.Cookie {
 	c := &http.Cookie{
-		Name: f.cookieName(state), Value: proof, Path: f.callback.EscapedPath(), MaxAge: maxAge,
+		Name: f.cookieName(state), Value: proof, Path: f.callbackURL.EscapedPath(), MaxAge: maxAge,
 		HttpOnly: true, Secure: f.secure(), SameSite: http.SameSiteLaxMode,
 	}
 	if c.Secure || c.Path == "" {
-		c.Path = "/" // which the prefix demands
+		c.Path = "/" // required by the prefix __Host-
 	}
 	return c
 }
 
-func (f *flow) secure() bool { return f.callback.Scheme == "https" }
+func (f *flow) secure() bool { return f.callbackURL.Scheme == "https" }
 
-// same compares in constant time.
-func same(a, b [sha256.Size]byte) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }
+// equal compares two hashes in constant time.
+func equal(a, b [sha256.Size]byte) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }

@@ -8,28 +8,28 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// attempt is a sign-in under way. What the browser proves itself with is kept
-// as its hash: that it is long and random makes a quick one enough.
-type attempt struct {
+// signIn is a pending sign-in. It stores the proof of the browser as a SHA-256
+// hash, which is sufficient because the proof is long and random.
+type signIn struct {
 	pin   *plexauth.PIN
 	proof [sha256.Size]byte
 }
 
-// pending is the sign-ins under way.
+// pending stores the pending sign-ins. It is safe for concurrent use.
 type pending struct {
-	most int
+	limit int // maximum number of sign-ins
 
 	mu      sync.Mutex
-	byState map[string]attempt
+	byState map[string]signIn
 }
 
-// add takes one in. Those whose time is over go and, where there is still no
-// room, the one that has the least time left.
-func (p *pending) add(state string, a attempt) {
+// add stores a sign-in. It removes all expired ones and, if the limit is still
+// reached, the one that expires first.
+func (p *pending) add(state string, in signIn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.byState == nil {
-		p.byState = make(map[string]attempt)
+		p.byState = make(map[string]signIn)
 	}
 	now, oldest := time.Now(), ""
 	for key, other := range p.byState {
@@ -40,21 +40,22 @@ func (p *pending) add(state string, a attempt) {
 			oldest = key
 		}
 	}
-	if len(p.byState) >= p.most {
+	if len(p.byState) >= p.limit {
 		delete(p.byState, oldest)
 	}
-	p.byState[state] = a
+	p.byState[state] = in
 }
 
-// take takes one out, for good, if the proof is the one it was started with.
-// Without that it stays: a stranger who has seen the state does not end it.
+// take removes a sign-in and returns its PIN, if proof is the hash of its proof
+// and it has not expired. Otherwise it removes nothing: knowing the state is
+// not enough to cancel the sign-in of another browser.
 func (p *pending) take(state string, proof [sha256.Size]byte) (*plexauth.PIN, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a, ok := p.byState[state]
-	if !ok || !same(a.proof, proof) || !a.pin.ExpiresAt.After(time.Now()) {
+	in, ok := p.byState[state]
+	if !ok || !equal(in.proof, proof) || !in.pin.ExpiresAt.After(time.Now()) {
 		return nil, false
 	}
 	delete(p.byState, state)
-	return a.pin, true
+	return in.pin, true
 }

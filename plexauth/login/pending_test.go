@@ -11,31 +11,31 @@ import (
 
 func TestPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := pending{most: 2}
+		p := pending{limit: 2}
 		add := func(state string, life time.Duration) {
-			p.add(state, attempt{&plexauth.PIN{Code: state, ExpiresAt: time.Now().Add(life)}, sha256.Sum256([]byte(state))})
+			p.add(state, signIn{&plexauth.PIN{Code: state, ExpiresAt: time.Now().Add(life)}, sha256.Sum256([]byte(state))})
 		}
 		take := func(state string, want bool) {
 			t.Helper()
 			pin, ok := p.take(state, sha256.Sum256([]byte(state)))
 			if ok != want || ok && pin.Code != state {
-				t.Errorf("%s is there: %v, %+v", state, ok, pin)
+				t.Errorf("%s : got %v, %+v", state, ok, pin)
 			}
 		}
 		add("brief", time.Minute)
 		add("long", time.Hour)
 		time.Sleep(time.Minute)
-		take("brief", false) // its time is over to the second
+		take("brief", false) // it has just expired
 		add("new", 2*time.Minute)
-		take("long", true) // what was over gave way
+		take("long", true) // the expired one was removed instead
 		add("newer", 3*time.Minute)
 		add("newest", 4*time.Minute)
-		take("new", false) // the one with the least time left did
+		take("new", false) // it expired first, and was removed
 		take("newer", true)
 		take("newer", false)
 		take("newest", true)
 		if len(p.byState) != 0 {
-			t.Errorf("%d are left", len(p.byState))
+			t.Errorf("%d sign-ins are left", len(p.byState))
 		}
 	})
 }
