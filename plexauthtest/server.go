@@ -161,11 +161,12 @@ func (s *Server) Client(u *User) *plexauth.Client {
 	return c
 }
 
-// Anonymous returns an SDK client without a token. It is the same device each
-// time: plexauthtest.
+// AnonymousClient returns an SDK client without a token. Its client identifier is
+// always plexauthtest.
 func (s *Server) AnonymousClient() *plexauth.Client {
 	return &plexauth.Client{
-		ClientIdentifier: device, Product: "plexauthtest", AccountURL: s.AccountURL, MediaURL: s.MediaURL,
+		ClientIdentifier: device, Product: "plexauthtest",
+		AccountURL: s.AccountURL, MediaURL: s.MediaURL,
 	}
 }
 
