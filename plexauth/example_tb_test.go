@@ -5,10 +5,9 @@ import (
 	"testing"
 )
 
-// exampleTB is the part of a test that an example lacks: plexauthtest ends with
-// it, and complains to it.
+// exampleTB is the testing.TB that plexauthtest needs and that an example lacks.
 type exampleTB struct {
-	testing.TB // for the methods that are not called
+	testing.TB // nil: only the methods below are called
 	cleanups   []func()
 }
 

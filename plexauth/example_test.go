@@ -14,9 +14,8 @@ import (
 	"github.com/usher-auth/usher/plexauthtest"
 )
 
-// startServer is usher in this process, for the examples to talk to. A program
-// of one's own leaves AccountURL and MediaURL out, or sets them to usher's
-// address.
+// startServer starts usher in this process for the examples. Your program
+// leaves AccountURL and MediaURL empty, or sets them to the address of usher.
 func startServer() (srv *plexauthtest.Server, stop func()) {
 	t := &exampleTB{}
 	return plexauthtest.New(t, plexauthtest.Config{}), t.stop
@@ -39,7 +38,8 @@ func ExampleClient_SignIn() {
 	// Output: member member@example.org …
 }
 
-// A second factor is asked for by an error, and given by signing in again.
+// If the account has a second factor, the first call fails. Ask for a code and
+// sign in again with it.
 func ExampleClient_SignIn_secondFactor() {
 	srv, stop := startServer()
 	defer stop()
@@ -48,8 +48,8 @@ func ExampleClient_SignIn_secondFactor() {
 	in := plexauth.SignInRequest{Login: "twofactor", Password: "twofactor's password"}
 	account, err := client.SignIn(ctx, in)
 	if errors.Is(err, plexauth.ErrVerificationRequired) {
-		fmt.Println("a code is needed")
-		in.VerificationCode = srv.TwoFactor.VerificationCode() // what the person types
+		fmt.Println("a code is required")
+		in.VerificationCode = srv.TwoFactor.VerificationCode() // what the user types
 		account, err = client.SignIn(ctx, in)
 	}
 	if err != nil {
@@ -58,12 +58,12 @@ func ExampleClient_SignIn_secondFactor() {
 	}
 	fmt.Println(account.Username, account.TwoFactorEnabled)
 	// Output:
-	// a code is needed
+	// a code is required
 	// twofactor true
 }
 
-// The person signs in at a page of the account plane's, on any device; the
-// program sees no password.
+// The user signs in on a page of the account plane, on any device. The program
+// sees no password.
 func ExampleClient_WaitPIN() {
 	srv, stop := startServer()
 	defer stop()
@@ -75,11 +75,12 @@ func ExampleClient_WaitPIN() {
 		return
 	}
 	fmt.Println("Open the page, sign in, and enter the code of", len(pin.Code), "characters.")
-	go srv.Member.LinkPIN(pin.Code) // what the person does there
+	go srv.Member.LinkPIN(pin.Code) // what the user does there
 
 	token, err := client.WaitPIN(ctx, pin)
 	if errors.Is(err, plexauth.ErrPINExpired) {
-		fmt.Println("Nobody entered the code.")
+		fmt.Println("The code has expired.")
+		return
 	}
 	client.Token = plexauth.StaticToken(token)
 	account, err := client.TokenDetails(ctx)
@@ -93,11 +94,12 @@ func ExampleClient_WaitPIN() {
 	// Signed in as member
 }
 
-// A link carries a strong code; nothing is typed. What is in it is no token.
+// A strong code is part of the link, so the user types nothing. The link
+// contains no token.
 func ExampleClient_AuthURL() {
 	client := &plexauth.Client{ClientIdentifier: "my-program-on-this-machine", Product: "My program"}
 
-	pin := &plexauth.PIN{Code: "8lzjqnq8lye02n52jq3fqxf8e"} // of StartPIN
+	pin := &plexauth.PIN{Code: "8lzjqnq8lye02n52jq3fqxf8e"} // from StartPIN
 	fmt.Println(client.AuthURL(pin, "https://my.example.org/signed-in"))
 	// Output:
 	// https://app.plex.tv/auth#?clientID=my-program-on-this-machine&code=8lzjqnq8lye02n52jq3fqxf8e&context%5Bdevice%5D%5Bproduct%5D=My%20program&forwardUrl=https%3A%2F%2Fmy.example.org%2Fsigned-in
@@ -111,9 +113,9 @@ func ExampleClient_TokenDetails() {
 	account, err := client.TokenDetails(ctx)
 	switch {
 	case errors.Is(err, plexauth.ErrUnauthorized):
-		fmt.Println("the token is not good: sign in again")
+		fmt.Println("the token is invalid: sign in again")
 	case errors.Is(err, plexauth.ErrUnreachable):
-		fmt.Println("nobody answers: try again later")
+		fmt.Println("no response: try again later")
 	case err != nil:
 		fmt.Println(err)
 	default:
@@ -175,8 +177,8 @@ func ExampleClient_Resources() {
 	// Den false 3
 }
 
-// Connect finds the connection that leads to a server, and the client's copy
-// talks to it with the token that is for it alone.
+// Connect finds the best connection of a server. A copy of the client then
+// calls the server, with the token that only this server accepts.
 func ExampleClient_Connect() {
 	srv, stop := startServer()
 	defer stop()
@@ -236,7 +238,7 @@ func ExampleClient_Identity() {
 	// Output: true true
 }
 
-// One call differs from the others by a copy of the client.
+// A copy of the client changes the settings of one call.
 func ExampleClient_perCall() {
 	srv, stop := startServer()
 	defer stop()
@@ -255,7 +257,8 @@ func ExampleClient_perCall() {
 	// Output: member
 }
 
-// What a server said is in the error; what was secret is not.
+// An error contains the response of the server. It contains no secrets of the
+// program.
 func ExampleError() {
 	srv, stop := startServer()
 	defer stop()
@@ -269,8 +272,8 @@ func ExampleError() {
 	// Output: SourceConnection 403 403 true
 }
 
-// Programs that run for long send a token that ends by itself, and keep the one
-// that does not to themselves.
+// A long-running program sends short-lived tokens, so that its long-lived token
+// is sent to one server only.
 func ExampleTransientSource() {
 	srv, stop := startServer()
 	defer stop()
@@ -283,7 +286,7 @@ func ExampleTransientSource() {
 		fmt.Println(err)
 		return
 	}
-	srv.Restart() // ends every transient token
+	srv.Restart() // invalidates every transient token
 	after, err := careful.TokenDetails(ctx)
 	fmt.Println(err, before.AuthToken.Equal(after.AuthToken), strings.HasPrefix(string(after.AuthToken), "transient-"))
 	// Output: <nil> false true

@@ -13,8 +13,8 @@ import (
 	"github.com/usher-auth/usher/plexauthtest"
 )
 
-// The program: a media dashboard, with a form to sign in by, which greets
-// people and lists their servers.
+// The program under test is a media dashboard with a sign-in form. It greets
+// the user and lists the servers of the user.
 
 type dashboard struct{ plex plexauth.Client }
 
@@ -25,14 +25,14 @@ func (d *dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		VerificationCode: plexauth.Secret(r.FormValue("code")),
 	})
 	if err != nil {
-		refuse(w, err)
+		writeError(w, err)
 		return
 	}
-	theirs := d.plex
-	theirs.Token = plexauth.StaticToken(account.AuthToken)
-	servers, err := theirs.Resources(r.Context())
+	userClient := d.plex
+	userClient.Token = plexauth.StaticToken(account.AuthToken)
+	servers, err := userClient.Resources(r.Context())
 	if err != nil {
-		refuse(w, err)
+		writeError(w, err)
 		return
 	}
 	fmt.Fprintf(w, "Hello %s:", account.Username)
@@ -41,18 +41,18 @@ func (d *dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func refuse(w http.ResponseWriter, err error) {
+func writeError(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, plexauth.ErrVerificationRequired):
-		http.Error(w, "What does your authenticator show?", http.StatusUnauthorized)
+		http.Error(w, "Enter the code from your authenticator app.", http.StatusUnauthorized)
 	case errors.Is(err, plexauth.ErrUnauthorized):
-		http.Error(w, "That is not your password.", http.StatusUnauthorized)
+		http.Error(w, "The password is wrong.", http.StatusUnauthorized)
 	default:
-		http.Error(w, "Plex does not answer.", http.StatusBadGateway)
+		http.Error(w, "Plex is not available.", http.StatusBadGateway)
 	}
 }
 
-// Its test: no mock of plex.tv, but a server that is one.
+// The test uses a real server instead of a mock of plex.tv.
 
 func TestDashboard(t *testing.T) {
 	plex := plexauthtest.New(t, plexauthtest.Config{})
@@ -76,21 +76,21 @@ func TestDashboard(t *testing.T) {
 	mia := plex.AddUser("mia", "mia@example.org", "mia's password")
 	plex.AddServer("Attic", "attic", mia)
 	expect(signIn("mia@example.org", mia.Password, ""), "200 Hello mia: usher Attic")
-	expect(signIn("mia", "not this one", ""), "401 That is not your password.")
+	expect(signIn("mia", "not this one", ""), "401 The password is wrong.")
 
-	// The second factor is a real one: a code works once.
+	// The second factor is real: each code works once.
 	two := plex.TwoFactor
 	plex.Share(plex.Den, two)
-	expect(signIn(two.Username, two.Password, ""), "401 What does your authenticator show?")
+	expect(signIn(two.Username, two.Password, ""), "401 Enter the code from your authenticator app.")
 	code := two.VerificationCode()
 	expect(signIn(two.Username, two.Password, code), "200 Hello twofactor: usher Den")
-	expect(signIn(two.Username, two.Password, code), "401 What does your authenticator show?")
+	expect(signIn(two.Username, two.Password, code), "401 Enter the code from your authenticator app.")
 
-	// Plex is down: nobody answers, or a proxy does.
-	over := plex.InjectFault(plexauthtest.Fault{Drop: true})
-	expect(signIn("mia", mia.Password, ""), "502 Plex does not answer.")
-	over()
+	// Plex is down: there is no response, or the response of a proxy.
+	removeFault := plex.InjectFault(plexauthtest.Fault{Drop: true})
+	expect(signIn("mia", mia.Password, ""), "502 Plex is not available.")
+	removeFault()
 	plex.InjectFault(plexauthtest.Fault{Path: "/api/v2/resources", Status: 502, Body: "<html>Bad gateway</html>", Times: 1})
-	expect(signIn("mia", mia.Password, ""), "502 Plex does not answer.")
+	expect(signIn("mia", mia.Password, ""), "502 Plex is not available.")
 	expect(signIn("mia", mia.Password, ""), "200 Hello mia: usher Attic")
 }

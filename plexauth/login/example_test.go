@@ -20,21 +20,21 @@ import (
 	"github.com/usher-auth/usher/plexauthtest"
 )
 
-// program is a web program that greets whoever has signed in. Its sessions are
-// its own, and in memory.
+// program is a web program that greets the user. It stores its sessions in
+// memory.
 type program struct {
 	http.ServeMux
-	sessions sync.Map // of a cookie's value to a *plexauth.Account
+	sessions sync.Map // from the value of a session cookie to a *plexauth.Account
 }
 
 const sessionCookie = "session"
 
-// newProgram makes one. A program of one's own leaves AccountURL out to have
-// people sign in at the real service, or sets it to usher's address.
+// newProgram returns a program. Your program leaves AccountURL empty to have
+// users sign in at the real service, or sets it to the address of usher.
 func newProgram(accountURL, home string) (*program, error) {
 	p := &program{}
 	start, callback, err := login.Handlers(login.Config{
-		// LoadClientIdentifier makes and keeps the identifier.
+		// Use plexauth.LoadClientIdentifier for the identifier.
 		Client:      &plexauth.Client{ClientIdentifier: "my-program", Product: "My program", AccountURL: accountURL},
 		CallbackURL: home + "/signed-in",
 		Done:        p.done,
@@ -48,16 +48,16 @@ func newProgram(accountURL, home string) (*program, error) {
 	return p, nil
 }
 
-// done is where the way through the account plane ends. The program now has a
-// token of the person's, and a session begins, under a name of its own.
+// done is called at the end of a sign-in. If it succeeded, account.AuthToken is
+// a token of the user, and done creates a session.
 func (p *program) done(w http.ResponseWriter, r *http.Request, account *plexauth.Account, err error) {
 	switch {
 	case errors.Is(err, login.ErrAccessDenied), errors.Is(err, login.ErrInvalidState):
-		http.Error(w, "You are not signed in. Go back, and press the button again.", http.StatusForbidden)
+		http.Error(w, "You are not signed in. Go back and try again.", http.StatusForbidden)
 		return
 	case err != nil:
 		log.Print(err)
-		http.Error(w, "Signing in does not work now. Try again in a minute.", http.StatusBadGateway)
+		http.Error(w, "Sign-in is not available. Try again later.", http.StatusBadGateway)
 		return
 	}
 	session := rand.Text()
@@ -76,7 +76,7 @@ func (p *program) home(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, `<a href="/sign-in">Sign in</a>`)
 }
 
-// A whole web program with "Sign in", and a person who uses it.
+// A complete web program with a "Sign in" link, and a user who signs in.
 func Example() {
 	t := &exampleTB{}
 	defer t.stop()
@@ -90,12 +90,13 @@ func Example() {
 		return
 	}
 
-	// The browser is sent away with a code, which the page there reads.
+	// The start handler redirects the browser to a page that reads the code
+	// from the URL.
 	jar, _ := cookiejar.New(nil)
 	browser := &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
 		if strings.HasPrefix(r.URL.String(), srv.AccountURL+"/auth") {
 			query, _ := url.ParseQuery(strings.TrimPrefix(r.URL.EscapedFragment(), "?"))
-			srv.Member.LinkPIN(query.Get("code")) // the person signs in there, and agrees
+			srv.Member.LinkPIN(query.Get("code")) // the user signs in there and allows access
 			r.URL, _ = url.Parse(query.Get("forwardUrl"))
 			r.Host = r.URL.Host
 		}
@@ -116,9 +117,10 @@ func Example() {
 	// Hello, member!
 }
 
-// exampleTB is the part of a test that an example lacks.
+// exampleTB is the testing.TB that plexauthtest needs and that an example
+// lacks.
 type exampleTB struct {
-	testing.TB // for the methods that are not called
+	testing.TB // nil: only the methods below are called
 	cleanups   []func()
 }
 
