@@ -361,7 +361,8 @@ func (c *Client) SignIn(ctx context.Context, in SignInRequest) (*Account, error)
 }
 
 // TokenDetails returns the account that the token belongs to. The error is
-// ErrUnauthorized if the token is invalid, revoked or expired.
+// ErrUnauthorized if the token is invalid, revoked or expired, and
+// ErrTokenExpired if it is an expired JWT.
 func (c *Client) TokenDetails(ctx context.Context) (*Account, error) {
 	op := call{operation: "TokenDetails", method: http.MethodGet, path: "/api/v2/user"}
 	res, err := c.do(ctx, op)

@@ -16,7 +16,7 @@ import (
 	"github.com/usher-auth/usher/plexauthtest"
 )
 
-// bareAccount is what a program would write by hand to read the same account.
+// bareAccount is the account type of a program that does not use the SDK.
 type bareAccount struct {
 	ID                                                                  int64
 	UUID, Username, Title, Email, FriendlyName, Thumb, Country          string
@@ -48,8 +48,8 @@ type bareAccount struct {
 	Services            []struct{ Identifier, Endpoint, Status, Token, Secret string }
 }
 
-// bare makes one call with net/http and encoding/json, with the same headers
-// and reading the same answer.
+// bare makes one call with net/http and encoding/json, with the same headers as
+// the SDK, and decodes the same response.
 func bare(b *testing.B, url, token string, v any) {
 	req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, url, nil)
 	if err != nil {
@@ -75,12 +75,12 @@ func bare(b *testing.B, url, token string, v any) {
 	}
 }
 
-// serverVariable makes the test binary be the server of its own benchmarks: in
-// another process, so that what the server allocates is not counted.
+// serverVariable makes the test binary run the server of its own benchmarks.
+// The server is another process, so that its allocations are not counted.
 const serverVariable = "PLEXAUTH_BENCH_SERVER"
 
-// TestBenchServer is that server: it prints where it is and a token, and serves
-// until its standard input ends.
+// TestBenchServer is that server. It prints its address and a token, and serves
+// until its standard input is closed.
 func TestBenchServer(t *testing.T) {
 	if os.Getenv(serverVariable) == "" {
 		return
@@ -90,7 +90,7 @@ func TestBenchServer(t *testing.T) {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
-// benchServer starts the server and returns a client of it.
+// benchServer starts the server and returns a client for it.
 func benchServer(b *testing.B) *plexauth.Client {
 	b.Helper()
 	cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestBenchServer$")
@@ -119,10 +119,9 @@ func benchServer(b *testing.B) *plexauth.Client {
 	return nil
 }
 
-// Both benchmarks make a call by hand and by the SDK, on the same server. The
-// third of each makes them in turn, and prints how many times as long the SDK's
-// took: on a machine whose speed changes from second to second, that is the one
-// to look at.
+// Both benchmarks make a call by hand and with the SDK, to the same server. The
+// third sub-benchmark of each alternates between the two and reports the ratio
+// of their times. Use that figure on a machine whose speed varies.
 //
 //	go test -run xxx -bench . -count 10 ./plexauth
 func BenchmarkTokenDetails(b *testing.B) {
@@ -157,7 +156,7 @@ func BenchmarkTransientToken(b *testing.B) {
 	})
 }
 
-// compare measures the two calls each for itself, and in turn.
+// compare measures the two calls separately and alternately.
 func compare(b *testing.B, bare, sdk func(*testing.B)) {
 	for _, one := range []struct {
 		name string
@@ -173,7 +172,7 @@ func compare(b *testing.B, bare, sdk func(*testing.B)) {
 	b.Run("ratio", func(b *testing.B) {
 		var took [2]time.Duration
 		for i := 0; b.Loop(); i++ {
-			// Each is the first of the two as often as the other is.
+			// Each call is the first of a pair equally often.
 			for _, which := range [2]int{i % 2, (i + 1) % 2} {
 				start := time.Now()
 				[2]func(*testing.B){bare, sdk}[which](b)

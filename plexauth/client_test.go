@@ -14,8 +14,8 @@ import (
 	"github.com/usher-auth/usher/plexauthtest"
 )
 
-// formats runs a test with the client as it is, which asks for JSON, and with
-// one that asks for XML.
+// formats runs a test twice: with a client that requests JSON, which is the
+// default, and with a client that requests XML.
 func formats(t *testing.T, test func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.User) *plexauth.Client)) {
 	t.Helper()
 	for _, format := range []string{"application/json", "application/xml"} {
@@ -166,7 +166,7 @@ func TestResourcesAndSignOut(t *testing.T) {
 	})
 }
 
-// calls is every method that sends something.
+// calls returns every method that sends a request.
 func calls(c *plexauth.Client) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"SignIn": func(ctx context.Context) error {
@@ -191,8 +191,8 @@ func calls(c *plexauth.Client) map[string]func(context.Context) error {
 	}
 }
 
-// Every method ends when its context does, also while it waits for an answer
-// or for the next try.
+// Every method returns when its context ends, also while it waits for a
+// response or for the next retry.
 func TestEveryMethodObeysItsContext(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Admin)
@@ -203,7 +203,7 @@ func TestEveryMethodObeysItsContext(t *testing.T) {
 		remove := srv.InjectFault(f)
 		for name, call := range calls(c) {
 			if what != "a slow answer" && (name == "SignIn" || name == "Connect") {
-				continue // these are not tried again
+				continue // these are not retried
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 			start := time.Now()
@@ -219,7 +219,7 @@ func TestEveryMethodObeysItsContext(t *testing.T) {
 	}
 }
 
-// A client that cannot be used says so before it sends anything.
+// An invalid client returns an error before it sends anything.
 func TestUnusableClient(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	nobody := *srv.AnonymousClient()
@@ -246,9 +246,8 @@ func TestUnusableClient(t *testing.T) {
 	}
 }
 
-// An address that cannot be used is no outage: nothing is sent, tried again or
-// waited for, and the error says which address it is, what is wrong with it,
-// and nothing that may be secret.
+// An invalid base URL is not an outage: nothing is sent, retried or polled. The
+// error names the field and the reason, and contains no secret.
 func TestUnusableAddress(t *testing.T) {
 	for address, says := range map[string]string{
 		"plex.tv":                           "does not begin with http:// or https://",
@@ -284,7 +283,7 @@ func TestUnusableAddress(t *testing.T) {
 				t.Errorf("%s %s: a request was sent to %s", field, address, r.URL)
 				return nil, errors.New("nobody is there")
 			})}
-			// A call with a query and one without, with a token and without.
+			// Calls with and without a query, and with and without a token.
 			some := []string{"TokenDetails", "Resources", "SignIn", "SignOut", "Ping", "StartPIN"}
 			c.AccountURL = address
 			if field == "MediaURL" {
@@ -293,7 +292,7 @@ func TestUnusableAddress(t *testing.T) {
 			}
 			for _, name := range some {
 				err := calls(c)[name](t.Context())
-				own := name != "Connect" // the addresses of which are the server's, and not the program's
+				own := name != "Connect" // the addresses of Connect come from the server
 				if err == nil || errors.Is(err, plexauth.ErrUnreachable) || own && errors.As(err, new(*plexauth.Error)) {
 					t.Errorf("%s %q: %s gives %T %v", field, address, name, err, err)
 					continue
@@ -307,7 +306,7 @@ func TestUnusableAddress(t *testing.T) {
 					t.Errorf("%q: waiting gives %v, want %q", address, err, says)
 				}
 			}
-			c.Token = nil // which is noticed first
+			c.Token = nil // a missing token is reported first
 			if err := calls(c)[some[0]](t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) || strings.Contains(err.Error(), "secret") {
 				t.Errorf("%s %q: without a token, %s gives %v", field, address, some[0], err)
 			}
@@ -315,7 +314,7 @@ func TestUnusableAddress(t *testing.T) {
 	}
 }
 
-// Nor is what no header can carry an outage.
+// An invalid header is not an outage, either.
 func TestUnusableHeaders(t *testing.T) {
 	for says, change := range map[string]func(*plexauth.Client){
 		"the header X-Plex-Client-Identifier":  func(c *plexauth.Client) { c.ClientIdentifier = "secret\n" },
@@ -339,14 +338,14 @@ func TestUnusableHeaders(t *testing.T) {
 			t.Errorf("%s: %d requests were sent", says, n)
 		}
 	}
-	c := client(`{"pong":true}`) // what headers can carry, if not everybody can read it
+	c := client(`{"pong":true}`) // valid, though not ASCII
 	c.DeviceName, c.Header = "Mia's\tTV, Küche", http.Header{"X!#$%&'*+-.^_`|~9": {""}}
 	if err := c.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
 
-// What an address may have: any host, a port, a path, and slashes at its end.
+// A base URL may have any host, a port, a path, and trailing slashes.
 func TestAddresses(t *testing.T) {
 	for address, want := range map[string]string{
 		"":                           "https://plex.tv/api/v2/ping",
@@ -370,7 +369,7 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// What the program says of itself reaches the server, and nothing else does.
+// The description of the program reaches the server, and no other header does.
 func TestIdentityHeaders(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Admin)

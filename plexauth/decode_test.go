@@ -15,7 +15,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// client answers every request with one body.
+// client returns a client that gets the same body in every response.
 func client(body string) *plexauth.Client {
 	return &plexauth.Client{
 		ClientIdentifier: "test", Token: plexauth.StaticToken("t"),
@@ -23,7 +23,7 @@ func client(body string) *plexauth.Client {
 	}
 }
 
-// One account in the ways in which servers write it.
+// The same account in the encodings of different servers.
 func TestOddAccounts(t *testing.T) {
 	want := &plexauth.Account{
 		ID: 12345, UUID: "u1", Username: "mia", Email: "mia@example.org", AuthToken: "tok",
@@ -108,8 +108,8 @@ func TestOddSources(t *testing.T) {
 	}
 }
 
-// A token comes out of whatever a media server wraps it in; what has none is
-// an error, never an empty token.
+// A transient token is decoded from every known wrapper. A response without a
+// token is an error, never an empty token.
 func TestOddTransientTokens(t *testing.T) {
 	for _, body := range []string{
 		`{"MediaContainer":{"size":0,"token":"transient-x"}}`, `{"MediaContainer":{"token":"transient-x","size":"0","new":{}}}`,
@@ -155,7 +155,7 @@ func TestOddResources(t *testing.T) {
 	}
 }
 
-// Attack: a document made to use up the stack or to be read twice.
+// Attack: a document exhausts the stack or is decoded again at each level.
 func TestHostileXML(t *testing.T) {
 	for name, body := range map[string]string{
 		"very deep":       strings.Repeat("<a>", 100_000),
@@ -168,15 +168,15 @@ func TestHostileXML(t *testing.T) {
 	}
 }
 
-// deep is a document of 500 KB that nests far deeper than any answer does, with
-// open and shut around each level.
+// deep returns a document of 500 KB that nests far deeper than any real
+// response, with open and shut around each level.
 func deep(before, open, shut, after string) string {
 	const levels = 1500
 	return before + strings.Repeat(open, levels) + `["` + strings.Repeat("x", 500_000) + `"]` + strings.Repeat(shut, levels) + after
 }
 
-// Attack: a document whose levels are each read with all that is in them, so
-// that the call goes on long after its time-out.
+// Attack: each level of a document is decoded again with everything in it, so
+// that the call takes much longer than its timeout.
 func TestDeepJSON(t *testing.T) {
 	for name, test := range map[string]struct {
 		status int
@@ -204,8 +204,8 @@ func TestDeepJSON(t *testing.T) {
 	}
 }
 
-// Whatever a server answers, every call ends with a value that can be used or
-// an error of this package's.
+// Whatever a server sends, every call returns either a usable value or an error
+// of this package.
 func FuzzAnswers(f *testing.F) {
 	f.Add(`{"id":1,"uuid":"u","authToken":"t","services":{"a":[{}]},"entitlements":{"id":[["x"]]}}`)
 	f.Add(`<user id="1"><features><feature id="pass"/></features></user>`)
@@ -271,7 +271,7 @@ func FuzzParseSource(f *testing.F) {
 	})
 }
 
-// The account's JSON, as a program that stores it gets it, has no token.
+// The JSON form of an Account, which a program may store, contains no token.
 func TestAccountMarshalsWithoutSecrets(t *testing.T) {
 	a, err := client(`{"id":1,"uuid":"u","authToken":"secret-token","services":[{"token":"secret-too"}]}`).TokenDetails(context.Background())
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 	"github.com/usher-auth/usher/plexauthtest"
 )
 
-// sentinels are all that errors.Is can be asked for.
+// sentinels are the error variables of the package, by name.
 var sentinels = map[string]error{
 	"ErrBadRequest": plexauth.ErrBadRequest, "ErrUnauthorized": plexauth.ErrUnauthorized,
 	"ErrForbidden": plexauth.ErrForbidden, "ErrNotFound": plexauth.ErrNotFound,
@@ -32,9 +32,9 @@ var sentinels = map[string]error{
 
 const htmlPage = "<html><head><title>Bad Gateway</title></head><body>nginx</body></html>"
 
-// Each trouble is exactly one thing: rejected and unreachable are never
-// confused.
-func TestErrorsAreWhatTheyAre(t *testing.T) {
+// Each failure matches exactly the expected variables. A rejected call is never
+// reported as unreachable, nor an unreachable server as a rejection.
+func TestErrorKinds(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault plexauthtest.Fault
 		want  []string
@@ -115,8 +115,8 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-// A call that the program itself cancels says nothing of the server; one whose
-// time is over says that it did not answer in time.
+// A call that the program cancels is not an outage. A call whose deadline
+// passes is one.
 func TestCancelledIsNotUnreachable(t *testing.T) {
 	errShutdown := errors.New("shutting down")
 	cancelled := func(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -132,7 +132,7 @@ func TestCancelledIsNotUnreachable(t *testing.T) {
 	deadline := func(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithTimeout(ctx, 2500*time.Millisecond)
 	}
-	// What a server does that keeps a call waiting until then.
+	// The behaviour of a server that keeps a call waiting.
 	hangs := func(r *http.Request) (*http.Response, error) {
 		<-r.Context().Done()
 		return nil, context.Cause(r.Context()) // as net/http does
@@ -179,13 +179,13 @@ func TestCancelledIsNotUnreachable(t *testing.T) {
 	}
 }
 
-// readerFunc is a body.
+// readerFunc is a response body.
 type readerFunc func([]byte) (int, error)
 
 // Read implements io.Reader.
 func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
-// A huge body does not fill the memory, and a huge refusal is kept in part.
+// A huge body does not exhaust the memory, and Error.Body is limited.
 func TestBodiesAreBounded(t *testing.T) {
 	big := strings.Repeat("x", 5<<20)
 	srv := plexauthtest.New(t, plexauthtest.Config{})
@@ -209,7 +209,7 @@ func TestBodiesAreBounded(t *testing.T) {
 	}
 }
 
-// Attack: a server that redirects elsewhere to be sent the token.
+// Attack: a server redirects to another host to have the token sent there.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	var stolen string
 	thief := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { stolen = r.Header.Get("X-Plex-Token") }))
@@ -226,7 +226,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// transport answers requests without a network, so that hours pass in no time.
+// transport responds without a network, so that a synthetic clock can be used.
 type transport func(*http.Request) (*http.Response, error)
 
 // RoundTrip implements http.RoundTripper.
@@ -247,9 +247,9 @@ func TestRetry(t *testing.T) {
 	for name, test := range map[string]struct {
 		retry    *plexauth.Retry
 		signIn   bool
-		answers  []any // an error or a response, the last one for ever
+		answers  []any // an error or a response each; the last one repeats
 		tries    int
-		min, max time.Duration // how long it all takes
+		min, max time.Duration // total time
 		fails    error
 	}{
 		"off by default":            {nil, false, []any{answer(503, "")}, 1, 0, 0, plexauth.ErrServer},
@@ -300,8 +300,8 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-// failing is a client whose every try takes a while and fails, and when each of
-// its tries began.
+// failing returns a client whose every attempt takes a while and fails, and the
+// start times of its attempts.
 func failing(takes time.Duration, r plexauth.Retry) (*plexauth.Client, *[]time.Time) {
 	began := new([]time.Time)
 	return &plexauth.Client{ClientIdentifier: "test", Retry: &r, HTTPClient: &http.Client{
@@ -313,8 +313,9 @@ func failing(takes time.Duration, r plexauth.Retry) (*plexauth.Client, *[]time.T
 	}}, began
 }
 
-// MaxElapsed counts from the first try's beginning, however long that takes.
-func TestNoTryBeginsLate(t *testing.T) {
+// MaxElapsed counts from the start of the first attempt, however long that
+// takes.
+func TestMaxElapsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, began := failing(8*time.Second, plexauth.Retry{MaxElapsed: 10 * time.Second})
 		if err := c.Ping(t.Context()); !errors.Is(err, plexauth.ErrServer) {
@@ -326,8 +327,7 @@ func TestNoTryBeginsLate(t *testing.T) {
 	})
 }
 
-// No wait is longer than MaxInterval, and those that are as long as they may be
-// differ still.
+// No wait is longer than MaxInterval, and the longest waits are still random.
 func TestMaxInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = 100 * time.Millisecond
@@ -348,14 +348,13 @@ func TestMaxInterval(t *testing.T) {
 	})
 }
 
-// The time-out is for each try, not for all.
-// What net/http repeats by itself, without Retry: a GET on a connection that was
-// kept alive and closed without a byte, and nothing that changes something.
+// Without Retry, net/http still resends a GET on a kept-alive connection that was
+// closed without a response byte. It does not resend a request that changes state.
 func TestKeptAliveConnectionCloses(t *testing.T) {
 	for name, test := range map[string]struct {
 		call func(context.Context, *plexauth.Client) error
-		kept bool // not DisableKeepAlives
-		want int  // how often the server sees it
+		kept bool // keep-alive is enabled
+		want int  // number of requests that the server receives
 	}{
 		"GET":           {func(ctx context.Context, c *plexauth.Client) error { return c.Ping(ctx) }, true, 2},
 		"GET, not kept": {func(ctx context.Context, c *plexauth.Client) error { return c.Ping(ctx) }, false, 1},
@@ -398,7 +397,8 @@ func TestKeptAliveConnectionCloses(t *testing.T) {
 	}
 }
 
-func TestTimeoutIsPerTry(t *testing.T) {
+// Client.Timeout limits each attempt, and not the whole call.
+func TestTimeoutIsPerAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
 		c := &plexauth.Client{ClientIdentifier: "test", Retry: &plexauth.Retry{ConnectionErrors: true, MaxElapsed: 5 * time.Minute}}
@@ -419,7 +419,7 @@ func TestTimeoutIsPerTry(t *testing.T) {
 	})
 }
 
-// Nothing that a client logs, prints or returns as an error shows a secret.
+// Nothing that a client logs, prints or returns as an error contains a secret.
 func TestSecretsStayInside(t *testing.T) {
 	var logged bytes.Buffer
 	srv := plexauthtest.New(t, plexauthtest.Config{})

@@ -21,7 +21,7 @@ import (
 	"github.com/usher-auth/usher/plexauthtest"
 )
 
-// A PIN as the real service writes it, before and after somebody entered it.
+// A PIN of the real service, before and after a user has entered it.
 const (
 	pinWaits = `{"id":564964751,"code":"8lzjqnq8lye02n52jq3fqxf8e","product":"P","trusted":false,
 		"qr":"https://plex.tv/api/v2/pins/qr/8lzjqnq8lye02n52jq3fqxf8e","clientIdentifier":"test",
@@ -34,8 +34,8 @@ const (
 
 var pinLinked = strings.Replace(pinWaits, `"authToken":null`, `"authToken":"the-token"`, 1)
 
-// scripted answers request after request with an error or a response each, the
-// last one for ever, and records the requests.
+// scripted returns a client that gets the given responses and errors in turn,
+// and records its requests. The last one repeats.
 func scripted(asked *[]*http.Request, answers ...any) *plexauth.Client {
 	return &plexauth.Client{
 		ClientIdentifier: "test", Token: plexauth.StaticToken("not for this"),
@@ -100,7 +100,7 @@ func TestOddPINs(t *testing.T) {
 	}
 }
 
-// What is sent is what published clients send, and no token.
+// The requests are those of published clients, without a token.
 func TestPINRequests(t *testing.T) {
 	var asked []*http.Request
 	c := scripted(&asked, pinWaits, pinWaits, pinLinked)
@@ -191,8 +191,8 @@ func TestWaitPIN(t *testing.T) {
 	}
 }
 
-// The wait ends with its context and with the PIN, also while a server keeps an
-// answer back.
+// WaitPIN returns when its context ends and when the PIN expires, also while a
+// server delays a response.
 func TestWaitPINEnds(t *testing.T) {
 	silent := &plexauth.Client{ClientIdentifier: "test", Timeout: -1, HTTPClient: &http.Client{
 		Transport: transport(func(r *http.Request) (*http.Response, error) {
@@ -229,7 +229,7 @@ func TestWaitPINWithoutIdentifier(t *testing.T) {
 	}
 }
 
-// A PIN is waited for by as many goroutines as like.
+// Several goroutines can wait for the same PIN.
 func TestWaitPINAtTheSameTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start, pin := time.Now(), &plexauth.PIN{ID: 7, ExpiresAt: time.Now().Add(time.Minute)}
@@ -253,8 +253,8 @@ func TestWaitPINAtTheSameTime(t *testing.T) {
 	})
 }
 
-// The attack: somebody reads a log or an error, and asks for the token with
-// the PIN's number before the program does.
+// Attack: a reader of a log or an error uses the id of the PIN to request the
+// token before the program does.
 func TestPINNumberIsNotShown(t *testing.T) {
 	var log bytes.Buffer
 	var asked []*http.Request
@@ -322,8 +322,8 @@ func TestAuthURL(t *testing.T) {
 	}
 }
 
-// The whole way at the server, in both formats: a device waits, somebody enters
-// the code, and the device has a token of theirs.
+// The complete flow against the server, in both formats: a device waits, a user
+// enters the code, and the device gets a token of the user.
 func TestPINAtTheServer(t *testing.T) {
 	formats(t, func(t *testing.T, srv *plexauthtest.Server, as func(*plexauthtest.User) *plexauth.Client) {
 		for _, strong := range []bool{false, true} {

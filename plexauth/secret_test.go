@@ -13,7 +13,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Every way of printing a value that a program may stumble into.
+// Every way in which a program may print a value by mistake.
 func TestSecretNeverPrints(t *testing.T) {
 	const text = "correct horse battery staple"
 	type holder struct {

@@ -10,7 +10,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// settings are what a program might keep.
+// settings is a type that a program might store.
 type settings struct {
 	Source   plexauth.Source            `json:"source" xml:"source,attr"`
 	Optional *plexauth.Source           `json:"optional,omitempty" xml:"optional"`
@@ -59,8 +59,8 @@ func TestSourceInXML(t *testing.T) {
 	}
 }
 
-// What names nothing that can be asked for is neither written nor read, and
-// what was there before stays.
+// An invalid source is neither marshaled nor unmarshaled, and the previous
+// value stays.
 func TestSourceRefusesText(t *testing.T) {
 	for _, src := range []plexauth.Source{
 		plexauth.ServerSource(""), plexauth.ProviderSource(""), plexauth.ServerSource("a/b"), plexauth.ServerSource("a b"),

@@ -66,7 +66,8 @@ func TestFileToken(t *testing.T) {
 	}
 }
 
-// A hundred goroutines that need a transient token at once make one request.
+// A hundred goroutines that need a transient token at the same time share one
+// request.
 func TestTransientSourceAsksOnce(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	source := &plexauth.TransientSource{Client: srv.Client(srv.Member)}
@@ -95,7 +96,7 @@ func TestTransientSourceAsksOnce(t *testing.T) {
 	}
 }
 
-// A caller that gives up does not take the others' token with it.
+// A caller that gives up does not cancel the request of the others.
 func TestTransientSourceObeysEachContext(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	source := &plexauth.TransientSource{Client: srv.Client(srv.Member)}
@@ -113,8 +114,8 @@ func TestTransientSourceObeysEachContext(t *testing.T) {
 	}
 }
 
-// The server restarts, or the token is older than it may be: the next call gets
-// another one, and its program notices nothing.
+// After a restart of the server or the expiry of the token, the next call gets
+// a new token, and the program sees no error.
 func TestTransientSourceRenews(t *testing.T) {
 	for name, end := range map[string]func(*plexauthtest.Server){
 		"restart": (*plexauthtest.Server).Restart, "48 hours": func(s *plexauthtest.Server) { s.Advance(48 * time.Hour) },
@@ -155,7 +156,7 @@ func TestTransientSourceRenews(t *testing.T) {
 	}
 }
 
-// A token is replaced before it expires, by the client's clock alone.
+// A token is replaced before it expires, by the local clock alone.
 func TestTransientSourceRenewsBeforeExpiry(t *testing.T) {
 	for name, test := range map[string]struct {
 		ttl, margin, replaced time.Duration
@@ -190,8 +191,8 @@ func TestTransientSourceRenewsBeforeExpiry(t *testing.T) {
 	}
 }
 
-// While the media server cannot make another token, the old one goes on to the
-// end of its life, and the server is asked again every few seconds only.
+// While the media server issues no token, the cached one is used until it
+// expires, and the server is asked again only every few seconds.
 func TestTransientSourceOutlivesAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start, asked, down := time.Now(), 0, false
@@ -227,8 +228,7 @@ func TestTransientSourceOutlivesAnOutage(t *testing.T) {
 	})
 }
 
-// A token that the server has refused is not given again, whatever is left of
-// its time.
+// A token that the server rejected is not used again, even before its expiry.
 func TestTransientSourceForgetsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		restarted := false
@@ -259,8 +259,8 @@ func TestTransientSourceForgetsRefused(t *testing.T) {
 	})
 }
 
-// A server that keeps one answer back for ever does not keep the source from
-// asking again, also when the client has no time-out.
+// A server that never responds does not prevent the next request, even if the
+// client has no timeout.
 func TestTransientSourceHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -310,7 +310,7 @@ func TestLoadClientIdentifier(t *testing.T) {
 	}
 }
 
-// Processes that start at once are one device.
+// Processes that start at the same time use the same identifier.
 func TestLoadClientIdentifierOnce(t *testing.T) {
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
@@ -327,7 +327,7 @@ func TestLoadClientIdentifierOnce(t *testing.T) {
 	}
 }
 
-// connectTo is a client whose network has one server at each host.
+// connectTo returns a client whose network has one server at each host.
 func connectTo(t *testing.T, answers map[string]func() (*http.Response, error)) *plexauth.Client {
 	t.Helper()
 	return &plexauth.Client{
@@ -391,8 +391,8 @@ func TestConnect(t *testing.T) {
 	}
 }
 
-// A context that ends takes no connection away that has answered, and is a
-// *Error when none has.
+// If the context ends, Connect returns the best connection that has succeeded,
+// or an *Error if none has.
 func TestConnectEnds(t *testing.T) {
 	const answers, ends = 100 * time.Millisecond, 200 * time.Millisecond
 	deadline := func(ctx context.Context) (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, ends) }

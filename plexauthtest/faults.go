@@ -31,7 +31,7 @@ type Fault struct {
 	Status int
 	// Body replaces the response body. It is empty with a Status and no Body.
 	Body string
-	// Header is added to the response header, for example Retry-After.
+	// Header sets headers of the response, for example Retry-After.
 	Header map[string]string
 	// Truncate, if not zero, closes the connection after so many bytes of the
 	// body.

@@ -36,7 +36,7 @@ func TestFaultStatus(t *testing.T) {
 	}
 }
 
-// Each status is the typed error that a program looks for.
+// Each status becomes the error that a program tests for.
 func TestFaultIsATypedError(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Member)
@@ -74,7 +74,7 @@ func TestFaultHeaderAlone(t *testing.T) {
 	}
 }
 
-// get makes a plain request and closes the answer.
+// get sends a plain request and closes the response.
 func get(t *testing.T, url string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -103,7 +103,8 @@ func TestFaultPathAndTimes(t *testing.T) {
 	mustBe(t, c, srv.Member)
 }
 
-// Of several, the first one happens until it is over or removed.
+// If several faults match, the first one applies until it is used up or
+// removed.
 func TestFaultsInOrder(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Member)
@@ -135,8 +136,8 @@ func TestFaultDrop(t *testing.T) {
 	mustBe(t, c, srv.Member)
 }
 
-// net/http sends a GET again when a connection that it kept alive closes before
-// any byte of an answer, and the caller would not see the outage.
+// net/http resends a GET if a kept-alive connection closes without a response
+// byte. The caller would then not see the outage.
 func TestFaultDropOnAKeptAliveConnection(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Member)
@@ -204,8 +205,8 @@ func TestFaultZeroDoesNothing(t *testing.T) {
 	mustBe(t, srv.Client(srv.Member), srv.Member)
 }
 
-// A fault's answer stands in for the server's: a request that it hits has not
-// been done, so that a code is not used up and a token is not ended by it.
+// The response of a fault replaces the work of the server: the request has no
+// effect, so no code is used up and no token is revoked.
 func TestFaultKeepsTheRequestFromTheServer(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Member)
@@ -214,7 +215,7 @@ func TestFaultKeepsTheRequestFromTheServer(t *testing.T) {
 	mustBe(t, c, srv.Member)
 }
 
-// Retries see the fault end.
+// Retries succeed after the fault is used up.
 func TestFaultAndRetry(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Member)
@@ -261,7 +262,7 @@ func TestRequests(t *testing.T) {
 		t.Errorf("requests (-want +got):\n%s", diff)
 	}
 
-	// what the SDK sends, in order
+	// the requests of the SDK, in order
 	srv.ResetRequests()
 	if got := srv.Requests(); len(got) != 0 {
 		t.Errorf("after ResetRequests, requests %+v", got)

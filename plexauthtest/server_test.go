@@ -14,8 +14,8 @@ import (
 	"github.com/usher-auth/usher/plexauthtest"
 )
 
-// mustFail checks that an error is of a kind, and none of the kinds that it
-// could be taken for.
+// mustFail checks that an error matches the given variable, and none that it
+// could be confused with.
 func mustFail(t *testing.T, err, kind error) {
 	t.Helper()
 	if !errors.Is(err, kind) {
@@ -26,7 +26,7 @@ func mustFail(t *testing.T, err, kind error) {
 	}
 }
 
-// details says whose a client's token is.
+// details returns the username for the token of a client.
 func details(t *testing.T, c *plexauth.Client) (string, error) {
 	t.Helper()
 	account, err := c.TokenDetails(t.Context())
@@ -36,7 +36,7 @@ func details(t *testing.T, c *plexauth.Client) (string, error) {
 	return account.Username, nil
 }
 
-// mustBe checks that a client's token is good, and whose it is.
+// mustBe checks that the token of a client is valid and belongs to a user.
 func mustBe(t *testing.T, c *plexauth.Client, u *plexauthtest.User) {
 	t.Helper()
 	if got, err := details(t, c); err != nil || got != u.Username {
@@ -44,7 +44,7 @@ func mustBe(t *testing.T, c *plexauth.Client, u *plexauthtest.User) {
 	}
 }
 
-// transient is a client with a transient token made from c's.
+// transient returns a copy of a client with a transient token.
 func transient(t *testing.T, c *plexauth.Client) *plexauth.Client {
 	t.Helper()
 	token, err := c.TransientToken(t.Context())
@@ -56,7 +56,7 @@ func transient(t *testing.T, c *plexauth.Client) *plexauth.Client {
 	return &with
 }
 
-// names lists the servers that a client's account reaches.
+// names returns the names of the servers that a client can reach.
 func names(t *testing.T, c *plexauth.Client) []string {
 	t.Helper()
 	list, err := c.Resources(t.Context())
@@ -85,9 +85,9 @@ func (b *brief) end() {
 	}
 }
 
-// A server starts within 20 ms: BenchmarkNew measures it. The bound here leaves
-// room for the race detector, and is for the quickest of ten, since what else
-// the machine does can only add to it.
+// A server starts within 20 ms, as BenchmarkNew measures. The limit here allows
+// for the race detector and applies to the fastest of ten, because other load
+// on the machine can only add to the time.
 func TestNewIsQuick(t *testing.T) {
 	times := make([]time.Duration, 10)
 	for i := range times {
@@ -122,7 +122,8 @@ func TestStopsWithTheTest(t *testing.T) {
 	mustFail(t, srv.AnonymousClient().Ping(t.Context()), plexauth.ErrUnreachable)
 }
 
-// A program that still waits for a late answer does not keep the test waiting.
+// A program that waits for a delayed response does not delay the end of the
+// test.
 func TestStopsWhileAnAnswerIsLate(t *testing.T) {
 	b := &brief{TB: t}
 	srv := plexauthtest.New(b, plexauthtest.Config{})
@@ -199,7 +200,7 @@ func TestMaxFailedSignIns(t *testing.T) {
 	}
 }
 
-// lines passes on what is written.
+// lines is an io.Writer that sends what is written to a channel.
 type lines chan string
 
 // Write implements io.Writer.
@@ -269,7 +270,7 @@ func TestParallelTestsDoNotSeeEachOther(t *testing.T) {
 	})
 }
 
-// Everything at once, for the race detector.
+// Everything at the same time, for the race detector.
 func TestFromManyGoroutines(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	var all sync.WaitGroup
@@ -305,8 +306,8 @@ func TestFromManyGoroutines(t *testing.T) {
 	}
 }
 
-// Disabled has tokens only because the account is enabled for a moment, which
-// no other goroutine may notice.
+// Disabled has a token only because its account is enabled for a moment at the
+// start. No other goroutine may notice that.
 func TestDisabledFromManyGoroutines(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	var all sync.WaitGroup

@@ -150,7 +150,7 @@ func TestDisabled(t *testing.T) {
 	mustFail(t, err, plexauth.ErrUnauthorized)
 }
 
-// A client without a token is refused before anything is sent.
+// A client without a token fails before it sends anything.
 func TestAnonymous(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.AnonymousClient()
@@ -237,7 +237,8 @@ func TestRevokeAll(t *testing.T) {
 	mustBe(t, srv.Client(srv.Member), srv.Member)
 }
 
-// A device holds so many tokens, and each client has one of its own.
+// The number of tokens of a device is limited, so each client has a device of
+// its own.
 func TestNoClientEndsAnother(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	var clients []*plexauth.Client

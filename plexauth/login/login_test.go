@@ -17,7 +17,8 @@ import (
 	"github.com/usher-auth/usher/plexauthtest"
 )
 
-// site is a web program with "Sign in", and the account plane it signs in at.
+// site is a web program with a "Sign in" button, and the account plane that it
+// uses.
 type site struct {
 	t       *testing.T
 	srv     *plexauthtest.Server
@@ -32,7 +33,7 @@ type ending struct {
 	err     error
 }
 
-// newSite starts one. change may change its configuration.
+// newSite starts a site. change may be nil, and may change its configuration.
 func newSite(t *testing.T, tls bool, change func(*login.Config)) *site {
 	t.Helper()
 	s := &site{t: t, srv: plexauthtest.New(t, plexauthtest.Config{})}
@@ -73,7 +74,7 @@ func (s *site) done(w http.ResponseWriter, _ *http.Request, account *plexauth.Ac
 	_, _ = io.WriteString(w, "hello "+account.Username)
 }
 
-// last is how the last sign-in ended.
+// last returns the result of the last sign-in.
 func (s *site) last() ending {
 	s.t.Helper()
 	s.mu.Lock()
@@ -84,15 +85,15 @@ func (s *site) last() ending {
 	return s.ended[len(s.ended)-1]
 }
 
-// mustRefuse checks that the last sign-in was refused.
-func (s *site) mustRefuse(want error) {
+// mustFail checks that the last sign-in failed with the given error.
+func (s *site) mustFail(want error) {
 	s.t.Helper()
 	if got := s.last(); got.account != nil || !errors.Is(got.err, want) {
 		s.t.Errorf("it ended with %+v, want %v", got, want)
 	}
 }
 
-// browser is a person's browser, with its cookies.
+// browser is the browser of a user, with its cookies.
 func (s *site) browser() *http.Client {
 	s.t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -114,8 +115,8 @@ func (s *site) get(browser *http.Client, address string) *http.Response {
 	return res
 }
 
-// start presses "Sign in", and returns the code and the address to come back
-// to, as the account plane's page reads them.
+// start clicks "Sign in". It returns the code and the callback URL, as the page
+// of the account plane reads them.
 func (s *site) start(browser *http.Client) (code, forward string) {
 	s.t.Helper()
 	res := s.get(browser, s.web.URL+"/sign-in")
@@ -156,7 +157,7 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-// The attack: the token is read from a URL, in a history, a log or a Referer.
+// Attack: a token is read from a URL in a history, a log or a Referer header.
 func TestNoTokenInAnyURL(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
@@ -181,7 +182,7 @@ func TestNoTokenInAnyURL(t *testing.T) {
 	}
 }
 
-// The cookie is for this server, this purpose and this moment alone.
+// The cookie is restricted to this host, this path and the lifetime of the PIN.
 func TestCookie(t *testing.T) {
 	for _, tls := range []bool{false, true} {
 		s := newSite(t, tls, nil)
@@ -203,32 +204,33 @@ func TestCookie(t *testing.T) {
 	}
 }
 
-// Login CSRF: an attacker starts a sign-in, finishes it with an account of
-// their own, and has the victim's browser open the way back, so that the victim
-// works in the attacker's account without knowing.
+// Attack (login CSRF): an attacker starts a sign-in, completes it with an
+// account of the attacker, and makes the browser of the victim open the
+// callback URL. The victim would then work in the account of the attacker.
 func TestLoginCSRF(t *testing.T) {
 	s := newSite(t, false, nil)
 	attacker, victim := s.browser(), s.browser()
 	code, forward := s.start(attacker)
 	s.srv.Member.LinkPIN(code)
 	s.get(victim, forward)
-	s.mustRefuse(login.ErrInvalidState)
-	// Nor does a sign-in that the victim has under way help.
+	s.mustFail(login.ErrInvalidState)
+	// A pending sign-in of the victim does not change that.
 	_, own := s.start(victim)
 	s.get(victim, forward)
-	s.mustRefuse(login.ErrInvalidState)
-	// It has not ended the attacker's, which is theirs, nor the victim's.
+	s.mustFail(login.ErrInvalidState)
+	// The attempt uses up neither the sign-in of the attacker nor that of the
+	// victim.
 	s.get(attacker, forward)
 	if got := s.last(); got.err != nil {
 		t.Errorf("a stranger ended the sign-in: %v", got.err)
 	}
 	s.get(victim, own)
-	s.mustRefuse(login.ErrAccessDenied)
+	s.mustFail(login.ErrAccessDenied)
 }
 
-// The same, by a host of the same domain that plants the attacker's cookie in
-// the victim's browser. Browsers refuse the name from there; without that name
-// the cookie counts for nothing.
+// Attack: another host of the domain plants the cookie of the attacker in the
+// browser of the victim. Browsers reject a __Host- cookie from there, and a
+// cookie of another name is ignored.
 func TestPlantedCookie(t *testing.T) {
 	s := newSite(t, true, nil)
 	attacker, victim := s.browser(), s.browser()
@@ -245,10 +247,11 @@ func TestPlantedCookie(t *testing.T) {
 	if _, err := victim.Do(req); err != nil {
 		t.Fatal(err)
 	}
-	s.mustRefuse(login.ErrInvalidState)
+	s.mustFail(login.ErrInvalidState)
 }
 
-// Forged state: made up, cut short, another's, or proved by what was made up.
+// Attack: a forged state. It is invented, truncated, of another sign-in, or
+// comes with an invented proof.
 func TestForgedState(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
@@ -294,8 +297,8 @@ func TestForgedState(t *testing.T) {
 	}
 }
 
-// Replay: the way back is taken from a log or a history and opened again, by
-// somebody who has the cookie, too; also many times at once.
+// Attack (replay): a callback URL from a log or a history is opened again, also
+// together with the cookie, and also many times at once.
 func TestReplayedCallback(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
@@ -337,8 +340,8 @@ func TestReplayedCallback(t *testing.T) {
 	}
 }
 
-// Open redirect: what a request says of addresses does not change where the
-// browser is sent.
+// Attack (open redirect): the addresses in a request do not change where the
+// browser is redirected.
 func TestOpenRedirect(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
@@ -367,7 +370,7 @@ func TestOpenRedirect(t *testing.T) {
 	}
 }
 
-// A person may sign in in two tabs, finishing the first one last.
+// A user can sign in in two tabs, and complete the first sign-in last.
 func TestTwoTabs(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
@@ -383,17 +386,17 @@ func TestTwoTabs(t *testing.T) {
 	}
 }
 
-// The person comes back without having agreed: it is over, and has not taken
-// long.
+// The user returns without having allowed access. The sign-in ends, and
+// quickly.
 func TestNotAllowed(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
 	code, forward := s.start(browser)
 	s.get(browser, forward)
-	s.mustRefuse(login.ErrAccessDenied)
+	s.mustFail(login.ErrAccessDenied)
 	s.srv.Member.LinkPIN(code) // too late
 	s.get(browser, forward)
-	s.mustRefuse(login.ErrInvalidState)
+	s.mustFail(login.ErrInvalidState)
 }
 
 // The account plane is a little slower than the browser.
@@ -409,8 +412,8 @@ func TestTokenComesLate(t *testing.T) {
 	}
 }
 
-// Trouble at the account plane is told from a refusal, at each of the three
-// places where it may come.
+// A failure of the account plane is distinct from denied access, in each of the
+// three calls.
 func TestAccountPlaneIsDown(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
@@ -419,7 +422,7 @@ func TestAccountPlaneIsDown(t *testing.T) {
 	if res := s.get(browser, s.web.URL+"/sign-in"); res.Header.Get("Location") != "" {
 		t.Errorf("it leads to %s", res.Header.Get("Location"))
 	}
-	s.mustRefuse(plexauth.ErrServer)
+	s.mustFail(plexauth.ErrServer)
 	over()
 	for _, path := range []string{"", "/api/v2/user"} {
 		code, forward := s.start(browser)
@@ -427,7 +430,7 @@ func TestAccountPlaneIsDown(t *testing.T) {
 		fault.Path = path
 		over := s.srv.InjectFault(fault)
 		s.get(browser, forward)
-		s.mustRefuse(plexauth.ErrServer)
+		s.mustFail(plexauth.ErrServer)
 		if got := s.last(); errors.Is(got.err, login.ErrAccessDenied) || errors.Is(got.err, login.ErrInvalidState) {
 			t.Errorf("an outage is taken for a refusal: %v", got.err)
 		}
@@ -435,19 +438,19 @@ func TestAccountPlaneIsDown(t *testing.T) {
 	}
 }
 
-// A sign-in that has taken longer than its PIN is over.
+// A sign-in that took longer than the lifetime of its PIN fails.
 func TestExpired(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
 	_, forward := s.start(browser)
 	s.srv.Advance(time.Hour)
 	s.get(browser, forward)
-	s.mustRefuse(plexauth.ErrPINExpired)
-	s.mustRefuse(login.ErrAccessDenied)
+	s.mustFail(plexauth.ErrPINExpired)
+	s.mustFail(login.ErrAccessDenied)
 }
 
-// The attack: somebody presses "Sign in" for ever, to fill the memory. The
-// oldest give way.
+// Attack: an attacker starts sign-ins without end to exhaust the memory. The
+// oldest are removed.
 func TestPendingIsBounded(t *testing.T) {
 	s := newSite(t, false, func(cfg *login.Config) { cfg.MaxPending = 3 })
 	var browsers [5]*http.Client
@@ -468,8 +471,8 @@ func TestPendingIsBounded(t *testing.T) {
 	}
 }
 
-// What a browser or a mail scanner sends ahead of a person neither starts a
-// sign-in nor uses one up.
+// A prefetching browser or mail scanner neither starts a sign-in nor uses one
+// up.
 func TestOtherMethods(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()

@@ -18,7 +18,7 @@ var (
 	goOn   = regexp.MustCompile(`<a class="button" href="([^"]+)"`)
 )
 
-// open opens a page of the account plane's as a browser does, and returns it.
+// open loads a page of the account plane like a browser, and returns it.
 func (s *site) open(browser *http.Client, address string) string {
 	s.t.Helper()
 	res, err := browser.Get(address)
@@ -42,7 +42,7 @@ func (s *site) read(res *http.Response) string {
 	return content
 }
 
-// submit fills in the form of a page and sends it off.
+// submit fills in and submits the form of a page.
 func (s *site) submit(browser *http.Client, page string, fields ...string) string {
 	s.t.Helper()
 	form := url.Values{}
@@ -63,8 +63,8 @@ func (s *site) submit(browser *http.Client, page string, fields ...string) strin
 	return s.read(res)
 }
 
-// The whole way by usher's own pages, as a person goes it without a script in
-// the browser but the one that moves the fragment.
+// The complete flow through the pages of usher, like a user whose browser runs
+// only the script that moves the fragment.
 func TestThroughThePages(t *testing.T) {
 	for _, allowed := range []bool{true, false} {
 		s := newSite(t, false, nil)
@@ -81,7 +81,7 @@ func TestThroughThePages(t *testing.T) {
 			_, text, _ := strings.Cut(away, "#?")
 			query, _ := url.ParseQuery(text)
 			s.get(browser, query.Get("forwardUrl")) // by hand: the page does not lead there
-			s.mustRefuse(login.ErrAccessDenied)
+			s.mustFail(login.ErrAccessDenied)
 			continue
 		}
 		page = s.submit(browser, page, "decision", "allow")
