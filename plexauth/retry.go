@@ -53,8 +53,8 @@ var defaultStatuses = []int{429, 500, 502, 503, 504}
 
 // wait returns the wait before retry number n, from 0. The wait is randomized
 // by 25 percent in either direction, so that clients that failed together do
-// not retry together. MaxInterval limits the interval before randomization,
-// divided by 1.25, so that the longest waits are random, too.
+// not retry together. Before randomization it is at most MaxInterval/1.25, so
+// that the longest waits are random, too.
 func (r *Retry) wait(n int) time.Duration {
 	initial, longest, exponent := r.InitialInterval, r.MaxInterval, r.Exponent
 	if initial <= 0 {
