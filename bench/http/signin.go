@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -23,7 +22,7 @@ const (
 func (b *bench) measureSignIn(ctx context.Context, u *usher, round int) error {
 	// The log of the millions of requests before is still on its way to the
 	// disk; a commit would wait for it.
-	syscall.Sync()
+	syncDisks()
 	steps := []func() error{
 		func() error { return b.hash(ctx) },
 		func() error { return b.signInAll(ctx, u) },

@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/crypto/argon2"
@@ -46,16 +45,6 @@ func run(args []string) error {
 	}
 	fmt.Println(hashes, took.Seconds(), (after - before).Seconds())
 	return nil
-}
-
-// processorTime is how long this process has computed, the system's part
-// included.
-func processorTime() (time.Duration, error) {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0, fmt.Errorf("asking for the processors' time: %w", err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
 }
 
 // hashFor hashes for d. Each processor finishes the hash that it is at; that
