@@ -1,0 +1,190 @@
+package wire_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/usher-auth/usher/internal/wire"
+)
+
+var update = flag.Bool("update", false, "write testdata/golden instead of comparing with it")
+
+const goldenDir = "testdata/golden"
+
+// traits names the bits of a wire.Variant in the names of golden files.
+var traits = map[wire.Variant]string{
+	wire.NoNulls:    "no-nulls",
+	wire.TextEnums:  "text-enums",
+	wire.OldPINs:    "old-pins",
+	wire.PreferJSON: "prefer-json",
+}
+
+// goldenBodies are the bodies that usher answers with, by the names of their
+// golden files: every field filled, and the empty ones where a client could
+// trip over them.
+func goldenBodies(t *testing.T) map[string]wire.Body {
+	t.Helper()
+	someone := wire.Person{
+		ID: 12345, UUID: "0123456789abcdef", Username: "mia", Title: `M<i>a & "co"`,
+		Email: "mia@example.org", FriendlyName: "Mia", JoinedAt: joined, HasPassword: true,
+		Admin: true, TwoFactorEnabled: true, BackupCodes: true,
+	}
+	account := func(p wire.Person) wire.Body {
+		page, err := wire.NewAccount(p).Page()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page.With("jx9nTbVbHk1gMabcdefg", joined)
+	}
+	resources := []wire.Resource{fullResource, {Name: "bare", CreatedAt: joined, LastSeenAt: joined}}
+	part := &wire.Part{Start: 3, Total: 5}
+	devices := []wire.Device{fullDevice, {Name: "bare"}}
+	return map[string]wire.Body{
+		"account":               account(someone),
+		"account-bare":          account(wire.Person{ID: 1, JoinedAt: joined}),
+		"devices":               wire.Devices{PublicAddress: "192.0.2.1", Devices: devices},
+		"devices-none":          wire.Devices{},
+		"devices-part":          wire.Devices{PublicAddress: "192.0.2.1", Devices: devices, Part: part},
+		"error":                 wire.Error{Code: 1029, Message: `Enter the "code" & try again`, Status: 401},
+		"identity":              wire.Identity{Claimed: true, MachineIdentifier: "m1", Version: "1.2"},
+		"legacy-account":        wire.LegacyAccount{Person: someone, Token: "jx9nTbVbHk1gMabcdefg"},
+		"legacy-account-bare":   wire.LegacyAccount{Person: wire.Person{ID: 1, JoinedAt: joined}},
+		"legacy-pin":            wire.LegacyPIN{PIN: pinBody("")},
+		"legacy-pin-linked":     wire.LegacyPIN{PIN: pinBody("t0k"), AccountID: 7},
+		"legacy-resources":      wire.LegacyResources{Resources: resources},
+		"legacy-resources-none": wire.LegacyResources{},
+		"legacy-resources-part": wire.LegacyResources{Resources: resources, Part: part},
+		"ping":                  wire.Pong{},
+		"pin":                   pinBody(""),
+		"pin-linked":            pinBody("t0k"),
+		"resources":             wire.Resources(resources),
+		"resources-none":        wire.Resources(nil),
+		"server":                goldenServer,
+		"source":                sourceBody(t, fullResource.Connections),
+		"source-none":           sourceBody(t, nil),
+		"transient-token":       wire.TransientToken{Token: "transient-x", ExpiresAt: joined},
+	}
+}
+
+var (
+	fullResource = wire.Resource{
+		Name: `D<e>n & "co"`, Product: "Plex Media Server", ProductVersion: "1.40", Platform: wire.Some("Linux"),
+		PlatformVersion: wire.Some("6"), Device: wire.Some("PC"), ClientIdentifier: "m1", CreatedAt: joined,
+		LastSeenAt: joined.Add(1500 * time.Millisecond), Provides: "server", OwnerID: wire.Some(int64(7)),
+		SourceTitle: wire.Some("mia"), PublicAddress: "192.0.2.1", AccessToken: "t0k", Owned: true,
+		Connections: []wire.Connection{
+			{Protocol: "http", Address: "192.168.1.5", Port: 32400, URI: "http://192.168.1.5:32400", Local: true},
+			{Protocol: "https", Address: "2001:db8::1", Port: 443, URI: "https://[2001:db8::1]:443", Relay: true, IPv6: true},
+		},
+	}
+	fullDevice = wire.Device{
+		Name: `T<V> & "co"`, PublicAddress: "192.0.2.1", Product: "Player", ProductVersion: "1.2",
+		Platform: "tvOS", PlatformVersion: "17", Device: "TV", Model: "T1", Vendor: "Maker", Provides: "player",
+		ClientIdentifier: "tv", Version: "1.2", ID: 7, CreatedAt: joined.Unix(), LastSeenAt: joined.Unix() + 1,
+		ScreenResolution: "1920x1080", ScreenDensity: "2",
+	}
+	goldenServer = wire.Server{
+		FriendlyName: `u<sh>er & "co"`, MachineIdentifier: "m1", Version: "1.2", Username: "mia", UpdatedAt: joined,
+	}
+)
+
+// Every body has the shape that its golden file holds, in each format, and for
+// each trait of a variant that changes it. After a change that is meant, run
+//
+//	go test ./internal/wire -run Golden -update
+//
+// and read the difference.
+func TestGolden(t *testing.T) {
+	got := goldenFiles(t)
+	if *update {
+		writeGolden(t, got)
+	}
+	if diff := cmp.Diff(readGolden(t), got); diff != "" {
+		t.Errorf("the shapes differ from %s (-want +got):\n%s", goldenDir, diff)
+	}
+}
+
+// goldenFiles returns the contents of all golden files by name.
+func goldenFiles(t *testing.T) map[string]string {
+	t.Helper()
+	files := make(map[string]string)
+	for name, body := range goldenBodies(t) {
+		formats := map[string]wire.Format{".xml": wire.XML, ".json": wire.JSON}
+		if _, ok := body.(wire.LegacyResources); ok {
+			delete(formats, ".json") // it is XML whatever is asked for
+		}
+		for ext, format := range formats {
+			common := readable(t, encode(t, body, format, 0), format)
+			files[name+ext] = common
+			for trait := wire.Variant(1); trait != 0; trait <<= 1 {
+				text := readable(t, encode(t, body, format, trait), format)
+				if text == common {
+					continue
+				}
+				if traits[trait] == "" {
+					t.Fatalf("the variant %d changes %s and has no name: add it to traits", trait, name+ext)
+				}
+				files[name+"."+traits[trait]+ext] = text
+			}
+		}
+	}
+	return files
+}
+
+// readable breaks a document into lines so that a difference shows what
+// changed. It changes white space only, and keeps the order of keys.
+func readable(t *testing.T, doc []byte, format wire.Format) string {
+	t.Helper()
+	if format == wire.XML {
+		// Within an attribute's value, > and " are escaped.
+		return strings.NewReplacer("><", ">\n<", `" `, "\"\n  ").Replace(string(doc)) + "\n"
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, doc, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	return b.String() + "\n"
+}
+
+func readGolden(t *testing.T) map[string]string {
+	t.Helper()
+	files := make(map[string]string)
+	entries, err := os.ReadDir(goldenDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		text, err := os.ReadFile(filepath.Join(goldenDir, entry.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[entry.Name()] = string(text)
+	}
+	return files
+}
+
+// writeGolden makes the folder hold these files and no others.
+func writeGolden(t *testing.T, files map[string]string) {
+	t.Helper()
+	if err := os.RemoveAll(goldenDir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(goldenDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := os.WriteFile(filepath.Join(goldenDir, name), []byte(files[name]), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
