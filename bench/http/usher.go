@@ -111,8 +111,8 @@ type answer struct {
 }
 
 // fetch makes one request. The Date is left out: net/http sends its own.
-func fetch(ctx context.Context, client *http.Client, r request, url string) (answer, error) {
-	req, err := http.NewRequestWithContext(ctx, r.method, url+r.path, strings.NewReader(r.form))
+func fetch(ctx context.Context, client *http.Client, r request, base string) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, base+r.path, strings.NewReader(r.form))
 	if err != nil {
 		return answer{}, err
 	}

@@ -111,20 +111,20 @@ type instance struct {
 // buildUsher builds the binary under test, or takes the one that USHER_BIN names.
 func buildUsher(t *testing.T) string {
 	t.Helper()
-	if binary := os.Getenv("USHER_BIN"); binary != "" {
-		return binary
+	if program := os.Getenv("USHER_BIN"); program != "" {
+		return program
 	}
-	binary := filepath.Join(t.TempDir(), "usher")
-	run(t, "../..", "go", "build", "-o", binary, "./cmd/usher")
-	return binary
+	program := filepath.Join(t.TempDir(), "usher")
+	run(t, "../..", "go", "build", "-o", program, "./cmd/usher")
+	return program
 }
 
 // startUsher starts usher with an admin and the sources, and stops it when the
 // test ends. With an authority it speaks TLS, with a certificate for plex.tv
 // that the authority has signed.
-func startUsher(t *testing.T, binary string, ca *authority) *instance {
+func startUsher(t *testing.T, program string, ca *authority) *instance {
 	t.Helper()
-	u := &instance{binary: binary, data: filepath.Join(t.TempDir(), "data"), port: freePort(t)}
+	u := &instance{binary: program, data: filepath.Join(t.TempDir(), "data"), port: freePort(t)}
 	u.url = "http://127.0.0.1:" + u.port
 	httpClient := &http.Client{Timeout: time.Second}
 	argv := []string{
@@ -141,7 +141,7 @@ func startUsher(t *testing.T, binary string, ca *authority) *instance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, argv...)
+	cmd := exec.Command(program, argv...)
 	cmd.Env = append(os.Environ(),
 		"USHER_ADMIN_USERNAME="+admin.Username,
 		"USHER_ADMIN_EMAIL="+admin.Email,
