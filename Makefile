@@ -3,9 +3,10 @@
 # make help   lists all of it
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := v1.9.0
 FUZZTIME    := 5s
 
-.PHONY: help test check unit keyring fuzz crash clients browser bench bench-sqlite build
+.PHONY: help test check portable unit keyring fuzz crash clients browser bench bench-sqlite build
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -13,7 +14,7 @@ help: ## list the targets
 test: check unit keyring fuzz crash clients browser ## everything below down to browser, as CI does
 	@echo "all tests passed"
 
-check: ## gofmt, go vet, staticcheck, go mod tidy
+check: ## gofmt, go mod tidy, go vet for three systems, staticcheck, govulncheck
 	@scripts/need go
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt'ed: $$bad"; exit 1; fi
 	go mod tidy -diff
@@ -21,7 +22,15 @@ check: ## gofmt, go vet, staticcheck, go mod tidy
 	go vet -tags clients ./test/clients
 	go vet -tags keyring ./internal/cli
 	go vet -tags browser ./test/browser
+	GOOS=darwin GOARCH=arm64 go vet ./...
+	GOOS=windows GOARCH=amd64 go vet ./...
 	go run $(STATICCHECK) ./...
+	scripts/vuln $(GOVULNCHECK)
+
+portable: ## go vet and go test alone, which CI runs on macOS and Windows
+	@scripts/need go
+	go vet ./...
+	go test ./...
 
 unit: ## go test ./... with the race detector
 	@scripts/need go gcc
