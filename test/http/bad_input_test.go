@@ -462,3 +462,10 @@ func (s *script) everything() string {
 	}
 	return all.String()
 }
+
+func send(t *testing.T, conn net.Conn, text string) {
+	t.Helper()
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
+}

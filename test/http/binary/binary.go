@@ -15,7 +15,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -29,7 +28,7 @@ const (
 // Build compiles usher into a folder and returns the path of the binary. It
 // has the race detector in it when the test that builds it has.
 func Build(dir string) (string, error) {
-	path := filepath.Join(dir, "usher")
+	path := filepath.Join(dir, "usher"+extension)
 	args := []string{"build", "-o", path}
 	if race {
 		args = append(args, "-race")
@@ -75,6 +74,7 @@ func Start(cmd *exec.Cmd) (*Server, error) {
 	s := &Server{cmd: cmd, gone: make(chan struct{})}
 	s.out.news = make(chan struct{}, 1)
 	cmd.Stdout, cmd.Stderr = &s.out, &s.log
+	separate(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -121,22 +121,31 @@ func (s *Server) Children() []int {
 	return list
 }
 
-// Stop asks the server to end, as a service manager does, and waits until it
-// has. It is an error when it does not end well; a race that the detector
-// found is one such.
-func (s *Server) Stop() error { return s.StopBy(syscall.SIGTERM) }
+// Stop asks the server to stop, as a service manager does, and waits until it
+// has. A server that does not exit with code 0 is an error, which includes one
+// in which the race detector found something.
+func (s *Server) Stop() error { return s.stop(askToStop) }
 
-// StopBy is Stop with signals of the caller's own, one after the other.
+// StopBy is Stop with the caller's own signals, one after the other.
 func (s *Server) StopBy(signals ...os.Signal) error {
-	for _, sig := range signals {
-		if err := s.Signal(sig); err != nil {
-			return errors.Join(err, s.Kill())
+	return s.stop(func(p *os.Process) error {
+		for _, sig := range signals {
+			if err := p.Signal(sig); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+}
+
+func (s *Server) stop(ask func(*os.Process) error) error {
+	if err := unlessGone(ask(s.cmd.Process)); err != nil {
+		return errors.Join(err, s.Kill())
 	}
 	select {
 	case <-s.gone:
 	case <-time.After(stopTimeout):
-		return errors.Join(fmt.Errorf("usher is still there %v after %v", stopTimeout, signals), s.Kill())
+		return errors.Join(fmt.Errorf("usher still runs %v after it was asked to stop", stopTimeout), s.Kill())
 	}
 	if s.ended != nil {
 		return fmt.Errorf("usher ended with %w\n%s", s.ended, s.log.String())
@@ -144,21 +153,21 @@ func (s *Server) StopBy(signals ...os.Signal) error {
 	return nil
 }
 
-// Signal sends the server a signal, if it is still there.
-func (s *Server) Signal(sig os.Signal) error {
-	if err := s.cmd.Process.Signal(sig); !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	return nil
-}
+// Signal sends the server a signal, if it still runs.
+func (s *Server) Signal(sig os.Signal) error { return unlessGone(s.cmd.Process.Signal(sig)) }
 
 // Kill ends the server with SIGKILL, which it cannot notice, and waits until
 // it is gone.
 func (s *Server) Kill() error {
 	err := s.cmd.Process.Kill()
 	<-s.gone
+	return unlessGone(err)
+}
+
+// unlessGone drops the error of a process that has ended already.
+func unlessGone(err error) error {
 	if errors.Is(err, os.ErrProcessDone) {
-		err = nil
+		return nil
 	}
 	return err
 }

@@ -1,3 +1,5 @@
+//go:build unix
+
 package http_test
 
 import (
@@ -79,13 +81,6 @@ func shutDownInFlight(t *testing.T, signals []os.Signal) {
 	s.request = &request{method: http.MethodGet, target: "/api/v2/user", header: http.Header{"X-Plex-Token": {fmt.Sprint(token)}}}
 	s.send()
 	s.expectStatus("200")
-}
-
-func send(t *testing.T, conn net.Conn, text string) {
-	t.Helper()
-	if _, err := io.WriteString(conn, text); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // waitRefused waits until nobody listens at an address any more.

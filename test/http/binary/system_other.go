@@ -1,0 +1,18 @@
+//go:build !windows
+
+package binary
+
+import (
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// extension is what the name of a program ends in.
+const extension = ""
+
+// separate changes nothing: a signal goes to one process.
+func separate(*exec.Cmd) {}
+
+// askToStop sends SIGTERM, as a service manager does.
+func askToStop(p *os.Process) error { return p.Signal(syscall.SIGTERM) }

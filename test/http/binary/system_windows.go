@@ -1,0 +1,27 @@
+package binary
+
+import (
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// extension is what the name of a program ends in.
+const extension = ".exe"
+
+var generateConsoleCtrlEvent = syscall.NewLazyDLL("kernel32.dll").NewProc("GenerateConsoleCtrlEvent")
+
+// separate makes a command that is not started yet the first of a process group
+// of its own, so that askToStop reaches it and not the test.
+func separate(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
+}
+
+// askToStop sends Ctrl-Break, as Windows has no SIGTERM for another process.
+func askToStop(p *os.Process) error {
+	ok, _, err := generateConsoleCtrlEvent.Call(syscall.CTRL_BREAK_EVENT, uintptr(p.Pid))
+	if ok == 0 {
+		return os.NewSyscallError("GenerateConsoleCtrlEvent", err)
+	}
+	return nil
+}
