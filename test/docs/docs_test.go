@@ -115,6 +115,21 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
+// GitHub's workflow tests the oldest version of Go that go.mod allows, on every
+// system.
+func TestWorkflowHasTheGoVersion(t *testing.T) {
+	m := regexp.MustCompile(`(?m)^go (1\.\d+)`).FindStringSubmatch(read(t, "go.mod"))
+	if m == nil {
+		t.Fatal("go.mod names no version of Go")
+	}
+	workflow := read(t, ".github/workflows/test.yml")
+	for _, want := range []string{`{ name: "` + m[1] + `", image: "` + m[1] + "-", `go: ["` + m[1] + `", stable]`} {
+		if !strings.Contains(workflow, want) {
+			t.Errorf("the workflow does not have %s", want)
+		}
+	}
+}
+
 // Whoever goes through the README finds the program before it is called by its
 // name, and what a command needs set by one before it.
 func TestReadmeCommandsRun(t *testing.T) {
