@@ -13,6 +13,8 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/seal"
@@ -23,35 +25,29 @@ import (
 // cheap is a cost that lets tests hash often.
 var cheap = account.Cost{Memory: 64, Time: 1, Threads: 1}
 
-const password = "correct horse"
+const password = coretest.Password
 
-// world is a service with one account, and a clock that the test moves.
+// world is the service with one account.
 type world struct {
 	*account.Service
-	store *store.Store
-	mia   store.Account
-	now   time.Time
+	core *coretest.Core
+	mia  store.Account
 }
 
-func newWorld(t *testing.T, change func(*account.Config)) *world {
+func newWorld(t *testing.T, cfg core.Config) *world {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	w := &world{store: s, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	cfg := account.Config{Store: s, Key: seal.NewKey([32]byte{1}), Cost: cheap, Now: func() time.Time { return w.now }}
-	if change != nil {
-		change(&cfg)
-	}
-	w.Service = account.New(cfg)
+	cfg.Dir, cfg.HashCost = t.TempDir(), cheap
+	c := coretest.New(t, cfg)
+	w := &world{Service: c.Accounts, core: c}
+	var err error
 	w.mia, err = w.Add(t.Context(), account.NewAccount{Username: "Mia", Email: "Mia@Example.org", Password: password})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
+
+func (w *world) now() time.Time { return w.core.Clock.Now() }
 
 // enrol gives mia a second factor.
 func (w *world) enrol(t *testing.T) (e account.Enrolment, backup []plexauth.Secret) {
@@ -86,7 +82,7 @@ func (w *world) signIn(t *testing.T, password, code plexauth.Secret) error {
 		return err
 	}
 	p.Token = store.Hash{byte(len(p.PasswordHash)), byte(time.Now().Nanosecond()), byte(time.Now().Nanosecond() >> 8), byte(time.Now().Nanosecond() >> 16)}
-	err = w.store.SignIn(t.Context(), p.SignIn)
+	err = w.core.Store.SignIn(t.Context(), p.SignIn)
 	if errors.Is(err, store.ErrConflict) {
 		return w.Rejected(t.Context(), p)
 	}
@@ -94,7 +90,7 @@ func (w *world) signIn(t *testing.T, password, code plexauth.Secret) error {
 }
 
 func TestVerifyPassword(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, core.Config{})
 	for _, test := range []struct {
 		name, login, password string
 		want                  error
@@ -123,7 +119,7 @@ func TestVerifyPassword(t *testing.T) {
 // A password typed with another keyboard, which composes its accents
 // differently, is the same password.
 func TestPasswordsAreNormalised(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, core.Config{})
 	if err := w.SetPassword(t.Context(), w.mia.ID, "Zoe\u0308 und Ren\u00e9"); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +129,7 @@ func TestPasswordsAreNormalised(t *testing.T) {
 }
 
 func TestDisabledAccountCannotSignIn(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, core.Config{})
 	if err := w.SetDisabled(t.Context(), w.mia.ID, true); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +141,7 @@ func TestDisabledAccountCannotSignIn(t *testing.T) {
 }
 
 func TestSecondFactor(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, core.Config{})
 	e, backup := w.enrol(t)
 	steps := []struct {
 		name           string
@@ -154,12 +150,12 @@ func TestSecondFactor(t *testing.T) {
 	}{
 		{"needed", password, "", account.ErrCode},
 		{"wrong", password, "000000", account.ErrCode},
-		{"given", password, code(t, e, w.now), nil},
-		{"attack: the same code again", password, code(t, e, w.now), account.ErrCode},
-		{"attack: the code before it", password, code(t, e, w.now.Add(-30*time.Second)), account.ErrCode},
-		{"the clock of the app is half a minute ahead", password, code(t, e, w.now.Add(30*time.Second)), nil},
-		{"two minutes ahead", password, code(t, e, w.now.Add(2*time.Minute)), account.ErrCode},
-		{"a wrong password before the code", "wrong" + code(t, e, w.now), "", account.ErrCredentials},
+		{"given", password, code(t, e, w.now()), nil},
+		{"attack: the same code again", password, code(t, e, w.now()), account.ErrCode},
+		{"attack: the code before it", password, code(t, e, w.now().Add(-30*time.Second)), account.ErrCode},
+		{"the clock of the app is half a minute ahead", password, code(t, e, w.now().Add(30*time.Second)), nil},
+		{"two minutes ahead", password, code(t, e, w.now().Add(2*time.Minute)), account.ErrCode},
+		{"a wrong password before the code", "wrong" + code(t, e, w.now()), "", account.ErrCredentials},
 		{"backup code", password, backup[0], nil},
 		{"attack: the same backup code again", password, backup[0], account.ErrCode},
 		{"backup code as people type it", password, " " + plexauth.Secret(strings.ToUpper(strings.ReplaceAll(string(backup[1]), "-", " "))), nil},
@@ -172,20 +168,20 @@ func TestSecondFactor(t *testing.T) {
 			t.Errorf("%s: %v, want %v", step.name, err, step.want)
 		}
 	}
-	w.now = w.now.Add(5 * time.Minute)
-	if err := w.signIn(t, password+code(t, e, w.now), ""); err != nil {
+	w.core.Clock.Advance(5 * time.Minute)
+	if err := w.signIn(t, password+code(t, e, w.now()), ""); err != nil {
 		t.Errorf("code at the end of the password: %v", err)
 	}
-	if err := w.signIn(t, password+code(t, e, w.now), ""); !errors.Is(err, account.ErrCode) {
+	if err := w.signIn(t, password+code(t, e, w.now()), ""); !errors.Is(err, account.ErrCode) {
 		t.Errorf("attack: the same code at the end again: %v, want ErrCode", err)
 	}
 }
 
 // Two sign-ins with one code at the same moment: one of them gets in.
 func TestCodeWorksOnceAtOnce(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, core.Config{})
 	e, _ := w.enrol(t)
-	c := code(t, e, w.now)
+	c := code(t, e, w.now())
 	errs := make(chan error, 8)
 	for range cap(errs) {
 		go func() { errs <- w.signIn(t, password, c) }()
@@ -204,7 +200,7 @@ func TestCodeWorksOnceAtOnce(t *testing.T) {
 }
 
 func TestEnrolConfirms(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, core.Config{})
 	e := account.NewEnrolment("usher", "Mia")
 	if _, err := w.Enrol(t.Context(), w.mia, e, "000000"); !errors.Is(err, account.ErrCode) {
 		t.Errorf("a wrong code gives %v, want ErrCode", err)
@@ -212,7 +208,7 @@ func TestEnrolConfirms(t *testing.T) {
 	if err := w.signIn(t, password, ""); err != nil {
 		t.Errorf("the account changed although the code was wrong: %v", err)
 	}
-	confirmed := code(t, e, w.now)
+	confirmed := code(t, e, w.now())
 	backup, err := w.Enrol(t.Context(), w.mia, e, confirmed)
 	if err != nil || len(backup) != 10 {
 		t.Fatal(backup, err)
@@ -234,8 +230,8 @@ func TestTOTPVectors(t *testing.T) {
 	for at, want := range map[int64]plexauth.Secret{
 		59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130",
 	} {
-		w := newWorld(t, nil)
-		w.now = time.Unix(at, 0)
+		w := newWorld(t, core.Config{})
+		w.core.Clock.Set(time.Unix(at, 0))
 		if _, err := w.Enrol(t.Context(), w.mia, account.Enrolment{Secret: plexauth.Secret(seed)}, want); err != nil {
 			t.Errorf("at %d code %s: %v", at, string(want), err)
 		}
@@ -243,9 +239,9 @@ func TestTOTPVectors(t *testing.T) {
 }
 
 func TestPasswordIsRehashed(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, core.Config{})
 	stronger := account.New(account.Config{
-		Store: w.store, Key: seal.NewKey([32]byte{1}), Cost: account.Cost{Memory: 128, Time: 1, Threads: 1},
+		Store: w.core.Store, Key: seal.NewKey([32]byte{1}), Cost: account.Cost{Memory: 128, Time: 1, Threads: 1},
 	})
 	for _, want := range []bool{true, false} {
 		p, err := stronger.Verify(t.Context(), account.Credentials{Login: "mia", Password: password})
@@ -255,23 +251,21 @@ func TestPasswordIsRehashed(t *testing.T) {
 		if got := p.NewPasswordHash != ""; got != want {
 			t.Errorf("rehashed: %v, want %v", got, want)
 		}
-		if err := w.store.SignIn(t.Context(), p.SignIn); err != nil {
+		if err := w.core.Store.SignIn(t.Context(), p.SignIn); err != nil {
 			t.Fatal(err)
 		}
-		a, err := w.store.Account(t.Context(), w.mia.ID)
+		a, err := w.core.Store.Account(t.Context(), w.mia.ID)
 		if err != nil || !strings.HasPrefix(a.PasswordHash, "$argon2id$v=19$m=128,t=1,p=1$") {
 			t.Errorf("the hash is %s (error %v)", a.PasswordHash, err)
 		}
-		w.store.RevokeToken(t.Context(), 1)
+		w.core.Store.RevokeToken(t.Context(), 1)
 	}
 }
 
 // Attack: all guesses at once, before the first of them has failed.
 func TestGuessingAtOnceIsLimited(t *testing.T) {
 	const free, slots, guesses = 5, 2, 40
-	w := newWorld(t, func(c *account.Config) {
-		c.FailedTries, c.Hashing = free, guard.NewAdmission(slots, guesses)
-	})
+	w := newWorld(t, core.Config{FailedTries: free, HashSlots: slots, HashQueue: guesses})
 	var checked atomic.Int64
 	var wg sync.WaitGroup
 	for range guesses {
@@ -290,7 +284,7 @@ func TestGuessingAtOnceIsLimited(t *testing.T) {
 // As many as come at once with the right password are let in.
 func TestManyAtOnceAreLetIn(t *testing.T) {
 	const people = 40
-	w := newWorld(t, func(c *account.Config) { c.FailedTries, c.Hashing = 5, guard.NewAdmission(2, people) })
+	w := newWorld(t, core.Config{FailedTries: 5, HashSlots: 2, HashQueue: people})
 	var wg sync.WaitGroup
 	for range people {
 		wg.Go(func() {
@@ -303,7 +297,7 @@ func TestManyAtOnceAreLetIn(t *testing.T) {
 }
 
 func TestGuessingIsLimited(t *testing.T) {
-	w := newWorld(t, func(c *account.Config) { c.FailedTries = 5 })
+	w := newWorld(t, core.Config{FailedTries: 5})
 	e, _ := w.enrol(t)
 	limited := func(err error) bool { return errors.Is(err, account.ErrRateLimited) && fault.WaitOf(err) > 0 }
 
@@ -315,20 +309,20 @@ func TestGuessingIsLimited(t *testing.T) {
 	if _, err := w.verify("mia", password, ""); !limited(err) {
 		t.Errorf("attack: the sixth guess at a password: %v", err)
 	}
-	other := account.Credentials{Login: "mia", Password: password, Code: code(t, e, w.now), Address: "192.0.2.2"}
+	other := account.Credentials{Login: "mia", Password: password, Code: code(t, e, w.now()), Address: "192.0.2.2"}
 	if _, err := w.Verify(t.Context(), other); err != nil {
 		t.Errorf("attack: locking somebody out by guessing from elsewhere: %v", err)
 	}
-	w.now = w.now.Add(time.Hour)
+	w.core.Clock.Advance(time.Hour)
 	for range 5 {
 		if err := w.signIn(t, password, "000000"); !errors.Is(err, account.ErrCode) {
 			t.Fatal(err)
 		}
 	}
-	if err := w.signIn(t, password, code(t, e, w.now)); !limited(err) {
+	if err := w.signIn(t, password, code(t, e, w.now())); !limited(err) {
 		t.Errorf("attack: the sixth guess at a code: %v", err)
 	}
-	w.now = w.now.Add(time.Hour)
+	w.core.Clock.Advance(time.Hour)
 	for i := range 100 {
 		w.Verify(t.Context(), account.Credentials{Login: strings.Repeat("x", i%50+1), Password: "spring2026", Address: "192.0.2.9"})
 	}
@@ -339,8 +333,8 @@ func TestGuessingIsLimited(t *testing.T) {
 
 // A flood of sign-ins is refused, not queued for ever.
 func TestVerifyIsAdmitted(t *testing.T) {
-	admission := guard.NewAdmission(1, 1)
-	w := newWorld(t, func(c *account.Config) { c.Hashing = admission })
+	w := newWorld(t, core.Config{HashSlots: 1, HashQueue: 1})
+	admission := w.core.Hashing
 	leave, err := admission.Enter(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -366,7 +360,7 @@ func TestVerifyIsAdmitted(t *testing.T) {
 }
 
 func TestAddRefuses(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, core.Config{})
 	good := account.NewAccount{Username: "noa", Email: "noa@example.org", Password: password}
 	for name, change := range map[string]func(*account.NewAccount){
 		"empty name":                   func(n *account.NewAccount) { n.Username = "" },
@@ -411,7 +405,7 @@ func TestAddRefuses(t *testing.T) {
 // The work, and so the time, must not tell whether an account exists. Work is
 // counted rather than timed: a clock on a busy machine shows anything.
 func TestUnknownLoginCostsTheSame(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, core.Config{})
 	w.enrol(t)
 	for _, password := range []plexauth.Secret{"wrong", "wrong123456", "wrong0000-0000-0000"} {
 		known := w.CountHashes(func() { w.verify("mia", password, "") })
@@ -425,10 +419,10 @@ func TestUnknownLoginCostsTheSame(t *testing.T) {
 // Each refused try has its row in the audit log, with why, and about whom if
 // that is known. What was typed never has.
 func TestRefusalsAreTold(t *testing.T) {
-	w := newWorld(t, func(c *account.Config) { c.FailedTries = 2 })
+	w := newWorld(t, core.Config{FailedTries: 2})
 	e, backup := w.enrol(t)
 	const typo = "a secret in the wrong box"
-	right := code(t, e, w.now)
+	right := code(t, e, w.now())
 	for _, step := range []struct {
 		name string
 		do   func() error
@@ -447,7 +441,7 @@ func TestRefusalsAreTold(t *testing.T) {
 			if err := w.SetDisabled(t.Context(), w.mia.ID, true); err != nil {
 				t.Fatal(err)
 			}
-			w.now = w.now.Add(time.Hour)
+			w.core.Clock.Advance(time.Hour)
 			_, err := w.verify("mia", password, "")
 			return err
 		}, "sign-in.refused|Mia|the account is disabled"},
@@ -477,7 +471,7 @@ func TestRefusalsAreTold(t *testing.T) {
 // rows reads the audit log, as "event|account|detail".
 func (w *world) rows(t *testing.T) (rows []string) {
 	t.Helper()
-	list, err := w.store.AuditForward(t.Context(), store.AuditQuery{})
+	list, err := w.core.Store.AuditForward(t.Context(), store.AuditQuery{})
 	if err != nil {
 		t.Fatal(err)
 	}

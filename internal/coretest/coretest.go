@@ -7,7 +7,7 @@
 package coretest
 
 import (
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,13 +26,31 @@ var Cheap = account.Cost{Memory: 8, Time: 1, Threads: 1}
 
 // Clock is a clock that moves only when it is told to. It is safe for concurrent
 // use.
-type Clock struct{ nanos atomic.Int64 }
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
 
 // Now returns the clock's time.
-func (c *Clock) Now() time.Time { return time.Unix(0, c.nanos.Load()) }
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
 
-// Advance moves the clock.
-func (c *Clock) Advance(d time.Duration) { c.nanos.Add(int64(d)) }
+// Set sets the clock.
+func (c *Clock) Set(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = now
+}
+
+// Advance moves the clock on.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
 
 // Core is an open core.Core that fails its test when it cannot do what it is
 // asked.
@@ -49,8 +67,7 @@ type Core struct {
 // hashes, this server as the source "self", and a Clock.
 func New(t testing.TB, cfg core.Config) *Core {
 	t.Helper()
-	c := &Core{Clock: new(Clock), t: t}
-	c.Clock.Advance(time.Duration(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).UnixNano()))
+	c := &Core{Clock: &Clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, t: t}
 	if cfg.Key == nil {
 		cfg.Key = seal.NewKey([32]byte{1})
 	}
@@ -103,4 +120,14 @@ func (c *Core) AddSource(src store.Source) store.Source {
 		c.t.Fatal(err)
 	}
 	return added
+}
+
+// Restart returns the services as a new process has them, on the same database.
+func (c *Core) Restart() *core.Core {
+	c.t.Helper()
+	again, err := c.Core.Restart(c.t.Context())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return again
 }

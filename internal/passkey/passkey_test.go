@@ -11,46 +11,26 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/passkey/passkeytest"
-	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/store"
 )
 
-// world is a store in memory with two people in it.
+// world is the services with two accounts.
 type world struct {
 	*testing.T
-	store    *store.Store
-	accounts *account.Service
-	sessions *session.Service
-	passkeys *passkey.Service
+	*coretest.Core
 	mia, noa store.Account
 }
 
 func newWorld(t *testing.T) world {
 	t.Helper()
-	st, err := store.Open(t.Context(), store.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { st.Close() })
-	w := world{
-		T: t, store: st, sessions: session.New(session.Config{Store: st}),
-		accounts: account.New(account.Config{Store: st, Key: seal.NewKey([32]byte{1}), Cost: account.Cost{Memory: 64, Time: 1, Threads: 1}}),
-		passkeys: passkey.New(passkey.Config{Store: st}),
-	}
-	w.mia, w.noa = w.person("mia"), w.person("noa")
-	return w
-}
-
-func (w world) person(name string) store.Account {
-	w.Helper()
-	a, err := w.accounts.Add(w.Context(), account.NewAccount{Username: name, Password: "a good password"})
-	w.must(err)
-	return a
+	c := coretest.New(t, core.Config{Now: time.Now})
+	return world{t, c, c.Add("mia"), c.Add("noa")}
 }
 
 func (w world) must(err error) {
@@ -74,17 +54,17 @@ var here = passkey.Party{ID: "localhost", Origins: []string{origin}}
 // add gives an account a passkey.
 func (w world) add(a store.Account) *passkeytest.Key {
 	w.Helper()
-	options, err := w.passkeys.BeginAdd(w.Context(), here, a, "browser")
+	options, err := w.Passkeys.BeginAdd(w.Context(), here, a, "browser")
 	w.must(err)
 	key, answer := passkeytest.Create(w, options, origin)
-	w.must(w.passkeys.FinishAdd(w.Context(), here, a, "browser", a.Username+"'s phone", answer))
+	w.must(w.Passkeys.FinishAdd(w.Context(), here, a, "browser", a.Username+"'s phone", answer))
 	return key
 }
 
 // beginAlone begins a sign-in in a browser.
 func (w world) beginAlone(browser string) []byte {
 	w.Helper()
-	options, err := w.passkeys.BeginAlone(here, browser, "192.0.2.1")
+	options, err := w.Passkeys.BeginAlone(here, browser, "192.0.2.1")
 	w.must(err)
 	return options
 }
@@ -92,13 +72,13 @@ func (w world) beginAlone(browser string) []byte {
 // alone has a passkey sign in, up to the session.
 func (w world) alone(key *passkeytest.Key) error {
 	w.Helper()
-	return w.spend(w.passkeys.FinishAlone(w.Context(), here, "browser", key.Sign(w, w.beginAlone("browser"))))
+	return w.spend(w.Passkeys.FinishAlone(w.Context(), here, "browser", key.Sign(w, w.beginAlone("browser"))))
 }
 
 // spend begins a session by a proof.
 func (w world) spend(proof passkey.Proof, err error) error {
 	if err == nil {
-		_, _, err = w.sessions.Begin(w.Context(), proof.SignIn, true, session.From{})
+		_, _, err = w.Sessions.Begin(w.Context(), proof.SignIn, true, session.From{})
 	}
 	return err
 }
@@ -106,22 +86,22 @@ func (w world) spend(proof passkey.Proof, err error) error {
 // second has a passkey answer for an account, as its second factor.
 func (w world) second(a store.Account, key *passkeytest.Key) (passkey.Proof, error) {
 	w.Helper()
-	options, err := w.passkeys.BeginSecond(w.Context(), here, a.ID, "session")
+	options, err := w.Passkeys.BeginSecond(w.Context(), here, a.ID, "session")
 	w.must(err)
-	return w.passkeys.FinishSecond(w.Context(), here, a.ID, "session", key.Sign(w, options))
+	return w.Passkeys.FinishSecond(w.Context(), here, a.ID, "session", key.Sign(w, options))
 }
 
 func TestAddAndUse(t *testing.T) {
 	w := newWorld(t)
 	phone := w.add(w.mia)
 	w.add(w.noa)
-	list, err := w.passkeys.List(t.Context(), w.mia.ID)
+	list, err := w.Passkeys.List(t.Context(), w.mia.ID)
 	w.must(err)
 	if len(list) != 1 || list[0].Name != "mia's phone" || list[0].Party != "localhost" || !list[0].LastUsedAt.IsZero() {
 		t.Fatalf("mia has %+v, want one passkey that was never used", list)
 	}
 	options := w.beginAlone("browser")
-	proof, err := w.passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, options))
+	proof, err := w.Passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, options))
 	w.must(err)
 	if proof.AccountID != w.mia.ID {
 		t.Errorf("mia's phone signs in account %d, want %d", proof.AccountID, w.mia.ID)
@@ -129,11 +109,11 @@ func TestAddAndUse(t *testing.T) {
 	w.must(w.spend(proof, nil))
 	proof, err = w.second(w.mia, phone)
 	w.must(err)
-	_, half, err := w.sessions.Begin(t.Context(), store.SignIn{AccountID: w.mia.ID, PasswordHash: w.mia.PasswordHash}, false, session.From{})
+	_, half, err := w.Sessions.Begin(t.Context(), store.SignIn{AccountID: w.mia.ID, PasswordHash: w.mia.PasswordHash}, false, session.From{})
 	w.must(err)
-	_, err = w.sessions.Complete(t.Context(), half, proof.SignIn)
+	_, err = w.Sessions.Complete(t.Context(), half, proof.SignIn)
 	w.must(err)
-	if list, err = w.passkeys.List(t.Context(), w.mia.ID); err != nil || list[0].LastUsedAt.IsZero() {
+	if list, err = w.Passkeys.List(t.Context(), w.mia.ID); err != nil || list[0].LastUsedAt.IsZero() {
 		t.Errorf("after use: %+v, %v; want the time of it", list, err)
 	}
 	if diff := cmp.Diff([]string{
@@ -146,10 +126,11 @@ func TestAddAndUse(t *testing.T) {
 	}
 }
 
-// told is the audit log after the people were made.
+// told is the audit log after its first three rows, which are the server and the
+// two accounts.
 func (w world) told() (lines []string) {
 	w.Helper()
-	list, err := w.store.AuditForward(w.Context(), store.AuditQuery{After: 2})
+	list, err := w.Store.AuditForward(w.Context(), store.AuditQuery{After: 3})
 	w.must(err)
 	for _, e := range list {
 		lines = append(lines, string(e.Event)+" "+e.Detail)
@@ -163,13 +144,13 @@ func TestReplay(t *testing.T) {
 	phone := w.add(w.mia)
 	options := w.beginAlone("browser")
 	answer := phone.Sign(t, options)
-	w.must(w.spend(w.passkeys.FinishAlone(t.Context(), here, "browser", answer)))
-	_, err := w.passkeys.FinishAlone(t.Context(), here, "browser", answer)
+	w.must(w.spend(w.Passkeys.FinishAlone(t.Context(), here, "browser", answer)))
+	_, err := w.Passkeys.FinishAlone(t.Context(), here, "browser", answer)
 	w.want(err, passkey.ErrChallenge, "the same answer to no challenge")
 	w.beginAlone("browser")
-	_, err = w.passkeys.FinishAlone(t.Context(), here, "browser", answer)
+	_, err = w.Passkeys.FinishAlone(t.Context(), here, "browser", answer)
 	w.want(err, passkey.ErrRejected, "the same answer to a new challenge")
-	_, err = w.passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, options))
+	_, err = w.Passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, options))
 	w.want(err, passkey.ErrChallenge, "a new answer after a wrong one to the same challenge")
 }
 
@@ -179,14 +160,14 @@ func TestAnotherBrowser(t *testing.T) {
 	w := newWorld(t)
 	phone := w.add(w.mia)
 	mine := w.beginAlone("attacker's browser")
-	_, err := w.passkeys.FinishAlone(t.Context(), here, "mia's browser", phone.Sign(t, mine))
+	_, err := w.Passkeys.FinishAlone(t.Context(), here, "mia's browser", phone.Sign(t, mine))
 	w.want(err, passkey.ErrChallenge, "a browser without a challenge")
 	w.beginAlone("mia's browser")
-	_, err = w.passkeys.FinishAlone(t.Context(), here, "mia's browser", phone.Sign(t, mine))
+	_, err = w.Passkeys.FinishAlone(t.Context(), here, "mia's browser", phone.Sign(t, mine))
 	w.want(err, passkey.ErrRejected, "a browser with another challenge")
-	options, err := w.passkeys.BeginSecond(t.Context(), here, w.mia.ID, "session 1")
+	options, err := w.Passkeys.BeginSecond(t.Context(), here, w.mia.ID, "session 1")
 	w.must(err)
-	_, err = w.passkeys.FinishSecond(t.Context(), here, w.mia.ID, "session 2", phone.Sign(t, options))
+	_, err = w.Passkeys.FinishSecond(t.Context(), here, w.mia.ID, "session 2", phone.Sign(t, options))
 	w.want(err, passkey.ErrChallenge, "the second factor of another session")
 }
 
@@ -195,12 +176,12 @@ func TestAnotherBrowser(t *testing.T) {
 func TestAnotherCeremony(t *testing.T) {
 	w := newWorld(t)
 	phone := w.add(w.mia)
-	options, err := w.passkeys.BeginSecond(t.Context(), here, w.mia.ID, "browser")
+	options, err := w.Passkeys.BeginSecond(t.Context(), here, w.mia.ID, "browser")
 	w.must(err)
-	_, err = w.passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, options))
+	_, err = w.Passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, options))
 	w.want(err, passkey.ErrChallenge, "a second factor's challenge alone")
 	_, answer := passkeytest.Create(t, w.beginAlone("browser"), origin)
-	err = w.passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", answer)
+	err = w.Passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", answer)
 	w.want(err, passkey.ErrChallenge, "a sign-in's challenge for a new passkey")
 }
 
@@ -220,25 +201,25 @@ func TestAnotherAccountsPasskey(t *testing.T) {
 	_, err = w.second(w.mia, noas)
 	w.want(err, passkey.ErrRejected, "noa's passkey for mia, without a handle")
 
-	options, err := w.passkeys.BeginSecond(t.Context(), here, w.noa.ID, "session")
+	options, err := w.Passkeys.BeginSecond(t.Context(), here, w.noa.ID, "session")
 	w.must(err)
-	_, err = w.passkeys.FinishSecond(t.Context(), here, w.mia.ID, "session", noas.Sign(t, options))
+	_, err = w.Passkeys.FinishSecond(t.Context(), here, w.mia.ID, "session", noas.Sign(t, options))
 	w.want(err, passkey.ErrChallenge, "noa's challenge for mia")
 }
 
 // Attack: mia's challenge to add a passkey is answered for noa.
 func TestAddForAnother(t *testing.T) {
 	w := newWorld(t)
-	options, err := w.passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
+	options, err := w.Passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
 	w.must(err)
 	_, answer := passkeytest.Create(t, options, origin)
-	err = w.passkeys.FinishAdd(t.Context(), here, w.noa, "browser", "", answer)
+	err = w.Passkeys.FinishAdd(t.Context(), here, w.noa, "browser", "", answer)
 	w.want(err, passkey.ErrChallenge, "mia's challenge for noa")
 
 	phone := w.add(w.mia)
-	options, err = w.passkeys.BeginAdd(t.Context(), here, w.noa, "browser")
+	options, err = w.Passkeys.BeginAdd(t.Context(), here, w.noa, "browser")
 	w.must(err)
-	err = w.passkeys.FinishAdd(t.Context(), here, w.noa, "browser", "", phone.Attest(t, passkeytest.Challenge(t, options)))
+	err = w.Passkeys.FinishAdd(t.Context(), here, w.noa, "browser", "", phone.Attest(t, passkeytest.Challenge(t, options)))
 	w.want(err, passkey.ErrExists, "mia's passkey as noa's")
 }
 
@@ -251,9 +232,9 @@ func TestUnverified(t *testing.T) {
 	if _, err := w.second(w.mia, phone); err != nil {
 		t.Errorf("after the password, unverified: %v", err)
 	}
-	options, err := w.passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
+	options, err := w.Passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
 	w.must(err)
-	err = w.passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", phone.Attest(t, passkeytest.Challenge(t, options)))
+	err = w.Passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", phone.Attest(t, passkeytest.Challenge(t, options)))
 	w.want(err, passkey.ErrRejected, "adding one, unverified")
 }
 
@@ -262,17 +243,17 @@ func TestUnverified(t *testing.T) {
 func TestRemoved(t *testing.T) {
 	w := newWorld(t)
 	phone := w.add(w.mia)
-	proof, err := w.passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, w.beginAlone("browser")))
+	proof, err := w.Passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, w.beginAlone("browser")))
 	w.must(err)
-	list, err := w.passkeys.List(t.Context(), w.mia.ID)
+	list, err := w.Passkeys.List(t.Context(), w.mia.ID)
 	w.must(err)
-	w.want(w.passkeys.Remove(t.Context(), w.noa.ID, list[0].ID), passkey.ErrNotFound, "noa removes mia's passkey")
-	w.must(w.passkeys.Remove(t.Context(), w.mia.ID, list[0].ID))
+	w.want(w.Passkeys.Remove(t.Context(), w.noa.ID, list[0].ID), passkey.ErrNotFound, "noa removes mia's passkey")
+	w.must(w.Passkeys.Remove(t.Context(), w.mia.ID, list[0].ID))
 	w.want(w.spend(proof, nil), store.ErrConflict, "a proof from before")
 	w.want(w.alone(phone), passkey.ErrRejected, "an answer from after")
-	_, err = w.passkeys.BeginSecond(t.Context(), here, w.mia.ID, "session")
+	_, err = w.Passkeys.BeginSecond(t.Context(), here, w.mia.ID, "session")
 	w.want(err, passkey.ErrNoPasskey, "a second factor")
-	w.want(w.passkeys.Remove(t.Context(), w.mia.ID, list[0].ID), passkey.ErrNotFound, "removing it twice")
+	w.want(w.Passkeys.Remove(t.Context(), w.mia.ID, list[0].ID), passkey.ErrNotFound, "removing it twice")
 }
 
 // Attack: somebody copied the authenticator, and uses the copy after the
@@ -298,9 +279,9 @@ func TestTwoAtOnce(t *testing.T) {
 	w := newWorld(t)
 	phone := w.add(w.mia)
 	copied := *phone
-	first, err := w.passkeys.FinishAlone(t.Context(), here, "one", phone.Sign(t, w.beginAlone("one")))
+	first, err := w.Passkeys.FinishAlone(t.Context(), here, "one", phone.Sign(t, w.beginAlone("one")))
 	w.must(err)
-	second, err := w.passkeys.FinishAlone(t.Context(), here, "two", copied.Sign(t, w.beginAlone("two")))
+	second, err := w.Passkeys.FinishAlone(t.Context(), here, "two", copied.Sign(t, w.beginAlone("two")))
 	w.must(err)
 	w.must(w.spend(first, nil))
 	w.want(w.spend(second, nil), store.ErrConflict, "the second of two with the same count")
@@ -320,9 +301,9 @@ func TestPasskeyThatDoesNotCount(t *testing.T) {
 func TestDisabledAccount(t *testing.T) {
 	w := newWorld(t)
 	phone := w.add(w.mia)
-	proof, err := w.passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, w.beginAlone("browser")))
+	proof, err := w.Passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, w.beginAlone("browser")))
 	w.must(err)
-	w.must(w.accounts.SetDisabled(t.Context(), w.mia.ID, true))
+	w.must(w.Accounts.SetDisabled(t.Context(), w.mia.ID, true))
 	w.want(w.spend(proof, nil), store.ErrConflict, "a proof from before")
 	w.want(w.alone(phone), passkey.ErrRejected, "alone")
 	_, err = w.second(w.mia, phone)
@@ -353,13 +334,13 @@ func TestAnotherSite(t *testing.T) {
 	w := newWorld(t)
 	phone := w.add(w.mia)
 	there := passkey.Party{ID: "usher.example.org", Origins: []string{"https://usher.example.org"}}
-	if has, err := w.passkeys.Has(t.Context(), there, w.mia.ID); has || err != nil {
+	if has, err := w.Passkeys.Has(t.Context(), there, w.mia.ID); has || err != nil {
 		t.Errorf("mia has a passkey there: %v, %v", has, err)
 	}
-	options, err := w.passkeys.BeginAlone(there, "browser", "192.0.2.1")
+	options, err := w.Passkeys.BeginAlone(there, "browser", "192.0.2.1")
 	w.must(err)
 	phone.Party, phone.Origin = there.ID, there.Origins[0]
-	_, err = w.passkeys.FinishAlone(t.Context(), there, "browser", phone.Sign(t, options))
+	_, err = w.Passkeys.FinishAlone(t.Context(), there, "browser", phone.Sign(t, options))
 	w.want(err, passkey.ErrRejected, "signing for it all the same")
 }
 
@@ -367,11 +348,11 @@ func TestGarbage(t *testing.T) {
 	w := newWorld(t)
 	for _, answer := range []string{"", "{}", "null", "[]", `{"id":"","rawId":"","type":"public-key","response":{}}`} {
 		w.beginAlone("browser")
-		_, err := w.passkeys.FinishAlone(t.Context(), here, "browser", []byte(answer))
+		_, err := w.Passkeys.FinishAlone(t.Context(), here, "browser", []byte(answer))
 		w.want(err, passkey.ErrRejected, "signing in by "+answer)
-		_, err = w.passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
+		_, err = w.Passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
 		w.must(err)
-		err = w.passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", []byte(answer))
+		err = w.Passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", []byte(answer))
 		w.want(err, passkey.ErrRejected, "adding "+answer)
 	}
 }
@@ -382,10 +363,10 @@ func TestChallengeExpires(t *testing.T) {
 		phone := w.add(w.mia)
 		answer := phone.Sign(t, w.beginAlone("browser"))
 		time.Sleep(5*time.Minute - time.Second)
-		w.must(w.spend(w.passkeys.FinishAlone(t.Context(), here, "browser", answer)))
+		w.must(w.spend(w.Passkeys.FinishAlone(t.Context(), here, "browser", answer)))
 		answer = phone.Sign(t, w.beginAlone("browser"))
 		time.Sleep(5 * time.Minute)
-		_, err := w.passkeys.FinishAlone(t.Context(), here, "browser", answer)
+		_, err := w.Passkeys.FinishAlone(t.Context(), here, "browser", answer)
 		w.want(err, passkey.ErrChallenge, "five minutes later")
 	})
 }
@@ -394,24 +375,24 @@ func TestChallengeExpires(t *testing.T) {
 // signing in by it.
 func TestFlood(t *testing.T) {
 	w := newWorld(t)
-	w.passkeys = passkey.New(passkey.Config{Store: w.store, Begins: 3})
+	w.Passkeys = passkey.New(passkey.Config{Store: w.Store, Begins: 3})
 	for _, address := range []string{"2001:db8::1", "2001:db8::2", "2001:db8::3"} { // one household
-		_, err := w.passkeys.BeginAlone(here, "attacker's browser", address)
+		_, err := w.Passkeys.BeginAlone(here, "attacker's browser", address)
 		w.must(err)
 	}
-	_, err := w.passkeys.BeginAlone(here, "attacker's browser", "2001:db8::4")
+	_, err := w.Passkeys.BeginAlone(here, "attacker's browser", "2001:db8::4")
 	if !errors.Is(err, passkey.ErrRateLimited) || fault.WaitOf(err) <= 0 {
 		t.Errorf("the fourth is answered by %v", err)
 	}
 	w.beginAlone("mia's browser")
 
-	w.passkeys = passkey.New(passkey.Config{Store: w.store})
+	w.Passkeys = passkey.New(passkey.Config{Store: w.Store})
 	phone := w.add(w.mia)
 	first := phone.Sign(t, w.beginAlone("mia's browser"))
 	for i := range 10_000 {
 		w.beginAlone(strconv.Itoa(i))
 	}
-	_, err = w.passkeys.FinishAlone(t.Context(), here, "mia's browser", first)
+	_, err = w.Passkeys.FinishAlone(t.Context(), here, "mia's browser", first)
 	w.want(err, passkey.ErrChallenge, "the oldest of 10,001 challenges")
 	w.must(w.alone(phone))
 }
@@ -421,10 +402,10 @@ func TestTooMany(t *testing.T) {
 	for range 25 {
 		w.add(w.mia)
 	}
-	options, err := w.passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
+	options, err := w.Passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
 	w.must(err)
 	_, answer := passkeytest.Create(t, options, origin)
-	w.want(w.passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", answer), passkey.ErrFull, "the 26th")
+	w.want(w.Passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", answer), passkey.ErrFull, "the 26th")
 }
 
 func TestNames(t *testing.T) {
@@ -432,11 +413,11 @@ func TestNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"": "Passkey", "  my \t phone ": "my phone", "\x00\u202e": "Passkey", strings.Repeat("é", 70): strings.Repeat("é", 64),
 	} {
-		options, err := w.passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
+		options, err := w.Passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
 		w.must(err)
 		_, answer := passkeytest.Create(t, options, origin)
-		w.must(w.passkeys.FinishAdd(t.Context(), here, w.mia, "browser", name, answer))
-		list, err := w.passkeys.List(t.Context(), w.mia.ID)
+		w.must(w.Passkeys.FinishAdd(t.Context(), here, w.mia, "browser", name, answer))
+		list, err := w.Passkeys.List(t.Context(), w.mia.ID)
 		w.must(err)
 		if got := list[len(list)-1].Name; got != want {
 			t.Errorf("%q is named %q, want %q", name, got, want)

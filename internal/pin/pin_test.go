@@ -11,19 +11,19 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/pin"
-	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// world is a service with two people, in a bubble whose clock moves by itself.
+// world is the services with two people, in a bubble whose clock moves by itself.
 type world struct {
 	*pin.Service
-	store    *store.Store
-	tokens   *token.Service
+	*coretest.Core
 	mia, noa pin.By
 }
 
@@ -31,31 +31,15 @@ type world struct {
 func inWorld(t *testing.T, tries int, test func(*testing.T, *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{}
-		var err error
-		if w.store, err = store.Open(t.Context(), store.Config{}); err != nil {
-			t.Fatal(err)
-		}
-		defer w.store.Close()
-		key := seal.NewKey([32]byte{1})
-		if w.tokens, err = token.New(token.Config{Store: w.store, Key: key}); err != nil {
-			t.Fatal(err)
-		}
-		w.Service = pin.New(pin.Config{Store: w.store, Key: key, FailedTries: tries, Flush: w.tokens.Flush})
-		w.mia, w.noa = w.person(t, "mia"), w.person(t, "noa")
+		c := coretest.New(t, core.Config{FailedTries: tries, Now: time.Now})
+		w := &world{Service: c.PINs, Core: c}
+		w.mia, w.noa = w.person("mia"), w.person("noa")
 		test(t, w)
 	})
 }
 
-func (w *world) person(t *testing.T, name string) pin.By {
-	t.Helper()
-	a, err := w.store.AddAccount(t.Context(), store.Account{
-		UUID: name, Username: name, UsernameKey: name, PasswordHash: "h",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pin.By{AccountID: a.ID, Address: "address of " + name}
+func (w *world) person(name string) pin.By {
+	return pin.By{AccountID: w.Add(name).ID, Address: "address of " + name}
 }
 
 // start makes a PIN of a client, whose address is named after it.
@@ -98,7 +82,7 @@ func (w *world) linked(t *testing.T, client string, by pin.By) plexauth.Secret {
 // whose is the account that a token is good for; 0: it is good for none.
 func (w *world) whose(t *testing.T, tok plexauth.Secret) int64 {
 	t.Helper()
-	p, err := w.tokens.Verify(t.Context(), tok)
+	p, err := w.Tokens.Verify(t.Context(), tok)
 	if err != nil && !errors.Is(err, token.ErrInvalid) {
 		t.Fatal(err)
 	}
@@ -186,7 +170,7 @@ func TestExpiredPIN(t *testing.T) {
 		gone(t, "finding it", err)
 		_, err = w.poll(t, p.ID, "tv")
 		gone(t, "polling it", err)
-		if list, _ := w.store.Tokens(t.Context(), 0); len(list) != 0 {
+		if list, _ := w.Store.Tokens(t.Context(), 0); len(list) != 0 {
 			t.Errorf("there are tokens: %v", list)
 		}
 	})
@@ -232,7 +216,7 @@ func TestCodeIsClaimedOnce(t *testing.T) {
 				gone(t, "attack: a code claimed twice", err)
 			}
 		}
-		if list, _ := w.store.Tokens(t.Context(), 0); done != 1 || len(list) != 1 {
+		if list, _ := w.Store.Tokens(t.Context(), 0); done != 1 || len(list) != 1 {
 			t.Errorf("%d claimed it and there are %d tokens, want one each", done, len(list))
 		}
 		_, err := w.Find(t.Context(), p.Code, w.noa)
@@ -245,14 +229,14 @@ func TestCodeIsClaimedOnce(t *testing.T) {
 func TestPINEndsWithItsToken(t *testing.T) {
 	for what, end := range map[string]func(*testing.T, *world, plexauth.Secret) error{
 		"revoked": func(t *testing.T, w *world, tok plexauth.Secret) error {
-			p, err := w.tokens.Verify(t.Context(), tok)
-			return errors.Join(err, w.tokens.SignOut(t.Context(), p))
+			p, err := w.Tokens.Verify(t.Context(), tok)
+			return errors.Join(err, w.Tokens.SignOut(t.Context(), p))
 		},
 		"disabled": func(t *testing.T, w *world, _ plexauth.Secret) error {
-			return w.store.SetDisabled(t.Context(), w.mia.AccountID, true)
+			return w.Store.SetDisabled(t.Context(), w.mia.AccountID, true)
 		},
 		"removed": func(t *testing.T, w *world, _ plexauth.Secret) error {
-			return w.store.RemoveAccount(t.Context(), w.mia.AccountID)
+			return w.Store.RemoveAccount(t.Context(), w.mia.AccountID)
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -277,7 +261,7 @@ func TestPINEndsWithItsToken(t *testing.T) {
 func TestDisabledAccountLinksNothing(t *testing.T) {
 	inWorld(t, 10, func(t *testing.T, w *world) {
 		p := w.start(t, "tv", false)
-		if err := w.store.SetDisabled(t.Context(), w.mia.AccountID, true); err != nil {
+		if err := w.Store.SetDisabled(t.Context(), w.mia.AccountID, true); err != nil {
 			t.Fatal(err)
 		}
 		gone(t, "attack: a disabled account links", w.Link(t.Context(), p.Code, w.mia))
@@ -335,7 +319,7 @@ func TestPollingTouchesNoSQL(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := w.store.Close(); err != nil {
+		if err := w.Store.Close(); err != nil {
 			t.Fatal(err)
 		}
 		for range 100 {

@@ -7,36 +7,25 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// world is a store in memory with one person in it.
+// world is the services with one account.
 type world struct {
-	store    *store.Store
-	accounts *account.Service
-	sessions *session.Service
-	mia      store.Account
+	*coretest.Core
+	mia store.Account
 }
 
 func newWorld(t *testing.T) world { return newWorldAt(t, time.Now) }
 
 func newWorldAt(t *testing.T, now func() time.Time) world {
 	t.Helper()
-	st, err := store.Open(t.Context(), store.Config{Now: now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { st.Close() })
-	accounts := account.New(account.Config{Store: st, Key: seal.NewKey([32]byte{1}), Cost: account.Cost{Memory: 64, Time: 1, Threads: 1}})
-	mia, err := accounts.Add(t.Context(), account.NewAccount{Username: "mia", Password: "mia's password"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return world{st, accounts, session.New(session.Config{Store: st, Now: now}), mia}
+	c := coretest.New(t, core.Config{Now: now})
+	return world{c, c.Add("mia")}
 }
 
 func (w world) proof() store.SignIn {
@@ -47,7 +36,7 @@ var home = session.From{UserAgent: "Firefox", Address: "192.0.2.1"}
 
 func (w world) begin(t *testing.T, complete bool) (plexauth.Secret, store.Session) {
 	t.Helper()
-	cookie, s, err := w.sessions.Begin(t.Context(), w.proof(), complete, home)
+	cookie, s, err := w.Sessions.Begin(t.Context(), w.proof(), complete, home)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +45,7 @@ func (w world) begin(t *testing.T, complete bool) (plexauth.Secret, store.Sessio
 
 func (w world) wantNone(t *testing.T, cookie plexauth.Secret, why string) {
 	t.Helper()
-	if _, err := w.sessions.Find(t.Context(), cookie, home); !errors.Is(err, session.ErrNotFound) {
+	if _, err := w.Sessions.Find(t.Context(), cookie, home); !errors.Is(err, session.ErrNotFound) {
 		t.Errorf("%s: error %v, want ErrNotFound", why, err)
 	}
 }
@@ -68,11 +57,11 @@ func TestSessionLastsAMonth(t *testing.T) {
 	w := newWorldAt(t, func() time.Time { return now })
 	cookie, _ := w.begin(t, true)
 	now = now.Add(session.Life - time.Second)
-	s, err := w.sessions.Find(t.Context(), cookie, session.From{Address: "192.0.2.9"})
+	s, err := w.Sessions.Find(t.Context(), cookie, session.From{Address: "192.0.2.9"})
 	if err != nil || s.AccountID != w.mia.ID || !s.Complete {
 		t.Fatalf("a second before the end: %+v, %v", s, err)
 	}
-	list, err := w.sessions.List(t.Context(), w.mia.ID)
+	list, err := w.Sessions.List(t.Context(), w.mia.ID)
 	if err != nil || len(list) != 1 || list[0].Address != "192.0.2.9" || !list[0].LastUsedAt.Equal(now) {
 		t.Errorf("the list is %+v, %v; want one, last used now from 192.0.2.9", list, err)
 	}
@@ -90,18 +79,18 @@ func TestHalfASession(t *testing.T) {
 		w.wantNone(t, cookie, "ten minutes later")
 
 		first, half := w.begin(t, false)
-		if list, err := w.sessions.List(t.Context(), w.mia.ID); err != nil || len(list) != 0 {
+		if list, err := w.Sessions.List(t.Context(), w.mia.ID); err != nil || len(list) != 0 {
 			t.Errorf("half a session is listed: %v, %v", list, err)
 		}
-		second, err := w.sessions.Complete(t.Context(), half, w.proof())
+		second, err := w.Sessions.Complete(t.Context(), half, w.proof())
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.wantNone(t, first, "the first cookie after the second factor")
-		if s, err := w.sessions.Find(t.Context(), second, home); err != nil || !s.Complete {
+		if s, err := w.Sessions.Find(t.Context(), second, home); err != nil || !s.Complete {
 			t.Errorf("the second cookie gives %+v, %v", s, err)
 		}
-		if _, err := w.sessions.Complete(t.Context(), half, w.proof()); !errors.Is(err, store.ErrConflict) {
+		if _, err := w.Sessions.Complete(t.Context(), half, w.proof()); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("completing twice gives %v, want ErrConflict", err)
 		}
 	})
@@ -110,12 +99,9 @@ func TestHalfASession(t *testing.T) {
 // Attack: the second factor of one account completes the session of another.
 func TestAnotherAccountsFactor(t *testing.T) {
 	w := newWorld(t)
-	noa, err := w.accounts.Add(t.Context(), account.NewAccount{Username: "noa", Password: "noa's password"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	noa := w.Add("noa")
 	_, half := w.begin(t, false)
-	if _, err := w.sessions.Complete(t.Context(), half, store.SignIn{AccountID: noa.ID, PasswordHash: noa.PasswordHash}); err == nil {
+	if _, err := w.Sessions.Complete(t.Context(), half, store.SignIn{AccountID: noa.ID, PasswordHash: noa.PasswordHash}); err == nil {
 		t.Error("noa's proof completed mia's session")
 	}
 }
@@ -123,19 +109,19 @@ func TestAnotherAccountsFactor(t *testing.T) {
 // A session ends with what it stands on.
 func TestSessionEnds(t *testing.T) {
 	for name, end := range map[string]func(*testing.T, world, store.Session) error{
-		"sign-out": func(t *testing.T, w world, s store.Session) error { return w.sessions.End(t.Context(), w.mia.ID, s.ID) },
+		"sign-out": func(t *testing.T, w world, s store.Session) error { return w.Sessions.End(t.Context(), w.mia.ID, s.ID) },
 		"account disabled": func(t *testing.T, w world, _ store.Session) error {
-			return w.accounts.SetDisabled(t.Context(), w.mia.ID, true)
+			return w.Accounts.SetDisabled(t.Context(), w.mia.ID, true)
 		},
-		"account removed": func(t *testing.T, w world, _ store.Session) error { return w.accounts.Remove(t.Context(), w.mia.ID) },
+		"account removed": func(t *testing.T, w world, _ store.Session) error { return w.Accounts.Remove(t.Context(), w.mia.ID) },
 		"everything else": func(t *testing.T, w world, s store.Session) error {
-			return w.store.EndOthers(t.Context(), w.mia.ID, s.ID+1)
+			return w.Store.EndOthers(t.Context(), w.mia.ID, s.ID+1)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			cookie, s := w.begin(t, true)
-			if _, err := w.sessions.Find(t.Context(), cookie, home); err != nil {
+			if _, err := w.Sessions.Find(t.Context(), cookie, home); err != nil {
 				t.Fatal(err)
 			}
 			if err := end(t, w, s); err != nil {
@@ -150,10 +136,10 @@ func TestSessionEnds(t *testing.T) {
 func TestEndAnothersSession(t *testing.T) {
 	w := newWorld(t)
 	cookie, s := w.begin(t, true)
-	if err := w.sessions.End(t.Context(), w.mia.ID+1, s.ID); !errors.Is(err, session.ErrNotFound) {
+	if err := w.Sessions.End(t.Context(), w.mia.ID+1, s.ID); !errors.Is(err, session.ErrNotFound) {
 		t.Errorf("ending it gives %v, want ErrNotFound", err)
 	}
-	if _, err := w.sessions.Find(t.Context(), cookie, home); err != nil {
+	if _, err := w.Sessions.Find(t.Context(), cookie, home); err != nil {
 		t.Errorf("the session gives %v afterwards", err)
 	}
 }
@@ -161,17 +147,17 @@ func TestEndAnothersSession(t *testing.T) {
 // A password that has changed since it was checked begins nothing.
 func TestStaleProof(t *testing.T) {
 	w := newWorld(t)
-	if err := w.accounts.SetPassword(t.Context(), w.mia.ID, "another password"); err != nil {
+	if err := w.Accounts.SetPassword(t.Context(), w.mia.ID, "another password"); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := w.sessions.Begin(t.Context(), w.proof(), true, home); !errors.Is(err, store.ErrConflict) {
+	if _, _, err := w.Sessions.Begin(t.Context(), w.proof(), true, home); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("beginning gives %v, want ErrConflict", err)
 	}
 }
 
 func TestLongUserAgent(t *testing.T) {
 	w := newWorld(t)
-	_, s, err := w.sessions.Begin(t.Context(), w.proof(), true, session.From{UserAgent: strings.Repeat("x", 10_000)})
+	_, s, err := w.Sessions.Begin(t.Context(), w.proof(), true, session.From{UserAgent: strings.Repeat("x", 10_000)})
 	if err != nil || len(s.UserAgent) > 255 {
 		t.Errorf("%d bytes are kept, %v", len(s.UserAgent), err)
 	}

@@ -11,60 +11,32 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// world is a service with one account and one server, and a clock that the
-// test moves.
+// world is the services with one account and one server.
 type world struct {
 	*token.Service
-	store *store.Store
-	mia   store.Account
-	den   store.Source
-	clock *clock
+	*coretest.Core
+	mia store.Account
+	den store.Source
 }
 
-type clock struct{ atomic.Int64 }
-
-func (c *clock) now() time.Time          { return time.Unix(0, c.Load()) }
-func (c *clock) advance(d time.Duration) { c.Add(int64(d)) }
-
-func newWorld(t testing.TB, change func(*token.Config)) *world {
+func newWorld(t testing.TB, cfg core.Config) *world {
 	t.Helper()
-	w := &world{clock: &clock{}}
-	w.clock.Store(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).UnixNano())
-	var err error
-	if w.store, err = store.Open(t.Context(), store.Config{Dir: t.TempDir(), Now: w.clock.now}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.store.Close() })
-	w.Service = w.restart(t, change)
-	w.mia, err = w.store.AddAccount(t.Context(), store.Account{UUID: "u", Username: "mia", UsernameKey: "mia", PasswordHash: "h"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.den, err = w.store.AddSource(t.Context(), store.Source{Kind: store.ServerSource, Identifier: "den", Name: "Den", OwnerID: w.mia.ID})
-	if err != nil {
-		t.Fatal(err)
-	}
+	cfg.Dir = t.TempDir()
+	c := coretest.New(t, cfg)
+	w := &world{Service: c.Tokens, Core: c, mia: c.Add("mia")}
+	w.den = c.AddSource(store.Source{
+		Kind: store.ServerSource, Identifier: "den", Name: "Den", OwnerID: w.mia.ID,
+		Connections: []store.Connection{{URI: "http://192.0.2.5:32400"}},
+	})
 	return w
-}
-
-// restart returns a service as a process that starts anew has it.
-func (w *world) restart(t testing.TB, change func(*token.Config)) *token.Service {
-	t.Helper()
-	cfg := token.Config{Store: w.store, Key: seal.NewKey([32]byte{1}), Now: w.clock.now}
-	if change != nil {
-		change(&cfg)
-	}
-	s, err := token.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 func (w *world) signIn(t testing.TB, client string) plexauth.Secret {
@@ -103,7 +75,7 @@ func refused(t testing.TB, s *token.Service, what string, tok plexauth.Secret) {
 }
 
 func TestAccessToken(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, core.Config{})
 	tok := w.signIn(t, "tv")
 	if !regexp.MustCompile(`^[0-9A-Za-z]{20}$`).MatchString(string(tok)) {
 		t.Errorf("the token is not 20 letters and digits, which clients match: %s", string(tok))
@@ -126,7 +98,7 @@ func TestAccessToken(t *testing.T) {
 }
 
 func TestTransientToken(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, core.Config{})
 	access := w.signIn(t, "tv")
 	parent := w.verify(t, access)
 	transient := w.mint(parent, 0)
@@ -134,7 +106,7 @@ func TestTransientToken(t *testing.T) {
 	if p.Kind != token.Transient || p.AccountID != parent.AccountID || p.Admin != parent.Admin || p.ActsForAccount() {
 		t.Errorf("principal %+v", p)
 	}
-	if got := p.ExpiresAt.Sub(w.clock.now()); got != token.MaxTransientTTL {
+	if got := p.ExpiresAt.Sub(w.Clock.Now()); got != token.MaxTransientTTL {
 		t.Errorf("it lives %v, want %v", got, token.MaxTransientTTL)
 	}
 	if !strings.HasPrefix(string(transient), "transient-") {
@@ -145,12 +117,12 @@ func TestTransientToken(t *testing.T) {
 	}
 
 	// A chain of transient tokens does not live longer than its first.
-	w.clock.advance(47 * time.Hour)
+	w.Clock.Advance(47 * time.Hour)
 	second := w.mint(w.verify(t, transient), 0)
 	w.verify(t, second)
-	w.clock.advance(time.Hour - time.Millisecond)
+	w.Clock.Advance(time.Hour - time.Millisecond)
 	w.verify(t, transient)
-	w.clock.advance(time.Millisecond)
+	w.Clock.Advance(time.Millisecond)
 	refused(t, w.Service, "after 48 hours", transient)
 	refused(t, w.Service, "attack: renewing a transient token with itself", second)
 	w.verify(t, access)
@@ -158,15 +130,15 @@ func TestTransientToken(t *testing.T) {
 
 func TestTransientTokenEnds(t *testing.T) {
 	t.Run("with a restart", func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newWorld(t, core.Config{})
 		access := w.signIn(t, "tv")
 		transient := w.mint(w.verify(t, access), 0)
-		w.Service = w.restart(t, nil)
+		w.Service = w.Restart().Tokens
 		refused(t, w.Service, "minted before the restart", transient)
 		w.verify(t, access)
 	})
 	t.Run("with its parent", func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newWorld(t, core.Config{})
 		p := w.verify(t, w.signIn(t, "tv"))
 		transient := w.mint(p, 0)
 		second := w.mint(w.verify(t, transient), 0)
@@ -177,34 +149,34 @@ func TestTransientTokenEnds(t *testing.T) {
 		refused(t, w.Service, "child's child", second)
 	})
 	t.Run("with its account", func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newWorld(t, core.Config{})
 		access := w.signIn(t, "tv")
 		transient := w.mint(w.verify(t, access), 0)
-		if err := w.store.SetDisabled(t.Context(), w.mia.ID, true); err != nil {
+		if err := w.Store.SetDisabled(t.Context(), w.mia.ID, true); err != nil {
 			t.Fatal(err)
 		}
 		refused(t, w.Service, "access token of a disabled account", access)
 		refused(t, w.Service, "transient token of a disabled account", transient)
-		if err := w.store.SetDisabled(t.Context(), w.mia.ID, false); err != nil {
+		if err := w.Store.SetDisabled(t.Context(), w.mia.ID, false); err != nil {
 			t.Fatal(err)
 		}
 		w.verify(t, transient)
-		if err := w.store.RemoveAccount(t.Context(), w.mia.ID); err != nil {
+		if err := w.Store.RemoveAccount(t.Context(), w.mia.ID); err != nil {
 			t.Fatal(err)
 		}
 		refused(t, w.Service, "transient token of a removed account", transient)
 	})
 	t.Run("sooner when so configured", func(t *testing.T) {
-		w := newWorld(t, func(c *token.Config) { c.TransientTTL = time.Minute })
+		w := newWorld(t, core.Config{TransientTTL: time.Minute})
 		transient := w.mint(w.verify(t, w.signIn(t, "tv")), 0)
-		w.clock.advance(time.Minute)
+		w.Clock.Advance(time.Minute)
 		refused(t, w.Service, "after its minute", transient)
 	})
 }
 
 // Every single byte of a transient token is covered by its seal.
 func TestTransientTokenCannotBeChanged(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, core.Config{})
 	p := w.verify(t, w.signIn(t, "tv"))
 	transient := w.mint(p, 0)
 	for i := range len(transient) {
@@ -214,14 +186,14 @@ func TestTransientTokenCannotBeChanged(t *testing.T) {
 		}
 		refused(t, w.Service, fmt.Sprintf("attack: byte %d changed", i), plexauth.Secret(changed))
 	}
-	another := newWorld(t, nil)
+	another := newWorld(t, core.Config{})
 	refused(t, another.Service, "attack: minted by another instance", transient)
 	refused(t, w.Service, "nothing after the prefix", "transient-")
 	refused(t, w.Service, "padded", transient+"=")
 }
 
 func TestServerToken(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, core.Config{})
 	p := w.verify(t, w.signIn(t, "tv"))
 	tok, err := w.ServerToken(t.Context(), p, w.den.ID)
 	if err != nil {
@@ -230,7 +202,7 @@ func TestServerToken(t *testing.T) {
 	if again, _ := w.ServerToken(t.Context(), p, w.den.ID); again != tok {
 		t.Error("it differs from listing to listing")
 	}
-	if after, _ := w.restart(t, nil).ServerToken(t.Context(), p, w.den.ID); after != tok {
+	if after, _ := w.Restart().Tokens.ServerToken(t.Context(), p, w.den.ID); after != tok {
 		t.Error("it differs after a restart")
 	}
 	if !regexp.MustCompile(`^[0-9A-Za-z]{20}$`).MatchString(string(tok)) {
@@ -266,7 +238,7 @@ func TestServerToken(t *testing.T) {
 // A revocation is seen at once by look-ups that run at the same time: once
 // Revoke has returned, no Verify may succeed, whatever was read before.
 func TestRevocationIsSeenAtOnce(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, core.Config{})
 	for round := range 30 {
 		tok := w.signIn(t, fmt.Sprint("device", round))
 		id := w.verify(t, tok).TokenID
@@ -299,7 +271,12 @@ func TestRevocationIsSeenAtOnce(t *testing.T) {
 
 // A flood of tokens does not grow the cache beyond its bound.
 func TestCacheIsBounded(t *testing.T) {
-	w := newWorld(t, func(c *token.Config) { c.CacheSize = 64 })
+	w := newWorld(t, core.Config{})
+	var err error
+	w.Service, err = token.New(token.Config{Store: w.Store, Key: seal.NewKey([32]byte{1}), CacheSize: 64, Now: w.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := range 300 {
 		w.verify(t, w.signIn(t, fmt.Sprint("device", i)))
 	}
@@ -310,14 +287,14 @@ func TestCacheIsBounded(t *testing.T) {
 
 // When a token was last used reaches the store, once a minute at the most.
 func TestLastUse(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, core.Config{})
 	tok := w.signIn(t, "tv")
-	w.clock.advance(time.Hour)
+	w.Clock.Advance(time.Hour)
 	w.verify(t, tok)
-	w.clock.advance(30 * time.Second)
+	w.Clock.Advance(30 * time.Second)
 	w.verify(t, tok)
 	w.Flush(t.Context())
-	list, err := w.store.Tokens(t.Context(), w.mia.ID)
+	list, err := w.Store.Tokens(t.Context(), w.mia.ID)
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}
@@ -328,14 +305,14 @@ func TestLastUse(t *testing.T) {
 
 // How many tokens were checked reaches the store, each check once.
 func TestChecksAreCounted(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, core.Config{})
 	tok := w.signIn(t, "tv")
 	for _, step := range []struct{ tries, want int }{{3, 3}, {2, 5}, {0, 5}} {
 		for range step.tries {
 			w.verify(t, tok)
 		}
 		w.Flush(t.Context())
-		got, err := w.store.Tallies(t.Context(), time.Time{})
+		got, err := w.Store.Tallies(t.Context(), time.Time{})
 		if err != nil || len(got) != 1 || got[0].What != store.TallyTokenChecks || got[0].N != int64(step.want) {
 			t.Errorf("counted are %v, %v, want %d", got, err, step.want)
 		}
@@ -363,7 +340,7 @@ func TestTokensAreUniform(t *testing.T) {
 
 // Whatever is presented, only what was minted is good.
 func FuzzVerify(f *testing.F) {
-	w := newWorld(f, nil)
+	w := newWorld(f, core.Config{})
 	access := w.signIn(f, "tv")
 	transient := w.mint(w.verify(f, access), 0)
 	f.Add("transient-")
@@ -380,7 +357,7 @@ func FuzzVerify(f *testing.F) {
 }
 
 func BenchmarkVerifyCached(b *testing.B) {
-	w := newWorld(b, nil)
+	w := newWorld(b, core.Config{})
 	tok := w.signIn(b, "tv")
 	b.ReportAllocs()
 	for b.Loop() {
@@ -391,7 +368,7 @@ func BenchmarkVerifyCached(b *testing.B) {
 }
 
 func BenchmarkVerifyTransient(b *testing.B) {
-	w := newWorld(b, nil)
+	w := newWorld(b, core.Config{})
 	tok := w.mint(w.verify(b, w.signIn(b, "tv")), 0)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -402,7 +379,7 @@ func BenchmarkVerifyTransient(b *testing.B) {
 }
 
 func BenchmarkMintTransient(b *testing.B) {
-	w := newWorld(b, nil)
+	w := newWorld(b, core.Config{})
 	p := w.verify(b, w.signIn(b, "tv"))
 	b.ReportAllocs()
 	for b.Loop() {
