@@ -12,11 +12,12 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -105,7 +106,7 @@ func New(t testing.TB, cfg Config) *Server {
 	c, err := core.Open(context.Background(), core.Config{
 		Key: seal.NewKey([32]byte{'t', 'e', 's', 't'}), TransientTTL: cfg.TransientTTL,
 		HashCost: hashCost, HashQueue: 1 << 16, FailedTries: cfg.MaxFailedSignIns, Logger: cfg.Logger, Now: s.Now,
-		Self: &source.Self{Connections: []store.Connection{{URI: s.MediaURL, Local: true}}},
+		Self: &source.Self{Connections: []source.Connection{{URI: s.MediaURL, Local: true}}},
 	})
 	if err != nil {
 		t.Fatalf("plexauthtest: %v", err)
@@ -144,8 +145,11 @@ func (s *Server) Now() time.Time { return time.Now().Add(time.Duration(s.offset.
 // Advance moves the server's clock forward by d.
 func (s *Server) Advance(d time.Duration) { s.offset.Add(int64(d)) }
 
-// device is the client identifier of AnonymousClient.
-const device = "plexauthtest"
+// clientIdentifier is that of AnonymousClient.
+const clientIdentifier = "plexauthtest"
+
+// operator is who changes what the test changes, as the audit log has it.
+var operator = audit.Actor{Name: "plexauthtest"}
 
 // Client returns an SDK client with a new access token of u. Each call of
 // Client and Token signs in on another device, plexauthtest-1, plexauthtest-2
@@ -165,7 +169,7 @@ func (s *Server) Client(u *User) *plexauth.Client {
 // always plexauthtest.
 func (s *Server) AnonymousClient() *plexauth.Client {
 	return &plexauth.Client{
-		ClientIdentifier: device, Product: "plexauthtest",
+		ClientIdentifier: clientIdentifier, Product: "plexauthtest",
 		AccountURL: s.AccountURL, MediaURL: s.MediaURL,
 	}
 }
@@ -182,19 +186,17 @@ func (s *Server) Token(u *User) plexauth.Secret {
 func (s *Server) signIn(u *User) (id string, token plexauth.Secret) {
 	s.t.Helper()
 	if u.oldToken != "" {
-		return device, u.oldToken
+		return clientIdentifier, u.oldToken
 	}
-	id = fmt.Sprintf("%s-%d", device, s.devices.Add(1))
+	id = fmt.Sprintf("%s-%d", clientIdentifier, s.devices.Add(1))
 	return id, s.tokenOn(id, u)
 }
 
 // tokenOn issues a token for u on a device.
 func (s *Server) tokenOn(id string, u *User) plexauth.Secret {
 	s.t.Helper()
-	token, err := s.current.Load().Tokens.SignIn(context.Background(), store.SignIn{
-		AccountID: u.id, PasswordHash: u.passwordHash(s),
-		Device: store.Device{ClientIdentifier: id, Product: "plexauthtest"},
-	})
+	token, err := s.current.Load().Tokens.Issue(context.Background(), operator, u.id,
+		device.Device{ClientIdentifier: id, Product: "plexauthtest"})
 	if err != nil {
 		s.t.Fatalf("plexauthtest: issuing a token for %s: %v", u.Username, err)
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/pin"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -60,20 +60,10 @@ func (u *User) VerificationCode() plexauth.Secret {
 func (u *User) LinkPIN(code string) {
 	s := u.server
 	s.t.Helper()
-	by := pin.By{AccountID: u.id, Address: "127.0.0.1"}
-	if err := s.current.Load().PINs.Link(context.Background(), code, by); err != nil {
+	by := audit.Actor{AccountID: u.id, Address: "127.0.0.1"}
+	if err := s.current.Load().PINs.Link(context.Background(), by, code); err != nil {
 		s.t.Fatalf("plexauthtest: linking the PIN %[2]s for %[1]s: %[3]v", u.Username, code, err)
 	}
-}
-
-// passwordHash returns the password hash of the user.
-func (u *User) passwordHash(s *Server) string {
-	s.t.Helper()
-	a, err := s.current.Load().Store.Account(context.Background(), u.id)
-	if err != nil {
-		s.t.Fatalf("plexauthtest: reading the account of %s: %v", u.Username, err)
-	}
-	return a.PasswordHash
 }
 
 // AddUser adds a user with a password. email may be empty.
@@ -84,7 +74,7 @@ func (s *Server) AddUser(username, email string, password plexauth.Secret) *User
 
 func (s *Server) add(n account.NewAccount) *User {
 	s.t.Helper()
-	a, err := s.current.Load().Accounts.Add(context.Background(), n)
+	a, err := s.current.Load().Accounts.Add(context.Background(), operator, n)
 	if err != nil {
 		s.t.Fatalf("plexauthtest: adding %s: %v", n.Username, err)
 	}
@@ -101,23 +91,17 @@ func (s *Server) populate() {
 	s.TwoFactor = s.AddUser("twofactor", "twofactor@example.org", "twofactor's password")
 	s.Disabled = s.AddUser("disabled", "disabled@example.org", "disabled's password")
 	s.enrol(s.TwoFactor)
-	s.Disabled.oldToken = s.tokenOn(device, s.Disabled)
-	if err := s.current.Load().Accounts.SetDisabled(context.Background(), s.Disabled.id, true); err != nil {
+	s.Disabled.oldToken = s.tokenOn(clientIdentifier, s.Disabled)
+	if err := s.current.Load().Accounts.Disable(context.Background(), operator, s.Disabled.id); err != nil {
 		s.t.Fatalf("plexauthtest: disabling an account: %v", err)
 	}
 
-	managed, err := s.current.Load().Store.AddAccount(context.Background(), store.Account{
-		UUID: "managed", Username: "managed", UsernameKey: "managed", Title: "Managed",
-	})
-	if err != nil {
-		s.t.Fatalf("plexauthtest: adding managed: %v", err)
-	}
-	s.Managed = &User{Username: "managed", id: managed.ID, server: s}
+	s.Managed = s.add(account.NewAccount{Username: "managed", Managed: true})
 
 	self := s.current.Load().Sources.Self()
 	s.Self = Source{self.Name, self.Identifier, plexauth.ServerSource(self.Identifier)}
-	s.Den = s.addSource(store.ServerSource, "Den", "den", s.Admin.id)
-	s.Guide = s.addSource(store.ProviderSource, "Guide", "guide", 0)
+	s.Den = s.addSource(source.Server, "Den", "den", s.Admin.id)
+	s.Guide = s.addSource(source.Provider, "Guide", "guide", 0)
 	s.Share(s.Den, s.Member)
 }
 
@@ -125,22 +109,19 @@ func (s *Server) populate() {
 func (s *Server) enrol(u *User) {
 	s.t.Helper()
 	ctx, accounts := context.Background(), s.current.Load().Accounts
-	a, err := s.current.Load().Store.Account(ctx, u.id)
-	if err != nil {
-		s.t.Fatalf("plexauthtest: reading the account of %s: %v", u.Username, err)
-	}
 	e := account.NewEnrolment("plexauthtest", u.Username)
-	if u.BackupCodes, err = accounts.Enrol(ctx, a, e, ""); err != nil {
+	var err error
+	if u.BackupCodes, err = accounts.Enrol(ctx, operator, u.id, e, ""); err != nil {
 		s.t.Fatalf("plexauthtest: enrolling the second factor of %s: %v", u.Username, err)
 	}
 	u.totpSecret = e.Secret
 }
 
-func (s *Server) addSource(kind, name, identifier string, owner int64) Source {
+func (s *Server) addSource(kind source.Kind, name, identifier string, owner int64) Source {
 	s.t.Helper()
-	_, err := s.current.Load().Sources.Add(context.Background(), store.Source{
+	_, err := s.current.Load().Sources.Add(context.Background(), operator, source.Source{
 		Kind: kind, Name: name, Identifier: identifier, OwnerID: owner, Product: "Plex Media Server",
-		Connections: []store.Connection{
+		Connections: []source.Connection{
 			{URI: "http://192.0.2.5:32400", Local: true},
 			{URI: "https://[2001:db8::5]:32400"},
 			{URI: "https://relay.example.org:443", Relay: true},
@@ -150,7 +131,7 @@ func (s *Server) addSource(kind, name, identifier string, owner int64) Source {
 		s.t.Fatalf("plexauthtest: adding %s: %v", name, err)
 	}
 	src := Source{name, identifier, plexauth.ServerSource(identifier)}
-	if kind == store.ProviderSource {
+	if kind == source.Provider {
 		src.Source = plexauth.ProviderSource(identifier)
 	}
 	return src
@@ -159,7 +140,7 @@ func (s *Server) addSource(kind, name, identifier string, owner int64) Source {
 // AddServer adds a server that owner owns. Nothing listens at its addresses.
 func (s *Server) AddServer(name, identifier string, owner *User) Source {
 	s.t.Helper()
-	return s.addSource(store.ServerSource, name, identifier, owner.id)
+	return s.addSource(source.Server, name, identifier, owner.id)
 }
 
 // Share shares a server with a user.
@@ -176,13 +157,13 @@ func (s *Server) Unshare(src Source, u *User) {
 
 // changeShare calls change with the id of the server and of the account.
 func (s *Server) changeShare(
-	src Source, u *User, change func(*source.Service, context.Context, int64, int64) error,
+	src Source, u *User, change func(*source.Service, context.Context, audit.Actor, source.Source, int64) error,
 ) {
 	s.t.Helper()
 	sources := s.current.Load().Sources
-	found, err := sources.Find(context.Background(), source.Ref{Kind: store.ServerSource, Identifier: src.Identifier})
+	found, err := sources.Find(context.Background(), source.Ref{Kind: source.Server, Identifier: src.Identifier})
 	if err == nil {
-		err = change(sources, context.Background(), found.ID, u.id)
+		err = change(sources, context.Background(), operator, found, u.id)
 	}
 	if err != nil {
 		s.t.Fatalf("plexauthtest: changing the share of %s with %s: %v", src.Name, u.Username, err)
@@ -194,10 +175,10 @@ func (s *Server) changeShare(
 func (s *Server) RevokeTokens(u *User) {
 	s.t.Helper()
 	ctx := context.Background()
-	list, err := s.current.Load().Store.Tokens(ctx, u.id)
+	list, err := s.current.Load().Tokens.List(ctx, u.id)
 	for _, tok := range list {
-		if tok.Kind == store.AccessToken && err == nil {
-			err = s.current.Load().Tokens.Revoke(ctx, tok.ID)
+		if tok.Kind == token.Access && err == nil {
+			err = s.current.Load().Tokens.Revoke(ctx, operator, tok.ID)
 		}
 	}
 	if err != nil {

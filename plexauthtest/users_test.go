@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 	"github.com/usher-auth/usher/plexauthtest"
 )
@@ -242,13 +242,13 @@ func TestRevokeAll(t *testing.T) {
 func TestNoClientEndsAnother(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	var clients []*plexauth.Client
-	for range 2 * (store.TokensPerDevice + 1) {
+	for range 2 * (token.PerDevice + 1) {
 		c := srv.Client(srv.Member)
 		other := srv.AnonymousClient()
 		other.Token = plexauth.StaticToken(srv.Token(srv.Member))
 		clients = append(clients, c, other)
 	}
-	for range store.TokensPerDevice + 1 { // nor do sign-ins of the device that Anonymous is
+	for range token.PerDevice + 1 { // nor do sign-ins of the device that Anonymous is
 		if _, err := srv.AnonymousClient().SignIn(t.Context(), srv.Member.Credentials()); err != nil {
 			t.Fatal(err)
 		}
@@ -286,11 +286,11 @@ func TestLinkPIN(t *testing.T) {
 			t.Fatal(err)
 		}
 		u.LinkPIN(pin.Code)
-		token, err := c.WaitPIN(t.Context(), pin)
+		linked, err := c.WaitPIN(t.Context(), pin)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Token = plexauth.StaticToken(token)
+		c.Token = plexauth.StaticToken(linked)
 		mustBe(t, c, u)
 	}
 }

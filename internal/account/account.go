@@ -6,31 +6,32 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/mail"
-	"net/url"
-	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/secure/precis"
 
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/seal"
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Errors that callers tell apart. What else a method returns is a failure of
-// the store or the context's end.
+// Topic is announced for every account that changes or is removed. The key is
+// its ID. Its tokens may have gained or lost reach, or be gone.
+const Topic db.Topic = "account"
+
+// Errors that callers tell apart.
 var (
-	// ErrExists says that the name or e-mail is taken.
+	// ErrExists reports that another account has the name or e-mail address.
 	ErrExists = fault.New(fault.Exists, "an account with this name or e-mail exists already")
-	// ErrNotFound says that there is no such account.
+	// ErrNotFound reports that there is no such account.
 	ErrNotFound = fault.New(fault.NotFound, "there is no such account")
-	// ErrLastAdmin says that the account is the only admin who can sign in.
+	// ErrLastAdmin reports that the account is the only admin who can sign in.
 	ErrLastAdmin = fault.New(fault.Conflict,
 		"this is the last admin: make another account an admin first")
 )
@@ -42,10 +43,79 @@ const (
 	Password = "password"
 )
 
+// Account is someone who can sign in. IDs are below 2^31 for as long as fewer
+// than two billion accounts are added: clients read them as 32 bits.
+type Account struct {
+	ID   int64
+	UUID string
+	// Username and Email are as they were typed. Email may be empty.
+	Username string
+	Email    string
+	// UsernameKey and EmailKey are the folded forms that logins are compared
+	// with. EmailKey is empty when Email is.
+	UsernameKey string
+	EmailKey    string
+	// Title is the name that programs show.
+	Title string
+	// PasswordHash is a PHC string; empty if the account has no password.
+	PasswordHash plexauth.Secret
+	Admin        bool
+	Disabled     bool
+	// TOTPSeed is sealed; nil without a second factor.
+	TOTPSeed []byte
+	// TOTPStep is the last time step whose code was used.
+	TOTPStep int64
+	// BackupCodes is how many backup codes are left. It is read only.
+	BackupCodes int
+	// Revision counts the changes of the password and of the second factor. A
+	// proof of an earlier revision is void.
+	Revision  int64
+	CreatedAt time.Time
+}
+
+// HasSecondFactor reports whether signing in takes a verification code.
+func (a Account) HasSecondFactor() bool { return a.TOTPSeed != nil }
+
+// Counts is how many accounts there are.
+type Counts struct{ Accounts, Admins, Disabled int }
+
+// Rows is what a Service needs stored. Package store implements it.
+type Rows interface {
+	// Get returns an account by ID, and ByLogin by a folded name or e-mail
+	// address: db.ErrNotFound.
+	Get(ctx context.Context, q db.Querier, id int64) (Account, error)
+	ByLogin(ctx context.Context, q db.Querier, key string) (Account, error)
+	// List returns every account in order of ID.
+	List(ctx context.Context, q db.Querier) ([]Account, error)
+	// Any reports whether there is an account.
+	Any(ctx context.Context, q db.Querier) (bool, error)
+	// Count counts the accounts.
+	Count(ctx context.Context, q db.Querier) (Counts, error)
+	// Taken reports whether another account than a.ID has a's name or e-mail
+	// address, also as the other of the two.
+	Taken(ctx context.Context, q db.Querier, a Account) (bool, error)
+	// HasOtherAdmin reports whether another account than id is an admin who is
+	// not disabled.
+	HasOtherAdmin(ctx context.Context, q db.Querier, id int64) (bool, error)
+	// Insert adds an account and returns its ID.
+	Insert(ctx context.Context, tx *db.Tx, a Account) (id int64, err error)
+	// Update replaces everything of an account but its ID, UUID, backup codes
+	// and time of creation.
+	Update(ctx context.Context, tx *db.Tx, a Account) error
+	// Delete removes an account with its devices, tokens, sessions, passkeys and
+	// shares. The servers that it owned belong to the admins then.
+	Delete(ctx context.Context, tx *db.Tx, id int64) error
+	// SetBackupCodes replaces an account's backup codes.
+	SetBackupCodes(ctx context.Context, tx *db.Tx, id int64, codes []signin.Hash) error
+}
+
 // Config is what a Service stands on.
 type Config struct {
-	// Store holds the accounts. Required.
-	Store *store.Store
+	// DB is the database, and Rows its tables. Required.
+	DB   *db.DB
+	Rows Rows
+	// Audit is the log of what happens to accounts. Required.
+	Audit *audit.Log
 	// Key seals TOTP seeds. Required.
 	Key *seal.Key
 	// Hashing admits password checks. Nil: no limit.
@@ -55,15 +125,17 @@ type Config struct {
 	FailedTries int
 	// Argon2id computes hashes. Nil: hashing.Here.
 	Argon2id func(hashing.Input) []byte
-	// Cost of new password hashes. Zero: DefaultCost.
+	// Cost is that of new password hashes. Zero: DefaultCost.
 	Cost Cost
-	// Now tells the time. Nil: time.Now.
+	// Now returns the time. Nil: time.Now.
 	Now func() time.Time
 }
 
 // Service keeps accounts. It is safe for concurrent use.
 type Service struct {
-	store   *store.Store
+	db      *db.DB
+	rows    Rows
+	audit   *audit.Log
 	key     *seal.Key
 	hashing *guard.Admission
 	hasher  hasher
@@ -74,7 +146,10 @@ type Service struct {
 
 // New returns a Service.
 func New(cfg Config) *Service {
-	s := &Service{store: cfg.Store, key: cfg.Key, hashing: cfg.Hashing, hasher: hasher{cfg.Cost, cfg.Argon2id}, now: cfg.Now}
+	s := &Service{
+		db: cfg.DB, rows: cfg.Rows, audit: cfg.Audit, key: cfg.Key, hashing: cfg.Hashing,
+		hasher: hasher{cfg.Cost, cfg.Argon2id}, now: cfg.Now,
+	}
 	if s.hasher.cost == (Cost{}) {
 		s.hasher.cost = DefaultCost
 	}
@@ -92,56 +167,272 @@ func New(cfg Config) *Service {
 	return s
 }
 
-// New account: what it takes to make one.
+// Get returns an account by ID. ErrNotFound.
+func (s *Service) Get(ctx context.Context, id int64) (Account, error) {
+	a, err := s.rows.Get(ctx, s.db, id)
+	return a, named("finding an account", err)
+}
+
+// Active returns an account, in a transaction, if it is not disabled.
+// ErrNotFound.
+func (s *Service) Active(ctx context.Context, q db.Querier, id int64) (Account, error) {
+	a, err := s.rows.Get(ctx, q, id)
+	if err == nil && a.Disabled {
+		err = ErrNotFound
+	}
+	return a, named("finding an account", err)
+}
+
+// Find returns an account by username or e-mail address, in any case.
+// ErrNotFound.
+func (s *Service) Find(ctx context.Context, login string) (Account, error) {
+	a, err := s.rows.ByLogin(ctx, s.db, loginKey(login))
+	return a, named("finding an account", err)
+}
+
+// List returns every account in order of ID.
+func (s *Service) List(ctx context.Context) ([]Account, error) {
+	list, err := s.rows.List(ctx, s.db)
+	return list, named("listing accounts", err)
+}
+
+// Any reports whether there is an account.
+func (s *Service) Any(ctx context.Context) (bool, error) {
+	exists, err := s.rows.Any(ctx, s.db)
+	return exists, named("looking for an account", err)
+}
+
+// Count counts the accounts.
+func (s *Service) Count(ctx context.Context) (Counts, error) {
+	c, err := s.rows.Count(ctx, s.db)
+	return c, named("counting accounts", err)
+}
+
+// NewAccount is what it takes to add an account.
 type NewAccount struct {
 	Username string
 	// Email may be empty.
-	Email    string
+	Email string
+	// Password may be empty if Managed is set.
 	Password plexauth.Secret
 	Admin    bool
+	// Managed says that the account has no password, and cannot sign in.
+	Managed bool
 }
 
-// MinPassword is the fewest characters a password may have (NIST SP 800-63B,
-// section 5.1.1.1).
-const MinPassword = 8
-
-// maxPassword bounds the work of normalising one, in bytes.
-const maxPassword = 1024
-
-// Add creates an account. fault.Invalid, ErrExists.
-func (s *Service) Add(ctx context.Context, n NewAccount) (store.Account, error) {
-	return s.add(ctx, n, s.store.AddAccount)
-}
-
-// AddFirst is Add when there is no account yet; ErrExists when there is one.
-func (s *Service) AddFirst(ctx context.Context, n NewAccount) (store.Account, error) {
-	return s.add(ctx, n, s.store.AddFirstAccount)
-}
-
-func (s *Service) add(ctx context.Context, n NewAccount, insert func(context.Context, store.Account) (store.Account, error)) (store.Account, error) {
-	key, err := usernameKey(n.Username)
+// Add adds an account. fault.Invalid, ErrExists.
+func (s *Service) Add(ctx context.Context, by audit.Actor, n NewAccount) (Account, error) {
+	a, err := s.prepare(ctx, n)
 	if err != nil {
-		return store.Account{}, err
+		return Account{}, err
 	}
-	emailKey, err := emailKey(n.Email)
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.insert(ctx, tx, by, &a) })
+	return a, named("adding account "+n.Username, err)
+}
+
+// AddFirst is Add if there is no account yet, however many processes try at
+// once; ErrExists otherwise. It also returns the proof that the caller, who has
+// just chosen the password, is that account.
+func (s *Service) AddFirst(ctx context.Context, by audit.Actor, n NewAccount) (Verified, error) {
+	a, err := s.prepare(ctx, n)
 	if err != nil {
-		return store.Account{}, err
+		return Verified{}, err
 	}
-	hash, err := s.hash(ctx, n.Password)
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		exists, err := s.rows.Any(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if exists {
+			return ErrExists
+		}
+		return s.insert(ctx, tx, by, &a)
+	})
 	if err != nil {
-		return store.Account{}, err
+		return Verified{}, named("adding the first account", err)
+	}
+	return s.verified(a, signin.Claim{}), nil
+}
+
+// prepare checks what a new account is to be, and hashes its password.
+func (s *Service) prepare(ctx context.Context, n NewAccount) (Account, error) {
+	a, err := withNames(n.Username, n.Email)
+	if err != nil {
+		return Account{}, err
+	}
+	if !n.Managed {
+		if a.PasswordHash, err = s.hash(ctx, n.Password); err != nil {
+			return Account{}, err
+		}
 	}
 	var uuid [8]byte
 	_, _ = rand.Read(uuid[:]) // never fails
-	a, err := insert(ctx, store.Account{
-		UUID: hex.EncodeToString(uuid[:]), Username: n.Username, UsernameKey: key, Email: n.Email,
-		EmailKey: emailKey, Title: n.Username, PasswordHash: hash, Admin: n.Admin,
-	})
-	return a, named(err)
+	a.UUID, a.Admin = hex.EncodeToString(uuid[:]), n.Admin
+	return a, nil
 }
 
-// hash checks and hashes a new password, in its turn.
-func (s *Service) hash(ctx context.Context, password plexauth.Secret) (string, error) {
+// withNames returns an account with a name and an e-mail address, and their folded
+// forms. fault.Invalid.
+func withNames(username, email string) (a Account, err error) {
+	a = Account{Username: username, Email: email, Title: username}
+	if a.UsernameKey, err = usernameKey(username); err != nil {
+		return Account{}, err
+	}
+	a.EmailKey, err = emailKey(email)
+	return a, err
+}
+
+// insert adds an account, in a transaction, and fills in its ID and CreatedAt.
+func (s *Service) insert(ctx context.Context, tx *db.Tx, by audit.Actor, a *Account) error {
+	taken, err := s.rows.Taken(ctx, tx, *a)
+	if err != nil {
+		return err
+	}
+	if taken {
+		return ErrExists
+	}
+	a.CreatedAt = tx.Now()
+	if a.ID, err = s.rows.Insert(ctx, tx, *a); err != nil {
+		return err
+	}
+	e := audit.Event{Kind: audit.AccountAdded, AccountID: a.ID, Account: a.Username}
+	if a.Admin {
+		e.Detail = "admin"
+	}
+	return s.audit.Record(ctx, tx, by, e)
+}
+
+// SetIdentity gives an account another name and e-mail address. An account that
+// has them already is left alone. fault.Invalid, ErrExists, ErrNotFound.
+func (s *Service) SetIdentity(ctx context.Context, by audit.Actor, id int64, username, email string) error {
+	names, err := withNames(username, email)
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, by, id, audit.AccountChanged, func(ctx context.Context, tx *db.Tx, a *Account) (bool, error) {
+		if a.Username == names.Username && a.Email == names.Email && a.Title == names.Title {
+			return false, nil
+		}
+		a.Username, a.UsernameKey, a.Title = names.Username, names.UsernameKey, names.Title
+		a.Email, a.EmailKey = names.Email, names.EmailKey
+		taken, err := s.rows.Taken(ctx, tx, *a)
+		if err == nil && taken {
+			err = ErrExists
+		}
+		return true, err
+	})
+}
+
+// SetPassword replaces an account's password. Its tokens stay valid. Proofs of
+// the old password, and sessions that still wait for the second factor, are
+// void. fault.Invalid, ErrNotFound.
+func (s *Service) SetPassword(ctx context.Context, by audit.Actor, id int64, password plexauth.Secret) error {
+	hash, err := s.hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, by, id, audit.PasswordChanged, func(_ context.Context, _ *db.Tx, a *Account) (bool, error) {
+		a.PasswordHash = hash
+		a.Revision++
+		return true, nil
+	})
+}
+
+// Disable keeps an account from signing in and its tokens from working. The
+// tokens themselves stay. An account that is disabled is left alone.
+// ErrLastAdmin, ErrNotFound.
+func (s *Service) Disable(ctx context.Context, by audit.Actor, id int64) error {
+	return s.setDisabled(ctx, by, id, audit.AccountDisabled, true)
+}
+
+// Enable undoes Disable. ErrNotFound.
+func (s *Service) Enable(ctx context.Context, by audit.Actor, id int64) error {
+	return s.setDisabled(ctx, by, id, audit.AccountEnabled, false)
+}
+
+func (s *Service) setDisabled(
+	ctx context.Context, by audit.Actor, id int64, kind audit.Kind, disabled bool,
+) error {
+	return s.change(ctx, by, id, kind, func(ctx context.Context, tx *db.Tx, a *Account) (bool, error) {
+		if a.Disabled == disabled {
+			return false, nil
+		}
+		if disabled {
+			if err := s.checkLastAdmin(ctx, tx, *a); err != nil {
+				return false, err
+			}
+		}
+		a.Disabled = disabled
+		return true, nil
+	})
+}
+
+// change applies a change to an account, in a transaction, unless change
+// reports that there is nothing to do.
+func (s *Service) change(
+	ctx context.Context, by audit.Actor, id int64, kind audit.Kind,
+	change func(context.Context, *db.Tx, *Account) (bool, error),
+) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		a, err := s.rows.Get(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		e := audit.Event{Kind: kind, AccountID: id, Account: a.Username} // by its old name
+		if changed, err := change(ctx, tx, &a); err != nil || !changed {
+			return err
+		}
+		if err := s.rows.Update(ctx, tx, a); err != nil {
+			return err
+		}
+		return s.audit.Record(ctx, tx, by, e)
+	})
+	return named("changing an account", err)
+}
+
+// Remove removes an account with its devices, tokens and shares. The servers
+// that it owned belong to the admins then. ErrLastAdmin, ErrNotFound.
+func (s *Service) Remove(ctx context.Context, by audit.Actor, id int64) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		a, err := s.rows.Get(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := s.checkLastAdmin(ctx, tx, a); err != nil {
+			return err
+		}
+		e := audit.Event{Kind: audit.AccountRemoved, AccountID: id, Account: a.Username}
+		if err := s.audit.Record(ctx, tx, by, e); err != nil {
+			return err
+		}
+		return s.rows.Delete(ctx, tx, id)
+	})
+	return named("removing an account", err)
+}
+
+// checkLastAdmin returns ErrLastAdmin if an account is the only admin who can
+// sign in. It is called in the transaction that takes the account away: of two
+// admins who remove each other at once, one stays.
+func (s *Service) checkLastAdmin(ctx context.Context, tx *db.Tx, a Account) error {
+	if !a.Admin || a.Disabled {
+		return nil
+	}
+	other, err := s.rows.HasOtherAdmin(ctx, tx, a.ID)
+	if err == nil && !other {
+		err = ErrLastAdmin
+	}
+	return err
+}
+
+// MinPassword is how many characters a password has at least (NIST SP 800-63B,
+// section 5.1.1.1).
+const MinPassword = 8
+
+// maxPassword bounds the work of normalising a password, in bytes.
+const maxPassword = 1024
+
+// hash checks and hashes a new password, when it is its turn.
+func (s *Service) hash(ctx context.Context, password plexauth.Secret) (plexauth.Secret, error) {
 	if n := utf8.RuneCountInString(string(password)); n < MinPassword {
 		return "", fault.Invalidf(Password, "the password has %d characters, it must have at least %d", n, MinPassword)
 	}
@@ -166,185 +457,16 @@ func (s *Service) enter(ctx context.Context) (leave func(), err error) {
 	return s.hashing.Enter(ctx)
 }
 
-// maxName is the most characters a username may have.
-const maxName = 64
-
-// usernameKey checks a username and folds it for comparing (RFC 8265,
-// UsernameCaseMapped). An @ would make it look like an e-mail address.
-func usernameKey(name string) (string, error) {
-	key, err := precis.UsernameCaseMapped.CompareKey(name)
+// named says what was being done, and gives the database's errors this
+// package's names.
+func named(doing string, err error) error {
 	switch {
-	case name == "":
-		return "", fault.Invalidf(Username, "the username is empty")
-	case utf8.RuneCountInString(name) > maxName:
-		return "", fault.Invalidf(Username, "the username is longer than %d characters", maxName)
-	case err != nil || strings.Contains(key, "@"): // folding makes one of U+FF20
-		return "", fault.Invalidf(Username, "the username has a space, an @ or a character that is no letter, digit or sign")
-	}
-	return key, nil
-}
-
-// emailKey checks an e-mail address and folds it for comparing. Nothing is
-// sent to it, so all it needs is the form.
-func emailKey(email string) (string, error) {
-	if email == "" {
-		return "", nil
-	}
-	parsed, err := mail.ParseAddress(email)
-	if err != nil || parsed.Address != email || len(email) > 254 || strings.ContainsFunc(email, unicode.IsSpace) {
-		return "", fault.Invalidf(Email, "the e-mail address is not of the form name@example.org")
-	}
-	return strings.ToLower(email), nil
-}
-
-// loginKey folds what was given to sign in, a username or an e-mail. It has no
-// errors: what cannot be folded matches nobody.
-func loginKey(login string) string {
-	login = strings.TrimSpace(login)
-	if strings.Contains(login, "@") {
-		return strings.ToLower(login)
-	}
-	if key, err := precis.UsernameCaseMapped.CompareKey(login); err == nil {
-		return key
-	}
-	return strings.ToLower(login)
-}
-
-// Find finds an account by username or e-mail, in any case. ErrNotFound.
-func (s *Service) Find(ctx context.Context, login string) (store.Account, error) {
-	a, err := s.store.AccountByLogin(ctx, loginKey(login))
-	return a, named(err)
-}
-
-// List lists every account.
-func (s *Service) List(ctx context.Context) ([]store.Account, error) { return s.store.Accounts(ctx) }
-
-// SetIdentity gives an account another name and e-mail address. fault.Invalid,
-// ErrExists.
-func (s *Service) SetIdentity(ctx context.Context, id int64, username, email string) error {
-	key, err := usernameKey(username)
-	if err != nil {
-		return err
-	}
-	emailKey, err := emailKey(email)
-	if err != nil {
-		return err
-	}
-	return named(s.store.SetIdentity(ctx, store.Account{
-		ID: id, Username: username, UsernameKey: key, Email: email, EmailKey: emailKey, Title: username,
-	}))
-}
-
-// SetPassword replaces an account's password. Its tokens stay. fault.Invalid.
-func (s *Service) SetPassword(ctx context.Context, id int64, password plexauth.Secret) error {
-	hash, err := s.hash(ctx, password)
-	if err != nil {
-		return err
-	}
-	return named(s.store.SetPasswordHash(ctx, id, hash))
-}
-
-// SetDisabled keeps an account and its tokens from working, or lets them again.
-// ErrLastAdmin.
-func (s *Service) SetDisabled(ctx context.Context, id int64, disabled bool) error {
-	return named(s.store.SetDisabled(ctx, id, disabled))
-}
-
-// Remove removes an account with all that is its own. ErrLastAdmin.
-func (s *Service) Remove(ctx context.Context, id int64) error {
-	return named(s.store.RemoveAccount(ctx, id))
-}
-
-// Enrolment is a second factor that is not in force yet.
-type Enrolment struct {
-	// Secret is the seed in base32, to be typed into an authenticator.
-	Secret plexauth.Secret
-	// URL is the same as an otpauth:// URL, to be shown as a QR code.
-	URL plexauth.Secret
-}
-
-// NewEnrolment draws a seed for an account. issuer names this server in the
-// authenticator's list.
-func NewEnrolment(issuer, username string) Enrolment {
-	return newEnrolment(issuer, username, newSeed())
-}
-
-func newEnrolment(issuer, username string, s seed) Enrolment {
-	label := url.PathEscape(issuer) + ":" + url.PathEscape(username)
-	query := url.Values{"secret": {string(s)}, "issuer": {issuer}}
-	return Enrolment{s, plexauth.Secret("otpauth://totp/" + label + "?" + query.Encode())}
-}
-
-// ReadEnrolment is the enrolment of a seed that NewEnrolment drew and somebody
-// gave back. fault.Invalid when it is malformed.
-func ReadEnrolment(issuer, username string, secret plexauth.Secret) (Enrolment, error) {
-	if raw, err := base32Text.DecodeString(string(secret)); err != nil || len(raw) != seedSize {
-		return Enrolment{}, fault.Invalidf("", "the key is not one that was made here")
-	}
-	return newEnrolment(issuer, username, secret), nil
-}
-
-// Enrol puts a second factor in force, in place of any before it, and returns
-// ten backup codes. The code that the authenticator shows confirms that it has
-// the seed, and does not work again: ErrCode when it is not the right one. An
-// empty code asks for no confirmation.
-func (s *Service) Enrol(ctx context.Context, a store.Account, e Enrolment, code plexauth.Secret) ([]plexauth.Secret, error) {
-	var step int64
-	if code != "" {
-		var err error
-		if step, err = matchStep(e.Secret, code, s.now(), 0); err != nil {
-			return nil, err
-		}
-		if step == 0 {
-			return nil, ErrCode
-		}
-	}
-	sealed, err := s.key.Seal(seedPurpose(a), []byte(e.Secret))
-	if err != nil {
-		return nil, fmt.Errorf("sealing the seed: %w", err)
-	}
-	codes := make([]plexauth.Secret, backupCodes)
-	hashes := make([]store.Hash, backupCodes)
-	for i := range codes {
-		codes[i] = newBackupCode()
-		hashes[i] = hashBackup(s.key, a.UUID, codes[i])
-	}
-	return codes, named(s.store.SetSecondFactor(ctx, a.ID, sealed, step, hashes))
-}
-
-// RemoveSecondFactor lets an account sign in with its password alone.
-func (s *Service) RemoveSecondFactor(ctx context.Context, id int64) error {
-	return named(s.store.SetSecondFactor(ctx, id, nil, 0, nil))
-}
-
-// LostSecondFactors lists the accounts whose second factor was sealed with
-// another key: nobody signs in to them until they get another one, or none. It
-// says as well how many accounts have a second factor at all.
-func (s *Service) LostSecondFactors(ctx context.Context) (lost []store.Account, sealed int, err error) {
-	list, err := s.List(ctx)
-	for _, a := range list {
-		if a.TOTPSeed == nil {
-			continue
-		}
-		sealed++
-		if _, err := s.key.Open(seedPurpose(a), a.TOTPSeed); err != nil {
-			lost = append(lost, a)
-		}
-	}
-	return lost, sealed, err
-}
-
-func seedPurpose(a store.Account) string { return "totp seed of " + a.UUID }
-
-// named gives the store's errors this package's names.
-func named(err error) error {
-	switch {
-	case errors.Is(err, store.ErrConflict):
+	case err == nil:
+		return nil
+	case errors.Is(err, db.ErrConflict):
 		return fmt.Errorf("%w (%w)", ErrExists, err)
-	case errors.Is(err, store.ErrLastAdmin):
-		return fmt.Errorf("%w (%w)", ErrLastAdmin, err)
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, db.ErrNotFound):
 		return fmt.Errorf("%w (%w)", ErrNotFound, err)
 	}
-	return err
+	return fmt.Errorf("%s: %w", doing, err)
 }

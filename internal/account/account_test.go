@@ -13,12 +13,12 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
-	"github.com/usher-auth/usher/internal/seal"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -27,20 +27,27 @@ var cheap = account.Cost{Memory: 64, Time: 1, Threads: 1}
 
 const password = coretest.Password
 
+// visitor is someone who signs in, and operator changes accounts.
+var (
+	visitor  = audit.Actor{Address: "192.0.2.1"}
+	operator = audit.Actor{Name: "test"}
+)
+
 // world is the service with one account.
 type world struct {
 	*account.Service
 	core *coretest.Core
-	mia  store.Account
+	dir  string
+	mia  account.Account
 }
 
 func newWorld(t *testing.T, cfg core.Config) *world {
 	t.Helper()
 	cfg.Dir, cfg.HashCost = t.TempDir(), cheap
 	c := coretest.New(t, cfg)
-	w := &world{Service: c.Accounts, core: c}
+	w := &world{Service: c.Accounts, core: c, dir: cfg.Dir}
 	var err error
-	w.mia, err = w.Add(t.Context(), account.NewAccount{Username: "Mia", Email: "Mia@Example.org", Password: password})
+	w.mia, err = w.Add(t.Context(), operator, account.NewAccount{Username: "Mia", Email: "Mia@Example.org", Password: password})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +60,7 @@ func (w *world) now() time.Time { return w.core.Clock.Now() }
 func (w *world) enrol(t *testing.T) (e account.Enrolment, backup []plexauth.Secret) {
 	t.Helper()
 	e = account.NewEnrolment("usher", "Mia")
-	backup, err := w.Enrol(t.Context(), w.mia, e, "")
+	backup, err := w.Enrol(t.Context(), operator, w.mia.ID, e, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,22 +77,18 @@ func code(t *testing.T, e account.Enrolment, at time.Time) plexauth.Secret {
 	return plexauth.Secret(c)
 }
 
-func (w *world) verify(login string, password, code plexauth.Secret) (account.Proof, error) {
-	return w.Verify(context.Background(), account.Credentials{Login: login, Password: password, Code: code, Address: "192.0.2.1"})
+func (w *world) verify(login string, password, code plexauth.Secret) (account.Verified, error) {
+	return w.Verify(context.Background(), visitor, account.Credentials{Login: login, Password: password, Code: code})
 }
 
 // signIn verifies and spends the proof, as a sign-in does.
 func (w *world) signIn(t *testing.T, password, code plexauth.Secret) error {
 	t.Helper()
-	p, err := w.verify("mia", password, code)
+	v, err := w.verify("mia", password, code)
 	if err != nil {
 		return err
 	}
-	p.Token = store.Hash{byte(len(p.PasswordHash)), byte(time.Now().Nanosecond()), byte(time.Now().Nanosecond() >> 8), byte(time.Now().Nanosecond() >> 16)}
-	err = w.core.Store.SignIn(t.Context(), p.SignIn)
-	if errors.Is(err, store.ErrConflict) {
-		return w.Rejected(t.Context(), p)
-	}
+	_, err = w.core.Tokens.SignIn(t.Context(), visitor, v.Proof, device.Device{ClientIdentifier: "test"})
 	return err
 }
 
@@ -120,7 +123,7 @@ func TestVerifyPassword(t *testing.T) {
 // differently, is the same password.
 func TestPasswordsAreNormalised(t *testing.T) {
 	w := newWorld(t, core.Config{})
-	if err := w.SetPassword(t.Context(), w.mia.ID, "Zoe\u0308 und Ren\u00e9"); err != nil {
+	if err := w.SetPassword(t.Context(), operator, w.mia.ID, "Zoe\u0308 und Ren\u00e9"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.verify("mia", "Zo\u00eb und Rene\u0301", ""); err != nil {
@@ -130,7 +133,7 @@ func TestPasswordsAreNormalised(t *testing.T) {
 
 func TestDisabledAccountCannotSignIn(t *testing.T) {
 	w := newWorld(t, core.Config{})
-	if err := w.SetDisabled(t.Context(), w.mia.ID, true); err != nil {
+	if err := w.Disable(t.Context(), operator, w.mia.ID); err != nil {
 		t.Fatal(err)
 	}
 	_, disabled := w.verify("mia", password, "")
@@ -202,21 +205,21 @@ func TestCodeWorksOnceAtOnce(t *testing.T) {
 func TestEnrolConfirms(t *testing.T) {
 	w := newWorld(t, core.Config{})
 	e := account.NewEnrolment("usher", "Mia")
-	if _, err := w.Enrol(t.Context(), w.mia, e, "000000"); !errors.Is(err, account.ErrCode) {
+	if _, err := w.Enrol(t.Context(), operator, w.mia.ID, e, "000000"); !errors.Is(err, account.ErrCode) {
 		t.Errorf("a wrong code gives %v, want ErrCode", err)
 	}
 	if err := w.signIn(t, password, ""); err != nil {
 		t.Errorf("the account changed although the code was wrong: %v", err)
 	}
 	confirmed := code(t, e, w.now())
-	backup, err := w.Enrol(t.Context(), w.mia, e, confirmed)
+	backup, err := w.Enrol(t.Context(), operator, w.mia.ID, e, confirmed)
 	if err != nil || len(backup) != 10 {
 		t.Fatal(backup, err)
 	}
 	if err := w.signIn(t, password, confirmed); !errors.Is(err, account.ErrCode) {
 		t.Errorf("the code that confirmed works again: %v", err)
 	}
-	if err := w.RemoveSecondFactor(t.Context(), w.mia.ID); err != nil {
+	if err := w.RemoveSecondFactor(t.Context(), operator, w.mia.ID); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.signIn(t, password, ""); err != nil {
@@ -232,7 +235,7 @@ func TestTOTPVectors(t *testing.T) {
 	} {
 		w := newWorld(t, core.Config{})
 		w.core.Clock.Set(time.Unix(at, 0))
-		if _, err := w.Enrol(t.Context(), w.mia, account.Enrolment{Secret: plexauth.Secret(seed)}, want); err != nil {
+		if _, err := w.Enrol(t.Context(), operator, w.mia.ID, account.Enrolment{Secret: plexauth.Secret(seed)}, want); err != nil {
 			t.Errorf("at %d code %s: %v", at, string(want), err)
 		}
 	}
@@ -240,25 +243,25 @@ func TestTOTPVectors(t *testing.T) {
 
 func TestPasswordIsRehashed(t *testing.T) {
 	w := newWorld(t, core.Config{})
-	stronger := account.New(account.Config{
-		Store: w.core.Store, Key: seal.NewKey([32]byte{1}), Cost: account.Cost{Memory: 128, Time: 1, Threads: 1},
-	})
+	stronger := coretest.New(t, core.Config{Dir: w.dir, HashCost: account.Cost{Memory: 128, Time: 1, Threads: 1}})
+	before := w.mia.PasswordHash
 	for _, want := range []bool{true, false} {
-		p, err := stronger.Verify(t.Context(), account.Credentials{Login: "mia", Password: password})
+		v, err := stronger.Accounts.Verify(t.Context(), visitor, account.Credentials{Login: "mia", Password: password})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := p.NewPasswordHash != ""; got != want {
-			t.Errorf("rehashed: %v, want %v", got, want)
-		}
-		if err := w.core.Store.SignIn(t.Context(), p.SignIn); err != nil {
+		_, err = stronger.Tokens.SignIn(t.Context(), visitor, v.Proof, device.Device{ClientIdentifier: "test"})
+		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := w.core.Store.Account(t.Context(), w.mia.ID)
-		if err != nil || !strings.HasPrefix(a.PasswordHash, "$argon2id$v=19$m=128,t=1,p=1$") {
-			t.Errorf("the hash is %s (error %v)", a.PasswordHash, err)
+		a, err := w.Get(t.Context(), w.mia.ID)
+		if err != nil || !strings.HasPrefix(string(a.PasswordHash), "$argon2id$v=19$m=128,t=1,p=1$") {
+			t.Errorf("the hash is %s (error %v)", string(a.PasswordHash), err)
 		}
-		w.core.Store.RevokeToken(t.Context(), 1)
+		if got := a.PasswordHash != before; got != want {
+			t.Errorf("rehashed: %v, want %v", got, want)
+		}
+		before = a.PasswordHash
 	}
 }
 
@@ -309,8 +312,8 @@ func TestGuessingIsLimited(t *testing.T) {
 	if _, err := w.verify("mia", password, ""); !limited(err) {
 		t.Errorf("attack: the sixth guess at a password: %v", err)
 	}
-	other := account.Credentials{Login: "mia", Password: password, Code: code(t, e, w.now()), Address: "192.0.2.2"}
-	if _, err := w.Verify(t.Context(), other); err != nil {
+	other := account.Credentials{Login: "mia", Password: password, Code: code(t, e, w.now())}
+	if _, err := w.Verify(t.Context(), audit.Actor{Address: "192.0.2.2"}, other); err != nil {
 		t.Errorf("attack: locking somebody out by guessing from elsewhere: %v", err)
 	}
 	w.core.Clock.Advance(time.Hour)
@@ -323,10 +326,11 @@ func TestGuessingIsLimited(t *testing.T) {
 		t.Errorf("attack: the sixth guess at a code: %v", err)
 	}
 	w.core.Clock.Advance(time.Hour)
+	guesser := audit.Actor{Address: "192.0.2.9"}
 	for i := range 100 {
-		w.Verify(t.Context(), account.Credentials{Login: strings.Repeat("x", i%50+1), Password: "spring2026", Address: "192.0.2.9"})
+		_, _ = w.Verify(t.Context(), guesser, account.Credentials{Login: strings.Repeat("x", i%50+1), Password: "spring2026"})
 	}
-	if _, err := w.Verify(t.Context(), account.Credentials{Login: "mia", Password: "spring2026", Address: "192.0.2.9"}); !limited(err) {
+	if _, err := w.Verify(t.Context(), guesser, account.Credentials{Login: "mia", Password: "spring2026"}); !limited(err) {
 		t.Errorf("attack: one password tried on many accounts from one address: %v", err)
 	}
 }
@@ -343,7 +347,7 @@ func TestVerifyIsAdmitted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	waiting := make(chan error)
 	go func() {
-		_, err := w.Verify(ctx, account.Credentials{Login: "mia", Password: password})
+		_, err := w.Verify(ctx, visitor, account.Credentials{Login: "mia", Password: password})
 		waiting <- err
 	}()
 	for n := 0; n == 0; {
@@ -378,7 +382,7 @@ func TestAddRefuses(t *testing.T) {
 	} {
 		n := good
 		change(&n)
-		if _, err := w.Add(t.Context(), n); fault.KindOf(err) != fault.Invalid {
+		if _, err := w.Add(t.Context(), operator, n); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%s: %v, want an error of kind Invalid", name, err)
 		} else if strings.Contains(err.Error(), string(n.Password)) {
 			t.Errorf("%s: the error repeats the password", name)
@@ -390,14 +394,14 @@ func TestAddRefuses(t *testing.T) {
 	} {
 		n := good
 		change(&n)
-		if _, err := w.Add(t.Context(), n); !errors.Is(err, account.ErrExists) {
+		if _, err := w.Add(t.Context(), operator, n); !errors.Is(err, account.ErrExists) {
 			t.Errorf("%s: %v, want ErrExists", name, err)
 		}
 	}
-	if _, err := w.AddFirst(t.Context(), good); !errors.Is(err, account.ErrExists) {
+	if _, err := w.AddFirst(t.Context(), operator, good); !errors.Is(err, account.ErrExists) {
 		t.Errorf("a first account after the first: %v, want ErrExists", err)
 	}
-	if _, err := w.Add(t.Context(), good); err != nil {
+	if _, err := w.Add(t.Context(), operator, good); err != nil {
 		t.Error(err)
 	}
 }
@@ -438,7 +442,7 @@ func TestRefusalsAreTold(t *testing.T) {
 		{"right backup code", func() error { return w.signIn(t, password, backup[0]) }, "sign-in|Mia|token 2"},
 		{"attack: a backup code a second time", func() error { return w.signIn(t, password, backup[0]) }, "sign-in.refused|Mia|wrong verification code"},
 		{"disabled", func() error {
-			if err := w.SetDisabled(t.Context(), w.mia.ID, true); err != nil {
+			if err := w.Disable(t.Context(), operator, w.mia.ID); err != nil {
 				t.Fatal(err)
 			}
 			w.core.Clock.Advance(time.Hour)
@@ -471,7 +475,7 @@ func TestRefusalsAreTold(t *testing.T) {
 // rows reads the audit log, as "event|account|detail".
 func (w *world) rows(t *testing.T) (rows []string) {
 	t.Helper()
-	list, err := w.core.Store.AuditForward(t.Context(), store.AuditQuery{})
+	list, err := w.core.Audit.List(t.Context(), audit.Query{OldestFirst: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,7 @@
 //
 // It owns accounts and what proves one: the password (argon2id), the second
 // factor (TOTP, RFC 6238) and its backup codes; how names and e-mails are
-// compared; and how often a proof may fail. It does not own tokens: Verify
-// gives a Proof, and whoever mints a token for it spends the proof in the same
-// transaction, so that a code works once.
+// compared; and how often a sign-in may fail. It does not own tokens or
+// sessions: Verify returns a signin.Proof, and the package that issues a token
+// for it spends the proof in the same transaction, so that a code works once.
 package account

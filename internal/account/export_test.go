@@ -18,12 +18,12 @@ func (s *Service) CountHashes(do func()) int {
 }
 
 // HashPassword and Matches are a hash's way out and back.
-func HashPassword(password plexauth.Secret, c Cost) string {
+func HashPassword(password plexauth.Secret, c Cost) plexauth.Secret {
 	return hasher{c, hashing.Here}.hash(password)
 }
 
 // Matches parses a PHC string and compares.
-func Matches(text string, password plexauth.Secret) (bool, error) {
+func Matches(text, password plexauth.Secret) (bool, error) {
 	p, err := parsePHC(text)
 	if err != nil {
 		return false, err
@@ -32,9 +32,9 @@ func Matches(text string, password plexauth.Secret) (bool, error) {
 }
 
 // ReadPHC parses a PHC string and writes it again.
-func ReadPHC(text string) (again string, c Cost, err error) {
+func ReadPHC(text plexauth.Secret) (again plexauth.Secret, c Cost, err error) {
 	p, err := parsePHC(text)
-	return p.String(), p.cost, err
+	return p.text(), p.cost, err
 }
 
 // SplitCode is splitCode.

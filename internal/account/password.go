@@ -42,10 +42,10 @@ type hasher struct {
 // hash returns the PHC string of a password, which carries its cost:
 //
 //	$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>
-func (h hasher) hash(password plexauth.Secret) string {
+func (h hasher) hash(password plexauth.Secret) plexauth.Secret {
 	var salt [saltSize]byte
 	_, _ = rand.Read(salt[:]) // never fails
-	return phc{h.cost, salt[:], h.key(password, h.cost, salt[:], hashSize)}.String()
+	return phc{h.cost, salt[:], h.key(password, h.cost, salt[:], hashSize)}.text()
 }
 
 // matches hashes a password at a PHC string's own cost and compares.
@@ -67,18 +67,18 @@ type phc struct {
 	salt, hash []byte
 }
 
-func (p phc) String() string {
+func (p phc) text() plexauth.Secret {
 	b64 := base64.RawStdEncoding.EncodeToString
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version,
-		p.cost.Memory, p.cost.Time, p.cost.Threads, b64(p.salt), b64(p.hash))
+	return plexauth.Secret(fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version,
+		p.cost.Memory, p.cost.Time, p.cost.Threads, b64(p.salt), b64(p.hash)))
 }
 
 // parsePHC reads what hash wrote. It refuses costs that nobody would
 // choose, so that a changed database cannot make a sign-in take for ever.
-func parsePHC(s string) (phc, error) {
+func parsePHC(s plexauth.Secret) (phc, error) {
 	var p phc
 	var version int
-	fields := strings.Split(s, "$")
+	fields := strings.Split(string(s), "$")
 	if len(fields) != 6 || fields[1] != "argon2id" {
 		return p, fmt.Errorf("reading a password hash: not argon2id")
 	}

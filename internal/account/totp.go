@@ -14,7 +14,7 @@ import (
 	"github.com/pquerna/otp/hotp"
 
 	"github.com/usher-auth/usher/internal/seal"
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -96,11 +96,11 @@ func normalBackup(code plexauth.Secret) string {
 
 // hashBackup is how a backup code is kept: keyed, so that a stolen database
 // alone cannot be searched for codes, and bound to its account.
-func hashBackup(key *seal.Key, accountUUID string, code plexauth.Secret) store.Hash {
+func hashBackup(key *seal.Key, accountUUID string, code plexauth.Secret) signin.Hash {
 	k := key.Derive("backup codes")
 	mac := hmac.New(sha256.New, k[:])
 	mac.Write([]byte(accountUUID + "\x00" + normalBackup(code)))
-	return store.Hash(mac.Sum(nil))
+	return signin.Hash(mac.Sum(nil))
 }
 
 // splitCode takes a code off the end of a password: the last six digits, or

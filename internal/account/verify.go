@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -33,79 +34,118 @@ type Credentials struct {
 	Password plexauth.Secret
 	// Code is a TOTP or backup code; empty without one.
 	Code plexauth.Secret
-	// Address is where the try comes from, as failures are counted.
-	Address string
 }
 
-// Proof says that credentials were right, as part of the sign-in that will
-// spend it: store.SignIn uses up the code and adds the token, or does neither.
-// The device and the token are for whoever mints the token to fill in.
-type Proof struct {
-	store.SignIn
-	// Account is whose credentials they were.
-	Account store.Account
+// Verified is an account with the proof that someone signs in to it.
+type Verified struct {
+	signin.Proof
+	Account Account
+	// Complete is false if the second factor is still missing.
+	Complete bool
 }
 
-// Verify checks credentials. It takes the same work and gives the same error
-// whether the account exists or not: what is hashed depends on the text given
-// alone. What it refuses is told in the audit log, but for what is beyond the
-// limits on failures. ErrCredentials, ErrCode, ErrRateLimited, guard.ErrBusy.
-func (s *Service) Verify(ctx context.Context, c Credentials) (Proof, error) {
-	p, complete, err := s.VerifyPassword(ctx, c)
-	if err == nil && !complete {
-		err = s.refused(ctx, p.Account, codeMissing, ErrCode)
+// Verify checks credentials. It takes the same work and returns the same error
+// whether the account exists or not: what is hashed depends on the given text
+// alone. Failed attempts are recorded in the audit log, except for those beyond
+// the rate limit. Attempts are counted by the address of by. ErrCredentials,
+// ErrCode, ErrRateLimited, guard.ErrBusy.
+func (s *Service) Verify(ctx context.Context, by audit.Actor, c Credentials) (Verified, error) {
+	v, err := s.VerifyPassword(ctx, by, c)
+	if err == nil && !v.Complete {
+		err = s.failed(ctx, by, v.Account, codeMissing, ErrCode)
 	}
 	if err != nil {
-		return Proof{}, err
+		return Verified{}, err
 	}
-	return p, nil
+	return v, nil
 }
 
-// VerifyPassword is Verify for those who ask for the second factor in a second
-// step: without a code where one is needed, the proof is of the password only,
-// and not complete.
-func (s *Service) VerifyPassword(ctx context.Context, c Credentials) (p Proof, complete bool, err error) {
-	t := s.newTry(c)
+// VerifyPassword is Verify for callers that ask for the second factor in a
+// second step: without a code where one is needed, the result is not Complete.
+func (s *Service) VerifyPassword(ctx context.Context, by audit.Actor, c Credentials) (Verified, error) {
+	t := s.newTry(c, by.Address)
 	if err := t.allowed(); err != nil {
-		return Proof{}, false, err
+		return Verified{}, err
 	}
-	a, err := s.store.AccountByLogin(ctx, t.login)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return Proof{}, false, err
+	a, err := s.rows.ByLogin(ctx, s.db, t.login)
+	if err != nil && !errors.Is(err, db.ErrNotFound) {
+		return Verified{}, err
 	}
 	password, code, right, err := s.checkInTurn(ctx, t, a, c)
 	if err != nil {
-		return Proof{}, false, err
+		return Verified{}, err
 	}
-	// From here on it is told of, whether or not somebody waits for the answer.
+	// From here on the attempt is recorded, also if the caller hangs up.
 	ctx = context.WithoutCancel(ctx)
 	if !right || a.Disabled {
-		return Proof{}, false, s.refused(ctx, a, refusal(a, right), ErrCredentials)
+		return Verified{}, s.failed(ctx, by, a, whyFailed(a, right), ErrCredentials)
 	}
-	now := s.now()
-	p = newProof(a)
-	if complete = a.TOTPSeed == nil || code != ""; a.TOTPSeed != nil && code != "" {
-		if err := s.checkCode(ctx, &p, code, now); err != nil {
-			return Proof{}, false, err
+	var claim signin.Claim
+	complete := !a.HasSecondFactor() || code != ""
+	if a.HasSecondFactor() && code != "" {
+		if err := s.checkCode(ctx, by, a, &claim, code); err != nil {
+			return Verified{}, err
 		}
 	}
-	p.NewPasswordHash, err = s.rehash(ctx, a, password)
-	return p, complete, err
+	if claim.NewPasswordHash, err = s.rehash(ctx, a, password); err != nil {
+		return Verified{}, err
+	}
+	v := s.verified(a, claim)
+	v.Complete = complete
+	return v, nil
 }
 
-// try is one try of a password, as failures are counted.
+// VerifyCode is the second step, for an account whose password was right a
+// moment ago, when the account was at a revision. ErrCode, ErrCredentials if
+// the account has changed since, ErrRateLimited, ErrNotFound.
+func (s *Service) VerifyCode(
+	ctx context.Context, by audit.Actor, accountID, revision int64, code plexauth.Secret,
+) (Verified, error) {
+	a, err := s.rows.Get(ctx, s.db, accountID)
+	if err != nil {
+		return Verified{}, named("finding an account", err)
+	}
+	if a.Revision != revision || a.Disabled {
+		return Verified{}, s.failed(ctx, by, a, changed, ErrCredentials)
+	}
+	if !a.HasSecondFactor() || code == "" {
+		return Verified{}, ErrCode
+	}
+	var claim signin.Claim
+	if err := s.checkCode(ctx, by, a, &claim, code); err != nil {
+		return Verified{}, err
+	}
+	return s.verified(a, claim), nil
+}
+
+// verified makes the proof of a claim about an account.
+func (s *Service) verified(a Account, c signin.Claim) Verified {
+	c.AccountID, c.Revision = a.ID, a.Revision
+	usedCode := c.TOTPStep > 0 || c.UsedBackup
+	c.Void = func(ctx context.Context, by audit.Actor) error {
+		if !usedCode {
+			return s.failed(ctx, by, a, changed, ErrCredentials)
+		}
+		// The code was used meanwhile, or there is no such backup code.
+		s.codes.Failed(codeKey(a), s.now())
+		return s.failed(ctx, by, a, wrongCode, ErrCode)
+	}
+	return Verified{Proof: signin.NewProof(c), Account: a, Complete: true}
+}
+
+// try is one attempt at a password, as the rate limits count it.
 type try struct {
 	service          *Service
 	login            string // folded
 	account, network string // the keys
 }
 
-func (s *Service) newTry(c Credentials) try {
-	login, network := loginKey(c.Login), guard.Network(c.Address)
+func (s *Service) newTry(c Credentials, address string) try {
+	login, network := loginKey(c.Login), guard.Network(address)
 	return try{s, login, login + "\x00" + network, network}
 }
 
-// allowed returns ErrRateLimited when too many have failed before.
+// allowed returns ErrRateLimited if too many attempts have failed.
 func (t try) allowed() error {
 	s, now := t.service, t.service.now()
 	if wait := max(s.logins.Wait(t.account, now), s.addresses.Wait(t.network, now)); wait > 0 {
@@ -114,8 +154,8 @@ func (t try) allowed() error {
 	return nil
 }
 
-// count holds a failure against the account and the address, or forgives the
-// account those before.
+// count counts a failure against the account and the address, or clears the
+// account's failures after a success.
 func (t try) count(good bool) {
 	s, now := t.service, t.service.now()
 	if good {
@@ -126,12 +166,14 @@ func (t try) count(good bool) {
 	s.addresses.Failed(t.network, now)
 }
 
-// checkInTurn checks the password when it is its turn, and counts how that
-// ended. Of tries that come at once, those that waited see the failures of the
-// ones before them: no more get through than the limit and as many as are
-// hashed at once. Holding back a try before it has failed would hold back those
-// who have the password right as well.
-func (s *Service) checkInTurn(ctx context.Context, t try, a store.Account, c Credentials) (password, code plexauth.Secret, right bool, err error) {
+// checkInTurn checks the password when it is its turn, and counts the outcome.
+// Attempts that waited see the failures of those before them: concurrent
+// attempts can exceed the limit by the number of hashing slots. Holding back an
+// attempt before it has failed would hold back people who have the password
+// right, too.
+func (s *Service) checkInTurn(
+	ctx context.Context, t try, a Account, c Credentials,
+) (password, code plexauth.Secret, right bool, err error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return "", "", false, err
@@ -145,44 +187,22 @@ func (s *Service) checkInTurn(ctx context.Context, t try, a store.Account, c Cre
 	return password, code, right, nil
 }
 
-// VerifyCode is the second step, for an account whose password was right a
-// moment ago. ErrCode, ErrRateLimited, ErrNotFound.
-func (s *Service) VerifyCode(ctx context.Context, accountID int64, code plexauth.Secret) (Proof, error) {
-	a, err := s.store.Account(ctx, accountID)
-	if err != nil {
-		return Proof{}, named(err)
-	}
-	p := newProof(a)
-	if a.TOTPSeed == nil || code == "" {
-		return Proof{}, ErrCode
-	}
-	if err := s.checkCode(ctx, &p, code, s.now()); err != nil {
-		return Proof{}, err
-	}
-	return p, nil
-}
-
-// newProof is the proof of who an account is, before any code.
-func newProof(a store.Account) Proof {
-	return Proof{store.SignIn{AccountID: a.ID, PasswordHash: a.PasswordHash}, a}
-}
-
-// refused tells the audit log of a sign-in that failed for a reason, and
-// returns the error for whoever tried. It never tells the login that was
-// given, which may be a password that was typed into the wrong box. Tries
-// beyond the limits on failures do not come here.
-func (s *Service) refused(ctx context.Context, a store.Account, reason string, err error) error {
-	e := store.Event{Kind: store.EventSignInRefused, AccountID: a.ID, Account: a.Username, Detail: reason}
+// failed records a sign-in that failed for a reason, and returns the error for
+// the caller. It never records the login that was given: someone may have typed
+// their password into that field. Attempts beyond the rate limit do not come
+// here.
+func (s *Service) failed(ctx context.Context, by audit.Actor, a Account, reason string, err error) error {
+	e := audit.Event{Kind: audit.SignInRefused, AccountID: a.ID, Account: a.Username, Detail: reason}
 	if reason == codeMissing {
-		e.Kind, e.Detail = store.EventSignInUnfinished, ""
+		e.Kind, e.Detail = audit.SignInUnfinished, ""
 	}
-	if failed := s.store.Note(ctx, e); failed != nil {
-		return failed
+	if recording := s.audit.RecordFailure(ctx, by, e); recording != nil {
+		return recording
 	}
 	return err
 }
 
-// Why a sign-in is refused, as the audit log has it.
+// Why a sign-in failed, as the audit log has it.
 const (
 	noAccount     = "no such account"
 	disabled      = "the account is disabled"
@@ -192,8 +212,8 @@ const (
 	changed       = "the account changed meanwhile"
 )
 
-// refusal is why the account's credentials do not do.
-func refusal(a store.Account, right bool) string {
+// whyFailed is why an account's credentials are not accepted.
+func whyFailed(a Account, right bool) string {
 	switch {
 	case a.ID == 0:
 		return noAccount
@@ -204,9 +224,9 @@ func refusal(a store.Account, right bool) string {
 }
 
 // checkPassword reports whether the password is right, alone or before a code
-// at its end, and takes the two apart. An account that does not exist, or has
-// no password, costs what one with a password costs.
-func (s *Service) checkPassword(a store.Account, c Credentials) (password, code plexauth.Secret, right bool) {
+// at its end, and separates the two. An account that does not exist, or has no
+// password, costs as much as one with a password.
+func (s *Service) checkPassword(a Account, c Credentials) (password, code plexauth.Secret, right bool) {
 	have, err := parsePHC(a.PasswordHash)
 	if err != nil {
 		have = phc{s.hasher.cost, make([]byte, saltSize), make([]byte, hashSize)}
@@ -221,50 +241,46 @@ func (s *Service) checkPassword(a store.Account, c Credentials) (password, code 
 		return c.Password, "", whole
 	}
 	before := s.hasher.matches(rest, have) && known
-	if !whole && before && a.TOTPSeed != nil {
+	if !whole && before && a.HasSecondFactor() {
 		return rest, code, true
 	}
 	return c.Password, "", whole
 }
 
-// checkCode finds what the code is and puts it into the proof. Failures are
-// counted by account and not by address: who comes this far has the password.
-func (s *Service) checkCode(ctx context.Context, p *Proof, code plexauth.Secret, now time.Time) error {
-	key := strconv.FormatInt(p.Account.ID, 10)
+// codeKey is what failed codes are counted by: the account and not the address,
+// since only someone who has the password gets this far.
+func codeKey(a Account) string { return strconv.FormatInt(a.ID, 10) }
+
+// checkCode finds out what the code is and puts it into the claim.
+func (s *Service) checkCode(
+	ctx context.Context, by audit.Actor, a Account, claim *signin.Claim, code plexauth.Secret,
+) error {
+	now, key := s.now(), codeKey(a)
 	if wait := s.codes.Wait(key, now); wait > 0 {
 		return fault.WithWait(ErrRateLimited, wait)
 	}
-	sealed, err := s.key.Open(seedPurpose(p.Account), p.Account.TOTPSeed)
+	opened, err := s.key.Open(seedPurpose(a), a.TOTPSeed)
 	if err != nil {
-		return fmt.Errorf("opening the seed of account %d: %w", p.Account.ID, err)
+		return fmt.Errorf("opening the seed of account %d: %w", a.ID, err)
 	}
-	if p.TOTPStep, err = matchStep(seed(sealed), code, now, p.Account.TOTPStep); err != nil {
+	if claim.TOTPStep, err = matchStep(seed(opened), code, now, a.TOTPStep); err != nil {
 		return err
 	}
-	if p.TOTPStep > 0 {
+	if claim.TOTPStep > 0 {
 		s.codes.Succeeded(key)
 		return nil
 	}
 	if len(normalBackup(code)) == backupGroups*backupGroup {
-		p.BackupCode, p.UsedBackup = hashBackup(s.key, p.Account.UUID, code), true
-		return nil // the store knows whether there is such a code, and says when it is spent
+		claim.BackupCode, claim.UsedBackup = hashBackup(s.key, a.UUID, code), true
+		return nil // spending it shows whether there is such a code
 	}
 	s.codes.Failed(key, now)
-	return s.refused(ctx, p.Account, wrongCode, ErrCode)
+	return s.failed(ctx, by, a, wrongCode, ErrCode)
 }
 
-// Rejected tells that a proof could not be spent: its code was used meanwhile,
-// or never was one. It returns the error for whoever signs in.
-func (s *Service) Rejected(ctx context.Context, p Proof) error {
-	if p.TOTPStep > 0 || p.UsedBackup {
-		s.codes.Failed(strconv.FormatInt(p.Account.ID, 10), s.now())
-		return s.refused(ctx, p.Account, wrongCode, ErrCode)
-	}
-	return s.refused(ctx, p.Account, changed, ErrCredentials)
-}
-
-// rehash hashes the password anew when the account's hash is of another cost.
-func (s *Service) rehash(ctx context.Context, a store.Account, password plexauth.Secret) (string, error) {
+// rehash hashes the password again if the account's hash has another cost than
+// new ones.
+func (s *Service) rehash(ctx context.Context, a Account, password plexauth.Secret) (plexauth.Secret, error) {
 	have, err := parsePHC(a.PasswordHash)
 	if err != nil || have.cost == s.hasher.cost {
 		return "", err

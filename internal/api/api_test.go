@@ -15,14 +15,19 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/api"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/httpd"
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
 
 const password = coretest.Password
+
+// operator changes what the tests change beside the API.
+var operator = audit.Actor{Name: "test"}
 
 // world is a server with an admin, a member and two servers.
 type world struct {
@@ -47,9 +52,9 @@ func newWorld(t testing.TB, change func(*config)) *world {
 	w := &world{Core: coretest.New(t, cfg.Config), dir: cfg.Dir}
 	w.AddAdmin("admin")
 	w.Add("member")
-	for _, kind := range []string{"server", "provider"} {
-		w.AddSource(store.Source{
-			Kind: kind, Identifier: "den", Name: "Den", Everyone: true, Connections: []store.Connection{{URI: "http://192.168.1.5:32400"}},
+	for _, kind := range []source.Kind{source.Server, source.Provider} {
+		w.AddSource(source.Source{
+			Kind: kind, Identifier: "den", Name: "Den", Everyone: true, Connections: []source.Connection{{URI: "http://192.168.1.5:32400"}},
 		})
 	}
 	cfg.API.Observer = httpd.NewObserver(w.Logger, w.Now)
@@ -283,13 +288,13 @@ func (w *world) endWith(t testing.TB, asking plexauth.Secret, given []givenSecre
 // revokeAll revokes each access token, as their owners do.
 func (w *world) revokeAll(t testing.TB) {
 	t.Helper()
-	list, err := w.Store.Tokens(t.Context(), 0)
+	list, err := w.Tokens.List(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, tok := range list {
-		if tok.Kind == store.AccessToken {
-			if err := w.Store.RevokeToken(t.Context(), tok.ID); err != nil {
+		if tok.Kind == token.Access {
+			if err := w.Tokens.Revoke(t.Context(), operator, tok.ID); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -350,7 +355,8 @@ func TestAccountPageFollowsChanges(t *testing.T) {
 	if got := details(); got.TwoFactorEnabled {
 		t.Errorf("details %+v", got)
 	}
-	if err := w.Store.SetSecondFactor(t.Context(), 2, []byte("sealed"), 0, []store.Hash{{1}}); err != nil {
+	enrolment := account.NewEnrolment("usher", "member")
+	if _, err := w.Accounts.Enrol(t.Context(), operator, 2, enrolment, ""); err != nil {
 		t.Fatal(err)
 	}
 	if got := details(); !got.TwoFactorEnabled || !got.BackupCodesCreated {
@@ -364,7 +370,7 @@ func TestTokenDetailsTouchNoSQL(t *testing.T) {
 	token := w.signIn(t, "member")
 	transient := w.transient(t, token)
 	w.good(t, token)
-	if err := w.Store.Close(); err != nil {
+	if err := w.DB.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for name, tok := range map[string]plexauth.Secret{"access": token, "transient": transient} {

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 // Who did it, from which device and address, comes from the request: that of
@@ -74,7 +74,7 @@ func TestRequestsAreTold(t *testing.T) {
 // events reads the audit log, as "event|account|actor|device|address|detail".
 func (w *world) events(t testing.TB) (rows []string) {
 	t.Helper()
-	list, err := w.Store.AuditForward(t.Context(), store.AuditQuery{})
+	list, err := w.Audit.List(t.Context(), audit.Query{OldestFirst: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func (w *world) events(t testing.TB) (rows []string) {
 // Run prunes the log as it is configured.
 func TestRunPrunesTheAuditLog(t *testing.T) {
 	c := coretest.New(t, core.Config{AuditKeep: time.Hour})
-	if err := c.Store.Note(t.Context(), store.Event{Kind: store.EventSignInRefused}); err != nil {
+	if err := c.Audit.RecordFailure(t.Context(), operator, audit.Event{Kind: audit.SignInRefused}); err != nil {
 		t.Fatal(err)
 	}
 	c.Clock.Advance(2 * time.Hour)
@@ -97,8 +97,8 @@ func TestRunPrunesTheAuditLog(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); c.Run(ctx) }()
 	for until := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		list, err := c.Store.AuditForward(t.Context(), store.AuditQuery{})
-		if err == nil && len(list) == 1 && list[0].Event == store.EventAccountAdded {
+		list, err := c.Audit.List(t.Context(), audit.Query{OldestFirst: true})
+		if err == nil && len(list) == 1 && list[0].Event == audit.AccountAdded {
 			break
 		}
 		if time.Now().After(until) {

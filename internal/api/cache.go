@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
 )
@@ -22,18 +22,18 @@ const (
 // accountCache caches accounts in encoded form: only the token differs from
 // answer to answer.
 type accountCache struct {
-	store *store.Store
-	pages *db.Cache[int64, *wire.AccountPage]
+	accounts *account.Service
+	pages    *db.Cache[int64, *wire.AccountPage]
 }
 
-func newAccountCache(s *store.Store) *accountCache {
+func newAccountCache(d *db.DB, accounts *account.Service) *accountCache {
 	stale := func(c db.Change) (int64, db.Scope) {
-		if c.Topic == store.AccountTopic {
+		if c.Topic == account.Topic {
 			return c.ID(), db.Entry
 		}
 		return 0, db.Nothing
 	}
-	return &accountCache{s, db.NewCache[int64, *wire.AccountPage](s.DB(), maxAccountPages, stale)}
+	return &accountCache{accounts, db.NewCache[int64, *wire.AccountPage](d, maxAccountPages, stale)}
 }
 
 // page returns an account in encoded form.
@@ -49,9 +49,9 @@ func (a *accountCache) page(ctx context.Context, id int64) (*wire.AccountPage, e
 
 // account returns the account of a token that was valid a moment ago. If the
 // account has been removed since, the token is invalid: token.ErrInvalid.
-func (a *accountCache) account(ctx context.Context, id int64) (store.Account, error) {
-	found, err := a.store.Account(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
+func (a *accountCache) account(ctx context.Context, id int64) (account.Account, error) {
+	found, err := a.accounts.Get(ctx, id)
+	if errors.Is(err, account.ErrNotFound) {
 		err = fmt.Errorf("%w (%w)", token.ErrInvalid, err)
 	}
 	return found, err
@@ -69,14 +69,14 @@ type sourcePage struct {
 	page *wire.SourcePage
 }
 
-func newSourceCache(s *store.Store, sources *source.Service) *sourceCache {
+func newSourceCache(d *db.DB, sources *source.Service) *sourceCache {
 	stale := func(c db.Change) (ref source.Ref, s db.Scope) {
-		if c.Topic == store.SourceTopic {
+		if c.Topic == source.Topic {
 			return ref, db.Everything
 		}
 		return ref, db.Nothing
 	}
-	return &sourceCache{sources, db.NewCache[source.Ref, sourcePage](s.DB(), maxSourcePages, stale)}
+	return &sourceCache{sources, db.NewCache[source.Ref, sourcePage](d, maxSourcePages, stale)}
 }
 
 // page returns a source in encoded form.

@@ -2,22 +2,23 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
 )
 
 // deviceHandlers list and sign out the programs that hold a token of an account.
 type deviceHandlers struct {
-	devices *store.Store
+	devices *device.Service
+	tokens  *token.Service
 }
 
 // list lists the caller's devices.
 func (h deviceHandlers) list(ctx context.Context, c *call) (answer, error) {
-	all, err := h.devices.Devices(ctx, c.principal.AccountID)
+	all, err := h.devices.List(ctx, c.principal.AccountID)
 	if err != nil {
 		return answer{}, err
 	}
@@ -29,7 +30,7 @@ func (h deviceHandlers) list(ctx context.Context, c *call) (answer, error) {
 	for _, d := range stored {
 		list = append(list, wire.Device{
 			Name: d.Name, PublicAddress: d.Address, Product: d.Product, ProductVersion: d.Version,
-			Platform: d.Platform, PlatformVersion: d.PlatformVersion, Device: d.Device.Device, Model: d.Model,
+			Platform: d.Platform, PlatformVersion: d.PlatformVersion, Device: d.Device, Model: d.Model,
 			Vendor: d.Vendor, ClientIdentifier: d.ClientIdentifier, Version: d.Version, ID: d.ID,
 			CreatedAt: d.CreatedAt.Unix(), LastSeenAt: d.LastSeenAt.Unix(),
 		})
@@ -42,11 +43,8 @@ func (h deviceHandlers) list(ctx context.Context, c *call) (answer, error) {
 func (h deviceHandlers) revoke(ctx context.Context, c *call) (answer, error) {
 	id, err := strconv.ParseInt(c.http.PathValue("id"), 10, 64)
 	if err != nil {
-		return answer{}, errNoDevice
+		return answer{}, token.ErrNoDevice
 	}
-	err = h.devices.RevokeDevice(c.acting(ctx), c.principal.AccountID, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return answer{}, errNoDevice
-	}
+	err = h.tokens.RevokeDevice(ctx, c.actor(), c.principal.AccountID, id)
 	return answer{status: http.StatusOK}, err
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/usher-auth/usher/internal/api"
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/audit"
 )
 
 func document(t *testing.T, name string) string {
@@ -39,7 +39,7 @@ func TestProtocolIsDocumented(t *testing.T) {
 // docs/operations.md has every event of the audit log, and what it means.
 func TestEventsAreDocumented(t *testing.T) {
 	text := document(t, "operations.md")
-	events := store.EventMeanings()
+	events := audit.Meanings()
 	if len(events) < 20 {
 		t.Fatalf("only %d events", len(events))
 	}

@@ -23,9 +23,8 @@ var (
 	errBadToken  = fault.New(fault.Unauthenticated, "invalid token")
 	errForbidden = fault.New(fault.Denied,
 		"this token does not reach that far: it takes the access token of an account that may")
-	errNoRoute  = fault.New(fault.NotFound, "there is nothing at this path")
-	errNoDevice = fault.New(fault.NotFound, "no device of this account's that holds a token has this number")
-	errMethod   = fault.New(fault.Unsupported, "this path does not take this method")
+	errNoRoute = fault.New(fault.NotFound, "there is nothing at this path")
+	errMethod  = fault.New(fault.Unsupported, "this path does not take this method")
 )
 
 // The codes that the protocol is known to have. Where it is not known to have

@@ -33,7 +33,7 @@ func TestResponses(t *testing.T) {
 		"no such path": {api.ErrNoRoute, wire.Error{Status: 404, Code: 404, Message: "There is nothing at this path"}},
 		"a method":     {api.ErrMethod, wire.Error{Status: 405, Code: 405, Message: "This path does not take this method"}},
 		"no such device": {
-			api.ErrNoDevice,
+			token.ErrNoDevice,
 			wire.Error{Status: 404, Code: 404, Message: "No device of this account's that holds a token has this number"},
 		},
 		"a reach": {

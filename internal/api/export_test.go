@@ -55,6 +55,5 @@ var (
 	ErrBadToken  = errBadToken
 	ErrForbidden = errForbidden
 	ErrNoRoute   = errNoRoute
-	ErrNoDevice  = errNoDevice
 	ErrMethod    = errMethod
 )

@@ -13,8 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/hashing"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 // signInDirectly asks the handler, without a connection between.
@@ -43,7 +43,7 @@ func TestHangingUpIsToldOf(t *testing.T) {
 	})
 	armed.Store(true)
 	w.signInDirectly(ctx)
-	rows, err := w.Store.Audit(t.Context(), store.AuditQuery{Events: []store.EventKind{store.EventSignIn}})
+	rows, err := w.Audit.List(t.Context(), audit.Query{Events: []audit.Kind{audit.SignIn}})
 	if err != nil || len(rows) != 1 || ctx.Err() == nil {
 		t.Errorf("the audit log tells of %d sign-ins, %v, want one", len(rows), err)
 	}
@@ -84,7 +84,7 @@ func TestLogLevels(t *testing.T) {
 	close(finish)
 	wg.Wait()
 	// Something is broken.
-	if err := w.Store.Close(); err != nil {
+	if err := w.DB.Close(); err != nil {
 		t.Fatal(err)
 	}
 	w.signInDirectly(t.Context())

@@ -11,7 +11,6 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/qrcode"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/wire"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -45,12 +44,12 @@ func (h pinHandlers) startV1(ctx context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: wire.LegacyPIN{PIN: h.body(c, p, "")}}, nil
 }
 
-func (h pinHandlers) create(ctx context.Context, c *call) (store.PIN, error) {
+func (h pinHandlers) create(ctx context.Context, c *call) (pin.PIN, error) {
 	strong, err := c.params.Bool("strong")
 	if err != nil {
-		return store.PIN{}, err
+		return pin.PIN{}, err
 	}
-	return h.pins.Start(c.acting(ctx), c.device(), strong)
+	return h.pins.Start(ctx, c.device(), strong)
 }
 
 // poll returns a PIN, with its token once it is linked.
@@ -71,13 +70,13 @@ func (h pinHandlers) pollV1(ctx context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusOK, body: wire.LegacyPIN{PIN: h.body(c, p, token), AccountID: p.AccountID}}, nil
 }
 
-func (h pinHandlers) find(ctx context.Context, c *call) (store.PIN, plexauth.Secret, error) {
+func (h pinHandlers) find(ctx context.Context, c *call) (pin.PIN, plexauth.Secret, error) {
 	// A malformed id counts as an unknown PIN.
 	id, _ := strconv.ParseInt(c.http.PathValue("id"), 10, 64)
 	return h.pins.Get(ctx, id, c.ClientIdentifier, c.address)
 }
 
-func (h pinHandlers) body(c *call, p store.PIN, token plexauth.Secret) wire.PIN {
+func (h pinHandlers) body(c *call, p pin.PIN, token plexauth.Secret) wire.PIN {
 	return wire.PIN{
 		ID: p.ID, Code: p.Code, Product: p.Device.Product, QR: h.base(c.http) + "/api/v2/pins/qr/" + p.Code,
 		ClientIdentifier: p.Device.ClientIdentifier, CreatedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt,
@@ -94,7 +93,7 @@ func (h pinHandlers) link(ctx context.Context, c *call) (answer, error) {
 	if err := missing("code", code); err != nil {
 		return answer{}, err
 	}
-	err = h.pins.Link(c.acting(ctx), code, pin.By{AccountID: c.principal.AccountID, Address: c.address})
+	err = h.pins.Link(ctx, c.actor(), code)
 	return answer{status: http.StatusNoContent}, err
 }
 

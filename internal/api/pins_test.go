@@ -107,7 +107,7 @@ func TestPollingTouchesNoSQL(t *testing.T) {
 	w := newWorld(t, nil)
 	p := w.startPIN(t, "tv")
 	w.poll(t, p.ID, "tv")
-	if err := w.Store.Close(); err != nil {
+	if err := w.DB.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if status, _ := w.poll(t, p.ID, "tv"); status != 200 {
@@ -207,7 +207,7 @@ func BenchmarkPollPIN(b *testing.B) {
 	w := newWorld(b, nil)
 	p := w.startPIN(b, "tv")
 	w.poll(b, p.ID, "tv")
-	if err := w.Store.Close(); err != nil { // it must not be asked
+	if err := w.DB.Close(); err != nil { // it must not be asked
 		b.Fatal(err)
 	}
 	b.ReportAllocs()

@@ -7,8 +7,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -57,9 +58,9 @@ func TestSignOutWhileTheTokenIsUsed(t *testing.T) {
 
 // Another process ends what this one has in its memory for another moment.
 func TestEndedByAnotherProcess(t *testing.T) {
-	for name, end := range map[string]func(*store.Store) error{
-		"the token":   func(s *store.Store) error { return s.RevokeToken(t.Context(), 1) },
-		"the account": func(s *store.Store) error { return s.RemoveAccount(t.Context(), 2) },
+	for name, end := range map[string]func(*coretest.Core) error{
+		"the token":   func(c *coretest.Core) error { return c.Tokens.Revoke(t.Context(), operator, 1) },
+		"the account": func(c *coretest.Core) error { return c.Accounts.Remove(t.Context(), operator, 2) },
 	} {
 		for _, request := range []string{
 			"DELETE /api/v2/users/signout", "GET /api/v2/resources", "GET /api/resources", "GET /api/v2/user", "GET /users/account", "GET /",
@@ -68,12 +69,7 @@ func TestEndedByAnotherProcess(t *testing.T) {
 				w := newQuietWorld(t)
 				token := w.signIn(t, "member")
 				w.call(t, "GET", "/devices", token, nil)
-				other, err := store.Open(t.Context(), store.Config{Dir: w.dir})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer other.Close()
-				if err := end(other); err != nil {
+				if err := end(coretest.New(t, core.Config{Dir: w.dir})); err != nil {
 					t.Fatal(err)
 				}
 				// What is in memory is told until this process hears of it.
@@ -88,20 +84,17 @@ func TestEndedByAnotherProcess(t *testing.T) {
 // A server that is taken back while it is listed is on the list or not.
 func TestShareTakenBackWhileListed(t *testing.T) {
 	w := newQuietWorld(t)
-	attic, err := source.New(w.Store).Add(t.Context(), store.Source{
-		Kind: store.ServerSource, Identifier: "attic", Name: "Attic", Connections: []store.Connection{{URI: "http://192.168.1.6:32400"}},
+	attic := w.AddSource(source.Source{
+		Kind: source.Server, Identifier: "attic", Name: "Attic", Connections: []source.Connection{{URI: "http://192.168.1.6:32400"}},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	token := w.signIn(t, "member")
 	for range 50 {
-		if err := w.Store.AddShare(t.Context(), attic.ID, 2); err != nil {
+		if err := w.Sources.Share(t.Context(), operator, attic, 2); err != nil {
 			t.Fatal(err)
 		}
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if err := w.Store.RemoveShare(t.Context(), attic.ID, 2); err != nil {
+			if err := w.Sources.Unshare(t.Context(), operator, attic, 2); err != nil {
 				t.Error(err)
 			}
 		})

@@ -3,10 +3,13 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
 
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
@@ -15,7 +18,6 @@ import (
 // resourceHandlers list the servers that an account may use.
 type resourceHandlers struct {
 	sources *source.Service
-	tokens  *token.Service
 	version string // of this server, as media servers write theirs
 	now     func() time.Time
 }
@@ -43,6 +45,9 @@ func (h resourceHandlers) read(ctx context.Context, c *call) ([]wire.Resource, *
 		return nil, nil, err
 	}
 	all, err := h.sources.Servers(ctx, c.principal.AccountID)
+	if errors.Is(err, account.ErrNotFound) {
+		err = fmt.Errorf("%w (%w)", token.ErrInvalid, err) // removed a moment ago
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -50,11 +55,11 @@ func (h resourceHandlers) read(ctx context.Context, c *call) ([]wire.Resource, *
 	if err != nil {
 		return nil, nil, err
 	}
-	ctx = c.acting(ctx) // each token is recorded
+	by := c.actor()
 	list := make([]wire.Resource, 0, len(servers))
 	for _, src := range servers {
-		r, err := h.resource(ctx, c, src)
-		if errors.Is(err, token.ErrReach) {
+		r, err := h.resource(ctx, by, c, src)
+		if errors.Is(err, source.ErrReach) {
 			continue // access was removed since the servers were read
 		}
 		if err != nil {
@@ -70,16 +75,18 @@ func (h resourceHandlers) read(ctx context.Context, c *call) ([]wire.Resource, *
 }
 
 // resource returns a server with a token for it.
-func (h resourceHandlers) resource(ctx context.Context, c *call, src source.Source) (wire.Resource, error) {
-	token, err := h.tokens.ServerToken(ctx, c.principal, src.ID)
+func (h resourceHandlers) resource(
+	ctx context.Context, by audit.Actor, c *call, src source.Source,
+) (wire.Resource, error) {
+	accessToken, err := h.sources.Token(ctx, by, c.principal, src.ID)
 	if err != nil {
 		return wire.Resource{}, err
 	}
-	owned := src.OwnerID == c.principal.AccountID || src.OwnerID == 0 && c.principal.Admin
+	owned := src.OwnedBy(c.principal.AccountID, c.principal.Admin)
 	r := wire.Resource{
 		Name: src.Name, Product: src.Product, ProductVersion: src.ProductVersion, ClientIdentifier: src.Identifier,
 		CreatedAt: src.CreatedAt, LastSeenAt: h.now(), Provides: "server", PublicAddress: c.address,
-		AccessToken: token, Owned: owned, Connections: connections(src),
+		AccessToken: accessToken, Owned: owned, Connections: connections(src),
 	}
 	if src.ID == h.sources.Self().ID {
 		r.ProductVersion = h.version

@@ -4,9 +4,10 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/httpd"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
 )
@@ -109,15 +110,15 @@ type features struct {
 
 // newFeatures gives each feature what it needs.
 func newFeatures(c *core.Core, cfg Config) *features {
-	accounts, sources := newAccountCache(c.Store), newSourceCache(c.Store, c.Sources)
+	accounts, sources := newAccountCache(c.DB, c.Accounts), newSourceCache(c.DB, c.Sources)
 	version := serverVersion(cfg.Version)
 	signIns := newSignInCounter()
 	cfg.Observer.Register(signIns)
 	return &features{
 		signIn:    signInHandlers{c.Accounts, c.Tokens, accounts, signIns, c.Now},
 		user:      userHandlers{accounts, c.Now},
-		resources: resourceHandlers{c.Sources, c.Tokens, version, c.Now},
-		devices:   deviceHandlers{c.Store},
+		resources: resourceHandlers{c.Sources, version, c.Now},
+		devices:   deviceHandlers{c.Devices, c.Tokens},
 		pins:      pinHandlers{c.PINs, newBaseURL(cfg.PublicURL), c.Now},
 		media:     mediaHandlers{c.Tokens, c.Sources, accounts, sources, version},
 	}
@@ -139,8 +140,8 @@ type call struct {
 }
 
 // device returns the caller as it describes itself.
-func (c *call) device() store.Device {
-	return store.Device{
+func (c *call) device() device.Device {
+	return device.Device{
 		ClientIdentifier: c.ClientIdentifier, Product: c.Product, Version: c.Version, Platform: c.Platform,
 		PlatformVersion: c.PlatformVersion, Device: c.Device, Model: c.Model, Vendor: c.DeviceVendor,
 		Name: c.DeviceName, Address: c.address,
@@ -148,19 +149,12 @@ func (c *call) device() store.Device {
 }
 
 // actor returns the caller as the audit log names it.
-func (c *call) actor() store.Actor {
-	device := store.DescribeDevice(c.Product, c.Device, c.DeviceName)
-	if device == "" {
-		device = c.ClientIdentifier
+func (c *call) actor() audit.Actor {
+	name := c.device().Describe()
+	if name == "" {
+		name = c.ClientIdentifier
 	}
-	return store.Actor{AccountID: c.principal.AccountID, Device: device, Address: c.address}
-}
-
-// acting returns the context for what the caller changes. A handler passes it
-// to every method of a service that may change something; a read needs no actor
-// and does not pay for one.
-func (c *call) acting(ctx context.Context) context.Context {
-	return store.WithActor(ctx, c.actor())
+	return audit.Actor{AccountID: c.principal.AccountID, Device: name, Address: c.address}
 }
 
 // answer is what a handler returns. A nil body sends none.

@@ -12,7 +12,6 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
 	"github.com/usher-auth/usher/plexauth"
@@ -57,7 +56,6 @@ func (h signInHandlers) signInV1(ctx context.Context, c *call) (answer, error) {
 			return answer{}, err
 		}
 	}
-	in.Address = c.address
 	a, token, err := h.issue(ctx, c, in)
 	if err != nil {
 		return answer{}, err
@@ -68,7 +66,6 @@ func (h signInHandlers) signInV1(ctx context.Context, c *call) (answer, error) {
 // readSignIn reads the form of a sign-in. Its two required fields have other
 // names in version 1.
 func readSignIn(c *call, loginField, passwordField string) (in account.Credentials, err error) {
-	in.Address = c.address
 	if in.Login, err = c.params.Text(loginField); err != nil {
 		return in, err
 	}
@@ -102,25 +99,21 @@ func missing(namesAndValues ...string) error {
 }
 
 // issue checks credentials and issues a token to the caller's device.
-func (h signInHandlers) issue(ctx context.Context, c *call, in account.Credentials) (store.Account, plexauth.Secret, error) {
-	ctx = c.acting(ctx)
-	proof, err := h.accounts.Verify(ctx, in)
+func (h signInHandlers) issue(ctx context.Context, c *call, in account.Credentials) (account.Account, plexauth.Secret, error) {
+	by := c.actor()
+	verified, err := h.accounts.Verify(ctx, by, in)
 	if err != nil {
 		h.count(err)
-		return store.Account{}, "", err
+		return account.Account{}, "", err
 	}
-	proof.Device = c.device()
-	token, err := h.tokens.SignIn(ctx, proof.SignIn)
-	if errors.Is(err, store.ErrConflict) {
-		err = h.accounts.Rejected(ctx, proof)
-	}
+	token, err := h.tokens.SignIn(ctx, by, verified.Proof, c.device())
 	h.count(err)
-	return proof.Account, token, err
+	return verified.Account, token, err
 }
 
 // signOut revokes the caller's token and those derived from it.
 func (h signInHandlers) signOut(ctx context.Context, c *call) (answer, error) {
-	if err := h.tokens.SignOut(c.acting(ctx), c.principal); err != nil {
+	if err := h.tokens.SignOut(ctx, c.actor(), c.principal); err != nil {
 		return answer{}, err
 	}
 	return answer{status: http.StatusNoContent}, nil

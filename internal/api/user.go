@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/wire"
 )
 
@@ -39,7 +39,7 @@ func (h userHandlers) detailsV1(ctx context.Context, c *call) (answer, error) {
 }
 
 // person is an account as answers have it.
-func person(a store.Account) wire.Person {
+func person(a account.Account) wire.Person {
 	return wire.Person{
 		ID: a.ID, UUID: a.UUID, Username: a.Username, Title: a.Title, Email: a.Email, JoinedAt: a.CreatedAt,
 		HasPassword: a.PasswordHash != "", Admin: a.Admin, TwoFactorEnabled: a.TOTPSeed != nil,

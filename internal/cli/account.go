@@ -11,7 +11,6 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/core"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -38,7 +37,7 @@ type accountJSON struct {
 	CreatedAt   time.Time `json:"createdAt"`
 }
 
-func newAccountJSON(acc store.Account) accountJSON {
+func newAccountJSON(acc account.Account) accountJSON {
 	return accountJSON{
 		acc.ID, acc.UUID, acc.Username, acc.Email, acc.Admin, acc.Disabled,
 		acc.TOTPSeed != nil, acc.BackupCodes, acc.CreatedAt,
@@ -61,7 +60,7 @@ func (a *app) accountAdd() *cobra.Command {
 				return err
 			}
 			return a.withNewCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
-				acc, err := c.Accounts.Add(ctx, n)
+				acc, err := c.Accounts.Add(ctx, commandLine(), n)
 				if errors.Is(err, account.ErrExists) {
 					return account.ErrExists // says it all
 				}
@@ -114,7 +113,7 @@ func noTerminal() error {
 }
 
 // withAccount runs do on the account that a command names.
-func (a *app) withAccount(ctx context.Context, login string, do func(context.Context, *core.Core, store.Account) error) error {
+func (a *app) withAccount(ctx context.Context, login string, do func(context.Context, *core.Core, account.Account) error) error {
 	return a.withCore(ctx, func(ctx context.Context, c *core.Core) error {
 		acc, err := a.findAccount(ctx, c, login)
 		if err != nil {
@@ -124,7 +123,7 @@ func (a *app) withAccount(ctx context.Context, login string, do func(context.Con
 	})
 }
 
-func (a *app) findAccount(ctx context.Context, c *core.Core, login string) (store.Account, error) {
+func (a *app) findAccount(ctx context.Context, c *core.Core, login string) (account.Account, error) {
 	acc, err := c.Accounts.Find(ctx, login)
 	if errors.Is(err, account.ErrNotFound) {
 		return acc, &hintError{fmt.Errorf("there is no account %s", login), a.command("account list")}
@@ -160,7 +159,7 @@ func (a *app) accountShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show NAME", Short: "Show an account", Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[0], func(_ context.Context, _ *core.Core, acc store.Account) error {
+			return a.withAccount(cmd.Context(), args[0], func(_ context.Context, _ *core.Core, acc account.Account) error {
 				if a.json {
 					return a.printJSON(newAccountJSON(acc))
 				}
@@ -182,8 +181,12 @@ func (a *app) accountSwitch(verb, short string, disabled bool) *cobra.Command {
 	return &cobra.Command{
 		Use: verb + " NAME", Short: short, Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc store.Account) error {
-				if err := c.Accounts.SetDisabled(ctx, acc.ID, disabled); err != nil {
+			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
+				change := c.Accounts.Enable
+				if disabled {
+					change = c.Accounts.Disable
+				}
+				if err := change(ctx, commandLine(), acc.ID); err != nil {
 					return a.lastAdmin(acc, err)
 				}
 				fmt.Fprintf(a.out, "Account %s is %sd%s.\n", acc.Username, verb, choose(acc.Disabled == disabled, " already", ""))
@@ -194,7 +197,7 @@ func (a *app) accountSwitch(verb, short string, disabled bool) *cobra.Command {
 }
 
 // lastAdmin gives the error of a change that would leave no admin a next step.
-func (a *app) lastAdmin(acc store.Account, err error) error {
+func (a *app) lastAdmin(acc account.Account, err error) error {
 	if errors.Is(err, account.ErrLastAdmin) {
 		return &hintError{fmt.Errorf("%s is the last admin", acc.Username), a.command("account add NAME --admin")}
 	}
@@ -209,12 +212,12 @@ func (a *app) accountSetPassword() *cobra.Command {
 		Long:  "Give an account another password. Its tokens stay: revoke them with usher token revoke.",
 		Args:  takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc store.Account) error {
+			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
 				password, err := a.newPassword(cmd.Context(), fromStdin)
 				if err != nil {
 					return err
 				}
-				if err := c.Accounts.SetPassword(ctx, acc.ID, password); err != nil {
+				if err := c.Accounts.SetPassword(ctx, commandLine(), acc.ID, password); err != nil {
 					return err
 				}
 				fmt.Fprintf(a.out, "Account %s has another password.\n", acc.Username)
@@ -233,8 +236,8 @@ func (a *app) accountRemove() *cobra.Command {
 		Long:  "Remove an account with its devices, tokens and shares. Servers it owned go to the admins. The last admin stays.",
 		Args:  takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc store.Account) error {
-				if err := c.Accounts.Remove(ctx, acc.ID); err != nil {
+			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
+				if err := c.Accounts.Remove(ctx, commandLine(), acc.ID); err != nil {
 					return a.lastAdmin(acc, err)
 				}
 				fmt.Fprintf(a.out, "Removed account %s.\n", acc.Username)
@@ -259,7 +262,7 @@ prints the backup codes, once.`,
   usher account totp mia --remove`,
 		Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc store.Account) error {
+			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
 				if remove {
 					return a.removeTOTP(ctx, c, acc)
 				}
@@ -272,8 +275,8 @@ prints the backup codes, once.`,
 	return cmd
 }
 
-func (a *app) removeTOTP(ctx context.Context, c *core.Core, acc store.Account) error {
-	if err := c.Accounts.RemoveSecondFactor(ctx, acc.ID); err != nil {
+func (a *app) removeTOTP(ctx context.Context, c *core.Core, acc account.Account) error {
+	if err := c.Accounts.RemoveSecondFactor(ctx, commandLine(), acc.ID); err != nil {
 		return err
 	}
 	removed := acc.TOTPSeed != nil
@@ -288,7 +291,7 @@ func (a *app) removeTOTP(ctx context.Context, c *core.Core, acc store.Account) e
 
 // enrol gives acc a second factor. Its secrets are printed: that is what the
 // command is for.
-func (a *app) enrol(ctx context.Context, c *core.Core, acc store.Account, yes bool) error {
+func (a *app) enrol(ctx context.Context, c *core.Core, acc account.Account, yes bool) error {
 	e := account.NewEnrolment("usher", acc.Username)
 	if !a.json {
 		qr, err := terminalQR(string(e.URL), isTerminal(a.out))
@@ -307,7 +310,7 @@ func (a *app) enrol(ctx context.Context, c *core.Core, acc store.Account, yes bo
 			return &hintError{errors.New("no code was given; the account is as before"), "--yes asks for none"}
 		}
 	}
-	backup, err := c.Accounts.Enrol(ctx, acc, e, code)
+	backup, err := c.Accounts.Enrol(ctx, commandLine(), acc.ID, e, code)
 	if errors.Is(err, account.ErrCode) {
 		return &hintError{errors.New("that is not the code; the account is as before"), "check that the clocks of this machine and of the app agree"}
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 // How usher talks on a terminal:
@@ -90,8 +90,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 }
 
 // commandLine is whoever runs this program, as the audit log names them.
-func commandLine() store.Actor {
-	actor := store.Actor{Name: "command line"}
+func commandLine() audit.Actor {
+	actor := audit.Actor{Name: "command line"}
 	if u, err := user.Current(); err == nil {
 		actor.Name += " (" + u.Username + ")"
 	}
@@ -381,7 +381,7 @@ func (a *app) with(ctx context.Context, cfg core.Config, do func(context.Context
 	if c.Created {
 		fmt.Fprintf(a.err, "Made a new database in %s.\n", a.data)
 	}
-	return do(store.WithActor(ctx, commandLine()), c)
+	return do(ctx, c)
 }
 
 // open opens the data folder that the flags name.
@@ -404,7 +404,7 @@ func (a *app) locate(cfg *core.Config) error {
 
 // explainOpen adds the next step to an error of opening the data folder.
 func (a *app) explainOpen(err error) error {
-	if errors.Is(err, store.ErrNoDatabase) {
+	if errors.Is(err, core.ErrNoDatabase) {
 		return &hintError{err, "name its folder with --data; usher serve and usher account add make a new one"}
 	}
 	if folderErr := (*core.FolderError)(nil); errors.As(err, &folderErr) {

@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 func (a *app) auditCommand() *cobra.Command {
@@ -89,12 +89,14 @@ func (a *app) listAudit(ctx context.Context, c *core.Core, o auditOptions) error
 
 // printAuditPage prints the next rows of a query and moves it on. It reports
 // whether there may be more at once.
-func (a *app) printAuditPage(ctx context.Context, c *core.Core, q *store.AuditQuery) (more bool, err error) {
-	newest, err := beforeLast(ctx, c, store.AuditQuery{}, 1)
+func (a *app) printAuditPage(ctx context.Context, c *core.Core, q *audit.Query) (more bool, err error) {
+	newest, err := beforeLast(ctx, c, audit.Query{}, 1)
 	if err != nil {
 		return false, err
 	}
-	list, err := c.Store.AuditForward(ctx, *q)
+	page := *q
+	page.OldestFirst = true
+	list, err := c.Audit.List(ctx, page)
 	if err != nil {
 		return false, err
 	}
@@ -112,9 +114,9 @@ func (a *app) printAuditPage(ctx context.Context, c *core.Core, q *store.AuditQu
 }
 
 // beforeLast returns the ID of the row before the last n.
-func beforeLast(ctx context.Context, c *core.Core, q store.AuditQuery, n int) (int64, error) {
+func beforeLast(ctx context.Context, c *core.Core, q audit.Query, n int) (int64, error) {
 	q.Limit = n
-	list, err := c.Store.Audit(ctx, q)
+	list, err := c.Audit.List(ctx, q)
 	if err != nil || len(list) == 0 {
 		return 0, err
 	}
@@ -122,7 +124,7 @@ func beforeLast(ctx context.Context, c *core.Core, q store.AuditQuery, n int) (i
 }
 
 // auditQuery turns flags into a query.
-func (a *app) auditQuery(ctx context.Context, c *core.Core, o auditOptions) (q store.AuditQuery, err error) {
+func (a *app) auditQuery(ctx context.Context, c *core.Core, o auditOptions) (q audit.Query, err error) {
 	q.Limit = auditPage
 	if q.Events, err = auditEvents(o.events); err != nil {
 		return q, err
@@ -142,7 +144,7 @@ func (a *app) auditQuery(ctx context.Context, c *core.Core, o auditOptions) (q s
 	}
 	// The log still tells of accounts that are gone.
 	q.Username = o.account
-	gone, err := c.Store.Audit(ctx, store.AuditQuery{Username: o.account, Limit: 1})
+	gone, err := c.Audit.List(ctx, audit.Query{Username: o.account, Limit: 1})
 	if err == nil && len(gone) == 0 {
 		_, err = a.findAccount(ctx, c, o.account)
 	}
@@ -150,13 +152,13 @@ func (a *app) auditQuery(ctx context.Context, c *core.Core, o auditOptions) (q s
 }
 
 // auditEvents reads the names of events, each of which counts once.
-func auditEvents(names []string) (kinds []store.EventKind, err error) {
+func auditEvents(names []string) (kinds []audit.Kind, err error) {
 	for _, name := range names {
-		known := func(m store.EventMeaning) bool { return string(m.Kind) == name }
-		if !slices.ContainsFunc(store.EventMeanings(), known) {
+		known := func(m audit.Meaning) bool { return string(m.Kind) == name }
+		if !slices.ContainsFunc(audit.Meanings(), known) {
 			return nil, wrongUse("there is no event %s: docs/operations.md lists them", name)
 		}
-		kinds = append(kinds, store.EventKind(name))
+		kinds = append(kinds, audit.Kind(name))
 	}
 	slices.Sort(kinds)
 	return slices.Compact(kinds), nil
@@ -194,7 +196,7 @@ type auditJSON struct {
 	Hash      string    `json:"hash"`
 }
 
-func (a *app) printAudit(e store.AuditEntry) error {
+func (a *app) printAudit(e audit.Entry) error {
 	if a.json {
 		enc := json.NewEncoder(a.out)
 		enc.SetEscapeHTML(false)
@@ -228,8 +230,8 @@ cannot find is in docs/operations.md.`,
 		Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
-				rows, err := c.Store.VerifyAudit(ctx)
-				broken := (*store.BrokenChainError)(nil)
+				rows, err := c.Audit.Verify(ctx)
+				broken := (*audit.BrokenChainError)(nil)
 				if err != nil && !errors.As(err, &broken) {
 					return err
 				}
@@ -256,7 +258,7 @@ type verifiedJSON struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-func newVerifiedJSON(rows int64, broken *store.BrokenChainError) verifiedJSON {
+func newVerifiedJSON(rows int64, broken *audit.BrokenChainError) verifiedJSON {
 	if broken == nil {
 		return verifiedJSON{Good: true, Rows: rows}
 	}

@@ -4,7 +4,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/audit"
 )
 
 // complete says for every command and flag what a shell offers when the user
@@ -37,7 +37,7 @@ func completions(f *pflag.Flag) cobra.CompletionFunc {
 		return cobra.FixedCompletions([]string{"debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp)
 	case "event":
 		var events []string
-		for _, m := range store.EventMeanings() {
+		for _, m := range audit.Meanings() {
 			events = append(events, cobra.CompletionWithDesc(string(m.Kind), m.Means))
 		}
 		return cobra.FixedCompletions(events, cobra.ShellCompDirectiveNoFileComp)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/origin"
@@ -23,14 +24,14 @@ address first, and go on by themselves.`,
 }
 
 func (a *app) originChange(
-	verb, short, done string, change func(*origin.Service, context.Context, string) (string, error),
+	verb, short, done string, change func(*origin.Service, context.Context, audit.Actor, string) (string, error),
 ) *cobra.Command {
 	return &cobra.Command{
 		Use: verb + " ORIGIN", Short: short, Args: takes(1),
 		Example: "  usher origin " + verb + " https://app.example.org",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
-				changed, err := change(c.Origins, ctx, args[0])
+				changed, err := change(c.Origins, ctx, commandLine(), args[0])
 				switch {
 				case fault.KindOf(err) == fault.Invalid:
 					return wrongUse("%w", err)

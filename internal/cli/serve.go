@@ -24,7 +24,6 @@ import (
 	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/web"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -113,13 +112,11 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	defer on.Close()
 	hashers := &hashing.Processes{Command: hashCommand, Logger: log.Logger}
 	defer hashers.Close()
-	// The audit log names who starts the server for what changes at the start.
-	ctx = store.WithActor(ctx, commandLine())
 	connections := o.connections(on.main.Addr())
 	c, err := a.open(ctx, core.Config{
 		Self:         &source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
 		TransientTTL: o.transientTTL, HashSlots: o.hashSlots, HashQueue: o.hashQueue, FailedTries: o.failedTries,
-		Argon2id: hashers.Key, AuditKeep: o.auditKeep, Logger: log.Logger,
+		By: commandLine(), Argon2id: hashers.Key, AuditKeep: o.auditKeep, Logger: log.Logger,
 	})
 	if err != nil {
 		return err
@@ -166,7 +163,7 @@ func (o *serveOptions) check() error {
 		}
 	}
 	for _, u := range o.publicURLs {
-		if _, err := source.ParseConnection(store.Connection{URI: u}); err != nil {
+		if _, err := source.ParseConnection(u, false, false); err != nil {
 			return wrongUse("--public-url: %w", err)
 		}
 	}
@@ -294,10 +291,10 @@ func (e *metricsError) Unwrap() error { return e.error }
 // connections are the ways to this server that clients are told of: the public
 // URLs or, without them, the listening address; where that is every address,
 // one for each that this machine has.
-func (o *serveOptions) connections(addr net.Addr) []store.Connection {
-	var list []store.Connection
+func (o *serveOptions) connections(addr net.Addr) []source.Connection {
+	var list []source.Connection
 	for _, u := range o.publicURLs {
-		list = append(list, store.Connection{URI: u, Local: source.LooksLocal(u)})
+		list = append(list, source.Connection{URI: u, Local: source.LooksLocal(u)})
 	}
 	if len(list) > 0 {
 		return list
@@ -308,7 +305,7 @@ func (o *serveOptions) connections(addr net.Addr) []store.Connection {
 	}
 	for _, host := range reachable(addr) {
 		u := (&url.URL{Scheme: scheme, Host: host}).String()
-		list = append(list, store.Connection{URI: u, Local: source.LooksLocal(u)})
+		list = append(list, source.Connection{URI: u, Local: source.LooksLocal(u)})
 	}
 	return list
 }
@@ -351,7 +348,7 @@ func (a *app) firstAdmin(ctx context.Context, accounts *account.Service, o serve
 	if err != nil {
 		return true, err
 	}
-	_, err = accounts.AddFirst(ctx, account.NewAccount{
+	_, err = accounts.AddFirst(ctx, commandLine(), account.NewAccount{
 		Username: o.adminUsername, Email: o.adminEmail, Password: password, Admin: true,
 	})
 	if err != nil && !errors.Is(err, account.ErrExists) { // another process may have been quicker

@@ -9,34 +9,35 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 func (a *app) serverCommand() *cobra.Command {
 	return group("server", "Make servers known that accounts may reach", `Make servers known that accounts may reach. A server is named by its machine
 identifier, and is listed for those who own it or are shared it.`,
-		a.sourceAdd(store.ServerSource), a.jsonFlag(a.sourceList(store.ServerSource)), a.sourceRemove(store.ServerSource))
+		a.sourceAdd(source.Server), a.jsonFlag(a.sourceList(source.Server)), a.sourceRemove(source.Server))
 }
 
 func (a *app) providerCommand() *cobra.Command {
 	return group("provider", "Make providers known that servers may ask for", `Make providers known: sources that a server asks for by provider://ID, such as
 a guide or a cloud library.`,
-		a.sourceAdd(store.ProviderSource), a.jsonFlag(a.sourceList(store.ProviderSource)), a.sourceRemove(store.ProviderSource))
+		a.sourceAdd(source.Provider), a.jsonFlag(a.sourceList(source.Provider)), a.sourceRemove(source.Provider))
 }
 
 // connectionFlags collects --connection and, after each, its --local and
 // --relay, in the order in which they stand.
 type connectionFlags struct {
-	list []store.Connection
+	list []source.Connection
 	said string // of the last one: "local" or "relay"
 }
 
 // Set implements pflag.Value for --connection.
 func (c *connectionFlags) Set(uri string) error {
-	conn := store.Connection{URI: uri, Local: source.LooksLocal(uri)}
-	if _, err := source.ParseConnection(conn); err != nil {
+	conn := source.Connection{URI: uri, Local: source.LooksLocal(uri)}
+	if _, err := source.ParseConnection(conn.URI, conn.Local, conn.Relay); err != nil {
 		return err
 	}
 	c.list, c.said = append(c.list, conn), ""
@@ -53,7 +54,7 @@ func (c *connectionFlags) Type() string { return "URI" }
 type mark struct {
 	of   *connectionFlags
 	name string
-	set  func(*store.Connection, bool)
+	set  func(*source.Connection, bool)
 }
 
 // Set implements pflag.Value.
@@ -83,15 +84,15 @@ func (m mark) String() string { return "" }
 // Type implements pflag.Value; it makes the flag read like a bool's in help.
 func (m mark) Type() string { return "bool" }
 
-func (a *app) sourceAdd(kind string) *cobra.Command {
-	src := store.Source{Kind: kind}
+func (a *app) sourceAdd(kind source.Kind) *cobra.Command {
+	src := source.Source{Kind: kind}
 	var connections connectionFlags
 	var owner string
 	cmd := &cobra.Command{
 		Use:   "add NAME --id ID --connection URI [--local|--relay] …",
-		Short: "Make a " + kind + " known",
-		Example: `  usher ` + kind + ` add Den --id 5f3a…c9 --connection http://192.168.1.5:32400
-  usher ` + kind + ` add Den --id 5f3a…c9 --owner mia \
+		Short: "Make a " + string(kind) + " known",
+		Example: `  usher ` + string(kind) + ` add Den --id 5f3a…c9 --connection http://192.168.1.5:32400
+  usher ` + string(kind) + ` add Den --id 5f3a…c9 --owner mia \
       --connection http://192.168.1.5:32400 --local \
       --connection https://relay.example.org:443 --relay`,
 		Args: takes(1),
@@ -111,9 +112,9 @@ func (a *app) sourceAdd(kind string) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&src.Identifier, "id", "", "its machine `identifier`")
 	f.Var(&connections, "connection", "`URI` at which it is reached; may be given more than once")
-	f.Var(mark{&connections, "local", func(c *store.Connection, on bool) { c.Local = on }}, "local",
+	f.Var(mark{&connections, "local", func(c *source.Connection, on bool) { c.Local = on }}, "local",
 		"the connection before is on the local network (default for private addresses)")
-	f.Var(mark{&connections, "relay", func(c *store.Connection, on bool) { c.Relay = on }}, "relay", "the connection before is a relay")
+	f.Var(mark{&connections, "relay", func(c *source.Connection, on bool) { c.Relay = on }}, "relay", "the connection before is a relay")
 	f.Lookup("local").NoOptDefVal, f.Lookup("relay").NoOptDefVal = "true", "true"
 	f.StringVar(&owner, "owner", "", "`account` that owns it (default every admin)")
 	f.BoolVar(&src.Everyone, "everyone", false, "share it with every account")
@@ -122,7 +123,7 @@ func (a *app) sourceAdd(kind string) *cobra.Command {
 	return cmd
 }
 
-func (a *app) addSource(ctx context.Context, c *core.Core, src store.Source, owner string) error {
+func (a *app) addSource(ctx context.Context, c *core.Core, src source.Source, owner string) error {
 	if owner != "" {
 		acc, err := a.findAccount(ctx, c, owner)
 		if err != nil {
@@ -130,7 +131,7 @@ func (a *app) addSource(ctx context.Context, c *core.Core, src store.Source, own
 		}
 		src.OwnerID = acc.ID
 	}
-	added, err := c.Sources.Add(ctx, src)
+	added, err := c.Sources.Add(ctx, commandLine(), src)
 	if errors.Is(err, source.ErrExists) {
 		return fmt.Errorf("there is a %s with the identifier %s already", src.Kind, src.Identifier)
 	}
@@ -157,17 +158,17 @@ type connectionJSON struct {
 	Relay bool   `json:"relay"`
 }
 
-func newSourceJSON(src store.Source) sourceJSON {
+func newSourceJSON(src source.Source) sourceJSON {
 	row := sourceJSON{src.Identifier, src.Name, src.OwnerName, src.Everyone, []connectionJSON{}, src.CreatedAt}
 	for _, c := range src.Connections {
-		row.Connections = append(row.Connections, connectionJSON(c))
+		row.Connections = append(row.Connections, connectionJSON{c.URI, c.Local, c.Relay})
 	}
 	return row
 }
 
-func (a *app) sourceList(kind string) *cobra.Command {
+func (a *app) sourceList(kind source.Kind) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List " + kind + "s", Args: takes(0),
+		Use: "list", Short: "List " + string(kind) + "s", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				list, err := c.Sources.List(ctx, kind)
@@ -196,17 +197,17 @@ func sourceCells(r sourceJSON) []string {
 	return []string{r.Identifier, r.Name, owner, where}
 }
 
-func (a *app) sourceRemove(kind string) *cobra.Command {
+func (a *app) sourceRemove(kind source.Kind) *cobra.Command {
 	return &cobra.Command{
-		Use: "remove ID", Short: "Remove a " + kind + ", its shares and the tokens for it", Args: takes(1),
+		Use: "remove ID", Short: "Remove a " + string(kind) + ", its shares and the tokens for it", Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
-				err := c.Sources.Remove(ctx, source.Ref{Kind: kind, Identifier: args[0]})
+				err := c.Sources.Remove(ctx, commandLine(), source.Ref{Kind: kind, Identifier: args[0]})
 				if errors.Is(err, source.ErrNotFound) {
 					return a.noSource(kind, args[0])
 				}
 				if errors.Is(err, source.ErrSelf) {
-					return &hintError{err, "once it runs with another --server-id, an admin can remove this one at /admin/servers"}
+					return &hintError{source.ErrSelf, "once it runs with another --server-id, an admin can remove this one at /admin/servers"}
 				}
 				if err != nil {
 					return err
@@ -218,8 +219,8 @@ func (a *app) sourceRemove(kind string) *cobra.Command {
 	}
 }
 
-func (a *app) noSource(kind, id string) error {
-	return &hintError{fmt.Errorf("there is no %s %s", kind, id), a.command(kind + " list")}
+func (a *app) noSource(kind source.Kind, id string) error {
+	return &hintError{fmt.Errorf("there is no %s %s", kind, id), a.command(string(kind) + " list")}
 }
 
 func (a *app) shareCommand() *cobra.Command {
@@ -230,19 +231,22 @@ func (a *app) shareCommand() *cobra.Command {
 		a.shareChange("remove", "Take a share back, with the tokens that rest on it", "%s may no longer reach %s.\n", (*source.Service).Unshare))
 }
 
-func (a *app) shareChange(verb, short, done string, change func(*source.Service, context.Context, int64, int64) error) *cobra.Command {
+// shareChange is a method of source.Service that adds or removes a share.
+type shareChange = func(*source.Service, context.Context, audit.Actor, source.Source, int64) error
+
+func (a *app) shareChange(verb, short, done string, change shareChange) *cobra.Command {
 	return &cobra.Command{
 		Use: verb + " SERVER ACCOUNT", Short: short, Args: takes(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[1], func(ctx context.Context, c *core.Core, acc store.Account) error {
-				src, err := c.Sources.Find(ctx, source.Ref{Kind: store.ServerSource, Identifier: args[0]})
+			return a.withAccount(cmd.Context(), args[1], func(ctx context.Context, c *core.Core, acc account.Account) error {
+				src, err := c.Sources.Find(ctx, source.Ref{Kind: source.Server, Identifier: args[0]})
 				if errors.Is(err, source.ErrNotFound) {
-					return a.noSource(store.ServerSource, args[0])
+					return a.noSource(source.Server, args[0])
 				}
 				if err != nil {
 					return err
 				}
-				switch err := change(c.Sources, ctx, src.ID, acc.ID); {
+				switch err := change(c.Sources, ctx, commandLine(), src, acc.ID); {
 				case errors.Is(err, source.ErrShared):
 					return fmt.Errorf("%s may reach %s already", acc.Username, src.Name)
 				case errors.Is(err, source.ErrNotShared):

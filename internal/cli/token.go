@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usher-auth/usher/internal/core"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
 )
 
@@ -37,9 +36,9 @@ type tokenJSON struct {
 	LastUsedAt       time.Time `json:"lastUsedAt"`
 }
 
-func newTokenJSON(t store.TokenInfo) tokenJSON {
+func newTokenJSON(t token.Token) tokenJSON {
 	kind := token.Access
-	if t.Kind == store.ServerToken {
+	if t.Kind == token.Server {
 		kind = token.Server
 	}
 	return tokenJSON{
@@ -62,7 +61,7 @@ func (a *app) tokenList() *cobra.Command {
 					}
 					id = acc.ID
 				}
-				list, err := c.Store.Tokens(ctx, id)
+				list, err := c.Tokens.List(ctx, id)
 				if err != nil {
 					return err
 				}
@@ -92,7 +91,7 @@ func (a *app) tokenRevoke() *cobra.Command {
 				return wrongUse("%q is not the number of a token", args[0])
 			}
 			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
-				err := c.Tokens.Revoke(ctx, id)
+				err := c.Tokens.Revoke(ctx, commandLine(), id)
 				if errors.Is(err, token.ErrNotFound) {
 					return &hintError{fmt.Errorf("there is no token %d", id), a.command("token list")}
 				}

@@ -16,6 +16,9 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/origin"
@@ -23,6 +26,7 @@ import (
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/session"
+	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
@@ -34,7 +38,7 @@ type Config struct {
 	// Dir is the data folder; Open creates it if needed. Empty: the database is
 	// in memory, and lost when the Core is closed.
 	Dir string
-	// MustExist makes Open return store.ErrNoDatabase if Dir has no database,
+	// MustExist makes Open return ErrNoDatabase if Dir has no database,
 	// instead of creating one.
 	MustExist bool
 	// KeyFile is the file with the database's key. A database that has no key
@@ -47,6 +51,8 @@ type Config struct {
 	// Self describes this server as one of the sources. Nil: this process does
 	// not serve clients, and registers no source.
 	Self *source.Self
+	// By is who opens the database, for what the audit log says of it.
+	By audit.Actor
 	// TransientTTL limits the life of transient tokens. Zero: 48 hours.
 	TransientTTL time.Duration
 	// HashSlots is how many passwords are hashed at once, and HashQueue how many
@@ -82,8 +88,10 @@ func (cfg Config) withDefaults() Config {
 // Core is an open database with its services. All of them are safe for
 // concurrent use.
 type Core struct {
-	Store    *store.Store
+	DB       *db.DB
+	Audit    *audit.Log
 	Accounts *account.Service
+	Devices  *device.Service
 	Tokens   *token.Service
 	// Sources includes this server itself if Config.Self is set.
 	Sources  *source.Service
@@ -104,22 +112,25 @@ type Core struct {
 	key *seal.Key
 }
 
+// ErrNoDatabase reports that the data folder has no database.
+var ErrNoDatabase = db.ErrNoDatabase
+
 // Open opens the database and its key, and builds the services. The error is
-// store.ErrNoDatabase, a *FolderError or a *KeyError where the caller can tell
+// ErrNoDatabase, a *FolderError or a *KeyError where the caller can tell
 // the user what to do about it.
 func Open(ctx context.Context, cfg Config) (*Core, error) {
 	cfg = cfg.withDefaults()
-	st, created, err := openStore(ctx, cfg)
+	d, created, err := openDB(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	key, err := openKey(ctx, st, cfg)
+	key, err := openKey(ctx, d, cfg)
 	if err != nil {
-		return nil, errors.Join(err, st.Close())
+		return nil, errors.Join(err, d.Close())
 	}
-	c, err := build(ctx, st, key, cfg)
+	c, err := build(ctx, d, newLog(d, cfg), key, cfg)
 	if err != nil {
-		return nil, errors.Join(err, st.Close())
+		return nil, errors.Join(err, d.Close())
 	}
 	c.Created = created
 	return c, nil
@@ -130,38 +141,57 @@ func Open(ctx context.Context, cfg Config) (*Core, error) {
 // in memory is gone: transient tokens, limits, challenges, caches. The database
 // is shared: close only one of the two.
 func (c *Core) Restart(ctx context.Context) (*Core, error) {
-	return build(ctx, c.Store, c.key, c.cfg)
+	return build(ctx, c.DB, c.Audit, c.key, c.cfg)
 }
 
-// build creates the services on an open database.
-func build(ctx context.Context, st *store.Store, key *seal.Key, cfg Config) (*Core, error) {
+// newLog returns the audit log of a database.
+func newLog(d *db.DB, cfg Config) *audit.Log {
+	return audit.New(audit.Config{
+		DB: d, Rows: store.Audit{}, Tallies: store.Tallies{}, Logger: cfg.Logger, Now: cfg.Now,
+	})
+}
+
+// build creates the services on an open database, the lower ones first.
+func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Config) (*Core, error) {
 	c := &Core{
-		Store: st, Origins: origin.New(st), Hashing: guard.NewAdmission(cfg.HashSlots, cfg.HashQueue),
+		DB: d, Audit: log, Hashing: guard.NewAdmission(cfg.HashSlots, cfg.HashQueue),
 		Logger: cfg.Logger, Now: cfg.Now, cfg: cfg, key: key,
 	}
+	proofs := signin.New(signin.Config{DB: d, Rows: store.Proofs{}, Audit: log})
+	c.Devices = device.New(device.Config{DB: d, Rows: store.Devices{}})
+	c.Origins = origin.New(origin.Config{DB: d, Rows: store.Origins{}, Audit: log})
 	c.Accounts = account.New(account.Config{
-		Store: st, Key: key, Hashing: c.Hashing, FailedTries: cfg.FailedTries,
-		Argon2id: cfg.Argon2id, Cost: cfg.HashCost, Now: cfg.Now,
+		DB: d, Rows: store.Accounts{}, Audit: log, Key: key, Hashing: c.Hashing,
+		FailedTries: cfg.FailedTries, Argon2id: cfg.Argon2id, Cost: cfg.HashCost, Now: cfg.Now,
 	})
 	var err error
 	c.Tokens, err = token.New(token.Config{
-		Store: st, Key: key, TransientTTL: cfg.TransientTTL, Logger: cfg.Logger, Now: cfg.Now,
+		DB: d, Rows: store.Tokens{}, Devices: c.Devices, Proofs: proofs, Audit: log, Key: key,
+		TransientTTL: cfg.TransientTTL, Logger: cfg.Logger, Now: cfg.Now,
 	})
 	if err != nil {
 		return nil, err
 	}
-	c.Sources = source.New(st)
-	if cfg.Self != nil {
-		if c.Sources, err = source.NewWithSelf(ctx, st, *cfg.Self); err != nil {
-			return nil, err
-		}
-	}
 	c.PINs = pin.New(pin.Config{
-		Store: st, Key: key, FailedTries: cfg.FailedTries, Flush: c.Tokens.Flush, Now: cfg.Now,
+		DB: d, Rows: store.PINs{}, Accounts: c.Accounts, Tokens: c.Tokens, Audit: log,
+		FailedTries: cfg.FailedTries, Now: cfg.Now,
 	})
-	c.Sessions = session.New(session.Config{Store: st, Now: cfg.Now})
-	c.Passkeys = passkey.New(passkey.Config{Store: st, Begins: 10 * cfg.FailedTries, Now: cfg.Now})
-	return c, nil
+	c.Sessions = session.New(session.Config{
+		DB: d, Rows: store.Sessions{}, Proofs: proofs, Tokens: c.Tokens, Audit: log, Now: cfg.Now,
+	})
+	c.Passkeys = passkey.New(passkey.Config{
+		DB: d, Rows: store.Passkeys{}, Accounts: c.Accounts, Audit: log,
+		Begins: 10 * cfg.FailedTries, Now: cfg.Now,
+	})
+	sources := source.Config{
+		DB: d, Rows: store.Sources{}, Shares: store.Shares{}, Settings: store.Settings{DB: d},
+		Accounts: c.Accounts, Tokens: c.Tokens, Audit: log,
+	}
+	c.Sources = source.New(sources)
+	if cfg.Self != nil {
+		c.Sources, err = source.NewWithSelf(ctx, cfg.By, sources, *cfg.Self)
+	}
+	return c, err
 }
 
 // Run does the work that no request waits for, until ctx ends: it stores when
@@ -169,23 +199,23 @@ func build(ctx context.Context, st *store.Store, key *seal.Key, cfg Config) (*Co
 func (c *Core) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.Tokens.Run(ctx) })
-	wg.Go(func() { c.Store.KeepAudit(ctx, c.cfg.AuditKeep) })
+	wg.Go(func() { c.Audit.Retain(ctx, c.cfg.AuditKeep) })
 	wg.Wait()
 }
 
 // Close finishes pending writes and closes the database.
-func (c *Core) Close() error { return c.Store.Close() }
+func (c *Core) Close() error { return c.DB.Close() }
 
 // Backup copies the database of cfg.Dir to a new file at path. It needs no key:
 // the person who keeps the copy may be one who must not have it.
 func Backup(ctx context.Context, cfg Config, path string) (err error) {
 	cfg.MustExist = true
-	st, _, err := openStore(ctx, cfg)
+	d, _, err := openDB(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, st.Close()) }()
-	return st.Backup(ctx, path)
+	defer func() { err = errors.Join(err, d.Close()) }()
+	return d.Backup(ctx, path)
 }
 
 // FolderError says that the data folder cannot be read or written.
@@ -196,18 +226,20 @@ func (e *FolderError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *FolderError) Unwrap() error { return e.Err }
 
-// openStore opens the database. It creates one where cfg allows it, and reports
+// openDB opens the database. It creates one where cfg allows it, and reports
 // whether it did.
-func openStore(ctx context.Context, cfg Config) (st *store.Store, created bool, err error) {
-	open := store.Config{Dir: cfg.Dir, MustExist: true, Logger: cfg.Logger, Now: cfg.Now}
-	st, err = store.Open(ctx, open)
-	if errors.Is(err, store.ErrNoDatabase) && !cfg.MustExist {
+func openDB(ctx context.Context, cfg Config) (d *db.DB, created bool, err error) {
+	open := db.Config{
+		Dir: cfg.Dir, MustExist: true, Migrations: store.Migrations(), Logger: cfg.Logger, Now: cfg.Now,
+	}
+	d, err = db.Open(ctx, open)
+	if errors.Is(err, ErrNoDatabase) && !cfg.MustExist {
 		open.MustExist = false
-		st, err = store.Open(ctx, open)
+		d, err = db.Open(ctx, open)
 		created = err == nil
 	}
 	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
 		err = &FolderError{err}
 	}
-	return st, created, err
+	return d, created, err
 }

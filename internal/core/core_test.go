@@ -7,11 +7,15 @@ import (
 	"testing"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/token"
 )
+
+// operator changes accounts.
+var operator = audit.Actor{Name: "test"}
 
 // opened opens a data folder and closes it again.
 func opened(t *testing.T, cfg core.Config) (created bool, err error) {
@@ -27,7 +31,7 @@ func TestOpenCreatesOnlyWhereItMay(t *testing.T) {
 	cfg := core.Config{Dir: filepath.Join(t.TempDir(), "data"), KeyFile: filepath.Join(t.TempDir(), "key")}
 	must := cfg
 	must.MustExist = true
-	if _, err := opened(t, must); !errors.Is(err, store.ErrNoDatabase) {
+	if _, err := opened(t, must); !errors.Is(err, core.ErrNoDatabase) {
 		t.Errorf("MustExist without a database: error %v, want ErrNoDatabase", err)
 	}
 	if _, err := os.Stat(cfg.Dir); !os.IsNotExist(err) {
@@ -65,9 +69,9 @@ func TestKeyBelongsToItsDatabase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mia, err := c.Accounts.Add(t.Context(), account.NewAccount{Username: "mia", Password: coretest.Password})
+	mia, err := c.Accounts.Add(t.Context(), operator, account.NewAccount{Username: "mia", Password: coretest.Password})
 	if err == nil {
-		_, err = c.Accounts.Enrol(t.Context(), mia, account.NewEnrolment("usher", "mia"), "")
+		_, err = c.Accounts.Enrol(t.Context(), operator, mia.ID, account.NewEnrolment("usher", "mia"), "")
 	}
 	if err = errors.Join(err, c.Close()); err != nil {
 		t.Fatal(err)
@@ -104,9 +108,7 @@ func TestKeyBelongsToItsDatabase(t *testing.T) {
 func TestRestart(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	mia := c.Add("mia")
-	access, err := c.Tokens.SignIn(t.Context(), store.SignIn{
-		AccountID: mia.ID, PasswordHash: mia.PasswordHash, Device: store.Device{ClientIdentifier: "test"},
-	})
+	access, err := c.Tokens.Issue(t.Context(), operator, mia.ID, device.Device{ClientIdentifier: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/store"
 )
@@ -31,13 +32,13 @@ func (e *KeyError) Error() string {
 // openKey returns the database's key. A key file is created only for a database
 // that has no key yet: with another key, accounts with a second factor could
 // never sign in again.
-func openKey(ctx context.Context, st *store.Store, cfg Config) (*seal.Key, error) {
+func openKey(ctx context.Context, d *db.DB, cfg Config) (*seal.Key, error) {
 	if cfg.Key != nil {
 		return cfg.Key, nil
 	}
-	fingerprint, err := st.FindSetting(ctx, keySetting)
-	if errors.Is(err, store.ErrNotFound) {
-		return adoptKey(ctx, st, cfg.KeyFile)
+	fingerprint, err := store.Settings{DB: d}.Find(ctx, keySetting)
+	if errors.Is(err, db.ErrNotFound) {
+		return adoptKey(ctx, d, cfg.KeyFile)
 	}
 	if err != nil {
 		return nil, err
@@ -70,15 +71,15 @@ func loadKey(file string, check func(*seal.Key) (bool, error)) (*seal.Key, error
 // In a database from before fingerprints, the key must open at least one second
 // factor, but not all: nothing kept such a database from being used with two
 // keys.
-func adoptKey(ctx context.Context, st *store.Store, file string) (*seal.Key, error) {
-	accounts, err := st.Accounts(ctx)
+func adoptKey(ctx context.Context, d *db.DB, file string) (*seal.Key, error) {
+	accounts, err := store.Accounts{}.List(ctx, d)
 	if err != nil {
 		return nil, err
 	}
 	var key *seal.Key
-	if slices.ContainsFunc(accounts, func(a store.Account) bool { return a.TOTPSeed != nil }) {
+	if slices.ContainsFunc(accounts, account.Account.HasSecondFactor) {
 		key, err = loadKey(file, func(key *seal.Key) (bool, error) {
-			lost, sealed, err := account.New(account.Config{Store: st, Key: key}).LostSecondFactors(ctx)
+			lost, sealed, err := lostSecondFactors(ctx, d, key)
 			return len(lost) < sealed, err
 		})
 	} else {
@@ -87,7 +88,7 @@ func adoptKey(ctx context.Context, st *store.Store, file string) (*seal.Key, err
 	if err != nil {
 		return nil, err
 	}
-	fingerprint, err := st.Setting(ctx, keySetting, func() ([]byte, error) { return key.Fingerprint(), nil })
+	fingerprint, err := store.Settings{DB: d}.FindOrCreate(ctx, keySetting, func() ([]byte, error) { return key.Fingerprint(), nil })
 	if err != nil {
 		return nil, err
 	}
@@ -102,31 +103,36 @@ type KeyChange struct {
 	// Unchanged: the key in the file was the database's already.
 	Unchanged bool
 	// Lost lists the accounts whose second factor was sealed with another key.
-	Lost []store.Account
+	Lost []account.Account
 }
 
 // ReplaceKey makes the key in cfg.KeyFile the database's key, whichever it was
 // before. It creates the file if it does not exist.
 func ReplaceKey(ctx context.Context, cfg Config) (change KeyChange, err error) {
 	cfg.MustExist = true
-	st, _, err := openStore(ctx, cfg)
+	d, _, err := openDB(ctx, cfg)
 	if err != nil {
 		return KeyChange{}, err
 	}
-	defer func() { err = errors.Join(err, st.Close()) }()
+	defer func() { err = errors.Join(err, d.Close()) }()
 	key, err := seal.LoadOrCreate(cfg.KeyFile)
 	if err != nil {
 		return KeyChange{}, err
 	}
-	fingerprint, err := st.FindSetting(ctx, keySetting)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	fingerprint, err := store.Settings{DB: d}.Find(ctx, keySetting)
+	if err != nil && !errors.Is(err, db.ErrNotFound) {
 		return KeyChange{}, err
 	}
 	if change.Unchanged = key.Is(fingerprint); !change.Unchanged {
-		if err := st.PutSetting(ctx, keySetting, key.Fingerprint()); err != nil {
+		if err := (store.Settings{DB: d}).Put(ctx, keySetting, key.Fingerprint()); err != nil {
 			return KeyChange{}, err
 		}
 	}
-	change.Lost, _, err = account.New(account.Config{Store: st, Key: key}).LostSecondFactors(ctx)
+	change.Lost, _, err = lostSecondFactors(ctx, d, key)
 	return change, err
+}
+
+// lostSecondFactors is account.Service's, before there are services.
+func lostSecondFactors(ctx context.Context, d *db.DB, key *seal.Key) (lost []account.Account, sealed int, err error) {
+	return account.New(account.Config{DB: d, Rows: store.Accounts{}, Key: key}).LostSecondFactors(ctx)
 }

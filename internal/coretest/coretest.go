@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 // Password is the password of every account that Add and AddAdmin create.
@@ -76,7 +76,7 @@ func New(t testing.TB, cfg core.Config) *Core {
 	}
 	if cfg.Self == nil {
 		cfg.Self = &source.Self{
-			MachineIdentifier: "self", Connections: []store.Connection{{URI: "http://127.0.0.1:32400", Local: true}},
+			MachineIdentifier: "self", Connections: []source.Connection{{URI: "http://127.0.0.1:32400", Local: true}},
 		}
 	}
 	if cfg.Now == nil {
@@ -91,21 +91,21 @@ func New(t testing.TB, cfg core.Config) *Core {
 }
 
 // Add adds an account with an e-mail address and Password.
-func (c *Core) Add(username string) store.Account {
+func (c *Core) Add(username string) account.Account {
 	c.t.Helper()
 	return c.add(account.NewAccount{Username: username})
 }
 
 // AddAdmin is Add for an admin.
-func (c *Core) AddAdmin(username string) store.Account {
+func (c *Core) AddAdmin(username string) account.Account {
 	c.t.Helper()
 	return c.add(account.NewAccount{Username: username, Admin: true})
 }
 
-func (c *Core) add(n account.NewAccount) store.Account {
+func (c *Core) add(n account.NewAccount) account.Account {
 	c.t.Helper()
 	n.Email, n.Password = n.Username+"@example.org", Password
-	a, err := c.Accounts.Add(c.t.Context(), n)
+	a, err := c.Accounts.Add(c.t.Context(), audit.Actor{Name: "test"}, n)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -113,9 +113,9 @@ func (c *Core) add(n account.NewAccount) store.Account {
 }
 
 // AddSource adds a server or a provider.
-func (c *Core) AddSource(src store.Source) store.Source {
+func (c *Core) AddSource(src source.Source) source.Source {
 	c.t.Helper()
-	added, err := c.Sources.Add(c.t.Context(), src)
+	added, err := c.Sources.Add(c.t.Context(), audit.Actor{Name: "test"}, src)
 	if err != nil {
 		c.t.Fatal(err)
 	}

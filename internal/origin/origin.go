@@ -14,9 +14,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 // Errors that callers tell apart.
@@ -96,38 +98,82 @@ func usablePort(text string) bool {
 	return err == nil && n >= 1 && n <= 65535 && strconv.Itoa(n) == text
 }
 
+// Origin is where people are sent back to without being asked.
+type Origin struct {
+	// Origin is scheme://host, with a port unless it is the scheme's own.
+	Origin    string
+	CreatedAt time.Time
+}
+
+// Rows is what a Service needs stored. Package store implements it.
+type Rows interface {
+	// List returns the allowed origins by name.
+	List(ctx context.Context, q db.Querier) ([]Origin, error)
+	// Count counts them.
+	Count(ctx context.Context, q db.Querier) (int, error)
+	// Insert adds one: db.ErrConflict if it is there.
+	Insert(ctx context.Context, tx *db.Tx, o Origin) error
+	// Delete removes one: db.ErrNotFound.
+	Delete(ctx context.Context, tx *db.Tx, origin string) error
+}
+
+// Config is what a Service stands on. All of it is required.
+type Config struct {
+	// DB is the database, and Rows its table.
+	DB   *db.DB
+	Rows Rows
+	// Audit is the log of what is allowed.
+	Audit *audit.Log
+}
+
 // Service keeps the list. It is safe for concurrent use.
-type Service struct{ store *store.Store }
+type Service struct{ cfg Config }
 
 // New returns a Service.
-func New(s *store.Store) *Service { return &Service{s} }
+func New(cfg Config) *Service { return &Service{cfg} }
 
-// List lists the allowed origins by name.
-func (s *Service) List(ctx context.Context) ([]store.Origin, error) { return s.store.Origins(ctx) }
+// List returns the allowed origins by name.
+func (s *Service) List(ctx context.Context) ([]Origin, error) {
+	list, err := s.cfg.Rows.List(ctx, s.cfg.DB)
+	return list, db.Wrap("listing origins", err)
+}
 
-// Allow puts an origin on the list, and returns it as it is kept.
+// Count counts the allowed origins.
+func (s *Service) Count(ctx context.Context) (int, error) { return s.cfg.Rows.Count(ctx, s.cfg.DB) }
+
+// Allow adds an origin to the list, and returns it as it is stored.
 // fault.Invalid, ErrExists.
-func (s *Service) Allow(ctx context.Context, text string) (string, error) {
+func (s *Service) Allow(ctx context.Context, by audit.Actor, text string) (string, error) {
 	o, err := Parse(text)
 	if err != nil {
 		return "", err
 	}
-	err = s.store.AddOrigin(ctx, o)
-	if errors.Is(err, store.ErrConflict) {
+	err = s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := s.cfg.Rows.Insert(ctx, tx, Origin{o, tx.Now()}); err != nil {
+			return err
+		}
+		return s.cfg.Audit.Record(ctx, tx, by, audit.Event{Kind: audit.OriginAllowed, Detail: o})
+	})
+	if errors.Is(err, db.ErrConflict) {
 		err = fmt.Errorf("%w (%w)", ErrExists, err)
 	}
 	return o, err
 }
 
-// Remove takes an origin off the list, and returns it as it was kept.
+// Remove removes an origin from the list, and returns it as it was stored.
 // fault.Invalid, ErrNotFound.
-func (s *Service) Remove(ctx context.Context, text string) (string, error) {
+func (s *Service) Remove(ctx context.Context, by audit.Actor, text string) (string, error) {
 	o, err := Parse(text)
 	if err != nil {
 		return "", err
 	}
-	err = s.store.RemoveOrigin(ctx, o)
-	if errors.Is(err, store.ErrNotFound) {
+	err = s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := s.cfg.Rows.Delete(ctx, tx, o); err != nil {
+			return err
+		}
+		return s.cfg.Audit.Record(ctx, tx, by, audit.Event{Kind: audit.OriginRemoved, Detail: o})
+	})
+	if errors.Is(err, db.ErrNotFound) {
 		err = fmt.Errorf("%w (%w)", ErrNotFound, err)
 	}
 	return o, err
@@ -137,5 +183,5 @@ func (s *Service) Remove(ctx context.Context, text string) (string, error) {
 func (s *Service) Allows(ctx context.Context, u *url.URL) (bool, error) {
 	list, err := s.List(ctx)
 	of := Of(u)
-	return slices.ContainsFunc(list, func(o store.Origin) bool { return o.Origin == of }), err
+	return slices.ContainsFunc(list, func(o Origin) bool { return o.Origin == of }), err
 }

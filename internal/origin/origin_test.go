@@ -6,9 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/origin"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 func TestParse(t *testing.T) {
@@ -88,16 +90,12 @@ func FuzzParse(f *testing.F) {
 }
 
 func TestList(t *testing.T) {
-	st, err := store.Open(t.Context(), store.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = st.Close() })
-	s := origin.New(st)
-	if got, err := s.Allow(t.Context(), "HTTPS://App.example.org:443"); err != nil || got != "https://app.example.org" {
+	s := coretest.New(t, core.Config{}).Origins
+	by := audit.Actor{Name: "test"}
+	if got, err := s.Allow(t.Context(), by, "HTTPS://App.example.org:443"); err != nil || got != "https://app.example.org" {
 		t.Fatalf("allowing: got %q, %v", got, err)
 	}
-	if _, err := s.Allow(t.Context(), "https://app.example.org"); !errors.Is(err, origin.ErrExists) {
+	if _, err := s.Allow(t.Context(), by, "https://app.example.org"); !errors.Is(err, origin.ErrExists) {
 		t.Errorf("allowing once more: got %v, want ErrExists", err)
 	}
 	for address, want := range map[string]bool{
@@ -117,10 +115,10 @@ func TestList(t *testing.T) {
 			t.Errorf("%s: got %v (%v), want %v", address, got, err, want)
 		}
 	}
-	if _, err := s.Remove(t.Context(), "https://APP.example.org"); err != nil {
+	if _, err := s.Remove(t.Context(), by, "https://APP.example.org"); err != nil {
 		t.Errorf("removing: %v", err)
 	}
-	if _, err := s.Remove(t.Context(), "https://app.example.org"); !errors.Is(err, origin.ErrNotFound) {
+	if _, err := s.Remove(t.Context(), by, "https://app.example.org"); !errors.Is(err, origin.ErrNotFound) {
 		t.Errorf("removing once more: got %v, want ErrNotFound", err)
 	}
 }

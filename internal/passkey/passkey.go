@@ -13,9 +13,12 @@ import (
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
 
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/signin"
 )
 
 // Errors of the ceremonies.
@@ -43,18 +46,41 @@ var (
 
 // Config is what a Service stands on.
 type Config struct {
-	// Store holds the passkeys. Required.
-	Store *store.Store
+	// DB is the database, and Rows its table. Required.
+	DB   *db.DB
+	Rows Rows
+	// Accounts are the accounts that the passkeys are of. Required.
+	Accounts *account.Service
+	// Audit is the log of what happens to passkeys. Required.
+	Audit *audit.Log
 	// Begins is how many sign-ins one address may begin at once before each
 	// further one must wait a second. Zero: no limit.
 	Begins int
-	// Now tells the time. Nil: time.Now.
+	// Now returns the time. Nil: time.Now.
 	Now func() time.Time
+}
+
+// Rows is what a Service needs stored. Package store implements it.
+type Rows interface {
+	// List returns an account's passkeys in the order in which they were added.
+	List(ctx context.Context, q db.Querier, accountID int64) ([]Passkey, error)
+	// ByCredential returns a passkey by the ID that its authenticator gave it:
+	// db.ErrNotFound.
+	ByCredential(ctx context.Context, q db.Querier, credentialID []byte) (Passkey, error)
+	// Insert adds a passkey and returns its ID: db.ErrConflict if the credential
+	// is known.
+	Insert(ctx context.Context, tx *db.Tx, p Passkey) (id int64, err error)
+	// Delete removes a passkey of an account and returns its name:
+	// db.ErrNotFound.
+	Delete(ctx context.Context, tx *db.Tx, accountID, id int64) (name string, err error)
 }
 
 // Service keeps passkeys. It is safe for concurrent use.
 type Service struct {
-	store    *store.Store
+	db       *db.DB
+	rows     Rows
+	accounts *account.Service
+	audit    *audit.Log
 	now      func() time.Time
 	begins   *guard.Failures
 	adding   challenges
@@ -65,7 +91,10 @@ type Service struct {
 
 // New returns a Service.
 func New(cfg Config) *Service {
-	s := &Service{store: cfg.Store, now: cfg.Now, begins: &guard.Failures{Burst: cfg.Begins, Refill: time.Second}}
+	s := &Service{
+		db: cfg.DB, rows: cfg.Rows, accounts: cfg.Accounts, audit: cfg.Audit, now: cfg.Now,
+		begins: &guard.Failures{Burst: cfg.Begins, Refill: time.Second},
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -96,21 +125,39 @@ func (s *Service) at(party Party) (*webauthn.WebAuthn, error) {
 	return w, nil
 }
 
-// record is what is kept of a passkey, as Credential in the store.
+// Passkey is a key pair of which an account stored the public half.
+type Passkey struct {
+	ID        int64
+	AccountID int64
+	// CredentialID is the ID that its authenticator gave it.
+	CredentialID []byte
+	// Credential is the public key and what else verifying takes, as a record.
+	Credential []byte
+	// Party is the ID of the site that it is for. List fills it in.
+	Party string
+	// Name is for people.
+	Name      string
+	CreatedAt time.Time
+	// LastUsedAt is zero until the first use.
+	LastUsedAt time.Time
+}
+
+func (p Passkey) describe() string { return fmt.Sprintf("passkey %d, %s", p.ID, p.Name) }
+
+// record is what is stored as a Credential.
 type record struct {
 	// Party is the ID of the site that it is for.
 	Party string              `json:"rpId"`
 	Key   webauthn.Credential `json:"credential"`
 }
 
-// newRecord writes a record. How the authenticator proved its make is not kept:
-// nobody asked for it.
+// newRecord writes a record, without the attestation: nobody asked for it.
 func newRecord(party Party, key webauthn.Credential) ([]byte, error) {
 	key.Attestation = webauthn.CredentialAttestation{}
 	return json.Marshal(record{party.ID, key})
 }
 
-func readRecord(p store.Passkey) (r record, err error) {
+func readRecord(p Passkey) (r record, err error) {
 	if err = json.Unmarshal(p.Credential, &r); err != nil {
 		err = fmt.Errorf("reading passkey %d: %w", p.ID, err)
 	}
@@ -119,8 +166,8 @@ func readRecord(p store.Passkey) (r record, err error) {
 
 // user is an account with its passkeys for one site, as the library wants it.
 type user struct {
-	account  store.Account
-	passkeys []store.Passkey
+	account  account.Account
+	passkeys []Passkey
 	keys     []webauthn.Credential
 }
 
@@ -137,12 +184,12 @@ func (u *user) WebAuthnDisplayName() string { return u.account.Username }
 // WebAuthnCredentials implements webauthn.User.
 func (u *user) WebAuthnCredentials() []webauthn.Credential { return u.keys }
 
-func (s *Service) user(ctx context.Context, party Party, account store.Account) (*user, error) {
-	list, err := s.store.Passkeys(ctx, account.ID)
+func (s *Service) user(ctx context.Context, party Party, a account.Account) (*user, error) {
+	list, err := s.rows.List(ctx, s.db, a.ID)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("listing passkeys: %w", err)
 	}
-	u := &user{account: account}
+	u := &user{account: a}
 	for _, p := range list {
 		r, err := readRecord(p)
 		if err != nil {
@@ -155,37 +202,40 @@ func (s *Service) user(ctx context.Context, party Party, account store.Account) 
 	return u, nil
 }
 
-// Passkey is a passkey as people see it.
-type Passkey struct {
-	store.Passkey
-	// Party is the ID of the site that it is for.
-	Party string
-}
-
-// List lists an account's passkeys, whatever site they are for.
-func (s *Service) List(ctx context.Context, account int64) ([]Passkey, error) {
-	stored, err := s.store.Passkeys(ctx, account)
-	list := make([]Passkey, 0, len(stored))
-	for _, p := range stored {
-		r, err := readRecord(p)
+// List returns an account's passkeys, for whatever site they are.
+func (s *Service) List(ctx context.Context, accountID int64) ([]Passkey, error) {
+	list, err := s.rows.List(ctx, s.db, accountID)
+	if err != nil {
+		return nil, fmt.Errorf("listing passkeys: %w", err)
+	}
+	for i := range list {
+		r, err := readRecord(list[i])
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Passkey{p, r.Party})
+		list[i].Party = r.Party
 	}
-	return list, err
+	return list, nil
 }
 
 // Has reports whether an account has a passkey for a site.
-func (s *Service) Has(ctx context.Context, party Party, account int64) (bool, error) {
-	u, err := s.user(ctx, party, store.Account{ID: account})
+func (s *Service) Has(ctx context.Context, party Party, accountID int64) (bool, error) {
+	u, err := s.user(ctx, party, account.Account{ID: accountID})
 	return err == nil && len(u.keys) > 0, err
 }
 
 // Remove removes a passkey of an account. ErrNotFound.
-func (s *Service) Remove(ctx context.Context, account, id int64) error {
-	err := s.store.RemovePasskey(ctx, account, id)
-	if errors.Is(err, store.ErrNotFound) {
+func (s *Service) Remove(ctx context.Context, by audit.Actor, accountID, id int64) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		name, err := s.rows.Delete(ctx, tx, accountID, id)
+		if err != nil {
+			return err
+		}
+		return s.audit.Record(ctx, tx, by, audit.Event{
+			Kind: audit.PasskeyRemoved, AccountID: accountID, Detail: Passkey{ID: id, Name: name}.describe(),
+		})
+	})
+	if errors.Is(err, db.ErrNotFound) {
 		return fmt.Errorf("%w (%w)", ErrNotFound, err)
 	}
 	return err
@@ -197,12 +247,12 @@ const maxPasskeys = 25
 // BeginAdd returns what the script of a page hands to
 // navigator.credentials.create, in JSON. The caller has made sure that it is
 // the account's owner who asks, and that only its session knows browser.
-func (s *Service) BeginAdd(ctx context.Context, party Party, account store.Account, browser string) ([]byte, error) {
+func (s *Service) BeginAdd(ctx context.Context, party Party, a account.Account, browser string) ([]byte, error) {
 	lib, err := s.at(party)
 	if err != nil {
 		return nil, err
 	}
-	u, err := s.user(ctx, party, account)
+	u, err := s.user(ctx, party, a)
 	if err != nil {
 		return nil, err
 	}
@@ -214,25 +264,25 @@ func (s *Service) BeginAdd(ctx context.Context, party Party, account store.Accou
 	if err != nil {
 		return nil, fmt.Errorf("beginning to add a passkey: %w", err)
 	}
-	return s.begin(&s.adding, browser, account.ID, session, options)
+	return s.begin(&s.adding, browser, a.ID, session, options)
 }
 
 // begin keeps a challenge and returns what the browser needs.
 func (s *Service) begin(
-	c *challenges, browser string, account int64, session *webauthn.SessionData, options any,
+	c *challenges, browser string, accountID int64, session *webauthn.SessionData, options any,
 ) ([]byte, error) {
 	now := s.now()
-	c.put(browser, ceremony{account, *session, now.Add(challengeLife)}, now)
+	c.put(browser, ceremony{accountID, *session, now.Add(challengeLife)}, now)
 	return json.Marshal(options)
 }
 
 // FinishAdd adds the passkey that a browser made. ErrChallenge, ErrRejected,
 // ErrExists, ErrFull.
 func (s *Service) FinishAdd(
-	ctx context.Context, party Party, account store.Account, browser, name string, answer []byte,
+	ctx context.Context, by audit.Actor, party Party, a account.Account, browser, name string, answer []byte,
 ) error {
 	begun, ok := s.adding.take(browser, s.now())
-	if !ok || begun.account != account.ID {
+	if !ok || begun.account != a.ID {
 		return ErrChallenge
 	}
 	lib, err := s.at(party)
@@ -243,7 +293,7 @@ func (s *Service) FinishAdd(
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRejected, err)
 	}
-	key, err := lib.CreateCredential(&user{account: account}, begun.session, parsed)
+	key, err := lib.CreateCredential(&user{account: a}, begun.session, parsed)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRejected, err)
 	}
@@ -251,13 +301,30 @@ func (s *Service) FinishAdd(
 	if err != nil {
 		return err
 	}
-	_, err = s.store.AddPasskey(ctx, store.Passkey{
-		AccountID: account.ID, CredentialID: key.ID, Credential: credential, Name: cleanName(name),
-	}, maxPasskeys)
-	switch {
-	case errors.Is(err, store.ErrFull):
-		return ErrFull
-	case errors.Is(err, store.ErrConflict):
+	return s.add(ctx, by, Passkey{
+		AccountID: a.ID, CredentialID: key.ID, Credential: credential, Name: cleanName(name),
+	})
+}
+
+// add stores a passkey. ErrExists, ErrFull.
+func (s *Service) add(ctx context.Context, by audit.Actor, p Passkey) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		have, err := s.rows.List(ctx, tx, p.AccountID)
+		if err != nil {
+			return err
+		}
+		if len(have) >= maxPasskeys {
+			return ErrFull
+		}
+		p.CreatedAt = tx.Now()
+		if p.ID, err = s.rows.Insert(ctx, tx, p); err != nil {
+			return err
+		}
+		return s.audit.Record(ctx, tx, by, audit.Event{
+			Kind: audit.PasskeyAdded, AccountID: p.AccountID, Detail: p.describe(),
+		})
+	})
+	if errors.Is(err, db.ErrConflict) {
 		return ErrExists
 	}
 	return err
@@ -281,19 +348,10 @@ func cleanName(name string) string {
 	return name
 }
 
-// Proof says that somebody has a passkey, as part of the sign-in that will
-// spend it: one of the methods of store that take a SignIn writes down the
-// passkey's use, or fails with store.ErrConflict.
-type Proof struct {
-	store.SignIn
-	// Account is whose passkey it is.
-	Account store.Account
-}
-
-// BeginAlone returns what the script hands to navigator.credentials.get, for
+// BeginSignIn returns what the script hands to navigator.credentials.get, for
 // somebody who has not said who they are. browser is a secret that the page
 // gave to this browser alone, address where it is. ErrRateLimited.
-func (s *Service) BeginAlone(party Party, browser, address string) ([]byte, error) {
+func (s *Service) BeginSignIn(party Party, browser, address string) ([]byte, error) {
 	if wait := s.begins.Take(guard.Network(address), s.now()); wait > 0 {
 		return nil, fault.WithWait(ErrRateLimited, wait)
 	}
@@ -308,48 +366,52 @@ func (s *Service) BeginAlone(party Party, browser, address string) ([]byte, erro
 	return s.begin(&s.alone, browser, 0, session, options)
 }
 
-// FinishAlone checks the answer of a passkey that stands for password and
+// FinishSignIn checks the answer of a passkey that stands for password and
 // second factor. ErrChallenge, ErrRejected, ErrCloned.
-func (s *Service) FinishAlone(ctx context.Context, party Party, browser string, answer []byte) (Proof, error) {
+func (s *Service) FinishSignIn(
+	ctx context.Context, by audit.Actor, party Party, browser string, answer []byte,
+) (account.Verified, error) {
 	begun, ok := s.alone.take(browser, s.now())
 	if !ok {
-		return Proof{}, ErrChallenge
+		return account.Verified{}, ErrChallenge
 	}
 	parsed, err := protocol.ParseCredentialRequestResponseBytes(answer)
 	if err != nil {
-		return Proof{}, s.refused(ctx, store.Account{}, unreadable, fmt.Errorf("%w: %w", ErrRejected, err))
+		return account.Verified{}, s.failed(ctx, by, account.Account{}, unreadable, fmt.Errorf("%w: %w", ErrRejected, err))
 	}
-	found, err := s.store.PasskeyByCredential(ctx, parsed.RawID)
-	if errors.Is(err, store.ErrNotFound) {
-		return Proof{}, s.refused(ctx, store.Account{}, unknown, ErrRejected)
+	found, err := s.rows.ByCredential(ctx, s.db, parsed.RawID)
+	if errors.Is(err, db.ErrNotFound) {
+		return account.Verified{}, s.failed(ctx, by, account.Account{}, unknown, ErrRejected)
 	}
 	if err != nil {
-		return Proof{}, err
+		return account.Verified{}, fmt.Errorf("finding a passkey: %w", err)
 	}
-	account, err := s.store.Account(ctx, found.AccountID)
+	a, err := s.accounts.Get(ctx, found.AccountID)
 	if err != nil {
-		return Proof{}, err
+		return account.Verified{}, err
 	}
-	return s.check(ctx, party, account, func(lib *webauthn.WebAuthn, u *user) (*webauthn.Credential, error) {
+	return s.check(ctx, by, party, a, func(lib *webauthn.WebAuthn, u *user) (*webauthn.Credential, error) {
 		whose := func([]byte, []byte) (webauthn.User, error) { return u, nil }
 		_, key, err := lib.ValidatePasskeyLogin(whose, begun.session, parsed)
 		return key, err
 	})
 }
 
-// BeginSecond returns what the script hands to navigator.credentials.get, for
-// an account whose password was right. browser is known to its session only.
+// BeginSecondFactor returns what the script hands to navigator.credentials.get,
+// for an account whose password was right. Only its session knows browser.
 // ErrNoPasskey.
-func (s *Service) BeginSecond(ctx context.Context, party Party, accountID int64, browser string) ([]byte, error) {
+func (s *Service) BeginSecondFactor(
+	ctx context.Context, party Party, accountID int64, browser string,
+) ([]byte, error) {
 	lib, err := s.at(party)
 	if err != nil {
 		return nil, err
 	}
-	account, err := s.store.Account(ctx, accountID)
+	a, err := s.accounts.Get(ctx, accountID)
 	if err != nil {
 		return nil, err
 	}
-	u, err := s.user(ctx, party, account)
+	u, err := s.user(ctx, party, a)
 	if err != nil {
 		return nil, err
 	}
@@ -364,24 +426,28 @@ func (s *Service) BeginSecond(ctx context.Context, party Party, accountID int64,
 	return s.begin(&s.seconds, browser, accountID, session, options)
 }
 
-// FinishSecond checks the answer of an account's passkey. ErrChallenge,
-// ErrRejected, ErrCloned.
-func (s *Service) FinishSecond(
-	ctx context.Context, party Party, accountID int64, browser string, answer []byte,
-) (Proof, error) {
+// FinishSecondFactor checks the answer of an account's passkey. The account's
+// password was right when the account was at a revision: if it has changed
+// since, the error is ErrRejected. ErrChallenge, ErrRejected, ErrCloned.
+func (s *Service) FinishSecondFactor(
+	ctx context.Context, by audit.Actor, party Party, accountID, revision int64, browser string, answer []byte,
+) (account.Verified, error) {
 	begun, ok := s.seconds.take(browser, s.now())
 	if !ok || begun.account != accountID {
-		return Proof{}, ErrChallenge
+		return account.Verified{}, ErrChallenge
 	}
-	account, err := s.store.Account(ctx, accountID)
+	a, err := s.accounts.Get(ctx, accountID)
 	if err != nil {
-		return Proof{}, err
+		return account.Verified{}, err
+	}
+	if a.Revision != revision {
+		return account.Verified{}, s.failed(ctx, by, a, changed, ErrRejected)
 	}
 	parsed, err := protocol.ParseCredentialRequestResponseBytes(answer)
 	if err != nil {
-		return Proof{}, s.refused(ctx, account, unreadable, fmt.Errorf("%w: %w", ErrRejected, err))
+		return account.Verified{}, s.failed(ctx, by, a, unreadable, fmt.Errorf("%w: %w", ErrRejected, err))
 	}
-	return s.check(ctx, party, account, func(lib *webauthn.WebAuthn, u *user) (*webauthn.Credential, error) {
+	return s.check(ctx, by, party, a, func(lib *webauthn.WebAuthn, u *user) (*webauthn.Credential, error) {
 		return lib.ValidateLogin(u, begun.session, parsed)
 	})
 }
@@ -389,58 +455,66 @@ func (s *Service) FinishSecond(
 // check has an answer verified against an account's passkeys, and makes the
 // proof of it.
 func (s *Service) check(
-	ctx context.Context, party Party, account store.Account,
+	ctx context.Context, by audit.Actor, party Party, a account.Account,
 	verify func(*webauthn.WebAuthn, *user) (*webauthn.Credential, error),
-) (Proof, error) {
-	if account.Disabled {
-		return Proof{}, s.refused(ctx, account, disabled, ErrRejected)
+) (account.Verified, error) {
+	if a.Disabled {
+		return account.Verified{}, s.failed(ctx, by, a, disabled, ErrRejected)
 	}
 	lib, err := s.at(party)
 	if err != nil {
-		return Proof{}, err
+		return account.Verified{}, err
 	}
-	u, err := s.user(ctx, party, account)
+	u, err := s.user(ctx, party, a)
 	if err != nil {
-		return Proof{}, err
+		return account.Verified{}, err
 	}
 	key, err := verify(lib, u)
 	if err != nil {
-		return Proof{}, s.refused(ctx, account, wrong, fmt.Errorf("%w: %w", ErrRejected, err))
+		return account.Verified{}, s.failed(ctx, by, a, wrong, fmt.Errorf("%w: %w", ErrRejected, err))
 	}
 	if key.Authenticator.CloneWarning {
-		return Proof{}, s.refused(ctx, account, copied, ErrCloned)
+		return account.Verified{}, s.failed(ctx, by, a, copied, ErrCloned)
 	}
 	is, err := newRecord(party, *key)
 	if err != nil {
-		return Proof{}, err
+		return account.Verified{}, err
 	}
-	proof := Proof{store.SignIn{AccountID: account.ID, PasswordHash: account.PasswordHash}, account}
 	for _, p := range u.passkeys {
 		if bytes.Equal(p.CredentialID, key.ID) {
-			proof.Passkey = store.PasskeyUse{ID: p.ID, Was: p.Credential, Is: is}
+			return s.verified(a, signin.PasskeyUse{ID: p.ID, Was: p.Credential, Is: is}), nil
 		}
 	}
-	if proof.Passkey.ID == 0 {
-		return Proof{}, s.refused(ctx, account, unknown, ErrRejected)
-	}
-	return proof, nil
+	return account.Verified{}, s.failed(ctx, by, a, unknown, ErrRejected)
 }
 
-// Why a passkey is refused, as the audit log has it.
+// verified makes the proof that a passkey of an account was used.
+func (s *Service) verified(a account.Account, use signin.PasskeyUse) account.Verified {
+	proof := signin.NewProof(signin.Claim{
+		AccountID: a.ID, Revision: a.Revision, Passkey: use,
+		Void: func(ctx context.Context, by audit.Actor) error {
+			return s.failed(ctx, by, a, changed, ErrRejected)
+		},
+	})
+	return account.Verified{Proof: proof, Account: a, Complete: true}
+}
+
+// Why a passkey was rejected, as the audit log has it.
 const (
 	unreadable = "the passkey's answer could not be read"
 	unknown    = "no such passkey"
 	disabled   = "the account is disabled"
 	wrong      = "wrong answer of a passkey"
 	copied     = "the passkey's count of signatures went back: there may be a copy of it"
+	changed    = "the account or the passkey changed meanwhile"
 )
 
-// refused tells the audit log of a sign-in that failed for a reason, and
-// returns err for whoever tried.
-func (s *Service) refused(ctx context.Context, a store.Account, reason string, err error) error {
-	e := store.Event{Kind: store.EventSignInRefused, AccountID: a.ID, Account: a.Username, Detail: reason}
-	if failed := s.store.Note(ctx, e); failed != nil {
-		return failed
+// failed records a sign-in that failed for a reason, and returns err for the
+// caller.
+func (s *Service) failed(ctx context.Context, by audit.Actor, a account.Account, reason string, err error) error {
+	e := audit.Event{Kind: audit.SignInRefused, AccountID: a.ID, Account: a.Username, Detail: reason}
+	if recording := s.audit.RecordFailure(ctx, by, e); recording != nil {
+		return recording
 	}
 	return err
 }

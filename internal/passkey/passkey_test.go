@@ -11,25 +11,31 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/passkey/passkeytest"
-	"github.com/usher-auth/usher/internal/session"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 // world is the services with two accounts.
 type world struct {
 	*testing.T
 	*coretest.Core
-	mia, noa store.Account
+	mia, noa account.Account
 }
 
 func newWorld(t *testing.T) world {
 	t.Helper()
-	c := coretest.New(t, core.Config{Now: time.Now})
+	return newWorldWith(t, core.Config{})
+}
+
+func newWorldWith(t *testing.T, cfg core.Config) world {
+	t.Helper()
+	cfg.Now = time.Now
+	c := coretest.New(t, cfg)
 	return world{t, c, c.Add("mia"), c.Add("noa")}
 }
 
@@ -47,24 +53,27 @@ func (w world) want(err, want error, attack string) {
 	}
 }
 
+// visitor is who signs in.
+var visitor = audit.Actor{Address: "192.0.2.1"}
+
 const origin = "http://localhost:32400"
 
 var here = passkey.Party{ID: "localhost", Origins: []string{origin}}
 
 // add gives an account a passkey.
-func (w world) add(a store.Account) *passkeytest.Key {
+func (w world) add(a account.Account) *passkeytest.Key {
 	w.Helper()
 	options, err := w.Passkeys.BeginAdd(w.Context(), here, a, "browser")
 	w.must(err)
 	key, answer := passkeytest.Create(w, options, origin)
-	w.must(w.Passkeys.FinishAdd(w.Context(), here, a, "browser", a.Username+"'s phone", answer))
+	w.must(w.Passkeys.FinishAdd(w.Context(), audit.Actor{AccountID: a.ID}, here, a, "browser", a.Username+"'s phone", answer))
 	return key
 }
 
 // beginAlone begins a sign-in in a browser.
 func (w world) beginAlone(browser string) []byte {
 	w.Helper()
-	options, err := w.Passkeys.BeginAlone(here, browser, "192.0.2.1")
+	options, err := w.Passkeys.BeginSignIn(here, browser, "192.0.2.1")
 	w.must(err)
 	return options
 }
@@ -72,23 +81,23 @@ func (w world) beginAlone(browser string) []byte {
 // alone has a passkey sign in, up to the session.
 func (w world) alone(key *passkeytest.Key) error {
 	w.Helper()
-	return w.spend(w.Passkeys.FinishAlone(w.Context(), here, "browser", key.Sign(w, w.beginAlone("browser"))))
+	return w.spend(w.Passkeys.FinishSignIn(w.Context(), visitor, here, "browser", key.Sign(w, w.beginAlone("browser"))))
 }
 
 // spend begins a session by a proof.
-func (w world) spend(proof passkey.Proof, err error) error {
+func (w world) spend(v account.Verified, err error) error {
 	if err == nil {
-		_, _, err = w.Sessions.Begin(w.Context(), proof.SignIn, true, session.From{})
+		_, _, err = w.Sessions.Start(w.Context(), visitor, v.Proof, true, "")
 	}
 	return err
 }
 
 // second has a passkey answer for an account, as its second factor.
-func (w world) second(a store.Account, key *passkeytest.Key) (passkey.Proof, error) {
+func (w world) second(a account.Account, key *passkeytest.Key) (account.Verified, error) {
 	w.Helper()
-	options, err := w.Passkeys.BeginSecond(w.Context(), here, a.ID, "session")
+	options, err := w.Passkeys.BeginSecondFactor(w.Context(), here, a.ID, "session")
 	w.must(err)
-	return w.Passkeys.FinishSecond(w.Context(), here, a.ID, "session", key.Sign(w, options))
+	return w.Passkeys.FinishSecondFactor(w.Context(), visitor, here, a.ID, a.Revision, "session", key.Sign(w, options))
 }
 
 func TestAddAndUse(t *testing.T) {
@@ -101,17 +110,19 @@ func TestAddAndUse(t *testing.T) {
 		t.Fatalf("mia has %+v, want one passkey that was never used", list)
 	}
 	options := w.beginAlone("browser")
-	proof, err := w.Passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, options))
+	proof, err := w.Passkeys.FinishSignIn(t.Context(), visitor, here, "browser", phone.Sign(t, options))
 	w.must(err)
-	if proof.AccountID != w.mia.ID {
-		t.Errorf("mia's phone signs in account %d, want %d", proof.AccountID, w.mia.ID)
+	if proof.AccountID() != w.mia.ID {
+		t.Errorf("mia's phone signs in account %d, want %d", proof.AccountID(), w.mia.ID)
 	}
 	w.must(w.spend(proof, nil))
 	proof, err = w.second(w.mia, phone)
 	w.must(err)
-	_, half, err := w.Sessions.Begin(t.Context(), store.SignIn{AccountID: w.mia.ID, PasswordHash: w.mia.PasswordHash}, false, session.From{})
+	first, err := w.Accounts.VerifyPassword(t.Context(), visitor, account.Credentials{Login: "mia", Password: coretest.Password})
 	w.must(err)
-	_, err = w.Sessions.Complete(t.Context(), half, proof.SignIn)
+	_, half, err := w.Sessions.Start(t.Context(), visitor, first.Proof, false, "")
+	w.must(err)
+	_, err = w.Sessions.Complete(t.Context(), visitor, half, proof.Proof)
 	w.must(err)
 	if list, err = w.Passkeys.List(t.Context(), w.mia.ID); err != nil || list[0].LastUsedAt.IsZero() {
 		t.Errorf("after use: %+v, %v; want the time of it", list, err)
@@ -130,7 +141,7 @@ func TestAddAndUse(t *testing.T) {
 // two accounts.
 func (w world) told() (lines []string) {
 	w.Helper()
-	list, err := w.Store.AuditForward(w.Context(), store.AuditQuery{After: 3})
+	list, err := w.Audit.List(w.Context(), audit.Query{After: 3, OldestFirst: true})
 	w.must(err)
 	for _, e := range list {
 		lines = append(lines, string(e.Event)+" "+e.Detail)
@@ -144,13 +155,13 @@ func TestReplay(t *testing.T) {
 	phone := w.add(w.mia)
 	options := w.beginAlone("browser")
 	answer := phone.Sign(t, options)
-	w.must(w.spend(w.Passkeys.FinishAlone(t.Context(), here, "browser", answer)))
-	_, err := w.Passkeys.FinishAlone(t.Context(), here, "browser", answer)
+	w.must(w.spend(w.Passkeys.FinishSignIn(t.Context(), visitor, here, "browser", answer)))
+	_, err := w.Passkeys.FinishSignIn(t.Context(), visitor, here, "browser", answer)
 	w.want(err, passkey.ErrChallenge, "the same answer to no challenge")
 	w.beginAlone("browser")
-	_, err = w.Passkeys.FinishAlone(t.Context(), here, "browser", answer)
+	_, err = w.Passkeys.FinishSignIn(t.Context(), visitor, here, "browser", answer)
 	w.want(err, passkey.ErrRejected, "the same answer to a new challenge")
-	_, err = w.Passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, options))
+	_, err = w.Passkeys.FinishSignIn(t.Context(), visitor, here, "browser", phone.Sign(t, options))
 	w.want(err, passkey.ErrChallenge, "a new answer after a wrong one to the same challenge")
 }
 
@@ -160,14 +171,14 @@ func TestAnotherBrowser(t *testing.T) {
 	w := newWorld(t)
 	phone := w.add(w.mia)
 	mine := w.beginAlone("attacker's browser")
-	_, err := w.Passkeys.FinishAlone(t.Context(), here, "mia's browser", phone.Sign(t, mine))
+	_, err := w.Passkeys.FinishSignIn(t.Context(), visitor, here, "mia's browser", phone.Sign(t, mine))
 	w.want(err, passkey.ErrChallenge, "a browser without a challenge")
 	w.beginAlone("mia's browser")
-	_, err = w.Passkeys.FinishAlone(t.Context(), here, "mia's browser", phone.Sign(t, mine))
+	_, err = w.Passkeys.FinishSignIn(t.Context(), visitor, here, "mia's browser", phone.Sign(t, mine))
 	w.want(err, passkey.ErrRejected, "a browser with another challenge")
-	options, err := w.Passkeys.BeginSecond(t.Context(), here, w.mia.ID, "session 1")
+	options, err := w.Passkeys.BeginSecondFactor(t.Context(), here, w.mia.ID, "session 1")
 	w.must(err)
-	_, err = w.Passkeys.FinishSecond(t.Context(), here, w.mia.ID, "session 2", phone.Sign(t, options))
+	_, err = w.Passkeys.FinishSecondFactor(t.Context(), visitor, here, w.mia.ID, w.mia.Revision, "session 2", phone.Sign(t, options))
 	w.want(err, passkey.ErrChallenge, "the second factor of another session")
 }
 
@@ -176,12 +187,12 @@ func TestAnotherBrowser(t *testing.T) {
 func TestAnotherCeremony(t *testing.T) {
 	w := newWorld(t)
 	phone := w.add(w.mia)
-	options, err := w.Passkeys.BeginSecond(t.Context(), here, w.mia.ID, "browser")
+	options, err := w.Passkeys.BeginSecondFactor(t.Context(), here, w.mia.ID, "browser")
 	w.must(err)
-	_, err = w.Passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, options))
+	_, err = w.Passkeys.FinishSignIn(t.Context(), visitor, here, "browser", phone.Sign(t, options))
 	w.want(err, passkey.ErrChallenge, "a second factor's challenge alone")
 	_, answer := passkeytest.Create(t, w.beginAlone("browser"), origin)
-	err = w.Passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", answer)
+	err = w.Passkeys.FinishAdd(t.Context(), audit.Actor{AccountID: w.mia.ID}, here, w.mia, "browser", "", answer)
 	w.want(err, passkey.ErrChallenge, "a sign-in's challenge for a new passkey")
 }
 
@@ -201,9 +212,9 @@ func TestAnotherAccountsPasskey(t *testing.T) {
 	_, err = w.second(w.mia, noas)
 	w.want(err, passkey.ErrRejected, "noa's passkey for mia, without a handle")
 
-	options, err := w.Passkeys.BeginSecond(t.Context(), here, w.noa.ID, "session")
+	options, err := w.Passkeys.BeginSecondFactor(t.Context(), here, w.noa.ID, "session")
 	w.must(err)
-	_, err = w.Passkeys.FinishSecond(t.Context(), here, w.mia.ID, "session", noas.Sign(t, options))
+	_, err = w.Passkeys.FinishSecondFactor(t.Context(), visitor, here, w.mia.ID, w.mia.Revision, "session", noas.Sign(t, options))
 	w.want(err, passkey.ErrChallenge, "noa's challenge for mia")
 }
 
@@ -213,13 +224,13 @@ func TestAddForAnother(t *testing.T) {
 	options, err := w.Passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
 	w.must(err)
 	_, answer := passkeytest.Create(t, options, origin)
-	err = w.Passkeys.FinishAdd(t.Context(), here, w.noa, "browser", "", answer)
+	err = w.Passkeys.FinishAdd(t.Context(), audit.Actor{AccountID: w.noa.ID}, here, w.noa, "browser", "", answer)
 	w.want(err, passkey.ErrChallenge, "mia's challenge for noa")
 
 	phone := w.add(w.mia)
 	options, err = w.Passkeys.BeginAdd(t.Context(), here, w.noa, "browser")
 	w.must(err)
-	err = w.Passkeys.FinishAdd(t.Context(), here, w.noa, "browser", "", phone.Attest(t, passkeytest.Challenge(t, options)))
+	err = w.Passkeys.FinishAdd(t.Context(), audit.Actor{AccountID: w.noa.ID}, here, w.noa, "browser", "", phone.Attest(t, passkeytest.Challenge(t, options)))
 	w.want(err, passkey.ErrExists, "mia's passkey as noa's")
 }
 
@@ -234,7 +245,7 @@ func TestUnverified(t *testing.T) {
 	}
 	options, err := w.Passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
 	w.must(err)
-	err = w.Passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", phone.Attest(t, passkeytest.Challenge(t, options)))
+	err = w.Passkeys.FinishAdd(t.Context(), audit.Actor{AccountID: w.mia.ID}, here, w.mia, "browser", "", phone.Attest(t, passkeytest.Challenge(t, options)))
 	w.want(err, passkey.ErrRejected, "adding one, unverified")
 }
 
@@ -243,17 +254,17 @@ func TestUnverified(t *testing.T) {
 func TestRemoved(t *testing.T) {
 	w := newWorld(t)
 	phone := w.add(w.mia)
-	proof, err := w.Passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, w.beginAlone("browser")))
+	proof, err := w.Passkeys.FinishSignIn(t.Context(), visitor, here, "browser", phone.Sign(t, w.beginAlone("browser")))
 	w.must(err)
 	list, err := w.Passkeys.List(t.Context(), w.mia.ID)
 	w.must(err)
-	w.want(w.Passkeys.Remove(t.Context(), w.noa.ID, list[0].ID), passkey.ErrNotFound, "noa removes mia's passkey")
-	w.must(w.Passkeys.Remove(t.Context(), w.mia.ID, list[0].ID))
-	w.want(w.spend(proof, nil), store.ErrConflict, "a proof from before")
+	w.want(w.Passkeys.Remove(t.Context(), audit.Actor{AccountID: w.noa.ID}, w.noa.ID, list[0].ID), passkey.ErrNotFound, "noa removes mia's passkey")
+	w.must(w.Passkeys.Remove(t.Context(), audit.Actor{AccountID: w.mia.ID}, w.mia.ID, list[0].ID))
+	w.want(w.spend(proof, nil), passkey.ErrRejected, "a proof from before")
 	w.want(w.alone(phone), passkey.ErrRejected, "an answer from after")
-	_, err = w.Passkeys.BeginSecond(t.Context(), here, w.mia.ID, "session")
+	_, err = w.Passkeys.BeginSecondFactor(t.Context(), here, w.mia.ID, "session")
 	w.want(err, passkey.ErrNoPasskey, "a second factor")
-	w.want(w.Passkeys.Remove(t.Context(), w.mia.ID, list[0].ID), passkey.ErrNotFound, "removing it twice")
+	w.want(w.Passkeys.Remove(t.Context(), audit.Actor{AccountID: w.mia.ID}, w.mia.ID, list[0].ID), passkey.ErrNotFound, "removing it twice")
 }
 
 // Attack: somebody copied the authenticator, and uses the copy after the
@@ -279,12 +290,12 @@ func TestTwoAtOnce(t *testing.T) {
 	w := newWorld(t)
 	phone := w.add(w.mia)
 	copied := *phone
-	first, err := w.Passkeys.FinishAlone(t.Context(), here, "one", phone.Sign(t, w.beginAlone("one")))
+	first, err := w.Passkeys.FinishSignIn(t.Context(), visitor, here, "one", phone.Sign(t, w.beginAlone("one")))
 	w.must(err)
-	second, err := w.Passkeys.FinishAlone(t.Context(), here, "two", copied.Sign(t, w.beginAlone("two")))
+	second, err := w.Passkeys.FinishSignIn(t.Context(), visitor, here, "two", copied.Sign(t, w.beginAlone("two")))
 	w.must(err)
 	w.must(w.spend(first, nil))
-	w.want(w.spend(second, nil), store.ErrConflict, "the second of two with the same count")
+	w.want(w.spend(second, nil), passkey.ErrRejected, "the second of two with the same count")
 }
 
 // A passkey that is kept in step on several devices counts nothing.
@@ -301,13 +312,27 @@ func TestPasskeyThatDoesNotCount(t *testing.T) {
 func TestDisabledAccount(t *testing.T) {
 	w := newWorld(t)
 	phone := w.add(w.mia)
-	proof, err := w.Passkeys.FinishAlone(t.Context(), here, "browser", phone.Sign(t, w.beginAlone("browser")))
+	proof, err := w.Passkeys.FinishSignIn(t.Context(), visitor, here, "browser", phone.Sign(t, w.beginAlone("browser")))
 	w.must(err)
-	w.must(w.Accounts.SetDisabled(t.Context(), w.mia.ID, true))
-	w.want(w.spend(proof, nil), store.ErrConflict, "a proof from before")
+	w.must(w.Accounts.Disable(t.Context(), audit.Actor{Name: "test"}, w.mia.ID))
+	w.want(w.spend(proof, nil), passkey.ErrRejected, "a proof from before")
 	w.want(w.alone(phone), passkey.ErrRejected, "alone")
 	_, err = w.second(w.mia, phone)
 	w.want(err, passkey.ErrRejected, "as the second factor")
+}
+
+// Attack: someone who knows the old password waits for the second factor while
+// the password is changed.
+func TestPasswordChangedMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	phone := w.add(w.mia)
+	proof, err := w.second(w.mia, phone)
+	w.must(err)
+	w.must(w.Accounts.SetPassword(t.Context(), audit.Actor{AccountID: w.mia.ID}, w.mia.ID, "another password"))
+	w.want(w.spend(proof, nil), passkey.ErrRejected, "a proof from before")
+	_, err = w.second(w.mia, phone)
+	w.want(err, passkey.ErrRejected, "an answer for the revision from before")
+	w.must(w.alone(phone))
 }
 
 // Attack: a page elsewhere has the person answer a challenge of ours.
@@ -337,10 +362,10 @@ func TestAnotherSite(t *testing.T) {
 	if has, err := w.Passkeys.Has(t.Context(), there, w.mia.ID); has || err != nil {
 		t.Errorf("mia has a passkey there: %v, %v", has, err)
 	}
-	options, err := w.Passkeys.BeginAlone(there, "browser", "192.0.2.1")
+	options, err := w.Passkeys.BeginSignIn(there, "browser", "192.0.2.1")
 	w.must(err)
 	phone.Party, phone.Origin = there.ID, there.Origins[0]
-	_, err = w.Passkeys.FinishAlone(t.Context(), there, "browser", phone.Sign(t, options))
+	_, err = w.Passkeys.FinishSignIn(t.Context(), visitor, there, "browser", phone.Sign(t, options))
 	w.want(err, passkey.ErrRejected, "signing for it all the same")
 }
 
@@ -348,11 +373,11 @@ func TestGarbage(t *testing.T) {
 	w := newWorld(t)
 	for _, answer := range []string{"", "{}", "null", "[]", `{"id":"","rawId":"","type":"public-key","response":{}}`} {
 		w.beginAlone("browser")
-		_, err := w.Passkeys.FinishAlone(t.Context(), here, "browser", []byte(answer))
+		_, err := w.Passkeys.FinishSignIn(t.Context(), visitor, here, "browser", []byte(answer))
 		w.want(err, passkey.ErrRejected, "signing in by "+answer)
 		_, err = w.Passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
 		w.must(err)
-		err = w.Passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", []byte(answer))
+		err = w.Passkeys.FinishAdd(t.Context(), audit.Actor{AccountID: w.mia.ID}, here, w.mia, "browser", "", []byte(answer))
 		w.want(err, passkey.ErrRejected, "adding "+answer)
 	}
 }
@@ -363,10 +388,10 @@ func TestChallengeExpires(t *testing.T) {
 		phone := w.add(w.mia)
 		answer := phone.Sign(t, w.beginAlone("browser"))
 		time.Sleep(5*time.Minute - time.Second)
-		w.must(w.spend(w.Passkeys.FinishAlone(t.Context(), here, "browser", answer)))
+		w.must(w.spend(w.Passkeys.FinishSignIn(t.Context(), visitor, here, "browser", answer)))
 		answer = phone.Sign(t, w.beginAlone("browser"))
 		time.Sleep(5 * time.Minute)
-		_, err := w.Passkeys.FinishAlone(t.Context(), here, "browser", answer)
+		_, err := w.Passkeys.FinishSignIn(t.Context(), visitor, here, "browser", answer)
 		w.want(err, passkey.ErrChallenge, "five minutes later")
 	})
 }
@@ -374,25 +399,24 @@ func TestChallengeExpires(t *testing.T) {
 // Attack: somebody fills the memory with challenges, or keeps others from
 // signing in by it.
 func TestFlood(t *testing.T) {
-	w := newWorld(t)
-	w.Passkeys = passkey.New(passkey.Config{Store: w.Store, Begins: 3})
-	for _, address := range []string{"2001:db8::1", "2001:db8::2", "2001:db8::3"} { // one household
-		_, err := w.Passkeys.BeginAlone(here, "attacker's browser", address)
+	w := newWorldWith(t, core.Config{FailedTries: 1}) // ten sign-ins may begin
+	for i := range 10 {                               // from one household
+		_, err := w.Passkeys.BeginSignIn(here, "attacker's browser", "2001:db8::"+strconv.Itoa(i+1))
 		w.must(err)
 	}
-	_, err := w.Passkeys.BeginAlone(here, "attacker's browser", "2001:db8::4")
+	_, err := w.Passkeys.BeginSignIn(here, "attacker's browser", "2001:db8::b")
 	if !errors.Is(err, passkey.ErrRateLimited) || fault.WaitOf(err) <= 0 {
-		t.Errorf("the fourth is answered by %v", err)
+		t.Errorf("the eleventh is answered by %v", err)
 	}
 	w.beginAlone("mia's browser")
 
-	w.Passkeys = passkey.New(passkey.Config{Store: w.Store})
+	w = newWorld(t)
 	phone := w.add(w.mia)
 	first := phone.Sign(t, w.beginAlone("mia's browser"))
 	for i := range 10_000 {
 		w.beginAlone(strconv.Itoa(i))
 	}
-	_, err = w.Passkeys.FinishAlone(t.Context(), here, "mia's browser", first)
+	_, err = w.Passkeys.FinishSignIn(t.Context(), visitor, here, "mia's browser", first)
 	w.want(err, passkey.ErrChallenge, "the oldest of 10,001 challenges")
 	w.must(w.alone(phone))
 }
@@ -405,7 +429,7 @@ func TestTooMany(t *testing.T) {
 	options, err := w.Passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
 	w.must(err)
 	_, answer := passkeytest.Create(t, options, origin)
-	w.want(w.Passkeys.FinishAdd(t.Context(), here, w.mia, "browser", "", answer), passkey.ErrFull, "the 26th")
+	w.want(w.Passkeys.FinishAdd(t.Context(), audit.Actor{AccountID: w.mia.ID}, here, w.mia, "browser", "", answer), passkey.ErrFull, "the 26th")
 }
 
 func TestNames(t *testing.T) {
@@ -416,7 +440,7 @@ func TestNames(t *testing.T) {
 		options, err := w.Passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
 		w.must(err)
 		_, answer := passkeytest.Create(t, options, origin)
-		w.must(w.Passkeys.FinishAdd(t.Context(), here, w.mia, "browser", name, answer))
+		w.must(w.Passkeys.FinishAdd(t.Context(), audit.Actor{AccountID: w.mia.ID}, here, w.mia, "browser", name, answer))
 		list, err := w.Passkeys.List(t.Context(), w.mia.ID)
 		w.must(err)
 		if got := list[len(list)-1].Name; got != want {

@@ -21,3 +21,6 @@ const (
 
 // Pace of the polling that is promised never to be refused.
 const Pace = 500 * time.Millisecond
+
+// SetMost sets how many PINs of each kind may wait.
+func (s *Service) SetMost(n int) { s.short.most, s.strong.most = n, n }

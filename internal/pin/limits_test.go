@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/pin"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 // tries is what usher serve has by default.
@@ -23,7 +24,7 @@ func TestGuessingIsHopeless(t *testing.T) {
 		guesses := 0
 		for end := time.Now().Add(pin.ShortTTL); time.Now().Before(end); time.Sleep(time.Second) {
 			for range 5 {
-				err := w.Link(t.Context(), "CCCC", w.mia)
+				err := w.Link(t.Context(), w.mia, "CCCC")
 				if errors.Is(err, pin.ErrNotFound) {
 					guesses++
 				} else {
@@ -79,10 +80,10 @@ func TestGuessingIsBounded(t *testing.T) {
 		inWorld(t, tries, func(t *testing.T, w *world) {
 			p := w.start(t, "tv", false)
 			for range tries {
-				gone(t, "a wrong code", w.Link(t.Context(), "CCCC", w.mia))
+				gone(t, "a wrong code", w.Link(t.Context(), w.mia, "CCCC"))
 			}
-			tooMany(t, "attack: the right one after that", w.Link(t.Context(), p.Code, w.mia))
-			_, err := w.Find(t.Context(), p.Code, w.mia)
+			tooMany(t, "attack: the right one after that", w.Link(t.Context(), w.mia, p.Code))
+			_, err := w.Find(t.Context(), w.mia, p.Code)
 			tooMany(t, "attack: looking instead of linking", err)
 			w.link(t, w.start(t, "phone", false).Code, w.noa) // others go on
 			time.Sleep(pin.WrongRefill)
@@ -94,7 +95,7 @@ func TestGuessingIsBounded(t *testing.T) {
 			errs := make([]error, 500)
 			var wg sync.WaitGroup
 			for i := range errs {
-				wg.Go(func() { _, errs[i] = w.Find(t.Context(), "CCCC", w.mia) })
+				wg.Go(func() { _, errs[i] = w.Find(t.Context(), w.mia, "CCCC") })
 			}
 			wg.Wait()
 			through := 0
@@ -112,13 +113,13 @@ func TestGuessingIsBounded(t *testing.T) {
 		inWorld(t, tries, func(t *testing.T, w *world) {
 			own := w.start(t, "own", false)
 			for range tries {
-				if _, err := w.Find(t.Context(), own.Code, w.mia); err != nil {
+				if _, err := w.Find(t.Context(), w.mia, own.Code); err != nil {
 					t.Fatal(err)
 				}
-				_, err := w.Find(t.Context(), "CCCC", w.mia)
+				_, err := w.Find(t.Context(), w.mia, "CCCC")
 				gone(t, "a wrong code", err)
 			}
-			_, err := w.Find(t.Context(), "CCCC", w.mia)
+			_, err := w.Find(t.Context(), w.mia, "CCCC")
 			tooMany(t, "attack: codes of PINs of one's own forgive wrong ones", err)
 		})
 	})
@@ -126,14 +127,14 @@ func TestGuessingIsBounded(t *testing.T) {
 		inWorld(t, tries, func(t *testing.T, w *world) {
 			for range 20 * tries {
 				for _, code := range []string{"", "CCC", "CCC0", strings.Repeat("c", 25)} {
-					_, err := w.Find(t.Context(), code, w.mia)
+					_, err := w.Find(t.Context(), w.mia, code)
 					gone(t, code, err)
 				}
 			}
 			for range tries {
-				gone(t, "a wrong code", w.Link(t.Context(), "CCCC", w.mia))
+				gone(t, "a wrong code", w.Link(t.Context(), w.mia, "CCCC"))
 			}
-			_, err := w.Find(t.Context(), "CCCC", w.mia)
+			_, err := w.Find(t.Context(), w.mia, "CCCC")
 			tooMany(t, "attack: one more", err)
 			w.link(t, w.start(t, "tv", true).Code, w.mia)
 		})
@@ -143,7 +144,7 @@ func TestGuessingIsBounded(t *testing.T) {
 			through := 0
 			for account := range int64(50) {
 				for range tries {
-					if errors.Is(w.Link(t.Context(), "CCCC", pin.By{AccountID: account, Address: "one"}), pin.ErrNotFound) {
+					if errors.Is(w.Link(t.Context(), audit.Actor{AccountID: account, Address: "one"}, "CCCC"), pin.ErrNotFound) {
 						through++
 					}
 				}
@@ -216,7 +217,7 @@ func TestPINsAreBounded(t *testing.T) {
 			inWorld(t, tries, func(t *testing.T, w *world) {
 				made := 0
 				for range 1000 {
-					_, err := w.Start(t.Context(), store.Device{ClientIdentifier: "tv", Address: "one"}, strong)
+					_, err := w.Start(t.Context(), device.Device{ClientIdentifier: "tv", Address: "one"}, strong)
 					if err != nil {
 						tooMany(t, "attack: one address makes PINs", err)
 						break
@@ -234,7 +235,7 @@ func TestPINsAreBounded(t *testing.T) {
 		for i := range pin.MaxShort {
 			w.start(t, fmt.Sprint("tv", i), false)
 		}
-		_, err := w.Start(t.Context(), store.Device{ClientIdentifier: "one more", Address: "one more"}, false)
+		_, err := w.Start(t.Context(), device.Device{ClientIdentifier: "one more", Address: "one more"}, false)
 		tooMany(t, "attack: many addresses make PINs", err)
 		w.start(t, "strong", true) // the others go on
 		time.Sleep(pin.ShortTTL)
@@ -246,10 +247,10 @@ func TestPINsAreBounded(t *testing.T) {
 // from starting a PIN.
 func TestOneHouseholdLeavesRoomForOthers(t *testing.T) {
 	inWorld(t, tries, func(t *testing.T, w *world) {
-		from := func(address string) (store.PIN, error) {
-			return w.Start(t.Context(), store.Device{ClientIdentifier: "tv", Address: address}, false)
+		from := func(address string) (pin.PIN, error) {
+			return w.Start(t.Context(), device.Device{ClientIdentifier: "tv", Address: address}, false)
 		}
-		flood := func() (made []store.PIN) {
+		flood := func() (made []pin.PIN) {
 			for network := range 256 {
 				for {
 					p, err := from(fmt.Sprintf("2001:db8:0:10%02x::%x", network, len(made)+1))
@@ -267,14 +268,14 @@ func TestOneHouseholdLeavesRoomForOthers(t *testing.T) {
 		if len(made) != pin.MaxShort {
 			t.Fatalf("it made %d PINs, want all %d", len(made), pin.MaxShort)
 		}
-		polls := func(p store.PIN) error {
+		polls := func(p pin.PIN) error {
 			_, _, err := w.Get(t.Context(), p.ID, "tv", "192.0.2.1")
 			return err
 		}
 		if err := polls(made[0]); err != nil {
 			t.Fatal(err)
 		}
-		var honest []store.PIN
+		var honest []pin.PIN
 		for _, address := range []string{"192.0.2.1", "::ffff:192.0.2.2", "2001:db8:1::1", "192.0.2.1"} {
 			p, err := from(address)
 			if err != nil {
@@ -302,7 +303,7 @@ func TestOneHouseholdLeavesRoomForOthers(t *testing.T) {
 func TestWithoutLimits(t *testing.T) {
 	inWorld(t, 0, func(t *testing.T, w *world) {
 		for range 1000 {
-			gone(t, "a wrong code", w.Link(t.Context(), "CCCC", w.mia))
+			gone(t, "a wrong code", w.Link(t.Context(), w.mia, "CCCC"))
 			_, err := w.poll(t, 1, "tv")
 			gone(t, "an unknown ID", err)
 		}

@@ -2,23 +2,24 @@ package pin
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/letters"
-	"github.com/usher-auth/usher/internal/seal"
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -35,35 +36,93 @@ var (
 	errCodes   = fault.New(fault.Limited, "too many wrong codes")
 )
 
+// Topic is announced for every PIN that is added, linked or removed. The key is
+// its ID.
+const Topic db.Topic = "pin"
+
+// PIN is a sign-in that a device without a keyboard waits for.
+type PIN struct {
+	// ID is random and below 2^31: clients read it as 32 bits.
+	ID   int64
+	Code string
+	// Strong says that the code is too long to be guessed, or to be typed.
+	Strong bool
+	// Nonce is what its token is derived from.
+	Nonce [16]byte
+	// Device is what started the PIN, and its Address where that was. The
+	// device's ID is not set.
+	Device device.Device
+	// AccountID is the account that the PIN was linked to; 0 until then.
+	AccountID int64
+	// Revoked says that the PIN was linked, and that its token was revoked or
+	// its account is disabled.
+	Revoked              bool
+	CreatedAt, ExpiresAt time.Time
+}
+
+// waiting reports whether the PIN can be linked.
+func (p PIN) waiting(now time.Time) bool { return p.AccountID == 0 && now.Before(p.ExpiresAt) }
+
+// String keeps the code, which signs a device in, out of logs.
+func (p PIN) String() string { return fmt.Sprintf("PIN %d", p.ID) }
+
+// Waiting is a PIN that waits to be linked, and where its device is.
+type Waiting struct {
+	ID      int64
+	Address string
+}
+
+// Rows is what a Service needs stored. Package store implements it.
+type Rows interface {
+	// Get returns a PIN by ID, and ByCode by its code: db.ErrNotFound.
+	Get(ctx context.Context, q db.Querier, id int64) (PIN, error)
+	ByCode(ctx context.Context, q db.Querier, code string) (PIN, error)
+	// CountWaiting counts the PINs that wait, strong ones or others.
+	CountWaiting(ctx context.Context, q db.Querier, strong bool) (int, error)
+	// Waiting returns them, the oldest first.
+	Waiting(ctx context.Context, q db.Querier, strong bool) ([]Waiting, error)
+	// Insert adds a PIN: db.ErrConflict if its ID or code is taken.
+	Insert(ctx context.Context, tx *db.Tx, p PIN) error
+	// SetLinked links a PIN to an account and to the token that it leads to.
+	SetLinked(ctx context.Context, tx *db.Tx, id, accountID int64, h token.Hash) error
+	// Delete removes a PIN.
+	Delete(ctx context.Context, tx *db.Tx, id int64) error
+	// DeleteExpired removes the PINs that have expired by a time.
+	DeleteExpired(ctx context.Context, tx *db.Tx, now time.Time) error
+}
+
 // Config is what a Service stands on.
 type Config struct {
-	// Store holds the PINs. Required.
-	Store *store.Store
-	// Key is what the tokens are derived from. Required.
-	Key *seal.Key
+	// DB is the database, and Rows its table. Required.
+	DB   *db.DB
+	Rows Rows
+	// Accounts are whom PINs are linked to. Required.
+	Accounts *account.Service
+	// Tokens issues what a PIN leads to. Required.
+	Tokens *token.Service
+	// Audit is the log of what happens to PINs. Required.
+	Audit *audit.Log
 	// FailedTries is how many wrong codes of four characters an account may try
 	// in a row before each further one must wait. Zero: nothing is limited but
 	// how many PINs wait at the same time.
 	FailedTries int
-	// Flush is called before a device gets a token. It tells the store when
-	// tokens were last used: the least recently used one may have to go. Nil:
-	// the store knows.
-	Flush func(context.Context)
-	// Now tells the time. Nil: time.Now.
+	// Now returns the time. Nil: time.Now.
 	Now func() time.Time
 }
 
 // Service keeps PINs. It is safe for concurrent use.
 type Service struct {
-	store  *store.Store
-	derive [32]byte
-	flush  func(context.Context)
-	now    func() time.Time
-	cached *db.Cache[int64, store.PIN]
+	db       *db.DB
+	rows     Rows
+	accounts *account.Service
+	tokens   *token.Service
+	audit    *audit.Log
+	now      func() time.Time
+	cached   *db.Cache[int64, PIN]
 
-	short, strong       kind
-	accounts, addresses *guard.Failures // wrong codes
-	clients, pollers    *guard.Failures // unknown IDs
+	short, strong         kind
+	byAccount, byAddress  *guard.Failures // wrong codes
+	byClient, byPollingIP *guard.Failures // unknown IDs
 }
 
 // kind is one of the two kinds of code.
@@ -72,7 +131,7 @@ type kind struct {
 	length   int
 	ttl      time.Duration
 	most     int             // that wait to be linked at the same time
-	made     *guard.Failures // by address
+	started  *guard.Failures // by address
 	room     *guard.Failures // tries to make room when they are that many, by wide network
 }
 
@@ -101,16 +160,12 @@ const (
 
 	// wrongRefill is how long a wrong code is held against an account.
 	wrongRefill = 3 * time.Minute
-
-	// tokenLength letters and digits hold 119 bits, as every token has.
-	tokenLength = 20
 )
 
-// New returns a Service that hears of the store's changes.
+// New returns a Service.
 func New(cfg Config) *Service {
-	s := &Service{store: cfg.Store, derive: cfg.Key.Derive("pin tokens"), flush: cfg.Flush, now: cfg.Now}
-	if s.flush == nil {
-		s.flush = func(context.Context) {}
+	s := &Service{
+		db: cfg.DB, rows: cfg.Rows, accounts: cfg.Accounts, tokens: cfg.Tokens, audit: cfg.Audit, now: cfg.Now,
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -128,13 +183,13 @@ func New(cfg Config) *Service {
 	s.strong = kind{
 		strongAlphabet, strongLength, strongTTL, maxStrong, limit(300, time.Second), limit(roomBurst, time.Second),
 	}
-	s.accounts = limit(cfg.FailedTries, wrongRefill)
-	s.addresses = limit(10*cfg.FailedTries, wrongRefill/10)
+	s.byAccount = limit(cfg.FailedTries, wrongRefill)
+	s.byAddress = limit(10*cfg.FailedTries, wrongRefill/10)
 	// Programs go on to poll a PIN that has expired, twice a second: five of
 	// them may, for ever.
-	s.clients = limit(pollBurst, pollRefill)
-	s.pollers = limit(10*pollBurst, pollRefill/10)
-	s.cached = db.NewCache[int64, store.PIN](cfg.Store.DB(), maxCached, stale)
+	s.byClient = limit(pollBurst, pollRefill)
+	s.byPollingIP = limit(10*pollBurst, pollRefill/10)
+	s.cached = db.NewCache[int64, PIN](cfg.DB, maxCached, stale)
 	return s
 }
 
@@ -150,9 +205,9 @@ const (
 // disabling an account voids PINs without naming them.
 func stale(c db.Change) (id int64, scope db.Scope) {
 	switch c.Topic {
-	case store.PINTopic:
+	case Topic:
 		return c.ID(), db.Entry
-	case store.TokenTopic, store.AccountTopic:
+	case token.Topic, account.Topic:
 		return 0, db.Everything
 	}
 	return 0, db.Nothing
@@ -161,39 +216,82 @@ func stale(c db.Change) (id int64, scope db.Scope) {
 // maxTries is how often a code or an ID that is taken is drawn anew.
 const maxTries = 20
 
-// Start makes a PIN for a device, with the address that it asks from. When too
-// many wait, the network that has the most of them loses one. fault.Limited.
-func (s *Service) Start(ctx context.Context, device store.Device, strong bool) (store.PIN, error) {
+// Start adds a PIN for a device, with the address that it asks from. When too
+// many wait, the oldest PIN of the network that has the most is evicted, if the
+// new one's network has at least two fewer. fault.Limited.
+func (s *Service) Start(ctx context.Context, d device.Device, strong bool) (PIN, error) {
 	k, now := s.short, s.now()
 	if strong {
 		k = s.strong
 	}
-	if wait := k.made.Take(guard.Network(device.Address), now); wait > 0 {
-		return store.PIN{}, fault.WithWait(errStarts, wait)
+	if wait := k.started.Take(guard.Network(d.Address), now); wait > 0 {
+		return PIN{}, fault.WithWait(errStarts, wait)
 	}
-	p := store.PIN{Strong: strong, Device: device, CreatedAt: now, ExpiresAt: now.Add(k.ttl)}
+	p := PIN{Strong: strong, Device: d, CreatedAt: now, ExpiresAt: now.Add(k.ttl)}
 	_, _ = rand.Read(p.Nonce[:]) // never fails
-	err := s.add(ctx, &p, k, nil)
-	if errors.Is(err, store.ErrFull) && k.room.Take(wideNetwork(device.Address), now) == 0 {
-		err = s.add(ctx, &p, k, wideNetwork)
+	err := s.add(ctx, &p, k, false)
+	if errors.Is(err, errFull) && k.room.Take(wideNetwork(d.Address), now) == 0 {
+		err = s.add(ctx, &p, k, true)
 	}
-	if errors.Is(err, store.ErrFull) {
-		return store.PIN{}, fault.WithWait(errWaiting, time.Minute)
+	if errors.Is(err, errFull) {
+		return PIN{}, fault.WithWait(errWaiting, time.Minute)
 	}
 	if err != nil {
-		return store.PIN{}, fmt.Errorf("starting a PIN: %w", err)
+		return PIN{}, fmt.Errorf("starting a PIN: %w", err)
 	}
 	return p, nil
 }
 
-// add draws an ID and a code for a PIN and adds it. The error is the store's.
-func (s *Service) add(ctx context.Context, p *store.PIN, k kind, network func(string) string) error {
-	err := store.ErrConflict
-	for try := 0; try < maxTries && errors.Is(err, store.ErrConflict); try++ {
+// errFull says that too many PINs wait.
+var errFull = errors.New("too many PINs wait")
+
+// add generates an ID and a code for a PIN, and adds it. evict says that
+// another may be removed for it: errFull.
+func (s *Service) add(ctx context.Context, p *PIN, k kind, evict bool) error {
+	err := db.ErrConflict
+	for try := 0; try < maxTries && errors.Is(err, db.ErrConflict); try++ {
 		p.ID, p.Code = newID(), string(letters.Draw(k.alphabet, k.length))
-		err = s.store.AddPIN(ctx, *p, k.most, network)
+		err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+			if err := s.rows.DeleteExpired(ctx, tx, tx.Now()); err != nil {
+				return err
+			}
+			waiting, err := s.rows.CountWaiting(ctx, tx, p.Strong)
+			if err != nil {
+				return err
+			}
+			if waiting >= k.most {
+				if err := s.makeRoom(ctx, tx, *p, evict); err != nil {
+					return err
+				}
+			}
+			return s.rows.Insert(ctx, tx, *p)
+		})
 	}
 	return err
+}
+
+// makeRoom evicts the oldest PIN of the network that has the most of those that
+// wait, so that nobody keeps others from starting theirs. errFull if it would
+// then have fewer than the new PIN's network.
+func (s *Service) makeRoom(ctx context.Context, tx *db.Tx, p PIN, evict bool) error {
+	if !evict {
+		return errFull
+	}
+	waiting, err := s.rows.Waiting(ctx, tx, p.Strong)
+	if err != nil {
+		return err
+	}
+	have, most := make(map[string]int), 0
+	for _, w := range waiting {
+		network := wideNetwork(w.Address)
+		have[network]++
+		most = max(most, have[network])
+	}
+	if most-1 <= have[wideNetwork(p.Device.Address)] {
+		return errFull
+	}
+	oldest := slices.IndexFunc(waiting, func(w Waiting) bool { return have[wideNetwork(w.Address)] == most })
+	return s.rows.Delete(ctx, tx, waiting[oldest].ID)
 }
 
 // wideNetwork is what the PINs that wait are counted by when there are too
@@ -211,7 +309,7 @@ func wideNetwork(address string) string {
 	return p.String()
 }
 
-// newID draws a number from 1 to 2^31-1.
+// newID generates a number from 1 to 2^31-1.
 func newID() int64 {
 	var b [4]byte
 	for {
@@ -222,117 +320,147 @@ func newID() int64 {
 	}
 }
 
-// Get returns a PIN to the client that made it and, once it is linked, the
+// Get returns a PIN to the client that started it and, once it is linked, the
 // token of its device. address is where the client asks from. ErrNotFound,
 // fault.Limited.
 //
-// An ID can be guessed by who knows the client identifier: there are two
-// billion. Unknown IDs are therefore counted by client and address, and those
-// who have reached the limit are refused whatever they ask for. They are
-// counted by address, too, where an ID that is known always gets its answer:
-// nobody's polling ends because of what others do behind the same router.
-func (s *Service) Get(ctx context.Context, id int64, client, address string) (store.PIN, plexauth.Secret, error) {
+// Someone who knows the client identifier can guess an ID: there are two
+// billion. Unknown IDs are therefore counted by client and address, and a
+// client that has reached the limit is limited whatever it asks for. They are
+// also counted by address, but there a known ID always gets its answer: nobody's
+// polling is limited by what others do behind the same router.
+func (s *Service) Get(ctx context.Context, id int64, client, address string) (PIN, plexauth.Secret, error) {
 	now, try := s.now(), client+"\x00"+guard.Network(address)
-	if wait := s.clients.Wait(try, now); wait > 0 {
-		return store.PIN{}, "", fault.WithWait(errPolls, wait)
+	if wait := s.byClient.Wait(try, now); wait > 0 {
+		return PIN{}, "", fault.WithWait(errPolls, wait)
 	}
-	p, err := s.cached.Get(id, func() (store.PIN, error) { return s.store.PINByID(ctx, id) })
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return store.PIN{}, "", err
+	p, err := s.cached.Get(id, func() (PIN, error) { return s.rows.Get(ctx, s.db, id) })
+	if err != nil && !errors.Is(err, db.ErrNotFound) {
+		return PIN{}, "", err
 	}
-	if err != nil || !now.Before(p.ExpiresAt) || !same(p.Device.ClientIdentifier, client) {
-		if wait := s.pollers.Take(guard.Network(address), now); wait > 0 {
-			return store.PIN{}, "", fault.WithWait(errPolls, wait)
+	if err != nil || p.Revoked || !now.Before(p.ExpiresAt) || !same(p.Device.ClientIdentifier, client) {
+		if wait := s.byPollingIP.Take(guard.Network(address), now); wait > 0 {
+			return PIN{}, "", fault.WithWait(errPolls, wait)
 		}
-		s.clients.Failed(try, now)
-		return store.PIN{}, "", ErrNotFound
+		s.byClient.Failed(try, now)
+		return PIN{}, "", ErrNotFound
 	}
 	if p.AccountID == 0 {
 		return p, "", nil
 	}
-	return p, s.token(p), nil
+	return p, s.tokens.OfPIN(p.Nonce), nil
 }
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// token derives the token that a PIN leads to.
-func (s *Service) token(p store.PIN) plexauth.Secret {
-	mac := hmac.New(sha256.New, s.derive[:])
-	mac.Write(p.Nonce[:])
-	return plexauth.Secret(letters.Write(mac.Sum(nil), tokenLength))
-}
-
-// By is who has typed a code, and where.
-type By struct {
-	AccountID int64
-	Address   string
-}
-
-// Find returns the PIN that waits under a code, for the person to see which
-// device it is. ErrNotFound, fault.Limited.
+// Find returns the PIN that waits under a code that an account has typed, so
+// that the person sees which device it is. ErrNotFound, fault.Limited.
 //
-// Only wrong codes of those that can be guessed are counted: a link to any
-// other, which may be somebody else's, keeps nobody from linking.
-func (s *Service) Find(ctx context.Context, code string, by By) (store.PIN, error) {
-	now, account := s.now(), strconv.FormatInt(by.AccountID, 10)
+// Only wrong codes that can be guessed are counted: a link with any other code,
+// which may be someone else's, keeps nobody from linking.
+func (s *Service) Find(ctx context.Context, by audit.Actor, code string) (PIN, error) {
+	now, who := s.now(), strconv.FormatInt(by.AccountID, 10)
 	code, ok := Normal(code)
 	if !ok {
-		return store.PIN{}, ErrNotFound
+		return PIN{}, ErrNotFound
 	}
 	if !Guessable(code) {
 		return s.waiting(ctx, code, now)
 	}
-	if wait := s.accounts.Take(account, now); wait > 0 {
-		return store.PIN{}, fault.WithWait(errCodes, wait)
+	if wait := s.byAccount.Take(who, now); wait > 0 {
+		return PIN{}, fault.WithWait(errCodes, wait)
 	}
-	if wait := s.addresses.Take(guard.Network(by.Address), now); wait > 0 {
-		s.accounts.Return(account)
-		return store.PIN{}, fault.WithWait(errCodes, wait)
+	if wait := s.byAddress.Take(guard.Network(by.Address), now); wait > 0 {
+		s.byAccount.Return(who)
+		return PIN{}, fault.WithWait(errCodes, wait)
 	}
 	p, err := s.waiting(ctx, code, now)
 	if !errors.Is(err, ErrNotFound) {
-		// A right code forgives no wrong ones: who guesses has right ones, too,
-		// of PINs of his own.
-		s.accounts.Return(account)
-		s.addresses.Return(guard.Network(by.Address))
+		// A right code does not clear wrong ones: a guesser has right ones, of
+		// PINs of their own.
+		s.byAccount.Return(who)
+		s.byAddress.Return(guard.Network(by.Address))
 	}
 	return p, err
 }
 
-// waiting finds the PIN that waits under a code, as it is kept.
-func (s *Service) waiting(ctx context.Context, code string, now time.Time) (store.PIN, error) {
-	p, err := s.store.PINByCode(ctx, code)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (p.AccountID != 0 || !now.Before(p.ExpiresAt)) {
-		return store.PIN{}, ErrNotFound
+// waiting finds the PIN that waits under a code.
+func (s *Service) waiting(ctx context.Context, code string, now time.Time) (PIN, error) {
+	p, err := s.rows.ByCode(ctx, s.db, code)
+	if errors.Is(err, db.ErrNotFound) || err == nil && !p.waiting(now) {
+		return PIN{}, ErrNotFound
 	}
 	return p, err
 }
 
-// Link gives the device that waits under a code a token of the account. Of many
-// that try with the same code, one does it. ErrNotFound, fault.Limited.
-func (s *Service) Link(ctx context.Context, code string, by By) error {
-	p, err := s.Find(ctx, code, by)
+// Link gives the device that waits under a code a token of the actor's account.
+// If many try with the same code, one succeeds. ErrNotFound, fault.Limited.
+func (s *Service) Link(ctx context.Context, by audit.Actor, code string) error {
+	found, err := s.Find(ctx, by, code)
 	if err != nil {
 		return err
 	}
-	s.flush(ctx)
-	err = s.store.LinkPIN(ctx, p.ID, by.AccountID, sha256.Sum256([]byte(s.token(p))))
-	if errors.Is(err, store.ErrConflict) {
-		return fmt.Errorf("%w (%w)", ErrNotFound, err)
-	}
-	return err
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		p, err := s.rows.Get(ctx, tx, found.ID)
+		if err != nil {
+			return err
+		}
+		a, err := s.accounts.Active(ctx, tx, by.AccountID)
+		if errors.Is(err, account.ErrNotFound) || err == nil && !p.waiting(tx.Now()) {
+			return ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		tok := s.tokens.OfPIN(p.Nonce)
+		detail, err := s.tokens.Add(ctx, tx, by, a.ID, p.Device, tok)
+		if err != nil {
+			return err
+		}
+		if err := s.rows.SetLinked(ctx, tx, p.ID, a.ID, token.HashOf(tok)); err != nil {
+			return err
+		}
+		return s.audit.Record(ctx, tx, by, audit.Event{
+			Kind: audit.PINLinked, AccountID: a.ID, Account: a.Username,
+			Detail: detail + " for " + p.Device.Describe(),
+		})
+	})
+	return named("linking a PIN", err)
 }
 
-// Refuse ends the PIN that waits under a code: its device hears at its next
-// poll that there is nothing to come. ErrNotFound, fault.Limited.
-func (s *Service) Refuse(ctx context.Context, code string, by By) error {
-	p, err := s.Find(ctx, code, by)
+// Deny removes the PIN that waits under a code, because the actor does not want
+// it linked: its device learns so at the next poll. ErrNotFound, fault.Limited.
+func (s *Service) Deny(ctx context.Context, by audit.Actor, code string) error {
+	found, err := s.Find(ctx, by, code)
 	if err != nil {
 		return err
 	}
-	err = s.store.RefusePIN(ctx, p.ID, by.AccountID)
-	if errors.Is(err, store.ErrNotFound) {
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		p, err := s.rows.Get(ctx, tx, found.ID)
+		if err != nil {
+			return err
+		}
+		if p.AccountID != 0 {
+			return ErrNotFound
+		}
+		if err := s.rows.Delete(ctx, tx, p.ID); err != nil {
+			return err
+		}
+		return s.audit.Record(ctx, tx, by, audit.Event{
+			Kind: audit.PINRefused, AccountID: by.AccountID, Detail: p.Device.Describe(),
+		})
+	})
+	return named("denying a PIN", err)
+}
+
+// named says what was being done, and gives the database's errors this
+// package's names.
+func named(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, db.ErrNotFound):
 		return fmt.Errorf("%w (%w)", ErrNotFound, err)
 	}
-	return err
+	return fmt.Errorf("%s: %w", doing, err)
 }

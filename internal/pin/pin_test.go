@@ -11,11 +11,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/pin"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -24,7 +25,7 @@ import (
 type world struct {
 	*pin.Service
 	*coretest.Core
-	mia, noa pin.By
+	mia, noa audit.Actor
 }
 
 // inWorld runs a test in a bubble.
@@ -38,14 +39,14 @@ func inWorld(t *testing.T, tries int, test func(*testing.T, *world)) {
 	})
 }
 
-func (w *world) person(name string) pin.By {
-	return pin.By{AccountID: w.Add(name).ID, Address: "address of " + name}
+func (w *world) person(name string) audit.Actor {
+	return audit.Actor{AccountID: w.Add(name).ID, Address: "address of " + name}
 }
 
 // start makes a PIN of a client, whose address is named after it.
-func (w *world) start(t *testing.T, client string, strong bool) store.PIN {
+func (w *world) start(t *testing.T, client string, strong bool) pin.PIN {
 	t.Helper()
-	device := store.Device{ClientIdentifier: client, Product: "Cinema", Address: "address of " + client}
+	device := device.Device{ClientIdentifier: client, Product: "Cinema", Address: "address of " + client}
 	p, err := w.Start(t.Context(), device, strong)
 	if err != nil {
 		t.Fatal(err)
@@ -60,15 +61,15 @@ func (w *world) poll(t *testing.T, id int64, client string) (plexauth.Secret, er
 	return tok, err
 }
 
-func (w *world) link(t *testing.T, code string, by pin.By) {
+func (w *world) link(t *testing.T, code string, by audit.Actor) {
 	t.Helper()
-	if err := w.Link(t.Context(), code, by); err != nil {
+	if err := w.Link(t.Context(), by, code); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // linked makes a PIN, links it and returns its token.
-func (w *world) linked(t *testing.T, client string, by pin.By) plexauth.Secret {
+func (w *world) linked(t *testing.T, client string, by audit.Actor) plexauth.Secret {
 	t.Helper()
 	p := w.start(t, client, true)
 	w.link(t, p.Code, by)
@@ -127,7 +128,7 @@ func TestPIN(t *testing.T) {
 				if tok, err := w.poll(t, p.ID, "tv"); tok != "" || err != nil {
 					t.Errorf("before it is linked, polling gives %d letters, %v", len(tok), err)
 				}
-				found, err := w.Find(t.Context(), kind.typed(p.Code), w.mia)
+				found, err := w.Find(t.Context(), w.mia, kind.typed(p.Code))
 				if err != nil || found.Device.Product != "Cinema" || found.Device.Address != "address of tv" {
 					t.Errorf("Find gives %+v, %v", found, err)
 				}
@@ -161,16 +162,16 @@ func TestExpiredPIN(t *testing.T) {
 	inWorld(t, 10, func(t *testing.T, w *world) {
 		p := w.start(t, "tv", false)
 		time.Sleep(15*time.Minute - time.Millisecond)
-		if _, err := w.Find(t.Context(), p.Code, w.mia); err != nil {
+		if _, err := w.Find(t.Context(), w.mia, p.Code); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(time.Millisecond)
-		gone(t, "linking it", w.Link(t.Context(), p.Code, w.mia))
-		_, err := w.Find(t.Context(), p.Code, w.mia)
+		gone(t, "linking it", w.Link(t.Context(), w.mia, p.Code))
+		_, err := w.Find(t.Context(), w.mia, p.Code)
 		gone(t, "finding it", err)
 		_, err = w.poll(t, p.ID, "tv")
 		gone(t, "polling it", err)
-		if list, _ := w.Store.Tokens(t.Context(), 0); len(list) != 0 {
+		if list, _ := w.Tokens.List(t.Context(), 0); len(list) != 0 {
 			t.Errorf("there are tokens: %v", list)
 		}
 	})
@@ -205,7 +206,7 @@ func TestCodeIsClaimedOnce(t *testing.T) {
 			if i%2 == 0 {
 				by = w.noa
 			}
-			wg.Go(func() { errs[i] = w.Link(t.Context(), p.Code, by) })
+			wg.Go(func() { errs[i] = w.Link(t.Context(), by, p.Code) })
 		}
 		wg.Wait()
 		done := 0
@@ -216,10 +217,10 @@ func TestCodeIsClaimedOnce(t *testing.T) {
 				gone(t, "attack: a code claimed twice", err)
 			}
 		}
-		if list, _ := w.Store.Tokens(t.Context(), 0); done != 1 || len(list) != 1 {
+		if list, _ := w.Tokens.List(t.Context(), 0); done != 1 || len(list) != 1 {
 			t.Errorf("%d claimed it and there are %d tokens, want one each", done, len(list))
 		}
-		_, err := w.Find(t.Context(), p.Code, w.noa)
+		_, err := w.Find(t.Context(), w.noa, p.Code)
 		gone(t, "finding a claimed code", err)
 	})
 }
@@ -230,13 +231,13 @@ func TestPINEndsWithItsToken(t *testing.T) {
 	for what, end := range map[string]func(*testing.T, *world, plexauth.Secret) error{
 		"revoked": func(t *testing.T, w *world, tok plexauth.Secret) error {
 			p, err := w.Tokens.Verify(t.Context(), tok)
-			return errors.Join(err, w.Tokens.SignOut(t.Context(), p))
+			return errors.Join(err, w.Tokens.SignOut(t.Context(), w.mia, p))
 		},
 		"disabled": func(t *testing.T, w *world, _ plexauth.Secret) error {
-			return w.Store.SetDisabled(t.Context(), w.mia.AccountID, true)
+			return w.Accounts.Disable(t.Context(), w.mia, w.mia.AccountID)
 		},
 		"removed": func(t *testing.T, w *world, _ plexauth.Secret) error {
-			return w.Store.RemoveAccount(t.Context(), w.mia.AccountID)
+			return w.Accounts.Remove(t.Context(), w.mia, w.mia.AccountID)
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -252,7 +253,7 @@ func TestPINEndsWithItsToken(t *testing.T) {
 				}
 				_, err = w.poll(t, p.ID, "tv")
 				gone(t, "polling", err)
-				gone(t, "attack: linking it once more", w.Link(t.Context(), p.Code, w.noa))
+				gone(t, "attack: linking it once more", w.Link(t.Context(), w.noa, p.Code))
 			})
 		})
 	}
@@ -261,10 +262,10 @@ func TestPINEndsWithItsToken(t *testing.T) {
 func TestDisabledAccountLinksNothing(t *testing.T) {
 	inWorld(t, 10, func(t *testing.T, w *world) {
 		p := w.start(t, "tv", false)
-		if err := w.Store.SetDisabled(t.Context(), w.mia.AccountID, true); err != nil {
+		if err := w.Accounts.Disable(t.Context(), w.mia, w.mia.AccountID); err != nil {
 			t.Fatal(err)
 		}
-		gone(t, "attack: a disabled account links", w.Link(t.Context(), p.Code, w.mia))
+		gone(t, "attack: a disabled account links", w.Link(t.Context(), w.mia, p.Code))
 		w.link(t, p.Code, w.noa)
 	})
 }
@@ -274,7 +275,7 @@ func TestDisabledAccountLinksNothing(t *testing.T) {
 func TestFlowsLeaveOtherTokensAlone(t *testing.T) {
 	inWorld(t, 0, func(t *testing.T, w *world) {
 		var tokens []plexauth.Secret
-		for i := range store.TokensPerDevice {
+		for i := range token.PerDevice {
 			for j := range 15 { // abandoned, by the same client and by others
 				w.start(t, "tv", j%3 == 0)
 				w.start(t, fmt.Sprint("abandoned ", i, j), true)
@@ -314,12 +315,12 @@ func TestPollingTouchesNoSQL(t *testing.T) {
 	inWorld(t, 10, func(t *testing.T, w *world) {
 		waits, linked := w.start(t, "tv", false), w.start(t, "phone", true)
 		w.link(t, linked.Code, w.mia)
-		for _, p := range []store.PIN{waits, linked} {
+		for _, p := range []pin.PIN{waits, linked} {
 			if _, err := w.poll(t, p.ID, p.Device.ClientIdentifier); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := w.Store.Close(); err != nil {
+		if err := w.Core.Close(); err != nil {
 			t.Fatal(err)
 		}
 		for range 100 {

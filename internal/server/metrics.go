@@ -17,7 +17,7 @@ func serviceMetrics(c *core.Core) []prometheus.Collector {
 		counter("usher_token_cache_misses_total", "Token look-ups that asked the store.",
 			func() float64 { return float64(c.Tokens.Stats().Misses) }),
 		counter("usher_commits_total", "Durable commits; writes that wait together share one.",
-			func() float64 { return float64(c.Store.Commits()) }),
+			func() float64 { return float64(c.DB.Commits()) }),
 		gauge("usher_hashing_running", "Passwords being hashed.",
 			func() float64 { n, _ := c.Hashing.Load(); return float64(n) }),
 		gauge("usher_hashing_waiting", "Passwords waiting to be hashed.",

@@ -42,12 +42,8 @@ func New(c *core.Core, cfg Config) *Server {
 	public := strings.TrimSuffix(cfg.PublicURL, "/")
 	s := &Server{
 		observer: httpd.NewObserver(c.Logger, c.Now),
-		health:   httpd.Health{Ping: c.Store.Ping, Logger: c.Logger},
-		pages: web.New(web.Config{
-			Store: c.Store, Accounts: c.Accounts, Tokens: c.Tokens, Sources: c.Sources, PINs: c.PINs,
-			Origins: c.Origins, Sessions: c.Sessions, Passkeys: c.Passkeys,
-			PublicURL: public, Logger: c.Logger, Now: c.Now,
-		}),
+		health:   httpd.Health{Ping: c.DB.Ping, Logger: c.Logger},
+		pages:    web.New(c, public),
 	}
 	s.observer.Register(serviceMetrics(c)...)
 	planes := api.New(c, api.Config{Observer: s.observer, PublicURL: public, Version: cfg.Version})

@@ -3,7 +3,7 @@
 // It owns the cookie's value, how long a session lasts, and its two steps
 // (password, then second factor). It does not own who someone is (package
 // account), the cookie as HTTP has it, or the pages (package web). A session is
-// no token: it works on the pages only, and no program ever sees it.
+// not a token: it works on the pages only, and no program ever sees it.
 package session
 
 import (
@@ -14,17 +14,22 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/signin"
+	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// ErrNotFound says that there is no such session: it was ended, has expired, or
-// belongs to an account that is disabled or removed.
-var ErrNotFound = fault.New(fault.NotFound, "this browser is not signed in any more")
+// ErrNotFound reports that there is no such session: it was revoked, has
+// expired, or belongs to an account that is disabled or gone. A session that
+// waits for the second factor is gone as well once the account's password or
+// second factor has changed.
+var ErrNotFound = fault.New(fault.NotFound, "there is no such session")
 
 const (
-	// Life is how long someone stays signed in.
+	// Life is how long a session lasts.
 	Life = 30 * 24 * time.Hour
 	// halfLife is how long the second factor may take.
 	halfLife = 10 * time.Minute
@@ -32,102 +37,267 @@ const (
 	touchEvery = time.Minute
 )
 
-// From is where a session is used.
-type From struct{ UserAgent, Address string }
+// Hash is the SHA-256 of a cookie, which is all that is stored of one.
+type Hash [sha256.Size]byte
 
-// Config is what a Service stands on.
+// Session is a browser that is signed in, or half-way there.
+type Session struct {
+	ID        int64
+	AccountID int64
+	// Complete says that nothing is missing. Until then, the session is good
+	// for giving the second factor and for nothing else.
+	Complete bool
+	// Revision is the account's when the password was checked.
+	Revision   int64
+	UserAgent  string
+	Address    string
+	CreatedAt  time.Time
+	LastUsedAt time.Time
+	ExpiresAt  time.Time
+}
+
+// Stored is a session with what decides whether it still counts.
+type Stored struct {
+	Session
+	// AccountDisabled and AccountRevision are the account's now.
+	AccountDisabled bool
+	AccountRevision int64
+}
+
+// valid reports whether the session still counts.
+func (s Stored) valid(now time.Time) bool {
+	return !s.AccountDisabled && now.Before(s.ExpiresAt) &&
+		(s.Complete || s.Revision == s.AccountRevision)
+}
+
+// Rows is what a Service needs stored. Package store implements it.
+type Rows interface {
+	// ByHash returns a session, valid or not: db.ErrNotFound.
+	ByHash(ctx context.Context, q db.Querier, h Hash) (Stored, error)
+	// List returns an account's sessions, the most recently used first.
+	List(ctx context.Context, q db.Querier, accountID int64) ([]Stored, error)
+	// Count counts the complete sessions that have not expired by a time.
+	Count(ctx context.Context, q db.Querier, now time.Time) (int, error)
+	// Insert adds a session and returns its ID.
+	Insert(ctx context.Context, tx *db.Tx, s Session, h Hash) (id int64, err error)
+	// Replace writes a session's hash and everything but its account and
+	// creation, if the session is there and not complete: db.ErrNotFound.
+	Replace(ctx context.Context, tx *db.Tx, s Session, h Hash) error
+	// SetLastUsed writes when and from where a session was last used.
+	SetLastUsed(ctx context.Context, tx *db.Tx, id int64, at time.Time, address string) error
+	// Delete removes an account's sessions: the one with an ID or, if only is
+	// false, all others. It returns how many there were.
+	Delete(ctx context.Context, tx *db.Tx, accountID, id int64, only bool) (int, error)
+	// DeleteExpired removes the sessions that have expired by a time.
+	DeleteExpired(ctx context.Context, tx *db.Tx, now time.Time) error
+}
+
+// Config is what a Service stands on. All but Now is required.
 type Config struct {
-	// Store holds the sessions. Required.
-	Store *store.Store
-	// Now tells the time. Nil: time.Now.
+	// DB is the database, and Rows its table.
+	DB   *db.DB
+	Rows Rows
+	// Proofs spends what sign-ins are proved with.
+	Proofs *signin.Spender
+	// Tokens are revoked by RevokeOthers.
+	Tokens *token.Service
+	// Audit is the log of what happens to sessions.
+	Audit *audit.Log
+	// Now returns the time. Nil: time.Now.
 	Now func() time.Time
 }
 
-// Service begins, finds and ends sessions. It is safe for concurrent use.
+// Service starts, finds and revokes sessions. It is safe for concurrent use.
 type Service struct {
-	store *store.Store
-	now   func() time.Time
+	db     *db.DB
+	rows   Rows
+	proofs *signin.Spender
+	tokens *token.Service
+	audit  *audit.Log
+	now    func() time.Time
 }
 
 // New returns a Service.
 func New(cfg Config) *Service {
-	if cfg.Now == nil {
-		cfg.Now = time.Now
+	s := &Service{cfg.DB, cfg.Rows, cfg.Proofs, cfg.Tokens, cfg.Audit, cfg.Now}
+	if s.now == nil {
+		s.now = time.Now
 	}
-	return &Service{cfg.Store, cfg.Now}
+	return s
 }
 
-// newCookie draws a session's secret: 26 characters with 130 bits.
-func newCookie() (plexauth.Secret, store.Hash) {
+// newCookie generates a session's secret: 26 characters with 130 bits.
+func newCookie() (plexauth.Secret, Hash) {
 	cookie := plexauth.Secret(rand.Text())
 	return cookie, hashOf(cookie)
 }
 
-func hashOf(cookie plexauth.Secret) store.Hash { return sha256.Sum256([]byte(cookie)) }
+func hashOf(cookie plexauth.Secret) Hash { return sha256.Sum256([]byte(cookie)) }
 
-// maxUserAgent bounds what is kept of a browser's own description.
+// maxUserAgent bounds what is stored of a browser's own description.
 const maxUserAgent = 255
 
-// Begin spends a proof on a session. complete: nothing but the proof is needed.
-// The error of a proof that no longer holds is store.ErrConflict. It does so
-// even when ctx has ended, as token.Service's SignIn does.
-func (s *Service) Begin(ctx context.Context, proof store.SignIn, complete bool, from From) (plexauth.Secret, store.Session, error) {
-	ctx = context.WithoutCancel(ctx)
+// Start spends a proof on a session. complete says that nothing but the proof
+// is needed; otherwise the session waits for the second factor. The error of a
+// proof that is void is the one that the proof has for that.
+func (s *Service) Start(
+	ctx context.Context, by audit.Actor, proof signin.Proof, complete bool, userAgent string,
+) (cookie plexauth.Secret, session Session, err error) {
 	cookie, hash := newCookie()
-	life := Life
-	if !complete {
-		life = halfLife
-	}
-	session, err := s.store.AddSession(ctx, proof, hash, store.Session{
-		Complete: complete, UserAgent: from.UserAgent[:min(len(from.UserAgent), maxUserAgent)], Address: from.Address,
-		ExpiresAt: s.now().Add(life),
+	err = s.proofs.Spend(ctx, by, proof, func(ctx context.Context, tx *db.Tx, spent signin.Spent) error {
+		now := tx.Now()
+		if err := s.rows.DeleteExpired(ctx, tx, now); err != nil {
+			return err
+		}
+		session = Session{
+			AccountID: spent.AccountID, Complete: complete, Revision: spent.Revision,
+			UserAgent: userAgent[:min(len(userAgent), maxUserAgent)], Address: by.Address,
+			CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(lifeOf(complete)),
+		}
+		var err error
+		if session.ID, err = s.rows.Insert(ctx, tx, session, hash); err != nil {
+			return err
+		}
+		kind := audit.SessionStarted
+		if !complete {
+			kind = audit.SignInUnfinished
+		}
+		return s.record(ctx, tx, by, kind, spent, session.ID)
 	})
 	if err != nil {
-		return "", store.Session{}, err
+		return "", Session{}, fmt.Errorf("starting a session: %w", err)
 	}
 	return cookie, session, nil
 }
 
-// Complete spends the proof of a second factor, and returns the session's new
-// secret. The error of a proof that no longer holds is store.ErrConflict. It
-// does so even when ctx has ended, as Begin does.
-func (s *Service) Complete(ctx context.Context, half store.Session, proof store.SignIn) (plexauth.Secret, error) {
-	ctx = context.WithoutCancel(ctx)
-	if half.AccountID != proof.AccountID {
-		return "", fmt.Errorf("completing a session of account %d with a proof of account %d", half.AccountID, proof.AccountID)
+func lifeOf(complete bool) time.Duration {
+	if complete {
+		return Life
+	}
+	return halfLife
+}
+
+// Complete spends the proof of a second factor on a session that waits for it,
+// and returns the session's new secret: someone who knew the first cookie has
+// nothing. The error of a proof that is void is the one that the proof has for
+// that; ErrNotFound if the session is gone.
+func (s *Service) Complete(
+	ctx context.Context, by audit.Actor, half Session, proof signin.Proof,
+) (plexauth.Secret, error) {
+	if half.AccountID != proof.AccountID() || half.Revision != proof.Revision() {
+		return "", fmt.Errorf("completing a session: %w: the proof is about another account or revision", ErrNotFound)
 	}
 	cookie, hash := newCookie()
-	if err := s.store.CompleteSession(ctx, proof, half.ID, hash, s.now().Add(Life)); err != nil {
-		return "", err
+	err := s.proofs.Spend(ctx, by, proof, func(ctx context.Context, tx *db.Tx, spent signin.Spent) error {
+		whole := half
+		whole.Complete, whole.LastUsedAt, whole.ExpiresAt = true, tx.Now(), tx.Now().Add(Life)
+		if err := s.rows.Replace(ctx, tx, whole, hash); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, by, audit.SessionStarted, spent, half.ID)
+	})
+	if errors.Is(err, db.ErrNotFound) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return "", fmt.Errorf("completing a session: %w", err)
 	}
 	return cookie, nil
 }
 
-// Find returns the session of a cookie, and notes that it was used. ErrNotFound.
-func (s *Service) Find(ctx context.Context, cookie plexauth.Secret, from From) (store.Session, error) {
-	session, err := s.store.SessionByHash(ctx, hashOf(cookie))
-	if errors.Is(err, store.ErrNotFound) {
-		return store.Session{}, ErrNotFound
+func (s *Service) record(
+	ctx context.Context, tx *db.Tx, by audit.Actor, kind audit.Kind, spent signin.Spent, id int64,
+) error {
+	return s.audit.Record(ctx, tx, by, audit.Event{
+		Kind: kind, AccountID: spent.AccountID, Account: spent.Username,
+		Detail: fmt.Sprintf("session %d%s", id, spent.Means),
+	})
+}
+
+// Find returns the session of a cookie, and records that it was used from an
+// address. ErrNotFound.
+func (s *Service) Find(ctx context.Context, cookie plexauth.Secret, address string) (Session, error) {
+	now := s.now()
+	found, err := s.rows.ByHash(ctx, s.db, hashOf(cookie))
+	if errors.Is(err, db.ErrNotFound) || err == nil && !found.valid(now) {
+		return Session{}, ErrNotFound
 	}
 	if err != nil {
-		return store.Session{}, err
+		return Session{}, fmt.Errorf("finding a session: %w", err)
 	}
-	if s.now().Sub(session.LastUsedAt) >= touchEvery || session.Address != from.Address {
-		err = s.store.TouchSession(ctx, session.ID, from.Address)
+	if now.Sub(found.LastUsedAt) < touchEvery && found.Address == address {
+		return found.Session, nil
 	}
-	return session, err
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		return s.rows.SetLastUsed(ctx, tx, found.ID, tx.Now(), address)
+	})
+	if err != nil {
+		return Session{}, fmt.Errorf("recording the use of a session: %w", err)
+	}
+	return found.Session, nil
 }
 
-// List lists an account's sessions, the most recently used first.
-func (s *Service) List(ctx context.Context, account int64) ([]store.Session, error) {
-	return s.store.Sessions(ctx, account)
+// List returns an account's complete sessions, the most recently used first.
+func (s *Service) List(ctx context.Context, accountID int64) ([]Session, error) {
+	stored, err := s.rows.List(ctx, s.db, accountID)
+	if err != nil {
+		return nil, fmt.Errorf("listing sessions: %w", err)
+	}
+	var list []Session
+	for _, session := range stored {
+		if session.Complete && session.valid(s.now()) {
+			list = append(list, session.Session)
+		}
+	}
+	return list, nil
 }
 
-// End ends a session of an account. ErrNotFound.
-func (s *Service) End(ctx context.Context, account, id int64) error {
-	err := s.store.EndSession(ctx, account, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return ErrNotFound
+// Count counts the browsers that are signed in.
+func (s *Service) Count(ctx context.Context) (int, error) { return s.rows.Count(ctx, s.db, s.now()) }
+
+// Revoke revokes a session of an account. ErrNotFound.
+func (s *Service) Revoke(ctx context.Context, by audit.Actor, accountID, id int64) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		n, err := s.rows.Delete(ctx, tx, accountID, id, true)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return ErrNotFound
+		}
+		return s.audit.Record(ctx, tx, by, audit.Event{
+			Kind: audit.SessionEnded, AccountID: accountID, Detail: fmt.Sprintf("session %d", id),
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("revoking session %d: %w", id, err)
 	}
-	return err
+	return nil
+}
+
+// RevokeOthers revokes everything of an account that is signed in: its sessions
+// but one, and all of its tokens. except is the session that stays; 0: none
+// does. If there is nothing to revoke, nothing is recorded.
+func (s *Service) RevokeOthers(ctx context.Context, by audit.Actor, accountID, except int64) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		sessions, err := s.rows.Delete(ctx, tx, accountID, except, false)
+		if err != nil {
+			return err
+		}
+		tokens, err := s.tokens.RevokeAccount(ctx, tx, accountID)
+		if err != nil || sessions+tokens == 0 {
+			return err
+		}
+		e := audit.Event{
+			Kind: audit.TokenRevoked, AccountID: accountID, Detail: fmt.Sprintf("all %d, and every browser", tokens),
+		}
+		if except != 0 {
+			e.Detail += " but one"
+		}
+		return s.audit.Record(ctx, tx, by, e)
+	})
+	if err != nil {
+		return fmt.Errorf("revoking everything that is signed in: %w", err)
+	}
+	return nil
 }

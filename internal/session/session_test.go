@@ -3,21 +3,25 @@ package session_test
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/session"
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/signin"
+	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
 
 // world is the services with one account.
 type world struct {
 	*coretest.Core
-	mia store.Account
+	mia account.Account
 }
 
 func newWorld(t *testing.T) world { return newWorldAt(t, time.Now) }
@@ -28,15 +32,16 @@ func newWorldAt(t *testing.T, now func() time.Time) world {
 	return world{c, c.Add("mia")}
 }
 
-func (w world) proof() store.SignIn {
-	return store.SignIn{AccountID: w.mia.ID, PasswordHash: w.mia.PasswordHash}
-}
+func (w world) proof() signin.Proof { return w.Prove(w.mia).Proof }
 
-var home = session.From{UserAgent: "Firefox", Address: "192.0.2.1"}
+// home is where mia's browser is, and by is mia there.
+const home = "192.0.2.1"
 
-func (w world) begin(t *testing.T, complete bool) (plexauth.Secret, store.Session) {
+func (w world) by() audit.Actor { return audit.Actor{AccountID: w.mia.ID, Address: home} }
+
+func (w world) start(t *testing.T, complete bool) (plexauth.Secret, session.Session) {
 	t.Helper()
-	cookie, s, err := w.Sessions.Begin(t.Context(), w.proof(), complete, home)
+	cookie, s, err := w.Sessions.Start(t.Context(), w.by(), w.proof(), complete, "Firefox")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,13 +56,13 @@ func (w world) wantNone(t *testing.T, cookie plexauth.Secret, why string) {
 }
 
 func TestSessionLastsAMonth(t *testing.T) {
-	// Not synctest: the store looks for changes four times a second, and a
+	// Not synctest: the database is polled four times a second, and a
 	// month has ten million of those.
 	now := time.Now().Truncate(time.Millisecond)
 	w := newWorldAt(t, func() time.Time { return now })
-	cookie, _ := w.begin(t, true)
+	cookie, _ := w.start(t, true)
 	now = now.Add(session.Life - time.Second)
-	s, err := w.Sessions.Find(t.Context(), cookie, session.From{Address: "192.0.2.9"})
+	s, err := w.Sessions.Find(t.Context(), cookie, "192.0.2.9")
 	if err != nil || s.AccountID != w.mia.ID || !s.Complete {
 		t.Fatalf("a second before the end: %+v, %v", s, err)
 	}
@@ -74,15 +79,15 @@ func TestSessionLastsAMonth(t *testing.T) {
 func TestHalfASession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		cookie, _ := w.begin(t, false)
+		cookie, _ := w.start(t, false)
 		time.Sleep(10 * time.Minute)
 		w.wantNone(t, cookie, "ten minutes later")
 
-		first, half := w.begin(t, false)
+		first, half := w.start(t, false)
 		if list, err := w.Sessions.List(t.Context(), w.mia.ID); err != nil || len(list) != 0 {
 			t.Errorf("half a session is listed: %v, %v", list, err)
 		}
-		second, err := w.Sessions.Complete(t.Context(), half, w.proof())
+		second, err := w.Sessions.Complete(t.Context(), w.by(), half, w.proof())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,8 +95,8 @@ func TestHalfASession(t *testing.T) {
 		if s, err := w.Sessions.Find(t.Context(), second, home); err != nil || !s.Complete {
 			t.Errorf("the second cookie gives %+v, %v", s, err)
 		}
-		if _, err := w.Sessions.Complete(t.Context(), half, w.proof()); !errors.Is(err, store.ErrConflict) {
-			t.Errorf("completing twice gives %v, want ErrConflict", err)
+		if _, err := w.Sessions.Complete(t.Context(), w.by(), half, w.proof()); !errors.Is(err, session.ErrNotFound) {
+			t.Errorf("completing twice gives %v, want ErrNotFound", err)
 		}
 	})
 }
@@ -100,27 +105,32 @@ func TestHalfASession(t *testing.T) {
 func TestAnotherAccountsFactor(t *testing.T) {
 	w := newWorld(t)
 	noa := w.Add("noa")
-	_, half := w.begin(t, false)
-	if _, err := w.Sessions.Complete(t.Context(), half, store.SignIn{AccountID: noa.ID, PasswordHash: noa.PasswordHash}); err == nil {
-		t.Error("noa's proof completed mia's session")
+	_, half := w.start(t, false)
+	_, err := w.Sessions.Complete(t.Context(), w.by(), half, w.Prove(noa).Proof)
+	if !errors.Is(err, session.ErrNotFound) {
+		t.Errorf("noa's proof for mia's session gives %v, want ErrNotFound", err)
 	}
 }
 
 // A session ends with what it stands on.
 func TestSessionEnds(t *testing.T) {
-	for name, end := range map[string]func(*testing.T, world, store.Session) error{
-		"sign-out": func(t *testing.T, w world, s store.Session) error { return w.Sessions.End(t.Context(), w.mia.ID, s.ID) },
-		"account disabled": func(t *testing.T, w world, _ store.Session) error {
-			return w.Accounts.SetDisabled(t.Context(), w.mia.ID, true)
+	for name, end := range map[string]func(*testing.T, world, session.Session) error{
+		"sign-out": func(t *testing.T, w world, s session.Session) error {
+			return w.Sessions.Revoke(t.Context(), w.by(), w.mia.ID, s.ID)
 		},
-		"account removed": func(t *testing.T, w world, _ store.Session) error { return w.Accounts.Remove(t.Context(), w.mia.ID) },
-		"everything else": func(t *testing.T, w world, s store.Session) error {
-			return w.Store.EndOthers(t.Context(), w.mia.ID, s.ID+1)
+		"account disabled": func(t *testing.T, w world, _ session.Session) error {
+			return w.Accounts.Disable(t.Context(), w.by(), w.mia.ID)
+		},
+		"account removed": func(t *testing.T, w world, _ session.Session) error {
+			return w.Accounts.Remove(t.Context(), w.by(), w.mia.ID)
+		},
+		"everything else": func(t *testing.T, w world, s session.Session) error {
+			return w.Sessions.RevokeOthers(t.Context(), w.by(), w.mia.ID, s.ID+1)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			cookie, s := w.begin(t, true)
+			cookie, s := w.start(t, true)
 			if _, err := w.Sessions.Find(t.Context(), cookie, home); err != nil {
 				t.Fatal(err)
 			}
@@ -135,8 +145,8 @@ func TestSessionEnds(t *testing.T) {
 // Attack: somebody ends the sessions of others by their numbers.
 func TestEndAnothersSession(t *testing.T) {
 	w := newWorld(t)
-	cookie, s := w.begin(t, true)
-	if err := w.Sessions.End(t.Context(), w.mia.ID+1, s.ID); !errors.Is(err, session.ErrNotFound) {
+	cookie, s := w.start(t, true)
+	if err := w.Sessions.Revoke(t.Context(), w.by(), w.mia.ID+1, s.ID); !errors.Is(err, session.ErrNotFound) {
 		t.Errorf("ending it gives %v, want ErrNotFound", err)
 	}
 	if _, err := w.Sessions.Find(t.Context(), cookie, home); err != nil {
@@ -144,21 +154,78 @@ func TestEndAnothersSession(t *testing.T) {
 	}
 }
 
-// A password that has changed since it was checked begins nothing.
+// A password that has changed since it was checked starts nothing.
 func TestStaleProof(t *testing.T) {
 	w := newWorld(t)
-	if err := w.Accounts.SetPassword(t.Context(), w.mia.ID, "another password"); err != nil {
+	proof := w.proof()
+	if err := w.Accounts.SetPassword(t.Context(), w.by(), w.mia.ID, "another password"); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := w.Sessions.Begin(t.Context(), w.proof(), true, home); !errors.Is(err, store.ErrConflict) {
-		t.Errorf("beginning gives %v, want ErrConflict", err)
+	_, _, err := w.Sessions.Start(t.Context(), w.by(), proof, true, "Firefox")
+	if !errors.Is(err, account.ErrCredentials) {
+		t.Errorf("starting gives %v, want ErrCredentials", err)
 	}
 }
 
 func TestLongUserAgent(t *testing.T) {
 	w := newWorld(t)
-	_, s, err := w.Sessions.Begin(t.Context(), w.proof(), true, session.From{UserAgent: strings.Repeat("x", 10_000)})
+	_, s, err := w.Sessions.Start(t.Context(), w.by(), w.proof(), true, strings.Repeat("x", 10_000))
 	if err != nil || len(s.UserAgent) > 255 {
 		t.Errorf("%d bytes are kept, %v", len(s.UserAgent), err)
+	}
+}
+
+// RevokeOthers leaves the one session that asks, and what is another account's.
+func TestRevokeOthers(t *testing.T) {
+	w := newWorld(t)
+	noa := w.Add("noa")
+	here, own := w.start(t, true)
+	there, _ := w.start(t, true)
+	half, _ := w.start(t, false)
+	tok, others := w.Token(w.mia, "tv"), w.Token(noa, "tv")
+	if err := w.Sessions.RevokeOthers(t.Context(), w.by(), w.mia.ID, own.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.wantNone(t, there, "another browser")
+	w.wantNone(t, half, "one that waits for the second factor")
+	if _, err := w.Sessions.Find(t.Context(), here, home); err != nil {
+		t.Errorf("the session that asks: %v", err)
+	}
+	if _, err := w.Tokens.Verify(t.Context(), tok); !errors.Is(err, token.ErrInvalid) {
+		t.Errorf("the account's token: error %v, want ErrInvalid", err)
+	}
+	if _, err := w.Tokens.Verify(t.Context(), others); err != nil {
+		t.Errorf("another account's token: %v", err)
+	}
+	if n, err := w.Sessions.Count(t.Context()); n != 1 || err != nil {
+		t.Errorf("%d browsers are signed in, %v, want 1", n, err)
+	}
+}
+
+// Attack: many requests complete the same half of a session at once. One does,
+// and the others' cookies are worth nothing.
+func TestCompletedOnce(t *testing.T) {
+	w := newWorld(t)
+	_, half := w.start(t, false)
+	cookies, errs := make([]plexauth.Secret, 20), make([]error, 20)
+	var wg sync.WaitGroup
+	for i := range cookies {
+		proof := w.proof()
+		wg.Go(func() { cookies[i], errs[i] = w.Sessions.Complete(t.Context(), w.by(), half, proof) })
+	}
+	wg.Wait()
+	won := 0
+	for i, err := range errs {
+		if err == nil {
+			won++
+			if s, err := w.Sessions.Find(t.Context(), cookies[i], home); err != nil || !s.Complete {
+				t.Errorf("the cookie gives %+v, %v", s, err)
+			}
+		} else if !errors.Is(err, session.ErrNotFound) || cookies[i] != "" {
+			t.Errorf("completing too late gives %d letters, %v, want ErrNotFound", len(cookies[i]), err)
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d completed it, want 1", won)
 	}
 }

@@ -12,16 +12,22 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/netip"
-	"net/url"
-	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/plexauth"
 )
+
+// Topic is announced for every source that is added or removed, or whose shares
+// change. The key is its ID.
+const Topic db.Topic = "source"
 
 // Errors that callers tell apart.
 var (
@@ -35,174 +41,143 @@ var (
 	ErrShared = fault.New(fault.Exists, "this server is shared with the account already")
 	// ErrNotShared says that there is no such share.
 	ErrNotShared = fault.New(fault.NotFound, "this server is not shared with the account")
+	// ErrReach reports that an account does not reach a server, perhaps since a
+	// moment ago.
+	ErrReach = fault.New(fault.Denied, "the account does not reach this server")
 )
 
-// The fields that an invalid error names (see fault.FieldOf).
-const (
-	sourceField      = "source" // a source string
-	identifierField  = "identifier"
-	nameField        = "name"
-	connectionsField = "connections"
-)
-
-// malformed returns the error of a source string; format completes the sentence.
-func malformed(format string, args ...any) error {
-	return fault.Invalidf(sourceField, "source "+format, args...)
+// Source is a server or provider with the ways to reach it.
+type Source struct {
+	ID             int64
+	Kind           Kind
+	Identifier     string
+	Name           string
+	Product        string
+	ProductVersion string
+	// OwnerID is the owner's account; 0: every admin owns it.
+	OwnerID int64
+	// OwnerName is the owner's title. It is read only.
+	OwnerName string
+	// Everyone says that it is shared with every account.
+	Everyone    bool
+	Connections []Connection
+	CreatedAt   time.Time
 }
 
-// Ref is a source string taken apart.
-type Ref struct {
-	// Kind is store.ServerSource or store.ProviderSource.
-	Kind string
-	// Identifier is the server's machine identifier or the provider's.
-	Identifier string
-	// Provider narrows a source to one provider of it; empty for all.
-	Provider string
+// OwnedBy reports whether an account owns the source.
+func (s Source) OwnedBy(accountID int64, admin bool) bool {
+	return s.OwnerID == accountID || s.OwnerID == 0 && admin
 }
 
-// maxIdentifier is the most bytes an identifier may have.
-const maxIdentifier = 255
-
-// Parse reads "server://ID", "provider://ID" and "server://ID/PROVIDER". The
-// error's kind is fault.Invalid.
-func Parse(s string) (Ref, error) {
-	kind, rest, found := strings.Cut(s, "://")
-	if s == "" {
-		return Ref{}, malformed("is missing; it is written server://ID or provider://ID")
-	}
-	if !found || (kind != store.ServerSource && kind != store.ProviderSource) {
-		return Ref{}, malformed("begins with neither server:// nor provider://")
-	}
-	id, provider, narrowed := strings.Cut(rest, "/")
-	if err := checkIdentifier(id); err != nil {
-		return Ref{}, malformed("has an identifier after %s:// that %v", kind, err)
-	}
-	if narrowed {
-		if err := checkIdentifier(provider); err != nil {
-			return Ref{}, malformed("has a provider after the identifier that %v", err)
-		}
-	}
-	return Ref{kind, id, provider}, nil
+// ReachedBy reports whether an account reaches the source: it owns it, or the
+// source is shared with it or with everyone.
+func (s Source) ReachedBy(a account.Account, shared bool) bool {
+	return shared || s.Everyone || s.OwnedBy(a.ID, a.Admin)
 }
 
-// String is the source string again.
-func (r Ref) String() string {
-	s := r.Kind + "://" + r.Identifier
-	if r.Provider != "" {
-		s += "/" + r.Provider
-	}
-	return s
+// Candidate is a source that an account may reach, and whether it is shared with
+// the account.
+type Candidate struct {
+	Source
+	Shared bool
 }
 
-// checkIdentifier refuses what cannot stand in a source string or a header.
-func checkIdentifier(id string) error {
-	switch {
-	case id == "":
-		return errors.New("is empty")
-	case len(id) > maxIdentifier:
-		return fmt.Errorf("is longer than %d bytes", maxIdentifier)
-	case !utf8.ValidString(id):
-		return errors.New("is not valid UTF-8")
-	case strings.ContainsFunc(id, func(r rune) bool {
-		return r == '/' || unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("?#", r)
-	}):
-		return errors.New("has a space or a character that it cannot have")
-	}
-	return nil
+// Share says that an account reaches a source that it does not own.
+type Share struct {
+	SourceID   int64
+	AccountID  int64
+	Identifier string // of the source
+	SourceName string
+	Username   string
+	CreatedAt  time.Time
 }
 
-// Connection is a connection URI taken apart.
-type Connection struct {
-	URI      string
-	Protocol string // http or https
-	Address  string // a host name or IP address, without brackets
-	Port     int
-	Local    bool
-	Relay    bool
-	IPv6     bool
+// Counts is how many sources and shares there are.
+type Counts struct{ Servers, Providers, Shares int }
+
+// Rows is what a Service needs stored. Package store implements it. Of
+// connections it stores the URI, Local and Relay.
+type Rows interface {
+	// Get returns a source: db.ErrNotFound.
+	Get(ctx context.Context, q db.Querier, kind Kind, identifier string) (Source, error)
+	// List returns the sources of a kind by name.
+	List(ctx context.Context, q db.Querier, kind Kind) ([]Source, error)
+	// Candidates returns the sources of a kind that are shared with everyone or
+	// with an account, that it owns, or that have no owner, in the order in
+	// which they were added.
+	Candidates(ctx context.Context, q db.Querier, kind Kind, accountID int64) ([]Candidate, error)
+	// Candidate returns a source, and whether it is shared with an account:
+	// db.ErrNotFound.
+	Candidate(ctx context.Context, q db.Querier, id, accountID int64) (Candidate, error)
+	// Count counts the sources and shares.
+	Count(ctx context.Context, q db.Querier) (Counts, error)
+	// Insert adds a source and returns its ID: db.ErrConflict if its kind and
+	// identifier are taken.
+	Insert(ctx context.Context, tx *db.Tx, s Source) (id int64, err error)
+	// Delete removes a source with its shares.
+	Delete(ctx context.Context, tx *db.Tx, id int64) error
 }
 
-// ParseConnection reads a URI such as http://192.168.1.5:32400.
-func ParseConnection(c store.Connection) (Connection, error) {
-	u, err := url.Parse(c.URI)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return Connection{}, fault.Invalidf(connectionsField, "the connection %q is not of the form http://ADDRESS:PORT", c.URI)
-	}
-	port := map[string]int{"http": 80, "https": 443}[u.Scheme]
-	if p := u.Port(); p != "" {
-		if port, err = strconv.Atoi(p); err != nil || port < 1 || port > 65535 {
-			return Connection{}, fault.Invalidf(connectionsField, "the connection %q has no usable port", c.URI)
-		}
-	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	return Connection{
-		URI: strings.TrimSuffix(c.URI, "/"), Protocol: u.Scheme, Address: u.Hostname(), Port: port,
-		Local: c.Local, Relay: c.Relay, IPv6: err == nil && ip.Is6() && !ip.Is4In6(),
-	}, nil
+// ShareRows is what sharing needs stored. Package store implements it.
+type ShareRows interface {
+	// List returns every share by server and account.
+	List(ctx context.Context, q db.Querier) ([]Share, error)
+	// Insert adds a share: db.ErrConflict if it exists.
+	Insert(ctx context.Context, tx *db.Tx, sourceID, accountID int64, at time.Time) error
+	// Delete removes a share: db.ErrNotFound.
+	Delete(ctx context.Context, tx *db.Tx, sourceID, accountID int64) error
 }
 
-// LooksLocal reports whether a URI's host is an address of a private or local
-// network (RFC 1918, RFC 4193, loopback, link-local).
-func LooksLocal(uri string) bool {
-	u, err := url.Parse(uri)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	if err != nil {
-		return u.Hostname() == "localhost"
-	}
-	return ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast()
+// Settings stores what this server says of itself. Package store implements it.
+type Settings interface {
+	// FindOrCreate returns a setting, and creates it if there is none.
+	FindOrCreate(ctx context.Context, name string, create func() ([]byte, error)) ([]byte, error)
+}
+
+// Config is what a Service stands on. All of it is required.
+type Config struct {
+	// DB is the database; Rows, Shares and Settings are its tables.
+	DB       *db.DB
+	Rows     Rows
+	Shares   ShareRows
+	Settings Settings
+	// Accounts own sources and are shared them.
+	Accounts *account.Service
+	// Tokens are issued for servers, and revoked with them.
+	Tokens *token.Service
+	// Audit is the log of what happens to sources.
+	Audit *audit.Log
 }
 
 // Self is this server as its clients see it.
 type Self struct {
 	// Name is the friendly name. Empty: "usher".
 	Name string
-	// MachineIdentifier; empty: one is drawn at the first start and kept.
+	// MachineIdentifier identifies it. Empty: one is generated at the first
+	// start and stored.
 	MachineIdentifier string
 	// Connections are the ways in which clients reach it.
-	Connections []store.Connection
-}
-
-// Source is a server or provider with its connections taken apart.
-type Source struct {
-	store.Source
 	Connections []Connection
-}
-
-// newSource takes the connections of a row apart.
-func newSource(row store.Source) (Source, error) {
-	src := Source{Source: row, Connections: make([]Connection, 0, len(row.Connections))}
-	for _, stored := range row.Connections {
-		c, err := ParseConnection(stored)
-		if err != nil {
-			// Not wrapped: the caller did not send what is stored, so the error
-			// is not of kind Invalid, and its text is not for the caller.
-			return Source{}, fmt.Errorf("reading a connection of %s: %v", row.Identifier, err)
-		}
-		src.Connections = append(src.Connections, c)
-	}
-	return src, nil
 }
 
 // Service keeps sources. It is safe for concurrent use.
 type Service struct {
-	store *store.Store
-	self  Source
+	cfg  Config
+	self Source
 }
 
 // New returns a Service without this server itself, which is what the command
 // line needs.
-func New(s *store.Store) *Service { return &Service{store: s} }
+func New(cfg Config) *Service { return &Service{cfg: cfg} }
 
 // NewWithSelf returns a Service in which this server is a source too: owned by
 // the admins and shared with everyone.
-func NewWithSelf(ctx context.Context, s *store.Store, self Self) (*Service, error) {
+func NewWithSelf(ctx context.Context, by audit.Actor, cfg Config, self Self) (*Service, error) {
+	s := New(cfg)
 	id := []byte(self.MachineIdentifier)
 	if len(id) == 0 {
 		var err error
-		if id, err = s.Setting(ctx, "machine identifier", newMachineIdentifier); err != nil {
+		if id, err = cfg.Settings.FindOrCreate(ctx, "machine identifier", newMachineIdentifier); err != nil {
 			return nil, err
 		}
 	}
@@ -212,61 +187,82 @@ func NewWithSelf(ctx context.Context, s *store.Store, self Self) (*Service, erro
 	if self.Name == "" {
 		self.Name = "usher"
 	}
-	src, err := s.Source(ctx, store.ServerSource, string(id))
-	if errors.Is(err, store.ErrNotFound) {
-		src, err = s.AddSource(ctx, store.Source{
-			Kind: store.ServerSource, Identifier: string(id), Name: self.Name, Product: "usher", Everyone: true,
+	src, err := cfg.Rows.Get(ctx, cfg.DB, Server, string(id))
+	if errors.Is(err, db.ErrNotFound) {
+		src, err = s.insert(ctx, by, Source{
+			Kind: Server, Identifier: string(id), Name: self.Name, Product: "usher", Everyone: true,
 		})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("making this server known: %w", err)
+		return nil, fmt.Errorf("adding this server to the sources: %w", err)
 	}
 	src.Name, src.Connections = self.Name, self.Connections
-	svc := New(s)
-	if svc.self, err = newSource(src); err != nil {
-		return nil, err
-	}
-	return svc, nil
+	s.self, err = parsed(src)
+	return s, err
 }
 
-// newMachineIdentifier draws 40 hexadecimal digits, as media servers do.
+// newMachineIdentifier generates 40 hexadecimal digits, as media servers do.
 func newMachineIdentifier() ([]byte, error) {
 	var b [20]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return []byte(hex.EncodeToString(b[:])), nil
 }
 
+// parsed returns a source with its connections read from their URIs.
+func parsed(src Source) (Source, error) {
+	connections := make([]Connection, 0, len(src.Connections))
+	for _, c := range src.Connections {
+		c, err := ParseConnection(c.URI, c.Local, c.Relay)
+		if err != nil {
+			// Not wrapped: the caller did not send what is stored, so the error
+			// is not of kind Invalid, and its text is not for the caller.
+			return Source{}, fmt.Errorf("reading a connection of %s: %v", src.Identifier, err)
+		}
+		connections = append(connections, c)
+	}
+	src.Connections = connections
+	return src, nil
+}
+
 // Self returns this server as a source.
 func (s *Service) Self() Source { return s.self }
 
-// current takes a row apart, and puts what this server knows of itself in
-// place of its own.
-func (s *Service) current(row store.Source) (Source, error) {
-	if row.ID == s.self.ID {
+// current returns a source as it is now: this server knows its own name and
+// connections better than the database.
+func (s *Service) current(src Source) (Source, error) {
+	if src.ID == s.self.ID {
 		return s.self, nil
 	}
-	return newSource(row)
+	return parsed(src)
 }
 
-// Find returns the source that a string names; the providers of a server are
+// Find returns the source that a string names. The providers of a server are
 // reached as the server is. ErrNotFound.
 func (s *Service) Find(ctx context.Context, r Ref) (Source, error) {
-	row, err := s.store.Source(ctx, r.Kind, r.Identifier)
+	src, err := s.cfg.Rows.Get(ctx, s.cfg.DB, r.Kind, r.Identifier)
 	if err != nil {
-		return Source{}, named(err)
+		return Source{}, named("finding a source", err)
 	}
-	return s.current(row)
+	return s.current(src)
 }
 
-// Servers lists the servers that an account owns or is shared.
+// Servers returns the servers that an account reaches, in the order in which
+// they were added.
 func (s *Service) Servers(ctx context.Context, accountID int64) ([]Source, error) {
-	rows, err := s.store.SourcesOf(ctx, store.ServerSource, accountID)
+	a, err := s.cfg.Accounts.Active(ctx, s.cfg.DB, accountID)
 	if err != nil {
 		return nil, err
 	}
-	list := make([]Source, 0, len(rows))
-	for _, row := range rows {
-		src, err := s.current(row)
+	candidates, err := s.cfg.Rows.Candidates(ctx, s.cfg.DB, Server, accountID)
+	if err != nil {
+		return nil, named("listing servers", err)
+	}
+	list := make([]Source, 0, len(candidates))
+	for _, c := range candidates {
+		if !c.ReachedBy(a, c.Shared) {
+			continue
+		}
+		src, err := s.current(c.Source)
 		if err != nil {
 			return nil, err
 		}
@@ -275,13 +271,42 @@ func (s *Service) Servers(ctx context.Context, accountID int64) ([]Source, error
 	return list, nil
 }
 
-// List lists every source of a kind.
-func (s *Service) List(ctx context.Context, kind string) ([]store.Source, error) {
-	return s.store.Sources(ctx, kind)
+// Token returns the token with which a principal's device reaches a server: the
+// same one at every call. The principal must act for its account. ErrReach,
+// token.ErrInvalid.
+func (s *Service) Token(
+	ctx context.Context, by audit.Actor, p token.Principal, serverID int64,
+) (plexauth.Secret, error) {
+	return s.cfg.Tokens.ServerToken(ctx, by, p, serverID, func(ctx context.Context, q db.Querier) (string, error) {
+		a, err := s.cfg.Accounts.Active(ctx, q, p.AccountID)
+		if errors.Is(err, account.ErrNotFound) {
+			return "", token.ErrInvalid
+		}
+		if err != nil {
+			return "", err
+		}
+		c, err := s.cfg.Rows.Candidate(ctx, q, serverID, p.AccountID)
+		if errors.Is(err, db.ErrNotFound) || err == nil && !c.ReachedBy(a, c.Shared) {
+			return "", ErrReach
+		}
+		return c.Name, err
+	})
+}
+
+// List returns the sources of a kind by name, as they are stored.
+func (s *Service) List(ctx context.Context, kind Kind) ([]Source, error) {
+	list, err := s.cfg.Rows.List(ctx, s.cfg.DB, kind)
+	return list, named("listing sources", err)
+}
+
+// Count counts the sources and shares.
+func (s *Service) Count(ctx context.Context) (Counts, error) {
+	c, err := s.cfg.Rows.Count(ctx, s.cfg.DB)
+	return c, named("counting sources", err)
 }
 
 // Add adds a source. fault.Invalid, ErrExists.
-func (s *Service) Add(ctx context.Context, src store.Source) (store.Source, error) {
+func (s *Service) Add(ctx context.Context, by audit.Actor, src Source) (Source, error) {
 	if err := checkIdentifier(src.Identifier); err != nil {
 		return src, fault.Invalidf(identifierField, "the identifier %v", err)
 	}
@@ -292,61 +317,111 @@ func (s *Service) Add(ctx context.Context, src store.Source) (store.Source, erro
 		return src, fault.Invalidf(connectionsField, "it has no connection")
 	}
 	for _, c := range src.Connections {
-		if _, err := ParseConnection(c); err != nil {
+		if _, err := ParseConnection(c.URI, c.Local, c.Relay); err != nil {
 			return src, err
 		}
 	}
-	added, err := s.store.AddSource(ctx, src)
-	return added, named(err)
+	return s.insert(ctx, by, src)
+}
+
+// events are the events of each kind of source.
+var events = map[Kind]struct{ added, removed audit.Kind }{
+	Server:   {audit.ServerAdded, audit.ServerRemoved},
+	Provider: {audit.ProviderAdded, audit.ProviderRemoved},
+}
+
+func (s *Service) insert(ctx context.Context, by audit.Actor, src Source) (Source, error) {
+	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		src.CreatedAt = tx.Now()
+		if src.ID, err = s.cfg.Rows.Insert(ctx, tx, src); err != nil {
+			return err
+		}
+		return s.cfg.Audit.Record(ctx, tx, by, audit.Event{Kind: events[src.Kind].added, Detail: src.Name})
+	})
+	return src, named("adding a source", err)
 }
 
 // Remove removes a source with its shares and the tokens for it. This server
 // itself stays: for as long as it runs or, without itself, always. ErrSelf,
 // ErrNotFound.
-func (s *Service) Remove(ctx context.Context, r Ref) error {
-	src, err := s.store.Source(ctx, r.Kind, r.Identifier)
-	switch {
-	case err == nil && src.ID == s.self.ID:
-		return ErrSelf
-	case err == nil && s.self.ID == 0 && len(src.Connections) == 0:
-		// Add requires a connection, so a server has added this as itself.
-		// Whether it runs now is not known here.
-		return ErrSelf
-	}
-	if err == nil {
-		err = s.store.RemoveSource(ctx, src.ID)
-	}
-	return named(err)
+func (s *Service) Remove(ctx context.Context, by audit.Actor, r Ref) error {
+	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		src, err := s.cfg.Rows.Get(ctx, tx, r.Kind, r.Identifier)
+		if err != nil {
+			return err
+		}
+		// Add accepts no source without a connection: a server has added this
+		// one for itself, and whether it runs now is not known here.
+		if src.ID == s.self.ID || s.self.ID == 0 && len(src.Connections) == 0 {
+			return ErrSelf
+		}
+		revoked, err := s.cfg.Tokens.RevokeServer(ctx, tx, src.ID, 0)
+		if err != nil {
+			return err
+		}
+		if err := s.cfg.Rows.Delete(ctx, tx, src.ID); err != nil {
+			return err
+		}
+		return s.cfg.Audit.Record(ctx, tx, by, audit.Event{
+			Kind: events[src.Kind].removed, Detail: src.Name + token.AndTokens(revoked),
+		})
+	})
+	return named("removing a source", err)
 }
 
 // Share lets an account reach a source. ErrShared.
-func (s *Service) Share(ctx context.Context, sourceID, accountID int64) error {
-	err := s.store.AddShare(ctx, sourceID, accountID)
-	if errors.Is(err, store.ErrConflict) {
+func (s *Service) Share(ctx context.Context, by audit.Actor, src Source, accountID int64) error {
+	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := s.cfg.Shares.Insert(ctx, tx, src.ID, accountID, tx.Now()); err != nil {
+			return err
+		}
+		return s.cfg.Audit.Record(ctx, tx, by, audit.Event{
+			Kind: audit.ShareAdded, AccountID: accountID, Detail: src.Name,
+		})
+	})
+	if err = db.Wrap("sharing a source", err); errors.Is(err, db.ErrConflict) {
 		return fmt.Errorf("%w (%w)", ErrShared, err)
 	}
 	return err
 }
 
-// Unshare removes a share and revokes the tokens that rest on it. ErrNotShared.
-func (s *Service) Unshare(ctx context.Context, sourceID, accountID int64) error {
-	err := s.store.RemoveShare(ctx, sourceID, accountID)
-	if errors.Is(err, store.ErrNotFound) {
+// Unshare removes a share and revokes the tokens that depend on it.
+// ErrNotShared.
+func (s *Service) Unshare(ctx context.Context, by audit.Actor, src Source, accountID int64) error {
+	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		revoked, err := s.cfg.Tokens.RevokeServer(ctx, tx, src.ID, accountID)
+		if err != nil {
+			return err
+		}
+		if err := s.cfg.Shares.Delete(ctx, tx, src.ID, accountID); err != nil {
+			return err
+		}
+		return s.cfg.Audit.Record(ctx, tx, by, audit.Event{
+			Kind: audit.ShareRemoved, AccountID: accountID, Detail: src.Name + token.AndTokens(revoked),
+		})
+	})
+	if errors.Is(err, db.ErrNotFound) {
 		return fmt.Errorf("%w (%w)", ErrNotShared, err)
 	}
 	return err
 }
 
-// Shares lists every share.
-func (s *Service) Shares(ctx context.Context) ([]store.Share, error) { return s.store.Shares(ctx) }
+// Shares returns every share by server and account.
+func (s *Service) Shares(ctx context.Context) ([]Share, error) {
+	list, err := s.cfg.Shares.List(ctx, s.cfg.DB)
+	return list, named("listing shares", err)
+}
 
-// named gives the store's errors this package's names.
-func named(err error) error {
+// named says what was being done, and gives the database's errors this
+// package's names.
+func named(doing string, err error) error {
 	switch {
-	case errors.Is(err, store.ErrConflict):
+	case err == nil:
+		return nil
+	case errors.Is(err, db.ErrConflict):
 		return fmt.Errorf("%w (%w)", ErrExists, err)
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, db.ErrNotFound):
 		return fmt.Errorf("%w (%w)", ErrNotFound, err)
 	}
-	return err
+	return fmt.Errorf("%s: %w", doing, err)
 }

@@ -9,7 +9,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 )
@@ -66,7 +72,7 @@ func TestParseConnection(t *testing.T) {
 		"https://[2001:db8::1]:32400":     {URI: "https://[2001:db8::1]:32400", Protocol: "https", Address: "2001:db8::1", Port: 32400, IPv6: true},
 		"http://[::ffff:192.0.2.1]:32400": {URI: "http://[::ffff:192.0.2.1]:32400", Protocol: "http", Address: "::ffff:192.0.2.1", Port: 32400},
 	} {
-		got, err := source.ParseConnection(store.Connection{URI: uri})
+		got, err := source.ParseConnection(uri, false, false)
 		if err != nil {
 			t.Error(err)
 		}
@@ -76,7 +82,7 @@ func TestParseConnection(t *testing.T) {
 	}
 	for _, uri := range []string{"", "den", "ftp://den", "http://", "http://den:0", "http://den:99999", "http://den:x",
 		"http://mia:secret@den", "http://den?token=secret", "http://den#secret", "http://den\n", "://"} {
-		if _, err := source.ParseConnection(store.Connection{URI: uri}); err == nil {
+		if _, err := source.ParseConnection(uri, false, false); err == nil {
 			t.Errorf("%q was accepted", uri)
 		}
 	}
@@ -94,47 +100,68 @@ func TestLooksLocal(t *testing.T) {
 	}
 }
 
-func newStore(t *testing.T) *store.Store {
+// operator changes sources.
+var operator = audit.Actor{Name: "test"}
+
+// opened returns the services on the database in a folder, as a process that
+// is self or, without self, as a command beside it.
+func opened(t *testing.T, dir string, self *source.Self) (*core.Core, error) {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Config{Dir: t.TempDir()})
+	c, err := core.Open(t.Context(), core.Config{Dir: dir, Key: seal.NewKey([32]byte{1}), HashCost: coretest.Cheap, Self: self})
+	if err == nil {
+		t.Cleanup(func() { _ = c.Close() })
+	}
+	return c, err
+}
+
+// services is opened for a database of its own, without self.
+func services(t *testing.T) *core.Core {
+	t.Helper()
+	c, err := opened(t, t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
+	return c
+}
+
+// addMia adds an account.
+func addMia(t *testing.T, c *core.Core) account.Account {
+	t.Helper()
+	mia, err := c.Accounts.Add(t.Context(), operator, account.NewAccount{Username: "mia", Managed: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mia
 }
 
 // This server keeps its identifier over restarts, and is reached where it
 // listens now.
 func TestSelf(t *testing.T) {
-	s := newStore(t)
-	first, err := source.NewWithSelf(t.Context(), s, source.Self{Connections: []store.Connection{{URI: "http://127.0.0.1:1"}}})
+	dir := t.TempDir()
+	first, err := opened(t, dir, &source.Self{Connections: []source.Connection{{URI: "http://127.0.0.1:1"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := source.NewWithSelf(t.Context(), s, source.Self{Name: "den", Connections: []store.Connection{{URI: "http://127.0.0.1:2"}}})
+	second, err := opened(t, dir, &source.Self{Name: "den", Connections: []source.Connection{{URI: "http://127.0.0.1:2"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, b := first.Self(), second.Self(); a.Identifier != b.Identifier || len(a.Identifier) != 40 {
+	if a, b := first.Sources.Self(), second.Sources.Self(); a.Identifier != b.Identifier || len(a.Identifier) != 40 {
 		t.Errorf("identifiers %q and %q", a.Identifier, b.Identifier)
 	}
-	stranger, err := s.AddAccount(t.Context(), store.Account{UUID: "u", Username: "mia", UsernameKey: "mia"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := second.Servers(t.Context(), stranger.ID)
+	stranger := addMia(t, second)
+	list, err := second.Sources.Servers(t.Context(), stranger.ID)
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}
 	if list[0].Name != "den" || len(list[0].Connections) != 1 || list[0].Connections[0].URI != "http://127.0.0.1:2" {
 		t.Errorf("a stranger is told %+v", list[0])
 	}
-	found, err := second.Find(t.Context(), source.Ref{Kind: "server", Identifier: list[0].Identifier})
+	found, err := second.Sources.Find(t.Context(), source.Ref{Kind: source.Server, Identifier: list[0].Identifier})
 	if err != nil || found.Connections[0].URI != "http://127.0.0.1:2" {
 		t.Errorf("Find gives %+v, %v", found, err)
 	}
-	if _, err := source.NewWithSelf(t.Context(), s, source.Self{MachineIdentifier: "a b"}); err == nil {
+	if _, err := opened(t, dir, &source.Self{MachineIdentifier: "a b"}); err == nil {
 		t.Error("an identifier that cannot stand in a source string was accepted")
 	}
 }
@@ -143,19 +170,25 @@ func TestSelf(t *testing.T) {
 // it, which cannot tell what runs. What it was before, under another
 // identifier, it can remove.
 func TestSelfStays(t *testing.T) {
-	s := newStore(t)
+	dir := t.TempDir()
+	command, err := opened(t, dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, id := range []string{"before", "now"} {
-		svc, err := source.NewWithSelf(t.Context(), s, source.Self{MachineIdentifier: id})
+		server, err := opened(t, dir, &source.Self{MachineIdentifier: id})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for by, svc := range map[string]*source.Service{"itself": svc, "a command": source.New(s)} {
-			if err := svc.Remove(t.Context(), source.Ref{Kind: "server", Identifier: id}); !errors.Is(err, source.ErrSelf) {
+		for by, c := range map[string]*core.Core{"itself": server, "a command": command} {
+			err := c.Sources.Remove(t.Context(), operator, source.Ref{Kind: source.Server, Identifier: id})
+			if !errors.Is(err, source.ErrSelf) {
 				t.Errorf("the server %s is removed by %s: %v, want ErrSelf", id, by, err)
 			}
 		}
 		if id == "now" {
-			if err := svc.Remove(t.Context(), source.Ref{Kind: "server", Identifier: "before"}); err != nil {
+			before := source.Ref{Kind: source.Server, Identifier: "before"}
+			if err := server.Sources.Remove(t.Context(), operator, before); err != nil {
 				t.Errorf("what the server was before cannot be removed: %v", err)
 			}
 		}
@@ -163,33 +196,33 @@ func TestSelfStays(t *testing.T) {
 }
 
 func TestAddRefuses(t *testing.T) {
-	svc := source.New(newStore(t))
-	good := store.Source{Kind: "server", Identifier: "den", Name: "Den", Connections: []store.Connection{{URI: "http://den"}}}
-	for name, change := range map[string]func(*store.Source){
-		"no identifier":       func(s *store.Source) { s.Identifier = "" },
-		"identifier with a /": func(s *store.Source) { s.Identifier = "a/b" },
-		"no name":             func(s *store.Source) { s.Name = "" },
-		"name with an escape": func(s *store.Source) { s.Name = "\x1b[2J" },
-		"no connection":       func(s *store.Source) { s.Connections = nil },
-		"bad connection":      func(s *store.Source) { s.Connections = []store.Connection{{URI: "den"}} },
+	svc := services(t).Sources
+	good := source.Source{Kind: "server", Identifier: "den", Name: "Den", Connections: []source.Connection{{URI: "http://den"}}}
+	for name, change := range map[string]func(*source.Source){
+		"no identifier":       func(s *source.Source) { s.Identifier = "" },
+		"identifier with a /": func(s *source.Source) { s.Identifier = "a/b" },
+		"no name":             func(s *source.Source) { s.Name = "" },
+		"name with an escape": func(s *source.Source) { s.Name = "\x1b[2J" },
+		"no connection":       func(s *source.Source) { s.Connections = nil },
+		"bad connection":      func(s *source.Source) { s.Connections = []source.Connection{{URI: "den"}} },
 	} {
 		src := good
 		change(&src)
-		if _, err := svc.Add(t.Context(), src); fault.KindOf(err) != fault.Invalid {
+		if _, err := svc.Add(t.Context(), operator, src); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%s: %v, want an error of kind Invalid", name, err)
 		}
 	}
-	if _, err := svc.Add(t.Context(), good); err != nil {
+	if _, err := svc.Add(t.Context(), operator, good); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := svc.Add(t.Context(), good); !errors.Is(err, source.ErrExists) {
+	if _, err := svc.Add(t.Context(), operator, good); !errors.Is(err, source.ErrExists) {
 		t.Errorf("adding it again gives %v, want ErrExists", err)
 	}
 	ref := source.Ref{Kind: "server", Identifier: "den"}
-	if err := svc.Remove(t.Context(), ref); err != nil {
+	if err := svc.Remove(t.Context(), operator, ref); err != nil {
 		t.Fatal(err)
 	}
-	if err := svc.Remove(t.Context(), ref); !errors.Is(err, source.ErrNotFound) {
+	if err := svc.Remove(t.Context(), operator, ref); !errors.Is(err, source.ErrNotFound) {
 		t.Errorf("removing it again gives %v, want ErrNotFound", err)
 	}
 }
@@ -220,7 +253,7 @@ func FuzzParseConnection(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, uri string) {
-		c, err := source.ParseConnection(store.Connection{URI: uri})
+		c, err := source.ParseConnection(uri, false, false)
 		if err != nil {
 			return
 		}
@@ -234,35 +267,34 @@ func FuzzParseConnection(f *testing.F) {
 // A connection that is stored and cannot be read is a failure of the server:
 // the caller of Find did not send it, and must not see it.
 func TestStoredConnectionIsNoFault(t *testing.T) {
-	s := newStore(t)
-	_, err := s.AddSource(t.Context(), store.Source{
-		Kind: "server", Identifier: "den", Name: "Den", Connections: []store.Connection{{URI: "den"}},
+	c := services(t)
+	err := c.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		_, err := store.Sources{}.Insert(ctx, tx, source.Source{
+			Kind: "server", Identifier: "den", Name: "Den", Connections: []source.Connection{{URI: "den"}},
+		})
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = source.New(s).Find(t.Context(), source.Ref{Kind: "server", Identifier: "den"})
+	_, err = c.Sources.Find(t.Context(), source.Ref{Kind: "server", Identifier: "den"})
 	if err == nil || fault.KindOf(err) != fault.Unknown {
 		t.Errorf("error %v of kind %v, want an error without a kind", err, fault.KindOf(err))
 	}
 }
 
 func TestShares(t *testing.T) {
-	s := newStore(t)
-	mia, err := s.AddAccount(t.Context(), store.Account{UUID: "mia", Username: "mia", UsernameKey: "mia", Title: "mia"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	svc := source.New(s)
-	den, err := svc.Add(t.Context(), store.Source{
-		Kind: "server", Identifier: "den", Name: "Den", Connections: []store.Connection{{URI: "http://den"}},
+	c := services(t)
+	mia, svc := addMia(t, c), c.Sources
+	den, err := svc.Add(t.Context(), operator, source.Source{
+		Kind: "server", Identifier: "den", Name: "Den", Connections: []source.Connection{{URI: "http://den"}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range []struct {
 		what   string
-		change func(context.Context, int64, int64) error
+		change func(context.Context, audit.Actor, source.Source, int64) error
 		want   error
 	}{
 		{"removing a share that does not exist", svc.Unshare, source.ErrNotShared},
@@ -271,7 +303,7 @@ func TestShares(t *testing.T) {
 		{"removing the share", svc.Unshare, nil},
 		{"removing it again", svc.Unshare, source.ErrNotShared},
 	} {
-		if err := step.change(t.Context(), den.ID, mia.ID); !errors.Is(err, step.want) {
+		if err := step.change(t.Context(), operator, den, mia.ID); !errors.Is(err, step.want) {
 			t.Errorf("%s: %v, want %v", step.what, err, step.want)
 		}
 	}

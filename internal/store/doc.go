@@ -1,22 +1,14 @@
-// Package store is the one place with SQL.
+// Package store is the one place with SQL: rows in, rows out.
 //
-// It owns the rows (accounts, devices, tokens, sources, shares, settings), the
-// transactions that change them and what "durable" means: a call that returns
-// without an error has its change on disk. It announces every change to those
-// who keep copies of rows in memory, before the call that made it returns, and
-// it notices changes that another process made to the same database.
+// It owns the tables, their migrations and every statement, and says in the
+// same method what caches hold of the rows that it changes (db.Tx.Touch). It
+// decides nothing: what a row means, who may change it and what else has to
+// change with it is in the packages whose types it stores. Each of them states
+// in an interface what it needs stored, and a type of this package implements
+// it. It never sees a password, a token or a TOTP seed: it is given hashes and
+// sealed bytes.
 //
-// It does not own what a row means. It never sees a password, a token or a
-// TOTP seed: callers give it hashes and sealed bytes.
-//
-// # Reading and writing
-//
-// Reads run on a small pool of connections. Writes go through one connection,
-// each as a function that runs in a savepoint; writes that wait at the same
-// time share one durable commit, so a burst of sign-ins costs a few fsyncs
-// rather than one each.
-//
-// The engine is SQLite. Queries use the subset that PostgreSQL shares ($1
-// parameters, RETURNING, ON CONFLICT), so that it can stand behind the same
-// methods.
+// Methods that read take a db.Querier, and so work inside a transaction or
+// outside of one. Methods that write take a db.Tx. Rows that do not exist are
+// db.ErrNotFound, and violated unique keys db.ErrConflict.
 package store

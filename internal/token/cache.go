@@ -3,8 +3,8 @@ package token
 import (
 	"sync"
 
+	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/db"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 const (
@@ -24,7 +24,7 @@ type entry struct {
 	tokenID, accountID, deviceID, sourceID int64
 	expires                                int64 // Unix milliseconds; 0: never
 	used                                   int64 // Unix seconds of the last noted use
-	kind                                   store.TokenKind
+	kind                                   Kind
 	admin, disabled                        bool
 }
 
@@ -40,7 +40,7 @@ type cache struct {
 
 type shard struct {
 	mu         sync.RWMutex
-	entries    map[store.Hash]entry
+	entries    map[Hash]entry
 	generation uint64
 }
 
@@ -50,17 +50,17 @@ func newCache(size int) *cache {
 	}
 	c := &cache{most: max(1, size/shards)}
 	for i := range c.shards {
-		c.shards[i].entries = make(map[store.Hash]entry)
+		c.shards[i].entries = make(map[Hash]entry)
 	}
 	return c
 }
 
 // of picks the shard by the hash's first byte, which is as good as random.
-func (c *cache) of(h store.Hash) *shard { return &c.shards[h[0]%shards] }
+func (c *cache) of(h Hash) *shard { return &c.shards[h[0]%shards] }
 
 // get returns the entry, if there is one, and the generation to give to put
 // when there is none. stale reports that this use is worth noting.
-func (c *cache) get(h store.Hash, nowSeconds int64) (e entry, ok, stale bool, generation uint64) {
+func (c *cache) get(h Hash, nowSeconds int64) (e entry, ok, stale bool, generation uint64) {
 	s := c.of(h)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -69,7 +69,7 @@ func (c *cache) get(h store.Hash, nowSeconds int64) (e entry, ok, stale bool, ge
 }
 
 // put keeps an entry that was read under a generation.
-func (c *cache) put(h store.Hash, e entry, generation uint64) {
+func (c *cache) put(h Hash, e entry, generation uint64) {
 	s := c.of(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +87,7 @@ func (c *cache) put(h store.Hash, e entry, generation uint64) {
 
 // touch notes a use and reports whether it was the first to do so in its
 // minute.
-func (c *cache) touch(h store.Hash, nowSeconds int64) bool {
+func (c *cache) touch(h Hash, nowSeconds int64) bool {
 	s := c.of(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,11 +109,11 @@ func (c *cache) forget(changes []db.Change, all bool) {
 	var accounts map[int64]bool
 	for _, change := range changes {
 		switch change.Topic {
-		case store.TokenTopic:
-			if len(change.Key) == len(store.Hash{}) {
-				c.remove(store.Hash([]byte(change.Key)))
+		case Topic:
+			if h, ok := hashOfKey(change.Key); ok {
+				c.remove(h)
 			}
-		case store.AccountTopic:
+		case account.Topic:
 			if accounts == nil {
 				accounts = make(map[int64]bool)
 			}
@@ -126,7 +126,7 @@ func (c *cache) forget(changes []db.Change, all bool) {
 }
 
 // remove drops one entry.
-func (c *cache) remove(h store.Hash) {
+func (c *cache) remove(h Hash) {
 	s := c.of(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,73 +8,113 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/letters"
 	"github.com/usher-auth/usher/internal/seal"
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/plexauth"
 )
 
 // Errors that callers tell apart.
 var (
-	// ErrInvalid says that a token is unknown, revoked, expired, or belongs to
-	// an account that is disabled. It does not say which.
+	// ErrInvalid reports that a token is unknown, revoked, expired, or belongs
+	// to an account that is disabled. It does not say which.
 	ErrInvalid = fault.New(fault.Unauthenticated, "the token is not valid")
-	// ErrNotFound says that there is no such token to revoke.
-	ErrNotFound = fault.New(fault.NotFound, "there is no such token, or it was revoked already")
-	// ErrReach says that the token does not reach a server, perhaps since a
-	// moment ago.
-	ErrReach = fault.New(fault.Denied, "the token does not reach the server")
+	// ErrNotFound reports that there is no such token to revoke.
+	ErrNotFound = fault.New(fault.NotFound, "there is no such token")
+	// ErrNoDevice reports that a device of an account holds no token.
+	ErrNoDevice = fault.New(fault.NotFound, "no device of this account's that holds a token has this number")
 )
+
+// PerDevice is how many access tokens a device holds at most. When it signs in
+// once more, the least recently used token is evicted.
+const PerDevice = 10
+
+// Rows is what a Service needs stored. Package store implements it.
+type Rows interface {
+	// Grant returns the token with a hash: db.ErrNotFound.
+	Grant(ctx context.Context, q db.Querier, h Hash) (Grant, error)
+	// Get returns what may be shown of a token: db.ErrNotFound.
+	Get(ctx context.Context, q db.Querier, id int64) (Token, error)
+	// List returns the tokens of an account, or of all accounts if that is 0,
+	// the most recently used first.
+	List(ctx context.Context, q db.Querier, accountID int64) ([]Token, error)
+	// Count counts the tokens.
+	Count(ctx context.Context, q db.Querier) (Counts, error)
+	// LeastUsed returns the IDs of a device's access tokens, except for a number
+	// of the most recently used ones.
+	LeastUsed(ctx context.Context, q db.Querier, deviceID int64, except int) ([]int64, error)
+	// Insert adds a token and returns its ID.
+	Insert(ctx context.Context, tx *db.Tx, r Row) (id int64, err error)
+	// Delete removes the selected tokens with all their descendants, announces
+	// each of them, and returns how many there were.
+	Delete(ctx context.Context, tx *db.Tx, s Selection) (int, error)
+	// SetLastUsed writes when a token, and with it its device, was last used. It
+	// ignores a token that is gone.
+	SetLastUsed(ctx context.Context, tx *db.Tx, h Hash, at time.Time) error
+}
 
 // Config is what a Service stands on.
 type Config struct {
-	// Store holds the tokens. Required.
-	Store *store.Store
-	// Key is what server tokens are derived from. Required.
+	// DB is the database, and Rows its table. Required.
+	DB   *db.DB
+	Rows Rows
+	// Devices are the devices that hold the tokens. Required.
+	Devices *device.Service
+	// Proofs spends what sign-ins are proved with. Required.
+	Proofs *signin.Spender
+	// Audit is the log of what happens to tokens. Required.
+	Audit *audit.Log
+	// Key is what server tokens and the tokens of PINs are derived from.
+	// Required.
 	Key *seal.Key
 	// TransientTTL is how long a transient token lives. Zero, or more than
 	// MaxTransientTTL: MaxTransientTTL.
 	TransientTTL time.Duration
-	// CacheSize is how many tokens are kept in memory. Zero: DefaultCacheSize.
+	// CacheSize is how many tokens are cached. Zero: DefaultCacheSize.
 	CacheSize int
-	// Logger gets what happens outside of any call. Nil: nothing is logged.
+	// Logger receives failures that no caller sees. Nil: they are not logged.
 	Logger *slog.Logger
-	// Now tells the time. Nil: time.Now.
+	// Now returns the time. Nil: time.Now.
 	Now func() time.Time
 }
 
-// Service mints and verifies tokens. It is safe for concurrent use.
+// Service issues, verifies and revokes tokens. It is safe for concurrent use.
 type Service struct {
-	store  *store.Store
-	derive [32]byte
-	ttl    time.Duration
-	log    *slog.Logger
-	now    func() time.Time
-
-	cache  *cache
-	sealer *sealer
-
-	hits, misses atomic.Uint64
-	tallied      atomic.Uint64 // hits and misses that the store has been told of
-
-	mu   sync.Mutex
-	used map[store.Hash]use // uses that the store has not been told of
+	db         *db.DB
+	rows       Rows
+	devices    *device.Service
+	proofs     *signin.Spender
+	audit      *audit.Log
+	serverKey  [32]byte
+	pinKey     [32]byte
+	ttl        time.Duration
+	log        *slog.Logger
+	now        func() time.Time
+	cache      *cache
+	sealer     *sealer
+	hits       atomic.Uint64
+	misses     atomic.Uint64
+	tallied    atomic.Uint64 // hits and misses that are in the database
+	unrecorded uses
 }
 
-// New returns a Service that hears of the store's changes.
+// New returns a Service.
 func New(cfg Config) (*Service, error) {
 	sealer, err := newSealer()
 	if err != nil {
 		return nil, err
 	}
 	s := &Service{
-		store: cfg.Store, derive: cfg.Key.Derive("server tokens"), ttl: cfg.TransientTTL, log: cfg.Logger,
-		now: cfg.Now, cache: newCache(cfg.CacheSize), sealer: sealer, used: make(map[store.Hash]use),
+		db: cfg.DB, rows: cfg.Rows, devices: cfg.Devices, proofs: cfg.Proofs, audit: cfg.Audit,
+		serverKey: cfg.Key.Derive("server tokens"), pinKey: cfg.Key.Derive("pin tokens"),
+		ttl: cfg.TransientTTL, log: cfg.Logger, now: cfg.Now, cache: newCache(cfg.CacheSize), sealer: sealer,
 	}
 	if s.ttl <= 0 || s.ttl > MaxTransientTTL {
 		s.ttl = MaxTransientTTL
@@ -85,45 +125,112 @@ func New(cfg Config) (*Service, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.store.DB().Watch(s.cache.forget)
+	s.db.Watch(s.cache.forget)
 	return s, nil
 }
 
-// tokenLength letters and digits hold 119 bits.
-const tokenLength = 20
+// length is that of a token: 20 letters and digits hold 119 bits.
+const length = 20
 
-// newToken draws an access token.
-func newToken() plexauth.Secret { return plexauth.Secret(letters.Draw(letters.All, tokenLength)) }
+// newToken generates an access token.
+func newToken() plexauth.Secret { return plexauth.Secret(letters.Draw(letters.All, length)) }
 
-func hashOf(token plexauth.Secret) store.Hash { return sha256.Sum256([]byte(token)) }
-
-// SignIn carries out a sign-in and gives its device a fresh access token. The
-// error of a sign-in whose proof no longer holds is store.ErrConflict.
-//
-// It does so even when ctx has ended: who has proved who they are is told of in
-// the audit log, also when they hang up before the answer.
-func (s *Service) SignIn(ctx context.Context, in store.SignIn) (plexauth.Secret, error) {
-	ctx = context.WithoutCancel(ctx)
+// SignIn spends a proof on a new access token for a device. The error of a
+// proof that is void is the one that the proof has for that.
+func (s *Service) SignIn(
+	ctx context.Context, by audit.Actor, proof signin.Proof, d device.Device,
+) (plexauth.Secret, error) {
 	token := newToken()
-	in.Token = hashOf(token)
-	in.Used = s.takeUses(in.AccountID)
-	if err := s.store.SignIn(ctx, in); err != nil {
-		for h, at := range in.Used { // it was not told after all
-			s.noteUse(h, use{at, in.AccountID})
+	err := s.proofs.Spend(ctx, by, proof, func(ctx context.Context, tx *db.Tx, spent signin.Spent) error {
+		detail, err := s.Add(ctx, tx, by, spent.AccountID, d, token)
+		if err != nil {
+			return err
 		}
+		return s.audit.Record(ctx, tx, by, audit.Event{
+			Kind: audit.SignIn, AccountID: spent.AccountID, Account: spent.Username, Detail: detail + spent.Means,
+		})
+	})
+	if err != nil {
 		return "", err
 	}
 	return token, nil
 }
 
-// Verify turns a presented token into a principal. ErrInvalid when it is not
-// good; any other error means that the store could not be asked.
+// Issue issues an access token to a device without a proof that its user signs
+// in. It is for test kits: nothing that answers a request may call it.
+func (s *Service) Issue(
+	ctx context.Context, by audit.Actor, accountID int64, d device.Device,
+) (plexauth.Secret, error) {
+	token := newToken()
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		detail, err := s.Add(ctx, tx, by, accountID, d, token)
+		if err != nil {
+			return err
+		}
+		return s.audit.Record(ctx, tx, by, audit.Event{Kind: audit.SignIn, AccountID: accountID, Detail: detail})
+	})
+	if err != nil {
+		return "", fmt.Errorf("issuing a token: %w", err)
+	}
+	return token, nil
+}
+
+// Add gives a device of an account one more access token, in a transaction that
+// is under way, and evicts what exceeds PerDevice. It returns which token it is,
+// for the log.
+func (s *Service) Add(
+	ctx context.Context, tx *db.Tx, by audit.Actor, accountID int64, d device.Device, token plexauth.Secret,
+) (detail string, err error) {
+	deviceID, err := s.devices.SignedIn(ctx, tx, accountID, d)
+	if err != nil {
+		return "", err
+	}
+	if err := s.makeRoom(ctx, tx, by, accountID, deviceID); err != nil {
+		return "", fmt.Errorf("making room for a token: %w", err)
+	}
+	id, err := s.rows.Insert(ctx, tx, Row{
+		Hash: HashOf(token), Kind: Access, AccountID: accountID, DeviceID: deviceID,
+	})
+	if err != nil {
+		return "", fmt.Errorf("adding a token: %w", err)
+	}
+	return fmt.Sprintf("token %d", id), nil
+}
+
+// makeRoom evicts a device's least recently used access tokens until one more
+// fits. Which these are depends on uses that are not in the database yet.
+func (s *Service) makeRoom(ctx context.Context, tx *db.Tx, by audit.Actor, accountID, deviceID int64) error {
+	for h, at := range s.unrecorded.of(accountID) {
+		if err := s.rows.SetLastUsed(ctx, tx, h, at); err != nil {
+			return err
+		}
+	}
+	ids, err := s.rows.LeastUsed(ctx, tx, deviceID, PerDevice-1)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	evicted := 0
+	for _, id := range ids {
+		n, err := s.rows.Delete(ctx, tx, Selection{ID: id})
+		if err != nil {
+			return err
+		}
+		evicted += n
+	}
+	return s.audit.Record(ctx, tx, by, audit.Event{
+		Kind: audit.TokenRevoked, AccountID: accountID,
+		Detail: fmt.Sprintf("%d of the device's, the least recently used, to make room", evicted),
+	})
+}
+
+// Verify turns a presented token into a principal. The error is ErrInvalid if
+// the token is not good; any other error means that the database failed.
 func (s *Service) Verify(ctx context.Context, token plexauth.Secret) (Principal, error) {
 	now := s.now()
 	if len(token) > len(transientPrefix) && token[:len(transientPrefix)] == transientPrefix {
 		return s.verifyTransient(ctx, token, now)
 	}
-	return s.lookup(ctx, hashOf(token), now)
+	return s.lookup(ctx, HashOf(token), now)
 }
 
 func (s *Service) verifyTransient(ctx context.Context, token plexauth.Secret, now time.Time) (Principal, error) {
@@ -143,13 +250,14 @@ func (s *Service) verifyTransient(ctx context.Context, token plexauth.Secret, no
 	return p, nil
 }
 
-// lookup finds a stored token by its hash, in the cache or else in the store.
-func (s *Service) lookup(ctx context.Context, h store.Hash, now time.Time) (Principal, error) {
+// lookup finds a stored token by its hash, in the cache or else in the
+// database.
+func (s *Service) lookup(ctx context.Context, h Hash, now time.Time) (Principal, error) {
 	e, ok, stale, generation := s.cache.get(h, now.Unix())
 	if !ok {
 		s.misses.Add(1)
-		g, err := s.store.GrantByHash(ctx, h)
-		if errors.Is(err, store.ErrNotFound) {
+		g, err := s.rows.Grant(ctx, s.db, h)
+		if errors.Is(err, db.ErrNotFound) {
 			return Principal{}, ErrInvalid
 		}
 		if err != nil {
@@ -165,12 +273,12 @@ func (s *Service) lookup(ctx context.Context, h store.Hash, now time.Time) (Prin
 		return Principal{}, ErrInvalid
 	}
 	if stale && s.cache.touch(h, now.Unix()) {
-		s.noteUse(h, use{now, e.accountID})
+		s.unrecorded.add(h, use{now, e.accountID})
 	}
 	return e.principal(h), nil
 }
 
-func newEntry(g store.Grant) entry {
+func newEntry(g Grant) entry {
 	e := entry{
 		tokenID: g.TokenID, accountID: g.AccountID, deviceID: g.DeviceID, sourceID: g.SourceID,
 		kind: g.Kind, admin: g.Admin, disabled: g.Disabled,
@@ -181,13 +289,10 @@ func newEntry(g store.Grant) entry {
 	return e
 }
 
-func (e entry) principal(h store.Hash) Principal {
+func (e entry) principal(h Hash) Principal {
 	p := Principal{
 		AccountID: e.accountID, DeviceID: e.deviceID, TokenID: e.tokenID,
-		Kind: Access, Admin: e.admin, SourceID: e.sourceID, hash: h,
-	}
-	if e.kind == store.ServerToken {
-		p.Kind = Server
+		Kind: e.kind, Admin: e.admin, SourceID: e.sourceID, hash: h,
 	}
 	if e.expires != 0 {
 		p.ExpiresAt = time.UnixMilli(e.expires)
@@ -195,9 +300,9 @@ func (e entry) principal(h store.Hash) Principal {
 	return p
 }
 
-// MintTransient gives p a transient token. It ends with p's stored token, no
-// later than p itself, and reaches no further. A sourceID other than 0 makes
-// it good at that server only; p must reach it.
+// MintTransient gives p a transient token. It is revoked with p's stored token,
+// expires no later than p itself, and reaches no further. A sourceID other than
+// 0 makes it good at that server only; p must reach it.
 func (s *Service) MintTransient(p Principal, sourceID int64) (token plexauth.Secret, expires time.Time) {
 	expires = s.now().Add(s.ttl)
 	if !p.ExpiresAt.IsZero() && p.ExpiresAt.Before(expires) {
@@ -210,155 +315,84 @@ func (s *Service) MintTransient(p Principal, sourceID int64) (token plexauth.Sec
 }
 
 // ServerToken returns the token with which p's device reaches a server: the
-// same one at every call. p must act for its account. ErrInvalid when p's token
-// was ended meanwhile, ErrReach when its account does not reach the server.
-func (s *Service) ServerToken(ctx context.Context, p Principal, sourceID int64) (plexauth.Secret, error) {
-	token := s.deriveToken(p.hash, sourceID)
-	h := hashOf(token)
-	_, err := s.lookup(ctx, h, s.now())
-	if errors.Is(err, ErrInvalid) {
-		err = s.store.AddServerToken(ctx, h, p.TokenID, sourceID)
+// same one at every call. p must act for its account. allow decides, in the
+// transaction that adds the token, whether the account reaches the server, and
+// returns the server's name. ErrInvalid if p's token has been revoked meanwhile.
+func (s *Service) ServerToken(
+	ctx context.Context, by audit.Actor, p Principal, sourceID int64,
+	allow func(ctx context.Context, q db.Querier) (server string, err error),
+) (plexauth.Secret, error) {
+	token := derive(s.serverKey, p.hash[:], strconv.AppendInt(nil, sourceID, 10))
+	h := HashOf(token)
+	if _, err := s.lookup(ctx, h, s.now()); !errors.Is(err, ErrInvalid) {
+		return token, err
 	}
-	if errors.Is(err, store.ErrNotFound) {
-		err = s.whyNoServerToken(ctx, p)
-	}
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if _, err := s.rows.Grant(ctx, tx, h); !errors.Is(err, db.ErrNotFound) {
+			return err // another request has added it
+		}
+		parent, err := s.rows.Grant(ctx, tx, p.hash)
+		if errors.Is(err, db.ErrNotFound) {
+			return ErrInvalid
+		}
+		if err != nil {
+			return err
+		}
+		server, err := allow(ctx, tx)
+		if err != nil {
+			return err
+		}
+		id, err := s.rows.Insert(ctx, tx, Row{
+			Hash: h, Kind: Server, AccountID: parent.AccountID, DeviceID: parent.DeviceID,
+			ParentID: parent.TokenID, SourceID: sourceID,
+		})
+		if err != nil {
+			return err
+		}
+		return s.audit.Record(ctx, tx, by, audit.Event{
+			Kind: audit.TokenMade, AccountID: parent.AccountID, Detail: fmt.Sprintf("token %d for %s", id, server),
+		})
+	})
 	if err != nil {
-		return "", fmt.Errorf("deriving a server token: %w", err)
+		return "", fmt.Errorf("issuing a server token: %w", err)
 	}
 	return token, nil
 }
 
-// whyNoServerToken says why there is none for a server. The store is asked, since
-// the cache does not know yet what another process ended a moment ago.
-func (s *Service) whyNoServerToken(ctx context.Context, p Principal) error {
-	_, err := s.store.GrantByHash(ctx, p.hash)
-	switch {
-	case err == nil:
-		return ErrReach
-	case errors.Is(err, store.ErrNotFound):
-		return ErrInvalid
+// OfPIN returns the access token that a PIN leads to, derived from the PIN's
+// nonce: only its hash is stored, and it can be derived for as long as the
+// nonce is there.
+func (s *Service) OfPIN(nonce [16]byte) plexauth.Secret { return derive(s.pinKey, nonce[:]) }
+
+// derive computes a token from a key and what it is for.
+func derive(key [32]byte, parts ...[]byte) plexauth.Secret {
+	mac := hmac.New(sha256.New, key[:])
+	for _, p := range parts {
+		mac.Write(p)
 	}
-	return err
+	return plexauth.Secret(letters.Write(mac.Sum(nil), length))
 }
 
-// deriveToken computes 20 letters and digits from the parent and the server.
-func (s *Service) deriveToken(parent store.Hash, sourceID int64) plexauth.Secret {
-	mac := hmac.New(sha256.New, s.derive[:])
-	mac.Write(parent[:])
-	mac.Write(strconv.AppendInt(nil, sourceID, 10))
-	return plexauth.Secret(letters.Write(mac.Sum(nil), tokenLength))
-}
-
-// SignOut revokes the principal's stored token and all its children. ErrInvalid
-// when the token was revoked after it was verified.
-func (s *Service) SignOut(ctx context.Context, p Principal) error {
-	return absent(s.store.SignOut(ctx, p.TokenID), ErrInvalid)
-}
-
-// Revoke revokes a token and all its children at once. ErrNotFound.
-func (s *Service) Revoke(ctx context.Context, id int64) error {
-	return absent(s.store.RevokeToken(ctx, id), ErrNotFound)
-}
-
-// absent gives the store's ErrNotFound a name of this package.
-func absent(err, name error) error {
-	if errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("%w (%w)", name, err)
+// List returns the tokens of an account, or of all accounts if that is 0, the
+// most recently used first.
+func (s *Service) List(ctx context.Context, accountID int64) ([]Token, error) {
+	list, err := s.rows.List(ctx, s.db, accountID)
+	if err != nil {
+		return nil, fmt.Errorf("listing tokens: %w", err)
 	}
-	return err
+	return list, nil
 }
 
-// Stats says how the cache does.
+// Count counts the stored tokens.
+func (s *Service) Count(ctx context.Context) (Counts, error) { return s.rows.Count(ctx, s.db) }
+
+// Stats says how the cache performs.
 type Stats struct {
-	Cached       int
+	// Cached is how many tokens are cached now.
+	Cached int
+	// Hits and Misses count lookups since the start.
 	Hits, Misses uint64
 }
 
 // Stats returns the figures since the start.
 func (s *Service) Stats() Stats { return Stats{s.cache.len(), s.hits.Load(), s.misses.Load()} }
-
-// flushEvery is how often the store is told which tokens were used.
-const flushEvery = 30 * time.Second
-
-// maxUsed bounds what waits to be told; beyond it, uses are not noted.
-const maxUsed = 100_000
-
-// tally tells the store how many tokens were looked up since it was last told.
-// A token that is none by its look is not counted.
-func (s *Service) tally(ctx context.Context) {
-	checks := s.hits.Load() + s.misses.Load() - s.tallied.Load()
-	if checks == 0 {
-		return
-	}
-	if err := s.store.Tally(ctx, store.TallyTokenChecks, int64(checks)); err != nil {
-		s.log.Error("cannot note how many tokens were checked", "error", err)
-		return
-	}
-	s.tallied.Add(checks)
-}
-
-// use is when a token was last used, and whose it is.
-type use struct {
-	at        time.Time
-	accountID int64
-}
-
-func (s *Service) noteUse(h store.Hash, u use) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.used) < maxUsed {
-		s.used[h] = u
-	}
-}
-
-// takeUses returns the noted uses of one account's tokens, for somebody who
-// tells the store of them.
-func (s *Service) takeUses(accountID int64) map[store.Hash]time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	uses := make(map[store.Hash]time.Time)
-	for h, u := range s.used {
-		if u.accountID == accountID {
-			uses[h] = u.at
-			delete(s.used, h)
-		}
-	}
-	return uses
-}
-
-// Run tells the store, now and then, when tokens were last used, until ctx
-// ends; then once more. When a token was last used is worth a write now and
-// then and not a write per request: a crash loses the last half minute of it.
-func (s *Service) Run(ctx context.Context) {
-	tick := time.NewTicker(flushEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			s.Flush(context.WithoutCancel(ctx))
-			return
-		case <-tick.C:
-			s.Flush(ctx)
-		}
-	}
-}
-
-// Flush does so now. Which token of a device was used least recently, and goes
-// when it is given one more, depends on it.
-func (s *Service) Flush(ctx context.Context) {
-	s.mu.Lock()
-	noted := s.used
-	s.used = make(map[store.Hash]use)
-	s.mu.Unlock()
-	s.tally(ctx)
-	if len(noted) == 0 {
-		return
-	}
-	used := make(map[store.Hash]time.Time, len(noted))
-	for h, u := range noted {
-		used[h] = u.at
-	}
-	if err := s.store.Touch(ctx, used); err != nil {
-		s.log.Error("cannot note when tokens were last used", "error", err)
-	}
-}

@@ -11,9 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/signin"
+	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
@@ -23,8 +28,11 @@ import (
 type world struct {
 	*token.Service
 	*coretest.Core
-	mia store.Account
-	den store.Source
+	mia account.Account
+	den source.Source
+
+	code   plexauth.Secret   // mia's verification code
+	backup []plexauth.Secret // her backup codes
 }
 
 func newWorld(t testing.TB, cfg core.Config) *world {
@@ -32,22 +40,29 @@ func newWorld(t testing.TB, cfg core.Config) *world {
 	cfg.Dir = t.TempDir()
 	c := coretest.New(t, cfg)
 	w := &world{Service: c.Tokens, Core: c, mia: c.Add("mia")}
-	w.den = c.AddSource(store.Source{
-		Kind: store.ServerSource, Identifier: "den", Name: "Den", OwnerID: w.mia.ID,
-		Connections: []store.Connection{{URI: "http://192.0.2.5:32400"}},
+	w.den = c.AddSource(source.Source{
+		Kind: source.Server, Identifier: "den", Name: "Den", OwnerID: w.mia.ID,
+		Connections: []source.Connection{{URI: "http://192.0.2.5:32400"}},
 	})
 	return w
 }
 
 func (w *world) signIn(t testing.TB, client string) plexauth.Secret {
 	t.Helper()
-	tok, err := w.SignIn(t.Context(), store.SignIn{
-		AccountID: w.mia.ID, PasswordHash: w.mia.PasswordHash, Device: store.Device{ClientIdentifier: client},
-	})
+	tok, err := w.SignIn(t.Context(), w.by(), w.Prove(w.mia).Proof, device.Device{ClientIdentifier: client})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return tok
+}
+
+// by is mia as an actor.
+func (w *world) by() audit.Actor { return audit.Actor{AccountID: w.mia.ID} }
+
+// serverToken is the token with which a principal's device reaches a server.
+func (w *world) serverToken(t testing.TB, p token.Principal, id int64) (plexauth.Secret, error) {
+	t.Helper()
+	return w.Sources.Token(t.Context(), w.by(), p, id)
 }
 
 // verify is Verify for a token that must be good.
@@ -80,7 +95,7 @@ func TestAccessToken(t *testing.T) {
 	if !regexp.MustCompile(`^[0-9A-Za-z]{20}$`).MatchString(string(tok)) {
 		t.Errorf("the token is not 20 letters and digits, which clients match: %s", string(tok))
 	}
-	for range 2 { // from the store, then from the cache
+	for range 2 { // from the database, then from the cache
 		p := w.verify(t, tok)
 		if p.Kind != token.Access || p.AccountID != w.mia.ID || p.Admin || !p.ActsForAccount() || !p.ExpiresAt.IsZero() {
 			t.Errorf("principal %+v", p)
@@ -142,7 +157,7 @@ func TestTransientTokenEnds(t *testing.T) {
 		p := w.verify(t, w.signIn(t, "tv"))
 		transient := w.mint(p, 0)
 		second := w.mint(w.verify(t, transient), 0)
-		if err := w.SignOut(t.Context(), p); err != nil {
+		if err := w.SignOut(t.Context(), w.by(), p); err != nil {
 			t.Fatal(err)
 		}
 		refused(t, w.Service, "child", transient)
@@ -152,16 +167,16 @@ func TestTransientTokenEnds(t *testing.T) {
 		w := newWorld(t, core.Config{})
 		access := w.signIn(t, "tv")
 		transient := w.mint(w.verify(t, access), 0)
-		if err := w.Store.SetDisabled(t.Context(), w.mia.ID, true); err != nil {
+		if err := w.Accounts.Disable(t.Context(), w.by(), w.mia.ID); err != nil {
 			t.Fatal(err)
 		}
 		refused(t, w.Service, "access token of a disabled account", access)
 		refused(t, w.Service, "transient token of a disabled account", transient)
-		if err := w.Store.SetDisabled(t.Context(), w.mia.ID, false); err != nil {
+		if err := w.Accounts.Enable(t.Context(), w.by(), w.mia.ID); err != nil {
 			t.Fatal(err)
 		}
 		w.verify(t, transient)
-		if err := w.Store.RemoveAccount(t.Context(), w.mia.ID); err != nil {
+		if err := w.Accounts.Remove(t.Context(), w.by(), w.mia.ID); err != nil {
 			t.Fatal(err)
 		}
 		refused(t, w.Service, "transient token of a removed account", transient)
@@ -195,14 +210,14 @@ func TestTransientTokenCannotBeChanged(t *testing.T) {
 func TestServerToken(t *testing.T) {
 	w := newWorld(t, core.Config{})
 	p := w.verify(t, w.signIn(t, "tv"))
-	tok, err := w.ServerToken(t.Context(), p, w.den.ID)
+	tok, err := w.serverToken(t, p, w.den.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, _ := w.ServerToken(t.Context(), p, w.den.ID); again != tok {
+	if again, _ := w.serverToken(t, p, w.den.ID); again != tok {
 		t.Error("it differs from listing to listing")
 	}
-	if after, _ := w.Restart().Tokens.ServerToken(t.Context(), p, w.den.ID); after != tok {
+	if after, _ := w.Restart().Sources.Token(t.Context(), w.by(), p, w.den.ID); after != tok {
 		t.Error("it differs after a restart")
 	}
 	if !regexp.MustCompile(`^[0-9A-Za-z]{20}$`).MatchString(string(tok)) {
@@ -217,20 +232,20 @@ func TestServerToken(t *testing.T) {
 		t.Errorf("attack: widening a server token by a transient one gives %+v", transient)
 	}
 	other := w.verify(t, w.signIn(t, "phone"))
-	if another, _ := w.ServerToken(t.Context(), other, w.den.ID); another == tok {
+	if another, _ := w.serverToken(t, other, w.den.ID); another == tok {
 		t.Error("two devices have the same")
 	}
-	if _, err := w.ServerToken(t.Context(), p, w.den.ID+1); !errors.Is(err, token.ErrReach) {
+	if _, err := w.serverToken(t, p, w.den.ID+1); !errors.Is(err, source.ErrReach) {
 		t.Errorf("a server that there is not: %v, want ErrReach", err)
 	}
-	if err := w.SignOut(t.Context(), p); err != nil {
+	if err := w.SignOut(t.Context(), w.by(), p); err != nil {
 		t.Fatal(err)
 	}
 	refused(t, w.Service, "after its parent's end", tok)
-	if err := w.SignOut(t.Context(), p); !errors.Is(err, token.ErrInvalid) {
+	if err := w.SignOut(t.Context(), w.by(), p); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("signing out a token that was revoked since it was verified: %v, want ErrInvalid", err)
 	}
-	if _, err := w.ServerToken(t.Context(), p, w.den.ID); !errors.Is(err, token.ErrInvalid) {
+	if _, err := w.serverToken(t, p, w.den.ID); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("attack: a listing that was under way when its token ended is given a server token: %v", err)
 	}
 }
@@ -257,14 +272,14 @@ func TestRevocationIsSeenAtOnce(t *testing.T) {
 			})
 		}
 		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond)
-		if err := w.Revoke(t.Context(), id); err != nil {
+		if err := w.Revoke(t.Context(), w.by(), id); err != nil {
 			t.Error(err)
 		}
 		revoked.Store(true)
 		refused(t, w.Service, "after Revoke", tok)
 		wg.Wait()
 	}
-	if err := w.Revoke(t.Context(), 1); !errors.Is(err, token.ErrNotFound) {
+	if err := w.Revoke(t.Context(), w.by(), 1); !errors.Is(err, token.ErrNotFound) {
 		t.Errorf("revoking it again gives %v, want ErrNotFound", err)
 	}
 }
@@ -273,7 +288,10 @@ func TestRevocationIsSeenAtOnce(t *testing.T) {
 func TestCacheIsBounded(t *testing.T) {
 	w := newWorld(t, core.Config{})
 	var err error
-	w.Service, err = token.New(token.Config{Store: w.Store, Key: seal.NewKey([32]byte{1}), CacheSize: 64, Now: w.Now})
+	w.Service, err = token.New(token.Config{
+		DB: w.DB, Rows: store.Tokens{}, Devices: w.Devices, Audit: w.Audit, Key: seal.NewKey([32]byte{1}), CacheSize: 64,
+		Proofs: signin.New(signin.Config{DB: w.DB, Rows: store.Proofs{}, Audit: w.Audit}), Now: w.Now,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +303,7 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
-// When a token was last used reaches the store, once a minute at the most.
+// When a token was last used reaches the database, once a minute at the most.
 func TestLastUse(t *testing.T) {
 	w := newWorld(t, core.Config{})
 	tok := w.signIn(t, "tv")
@@ -294,7 +312,7 @@ func TestLastUse(t *testing.T) {
 	w.Clock.Advance(30 * time.Second)
 	w.verify(t, tok)
 	w.Flush(t.Context())
-	list, err := w.Store.Tokens(t.Context(), w.mia.ID)
+	list, err := w.List(t.Context(), w.mia.ID)
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}
@@ -303,7 +321,7 @@ func TestLastUse(t *testing.T) {
 	}
 }
 
-// How many tokens were checked reaches the store, each check once.
+// How many tokens were checked reaches the database, each check once.
 func TestChecksAreCounted(t *testing.T) {
 	w := newWorld(t, core.Config{})
 	tok := w.signIn(t, "tv")
@@ -312,8 +330,8 @@ func TestChecksAreCounted(t *testing.T) {
 			w.verify(t, tok)
 		}
 		w.Flush(t.Context())
-		got, err := w.Store.Tallies(t.Context(), time.Time{})
-		if err != nil || len(got) != 1 || got[0].What != store.TallyTokenChecks || got[0].N != int64(step.want) {
+		got, err := w.Audit.Tallies(t.Context(), time.Time{})
+		if err != nil || len(got) != 1 || got[0].What != audit.TokenChecks || got[0].N != int64(step.want) {
 			t.Errorf("counted are %v, %v, want %d", got, err, step.want)
 		}
 	}

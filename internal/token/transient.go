@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -26,7 +25,7 @@ const transientPrefix = "transient-"
 // claim is what a transient token says: with which stored token it ends, when,
 // and the one server it is for (0: any).
 type claim struct {
-	parent   store.Hash
+	parent   Hash
 	expires  int64 // Unix milliseconds
 	sourceID int64
 }
@@ -116,7 +115,7 @@ func (s *sealer) open(token plexauth.Secret) (claim, bool) {
 		return claim{}, false
 	}
 	return claim{
-		parent:   store.Hash(plain[:32]),
+		parent:   Hash(plain[:32]),
 		expires:  int64(binary.BigEndian.Uint64(plain[32:])),
 		sourceID: int64(binary.BigEndian.Uint64(plain[40:])),
 	}, true

@@ -4,24 +4,21 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/session"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 // accountPage shows visitors their own account. The features whose forms are on
 // the page return to it by changed.
 type accountPage struct {
-	devices  deviceLister
+	devices  *device.Service
 	sessions *session.Service
 	passkeys *passkey.Service
 	site     passkeySite
-	audit    auditReader
-}
-
-// deviceLister lists the devices that are signed in to an account.
-type deviceLister interface {
-	Devices(ctx context.Context, accountID int64) ([]store.DeviceInfo, error)
+	audit    *audit.Log
 }
 
 func (p *accountPage) pages() []page {
@@ -32,9 +29,9 @@ func (p *accountPage) pages() []page {
 
 // accountData is everything about the visitor's account.
 type accountData struct {
-	Account  store.Account
-	Devices  []store.DeviceInfo
-	Sessions []store.Session
+	Account  account.Account
+	Devices  []device.Device
+	Sessions []session.Session
 	Current  int64 // the id of the visitor's own session
 	Done     string
 	Problem  string
@@ -78,7 +75,7 @@ func (p *accountPage) data(ctx context.Context, v *visit) (data accountData, err
 		Account: v.account, Current: v.session.ID, Done: doneTexts[v.URL.Query().Get("done")],
 		PasskeyHint: p.site.hint(v),
 	}
-	if data.Devices, err = p.devices.Devices(ctx, v.account.ID); err != nil {
+	if data.Devices, err = p.devices.List(ctx, v.account.ID); err != nil {
 		return data, err
 	}
 	if data.Sessions, err = p.sessions.List(ctx, v.account.ID); err != nil {

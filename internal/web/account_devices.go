@@ -4,19 +4,14 @@ import (
 	"context"
 
 	"github.com/usher-auth/usher/internal/session"
+	"github.com/usher-auth/usher/internal/token"
 )
 
 // signOuts signs out the visitor's devices and other browsers.
 type signOuts struct {
 	page     *accountPage
-	devices  deviceRevoker
+	tokens   *token.Service
 	sessions *session.Service
-	others   othersRevoker
-}
-
-// deviceRevoker revokes all tokens of an account's device.
-type deviceRevoker interface {
-	RevokeDevice(ctx context.Context, accountID, deviceID int64) error
 }
 
 func (s *signOuts) pages() []page {
@@ -30,7 +25,7 @@ func (s *signOuts) pages() []page {
 func (s *signOuts) revokeDevice(ctx context.Context, v *visit) (view, error) {
 	id, err := v.pathID()
 	if err == nil {
-		err = s.devices.RevokeDevice(ctx, v.account.ID, id)
+		err = s.tokens.RevokeDevice(ctx, v.actor(), v.account.ID, id)
 	}
 	return s.page.changed(ctx, v, "device", err)
 }
@@ -38,11 +33,12 @@ func (s *signOuts) revokeDevice(ctx context.Context, v *visit) (view, error) {
 func (s *signOuts) revokeSession(ctx context.Context, v *visit) (view, error) {
 	id, err := v.pathID()
 	if err == nil {
-		err = s.sessions.End(ctx, v.account.ID, id)
+		err = s.sessions.Revoke(ctx, v.actor(), v.account.ID, id)
 	}
 	return s.page.changed(ctx, v, "browser", err)
 }
 
 func (s *signOuts) revokeOthers(ctx context.Context, v *visit) (view, error) {
-	return s.page.changed(ctx, v, "others", s.others.EndOthers(ctx, v.account.ID, v.session.ID))
+	err := s.sessions.RevokeOthers(ctx, v.actor(), v.account.ID, v.session.ID)
+	return s.page.changed(ctx, v, "others", err)
 }

@@ -36,7 +36,7 @@ func factorOfVisitor(v *visit) factorOf {
 func (o *ownFactor) remove(ctx context.Context, v *visit) (view, error) {
 	err := confirmPassword(ctx, o.accounts, v)
 	if err == nil {
-		err = o.accounts.RemoveSecondFactor(ctx, v.account.ID)
+		err = o.accounts.RemoveSecondFactor(ctx, v.actor(), v.account.ID)
 	}
 	return o.page.changed(ctx, v, "factor", err)
 }

@@ -45,10 +45,10 @@ func (o *ownPasskeys) add(ctx context.Context, v *visit) (view, error) {
 	}
 	name := v.PostFormValue("name")
 	if name == "" {
-		name = browserName(v.from.UserAgent)
+		name = browserName(v.userAgent)
 	}
 	answer := []byte(v.PostFormValue("answer"))
-	err = o.passkeys.FinishAdd(ctx, party, v.account, browserOf(v), name, answer)
+	err = o.passkeys.FinishAdd(ctx, v.actor(), party, v.account, browserOf(v), name, answer)
 	return view{to: "/account?done=passkey"}, err
 }
 
@@ -58,7 +58,7 @@ func (o *ownPasskeys) remove(ctx context.Context, v *visit) (view, error) {
 		err = confirmPassword(ctx, o.accounts, v)
 	}
 	if err == nil {
-		err = o.passkeys.Remove(ctx, v.account.ID, id)
+		err = o.passkeys.Remove(ctx, v.actor(), v.account.ID, id)
 	}
 	return o.page.changed(ctx, v, "passkey-removed", err)
 }

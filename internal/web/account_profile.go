@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -11,12 +12,7 @@ import (
 type profile struct {
 	page     *accountPage
 	accounts *account.Service
-	others   othersRevoker
-}
-
-// othersRevoker revokes every token and session of an account but one session.
-type othersRevoker interface {
-	EndOthers(ctx context.Context, accountID, sessionID int64) error
+	sessions *session.Service
 }
 
 func (p *profile) pages() []page {
@@ -30,7 +26,7 @@ func (p *profile) setIdentity(ctx context.Context, v *visit) (view, error) {
 	err := confirmPassword(ctx, p.accounts, v)
 	if err == nil {
 		err = p.accounts.SetIdentity(
-			ctx, v.account.ID, v.PostFormValue("username"), v.PostFormValue("email"))
+			ctx, v.actor(), v.account.ID, v.PostFormValue("username"), v.PostFormValue("email"))
 	}
 	return p.page.changed(ctx, v, "identity", err)
 }
@@ -40,10 +36,10 @@ func (p *profile) setIdentity(ctx context.Context, v *visit) (view, error) {
 func (p *profile) setPassword(ctx context.Context, v *visit) (view, error) {
 	err := confirmPassword(ctx, p.accounts, v)
 	if err == nil {
-		err = p.accounts.SetPassword(ctx, v.account.ID, plexauth.Secret(v.PostFormValue("new")))
+		err = p.accounts.SetPassword(ctx, v.actor(), v.account.ID, plexauth.Secret(v.PostFormValue("new")))
 	}
 	if err == nil && v.PostFormValue("others") != "" {
-		err = p.others.EndOthers(ctx, v.account.ID, v.session.ID)
+		err = p.sessions.RevokeOthers(ctx, v.actor(), v.account.ID, v.session.ID)
 	}
 	return p.page.changed(ctx, v, "password", err)
 }

@@ -4,13 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/audit"
 )
-
-// auditReader reads the audit log.
-type auditReader interface {
-	Audit(ctx context.Context, q store.AuditQuery) ([]store.AuditEntry, error)
-}
 
 // recentSignIn is a sign-in, or an attempt at one, as the account's page shows it.
 type recentSignIn struct {
@@ -22,7 +17,7 @@ type recentSignIn struct {
 
 // recentKind is an event that the page shows.
 type recentKind struct {
-	kind   store.EventKind
+	kind   audit.Kind
 	denied bool
 	what   string
 }
@@ -30,7 +25,7 @@ type recentKind struct {
 // text adds the reason to a denied sign-in. The details of other events are for
 // operators.
 func (k recentKind) text(detail string) string {
-	if k.kind == store.EventSignInRefused && detail != "" {
+	if k.kind == audit.SignInRefused && detail != "" {
 		return k.what + ": " + detail
 	}
 	return k.what
@@ -38,14 +33,14 @@ func (k recentKind) text(detail string) string {
 
 // recentKinds are the events that count as sign-ins.
 var recentKinds = [...]recentKind{
-	{store.EventSignIn, false, "A program was signed in"},
-	{store.EventPINLinked, false, "A device was signed in by its code"},
-	{store.EventSessionStarted, false, "A browser was signed in"},
-	{store.EventPasskeyUsed, false, "A passkey was used"},
-	{store.EventBackupCodeUsed, false, "A backup code was used up"},
-	{store.EventSignInUnfinished, false, "The password was right, and the second factor was asked for"},
-	{store.EventSignInRefused, true, "Refused"},
-	{store.EventPINRefused, true, "You refused a device"},
+	{audit.SignIn, false, "A program was signed in"},
+	{audit.PINLinked, false, "A device was signed in by its code"},
+	{audit.SessionStarted, false, "A browser was signed in"},
+	{audit.PasskeyUsed, false, "A passkey was used"},
+	{audit.BackupCodeUsed, false, "A backup code was used up"},
+	{audit.SignInUnfinished, false, "The password was right, and the second factor was asked for"},
+	{audit.SignInRefused, true, "Refused"},
+	{audit.PINRefused, true, "You refused a device"},
 }
 
 // maxRecent is how many sign-ins the account's page shows.
@@ -53,13 +48,13 @@ const maxRecent = 20
 
 // recentSignIns lists an account's latest sign-ins, denied ones included.
 func recentSignIns(
-	ctx context.Context, audit auditReader, accountID int64,
+	ctx context.Context, log *audit.Log, accountID int64,
 ) ([]recentSignIn, error) {
-	q := store.AuditQuery{Account: accountID, Limit: maxRecent}
+	q := audit.Query{Account: accountID, Limit: maxRecent}
 	for _, k := range recentKinds {
 		q.Events = append(q.Events, k.kind)
 	}
-	entries, err := audit.Audit(ctx, q)
+	entries, err := log.List(ctx, q)
 	list := make([]recentSignIn, 0, len(entries))
 	for _, e := range entries {
 		for _, k := range recentKinds {

@@ -5,17 +5,17 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/passkey"
+	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
 
 // adminAccount shows one account to admins, and changes it.
 type adminAccount struct {
 	accounts *account.Service
-	byID     accountReader
-	tokens   tokenLister
-	others   othersRevoker
+	tokens   *token.Service
+	sessions *session.Service
 	passkeys *passkey.Service
 	sources  *source.Service
 	factor   factorForms
@@ -40,12 +40,12 @@ func (a *adminAccount) pages() []page {
 // oneAccountData is the page of one account.
 type oneAccountData struct {
 	notice
-	Account  store.Account
+	Account  account.Account
 	Self     bool // it is the visitor's account
-	Tokens   []store.TokenInfo
+	Tokens   []token.Token
 	Passkeys []passkey.Passkey
-	Servers  []store.Source // those that the account itself owns
-	Shares   []store.Share
+	Servers  []source.Source // those that the account itself owns
+	Shares   []source.Share
 }
 
 func (a *adminAccount) show(ctx context.Context, v *visit, problem string) (view, error) {
@@ -54,16 +54,16 @@ func (a *adminAccount) show(ctx context.Context, v *visit, problem string) (view
 		return view{}, err
 	}
 	data := oneAccountData{notice: newNotice(v, problem), Self: id == v.account.ID}
-	if data.Account, err = a.byID.Account(ctx, id); err != nil {
+	if data.Account, err = a.accounts.Get(ctx, id); err != nil {
 		return view{}, err
 	}
-	if data.Tokens, err = a.tokens.Tokens(ctx, id); err != nil {
+	if data.Tokens, err = a.tokens.List(ctx, id); err != nil {
 		return view{}, err
 	}
 	if data.Passkeys, err = a.passkeys.List(ctx, id); err != nil {
 		return view{}, err
 	}
-	servers, err := a.sources.List(ctx, store.ServerSource)
+	servers, err := a.sources.List(ctx, source.Server)
 	if err != nil {
 		return view{}, err
 	}
@@ -71,8 +71,8 @@ func (a *adminAccount) show(ctx context.Context, v *visit, problem string) (view
 	if err != nil {
 		return view{}, err
 	}
-	data.Servers = only(servers, func(s store.Source) bool { return s.OwnerID == id })
-	data.Shares = only(shares, func(s store.Share) bool { return s.AccountID == id })
+	data.Servers = only(servers, func(s source.Source) bool { return s.OwnerID == id })
+	data.Shares = only(shares, func(s source.Share) bool { return s.AccountID == id })
 	return data.page("admin-account", data), nil
 }
 
@@ -119,13 +119,13 @@ func (a *adminAccount) confirmed(v *visit, change accountChange) accountChange {
 
 func (a *adminAccount) disable(ctx context.Context, v *visit) (view, error) {
 	return a.change(ctx, v, "disabled", func(ctx context.Context, id int64) error {
-		return a.accounts.SetDisabled(ctx, id, true)
+		return a.accounts.Disable(ctx, v.actor(), id)
 	})
 }
 
 func (a *adminAccount) enable(ctx context.Context, v *visit) (view, error) {
 	return a.change(ctx, v, "enabled", func(ctx context.Context, id int64) error {
-		return a.accounts.SetDisabled(ctx, id, false)
+		return a.accounts.Enable(ctx, v.actor(), id)
 	})
 }
 
@@ -133,9 +133,9 @@ func (a *adminAccount) enable(ctx context.Context, v *visit) (view, error) {
 // if the admin checks "others".
 func (a *adminAccount) setPassword(ctx context.Context, v *visit) (view, error) {
 	return a.change(ctx, v, "password", a.confirmed(v, func(ctx context.Context, id int64) error {
-		err := a.accounts.SetPassword(ctx, id, plexauth.Secret(v.PostFormValue("new")))
+		err := a.accounts.SetPassword(ctx, v.actor(), id, plexauth.Secret(v.PostFormValue("new")))
 		if err == nil && v.PostFormValue("others") != "" {
-			err = a.others.EndOthers(ctx, id, 0)
+			err = a.sessions.RevokeOthers(ctx, v.actor(), id, 0)
 		}
 		return err
 	}))
@@ -148,7 +148,7 @@ func (a *adminAccount) factorOf(ctx context.Context, v *visit) (factorOf, error)
 	if err != nil {
 		return factorOf{}, err
 	}
-	of, err := a.byID.Account(ctx, id)
+	of, err := a.accounts.Get(ctx, id)
 	path := accountPath(id)
 	return factorOf{of, id == v.account.ID, path + "/second-factor", path}, err
 }
@@ -170,24 +170,28 @@ func (a *adminAccount) setFactor(ctx context.Context, v *visit) (view, error) {
 }
 
 func (a *adminAccount) removeFactor(ctx context.Context, v *visit) (view, error) {
-	return a.change(ctx, v, "factor", a.confirmed(v, a.accounts.RemoveSecondFactor))
+	return a.change(ctx, v, "factor", a.confirmed(v, func(ctx context.Context, id int64) error {
+		return a.accounts.RemoveSecondFactor(ctx, v.actor(), id)
+	}))
 }
 
 func (a *adminAccount) removePasskey(ctx context.Context, v *visit) (view, error) {
 	return a.change(ctx, v, "passkey", a.confirmed(v, func(ctx context.Context, id int64) error {
-		return a.passkeys.Remove(ctx, id, number(v.PathValue("passkey")))
+		return a.passkeys.Remove(ctx, v.actor(), id, number(v.PathValue("passkey")))
 	}))
 }
 
 // signOut revokes all tokens and sessions of the account.
 func (a *adminAccount) signOut(ctx context.Context, v *visit) (view, error) {
 	return a.change(ctx, v, "others", func(ctx context.Context, id int64) error {
-		return a.others.EndOthers(ctx, id, 0)
+		return a.sessions.RevokeOthers(ctx, v.actor(), id, 0)
 	})
 }
 
 func (a *adminAccount) remove(ctx context.Context, v *visit) (view, error) {
-	answer, err := a.change(ctx, v, "removed", a.confirmed(v, a.accounts.Remove))
+	answer, err := a.change(ctx, v, "removed", a.confirmed(v, func(ctx context.Context, id int64) error {
+		return a.accounts.Remove(ctx, v.actor(), id)
+	}))
 	if answer.to != "" {
 		answer.to = "/admin/accounts?done=removed"
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -22,7 +21,7 @@ func (a *adminAccounts) pages() []page {
 
 type accountsData struct {
 	notice
-	Accounts []store.Account
+	Accounts []account.Account
 	Self     int64 // the id of the visitor's account
 }
 
@@ -36,9 +35,9 @@ func (a *adminAccounts) show(ctx context.Context, v *visit, problem string) (vie
 // add adds an account, if the admin confirms it by password.
 func (a *adminAccounts) add(ctx context.Context, v *visit) (view, error) {
 	err := confirmPassword(ctx, a.accounts, v)
-	var added store.Account
+	var added account.Account
 	if err == nil {
-		added, err = a.accounts.Add(ctx, account.NewAccount{
+		added, err = a.accounts.Add(ctx, v.actor(), account.NewAccount{
 			Username: v.PostFormValue("username"), Email: v.PostFormValue("email"),
 			Password: plexauth.Secret(v.PostFormValue("password")), Admin: v.PostFormValue("admin") != "",
 		})

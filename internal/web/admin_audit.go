@@ -8,21 +8,14 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/audit"
 )
 
 // adminAudit searches and verifies the audit log.
 type adminAudit struct {
-	log      auditReader
-	verifier auditVerifier
+	log      *audit.Log
 	accounts *account.Service
 	now      func() time.Time
-}
-
-// auditVerifier verifies the audit log's chain and returns the number of rows
-// that are intact. *store.BrokenChainError.
-type auditVerifier interface {
-	VerifyAudit(ctx context.Context) (rows int64, err error)
 }
 
 func (a *adminAudit) pages() []page {
@@ -35,10 +28,10 @@ func (a *adminAudit) pages() []page {
 type auditData struct {
 	// Account, Event and Text are the search.
 	Account, Event, Text string
-	Entries              []store.AuditEntry
+	Entries              []audit.Entry
 	// Older is the page with older rows. Empty: these are the oldest.
 	Older  string
-	Events []store.EventMeaning
+	Events []audit.Meaning
 	// Newest: these are the newest rows that match.
 	Newest bool
 }
@@ -50,19 +43,19 @@ func (a *adminAudit) show(ctx context.Context, v *visit) (view, error) {
 	q := v.URL.Query()
 	data := auditData{
 		Account: strings.TrimSpace(q.Get("account")), Event: q.Get("event"), Text: q.Get("text"),
-		Events: store.EventMeanings(), Newest: q.Get("before") == "",
+		Events: audit.Meanings(), Newest: q.Get("before") == "",
 	}
-	query := store.AuditQuery{
+	query := audit.Query{
 		Text: data.Text, Before: number(q.Get("before")), Limit: maxEntries + 1,
 	}
 	if data.Event != "" {
-		query.Events = []store.EventKind{store.EventKind(data.Event)}
+		query.Events = []audit.Kind{audit.Kind(data.Event)}
 	}
 	err := a.narrow(ctx, &query, data.Account)
 	if err != nil {
 		return view{}, err
 	}
-	if data.Entries, err = a.log.Audit(ctx, query); err != nil {
+	if data.Entries, err = a.log.List(ctx, query); err != nil {
 		return view{}, err
 	}
 	if len(data.Entries) > maxEntries {
@@ -74,7 +67,7 @@ func (a *adminAudit) show(ctx context.Context, v *visit) (view, error) {
 
 // narrow limits a query to an account. The rows of a removed account are found
 // by its username.
-func (a *adminAudit) narrow(ctx context.Context, query *store.AuditQuery, login string) error {
+func (a *adminAudit) narrow(ctx context.Context, query *audit.Query, login string) error {
 	if login == "" {
 		return nil
 	}
@@ -109,7 +102,7 @@ func (d auditData) search(q url.Values) string {
 // verifiedData is the result of verifying the audit log.
 type verifiedData struct {
 	Rows   int64
-	Broken *store.BrokenChainError // nil: the log is intact
+	Broken *audit.BrokenChainError // nil: the log is intact
 	At     time.Time
 }
 
@@ -117,7 +110,7 @@ type verifiedData struct {
 func (a *adminAudit) verify(ctx context.Context, _ *visit) (view, error) {
 	data := verifiedData{At: a.now()}
 	var err error
-	if data.Rows, err = a.verifier.VerifyAudit(ctx); errors.As(err, &data.Broken) {
+	if data.Rows, err = a.log.Verify(ctx); errors.As(err, &data.Broken) {
 		err = nil
 	}
 	return view{name: "admin-verify", data: data}, err

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/usher-auth/usher/internal/origin"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 // adminOrigins lists and changes the origins to which browsers are sent back
@@ -26,7 +25,7 @@ func (a *adminOrigins) pages() []page {
 
 type originsData struct {
 	notice
-	Origins []store.Origin
+	Origins []origin.Origin
 }
 
 func (a *adminOrigins) show(ctx context.Context, v *visit, problem string) (view, error) {
@@ -37,11 +36,11 @@ func (a *adminOrigins) show(ctx context.Context, v *visit, problem string) (view
 }
 
 func (a *adminOrigins) allow(ctx context.Context, v *visit) (view, error) {
-	_, err := a.origins.Allow(ctx, strings.TrimSpace(v.PostFormValue("origin")))
+	_, err := a.origins.Allow(ctx, v.actor(), strings.TrimSpace(v.PostFormValue("origin")))
 	return adminChanged(ctx, v, originsPath, "added", a.show, err)
 }
 
 func (a *adminOrigins) remove(ctx context.Context, v *visit) (view, error) {
-	_, err := a.origins.Remove(ctx, v.PostFormValue("origin"))
+	_, err := a.origins.Remove(ctx, v.actor(), v.PostFormValue("origin"))
 	return adminChanged(ctx, v, originsPath, "removed", a.show, err)
 }

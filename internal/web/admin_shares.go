@@ -3,15 +3,16 @@ package web
 import (
 	"context"
 
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 // adminShares shares servers with accounts. Its forms are on the servers' page.
 type adminShares struct {
-	servers *adminSources
-	sources *source.Service
-	byID    accountReader
+	servers  *adminSources
+	sources  *source.Service
+	accounts *account.Service
 }
 
 func (a *adminShares) pages() []page {
@@ -31,18 +32,18 @@ func (a *adminShares) remove(ctx context.Context, v *visit) (view, error) {
 
 func (a *adminShares) change(
 	ctx context.Context, v *visit, done string,
-	change func(ctx context.Context, sourceID, accountID int64) error,
+	change func(ctx context.Context, by audit.Actor, src source.Source, accountID int64) error,
 ) (view, error) {
 	server, err := a.sources.Find(ctx, source.Ref{
-		Kind: store.ServerSource, Identifier: v.PostFormValue("server"),
+		Kind: source.Server, Identifier: v.PostFormValue("server"),
 	})
 	if err != nil {
 		return view{}, err
 	}
-	with, err := a.byID.Account(ctx, number(v.PostFormValue("account")))
+	with, err := a.accounts.Get(ctx, number(v.PostFormValue("account")))
 	if err != nil {
 		return view{}, err
 	}
-	err = change(ctx, server.ID, with.ID)
+	err = change(ctx, v.actor(), server, with.ID)
 	return adminChanged(ctx, v, a.servers.path, done, a.servers.show, err)
 }

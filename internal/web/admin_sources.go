@@ -7,17 +7,15 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 // adminSources lists, adds and removes the sources of one kind: servers or
 // providers.
 type adminSources struct {
-	kind     string // store.ServerSource or store.ProviderSource
+	kind     source.Kind
 	path     string // of the page
 	sources  *source.Service
 	accounts *account.Service
-	byID     accountReader
 }
 
 func (a *adminSources) pages() []page {
@@ -30,21 +28,21 @@ func (a *adminSources) pages() []page {
 
 type sourcesData struct {
 	notice
-	Kind     string
+	Kind     source.Kind
 	Path     string // where the forms are sent
 	Sources  []sourceRow
-	Accounts []store.Account
+	Accounts []account.Account
 }
 
 // sourceRow is one source on the page.
 type sourceRow struct {
-	store.Source
+	source.Source
 	// Self: it is this server itself, whose name and connections are configured
 	// on the command line.
 	Self   bool
-	Shares []store.Share
+	Shares []source.Share
 	// Others are the accounts that it can still be shared with.
-	Others []store.Account
+	Others []account.Account
 }
 
 func (a *adminSources) show(ctx context.Context, v *visit, problem string) (view, error) {
@@ -68,12 +66,12 @@ func (a *adminSources) show(ctx context.Context, v *visit, problem string) (view
 }
 
 func (a *adminSources) row(
-	src store.Source, shares []store.Share, accounts []store.Account,
+	src source.Source, shares []source.Share, accounts []account.Account,
 ) sourceRow {
 	self := a.sources.Self()
 	row := sourceRow{Source: src, Self: src.ID == self.ID}
 	if row.Self {
-		row.Name, row.Connections = self.Name, self.Source.Connections
+		row.Name, row.Connections = self.Name, self.Connections
 	}
 	reached := make(map[int64]bool)
 	for _, s := range shares {
@@ -82,15 +80,14 @@ func (a *adminSources) row(
 			reached[s.AccountID] = true
 		}
 	}
-	row.Others = only(accounts, func(other store.Account) bool {
-		owns := other.ID == src.OwnerID || src.OwnerID == 0 && other.Admin
-		return !reached[other.ID] && !owns
+	row.Others = only(accounts, func(other account.Account) bool {
+		return !reached[other.ID] && !src.OwnedBy(other.ID, other.Admin)
 	})
 	return row
 }
 
 func (a *adminSources) add(ctx context.Context, v *visit) (view, error) {
-	src := store.Source{
+	src := source.Source{
 		Kind:       a.kind,
 		Identifier: strings.TrimSpace(v.PostFormValue("identifier")),
 		Name:       strings.TrimSpace(v.PostFormValue("name")),
@@ -102,7 +99,7 @@ func (a *adminSources) add(ctx context.Context, v *visit) (view, error) {
 		return view{}, err
 	}
 	if src.Connections, err = readConnections(v.PostFormValue("connections")); err == nil {
-		_, err = a.sources.Add(ctx, src)
+		_, err = a.sources.Add(ctx, v.actor(), src)
 	}
 	return adminChanged(ctx, v, a.path, "added", a.show, err)
 }
@@ -113,25 +110,25 @@ func (a *adminSources) owner(ctx context.Context, text string) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
-	owner, err := a.byID.Account(ctx, number(text))
+	owner, err := a.accounts.Get(ctx, number(text))
 	return owner.ID, err
 }
 
 func (a *adminSources) remove(ctx context.Context, v *visit) (view, error) {
-	err := a.sources.Remove(ctx, source.Ref{Kind: a.kind, Identifier: v.PostFormValue("identifier")})
+	err := a.sources.Remove(ctx, v.actor(), source.Ref{Kind: a.kind, Identifier: v.PostFormValue("identifier")})
 	return adminChanged(ctx, v, a.path, "removed", a.show, err)
 }
 
 // readConnections reads a connection from each line: its address, and then the
 // properties that the command line has flags for. The address of a private
 // network is local unless the line says "remote".
-func readConnections(text string) (list []store.Connection, err error) {
+func readConnections(text string) (list []source.Connection, err error) {
 	for line := range strings.Lines(text) {
 		fields := strings.Fields(line)
 		if len(fields) == 0 {
 			continue
 		}
-		c := store.Connection{URI: fields[0], Local: source.LooksLocal(fields[0])}
+		c := source.Connection{URI: fields[0], Local: source.LooksLocal(fields[0])}
 		for _, property := range fields[1:] {
 			switch strings.ToLower(property) {
 			case "local":

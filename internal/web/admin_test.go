@@ -15,7 +15,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/web"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -23,10 +26,11 @@ import (
 // program signs a program in and returns its token.
 func (w *world) program(name string) plexauth.Secret {
 	w.Helper()
-	proof, err := w.Accounts.Verify(w.Context(), account.Credentials{Login: name, Password: password})
+	verified, err := w.Accounts.Verify(w.Context(), audit.Actor{}, account.Credentials{Login: name, Password: password})
 	w.must(err)
-	proof.Device = store.Device{ClientIdentifier: "tv", Product: "Telly", Name: "Den's television", Address: "192.0.2.7"}
-	token, err := w.Tokens.SignIn(w.Context(), proof.SignIn)
+	token, err := w.Tokens.SignIn(w.Context(), audit.Actor{}, verified.Proof, device.Device{
+		ClientIdentifier: "tv", Product: "Telly", Name: "Den's television", Address: "192.0.2.7",
+	})
 	w.must(err)
 	return token
 }
@@ -34,20 +38,22 @@ func (w *world) program(name string) plexauth.Secret {
 // entries is the number of rows in the audit log. Each change adds one.
 func (w *world) entries() int {
 	w.Helper()
-	list, err := w.Store.Audit(w.Context(), store.AuditQuery{Limit: 10000})
+	list, err := w.Audit.List(w.Context(), audit.Query{Limit: 10000})
 	w.must(err)
 	return len(list)
 }
 
 func (w *world) signsIn(name, password string) bool {
 	w.Helper()
-	_, complete, err := w.Accounts.VerifyPassword(w.Context(), account.Credentials{Login: name, Password: plexauth.Secret(password)})
-	return err == nil && complete
+	verified, err := w.Accounts.VerifyPassword(w.Context(), audit.Actor{}, account.Credentials{
+		Login: name, Password: plexauth.Secret(password),
+	})
+	return err == nil && verified.Complete
 }
 
-func (w *world) tokens(id int64) []store.TokenInfo {
+func (w *world) tokens(id int64) []token.Token {
 	w.Helper()
-	list, err := w.Store.Tokens(w.Context(), id)
+	list, err := w.Tokens.List(w.Context(), id)
 	w.must(err)
 	return list
 }
@@ -159,15 +165,14 @@ func TestAdminKeepsAccounts(t *testing.T) {
 
 	// A passkey works without the password: to recover an account from an
 	// intruder, an admin removes the intruder's passkey.
-	key, err := w.Store.AddPasskey(t.Context(), store.Passkey{
-		AccountID: w.account("mia").ID, CredentialID: []byte("somebody's"), Credential: []byte(`{}`), Name: "Somebody's phone",
-	}, 1)
+	w.browser().signIn("mia").addPasskey("Somebody's phone")
+	keys, err := w.Passkeys.List(t.Context(), w.account("mia").ID)
 	w.must(err)
 	b.reads(miasPath, "Remove the passkey Somebody's phone")
-	keysPath := fmt.Sprintf("%s/passkeys/%d/remove", miasPath, key.ID)
+	keysPath := fmt.Sprintf("%s/passkeys/%d/remove", miasPath, keys[0].ID)
 	b.refused(keysPath, "password is not right", "current", "a guess")
 	b.sends(keysPath, miasPath+"?done=passkey", "current", password)
-	if list, err := w.Store.Passkeys(t.Context(), key.AccountID); len(list) > 0 || err != nil {
+	if list, err := w.Passkeys.List(t.Context(), keys[0].AccountID); len(list) > 0 || err != nil {
 		t.Errorf("mia has %d passkeys still (%v)", len(list), err)
 	}
 	b.wantPage(b.post(keysPath, url.Values{"current": {password}}), http.StatusNotFound)
@@ -190,7 +195,7 @@ func TestAdminsOpenBrowser(t *testing.T) {
 	b.refused("/admin/accounts/2/password", wrong, "new", "another one", "current", "a guess")
 	b.refused("/admin/accounts/2/second-factor/remove", wrong)
 	b.refused("/admin/accounts/2/remove", wrong, "current", "a guess")
-	if list, err := w.Store.Accounts(t.Context()); len(list) != 3 || err != nil || !w.signsIn("mia", password) {
+	if list, err := w.Accounts.List(t.Context()); len(list) != 3 || err != nil || !w.signsIn("mia", password) {
 		t.Errorf("there are %d accounts (%v), want three as they were", len(list), err)
 	}
 }
@@ -199,8 +204,7 @@ func TestAdminsOpenBrowser(t *testing.T) {
 // account's page requires.
 func TestAdminsOwnAccount(t *testing.T) {
 	w := newTown(t)
-	eve, err := w.Accounts.Add(t.Context(), account.NewAccount{Username: "eve", Password: password, Admin: true})
-	w.must(err)
+	eve := w.AddAdmin("eve")
 	b := w.browser().signIn("olga")
 	const own = "This is your own account"
 	for _, path := range []string{"/disable", "/enable", "/password", "/second-factor/remove", "/sign-out", "/remove"} {
@@ -212,7 +216,7 @@ func TestAdminsOwnAccount(t *testing.T) {
 	}
 	// olga stays while she is the only admin.
 	b.sends(fmt.Sprintf("/admin/accounts/%d/disable", eve.ID), fmt.Sprintf("/admin/accounts/%d?done=disabled", eve.ID))
-	if err := w.Accounts.Remove(t.Context(), w.account("olga").ID); err == nil {
+	if err := w.Accounts.Remove(t.Context(), operator, w.account("olga").ID); err == nil {
 		t.Error("the last admin was removed")
 	}
 }
@@ -222,14 +226,16 @@ func TestAdminKeepsSources(t *testing.T) {
 	b := w.browser().signIn("olga")
 	b.sends("/admin/servers", "/admin/servers?done=added", "name", "Den", "identifier", "den-1", "product", "Plex Media Server",
 		"version", "1.2", "owner", "1", "connections", "http://192.168.1.5:32400\r\n\r\nhttps://relay.example.org:443 relay\nhttp://10.0.0.9:80 remote\n")
-	den, err := w.Store.Source(t.Context(), store.ServerSource, "den-1")
+	den, err := w.Sources.Find(t.Context(), source.Ref{Kind: source.Server, Identifier: "den-1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := store.Source{
-		ID: den.ID, Kind: "server", Identifier: "den-1", Name: "Den", Product: "Plex Media Server", ProductVersion: "1.2", OwnerID: 1,
-		OwnerName: "olga", CreatedAt: den.CreatedAt, Connections: []store.Connection{
-			{URI: "http://192.168.1.5:32400", Local: true}, {URI: "https://relay.example.org:443", Relay: true}, {URI: "http://10.0.0.9:80"},
+	want := source.Source{
+		ID: den.ID, Kind: source.Server, Identifier: "den-1", Name: "Den", Product: "Plex Media Server", ProductVersion: "1.2", OwnerID: 1,
+		OwnerName: "olga", CreatedAt: den.CreatedAt, Connections: []source.Connection{
+			{URI: "http://192.168.1.5:32400", Protocol: "http", Address: "192.168.1.5", Port: 32400, Local: true},
+			{URI: "https://relay.example.org:443", Protocol: "https", Address: "relay.example.org", Port: 443, Relay: true},
+			{URI: "http://10.0.0.9:80", Protocol: "http", Address: "10.0.0.9", Port: 80},
 		},
 	}
 	if diff := cmp.Diff(want, den); diff != "" {
@@ -253,31 +259,31 @@ func TestAdminKeepsSources(t *testing.T) {
 	}
 
 	b.sends("/admin/shares", "/admin/servers?done=shared", "server", "den-1", "account", "2")
-	if shares, err := w.Store.Shares(t.Context()); len(shares) != 1 || err != nil || shares[0].Username != "mia" {
+	if shares, err := w.Sources.Shares(t.Context()); len(shares) != 1 || err != nil || shares[0].Username != "mia" {
 		t.Errorf("shares: got %v (%v), want one with mia", shares, err)
 	}
 	b.reads("/admin/servers", "Take back the share of mia", "1 account")
 	b.reads("/admin/accounts/2", "Den", "shared since")
 	b.refused("/admin/shares", "is shared with the account already", "server", "den-1", "account", "2")
 	b.sends("/admin/shares/remove", "/admin/servers?done=unshared", "server", "den-1", "account", "2")
-	if shares, err := w.Store.Shares(t.Context()); len(shares) != 0 || err != nil {
+	if shares, err := w.Sources.Shares(t.Context()); len(shares) != 0 || err != nil {
 		t.Errorf("shares: got %v (%v), want none", shares, err)
 	}
 
 	b.refused("/admin/servers/remove", "This server is usher itself", "identifier", "self")
 	b.sends("/admin/servers/remove", "/admin/servers?done=removed", "identifier", "den-1")
-	if list, err := w.Store.Sources(t.Context(), store.ServerSource); len(list) != 1 || err != nil {
+	if list, err := w.Sources.List(t.Context(), source.Server); len(list) != 1 || err != nil {
 		t.Errorf("servers: got %d (%v), want this one only", len(list), err)
 	}
 
 	b.sends("/admin/providers", "/admin/providers?done=added", "name", "Guide", "identifier", "tv.guide", "everyone", "1",
 		"connections", "https://guide.example.org")
-	if list, err := w.Store.Sources(t.Context(), store.ProviderSource); len(list) != 1 || err != nil || !list[0].Everyone || list[0].OwnerID != 0 {
+	if list, err := w.Sources.List(t.Context(), source.Provider); len(list) != 1 || err != nil || !list[0].Everyone || list[0].OwnerID != 0 {
 		t.Errorf("providers: got %v (%v), want one for everyone", list, err)
 	}
 	b.reads("/admin/providers", "Guide", "tv.guide", "everyone")
 	b.sends("/admin/providers/remove", "/admin/providers?done=removed", "identifier", "tv.guide")
-	if list, err := w.Store.Sources(t.Context(), store.ProviderSource); len(list) != 0 || err != nil {
+	if list, err := w.Sources.List(t.Context(), source.Provider); len(list) != 0 || err != nil {
 		t.Errorf("providers: got %v (%v), want none", list, err)
 	}
 }
@@ -305,7 +311,7 @@ func TestAdminKeepsOrigins(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("olga")
 	b.sends("/admin/origins", "/admin/origins?done=added", "origin", " https://App.example.org:443 ")
-	list, err := w.Store.Origins(t.Context())
+	list, err := w.Origins.List(t.Context())
 	if len(list) != 1 || err != nil || list[0].Origin != "https://app.example.org" {
 		t.Errorf("got %v (%v), want https://app.example.org", list, err)
 	}
@@ -331,9 +337,7 @@ func TestAdminKeepsOrigins(t *testing.T) {
 func TestAdminReadsAudit(t *testing.T) {
 	w := newTown(t)
 	for i := range 120 {
-		if err := w.Store.AddOrigin(t.Context(), fmt.Sprintf("https://app-%d.example.org", i)); err != nil {
-			t.Fatal(err)
-		}
+		w.allow(fmt.Sprintf("https://app-%d.example.org", i))
 	}
 	b := w.browser().signIn("olga")
 	b.sends("/admin/accounts/2/disable", "/admin/accounts/2?done=disabled")
@@ -394,11 +398,10 @@ func adminRows(t *testing.T, w *world) (list []web.Row) {
 // in as an admin would. No page is shown and nothing changes.
 func TestAdminPagesAreForAdmins(t *testing.T) {
 	w := newTown(t)
-	_, err := w.Sources.Add(t.Context(), store.Source{
-		Kind: "server", Identifier: "den", Name: "Den", Connections: []store.Connection{{URI: "http://10.0.0.1:32400"}},
+	w.AddSource(source.Source{
+		Kind: source.Server, Identifier: "den", Name: "Den", Connections: []source.Connection{{URI: "http://10.0.0.1:32400"}},
 	})
-	w.must(err)
-	w.must(w.Store.AddOrigin(t.Context(), "https://app.example.org"))
+	w.allow("https://app.example.org")
 	w.program("mia")
 	form := url.Values{
 		"username": {"eve"}, "password": {"eves password"}, "new": {"another one"}, "current": {password}, "admin": {"1"},
@@ -474,7 +477,7 @@ func TestAdminPagesShowNoSecrets(t *testing.T) {
 func TestChart(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	at := func(hour, minute int) time.Time { return time.Date(2026, 1, 2, hour, minute, 0, 0, time.UTC) }
-	c := web.NewChart(now, []store.Count{
+	c := web.NewChart(now, []audit.Count{
 		{Quarter: at(3, 0), What: "sign-in", N: 3},
 		{Quarter: at(3, 0), What: "session.started", N: 1},
 		{Quarter: at(2, 45), What: "pin.linked", N: 2},

@@ -5,20 +5,13 @@ import (
 	"net/url"
 
 	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
 )
 
 // adminTokens lists live tokens and revokes them.
 type adminTokens struct {
 	tokens   *token.Service
-	list     tokenLister
 	accounts *account.Service
-}
-
-// tokenLister lists an account's live tokens, or everyone's for account 0.
-type tokenLister interface {
-	Tokens(ctx context.Context, accountID int64) ([]store.TokenInfo, error)
 }
 
 func (a *adminTokens) pages() []page {
@@ -30,9 +23,9 @@ func (a *adminTokens) pages() []page {
 
 type tokensData struct {
 	notice
-	Tokens   []store.TokenInfo
+	Tokens   []token.Token
 	More     int // how many are not shown
-	Accounts []store.Account
+	Accounts []account.Account
 	Account  int64 // whose tokens are shown; 0: everyone's
 }
 
@@ -45,7 +38,7 @@ func (a *adminTokens) show(ctx context.Context, v *visit) (view, error) {
 	if data.Accounts, err = a.accounts.List(ctx); err != nil {
 		return view{}, err
 	}
-	if data.Tokens, err = a.list.Tokens(ctx, data.Account); err != nil {
+	if data.Tokens, err = a.tokens.List(ctx, data.Account); err != nil {
 		return view{}, err
 	}
 	if data.More = max(0, len(data.Tokens)-maxTokens); data.More > 0 {
@@ -58,7 +51,7 @@ func (a *adminTokens) show(ctx context.Context, v *visit) (view, error) {
 func (a *adminTokens) revoke(ctx context.Context, v *visit) (view, error) {
 	id, err := v.pathID()
 	if err == nil {
-		err = a.tokens.Revoke(ctx, id)
+		err = a.tokens.Revoke(ctx, v.actor(), id)
 	}
 	to := "/admin/tokens?done=revoked"
 	if of := v.PostFormValue("account"); of != "" {

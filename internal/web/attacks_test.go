@@ -136,8 +136,8 @@ func TestOpenRedirect(t *testing.T) {
 // Attack: a program sends users on to an address that is not its own.
 func TestForward(t *testing.T) {
 	w := newTown(t)
-	w.must(w.Store.AddOrigin(t.Context(), "https://app.example.org"))
-	w.must(w.Store.AddOrigin(t.Context(), "http://127.0.0.1:8080"))
+	w.allow("https://app.example.org")
+	w.allow("http://127.0.0.1:8080")
 	b := w.browser().signIn("mia")
 	done := func(target string) seen { return b.get("/auth/done?" + url.Values{"forwardUrl": {target}}.Encode()) }
 	for _, target := range []string{
@@ -400,14 +400,14 @@ func TestCookies(t *testing.T) {
 func TestSessionOfADisabledAccount(t *testing.T) {
 	w := newTown(t)
 	mia, noa := w.browser().signIn("mia"), w.browser().signIn("noa")
-	w.must(w.Accounts.SetDisabled(t.Context(), w.account("mia").ID, true))
-	w.must(w.Accounts.Remove(t.Context(), w.account("noa").ID))
+	w.must(w.Accounts.Disable(t.Context(), operator, w.account("mia").ID))
+	w.must(w.Accounts.Remove(t.Context(), operator, w.account("noa").ID))
 	for name, b := range map[string]*browser{"mia": mia, "noa": noa} {
 		b.wantTo(b.get("/account"), "/auth?next=%2Faccount")
 		b.wantTo(b.post("/account/revoke-others", nil), "/auth?next=%2Faccount")
 		b.wantPage(b.post("/auth/sign-in", url.Values{"login": {name}, "password": {password}}), 401, "The name or the password is not right.")
 	}
-	w.must(w.Accounts.SetDisabled(t.Context(), w.account("mia").ID, false))
+	w.must(w.Accounts.Enable(t.Context(), operator, w.account("mia").ID))
 	mia.signIn("mia")
 }
 

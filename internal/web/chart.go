@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/audit"
 )
 
 const (
@@ -38,10 +38,10 @@ type series struct {
 // may be a thousand times as high as another.
 var chartSeries = [...]series{
 	{"Sign-ins", "sign-ins", []string{
-		string(store.EventSignIn), string(store.EventSessionStarted), string(store.EventPINLinked),
+		string(audit.SignIn), string(audit.SessionStarted), string(audit.PINLinked),
 	}},
-	{"Refusals", "refusals", []string{string(store.EventSignInRefused), string(store.EventPINRefused)}},
-	{"Token checks", "checks", []string{store.TallyTokenChecks}},
+	{"Refusals", "refusals", []string{string(audit.SignInRefused), string(audit.PINRefused)}},
+	{"Token checks", "checks", []string{audit.TokenChecks}},
 }
 
 // chart shows the last day by quarter of an hour.
@@ -85,7 +85,7 @@ type chartRow struct {
 
 // newChart draws the counts of the day before now. It leaves out older counts,
 // and those that belong to no panel.
-func newChart(now time.Time, counts []store.Count) chart {
+func newChart(now time.Time, counts []audit.Count) chart {
 	first := now.UTC().Truncate(chartStep).Add(chartStep - chartSpan)
 	var n [len(chartSeries)][chartBars]int64
 	for _, c := range counts {

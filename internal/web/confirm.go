@@ -11,9 +11,8 @@ import (
 // A change to how an account signs in requires it: an open browser is not
 // enough.
 func confirmPassword(ctx context.Context, accounts *account.Service, v *visit) error {
-	_, _, err := accounts.VerifyPassword(ctx, account.Credentials{
+	_, err := accounts.VerifyPassword(ctx, v.actor(), account.Credentials{
 		Login: v.account.Username, Password: plexauth.Secret(v.PostFormValue("current")),
-		Address: v.from.Address,
 	})
 	return err
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/pin"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 // pinRequest is what a program asks for in the address of /auth: which PIN to
@@ -60,7 +59,7 @@ func (c *consent) pages() []page {
 
 // consentData is the page that asks for consent.
 type consentData struct {
-	PIN store.PIN
+	PIN pin.PIN
 	pinRequest
 	// Target is where the browser goes afterwards. Nil: it stays.
 	Target *url.URL
@@ -68,16 +67,13 @@ type consentData struct {
 
 // findPIN returns the PIN that a request names. If the request names a client
 // too, the PIN must be that client's.
-func findPIN(ctx context.Context, pins *pin.Service, v *visit, r pinRequest) (store.PIN, error) {
-	found, err := pins.Find(ctx, r.Code, typist(v))
+func findPIN(ctx context.Context, pins *pin.Service, v *visit, r pinRequest) (pin.PIN, error) {
+	found, err := pins.Find(ctx, v.actor(), r.Code)
 	if err == nil && r.ClientID != "" && r.ClientID != found.Device.ClientIdentifier {
 		err = pin.ErrNotFound
 	}
 	return found, err
 }
-
-// typist is who the limits on wrong codes count against.
-func typist(v *visit) pin.By { return pin.By{AccountID: v.account.ID, Address: v.from.Address} }
 
 // ask shows which program wants to sign in, from where, and what it would get.
 func (c *consent) ask(ctx context.Context, v *visit, r pinRequest) (view, error) {
@@ -124,9 +120,9 @@ func (c *consent) decide(ctx context.Context, v *visit) (view, error) {
 		return view{}, err
 	}
 	if v.PostFormValue("decision") != "allow" {
-		return view{to: "/auth/refused"}, c.pins.Refuse(ctx, r.Code, typist(v))
+		return view{to: "/auth/refused"}, c.pins.Deny(ctx, v.actor(), r.Code)
 	}
-	if err := c.pins.Link(ctx, r.Code, typist(v)); err != nil {
+	if err := c.pins.Link(ctx, v.actor(), r.Code); err != nil {
 		return view{}, err
 	}
 	if r.Forward == "" {

@@ -13,7 +13,6 @@ import (
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
 )
 
@@ -41,7 +40,7 @@ var failures = [...]struct {
 	{errForward, 400, "Nowhere to go back to", "The program asked to be opened at something that is not a web address, so nothing was given to it."},
 	{errSetupKey, 403, "This link does not work", "The set-up link works once, and only until the server is started again. Look for the newest one where usher was started."},
 	{session.ErrNotFound, 404, "Already signed out", "That browser is not signed in any more."},
-	{store.ErrNotFound, 404, "Not there any more", "What you asked for has gone, perhaps a moment ago."},
+	{token.ErrNoDevice, 404, "Not there any more", "That device had been signed out already."},
 	{account.ErrNotFound, 404, "Not there any more", "There is no such account any more."},
 	{source.ErrNotFound, 404, "Not there any more", "What you asked for has gone, perhaps a moment ago."},
 	{source.ErrNotShared, 404, "Not there any more", "The server is not shared with this account any more."},
@@ -74,9 +73,6 @@ func (f *frame) jsonFailure(v *visit, err error) view {
 }
 
 func (f *frame) jsonProblem(v *visit, err error) (status int, text string) {
-	if errors.Is(err, store.ErrConflict) {
-		return http.StatusConflict, "That changed a moment ago. Try once more."
-	}
 	text, ok := problem(err)
 	switch {
 	case fault.KindOf(err) == fault.Limited:

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+
+	"github.com/usher-auth/usher/internal/core"
 )
 
 // Row is a page of the table.
@@ -17,7 +19,7 @@ type Row struct {
 // Rows lists every page.
 func Rows() []Row {
 	var rows []Row
-	for _, p := range New(Config{}).table {
+	for _, p := range New(&core.Core{}, "").table {
 		rows = append(rows, Row{p.method, p.path, p.need == halfSignedIn, p.need >= signedIn, p.need == admin})
 	}
 	return rows

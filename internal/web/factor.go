@@ -8,7 +8,6 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/qrcode"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -20,7 +19,7 @@ type factorForms struct {
 
 // factorOf is whose second factor a form sets up, and where the form is.
 type factorOf struct {
-	Account store.Account
+	Account account.Account
 	Own     bool   // it is the visitor's account
 	Page    string // the form's path
 	Back    string // the path of the page that links to it
@@ -75,7 +74,7 @@ func (f factorForms) submit(ctx context.Context, v *visit, of factorOf) (view, e
 		err = account.ErrCode // without a code, Enrol would not verify one
 	}
 	if err == nil {
-		codes, err = f.accounts.Enrol(ctx, of.Account, e, code)
+		codes, err = f.accounts.Enrol(ctx, v.actor(), of.Account.ID, e, code)
 	}
 	if text, ok := problem(err); ok {
 		return showFactor(of, e, text)

@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/session"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -37,18 +37,13 @@ type handler func(context.Context, *visit) (view, error)
 // writes the view or the error. It knows no feature.
 type frame struct {
 	sessions *session.Service
-	accounts accountReader
+	accounts *account.Service
 	// publicURL is where browsers reach the pages; empty if not configured.
 	publicURL string
 	// tabs link the pages for admins to each other.
 	tabs   []tab
 	log    *slog.Logger
 	origin *http.CrossOriginProtection
-}
-
-// accountReader reads an account by its id.
-type accountReader interface {
-	Account(ctx context.Context, id int64) (store.Account, error)
 }
 
 // mount adds a page to a mux. around wraps each handler.
@@ -101,7 +96,7 @@ func (f *frame) answer(ctx context.Context, p page, v *visit) (view, error) {
 	case p.need == admin && !v.account.Admin:
 		return view{}, errNotAdmin
 	}
-	return p.handle(store.WithActor(ctx, v.actor()), v)
+	return p.handle(ctx, v)
 }
 
 // authenticate finds the session of the visitor's cookie and its account. A
@@ -111,12 +106,12 @@ func (f *frame) authenticate(ctx context.Context, v *visit) error {
 	if err != nil || cookie.Value == "" {
 		return nil
 	}
-	v.session, err = f.sessions.Find(ctx, plexauth.Secret(cookie.Value), v.from)
+	v.session, err = f.sessions.Find(ctx, plexauth.Secret(cookie.Value), v.address)
 	if errors.Is(err, session.ErrNotFound) {
 		return nil
 	}
 	if err == nil && v.session.Complete {
-		v.account, err = f.accounts.Account(ctx, v.session.AccountID)
+		v.account, err = f.accounts.Get(ctx, v.session.AccountID)
 	}
 	return err
 }

@@ -27,6 +27,6 @@ func (h *home) show(ctx context.Context, v *visit) (view, error) {
 
 // noAccounts reports whether no account exists yet.
 func noAccounts(ctx context.Context, accounts *account.Service) (bool, error) {
-	list, err := accounts.List(ctx)
-	return len(list) == 0, err
+	any, err := accounts.Any(ctx)
+	return !any, err
 }

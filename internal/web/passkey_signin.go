@@ -44,7 +44,7 @@ func (s *passkeySignIn) challenge(_ context.Context, v *visit) (view, error) {
 		return view{}, err
 	}
 	browser := rand.Text()
-	options, err := s.passkeys.BeginAlone(party, browser, v.from.Address)
+	options, err := s.passkeys.BeginSignIn(party, browser, v.address)
 	cookie := browserCookie(browser, int(passkeyLife.Seconds()))
 	return view{json: json.RawMessage(options), cookies: []*http.Cookie{cookie}}, err
 }
@@ -66,11 +66,12 @@ func (s *passkeySignIn) submit(ctx context.Context, v *visit) (view, error) {
 	if err != nil {
 		return view{}, passkey.ErrChallenge
 	}
-	proof, err := s.passkeys.FinishAlone(ctx, party, browser.Value, []byte(v.PostFormValue("answer")))
+	verified, err := s.passkeys.FinishSignIn(
+		ctx, v.actor(), party, browser.Value, []byte(v.PostFormValue("answer")))
 	if err != nil {
 		return view{}, err
 	}
-	answer, err := s.browsers.start(ctx, v, proof.SignIn, true, nextPath(v.PostForm))
+	answer, err := s.browsers.start(ctx, v, verified.Proof, true, nextPath(v.PostForm))
 	answer.cookies = append(answer.cookies, browserCookie("", -1))
 	return answer, err
 }
@@ -81,7 +82,7 @@ func (s *passkeySignIn) secondChallenge(ctx context.Context, v *visit) (view, er
 	if err != nil {
 		return view{}, err
 	}
-	options, err := s.passkeys.BeginSecond(ctx, party, v.session.AccountID, browserOf(v))
+	options, err := s.passkeys.BeginSecondFactor(ctx, party, v.session.AccountID, browserOf(v))
 	return view{json: json.RawMessage(options)}, err
 }
 
@@ -91,12 +92,12 @@ func (s *passkeySignIn) submitSecond(ctx context.Context, v *visit) (view, error
 	if err != nil {
 		return view{}, err
 	}
-	proof, err := s.passkeys.FinishSecond(
-		ctx, party, v.session.AccountID, browserOf(v), []byte(v.PostFormValue("answer")))
+	verified, err := s.passkeys.FinishSecondFactor(ctx, v.actor(), party,
+		v.session.AccountID, v.session.Revision, browserOf(v), []byte(v.PostFormValue("answer")))
 	if err != nil {
 		return view{}, err
 	}
-	answer, err := s.browsers.complete(ctx, v, proof.SignIn, nextPath(v.PostForm))
+	answer, err := s.browsers.complete(ctx, v, verified.Proof, nextPath(v.PostForm))
 	if err != nil {
 		return view{}, fmt.Errorf("completing a session by passkey: %w", err)
 	}

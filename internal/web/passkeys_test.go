@@ -160,9 +160,9 @@ func TestPasskeyRefused(t *testing.T) {
 	b.wantAlone(phone, "")
 	copied.Count = 0
 	b.wantAlone(&copied, "a copy of it")
-	w.must(w.Accounts.SetDisabled(t.Context(), w.account("mia").ID, true))
+	w.must(w.Accounts.Disable(t.Context(), operator, w.account("mia").ID))
 	b.wantAlone(phone, "not accepted")
-	w.must(w.Accounts.SetDisabled(t.Context(), w.account("mia").ID, false))
+	w.must(w.Accounts.Enable(t.Context(), operator, w.account("mia").ID))
 	b.wantAlone(phone, "")
 	b.wantPage(b.get("/account"), 200, "Refused: wrong answer of a passkey", "there may be a copy of it", "Refused: the account is disabled")
 

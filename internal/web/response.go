@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/account"
 )
 
 // view is what a handler returns: a redirect, JSON or a page, in this order.
@@ -35,7 +35,7 @@ type message struct{ Title, Text, To, Way string }
 // layoutData is what every template gets.
 type layoutData struct {
 	// Account is who is signed in. Its ID is 0 if nobody is.
-	Account store.Account
+	Account account.Account
 	Path    string
 	// Tabs are the links between the pages for admins; nil on other pages.
 	Tabs []tab

@@ -65,10 +65,10 @@ func (s *secondStep) submit(ctx context.Context, v *visit) (view, error) {
 
 func (s *secondStep) byCode(ctx context.Context, v *visit, next string) (view, error) {
 	code := strings.Join(strings.Fields(v.PostFormValue("code")), "")
-	proof, err := s.accounts.VerifyCode(ctx, v.session.AccountID, plexauth.Secret(code))
+	verified, err := s.accounts.VerifyCode(
+		ctx, v.actor(), v.session.AccountID, v.session.Revision, plexauth.Secret(code))
 	if err != nil {
 		return view{}, err
 	}
-	answer, err := s.browsers.complete(ctx, v, proof.SignIn, next)
-	return answer, s.browsers.rejected(ctx, proof, err)
+	return s.browsers.complete(ctx, v, verified.Proof, next)
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/fault"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -74,7 +73,7 @@ func (s *setup) submit(ctx context.Context, v *visit) (view, error) {
 		return view{}, errSetupKey
 	}
 	form := setupData{Username: v.PostFormValue("username"), Email: v.PostFormValue("email")}
-	first, err := s.accounts.AddFirst(ctx, account.NewAccount{
+	first, err := s.accounts.AddFirst(ctx, v.actor(), account.NewAccount{
 		Username: form.Username, Email: form.Email, Admin: true,
 		Password: plexauth.Secret(v.PostFormValue("password")),
 	})
@@ -89,19 +88,10 @@ func (s *setup) submit(ctx context.Context, v *visit) (view, error) {
 		return view{}, err
 	}
 	s.key.revoke()
-	proof := proofOfFirst(first)
-	answer, err := s.browsers.start(ctx, v, proof.SignIn, true, "/account")
+	answer, err := s.browsers.start(ctx, v, first.Proof, true, "/account")
 	used := &http.Cookie{Name: setupCookie, Path: setupPath, MaxAge: -1}
 	answer.cookies = append(answer.cookies, used)
-	return answer, s.browsers.rejected(ctx, proof, err)
-}
-
-// proofOfFirst is the one proof that the pages make themselves: the password was
-// set by the same request.
-func proofOfFirst(a store.Account) account.Proof {
-	return account.Proof{
-		SignIn: store.SignIn{AccountID: a.ID, PasswordHash: a.PasswordHash}, Account: a,
-	}
+	return answer, err
 }
 
 // setupKey is the secret of the set-up link. It is in memory only, from the

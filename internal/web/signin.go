@@ -84,19 +84,17 @@ func (s *signIn) submit(ctx context.Context, v *visit) (view, error) {
 // byPassword verifies the password and starts a session, which the second step
 // completes if the account has a second factor.
 func (s *signIn) byPassword(ctx context.Context, v *visit, form signInData) (view, error) {
-	proof, complete, err := s.accounts.VerifyPassword(ctx, account.Credentials{
+	verified, err := s.accounts.VerifyPassword(ctx, v.actor(), account.Credentials{
 		Login: form.Login, Password: plexauth.Secret(v.PostFormValue("password")),
-		Address: v.from.Address,
 	})
 	if err != nil {
 		return view{}, err
 	}
 	next := form.Next
-	if !complete {
+	if !verified.Complete {
 		next = secondStepPath(next)
 	}
-	answer, err := s.browsers.start(ctx, v, proof.SignIn, complete, next)
-	return answer, s.browsers.rejected(ctx, proof, err)
+	return s.browsers.start(ctx, v, verified.Proof, verified.Complete, next)
 }
 
 // secondStepPath is the page of the second factor, which leads to next.

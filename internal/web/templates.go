@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -46,7 +46,7 @@ var templateFuncs = template.FuncMap{
 	"add":      func(a, b int) int { return a + b },
 	"clock":    func(t time.Time) string { return t.UTC().Format("15:04") },
 	"second":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
-	"device":   func(d store.Device) string { return store.DescribeDevice(d.Product, d.Device, d.Name) },
+	"device":   device.Device.Describe,
 	"sentence": sentence,
 	"grouped":  grouped,
 	"show":     func(s plexauth.Secret) string { return string(s) },

@@ -4,28 +4,30 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/session"
-	"github.com/usher-auth/usher/internal/store"
 )
 
 // visit is a request for a page, with who sent it.
 type visit struct {
 	*http.Request
 	// session is the browser's session. Its ID is 0 if there is none.
-	session store.Session
+	session session.Session
 	// account is the account that is signed in. Its ID is 0 if the session is
 	// missing or lacks the second factor.
-	account store.Account
-	// from is the browser and the address of the request.
-	from session.From
+	account account.Account
+	// userAgent is how the browser describes itself, and address where the
+	// request comes from.
+	userAgent, address string
 	// json is set for requests of our own scripts: errors are sent as JSON.
 	json bool
 }
 
 func newVisit(r *http.Request) *visit {
 	return &visit{
-		Request: r, from: session.From{UserAgent: r.UserAgent(), Address: httpd.Address(r)},
+		Request: r, userAgent: r.UserAgent(), address: httpd.Address(r),
 	}
 }
 
@@ -36,9 +38,9 @@ func (v *visit) signedIn() bool { return v.account.ID != 0 }
 func (v *visit) halfSignedIn() bool { return v.session.ID != 0 && !v.signedIn() }
 
 // actor is who the audit log records for what the visitor changes.
-func (v *visit) actor() store.Actor {
-	return store.Actor{
-		AccountID: v.account.ID, Device: browserName(v.from.UserAgent), Address: v.from.Address,
+func (v *visit) actor() audit.Actor {
+	return audit.Actor{
+		AccountID: v.account.ID, Device: browserName(v.userAgent), Address: v.address,
 	}
 }
 

@@ -2,48 +2,12 @@ package web
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
-	"time"
 
-	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/origin"
-	"github.com/usher-auth/usher/internal/passkey"
-	"github.com/usher-auth/usher/internal/pin"
-	"github.com/usher-auth/usher/internal/session"
+	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/store"
-	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
-
-// Config is what Pages depend on. All but the last three are required.
-type Config struct {
-	// Store has what no service offers yet. Features get it as small interfaces.
-	Store *store.Store
-	// Accounts verifies passwords and codes, and changes accounts.
-	Accounts *account.Service
-	// Tokens revokes tokens.
-	Tokens *token.Service
-	// Sources lists and changes servers, providers and shares.
-	Sources *source.Service
-	// PINs finds, links and denies the PINs of devices.
-	PINs *pin.Service
-	// Origins has the origins that browsers are sent back to without asking.
-	Origins *origin.Service
-	// Sessions has the sessions of browsers.
-	Sessions *session.Service
-	// Passkeys runs the ceremonies of passkeys.
-	Passkeys *passkey.Service
-	// PublicURL is where browsers reach these pages; a passkey is bound to its
-	// host name. Empty: the address that each request was sent to.
-	PublicURL string
-	// Logger gets the errors that visitors see no details of. Nil: they are
-	// discarded.
-	Logger *slog.Logger
-	// Now returns the current time. Nil: time.Now.
-	Now func() time.Time
-}
 
 // Pages serves the pages to browsers. It is safe for concurrent use.
 type Pages struct {
@@ -52,31 +16,21 @@ type Pages struct {
 	table []page
 }
 
-// New returns the pages.
-func New(cfg Config) *Pages {
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	p := &Pages{frame: newFrame(cfg)}
-	browsers := &browserSessions{
-		sessions: cfg.Sessions, accounts: cfg.Accounts, log: cfg.Logger, now: cfg.Now,
-	}
-	p.setup = &setup{accounts: cfg.Accounts, browsers: browsers}
+// New returns the pages. publicURL is where browsers reach them; a passkey is
+// bound to its host name. Empty: the address that each request was sent to.
+func New(c *core.Core, publicURL string) *Pages {
+	p := &Pages{frame: &frame{
+		sessions: c.Sessions, accounts: c.Accounts, publicURL: publicURL, tabs: adminTabs,
+		log: c.Logger, origin: http.NewCrossOriginProtection(),
+	}}
+	browsers := &browserSessions{sessions: c.Sessions, log: c.Logger, now: c.Now}
+	site := passkeySite{publicURL: publicURL}
+	p.setup = &setup{accounts: c.Accounts, browsers: browsers}
 	p.add(p.setup)
-	p.add(signInFeatures(cfg, browsers)...)
-	p.add(accountFeatures(cfg)...)
-	p.add(adminFeatures(cfg)...)
+	p.add(signInFeatures(c, browsers, site)...)
+	p.add(accountFeatures(c, site)...)
+	p.add(adminFeatures(c)...)
 	return p
-}
-
-func newFrame(cfg Config) *frame {
-	return &frame{
-		sessions: cfg.Sessions, accounts: cfg.Store, publicURL: cfg.PublicURL, tabs: adminTabs,
-		log: cfg.Logger, origin: http.NewCrossOriginProtection(),
-	}
 }
 
 // feature is a part of the pages. It has only the services that it needs, and
@@ -92,55 +46,54 @@ func (p *Pages) add(features ...feature) {
 }
 
 // signInFeatures sign visitors in, and then their devices.
-func signInFeatures(cfg Config, browsers *browserSessions) []feature {
-	site := passkeySite{publicURL: cfg.PublicURL}
-	ask := &consent{pins: cfg.PINs, origins: cfg.Origins}
+func signInFeatures(c *core.Core, browsers *browserSessions, site passkeySite) []feature {
+	ask := &consent{pins: c.PINs, origins: c.Origins}
 	return []feature{
-		&home{accounts: cfg.Accounts},
-		&signIn{accounts: cfg.Accounts, browsers: browsers, site: site, consent: ask},
-		&secondStep{accounts: cfg.Accounts, browsers: browsers, passkeys: cfg.Passkeys, site: site},
-		&passkeySignIn{passkeys: cfg.Passkeys, browsers: browsers, site: site},
+		&home{accounts: c.Accounts},
+		&signIn{accounts: c.Accounts, browsers: browsers, site: site, consent: ask},
+		&secondStep{accounts: c.Accounts, browsers: browsers, passkeys: c.Passkeys, site: site},
+		&passkeySignIn{passkeys: c.Passkeys, browsers: browsers, site: site},
 		ask,
-		&link{pins: cfg.PINs},
+		&link{pins: c.PINs},
 	}
 }
 
 // accountFeatures let visitors change their own account.
-func accountFeatures(cfg Config) []feature {
-	site := passkeySite{publicURL: cfg.PublicURL}
+func accountFeatures(c *core.Core, site passkeySite) []feature {
 	own := &accountPage{
-		devices: cfg.Store, sessions: cfg.Sessions, passkeys: cfg.Passkeys, site: site, audit: cfg.Store,
+		devices: c.Devices, sessions: c.Sessions, passkeys: c.Passkeys, site: site, audit: c.Audit,
 	}
 	return []feature{
 		own,
-		&profile{page: own, accounts: cfg.Accounts, others: cfg.Store},
-		&ownFactor{page: own, accounts: cfg.Accounts, forms: factorForms{cfg.Accounts}},
-		&ownPasskeys{page: own, accounts: cfg.Accounts, passkeys: cfg.Passkeys, site: site},
-		&signOuts{page: own, devices: cfg.Store, sessions: cfg.Sessions, others: cfg.Store},
+		&profile{page: own, accounts: c.Accounts, sessions: c.Sessions},
+		&ownFactor{page: own, accounts: c.Accounts, forms: factorForms{c.Accounts}},
+		&ownPasskeys{page: own, accounts: c.Accounts, passkeys: c.Passkeys, site: site},
+		&signOuts{page: own, tokens: c.Tokens, sessions: c.Sessions},
 	}
 }
 
 // adminFeatures let admins change everything else.
-func adminFeatures(cfg Config) []feature {
-	sources := func(kind, path string) *adminSources {
-		return &adminSources{
-			kind: kind, path: path, sources: cfg.Sources, accounts: cfg.Accounts, byID: cfg.Store,
-		}
+func adminFeatures(c *core.Core) []feature {
+	sources := func(kind source.Kind, path string) *adminSources {
+		return &adminSources{kind: kind, path: path, sources: c.Sources, accounts: c.Accounts}
 	}
-	servers := sources(store.ServerSource, "/admin/servers")
+	servers := sources(source.Server, "/admin/servers")
 	return []feature{
-		&adminOverview{statistics: cfg.Store, now: cfg.Now},
-		&adminAccounts{accounts: cfg.Accounts},
+		&adminOverview{
+			accounts: c.Accounts, sources: c.Sources, tokens: c.Tokens, sessions: c.Sessions,
+			origins: c.Origins, log: c.Audit, now: c.Now,
+		},
+		&adminAccounts{accounts: c.Accounts},
 		&adminAccount{
-			accounts: cfg.Accounts, byID: cfg.Store, tokens: cfg.Store, others: cfg.Store,
-			passkeys: cfg.Passkeys, sources: cfg.Sources, factor: factorForms{cfg.Accounts},
+			accounts: c.Accounts, tokens: c.Tokens, sessions: c.Sessions,
+			passkeys: c.Passkeys, sources: c.Sources, factor: factorForms{c.Accounts},
 		},
 		servers,
-		&adminShares{servers: servers, sources: cfg.Sources, byID: cfg.Store},
-		sources(store.ProviderSource, "/admin/providers"),
-		&adminTokens{tokens: cfg.Tokens, list: cfg.Store, accounts: cfg.Accounts},
-		&adminOrigins{origins: cfg.Origins},
-		&adminAudit{log: cfg.Store, verifier: cfg.Store, accounts: cfg.Accounts, now: cfg.Now},
+		&adminShares{servers: servers, sources: c.Sources, accounts: c.Accounts},
+		sources(source.Provider, "/admin/providers"),
+		&adminTokens{tokens: c.Tokens, accounts: c.Accounts},
+		&adminOrigins{origins: c.Origins},
+		&adminAudit{log: c.Audit, accounts: c.Accounts, now: c.Now},
 	}
 }
 

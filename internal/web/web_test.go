@@ -17,17 +17,22 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
 
 const password = coretest.Password
 
-// world is a complete server with a store in memory. Browsers reach it at base.
+// operator is who changes things beside the browsers.
+var operator = audit.Actor{Name: "operator"}
+
+// world is a complete server with a database in memory. Browsers reach it at base.
 type world struct {
 	*testing.T
 	*coretest.Core
@@ -100,11 +105,18 @@ func (w *world) must(err error) {
 	}
 }
 
-func (w *world) account(name string) store.Account {
+func (w *world) account(name string) account.Account {
 	w.Helper()
 	a, err := w.Accounts.Find(w.Context(), name)
 	w.must(err)
 	return a
+}
+
+// allow allows an origin.
+func (w *world) allow(origin string) {
+	w.Helper()
+	_, err := w.Origins.Allow(w.Context(), operator, origin)
+	w.must(err)
 }
 
 // browser stores cookies and does not follow redirects.
@@ -218,7 +230,7 @@ func (b *browser) signIn(name string) *browser {
 func (w *world) enrol(name string) (seed plexauth.Secret, backup []plexauth.Secret) {
 	w.Helper()
 	e := account.NewEnrolment("usher", name)
-	backup, err := w.Accounts.Enrol(w.Context(), w.account(name), e, "")
+	backup, err := w.Accounts.Enrol(w.Context(), operator, w.account(name).ID, e, "")
 	w.must(err)
 	return e.Secret, backup
 }
@@ -231,9 +243,9 @@ func (w *world) code(seed plexauth.Secret) string {
 }
 
 // start creates a PIN as a television would.
-func (w *world) start(strong bool) store.PIN {
+func (w *world) start(strong bool) pin.PIN {
 	w.Helper()
-	p, err := w.PINs.Start(w.Context(), store.Device{
+	p, err := w.PINs.Start(w.Context(), device.Device{
 		ClientIdentifier: "tv", Product: "Player & Co", Version: "1.2", Platform: "Roku", Name: "Living room", Address: "192.0.2.7",
 	}, strong)
 	w.must(err)
@@ -242,7 +254,7 @@ func (w *world) start(strong bool) store.PIN {
 
 // token polls the PIN. It returns an empty token while the PIN waits, and gone if
 // the PIN does not exist any more.
-func (w *world) token(p store.PIN) (token plexauth.Secret, gone bool) {
+func (w *world) token(p pin.PIN) (token plexauth.Secret, gone bool) {
 	w.Helper()
 	_, token, err := w.PINs.Get(w.Context(), p.ID, "tv", "192.0.2.7")
 	return token, err != nil
@@ -358,7 +370,7 @@ func TestWrongBackupCodesAreCounted(t *testing.T) {
 		b.wantPage(b.post("/auth/sign-in", guess), 401, "The code after the password is not right")
 	}
 	b.wantPage(b.post("/auth/sign-in", guess), 401, "too many wrong tries")
-	rows, err := w.Store.Audit(w.Context(), store.AuditQuery{Events: []store.EventKind{store.EventSignInRefused}})
+	rows, err := w.Audit.List(w.Context(), audit.Query{Events: []audit.Kind{audit.SignInRefused}})
 	if err != nil || len(rows) != 3 {
 		t.Errorf("the audit log tells of %d, %v, want 3", len(rows), err)
 	}
@@ -460,6 +472,26 @@ func TestConsent(t *testing.T) {
 	}
 	b.wantPage(b.get("/account"), 200, "Player & Co", "Living room", "A device was signed in by its code")
 	b.wantPage(b.post("/auth/consent", form), 404) // a PIN is linked once
+}
+
+// Programs need not say what they are. The page names them by what they do say.
+func TestDevicesWithoutAName(t *testing.T) {
+	w := newTown(t)
+	b := w.browser().signIn("mia")
+	for want, d := range map[string]device.Device{
+		"Sign out Roku Ultra":   {Product: "Player", Device: "Roku Ultra"},
+		"Sign out Player":       {Product: "Player"},
+		"Sign out this program": {},
+	} {
+		d.ClientIdentifier = want
+		p, err := w.PINs.Start(t.Context(), d, false)
+		w.must(err)
+		b.wantPage(b.get("/auth?code="+p.Code), 200, "wants to sign in")
+		b.sends("/auth/consent", "/auth/done", "code", p.Code, "decision", "allow")
+		_, _, err = w.PINs.Get(t.Context(), p.ID, want, "192.0.2.7")
+		w.must(err)
+		b.reads("/account", want)
+	}
 }
 
 func TestRefuse(t *testing.T) {
@@ -584,7 +616,7 @@ func TestMarkupIsText(t *testing.T) {
 		b.post("/auth/sign-in", url.Values{"login": {evil}, "password": {"x"}, "product": {evil}, "next": {"/" + evil}}),
 		b.get("/auth?" + url.Values{"next": {"/" + evil}}.Encode()),
 	}
-	p, err := w.PINs.Start(t.Context(), store.Device{ClientIdentifier: evil, Product: evil, Version: evil, Platform: evil, Name: evil}, false)
+	p, err := w.PINs.Start(t.Context(), device.Device{ClientIdentifier: evil, Product: evil, Version: evil, Platform: evil, Name: evil}, false)
 	w.must(err)
 	b.signIn("mia")
 	answers = append(answers,

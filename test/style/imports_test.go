@@ -15,17 +15,22 @@ import (
 // The table allows exactly what the code does. When an import goes away, its
 // name goes away here. A new name here needs a reason in the commit.
 //
-// The target is cli → api, web → core → store → the nouns → fault, db and the
-// tools. A noun that no longer imports store moves down to the nouns. In the
-// end, the layer of those that still import it is gone, api and web name
-// neither each other nor store, and only core joins store and the nouns.
+// The nouns own their types and rules, and say in an interface what they need
+// stored. Package store implements the interfaces, and core joins the two: no
+// other package knows that there is SQL.
 var layers = []layer{
 	{"the program", []row{
 		{"cmd/usher", "cli"},
 	}},
+	{"programs that show the SDK", []row{
+		{"examples/pin-terminal", "plexauth"},
+		{"examples/test-signin", "plexauth"},
+		{"examples/web-signin", "plexauth/login plexauth"},
+	}},
 	{"what only tests import", []row{
 		{"db/dbtest", "db"},
 		{"passkey/passkeytest", ""},
+		{"store/storetest", "store account audit device origin passkey pin session signin source token db plexauth"},
 		{"test/browser", ""},
 		{"test/clients", ""},
 		{"test/crash", ""},
@@ -39,41 +44,43 @@ var layers = []layer{
 		{"bench/http/bare", ""},
 	}},
 	{"the command line", []row{
-		{"cli", "server web core httpd account token source origin store hashing fault plexauth"},
+		{"cli", "server web core httpd account token source origin audit hashing fault plexauth"},
 	}},
 	{"usher for tests", []row{
-		{"plexauthtest", "server core account pin source store seal plexauth"},
-		{"coretest", "core account source store seal"},
+		{"plexauthtest", "server core account token source device audit seal plexauth"},
+		{"coretest", "core account source audit seal"},
 	}},
 	{"the faces together", []row{
 		{"server", "api web core httpd"},
 	}},
 	{"the faces", []row{
-		{"api", "core httpd wire account token pin source store db guard qrcode fault plexauth"},
-		{"web", "httpd account token pin passkey session source origin store guard qrcode fault plexauth"},
+		{"api", "core httpd wire account device token pin source audit db guard qrcode fault plexauth"},
+		{"web", "core httpd account device token pin passkey session source origin signin audit guard qrcode fault plexauth"},
 	}},
 	{"what a face stands on", []row{
 		{"httpd", ""},
 	}},
-	{"every service, opened once", []row{
-		{"core", "account passkey pin token session source origin store guard hashing seal"},
+	{"every service and its rows, joined once", []row{
+		{"core", "store account device passkey pin token session source origin signin audit db guard hashing seal"},
+	}},
+	{"rows", []row{
+		{"store", "account device passkey pin token session source origin signin audit db plexauth"},
 	}},
 	{"what crosses the wire", []row{
 		{"wire", "fault plexauth"},
 	}},
-	{"nouns that still import store", []row{
-		{"account", "store guard hashing seal fault plexauth"},
-		{"passkey", "store guard fault"},
-		{"pin", "store db guard seal letters fault plexauth"},
-		{"token", "store db seal letters fault plexauth"},
-		{"session", "store fault plexauth"},
-		{"source", "store fault"},
-		{"origin", "store fault"},
+	{"nouns, each on those below it", []row{
+		{"pin", "account device token audit db guard letters fault plexauth"},
+		{"source", "account token audit db fault plexauth"},
+		{"session", "token signin audit db fault plexauth"},
+		{"passkey", "account signin audit db guard fault"},
+		{"token", "account device signin audit db seal letters fault plexauth"},
+		{"account", "signin audit db guard hashing seal fault plexauth"},
+		{"origin", "audit db fault"},
+		{"device", "db"},
 	}},
-	{"rows", []row{
-		{"store", "audit db"},
-	}},
-	{"nouns", []row{
+	{"what nouns stand on", []row{
+		{"signin", "audit db plexauth"},
 		{"audit", "db"},
 	}},
 	{"the engine", []row{
@@ -156,6 +163,38 @@ func TestImports(t *testing.T) {
 	}
 	for _, pkg := range slices.Sorted(maps.Keys(imports)) {
 		t.Errorf("%s has no row: say in which layer it stands and what it may import", pkg)
+	}
+}
+
+// joinsStore is the one package that builds services on package store.
+const joinsStore = "core"
+
+// aboveStore are the packages that know services and no rows, and neither do
+// their tests: what they need of the database, they ask a service for.
+var aboveStore = []string{
+	"api", "cli", "cmd/usher", "coretest", "httpd", "plexauthtest", "server", "web",
+	"bench/http", "test/browser", "test/clients", "test/crash", "test/docs", "test/http",
+}
+
+// Whatever the table of layers says: only core names package store. Tests of
+// the nouns may use it to write what no service would.
+func TestOnlyCoreNamesStore(t *testing.T) {
+	src := readModule(t)
+	seen := make(map[string]bool)
+	for _, f := range src.files {
+		pkg := shortName(f.pkg)
+		seen[pkg] = true
+		mayName := pkg == joinsStore || pkg == "store" || f.test && !slices.Contains(aboveStore, pkg)
+		for _, spec := range f.Imports {
+			if folder, _ := inModule(importPath(spec)); shortName(folder) == "store" && !mayName {
+				t.Errorf("%v: %s names package store: ask a service instead", src.fset.Position(spec.Pos()), pkg)
+			}
+		}
+	}
+	for _, pkg := range aboveStore {
+		if !seen[pkg] {
+			t.Errorf("there is no package %s: delete it from aboveStore", pkg)
+		}
 	}
 }
 

@@ -1,0 +1,219 @@
+package audit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/signin"
+)
+
+// chained returns a data folder with eight rows in its log, of which the first
+// three are pruned: 4 to 8 are left.
+func chained(t testing.TB) (*world, string) {
+	t.Helper()
+	dir := t.TempDir()
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	w := newWorld(t, core.Config{Dir: dir, Now: func() time.Time { return now }})
+	by := audit.Actor{Name: "operator", Device: "Browser", Address: "192.0.2.1"}
+	for i := range 8 {
+		if i == 3 {
+			now = now.Add(time.Hour)
+		}
+		w.addBy(by, fmt.Sprint("person", i+1))
+	}
+	if n, err := w.Audit.Prune(t.Context(), now); n != 3 || err != nil {
+		t.Fatalf("pruned %d rows, %v, want 3", n, err)
+	}
+	if row, problem := w.broken(); row != 0 {
+		t.Fatalf("row %d %s, before anybody tampered", row, problem)
+	}
+	return w, dir
+}
+
+// Attack: somebody with access to the database file covers their traces. The
+// log says what was done to which row.
+func TestTamperingIsFound(t *testing.T) {
+	type attack struct {
+		name, statement string
+		want            int64
+	}
+	const columns = "at, event, account_id, account, actor, device, address, detail, hash FROM audit"
+	tests := []attack{
+		{"the end cut off", "DELETE FROM audit WHERE id > 6", 7},
+		{"all rows deleted", "DELETE FROM audit", 4},
+		{"a row added at the end", "INSERT INTO audit SELECT 9, " + columns + " WHERE id = 8", 9},
+		{"a row added at the front", "INSERT INTO audit SELECT 3, " + columns + " WHERE id = 8", 3},
+		{"the front cut off", "DELETE FROM audit WHERE id < 6", 4},
+		{"two rows gone", "DELETE FROM audit WHERE id IN (5, 6)", 5},
+		{"the log's end removed", "DELETE FROM setting WHERE name = 'audit head'", 4},
+		{"the log's anchor removed", "DELETE FROM setting WHERE name = 'audit anchor'", 1},
+		{"the log's end set to another hash", `UPDATE setting
+			SET value = CAST(substr(value, 1, 8) || zeroblob(32) AS BLOB) WHERE name = 'audit head'`, 8},
+	}
+	for _, column := range []string{"event", "account", "actor", "device", "address", "detail"} {
+		for row := int64(4); row <= 8; row++ {
+			for how, expression := range map[string]string{
+				"a letter more": column + " || 'x'", "a nul more": column + " || char(0)", "another text": "'other'",
+			} {
+				tests = append(tests, attack{
+					column + ", " + how, fmt.Sprintf("UPDATE audit SET %s = %s WHERE id = %d", column, expression, row), row,
+				})
+			}
+		}
+	}
+	for row := int64(4); row <= 8; row++ {
+		for what, set := range map[string]string{
+			"at": "at = at + 1", "account_id": "account_id = account_id + 1", "hash": "hash = zeroblob(32)",
+			"a longer hash": "hash = CAST(hash || zeroblob(1) AS BLOB)",
+			"texts moved":   "account = '', device = device || account",
+		} {
+			tests = append(tests, attack{what, fmt.Sprintf("UPDATE audit SET %s WHERE id = %d", set, row), row})
+		}
+		tests = append(tests, attack{"a row deleted", fmt.Sprintf("DELETE FROM audit WHERE id = %d", row), row},
+			attack{"a row renumbered", fmt.Sprintf("UPDATE audit SET id = 100 WHERE id = %d", row), row})
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprintf("%s, row %d", test.name, test.want), func(t *testing.T) {
+			w, dir := chained(t)
+			tamper(t, dir, test.statement)
+			if row, problem := w.broken(); row != test.want {
+				t.Errorf("%s: the log says row %d %s, want row %d", test.statement, row, problem, test.want)
+			}
+		})
+	}
+}
+
+// Attack: the hash of the changed row is computed again. The next row then does
+// not follow from it; the last row is not the one that was written last.
+func TestTamperingWithHashesIsFound(t *testing.T) {
+	for row, want := range map[int64]int64{5: 6, 7: 8, 8: 8} {
+		w, dir := chained(t)
+		list, err := w.Audit.List(t.Context(), audit.Query{After: row - 2, Limit: 2, OldestFirst: true})
+		if err != nil || len(list) != 2 || list[1].ID != row {
+			t.Fatal(list, err)
+		}
+		list[1].Detail = "nothing happened"
+		tamper(t, dir, fmt.Sprintf("UPDATE audit SET detail = 'nothing happened', hash = x'%x' WHERE id = %d",
+			list[1].Sum(list[0].Hash), row))
+		if got, problem := w.broken(); got != want {
+			t.Errorf("row %d was changed: the log says row %d %s, want row %d", row, got, problem, want)
+		}
+	}
+}
+
+// What was tampered with is not pruned: that would hide it.
+func TestBrokenChainIsNotPruned(t *testing.T) {
+	w, dir := chained(t)
+	tamper(t, dir, "UPDATE audit SET detail = 'nothing' WHERE id = 6")
+	_, err := w.Audit.Prune(t.Context(), time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC))
+	if broken := (*audit.BrokenChainError)(nil); !errors.As(err, &broken) || broken.Row != 6 {
+		t.Errorf("pruning gives %v, want that row 6 was changed", err)
+	}
+	if row, _ := w.broken(); row != 6 {
+		t.Errorf("afterwards, the log says row %d, want 6", row)
+	}
+}
+
+// Writes by several processes at once make one chain, and a sign-in is still
+// no more than one commit.
+func TestChainOfConcurrentWrites(t *testing.T) {
+	dir := t.TempDir()
+	processes := []*world{newWorld(t, core.Config{Dir: dir}), newWorld(t, core.Config{Dir: dir})}
+	first, second := processes[0], processes[1]
+	mia := first.add("mia")
+	proofs := make([]signin.Proof, 60)
+	for i := range proofs {
+		proofs[i] = processes[i%2].prove(mia)
+	}
+	before := first.DB.Commits() + second.DB.Commits()
+	var wg sync.WaitGroup
+	for i, proof := range proofs {
+		wg.Go(func() {
+			w := processes[i%2]
+			if _, err := w.signIn(nobody, proof, fmt.Sprint("device", i)); err != nil {
+				t.Error(err)
+			}
+			if i%10 == 0 {
+				if _, err := w.Audit.Verify(t.Context()); err != nil {
+					t.Errorf("in the middle of it: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	n := len(proofs)
+	if commits := first.DB.Commits() + second.DB.Commits() - before; commits > uint64(n) {
+		t.Errorf("%d sign-ins took %d commits", n, commits)
+	}
+	rows, err := second.Audit.Verify(t.Context())
+	if err != nil || rows != int64(n)+1 {
+		t.Errorf("%d rows, %v, want %d", rows, err, n+1)
+	}
+}
+
+// A write whose caller has gone leaves neither a change nor a row. A failed
+// attempt is recorded all the same.
+func TestCallerHangsUp(t *testing.T) {
+	w := newWorld(t, core.Config{})
+	mia := w.add("mia")
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 {
+		if err := w.Accounts.Disable(gone, nobody, mia.ID); err == nil {
+			t.Fatal("a change was made for nobody")
+		}
+	}
+	err := w.Audit.RecordFailure(gone, nobody, audit.Event{Kind: audit.SignInRefused, AccountID: mia.ID})
+	if err != nil {
+		t.Errorf("attack: a guesser who hangs up is not recorded: %v", err)
+	}
+	if lines := w.lines(); len(lines) != 2 || !strings.HasPrefix(lines[1], "sign-in.refused|mia|") {
+		t.Errorf("the log is %q", lines)
+	}
+}
+
+// A backup is of one moment, whatever is written meanwhile: its audit log is
+// whole and tells of the accounts that it has, and of no other.
+func TestBackupWhileWriting(t *testing.T) {
+	w := newWorld(t, core.Config{Dir: t.TempDir()})
+	w.add("first")
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer close(stop)
+	wg.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				w.add(fmt.Sprint("mia", i))
+			}
+		}
+	})
+	for range 5 {
+		dir := t.TempDir()
+		w.must(w.DB.Backup(t.Context(), filepath.Join(dir, db.Name)))
+		info, err := os.Stat(filepath.Join(dir, db.Name))
+		w.must(err)
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("the backup has mode %v, want 0600", info.Mode())
+		}
+		backup := newWorld(t, core.Config{Dir: dir, MustExist: true})
+		rows, err := backup.Audit.Verify(t.Context())
+		list, listErr := backup.Accounts.List(t.Context())
+		if err != nil || listErr != nil || len(list) == 0 || rows != int64(len(list)) {
+			t.Errorf("the backup has %d rows of %d accounts: %v, %v", rows, len(list), err, listErr)
+		}
+	}
+}

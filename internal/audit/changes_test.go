@@ -1,0 +1,272 @@
+package audit_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/pquerna/otp/totp"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/passkey"
+	"github.com/usher-auth/usher/internal/passkey/passkeytest"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// site is what passkeys are for.
+var site = passkey.Party{ID: "localhost", Origins: []string{"http://localhost"}}
+
+// addSource adds a source of a kind.
+func (w *world) addSource(by audit.Actor, kind source.Kind, identifier, name string) source.Source {
+	w.t.Helper()
+	src, err := w.Sources.Add(w.t.Context(), by, source.Source{
+		Kind: kind, Identifier: identifier, Name: name, Connections: []source.Connection{{URI: "http://192.0.2.5:32400"}},
+	})
+	w.must(err)
+	return src
+}
+
+// principal returns the holder of a token.
+func (w *world) principal(tok plexauth.Secret) token.Principal {
+	w.t.Helper()
+	p, err := w.Tokens.Verify(w.t.Context(), tok)
+	w.must(err)
+	return p
+}
+
+// Each change has its row, in the words that people read, and what failed has
+// none or that of an attempt.
+func TestChangesAreRecorded(t *testing.T) {
+	now := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
+	w := newWorld(t, core.Config{Now: func() time.Time { return now }})
+	ctx, must := t.Context(), w.must
+	operator := audit.Actor{Name: "command line (olga)"}
+	tv := audit.Actor{Device: "Player on Living room", Address: "192.0.2.7"}
+
+	first, err := w.Accounts.AddFirst(ctx, operator, account.NewAccount{
+		Username: "olga", Email: "olga@example.org", Password: coretest.Password, Admin: true,
+	})
+	must(err)
+	mia := w.addBy(operator, "mia")
+	if _, err := w.Accounts.Add(ctx, operator, account.NewAccount{Username: "mia", Managed: true}); !errors.Is(err, account.ErrExists) {
+		t.Errorf("two accounts have the same name: %v", err)
+	}
+	page := audit.Actor{AccountID: first.Account.ID, Device: "Browser", Address: "192.0.2.8"}
+	own := audit.Actor{AccountID: mia.ID, Device: tv.Device, Address: tv.Address}
+	verify := func(password, code plexauth.Secret) (account.Verified, error) {
+		return w.Accounts.VerifyPassword(ctx, tv, account.Credentials{Login: "mia", Password: password, Code: code})
+	}
+	signIn := func(code plexauth.Secret) token.Principal {
+		t.Helper()
+		v, err := verify(coretest.Password, code)
+		must(err)
+		tok, err := w.signIn(tv, v.Proof, "tv")
+		must(err)
+		return w.principal(tok)
+	}
+
+	one := signIn("")
+	_, err = verify("wrong password", "")
+	if !errors.Is(err, account.ErrCredentials) {
+		t.Errorf("a wrong password: %v", err)
+	}
+	_, err = w.Accounts.Verify(ctx, tv, account.Credentials{Login: "nobody", Password: "wrong password"})
+	if !errors.Is(err, account.ErrCredentials) {
+		t.Errorf("an unknown login: %v", err)
+	}
+	den := w.addSource(page, source.Server, "den", "Den")
+	must(w.Sources.Share(ctx, page, den, mia.ID))
+	for range 2 { // the second time it is there already
+		_, err = w.Sources.Token(ctx, own, one, den.ID)
+		must(err)
+	}
+	must(w.Sources.Unshare(ctx, page, den, mia.ID))
+
+	enrolment := account.NewEnrolment("usher", "mia")
+	backup, err := w.Accounts.Enrol(ctx, own, mia.ID, enrolment, "")
+	must(err)
+	three := signIn(backup[0])
+	code, err := totp.GenerateCode(string(enrolment.Secret), now)
+	must(err)
+	signIn(plexauth.Secret(code))
+	v, err := verify(coretest.Password, "")
+	must(err)
+	_, half, err := w.Sessions.Start(ctx, tv, v.Proof, v.Complete, "Firefox")
+	must(err)
+	whole, err := w.Accounts.VerifyCode(ctx, tv, mia.ID, half.Revision, backup[1])
+	must(err)
+	_, err = w.Sessions.Complete(ctx, tv, half, whole.Proof)
+	must(err)
+	must(w.Sessions.Revoke(ctx, own, mia.ID, half.ID))
+	must(w.Accounts.RemoveSecondFactor(ctx, operator, mia.ID))
+	must(w.Accounts.SetPassword(ctx, own, mia.ID, coretest.Password))
+
+	options, err := w.Passkeys.BeginAdd(ctx, site, mia, "browser")
+	must(err)
+	key, answer := passkeytest.Create(t, options, "http://localhost")
+	must(w.Passkeys.FinishAdd(ctx, own, site, mia, "browser", "phone", answer))
+	options, err = w.Passkeys.BeginSignIn(site, "browser", tv.Address)
+	must(err)
+	v, err = w.Passkeys.FinishSignIn(ctx, tv, site, "browser", key.Sign(t, options))
+	must(err)
+	_, _, err = w.Sessions.Start(ctx, tv, v.Proof, true, "Firefox")
+	must(err)
+	must(w.Passkeys.Remove(ctx, own, mia.ID, 1))
+
+	for _, deny := range []bool{false, true} {
+		p, err := w.PINs.Start(ctx, device.Device{ClientIdentifier: "box", Product: "Cinema", Address: "192.0.2.9"}, true)
+		must(err)
+		if deny {
+			must(w.PINs.Deny(ctx, own, p.Code))
+		} else {
+			must(w.PINs.Link(ctx, own, p.Code))
+		}
+	}
+	_, err = w.Origins.Allow(ctx, page, "https://app.example.org")
+	must(err)
+	_, err = w.Origins.Remove(ctx, page, "https://app.example.org")
+	must(err)
+	w.addSource(page, source.Provider, "music", "Music")
+	must(w.Sources.Remove(ctx, page, source.Ref{Kind: source.Provider, Identifier: "music"}))
+
+	must(w.Sources.Share(ctx, page, den, mia.ID))
+	_, err = w.Sources.Token(ctx, own, one, den.ID)
+	must(err)
+	must(w.Tokens.Revoke(ctx, page, one.TokenID))
+	must(w.Tokens.SignOut(ctx, own, three))
+	must(w.Tokens.RevokeDevice(ctx, own, mia.ID, 1))
+	must(w.Sessions.RevokeOthers(ctx, own, mia.ID, 2))
+	must(w.Accounts.SetIdentity(ctx, page, mia.ID, "Mia", ""))
+	must(w.Accounts.Disable(ctx, page, mia.ID))
+	must(w.Accounts.Enable(ctx, page, mia.ID))
+	must(w.Sources.Remove(ctx, page, source.Ref{Kind: source.Server, Identifier: "den"}))
+	must(w.Accounts.Remove(ctx, page, mia.ID))
+	if err := w.Accounts.Remove(ctx, page, mia.ID); !errors.Is(err, account.ErrNotFound) {
+		t.Errorf("an account was removed twice: %v", err)
+	}
+
+	const tvRow, pageRow = "Player on Living room|192.0.2.7|", "Browser|192.0.2.8|"
+	want := []string{
+		"account.added|olga|command line (olga)|||admin",
+		"account.added|mia|command line (olga)|||",
+		"sign-in|mia||" + tvRow + "token 1",
+		"sign-in.refused|mia||" + tvRow + "wrong password",
+		"sign-in.refused|||" + tvRow + "no such account",
+		"server.added||olga|" + pageRow + "Den",
+		"share.added|mia|olga|" + pageRow + "Den",
+		"token.made|mia||" + tvRow + "token 2 for Den",
+		"share.removed|mia|olga|" + pageRow + "Den, and one token",
+		"second-factor.added|mia||" + tvRow,
+		"backup-code.used|mia||" + tvRow,
+		"sign-in|mia||" + tvRow + "token 3",
+		"sign-in|mia||" + tvRow + "token 4, with a verification code",
+		"sign-in.unfinished|mia||" + tvRow + "session 1",
+		"backup-code.used|mia||" + tvRow,
+		"session.started|mia||" + tvRow + "session 1",
+		"session.ended|mia||" + tvRow + "session 1",
+		"second-factor.removed|mia|command line (olga)|||",
+		"password.changed|mia||" + tvRow,
+		"passkey.added|mia||" + tvRow + "passkey 1, phone",
+		"passkey.used|mia||" + tvRow + "passkey 1, phone",
+		"session.started|mia||" + tvRow + "session 2",
+		"passkey.removed|mia||" + tvRow + "passkey 1, phone",
+		"pin.linked|mia||" + tvRow + "token 5 for Cinema",
+		"pin.refused|mia||" + tvRow + "Cinema",
+		"origin.allowed||olga|" + pageRow + "https://app.example.org",
+		"origin.removed||olga|" + pageRow + "https://app.example.org",
+		"provider.added||olga|" + pageRow + "Music",
+		"provider.removed||olga|" + pageRow + "Music",
+		"share.added|mia|olga|" + pageRow + "Den",
+		"token.made|mia||" + tvRow + "token 6 for Den",
+		"token.revoked|mia|olga|" + pageRow + "token 1 of Test, and one token",
+		"sign-out|mia||" + tvRow + "token 3 of Test",
+		"token.revoked|mia||" + tvRow + "1 of device 1",
+		"token.revoked|mia||" + tvRow + "all 1, and every browser but one",
+		"account.changed|mia|olga|" + pageRow,
+		"account.disabled|Mia|olga|" + pageRow,
+		"account.enabled|Mia|olga|" + pageRow,
+		"server.removed||olga|" + pageRow + "Den",
+		"account.removed|Mia|olga|" + pageRow,
+	}
+	got := w.lines()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the log (-want +got):\n%s", diff)
+	}
+	for _, m := range audit.Meanings() {
+		if !strings.Contains("\n"+strings.Join(got, "\n"), "\n"+string(m.Kind)+"|") {
+			t.Errorf("this test has no change that is recorded as %s: add one", m.Kind)
+		}
+	}
+	if row, problem := w.broken(); row != 0 {
+		t.Errorf("row %d %s", row, problem)
+	}
+}
+
+// A change that leaves everything as it was has no row: the log must not tell of
+// what did not happen.
+func TestNoChangeIsNotRecorded(t *testing.T) {
+	w := newWorld(t, core.Config{})
+	mia, ctx := w.add("mia"), t.Context()
+	disable := func() error { return w.Accounts.Disable(ctx, nobody, mia.ID) }
+	enable := func() error { return w.Accounts.Enable(ctx, nobody, mia.ID) }
+	name := func(name string) func() error {
+		return func() error { return w.Accounts.SetIdentity(ctx, nobody, mia.ID, name, "") }
+	}
+	for _, c := range []struct {
+		name string
+		do   func() error
+		want string // the event, once
+	}{
+		{"removing no second factor", func() error { return w.Accounts.RemoveSecondFactor(ctx, nobody, mia.ID) }, ""},
+		{"enabling", enable, ""},
+		{"disabling", disable, "account.disabled"},
+		{"disabling again", disable, ""},
+		{"enabling what is disabled", enable, "account.enabled"},
+		{"the same name", name("mia"), ""},
+		{"the name in capitals", name("MIA"), "account.changed"},
+		{"revoking what is not there", func() error { return w.Sessions.RevokeOthers(ctx, nobody, mia.ID, 0) }, ""},
+		{"the same password", func() error {
+			return w.Accounts.SetPassword(ctx, nobody, mia.ID, coretest.Password)
+		}, "password.changed"},
+	} {
+		before := len(w.lines())
+		if err := c.do(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		var got string
+		for _, line := range w.lines()[before:] {
+			event, _, _ := strings.Cut(line, "|")
+			got += event
+		}
+		if got != c.want {
+			t.Errorf("%s is recorded as %q, want %q", c.name, got, c.want)
+		}
+	}
+	before := w.lines()
+	for what, row := range map[string]struct{ got, want error }{
+		"disabling nobody":           {w.Accounts.Disable(ctx, nobody, 99), account.ErrNotFound},
+		"renaming nobody":            {w.Accounts.SetIdentity(ctx, nobody, 99, "noa", ""), account.ErrNotFound},
+		"nobody's second factor":     {w.Accounts.RemoveSecondFactor(ctx, nobody, 99), account.ErrNotFound},
+		"nobody's password":          {w.Accounts.SetPassword(ctx, nobody, 99, coretest.Password), account.ErrNotFound},
+		"a token that is not there":  {w.Tokens.Revoke(ctx, nobody, 99), token.ErrNotFound},
+		"a device without a token":   {w.Tokens.RevokeDevice(ctx, nobody, mia.ID, 99), token.ErrNoDevice},
+		"a passkey that is not hers": {w.Passkeys.Remove(ctx, nobody, mia.ID, 99), passkey.ErrNotFound},
+		"a share that is not there":  {w.Sources.Unshare(ctx, nobody, source.Source{ID: 99}, mia.ID), source.ErrNotShared},
+	} {
+		if !errors.Is(row.got, row.want) {
+			t.Errorf("%s gives %v, want %v", what, row.got, row.want)
+		}
+	}
+	if after := w.lines(); len(after) != len(before) {
+		t.Errorf("what failed is recorded: %s", fmt.Sprint(after[len(before):]))
+	}
+}

@@ -1,0 +1,93 @@
+// Package device is the programs that hold tokens: what each says of itself,
+// and when it was last seen.
+//
+// It owns the type that tokens, PINs and listings share, and the list of an
+// account's devices. It does not own the tokens: package token issues and
+// revokes them.
+package device
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/usher-auth/usher/internal/db"
+)
+
+// Device is a program on a machine, as its client identifier names it, with
+// what it last said of itself.
+type Device struct {
+	ID int64
+	// ClientIdentifier is X-Plex-Client-Identifier: a device has one for each
+	// account that it signs in to.
+	ClientIdentifier string
+	Product          string
+	Version          string
+	Platform         string
+	PlatformVersion  string
+	Device           string
+	Model            string
+	Vendor           string
+	Name             string
+	// Address is where it last signed in from.
+	Address string
+	// CreatedAt is when it first signed in, and LastSeenAt when it last used a
+	// token. Both are zero for a device that is about to sign in.
+	CreatedAt, LastSeenAt time.Time
+}
+
+// Describe names the device for people, by what it says of itself: "Player on
+// Living room". It may be empty.
+func (d Device) Describe() string {
+	name := d.Name
+	if name == "" {
+		name = d.Device
+	}
+	if d.Product != "" && name != "" {
+		return d.Product + " on " + name
+	}
+	return d.Product + name
+}
+
+// Rows is what a Service needs stored. Package store implements it.
+type Rows interface {
+	// Upsert adds a device of an account or replaces what it says of itself,
+	// and returns its ID.
+	Upsert(ctx context.Context, tx *db.Tx, accountID int64, d Device) (id int64, err error)
+	// List returns an account's devices that hold a token, the last seen first.
+	List(ctx context.Context, q db.Querier, accountID int64) ([]Device, error)
+}
+
+// Config is what a Service stands on.
+type Config struct {
+	// DB is the database, and Rows its table. Required.
+	DB   *db.DB
+	Rows Rows
+}
+
+// Service keeps the devices. It is safe for concurrent use.
+type Service struct {
+	db   *db.DB
+	rows Rows
+}
+
+// New returns a Service.
+func New(cfg Config) *Service { return &Service{cfg.DB, cfg.Rows} }
+
+// SignedIn records, in a sign-in's transaction, that a device of an account
+// signs in, and returns the device's ID.
+func (s *Service) SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d Device) (id int64, err error) {
+	if id, err = s.rows.Upsert(ctx, tx, accountID, d); err != nil {
+		return 0, fmt.Errorf("recording a device: %w", err)
+	}
+	return id, nil
+}
+
+// List returns an account's devices that hold a token, the last seen first.
+func (s *Service) List(ctx context.Context, accountID int64) ([]Device, error) {
+	list, err := s.rows.List(ctx, s.db, accountID)
+	if err != nil {
+		return nil, fmt.Errorf("listing devices: %w", err)
+	}
+	return list, nil
+}

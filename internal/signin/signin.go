@@ -1,0 +1,251 @@
+// Package signin is the proof that someone is who they say.
+//
+// It owns the proof, what it was checked against, and spending it: once, in the
+// transaction of the token or session that it leads to. It does not own the
+// checks. Packages account and passkey make proofs, and no other package does;
+// a test says so.
+//
+// A proof is about the account as it was when it was checked. Each change of
+// the password or of the second factor moves the account to its next revision,
+// and voids every proof of an earlier one, also if it was checked a moment ago.
+package signin
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// Hash is the keyed hash of a backup code.
+type Hash [sha256.Size]byte
+
+// Claim is what a proof says. The packages that check it fill it in.
+type Claim struct {
+	AccountID int64
+	// Revision is the revision of the account that the proof was checked
+	// against.
+	Revision int64
+	// NewPasswordHash replaces the account's password hash, because hashing has
+	// become stronger. Empty: it stays.
+	NewPasswordHash plexauth.Secret
+	// TOTPStep is the time step of the verification code; 0 if none was used.
+	TOTPStep int64
+	// BackupCode is the backup code that was used, if UsedBackup.
+	BackupCode Hash
+	UsedBackup bool
+	// Passkey is the passkey that was used, if its ID is not 0.
+	Passkey PasskeyUse
+	// Void is called when the proof is void by the time it is spent. It records
+	// the failed attempt, and returns the error for whoever signs in. Required.
+	Void func(ctx context.Context, by audit.Actor) error
+}
+
+// PasskeyUse is the use of a passkey.
+type PasskeyUse struct {
+	ID int64
+	// Was and Is are its stored credential before and after. If it is no longer
+	// Was, because the passkey was removed or used at the same time, the proof
+	// is void.
+	Was, Is []byte
+}
+
+// Proof says that someone is who they say. It is spent once. The zero value
+// proves nothing.
+type Proof struct {
+	claim *Claim
+	spent *atomic.Bool
+}
+
+// NewProof returns the proof of a claim. Only packages account and passkey may
+// call it.
+func NewProof(c Claim) Proof { return Proof{&c, new(atomic.Bool)} }
+
+// String keeps what the proof holds out of logs.
+func (Proof) String() string { return "…" }
+
+// GoString keeps what the proof holds out of %#v.
+func (Proof) GoString() string { return "…" }
+
+// AccountID returns the account that the proof is about; 0 for the zero value.
+func (p Proof) AccountID() int64 {
+	if p.claim == nil {
+		return 0
+	}
+	return p.claim.AccountID
+}
+
+// Revision returns the revision of the account that the proof was checked
+// against.
+func (p Proof) Revision() int64 {
+	if p.claim == nil {
+		return 0
+	}
+	return p.claim.Revision
+}
+
+// Account is what spending a proof needs to know of an account.
+type Account struct {
+	ID       int64
+	Username string
+	Disabled bool
+	Revision int64
+	// TOTPStep is the last time step whose code was used.
+	TOTPStep int64
+}
+
+// Rows is what spending needs stored. Package store implements it.
+type Rows interface {
+	// Account returns an account: db.ErrNotFound.
+	Account(ctx context.Context, q db.Querier, id int64) (Account, error)
+	// SetPasswordHash replaces an account's password hash.
+	SetPasswordHash(ctx context.Context, tx *db.Tx, id int64, hash plexauth.Secret) error
+	// SetTOTPStep moves the last time step that was used.
+	SetTOTPStep(ctx context.Context, tx *db.Tx, id, step int64) error
+	// DeleteBackupCode removes a backup code: db.ErrNotFound.
+	DeleteBackupCode(ctx context.Context, tx *db.Tx, id int64, code Hash) error
+	// ReplaceCredential writes a passkey's credential and time of use, if it is
+	// still what it was, and returns the passkey's name: db.ErrNotFound.
+	ReplaceCredential(ctx context.Context, tx *db.Tx, id int64, use PasskeyUse) (name string, err error)
+}
+
+// Config is what a Spender stands on.
+type Config struct {
+	// DB is the database, and Rows its tables. Required.
+	DB   *db.DB
+	Rows Rows
+	// Audit is the log that the use of codes and passkeys is recorded in.
+	// Required.
+	Audit *audit.Log
+}
+
+// Spender spends proofs. It is safe for concurrent use.
+type Spender struct {
+	db    *db.DB
+	rows  Rows
+	audit *audit.Log
+}
+
+// New returns a Spender.
+func New(cfg Config) *Spender { return &Spender{cfg.DB, cfg.Rows, cfg.Audit} }
+
+// Spent is what a transaction learns of the proof that it has spent.
+type Spent struct {
+	AccountID int64
+	Username  string
+	Revision  int64
+	// Means says what else than a password was used, as the end of a sentence:
+	// "", or ", with a verification code".
+	Means string
+}
+
+// errVoid says that a proof is not valid any more.
+var errVoid = errors.New("the proof is void")
+
+// Spend spends a proof together with what do writes: both or neither, whatever
+// happens at the same time. If the proof is void, because the account changed
+// or the code was used, the error is the one that the claim has for that.
+//
+// It does so even if ctx has ended: a sign-in that was proved is recorded, also
+// if the caller hangs up before the answer.
+func (s *Spender) Spend(
+	ctx context.Context, by audit.Actor, p Proof, do func(context.Context, *db.Tx, Spent) error,
+) error {
+	if p.claim == nil {
+		return errors.New("spending a proof that nobody made")
+	}
+	ctx = context.WithoutCancel(ctx)
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		spent, err := s.spend(ctx, tx, by, p)
+		if err != nil {
+			return err
+		}
+		return do(ctx, tx, spent)
+	})
+	if errors.Is(err, errVoid) {
+		return p.claim.Void(ctx, by)
+	}
+	return err
+}
+
+// spend checks that what the proof rests on still holds, and uses up what works
+// once.
+func (s *Spender) spend(ctx context.Context, tx *db.Tx, by audit.Actor, p Proof) (Spent, error) {
+	c := p.claim
+	if !p.spent.CompareAndSwap(false, true) {
+		return Spent{}, errVoid
+	}
+	a, err := s.rows.Account(ctx, tx, c.AccountID)
+	if errors.Is(err, db.ErrNotFound) {
+		return Spent{}, errVoid
+	}
+	if err != nil {
+		return Spent{}, fmt.Errorf("spending a proof: %w", err)
+	}
+	if a.Disabled || a.Revision != c.Revision || c.TOTPStep != 0 && c.TOTPStep <= a.TOTPStep {
+		return Spent{}, errVoid
+	}
+	if err := s.use(ctx, tx, by, a, c); err != nil {
+		return Spent{}, err
+	}
+	spent := Spent{AccountID: a.ID, Username: a.Username, Revision: a.Revision}
+	if c.TOTPStep > 0 {
+		spent.Means = ", with a verification code"
+	}
+	return spent, nil
+}
+
+// use writes what a proof uses up.
+func (s *Spender) use(ctx context.Context, tx *db.Tx, by audit.Actor, a Account, c *Claim) error {
+	if c.NewPasswordHash != "" {
+		if err := s.rows.SetPasswordHash(ctx, tx, a.ID, c.NewPasswordHash); err != nil {
+			return fmt.Errorf("replacing a password hash: %w", err)
+		}
+	}
+	if c.TOTPStep > 0 {
+		if err := s.rows.SetTOTPStep(ctx, tx, a.ID, c.TOTPStep); err != nil {
+			return fmt.Errorf("using a verification code: %w", err)
+		}
+	}
+	if c.UsedBackup {
+		if err := s.useBackupCode(ctx, tx, by, a, c.BackupCode); err != nil {
+			return err
+		}
+	}
+	if c.Passkey.ID != 0 {
+		return s.usePasskey(ctx, tx, by, a, c.Passkey)
+	}
+	return nil
+}
+
+func (s *Spender) useBackupCode(ctx context.Context, tx *db.Tx, by audit.Actor, a Account, code Hash) error {
+	err := s.rows.DeleteBackupCode(ctx, tx, a.ID, code)
+	if errors.Is(err, db.ErrNotFound) {
+		return errVoid
+	}
+	if err != nil {
+		return fmt.Errorf("using a backup code: %w", err)
+	}
+	return s.audit.Record(ctx, tx, by, audit.Event{
+		Kind: audit.BackupCodeUsed, AccountID: a.ID, Account: a.Username,
+	})
+}
+
+func (s *Spender) usePasskey(ctx context.Context, tx *db.Tx, by audit.Actor, a Account, use PasskeyUse) error {
+	name, err := s.rows.ReplaceCredential(ctx, tx, a.ID, use)
+	if errors.Is(err, db.ErrNotFound) {
+		return errVoid
+	}
+	if err != nil {
+		return fmt.Errorf("using a passkey: %w", err)
+	}
+	return s.audit.Record(ctx, tx, by, audit.Event{
+		Kind: audit.PasskeyUsed, AccountID: a.ID, Account: a.Username,
+		Detail: fmt.Sprintf("passkey %d, %s", use.ID, name),
+	})
+}

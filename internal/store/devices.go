@@ -1,0 +1,53 @@
+package store
+
+import (
+	"context"
+
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/device"
+)
+
+// Devices is the table of devices. It implements device.Rows.
+type Devices struct{}
+
+// A device says the same of itself in two tables, device and pin: these columns,
+// in this order.
+const selfColumns = `client_identifier, product, version, platform, platform_version, device, model, vendor,
+	name, address`
+
+// self returns the values of selfColumns.
+func self(d device.Device) []any {
+	return []any{d.ClientIdentifier, d.Product, d.Version, d.Platform, d.PlatformVersion, d.Device, d.Model,
+		d.Vendor, d.Name, d.Address}
+}
+
+// selfDest returns where to scan selfColumns.
+func selfDest(d *device.Device) []any {
+	return []any{&d.ClientIdentifier, &d.Product, &d.Version, &d.Platform, &d.PlatformVersion, &d.Device,
+		&d.Model, &d.Vendor, &d.Name, &d.Address}
+}
+
+// Upsert implements device.Rows.
+func (Devices) Upsert(ctx context.Context, tx *db.Tx, accountID int64, d device.Device) (id int64, err error) {
+	args := append([]any{accountID, millis(tx.Now())}, self(d)...)
+	err = tx.QueryRow(ctx, `INSERT INTO device (account_id, created_at, last_seen_at, `+selfColumns+`)
+		VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		ON CONFLICT (account_id, client_identifier) DO UPDATE SET product = excluded.product,
+		version = excluded.version, platform = excluded.platform, platform_version = excluded.platform_version,
+		device = excluded.device, model = excluded.model, vendor = excluded.vendor, name = excluded.name,
+		address = excluded.address, last_seen_at = excluded.last_seen_at RETURNING id`, args...).Scan(&id)
+	return id, err
+}
+
+// List implements device.Rows.
+func (Devices) List(ctx context.Context, q db.Querier, accountID int64) ([]device.Device, error) {
+	rows, err := q.Query(ctx, "SELECT id, created_at, last_seen_at, "+selfColumns+` FROM device
+		WHERE account_id = $1 AND EXISTS (SELECT 1 FROM token WHERE device_id = device.id)
+		ORDER BY last_seen_at DESC, id DESC`, accountID)
+	return collect(rows, err, func(row scanner) (d device.Device, err error) {
+		var created, seen int64
+		err = row.Scan(append([]any{&d.ID, &created, &seen}, selfDest(&d)...)...)
+		d.CreatedAt, d.LastSeenAt = fromMillis(created), fromMillis(seen)
+		return d, err
+	})
+}

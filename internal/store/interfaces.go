@@ -1,0 +1,31 @@
+package store
+
+import (
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/origin"
+	"github.com/usher-auth/usher/internal/passkey"
+	"github.com/usher-auth/usher/internal/pin"
+	"github.com/usher-auth/usher/internal/session"
+	"github.com/usher-auth/usher/internal/signin"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/token"
+)
+
+// Whose rows each type is.
+var (
+	_ account.Rows     = Accounts{}
+	_ audit.Rows       = Audit{}
+	_ audit.TallyRows  = Tallies{}
+	_ device.Rows      = Devices{}
+	_ origin.Rows      = Origins{}
+	_ passkey.Rows     = Passkeys{}
+	_ pin.Rows         = PINs{}
+	_ session.Rows     = Sessions{}
+	_ signin.Rows      = Proofs{}
+	_ source.Rows      = Sources{}
+	_ source.ShareRows = Shares{}
+	_ source.Settings  = Settings{}
+	_ token.Rows       = Tokens{}
+)

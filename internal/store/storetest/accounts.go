@@ -1,0 +1,313 @@
+package storetest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/session"
+	"github.com/usher-auth/usher/internal/signin"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+var accountTests = []test{
+	{"Accounts/An account is read back whole", testAccount},
+	{"Accounts/Update replaces what may change", testUpdateAccount},
+	{"Accounts/Names and addresses are unique", testAccountConflicts},
+	{"Accounts/Taken compares names with addresses", testTaken},
+	{"Accounts/One of many inserts wins", testAccountsAtOnce},
+	{"Accounts/Missing accounts are not found", testNoAccount},
+	{"Accounts/Admins and accounts are counted", testCountAccounts},
+	{"Accounts/Backup codes are replaced", testBackupCodes},
+	{"Accounts/Delete takes all that is the account's", testDeleteAccount},
+	{"Accounts/An ID is not used again", testAccountIDs},
+	{"Accounts/Writers touch the account", testTouchAccount},
+}
+
+var accounts store.Accounts
+
+// plain is a secret of a test.
+func plain(text string) plexauth.Secret { return plexauth.Secret(text) }
+
+// whole is an account with every field that is stored.
+func whole(name string) account.Account {
+	a := newAccount(name)
+	a.Username, a.Email = "As "+name+" Typed It", "As "+name+" Typed It@example.org"
+	a.Admin, a.Disabled = true, true
+	a.TOTPSeed, a.TOTPStep, a.Revision = []byte("sealed\x00"), 7, 3
+	return a
+}
+
+// change updates an account.
+func (w *world) change(a account.Account) {
+	w.t.Helper()
+	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.Update(ctx, tx, a) })
+}
+
+func testAccount(t *testing.T, w *world) {
+	mia, noa := whole("mia"), newAccount("noa")
+	noa.Email, noa.EmailKey, noa.PasswordHash = "", "", ""
+	w.do(func(ctx context.Context, tx *db.Tx) (err error) {
+		if mia.ID, err = accounts.Insert(ctx, tx, mia); err != nil {
+			return err
+		}
+		if noa.ID, err = accounts.Insert(ctx, tx, noa); err != nil {
+			return err
+		}
+		got, err := accounts.Get(ctx, tx, mia.ID)
+		same(t, "in the transaction", got, mia)
+		return err
+	})
+	for name, q := range map[string]db.Querier{"this process": w, "the other process": w.other} {
+		got, err := accounts.Get(t.Context(), q, mia.ID)
+		must(t, err)
+		same(t, "Get in "+name, got, mia)
+		for _, login := range []string{"mia", "mia@example.org"} {
+			got, err := accounts.ByLogin(t.Context(), q, login)
+			must(t, err)
+			same(t, "ByLogin "+login+" in "+name, got, mia)
+		}
+		list, err := accounts.List(t.Context(), q)
+		must(t, err)
+		same(t, "List in "+name, list, []account.Account{mia, noa})
+		username, err := store.Audit{}.Username(t.Context(), q, mia.ID)
+		must(t, err)
+		same(t, "the username in "+name, username, mia.Username)
+	}
+}
+
+func testUpdateAccount(t *testing.T, w *world) {
+	mia := w.account("mia")
+	changed := whole("ida")
+	changed.ID = mia.ID
+	w.change(changed)
+	changed.UUID, changed.CreatedAt = mia.UUID, mia.CreatedAt
+	got, err := accounts.Get(t.Context(), w, mia.ID)
+	must(t, err)
+	same(t, "the account", got, changed)
+	w.change(mia)
+	got, err = accounts.Get(t.Context(), w, mia.ID)
+	must(t, err)
+	same(t, "changed back, without a second factor,", got, mia)
+}
+
+func testAccountConflicts(t *testing.T, w *world) {
+	mia, noa := w.account("mia"), w.account("noa")
+	for what, change := range map[string]func(*account.Account){
+		"a username":      func(a *account.Account) { a.UsernameKey = mia.UsernameKey },
+		"an e-mail":       func(a *account.Account) { a.EmailKey = mia.EmailKey },
+		"an identifier":   func(a *account.Account) { a.UUID = mia.UUID },
+		"all that it has": func(a *account.Account) { *a = mia },
+	} {
+		ida := newAccount("ida")
+		change(&ida)
+		want(t, "inserting "+what+" that is taken", w.try(func(ctx context.Context, tx *db.Tx) error {
+			_, err := accounts.Insert(ctx, tx, ida)
+			return err
+		}), db.ErrConflict)
+	}
+	noa.UsernameKey = mia.UsernameKey
+	want(t, "taking another's name", w.try(func(ctx context.Context, tx *db.Tx) error {
+		return accounts.Update(ctx, tx, noa)
+	}), db.ErrConflict)
+	for _, name := range []string{"eve", "zoe"} { // two without an e-mail address are no conflict
+		a := newAccount(name)
+		a.Email, a.EmailKey = "", ""
+		w.do(func(ctx context.Context, tx *db.Tx) error {
+			_, err := accounts.Insert(ctx, tx, a)
+			return err
+		})
+	}
+}
+
+func testTaken(t *testing.T, w *world) {
+	mia := w.account("mia")
+	for _, row := range []struct {
+		what            string
+		id              int64
+		username, email string
+		want            bool
+	}{
+		{"its own", mia.ID, "mia", "mia@example.org", false},
+		{"another's name", 0, "mia", "", true},
+		{"another's address", 0, "ida", "mia@example.org", true},
+		{"another's address as the name", 0, "mia@example.org", "", true},
+		{"another's name as the address", 0, "ida", "mia", true},
+		{"neither", 0, "ida", "ida@example.org", false},
+	} {
+		a := account.Account{ID: row.id, UsernameKey: row.username, EmailKey: row.email}
+		taken, err := accounts.Taken(t.Context(), w, a)
+		must(t, err)
+		same(t, row.what, taken, row.want)
+	}
+}
+
+func testAccountsAtOnce(t *testing.T, w *world) {
+	w.oneWins(func(ctx context.Context, tx *db.Tx, i int) error {
+		a := newAccount("mia")
+		a.UUID = string(rune('a' + i))
+		_, err := accounts.Insert(ctx, tx, a)
+		return err
+	})
+	list, err := accounts.List(t.Context(), w)
+	must(t, err)
+	same(t, "how many accounts there are", len(list), 1)
+}
+
+func testNoAccount(t *testing.T, w *world) {
+	w.account("mia")
+	_, err := accounts.Get(t.Context(), w, 99)
+	want(t, "Get", err, db.ErrNotFound)
+	for _, login := range []string{"", "nobody", "MIA"} {
+		_, err = accounts.ByLogin(t.Context(), w, login)
+		want(t, "ByLogin of "+login, err, db.ErrNotFound)
+	}
+	_, err = store.Audit{}.Username(t.Context(), w, 99)
+	want(t, "Username", err, db.ErrNotFound)
+	want(t, "Update", w.try(func(ctx context.Context, tx *db.Tx) error {
+		return accounts.Update(ctx, tx, account.Account{ID: 99})
+	}), db.ErrNotFound)
+	want(t, "Delete", w.try(func(ctx context.Context, tx *db.Tx) error {
+		return accounts.Delete(ctx, tx, 99)
+	}), db.ErrNotFound)
+}
+
+func testCountAccounts(t *testing.T, w *world) {
+	exists, err := accounts.Any(t.Context(), w)
+	must(t, err)
+	same(t, "Any without an account", exists, false)
+	ada, eve := w.account("ada"), w.account("eve")
+	w.account("mia")
+	if exists, err = accounts.Any(t.Context(), w); err != nil || !exists {
+		t.Errorf("Any: %v, %v", exists, err)
+	}
+	ada.Admin, eve.Admin = true, true
+	other := func(id int64) bool {
+		has, err := accounts.HasOtherAdmin(t.Context(), w, id)
+		must(t, err)
+		return has
+	}
+	w.change(ada)
+	same(t, "another admin than the only one", other(ada.ID), false)
+	same(t, "another admin than a member", other(eve.ID), true)
+	w.change(eve)
+	same(t, "another admin than one of two", other(ada.ID), true)
+	eve.Disabled = true
+	w.change(eve)
+	same(t, "another admin who is not disabled", other(ada.ID), false)
+	got, err := accounts.Count(t.Context(), w)
+	must(t, err)
+	same(t, "Count", got, account.Counts{Accounts: 3, Admins: 2, Disabled: 1})
+}
+
+func testBackupCodes(t *testing.T, w *world) {
+	mia, noa := w.account("mia"), w.account("noa")
+	code := func(s string) signin.Hash { return signin.Hash(hash(s)) }
+	set := func(id int64, codes ...signin.Hash) {
+		w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.SetBackupCodes(ctx, tx, id, codes) })
+	}
+	left := func(id int64) int {
+		a, err := accounts.Get(t.Context(), w, id)
+		must(t, err)
+		return a.BackupCodes
+	}
+	set(mia.ID, code("1"), code("2"), code("3"))
+	set(noa.ID, code("1"))
+	same(t, "how many codes mia has", left(mia.ID), 3)
+	set(mia.ID, code("1"), code("4"))
+	same(t, "how many codes mia has after they were replaced", left(mia.ID), 2)
+	use := func(s string) error {
+		return w.try(func(ctx context.Context, tx *db.Tx) error {
+			return store.Proofs{}.DeleteBackupCode(ctx, tx, mia.ID, code(s))
+		})
+	}
+	want(t, "a code that was replaced", use("2"), db.ErrNotFound)
+	want(t, "a code that is there", use("4"), nil)
+	set(mia.ID)
+	same(t, "how many codes mia has after they were removed", left(mia.ID), 0)
+	same(t, "how many codes noa has", left(noa.ID), 1)
+}
+
+func testDeleteAccount(t *testing.T, w *world) {
+	mia, noa := w.account("mia"), w.account("noa")
+	den, attic := w.source("den", mia.ID), w.source("attic", noa.ID)
+	for _, a := range []account.Account{mia, noa} {
+		deviceID := w.device(a.ID, "tv")
+		w.token(a.Username, token.Row{AccountID: a.ID, DeviceID: deviceID})
+		w.session(session.Session{AccountID: a.ID}, a.Username)
+		w.passkey(a.ID, a.Username)
+		w.share(attic.ID, a.ID)
+		w.pin(newPIN(a.ID))
+		w.do(func(ctx context.Context, tx *db.Tx) error {
+			return pins.SetLinked(ctx, tx, a.ID, a.ID, hash(a.Username))
+		})
+		w.do(func(ctx context.Context, tx *db.Tx) error {
+			return accounts.SetBackupCodes(ctx, tx, a.ID, []signin.Hash{{1}})
+		})
+	}
+	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.Delete(ctx, tx, mia.ID) })
+
+	ctx := t.Context()
+	owned, err := sources.Get(ctx, w, source.Server, den.Identifier)
+	must(t, err)
+	same(t, "the owner of what mia owned", owned.OwnerID, 0)
+	left := func(a account.Account) (n int) {
+		devices, err := store.Devices{}.List(ctx, w, a.ID)
+		must(t, err)
+		sessions, err := store.Sessions{}.List(ctx, w, a.ID)
+		must(t, err)
+		passkeys, err := store.Passkeys{}.List(ctx, w, a.ID)
+		must(t, err)
+		tokens, err := store.Tokens{}.List(ctx, w, a.ID)
+		must(t, err)
+		n = len(devices) + len(sessions) + len(passkeys) + len(tokens)
+		if _, err := pins.Get(ctx, w, a.ID); err == nil {
+			n++
+		}
+		if w.alive(a.Username) {
+			n++
+		}
+		return n
+	}
+	same(t, "what is left of mia", left(mia), 0)
+	same(t, "what is left of noa", left(noa), 6)
+	shares, err := store.Shares{}.List(ctx, w)
+	must(t, err)
+	if len(shares) != 1 || shares[0].AccountID != noa.ID {
+		t.Errorf("the shares are %+v, want noa's", shares)
+	}
+}
+
+// References to an account that is gone must not mean another one.
+func testAccountIDs(t *testing.T, w *world) {
+	mia := w.account("mia")
+	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.Delete(ctx, tx, mia.ID) })
+	if noa := w.account("noa"); noa.ID <= mia.ID {
+		t.Errorf("ID %d came after %d", noa.ID, mia.ID)
+	}
+}
+
+func testTouchAccount(t *testing.T, w *world) {
+	mia := w.account("mia")
+	change := db.Change{Topic: account.Topic, Key: db.IDKey(mia.ID)}
+	code := signin.Hash{1}
+	for _, row := range []struct {
+		what string
+		do   func(context.Context, *db.Tx) error
+	}{
+		{"Update", func(ctx context.Context, tx *db.Tx) error { return accounts.Update(ctx, tx, mia) }},
+		{"SetBackupCodes", func(ctx context.Context, tx *db.Tx) error {
+			return accounts.SetBackupCodes(ctx, tx, mia.ID, []signin.Hash{code})
+		}},
+		{"DeleteBackupCode", func(ctx context.Context, tx *db.Tx) error {
+			return store.Proofs{}.DeleteBackupCode(ctx, tx, mia.ID, code)
+		}},
+		{"Delete", func(ctx context.Context, tx *db.Tx) error { return accounts.Delete(ctx, tx, mia.ID) }},
+	} {
+		w.wantTouched(row.what, row.do, change)
+	}
+}

@@ -1,0 +1,98 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
+)
+
+// SignOut revokes the principal's stored token and all its descendants.
+// ErrInvalid if it has been revoked meanwhile.
+func (s *Service) SignOut(ctx context.Context, by audit.Actor, p Principal) error {
+	err := s.revokeOne(ctx, by, p.TokenID, audit.SignOut)
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("%w (%w)", ErrInvalid, err)
+	}
+	return err
+}
+
+// Revoke revokes a token and all its descendants at once. ErrNotFound.
+func (s *Service) Revoke(ctx context.Context, by audit.Actor, id int64) error {
+	return s.revokeOne(ctx, by, id, audit.TokenRevoked)
+}
+
+func (s *Service) revokeOne(ctx context.Context, by audit.Actor, id int64, kind audit.Kind) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		t, err := s.rows.Get(ctx, tx, id)
+		if errors.Is(err, db.ErrNotFound) {
+			return ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		n, err := s.rows.Delete(ctx, tx, Selection{ID: id})
+		if err != nil {
+			return err
+		}
+		detail := fmt.Sprintf("token %d", id)
+		if d := t.Device.Describe(); d != "" {
+			detail += " of " + d
+		}
+		return s.audit.Record(ctx, tx, by, audit.Event{
+			Kind: kind, AccountID: t.AccountID, Account: t.Username, Detail: detail + AndTokens(n-1),
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("revoking token %d: %w", id, err)
+	}
+	return nil
+}
+
+// RevokeDevice revokes every token of one of an account's devices. ErrNoDevice
+// if it holds none.
+func (s *Service) RevokeDevice(ctx context.Context, by audit.Actor, accountID, deviceID int64) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		n, err := s.rows.Delete(ctx, tx, Selection{AccountID: accountID, DeviceID: deviceID})
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return ErrNoDevice
+		}
+		return s.audit.Record(ctx, tx, by, audit.Event{
+			Kind: audit.TokenRevoked, AccountID: accountID, Detail: fmt.Sprintf("%d of device %d", n, deviceID),
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("revoking device %d: %w", deviceID, err)
+	}
+	return nil
+}
+
+// RevokeAccount revokes every token of an account, in a transaction that is
+// under way, and returns how many there were.
+func (s *Service) RevokeAccount(ctx context.Context, tx *db.Tx, accountID int64) (int, error) {
+	return s.rows.Delete(ctx, tx, Selection{AccountID: accountID})
+}
+
+// RevokeServer revokes the tokens for a server, in a transaction that is under
+// way: those of one account or, if that is 0, of all. It returns how many there
+// were.
+func (s *Service) RevokeServer(ctx context.Context, tx *db.Tx, sourceID, accountID int64) (int, error) {
+	return s.rows.Delete(ctx, tx, Selection{SourceID: sourceID, AccountID: accountID})
+}
+
+// AndTokens says, as the end of a sentence, how many tokens were revoked with
+// something.
+func AndTokens(n int) string {
+	switch {
+	case n <= 0:
+		return ""
+	case n == 1:
+		return ", and one token"
+	}
+	return fmt.Sprintf(", and %d tokens", n)
+}

@@ -1,0 +1,130 @@
+package token
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// Topic is announced for every token that is revoked. The key is its hash, as
+// [Hash.Key] writes it.
+const Topic db.Topic = "token"
+
+// Hash is the SHA-256 of a token, which is all that is stored of one.
+type Hash [sha256.Size]byte
+
+// HashOf returns the hash of a token.
+func HashOf(token plexauth.Secret) Hash { return sha256.Sum256([]byte(token)) }
+
+// Key returns the hash as the key of a change.
+func (h Hash) Key() string { return string(h[:]) }
+
+// hashOfKey is the reverse of Key.
+func hashOfKey(key string) (h Hash, ok bool) {
+	return h, copy(h[:], key) == len(h) && len(key) == len(h)
+}
+
+// Kind is what a token is good for. The numbers of the kinds that are stored
+// are in the database.
+type Kind uint8
+
+// The kinds of token.
+const (
+	Access    Kind = 1 // acts for its account
+	Server    Kind = 2 // reaches one server
+	Transient Kind = 3 // has a stored token's reach for a while; is not stored
+)
+
+func (k Kind) String() string {
+	switch k {
+	case Access:
+		return "access"
+	case Server:
+		return "server"
+	case Transient:
+		return "transient"
+	}
+	return "unknown"
+}
+
+// Grant is a stored token with what decides its reach.
+type Grant struct {
+	TokenID   int64
+	Hash      Hash
+	Kind      Kind
+	AccountID int64
+	DeviceID  int64
+	// SourceID is the one server that a server token reaches; 0 otherwise.
+	SourceID int64
+	// ExpiresAt is zero for a token that lives until it is revoked.
+	ExpiresAt time.Time
+	// Admin and Disabled are the account's.
+	Admin, Disabled bool
+}
+
+// Row is a token that is about to be stored.
+type Row struct {
+	Hash      Hash
+	Kind      Kind
+	AccountID int64
+	DeviceID  int64
+	// ParentID is the token that this one is revoked with; 0 if none.
+	ParentID int64
+	// SourceID is the one server that a server token reaches; 0 otherwise.
+	SourceID int64
+}
+
+// Selection says which tokens to revoke: those that match every field that is
+// not 0, and their descendants. The zero value selects none.
+type Selection struct {
+	ID        int64
+	AccountID int64
+	DeviceID  int64
+	SourceID  int64
+}
+
+// Token is what may be shown of a stored token.
+type Token struct {
+	ID        int64
+	Kind      Kind
+	AccountID int64
+	Username  string
+	Device    device.Device
+	// Source is the server's name, for a server token.
+	Source     string
+	CreatedAt  time.Time
+	LastUsedAt time.Time
+	ExpiresAt  time.Time
+}
+
+// Counts is how many tokens there are of each stored kind.
+type Counts struct{ Access, Server int }
+
+// Principal is who a request comes from, and how far it reaches.
+type Principal struct {
+	AccountID int64
+	DeviceID  int64
+	// TokenID is the stored token's: the presented one's, or the parent's of a
+	// transient token.
+	TokenID int64
+	Kind    Kind
+	// Admin says that the account is an administrator's.
+	Admin bool
+	// SourceID is the one server that the token reaches; 0: every server that
+	// its account reaches.
+	SourceID int64
+	// ExpiresAt is zero for a token that lives until it is revoked.
+	ExpiresAt time.Time
+
+	hash Hash // of the stored token
+}
+
+// ActsForAccount reports whether the token may change the account, list what it
+// has and receive tokens of its own. Only access tokens may.
+func (p Principal) ActsForAccount() bool { return p.Kind == Access }
+
+// Reaches reports whether the token is good at a server.
+func (p Principal) Reaches(sourceID int64) bool { return p.SourceID == 0 || p.SourceID == sourceID }

@@ -1,0 +1,115 @@
+package token
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
+)
+
+const (
+	// flushEvery is how often the uses of tokens are written to the database.
+	flushEvery = 30 * time.Second
+	// maxUnrecorded bounds how many wait; beyond it, uses are not recorded.
+	maxUnrecorded = 100_000
+)
+
+// use is when a token was last used, and whose it is.
+type use struct {
+	at        time.Time
+	accountID int64
+}
+
+// uses are the last uses that are not in the database yet. The zero value is
+// ready to use.
+type uses struct {
+	mu   sync.Mutex
+	last map[Hash]use
+}
+
+func (u *uses) add(h Hash, at use) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.last == nil {
+		u.last = make(map[Hash]use)
+	}
+	if len(u.last) < maxUnrecorded {
+		u.last[h] = at
+	}
+}
+
+// of returns the uses of an account's tokens. They stay: writing one twice
+// changes nothing.
+func (u *uses) of(accountID int64) map[Hash]time.Time {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	found := make(map[Hash]time.Time)
+	for h, use := range u.last {
+		if use.accountID == accountID {
+			found[h] = use.at
+		}
+	}
+	return found
+}
+
+// take returns all uses and forgets them.
+func (u *uses) take() map[Hash]use {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	taken := u.last
+	u.last = nil
+	return taken
+}
+
+// Run records, every half minute, when tokens were last used, until ctx ends;
+// then once more. A use is worth a write now and then, and not one for each
+// request: a crash loses the last half minute.
+func (s *Service) Run(ctx context.Context) {
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			s.Flush(context.WithoutCancel(ctx))
+			return
+		case <-tick.C:
+			s.Flush(ctx)
+		}
+	}
+}
+
+// Flush records now when tokens were last used.
+func (s *Service) Flush(ctx context.Context) {
+	s.tally(ctx)
+	last := s.unrecorded.take()
+	if len(last) == 0 {
+		return
+	}
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		for h, use := range last {
+			if err := s.rows.SetLastUsed(ctx, tx, h, use.at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		s.log.Error("cannot record when tokens were last used", "error", err)
+	}
+}
+
+// tally counts the tokens that were looked up since the last call. It does not
+// count texts that cannot be a token.
+func (s *Service) tally(ctx context.Context) {
+	checks := s.hits.Load() + s.misses.Load() - s.tallied.Load()
+	if checks == 0 {
+		return
+	}
+	if err := s.audit.Tally(ctx, audit.TokenChecks, int64(checks)); err != nil {
+		s.log.Error("cannot count the token checks", "error", err)
+		return
+	}
+	s.tallied.Add(checks)
+}
