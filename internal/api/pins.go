@@ -93,7 +93,7 @@ func (h pinHandlers) link(ctx context.Context, c *call) (answer, error) {
 	if err := missing("code", code); err != nil {
 		return answer{}, err
 	}
-	err = h.pins.Link(ctx, c.actor(), code)
+	err = h.pins.LinkByToken(ctx, c.actor(), c.principal, code)
 	return answer{status: http.StatusNoContent}, err
 }
 

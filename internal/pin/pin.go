@@ -393,9 +393,23 @@ func (s *Service) waiting(ctx context.Context, code string, now time.Time) (PIN,
 	return p, err
 }
 
-// Link gives the device that waits under a code a token of the actor's account.
-// If many try with the same code, one succeeds. ErrNotFound, fault.Limited.
+// Link gives the device that waits under a code a token of the actor's account,
+// because a person has agreed to it on a page. If many try with the same code,
+// one succeeds. ErrNotFound, fault.Limited.
 func (s *Service) Link(ctx context.Context, by audit.Actor, code string) error {
+	return s.link(ctx, by, 0, code)
+}
+
+// LinkByToken is Link for a program that has an access token of the account. No
+// person was asked, so the device's token is a child of that one: it is revoked
+// with it. Attack: a program that was given a token links a PIN of its own, and
+// would keep the account after its token is revoked. token.ErrInvalid if the
+// token has been revoked meanwhile.
+func (s *Service) LinkByToken(ctx context.Context, by audit.Actor, p token.Principal, code string) error {
+	return s.link(ctx, by, p.TokenID, code)
+}
+
+func (s *Service) link(ctx context.Context, by audit.Actor, parentID int64, code string) error {
 	found, err := s.Find(ctx, by, code)
 	if err != nil {
 		return err
@@ -413,7 +427,7 @@ func (s *Service) Link(ctx context.Context, by audit.Actor, code string) error {
 			return err
 		}
 		tok := s.tokens.OfPIN(p.Nonce)
-		detail, err := s.tokens.Add(ctx, tx, by, a.ID, p.Device, tok)
+		detail, err := s.tokens.Add(ctx, tx, by, a.ID, parentID, p.Device, tok)
 		if err != nil {
 			return err
 		}

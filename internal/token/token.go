@@ -142,7 +142,7 @@ func (s *Service) SignIn(
 ) (plexauth.Secret, error) {
 	token := newToken()
 	err := s.proofs.Spend(ctx, by, proof, func(ctx context.Context, tx *db.Tx, spent signin.Spent) error {
-		detail, err := s.Add(ctx, tx, by, spent.AccountID, d, token)
+		detail, err := s.Add(ctx, tx, by, spent.AccountID, 0, d, token)
 		if err != nil {
 			return err
 		}
@@ -163,7 +163,7 @@ func (s *Service) Issue(
 ) (plexauth.Secret, error) {
 	token := newToken()
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		detail, err := s.Add(ctx, tx, by, accountID, d, token)
+		detail, err := s.Add(ctx, tx, by, accountID, 0, d, token)
 		if err != nil {
 			return err
 		}
@@ -176,11 +176,20 @@ func (s *Service) Issue(
 }
 
 // Add gives a device of an account one more access token, in a transaction that
-// is under way, and evicts what exceeds PerDevice. It returns which token it is,
-// for the log.
+// is under way, and evicts what exceeds PerDevice. With a parentID, the token is
+// revoked with that token: ErrInvalid if it is not there any more. Add returns
+// which token it is, for the log.
 func (s *Service) Add(
-	ctx context.Context, tx *db.Tx, by audit.Actor, accountID int64, d device.Device, token plexauth.Secret,
+	ctx context.Context, tx *db.Tx, by audit.Actor, accountID, parentID int64, d device.Device,
+	token plexauth.Secret,
 ) (detail string, err error) {
+	if parentID != 0 {
+		if _, err := s.rows.Get(ctx, tx, parentID); errors.Is(err, db.ErrNotFound) {
+			return "", ErrInvalid
+		} else if err != nil {
+			return "", err
+		}
+	}
 	deviceID, err := s.devices.SignedIn(ctx, tx, accountID, d)
 	if err != nil {
 		return "", err
@@ -189,7 +198,7 @@ func (s *Service) Add(
 		return "", fmt.Errorf("making room for a token: %w", err)
 	}
 	id, err := s.rows.Insert(ctx, tx, Row{
-		Hash: HashOf(token), Kind: Access, AccountID: accountID, DeviceID: deviceID,
+		Hash: HashOf(token), Kind: Access, AccountID: accountID, DeviceID: deviceID, ParentID: parentID,
 	})
 	if err != nil {
 		return "", fmt.Errorf("adding a token: %w", err)

@@ -1,0 +1,141 @@
+package pin_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/pin"
+	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// held is a token and what it is good for.
+type held struct {
+	token.Principal
+	secret plexauth.Secret
+}
+
+func hold(t *testing.T, c *coretest.Core, secret plexauth.Secret) held {
+	t.Helper()
+	p, err := c.Tokens.Verify(t.Context(), secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return held{p, secret}
+}
+
+// issue issues an access token to a device of an account.
+func issue(t *testing.T, c *coretest.Core, accountID int64, client string) held {
+	t.Helper()
+	secret, err := c.Tokens.Issue(t.Context(), audit.Actor{}, accountID, device.Device{ClientIdentifier: client})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hold(t, c, secret)
+}
+
+func startPIN(t *testing.T, c *coretest.Core, client string) pin.PIN {
+	t.Helper()
+	p, err := c.PINs.Start(t.Context(), device.Device{ClientIdentifier: client, Address: "192.0.2.1"}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// linkByToken links a new PIN with a token, and returns the token that it led to.
+func linkByToken(t *testing.T, c *coretest.Core, with held, client string) held {
+	t.Helper()
+	p := startPIN(t, c, client)
+	by := audit.Actor{AccountID: with.AccountID, Address: "192.0.2.1"}
+	if err := c.PINs.LinkByToken(t.Context(), by, with.Principal, p.Code); err != nil {
+		t.Fatal(err)
+	}
+	_, secret, err := c.PINs.Get(t.Context(), p.ID, client, "192.0.2.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hold(t, c, secret)
+}
+
+// Attack: a stolen token links a PIN of the thief's, so that a second token
+// outlives the revocation of the first.
+func TestTokenOfLinkedPINIsChild(t *testing.T) {
+	c := coretest.New(t, core.Config{})
+	mia := c.Add("mia")
+	by := audit.Actor{AccountID: mia.ID, Address: "192.0.2.1"}
+	for name, revoke := range map[string]func(token.Principal) error{
+		"signed out": func(p token.Principal) error { return c.Tokens.SignOut(t.Context(), by, p) },
+		"revoked":    func(p token.Principal) error { return c.Tokens.Revoke(t.Context(), by, p.TokenID) },
+		"device signed out": func(p token.Principal) error {
+			return c.Tokens.RevokeDevice(t.Context(), by, mia.ID, p.DeviceID)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stolen := issue(t, c, mia.ID, "laptop of the thief")
+			second := linkByToken(t, c, stolen, "another device")
+			third := linkByToken(t, c, second, "a third one")
+			if err := revoke(stolen.Principal); err != nil {
+				t.Fatal(err)
+			}
+			for generation, tok := range []held{second, third} {
+				if _, err := c.Tokens.Verify(t.Context(), tok.secret); !errors.Is(err, token.ErrInvalid) {
+					t.Errorf("generation %d lives on: %v", generation+2, err)
+				}
+			}
+		})
+	}
+}
+
+// A person who agrees on a page gives the device a token of its own.
+func TestTokenOfConsentIsNotChild(t *testing.T) {
+	c := coretest.New(t, core.Config{})
+	mia := c.Add("mia")
+	by := audit.Actor{AccountID: mia.ID, Address: "192.0.2.1"}
+	program := issue(t, c, mia.ID, "program")
+	p := startPIN(t, c, "tv")
+	if err := c.PINs.Link(t.Context(), by, p.Code); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Tokens.SignOut(t.Context(), by, program.Principal); err != nil {
+		t.Fatal(err)
+	}
+	if _, secret, err := c.PINs.Get(t.Context(), p.ID, "tv", "192.0.2.1"); err != nil || secret == "" {
+		t.Errorf("the device has no token: %v", err)
+	}
+}
+
+// Attack: the thief links at the moment of the revocation. Of forty races, no
+// token survives.
+func TestLinkAndRevokeRace(t *testing.T) {
+	c := coretest.New(t, core.Config{})
+	mia := c.Add("mia")
+	by := audit.Actor{AccountID: mia.ID, Address: "192.0.2.1"}
+	for range 40 {
+		stolen := issue(t, c, mia.ID, "thief")
+		p := startPIN(t, c, "tv")
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			err := c.PINs.LinkByToken(t.Context(), by, stolen.Principal, p.Code)
+			if err != nil && !errors.Is(err, token.ErrInvalid) && !errors.Is(err, pin.ErrNotFound) {
+				t.Error(err)
+			}
+		})
+		wg.Go(func() {
+			if err := c.Tokens.Revoke(t.Context(), by, stolen.TokenID); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Wait()
+		if _, secret, err := c.PINs.Get(t.Context(), p.ID, "tv", "192.0.2.1"); err == nil && secret != "" {
+			if _, err := c.Tokens.Verify(t.Context(), secret); err == nil {
+				t.Fatal("the token that the PIN led to lives on")
+			}
+		}
+	}
+}
