@@ -222,7 +222,7 @@ type NewAccount struct {
 
 // Add adds an account. fault.Invalid, ErrExists.
 func (s *Service) Add(ctx context.Context, by audit.Actor, n NewAccount) (Account, error) {
-	a, err := s.prepare(ctx, n)
+	a, err := s.prepare(ctx, by, n)
 	if err != nil {
 		return Account{}, err
 	}
@@ -234,7 +234,7 @@ func (s *Service) Add(ctx context.Context, by audit.Actor, n NewAccount) (Accoun
 // once; ErrExists otherwise. It also returns the proof that the caller, who has
 // just chosen the password, is that account.
 func (s *Service) AddFirst(ctx context.Context, by audit.Actor, n NewAccount) (Verified, error) {
-	a, err := s.prepare(ctx, n)
+	a, err := s.prepare(ctx, by, n)
 	if err != nil {
 		return Verified{}, err
 	}
@@ -255,13 +255,13 @@ func (s *Service) AddFirst(ctx context.Context, by audit.Actor, n NewAccount) (V
 }
 
 // prepare checks what a new account is to be, and hashes its password.
-func (s *Service) prepare(ctx context.Context, n NewAccount) (Account, error) {
+func (s *Service) prepare(ctx context.Context, by audit.Actor, n NewAccount) (Account, error) {
 	a, err := withNames(n.Username, n.Email)
 	if err != nil {
 		return Account{}, err
 	}
 	if !n.Managed {
-		if a.PasswordHash, err = s.hash(ctx, n.Password); err != nil {
+		if a.PasswordHash, err = s.hash(ctx, by, n.Password); err != nil {
 			return Account{}, err
 		}
 	}
@@ -327,7 +327,7 @@ func (s *Service) SetIdentity(ctx context.Context, by audit.Actor, id int64, use
 // the old password, and sessions that still wait for the second factor, are
 // void. fault.Invalid, ErrNotFound.
 func (s *Service) SetPassword(ctx context.Context, by audit.Actor, id int64, password plexauth.Secret) error {
-	hash, err := s.hash(ctx, password)
+	hash, err := s.hash(ctx, by, password)
 	if err != nil {
 		return err
 	}
@@ -432,7 +432,7 @@ const MinPassword = 8
 const maxPassword = 1024
 
 // hash checks and hashes a new password, when it is its turn.
-func (s *Service) hash(ctx context.Context, password plexauth.Secret) (plexauth.Secret, error) {
+func (s *Service) hash(ctx context.Context, by audit.Actor, password plexauth.Secret) (plexauth.Secret, error) {
 	if n := utf8.RuneCountInString(string(password)); n < MinPassword {
 		return "", fault.Invalidf(Password, "the password has %d characters, it must have at least %d", n, MinPassword)
 	}
@@ -442,7 +442,7 @@ func (s *Service) hash(ctx context.Context, password plexauth.Secret) (plexauth.
 	if _, err := precis.OpaqueString.String(string(password)); err != nil {
 		return "", fault.Invalidf(Password, "the password has a character that cannot be typed, such as a line break")
 	}
-	leave, err := s.enter(ctx)
+	leave, err := s.enter(ctx, guard.Claim{Network: guard.Network(by.Address), Account: "a new password"})
 	if err != nil {
 		return "", err
 	}
@@ -450,11 +450,12 @@ func (s *Service) hash(ctx context.Context, password plexauth.Secret) (plexauth.
 	return s.hasher.hash(password), nil
 }
 
-func (s *Service) enter(ctx context.Context) (leave func(), err error) {
+// enter waits for a turn to hash.
+func (s *Service) enter(ctx context.Context, c guard.Claim) (leave func(), err error) {
 	if s.hashing == nil {
 		return func() {}, nil
 	}
-	return s.hashing.Enter(ctx)
+	return s.hashing.Enter(ctx, c)
 }
 
 // named says what was being done, and gives the database's errors this

@@ -87,7 +87,7 @@ func (s *Service) VerifyPassword(ctx context.Context, by audit.Actor, c Credenti
 			return Verified{}, err
 		}
 	}
-	if claim.NewPasswordHash, err = s.rehash(ctx, a, password); err != nil {
+	if claim.NewPasswordHash, err = s.rehash(ctx, t, a, password); err != nil {
 		return Verified{}, err
 	}
 	v := s.verified(a, claim)
@@ -145,6 +145,9 @@ func (s *Service) newTry(c Credentials, address string) try {
 	return try{s, login, login + "\x00" + network, network}
 }
 
+// claim is what the attempt's turn to hash is counted by.
+func (t try) claim() guard.Claim { return guard.Claim{Network: t.network, Account: t.login} }
+
 // allowed returns ErrRateLimited if too many attempts have failed.
 func (t try) allowed() error {
 	s, now := t.service, t.service.now()
@@ -174,7 +177,7 @@ func (t try) count(good bool) {
 func (s *Service) checkInTurn(
 	ctx context.Context, t try, a Account, c Credentials,
 ) (password, code plexauth.Secret, right bool, err error) {
-	leave, err := s.enter(ctx)
+	leave, err := s.enter(ctx, t.claim())
 	if err != nil {
 		return "", "", false, err
 	}
@@ -280,12 +283,14 @@ func (s *Service) checkCode(
 
 // rehash hashes the password again if the account's hash has another cost than
 // new ones.
-func (s *Service) rehash(ctx context.Context, a Account, password plexauth.Secret) (plexauth.Secret, error) {
+func (s *Service) rehash(
+	ctx context.Context, t try, a Account, password plexauth.Secret,
+) (plexauth.Secret, error) {
 	have, err := parsePHC(a.PasswordHash)
 	if err != nil || have.cost == s.hasher.cost {
 		return "", err
 	}
-	leave, err := s.enter(ctx)
+	leave, err := s.enter(ctx, t.claim())
 	if err != nil {
 		return "", err
 	}

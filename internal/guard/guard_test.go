@@ -23,7 +23,7 @@ func TestAdmission(t *testing.T) {
 		start := time.Now()
 		for range 20 {
 			wg.Go(func() {
-				leave, err := a.Enter(t.Context())
+				leave, err := a.Enter(t.Context(), guard.Claim{})
 				if errors.Is(err, guard.ErrBusy) {
 					if time.Since(start) > 0 {
 						t.Error("a refusal took time")
@@ -56,17 +56,17 @@ func TestAdmission(t *testing.T) {
 func TestAdmissionObeysContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := guard.NewAdmission(1, 1)
-		leave, err := a.Enter(t.Context())
+		leave, err := a.Enter(t.Context(), guard.Claim{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := a.Enter(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := a.Enter(ctx, guard.Claim{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("waiting gives %v, want the context's error", err)
 		}
 		leave()
-		if leave, err = a.Enter(t.Context()); err != nil {
+		if leave, err = a.Enter(t.Context(), guard.Claim{}); err != nil {
 			t.Errorf("the turn after one that gave up: %v", err)
 		}
 		leave()

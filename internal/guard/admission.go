@@ -1,0 +1,250 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/usher-auth/usher/internal/fault"
+)
+
+// ErrBusy reports that the queue of an Admission is full.
+var ErrBusy = fault.WithWait(
+	fault.New(fault.Busy, "too many sign-ins are waiting already; try again in a second"), time.Second)
+
+// Claim says who asks for a turn. The zero value is a claim of nobody in
+// particular.
+type Claim struct {
+	// Network is where the request comes from, as Network returns it.
+	Network string
+	// Account is whom the work is for.
+	Account string
+	// Known says that the device has signed in to the account before.
+	Known bool
+}
+
+// Admission lets a bounded number of tasks run and a bounded number wait. The
+// rest are rejected at once, so that a flood makes nobody wait for long. It is
+// safe for concurrent use.
+//
+// Turns are shared out fairly. Of those that wait, devices that signed in before
+// go first, but for one turn in four; then the network that has the fewest tasks
+// running and has waited longest for a turn, and in it the account of which the
+// same is true. When the queue is full, a claim takes the place of the newest
+// one of a network that has at least two claims more in it, or in the same
+// network of such an account; one more is enough for a known device against an
+// unknown one. One network, or one account, therefore cannot keep others from
+// their turn, and many networks cannot keep known devices from theirs.
+type Admission struct {
+	slots, queue int
+
+	mu      sync.Mutex
+	running int
+	waiting []*waiter // the oldest first
+	turns   uint64    // that were given
+	network shares
+	account shares // by network and account
+}
+
+// waiter is a claim that waits. Its channel is closed when it gets its turn or
+// loses its place.
+type waiter struct {
+	Claim
+	done    chan struct{}
+	evicted bool
+}
+
+// shares is what each claimant has had so far.
+type shares map[string]share
+
+type share struct {
+	running int
+	last    uint64 // turn
+}
+
+// maxShares bounds how many claimants are remembered between their turns.
+const maxShares = 4096
+
+// NewAdmission lets slots tasks run and queue more wait. Zero slots: as many as
+// there are processors. Zero queue: sixteen per slot.
+func NewAdmission(slots, queue int) *Admission {
+	if slots <= 0 {
+		slots = runtime.GOMAXPROCS(0)
+	}
+	if queue <= 0 {
+		queue = 16 * slots
+	}
+	return &Admission{slots: slots, queue: queue, network: make(shares), account: make(shares)}
+}
+
+// Enter waits for a turn. If the error is nil, the caller must call leave once
+// its task is done. The error is ErrBusy if the claim may not wait, or has lost
+// its place to another; or that of ctx.
+func (a *Admission) Enter(ctx context.Context, c Claim) (leave func(), err error) {
+	a.mu.Lock()
+	if a.running < a.slots {
+		a.start(c)
+		a.mu.Unlock()
+		return func() { a.leave(c) }, nil
+	}
+	if len(a.waiting) >= a.queue && !a.evict(c) {
+		a.mu.Unlock()
+		return nil, ErrBusy
+	}
+	w := &waiter{Claim: c, done: make(chan struct{})}
+	a.waiting = append(a.waiting, w)
+	a.mu.Unlock()
+
+	select {
+	case <-w.done:
+		if w.evicted {
+			return nil, ErrBusy
+		}
+		return func() { a.leave(c) }, nil
+	case <-ctx.Done():
+		return nil, a.giveUp(ctx, w)
+	}
+}
+
+// giveUp takes a claim out of the queue, or passes on the turn that it was given
+// at the same moment.
+func (a *Admission) giveUp(ctx context.Context, w *waiter) error {
+	a.mu.Lock()
+	i := slices.Index(a.waiting, w)
+	if i >= 0 {
+		a.waiting = slices.Delete(a.waiting, i, i+1)
+	}
+	evicted := w.evicted
+	a.mu.Unlock()
+	if i < 0 && !evicted {
+		a.leave(w.Claim)
+	}
+	return fmt.Errorf("waiting for a turn: %w", ctx.Err())
+}
+
+// start counts a task that gets a turn.
+func (a *Admission) start(c Claim) {
+	a.running++
+	a.turns++
+	a.network.start(c.Network, a.turns)
+	a.account.start(c.key(), a.turns)
+}
+
+// key names the claim's account in its network.
+func (c Claim) key() string { return c.Network + "\x00" + c.Account }
+
+func (s shares) start(key string, turn uint64) {
+	if len(s) >= maxShares {
+		for k, v := range s {
+			if v.running == 0 {
+				delete(s, k) // it is remembered again after its next turn
+			}
+		}
+	}
+	s[key] = share{s[key].running + 1, turn}
+}
+
+func (s shares) stop(key string) {
+	v := s[key]
+	v.running--
+	s[key] = v
+}
+
+// leave ends a task and gives its turn to the next.
+func (a *Admission) leave(c Claim) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.running--
+	a.network.stop(c.Network)
+	a.account.stop(c.key())
+	if len(a.waiting) == 0 {
+		return
+	}
+	i := a.next()
+	w := a.waiting[i]
+	a.waiting = slices.Delete(a.waiting, i, i+1)
+	a.start(w.Claim)
+	close(w.done)
+}
+
+// unknownTurn is how often an unknown device goes before known ones: at every
+// fourth turn.
+const unknownTurn = 4
+
+// next returns the index of the claim whose turn it is.
+func (a *Admission) next() int {
+	known := a.turns%unknownTurn != 0
+	best := 0
+	for i, w := range a.waiting[1:] {
+		if a.before(w.Claim, a.waiting[best].Claim, known) {
+			best = i + 1
+		}
+	}
+	return best
+}
+
+// before reports whether c goes before d, which has waited at least as long.
+func (a *Admission) before(c, d Claim, known bool) bool {
+	if c.Known != d.Known {
+		return c.Known == known
+	}
+	if n, m := a.network[c.Network], a.network[d.Network]; c.Network != d.Network {
+		return n.before(m)
+	}
+	return a.account[c.key()].before(a.account[d.key()])
+}
+
+// before reports whether s has had less than t.
+func (s share) before(t share) bool {
+	if s.running != t.running {
+		return s.running < t.running
+	}
+	return s.last < t.last
+}
+
+// evict makes room for a claim in a full queue, if another has less right to its
+// place.
+func (a *Admission) evict(c Claim) bool {
+	have := make(map[string]int) // claims that wait, by network and by account
+	for _, w := range a.waiting {
+		have[w.Network]++
+		have[w.key()]++
+	}
+	victim := -1
+	for i, w := range slices.Backward(a.waiting) { // the newest first
+		if !c.displaces(w.Claim, have) {
+			continue
+		}
+		if victim < 0 || have[w.Network] > have[a.waiting[victim].Network] {
+			victim = i
+		}
+	}
+	if victim < 0 {
+		return false
+	}
+	w := a.waiting[victim]
+	a.waiting = slices.Delete(a.waiting, victim, victim+1)
+	w.evicted = true
+	close(w.done)
+	return true
+}
+
+// displaces reports whether c may take the place of d. have counts the claims
+// that wait, by network and by account.
+func (c Claim) displaces(d Claim, have map[string]int) bool {
+	fewer := have[d.Network] - have[c.Network]
+	if c.Network == d.Network {
+		fewer = have[d.key()] - have[c.key()]
+	}
+	return fewer >= 2 || fewer >= 1 && c.Known && !d.Known
+}
+
+// Load returns how many tasks run and how many wait.
+func (a *Admission) Load() (running, waiting int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.running, len(a.waiting)
+}
