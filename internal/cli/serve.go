@@ -333,8 +333,8 @@ func reachable(addr net.Addr) []string {
 // firstAdmin makes the first admin when the environment asks for one. It
 // reports whether there is still no account.
 func (a *app) firstAdmin(ctx context.Context, accounts *account.Service, o serveOptions) (empty bool, err error) {
-	list, err := accounts.List(ctx)
-	if err != nil || len(list) > 0 {
+	exists, err := accounts.Any(ctx)
+	if err != nil || exists {
 		return false, err
 	}
 	if o.adminUsername == "" {
