@@ -112,7 +112,7 @@ func TestAdminKeepsAccounts(t *testing.T) {
 	if !w.account("eve").Admin {
 		t.Error("eve is no admin")
 	}
-	b.refused("/admin/accounts", "Another account has this name", "username", "ned", "password", "another one", "current", password)
+	b.refused("/admin/accounts", "An account with this name", "username", "ned", "password", "another one", "current", password)
 	b.refused("/admin/accounts", "at least 8", "username", "uma", "password", "short", "current", password)
 	b.refused("/admin/accounts", "has a space", "username", "u ma", "password", "long enough", "current", password)
 	b.reads("/admin/accounts", "Ned", "ned@example.org", "eve", "(you)")

@@ -89,7 +89,7 @@ func TestCrossSite(t *testing.T) {
 			"another port, no sec":     {"Origin": {"http://localhost:1"}},
 			"a name that begins alike": {"Origin": {b.base + ".evil.example"}},
 		} {
-			if s := b.do(row.Method, row.Path, form, header); s.StatusCode != 403 || !strings.Contains(s.text, "Not from here") {
+			if s := b.do(row.Method, row.Path, form, header); s.StatusCode != 403 || !strings.Contains(s.text, "another site sent this form") {
 				t.Errorf("%s %s from %s: status %d, want 403", row.Method, row.Path, name, s.StatusCode)
 			}
 		}
@@ -170,14 +170,14 @@ func TestForward(t *testing.T) {
 		"https://app.example.org/\r\nSet-Cookie: x=y", " https://app.example.org/", "https://[::1", "file:///etc/passwd", "https://",
 	} {
 		s := done(target)
-		b.wantPage(s, 400, "Nowhere to go back to")
+		b.wantPage(s, 400, "not a web address")
 		if s.Header.Get("Refresh") != "" || s.Header.Get("Set-Cookie") != "" {
 			t.Errorf("%q has headers of its own: %v", target, s.Header)
 		}
 		query := url.Values{"code": {tv.Code}, "forwardUrl": {target}}
-		b.wantPage(b.get("/auth?"+query.Encode()), 400, "Nowhere to go back to")
+		b.wantPage(b.get("/auth?"+query.Encode()), 400, "not a web address")
 		query.Set("decision", "allow")
-		b.wantPage(b.post("/auth/consent", query), 400, "Nowhere to go back to")
+		b.wantPage(b.post("/auth/consent", query), 400, "not a web address")
 	}
 	if token, gone := w.token(tv); token != "" || gone {
 		t.Error("the PIN was linked or ended by a bad address")
@@ -209,8 +209,8 @@ func TestCodesInLinksOfOthers(t *testing.T) {
 		}
 		for range 12 {
 			b.wantPage(led("/auth?code=CCCC"), 200, "The link that you followed has a code in it", `value="C"`)
-			b.wantPage(led("/auth?code="+long), 404, "This code does not work")
-			b.wantPage(led("/auth?code=wrong"), 404, "This code does not work")
+			b.wantPage(led("/auth?code="+long), 404, "This code was used already, has expired or was mistyped")
+			b.wantPage(led("/auth?code=wrong"), 404, "This code was used already, has expired or was mistyped")
 			b.wantTo(led("/link?pin="+long), "/auth?code="+long)
 			b.wantPage(led("/link?pin=CCCC"), 200, `value="C"`)
 		}
@@ -435,5 +435,5 @@ func TestLargeForm(t *testing.T) {
 	w := newTown(t)
 	b := w.browser()
 	s := b.post("/auth/sign-in", url.Values{"login": {strings.Repeat("x", 100_000)}})
-	b.wantPage(s, 400, "That did not arrive whole")
+	b.wantPage(s, 400, "The form could not be read")
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"path"
 
@@ -29,6 +30,14 @@ func Rows() []Row {
 func (p *Pages) AdminPage() http.Handler {
 	return p.frame.handler(page{need: admin, handle: func(context.Context, *visit) (view, error) {
 		return view{name: "message", data: message{Title: "secret"}}, nil
+	}})
+}
+
+// Failing is a page that fails with an error.
+func Failing(err error) http.Handler {
+	pages := New(&core.Core{Logger: slog.New(slog.DiscardHandler)}, "")
+	return pages.frame.handler(page{need: anyone, handle: func(context.Context, *visit) (view, error) {
+		return view{}, err
 	}})
 }
 

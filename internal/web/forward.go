@@ -1,14 +1,16 @@
 package web
 
 import (
-	"errors"
 	"net/url"
 	"strings"
+
+	"github.com/usher-auth/usher/internal/fault"
 )
 
 // errForward says that a forwardUrl is not an address that browsers can be sent
 // to.
-var errForward = errors.New("the address to go on to is not a web address")
+var errForward = fault.New(fault.Invalid,
+	"the program asked to be opened at something that is not a web address, so nothing was given to it")
 
 // forwardTarget parses a forwardUrl. It returns nil for an empty one. Attack: a
 // target that runs a script ("javascript:"), or one that users and browsers read

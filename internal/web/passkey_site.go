@@ -5,13 +5,15 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/passkey"
 )
 
 // Errors of addresses at which passkeys do not work.
 var (
-	errNoParty   = errors.New("a passkey needs a host name")
-	errOtherPort = errors.New("a passkey needs the address that this server is at")
+	errNoParty   = fault.New(fault.Conflict, "passkeys need a full host name, not an IP address or a short name")
+	errOtherPort = fault.New(fault.Conflict,
+		"this page is at another port than usher itself: to use passkeys here, the server needs --public-url")
 )
 
 // passkeySite finds the site that a passkey is bound to.
@@ -56,7 +58,7 @@ func (s passkeySite) hint(v *visit) string {
 	case err == nil:
 		return ""
 	case errors.Is(err, errOtherPort):
-		return otherPort
+		return sentence(errOtherPort.Error())
 	}
 	example := "http://localhost"
 	if _, port, err := net.SplitHostPort(v.Host); err == nil {
@@ -65,6 +67,3 @@ func (s passkeySite) hint(v *visit) string {
 	return "Passkeys need a whole host name, such as usher.example.org: an IP address does not do, nor a short name. " +
 		"On the computer that usher runs on, open " + example + " instead."
 }
-
-const otherPort = "Passkeys need to know where this page is, which is at another port than usher itself: " +
-	"whoever runs usher can say so by --public-url."

@@ -184,7 +184,7 @@ func TestPasskeyFlood(t *testing.T) {
 		b.options("/auth/passkey/challenge", nil)
 	}
 	s := b.post("/auth/passkey/challenge", nil)
-	b.wantPage(s, http.StatusTooManyRequests, "Too many sign-ins were begun")
+	b.wantPage(s, http.StatusTooManyRequests, "Too many sign-ins by passkey from this address. Wait a moment, then try again.")
 }
 
 // Attack: an intruder at an open browser adds a passkey of their own.
@@ -202,7 +202,7 @@ func TestAddPasskeyTakesThePassword(t *testing.T) {
 	_ = b.options(challenge, url.Values{"current": {password}})
 	b.wantScript(add, url.Values{"answer": {"not JSON"}}, "", "not accepted")
 	again := key.Attest(t, passkeytest.Challenge(t, b.options(challenge, url.Values{"current": {password}})))
-	b.wantScript(add, url.Values{"answer": {string(again)}}, "", "there already")
+	b.wantScript(add, url.Values{"answer": {string(again)}}, "", "added already")
 }
 
 // A passkey is bound to a host name. An IP address is not a host name. A public

@@ -2,12 +2,10 @@ package web
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -50,17 +48,11 @@ func (s *secondStep) show(ctx context.Context, v *visit, status int, data codeDa
 func (s *secondStep) submit(ctx context.Context, v *visit) (view, error) {
 	form := codeData{Next: nextPath(v.PostForm)}
 	answer, err := s.byCode(ctx, v, form.Next)
-	switch {
-	case err == nil:
-		return answer, nil
-	case errors.Is(err, account.ErrCode):
-		form.Problem = "This code is not right, or was used before."
-	case fault.KindOf(err) == fault.Limited:
-		form.Problem = waitText(fault.WaitOf(err))
-	default:
-		return view{}, err
+	var failed bool
+	if form.Problem, failed = problem(err); failed {
+		return s.show(ctx, v, http.StatusUnauthorized, form)
 	}
-	return s.show(ctx, v, http.StatusUnauthorized, form)
+	return answer, err
 }
 
 func (s *secondStep) byCode(ctx context.Context, v *visit, next string) (view, error) {

@@ -77,12 +77,12 @@ func (s *setup) submit(ctx context.Context, v *visit) (view, error) {
 		Username: form.Username, Email: form.Email, Admin: true,
 		Password: plexauth.Secret(v.PostFormValue("password")),
 	})
-	if fault.KindOf(err) == fault.Invalid {
-		form.Problem, form.Wrong = sentence(fault.Find(err).Text), fault.FieldOf(err)
-		return view{name: "setup", status: http.StatusBadRequest, data: form}, nil
-	}
 	if errors.Is(err, account.ErrExists) {
 		return view{to: "/"}, nil // another request created it first
+	}
+	if text, ok := problem(err); ok {
+		form.Problem, form.Wrong = text, fault.FieldOf(err)
+		return view{name: "setup", status: http.StatusBadRequest, data: form}, nil
 	}
 	if err != nil {
 		return view{}, err

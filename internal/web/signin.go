@@ -2,12 +2,10 @@ package web
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 
 	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -66,19 +64,11 @@ func (s *signIn) submit(ctx context.Context, v *visit) (view, error) {
 		Login: v.PostFormValue("login"), Next: nextPath(v.PostForm), Product: v.PostFormValue("product"),
 	}
 	answer, err := s.byPassword(ctx, v, form)
-	switch {
-	case err == nil:
-		return answer, nil
-	case errors.Is(err, account.ErrCredentials):
-		form.Problem = "The name or the password is not right."
-	case errors.Is(err, account.ErrCode):
-		form.Problem = "The code after the password is not right, or was used before."
-	case fault.KindOf(err) == fault.Limited:
-		form.Problem = waitText(fault.WaitOf(err))
-	default:
-		return view{}, err
+	var failed bool
+	if form.Problem, failed = problem(err); failed {
+		return s.show(v, http.StatusUnauthorized, form), nil
 	}
-	return s.show(v, http.StatusUnauthorized, form), nil
+	return answer, err
 }
 
 // byPassword verifies the password and starts a session, which the second step

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,11 +21,14 @@ func sentence(text string) string {
 
 // waitText says how long to wait.
 func waitText(d time.Duration) string {
-	const text = "There were too many wrong tries. Wait "
-	if d <= time.Minute {
-		return text + "a minute, then try again."
+	switch minutes := math.Ceil(d.Minutes()); {
+	case d <= 10*time.Second:
+		return "Wait a moment, then try again."
+	case minutes <= 1:
+		return "Wait a minute, then try again."
+	default:
+		return fmt.Sprintf("Wait %.0f minutes, then try again.", minutes)
 	}
-	return text + d.Round(time.Minute).String() + ", then try again."
 }
 
 // browserName names the browser and the system of a User-Agent. The order

@@ -264,7 +264,7 @@ func TestSetUp(t *testing.T) {
 	w := newWorld(t, nil)
 	b := w.browser()
 	b.wantPage(b.get("/"), 200, "Not set up yet")
-	b.wantPage(b.get("/setup"), 403, "This link does not work")
+	b.wantPage(b.get("/setup"), 403, "The set-up link works once")
 	old := string(w.server.Pages().SetupPath())
 	link := string(w.server.Pages().SetupPath())
 	b.wantPage(b.get("/setup?key=guessed"), 403)
@@ -356,7 +356,7 @@ func TestTooManyWrongPasswords(t *testing.T) {
 	wrong := url.Values{"login": {"mia"}, "password": {"wrong"}}
 	b.wantPage(b.post("/auth/sign-in", wrong), 401, "not right")
 	b.wantPage(b.post("/auth/sign-in", wrong), 401, "not right")
-	b.wantPage(b.post("/auth/sign-in", wrong), 401, "too many wrong tries")
+	b.wantPage(b.post("/auth/sign-in", wrong), 401, "Too many failed tries. Wait a minute, then try again.")
 }
 
 // Attack: an attacker with the password guesses backup codes after it.
@@ -367,9 +367,9 @@ func TestWrongBackupCodesAreCounted(t *testing.T) {
 	b := w.browser()
 	guess := url.Values{"login": {"mia"}, "password": {password + "aaaa-bbbb-cccc"}}
 	for range 3 {
-		b.wantPage(b.post("/auth/sign-in", guess), 401, "The code after the password is not right")
+		b.wantPage(b.post("/auth/sign-in", guess), 401, "The code is not right, or was used before.")
 	}
-	b.wantPage(b.post("/auth/sign-in", guess), 401, "too many wrong tries")
+	b.wantPage(b.post("/auth/sign-in", guess), 401, "Too many failed tries. Wait a minute, then try again.")
 	rows, err := w.Audit.List(w.Context(), audit.Query{Events: []audit.Kind{audit.SignInRefused}})
 	if err != nil || len(rows) != 3 {
 		t.Errorf("the audit log tells of %d, %v, want 3", len(rows), err)
@@ -459,8 +459,8 @@ func TestConsent(t *testing.T) {
 	b.wantPage(b.get(ask), 200, "to go on with", "Player & Co")
 	b.signIn("mia")
 	b.wantPage(b.get(ask), 200, "Player & Co wants to sign in", "Living room", "Roku", "192.0.2.7", "It does not get your password")
-	b.wantPage(b.get("/auth?clientID=another&code="+tv.Code), 404, "This code does not work")
-	b.wantPage(b.get("/auth?code=nothing"), 404, "This code does not work")
+	b.wantPage(b.get("/auth?clientID=another&code="+tv.Code), 404, "This code was used already, has expired or was mistyped")
+	b.wantPage(b.get("/auth?code=nothing"), 404, "This code was used already, has expired or was mistyped")
 	if token, gone := w.token(tv); token != "" || gone {
 		t.Error("looking at the page linked or ended the PIN")
 	}
@@ -543,7 +543,7 @@ func TestIdentityAndPassword(t *testing.T) {
 	b.wantPage(b.post("/account/identity", form), 400, "The password is not right.")
 	form.Set("current", password)
 	form.Set("username", "noa")
-	b.wantPage(b.post("/account/identity", form), 400, "Another account has this name")
+	b.wantPage(b.post("/account/identity", form), 400, "An account with this name")
 	form.Set("username", "mia2")
 	b.wantTo(b.post("/account/identity", form), "/account?done=identity")
 	b.wantPage(b.get("/account?done=identity"), 200, "Saved.", "mia2")

@@ -51,7 +51,7 @@ if (window.PublicKeyCredential && navigator.credentials) {
 
 	const words = {
 		NotAllowedError: "Nothing was chosen, or it took too long. Try again.",
-		InvalidStateError: "This passkey is there already.",
+		InvalidStateError: "This passkey was added already.",
 		SecurityError: "Passkeys of this server work only at the address that it is known by.",
 	};
 

@@ -47,7 +47,7 @@ await story(async (stage) => {
   const hers = await signedIn(stage, mia);
   assert.equal(await hers.getByRole('link', { name: 'Admin', exact: true }).count(), 0);
   await hers.goto('/admin');
-  await heading(hers, 'For admins');
+  await heading(hers, 'Access denied');
   await stage.look(hers, 'admin-refused');
   const television = new Device('Living room');
   await hers.goto(`/auth?code=${await television.askPIN()}`);

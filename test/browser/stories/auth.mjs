@@ -20,7 +20,7 @@ await story(async (stage) => {
 
     // Going back and saying yes once more gives nothing twice.
     await page.goBack();
-    await heading(page, 'This code does not work');
+    await heading(page, 'Not found');
     if (mark === '#?') await stage.look(page, 'auth-used-code');
   }
 
@@ -31,6 +31,6 @@ await story(async (stage) => {
   const page = await stage.open();
   await page.goto(other.authPath('#?'));
   await signIn(page);
-  await heading(page, 'This code does not work');
+  await heading(page, 'Not found');
   assert.equal((await (await program.poll()).json()).authToken, null);
 });

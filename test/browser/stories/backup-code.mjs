@@ -21,5 +21,5 @@ await story(async (stage) => {
   await signIn(again);
   await again.getByLabel('Verification code').fill(code);
   await press(again, 'Go on');
-  await announced(again, 'This code is not right, or was used before.');
+  await announced(again, 'The code is not right, or was used before.');
 });

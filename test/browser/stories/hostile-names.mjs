@@ -28,6 +28,6 @@ await story(async (stage) => {
     await stage.look(page, `${name}-hostile`);
   }
   await page.goto(`/link?pin=${encodeURIComponent(markup)}`);
-  await heading(page, 'This code does not work');
+  await heading(page, 'Not found');
   assert.equal(await page.locator('main img, main script').count(), 0);
 });

@@ -14,9 +14,9 @@ await story(async (stage) => {
     'https://evil.example/\njavascript:', 'plex://x/',
   ]) {
     await page.goto(device.authPath('#?', bad));
-    await heading(page, 'Nowhere to go back to');
+    await heading(page, 'Invalid request');
     await page.goto(`/auth/done?${new URLSearchParams({ forwardUrl: bad })}`);
-    await heading(page, 'Nowhere to go back to');
+    await heading(page, 'Invalid request');
     assert.equal((await (await device.poll()).json()).authToken, null, `linked with ${bad}`);
   }
   await stage.look(page, 'auth-bad-forward');

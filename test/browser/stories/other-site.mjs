@@ -10,7 +10,7 @@ await story(async (stage) => {
   const page = await signedIn(stage);
   await page.goto(site.origin);
   await page.getByRole('button').click();
-  await heading(page, 'Not from here');
+  await heading(page, 'Access denied');
   await stage.look(page, 'form-of-another-site');
   await other.goto('/account');
   await heading(other, scene.admin.username);
@@ -21,6 +21,6 @@ await story(async (stage) => {
     assert.doesNotMatch(headers['content-security-policy'], /unsafe/, path);
   }
   await page.goto('/nothing');
-  await heading(page, 'Nothing here');
+  await heading(page, 'Not found');
   await stage.look(page, 'nothing-here');
 });

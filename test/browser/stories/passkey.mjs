@@ -19,7 +19,7 @@ await story(async (stage) => {
 
   // The same phone cannot be added twice.
   await addPasskey(page, 'My phone again');
-  await announced(page, 'This passkey is there already.');
+  await announced(page, 'This passkey was added already.');
 
   await press(page, 'Sign out');
   await page.goto('/auth');

@@ -16,5 +16,5 @@ await story(async (stage) => {
   assert.equal((await answer.json()).errors[0].code, 1020);
   // Nobody can say yes to it any more.
   await page.goto(`/auth?code=${code}`);
-  await heading(page, 'This code does not work');
+  await heading(page, 'Not found');
 });

@@ -41,7 +41,7 @@ await story(async (stage) => {
   await heading(page, 'One more step');
   await page.getByLabel('Verification code').fill(spent);
   await press(page, 'Go on');
-  await announced(page, 'This code is not right, or was used before.');
+  await announced(page, 'The code is not right, or was used before.');
   await stage.look(page, 'code-wrong');
   await page.getByLabel('Verification code').fill(`${next.slice(0, 3)} ${next.slice(3)}`); // as apps show it
   await press(page, 'Go on');

@@ -10,7 +10,7 @@ await story(async (stage) => {
 
   for (const link of ['/setup', '/setup?key=', '/setup?key=GUESSED']) {
     await page.goto(link);
-    await heading(page, 'This link does not work');
+    await heading(page, 'Access denied');
   }
   await stage.look(page, 'set-up-wrong-link');
 
@@ -35,5 +35,5 @@ await story(async (stage) => {
   await heading(page, 'mia');
   await slower.getByLabel('Password').fill('another password');
   await press(slower, 'Make the account');
-  await heading(slower, 'This link does not work');
+  await heading(slower, 'Access denied');
 });

@@ -10,6 +10,6 @@ await story(async (stage) => {
     await announced(page, 'The name or the password is not right.');
   }
   await signIn(page);
-  await announced(page, 'There were too many wrong tries. Wait a minute, then try again.');
+  await announced(page, 'Too many failed tries. Wait a minute, then try again.');
   await stage.look(page, 'sign-in-too-many-tries');
 });
