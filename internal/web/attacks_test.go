@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/usher-auth/usher/internal/web"
+	"github.com/usher-auth/usher/plexauth"
 )
 
 // rows is the table of pages, with paths that can be requested.
@@ -409,6 +410,100 @@ func TestSessionOfADisabledAccount(t *testing.T) {
 	}
 	w.must(w.Accounts.Enable(t.Context(), operator, w.account("mia").ID))
 	mia.signIn("mia")
+}
+
+// Attack: someone who knows the old password has passed the first step, and
+// waits at the second one until they have a code, too. Their session is void as
+// soon as the password or the second factor changes, wherever it is changed, and
+// however good the code is.
+func TestHalfSessionIsVoidAfterAChange(t *testing.T) {
+	const changed = "the new password"
+	for name, row := range map[string]struct {
+		// change is what the owner or an operator does. It returns the account's
+		// backup codes afterwards; nil: they stay.
+		change   func(w *world, mia, olga *browser) (codes []plexauth.Secret)
+		password string // afterwards
+	}{
+		"a stolen password is changed on the account's page": {
+			func(_ *world, mia, _ *browser) []plexauth.Secret {
+				mia.sends("/account/password", "/account?done=password", "current", password, "new", changed)
+				return nil
+			}, changed,
+		},
+		"a stolen password is changed by an admin": {
+			func(_ *world, _, olga *browser) []plexauth.Secret {
+				olga.sends("/admin/accounts/2/password", "/admin/accounts/2?done=password", "current", password, "new", changed)
+				return nil
+			}, changed,
+		},
+		"a stolen password is changed on the command line": {
+			func(w *world, _, _ *browser) []plexauth.Secret {
+				w.must(w.Accounts.SetPassword(w.Context(), operator, w.account("mia").ID, changed))
+				return nil
+			}, changed,
+		},
+		"a stolen authenticator is replaced": {
+			func(w *world, _, _ *browser) []plexauth.Secret {
+				_, codes := w.enrol("mia")
+				return codes
+			}, password,
+		},
+		"a stolen authenticator is turned off and replaced": {
+			func(w *world, mia, _ *browser) []plexauth.Secret {
+				mia.sends("/account/second-factor/remove", "/account?done=factor", "current", password)
+				_, codes := w.enrol("mia")
+				return codes
+			}, password,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newTown(t)
+			_, codes := w.enrol("mia")
+			mia, olga, thief := w.browser(), w.browser().signIn("olga"), w.browser()
+			half := func(b *browser, password string) {
+				t.Helper()
+				b.sends("/auth/sign-in", "/auth/code?next=%2Faccount", "login", "mia", "password", password)
+			}
+			half(mia, password)
+			mia.sends("/auth/code", "/account", "code", string(codes[0]))
+			half(thief, password)
+			thief.wantPage(thief.get("/auth/code"), 200, "One more step")
+
+			if replaced := row.change(w, mia, olga); replaced != nil {
+				codes = replaced
+			}
+			thief.wantTo(thief.get("/auth/code"), "/auth?next=%2Fauth%2Fcode")
+			thief.sends("/auth/code", "/auth?next=%2Faccount", "code", string(codes[1]))
+			for _, path := range []string{"/auth/code/passkey/challenge", "/auth/code/passkey"} {
+				thief.sends(path, "/auth?next=%2Faccount", "answer", "{}")
+			}
+			thief.wantPage(thief.get("/auth"), 200, "Sign in")
+			thief.wantTo(thief.get("/account"), "/auth?next=%2Faccount")
+
+			// The owner is signed in as before, and the thief's attempt used no code.
+			mia.wantPage(mia.get("/account"), 200)
+			again := w.browser()
+			half(again, row.password)
+			again.sends("/auth/code", "/account", "code", string(codes[1]))
+		})
+	}
+}
+
+// Attack: the code is sent at the moment of the change: the session was valid
+// when the request began, and is void when the code is checked.
+func TestHalfSessionIsVoidDuringTheRequest(t *testing.T) {
+	w := newTown(t)
+	_, codes := w.enrol("mia")
+	b := w.browser()
+	b.sends("/auth/sign-in", "/auth/code?next=%2Flink", "login", "mia", "password", password, "next", "/link")
+	half, err := w.Sessions.Find(t.Context(), plexauth.Secret(b.cookie(sessionCookie, "/")), "127.0.0.1")
+	w.must(err)
+	w.must(w.Accounts.SetPassword(t.Context(), operator, w.account("mia").ID, "the new password"))
+	form := url.Values{"code": {string(codes[0])}, "next": {"/link"}}
+	to, err := web.SubmitCode(t.Context(), w.Core.Core, half, form)
+	if err != nil || to != "/auth?next=%2Flink" {
+		t.Errorf("the code leads to %q, %v; want the sign-in page", to, err)
+	}
 }
 
 // Attack: a forged cookie, or a program's token, is sent as a session.

@@ -5,9 +5,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"path"
 
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/session"
 )
 
 // Row is a page of the table.
@@ -39,6 +42,19 @@ func Failing(err error) http.Handler {
 	return pages.frame.handler(page{need: anyone, handle: func(context.Context, *visit) (view, error) {
 		return view{}, err
 	}})
+}
+
+// SubmitCode submits the form of the second step with a session that was found a
+// moment ago, and returns where the browser is sent.
+func SubmitCode(ctx context.Context, c *core.Core, half session.Session, form url.Values) (string, error) {
+	step := &secondStep{
+		accounts: c.Accounts, passkeys: c.Passkeys,
+		browsers: &browserSessions{sessions: c.Sessions, log: c.Logger, now: c.Now},
+	}
+	v := newVisit(httptest.NewRequest(http.MethodPost, "/auth/code", nil))
+	v.session, v.PostForm = half, form
+	answer, err := step.submit(ctx, v)
+	return answer.to, err
 }
 
 // Statics lists the URLs of the static files.

@@ -21,8 +21,11 @@ func signInPath(v *visit) string {
 	if v.Method == http.MethodGet {
 		next = v.URL.RequestURI()
 	}
-	return "/auth?" + url.Values{"next": {next}}.Encode()
+	return signInThen(next)
 }
+
+// signInThen is the sign-in page, which leads to next.
+func signInThen(next string) string { return "/auth?" + url.Values{"next": {next}}.Encode() }
 
 // nextPath returns the path in the "next" of a form or a query: where the browser
 // goes after the sign-in.

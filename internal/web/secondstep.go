@@ -2,11 +2,13 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/passkey"
+	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -48,6 +50,10 @@ func (s *secondStep) show(ctx context.Context, v *visit, status int, data codeDa
 func (s *secondStep) submit(ctx context.Context, v *visit) (view, error) {
 	form := codeData{Next: nextPath(v.PostForm)}
 	answer, err := s.byCode(ctx, v, form.Next)
+	if errors.Is(err, account.ErrCredentials) || errors.Is(err, session.ErrNotFound) {
+		// The account changed during the request, so the session is void.
+		return view{to: signInThen(form.Next)}, nil
+	}
 	var failed bool
 	if form.Problem, failed = problem(err); failed {
 		return s.show(ctx, v, http.StatusUnauthorized, form)
