@@ -227,6 +227,34 @@ func TestEnrolConfirms(t *testing.T) {
 	}
 }
 
+// A new seed takes its first code at once, whatever codes the seed before it
+// took. Attack: a seed that is put in force again takes a code once more.
+func TestCodesOfAnotherSeed(t *testing.T) {
+	w := newWorld(t, core.Config{})
+	first, _ := w.enrol(t)
+	if err := w.signIn(t, password, code(t, first, w.now().Add(30*time.Second))); err != nil {
+		t.Fatal(err)
+	}
+	second, _ := w.enrol(t)
+	used := code(t, second, w.now())
+	if err := w.signIn(t, password, used); err != nil {
+		t.Errorf("the first code of a new seed: %v", err)
+	}
+	for _, step := range []string{"enrolled again", "removed and enrolled again"} {
+		if step != "enrolled again" {
+			if err := w.RemoveSecondFactor(t.Context(), operator, w.mia.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Enrol(t.Context(), operator, w.mia.ID, second, ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.signIn(t, password, used); !errors.Is(err, account.ErrCode) {
+			t.Errorf("attack: a used code of a seed that is %s: %v, want ErrCode", step, err)
+		}
+	}
+}
+
 // RFC 6238, appendix B, the SHA-1 rows cut to six digits.
 func TestTOTPVectors(t *testing.T) {
 	seed := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString([]byte("12345678901234567890"))

@@ -63,11 +63,10 @@ func (s *Service) Enrol(
 		codes[i] = newBackupCode()
 	}
 	change := func(ctx context.Context, tx *db.Tx, a *Account) (changed bool, err error) {
+		a.TOTPStep = s.usedStep(*a, e.Secret, step)
 		if a.TOTPSeed, err = s.key.Seal(seedPurpose(*a), []byte(e.Secret)); err != nil {
 			return false, fmt.Errorf("sealing the seed: %w", err)
 		}
-		// A seed that is removed and added again takes no code that it took before.
-		a.TOTPStep = max(a.TOTPStep, step)
 		a.Revision++
 		hashes := make([]signin.Hash, len(codes))
 		for i, code := range codes {
@@ -79,6 +78,20 @@ func (s *Service) Enrol(
 		return nil, err
 	}
 	return codes, nil
+}
+
+// usedStep returns the last time step whose code counts as used once a seed is
+// in force, given the step of the code that confirmed it. Codes of another seed
+// do not count. A seed that is enrolled again takes no code that it took
+// before; of an account without a seed, nobody knows which one it had.
+func (s *Service) usedStep(a Account, next seed, confirmed int64) int64 {
+	if a.HasSecondFactor() {
+		old, err := s.key.Open(seedPurpose(a), a.TOTPSeed)
+		if err != nil || !seed(old).Equal(next) {
+			return confirmed
+		}
+	}
+	return max(a.TOTPStep, confirmed)
 }
 
 // RemoveSecondFactor lets an account sign in with its password alone. An
