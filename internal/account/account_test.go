@@ -367,7 +367,7 @@ func TestGuessingIsLimited(t *testing.T) {
 func TestVerifyIsAdmitted(t *testing.T) {
 	w := newWorld(t, core.Config{HashSlots: 1, HashQueue: 1})
 	admission := w.core.Hashing
-	leave, err := admission.Enter(t.Context())
+	leave, err := admission.Enter(t.Context(), guard.Claim{})
 	if err != nil {
 		t.Fatal(err)
 	}
