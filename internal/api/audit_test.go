@@ -61,9 +61,9 @@ func TestRequestsAreTold(t *testing.T) {
 		"sign-in|member||Player on Living room|127.0.0.1|token 3",
 		"token.made|member||Player on Living room|127.0.0.1|token 4 for usher",
 		"token.made|member||Player on Living room|127.0.0.1|token 5 for Den",
-		"pin.linked|member||Player on Living room|127.0.0.1|token 6 for ",
+		"pin.linked|member||Player on Living room|127.0.0.1|token 6 for tv",
 		"token.revoked|member||Player on Living room|127.0.0.1|2 of device 2",
-		"sign-out|member||Player on Living room|127.0.0.1|token 1, and 2 tokens",
+		"sign-out|member||Player on Living room|127.0.0.1|token 1, and 3 tokens",
 	}
 	got := w.events(t)[len(before):]
 	if fmt.Sprint(got) != fmt.Sprint(want) {

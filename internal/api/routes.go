@@ -150,11 +150,7 @@ func (c *call) device() device.Device {
 
 // actor returns the caller as the audit log names it.
 func (c *call) actor() audit.Actor {
-	name := c.device().Describe()
-	if name == "" {
-		name = c.ClientIdentifier
-	}
-	return audit.Actor{AccountID: c.principal.AccountID, Device: name, Address: c.address}
+	return audit.Actor{AccountID: c.principal.AccountID, Device: c.device().Label(), Address: c.address}
 }
 
 // answer is what a handler returns. A nil body sends none.

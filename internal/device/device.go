@@ -49,6 +49,15 @@ func (d Device) Describe() string {
 	return d.Product + name
 }
 
+// Label is Describe, or the client identifier of a device that says nothing of
+// itself.
+func (d Device) Label() string {
+	if text := d.Describe(); text != "" {
+		return text
+	}
+	return d.ClientIdentifier
+}
+
 // Rows is what a Service needs stored. Package store implements it.
 type Rows interface {
 	// Upsert adds a device of an account or replaces what it says of itself,

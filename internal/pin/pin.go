@@ -436,7 +436,7 @@ func (s *Service) link(ctx context.Context, by audit.Actor, parentID int64, code
 		}
 		return s.audit.Record(ctx, tx, by, audit.Event{
 			Kind: audit.PINLinked, AccountID: a.ID, Account: a.Username,
-			Detail: detail + " for " + p.Device.Describe(),
+			Detail: detail + " for " + p.Device.Label(),
 		})
 	})
 	return named("linking a PIN", err)
@@ -461,7 +461,7 @@ func (s *Service) Deny(ctx context.Context, by audit.Actor, code string) error {
 			return err
 		}
 		return s.audit.Record(ctx, tx, by, audit.Event{
-			Kind: audit.PINRefused, AccountID: by.AccountID, Detail: p.Device.Describe(),
+			Kind: audit.PINRefused, AccountID: by.AccountID, Detail: p.Device.Label(),
 		})
 	})
 	return named("denying a PIN", err)
