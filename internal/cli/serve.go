@@ -36,6 +36,7 @@ type serveOptions struct {
 	proxies               []netip.Prefix // the same, parsed
 	name, id              string
 	tlsCert, tlsKey       string
+	hsts                  bool
 	transientTTL          time.Duration
 	hashSlots, hashQueue  int
 	failedTries           int
@@ -77,6 +78,7 @@ is an account.`,
 	f.StringVar(&o.id, "server-id", "", "this server's machine `identifier` (default one that is drawn once and kept)")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "PEM `file` with the certificate; answers in TLS only")
 	f.StringVar(&o.tlsKey, "tls-key", "", "PEM `file` with the certificate's key")
+	f.BoolVar(&o.hsts, "hsts", true, "make browsers that came by https insist on it (Strict-Transport-Security)")
 	f.DurationVar(&o.transientTTL, "transient-ttl", 48*time.Hour, "how long transient tokens live, 48h at most")
 	f.IntVar(&o.hashSlots, "hash-slots", 0, "how many passwords are hashed at once (default the number of processors)")
 	f.IntVar(&o.hashQueue, "hash-queue", 0, "how many sign-ins wait for that before more are refused (default 16 for each slot)")
@@ -125,7 +127,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	if c.Created {
 		log.Info("made a new database", "folder", a.data)
 	}
-	srv := server.New(c, server.Config{Version: version(), PublicURL: o.publicURL(), Proxies: o.proxies})
+	srv := server.New(c, server.Config{Version: version(), PublicURL: o.publicURL(), NoHSTS: !o.hsts, Proxies: o.proxies})
 	empty, err := a.firstAdmin(ctx, c.Accounts, o)
 	if err != nil {
 		return err

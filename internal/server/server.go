@@ -25,6 +25,8 @@ type Config struct {
 	// PublicURL is where browsers reach this server. Empty: the address that
 	// each request was sent to.
 	PublicURL string
+	// NoHSTS leaves out the header that makes browsers insist on https.
+	NoHSTS bool
 	// Version is shown in /identity. Empty: "dev".
 	Version string
 }
@@ -43,7 +45,7 @@ func New(c *core.Core, cfg Config) *Server {
 	s := &Server{
 		observer: httpd.NewObserver(c.Logger, c.Now),
 		health:   httpd.Health{Ping: c.DB.Ping, Logger: c.Logger},
-		pages:    web.New(c, public),
+		pages:    web.New(c, web.Config{PublicURL: public, NoHSTS: cfg.NoHSTS}),
 	}
 	s.observer.Register(serviceMetrics(c)...)
 	planes := api.New(c, api.Config{Observer: s.observer, PublicURL: public, Version: cfg.Version})

@@ -377,19 +377,28 @@ func TestCookies(t *testing.T) {
 			names := map[string]bool{}
 			for _, c := range set {
 				names[c.Name] = true
+				if want := web.CookieName(strings.TrimPrefix(strings.TrimPrefix(c.Name, "__Host-"), "__Secure-"),
+					c.Path, row.secure); c.Name != want {
+					t.Errorf("the cookie of %s is %s, want %s", c.Path, c.Name, want)
+				}
 				site := c.SameSite == http.SameSiteLaxMode || c.SameSite == http.SameSiteStrictMode
 				if !c.HttpOnly || !site || c.Secure != row.secure || c.Domain != "" {
 					t.Errorf("the cookie is %v", c)
 				}
-				if c.Name == sessionCookie && (c.SameSite != http.SameSiteLaxMode || c.Path != "/") {
+				if strings.HasSuffix(c.Name, sessionCookie) && (c.SameSite != http.SameSiteLaxMode || c.Path != "/") {
 					t.Errorf("the session's cookie is %v", c)
 				}
+			}
+			if hsts := b.get("/auth").Header.Get("Strict-Transport-Security") != ""; hsts != row.secure {
+				t.Errorf("the page says to insist on https: %v, want %v", hsts, row.secure)
 			}
 			if isolated := b.get("/auth").Header.Get("Cross-Origin-Opener-Policy") != ""; isolated != row.secure {
 				t.Errorf("the page is isolated from other windows: %v, want %v", isolated, row.secure)
 			}
-			for _, name := range []string{sessionCookie, "usher_setup", "usher_passkey"} {
-				if !names[name] {
+			for name, path := range map[string]string{
+				sessionCookie: "/", "usher_setup": "/setup", "usher_passkey": "/auth/passkey",
+			} {
+				if !names[web.CookieName(name, path, row.secure)] {
 					t.Errorf("there is no cookie %s", name)
 				}
 			}
@@ -531,4 +540,58 @@ func TestLargeForm(t *testing.T) {
 	b := w.browser()
 	s := b.post("/auth/sign-in", url.Values{"login": {strings.Repeat("x", 100_000)}})
 	b.wantPage(s, 400, "The form could not be read")
+}
+
+// Attack: another host of the domain, or somebody on the network by plain HTTP,
+// plants a session cookie of theirs beside the visitor's own, or in its place.
+func TestPlantedCookies(t *testing.T) {
+	for name, row := range map[string]struct {
+		tls     bool
+		cookies []string // SECRET stands for a valid session's secret
+		in      bool
+	}{
+		"the session's own":            {true, []string{"__Host-usher_session=SECRET"}, true},
+		"a name without the prefix":    {true, []string{"usher_session=SECRET"}, false},
+		"two of one name":              {true, []string{"__Host-usher_session=SECRET", "__Host-usher_session=planted"}, false},
+		"two of one name, other order": {true, []string{"__Host-usher_session=planted", "__Host-usher_session=SECRET"}, false},
+		"plain HTTP":                   {false, []string{"usher_session=SECRET"}, true},
+		"plain HTTP, two of one name":  {false, []string{"usher_session=planted", "usher_session=SECRET"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := startWorld(t, row.tls, nil)
+			w.people()
+			b := w.browser().signIn("mia")
+			secret := b.cookie(web.CookieName(sessionCookie, "/", row.tls), "/")
+			r := httptest.NewRequest(http.MethodGet, b.base+"/account", nil)
+			for _, c := range row.cookies {
+				r.Header.Add("Cookie", strings.ReplaceAll(c, "SECRET", secret))
+			}
+			answer := httptest.NewRecorder()
+			w.server.Handler().ServeHTTP(answer, r)
+			if in := answer.Code == http.StatusOK; in != row.in {
+				t.Errorf("status %d, signed in %v, want %v", answer.Code, in, row.in)
+			}
+		})
+	}
+}
+
+// Attack: somebody on the network serves a page of plain HTTP under this host's
+// name, and its form is sent here by https.
+func TestFormOfPlainHTTP(t *testing.T) {
+	w := startWorld(t, true, nil)
+	w.people()
+	for origin, status := range map[string]int{
+		w.browser().base: http.StatusUnauthorized,
+		strings.Replace(w.browser().base, "https://", "http://", 1): http.StatusForbidden,
+	} {
+		form := strings.NewReader("login=mia&password=wrong")
+		r := httptest.NewRequest(http.MethodPost, w.browser().base+"/auth/sign-in", form)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", origin)
+		answer := httptest.NewRecorder()
+		w.server.Handler().ServeHTTP(answer, r)
+		if answer.Code != status {
+			t.Errorf("a form from %s: status %d, want %d", origin, answer.Code, status)
+		}
+	}
 }

@@ -21,15 +21,41 @@ func noSessionCookie() *http.Cookie {
 	return &http.Cookie{Name: sessionCookieName, Path: "/", MaxAge: -1}
 }
 
+// prefixed returns the name that a cookie has on the wire. Over https, it has a
+// prefix that browsers accept only from this host and over https (RFC 6265bis,
+// section 4.1.3). Attack: another host of the domain, or somebody on the network
+// by plain HTTP, plants a cookie of theirs.
+func prefixed(name, path string, https bool) string {
+	switch {
+	case !https:
+		return name
+	case path == "/":
+		return "__Host-" + name
+	}
+	return "__Secure-" + name
+}
+
 // setCookie sends a cookie that no script can read, that stays off plain HTTP if
 // the pages are reached by https, and that is SameSite=Lax unless it says
 // otherwise.
 func (f *frame) setCookie(w http.ResponseWriter, r *http.Request, c *http.Cookie) {
 	c.HttpOnly, c.Secure = true, f.secure(r)
+	c.Name = prefixed(c.Name, c.Path, c.Secure)
 	if c.SameSite == 0 {
 		c.SameSite = http.SameSiteLaxMode
 	}
 	http.SetCookie(w, c)
+}
+
+// cookie returns the value of a cookie that setCookie sent with a path; empty if
+// there is none. Two cookies of one name count as none: one of them was planted,
+// and nothing tells which.
+func (v *visit) cookie(name, path string) plexauth.Secret {
+	found := v.CookiesNamed(prefixed(name, path, v.https))
+	if len(found) != 1 {
+		return ""
+	}
+	return plexauth.Secret(found[0].Value)
 }
 
 // secure reports whether browsers reach these pages by https: from this process,

@@ -23,7 +23,7 @@ type Row struct {
 // Rows lists every page.
 func Rows() []Row {
 	var rows []Row
-	for _, p := range New(&core.Core{}, "").table {
+	for _, p := range New(&core.Core{}, Config{}).table {
 		rows = append(rows, Row{p.method, p.path, p.need == halfSignedIn, p.need >= signedIn, p.need == admin})
 	}
 	return rows
@@ -38,7 +38,7 @@ func (p *Pages) AdminPage() http.Handler {
 
 // Failing is a page that fails with an error.
 func Failing(err error) http.Handler {
-	pages := New(&core.Core{Logger: slog.New(slog.DiscardHandler)}, "")
+	pages := New(&core.Core{Logger: slog.New(slog.DiscardHandler)}, Config{})
 	return pages.frame.handler(page{need: anyone, handle: func(context.Context, *visit) (view, error) {
 		return view{}, err
 	}})
@@ -51,7 +51,7 @@ func SubmitCode(ctx context.Context, c *core.Core, half session.Session, form ur
 		accounts: c.Accounts, passkeys: c.Passkeys,
 		browsers: &browserSessions{sessions: c.Sessions, log: c.Logger, now: c.Now},
 	}
-	v := newVisit(httptest.NewRequest(http.MethodPost, "/auth/code", nil))
+	v := newVisit(httptest.NewRequest(http.MethodPost, "/auth/code", nil), false)
 	v.session, v.PostForm = half, form
 	answer, err := step.submit(ctx, v)
 	return answer.to, err
@@ -86,3 +86,6 @@ var (
 	ForwardTarget = forwardTarget
 	NewChart      = newChart
 )
+
+// CookieName is prefixed.
+var CookieName = prefixed

@@ -9,7 +9,6 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/session"
-	"github.com/usher-auth/usher/plexauth"
 )
 
 // need is what a page requires of its visitor.
@@ -40,6 +39,8 @@ type frame struct {
 	accounts *account.Service
 	// publicURL is where browsers reach the pages; empty if not configured.
 	publicURL string
+	// hsts says that browsers that came by https shall insist on it.
+	hsts bool
 	// tabs link the pages for admins to each other.
 	tabs   []tab
 	log    *slog.Logger
@@ -63,9 +64,13 @@ const maxForm = 64 << 10
 // handler serves a page.
 func (f *frame) handler(p page) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		setHeaders(w.Header(), f.secure(r))
+		https := f.secure(r)
+		setHeaders(w.Header(), https)
+		if https && f.hsts {
+			w.Header().Set("Strict-Transport-Security", hstsYear)
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		v := newVisit(r)
+		v := newVisit(r, https)
 		answer, err := f.answer(r.Context(), p, v)
 		switch {
 		case err != nil && v.json:
@@ -79,7 +84,7 @@ func (f *frame) handler(p page) http.Handler {
 
 // answer calls the page's handler if the visitor may see the page.
 func (f *frame) answer(ctx context.Context, p page, v *visit) (view, error) {
-	if err := f.origin.Check(v.Request); err != nil {
+	if err := f.origin.Check(v.Request); err != nil || v.fromPlainHTTP() {
 		return view{}, errElsewhere
 	}
 	if p.method == http.MethodPost {
@@ -102,11 +107,12 @@ func (f *frame) answer(ctx context.Context, p page, v *visit) (view, error) {
 // authenticate finds the session of the visitor's cookie and its account. A
 // visitor without a valid session stays anonymous.
 func (f *frame) authenticate(ctx context.Context, v *visit) error {
-	cookie, err := v.Cookie(sessionCookieName)
-	if err != nil || cookie.Value == "" {
+	secret := v.cookie(sessionCookieName, "/")
+	if secret == "" {
 		return nil
 	}
-	v.session, err = f.sessions.Find(ctx, plexauth.Secret(cookie.Value), v.address)
+	var err error
+	v.session, err = f.sessions.Find(ctx, secret, v.address)
 	if errors.Is(err, session.ErrNotFound) {
 		return nil
 	}

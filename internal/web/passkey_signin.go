@@ -62,12 +62,12 @@ func (s *passkeySignIn) submit(ctx context.Context, v *visit) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	browser, err := v.Cookie(passkeyCookie)
-	if err != nil {
+	browser := v.cookie(passkeyCookie, passkeyPath)
+	if browser == "" {
 		return view{}, passkey.ErrChallenge
 	}
 	verified, err := s.passkeys.FinishSignIn(
-		ctx, v.actor(), party, browser.Value, []byte(v.PostFormValue("answer")))
+		ctx, v.actor(), party, string(browser), []byte(v.PostFormValue("answer")))
 	if err != nil {
 		return view{}, err
 	}

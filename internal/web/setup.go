@@ -63,8 +63,7 @@ func (s *setup) form(ctx context.Context, v *visit) (view, error) {
 
 // allowed reports whether the visitor has the key.
 func (s *setup) allowed(v *visit) bool {
-	cookie, err := v.Cookie(setupCookie)
-	return err == nil && s.key.matches(plexauth.Secret(cookie.Value))
+	return s.key.matches(v.cookie(setupCookie, setupPath))
 }
 
 // submit creates the first admin and signs them in.

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
@@ -21,14 +22,25 @@ type visit struct {
 	// userAgent is how the browser describes itself, and address where the
 	// request comes from.
 	userAgent, address string
+	// https says that browsers reach the page by https.
+	https bool
 	// json is set for requests of our own scripts: errors are sent as JSON.
 	json bool
 }
 
-func newVisit(r *http.Request) *visit {
+func newVisit(r *http.Request, https bool) *visit {
 	return &visit{
-		Request: r, userAgent: r.UserAgent(), address: httpd.Address(r),
+		Request: r, userAgent: r.UserAgent(), address: httpd.Address(r), https: https,
 	}
+}
+
+// fromPlainHTTP reports whether a form that was sent by https comes from a page
+// of plain HTTP: that is another site, also if it has the same host. Browsers
+// that send no Sec-Fetch-Site say so in Origin only, which
+// http.CrossOriginProtection compares by host.
+func (v *visit) fromPlainHTTP() bool {
+	return v.https && v.Method == http.MethodPost && v.Header.Get("Sec-Fetch-Site") == "" &&
+		strings.HasPrefix(v.Header.Get("Origin"), "http://")
 }
 
 // signedIn reports whether the session is complete.

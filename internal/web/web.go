@@ -16,11 +16,20 @@ type Pages struct {
 	table []page
 }
 
-// New returns the pages. publicURL is where browsers reach them; a passkey is
-// bound to its host name. Empty: the address that each request was sent to.
-func New(c *core.Core, publicURL string) *Pages {
+// Config is what Pages need beyond the services. Its zero value works.
+type Config struct {
+	// PublicURL is where browsers reach the pages; a passkey is bound to its host
+	// name. Empty: the address that each request was sent to.
+	PublicURL string
+	// NoHSTS leaves out the header that makes browsers insist on https.
+	NoHSTS bool
+}
+
+// New returns the pages.
+func New(c *core.Core, cfg Config) *Pages {
+	publicURL := cfg.PublicURL
 	p := &Pages{frame: &frame{
-		sessions: c.Sessions, accounts: c.Accounts, publicURL: publicURL, tabs: adminTabs,
+		sessions: c.Sessions, accounts: c.Accounts, publicURL: publicURL, hsts: !cfg.NoHSTS, tabs: adminTabs,
 		log: c.Logger, origin: http.NewCrossOriginProtection(),
 	}}
 	browsers := &browserSessions{sessions: c.Sessions, log: c.Logger, now: c.Now}
