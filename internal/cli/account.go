@@ -78,59 +78,6 @@ func (a *app) accountAdd() *cobra.Command {
 	return cmd
 }
 
-func passwordFlag(cmd *cobra.Command, fromStdin *bool) {
-	cmd.Flags().BoolVar(fromStdin, "password-stdin", false, "read the password from the first line of standard input")
-}
-
-// newPassword gets a new password: typed twice at a terminal, or from standard
-// input.
-func (a *app) newPassword(ctx context.Context, fromStdin bool) (plexauth.Secret, error) {
-	if fromStdin {
-		return a.readAnswer(ctx)
-	}
-	if !a.interactive() {
-		return "", noTerminal()
-	}
-	first, err := a.askUnseen(ctx, "Password: ")
-	if err != nil {
-		return "", err
-	}
-	second, err := a.askUnseen(ctx, "Once more: ")
-	if err != nil {
-		return "", err
-	}
-	if !first.Equal(second) {
-		return "", errors.New("the two passwords differ")
-	}
-	return first, nil
-}
-
-// noTerminal is the error for a password that cannot be asked for.
-func noTerminal() error {
-	return &usageError{&hintError{
-		errors.New("there is no terminal to ask for the password on"), "give it on standard input with --password-stdin",
-	}}
-}
-
-// withAccount runs do on the account that a command names.
-func (a *app) withAccount(ctx context.Context, login string, do func(context.Context, *core.Core, account.Account) error) error {
-	return a.withCore(ctx, func(ctx context.Context, c *core.Core) error {
-		acc, err := a.findAccount(ctx, c, login)
-		if err != nil {
-			return err
-		}
-		return do(ctx, c, acc)
-	})
-}
-
-func (a *app) findAccount(ctx context.Context, c *core.Core, login string) (account.Account, error) {
-	acc, err := c.Accounts.Find(ctx, login)
-	if errors.Is(err, account.ErrNotFound) {
-		return acc, &hintError{fmt.Errorf("there is no account %s", login), a.command("account list")}
-	}
-	return acc, err
-}
-
 func (a *app) accountList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List accounts", Args: takes(0),
@@ -144,7 +91,7 @@ func (a *app) accountList() *cobra.Command {
 				for _, acc := range list {
 					rows = append(rows, newAccountJSON(acc))
 				}
-				return printList(a, rows, []string{"ID", "NAME", "E-MAIL", "ROLE", "SECOND FACTOR", "STATE"}, func(r accountJSON) []string {
+				return printList(a.console, rows, []string{"ID", "NAME", "E-MAIL", "ROLE", "SECOND FACTOR", "STATE"}, func(r accountJSON) []string {
 					return []string{
 						fmt.Sprint(r.ID), r.Username, r.Email, choose(r.Admin, "admin", "member"),
 						choose(r.TwoFactor, "yes", "no"), choose(r.Disabled, "disabled", "enabled"),
@@ -199,7 +146,7 @@ func (a *app) accountSwitch(verb, short string, disabled bool) *cobra.Command {
 // lastAdmin gives the error of a change that would leave no admin a next step.
 func (a *app) lastAdmin(acc account.Account, err error) error {
 	if errors.Is(err, account.ErrLastAdmin) {
-		return &hintError{fmt.Errorf("%s is the last admin", acc.Username), a.command("account add NAME --admin")}
+		return &hintError{fmt.Errorf("%s is the last admin", acc.Username), a.invocation("account add NAME --admin")}
 	}
 	return err
 }

@@ -1,24 +1,15 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/user"
-	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
-
-	"github.com/usher-auth/usher/internal/audit"
-	"github.com/usher-auth/usher/internal/core"
 )
 
 // How usher talks on a terminal:
@@ -34,18 +25,23 @@ import (
 
 // app is one run of the program.
 type app struct {
-	in       io.Reader
-	out, err io.Writer
-	env      func(string) (string, bool)
-	self     string // how the program was called
+	*console
+	*folder
+	*remote
 
-	data    string // --data
-	keyFile string // --key-file
-	json    bool   // --json
-	client  clientFlags
+	env     environ
 	started bool // the command line was understood
+}
 
-	lines *bufio.Reader // in, once something has been read from it
+// newApp returns a run of the program that was called as self.
+func newApp(in io.Reader, out, err io.Writer, env environ, self string) *app {
+	con := &console{in: in, out: out, err: err}
+	return &app{
+		console: con,
+		folder:  &folder{env: env, self: self, notes: err},
+		remote:  &remote{env: env, console: con},
+		env:     env,
+	}
 }
 
 // Exit codes.
@@ -87,15 +83,6 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return c.code
 	}
 	return exitFailed
-}
-
-// commandLine is whoever runs this program, as the audit log names them.
-func commandLine() audit.Actor {
-	actor := audit.Actor{Name: "command line"}
-	if u, err := user.Current(); err == nil {
-		actor.Name += " (" + u.Username + ")"
-	}
-	return actor
 }
 
 // codeError is an error with an exit code of its own.
@@ -156,13 +143,7 @@ Every flag can also be given in the environment, as its help says.`,
 	}
 	root.Version = version()
 	root.SetVersionTemplate("usher {{.Version}}\n")
-	flags := root.PersistentFlags()
-	where := ""
-	if folder := a.defaultData(); folder != "" {
-		where = " (default " + displayPath(folder) + ")"
-	}
-	flags.StringVar(&a.data, "data", "", "`folder` that holds the database"+where)
-	flags.StringVar(&a.keyFile, "key-file", "", "`file` with the key that secrets are sealed with (default usher.key in the data folder)")
+	a.folderFlags(root.PersistentFlags())
 	root.AddGroup(&cobra.Group{ID: "server", Title: "Run a server and keep its data:"},
 		&cobra.Group{ID: "client", Title: "Be a client of a server:"})
 	for _, cmd := range []*cobra.Command{
@@ -239,32 +220,7 @@ func (a *app) flagsFromEnv(flags *pflag.FlagSet) error {
 			}
 		}
 	})
-	if a.data == "" {
-		a.data = a.defaultData()
-	}
-	if a.keyFile == "" {
-		a.keyFile = a.defaultKeyFile()
-	}
-	errs = append(errs, absolute(&a.data), absolute(&a.keyFile))
-	return errors.Join(errs...)
-}
-
-// absolute makes a path one that means the same wherever it is read: in a hint
-// that is pasted elsewhere, or in a log.
-func absolute(path *string) (err error) {
-	if *path == "" {
-		return nil
-	}
-	*path, err = filepath.Abs(*path)
-	return err
-}
-
-// defaultKeyFile is empty when the data folder is not known.
-func (a *app) defaultKeyFile() string {
-	if a.data == "" {
-		return ""
-	}
-	return filepath.Join(a.data, "usher.key")
+	return errors.Join(append(errs, a.settle())...)
 }
 
 // envValues splits the variable of a flag that may be given more than once.
@@ -307,12 +263,6 @@ func named(cmd *cobra.Command) string {
 	return strings.TrimSuffix(cmd.CommandPath(), cmd.Name()) + use
 }
 
-// jsonFlag gives a listing its --json.
-func (a *app) jsonFlag(cmd *cobra.Command) *cobra.Command {
-	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON")
-	return cmd
-}
-
 // version is the module's version as the Go tool wrote it into the binary.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
@@ -320,122 +270,4 @@ func version() string {
 		return "dev"
 	}
 	return strings.TrimPrefix(info.Main.Version, "v")
-}
-
-// defaultData is where this system keeps a user's data. It is empty when the
-// user has no home: a folder that depends on where usher is called from would
-// be a new one each time.
-func (a *app) defaultData() string {
-	if dir, ok := a.env("XDG_DATA_HOME"); ok && filepath.IsAbs(dir) {
-		return filepath.Join(dir, "usher")
-	}
-	home, err := os.UserHomeDir()
-	if err != nil || !filepath.IsAbs(home) {
-		return ""
-	}
-	switch runtime.GOOS {
-	case "darwin":
-		return filepath.Join(home, "Library", "Application Support", "usher")
-	case "windows":
-		if dir, ok := a.env("LOCALAPPDATA"); ok {
-			return filepath.Join(dir, "usher")
-		}
-	}
-	return filepath.Join(home, ".local", "share", "usher")
-}
-
-// displayPath shortens a path for reading.
-func displayPath(path string) string {
-	if home, err := os.UserHomeDir(); err == nil {
-		if rest, ok := strings.CutPrefix(path, home+string(filepath.Separator)); ok {
-			return filepath.Join("~", rest)
-		}
-	}
-	return path
-}
-
-// isTerminal reports whether a stream is one that a person sits at.
-func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// withCore opens the data folder for one command. What the command changes holds
-// whether a server runs or not: a running one notices within a second.
-func (a *app) withCore(ctx context.Context, do func(context.Context, *core.Core) error) error {
-	return a.with(ctx, core.Config{MustExist: true}, do)
-}
-
-// withNewCore is withCore for a command that may be the first one: it creates
-// the database if there is none.
-func (a *app) withNewCore(ctx context.Context, do func(context.Context, *core.Core) error) error {
-	return a.with(ctx, core.Config{}, do)
-}
-
-func (a *app) with(ctx context.Context, cfg core.Config, do func(context.Context, *core.Core) error) (err error) {
-	c, err := a.open(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, c.Close()) }()
-	if c.Created {
-		fmt.Fprintf(a.err, "Made a new database in %s.\n", a.data)
-	}
-	return do(ctx, c)
-}
-
-// open opens the data folder that the flags name.
-func (a *app) open(ctx context.Context, cfg core.Config) (*core.Core, error) {
-	if err := a.locate(&cfg); err != nil {
-		return nil, err
-	}
-	c, err := core.Open(ctx, cfg)
-	return c, a.explainOpen(err)
-}
-
-// locate fills in where the data is.
-func (a *app) locate(cfg *core.Config) error {
-	if a.data == "" {
-		return &usageError{&hintError{errors.New("there is no home folder to keep data in"), "name a folder with --data"}}
-	}
-	cfg.Dir, cfg.KeyFile = a.data, a.keyFile
-	return nil
-}
-
-// explainOpen adds the next step to an error of opening the data folder.
-func (a *app) explainOpen(err error) error {
-	if errors.Is(err, core.ErrNoDatabase) {
-		return &hintError{err, "name its folder with --data; usher serve and usher account add make a new one"}
-	}
-	if folderErr := (*core.FolderError)(nil); errors.As(err, &folderErr) {
-		return &hintError{err, "choose a folder that you may write to, with --data"}
-	}
-	if keyErr := (*core.KeyError)(nil); errors.As(err, &keyErr) {
-		return &hintError{err, "name it with --key-file, or put it back from the backup; if it is lost: " + a.command("new-key")}
-	}
-	return err
-}
-
-// command is how this program is to be called again from the same place, with
-// flags that point at the same data.
-func (a *app) command(args string) string {
-	name := a.self
-	if strings.Contains(filepath.ToSlash(name), "/go-build") {
-		name = "go run ./cmd/usher"
-	}
-	if a.data != a.defaultData() {
-		args += " --data " + shellQuote(a.data)
-	}
-	if a.keyFile != a.defaultKeyFile() {
-		args += " --key-file " + shellQuote(a.keyFile)
-	}
-	return name + " " + args
-}
-
-// shellQuote makes text one word of a POSIX shell.
-func shellQuote(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -210,7 +210,7 @@ func (a *app) sourceShow() *cobra.Command {
 				}{got.Name, got.ClientIdentifier, ways})
 			}
 			fmt.Fprintf(a.out, "%s (%s)\n\n", printable([]string{got.Name})[0], printable([]string{got.ClientIdentifier})[0])
-			return printList(a, ways, []string{"URI", "NETWORK"}, func(w wayJSON) []string {
+			return printList(a.console, ways, []string{"URI", "NETWORK"}, func(w wayJSON) []string {
 				return []string{w.URI, choose(w.Relay, "relay", choose(w.Local, "local", "remote"))}
 			})
 		},
@@ -246,7 +246,7 @@ func (a *app) resourcesCommand() *cobra.Command {
 					r.Name, r.ClientIdentifier, r.Product, r.Provides, r.Owned, r.SourceTitle, newWays(r.Connections),
 				})
 			}
-			return printList(a, rows, []string{"NAME", "IDENTIFIER", "PRODUCT", "OWNER", "CONNECTIONS"}, func(r resourceJSON) []string {
+			return printList(a.console, rows, []string{"NAME", "IDENTIFIER", "PRODUCT", "OWNER", "CONNECTIONS"}, func(r resourceJSON) []string {
 				return []string{r.Name, r.ClientIdentifier, r.Product, choose(r.Owned, "you", r.Owner), waysInBrief(r.Connections)}
 			})
 		},

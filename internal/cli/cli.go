@@ -25,6 +25,6 @@ func Main() int {
 		ctx, release = signal.NotifyContext(ctx, syscall.SIGHUP)
 		defer release()
 	}
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.LookupEnv, self: os.Args[0]}
+	a := newApp(os.Stdin, os.Stdout, os.Stderr, os.LookupEnv, os.Args[0])
 	return a.run(ctx, os.Args[1:])
 }

@@ -48,7 +48,7 @@ func (a *app) newKey(ctx context.Context) error {
 	for _, acc := range change.Lost {
 		name := shellQuote(acc.Username)
 		fmt.Fprintf(a.out, "\nThe second factor of %s was sealed with another key and is lost. Give it another one, or none:\n\n  %s\n  %s\n",
-			acc.Username, a.command("account totp "+name), a.command("account totp "+name+" --remove"))
+			acc.Username, a.invocation("account totp "+name), a.invocation("account totp "+name+" --remove"))
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (a *app) originChange(
 				case errors.Is(err, origin.ErrExists):
 					return fmt.Errorf("%s is allowed already", changed)
 				case errors.Is(err, origin.ErrNotFound):
-					return &hintError{fmt.Errorf("%s is not allowed", changed), a.command("origin list")}
+					return &hintError{fmt.Errorf("%s is not allowed", changed), a.invocation("origin list")}
 				case err != nil:
 					return err
 				}
@@ -68,7 +68,7 @@ func (a *app) originList() *cobra.Command {
 				for _, o := range list {
 					rows = append(rows, originJSON(o))
 				}
-				return printList(a, rows, []string{"ORIGIN", "SINCE"}, func(r originJSON) []string {
+				return printList(a.console, rows, []string{"ORIGIN", "SINCE"}, func(r originJSON) []string {
 					return []string{r.Origin, shortTime(r.CreatedAt)}
 				})
 			})

@@ -11,19 +11,19 @@ import (
 )
 
 // printJSON prints a value as indented JSON.
-func (a *app) printJSON(v any) error {
-	enc := json.NewEncoder(a.out)
+func (c *console) printJSON(v any) error {
+	enc := json.NewEncoder(c.out)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }
 
 // printList prints rows as JSON or, for people, as a table.
-func printList[T any](a *app, rows []T, header []string, cells func(T) []string) error {
-	if a.json {
-		return a.printJSON(rows)
+func printList[T any](c *console, rows []T, header []string, cells func(T) []string) error {
+	if c.json {
+		return c.printJSON(rows)
 	}
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, strings.Join(header, "\t"))
 	for _, r := range rows {
 		fmt.Fprintln(w, strings.Join(printable(cells(r)), "\t"))
@@ -48,8 +48,8 @@ func printable(cells []string) []string {
 }
 
 // printFields prints names and values, one pair a line.
-func (a *app) printFields(pairs ...string) error {
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+func (c *console) printFields(pairs ...string) error {
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		fmt.Fprintf(w, "%s\t%s\n", pairs[i], printable(pairs[i+1 : i+2])[0])
 	}

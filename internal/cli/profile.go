@@ -41,33 +41,41 @@ const defaultProfile = "default"
 // clientFlags are those of every command that talks to a server.
 type clientFlags struct{ profile, accountURL, mediaURL string }
 
-// clientFlags gives a command its flags.
-func (a *app) clientCommand(cmd *cobra.Command) *cobra.Command {
+// remote is the server that a command is a client of, as its flags name it, and
+// the sign-in that is stored for it.
+type remote struct {
+	flags   clientFlags
+	env     environ
+	console *console
+}
+
+// clientCommand gives a command the flags of a client.
+func (r *remote) clientCommand(cmd *cobra.Command) *cobra.Command {
 	f := cmd.Flags()
-	f.StringVar(&a.client.profile, "profile", defaultProfile, "`name` under which the server and the sign-in are kept")
-	f.StringVar(&a.client.accountURL, "account-url", "", "`URL` of the account plane (default the profile's, or "+localServer+")")
-	f.StringVar(&a.client.mediaURL, "media-url", "", "`URL` of the media server (default the profile's, or the account plane's)")
-	return a.jsonFlag(cmd)
+	f.StringVar(&r.flags.profile, "profile", defaultProfile, "`name` under which the server and the sign-in are kept")
+	f.StringVar(&r.flags.accountURL, "account-url", "", "`URL` of the account plane (default the profile's, or "+localServer+")")
+	f.StringVar(&r.flags.mediaURL, "media-url", "", "`URL` of the media server (default the profile's, or the account plane's)")
+	return r.console.jsonFlag(cmd)
 }
 
 var profileName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
 // profileDir is the folder of a profile, in the user's configuration folder.
-func (a *app) profileDir() (string, error) {
-	if !profileName.MatchString(a.client.profile) || a.client.profile == "." || a.client.profile == ".." {
-		return "", wrongUse("--profile %s: a name has letters, digits, dots and dashes", a.client.profile)
+func (r *remote) profileDir() (string, error) {
+	if !profileName.MatchString(r.flags.profile) || r.flags.profile == "." || r.flags.profile == ".." {
+		return "", wrongUse("--profile %s: a name has letters, digits, dots and dashes", r.flags.profile)
 	}
 	dir, err := os.UserConfigDir()
 	if err != nil {
 		return "", fmt.Errorf("finding the configuration folder: %w", err)
 	}
-	return filepath.Join(dir, "usher", "profiles", a.client.profile), nil
+	return filepath.Join(dir, "usher", "profiles", r.flags.profile), nil
 }
 
 // loadProfile reads the profile, and puts in what the flags say.
-func (a *app) loadProfile() (profile, error) {
+func (r *remote) loadProfile() (profile, error) {
 	var p profile
-	dir, err := a.profileDir()
+	dir, err := r.profileDir()
 	if err != nil {
 		return p, err
 	}
@@ -78,15 +86,15 @@ func (a *app) loadProfile() (profile, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return p, fmt.Errorf("reading the profile: %w", err)
 	}
-	if elsewhere := strings.TrimRight(a.client.accountURL, "/"); elsewhere != "" && elsewhere != p.AccountURL {
+	if elsewhere := strings.TrimRight(r.flags.accountURL, "/"); elsewhere != "" && elsewhere != p.AccountURL {
 		// A token is for the server that gave it, and is not sent to another.
 		p = profile{AccountURL: elsewhere}
 	}
 	if p.AccountURL == "" {
 		p.AccountURL = localServer
 	}
-	if a.client.mediaURL != "" {
-		p.MediaURL = a.client.mediaURL
+	if r.flags.mediaURL != "" {
+		p.MediaURL = r.flags.mediaURL
 	}
 	if p.MediaURL == "" {
 		p.MediaURL = p.AccountURL
@@ -106,8 +114,8 @@ func checkURLs(p profile) error {
 }
 
 // saveProfile writes the profile.
-func (a *app) saveProfile(p profile) error {
-	dir, err := a.profileDir()
+func (r *remote) saveProfile(p profile) error {
+	dir, err := r.profileDir()
 	if err != nil {
 		return err
 	}
@@ -135,16 +143,16 @@ const keyringService = "usher"
 
 // keyringName is a profile's entry: the server is part of it, so that a token
 // is never sent to another.
-func (a *app) keyringName(p profile) string { return a.client.profile + " at " + p.AccountURL }
+func (r *remote) keyringName(p profile) string { return r.flags.profile + " at " + p.AccountURL }
 
 // keepToken puts a token into the system's keyring or, where there is none,
 // into a file that only its owner can read. It reports which.
-func (a *app) keepToken(p *profile, token plexauth.Secret) error {
-	file, err := a.tokenFile()
+func (r *remote) keepToken(p *profile, token plexauth.Secret) error {
+	file, err := r.tokenFile()
 	if err != nil {
 		return err
 	}
-	if a.keyring() && keyring.Set(keyringService, a.keyringName(*p), string(token)) == nil {
+	if r.keyring() && keyring.Set(keyringService, r.keyringName(*p), string(token)) == nil {
 		p.InKeyring = true
 		return file.Set("")
 	}
@@ -153,27 +161,27 @@ func (a *app) keepToken(p *profile, token plexauth.Secret) error {
 }
 
 // forgetToken removes a profile's token from wherever it is.
-func (a *app) forgetToken(p profile) error {
-	file, err := a.tokenFile()
+func (r *remote) forgetToken(p profile) error {
+	file, err := r.tokenFile()
 	if err != nil {
 		return err
 	}
 	if p.InKeyring {
-		if err := keyring.Delete(keyringService, a.keyringName(p)); err != nil && !errors.Is(err, keyring.ErrNotFound) {
+		if err := keyring.Delete(keyringService, r.keyringName(p)); err != nil && !errors.Is(err, keyring.ErrNotFound) {
 			return &hintError{fmt.Errorf("forgetting the token: %w", err), "start the keyring, or use another --profile"}
 		}
 	}
 	return file.Set("")
 }
 
-func (a *app) tokenFile() (plexauth.FileToken, error) {
-	dir, err := a.profileDir()
+func (r *remote) tokenFile() (plexauth.FileToken, error) {
+	dir, err := r.profileDir()
 	return plexauth.FileToken{Path: filepath.Join(dir, "token")}, err
 }
 
 // keyring reports whether the keyring is to be used.
-func (a *app) keyring() bool {
-	off, _ := a.env(envPrefix + "NO_KEYRING")
+func (r *remote) keyring() bool {
+	off, _ := r.env(envPrefix + "NO_KEYRING")
 	return off == ""
 }
 
@@ -193,8 +201,8 @@ func (t keyringToken) Token(context.Context) (plexauth.Secret, error) {
 }
 
 // newClient returns the client of a command, with the profile it is for.
-func (a *app) newClient() (*plexauth.Client, profile, error) {
-	p, err := a.loadProfile()
+func (r *remote) newClient() (*plexauth.Client, profile, error) {
+	p, err := r.loadProfile()
 	if err != nil {
 		return nil, p, err
 	}
@@ -202,7 +210,7 @@ func (a *app) newClient() (*plexauth.Client, profile, error) {
 	if err != nil {
 		return nil, p, err
 	}
-	file, err := a.tokenFile()
+	file, err := r.tokenFile()
 	if err != nil {
 		return nil, p, err
 	}
@@ -211,7 +219,7 @@ func (a *app) newClient() (*plexauth.Client, profile, error) {
 	}
 	switch {
 	case p.InKeyring:
-		c.Token = keyringToken{a.keyringName(p)}
+		c.Token = keyringToken{r.keyringName(p)}
 	case p.Username == "": // nobody is signed in here: the file is another server's
 		c.Token = plexauth.StaticToken("")
 	}
@@ -222,17 +230,17 @@ func (a *app) newClient() (*plexauth.Client, profile, error) {
 }
 
 // signInAgain is the command that signs in at a profile.
-func (a *app) signInAgain(p profile) string {
+func (r *remote) signInAgain(p profile) string {
 	again := "usher signin --account-url " + shellQuote(p.AccountURL)
-	if a.client.profile != defaultProfile {
-		again += " --profile " + shellQuote(a.client.profile)
+	if r.flags.profile != defaultProfile {
+		again += " --profile " + shellQuote(r.flags.profile)
 	}
 	return again
 }
 
 // told turns an error of the client into what a person needs of it, with the
 // next step and the exit code by which scripts tell refused from unreachable.
-func (a *app) told(p profile, err error) error {
+func (r *remote) told(p profile, err error) error {
 	var e *plexauth.Error
 	if !errors.As(err, &e) {
 		return err
@@ -244,7 +252,7 @@ func (a *app) told(p profile, err error) error {
 	if u, err := url.Parse(e.URL); err == nil {
 		where = u.Scheme + "://" + u.Host
 	}
-	again := a.signInAgain(p)
+	again := r.signInAgain(p)
 	switch {
 	case errors.Is(err, plexauth.ErrUnreachable):
 		return &codeError{&hintError{fmt.Errorf("no answer from %s: %w", where, e.Unwrap()), unreachableHint(err)}, exitUnreachable}

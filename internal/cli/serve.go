@@ -392,7 +392,7 @@ func (a *app) greet(base string, empty bool, pages *web.Pages) {
 	if empty {
 		// The one secret that is printed: who reads it has started the server.
 		fmt.Fprintf(a.out, "There is no account yet. Make the first admin, in a browser with this link, which works once:\n\n  %s%s\n\n"+
-			"or in another terminal:\n\n  %s\n\n", base, string(pages.SetupPath()), a.command("account add admin --admin"))
+			"or in another terminal:\n\n  %s\n\n", base, string(pages.SetupPath()), a.invocation("account add admin --admin"))
 	}
 	fmt.Fprintf(a.out, "Try it:\n\n  curl %s/identity\n\n", base)
 }

@@ -179,7 +179,7 @@ func (a *app) sourceList(kind source.Kind) *cobra.Command {
 				for _, src := range list {
 					rows = append(rows, newSourceJSON(src))
 				}
-				return printList(a, rows, []string{"IDENTIFIER", "NAME", "OWNER", "CONNECTIONS"}, sourceCells)
+				return printList(a.console, rows, []string{"IDENTIFIER", "NAME", "OWNER", "CONNECTIONS"}, sourceCells)
 			})
 		},
 	}
@@ -220,7 +220,7 @@ func (a *app) sourceRemove(kind source.Kind) *cobra.Command {
 }
 
 func (a *app) noSource(kind source.Kind, id string) error {
-	return &hintError{fmt.Errorf("there is no %s %s", kind, id), a.command(string(kind) + " list")}
+	return &hintError{fmt.Errorf("there is no %s %s", kind, id), a.invocation(string(kind) + " list")}
 }
 
 func (a *app) shareCommand() *cobra.Command {
@@ -282,7 +282,7 @@ func (a *app) shareList() *cobra.Command {
 				for _, s := range list {
 					rows = append(rows, shareJSON{s.Identifier, s.SourceName, s.Username, s.CreatedAt})
 				}
-				return printList(a, rows, []string{"SERVER", "NAME", "ACCOUNT", "SINCE"}, func(r shareJSON) []string {
+				return printList(a.console, rows, []string{"SERVER", "NAME", "ACCOUNT", "SINCE"}, func(r shareJSON) []string {
 					return []string{r.Server, r.ServerName, r.Account, shortTime(r.CreatedAt)}
 				})
 			})

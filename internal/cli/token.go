@@ -69,7 +69,7 @@ func (a *app) tokenList() *cobra.Command {
 				for _, t := range list {
 					rows = append(rows, newTokenJSON(t))
 				}
-				return printList(a, rows, []string{"ID", "ACCOUNT", "KIND", "PRODUCT", "DEVICE", "ADDRESS", "LAST USED"}, func(r tokenJSON) []string {
+				return printList(a.console, rows, []string{"ID", "ACCOUNT", "KIND", "PRODUCT", "DEVICE", "ADDRESS", "LAST USED"}, func(r tokenJSON) []string {
 					return []string{
 						fmt.Sprint(r.ID), r.Account, choose(r.Server == "", r.Kind, r.Kind+" "+r.Server), r.Product, r.Device,
 						r.Address, shortTime(r.LastUsedAt),
@@ -93,7 +93,7 @@ func (a *app) tokenRevoke() *cobra.Command {
 			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				err := c.Tokens.Revoke(ctx, commandLine(), id)
 				if errors.Is(err, token.ErrNotFound) {
-					return &hintError{fmt.Errorf("there is no token %d", id), a.command("token list")}
+					return &hintError{fmt.Errorf("there is no token %d", id), a.invocation("token list")}
 				}
 				if err != nil {
 					return err
