@@ -14,14 +14,20 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-func (a *app) accountCommand() *cobra.Command {
+// accountCommands are the commands that keep accounts.
+type accountCommands struct {
+	*console
+	*folder
+}
+
+func (cs accountCommands) command() *cobra.Command {
 	return group("account", "Make and keep accounts", `Make and keep accounts. An account is named by its username or e-mail, in any
 case. These commands work while the server runs or is stopped; what they change
 holds in a running server within a second.`,
-		a.accountAdd(), a.jsonFlag(a.accountList()), a.jsonFlag(a.accountShow()),
-		a.accountSwitch("disable", "Keep an account and its tokens from working", true),
-		a.accountSwitch("enable", "Let a disabled account and its tokens work again", false),
-		a.accountSetPassword(), a.accountRemove(), a.jsonFlag(a.accountTOTP()))
+		cs.add(), cs.jsonFlag(cs.list()), cs.jsonFlag(cs.show()),
+		cs.setDisabled("disable", "Keep an account and its tokens from working", true),
+		cs.setDisabled("enable", "Let a disabled account and its tokens work again", false),
+		cs.setPassword(), cs.remove(), cs.jsonFlag(cs.totp()))
 }
 
 // accountJSON is an account in --json.
@@ -44,7 +50,7 @@ func newAccountJSON(acc account.Account) accountJSON {
 	}
 }
 
-func (a *app) accountAdd() *cobra.Command {
+func (cs accountCommands) add() *cobra.Command {
 	var n account.NewAccount
 	var fromStdin bool
 	cmd := &cobra.Command{
@@ -56,10 +62,10 @@ func (a *app) accountAdd() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.Username = args[0]
 			var err error
-			if n.Password, err = a.newPassword(cmd.Context(), fromStdin); err != nil {
+			if n.Password, err = cs.newPassword(cmd.Context(), fromStdin); err != nil {
 				return err
 			}
-			return a.withNewCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+			return cs.withNewCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				acc, err := c.Accounts.Add(ctx, commandLine(), n)
 				if errors.Is(err, account.ErrExists) {
 					return account.ErrExists // says it all
@@ -67,7 +73,7 @@ func (a *app) accountAdd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(a.out, "Made account %s (%d).\n", acc.Username, acc.ID)
+				fmt.Fprintf(cs.out, "Made account %s (%d).\n", acc.Username, acc.ID)
 				return nil
 			})
 		},
@@ -78,11 +84,11 @@ func (a *app) accountAdd() *cobra.Command {
 	return cmd
 }
 
-func (a *app) accountList() *cobra.Command {
+func (cs accountCommands) list() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List accounts", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				list, err := c.Accounts.List(ctx)
 				if err != nil {
 					return err
@@ -91,7 +97,7 @@ func (a *app) accountList() *cobra.Command {
 				for _, acc := range list {
 					rows = append(rows, newAccountJSON(acc))
 				}
-				return printList(a.console, rows, []string{"ID", "NAME", "E-MAIL", "ROLE", "SECOND FACTOR", "STATE"}, func(r accountJSON) []string {
+				return printList(cs.console, rows, []string{"ID", "NAME", "E-MAIL", "ROLE", "SECOND FACTOR", "STATE"}, func(r accountJSON) []string {
 					return []string{
 						fmt.Sprint(r.ID), r.Username, r.Email, choose(r.Admin, "admin", "member"),
 						choose(r.TwoFactor, "yes", "no"), choose(r.Disabled, "disabled", "enabled"),
@@ -102,19 +108,19 @@ func (a *app) accountList() *cobra.Command {
 	}
 }
 
-func (a *app) accountShow() *cobra.Command {
+func (cs accountCommands) show() *cobra.Command {
 	return &cobra.Command{
 		Use: "show NAME", Short: "Show an account", Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[0], func(_ context.Context, _ *core.Core, acc account.Account) error {
-				if a.json {
-					return a.printJSON(newAccountJSON(acc))
+			return cs.withAccount(cmd.Context(), args[0], func(_ context.Context, _ *core.Core, acc account.Account) error {
+				if cs.json {
+					return cs.printJSON(newAccountJSON(acc))
 				}
 				factor := "none"
 				if acc.TOTPSeed != nil {
 					factor = fmt.Sprintf("TOTP, %d backup codes left", acc.BackupCodes)
 				}
-				return a.printFields(
+				return cs.printFields(
 					"ID", fmt.Sprint(acc.ID), "UUID", acc.UUID, "Name", acc.Username, "E-mail", acc.Email,
 					"Role", choose(acc.Admin, "admin", "member"), "Second factor", factor,
 					"State", choose(acc.Disabled, "disabled", "enabled"), "Made", shortTime(acc.CreatedAt),
@@ -124,19 +130,19 @@ func (a *app) accountShow() *cobra.Command {
 	}
 }
 
-func (a *app) accountSwitch(verb, short string, disabled bool) *cobra.Command {
+func (cs accountCommands) setDisabled(verb, short string, disabled bool) *cobra.Command {
 	return &cobra.Command{
 		Use: verb + " NAME", Short: short, Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
+			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
 				change := c.Accounts.Enable
 				if disabled {
 					change = c.Accounts.Disable
 				}
 				if err := change(ctx, commandLine(), acc.ID); err != nil {
-					return a.lastAdmin(acc, err)
+					return cs.lastAdmin(acc, err)
 				}
-				fmt.Fprintf(a.out, "Account %s is %sd%s.\n", acc.Username, verb, choose(acc.Disabled == disabled, " already", ""))
+				fmt.Fprintf(cs.out, "Account %s is %sd%s.\n", acc.Username, verb, choose(acc.Disabled == disabled, " already", ""))
 				return nil
 			})
 		},
@@ -144,14 +150,14 @@ func (a *app) accountSwitch(verb, short string, disabled bool) *cobra.Command {
 }
 
 // lastAdmin gives the error of a change that would leave no admin a next step.
-func (a *app) lastAdmin(acc account.Account, err error) error {
+func (cs accountCommands) lastAdmin(acc account.Account, err error) error {
 	if errors.Is(err, account.ErrLastAdmin) {
-		return &hintError{fmt.Errorf("%s is the last admin", acc.Username), a.invocation("account add NAME --admin")}
+		return &hintError{fmt.Errorf("%s is the last admin", acc.Username), cs.invocation("account add NAME --admin")}
 	}
 	return err
 }
 
-func (a *app) accountSetPassword() *cobra.Command {
+func (cs accountCommands) setPassword() *cobra.Command {
 	var fromStdin bool
 	cmd := &cobra.Command{
 		Use:   "set-password NAME",
@@ -159,15 +165,15 @@ func (a *app) accountSetPassword() *cobra.Command {
 		Long:  "Give an account another password. Its tokens stay: revoke them with usher token revoke.",
 		Args:  takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
-				password, err := a.newPassword(cmd.Context(), fromStdin)
+			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
+				password, err := cs.newPassword(cmd.Context(), fromStdin)
 				if err != nil {
 					return err
 				}
 				if err := c.Accounts.SetPassword(ctx, commandLine(), acc.ID, password); err != nil {
 					return err
 				}
-				fmt.Fprintf(a.out, "Account %s has another password.\n", acc.Username)
+				fmt.Fprintf(cs.out, "Account %s has another password.\n", acc.Username)
 				return nil
 			})
 		},
@@ -176,25 +182,25 @@ func (a *app) accountSetPassword() *cobra.Command {
 	return cmd
 }
 
-func (a *app) accountRemove() *cobra.Command {
+func (cs accountCommands) remove() *cobra.Command {
 	return &cobra.Command{
 		Use:   "remove NAME",
 		Short: "Remove an account, its tokens and its shares",
 		Long:  "Remove an account with its devices, tokens and shares. Servers it owned go to the admins. The last admin stays.",
 		Args:  takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
+			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
 				if err := c.Accounts.Remove(ctx, commandLine(), acc.ID); err != nil {
-					return a.lastAdmin(acc, err)
+					return cs.lastAdmin(acc, err)
 				}
-				fmt.Fprintf(a.out, "Removed account %s.\n", acc.Username)
+				fmt.Fprintf(cs.out, "Removed account %s.\n", acc.Username)
 				return nil
 			})
 		},
 	}
 }
 
-func (a *app) accountTOTP() *cobra.Command {
+func (cs accountCommands) totp() *cobra.Command {
 	var yes, remove bool
 	cmd := &cobra.Command{
 		Use:   "totp NAME",
@@ -209,11 +215,11 @@ prints the backup codes, once.`,
   usher account totp mia --remove`,
 		Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
+			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
 				if remove {
-					return a.removeTOTP(ctx, c, acc)
+					return cs.removeTOTP(ctx, c, acc)
 				}
-				return a.enrol(ctx, c, acc, yes)
+				return cs.enrol(ctx, c, acc, yes)
 			})
 		},
 	}
@@ -222,35 +228,35 @@ prints the backup codes, once.`,
 	return cmd
 }
 
-func (a *app) removeTOTP(ctx context.Context, c *core.Core, acc account.Account) error {
+func (cs accountCommands) removeTOTP(ctx context.Context, c *core.Core, acc account.Account) error {
 	if err := c.Accounts.RemoveSecondFactor(ctx, commandLine(), acc.ID); err != nil {
 		return err
 	}
 	removed := acc.TOTPSeed != nil
-	if a.json {
-		return a.printJSON(struct {
+	if cs.json {
+		return cs.printJSON(struct {
 			Removed bool `json:"removed"`
 		}{removed})
 	}
-	fmt.Fprintf(a.out, "Account %s %s no second factor.\n", acc.Username, choose(removed, "has", "had"))
+	fmt.Fprintf(cs.out, "Account %s %s no second factor.\n", acc.Username, choose(removed, "has", "had"))
 	return nil
 }
 
 // enrol gives acc a second factor. Its secrets are printed: that is what the
 // command is for.
-func (a *app) enrol(ctx context.Context, c *core.Core, acc account.Account, yes bool) error {
+func (cs accountCommands) enrol(ctx context.Context, c *core.Core, acc account.Account, yes bool) error {
 	e := account.NewEnrolment("usher", acc.Username)
-	if !a.json {
-		qr, err := terminalQR(string(e.URL), isTerminal(a.out))
+	if !cs.json {
+		qr, err := terminalQR(string(e.URL), isTerminal(cs.out))
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(a.out, "Scan this with an authenticator app, or type the secret %s:\n\n%s\n%s\n\n", string(e.Secret), qr, string(e.URL))
+		fmt.Fprintf(cs.out, "Scan this with an authenticator app, or type the secret %s:\n\n%s\n%s\n\n", string(e.Secret), qr, string(e.URL))
 	}
 	var code plexauth.Secret
 	if !yes {
 		var err error
-		if code, err = a.ask(ctx, "The code that the app shows now: "); err != nil {
+		if code, err = cs.ask(ctx, "The code that the app shows now: "); err != nil {
 			return err
 		}
 		if code == "" {
@@ -268,14 +274,14 @@ func (a *app) enrol(ctx context.Context, c *core.Core, acc account.Account, yes 
 	for i, c := range backup {
 		codes[i] = string(c)
 	}
-	if a.json {
-		return a.printJSON(struct {
+	if cs.json {
+		return cs.printJSON(struct {
 			Secret      string   `json:"secret"`
 			URL         string   `json:"url"`
 			BackupCodes []string `json:"backupCodes"`
 		}{string(e.Secret), string(e.URL), codes})
 	}
-	fmt.Fprintf(a.out, "Account %s has a second factor. Keep these backup codes; each works once:\n\n  %s\n",
+	fmt.Fprintf(cs.out, "Account %s has a second factor. Keep these backup codes; each works once:\n\n  %s\n",
 		acc.Username, strings.Join(codes, "\n  "))
 	return nil
 }

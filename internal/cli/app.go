@@ -147,7 +147,7 @@ Every flag can also be given in the environment, as its help says.`,
 	root.AddGroup(&cobra.Group{ID: "server", Title: "Run a server and keep its data:"},
 		&cobra.Group{ID: "client", Title: "Be a client of a server:"})
 	for _, cmd := range []*cobra.Command{
-		a.serveCommand(), a.accountCommand(), a.serverCommand(), a.providerCommand(), a.shareCommand(), a.tokenCommand(),
+		a.serveCommand(), accountCommands{a.console, a.folder}.command(), a.serverCommand(), a.providerCommand(), a.shareCommand(), a.tokenCommand(),
 		a.originCommand(), a.auditCommand(), a.backupCommand(), a.newKeyCommand(),
 	} {
 		cmd.GroupID = "server"
