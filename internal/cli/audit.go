@@ -17,11 +17,17 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 )
 
-func (a *app) auditCommand() *cobra.Command {
+// auditCommands are the commands that read the audit log.
+type auditCommands struct {
+	*console
+	*folder
+}
+
+func (cs auditCommands) command() *cobra.Command {
 	return group("audit", "Read the audit log, and verify it", `Read the log of sign-ins, refusals and changes, and verify that nobody changed
 it. docs/operations.md lists the events. These commands work while the server
 runs or is stopped.`,
-		a.jsonFlag(a.auditList()), a.jsonFlag(a.auditVerify()))
+		cs.jsonFlag(cs.list()), cs.jsonFlag(cs.verify()))
 }
 
 // auditOptions are the flags of usher audit list.
@@ -31,7 +37,7 @@ type auditOptions struct {
 	follow         bool
 }
 
-func (a *app) auditList() *cobra.Command {
+func (cs auditCommands) list() *cobra.Command {
 	var o auditOptions
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -43,7 +49,7 @@ whatever happens, until Ctrl-C. With --json, each row is one line with an object
   usher audit list --follow --json`,
 		Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error { return a.listAudit(ctx, c, o) })
+			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error { return cs.print(ctx, c, o) })
 		},
 	}
 	f := cmd.Flags()
@@ -64,13 +70,13 @@ const auditPage = 1000
 // followed is how many rows there are before those to come.
 const followed = 10
 
-func (a *app) listAudit(ctx context.Context, c *core.Core, o auditOptions) error {
-	q, err := a.auditQuery(ctx, c, o)
+func (cs auditCommands) print(ctx context.Context, c *core.Core, o auditOptions) error {
+	q, err := cs.query(ctx, c, o)
 	if err == nil && o.follow && o.since == "" {
 		q.After, err = beforeLast(ctx, c, q, followed)
 	}
-	if err == nil && !a.json {
-		err = printAuditLine(a.out, "TIME", "EVENT", "ACCOUNT", "BY", "ADDRESS", "DEVICE", "DETAIL")
+	if err == nil && !cs.json {
+		err = printAuditLine(cs.out, "TIME", "EVENT", "ACCOUNT", "BY", "ADDRESS", "DEVICE", "DETAIL")
 	}
 	for more := true; err == nil && (more || o.follow); {
 		if !more {
@@ -79,7 +85,7 @@ func (a *app) listAudit(ctx context.Context, c *core.Core, o auditOptions) error
 			case <-time.After(followEvery):
 			}
 		}
-		more, err = a.printAuditPage(ctx, c, &q)
+		more, err = cs.printPage(ctx, c, &q)
 	}
 	if o.follow && ctx.Err() != nil {
 		return nil // Ctrl-C is how it ends
@@ -89,7 +95,7 @@ func (a *app) listAudit(ctx context.Context, c *core.Core, o auditOptions) error
 
 // printAuditPage prints the next rows of a query and moves it on. It reports
 // whether there may be more at once.
-func (a *app) printAuditPage(ctx context.Context, c *core.Core, q *audit.Query) (more bool, err error) {
+func (cs auditCommands) printPage(ctx context.Context, c *core.Core, q *audit.Query) (more bool, err error) {
 	newest, err := beforeLast(ctx, c, audit.Query{}, 1)
 	if err != nil {
 		return false, err
@@ -101,7 +107,7 @@ func (a *app) printAuditPage(ctx context.Context, c *core.Core, q *audit.Query) 
 		return false, err
 	}
 	for _, e := range list {
-		if err := a.printAudit(e); err != nil {
+		if err := cs.printRow(e); err != nil {
 			return false, err
 		}
 		q.After = e.ID
@@ -124,7 +130,7 @@ func beforeLast(ctx context.Context, c *core.Core, q audit.Query, n int) (int64,
 }
 
 // auditQuery turns flags into a query.
-func (a *app) auditQuery(ctx context.Context, c *core.Core, o auditOptions) (q audit.Query, err error) {
+func (cs auditCommands) query(ctx context.Context, c *core.Core, o auditOptions) (q audit.Query, err error) {
 	q.Limit = auditPage
 	if q.Events, err = auditEvents(o.events); err != nil {
 		return q, err
@@ -146,7 +152,7 @@ func (a *app) auditQuery(ctx context.Context, c *core.Core, o auditOptions) (q a
 	q.Username = o.account
 	gone, err := c.Audit.List(ctx, audit.Query{Username: o.account, Limit: 1})
 	if err == nil && len(gone) == 0 {
-		_, err = a.findAccount(ctx, c, o.account)
+		_, err = cs.findAccount(ctx, c, o.account)
 	}
 	return q, err
 }
@@ -196,15 +202,15 @@ type auditJSON struct {
 	Hash      string    `json:"hash"`
 }
 
-func (a *app) printAudit(e audit.Entry) error {
-	if a.json {
-		enc := json.NewEncoder(a.out)
+func (cs auditCommands) printRow(e audit.Entry) error {
+	if cs.json {
+		enc := json.NewEncoder(cs.out)
 		enc.SetEscapeHTML(false)
 		return enc.Encode(auditJSON{
 			e.ID, e.At, string(e.Event), e.AccountID, e.Account, e.Actor, e.Device, e.Address, e.Detail, fmt.Sprintf("%x", e.Hash),
 		})
 	}
-	return printAuditLine(a.out, e.At.Local().Format(time.DateTime), string(e.Event), e.Account, e.Actor, e.Address, e.Device, e.Detail)
+	return printAuditLine(cs.out, e.At.Local().Format(time.DateTime), string(e.Event), e.Account, e.Actor, e.Address, e.Device, e.Detail)
 }
 
 // auditWidths are those of the columns. They do not depend on the rows: which
@@ -220,7 +226,7 @@ func printAuditLine(w io.Writer, cells ...string) error {
 	return err
 }
 
-func (a *app) auditVerify() *cobra.Command {
+func (cs auditCommands) verify() *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify",
 		Short: "Check that no row of the audit log was changed or is missing",
@@ -229,7 +235,7 @@ that was or is. It ends with exit code 1 then. What this finds and what it
 cannot find is in docs/operations.md.`,
 		Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				rows, err := c.Audit.Verify(ctx)
 				broken := (*audit.BrokenChainError)(nil)
 				if err != nil && !errors.As(err, &broken) {
@@ -238,11 +244,11 @@ cannot find is in docs/operations.md.`,
 				if broken != nil {
 					err = broken // alone, it is a plain sentence
 				}
-				if a.json {
-					return errors.Join(err, a.printJSON(newVerifiedJSON(rows, broken)))
+				if cs.json {
+					return errors.Join(err, cs.printJSON(newVerifiedJSON(rows, broken)))
 				}
 				if err == nil {
-					fmt.Fprintf(a.out, "The %d rows of the audit log are as they were written.\n", rows)
+					fmt.Fprintf(cs.out, "The %d rows of the audit log are as they were written.\n", rows)
 				}
 				return err
 			})
