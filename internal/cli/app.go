@@ -148,7 +148,7 @@ Every flag can also be given in the environment, as its help says.`,
 		&cobra.Group{ID: "client", Title: "Be a client of a server:"})
 	for _, cmd := range []*cobra.Command{
 		a.serveCommand(), accountCommands{a.console, a.folder}.command(), a.serverCommand(), a.providerCommand(), a.shareCommand(), a.tokenCommand(),
-		a.originCommand(), auditCommands{a.console, a.folder}.command(), a.backupCommand(), a.newKeyCommand(),
+		originCommands{a.console, a.folder}.command(), auditCommands{a.console, a.folder}.command(), a.backupCommand(), a.newKeyCommand(),
 	} {
 		cmd.GroupID = "server"
 		root.AddCommand(cmd)

@@ -14,23 +14,29 @@ import (
 	"github.com/usher-auth/usher/internal/origin"
 )
 
-func (a *app) originCommand() *cobra.Command {
+// originCommands are the commands that keep the list of allowed origins.
+type originCommands struct {
+	*console
+	*folder
+}
+
+func (cs originCommands) command() *cobra.Command {
 	return group("origin", "Say where people are sent back to after they signed in", `Say where people are sent back to after they signed in, without being asked: by
 origins, which are scheme://host[:port]. Anywhere else they are shown the whole
 address first, and go on by themselves.`,
-		a.originChange("add", "Allow an origin", "People may be sent back to %s.\n", (*origin.Service).Allow),
-		a.jsonFlag(a.originList()),
-		a.originChange("remove", "Allow an origin no longer", "People are asked before they are sent to %s.\n", (*origin.Service).Remove))
+		cs.change("add", "Allow an origin", "People may be sent back to %s.\n", (*origin.Service).Allow),
+		cs.jsonFlag(cs.list()),
+		cs.change("remove", "Allow an origin no longer", "People are asked before they are sent to %s.\n", (*origin.Service).Remove))
 }
 
-func (a *app) originChange(
+func (cs originCommands) change(
 	verb, short, done string, change func(*origin.Service, context.Context, audit.Actor, string) (string, error),
 ) *cobra.Command {
 	return &cobra.Command{
 		Use: verb + " ORIGIN", Short: short, Args: takes(1),
 		Example: "  usher origin " + verb + " https://app.example.org",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				changed, err := change(c.Origins, ctx, commandLine(), args[0])
 				switch {
 				case fault.KindOf(err) == fault.Invalid:
@@ -38,11 +44,11 @@ func (a *app) originChange(
 				case errors.Is(err, origin.ErrExists):
 					return fmt.Errorf("%s is allowed already", changed)
 				case errors.Is(err, origin.ErrNotFound):
-					return &hintError{fmt.Errorf("%s is not allowed", changed), a.invocation("origin list")}
+					return &hintError{fmt.Errorf("%s is not allowed", changed), cs.invocation("origin list")}
 				case err != nil:
 					return err
 				}
-				fmt.Fprintf(a.out, done, changed)
+				fmt.Fprintf(cs.out, done, changed)
 				return nil
 			})
 		},
@@ -55,11 +61,11 @@ type originJSON struct {
 	CreatedAt time.Time `json:"createdAt"`
 }
 
-func (a *app) originList() *cobra.Command {
+func (cs originCommands) list() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the allowed origins", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				list, err := c.Origins.List(ctx)
 				if err != nil {
 					return err
@@ -68,7 +74,7 @@ func (a *app) originList() *cobra.Command {
 				for _, o := range list {
 					rows = append(rows, originJSON(o))
 				}
-				return printList(a.console, rows, []string{"ORIGIN", "SINCE"}, func(r originJSON) []string {
+				return printList(cs.console, rows, []string{"ORIGIN", "SINCE"}, func(r originJSON) []string {
 					return []string{r.Origin, shortTime(r.CreatedAt)}
 				})
 			})
