@@ -144,11 +144,12 @@ Every flag can also be given in the environment, as its help says.`,
 	root.Version = version()
 	root.SetVersionTemplate("usher {{.Version}}\n")
 	a.folderFlags(root.PersistentFlags())
+	data := dataCommands{a.console, a.folder}
 	root.AddGroup(&cobra.Group{ID: "server", Title: "Run a server and keep its data:"},
 		&cobra.Group{ID: "client", Title: "Be a client of a server:"})
 	for _, cmd := range []*cobra.Command{
 		a.serveCommand(), accountCommands{a.console, a.folder}.command(), a.serverCommand(), a.providerCommand(), a.shareCommand(), a.tokenCommand(),
-		originCommands{a.console, a.folder}.command(), auditCommands{a.console, a.folder}.command(), a.backupCommand(), a.newKeyCommand(),
+		originCommands{a.console, a.folder}.command(), auditCommands{a.console, a.folder}.command(), data.backupCommand(), data.newKeyCommand(),
 	} {
 		cmd.GroupID = "server"
 		root.AddCommand(cmd)
@@ -159,7 +160,7 @@ Every flag can also be given in the environment, as its help says.`,
 		cmd.GroupID = "client"
 		root.AddCommand(cmd)
 	}
-	root.AddCommand(a.hashWorkerCommand())
+	root.AddCommand(hashWorkerCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {

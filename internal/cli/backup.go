@@ -11,7 +11,13 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 )
 
-func (a *app) backupCommand() *cobra.Command {
+// dataCommands are the commands about the data folder as a whole.
+type dataCommands struct {
+	*console
+	*folder
+}
+
+func (cs dataCommands) backupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Copy the database, while the server runs or is stopped",
@@ -23,13 +29,13 @@ The key file is not in the copy: keep one of it, too. Without it, second factors
 by TOTP are lost.`,
 		Example: `  usher backup /backup/usher-$(date +%F).db`,
 		Args:    takes(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.backup(cmd.Context(), args[0]) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return cs.backup(cmd.Context(), args[0]) },
 	}
 }
 
-func (a *app) backup(ctx context.Context, path string) error {
+func (cs dataCommands) backup(ctx context.Context, path string) error {
 	var cfg core.Config
-	if err := errors.Join(absolute(&path), a.locate(&cfg)); err != nil {
+	if err := errors.Join(absolute(&path), cs.locate(&cfg)); err != nil {
 		return err
 	}
 	err := core.Backup(ctx, cfg, path)
@@ -37,8 +43,8 @@ func (a *app) backup(ctx context.Context, path string) error {
 		return &hintError{fmt.Errorf("%s is there already", path), "choose another name"}
 	}
 	if err != nil {
-		return a.explainOpen(err)
+		return cs.explainOpen(err)
 	}
-	fmt.Fprintf(a.out, "Copied the database to %s.\nIts key file is not in it: keep a copy of %s, too.\n", path, a.keyFile)
+	fmt.Fprintf(cs.out, "Copied the database to %s.\nIts key file is not in it: keep a copy of %s, too.\n", path, cs.keyFile)
 	return nil
 }

@@ -28,7 +28,7 @@ func hashCommand() *exec.Cmd {
 	return cmd
 }
 
-func (a *app) hashWorkerCommand() *cobra.Command {
+func hashWorkerCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: hashWorker, Hidden: true, Args: takes(0),
 		Short: "Hash passwords for the server that started this process",

@@ -9,7 +9,7 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 )
 
-func (a *app) newKeyCommand() *cobra.Command {
+func (cs dataCommands) newKeyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "new-key",
 		Short: "Go on without a key file that is lost",
@@ -25,30 +25,30 @@ again.`,
 		Example: `  usher new-key
   usher new-key --data ./data --key-file /safe/usher.key`,
 		Args: takes(0),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.newKey(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return cs.newKey(cmd.Context()) },
 	}
 }
 
 // newKey makes the key file the database's, and names the second factors that
 // are lost with another key.
-func (a *app) newKey(ctx context.Context) error {
+func (cs dataCommands) newKey(ctx context.Context) error {
 	var cfg core.Config
-	if err := a.locate(&cfg); err != nil {
+	if err := cs.locate(&cfg); err != nil {
 		return err
 	}
 	change, err := core.ReplaceKey(ctx, cfg)
 	if err != nil {
-		return a.explainOpen(err)
+		return cs.explainOpen(err)
 	}
 	if change.Unchanged {
-		fmt.Fprintf(a.out, "%s is the key of this database already.\n", a.keyFile)
+		fmt.Fprintf(cs.out, "%s is the key of this database already.\n", cs.keyFile)
 	} else {
-		fmt.Fprintf(a.out, "%s is now the key of this database.\n", a.keyFile)
+		fmt.Fprintf(cs.out, "%s is now the key of this database.\n", cs.keyFile)
 	}
 	for _, acc := range change.Lost {
 		name := shellQuote(acc.Username)
-		fmt.Fprintf(a.out, "\nThe second factor of %s was sealed with another key and is lost. Give it another one, or none:\n\n  %s\n  %s\n",
-			acc.Username, a.invocation("account totp "+name), a.invocation("account totp "+name+" --remove"))
+		fmt.Fprintf(cs.out, "\nThe second factor of %s was sealed with another key and is lost. Give it another one, or none:\n\n  %s\n  %s\n",
+			acc.Username, cs.invocation("account totp "+name), cs.invocation("account totp "+name+" --remove"))
 	}
 	return nil
 }
