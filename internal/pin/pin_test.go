@@ -46,8 +46,8 @@ func (w *world) person(name string) audit.Actor {
 // start makes a PIN of a client, whose address is named after it.
 func (w *world) start(t *testing.T, client string, strong bool) pin.PIN {
 	t.Helper()
-	device := device.Device{ClientIdentifier: client, Product: "Cinema", Address: "address of " + client}
-	p, err := w.Start(t.Context(), device, strong)
+	d := device.Device{ClientIdentifier: client, Product: "Cinema", Address: "address of " + client}
+	p, err := w.Start(t.Context(), d, strong)
 	if err != nil {
 		t.Fatal(err)
 	}

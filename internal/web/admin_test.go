@@ -28,11 +28,11 @@ func (w *world) program(name string) plexauth.Secret {
 	w.Helper()
 	verified, err := w.Accounts.Verify(w.Context(), audit.Actor{}, account.Credentials{Login: name, Password: password})
 	w.must(err)
-	token, err := w.Tokens.SignIn(w.Context(), audit.Actor{}, verified.Proof, device.Device{
+	issued, err := w.Tokens.SignIn(w.Context(), audit.Actor{}, verified.Proof, device.Device{
 		ClientIdentifier: "tv", Product: "Telly", Name: "Den's television", Address: "192.0.2.7",
 	})
 	w.must(err)
-	return token
+	return issued
 }
 
 // entries is the number of rows in the audit log. Each change adds one.
