@@ -148,7 +148,8 @@ Every flag can also be given in the environment, as its help says.`,
 	root.AddGroup(&cobra.Group{ID: "server", Title: "Run a server and keep its data:"},
 		&cobra.Group{ID: "client", Title: "Be a client of a server:"})
 	for _, cmd := range []*cobra.Command{
-		a.serveCommand(), accountCommands{a.console, a.folder}.command(), a.serverCommand(), a.providerCommand(), a.shareCommand(), a.tokenCommand(),
+		a.serveCommand(), accountCommands{a.console, a.folder}.command(),
+		serverCommand(a.console, a.folder), providerCommand(a.console, a.folder), shareCommands{a.console, a.folder}.command(), a.tokenCommand(),
 		originCommands{a.console, a.folder}.command(), auditCommands{a.console, a.folder}.command(), data.backupCommand(), data.newKeyCommand(),
 	} {
 		cmd.GroupID = "server"

@@ -16,6 +16,7 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/source"
 )
 
 // environ looks up a variable of the environment.
@@ -191,6 +192,11 @@ func (f *folder) findAccount(ctx context.Context, c *core.Core, login string) (a
 		return acc, &hintError{fmt.Errorf("there is no account %s", login), f.invocation("account list")}
 	}
 	return acc, err
+}
+
+// noSource is the error for a source that is not there.
+func (f *folder) noSource(kind source.Kind, id string) error {
+	return &hintError{fmt.Errorf("there is no %s %s", kind, id), f.invocation(string(kind) + " list")}
 }
 
 // commandLine is whoever runs this program, as the audit log names them.

@@ -9,22 +9,31 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/source"
 )
 
-func (a *app) serverCommand() *cobra.Command {
-	return group("server", "Make servers known that accounts may reach", `Make servers known that accounts may reach. A server is named by its machine
-identifier, and is listed for those who own it or are shared it.`,
-		a.sourceAdd(source.Server), a.jsonFlag(a.sourceList(source.Server)), a.sourceRemove(source.Server))
+// sourceCommands are the commands that keep the sources of a kind.
+type sourceCommands struct {
+	*console
+	*folder
+	kind source.Kind
 }
 
-func (a *app) providerCommand() *cobra.Command {
+// serverCommand is the group of the commands about servers.
+func serverCommand(con *console, dir *folder) *cobra.Command {
+	cs := sourceCommands{con, dir, source.Server}
+	return group("server", "Make servers known that accounts may reach", `Make servers known that accounts may reach. A server is named by its machine
+identifier, and is listed for those who own it or are shared it.`,
+		cs.add(), cs.jsonFlag(cs.list()), cs.remove())
+}
+
+// providerCommand is the group of the commands about providers.
+func providerCommand(con *console, dir *folder) *cobra.Command {
+	cs := sourceCommands{con, dir, source.Provider}
 	return group("provider", "Make providers known that servers may ask for", `Make providers known: sources that a server asks for by provider://ID, such as
 a guide or a cloud library.`,
-		a.sourceAdd(source.Provider), a.jsonFlag(a.sourceList(source.Provider)), a.sourceRemove(source.Provider))
+		cs.add(), cs.jsonFlag(cs.list()), cs.remove())
 }
 
 // connectionFlags collects --connection and, after each, its --local and
@@ -84,15 +93,15 @@ func (m mark) String() string { return "" }
 // Type implements pflag.Value; it makes the flag read like a bool's in help.
 func (m mark) Type() string { return "bool" }
 
-func (a *app) sourceAdd(kind source.Kind) *cobra.Command {
-	src := source.Source{Kind: kind}
+func (cs sourceCommands) add() *cobra.Command {
+	src := source.Source{Kind: cs.kind}
 	var connections connectionFlags
 	var owner string
 	cmd := &cobra.Command{
 		Use:   "add NAME --id ID --connection URI [--local|--relay] …",
-		Short: "Make a " + string(kind) + " known",
-		Example: `  usher ` + string(kind) + ` add Den --id 5f3a…c9 --connection http://192.168.1.5:32400
-  usher ` + string(kind) + ` add Den --id 5f3a…c9 --owner mia \
+		Short: "Make a " + string(cs.kind) + " known",
+		Example: `  usher ` + string(cs.kind) + ` add Den --id 5f3a…c9 --connection http://192.168.1.5:32400
+  usher ` + string(cs.kind) + ` add Den --id 5f3a…c9 --owner mia \
       --connection http://192.168.1.5:32400 --local \
       --connection https://relay.example.org:443 --relay`,
 		Args: takes(1),
@@ -104,8 +113,8 @@ func (a *app) sourceAdd(kind source.Kind) *cobra.Command {
 			if len(src.Connections) == 0 {
 				return wrongUse("--connection is missing")
 			}
-			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
-				return a.addSource(ctx, c, src, owner)
+			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+				return cs.store(ctx, c, src, owner)
 			})
 		},
 	}
@@ -123,9 +132,9 @@ func (a *app) sourceAdd(kind source.Kind) *cobra.Command {
 	return cmd
 }
 
-func (a *app) addSource(ctx context.Context, c *core.Core, src source.Source, owner string) error {
+func (cs sourceCommands) store(ctx context.Context, c *core.Core, src source.Source, owner string) error {
 	if owner != "" {
-		acc, err := a.findAccount(ctx, c, owner)
+		acc, err := cs.findAccount(ctx, c, owner)
 		if err != nil {
 			return err
 		}
@@ -138,7 +147,7 @@ func (a *app) addSource(ctx context.Context, c *core.Core, src source.Source, ow
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "Added %s %s (%s).\n", src.Kind, added.Name, added.Identifier)
+	fmt.Fprintf(cs.out, "Added %s %s (%s).\n", src.Kind, added.Name, added.Identifier)
 	return nil
 }
 
@@ -166,12 +175,12 @@ func newSourceJSON(src source.Source) sourceJSON {
 	return row
 }
 
-func (a *app) sourceList(kind source.Kind) *cobra.Command {
+func (cs sourceCommands) list() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List " + string(kind) + "s", Args: takes(0),
+		Use: "list", Short: "List " + string(cs.kind) + "s", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
-				list, err := c.Sources.List(ctx, kind)
+			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+				list, err := c.Sources.List(ctx, cs.kind)
 				if err != nil {
 					return err
 				}
@@ -179,7 +188,7 @@ func (a *app) sourceList(kind source.Kind) *cobra.Command {
 				for _, src := range list {
 					rows = append(rows, newSourceJSON(src))
 				}
-				return printList(a.console, rows, []string{"IDENTIFIER", "NAME", "OWNER", "CONNECTIONS"}, sourceCells)
+				return printList(cs.console, rows, []string{"IDENTIFIER", "NAME", "OWNER", "CONNECTIONS"}, sourceCells)
 			})
 		},
 	}
@@ -197,14 +206,14 @@ func sourceCells(r sourceJSON) []string {
 	return []string{r.Identifier, r.Name, owner, where}
 }
 
-func (a *app) sourceRemove(kind source.Kind) *cobra.Command {
+func (cs sourceCommands) remove() *cobra.Command {
 	return &cobra.Command{
-		Use: "remove ID", Short: "Remove a " + string(kind) + ", its shares and the tokens for it", Args: takes(1),
+		Use: "remove ID", Short: "Remove a " + string(cs.kind) + ", its shares and the tokens for it", Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
-				err := c.Sources.Remove(ctx, commandLine(), source.Ref{Kind: kind, Identifier: args[0]})
+			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+				err := c.Sources.Remove(ctx, commandLine(), source.Ref{Kind: cs.kind, Identifier: args[0]})
 				if errors.Is(err, source.ErrNotFound) {
-					return a.noSource(kind, args[0])
+					return cs.noSource(cs.kind, args[0])
 				}
 				if errors.Is(err, source.ErrSelf) {
 					return &hintError{source.ErrSelf, "once it runs with another --server-id, an admin can remove this one at /admin/servers"}
@@ -212,79 +221,8 @@ func (a *app) sourceRemove(kind source.Kind) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(a.out, "Removed %s %s.\n", kind, args[0])
+				fmt.Fprintf(cs.out, "Removed %s %s.\n", cs.kind, args[0])
 				return nil
-			})
-		},
-	}
-}
-
-func (a *app) noSource(kind source.Kind, id string) error {
-	return &hintError{fmt.Errorf("there is no %s %s", kind, id), a.invocation(string(kind) + " list")}
-}
-
-func (a *app) shareCommand() *cobra.Command {
-	return group("share", "Say which accounts may reach which servers",
-		"Say which accounts may reach which servers, besides those who own them.",
-		a.shareChange("add", "Let an account reach a server", "%s may reach %s.\n", (*source.Service).Share),
-		a.jsonFlag(a.shareList()),
-		a.shareChange("remove", "Take a share back, with the tokens that rest on it", "%s may no longer reach %s.\n", (*source.Service).Unshare))
-}
-
-// shareChange is a method of source.Service that adds or removes a share.
-type shareChange = func(*source.Service, context.Context, audit.Actor, source.Source, int64) error
-
-func (a *app) shareChange(verb, short, done string, change shareChange) *cobra.Command {
-	return &cobra.Command{
-		Use: verb + " SERVER ACCOUNT", Short: short, Args: takes(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withAccount(cmd.Context(), args[1], func(ctx context.Context, c *core.Core, acc account.Account) error {
-				src, err := c.Sources.Find(ctx, source.Ref{Kind: source.Server, Identifier: args[0]})
-				if errors.Is(err, source.ErrNotFound) {
-					return a.noSource(source.Server, args[0])
-				}
-				if err != nil {
-					return err
-				}
-				switch err := change(c.Sources, ctx, commandLine(), src, acc.ID); {
-				case errors.Is(err, source.ErrShared):
-					return fmt.Errorf("%s may reach %s already", acc.Username, src.Name)
-				case errors.Is(err, source.ErrNotShared):
-					return fmt.Errorf("%s is not shared %s", acc.Username, src.Name)
-				case err != nil:
-					return err
-				}
-				fmt.Fprintf(a.out, done, acc.Username, src.Name)
-				return nil
-			})
-		},
-	}
-}
-
-// shareJSON is a share in --json.
-type shareJSON struct {
-	Server     string    `json:"server"`
-	ServerName string    `json:"serverName"`
-	Account    string    `json:"account"`
-	CreatedAt  time.Time `json:"createdAt"`
-}
-
-func (a *app) shareList() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Short: "List shares", Args: takes(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
-				list, err := c.Sources.Shares(ctx)
-				if err != nil {
-					return err
-				}
-				rows := make([]shareJSON, 0, len(list))
-				for _, s := range list {
-					rows = append(rows, shareJSON{s.Identifier, s.SourceName, s.Username, s.CreatedAt})
-				}
-				return printList(a.console, rows, []string{"SERVER", "NAME", "ACCOUNT", "SINCE"}, func(r shareJSON) []string {
-					return []string{r.Server, r.ServerName, r.Account, shortTime(r.CreatedAt)}
-				})
 			})
 		},
 	}

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/source"
+)
+
+// shareCommands are the commands that keep shares.
+type shareCommands struct {
+	*console
+	*folder
+}
+
+func (cs shareCommands) command() *cobra.Command {
+	return group("share", "Say which accounts may reach which servers",
+		"Say which accounts may reach which servers, besides those who own them.",
+		cs.change("add", "Let an account reach a server", "%s may reach %s.\n", (*source.Service).Share),
+		cs.jsonFlag(cs.list()),
+		cs.change("remove", "Take a share back, with the tokens that rest on it", "%s may no longer reach %s.\n", (*source.Service).Unshare))
+}
+
+// shareChange is a method of source.Service that adds or removes a share.
+type shareChange = func(*source.Service, context.Context, audit.Actor, source.Source, int64) error
+
+func (cs shareCommands) change(verb, short, done string, change shareChange) *cobra.Command {
+	return &cobra.Command{
+		Use: verb + " SERVER ACCOUNT", Short: short, Args: takes(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return cs.withAccount(cmd.Context(), args[1], func(ctx context.Context, c *core.Core, acc account.Account) error {
+				src, err := c.Sources.Find(ctx, source.Ref{Kind: source.Server, Identifier: args[0]})
+				if errors.Is(err, source.ErrNotFound) {
+					return cs.noSource(source.Server, args[0])
+				}
+				if err != nil {
+					return err
+				}
+				switch err := change(c.Sources, ctx, commandLine(), src, acc.ID); {
+				case errors.Is(err, source.ErrShared):
+					return fmt.Errorf("%s may reach %s already", acc.Username, src.Name)
+				case errors.Is(err, source.ErrNotShared):
+					return fmt.Errorf("%s is not shared %s", acc.Username, src.Name)
+				case err != nil:
+					return err
+				}
+				fmt.Fprintf(cs.out, done, acc.Username, src.Name)
+				return nil
+			})
+		},
+	}
+}
+
+// shareJSON is a share in --json.
+type shareJSON struct {
+	Server     string    `json:"server"`
+	ServerName string    `json:"serverName"`
+	Account    string    `json:"account"`
+	CreatedAt  time.Time `json:"createdAt"`
+}
+
+func (cs shareCommands) list() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List shares", Args: takes(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+				list, err := c.Sources.Shares(ctx)
+				if err != nil {
+					return err
+				}
+				rows := make([]shareJSON, 0, len(list))
+				for _, s := range list {
+					rows = append(rows, shareJSON{s.Identifier, s.SourceName, s.Username, s.CreatedAt})
+				}
+				return printList(cs.console, rows, []string{"SERVER", "NAME", "ACCOUNT", "SINCE"}, func(r shareJSON) []string {
+					return []string{r.Server, r.ServerName, r.Account, shortTime(r.CreatedAt)}
+				})
+			})
+		},
+	}
+}
