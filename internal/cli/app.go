@@ -145,18 +145,19 @@ Every flag can also be given in the environment, as its help says.`,
 	root.SetVersionTemplate("usher {{.Version}}\n")
 	a.folderFlags(root.PersistentFlags())
 	data := dataCommands{a.console, a.folder}
+	signIn, lookup := signInCommands{a.console, a.remote}, lookupCommands{a.console, a.remote}
 	root.AddGroup(&cobra.Group{ID: "server", Title: "Run a server and keep its data:"},
 		&cobra.Group{ID: "client", Title: "Be a client of a server:"})
 	for _, cmd := range []*cobra.Command{
 		a.serveCommand(), accountCommands{a.console, a.folder}.command(),
-		serverCommand(a.console, a.folder), providerCommand(a.console, a.folder), shareCommands{a.console, a.folder}.command(), a.tokenCommand(),
+		serverCommand(a.console, a.folder), providerCommand(a.console, a.folder), shareCommands{a.console, a.folder}.command(), tokenCommands{a.console, a.folder}.command(lookup),
 		originCommands{a.console, a.folder}.command(), auditCommands{a.console, a.folder}.command(), data.backupCommand(), data.newKeyCommand(),
 	} {
 		cmd.GroupID = "server"
 		root.AddCommand(cmd)
 	}
 	for _, cmd := range []*cobra.Command{
-		a.signInCommand(), a.signOutCommand(), a.whoAmICommand(), a.resourcesCommand(), a.sourceCommand(),
+		signIn.signInCommand(), signIn.signOutCommand(), signIn.whoAmICommand(), lookup.resourcesCommand(), lookup.sourceCommand(),
 	} {
 		cmd.GroupID = "client"
 		root.AddCommand(cmd)

@@ -14,8 +14,14 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-func (a *app) tokenTransient() *cobra.Command {
-	return a.clientCommand(&cobra.Command{
+// lookupCommands are the commands that ask a server with the token that signin stored.
+type lookupCommands struct {
+	*console
+	*remote
+}
+
+func (cs lookupCommands) transientToken() *cobra.Command {
+	return cs.clientCommand(&cobra.Command{
 		Use:   "transient",
 		Short: "Print a transient token, which ends by itself",
 		Long: `Print a transient token of the media server: it reaches what the kept token
@@ -23,22 +29,22 @@ reaches, and ends after 48 hours, with a restart of the server, or with the kept
 token. This is the one command that prints a token; it is what it is for.`,
 		Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, p, err := a.newClient()
+			c, p, err := cs.newClient()
 			if err != nil {
 				return err
 			}
 			t, err := c.TransientToken(cmd.Context())
 			if err != nil {
-				return a.told(p, err)
+				return cs.told(p, err)
 			}
-			if a.json {
-				return a.printJSON(struct {
+			if cs.json {
+				return cs.printJSON(struct {
 					Token     string    `json:"token"`
 					ExpiresAt time.Time `json:"expiresAt"`
 				}{string(t.Token), t.ExpiresAt})
 			}
-			fmt.Fprintln(a.out, string(t.Token))
-			fmt.Fprintln(a.err, "It ends at", shortTime(t.ExpiresAt)+".")
+			fmt.Fprintln(cs.out, string(t.Token))
+			fmt.Fprintln(cs.err, "It ends at", shortTime(t.ExpiresAt)+".")
 			return nil
 		},
 	})
@@ -56,8 +62,8 @@ type inspection struct {
 	Server    string     `json:"server"`
 }
 
-func (a *app) tokenInspect() *cobra.Command {
-	return a.clientCommand(&cobra.Command{
+func (cs lookupCommands) inspectToken() *cobra.Command {
+	return cs.clientCommand(&cobra.Command{
 		Use:   "inspect TOKEN|-",
 		Short: "Say what a token is, whose, until when, and whether it is good here",
 		Long: `Say what kind of token this is, whose, until when, and whether it is good at the
@@ -69,21 +75,21 @@ which keeps it out of the shell's history.`,
 			token := plexauth.Secret(args[0])
 			if args[0] == "-" {
 				var err error
-				if token, err = a.readAnswer(cmd.Context()); err != nil {
+				if token, err = cs.readAnswer(cmd.Context()); err != nil {
 					return err
 				}
 			}
-			c, p, err := a.newClient()
+			c, p, err := cs.newClient()
 			if err != nil {
 				return err
 			}
 			c.Token = plexauth.StaticToken(token)
 			found, err := inspect(cmd.Context(), c, token)
 			if err != nil {
-				return a.told(p, err)
+				return cs.told(p, err)
 			}
 			found.Server = p.AccountURL
-			if err := a.printInspection(found); err != nil {
+			if err := cs.printInspection(found); err != nil {
 				return err
 			}
 			if !found.Good {
@@ -94,15 +100,15 @@ which keeps it out of the shell's history.`,
 	})
 }
 
-func (a *app) printInspection(i inspection) error {
-	if a.json {
-		return a.printJSON(i)
+func (cs lookupCommands) printInspection(i inspection) error {
+	if cs.json {
+		return cs.printJSON(i)
 	}
 	ends := i.Ends
 	if i.ExpiresAt != nil {
 		ends = shortTime(*i.ExpiresAt)
 	}
-	return a.printFields("Kind", i.Kind, "Account", i.Account, "Ends", ends, "Server", i.Server,
+	return cs.printFields("Kind", i.Kind, "Account", i.Account, "Ends", ends, "Server", i.Server,
 		"Good there", choose(i.Good, "yes", "no"))
 }
 
@@ -159,8 +165,8 @@ func jwtExpiry(token plexauth.Secret) *time.Time {
 	return &at
 }
 
-func (a *app) sourceCommand() *cobra.Command {
-	return group("source", "Ask a media server about its sources", "", a.sourceShow())
+func (cs lookupCommands) sourceCommand() *cobra.Command {
+	return group("source", "Ask a media server about its sources", "", cs.showSource())
 }
 
 // wayJSON is a connection in --json.
@@ -181,8 +187,8 @@ func newWays(list []plexauth.Connection) []wayJSON {
 	return ways
 }
 
-func (a *app) sourceShow() *cobra.Command {
-	return a.clientCommand(&cobra.Command{
+func (cs lookupCommands) showSource() *cobra.Command {
+	return cs.clientCommand(&cobra.Command{
 		Use:     "show SOURCE",
 		Short:   "Say how a source is reached; an admin's sign-in is needed",
 		Long:    "Say how a source, server://ID or provider://ID, is reached. The transient token that comes with it is not printed.",
@@ -193,24 +199,24 @@ func (a *app) sourceShow() *cobra.Command {
 			if err != nil {
 				return wrongUse("%s", strings.TrimPrefix(err.Error(), "plexauth: "))
 			}
-			c, p, err := a.newClient()
+			c, p, err := cs.newClient()
 			if err != nil {
 				return err
 			}
 			got, err := c.SourceConnection(cmd.Context(), source)
 			if err != nil {
-				return a.told(p, err)
+				return cs.told(p, err)
 			}
 			ways := newWays(got.Connections)
-			if a.json {
-				return a.printJSON(struct {
+			if cs.json {
+				return cs.printJSON(struct {
 					Name             string    `json:"name"`
 					ClientIdentifier string    `json:"clientIdentifier"`
 					Connections      []wayJSON `json:"connections"`
 				}{got.Name, got.ClientIdentifier, ways})
 			}
-			fmt.Fprintf(a.out, "%s (%s)\n\n", printable([]string{got.Name})[0], printable([]string{got.ClientIdentifier})[0])
-			return printList(a.console, ways, []string{"URI", "NETWORK"}, func(w wayJSON) []string {
+			fmt.Fprintf(cs.out, "%s (%s)\n\n", printable([]string{got.Name})[0], printable([]string{got.ClientIdentifier})[0])
+			return printList(cs.console, ways, []string{"URI", "NETWORK"}, func(w wayJSON) []string {
 				return []string{w.URI, choose(w.Relay, "relay", choose(w.Local, "local", "remote"))}
 			})
 		},
@@ -228,17 +234,17 @@ type resourceJSON struct {
 	Connections      []wayJSON `json:"connections"`
 }
 
-func (a *app) resourcesCommand() *cobra.Command {
-	return a.clientCommand(&cobra.Command{
+func (cs lookupCommands) resourcesCommand() *cobra.Command {
+	return cs.clientCommand(&cobra.Command{
 		Use: "resources", Short: "List the servers that the signed-in account reaches", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, p, err := a.newClient()
+			c, p, err := cs.newClient()
 			if err != nil {
 				return err
 			}
 			list, err := c.Resources(cmd.Context())
 			if err != nil {
-				return a.told(p, err)
+				return cs.told(p, err)
 			}
 			rows := make([]resourceJSON, 0, len(list))
 			for _, r := range list {
@@ -246,7 +252,7 @@ func (a *app) resourcesCommand() *cobra.Command {
 					r.Name, r.ClientIdentifier, r.Product, r.Provides, r.Owned, r.SourceTitle, newWays(r.Connections),
 				})
 			}
-			return printList(a.console, rows, []string{"NAME", "IDENTIFIER", "PRODUCT", "OWNER", "CONNECTIONS"}, func(r resourceJSON) []string {
+			return printList(cs.console, rows, []string{"NAME", "IDENTIFIER", "PRODUCT", "OWNER", "CONNECTIONS"}, func(r resourceJSON) []string {
 				return []string{r.Name, r.ClientIdentifier, r.Product, choose(r.Owned, "you", r.Owner), waysInBrief(r.Connections)}
 			})
 		},

@@ -11,26 +11,26 @@ import (
 )
 
 // signInByPIN shows a code, and waits until somebody has entered it.
-func (a *app) signInByPIN(ctx context.Context, c *plexauth.Client, p profile) (*plexauth.Account, error) {
+func (cs signInCommands) signInByPIN(ctx context.Context, c *plexauth.Client, p profile) (*plexauth.Account, error) {
 	pin, err := c.StartPIN(ctx, plexauth.PINRequest{})
 	if err != nil {
-		return nil, a.told(p, err)
+		return nil, cs.told(p, err)
 	}
-	if err := a.showPIN(c, pin); err != nil {
+	if err := cs.showPIN(c, pin); err != nil {
 		return nil, err
 	}
 	token, err := c.WaitPIN(ctx, pin)
 	if errors.Is(err, plexauth.ErrPINExpired) {
-		return nil, &hintError{errors.New("nobody has let this device in: the code has expired, or was refused"), a.signInAgain(p) + " --pin shows another"}
+		return nil, &hintError{errors.New("nobody has let this device in: the code has expired, or was refused"), cs.signInAgain(p) + " --pin shows another"}
 	}
 	if err != nil {
-		return nil, a.told(p, err)
+		return nil, cs.told(p, err)
 	}
 	theirs := *c
 	theirs.Token = plexauth.StaticToken(token)
 	acc, err := theirs.TokenDetails(ctx)
 	if err != nil {
-		return nil, a.told(p, err)
+		return nil, cs.told(p, err)
 	}
 	acc.AuthToken = token
 	return acc, nil
@@ -38,18 +38,18 @@ func (a *app) signInByPIN(ctx context.Context, c *plexauth.Client, p profile) (*
 
 // showPIN says what to do with the code. It goes where prompts go: standard
 // output is for who has signed in.
-func (a *app) showPIN(c *plexauth.Client, pin *plexauth.PIN) error {
+func (cs signInCommands) showPIN(c *plexauth.Client, pin *plexauth.PIN) error {
 	code, link := printable([]string{pin.Code})[0], c.LinkURL(pin)
 	page, _, _ := strings.Cut(link, "?")
-	if !isTerminal(a.err) {
-		_, err := fmt.Fprintf(a.err, "Code: %s\nPage: %s\nLink: %s\nGood until: %s\n", code, page, link, pin.ExpiresAt.Format(time.RFC3339))
+	if !isTerminal(cs.err) {
+		_, err := fmt.Fprintf(cs.err, "Code: %s\nPage: %s\nLink: %s\nGood until: %s\n", code, page, link, pin.ExpiresAt.Format(time.RFC3339))
 		return err
 	}
 	qr, err := terminalQR(link, true)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.err, "Open %s on any device, sign in, and enter %s:\n\n%s\nOr scan this:\n\n%s\nIt is good for %s, until %s. Ctrl-C gives up.\n",
+	_, err = fmt.Fprintf(cs.err, "Open %s on any device, sign in, and enter %s:\n\n%s\nOr scan this:\n\n%s\nIt is good for %s, until %s. Ctrl-C gives up.\n",
 		page, code, bigLetters(code), qr, inMinutes(pin.ExpiresIn), pin.ExpiresAt.Local().Format("15:04"))
 	return err
 }

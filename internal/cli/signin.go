@@ -12,7 +12,13 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-func (a *app) signInCommand() *cobra.Command {
+// signInCommands are the commands that sign in to a server and out.
+type signInCommands struct {
+	*console
+	*remote
+}
+
+func (cs signInCommands) signInCommand() *cobra.Command {
 	var fromStdin, byPIN bool
 	var code string
 	cmd := &cobra.Command{
@@ -36,90 +42,90 @@ USHER_NO_KEYRING=1), in a file that only you can read.`,
 			if byPIN && (len(args) > 0 || fromStdin || code != "") {
 				return wrongUse("with --pin, neither a login nor a password nor a code is given")
 			}
-			c, p, err := a.newClient()
+			c, p, err := cs.newClient()
 			if err != nil {
 				return err
 			}
 			var acc *plexauth.Account
 			if byPIN {
-				acc, err = a.signInByPIN(cmd.Context(), c, p)
+				acc, err = cs.signInByPIN(cmd.Context(), c, p)
 			} else {
-				acc, err = a.signInByPassword(cmd.Context(), c, p, strings.Join(args, ""), plexauth.Secret(code), fromStdin)
+				acc, err = cs.signInByPassword(cmd.Context(), c, p, strings.Join(args, ""), plexauth.Secret(code), fromStdin)
 			}
 			if err != nil {
 				return err
 			}
-			if err := a.keep(&p, acc); err != nil {
+			if err := cs.keep(&p, acc); err != nil {
 				return err
 			}
-			return a.printAccount(acc, p)
+			return cs.printAccount(acc, p)
 		},
 	}
 	passwordFlag(cmd, &fromStdin)
 	cmd.Flags().BoolVar(&byPIN, "pin", false, "show a code to enter in a browser, in place of asking for a password")
 	cmd.Flags().StringVar(&code, "code", "", "verification `code` of a second factor (default asked for when needed)")
-	return a.clientCommand(cmd)
+	return cs.clientCommand(cmd)
 }
 
 // keep keeps a sign-in. What is there before goes first, and the token comes
 // last: whenever this is broken off, no token stands beside another server's
 // address.
-func (a *app) keep(p *profile, acc *plexauth.Account) error {
-	if err := a.forgetToken(*p); err != nil {
+func (cs signInCommands) keep(p *profile, acc *plexauth.Account) error {
+	if err := cs.forgetToken(*p); err != nil {
 		return err
 	}
 	p.Username, p.InKeyring = "", false
-	if err := a.saveProfile(*p); err != nil {
+	if err := cs.saveProfile(*p); err != nil {
 		return err
 	}
 	p.Username = acc.Username
-	if err := a.keepToken(p, acc.AuthToken); err != nil {
+	if err := cs.keepToken(p, acc.AuthToken); err != nil {
 		return err
 	}
-	return a.saveProfile(*p)
+	return cs.saveProfile(*p)
 }
 
 // signInByPassword signs in with what is given and asked for.
-func (a *app) signInByPassword(ctx context.Context, c *plexauth.Client, p profile, login string, code plexauth.Secret, fromStdin bool) (*plexauth.Account, error) {
+func (cs signInCommands) signInByPassword(ctx context.Context, c *plexauth.Client, p profile, login string, code plexauth.Secret, fromStdin bool) (*plexauth.Account, error) {
 	in := plexauth.SignInRequest{Login: login, VerificationCode: code, RememberMe: true}
-	if err := a.askCredentials(ctx, &in, fromStdin); err != nil {
+	if err := cs.askCredentials(ctx, &in, fromStdin); err != nil {
 		return nil, err
 	}
-	return a.signIn(ctx, c, p, in)
+	return cs.signIn(ctx, c, p, in)
 }
 
 // askCredentials gets what is not there yet.
-func (a *app) askCredentials(ctx context.Context, in *plexauth.SignInRequest, fromStdin bool) (err error) {
+func (cs signInCommands) askCredentials(ctx context.Context, in *plexauth.SignInRequest, fromStdin bool) (err error) {
 	if in.Login == "" {
-		if fromStdin || !a.interactive() {
+		if fromStdin || !cs.interactive() {
 			return wrongUse("the login is missing")
 		}
-		login, err := a.ask(ctx, "Username or e-mail: ")
+		login, err := cs.ask(ctx, "Username or e-mail: ")
 		if err != nil {
 			return err
 		}
 		in.Login = string(login)
 	}
 	if fromStdin {
-		in.Password, err = a.readAnswer(ctx)
+		in.Password, err = cs.readAnswer(ctx)
 		return err
 	}
-	if !a.interactive() {
+	if !cs.interactive() {
 		return noTerminal()
 	}
-	in.Password, err = a.askUnseen(ctx, "Password: ")
+	in.Password, err = cs.askUnseen(ctx, "Password: ")
 	return err
 }
 
 // signIn signs in, and asks for a code as long as one is needed and there is
 // somebody to ask.
-func (a *app) signIn(ctx context.Context, c *plexauth.Client, p profile, in plexauth.SignInRequest) (*plexauth.Account, error) {
+func (cs signInCommands) signIn(ctx context.Context, c *plexauth.Client, p profile, in plexauth.SignInRequest) (*plexauth.Account, error) {
 	for {
 		acc, err := c.SignIn(ctx, in)
 		if !errors.Is(err, plexauth.ErrVerificationRequired) {
-			return acc, a.told(p, err)
+			return acc, cs.told(p, err)
 		}
-		if !a.interactive() {
+		if !cs.interactive() {
 			if in.VerificationCode != "" {
 				return nil, &hintError{
 					errors.New("the verification code is wrong, or was used already"), "wait for the next code, or give a backup code",
@@ -128,9 +134,9 @@ func (a *app) signIn(ctx context.Context, c *plexauth.Client, p profile, in plex
 			return nil, &hintError{errors.New("a verification code is needed"), "give it with --code"}
 		}
 		if in.VerificationCode != "" {
-			fmt.Fprintln(a.err, "That code is not the one, or was used already.")
+			fmt.Fprintln(cs.err, "That code is not the one, or was used already.")
 		}
-		if in.VerificationCode, err = a.ask(ctx, "Verification code: "); err != nil {
+		if in.VerificationCode, err = cs.ask(ctx, "Verification code: "); err != nil {
 			return nil, err
 		}
 		if in.VerificationCode == "" {
@@ -151,20 +157,20 @@ type whoJSON struct {
 	MediaURL   string    `json:"mediaUrl"`
 }
 
-func (a *app) printAccount(acc *plexauth.Account, p profile) error {
+func (cs signInCommands) printAccount(acc *plexauth.Account, p profile) error {
 	who := whoJSON{acc.ID, acc.UUID, acc.Username, acc.Email, acc.TwoFactorEnabled, acc.JoinedAt, p.AccountURL, p.MediaURL}
-	if a.json {
-		return a.printJSON(who)
+	if cs.json {
+		return cs.printJSON(who)
 	}
-	return a.printFields("Signed in as", acc.Username, "E-mail", acc.Email, "Second factor", choose(acc.TwoFactorEnabled, "yes", "no"),
+	return cs.printFields("Signed in as", acc.Username, "E-mail", acc.Email, "Second factor", choose(acc.TwoFactorEnabled, "yes", "no"),
 		"Account plane", p.AccountURL, "Media plane", p.MediaURL)
 }
 
-func (a *app) signOutCommand() *cobra.Command {
-	return a.clientCommand(&cobra.Command{
+func (cs signInCommands) signOutCommand() *cobra.Command {
+	return cs.clientCommand(&cobra.Command{
 		Use: "signout", Short: "End the token that signin kept, and forget it", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, p, err := a.newClient()
+			c, p, err := cs.newClient()
 			if err != nil {
 				return err
 			}
@@ -173,38 +179,38 @@ func (a *app) signOutCommand() *cobra.Command {
 			}
 			err = c.SignOut(cmd.Context())
 			if err != nil && !errors.Is(err, plexauth.ErrUnauthorized) {
-				return a.told(p, err)
+				return cs.told(p, err)
 			}
-			if err := a.forgetToken(p); err != nil {
+			if err := cs.forgetToken(p); err != nil {
 				return err
 			}
 			who := p.Username
 			p.Username, p.InKeyring = "", false
-			if err := a.saveProfile(p); err != nil {
+			if err := cs.saveProfile(p); err != nil {
 				return err
 			}
-			if a.json {
-				return a.printJSON(map[string]string{"signedOut": who})
+			if cs.json {
+				return cs.printJSON(map[string]string{"signedOut": who})
 			}
-			fmt.Fprintf(a.out, "Signed %s out.\n", who)
+			fmt.Fprintf(cs.out, "Signed %s out.\n", who)
 			return nil
 		},
 	})
 }
 
-func (a *app) whoAmICommand() *cobra.Command {
-	return a.clientCommand(&cobra.Command{
+func (cs signInCommands) whoAmICommand() *cobra.Command {
+	return cs.clientCommand(&cobra.Command{
 		Use: "whoami", Short: "Say whose the token is that signin kept", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, p, err := a.newClient()
+			c, p, err := cs.newClient()
 			if err != nil {
 				return err
 			}
 			acc, err := c.TokenDetails(cmd.Context())
 			if err != nil {
-				return a.told(p, err)
+				return cs.told(p, err)
 			}
-			return a.printAccount(acc, p)
+			return cs.printAccount(acc, p)
 		},
 	})
 }

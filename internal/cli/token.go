@@ -13,13 +13,19 @@ import (
 	"github.com/usher-auth/usher/internal/token"
 )
 
-func (a *app) tokenCommand() *cobra.Command {
+// tokenCommands are the commands that keep the tokens of the data folder.
+type tokenCommands struct {
+	*console
+	*folder
+}
+
+func (cs tokenCommands) command(lookup lookupCommands) *cobra.Command {
 	return group("token", "See and revoke live tokens; ask about one", `See and revoke the live tokens of the data folder (list, revoke), and ask a
 server about one (inspect, transient).
 
 A token's text is never listed: usher does not keep it. Transient tokens are not
 listed, as nothing is kept of them; they end with the token they were made from.`,
-		a.jsonFlag(a.tokenList()), a.tokenRevoke(), a.tokenInspect(), a.tokenTransient())
+		cs.jsonFlag(cs.list()), cs.revoke(), lookup.inspectToken(), lookup.transientToken())
 }
 
 // tokenJSON is a token in --json.
@@ -47,15 +53,15 @@ func newTokenJSON(t token.Token) tokenJSON {
 	}
 }
 
-func (a *app) tokenList() *cobra.Command {
+func (cs tokenCommands) list() *cobra.Command {
 	var owner string
 	cmd := &cobra.Command{
 		Use: "list", Short: "List live tokens", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				var id int64
 				if owner != "" {
-					acc, err := a.findAccount(ctx, c, owner)
+					acc, err := cs.findAccount(ctx, c, owner)
 					if err != nil {
 						return err
 					}
@@ -69,7 +75,7 @@ func (a *app) tokenList() *cobra.Command {
 				for _, t := range list {
 					rows = append(rows, newTokenJSON(t))
 				}
-				return printList(a.console, rows, []string{"ID", "ACCOUNT", "KIND", "PRODUCT", "DEVICE", "ADDRESS", "LAST USED"}, func(r tokenJSON) []string {
+				return printList(cs.console, rows, []string{"ID", "ACCOUNT", "KIND", "PRODUCT", "DEVICE", "ADDRESS", "LAST USED"}, func(r tokenJSON) []string {
 					return []string{
 						fmt.Sprint(r.ID), r.Account, choose(r.Server == "", r.Kind, r.Kind+" "+r.Server), r.Product, r.Device,
 						r.Address, shortTime(r.LastUsedAt),
@@ -82,7 +88,7 @@ func (a *app) tokenList() *cobra.Command {
 	return cmd
 }
 
-func (a *app) tokenRevoke() *cobra.Command {
+func (cs tokenCommands) revoke() *cobra.Command {
 	return &cobra.Command{
 		Use: "revoke ID", Short: "End a token and all that were made from it", Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -90,15 +96,15 @@ func (a *app) tokenRevoke() *cobra.Command {
 			if err != nil {
 				return wrongUse("%q is not the number of a token", args[0])
 			}
-			return a.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				err := c.Tokens.Revoke(ctx, commandLine(), id)
 				if errors.Is(err, token.ErrNotFound) {
-					return &hintError{fmt.Errorf("there is no token %d", id), a.invocation("token list")}
+					return &hintError{fmt.Errorf("there is no token %d", id), cs.invocation("token list")}
 				}
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(a.out, "Revoked token %d.\n", id)
+				fmt.Fprintf(cs.out, "Revoked token %d.\n", id)
 				return nil
 			})
 		},
