@@ -149,7 +149,7 @@ Every flag can also be given in the environment, as its help says.`,
 	root.AddGroup(&cobra.Group{ID: "server", Title: "Run a server and keep its data:"},
 		&cobra.Group{ID: "client", Title: "Be a client of a server:"})
 	for _, cmd := range []*cobra.Command{
-		a.serveCommand(), accountCommands{a.console, a.folder}.command(),
+		serveCommands{a.console, a.folder, a.env}.command(), accountCommands{a.console, a.folder}.command(),
 		serverCommand(a.console, a.folder), providerCommand(a.console, a.folder), shareCommands{a.console, a.folder}.command(), tokenCommands{a.console, a.folder}.command(lookup),
 		originCommands{a.console, a.folder}.command(), auditCommands{a.console, a.folder}.command(), data.backupCommand(), data.newKeyCommand(),
 	} {

@@ -48,7 +48,14 @@ type serveOptions struct {
 	adminPasswordFile     string
 }
 
-func (a *app) serveCommand() *cobra.Command {
+// serveCommands are the command that runs the server.
+type serveCommands struct {
+	*console
+	*folder
+	env environ
+}
+
+func (cs serveCommands) command() *cobra.Command {
 	var o serveOptions
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -67,7 +74,7 @@ is an account.`,
   usher serve --listen 0.0.0.0:32400 --public-url https://usher.example.org
   usher serve --data ./data --tls-cert cert.pem --tls-key key.pem`,
 		Args: takes(0),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return cs.serve(cmd.Context(), o) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", "127.0.0.1:32400", "`address` to answer on; port 0 takes a free one")
@@ -93,7 +100,7 @@ is an account.`,
 }
 
 // serve runs the server until ctx ends.
-func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
+func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -101,9 +108,9 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
 		return wrongUse("--log-level %s is none of debug, info, warn and error", o.logLevel)
 	}
-	log := newLogger(a.err, level)
+	log := newLogger(cs.err, level)
 	defer log.Close()
-	a.tuneRuntime()
+	cs.tuneRuntime()
 
 	// Bind the addresses first, so that one in use is reported before any file is
 	// created.
@@ -115,7 +122,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	hashers := &hashing.Processes{Command: hashCommand, Logger: log.Logger}
 	defer hashers.Close()
 	connections := o.connections(on.main.Addr())
-	c, err := a.open(ctx, core.Config{
+	c, err := cs.open(ctx, core.Config{
 		Self:         &source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
 		TransientTTL: o.transientTTL, HashSlots: o.hashSlots, HashQueue: o.hashQueue, FailedTries: o.failedTries,
 		By: commandLine(), Argon2id: hashers.Key, AuditKeep: o.auditKeep, Logger: log.Logger,
@@ -125,14 +132,14 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	if c.Created {
-		log.Info("made a new database", "folder", a.data)
+		log.Info("made a new database", "folder", cs.data)
 	}
 	srv := server.New(c, server.Config{Version: version(), PublicURL: o.publicURL(), NoHSTS: !o.hsts, Proxies: o.proxies})
-	empty, err := a.firstAdmin(ctx, c.Accounts, o)
+	empty, err := cs.firstAdmin(ctx, c.Accounts, o)
 	if err != nil {
 		return err
 	}
-	a.greet(connections[0].URI, empty, srv.Pages())
+	cs.greet(connections[0].URI, empty, srv.Pages())
 	log.Info("ready", "address", on.main.Addr().String(), "version", version(), "tls", o.tlsCert != "")
 	return runServers(ctx, c, srv, on, o, log)
 }
@@ -142,11 +149,11 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 // A server that keeps little and allocates much collects garbage all the time
 // at the default pace: letting the heap grow to four times what is in use costs
 // a few megabytes and saves a tenth of the processor.
-func (a *app) tuneRuntime() {
-	if _, set := a.env("GOGC"); !set {
+func (cs serveCommands) tuneRuntime() {
+	if _, set := cs.env("GOGC"); !set {
 		debug.SetGCPercent(400)
 	}
-	if _, set := a.env("GOMEMLIMIT"); !set {
+	if _, set := cs.env("GOMEMLIMIT"); !set {
 		debug.SetMemoryLimit(softMemory)
 	}
 }
@@ -334,19 +341,19 @@ func reachable(addr net.Addr) []string {
 
 // firstAdmin makes the first admin when the environment asks for one. It
 // reports whether there is still no account.
-func (a *app) firstAdmin(ctx context.Context, accounts *account.Service, o serveOptions) (empty bool, err error) {
+func (cs serveCommands) firstAdmin(ctx context.Context, accounts *account.Service, o serveOptions) (empty bool, err error) {
 	exists, err := accounts.Any(ctx)
 	if err != nil || exists {
 		return false, err
 	}
 	if o.adminUsername == "" {
-		password, _ := a.env(adminPasswordEnv)
+		password, _ := cs.env(adminPasswordEnv)
 		if password != "" || o.adminPasswordFile != "" || o.adminEmail != "" {
 			return true, wrongUse("--admin-username is missing") // misspelt, perhaps
 		}
 		return true, nil
 	}
-	password, err := a.adminPassword(o)
+	password, err := cs.adminPassword(o)
 	if err != nil {
 		return true, err
 	}
@@ -361,7 +368,7 @@ func (a *app) firstAdmin(ctx context.Context, accounts *account.Service, o serve
 
 // adminPassword reads the first admin's password. It is no flag, since every
 // user of a machine can read the flags of every process.
-func (a *app) adminPassword(o serveOptions) (plexauth.Secret, error) {
+func (cs serveCommands) adminPassword(o serveOptions) (plexauth.Secret, error) {
 	if o.adminPasswordFile != "" {
 		text, err := os.ReadFile(o.adminPasswordFile)
 		if err != nil {
@@ -370,7 +377,7 @@ func (a *app) adminPassword(o serveOptions) (plexauth.Secret, error) {
 		line, _, _ := strings.Cut(string(text), "\n")
 		return plexauth.Secret(strings.TrimSuffix(line, "\r")), nil
 	}
-	password, _ := a.env(adminPasswordEnv)
+	password, _ := cs.env(adminPasswordEnv)
 	if password == "" {
 		return "", wrongUse("--admin-username needs a password, in %s or by --admin-password-file", adminPasswordEnv)
 	}
@@ -380,19 +387,19 @@ func (a *app) adminPassword(o serveOptions) (plexauth.Secret, error) {
 const adminPasswordEnv = envPrefix + "ADMIN_PASSWORD"
 
 // greet says where everything is and what to do next.
-func (a *app) greet(base string, empty bool, pages *web.Pages) {
-	fmt.Fprintf(a.out, `usher is ready.
+func (cs serveCommands) greet(base string, empty bool, pages *web.Pages) {
+	fmt.Fprintf(cs.out, `usher is ready.
 
   account plane  %[1]s  (in place of https://plex.tv)
   media plane    %[1]s  (in place of a media server)
   pages          %[1]s  (for people)
   data           %[2]s
 
-`, base, displayPath(a.data))
+`, base, displayPath(cs.data))
 	if empty {
 		// The one secret that is printed: who reads it has started the server.
-		fmt.Fprintf(a.out, "There is no account yet. Make the first admin, in a browser with this link, which works once:\n\n  %s%s\n\n"+
-			"or in another terminal:\n\n  %s\n\n", base, string(pages.SetupPath()), a.invocation("account add admin --admin"))
+		fmt.Fprintf(cs.out, "There is no account yet. Make the first admin, in a browser with this link, which works once:\n\n  %s%s\n\n"+
+			"or in another terminal:\n\n  %s\n\n", base, string(pages.SetupPath()), cs.invocation("account add admin --admin"))
 	}
-	fmt.Fprintf(a.out, "Try it:\n\n  curl %s/identity\n\n", base)
+	fmt.Fprintf(cs.out, "Try it:\n\n  curl %s/identity\n\n", base)
 }
