@@ -23,12 +23,12 @@ import (
 //     argument: it is typed unseen, or comes on standard input.
 //   - Each listing has --json, whose keys stay as they are.
 
-// app is one run of the program.
+// app is one run of the program: the frame that the commands of each feature
+// hang in, with what they share.
 type app struct {
-	*console
-	*folder
-	*remote
-
+	console *console
+	folder  *folder
+	remote  *remote
 	env     environ
 	started bool // the command line was understood
 }
@@ -55,25 +55,25 @@ const (
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
-	root.SetIn(a.in)
-	root.SetOut(a.out)
-	root.SetErr(a.err)
+	root.SetIn(a.console.in)
+	root.SetOut(a.console.out)
+	root.SetErr(a.console.err)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
 	err = tidy(err)
-	if errors.Is(err, errInterrupted) && a.interactive() {
-		fmt.Fprintln(a.err) // the terminal shows ^C where the line was
+	if errors.Is(err, errInterrupted) && a.console.interactive() {
+		fmt.Fprintln(a.console.err) // the terminal shows ^C where the line was
 	}
-	fmt.Fprintln(a.err, "error:", strings.ReplaceAll(err.Error(), "\n", "; "))
+	fmt.Fprintln(a.console.err, "error:", strings.ReplaceAll(err.Error(), "\n", "; "))
 	var h *hintError
 	var u *usageError
 	switch {
 	case errors.As(err, &h):
-		fmt.Fprintln(a.err, "hint:", h.hint)
+		fmt.Fprintln(a.console.err, "hint:", h.hint)
 	case !a.started || errors.As(err, &u):
-		fmt.Fprintf(a.err, "hint: %s --help\n", cmd.CommandPath())
+		fmt.Fprintf(a.console.err, "hint: %s --help\n", cmd.CommandPath())
 	}
 	var c *codeError
 	switch {
@@ -143,25 +143,9 @@ Every flag can also be given in the environment, as its help says.`,
 	}
 	root.Version = version()
 	root.SetVersionTemplate("usher {{.Version}}\n")
-	a.folderFlags(root.PersistentFlags())
-	data := dataCommands{a.console, a.folder}
-	signIn, lookup := signInCommands{a.console, a.remote}, lookupCommands{a.console, a.remote}
-	root.AddGroup(&cobra.Group{ID: "server", Title: "Run a server and keep its data:"},
-		&cobra.Group{ID: "client", Title: "Be a client of a server:"})
-	for _, cmd := range []*cobra.Command{
-		serveCommands{a.console, a.folder, a.env}.command(), accountCommands{a.console, a.folder}.command(),
-		serverCommand(a.console, a.folder), providerCommand(a.console, a.folder), shareCommands{a.console, a.folder}.command(), tokenCommands{a.console, a.folder}.command(lookup),
-		originCommands{a.console, a.folder}.command(), auditCommands{a.console, a.folder}.command(), data.backupCommand(), data.newKeyCommand(),
-	} {
-		cmd.GroupID = "server"
-		root.AddCommand(cmd)
-	}
-	for _, cmd := range []*cobra.Command{
-		signIn.signInCommand(), signIn.signOutCommand(), signIn.whoAmICommand(), lookup.resourcesCommand(), lookup.sourceCommand(),
-	} {
-		cmd.GroupID = "client"
-		root.AddCommand(cmd)
-	}
+	a.folder.addFlags(root.PersistentFlags())
+	addGroup(root, "server", "Run a server and keep its data:", a.serverSide())
+	addGroup(root, "client", "Be a client of a server:", a.clientSide())
 	root.AddCommand(hashWorkerCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
@@ -174,6 +158,46 @@ Every flag can also be given in the environment, as its help says.`,
 	nameEnv(root)
 	complete(root)
 	return root
+}
+
+// serverSide returns the commands that run a server or work on its data folder.
+func (a *app) serverSide() []*cobra.Command {
+	con, dir := a.console, a.folder
+	data := dataCommands{con, dir}
+	return []*cobra.Command{
+		serveCommands{con, dir, a.env}.command(),
+		accountCommands{con, dir}.command(),
+		serverCommand(con, dir),
+		providerCommand(con, dir),
+		shareCommands{con, dir}.command(),
+		tokenCommands{con, dir}.command(lookupCommands{con, a.remote}),
+		originCommands{con, dir}.command(),
+		auditCommands{con, dir}.command(),
+		data.backupCommand(),
+		data.newKeyCommand(),
+	}
+}
+
+// clientSide returns the commands that are clients of a server, this one or the
+// real services.
+func (a *app) clientSide() []*cobra.Command {
+	signIn, lookup := signInCommands{a.console, a.remote}, lookupCommands{a.console, a.remote}
+	return []*cobra.Command{
+		signIn.signInCommand(),
+		signIn.signOutCommand(),
+		signIn.whoAmICommand(),
+		lookup.resourcesCommand(),
+		lookup.sourceCommand(),
+	}
+}
+
+// addGroup adds commands under a heading of the help.
+func addGroup(root *cobra.Command, id, title string, commands []*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: id, Title: title})
+	for _, cmd := range commands {
+		cmd.GroupID = id
+		root.AddCommand(cmd)
+	}
 }
 
 // helpCommand is cobra's, but for a topic that is not there, which is an error.
@@ -223,7 +247,7 @@ func (a *app) flagsFromEnv(flags *pflag.FlagSet) error {
 			}
 		}
 	})
-	return errors.Join(append(errs, a.settle())...)
+	return errors.Join(append(errs, a.folder.settle())...)
 }
 
 // envValues splits the variable of a flag that may be given more than once.

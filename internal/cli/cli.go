@@ -1,8 +1,14 @@
 // Package cli is the command line: flags, prompts, what is printed, and exit
 // codes.
 //
-// It owns one file for each group of commands. It does not own what a command
-// does: that is decided in the domain packages and in package plexauth.
+// The commands of a feature are methods of a small struct, in a file of their own,
+// with what they need: the console, the data folder or the remote server. The
+// app is the frame around them: the tree of commands, flags from the
+// environment, errors and exit codes. A new command is a method there and a line
+// in app.serverSide or app.clientSide.
+//
+// The package does not own what a command does: that is decided in the domain
+// packages and in package plexauth.
 package cli
 
 import (

@@ -32,8 +32,8 @@ type folder struct {
 	notes io.Writer // says when a database was created
 }
 
-// folderFlags adds the flags that name the folder.
-func (f *folder) folderFlags(flags *pflag.FlagSet) {
+// addFlags adds the flags that name the folder.
+func (f *folder) addFlags(flags *pflag.FlagSet) {
 	where := ""
 	if usual := f.defaultData(); usual != "" {
 		where = " (default " + displayPath(usual) + ")"
@@ -115,6 +115,7 @@ func (f *folder) withNewCore(ctx context.Context, do func(context.Context, *core
 	return f.with(ctx, core.Config{}, do)
 }
 
+// with opens the folder as cfg says, and closes it once do has returned.
 func (f *folder) with(ctx context.Context, cfg core.Config, do func(context.Context, *core.Core) error) (err error) {
 	c, err := f.open(ctx, cfg)
 	if err != nil {
@@ -186,6 +187,7 @@ func (f *folder) withAccount(ctx context.Context, login string, do func(context.
 	})
 }
 
+// findAccount returns the account that a command names.
 func (f *folder) findAccount(ctx context.Context, c *core.Core, login string) (account.Account, error) {
 	acc, err := c.Accounts.Find(ctx, login)
 	if errors.Is(err, account.ErrNotFound) {
