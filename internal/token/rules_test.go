@@ -75,7 +75,7 @@ func TestSignInSpendsProof(t *testing.T) {
 		name string
 		// code returns the code to sign in with. Nil: none is needed, as there
 		// is no second factor.
-		code func(totpCode plexauth.Secret, backup []plexauth.Secret) plexauth.Secret
+		code func(current plexauth.Secret, backup []plexauth.Secret) plexauth.Secret
 		// before happens between the check and the sign-in.
 		before func(context.Context, *world) error
 		want   error
@@ -90,9 +90,9 @@ func TestSignInSpendsProof(t *testing.T) {
 		{"the account was removed", nil, func(ctx context.Context, w *world) error {
 			return w.Accounts.Remove(ctx, w.by(), w.mia.ID)
 		}, account.ErrCredentials},
-		{"a code", func(code plexauth.Secret, _ []plexauth.Secret) plexauth.Secret { return code }, nil, nil},
-		{"a code that another sign-in has used", func(code plexauth.Secret, _ []plexauth.Secret) plexauth.Secret {
-			return code
+		{"a code", func(current plexauth.Secret, _ []plexauth.Secret) plexauth.Secret { return current }, nil, nil},
+		{"a code that another sign-in has used", func(current plexauth.Secret, _ []plexauth.Secret) plexauth.Secret {
+			return current
 		}, signInBeforehand, account.ErrCode},
 		{"a backup code", func(_ plexauth.Secret, backup []plexauth.Secret) plexauth.Secret { return backup[0] }, nil, nil},
 		{"a backup code that does not exist", func(plexauth.Secret, []plexauth.Secret) plexauth.Secret {

@@ -232,17 +232,17 @@ func (w *world) fleet() (mia, noa account.Account, tv int64, ids []int64) {
 
 func testTokenOrder(t *testing.T, w *world) {
 	mia, _, _, ids := w.fleet()
-	for accountID, wanted := range map[int64][]int64{
+	for id, wanted := range map[int64][]int64{
 		mia.ID: {ids[1], ids[2], ids[3], ids[4], ids[0] + 5, ids[0]},
 		0:      {ids[1], ids[2], ids[3], ids[4], ids[0] + 6, ids[0] + 5, ids[0]},
 	} {
-		list, err := tokens.List(t.Context(), w, accountID)
+		list, err := tokens.List(t.Context(), w, id)
 		must(t, err)
 		var got []int64
 		for _, row := range list {
 			got = append(got, row.ID)
 		}
-		same(t, fmt.Sprintf("the list of account %d", accountID), got, wanted)
+		same(t, fmt.Sprintf("the list of account %d", id), got, wanted)
 	}
 }
 

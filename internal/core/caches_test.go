@@ -1,0 +1,490 @@
+package core_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/pquerna/otp/totp"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/api"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/httpd"
+	"github.com/usher-auth/usher/internal/passkey"
+	"github.com/usher-auth/usher/internal/passkey/passkeytest"
+	"github.com/usher-auth/usher/internal/pin"
+	"github.com/usher-auth/usher/internal/session"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// process is one process on a data folder, with what it answers.
+type process struct {
+	*core.Core
+	http http.Handler
+}
+
+func newProcess(c *core.Core) process {
+	planes := api.New(c, api.Config{Observer: httpd.NewObserver(c.Logger, c.Now)})
+	return process{c, planes.Handler(planes.NotFound())}
+}
+
+// household is a data folder with a bit of everything, opened by two processes.
+// mia has a password only, noa a second factor and a passkey.
+type household struct {
+	t *testing.T
+	*coretest.Core
+	here, there process
+
+	by            audit.Actor
+	ada, mia, noa account.Account
+	den           source.Source
+	tv            token.Principal // of mia's
+	waits         pin.PIN
+	session       session.Session // of mia's
+	enrolment     account.Enrolment
+	backup        []plexauth.Secret
+	key           *passkeytest.Key
+
+	// tokens, pins and sources are what answers is about, by name.
+	tokens  map[string]plexauth.Secret
+	pins    map[string]pin.PIN
+	sources []string
+}
+
+var living = passkey.Party{ID: "localhost", Origins: []string{"http://localhost"}}
+
+func newHousehold(t *testing.T) *household {
+	t.Helper()
+	clock := new(coretest.Clock)
+	clock.Set(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	cfg := core.Config{Dir: t.TempDir(), Now: clock.Now}
+	h := &household{t: t, Core: coretest.New(t, cfg), tokens: make(map[string]plexauth.Secret), pins: make(map[string]pin.PIN)}
+	h.Clock = clock
+	h.ada, h.mia, h.noa = h.AddAdmin("ada"), h.Add("mia"), h.Add("noa")
+	h.by = audit.Actor{AccountID: h.ada.ID, Address: "192.0.2.1"}
+	for _, s := range []source.Source{
+		{Kind: source.Server, Identifier: "den", Name: "Den"}, {Kind: source.Provider, Identifier: "music", Name: "Music"},
+	} {
+		s.Connections = []source.Connection{{URI: "http://192.0.2.5:32400"}}
+		s = h.AddSource(s)
+		h.sources = append(h.sources, string(s.Kind)+"://"+s.Identifier)
+		if s.Kind == source.Server {
+			h.den = s
+		}
+	}
+	h.must(h.Sources.Share(t.Context(), h.by, h.den, h.mia.ID))
+	for name, a := range map[string]account.Account{"ada": h.ada, "mia": h.mia, "noa": h.noa} {
+		h.tokens[name] = h.Token(a, "tv")
+	}
+	h.tokens["phone"] = h.Token(h.mia, "phone")
+	var err error
+	h.tv, err = h.Tokens.Verify(t.Context(), h.tokens["mia"])
+	h.must(err)
+	h.tokens["den"], err = h.Sources.Token(t.Context(), h.by, h.tv, h.den.ID)
+	h.must(err)
+	h.waits = h.start("waits")
+	h.must(h.PINs.Link(t.Context(), audit.Actor{AccountID: h.mia.ID}, h.start("linked").Code))
+	_, h.session, err = h.Sessions.Start(t.Context(), h.by, h.Prove(h.mia).Proof, true, "Firefox")
+	h.must(err)
+	h.enrolment = account.NewEnrolment("usher", "noa")
+	h.backup, err = h.Accounts.Enrol(t.Context(), h.by, h.noa.ID, h.enrolment, "")
+	h.must(err)
+	options, err := h.Passkeys.BeginAdd(t.Context(), living, h.noa, "browser")
+	h.must(err)
+	var answer []byte
+	h.key, answer = passkeytest.Create(t, options, "http://localhost")
+	h.must(h.Passkeys.FinishAdd(t.Context(), h.by, living, h.noa, "browser", "phone", answer))
+	_, err = h.Origins.Allow(t.Context(), h.by, "https://a.example.org")
+	h.must(err)
+	h.here, h.there = newProcess(h.Core.Core), newProcess(coretest.New(t, cfg).Core)
+	return h
+}
+
+func (h *household) must(err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// start starts a PIN of a client with that name.
+func (h *household) start(client string) pin.PIN {
+	h.t.Helper()
+	p, err := h.PINs.Start(h.t.Context(), device.Device{ClientIdentifier: client, Address: "192.0.2.9"}, false)
+	h.must(err)
+	h.pins[client] = p
+	return p
+}
+
+// code returns what noa's authenticator shows.
+func (h *household) code() plexauth.Secret {
+	h.t.Helper()
+	code, err := totp.GenerateCode(string(h.enrolment.Secret), h.Clock.Now())
+	h.must(err)
+	return plexauth.Secret(code)
+}
+
+// noaBy returns noa's credentials with a code.
+func (h *household) noaBy(code plexauth.Secret) account.Credentials {
+	return account.Credentials{Login: "noa", Password: coretest.Password, Code: code}
+}
+
+// half starts noa's session up to the second factor.
+func (h *household) half() session.Session {
+	h.t.Helper()
+	_, half, err := h.Sessions.Start(h.t.Context(), h.by, h.Prove(h.noa).Proof, false, "Firefox")
+	h.must(err)
+	return half
+}
+
+// answers is what a process says about all that its caches hold.
+func (h *household) answers(p process) map[string]string {
+	h.t.Helper()
+	said := make(map[string]string)
+	for name, tok := range h.tokens {
+		principal, err := p.Tokens.Verify(h.t.Context(), tok)
+		said["token "+name] = fmt.Sprintf("%+v %v", principal, err)
+		said["account of "+name] = h.get(p, "/api/v2/user", tok)
+	}
+	for name, started := range h.pins {
+		got, tok, err := p.PINs.Get(h.t.Context(), started.ID, name, "192.0.2.9")
+		said["pin "+name] = fmt.Sprintf("account %d, revoked %v, token %s, %v", got.AccountID, got.Revoked, string(tok), err)
+	}
+	for _, s := range h.sources {
+		said["source "+s] = h.get(p, "/security/resources?source="+s, h.tokens["ada"])
+	}
+	return said
+}
+
+func (h *household) get(p process, path string, tok plexauth.Secret) string {
+	r := httptest.NewRequestWithContext(h.t.Context(), "GET", path, nil)
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("X-Plex-Client-Identifier", "test")
+	r.Header.Set("X-Plex-Token", string(tok))
+	w := httptest.NewRecorder()
+	p.http.ServeHTTP(w, r)
+	// A transient token differs from answer to answer.
+	return fmt.Sprint(w.Code, " ", transients.ReplaceAllString(w.Body.String(), "transient"))
+}
+
+var transients = regexp.MustCompile("transient-[0-9A-Za-z_-]+")
+
+// changing is one way to change something. Every method of a service that takes
+// an actor has at least one.
+type changing struct {
+	// method is "Service.Method", and note what is special about the row.
+	method, note string
+	// seen says that the answers differ afterwards.
+	seen bool
+	do   func(ctx context.Context, h *household) error
+}
+
+// only returns the error of two values.
+func only[T any](_ T, err error) error { return err }
+
+// repeat runs something n times, until it fails.
+func repeat(n int, do func(i int) error) (err error) {
+	for i := 0; i < n && err == nil; i++ {
+		err = do(i)
+	}
+	return err
+}
+
+func tvOf(client string) device.Device { return device.Device{ClientIdentifier: client} }
+
+var changingMethods = []changing{
+	{"Audit.RecordFailure", "", false, func(ctx context.Context, h *household) error {
+		return h.Audit.RecordFailure(ctx, h.by, audit.Event{Kind: audit.SignInRefused, AccountID: h.mia.ID})
+	}},
+
+	{"Accounts.Add", "", false, func(ctx context.Context, h *household) error {
+		return only(h.Accounts.Add(ctx, h.by, account.NewAccount{Username: "ida", Managed: true}))
+	}},
+	{"Accounts.AddFirst", "too late", false, func(ctx context.Context, h *household) error {
+		_, err := h.Accounts.AddFirst(ctx, h.by, account.NewAccount{Username: "ida", Password: coretest.Password})
+		if errors.Is(err, account.ErrExists) {
+			err = nil
+		}
+		return err
+	}},
+	{"Accounts.SetIdentity", "", true, func(ctx context.Context, h *household) error {
+		return h.Accounts.SetIdentity(ctx, h.by, h.mia.ID, "Mia", "other@example.org")
+	}},
+	{"Accounts.SetPassword", "", false, func(ctx context.Context, h *household) error {
+		return h.Accounts.SetPassword(ctx, h.by, h.mia.ID, "another password")
+	}},
+	{"Accounts.Disable", "", true, func(ctx context.Context, h *household) error {
+		return h.Accounts.Disable(ctx, h.by, h.mia.ID)
+	}},
+	{"Accounts.Enable", "after the answers were cached again", false, func(ctx context.Context, h *household) error {
+		err := h.Accounts.Disable(ctx, h.by, h.mia.ID)
+		h.answers(h.here)
+		return errors.Join(err, h.Accounts.Enable(ctx, h.by, h.mia.ID))
+	}},
+	{"Accounts.Remove", "", true, func(ctx context.Context, h *household) error {
+		return h.Accounts.Remove(ctx, h.by, h.mia.ID)
+	}},
+	{"Accounts.Enrol", "", true, func(ctx context.Context, h *household) error {
+		return only(h.Accounts.Enrol(ctx, h.by, h.mia.ID, account.NewEnrolment("usher", "mia"), ""))
+	}},
+	{"Accounts.RemoveSecondFactor", "", true, func(ctx context.Context, h *household) error {
+		return h.Accounts.RemoveSecondFactor(ctx, h.by, h.noa.ID)
+	}},
+	{"Accounts.Verify", "", false, func(ctx context.Context, h *household) error {
+		return only(h.Accounts.Verify(ctx, h.by, h.noaBy(h.code())))
+	}},
+	{"Accounts.VerifyPassword", "", false, func(ctx context.Context, h *household) error {
+		return only(h.Accounts.VerifyPassword(ctx, h.by, h.noaBy("")))
+	}},
+	{"Accounts.VerifyCode", "", false, func(ctx context.Context, h *household) error {
+		return only(h.Accounts.VerifyCode(ctx, h.by, h.noa.ID, h.half().Revision, h.code()))
+	}},
+
+	{"Tokens.SignIn", "ten times, which evicts the first token", true, func(ctx context.Context, h *household) error {
+		return repeat(token.PerDevice, func(i int) (err error) {
+			name := fmt.Sprint("of sign-in ", i)
+			h.Clock.Advance(time.Second)
+			h.tokens[name], err = h.Tokens.SignIn(ctx, h.by, h.Prove(h.mia).Proof, tvOf("tv"))
+			return err
+		})
+	}},
+	{"Tokens.SignIn", "with every backup code", true, func(ctx context.Context, h *household) error {
+		return repeat(len(h.backup), func(i int) error {
+			v, err := h.Accounts.Verify(ctx, h.by, h.noaBy(h.backup[i]))
+			if err != nil {
+				return err
+			}
+			return only(h.Tokens.SignIn(ctx, h.by, v.Proof, tvOf(fmt.Sprint("client ", i))))
+		})
+	}},
+	{"Tokens.Issue", "ten times, which evicts the first token", true, func(ctx context.Context, h *household) error {
+		return repeat(token.PerDevice, func(int) error {
+			h.Clock.Advance(time.Second)
+			return only(h.Tokens.Issue(ctx, h.by, h.mia.ID, tvOf("tv")))
+		})
+	}},
+	{"Tokens.ServerToken", "", true, func(ctx context.Context, h *household) (err error) {
+		h.tokens["of allow"], err = h.Tokens.ServerToken(ctx, h.by, h.tv, h.Sources.Self().ID,
+			func(context.Context, db.Querier) (string, error) { return "usher", nil })
+		return err
+	}},
+	{"Tokens.SignOut", "", true, func(ctx context.Context, h *household) error {
+		return h.Tokens.SignOut(ctx, h.by, h.tv)
+	}},
+	{"Tokens.Revoke", "", true, func(ctx context.Context, h *household) error {
+		return h.Tokens.Revoke(ctx, h.by, h.tv.TokenID)
+	}},
+	{"Tokens.Revoke", "of a linked PIN", true, func(ctx context.Context, h *household) error {
+		_, tok, err := h.PINs.Get(ctx, h.pins["linked"].ID, "linked", "192.0.2.9")
+		if err != nil {
+			return err
+		}
+		p, err := h.Tokens.Verify(ctx, tok)
+		return errors.Join(err, h.Tokens.Revoke(ctx, h.by, p.TokenID))
+	}},
+	{"Tokens.RevokeDevice", "", true, func(ctx context.Context, h *household) error {
+		return h.Tokens.RevokeDevice(ctx, h.by, h.mia.ID, h.tv.DeviceID)
+	}},
+
+	{"Sources.Add", "", true, func(ctx context.Context, h *household) error {
+		h.sources = append(h.sources, "server://attic")
+		return only(h.Sources.Add(ctx, h.by, source.Source{
+			Kind: source.Server, Identifier: "attic", Name: "Attic", Connections: h.den.Connections,
+		}))
+	}},
+	{"Sources.Remove", "", true, func(ctx context.Context, h *household) error {
+		return h.Sources.Remove(ctx, h.by, source.Ref{Kind: source.Server, Identifier: "den"})
+	}},
+	{"Sources.Remove", "and add again, with other connections", true, func(ctx context.Context, h *household) error {
+		err := h.Sources.Remove(ctx, h.by, source.Ref{Kind: source.Provider, Identifier: "music"})
+		return errors.Join(err, only(h.Sources.Add(ctx, h.by, source.Source{
+			Kind: source.Provider, Identifier: "music", Name: "Other", Connections: []source.Connection{{URI: "http://192.0.2.7:1"}},
+		})))
+	}},
+	{"Sources.Share", "", false, func(ctx context.Context, h *household) error {
+		return h.Sources.Share(ctx, h.by, h.den, h.noa.ID)
+	}},
+	{"Sources.Unshare", "", true, func(ctx context.Context, h *household) error {
+		return h.Sources.Unshare(ctx, h.by, h.den, h.mia.ID)
+	}},
+	{"Sources.Token", "", true, func(ctx context.Context, h *household) (err error) {
+		h.tokens["of self"], err = h.Sources.Token(ctx, h.by, h.tv, h.Sources.Self().ID)
+		return err
+	}},
+
+	{"PINs.Start", "", true, func(_ context.Context, h *household) error { h.start("another"); return nil }},
+	{"PINs.Start", "which evicts the oldest", true, func(ctx context.Context, h *household) error {
+		err := repeat(250, func(int) error {
+			h.Clock.Advance(time.Millisecond) // the first is older than the flood
+			_, err := h.PINs.Start(ctx, device.Device{ClientIdentifier: "flood", Address: "192.0.2.9"}, false)
+			if err != nil {
+				return errFlooded
+			}
+			return nil
+		})
+		if !errors.Is(err, errFlooded) {
+			return fmt.Errorf("the flood was not limited: %w", err)
+		}
+		return only(h.PINs.Start(ctx, device.Device{ClientIdentifier: "elsewhere", Address: "198.51.100.1"}, false))
+	}},
+	{"PINs.Find", "", false, func(ctx context.Context, h *household) error {
+		return only(h.PINs.Find(ctx, h.by, h.waits.Code))
+	}},
+	{"PINs.Link", "", true, func(ctx context.Context, h *household) error {
+		return h.PINs.Link(ctx, h.by, h.waits.Code)
+	}},
+	{"PINs.Deny", "", true, func(ctx context.Context, h *household) error {
+		return h.PINs.Deny(ctx, h.by, h.waits.Code)
+	}},
+
+	{"Sessions.Start", "", false, func(ctx context.Context, h *household) error {
+		_, _, err := h.Sessions.Start(ctx, h.by, h.Prove(h.mia).Proof, true, "Firefox")
+		return err
+	}},
+	{"Sessions.Start", "with every backup code", true, func(ctx context.Context, h *household) error {
+		return repeat(len(h.backup), func(i int) error {
+			v, err := h.Accounts.Verify(ctx, h.by, h.noaBy(h.backup[i]))
+			if err != nil {
+				return err
+			}
+			_, _, err = h.Sessions.Start(ctx, h.by, v.Proof, true, "Firefox")
+			return err
+		})
+	}},
+	{"Sessions.Complete", "", false, func(ctx context.Context, h *household) error {
+		half := h.half()
+		v, err := h.Accounts.VerifyCode(ctx, h.by, h.noa.ID, half.Revision, h.code())
+		if err != nil {
+			return err
+		}
+		return only(h.Sessions.Complete(ctx, h.by, half, v.Proof))
+	}},
+	{"Sessions.Revoke", "", false, func(ctx context.Context, h *household) error {
+		return h.Sessions.Revoke(ctx, h.by, h.mia.ID, h.session.ID)
+	}},
+	{"Sessions.RevokeOthers", "", true, func(ctx context.Context, h *household) error {
+		return h.Sessions.RevokeOthers(ctx, h.by, h.mia.ID, h.session.ID)
+	}},
+
+	{"Passkeys.FinishAdd", "", false, func(ctx context.Context, h *household) error {
+		options, err := h.Passkeys.BeginAdd(ctx, living, h.mia, "browser")
+		if err != nil {
+			return err
+		}
+		_, answer := passkeytest.Create(h.t, options, "http://localhost")
+		return h.Passkeys.FinishAdd(ctx, h.by, living, h.mia, "browser", "key", answer)
+	}},
+	{"Passkeys.FinishSignIn", "", false, func(ctx context.Context, h *household) error {
+		options, err := h.Passkeys.BeginSignIn(living, "browser", "192.0.2.1")
+		if err != nil {
+			return err
+		}
+		return only(h.Passkeys.FinishSignIn(ctx, h.by, living, "browser", h.key.Sign(h.t, options)))
+	}},
+	{"Passkeys.FinishSecondFactor", "", false, func(ctx context.Context, h *household) error {
+		half := h.half()
+		options, err := h.Passkeys.BeginSecondFactor(ctx, living, h.noa.ID, "browser")
+		if err != nil {
+			return err
+		}
+		answer := h.key.Sign(h.t, options)
+		return only(h.Passkeys.FinishSecondFactor(ctx, h.by, living, h.noa.ID, half.Revision, "browser", answer))
+	}},
+	{"Passkeys.Remove", "", false, func(ctx context.Context, h *household) error {
+		return h.Passkeys.Remove(ctx, h.by, h.noa.ID, 1)
+	}},
+
+	{"Origins.Allow", "", false, func(ctx context.Context, h *household) error {
+		return only(h.Origins.Allow(ctx, h.by, "https://b.example.org"))
+	}},
+	{"Origins.Remove", "", false, func(ctx context.Context, h *household) error {
+		return only(h.Origins.Remove(ctx, h.by, "https://a.example.org"))
+	}},
+}
+
+// errFlooded ends a flood.
+var errFlooded = errors.New("no more PINs")
+
+// methodsWithAnActor lists the methods of the services that take an actor and
+// are a transaction of their own.
+func methodsWithAnActor() (names []string) {
+	actor, tx := reflect.TypeFor[audit.Actor](), reflect.TypeFor[*db.Tx]()
+	services := reflect.TypeFor[core.Core]()
+	for _, field := range reflect.VisibleFields(services) {
+		if !field.IsExported() || field.Type.Kind() != reflect.Pointer {
+			continue
+		}
+		for i := range field.Type.NumMethod() {
+			method := field.Type.Method(i)
+			takes := slices.Collect(method.Type.Ins())
+			if slices.Contains(takes, actor) && !slices.Contains(takes, tx) {
+				names = append(names, field.Name+"."+method.Name)
+			}
+		}
+	}
+	return names
+}
+
+// A method that changes something must say so to the caches: to those of its
+// own process before it returns, and to those of other processes within a
+// second. What processes answer is compared with what a new one answers.
+func TestCachesAreTrue(t *testing.T) {
+	rows := make(map[string]bool)
+	for _, row := range changingMethods {
+		rows[row.method] = true
+		t.Run(strings.TrimSpace(row.method+" "+row.note), func(t *testing.T) {
+			t.Parallel()
+			h := newHousehold(t)
+			before := h.answers(h.here)
+			for _, p := range []process{h.here, h.there, h.there} { // from the database, then from the caches
+				if diff := cmp.Diff(before, h.answers(p)); diff != "" {
+					t.Fatalf("two processes differ before the change (-one +the other):\n%s", diff)
+				}
+			}
+			h.must(row.do(t.Context(), h))
+			changed := time.Now()
+			here := h.answers(h.here)
+			want := h.answers(newProcess(h.Restart()))
+			if diff := cmp.Diff(want, here); diff != "" {
+				t.Errorf("the same process answers from before the change (-want +got):\n%s", diff)
+			}
+			if row.seen == maps.Equal(want, before) {
+				t.Errorf("the answers differ after the change: %v, want %v", !row.seen, row.seen)
+			}
+			there := h.answers(h.there)
+			for !maps.Equal(want, there) && time.Since(changed) < time.Second {
+				time.Sleep(10 * time.Millisecond)
+				there = h.answers(h.there)
+			}
+			if diff := cmp.Diff(want, there); diff != "" {
+				t.Errorf("after a second, the other process answers from before the change (-want +got):\n%s", diff)
+			}
+		})
+	}
+	methods := methodsWithAnActor()
+	if len(methods) < 30 {
+		t.Fatalf("found only %d methods that take an actor: %v", len(methods), methods)
+	}
+	for _, name := range methods {
+		if !rows[name] {
+			t.Errorf("%s takes an actor and has no row: add one", name)
+		}
+	}
+}
