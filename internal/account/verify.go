@@ -80,8 +80,7 @@ func (s *Service) VerifyPassword(ctx context.Context, by audit.Actor, c Credenti
 	if !right || a.Disabled {
 		return Verified{}, s.failed(ctx, by, a, whyFailed(a, right), ErrCredentials)
 	}
-	var claim signin.Claim
-	complete := !a.HasSecondFactor() || code != ""
+	claim := signin.Claim{Partial: a.HasSecondFactor() && code == ""}
 	if a.HasSecondFactor() && code != "" {
 		if err := s.checkCode(ctx, by, a, &claim, code); err != nil {
 			return Verified{}, err
@@ -90,9 +89,7 @@ func (s *Service) VerifyPassword(ctx context.Context, by audit.Actor, c Credenti
 	if claim.NewPasswordHash, err = s.rehash(ctx, t, a, password); err != nil {
 		return Verified{}, err
 	}
-	v := s.verified(a, claim)
-	v.Complete = complete
-	return v, nil
+	return s.verified(a, claim), nil
 }
 
 // VerifyCode is the second step, for an account whose password was right a
@@ -130,7 +127,7 @@ func (s *Service) verified(a Account, c signin.Claim) Verified {
 		s.codes.Failed(codeKey(a), s.now())
 		return s.failed(ctx, by, a, wrongCode, ErrCode)
 	}
-	return Verified{Proof: signin.NewProof(c), Account: a, Complete: true}
+	return Verified{Proof: signin.NewProof(c), Account: a, Complete: !c.Partial}
 }
 
 // try is one attempt at a password, as the rate limits count it.

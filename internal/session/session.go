@@ -144,7 +144,11 @@ func (s *Service) Start(
 	ctx context.Context, by audit.Actor, proof signin.Proof, complete bool, userAgent string,
 ) (cookie plexauth.Secret, session Session, err error) {
 	cookie, hash := newCookie()
-	err = s.proofs.Spend(ctx, by, proof, func(ctx context.Context, tx *db.Tx, spent signin.Spent) error {
+	spend := s.proofs.Spend
+	if !complete {
+		spend = s.proofs.SpendPartial
+	}
+	err = spend(ctx, by, proof, func(ctx context.Context, tx *db.Tx, spent signin.Spent) error {
 		now := tx.Now()
 		if err := s.rows.DeleteExpired(ctx, tx, now); err != nil {
 			return err

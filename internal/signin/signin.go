@@ -31,6 +31,9 @@ type Claim struct {
 	// Revision is the revision of the account that the proof was checked
 	// against.
 	Revision int64
+	// Partial says that the second factor is still missing. The proof is good
+	// for a session that waits for it, and for nothing else.
+	Partial bool
 	// NewPasswordHash replaces the account's password hash, because hashing has
 	// become stronger. Empty: it stays.
 	NewPasswordHash plexauth.Secret
@@ -153,7 +156,21 @@ var errVoid = errors.New("the proof is void")
 //
 // It does so even if ctx has ended: a sign-in that was proved is recorded, also
 // if the caller hangs up before the answer.
+//
+// A proof that lacks the second factor is an error: it is a mistake of the
+// caller, which must ask for the second factor first.
 func (s *Spender) Spend(
+	ctx context.Context, by audit.Actor, p Proof, do func(context.Context, *db.Tx, Spent) error,
+) error {
+	if p.claim != nil && p.claim.Partial {
+		return errors.New("spending a proof that lacks the second factor")
+	}
+	return s.SpendPartial(ctx, by, p, do)
+}
+
+// SpendPartial is Spend for what still waits for the second factor. It accepts
+// every proof.
+func (s *Spender) SpendPartial(
 	ctx context.Context, by audit.Actor, p Proof, do func(context.Context, *db.Tx, Spent) error,
 ) error {
 	if p.claim == nil {

@@ -229,6 +229,32 @@ func TestZeroProof(t *testing.T) {
 	}
 }
 
+// Attack: the password alone signs in to an account with a second factor, where
+// a caller forgets to ask for the second factor.
+func TestPartialProof(t *testing.T) {
+	w := withFactors(t)
+	ctx := t.Context()
+	if err := w.toToken(w.password("")); err == nil {
+		t.Error("it leads to a token")
+	}
+	if err := w.toSession(w.password("")); err == nil {
+		t.Error("it leads to a complete session")
+	}
+	_, half, err := w.Sessions.Start(ctx, by, w.password(""), false, "Firefox")
+	w.must(err)
+	if _, err := w.Sessions.Complete(ctx, by, half, w.password("")); err == nil {
+		t.Error("it completes a session that waits for the second factor")
+	}
+	if n := w.signedIn(); n != 0 {
+		t.Errorf("there are %d tokens and sessions", n)
+	}
+	v, err := w.Accounts.VerifyCode(ctx, by, w.mia.ID, half.Revision, w.totp())
+	w.must(err)
+	if _, err = w.Sessions.Complete(ctx, by, half, v.Proof); err != nil {
+		t.Errorf("after that, the second factor does not complete the session: %v", err)
+	}
+}
+
 // changes are what moves an account to its next revision.
 var changes = map[string]func(*world) error{
 	"the password was changed": func(w *world) error {
@@ -252,12 +278,14 @@ func TestProofOfAnEarlierRevision(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
 			w := withFactors(t)
+			partial := w.password("")
 			proofs := map[error][]signin.Proof{
-				account.ErrCredentials: {w.password("")},
-				account.ErrCode:        {w.password(w.totp()), w.password(w.backup[0])},
-				passkey.ErrRejected:    {w.passkey("browser")},
+				account.ErrCode:     {w.password(w.totp()), w.password(w.backup[0])},
+				passkey.ErrRejected: {w.passkey("browser")},
 			}
 			w.must(change(w))
+			_, _, err := w.Sessions.Start(t.Context(), by, partial, false, "Firefox")
+			w.wants("attack: spending it on a half session", err, account.ErrCredentials)
 			for want, list := range proofs {
 				for _, p := range list {
 					w.wants("attack: spending it on a session", w.toSession(p), want)
@@ -268,8 +296,8 @@ func TestProofOfAnEarlierRevision(t *testing.T) {
 				t.Errorf("there are %d tokens and sessions", n)
 			}
 			list, err := w.Audit.List(t.Context(), audit.Query{Events: []audit.Kind{audit.SignInRefused}})
-			if err != nil || len(list) != 8 || list[0].Device != by.Device || list[0].Account != "mia" {
-				t.Errorf("the log has %d rows of these attempts, %v, want 8", len(list), err)
+			if err != nil || len(list) != 7 || list[0].Device != by.Device || list[0].Account != "mia" {
+				t.Errorf("the log has %d rows of these attempts, %v, want 7", len(list), err)
 			}
 		})
 	}
