@@ -350,6 +350,9 @@ var changingMethods = []changing{
 	{"PINs.Link", "", true, func(ctx context.Context, h *household) error {
 		return h.PINs.Link(ctx, h.by, h.waits.Code)
 	}},
+	{"PINs.LinkByToken", "", true, func(ctx context.Context, h *household) error {
+		return h.PINs.LinkByToken(ctx, h.by, h.tv, h.waits.Code)
+	}},
 	{"PINs.Deny", "", true, func(ctx context.Context, h *household) error {
 		return h.PINs.Deny(ctx, h.by, h.waits.Code)
 	}},

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
@@ -29,14 +30,10 @@ func hold(t *testing.T, c *coretest.Core, secret plexauth.Secret) held {
 	return held{p, secret}
 }
 
-// issue issues an access token to a device of an account.
-func issue(t *testing.T, c *coretest.Core, accountID int64, client string) held {
+// signIn signs a device of an account in.
+func signIn(t *testing.T, c *coretest.Core, a account.Account, client string) held {
 	t.Helper()
-	secret, err := c.Tokens.Issue(t.Context(), audit.Actor{}, accountID, device.Device{ClientIdentifier: client})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return hold(t, c, secret)
+	return hold(t, c, c.Token(a, client))
 }
 
 func startPIN(t *testing.T, c *coretest.Core, client string) pin.PIN {
@@ -77,7 +74,7 @@ func TestTokenOfLinkedPINIsChild(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			stolen := issue(t, c, mia.ID, "laptop of the thief")
+			stolen := signIn(t, c, mia, "laptop of the thief")
 			second := linkByToken(t, c, stolen, "another device")
 			third := linkByToken(t, c, second, "a third one")
 			if err := revoke(stolen.Principal); err != nil {
@@ -97,7 +94,7 @@ func TestTokenOfConsentIsNotChild(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	mia := c.Add("mia")
 	by := audit.Actor{AccountID: mia.ID, Address: "192.0.2.1"}
-	program := issue(t, c, mia.ID, "program")
+	program := signIn(t, c, mia, "program")
 	p := startPIN(t, c, "tv")
 	if err := c.PINs.Link(t.Context(), by, p.Code); err != nil {
 		t.Fatal(err)
@@ -117,7 +114,7 @@ func TestLinkAndRevokeRace(t *testing.T) {
 	mia := c.Add("mia")
 	by := audit.Actor{AccountID: mia.ID, Address: "192.0.2.1"}
 	for range 40 {
-		stolen := issue(t, c, mia.ID, "thief")
+		stolen := signIn(t, c, mia, "thief")
 		p := startPIN(t, c, "tv")
 		var wg sync.WaitGroup
 		wg.Go(func() {
