@@ -1,7 +1,9 @@
 package plexauth
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -218,33 +220,54 @@ type accountDocument struct {
 	MailingListActive       boolean
 	ScrobbleTypes           text
 	SubscriptionDescription text
-	Subscription            struct {
-		Active         boolean
-		Status         text
-		Plan           text
-		PaymentService text
-		SubscribedAt   timestamp
-		Features       list[text]
-	}
-	Profile struct {
-		AutoSelectAudio              boolean
-		DefaultAudioLanguage         text
-		DefaultSubtitleLanguage      text
-		AutoSelectSubtitle           number
-		DefaultSubtitleAccessibility number
-		DefaultSubtitleForced        number
-		WatchedIndicator             number
-		MediaReviewsVisibility       number
-	}
-	Entitlements list[text]
-	Roles        list[text]
-	Services     list[struct {
-		Identifier text
-		Endpoint   text
-		Status     text
-		Token      text
-		Secret     text
-	}]
+	Subscription            object[subscriptionDocument]
+	Profile                 object[profileDocument]
+	Entitlements            list[text]
+	Roles                   list[text]
+	Services                list[serviceDocument]
+
+	// An error document may have an id, too.
+	Error  present
+	Errors present
+}
+
+// subscriptionDocument is the wire form of a subscription.
+type subscriptionDocument struct {
+	Active         boolean
+	Status         text
+	Plan           text
+	PaymentService text
+	SubscribedAt   timestamp
+	Features       list[text]
+}
+
+// profileDocument is the wire form of a profile.
+type profileDocument struct {
+	AutoSelectAudio              boolean
+	DefaultAudioLanguage         text
+	DefaultSubtitleLanguage      text
+	AutoSelectSubtitle           number
+	DefaultSubtitleAccessibility number
+	DefaultSubtitleForced        number
+	WatchedIndicator             number
+	MediaReviewsVisibility       number
+}
+
+// serviceDocument is the wire form of a service.
+type serviceDocument struct {
+	Identifier text
+	Endpoint   text
+	Status     text
+	Token      text
+	Secret     text
+}
+
+// usable implements item.
+func (d serviceDocument) usable() bool { return d.Identifier != "" || d.Endpoint != "" }
+
+// valid reports whether d is an account.
+func (d *accountDocument) valid() bool {
+	return (d.ID > 0 || d.UUID != "") && !bool(d.Error) && !bool(d.Errors)
 }
 
 // readAccountDocument decodes an account, with or without the wrapper that
@@ -253,7 +276,7 @@ func readAccountDocument(body []byte) (*accountDocument, error) {
 	var d accountDocument
 	err := decode(body, &d)
 	if err == nil && d.ID == 0 && d.UUID == "" {
-		return decodeWrapped[accountDocument](body)
+		return decodeWrapped[accountDocument](body, inUser)
 	}
 	return &d, err
 }
@@ -266,7 +289,7 @@ func readAccount(body []byte) (*Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.ID == 0 && d.UUID == "" {
+	if !d.valid() {
 		return nil, errNoAccount
 	}
 	a := &Account{
@@ -294,7 +317,7 @@ func readAccount(body []byte) (*Account, error) {
 }
 
 func (d *accountDocument) subscription() Subscription {
-	s := &d.Subscription
+	s := &d.Subscription.value
 	return Subscription{
 		bool(s.Active), string(s.Status), string(s.Plan), string(s.PaymentService),
 		time.Time(s.SubscribedAt), stringsOf(s.Features),
@@ -302,7 +325,7 @@ func (d *accountDocument) subscription() Subscription {
 }
 
 func (d *accountDocument) profile() Profile {
-	p := &d.Profile
+	p := &d.Profile.value
 	return Profile{
 		bool(p.AutoSelectAudio), string(p.DefaultAudioLanguage), string(p.DefaultSubtitleLanguage),
 		int(p.AutoSelectSubtitle), int(p.DefaultSubtitleAccessibility), int(p.DefaultSubtitleForced),
@@ -380,8 +403,7 @@ func (c *Client) TokenDetails(ctx context.Context) (*Account, error) {
 // Client.Token is not changed.
 func (c *Client) SignOut(ctx context.Context) error {
 	op := call{operation: "SignOut", method: http.MethodDelete, path: "/api/v2/users/signout"}
-	_, err := c.do(ctx, op)
-	return err
+	return c.change(ctx, op)
 }
 
 // Ping checks that the account plane responds. It sends no token.
@@ -391,8 +413,37 @@ func (c *Client) Ping(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var doc struct{ Pong any }
-	if err := decode(res.body, &doc); err != nil {
+	var doc struct{ Pong boolean }
+	err = decode(res.body, &doc)
+	if err == nil && !bool(doc.Pong) {
+		err = errNoPong
+	}
+	if err != nil {
+		return c.invalidResponse(op, res, err)
+	}
+	return nil
+}
+
+var (
+	errNoPong   = errors.New("the response is not that of a ping")
+	errRejected = errors.New("the response has errors")
+)
+
+// change sends a call whose response has no content that matters. Errors, a
+// list, a web page and plain text do not confirm the change.
+func (c *Client) change(ctx context.Context, op call) error {
+	res, err := c.do(ctx, op)
+	if err != nil || len(bytes.TrimSpace(res.body)) == 0 {
+		return err
+	}
+	doc, err := decodeWrapped[struct{ Error, Errors present }](res.body, inContainer)
+	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) && wrong.Value != "array" {
+		err = nil // a text, a number or a boolean
+	}
+	if err == nil && (bool(doc.Error) || bool(doc.Errors)) {
+		err = errRejected
+	}
+	if err != nil {
 		return c.invalidResponse(op, res, err)
 	}
 	return nil

@@ -139,6 +139,9 @@ type call struct {
 	query     string // encoded
 	form      url.Values
 	anonymous bool // send no token
+	// bare is set if the address may belong to another server. Nothing of the
+	// program is sent: neither headers nor cookies.
+	bare bool
 	// noReplay is set if the request may use up a one-time code. It is then
 	// retried only if no connection was established.
 	noReplay bool
@@ -234,7 +237,7 @@ func (c *Client) attempt(ctx context.Context, op call, token Secret) (response, 
 		return response{}, err
 	}
 	start := time.Now()
-	res, err := c.send(req)
+	res, err := c.send(req, op)
 	if err == nil && (res.status < 200 || res.status > 299) {
 		err = statusError(op, req.URL, res)
 	} else if err != nil {
@@ -245,13 +248,16 @@ func (c *Client) attempt(ctx context.Context, op call, token Secret) (response, 
 }
 
 // send sends a request and reads the response with its body.
-func (c *Client) send(req *http.Request) (response, error) {
+func (c *Client) send(req *http.Request, op call) (response, error) {
 	base := c.HTTPClient
 	if base == nil {
 		base = http.DefaultClient
 	}
 	client := *base
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if op.bare {
+		client.Jar = nil
+	}
 	res, err := client.Do(req)
 	if err != nil {
 		return response{}, err
@@ -295,6 +301,11 @@ func (c *Client) request(ctx context.Context, op call, token Secret) (*http.Requ
 	}
 	if err != nil {
 		return nil, fmt.Errorf("plexauth: %s: the address of the %s %w", op.operation, op.plane, err)
+	}
+	if op.bare {
+		req.Header["Accept"] = []string{"application/json"}
+		req.Header["User-Agent"] = []string{defaultUserAgent}
+		return req, nil
 	}
 	c.identify(req.Header, token)
 	if op.form != nil {

@@ -185,7 +185,11 @@ func calls(c *plexauth.Client) map[string]func(context.Context) error {
 		"Resources": func(ctx context.Context) error { _, err := c.Resources(ctx); return err },
 		"Identity":  func(ctx context.Context) error { _, err := c.Identity(ctx); return err },
 		"Connect": func(ctx context.Context) error {
-			_, err := c.Connect(ctx, &plexauth.Resource{Connections: []plexauth.Connection{{URI: c.MediaURL}}})
+			uri := c.MediaURL
+			if uri == "" {
+				uri = "http://media.example"
+			}
+			_, err := c.Connect(ctx, &plexauth.Resource{Connections: []plexauth.Connection{{URI: uri}}})
 			return err
 		},
 	}

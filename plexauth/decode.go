@@ -2,12 +2,12 @@ package plexauth
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +21,8 @@ import (
 // converted to JSON first. A value of any other type is decoded as the zero
 // value. The caller checks the values that it depends on.
 
-// text accepts a string, and any other scalar as its text.
+// text accepts a string, and a number as its text. A boolean in place of a text
+// means that there is none.
 type text string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -37,11 +38,14 @@ func (t *text) UnmarshalJSON(b []byte) error {
 			return err
 		}
 		*t = text(orDefault(string(named.Text), string(named.ID)))
-	case b[0] != '[' && string(b) != "null":
+	case b[0] == '-' || b[0] >= '0' && b[0] <= '9':
 		*t = text(b)
 	}
 	return nil
 }
+
+// usable implements item.
+func (t text) usable() bool { return t != "" }
 
 // innerText is the text of an element. It ignores nested elements: each level
 // would be decoded again with everything in it, which takes quadratic time for
@@ -91,6 +95,11 @@ type boolean bool
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (v *boolean) UnmarshalJSON(b []byte) error {
+	if b[0] == '{' { // <pong>true</pong>
+		var named struct{ Text innerText }
+		_ = json.Unmarshal(b, &named)
+		b = []byte(named.Text)
+	}
 	b = unquoted(b)
 	*v = boolean(string(b) == "1" || bytes.EqualFold(b, []byte("true")))
 	return nil
@@ -121,44 +130,89 @@ func (m *timestamp) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// object accepts an object, and a list of one in place of it. Any other value is
+// decoded as the zero value, and does not affect the rest of the document.
+type object[T any] struct{ value T }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *object[T]) UnmarshalJSON(b []byte) error {
+	var one [1]T
+	switch b[0] {
+	case '{':
+		_ = json.Unmarshal(b, &o.value) // a member of the wrong type is left out
+	case '[':
+		_ = json.Unmarshal(b, &one)
+		o.value = one[0]
+	}
+	return nil
+}
+
+// item is an element of a list. An element that is not usable is left out, so
+// that it does not affect the others.
+type item interface{ usable() bool }
+
 // list accepts a list, a single element in place of a list of one, and an
-// object that wraps a list, as <connections> does.
-type list[T any] []T
+// object that wraps a list, as <connections> does, with attributes or without.
+type list[T item] []T
 
 // maxWrappers limits the objects around a list: the root and one in it, as in
-// <resources><resource/></resources>. It is low for the reason that innerText
-// states.
+// <MediaContainer><Device/></MediaContainer>. It is low for the reason that
+// innerText states.
 const maxWrappers = 2
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (l *list[T]) UnmarshalJSON(b []byte) error { return l.decode(b, maxWrappers) }
+func (l *list[T]) UnmarshalJSON(b []byte) error {
+	l.decode(b, maxWrappers)
+	return nil
+}
 
 // decode decodes a list with at most the given number of wrappers around it.
-func (l *list[T]) decode(b []byte, wrappers int) error {
+func (l *list[T]) decode(b []byte, wrappers int) {
 	switch b[0] {
 	case '[':
-		if len(b) == len("[]") {
-			return nil
-		}
-		return json.Unmarshal(b, (*[]T)(l))
+		// An error concerns single elements, since the document is valid JSON.
+		_ = json.Unmarshal(b, (*[]T)(l))
+		*l = slices.DeleteFunc(*l, func(one T) bool { return !one.usable() })
 	case '{':
-		var members map[string]json.RawMessage
-		if err := json.Unmarshal(b, &members); err != nil {
-			return err
+		var one T
+		if json.Unmarshal(b, &one) == nil && one.usable() {
+			*l = list[T]{one}
+		} else if inner := onlyChild(b); wrappers > 0 && inner != nil {
+			l.decode(inner, wrappers-1)
 		}
-		if len(members) == 0 {
+	}
+}
+
+// onlyChild returns the member of an object that is a list or an object, and nil
+// if there is none or more than one. The other members are attributes.
+func onlyChild(b []byte) (child json.RawMessage) {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(b, &members) != nil {
+		return nil
+	}
+	for _, m := range members {
+		if m[0] != '[' && m[0] != '{' {
+			continue
+		}
+		if child != nil {
 			return nil
 		}
-		for _, inner := range members { // relevant only if there is exactly one
-			if wrappers > 0 && len(members) == 1 && (inner[0] == '[' || inner[0] == '{') {
-				return l.decode(inner, wrappers-1)
-			}
-		}
-		var one T
-		if err := json.Unmarshal(b, &one); err != nil {
-			return err
-		}
-		*l = list[T]{one}
+		child = m
+	}
+	return child
+}
+
+// present accepts any value. It reports whether there is one: null, false, and
+// an empty text, list or object are none.
+type present bool
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (p *present) UnmarshalJSON(b []byte) error {
+	switch string(b) {
+	case "null", "false", `""`, "[]", "{}":
+		*p = false
+	default:
+		*p = true
 	}
 	return nil
 }
@@ -172,7 +226,7 @@ var (
 // toJSON converts an XML document to JSON, and returns any other document
 // unchanged. It rejects an empty document and an HTML page.
 func toJSON(body []byte) ([]byte, error) {
-	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
+	body = trimDocument(body)
 	switch {
 	case len(body) == 0:
 		return nil, errEmpty
@@ -186,6 +240,11 @@ func toJSON(body []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", errSyntax, err)
 	}
 	return json.Marshal(root)
+}
+
+// trimDocument removes the byte order mark and white space around a document.
+func trimDocument(body []byte) []byte {
+	return bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
 }
 
 func isHTML(body []byte) bool {
@@ -205,17 +264,12 @@ const maxDepth = 32
 
 // readElement decodes a document.
 func readElement(dec *xml.Decoder) (element, error) {
-	dec.Strict = true
-	for {
-		tok, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		if start, ok := tok.(xml.StartElement); ok {
-			root, err := readChildren(dec, start, 0)
-			return element{start.Name.Local: root}, err
-		}
+	start, err := nextStart(dec)
+	if err != nil {
+		return nil, err
 	}
+	root, err := readChildren(dec, start, 0)
+	return element{start.Name.Local: root}, err
 }
 
 // readChildren decodes the element that start begins.
@@ -276,23 +330,41 @@ func decode(body []byte, v any) error {
 	return nil
 }
 
-// wrapped is a document in a wrapper. The media plane wraps every document in a
-// MediaContainer. Version 1 of the API, and XML, wrap an account in a user and
-// a PIN in a pin.
+// The wrappers of documents. The media plane wraps every document in a
+// MediaContainer. Version 1 of the API, and XML, wrap an account in a user and a
+// PIN in a pin.
+const (
+	inContainer = "MediaContainer"
+	inUser      = "user"
+	inPIN       = "pin"
+)
+
+// wrapped is a document in a wrapper.
 type wrapped[T any] struct {
 	MediaContainer *T
 	User           *T
 	Pin            *T
 }
 
-// decodeWrapped decodes a document with or without a wrapper.
-func decodeWrapped[T any](body []byte) (*T, error) {
+// in returns the document in the wrapper of that name, or nil.
+func (w *wrapped[T]) in(wrapper string) *T {
+	switch wrapper {
+	case inUser:
+		return w.User
+	case inPIN:
+		return w.Pin
+	}
+	return w.MediaContainer
+}
+
+// decodeWrapped decodes a document with or without the wrapper of that name.
+func decodeWrapped[T any](body []byte, wrapper string) (*T, error) {
 	var w wrapped[T]
 	// A document without a wrapper may be a list, which is a type error for w.
 	if err := decode(body, &w); err != nil && !errors.As(err, new(*json.UnmarshalTypeError)) {
 		return nil, err
 	}
-	if found := cmp.Or(w.MediaContainer, w.User, w.Pin); found != nil {
+	if found := w.in(wrapper); found != nil {
 		return found, nil
 	}
 	var plain T

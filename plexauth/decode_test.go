@@ -148,7 +148,7 @@ func TestOddResources(t *testing.T) {
 			t.Errorf("%s is read as %+v, %v", name, got, err)
 		}
 	}
-	for _, body := range []string{`[]`, `<resources/>`, `null`} {
+	for _, body := range []string{`[]`, ` [ ] `, `<resources/>`, `<resources size="0"></resources>`, `{"resources":[]}`} {
 		if got, err := client(body).Resources(t.Context()); err != nil || len(got) != 0 {
 			t.Errorf("%s is read as %+v, %v", body, got, err)
 		}

@@ -1,6 +1,7 @@
 package plexauth
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,8 +21,9 @@ var (
 	// ErrBadRequest reports an invalid request (status 400 or 422).
 	ErrBadRequest = errors.New("bad request")
 	// ErrUnauthorized reports that the token, the login or the password was
-	// rejected (status 401), or that the call needs a token and Client.Token
-	// supplied no valid one. Sign in again.
+	// rejected (status 401, or 422 with "Invalid token", which also matches
+	// ErrBadRequest), or that the call needs a token and Client.Token supplied
+	// no valid one. Sign in again.
 	ErrUnauthorized = errors.New("unauthorized")
 	// ErrVerificationRequired reports that the password is right and that a
 	// verification code is missing or wrong. Ask for a code and sign in with
@@ -56,6 +58,7 @@ var (
 
 // Error codes of known servers.
 const (
+	codeUnauthorized         = 1001
 	codePINNotFound          = 1020
 	codeVerificationRequired = 1029
 	codeTooManyFailures      = 1031
@@ -140,7 +143,7 @@ func (e *Error) Is(target error) bool {
 		return e.StatusCode == http.StatusBadRequest || e.StatusCode == http.StatusUnprocessableEntity
 	case ErrUnauthorized:
 		return e.StatusCode == http.StatusUnauthorized && !e.has(codeTooManyFailures) ||
-			e.cause == errNoToken || e.cause == errInvalidToken
+			e.rejectsToken() || e.cause == errNoToken || e.cause == errInvalidToken
 	case ErrVerificationRequired:
 		return e.StatusCode == http.StatusUnauthorized &&
 			(e.has(codeVerificationRequired) || e.mentions("verification code"))
@@ -177,14 +180,23 @@ func (e *Error) has(code int) bool {
 	return false
 }
 
+// rejectsToken reports whether the response is 422 "Invalid token", which
+// version 1 of the API sends in place of 401.
+func (e *Error) rejectsToken() bool {
+	return e.StatusCode == http.StatusUnprocessableEntity &&
+		(e.has(codeUnauthorized) || e.mentions("invalid token"))
+}
+
 // mentions reports whether a message contains phrase, which is in lower case.
+// If the body has no known format and is not a page, it is the message.
 func (e *Error) mentions(phrase string) bool {
 	for _, d := range e.Details {
 		if strings.Contains(strings.ToLower(d.Message), phrase) {
 			return true
 		}
 	}
-	return false
+	return len(e.Details) == 0 && !isHTML(bytes.TrimSpace(e.Body)) &&
+		bytes.Contains(bytes.ToLower(e.Body), []byte(phrase))
 }
 
 // newError returns an *Error for a call without a response.
@@ -257,20 +269,42 @@ func contextError(ctx context.Context) error {
 func (c *Client) invalidResponse(op call, res response, cause error) *Error {
 	e := c.newError(op, cause)
 	e.StatusCode, e.Header, e.Body = res.status, res.header, res.body[:min(len(res.body), maxErrorBody)]
+	e.Details = readDetails(res.body)
 	return e
 }
+
+// detailDocument is the wire form of an ErrorDetail: an object, or the message
+// alone.
+type detailDocument struct {
+	Code    number
+	Message text
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *detailDocument) UnmarshalJSON(b []byte) error {
+	if b[0] != '{' {
+		return d.Message.UnmarshalJSON(b)
+	}
+	var doc struct {
+		Code    number
+		Message text
+		Text    innerText // <error>Invalid token</error>
+	}
+	err := json.Unmarshal(b, &doc)
+	d.Code, d.Message = doc.Code, text(orDefault(string(doc.Message), string(doc.Text)))
+	return err
+}
+
+// usable implements item.
+func (d detailDocument) usable() bool { return d.Code != 0 || d.Message != "" }
 
 // readDetails decodes the errors in a body, in JSON or XML and in each of the
 // formats of known servers. It returns nil for a body in another format, and
 // for one of more than maxErrorDocument bytes.
 func readDetails(body []byte) []ErrorDetail {
 	var doc struct {
-		Errors list[struct {
-			Code    number `json:"code"`
-			Message text   `json:"message"`
-			Text    text   `json:"text"` // <error>Invalid token</error>
-		}] `json:"errors"`
-		Error text `json:"error"` // version 1 of the API
+		Errors list[detailDocument] `json:"errors"`
+		Error  detailDocument       `json:"error"` // version 1 of the API
 	}
 	jsonBody, err := toJSON(body[:min(len(body), maxErrorDocument)])
 	if err != nil || json.Unmarshal(jsonBody, &doc) != nil {
@@ -278,10 +312,10 @@ func readDetails(body []byte) []ErrorDetail {
 	}
 	var details []ErrorDetail
 	for _, d := range doc.Errors {
-		details = append(details, ErrorDetail{int(d.Code), orDefault(string(d.Message), string(d.Text))})
+		details = append(details, ErrorDetail{int(d.Code), string(d.Message)})
 	}
-	if len(details) == 0 && doc.Error != "" {
-		details = append(details, ErrorDetail{Message: string(doc.Error)})
+	if len(details) == 0 && doc.Error.usable() {
+		details = append(details, ErrorDetail{int(doc.Error.Code), string(doc.Error.Message)})
 	}
 	return details
 }

@@ -41,7 +41,14 @@ func TestErrorKinds(t *testing.T) {
 		says  string
 	}{
 		"400":                 {plexauthtest.Fault{Status: 400}, []string{"ErrBadRequest"}, "400 Bad Request"},
-		"422, legacy XML":     {plexauthtest.Fault{Status: 422, Body: "<errors><error>Invalid token</error></errors>"}, []string{"ErrBadRequest"}, "Invalid token"},
+		"422":                 {plexauthtest.Fault{Status: 422, Body: `{"errors":[{"code":1000,"message":"login is missing"}]}`}, []string{"ErrBadRequest"}, "login is missing"},
+		"422, legacy XML":     {plexauthtest.Fault{Status: 422, Body: "<errors><error>Invalid token</error></errors>"}, []string{"ErrBadRequest", "ErrUnauthorized"}, "Invalid token"},
+		"422, a text in JSON": {plexauthtest.Fault{Status: 422, Body: `{"errors":["Invalid token"]}`}, []string{"ErrBadRequest", "ErrUnauthorized"}, "Invalid token"},
+		"422, version 1":      {plexauthtest.Fault{Status: 422, Body: `{"error":"invalid token."}`}, []string{"ErrBadRequest", "ErrUnauthorized"}, "invalid token."},
+		"422, an object":      {plexauthtest.Fault{Status: 422, Body: `{"error":{"code":1001,"message":"no"}}`}, []string{"ErrBadRequest", "ErrUnauthorized"}, "no (code 1001)"},
+		"422, plain text":     {plexauthtest.Fault{Status: 422, Body: "Invalid token\n"}, []string{"ErrBadRequest", "ErrUnauthorized"}, ""},
+		"422, a page":         {plexauthtest.Fault{Status: 422, Body: "<html>Invalid token</html>"}, []string{"ErrBadRequest"}, ""},
+		"400, the same words": {plexauthtest.Fault{Status: 400, Body: `{"error":"Invalid token"}`}, []string{"ErrBadRequest"}, ""},
 		"401":                 {plexauthtest.Fault{Status: 401, Body: `{"errors":[{"code":1001,"message":"no","status":401}]}`}, []string{"ErrUnauthorized"}, "no (code 1001)"},
 		"401, a page":         {plexauthtest.Fault{Status: 401, Body: htmlPage}, []string{"ErrUnauthorized"}, "401 Unauthorized"},
 		"401, second factor":  {plexauthtest.Fault{Status: 401, Body: `<errors><error code="1029" message="x" status="401"/></errors>`}, []string{"ErrUnauthorized", "ErrVerificationRequired"}, "1029"},

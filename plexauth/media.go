@@ -3,8 +3,11 @@ package plexauth
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -38,7 +41,7 @@ func (c *Client) TransientToken(ctx context.Context) (*TransientToken, error) {
 	doc, err := decodeWrapped[struct {
 		Token     text
 		ExpiresAt timestamp
-	}](res.body)
+	}](res.body, inContainer)
 	if err == nil && doc.Token == "" {
 		err = errNoAuthToken
 	}
@@ -54,7 +57,8 @@ func (c *Client) TransientToken(ctx context.Context) (*TransientToken, error) {
 
 // Connection is a way to reach a server.
 type Connection struct {
-	// URI is the base URL, ready for Client.MediaURL.
+	// URI is the base URL, ready for Client.MediaURL. If the server sends none,
+	// it is built from Protocol, Address and Port.
 	URI string
 	// Protocol is "http" or "https".
 	Protocol string
@@ -95,16 +99,56 @@ type connectionDocument struct {
 	IPv6     boolean
 }
 
+// connection returns the connection of a document.
+func (d *connectionDocument) connection() Connection {
+	conn := Connection{
+		string(d.URI), string(d.Protocol), string(d.Address), int(d.Port),
+		bool(d.Local), bool(d.Relay), bool(d.IPv6),
+	}
+	conn.URI = conn.baseURL()
+	return conn
+}
+
+// usable implements item.
+func (d connectionDocument) usable() bool { return d.connection().URI != "" }
+
 func connectionsOf(docs list[connectionDocument]) []Connection {
 	conns := make([]Connection, 0, len(docs))
 	for _, d := range docs {
-		conns = append(conns, Connection{
-			string(d.URI), string(d.Protocol), string(d.Address), int(d.Port),
-			bool(d.Local), bool(d.Relay), bool(d.IPv6),
-		})
+		conns = append(conns, d.connection())
 	}
 	return conns
 }
+
+// baseURL returns the URI and, if that is empty, the one that the other fields
+// describe. It returns "" if they describe none: an empty URL would stand for
+// the default of Client.MediaURL.
+func (c *Connection) baseURL() string {
+	if strings.TrimSpace(c.URI) != "" {
+		return c.URI
+	}
+	scheme, host := strings.ToLower(c.Protocol), strings.Trim(c.Address, "[]")
+	if scheme != "http" && scheme != "https" || host == "" || c.Port < 1 || c.Port > 65535 {
+		return ""
+	}
+	u := url.URL{Scheme: scheme, Host: net.JoinHostPort(host, strconv.Itoa(c.Port))}
+	built, err := url.Parse(u.String())
+	if err != nil || built.Hostname() != host || built.Port() != strconv.Itoa(c.Port) || built.User != nil {
+		return "" // the address is more than a host
+	}
+	return u.String()
+}
+
+// sourceDocument is the wire form of a SourceConnection.
+type sourceDocument struct {
+	Name             text
+	ClientIdentifier text
+	AccessToken      text
+	Connection       list[connectionDocument]
+}
+
+// usable implements item.
+func (d sourceDocument) usable() bool { return d.Name != "" || d.ClientIdentifier != "" }
 
 var errNoDevice = errors.New("the response has no device with a name or an identifier")
 
@@ -127,16 +171,8 @@ func (c *Client) SourceConnection(ctx context.Context, source Source) (*SourceCo
 	if err != nil {
 		return nil, err
 	}
-	doc, err := decodeWrapped[struct {
-		Device list[struct {
-			Name             text
-			ClientIdentifier text
-			AccessToken      text
-			Connection       list[connectionDocument]
-		}]
-	}](res.body)
-	if err == nil && (len(doc.Device) == 0 ||
-		doc.Device[0].Name == "" && doc.Device[0].ClientIdentifier == "") {
+	doc, err := decodeWrapped[struct{ Device list[sourceDocument] }](res.body, inContainer)
+	if err == nil && len(doc.Device) == 0 {
 		err = errNoDevice
 	}
 	if err != nil {
@@ -163,10 +199,12 @@ var errNoIdentity = errors.New("the response has no machine identifier")
 
 // Identity returns the identity of the media server. It sends no token.
 func (c *Client) Identity(ctx context.Context) (*Identity, error) {
-	op := call{
-		operation: "Identity", plane: mediaPlane, method: http.MethodGet, path: "/identity",
-		anonymous: true,
-	}
+	return c.identity(ctx, call{operation: "Identity"})
+}
+
+// identity completes a call, and returns the identity of the media server.
+func (c *Client) identity(ctx context.Context, op call) (*Identity, error) {
+	op.plane, op.method, op.path, op.anonymous = mediaPlane, http.MethodGet, "/identity", true
 	res, err := c.do(ctx, op)
 	if err != nil {
 		return nil, err
@@ -175,7 +213,7 @@ func (c *Client) Identity(ctx context.Context) (*Identity, error) {
 		MachineIdentifier text
 		Version           text
 		Claimed           boolean
-	}](res.body)
+	}](res.body, inContainer)
 	if err == nil && doc.MachineIdentifier == "" {
 		err = errNoIdentity
 	}

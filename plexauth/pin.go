@@ -82,7 +82,7 @@ func (c *Client) StartPIN(ctx context.Context, in PINRequest) (*PIN, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := decodeWrapped[pinDocument](res.body)
+	d, err := decodeWrapped[pinDocument](res.body, inPIN)
 	if err == nil && (d.ID == 0 || d.Code == "") {
 		err = errNoPIN
 	}
@@ -157,7 +157,7 @@ func (c *Client) pollPIN(ctx context.Context, op call) (Secret, time.Duration, e
 		return "", defaultPINInterval, err
 	}
 	interval := cmp.Or(readRetryAfter(res.header, time.Now()), defaultPINInterval)
-	d, err := decodeWrapped[pinDocument](res.body)
+	d, err := decodeWrapped[pinDocument](res.body, inPIN)
 	if err == nil && d.ID == 0 && d.AuthToken == "" {
 		err = errNoPIN
 	}

@@ -2,8 +2,6 @@ package plexauth
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -48,15 +46,41 @@ type Resource struct {
 	Owned bool
 	// Home reports whether the resource belongs to the caller's home.
 	Home bool
+	// Synced reports whether the resource is synchronized. The public API
+	// documentation does not say more.
+	Synced bool
 	// Relay reports whether the resource can be reached through a relay.
 	Relay bool
 	// Presence reports whether the resource is online.
 	Presence bool
-	// HTTPSRequired reports whether the resource accepts only TLS.
+	// HTTPSRequired reports whether the resource accepts only TLS. Connect then
+	// ignores the connections without TLS.
 	HTTPSRequired bool
+	// PublicAddressMatches reports whether the request came from PublicAddress,
+	// so that the caller is probably in the network of the resource.
+	PublicAddressMatches bool
+	// DNSRebindingProtection reports whether the router of the resource protects
+	// against DNS rebinding. Names of local addresses may then not resolve.
+	DNSRebindingProtection bool
+	// NATLoopbackSupported reports whether the router of the resource lets
+	// devices in its network use the public address.
+	NATLoopbackSupported bool
 	// Connections are the known ways to reach the resource, in the order of the
-	// server.
+	// server. Those without an address are left out.
 	Connections []Connection
+
+	// raw contains the token. See Account.raw.
+	raw *[]byte
+}
+
+// Raw returns the element of the list as the server sent it, in JSON or XML, or
+// nil for a Resource that did not come from a server. Use it for values that
+// have no field. It may contain the token. The caller must not modify it.
+func (r *Resource) Raw() []byte {
+	if r.raw == nil {
+		return nil
+	}
+	return *r.raw
 }
 
 // resourceDocument is the wire form of a resource. In XML, an element contains
@@ -81,12 +105,27 @@ type resourceDocument struct {
 	Relay            boolean
 	Presence         boolean
 	HTTPSRequired    boolean
-	Connections      list[connectionDocument]
+	Synced           boolean
+
+	PublicAddressMatches   boolean
+	DNSRebindingProtection boolean
+	NATLoopbackSupported   boolean
+
+	Connections list[connectionDocument]
 }
+
+// usable implements item.
+func (d resourceDocument) usable() bool { return d.ClientIdentifier != "" }
+
+// resourceList is the form of a list of resources. A container of version 1 is
+// not one.
+var resourceList = listForm{root: "resources", element: "resource"}
 
 // Resources returns the servers and devices that the account can reach, with
 // all their connections: HTTP, HTTPS, IPv4, IPv6 and relays. The list is empty,
-// and not nil, if there are none. The error is ErrUnauthorized if the token is
+// and not nil, if there are none. An element that is not a resource, or that has
+// no ClientIdentifier, is left out; if that leaves nothing of the list, or if
+// the response is not a list, the call fails with an *Error. The error is ErrUnauthorized if the token is
 // invalid, revoked or expired. Servers may reject transient tokens and the
 // tokens of resources with ErrForbidden.
 func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
@@ -98,153 +137,38 @@ func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	var docs list[resourceDocument]
-	if err := decode(res.body, &docs); err != nil {
+	elements, err := readList[resourceDocument](res.body, resourceList)
+	if err != nil {
 		return nil, c.invalidResponse(op, res, err)
 	}
-	resources := make([]Resource, 0, len(docs))
-	for _, d := range docs {
-		r := Resource{
-			Name: string(d.Name), Product: string(d.Product), ProductVersion: string(d.ProductVersion),
-			Platform: string(d.Platform), PlatformVersion: string(d.PlatformVersion), Device: string(d.Device),
-			ClientIdentifier: string(d.ClientIdentifier), CreatedAt: time.Time(d.CreatedAt),
-			LastSeenAt: time.Time(d.LastSeenAt), OwnerID: int64(d.OwnerID), SourceTitle: string(d.SourceTitle),
-			PublicAddress: string(d.PublicAddress), AccessToken: Secret(d.AccessToken), Owned: bool(d.Owned),
-			Home: bool(d.Home), Relay: bool(d.Relay), Presence: bool(d.Presence),
-			HTTPSRequired: bool(d.HTTPSRequired), Connections: connectionsOf(d.Connections),
-		}
-		if d.Provides != "" {
-			r.Provides = strings.Split(string(d.Provides), ",")
-		}
-		resources = append(resources, r)
+	resources := make([]Resource, 0, len(elements))
+	for _, e := range elements {
+		resources = append(resources, e.value.resource(e.raw))
 	}
 	return resources, nil
 }
 
-// preferenceDelay is how long Connect waits, after the first connection
-// succeeded, for a preferred one.
-const preferenceDelay = 250 * time.Millisecond
-
-// Connect finds the best working connection of a resource. It calls Identity at
-// every connection at once, and accepts those where the server with the
-// resource's ClientIdentifier responds. It prefers local connections to remote
-// ones, and remote connections to relays, and waits at most 250 ms for a
-// preferred connection after the first one succeeded. If ctx ends before that,
-// Connect returns the best connection so far.
-//
-// Connect sends no token, so an address that now belongs to another server
-// learns nothing. It ignores Client.Retry. The result points into
-// r.Connections. If no connection succeeds, the error is an *Error that wraps
-// the error of each connection. If ctx ends first, the error wraps that of ctx.
-//
-// To call the server afterwards:
-//
-//	media := *client
-//	media.MediaURL = connection.URI
-//	media.Token = plexauth.StaticToken(resource.AccessToken)
-func (c *Client) Connect(ctx context.Context, r *Resource) (*Connection, error) {
-	if len(r.Connections) == 0 {
-		return nil, fmt.Errorf("plexauth: %s has no connections", r.Name)
-	}
-	if c.ClientIdentifier == "" {
-		return nil, errNoIdentifier
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	results := make(chan probe, len(r.Connections))
-	race := race{pending: make(map[int]int)}
-	for i := range r.Connections {
-		conn := &r.Connections[i]
-		race.pending[rank(conn)]++
-		go func() { results <- probe{conn, c.probe(ctx, conn, r.ClientIdentifier)} }()
-	}
-	race.run(ctx, results, len(r.Connections))
-	if race.best != nil {
-		return race.best, nil
-	}
-	if ctx.Err() != nil {
-		return nil, &Error{Operation: "Connect", cause: contextError(ctx), sent: true}
-	}
-	cause := fmt.Errorf("no connection reaches the server: %w", errors.Join(race.errs...))
-	return nil, &Error{Operation: "Connect", cause: cause}
-}
-
-// probe is the result of trying one connection.
-type probe struct {
-	conn *Connection
-	err  error
-}
-
-// probe calls Identity at a connection, and returns an error if a server other
-// than want responds.
-func (c *Client) probe(ctx context.Context, conn *Connection, want string) error {
-	media := *c
-	media.MediaURL, media.Token, media.Retry = conn.URI, nil, nil
-	got, err := media.Identity(ctx)
-	if err == nil && got.MachineIdentifier != want {
-		err = fmt.Errorf("plexauth: another server responds at %s: %s", conn.URI, got.MachineIdentifier)
-	}
-	return err
-}
-
-// rank orders connections by preference. 0 is the best.
-func rank(c *Connection) int {
-	switch {
-	case c.Relay:
-		return 2
-	case c.Local:
-		return 0
-	}
-	return 1
-}
-
-// race is the state of Connect: the best connection that succeeded, the number
-// of pending connections of each rank, and the errors of those that failed.
-type race struct {
-	best    *Connection
-	pending map[int]int // number of connections by rank
-	errs    []error
-}
-
-// run receives n results, until no better one can arrive or the time is over.
-func (r *race) run(ctx context.Context, results <-chan probe, n int) {
-	var deadline <-chan time.Time
-	for ; n > 0; n-- {
-		select {
-		case p := <-results:
-			r.add(p)
-			if r.decided() {
-				return
-			}
-			if r.best != nil && deadline == nil {
-				deadline = time.After(preferenceDelay)
-			}
-		case <-deadline:
-			return
-		case <-ctx.Done():
-			return
-		}
+// resource returns the resource of a document.
+func (d *resourceDocument) resource(raw []byte) Resource {
+	return Resource{
+		Name: string(d.Name), Product: string(d.Product), ProductVersion: string(d.ProductVersion),
+		Platform: string(d.Platform), PlatformVersion: string(d.PlatformVersion), Device: string(d.Device),
+		ClientIdentifier: string(d.ClientIdentifier), CreatedAt: time.Time(d.CreatedAt),
+		LastSeenAt: time.Time(d.LastSeenAt), Provides: splitRoles(d.Provides),
+		OwnerID: int64(d.OwnerID), SourceTitle: string(d.SourceTitle),
+		PublicAddress: string(d.PublicAddress), AccessToken: Secret(d.AccessToken), Owned: bool(d.Owned),
+		Home: bool(d.Home), Synced: bool(d.Synced), Relay: bool(d.Relay), Presence: bool(d.Presence),
+		HTTPSRequired: bool(d.HTTPSRequired), PublicAddressMatches: bool(d.PublicAddressMatches),
+		DNSRebindingProtection: bool(d.DNSRebindingProtection),
+		NATLoopbackSupported:   bool(d.NATLoopbackSupported),
+		Connections:            connectionsOf(d.Connections), raw: &raw,
 	}
 }
 
-func (r *race) add(p probe) {
-	r.pending[rank(p.conn)]--
-	if p.err != nil {
-		r.errs = append(r.errs, p.err)
-	} else if r.best == nil || rank(p.conn) < rank(r.best) {
-		r.best = p.conn
+// splitRoles returns the roles in a "provides" text.
+func splitRoles(provides text) []string {
+	if provides == "" {
+		return nil
 	}
-}
-
-// decided reports whether no pending connection is preferred to the best one.
-func (r *race) decided() bool {
-	if r.best == nil {
-		return false
-	}
-	for better := range rank(r.best) {
-		if r.pending[better] > 0 {
-			return false
-		}
-	}
-	return true
+	return strings.Split(string(provides), ",")
 }
