@@ -180,6 +180,7 @@ func calls(c *plexauth.Client) map[string]func(context.Context) error {
 			return err
 		},
 		"StartPIN":  func(ctx context.Context) error { _, err := c.StartPIN(ctx, plexauth.PINRequest{}); return err },
+		"CheckPIN":  func(ctx context.Context) error { _, err := c.CheckPIN(ctx, &plexauth.PIN{ID: 1}); return err },
 		"SignOut":   c.SignOut,
 		"Ping":      c.Ping,
 		"Resources": func(ctx context.Context) error { _, err := c.Resources(ctx); return err },

@@ -158,6 +158,24 @@ func TestBadElements(t *testing.T) {
 	}
 }
 
+func TestResourceFields(t *testing.T) {
+	for name, body := range map[string]string{
+		"JSON": `[{"name":"Den","clientIdentifier":"den","synced":true,"publicAddressMatches":"1","dnsRebindingProtection":1,"natLoopbackSupported":true,"new":[1]}]`,
+		"XML":  `<resources><resource name="Den" clientIdentifier="den" synced="1" publicAddressMatches="1" dnsRebindingProtection="1" natLoopbackSupported="1"/></resources>`,
+	} {
+		got, err := client(body).Resources(t.Context())
+		if err != nil || len(got) != 1 {
+			t.Fatal(got, err)
+		}
+		if r := got[0]; !r.Synced || !r.PublicAddressMatches || !r.DNSRebindingProtection || !r.NATLoopbackSupported || !strings.Contains(body, string(r.Raw())) {
+			t.Errorf("%s is read as %+v, raw %s", name, r, r.Raw())
+		}
+	}
+	if raw := new(plexauth.Resource).Raw(); raw != nil {
+		t.Errorf("raw %s", raw)
+	}
+}
+
 // A bad part of an account costs that part.
 func TestBadPartsOfAccounts(t *testing.T) {
 	for _, field := range []string{"subscription", "profile", "services", "entitlements", "roles", "joinedAt", "homeSize", "home", "thumb"} {

@@ -37,12 +37,92 @@ type PIN struct {
 	QR string
 	// ClientIdentifier is that of the client that requested the PIN.
 	ClientIdentifier string
-	// ExpiresIn is the lifetime of the code at the time of StartPIN. If the
+	// ExpiresIn is the lifetime of the code when the server sent the PIN. If the
 	// server sends none, it is 15 minutes. It is at most 24 hours.
 	ExpiresIn time.Duration
 	// ExpiresAt is when the code expires, by the local clock. If it is zero,
 	// WaitPIN waits until the server reports that the PIN has expired.
 	ExpiresAt time.Time
+	// Trusted reports whether the server trusts the client of the PIN. The
+	// public API documentation does not say more.
+	Trusted bool
+	// Location is where the server locates the network address that requested
+	// the PIN. Show it to the user who is about to allow access. It is zero if
+	// the server sent none.
+	Location Location
+	// AuthToken is the new token. It is empty until the user has completed the
+	// sign-in, so only CheckPIN sets it.
+	AuthToken Secret
+	// NewRegistration reports whether the user created the account during this
+	// sign-in. It is false until the sign-in is complete, so only CheckPIN sets
+	// it.
+	NewRegistration bool
+
+	// raw may contain the token. See Account.raw.
+	raw *[]byte
+}
+
+// Raw returns the document as the server sent it, in JSON or XML, or nil for a
+// PIN that did not come from a server, such as a stored one. Use it for values
+// that have no field. It contains the ID, and may contain the token. The caller
+// must not modify it.
+func (p *PIN) Raw() []byte {
+	if p.raw == nil {
+		return nil
+	}
+	return *p.raw
+}
+
+// Location is the place of a network address, as a server guesses it. A server
+// may send any part of it.
+type Location struct {
+	// Code is a two-letter country code.
+	Code string
+	// Country is the name of the country.
+	Country string
+	// City is the name of the city.
+	City string
+	// Subdivisions are the names of the region, from the largest to the
+	// smallest.
+	Subdivisions string
+	// PostalCode is the postal code.
+	PostalCode string
+	// Coordinates are latitude and longitude in degrees, separated by a comma.
+	Coordinates string
+	// TimeZone is the IANA name of the time zone, such as "Europe/Berlin".
+	TimeZone string
+	// ContinentCode is a two-letter code of the continent.
+	ContinentCode string
+	// EuropeanUnionMember reports whether the country is in the European Union.
+	EuropeanUnionMember bool
+	// InPrivacyRestrictedCountry reports whether the country has a privacy law
+	// that the service observes.
+	InPrivacyRestrictedCountry bool
+	// InPrivacyRestrictedRegion reports the same of the region.
+	InPrivacyRestrictedRegion bool
+}
+
+// locationDocument is the wire form of a Location.
+type locationDocument struct {
+	Code                       text
+	Country                    text
+	City                       text
+	Subdivisions               text
+	PostalCode                 text `json:"postal_code"`
+	Coordinates                text
+	TimeZone                   text    `json:"time_zone"`
+	ContinentCode              text    `json:"continent_code"`
+	EuropeanUnionMember        boolean `json:"european_union_member"`
+	InPrivacyRestrictedCountry boolean `json:"in_privacy_restricted_country"`
+	InPrivacyRestrictedRegion  boolean `json:"in_privacy_restricted_region"`
+}
+
+func (d *locationDocument) location() Location {
+	return Location{
+		string(d.Code), string(d.Country), string(d.City), string(d.Subdivisions), string(d.PostalCode),
+		string(d.Coordinates), string(d.TimeZone), string(d.ContinentCode), bool(d.EuropeanUnionMember),
+		bool(d.InPrivacyRestrictedCountry), bool(d.InPrivacyRestrictedRegion),
+	}
 }
 
 // pinDocument is the wire form of a PIN.
@@ -52,7 +132,10 @@ type pinDocument struct {
 	QR               text
 	ClientIdentifier text
 	ExpiresIn        number
+	Trusted          boolean
+	Location         object[locationDocument]
 	AuthToken        text
+	NewRegistration  boolean
 }
 
 // The lifetime and the polling interval of a PIN, if the server sends none.
@@ -82,12 +165,21 @@ func (c *Client) StartPIN(ctx context.Context, in PINRequest) (*PIN, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := decodeWrapped[pinDocument](res.body, inPIN)
-	if err == nil && (d.ID == 0 || d.Code == "") {
-		err = errNoPIN
-	}
+	pin, err := c.readPIN(res.body)
 	if err != nil {
 		return nil, c.invalidResponse(op, res, err)
+	}
+	return pin, nil
+}
+
+// readPIN decodes a PIN from a response body.
+func (c *Client) readPIN(body []byte) (*PIN, error) {
+	d, err := decodeWrapped[pinDocument](body, inPIN)
+	if err != nil {
+		return nil, err
+	}
+	if d.ID <= 0 || d.Code == "" {
+		return nil, errNoPIN
 	}
 	lifetime := defaultPINLifetime
 	if d.ExpiresIn > 0 {
@@ -100,7 +192,37 @@ func (c *Client) StartPIN(ctx context.Context, in PINRequest) (*PIN, error) {
 		// The expiresAt of the server is by its clock, which may differ from
 		// ours.
 		ExpiresIn: lifetime, ExpiresAt: time.Now().Add(lifetime),
+		Trusted: bool(d.Trusted), Location: d.Location.value.location(),
+		AuthToken: Secret(d.AuthToken), NewRegistration: bool(d.NewRegistration), raw: &body,
 	}, nil
+}
+
+// CheckPIN requests the state of a PIN once, for a program that has a loop of its
+// own instead of WaitPIN: ask once a second at most. The sign-in is complete when
+// AuthToken of the result is not empty. CheckPIN changes neither pin nor
+// Client.Token, and sends no token.
+//
+// The error is ErrPINExpired if the PIN expired or the user denied access.
+func (c *Client) CheckPIN(ctx context.Context, pin *PIN) (*PIN, error) {
+	op := pollOf(pin)
+	op.operation = "CheckPIN"
+	res, err := c.do(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+	got, err := c.readPIN(res.body)
+	if err != nil {
+		return nil, c.invalidResponse(op, res, err)
+	}
+	return got, nil
+}
+
+// pollOf returns the call that requests the state of a PIN.
+func pollOf(pin *PIN) call {
+	return call{
+		operation: "WaitPIN", method: http.MethodGet, path: "/api/v2/pins/",
+		id: strconv.FormatInt(pin.ID, 10), anonymous: true,
+	}
 }
 
 // WaitPIN waits until the user has completed the sign-in, and returns the new
@@ -114,10 +236,7 @@ func (c *Client) StartPIN(ctx context.Context, in PINRequest) (*PIN, error) {
 // the deadline of ctx passes meanwhile, the error also wraps the last failure.
 // If ctx is cancelled, the error wraps context.Canceled.
 func (c *Client) WaitPIN(ctx context.Context, pin *PIN) (Secret, error) {
-	op := call{
-		operation: "WaitPIN", method: http.MethodGet, path: "/api/v2/pins/",
-		id: strconv.FormatInt(pin.ID, 10), anonymous: true,
-	}
+	op := pollOf(pin)
 	poller := *c
 	poller.Retry = nil
 	waitCtx := ctx
@@ -190,8 +309,27 @@ func withLastError(reason, lastErr error) error {
 // LinkURL returns the URL of the page where the user enters the code of a PIN.
 // The code is in the query. The part before the question mark is short enough
 // to type.
+//
+// The page is https://plex.tv/link/ if AccountURL is plex.tv or a subdomain of
+// it, and below AccountURL otherwise. The page at plex.tv accepts codes of four
+// characters only: open AuthURL for a strong PIN. usher accepts both.
 func (c *Client) LinkURL(pin *PIN) string {
-	return c.base(accountPlane) + "/link?" + encodeQuery("pin", pin.Code)
+	page := c.base(accountPlane) + "/link"
+	if c.atPlex() {
+		page = "https://plex.tv/link/"
+	}
+	return page + "?" + encodeQuery("pin", pin.Code)
+}
+
+// atPlex reports whether the account plane is the real service, whose pages have
+// fixed addresses.
+func (c *Client) atPlex() bool {
+	u, err := url.Parse(c.base(accountPlane))
+	if err != nil {
+		return false
+	}
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	return host == "plex.tv" || strings.HasSuffix(host, ".plex.tv")
 }
 
 // AuthURL returns the URL of the page where the user signs in and allows the
@@ -204,7 +342,7 @@ func (c *Client) LinkURL(pin *PIN) string {
 // below AccountURL otherwise.
 func (c *Client) AuthURL(pin *PIN, forwardURL string) string {
 	base := c.base(accountPlane)
-	if u, err := url.Parse(base); err == nil && (u.Host == "plex.tv" || strings.HasSuffix(u.Host, ".plex.tv")) {
+	if c.atPlex() {
 		base = "https://app.plex.tv"
 	}
 	return base + "/auth#?" + encodeQuery(

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/usher-auth/usher/plexauth"
 	"github.com/usher-auth/usher/plexauthtest"
@@ -67,7 +68,10 @@ func TestOddPINs(t *testing.T) {
 	}{
 		"as documented": {pinWaits, plexauth.PIN{
 			ID: 564964751, Code: "8lzjqnq8lye02n52jq3fqxf8e", QR: "https://plex.tv/api/v2/pins/qr/8lzjqnq8lye02n52jq3fqxf8e",
-			ClientIdentifier: "test", ExpiresIn: 30 * time.Minute,
+			ClientIdentifier: "test", ExpiresIn: 30 * time.Minute, Location: plexauth.Location{
+				Code: "US", Country: "United States", City: "X", Subdivisions: "New York", PostalCode: "10001",
+				Coordinates: "40.7, -74.0", TimeZone: "America/New_York", ContinentCode: "NA",
+			},
 		}},
 		"numbers as strings": {`{"id":"7","code":"ABCD","expiresIn":"900","clientIdentifier":"test","authToken":""}`,
 			plexauth.PIN{ID: 7, Code: "ABCD", ClientIdentifier: "test", ExpiresIn: 15 * time.Minute}},
@@ -75,10 +79,12 @@ func TestOddPINs(t *testing.T) {
 		"no more than it has": {`{"id":7,"code":"ABCD","qr":null,"expiresIn":null}`, plexauth.PIN{ID: 7, Code: "ABCD", ClientIdentifier: "test", ExpiresIn: 15 * time.Minute}},
 		"a life without end":  {`{"id":7,"code":"ABCD","expiresIn":999999999999999999}`, plexauth.PIN{ID: 7, Code: "ABCD", ClientIdentifier: "test", ExpiresIn: 24 * time.Hour}},
 		"a life before now":   {`{"id":7,"code":"ABCD","expiresIn":-5}`, plexauth.PIN{ID: 7, Code: "ABCD", ClientIdentifier: "test", ExpiresIn: 15 * time.Minute}},
-		"XML": {`<?xml version="1.0" encoding="UTF-8"?><pin id="7" code="ABCD" product="P" trusted="0" qr="http://h/q" clientIdentifier="test"
-			expiresIn="900" createdAt="2024-07-16T17:03:05Z" expiresAt="2024-07-16T17:18:05Z" authToken="" newRegistration=""><location code="US"/></pin>`,
-			plexauth.PIN{ID: 7, Code: "ABCD", QR: "http://h/q", ClientIdentifier: "test", ExpiresIn: 15 * time.Minute}},
-		"in a wrapper": {`{"pin":{"id":7,"code":"ABCD","expiresIn":900}}`, plexauth.PIN{ID: 7, Code: "ABCD", ClientIdentifier: "test", ExpiresIn: 15 * time.Minute}},
+		"XML": {`<?xml version="1.0" encoding="UTF-8"?><pin id="7" code="ABCD" product="P" trusted="1" qr="http://h/q" clientIdentifier="test"
+			expiresIn="900" createdAt="2024-07-16T17:03:05Z" expiresAt="2024-07-16T17:18:05Z" authToken="" newRegistration=""><location code="DE" european_union_member="1"/></pin>`,
+			plexauth.PIN{ID: 7, Code: "ABCD", QR: "http://h/q", ClientIdentifier: "test", ExpiresIn: 15 * time.Minute, Trusted: true,
+				Location: plexauth.Location{Code: "DE", EuropeanUnionMember: true}}},
+		"a bad location": {`{"id":7,"code":"ABCD","location":"Berlin","trusted":{},"newRegistration":[]}`, plexauth.PIN{ID: 7, Code: "ABCD", ClientIdentifier: "test", ExpiresIn: 15 * time.Minute}},
+		"in a wrapper":   {`{"pin":{"id":7,"code":"ABCD","expiresIn":900}}`, plexauth.PIN{ID: 7, Code: "ABCD", ClientIdentifier: "test", ExpiresIn: 15 * time.Minute}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -87,7 +93,10 @@ func TestOddPINs(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(&test.want, got); diff != "" {
+				if string(got.Raw()) != test.body {
+					t.Errorf("the raw document is %s", got.Raw())
+				}
+				if diff := cmp.Diff(&test.want, got, cmpopts.IgnoreUnexported(plexauth.PIN{})); diff != "" {
 					t.Errorf("PIN (-want +got):\n%s", diff)
 				}
 			})
@@ -287,13 +296,23 @@ func TestAuthURL(t *testing.T) {
 	}
 	pin := &plexauth.PIN{ID: 564964751, Code: "8lzj", ClientIdentifier: "test"}
 	const forward = "https://app.example.org/done?state=a b+c#d&e=f"
+	const auth, link = "https://app.plex.tv/auth", "https://plex.tv/link/"
 	for account, want := range map[string]struct{ auth, link string }{
-		"":                        {"https://app.plex.tv/auth", "https://plex.tv/link"},
-		"https://plex.tv/":        {"https://app.plex.tv/auth", "https://plex.tv/link"},
-		"https://clients.plex.tv": {"https://app.plex.tv/auth", "https://clients.plex.tv/link"},
+		"":                        {auth, link},
+		"https://plex.tv/":        {auth, link},
+		"https://plex.tv:443":     {auth, link},
+		"https://Plex.TV.":        {auth, link},
+		"http://plex.tv":          {auth, link},
+		"https://www.plex.tv":     {auth, link},
+		"https://clients.plex.tv": {auth, link},
+		"https://app.plex.tv/":    {auth, link},
 		"http://127.0.0.1:32400":  {"http://127.0.0.1:32400/auth", "http://127.0.0.1:32400/link"},
+		"http://[::1]:32400":      {"http://[::1]:32400/auth", "http://[::1]:32400/link"},
 		"https://example.org/u/":  {"https://example.org/u/auth", "https://example.org/u/link"},
+		"https://host/usher":      {"https://host/usher/auth", "https://host/usher/link"},
+		"https://host/plex.tv":    {"https://host/plex.tv/auth", "https://host/plex.tv/link"},
 		"https://notplex.tv":      {"https://notplex.tv/auth", "https://notplex.tv/link"},
+		"https://plex.tv.example": {"https://plex.tv.example/auth", "https://plex.tv.example/link"},
 	} {
 		c.AccountURL = account
 		got := c.AuthURL(pin, forward)
@@ -363,4 +382,27 @@ func TestPINAtTheServer(t *testing.T) {
 			}
 		}
 	})
+}
+
+// CheckPIN returns the state of a PIN, with the token once the sign-in is complete.
+func TestCheckPIN(t *testing.T) {
+	pin := &plexauth.PIN{ID: 564964751, Code: "8lzj", ClientIdentifier: "test"}
+	registered := strings.Replace(pinLinked, `"newRegistration":null`, `"newRegistration":true`, 1)
+	for body, want := range map[string]plexauth.PIN{
+		pinWaits:  {},
+		pinLinked: {AuthToken: "the-token"},
+		strings.Replace(pinLinked, `"newRegistration":null`, `"newRegistration":false`, 1): {AuthToken: "the-token"},
+		registered: {AuthToken: "the-token", NewRegistration: true},
+	} {
+		got, err := client(body).CheckPIN(t.Context(), pin)
+		if err != nil || got.ID != pin.ID || got.AuthToken != want.AuthToken || got.NewRegistration != want.NewRegistration || got.Location.City != "X" {
+			t.Errorf("%s is read as %+v, %v", body, got, err)
+		}
+		if strings.Contains(fmt.Sprintf("%v %+v", got, *got), "the-token") {
+			t.Errorf("the token is printed")
+		}
+	}
+	if _, err := scripted(new([]*http.Request), answer(404, pinGone)).CheckPIN(t.Context(), pin); !errors.Is(err, plexauth.ErrPINExpired) {
+		t.Errorf("an expired PIN gives %v", err)
+	}
 }
