@@ -387,7 +387,21 @@ func (c *Client) SignIn(ctx context.Context, in SignInRequest) (*Account, error)
 // ErrUnauthorized if the token is invalid, revoked or expired, and
 // ErrTokenExpired if it is an expired JWT.
 func (c *Client) TokenDetails(ctx context.Context) (*Account, error) {
-	op := call{operation: "TokenDetails", method: http.MethodGet, path: "/api/v2/user"}
+	return c.account(ctx, "TokenDetails")
+}
+
+// AccountOf returns the account that the given token belongs to, for a program
+// that receives the tokens of its users. Client.Token is neither sent nor
+// changed. The errors are those of TokenDetails.
+func (c *Client) AccountOf(ctx context.Context, token Secret) (*Account, error) {
+	of := *c
+	of.Token = StaticToken(token)
+	return of.account(ctx, "AccountOf")
+}
+
+// account returns the account that Client.Token belongs to.
+func (c *Client) account(ctx context.Context, operation string) (*Account, error) {
+	op := call{operation: operation, method: http.MethodGet, path: "/api/v2/user"}
 	res, err := c.do(ctx, op)
 	if err != nil {
 		return nil, err

@@ -138,7 +138,9 @@ type call struct {
 	id        string // appended to path; errors and logs show it as "…"
 	query     string // encoded
 	form      url.Values
-	anonymous bool // send no token
+	anonymous bool   // send no token
+	accept    string // the media type of the response; JSON if empty
+	product   string // sent in place of Client.Product
 	// bare is set if the address may belong to another server. Nothing of the
 	// program is sent: neither headers nor cookies.
 	bare bool
@@ -308,6 +310,12 @@ func (c *Client) request(ctx context.Context, op call, token Secret) (*http.Requ
 		return req, nil
 	}
 	c.identify(req.Header, token)
+	if op.accept != "" {
+		req.Header["Accept"] = []string{op.accept}
+	}
+	if op.product != "" {
+		req.Header["X-Plex-Product"] = []string{op.product}
+	}
 	if op.form != nil {
 		req.Header["Content-Type"] = []string{"application/x-www-form-urlencoded"}
 	}

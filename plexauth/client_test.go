@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -179,12 +180,17 @@ func calls(c *plexauth.Client) map[string]func(context.Context) error {
 			_, err := c.SourceConnection(ctx, plexauth.ServerSource("den"))
 			return err
 		},
-		"StartPIN":  func(ctx context.Context) error { _, err := c.StartPIN(ctx, plexauth.PINRequest{}); return err },
-		"CheckPIN":  func(ctx context.Context) error { _, err := c.CheckPIN(ctx, &plexauth.PIN{ID: 1}); return err },
-		"SignOut":   c.SignOut,
-		"Ping":      c.Ping,
-		"Resources": func(ctx context.Context) error { _, err := c.Resources(ctx); return err },
-		"Identity":  func(ctx context.Context) error { _, err := c.Identity(ctx); return err },
+		"StartPIN":     func(ctx context.Context) error { _, err := c.StartPIN(ctx, plexauth.PINRequest{}); return err },
+		"CheckPIN":     func(ctx context.Context) error { _, err := c.CheckPIN(ctx, &plexauth.PIN{ID: 1}); return err },
+		"LinkPIN":      func(ctx context.Context) error { return c.LinkPIN(ctx, "ABCD") },
+		"QRCode":       func(ctx context.Context) error { _, err := c.QRCode(ctx, &plexauth.PIN{Code: "ABCD"}); return err },
+		"AccountOf":    func(ctx context.Context) error { _, err := c.AccountOf(ctx, "t"); return err },
+		"Devices":      func(ctx context.Context) error { _, err := c.Devices(ctx); return err },
+		"RemoveDevice": func(ctx context.Context) error { return c.RemoveDevice(ctx, 7) },
+		"SignOut":      c.SignOut,
+		"Ping":         c.Ping,
+		"Resources":    func(ctx context.Context) error { _, err := c.Resources(ctx); return err },
+		"Identity":     func(ctx context.Context) error { _, err := c.Identity(ctx); return err },
 		"Connect": func(ctx context.Context) error {
 			uri := c.MediaURL
 			if uri == "" {
@@ -202,23 +208,45 @@ func TestEveryMethodObeysItsContext(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Admin)
 	c.Retry = &plexauth.Retry{InitialInterval: time.Hour}
+	all := calls(c)
+	all["WaitPIN"] = func(ctx context.Context) error { _, err := c.WaitPIN(ctx, &plexauth.PIN{ID: 1}); return err }
+	methods := reflect.TypeFor[*plexauth.Client]()
+	for i := range methods.NumMethod() {
+		m := methods.Method(i)
+		if m.Type.NumIn() > 1 && m.Type.In(1) == reflect.TypeFor[context.Context]() && all[m.Name] == nil {
+			t.Errorf("%s is not tested", m.Name)
+		}
+	}
+	ends := map[error]func(context.Context) (context.Context, context.CancelFunc){
+		plexauth.ErrUnreachable: func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 30*time.Millisecond)
+		},
+		context.Canceled: func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(30*time.Millisecond, cancel)
+			return ctx, cancel
+		},
+	}
 	for what, f := range map[string]plexauthtest.Fault{
 		"a slow answer": {Delay: time.Minute}, "a wait for the next try": {Status: 503},
 	} {
 		remove := srv.InjectFault(f)
-		for name, call := range calls(c) {
+		for name, call := range all {
 			if what != "a slow answer" && (name == "SignIn" || name == "Connect") {
 				continue // these are not retried
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
-			start := time.Now()
-			if err := call(ctx); !errors.As(err, new(*plexauth.Error)) {
-				t.Errorf("%s: %s gives %v", name, what, err)
+			for want, until := range ends {
+				ctx, cancel := until(t.Context())
+				start := time.Now()
+				err := call(ctx)
+				if !errors.As(err, new(*plexauth.Error)) || what == "a slow answer" && !errors.Is(err, want) {
+					t.Errorf("%s: %s gives %v, want %v", name, what, err, want)
+				}
+				if took := time.Since(start); took > 5*time.Second {
+					t.Errorf("%s goes on for %v although its context has ended during %s", name, took, what)
+				}
+				cancel()
 			}
-			if took := time.Since(start); took > 5*time.Second {
-				t.Errorf("%s goes on for %v although its context has ended during %s", name, took, what)
-			}
-			cancel()
 		}
 		remove()
 	}
@@ -289,7 +317,10 @@ func TestUnusableAddress(t *testing.T) {
 				return nil, errors.New("nobody is there")
 			})}
 			// Calls with and without a query, and with and without a token.
-			some := []string{"TokenDetails", "Resources", "SignIn", "SignOut", "Ping", "StartPIN"}
+			some := []string{
+				"TokenDetails", "Resources", "SignIn", "SignOut", "Ping", "StartPIN", "CheckPIN", "LinkPIN", "QRCode", "AccountOf",
+				"Devices", "RemoveDevice",
+			}
 			c.AccountURL = address
 			if field == "MediaURL" {
 				c.AccountURL, c.MediaURL = "", address

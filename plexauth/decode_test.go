@@ -234,6 +234,19 @@ func FuzzAnswers(f *testing.F) {
 		if pin, err := c.StartPIN(ctx, plexauth.PINRequest{}); err == nil && (pin.ID == 0 || pin.Code == "" || pin.ExpiresIn <= 0) {
 			t.Errorf("%q is a PIN: %+v", body, pin)
 		}
+		if pin, err := c.CheckPIN(ctx, &plexauth.PIN{ID: 1}); err == nil && (pin.ID <= 0 || pin.Code == "" || len(pin.Raw()) == 0) {
+			t.Errorf("%q is the state of a PIN: %+v", body, pin)
+		}
+		if picture, err := c.QRCode(ctx, &plexauth.PIN{Code: "x"}); err == nil && len(picture) == 0 {
+			t.Errorf("%q is an image", body)
+		}
+		for _, change := range []func() error{
+			func() error { return c.LinkPIN(ctx, "x") }, func() error { return c.RemoveDevice(ctx, 1) }, func() error { return c.SignOut(ctx) },
+		} {
+			if err := change(); err != nil && !errors.As(err, new(*plexauth.Error)) {
+				t.Errorf("a change that is answered with %q is %v", body, err)
+			}
+		}
 		soon := &plexauth.PIN{ID: 1, ExpiresAt: time.Now()} // one that is not waited for
 		if token, err := c.WaitPIN(ctx, soon); token == "" && !errors.Is(err, plexauth.ErrPINExpired) {
 			t.Errorf("waiting for %q ends with %v", body, err)

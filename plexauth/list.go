@@ -6,16 +6,17 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 )
 
 // listForm is the form of a list that is the whole response: the element in
 // XML, and the root around the elements. In JSON, the root may be absent.
 type listForm struct {
 	root, element string
-	// sized says that a root without elements is an empty list only if it has
-	// the attribute size="0". Otherwise it may be any empty container.
-	sized bool
+	// mark is set if other documents have the same root. It is an attribute that
+	// only this root has: without it, a root without elements is not an empty
+	// list. An element without the root is not a list, either.
+	mark string
 }
 
 var (
@@ -82,6 +83,8 @@ func (f listForm) split(body []byte) ([][]byte, error) {
 	}
 	root, found := members[f.root]
 	switch {
+	case !found && (f.mark != "" || members["error"] != nil || members["errors"] != nil):
+		return nil, errNoList
 	case !found:
 		return [][]byte{body}, nil // one element in place of a list of one
 	case root[0] == '[':
@@ -102,7 +105,7 @@ func (f listForm) splitRoot(root []byte) ([][]byte, error) {
 		return splitArray(elements), nil
 	case found && elements[0] == '{':
 		return [][]byte{elements}, nil
-	case onlyChild(root) != nil || f.sized && string(unquoted(members["size"])) != "0":
+	case onlyChild(root) != nil || f.mark != "" && members[f.mark] == nil:
 		return nil, errNoList
 	}
 	return nil, nil
@@ -152,7 +155,7 @@ func (f listForm) splitXML(body []byte) ([][]byte, error) {
 			}
 			elements = append(elements, raw)
 		case xml.EndElement:
-			if len(elements) == 0 && f.sized && attribute(root, "size") != "0" {
+			if len(elements) == 0 && f.mark != "" && !hasAttribute(root, f.mark) {
 				return nil, errNoList
 			}
 			return elements, nil
@@ -173,11 +176,6 @@ func nextStart(dec *xml.Decoder) (xml.StartElement, error) {
 	}
 }
 
-func attribute(e xml.StartElement, name string) string {
-	for _, a := range e.Attr {
-		if a.Name.Local == name {
-			return strings.TrimSpace(a.Value)
-		}
-	}
-	return ""
+func hasAttribute(e xml.StartElement, name string) bool {
+	return slices.ContainsFunc(e.Attr, func(a xml.Attr) bool { return a.Name.Local == name })
 }

@@ -3,7 +3,6 @@ package plexauth_test
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -109,6 +108,8 @@ func TestAnswersOfOtherCalls(t *testing.T) {
 		"SourceConnection": {account, pin, none, identity, transient, resources},
 		"Identity":         {account, pin, v1, v1JSON, none, transient, resources},
 		"Resources":        {account, pin, v1, v1JSON, none, identity, transient},
+		"Devices":          {account, pin, v1, v1JSON, identity, transient, resources, `{"id":7,"code":"ABCD"}`},
+		"QRCode":           {account, pin, v1, v1JSON, none, identity, transient, resources},
 		"Ping":             {account, pin, v1, v1JSON, none, identity, transient, resources},
 	} {
 		for _, body := range bodies {
@@ -232,12 +233,22 @@ func FuzzLists(f *testing.F) {
 	}
 	f.Add(`[{"clientIdentifier":"den","connections":[{"protocol":"https","address":"::1","port":"32400"}]},null]`)
 	f.Add(`<resources><resource clientIdentifier="den"><connections><connection address="a/b" port="1" protocol="http"/></connections></resource></resources>`)
+	f.Add(`{"MediaContainer":{"size":1,"Device":[{"id":7,"Connection":{"uri":""}},5]}}`)
+	f.Add(`<MediaContainer size="2"><Device id="7"><Connection uri="http://h"/></Device><Device id="x"/></MediaContainer>`)
 	f.Fuzz(func(t *testing.T, body string) {
 		c := client(body)
-		c.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) { return answer(200, body), nil })}
 		resources, err := c.Resources(t.Context())
 		if err != nil && !errors.As(err, new(*plexauth.Error)) || err == nil && resources == nil {
 			t.Errorf("%q is read as %v, %v", body, resources, err)
+		}
+		devices, err := c.Devices(t.Context())
+		if err != nil && !errors.As(err, new(*plexauth.Error)) || err == nil && devices == nil {
+			t.Errorf("%q is read as %v, %v", body, devices, err)
+		}
+		for _, d := range devices {
+			if d.ID <= 0 || len(d.Raw()) == 0 {
+				t.Errorf("%q has the device %+v", body, d)
+			}
 		}
 		for _, r := range resources {
 			if r.ClientIdentifier == "" || len(r.Raw()) == 0 {

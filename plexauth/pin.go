@@ -354,6 +354,62 @@ func (c *Client) AuthURL(pin *PIN, forwardURL string) string {
 	)
 }
 
+// QRCode returns the image of a QR code, usually as PNG, for a program that draws
+// its own screen. The code leads to the page for the PIN. It is that of PIN.QR:
+// a web page uses that URL itself. QRCode requests it from AccountURL without a
+// token, whatever the host of PIN.QR is. A program that draws QR codes itself
+// encodes LinkURL or AuthURL. Anyone who reads the code can see the PIN.
+//
+// The error is ErrNotFound if the server has no image for the PIN. A response
+// that is not an image is an *Error. A PIN without a valid code is an error of
+// another type, and nothing is sent.
+func (c *Client) QRCode(ctx context.Context, pin *PIN) ([]byte, error) {
+	if pin.Code == "" || strings.ContainsFunc(pin.Code, invalidInCode) {
+		return nil, errors.New("plexauth: QRCode: the PIN has no valid code")
+	}
+	op := call{
+		operation: "QRCode", method: http.MethodGet, path: "/api/v2/pins/qr/", id: pin.Code,
+		anonymous: true, accept: "image/*",
+	}
+	res, err := c.do(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.HasPrefix(http.DetectContentType(res.body), "image/") {
+		return nil, c.invalidResponse(op, res, errNoImage)
+	}
+	return res.body, nil
+}
+
+var errNoImage = errors.New("the response is not an image")
+
+// invalidInCode reports whether r is not an ASCII letter or digit.
+func invalidInCode(r rune) bool {
+	return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+}
+
+// LinkPIN completes the sign-in of another client: it gives the client that
+// requested the PIN with the given code a token of the account. Call it only for
+// a code that the user has just entered. A code from anywhere else, such as a
+// link, may be an attacker's.
+//
+// The error is ErrPINExpired if no pending PIN has the code, and
+// ErrRateLimited after too many wrong codes. An empty code is an error of
+// another type than *Error, and nothing is sent.
+func (c *Client) LinkPIN(ctx context.Context, code string) error {
+	if strings.TrimSpace(code) == "" {
+		return errors.New("plexauth: LinkPIN: the code is empty")
+	}
+	return c.change(ctx, call{
+		operation: "LinkPIN", method: http.MethodPut, path: "/api/v2/pins/link",
+		form: url.Values{"code": {code}}, product: linkProduct,
+	})
+}
+
+// linkProduct is the product that published clients send with a code.
+// (Inference: plex.tv may reject others.)
+const linkProduct = "Plex SSO"
+
 // encodeQuery encodes pairs of names and values in the given order, and omits
 // empty values. It encodes a space as %20, because a reader of a fragment may
 // not decode a plus.

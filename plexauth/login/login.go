@@ -139,9 +139,7 @@ func (f *flow) account(w http.ResponseWriter, r *http.Request) (*plexauth.Accoun
 	if err != nil {
 		return nil, err
 	}
-	userClient := *f.Client
-	userClient.Token = plexauth.StaticToken(token)
-	account, err := userClient.TokenDetails(r.Context())
+	account, err := f.Client.AccountOf(r.Context(), token)
 	if err != nil {
 		return nil, err
 	}
