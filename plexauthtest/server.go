@@ -62,11 +62,12 @@ type Server struct {
 	// Guide is a provider.
 	Guide Source
 
-	t        testing.TB
-	current  atomic.Pointer[instance]
-	stopping chan struct{} // closed before the listener is
-	offset   atomic.Int64  // difference between the server's clock and the real one
-	devices  atomic.Int64  // number of devices that Client and Token have created
+	t         testing.TB
+	transport *transport
+	current   atomic.Pointer[instance]
+	stopping  chan struct{} // closed before the listener is
+	offset    atomic.Int64  // difference between the server's clock and the real one
+	devices   atomic.Int64  // number of devices that Client and Token have created
 
 	mu       sync.Mutex
 	faults   []*fault
@@ -103,6 +104,8 @@ func New(t testing.TB, cfg Config) *Server {
 	t.Cleanup(listener.Close)
 	t.Cleanup(func() { close(s.stopping) })
 	s.AccountURL, s.MediaURL = listener.URL, listener.URL
+	s.transport = newTransport(listener.Listener.Addr().String())
+	t.Cleanup(s.transport.CloseIdleConnections)
 	c, err := core.Open(context.Background(), core.Config{
 		Key: seal.NewKey([32]byte{'t', 'e', 's', 't'}), TransientTTL: cfg.TransientTTL,
 		HashCost: hashCost, HashQueue: 1 << 16, FailedTries: cfg.MaxFailedSignIns, Logger: cfg.Logger, Now: s.Now,
