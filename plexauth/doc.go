@@ -31,12 +31,15 @@
 //	client.Token = plexauth.StaticToken(account.AuthToken)
 //
 // A program that should not handle passwords uses a PIN. The user types its code
-// at LinkURL, or opens AuthURL, in a browser on any device:
+// at LinkURL, or opens AuthURL, in a browser on any device. A strong PIN is for
+// AuthURL: the real service has no page to type its code.
 //
 //	pin, err := client.StartPIN(ctx, plexauth.PINRequest{})
 //	fmt.Println("Open", client.LinkURL(pin), "and check that the code is", pin.Code)
 //	token, err := client.WaitPIN(ctx, pin)
 //	client.Token = plexauth.StaticToken(token)
+//
+// PIN.QR is the URL of a QR code for a web page, and QRCode returns its image.
 //
 // Package login adds this sign-in to a web program.
 //
@@ -48,11 +51,13 @@
 //
 // # Calls
 //
-// On the account plane, TokenDetails returns the account of the token, Resources
-// lists the servers that it can reach, and SignOut revokes the token. Connect
-// finds the best working connection of a server. On the media plane,
-// TransientToken requests a short-lived token, and SourceConnection tells an admin
-// how to reach another source.
+// On the account plane, TokenDetails returns the account of the token, and
+// AccountOf that of a token that the program received. Resources lists the servers
+// that the token can reach, Devices the programs that hold a token of the account.
+// RemoveDevice signs one of them out, SignOut this one. LinkPIN completes the
+// sign-in of another program. Connect finds the best working connection of a
+// server. On the media plane, TransientToken requests a short-lived token, and
+// SourceConnection tells an admin how to reach another source.
 //
 // A Client holds no state, so a copy of it changes the settings of one call:
 //
@@ -88,9 +93,14 @@
 // Responses are decoded tolerantly, because servers and their releases differ:
 // numbers and booleans may be strings, a list of one element may be that element,
 // missing values may be null or "", enums may have unknown values, and the document
-// may be XML. Essential values are required. The following are errors: an account
-// without an id, a sign-in or a transient token without a token, a PIN without an
-// id or a code, and a server without an identifier.
+// may be XML. A bad element of a list is left out, and a bad part of an object,
+// such as a profile, has its zero value.
+//
+// Essential values are required. A 2xx response that is not what the call asked
+// for, such as {"error":"…"}, is an *Error with the status: an account without an
+// id, a sign-in or a transient token without a token, a PIN without an id or a
+// code, a server without an identifier, a ping without a pong, and a list that is
+// not one or that has nothing but bad elements.
 //
 // # Compatibility
 //

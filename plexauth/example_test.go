@@ -124,6 +124,141 @@ func ExampleClient_TokenDetails() {
 	// Output: the token belongs to member
 }
 
+// A server that receives the tokens of its users finds out whose they are.
+func ExampleClient_AccountOf() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.AnonymousClient()
+
+	account, err := client.AccountOf(ctx, srv.Token(srv.Member)) // what a user sent
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("the token belongs to", account.Username)
+	// Output: the token belongs to member
+}
+
+// A program with a loop of its own checks the PIN instead of waiting for it.
+func ExampleClient_CheckPIN() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.AnonymousClient()
+
+	pin, err := client.StartPIN(ctx, plexauth.PINRequest{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	before, err := client.CheckPIN(ctx, pin)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	srv.Member.LinkPIN(pin.Code) // what the user does in a browser
+	after, err := client.CheckPIN(ctx, pin)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(before.AuthToken == "", after.AuthToken, after.NewRegistration)
+	// Output: true … false
+}
+
+// A phone that is signed in completes the sign-in of a television, whose code
+// the user enters.
+func ExampleClient_LinkPIN() {
+	srv, stop := startServer()
+	defer stop()
+	television, phone := srv.AnonymousClient(), srv.Client(srv.Member)
+
+	pin, err := television.StartPIN(ctx, plexauth.PINRequest{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := phone.LinkPIN(ctx, pin.Code); err != nil {
+		fmt.Println(err)
+		return
+	}
+	token, err := television.WaitPIN(ctx, pin)
+	fmt.Println(token, err)
+	// Output: … <nil>
+}
+
+// A program with a screen of its own draws the image. A web page uses the URL in
+// PIN.QR instead.
+func ExampleClient_QRCode() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.AnonymousClient()
+
+	pin, err := client.StartPIN(ctx, plexauth.PINRequest{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	image, err := client.QRCode(ctx, pin)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(http.DetectContentType(image))
+	// Output: image/png
+}
+
+func ExampleClient_Devices() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.Client(srv.Member)
+
+	devices, err := client.Devices(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, d := range devices {
+		fmt.Println(d.Product, d.ClientIdentifier == client.ClientIdentifier)
+	}
+	// Output: plexauthtest true
+}
+
+// Removing a device revokes its tokens.
+func ExampleClient_RemoveDevice() {
+	srv, stop := startServer()
+	defer stop()
+	client, lost := srv.Client(srv.Member), srv.Client(srv.Member)
+
+	devices, err := client.Devices(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, d := range devices {
+		if d.ClientIdentifier == lost.ClientIdentifier {
+			fmt.Println(client.RemoveDevice(ctx, d.ID))
+		}
+	}
+	_, err = lost.TokenDetails(ctx)
+	fmt.Println(errors.Is(err, plexauth.ErrUnauthorized))
+	// Output:
+	// <nil>
+	// true
+}
+
+// The page of the real service is https://plex.tv/link/, at every address of its
+// account plane. usher has its own page.
+func ExampleClient_LinkURL() {
+	pin := &plexauth.PIN{Code: "ABCD"} // from StartPIN
+	for _, account := range []string{"https://clients.plex.tv", "https://host.example/usher"} {
+		client := &plexauth.Client{ClientIdentifier: "my-program-on-this-machine", AccountURL: account}
+		fmt.Println(client.LinkURL(pin))
+	}
+	// Output:
+	// https://plex.tv/link/?pin=ABCD
+	// https://host.example/usher/link?pin=ABCD
+}
+
 func ExampleClient_TransientToken() {
 	srv, stop := startServer()
 	defer stop()
@@ -197,6 +332,7 @@ func ExampleClient_Connect() {
 	media := *client
 	media.MediaURL = connection.URI
 	media.Token = plexauth.StaticToken(resources[0].AccessToken)
+	media.Header = nil // it may have credentials for the account plane
 	_, err = media.TransientToken(ctx)
 	fmt.Println(connection.Local, err)
 	// Output: true <nil>

@@ -16,8 +16,8 @@ import (
 // code that a user can type.
 type PINRequest struct {
 	// Strong requests a code of 25 characters that is valid for 30 minutes, to
-	// be used in a link (see Client.AuthURL). Otherwise the code has four
-	// letters and digits, is valid for 15 minutes, and is typed by the user.
+	// be used in a link (see Client.AuthURL): the real service has no page to
+	// type it. Otherwise the code has four letters and digits, is valid for 15 minutes, and is typed by the user.
 	// These lengths and times are those of the known servers.
 	Strong bool
 }
@@ -32,8 +32,9 @@ type PIN struct {
 	ID int64
 	// Code is the code that the user types, or that the link contains.
 	Code string
-	// QR is the URL of a QR code image that leads to the page for the code. It
-	// is empty if the server sent none.
+	// QR is the URL of a QR code image that leads to the page for the code, for
+	// use in a web page. It is empty if the server sent none. Client.QRCode
+	// returns the image.
 	QR string
 	// ClientIdentifier is that of the client that requested the PIN.
 	ClientIdentifier string

@@ -14,6 +14,9 @@
 // gets real tokens and real errors. There are no expectations to set up as with
 // a mock.
 //
+// If the program has https://plex.tv written in, give its http.Client the
+// transport of the server: &http.Client{Transport: srv.Transport()}.
+//
 // If the program signs in by PIN, complete the sign-in with User.LinkPIN:
 // srv.Member.LinkPIN(code).
 //

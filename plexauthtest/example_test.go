@@ -94,3 +94,23 @@ func TestDashboard(t *testing.T) {
 	expect(signIn("mia", mia.Password, ""), "502 Plex is not available.")
 	expect(signIn("mia", mia.Password, ""), "200 Hello mia: usher Attic")
 }
+
+// This program has the address of the real service written in. Only its HTTP
+// client can be set.
+
+func ping(client *http.Client) (string, error) {
+	res, err := client.Get("https://plex.tv/api/v2/ping")
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	return res.Status, nil
+}
+
+func TestWrittenIn(t *testing.T) {
+	plex := plexauthtest.New(t, plexauthtest.Config{})
+	status, err := ping(&http.Client{Transport: plex.Transport()})
+	if err != nil || status != "200 OK" {
+		t.Errorf("status %q, %v", status, err)
+	}
+}
