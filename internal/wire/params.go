@@ -31,9 +31,9 @@ type Param struct{ Name, Value string }
 // maxParams bounds the work of looking through them.
 const maxParams = 200
 
-// Text returns the value of name, or "" when it is not there. It refuses a
-// name given twice, since two programs may read two different values, and text
-// that is not clean.
+// Text returns the value of name, or "" when it is not there. It rejects a name
+// given twice with different values, since two programs may read two different
+// ones, and text that is not clean.
 func (p Params) Text(name string) (string, error) {
 	value, err := p.find(name)
 	if err != nil {
@@ -49,8 +49,8 @@ func (p Params) find(name string) (string, error) {
 		if p[i].Name != name {
 			continue
 		}
-		if found >= 0 {
-			return "", malformed(name, "is given twice")
+		if found >= 0 && p[i].Value != p[found].Value {
+			return "", errTwice(name)
 		}
 		found = i
 	}
@@ -140,13 +140,13 @@ func ParseBody(contentType string, body []byte) (Params, error) {
 			return nil, errUnsupported
 		}
 	}
-	if !utf8.Valid(body) {
-		return nil, malformed("the body", "is not valid UTF-8")
-	}
 	switch kind {
 	case "application/x-www-form-urlencoded":
 		return parseQuery("the form", string(body))
 	case "application/json":
+		if !utf8.Valid(body) { // the decoder would replace what is not
+			return nil, malformed("the body", "is not valid UTF-8")
+		}
 		return parseJSON(body)
 	}
 	return nil, errUnsupported

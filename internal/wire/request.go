@@ -55,8 +55,8 @@ func ReadRequest(r *http.Request) (req Request, err error) {
 	req.Variant = VariantOf(header(r, "User-Agent"))
 	req.Format = Negotiate(accepted(r), req.Variant)
 	for _, name := range [...]string{"Authorization", "Content-Type"} {
-		if len(r.Header[name]) > 1 {
-			return req, malformed(name, "is given twice")
+		if _, err := single(name, r.Header[name]); err != nil {
+			return req, err
 		}
 	}
 	if r.URL.RawQuery != "" {
@@ -142,18 +142,29 @@ func field(r *http.Request, query Params, name string, most int) (string, error)
 
 // find is field without a look at what the value holds.
 func find(r *http.Request, query Params, name string) (string, error) {
-	values := r.Header[name]
-	if len(values) > 1 {
-		return "", malformed(name, "is given twice")
-	}
-	if len(values) == 1 && values[0] != "" {
-		return values[0], nil
-	}
-	if query == nil {
-		return "", nil
+	value, err := single(name, r.Header[name])
+	if err != nil || value != "" || query == nil {
+		return value, err
 	}
 	return query.find(name)
 }
+
+// single returns the value that all of a header's lines have. Old SDKs send a
+// value twice. Two different ones are rejected: two programs may read two
+// different ones.
+func single(name string, values []string) (string, error) {
+	if len(values) == 0 {
+		return "", nil
+	}
+	for _, v := range values[1:] {
+		if v != values[0] {
+			return "", errTwice(name)
+		}
+	}
+	return values[0], nil
+}
+
+func errTwice(name string) error { return malformed(name, "is given twice") }
 
 // header returns a header's first value. The name is in canonical form.
 func header(r *http.Request, name string) string {
@@ -165,7 +176,8 @@ func header(r *http.Request, name string) string {
 
 // BasicCredentials returns the login and password of an Authorization: Basic
 // header, which the legacy sign-in takes, and whether there is one. One that
-// is empty ("Basic Og==") counts as absent.
+// is empty ("Basic Og==") counts as absent. What is not UTF-8 is Latin-1, as
+// python-requests sends it.
 func BasicCredentials(r *http.Request) (login string, password plexauth.Secret, ok bool, err error) {
 	const field = "the Authorization header"
 	scheme, encoded, found := strings.Cut(header(r, "Authorization"), " ")
@@ -176,8 +188,12 @@ func BasicCredentials(r *http.Request) (login string, password plexauth.Secret, 
 	if err != nil {
 		return "", "", false, malformed(field, "is not valid Basic authentication")
 	}
-	login, pass, found := strings.Cut(string(decoded), ":")
-	if !found || !utf8.Valid(decoded) {
+	text := string(decoded)
+	if !utf8.ValidString(text) {
+		text = latin1(text)
+	}
+	login, pass, found := strings.Cut(text, ":")
+	if !found {
 		return "", "", false, malformed(field, "is not valid Basic authentication")
 	}
 	return login, plexauth.Secret(pass), login != "" || pass != "", nil
@@ -188,24 +204,47 @@ func BasicCredentials(r *http.Request) (login string, password plexauth.Secret, 
 func identifier(name, value string) (string, error) { return checkText(name, value, maxIdentity) }
 
 // description cleans what a caller says of itself for people to read. Nothing
-// rests on it, so no request fails for how a device is called: what is not
-// UTF-8 is Latin-1, as python-requests, node and browsers send the text of a
-// header, and what is too long is cut. Control characters are refused still:
-// nobody means to send them, and the text is printed on terminals.
-func description(name, value string) (string, error) {
-	plain, err := checkControl(name, value)
-	if err != nil {
-		return "", err
+// rests on it, so no request fails for how a device is called: bytes that are
+// not UTF-8 are read or removed, control characters do not reach terminals, and
+// what is too long is cut.
+func description(_, value string) (string, error) {
+	if isPrintableASCII(value) {
+		return cut(value, maxIdentity), nil
 	}
-	if !plain {
-		if !utf8.ValidString(value) {
-			value = latin1(value[:min(len(value), maxIdentity)])
+	value = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t' || r == '\n' || r == '\r':
+			return ' '
+		case unicode.IsControl(r):
+			return -1
 		}
-		if strings.ContainsFunc(value, unicode.IsControl) {
-			return "", errControl(name)
-		}
-	}
+		return r
+	}, readable(value[:min(len(value), maxToken)]))
 	return cut(value, maxIdentity), nil
+}
+
+// readable returns text as UTF-8. If part of it is UTF-8 beyond ASCII, the bytes
+// that are not are stray, such as half a character where a program has cut a
+// name. Otherwise it is Latin-1, as python-requests, node and browsers send the
+// text of a header.
+func readable(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	valid := strings.ToValidUTF8(s, "")
+	if strings.ContainsFunc(valid, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return valid
+	}
+	return latin1(s)
+}
+
+func isPrintableASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // latin1 reads text of which each byte is a character.
@@ -234,31 +273,16 @@ func checkText(field, s string, most int) (string, error) {
 	if len(s) > most {
 		return "", malformed(field, "is too long")
 	}
-	plain, err := checkControl(field, s)
-	if err != nil {
-		return "", err
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == 0x7f {
+			return "", malformed(field, "has a control character in it")
+		}
 	}
-	if !plain && !utf8.ValidString(s) {
+	if !utf8.ValidString(s) {
 		return "", malformed(field, "is not valid UTF-8")
 	}
 	return s, nil
 }
-
-// checkControl refuses the control characters of ASCII, and reports whether
-// the text is nothing but ASCII.
-func checkControl(field, s string) (plain bool, err error) {
-	plain = true
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < ' ' || c == 0x7f {
-			return false, errControl(field)
-		} else if c >= utf8.RuneSelf {
-			plain = false
-		}
-	}
-	return plain, nil
-}
-
-func errControl(field string) error { return malformed(field, "has a control character in it") }
 
 // parseQuery reads a query string or a form body, as url.ParseQuery does. The
 // error's kind is fault.Invalid; it does not repeat any of the input.

@@ -39,7 +39,6 @@ var badRequests = []struct {
 	{"JSON with bytes that are not UTF-8", post(asJSON), `{"login":"` + marker + "\xff" + `","password":"x"}`, 400, "UTF-8"},
 	{"a query with escaped bytes that are not UTF-8", []string{"POST /api/v2/users/signin?login=%c3%28&password=" + marker}, "", 400, "login is not valid UTF-8"},
 	{"a client identifier with bytes that are not UTF-8", []string{"GET /identity", "X-Plex-Client-Identifier: " + marker + "\xff"}, "", 400, "X-Plex-Client-Identifier is not valid UTF-8"},
-	{"a name with a control character of Latin-1", []string{"GET /identity", "X-Plex-Device-Name: " + marker + "\x9b"}, "", 400, "X-Plex-Device-Name has a control character"},
 	{"a token with bytes that are not UTF-8", []string{"GET /api/v2/user", "X-Plex-Token: " + marker + "\xff"}, "", 400, "X-Plex-Token is not valid UTF-8"},
 	{"a login with an escaped NUL", post(form), "login=" + marker + "%00&password=x", 400, "login has a control character"},
 	{"a password with an escaped line break", post(form), "login=olga&password=" + marker + "%0a", 400, "password has a control character"},
@@ -47,7 +46,6 @@ var badRequests = []struct {
 	{"JSON with an escaped NUL", post(asJSON), `{"login":"` + marker + `\u0000","password":"x"}`, 400, "login has a control character"},
 	{"JSON with half a surrogate pair", post(asJSON), `{"login":"` + marker + `\ud800","password":"` + marker + `"}`, 401, "authenticated"},
 	{"a client identifier with an escaped line break", []string{"GET /identity?X-Plex-Client-Identifier=" + marker + "%0d%0aX-Plex-Token:%20a"}, "", 400, "X-Plex-Client-Identifier has a control character"},
-	{"a header with a tab in it", []string{"GET /identity", "X-Plex-Device-Name: " + marker + "\tb"}, "", 400, "X-Plex-Device-Name has a control character"},
 
 	// Two values where one is read: two programs may read two different ones.
 	{"two logins in a form", post(form), "login=olga&login=" + marker + "&password=x", 400, "login is given twice"},
@@ -62,6 +60,7 @@ var badRequests = []struct {
 	{"two sources", []string{"GET /security/resources?source=server://a&source=server://" + marker, "X-Plex-Token: $token"}, "", 400, "source is given twice"},
 	{"two Authorization headers", []string{"POST /users/sign_in.$suffix", "Authorization: Basic b2xnYTp4", "Authorization: Basic bWlhOng="}, "", 400, "twice"},
 	{"two Content-Type headers", post(form, "Content-Type: application/json"), "login=" + marker + "&password=x", 400, "twice"},
+	{"a token twice, once empty", []string{"GET /api/v2/user?X-Plex-Token=" + marker + "&X-Plex-Token="}, "", 400, "X-Plex-Token is given twice"},
 
 	// Bodies that are not what they say.
 	{"plain text", post("Content-Type: text/plain"), "login=" + marker, 415, "Content-Type"},

@@ -11,6 +11,10 @@ import (
 var deviceNames = []struct{ name, sent, kept string }{
 	{"in UTF-8", "Büro", "Büro"},
 	{"in Latin-1, as python-requests, node and Chromium send it", "B\xfcro", "Büro"},
+	{"with a stray byte behind UTF-8", "Büro\xff", "Büro"},
+	{"that its program has cut within a letter", "Büro in K\xc3", "Büro in K"},
+	{"with a tab", "Living\troom", "Living room"},
+	{"with a control character of Latin-1", "B\xfcro\x9b[2J", "Büro[2J"},
 	{"of 300 letters", strings.Repeat("x", 300), strings.Repeat("x", 255)},
 	{"of 200 letters in UTF-8", strings.Repeat("ü", 200), strings.Repeat("ü", 127)},
 	{"of 2,000 letters in Latin-1", strings.Repeat("\xfc", 2000), strings.Repeat("ü", 127)},
