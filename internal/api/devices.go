@@ -22,7 +22,7 @@ func (h deviceHandlers) list(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	stored, part, err := wire.Cut(c.http, c.Query, all)
+	stored, part, err := wire.Cut(c.http, c.params, all)
 	if err != nil {
 		return answer{}, err
 	}

@@ -117,24 +117,21 @@ type gate struct {
 	selfID int64 // this server as a source
 }
 
-// admit identifies the caller, and reads the body of one who may call.
+// admit reads the parameters, of which some may identify the caller, and
+// identifies the caller.
 func (g *gate) admit(ctx context.Context, c *call, r *route) (err error) {
-	c.params = c.Query
-	if r.caller == clientID && r.body > 0 {
-		// The client identifier may be in the body.
-		if c.params, err = wire.ReadParams(c.http, c.Query, r.body); err != nil {
-			return err
-		}
-		if err = c.Complete(c.params); err != nil {
-			return err
-		}
-		return g.authorise(ctx, c, r.caller)
+	if r.body > 0 {
+		c.params, err = wire.ReadParams(c.http, c.Query, r.body)
+	} else {
+		c.params, err = wire.ReadOptionalParams(c.http, c.Query, small)
 	}
-	if err = g.authorise(ctx, c, r.caller); err != nil || r.body == 0 {
+	if err != nil {
 		return err
 	}
-	c.params, err = wire.ReadParams(c.http, c.Query, r.body)
-	return err
+	if err = c.Complete(c.params); err != nil {
+		return err
+	}
+	return g.authorise(ctx, c, r.caller)
 }
 
 // authorise identifies the caller and checks that a route is open to them.

@@ -51,7 +51,7 @@ func (h resourceHandlers) read(ctx context.Context, c *call) ([]wire.Resource, *
 	if err != nil {
 		return nil, nil, err
 	}
-	servers, part, err := wire.Cut(c.http, c.Query, all)
+	servers, part, err := wire.Cut(c.http, c.params, all)
 	if err != nil {
 		return nil, nil, err
 	}

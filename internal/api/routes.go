@@ -49,7 +49,7 @@ type route struct {
 	methods string // separated by spaces; GET stands for HEAD, too
 	path    string // as http.ServeMux has them; ".json" and ".xml" after it choose the format
 	caller  caller
-	body    int64 // the most bytes a body may have; 0: it is not read
+	body    int64 // the most bytes of a body that has fields of the request; 0: it has none
 	syntax  syntax
 	handle  handler
 }
@@ -130,8 +130,8 @@ type call struct {
 	http *http.Request
 	// principal is set on routes that need a token.
 	principal token.Principal
-	// params are the parameters of the body and the query, on routes that read a
-	// body; elsewhere those of the query.
+	// params are the parameters of the body, and those of the query that the body
+	// does not name.
 	params wire.Params
 	// address is where the request comes from, without the port.
 	address string

@@ -111,6 +111,23 @@ func ReadParams(r *http.Request, query Params, limit int64) (Params, error) {
 	return params, nil
 }
 
+// ReadOptionalParams is ReadParams for a request that needs no body. A media
+// server takes any: one that does not say that it is a form or JSON, and cannot
+// be read as a form within the limit, is passed over.
+func ReadOptionalParams(r *http.Request, query Params, limit int64) (Params, error) {
+	params, err := ReadParams(r, query, limit)
+	if err != nil && !saysParams(header(r, "Content-Type")) {
+		return query, nil
+	}
+	return params, err
+}
+
+// saysParams reports whether a body of this type is one of parameters.
+func saysParams(contentType string) bool {
+	kind, _, _ := mime.ParseMediaType(contentType)
+	return kind == formType || kind == jsonType
+}
+
 // readBody reads at most limit bytes. A body that says it is larger is refused
 // before any of it is read. Most POSTs of this protocol have none.
 func readBody(r *http.Request, limit int64) ([]byte, error) {
@@ -130,10 +147,16 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 	return body, nil
 }
 
+// The types of bodies that have parameters.
+const (
+	formType = "application/x-www-form-urlencoded"
+	jsonType = "application/json"
+)
+
 // ParseBody reads the parameters of a form or JSON body. A body without a
 // Content-Type is taken for a form.
 func ParseBody(contentType string, body []byte) (Params, error) {
-	kind := "application/x-www-form-urlencoded"
+	kind := formType
 	if contentType != "" {
 		var err error
 		if kind, _, err = mime.ParseMediaType(contentType); err != nil {
@@ -141,9 +164,9 @@ func ParseBody(contentType string, body []byte) (Params, error) {
 		}
 	}
 	switch kind {
-	case "application/x-www-form-urlencoded":
+	case formType:
 		return parseQuery("the form", string(body))
-	case "application/json":
+	case jsonType:
 		if !utf8.Valid(body) { // the decoder would replace what is not
 			return nil, malformed("the body", "is not valid UTF-8")
 		}

@@ -19,15 +19,15 @@ const (
 	containerTotal = "X-Plex-Container-Total-Size"
 )
 
-// Cut returns the part of a list that a request asks for, by header or query:
+// Cut returns the part of a list that a request asks for, by header or parameter:
 // from X-Plex-Container-Start on, X-Plex-Container-Size of them. A size of 0
 // asks for the total only. The error's kind is fault.Invalid.
-func Cut[T any](r *http.Request, query Params, list []T) ([]T, *Part, error) {
-	start, err := number(r, query, containerStart)
+func Cut[T any](r *http.Request, params Params, list []T) ([]T, *Part, error) {
+	start, err := number(r, params, containerStart)
 	if err != nil {
 		return nil, nil, err
 	}
-	size, err := number(r, query, containerSize)
+	size, err := number(r, params, containerSize)
 	if err != nil || start < 0 && size < 0 {
 		return list, nil, err
 	}
@@ -40,8 +40,8 @@ func Cut[T any](r *http.Request, query Params, list []T) ([]T, *Part, error) {
 }
 
 // number reads a header or parameter that counts something; -1 without one.
-func number(r *http.Request, query Params, name string) (int, error) {
-	text, err := field(r, query, name, maxIdentity)
+func number(r *http.Request, params Params, name string) (int, error) {
+	text, err := field(r, params, name, maxIdentity)
 	if err != nil || text == "" {
 		return -1, err
 	}

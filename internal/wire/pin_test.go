@@ -96,3 +96,23 @@ func TestComplete(t *testing.T) {
 		t.Error("attack: an identifier given twice is taken")
 	}
 }
+
+// So does the token, unless headers or query have one.
+func TestCompleteToken(t *testing.T) {
+	body := wire.Params{{Name: "X-Plex-Token", Value: "from the body"}, {Name: "X-Plex-Product", Value: "P"}}
+	for before, want := range map[plexauth.Secret]plexauth.Secret{"": "from the body", "from the header": "from the header"} {
+		r := wire.Request{Token: before}
+		if err := r.Complete(body); err != nil || r.Token != want || r.Product != "P" {
+			t.Errorf("the token is %q, the product %q (%v)", string(r.Token), r.Product, err)
+		}
+	}
+	for what, params := range map[string]wire.Params{
+		"too long":            {{Name: "X-Plex-Token", Value: strings.Repeat("x", 4097)}},
+		"a control character": {{Name: "X-Plex-Token", Value: "a\nb"}},
+		"twice":               {{Name: "X-Plex-Token", Value: "a"}, {Name: "X-Plex-Token", Value: "b"}},
+	} {
+		if err := new(wire.Request).Complete(params); err == nil {
+			t.Errorf("a token that is %s is taken", what)
+		}
+	}
+}

@@ -19,6 +19,9 @@ const (
 	maxToken    = 4096
 )
 
+// tokenName is the name of the header or parameter with the token.
+const tokenName = "X-Plex-Token"
+
 // Caller is what a request says of the program that sent it.
 type Caller struct {
 	ClientIdentifier string
@@ -77,7 +80,7 @@ func ReadRequest(r *http.Request) (req Request, err error) {
 			return req, err
 		}
 	}
-	token, err := field(r, identity, "X-Plex-Token", maxToken)
+	token, err := field(r, identity, tokenName, maxToken)
 	req.Token = plexauth.Secret(token)
 	return req, err
 }
@@ -104,8 +107,21 @@ func (c *Caller) fields() [9]callerField {
 }
 
 // Complete reads from a body's parameters what headers and query do not say:
-// programs that follow the published description of PIN sign-in send their
-// identity as a form, even with GET. The error's kind is fault.Invalid.
+// programs that follow the published descriptions send their identity and their
+// token as a form, even with GET. The error's kind is fault.Invalid.
+func (r *Request) Complete(body Params) error {
+	if err := r.Caller.Complete(body); err != nil || r.Token != "" {
+		return err
+	}
+	text, err := body.find(tokenName)
+	if err == nil {
+		text, err = checkText(tokenName, text, maxToken)
+	}
+	r.Token = plexauth.Secret(text)
+	return err
+}
+
+// Complete is Request.Complete for what a caller says of itself.
 func (c *Caller) Complete(body Params) error {
 	for _, f := range c.fields() {
 		if *f.into != "" || !body.has(f.name) {

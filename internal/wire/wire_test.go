@@ -279,6 +279,44 @@ func TestReadParamsRefuses(t *testing.T) {
 	}
 }
 
+// A request that needs no body may have any, and its form counts.
+func TestReadOptionalParams(t *testing.T) {
+	large := strings.Repeat("x", 2001)
+	for name, test := range map[string]struct {
+		contentType, body string
+		want              wire.Params
+		kind              fault.Kind
+	}{
+		"a form":                    {"application/x-www-form-urlencoded", "a=body", wire.Params{{"a", "body"}, {"b", "query"}}, 0},
+		"JSON":                      {"application/json; charset=utf-8", `{"a":"body"}`, wire.Params{{"a", "body"}, {"b", "query"}}, 0},
+		"a form without a type":     {"", "a=body", wire.Params{{"a", "body"}, {"b", "query"}}, 0},
+		"no body":                   {"", "", wire.Params{{"a", "query"}, {"b", "query"}}, 0},
+		"text":                      {"text/plain", "a=body", wire.Params{{"a", "query"}, {"b", "query"}}, 0},
+		"a type that is none":       {"/;", "a=body", wire.Params{{"a", "query"}, {"b", "query"}}, 0},
+		"no form":                   {"", "%zz", wire.Params{{"a", "query"}, {"b", "query"}}, 0},
+		"too much of no type":       {"", large, wire.Params{{"a", "query"}, {"b", "query"}}, 0},
+		"too large a form":          {"application/x-www-form-urlencoded", large, nil, fault.TooLarge},
+		"too large JSON":            {"application/json", large, nil, fault.TooLarge},
+		"a form that is none":       {"application/x-www-form-urlencoded", "%zz", nil, fault.Invalid},
+		"JSON that is none":         {"application/json", "{", nil, fault.Invalid},
+		"a form with too many keys": {"application/x-www-form-urlencoded", strings.Repeat("a&", 201), nil, fault.Invalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, "/", strings.NewReader(test.body))
+			if test.contentType != "" {
+				r.Header.Set("Content-Type", test.contentType)
+			}
+			got, err := wire.ReadOptionalParams(r, wire.Params{{"a", "query"}, {"b", "query"}}, 2000)
+			if fault.KindOf(err) != test.kind {
+				t.Errorf("error %v, want one of kind %v", err, test.kind)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("parameters (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func malformed(field, problem string) error {
 	return fault.Invalidf(field, "%s %s", field, problem)
 }
