@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
@@ -95,73 +94,4 @@ func (h resourceHandlers) resource(
 		r.OwnerID, r.SourceTitle = wire.Some(src.OwnerID), wire.Some(src.OwnerName)
 	}
 	return r, nil
-}
-
-// connections are a source's connections as answers have them.
-func connections(src source.Source) []wire.Connection {
-	list := make([]wire.Connection, 0, len(src.Connections))
-	for _, c := range src.Connections {
-		list = append(list, wire.Connection{
-			Protocol: c.Protocol, Address: c.Address, Port: c.Port, URI: c.URI,
-			Local: wire.Bool(c.Local), Relay: wire.Bool(c.Relay), IPv6: wire.Bool(c.IPv6),
-		})
-	}
-	return list
-}
-
-// wanted is which kinds of connections a caller asks for.
-type wanted struct{ https, relay, ipv6 bool }
-
-func readWanted(p wire.Params) (w wanted, err error) {
-	for _, param := range [...]struct {
-		name string
-		into *bool
-	}{{"includeHttps", &w.https}, {"includeRelay", &w.relay}, {"includeIPv6", &w.ipv6}} {
-		if *param.into, err = p.Bool(param.name); err != nil {
-			return w, err
-		}
-	}
-	return w, nil
-}
-
-// filter removes what was not asked for, kind by kind, as long as something is
-// left: a client that gets no connection at all cannot connect.
-// (Inference: what the real service leaves out is not known.)
-func (w wanted) filter(list []wire.Connection) []wire.Connection {
-	for _, rule := range []struct {
-		asked bool
-		of    func(wire.Connection) bool
-	}{
-		{w.relay, func(c wire.Connection) bool { return bool(c.Relay) }},
-		{w.ipv6, func(c wire.Connection) bool { return bool(c.IPv6) }},
-		{w.https, func(c wire.Connection) bool { return c.Protocol == "https" }},
-	} {
-		if rule.asked {
-			continue
-		}
-		kept := make([]wire.Connection, 0, len(list))
-		for _, c := range list {
-			if !rule.of(c) {
-				kept = append(kept, c)
-			}
-		}
-		if len(kept) > 0 {
-			list = kept
-		}
-	}
-	return list
-}
-
-// reachable marks connections as not local if all of them are local, for callers
-// who do not own the server: PlexAPI and @ctrl/plex use a local connection only
-// for its owner, and would have none left. (Inference.)
-func reachable(list []wire.Connection) []wire.Connection {
-	if slices.ContainsFunc(list, func(c wire.Connection) bool { return !bool(c.Local) }) {
-		return list
-	}
-	marked := slices.Clone(list)
-	for i := range marked {
-		marked[i].Local = false
-	}
-	return marked
 }

@@ -1,0 +1,103 @@
+package api
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/wire"
+)
+
+// connections are a source's connections as answers have them.
+func connections(src source.Source) []wire.Connection {
+	list := make([]wire.Connection, 0, len(src.Connections))
+	for _, c := range src.Connections {
+		list = append(list, wire.Connection{
+			Protocol: c.Protocol, Address: c.Address, Port: c.Port, URI: c.URI,
+			Local: wire.Bool(c.Local), Relay: wire.Bool(c.Relay), IPv6: wire.Bool(c.IPv6),
+		})
+	}
+	return list
+}
+
+// wanted is which kinds of connections a caller asks for.
+type wanted struct{ https, relay, ipv6 bool }
+
+func readWanted(p wire.Params) (w wanted, err error) {
+	for _, param := range [...]struct {
+		name string
+		into *bool
+	}{{"includeHttps", &w.https}, {"includeRelay", &w.relay}, {"includeIPv6", &w.ipv6}} {
+		if *param.into, err = p.Bool(param.name); err != nil {
+			return w, err
+		}
+	}
+	return w, nil
+}
+
+// filter removes the connections that were not asked for and that another one
+// stands in for. A flag chooses between two forms of one way to the server; it
+// never removes the only one: a caller who sends no flags must be able to
+// connect, from the server's own network and from elsewhere. (Inference: what
+// the real service leaves out is not known.)
+func (w wanted) filter(list []wire.Connection) []wire.Connection {
+	for _, rule := range []struct {
+		asked bool
+		// spare reports whether a connection is of the kind that was not asked
+		// for, and other one that does as well.
+		spare func(c, other wire.Connection) bool
+	}{
+		{w.relay, func(c, other wire.Connection) bool {
+			return bool(c.Relay && !other.Relay && !other.Local) // a relay is for callers elsewhere
+		}},
+		{w.ipv6, func(c, other wire.Connection) bool {
+			return bool(c.IPv6 && !other.IPv6 && (c.Relay || !other.Relay)) && c.Local == other.Local
+		}},
+		{w.https, func(c, other wire.Connection) bool {
+			return c.Protocol == "https" && other.Protocol == "http" && host(c) == host(other)
+		}},
+	} {
+		if rule.asked {
+			continue
+		}
+		all := list
+		list = slices.DeleteFunc(slices.Clone(all), func(c wire.Connection) bool {
+			return slices.ContainsFunc(all, func(other wire.Connection) bool { return rule.spare(c, other) })
+		})
+	}
+	return list
+}
+
+// host is the machine that a connection leads to. The names under plex.direct,
+// which media servers have certificates for, are addresses with other marks:
+// 192-168-1-5.….plex.direct.
+func host(c wire.Connection) string {
+	name := strings.TrimSuffix(strings.ToLower(c.Address), ".")
+	if strings.HasSuffix(name, ".plex.direct") {
+		label, _, _ := strings.Cut(name, ".")
+		for _, mark := range []string{".", ":"} {
+			if ip, err := netip.ParseAddr(strings.ReplaceAll(label, "-", mark)); err == nil {
+				return ip.String()
+			}
+		}
+	}
+	if ip, err := netip.ParseAddr(name); err == nil {
+		return ip.String()
+	}
+	return name
+}
+
+// reachable marks connections as not local if all of them are local, for callers
+// who do not own the server: PlexAPI and @ctrl/plex use a local connection only
+// for its owner, and would have none left. (Inference.)
+func reachable(list []wire.Connection) []wire.Connection {
+	if slices.ContainsFunc(list, func(c wire.Connection) bool { return !bool(c.Local) }) {
+		return list
+	}
+	marked := slices.Clone(list)
+	for i := range marked {
+		marked[i].Local = false
+	}
+	return marked
+}
