@@ -57,8 +57,9 @@ func (b Bool) MarshalXMLAttr(name xml.Name) (xml.Attr, error) {
 	return xml.Attr{Name: name, Value: "0"}, nil
 }
 
-// Optional is a value that may be unknown: null in JSON, the empty string in
-// XML. The key or attribute is always there, since typed clients demand it.
+// Optional is a value that may be unknown: null in JSON, where typed clients
+// demand the key, and no attribute in XML, where strict ones cannot read an
+// empty number (a Rust Option<u64>).
 type Optional[T string | int64 | Bool] struct {
 	// Value counts only when Known is true.
 	Value T
@@ -81,10 +82,10 @@ func (o Optional[T]) MarshalJSON() ([]byte, error) {
 
 // MarshalXMLAttr implements xml.MarshalerAttr.
 func (o Optional[T]) MarshalXMLAttr(name xml.Name) (xml.Attr, error) {
-	attr := xml.Attr{Name: name}
 	if !o.Known {
-		return attr, nil
+		return xml.Attr{}, nil // no attribute
 	}
+	attr := xml.Attr{Name: name}
 	switch v := any(o.Value).(type) {
 	case Bool:
 		return v.MarshalXMLAttr(name)

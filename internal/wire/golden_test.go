@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -112,6 +113,37 @@ func TestGolden(t *testing.T) {
 	if diff := cmp.Diff(readGolden(t), got); diff != "" {
 		t.Errorf("the shapes differ from %s (-want +got):\n%s", goldenDir, diff)
 	}
+}
+
+// What is null in JSON has no attribute in XML: strict clients cannot read an
+// empty number or boolean, and lose the whole list. Nor has XML variants for
+// nulls.
+func TestNoAttributeWithoutValue(t *testing.T) {
+	for name, body := range goldenBodies(t) {
+		document := string(encode(t, body, wire.XML, 0))
+		for _, attribute := range withoutValue(t, body) {
+			if strings.Contains(document, " "+attribute+`=""`) {
+				t.Errorf("%s has an empty %s in %s", name, attribute, document)
+			}
+		}
+		if other := string(encode(t, body, wire.XML, wire.NoNulls)); other != document {
+			t.Errorf("%s: a variant for nulls changes the XML to %s", name, other)
+		}
+	}
+}
+
+// withoutValue lists what is null in a body's JSON.
+func withoutValue(t *testing.T, body wire.Body) (names []string) {
+	t.Helper()
+	if _, ok := body.(wire.LegacyResources); ok { // it has no JSON
+		return []string{"ownerId", "sourceTitle", "home"}
+	}
+	for _, m := range regexp.MustCompile(`"(\w+)":null`).FindAllStringSubmatch(string(encode(t, body, wire.JSON, 0)), -1) {
+		if m[1] != "authToken" { // that of a PIN that waits is empty; see PIN
+			names = append(names, m[1])
+		}
+	}
+	return names
 }
 
 // goldenFiles returns the contents of all golden files by name.

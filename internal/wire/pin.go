@@ -55,21 +55,25 @@ func (p PIN) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 		ExpiresIn        int64            `json:"expiresIn" xml:"expiresIn,attr"`
 		CreatedAt        string           `json:"createdAt" xml:"createdAt,attr"`
 		ExpiresAt        string           `json:"expiresAt" xml:"expiresAt,attr"`
-		AuthToken        Optional[string] `json:"authToken" xml:"authToken,attr"`
-		NewRegistration  Optional[Bool]   `json:"newRegistration" xml:"newRegistration,attr"`
+		AuthToken        Optional[string] `json:"authToken" xml:"-"`
+		// In XML a PIN that waits has an empty token (clients' sources).
+		TokenAttr       string         `json:"-" xml:"authToken,attr"`
+		NewRegistration Optional[Bool] `json:"newRegistration" xml:"newRegistration,attr"`
 	}{
 		ID: p.ID, Code: p.Code, Product: p.Product, QR: p.QR, ClientIdentifier: p.ClientIdentifier,
 		ExpiresIn: int64((p.ExpiresIn + time.Second - 1) / time.Second),
-		CreatedAt: rfc3339(p.CreatedAt), ExpiresAt: rfc3339(p.ExpiresAt),
+		CreatedAt: rfc3339(p.CreatedAt), ExpiresAt: rfc3339(p.ExpiresAt), TokenAttr: string(p.Token),
 	}
 	doc.Location.PostalCode = ""
 	if v&OldPINs != 0 {
 		doc.Location.PostalCode = 0
 	}
 	if p.Token != "" {
-		doc.AuthToken = Some(string(p.Token))
+		// Typed clients want to know whether the account is new. It is not: usher
+		// has no registration by PIN.
+		doc.AuthToken, doc.NewRegistration = Some(string(p.Token)), Some(Bool(false))
 	}
-	if v&NoNulls != 0 {
+	if v&NoNulls != 0 && f == JSON {
 		doc.AuthToken.orZero()
 		doc.NewRegistration.orZero()
 	}

@@ -26,7 +26,7 @@ const (
 		jsonLocation + `,"expiresIn":900,"createdAt":"2026-01-02T03:04:05Z","expiresAt":"2026-01-02T03:19:05Z",`
 	xmlHeader = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
 	xmlPIN    = xmlHeader + `<pin id="5" code="CFHJ" product="P &#34;1&#34;" trusted="0" qr="http://h/qr/CFHJ" clientIdentifier="tv" ` +
-		`expiresIn="900" createdAt="2026-01-02T03:04:05Z" expiresAt="2026-01-02T03:19:05Z" authToken="TOKEN" newRegistration="">` +
+		`expiresIn="900" createdAt="2026-01-02T03:04:05Z" expiresAt="2026-01-02T03:19:05Z" authToken="TOKEN"NEW>` +
 		`<location code="" european_union_member="0" continent_code="" country="" city="" time_zone="" postal_code="" ` +
 		`in_privacy_restricted_country="0" in_privacy_restricted_region="0" subdivisions="" coordinates=""></location></pin>`
 	xmlLegacy = xmlHeader + `<pin><id type="integer">5</id><code>CFHJ</code><expires-at type="dateTime">2026-01-02T03:19:05Z</expires-at>USER` +
@@ -42,10 +42,10 @@ func TestPIN(t *testing.T) {
 		want    string
 	}{
 		"JSON":           {pinBody(""), wire.JSON, 0, jsonPIN + `"authToken":null,"newRegistration":null}`},
-		"JSON, linked":   {pinBody("t0k"), wire.JSON, 0, jsonPIN + `"authToken":"t0k","newRegistration":null}`},
+		"JSON, linked":   {pinBody("t0k"), wire.JSON, 0, jsonPIN + `"authToken":"t0k","newRegistration":false}`},
 		"JSON, no nulls": {pinBody(""), wire.JSON, wire.NoNulls, jsonPIN + `"authToken":"","newRegistration":false}`},
-		"XML":            {pinBody(""), wire.XML, 0, strings.Replace(xmlPIN, "TOKEN", "", 1)},
-		"XML, linked":    {pinBody("t0k"), wire.XML, 0, strings.Replace(xmlPIN, "TOKEN", "t0k", 1)},
+		"XML":            {pinBody(""), wire.XML, 0, strings.NewReplacer("TOKEN", "", "NEW", "").Replace(xmlPIN)},
+		"XML, linked":    {pinBody("t0k"), wire.XML, 0, strings.NewReplacer("TOKEN", "t0k", "NEW", ` newRegistration="0"`).Replace(xmlPIN)},
 		"version 1": {wire.LegacyPIN{PIN: pinBody("")}, wire.XML, 0, strings.NewReplacer(
 			"USER", `<user-id type="integer" nil="true"></user-id>`,
 			"TOKENS", `<auth-token nil="true"></auth-token><auth_token nil="true"></auth_token>`).Replace(xmlLegacy)},

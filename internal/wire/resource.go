@@ -59,7 +59,7 @@ type resourceAttrs[T string | int64] struct {
 	PublicAddress          string           `json:"publicAddress" xml:"publicAddress,attr"`
 	AccessToken            string           `json:"accessToken" xml:"accessToken,attr"`
 	Owned                  Bool             `json:"owned" xml:"owned,attr"`
-	Home                   Bool             `json:"home" xml:"home,attr"`
+	Home                   Optional[Bool]   `json:"home" xml:"home,attr"`
 	Synced                 Bool             `json:"synced" xml:"synced,attr"`
 	Relay                  Bool             `json:"relay" xml:"relay,attr"`
 	Presence               Bool             `json:"presence" xml:"presence,attr"`
@@ -75,7 +75,8 @@ func newResourceAttrs[T string | int64](r Resource, when func(time.Time) T, v Va
 		PlatformVersion: r.PlatformVersion, Device: r.Device, ClientIdentifier: r.ClientIdentifier,
 		CreatedAt: when(r.CreatedAt), LastSeenAt: when(r.LastSeenAt), Provides: r.Provides,
 		OwnerID: r.OwnerID, SourceTitle: r.SourceTitle, PublicAddress: r.PublicAddress,
-		AccessToken: string(r.AccessToken), Owned: Bool(r.Owned), Presence: true, PublicAddressMatches: true,
+		AccessToken: string(r.AccessToken), Owned: Bool(r.Owned), Home: Some(Bool(false)), Presence: true,
+		PublicAddressMatches: true,
 	}
 	for _, c := range r.Connections {
 		attrs.Relay = attrs.Relay || c.Relay
@@ -100,6 +101,9 @@ func (rs Resources) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 		resourceAttrs[string]
 		Connections []Connection `json:"connections" xml:"connections>connection"`
 	}
+	if f == XML {
+		v &^= NoNulls // XML has no nulls
+	}
 	list := make([]resource, 0, len(rs))
 	for _, r := range rs {
 		list = append(list, resource{newResourceAttrs(r, rfc3339, v), orEmpty(r.Connections)})
@@ -121,14 +125,17 @@ type LegacyResources struct {
 }
 
 // Append implements Body.
-func (rs LegacyResources) Append(dst []byte, _ Format, v Variant) ([]byte, error) {
+func (rs LegacyResources) Append(dst []byte, _ Format, _ Variant) ([]byte, error) {
 	type device struct {
 		resourceAttrs[int64]
 		Connections []Connection `xml:"Connection"`
 	}
 	list := make([]device, 0, len(rs.Resources))
 	for _, r := range rs.Resources {
-		list = append(list, device{newResourceAttrs(r, time.Time.Unix, v), r.Connections})
+		attrs := newResourceAttrs(r, time.Time.Unix, 0)
+		// Whose home a server is in is said of somebody else's server only.
+		attrs.Home.Known = !r.Owned
+		list = append(list, device{attrs, r.Connections})
 	}
 	return appendXML(dst, struct {
 		XMLName xml.Name `xml:"MediaContainer"`
