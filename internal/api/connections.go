@@ -101,3 +101,53 @@ func reachable(list []wire.Connection) []wire.Connection {
 	}
 	return marked
 }
+
+// publicAddress is where a server is reached from elsewhere: the address of its
+// first connection that is neither local nor a relay. A server that has none is
+// known by its first address.
+func publicAddress(src source.Source) string {
+	for _, c := range src.Connections {
+		if !c.Local && !c.Relay {
+			return c.Address
+		}
+	}
+	if len(src.Connections) > 0 {
+		return src.Connections[0].Address
+	}
+	return ""
+}
+
+// sameNetwork reports whether a caller's address is a server's own, or in the
+// network of one of its local connections. Clients prefer local connections if
+// it is. (Inference: the real service compares public addresses, which callers
+// from the same local network as this server do not show.)
+func sameNetwork(src source.Source, caller string) bool {
+	from, err := netip.ParseAddr(caller)
+	if err != nil {
+		return false
+	}
+	from = from.Unmap().WithZone("")
+	return slices.ContainsFunc(src.Connections, func(c source.Connection) bool {
+		at, err := netip.ParseAddr(c.Address)
+		if err != nil || c.Relay {
+			return false
+		}
+		at = at.Unmap().WithZone("")
+		return at == from || c.Local && localNetwork(at).Contains(from)
+	})
+}
+
+// localNetwork is the network around a local address, as routers give them out.
+// A public address is alone in its network.
+func localNetwork(at netip.Addr) netip.Prefix {
+	bits := at.BitLen()
+	switch {
+	case !at.IsPrivate() && !at.IsLoopback() && !at.IsLinkLocalUnicast():
+	case at.Is4():
+		bits = 24
+	case at.Is6() && !at.IsLoopback():
+		bits = 64
+	}
+	network, _ := at.Prefix(bits) // bits is never too large
+	return network
+}

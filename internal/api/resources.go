@@ -83,9 +83,10 @@ func (h resourceHandlers) resource(
 	}
 	owned := src.OwnedBy(c.principal.AccountID, c.principal.Admin)
 	r := wire.Resource{
-		Name: src.Name, Product: src.Product, ProductVersion: src.ProductVersion, ClientIdentifier: src.Identifier,
-		CreatedAt: src.CreatedAt, LastSeenAt: h.now(), Provides: "server", PublicAddress: c.address,
-		AccessToken: accessToken, Owned: owned, Connections: connections(src),
+		Name: src.Name, Product: src.Product, ProductVersion: src.ProductVersion, Platform: src.Platform,
+		PlatformVersion: src.PlatformVersion, Device: src.Device, ClientIdentifier: src.Identifier,
+		CreatedAt: src.CreatedAt, LastSeenAt: h.now(), Provides: "server", PublicAddress: publicAddress(src),
+		PublicAddressMatches: sameNetwork(src, c.address), AccessToken: accessToken, Owned: owned, Connections: connections(src),
 	}
 	if src.ID == h.sources.Self().ID {
 		r.ProductVersion = h.version

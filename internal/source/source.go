@@ -48,12 +48,15 @@ var (
 
 // Source is a server or provider with the ways to reach it.
 type Source struct {
-	ID             int64
-	Kind           Kind
-	Identifier     string
-	Name           string
-	Product        string
-	ProductVersion string
+	ID         int64
+	Kind       Kind
+	Identifier string
+	Name       string
+	// What clients are told of its software and machine; see platform.go. Empty:
+	// it is not known.
+	Product, ProductVersion   string
+	Platform, PlatformVersion string // the operating system
+	Device                    string // the kind of machine
 	// OwnerID is the owner's account; 0: every admin owns it.
 	OwnerID int64
 	// OwnerName is the owner's title. It is read only.
@@ -189,15 +192,15 @@ func NewWithSelf(ctx context.Context, by audit.Actor, cfg Config, self Self) (*S
 	}
 	src, err := cfg.Rows.Get(ctx, cfg.DB, Server, string(id))
 	if errors.Is(err, db.ErrNotFound) {
-		src, err = s.insert(ctx, by, Source{
-			Kind: Server, Identifier: string(id), Name: self.Name, Product: "usher", Everyone: true,
-		})
+		src, err = s.insert(ctx, by, describe(Source{
+			Kind: Server, Identifier: string(id), Name: self.Name, Everyone: true,
+		}))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("adding this server to the sources: %w", err)
 	}
 	src.Name, src.Connections = self.Name, self.Connections
-	s.self, err = parsed(src)
+	s.self, err = parsed(describe(src))
 	return s, err
 }
 
@@ -208,7 +211,8 @@ func newMachineIdentifier() ([]byte, error) {
 	return []byte(hex.EncodeToString(b[:])), nil
 }
 
-// parsed returns a source with its connections read from their URIs.
+// parsed returns a source as clients are told of it: with every text, and its
+// connections read from their URIs.
 func parsed(src Source) (Source, error) {
 	connections := make([]Connection, 0, len(src.Connections))
 	for _, c := range src.Connections {
@@ -221,7 +225,7 @@ func parsed(src Source) (Source, error) {
 		connections = append(connections, c)
 	}
 	src.Connections = connections
-	return src, nil
+	return complete(src), nil
 }
 
 // Self returns this server as a source.
@@ -312,6 +316,9 @@ func (s *Service) Add(ctx context.Context, by audit.Actor, src Source) (Source, 
 	}
 	if src.Name == "" || strings.ContainsFunc(src.Name, unicode.IsControl) || !utf8.ValidString(src.Name) {
 		return src, fault.Invalidf(nameField, "the name is empty or has a control character in it")
+	}
+	if err := checkTexts(src); err != nil {
+		return src, err
 	}
 	if len(src.Connections) == 0 {
 		return src, fault.Invalidf(connectionsField, "it has no connection")

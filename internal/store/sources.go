@@ -12,8 +12,8 @@ import (
 // Sources is the tables of sources and connections. It implements source.Rows.
 type Sources struct{}
 
-const sourceColumns = `s.id, s.kind, s.identifier, s.name, s.product, s.product_version, COALESCE(s.owner_id, 0),
-	COALESCE(o.title, ''), s.everyone, s.created_at`
+const sourceColumns = `s.id, s.kind, s.identifier, s.name, s.product, s.product_version, s.platform,
+	s.platform_version, s.device, COALESCE(s.owner_id, 0), COALESCE(o.title, ''), s.everyone, s.created_at`
 
 const selectSource = "SELECT " + sourceColumns + " FROM source s LEFT JOIN account o ON o.id = s.owner_id "
 
@@ -33,7 +33,7 @@ func scanCandidate(row scanner) (c source.Candidate, err error) {
 func scanSourceAnd(row scanner, more ...any) (s source.Source, err error) {
 	var created int64
 	dest := []any{&s.ID, &s.Kind, &s.Identifier, &s.Name, &s.Product, &s.ProductVersion,
-		&s.OwnerID, &s.OwnerName, &s.Everyone, &created}
+		&s.Platform, &s.PlatformVersion, &s.Device, &s.OwnerID, &s.OwnerName, &s.Everyone, &created}
 	err = row.Scan(append(dest, more...)...)
 	s.CreatedAt = fromMillis(created)
 	return s, err
@@ -106,9 +106,10 @@ func (Sources) Count(ctx context.Context, q db.Querier) (c source.Counts, err er
 // Insert implements source.Rows.
 func (Sources) Insert(ctx context.Context, tx *db.Tx, s source.Source) (id int64, err error) {
 	err = tx.QueryRow(ctx, `INSERT INTO source
-		(kind, identifier, name, product, product_version, owner_id, everyone, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`, s.Kind, s.Identifier, s.Name, s.Product,
-		s.ProductVersion, nullID(s.OwnerID), s.Everyone, millis(s.CreatedAt)).Scan(&id)
+		(kind, identifier, name, product, product_version, platform, platform_version, device, owner_id,
+			everyone, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id`, s.Kind, s.Identifier, s.Name, s.Product,
+		s.ProductVersion, s.Platform, s.PlatformVersion, s.Device, nullID(s.OwnerID), s.Everyone, millis(s.CreatedAt)).Scan(&id)
 	if err != nil {
 		return 0, db.Wrap("adding a source", err)
 	}

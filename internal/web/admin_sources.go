@@ -89,9 +89,11 @@ func (a *adminSources) row(
 func (a *adminSources) add(ctx context.Context, v *visit) (view, error) {
 	src := source.Source{
 		Kind:       a.kind,
-		Identifier: strings.TrimSpace(v.PostFormValue("identifier")),
-		Name:       strings.TrimSpace(v.PostFormValue("name")),
-		Product:    v.PostFormValue("product"), ProductVersion: v.PostFormValue("version"),
+		Identifier: formText(v, "identifier"),
+		Name:       formText(v, "name"),
+		Product:    formText(v, "product"), ProductVersion: formText(v, "version"),
+		Platform: formText(v, "platform"), PlatformVersion: formText(v, "platformVersion"),
+		Device:   formText(v, "device"),
 		Everyone: v.PostFormValue("everyone") != "",
 	}
 	var err error
@@ -103,6 +105,9 @@ func (a *adminSources) add(ctx context.Context, v *visit) (view, error) {
 	}
 	return adminChanged(ctx, v, a.path, "added", a.show, err)
 }
+
+// formText returns a field of a form without the space around it.
+func formText(v *visit, name string) string { return strings.TrimSpace(v.PostFormValue(name)) }
 
 // owner is the account whose id is in a form. It returns 0, for every admin, if
 // the form has none.

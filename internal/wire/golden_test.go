@@ -79,10 +79,10 @@ func goldenBodies(t *testing.T) map[string]wire.Body {
 
 var (
 	fullResource = wire.Resource{
-		Name: `D<e>n & "co"`, Product: "Plex Media Server", ProductVersion: "1.40", Platform: wire.Some("Linux"),
-		PlatformVersion: wire.Some("6"), Device: wire.Some("PC"), ClientIdentifier: "m1", CreatedAt: joined,
+		Name: `D<e>n & "co"`, Product: "Plex Media Server", ProductVersion: "1.40", Platform: "Linux",
+		PlatformVersion: "6", Device: "PC", ClientIdentifier: "m1", CreatedAt: joined,
 		LastSeenAt: joined.Add(1500 * time.Millisecond), Provides: "server", OwnerID: wire.Some(int64(7)),
-		SourceTitle: wire.Some("mia"), PublicAddress: "192.0.2.1", AccessToken: "t0k", Owned: true,
+		SourceTitle: wire.Some("mia"), PublicAddress: "192.0.2.1", PublicAddressMatches: true, AccessToken: "t0k", Owned: true,
 		Connections: []wire.Connection{
 			{Protocol: "http", Address: "192.168.1.5", Port: 32400, URI: "http://192.168.1.5:32400", Local: true},
 			{Protocol: "https", Address: "2001:db8::1", Port: 443, URI: "https://[2001:db8::1]:443", Relay: true, IPv6: true},

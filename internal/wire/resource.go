@@ -26,19 +26,22 @@ type Resource struct {
 	Name             string
 	Product          string
 	ProductVersion   string
-	Platform         Optional[string]
-	PlatformVersion  Optional[string]
-	Device           Optional[string]
+	Platform         string
+	PlatformVersion  string
+	Device           string
 	ClientIdentifier string
 	CreatedAt        time.Time
 	LastSeenAt       time.Time
 	Provides         string
 	OwnerID          Optional[int64]
 	SourceTitle      Optional[string]
-	PublicAddress    string
-	AccessToken      plexauth.Secret
-	Owned            bool
-	Connections      []Connection
+	// PublicAddress is the server's, and PublicAddressMatches reports whether the
+	// caller is in the same network, so that local connections may work.
+	PublicAddress        string
+	PublicAddressMatches bool
+	AccessToken          plexauth.Secret
+	Owned                bool
+	Connections          []Connection
 }
 
 // resourceAttrs is what the two documents that list servers have in common;
@@ -47,9 +50,9 @@ type resourceAttrs[T string | int64] struct {
 	Name                   string           `json:"name" xml:"name,attr"`
 	Product                string           `json:"product" xml:"product,attr"`
 	ProductVersion         string           `json:"productVersion" xml:"productVersion,attr"`
-	Platform               Optional[string] `json:"platform" xml:"platform,attr"`
-	PlatformVersion        Optional[string] `json:"platformVersion" xml:"platformVersion,attr"`
-	Device                 Optional[string] `json:"device" xml:"device,attr"`
+	Platform               string           `json:"platform" xml:"platform,attr"`
+	PlatformVersion        string           `json:"platformVersion" xml:"platformVersion,attr"`
+	Device                 string           `json:"device" xml:"device,attr"`
 	ClientIdentifier       string           `json:"clientIdentifier" xml:"clientIdentifier,attr"`
 	CreatedAt              T                `json:"createdAt" xml:"createdAt,attr"`
 	LastSeenAt             T                `json:"lastSeenAt" xml:"lastSeenAt,attr"`
@@ -76,14 +79,14 @@ func newResourceAttrs[T string | int64](r Resource, when func(time.Time) T, v Va
 		CreatedAt: when(r.CreatedAt), LastSeenAt: when(r.LastSeenAt), Provides: r.Provides,
 		OwnerID: r.OwnerID, SourceTitle: r.SourceTitle, PublicAddress: r.PublicAddress,
 		AccessToken: string(r.AccessToken), Owned: Bool(r.Owned), Home: Some(Bool(false)), Presence: true,
-		PublicAddressMatches: true,
+		PublicAddressMatches: Bool(r.PublicAddressMatches),
 	}
 	for _, c := range r.Connections {
 		attrs.Relay = attrs.Relay || c.Relay
 	}
 	if v&NoNulls != 0 {
 		for _, o := range []interface{ orZero() }{
-			&attrs.Platform, &attrs.PlatformVersion, &attrs.Device, &attrs.OwnerID, &attrs.SourceTitle,
+			&attrs.OwnerID, &attrs.SourceTitle,
 		} {
 			o.orZero()
 		}

@@ -497,13 +497,14 @@ func TestAccountEscapesToken(t *testing.T) {
 
 var den = wire.Resource{
 	Name: "Den", Product: "Plex Media Server", ClientIdentifier: "m1", CreatedAt: joined, LastSeenAt: joined.Add(time.Millisecond),
-	Provides: "server", AccessToken: "tok", Owned: true, PublicAddress: "192.0.2.1",
+	Provides: "server", AccessToken: "tok", Owned: true, PublicAddress: "192.0.2.1", PublicAddressMatches: true,
+	Platform: "Linux", PlatformVersion: "6", Device: "PC",
 	Connections: []wire.Connection{{Protocol: "http", Address: "192.168.1.5", Port: 32400, URI: "http://192.168.1.5:32400", Local: true}},
 }
 
 func TestResourcesJSON(t *testing.T) {
-	const want = `[{"name":"Den","product":"Plex Media Server","productVersion":"","platform":null,"platformVersion":null,` +
-		`"device":null,"clientIdentifier":"m1","createdAt":"2026-01-02T03:04:05Z","lastSeenAt":"2026-01-02T03:04:05Z",` +
+	const want = `[{"name":"Den","product":"Plex Media Server","productVersion":"","platform":"Linux","platformVersion":"6",` +
+		`"device":"PC","clientIdentifier":"m1","createdAt":"2026-01-02T03:04:05Z","lastSeenAt":"2026-01-02T03:04:05Z",` +
 		`"provides":"server","ownerId":null,"sourceTitle":null,"publicAddress":"192.0.2.1","accessToken":"tok","owned":true,` +
 		`"home":false,"synced":false,"relay":false,"presence":true,"httpsRequired":false,"publicAddressMatches":true,` +
 		`"dnsRebindingProtection":false,"natLoopbackSupported":false,"connections":[{"protocol":"http","address":"192.168.1.5",` +

@@ -1,0 +1,94 @@
+package source
+
+import (
+	"os"
+	"regexp"
+	"runtime"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/usher-auth/usher/internal/fault"
+)
+
+// Unknown is what a source is said to be where that is not known: typed clients
+// demand a text that is not empty.
+const Unknown = "unknown"
+
+// texts are what clients are told of a source's software and machine.
+func (s *Source) texts() []sourceText {
+	return []sourceText{
+		{"product", "product", &s.Product},
+		{"version", "product's version", &s.ProductVersion},
+		{"platform", "platform", &s.Platform},
+		{"platformVersion", "platform's version", &s.PlatformVersion},
+		{"device", "device", &s.Device},
+	}
+}
+
+// sourceText is one of texts. A form has it under its field, and people know it
+// by its name.
+type sourceText struct {
+	field, name string
+	text        *string
+}
+
+// complete returns a source with Unknown for each text that is not known.
+func complete(s Source) Source {
+	for _, t := range s.texts() {
+		if *t.text == "" {
+			*t.text = Unknown
+		}
+	}
+	return s
+}
+
+// maxText is how many bytes a text has at most.
+const maxText = 255
+
+// checkTexts rejects texts that clients cannot show. fault.Invalid.
+func checkTexts(s Source) error {
+	for _, t := range s.texts() {
+		if len(*t.text) > maxText || strings.ContainsFunc(*t.text, unicode.IsControl) || !utf8.ValidString(*t.text) {
+			return fault.Invalidf(t.field,
+				"the %s is longer than %d bytes or has a control character in it", t.name, maxText)
+		}
+	}
+	return nil
+}
+
+// describe returns this server with its texts.
+func describe(self Source) Source {
+	self.Product, self.Device = "usher", "Server"
+	self.Platform, self.PlatformVersion = ownPlatform(), ownPlatformVersion()
+	return self
+}
+
+// ownPlatform names the operating system as media servers do.
+func ownPlatform() string {
+	switch runtime.GOOS {
+	case "darwin":
+		return "MacOSX"
+	case "freebsd":
+		return "FreeBSD"
+	case "openbsd":
+		return "OpenBSD"
+	case "netbsd":
+		return "NetBSD"
+	}
+	return strings.ToUpper(runtime.GOOS[:1]) + runtime.GOOS[1:]
+}
+
+// release finds the first two numbers of a version: the rest would tell every
+// member which fixes the machine does not have.
+var release = regexp.MustCompile(`^\d{1,9}(?:\.\d{1,9})?`)
+
+// ownPlatformVersion returns the version of the kernel, or the empty string
+// where the operating system does not have it in a file.
+func ownPlatformVersion() string {
+	text, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return ""
+	}
+	return string(release.Find(text))
+}
