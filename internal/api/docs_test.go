@@ -36,16 +36,16 @@ func TestProtocolIsDocumented(t *testing.T) {
 	}
 }
 
-// docs/operations.md has every event of the audit log, and what it means.
+// docs/reference.md has every event of the audit log and its meaning.
 func TestEventsAreDocumented(t *testing.T) {
-	text := document(t, "operations.md")
+	text := document(t, "reference.md")
 	events := audit.Meanings()
 	if len(events) < 20 {
 		t.Fatalf("only %d events", len(events))
 	}
 	for _, e := range events {
 		if row := fmt.Sprintf("| `%s` | %s |\n", e.Kind, e.Means); !strings.Contains(text, row) {
-			t.Errorf("%s is not in docs/operations.md", row)
+			t.Errorf("%s is not in docs/reference.md", row)
 		}
 	}
 }

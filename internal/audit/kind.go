@@ -50,8 +50,7 @@ type Meaning struct {
 	Means string
 }
 
-// kinds is every kind and what it means. docs/operations.md has the same
-// table.
+// kinds is every kind and what it means. docs/reference.md has the same table.
 var kinds = [...]Meaning{
 	{SignIn, "a device signed in and received a token"},
 	{SignInRefused, "a sign-in failed: wrong password or code, no such account, or a disabled one"},

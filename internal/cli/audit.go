@@ -25,7 +25,7 @@ type auditCommands struct {
 
 func (cs auditCommands) command() *cobra.Command {
 	return group("audit", "Read the audit log, and verify it", `Read the log of sign-ins, refusals and changes, and verify that nobody changed
-it. docs/operations.md lists the events. These commands work while the server
+it. docs/reference.md lists the events. These commands work while the server
 runs or is stopped.`,
 		cs.jsonFlag(cs.list()), cs.jsonFlag(cs.verify()))
 }
@@ -162,7 +162,7 @@ func auditEvents(names []string) (kinds []audit.Kind, err error) {
 	for _, name := range names {
 		known := func(m audit.Meaning) bool { return string(m.Kind) == name }
 		if !slices.ContainsFunc(audit.Meanings(), known) {
-			return nil, wrongUse("there is no event %s: docs/operations.md lists them", name)
+			return nil, wrongUse("there is no event %s: docs/reference.md lists them", name)
 		}
 		kinds = append(kinds, audit.Kind(name))
 	}
@@ -232,7 +232,7 @@ func (cs auditCommands) verify() *cobra.Command {
 		Short: "Check that no row of the audit log was changed or is missing",
 		Long: `Check that no row of the audit log was changed or is missing, and name the first
 that was or is. It ends with exit code 1 then. What this finds and what it
-cannot find is in docs/operations.md.`,
+cannot find is in docs/security-model.md.`,
 		Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {

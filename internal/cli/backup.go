@@ -23,7 +23,7 @@ func (cs dataCommands) backupCommand() *cobra.Command {
 		Short: "Copy the database, while the server runs or is stopped",
 		Long: `Copy the database, as it is at this moment, to a file that only you can read and
 that is not there yet. The server may run meanwhile. How to put a copy back is
-in docs/operations.md.
+in docs/running.md.
 
 The key file is not in the copy: keep one of it, too. Without it, second factors
 by TOTP are lost.`,

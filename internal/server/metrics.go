@@ -6,7 +6,7 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 )
 
-// serviceMetrics returns the metrics about the services. docs/operations.md
+// serviceMetrics returns the metrics about the services. docs/reference.md
 // lists all metrics.
 func serviceMetrics(c *core.Core) []prometheus.Collector {
 	return []prometheus.Collector{

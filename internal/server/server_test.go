@@ -100,7 +100,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// docs/operations.md has every metric of usher's own.
+// docs/reference.md has every metric of usher's own.
 func TestMetricsAreDocumented(t *testing.T) {
 	srv := server.New(coretest.New(t, core.Config{}).Core, server.Config{})
 	answer(t, srv.Handler(), "GET", "/identity", "")
@@ -109,13 +109,13 @@ func TestMetricsAreDocumented(t *testing.T) {
 	if len(names) < 5 {
 		t.Fatalf("only %d metrics", len(names))
 	}
-	document, err := os.ReadFile("../../docs/operations.md")
+	document, err := os.ReadFile("../../docs/reference.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range names {
 		if !strings.Contains(string(document), m[1]) {
-			t.Errorf("%s is not in docs/operations.md", m[1])
+			t.Errorf("%s is not in docs/reference.md", m[1])
 		}
 	}
 }

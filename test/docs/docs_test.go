@@ -1,6 +1,7 @@
-// Package docs_test checks what the documents claim against the project itself.
-// The command line's document is checked in internal/cli, the protocol's and the
-// metrics' in internal/server, the clients' in test/clients.
+// Package docs_test checks the documents against the project itself. Other tests
+// check docs/cli.md (internal/cli), docs/protocol.md and the audit events of
+// docs/reference.md (internal/api), its metrics (internal/server), and
+// docs/clients.md (test/clients).
 package docs_test
 
 import (
@@ -70,18 +71,18 @@ func TestSDKHasNoDependencies(t *testing.T) {
 
 var link = regexp.MustCompile(`\]\(([^)#]+?)(#[^)]*)?\)`)
 
-// Every link to a file leads to one.
+// Every link to a file leads to one, and every fragment to one of its headings.
 func TestLinksLeadSomewhere(t *testing.T) {
-	documents, err := filepath.Glob(filepath.Join(root, "*.md"))
-	if err != nil {
-		t.Fatal(err)
+	var documents []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/decisions/*.md"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		documents = append(documents, found...)
 	}
-	more, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := 0
-	for _, document := range append(documents, more...) {
+	files, fragments := 0, 0
+	for _, document := range documents {
 		text, err := os.ReadFile(document)
 		if err != nil {
 			t.Fatal(err)
@@ -90,15 +91,40 @@ func TestLinksLeadSomewhere(t *testing.T) {
 			if strings.Contains(m[1], "://") {
 				continue
 			}
-			found++
-			if _, err := os.Stat(filepath.Join(filepath.Dir(document), m[1])); err != nil {
+			files++
+			target := filepath.Join(filepath.Dir(document), m[1])
+			if _, err := os.Stat(target); err != nil {
 				t.Errorf("%s: %v", filepath.Base(document), err)
+				continue
+			}
+			if m[2] == "" {
+				continue
+			}
+			fragments++
+			if !slices.Contains(headings(t, target), m[2]) {
+				t.Errorf("%s: %s has no heading %s", filepath.Base(document), m[1], m[2])
 			}
 		}
 	}
-	if found < 8 {
-		t.Errorf("only %d links were found", found)
+	if files < 8 || fragments < 4 {
+		t.Errorf("only %d links were found, %d of them with a fragment", files, fragments)
 	}
+}
+
+// headings lists the fragments that lead to the headings of a document, as
+// GitHub writes them.
+func headings(t *testing.T, document string) (fragments []string) {
+	t.Helper()
+	text, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dropped := regexp.MustCompile(`[^\w -]`)
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(string(text), -1) {
+		slug := dropped.ReplaceAllString(strings.ToLower(m[1]), "")
+		fragments = append(fragments, "#"+strings.ReplaceAll(slug, " ", "-"))
+	}
+	return fragments
 }
 
 // The two commands that the README opens with are there, and CI runs the

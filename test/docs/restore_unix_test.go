@@ -14,20 +14,20 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// commandsAfter finds the commands that follow a bold word in the operations
-// page.
-func commandsAfter(t *testing.T, word string) string {
+// commandsAfter returns the first commands below a heading of docs/running.md.
+func commandsAfter(t *testing.T, heading string) string {
 	t.Helper()
-	found := regexp.MustCompile(`(?s)\*\*` + word + `\*\*.*?` + "```sh\n(.*?)```").FindStringSubmatch(read(t, "docs/operations.md"))
+	commands := regexp.MustCompile(`(?ms)^### ` + heading + `$.*?` + "^```sh\n(.*?)^```$")
+	found := commands.FindStringSubmatch(read(t, "docs/running.md"))
 	if found == nil {
-		t.Fatalf("docs/operations.md has no commands after **%s**", word)
+		t.Fatalf("docs/running.md has no commands below the heading %s", heading)
 	}
 	return found[1]
 }
 
-// What the operations page says of backing up and restoring is carried out to
-// the letter: after a crash, whose write-ahead log must not be played over the
-// database that is put back, and with a key file that is gone.
+// The backup and restore commands of docs/running.md work as they are written:
+// after a crash, whose write-ahead log must not be applied to the restored
+// database, and with a key file that is missing.
 func TestRestoreAfterACrash(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := usher.Build(dir); err != nil {
@@ -48,12 +48,12 @@ func TestRestoreAfterACrash(t *testing.T) {
 		}
 		return string(out)
 	}
-	documented := func(word string) {
+	documented := func(heading string) {
 		t.Helper()
-		commands := commandsAfter(t, word)
+		commands := commandsAfter(t, heading)
 		for before, after := range map[string]string{"~/.local/share/usher": data, "/backup": backup} {
 			if !strings.Contains(commands, before) {
-				t.Fatalf("the commands after %s do not name %s", word, before)
+				t.Fatalf("the commands below %s do not name %s", heading, before)
 			}
 			commands = strings.ReplaceAll(commands, before, after)
 		}
@@ -72,7 +72,7 @@ func TestRestoreAfterACrash(t *testing.T) {
 
 	server := serve()
 	shell("echo mia has a password | usher account add mia --password-stdin; usher account totp mia --yes")
-	documented("Backup")
+	documented("Back up")
 	shell("echo noa has a password | usher account add noa --password-stdin")
 	if err := server.Kill(); err != nil {
 		t.Fatal(err)
