@@ -1,9 +1,9 @@
 package guard
 
-// MaxKeys is how many keys are kept at the most.
+// MaxKeys is the maximum number of stored keys.
 const MaxKeys = maxKeys
 
-// Len is how many keys are kept.
+// Len is the number of stored keys.
 func (f *Failures) Len() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

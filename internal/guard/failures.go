@@ -6,34 +6,33 @@ import (
 	"time"
 )
 
-// Failures counts failed tries by key (an account, an address) and says when a
-// key has failed too often. Each key may fail Burst times at once and gets one
-// more try per Refill, so an honest person who mistypes is never shut out for
-// long and a guesser is slowed to the refill's pace. The zero value counts
-// nothing and allows everything. It is safe for concurrent use.
+// Failures limits the rate of failed attempts by key (an account, an address).
+// Each key may fail Burst times at once and gets one more attempt per Refill, so a
+// user who mistypes is never locked out for long, and a guesser is slowed to the
+// refill rate. The zero value has no limit. It is safe for concurrent use.
 type Failures struct {
-	// Burst is how many failures are free. Zero: no limit.
+	// Burst is how many failures a key may have at once. Zero means no limit.
 	Burst int
-	// Refill is how long one failure is held against the key.
+	// Refill is how long one failure counts against the key.
 	Refill time.Duration
 
 	mu   sync.Mutex
-	debt map[hashedKey]time.Time // until when each key's failures are held against it
-	room int                     // how many keys there may be before those that owe nothing go
+	debt map[hashedKey]time.Time // the time until which each key's failures count
+	room int                     // the number of keys at which the next sweep is due
 }
 
-// hashedKey is what is kept of a key: an attacker makes keys up, of any length.
+// hashedKey is what is stored of a key: an attacker invents keys of any length.
 type hashedKey [sha256.Size]byte
 
 func hashKey(key string) hashedKey { return sha256.Sum256([]byte(key)) }
 
-// leastRoom is how many keys are kept before any is looked at again.
+// leastRoom is the number of keys below which there is no sweep.
 const leastRoom = 1024
 
-// maxKeys bounds the memory; beyond it, keys that owe nothing go first.
+// maxKeys bounds the memory.
 const maxKeys = 100_000
 
-// Wait returns how long key must wait before it may try again; 0: not at all.
+// Wait returns how long key must wait before its next attempt.
 func (f *Failures) Wait(key string, now time.Time) time.Duration {
 	if f.Burst <= 0 {
 		return 0
@@ -51,7 +50,7 @@ func (f *Failures) wait(key hashedKey, now time.Time) time.Duration {
 	return 0
 }
 
-// Failed holds one more failure against key.
+// Failed counts one more failure against key.
 func (f *Failures) Failed(key string, now time.Time) {
 	if f.Burst <= 0 {
 		return
@@ -75,9 +74,8 @@ func (f *Failures) failed(key hashedKey, now time.Time) {
 	f.debt[key] = from.Add(f.Refill)
 }
 
-// Take is Wait and, when that is 0, Failed in one: of tries that come at the
-// same time, no more than are free get through. One that did not fail after all
-// is given back with Return.
+// Take is Wait and, if that is 0, Failed in one step, so that concurrent attempts
+// cannot exceed the limit. If the attempt does not fail, undo it with Return.
 func (f *Failures) Take(key string, now time.Time) time.Duration {
 	if f.Burst <= 0 {
 		return 0
@@ -92,7 +90,7 @@ func (f *Failures) Take(key string, now time.Time) time.Duration {
 	return wait
 }
 
-// Return takes back one failure that Take held against key.
+// Return undoes one failure that Take counted against key.
 func (f *Failures) Return(key string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -102,16 +100,16 @@ func (f *Failures) Return(key string) {
 	}
 }
 
-// Succeeded forgives key what it owes.
+// Succeeded clears the failures of key.
 func (f *Failures) Succeeded(key string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.debt, hashKey(key))
 }
 
-// sweep drops keys that owe nothing any more and, when too many still owe, all:
-// an attacker with that many addresses is not stopped by counting addresses.
-// The next is due when there are twice as many as are left.
+// sweep removes the keys whose failures no longer count. If too many are left, it
+// removes all: counting addresses does not stop an attacker who has that many. The
+// next sweep is due when the number of keys has doubled.
 func (f *Failures) sweep(now time.Time) {
 	for key, until := range f.debt {
 		if until.Before(now) {

@@ -13,7 +13,8 @@ import (
 	"github.com/usher-auth/usher/internal/guard"
 )
 
-// A flood runs two at a time, three wait, and the rest are refused at once.
+// In a flood, two tasks run at a time, three wait, and the rest are rejected at
+// once.
 func TestAdmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const work = time.Second
@@ -142,7 +143,7 @@ func TestFailuresAreBounded(t *testing.T) {
 	}
 }
 
-// What owes nothing any more is not kept until the memory is full.
+// Keys without failures are removed before the memory is full.
 func TestFailuresAreForgotten(t *testing.T) {
 	f := &guard.Failures{Burst: 1, Refill: time.Minute}
 	now := time.Now()
@@ -166,8 +167,7 @@ func TestZeroFailuresAllowEverything(t *testing.T) {
 	f.Return("mia")
 }
 
-// Attack: a guesser with an IPv6 network of their own tries from a new address
-// each time.
+// Attack: a guesser with an IPv6 network uses a new address for each attempt.
 func TestNetwork(t *testing.T) {
 	for address, want := range map[string]string{
 		"192.0.2.1":               "192.0.2.1",

@@ -2,10 +2,10 @@ package guard
 
 import "net/netip"
 
-// Network is what failures are counted by for those who come from an address:
-// the address itself or, of IPv6, its first 64 bits. A single household is
-// given that many addresses and more, so counting each would count nothing.
-// What is no address is its own network.
+// Network returns the key by which failures from an address are counted: the
+// address itself or, for IPv6, its first 64 bits. A single household has that many
+// addresses or more, so counting each one would limit nothing. Text that is not an
+// address is its own network.
 func Network(address string) string {
 	a, err := netip.ParseAddr(address)
 	if err != nil {

@@ -1,21 +1,21 @@
-// Package hashing computes argon2id, in this process or in others of its own.
+// Package hashing computes argon2id, in this process or in separate ones.
 //
-// It owns those processes: when they start and end, what goes to them and back,
-// and their priority. It does not own passwords, costs or what is done with a
-// hash (see package account), nor how many are computed at once (see package
+// It owns the separate processes: when they start and stop, the data that they
+// exchange, and their priority. It does not own passwords, costs or the use of a
+// hash (see package account), nor the number of concurrent hashes (see package
 // guard).
 //
-// # Why other processes
+// # Why separate processes
 //
-// A hash is tens of milliseconds of nothing but computing, over megabytes of
-// memory. In the server's own process, Go's runtime lets it take turns with
-// token checks that take microseconds, and collects the server's garbage at the
-// pace of its megabytes. Processes of their own stand behind the server by the
-// system's own scheduling, keep their memory warm from hash to hash while there
-// are sign-ins, and give all of it back by ending when there are none.
+// A hash computes for tens of milliseconds over megabytes of memory. In the
+// server's own process, Go's runtime schedules it like a token check that takes
+// microseconds, and its memory makes the garbage collector run more often. The
+// system schedules separate processes behind the server. They reuse their memory
+// from hash to hash while there are sign-ins, and exit when there are no more,
+// which frees all of it.
 //
-// Each computes one hash at a time, on one processor. Two hashes in one process
-// stop each other whenever the memory of either is collected, which takes a
+// Each process computes one hash at a time, on one processor. Two hashes in one
+// process would stop each other in every garbage collection, which takes a
 // fortieth of their time.
 package hashing
 
@@ -37,7 +37,7 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// Input is what one hash is computed from. Its fields are argon2.IDKey's.
+// Input is the input of one hash. Its fields are the parameters of argon2.IDKey.
 type Input struct {
 	Password, Salt []byte
 	Time, Memory   uint32
@@ -57,36 +57,36 @@ func Here(in Input) []byte {
 }
 
 const (
-	// DefaultIdle is how long a process without work is kept.
+	// DefaultIdle is how long a process without work runs.
 	DefaultIdle = 20 * time.Second
-	// DefaultLimit is how long one hash may take: a hundred times as long as
-	// one does on a slow machine.
+	// DefaultLimit is how long one hash may take: a hundred times its duration
+	// on a slow machine.
 	DefaultLimit = 10 * time.Second
-	// closeGrace is how long Close waits for a hash that is under way.
+	// closeGrace is how long Close waits for a running hash.
 	closeGrace = time.Second
 )
 
-// Processes computes hashes in other processes: as many as there are hashes
-// under way, each started for the first hash that finds none free, and ended
-// when it had none in a while. It is safe for concurrent use.
+// Processes computes hashes in separate processes, one for each concurrent hash.
+// It starts a process when a hash finds none free, and stops it when it has been
+// idle for a while. It is safe for concurrent use.
 type Processes struct {
 	// Command returns the command of a program that calls Serve. Required.
 	Command func() *exec.Cmd
-	// Idle is how long a process without work is kept. Zero: DefaultIdle.
+	// Idle is how long a process without work runs. Zero means DefaultIdle.
 	Idle time.Duration
-	// Limit is how long one hash may take, before its process is taken for one
-	// that stands still and is killed. Zero: DefaultLimit.
+	// Limit is how long one hash may take before its process is considered stuck
+	// and is killed. Zero means DefaultLimit.
 	Limit time.Duration
-	// Logger gets why a hash was computed here after all. Nil: nobody.
+	// Logger records why a hash was computed in this process. Nil means no log.
 	Logger *slog.Logger
 
 	mu      sync.Mutex
 	running map[*worker]struct{}
-	free    []*worker // of those; the last is the one that worked last
+	free    []*worker // idle ones; the last is the most recently used
 }
 
-// Key computes a hash. A process that cannot be started, ends in the middle or
-// stands still keeps nobody from signing in: the hash is computed here then.
+// Key computes a hash. If a process cannot be started, exits early or is stuck, the
+// hash is computed in this process, so the sign-in succeeds nevertheless.
 func (p *Processes) Key(in Input) []byte {
 	w, err := p.take()
 	if err != nil {
@@ -108,8 +108,8 @@ func (p *Processes) here(in Input, why error) []byte {
 	return Here(in)
 }
 
-// take returns a process for one hash: the one that worked last, so that those
-// that are not needed any more rest and end.
+// take returns a process for one hash: the most recently used one, so that the
+// others become idle and stop.
 func (p *Processes) take() (*worker, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -120,7 +120,7 @@ func (p *Processes) take() (*worker, error) {
 		if w.alive() {
 			return w, nil
 		}
-		p.end(w) // somebody killed it while it rested
+		p.end(w) // it was killed while it was idle
 	}
 	w, err := start(p.Command())
 	if err != nil {
@@ -133,12 +133,12 @@ func (p *Processes) take() (*worker, error) {
 	return w, nil
 }
 
-// give ends what take began. A process that failed is not taken again.
+// give returns a process that take returned. A failed process is not reused.
 func (p *Processes) give(w *worker, failed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, ok := p.running[w]; !ok {
-		return // it was closed meanwhile
+		return // Processes was closed in the meantime
 	}
 	if failed {
 		p.end(w)
@@ -148,7 +148,7 @@ func (p *Processes) give(w *worker, failed bool) {
 	w.rest = time.AfterFunc(cmp.Or(p.Idle, DefaultIdle), func() { p.endIdle(w) })
 }
 
-// endIdle ends w unless it is in use again.
+// endIdle stops w unless it is in use again.
 func (p *Processes) endIdle(w *worker) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -158,16 +158,16 @@ func (p *Processes) endIdle(w *worker) {
 	}
 }
 
-// end lets a process end; p.mu is held. A hash that is under way fails, and is
-// computed here.
+// end stops a process; p.mu is held. A running hash fails, and is computed in this
+// process.
 func (p *Processes) end(w *worker) {
 	delete(p.running, w)
-	_ = w.in.Close() // its standard input ends, and it with it
+	_ = w.in.Close() // it exits at the end of its standard input
 }
 
-// Close ends the processes and waits until they have. One that takes long over
-// its hash is killed, and the hash computed here. A Key that comes later starts
-// another.
+// Close stops the processes and waits for them to exit. One whose hash takes long
+// is killed, and the hash is computed in this process. A later call of Key starts
+// another process.
 func (p *Processes) Close() {
 	p.mu.Lock()
 	ended := slices.Collect(maps.Keys(p.running))
@@ -183,13 +183,13 @@ func (p *Processes) Close() {
 	}
 }
 
-// worker is one of the other processes. It is used for one hash at a time.
+// worker is a separate process. It computes one hash at a time.
 type worker struct {
 	in    io.Closer
 	ask   *gob.Encoder
 	hear  *gob.Decoder
 	kill  func()
-	rest  *time.Timer // ends it, while it is free
+	rest  *time.Timer // stops it after a time without work
 	ended chan struct{}
 }
 
@@ -202,7 +202,7 @@ func (w *worker) alive() bool {
 	}
 }
 
-// start runs cmd with pipes to it and from it.
+// start runs cmd with pipes for its standard input and output.
 func start(cmd *exec.Cmd) (*worker, error) {
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -221,7 +221,7 @@ func start(cmd *exec.Cmd) (*worker, error) {
 	}
 	go func() {
 		defer close(w.ended)
-		_ = cmd.Wait() // how it ended is told by the hash that failed, if one did
+		_ = cmd.Wait() // a hash that failed reports the cause
 	}()
 	return w, nil
 }
@@ -234,9 +234,8 @@ func (w *worker) key(in Input) (out []byte, err error) {
 	return out, err
 }
 
-// Serve computes the hashes that Processes asks for on standard input, one
-// after the other and behind everything else that the machine does, until its
-// input ends.
+// Serve computes the hashes that Processes requests on standard input, one after
+// the other and at the lowest priority, until the end of its input.
 func Serve() error {
 	runtime.GOMAXPROCS(1)
 	lowerPriority()
@@ -251,9 +250,8 @@ func Serve() error {
 		if err := answers.Encode(Here(in)); err != nil {
 			return fmt.Errorf("answering with a hash: %w", err)
 		}
-		// The next hash gets the memory of this one, which the processor still
-		// has close by, instead of as much again: that is a tenth faster, and
-		// half of the memory.
+		// The next hash reuses the memory of this one, which is still in the
+		// processor's caches. That is a tenth faster, and halves the memory.
 		runtime.GC()
 	}
 }

@@ -20,10 +20,10 @@ import (
 )
 
 const (
-	// asWorker in the environment makes this test program a process that hashes.
+	// asWorker in the environment makes this test program a hashing process.
 	asWorker = "USHER_TEST_HASH_WORKER"
-	// standStill makes it one that never does. It names a file, to which the
-	// process writes its ID once it has been asked.
+	// standStill makes it a stuck process. It names a file to which the process
+	// writes its ID once it has a request.
 	standStill = "USHER_TEST_HASH_ASKED"
 )
 
@@ -42,12 +42,12 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// started is Processes with what a test wants to know of them.
+// started is Processes with what a test observes of them.
 type started struct {
 	hashing.Processes
 	mu       sync.Mutex
 	commands []*exec.Cmd
-	asked    string // of the first process, which stands still; empty: it does not
+	asked    string // the file of the first process, which is stuck; empty if it is not
 	log      bytes.Buffer
 }
 
@@ -84,7 +84,7 @@ func (p *started) check(t *testing.T, password string) {
 	}
 }
 
-// Many at once get their own hashes, from no more processes than that.
+// Concurrent calls get their own hashes, from no more processes than calls.
 func TestProcesses(t *testing.T) {
 	const atOnce, each = 4, 10
 	p := newProcesses(t, 0)
@@ -102,7 +102,7 @@ func TestProcesses(t *testing.T) {
 	}
 }
 
-// One after the other, they all come from the same process.
+// Consecutive hashes all come from the same process.
 func TestProcessIsKept(t *testing.T) {
 	p := newProcesses(t, 0)
 	for i := range 10 {
@@ -113,7 +113,7 @@ func TestProcessIsKept(t *testing.T) {
 	}
 }
 
-// A process without work ends by itself, and the next hash starts another.
+// A process without work exits, and the next hash starts another.
 func TestProcessEndsWhenIdle(t *testing.T) {
 	p := newProcesses(t, time.Millisecond)
 	p.check(t, "one")
@@ -124,8 +124,8 @@ func TestProcessEndsWhenIdle(t *testing.T) {
 	}
 }
 
-// standing is Processes of which the first never answers. ask has it asked, and
-// returns which it is when it has been.
+// standing is Processes whose first process never answers. ask sends it a request
+// and returns the process once it has received it.
 func standing(t *testing.T) (p *started, ask func(*sync.WaitGroup) *os.Process) {
 	t.Helper()
 	p = newProcesses(t, 0)
@@ -145,8 +145,8 @@ func standing(t *testing.T) (p *started, ask func(*sync.WaitGroup) *os.Process) 
 	}
 }
 
-// wantHere checks that one hash was computed here, and the next one in a
-// process again.
+// wantHere checks that one hash was computed in this process, and the next one in
+// a separate process again.
 func (p *started) wantHere(t *testing.T, why string) {
 	t.Helper()
 	p.check(t, "after")
@@ -156,8 +156,8 @@ func (p *started) wantHere(t *testing.T, why string) {
 	}
 }
 
-// A process that is killed in the middle keeps nobody waiting, and the next
-// hash starts another.
+// A process that is killed during a hash delays no sign-in, and the next hash
+// starts another.
 func TestProcessIsKilled(t *testing.T) {
 	p, ask := standing(t)
 	var wg sync.WaitGroup
@@ -168,7 +168,7 @@ func TestProcessIsKilled(t *testing.T) {
 	p.wantHere(t, "hashing in another process")
 }
 
-// Nor does one that stands still.
+// Neither does a stuck process.
 func TestProcessStandsStill(t *testing.T) {
 	p, ask := standing(t)
 	p.Limit = 500 * time.Millisecond
@@ -179,7 +179,7 @@ func TestProcessStandsStill(t *testing.T) {
 	p.wantHere(t, "hashing in another process")
 }
 
-// Processes that were killed while they rested are not asked.
+// Processes that were killed while idle are not used.
 func TestProcessesDieAtRest(t *testing.T) {
 	const atOnce = 3
 	p := newProcesses(t, 0)
@@ -195,15 +195,15 @@ func TestProcessesDieAtRest(t *testing.T) {
 		}
 		waitForEnd(t, cmd)
 	}
-	time.Sleep(20 * time.Millisecond) // until who waited for them has said so
+	time.Sleep(20 * time.Millisecond) // until their exit has been noticed
 	p.check(t, "after")
 	if len(p.commands) != dead+1 || p.log.Len() > 0 {
 		t.Errorf("it took %d processes more, with the log %q", len(p.commands)-dead, p.log.String())
 	}
 }
 
-// Where no process can be started, passwords are hashed all the same, and the
-// log says where.
+// If no process can be started, passwords are hashed in this process, and the log
+// says so.
 func TestNoProcess(t *testing.T) {
 	p := newProcesses(t, 0)
 	p.Command = func() *exec.Cmd { return exec.Command("/nowhere/to/be/found") }
@@ -214,8 +214,8 @@ func TestNoProcess(t *testing.T) {
 	}
 }
 
-// Close waits for the processes that rest, and not for ever for one that does
-// not; what that was at is hashed all the same.
+// Close waits for idle processes, and for a limited time for a busy one, whose hash
+// is then computed in this process.
 func TestClose(t *testing.T) {
 	p, ask := standing(t)
 	var wg sync.WaitGroup
@@ -235,7 +235,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// What is hashed never prints.
+// The input of a hash never prints.
 func TestInputDoesNotPrint(t *testing.T) {
 	in := input("secret")
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
@@ -250,7 +250,7 @@ func TestInputDoesNotPrint(t *testing.T) {
 func waitForEnd(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		// Windows cannot send this signal, but says so only of a process that runs.
+		// Windows cannot send this signal, but reports that only for a running process.
 		if err := cmd.Process.Signal(syscall.Signal(0)); errors.Is(err, os.ErrProcessDone) {
 			return
 		}

@@ -1,8 +1,8 @@
-// Package letters writes random and derived bits as text that clients take and
+// Package letters encodes random and derived bits as text that clients accept and
 // people can type.
 //
-// It owns how bits become letters without any of them coming up more often. It
-// does not own what the text is good for: it knows neither tokens nor codes.
+// It owns the encoding, in which all letters are equally likely. It does not own
+// the purpose of the text: it knows neither tokens nor codes.
 package letters
 
 import (
@@ -10,15 +10,14 @@ import (
 	"math/big"
 )
 
-// All is what every client takes in a token: plex-api-pinauth matches letters
-// and digits only.
+// All is the alphabet that every client accepts in a token: plex-api-pinauth
+// matches letters and digits only.
 const All = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// Draw returns n letters of an alphabet of at most 256, each as likely as any
-// other.
+// Draw returns n random letters of an alphabet of at most 256, all equally likely.
 func Draw(alphabet string, n int) []byte {
-	// Beyond the highest multiple of the alphabet's length in a byte, the first
-	// letters would come up more often.
+	// Bytes beyond the highest multiple of the alphabet's length would make the
+	// first letters more likely.
 	beyond := 256 - 256%len(alphabet)
 	text := make([]byte, 0, n)
 	var pool [64]byte
@@ -33,9 +32,9 @@ func Draw(alphabet string, n int) []byte {
 	return text
 }
 
-// Write returns n letters of All that stand for bits, always the same for the
-// same. There should be some more bits than the letters hold, six for each, so
-// that all are equally likely.
+// Write encodes bits as n letters of All. The same bits give the same letters.
+// There should be more bits than the letters hold, six for each, so that all
+// letters are equally likely.
 func Write(bits []byte, n int) []byte {
 	left, base, digit := new(big.Int).SetBytes(bits), big.NewInt(int64(len(All))), new(big.Int)
 	text := make([]byte, n)

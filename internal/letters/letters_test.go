@@ -8,8 +8,8 @@ import (
 	"github.com/usher-auth/usher/internal/letters"
 )
 
-// Each letter of an alphabet comes up about equally often, whether or not its
-// length divides 256.
+// Each letter of an alphabet occurs about equally often, whether or not its length
+// divides 256.
 func TestDrawIsUniform(t *testing.T) {
 	for _, alphabet := range []string{letters.All, "01", "abc", "ABCDEFGHIJKLMNOPQRST"} {
 		const n = 100_000

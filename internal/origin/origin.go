@@ -1,8 +1,8 @@
-// Package origin is where people may be sent back to after they signed in,
-// without being asked.
+// Package origin manages the sites that users are sent back to after sign-in
+// without a question.
 //
-// It owns what an origin is, how it is written, and the list of those that an
-// admin allowed. It does not own the sending (package web).
+// It owns the syntax of an origin and the list of those that an admin allowed. It
+// does not own the redirect (package web).
 package origin
 
 import (
@@ -33,7 +33,7 @@ func invalid(format string, args ...any) error {
 	return fault.Invalidf("origin", format, args...)
 }
 
-// defaultPorts are those that an origin is written without.
+// defaultPorts are the ports that an origin omits.
 var defaultPorts = map[string]string{"http": "80", "https": "443"}
 
 // Of is the origin of a web address, as browsers write it.
@@ -51,9 +51,9 @@ func Of(u *url.URL) string {
 // maxOrigin is the most bytes of an origin: a host name has 253.
 const maxOrigin = 270
 
-// Parse reads scheme://host[:port], where the scheme is http or https and
-// nothing else follows, and writes it as Of does. Attack: an origin that is
-// more than it seems, by a user name in front of the host, a path after it, or
+// Parse parses scheme://host[:port], where the scheme is http or https and nothing
+// follows, and returns it as Of writes it. Attack: an origin that differs from
+// what an admin sees in it, by a user name before the host, a path after it, or
 // letters that look like others. fault.Invalid.
 func Parse(text string) (string, error) {
 	u, err := url.Parse(text)
@@ -74,8 +74,8 @@ func Parse(text string) (string, error) {
 	return Of(u), nil
 }
 
-// checkHost refuses what is no host name in ASCII and no IP address as
-// browsers write it.
+// checkHost accepts only a host name in ASCII, or an IP address as browsers write
+// it.
 func checkHost(host string) error {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		if ip.Zone() != "" || ip.String() != strings.ToLower(host) {
@@ -98,7 +98,7 @@ func usablePort(text string) bool {
 	return err == nil && n >= 1 && n <= 65535 && strconv.Itoa(n) == text
 }
 
-// Origin is where people are sent back to without being asked.
+// Origin is a site that users are sent back to without a question.
 type Origin struct {
 	// Origin is scheme://host, with a port unless it is the scheme's own.
 	Origin    string
@@ -117,12 +117,12 @@ type Rows interface {
 	Delete(ctx context.Context, tx *db.Tx, origin string) error
 }
 
-// Config is what a Service stands on. All of it is required.
+// Config has the dependencies of a Service. All fields are required.
 type Config struct {
 	// DB is the database, and Rows its table.
 	DB   *db.DB
 	Rows Rows
-	// Audit is the log of what is allowed.
+	// Audit is the log that records changes of the list.
 	Audit *audit.Log
 }
 

@@ -25,7 +25,7 @@ func TestParse(t *testing.T) {
 		"http://nas":                   "http://nas",
 		"https://xn--bcher-kva.org":    "https://xn--bcher-kva.org",
 		"https://under_score.home.lan": "https://under_score.home.lan",
-		// Everything else is refused.
+		// Everything else is rejected.
 		"":                                     "",
 		"app.example.org":                      "",
 		"javascript:alert(1)":                  "",
@@ -69,7 +69,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// What Parse lets in is an origin as Of writes it, and stays what it is.
+// Parse returns an origin as Of writes it, and parsing it again does not change it.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{"https://app.example.org", "http://[::1]:8080", "HTTPS://A.B:443", "https://a@b", "http://a:"} {
 		f.Add(text)

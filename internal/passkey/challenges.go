@@ -9,30 +9,30 @@ import (
 )
 
 const (
-	// challengeLife is how long somebody may take to find the right finger.
+	// challengeLife is how long a user may take to answer a challenge.
 	challengeLife = 5 * time.Minute
-	// maxChallenges is how many challenges of a kind wait at the same time;
+	// maxChallenges is the maximum number of waiting challenges of a kind, of
 	// half a kilobyte each.
 	maxChallenges = 10_000
 )
 
-// ceremony is what a challenge was drawn for.
+// ceremony is what a challenge was created for.
 type ceremony struct {
-	account int64 // 0: whoever it turns out to be
+	account int64 // 0 if the passkey is to identify the account
 	session webauthn.SessionData
 	expires time.Time
 }
 
-// challenges keeps the challenges of one kind of ceremony, one for each
-// browser. The zero value is ready to use.
+// challenges stores the challenges of one kind of ceremony, one for each browser.
+// The zero value is ready to use.
 type challenges struct {
 	mu sync.Mutex
-	// waiting has the hash of what names the browser as its key, so that no
-	// secret is kept.
+	// waiting maps the hash of the browser's secret to its challenge. The secret
+	// itself is not stored.
 	waiting map[[sha256.Size]byte]ceremony
 }
 
-// put keeps a browser's challenge, in place of the one before.
+// put stores a browser's challenge and replaces the previous one.
 func (c *challenges) put(browser string, new ceremony, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -45,7 +45,8 @@ func (c *challenges) put(browser string, new ceremony, now time.Time) {
 	c.waiting[sha256.Sum256([]byte(browser))] = new
 }
 
-// sweep drops what has expired and, when nothing has, what expires next.
+// sweep removes expired challenges or, if there are none, the one that expires
+// next.
 func (c *challenges) sweep(now time.Time) {
 	var first [sha256.Size]byte
 	var when time.Time
@@ -61,8 +62,8 @@ func (c *challenges) sweep(now time.Time) {
 	}
 }
 
-// take returns a browser's challenge, which is gone then: it works once,
-// whatever comes of it.
+// take returns a browser's challenge and removes it: it works once, whether or not
+// the answer is accepted.
 func (c *challenges) take(browser string, now time.Time) (ceremony, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

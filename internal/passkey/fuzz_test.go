@@ -8,8 +8,8 @@ import (
 	"github.com/usher-auth/usher/internal/passkey"
 )
 
-// Whatever a request says its host is, there is either no party or one that
-// passkeys can be bound to.
+// For every host of a request, there is either no party or one that passkeys can
+// be bound to.
 func FuzzNewParty(f *testing.F) {
 	for _, host := range []string{
 		"localhost:32400", "usher.example.org", "192.0.2.1:80", "[::1]:32400", "::1", "a b", "%41", "x?y", "x#y", "x/y", "a@b", ":80", "", "é",

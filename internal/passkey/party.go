@@ -8,25 +8,25 @@ import (
 	"github.com/go-webauthn/webauthn/protocol"
 )
 
-// Party is the site that a passkey is for. Browsers show a passkey to no other.
+// Party is the site that a passkey is bound to. Browsers offer it to no other site.
 type Party struct {
 	// ID is the site's host name.
 	ID string
-	// Origins are where its pages are, as browsers name it.
+	// Origins are the origins of its pages, as browsers write them.
 	Origins []string
 }
 
-// NewParty returns the site of the pages. public is its URL, where it is known;
-// otherwise host is what the browser asked for, with the port, and secure says
-// that it did so by TLS. There is none, and ok is false, without a whole host
-// name: an IP address does not do, nor a name without a dot but localhost.
+// NewParty returns the site of the pages. public is its URL. If that is empty, host
+// is the host of the browser's request, with its port, and secure says that the
+// request used TLS. If there is no full host name, ok is false: passkeys cannot be
+// bound to an IP address, or to a name without a dot other than localhost.
 func NewParty(public, host string, secure bool) (p Party, ok bool) {
 	schemes := []string{"https"}
 	if u, err := url.Parse(public); err == nil && u.Host != "" {
 		host, schemes = u.Host, []string{u.Scheme}
 	} else if !secure {
-		// TLS may end at a proxy in front. Where it does not, browsers have no
-		// passkeys on such a page, but for localhost.
+		// A proxy may terminate TLS. If none does, browsers do not support
+		// passkeys on such a page, except on localhost.
 		schemes = append(schemes, "http")
 	}
 	host = strings.ToLower(host)
@@ -40,7 +40,7 @@ func NewParty(public, host string, secure bool) (p Party, ok bool) {
 	return p, true
 }
 
-// nameOf is a host without its port.
+// nameOf returns a host without its port.
 func nameOf(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		return name
@@ -48,7 +48,7 @@ func nameOf(host string) string {
 	return strings.Trim(host, "[]")
 }
 
-// withoutPort leaves out the port that a scheme has anyway, as browsers do.
+// withoutPort omits the default port of a scheme, as browsers do.
 func withoutPort(scheme, host string) string {
 	return strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[scheme])
 }

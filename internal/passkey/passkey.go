@@ -44,7 +44,7 @@ var (
 	ErrRateLimited = fault.New(fault.Limited, "too many sign-ins by passkey from this address")
 )
 
-// Config is what a Service stands on.
+// Config has the dependencies and limits of a Service.
 type Config struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
@@ -54,7 +54,7 @@ type Config struct {
 	// Audit is the log of what happens to passkeys. Required.
 	Audit *audit.Log
 	// Begins is how many sign-ins one address may begin at once before each
-	// further one must wait a second. Zero: no limit.
+	// further one must wait a second. Zero means no limit.
 	Begins int
 	// Now returns the time. Nil: time.Now.
 	Now func() time.Time
@@ -101,20 +101,20 @@ func New(cfg Config) *Service {
 	timeout := webauthn.TimeoutConfig{Timeout: challengeLife, TimeoutUVD: challengeLife}
 	s.settings = webauthn.Config{
 		RPDisplayName: "usher",
-		// Who made an authenticator is not ours to judge.
+		// usher accepts authenticators of every manufacturer.
 		AttestationPreference: protocol.PreferNoAttestation,
 		AuthenticatorSelection: protocol.AuthenticatorSelection{
 			ResidentKey: protocol.ResidentKeyRequirementRequired, RequireResidentKey: protocol.ResidentKeyRequired(),
 			UserVerification: protocol.VerificationRequired,
 		},
 		Timeouts: webauthn.TimeoutsConfig{Login: timeout, Registration: timeout},
-		// Password managers answer what nobody asked; none of it is used.
+		// Password managers return extensions that were not requested.
 		ExtensionsUnsolicitedOutputPolicy: protocol.UnsolicitedOutputPolicyIgnore,
 	}
 	return s
 }
 
-// at is the library for one site.
+// at configures the library for one site.
 func (s *Service) at(party Party) (*webauthn.WebAuthn, error) {
 	settings := s.settings
 	settings.RPID, settings.RPOrigins = party.ID, party.Origins
@@ -131,7 +131,7 @@ type Passkey struct {
 	AccountID int64
 	// CredentialID is the ID that its authenticator gave it.
 	CredentialID []byte
-	// Credential is the public key and what else verifying takes, as a record.
+	// Credential is the public key and the other data for verifying, as a record.
 	Credential []byte
 	// Party is the ID of the site that it is for. List fills it in.
 	Party string
@@ -151,7 +151,7 @@ type record struct {
 	Key   webauthn.Credential `json:"credential"`
 }
 
-// newRecord writes a record, without the attestation: nobody asked for it.
+// newRecord encodes a record, without the attestation, which was not requested.
 func newRecord(party Party, key webauthn.Credential) ([]byte, error) {
 	key.Attestation = webauthn.CredentialAttestation{}
 	return json.Marshal(record{party.ID, key})
@@ -164,7 +164,7 @@ func readRecord(p Passkey) (r record, err error) {
 	return r, err
 }
 
-// user is an account with its passkeys for one site, as the library wants it.
+// user is an account with its passkeys for one site, as the library needs it.
 type user struct {
 	account  account.Account
 	passkeys []Passkey
@@ -245,8 +245,8 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, accountID, id int6
 const maxPasskeys = 25
 
 // BeginAdd returns what the script of a page hands to
-// navigator.credentials.create, in JSON. The caller has made sure that it is
-// the account's owner who asks, and that only its session knows browser.
+// navigator.credentials.create, in JSON. The caller must have checked that the
+// request is from the account's owner, and that only its session knows browser.
 func (s *Service) BeginAdd(ctx context.Context, party Party, a account.Account, browser string) ([]byte, error) {
 	lib, err := s.at(party)
 	if err != nil {
@@ -267,7 +267,7 @@ func (s *Service) BeginAdd(ctx context.Context, party Party, a account.Account, 
 	return s.begin(&s.adding, browser, a.ID, session, options)
 }
 
-// begin keeps a challenge and returns what the browser needs.
+// begin stores a challenge and returns what the browser needs.
 func (s *Service) begin(
 	c *challenges, browser string, accountID int64, session *webauthn.SessionData, options any,
 ) ([]byte, error) {
@@ -276,7 +276,7 @@ func (s *Service) begin(
 	return json.Marshal(options)
 }
 
-// FinishAdd adds the passkey that a browser made. ErrChallenge, ErrRejected,
+// FinishAdd adds the passkey that a browser created. ErrChallenge, ErrRejected,
 // ErrExists, ErrFull.
 func (s *Service) FinishAdd(
 	ctx context.Context, by audit.Actor, party Party, a account.Account, browser, name string, answer []byte,
@@ -348,9 +348,9 @@ func cleanName(name string) string {
 	return name
 }
 
-// BeginSignIn returns what the script hands to navigator.credentials.get, for
-// somebody who has not said who they are. browser is a secret that the page
-// gave to this browser alone, address where it is. ErrRateLimited.
+// BeginSignIn returns what the script hands to navigator.credentials.get, for an
+// unknown visitor. browser is a secret that the page gave to this browser alone,
+// address the address of the browser. ErrRateLimited.
 func (s *Service) BeginSignIn(party Party, browser, address string) ([]byte, error) {
 	if wait := s.begins.Take(guard.Network(address), s.now()); wait > 0 {
 		return nil, fault.WithWait(ErrRateLimited, wait)
@@ -452,8 +452,7 @@ func (s *Service) FinishSecondFactor(
 	})
 }
 
-// check has an answer verified against an account's passkeys, and makes the
-// proof of it.
+// check verifies an answer against an account's passkeys, and returns the proof.
 func (s *Service) check(
 	ctx context.Context, by audit.Actor, party Party, a account.Account,
 	verify func(*webauthn.WebAuthn, *user) (*webauthn.Credential, error),
@@ -488,7 +487,7 @@ func (s *Service) check(
 	return account.Verified{}, s.failed(ctx, by, a, unknown, ErrRejected)
 }
 
-// verified makes the proof that a passkey of an account was used.
+// verified returns the proof that a passkey of an account was used.
 func (s *Service) verified(a account.Account, use signin.PasskeyUse) account.Verified {
 	proof := signin.NewProof(signin.Claim{
 		AccountID: a.ID, Revision: a.Revision, Passkey: use,

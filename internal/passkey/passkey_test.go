@@ -165,8 +165,8 @@ func TestReplay(t *testing.T) {
 	w.want(err, passkey.ErrChallenge, "a new answer after a wrong one to the same challenge")
 }
 
-// Attack: a challenge is drawn by one browser, answered by the victim, and the
-// answer handed in by another.
+// Attack: one browser requests a challenge, the victim answers it, and another
+// browser submits the answer.
 func TestAnotherBrowser(t *testing.T) {
 	w := newWorld(t)
 	phone := w.add(w.mia)
@@ -196,7 +196,7 @@ func TestAnotherCeremony(t *testing.T) {
 	w.want(err, passkey.ErrChallenge, "a sign-in's challenge for a new passkey")
 }
 
-// Attack: who knows mia's password gives a passkey of his own as her second
+// Attack: someone who knows mia's password uses their own passkey as her second
 // factor.
 func TestAnotherAccountsPasskey(t *testing.T) {
 	w := newWorld(t)
@@ -298,7 +298,7 @@ func TestTwoAtOnce(t *testing.T) {
 	w.want(w.spend(second, nil), passkey.ErrRejected, "the second of two with the same count")
 }
 
-// A passkey that is kept in step on several devices counts nothing.
+// A passkey that is synchronised between devices has no signature counter.
 func TestPasskeyThatDoesNotCount(t *testing.T) {
 	w := newWorld(t)
 	phone := w.add(w.mia)
@@ -396,8 +396,8 @@ func TestChallengeExpires(t *testing.T) {
 	})
 }
 
-// Attack: somebody fills the memory with challenges, or keeps others from
-// signing in by it.
+// Attack: an attacker fills the memory with challenges, or prevents others from
+// signing in by that.
 func TestFlood(t *testing.T) {
 	w := newWorldWith(t, core.Config{FailedTries: 1}) // ten sign-ins may begin
 	for i := range 10 {                               // from one household

@@ -1,7 +1,7 @@
-// Package qrcode draws a text as a picture that a phone's camera reads.
+// Package qrcode draws a text as a QR code for a phone's camera.
 //
-// It owns the picture: its size and its margin. The symbol itself is
-// boombuler/barcode's; what the text says, and who may see it, is the callers'.
+// It owns the image: its size and its margin. It does not own the encoding, which
+// is that of boombuler/barcode, nor the text and who may see it.
 package qrcode
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/boombuler/barcode/qr"
 )
 
-// PNG draws a text. The error of one that does not fit into a QR code, which
-// takes some two thousand letters, is a *TooLongError.
+// PNG draws a text. The error is a *TooLongError if the text does not fit into a
+// QR code, which holds some two thousand letters.
 func PNG(text string) ([]byte, error) {
 	symbol, err := qr.Encode(text, qr.M, qr.Auto)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/usher-auth/usher/internal/qrcode"
 )
 
-// A picture has a white margin of four squares, and then the black corner that
-// every reader looks for: seven squares, a white ring inside.
+// An image has a white margin of four squares, and then the black corner that
+// every reader searches: seven squares with a white ring inside.
 func TestPNG(t *testing.T) {
 	text, err := qrcode.PNG("https://usher.example.org/link?pin=CFHJ")
 	if err != nil {

@@ -1,9 +1,9 @@
-// Package seal keeps at rest what must be read back: TOTP seeds and the keys
-// that tokens are derived from.
+// Package seal encrypts stored secrets that must be read back: TOTP seeds and the
+// keys from which tokens are derived.
 //
-// It owns the key file and the sealing (AES-256-GCM, a key derived per purpose
-// by HKDF). It does not own what is sealed or where it is stored. Whoever has
-// the database without the key file has nothing that was sealed.
+// It owns the key file and the encryption (AES-256-GCM with a key for each purpose,
+// derived with HKDF). It does not own the secrets or where they are stored. The
+// database alone, without the key file, reveals none of them.
 package seal
 
 import (
@@ -24,12 +24,12 @@ import (
 
 const keySize = 32
 
-// ErrOpen says that sealed bytes cannot be opened: they were changed, sealed
-// for another purpose, or sealed with another key file.
+// ErrOpen says that sealed bytes cannot be decrypted: they were changed, sealed for
+// another purpose, or sealed with another key file.
 var ErrOpen = errors.New("cannot be opened with this key file")
 
-// Key is the secret that everything at rest is sealed with. It is safe for
-// concurrent use.
+// Key is the secret that encrypts all stored secrets. It is safe for concurrent
+// use.
 type Key struct{ secret [keySize]byte }
 
 // String keeps the key out of logs.
@@ -38,11 +38,11 @@ func (*Key) String() string { return "…" }
 // GoString keeps the key out of %#v.
 func (*Key) GoString() string { return "…" }
 
-// NewKey returns the key made of 32 random bytes.
+// NewKey returns the key with these 32 random bytes.
 func NewKey(secret [keySize]byte) *Key { return &Key{secret} }
 
-// LoadOrCreate reads the key file at path, or makes one, readable by its owner
-// only. Two processes that do this at once get the same key.
+// LoadOrCreate reads the key file at path, or creates it, readable by its owner
+// only. Two processes that do this at the same time get the same key.
 func LoadOrCreate(path string) (*Key, error) {
 	key, err := Load(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -54,8 +54,8 @@ func LoadOrCreate(path string) (*Key, error) {
 	return Load(path)
 }
 
-// Load reads the key file at path. The error is an fs.ErrNotExist when there is
-// none.
+// Load reads the key file at path. The error is fs.ErrNotExist if it does not
+// exist.
 func Load(path string) (*Key, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -68,8 +68,8 @@ func Load(path string) (*Key, error) {
 	return NewKey([keySize]byte(raw)), nil
 }
 
-// create writes a whole file before it gives it its name, so that no other
-// process can read half a key; a file that is there by then stays.
+// create writes the whole file before it gives it its name, so that no other
+// process can read half a key. It does not replace a file that exists by then.
 func create(path string) error {
 	var secret [keySize]byte
 	_, _ = rand.Read(secret[:]) // never fails
@@ -92,25 +92,25 @@ func create(path string) error {
 func (k *Key) Derive(purpose string) [32]byte {
 	out, err := hkdf.Key(sha256.New, k.secret[:], nil, "usher "+purpose, 32)
 	if err != nil {
-		panic(err) // 32 bytes are always to be had
+		panic(err) // HKDF always returns 32 bytes
 	}
 	return [32]byte(out)
 }
 
-// Fingerprint tells the key from others and says nothing else of it: it may lie
-// beside what is sealed.
+// Fingerprint identifies the key and reveals nothing else about it, so it can be
+// stored with the sealed data.
 func (k *Key) Fingerprint() []byte {
 	out := k.Derive("key fingerprint")
 	return out[:]
 }
 
-// Is reports whether a fingerprint is this key's.
+// Is reports whether a fingerprint is that of this key.
 func (k *Key) Is(fingerprint []byte) bool {
 	return subtle.ConstantTimeCompare(k.Fingerprint(), fingerprint) == 1
 }
 
-// Seal encrypts plain for a purpose. What the purpose names ("totp seed of
-// 5f3a…") is bound to the result: it opens for that purpose only.
+// Seal encrypts plain for a purpose, such as "totp seed of 5f3a…". The result can
+// be decrypted for the same purpose only.
 func (k *Key) Seal(purpose string, plain []byte) ([]byte, error) {
 	aead, err := k.aead()
 	if err != nil {
@@ -119,7 +119,7 @@ func (k *Key) Seal(purpose string, plain []byte) ([]byte, error) {
 	return aead.Seal(nil, nil, plain, []byte(purpose)), nil
 }
 
-// Open decrypts what Seal gave for the same purpose, or returns ErrOpen.
+// Open decrypts the result of Seal for the same purpose, or returns ErrOpen.
 func (k *Key) Open(purpose string, sealed []byte) ([]byte, error) {
 	aead, err := k.aead()
 	if err != nil {

@@ -47,8 +47,8 @@ func TestDerive(t *testing.T) {
 	}
 }
 
-// A fingerprint lies in the database: it must be the key's alone, and no other
-// thing that is derived from it.
+// A fingerprint is stored in the database: it must differ from everything else
+// that is derived from the key.
 func TestFingerprint(t *testing.T) {
 	key := seal.NewKey([32]byte{1})
 	same, other := seal.NewKey([32]byte{1}), seal.NewKey([32]byte{2})
@@ -73,7 +73,7 @@ func TestLoadMakesNothing(t *testing.T) {
 	}
 }
 
-// Processes that start at once must not each have a key.
+// Processes that start at the same time must share one key.
 func TestLoadOrCreateOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "usher.key")
 	keys := make([]*seal.Key, 20)

@@ -10,8 +10,8 @@ import (
 	"github.com/usher-auth/usher/internal/seal"
 )
 
-// Only its owner can read a new key file. Windows has no such modes: there, the
-// folder's access list decides.
+// Only its owner can read a new key file. Windows has no such modes: its access
+// control lists decide.
 func TestKeyFileIsPrivate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "usher.key")
 	if _, err := seal.LoadOrCreate(path); err != nil {
