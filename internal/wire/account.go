@@ -15,10 +15,10 @@ import (
 // seen to send about two weeks (third-party sample).
 const rememberFor = 14 * 24 * time.Hour
 
-// Account is the account object without what differs from answer to answer
+// Account is the account object without the fields that differ between responses
 // (authToken and rememberExpiresAt). Every key is always sent: generated SDKs
-// and strict decoders fail on an absent one. Fields that usher has no use for
-// hold what harms no client.
+// and strict decoders fail on an absent one. Fields that usher does not use have
+// values that harm no client.
 type Account struct {
 	XMLName                 xml.Name         `json:"-" xml:"user"`
 	ID                      int64            `json:"id" xml:"id,attr"`
@@ -63,7 +63,7 @@ type Account struct {
 	AttributionPartner      Optional[string] `json:"attributionPartner" xml:"attributionPartner,attr"`
 }
 
-// subscription is always that of an account without one: usher sells nothing.
+// subscription is always that of an account without a subscription.
 type subscription struct {
 	Active         Bool             `json:"active" xml:"active,attr"`
 	SubscribedAt   Optional[string] `json:"subscribedAt" xml:"subscribedAt,attr"`
@@ -91,7 +91,7 @@ type profile struct {
 	MediaReviewsLanguages        *[]string        `json:"mediaReviewsLanguages" xml:"-"`
 }
 
-// Person is what usher knows of an account that crosses the wire.
+// Person has the values of an account object that usher knows.
 type Person struct {
 	ID               int64
 	UUID             string
@@ -106,7 +106,7 @@ type Person struct {
 	BackupCodes      bool
 }
 
-// NewAccount fills the account object for p.
+// NewAccount returns the account object of p.
 func NewAccount(p Person) Account {
 	return Account{
 		ID: p.ID, UUID: p.UUID, Username: p.Username, Title: p.Title, Email: p.Email,
@@ -135,7 +135,7 @@ func (a Account) withVariant(v Variant) Account {
 		p := &a.Profile
 		for _, e := range []*Enum{
 			&p.DefaultAudioAccessibility, &p.AutoSelectSubtitle, &p.DefaultSubtitleAccessibility,
-			&p.DefaultSubtitleForced, &p.WatchedIndicator, // and not mediaReviewsVisibility: 0.23.5 has that as a number
+			&p.DefaultSubtitleForced, &p.WatchedIndicator, // not mediaReviewsVisibility: 0.23.5 reads a number there
 		} {
 			e.text = true
 		}
@@ -143,15 +143,15 @@ func (a Account) withVariant(v Variant) Account {
 	return a
 }
 
-// AccountPage is an account object encoded once and answered many times: token
-// details are the busiest answer there is, and only the token in it differs
-// between an account's devices. It is safe for concurrent use.
+// AccountPage is an account object that is encoded once and sent many times: token
+// details are the most frequent response, and only its token differs between the
+// devices of an account. It is safe for concurrent use.
 type AccountPage struct {
-	xml  []byte // the document from behind "<user" on
+	xml  []byte // the document after "<user"
 	json map[Variant][]byte
 }
 
-// jsonShapes are the variants whose JSON differs from one another.
+// jsonShapes are the variants that differ in JSON.
 var jsonShapes = [...]Variant{0, NoNulls, TextEnums}
 
 // Page encodes the account in every shape.
@@ -172,8 +172,8 @@ func (a Account) Page() (*AccountPage, error) {
 	return page, nil
 }
 
-// With completes the page for one answer. The token is written out in full:
-// it must be the one that the caller presented or was just given.
+// With completes the page for one response. It contains the whole token, which must
+// be the one that the caller sent or was just issued.
 func (p *AccountPage) With(token plexauth.Secret, now time.Time) Body {
 	return accountAnswer{p, token, now.Add(rememberFor).Unix()}
 }

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// A Body is an answer that can be written in either format.
+// A Body is a response that can be encoded in either format.
 type Body interface {
 	// Append adds the whole document to dst.
 	Append(dst []byte, f Format, v Variant) ([]byte, error)
@@ -22,8 +22,8 @@ func appendJSON(dst []byte, v any) ([]byte, error) {
 	return append(dst, b...), nil
 }
 
-// appendJSONText writes a string. One of letters and digits, as tokens are, is
-// copied.
+// appendJSONText encodes a string. It copies one of letters and digits, such as a
+// token.
 func appendJSONText(dst []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
@@ -61,7 +61,7 @@ func (b Bool) MarshalXMLAttr(name xml.Name) (xml.Attr, error) {
 // demand the key, and no attribute in XML, where strict ones cannot read an
 // empty number (a Rust Option<u64>).
 type Optional[T string | int64 | Bool] struct {
-	// Value counts only when Known is true.
+	// Value is valid only if Known is true.
 	Value T
 	Known bool
 }
@@ -116,15 +116,14 @@ func (e Enum) MarshalXMLAttr(name xml.Name) (xml.Attr, error) {
 	return xml.Attr{Name: name, Value: strconv.Itoa(e.N)}, nil
 }
 
-// emptyList is a list that usher has nothing to put in: [] and an element
-// without children. Clients demand the key and iterate over it.
+// emptyList is a list that is always empty: [] in JSON and an element without
+// children in XML. Clients require the key and iterate over it.
 type emptyList struct{}
 
 // MarshalJSON implements json.Marshaler.
 func (emptyList) MarshalJSON() ([]byte, error) { return []byte("[]"), nil }
 
-// xmlElement encodes v as an element of the given name, whatever its type is
-// called.
+// xmlElement encodes v as an element of the given name instead of its type's.
 func xmlElement(name string, v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := xml.NewEncoder(&b)

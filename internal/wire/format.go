@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// Format is the syntax of an answer.
+// Format is the syntax of a response.
 type Format uint8
 
-// The two syntaxes every Plex client reads one of, and that of pictures, which
-// no caller chooses. XML is the zero value because it is what a caller gets who
-// states no wish (python-plexapi and Tautulli send "Accept: */*" and parse
+// The two syntaxes of which every Plex client reads one, and that of images, which
+// no caller requests. XML is the zero value because it is the default of a caller
+// without a preference (python-plexapi and Tautulli send "Accept: */*" and parse
 // XML).
 const (
 	XML Format = iota
@@ -18,8 +18,8 @@ const (
 	PNG
 )
 
-// ContentType returns the Content-Type of the format. JSON carries no charset:
-// plex-api 5.3.2 compares the header with "application/json" to the letter.
+// ContentType returns the Content-Type of the format. That of JSON has no charset:
+// plex-api 5.3.2 requires the header to be exactly "application/json".
 func (f Format) ContentType() string {
 	switch f {
 	case JSON:
@@ -30,26 +30,25 @@ func (f Format) ContentType() string {
 	return "application/xml; charset=utf-8"
 }
 
-// Variant is a departure from the common shapes that one published client
-// cannot do without. The zero value is the common shape.
+// Variant is a deviation from the common shapes that a published client requires.
+// The zero value is the common shape.
 type Variant uint8
 
-// The variants; see variants for who gets which.
+// The variants; see variants for the clients that get them.
 const (
 	// NoNulls sends the zero value where the common shape has null.
 	NoNulls Variant = 1 << iota
 	// TextEnums sends the profile's small integers as strings.
 	TextEnums
-	// OldPINs answers 200 where a PIN is made, and writes its postal code as a
-	// number.
+	// OldPINs returns status 200 for a new PIN, and its postal code as a number.
 	OldPINs
-	// PreferJSON answers in JSON when the caller states no wish.
+	// PreferJSON returns JSON to a caller without a preference.
 	PreferJSON
 )
 
-// variants is the whole list of callers that get a shape of their own, by how
-// their User-Agent begins. Each row breaks on the common shape, which is the
-// real services' shape too: a newer release of the same SDK needs no row.
+// variants lists the callers that get another shape, by the prefix of their
+// User-Agent. Each of them fails on the common shape, which is also that of the
+// real services: newer releases of the same SDKs need no row.
 var variants = [...]struct {
 	userAgent string
 	variant   Variant
@@ -74,10 +73,10 @@ func VariantOf(userAgent string) Variant {
 	return 0
 }
 
-// Negotiate picks the format from an Accept header (RFC 9110, section 12.5.1).
-// XML wins a tie and the case of no wish at all, unless the variant prefers
-// JSON. Nothing but Accept counts: new SDKs send a header named "accepts" with
-// application/xml beside "Accept: application/json", and need JSON.
+// Negotiate selects the format from an Accept header (RFC 9110, section 12.5.1).
+// XML wins a tie and is the default, unless the variant prefers JSON. No other
+// header counts: new SDKs send a header named "accepts" with application/xml next
+// to "Accept: application/json", and need JSON.
 func Negotiate(accept string, v Variant) Format {
 	switch accept {
 	case "application/json":
@@ -115,8 +114,8 @@ func noWish(v Variant) Format {
 	return XML
 }
 
-// mediaRange splits one element of an Accept header into its lower-case media
-// type and its weight; a weight that cannot be read counts as 1.
+// mediaRange splits one element of an Accept header into its lower-case media type
+// and its weight; an invalid weight counts as 1.
 func mediaRange(part string) (kind string, q float64) {
 	kind, params, _ := strings.Cut(part, ";")
 	q = 1

@@ -30,9 +30,8 @@ var traits = map[wire.Variant]string{
 	wire.PreferJSON: "prefer-json",
 }
 
-// goldenBodies are the bodies that usher answers with, by the names of their
-// golden files: every field filled, and the empty ones where a client could
-// trip over them.
+// goldenBodies are response bodies by the names of their golden files: with every
+// field set, and empty where a client could fail on that.
 func goldenBodies(t *testing.T) map[string]wire.Body {
 	t.Helper()
 	someone := wire.Person{
@@ -99,8 +98,8 @@ var (
 	}
 )
 
-// Every body has the shape that its golden file holds, in each format, and for
-// each trait of a variant that changes it. After a change that is meant, run
+// Every body has the shape of its golden file, in each format and for each trait
+// of a variant that changes it. After an intended change, run
 //
 //	go test ./internal/wire -run Golden -update
 //
@@ -153,7 +152,7 @@ func goldenFiles(t *testing.T) map[string]string {
 	for name, body := range goldenBodies(t) {
 		formats := map[string]wire.Format{".xml": wire.XML, ".json": wire.JSON}
 		if _, ok := body.(wire.LegacyResources); ok {
-			delete(formats, ".json") // it is XML whatever is asked for
+			delete(formats, ".json") // it is always XML
 		}
 		for ext, format := range formats {
 			common := readable(t, encode(t, body, format, 0), format)
@@ -205,7 +204,7 @@ func readGolden(t *testing.T) map[string]string {
 	return files
 }
 
-// writeGolden makes the folder hold these files and no others.
+// writeGolden writes these files and removes all others from the folder.
 func writeGolden(t *testing.T, files map[string]string) {
 	t.Helper()
 	if err := os.RemoveAll(goldenDir); err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// LegacyAccount is the account as the v1 paths answer it (/users/sign_in,
+// LegacyAccount is the account in responses of version 1 (/users/sign_in,
 // /users/account): a <user> element with the token under three names, or a
 // JSON object under the key "user". The shape was read in clients' sources
 // (plex-api-credentials, @ctrl/plex, Overseerr, Tautulli).
@@ -23,7 +23,8 @@ type legacySubscription struct {
 	Features emptyList        `json:"features" xml:"-"`
 }
 
-// legacyEntitlements is an empty list that says so in XML: not all of them.
+// legacyEntitlements is an empty list. Its XML says that it does not contain all
+// entitlements.
 type legacyEntitlements struct {
 	emptyList `xml:"-"`
 	All       Bool `xml:"all,attr"`
@@ -63,7 +64,7 @@ type legacyUser struct {
 	MaxHomeSize         int                `json:"maxHomeSize" xml:"maxHomeSize,attr"`
 	RememberMe          Bool               `json:"rememberMe" xml:"rememberMe,attr"`
 	Secure              Bool               `json:"secure" xml:"secure,attr"`
-	CertificateVersion  int                `json:"certificateVersion" xml:"certificateVersion,attr"` // @ctrl/plex makes NaN of none
+	CertificateVersion  int                `json:"certificateVersion" xml:"certificateVersion,attr"` // without a value, @ctrl/plex gets NaN
 	JoinedAt            string             `json:"joined_at" xml:"-"`
 	Subscription        legacySubscription `json:"subscription" xml:"subscription"`
 	Roles               struct {
@@ -73,7 +74,7 @@ type legacyUser struct {
 	Profile      legacyProfile      `json:"-" xml:"profile_settings"`
 	Services     emptyList          `json:"-" xml:"services"`
 
-	// The elements that older XML readers look for instead of attributes.
+	// The elements that older XML readers read instead of attributes.
 	UsernameElement string      `json:"-" xml:"username"`
 	EmailElement    string      `json:"-" xml:"email"`
 	JoinedElement   typedValue  `json:"-" xml:"joined-at"`
@@ -85,7 +86,7 @@ type typedValue struct {
 	Text string `xml:",chardata"`
 }
 
-// plainSecret is a token on its way into an answer.
+// plainSecret is a token that is encoded in a response.
 type plainSecret string
 
 // Append implements Body.
@@ -108,8 +109,8 @@ func (a LegacyAccount) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	return appendXML(dst, u)
 }
 
-// Device is a row of the device list. Its token is never shown: usher does not
-// keep it, and a list must not hand out more than was asked with.
+// Device is a row of the device list. Its token is always empty: usher does not
+// store it, and a list must not contain more powerful tokens than the caller's.
 type Device struct {
 	XMLName          xml.Name `json:"-" xml:"Device"`
 	Name             string   `json:"name" xml:"name,attr"`
@@ -132,7 +133,7 @@ type Device struct {
 	ScreenDensity    string   `json:"screenDensity" xml:"screenDensity,attr"`
 }
 
-// Devices is the answer of /devices.xml and /devices.json.
+// Devices is the response of /devices.xml and /devices.json.
 type Devices struct {
 	PublicAddress string
 	Devices       []Device

@@ -15,20 +15,20 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// maxText is the most that one parameter may have, in bytes.
+// maxText is the maximum size of a parameter in bytes.
 const maxText = 4096
 
-// Params are named values from a query string, a form or a JSON object, which
-// clients use alike, in the order in which they came. Nested JSON is flattened
-// as forms write it: the key login of the object user is "user[login]".
+// Params are named values from a query string, a form or a JSON object, in the order
+// of the request. Clients use all three alike. Nested JSON is flattened as in a
+// form: the key login of the object user is "user[login]".
 //
-// They are few: looking through them takes less time than making a map.
+// A request has few parameters: searching them is faster than building a map.
 type Params []Param
 
 // Param is one of Params.
 type Param struct{ Name, Value string }
 
-// maxParams bounds the work of looking through them.
+// maxParams bounds the cost of searching them.
 const maxParams = 200
 
 // Text returns the value of name, or "" when it is not there. It rejects a name
@@ -42,7 +42,7 @@ func (p Params) Text(name string) (string, error) {
 	return checkText(name, value, maxText)
 }
 
-// find is Text without a look at what the value holds.
+// find is Text without a check of the value.
 func (p Params) find(name string) (string, error) {
 	found := -1
 	for i := range p {
@@ -70,8 +70,8 @@ func (p Params) Secret(name string) (plexauth.Secret, error) {
 	return plexauth.Secret(s), err
 }
 
-// Bool reads the ways in which clients write a boolean; an absent or empty one
-// is false.
+// Bool parses the forms in which clients write a boolean. An absent or empty one is
+// false.
 func (p Params) Bool(name string) (bool, error) {
 	s, err := p.Text(name)
 	if err != nil {
@@ -179,9 +179,9 @@ func ParseBody(contentType string, body []byte) (Params, error) {
 // once.
 const maxDepth = 4
 
-// parseJSON flattens an object. It reads token by token, as unmarshalling into
-// a map would keep the last of two equal keys without a word. An empty string
-// and null are no parameters: axios, in plex-oauth, writes no body as "".
+// parseJSON flattens an object. It reads token by token, because unmarshalling into
+// a map would silently keep the last of two equal keys. An empty string and null
+// count as no parameters: axios, in plex-oauth, sends "" for an absent body.
 func parseJSON(body []byte) (Params, error) {
 	switch string(bytes.TrimSpace(body)) {
 	case `""`, "null":
@@ -207,9 +207,9 @@ func parseJSON(body []byte) (Params, error) {
 
 var errNotObject = malformed("the body", "is not one JSON object of plain values")
 
-// addValue reads the next value into the name it stands under; the top level
-// has no name and must be an object. A list is passed over, as any parameter is
-// that usher does not know: none that it knows is one.
+// addValue reads the next value and adds it under its name. The top level has no
+// name and must be an object. A list is ignored like any unknown parameter: no
+// known parameter is a list.
 func (p *Params) addValue(dec *json.Decoder, name string, depth int) error {
 	tok, err := dec.Token()
 	if err != nil {
@@ -243,7 +243,7 @@ func (p *Params) addMembers(dec *json.Decoder, name string, depth int) error {
 		if err != nil {
 			return err
 		}
-		key, _ := tok.(string) // a key that is no string has been refused by Token
+		key, _ := tok.(string) // Token rejects a key that is not a string
 		if name != "" {
 			key = name + "[" + key + "]"
 		}
@@ -255,7 +255,7 @@ func (p *Params) addMembers(dec *json.Decoder, name string, depth int) error {
 	return err
 }
 
-// passOver reads the rest of a list, with all that is in it.
+// passOver skips the rest of a list with all of its contents.
 func passOver(dec *json.Decoder, depth int) error {
 	for open := 1; open > 0; {
 		tok, err := dec.Token()

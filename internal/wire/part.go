@@ -5,14 +5,14 @@ import (
 	"strconv"
 )
 
-// Part says which part of a list an answer holds. A nil one means all of it,
-// and that nobody asked for less.
+// Part is the part of a list that a response contains. A nil Part means the whole
+// list, and that the request asked for no part.
 type Part struct {
-	// Start is the place of the first element; Total is how many there are.
+	// Start is the index of the first element, Total the length of the whole list.
 	Start, Total int
 }
 
-// Headers of paging, in requests and in answers.
+// The pagination headers of requests and responses.
 const (
 	containerStart = "X-Plex-Container-Start"
 	containerSize  = "X-Plex-Container-Size"
@@ -52,7 +52,7 @@ func number(r *http.Request, params Params, name string) (int, error) {
 	return n, nil
 }
 
-// SetHeader says in an answer's headers which part it holds.
+// SetHeader sets the pagination headers of a response.
 func (p *Part) SetHeader(h http.Header) {
 	if p == nil {
 		return
@@ -61,7 +61,8 @@ func (p *Part) SetHeader(h http.Header) {
 	h.Set(containerTotal, strconv.Itoa(p.Total))
 }
 
-// partAttrs are a MediaContainer's attributes of paging, absent without.
+// partAttrs are the pagination attributes of a MediaContainer; absent without a
+// Part.
 type partAttrs struct {
 	Offset    *int `xml:"offset,attr"`
 	TotalSize *int `xml:"totalSize,attr"`

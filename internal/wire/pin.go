@@ -8,25 +8,25 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// PIN is the answer of /api/v2/pins: a sign-in that a device waits for. The
-// JSON form is that of clients' sources; of the XML form they read the root's
-// attributes, and where the location stands in it is inferred.
+// PIN is the response of /api/v2/pins: a sign-in that a device waits for. The JSON
+// form is from clients' sources. They also read the attributes of the XML root; the
+// position of the location in XML is inferred.
 type PIN struct {
 	ID               int64
 	Code             string
 	Product          string
-	QR               string // the URL of a picture of the code
+	QR               string // the URL of an image of the code
 	ClientIdentifier string
 	CreatedAt        time.Time
 	ExpiresAt        time.Time
-	// ExpiresIn is what is left of its life; that it counts down is inferred.
+	// ExpiresIn is the remaining lifetime; that it counts down is inferred.
 	ExpiresIn time.Duration
 	// Token is empty until the PIN is linked.
 	Token plexauth.Secret
 }
 
-// pinLocation is where a PIN was made. usher does not know: the keys are there
-// because typed clients demand them, as strings.
+// pinLocation is where a PIN was created. usher does not know it: the keys are
+// present because typed clients require them, as strings.
 type pinLocation struct {
 	Code          string `json:"code" xml:"code,attr"`
 	EuropeanUnion Bool   `json:"european_union_member" xml:"european_union_member,attr"`
@@ -83,17 +83,17 @@ func (p PIN) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 	return appendXML(dst, doc)
 }
 
-// LegacyPIN is the answer of /pins.xml: elements with types, and two elements
-// for the token, whose older reader (plex-api-pinauth) looks for the second.
-// The JSON form is inferred.
+// LegacyPIN is the response of /pins.xml: elements with types, and two elements for
+// the token, because an older client (plex-api-pinauth) reads the second. The JSON
+// form is inferred.
 type LegacyPIN struct {
 	PIN
-	// AccountID is whose it became; 0: it is not linked yet.
+	// AccountID is the account that linked it; 0 while it is not linked.
 	AccountID int64
 }
 
-// nilValue is an element that says what type its value has, or that there is
-// none.
+// nilValue is an element with the type of its value, or one that says that it has
+// no value.
 type nilValue struct {
 	Type string `xml:"type,attr,omitempty"`
 	Nil  string `xml:"nil,attr,omitempty"`
@@ -146,7 +146,7 @@ func (p LegacyPIN) appendJSON(dst []byte) ([]byte, error) {
 	}{doc})
 }
 
-// Picture is an answer that is neither JSON nor XML: the bytes of a PNG.
+// Picture is a response that is neither JSON nor XML: the bytes of a PNG.
 type Picture []byte
 
 // Append implements Body. The format is PNG.

@@ -70,8 +70,7 @@ func TestPIN(t *testing.T) {
 	}
 }
 
-// What a caller says of itself in a body counts where headers and query are
-// silent.
+// The identity in a body is used for what headers and query do not contain.
 func TestComplete(t *testing.T) {
 	c := wire.Caller{Product: "from the header"}
 	body := wire.Params{{Name: "X-Plex-Product", Value: "from the body"}, {Name: "X-Plex-Client-Identifier", Value: "tv"}, {Name: "code", Value: "x"}}

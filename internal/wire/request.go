@@ -12,8 +12,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// The most that a client identifier may have, and that is kept of a caller's
-// description of itself, in bytes. A token may be longer: JWTs are.
+// The maximum size in bytes of a client identifier, and of the stored part of a
+// caller's description. A token may be longer, as JWTs are.
 const (
 	maxIdentity = 255
 	maxToken    = 4096
@@ -35,22 +35,22 @@ type Caller struct {
 	DeviceName       string
 }
 
-// Request is what every request carries, whatever it asks for.
+// Request is the part that every request has in common.
 type Request struct {
 	Caller
-	// Token is the caller's token, empty when there is none.
+	// Token is the caller's token; empty if there is none.
 	Token plexauth.Secret
-	// Format and Variant say how the answer is to be written. They are set
-	// even when ReadRequest fails, so that the error can be written too.
+	// Format and Variant are those of the response. They are set even if
+	// ReadRequest fails, so that the error can be sent.
 	Format  Format
 	Variant Variant
-	// Query holds the query parameters; nil when there are none.
+	// Query holds the query parameters; nil if there are none.
 	Query Params
 }
 
-// ReadRequest reads the identity, the token and the wanted format from headers
-// and query. A header wins over a query parameter of the same name: some
-// clients send their token both ways. An empty token counts as none, and so
+// ReadRequest reads the identity, the token and the response format from headers
+// and query. A header takes precedence over a query parameter of the same name:
+// some clients send their token both ways. An empty token counts as absent, and so
 // does an empty "Authorization: Basic" (old SDKs send both).
 //
 // The error's kind is fault.Invalid.
@@ -67,7 +67,7 @@ func ReadRequest(r *http.Request) (req Request, err error) {
 			return req, err
 		}
 	}
-	var identity Params // the query, if there is any identity in it
+	var identity Params // the query, if it contains any part of the identity
 	if slices.ContainsFunc(req.Query, func(p Param) bool { return strings.HasPrefix(p.Name, "X-Plex-") }) {
 		identity = req.Query
 	}
@@ -85,7 +85,7 @@ func ReadRequest(r *http.Request) (req Request, err error) {
 	return req, err
 }
 
-// callerField is one thing that a caller says of itself.
+// callerField is one field of a caller.
 type callerField struct {
 	name  string
 	into  *string
@@ -138,8 +138,8 @@ func (c *Caller) Complete(body Params) error {
 	return nil
 }
 
-// accepted is the Accept header; several lines of it are one list (RFC 9110,
-// section 5.3).
+// accepted returns the Accept header. Several lines form one list (RFC 9110, section
+// 5.3).
 func accepted(r *http.Request) string {
 	if lines := r.Header["Accept"]; len(lines) > 1 {
 		return strings.Join(lines, ",")
@@ -147,7 +147,7 @@ func accepted(r *http.Request) string {
 	return header(r, "Accept")
 }
 
-// field reads one header or, without one, the query parameter of that name.
+// field reads a header or, if it is absent, the query parameter of that name.
 func field(r *http.Request, query Params, name string, most int) (string, error) {
 	value, err := find(r, query, name)
 	if err != nil {
@@ -156,7 +156,7 @@ func field(r *http.Request, query Params, name string, most int) (string, error)
 	return checkText(name, value, most)
 }
 
-// find is field without a look at what the value holds.
+// find is field without a check of the value.
 func find(r *http.Request, query Params, name string) (string, error) {
 	value, err := single(name, r.Header[name])
 	if err != nil || value != "" || query == nil {
@@ -215,8 +215,8 @@ func BasicCredentials(r *http.Request) (login string, password plexauth.Secret, 
 	return login, plexauth.Secret(pass), login != "" || pass != "", nil
 }
 
-// identifier checks a client identifier, on which rights rest: it is taken as
-// it is or not at all.
+// identifier checks a client identifier. Access depends on it, so it is accepted
+// unchanged or rejected.
 func identifier(name, value string) (string, error) { return checkText(name, value, maxIdentity) }
 
 // description cleans what a caller says of itself for people to read. Nothing
@@ -272,7 +272,7 @@ func latin1(s string) string {
 	return string(runes)
 }
 
-// cut returns at most so many bytes of a text, and no part of a character.
+// cut cuts a text to a number of bytes, between two characters.
 func cut(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -283,8 +283,8 @@ func cut(s string, most int) string {
 	return s[:most]
 }
 
-// checkText refuses text that no caller means to send: bytes that are not
-// UTF-8, control characters, and more than most bytes.
+// checkText rejects text that no caller intends to send: bytes that are not UTF-8,
+// control characters, and more than most bytes.
 func checkText(field, s string, most int) (string, error) {
 	if len(s) > most {
 		return "", malformed(field, "is too long")

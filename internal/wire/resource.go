@@ -21,7 +21,7 @@ type Connection struct {
 	IPv6     Bool   `json:"IPv6" xml:"IPv6,attr"`
 }
 
-// Resource is a server in the list of what an account can reach.
+// Resource is a server in the list of servers that an account can reach.
 type Resource struct {
 	Name             string
 	Product          string
@@ -44,8 +44,8 @@ type Resource struct {
 	Connections          []Connection
 }
 
-// resourceAttrs is what the two documents that list servers have in common;
-// they differ in how they write a time (T) and where connections stand.
+// resourceAttrs are the common attributes of the two documents that list servers.
+// The documents differ in the format of times (T) and the position of connections.
 type resourceAttrs[T string | int64] struct {
 	Name                   string           `json:"name" xml:"name,attr"`
 	Product                string           `json:"product" xml:"product,attr"`
@@ -94,7 +94,7 @@ func newResourceAttrs[T string | int64](r Resource, when func(time.Time) T, v Va
 	return attrs
 }
 
-// Resources is the answer of /api/v2/resources: an array in JSON, a
+// Resources is the response of /api/v2/resources: an array in JSON, a
 // <resources> element in XML.
 type Resources []Resource
 
@@ -120,8 +120,8 @@ func (rs Resources) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 	}{Resources: list})
 }
 
-// LegacyResources is the answer of /api/resources, which is XML whatever was
-// asked for: a MediaContainer of Device elements with times in epoch seconds.
+// LegacyResources is the response of /api/resources, which is always XML: a
+// MediaContainer of Device elements with times in epoch seconds.
 type LegacyResources struct {
 	Resources []Resource
 	Part      *Part
@@ -148,10 +148,10 @@ func (rs LegacyResources) Append(dst []byte, _ Format, _ Variant) ([]byte, error
 	}{Size: len(list), partAttrs: rs.Part.attrs(), Devices: list})
 }
 
-// rfc3339 writes a time as the account plane does: UTC, whole seconds.
+// rfc3339 formats a time as the account plane does: UTC, whole seconds.
 func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// orEmpty keeps a list from being null: typed clients fail on a null array.
+// orEmpty replaces a nil list, because typed clients fail on a null array.
 func orEmpty[T any](list []T) []T {
 	if list == nil {
 		return []T{}
@@ -159,7 +159,7 @@ func orEmpty[T any](list []T) []T {
 	return list
 }
 
-// SourceDevice is the answer of /security/resources without the token. In JSON
+// SourceDevice is the response of /security/resources without the token. In JSON
 // Device is an object, not a list of one, and Connection is always a list. The
 // XML form was never captured from a real server: it follows the other
 // listings.
@@ -170,10 +170,10 @@ type SourceDevice struct {
 	Connection       []Connection `json:"Connection" xml:"Connection"`
 }
 
-// SourcePage is a source's device encoded once and answered many times, as
-// AccountPage is. It is safe for concurrent use.
+// SourcePage is a source's device that is encoded once and sent many times, like
+// AccountPage. It is safe for concurrent use.
 type SourcePage struct {
-	xml  []byte // the element from behind "<Device" on
+	xml  []byte // the element after "<Device"
 	json []byte // the object without its closing brace
 }
 
@@ -191,7 +191,7 @@ func (d SourceDevice) Page() (*SourcePage, error) {
 	return &SourcePage{bytes.TrimPrefix(element, []byte("<Device")), bytes.TrimSuffix(object, []byte("}"))}, nil
 }
 
-// With completes the page for one answer.
+// With completes the page for one response.
 func (p *SourcePage) With(token plexauth.Secret) Body { return sourceAnswer{p, token} }
 
 type sourceAnswer struct {
@@ -215,16 +215,16 @@ func (a sourceAnswer) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	return append(dst, `</MediaContainer>`...), nil
 }
 
-// TransientToken is the answer of /security/token.
+// TransientToken is the response of /security/token.
 type TransientToken struct {
 	Token plexauth.Secret
-	// ExpiresAt is not part of the known protocol. Clients pass over what they
-	// do not know; those that know can ask for the next token in time.
+	// ExpiresAt is not part of the known protocol. Clients ignore unknown fields;
+	// those that know this one can request the next token in time.
 	ExpiresAt time.Time
 }
 
-// Append implements Body. It is written by hand because it is minted as often
-// as anything is asked; the token's alphabet needs no escaping.
+// Append implements Body. It encodes by hand because this response is among the
+// most frequent; the token's alphabet needs no escaping.
 func (t TransientToken) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	if f == JSON {
 		dst = append(dst, `{"MediaContainer":{"size":0,"token":"`...)
@@ -241,7 +241,7 @@ func (t TransientToken) Append(dst []byte, f Format, _ Variant) ([]byte, error) 
 	return append(dst, `"></MediaContainer>`...), nil
 }
 
-// Identity is the answer of /identity, which needs no token.
+// Identity is the response of /identity, which needs no token.
 type Identity struct {
 	Size              int    `json:"size" xml:"size,attr"`
 	Claimed           Bool   `json:"claimed" xml:"claimed,attr"`
@@ -254,14 +254,14 @@ func (i Identity) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	return appendContainer(dst, f, i)
 }
 
-// Server is the answer of / on the media plane: what python-plexapi's
-// PlexServer and @ctrl/plex read of a server when they connect to it. A media
-// server's abilities are there as "no", since usher serves no media.
+// Server is the response of / on the media plane: what python-plexapi's PlexServer
+// and @ctrl/plex read when they connect to a server. The features of a media server
+// are present and disabled, because usher serves no media.
 type Server struct {
 	FriendlyName      string
 	MachineIdentifier string
 	Version           string
-	Username          string // of the account that asked
+	Username          string // of the caller's account
 	UpdatedAt         time.Time
 }
 
@@ -298,7 +298,7 @@ func (s Server) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	})
 }
 
-// appendContainer wraps v as every answer of the media plane is wrapped.
+// appendContainer encodes v in the container of the media plane.
 func appendContainer(dst []byte, f Format, v any) ([]byte, error) {
 	if f == JSON {
 		return appendJSON(dst, struct {
@@ -313,7 +313,7 @@ func appendContainer(dst []byte, f Format, v any) ([]byte, error) {
 	return append(dst, b...), nil
 }
 
-// Pong is the answer of /api/v2/ping.
+// Pong is the response of /api/v2/ping.
 type Pong struct{}
 
 // Append implements Body.

@@ -326,7 +326,7 @@ var errUnsupported = fault.New(fault.Unsupported,
 
 var notAnObject = malformed("the body", "is not one JSON object of plain values")
 
-// A body that does not say how long it is cannot be read without end either.
+// A body without a Content-Length has the same limit.
 func TestReadParamsEndlessBody(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/", io.LimitReader(endless{}, 1<<40))
 	r.ContentLength = -1
@@ -471,8 +471,7 @@ func TestAccountXML(t *testing.T) {
 	}
 }
 
-// Whatever the account's page holds, the token is written so that it can be
-// read again.
+// The token can be read back from an account's page with any contents.
 func TestAccountEscapesToken(t *testing.T) {
 	page, err := wire.NewAccount(wire.Person{}).Page()
 	if err != nil {
@@ -562,7 +561,7 @@ func TestResourcesXML(t *testing.T) {
 				t.Errorf("%s: %s\nis not in\n%s", name, want, got)
 			}
 		}
-		// An attribute that a client reads as a boolean must not be empty.
+		// A client reads these attributes as booleans, so they must not be empty.
 		for _, boolean := range []string{"owned", "home", "synced", "relay", "local", "presence", "claimed", "IPv6", "httpsRequired"} {
 			if strings.Contains(got, " "+boolean+`=""`) {
 				t.Errorf("%s: %s is empty", name, boolean)
@@ -595,7 +594,7 @@ func TestMediaPlaneJSON(t *testing.T) {
 	}
 }
 
-// A request that is printed, by mistake or in a panic, does not show its token.
+// A request that is printed, by mistake or in a panic, does not reveal its token.
 func TestRequestDoesNotPrint(t *testing.T) {
 	r, err := wire.ReadRequest(request(t, "/", "X-Plex-Token: secret-token"))
 	if err != nil {
@@ -606,8 +605,8 @@ func TestRequestDoesNotPrint(t *testing.T) {
 	}
 }
 
-// Whatever the headers and the query hold, reading ends with clean text or an
-// error that repeats none of it.
+// For any headers and query, ReadRequest returns clean text, or an error that does
+// not repeat the input.
 func FuzzReadRequest(f *testing.F) {
 	f.Add("application/json", "tok", "X-Plex-Token=tok&X-Plex-Client-Identifier=id")
 	f.Add("*/*;q=0.1", "", "a=%zz")
@@ -625,7 +624,7 @@ func FuzzReadRequest(f *testing.F) {
 	})
 }
 
-// readClean reads a request, and looks at what was read or at the error.
+// readClean reads a request, and checks the result or the error.
 func readClean(t *testing.T, r *http.Request) {
 	t.Helper()
 	got, err := wire.ReadRequest(r)
@@ -647,8 +646,8 @@ func readClean(t *testing.T, r *http.Request) {
 	}
 }
 
-// Whatever a sign-in's body holds, its parameters are clean or refused, and
-// what is read is answered in valid XML and JSON.
+// For any body of a sign-in, the parameters are clean or rejected, and the accepted
+// ones can be sent back in valid XML and JSON.
 func FuzzParseBody(f *testing.F) {
 	f.Add("application/x-www-form-urlencoded", []byte("login=a%40b.c&password=p+w&rememberMe=false&"))
 	f.Add("application/json", []byte(`{"user":{"login":"a","password":"b"},"rememberMe":true}`))
@@ -680,7 +679,7 @@ func FuzzParseBody(f *testing.F) {
 	})
 }
 
-// A query is read as the standard library reads it.
+// A query is parsed as the standard library parses it.
 func FuzzQuery(f *testing.F) {
 	f.Add("a=1&b=2&a=3&&c&=d&e=%20+%zz;")
 	f.Add(strings.Repeat("x=y&", 40))
@@ -688,7 +687,7 @@ func FuzzQuery(f *testing.F) {
 		want, wantErr := url.ParseQuery(raw)
 		got, err := wire.ParseBody("application/x-www-form-urlencoded", []byte(raw))
 		if !utf8.ValidString(raw) || strings.Count(raw, "&") >= 200 {
-			return // refused before it is read
+			return // rejected before it is parsed
 		}
 		if (err != nil) != (wantErr != nil) {
 			t.Fatalf("%q: error %v, the standard library's %v", raw, err, wantErr)
@@ -705,7 +704,7 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// Negotiation ends in one of the two formats, whatever it is given.
+// Negotiation returns one of the two formats for any input.
 func FuzzNegotiate(f *testing.F) {
 	f.Add("application/json;q=0.5, */*;q=1")
 	f.Add(",;=,q=")
