@@ -21,14 +21,14 @@ func (f figures) add(row, what string, value float64) {
 	f[row][what] = append(f[row][what], value)
 }
 
-// addDriven adds what wrk saw of one side, and what that cost the server.
+// addDriven adds the result of wrk for one side, and its cost for the server.
 func (f figures) addDriven(row, side string, got wrkResult, used time.Duration) {
 	f.add(row, side+" rate", got.rate)
 	f.add(row, side+" cpu", micros(used)/got.requests)
 	f.add(row, side+" p99", millis(got.p99))
 }
 
-// addRatio sets the last round's two rates against one another.
+// addRatio adds the ratio of the last round's two rates.
 func (f figures) addRatio(row string) {
 	bare, usher := f[row]["bare rate"], f[row]["usher rate"]
 	f.add(row, "ratio", usher[len(usher)-1]/bare[len(bare)-1])
@@ -43,7 +43,7 @@ func (f figures) save(file string) error {
 	return os.WriteFile(file, append(text, '\n'), 0o644)
 }
 
-// cell is a median as the tables show it, or a dash where nothing was measured.
+// cell formats a median for the tables, or a dash if nothing was measured.
 func (f figures) cell(row, what, format string) string {
 	values := f[row][what]
 	if len(values) == 0 {
@@ -82,7 +82,7 @@ func (b *bench) requestRow(t *table, name, title string, goal float64) {
 }
 
 func (b *bench) printFlood(w io.Writer) {
-	t := newTable(fmt.Sprintf("token details at %d/s", paceRate), "p50 ms", "p99 ms", "sign-ins/s", "refused/s")
+	t := newTable(fmt.Sprintf("token details at %d/s", paceRate), "p50 ms", "p99 ms", "sign-ins/s", "rejected/s")
 	for _, row := range []string{rowAlone, rowFlood, rowBeside} {
 		if b.figures[row] == nil {
 			continue
@@ -94,7 +94,7 @@ func (b *bench) printFlood(w io.Writer) {
 }
 
 func (b *bench) printStart(w io.Writer) {
-	t := newTable("", "median", "greatest", "goal")
+	t := newTable("", "median", "maximum", "goal")
 	for _, r := range []struct {
 		row  string
 		goal float64 // 0: none
@@ -113,7 +113,7 @@ func (b *bench) printStart(w io.Writer) {
 	t.print(w)
 }
 
-// mark makes a figure that misses its goal stand out.
+// mark emphasises a figure that misses its goal.
 func mark(figure string, missed bool) string {
 	if missed {
 		return "**" + figure + "**"
@@ -121,14 +121,14 @@ func mark(figure string, missed bool) string {
 	return figure
 }
 
-// table is Markdown whose columns are lined up for reading as text.
+// table is a Markdown table with aligned columns.
 type table struct{ rows [][]string }
 
 func newTable(head ...string) *table { return &table{[][]string{head}} }
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
-// print writes the table, unless it has a head only.
+// print writes the table, unless it has no rows.
 func (t *table) print(w io.Writer) {
 	if len(t.rows) == 1 {
 		return

@@ -12,11 +12,11 @@ import (
 const (
 	floodPart    = "flood"
 	floodClients = 64
-	// floodLead is how long the flood runs before anything is measured: the
-	// queue before the hashing is full by then.
+	// floodLead is how long the flood runs before the measurement: by then, the
+	// queue for hashing is full.
 	floodLead = 500 * time.Millisecond
 	// paceRate requests a second on paceConnections connections are a moderate
-	// load: the machine has time for them even while it hashes.
+	// load, which the machine can serve even while it hashes.
 	paceRate        = 500
 	paceConnections = 4
 )
@@ -51,7 +51,7 @@ func (b *bench) measureFlood(ctx context.Context, p *pair) error {
 	)
 }
 
-// beside runs what is measured a moment after what disturbs it has begun.
+// beside starts the disturbance, and the measurement a moment later.
 func (b *bench) beside(disturb, measure func() error) error {
 	var wg sync.WaitGroup
 	var disturbed error
@@ -62,7 +62,7 @@ func (b *bench) beside(disturb, measure func() error) error {
 	return errors.Join(err, disturbed)
 }
 
-// pace sends requests at a steady pace and notes how long the answers took.
+// pace sends requests at a steady rate and records the latencies.
 func (b *bench) pace(ctx context.Context, row string, r request, url string) error {
 	client := newClient(paceConnections)
 	defer client.CloseIdleConnections()
@@ -87,10 +87,10 @@ func (b *bench) pace(ctx context.Context, row string, r request, url string) err
 	return errors.Join(errs[:]...)
 }
 
-// paceLoop is one connection. An answer's time counts from when its request
-// was due if the answer before it came too late for that. Otherwise it counts
-// from when the request was sent: that this program was late to wake up is not
-// the server's doing.
+// paceLoop is one connection. If the previous response was late, the latency of a
+// request counts from the time at which it was due. Otherwise it counts from the
+// time at which it was sent: a late wake-up of this program is not the server's
+// fault.
 func paceLoop(ctx context.Context, client *http.Client, r request, url string, due time.Time, each time.Duration, until time.Time) ([]time.Duration, error) {
 	var took []time.Duration
 	for ; due.Before(until); due = due.Add(each) {

@@ -7,10 +7,10 @@ type load struct {
 	*bench
 	usher *usher
 	pairs []*pair
-	flood *pair // token details, which a flood of sign-ins must not hold up
+	flood *pair // token details, which a flood of sign-ins must not delay
 }
 
-// newLoad makes what the requests need, and a bare server for each of them.
+// newLoad creates what the requests need, and a bare server for each of them.
 func (b *bench) newLoad(ctx context.Context, u *usher) (_ *load, err error) {
 	l := &load{bench: b, usher: u}
 	defer func() {
@@ -50,7 +50,7 @@ func (b *bench) newLoad(ctx context.Context, u *usher) (_ *load, err error) {
 	return l, err
 }
 
-// stop ends the bare servers.
+// stop stops the bare servers.
 func (l *load) stop() {
 	for _, p := range l.pairs {
 		p.bare.stop()

@@ -1,42 +1,40 @@
-// Command http measures how close the usher binary comes to what its machine
-// can do. It is what "make bench" runs, from the root of the module:
+// Command http compares the usher binary with the limits of its machine. "make
+// bench" runs it, from the root of the module:
 //
 //	go run ./bench/http
 //	go run ./bench/http -only details,flood -rounds 3
 //
-// It needs Linux, for /proc, and wrk (apt-get install wrk), and it measures
-// nothing well on a busy machine. On one with more than two processors,
-// wrk's one thread would be the limit rather than the server; put everything
-// on two:
+// It needs Linux, for /proc, and wrk (apt-get install wrk), and an otherwise idle
+// machine. With more than two processors, the single thread of wrk would be the
+// limit instead of the server; run everything on two:
 //
 //	taskset -c 0,1 go run ./bench/http
 //
 // # What it measures
 //
-// The yardstick of a request is bare: a net/http server whose one handler
-// answers the same status, headers and bytes (the bare folder). wrk drives
-// bare and usher in turn; the order alternates from round to round. usher runs
-// as people run it: a plain build, its default limits, a request log in a file,
-// and a token that its cache knows. The yardstick of a sign-in is argon2id: a
-// program that does nothing but hash, at usher's cost and on every processor.
+// The yardstick of a request is bare: a net/http server whose only handler sends
+// the same status, headers and bytes (the bare folder). wrk loads bare and usher in
+// turn, in an order that alternates between rounds. usher runs as in production: a
+// plain build, its default limits, a request log in a file, and a cached token. The
+// yardstick of a sign-in is argon2id: a program that only hashes, with usher's
+// parameters and on every processor.
 //
-// The flood part asks for token details at a steady pace, first alone and then
-// while many clients sign in as fast as they are let. Latency counts from when
-// a request was due, so that a stall is not hidden by the requests that it
-// keeps from being sent. Its last row is the floor that the machine sets: bare
-// at the same pace, beside the argon2id program.
+// The flood part requests token details at a steady rate, first alone and then
+// while many clients sign in as fast as they can. Latency counts from the time at
+// which a request was due, so that a stall also counts for the requests that it
+// delays. The last row is the limit of the machine: bare at the same rate, next to
+// the argon2id program.
 //
-// The start part runs the binary until it answers /identity, and reads how much
-// memory it holds.
+// The start part runs the binary until it answers /identity, and reads its memory.
 //
-// # Reading it
+// # Reading the tables
 //
-// Every figure is the median of the rounds. Rates drift by half from hour to
-// hour on shared machines: compare the ratios, which are taken within a round
-// and stand with their least and greatest, and the CPU per request, which is
-// the server's user and system time and drifts least. A ratio is marked when it
-// is below its goal; that does not make the program fail, as one noisy run
-// proves nothing. A wrong answer does.
+// Every figure is the median of the rounds. On shared machines, rates drift by half
+// from hour to hour. Compare the ratios, which are taken within a round and shown
+// with their minimum and maximum, and the CPU time per request, which is the
+// server's user and system time and drifts least. A ratio below its goal is marked;
+// the program does not fail then, because one noisy run proves nothing. It fails on
+// a wrong response.
 package main
 
 import (
@@ -83,7 +81,7 @@ func main() {
 	}
 }
 
-// parts names everything that -only can choose.
+// parts names the values of -only.
 func parts() []string {
 	names := make([]string, 0, len(requests)+3)
 	for _, r := range requests {
@@ -92,11 +90,11 @@ func parts() []string {
 	return append(names, signInPart, floodPart, startPart)
 }
 
-// check finds flags that would measure nothing.
+// check rejects flags that would measure nothing.
 func (o options) check() error {
 	for _, name := range o.only {
 		if !slices.Contains(parts(), name) {
-			return fmt.Errorf("-only %s is none of %s", name, strings.Join(parts(), ", "))
+			return fmt.Errorf("-only %s is not one of %s", name, strings.Join(parts(), ", "))
 		}
 	}
 	if o.rounds < 1 || o.window < time.Second || o.connections < 1 {
@@ -108,7 +106,7 @@ func (o options) check() error {
 	return nil
 }
 
-// wants reports whether a part is to be run.
+// wants reports whether to run a part.
 func (o options) wants(part string) bool { return len(o.only) == 0 || slices.Contains(o.only, part) }
 
 // bench is one run of the program.
@@ -148,7 +146,7 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-// build builds the server as people build it, and what it is measured against.
+// build builds the server as in production, and the yardsticks.
 func (b *bench) build(ctx context.Context) error {
 	logf("building")
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", b.dir+"/", "./cmd/usher", "./bench/http/bare", "./bench/http/argon2id")
@@ -186,5 +184,5 @@ func (b *bench) measureLoad(ctx context.Context) error {
 // path names a file in the scratch folder.
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
 
-// logf tells the user what is going on.
+// logf reports the progress.
 func logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

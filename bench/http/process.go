@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// process is a server that this program started and will end.
+// process is a server that this program started and will stop.
 type process struct {
 	cmd *exec.Cmd
 	url string // without a slash at its end
 }
 
-// command is exec.CommandContext with an end that lets the program finish.
+// command is exec.CommandContext with a graceful stop.
 func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -27,8 +27,8 @@ func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// stop ends the process and waits until it is gone. How it ended is of no
-// interest: its answers have been checked.
+// stop stops the process and waits for its exit. It ignores the exit code, because
+// the responses have been checked.
 func (p process) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	kill := time.AfterFunc(p.cmd.WaitDelay, func() { _ = p.cmd.Process.Kill() })
@@ -40,8 +40,8 @@ func (p process) stop() {
 // second on every machine that Go runs on.
 const tick = 10 * time.Millisecond
 
-// cpu returns how much processor time the process has used, user and system,
-// together with those that it started and that are still there.
+// cpu returns the CPU time, user and system, of the process and of its running
+// children.
 func (p process) cpu() (sum time.Duration, err error) {
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -50,7 +50,7 @@ func (p process) cpu() (sum time.Duration, err error) {
 	for _, path := range stats {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			continue // it has just ended
+			continue // it has just exited
 		}
 		s, err := parseStat(text)
 		if err != nil {
@@ -63,7 +63,7 @@ func (p process) cpu() (sum time.Duration, err error) {
 	return sum, nil
 }
 
-// stat is what /proc/PID/stat says of a process.
+// stat is the contents of /proc/PID/stat.
 type stat struct {
 	pid, parent int
 	used        time.Duration
@@ -87,7 +87,7 @@ func parseStat(text []byte) (s stat, err error) {
 	return s, err
 }
 
-// resident returns how much memory the process itself holds, in bytes.
+// resident returns the resident memory of the process in bytes.
 func (p process) resident() (int64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {

@@ -20,10 +20,10 @@ type request struct {
 	path   string // with its query
 	header http.Header
 	form   string // the body; empty: none
-	script string // what has wrk make the request; empty: it is a GET
+	script string // the wrk script that sends the request; empty for a GET
 }
 
-// tokens are what the requests are made with.
+// tokens are the tokens of the requests.
 type tokens struct{ access, transient string }
 
 // requests are the cases that wrk measures.
@@ -53,7 +53,7 @@ var requests = [...]struct {
 
 const mintPath = "/security/token?type=delegation&scope=all"
 
-// asking is a request as the generated SDKs send it.
+// asking is a request as generated SDKs send it.
 func asking(method, path, token string) request {
 	return request{method: method, path: path, header: http.Header{
 		"Accept":                   {"application/json"},
@@ -63,7 +63,7 @@ func asking(method, path, token string) request {
 	}}
 }
 
-// pair is a case with both servers that answer it.
+// pair is a case with its two servers.
 type pair struct {
 	name string
 	request
@@ -71,7 +71,7 @@ type pair struct {
 	usher *usher
 }
 
-// newPair lets usher answer once and starts a bare server that repeats it.
+// newPair records one response of usher and starts a bare server that repeats it.
 func (b *bench) newPair(ctx context.Context, name string, r request, u *usher) (*pair, error) {
 	want, err := fetch(ctx, http.DefaultClient, r, u.url)
 	if err != nil {
@@ -99,7 +99,7 @@ func (a answer) equal(o answer) bool {
 	return a.Status == o.Status && bytes.Equal(a.Body, o.Body) && maps.EqualFunc(a.Header, o.Header, slices.Equal)
 }
 
-// startBare starts a server that gives one answer.
+// startBare starts a server with one response.
 func (b *bench) startBare(ctx context.Context, a answer) (process, error) {
 	spec, err := json.Marshal(a)
 	if err != nil {
@@ -124,8 +124,8 @@ func (b *bench) startBare(ctx context.Context, a answer) (process, error) {
 	return p, nil
 }
 
-// measure drives both servers for one round, each time in the other order, so
-// that neither always has what the other left behind.
+// measure loads both servers for one round, in alternating order, so that neither
+// always runs in the state that the other left behind.
 func (b *bench) measure(ctx context.Context, p *pair, round int) error {
 	sides := []struct {
 		name string
@@ -139,8 +139,8 @@ func (b *bench) measure(ctx context.Context, p *pair, round int) error {
 			return err
 		}
 	}
-	// A minute of this is half a gigabyte of log. The server appends, so it
-	// goes on writing where the file now ends.
+	// A minute of this is half a gigabyte of log. The server appends to the
+	// truncated file.
 	if err := os.Truncate(p.usher.log, 0); err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (b *bench) measure(ctx context.Context, p *pair, round int) error {
 	return nil
 }
 
-// drive measures one server.
+// drive loads one server.
 func (b *bench) drive(ctx context.Context, p *pair, side string, server process) error {
 	before, err := server.cpu()
 	if err != nil {

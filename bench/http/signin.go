@@ -13,15 +13,15 @@ import (
 const (
 	signInPart = "sign-in"
 	signInGoal = 0.95
-	// signInClients keep every processor hashing and fit into the queue before
-	// it, so that none is refused.
+	// signInClients keep every processor hashing and fit into the queue, so that
+	// none is rejected.
 	signInClients = 8
 )
 
-// measureSignIn sets sign-ins against plain hashing, in alternating order.
+// measureSignIn compares sign-ins with plain hashing, in alternating order.
 func (b *bench) measureSignIn(ctx context.Context, u *usher, round int) error {
-	// The log of the millions of requests before is still on its way to the
-	// disk; a commit would wait for it.
+	// The log of the previous millions of requests is not on the disk yet, and a
+	// commit would wait for it.
 	syncDisks()
 	steps := []func() error{
 		func() error { return b.hash(ctx) },
@@ -55,13 +55,13 @@ func (b *bench) hash(ctx context.Context) error {
 	return nil
 }
 
-// signInAll measures sign-ins, none of which may be refused.
+// signInAll measures sign-ins, none of which may be rejected.
 func (b *bench) signInAll(ctx context.Context, u *usher) error {
 	r := signIn("")
 	r.script = signInScript
 	r.header.Del("X-Plex-Client-Identifier") // the script has it
-	// The first sign-ins in a while start the processes that hash, to which
-	// memory is new; the argon2id program does not count its first second either.
+	// The first sign-ins after a pause start the hashing processes, whose memory
+	// is not mapped yet. The argon2id program does not count its first second either.
 	if _, err := b.wrk(ctx, r, signInClients, u.url, time.Second); err != nil {
 		return fmt.Errorf("signing in for the first time: %w", err)
 	}
@@ -81,21 +81,21 @@ func (b *bench) signInAll(ctx context.Context, u *usher) error {
 	return nil
 }
 
-// signIns is what a number of clients that sign in saw together.
+// signIns is the total of a number of clients that sign in.
 type signIns struct {
-	took    []time.Duration // of those that were let in
+	took    []time.Duration // of successful sign-ins
 	refused int
 	elapsed time.Duration
 }
 
 func (s signIns) rate() float64 { return float64(len(s.took)) / s.elapsed.Seconds() }
 
-// refusedPause is how long a client that was refused waits: a tenth of what it
-// is told, as a flood is not polite.
+// refusedPause is how long a rejected client waits: a tenth of Retry-After, because
+// a flood is not polite.
 const refusedPause = 100 * time.Millisecond
 
-// keepSigningIn has clients sign in, one time after the other, for as long as
-// d. What is under way then is waited for, and counts.
+// keepSigningIn has clients sign in again and again for d. It waits for the running
+// sign-ins, which count.
 func keepSigningIn(ctx context.Context, url string, clients int, d time.Duration) (all signIns, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -111,7 +111,7 @@ func keepSigningIn(ctx context.Context, url string, clients int, d time.Duration
 		wg.Go(func() {
 			one, err := signInLoop(ctx, client, signIn(fmt.Sprintf("bench-client-%d", i)), url, start.Add(d))
 			if err != nil {
-				cancel() // the others' figures are worth nothing now
+				cancel() // the figures of the others are worthless now
 			}
 			mu.Lock()
 			defer mu.Unlock()

@@ -51,8 +51,8 @@ func (b *bench) measureStart(ctx context.Context) error {
 	return nil
 }
 
-// startOnce notes how long a start takes, from before the process is made
-// until the first answer.
+// startOnce records the duration of a start, from before the creation of the
+// process until the first response.
 func (b *bench) startOnce(ctx context.Context, row, data string, firstAdmin bool) error {
 	begin := time.Now()
 	u, err := b.startUsher(ctx, data, firstAdmin)
@@ -64,7 +64,7 @@ func (b *bench) startOnce(ctx context.Context, row, data string, firstAdmin bool
 	return nil
 }
 
-// idle notes what a server holds that has answered nothing but /identity.
+// idle records the memory of a server that has only answered /identity.
 func (b *bench) idle(ctx context.Context, data string) error {
 	u, err := b.startUsher(ctx, data, false)
 	if err != nil {
@@ -79,7 +79,7 @@ func (b *bench) idle(ctx context.Context, data string) error {
 	return b.noteMemory(u.process, rowIdle)
 }
 
-// noteMemory notes what a server holds now.
+// noteMemory records the current memory of a server.
 func (b *bench) noteMemory(p process, row string) error {
 	held, err := p.resident()
 	if err != nil {

@@ -2,6 +2,6 @@
 
 package main
 
-// syncDisks does nothing: the measurement needs /proc and wrk, which are not on
-// these systems. The package compiles there all the same.
+// syncDisks does nothing: the measurement needs /proc and wrk, which these systems
+// do not have. The package still compiles there.
 func syncDisks() {}

@@ -4,5 +4,5 @@ package main
 
 import "syscall"
 
-// syncDisks writes what the system still holds in memory to the disks.
+// syncDisks flushes the system's write cache to the disks.
 func syncDisks() { syscall.Sync() }

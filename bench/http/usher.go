@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Who signs in. The account is the first admin, made by the first start.
+// The account that signs in: the first admin, created by the first start.
 const (
 	username = "bench"
 	password = "correct horse battery staple"
@@ -54,7 +54,7 @@ func (b *bench) startUsher(ctx context.Context, data string, firstAdmin bool) (*
 	return u, nil
 }
 
-// environment is this program's without what would configure usher.
+// environment is the environment of this program without the variables of usher.
 func environment(firstAdmin bool) []string {
 	var env []string
 	for _, pair := range os.Environ() {
@@ -68,8 +68,8 @@ func environment(firstAdmin bool) []string {
 	return append(env, "USHER_ADMIN_USERNAME="+username, "USHER_ADMIN_EMAIL=bench@example.org", "USHER_ADMIN_PASSWORD="+password)
 }
 
-// freeAddress finds an address that nothing listens on. The caller must know
-// it before the server starts, to see the very moment in which it answers.
+// freeAddress finds an unused address. The caller must know it before the server
+// starts, to notice the first response immediately.
 func freeAddress() (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -84,7 +84,7 @@ const (
 	startLimit = 20 * time.Second
 )
 
-// waitReady asks for /identity until it is answered.
+// waitReady polls /identity until it gets a response.
 func (u *usher) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -103,14 +103,14 @@ func (u *usher) waitReady(ctx context.Context) error {
 	}
 }
 
-// answer is one answer of a server; the bare server repeats it.
+// answer is one response of a server, which the bare server repeats.
 type answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// fetch makes one request. The Date is left out: net/http sends its own.
+// fetch sends one request. It omits the Date of the response: net/http adds its own.
 func fetch(ctx context.Context, client *http.Client, r request, base string) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, base+r.path, strings.NewReader(r.form))
 	if err != nil {
@@ -130,8 +130,8 @@ func fetch(ctx context.Context, client *http.Client, r request, base string) (an
 	return answer{resp.StatusCode, resp.Header, body}, err
 }
 
-// signIn is a sign-in from a device. Each device holds a bounded number of
-// tokens, so one that signs in again and again ends its own oldest ones only.
+// signIn is a sign-in from a device. A device has a bounded number of tokens, so
+// repeated sign-ins only evict its own oldest ones.
 func signIn(device string) request {
 	form := url.Values{"login": {username}, "password": {password}}
 	return request{
@@ -140,7 +140,7 @@ func signIn(device string) request {
 	}
 }
 
-// token asks for something that has a token in it, under the given key.
+// token requests a response with a token under the given key.
 func (u *usher) token(ctx context.Context, r request, path ...string) (string, error) {
 	a, err := fetch(ctx, http.DefaultClient, r, u.url)
 	if err != nil {
@@ -161,10 +161,10 @@ func (u *usher) token(ctx context.Context, r request, path ...string) (string, e
 	return token, nil
 }
 
-// sourceID is a media server with as many connections as one in a home has.
+// sourceID is a media server with the connections of a typical home server.
 const sourceID = "5f3a1c9e7b2d4f60"
 
-// addSource makes the server known, by the command line as an operator does.
+// addSource adds the server with the command line, as an operator does.
 func (b *bench) addSource(ctx context.Context, data string) error {
 	cmd := exec.CommandContext(ctx, b.path("usher"), "server", "add", "Den", "--data", data, "--id", sourceID,
 		"--connection", "http://192.168.1.5:32400",

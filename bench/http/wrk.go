@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// wrkResult is what wrk saw.
+// wrkResult is the result of wrk.
 type wrkResult struct {
 	requests float64
 	rate     float64 // requests a second
 	p99      time.Duration
 }
 
-// The scripts that wrk is given. It sends GET and no body by itself.
+// The scripts of wrk. Without a script, it sends GET without a body.
 const (
 	postScript = "post.lua"
 	postSource = `wrk.method = "POST"
 `
 	signInScript = "sign-in.lua"
-	// Each sign-in is another device's, as when a household comes home. A
-	// device that signs in again and again would end a token of its own each
-	// time, which few do.
+	// Each sign-in is from another device, as when a household comes home. A
+	// device that signs in again and again would evict one of its own tokens
+	// each time, which is rare.
 	signInSource = `wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
 wrk.body = %q
@@ -39,14 +39,14 @@ end
 `
 )
 
-// writeScripts writes them to where wrk finds them.
+// writeScripts writes the scripts to files for wrk.
 func (b *bench) writeScripts() error {
 	return errors.Join(
 		os.WriteFile(b.path(postScript), []byte(postSource), 0o600),
 		os.WriteFile(b.path(signInScript), fmt.Appendf(nil, signInSource, signIn("").form), 0o600))
 }
 
-// wrk drives one URL for as long as d, with the request's headers and script.
+// wrk loads one URL for d, with the request's headers and script.
 func (b *bench) wrk(ctx context.Context, r request, connections int, url string, d time.Duration) (wrkResult, error) {
 	args := []string{"-t1", fmt.Sprintf("-c%d", connections), fmt.Sprintf("-d%.0fs", d.Seconds()), "--latency"}
 	if r.script != "" {
@@ -62,7 +62,7 @@ func (b *bench) wrk(ctx context.Context, r request, connections int, url string,
 	return parseWrk(string(out))
 }
 
-// What wrk 4 prints. The last two lines are there only when something failed.
+// The output of wrk 4. It has the last two lines only if something failed.
 var (
 	wrkTotal   = regexp.MustCompile(`(?m)^\s*(\d+) requests in `)
 	wrkRate    = regexp.MustCompile(`(?m)^Requests/sec:\s+([\d.]+)$`)
@@ -70,8 +70,8 @@ var (
 	wrkFailure = regexp.MustCompile(`(?m)^\s*(Non-2xx or 3xx responses: .*|Socket errors: .*)$`)
 )
 
-// parseWrk reads what wrk prints. Requests that failed are an error, as their
-// answers are not the ones that are to be measured.
+// parseWrk parses the output of wrk. Failed requests are an error, because their
+// responses are not those to measure.
 func parseWrk(out string) (r wrkResult, err error) {
 	if m := wrkFailure.FindStringSubmatch(out); m != nil {
 		return r, fmt.Errorf("wrk: %s", m[1])

@@ -58,14 +58,14 @@ func newDatabase(b *testing.B) string {
 	if _, err := f.Write(content); err != nil {
 		b.Fatal(err)
 	}
-	// Otherwise the first commit that is timed may have to wait for this file as well.
+	// Otherwise the first timed commit may have to wait for this file, too.
 	if err := f.Sync(); err != nil {
 		b.Fatal(err)
 	}
 	return path
 }
 
-// uncancelled is a context that no driver has to watch.
+// uncancelled is a context that drivers do not need to watch.
 func uncancelled(b *testing.B) context.Context {
 	return context.WithoutCancel(b.Context())
 }
@@ -92,8 +92,8 @@ func openWriter(b *testing.B, d driver.Driver) driver.Writer {
 	return w
 }
 
-// each runs a benchmark for every driver, in an order that changes from run to run: with a fixed
-// one, the same driver would always pay for what the one before it left to the disk.
+// each runs a benchmark for every driver, in an order that changes from run to run: in a fixed
+// order, the same driver would always wait for the writes of the previous one.
 func each(b *testing.B, bench func(b *testing.B, d driver.Driver)) {
 	for _, i := range rand.Perm(len(all.Drivers)) {
 		d := all.Drivers[i]
@@ -115,7 +115,7 @@ func lookupAll(ctx context.Context, b *testing.B, r driver.Reader, first int, ne
 	}
 }
 
-// BenchmarkLookup asks one question at a time on one connection.
+// BenchmarkLookup runs one query at a time on one connection.
 func BenchmarkLookup(b *testing.B) {
 	each(b, func(b *testing.B, d driver.Driver) {
 		r := openReader(b, d, 1)
@@ -132,13 +132,12 @@ func BenchmarkLookupCancellable(b *testing.B) {
 	})
 }
 
-// BenchmarkLookupParallel asks from as many goroutines, and on as many connections, as there are
-// processors.
+// BenchmarkLookupParallel runs queries from one goroutine and connection for each processor.
 func BenchmarkLookupParallel(b *testing.B) {
 	each(b, func(b *testing.B, d driver.Driver) {
 		procs := runtime.GOMAXPROCS(0)
 		r := openReader(b, d, procs)
-		hashes() // not within the timing
+		hashes() // not timed
 		var started atomic.Int64
 		b.ResetTimer()
 		b.RunParallel(func(pb *testing.PB) {
@@ -148,7 +147,7 @@ func BenchmarkLookupParallel(b *testing.B) {
 	})
 }
 
-// BenchmarkInsert commits every insert by itself.
+// BenchmarkInsert commits every insert separately.
 func BenchmarkInsert(b *testing.B) {
 	each(b, func(b *testing.B, d driver.Driver) {
 		w := openWriter(b, d)

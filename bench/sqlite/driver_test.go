@@ -11,8 +11,8 @@ import (
 	"github.com/usher-auth/usher/bench/sqlite/driver/all"
 )
 
-// settings are the values that must be the same for the measurements to compare. The page cache and
-// the checkpoint are left as they come, so this also says that the drivers agree on those.
+// settings are the values that must be the same for the measurements to be comparable. The page
+// cache and the checkpoint have their defaults, so this also checks that the drivers agree on them.
 var settings = map[string]string{
 	"PRAGMA journal_mode":       "wal",
 	"PRAGMA synchronous":        "2", // FULL
@@ -60,7 +60,7 @@ func TestDrivers(t *testing.T) {
 	}
 }
 
-// valuer is what readers and writers have in common.
+// valuer is the common method of readers and writers.
 type valuer interface {
 	Value(ctx context.Context, query string) (string, error)
 }

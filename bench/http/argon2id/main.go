@@ -1,8 +1,7 @@
-// Command argon2id is what sign-in is measured against: it hashes a password
-// at the server's own cost on every processor, for as long as its argument
-// says, and prints how many hashes that gave in how many seconds, and how much
-// of the processors' time they took. What it does in its first second is not
-// counted: there, memory is new to it.
+// Command argon2id is the yardstick of sign-in: it hashes a password with the
+// server's parameters on every processor for the duration in its argument, and
+// prints the number of hashes, the seconds, and the CPU time. Its first second does
+// not count, because its memory is not mapped yet.
 package main
 
 import (
@@ -47,8 +46,8 @@ func run(args []string) error {
 	return nil
 }
 
-// hashFor hashes for d. Each processor finishes the hash that it is at; that
-// counts, and so does the time for it.
+// hashFor hashes for d. Each processor finishes its running hash, which counts with
+// its time.
 func hashFor(d time.Duration) (hashes int64, took time.Duration) {
 	var done atomic.Int64
 	var wg sync.WaitGroup

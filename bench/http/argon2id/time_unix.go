@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// processorTime returns how long this process has computed, system time
-// included.
+// processorTime returns the CPU time of this process, including system time.
 func processorTime() (time.Duration, error) {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

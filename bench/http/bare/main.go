@@ -1,6 +1,6 @@
-// Command bare is the server that usher is measured against: net/http and
-// nothing else. It reads one answer from standard input, prints the address
-// that it took, and gives that answer to every request until it is ended.
+// Command bare is the yardstick of usher: a plain net/http server. It reads one
+// response from standard input, prints its address, and sends that response to
+// every request until it is stopped.
 package main
 
 import (
@@ -11,21 +11,21 @@ import (
 	"os"
 )
 
-// answer is what usher was seen to answer.
+// answer is a recorded response of usher.
 type answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// ServeHTTP does the least that gives the same bytes.
+// ServeHTTP does the minimum that sends the same bytes.
 func (a *answer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()
 	for name, values := range a.Header {
 		h[name] = values
 	}
 	w.WriteHeader(a.Status)
-	_, _ = w.Write(a.Body) // the client counts what it does not get
+	_, _ = w.Write(a.Body) // the client counts missing responses
 }
 
 func main() {
@@ -45,6 +45,6 @@ func run() error {
 		return err
 	}
 	fmt.Println(ln.Addr())
-	// No time-outs and no limits: what usher pays for its own is to be seen.
+	// Without timeouts and limits, so that the cost of usher's own is visible.
 	return http.Serve(ln, &a)
 }

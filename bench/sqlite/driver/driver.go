@@ -1,5 +1,5 @@
-// Package driver is the common face of the SQLite drivers under test: the two kinds of handle a
-// server holds, and the statements and settings that must be the same for all of them.
+// Package driver is the common interface of the SQLite drivers under test: the two kinds of handle
+// of a server, and the statements and settings that are the same for all of them.
 package driver
 
 import (
@@ -35,7 +35,7 @@ var Pragmas = []Pragma{
 	{"foreign_keys", "ON"},
 }
 
-// ErrNotFound is returned by a lookup that no row answers.
+// ErrNotFound is the error of a lookup without a result.
 var ErrNotFound = errors.New("no such token")
 
 // Token is one row.
@@ -62,7 +62,7 @@ type Driver struct {
 type Reader interface {
 	// Lookup finds a token by its hash, or returns ErrNotFound.
 	Lookup(ctx context.Context, hash []byte) (Token, error)
-	// Value returns the single value that a query answers.
+	// Value returns the single value of a query.
 	Value(ctx context.Context, query string) (string, error)
 	Close() error
 }
@@ -73,13 +73,13 @@ type Writer interface {
 	Insert(ctx context.Context, t Token) error
 	// Run runs a statement that has no parameters and no rows, prepared on first use.
 	Run(ctx context.Context, query string) error
-	// Value returns the single value that a query answers.
+	// Value returns the single value of a query.
 	Value(ctx context.Context, query string) (string, error)
 	Close() error
 }
 
-// InsertGroup commits the tokens together, each in a savepoint of its own, as a writer does that
-// serves several waiting requests at once. If one fails, none is kept.
+// InsertGroup commits the tokens together, each in its own savepoint, like a writer that serves
+// several waiting requests at once. If one fails, none is stored.
 func InsertGroup(ctx context.Context, w Writer, tokens []Token) (err error) {
 	// IMMEDIATE takes the write lock at once: a lock upgraded later can fail halfway.
 	if err := w.Run(ctx, "BEGIN IMMEDIATE"); err != nil {
@@ -121,7 +121,7 @@ func Sample(i int) Token {
 	}
 }
 
-// Create makes a database file with the first rows tokens of the data set.
+// Create creates a database file with the first rows tokens of the data set.
 func Create(ctx context.Context, d Driver, path string, rows int) (err error) {
 	w, err := d.OpenWriter(ctx, path)
 	if err != nil {

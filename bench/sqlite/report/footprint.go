@@ -89,8 +89,8 @@ func (r *runner) goBuild(ctx context.Context, d driver.Driver, cgo bool, binary 
 	return err
 }
 
-// worksWithoutCgo builds with cgo off and tries the result: that it builds is not enough, since a
-// driver may put an error in the place of its C code.
+// worksWithoutCgo builds without cgo and runs the result. A successful build is not enough, because
+// a driver may replace its C code by an error.
 func (r *runner) worksWithoutCgo(ctx context.Context, d driver.Driver, db string) (string, error) {
 	binary := r.path(d.Name + "-nocgo")
 	if err := r.goBuild(ctx, d, false, binary); err != nil {
@@ -99,7 +99,7 @@ func (r *runner) worksWithoutCgo(ctx context.Context, d driver.Driver, db string
 		}
 		return "does not build", nil
 	}
-	// The probe's own complaint is not ours to print.
+	// Do not print the error of the probe.
 	if err := exec.CommandContext(ctx, binary, db).Run(); err != nil {
 		if ctx.Err() != nil {
 			return "", err
@@ -127,7 +127,7 @@ func (r *runner) probe(ctx context.Context) error {
 	return nil
 }
 
-// startup is what one run of a probe tells.
+// startup is the result of one run of a probe.
 type startup struct {
 	ready       time.Duration // from exec to the first line
 	residentKiB int

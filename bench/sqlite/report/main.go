@@ -66,7 +66,7 @@ func (r *runner) path(name string) string {
 	return filepath.Join(r.dir, name)
 }
 
-// logf tells the user what is going on.
+// logf reports the progress.
 func logf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, format+"\n", args...)
 }

@@ -41,7 +41,7 @@ func (s samples) cell(row, candidate string) *cell {
 	return s[row][candidate]
 }
 
-// table says what the rows are called and how their numbers are written.
+// table has the names of the rows and the format of their numbers.
 var table = []struct{ row, title, format string }{
 	{"version", "module version", ""},
 	{"engine", "SQLite inside", ""},
@@ -60,7 +60,7 @@ var table = []struct{ row, title, format string }{
 }
 
 // print writes the table. The last column is the widest spread of a row, (max − min) / median,
-// among its drivers: a difference that is smaller than that means nothing.
+// among its drivers; smaller differences are not significant.
 func (s samples) print(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("| |")
@@ -93,7 +93,7 @@ func (c *cell) text(format string) string {
 	return fmt.Sprintf(format, median(c.values))
 }
 
-// spread is how far the rounds lie apart, in medians.
+// spread is the range of the rounds divided by their median.
 func (c *cell) spread() float64 {
 	if len(c.values) < 2 || median(c.values) == 0 {
 		return 0

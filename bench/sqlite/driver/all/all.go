@@ -1,4 +1,4 @@
-// Package all lists the candidates. Whoever imports it links every one of them.
+// Package all lists the candidates. A program that imports it links all of them.
 package all
 
 import (

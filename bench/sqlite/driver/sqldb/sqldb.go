@@ -9,7 +9,7 @@ import (
 	"github.com/usher-auth/usher/bench/sqlite/driver"
 )
 
-// Source is a database/sql driver and how it wants to be told its settings.
+// Source is a database/sql driver and the form of its settings.
 type Source struct {
 	Driver string                   // registered name
 	DSN    func(path string) string // data source name that sets [driver.Pragmas]
@@ -34,7 +34,7 @@ func (s Source) OpenReader(ctx context.Context, path string, conns int) (driver.
 	return &reader{db, lookup}, nil
 }
 
-// open opens a pool that keeps its connections.
+// open opens a pool that does not close idle connections.
 func (s Source) open(path string, conns int) (*sql.DB, error) {
 	db, err := sql.Open(s.Driver, s.DSN(path))
 	if err != nil {

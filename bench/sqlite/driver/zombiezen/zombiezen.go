@@ -53,7 +53,7 @@ func interruptible(ctx context.Context, conn *sqlite.Conn) (release func()) {
 	return func() { conn.SetInterrupt(nil) }
 }
 
-// value returns the single value that a query answers.
+// value returns the single value of a query.
 func value(conn *sqlite.Conn, query string) (value string, err error) {
 	err = sqlitex.ExecuteTransient(conn, query, &sqlitex.ExecOptions{
 		ResultFunc: func(stmt *sqlite.Stmt) error {
@@ -64,7 +64,7 @@ func value(conn *sqlite.Conn, query string) (value string, err error) {
 	return value, err
 }
 
-// reader is a pool: a channel of the connections that nobody uses.
+// reader is a pool: a channel of the idle connections.
 type reader chan *sqlite.Conn
 
 // openReader opens every connection at once.
@@ -123,7 +123,7 @@ func (r reader) Close() error {
 	return errors.Join(errs...)
 }
 
-// closeIdle closes what a failed open has opened so far.
+// closeIdle closes the connections that a failed open has opened so far.
 func (r reader) closeIdle() error {
 	var errs []error
 	for range len(r) {
@@ -137,7 +137,7 @@ type writer struct {
 	conn *sqlite.Conn
 }
 
-// openWriter opens the connection and makes the table.
+// openWriter opens the connection and creates the table.
 func openWriter(ctx context.Context, path string) (driver.Writer, error) {
 	conn, err := open(path)
 	if err != nil {
