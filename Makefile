@@ -1,6 +1,6 @@
-# make test   sets up and passes every test; what CI runs
+# make test   installs what the tests need and runs all of them, as CI does
 # make bench  compares usher with a bare net/http server (takes some minutes)
-# make help   lists all of it
+# make help   lists all targets
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := v1.9.0

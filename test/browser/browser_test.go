@@ -23,10 +23,10 @@ import (
 // storyTimeout is how long one story may take. Each takes some seconds.
 const storyTimeout = 2 * time.Minute
 
-// screenshots is where the stories leave their pictures.
+// screenshots is the folder for the screenshots of the stories.
 const screenshots = "../../build/screenshots"
 
-// A scene is everything a story is told. story.mjs explains it.
+// A scene is the input of a story. story.mjs explains it.
 type scene struct {
 	URL         string `json:"url"`
 	SetUpLink   string `json:"setUpLink,omitempty"`
@@ -47,7 +47,7 @@ type person struct {
 
 var admin = person{Username: "olga", Email: "olga@example.com", Password: `correct horse "battery" & <staple>`}
 
-// TestStories tells every story to a server of its own.
+// TestStories runs every story against its own server.
 func TestStories(t *testing.T) {
 	install.NPM(t, ".")
 	chromium := install.Need(t, "chromium", "apt-get install chromium")
@@ -63,7 +63,7 @@ func TestStories(t *testing.T) {
 		name := strings.TrimSuffix(filepath.Base(file), ".mjs")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// A story that sets the server up begins with no account.
+			// A story that sets the server up begins without an account.
 			sc := start(t, usher, strings.HasPrefix(name, "set-up"))
 			sc.Usher, sc.Chromium, sc.Screenshots = usher, chromium, emptyFolder(t, filepath.Join(screenshots, name))
 			tell(t, file, sc)
@@ -75,7 +75,7 @@ func TestStories(t *testing.T) {
 var setUpLink = regexp.MustCompile(`(?m)^  (http\S+/setup\?key=\S+)$`)
 
 // start starts a server with an empty data folder, under the name localhost:
-// browsers take passkeys for a name only.
+// browsers support passkeys for a name only.
 func start(t *testing.T, usher string, empty bool) scene {
 	t.Helper()
 	address := freeAddress(t)
@@ -120,7 +120,7 @@ func printedLink(t *testing.T, server *binary.Server) string {
 	return ""
 }
 
-// tell runs a story; what it prints is shown, and it fails when the story does.
+// tell runs a story and prints its output. It fails if the story fails.
 func tell(t *testing.T, file string, sc scene) {
 	t.Helper()
 	text, err := json.Marshal(sc)
@@ -135,7 +135,7 @@ func tell(t *testing.T, file string, sc scene) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", file, path)
 	cmd.Env = binary.Env("NO_PROXY=*", "no_proxy=*")
-	// A story that takes too long is asked to end, so that it can end its browser.
+	// A story that takes too long gets a signal, so that it can close its browser.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	var out bytes.Buffer
@@ -148,8 +148,8 @@ func tell(t *testing.T, file string, sc scene) {
 	}
 }
 
-// freeAddress is a loopback address that nobody listens on. The server needs to
-// know it beforehand, as part of its public URL.
+// freeAddress is an unused loopback address. The server needs it in advance, as
+// part of its public URL.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -160,8 +160,8 @@ func freeAddress(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// emptyFolder makes a folder, without what an earlier run left in it, and
-// returns its whole path.
+// emptyFolder creates an empty folder, without the contents of an earlier run, and
+// returns its absolute path.
 func emptyFolder(t *testing.T, path string) string {
 	t.Helper()
 	path, err := filepath.Abs(path)

@@ -58,19 +58,19 @@ type client struct {
 	// name is what its registry calls it, which is also what its script reports.
 	name    string
 	version string
-	// slug is the name of its folder, and part of the names of the people made for it.
+	// slug is the name of its folder, and part of the names of its accounts.
 	slug string
 	// language is what its script is written in.
 	language language
-	// hardCoded says that it speaks to https://plex.tv whatever it is told, and
-	// so needs the instance with a certificate.
+	// hardCoded says that it always calls https://plex.tv, and so needs the
+	// instance with a certificate.
 	hardCoded bool
-	// cannot says of each operation it does not run why that is so, in one
-	// line. It must run all others.
+	// cannot has the reason, in one line, for each operation that it does not
+	// run. It must run all others.
 	cannot map[string]string
 }
 
-// Why a client has no such operation at all.
+// The reasons why a client does not have an operation.
 const (
 	noAccountOperations = "generated without any account operation"
 	alwaysIdentified    = "names itself in every request"
@@ -79,7 +79,7 @@ const (
 	typedOnly           = "asks for PINs of four characters only"
 )
 
-// published is every client that the test runs, oldest first within a name.
+// published has every client that the test runs, oldest first for each name.
 var published = []client{
 	{name: "@lukehagar/plexjs", version: "0.23.5", slug: "plexjs-0.23.5", language: node},
 	{name: "@lukehagar/plexjs", version: "0.32.1", slug: "plexjs-0.32.1", language: node},
@@ -130,7 +130,7 @@ var published = []client{
 	},
 }
 
-// onlyPINs is what a client cannot that has one kind of PIN and nothing else.
+// onlyPINs has the missing operations of a client that only has one kind of PIN.
 func onlyPINs(other, because string) map[string]string {
 	cannot := make(map[string]string)
 	for _, operation := range operations {
@@ -233,7 +233,7 @@ func runScript(
 		"REQUESTS_CA_BUNDLE="+ca.certFile,
 		"USHER_TLS_PORT="+server.port,
 		"PYTHONPATH="+absolute(t, "python"),
-		// What a developer has set up for a real account must not reach the scripts.
+		// The scripts must not see a developer's settings for a real account.
 		"PLEXAPI_CONFIG_PATH="+filepath.Join(filepath.Dir(scene), "none.ini"),
 		"NO_PROXY=*", "no_proxy=*",
 		"PYTHONDONTWRITEBYTECODE=1",

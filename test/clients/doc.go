@@ -1,15 +1,15 @@
-// Package clients holds no code of its own: its test runs published clients,
-// unmodified, against the usher binary.
+// Package clients contains only a test, which runs published clients, unmodified,
+// against the usher binary.
 //
-// Each client has a folder under node or python with the exact versions it is
-// installed in and a script that runs the operations it has and asserts what
-// comes back. The test starts usher, makes the people and the sources that a
-// script needs, runs the scripts, and prints which client can do what;
-// docs/clients.md keeps that table.
+// Each client has a folder under node or python with the exact versions of its
+// packages and a script that runs its operations and checks the results. The test
+// starts usher, creates the accounts and sources that a script needs, runs the
+// scripts, and prints the operations that each client supports. docs/clients.md has
+// that table.
 //
 //	go test -tags clients -v ./test/clients/
 //	go test -tags clients -v ./test/clients/ -update    # rewrites docs/clients.md
 //
-// It is behind a build tag because it needs node, npm and python3 and installs
-// from npm and PyPI. It does not skip: what is missing fails.
+// It has a build tag because it needs node, npm and python3 and installs from npm
+// and PyPI. It does not skip: a missing program is a failure.
 package clients

@@ -11,15 +11,15 @@ import (
 	"github.com/usher-auth/usher/test/install"
 )
 
-// A language knows how to install a client beside its script and how to start the script.
+// A language installs a client next to its script and starts the script.
 type language struct {
-	// install makes the client's packages ready and returns the folder of its script.
+	// install installs the client's packages and returns the folder of its script.
 	install func(t *testing.T, c client) string
 	// command is the command line that runs the script, without the scene.
 	command func(c client, dir string) []string
 }
 
-// node keeps the packages of a client in node_modules beside its script.
+// node installs the packages of a client in node_modules next to its script.
 var node = language{
 	install: func(t *testing.T, c client) string {
 		t.Helper()
@@ -36,7 +36,7 @@ var node = language{
 	},
 }
 
-// python keeps the packages of a client in a virtual environment beside its script.
+// python installs the packages of a client in a virtual environment next to its script.
 var python = language{
 	install: func(t *testing.T, c client) string {
 		t.Helper()

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// documentPath is where the table is kept, and prose what stands around it.
+// documentPath is the document with the table, and prose its other text.
 const documentPath = "../../docs/clients.md"
 
 //go:embed document.md
@@ -61,8 +61,8 @@ func document(clients []client, passed []map[string]bool) string {
 	return strings.Replace(prose, "TABLE\n", table(clients, passed), 1)
 }
 
-// table has a row for each operation and a column for each client, and says
-// at the end of a row which clients are left out and why.
+// table has a row for each operation and a column for each client. The last column
+// has the clients that are left out, and why.
 func table(clients []client, passed []map[string]bool) string {
 	var b strings.Builder
 	b.WriteString("| operation |")
@@ -82,7 +82,7 @@ func table(clients []client, passed []map[string]bool) string {
 	return b.String()
 }
 
-// leftOut says in one line which clients lack an operation, and why.
+// leftOut returns one line with the clients that lack an operation, and why.
 func leftOut(clients []client, operation string) string {
 	var order []string
 	names := make(map[string][]string)
@@ -102,7 +102,7 @@ func leftOut(clients []client, operation string) string {
 	return strings.Join(order, "; ")
 }
 
-// compareDocument fails if the kept table is not the one of this run, or rewrites it when asked to.
+// compareDocument fails if the document does not have the table of this run, or updates it with -update.
 func compareDocument(t *testing.T, want string) {
 	t.Helper()
 	if *update {

@@ -30,21 +30,21 @@ import (
 	"time"
 )
 
-// startTimeout is how long usher may take to be ready, and stopTimeout to be gone.
+// startTimeout is how long usher may take to be ready, and stopTimeout to exit.
 const (
 	startTimeout = 20 * time.Second
 	stopTimeout  = 10 * time.Second
 )
 
-// noticeTime is how long a running usher may take to notice what its command line has changed.
+// noticeTime is how long a running usher may take to see changes by the command line.
 const noticeTime = time.Second
 
-// A person is an account of the test. The fields are what a scene shows of it.
+// A person is an account of the test. Its fields are those in a scene.
 type person struct {
 	Username string `json:"username"`
 	Email    string `json:"email"`
 	Password string `json:"password"`
-	// Code is a code of the second factor, of the moment the scene is written.
+	// Code is a code of the second factor, from the time at which the scene is written.
 	Code string `json:"code,omitempty"`
 }
 
@@ -55,7 +55,7 @@ type source struct {
 	Connections []connection `json:"connections"`
 }
 
-// A connection is what clients must be shown of one address.
+// A connection has the values that clients must get for one address.
 type connection struct {
 	URI      string `json:"uri"`
 	Protocol string `json:"protocol"`
@@ -64,7 +64,7 @@ type connection struct {
 	Local    bool   `json:"local"`
 }
 
-// A scene is everything a script is told. Its form is explained in node/check.mjs.
+// A scene is the input of a script. node/check.mjs explains its format.
 type scene struct {
 	Slug      string `json:"slug"`
 	URL       string `json:"url"`
@@ -76,7 +76,7 @@ type scene struct {
 	Provider  source `json:"provider"`
 }
 
-// The password has what a form, a Basic header and a shell treat in their own way.
+// The password has characters that are special in a form, a Basic header and a shell.
 const password = `p w+1&2=3%4"5'6:7`
 
 var (
@@ -99,7 +99,7 @@ var (
 	}
 )
 
-// An instance is a running usher with its own data.
+// An instance is a running usher with its own data folder.
 type instance struct {
 	binary    string
 	data      string
@@ -170,7 +170,7 @@ func startUsher(t *testing.T, program string, ca *authority) *instance {
 	return u
 }
 
-// stop asks usher to end and waits until it has.
+// stop asks usher to stop and waits for its exit.
 func stop(t *testing.T, cmd *exec.Cmd, gone <-chan struct{}) {
 	t.Helper()
 	_ = cmd.Process.Signal(syscall.SIGTERM)
@@ -209,8 +209,8 @@ func waitReady(t *testing.T, client *http.Client, base string, gone <-chan struc
 	return ""
 }
 
-// ask makes a request that must be answered with 200, and decodes the JSON of
-// the answer unless into is nil.
+// ask sends a request that must return status 200, and decodes the JSON of the
+// response unless into is nil.
 func ask(client *http.Client, url string, into any) error {
 	req, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
@@ -232,7 +232,7 @@ func ask(client *http.Client, url string, into any) error {
 	return json.NewDecoder(resp.Body).Decode(into)
 }
 
-// freePort returns a port of loopback that nobody listens on.
+// freePort returns an unused loopback port.
 func freePort(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -243,7 +243,7 @@ func freePort(t *testing.T) string {
 	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
 
-// cli runs a command of usher on the instance's data, beside the running server.
+// cli runs a command of usher on the instance's data while the server runs.
 func (u *instance) cli(t *testing.T, stdin string, argv ...string) string {
 	t.Helper()
 	return runWith(t, "", stdin, append(append([]string{u.binary}, argv...), "--data", u.data)...)
@@ -259,8 +259,8 @@ func addSource(t *testing.T, u *instance, kind string, s source) {
 	u.cli(t, "", argv...)
 }
 
-// A cast is the people of one client. Each client has its own, so that the wrong
-// passwords and spent codes of one are not held against another.
+// A cast has the accounts of one client. Each client has its own, so that the wrong
+// passwords and used codes of one do not affect another.
 type cast struct {
 	plain  person
 	second person
@@ -268,7 +268,7 @@ type cast struct {
 	secret string
 }
 
-// addCast makes the people that one client needs.
+// addCast creates the accounts of one client.
 func addCast(t *testing.T, u *instance, c client) cast {
 	t.Helper()
 	people := cast{plain: addPerson(t, u, "plain-"+c.slug), second: addPerson(t, u, "second-"+c.slug)}
@@ -283,7 +283,7 @@ func addCast(t *testing.T, u *instance, c client) cast {
 	return people
 }
 
-// writeScene writes down what the script of a client must know and returns the file.
+// writeScene writes the input of a client's script and returns the file.
 func writeScene(t *testing.T, u *instance, c client, people cast) string {
 	t.Helper()
 	s := scene{
@@ -302,7 +302,7 @@ func writeScene(t *testing.T, u *instance, c client, people cast) string {
 	return path
 }
 
-// addPerson makes an account that is not an admin's.
+// addPerson creates a plain account.
 func addPerson(t *testing.T, u *instance, name string) person {
 	t.Helper()
 	name = strings.ReplaceAll(name, ".", "-")
@@ -311,9 +311,9 @@ func addPerson(t *testing.T, u *instance, name string) person {
 	return p
 }
 
-// totp computes the code of a second factor as RFC 6238 has it, six digits every
-// 30 seconds. It is written out here so that the server is not checked with its
-// own library.
+// totp computes the code of a second factor by RFC 6238, six digits every 30
+// seconds. It does not use the server's library, so that it checks the server
+// independently.
 func totp(t *testing.T, secret string, now time.Time) string {
 	t.Helper()
 	unpadded := base32.StdEncoding.WithPadding(base32.NoPadding)
@@ -328,7 +328,7 @@ func totp(t *testing.T, secret string, now time.Time) string {
 	return fmt.Sprintf("%06d", number%1_000_000)
 }
 
-// An authority signs certificates that nothing but this test believes in.
+// An authority signs certificates that only this test trusts.
 type authority struct {
 	certFile string
 	cert     *x509.Certificate
@@ -336,7 +336,7 @@ type authority struct {
 	pool     *x509.CertPool
 }
 
-// newAuthority makes an authority with a new key.
+// newAuthority creates an authority with a new key.
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
 	key := newKey(t)
@@ -365,7 +365,7 @@ func newAuthority(t *testing.T) *authority {
 	return ca
 }
 
-// sign makes a certificate for the names and for 127.0.0.1, and returns its file
+// sign creates a certificate for the names and for 127.0.0.1, and returns its file
 // and that of its key.
 func (ca *authority) sign(t *testing.T, names ...string) (certFile, keyFile string) {
 	t.Helper()
@@ -395,7 +395,7 @@ func (ca *authority) sign(t *testing.T, names ...string) (certFile, keyFile stri
 	return certFile, keyFile
 }
 
-// newKey makes a key for a certificate.
+// newKey creates the key of a certificate.
 func newKey(t *testing.T) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -32,28 +32,28 @@ var (
 	seed   = flag.Uint64("crash.seed", 0, "seed of the first round (0: a new one); the next rounds' follow it")
 )
 
-// What a round has to do, and when it is killed: in the middle, each time at
-// another point.
+// The number of operations in a round, and when the server is killed: in between,
+// at a different time in each round.
 const (
 	operations = 1000
 	leastDone  = 50
 	mostDone   = 250
 )
 
-// Who does it. There are more sign-ins at once than the server's queue for
-// hashing takes on a small machine, so that some are refused and come again.
+// The number of workers. There are more concurrent sign-ins than fit into the
+// hashing queue on a small machine, so that some are rejected and retried.
 const (
 	signers  = 40
 	changers = 3
 )
 
-// serverID is the server that is shared and no longer shared.
+// serverID is the server that is shared and unshared.
 const serverID = "den-1"
 
-// TestNothingAcknowledgedIsLost kills the server with SIGKILL in the middle of
-// sign-ins and account changes, some by the server and some by the command
-// line beside it, which is killed with it. It then starts the server again and
-// compares what is there with what was acknowledged.
+// TestNothingAcknowledgedIsLost kills the server with SIGKILL during sign-ins and
+// account changes, some by the server and some by the command line, which is killed
+// with it. It then restarts the server and compares the state with what was
+// acknowledged.
 func TestNothingAcknowledgedIsLost(t *testing.T) {
 	dir := t.TempDir()
 	binary, err := usher.Build(dir)
@@ -75,15 +75,15 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 	}
 }
 
-// cast is a data folder with everybody in it, and the backup codes of the one
-// who has a second factor.
+// cast is a data folder with all accounts, and the backup codes of the account with
+// a second factor.
 type cast struct {
 	data  string
 	codes []string
 }
 
-// The people. Those who only sign in share a password; each of the others has
-// a worker who changes the account.
+// The accounts. Those that only sign in share a password; each of the others has a
+// worker that changes it.
 var signerNames = []string{"ada", "bob", "cyd", "dan"}
 
 const (
@@ -118,7 +118,7 @@ func makeCast(t *testing.T, binary, data string) cast {
 	return cast{data, factor.BackupCodes}
 }
 
-// commandLine runs the command line until it ends or is killed with ctx.
+// commandLine runs the command line until it exits or is killed with ctx.
 func commandLine(ctx context.Context, binary, data, stdin string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, binary, append(args, "--data", data)...)
 	cmd.Env = usher.Env()
@@ -134,7 +134,7 @@ func commandLine(ctx context.Context, binary, data, stdin string, args ...string
 	return out, nil
 }
 
-// round is one life of a server, and the next.
+// round is a server until it is killed, and its restart.
 type round struct {
 	t      *testing.T
 	binary string
@@ -146,7 +146,7 @@ type round struct {
 	ledger *ledger
 	cast   cast
 
-	started atomic.Int64 // operations that were begun
+	started atomic.Int64 // operations that were started
 	killed  atomic.Bool
 }
 
@@ -184,7 +184,7 @@ func (r *round) start() {
 	r.t.Cleanup(func() { _ = server.Kill() })
 }
 
-// work lets everybody work and kills the server in the middle of it.
+// work runs all workers and kills the server while they run.
 func (r *round) work() {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(r.t.Context())
@@ -220,20 +220,20 @@ func (r *round) work() {
 	}
 }
 
-// next counts one more operation; false when the round is over.
+// next counts one more operation. It returns false when the round is over.
 func (r *round) next() (int64, bool) {
 	n := r.started.Add(1)
 	return n, n <= operations && !r.killed.Load()
 }
 
-// failed reports an error, unless it is what comes of the kill.
+// failed reports an error, unless it is a consequence of the kill.
 func (r *round) failed(err error) {
 	if !r.killed.Load() {
 		r.t.Errorf("before the kill: %v", err)
 	}
 }
 
-// signInAndOut signs people in, and some of them out again.
+// signInAndOut signs accounts in, and some of them out again.
 func (r *round) signInAndOut(ctx context.Context, rng *rand.Rand) {
 	for n, ok := r.next(); ok; n, ok = r.next() {
 		name := signerNames[rng.IntN(len(signerNames))]
@@ -254,8 +254,7 @@ func (r *round) signInAndOut(ctx context.Context, rng *rand.Rand) {
 	}
 }
 
-// signIn signs in from a device of its own, and comes again when the server is
-// busy.
+// signIn signs in from a new device, and retries while the server is busy.
 func (r *round) signIn(ctx context.Context, name, password, code string, device int64) (*token, error) {
 	for {
 		status, header, body, err := r.postSignIn(ctx, name, password, code, fmt.Sprintf("device-%d", device))
@@ -294,7 +293,7 @@ func (r *round) postSignIn(ctx context.Context, name, password, code, device str
 	}, form.Encode())
 }
 
-// request makes one round trip. Without an error, the whole answer has come.
+// request sends a request. If the error is nil, the whole response was received.
 func (r *round) request(ctx context.Context, method, path string, header http.Header, body string) (int, http.Header, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, r.server.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -311,7 +310,7 @@ func (r *round) request(ctx context.Context, method, path string, header http.He
 	return resp.StatusCode, resp.Header, text, err
 }
 
-// withToken makes a request with a token.
+// withToken sends a request with a token.
 func (r *round) withToken(ctx context.Context, method, path, text string) (int, []byte, error) {
 	status, _, body, err := r.request(ctx, method, path, http.Header{"X-Plex-Token": {text}}, "")
 	return status, body, err
@@ -331,8 +330,8 @@ func (r *round) signOut(ctx context.Context, tok *token) error {
 	return nil
 }
 
-// listServers makes the tokens with which a device reaches its servers, which
-// are acknowledged by being listed.
+// listServers creates the tokens with which a device reaches its servers. Listing
+// them acknowledges them.
 func (r *round) listServers(ctx context.Context, tok *token) error {
 	status, body, err := r.withToken(ctx, http.MethodGet, "/api/v2/resources", tok.text)
 	if err != nil {
@@ -349,7 +348,7 @@ func (r *round) listServers(ctx context.Context, tok *token) error {
 	return nil
 }
 
-// useCodes signs in with one backup code after the other.
+// useCodes signs in with each backup code in turn.
 func (r *round) useCodes(ctx context.Context) {
 	for _, code := range r.cast.codes {
 		n, ok := r.next()
@@ -373,7 +372,7 @@ func (r *round) useCodes(ctx context.Context) {
 	}
 }
 
-// changeAccount changes an account by the command line, again and again.
+// changeAccount changes an account with the command line, again and again.
 func (r *round) changeAccount(ctx context.Context, rng *rand.Rand, p *person) {
 	changes := []func(context.Context, *person, int64) error{r.setPassword, r.disable, r.share, r.revoke}
 	for n, ok := r.next(); ok; n, ok = r.next() {
@@ -396,7 +395,7 @@ func (r *round) setPassword(ctx context.Context, p *person, n int64) error {
 	return nil
 }
 
-// disable disables an account, or enables one that is disabled.
+// disable disables an account, or enables a disabled one.
 func (r *round) disable(ctx context.Context, p *person, _ int64) error {
 	verb := "disable"
 	if p.disabled.is {
@@ -411,7 +410,7 @@ func (r *round) disable(ctx context.Context, p *person, _ int64) error {
 	return nil
 }
 
-// share shares the server with an account, or takes the share back.
+// share shares the server with an account, or removes the share.
 func (r *round) share(ctx context.Context, p *person, _ int64) error {
 	verb := "add"
 	if p.shared.is {
@@ -426,7 +425,7 @@ func (r *round) share(ctx context.Context, p *person, _ int64) error {
 	return nil
 }
 
-// revoke signs in and revokes the token by the command line.
+// revoke signs in and revokes the token with the command line.
 func (r *round) revoke(ctx context.Context, p *person, n int64) error {
 	if p.disabled.is {
 		return nil
@@ -469,7 +468,7 @@ func (r *round) tokenID(ctx context.Context, name, device string) (int64, error)
 	return 0, fmt.Errorf("the token of %s is not listed", device)
 }
 
-// check starts the server again and compares what is there with the ledger.
+// check restarts the server and compares its state with the ledger.
 func (r *round) check() {
 	r.t.Helper()
 	r.checkDatabase()
@@ -485,8 +484,8 @@ func (r *round) check() {
 	r.checkAudit()
 }
 
-// checkAudit sees that the audit log's chain holds, and that it tells of every
-// sign-in that was acknowledged.
+// checkAudit verifies the chain of the audit log, and that the log has every
+// acknowledged sign-in.
 func (r *round) checkAudit() {
 	r.t.Helper()
 	if _, err := commandLine(r.t.Context(), r.binary, r.data, "", "audit", "verify"); err != nil {
@@ -501,7 +500,8 @@ func (r *round) checkAudit() {
 	}
 }
 
-// checkDatabase asks SQLite itself, before anything has repaired anything.
+// checkDatabase runs the integrity check of SQLite before anything repairs the
+// database.
 func (r *round) checkDatabase() {
 	r.t.Helper()
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(r.data, "usher.db"))
@@ -540,8 +540,8 @@ type accountRow struct {
 
 type shareRow struct{ Server, Account string }
 
-// checkAccounts compares what the command line changed, and enables everybody,
-// so that tokens can be looked at.
+// checkAccounts checks the changes by the command line, and enables all accounts, so
+// that tokens can be checked.
 func (r *round) checkAccounts() {
 	r.t.Helper()
 	accounts := list[accountRow](r, "account", "list")
@@ -563,10 +563,10 @@ func (r *round) checkAccounts() {
 			}
 		}
 	}
-	time.Sleep(time.Second) // what the command line changes holds within it
+	time.Sleep(time.Second) // the server sees changes by the command line within it
 }
 
-// checkTokens sees that every token is as acknowledged.
+// checkTokens checks that every token is valid or revoked as acknowledged.
 func (r *round) checkTokens() {
 	r.t.Helper()
 	for _, tok := range r.ledger.tokens {
@@ -587,7 +587,7 @@ func (r *round) checkTokens() {
 	}
 }
 
-// signsIn reports whether somebody can sign in.
+// signsIn reports whether an account can sign in.
 func (r *round) signsIn(name, password, code string) bool {
 	r.t.Helper()
 	status, _, body, err := r.postSignIn(r.t.Context(), name, password, code, "after")
@@ -597,8 +597,8 @@ func (r *round) signsIn(name, password, code string) bool {
 	return status == http.StatusCreated
 }
 
-// checkPasswords sees that each account has the password that was acknowledged
-// last, or the one that was asked for after that, and none that it had before.
+// checkPasswords checks that each account has the password that was acknowledged
+// last, or the one requested after that, and no earlier one.
 func (r *round) checkPasswords() {
 	r.t.Helper()
 	for _, p := range r.ledger.people {
@@ -622,8 +622,7 @@ func (r *round) checkPasswords() {
 	}
 }
 
-// checkCodes sees that no backup code works that was used, and none is gone
-// that was not.
+// checkCodes checks that no used backup code works, and that every unused one does.
 func (r *round) checkCodes() {
 	r.t.Helper()
 	used, open := 0, 0

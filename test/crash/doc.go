@@ -1,7 +1,6 @@
-// Package crash holds no code of its own: its test kills the built usher
-// binary in the middle of its work, and checks that nothing which it
-// acknowledged is lost.
+// Package crash contains only a test, which kills the built usher binary while it
+// works and checks that no acknowledged change is lost.
 //
 //	go test ./test/crash                     two rounds
-//	go test ./test/crash -crash.rounds=20    as many as "make test" runs
+//	go test ./test/crash -crash.rounds=20    as "make test" runs it
 package crash

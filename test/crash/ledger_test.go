@@ -4,32 +4,30 @@ import (
 	"sync"
 )
 
-// fact is something that a process was told to make so, as it is known from
-// outside: how it was acknowledged to be, and how it was asked to be without
-// an answer so far. After a crash it must be one of the two.
+// fact is a value that a client changes: the last acknowledged value, and a
+// requested one without a response so far. After a crash it must be one of the two.
 type fact[T comparable] struct {
 	is    T
 	asked T
-	open  bool // asked is not answered
+	open  bool // asked has no response yet
 }
 
-// ask notes that the fact is asked to be v.
+// ask records that a client requested the value v.
 func (f *fact[T]) ask(v T) { f.asked, f.open = v, true }
 
-// acknowledged notes the answer.
+// acknowledged records the response.
 func (f *fact[T]) acknowledged() { f.is, f.open = f.asked, false }
 
 // allows reports whether the fact may be v.
 func (f *fact[T]) allows(v T) bool { return v == f.is || f.open && v == f.asked }
 
-// token is one that a sign-in gave.
+// token is a token from a sign-in.
 type token struct {
 	text, username string
 	valid          fact[bool]
 }
 
-// person is an account that is changed while the server runs. One worker
-// changes it, one change after the other.
+// person is an account that one worker changes while the server runs.
 type person struct {
 	name     string
 	password fact[string]
@@ -38,16 +36,16 @@ type person struct {
 	shared   fact[bool]
 }
 
-// ledger is all that was acknowledged in a round. It is safe for concurrent
-// use; the people in it are their workers' until these have ended.
+// ledger has everything that was acknowledged in a round. It is safe for concurrent
+// use, except that each person belongs to its worker until the worker has returned.
 type ledger struct {
 	mu      sync.Mutex
 	tokens  []*token
-	codes   map[string]*fact[bool] // backup codes; true: it was used
+	codes   map[string]*fact[bool] // backup codes; true if used
 	people  []*person
 	signIns int
 	changes map[string]int // by kind
-	reached chan struct{}  // closed once there are enough of all
+	reached chan struct{}  // closed once there are enough changes of each kind
 	enough  int
 }
 
@@ -58,7 +56,7 @@ func newLedger(enough int) *ledger {
 	}
 }
 
-// signedIn notes a sign-in that was acknowledged.
+// signedIn records an acknowledged sign-in.
 func (l *ledger) signedIn(username, text string) *token {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -69,7 +67,7 @@ func (l *ledger) signedIn(username, text string) *token {
 	return t
 }
 
-// changed notes a change that was acknowledged.
+// changed records an acknowledged change.
 func (l *ledger) changed(kind string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -77,7 +75,7 @@ func (l *ledger) changed(kind string) {
 	l.count()
 }
 
-// total is how much was acknowledged.
+// total is the number of acknowledged operations.
 func (l *ledger) total() int {
 	n := l.signIns
 	for _, more := range l.changes {
@@ -86,7 +84,7 @@ func (l *ledger) total() int {
 	return n
 }
 
-// count says so once there is enough. l.mu is held.
+// count closes reached once there are enough changes. l.mu is held.
 func (l *ledger) count() {
 	if l.total() == l.enough {
 		close(l.reached)

@@ -27,7 +27,7 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// Every direct dependency has its line, and every line its dependency.
+// The document lists exactly the direct dependencies.
 func TestDependenciesAreListed(t *testing.T) {
 	var required, listed []string
 	for line := range strings.Lines(read(t, "go.mod")) {
@@ -55,7 +55,7 @@ func TestDependenciesAreListed(t *testing.T) {
 	}
 }
 
-// The SDK imports the standard library and itself.
+// The SDK imports only the standard library and itself.
 func TestSDKHasNoDependencies(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "./plexauth/...")
 	cmd.Dir = root
@@ -127,8 +127,7 @@ func headings(t *testing.T, document string) (fragments []string) {
 	return fragments
 }
 
-// The two commands that the README opens with are there, and CI runs the
-// second.
+// The README opens with its two commands, and CI runs the second.
 func TestReadmeCommands(t *testing.T) {
 	opening, _, _ := strings.Cut(read(t, "README.md"), "\n## ")
 	for _, command := range []string{"go run ./cmd/usher serve", "make test"} {
@@ -156,8 +155,8 @@ func TestWorkflowHasTheGoVersion(t *testing.T) {
 	}
 }
 
-// Whoever goes through the README finds the program before it is called by its
-// name, and what a command needs set by one before it.
+// The README installs the program before it calls it by its name, and sets each
+// variable before a command uses it.
 func TestReadmeCommandsRun(t *testing.T) {
 	text := read(t, "README.md")
 	before, _, found := strings.Cut(text, "\n$ usher ")
@@ -178,7 +177,7 @@ func TestReadmeCommandsRun(t *testing.T) {
 
 var program = regexp.MustCompile("(?s)```go\n(package main.*?)```")
 
-// The whole programs that the documents show compile.
+// The complete programs in the documents compile.
 func TestProgramsCompile(t *testing.T) {
 	found := 0
 	for _, document := range []string{"README.md", "docs/coming-from.md"} {

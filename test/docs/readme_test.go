@@ -16,9 +16,9 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// The README's program, with nothing but what it leaves to the reader filled
-// in, signs in with a second factor at the built binary and prints how a server
-// is reached. The code is typed when it is asked for.
+// The README's program, with only its placeholders filled in, signs in to the built
+// binary with a second factor and prints how to reach a server. The test types the
+// code at the prompt.
 func TestReadmeProgramSignsIn(t *testing.T) {
 	dir := t.TempDir()
 	binary, err := usher.Build(dir)
@@ -81,8 +81,8 @@ func TestReadmeProgramSignsIn(t *testing.T) {
 	}
 }
 
-// runAtPrompt runs a Go program, types what is asked for at a prompt, and
-// returns what it printed afterwards.
+// runAtPrompt runs a Go program, types the answer to a prompt, and returns what the
+// program printed afterwards.
 func runAtPrompt(t *testing.T, text, prompt string, typed func() string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "main.go")
