@@ -129,7 +129,7 @@ func (cs sourceCommands) add() *cobra.Command {
 	f.BoolVar(&src.Everyone, "everyone", false, "share it with every account")
 	f.StringVar(&src.Product, "product", "Plex Media Server", "`product` that clients are told it is")
 	f.StringVar(&src.ProductVersion, "product-version", "", "the product's `version`")
-	if kind == source.Server {
+	if cs.kind == source.Server {
 		f.StringVar(&src.Platform, "platform", "", "`system` that it runs on, such as Linux")
 		f.StringVar(&src.PlatformVersion, "platform-version", "", "the system's `version`")
 		f.StringVar(&src.Device, "device", "", "`machine` that it runs on, such as PC")
