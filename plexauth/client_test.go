@@ -269,7 +269,7 @@ func TestUnusableClient(t *testing.T) {
 	odd := *srv.Client(srv.Admin)
 	odd.AccountURL = "http://mia:secret@%zz"
 	if _, err := odd.TokenDetails(t.Context()); err == nil || strings.Contains(err.Error(), "secret") {
-		t.Errorf("an address that is none gives %v", err)
+		t.Errorf("an invalid address gives %v", err)
 	}
 	if _, err := odd.SourceConnection(t.Context(), plexauth.Source{}); err == nil {
 		t.Error("a source that names nothing was asked for")

@@ -164,7 +164,7 @@ func TestSecondFactor(t *testing.T) {
 		{"backup code as people type it", password, " " + plexauth.Secret(strings.ToUpper(strings.ReplaceAll(string(backup[1]), "-", " "))), nil},
 		{"backup code at the end of the password", password + backup[2], "", nil},
 		{"attack: and again", password + backup[2], "", account.ErrCode},
-		{"a backup code that is none", password, "0000-0000-0000", account.ErrCode},
+		{"an unknown backup code", password, "0000-0000-0000", account.ErrCode},
 	}
 	for _, step := range steps {
 		if err := w.signIn(t, step.password, step.code); !errors.Is(err, step.want) {

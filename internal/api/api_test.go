@@ -72,7 +72,7 @@ func (w *world) call(t testing.TB, method, path string, token plexauth.Secret, f
 	return res.StatusCode, body
 }
 
-// ask is call for those who say what they accept, and look at the headers.
+// ask is call with an Accept header, and returns the response headers.
 func (w *world) ask(t testing.TB, method, path, accept string, token plexauth.Secret, form url.Values) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, w.URL+path, strings.NewReader(form.Encode()))
@@ -266,8 +266,8 @@ func (w *world) harvest(t testing.TB, asking plexauth.Secret) (given []givenSecr
 	return given
 }
 
-// endWith ends the asking token, by time if it has an end and by revoking what
-// it stands on otherwise, and checks that nothing it was given lives on.
+// endWith lets the token of the request expire or, if it has no expiry, revokes it
+// or its parent, and checks that no secret issued to it stays valid.
 func (w *world) endWith(t testing.TB, asking plexauth.Secret, given []givenSecret) {
 	t.Helper()
 	if strings.HasPrefix(string(asking), "transient-") {
@@ -326,7 +326,7 @@ func TestEveryRouteAsksForItsToken(t *testing.T) {
 	}
 }
 
-// A handler that is asked by a caller who has gone does not go on.
+// A handler stops if its caller has hung up.
 func TestEveryRouteObeysContext(t *testing.T) {
 	w := newWorld(t, nil)
 	token := w.signIn(t, "admin")
@@ -339,12 +339,12 @@ func TestEveryRouteObeysContext(t *testing.T) {
 		rec := httptest.NewRecorder()
 		w.Config.Handler.ServeHTTP(rec, req.WithContext(ctx))
 		if rec.Code == 500 {
-			t.Errorf("%s %s answers %d to a caller who has gone: %s", row.Method, row.Path, rec.Code, rec.Body)
+			t.Errorf("%s %s answers %d to a caller who has hung up: %s", row.Method, row.Path, rec.Code, rec.Body)
 		}
 	}
 }
 
-// What an answer says is no longer so once a change has been acknowledged.
+// No response contains old data once a change has been acknowledged.
 func TestAccountPageFollowsChanges(t *testing.T) {
 	w := newWorld(t, nil)
 	token := w.signIn(t, "member")
@@ -364,7 +364,7 @@ func TestAccountPageFollowsChanges(t *testing.T) {
 	}
 }
 
-// The hot path asks the store nothing once a token is cached.
+// The hot path does not read the database once a token is cached.
 func TestTokenDetailsTouchNoSQL(t *testing.T) {
 	w := newWorld(t, nil)
 	token := w.signIn(t, "member")

@@ -10,7 +10,7 @@ type Row struct {
 	Method, Path string
 	// Token: the route asks for one.
 	Token bool
-	// Refused is the status for a token that is none.
+	// Refused is the status for an invalid token.
 	Refused int
 	// Body: the route reads one.
 	Body bool

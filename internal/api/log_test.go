@@ -49,8 +49,8 @@ func TestHangingUpIsToldOf(t *testing.T) {
 	}
 }
 
-// An operator is woken by what is broken, warned of what is too much, and only
-// told of the rest: one who hangs up is none of their business.
+// Failures of the server are logged as errors, overload as warnings, everything
+// else as information, including a client that hangs up.
 func TestLogLevels(t *testing.T) {
 	var log bytes.Buffer // slog's handler writes one line at a time
 	var slow atomic.Bool

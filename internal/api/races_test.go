@@ -45,8 +45,7 @@ func (w *world) atOnce(t *testing.T, token plexauth.Secret, wanted map[int]bool,
 	wg.Wait()
 }
 
-// A token that is ended while it is used is one that is not good, whoever
-// comes first.
+// A token that is revoked while it is used is valid or invalid, never an error.
 func TestSignOutWhileTheTokenIsUsed(t *testing.T) {
 	w := newQuietWorld(t)
 	for range 20 {
@@ -56,7 +55,7 @@ func TestSignOutWhileTheTokenIsUsed(t *testing.T) {
 	}
 }
 
-// Another process ends what this one has in its memory for another moment.
+// Another process revokes a token that this one still has in its cache.
 func TestEndedByAnotherProcess(t *testing.T) {
 	for name, end := range map[string]func(*coretest.Core) error{
 		"the token":   func(c *coretest.Core) error { return c.Tokens.Revoke(t.Context(), operator, 1) },
@@ -72,7 +71,7 @@ func TestEndedByAnotherProcess(t *testing.T) {
 				if err := end(coretest.New(t, core.Config{Dir: w.dir})); err != nil {
 					t.Fatal(err)
 				}
-				// What is in memory is told until this process hears of it.
+				// The cached token is valid until this process sees the change.
 				told := strings.HasSuffix(request, "user") ||
 					name == "the token" && (strings.HasSuffix(request, "account") || request == "GET /")
 				w.atOnce(t, token, map[int]bool{401: true, 200: told}, request)
@@ -81,7 +80,7 @@ func TestEndedByAnotherProcess(t *testing.T) {
 	}
 }
 
-// A server that is taken back while it is listed is on the list or not.
+// A server that is unshared while it is listed is on the list or not.
 func TestShareTakenBackWhileListed(t *testing.T) {
 	w := newQuietWorld(t)
 	attic := w.AddSource(source.Source{

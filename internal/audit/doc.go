@@ -13,5 +13,5 @@
 // gaps. The two ends of the log, the last row that was written and the last
 // that was pruned, are stored apart from it and move in the same transactions.
 // [Log.Verify] therefore finds a row that was changed, added or removed, unless
-// whoever did it recomputed everything after it: the chain has no key.
+// the attacker recomputed everything after it: the chain has no key.
 package audit

@@ -1,5 +1,4 @@
-// Package cli is the command line: flags, prompts, what is printed, and exit
-// codes.
+// Package cli is the command line: flags, prompts, output and exit codes.
 //
 // The commands of a feature are methods of a small struct, in a file of their own,
 // with what they need: the console, the data folder or the remote server. The
@@ -24,7 +23,7 @@ import (
 func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop)         // a second Ctrl-C does not wait for anything
+	context.AfterFunc(ctx, stop)         // a second Ctrl-C exits at once
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		// SIGHUP stays caught until the end: a closing terminal often sends it twice.
 		var release context.CancelFunc

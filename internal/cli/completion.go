@@ -7,16 +7,15 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 )
 
-// complete says for every command and flag what a shell offers when the user
-// presses Tab. Without a word about it cobra has the shell offer file names,
-// which are right for few.
+// complete sets the completions of every command and flag. By default, cobra makes
+// the shell complete file names, which suits few of them.
 func complete(cmd *cobra.Command) {
 	if !cmd.HasSubCommands() && cmd.ValidArgsFunction == nil {
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
 	}
 	add := func(f *pflag.Flag) {
 		if with := completions(f); with != nil {
-			_ = cmd.RegisterFlagCompletionFunc(f.Name, with) // fails for a flag that is not there
+			_ = cmd.RegisterFlagCompletionFunc(f.Name, with) // fails for an unknown flag
 		}
 	}
 	cmd.PersistentFlags().VisitAll(add)
@@ -26,7 +25,7 @@ func complete(cmd *cobra.Command) {
 	}
 }
 
-// completions is what is offered for a flag; nil: files.
+// completions returns the completions of a flag; nil means file names.
 func completions(f *pflag.Flag) cobra.CompletionFunc {
 	switch what, _ := pflag.UnquoteUsage(f); what {
 	case "file":
@@ -45,7 +44,7 @@ func completions(f *pflag.Flag) cobra.CompletionFunc {
 	return cobra.NoFileCompletions
 }
 
-// completeTopic offers the commands that there is help about.
+// completeTopic completes the commands that have help.
 func completeTopic(cmd *cobra.Command, args []string, _ string) (topics []string, _ cobra.ShellCompDirective) {
 	about, rest, err := cmd.Root().Find(args)
 	if err == nil && len(rest) == 0 {

@@ -12,18 +12,18 @@ import (
 	"github.com/usher-auth/usher/internal/hashing"
 )
 
-// hashWorker is the command that a server calls for itself.
+// hashWorker is the command that a server runs as its hashing processes.
 const hashWorker = "hash-worker"
 
-// hashCommand runs this program as a process that hashes. On Linux, the
-// program that runs is found even when its file has been replaced since.
+// hashCommand runs this program as a hashing process. On Linux, it finds the running
+// program even if its file has been replaced since.
 func hashCommand() *exec.Cmd {
 	program, err := os.Executable()
 	if err != nil || runtime.GOOS == "linux" {
 		program = "/proc/self/exe"
 	}
 	cmd := exec.Command(program, hashWorker)
-	// None of the server's secrets, which its environment may have.
+	// The environment may contain secrets of the server.
 	cmd.Env = []string{}
 	return cmd
 }
@@ -33,8 +33,8 @@ func hashWorkerCommand() *cobra.Command {
 		Use: hashWorker, Hidden: true, Args: takes(0),
 		Short: "Hash passwords for the server that started this process",
 		RunE: func(*cobra.Command, []string) error {
-			// A terminal's ^C and its end reach this process, too; it ends
-			// when the server has no more for it.
+			// Ctrl-C and the close of a terminal reach this process, too. It
+			// exits when the server closes its standard input.
 			signal.Ignore(os.Interrupt, syscall.SIGHUP)
 			return hashing.Serve()
 		},

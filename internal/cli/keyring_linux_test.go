@@ -126,7 +126,7 @@ func TestKeyring(t *testing.T) {
 		t.Errorf("whoami says %s", out)
 	}
 
-	// The attack: another address, and the token goes to whoever is there.
+	// The attack: another address gets the token.
 	other.ResetRequests()
 	if out, err := usher("", "whoami", "--account-url", other.AccountURL); err == nil || len(other.Requests()) != 0 {
 		t.Errorf("the other server was asked %v, which says %s", other.Requests(), out)

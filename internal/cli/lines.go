@@ -10,26 +10,26 @@ import (
 	"unicode/utf8"
 )
 
-// flatJSON writes the lines that are all alike, as a request's are: attributes
-// of plain kinds, one after the other. It writes what slog's own handler would,
-// to the byte, in a third of the time; every other line goes to that.
+// flatJSON writes lines with plain attributes only, such as those of requests. It
+// writes the same bytes as slog's own handler in a third of the time, and passes
+// every other line to that handler.
 type flatJSON struct {
 	slog.Handler
 	out *lineWriter
-	// second is how the last line's second was written: nearly always the next
-	// line's, too.
+	// second is the formatted second of the last line, which is usually also that
+	// of the next line.
 	second atomic.Pointer[writtenSecond]
 }
 
-// writtenSecond is a second as RFC 3339 writes it, in two parts: a fraction may
-// come between.
+// writtenSecond is a second in the format of RFC 3339, in the two parts around a
+// fraction.
 type writtenSecond struct {
 	unix         int64
 	zone         *time.Location
 	clock, place string
 }
 
-// appendTime writes a time as time.RFC3339Nano does.
+// appendTime formats a time as time.RFC3339Nano.
 func (h *flatJSON) appendTime(b []byte, t time.Time) []byte {
 	s := h.second.Load()
 	if s == nil || s.unix != t.Unix() || s.zone != t.Location() {
@@ -48,7 +48,7 @@ func (h *flatJSON) appendTime(b []byte, t time.Time) []byte {
 	return append(b, s.place...)
 }
 
-// lineBuffers are reused from line to line.
+// lineBuffers holds buffers for reuse.
 var lineBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
 
 // Handle implements slog.Handler.
@@ -78,7 +78,7 @@ func (h *flatJSON) Handle(ctx context.Context, r slog.Record) error {
 	return err
 }
 
-// appendValue writes a value of a plain kind, and reports whether it is one.
+// appendValue writes a value of a plain kind. It returns false for other kinds.
 func appendValue(b []byte, v slog.Value) ([]byte, bool) {
 	switch v.Kind() {
 	case slog.KindString:
@@ -95,8 +95,7 @@ func appendValue(b []byte, v slog.Value) ([]byte, bool) {
 	return b, false
 }
 
-// appendPlain writes a string that needs no escaping, and reports whether it
-// is one.
+// appendPlain writes a string that needs no escaping. It returns false for others.
 func appendPlain(b []byte, s string) ([]byte, bool) {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf || c == 0x7f {
@@ -108,8 +107,7 @@ func appendPlain(b []byte, s string) ([]byte, bool) {
 	return append(b, '"'), true
 }
 
-// WithAttrs implements slog.Handler: what has attributes of its own is no
-// plain line.
+// WithAttrs implements slog.Handler. A logger with attributes uses slog's handler.
 func (h *flatJSON) WithAttrs(attrs []slog.Attr) slog.Handler { return h.Handler.WithAttrs(attrs) }
 
 // WithGroup implements slog.Handler.

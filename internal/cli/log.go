@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// logger is a slog.Logger whose lines are gathered for a moment before they
-// are written: one system call per request would cost the hot path more than
-// the rest of the log line does.
+// logger is a slog.Logger that buffers its lines for a moment: a system call for
+// each request would cost the hot path more than the rest of the log line.
 type logger struct {
 	*slog.Logger
 	lines *lineWriter
@@ -26,33 +25,33 @@ func newLogger(w io.Writer, level slog.Level) *logger {
 		l.Logger = slog.New(&flatJSON{Handler: slog.NewJSONHandler(l.lines, options), out: l.lines})
 	}
 	l.lines.missed = func(lines int, err error) {
-		l.Error("lines of this log could not be written, and are lost", "lines", lines, "error", err)
+		l.Error("log lines could not be written and are lost", "lines", lines, "error", err)
 	}
 	return l
 }
 
-// Close writes what is still held.
+// Close writes the buffered lines.
 func (l *logger) Close() error { return l.lines.flush() }
 
 const (
-	// lineDelay is how long a line is held at the most.
+	// lineDelay is the maximum time that a line is buffered.
 	lineDelay = 100 * time.Millisecond
-	// lineRoom is how many bytes of lines are held at the most.
+	// lineRoom is the maximum number of buffered bytes.
 	lineRoom = 64 << 10
 )
 
-// lineWriter holds lines until there is no room for more or lineDelay has
-// passed. What cannot be written then, as on a full disk, is lost, and counted;
-// when there is something to write next, it is tried again.
+// lineWriter buffers lines until the buffer is full or lineDelay has passed. Lines
+// that cannot be written then, as on a full disk, are lost and counted. The next
+// write tries again.
 type lineWriter struct {
 	out io.Writer
-	// missed is told how many lines were lost, and why, once lines can be
-	// written again. Nil: nobody.
+	// missed is called with the number of lost lines and the reason, once lines
+	// can be written again. It may be nil.
 	missed func(lines int, err error)
 
 	mu      sync.Mutex
 	held    []byte
-	pending bool // a flush is on its way
+	pending bool // a flush is scheduled
 	lost    int
 	why     error
 }
@@ -75,7 +74,7 @@ func (w *lineWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// flush writes what is held, and then what became of lines before.
+// flush writes the buffered lines, and then reports lost ones.
 func (w *lineWriter) flush() error {
 	w.mu.Lock()
 	w.pending = false
@@ -91,7 +90,7 @@ func (w *lineWriter) flush() error {
 	return err
 }
 
-// writeHeld writes what is held; w.mu is locked.
+// writeHeld writes the buffered lines; w.mu is locked.
 func (w *lineWriter) writeHeld() error {
 	if len(w.held) == 0 {
 		return nil

@@ -31,7 +31,8 @@ func printList[T any](c *console, rows []T, header []string, cells func(T) []str
 	return w.Flush()
 }
 
-// printable keeps what a client said of itself from moving the cursor.
+// printable replaces control characters, so that a client's description of itself
+// cannot control the terminal.
 func printable(cells []string) []string {
 	for i, c := range cells {
 		cells[i] = strings.Map(func(r rune) rune {
@@ -56,7 +57,7 @@ func (c *console) printFields(pairs ...string) error {
 	return w.Flush()
 }
 
-// shortTime is a time for people, in their zone.
+// shortTime formats a time for people, in the local time zone.
 func shortTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -71,9 +72,9 @@ func choose(cond bool, yes, no string) string {
 	return no
 }
 
-// terminalQR draws a QR code with half-block characters, two modules a line.
-// On a terminal it is black on white whatever the terminal's colours are:
-// many readers do not take one that is inverted.
+// terminalQR draws a QR code with half-block characters, two modules per line. With
+// colour, it is black on white regardless of the terminal's colours, because many
+// readers do not accept an inverted code.
 func terminalQR(text string, colour bool) (string, error) {
 	code, err := qr.Encode(text, qr.M, qr.Auto)
 	if err != nil {

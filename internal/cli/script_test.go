@@ -128,7 +128,7 @@ func atTerminal() {
 }
 
 // setup gives each script folders of its own for data and for configuration.
-// No script touches the keyring of whoever runs the tests.
+// No script touches the keyring of the user who runs the tests.
 func setup(env *testscript.Env) error {
 	env.Setenv("USHER_DATA", filepath.Join(env.WorkDir, "data"))
 	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))

@@ -160,7 +160,7 @@ func (x *terminal) end() int {
 	}
 }
 
-// The attack: somebody looks over the shoulder of whoever types a password.
+// The attack: someone watches the screen while a user types a password.
 func TestPasswordsAreTypedUnseen(t *testing.T) {
 	x := startAtTerminal(t, t.TempDir(), "account", "add", "mia")
 	x.askedUnseen("Password: ")
@@ -179,7 +179,7 @@ func TestPasswordsAreTypedUnseen(t *testing.T) {
 	}
 }
 
-// Whoever thinks better of it at a prompt types Control-C. The program must
+// A user cancels a prompt with Control-C. The program must
 // end, and the terminal must show again what is typed.
 func TestInterruptAtAPrompt(t *testing.T) {
 	data := t.TempDir()

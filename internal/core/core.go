@@ -51,7 +51,7 @@ type Config struct {
 	// Self describes this server as one of the sources. Nil: this process does
 	// not serve clients, and registers no source.
 	Self *source.Self
-	// By is who opens the database, for what the audit log says of it.
+	// By is the actor that opens the database, as the audit log names it.
 	By audit.Actor
 	// TransientTTL limits the life of transient tokens. Zero: 48 hours.
 	TransientTTL time.Duration

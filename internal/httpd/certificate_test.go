@@ -115,8 +115,8 @@ func TestServeTakesTheRenewedCertificate(t *testing.T) {
 	}
 }
 
-// A pair that cannot be used leaves the one before in use, is told of once,
-// and is taken as soon as it is whole.
+// While a pair is unusable, the previous one stays in use and the problem is logged
+// once. The pair is loaded as soon as it is complete.
 func TestCertificateThatCannotBeUsed(t *testing.T) {
 	first, next := newPair(t, 1), newPair(t, 2)
 	for _, c := range []struct {
@@ -180,7 +180,7 @@ func TestCertificateThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// However many connections come, the files are looked at once a second.
+// The files are checked once a second, for any number of connections.
 func TestCertificateIsLookedAtOnceASecond(t *testing.T) {
 	first, next := newPair(t, 1), newPair(t, 2)
 	synctest.Test(t, func(t *testing.T) {

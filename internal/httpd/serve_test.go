@@ -16,8 +16,8 @@ import (
 	"github.com/usher-auth/usher/internal/httpd"
 )
 
-// A server that is told to stop answers what it has begun, takes nothing new,
-// and then returns.
+// A server that is asked to stop finishes the requests in flight, accepts no new
+// ones, and then returns.
 func TestServeFinishesWhatIsInFlight(t *testing.T) {
 	begun, finish := make(chan struct{}), make(chan struct{})
 	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -57,7 +57,8 @@ func TestServeFinishesWhatIsInFlight(t *testing.T) {
 	}
 }
 
-// What does not finish in its time is cut off: a stop always ends.
+// A request that does not finish within the grace period is cut off, so that a stop
+// always completes.
 func TestServeEndsAfterGrace(t *testing.T) {
 	begun := make(chan struct{})
 	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -94,9 +95,9 @@ func serve(t *testing.T, h http.Handler, grace time.Duration) (ln net.Listener, 
 	return ln, cancel, done
 }
 
-// Attack: connections that send nothing at all, their headers or their body
-// slowly, for ever; that never read their answer; or that stay when they are
-// done, so that there is no room for others.
+// Attack: connections that send nothing, or send headers or body slowly; that never
+// read the response; or that stay open when they are done, so that there is no room
+// for others.
 func TestConnectionsThatTakeTooLong(t *testing.T) {
 	const short, long = 50 * time.Millisecond, time.Hour
 	never := httpd.Limits{First: long, Request: long, Idle: long}

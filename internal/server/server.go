@@ -1,7 +1,7 @@
 // Package server puts the faces of usher under one handler: the planes of the
-// API, the pages, and what watches the server.
+// API, the pages, and the health checks and metrics.
 //
-// It owns which face answers a request that could be either's, and the metrics
+// It owns the choice of the face that answers a request, and the metrics
 // about the services. It does not own the faces themselves (packages api and
 // web, which do not know each other), nor listeners (package httpd).
 package server
@@ -81,6 +81,6 @@ func (s *Server) MetricsHandler() http.Handler {
 	return mux
 }
 
-// Pages returns the pages: whoever starts the server asks them for the path of
-// the page that creates the first admin.
+// Pages returns the pages. The program that starts the server gets from them the
+// path of the page that creates the first admin.
 func (s *Server) Pages() *web.Pages { return s.pages }

@@ -48,7 +48,7 @@ func TestFaces(t *testing.T) {
 		{"POST", "/", browser, 404, page},
 		{"OPTIONS", "/", browser, 204, ""},
 		{"GET", "/account", browser, 303, ""},
-		{"GET", "/account", program, 303, ""}, // a page, whoever asks
+		{"GET", "/account", program, 303, ""}, // a page for every client
 		{"POST", "/account", program, 404, json},
 		{"GET", "/account/", browser, 303, ""},
 		{"GET", "/link.json", "", 303, ""}, // every path takes a suffix

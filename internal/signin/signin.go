@@ -45,7 +45,7 @@ type Claim struct {
 	// Passkey is the passkey that was used, if its ID is not 0.
 	Passkey PasskeyUse
 	// Void is called when the proof is void by the time it is spent. It records
-	// the failed attempt, and returns the error for whoever signs in. Required.
+	// the failed attempt, and returns the error for the caller. Required.
 	Void func(ctx context.Context, by audit.Actor) error
 }
 

@@ -15,14 +15,14 @@ import (
 	"strings"
 )
 
-// cutPath splits "path value" of an expectation.
+// cutPath splits the "path value" of an expectation.
 func cutPath(rest string) (path, value string) {
 	path, value, _ = strings.Cut(rest, " ")
 	return path, strings.TrimSpace(value)
 }
 
-// decodeJSON reads one JSON document and nothing after it. Numbers stay as
-// they are written.
+// decodeJSON decodes one JSON document with nothing after it. Numbers keep their
+// text.
 func decodeJSON(text string) (any, error) {
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.UseNumber()
@@ -87,7 +87,7 @@ func matchJSON(text, rest string) error {
 	return match(fmt.Sprint(got), pattern)
 }
 
-// match is for a pattern of an expectation, which must fit all of the text.
+// match compares a text with the pattern of an expectation, which must match all of it.
 func match(got, pattern string) error {
 	re, err := regexp.Compile("^(?:" + pattern + ")$")
 	if err != nil {
@@ -112,7 +112,7 @@ func expectKeys(text, rest string) error {
 	return sameNames(slices.Collect(maps.Keys(object)), strings.Fields(keys))
 }
 
-// sameNames says which names are missing and which are there besides.
+// sameNames reports missing and unexpected names.
 func sameNames(got, want []string) error {
 	var problems []string
 	for _, name := range want {
@@ -150,7 +150,7 @@ func expectSize(text, rest string) error {
 	return nil
 }
 
-// element is an XML element with all that is in it.
+// element is an XML element with its contents.
 type element struct {
 	name     string
 	attrs    map[string]string

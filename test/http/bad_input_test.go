@@ -15,17 +15,17 @@ import (
 	"time"
 )
 
-// What is wrong with a request must be said clearly, in the format that the
-// caller asked for, and must change nothing. These requests are written out in
-// bytes, as an HTTP library would not send most of them.
+// An invalid request gets a clear error in the format that the caller asked for,
+// and changes nothing. These requests are written as bytes, because an HTTP library
+// would not send most of them.
 
-// marker stands in the values of bad requests. No answer may repeat it and no
-// log may have it: what is in the wrong place may be a secret.
+// marker is in the values of invalid requests. No response and no log may contain
+// it: a value in the wrong place may be a secret.
 const marker = "marker-of-a-secret"
 
-// badRequests are bad, but good HTTP: the answer is ours, in XML and in JSON.
-// What they begin with is the request line; Host, Accept and, where a row has
-// no client identifier itself, that too, are put after it.
+// badRequests are invalid requests in valid HTTP, which usher answers in XML and in
+// JSON. Each begins with the request line. The test adds Host, Accept and, if the
+// row has none, a client identifier.
 var badRequests = []struct {
 	name   string
 	head   []string
@@ -33,7 +33,7 @@ var badRequests = []struct {
 	status int
 	says   string // part of the message
 }{
-	// Text that is no text.
+	// Invalid text.
 	{"a form with bytes that are not UTF-8", post(form), "login=" + marker + "\xff\xfe&password=x", 400, "UTF-8"},
 	{"a form with escaped bytes that are not UTF-8", post(form), "login=" + marker + "%ff%fe&password=x", 400, "login is not valid UTF-8"},
 	{"JSON with bytes that are not UTF-8", post(asJSON), `{"login":"` + marker + "\xff" + `","password":"x"}`, 400, "UTF-8"},
@@ -47,7 +47,7 @@ var badRequests = []struct {
 	{"JSON with half a surrogate pair", post(asJSON), `{"login":"` + marker + `\ud800","password":"` + marker + `"}`, 401, "authenticated"},
 	{"a client identifier with an escaped line break", []string{"GET /identity?X-Plex-Client-Identifier=" + marker + "%0d%0aX-Plex-Token:%20a"}, "", 400, "X-Plex-Client-Identifier has a control character"},
 
-	// Two values where one is read: two programs may read two different ones.
+	// Two values instead of one: two programs could read different ones.
 	{"two logins in a form", post(form), "login=olga&login=" + marker + "&password=x", 400, "login is given twice"},
 	{"two passwords in a form", post(form), "login=olga&password=x&password=" + marker, 400, "password is given twice"},
 	{"two codes in a form", post(form), "login=olga&password=x&verificationCode=1&verificationCode=2", 400, "verificationCode is given twice"},
@@ -62,11 +62,11 @@ var badRequests = []struct {
 	{"two Content-Type headers", post(form, "Content-Type: application/json"), "login=" + marker + "&password=x", 400, "twice"},
 	{"a token twice, once empty", []string{"GET /api/v2/user?X-Plex-Token=" + marker + "&X-Plex-Token="}, "", 400, "X-Plex-Token is given twice"},
 
-	// Bodies that are not what they say.
+	// Bodies that do not match their Content-Type.
 	{"plain text", post("Content-Type: text/plain"), "login=" + marker, 415, "Content-Type"},
 	{"XML", post("Content-Type: application/xml"), "<user>" + marker + "</user>", 415, "Content-Type"},
 	{"a file upload", post("Content-Type: multipart/form-data; boundary=b"), "--b\r\n\r\n" + marker + "\r\n--b--\r\n", 415, "Content-Type"},
-	{"a type that is none", post("Content-Type: " + marker + ";;;="), "login=olga", 415, "Content-Type"},
+	{"an invalid type", post("Content-Type: " + marker + ";;;="), "login=olga", 415, "Content-Type"},
 	{"a form that says it is JSON", post(asJSON), "login=" + marker + "&password=x", 400, "JSON"},
 	{"JSON that says it is a form", post(form), `{"login":"` + marker + `","password":"x"}`, 400, "login is missing"},
 	{"compressed JSON", post(asJSON, "Content-Encoding: gzip"), "\x1f\x8b\x08\x00\x00\x00\x00\x00", 400, "UTF-8"},
@@ -76,7 +76,7 @@ var badRequests = []struct {
 	{"a query with a semicolon", []string{"GET /api/v2/user?a=b;X-Plex-Token=" + marker}, "", 400, "semicolon"},
 	{"a query with a bad escape where no token is needed", []string{"GET /identity?%"}, "", 400, "escape"},
 
-	// JSON that is no object of plain values.
+	// JSON that is not an object of plain values.
 	{"a JSON list", post(asJSON), `[{"login":"` + marker + `","password":"x"}]`, 400, "object"},
 	{"a JSON text", post(asJSON), `"` + marker + `"`, 400, "object"},
 	{"a JSON null", post(asJSON), `null`, 400, "login is missing"},
@@ -104,7 +104,7 @@ var badRequests = []struct {
 	{"a chunk that ends before its length", post(form, "Transfer-Encoding: chunked"), "40\r\nlogin=" + marker, 400, "before it is whole"},
 	{"a chunk without a length", post(form, "Transfer-Encoding: chunked"), marker + "\r\nlogin=" + marker + "\r\n0\r\n\r\n", 400, "body"},
 
-	// Things that are not there.
+	// Unknown things.
 	{"a verb that nobody knows", []string{"BREW /api/v2/user?X-Plex-Token=" + marker}, "", 405, "method"},
 	{"a verb in small letters", []string{"get /api/v2/user?X-Plex-Token=" + marker}, "", 405, "method"},
 	{"a verb that is a secret", []string{strings.ToUpper(marker) + " /api/v2/user"}, "", 405, "method"},
@@ -116,7 +116,7 @@ var badRequests = []struct {
 	{"somebody else's address", []string{"GET http://example.org//identity?" + marker}, "", 404, "nothing"},
 }
 
-// How a sign-in that is bad begins.
+// The beginning of an invalid sign-in.
 const (
 	form   = "Content-Type: application/x-www-form-urlencoded"
 	asJSON = "Content-Type: application/json"
@@ -157,14 +157,14 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
-// notHTTP are no requests: net/http refuses them before usher sees them.
+// notHTTP are not HTTP requests: net/http rejects them before usher sees them.
 var notHTTP = []struct {
 	name    string
 	request string
-	status  int // 0: the connection may also be closed without an answer
+	status  int // 0 if the connection may also be closed without a response
 }{
 	{"a negative length", "POST /api/v2/users/signin HTTP/1.1\r\nHost: usher\r\nContent-Length: -1\r\n\r\n" + marker, 400},
-	{"a length that is no number", "POST /api/v2/users/signin HTTP/1.1\r\nHost: usher\r\nContent-Length: many\r\n\r\n" + marker, 400},
+	{"a length that is not a number", "POST /api/v2/users/signin HTTP/1.1\r\nHost: usher\r\nContent-Length: many\r\n\r\n" + marker, 400},
 	{"a length with a sign", "POST /api/v2/users/signin HTTP/1.1\r\nHost: usher\r\nContent-Length: +5\r\n\r\n" + marker, 400},
 	{"a length beyond all numbers", "POST /api/v2/users/signin HTTP/1.1\r\nHost: usher\r\nContent-Length: 99999999999999999999\r\n\r\n", 400},
 	{"two lengths", "POST /api/v2/users/signin HTTP/1.1\r\nHost: usher\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400},
@@ -213,11 +213,11 @@ func TestNotHTTP(t *testing.T) {
 		})
 	}
 	if after := s.everything(); after != before {
-		t.Errorf("what is no request changed something\nbefore %s\nafter %s", before, after)
+		t.Errorf("invalid requests changed something\nbefore %s\nafter %s", before, after)
 	}
 }
 
-// tenMegabytes is a form that never ends, up to a point.
+// tenMegabytes is a very long form.
 var tenMegabytes = []byte("login=" + marker + "&password=" + strings.Repeat("x", 10<<20))
 
 // hugeBody is a request that carries tenMegabytes.
@@ -225,7 +225,7 @@ type hugeBody struct {
 	name   string
 	head   []string
 	status int
-	suffix string // the format of the error; empty: it is none
+	suffix string // the format of the error; empty if the request is valid
 }
 
 var hugeBodies = []hugeBody{
@@ -254,10 +254,10 @@ func TestHugeBodies(t *testing.T) {
 	s.signIn("token olga good")
 	s.secrets.add(marker)
 	before := s.everything()
-	t.Run("sent", func(t *testing.T) { // returns once all that it holds have ended
+	t.Run("sent", func(t *testing.T) { // returns once all subtests have returned
 		for _, huge := range hugeBodies {
-			// Most clients read while they write. One that writes all of it
-			// first must still get to read what is wrong.
+			// Most clients read while they write. One that writes the whole
+			// body first must still be able to read the error.
 			for _, readsLate := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/late=%v", huge.name, readsLate), func(t *testing.T) {
 					t.Parallel()
@@ -271,7 +271,7 @@ func TestHugeBodies(t *testing.T) {
 	}
 }
 
-// sendHuge sends one huge body and sees what comes back.
+// sendHuge sends one huge body and checks the response.
 func (s *script) sendHuge(t *testing.T, huge hugeBody, readsLate bool) {
 	lines := append([]string{huge.head[0] + " HTTP/1.1", "Host: usher", "X-Plex-Client-Identifier: huge"}, huge.head[1:]...)
 	text := strings.ReplaceAll(strings.Join(lines, "\r\n"), "$token", s.vars["token"]) + "\r\n\r\n"
@@ -287,8 +287,8 @@ func (s *script) sendHuge(t *testing.T, huge hugeBody, readsLate bool) {
 	}
 }
 
-// A connection on which half a request stands still is ended, so that many of
-// them do not keep others out.
+// A connection with an incomplete request is closed, so that many of them do not
+// block others.
 func TestHalfARequestIsNotWaitedForWithoutEnd(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
@@ -306,16 +306,16 @@ func TestHalfARequestIsNotWaitedForWithoutEnd(t *testing.T) {
 	}
 }
 
-// rawAnswer is what came back over a bare connection.
+// rawAnswer is the response on a bare connection.
 type rawAnswer struct {
 	answer
-	err error // no answer, or one that is cut off
+	err error // no response, or an incomplete one
 }
 
 type rawOptions struct {
-	// halfClose: nothing more comes after the request.
+	// halfClose closes the sending half after the request.
 	halfClose bool
-	// readsLate: nothing is read until all is written.
+	// readsLate reads only after the whole request is written.
 	readsLate bool
 }
 
@@ -324,9 +324,9 @@ func (s *script) raw(t *testing.T, request io.Reader, halfClose bool) rawAnswer 
 	return s.exchangeRaw(t, request, rawOptions{halfClose: halfClose})
 }
 
-// exchangeRaw sends bytes to the server and reads one answer. Then it sees
-// that the connection either serves another request or is closed in order, and
-// that the server answers others as before.
+// exchangeRaw sends bytes to the server and reads one response. Then it checks that
+// the connection either serves another request or is closed properly, and that the
+// server still answers others.
 func (s *script) exchangeRaw(t *testing.T, request io.Reader, o rawOptions) (got rawAnswer) {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.server.URL, "http://"))
@@ -379,7 +379,7 @@ func (s *script) exchangeRaw(t *testing.T, request io.Reader, o rawOptions) (got
 	return got
 }
 
-// another makes a request that must be answered.
+// another sends a request that must get a response.
 func another(conn net.Conn, in *bufio.Reader) error {
 	if _, err := io.WriteString(conn, "GET /identity.json HTTP/1.1\r\nHost: usher\r\n\r\n"); err != nil {
 		return err
@@ -396,8 +396,8 @@ func another(conn net.Conn, in *bufio.Reader) error {
 	return err
 }
 
-// expectError sees that an answer is an error in a format, of a status, that
-// says something and does not repeat what was sent.
+// expectError checks that a response is an error with a format, a status and a
+// message, and does not repeat the input.
 func (got rawAnswer) expectError(t *testing.T, suffix string, status int, says string) {
 	t.Helper()
 	if got.err != nil {
@@ -445,7 +445,7 @@ func xmlError(got rawAnswer, status int) (message string, err error) {
 	return lookupXML(got.body, "/errors/error@message")
 }
 
-// everything is all that a request could change, but for when tokens were last
+// everything is all state that a request could change, except when tokens were last
 // used.
 func (s *script) everything() string {
 	s.t.Helper()

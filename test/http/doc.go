@@ -1,8 +1,7 @@
-// Package http holds no code of its own: its tests speak HTTP with the built
-// usher binary, as programs in any language do.
+// Package http contains only tests, which send HTTP requests to the built usher
+// binary, as programs in any language do.
 //
-// What the server promises stands in testdata/*.http.txt, in a small language
-// that needs no Go to be read; http_test.go explains it at its top and runs it.
-// What HTTP clients cannot be made to send goes over bare connections in
-// bad_input_test.go.
+// testdata/*.http.txt has the behaviour of the server, in a small language that can
+// be read without knowing Go. http_test.go explains the language at its top and runs
+// it. bad_input_test.go sends over bare connections what HTTP clients cannot send.
 package http

@@ -2,15 +2,15 @@ package http_test
 
 // The language of testdata/*.http.txt
 //
-// Each script gets a server of its own, on a copy of the data folder that
-// testdata/cast.txt made, with the variables that it saved. When a script has
-// ended, every line that its server logged is searched for every secret that
-// the script used (see secrets_test.go).
+// Each script gets its own server, on a copy of the data folder that
+// testdata/cast.txt created, with the variables that it saved. At the end of a
+// script, the server's log is searched for every secret that the script used (see
+// secrets_test.go).
 //
-// A line is a word and what belongs to it. "#" begins a comment. A line that
-// begins with "==" names the part of the script that follows. $name or ${name}
-// stands for a variable anywhere; $url is the server's address. A request is
-// sent at the first line that says what is expected of it.
+// A line is a word and its arguments. "#" begins a comment. A line that begins with
+// "==" names the following part of the script. $name or ${name} is replaced by a
+// variable anywhere; $url is the server's address. A request is sent at the first
+// line with an expectation.
 //
 // Steps:
 //
@@ -23,9 +23,9 @@ package http_test
 //	set name text            gives a variable a value
 //	totp name SECRET [n]     gives a variable the code of a second factor, n
 //	                         steps of 30 seconds from now
-//	restart [flags]          ends the server and starts it again
+//	restart [flags]          stops the server and starts it again
 //
-// What a request carries:
+// Parts of a request:
 //
 //	header Name: value
 //	query name: value        one more parameter of the query string
@@ -34,7 +34,7 @@ package http_test
 //	soon                     sends it again for up to one second until the
 //	                         status is the expected one
 //
-// What is expected of the last answer, or of what the command line printed:
+// Expectations about the last response, or the output of the command line:
 //
 //	status 401               of a request; each must have this line
 //	exit 1                   of the command line; 0 without this line
@@ -51,7 +51,7 @@ package http_test
 //	xml-count path 2         so many elements
 //	body-is text             body-has part    body-lacks part    body-empty
 //
-// What is taken from the last answer:
+// Values from the last response:
 //
 //	save name json path
 //	save name xml path
@@ -91,8 +91,8 @@ var usherBinary string
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if signal.Ignored(syscall.SIGHUP) {
-		// Under nohup, the servers would ignore it as well. What is caught
-		// here is as it was at first in the processes that are started.
+		// Under nohup, the servers would ignore it, too. A signal that this
+		// process catches has its default action in the processes it starts.
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	os.Exit(buildAndRun(m))
@@ -133,7 +133,7 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// script is a script that runs, with its server.
+// script is a running script with its server.
 type script struct {
 	t       *testing.T
 	data    string // the data folder
@@ -143,13 +143,13 @@ type script struct {
 	secrets *secrets
 	client  *http.Client
 
-	place    string // the line that runs, for messages
+	place    string // the current line, for messages
 	request  *request
 	answer   answer
 	requests int
 }
 
-// request is a request that is being put together or has been sent.
+// request is a request that is being built or has been sent.
 type request struct {
 	method, target string
 	header         http.Header
@@ -161,7 +161,7 @@ type request struct {
 	checked        bool // its status was asserted
 }
 
-// answer is what the last request or command gave.
+// answer is the result of the last request or command.
 type answer struct {
 	status int
 	header http.Header
@@ -170,7 +170,7 @@ type answer struct {
 	isHTTP bool
 }
 
-// cast is the data folder that every script begins with, made once.
+// cast is the initial data folder of every script, created once.
 var cast = sync.OnceValues(func() (castFolder, error) {
 	dir, err := os.MkdirTemp(filepath.Dir(usherBinary), "cast-")
 	return castFolder{dir, make(map[string]string)}, err
@@ -183,7 +183,7 @@ type castFolder struct {
 
 var castOnce sync.Once
 
-// newScript returns a script without a server, on a data folder of its own.
+// newScript returns a script without a server, on a new data folder.
 func newScript(t *testing.T) *script {
 	t.Helper()
 	made, err := cast()
@@ -211,7 +211,7 @@ func newScript(t *testing.T) *script {
 	return s
 }
 
-// start starts the server, and ends it with the test.
+// start starts the server, and stops it at the end of the test.
 func (s *script) start(flags ...string) {
 	s.t.Helper()
 	s.flags = flags
@@ -225,7 +225,7 @@ func (s *script) start(flags ...string) {
 	s.t.Cleanup(func() { s.end(server) })
 }
 
-// end stops a server and searches its log, and the audit log.
+// end stops the server and searches its log and the audit log.
 func (s *script) end(server *usher.Server) {
 	s.t.Helper()
 	if err := server.Stop(); err != nil {
@@ -245,7 +245,7 @@ func (s *script) end(server *usher.Server) {
 	}
 }
 
-// run carries out the lines of a file.
+// run runs the lines of a file.
 func (s *script) run(file string) {
 	s.t.Helper()
 	text, err := os.ReadFile(file)
@@ -267,13 +267,13 @@ func (s *script) run(file string) {
 	s.finish()
 }
 
-// failf reports an expectation that was not met; the script goes on.
+// failf reports an unmet expectation; the script continues.
 func (s *script) failf(format string, args ...any) {
 	s.t.Helper()
 	s.t.Errorf("%s\n\t%s", s.place, fmt.Sprintf(format, args...))
 }
 
-// fatalf ends a script that cannot go on.
+// fatalf stops a script that cannot continue.
 func (s *script) fatalf(format string, args ...any) {
 	s.t.Helper()
 	s.t.Fatalf("%s\n\t%s", s.place, fmt.Sprintf(format, args...))
@@ -281,7 +281,7 @@ func (s *script) fatalf(format string, args ...any) {
 
 var variable = regexp.MustCompile(`\$(?:\w+|\{\w+\})`)
 
-// expand puts the variables of a line in.
+// expand replaces the variables of a line.
 func (s *script) expand(line string) string {
 	return variable.ReplaceAllStringFunc(line, func(name string) string {
 		value, ok := s.vars[strings.Trim(name, "${}")]
@@ -294,7 +294,7 @@ func (s *script) expand(line string) string {
 
 var method = regexp.MustCompile(`^[A-Z]+$`)
 
-// line carries out one line.
+// line runs one line.
 func (s *script) line(line string) {
 	s.t.Helper()
 	word, rest, _ := strings.Cut(s.expand(line), " ")
@@ -319,7 +319,8 @@ func (s *script) line(line string) {
 	}
 }
 
-// finish ends a step. A request of which nothing was expected proves nothing.
+// finish ends a step. It fails for a request without an expectation, which proves
+// nothing.
 func (s *script) finish() {
 	s.t.Helper()
 	if r := s.request; r != nil && !r.checked {
@@ -383,7 +384,7 @@ func (s *script) command(rest string) {
 	s.secrets.addText(s.answer.body)
 }
 
-// signIn is the sign-in that is not itself what a script is about.
+// signIn is a sign-in that is not the subject of a script.
 func (s *script) signIn(rest string) {
 	s.t.Helper()
 	fields := strings.Fields(rest)
@@ -400,8 +401,8 @@ func (s *script) signIn(rest string) {
 	s.save(fields[0] + " json authToken")
 }
 
-// totp computes a code as RFC 6238 has it. It is written out here so that the
-// server is not checked with its own library.
+// totp computes a code by RFC 6238. It does not use the server's library, so that it
+// checks the server independently.
 func (s *script) totp(rest string) {
 	s.t.Helper()
 	fields := strings.Fields(rest)
@@ -454,7 +455,7 @@ func field(text string) string {
 	return url.QueryEscape(name) + "=" + url.QueryEscape(strings.TrimSpace(value))
 }
 
-// send sends the request unless it is sent.
+// send sends the request unless it was sent already.
 func (s *script) send() {
 	s.t.Helper()
 	r := s.request
@@ -502,7 +503,7 @@ func (s *script) exchange() {
 	s.secrets.addText(s.answer.body)
 }
 
-// expectations are the words that say what is expected or take something.
+// expectations are the words that check or save a result.
 var expectations = map[string]func(*script, string){
 	"status": (*script).expectStatus,
 	"exit": func(s *script, rest string) {
@@ -574,8 +575,8 @@ func (s *script) check(err error) {
 	}
 }
 
-// expectStatus compares the status, again and again for a second where the
-// request is said to give it soon.
+// expectStatus compares the status. For a request with "soon", it retries for a
+// second.
 func (s *script) expectStatus(rest string) {
 	s.t.Helper()
 	if s.request == nil {
@@ -595,7 +596,7 @@ func (s *script) expectStatus(rest string) {
 	}
 }
 
-// save takes something of an answer into a variable.
+// save saves a part of a response in a variable.
 func (s *script) save(rest string) {
 	s.t.Helper()
 	fields := strings.Fields(rest)

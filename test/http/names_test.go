@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// deviceNames are names that people give their devices, in the bytes in which
-// programs send them, and the names that are kept.
+// deviceNames are names of devices, in the bytes that programs send, and the names
+// that are stored.
 var deviceNames = []struct{ name, sent, kept string }{
 	{"in UTF-8", "Büro", "Büro"},
 	{"in Latin-1, as python-requests, node and Chromium send it", "B\xfcro", "Büro"},
@@ -20,7 +20,7 @@ var deviceNames = []struct{ name, sent, kept string }{
 	{"of 2,000 letters in Latin-1", strings.Repeat("\xfc", 2000), strings.Repeat("ü", 127)},
 }
 
-// No name of a device keeps its owner from signing in.
+// A sign-in succeeds with any name of the device.
 func TestDeviceNames(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
@@ -44,7 +44,7 @@ func TestDeviceNames(t *testing.T) {
 	}
 }
 
-// hasDevice looks for a client identifier in a list of devices, and at its name.
+// hasDevice finds a client identifier in a list of devices and checks its name.
 func hasDevice(list, identifier, name string) error {
 	devices, err := lookupJSON(list, ".")
 	if err != nil {

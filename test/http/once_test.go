@@ -10,9 +10,8 @@ import (
 	"testing"
 )
 
-// The attack: a code is read over a shoulder and used at the very moment at
-// which its owner uses it. Of sign-ins with the same code that come at once,
-// one counts.
+// The attack: someone reads a code over a shoulder and uses it at the same time as
+// its owner. Of concurrent sign-ins with the same code, one succeeds.
 func TestACodeWorksOnceAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)

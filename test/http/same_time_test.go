@@ -10,14 +10,13 @@ import (
 	"time"
 )
 
-// TestSameTime is the attack of asking for names and looking at the clock: a
-// sign-in that fails must take as long for a name that exists as for one that
-// does not. Hashing a password takes some thirty milliseconds; without it, an
-// answer takes less than one.
+// TestSameTime is the attack of finding account names by timing: a failed sign-in
+// must take the same time for an existing and an unknown name. Hashing a password
+// takes some thirty milliseconds; without it, a response takes less than one.
 //
-// It compares the quickest of several tries, as what else the machine does
-// makes tries slower and none quicker, and tries for longer where these still
-// differ: a difference that is the server's own stays.
+// It compares the fastest of several attempts, because other load makes attempts
+// slower and never faster. If these differ, it tries longer: a difference of the
+// server itself remains.
 func TestSameTime(t *testing.T) {
 	s := newScript(t)
 	s.command("account disable uma")
@@ -39,13 +38,13 @@ func TestSameTime(t *testing.T) {
 	}
 }
 
-// alike reports whether no time is one and a half times another.
+// alike reports whether no time is more than one and a half times another.
 func alike(times map[string]time.Duration) bool {
 	all := slices.Sorted(maps.Values(times))
 	return all[len(all)-1] < all[0]*3/2
 }
 
-// failSignIn makes a sign-in that must fail and returns how long it took.
+// failSignIn sends a sign-in that must fail and returns its duration.
 func (s *script) failSignIn(t *testing.T, login, password string) time.Duration {
 	t.Helper()
 	body := url.Values{"login": {login}, "password": {password}}.Encode()

@@ -12,21 +12,21 @@ import (
 	"testing"
 )
 
-// secrets are what a server was told or has told and must not log: tokens,
-// passwords, codes, e-mail addresses, query strings. They are gathered from
-// everything that is sent and received. It is safe for concurrent use.
+// secrets are the values in requests and responses that the server must not log:
+// tokens, passwords, codes, e-mail addresses, query strings. It is safe for
+// concurrent use.
 type secrets struct {
 	mu     sync.Mutex
 	values map[string]bool
-	logins map[string]bool // what was given as a login, which may be anything
+	logins map[string]bool // the logins that were sent, which may be any text
 }
 
 func newSecrets() *secrets {
 	return &secrets{values: make(map[string]bool), logins: make(map[string]bool)}
 }
 
-// shortest is how long a text must be to be searched for. Shorter ones, such
-// as an empty password, would be found anywhere.
+// shortest is the minimum length of a text to search for. Shorter ones, such as an
+// empty password, would be found everywhere.
 const shortest = 6
 
 func (s *secrets) add(value string) {
@@ -37,8 +37,8 @@ func (s *secrets) add(value string) {
 	}
 }
 
-// inText finds secrets in an answer, a body or what a command printed, JSON or
-// XML: by the names that they stand under, and by what they look like.
+// inText finds secrets in a response, a body or the output of a command, in JSON or
+// XML: by their names and by their format.
 var inText = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)"(?:auth_?token|accessToken|token|authentication_token|secret|password|verificationCode)":\s*"([^"]+)"`),
 	regexp.MustCompile(`(?i)\s(?:authToken|accessToken|token|authenticationToken)="([^"]+)"`),
@@ -57,7 +57,7 @@ func (s *secrets) addText(text string) {
 	}
 }
 
-// addRequest adds what a request has in it, encoded and decoded.
+// addRequest adds the values of a request, encoded and decoded.
 func (s *secrets) addRequest(r *http.Request, body string) {
 	s.add(r.URL.RawQuery)
 	s.addValues(r.URL.RawQuery)
@@ -100,9 +100,9 @@ func (s *secrets) addLogin(login string) {
 	}
 }
 
-// searchAudit looks for every secret in the rows of the audit log, and for
-// every login that is no account's name: it may be a password that somebody
-// typed into the wrong box.
+// searchAudit searches the rows of the audit log for every secret, and for every
+// login that is not the name of an account: it may be a password that a user typed
+// into the wrong field.
 func (s *secrets) searchAudit(t *testing.T, rows []byte) {
 	t.Helper()
 	s.mu.Lock()
@@ -134,9 +134,9 @@ func (s *secrets) searchAudit(t *testing.T, rows []byte) {
 	}
 }
 
-// search looks for every secret in what a server logged and printed. A code of
-// digits is looked for in what the log's lines say, and not in times and
-// counts, where any digits can stand.
+// search searches the log and the output of a server for every secret. It searches
+// for a code of digits only in the texts of the log's lines, because times and
+// counts can contain any digits.
 func (s *secrets) search(t *testing.T, log, printed string) {
 	t.Helper()
 	s.mu.Lock()
@@ -156,7 +156,7 @@ func (s *secrets) search(t *testing.T, log, printed string) {
 	}
 }
 
-// whatIsSaid is every text in a log whose lines are JSON, but for the times.
+// whatIsSaid is every text in a log of JSON lines, except the times.
 func whatIsSaid(t *testing.T, log string) string {
 	t.Helper()
 	var said strings.Builder

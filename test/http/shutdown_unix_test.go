@@ -19,8 +19,8 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// TestShutdownFinishesWhatIsInFlight asks the server to end in the middle of a
-// sign-in. The sign-in must be answered, and count.
+// TestShutdownFinishesWhatIsInFlight asks the server to stop during a sign-in, which
+// must get its response and take effect.
 func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	t.Parallel()
 	for name, signals := range map[string][]os.Signal{
@@ -83,7 +83,7 @@ func shutDownInFlight(t *testing.T, signals []os.Signal) {
 	s.expectStatus("200")
 }
 
-// waitRefused waits until nobody listens at an address any more.
+// waitRefused waits until nothing listens on an address any more.
 func waitRefused(t *testing.T, address string) {
 	t.Helper()
 	for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
@@ -96,7 +96,7 @@ func waitRefused(t *testing.T, address string) {
 	t.Fatal("the server still takes connections")
 }
 
-// Who starts a program with nohup wants it to outlive the terminal.
+// A program that was started with nohup outlives the terminal.
 func TestIgnoredHangupStaysIgnored(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
@@ -109,7 +109,7 @@ func TestIgnoredHangupStaysIgnored(t *testing.T) {
 	if err := server.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(300 * time.Millisecond) // it would be gone
+	time.Sleep(300 * time.Millisecond) // it would have exited
 	resp, err := http.Get(server.URL + "/identity")
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func TestIgnoredHangupStaysIgnored(t *testing.T) {
 	}
 }
 
-// A process that hashes passwords ends with the server, however that ends.
+// A hashing process exits with the server, even if the server is killed.
 func TestNoProcessIsLeftBehind(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
@@ -161,7 +161,7 @@ func TestNoProcessIsLeftBehind(t *testing.T) {
 	}
 }
 
-// alive reports whether a process is there and has not ended.
+// alive reports whether a process exists and has not exited.
 func alive(pid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !strings.Contains(string(text), ") Z ")

@@ -1,7 +1,7 @@
-// Package install makes ready what tests in other languages need: programs that
-// must be there, and packages of npm in the exact versions of a lock file.
+// Package install prepares what tests in other languages need: it checks for
+// programs, and installs packages of npm in the exact versions of a lock file.
 //
-// It does not skip: what is missing fails the test. It owns no test.
+// It does not skip: a missing program fails the test. It has no tests itself.
 package install
 
 import (
@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// NPM fills node_modules of a folder that has a package-lock.json.
+// NPM installs node_modules in a folder with a package-lock.json.
 func NPM(t *testing.T, dir string) {
 	t.Helper()
 	Need(t, "node", "install Node.js 20 or newer")
@@ -27,9 +27,9 @@ func NPM(t *testing.T, dir string) {
 	})
 }
 
-// Once calls install unless the folder was filled from the same list of
-// packages before. The list's digest is left in the folder when install has
-// succeeded, so that one which broke off half-way is done again.
+// Once calls install, unless it has installed the same list of packages in the
+// folder before. It writes the digest of the list to the folder after install has
+// succeeded, so that an interrupted installation is repeated.
 func Once(t *testing.T, folder, list string, install func()) {
 	t.Helper()
 	wanted, err := os.ReadFile(list)
@@ -48,7 +48,7 @@ func Once(t *testing.T, folder, list string, install func()) {
 	}
 }
 
-// Need returns the path of a program that must be there.
+// Need returns the path of a program, and fails if it is not installed.
 func Need(t *testing.T, program, hint string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)

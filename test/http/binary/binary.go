@@ -1,8 +1,8 @@
-// Package binary builds usher and runs it as its users do: as a process of its
-// own, with flags, an environment and a data folder.
+// Package binary builds usher and runs it as its users do: as a process with flags,
+// an environment and a data folder.
 //
-// It owns such a process from its start to its end, and what it printed. It
-// does not own what a test asks of it, nor what is in the data folder.
+// It owns such a process from start to exit, and its output. It does not own the
+// requests of a test, nor the contents of the data folder.
 package binary
 
 import (
@@ -18,15 +18,15 @@ import (
 	"time"
 )
 
-// How long a server may take to be ready and to be gone. Both take some
-// milliseconds on a quiet machine.
+// How long a server may take to be ready and to exit. Both take some milliseconds
+// on an idle machine.
 const (
 	startTimeout = 30 * time.Second
 	stopTimeout  = 30 * time.Second
 )
 
-// Build compiles usher into a folder and returns the path of the binary. It
-// has the race detector in it when the test that builds it has.
+// Build compiles usher into a folder and returns the path of the binary, which has
+// the race detector if the test has.
 func Build(dir string) (string, error) {
 	path := filepath.Join(dir, "usher"+extension)
 	args := []string{"build", "-o", path}
@@ -40,9 +40,9 @@ func Build(dir string) (string, error) {
 	return path, nil
 }
 
-// Env is this process's environment without what would set a flag of usher,
-// and with what is given. A binary with the race detector in it does not sleep
-// for a second at its end, as it otherwise does.
+// Env is this process's environment without the variables of usher, and with the
+// given ones. It also prevents a binary with the race detector from sleeping for a
+// second before it exits.
 func Env(extra ...string) []string {
 	env := make([]string, 0, len(extra)+1)
 	for _, pair := range os.Environ() {
@@ -56,20 +56,20 @@ func Env(extra ...string) []string {
 
 // Server is a running "usher serve".
 type Server struct {
-	// URL is where it answers, as it says itself when it is ready.
+	// URL is its address, as it prints it when it is ready.
 	URL string
 
 	cmd      *exec.Cmd
 	out, log output
-	gone     chan struct{} // closed once the process has ended
-	ended    error         // how it ended; to be read after gone
+	gone     chan struct{} // closed once the process has exited
+	ended    error         // the error of its exit; read it after gone is closed
 }
 
-// planeLine is where a server that is ready prints its address.
+// planeLine is the line on which a ready server prints its address.
 var planeLine = regexp.MustCompile(`(?m)^  account plane +(\S+)`)
 
-// Start starts a command, which must be a "usher serve" that takes a free
-// port, and returns once it says that it is ready.
+// Start starts a command, which must be "usher serve" on a free port, and returns
+// once the server is ready.
 func Start(cmd *exec.Cmd) (*Server, error) {
 	s := &Server{cmd: cmd, gone: make(chan struct{})}
 	s.out.news = make(chan struct{}, 1)
@@ -98,22 +98,21 @@ func Start(cmd *exec.Cmd) (*Server, error) {
 	}
 }
 
-// Printed is what it has printed on standard output so far.
+// Printed is its standard output so far.
 func (s *Server) Printed() string { return s.out.String() }
 
-// Log is what it has printed on standard error so far: the request log. It
-// holds lines back for a moment; after Stop, all are there.
+// Log is its standard error so far: the request log. The server buffers lines for a
+// moment; after Stop, the log is complete.
 func (s *Server) Log() string { return s.log.String() }
 
-// Children are the processes that it has started, of which those that have
-// ended are gone. It is empty where there is no /proc.
+// Children are its running child processes. It is empty on systems without /proc.
 func (s *Server) Children() []int {
 	var list []int
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {
 		var pid, parent int
 		var name, state string
-		text, _ := os.ReadFile(path) // one that has just ended is none
+		text, _ := os.ReadFile(path) // empty if it has just exited
 		if _, err := fmt.Sscan(string(text), &pid, &name, &state, &parent); err == nil && parent == s.cmd.Process.Pid {
 			list = append(list, pid)
 		}
@@ -121,12 +120,11 @@ func (s *Server) Children() []int {
 	return list
 }
 
-// Stop asks the server to stop, as a service manager does, and waits until it
-// has. A server that does not exit with code 0 is an error, which includes one
-// in which the race detector found something.
+// Stop asks the server to stop, as a service manager does, and waits for its exit.
+// An exit code other than 0 is an error, including that of the race detector.
 func (s *Server) Stop() error { return s.stop(askToStop) }
 
-// StopBy is Stop with the caller's own signals, one after the other.
+// StopBy is Stop with other signals, one after the other.
 func (s *Server) StopBy(signals ...os.Signal) error {
 	return s.stop(func(p *os.Process) error {
 		for _, sig := range signals {
@@ -156,15 +154,15 @@ func (s *Server) stop(ask func(*os.Process) error) error {
 // Signal sends the server a signal, if it still runs.
 func (s *Server) Signal(sig os.Signal) error { return unlessGone(s.cmd.Process.Signal(sig)) }
 
-// Kill ends the server with SIGKILL, which it cannot notice, and waits until
-// it is gone.
+// Kill kills the server with SIGKILL, which it cannot handle, and waits for its
+// exit.
 func (s *Server) Kill() error {
 	err := s.cmd.Process.Kill()
 	<-s.gone
 	return unlessGone(err)
 }
 
-// unlessGone drops the error of a process that has ended already.
+// unlessGone drops the error of a process that has already exited.
 func unlessGone(err error) error {
 	if errors.Is(err, os.ErrProcessDone) {
 		return nil
@@ -172,11 +170,11 @@ func unlessGone(err error) error {
 	return err
 }
 
-// output gathers what a process prints. It is safe for concurrent use.
+// output collects the output of a process. It is safe for concurrent use.
 type output struct {
 	mu   sync.Mutex
 	buf  bytes.Buffer
-	news chan struct{} // gets a value after a write; nil: nobody waits
+	news chan struct{} // gets a value after a write; nil if nothing waits
 }
 
 // Write implements io.Writer.

@@ -2,5 +2,5 @@
 
 package binary
 
-// race reports whether the race detector is in this program.
+// race reports whether this program has the race detector.
 const race = true

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// extension is what the name of a program ends in.
+// extension is the suffix of the name of a program.
 const extension = ""
 
 // separate changes nothing: a signal goes to one process.

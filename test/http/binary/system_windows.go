@@ -6,13 +6,13 @@ import (
 	"syscall"
 )
 
-// extension is what the name of a program ends in.
+// extension is the suffix of the name of a program.
 const extension = ".exe"
 
 var generateConsoleCtrlEvent = syscall.NewLazyDLL("kernel32.dll").NewProc("GenerateConsoleCtrlEvent")
 
-// separate makes a command that is not started yet the first of a process group
-// of its own, so that askToStop reaches it and not the test.
+// separate puts a command, before its start, in a new process group, so that
+// askToStop reaches it and not the test.
 func separate(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }
