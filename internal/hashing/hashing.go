@@ -40,9 +40,9 @@ import (
 // Input is the input of one hash. Its fields are the parameters of argon2.IDKey.
 type Input struct {
 	Password, Salt []byte
-	Time, Memory   uint32
-	Threads        uint8
-	Size           uint32
+	Time, Memory   uint32 // the number of passes, and the memory in KiB
+	Threads        uint8  // the number of lanes
+	Size           uint32 // the size of the hash in bytes
 }
 
 // String keeps passwords out of logs.

@@ -12,10 +12,11 @@ import (
 // Certificate names the PEM files of a certificate and its key. They may be
 // replaced while the server runs.
 type Certificate struct {
+	// CertFile and KeyFile are the paths of the two files. Required.
 	CertFile, KeyFile string
 
-	// Logger gets a line when the files were read again or cannot be used. Nil:
-	// nothing is logged.
+	// Logger gets a line when the files were loaded again or cannot be used. Nil
+	// means no log.
 	Logger *slog.Logger
 }
 

@@ -64,6 +64,6 @@ func (s passkeySite) hint(v *visit) string {
 	if _, port, err := net.SplitHostPort(v.Host); err == nil {
 		example += ":" + port
 	}
-	return "Passkeys need a whole host name, such as usher.example.org: an IP address does not do, nor a short name. " +
+	return "Passkeys need a full host name, such as usher.example.org, not an IP address or a short name. " +
 		"On the computer that usher runs on, open " + example + " instead."
 }

@@ -93,17 +93,17 @@ type profile struct {
 
 // Person has the values of an account object that usher knows.
 type Person struct {
-	ID               int64
-	UUID             string
-	Username         string
-	Title            string
-	Email            string
-	FriendlyName     string
-	JoinedAt         time.Time
-	HasPassword      bool
-	Admin            bool
-	TwoFactorEnabled bool
-	BackupCodes      bool
+	ID               int64     // the number of the account
+	UUID             string    // the UUID of the account
+	Username         string    // the unique name
+	Title            string    // the display name
+	Email            string    // empty if there is none
+	FriendlyName     string    // a display name; may be empty
+	JoinedAt         time.Time // the creation of the account
+	HasPassword      bool      // can sign in with a password
+	Admin            bool      // owns this server
+	TwoFactorEnabled bool      // needs a second factor to sign in
+	BackupCodes      bool      // has unused backup codes
 }
 
 // NewAccount returns the account object of p.

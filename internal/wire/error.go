@@ -29,9 +29,9 @@ var errUnsupported = fault.New(fault.Unsupported,
 //	{"errors":[{"code":1001,"message":"…","status":401}]}
 //	<errors><error code="1001" message="…" status="401"/></errors>
 type Error struct {
-	Code    int    `json:"code" xml:"code,attr"`
-	Message string `json:"message" xml:"message,attr"`
-	Status  int    `json:"status" xml:"status,attr"`
+	Code    int    `json:"code" xml:"code,attr"`       // the code of the protocol or, without one, the status
+	Message string `json:"message" xml:"message,attr"` // for people to read
+	Status  int    `json:"status" xml:"status,attr"`   // the HTTP status
 }
 
 // Append implements Body.

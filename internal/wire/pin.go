@@ -12,13 +12,13 @@ import (
 // form is from clients' sources. They also read the attributes of the XML root; the
 // position of the location in XML is inferred.
 type PIN struct {
-	ID               int64
-	Code             string
-	Product          string
-	QR               string // the URL of an image of the code
-	ClientIdentifier string
-	CreatedAt        time.Time
-	ExpiresAt        time.Time
+	ID               int64     // identifies the PIN in polls
+	Code             string    // four characters to type, or a strong code
+	Product          string    // the product of the device
+	QR               string    // the URL of an image of the code
+	ClientIdentifier string    // the only client that gets the token
+	CreatedAt        time.Time // the start of its lifetime
+	ExpiresAt        time.Time // the end of its lifetime
 	// ExpiresIn is the remaining lifetime; that it counts down is inferred.
 	ExpiresIn time.Duration
 	// Token is empty until the PIN is linked.

@@ -24,15 +24,15 @@ const tokenName = "X-Plex-Token"
 
 // Caller is what a request says of the program that sent it.
 type Caller struct {
-	ClientIdentifier string
-	Product          string
-	Version          string
-	Platform         string
-	PlatformVersion  string
-	Device           string
-	Model            string
-	DeviceVendor     string
-	DeviceName       string
+	ClientIdentifier string // X-Plex-Client-Identifier, unique to the installation
+	Product          string // X-Plex-Product, the name of the program
+	Version          string // X-Plex-Version, of the program
+	Platform         string // X-Plex-Platform, such as a browser or a system
+	PlatformVersion  string // X-Plex-Platform-Version
+	Device           string // X-Plex-Device, the kind of device
+	Model            string // X-Plex-Model
+	DeviceVendor     string // X-Plex-Device-Vendor
+	DeviceName       string // X-Plex-Device-Name, chosen by the user
 }
 
 // Request is the part that every request has in common.

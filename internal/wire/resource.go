@@ -12,13 +12,13 @@ import (
 
 // Connection is one way to reach a server.
 type Connection struct {
-	Protocol string `json:"protocol" xml:"protocol,attr"`
-	Address  string `json:"address" xml:"address,attr"`
-	Port     int    `json:"port" xml:"port,attr"`
-	URI      string `json:"uri" xml:"uri,attr"`
-	Local    Bool   `json:"local" xml:"local,attr"`
-	Relay    Bool   `json:"relay" xml:"relay,attr"`
-	IPv6     Bool   `json:"IPv6" xml:"IPv6,attr"`
+	Protocol string `json:"protocol" xml:"protocol,attr"` // http or https
+	Address  string `json:"address" xml:"address,attr"`   // a host name or an IP address without brackets
+	Port     int    `json:"port" xml:"port,attr"`         // the port of the URI, explicit or default
+	URI      string `json:"uri" xml:"uri,attr"`           // the address of the server
+	Local    Bool   `json:"local" xml:"local,attr"`       // on the local network of the server
+	Relay    Bool   `json:"relay" xml:"relay,attr"`       // through a relay server
+	IPv6     Bool   `json:"IPv6" xml:"IPv6,attr"`         // the address is IPv6
 }
 
 // Resource is a server in the list of servers that an account can reach.
@@ -243,10 +243,10 @@ func (t TransientToken) Append(dst []byte, f Format, _ Variant) ([]byte, error) 
 
 // Identity is the response of /identity, which needs no token.
 type Identity struct {
-	Size              int    `json:"size" xml:"size,attr"`
-	Claimed           Bool   `json:"claimed" xml:"claimed,attr"`
-	MachineIdentifier string `json:"machineIdentifier" xml:"machineIdentifier,attr"`
-	Version           string `json:"version" xml:"version,attr"`
+	Size              int    `json:"size" xml:"size,attr"`                           // always 0
+	Claimed           Bool   `json:"claimed" xml:"claimed,attr"`                     // always true
+	MachineIdentifier string `json:"machineIdentifier" xml:"machineIdentifier,attr"` // identifies the server
+	Version           string `json:"version" xml:"version,attr"`                     // in the form of a media server
 }
 
 // Append implements Body.
@@ -258,11 +258,11 @@ func (i Identity) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 // and @ctrl/plex read when they connect to a server. The features of a media server
 // are present and disabled, because usher serves no media.
 type Server struct {
-	FriendlyName      string
-	MachineIdentifier string
-	Version           string
-	Username          string // of the caller's account
-	UpdatedAt         time.Time
+	FriendlyName      string    // the display name
+	MachineIdentifier string    // identifies the server
+	Version           string    // in the form of a media server
+	Username          string    // of the caller's account
+	UpdatedAt         time.Time // when the server was added
 }
 
 // Append implements Body.
