@@ -231,7 +231,8 @@ func TestAdminKeepsSources(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := source.Source{
-		ID: den.ID, Kind: source.Server, Identifier: "den-1", Name: "Den", Product: "Plex Media Server", ProductVersion: "1.2", OwnerID: 1,
+		ID: den.ID, Kind: source.Server, Identifier: "den-1", Name: "Den", Product: "Plex Media Server", ProductVersion: "1.2",
+		Platform: "unknown", PlatformVersion: "unknown", Device: "unknown", OwnerID: 1,
 		OwnerName: "olga", CreatedAt: den.CreatedAt, Connections: []source.Connection{
 			{URI: "http://192.168.1.5:32400", Protocol: "http", Address: "192.168.1.5", Port: 32400, Local: true},
 			{URI: "https://relay.example.org:443", Protocol: "https", Address: "relay.example.org", Port: 443, Relay: true},
