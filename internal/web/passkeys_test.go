@@ -214,7 +214,7 @@ func TestPasskeyNames(t *testing.T) {
 	b.signIn("mia")
 	port := w.address[strings.LastIndex(w.address, ":"):]
 	s := b.get("/account")
-	b.wantPage(s, 200, "an IP address does not do, nor a short name. On the computer that usher runs on, open http://localhost"+port)
+	b.wantPage(s, 200, "not an IP address or a short name. On the computer that usher runs on, open http://localhost"+port)
 	if strings.Contains(s.text, "data-passkey") || strings.Contains(w.by(b.base).get("/auth").text, "data-passkey") {
 		t.Error("a passkey is offered at an IP address")
 	}

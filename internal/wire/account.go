@@ -151,8 +151,11 @@ type AccountPage struct {
 	json map[Variant][]byte
 }
 
-// jsonShapes are the variants that differ in JSON.
-var jsonShapes = [...]Variant{0, NoNulls, TextEnums}
+// accountTraits are the traits that show in an account's JSON, and jsonShapes
+// every variant that they make up.
+const accountTraits = NoNulls | TextEnums
+
+var jsonShapes = [...]Variant{0, NoNulls, TextEnums, NoNulls | TextEnums}
 
 // Page encodes the account in every shape.
 func (a Account) Page() (*AccountPage, error) {
@@ -187,7 +190,7 @@ type accountAnswer struct {
 // Append implements Body.
 func (a accountAnswer) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 	if f == JSON {
-		dst = append(dst, a.page.json[v&(NoNulls|TextEnums)]...)
+		dst = append(dst, a.page.json[v&accountTraits]...)
 		dst = append(dst, `,"rememberExpiresAt":`...)
 		dst = strconv.AppendInt(dst, a.rememberTo, 10)
 		dst = append(dst, `,"authToken":`...)

@@ -97,7 +97,7 @@ func (o Optional[T]) MarshalXMLAttr(name xml.Name) (xml.Attr, error) {
 	return attr, nil
 }
 
-// Enum is a small integer that one old SDK reads as a string; see TextEnums.
+// Enum is a small integer that old SDKs read as a string; see TextEnums.
 type Enum struct {
 	N    int
 	text bool

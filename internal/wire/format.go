@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -34,7 +35,7 @@ func (f Format) ContentType() string {
 // The zero value is the common shape.
 type Variant uint8
 
-// The variants; see variants for the clients that get them.
+// The traits that a variant is made of; see variants for the clients that get them.
 const (
 	// NoNulls sends the zero value where the common shape has null.
 	NoNulls Variant = 1 << iota
@@ -44,33 +45,83 @@ const (
 	OldPINs
 	// PreferJSON returns JSON to a caller without a preference.
 	PreferJSON
+	// FractionTimes writes times with their milliseconds.
+	FractionTimes
 )
 
-// variants lists the callers that get another shape, by the prefix of their
-// User-Agent. Each of them fails on the common shape, which is also that of the
-// real services: newer releases of the same SDKs need no row.
+// A release is the version of an SDK.
+type release [3]uint32
+
+func (r release) before(other release) bool { return slices.Compare(r[:], other[:]) < 0 }
+
+// variants lists the callers that get another shape: the SDKs that Speakeasy
+// generated for Plex, by language and release. A caller gets the traits of every
+// row that matches it. Each of these releases fails on the common shape, which is
+// also that of the real services: newer releases need no row.
 var variants = [...]struct {
-	userAgent string
-	variant   Variant
-	because   string
+	sdk     string  // the language, as the User-Agent has it
+	from    release // the first release that needs the traits
+	until   release // the first release that does not; zero: none is known
+	traits  Variant
+	because string
 }{
-	{"speakeasy-sdk/ruby", NoNulls, "0.17.0 raises KeyError on null fields that its own types call optional"},
-	{"speakeasy-sdk/typescript 0.23.", TextEnums | OldPINs, "0.23.5 declares the profile enums as the strings \"0\" and \"1\", a new PIN as 200 and a postal code as a number"},
-	{"speakeasy-sdk/csharp", PreferJSON, "sends no Accept header and reads JSON only"},
+	{
+		"ruby", release{}, release{}, NoNulls | FractionTimes,
+		"0.17.0 raises KeyError on null fields that its own types call optional, and reads no time without a fraction",
+	},
+	{"csharp", release{}, release{}, PreferJSON, "sends no Accept header and reads JSON only"},
+
+	{"python", release{0, 1, 0}, release{0, 9, 0}, OldPINs, "takes 200 for a new PIN, a number for a postal code"},
+	{"python", release{0, 11, 0}, release{0, 12, 2}, OldPINs, "the same, from 0.11 on again"},
+	{"go", release{0, 11, 1}, release{0, 11, 13}, OldPINs, "the same"},
+	{"typescript", release{0, 23, 0}, release{0, 24, 0}, OldPINs, "the same"},
+
+	{"python", release{0, 11, 0}, release{0, 13, 0}, TextEnums, `declares the profile's enums as the strings "0" and "1"`},
+	{"go", release{0, 11, 1}, release{0, 11, 15}, TextEnums, "the same"},
+	{"typescript", release{0, 23, 0}, release{0, 24, 0}, TextEnums, "the same"},
+	{"php", release{0, 8, 0}, release{0, 9, 0}, TextEnums, "the same"},
+	{"ruby", release{0, 3, 0}, release{0, 4, 0}, TextEnums, "the same"},
+	{"csharp", release{0, 4, 0}, release{0, 7, 0}, TextEnums, "the same"},
 }
 
-// VariantOf returns the variant for a User-Agent.
-func VariantOf(userAgent string) Variant {
-	const common = "speakeasy-sdk/"
-	if !strings.HasPrefix(userAgent, common) {
+// VariantOf returns the variant for a User-Agent. The SDKs send
+// "speakeasy-sdk/python 0.12.0 2.415.6 0.0.3 plex-api-client": language,
+// release, and the versions of the generator and of the API's description.
+func VariantOf(userAgent string) (v Variant) {
+	rest, ok := strings.CutPrefix(userAgent, "speakeasy-sdk/")
+	if !ok {
 		return 0
 	}
-	for _, v := range variants {
-		if strings.HasPrefix(userAgent, v.userAgent) {
-			return v.variant
+	sdk, rest, _ := strings.Cut(rest, " ")
+	version, _, _ := strings.Cut(rest, " ")
+	r, ok := parseRelease(version)
+	if !ok {
+		return 0
+	}
+	for _, row := range variants {
+		if row.sdk == sdk && !r.before(row.from) && (row.until == release{} || r.before(row.until)) {
+			v |= row.traits
 		}
 	}
-	return 0
+	return v
+}
+
+// parseRelease reads three numbers with dots between them.
+func parseRelease(s string) (r release, ok bool) {
+	for i := range r {
+		number, rest, dot := strings.Cut(s, ".")
+		if last := i == len(r)-1; dot == last || len(number) == 0 || len(number) > 9 {
+			return release{}, false
+		}
+		for _, digit := range []byte(number) {
+			if digit < '0' || digit > '9' {
+				return release{}, false
+			}
+			r[i] = 10*r[i] + uint32(digit-'0')
+		}
+		s = rest
+	}
+	return r, true
 }
 
 // Negotiate selects the format from an Accept header (RFC 9110, section 12.5.1).

@@ -62,7 +62,7 @@ func (p PIN) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 	}{
 		ID: p.ID, Code: p.Code, Product: p.Product, QR: p.QR, ClientIdentifier: p.ClientIdentifier,
 		ExpiresIn: int64((p.ExpiresIn + time.Second - 1) / time.Second),
-		CreatedAt: rfc3339(p.CreatedAt), ExpiresAt: rfc3339(p.ExpiresAt), TokenAttr: string(p.Token),
+		CreatedAt: v.time(p.CreatedAt), ExpiresAt: v.time(p.ExpiresAt), TokenAttr: string(p.Token),
 	}
 	doc.Location.PostalCode = ""
 	if v&OldPINs != 0 {

@@ -44,8 +44,12 @@ func TestPIN(t *testing.T) {
 		"JSON":           {pinBody(""), wire.JSON, 0, jsonPIN + `"authToken":null,"newRegistration":null}`},
 		"JSON, linked":   {pinBody("t0k"), wire.JSON, 0, jsonPIN + `"authToken":"t0k","newRegistration":false}`},
 		"JSON, no nulls": {pinBody(""), wire.JSON, wire.NoNulls, jsonPIN + `"authToken":"","newRegistration":false}`},
-		"XML":            {pinBody(""), wire.XML, 0, strings.NewReplacer("TOKEN", "", "NEW", "").Replace(xmlPIN)},
-		"XML, linked":    {pinBody("t0k"), wire.XML, 0, strings.NewReplacer("TOKEN", "t0k", "NEW", ` newRegistration="0"`).Replace(xmlPIN)},
+		"JSON, fractions": {pinBody(""), wire.JSON, wire.FractionTimes, strings.NewReplacer(
+			"03:04:05Z", "03:04:05.006Z", "03:19:05Z", "03:19:05.006Z").Replace(jsonPIN) + `"authToken":null,"newRegistration":null}`},
+		"JSON, old": {pinBody(""), wire.JSON, wire.OldPINs, strings.Replace(jsonPIN, `"postal_code":""`, `"postal_code":0`, 1) +
+			`"authToken":null,"newRegistration":null}`},
+		"XML":         {pinBody(""), wire.XML, 0, strings.NewReplacer("TOKEN", "", "NEW", "").Replace(xmlPIN)},
+		"XML, linked": {pinBody("t0k"), wire.XML, 0, strings.NewReplacer("TOKEN", "t0k", "NEW", ` newRegistration="0"`).Replace(xmlPIN)},
 		"version 1": {wire.LegacyPIN{PIN: pinBody("")}, wire.XML, 0, strings.NewReplacer(
 			"USER", `<user-id type="integer" nil="true"></user-id>`,
 			"TOKENS", `<auth-token nil="true"></auth-token><auth_token nil="true"></auth_token>`).Replace(xmlLegacy)},

@@ -109,7 +109,7 @@ func (rs Resources) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 	}
 	list := make([]resource, 0, len(rs))
 	for _, r := range rs {
-		list = append(list, resource{newResourceAttrs(r, rfc3339, v), orEmpty(r.Connections)})
+		list = append(list, resource{newResourceAttrs(r, v.time, v), orEmpty(r.Connections)})
 	}
 	if f == JSON {
 		return appendJSON(dst, list)
@@ -150,6 +150,14 @@ func (rs LegacyResources) Append(dst []byte, _ Format, _ Variant) ([]byte, error
 
 // rfc3339 formats a time as the account plane does: UTC, whole seconds.
 func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// time formats a time for the variant.
+func (v Variant) time(t time.Time) string {
+	if v&FractionTimes != 0 {
+		return t.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+	}
+	return rfc3339(t)
+}
 
 // orEmpty replaces a nil list, because typed clients fail on a null array.
 func orEmpty[T any](list []T) []T {

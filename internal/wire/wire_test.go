@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -49,23 +50,82 @@ func TestNegotiate(t *testing.T) {
 	}
 }
 
+// The user agents are those that the packages send.
 func TestVariants(t *testing.T) {
+	const (
+		oldest = wire.TextEnums | wire.OldPINs
+		ruby   = wire.NoNulls | wire.FractionTimes
+	)
 	for userAgent, want := range map[string]wire.Variant{
-		"speakeasy-sdk/ruby 0.17.0 2.1 1.0 plex_ruby_sdk":             wire.NoNulls,
-		"speakeasy-sdk/typescript 0.23.5 2.4 0.0.3 @lukehagar/plexjs": wire.TextEnums | wire.OldPINs,
-		"speakeasy-sdk/typescript 0.39.0 2.4 0.0.3 @lukehagar/plexjs": 0,
-		"speakeasy-sdk/csharp 0.19.0 2.7 1.1 LukeHagar.PlexAPI.SDK":   wire.PreferJSON,
-		"speakeasy-sdk/go 0.28.0":                                     0,
-		"python-requests/2.31":                                        0,
-		"":                                                            0,
+		"speakeasy-sdk/python 0.1.0 2.248.1 0.0.3 plex-api-client":           wire.OldPINs,
+		"speakeasy-sdk/python 0.8.1 2.338.12 0.0.3 plex-api-client":          wire.OldPINs,
+		"speakeasy-sdk/python 0.9.0 2.342.6 0.0.3 plex-api-client":           0,
+		"speakeasy-sdk/python 0.11.0 2.396.0 0.0.3 plex-api-client":          oldest,
+		"speakeasy-sdk/python 0.12.0 2.415.6 0.0.3 plex-api-client":          oldest,
+		"speakeasy-sdk/python 0.12.1 2.415.8 0.0.3 plex-api-client":          oldest,
+		"speakeasy-sdk/python 0.12.2 2.416.6 0.0.3 plex-api-client":          wire.TextEnums,
+		"speakeasy-sdk/python 0.13.0 2.421.3 0.0.3 plex-api-client":          0,
+		"speakeasy-sdk/python 0.36.3 2.948.4 1.1.1 plex-api-client":          0,
+		"speakeasy-sdk/go 0.11.0 2.396.0 0.0.3 github.com/LukeHagar/plexgo":  0,
+		"speakeasy-sdk/go 0.11.1 2.407.2 0.0.3 github.com/LukeHagar/plexgo":  oldest,
+		"speakeasy-sdk/go 0.11.9 2.409.8 0.0.3 github.com/LukeHagar/plexgo":  oldest,
+		"speakeasy-sdk/go 0.11.12 2.415.8 0.0.3 github.com/LukeHagar/plexgo": oldest,
+		"speakeasy-sdk/go 0.11.13 2.415.8 0.0.3 github.com/LukeHagar/plexgo": wire.TextEnums,
+		"speakeasy-sdk/go 0.11.14 2.416.6 0.0.3 github.com/LukeHagar/plexgo": wire.TextEnums,
+		"speakeasy-sdk/go 0.11.15 2.421.3 0.0.3 github.com/LukeHagar/plexgo": 0,
+		"speakeasy-sdk/go 0.28.0 2.723.11 1.1.1 github.com/LukeHagar/plexgo": 0,
+		"speakeasy-sdk/php 0.7.4 2.407.2 0.0.3 lukehagar/plex-api":           0,
+		"speakeasy-sdk/php 0.8.2 2.415.6 0.0.3 lukehagar/plex-api":           wire.TextEnums,
+		"speakeasy-sdk/php 0.9.0 2.421.3 0.0.3 lukehagar/plex-api":           0,
+		"speakeasy-sdk/ruby 0.3.1 2.415.6 0.0.3 plex_ruby_sdk":               ruby | wire.TextEnums,
+		"speakeasy-sdk/ruby 0.4.0 2.421.3 0.0.3 plex_ruby_sdk":               ruby,
+		"speakeasy-sdk/ruby 0.17.0 2.698.4 1.0.0 plex_ruby_sdk":              ruby,
+		"speakeasy-sdk/csharp 0.3.9 2.409.0 0.0.3 LukeHagar.PlexAPI.SDK":     wire.PreferJSON,
+		"speakeasy-sdk/csharp 0.4.0 2.409.8 0.0.3 LukeHagar.PlexAPI.SDK":     wire.PreferJSON | wire.TextEnums,
+		"speakeasy-sdk/csharp 0.6.2 2.415.6 0.0.3 LukeHagar.PlexAPI.SDK":     wire.PreferJSON | wire.TextEnums,
+		"speakeasy-sdk/csharp 0.19.0 2.723.11 1.1.1 LukeHagar.PlexAPI.SDK":   wire.PreferJSON,
+		"speakeasy-sdk/typescript 0.22.9 2.409.8 0.0.3 @lukehagar/plexjs":    0,
+		"speakeasy-sdk/typescript 0.23.5 2.415.6 0.0.3 @lukehagar/plexjs":    oldest,
+		"speakeasy-sdk/typescript 0.39.0 2.698.4 0.0.3 @lukehagar/plexjs":    0,
+		"speakeasy-sdk/python 0.12.0":                                        oldest,
+
+		// Malformed, or of nobody that is known.
+		"speakeasy-sdk/python 0.12":                         0,
+		"speakeasy-sdk/python 0.12.0.1 2.415.6":             0,
+		"speakeasy-sdk/python 0.12.0rc1 2.415.6":            0,
+		"speakeasy-sdk/python 0.12.-0 2.415.6":              0,
+		"speakeasy-sdk/python 0.12.+0 2.415.6":              0,
+		"speakeasy-sdk/python 0..0 2.415.6":                 0,
+		"speakeasy-sdk/python v0.12.0":                      0,
+		"speakeasy-sdk/python  0.12.0":                      0,
+		"speakeasy-sdk/python 0.12.18446744073709551616 2.": 0,
+		"speakeasy-sdk/python":                              0,
+		"speakeasy-sdk/pythonic 0.12.0":                     0,
+		"speakeasy-sdk/csharp":                              0,
+		"speakeasy-sdk/rust 0.12.0":                         0,
+		"Speakeasy-SDK/python 0.12.0":                       0,
+		"speakeasy-sdk/":                                    0,
+		"python-requests/2.31":                              0,
+		"":                                                  0,
 	} {
 		if got := wire.VariantOf(userAgent); got != want {
-			t.Errorf("%q gives %v, want %v", userAgent, got, want)
+			t.Errorf("%q gives %05b, want %05b", userAgent, got, want)
 		}
 	}
 	if wire.Negotiate("", wire.PreferJSON) != wire.JSON || wire.Negotiate("*/*", wire.PreferJSON) != wire.JSON ||
 		wire.Negotiate("application/xml", wire.PreferJSON) != wire.XML {
 		t.Error("the C# SDK, which states no wish, needs JSON")
+	}
+}
+
+// Every request passes through here.
+func TestVariantOfAllocates(t *testing.T) {
+	for _, userAgent := range []string{
+		"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "", "speakeasy-sdk/python 0.12.0 2.415.6 0.0.3 plex-api-client",
+	} {
+		if n := testing.AllocsPerRun(100, func() { wire.VariantOf(userAgent) }); n != 0 {
+			t.Errorf("%q costs %v allocations", userAgent, n)
+		}
 	}
 }
 
@@ -433,8 +493,20 @@ func TestAccountVariants(t *testing.T) {
 	if err := json.Unmarshal(encode(t, accountBody(t), wire.JSON, wire.TextEnums), &old); err != nil {
 		t.Fatal(err)
 	}
-	if old.Profile["autoSelectSubtitle"] != "0" || old.Profile["watchedIndicator"] != "1" || old.Profile["mediaReviewsVisibility"] != 0.0 {
-		t.Errorf("plexjs 0.23.5 cannot read the profile %v", old.Profile)
+	for name, want := range map[string]any{
+		"autoSelectSubtitle": "0", "defaultSubtitleAccessibility": "0", "defaultSubtitleForced": "0", "watchedIndicator": "1",
+		"mediaReviewsVisibility": 0.0,
+	} {
+		if old.Profile[name] != want {
+			t.Errorf("the SDKs of 2024 cannot read %s = %#v", name, old.Profile[name])
+		}
+	}
+	// Whatever traits meet in one caller, it gets an account.
+	for v := range wire.Variant(1 << 5) {
+		got := string(encode(t, accountBody(t), wire.JSON, v))
+		if v&wire.NoNulls != 0 && strings.Contains(got, `"locale":null`) || (v&wire.TextEnums != 0) != strings.Contains(got, `"watchedIndicator":"1"`) {
+			t.Errorf("variant %05b gets %s", v, got)
+		}
 	}
 }
 
@@ -521,6 +593,10 @@ func TestResourcesJSON(t *testing.T) {
 	}
 	if got := string(encode(t, wire.Resources{den}, wire.JSON, wire.NoNulls)); strings.Contains(got, "null") {
 		t.Errorf("a null is left for the Ruby SDK: %s", got)
+	}
+	if got := string(encode(t, wire.Resources{den}, wire.JSON, wire.FractionTimes)); !strings.Contains(got, `"lastSeenAt":"2026-01-02T03:04:05.001Z"`) ||
+		!strings.Contains(got, `"createdAt":"2026-01-02T03:04:05.000Z"`) {
+		t.Errorf("a time without its fraction is left for the Ruby SDK: %s", got)
 	}
 }
 
@@ -714,6 +790,29 @@ func FuzzNegotiate(f *testing.F) {
 		}
 		if !strings.Contains(strings.ToLower(accept), "json") && wire.Negotiate(accept, 0) != wire.XML {
 			t.Errorf("%q gives JSON", accept)
+		}
+	})
+}
+
+// A user agent counts only when it is one of an SDK, and nothing that stands
+// behind the SDK's version does.
+func FuzzVariantOf(f *testing.F) {
+	wellFormed := regexp.MustCompile(`^(speakeasy-sdk/[a-z]+ [0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9})(?s: .*)?$`)
+	f.Add("speakeasy-sdk/python 0.12.0 2.415.6 0.0.3 plex-api-client")
+	f.Add("speakeasy-sdk/go 0.11.012")
+	f.Add("speakeasy-sdk/ruby 4294967295.4294967296.99999999999999999999 x")
+	f.Add("speakeasy-sdk/csharp ٠.4.0")
+	f.Fuzz(func(t *testing.T, userAgent string) {
+		got := wire.VariantOf(userAgent)
+		m := wellFormed.FindStringSubmatch(userAgent)
+		if m == nil {
+			if got != 0 {
+				t.Errorf("%q, which is malformed, gives %05b", userAgent, got)
+			}
+			return
+		}
+		if bare := wire.VariantOf(m[1]); got != bare {
+			t.Errorf("%q gives %05b, and %q gives %05b", userAgent, got, m[1], bare)
 		}
 	})
 }
