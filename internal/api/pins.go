@@ -28,11 +28,7 @@ func (h pinHandlers) start(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	status := http.StatusCreated
-	if c.Variant&wire.OldPINs != 0 {
-		status = http.StatusOK
-	}
-	return answer{status: status, body: h.body(c, p, "")}, nil
+	return answer{status: newPINStatus(c), body: h.body(c, p, "")}, nil
 }
 
 // startV1 is start in version 1.
@@ -41,7 +37,15 @@ func (h pinHandlers) startV1(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusCreated, body: wire.LegacyPIN{PIN: h.body(c, p, "")}}, nil
+	return answer{status: newPINStatus(c), body: wire.LegacyPIN{PIN: h.body(c, p, "")}}, nil
+}
+
+// newPINStatus returns the status of a new PIN, which depends on the caller's SDK.
+func newPINStatus(c *call) int {
+	if c.Variant&wire.PINStatusOK != 0 {
+		return http.StatusOK
+	}
+	return http.StatusCreated
 }
 
 func (h pinHandlers) create(ctx context.Context, c *call) (pin.PIN, error) {

@@ -41,13 +41,18 @@ const (
 	NoNulls Variant = 1 << iota
 	// TextEnums sends the profile's small integers as strings.
 	TextEnums
-	// OldPINs returns status 200 for a new PIN, and its postal code as a number.
-	OldPINs
+	// PINStatusOK returns status 200 for a new PIN.
+	PINStatusOK
+	// NumericPostalCode writes the postal code of a PIN as a number.
+	NumericPostalCode
 	// PreferJSON returns JSON to a caller without a preference.
 	PreferJSON
 	// FractionTimes writes times with their milliseconds.
 	FractionTimes
 )
+
+// oldPINs is what the SDKs of 2024 need for PIN sign-in.
+const oldPINs = PINStatusOK | NumericPostalCode
 
 // A release is the version of an SDK.
 type release [3]uint32
@@ -56,8 +61,7 @@ func (r release) before(other release) bool { return slices.Compare(r[:], other[
 
 // variants lists the callers that get another shape: the SDKs that Speakeasy
 // generated for Plex, by language and release. A caller gets the traits of every
-// row that matches it. Each of these releases fails on the common shape, which is
-// also that of the real services: newer releases need no row.
+// row that matches it. Each of these releases fails on the common shape.
 var variants = [...]struct {
 	sdk     string  // the language, as the User-Agent has it
 	from    release // the first release that needs the traits
@@ -71,10 +75,11 @@ var variants = [...]struct {
 	},
 	{"csharp", release{}, release{}, PreferJSON, "sends no Accept header and reads JSON only"},
 
-	{"python", release{0, 1, 0}, release{0, 9, 0}, OldPINs, "takes 200 for a new PIN, a number for a postal code"},
-	{"python", release{0, 11, 0}, release{0, 12, 2}, OldPINs, "the same, from 0.11 on again"},
-	{"go", release{0, 11, 1}, release{0, 11, 13}, OldPINs, "the same"},
-	{"typescript", release{0, 23, 0}, release{0, 24, 0}, OldPINs, "the same"},
+	{"python", release{0, 1, 0}, release{0, 9, 0}, oldPINs, "takes 200 for a new PIN, a number for a postal code"},
+	{"python", release{0, 11, 0}, release{0, 12, 2}, oldPINs, "the same, from 0.11 on again"},
+	{"go", release{0, 11, 1}, release{0, 11, 13}, oldPINs, "the same"},
+	{"typescript", release{0, 23, 0}, release{0, 24, 0}, oldPINs, "the same"},
+	{"python", release{0, 35, 0}, release{}, PINStatusOK, "takes 200 for a new PIN; 0.36.3 is the newest known"},
 
 	{"python", release{0, 11, 0}, release{0, 13, 0}, TextEnums, `declares the profile's enums as the strings "0" and "1"`},
 	{"go", release{0, 11, 1}, release{0, 11, 15}, TextEnums, "the same"},

@@ -24,11 +24,12 @@ const goldenDir = "testdata/golden"
 
 // traits names the bits of a wire.Variant in the names of golden files.
 var traits = map[wire.Variant]string{
-	wire.NoNulls:       "no-nulls",
-	wire.TextEnums:     "text-enums",
-	wire.OldPINs:       "old-pins",
-	wire.PreferJSON:    "prefer-json",
-	wire.FractionTimes: "fraction-times",
+	wire.NoNulls:           "no-nulls",
+	wire.TextEnums:         "text-enums",
+	wire.PINStatusOK:       "pin-status-ok",
+	wire.NumericPostalCode: "numeric-postal-code",
+	wire.PreferJSON:        "prefer-json",
+	wire.FractionTimes:     "fraction-times",
 }
 
 // goldenBodies are response bodies by the names of their golden files: with every

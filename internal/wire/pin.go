@@ -34,7 +34,7 @@ type pinLocation struct {
 	Country       string `json:"country" xml:"country,attr"`
 	City          string `json:"city" xml:"city,attr"`
 	TimeZone      string `json:"time_zone" xml:"time_zone,attr"`
-	PostalCode    any    `json:"postal_code" xml:"postal_code,attr"` // "", or 0 for OldPINs
+	PostalCode    any    `json:"postal_code" xml:"postal_code,attr"` // "", or 0 for NumericPostalCode
 	InPrivacy     Bool   `json:"in_privacy_restricted_country" xml:"in_privacy_restricted_country,attr"`
 	InPrivacyArea Bool   `json:"in_privacy_restricted_region" xml:"in_privacy_restricted_region,attr"`
 	Subdivisions  string `json:"subdivisions" xml:"subdivisions,attr"`
@@ -65,7 +65,7 @@ func (p PIN) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 		CreatedAt: v.time(p.CreatedAt), ExpiresAt: v.time(p.ExpiresAt), TokenAttr: string(p.Token),
 	}
 	doc.Location.PostalCode = ""
-	if v&OldPINs != 0 {
+	if v&NumericPostalCode != 0 {
 		doc.Location.PostalCode = 0
 	}
 	if p.Token != "" {

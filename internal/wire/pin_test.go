@@ -46,7 +46,7 @@ func TestPIN(t *testing.T) {
 		"JSON, no nulls": {pinBody(""), wire.JSON, wire.NoNulls, jsonPIN + `"authToken":"","newRegistration":false}`},
 		"JSON, fractions": {pinBody(""), wire.JSON, wire.FractionTimes, strings.NewReplacer(
 			"03:04:05Z", "03:04:05.006Z", "03:19:05Z", "03:19:05.006Z").Replace(jsonPIN) + `"authToken":null,"newRegistration":null}`},
-		"JSON, old": {pinBody(""), wire.JSON, wire.OldPINs, strings.Replace(jsonPIN, `"postal_code":""`, `"postal_code":0`, 1) +
+		"JSON, old": {pinBody(""), wire.JSON, wire.NumericPostalCode, strings.Replace(jsonPIN, `"postal_code":""`, `"postal_code":0`, 1) +
 			`"authToken":null,"newRegistration":null}`},
 		"XML":         {pinBody(""), wire.XML, 0, strings.NewReplacer("TOKEN", "", "NEW", "").Replace(xmlPIN)},
 		"XML, linked": {pinBody("t0k"), wire.XML, 0, strings.NewReplacer("TOKEN", "t0k", "NEW", ` newRegistration="0"`).Replace(xmlPIN)},

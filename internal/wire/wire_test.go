@@ -53,19 +53,22 @@ func TestNegotiate(t *testing.T) {
 // The user agents are those that the packages send.
 func TestVariants(t *testing.T) {
 	const (
-		oldest = wire.TextEnums | wire.OldPINs
+		pins   = wire.PINStatusOK | wire.NumericPostalCode
+		oldest = wire.TextEnums | pins
 		ruby   = wire.NoNulls | wire.FractionTimes
 	)
 	for userAgent, want := range map[string]wire.Variant{
-		"speakeasy-sdk/python 0.1.0 2.248.1 0.0.3 plex-api-client":           wire.OldPINs,
-		"speakeasy-sdk/python 0.8.1 2.338.12 0.0.3 plex-api-client":          wire.OldPINs,
+		"speakeasy-sdk/python 0.1.0 2.248.1 0.0.3 plex-api-client":           pins,
+		"speakeasy-sdk/python 0.8.1 2.338.12 0.0.3 plex-api-client":          pins,
 		"speakeasy-sdk/python 0.9.0 2.342.6 0.0.3 plex-api-client":           0,
 		"speakeasy-sdk/python 0.11.0 2.396.0 0.0.3 plex-api-client":          oldest,
 		"speakeasy-sdk/python 0.12.0 2.415.6 0.0.3 plex-api-client":          oldest,
 		"speakeasy-sdk/python 0.12.1 2.415.8 0.0.3 plex-api-client":          oldest,
 		"speakeasy-sdk/python 0.12.2 2.416.6 0.0.3 plex-api-client":          wire.TextEnums,
 		"speakeasy-sdk/python 0.13.0 2.421.3 0.0.3 plex-api-client":          0,
-		"speakeasy-sdk/python 0.36.3 2.948.4 1.1.1 plex-api-client":          0,
+		"speakeasy-sdk/python 0.34.3 2.884.4 1.1.1 plex-api-client":          0,
+		"speakeasy-sdk/python 0.35.0 2.918.3 1.1.1 plex-api-client":          wire.PINStatusOK,
+		"speakeasy-sdk/python 0.36.3 2.948.4 1.1.1 plex-api-client":          wire.PINStatusOK,
 		"speakeasy-sdk/go 0.11.0 2.396.0 0.0.3 github.com/LukeHagar/plexgo":  0,
 		"speakeasy-sdk/go 0.11.1 2.407.2 0.0.3 github.com/LukeHagar/plexgo":  oldest,
 		"speakeasy-sdk/go 0.11.9 2.409.8 0.0.3 github.com/LukeHagar/plexgo":  oldest,
@@ -109,7 +112,7 @@ func TestVariants(t *testing.T) {
 		"":                                                  0,
 	} {
 		if got := wire.VariantOf(userAgent); got != want {
-			t.Errorf("%q gives %05b, want %05b", userAgent, got, want)
+			t.Errorf("%q gives %06b, want %06b", userAgent, got, want)
 		}
 	}
 	if wire.Negotiate("", wire.PreferJSON) != wire.JSON || wire.Negotiate("*/*", wire.PreferJSON) != wire.JSON ||
@@ -502,10 +505,10 @@ func TestAccountVariants(t *testing.T) {
 		}
 	}
 	// Whatever traits meet in one caller, it gets an account.
-	for v := range wire.Variant(1 << 5) {
+	for v := range wire.Variant(1 << 6) {
 		got := string(encode(t, accountBody(t), wire.JSON, v))
 		if v&wire.NoNulls != 0 && strings.Contains(got, `"locale":null`) || (v&wire.TextEnums != 0) != strings.Contains(got, `"watchedIndicator":"1"`) {
-			t.Errorf("variant %05b gets %s", v, got)
+			t.Errorf("variant %06b gets %s", v, got)
 		}
 	}
 }
@@ -807,12 +810,12 @@ func FuzzVariantOf(f *testing.F) {
 		m := wellFormed.FindStringSubmatch(userAgent)
 		if m == nil {
 			if got != 0 {
-				t.Errorf("%q, which is malformed, gives %05b", userAgent, got)
+				t.Errorf("%q, which is malformed, gives %06b", userAgent, got)
 			}
 			return
 		}
 		if bare := wire.VariantOf(m[1]); got != bare {
-			t.Errorf("%q gives %05b, and %q gives %05b", userAgent, got, m[1], bare)
+			t.Errorf("%q gives %06b, and %q gives %06b", userAgent, got, m[1], bare)
 		}
 	})
 }
