@@ -6,7 +6,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := v1.9.0
 FUZZTIME    := 5s
 
-.PHONY: help test check portable unit keyring fuzz crash clients browser bench bench-sqlite build
+.PHONY: help test check portable unit keyring fuzz crash clients clients-all browser bench bench-sqlite build
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -19,7 +19,7 @@ check: ## gofmt, go mod tidy, go vet for three systems, staticcheck, govulncheck
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt'ed: $$bad"; exit 1; fi
 	go mod tidy -diff
 	go vet ./...
-	go vet -tags clients ./test/clients
+	go vet -tags clients,clients_all ./test/clients
 	go vet -tags keyring ./internal/cli
 	go vet -tags browser ./test/browser
 	GOOS=darwin GOARCH=arm64 go vet ./...
@@ -51,6 +51,10 @@ crash: ## kill the server 20 times in the middle of sign-ins
 clients: ## published clients from npm and PyPI against the built binary
 	@scripts/need go node npm python3 python3-venv
 	go test -count=1 -tags clients -timeout 30m -v ./test/clients
+
+clients-all: ## every version of the generated SDKs that PyPI and npm carry (takes half an hour the first time)
+	@scripts/need go node npm python3 python3-venv
+	go test -count=1 -tags clients,clients_all -timeout 2h -run TestEveryVersion -v ./test/clients
 
 browser: ## people's pages in Chromium, with pictures of each in build/screenshots
 	@scripts/need go node npm chromium

@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "rewrite docs/clients.md with the table 
 
 // scriptTimeout is how long one client may take for all its operations. They
 // take two seconds on a quiet machine.
-const scriptTimeout = 2 * time.Minute
+const scriptTimeout = 5 * time.Minute
 
 // The names of the operations, in the order of the table. The scripts use the same words.
 const (
@@ -53,6 +53,14 @@ var operations = []string{
 	sourceUnknown, resources, connect, pinTyped, pinStrong, pinUnknown,
 }
 
+// accountOperations are those that start with a sign-in by password.
+var accountOperations = []string{
+	signIn, wrongPassword, factorNeeded, factorGiven, tokenDetails, noIdentifier,
+}
+
+// beyondMediaServer are those that a media server has no part in.
+var beyondMediaServer = slices.Concat(accountOperations, []string{resources, connect, pinTyped, pinStrong, pinUnknown})
+
 // A client is one published version of a client and what is known about it beforehand.
 type client struct {
 	// name is what its registry calls it, which is also what its script reports.
@@ -62,6 +70,8 @@ type client struct {
 	slug string
 	// language is what its script is written in.
 	language language
+	// script is the path of its script from its folder. If empty, the folder has it.
+	script string
 	// hardCoded says that it always calls https://plex.tv, and so needs the
 	// instance with a certificate.
 	hardCoded bool
@@ -74,6 +84,7 @@ type client struct {
 const (
 	noAccountOperations = "generated without any account operation"
 	alwaysIdentified    = "names itself in every request"
+	noSignIn            = "has PIN sign-in and the media server only"
 	noPINs              = "has no PIN sign-in"
 	strongOnly          = "asks for strong PINs only"
 	typedOnly           = "asks for PINs of four characters only"
@@ -86,19 +97,9 @@ var published = []client{
 	{name: "@lukehagar/plexjs", version: "0.39.0", slug: "plexjs-0.39.0", language: node},
 	{
 		name: "@lukehagar/plexjs", version: "0.43.0", slug: "plexjs-0.43.0", language: node,
-		cannot: map[string]string{
-			signIn:        noAccountOperations,
-			wrongPassword: noAccountOperations,
-			factorNeeded:  noAccountOperations,
-			factorGiven:   noAccountOperations,
-			tokenDetails:  noAccountOperations,
-			noIdentifier:  noAccountOperations,
-			resources:     noAccountOperations,
-			connect:       noAccountOperations,
-			pinTyped:      noAccountOperations,
-			pinStrong:     noAccountOperations,
-			pinUnknown:    noAccountOperations,
-		},
+		cannot: lacking(
+			noAccountOperations, beyondMediaServer...,
+		),
 	},
 	{
 		name: "@ctrl/plex", version: "3.12.1", slug: "ctrl-plex-3.12.1", language: node, hardCoded: true,
@@ -118,24 +119,41 @@ var published = []client{
 		name: "plex-api-pinauth", version: "0.1.0", slug: "plex-api-pinauth-0.1.0", language: node, hardCoded: true,
 		cannot: onlyPINs(pinStrong, typedOnly),
 	},
-	{name: "plex-api-client", version: "0.17.1", slug: "plex-api-client-0.17.1", language: python},
-	{name: "plex-api-client", version: "0.30.0", slug: "plex-api-client-0.30.0", language: python},
-	{
-		name: "plex-api-client", version: "0.36.3", slug: "plex-api-client-0.36.3", language: python,
-		cannot: map[string]string{pinTyped: noPINs, pinStrong: noPINs, pinUnknown: noPINs},
-	},
+	pythonSDK("0.2.0", lacking(noSignIn, slices.Concat(accountOperations, []string{resources, connect})...)),
+	pythonSDK("0.12.0", nil),
+	pythonSDK("0.13.1", nil),
+	pythonSDK("0.17.1", nil),
+	pythonSDK("0.30.0", nil),
+	pythonSDK("0.32.6", lacking(
+		noAccountOperations, beyondMediaServer...,
+	)),
+	pythonSDK("0.36.3", lacking(typedOnly, pinStrong)),
 	{
 		name: "PlexAPI", version: "4.18.3", slug: "plexapi-4.18.3", language: python, hardCoded: true,
 		cannot: map[string]string{noIdentifier: alwaysIdentified},
 	},
 }
 
-// onlyPINs has the missing operations of a client that only has one kind of PIN.
-func onlyPINs(other, because string) map[string]string {
+// pythonSDK is a version of plex-api-client. All versions share a script.
+func pythonSDK(version string, cannot map[string]string) client {
+	return client{
+		name: "plex-api-client", version: version, slug: "plex-api-client-" + version,
+		language: python, script: "../sdk.py", cannot: cannot,
+	}
+}
+
+// lacking has the missing operations of a client, all for the same reason.
+func lacking(because string, operations ...string) map[string]string {
 	cannot := make(map[string]string)
 	for _, operation := range operations {
-		cannot[operation] = "has PIN sign-in only"
+		cannot[operation] = because
 	}
+	return cannot
+}
+
+// onlyPINs has the missing operations of a client that only has one kind of PIN.
+func onlyPINs(other, because string) map[string]string {
+	cannot := lacking("has PIN sign-in only", operations...)
 	for _, operation := range []string{pinTyped, pinStrong, pinUnknown} {
 		delete(cannot, operation)
 	}
@@ -196,7 +214,7 @@ func TestPublishedClients(t *testing.T) {
 		t.Logf("%s is not looked at, because not every client was run", documentPath)
 		return
 	}
-	compareDocument(t, document(published, passed))
+	compareDocument(t, document(t, published, passed))
 }
 
 // judge reports what is wrong with one line and returns whether the operation worked.

@@ -2,13 +2,17 @@
 // against the usher binary.
 //
 // Each client has a folder under node or python with the exact versions of its
-// packages and a script that runs its operations and checks the results. The test
-// starts usher, creates the accounts and sources that a script needs, runs the
-// scripts, and prints the operations that each client supports. docs/clients.md has
-// that table.
+// packages and a script that runs its operations and checks the results. The
+// versions of plex-api-client share python/sdk.py, which finds out what the
+// installed one calls its operations. The test starts usher, creates the accounts
+// and sources that a script needs, runs the scripts, and prints the operations that
+// each client supports. docs/clients.md has that table.
 //
 //	go test -tags clients -v ./test/clients/
 //	go test -tags clients -v ./test/clients/ -update    # rewrites docs/clients.md
+//
+// With the tag clients_all, TestEveryVersion runs every version of the generated
+// SDKs that the registries have (make clients-all).
 //
 // It has a build tag because it needs node, npm and python3 and installs from npm
 // and PyPI. It does not skip: a missing program is a failure.

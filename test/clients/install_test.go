@@ -3,6 +3,7 @@
 package clients_test
 
 import (
+	"cmp"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -54,8 +55,8 @@ var python = language{
 		})
 		return dir
 	},
-	command: func(_ client, dir string) []string {
-		return []string{filepath.Join(dir, ".venv", "bin", "python"), "run.py"}
+	command: func(c client, dir string) []string {
+		return []string{filepath.Join(dir, ".venv", "bin", "python"), cmp.Or(c.script, "run.py")}
 	},
 }
 

@@ -11,7 +11,11 @@ import (
 )
 
 // documentPath is the document with the table, and prose its other text.
-const documentPath = "../../docs/clients.md"
+// rangesPath has the result of TestEveryVersion, for the same document.
+const (
+	documentPath = "../../docs/clients.md"
+	rangesPath   = "ranges.md"
+)
 
 //go:embed document.md
 var prose string
@@ -57,8 +61,19 @@ func summary(clients []client, passed []map[string]bool) string {
 }
 
 // document is docs/clients.md.
-func document(clients []client, passed []map[string]bool) string {
-	return strings.Replace(prose, "TABLE\n", table(clients, passed), 1)
+func document(t *testing.T, clients []client, passed []map[string]bool) string {
+	t.Helper()
+	return strings.NewReplacer("TABLE\n", table(clients, passed), "RANGES\n", readRanges(t)).Replace(prose)
+}
+
+// readRanges is what TestEveryVersion found when it was last run with -update.
+func readRanges(t *testing.T) string {
+	t.Helper()
+	written, err := os.ReadFile(rangesPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(written)
 }
 
 // table has a row for each operation and a column for each client. The last column

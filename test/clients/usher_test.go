@@ -5,14 +5,10 @@ package clients_test
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha1"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/base32"
-	"encoding/binary"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -44,8 +40,8 @@ type person struct {
 	Username string `json:"username"`
 	Email    string `json:"email"`
 	Password string `json:"password"`
-	// Code is a code of the second factor, from the time at which the scene is written.
-	Code string `json:"code,omitempty"`
+	// Secret is the key of the second factor, if the account has one.
+	Secret string `json:"secret,omitempty"`
 }
 
 // A source is a server or a provider of the test.
@@ -264,8 +260,6 @@ func addSource(t *testing.T, u *instance, kind string, s source) {
 type cast struct {
 	plain  person
 	second person
-	// secret is the key of second's second factor.
-	secret string
 }
 
 // addCast creates the accounts of one client.
@@ -279,7 +273,7 @@ func addCast(t *testing.T, u *instance, c client) cast {
 	if err := json.Unmarshal([]byte(printed), &enrolled); err != nil || enrolled.Secret == "" {
 		t.Fatalf("account totp printed %q, which holds no secret: %v", printed, err)
 	}
-	people.secret = enrolled.Secret
+	people.second.Secret = enrolled.Secret
 	return people
 }
 
@@ -290,7 +284,6 @@ func writeScene(t *testing.T, u *instance, c client, people cast) string {
 		Slug: c.slug, URL: u.url, MachineID: u.machineID,
 		Admin: admin, Plain: people.plain, Second: people.second, Server: den, Provider: epg,
 	}
-	s.Second.Code = totp(t, people.secret, time.Now())
 	written, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		t.Fatal(err)
@@ -309,23 +302,6 @@ func addPerson(t *testing.T, u *instance, name string) person {
 	p := person{Username: name, Email: name + "+test@example.com", Password: password}
 	u.cli(t, p.Password+"\n", "account", "add", p.Username, "--email", p.Email, "--password-stdin")
 	return p
-}
-
-// totp computes the code of a second factor by RFC 6238, six digits every 30
-// seconds. It does not use the server's library, so that it checks the server
-// independently.
-func totp(t *testing.T, secret string, now time.Time) string {
-	t.Helper()
-	unpadded := base32.StdEncoding.WithPadding(base32.NoPadding)
-	key, err := unpadded.DecodeString(strings.TrimRight(secret, "="))
-	if err != nil {
-		t.Fatalf("the secret of the second factor: %v", err)
-	}
-	mac := hmac.New(sha1.New, key)
-	_ = binary.Write(mac, binary.BigEndian, now.Unix()/30)
-	sum := mac.Sum(nil)
-	number := binary.BigEndian.Uint32(sum[sum[len(sum)-1]&0xf:]) & 0x7fffffff
-	return fmt.Sprintf("%06d", number%1_000_000)
 }
 
 // An authority signs certificates that only this test trusts.

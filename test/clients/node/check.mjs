@@ -5,18 +5,32 @@
 //
 //   slug                               the name of the client's folder
 //   url, machineId                     the server under test
-//   admin, plain, second               people: username, email, password; second has a code for its second factor as well
+//   admin, plain, second               people: username, email, password; second has the secret of its second factor as well
 //   server, provider                   sources: id, name and the connections they were added with
 //
 // Each operation becomes one line of JSON on standard output, which the Go test reads. Everything else that a script
 // wants to say goes to standard error.
 
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 export { assert };
 
 export const scene = JSON.parse(readFileSync(process.argv[2], 'utf8'));
+Object.defineProperty(scene.second, 'code', { get: () => totp(scene.second.secret) });
+
+// totp computes the code of a second factor as RFC 6238 has it: six digits every 30 seconds.
+function totp(secret) {
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+  const bits = [...secret.replace(/=+$/, '')].map((c) => letters.indexOf(c).toString(2).padStart(5, '0')).join('');
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
+  const digest = createHmac('sha1', key).update(counter).digest();
+  const number = digest.readUInt32BE(digest.at(-1) & 0xf) & 0x7fffffff;
+  return String(number % 1_000_000).padStart(6, '0');
+}
 
 // clientIdentifier is what a client that lets its user choose calls itself.
 export const clientIdentifier = `usher-clients-${scene.slug}`;

@@ -6,7 +6,7 @@ people the test has made there:
 
     slug                       the name of the client's folder
     url, machineId             the server under test
-    admin, plain, second       people: username, email, password; second has a code for its second factor as well
+    admin, plain, second       people: username, email, password; second has the secret of its second factor as well
     server, provider           sources: id, name and the connections they were added with
 
 Each operation becomes one line of JSON on standard output, which the Go test reads. Everything else that a script
@@ -16,17 +16,36 @@ The clients name the same things in their own ways, so each script turns what it
 a Resource before it is checked.
 """
 
+import base64
+import hashlib
+import hmac
 import json
 import re
 import sys
+import time
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from types import SimpleNamespace
 
+
+class Fields(SimpleNamespace):
+    """An object of the scene."""
+
+    @property
+    def code(self):
+        """The code of a person's second factor, as RFC 6238 has it: six digits every 30 seconds."""
+        secret = self.secret.rstrip("=")
+        key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+        digest = hmac.digest(key, (int(time.time()) // 30).to_bytes(8, "big"), hashlib.sha1)
+        start = digest[-1] & 0xF
+        number = int.from_bytes(digest[start : start + 4], "big") & 0x7FFFFFFF
+        return f"{number % 1_000_000:06}"
+
+
 with open(sys.argv[1], encoding="utf-8") as file:
-    scene = json.load(file, object_hook=lambda fields: SimpleNamespace(**fields))
+    scene = json.load(file, object_hook=lambda fields: Fields(**fields))
 
 # What a client that lets its user choose calls itself.
 client_identifier = f"usher-clients-{scene.slug}"
@@ -162,6 +181,17 @@ def check_shared_resources(resources, *account_tokens):
     equal(by_id[scene.server.id].owned, False)
     check_access_token(by_id[scene.server.id].token)
     assert by_id[scene.server.id].token not in account_tokens, "the token of the shared server is an account token"
+
+
+def sign_in_by_hand(person):
+    """Get a token without the client, for clients that have no sign-in of their own."""
+    request = urllib.request.Request(
+        f"{scene.url}/api/v2/users/signin",
+        headers={"Accept": "application/json", "X-Plex-Client-Identifier": client_identifier},
+        data=urllib.parse.urlencode({"login": person.username, "password": person.password}).encode(),
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)["authToken"]
 
 
 def link_by_hand(code, token):
