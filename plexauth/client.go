@@ -65,7 +65,7 @@ type Client struct {
 
 	// HTTPClient sends the requests. If nil, http.DefaultClient is used. Its
 	// CheckRedirect is ignored: a Client never follows redirects, because that
-	// would send the token to another host.
+	// would send the token to another host. Connect ignores its Jar, too.
 	HTTPClient *http.Client
 
 	// Retry selects the failures that are retried. If nil, calls are not
@@ -112,8 +112,9 @@ type Client struct {
 	// UserAgent is the User-Agent header. If empty, it is "plexauth (Go)".
 	UserAgent string
 
-	// Header is added to every request. It overrides the headers that the
-	// fields above set. Names need not be in canonical form.
+	// Header is added to every request, except those of Connect. It overrides
+	// the headers that the fields above set. Names need not be in canonical
+	// form.
 	Header http.Header
 
 	// Logger receives one record for each attempt, at debug level. Records

@@ -18,8 +18,9 @@ const preferenceDelay = 250 * time.Millisecond
 // ones, remote connections to relays, and among equals those with TLS. It waits
 // at most 250 ms for a preferred connection after the first one succeeded. If
 // ctx ends before that, Connect returns the best connection so far. If
-// r.HTTPSRequired is set, connections without TLS are not tried. Without it, who
-// can block TLS in the local network can make Connect choose plain HTTP.
+// r.HTTPSRequired is set, connections without TLS are not tried. If it is not
+// set, an attacker who blocks TLS in the local network can make Connect choose
+// plain HTTP.
 //
 // An address may now belong to another server. Connect sends it nothing of the
 // program: no token, no X-Plex headers, no cookies of HTTPClient, and nothing of
@@ -63,7 +64,8 @@ func (c *Client) Connect(ctx context.Context, r *Resource) (*Connection, error) 
 
 var (
 	errNoAddress = errors.New("plexauth: a connection has neither a URI nor an address")
-	errPlainHTTP = errors.New("plexauth: a connection without TLS was not tried, because the server requires TLS")
+	errPlainHTTP = errors.New("plexauth: a connection without TLS was not tried: " +
+		"the server requires TLS")
 )
 
 // connectable returns the connections of a resource that can be tried, each with

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image/png"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -168,6 +169,19 @@ func TestRequestsOfPublishedClients(t *testing.T) {
 	}
 	if r := asked[1]; r.Method != "DELETE" || r.URL.String() != "https://plex.tv/devices/7.xml" || r.Header.Get("X-Plex-Product") != "P" {
 		t.Errorf("sent %s %s %v", r.Method, r.URL, r.Header)
+	}
+}
+
+// A lost response may have linked the PIN, and a second request would then be
+// rejected.
+func TestLinkPINIsNotRepeated(t *testing.T) {
+	for _, failure := range []any{answer(503, ""), io.ErrUnexpectedEOF} {
+		var asked []*http.Request
+		c := scripted(&asked, failure, answer(204, ""))
+		c.Token, c.Retry = plexauth.StaticToken("t"), &plexauth.Retry{ConnectionErrors: true, InitialInterval: time.Millisecond}
+		if err := c.LinkPIN(t.Context(), "ABCD"); err == nil || len(asked) != 1 {
+			t.Errorf("%d requests, %v", len(asked), err)
+		}
 	}
 }
 

@@ -76,15 +76,15 @@
 // # Retries
 //
 // By default, calls are not retried. If Client.Retry is set, they are retried with
-// exponential backoff, and Retry-After is respected. SignIn is retried only if no
-// connection was established, because the request may have used up the
-// verification code. If a token of a [TransientSource] is rejected with
+// exponential backoff, and Retry-After is respected. SignIn and LinkPIN are retried
+// only if no connection was established, because the request may have used up the
+// code. If a token of a [TransientSource] is rejected with
 // ErrUnauthorized, the call is sent once more with a new token, also without
 // Retry.
 //
 // net/http still resends some requests on its own. If a kept-alive connection turns
 // out to be closed, it resends a GET that received no response bytes. It resends a
-// POST or DELETE (SignIn, StartPIN, SignOut) only if none of it had been written,
+// POST, PUT or DELETE (such as SignIn, LinkPIN and SignOut) only if none of it had been written,
 // or if Client.Header has an Idempotency-Key. To disable both, set an HTTPClient
 // whose Transport has DisableKeepAlives.
 //

@@ -52,8 +52,8 @@ type PIN struct {
 	// the server sent none.
 	Location Location
 	// AuthToken is the new token. It is empty until the user has completed the
-	// sign-in, so only CheckPIN sets it.
-	AuthToken Secret
+	// sign-in, so only CheckPIN sets it. It is not part of the JSON form.
+	AuthToken Secret `json:"-"`
 	// NewRegistration reports whether the user created the account during this
 	// sign-in. It is false until the sign-in is complete, so only CheckPIN sets
 	// it.
@@ -394,8 +394,9 @@ func invalidInCode(r rune) bool {
 // a code that the user has just entered. A code from anywhere else, such as a
 // link, may be an attacker's.
 //
-// The error is ErrPINExpired if no pending PIN has the code, and
-// ErrRateLimited after too many wrong codes. An empty code is an error of
+// The error is ErrPINExpired if no pending PIN has the code, also if a call whose
+// response was lost has linked it already. It is ErrRateLimited after too many
+// wrong codes. An empty code is an error of
 // another type than *Error, and nothing is sent.
 func (c *Client) LinkPIN(ctx context.Context, code string) error {
 	if strings.TrimSpace(code) == "" {
@@ -403,7 +404,7 @@ func (c *Client) LinkPIN(ctx context.Context, code string) error {
 	}
 	return c.change(ctx, call{
 		operation: "LinkPIN", method: http.MethodPut, path: "/api/v2/pins/link",
-		form: url.Values{"code": {code}}, product: linkProduct,
+		form: url.Values{"code": {code}}, product: linkProduct, noReplay: true,
 	})
 }
 

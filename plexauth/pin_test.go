@@ -3,6 +3,7 @@ package plexauth_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -399,7 +400,11 @@ func TestCheckPIN(t *testing.T) {
 			t.Errorf("%s is read as %+v, %v", body, got, err)
 		}
 		if strings.Contains(fmt.Sprintf("%v %+v", got, *got), "the-token") {
-			t.Errorf("the token is printed")
+			t.Error("the token is printed")
+		}
+		var stored plexauth.PIN
+		if text, err := json.Marshal(got); err != nil || json.Unmarshal(text, &stored) != nil || stored.AuthToken != "" || stored.ID != pin.ID {
+			t.Errorf("a stored PIN is %+v, %v", stored, err)
 		}
 	}
 	if _, err := scripted(new([]*http.Request), answer(404, pinGone)).CheckPIN(t.Context(), pin); !errors.Is(err, plexauth.ErrPINExpired) {

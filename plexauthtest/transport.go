@@ -2,6 +2,7 @@ package plexauthtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -18,10 +19,8 @@ import (
 //
 //	program.HTTPClient = &http.Client{Transport: srv.Transport()}
 //
-// A program that uses http.DefaultClient can be given it for the time of the
-// test, if no other test runs meanwhile:
-//
-//	http.DefaultTransport = srv.Transport()
+// If the program uses http.DefaultClient, replace http.DefaultTransport during
+// the test. No other test may run meanwhile.
 //
 // The requests go over loopback without TLS. The server receives the Host header
 // that the program sent.
@@ -51,13 +50,13 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	// A RoundTripper must not change the request.
-	routed, target := *r, *r.URL
+	routed, target := r.WithContext(r.Context()), *r.URL
 	if routed.Host == "" {
 		routed.Host = target.Host
 	}
 	target.Scheme, target.Host = "http", t.address
 	routed.URL = &target
-	res, err := t.base.RoundTrip(&routed)
+	res, err := t.base.RoundTrip(routed)
 	if res != nil {
 		res.Request = r
 	}
@@ -72,7 +71,7 @@ func (t *transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 // names the host only, since the rest may be secret.
 func (t *transport) check(u *url.URL) error {
 	if u == nil || u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("plexauthtest: the transport serves http and https only")
+		return errors.New("plexauthtest: the transport serves http and https only")
 	}
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	if host == "plex.tv" || strings.HasSuffix(host, ".plex.tv") || strings.HasSuffix(host, ".plex.direct") ||
