@@ -85,6 +85,11 @@ type Rows interface {
 	// address: db.ErrNotFound.
 	Get(ctx context.Context, q db.Querier, id int64) (Account, error)
 	ByLogin(ctx context.Context, q db.Querier, key string) (Account, error)
+	// ByUUID returns an account by UUID: db.ErrNotFound.
+	ByUUID(ctx context.Context, q db.Querier, uuid string) (Account, error)
+	// FirstAdmin returns the admin with the lowest ID who is not disabled:
+	// db.ErrNotFound.
+	FirstAdmin(ctx context.Context, q db.Querier) (Account, error)
 	// List returns every account in order of ID.
 	List(ctx context.Context, q db.Querier) ([]Account, error)
 	// Any reports whether there is an account.
@@ -188,6 +193,19 @@ func (s *Service) Active(ctx context.Context, q db.Querier, id int64) (Account, 
 func (s *Service) Find(ctx context.Context, login string) (Account, error) {
 	a, err := s.rows.ByLogin(ctx, s.db, loginKey(login))
 	return a, named("finding an account", err)
+}
+
+// ByUUID returns an account by UUID. ErrNotFound.
+func (s *Service) ByUUID(ctx context.Context, uuid string) (Account, error) {
+	a, err := s.rows.ByUUID(ctx, s.db, uuid)
+	return a, named("finding an account", err)
+}
+
+// FirstAdmin returns the admin who has been here longest and is not disabled:
+// the owner of this server, to clients that know of one owner only. ErrNotFound.
+func (s *Service) FirstAdmin(ctx context.Context) (Account, error) {
+	a, err := s.rows.FirstAdmin(ctx, s.db)
+	return a, named("finding an admin", err)
 }
 
 // List returns every account in order of ID.

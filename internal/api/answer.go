@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -31,8 +32,14 @@ func write(w http.ResponseWriter, c *call, ans answer) (int, error) {
 	if len(*buf) > counted {
 		h["Content-Length"] = []string{strconv.Itoa(len(*buf))}
 	}
-	// Every answer is about one caller, and many have a token in them.
+	// Nearly every answer is about one caller, and many have a token in them.
 	h["Cache-Control"] = noStore
+	if ans.life > 0 {
+		h.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(ans.life.Seconds())))
+	}
+	if c.Format == wire.SVG {
+		h.Set("Content-Security-Policy", "default-src 'none'; sandbox") // a browser may show it as a page
+	}
 	h["X-Content-Type-Options"] = noSniff
 	w.WriteHeader(ans.status)
 	_, _ = w.Write(*buf) // the caller may have hung up
@@ -48,6 +55,7 @@ var (
 		wire.JSON: {wire.JSON.ContentType()},
 		wire.XML:  {wire.XML.ContentType()},
 		wire.PNG:  {wire.PNG.ContentType()},
+		wire.SVG:  {wire.SVG.ContentType()},
 	}
 	noStore = []string{"no-store"}
 	noSniff = []string{"nosniff"}
@@ -97,7 +105,7 @@ func setCORS(h http.Header, r *http.Request) {
 		return
 	}
 	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "X-Plex-Container-Start, X-Plex-Container-Total-Size, Retry-After")
+	h.Set("Access-Control-Expose-Headers", "X-Plex-Container-Start, X-Plex-Container-Total-Size, X-Plex-Protocol, Retry-After")
 	if r.Method == http.MethodOptions {
 		h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS")
 		h.Set("Access-Control-Allow-Headers", corsHeaders)

@@ -37,18 +37,25 @@ func New(c *core.Core, cfg Config) *API {
 		notFound: &endpoint{gate: gate, log: c.Logger, observer: cfg.Observer.At("")},
 	}
 	f := newFeatures(c, cfg)
-	for _, r := range append(f.accountPlane(), f.mediaPlane()...) {
-		path := strings.TrimSuffix(r.path, "{$}")
-		endpoints := a.exact
-		if strings.Contains(path, "{") {
-			endpoints = a.patterns
+	for p, routes := range [...][]route{
+		accountPlane: f.accountPlane(), mediaPlane: f.mediaPlane(), bothPlanes: f.bothPlanes(),
+	} {
+		for _, r := range routes {
+			path := strings.TrimSuffix(r.path, "{$}")
+			endpoints := a.exact
+			if strings.Contains(path, "{") {
+				endpoints = a.patterns
+			}
+			e := endpoints[path]
+			if e == nil {
+				e = &endpoint{
+					plane: plane(p), gate: gate, log: c.Logger, observer: cfg.Observer.At(path),
+					methods: make(map[string]*route),
+				}
+				endpoints[path] = e
+			}
+			e.add(&r)
 		}
-		e := endpoints[path]
-		if e == nil {
-			e = &endpoint{gate: gate, log: c.Logger, observer: cfg.Observer.At(path), methods: make(map[string]*route)}
-			endpoints[path] = e
-		}
-		e.add(&r)
 	}
 	return a
 }

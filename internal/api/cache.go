@@ -19,11 +19,22 @@ const (
 	maxSourcePages  = 1024
 )
 
-// accountCache caches accounts in encoded form: only the token differs from
-// answer to answer.
+// accountCache caches accounts in encoded form: only the token and the address
+// of the picture differ from answer to answer.
 type accountCache struct {
 	accounts *account.Service
-	pages    *db.Cache[int64, *wire.AccountPage]
+	pages    *db.Cache[int64, accountPage]
+}
+
+// accountPage is an account in encoded form, and what its picture shows.
+type accountPage struct {
+	uuid, title string
+	page        *wire.AccountPage
+}
+
+func newAccountPage(a account.Account) (accountPage, error) {
+	page, err := wire.NewAccount(person(a)).Page()
+	return accountPage{a.UUID, a.Title, page}, err
 }
 
 func newAccountCache(d *db.DB, accounts *account.Service) *accountCache {
@@ -33,17 +44,17 @@ func newAccountCache(d *db.DB, accounts *account.Service) *accountCache {
 		}
 		return 0, db.Nothing
 	}
-	return &accountCache{accounts, db.NewCache[int64, *wire.AccountPage](d, maxAccountPages, stale)}
+	return &accountCache{accounts, db.NewCache[int64, accountPage](d, maxAccountPages, stale)}
 }
 
 // page returns an account in encoded form.
-func (a *accountCache) page(ctx context.Context, id int64) (*wire.AccountPage, error) {
-	return a.pages.Get(id, func() (*wire.AccountPage, error) {
+func (a *accountCache) page(ctx context.Context, id int64) (accountPage, error) {
+	return a.pages.Get(id, func() (accountPage, error) {
 		found, err := a.account(ctx, id)
 		if err != nil {
-			return nil, err
+			return accountPage{}, err
 		}
-		return wire.NewAccount(person(found)).Page()
+		return newAccountPage(found)
 	})
 }
 

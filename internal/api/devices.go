@@ -2,40 +2,104 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
 )
 
 // deviceHandlers list and sign out the programs that hold a token of an account.
 type deviceHandlers struct {
-	devices *device.Service
-	tokens  *token.Service
+	devices   *device.Service
+	tokens    *token.Service
+	resources resourceHandlers
+	selfID    int64 // this server as a source
 }
 
-// list lists the caller's devices.
+// list lists the caller's devices. The path means one thing at plex.tv and
+// another at a media server; see call.media. Where both answer under one name,
+// the kind of token decides what is listed: a token for this server alone, or a
+// transient one, gets what a media server says. An access token gets all that
+// the account has, which has all attributes of the other list.
 func (h deviceHandlers) list(ctx context.Context, c *call) (answer, error) {
-	all, err := h.devices.List(ctx, c.principal.AccountID)
+	access := c.principal.ActsForAccount()
+	if !access && (!c.media || !c.principal.Reaches(h.selfID)) {
+		return answer{}, errForbidden
+	}
+	stored, err := h.devices.List(ctx, c.principal.AccountID)
 	if err != nil {
 		return answer{}, err
 	}
-	stored, part, err := wire.Cut(c.http, c.params, all)
-	if err != nil {
-		return answer{}, err
+	if !access {
+		return answer{status: http.StatusOK, body: systemDevices(stored)}, nil
 	}
-	list := make([]wire.Device, 0, len(stored))
+	all := make([]wire.Device, 0, len(stored))
 	for _, d := range stored {
-		list = append(list, wire.Device{
+		all = append(all, wire.Device{
 			Name: d.Name, PublicAddress: d.Address, Product: d.Product, ProductVersion: d.Version,
 			Platform: d.Platform, PlatformVersion: d.PlatformVersion, Device: d.Device, Model: d.Model,
 			Vendor: d.Vendor, ClientIdentifier: d.ClientIdentifier, Version: d.Version, ID: d.ID,
 			CreatedAt: d.CreatedAt.Unix(), LastSeenAt: d.LastSeenAt.Unix(),
 		})
 	}
-	return answer{http.StatusOK, wire.Devices{PublicAddress: c.address, Devices: list, Part: part}, part}, nil
+	servers, err := h.servers(ctx, c)
+	if err != nil {
+		return answer{}, err
+	}
+	list, part, err := wire.Cut(c.http, c.params, append(all, servers...))
+	body := wire.Devices{PublicAddress: c.address, Devices: list, Part: part, Contained: c.media}
+	return answer{status: http.StatusOK, body: body, part: part}, err
+}
+
+// systemDevices are devices as a media server lists them.
+func systemDevices(stored []device.Device) wire.SystemDevices {
+	list := make(wire.SystemDevices, 0, len(stored))
+	for _, d := range stored {
+		list = append(list, wire.SystemDevice{
+			ID: d.ID, Name: d.Name, Platform: d.Platform, ClientIdentifier: d.ClientIdentifier,
+			CreatedAt: d.CreatedAt.Unix(),
+		})
+	}
+	return list
+}
+
+// firstServerID is what the numbers of servers among devices are counted from:
+// whoever deletes a server must not sign out a device. Clients' numbers have 31
+// bits.
+const firstServerID = 1 << 30
+
+// servers returns the servers that the caller owns as devices: PlexAPI connects
+// to account.device(name).
+func (h deviceHandlers) servers(ctx context.Context, c *call) ([]wire.Device, error) {
+	sources, err := h.resources.servers(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	var list []wire.Device
+	for _, src := range sources {
+		if !src.OwnedBy(c.principal.AccountID, c.principal.Admin) {
+			continue
+		}
+		r, err := h.resources.resource(ctx, c.actor(), c, src)
+		if errors.Is(err, source.ErrReach) {
+			continue // removed since the servers were read
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, wire.Device{
+			Name: r.Name, PublicAddress: r.PublicAddress, Product: r.Product, ProductVersion: r.ProductVersion,
+			Platform: r.Platform, PlatformVersion: r.PlatformVersion, Device: r.Device, Provides: r.Provides,
+			ClientIdentifier: r.ClientIdentifier, Version: r.ProductVersion, ID: firstServerID + src.ID,
+			Token: string(r.AccessToken), CreatedAt: r.CreatedAt.Unix(), LastSeenAt: r.LastSeenAt.Unix(),
+			Connections: wire.DeviceConnections(r.Connections),
+		})
+	}
+	return list, nil
 }
 
 // revoke revokes every token of one of the caller's devices, as "Sign out" on the

@@ -32,7 +32,7 @@ var (
 const (
 	codeNoClient        = 1000
 	codeUnauthenticated = 1001
-	codeNoPIN           = 1020
+	codeNoPIN           = 1020 // with status 404; measured by a client's authors in September 2026
 	codeSecondFactor    = 1029
 	codeTooManyFailures = 1031
 )

@@ -20,7 +20,7 @@ type Row struct {
 func Rows() []Row {
 	var rows []Row
 	f := new(features) // no route is called
-	for _, plane := range [][]route{f.accountPlane(), f.mediaPlane()} {
+	for _, plane := range [][]route{f.accountPlane(), f.mediaPlane(), f.bothPlanes()} {
 		for _, r := range plane {
 			for method := range strings.FieldsSeq(r.methods) {
 				refused := http.StatusUnauthorized

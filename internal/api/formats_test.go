@@ -55,6 +55,11 @@ func (w *world) answered(t *testing.T, path, suffix string) (target string, form
 		w.read(t, "GET", "/devices.json", w.signIn(t, "admin"), nil, &devices)
 		path = strings.Replace(path, "{id}", fmt.Sprint(devices[0].ID), 1)
 	}
+	if strings.Contains(path, "{uuid}") {
+		var me struct{ UUID string }
+		w.read(t, "GET", "/api/v2/user.json", w.signIn(t, "admin"), nil, &me)
+		path = strings.Replace(path, "{uuid}", me.UUID, 1)
+	}
 	return path + suffix + "?type=delegation&scope=all&source=server://den", url.Values{
 		"login": {"admin"}, "password": {password}, "user[login]": {"admin"}, "user[password]": {password}, "code": {pin.Code},
 	}
@@ -83,7 +88,7 @@ func isCalled(contentType string, body []byte) error {
 			return errors.New("it is no JSON")
 		}
 		return nil
-	case "application/xml; charset=utf-8":
+	case "application/xml; charset=utf-8", "image/svg+xml":
 		var document struct{ XMLName xml.Name }
 		if err := xml.Unmarshal(body, &document); err != nil {
 			return fmt.Errorf("it is no XML: %w", err)

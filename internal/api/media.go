@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
+	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
@@ -84,13 +86,29 @@ func (h mediaHandlers) identity(context.Context, *call) (answer, error) {
 
 // root is what clients read when they connect.
 func (h mediaHandlers) root(ctx context.Context, c *call) (answer, error) {
-	a, err := h.accounts.account(ctx, c.principal.AccountID)
+	if _, err := h.accounts.account(ctx, c.principal.AccountID); err != nil {
+		return answer{}, err // another process has removed it a moment ago
+	}
+	owner, err := h.owner(ctx)
 	if err != nil {
 		return answer{}, err
 	}
 	self := h.sources.Self()
 	return answer{status: http.StatusOK, body: wire.Server{
 		FriendlyName: self.Name, MachineIdentifier: self.Identifier, Version: h.version,
-		Username: a.Username, UpdatedAt: self.CreatedAt,
+		Platform: self.Platform, PlatformVersion: self.PlatformVersion, Owner: owner, UpdatedAt: self.CreatedAt,
 	}}, nil
+}
+
+// owner names the account that this server is signed in with, as a media server
+// does: by its e-mail address, or by its name if it has none.
+func (h mediaHandlers) owner(ctx context.Context) (string, error) {
+	a, err := h.accounts.accounts.FirstAdmin(ctx)
+	if errors.Is(err, account.ErrNotFound) {
+		return "", nil // every admin is disabled
+	}
+	if a.Email == "" {
+		return a.Username, err
+	}
+	return a.Email, err
 }

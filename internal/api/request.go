@@ -15,6 +15,7 @@ import (
 
 // endpoint answers at one path.
 type endpoint struct {
+	plane    plane
 	gate     *gate
 	log      *slog.Logger
 	observer *httpd.PathObserver
@@ -80,7 +81,9 @@ func (e *endpoint) answer(ctx context.Context, w http.ResponseWriter, c *call) (
 		w.Header().Set("Allow", e.allowed())
 		return answer{}, errMethod
 	}
-	if r.syntax == legacyXML && !strings.HasSuffix(c.http.RequestURI[:pathEnd(c.http.RequestURI)], ".json") {
+	if c.media = e.plane.isMedia(c.http); c.media {
+		w.Header().Set(protocolHeader, protocol)
+	} else if r.syntax == legacyXML && suffixOf(c.http) != ".json" {
 		c.Format = wire.XML
 	}
 	if err != nil {
@@ -90,14 +93,6 @@ func (e *endpoint) answer(ctx context.Context, w http.ResponseWriter, c *call) (
 		return answer{}, err
 	}
 	return r.handle(ctx, c)
-}
-
-// pathEnd is where the path of a request URI ends.
-func pathEnd(uri string) int {
-	if i := strings.IndexByte(uri, '?'); i >= 0 {
-		return i
-	}
-	return len(uri)
 }
 
 // allowed lists the methods of an endpoint.

@@ -24,7 +24,7 @@ type resourceHandlers struct {
 // list lists the servers that the caller owns or is shared.
 func (h resourceHandlers) list(ctx context.Context, c *call) (answer, error) {
 	list, part, err := h.read(ctx, c)
-	return answer{http.StatusOK, wire.Resources(list), part}, err
+	return answer{status: http.StatusOK, body: wire.Resources(list), part: part}, err
 }
 
 // listV1 is list in version 1.
@@ -34,7 +34,7 @@ func (h resourceHandlers) listV1(ctx context.Context, c *call) (answer, error) {
 		return answer{}, err
 	}
 	c.Format = wire.XML // the list has no other form
-	return answer{http.StatusOK, wire.LegacyResources{Resources: list, Part: part}, part}, nil
+	return answer{status: http.StatusOK, body: wire.LegacyResources{Resources: list, Part: part}, part: part}, nil
 }
 
 // read returns the servers, or the part of them that was asked for.
@@ -43,10 +43,7 @@ func (h resourceHandlers) read(ctx context.Context, c *call) ([]wire.Resource, *
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := h.sources.Servers(ctx, c.principal.AccountID)
-	if errors.Is(err, account.ErrNotFound) {
-		err = fmt.Errorf("%w (%w)", token.ErrInvalid, err) // removed a moment ago
-	}
+	all, err := h.servers(ctx, c)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -71,6 +68,15 @@ func (h resourceHandlers) read(ctx context.Context, c *call) ([]wire.Resource, *
 		list = append(list, r)
 	}
 	return list, part, nil
+}
+
+// servers returns the servers that the caller reaches.
+func (h resourceHandlers) servers(ctx context.Context, c *call) ([]source.Source, error) {
+	all, err := h.sources.Servers(ctx, c.principal.AccountID)
+	if errors.Is(err, account.ErrNotFound) {
+		err = fmt.Errorf("%w (%w)", token.ErrInvalid, err) // removed a moment ago
+	}
+	return all, err
 }
 
 // resource returns a server with a token for it.

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
@@ -41,7 +42,7 @@ type syntax uint8
 
 const (
 	negotiated syntax = iota // as the path's suffix or the Accept header says
-	legacyXML                // XML, unless the path's suffix says JSON
+	legacyXML                // XML, unless the path's suffix says JSON or the request is for the media plane
 )
 
 // route is one row of a plane's table.
@@ -66,6 +67,7 @@ const (
 func (f *features) accountPlane() []route {
 	return []route{
 		{"POST", "/api/v2/users/signin", clientID, small, negotiated, f.signIn.signIn},
+		{"GET", "/users/{uuid}/avatar", anyone, 0, negotiated, f.avatars.picture},
 		{"DELETE", "/api/v2/users/signout", accountToken, 0, negotiated, f.signIn.signOut},
 		{"GET", "/api/v2/user", anyToken, 0, negotiated, f.user.details},
 		{"GET", "/api/v2/ping", anyone, 0, negotiated, f.user.ping},
@@ -80,7 +82,6 @@ func (f *features) accountPlane() []route {
 		{"POST", "/users/sign_in", clientID, small, legacyXML, f.signIn.signInV1},
 		{"GET", "/users/account", anyTokenV1, 0, legacyXML, f.user.detailsV1},
 		{"GET", "/api/resources", accountToken, 0, legacyXML, f.resources.listV1},
-		{"GET", "/devices", accountToken, 0, legacyXML, f.devices.list},
 		{"DELETE", "/devices/{id}", accountToken, 0, legacyXML, f.devices.revoke},
 		{"POST", "/pins", clientID, small, legacyXML, f.pins.startV1},
 		{"GET", "/pins/{id}", clientID, small, legacyXML, f.pins.pollV1},
@@ -98,10 +99,19 @@ func (f *features) mediaPlane() []route {
 	}
 }
 
+// bothPlanes are paths that mean one thing at plex.tv and another at a media
+// server: see call.media.
+func (f *features) bothPlanes() []route {
+	return []route{
+		{"GET", "/devices", anyToken, 0, legacyXML, f.devices.list},
+	}
+}
+
 // features are the handlers of all features.
 type features struct {
 	signIn    signInHandlers
 	user      userHandlers
+	avatars   avatarHandlers
 	resources resourceHandlers
 	devices   deviceHandlers
 	pins      pinHandlers
@@ -112,14 +122,18 @@ type features struct {
 func newFeatures(c *core.Core, cfg Config) *features {
 	accounts, sources := newAccountCache(c.DB, c.Accounts), newSourceCache(c.DB, c.Sources)
 	version := serverVersion(cfg.Version)
+	base := newBaseURL(cfg.PublicURL)
+	avatars := avatarHandlers{c.Accounts, base}
 	signIns := newSignInCounter()
 	cfg.Observer.Register(signIns)
+	resources := resourceHandlers{c.Sources, version, c.Now}
 	return &features{
-		signIn:    signInHandlers{c.Accounts, c.Tokens, accounts, signIns, c.Now},
-		user:      userHandlers{accounts, c.Now},
-		resources: resourceHandlers{c.Sources, version, c.Now},
-		devices:   deviceHandlers{c.Devices, c.Tokens},
-		pins:      pinHandlers{c.PINs, newBaseURL(cfg.PublicURL), c.Now},
+		signIn:    signInHandlers{c.Accounts, c.Tokens, avatars, signIns, c.Now},
+		user:      userHandlers{accounts, avatars, c.Now},
+		avatars:   avatars,
+		resources: resources,
+		devices:   deviceHandlers{c.Devices, c.Tokens, resources, c.Sources.Self().ID},
+		pins:      pinHandlers{c.PINs, base, c.Now},
 		media:     mediaHandlers{c.Tokens, c.Sources, accounts, sources, version},
 	}
 }
@@ -133,6 +147,8 @@ type call struct {
 	// params are the parameters of the body, and those of the query that the body
 	// does not name.
 	params wire.Params
+	// media reports whether the request is for the media plane.
+	media bool
 	// address is where the request comes from, without the port.
 	address string
 
@@ -158,4 +174,6 @@ type answer struct {
 	status int
 	body   wire.Body
 	part   *wire.Part // of a list, when the caller asked for a part
+	// life is how long anyone may cache the answer. Zero: nobody may.
+	life time.Duration
 }

@@ -21,12 +21,13 @@ import (
 type signInHandlers struct {
 	accounts *account.Service
 	tokens   *token.Service
-	cache    *accountCache
+	avatars  avatarHandlers
 	signIns  *prometheus.CounterVec
 	now      func() time.Time
 }
 
-// signIn is post-users-sign-in-data.
+// signIn is post-users-sign-in-data. The answer is the account that the password
+// was checked against: a cache may be older.
 func (h signInHandlers) signIn(ctx context.Context, c *call) (answer, error) {
 	in, err := readSignIn(c, "login", "password")
 	if err != nil {
@@ -36,11 +37,11 @@ func (h signInHandlers) signIn(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	page, err := h.cache.page(ctx, a.ID)
+	page, err := newAccountPage(a)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusCreated, body: page.With(token, h.now())}, nil
+	return answer{status: http.StatusCreated, body: h.avatars.account(c, page, token, h.now())}, nil
 }
 
 // signInV1 is the sign-in of version 1: by Basic authentication, or with the same
@@ -60,7 +61,7 @@ func (h signInHandlers) signInV1(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusCreated, body: wire.LegacyAccount{Person: person(a), Token: token}}, nil
+	return answer{status: http.StatusCreated, body: h.avatars.accountV1(c, a, token)}, nil
 }
 
 // readSignIn reads the form of a sign-in. Its two required fields have other

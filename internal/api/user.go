@@ -11,8 +11,9 @@ import (
 
 // userHandlers say whose token a token is.
 type userHandlers struct {
-	cache *accountCache
-	now   func() time.Time
+	cache   *accountCache
+	avatars avatarHandlers
+	now     func() time.Time
 }
 
 // ping answers whether this is the service.
@@ -26,7 +27,7 @@ func (h userHandlers) details(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusOK, body: page.With(c.Token, h.now())}, nil
+	return answer{status: http.StatusOK, body: h.avatars.account(c, page, c.Token, h.now())}, nil
 }
 
 // detailsV1 is details in version 1.
@@ -35,14 +36,13 @@ func (h userHandlers) detailsV1(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusOK, body: wire.LegacyAccount{Person: person(a), Token: c.Token}}, nil
+	return answer{status: http.StatusOK, body: h.avatars.accountV1(c, a, c.Token)}, nil
 }
 
 // person is an account as answers have it.
 func person(a account.Account) wire.Person {
 	return wire.Person{
 		ID: a.ID, UUID: a.UUID, Username: a.Username, Title: a.Title, Email: a.Email, JoinedAt: a.CreatedAt,
-		HasPassword: a.PasswordHash != "", Admin: a.Admin, TwoFactorEnabled: a.TOTPSeed != nil,
-		BackupCodes: a.BackupCodes > 0,
+		HasPassword: a.PasswordHash != "", TwoFactorEnabled: a.TOTPSeed != nil, BackupCodes: a.BackupCodes > 0,
 	}
 }

@@ -308,3 +308,55 @@ func TestShares(t *testing.T) {
 		}
 	}
 }
+
+// Clients are told every text of a source: what its admin gave, or that it is not
+// known. The list for admins has what was given.
+func TestTexts(t *testing.T) {
+	c, err := opened(t, t.TempDir(), &source.Self{MachineIdentifier: "self"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	connections := []source.Connection{{URI: "http://den:1"}}
+	for _, src := range []source.Source{
+		{Kind: source.Server, Identifier: "bare", Name: "Bare", Connections: connections},
+		{
+			Kind: source.Server, Identifier: "full", Name: "Full", Connections: connections, Product: "P",
+			ProductVersion: "1", Platform: "Linux", PlatformVersion: "12", Device: "NAS",
+		},
+	} {
+		if _, err := c.Sources.Add(t.Context(), operator, src); err != nil {
+			t.Fatal(err)
+		}
+	}
+	texts := func(s source.Source) [5]string {
+		return [5]string{s.Product, s.ProductVersion, s.Platform, s.PlatformVersion, s.Device}
+	}
+	for identifier, want := range map[string][5]string{
+		"bare": {source.Unknown, source.Unknown, source.Unknown, source.Unknown, source.Unknown},
+		"full": {"P", "1", "Linux", "12", "NAS"},
+		"self": texts(c.Sources.Self()),
+	} {
+		got, err := c.Sources.Find(t.Context(), source.Ref{Kind: source.Server, Identifier: identifier})
+		if err != nil || texts(got) != want {
+			t.Errorf("%s has %q (%v), want %q", identifier, texts(got), err, want)
+		}
+	}
+	for _, text := range texts(c.Sources.Self()) {
+		if text == "" {
+			t.Errorf("this server has an empty text in %q", texts(c.Sources.Self()))
+		}
+	}
+	list, err := c.Sources.List(t.Context(), source.Server)
+	if err != nil || texts(list[0]) != [5]string{} {
+		t.Errorf("the list has %+v (%v), want what was given", list, err)
+	}
+	for field, src := range map[string]source.Source{
+		"product": {Product: "a\nb"}, "version": {ProductVersion: "\xff"}, "device": {Device: strings.Repeat("x", 256)},
+		"platform": {Platform: "\x1b[2J"}, "platformVersion": {PlatformVersion: "\u009b"},
+	} {
+		src.Kind, src.Identifier, src.Name, src.Connections = source.Server, "odd", "Odd", connections
+		if _, err := c.Sources.Add(t.Context(), operator, src); fault.FieldOf(err) != field {
+			t.Errorf("a bad %s gives %v", field, err)
+		}
+	}
+}

@@ -37,6 +37,18 @@ func (Accounts) ByLogin(ctx context.Context, q db.Querier, key string) (account.
 	return a, db.Wrap("reading an account by login", err)
 }
 
+// ByUUID implements account.Rows.
+func (Accounts) ByUUID(ctx context.Context, q db.Querier, uuid string) (account.Account, error) {
+	a, err := scanAccount(q.QueryRow(ctx, selectAccount+"WHERE uuid = $1", uuid))
+	return a, db.Wrap("reading an account by UUID", err)
+}
+
+// FirstAdmin implements account.Rows.
+func (Accounts) FirstAdmin(ctx context.Context, q db.Querier) (account.Account, error) {
+	a, err := scanAccount(q.QueryRow(ctx, selectAccount+"WHERE admin AND NOT disabled ORDER BY id LIMIT 1"))
+	return a, db.Wrap("reading an admin", err)
+}
+
 // List implements account.Rows.
 func (Accounts) List(ctx context.Context, q db.Querier) ([]account.Account, error) {
 	rows, err := q.Query(ctx, selectAccount+"ORDER BY id")

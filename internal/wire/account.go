@@ -15,8 +15,12 @@ import (
 // seen to send about two weeks (third-party sample).
 const rememberFor = 14 * 24 * time.Hour
 
+// unknownCountry is the code of an unknown region (CLDR): typed clients require two
+// letters, and usher does not know the country.
+const unknownCountry = "ZZ"
+
 // Account is the account object without the fields that differ between responses
-// (authToken and rememberExpiresAt). Every key is always sent: generated SDKs
+// (authToken, thumb and rememberExpiresAt). Every key is always sent: generated SDKs
 // and strict decoders fail on an absent one. Fields that usher does not use have
 // values that harm no client.
 type Account struct {
@@ -33,7 +37,6 @@ type Account struct {
 	EmailOnlyAuth           Bool             `json:"emailOnlyAuth" xml:"emailOnlyAuth,attr"`
 	HasPassword             Bool             `json:"hasPassword" xml:"hasPassword,attr"`
 	Protected               Bool             `json:"protected" xml:"protected,attr"`
-	Thumb                   string           `json:"thumb" xml:"thumb,attr"`
 	MailingListStatus       string           `json:"mailingListStatus" xml:"mailingListStatus,attr"`
 	MailingListActive       Bool             `json:"mailingListActive" xml:"mailingListActive,attr"`
 	ScrobbleTypes           string           `json:"scrobbleTypes" xml:"scrobbleTypes,attr"`
@@ -45,7 +48,7 @@ type Account struct {
 	Home                    Bool             `json:"home" xml:"home,attr"`
 	Guest                   Bool             `json:"guest" xml:"guest,attr"`
 	HomeSize                int              `json:"homeSize" xml:"homeSize,attr"`
-	HomeAdmin               Bool             `json:"homeAdmin" xml:"homeAdmin,attr"`
+	HomeAdmin               Bool             `json:"homeAdmin" xml:"homeAdmin,attr"` // usher has no homes
 	MaxHomeSize             int              `json:"maxHomeSize" xml:"maxHomeSize,attr"`
 	Profile                 profile          `json:"profile" xml:"profile"`
 	Entitlements            emptyList        `json:"entitlements" xml:"entitlements"`
@@ -101,7 +104,6 @@ type Person struct {
 	FriendlyName     string    // a display name; may be empty
 	JoinedAt         time.Time // the creation of the account
 	HasPassword      bool      // can sign in with a password
-	Admin            bool      // owns this server
 	TwoFactorEnabled bool      // needs a second factor to sign in
 	BackupCodes      bool      // has unused backup codes
 }
@@ -112,8 +114,7 @@ func NewAccount(p Person) Account {
 		ID: p.ID, UUID: p.UUID, Username: p.Username, Title: p.Title, Email: p.Email,
 		FriendlyName: p.FriendlyName, Confirmed: p.Email != "", JoinedAt: p.JoinedAt.Unix(),
 		HasPassword: Bool(p.HasPassword), MailingListStatus: "unsubscribed",
-		Subscription: subscription{Status: "Inactive"}, HomeSize: 1, HomeAdmin: Bool(p.Admin),
-		MaxHomeSize:      15,
+		Country: unknownCountry, Subscription: subscription{Status: "Inactive"}, HomeSize: 1, MaxHomeSize: 15,
 		Profile:          profile{AutoSelectAudio: true, WatchedIndicator: Enum{N: 1}},
 		TwoFactorEnabled: Bool(p.TwoFactorEnabled), BackupCodesCreated: Bool(p.BackupCodes),
 	}
@@ -144,8 +145,8 @@ func (a Account) withVariant(v Variant) Account {
 }
 
 // AccountPage is an account object that is encoded once and sent many times: token
-// details are the most frequent response, and only its token differs between the
-// devices of an account. It is safe for concurrent use.
+// details are the most frequent response, and only its token and the URL of its
+// avatar differ between the devices of an account. It is safe for concurrent use.
 type AccountPage struct {
 	xml  []byte // the document after "<user"
 	json map[Variant][]byte
@@ -176,14 +177,16 @@ func (a Account) Page() (*AccountPage, error) {
 }
 
 // With completes the page for one response. It contains the whole token, which must
-// be the one that the caller sent or was just issued.
-func (p *AccountPage) With(token plexauth.Secret, now time.Time) Body {
-	return accountAnswer{p, token, now.Add(rememberFor).Unix()}
+// be the one that the caller sent or was just issued. thumb is the URL of the
+// account's avatar.
+func (p *AccountPage) With(token plexauth.Secret, thumb string, now time.Time) Body {
+	return accountAnswer{p, token, thumb, now.Add(rememberFor).Unix()}
 }
 
 type accountAnswer struct {
 	page       *AccountPage
 	token      plexauth.Secret
+	thumb      string
 	rememberTo int64
 }
 
@@ -193,12 +196,16 @@ func (a accountAnswer) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 		dst = append(dst, a.page.json[v&accountTraits]...)
 		dst = append(dst, `,"rememberExpiresAt":`...)
 		dst = strconv.AppendInt(dst, a.rememberTo, 10)
+		dst = append(dst, `,"thumb":`...)
+		dst = appendJSONText(dst, a.thumb)
 		dst = append(dst, `,"authToken":`...)
 		return append(appendJSONText(dst, string(a.token)), '}'), nil
 	}
 	dst = append(dst, xml.Header...)
 	dst = append(dst, `<user rememberExpiresAt="`...)
 	dst = strconv.AppendInt(dst, a.rememberTo, 10)
+	dst = append(dst, `" thumb="`...)
+	dst = append(dst, xmlText(a.thumb)...)
 	dst = append(dst, `" authToken="`...)
 	dst = append(dst, xmlText(string(a.token))...)
 	dst = append(dst, '"')

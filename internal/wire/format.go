@@ -9,7 +9,7 @@ import (
 // Format is the syntax of a response.
 type Format uint8
 
-// The two syntaxes of which every Plex client reads one, and that of images, which
+// The two syntaxes of which every Plex client reads one, and those of images, which
 // no caller requests. XML is the zero value because it is the default of a caller
 // without a preference (python-plexapi and Tautulli send "Accept: */*" and parse
 // XML).
@@ -17,6 +17,7 @@ const (
 	XML Format = iota
 	JSON
 	PNG
+	SVG
 )
 
 // ContentType returns the Content-Type of the format. That of JSON has no charset:
@@ -27,6 +28,8 @@ func (f Format) ContentType() string {
 		return "application/json"
 	case PNG:
 		return "image/png"
+	case SVG:
+		return "image/svg+xml"
 	}
 	return "application/xml; charset=utf-8"
 }

@@ -39,14 +39,14 @@ func goldenBodies(t *testing.T) map[string]wire.Body {
 	someone := wire.Person{
 		ID: 12345, UUID: "0123456789abcdef", Username: "mia", Title: `M<i>a & "co"`,
 		Email: "mia@example.org", FriendlyName: "Mia", JoinedAt: joined, HasPassword: true,
-		Admin: true, TwoFactorEnabled: true, BackupCodes: true,
+		TwoFactorEnabled: true, BackupCodes: true,
 	}
 	account := func(p wire.Person) wire.Body {
 		page, err := wire.NewAccount(p).Page()
 		if err != nil {
 			t.Fatal(err)
 		}
-		return page.With("jx9nTbVbHk1gMabcdefg", joined)
+		return page.With("jx9nTbVbHk1gMabcdefg", "https://usher.example/users/0123456789abcdef/avatar?c=a&b", joined)
 	}
 	resources := []wire.Resource{fullResource, {Name: "bare", CreatedAt: joined, LastSeenAt: joined}}
 	part := &wire.Part{Start: 3, Total: 5}
@@ -55,11 +55,12 @@ func goldenBodies(t *testing.T) map[string]wire.Body {
 		"account":               account(someone),
 		"account-bare":          account(wire.Person{ID: 1, JoinedAt: joined}),
 		"devices":               wire.Devices{PublicAddress: "192.0.2.1", Devices: devices},
+		"devices-contained":     wire.Devices{PublicAddress: "192.0.2.1", Devices: devices, Contained: true},
 		"devices-none":          wire.Devices{},
 		"devices-part":          wire.Devices{PublicAddress: "192.0.2.1", Devices: devices, Part: part},
 		"error":                 wire.Error{Code: 1029, Message: `Enter the "code" & try again`, Status: 401},
 		"identity":              wire.Identity{Claimed: true, MachineIdentifier: "m1", Version: "1.2"},
-		"legacy-account":        wire.LegacyAccount{Person: someone, Token: "jx9nTbVbHk1gMabcdefg"},
+		"legacy-account":        wire.LegacyAccount{Person: someone, Token: "jx9nTbVbHk1gMabcdefg", Thumb: "https://usher.example/a?c=a&b"},
 		"legacy-account-bare":   wire.LegacyAccount{Person: wire.Person{ID: 1, JoinedAt: joined}},
 		"legacy-pin":            wire.LegacyPIN{PIN: pinBody("")},
 		"legacy-pin-linked":     wire.LegacyPIN{PIN: pinBody("t0k"), AccountID: 7},
@@ -74,7 +75,11 @@ func goldenBodies(t *testing.T) map[string]wire.Body {
 		"server":                goldenServer,
 		"source":                sourceBody(t, fullResource.Connections),
 		"source-none":           sourceBody(t, nil),
-		"transient-token":       wire.TransientToken{Token: "transient-x", ExpiresAt: joined},
+		"system-devices": wire.SystemDevices{
+			{ID: 7, Name: `T<V> & "co"`, Platform: "tvOS", ClientIdentifier: "tv", CreatedAt: joined.Unix()}, {Name: "bare"},
+		},
+		"system-devices-none": wire.SystemDevices(nil),
+		"transient-token":     wire.TransientToken{Token: "transient-x", ExpiresAt: joined},
 	}
 }
 
@@ -94,9 +99,11 @@ var (
 		Platform: "tvOS", PlatformVersion: "17", Device: "TV", Model: "T1", Vendor: "Maker", Provides: "player",
 		ClientIdentifier: "tv", Version: "1.2", ID: 7, CreatedAt: joined.Unix(), LastSeenAt: joined.Unix() + 1,
 		ScreenResolution: "1920x1080", ScreenDensity: "2",
+		Connections: wire.DeviceConnections(fullResource.Connections),
 	}
 	goldenServer = wire.Server{
-		FriendlyName: `u<sh>er & "co"`, MachineIdentifier: "m1", Version: "1.2", Username: "mia", UpdatedAt: joined,
+		FriendlyName: `u<sh>er & "co"`, MachineIdentifier: "m1", Version: "1.2", Platform: "Linux", PlatformVersion: "6.1",
+		Owner: "mia@example.org", UpdatedAt: joined,
 	}
 )
 

@@ -14,6 +14,8 @@ import (
 type LegacyAccount struct {
 	Person
 	Token plexauth.Secret
+	// Thumb is the address of the account's picture.
+	Thumb string
 }
 
 type legacySubscription struct {
@@ -92,7 +94,7 @@ type plainSecret string
 // Append implements Body.
 func (a LegacyAccount) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	u := legacyUser{
-		Email: a.Email, ID: a.ID, UUID: a.UUID, MailingListStatus: "unsubscribed", Username: a.Username,
+		Email: a.Email, ID: a.ID, UUID: a.UUID, MailingListStatus: "unsubscribed", Thumb: a.Thumb, Username: a.Username,
 		Title: a.Title, AuthenticationToken: string(a.Token), AuthToken: string(a.Token),
 		HasPassword: a.HasPassword, HomeSize: 1, MaxHomeSize: 15, JoinedAt: rfc3339(a.JoinedAt),
 		Subscription:    legacySubscription{Status: "Inactive"},
@@ -109,8 +111,9 @@ func (a LegacyAccount) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	return appendXML(dst, u)
 }
 
-// Device is a row of the device list. Its token is always empty: usher does not
-// store it, and a list must not contain more powerful tokens than the caller's.
+// Device is a row of the device list: a program that has a token, or a server. The
+// token of a program is always empty: usher does not store it, and a list must not
+// contain more powerful tokens than the caller's.
 type Device struct {
 	XMLName          xml.Name `json:"-" xml:"Device"`
 	Name             string   `json:"name" xml:"name,attr"`
@@ -126,24 +129,63 @@ type Device struct {
 	ClientIdentifier string   `json:"clientIdentifier" xml:"clientIdentifier,attr"`
 	Version          string   `json:"version" xml:"version,attr"`
 	ID               int64    `json:"id" xml:"id,attr"`
-	Token            string   `json:"token" xml:"token,attr"` // always empty
+	Token            string   `json:"token" xml:"token,attr"` // of a server, for the caller
 	CreatedAt        int64    `json:"createdAt" xml:"createdAt,attr"`
 	LastSeenAt       int64    `json:"lastSeenAt" xml:"lastSeenAt,attr"`
 	ScreenResolution string   `json:"screenResolution" xml:"screenResolution,attr"`
 	ScreenDensity    string   `json:"screenDensity" xml:"screenDensity,attr"`
+	SyncList         syncList
+	Connections      []DeviceConnection `json:"Connection" xml:"Connection"`
 }
 
-// Devices is the response of /devices.xml and /devices.json.
+// syncList is always empty: usher has nothing to synchronize.
+type syncList struct {
+	ItemsCompleteCount int `json:"itemsCompleteCount" xml:"itemsCompleteCount,attr"`
+	TotalSize          int `json:"totalSize" xml:"totalSize,attr"`
+	Version            int `json:"version" xml:"version,attr"`
+}
+
+// DeviceConnection is one way to reach a server in the device list.
+type DeviceConnection struct {
+	URI string `json:"uri" xml:"uri,attr"`
+}
+
+// DeviceConnections are a server's connections as the device list has them.
+func DeviceConnections(list []Connection) []DeviceConnection {
+	short := make([]DeviceConnection, 0, len(list))
+	for _, c := range list {
+		short = append(short, DeviceConnection{c.URI})
+	}
+	return short
+}
+
+// Devices is the response of /devices.xml and /devices.json. The JSON form is
+// inferred.
 type Devices struct {
 	PublicAddress string
 	Devices       []Device
 	Part          *Part
+	// Contained: JSON has the list in a MediaContainer, as on the media plane.
+	Contained bool
 }
 
 // Append implements Body.
 func (d Devices) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
-	if f == JSON {
-		return appendJSON(dst, orEmpty(d.Devices))
+	list := make([]Device, 0, len(d.Devices))
+	for _, device := range d.Devices {
+		device.SyncList.Version = 2
+		device.Connections = orEmpty(device.Connections)
+		list = append(list, device)
+	}
+	switch {
+	case f == JSON && d.Contained:
+		return appendContainer(dst, f, struct {
+			PublicAddress string   `json:"publicAddress"`
+			Size          int      `json:"size"`
+			Device        []Device `json:"Device"`
+		}{d.PublicAddress, len(list), list})
+	case f == JSON:
+		return appendJSON(dst, list)
 	}
 	return appendXML(dst, struct {
 		XMLName       xml.Name `xml:"MediaContainer"`
@@ -151,5 +193,27 @@ func (d Devices) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 		Size          int      `xml:"size,attr"`
 		partAttrs
 		Devices []Device
-	}{PublicAddress: d.PublicAddress, Size: len(d.Devices), partAttrs: d.Part.attrs(), Devices: d.Devices})
+	}{PublicAddress: d.PublicAddress, Size: len(list), partAttrs: d.Part.attrs(), Devices: list})
+}
+
+// SystemDevice is a row of the list that a media server has of the devices that
+// use it.
+type SystemDevice struct {
+	ID               int64  `json:"id" xml:"id,attr"`
+	Name             string `json:"name" xml:"name,attr"`
+	Platform         string `json:"platform" xml:"platform,attr"`
+	ClientIdentifier string `json:"clientIdentifier" xml:"clientIdentifier,attr"`
+	CreatedAt        int64  `json:"createdAt" xml:"createdAt,attr"`
+}
+
+// SystemDevices is the answer of /devices on the media plane.
+type SystemDevices []SystemDevice
+
+// Append implements Body.
+func (d SystemDevices) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
+	return appendContainer(dst, f, struct {
+		Size       int            `json:"size" xml:"size,attr"`
+		Identifier string         `json:"identifier" xml:"identifier,attr"`
+		Device     []SystemDevice `json:"Device" xml:"Device"`
+	}{len(d), "com.plexapp.system.devices", orEmpty(d)})
 }

@@ -146,10 +146,10 @@ func (p LegacyPIN) appendJSON(dst []byte) ([]byte, error) {
 	}{doc})
 }
 
-// Picture is a response that is neither JSON nor XML: the bytes of a PNG.
+// Picture is a response that is neither JSON nor XML: the bytes of a PNG or SVG.
 type Picture []byte
 
-// Append implements Body. The format is PNG.
+// Append implements Body. The format is PNG or SVG.
 func (p Picture) Append(dst []byte, _ Format, _ Variant) ([]byte, error) {
 	return append(dst, p...), nil
 }

@@ -269,40 +269,51 @@ type Server struct {
 	FriendlyName      string    // the display name
 	MachineIdentifier string    // identifies the server
 	Version           string    // in the form of a media server
-	Username          string    // of the caller's account
+	Platform          string    // the operating system
+	PlatformVersion   string    // its version
+	Owner             string    // the owner's e-mail address
 	UpdatedAt         time.Time // when the server was added
+}
+
+// directory is a path below / that answers.
+type directory struct {
+	Count int    `json:"count" xml:"count,attr"`
+	Key   string `json:"key" xml:"key,attr"`
+	Title string `json:"title" xml:"title,attr"`
 }
 
 // Append implements Body.
 func (s Server) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	return appendContainer(dst, f, struct {
-		Size                int      `json:"size" xml:"size,attr"`
-		AllowMediaDeletion  Bool     `json:"allowMediaDeletion" xml:"allowMediaDeletion,attr"`
-		AllowSharing        Bool     `json:"allowSharing" xml:"allowSharing,attr"`
-		FriendlyName        string   `json:"friendlyName" xml:"friendlyName,attr"`
-		LiveTV              int      `json:"livetv" xml:"livetv,attr"`
-		MachineIdentifier   string   `json:"machineIdentifier" xml:"machineIdentifier,attr"`
-		Multiuser           Bool     `json:"multiuser" xml:"multiuser,attr"`
-		MyPlex              Bool     `json:"myPlex" xml:"myPlex,attr"`
-		MyPlexMappingState  string   `json:"myPlexMappingState" xml:"myPlexMappingState,attr"`
-		MyPlexSigninState   string   `json:"myPlexSigninState" xml:"myPlexSigninState,attr"`
-		MyPlexSubscription  Bool     `json:"myPlexSubscription" xml:"myPlexSubscription,attr"`
-		MyPlexUsername      string   `json:"myPlexUsername" xml:"myPlexUsername,attr"`
-		OwnerFeatures       string   `json:"ownerFeatures" xml:"ownerFeatures,attr"`
-		Platform            string   `json:"platform" xml:"platform,attr"`
-		PlatformVersion     string   `json:"platformVersion" xml:"platformVersion,attr"`
-		Sync                Bool     `json:"sync" xml:"sync,attr"`
-		TranscoderAudio     Bool     `json:"transcoderAudio" xml:"transcoderAudio,attr"`
-		TranscoderVideo     Bool     `json:"transcoderVideo" xml:"transcoderVideo,attr"`
-		TranscoderBitrates  string   `json:"transcoderVideoBitrates" xml:"transcoderVideoBitrates,attr"`
-		TranscoderQualities string   `json:"transcoderVideoQualities" xml:"transcoderVideoQualities,attr"`
-		UpdatedAt           int64    `json:"updatedAt" xml:"updatedAt,attr"`
-		Version             string   `json:"version" xml:"version,attr"`
-		Directory           []string `json:"Directory" xml:"-"`
+		Size                int    `json:"size" xml:"size,attr"`
+		AllowMediaDeletion  Bool   `json:"allowMediaDeletion" xml:"allowMediaDeletion,attr"`
+		AllowSharing        Bool   `json:"allowSharing" xml:"allowSharing,attr"`
+		FriendlyName        string `json:"friendlyName" xml:"friendlyName,attr"`
+		LiveTV              int    `json:"livetv" xml:"livetv,attr"`
+		MachineIdentifier   string `json:"machineIdentifier" xml:"machineIdentifier,attr"`
+		Multiuser           Bool   `json:"multiuser" xml:"multiuser,attr"`
+		MyPlex              Bool   `json:"myPlex" xml:"myPlex,attr"`
+		MyPlexMappingState  string `json:"myPlexMappingState" xml:"myPlexMappingState,attr"`
+		MyPlexSigninState   string `json:"myPlexSigninState" xml:"myPlexSigninState,attr"`
+		MyPlexSubscription  Bool   `json:"myPlexSubscription" xml:"myPlexSubscription,attr"`
+		MyPlexUsername      string `json:"myPlexUsername" xml:"myPlexUsername,attr"`
+		OwnerFeatures       string `json:"ownerFeatures" xml:"ownerFeatures,attr"`
+		Platform            string `json:"platform" xml:"platform,attr"`
+		PlatformVersion     string `json:"platformVersion" xml:"platformVersion,attr"`
+		Sync                Bool   `json:"sync" xml:"sync,attr"`
+		TranscoderAudio     Bool   `json:"transcoderAudio" xml:"transcoderAudio,attr"`
+		TranscoderVideo     Bool   `json:"transcoderVideo" xml:"transcoderVideo,attr"`
+		TranscoderBitrates  string `json:"transcoderVideoBitrates" xml:"transcoderVideoBitrates,attr"`
+		TranscoderQualities string `json:"transcoderVideoQualities" xml:"transcoderVideoQualities,attr"`
+		UpdatedAt           int64  `json:"updatedAt" xml:"updatedAt,attr"`
+		Version             string `json:"version" xml:"version,attr"`
+		// PlexAPI asserts that there is one.
+		Directory []directory `json:"Directory" xml:"Directory"`
 	}{
 		FriendlyName: s.FriendlyName, MachineIdentifier: s.MachineIdentifier, Multiuser: true, MyPlex: true,
-		MyPlexMappingState: "mapped", MyPlexSigninState: "ok", MyPlexUsername: s.Username,
-		UpdatedAt: s.UpdatedAt.Unix(), Version: s.Version, Directory: []string{},
+		MyPlexMappingState: "mapped", MyPlexSigninState: "ok", MyPlexUsername: s.Owner,
+		Platform: s.Platform, PlatformVersion: s.PlatformVersion, UpdatedAt: s.UpdatedAt.Unix(), Version: s.Version,
+		Size: 1, Directory: []directory{{Count: 1, Key: "identity", Title: "identity"}},
 	})
 }
 

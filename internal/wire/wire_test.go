@@ -452,7 +452,7 @@ func accountBody(t testing.TB) wire.Body {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return page.With("jx9nTbVbHk1gMabcdefg", joined)
+	return page.With("jx9nTbVbHk1gMabcdefg", "http://h/a", joined)
 }
 
 // accountKeys are the keys that one client or another fails without.
@@ -554,7 +554,7 @@ func TestAccountEscapesToken(t *testing.T) {
 	}
 	const odd = "\"</user>&\\<"
 	for _, f := range []wire.Format{wire.JSON, wire.XML} {
-		got := encode(t, page.With(odd, joined), f, 0)
+		got := encode(t, page.With(odd, "", joined), f, 0)
 		var read struct {
 			AuthToken string `json:"authToken" xml:"authToken,attr"`
 		}
@@ -752,7 +752,7 @@ func FuzzParseBody(f *testing.F) {
 				t.Fatal(err)
 			}
 			for _, f := range []wire.Format{wire.JSON, wire.XML} {
-				encode(t, page.With(plexauth.Secret(text), joined), f, 0)
+				encode(t, page.With(plexauth.Secret(text), text, joined), f, 0)
 			}
 		}
 	})

@@ -54,7 +54,7 @@ var layers = []layer{
 		{"server", "api web core httpd"},
 	}},
 	{"the faces", []row{
-		{"api", "core httpd wire account device token pin source audit db guard qrcode fault plexauth"},
+		{"api", "core httpd wire account device token pin source audit db guard qrcode avatar fault plexauth"},
 		{"web", "core httpd account device token pin passkey session source origin signin audit qrcode fault plexauth"},
 	}},
 	{"what a face stands on", []row{
@@ -91,6 +91,7 @@ var layers = []layer{
 		{"hashing", ""},
 		{"seal", ""},
 		{"qrcode", ""},
+		{"avatar", ""},
 		{"letters", ""},
 		{"fault", ""},
 	}},

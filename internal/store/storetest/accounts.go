@@ -71,6 +71,9 @@ func testAccount(t *testing.T, w *world) {
 			must(t, err)
 			same(t, "ByLogin "+login+" in "+name, got, mia)
 		}
+		byUUID, err := accounts.ByUUID(t.Context(), q, mia.UUID)
+		must(t, err)
+		same(t, "ByUUID in "+name, byUUID, mia)
 		list, err := accounts.List(t.Context(), q)
 		must(t, err)
 		same(t, "List in "+name, list, []account.Account{mia, noa})
@@ -166,6 +169,12 @@ func testNoAccount(t *testing.T, w *world) {
 		_, err = accounts.ByLogin(t.Context(), w, login)
 		want(t, "ByLogin of "+login, err, db.ErrNotFound)
 	}
+	for _, uuid := range []string{"", "nobody", "%"} {
+		_, err = accounts.ByUUID(t.Context(), w, uuid)
+		want(t, "ByUUID of "+uuid, err, db.ErrNotFound)
+	}
+	_, err = accounts.FirstAdmin(t.Context(), w)
+	want(t, "FirstAdmin", err, db.ErrNotFound)
 	_, err = store.Audit{}.Username(t.Context(), w, 99)
 	want(t, "Username", err, db.ErrNotFound)
 	want(t, "Update", w.try(func(ctx context.Context, tx *db.Tx) error {
@@ -191,12 +200,22 @@ func testCountAccounts(t *testing.T, w *world) {
 		must(t, err)
 		return has
 	}
+	first := func() account.Account {
+		a, err := accounts.FirstAdmin(t.Context(), w)
+		must(t, err)
+		return a
+	}
 	w.change(ada)
+	same(t, "the first admin", first(), ada)
 	same(t, "another admin than the only one", other(ada.ID), false)
 	same(t, "another admin than a member", other(eve.ID), true)
 	w.change(eve)
 	same(t, "another admin than one of two", other(ada.ID), true)
-	eve.Disabled = true
+	ada.Disabled = true
+	w.change(ada)
+	same(t, "the first admin who is not disabled", first(), eve)
+	ada.Disabled, eve.Disabled = false, true
+	w.change(ada)
 	w.change(eve)
 	same(t, "another admin who is not disabled", other(ada.ID), false)
 	got, err := accounts.Count(t.Context(), w)

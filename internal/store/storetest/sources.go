@@ -64,7 +64,8 @@ func (w *world) share(sourceID, accountID int64) {
 func testSource(t *testing.T, w *world) {
 	mia := w.account("mia")
 	full := w.addSource(source.Source{
-		Kind: source.Provider, Identifier: "full", Name: "Full", Product: "Product", ProductVersion: "1.2", OwnerID: mia.ID,
+		Kind: source.Provider, Identifier: "full", Name: "Full", Product: "Product", ProductVersion: "1.2",
+		Platform: "Platform", PlatformVersion: "3.4", Device: "Device", OwnerID: mia.ID,
 		Everyone: true, Connections: []source.Connection{
 			{URI: "http://z", Local: true}, {URI: "http://a", Relay: true}, {URI: "http://m", Local: true, Relay: true},
 		},

@@ -1,0 +1,56 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/avatar"
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/wire"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// avatarHandlers serve the pictures of accounts, which clients show beside the
+// names.
+type avatarHandlers struct {
+	accounts *account.Service
+	base     func(*http.Request) string // see newBaseURL
+}
+
+// errNoAvatar says that no account has a UUID. A UUID has 64 random bits: nobody
+// finds an account by trying.
+var errNoAvatar = fault.New(fault.NotFound, "there is no such account")
+
+// avatarLife is how long a picture may be cached. Its address changes with it.
+const avatarLife = 24 * time.Hour
+
+// picture draws the initials of an account.
+func (h avatarHandlers) picture(ctx context.Context, c *call) (answer, error) {
+	a, err := h.accounts.ByUUID(ctx, c.http.PathValue("uuid"))
+	if errors.Is(err, account.ErrNotFound) {
+		return answer{}, errNoAvatar
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	c.Format = wire.SVG
+	return answer{status: http.StatusOK, body: wire.Picture(avatar.SVG(a.Title)), life: avatarLife}, nil
+}
+
+// thumb returns the address of an account's picture, without a token in it.
+func (h avatarHandlers) thumb(c *call, uuid, title string) string {
+	return h.base(c.http) + "/users/" + uuid + "/avatar?c=" + avatar.Version(title)
+}
+
+// account completes an account's page with its token and picture.
+func (h avatarHandlers) account(c *call, p accountPage, token plexauth.Secret, now time.Time) wire.Body {
+	return p.page.With(token, h.thumb(c, p.uuid, p.title), now)
+}
+
+// accountV1 is account in version 1.
+func (h avatarHandlers) accountV1(c *call, a account.Account, token plexauth.Secret) wire.Body {
+	return wire.LegacyAccount{Person: person(a), Token: token, Thumb: h.thumb(c, a.UUID, a.Title)}
+}
