@@ -21,12 +21,12 @@ type accountCommands struct {
 }
 
 func (cs accountCommands) command() *cobra.Command {
-	return group("account", "Make and keep accounts", `Make and keep accounts. An account is named by its username or e-mail, in any
-case. These commands work while the server runs or is stopped; what they change
-holds in a running server within a second.`,
+	return group("account", "Manage accounts", `Manage accounts. Name an account by its username or e-mail address, in any case.
+These commands work whether or not the server is running. A running server sees
+the changes within a second.`,
 		cs.add(), cs.jsonFlag(cs.list()), cs.jsonFlag(cs.show()),
-		cs.setDisabled("disable", "Keep an account and its tokens from working", true),
-		cs.setDisabled("enable", "Let a disabled account and its tokens work again", false),
+		cs.setDisabled("disable", "Disable an account and its tokens", true),
+		cs.setDisabled("enable", "Enable a disabled account and its tokens", false),
 		cs.setPassword(), cs.remove(), cs.jsonFlag(cs.totp()))
 }
 
@@ -55,7 +55,7 @@ func (cs accountCommands) add() *cobra.Command {
 	var fromStdin bool
 	cmd := &cobra.Command{
 		Use:   "add NAME",
-		Short: "Make an account",
+		Short: "Create an account",
 		Example: `  usher account add root --admin
   usher account add mia --email mia@example.org --password-stdin < password.txt`,
 		Args: takes(1),
@@ -68,18 +68,18 @@ func (cs accountCommands) add() *cobra.Command {
 			return cs.withNewCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				acc, err := c.Accounts.Add(ctx, commandLine(), n)
 				if errors.Is(err, account.ErrExists) {
-					return account.ErrExists // says it all
+					return account.ErrExists // complete without context
 				}
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(cs.out, "Made account %s (%d).\n", acc.Username, acc.ID)
+				fmt.Fprintf(cs.out, "created account %s (%d)\n", acc.Username, acc.ID)
 				return nil
 			})
 		},
 	}
-	cmd.Flags().StringVar(&n.Email, "email", "", "`e-mail` address, which also signs in; nothing is sent to it")
-	cmd.Flags().BoolVar(&n.Admin, "admin", false, "make it an admin, who owns this server and sees source connections")
+	cmd.Flags().StringVar(&n.Email, "email", "", "`e-mail` address, which can also be used to sign in; no mail is sent to it")
+	cmd.Flags().BoolVar(&n.Admin, "admin", false, "create an admin, who owns this server and can read source connections")
 	passwordFlag(cmd, &fromStdin)
 	return cmd
 }
@@ -123,7 +123,7 @@ func (cs accountCommands) show() *cobra.Command {
 				return cs.printFields(
 					"ID", fmt.Sprint(acc.ID), "UUID", acc.UUID, "Name", acc.Username, "E-mail", acc.Email,
 					"Role", choose(acc.Admin, "admin", "member"), "Second factor", factor,
-					"State", choose(acc.Disabled, "disabled", "enabled"), "Made", shortTime(acc.CreatedAt),
+					"State", choose(acc.Disabled, "disabled", "enabled"), "Created", shortTime(acc.CreatedAt),
 				)
 			})
 		},
@@ -142,14 +142,15 @@ func (cs accountCommands) setDisabled(verb, short string, disabled bool) *cobra.
 				if err := change(ctx, commandLine(), acc.ID); err != nil {
 					return cs.lastAdmin(acc, err)
 				}
-				fmt.Fprintf(cs.out, "Account %s is %sd%s.\n", acc.Username, verb, choose(acc.Disabled == disabled, " already", ""))
+				fmt.Fprintf(cs.out, "account %s is %s%sd\n", acc.Username, choose(acc.Disabled == disabled, "already ", ""), verb)
 				return nil
 			})
 		},
 	}
 }
 
-// lastAdmin gives the error of a change that would leave no admin a next step.
+// lastAdmin adds the next step to the error of a change that would leave no
+// admin.
 func (cs accountCommands) lastAdmin(acc account.Account, err error) error {
 	if errors.Is(err, account.ErrLastAdmin) {
 		return &hintError{fmt.Errorf("%s is the last admin", acc.Username), cs.invocation("account add NAME --admin")}
@@ -161,8 +162,8 @@ func (cs accountCommands) setPassword() *cobra.Command {
 	var fromStdin bool
 	cmd := &cobra.Command{
 		Use:   "set-password NAME",
-		Short: "Give an account another password",
-		Long:  "Give an account another password. Its tokens stay: revoke them with usher token revoke.",
+		Short: "Change the password of an account",
+		Long:  "Change the password of an account. Its tokens stay valid: revoke them with usher token revoke.",
 		Args:  takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
@@ -173,7 +174,7 @@ func (cs accountCommands) setPassword() *cobra.Command {
 				if err := c.Accounts.SetPassword(ctx, commandLine(), acc.ID, password); err != nil {
 					return err
 				}
-				fmt.Fprintf(cs.out, "Account %s has another password.\n", acc.Username)
+				fmt.Fprintf(cs.out, "changed the password of account %s\n", acc.Username)
 				return nil
 			})
 		},
@@ -186,14 +187,14 @@ func (cs accountCommands) remove() *cobra.Command {
 	return &cobra.Command{
 		Use:   "remove NAME",
 		Short: "Remove an account, its tokens and its shares",
-		Long:  "Remove an account with its devices, tokens and shares. Servers it owned go to the admins. The last admin stays.",
+		Long:  "Remove an account with its devices, tokens and shares. The admins become owners of its servers.\nThe last admin cannot be removed.",
 		Args:  takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
 				if err := c.Accounts.Remove(ctx, commandLine(), acc.ID); err != nil {
 					return cs.lastAdmin(acc, err)
 				}
-				fmt.Fprintf(cs.out, "Removed account %s.\n", acc.Username)
+				fmt.Fprintf(cs.out, "removed account %s\n", acc.Username)
 				return nil
 			})
 		},
@@ -204,14 +205,14 @@ func (cs accountCommands) totp() *cobra.Command {
 	var yes, remove bool
 	cmd := &cobra.Command{
 		Use:   "totp NAME",
-		Short: "Give an account a second factor, or take it away",
-		Long: `Give an account a second factor: codes from an authenticator app (TOTP), and ten
-backup codes for when the app is not at hand. It replaces the one before.
+		Short: "Add, replace or remove the second factor of an account",
+		Long: `Add a second factor to an account: codes from an authenticator app (TOTP), and ten
+backup codes for when the app is not available. It replaces the previous one.
 
-It shows a QR code for the app, asks for one code that the app shows, and then
-prints the backup codes, once.`,
+The command shows a QR code for the app, asks for a code that the app shows, and
+then prints the backup codes, once.`,
 		Example: `  usher account totp mia
-  usher account totp mia --json --yes   for scripts: asks nothing
+  usher account totp mia --json --yes   for scripts: does not prompt
   usher account totp mia --remove`,
 		Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -223,8 +224,8 @@ prints the backup codes, once.`,
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask for a code to confirm")
-	cmd.Flags().BoolVar(&remove, "remove", false, "take the second factor away")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask for a code from the app")
+	cmd.Flags().BoolVar(&remove, "remove", false, "remove the second factor")
 	return cmd
 }
 
@@ -238,12 +239,13 @@ func (cs accountCommands) removeTOTP(ctx context.Context, c *core.Core, acc acco
 			Removed bool `json:"removed"`
 		}{removed})
 	}
-	fmt.Fprintf(cs.out, "Account %s %s no second factor.\n", acc.Username, choose(removed, "has", "had"))
+	format := choose(removed, "removed the second factor of account %s\n", "account %s has no second factor\n")
+	fmt.Fprintf(cs.out, format, acc.Username)
 	return nil
 }
 
-// enrol gives acc a second factor. Its secrets are printed: that is what the
-// command is for.
+// enrol adds a second factor to acc. It prints the secrets: that is the purpose
+// of the command.
 func (cs accountCommands) enrol(ctx context.Context, c *core.Core, acc account.Account, yes bool) error {
 	e := account.NewEnrolment("usher", acc.Username)
 	if !cs.json {
@@ -251,21 +253,21 @@ func (cs accountCommands) enrol(ctx context.Context, c *core.Core, acc account.A
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(cs.out, "Scan this with an authenticator app, or type the secret %s:\n\n%s\n%s\n\n", string(e.Secret), qr, string(e.URL))
+		fmt.Fprintf(cs.out, "Scan this code with an authenticator app, or enter the secret %s:\n\n%s\n%s\n\n", string(e.Secret), qr, string(e.URL))
 	}
 	var code plexauth.Secret
 	if !yes {
 		var err error
-		if code, err = cs.ask(ctx, "The code that the app shows now: "); err != nil {
+		if code, err = cs.ask(ctx, "Code from the app: "); err != nil {
 			return err
 		}
 		if code == "" {
-			return &hintError{errors.New("no code was given; the account is as before"), "--yes asks for none"}
+			return &hintError{errors.New("no code was entered; the account is unchanged"), "--yes skips this step"}
 		}
 	}
 	backup, err := c.Accounts.Enrol(ctx, commandLine(), acc.ID, e, code)
 	if errors.Is(err, account.ErrCode) {
-		return &hintError{errors.New("that is not the code; the account is as before"), "check that the clocks of this machine and of the app agree"}
+		return &hintError{errors.New("wrong code; the account is unchanged"), "check that the clocks of this machine and of the app agree"}
 	}
 	if err != nil {
 		return err
@@ -281,7 +283,7 @@ func (cs accountCommands) enrol(ctx context.Context, c *core.Core, acc account.A
 			BackupCodes []string `json:"backupCodes"`
 		}{string(e.Secret), string(e.URL), codes})
 	}
-	fmt.Fprintf(cs.out, "Account %s has a second factor. Keep these backup codes; each works once:\n\n  %s\n",
+	fmt.Fprintf(cs.out, "Account %s has a second factor. Save these backup codes; each works once:\n\n  %s\n",
 		acc.Username, strings.Join(codes, "\n  "))
 	return nil
 }

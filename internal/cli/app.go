@@ -14,14 +14,17 @@ import (
 
 // How usher talks on a terminal:
 //
-//   - What was asked for goes to standard output; everything else, the request
-//     log included, to standard error.
-//   - A failure is one line, "error: " and what happened, in lower case and
-//     without a full stop; where there is a next step, a line "hint: " with it.
-//   - Exit codes: 0 done, 1 failed or refused, 2 used wrongly, 3 unreachable.
-//   - Nothing is asked unless both ends are a terminal. A password is never an
-//     argument: it is typed unseen, or comes on standard input.
-//   - Each listing has --json, whose keys stay as they are.
+//   - The result goes to standard output, everything else to standard error,
+//     including the request log.
+//   - A result, an error and a hint are one line each, in lower case and without
+//     a full stop. An error begins with "error: "; if there is a next step, a
+//     line follows that begins with "hint: ". Instructions of several lines are
+//     sentences.
+//   - Exit codes: 0 done, 1 failed or rejected, 2 usage error, 3 unreachable.
+//   - A command prompts only if standard input and standard error are a
+//     terminal. A password is never an argument: it is typed without echo, or
+//     read from standard input.
+//   - Each listing has --json, whose keys do not change.
 
 // app is one run of the program: the frame that the commands of each feature
 // hang in, with what they share.
@@ -30,7 +33,7 @@ type app struct {
 	folder  *folder
 	remote  *remote
 	env     environ
-	started bool // the command line was understood
+	started bool // the command line was parsed
 }
 
 // newApp returns a run of the program that was called as self.
@@ -46,12 +49,12 @@ func newApp(in io.Reader, out, err io.Writer, env environ, self string) *app {
 
 // Exit codes.
 const (
-	exitFailed      = 1 // or refused
+	exitFailed      = 1 // or rejected
 	exitUsage       = 2
 	exitUnreachable = 3
 )
 
-// run carries out a command line and returns the exit code.
+// run runs a command line and returns the exit code.
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
@@ -93,8 +96,8 @@ type codeError struct {
 
 func (e *codeError) Unwrap() error { return e.error }
 
-// tidy makes one line of what cobra says about a command that is not there:
-// its suggestion becomes the hint.
+// tidy turns cobra's error about an unknown command into one line: the
+// suggestion becomes the hint.
 func tidy(err error) error {
 	what, suggestions, found := strings.Cut(err.Error(), "\n\nDid you mean this?")
 	if fields := strings.Fields(suggestions); found && len(fields) > 0 {
@@ -111,7 +114,7 @@ type hintError struct {
 
 func (e *hintError) Unwrap() error { return e.error }
 
-// usageError is a wrong use that is found only once the command runs.
+// usageError is a usage error that is found only once the command runs.
 type usageError struct{ error }
 
 func (e *usageError) Unwrap() error { return e.error }
@@ -120,21 +123,22 @@ func wrongUse(format string, args ...any) error { return &usageError{fmt.Errorf(
 
 const envPrefix = "USHER_"
 
-// root builds the tree of commands. Every flag of every command gets its
-// environment variable here, and its help names it.
+// root builds the command tree. Every flag of every command gets its environment
+// variable here, and the flag's help names it.
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "usher",
-		Short: "Plex-compatible authentication that you run yourself",
-		Long: `usher is Plex-compatible authentication that you run yourself: it signs people
-in, gives their programs tokens, and tells them how to reach their servers.
+		Short: "Plex-compatible authentication server that you run yourself",
+		Long: `usher is a Plex-compatible authentication server that you run yourself. It signs
+users in, issues tokens to their programs, and tells the programs how to reach
+their servers.
 
-  usher serve                      run it, with its data in your home folder
-  usher account add NAME --admin   make an account
-  usher signin NAME                sign in to it
-  usher --help                     this page; each command has one, too
+  usher serve                      run the server, with its data in your home folder
+  usher account add NAME --admin   create an account
+  usher signin NAME                sign in to the account
+  usher --help                     show this help; each command has its own
 
-Every flag can also be given in the environment, as its help says.`,
+Every flag can also be set in the environment; its help names the variable.`,
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			a.started = true
@@ -144,13 +148,13 @@ Every flag can also be given in the environment, as its help says.`,
 	root.Version = version()
 	root.SetVersionTemplate("usher {{.Version}}\n")
 	a.folder.addFlags(root.PersistentFlags())
-	addGroup(root, "server", "Run a server and keep its data:", a.serverSide())
-	addGroup(root, "client", "Be a client of a server:", a.clientSide())
+	addGroup(root, "server", "Run and manage a server:", a.serverSide())
+	addGroup(root, "client", "Use a server as a client:", a.clientSide())
 	root.AddCommand(hashWorkerCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {
-			cmd.Args = cobra.NoArgs // what is no shell is a command that is not there
+			cmd.Args = cobra.NoArgs // an unknown shell is an unknown command
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		}
 	}
@@ -200,14 +204,14 @@ func addGroup(root *cobra.Command, id, title string, commands []*cobra.Command) 
 	}
 }
 
-// helpCommand is cobra's, but for a topic that is not there, which is an error.
+// helpCommand is cobra's, except that an unknown topic is an error.
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use: "help [command]", Short: "Help about any command", ValidArgsFunction: completeTopic,
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return wrongUse("there is no command %q", strings.Join(args, " "))
+				return wrongUse("unknown command %q", strings.Join(args, " "))
 			}
 			cmd.InitDefaultHelpFlag()
 			return cmd.Help()
@@ -233,7 +237,8 @@ func envName(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// flagsFromEnv sets the flags that were not given from the environment.
+// flagsFromEnv sets the flags that the command line does not set from the
+// environment.
 func (a *app) flagsFromEnv(flags *pflag.FlagSet) error {
 	var errs []error
 	flags.VisitAll(func(f *pflag.Flag) {
@@ -258,7 +263,7 @@ func envValues(f *pflag.Flag, value string) []string {
 	return []string{value}
 }
 
-// group is a command that only holds others.
+// group is a command that only has subcommands.
 func group(use, short, long string, subs ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: use, Short: short, Long: long, Args: cobra.NoArgs,
@@ -268,7 +273,7 @@ func group(use, short, long string, subs ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// takes is the check of a command's arguments, which its Use line names.
+// takes checks the number of a command's arguments, which its Use line names.
 func takes(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == n {
@@ -284,7 +289,7 @@ func takes(n int) cobra.PositionalArgs {
 	}
 }
 
-// named is a command with the names of its arguments.
+// named returns a command with the names of its arguments.
 func named(cmd *cobra.Command) string {
 	use, _, _ := strings.Cut(cmd.Use, " --")
 	return strings.TrimSuffix(cmd.CommandPath(), cmd.Name()) + use

@@ -23,10 +23,10 @@ type lookupCommands struct {
 func (cs lookupCommands) transientToken() *cobra.Command {
 	return cs.clientCommand(&cobra.Command{
 		Use:   "transient",
-		Short: "Print a transient token, which ends by itself",
-		Long: `Print a transient token of the media server: it reaches what the kept token
-reaches, and ends after 48 hours, with a restart of the server, or with the kept
-token. This is the one command that prints a token; it is what it is for.`,
+		Short: "Print a transient token, which expires by itself",
+		Long: `Print a transient token of the media server. It gives the same access as the
+stored token. It expires after 48 hours, and becomes invalid when the server
+restarts or the stored token is revoked. No other command prints a token.`,
 		Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, p, err := cs.newClient()
@@ -44,31 +44,35 @@ token. This is the one command that prints a token; it is what it is for.`,
 				}{string(t.Token), t.ExpiresAt})
 			}
 			fmt.Fprintln(cs.out, string(t.Token))
-			fmt.Fprintln(cs.err, "It ends at", shortTime(t.ExpiresAt)+".")
+			fmt.Fprintln(cs.err, "it expires at", shortTime(t.ExpiresAt))
 			return nil
 		},
 	})
 }
 
-// inspection is what is found out about a token, in --json.
+// inspection describes a token in --json.
 type inspection struct {
-	Good bool   `json:"good"`
+	// Good says that the server accepts the token.
+	Good bool `json:"good"`
+	// Kind is the kind of token, as far as its text and the server show it.
 	Kind string `json:"kind"`
-	// Account is whose it is; empty when the server does not say.
+	// Account is the token's account; empty if the server does not return it.
 	Account string `json:"account,omitempty"`
-	// ExpiresAt is absent when the token does not say.
+	// ExpiresAt is absent if the token does not contain it.
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
-	Ends      string     `json:"ends"`
-	Server    string     `json:"server"`
+	// Ends describes in words when the token becomes invalid.
+	Ends string `json:"ends"`
+	// Server is the server that was asked.
+	Server string `json:"server"`
 }
 
 func (cs lookupCommands) inspectToken() *cobra.Command {
 	return cs.clientCommand(&cobra.Command{
 		Use:   "inspect TOKEN|-",
-		Short: "Say what a token is, whose, until when, and whether it is good here",
-		Long: `Say what kind of token this is, whose, until when, and whether it is good at the
-server of the profile, without printing it. "-" reads it from standard input,
-which keeps it out of the shell's history.`,
+		Short: "Show the kind, account, expiry and validity of a token",
+		Long: `Show the kind of a token, its account, when it expires, and whether the server of
+the profile accepts it. The token is not printed. "-" reads it from standard
+input, which keeps it out of the shell's history.`,
 		Example: `  usher token inspect - < token.txt`,
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -93,7 +97,7 @@ which keeps it out of the shell's history.`,
 				return err
 			}
 			if !found.Good {
-				return fmt.Errorf("the token is not good at %s", p.AccountURL)
+				return fmt.Errorf("the token is not valid at %s", p.AccountURL)
 			}
 			return nil
 		},
@@ -109,17 +113,17 @@ func (cs lookupCommands) printInspection(i inspection) error {
 		ends = shortTime(*i.ExpiresAt)
 	}
 	return cs.printFields("Kind", i.Kind, "Account", i.Account, "Ends", ends, "Server", i.Server,
-		"Good there", choose(i.Good, "yes", "no"))
+		"Valid there", choose(i.Good, "yes", "no"))
 }
 
-// inspect asks the server about a token, and looks at what it shows by itself.
+// inspect finds out about a token from its text and from the server.
 func inspect(ctx context.Context, c *plexauth.Client, token plexauth.Secret) (inspection, error) {
 	i := inspection{Kind: "unknown", Ends: "unknown"}
 	switch {
 	case token == "":
 		return i, wrongUse("the token is empty")
 	case strings.HasPrefix(string(token), "transient-"):
-		i.Kind, i.Ends = "transient", "after 48 hours, with a restart of its server, or with the token it was made from"
+		i.Kind, i.Ends = "transient", "after 48 hours, when its server restarts, or when the token that it is derived from is revoked"
 	case strings.Count(string(token), ".") == 2:
 		i.Kind = "JWT"
 		if i.ExpiresAt = jwtExpiry(token); i.ExpiresAt != nil {
@@ -130,7 +134,7 @@ func inspect(ctx context.Context, c *plexauth.Client, token plexauth.Secret) (in
 	}
 	acc, err := c.TokenDetails(ctx)
 	if errors.Is(err, plexauth.ErrUnauthorized) || errors.Is(err, plexauth.ErrTokenExpired) {
-		i.Ends = "" // it has
+		i.Ends = "" // it is invalid already
 		return i, nil
 	}
 	if err != nil {
@@ -140,16 +144,16 @@ func inspect(ctx context.Context, c *plexauth.Client, token plexauth.Secret) (in
 	if len(token) != 20 {
 		return i, nil
 	}
-	// What a token for one server cannot do is list the others.
+	// A token for one server cannot list the others.
 	if _, err := c.Resources(ctx); err == nil {
 		i.Kind = "access"
 	} else if errors.Is(err, plexauth.ErrForbidden) || errors.Is(err, plexauth.ErrUnauthorized) {
-		i.Kind, i.Ends = "server", "with the token that listed the server, or with the share"
+		i.Kind, i.Ends = "server", "when the token that listed the server is revoked, or the share is removed"
 	}
 	return i, nil
 }
 
-// jwtExpiry reads when a JWT says that it ends. Nothing is verified: the
+// jwtExpiry reads the expiry claim of a JWT. It does not verify the JWT: the
 // server does that.
 func jwtExpiry(token plexauth.Secret) *time.Time {
 	parts := strings.Split(string(token), ".")
@@ -166,10 +170,10 @@ func jwtExpiry(token plexauth.Secret) *time.Time {
 }
 
 func (cs lookupCommands) sourceCommand() *cobra.Command {
-	return group("source", "Ask a media server about its sources", "", cs.showSource())
+	return group("source", "Read the sources of a media server", "", cs.showSource())
 }
 
-// wayJSON is a connection in --json.
+// wayJSON is a connection of a resource in --json.
 type wayJSON struct {
 	URI      string `json:"uri"`
 	Protocol string `json:"protocol"`
@@ -190,8 +194,8 @@ func newWays(list []plexauth.Connection) []wayJSON {
 func (cs lookupCommands) showSource() *cobra.Command {
 	return cs.clientCommand(&cobra.Command{
 		Use:     "show SOURCE",
-		Short:   "Say how a source is reached; an admin's sign-in is needed",
-		Long:    "Say how a source, server://ID or provider://ID, is reached. The transient token that comes with it is not printed.",
+		Short:   "Show the connections of a source (admins only)",
+		Long:    "Show the connections of a source, server://ID or provider://ID. The transient token in the response is not printed.",
 		Example: `  usher source show server://5f3a…c9`,
 		Args:    takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -236,7 +240,7 @@ type resourceJSON struct {
 
 func (cs lookupCommands) resourcesCommand() *cobra.Command {
 	return cs.clientCommand(&cobra.Command{
-		Use: "resources", Short: "List the servers that the signed-in account reaches", Args: takes(0),
+		Use: "resources", Short: "List the servers that the signed-in account can reach", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, p, err := cs.newClient()
 			if err != nil {
@@ -259,7 +263,7 @@ func (cs lookupCommands) resourcesCommand() *cobra.Command {
 	})
 }
 
-// waysInBrief is the first connection, and how many more there are.
+// waysInBrief returns the first connection and the number of the others.
 func waysInBrief(ways []wayJSON) string {
 	switch len(ways) {
 	case 0:

@@ -24,9 +24,9 @@ type auditCommands struct {
 }
 
 func (cs auditCommands) command() *cobra.Command {
-	return group("audit", "Read the audit log, and verify it", `Read the log of sign-ins, refusals and changes, and verify that nobody changed
-it. docs/reference.md lists the events. These commands work while the server
-runs or is stopped.`,
+	return group("audit", "Read and verify the audit log", `Read the log of sign-ins, rejections and changes, and verify that it was not
+tampered with. docs/reference.md lists the events. These commands work whether or
+not the server is running.`,
 		cs.jsonFlag(cs.list()), cs.jsonFlag(cs.verify()))
 }
 
@@ -41,9 +41,9 @@ func (cs auditCommands) list() *cobra.Command {
 	var o auditOptions
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List what happened, the oldest first",
-		Long: `List what happened, the oldest first. With --follow, the last ten rows and then
-whatever happens, until Ctrl-C. With --json, each row is one line with an object.`,
+		Short: "List events, oldest first",
+		Long: `List events, oldest first. With --follow, list the last ten rows and then new rows
+as they are written, until Ctrl-C. With --json, each row is an object on one line.`,
 		Example: `  usher audit list --since 24h
   usher audit list --account mia --event sign-in.refused --event pin.refused
   usher audit list --follow --json`,
@@ -53,21 +53,21 @@ whatever happens, until Ctrl-C. With --json, each row is one line with an object
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.account, "account", "", "only what is about this `account`")
+	f.StringVar(&o.account, "account", "", "only events about this `account`")
 	f.StringArrayVar(&o.events, "event", nil, "only this `event`, such as sign-in.refused; may be given more than once")
-	f.StringVar(&o.since, "since", "", "only what happened since this `time`: 24h ago, or a date such as 2026-01-31")
-	f.BoolVar(&o.follow, "follow", false, "go on with what happens from now on")
+	f.StringVar(&o.since, "since", "", "only events since this `time`: a duration before now such as 24h, or a date such as 2026-01-31")
+	f.BoolVar(&o.follow, "follow", false, "wait for new rows and print them")
 	return cmd
 }
 
-// followEvery is how often a log that is followed is looked at. The server may
-// be another process: it cannot call.
+// followEvery is how often --follow polls the log. The server may be another
+// process, so it cannot notify this one.
 const followEvery = 250 * time.Millisecond
 
 // auditPage is how many rows are read at a time.
 const auditPage = 1000
 
-// followed is how many rows there are before those to come.
+// followed is how many existing rows --follow prints first.
 const followed = 10
 
 func (cs auditCommands) print(ctx context.Context, c *core.Core, o auditOptions) error {
@@ -88,13 +88,13 @@ func (cs auditCommands) print(ctx context.Context, c *core.Core, o auditOptions)
 		more, err = cs.printPage(ctx, c, &q)
 	}
 	if o.follow && ctx.Err() != nil {
-		return nil // Ctrl-C is how it ends
+		return nil // Ctrl-C is the way to stop it
 	}
 	return err
 }
 
-// printAuditPage prints the next rows of a query and moves it on. It reports
-// whether there may be more at once.
+// printAuditPage prints the next rows of a query and advances it. It reports
+// whether there may be more rows already.
 func (cs auditCommands) printPage(ctx context.Context, c *core.Core, q *audit.Query) (more bool, err error) {
 	newest, err := beforeLast(ctx, c, audit.Query{}, 1)
 	if err != nil {
@@ -115,7 +115,7 @@ func (cs auditCommands) printPage(ctx context.Context, c *core.Core, q *audit.Qu
 	if len(list) == q.Limit {
 		return true, nil
 	}
-	q.After = max(q.After, newest) // what no filter lets pass is not looked at again
+	q.After = max(q.After, newest) // do not read filtered rows again
 	return false, nil
 }
 
@@ -148,7 +148,7 @@ func (cs auditCommands) query(ctx context.Context, c *core.Core, o auditOptions)
 		q.Account = acc.ID
 		return q, err
 	}
-	// The log still tells of accounts that are gone.
+	// The log still has the events of removed accounts.
 	q.Username = o.account
 	gone, err := c.Audit.List(ctx, audit.Query{Username: o.account, Limit: 1})
 	if err == nil && len(gone) == 0 {
@@ -157,12 +157,12 @@ func (cs auditCommands) query(ctx context.Context, c *core.Core, o auditOptions)
 	return q, err
 }
 
-// auditEvents reads the names of events, each of which counts once.
+// auditEvents parses the names of events, without duplicates.
 func auditEvents(names []string) (kinds []audit.Kind, err error) {
 	for _, name := range names {
 		known := func(m audit.Meaning) bool { return string(m.Kind) == name }
 		if !slices.ContainsFunc(audit.Meanings(), known) {
-			return nil, wrongUse("there is no event %s: docs/reference.md lists them", name)
+			return nil, wrongUse("unknown event %s: docs/reference.md lists the events", name)
 		}
 		kinds = append(kinds, audit.Kind(name))
 	}
@@ -170,11 +170,11 @@ func auditEvents(names []string) (kinds []audit.Kind, err error) {
 	return slices.Compact(kinds), nil
 }
 
-// sinceTime reads a duration before now, or a date in this machine's zone.
+// sinceTime parses a duration before now, or a date in the local time zone.
 func sinceTime(text string, now time.Time) (time.Time, error) {
 	if ago, err := time.ParseDuration(text); err == nil {
 		if ago < 0 {
-			return now, wrongUse("--since %s is negative: %s is how long ago it begins", text, strings.TrimPrefix(text, "-"))
+			return now, wrongUse("--since %s is negative: use %s", text, strings.TrimPrefix(text, "-"))
 		}
 		return now.Add(-ago), nil
 	}
@@ -193,7 +193,7 @@ type auditJSON struct {
 	ID        int64     `json:"id"`
 	At        time.Time `json:"at"`
 	Event     string    `json:"event"`
-	AccountID int64     `json:"accountId"` // 0: nobody known
+	AccountID int64     `json:"accountId"` // 0: no known account
 	Account   string    `json:"account"`
 	Actor     string    `json:"actor"` // empty: the account itself
 	Device    string    `json:"device"`
@@ -213,8 +213,8 @@ func (cs auditCommands) printRow(e audit.Entry) error {
 	return printAuditLine(cs.out, e.At.Local().Format(time.DateTime), string(e.Event), e.Account, e.Actor, e.Address, e.Device, e.Detail)
 }
 
-// auditWidths are those of the columns. They do not depend on the rows: which
-// of them are to come is not known.
+// auditWidths are the widths of the columns. They are fixed, because --follow does
+// not know the rows to come.
 var auditWidths = [...]int{19, 21, 12, 20, 15, 24, 0}
 
 func printAuditLine(w io.Writer, cells ...string) error {
@@ -229,10 +229,10 @@ func printAuditLine(w io.Writer, cells ...string) error {
 func (cs auditCommands) verify() *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify",
-		Short: "Check that no row of the audit log was changed or is missing",
-		Long: `Check that no row of the audit log was changed or is missing, and name the first
-that was or is. It ends with exit code 1 then. What this finds and what it
-cannot find is in docs/security-model.md.`,
+		Short: "Verify that no row of the audit log was changed or is missing",
+		Long: `Verify that no row of the audit log was changed or is missing. If one was or is,
+print the first and exit with code 1. docs/security-model.md explains what this
+can detect and what it cannot.`,
 		Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
@@ -242,13 +242,13 @@ cannot find is in docs/security-model.md.`,
 					return err
 				}
 				if broken != nil {
-					err = broken // alone, it is a plain sentence
+					err = broken // without the context of the wrapping error
 				}
 				if cs.json {
 					return errors.Join(err, cs.printJSON(newVerifiedJSON(rows, broken)))
 				}
 				if err == nil {
-					fmt.Fprintf(cs.out, "The %d rows of the audit log are as they were written.\n", rows)
+					fmt.Fprintf(cs.out, "the audit log is intact (%d rows)\n", rows)
 				}
 				return err
 			})
@@ -256,10 +256,10 @@ cannot find is in docs/security-model.md.`,
 	}
 }
 
-// verifiedJSON is what verifying found, in --json.
+// verifiedJSON is the result of a verification in --json.
 type verifiedJSON struct {
 	Good    bool   `json:"good"`
-	Rows    int64  `json:"rows"` // that are as they were written
+	Rows    int64  `json:"rows"` // intact rows
 	Row     int64  `json:"row,omitempty"`
 	Problem string `json:"problem,omitempty"`
 }

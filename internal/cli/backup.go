@@ -20,13 +20,12 @@ type dataCommands struct {
 func (cs dataCommands) backupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
-		Short: "Copy the database, while the server runs or is stopped",
-		Long: `Copy the database, as it is at this moment, to a file that only you can read and
-that is not there yet. The server may run meanwhile. How to put a copy back is
-in docs/running.md.
+		Short: "Copy the database to a file",
+		Long: `Copy the database in its current state to a new file that only you can read. The
+server may be running or stopped. docs/running.md explains how to restore a copy.
 
-The key file is not in the copy: keep one of it, too. Without it, second factors
-by TOTP are lost.`,
+The copy does not contain the key file: back it up, too. Without it, second
+factors by TOTP are lost.`,
 		Example: `  usher backup /backup/usher-$(date +%F).db`,
 		Args:    takes(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return cs.backup(cmd.Context(), args[0]) },
@@ -40,11 +39,11 @@ func (cs dataCommands) backup(ctx context.Context, path string) error {
 	}
 	err := core.Backup(ctx, cfg, path)
 	if errors.Is(err, fs.ErrExist) {
-		return &hintError{fmt.Errorf("%s is there already", path), "choose another name"}
+		return &hintError{fmt.Errorf("%s already exists", path), "choose another name"}
 	}
 	if err != nil {
 		return cs.explainOpen(err)
 	}
-	fmt.Fprintf(cs.out, "Copied the database to %s.\nIts key file is not in it: keep a copy of %s, too.\n", path, cs.keyFile)
+	fmt.Fprintf(cs.out, "copied the database to %s\nthe copy does not contain the key file: back up %s, too\n", path, cs.keyFile)
 	return nil
 }

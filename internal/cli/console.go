@@ -16,16 +16,16 @@ type console struct {
 	out, err io.Writer
 	json     bool // --json
 
-	lines *bufio.Reader // in, once something has been read from it
+	lines *bufio.Reader // reads in; nil until the first read
 }
 
-// jsonFlag gives a listing its --json.
+// jsonFlag adds --json to a listing.
 func (c *console) jsonFlag(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
 	return cmd
 }
 
-// isTerminal reports whether a stream is one that a person sits at.
+// isTerminal reports whether a stream is a terminal.
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

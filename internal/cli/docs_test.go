@@ -15,8 +15,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite docs/cli.md from the commands")
 
-// docs/cli.md is written from the commands themselves, so that it cannot name
-// a flag or a variable that is not there.
+// docs/cli.md is generated from the commands, so that it cannot name a flag or a
+// variable that does not exist.
 func TestCommandLineIsDocumented(t *testing.T) {
 	path := filepath.Join("..", "..", "docs", "cli.md")
 	want := commandLineDocument()
@@ -39,11 +39,12 @@ func commandLineDocument() []byte {
 	var b bytes.Buffer
 	b.WriteString(`# The command line
 
-Written from the commands by ` + "`go test ./internal/cli -update`" + `. Each flag can also be given in the environment, by the
-name in brackets; a flag beats the environment. What may be given more than once is separated by spaces there.
+` + "`go test ./internal/cli -update`" + ` writes this page from the commands. Each flag can also be set in the environment, by the
+name in brackets; a flag takes precedence. Separate several values of a variable with spaces.
 
-Exit codes: 0 done, 1 failed or refused, 2 used wrongly, 3 unreachable. A failure is one line on standard error, ` + "`error: …`" + `, and a line
-` + "`hint: …`" + ` where there is a next step. ` + "`usher completion bash|zsh|fish|powershell`" + ` prints a completion script.
+Exit codes: 0 done, 1 failed or rejected, 2 usage error, 3 server unreachable. An error is one line on standard error,
+` + "`error: …`" + `, followed by a line ` + "`hint: …`" + ` if there is a next step. ` + "`usher completion bash|zsh|fish|powershell`" + ` prints a
+completion script.
 `)
 	root := a.root()
 	root.InitDefaultCompletionCmd()
@@ -77,7 +78,7 @@ func describe(b *bytes.Buffer, cmd *cobra.Command) {
 	}
 }
 
-// usages lists a command's own flags, without those that are alike everywhere.
+// usages lists a command's own flags, without those that every command has.
 func usages(cmd *cobra.Command) string {
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	cmd.NonInheritedFlags().VisitAll(func(f *pflag.Flag) {
@@ -117,6 +118,6 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 	}
 	visit(a.root())
 	if count < 30 {
-		t.Errorf("only %d flags were looked at", count)
+		t.Errorf("only %d flags were found", count)
 	}
 }

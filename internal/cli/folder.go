@@ -28,7 +28,7 @@ type folder struct {
 	keyFile string // --key-file
 
 	env   environ
-	self  string    // how the program was called
+	self  string    // the name that the program was called by
 	notes io.Writer // says when a database was created
 }
 
@@ -38,8 +38,8 @@ func (f *folder) addFlags(flags *pflag.FlagSet) {
 	if usual := f.defaultData(); usual != "" {
 		where = " (default " + displayPath(usual) + ")"
 	}
-	flags.StringVar(&f.data, "data", "", "`folder` that holds the database"+where)
-	flags.StringVar(&f.keyFile, "key-file", "", "`file` with the key that secrets are sealed with (default usher.key in the data folder)")
+	flags.StringVar(&f.data, "data", "", "`folder` with the database"+where)
+	flags.StringVar(&f.keyFile, "key-file", "", "`file` with the encryption key (default usher.key in the data folder)")
 }
 
 // settle fills in what the flags left open.
@@ -53,8 +53,8 @@ func (f *folder) settle() error {
 	return errors.Join(absolute(&f.data), absolute(&f.keyFile))
 }
 
-// absolute makes a path one that means the same wherever it is read: in a hint
-// that is pasted elsewhere, or in a log.
+// absolute makes a path absolute, so that it means the same in a hint that is
+// pasted elsewhere and in a log.
 func absolute(path *string) (err error) {
 	if *path == "" {
 		return nil
@@ -63,7 +63,7 @@ func absolute(path *string) (err error) {
 	return err
 }
 
-// defaultKeyFile is empty when the data folder is not known.
+// defaultKeyFile is empty if the data folder is not known.
 func (f *folder) defaultKeyFile() string {
 	if f.data == "" {
 		return ""
@@ -71,9 +71,9 @@ func (f *folder) defaultKeyFile() string {
 	return filepath.Join(f.data, "usher.key")
 }
 
-// defaultData is where this system keeps a user's data. It is empty when the
-// user has no home: a folder that depends on where usher is called from would
-// be a new one each time.
+// defaultData is the folder for a user's data on this system. It is empty if the
+// user has no home folder: a path relative to the working directory would be a
+// different folder in each one.
 func (f *folder) defaultData() string {
 	if dir, ok := f.env("XDG_DATA_HOME"); ok && filepath.IsAbs(dir) {
 		return filepath.Join(dir, "usher")
@@ -103,8 +103,8 @@ func displayPath(path string) string {
 	return path
 }
 
-// withCore opens the data folder for one command. What the command changes holds
-// whether a server runs or not: a running one notices within a second.
+// withCore opens the data folder for one command. A running server sees the
+// command's changes within a second.
 func (f *folder) withCore(ctx context.Context, do func(context.Context, *core.Core) error) error {
 	return f.with(ctx, core.Config{MustExist: true}, do)
 }
@@ -123,7 +123,7 @@ func (f *folder) with(ctx context.Context, cfg core.Config, do func(context.Cont
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	if c.Created {
-		fmt.Fprintf(f.notes, "Made a new database in %s.\n", f.data)
+		fmt.Fprintf(f.notes, "created a database in %s\n", f.data)
 	}
 	return do(ctx, c)
 }
@@ -137,10 +137,10 @@ func (f *folder) open(ctx context.Context, cfg core.Config) (*core.Core, error) 
 	return c, f.explainOpen(err)
 }
 
-// locate fills in where the data is.
+// locate sets the paths of the data.
 func (f *folder) locate(cfg *core.Config) error {
 	if f.data == "" {
-		return &usageError{&hintError{errors.New("there is no home folder to keep data in"), "name a folder with --data"}}
+		return &usageError{&hintError{errors.New("there is no home folder to store data in"), "set the data folder with --data"}}
 	}
 	cfg.Dir, cfg.KeyFile = f.data, f.keyFile
 	return nil
@@ -149,19 +149,19 @@ func (f *folder) locate(cfg *core.Config) error {
 // explainOpen adds the next step to an error of opening the data folder.
 func (f *folder) explainOpen(err error) error {
 	if errors.Is(err, core.ErrNoDatabase) {
-		return &hintError{err, "name its folder with --data; usher serve and usher account add make a new one"}
+		return &hintError{err, "set its folder with --data; usher serve and usher account add create a database"}
 	}
 	if folderErr := (*core.FolderError)(nil); errors.As(err, &folderErr) {
-		return &hintError{err, "choose a folder that you may write to, with --data"}
+		return &hintError{err, "set --data to a folder that you can write to"}
 	}
 	if keyErr := (*core.KeyError)(nil); errors.As(err, &keyErr) {
-		return &hintError{err, "name it with --key-file, or put it back from the backup; if it is lost: " + f.invocation("new-key")}
+		return &hintError{err, "set its path with --key-file, or restore it from the backup; if it is lost: " + f.invocation("new-key")}
 	}
 	return err
 }
 
-// invocation is how this program is to be called again from the same place, with
-// flags that point at the same data.
+// invocation returns a command line that calls this program again from the same
+// place, with flags that select the same data.
 func (f *folder) invocation(args string) string {
 	name := f.self
 	if strings.Contains(filepath.ToSlash(name), "/go-build") {
@@ -201,7 +201,7 @@ func (f *folder) noSource(kind source.Kind, id string) error {
 	return &hintError{fmt.Errorf("there is no %s %s", kind, id), f.invocation(string(kind) + " list")}
 }
 
-// commandLine is whoever runs this program, as the audit log names them.
+// commandLine is the user who runs this program, as the audit log names them.
 func commandLine() audit.Actor {
 	actor := audit.Actor{Name: "command line"}
 	if u, err := user.Current(); err == nil {

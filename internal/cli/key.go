@@ -12,16 +12,15 @@ import (
 func (cs dataCommands) newKeyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "new-key",
-		Short: "Go on without a key file that is lost",
-		Long: `Go on without a key file that is lost: make a new one, or take the one that is
-where --key-file says, and use the database with it from now on. Stop the server
-first.
+		Short: "Replace a lost key file",
+		Long: `Replace a lost key file: create a new one, or take the existing file at --key-file,
+and use it with the database from now on. Stop the server first.
 
-Accounts, passwords, passkeys and the tokens of programs stay. Second factors by
-TOTP were sealed with the old key and are lost with it, backup codes included: it
-says whose. Nobody signs in to these accounts until each has another second
-factor or none. Whoever finds the old key file later puts it back and calls this
-again.`,
+Accounts, passwords, passkeys and the tokens of programs stay valid. Second
+factors by TOTP were encrypted with the old key and are lost, including backup
+codes; the command lists the accounts. They cannot sign in until their second
+factor is replaced or removed. If you find the old key file later, put it back
+and run this command again.`,
 		Example: `  usher new-key
   usher new-key --data ./data --key-file /safe/usher.key`,
 		Args: takes(0),
@@ -29,8 +28,8 @@ again.`,
 	}
 }
 
-// newKey makes the key file the database's, and names the second factors that
-// are lost with another key.
+// newKey makes the database use the key file, and lists the second factors that
+// are lost with the old key.
 func (cs dataCommands) newKey(ctx context.Context) error {
 	var cfg core.Config
 	if err := cs.locate(&cfg); err != nil {
@@ -41,13 +40,13 @@ func (cs dataCommands) newKey(ctx context.Context) error {
 		return cs.explainOpen(err)
 	}
 	if change.Unchanged {
-		fmt.Fprintf(cs.out, "%s is the key of this database already.\n", cs.keyFile)
+		fmt.Fprintf(cs.out, "%s is already the key of this database\n", cs.keyFile)
 	} else {
-		fmt.Fprintf(cs.out, "%s is now the key of this database.\n", cs.keyFile)
+		fmt.Fprintf(cs.out, "%s is now the key of this database\n", cs.keyFile)
 	}
 	for _, acc := range change.Lost {
 		name := shellQuote(acc.Username)
-		fmt.Fprintf(cs.out, "\nThe second factor of %s was sealed with another key and is lost. Give it another one, or none:\n\n  %s\n  %s\n",
+		fmt.Fprintf(cs.out, "\nThe second factor of %s was encrypted with another key and is lost. Replace it or remove it:\n\n  %s\n  %s\n",
 			acc.Username, cs.invocation("account totp "+name), cs.invocation("account totp "+name+" --remove"))
 	}
 	return nil

@@ -150,7 +150,7 @@ func TestKeyring(t *testing.T) {
 	// With the keyring gone, what was in it is missed with an error, and what is
 	// new goes into the file.
 	stop()
-	if out, err := usher("", "whoami", "--profile", "office"); err == nil || !strings.Contains(out, "error: getting the token: asking the keyring: ") {
+	if out, err := usher("", "whoami", "--profile", "office"); err == nil || !strings.Contains(out, "error: getting the token: reading the keyring: ") {
 		t.Errorf("without the keyring, whoami says %s", out)
 	}
 	out, err := usher("admin's password\n", "signin", "admin", "--password-stdin", "--profile", "office")

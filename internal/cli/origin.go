@@ -21,12 +21,12 @@ type originCommands struct {
 }
 
 func (cs originCommands) command() *cobra.Command {
-	return group("origin", "Say where people are sent back to after they signed in", `Say where people are sent back to after they signed in, without being asked: by
+	return group("origin", "Manage the sites that users are sent back to after sign-in", `Say where people are sent back to after they signed in, without being asked: by
 origins, which are scheme://host[:port]. Anywhere else they are shown the whole
 address first, and go on by themselves.`,
-		cs.change("add", "Allow an origin", "People may be sent back to %s.\n", (*origin.Service).Allow),
+		cs.change("add", "Allow an origin", "added %s to the allowed origins\n", (*origin.Service).Allow),
 		cs.jsonFlag(cs.list()),
-		cs.change("remove", "Allow an origin no longer", "People are asked before they are sent to %s.\n", (*origin.Service).Remove))
+		cs.change("remove", "Remove an allowed origin", "removed %s from the allowed origins\n", (*origin.Service).Remove))
 }
 
 func (cs originCommands) change(
@@ -42,7 +42,7 @@ func (cs originCommands) change(
 				case fault.KindOf(err) == fault.Invalid:
 					return wrongUse("%w", err)
 				case errors.Is(err, origin.ErrExists):
-					return fmt.Errorf("%s is allowed already", changed)
+					return fmt.Errorf("%s is already allowed", changed)
 				case errors.Is(err, origin.ErrNotFound):
 					return &hintError{fmt.Errorf("%s is not allowed", changed), cs.invocation("origin list")}
 				case err != nil:

@@ -10,7 +10,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// signInByPIN shows a code, and waits until somebody has entered it.
+// signInByPIN shows a code, and waits until a user has entered it.
 func (cs signInCommands) signInByPIN(ctx context.Context, c *plexauth.Client, p profile) (*plexauth.Account, error) {
 	pin, err := c.StartPIN(ctx, plexauth.PINRequest{})
 	if err != nil {
@@ -21,7 +21,7 @@ func (cs signInCommands) signInByPIN(ctx context.Context, c *plexauth.Client, p 
 	}
 	token, err := c.WaitPIN(ctx, pin)
 	if errors.Is(err, plexauth.ErrPINExpired) {
-		return nil, &hintError{errors.New("nobody has let this device in: the code has expired, or was refused"), cs.signInAgain(p) + " --pin shows another"}
+		return nil, &hintError{errors.New("the code has expired, or the sign-in was denied"), cs.signInAgain(p) + " --pin"}
 	}
 	if err != nil {
 		return nil, cs.told(p, err)
@@ -36,25 +36,25 @@ func (cs signInCommands) signInByPIN(ctx context.Context, c *plexauth.Client, p 
 	return acc, nil
 }
 
-// showPIN says what to do with the code. It goes where prompts go: standard
-// output is for who has signed in.
+// showPIN explains what to do with the code. It writes to standard error, like
+// prompts: standard output is for the result.
 func (cs signInCommands) showPIN(c *plexauth.Client, pin *plexauth.PIN) error {
 	code, link := printable([]string{pin.Code})[0], c.LinkURL(pin)
 	page, _, _ := strings.Cut(link, "?")
 	if !isTerminal(cs.err) {
-		_, err := fmt.Fprintf(cs.err, "Code: %s\nPage: %s\nLink: %s\nGood until: %s\n", code, page, link, pin.ExpiresAt.Format(time.RFC3339))
+		_, err := fmt.Fprintf(cs.err, "Code: %s\nPage: %s\nLink: %s\nValid until: %s\n", code, page, link, pin.ExpiresAt.Format(time.RFC3339))
 		return err
 	}
 	qr, err := terminalQR(link, true)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cs.err, "Open %s on any device, sign in, and enter %s:\n\n%s\nOr scan this:\n\n%s\nIt is good for %s, until %s. Ctrl-C gives up.\n",
+	_, err = fmt.Fprintf(cs.err, "Open %s on any device, sign in, and enter %s:\n\n%s\nOr scan this code:\n\n%s\nIt is valid for %s, until %s. Press Ctrl-C to cancel.\n",
 		page, code, bigLetters(code), qr, inMinutes(pin.ExpiresIn), pin.ExpiresAt.Local().Format("15:04"))
 	return err
 }
 
-// inMinutes is a time for people, rounded down.
+// inMinutes formats a duration for people, rounded down.
 func inMinutes(d time.Duration) string {
 	switch n := int(d.Minutes()); n {
 	case 0:
@@ -82,8 +82,8 @@ var glyphs = map[rune]string{
 	'7': "##### ....# ...#. ..#.. ..#..", '8': ".###. #...# .###. #...# .###.", '9': ".###. #...# .#### ....# .###.",
 }
 
-// bigLetters writes a short code so that it is read from across the room, and
-// nothing where it is long or has signs of another kind.
+// bigLetters writes a short code in letters that can be read from a distance. It
+// returns an empty string if the code is long or has other characters.
 func bigLetters(code string) string {
 	if len(code) > 6 { // as many as fit in a line
 		return ""

@@ -22,23 +22,26 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// localServer is where an usher on this machine answers unless told otherwise.
+// localServer is the default address of an usher on this machine.
 const localServer = "http://127.0.0.1:32400"
 
-// profile is a server, and who is signed in to it, as kept from one command to
-// the next. Its token is kept apart from it.
+// profile is a server and the account that is signed in to it, stored between
+// commands. The token is stored separately.
 type profile struct {
+	// AccountURL is the address of the account plane.
 	AccountURL string `json:"accountUrl"`
-	MediaURL   string `json:"mediaUrl"`
-	Username   string `json:"username,omitempty"`
-	// InKeyring: the token is in the system's keyring, and not in a file.
+	// MediaURL is the address of the media plane.
+	MediaURL string `json:"mediaUrl"`
+	// Username is the signed-in account; empty if there is none.
+	Username string `json:"username,omitempty"`
+	// InKeyring says that the token is in the system's keyring, not in a file.
 	InKeyring bool `json:"inKeyring,omitempty"`
 }
 
-// defaultProfile is the profile of who names none.
+// defaultProfile is the profile of a command without --profile.
 const defaultProfile = "default"
 
-// clientFlags are those of every command that talks to a server.
+// clientFlags are the flags of every command that calls a server.
 type clientFlags struct{ profile, accountURL, mediaURL string }
 
 // remote is the server that a command is a client of, as its flags name it, and
@@ -49,10 +52,10 @@ type remote struct {
 	console *console
 }
 
-// clientCommand gives a command the flags of a client.
+// clientCommand adds the client flags to a command.
 func (r *remote) clientCommand(cmd *cobra.Command) *cobra.Command {
 	f := cmd.Flags()
-	f.StringVar(&r.flags.profile, "profile", defaultProfile, "`name` under which the server and the sign-in are kept")
+	f.StringVar(&r.flags.profile, "profile", defaultProfile, "`name` of the profile that stores the server and the sign-in")
 	f.StringVar(&r.flags.accountURL, "account-url", "", "`URL` of the account plane (default the profile's, or "+localServer+")")
 	f.StringVar(&r.flags.mediaURL, "media-url", "", "`URL` of the media server (default the profile's, or the account plane's)")
 	return r.console.jsonFlag(cmd)
@@ -63,7 +66,7 @@ var profileName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 // profileDir is the folder of a profile, in the user's configuration folder.
 func (r *remote) profileDir() (string, error) {
 	if !profileName.MatchString(r.flags.profile) || r.flags.profile == "." || r.flags.profile == ".." {
-		return "", wrongUse("--profile %s: a name has letters, digits, dots and dashes", r.flags.profile)
+		return "", wrongUse("--profile %s: a name has letters, digits, dots, dashes and underscores", r.flags.profile)
 	}
 	dir, err := os.UserConfigDir()
 	if err != nil {
@@ -72,7 +75,7 @@ func (r *remote) profileDir() (string, error) {
 	return filepath.Join(dir, "usher", "profiles", r.flags.profile), nil
 }
 
-// loadProfile reads the profile, and puts in what the flags say.
+// loadProfile reads the profile and applies the flags to it.
 func (r *remote) loadProfile() (profile, error) {
 	var p profile
 	dir, err := r.profileDir()
@@ -87,7 +90,7 @@ func (r *remote) loadProfile() (profile, error) {
 		return p, fmt.Errorf("reading the profile: %w", err)
 	}
 	if elsewhere := strings.TrimRight(r.flags.accountURL, "/"); elsewhere != "" && elsewhere != p.AccountURL {
-		// A token is for the server that gave it, and is not sent to another.
+		// A token is for the server that issued it, and is never sent to another.
 		p = profile{AccountURL: elsewhere}
 	}
 	if p.AccountURL == "" {
@@ -126,7 +129,7 @@ func (r *remote) saveProfile(p profile) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("writing the profile: %w", err)
 	}
-	// A file that is there whole or not at all: half a profile is none.
+	// Write a new file and rename it, so that the profile is never incomplete.
 	part := filepath.Join(dir, "profile.json.new")
 	err = os.WriteFile(part, append(text, '\n'), 0o600)
 	if err == nil {
@@ -138,15 +141,15 @@ func (r *remote) saveProfile(p profile) error {
 	return nil
 }
 
-// keyringService is what usher's entries in the keyring are called.
+// keyringService is the name of usher's entries in the keyring.
 const keyringService = "usher"
 
-// keyringName is a profile's entry: the server is part of it, so that a token
-// is never sent to another.
+// keyringName is the name of a profile's entry. It contains the server, so that a
+// token is never sent to another one.
 func (r *remote) keyringName(p profile) string { return r.flags.profile + " at " + p.AccountURL }
 
-// keepToken puts a token into the system's keyring or, where there is none,
-// into a file that only its owner can read. It reports which.
+// keepToken stores a token in the system's keyring or, if there is none, in a
+// file that only its owner can read. It sets p.InKeyring accordingly.
 func (r *remote) keepToken(p *profile, token plexauth.Secret) error {
 	file, err := r.tokenFile()
 	if err != nil {
@@ -160,7 +163,7 @@ func (r *remote) keepToken(p *profile, token plexauth.Secret) error {
 	return file.Set(token)
 }
 
-// forgetToken removes a profile's token from wherever it is.
+// forgetToken deletes a profile's token from the keyring or the file.
 func (r *remote) forgetToken(p profile) error {
 	file, err := r.tokenFile()
 	if err != nil {
@@ -168,7 +171,7 @@ func (r *remote) forgetToken(p profile) error {
 	}
 	if p.InKeyring {
 		if err := keyring.Delete(keyringService, r.keyringName(p)); err != nil && !errors.Is(err, keyring.ErrNotFound) {
-			return &hintError{fmt.Errorf("forgetting the token: %w", err), "start the keyring, or use another --profile"}
+			return &hintError{fmt.Errorf("deleting the token: %w", err), "start the keyring, or use another --profile"}
 		}
 	}
 	return file.Set("")
@@ -179,7 +182,7 @@ func (r *remote) tokenFile() (plexauth.FileToken, error) {
 	return plexauth.FileToken{Path: filepath.Join(dir, "token")}, err
 }
 
-// keyring reports whether the keyring is to be used.
+// keyring reports whether to use the keyring.
 func (r *remote) keyring() bool {
 	off, _ := r.env(envPrefix + "NO_KEYRING")
 	return off == ""
@@ -195,12 +198,12 @@ func (t keyringToken) Token(context.Context) (plexauth.Secret, error) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("asking the keyring: %w", err)
+		return "", fmt.Errorf("reading the keyring: %w", err)
 	}
 	return plexauth.Secret(text), nil
 }
 
-// newClient returns the client of a command, with the profile it is for.
+// newClient returns the client of a command and its profile.
 func (r *remote) newClient() (*plexauth.Client, profile, error) {
 	p, err := r.loadProfile()
 	if err != nil {
@@ -220,7 +223,7 @@ func (r *remote) newClient() (*plexauth.Client, profile, error) {
 	switch {
 	case p.InKeyring:
 		c.Token = keyringToken{r.keyringName(p)}
-	case p.Username == "": // nobody is signed in here: the file is another server's
+	case p.Username == "": // not signed in: the file belongs to another server
 		c.Token = plexauth.StaticToken("")
 	}
 	if host, err := os.Hostname(); err == nil {
@@ -229,7 +232,7 @@ func (r *remote) newClient() (*plexauth.Client, profile, error) {
 	return c, p, nil
 }
 
-// signInAgain is the command that signs in at a profile.
+// signInAgain returns the command that signs in to a profile.
 func (r *remote) signInAgain(p profile) string {
 	again := "usher signin --account-url " + shellQuote(p.AccountURL)
 	if r.flags.profile != defaultProfile {
@@ -238,8 +241,8 @@ func (r *remote) signInAgain(p profile) string {
 	return again
 }
 
-// told turns an error of the client into what a person needs of it, with the
-// next step and the exit code by which scripts tell refused from unreachable.
+// told turns an error of the client into a message for the user, with the next
+// step and the exit code. Scripts tell rejected from unreachable by the code.
 func (r *remote) told(p profile, err error) error {
 	var e *plexauth.Error
 	if !errors.As(err, &e) {
@@ -255,46 +258,46 @@ func (r *remote) told(p profile, err error) error {
 	again := r.signInAgain(p)
 	switch {
 	case errors.Is(err, plexauth.ErrUnreachable):
-		return &codeError{&hintError{fmt.Errorf("no answer from %s: %w", where, e.Unwrap()), unreachableHint(err)}, exitUnreachable}
+		return &codeError{&hintError{fmt.Errorf("no response from %s: %w", where, e.Unwrap()), unreachableHint(err)}, exitUnreachable}
 	case e.StatusCode == http.StatusBadRequest && bytes.Contains(e.Body, []byte(httpsOnly)):
 		flag := choose(strings.HasPrefix(e.URL, p.AccountURL), "--account-url", "--media-url")
 		secure := "https" + strings.TrimPrefix(where, "http")
-		return &hintError{fmt.Errorf("%s answers in https only", where), flag + " " + secure}
+		return &hintError{fmt.Errorf("%s accepts https only", where), flag + " " + secure}
 	case errors.Is(err, plexauth.ErrUnauthorized) && e.Operation == "SignIn":
 		return errors.New("the login or the password is wrong")
 	case errors.Is(err, plexauth.ErrUnauthorized) && e.StatusCode == 0:
-		return &hintError{fmt.Errorf("nobody is signed in at %s", where), again}
+		return &hintError{fmt.Errorf("not signed in at %s", where), again}
 	case errors.Is(err, plexauth.ErrUnauthorized):
-		return &hintError{fmt.Errorf("%s does not take the kept token any more", where), again}
+		return &hintError{fmt.Errorf("%s no longer accepts the stored token", where), again}
 	case errors.Is(err, plexauth.ErrForbidden):
-		return &hintError{fmt.Errorf("%s does not let this account do that", where), "it takes an admin's sign-in"}
+		return &hintError{fmt.Errorf("%s denies this to the account", where), "sign in as an admin"}
 	case len(e.Details) > 0:
 		return fmt.Errorf("%s says: %s", where, printable([]string{e.Details[0].Message})[0])
 	case e.StatusCode == 0 && e.Unwrap() != nil:
 		return e.Unwrap()
 	case e.Unwrap() != nil:
-		return fmt.Errorf("the answer of %s cannot be used: %w", where, e.Unwrap())
+		return fmt.Errorf("invalid response from %s: %w", where, e.Unwrap())
 	}
-	return fmt.Errorf("%s answered %d %s", where, e.StatusCode, http.StatusText(e.StatusCode))
+	return fmt.Errorf("%s returned %d %s", where, e.StatusCode, http.StatusText(e.StatusCode))
 }
 
-// httpsOnly is what a server in Go says to who speaks to its TLS without any.
+// httpsOnly is the response of a Go server with TLS to a plain HTTP request.
 const httpsOnly = "Client sent an HTTP request to an HTTPS server"
 
-// unreachableHint is what to do when there was no answer.
+// unreachableHint is the next step if there was no response.
 func unreachableHint(err error) string {
 	var unverified *tls.CertificateVerificationError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	switch {
 	case !errors.As(err, &unverified):
-		return "is the server running there? --account-url and --media-url say where to look"
+		return "is the server running? set its address with --account-url or --media-url"
 	case errors.As(err, &name):
-		return "give --account-url or --media-url a name that the certificate is for"
+		return "set --account-url or --media-url to a name in the certificate"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "renew the certificate, or set the clock of this machine"
+		return "renew the certificate, or correct the clock of this machine"
 	case runtime.GOOS == "darwin" || runtime.GOOS == "windows":
-		return "if the certificate is your own, add it to those that the system trusts"
+		return "if the certificate is your own, add it to the certificates that the system trusts"
 	}
-	return "if the certificate is your own, SSL_CERT_FILE=cert.pem in the environment trusts it"
+	return "if the certificate is your own, set SSL_CERT_FILE=cert.pem in the environment to trust it"
 }

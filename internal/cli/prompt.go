@@ -15,14 +15,14 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// errInterrupted is for a prompt that was left by Ctrl-C.
+// errInterrupted is the error of a prompt that was cancelled with Ctrl-C.
 var errInterrupted = errors.New("interrupted")
 
-// interactive reports whether there is somebody to ask.
+// interactive reports whether a command can prompt.
 func (c *console) interactive() bool { return isTerminal(c.in) && isTerminal(c.err) }
 
-// ask asks for a line, if there is somebody to ask, and reads it either way:
-// a script's answer comes on standard input.
+// ask prompts for a line if it can, and reads it from standard input in any case:
+// a script passes its answer there.
 func (c *console) ask(ctx context.Context, prompt string) (plexauth.Secret, error) {
 	if c.interactive() {
 		fmt.Fprint(c.err, prompt)
@@ -30,8 +30,7 @@ func (c *console) ask(ctx context.Context, prompt string) (plexauth.Secret, erro
 	return c.readAnswer(ctx)
 }
 
-// readAnswer reads the next line of standard input. The line break is not part
-// of it.
+// readAnswer reads the next line of standard input, without the line break.
 func (c *console) readAnswer(ctx context.Context) (plexauth.Secret, error) {
 	if c.lines == nil {
 		c.lines = bufio.NewReader(c.in)
@@ -45,8 +44,8 @@ func (c *console) readAnswer(ctx context.Context) (plexauth.Secret, error) {
 	})
 }
 
-// askUnseen asks on the terminal and does not show what is typed. The terminal
-// is as it was when this returns, also when it was interrupted.
+// askUnseen prompts on the terminal and reads without echo. It restores the
+// terminal before it returns, even if it was interrupted.
 func (c *console) askUnseen(ctx context.Context, prompt string) (plexauth.Secret, error) {
 	fd := int(c.in.(*os.File).Fd())
 	before, err := term.GetState(fd)
@@ -63,13 +62,13 @@ func (c *console) askUnseen(ctx context.Context, prompt string) (plexauth.Secret
 		return plexauth.Secret(text), nil
 	})
 	if err == nil {
-		fmt.Fprintln(c.err) // what ended the line was not shown either
+		fmt.Fprintln(c.err) // the line break was not echoed either
 	}
 	return text, err
 }
 
-// await reads until ctx ends. A read from a terminal cannot be ended: it is
-// left behind, since the program ends then.
+// await reads until ctx is cancelled. A read from a terminal cannot be cancelled;
+// its goroutine is abandoned, because the program exits then.
 func (c *console) await(ctx context.Context, read func() (plexauth.Secret, error)) (plexauth.Secret, error) {
 	type answer struct {
 		text plexauth.Secret
@@ -92,7 +91,7 @@ func passwordFlag(cmd *cobra.Command, fromStdin *bool) {
 	cmd.Flags().BoolVar(fromStdin, "password-stdin", false, "read the password from the first line of standard input")
 }
 
-// newPassword gets a new password: typed twice at a terminal, or from standard
+// newPassword reads a new password: typed twice on a terminal, or from standard
 // input.
 func (c *console) newPassword(ctx context.Context, fromStdin bool) (plexauth.Secret, error) {
 	if fromStdin {
@@ -105,19 +104,19 @@ func (c *console) newPassword(ctx context.Context, fromStdin bool) (plexauth.Sec
 	if err != nil {
 		return "", err
 	}
-	second, err := c.askUnseen(ctx, "Once more: ")
+	second, err := c.askUnseen(ctx, "Repeat the password: ")
 	if err != nil {
 		return "", err
 	}
 	if !first.Equal(second) {
-		return "", errors.New("the two passwords differ")
+		return "", errors.New("the passwords do not match")
 	}
 	return first, nil
 }
 
-// noTerminal is the error for a password that cannot be asked for.
+// noTerminal is the error if a password is needed and there is no terminal.
 func noTerminal() error {
 	return &usageError{&hintError{
-		errors.New("there is no terminal to ask for the password on"), "give it on standard input with --password-stdin",
+		errors.New("there is no terminal to ask for the password"), "pass it on standard input with --password-stdin",
 	}}
 }

@@ -62,13 +62,13 @@ func (cs serveCommands) command() *cobra.Command {
 		Short: "Run the server",
 		Long: `Run the server: both planes of the protocol on one address.
 
-The account plane (sign-in, token details, resources) is where programs expect
-https://plex.tv; the media plane (transient tokens, source connections) is
-where they expect a media server. Point programs at the address it prints.
+The account plane (sign-in, token details, resources) takes the place of
+https://plex.tv, the media plane (transient tokens, source connections) that of a
+media server. Configure your programs with the address that the command prints.
 
-Without an account, it says how to make the first admin. To have it made
-unattended, set USHER_ADMIN_USERNAME, USHER_ADMIN_EMAIL and
-USHER_ADMIN_PASSWORD, or USHER_ADMIN_PASSWORD_FILE; they do nothing once there
+If there is no account, the command prints how to create the first admin. To
+create the admin unattended, set USHER_ADMIN_USERNAME, USHER_ADMIN_EMAIL, and
+USHER_ADMIN_PASSWORD or USHER_ADMIN_PASSWORD_FILE; they have no effect once there
 is an account.`,
 		Example: `  usher serve
   usher serve --listen 0.0.0.0:32400 --public-url https://usher.example.org
@@ -77,23 +77,23 @@ is an account.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cs.serve(cmd.Context(), o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.listen, "listen", "127.0.0.1:32400", "`address` to answer on; port 0 takes a free one")
-	f.StringVar(&o.metricsListen, "metrics-listen", "", "`address` of /metrics, /healthz and /readyz; empty: no metrics")
-	f.StringArrayVar(&o.publicURLs, "public-url", nil, "`URL` at which clients reach this server, once for each (default the listening address)")
-	f.StringArrayVar(&o.trustedProxies, "trusted-proxy", nil, "`address` or network of a reverse proxy whose X-Forwarded-For is believed, once for each")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:32400", "`address` to listen on; port 0 selects a free port")
+	f.StringVar(&o.metricsListen, "metrics-listen", "", "`address` of /metrics, /healthz and /readyz (default none)")
+	f.StringArrayVar(&o.publicURLs, "public-url", nil, "`URL` at which clients reach this server; may be given more than once (default the listening address)")
+	f.StringArrayVar(&o.trustedProxies, "trusted-proxy", nil, "`address` or network of a reverse proxy whose X-Forwarded-For is trusted; may be given more than once")
 	f.StringVar(&o.name, "server-name", "usher", "this server's `name` in lists of servers")
-	f.StringVar(&o.id, "server-id", "", "this server's machine `identifier` (default one that is drawn once and kept)")
-	f.StringVar(&o.tlsCert, "tls-cert", "", "PEM `file` with the certificate; answers in TLS only")
-	f.StringVar(&o.tlsKey, "tls-key", "", "PEM `file` with the certificate's key")
-	f.BoolVar(&o.hsts, "hsts", true, "make browsers that came by https insist on it (Strict-Transport-Security)")
-	f.DurationVar(&o.transientTTL, "transient-ttl", 48*time.Hour, "how long transient tokens live, 48h at most")
-	f.IntVar(&o.hashSlots, "hash-slots", 0, "how many passwords are hashed at once (default the number of processors)")
-	f.IntVar(&o.hashQueue, "hash-queue", 0, "how many sign-ins wait for that before more are refused (default 16 for each slot)")
-	f.IntVar(&o.failedTries, "failed-tries", 10, "failed sign-ins to an account from one address before a wait of a minute; 0: no limit")
-	f.DurationVar(&o.auditKeep, "audit-keep", 90*24*time.Hour, "how long the audit log is kept; 0: for ever")
-	f.DurationVar(&o.grace, "grace", 20*time.Second, "how long what is in flight may take when the server stops")
-	f.StringVar(&o.logLevel, "log-level", "info", "least `level` that is logged: debug, info, warn or error")
-	f.StringVar(&o.adminUsername, "admin-username", "", "`name` of the first admin, made when there is no account yet")
+	f.StringVar(&o.id, "server-id", "", "this server's machine `identifier` (default generated once and stored)")
+	f.StringVar(&o.tlsCert, "tls-cert", "", "PEM `file` with the certificate; the server then accepts TLS only")
+	f.StringVar(&o.tlsKey, "tls-key", "", "PEM `file` with the key of the certificate")
+	f.BoolVar(&o.hsts, "hsts", true, "send Strict-Transport-Security over HTTPS, so that browsers use HTTPS only")
+	f.DurationVar(&o.transientTTL, "transient-ttl", 48*time.Hour, "lifetime of transient tokens, 48h at most")
+	f.IntVar(&o.hashSlots, "hash-slots", 0, "number of passwords hashed at once (default the number of processors)")
+	f.IntVar(&o.hashQueue, "hash-queue", 0, "number of sign-ins that wait for a slot before more are rejected (default 16 for each slot)")
+	f.IntVar(&o.failedTries, "failed-tries", 10, "failed sign-ins to an account from one address before a wait of a minute; 0 means no limit")
+	f.DurationVar(&o.auditKeep, "audit-keep", 90*24*time.Hour, "how long the audit log is retained; 0 keeps it forever")
+	f.DurationVar(&o.grace, "grace", 20*time.Second, "how long requests in flight may take when the server stops")
+	f.StringVar(&o.logLevel, "log-level", "info", "lowest `level` to log: debug, info, warn or error")
+	f.StringVar(&o.adminUsername, "admin-username", "", "`name` of the first admin, created if there is no account")
 	f.StringVar(&o.adminEmail, "admin-email", "", "the first admin's `e-mail`")
 	f.StringVar(&o.adminPasswordFile, "admin-password-file", "", "`file` with the first admin's password on its first line")
 	return cmd
@@ -106,7 +106,7 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
-		return wrongUse("--log-level %s is none of debug, info, warn and error", o.logLevel)
+		return wrongUse("--log-level %s is not debug, info, warn or error", o.logLevel)
 	}
 	log := newLogger(cs.err, level)
 	defer log.Close()
@@ -132,7 +132,7 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	if c.Created {
-		log.Info("made a new database", "folder", cs.data)
+		log.Info("created a database", "folder", cs.data)
 	}
 	srv := server.New(c, server.Config{Version: version(), PublicURL: o.publicURL(), NoHSTS: !o.hsts, Proxies: o.proxies})
 	empty, err := cs.firstAdmin(ctx, c.Accounts, o)
@@ -144,11 +144,11 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	return runServers(ctx, c, srv, on, o, log)
 }
 
-// tuneRuntime sets what Go's runtime leaves to programs.
+// tuneRuntime tunes the garbage collector, unless the environment does.
 //
-// A server that keeps little and allocates much collects garbage all the time
-// at the default pace: letting the heap grow to four times what is in use costs
-// a few megabytes and saves a tenth of the processor.
+// The server has a small heap and allocates much, so at the default setting the
+// collector runs all the time. Letting the heap grow to four times the live data
+// costs a few megabytes and saves a tenth of the CPU time.
 func (cs serveCommands) tuneRuntime() {
 	if _, set := cs.env("GOGC"); !set {
 		debug.SetGCPercent(400)
@@ -158,13 +158,13 @@ func (cs serveCommands) tuneRuntime() {
 	}
 }
 
-// softMemory is where garbage is collected at a quicker pace again.
+// softMemory is the memory above which the collector runs more often again.
 const softMemory = 128 << 20
 
-// check finds wrong combinations of flags.
+// check validates the flags and their combinations.
 func (o *serveOptions) check() error {
 	if (o.tlsCert == "") != (o.tlsKey == "") {
-		return wrongUse("--tls-cert and --tls-key go together")
+		return wrongUse("--tls-cert and --tls-key must be set together")
 	}
 	if o.tlsCert != "" {
 		if _, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey); err != nil {
@@ -204,7 +204,7 @@ func (o *serveOptions) check() error {
 	return nil
 }
 
-// publicURL is where browsers reach this server; empty: not known.
+// publicURL is the URL at which browsers reach this server; empty if not known.
 func (o *serveOptions) publicURL() string {
 	if len(o.publicURLs) == 0 {
 		return ""
@@ -212,13 +212,13 @@ func (o *serveOptions) publicURL() string {
 	return o.publicURLs[0]
 }
 
-// listeners are what is answered on.
+// listeners are the listeners of the server.
 type listeners struct {
 	main    net.Listener
 	metrics net.Listener // nil: no metrics
 }
 
-// Close gives the addresses back.
+// Close closes the listeners.
 func (l listeners) Close() {
 	_ = l.main.Close()
 	if l.metrics != nil {
@@ -226,7 +226,7 @@ func (l listeners) Close() {
 	}
 }
 
-// open takes the addresses.
+// open binds the addresses.
 func (o *serveOptions) open(ctx context.Context) (l listeners, err error) {
 	if l.main, err = listen(ctx, "--listen", o.listen, "127.0.0.1:32500"); err != nil {
 		return listeners{}, err
@@ -241,19 +241,19 @@ func (o *serveOptions) open(ctx context.Context) (l listeners, err error) {
 	return l, nil
 }
 
-// listen takes a flag's address, or says who probably has it, and which other
-// might be free.
+// listen binds the address of a flag. If it is in use, the error says who probably
+// uses it and suggests another.
 func listen(ctx context.Context, flag, address, other string) (net.Listener, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, &hintError{
-			fmt.Errorf("%s %s is taken by another program, perhaps another usher or a media server", flag, address),
+			fmt.Errorf("%s %s is in use by another program, perhaps another usher or a media server", flag, address),
 			"choose another address, such as " + flag + " " + other,
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listening for %s: %w", flag, err)
+		return nil, fmt.Errorf("binding %s: %w", flag, err)
 	}
 	return ln, nil
 }
@@ -289,17 +289,17 @@ func runServers(
 	return err
 }
 
-// metricsError says that the listener of the metrics broke. The server ends: it
-// would go on unwatched.
+// metricsError says that the metrics listener failed. The server stops, because it
+// would run unmonitored.
 type metricsError struct{ error }
 
 func (e *metricsError) Error() string { return "serving metrics: " + e.error.Error() }
 
 func (e *metricsError) Unwrap() error { return e.error }
 
-// connections are the ways to this server that clients are told of: the public
-// URLs or, without them, the listening address; where that is every address,
-// one for each that this machine has.
+// connections are the connections of this server in responses: the public URLs
+// or, without them, the listening address. If the server listens on all
+// addresses, there is a connection for each address of this machine.
 func (o *serveOptions) connections(addr net.Addr) []source.Connection {
 	var list []source.Connection
 	for _, u := range o.publicURLs {
@@ -339,8 +339,8 @@ func reachable(addr net.Addr) []string {
 	return hosts
 }
 
-// firstAdmin makes the first admin when the environment asks for one. It
-// reports whether there is still no account.
+// firstAdmin creates the first admin if the flags or the environment ask for one.
+// It reports whether there is still no account.
 func (cs serveCommands) firstAdmin(ctx context.Context, accounts *account.Service, o serveOptions) (empty bool, err error) {
 	exists, err := accounts.Any(ctx)
 	if err != nil || exists {
@@ -349,7 +349,7 @@ func (cs serveCommands) firstAdmin(ctx context.Context, accounts *account.Servic
 	if o.adminUsername == "" {
 		password, _ := cs.env(adminPasswordEnv)
 		if password != "" || o.adminPasswordFile != "" || o.adminEmail != "" {
-			return true, wrongUse("--admin-username is missing") // misspelt, perhaps
+			return true, wrongUse("--admin-username is missing") // the variable may be misspelt
 		}
 		return true, nil
 	}
@@ -360,14 +360,14 @@ func (cs serveCommands) firstAdmin(ctx context.Context, accounts *account.Servic
 	_, err = accounts.AddFirst(ctx, commandLine(), account.NewAccount{
 		Username: o.adminUsername, Email: o.adminEmail, Password: password, Admin: true,
 	})
-	if err != nil && !errors.Is(err, account.ErrExists) { // another process may have been quicker
-		return true, fmt.Errorf("making the first admin: %w", err)
+	if err != nil && !errors.Is(err, account.ErrExists) { // another process may have been faster
+		return true, fmt.Errorf("creating the first admin: %w", err)
 	}
 	return false, nil
 }
 
-// adminPassword reads the first admin's password. It is no flag, since every
-// user of a machine can read the flags of every process.
+// adminPassword reads the first admin's password. There is no flag for it, because
+// every user of a machine can read the flags of every process.
 func (cs serveCommands) adminPassword(o serveOptions) (plexauth.Secret, error) {
 	if o.adminPasswordFile != "" {
 		text, err := os.ReadFile(o.adminPasswordFile)
@@ -379,26 +379,26 @@ func (cs serveCommands) adminPassword(o serveOptions) (plexauth.Secret, error) {
 	}
 	password, _ := cs.env(adminPasswordEnv)
 	if password == "" {
-		return "", wrongUse("--admin-username needs a password, in %s or by --admin-password-file", adminPasswordEnv)
+		return "", wrongUse("--admin-username requires a password in %s or --admin-password-file", adminPasswordEnv)
 	}
 	return plexauth.Secret(password), nil
 }
 
 const adminPasswordEnv = envPrefix + "ADMIN_PASSWORD"
 
-// greet says where everything is and what to do next.
+// greet prints the addresses and the next step.
 func (cs serveCommands) greet(base string, empty bool, pages *web.Pages) {
 	fmt.Fprintf(cs.out, `usher is ready.
 
   account plane  %[1]s  (in place of https://plex.tv)
   media plane    %[1]s  (in place of a media server)
-  pages          %[1]s  (for people)
+  pages          %[1]s  (for browsers)
   data           %[2]s
 
 `, base, displayPath(cs.data))
 	if empty {
-		// The one secret that is printed: who reads it has started the server.
-		fmt.Fprintf(cs.out, "There is no account yet. Make the first admin, in a browser with this link, which works once:\n\n  %s%s\n\n"+
+		// The only secret that the server prints: its reader has started the server.
+		fmt.Fprintf(cs.out, "There is no account yet. Create the first admin in a browser with this link, which works once:\n\n  %s%s\n\n"+
 			"or in another terminal:\n\n  %s\n\n", base, string(pages.SetupPath()), cs.invocation("account add admin --admin"))
 	}
 	fmt.Fprintf(cs.out, "Try it:\n\n  curl %s/identity\n\n", base)

@@ -21,11 +21,11 @@ type shareCommands struct {
 }
 
 func (cs shareCommands) command() *cobra.Command {
-	return group("share", "Say which accounts may reach which servers",
-		"Say which accounts may reach which servers, besides those who own them.",
-		cs.change("add", "Let an account reach a server", "%s may reach %s.\n", (*source.Service).Share),
+	return group("share", "Manage which accounts can reach which servers",
+		"Manage which accounts can reach which servers, in addition to the owners.",
+		cs.change("add", "Share a server with an account", "%s can reach %s\n", (*source.Service).Share),
 		cs.jsonFlag(cs.list()),
-		cs.change("remove", "Take a share back, with the tokens that rest on it", "%s may no longer reach %s.\n", (*source.Service).Unshare))
+		cs.change("remove", "Remove a share and the tokens that depend on it", "%s can no longer reach %s\n", (*source.Service).Unshare))
 }
 
 // shareChange is a method of source.Service that adds or removes a share.
@@ -45,9 +45,9 @@ func (cs shareCommands) change(verb, short, done string, change shareChange) *co
 				}
 				switch err := change(c.Sources, ctx, commandLine(), src, acc.ID); {
 				case errors.Is(err, source.ErrShared):
-					return fmt.Errorf("%s may reach %s already", acc.Username, src.Name)
+					return fmt.Errorf("%s can already reach %s", acc.Username, src.Name)
 				case errors.Is(err, source.ErrNotShared):
-					return fmt.Errorf("%s is not shared %s", acc.Username, src.Name)
+					return fmt.Errorf("%s is not shared with %s", src.Name, acc.Username)
 				case err != nil:
 					return err
 				}

@@ -23,15 +23,15 @@ func (cs signInCommands) signInCommand() *cobra.Command {
 	var code string
 	cmd := &cobra.Command{
 		Use:   "signin [LOGIN | --pin]",
-		Short: "Sign in to a server, and keep the token",
-		Long: `Sign in to usher, or to the real services, and keep the token for the commands
+		Short: "Sign in to a server and store the token",
+		Long: `Sign in to usher or to the real services, and store the token for the commands
 whoami, token transient, source show and resources.
 
-It asks for what it needs on the terminal; the password is never an argument.
-With --pin it asks for nothing: it shows a code, and waits until somebody has
-entered it in a browser, on any device.
+The command prompts for what it needs; the password is never an argument. With
+--pin it does not prompt: it shows a code, and waits until someone enters it in a
+browser, on any device.
 
-The token is kept in the system's keyring or, where there is none (or with
+The token is stored in the system's keyring or, if there is none (or with
 USHER_NO_KEYRING=1), in a file that only you can read.`,
 		Example: `  usher signin mia
   usher signin mia@example.org --account-url https://plex.tv --profile real
@@ -40,7 +40,7 @@ USHER_NO_KEYRING=1), in a file that only you can read.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if byPIN && (len(args) > 0 || fromStdin || code != "") {
-				return wrongUse("with --pin, neither a login nor a password nor a code is given")
+				return wrongUse("--pin takes no login, password or code")
 			}
 			c, p, err := cs.newClient()
 			if err != nil {
@@ -62,13 +62,13 @@ USHER_NO_KEYRING=1), in a file that only you can read.`,
 		},
 	}
 	passwordFlag(cmd, &fromStdin)
-	cmd.Flags().BoolVar(&byPIN, "pin", false, "show a code to enter in a browser, in place of asking for a password")
-	cmd.Flags().StringVar(&code, "code", "", "verification `code` of a second factor (default asked for when needed)")
+	cmd.Flags().BoolVar(&byPIN, "pin", false, "show a code to enter in a browser, instead of asking for a password")
+	cmd.Flags().StringVar(&code, "code", "", "verification `code` of a second factor (default prompt if needed)")
 	return cs.clientCommand(cmd)
 }
 
-// keep keeps a sign-in. What is there before goes first, and the token comes
-// last: whenever this is broken off, no token stands beside another server's
+// keep stores a sign-in. It deletes the previous one first and stores the token
+// last, so that an interruption never leaves a token next to another server's
 // address.
 func (cs signInCommands) keep(p *profile, acc *plexauth.Account) error {
 	if err := cs.forgetToken(*p); err != nil {
@@ -85,7 +85,7 @@ func (cs signInCommands) keep(p *profile, acc *plexauth.Account) error {
 	return cs.saveProfile(*p)
 }
 
-// signInByPassword signs in with what is given and asked for.
+// signInByPassword signs in with the flags and prompts for the rest.
 func (cs signInCommands) signInByPassword(ctx context.Context, c *plexauth.Client, p profile, login string, code plexauth.Secret, fromStdin bool) (*plexauth.Account, error) {
 	in := plexauth.SignInRequest{Login: login, VerificationCode: code, RememberMe: true}
 	if err := cs.askCredentials(ctx, &in, fromStdin); err != nil {
@@ -94,7 +94,7 @@ func (cs signInCommands) signInByPassword(ctx context.Context, c *plexauth.Clien
 	return cs.signIn(ctx, c, p, in)
 }
 
-// askCredentials gets what is not there yet.
+// askCredentials prompts for the missing credentials.
 func (cs signInCommands) askCredentials(ctx context.Context, in *plexauth.SignInRequest, fromStdin bool) (err error) {
 	if in.Login == "" {
 		if fromStdin || !cs.interactive() {
@@ -117,8 +117,8 @@ func (cs signInCommands) askCredentials(ctx context.Context, in *plexauth.SignIn
 	return err
 }
 
-// signIn signs in, and asks for a code as long as one is needed and there is
-// somebody to ask.
+// signIn signs in. It prompts for a code as long as one is needed and the command
+// can prompt.
 func (cs signInCommands) signIn(ctx context.Context, c *plexauth.Client, p profile, in plexauth.SignInRequest) (*plexauth.Account, error) {
 	for {
 		acc, err := c.SignIn(ctx, in)
@@ -128,19 +128,19 @@ func (cs signInCommands) signIn(ctx context.Context, c *plexauth.Client, p profi
 		if !cs.interactive() {
 			if in.VerificationCode != "" {
 				return nil, &hintError{
-					errors.New("the verification code is wrong, or was used already"), "wait for the next code, or give a backup code",
+					errors.New("the verification code is wrong or already used"), "wait for the next code, or use a backup code",
 				}
 			}
-			return nil, &hintError{errors.New("a verification code is needed"), "give it with --code"}
+			return nil, &hintError{errors.New("a verification code is required"), "pass it with --code"}
 		}
 		if in.VerificationCode != "" {
-			fmt.Fprintln(cs.err, "That code is not the one, or was used already.")
+			fmt.Fprintln(cs.err, "That code is wrong or already used.")
 		}
 		if in.VerificationCode, err = cs.ask(ctx, "Verification code: "); err != nil {
 			return nil, err
 		}
 		if in.VerificationCode == "" {
-			return nil, errors.New("no code was given")
+			return nil, errors.New("no code was entered")
 		}
 	}
 }
@@ -168,14 +168,14 @@ func (cs signInCommands) printAccount(acc *plexauth.Account, p profile) error {
 
 func (cs signInCommands) signOutCommand() *cobra.Command {
 	return cs.clientCommand(&cobra.Command{
-		Use: "signout", Short: "End the token that signin kept, and forget it", Args: takes(0),
+		Use: "signout", Short: "Revoke the stored token and delete it", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, p, err := cs.newClient()
 			if err != nil {
 				return err
 			}
 			if p.Username == "" {
-				return fmt.Errorf("nobody is signed in at %s", p.AccountURL)
+				return fmt.Errorf("not signed in at %s", p.AccountURL)
 			}
 			err = c.SignOut(cmd.Context())
 			if err != nil && !errors.Is(err, plexauth.ErrUnauthorized) {
@@ -192,7 +192,7 @@ func (cs signInCommands) signOutCommand() *cobra.Command {
 			if cs.json {
 				return cs.printJSON(map[string]string{"signedOut": who})
 			}
-			fmt.Fprintf(cs.out, "Signed %s out.\n", who)
+			fmt.Fprintf(cs.out, "signed out %s\n", who)
 			return nil
 		},
 	})
@@ -200,7 +200,7 @@ func (cs signInCommands) signOutCommand() *cobra.Command {
 
 func (cs signInCommands) whoAmICommand() *cobra.Command {
 	return cs.clientCommand(&cobra.Command{
-		Use: "whoami", Short: "Say whose the token is that signin kept", Args: takes(0),
+		Use: "whoami", Short: "Show the account of the stored token", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, p, err := cs.newClient()
 			if err != nil {

@@ -23,24 +23,24 @@ type sourceCommands struct {
 // serverCommand is the group of the commands about servers.
 func serverCommand(con *console, dir *folder) *cobra.Command {
 	cs := sourceCommands{con, dir, source.Server}
-	return group("server", "Make servers known that accounts may reach", `Make servers known that accounts may reach. A server is named by its machine
-identifier, and is listed for those who own it or are shared it.`,
+	return group("server", "Manage the servers that accounts can reach", `Manage the servers that accounts can reach. A server is named by its machine
+identifier. It is listed for its owner and for the accounts it is shared with.`,
 		cs.add(), cs.jsonFlag(cs.list()), cs.remove())
 }
 
 // providerCommand is the group of the commands about providers.
 func providerCommand(con *console, dir *folder) *cobra.Command {
 	cs := sourceCommands{con, dir, source.Provider}
-	return group("provider", "Make providers known that servers may ask for", `Make providers known: sources that a server asks for by provider://ID, such as
-a guide or a cloud library.`,
+	return group("provider", "Manage the providers that servers can ask for", `Manage providers: sources that a server asks for as provider://ID, such as a guide
+or a cloud library.`,
 		cs.add(), cs.jsonFlag(cs.list()), cs.remove())
 }
 
-// connectionFlags collects --connection and, after each, its --local and
-// --relay, in the order in which they stand.
+// connectionFlags collects each --connection and the --local and --relay that
+// follow it, in the order of the command line.
 type connectionFlags struct {
 	list []source.Connection
-	said string // of the last one: "local" or "relay"
+	said string // the flag that follows the last connection: "local" or "relay"
 }
 
 // Set implements pflag.Value for --connection.
@@ -59,7 +59,7 @@ func (c *connectionFlags) String() string { return "" }
 // Type implements pflag.Value.
 func (c *connectionFlags) Type() string { return "URI" }
 
-// mark is a flag that says something of the connection before it.
+// mark is a flag that describes the preceding connection.
 type mark struct {
 	of   *connectionFlags
 	name string
@@ -70,10 +70,10 @@ type mark struct {
 func (m mark) Set(text string) error {
 	on, err := strconv.ParseBool(text)
 	if err != nil {
-		return errors.New("it is true or false")
+		return errors.New("must be true or false")
 	}
 	if len(m.of.list) == 0 {
-		return errors.New("it stands after the --connection that it is about")
+		return errors.New("must follow the --connection that it describes")
 	}
 	switch {
 	case on && m.of.said != "" && m.of.said != m.name:
@@ -99,7 +99,7 @@ func (cs sourceCommands) add() *cobra.Command {
 	var owner string
 	cmd := &cobra.Command{
 		Use:   "add NAME --id ID --connection URI [--local|--relay] …",
-		Short: "Make a " + string(cs.kind) + " known",
+		Short: "Add a " + string(cs.kind),
 		Example: `  usher ` + string(cs.kind) + ` add Den --id 5f3a…c9 --connection http://192.168.1.5:32400
   usher ` + string(cs.kind) + ` add Den --id 5f3a…c9 --owner mia \
       --connection http://192.168.1.5:32400 --local \
@@ -120,14 +120,14 @@ func (cs sourceCommands) add() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&src.Identifier, "id", "", "its machine `identifier`")
-	f.Var(&connections, "connection", "`URI` at which it is reached; may be given more than once")
+	f.Var(&connections, "connection", "`URI` at which clients reach it; may be given more than once")
 	f.Var(mark{&connections, "local", func(c *source.Connection, on bool) { c.Local = on }}, "local",
-		"the connection before is on the local network (default for private addresses)")
-	f.Var(mark{&connections, "relay", func(c *source.Connection, on bool) { c.Relay = on }}, "relay", "the connection before is a relay")
+		"the preceding connection is on the local network (default for private addresses)")
+	f.Var(mark{&connections, "relay", func(c *source.Connection, on bool) { c.Relay = on }}, "relay", "the preceding connection is a relay")
 	f.Lookup("local").NoOptDefVal, f.Lookup("relay").NoOptDefVal = "true", "true"
 	f.StringVar(&owner, "owner", "", "`account` that owns it (default every admin)")
 	f.BoolVar(&src.Everyone, "everyone", false, "share it with every account")
-	f.StringVar(&src.Product, "product", "Plex Media Server", "`product` that clients are told it is")
+	f.StringVar(&src.Product, "product", "Plex Media Server", "`product` name in lists of servers")
 	f.StringVar(&src.ProductVersion, "product-version", "", "the product's `version`")
 	if cs.kind == source.Server {
 		f.StringVar(&src.Platform, "platform", "", "`system` that it runs on, such as Linux")
@@ -147,12 +147,12 @@ func (cs sourceCommands) store(ctx context.Context, c *core.Core, src source.Sou
 	}
 	added, err := c.Sources.Add(ctx, commandLine(), src)
 	if errors.Is(err, source.ErrExists) {
-		return fmt.Errorf("there is a %s with the identifier %s already", src.Kind, src.Identifier)
+		return fmt.Errorf("a %s with the identifier %s already exists", src.Kind, src.Identifier)
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(cs.out, "Added %s %s (%s).\n", src.Kind, added.Name, added.Identifier)
+	fmt.Fprintf(cs.out, "added %s %s (%s)\n", src.Kind, added.Name, added.Identifier)
 	return nil
 }
 
@@ -226,7 +226,7 @@ func (cs sourceCommands) remove() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(cs.out, "Removed %s %s.\n", cs.kind, args[0])
+				fmt.Fprintf(cs.out, "removed %s %s\n", cs.kind, args[0])
 				return nil
 			})
 		},

@@ -165,12 +165,12 @@ func TestPasswordsAreTypedUnseen(t *testing.T) {
 	x := startAtTerminal(t, t.TempDir(), "account", "add", "mia")
 	x.askedUnseen("Password: ")
 	x.typeIn("typed unseen\n")
-	x.askedUnseen("Once more: ")
+	x.askedUnseen("Repeat the password: ")
 	x.typeIn("typed unseen\n")
 	if code := x.end(); code != 0 {
 		t.Errorf("got exit code %d", code)
 	}
-	x.await("done", func() bool { return strings.Contains(x.screen(), "Made account mia (1).") })
+	x.await("done", func() bool { return strings.Contains(x.screen(), "created account mia (1)") })
 	if strings.Contains(x.screen(), "unseen") {
 		t.Errorf("the password is on the screen: %q", x.screen())
 	}
@@ -198,10 +198,10 @@ func TestInterruptAtAPrompt(t *testing.T) {
 		{"once more", []string{"account", "add", "mia"}, func(x *terminal) {
 			x.askedUnseen("Password: ")
 			x.typeIn("typed unseen\n")
-			x.askedUnseen("Once more: ")
+			x.askedUnseen("Repeat the password: ")
 		}},
 		{"code", []string{"account", "totp", "olga"}, func(x *terminal) {
-			x.await("asked", func() bool { return strings.HasSuffix(x.screen(), "The code that the app shows now: ") })
+			x.await("asked", func() bool { return strings.HasSuffix(x.screen(), "Code from the app: ") })
 		}},
 	} {
 		t.Run(prompt.name, func(t *testing.T) {
@@ -231,7 +231,7 @@ func TestSignInAtATerminal(t *testing.T) {
 	x.typeIn(string(srv.TwoFactor.Password) + "\n")
 	x.asked("Verification code: ")
 	x.typeIn("12345\n")
-	x.asked("That code is not the one, or was used already.\r\nVerification code: ")
+	x.asked("That code is wrong or already used.\r\nVerification code: ")
 	x.typeIn(string(srv.TwoFactor.VerificationCode()) + "\n")
 	if code := x.end(); code != 0 {
 		t.Errorf("got exit code %d", code)
@@ -263,7 +263,7 @@ func TestSignInByPINAtATerminal(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	data := t.TempDir()
 	x := startAtTerminal(t, data, "signin", "--pin", "--account-url", srv.AccountURL)
-	x.await("shown", func() bool { return strings.HasSuffix(x.screen(), "Ctrl-C gives up.\r\n") })
+	x.await("shown", func() bool { return strings.HasSuffix(x.screen(), "Press Ctrl-C to cancel.\r\n") })
 	shown := strings.ReplaceAll(x.screen(), "\r\n", "\n")
 	m := regexp.MustCompile(`^Open (\S+) on any device, sign in, and enter ([A-Z0-9]{4}):\n`).FindStringSubmatch(shown)
 	if len(m) != 3 || m[1] != srv.AccountURL+"/link" {
@@ -273,7 +273,7 @@ func TestSignInByPINAtATerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{bigLetters(m[2]), symbol, "It is good for 15 minutes, until "} {
+	for _, want := range []string{bigLetters(m[2]), symbol, "It is valid for 15 minutes, until "} {
 		if want == "" || !strings.Contains(shown, want) {
 			t.Errorf("the terminal shows %q, and not %q", shown, want)
 		}
@@ -311,7 +311,7 @@ func TestInterruptASignIn(t *testing.T) {
 			x.await("read", x.echoes)
 		}},
 		{"PIN", []string{"--pin"}, func(x *terminal, _ *plexauthtest.Server) {
-			x.await("shown", func() bool { return strings.HasSuffix(x.screen(), "Ctrl-C gives up.\r\n") })
+			x.await("shown", func() bool { return strings.HasSuffix(x.screen(), "Press Ctrl-C to cancel.\r\n") })
 		}},
 	} {
 		t.Run(prompt.name, func(t *testing.T) {

@@ -20,11 +20,12 @@ type tokenCommands struct {
 }
 
 func (cs tokenCommands) command(lookup lookupCommands) *cobra.Command {
-	return group("token", "See and revoke live tokens; ask about one", `See and revoke the live tokens of the data folder (list, revoke), and ask a
-server about one (inspect, transient).
+	return group("token", "List, revoke, inspect and derive tokens", `List and revoke the active tokens in the data folder (list, revoke), and ask a
+server about a token or for one (inspect, transient).
 
-A token's text is never listed: usher does not keep it. Transient tokens are not
-listed, as nothing is kept of them; they end with the token they were made from.`,
+The text of a token is never listed, because usher does not store it. Transient
+tokens are not stored at all, so they are not listed; they become invalid with the
+token that they are derived from.`,
 		cs.jsonFlag(cs.list()), cs.revoke(), lookup.inspectToken(), lookup.transientToken())
 }
 
@@ -56,7 +57,7 @@ func newTokenJSON(t token.Token) tokenJSON {
 func (cs tokenCommands) list() *cobra.Command {
 	var owner string
 	cmd := &cobra.Command{
-		Use: "list", Short: "List live tokens", Args: takes(0),
+		Use: "list", Short: "List active tokens", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				var id int64
@@ -84,17 +85,17 @@ func (cs tokenCommands) list() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&owner, "account", "", "only those of this `account`")
+	cmd.Flags().StringVar(&owner, "account", "", "only tokens of this `account`")
 	return cmd
 }
 
 func (cs tokenCommands) revoke() *cobra.Command {
 	return &cobra.Command{
-		Use: "revoke ID", Short: "End a token and all that were made from it", Args: takes(1),
+		Use: "revoke ID", Short: "Revoke a token and all tokens derived from it", Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil {
-				return wrongUse("%q is not the number of a token", args[0])
+				return wrongUse("%q is not a token number", args[0])
 			}
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				err := c.Tokens.Revoke(ctx, commandLine(), id)
@@ -104,7 +105,7 @@ func (cs tokenCommands) revoke() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(cs.out, "Revoked token %d.\n", id)
+				fmt.Fprintf(cs.out, "revoked token %d\n", id)
 				return nil
 			})
 		},
