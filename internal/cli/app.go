@@ -20,7 +20,9 @@ import (
 //     a full stop. An error begins with "error: "; if there is a next step, a
 //     line follows that begins with "hint: ". Instructions of several lines are
 //     sentences.
-//   - Exit codes: 0 done, 1 failed or rejected, 2 usage error, 3 unreachable.
+//   - Exit codes: 0 done, 1 failed or rejected, 2 usage error, 3 unreachable, and
+//     128 plus the number of the signal that interrupted the command: 130 for
+//     Ctrl-C.
 //   - A command prompts only if standard input and standard error are a
 //     terminal. A password is never an argument: it is typed without echo, or
 //     read from standard input.
@@ -65,7 +67,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
-	err = tidy(err)
+	err = interrupted(ctx, tidy(err))
 	if errors.Is(err, errInterrupted) && a.console.interactive() {
 		fmt.Fprintln(a.console.err) // the terminal shows ^C where the line was
 	}
@@ -86,6 +88,18 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return c.code
 	}
 	return exitFailed
+}
+
+// interrupted replaces the error of a command that a signal cancelled.
+func interrupted(ctx context.Context, err error) error {
+	var signal *signalError
+	if !errors.As(context.Cause(ctx), &signal) {
+		return err
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, errInterrupted) {
+		return &codeError{errInterrupted, signal.exitCode()}
+	}
+	return err
 }
 
 // codeError is an error with an exit code of its own.

@@ -21,15 +21,35 @@ import (
 // Interrupt and SIGTERM cancel the running command; a second one ends the
 // process at once.
 func Main() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop)         // a second Ctrl-C exits at once
-	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	ends := cancelOn(cancel, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, func() { signal.Stop(ends) }) // a second Ctrl-C exits at once
+	if !signal.Ignored(syscall.SIGHUP) {                 // nohup ignores it
 		// SIGHUP stays caught until the end: a closing terminal often sends it twice.
-		var release context.CancelFunc
-		ctx, release = signal.NotifyContext(ctx, syscall.SIGHUP)
-		defer release()
+		cancelOn(cancel, syscall.SIGHUP)
 	}
 	a := newApp(os.Stdin, os.Stdout, os.Stderr, os.LookupEnv, os.Args[0])
 	return a.run(ctx, os.Args[1:])
 }
+
+// cancelOn cancels a context when the process receives one of the signals. The
+// cause is a *signalError.
+func cancelOn(cancel context.CancelCauseFunc, signals ...os.Signal) chan<- os.Signal {
+	received := make(chan os.Signal, 1)
+	signal.Notify(received, signals...)
+	go func() {
+		if s, ok := (<-received).(syscall.Signal); ok {
+			cancel(&signalError{s})
+		}
+	}()
+	return received
+}
+
+// signalError says that a signal cancelled the command.
+type signalError struct{ syscall.Signal }
+
+func (e *signalError) Error() string { return e.Signal.String() }
+
+// exitCode is the code with which a shell reports a program that the signal ended.
+func (e *signalError) exitCode() int { return 128 + int(e.Signal) }

@@ -42,9 +42,9 @@ func commandLineDocument() []byte {
 ` + "`go test ./internal/cli -update`" + ` writes this page from the commands. Each flag can also be set in the environment, by the
 name in brackets; a flag takes precedence. Separate several values of a variable with spaces.
 
-Exit codes: 0 done, 1 failed or rejected, 2 usage error, 3 server unreachable. An error is one line on standard error,
-` + "`error: …`" + `, followed by a line ` + "`hint: …`" + ` if there is a next step. ` + "`usher completion bash|zsh|fish|powershell`" + ` prints a
-completion script.
+Exit codes: 0 done, 1 failed or rejected, 2 usage error, 3 server unreachable, 130 interrupted with Ctrl-C. An error is one
+line on standard error, ` + "`error: …`" + `, followed by a line ` + "`hint: …`" + ` if there is a next step.
+` + "`usher completion bash|zsh|fish|powershell`" + ` prints a completion script.
 `)
 	root := a.root()
 	root.InitDefaultCompletionCmd()

@@ -209,8 +209,8 @@ func TestInterruptAtAPrompt(t *testing.T) {
 			x := startAtTerminal(t, data, prompt.args...)
 			prompt.reach(x)
 			x.typeIn(controlC)
-			if code := x.end(); code == 0 {
-				t.Error("got exit code 0")
+			if code := x.end(); code != 130 {
+				t.Errorf("got exit code %d, want 130 as of any program that Control-C ends", code)
 			}
 			if !x.echoes() {
 				t.Error("the terminal does not show what is typed any more")
@@ -321,8 +321,8 @@ func TestInterruptASignIn(t *testing.T) {
 			x := startAtTerminal(t, data, append([]string{"signin", "--account-url", srv.AccountURL}, prompt.args...)...)
 			prompt.reach(x, srv)
 			x.typeIn(controlC)
-			if code := x.end(); code != 1 {
-				t.Errorf("got exit code %d", code)
+			if code := x.end(); code != 130 {
+				t.Errorf("got exit code %d, want 130 as of any program that Control-C ends", code)
 			}
 			if !x.echoes() {
 				t.Error("the terminal does not show what is typed any more")
