@@ -67,7 +67,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
-	err = interrupted(ctx, tidy(err))
+	err = interrupted(ctx, err)
 	if errors.Is(err, errInterrupted) && a.console.interactive() {
 		fmt.Fprintln(a.console.err) // the terminal shows ^C where the line was
 	}
@@ -110,16 +110,6 @@ type codeError struct {
 
 func (e *codeError) Unwrap() error { return e.error }
 
-// tidy turns cobra's error about an unknown command into one line: the
-// suggestion becomes the hint.
-func tidy(err error) error {
-	what, suggestions, found := strings.Cut(err.Error(), "\n\nDid you mean this?")
-	if fields := strings.Fields(suggestions); found && len(fields) > 0 {
-		return &hintError{errors.New(what), "usher " + fields[0]}
-	}
-	return err
-}
-
 // hintError is an error with a next step.
 type hintError struct {
 	error
@@ -154,6 +144,8 @@ their servers.
 
 Every flag can also be set in the environment; its help names the variable.`,
 		SilenceErrors: true, SilenceUsage: true,
+		Args: subcommandOnly,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			a.started = true
 			return a.flagsFromEnv(cmd.Flags())
@@ -161,14 +153,15 @@ Every flag can also be set in the environment; its help names the variable.`,
 	}
 	root.Version = version()
 	root.SetVersionTemplate("usher {{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
 	a.folder.addFlags(root.PersistentFlags())
 	addGroup(root, "server", "Run and manage a server:", a.serverSide())
 	addGroup(root, "client", "Use a server as a client:", a.clientSide())
-	root.AddCommand(hashWorkerCommand())
+	root.AddCommand(a.versionCommand(), hashWorkerCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {
-			cmd.Args = cobra.NoArgs // an unknown shell is an unknown command
+			cmd.Args = subcommandOnly // an unknown shell is an unknown command
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		}
 	}
@@ -225,7 +218,7 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return wrongUse("unknown command %q", strings.Join(args, " "))
+				return unknownTopic(cmd, args, rest)
 			}
 			cmd.InitDefaultHelpFlag()
 			return cmd.Help()
@@ -280,7 +273,7 @@ func envValues(f *pflag.Flag, value string) []string {
 // group is a command that only has subcommands.
 func group(use, short, long string, subs ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: use, Short: short, Long: long, Args: cobra.NoArgs,
+		Use: use, Short: short, Long: long, Args: subcommandOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(subs...)
@@ -307,6 +300,16 @@ func takes(n int) cobra.PositionalArgs {
 func named(cmd *cobra.Command) string {
 	use, _, _ := strings.Cut(cmd.Use, " --")
 	return strings.TrimSuffix(cmd.CommandPath(), cmd.Name()) + use
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: takes(0),
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(a.console.out, "usher", version())
+			return err
+		},
+	}
 }
 
 // version is the module's version as the Go tool wrote it into the binary.

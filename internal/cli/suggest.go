@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// otherNames are the names that other programs have for our commands.
+var otherNames = map[string][]string{
+	"account":      {"accounts", "user", "users"},
+	"add":          {"create", "new"},
+	"list":         {"ls"},
+	"remove":       {"rm", "del", "delete"},
+	"serve":        {"run", "start"},
+	"set-password": {"passwd", "password"},
+	"show":         {"get", "info"},
+	"signin":       {"login", "sign-in"},
+	"signout":      {"logout", "sign-out"},
+}
+
+// maxDistance is how many letters a name may differ from the one that is meant.
+const maxDistance = 2
+
+// subcommandOnly is the check of the arguments of a command that does nothing by
+// itself: an argument is a subcommand that does not exist.
+func subcommandOnly(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+	if meant := closestCommand(cmd, args[0]); meant != nil {
+		return &hintError{err, meant.CommandPath()}
+	}
+	return err
+}
+
+// unknownTopic is the error for help about a command that does not exist: rest are
+// the arguments after cmd, the last one that does.
+func unknownTopic(cmd *cobra.Command, args, rest []string) error {
+	err := wrongUse("unknown command %q", strings.Join(args, " "))
+	if meant := closestCommand(cmd, rest[0]); meant != nil {
+		root, path, _ := strings.Cut(meant.CommandPath(), " ")
+		return &usageError{&hintError{err, root + " help " + path}}
+	}
+	return err
+}
+
+// closestCommand returns the command below cmd that a name probably means; nil if
+// there is none.
+func closestCommand(cmd *cobra.Command, name string) *cobra.Command {
+	if found := alsoCalled(cmd, name); found != nil {
+		return found
+	}
+	cmd.SuggestionsMinimumDistance = maxDistance
+	if names := cmd.SuggestionsFor(name); len(names) > 0 {
+		found, _, _ := cmd.Find(names[:1]) // a subcommand is always found
+		return found
+	}
+	for _, sub := range cmd.Commands() {
+		if found := alsoCalled(sub, name); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// alsoCalled returns the subcommand that has a name or has it elsewhere.
+func alsoCalled(cmd *cobra.Command, name string) *cobra.Command {
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() && (sub.Name() == name || slices.Contains(otherNames[sub.Name()], name)) {
+			return sub
+		}
+	}
+	return nil
+}
+
+// flagError adds the flag that was probably meant to the error of an unknown one.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return err
+	}
+	name := unknown.GetSpecifiedName()
+	if short := unknown.GetSpecifiedShortnames(); short != "" {
+		name = short // one dash in place of two
+	}
+	if meant := closestFlag(cmd.Flags(), name); meant != "" {
+		return &hintError{err, cmd.CommandPath() + " --" + meant}
+	}
+	return err
+}
+
+// closestFlag returns the flag that a name probably means; empty if there is none.
+// It compares as cobra does for commands.
+func closestFlag(flags *pflag.FlagSet, name string) string {
+	names := &cobra.Command{SuggestionsMinimumDistance: maxDistance}
+	flags.VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+		}
+	})
+	for _, meant := range names.SuggestionsFor(name) {
+		return meant
+	}
+	return ""
+}
