@@ -302,12 +302,9 @@ func withNames(username, email string) (a Account, err error) {
 
 // insert adds an account, in a transaction, and fills in its ID and CreatedAt.
 func (s *Service) insert(ctx context.Context, tx *db.Tx, by audit.Actor, a *Account) error {
-	taken, err := s.rows.Taken(ctx, tx, *a)
+	err := s.checkNames(ctx, tx, *a)
 	if err != nil {
 		return err
-	}
-	if taken {
-		return ErrExists
 	}
 	a.CreatedAt = tx.Now()
 	if a.ID, err = s.rows.Insert(ctx, tx, *a); err != nil {
@@ -333,12 +330,50 @@ func (s *Service) SetIdentity(ctx context.Context, by audit.Actor, id int64, use
 		}
 		a.Username, a.UsernameKey, a.Title = names.Username, names.UsernameKey, names.Title
 		a.Email, a.EmailKey = names.Email, names.EmailKey
-		taken, err := s.rows.Taken(ctx, tx, *a)
-		if err == nil && taken {
-			err = ErrExists
-		}
-		return true, err
+		return true, s.checkNames(ctx, tx, *a)
 	})
+}
+
+// Rename gives an account another username. An account that has it already is
+// left alone. fault.Invalid, ErrExists, ErrNotFound.
+func (s *Service) Rename(ctx context.Context, by audit.Actor, id int64, username string) error {
+	key, err := usernameKey(username)
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, by, id, audit.AccountChanged, func(ctx context.Context, tx *db.Tx, a *Account) (bool, error) {
+		if a.Username == username && a.Title == username {
+			return false, nil
+		}
+		a.Username, a.UsernameKey, a.Title = username, key, username
+		return true, s.checkNames(ctx, tx, *a)
+	})
+}
+
+// SetEmail gives an account another e-mail address, or none if email is empty. An
+// account that has it already is left alone. fault.Invalid, ErrExists,
+// ErrNotFound.
+func (s *Service) SetEmail(ctx context.Context, by audit.Actor, id int64, email string) error {
+	key, err := emailKey(email)
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, by, id, audit.AccountChanged, func(ctx context.Context, tx *db.Tx, a *Account) (bool, error) {
+		if a.Email == email {
+			return false, nil
+		}
+		a.Email, a.EmailKey = email, key
+		return true, s.checkNames(ctx, tx, *a)
+	})
+}
+
+// checkNames returns ErrExists if another account has the name or e-mail address.
+func (s *Service) checkNames(ctx context.Context, tx *db.Tx, a Account) error {
+	taken, err := s.rows.Taken(ctx, tx, a)
+	if err == nil && taken {
+		err = ErrExists
+	}
+	return err
 }
 
 // SetPassword replaces an account's password. Its tokens stay valid. Proofs of
@@ -383,6 +418,54 @@ func (s *Service) setDisabled(
 		a.Disabled = disabled
 		return true, nil
 	})
+}
+
+// Promote makes an account an admin. An admin is left alone. ErrNotFound.
+func (s *Service) Promote(ctx context.Context, by audit.Actor, id int64) error {
+	return s.change(ctx, by, id, audit.AccountPromoted, func(_ context.Context, _ *db.Tx, a *Account) (bool, error) {
+		if a.Admin {
+			return false, nil
+		}
+		a.Admin = true
+		return true, nil
+	})
+}
+
+// Reach is what a Service needs to know of the servers that accounts reach.
+// Package source implements it.
+type Reach interface {
+	// RevokeUnreached revokes an account's tokens for servers that it does not
+	// reach any more, in the transaction that changed the account. It returns how
+	// many there were.
+	RevokeUnreached(ctx context.Context, tx *db.Tx, a Account) (int, error)
+}
+
+// Demote makes an admin a member and revokes the tokens for servers that it reached
+// as an admin only. A member is left alone. ErrLastAdmin, ErrNotFound.
+func (s *Service) Demote(ctx context.Context, by audit.Actor, id int64, reach Reach) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		a, err := s.rows.Get(ctx, tx, id)
+		if err != nil || !a.Admin {
+			return err
+		}
+		if err := s.checkLastAdmin(ctx, tx, a); err != nil {
+			return err
+		}
+		a.Admin = false
+		if err := s.rows.Update(ctx, tx, a); err != nil {
+			return err
+		}
+		revoked, err := reach.RevokeUnreached(ctx, tx, a)
+		if err != nil {
+			return err
+		}
+		e := audit.Event{Kind: audit.AccountDemoted, AccountID: id, Account: a.Username}
+		if revoked > 0 {
+			e.Detail = fmt.Sprintf("tokens for servers: %d", revoked)
+		}
+		return s.audit.Record(ctx, tx, by, e)
+	})
+	return named("demoting an account", err)
 }
 
 // change applies a change to an account, in a transaction, unless change

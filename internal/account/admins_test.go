@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -10,7 +11,11 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/plexauth"
 )
 
 // byConsole is the actor of these tests.
@@ -32,6 +37,9 @@ func TestLastAdminStays(t *testing.T) {
 	if err := c.Accounts.Remove(t.Context(), byConsole, ada.ID); !errors.Is(err, account.ErrLastAdmin) {
 		t.Errorf("removing: error %v, want ErrLastAdmin", err)
 	}
+	if err := c.Accounts.Demote(t.Context(), byConsole, ada.ID, c.Sources); !errors.Is(err, account.ErrLastAdmin) {
+		t.Errorf("demoting: error %v, want ErrLastAdmin", err)
+	}
 	if err := c.Accounts.Enable(t.Context(), byConsole, ada.ID); err != nil {
 		t.Errorf("enabling: %v", err)
 	}
@@ -43,12 +51,53 @@ func TestLastAdminStays(t *testing.T) {
 	}
 }
 
+// Attack: a demoted admin keeps using a token for a server of the admins.
+func TestDemoteRevokesReach(t *testing.T) {
+	c := coretest.New(t, core.Config{})
+	c.AddAdmin("ada")
+	eve := c.AddAdmin("eve")
+	tokens := map[string]plexauth.Secret{"access": c.Token(eve, "tv")}
+	tv, err := c.Tokens.Verify(t.Context(), tokens["access"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []source.Source{
+		{Identifier: "admins"}, {Identifier: "shared"}, {Identifier: "own", OwnerID: eve.ID}, {Identifier: "everyone", Everyone: true},
+	} {
+		s.Kind, s.Name, s.Connections = source.Server, s.Identifier, []source.Connection{{URI: "http://192.0.2.5:32400"}}
+		s = c.AddSource(s)
+		if s.Identifier == "shared" {
+			if err := c.Sources.Share(t.Context(), byConsole, s, eve.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if tokens[s.Identifier], err = c.Sources.Token(t.Context(), byConsole, tv, s.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Accounts.Demote(t.Context(), byConsole, eve.ID, c.Sources); err != nil {
+		t.Fatal(err)
+	}
+	for name, tok := range tokens {
+		_, err := c.Tokens.Verify(t.Context(), tok)
+		if revoked := errors.Is(err, token.ErrInvalid); revoked != (name == "admins") {
+			t.Errorf("the token %s: error %v", name, err)
+		}
+	}
+	if got, err := c.Accounts.Get(t.Context(), eve.ID); err != nil || got.Admin {
+		t.Errorf("got %+v, %v, want no admin", got, err)
+	}
+}
+
 // Attack: two admins remove or disable each other at the same moment, and nobody
 // is left.
 func TestAdminsRemoveEachOther(t *testing.T) {
 	for name, do := range map[string]func(*account.Service, *testing.T, int64) error{
 		"remove":  func(s *account.Service, t *testing.T, id int64) error { return s.Remove(t.Context(), byConsole, id) },
 		"disable": func(s *account.Service, t *testing.T, id int64) error { return s.Disable(t.Context(), byConsole, id) },
+		"demote": func(s *account.Service, t *testing.T, id int64) error {
+			return s.Demote(t.Context(), byConsole, id, unreached{})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -81,6 +130,13 @@ func TestAdminsRemoveEachOther(t *testing.T) {
 			}
 		})
 	}
+}
+
+// unreached is an account.Reach without servers.
+type unreached struct{}
+
+func (unreached) RevokeUnreached(context.Context, *db.Tx, account.Account) (int, error) {
+	return 0, nil
 }
 
 // Ten processes that each add the first account add one.

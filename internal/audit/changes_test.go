@@ -148,6 +148,10 @@ func TestChangesAreRecorded(t *testing.T) {
 	must(w.Accounts.SetIdentity(ctx, page, mia.ID, "Mia", ""))
 	must(w.Accounts.Disable(ctx, page, mia.ID))
 	must(w.Accounts.Enable(ctx, page, mia.ID))
+	must(w.Accounts.Promote(ctx, page, mia.ID))
+	must(w.Accounts.Demote(ctx, page, mia.ID, w.Sources))
+	must(w.Accounts.Rename(ctx, page, mia.ID, "Maria"))
+	must(w.Accounts.SetEmail(ctx, page, mia.ID, "maria@example.org"))
 	must(w.Sources.Remove(ctx, page, source.Ref{Kind: source.Server, Identifier: "den"}))
 	must(w.Accounts.Remove(ctx, page, mia.ID))
 	if err := w.Accounts.Remove(ctx, page, mia.ID); !errors.Is(err, account.ErrNotFound) {
@@ -194,8 +198,12 @@ func TestChangesAreRecorded(t *testing.T) {
 		"account.changed|mia|olga|" + pageRow,
 		"account.disabled|Mia|olga|" + pageRow,
 		"account.enabled|Mia|olga|" + pageRow,
+		"account.promoted|Mia|olga|" + pageRow,
+		"account.demoted|Mia|olga|" + pageRow,
+		"account.changed|Mia|olga|" + pageRow,
+		"account.changed|Maria|olga|" + pageRow,
 		"server.removed||olga|" + pageRow + "Den",
-		"account.removed|Mia|olga|" + pageRow,
+		"account.removed|Maria|olga|" + pageRow,
 	}
 	got := w.lines()
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -232,6 +240,9 @@ func TestNoChangeIsNotRecorded(t *testing.T) {
 		{"disabling again", disable, ""},
 		{"enabling what is disabled", enable, "account.enabled"},
 		{"the same name", name("mia"), ""},
+		{"demoting a member", func() error { return w.Accounts.Demote(ctx, nobody, mia.ID, w.Sources) }, ""},
+		{"renaming to the same", func() error { return w.Accounts.Rename(ctx, nobody, mia.ID, "mia") }, ""},
+		{"the same address", func() error { return w.Accounts.SetEmail(ctx, nobody, mia.ID, "") }, ""},
 		{"the name in capitals", name("MIA"), "account.changed"},
 		{"revoking what is not there", func() error { return w.Sessions.RevokeOthers(ctx, nobody, mia.ID, 0) }, ""},
 		{"the same password", func() error {
@@ -254,6 +265,8 @@ func TestNoChangeIsNotRecorded(t *testing.T) {
 	before := w.lines()
 	for what, row := range map[string]struct{ got, want error }{
 		"disabling nobody":           {w.Accounts.Disable(ctx, nobody, 99), account.ErrNotFound},
+		"promoting nobody":           {w.Accounts.Promote(ctx, nobody, 99), account.ErrNotFound},
+		"demoting nobody":            {w.Accounts.Demote(ctx, nobody, 99, w.Sources), account.ErrNotFound},
 		"renaming nobody":            {w.Accounts.SetIdentity(ctx, nobody, 99, "noa", ""), account.ErrNotFound},
 		"nobody's second factor":     {w.Accounts.RemoveSecondFactor(ctx, nobody, 99), account.ErrNotFound},
 		"nobody's password":          {w.Accounts.SetPassword(ctx, nobody, 99, coretest.Password), account.ErrNotFound},

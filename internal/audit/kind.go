@@ -18,6 +18,8 @@ const (
 	AccountRemoved  Kind = "account.removed"
 	AccountDisabled Kind = "account.disabled"
 	AccountEnabled  Kind = "account.enabled"
+	AccountPromoted Kind = "account.promoted"
+	AccountDemoted  Kind = "account.demoted"
 
 	PasswordChanged     Kind = "password.changed"
 	SecondFactorAdded   Kind = "second-factor.added"
@@ -65,6 +67,8 @@ var kinds = [...]Meaning{
 	{AccountRemoved, "an account was removed, with its devices, tokens and shares"},
 	{AccountDisabled, "an account was disabled: it cannot sign in, and its tokens do not work"},
 	{AccountEnabled, "a disabled account was enabled again"},
+	{AccountPromoted, "a member became an admin"},
+	{AccountDemoted, "an admin became a member, and the tokens for servers of the admins were revoked"},
 
 	{PasswordChanged, "an account's password changed"},
 	{SecondFactorAdded, "a second factor was added to an account, or replaced"},

@@ -238,6 +238,19 @@ var changingMethods = []changing{
 		h.answers(h.here)
 		return errors.Join(err, h.Accounts.Enable(ctx, h.by, h.mia.ID))
 	}},
+	{"Accounts.Rename", "", true, func(ctx context.Context, h *household) error {
+		return h.Accounts.Rename(ctx, h.by, h.mia.ID, "Maria")
+	}},
+	{"Accounts.SetEmail", "", true, func(ctx context.Context, h *household) error {
+		return h.Accounts.SetEmail(ctx, h.by, h.mia.ID, "other@example.org")
+	}},
+	{"Accounts.Promote", "", true, func(ctx context.Context, h *household) error {
+		return h.Accounts.Promote(ctx, h.by, h.mia.ID)
+	}},
+	{"Accounts.Demote", "", true, func(ctx context.Context, h *household) error {
+		err := h.Accounts.Promote(ctx, h.by, h.mia.ID)
+		return errors.Join(err, h.Accounts.Demote(ctx, h.by, h.ada.ID, h.Sources))
+	}},
 	{"Accounts.Remove", "", true, func(ctx context.Context, h *household) error {
 		return h.Accounts.Remove(ctx, h.by, h.mia.ID)
 	}},

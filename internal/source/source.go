@@ -413,6 +413,25 @@ func (s *Service) Unshare(ctx context.Context, by audit.Actor, src Source, accou
 	return err
 }
 
+// RevokeUnreached implements account.Reach.
+func (s *Service) RevokeUnreached(ctx context.Context, tx *db.Tx, a account.Account) (revoked int, err error) {
+	candidates, err := s.cfg.Rows.Candidates(ctx, tx, Server, a.ID)
+	if err != nil {
+		return 0, named("listing servers", err)
+	}
+	for _, c := range candidates { // every server of the admins is one
+		if c.ReachedBy(a, c.Shared) {
+			continue
+		}
+		n, err := s.cfg.Tokens.RevokeServer(ctx, tx, c.ID, a.ID)
+		if err != nil {
+			return revoked, err
+		}
+		revoked += n
+	}
+	return revoked, nil
+}
+
 // Shares returns every share by server and account.
 func (s *Service) Shares(ctx context.Context) ([]Share, error) {
 	list, err := s.cfg.Shares.List(ctx, s.cfg.DB)
