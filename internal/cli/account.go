@@ -27,6 +27,7 @@ the changes within a second.`,
 		cs.add(), cs.jsonFlag(cs.list()), cs.jsonFlag(cs.show()),
 		cs.setDisabled("disable", "Disable an account and its tokens", true),
 		cs.setDisabled("enable", "Enable a disabled account and its tokens", false),
+		cs.promote(), cs.demote(), cs.rename(), cs.setEmail(),
 		cs.setPassword(), cs.remove(), cs.jsonFlag(cs.totp()))
 }
 
@@ -67,11 +68,8 @@ func (cs accountCommands) add() *cobra.Command {
 			}
 			return cs.withNewCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				acc, err := c.Accounts.Add(ctx, commandLine(), n)
-				if errors.Is(err, account.ErrExists) {
-					return account.ErrExists // complete without context
-				}
 				if err != nil {
-					return err
+					return plainExists(err)
 				}
 				fmt.Fprintf(cs.out, "created account %s (%d)\n", acc.Username, acc.ID)
 				return nil
@@ -154,6 +152,82 @@ func (cs accountCommands) setDisabled(verb, short string, disabled bool) *cobra.
 func (cs accountCommands) lastAdmin(acc account.Account, err error) error {
 	if errors.Is(err, account.ErrLastAdmin) {
 		return &hintError{fmt.Errorf("%s is the last admin", acc.Username), cs.invocation("account add NAME --admin")}
+	}
+	return err
+}
+
+func (cs accountCommands) promote() *cobra.Command {
+	return &cobra.Command{
+		Use: "promote NAME", Short: "Make an account an admin", Args: takes(1),
+		Long: "Make an account an admin, who owns this server, manages accounts and can read source connections.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
+				if err := c.Accounts.Promote(ctx, commandLine(), acc.ID); err != nil {
+					return err
+				}
+				fmt.Fprintf(cs.out, "account %s is %s an admin\n", acc.Username, choose(acc.Admin, "already", "now"))
+				return nil
+			})
+		},
+	}
+}
+
+func (cs accountCommands) demote() *cobra.Command {
+	return &cobra.Command{
+		Use: "demote NAME", Short: "Make an admin a member", Args: takes(1),
+		Long: `Make an admin a member, and revoke the tokens for servers that the account could
+reach as an admin only. The last admin cannot be demoted.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
+				if err := c.Accounts.Demote(ctx, commandLine(), acc.ID, c.Sources); err != nil {
+					return cs.lastAdmin(acc, err)
+				}
+				fmt.Fprintf(cs.out, "account %s is %s a member\n", acc.Username, choose(acc.Admin, "now", "already"))
+				return nil
+			})
+		},
+	}
+}
+
+func (cs accountCommands) rename() *cobra.Command {
+	return &cobra.Command{
+		Use: "rename NAME NEW-NAME", Short: "Change the name of an account", Args: takes(2),
+		Long: "Change the name of an account. Its password, e-mail address and tokens stay valid.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
+				if err := c.Accounts.Rename(ctx, commandLine(), acc.ID, args[1]); err != nil {
+					return plainExists(err)
+				}
+				fmt.Fprintf(cs.out, "renamed account %s to %s\n", acc.Username, args[1])
+				return nil
+			})
+		},
+	}
+}
+
+func (cs accountCommands) setEmail() *cobra.Command {
+	return &cobra.Command{
+		Use: "set-email NAME E-MAIL", Short: "Change the e-mail address of an account", Args: takes(2),
+		Long: "Change the e-mail address of an account. An empty one, '', removes it.",
+		Example: `  usher account set-email mia mia@example.org
+  usher account set-email mia ''`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
+				if err := c.Accounts.SetEmail(ctx, commandLine(), acc.ID, args[1]); err != nil {
+					return plainExists(err)
+				}
+				fmt.Fprintf(cs.out, "%s the e-mail address of account %s\n", choose(args[1] == "", "removed", "changed"), acc.Username)
+				return nil
+			})
+		},
+	}
+}
+
+// plainExists drops the context of the error that a name is taken: it is complete
+// without.
+func plainExists(err error) error {
+	if errors.Is(err, account.ErrExists) {
+		return account.ErrExists
 	}
 	return err
 }
