@@ -258,13 +258,18 @@ func (cs accountCommands) setPassword() *cobra.Command {
 }
 
 func (cs accountCommands) remove() *cobra.Command {
-	return &cobra.Command{
+	var yes bool
+	cmd := &cobra.Command{
 		Use:   "remove NAME",
 		Short: "Remove an account, its tokens and its shares",
 		Long:  "Remove an account with its devices, tokens and shares. The admins become owners of its servers.\nThe last admin cannot be removed.",
 		Args:  takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
+				question := fmt.Sprintf("Remove account %s with its devices, tokens and shares?", acc.Username)
+				if err := cs.confirm(ctx, yes, question); err != nil {
+					return err
+				}
 				if err := c.Accounts.Remove(ctx, commandLine(), acc.ID); err != nil {
 					return cs.lastAdmin(acc, err)
 				}
@@ -273,6 +278,8 @@ func (cs accountCommands) remove() *cobra.Command {
 			})
 		},
 	}
+	yesFlag(cmd, &yes)
+	return cmd
 }
 
 func (cs accountCommands) totp() *cobra.Command {
@@ -292,18 +299,22 @@ then prints the backup codes, once.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
 				if remove {
-					return cs.removeTOTP(ctx, c, acc)
+					return cs.removeTOTP(ctx, c, acc, yes)
 				}
 				return cs.enrol(ctx, c, acc, yes)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask for a code from the app")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask for a code from the app or for confirmation")
 	cmd.Flags().BoolVar(&remove, "remove", false, "remove the second factor")
 	return cmd
 }
 
-func (cs accountCommands) removeTOTP(ctx context.Context, c *core.Core, acc account.Account) error {
+func (cs accountCommands) removeTOTP(ctx context.Context, c *core.Core, acc account.Account, yes bool) error {
+	question := fmt.Sprintf("Remove the second factor of account %s?", acc.Username)
+	if err := cs.confirm(ctx, yes, question); err != nil {
+		return err
+	}
 	if err := c.Accounts.RemoveSecondFactor(ctx, commandLine(), acc.ID); err != nil {
 		return err
 	}

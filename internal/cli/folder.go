@@ -196,6 +196,19 @@ func (f *folder) findAccount(ctx context.Context, c *core.Core, login string) (a
 	return acc, err
 }
 
+// findSource returns the source that a command names.
+func (f *folder) findSource(ctx context.Context, c *core.Core, kind source.Kind, text string) (source.Source, error) {
+	src, err := c.Sources.Resolve(ctx, kind, text)
+	var ambiguous *source.AmbiguousError
+	switch {
+	case errors.Is(err, source.ErrNotFound):
+		return src, f.noSource(kind, text)
+	case errors.As(err, &ambiguous):
+		return src, &hintError{err, f.invocation(string(kind) + " list")}
+	}
+	return src, err
+}
+
 // noSource is the error for a source that is not there.
 func (f *folder) noSource(kind source.Kind, id string) error {
 	return &hintError{fmt.Errorf("there is no %s %s", kind, id), f.invocation(string(kind) + " list")}

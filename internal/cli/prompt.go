@@ -30,6 +30,27 @@ func (c *console) ask(ctx context.Context, prompt string) (plexauth.Secret, erro
 	return c.readAnswer(ctx)
 }
 
+// confirm asks on a terminal whether to go on with what cannot be undone. Without
+// a terminal there is nobody to ask, and the command goes on.
+func (c *console) confirm(ctx context.Context, yes bool, question string) error {
+	if yes || !c.interactive() {
+		return nil
+	}
+	answer, err := c.ask(ctx, question+" This cannot be undone. [y/N] ")
+	if err != nil {
+		return err
+	}
+	switch strings.ToLower(strings.TrimSpace(string(answer))) {
+	case "y", "yes":
+		return nil
+	}
+	return &hintError{errors.New("cancelled; nothing was changed"), "--yes skips the question"}
+}
+
+func yesFlag(cmd *cobra.Command, yes *bool) {
+	cmd.Flags().BoolVar(yes, "yes", false, "do not ask for confirmation on a terminal")
+}
+
 // readAnswer reads the next line of standard input, without the line break.
 func (c *console) readAnswer(ctx context.Context) (plexauth.Secret, error) {
 	if c.lines == nil {

@@ -36,10 +36,7 @@ func (cs shareCommands) change(verb, short, done string, change shareChange) *co
 		Use: verb + " SERVER ACCOUNT", Short: short, Args: takes(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return cs.withAccount(cmd.Context(), args[1], func(ctx context.Context, c *core.Core, acc account.Account) error {
-				src, err := c.Sources.Find(ctx, source.Ref{Kind: source.Server, Identifier: args[0]})
-				if errors.Is(err, source.ErrNotFound) {
-					return cs.noSource(source.Server, args[0])
-				}
+				src, err := cs.findSource(ctx, c, source.Server, args[0])
 				if err != nil {
 					return err
 				}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,8 +24,9 @@ type sourceCommands struct {
 // serverCommand is the group of the commands about servers.
 func serverCommand(con *console, dir *folder) *cobra.Command {
 	cs := sourceCommands{con, dir, source.Server}
-	return group("server", "Manage the servers that accounts can reach", `Manage the servers that accounts can reach. A server is named by its machine
-identifier. It is listed for its owner and for the accounts it is shared with.`,
+	return group("server", "Manage the servers that accounts can reach", `Manage the servers that accounts can reach. Name a server by its machine
+identifier, its name, or the beginning of either. A server is listed for its owner
+and for the accounts it is shared with.`,
 		cs.add(), cs.jsonFlag(cs.list()), cs.remove())
 }
 
@@ -152,7 +154,22 @@ func (cs sourceCommands) store(ctx context.Context, c *core.Core, src source.Sou
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(cs.out, "added %s %s (%s)\n", src.Kind, added.Name, added.Identifier)
+	fmt.Fprintf(cs.out, "added %s %s\n", src.Kind, added)
+	return cs.warnOfNamesakes(ctx, c, added)
+}
+
+// warnOfNamesakes names the other sources that have the name of a new one: users
+// cannot tell them apart.
+func (cs sourceCommands) warnOfNamesakes(ctx context.Context, c *core.Core, added source.Source) error {
+	list, err := c.Sources.List(ctx, added.Kind)
+	if err != nil {
+		return err
+	}
+	for _, other := range list {
+		if other.Identifier != added.Identifier && strings.EqualFold(other.Name, added.Name) {
+			fmt.Fprintf(cs.err, "warning: another %s has this name: %s\n", added.Kind, other)
+		}
+	}
 	return nil
 }
 
@@ -212,23 +229,32 @@ func sourceCells(r sourceJSON) []string {
 }
 
 func (cs sourceCommands) remove() *cobra.Command {
-	return &cobra.Command{
-		Use: "remove ID", Short: "Remove a " + string(cs.kind) + ", its shares and the tokens for it", Args: takes(1),
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "remove " + strings.ToUpper(string(cs.kind)), Args: takes(1),
+		Short: "Remove a " + string(cs.kind) + ", its shares and the tokens for it",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
-				err := c.Sources.Remove(ctx, commandLine(), source.Ref{Kind: cs.kind, Identifier: args[0]})
-				if errors.Is(err, source.ErrNotFound) {
-					return cs.noSource(cs.kind, args[0])
+				src, err := cs.findSource(ctx, c, cs.kind, args[0])
+				if err != nil {
+					return err
 				}
+				question := fmt.Sprintf("Remove %s %s, its shares and the tokens for it?", cs.kind, src)
+				if err := cs.confirm(ctx, yes, question); err != nil {
+					return err
+				}
+				err = c.Sources.Remove(ctx, commandLine(), source.Ref{Kind: cs.kind, Identifier: src.Identifier})
 				if errors.Is(err, source.ErrSelf) {
 					return &hintError{source.ErrSelf, "once it runs with another --server-id, an admin can remove this one at /admin/servers"}
 				}
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(cs.out, "removed %s %s\n", cs.kind, args[0])
+				fmt.Fprintf(cs.out, "removed %s %s\n", cs.kind, src.Identifier)
 				return nil
 			})
 		},
 	}
+	yesFlag(cmd, &yes)
+	return cmd
 }

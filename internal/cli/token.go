@@ -90,7 +90,8 @@ func (cs tokenCommands) list() *cobra.Command {
 }
 
 func (cs tokenCommands) revoke() *cobra.Command {
-	return &cobra.Command{
+	var yes bool
+	cmd := &cobra.Command{
 		Use: "revoke ID", Short: "Revoke a token and all tokens derived from it", Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
@@ -98,6 +99,10 @@ func (cs tokenCommands) revoke() *cobra.Command {
 				return wrongUse("%q is not a token number", args[0])
 			}
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+				question := fmt.Sprintf("Revoke token %d and all tokens derived from it?", id)
+				if err := cs.confirm(ctx, yes, question); err != nil {
+					return err
+				}
 				err := c.Tokens.Revoke(ctx, commandLine(), id)
 				if errors.Is(err, token.ErrNotFound) {
 					return &hintError{fmt.Errorf("there is no token %d", id), cs.invocation("token list")}
@@ -110,4 +115,6 @@ func (cs tokenCommands) revoke() *cobra.Command {
 			})
 		},
 	}
+	yesFlag(cmd, &yes)
+	return cmd
 }

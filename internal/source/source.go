@@ -314,6 +314,10 @@ func (s *Service) Add(ctx context.Context, by audit.Actor, src Source) (Source, 
 	if err := checkIdentifier(src.Identifier); err != nil {
 		return src, fault.Invalidf(identifierField, "the identifier %v", err)
 	}
+	if strings.Contains(src.Identifier, "…") || strings.Contains(src.Identifier, "...") {
+		// It was copied from an example, or from where it did not fit.
+		return src, fault.Invalidf(identifierField, "the identifier is shortened: it has … in it")
+	}
 	if src.Name == "" || strings.ContainsFunc(src.Name, unicode.IsControl) || !utf8.ValidString(src.Name) {
 		return src, fault.Invalidf(nameField, "the name is empty or has a control character in it")
 	}
