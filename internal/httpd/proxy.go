@@ -41,15 +41,36 @@ func setClient(r *http.Request, proxies []netip.Prefix) {
 	}
 	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
 	for _, hop := range slices.Backward(hops) {
-		client, err := netip.ParseAddr(strings.TrimSpace(hop))
-		if err != nil {
+		client, ok := parseHop(strings.TrimSpace(hop))
+		if !ok {
 			return // nothing further to the left can be trusted
 		}
-		r.RemoteAddr = net.JoinHostPort(client.Unmap().String(), port)
+		r.RemoteAddr = net.JoinHostPort(client.String(), port)
 		if !isProxy(client.String(), proxies) {
 			return
 		}
 	}
+}
+
+// parseHop parses an entry of X-Forwarded-For: an address, with the port of the
+// connection after it if the proxy adds that, and then in brackets if it is IPv6.
+//
+// Attack: a zone is text of any length, which would reach the log. It means
+// nothing on this host, so the address has none.
+func parseHop(hop string) (client netip.Addr, ok bool) {
+	if withPort, err := netip.ParseAddrPort(hop); err == nil {
+		client = withPort.Addr()
+	} else {
+		if inBrackets, found := strings.CutPrefix(hop, "["); found {
+			if hop, found = strings.CutSuffix(inBrackets, "]"); !found {
+				return netip.Addr{}, false
+			}
+		}
+		if client, err = netip.ParseAddr(hop); err != nil {
+			return netip.Addr{}, false
+		}
+	}
+	return client.Unmap().WithZone(""), true
 }
 
 func isProxy(host string, proxies []netip.Prefix) bool {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/usher-auth/usher/internal/httpd"
@@ -31,9 +32,18 @@ func TestBehindProxies(t *testing.T) {
 		{"two lines of the header", "10.0.0.1:5", []string{"192.0.2.7", "192.0.2.1"}, "192.0.2.1:5"},
 		{"IPv6", "[::1]:5", []string{"2001:db8::1"}, "[2001:db8::1]:5"},
 		{"IPv4 in IPv6", "[::ffff:10.0.0.1]:5", []string{"::ffff:192.0.2.1"}, "192.0.2.1:5"},
+		{"with a port", "10.0.0.1:5", []string{"203.0.113.9:444"}, "203.0.113.9:5"},
+		{"IPv6 with a port", "10.0.0.1:5", []string{"[2001:db8::1]:80"}, "[2001:db8::1]:5"},
+		{"IPv6 in brackets", "10.0.0.1:5", []string{"[2001:db8::1]"}, "[2001:db8::1]:5"},
+		{"through two with ports", "10.0.0.1:5", []string{"192.0.2.1:7, 10.9.9.9:8"}, "192.0.2.1:5"},
 		{"a client inside", "10.0.0.1:5", []string{"10.0.0.7"}, "10.0.0.7:5"},
 		{"attack: the header from a stranger", "192.0.2.1:5", []string{"192.0.2.9"}, "192.0.2.1:5"},
 		{"attack: the header from a client behind the proxy", "10.0.0.1:5", []string{"192.0.2.9, 192.0.2.1"}, "192.0.2.1:5"},
+		{"attack: a long zone", "10.0.0.1:5", []string{"fe80::1%" + strings.Repeat("a", 9000)}, "[fe80::1]:5"},
+		{"attack: a long zone and a port", "10.0.0.1:5", []string{"[fe80::1%" + strings.Repeat("a", 9000) + "]:80"}, "[fe80::1]:5"},
+		{"attack: a zone around a proxy's address", "10.0.0.1:5", []string{"192.0.2.9, ::1%x"}, "192.0.2.9:5"},
+		{"attack: half a bracket", "10.0.0.1:5", []string{"192.0.2.9, [2001:db8::1"}, "10.0.0.1:5"},
+		{"attack: a port that is none", "10.0.0.1:5", []string{"192.0.2.9, 192.0.2.1:99999"}, "10.0.0.1:5"},
 		{"attack: no address in it", "10.0.0.1:5", []string{"192.0.2.9, evil"}, "10.0.0.1:5"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
