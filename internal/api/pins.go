@@ -17,9 +17,10 @@ import (
 
 // pinHandlers sign in devices without a keyboard.
 type pinHandlers struct {
-	pins *pin.Service
-	base func(*http.Request) string // see newBaseURL
-	now  func() time.Time
+	pins     *pin.Service
+	pictures *pictures
+	base     func(*http.Request) string // see newBaseURL
+	now      func() time.Time
 }
 
 // start creates a PIN for the caller's device.
@@ -102,14 +103,14 @@ func (h pinHandlers) link(ctx context.Context, c *call) (answer, error) {
 }
 
 // picture draws the address of the page that a code is typed into, with the code
-// in it. It does not check whether such a PIN exists: requests for it are not
-// limited, and must not tell.
+// in it. It does not check whether such a PIN exists: anybody may ask for many
+// codes, and must not learn that.
 func (h pinHandlers) picture(_ context.Context, c *call) (answer, error) {
 	code, ok := pin.Normal(c.http.PathValue("code"))
 	if !ok {
 		return answer{}, pin.ErrNotFound
 	}
-	picture, err := qrcode.PNG(h.base(c.http) + "/link?pin=" + code)
+	picture, err := h.pictures.draw(c.address, h.base(c.http)+"/link?pin="+code)
 	if errors.As(err, new(*qrcode.TooLongError)) {
 		return answer{}, fault.Invalidf("Host", "the Host header is too long")
 	}

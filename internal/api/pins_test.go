@@ -186,6 +186,37 @@ func TestPictureOfPIN(t *testing.T) {
 	}
 }
 
+// Attack: a QR code costs milliseconds of processor time, and anybody may ask for
+// one. One network cannot have many new ones drawn. A picture that a page shows
+// again is not drawn again, and does not count.
+func TestPicturesAreLimited(t *testing.T) {
+	w := newWorld(t, nil)
+	draw := func(address, code string) int {
+		req := httptest.NewRequest("GET", "/api/v2/pins/qr/"+code, nil)
+		req.RemoteAddr = address + ":1"
+		rec := httptest.NewRecorder()
+		w.Config.Handler.ServeHTTP(rec, req)
+		return rec.Code
+	}
+	const burst = 120
+	for i := range burst {
+		for range 3 {
+			if got := draw("192.0.2.1", fmt.Sprintf("abcdefghijklmnopqrstuv%03d", i)); got != 200 {
+				t.Fatalf("picture %d: %d, want 200", i, got)
+			}
+		}
+	}
+	if got := draw("192.0.2.1", "abcdefghijklmnopqrstuvwxy"); got != 429 {
+		t.Errorf("a picture more: %d, want 429", got)
+	}
+	if got := draw("192.0.2.1", "abcdefghijklmnopqrstuv000"); got != 200 {
+		t.Errorf("a picture that was drawn before: %d, want 200", got)
+	}
+	if got := draw("198.51.100.1", "abcdefghijklmnopqrstuvwxy"); got != 200 {
+		t.Errorf("from another network: %d, want 200", got)
+	}
+}
+
 // What varies in a path does not reach the patterns of others.
 func TestPathsOfPINs(t *testing.T) {
 	w := newWorld(t, nil)

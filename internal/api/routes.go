@@ -133,7 +133,7 @@ func newFeatures(c *core.Core, cfg Config) *features {
 		avatars:   avatars,
 		resources: resources,
 		devices:   deviceHandlers{c.Devices, c.Tokens, resources, c.Sources.Self().ID},
-		pins:      pinHandlers{c.PINs, base, c.Now},
+		pins:      pinHandlers{c.PINs, newPictures(c.Now), base, c.Now},
 		media:     mediaHandlers{c.Tokens, c.Sources, accounts, sources, version},
 	}
 }

@@ -53,7 +53,7 @@ func New(c *core.Core, cfg Config) *Server {
 	s.pages.Mount(others, s.observer.Around)
 	s.health.Mount(others)
 	others.Handle("/", notFound(planes.NotFound(), s.observer.Around("", s.pages.NotFound())))
-	s.handler = httpd.BehindProxies(planes.Handler(others), cfg.Proxies)
+	s.handler = httpd.BehindProxies(httpd.LimitHost(planes.Handler(others)), cfg.Proxies)
 	return s
 }
 
