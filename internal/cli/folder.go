@@ -16,6 +16,7 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/source"
 )
 
@@ -156,6 +157,9 @@ func (f *folder) explainOpen(err error) error {
 	}
 	if keyErr := (*core.KeyError)(nil); errors.As(err, &keyErr) {
 		return &hintError{err, "set its path with --key-file, or restore it from the backup; if it is lost: " + f.invocation("new-key")}
+	}
+	if modeErr := (*seal.ModeError)(nil); errors.As(err, &modeErr) {
+		return &hintError{err, "chmod 600 " + shellQuote(modeErr.File)}
 	}
 	return err
 }

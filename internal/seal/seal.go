@@ -16,6 +16,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -55,9 +56,9 @@ func LoadOrCreate(path string) (*Key, error) {
 }
 
 // Load reads the key file at path. The error is fs.ErrNotExist if it does not
-// exist.
+// exist, and a *ModeError if other users can read it.
 func Load(path string) (*Key, error) {
-	text, err := os.ReadFile(path)
+	text, err := read(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the key file: %w", err)
 	}
@@ -66,6 +67,33 @@ func Load(path string) (*Key, error) {
 		return nil, fmt.Errorf("the key file %s does not hold %d bytes in base64", path, keySize)
 	}
 	return NewKey([keySize]byte(raw)), nil
+}
+
+// ModeError says that other users can read or write a key file.
+type ModeError struct {
+	File string
+	Mode fs.FileMode
+}
+
+func (e *ModeError) Error() string {
+	return fmt.Sprintf("other users can use %s: its mode is %04o", e.File, e.Mode)
+}
+
+// read reads a key file that is open to its owner only.
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if mode := info.Mode().Perm(); mode&othersMayUse(info) != 0 {
+		return nil, &ModeError{path, mode}
+	}
+	return io.ReadAll(f)
 }
 
 // create writes the whole file before it gives it its name, so that no other

@@ -44,7 +44,7 @@ var layers = []layer{
 		{"bench/http/bare", ""},
 	}},
 	{"the command line", []row{
-		{"cli", "server web core httpd account token source origin audit hashing fault plexauth"},
+		{"cli", "server web core httpd account token source origin audit hashing seal fault plexauth"},
 	}},
 	{"usher for tests", []row{
 		{"plexauthtest", "server core account token source device audit seal plexauth"},

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package seal
+
+import "io/fs"
+
+// othersMayUse returns no bits: access control lists decide who may use a file.
+func othersMayUse(fs.FileInfo) fs.FileMode { return 0 }
