@@ -59,6 +59,9 @@ func LoadOrCreate(path string) (*Key, error) {
 // exist, and a *ModeError if other users can read it.
 func Load(path string) (*Key, error) {
 	text, err := read(path)
+	if modeErr := (*ModeError)(nil); errors.As(err, &modeErr) {
+		return nil, modeErr
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the key file: %w", err)
 	}
@@ -76,7 +79,7 @@ type ModeError struct {
 }
 
 func (e *ModeError) Error() string {
-	return fmt.Sprintf("other users can use %s: its mode is %04o", e.File, e.Mode)
+	return fmt.Sprintf("the key file %s is open to other users: its mode is %04o", e.File, e.Mode)
 }
 
 // read reads a key file that is open to its owner only.
