@@ -35,17 +35,21 @@ type app struct {
 	folder  *folder
 	remote  *remote
 	env     environ
-	started bool // the command line was parsed
+	vars    []string // the environment, as NAME=value
+	started bool     // the command line was parsed
 }
 
-// newApp returns a run of the program that was called as self.
-func newApp(in io.Reader, out, err io.Writer, env environ, self string) *app {
+// newApp returns a run of the program that was called as self, with an
+// environment of NAME=value.
+func newApp(in io.Reader, out, err io.Writer, vars []string, self string) *app {
+	env := lookUp(vars)
 	con := &console{in: in, out: out, err: err}
 	return &app{
 		console: con,
 		folder:  &folder{env: env, self: self, notes: err},
 		remote:  &remote{env: env, console: con},
 		env:     env,
+		vars:    vars,
 	}
 }
 
@@ -148,7 +152,7 @@ Every flag can also be set in the environment; its help names the variable.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			a.started = true
-			return a.flagsFromEnv(cmd.Flags())
+			return errors.Join(checkVars(a.vars, cmd.Root()), a.flagsFromEnv(cmd.Flags()))
 		},
 	}
 	root.Version = version()

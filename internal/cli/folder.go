@@ -20,9 +20,6 @@ import (
 	"github.com/usher-auth/usher/internal/source"
 )
 
-// environ looks up a variable of the environment.
-type environ func(name string) (value string, ok bool)
-
 // folder is the data folder that a command works on, and how it is opened.
 type folder struct {
 	data    string // --data

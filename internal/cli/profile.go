@@ -182,9 +182,12 @@ func (r *remote) tokenFile() (plexauth.FileToken, error) {
 	return plexauth.FileToken{Path: filepath.Join(dir, "token")}, err
 }
 
+// noKeyringEnv has no flag: it describes the machine, not a command.
+const noKeyringEnv = envPrefix + "NO_KEYRING"
+
 // keyring reports whether to use the keyring.
 func (r *remote) keyring() bool {
-	off, _ := r.env(envPrefix + "NO_KEYRING")
+	off, _ := r.env(noKeyringEnv)
 	return off == ""
 }
 

@@ -349,7 +349,7 @@ func (cs serveCommands) firstAdmin(ctx context.Context, accounts *account.Servic
 	if o.adminUsername == "" {
 		password, _ := cs.env(adminPasswordEnv)
 		if password != "" || o.adminPasswordFile != "" || o.adminEmail != "" {
-			return true, wrongUse("--admin-username is missing") // the variable may be misspelt
+			return true, wrongUse("--admin-username is missing")
 		}
 		return true, nil
 	}
