@@ -238,6 +238,16 @@ type NewAccount struct {
 	Managed bool
 }
 
+// CheckNew returns the error that Add would return for a name and an e-mail
+// address now. fault.Invalid, ErrExists.
+func (s *Service) CheckNew(ctx context.Context, username, email string) error {
+	a, err := withNames(username, email)
+	if err != nil {
+		return err
+	}
+	return named("checking a new name", s.checkNames(ctx, s.db, a))
+}
+
 // Add adds an account. fault.Invalid, ErrExists.
 func (s *Service) Add(ctx context.Context, by audit.Actor, n NewAccount) (Account, error) {
 	a, err := s.prepare(ctx, by, n)
@@ -368,8 +378,8 @@ func (s *Service) SetEmail(ctx context.Context, by audit.Actor, id int64, email 
 }
 
 // checkNames returns ErrExists if another account has the name or e-mail address.
-func (s *Service) checkNames(ctx context.Context, tx *db.Tx, a Account) error {
-	taken, err := s.rows.Taken(ctx, tx, a)
+func (s *Service) checkNames(ctx context.Context, q db.Querier, a Account) error {
+	taken, err := s.rows.Taken(ctx, q, a)
 	if err == nil && taken {
 		err = ErrExists
 	}

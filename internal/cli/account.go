@@ -62,7 +62,12 @@ func (cs accountCommands) add() *cobra.Command {
 		Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.Username = args[0]
-			var err error
+			err := cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+				return c.Accounts.CheckNew(ctx, n.Username, n.Email)
+			})
+			if err != nil && !errors.Is(err, core.ErrNoDatabase) {
+				return plainExists(err) // before the password is asked for
+			}
 			if n.Password, err = cs.newPassword(cmd.Context(), fromStdin); err != nil {
 				return err
 			}

@@ -88,10 +88,27 @@ func (cs signInCommands) keep(p *profile, acc *plexauth.Account) error {
 // signInByPassword signs in with the flags and prompts for the rest.
 func (cs signInCommands) signInByPassword(ctx context.Context, c *plexauth.Client, p profile, login string, code plexauth.Secret, fromStdin bool) (*plexauth.Account, error) {
 	in := plexauth.SignInRequest{Login: login, VerificationCode: code, RememberMe: true}
+	if cs.interactive() && !fromStdin {
+		if err := cs.reach(ctx, c); err != nil {
+			return nil, cs.told(p, err)
+		}
+	}
 	if err := cs.askCredentials(ctx, &in, fromStdin); err != nil {
 		return nil, err
 	}
 	return cs.signIn(ctx, c, p, in)
+}
+
+// reach returns an error if the server cannot be reached, so that nobody types a
+// password in vain. A server that is only slow is not waited for.
+func (cs signInCommands) reach(ctx context.Context, c *plexauth.Client) error {
+	short, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	err := c.Ping(short)
+	if errors.Is(err, plexauth.ErrUnreachable) && short.Err() == nil || ctx.Err() != nil {
+		return err
+	}
+	return nil
 }
 
 // askCredentials prompts for the missing credentials.
