@@ -24,7 +24,7 @@ func (cs accountCommands) command() *cobra.Command {
 	return group("account", "Manage accounts", `Manage accounts. Name an account by its username or e-mail address, in any case.
 These commands work whether or not the server is running. A running server sees
 the changes within a second.`,
-		cs.add(), cs.jsonFlag(cs.list()), cs.jsonFlag(cs.show()),
+		cs.add(), cs.listFlags(cs.list()), cs.jsonFlag(cs.show()),
 		cs.setDisabled("disable", "Disable an account and its tokens", true),
 		cs.setDisabled("enable", "Enable a disabled account and its tokens", false),
 		cs.promote(), cs.demote(), cs.rename(), cs.setEmail(),

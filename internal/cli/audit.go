@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,7 @@ func (cs auditCommands) command() *cobra.Command {
 	return group("audit", "Read and verify the audit log", `Read the log of sign-ins, rejections and changes, and verify that it was not
 tampered with. docs/reference.md lists the events. These commands work whether or
 not the server is running.`,
-		cs.jsonFlag(cs.list()), cs.jsonFlag(cs.verify()))
+		cs.listFlags(cs.list()), cs.jsonFlag(cs.verify()))
 }
 
 // auditOptions are the flags of usher audit list.
@@ -43,7 +44,12 @@ func (cs auditCommands) list() *cobra.Command {
 		Use:   "list",
 		Short: "List events, oldest first",
 		Long: `List events, oldest first. With --follow, list the last ten rows and then new rows
-as they are written, until Ctrl-C. With --json, each row is an object on one line.`,
+as they are written, until Ctrl-C. With --limit, list the last rows. With --json,
+each row is an object on one line.
+
+The events are:
+
+` + listEvents(),
 		Example: `  usher audit list --since 24h
   usher audit list --account mia --event sign-in.refused --event pin.refused
   usher audit list --follow --json`,
@@ -71,9 +77,16 @@ const auditPage = 1000
 const followed = 10
 
 func (cs auditCommands) print(ctx context.Context, c *core.Core, o auditOptions) error {
+	if cs.limit < 0 {
+		return errLimit
+	}
 	q, err := cs.query(ctx, c, o)
-	if err == nil && o.follow && o.since == "" {
-		q.After, err = beforeLast(ctx, c, q, followed)
+	last := cs.limit
+	if last == 0 && o.follow && o.since == "" {
+		last = followed
+	}
+	if err == nil && last > 0 {
+		q.After, err = beforeLast(ctx, c, q, last)
 	}
 	if err == nil && !cs.json {
 		err = printAuditLine(cs.out, "TIME", "EVENT", "ACCOUNT", "BY", "ADDRESS", "DEVICE", "DETAIL")
@@ -127,6 +140,17 @@ func beforeLast(ctx context.Context, c *core.Core, q audit.Query, n int) (int64,
 		return 0, err
 	}
 	return list[len(list)-1].ID - 1, nil
+}
+
+// listEvents lists the kinds of event for the help.
+func listEvents() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, columnGap, ' ', 0)
+	for _, m := range audit.Meanings() {
+		fmt.Fprintf(w, "  %s\t%s\n", m.Kind, m.Means)
+	}
+	_ = w.Flush() // a strings.Builder never fails
+	return strings.TrimRight(b.String(), "\n")
 }
 
 // auditQuery turns flags into a query.

@@ -15,6 +15,7 @@ type console struct {
 	in       io.Reader
 	out, err io.Writer
 	json     bool // --json
+	limit    int  // --limit; 0: no limit
 
 	lines *bufio.Reader // reads in; nil until the first read
 }
@@ -23,6 +24,24 @@ type console struct {
 func (c *console) jsonFlag(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
 	return cmd
+}
+
+// listFlags adds the flags of a listing that can be long.
+func (c *console) listFlags(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().IntVar(&c.limit, "limit", 0, "list at most this `number` (default all)")
+	return c.jsonFlag(cmd)
+}
+
+// width is the width of the terminal that the result goes to; 0 if it is none.
+func (c *console) width() int {
+	if !isTerminal(c.out) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(c.out.(*os.File).Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 // isTerminal reports whether a stream is a terminal.

@@ -25,7 +25,7 @@ func (cs originCommands) command() *cobra.Command {
 origins, which are scheme://host[:port]. Anywhere else they are shown the whole
 address first, and go on by themselves.`,
 		cs.change("add", "Allow an origin", "added %s to the allowed origins\n", (*origin.Service).Allow),
-		cs.jsonFlag(cs.list()),
+		cs.listFlags(cs.list()),
 		cs.change("remove", "Remove an allowed origin", "removed %s from the allowed origins\n", (*origin.Service).Remove))
 }
 

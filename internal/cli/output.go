@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/boombuler/barcode/qr"
 )
@@ -18,17 +19,74 @@ func (c *console) printJSON(v any) error {
 	return enc.Encode(v)
 }
 
-// printList prints rows as JSON or, for people, as a table.
+// printList prints rows as JSON or, for people, as a table that fits the
+// terminal. It prints --limit rows at most.
 func printList[T any](c *console, rows []T, header []string, cells func(T) []string) error {
+	if c.limit < 0 {
+		return errLimit
+	}
+	if more := len(rows) - c.limit; c.limit > 0 && more > 0 {
+		rows = rows[:c.limit]
+		defer fmt.Fprintf(c.err, "%d more; --limit sets how many are listed\n", more)
+	}
 	if c.json {
 		return c.printJSON(rows)
 	}
-	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, strings.Join(header, "\t"))
+	table := [][]string{header}
 	for _, r := range rows {
-		fmt.Fprintln(w, strings.Join(printable(cells(r)), "\t"))
+		table = append(table, printable(cells(r)))
+	}
+	fit(table, c.width())
+	w := tabwriter.NewWriter(c.out, 0, 0, columnGap, ' ', 0)
+	for _, row := range table {
+		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	return w.Flush()
+}
+
+// errLimit is the error for a negative --limit.
+var errLimit = wrongUse("--limit must be 0 or more")
+
+const (
+	// columnGap is the space between two columns of a table.
+	columnGap = 2
+	// minColumn is the width below which no column is cut.
+	minColumn = 8
+)
+
+// fit cuts the cells of a table so that its lines are width
+// characters at most, the widest columns first. A width of 0 is unlimited.
+func fit(table [][]string, width int) {
+	if width <= 0 {
+		return
+	}
+	widths := make([]int, len(table[0]))
+	total := columnGap * (len(widths) - 1)
+	for i := range widths {
+		for _, row := range table {
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+		}
+		total += widths[i]
+	}
+	for ; total > width; total-- {
+		widest := 0
+		for i := range widths {
+			if widths[i] >= widths[widest] {
+				widest = i
+			}
+		}
+		if widths[widest] <= minColumn {
+			break
+		}
+		widths[widest]--
+	}
+	for _, row := range table {
+		for i, cell := range row {
+			if runes := []rune(cell); len(runes) > widths[i] {
+				row[i] = string(runes[:widths[i]-1]) + "…"
+			}
+		}
+	}
 }
 
 // printable replaces control characters, so that a client's description of itself

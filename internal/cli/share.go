@@ -24,7 +24,7 @@ func (cs shareCommands) command() *cobra.Command {
 	return group("share", "Manage which accounts can reach which servers",
 		"Manage which accounts can reach which servers, in addition to the owners.",
 		cs.change("add", "Share a server with an account", "%s can reach %s\n", (*source.Service).Share),
-		cs.jsonFlag(cs.list()),
+		cs.listFlags(cs.list()),
 		cs.change("remove", "Remove a share and the tokens that depend on it", "%s can no longer reach %s\n", (*source.Service).Unshare))
 }
 

@@ -27,7 +27,7 @@ func serverCommand(con *console, dir *folder) *cobra.Command {
 	return group("server", "Manage the servers that accounts can reach", `Manage the servers that accounts can reach. Name a server by its machine
 identifier, its name, or the beginning of either. A server is listed for its owner
 and for the accounts it is shared with.`,
-		cs.add(), cs.jsonFlag(cs.list()), cs.remove())
+		cs.add(), cs.listFlags(cs.list()), cs.remove())
 }
 
 // providerCommand is the group of the commands about providers.
@@ -35,7 +35,7 @@ func providerCommand(con *console, dir *folder) *cobra.Command {
 	cs := sourceCommands{con, dir, source.Provider}
 	return group("provider", "Manage the providers that servers can ask for", `Manage providers: sources that a server asks for as provider://ID, such as a guide
 or a cloud library.`,
-		cs.add(), cs.jsonFlag(cs.list()), cs.remove())
+		cs.add(), cs.listFlags(cs.list()), cs.remove())
 }
 
 // connectionFlags collects each --connection and the --local and --relay that

@@ -340,3 +340,43 @@ func TestInterruptASignIn(t *testing.T) {
 		})
 	}
 }
+
+// A listing fits the width of the terminal.
+func TestListingFitsTheTerminal(t *testing.T) {
+	data := t.TempDir()
+	run := func(args ...string) {
+		t.Helper()
+		cmd := usherCommand(t, data, args...)
+		cmd.Stdin = strings.NewReader("olga has a password\n")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	run("account", "add", "olga", "--password-stdin")
+	run("server", "add", strings.Repeat("Den ", 20), "--id", "den-1", "--connection", "http://"+strings.Repeat("h", 60)+".example.org")
+	us, its := openTerminal(t)
+	size := struct{ rows, columns, x, y uint16 }{24, 60, 0, 0}
+	ioctl(t, its, syscall.TIOCSWINSZ, unsafe.Pointer(&size))
+	cmd := usherCommand(t, data, "server", "list")
+	cmd.Stdout = its
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	shown := make([]byte, 4096)
+	n, err := us.Read(shown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(string(shown[:n]), "\r\n"), "\r\n")
+	if len(lines) != 2 {
+		t.Fatalf("the terminal shows %q, want two lines", shown[:n])
+	}
+	for _, line := range lines {
+		if runes := len([]rune(strings.TrimRight(line, " "))); runes > 60 {
+			t.Errorf("a line of %d characters on a terminal of 60: %q", runes, line)
+		}
+	}
+	if !strings.HasPrefix(lines[1], "den-1 ") || !strings.Contains(lines[1], "…") {
+		t.Errorf("the terminal shows %q", lines[1])
+	}
+}

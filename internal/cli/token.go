@@ -26,7 +26,7 @@ server about a token or for one (inspect, transient).
 The text of a token is never listed, because usher does not store it. Transient
 tokens are not stored at all, so they are not listed; they become invalid with the
 token that they are derived from.`,
-		cs.jsonFlag(cs.list()), cs.revoke(), lookup.inspectToken(), lookup.transientToken())
+		cs.listFlags(cs.list()), cs.revoke(), lookup.inspectToken(), lookup.transientToken())
 }
 
 // tokenJSON is a token in --json.
