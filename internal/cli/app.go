@@ -171,7 +171,7 @@ Every flag can also be set in the environment; its help names the variable.`,
 	}
 	root.SetHelpCommand(helpCommand(root))
 	nameEnv(root)
-	complete(root)
+	completer{a.flagsFromEnv, a.folder, a.remote}.complete(root)
 	return root
 }
 
