@@ -179,8 +179,10 @@ Every flag can also be set in the environment; its help names the variable.`,
 func (a *app) serverSide() []*cobra.Command {
 	con, dir := a.console, a.folder
 	data := dataCommands{con, dir}
+	serve := serveCommands{con, dir, a.env}
 	return []*cobra.Command{
-		serveCommands{con, dir, a.env}.command(),
+		serve.command(),
+		serve.healthcheckCommand(),
 		accountCommands{con, dir}.command(),
 		serverCommand(con, dir),
 		providerCommand(con, dir),

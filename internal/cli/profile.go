@@ -23,7 +23,7 @@ import (
 )
 
 // localServer is the default address of an usher on this machine.
-const localServer = "http://127.0.0.1:32400"
+const localServer = "http://" + defaultListen
 
 // profile is a server and the account that is signed in to it, stored between
 // commands. The token is stored separately.

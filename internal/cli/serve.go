@@ -48,7 +48,10 @@ type serveOptions struct {
 	adminPasswordFile     string
 }
 
-// serveCommands are the command that runs the server.
+// defaultListen is the address of a server without --listen.
+const defaultListen = "127.0.0.1:32400"
+
+// serveCommands are the commands that run the server and check it.
 type serveCommands struct {
 	*console
 	*folder
@@ -77,7 +80,7 @@ is an account.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cs.serve(cmd.Context(), o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.listen, "listen", "127.0.0.1:32400", "`address` to listen on; port 0 selects a free port")
+	f.StringVar(&o.listen, "listen", defaultListen, "`address` to listen on; port 0 selects a free port")
 	f.StringVar(&o.metricsListen, "metrics-listen", "", "`address` of /metrics, /healthz and /readyz (default none)")
 	f.StringArrayVar(&o.publicURLs, "public-url", nil, "`URL` at which clients reach this server; may be given more than once (default the listening address)")
 	f.StringArrayVar(&o.trustedProxies, "trusted-proxy", nil, "`address` or network of a reverse proxy whose X-Forwarded-For is trusted; may be given more than once")
