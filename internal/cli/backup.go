@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -38,12 +40,24 @@ func (cs dataCommands) backup(ctx context.Context, path string) error {
 		return err
 	}
 	err := core.Backup(ctx, cfg, path)
-	if errors.Is(err, fs.ErrExist) {
+	switch folder := filepath.Dir(path); {
+	case errors.Is(err, core.ErrNoDatabase): // of the data folder
+	case isFolder(path):
+		return &hintError{fmt.Errorf("%s is a folder", path), cs.invocation("backup " + shellQuote(filepath.Join(path, "usher.db")))}
+	case errors.Is(err, fs.ErrExist):
 		return &hintError{fmt.Errorf("%s already exists", path), "choose another name"}
+	case errors.Is(err, fs.ErrNotExist) && !isFolder(folder):
+		return &hintError{fmt.Errorf("creating %s: the folder does not exist", path), "mkdir -p " + shellQuote(folder)}
 	}
 	if err != nil {
 		return cs.explainOpen(err)
 	}
 	fmt.Fprintf(cs.out, "copied the database to %s\nthe copy does not contain the key file: back up %s, too\n", path, cs.keyFile)
 	return nil
+}
+
+// isFolder reports whether there is a folder at a path.
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
