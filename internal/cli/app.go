@@ -191,6 +191,7 @@ func (a *app) serverSide() []*cobra.Command {
 		originCommands{con, dir}.command(),
 		auditCommands{con, dir}.command(),
 		data.backupCommand(),
+		data.restoreCommand(),
 		data.newKeyCommand(),
 	}
 }

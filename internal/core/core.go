@@ -218,6 +218,20 @@ func Backup(ctx context.Context, cfg Config, path string) (err error) {
 	return d.Backup(ctx, path)
 }
 
+// Errors of Restore.
+var (
+	ErrInUse  = db.ErrInUse
+	ErrNoCopy = db.ErrNoCopy
+)
+
+// Restore replaces the database of cfg.Dir by a copy that Backup wrote, and returns
+// where the replaced one is now. ErrInUse, ErrNoCopy.
+func Restore(ctx context.Context, cfg Config, path string) (replaced string, err error) {
+	return db.Restore(ctx, db.Config{
+		Dir: cfg.Dir, Migrations: store.Migrations(), Logger: cfg.Logger, Now: cfg.Now,
+	}, path)
+}
+
 // FolderError says that the data folder cannot be read or written.
 type FolderError struct{ Err error }
 

@@ -1,0 +1,164 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// Errors of Restore.
+var (
+	// ErrInUse reports that another process has the database open.
+	ErrInUse = errors.New("the database is in use")
+	// ErrNoCopy reports that a file is not a whole database with our schema.
+	ErrNoCopy = errors.New("the file is not a copy of an usher database")
+)
+
+// Restore replaces the database in cfg.Dir by a copy that Backup wrote, migrated to
+// the current schema. It returns where the replaced database is now; empty if there
+// was none. If it fails, the database is as before. ErrInUse, ErrNoCopy.
+func Restore(ctx context.Context, cfg Config, path string) (replaced string, err error) {
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("finding the path of the copy: %w", err)
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return "", fmt.Errorf("creating the data folder: %w", err)
+	}
+	staging, err := os.MkdirTemp(cfg.Dir, "restore-")
+	if err != nil {
+		return "", fmt.Errorf("creating a folder for the copy: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(staging)) }()
+	staged := filepath.Join(staging, Name)
+	if err := copyFile(staged, path); err != nil {
+		return "", err
+	}
+	if err := checkCopy(ctx, staged); err != nil {
+		return "", err
+	}
+	target := cfg.Dir
+	cfg.Dir, cfg.MustExist = staging, true
+	d, err := Open(ctx, cfg) // it migrates
+	if err != nil {
+		return "", err
+	}
+	if err := d.Close(); err != nil {
+		return "", fmt.Errorf("closing the copy: %w", err)
+	}
+	return swap(ctx, filepath.Join(target, Name), staged)
+}
+
+// copyFile copies a file to a new one that only its owner can read.
+func copyFile(to, from string) (err error) {
+	src, err := os.Open(from)
+	if err != nil {
+		return fmt.Errorf("reading the copy: %w", err)
+	}
+	defer src.Close()
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("reading the copy: %w", err)
+	}
+	_, err = io.Copy(dst, src)
+	if err == nil {
+		err = dst.Sync()
+	}
+	if err = errors.Join(err, dst.Close()); err != nil {
+		return fmt.Errorf("reading the copy: %w", err)
+	}
+	return nil
+}
+
+// checkCopy returns ErrNoCopy unless a file is a whole database with our schema:
+// Open would create the schema in another one.
+func checkCopy(ctx context.Context, path string) error {
+	conn, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	var version int
+	var found string
+	err = conn.QueryRowContext(ctx, "SELECT max(version) FROM schema_version").Scan(&version)
+	if err == nil {
+		err = conn.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found)
+	}
+	if err == nil && found != "ok" {
+		err = errors.New(found)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNoCopy, err)
+	}
+	return nil
+}
+
+// swap puts a new database file in the place of one that nobody has open.
+func swap(ctx context.Context, path, staged string) (replaced string, err error) {
+	_, err = os.Stat(path)
+	if err == nil {
+		if err := release(ctx, path); err != nil {
+			return "", err
+		}
+		replaced = path + ".replaced-" + time.Now().UTC().Format("20060102T150405.000")
+		// A log that is left belongs to the replaced database: SQLite must not
+		// apply it to the new one.
+		for _, suffix := range []string{"-wal", "-shm", "-journal"} {
+			if err := os.Rename(path+suffix, replaced+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return "", fmt.Errorf("moving the replaced database: %w", err)
+			}
+		}
+		// With a second name for the old file, there is a database at any moment.
+		if os.Link(path, replaced) != nil {
+			err = os.Rename(path, replaced)
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("moving the replaced database: %w", err)
+	}
+	if err := os.Rename(staged, path); err != nil {
+		return "", fmt.Errorf("moving the copy into its place: %w", err)
+	}
+	return replaced, syncFolder(filepath.Dir(path))
+}
+
+// release makes SQLite write back the log of a database, which takes that no other
+// connection is open: ErrInUse. A database that SQLite cannot read is in nobody's
+// use.
+func release(ctx context.Context, path string) error {
+	conn, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=busy_timeout(500)")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	var mode string
+	err = conn.QueryRowContext(ctx, "PRAGMA journal_mode = DELETE").Scan(&mode)
+	var e *sqlite.Error
+	if errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED) {
+		return fmt.Errorf("%w (%w)", ErrInUse, err)
+	}
+	return ctx.Err()
+}
+
+// syncFolder makes the names in a folder durable.
+func syncFolder(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("writing the data folder: %w", err)
+	}
+	_ = dir.Sync() // some systems cannot sync a folder
+	return dir.Close()
+}
