@@ -99,11 +99,14 @@ func (cs tokenCommands) revoke() *cobra.Command {
 				return wrongUse("%q is not a token number", args[0])
 			}
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
-				question := fmt.Sprintf("Revoke token %d and all tokens derived from it?", id)
-				if err := cs.confirm(ctx, yes, question); err != nil {
-					return err
+				_, err := c.Tokens.Get(ctx, id)
+				if err == nil {
+					question := fmt.Sprintf("Revoke token %d and all tokens derived from it?", id)
+					err = cs.confirm(ctx, yes, question)
 				}
-				err := c.Tokens.Revoke(ctx, commandLine(), id)
+				if err == nil {
+					err = c.Tokens.Revoke(ctx, commandLine(), id)
+				}
 				if errors.Is(err, token.ErrNotFound) {
 					return &hintError{fmt.Errorf("there is no token %d", id), cs.invocation("token list")}
 				}

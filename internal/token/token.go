@@ -382,6 +382,18 @@ func derive(key [32]byte, parts ...[]byte) plexauth.Secret {
 	return plexauth.Secret(letters.Write(mac.Sum(nil), length))
 }
 
+// Get returns a stored token. ErrNotFound.
+func (s *Service) Get(ctx context.Context, id int64) (Token, error) {
+	t, err := s.rows.Get(ctx, s.db, id)
+	if errors.Is(err, db.ErrNotFound) {
+		return t, ErrNotFound
+	}
+	if err != nil {
+		return t, fmt.Errorf("reading a token: %w", err)
+	}
+	return t, nil
+}
+
 // List returns the tokens of an account, or of all accounts if that is 0, the
 // most recently used first.
 func (s *Service) List(ctx context.Context, accountID int64) ([]Token, error) {
