@@ -164,6 +164,9 @@ func newRound(t *testing.T, binary string, cast cast, seed uint64) *round {
 	if err := os.CopyFS(r.data, os.DirFS(cast.data)); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(filepath.Join(r.data, "usher.key"), 0o600); err != nil { // CopyFS opens it to others
+		t.Fatal(err)
+	}
 	for i := range changers {
 		r.ledger.people = append(r.ledger.people, &person{name: changerName(i), password: fact[string]{is: changerPassword(i)}})
 	}

@@ -208,6 +208,9 @@ func newScript(t *testing.T) *script {
 	if err := os.CopyFS(s.data, os.DirFS(made.dir)); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(filepath.Join(s.data, "usher.key"), 0o600); err != nil { // CopyFS opens it to others
+		t.Fatal(err)
+	}
 	return s
 }
 
