@@ -127,6 +127,17 @@ func (w *world) broken() (row int64, problem string) {
 // to it.
 func tamper(t testing.TB, dir string, statements ...string) {
 	t.Helper()
+	for i, n := range execute(t, dir, statements...) {
+		if n == 0 {
+			t.Fatalf("%s: nothing was changed", statements[i])
+		}
+	}
+}
+
+// execute runs statements on the database file, and returns how many rows each
+// changed.
+func execute(t testing.TB, dir string, statements ...string) (changed []int64) {
+	t.Helper()
 	file, err := sql.Open("sqlite", "file:"+filepath.Join(dir, db.Name)+"?_pragma=busy_timeout(5000)")
 	if err != nil {
 		t.Fatal(err)
@@ -137,8 +148,8 @@ func tamper(t testing.TB, dir string, statements ...string) {
 		if err != nil {
 			t.Fatalf("%s: %v", statement, err)
 		}
-		if n, _ := res.RowsAffected(); n == 0 {
-			t.Fatalf("%s: nothing was changed", statement)
-		}
+		n, _ := res.RowsAffected()
+		changed = append(changed, n)
 	}
+	return changed
 }
