@@ -34,7 +34,7 @@ portable: ## go vet and go test alone, which CI runs on macOS and Windows
 
 unit: ## go test ./... with the race detector
 	@scripts/need go gcc
-	go test -race ./...
+	go test -race -timeout 30m ./...
 
 keyring: ## the command line with GNOME's keyring on a message bus
 	@scripts/need dbus-daemon dbus-send gnome-keyring-daemon
