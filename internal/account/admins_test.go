@@ -185,7 +185,7 @@ func TestNamesAreUnique(t *testing.T) {
 			t.Errorf("renaming noa to %s <%s>: error %v, want ErrExists", n.Username, n.Email, err)
 		}
 	}
-	// A name cannot look like an address, so that it is none's.
+	// A name cannot look like an address, so that it cannot be somebody's address.
 	_, err := c.Accounts.Add(t.Context(), byConsole, account.NewAccount{Username: "mia@example.org", Managed: true})
 	if fault.KindOf(err) != fault.Invalid {
 		t.Errorf("a name like an address: error %v, want one of kind Invalid", err)

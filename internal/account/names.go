@@ -25,7 +25,7 @@ func usernameKey(name string) (string, error) {
 		return "", fault.Invalidf(Username, "the username is longer than %d characters", maxName)
 	case err != nil || strings.Contains(key, "@"): // folding makes one of U+FF20
 		return "", fault.Invalidf(Username,
-			"the username has a space, an @ or a character that is no letter, digit or sign")
+			"the username has a space, an @ or a character that is not a letter, digit or sign")
 	}
 	return key, nil
 }

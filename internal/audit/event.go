@@ -6,7 +6,7 @@ import (
 	"unicode"
 )
 
-// Actor is who does something, and from where. The zero value is an unknown
+// Actor is the person or program that does something, and its address. The zero value is an unknown
 // visitor.
 type Actor struct {
 	// AccountID is the account that acts; 0 if none is signed in.

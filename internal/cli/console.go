@@ -32,7 +32,8 @@ func (c *console) listFlags(cmd *cobra.Command) *cobra.Command {
 	return c.jsonFlag(cmd)
 }
 
-// width is the width of the terminal that the result goes to; 0 if it is none.
+// width is the width of the terminal that the result goes to; 0 if the result
+// does not go to a terminal.
 func (c *console) width() int {
 	if !isTerminal(c.out) {
 		return 0

@@ -43,7 +43,7 @@ func TestBehindProxies(t *testing.T) {
 		{"attack: a long zone and a port", "10.0.0.1:5", []string{"[fe80::1%" + strings.Repeat("a", 9000) + "]:80"}, "[fe80::1]:5"},
 		{"attack: a zone around a proxy's address", "10.0.0.1:5", []string{"192.0.2.9, ::1%x"}, "192.0.2.9:5"},
 		{"attack: half a bracket", "10.0.0.1:5", []string{"192.0.2.9, [2001:db8::1"}, "10.0.0.1:5"},
-		{"attack: a port that is none", "10.0.0.1:5", []string{"192.0.2.9, 192.0.2.1:99999"}, "10.0.0.1:5"},
+		{"attack: an invalid port", "10.0.0.1:5", []string{"192.0.2.9, 192.0.2.1:99999"}, "10.0.0.1:5"},
 		{"attack: no address in it", "10.0.0.1:5", []string{"192.0.2.9, evil"}, "10.0.0.1:5"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -22,7 +22,7 @@ func FuzzNewParty(f *testing.F) {
 		p, ok := passkey.NewParty(public, host, secure)
 		if !ok {
 			if p.ID != "" || p.Origins != nil {
-				t.Errorf("there is none, and it is %+v", p)
+				t.Errorf("want no party, got %+v", p)
 			}
 			return
 		}

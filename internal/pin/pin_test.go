@@ -338,7 +338,7 @@ func TestPollingTouchesNoSQL(t *testing.T) {
 	})
 }
 
-// What clients are told of the signs of a short code is what it is made of.
+// The document names the alphabet of short codes.
 func TestAlphabetIsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/protocol.md")
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 // demand a text that is not empty.
 const Unknown = "unknown"
 
-// texts are what clients are told of a source's software and machine.
+// texts describe a source's software and machine to clients.
 func (s *Source) texts() []sourceText {
 	return []sourceText{
 		{"product", "product", &s.Product},

@@ -52,8 +52,7 @@ type Source struct {
 	Kind       Kind
 	Identifier string
 	Name       string
-	// What clients are told of its software and machine; see platform.go. Empty:
-	// it is not known.
+	// Its software and machine, for clients; see platform.go. Empty: not known.
 	Product, ProductVersion   string
 	Platform, PlatformVersion string // the operating system
 	Device                    string // the kind of machine
@@ -211,7 +210,7 @@ func newMachineIdentifier() ([]byte, error) {
 	return []byte(hex.EncodeToString(b[:])), nil
 }
 
-// parsed returns a source as clients are told of it: with every text, and its
+// parsed returns a source as clients get it: with every text, and its
 // connections read from their URIs.
 func parsed(src Source) (Source, error) {
 	connections := make([]Connection, 0, len(src.Connections))

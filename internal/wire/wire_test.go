@@ -271,7 +271,7 @@ func TestReadParams(t *testing.T) {
 		want                           wire.Params
 	}{
 		{"form", "", "application/x-www-form-urlencoded", "login=a%40b.c&password=p+w&rememberMe=false&", wire.Params{{"login", "a@b.c"}, {"password", "p w"}, {"rememberMe", "false"}}},
-		{"form with a stray byte, which whoever reads the field may clean", "", "", "X-Plex-Device-Name=B\xfcro", wire.Params{{"X-Plex-Device-Name", "B\xfcro"}}},
+		{"form with a stray byte, which the reader of the field may clean", "", "", "X-Plex-Device-Name=B\xfcro", wire.Params{{"X-Plex-Device-Name", "B\xfcro"}}},
 		{"form without a type", "", "", "login=a", wire.Params{{"login", "a"}}},
 		{"form with a charset", "", "application/x-www-form-urlencoded; charset=UTF-8", "login=a", wire.Params{{"login", "a"}}},
 		{"JSON", "", "application/json", `{"login":"a","rememberMe":true,"verificationCode":123456,"x":null}`, wire.Params{{"login", "a"}, {"rememberMe", "true"}, {"verificationCode", "123456"}, {"x", ""}}},
@@ -313,7 +313,7 @@ func TestReadParamsRefuses(t *testing.T) {
 		"too large":             {"", strings.Repeat("x", 2001), fault.New(fault.TooLarge, "the body is larger than the 2000 bytes this request may have")},
 		"another type":          {"text/plain", "login=a", errUnsupported},
 		"multipart":             {"multipart/form-data; boundary=x", "--x", errUnsupported},
-		"a type that is none":   {"/;", "login=a", errUnsupported},
+		"an invalid type":       {"/;", "login=a", errUnsupported},
 		"not UTF-8":             {"application/json", "{\"login\":\"\xff\"}", malformed("the body", "is not valid UTF-8")},
 		"bad escape":            {"", "password=secret%zz", malformed("the form", "cannot be read: it has a bad % escape or a semicolon")},
 		"not JSON":              {"application/json", "{secret", malformed("the body", "is not valid JSON")},
@@ -355,13 +355,13 @@ func TestReadOptionalParams(t *testing.T) {
 		"a form without a type":     {"", "a=body", wire.Params{{"a", "body"}, {"b", "query"}}, 0},
 		"no body":                   {"", "", wire.Params{{"a", "query"}, {"b", "query"}}, 0},
 		"text":                      {"text/plain", "a=body", wire.Params{{"a", "query"}, {"b", "query"}}, 0},
-		"a type that is none":       {"/;", "a=body", wire.Params{{"a", "query"}, {"b", "query"}}, 0},
+		"an invalid type":           {"/;", "a=body", wire.Params{{"a", "query"}, {"b", "query"}}, 0},
 		"no form":                   {"", "%zz", wire.Params{{"a", "query"}, {"b", "query"}}, 0},
 		"too much of no type":       {"", large, wire.Params{{"a", "query"}, {"b", "query"}}, 0},
 		"too large a form":          {"application/x-www-form-urlencoded", large, nil, fault.TooLarge},
 		"too large JSON":            {"application/json", large, nil, fault.TooLarge},
-		"a form that is none":       {"application/x-www-form-urlencoded", "%zz", nil, fault.Invalid},
-		"JSON that is none":         {"application/json", "{", nil, fault.Invalid},
+		"an invalid form":           {"application/x-www-form-urlencoded", "%zz", nil, fault.Invalid},
+		"invalid JSON":              {"application/json", "{", nil, fault.Invalid},
 		"a form with too many keys": {"application/x-www-form-urlencoded", strings.Repeat("a&", 201), nil, fault.Invalid},
 	} {
 		t.Run(name, func(t *testing.T) {

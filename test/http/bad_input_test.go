@@ -98,7 +98,7 @@ var badRequests = []struct {
 	{"a token of 5,000 letters", []string{"GET /api/v2/user", "X-Plex-Token: " + strings.Repeat("x", 5000)}, "", 400, "X-Plex-Token is too long"},
 	{"a token in a form, with a line break", []string{"GET /api/v2/user", form}, "X-Plex-Token=" + marker + "%0a", 400, "X-Plex-Token has a control character"},
 	{"two tokens in a form", []string{"GET /api/v2/user", form}, "X-Plex-Token=" + marker + "&X-Plex-Token=b", 400, "X-Plex-Token is given twice"},
-	{"a token in a form that is none", []string{"GET /api/v2/resources", form}, "X-Plex-Token=" + marker + "%zz", 400, "escape"},
+	{"a token in an invalid form", []string{"GET /api/v2/resources", form}, "X-Plex-Token=" + marker + "%zz", 400, "escape"},
 	{"no body", post(form), "", 400, "password is missing"},
 	{"a body that ends before its length", post(form, "Content-Length: 1000"), "login=" + marker, 400, "before it is whole"},
 	{"a chunk that ends before its length", post(form, "Transfer-Encoding: chunked"), "40\r\nlogin=" + marker, 400, "before it is whole"},

@@ -18,8 +18,8 @@ var reserved = []struct {
 	// by are the packages, and tests those whose tests may use it as well.
 	by, tests []string
 }{
-	// Whoever makes a proof says that they have checked what it claims. The
-	// package's own tests spend proofs of their own.
+	// A package that makes a proof states that it has checked what the proof
+	// claims. The package's own tests spend proofs of their own.
 	{"internal/signin", "NewProof", false, []string{"internal/account", "internal/passkey"}, []string{"internal/signin"}},
 	// An access token without a proof is for test kits. The test of the caches
 	// runs every method that changes something.
