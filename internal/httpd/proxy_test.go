@@ -66,3 +66,27 @@ func TestBehindProxies(t *testing.T) {
 		}
 	}
 }
+
+// Attack: X-Forwarded-For is whatever a client sends. What it sets is an address
+// and a port, short and without a zone.
+func FuzzForwardedFor(f *testing.F) {
+	for _, header := range []string{
+		"192.0.2.1", "203.0.113.9:444", "2001:db8::1", "[2001:db8::1]:80", "[2001:db8::1]", "fe80::1%eth0", "[fe80::1%a]:1",
+		"192.0.2.9, 10.0.0.7", "evil, 10.0.0.7:1", "", ",", "[", "::ffff:10.0.0.1, ::ffff:192.0.2.1", "1.2.3.4:99999",
+	} {
+		f.Add(header)
+	}
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	f.Fuzz(func(t *testing.T, header string) {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = "10.0.0.1:5"
+		r.Header["X-Forwarded-For"] = []string{header}
+		h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			address, err := netip.ParseAddrPort(r.RemoteAddr)
+			if err != nil || address.Addr().Zone() != "" || address.Addr().Is4In6() || address.Port() != 5 {
+				t.Errorf("%q: it comes from %q, %v", header, r.RemoteAddr, err)
+			}
+		})
+		httpd.BehindProxies(h, proxies).ServeHTTP(nil, r)
+	})
+}
