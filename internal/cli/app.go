@@ -39,10 +39,9 @@ type app struct {
 	started bool     // the command line was parsed
 }
 
-// newApp returns a run of the program that was called as self, with an
-// environment of NAME=value.
-func newApp(in io.Reader, out, err io.Writer, vars []string, self string) *app {
-	env := lookUp(vars)
+// newApp returns a run of the program that was called as self. env looks up one of
+// vars, the environment.
+func newApp(in io.Reader, out, err io.Writer, env environ, vars []string, self string) *app {
 	con := &console{in: in, out: out, err: err}
 	return &app{
 		console: con,

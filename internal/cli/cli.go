@@ -29,7 +29,7 @@ func Main() int {
 		// SIGHUP stays caught until the end: a closing terminal often sends it twice.
 		cancelOn(cancel, syscall.SIGHUP)
 	}
-	a := newApp(os.Stdin, os.Stdout, os.Stderr, os.Environ(), os.Args[0])
+	a := newApp(os.Stdin, os.Stdout, os.Stderr, os.LookupEnv, os.Environ(), os.Args[0])
 	return a.run(ctx, os.Args[1:])
 }
 

@@ -35,7 +35,7 @@ func TestCommandLineIsDocumented(t *testing.T) {
 }
 
 func commandLineDocument() []byte {
-	a := newApp(nil, nil, nil, nil, "usher")
+	a := newApp(nil, nil, nil, func(string) (string, bool) { return "", false }, nil, "usher")
 	var b bytes.Buffer
 	b.WriteString(`# The command line
 
@@ -99,7 +99,7 @@ func displayHome() string {
 
 // Each flag's variable is in its help, and no two flags of a command share one.
 func TestEveryFlagHasAVariable(t *testing.T) {
-	a := newApp(nil, nil, nil, nil, "usher")
+	a := newApp(nil, nil, nil, func(string) (string, bool) { return "", false }, nil, "usher")
 	count := 0
 	var visit func(*cobra.Command)
 	visit = func(cmd *cobra.Command) {

@@ -15,20 +15,6 @@ import (
 // environ looks up a variable of the environment.
 type environ func(name string) (value string, ok bool)
 
-// lookUp returns the environ of variables in the form NAME=value. As in the
-// operating system, the first of two with one name counts.
-func lookUp(vars []string) environ {
-	values := make(map[string]string, len(vars))
-	for _, v := range slices.Backward(vars) {
-		name, value, _ := strings.Cut(v, "=")
-		values[name] = value
-	}
-	return func(name string) (string, bool) {
-		value, ok := values[name]
-		return value, ok
-	}
-}
-
 // checkVars returns an error for each variable that is probably one of ours,
 // misspelt: the setting would silently not apply. Empty ones count as absent, as
 // they do for flags.
