@@ -11,7 +11,8 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 )
 
-// ErrBusy reports that the queue of an Admission is full.
+// ErrBusy reports that the queue of an Admission is full, or that a claim has
+// waited in it for too long.
 var ErrBusy = fault.WithWait(
 	fault.New(fault.Busy, "too many sign-ins are waiting already; try again in a second"), time.Second)
 
@@ -27,8 +28,8 @@ type Claim struct {
 }
 
 // Admission lets a bounded number of tasks run and a bounded number wait. The
-// rest are rejected at once, so that a flood makes nobody wait for long. It is
-// safe for concurrent use.
+// rest are rejected at once. Who has waited for too long is rejected as well, so
+// that a flood makes nobody wait for long. It is safe for concurrent use.
 //
 // Turns are shared out fairly. Of those that wait, devices that signed in before
 // go first, but for one turn in four; then the network that has the fewest tasks
@@ -65,6 +66,11 @@ type share struct {
 	last    uint64 // turn
 }
 
+// maxWait bounds the wait for a turn. It is well below the time after which a
+// listener closes a connection: a client gets an answer that says when to retry,
+// rather than none.
+const maxWait = 8 * time.Second
+
 // maxShares bounds how many claimants are remembered between their turns.
 const maxShares = 4096
 
@@ -82,7 +88,7 @@ func NewAdmission(slots, queue int) *Admission {
 
 // Enter waits for a turn. If the error is nil, the caller must call leave once
 // its task is done. The error is ErrBusy if the claim may not wait, or has lost
-// its place to another; or that of ctx.
+// its place to another, or has waited for maxWait; or that of ctx.
 func (a *Admission) Enter(ctx context.Context, c Claim) (leave func(), err error) {
 	a.mu.Lock()
 	if a.running < a.slots {
@@ -98,20 +104,26 @@ func (a *Admission) Enter(ctx context.Context, c Claim) (leave func(), err error
 	a.waiting = append(a.waiting, w)
 	a.mu.Unlock()
 
+	patience := time.NewTimer(maxWait)
+	defer patience.Stop()
 	select {
 	case <-w.done:
 		if w.evicted {
 			return nil, ErrBusy
 		}
 		return func() { a.leave(c) }, nil
+	case <-patience.C:
+		a.giveUp(w)
+		return nil, ErrBusy
 	case <-ctx.Done():
-		return nil, a.giveUp(ctx, w)
+		a.giveUp(w)
+		return nil, fmt.Errorf("waiting for a turn: %w", ctx.Err())
 	}
 }
 
 // giveUp takes a claim out of the queue, or passes on the turn that it was given
 // at the same moment.
-func (a *Admission) giveUp(ctx context.Context, w *waiter) error {
+func (a *Admission) giveUp(w *waiter) {
 	a.mu.Lock()
 	i := slices.Index(a.waiting, w)
 	if i >= 0 {
@@ -122,7 +134,6 @@ func (a *Admission) giveUp(ctx context.Context, w *waiter) error {
 	if i < 0 && !evicted {
 		a.leave(w.Claim)
 	}
-	return fmt.Errorf("waiting for a turn: %w", ctx.Err())
 }
 
 // start counts a task that gets a turn.

@@ -74,6 +74,33 @@ func TestAdmissionObeysContext(t *testing.T) {
 	})
 }
 
+// A claim that has waited for too long is rejected, and gets its turn when it
+// tries again.
+func TestAdmissionBoundsTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := guard.NewAdmission(1, 1)
+		leave, err := a.Enter(t.Context(), guard.Claim{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		if _, err := a.Enter(t.Context(), guard.Claim{}); !errors.Is(err, guard.ErrBusy) {
+			t.Errorf("waiting gives %v, want ErrBusy", err)
+		}
+		if took := time.Since(start); took < 5*time.Second || took > 10*time.Second {
+			t.Errorf("it waited %v, want some seconds and less than a listener's 15", took)
+		}
+		if _, waiting := a.Load(); waiting != 0 {
+			t.Errorf("%d claims wait after the only one gave up", waiting)
+		}
+		leave()
+		if leave, err = a.Enter(t.Context(), guard.Claim{}); err != nil {
+			t.Errorf("trying again: %v", err)
+		}
+		leave()
+	})
+}
+
 func TestFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &guard.Failures{Burst: 3, Refill: time.Minute}
