@@ -66,14 +66,14 @@ func newWorld(t testing.TB, change func(*config)) *world {
 
 // call sends a request and returns the answer's status and body, in JSON. A
 // token that is empty is not sent.
-func (w *world) call(t testing.TB, method, path string, token plexauth.Secret, form url.Values) (int, string) {
+func (w *world) call(t testing.TB, method, path string, tok plexauth.Secret, form url.Values) (int, string) {
 	t.Helper()
-	res, body := w.ask(t, method, path, "application/json", token, form)
+	res, body := w.ask(t, method, path, "application/json", tok, form)
 	return res.StatusCode, body
 }
 
 // ask is call with an Accept header, and returns the response headers.
-func (w *world) ask(t testing.TB, method, path, accept string, token plexauth.Secret, form url.Values) (*http.Response, string) {
+func (w *world) ask(t testing.TB, method, path, accept string, tok plexauth.Secret, form url.Values) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, w.URL+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -82,8 +82,8 @@ func (w *world) ask(t testing.TB, method, path, accept string, token plexauth.Se
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", accept)
 	req.Header.Set("X-Plex-Client-Identifier", "test")
-	if token != "" {
-		req.Header.Set("X-Plex-Token", string(token))
+	if tok != "" {
+		req.Header.Set("X-Plex-Token", string(tok))
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -98,9 +98,9 @@ func (w *world) ask(t testing.TB, method, path, accept string, token plexauth.Se
 }
 
 // read is call for an answer that must be good, decoded into v.
-func (w *world) read(t testing.TB, method, path string, token plexauth.Secret, form url.Values, v any) {
+func (w *world) read(t testing.TB, method, path string, tok plexauth.Secret, form url.Values, v any) {
 	t.Helper()
-	status, body := w.call(t, method, path, token, form)
+	status, body := w.call(t, method, path, tok, form)
 	if status >= 300 {
 		t.Fatalf("%s %s: %d %s", method, path, status, body)
 	}
@@ -111,28 +111,28 @@ func (w *world) read(t testing.TB, method, path string, token plexauth.Secret, f
 
 func (w *world) signIn(t testing.TB, name string) plexauth.Secret {
 	t.Helper()
-	var account struct{ AuthToken plexauth.Secret }
-	w.read(t, "POST", "/api/v2/users/signin", "", url.Values{"login": {name}, "password": {password}}, &account)
-	return account.AuthToken
+	var got struct{ AuthToken plexauth.Secret }
+	w.read(t, "POST", "/api/v2/users/signin", "", url.Values{"login": {name}, "password": {password}}, &got)
+	return got.AuthToken
 }
 
-func (w *world) transient(t testing.TB, token plexauth.Secret) plexauth.Secret {
+func (w *world) transient(t testing.TB, tok plexauth.Secret) plexauth.Secret {
 	t.Helper()
 	var answer struct {
 		MediaContainer struct{ Token plexauth.Secret }
 	}
-	w.read(t, "POST", "/security/token?type=delegation&scope=all", token, nil, &answer)
+	w.read(t, "POST", "/security/token?type=delegation&scope=all", tok, nil, &answer)
 	return answer.MediaContainer.Token
 }
 
 // serverToken is the token that a listing gives for a server.
-func (w *world) serverToken(t testing.TB, token plexauth.Secret, id string) plexauth.Secret {
+func (w *world) serverToken(t testing.TB, tok plexauth.Secret, id string) plexauth.Secret {
 	t.Helper()
 	var list []struct {
 		ClientIdentifier string
 		AccessToken      plexauth.Secret
 	}
-	w.read(t, "GET", "/api/v2/resources", token, nil, &list)
+	w.read(t, "GET", "/api/v2/resources", tok, nil, &list)
 	for _, r := range list {
 		if r.ClientIdentifier == id {
 			return r.AccessToken
@@ -143,9 +143,9 @@ func (w *world) serverToken(t testing.TB, token plexauth.Secret, id string) plex
 }
 
 // good reports whether a token is accepted.
-func (w *world) good(t testing.TB, token plexauth.Secret) bool {
+func (w *world) good(t testing.TB, tok plexauth.Secret) bool {
 	t.Helper()
-	status, _ := w.call(t, "GET", "/api/v2/user", token, nil)
+	status, _ := w.call(t, "GET", "/api/v2/user", tok, nil)
 	return status == 200
 }
 
@@ -153,12 +153,12 @@ func (w *world) good(t testing.TB, token plexauth.Secret) bool {
 var secrets = regexp.MustCompile(`transient-[0-9A-Za-z_-]+|\b[0-9A-Za-z]{20}\b`)
 
 // powers is what a token is seen to do: each row of the tables that lets it in.
-func (w *world) powers(t testing.TB, token plexauth.Secret) map[string]bool {
+func (w *world) powers(t testing.TB, tok plexauth.Secret) map[string]bool {
 	t.Helper()
 	can := make(map[string]bool)
 	for _, row := range api.Rows() {
 		if row.Token && row.Path != "/api/v2/users/signout" {
-			if status, _ := w.call(t, row.Method, w.target(t, row), token, nil); status < 300 {
+			if status, _ := w.call(t, row.Method, w.target(t, row), tok, nil); status < 300 {
 				can[row.Method+" "+row.Path] = true
 			}
 		}
@@ -310,10 +310,10 @@ func TestEveryRouteAsksForItsToken(t *testing.T) {
 		t.Fatalf("only %d rows", len(rows))
 	}
 	for _, row := range rows {
-		for name, token := range map[string]plexauth.Secret{"no token": "", "a bad token": "00000000000000000000"} {
-			status, body := w.call(t, row.Method, withQuery(row.Path), token, nil)
+		for name, tok := range map[string]plexauth.Secret{"no token": "", "a bad token": "00000000000000000000"} {
+			status, body := w.call(t, row.Method, withQuery(row.Path), tok, nil)
 			want := 401
-			if token != "" {
+			if tok != "" {
 				want = row.Refused
 			}
 			if row.Token && status != want {
@@ -329,12 +329,12 @@ func TestEveryRouteAsksForItsToken(t *testing.T) {
 // A handler stops if its caller has hung up.
 func TestEveryRouteObeysContext(t *testing.T) {
 	w := newWorld(t, nil)
-	token := w.signIn(t, "admin")
+	tok := w.signIn(t, "admin")
 	for _, row := range api.Rows() {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		req := httptest.NewRequest(row.Method, withQuery(row.Path), strings.NewReader("login=admin&password=wrong"))
-		req.Header.Set("X-Plex-Token", string(token))
+		req.Header.Set("X-Plex-Token", string(tok))
 		req.Header.Set("X-Plex-Client-Identifier", "test")
 		rec := httptest.NewRecorder()
 		w.Config.Handler.ServeHTTP(rec, req.WithContext(ctx))
@@ -347,9 +347,9 @@ func TestEveryRouteObeysContext(t *testing.T) {
 // No response contains old data once a change has been acknowledged.
 func TestAccountPageFollowsChanges(t *testing.T) {
 	w := newWorld(t, nil)
-	token := w.signIn(t, "member")
+	tok := w.signIn(t, "member")
 	details := func() (a struct{ TwoFactorEnabled, BackupCodesCreated bool }) {
-		w.read(t, "GET", "/api/v2/user", token, nil, &a)
+		w.read(t, "GET", "/api/v2/user", tok, nil, &a)
 		return a
 	}
 	if got := details(); got.TwoFactorEnabled {
@@ -367,24 +367,24 @@ func TestAccountPageFollowsChanges(t *testing.T) {
 // The hot path does not read the database once a token is cached.
 func TestTokenDetailsTouchNoSQL(t *testing.T) {
 	w := newWorld(t, nil)
-	token := w.signIn(t, "member")
-	transient := w.transient(t, token)
-	w.good(t, token)
+	tok := w.signIn(t, "member")
+	transient := w.transient(t, tok)
+	w.good(t, tok)
 	if err := w.DB.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for name, tok := range map[string]plexauth.Secret{"access": token, "transient": transient} {
+	for name, tok := range map[string]plexauth.Secret{"access": tok, "transient": transient} {
 		if !w.good(t, tok) {
 			t.Errorf("%s: token details need the store", name)
 		}
 	}
-	if status, _ := w.call(t, "POST", "/security/token?type=delegation&scope=all", token, nil); status != 200 {
+	if status, _ := w.call(t, "POST", "/security/token?type=delegation&scope=all", tok, nil); status != 200 {
 		t.Errorf("minting a transient token needs the store: %d", status)
 	}
 }
 
 // benchmark sends one request over and over and fails on any other status.
-func benchmark(b *testing.B, w *world, status int, method, path string, token plexauth.Secret, form string) {
+func benchmark(b *testing.B, w *world, status int, method, path string, tok plexauth.Secret, form string) {
 	b.Helper()
 	b.ReportAllocs()
 	handler := w.Config.Handler
@@ -392,8 +392,8 @@ func benchmark(b *testing.B, w *world, status int, method, path string, token pl
 		req := httptest.NewRequest(method, path, strings.NewReader(form))
 		req.Header.Set("Accept", "application/json")
 		req.Header.Set("X-Plex-Client-Identifier", fmt.Sprint("device", w.seen))
-		if token != "" {
-			req.Header.Set("X-Plex-Token", string(token))
+		if tok != "" {
+			req.Header.Set("X-Plex-Token", string(tok))
 		}
 		rec := httptest.NewRecorder()
 		handler.ServeHTTP(rec, req)

@@ -46,8 +46,8 @@ func (h mediaHandlers) transientToken(_ context.Context, c *call) (answer, error
 			return answer{}, fault.Invalidf(param.name, "%s must be %s", param.name, param.only)
 		}
 	}
-	token, expires := h.tokens.MintTransient(c.principal, 0)
-	return answer{status: http.StatusOK, body: wire.TransientToken{Token: token, ExpiresAt: expires}}, nil
+	tok, expires := h.tokens.MintTransient(c.principal, 0)
+	return answer{status: http.StatusOK, body: wire.TransientToken{Token: tok, ExpiresAt: expires}}, nil
 }
 
 // sourceConnection is getSourceConnectionInformation.
@@ -72,8 +72,8 @@ func (h mediaHandlers) sourceConnection(ctx context.Context, c *call) (answer, e
 		// A token for this server alone gets no token for another one.
 		return answer{}, errForbidden
 	}
-	token, _ := h.tokens.MintTransient(c.principal, src.id)
-	return answer{status: http.StatusOK, body: src.page.With(token)}, nil
+	tok, _ := h.tokens.MintTransient(c.principal, src.id)
+	return answer{status: http.StatusOK, body: src.page.With(tok)}, nil
 }
 
 // identity needs no token: clients find out by it whether this is the server that

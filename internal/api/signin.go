@@ -33,7 +33,7 @@ func (h signInHandlers) signIn(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	a, token, err := h.issue(ctx, c, in)
+	a, tok, err := h.issue(ctx, c, in)
 	if err != nil {
 		return answer{}, err
 	}
@@ -41,7 +41,7 @@ func (h signInHandlers) signIn(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusCreated, body: h.avatars.account(c, page, token, h.now())}, nil
+	return answer{status: http.StatusCreated, body: h.avatars.account(c, page, tok, h.now())}, nil
 }
 
 // signInV1 is the sign-in of version 1: by Basic authentication, or with the same
@@ -57,11 +57,11 @@ func (h signInHandlers) signInV1(ctx context.Context, c *call) (answer, error) {
 			return answer{}, err
 		}
 	}
-	a, token, err := h.issue(ctx, c, in)
+	a, tok, err := h.issue(ctx, c, in)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusCreated, body: h.avatars.accountV1(c, a, token)}, nil
+	return answer{status: http.StatusCreated, body: h.avatars.accountV1(c, a, tok)}, nil
 }
 
 // readSignIn reads the form of a sign-in. Its two required fields have other
@@ -107,9 +107,9 @@ func (h signInHandlers) issue(ctx context.Context, c *call, in account.Credentia
 		h.count(err)
 		return account.Account{}, "", err
 	}
-	token, err := h.tokens.SignIn(ctx, by, verified.Proof, c.device())
+	tok, err := h.tokens.SignIn(ctx, by, verified.Proof, c.device())
 	h.count(err)
-	return verified.Account, token, err
+	return verified.Account, tok, err
 }
 
 // signOut revokes the caller's token and those derived from it.

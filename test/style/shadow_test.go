@@ -1,7 +1,6 @@
 package style_test
 
 import (
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -12,19 +11,11 @@ import (
 	"testing"
 )
 
-// mayShadow are the packages whose files may still give a local name to what
-// hides an import. The list only gets shorter: a package that no longer needs
-// its entry fails the test until the entry is deleted.
-var mayShadow = []string{
-	"internal/api",
-}
-
 // A local variable named like an import makes the package unusable for the rest
 // of the block, and a reader take the one for the other.
 func TestNoImportIsShadowed(t *testing.T) {
 	src := readModule(t)
 	names := packageNames(t, src)
-	found := make(map[string][]string)
 	for _, f := range src.files {
 		imported := make(map[string]string)
 		for _, spec := range f.Imports {
@@ -33,22 +24,9 @@ func TestNoImportIsShadowed(t *testing.T) {
 		delete(imported, "_") // hides nothing
 		for _, id := range localNames(f.File) {
 			if hidden, ok := imported[id.Name]; ok {
-				found[f.pkg] = append(found[f.pkg], fmt.Sprintf("%v: %s hides the import of %s", src.fset.Position(id.Pos()), id.Name, hidden))
+				place := strings.TrimPrefix(src.fset.Position(id.Pos()).String(), root+"/")
+				t.Errorf("%s: %s hides the import of %s", place, id.Name, hidden)
 			}
-		}
-	}
-	for _, pkg := range slices.Sorted(maps.Keys(found)) {
-		if slices.Contains(mayShadow, pkg) {
-			t.Logf("%s may still shadow imports, and does in %d places", pkg, len(found[pkg]))
-			continue
-		}
-		for _, text := range found[pkg] {
-			t.Error(strings.TrimPrefix(text, root+"/"))
-		}
-	}
-	for _, pkg := range mayShadow {
-		if len(found[pkg]) == 0 {
-			t.Errorf("%s shadows no import: delete it from mayShadow", pkg)
 		}
 	}
 }
