@@ -40,17 +40,17 @@ func (h avatarHandlers) picture(ctx context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusOK, body: wire.Picture(avatar.SVG(a.Title)), life: avatarLife}, nil
 }
 
-// thumb returns the address of an account's picture, without a token in it.
-func (h avatarHandlers) thumb(c *call, uuid, title string) string {
-	return h.base(c.http) + "/users/" + uuid + "/avatar?c=" + avatar.Version(title)
+// picturePath is the path of an account's picture, without a token in it.
+func picturePath(a account.Account) string {
+	return "/users/" + a.UUID + "/avatar?c=" + avatar.Version(a.Title)
 }
 
 // account completes an account's page with its token and picture.
 func (h avatarHandlers) account(c *call, p accountPage, token plexauth.Secret, now time.Time) wire.Body {
-	return p.page.With(token, h.thumb(c, p.uuid, p.title), now)
+	return p.page.With(token, h.base(c.http)+p.picture, now)
 }
 
 // accountV1 is account in version 1.
 func (h avatarHandlers) accountV1(c *call, a account.Account, token plexauth.Secret) wire.Body {
-	return wire.LegacyAccount{Person: person(a), Token: token, Thumb: h.thumb(c, a.UUID, a.Title)}
+	return wire.LegacyAccount{Person: person(a), Token: token, Thumb: h.base(c.http) + picturePath(a)}
 }

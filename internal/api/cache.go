@@ -26,15 +26,15 @@ type accountCache struct {
 	pages    *db.Cache[int64, accountPage]
 }
 
-// accountPage is an account in encoded form, and what its picture shows.
+// accountPage is an account in encoded form, and the path of its picture.
 type accountPage struct {
-	uuid, title string
-	page        *wire.AccountPage
+	picture string
+	page    *wire.AccountPage
 }
 
 func newAccountPage(a account.Account) (accountPage, error) {
 	page, err := wire.NewAccount(person(a)).Page()
-	return accountPage{a.UUID, a.Title, page}, err
+	return accountPage{picturePath(a), page}, err
 }
 
 func newAccountCache(d *db.DB, accounts *account.Service) *accountCache {
