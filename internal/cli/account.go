@@ -33,15 +33,15 @@ the changes within a second.`,
 
 // accountJSON is an account in --json.
 type accountJSON struct {
-	ID          int64     `json:"id"`
-	UUID        string    `json:"uuid"`
-	Username    string    `json:"username"`
-	Email       string    `json:"email"`
-	Admin       bool      `json:"admin"`
-	Disabled    bool      `json:"disabled"`
-	TwoFactor   bool      `json:"twoFactor"`
-	BackupCodes int       `json:"backupCodes"`
-	CreatedAt   time.Time `json:"createdAt"`
+	ID          int64     `json:"id"`          // as in token details
+	UUID        string    `json:"uuid"`        // as in token details
+	Username    string    `json:"username"`    // the unique name
+	Email       string    `json:"email"`       // empty if there is none
+	Admin       bool      `json:"admin"`       // may administer this usher
+	Disabled    bool      `json:"disabled"`    // cannot sign in
+	TwoFactor   bool      `json:"twoFactor"`   // needs a code to sign in
+	BackupCodes int       `json:"backupCodes"` // how many are unused
+	CreatedAt   time.Time `json:"createdAt"`   // RFC 3339, as every time here
 }
 
 func newAccountJSON(acc account.Account) accountJSON {

@@ -175,12 +175,12 @@ func (cs lookupCommands) sourceCommand() *cobra.Command {
 
 // wayJSON is a connection of a resource in --json.
 type wayJSON struct {
-	URI      string `json:"uri"`
-	Protocol string `json:"protocol"`
-	Address  string `json:"address"`
-	Port     int    `json:"port"`
-	Local    bool   `json:"local"`
-	Relay    bool   `json:"relay"`
+	URI      string `json:"uri"`      // the address to use
+	Protocol string `json:"protocol"` // http or https
+	Address  string `json:"address"`  // host name or IP address
+	Port     int    `json:"port"`     // explicit or default
+	Local    bool   `json:"local"`    // in the server's network
+	Relay    bool   `json:"relay"`    // through a relay
 }
 
 func newWays(list []plexauth.Connection) []wayJSON {
@@ -229,13 +229,13 @@ func (cs lookupCommands) showSource() *cobra.Command {
 
 // resourceJSON is a server in --json.
 type resourceJSON struct {
-	Name             string    `json:"name"`
-	ClientIdentifier string    `json:"clientIdentifier"`
-	Product          string    `json:"product"`
-	Provides         []string  `json:"provides"`
-	Owned            bool      `json:"owned"`
-	Owner            string    `json:"owner,omitempty"`
-	Connections      []wayJSON `json:"connections"`
+	Name             string    `json:"name"`             // the display name
+	ClientIdentifier string    `json:"clientIdentifier"` // identifies the server
+	Product          string    `json:"product"`          // the program
+	Provides         []string  `json:"provides"`         // its roles
+	Owned            bool      `json:"owned"`            // by the account
+	Owner            string    `json:"owner,omitempty"`  // absent if owned
+	Connections      []wayJSON `json:"connections"`      // never null
 }
 
 func (cs lookupCommands) resourcesCommand() *cobra.Command {

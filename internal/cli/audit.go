@@ -214,16 +214,16 @@ func sinceTime(text string, now time.Time) (time.Time, error) {
 
 // auditJSON is a row of the audit log in --json.
 type auditJSON struct {
-	ID        int64     `json:"id"`
-	At        time.Time `json:"at"`
-	Event     string    `json:"event"`
+	ID        int64     `json:"id"`        // counts up from 1
+	At        time.Time `json:"at"`        // when it happened
+	Event     string    `json:"event"`     // see usher audit list --help
 	AccountID int64     `json:"accountId"` // 0: no known account
-	Account   string    `json:"account"`
-	Actor     string    `json:"actor"` // empty: the account itself
-	Device    string    `json:"device"`
-	Address   string    `json:"address"`
-	Detail    string    `json:"detail"`
-	Hash      string    `json:"hash"`
+	Account   string    `json:"account"`   // its name at the time
+	Actor     string    `json:"actor"`     // empty: the account itself
+	Device    string    `json:"device"`    // what the device called itself
+	Address   string    `json:"address"`   // of the client
+	Detail    string    `json:"detail"`    // what else is known
+	Hash      string    `json:"hash"`      // of this row and the one before
 }
 
 func (cs auditCommands) printRow(e audit.Entry) error {
@@ -282,10 +282,10 @@ can detect and what it cannot.`,
 
 // verifiedJSON is the result of a verification in --json.
 type verifiedJSON struct {
-	Good    bool   `json:"good"`
-	Rows    int64  `json:"rows"` // intact rows
-	Row     int64  `json:"row,omitempty"`
-	Problem string `json:"problem,omitempty"`
+	Good    bool   `json:"good"`              // the chain is intact
+	Rows    int64  `json:"rows"`              // intact rows
+	Row     int64  `json:"row,omitempty"`     // the first bad row
+	Problem string `json:"problem,omitempty"` // what is wrong with it
 }
 
 func newVerifiedJSON(rows int64, broken *audit.BrokenChainError) verifiedJSON {

@@ -57,8 +57,8 @@ func (cs originCommands) change(
 
 // originJSON is an allowed origin in --json.
 type originJSON struct {
-	Origin    string    `json:"origin"`
-	CreatedAt time.Time `json:"createdAt"`
+	Origin    string    `json:"origin"`    // scheme, host and port
+	CreatedAt time.Time `json:"createdAt"` // when it was allowed
 }
 
 func (cs originCommands) list() *cobra.Command {

@@ -57,10 +57,10 @@ func (cs shareCommands) change(verb, short, done string, change shareChange) *co
 
 // shareJSON is a share in --json.
 type shareJSON struct {
-	Server     string    `json:"server"`
-	ServerName string    `json:"serverName"`
-	Account    string    `json:"account"`
-	CreatedAt  time.Time `json:"createdAt"`
+	Server     string    `json:"server"`     // its identifier
+	ServerName string    `json:"serverName"` // its display name
+	Account    string    `json:"account"`    // whom it is shared with
+	CreatedAt  time.Time `json:"createdAt"`  // when it was shared
 }
 
 func (cs shareCommands) list() *cobra.Command {

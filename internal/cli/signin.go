@@ -164,14 +164,14 @@ func (cs signInCommands) signIn(ctx context.Context, c *plexauth.Client, p profi
 
 // whoJSON is an account in --json.
 type whoJSON struct {
-	ID         int64     `json:"id"`
-	UUID       string    `json:"uuid"`
-	Username   string    `json:"username"`
-	Email      string    `json:"email"`
-	TwoFactor  bool      `json:"twoFactor"`
-	JoinedAt   time.Time `json:"joinedAt"`
-	AccountURL string    `json:"accountUrl"`
-	MediaURL   string    `json:"mediaUrl"`
+	ID         int64     `json:"id"`         // the number of the account
+	UUID       string    `json:"uuid"`       // the UUID of the account
+	Username   string    `json:"username"`   // the unique name
+	Email      string    `json:"email"`      // empty if there is none
+	TwoFactor  bool      `json:"twoFactor"`  // needs a code to sign in
+	JoinedAt   time.Time `json:"joinedAt"`   // when the account was created
+	AccountURL string    `json:"accountUrl"` // the account plane that answered
+	MediaURL   string    `json:"mediaUrl"`   // the media plane in use
 }
 
 func (cs signInCommands) printAccount(acc *plexauth.Account, p profile) error {

@@ -175,18 +175,18 @@ func (cs sourceCommands) warnOfNamesakes(ctx context.Context, c *core.Core, adde
 
 // sourceJSON is a server or provider in --json.
 type sourceJSON struct {
-	Identifier  string           `json:"identifier"`
-	Name        string           `json:"name"`
-	Owner       string           `json:"owner"` // empty: every admin
-	Everyone    bool             `json:"everyone"`
-	Connections []connectionJSON `json:"connections"`
-	CreatedAt   time.Time        `json:"createdAt"`
+	Identifier  string           `json:"identifier"`  // identifies the source
+	Name        string           `json:"name"`        // the display name
+	Owner       string           `json:"owner"`       // empty: every admin
+	Everyone    bool             `json:"everyone"`    // shared with every account
+	Connections []connectionJSON `json:"connections"` // never null
+	CreatedAt   time.Time        `json:"createdAt"`   // when it was added
 }
 
 type connectionJSON struct {
-	URI   string `json:"uri"`
-	Local bool   `json:"local"`
-	Relay bool   `json:"relay"`
+	URI   string `json:"uri"`   // the address to use
+	Local bool   `json:"local"` // in the server's network
+	Relay bool   `json:"relay"` // through a relay
 }
 
 func newSourceJSON(src source.Source) sourceJSON {

@@ -31,16 +31,16 @@ token that they are derived from.`,
 
 // tokenJSON is a token in --json.
 type tokenJSON struct {
-	ID               int64     `json:"id"`
-	Kind             string    `json:"kind"`
-	Account          string    `json:"account"`
-	Server           string    `json:"server,omitempty"`
-	ClientIdentifier string    `json:"clientIdentifier"`
-	Product          string    `json:"product"`
-	Device           string    `json:"device"`
-	Address          string    `json:"address"`
-	CreatedAt        time.Time `json:"createdAt"`
-	LastUsedAt       time.Time `json:"lastUsedAt"`
+	ID               int64     `json:"id"`               // for usher token revoke
+	Kind             string    `json:"kind"`             // access or server
+	Account          string    `json:"account"`          // whose it is
+	Server           string    `json:"server,omitempty"` // the only server that it is for
+	ClientIdentifier string    `json:"clientIdentifier"` // identifies the device
+	Product          string    `json:"product"`          // the program
+	Device           string    `json:"device"`           // what the device calls itself
+	Address          string    `json:"address"`          // of the last use
+	CreatedAt        time.Time `json:"createdAt"`        // when it was issued
+	LastUsedAt       time.Time `json:"lastUsedAt"`       // to the minute
 }
 
 func newTokenJSON(t token.Token) tokenJSON {

@@ -24,74 +24,74 @@ const unknownCountry = "ZZ"
 // and strict decoders fail on an absent one. Fields that usher does not use have
 // values that harm no client.
 type Account struct {
-	XMLName                 xml.Name         `json:"-" xml:"user"`
-	ID                      int64            `json:"id" xml:"id,attr"`
-	UUID                    string           `json:"uuid" xml:"uuid,attr"`
-	Username                string           `json:"username" xml:"username,attr"`
-	Title                   string           `json:"title" xml:"title,attr"`
-	Email                   string           `json:"email" xml:"email,attr"`
-	FriendlyName            string           `json:"friendlyName" xml:"friendlyName,attr"`
-	Locale                  Optional[string] `json:"locale" xml:"locale,attr"`
-	Confirmed               Bool             `json:"confirmed" xml:"confirmed,attr"`
-	JoinedAt                int64            `json:"joinedAt" xml:"joinedAt,attr"`
-	EmailOnlyAuth           Bool             `json:"emailOnlyAuth" xml:"emailOnlyAuth,attr"`
-	HasPassword             Bool             `json:"hasPassword" xml:"hasPassword,attr"`
-	Protected               Bool             `json:"protected" xml:"protected,attr"`
-	MailingListStatus       string           `json:"mailingListStatus" xml:"mailingListStatus,attr"`
-	MailingListActive       Bool             `json:"mailingListActive" xml:"mailingListActive,attr"`
-	ScrobbleTypes           string           `json:"scrobbleTypes" xml:"scrobbleTypes,attr"`
-	Country                 string           `json:"country" xml:"country,attr"`
-	Subscription            subscription     `json:"subscription" xml:"subscription"`
-	SubscriptionDescription Optional[string] `json:"subscriptionDescription" xml:"subscriptionDescription,attr"`
-	Restricted              Bool             `json:"restricted" xml:"restricted,attr"`
-	Anonymous               Optional[Bool]   `json:"anonymous" xml:"anonymous,attr"`
-	Home                    Bool             `json:"home" xml:"home,attr"`
-	Guest                   Bool             `json:"guest" xml:"guest,attr"`
-	HomeSize                int              `json:"homeSize" xml:"homeSize,attr"`
-	HomeAdmin               Bool             `json:"homeAdmin" xml:"homeAdmin,attr"` // usher has no homes
-	MaxHomeSize             int              `json:"maxHomeSize" xml:"maxHomeSize,attr"`
-	Profile                 profile          `json:"profile" xml:"profile"`
-	Entitlements            emptyList        `json:"entitlements" xml:"entitlements"`
-	Roles                   emptyList        `json:"roles" xml:"roles"`
-	Subscriptions           emptyList        `json:"subscriptions" xml:"subscriptions"`
-	PastSubscriptions       emptyList        `json:"pastSubscriptions" xml:"pastSubscriptions"`
-	Trials                  emptyList        `json:"trials" xml:"trials"`
-	Services                emptyList        `json:"services" xml:"services"`
-	AdsConsent              Optional[Bool]   `json:"adsConsent" xml:"adsConsent,attr"`
-	AdsConsentSetAt         Optional[int64]  `json:"adsConsentSetAt" xml:"adsConsentSetAt,attr"`
-	AdsConsentReminderAt    Optional[int64]  `json:"adsConsentReminderAt" xml:"adsConsentReminderAt,attr"`
-	ExperimentalFeatures    Bool             `json:"experimentalFeatures" xml:"experimentalFeatures,attr"`
-	TwoFactorEnabled        Bool             `json:"twoFactorEnabled" xml:"twoFactorEnabled,attr"`
-	BackupCodesCreated      Bool             `json:"backupCodesCreated" xml:"backupCodesCreated,attr"`
-	AttributionPartner      Optional[string] `json:"attributionPartner" xml:"attributionPartner,attr"`
+	XMLName                 xml.Name         `json:"-" xml:"user"`                                               // names the element; JSON has no root
+	ID                      int64            `json:"id" xml:"id,attr"`                                           // the number of the account
+	UUID                    string           `json:"uuid" xml:"uuid,attr"`                                       // lower-case hexadecimal, as the real services have it
+	Username                string           `json:"username" xml:"username,attr"`                               // the unique name
+	Title                   string           `json:"title" xml:"title,attr"`                                     // the name that clients show
+	Email                   string           `json:"email" xml:"email,attr"`                                     // empty if there is none
+	FriendlyName            string           `json:"friendlyName" xml:"friendlyName,attr"`                       // a second name to show; may be empty
+	Locale                  Optional[string] `json:"locale" xml:"locale,attr"`                                   // never known
+	Confirmed               Bool             `json:"confirmed" xml:"confirmed,attr"`                             // the e-mail address is the account's
+	JoinedAt                int64            `json:"joinedAt" xml:"joinedAt,attr"`                               // epoch seconds
+	EmailOnlyAuth           Bool             `json:"emailOnlyAuth" xml:"emailOnlyAuth,attr"`                     // signs in by e-mail alone; never
+	HasPassword             Bool             `json:"hasPassword" xml:"hasPassword,attr"`                         // false if it signs in with passkeys only
+	Protected               Bool             `json:"protected" xml:"protected,attr"`                             // needs a PIN in a home; never
+	MailingListStatus       string           `json:"mailingListStatus" xml:"mailingListStatus,attr"`             // always unsubscribed
+	MailingListActive       Bool             `json:"mailingListActive" xml:"mailingListActive,attr"`             // never
+	ScrobbleTypes           string           `json:"scrobbleTypes" xml:"scrobbleTypes,attr"`                     // always empty
+	Country                 string           `json:"country" xml:"country,attr"`                                 // two letters; see unknownCountry
+	Subscription            subscription     `json:"subscription" xml:"subscription"`                            // always inactive
+	SubscriptionDescription Optional[string] `json:"subscriptionDescription" xml:"subscriptionDescription,attr"` // null without a subscription
+	Restricted              Bool             `json:"restricted" xml:"restricted,attr"`                           // a managed account of a home; never
+	Anonymous               Optional[Bool]   `json:"anonymous" xml:"anonymous,attr"`                             // null on an account that can sign in
+	Home                    Bool             `json:"home" xml:"home,attr"`                                       // in a home; never
+	Guest                   Bool             `json:"guest" xml:"guest,attr"`                                     // a guest of a home; never
+	HomeSize                int              `json:"homeSize" xml:"homeSize,attr"`                               // people in the home: the account alone
+	HomeAdmin               Bool             `json:"homeAdmin" xml:"homeAdmin,attr"`                             // usher has no homes
+	MaxHomeSize             int              `json:"maxHomeSize" xml:"maxHomeSize,attr"`                         // what the real services send
+	Profile                 profile          `json:"profile" xml:"profile"`                                      // the playback profile
+	Entitlements            emptyList        `json:"entitlements" xml:"entitlements"`                            // always empty
+	Roles                   emptyList        `json:"roles" xml:"roles"`                                          // always empty
+	Subscriptions           emptyList        `json:"subscriptions" xml:"subscriptions"`                          // always empty
+	PastSubscriptions       emptyList        `json:"pastSubscriptions" xml:"pastSubscriptions"`                  // always empty
+	Trials                  emptyList        `json:"trials" xml:"trials"`                                        // always empty
+	Services                emptyList        `json:"services" xml:"services"`                                    // always empty: usher lists none
+	AdsConsent              Optional[Bool]   `json:"adsConsent" xml:"adsConsent,attr"`                           // null: never asked
+	AdsConsentSetAt         Optional[int64]  `json:"adsConsentSetAt" xml:"adsConsentSetAt,attr"`                 // null: never asked
+	AdsConsentReminderAt    Optional[int64]  `json:"adsConsentReminderAt" xml:"adsConsentReminderAt,attr"`       // null: never asked
+	ExperimentalFeatures    Bool             `json:"experimentalFeatures" xml:"experimentalFeatures,attr"`       // never
+	TwoFactorEnabled        Bool             `json:"twoFactorEnabled" xml:"twoFactorEnabled,attr"`               // a code is needed to sign in
+	BackupCodesCreated      Bool             `json:"backupCodesCreated" xml:"backupCodesCreated,attr"`           // unused backup codes exist
+	AttributionPartner      Optional[string] `json:"attributionPartner" xml:"attributionPartner,attr"`           // always null
 }
 
 // subscription is always that of an account without a subscription.
 type subscription struct {
-	Active         Bool             `json:"active" xml:"active,attr"`
-	SubscribedAt   Optional[string] `json:"subscribedAt" xml:"subscribedAt,attr"`
-	Status         string           `json:"status" xml:"status,attr"`
-	PaymentService Optional[string] `json:"paymentService" xml:"paymentService,attr"`
-	Plan           Optional[string] `json:"plan" xml:"plan,attr"`
-	Features       emptyList        `json:"features" xml:"features"`
+	Active         Bool             `json:"active" xml:"active,attr"`                 // never
+	SubscribedAt   Optional[string] `json:"subscribedAt" xml:"subscribedAt,attr"`     // always null
+	Status         string           `json:"status" xml:"status,attr"`                 // always Inactive
+	PaymentService Optional[string] `json:"paymentService" xml:"paymentService,attr"` // always null
+	Plan           Optional[string] `json:"plan" xml:"plan,attr"`                     // always null
+	Features       emptyList        `json:"features" xml:"features"`                  // always empty
 }
 
 // profile is the playback profile, which older SDKs read as 0 or 1 only. The
 // three lists of languages are null because typed SDKs fail on the comma
 // separated string that the real services were seen to send.
 type profile struct {
-	AutoSelectAudio              Bool             `json:"autoSelectAudio" xml:"autoSelectAudio,attr"`
-	DefaultAudioAccessibility    Enum             `json:"defaultAudioAccessibility" xml:"defaultAudioAccessibility,attr"`
-	DefaultAudioLanguage         Optional[string] `json:"defaultAudioLanguage" xml:"defaultAudioLanguage,attr"`
-	DefaultAudioLanguages        *[]string        `json:"defaultAudioLanguages" xml:"-"`
-	DefaultSubtitleLanguage      Optional[string] `json:"defaultSubtitleLanguage" xml:"defaultSubtitleLanguage,attr"`
-	DefaultSubtitleLanguages     *[]string        `json:"defaultSubtitleLanguages" xml:"-"`
-	AutoSelectSubtitle           Enum             `json:"autoSelectSubtitle" xml:"autoSelectSubtitle,attr"`
-	DefaultSubtitleAccessibility Enum             `json:"defaultSubtitleAccessibility" xml:"defaultSubtitleAccessibility,attr"`
-	DefaultSubtitleForced        Enum             `json:"defaultSubtitleForced" xml:"defaultSubtitleForced,attr"`
-	WatchedIndicator             Enum             `json:"watchedIndicator" xml:"watchedIndicator,attr"`
-	MediaReviewsVisibility       Enum             `json:"mediaReviewsVisibility" xml:"mediaReviewsVisibility,attr"`
-	MediaReviewsLanguages        *[]string        `json:"mediaReviewsLanguages" xml:"-"`
+	AutoSelectAudio              Bool             `json:"autoSelectAudio" xml:"autoSelectAudio,attr"`                           // choose the audio by language
+	DefaultAudioAccessibility    Enum             `json:"defaultAudioAccessibility" xml:"defaultAudioAccessibility,attr"`       // 0: no preference
+	DefaultAudioLanguage         Optional[string] `json:"defaultAudioLanguage" xml:"defaultAudioLanguage,attr"`                 // null: no preference
+	DefaultAudioLanguages        *[]string        `json:"defaultAudioLanguages" xml:"-"`                                        // always null
+	DefaultSubtitleLanguage      Optional[string] `json:"defaultSubtitleLanguage" xml:"defaultSubtitleLanguage,attr"`           // null: no preference
+	DefaultSubtitleLanguages     *[]string        `json:"defaultSubtitleLanguages" xml:"-"`                                     // always null
+	AutoSelectSubtitle           Enum             `json:"autoSelectSubtitle" xml:"autoSelectSubtitle,attr"`                     // 0: by hand
+	DefaultSubtitleAccessibility Enum             `json:"defaultSubtitleAccessibility" xml:"defaultSubtitleAccessibility,attr"` // 0: no preference
+	DefaultSubtitleForced        Enum             `json:"defaultSubtitleForced" xml:"defaultSubtitleForced,attr"`               // 0: no preference
+	WatchedIndicator             Enum             `json:"watchedIndicator" xml:"watchedIndicator,attr"`                         // 1: shown
+	MediaReviewsVisibility       Enum             `json:"mediaReviewsVisibility" xml:"mediaReviewsVisibility,attr"`             // 0: none
+	MediaReviewsLanguages        *[]string        `json:"mediaReviewsLanguages" xml:"-"`                                        // always null
 }
 
 // Person has the values of an account object that usher knows.

@@ -13,79 +13,79 @@ import (
 // (plex-api-credentials, @ctrl/plex, Overseerr, Tautulli).
 type LegacyAccount struct {
 	Person
-	Token plexauth.Secret
+	Token plexauth.Secret // the token that the caller sent or was just issued
 	// Thumb is the address of the account's picture.
 	Thumb string
 }
 
 type legacySubscription struct {
-	Active   Bool             `json:"active" xml:"active,attr"`
-	Status   string           `json:"status" xml:"status,attr"`
-	Plan     Optional[string] `json:"plan" xml:"plan,attr"`
-	Features emptyList        `json:"features" xml:"-"`
+	Active   Bool             `json:"active" xml:"active,attr"` // never
+	Status   string           `json:"status" xml:"status,attr"` // always Inactive
+	Plan     Optional[string] `json:"plan" xml:"plan,attr"`     // always null
+	Features emptyList        `json:"features" xml:"-"`         // always empty
 }
 
 // legacyEntitlements is an empty list. Its XML says that it does not contain all
 // entitlements.
 type legacyEntitlements struct {
 	emptyList `xml:"-"`
-	All       Bool `xml:"all,attr"`
+	All       Bool `xml:"all,attr"` // never
 }
 
 // legacyProfile is the playback profile, which version 1 has in XML only.
 type legacyProfile struct {
-	AudioLanguage         string `xml:"default_audio_language,attr"`
-	SubtitleLanguage      string `xml:"default_subtitle_language,attr"`
-	AutoSelectSubtitle    int    `xml:"auto_select_subtitle,attr"`
-	AutoSelectAudio       int    `xml:"auto_select_audio,attr"`
-	SubtitleAccessibility int    `xml:"default_subtitle_accessibility,attr"`
-	SubtitleForced        int    `xml:"default_subtitle_forced,attr"`
+	AudioLanguage         string `xml:"default_audio_language,attr"`         // empty: no preference
+	SubtitleLanguage      string `xml:"default_subtitle_language,attr"`      // empty: no preference
+	AutoSelectSubtitle    int    `xml:"auto_select_subtitle,attr"`           // 0: by hand
+	AutoSelectAudio       int    `xml:"auto_select_audio,attr"`              // 1: by language
+	SubtitleAccessibility int    `xml:"default_subtitle_accessibility,attr"` // 0: no preference
+	SubtitleForced        int    `xml:"default_subtitle_forced,attr"`        // 0: no preference
 }
 
 type legacyUser struct {
-	XMLName             xml.Name           `json:"-" xml:"user"`
-	Email               string             `json:"email" xml:"email,attr"`
-	ID                  int64              `json:"id" xml:"id,attr"`
-	UUID                string             `json:"uuid" xml:"uuid,attr"`
-	MailingListStatus   string             `json:"mailing_list_status" xml:"mailing_list_status,attr"`
-	Thumb               string             `json:"thumb" xml:"thumb,attr"`
-	Username            string             `json:"username" xml:"username,attr"`
-	Title               string             `json:"title" xml:"title,attr"`
-	CloudSyncDevice     Optional[string]   `json:"cloudSyncDevice" xml:"cloudSyncDevice,attr"`
-	Locale              Optional[string]   `json:"locale" xml:"locale,attr"`
-	AuthenticationToken string             `json:"authentication_token" xml:"authenticationToken,attr"`
-	AuthToken           string             `json:"authToken" xml:"authToken,attr"`
-	ScrobbleTypes       string             `json:"scrobbleTypes" xml:"scrobbleTypes,attr"`
-	Restricted          Bool               `json:"restricted" xml:"restricted,attr"`
-	Home                Bool               `json:"home" xml:"home,attr"`
-	Guest               Bool               `json:"guest" xml:"guest,attr"`
-	QueueEmail          string             `json:"queueEmail" xml:"queueEmail,attr"`
-	QueueUID            string             `json:"queueUid" xml:"queueUid,attr"`
-	HasPassword         bool               `json:"hasPassword" xml:"hasPassword,attr"` // "true" in XML, too
-	HomeSize            int                `json:"homeSize" xml:"homeSize,attr"`
-	MaxHomeSize         int                `json:"maxHomeSize" xml:"maxHomeSize,attr"`
-	RememberMe          Bool               `json:"rememberMe" xml:"rememberMe,attr"`
-	Secure              Bool               `json:"secure" xml:"secure,attr"`
-	CertificateVersion  int                `json:"certificateVersion" xml:"certificateVersion,attr"` // without a value, @ctrl/plex gets NaN
-	JoinedAt            string             `json:"joined_at" xml:"-"`
-	Subscription        legacySubscription `json:"subscription" xml:"subscription"`
-	Roles               struct {
-		Roles emptyList `json:"roles" xml:"-"`
+	XMLName             xml.Name           `json:"-" xml:"user"`                                        // names the element; JSON has no root
+	Email               string             `json:"email" xml:"email,attr"`                              // empty if there is none
+	ID                  int64              `json:"id" xml:"id,attr"`                                    // the number of the account
+	UUID                string             `json:"uuid" xml:"uuid,attr"`                                // as in version 2
+	MailingListStatus   string             `json:"mailing_list_status" xml:"mailing_list_status,attr"`  // always unsubscribed
+	Thumb               string             `json:"thumb" xml:"thumb,attr"`                              // the URL of the picture
+	Username            string             `json:"username" xml:"username,attr"`                        // the unique name
+	Title               string             `json:"title" xml:"title,attr"`                              // the name that clients show
+	CloudSyncDevice     Optional[string]   `json:"cloudSyncDevice" xml:"cloudSyncDevice,attr"`          // always null
+	Locale              Optional[string]   `json:"locale" xml:"locale,attr"`                            // never known
+	AuthenticationToken string             `json:"authentication_token" xml:"authenticationToken,attr"` // the token
+	AuthToken           string             `json:"authToken" xml:"authToken,attr"`                      // the token once more: clients read one or the other
+	ScrobbleTypes       string             `json:"scrobbleTypes" xml:"scrobbleTypes,attr"`              // always empty
+	Restricted          Bool               `json:"restricted" xml:"restricted,attr"`                    // never
+	Home                Bool               `json:"home" xml:"home,attr"`                                // never
+	Guest               Bool               `json:"guest" xml:"guest,attr"`                              // never
+	QueueEmail          string             `json:"queueEmail" xml:"queueEmail,attr"`                    // always empty
+	QueueUID            string             `json:"queueUid" xml:"queueUid,attr"`                        // always empty
+	HasPassword         bool               `json:"hasPassword" xml:"hasPassword,attr"`                  // "true" in XML, too
+	HomeSize            int                `json:"homeSize" xml:"homeSize,attr"`                        // the account alone
+	MaxHomeSize         int                `json:"maxHomeSize" xml:"maxHomeSize,attr"`                  // what the real services send
+	RememberMe          Bool               `json:"rememberMe" xml:"rememberMe,attr"`                    // never
+	Secure              Bool               `json:"secure" xml:"secure,attr"`                            // never
+	CertificateVersion  int                `json:"certificateVersion" xml:"certificateVersion,attr"`    // without a value, @ctrl/plex gets NaN
+	JoinedAt            string             `json:"joined_at" xml:"-"`                                   // RFC 3339
+	Subscription        legacySubscription `json:"subscription" xml:"subscription"`                     // always inactive
+	Roles               struct {           // always empty
+		Roles emptyList `json:"roles" xml:"-"` // always empty
 	} `json:"roles" xml:"roles"`
-	Entitlements legacyEntitlements `json:"entitlements" xml:"entitlements"`
-	Profile      legacyProfile      `json:"-" xml:"profile_settings"`
-	Services     emptyList          `json:"-" xml:"services"`
+	Entitlements legacyEntitlements `json:"entitlements" xml:"entitlements"` // always empty
+	Profile      legacyProfile      `json:"-" xml:"profile_settings"`        // the playback profile
+	Services     emptyList          `json:"-" xml:"services"`                // always empty
 
 	// The elements that older XML readers read instead of attributes.
 	UsernameElement string      `json:"-" xml:"username"`
-	EmailElement    string      `json:"-" xml:"email"`
-	JoinedElement   typedValue  `json:"-" xml:"joined-at"`
-	TokenElement    plainSecret `json:"-" xml:"authentication-token"`
+	EmailElement    string      `json:"-" xml:"email"`                // as Email
+	JoinedElement   typedValue  `json:"-" xml:"joined-at"`            // the time in UTC
+	TokenElement    plainSecret `json:"-" xml:"authentication-token"` // the token for the third time
 }
 
 type typedValue struct {
-	Type string `xml:"type,attr"`
-	Text string `xml:",chardata"`
+	Type string `xml:"type,attr"` // datetime
+	Text string `xml:",chardata"` // the value
 }
 
 // plainSecret is a token that is encoded in a response.
@@ -115,39 +115,39 @@ func (a LegacyAccount) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 // token of a program is always empty: usher does not store it, and a list must not
 // contain more powerful tokens than the caller's.
 type Device struct {
-	XMLName          xml.Name `json:"-" xml:"Device"`
-	Name             string   `json:"name" xml:"name,attr"`
-	PublicAddress    string   `json:"publicAddress" xml:"publicAddress,attr"`
-	Product          string   `json:"product" xml:"product,attr"`
-	ProductVersion   string   `json:"productVersion" xml:"productVersion,attr"`
-	Platform         string   `json:"platform" xml:"platform,attr"`
-	PlatformVersion  string   `json:"platformVersion" xml:"platformVersion,attr"`
-	Device           string   `json:"device" xml:"device,attr"`
-	Model            string   `json:"model" xml:"model,attr"`
-	Vendor           string   `json:"vendor" xml:"vendor,attr"`
-	Provides         string   `json:"provides" xml:"provides,attr"`
-	ClientIdentifier string   `json:"clientIdentifier" xml:"clientIdentifier,attr"`
-	Version          string   `json:"version" xml:"version,attr"`
-	ID               int64    `json:"id" xml:"id,attr"`
-	Token            string   `json:"token" xml:"token,attr"` // of a server, for the caller
-	CreatedAt        int64    `json:"createdAt" xml:"createdAt,attr"`
-	LastSeenAt       int64    `json:"lastSeenAt" xml:"lastSeenAt,attr"`
-	ScreenResolution string   `json:"screenResolution" xml:"screenResolution,attr"`
-	ScreenDensity    string   `json:"screenDensity" xml:"screenDensity,attr"`
-	SyncList         syncList
-	Connections      []DeviceConnection `json:"Connection" xml:"Connection"`
+	XMLName          xml.Name           `json:"-" xml:"Device"`                               // names the element
+	Name             string             `json:"name" xml:"name,attr"`                         // what the device calls itself
+	PublicAddress    string             `json:"publicAddress" xml:"publicAddress,attr"`       // where it was last seen from
+	Product          string             `json:"product" xml:"product,attr"`                   // the program
+	ProductVersion   string             `json:"productVersion" xml:"productVersion,attr"`     // its version
+	Platform         string             `json:"platform" xml:"platform,attr"`                 // the operating system
+	PlatformVersion  string             `json:"platformVersion" xml:"platformVersion,attr"`   // its version
+	Device           string             `json:"device" xml:"device,attr"`                     // the kind of machine
+	Model            string             `json:"model" xml:"model,attr"`                       // the model of the machine
+	Vendor           string             `json:"vendor" xml:"vendor,attr"`                     // who made the machine
+	Provides         string             `json:"provides" xml:"provides,attr"`                 // its roles, separated by commas
+	ClientIdentifier string             `json:"clientIdentifier" xml:"clientIdentifier,attr"` // identifies the device
+	Version          string             `json:"version" xml:"version,attr"`                   // as ProductVersion
+	ID               int64              `json:"id" xml:"id,attr"`                             // identifies the row
+	Token            string             `json:"token" xml:"token,attr"`                       // of a server, for the caller
+	CreatedAt        int64              `json:"createdAt" xml:"createdAt,attr"`               // epoch seconds
+	LastSeenAt       int64              `json:"lastSeenAt" xml:"lastSeenAt,attr"`             // epoch seconds
+	ScreenResolution string             `json:"screenResolution" xml:"screenResolution,attr"` // as the device sent it
+	ScreenDensity    string             `json:"screenDensity" xml:"screenDensity,attr"`       // always empty
+	SyncList         syncList           // always empty
+	Connections      []DeviceConnection `json:"Connection" xml:"Connection"` // of a server; nil counts as empty
 }
 
 // syncList is always empty: usher has nothing to synchronize.
 type syncList struct {
-	ItemsCompleteCount int `json:"itemsCompleteCount" xml:"itemsCompleteCount,attr"`
-	TotalSize          int `json:"totalSize" xml:"totalSize,attr"`
-	Version            int `json:"version" xml:"version,attr"`
+	ItemsCompleteCount int `json:"itemsCompleteCount" xml:"itemsCompleteCount,attr"` // always 0
+	TotalSize          int `json:"totalSize" xml:"totalSize,attr"`                   // always 0
+	Version            int `json:"version" xml:"version,attr"`                       // always 2
 }
 
 // DeviceConnection is one way to reach a server in the device list.
 type DeviceConnection struct {
-	URI string `json:"uri" xml:"uri,attr"`
+	URI string `json:"uri" xml:"uri,attr"` // the address of the server
 }
 
 // DeviceConnections are a server's connections as the device list has them.
@@ -162,9 +162,9 @@ func DeviceConnections(list []Connection) []DeviceConnection {
 // Devices is the response of /devices.xml and /devices.json. The JSON form is
 // inferred.
 type Devices struct {
-	PublicAddress string
-	Devices       []Device
-	Part          *Part
+	PublicAddress string   // the caller's
+	Devices       []Device // in the order of the listing
+	Part          *Part    // which part of the list this is; nil: all of it
 	// Contained: JSON has the list in a MediaContainer, as on the media plane.
 	Contained bool
 }
@@ -199,11 +199,11 @@ func (d Devices) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 // SystemDevice is a row of the list that a media server has of the devices that
 // use it.
 type SystemDevice struct {
-	ID               int64  `json:"id" xml:"id,attr"`
-	Name             string `json:"name" xml:"name,attr"`
-	Platform         string `json:"platform" xml:"platform,attr"`
-	ClientIdentifier string `json:"clientIdentifier" xml:"clientIdentifier,attr"`
-	CreatedAt        int64  `json:"createdAt" xml:"createdAt,attr"`
+	ID               int64  `json:"id" xml:"id,attr"`                             // identifies the row
+	Name             string `json:"name" xml:"name,attr"`                         // what the device calls itself
+	Platform         string `json:"platform" xml:"platform,attr"`                 // the operating system
+	ClientIdentifier string `json:"clientIdentifier" xml:"clientIdentifier,attr"` // identifies the device
+	CreatedAt        int64  `json:"createdAt" xml:"createdAt,attr"`               // epoch seconds
 }
 
 // SystemDevices is the answer of /devices on the media plane.

@@ -28,17 +28,17 @@ type PIN struct {
 // pinLocation is where a PIN was created. usher does not know it: the keys are
 // present because typed clients require them, as strings.
 type pinLocation struct {
-	Code          string `json:"code" xml:"code,attr"`
-	EuropeanUnion Bool   `json:"european_union_member" xml:"european_union_member,attr"`
-	ContinentCode string `json:"continent_code" xml:"continent_code,attr"`
-	Country       string `json:"country" xml:"country,attr"`
-	City          string `json:"city" xml:"city,attr"`
-	TimeZone      string `json:"time_zone" xml:"time_zone,attr"`
-	PostalCode    any    `json:"postal_code" xml:"postal_code,attr"` // "", or 0 for NumericPostalCode
-	InPrivacy     Bool   `json:"in_privacy_restricted_country" xml:"in_privacy_restricted_country,attr"`
-	InPrivacyArea Bool   `json:"in_privacy_restricted_region" xml:"in_privacy_restricted_region,attr"`
-	Subdivisions  string `json:"subdivisions" xml:"subdivisions,attr"`
-	Coordinates   string `json:"coordinates" xml:"coordinates,attr"`
+	Code          string `json:"code" xml:"code,attr"`                                                   // of the country
+	EuropeanUnion Bool   `json:"european_union_member" xml:"european_union_member,attr"`                 // never
+	ContinentCode string `json:"continent_code" xml:"continent_code,attr"`                               // always empty
+	Country       string `json:"country" xml:"country,attr"`                                             // always empty
+	City          string `json:"city" xml:"city,attr"`                                                   // always empty
+	TimeZone      string `json:"time_zone" xml:"time_zone,attr"`                                         // always empty
+	PostalCode    any    `json:"postal_code" xml:"postal_code,attr"`                                     // "", or 0 for NumericPostalCode
+	InPrivacy     Bool   `json:"in_privacy_restricted_country" xml:"in_privacy_restricted_country,attr"` // never
+	InPrivacyArea Bool   `json:"in_privacy_restricted_region" xml:"in_privacy_restricted_region,attr"`   // never
+	Subdivisions  string `json:"subdivisions" xml:"subdivisions,attr"`                                   // always empty
+	Coordinates   string `json:"coordinates" xml:"coordinates,attr"`                                     // always empty
 }
 
 // Append implements Body.
@@ -95,9 +95,9 @@ type LegacyPIN struct {
 // nilValue is an element with the type of its value, or one that says that it has
 // no value.
 type nilValue struct {
-	Type string `xml:"type,attr,omitempty"`
-	Nil  string `xml:"nil,attr,omitempty"`
-	Text string `xml:",chardata"`
+	Type string `xml:"type,attr,omitempty"` // integer, dateTime or boolean
+	Nil  string `xml:"nil,attr,omitempty"`  // true if there is no value
+	Text string `xml:",chardata"`           // the value
 }
 
 // Append implements Body.
@@ -129,13 +129,13 @@ func (p LegacyPIN) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 
 func (p LegacyPIN) appendJSON(dst []byte) ([]byte, error) {
 	type pin struct {
-		ID               int64            `json:"id"`
-		Code             string           `json:"code"`
-		ExpiresAt        string           `json:"expires_at"`
-		UserID           Optional[int64]  `json:"user_id"`
-		ClientIdentifier string           `json:"client_identifier"`
-		Trusted          bool             `json:"trusted"`
-		AuthToken        Optional[string] `json:"auth_token"`
+		ID               int64            `json:"id"`                // identifies the PIN in polls
+		Code             string           `json:"code"`              // what the person types
+		ExpiresAt        string           `json:"expires_at"`        // RFC 3339
+		UserID           Optional[int64]  `json:"user_id"`           // null until the PIN is linked
+		ClientIdentifier string           `json:"client_identifier"` // the only client that gets the token
+		Trusted          bool             `json:"trusted"`           // never
+		AuthToken        Optional[string] `json:"auth_token"`        // null until the PIN is linked
 	}
 	doc := pin{ID: p.ID, Code: p.Code, ExpiresAt: rfc3339(p.ExpiresAt), ClientIdentifier: p.ClientIdentifier}
 	if p.AccountID != 0 {

@@ -23,53 +23,53 @@ type Connection struct {
 
 // Resource is a server in the list of servers that an account can reach.
 type Resource struct {
-	Name             string
-	Product          string
-	ProductVersion   string
-	Platform         string
-	PlatformVersion  string
-	Device           string
-	ClientIdentifier string
-	CreatedAt        time.Time
-	LastSeenAt       time.Time
-	Provides         string
-	OwnerID          Optional[int64]
-	SourceTitle      Optional[string]
+	Name             string           // the display name
+	Product          string           // the program, such as Plex Media Server
+	ProductVersion   string           // its version
+	Platform         string           // the operating system
+	PlatformVersion  string           // its version
+	Device           string           // the kind of machine
+	ClientIdentifier string           // identifies the server
+	CreatedAt        time.Time        // when it was added
+	LastSeenAt       time.Time        // when it was last known to be there
+	Provides         string           // its roles, separated by commas
+	OwnerID          Optional[int64]  // the owner's account; absent on the caller's own server
+	SourceTitle      Optional[string] // the owner's name; absent likewise
 	// PublicAddress is the server's, and PublicAddressMatches reports whether the
 	// caller is in the same network, so that local connections may work.
 	PublicAddress        string
 	PublicAddressMatches bool
-	AccessToken          plexauth.Secret
-	Owned                bool
-	Connections          []Connection
+	AccessToken          plexauth.Secret // the caller's token for this server alone
+	Owned                bool            // the caller owns it
+	Connections          []Connection    // how to reach it; nil counts as empty
 }
 
 // resourceAttrs are the common attributes of the two documents that list servers.
 // The documents differ in the format of times (T) and the position of connections.
 type resourceAttrs[T string | int64] struct {
-	Name                   string           `json:"name" xml:"name,attr"`
-	Product                string           `json:"product" xml:"product,attr"`
-	ProductVersion         string           `json:"productVersion" xml:"productVersion,attr"`
-	Platform               string           `json:"platform" xml:"platform,attr"`
-	PlatformVersion        string           `json:"platformVersion" xml:"platformVersion,attr"`
-	Device                 string           `json:"device" xml:"device,attr"`
-	ClientIdentifier       string           `json:"clientIdentifier" xml:"clientIdentifier,attr"`
-	CreatedAt              T                `json:"createdAt" xml:"createdAt,attr"`
-	LastSeenAt             T                `json:"lastSeenAt" xml:"lastSeenAt,attr"`
-	Provides               string           `json:"provides" xml:"provides,attr"`
-	OwnerID                Optional[int64]  `json:"ownerId" xml:"ownerId,attr"`
-	SourceTitle            Optional[string] `json:"sourceTitle" xml:"sourceTitle,attr"`
-	PublicAddress          string           `json:"publicAddress" xml:"publicAddress,attr"`
-	AccessToken            string           `json:"accessToken" xml:"accessToken,attr"`
-	Owned                  Bool             `json:"owned" xml:"owned,attr"`
-	Home                   Optional[Bool]   `json:"home" xml:"home,attr"`
-	Synced                 Bool             `json:"synced" xml:"synced,attr"`
-	Relay                  Bool             `json:"relay" xml:"relay,attr"`
-	Presence               Bool             `json:"presence" xml:"presence,attr"`
-	HTTPSRequired          Bool             `json:"httpsRequired" xml:"httpsRequired,attr"`
-	PublicAddressMatches   Bool             `json:"publicAddressMatches" xml:"publicAddressMatches,attr"`
-	DNSRebindingProtection Bool             `json:"dnsRebindingProtection" xml:"dnsRebindingProtection,attr"`
-	NATLoopbackSupported   Bool             `json:"natLoopbackSupported" xml:"natLoopbackSupported,attr"`
+	Name                   string           `json:"name" xml:"name,attr"`                                     // the display name
+	Product                string           `json:"product" xml:"product,attr"`                               // never empty
+	ProductVersion         string           `json:"productVersion" xml:"productVersion,attr"`                 // never empty
+	Platform               string           `json:"platform" xml:"platform,attr"`                             // never empty
+	PlatformVersion        string           `json:"platformVersion" xml:"platformVersion,attr"`               // never empty
+	Device                 string           `json:"device" xml:"device,attr"`                                 // never empty
+	ClientIdentifier       string           `json:"clientIdentifier" xml:"clientIdentifier,attr"`             // identifies the server
+	CreatedAt              T                `json:"createdAt" xml:"createdAt,attr"`                           // when it was added
+	LastSeenAt             T                `json:"lastSeenAt" xml:"lastSeenAt,attr"`                         // when it was last known to be there
+	Provides               string           `json:"provides" xml:"provides,attr"`                             // separated by commas
+	OwnerID                Optional[int64]  `json:"ownerId" xml:"ownerId,attr"`                               // absent on an owned server
+	SourceTitle            Optional[string] `json:"sourceTitle" xml:"sourceTitle,attr"`                       // absent on an owned server
+	PublicAddress          string           `json:"publicAddress" xml:"publicAddress,attr"`                   // the server's; may be empty
+	AccessToken            string           `json:"accessToken" xml:"accessToken,attr"`                       // for this server alone
+	Owned                  Bool             `json:"owned" xml:"owned,attr"`                                   // by the caller
+	Home                   Optional[Bool]   `json:"home" xml:"home,attr"`                                     // never; absent on an owned server in version 1
+	Synced                 Bool             `json:"synced" xml:"synced,attr"`                                 // never
+	Relay                  Bool             `json:"relay" xml:"relay,attr"`                                   // a connection is a relay
+	Presence               Bool             `json:"presence" xml:"presence,attr"`                             // always
+	HTTPSRequired          Bool             `json:"httpsRequired" xml:"httpsRequired,attr"`                   // never
+	PublicAddressMatches   Bool             `json:"publicAddressMatches" xml:"publicAddressMatches,attr"`     // the caller's public address is the server's
+	DNSRebindingProtection Bool             `json:"dnsRebindingProtection" xml:"dnsRebindingProtection,attr"` // never
+	NATLoopbackSupported   Bool             `json:"natLoopbackSupported" xml:"natLoopbackSupported,attr"`     // never
 }
 
 func newResourceAttrs[T string | int64](r Resource, when func(time.Time) T, v Variant) resourceAttrs[T] {
@@ -123,8 +123,8 @@ func (rs Resources) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 // LegacyResources is the response of /api/resources, which is always XML: a
 // MediaContainer of Device elements with times in epoch seconds.
 type LegacyResources struct {
-	Resources []Resource
-	Part      *Part
+	Resources []Resource // in the order of the listing
+	Part      *Part      // which part of the list this is; nil: all of it
 }
 
 // Append implements Body.
@@ -172,10 +172,10 @@ func orEmpty[T any](list []T) []T {
 // XML form was never captured from a real server: it follows the other
 // listings.
 type SourceDevice struct {
-	XMLName          xml.Name     `json:"-" xml:"Device"`
-	Name             string       `json:"name" xml:"name,attr"`
-	ClientIdentifier string       `json:"clientIdentifier" xml:"clientIdentifier,attr"`
-	Connection       []Connection `json:"Connection" xml:"Connection"`
+	XMLName          xml.Name     `json:"-" xml:"Device"`                               // names the element
+	Name             string       `json:"name" xml:"name,attr"`                         // the display name
+	ClientIdentifier string       `json:"clientIdentifier" xml:"clientIdentifier,attr"` // identifies the source
+	Connection       []Connection `json:"Connection" xml:"Connection"`                  // how to reach it
 }
 
 // SourcePage is a source's device that is encoded once and sent many times, like
@@ -225,7 +225,7 @@ func (a sourceAnswer) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 
 // TransientToken is the response of /security/token.
 type TransientToken struct {
-	Token plexauth.Secret
+	Token plexauth.Secret // letters, digits, - and _
 	// ExpiresAt is not part of the known protocol. Clients ignore unknown fields;
 	// those that know this one can request the next token in time.
 	ExpiresAt time.Time
@@ -277,9 +277,9 @@ type Server struct {
 
 // directory is a path below / that answers.
 type directory struct {
-	Count int    `json:"count" xml:"count,attr"`
-	Key   string `json:"key" xml:"key,attr"`
-	Title string `json:"title" xml:"title,attr"`
+	Count int    `json:"count" xml:"count,attr"` // of entries below it
+	Key   string `json:"key" xml:"key,attr"`     // the path, relative to /
+	Title string `json:"title" xml:"title,attr"` // the name to show
 }
 
 // Append implements Body.
