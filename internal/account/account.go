@@ -46,21 +46,21 @@ const (
 // Account is someone who can sign in. IDs are below 2^31 for as long as fewer
 // than two billion accounts are added: clients read them as 32 bits.
 type Account struct {
-	ID   int64
-	UUID string
+	ID   int64  // counts up from 1
+	UUID string // 16 hexadecimal digits
 	// Username and Email are as they were typed. Email may be empty.
 	Username string
-	Email    string
+	Email    string // may be empty
 	// UsernameKey and EmailKey are the folded forms that logins are compared
 	// with. EmailKey is empty when Email is.
 	UsernameKey string
-	EmailKey    string
+	EmailKey    string // empty when Email is
 	// Title is the name that programs show.
 	Title string
 	// PasswordHash is a PHC string; empty if the account has no password.
 	PasswordHash plexauth.Secret
-	Admin        bool
-	Disabled     bool
+	Admin        bool // may administer this usher
+	Disabled     bool // cannot sign in
 	// TOTPSeed is sealed; nil without a second factor.
 	TOTPSeed []byte
 	// TOTPStep is the last time step whose code was used.
@@ -70,7 +70,7 @@ type Account struct {
 	// Revision counts the changes of the password and of the second factor. A
 	// proof of an earlier revision is void.
 	Revision  int64
-	CreatedAt time.Time
+	CreatedAt time.Time // to the millisecond, UTC
 }
 
 // HasSecondFactor reports whether signing in takes a verification code.
@@ -228,12 +228,12 @@ func (s *Service) Count(ctx context.Context) (Counts, error) {
 
 // NewAccount is what it takes to add an account.
 type NewAccount struct {
-	Username string
+	Username string // required
 	// Email may be empty.
 	Email string
 	// Password may be empty if Managed is set.
 	Password plexauth.Secret
-	Admin    bool
+	Admin    bool // may administer this usher
 	// Managed says that the account has no password, and cannot sign in.
 	Managed bool
 }

@@ -18,8 +18,8 @@ import (
 type Cost struct {
 	// Memory in KiB, Time in passes, Threads in lanes.
 	Memory  uint32
-	Time    uint32
-	Threads uint8
+	Time    uint32 // passes
+	Threads uint8  // lanes
 }
 
 // DefaultCost is OWASP's first choice for argon2id in its Password Storage

@@ -39,7 +39,7 @@ type Credentials struct {
 // Verified is an account with the proof that someone signs in to it.
 type Verified struct {
 	signin.Proof
-	Account Account
+	Account Account // as it was checked
 	// Complete is false if the second factor is still missing.
 	Complete bool
 }

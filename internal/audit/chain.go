@@ -31,8 +31,8 @@ func (e *Entry) Sum(before Hash) Hash {
 // Link is the place of a row in the chain. The zero Link comes before the first
 // row.
 type Link struct {
-	ID   int64
-	Hash Hash
+	ID   int64 // of the last row
+	Hash Hash  // of the last row
 }
 
 // Ends are the two ends of the log. Without them, rows could go missing there

@@ -21,7 +21,7 @@ type Actor struct {
 // Event is something that happened. Its texts must hold no secret, and nothing
 // that a person typed: they may have typed a password into the wrong field.
 type Event struct {
-	Kind Kind
+	Kind Kind // what happened
 	// AccountID is the account that the event is about; 0 if unknown.
 	AccountID int64
 	// Account is that account's username. Empty: it is looked up.
@@ -34,17 +34,17 @@ type Event struct {
 type Entry struct {
 	// ID counts up by one from row to row.
 	ID        int64
-	At        time.Time
-	Event     Kind
-	AccountID int64
-	Account   string
+	At        time.Time // to the millisecond, UTC
+	Event     Kind      // the name of its kind
+	AccountID int64     // 0 if no account is known
+	Account   string    // its name at the time
 	// Actor is who did it. Empty: the account itself or, without an account, an
 	// unknown visitor.
 	Actor   string
-	Device  string
-	Address string
-	Detail  string
-	Hash    Hash
+	Device  string // what the device called itself
+	Address string // of the client
+	Detail  string // what else is known
+	Hash    Hash   // of this row and the one before
 }
 
 // maxText is how many bytes a text of a row has at most. Most of it is what a

@@ -48,8 +48,8 @@ const (
 
 // Meaning says what a kind of event means.
 type Meaning struct {
-	Kind  Kind
-	Means string
+	Kind  Kind   // the name in the log
+	Means string // a sentence for people
 }
 
 // kinds is every kind and what it means. docs/reference.md has the same table.

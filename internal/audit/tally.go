@@ -23,7 +23,7 @@ type Count struct {
 	Quarter time.Time
 	// What is a kind of event, or TokenChecks.
 	What string
-	N    int64
+	N    int64 // how many
 }
 
 // Tally adds n to how often something happened in the current quarter of an

@@ -88,17 +88,17 @@ func (cfg Config) withDefaults() Config {
 // Core is an open database with its services. All of them are safe for
 // concurrent use.
 type Core struct {
-	DB       *db.DB
-	Audit    *audit.Log
-	Accounts *account.Service
-	Devices  *device.Service
-	Tokens   *token.Service
+	DB       *db.DB           // the engine
+	Audit    *audit.Log       // what happened
+	Accounts *account.Service // who can sign in
+	Devices  *device.Service  // what they signed in with
+	Tokens   *token.Service   // what programs hold
 	// Sources includes this server itself if Config.Self is set.
 	Sources  *source.Service
-	PINs     *pin.Service
-	Sessions *session.Service
-	Passkeys *passkey.Service
-	Origins  *origin.Service
+	PINs     *pin.Service     // sign-ins that wait for a person
+	Sessions *session.Service // sign-ins to the pages
+	Passkeys *passkey.Service // keys that sign in without a password
+	Origins  *origin.Service  // pages that may receive a sign-in
 	// Hashing admits password checks; its load is reported in the metrics.
 	Hashing *guard.Admission
 

@@ -17,18 +17,18 @@ import (
 // Device is a program on a machine, as its client identifier names it, with
 // what it last said of itself.
 type Device struct {
-	ID int64
+	ID int64 // 0 before it is stored
 	// ClientIdentifier is X-Plex-Client-Identifier: a device has one for each
 	// account that it signs in to.
 	ClientIdentifier string
-	Product          string
-	Version          string
-	Platform         string
-	PlatformVersion  string
-	Device           string
-	Model            string
-	Vendor           string
-	Name             string
+	Product          string // the program
+	Version          string // its version
+	Platform         string // the operating system
+	PlatformVersion  string // its version
+	Device           string // the kind of machine
+	Model            string // the model of the machine
+	Vendor           string // who made the machine
+	Name             string // what a person called it
 	// Address is where it last signed in from.
 	Address string
 	// CreatedAt is when it first signed in, and LastSeenAt when it last used a

@@ -102,7 +102,7 @@ func usablePort(text string) bool {
 type Origin struct {
 	// Origin is scheme://host, with a port unless it is the scheme's own.
 	Origin    string
-	CreatedAt time.Time
+	CreatedAt time.Time // when it was allowed
 }
 
 // Rows is what a Service needs stored. Package store implements it.

@@ -127,8 +127,8 @@ func (s *Service) at(party Party) (*webauthn.WebAuthn, error) {
 
 // Passkey is a key pair of which an account stored the public half.
 type Passkey struct {
-	ID        int64
-	AccountID int64
+	ID        int64 // 0 before it is stored
+	AccountID int64 // whose it is
 	// CredentialID is the ID that its authenticator gave it.
 	CredentialID []byte
 	// Credential is the public key and the other data for verifying, as a record.
@@ -137,7 +137,7 @@ type Passkey struct {
 	Party string
 	// Name is for people.
 	Name      string
-	CreatedAt time.Time
+	CreatedAt time.Time // to the millisecond, UTC
 	// LastUsedAt is zero until the first use.
 	LastUsedAt time.Time
 }

@@ -44,7 +44,7 @@ const Topic db.Topic = "pin"
 type PIN struct {
 	// ID is random and below 2^31: clients read it as 32 bits.
 	ID   int64
-	Code string
+	Code string // four characters, or a strong code
 	// Strong says that the code is too long to be guessed, or to be typed.
 	Strong bool
 	// Nonce is what its token is derived from.
@@ -57,7 +57,7 @@ type PIN struct {
 	// Revoked says that the PIN was linked, and that its token was revoked or
 	// its account is disabled.
 	Revoked              bool
-	CreatedAt, ExpiresAt time.Time
+	CreatedAt, ExpiresAt time.Time // its life
 }
 
 // waiting reports whether the PIN can be linked.
@@ -68,8 +68,8 @@ func (p PIN) String() string { return fmt.Sprintf("PIN %d", p.ID) }
 
 // Waiting is a PIN that waits to be linked, and where its device is.
 type Waiting struct {
-	ID      int64
-	Address string
+	ID      int64  // of the PIN
+	Address string // of the device
 }
 
 // Rows is what a Service needs stored. Package store implements it.

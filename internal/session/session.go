@@ -42,18 +42,18 @@ type Hash [sha256.Size]byte
 
 // Session is a browser that is signed in, or half-way there.
 type Session struct {
-	ID        int64
-	AccountID int64
+	ID        int64 // 0: no session
+	AccountID int64 // whose it is
 	// Complete says that nothing is missing. Until then, the session is good
 	// for giving the second factor and for nothing else.
 	Complete bool
 	// Revision is the account's when the password was checked.
 	Revision   int64
-	UserAgent  string
-	Address    string
-	CreatedAt  time.Time
-	LastUsedAt time.Time
-	ExpiresAt  time.Time
+	UserAgent  string    // of the browser that signed in
+	Address    string    // of the last use that was written
+	CreatedAt  time.Time // to the millisecond, UTC
+	LastUsedAt time.Time // to the minute
+	ExpiresAt  time.Time // moves on when it is used
 }
 
 // Stored is a session with what decides whether it still counts.

@@ -94,10 +94,10 @@ func (p Proof) Revision() int64 {
 
 // Account is what spending a proof needs to know of an account.
 type Account struct {
-	ID       int64
-	Username string
-	Disabled bool
-	Revision int64
+	ID       int64  // of the account
+	Username string // at the time
+	Disabled bool   // cannot sign in
+	Revision int64  // see account.Account
 	// TOTPStep is the last time step whose code was used.
 	TOTPStep int64
 }
@@ -139,9 +139,9 @@ func New(cfg Config) *Spender { return &Spender{cfg.DB, cfg.Rows, cfg.Audit} }
 
 // Spent is what a transaction learns of the proof that it has spent.
 type Spent struct {
-	AccountID int64
-	Username  string
-	Revision  int64
+	AccountID int64  // who signs in
+	Username  string // at the time
+	Revision  int64  // that the proof was of
 	// Means says what else than a password was used, as the end of a sentence:
 	// "", or ", with a verification code".
 	Means string

@@ -37,7 +37,7 @@ const (
 
 // Ref is a source string taken apart.
 type Ref struct {
-	Kind Kind
+	Kind Kind // server or provider
 	// Identifier is the server's machine identifier or the provider's.
 	Identifier string
 	// Provider narrows a source to one provider of it; empty for all.
@@ -98,14 +98,14 @@ func checkIdentifier(id string) error {
 
 // Connection is one way to reach a source.
 type Connection struct {
-	URI string
+	URI string // scheme, host and port; may have a path
 	// Protocol is http or https. It and the following three fields are read from
 	// the URI.
 	Protocol string
 	// Address is a host name or an IP address without brackets.
 	Address string
-	Port    int
-	IPv6    bool
+	Port    int  // explicit or default
+	IPv6    bool // the address is IPv6
 	// Local says that the address is one of the server's own network, and Relay
 	// that it leads through another server.
 	Local, Relay bool

@@ -48,10 +48,10 @@ var (
 
 // Source is a server or provider with the ways to reach it.
 type Source struct {
-	ID         int64
-	Kind       Kind
-	Identifier string
-	Name       string
+	ID         int64  // 0 before it is stored
+	Kind       Kind   // server or provider
+	Identifier string // as clients send it
+	Name       string // the display name
 	// Its software and machine, for clients; see platform.go. Empty: not known.
 	Product, ProductVersion   string
 	Platform, PlatformVersion string // the operating system
@@ -62,8 +62,8 @@ type Source struct {
 	OwnerName string
 	// Everyone says that it is shared with every account.
 	Everyone    bool
-	Connections []Connection
-	CreatedAt   time.Time
+	Connections []Connection // in order of preference
+	CreatedAt   time.Time    // to the millisecond, UTC
 }
 
 // OwnedBy reports whether an account owns the source.
@@ -86,12 +86,12 @@ type Candidate struct {
 
 // Share says that an account reaches a source that it does not own.
 type Share struct {
-	SourceID   int64
-	AccountID  int64
-	Identifier string // of the source
-	SourceName string
-	Username   string
-	CreatedAt  time.Time
+	SourceID   int64     // what is shared
+	AccountID  int64     // with whom
+	Identifier string    // of the source
+	SourceName string    // its name
+	Username   string    // the account's name
+	CreatedAt  time.Time // to the millisecond, UTC
 }
 
 // Counts is how many sources and shares there are.

@@ -52,11 +52,11 @@ func (k Kind) String() string {
 
 // Grant is a stored token with what decides its reach.
 type Grant struct {
-	TokenID   int64
-	Hash      Hash
-	Kind      Kind
-	AccountID int64
-	DeviceID  int64
+	TokenID   int64 // of the row
+	Hash      Hash  // of the token
+	Kind      Kind  // Access or Server
+	AccountID int64 // whom it acts for
+	DeviceID  int64 // what holds it
 	// SourceID is the one server that a server token reaches; 0 otherwise.
 	SourceID int64
 	// ExpiresAt is zero for a token that lives until it is revoked.
@@ -67,10 +67,10 @@ type Grant struct {
 
 // Row is a token that is about to be stored.
 type Row struct {
-	Hash      Hash
-	Kind      Kind
-	AccountID int64
-	DeviceID  int64
+	Hash      Hash  // of the token
+	Kind      Kind  // Access or Server
+	AccountID int64 // whom it acts for
+	DeviceID  int64 // what holds it
 	// ParentID is the token that this one is revoked with; 0 if none.
 	ParentID int64
 	// SourceID is the one server that a server token reaches; 0 otherwise.
@@ -80,23 +80,23 @@ type Row struct {
 // Selection says which tokens to revoke: those that match every field that is
 // not 0, and their descendants. The zero value selects none.
 type Selection struct {
-	ID        int64
-	AccountID int64
-	DeviceID  int64
-	SourceID  int64
+	ID        int64 // one token
+	AccountID int64 // all of an account
+	DeviceID  int64 // all of a device
+	SourceID  int64 // all for a server
 }
 
 // Token is what may be shown of a stored token.
 type Token struct {
-	ID        int64
-	Kind      Kind
-	AccountID int64
-	Username  string
-	Device    device.Device
+	ID        int64         // of the row
+	Kind      Kind          // Access or Server
+	AccountID int64         // whose it is
+	Username  string        // the account's name
+	Device    device.Device // what holds it
 	// Source is the server's name, for a server token.
 	Source     string
-	CreatedAt  time.Time
-	LastUsedAt time.Time
+	CreatedAt  time.Time // to the millisecond, UTC
+	LastUsedAt time.Time // to the minute
 	ExpiresAt  time.Time
 }
 
@@ -105,8 +105,8 @@ type Counts struct{ Access, Server int }
 
 // Principal is who a request comes from, and how far it reaches.
 type Principal struct {
-	AccountID int64
-	DeviceID  int64
+	AccountID int64 // who asks
+	DeviceID  int64 // what they ask with
 	// TokenID is the stored token's: the presented one's, or the parent's of a
 	// transient token.
 	TokenID int64
