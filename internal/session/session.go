@@ -53,7 +53,7 @@ type Session struct {
 	Address    string    // of the last use that was written
 	CreatedAt  time.Time // to the millisecond, UTC
 	LastUsedAt time.Time // to the minute
-	ExpiresAt  time.Time // moves on when it is used
+	ExpiresAt  time.Time // at the latest; see valid
 }
 
 // Stored is a session with what decides whether it still counts.
