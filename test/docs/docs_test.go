@@ -5,6 +5,7 @@
 package docs_test
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,6 +68,59 @@ func TestSDKHasNoDependencies(t *testing.T) {
 	if diff := cmp.Diff([]string{sdk, sdk + "/login"}, strings.Fields(string(out))); diff != "" {
 		t.Errorf("what is not of the standard library (-want +got):\n%s", diff)
 	}
+}
+
+var (
+	testName = regexp.MustCompile("`(Test[A-Z][A-Za-z0-9]*)`")
+	testFunc = regexp.MustCompile(`(?m)^func (Test[A-Z][A-Za-z0-9]*)\(`)
+)
+
+// Every promise of SECURITY.md names tests, and all of them exist.
+func TestPromisesAreTested(t *testing.T) {
+	exists := make(map[string]bool)
+	for _, name := range testFiles(t) {
+		for _, match := range testFunc.FindAllStringSubmatch(read(t, name), -1) {
+			exists[match[1]] = true
+		}
+	}
+	_, promises, _ := strings.Cut(read(t, "SECURITY.md"), "### What usher promises")
+	promises, _, found := strings.Cut(promises, "\n### ")
+	if !found {
+		t.Fatal("SECURITY.md has no promises")
+	}
+	for row := range strings.Lines(promises) {
+		if !strings.HasPrefix(row, "| **") {
+			continue
+		}
+		names := testName.FindAllStringSubmatch(row, -1)
+		if len(names) == 0 {
+			t.Errorf("no test is named in the row %s", row)
+		}
+		for _, name := range names {
+			if !exists[name[1]] {
+				t.Errorf("there is no %s", name[1])
+			}
+		}
+	}
+}
+
+// testFiles are the files with the module's tests, relative to its root.
+func testFiles(t *testing.T) (names []string) {
+	err := fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || name != "." && strings.HasPrefix(d.Name(), ".")):
+			return fs.SkipDir
+		case strings.HasSuffix(name, "_test.go"):
+			names = append(names, name)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
 
 var link = regexp.MustCompile(`\]\(([^)#]+?)(#[^)]*)?\)`)
