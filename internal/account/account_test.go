@@ -450,7 +450,7 @@ func TestUnknownLoginCostsTheSame(t *testing.T) {
 
 // Each refused try has its row in the audit log, with why, and about whom if
 // that is known. What was typed never has.
-func TestRefusalsAreTold(t *testing.T) {
+func TestFailedSignInsAreRecorded(t *testing.T) {
 	w := newWorld(t, core.Config{FailedTries: 2})
 	e, backup := w.enrol(t)
 	const typo = "a secret in the wrong box"

@@ -16,7 +16,7 @@ import (
 
 // Who did it, from which device and address, comes from the request: that of
 // its token, or nobody's while one signs in.
-func TestRequestsAreTold(t *testing.T) {
+func TestRequestsAreRecorded(t *testing.T) {
 	w := newWorld(t, nil)
 	device := http.Header{"X-Plex-Product": {"Player"}, "X-Plex-Device-Name": {"Living room"}}
 	ask := func(method, path, token string, header http.Header, form url.Values, want int) {

@@ -30,7 +30,7 @@ func (w *world) signInDirectly(ctx context.Context) int {
 
 // Attack: a client that closes its half of the connection while its password is
 // checked learns that it was right, and leaves no row in the audit log.
-func TestHangingUpIsToldOf(t *testing.T) {
+func TestHangingUpIsLogged(t *testing.T) {
 	ctx, hangUp := context.WithCancel(t.Context())
 	var armed atomic.Bool
 	w := newWorld(t, func(c *config) {

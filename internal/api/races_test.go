@@ -56,7 +56,7 @@ func TestSignOutWhileTheTokenIsUsed(t *testing.T) {
 }
 
 // Another process revokes a token that this one still has in its cache.
-func TestEndedByAnotherProcess(t *testing.T) {
+func TestRevokedByAnotherProcess(t *testing.T) {
 	for name, end := range map[string]func(*coretest.Core) error{
 		"the token":   func(c *coretest.Core) error { return c.Tokens.Revoke(t.Context(), operator, 1) },
 		"the account": func(c *coretest.Core) error { return c.Accounts.Remove(t.Context(), operator, 2) },

@@ -120,7 +120,7 @@ func (p *Processes) take() (*worker, error) {
 		if w.alive() {
 			return w, nil
 		}
-		p.end(w) // it was killed while it was idle
+		p.stop(w) // it was killed while it was idle
 	}
 	w, err := start(p.Command())
 	if err != nil {
@@ -141,26 +141,26 @@ func (p *Processes) give(w *worker, failed bool) {
 		return // Processes was closed in the meantime
 	}
 	if failed {
-		p.end(w)
+		p.stop(w)
 		return
 	}
 	p.free = append(p.free, w)
-	w.rest = time.AfterFunc(cmp.Or(p.Idle, DefaultIdle), func() { p.endIdle(w) })
+	w.rest = time.AfterFunc(cmp.Or(p.Idle, DefaultIdle), func() { p.stopIdle(w) })
 }
 
-// endIdle stops w unless it is in use again.
-func (p *Processes) endIdle(w *worker) {
+// stopIdle stops w unless it is in use again.
+func (p *Processes) stopIdle(w *worker) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if i := slices.Index(p.free, w); i >= 0 {
 		p.free = slices.Delete(p.free, i, i+1)
-		p.end(w)
+		p.stop(w)
 	}
 }
 
-// end stops a process; p.mu is held. A running hash fails, and is computed in this
+// stop stops a process; p.mu is held. A running hash fails, and is computed in this
 // process.
-func (p *Processes) end(w *worker) {
+func (p *Processes) stop(w *worker) {
 	delete(p.running, w)
 	_ = w.in.Close() // it exits at the end of its standard input
 }
@@ -172,7 +172,7 @@ func (p *Processes) Close() {
 	p.mu.Lock()
 	ended := slices.Collect(maps.Keys(p.running))
 	for _, w := range ended {
-		p.end(w)
+		p.stop(w)
 	}
 	p.free = nil
 	p.mu.Unlock()

@@ -225,7 +225,7 @@ func identifier(name, value string) (string, error) { return checkText(name, val
 // what is too long is cut.
 func description(_, value string) (string, error) {
 	if isPrintableASCII(value) {
-		return cut(value, maxIdentity), nil
+		return truncate(value, maxIdentity), nil
 	}
 	value = strings.Map(func(r rune) rune {
 		switch {
@@ -236,7 +236,7 @@ func description(_, value string) (string, error) {
 		}
 		return r
 	}, readable(value[:min(len(value), maxToken)]))
-	return cut(value, maxIdentity), nil
+	return truncate(value, maxIdentity), nil
 }
 
 // readable returns text as UTF-8. If part of it is UTF-8 beyond ASCII, the bytes
@@ -272,8 +272,8 @@ func latin1(s string) string {
 	return string(runes)
 }
 
-// cut cuts a text to a number of bytes, between two characters.
-func cut(s string, most int) string {
+// truncate shortens a text to a number of bytes, between two characters.
+func truncate(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}
