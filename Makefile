@@ -6,12 +6,12 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := v1.9.0
 FUZZTIME    := 5s
 
-.PHONY: help test check portable unit keyring fuzz crash clients clients-all browser bench bench-sqlite build
+.PHONY: help test check portable unit keyring fuzz crash clients clients-all browser deploy bench bench-sqlite build release
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
 
-test: check unit keyring fuzz crash clients browser ## everything below down to browser, as CI does
+test: check unit keyring fuzz crash clients browser deploy ## everything below down to deploy, as CI does
 	@echo "all tests passed"
 
 check: ## gofmt, go mod tidy, go vet for three systems, staticcheck, govulncheck
@@ -22,6 +22,7 @@ check: ## gofmt, go mod tidy, go vet for three systems, staticcheck, govulncheck
 	go vet -tags clients,clients_all ./test/clients
 	go vet -tags keyring ./internal/cli
 	go vet -tags browser ./test/browser
+	go -C release vet ./...
 	GOOS=darwin GOARCH=arm64 go vet ./...
 	GOOS=windows GOARCH=amd64 go vet ./...
 	go run $(STATICCHECK) ./...
@@ -60,6 +61,10 @@ browser: ## people's pages in Chromium, with pictures of each in build/screensho
 	@scripts/need go node npm chromium
 	go test -count=1 -tags browser -v ./test/browser
 
+deploy: ## the systemd unit confines the service
+	@scripts/need systemd-analyze
+	systemd-analyze security --offline=true --threshold=20 --no-pager deploy/systemd/usher.service >/dev/null
+
 bench: ## usher beside a bare net/http server, with wrk
 	@scripts/need go wrk
 	go run ./bench/http
@@ -70,3 +75,8 @@ bench-sqlite: ## the SQLite drivers that usher could use, side by side
 
 build: ## bin/usher, one static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/usher ./cmd/usher
+
+release: ## dist: binaries for every system, Debian packages, container images, checksums, twice to compare
+	@scripts/need go git
+	rm -rf dist
+	go -C release run . -out ../dist -verify

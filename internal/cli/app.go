@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -160,7 +159,7 @@ Every flag can also be set in the environment; its help names the variable.`,
 	a.folder.addFlags(root.PersistentFlags())
 	addGroup(root, "server", "Run and manage a server:", a.serverSide())
 	addGroup(root, "client", "Use a server as a client:", a.clientSide())
-	root.AddCommand(a.versionCommand(), hashWorkerCommand())
+	root.AddCommand(a.console.versionCommand(), hashWorkerCommand())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {
@@ -306,23 +305,4 @@ func takes(n int) cobra.PositionalArgs {
 func named(cmd *cobra.Command) string {
 	use, _, _ := strings.Cut(cmd.Use, " --")
 	return strings.TrimSuffix(cmd.CommandPath(), cmd.Name()) + use
-}
-
-func (a *app) versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: takes(0),
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(a.console.out, "usher", version())
-			return err
-		},
-	}
-}
-
-// version is the module's version as the Go tool wrote it into the binary.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return "dev"
-	}
-	return strings.TrimPrefix(info.Main.Version, "v")
 }

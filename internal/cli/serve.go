@@ -271,6 +271,7 @@ func runServers(
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { c.Run(ctx) })
+	wg.Go(func() { supervisor{c.DB.Ping, log.Logger}.watch(ctx) })
 	if on.metrics != nil {
 		log.Info("metrics", "address", on.metrics.Addr().String())
 		wg.Go(func() {

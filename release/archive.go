@@ -1,0 +1,96 @@
+package main
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"compress/gzip"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// entry is a file in an archive.
+type entry struct {
+	name string
+	from string // file to copy
+	mode os.FileMode
+}
+
+// archive writes the binary with its licence and introduction: a zip for Windows,
+// a tar.gz for other systems.
+func (r release) archive(t target, binary string) error {
+	entries := []entry{
+		{"LICENSE", filepath.Join(r.root, "LICENSE"), 0o644},
+		{"README.md", filepath.Join(r.root, "README.md"), 0o644},
+		{t.binary(), binary, 0o755},
+	}
+	write, ext := writeTarGz, ".tar.gz"
+	if t.os == "windows" {
+		write, ext = writeZip, ".zip"
+	}
+	f, err := os.Create(filepath.Join(r.out, r.name(t)+ext))
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f, entries, r.time), f.Close())
+}
+
+func writeTarGz(w io.Writer, entries []entry, when time.Time) error {
+	packed, err := gzip.NewWriterLevel(w, gzip.BestCompression)
+	if err != nil {
+		return err
+	}
+	if err := writeTar(packed, entries, when, 0); err != nil {
+		return err
+	}
+	return packed.Close()
+}
+
+// writeTar writes files that belong to the user with the number owner.
+func writeTar(w io.Writer, entries []entry, when time.Time, owner int) error {
+	archive := tar.NewWriter(w)
+	for _, e := range entries {
+		header := &tar.Header{Name: e.name, Mode: int64(e.mode.Perm()), ModTime: when, Uid: owner, Gid: owner, Format: tar.FormatPAX}
+		if e.from == "" {
+			header.Typeflag = tar.TypeDir
+			if err := archive.WriteHeader(header); err != nil {
+				return err
+			}
+			continue
+		}
+		data, err := os.ReadFile(e.from)
+		if err != nil {
+			return err
+		}
+		header.Typeflag, header.Size = tar.TypeReg, int64(len(data))
+		if err := archive.WriteHeader(header); err != nil {
+			return err
+		}
+		if _, err := archive.Write(data); err != nil {
+			return err
+		}
+	}
+	return archive.Close()
+}
+
+func writeZip(w io.Writer, entries []entry, when time.Time) error {
+	archive := zip.NewWriter(w)
+	for _, e := range entries {
+		data, err := os.ReadFile(e.from)
+		if err != nil {
+			return err
+		}
+		header := &zip.FileHeader{Name: e.name, Method: zip.Deflate, Modified: when}
+		header.SetMode(e.mode)
+		file, err := archive.CreateHeader(header)
+		if err != nil {
+			return err
+		}
+		if _, err := file.Write(data); err != nil {
+			return err
+		}
+	}
+	return archive.Close()
+}

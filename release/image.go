@@ -1,0 +1,89 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+)
+
+// imageUser is the user and group of the container: a number above those of
+// Debian's system users, so that it is nobody on the host.
+const imageUser = 65532
+
+// image writes a container image with nothing but the binary and a folder for
+// the data, as "docker load" and "podman load" read it.
+func (r release) image(t target, binary string) error {
+	var files bytes.Buffer
+	if err := writeTar(&files, []entry{{"usher", binary, 0o755}}, r.time, 0); err != nil {
+		return err
+	}
+	var data bytes.Buffer
+	if err := writeTar(&data, []entry{{"data/", "", 0o700}}, r.time, imageUser); err != nil {
+		return err
+	}
+	img := mutate.MediaType(empty.Image, "application/vnd.docker.distribution.manifest.v2+json")
+	for _, content := range [][]byte{files.Bytes(), data.Bytes()} {
+		layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+			return io.NopCloser(bytes.NewReader(content)), nil
+		})
+		if err != nil {
+			return err
+		}
+		if img, err = mutate.AppendLayers(img, layer); err != nil {
+			return err
+		}
+	}
+	img, err := mutate.ConfigFile(img, r.imageConfig(t, img))
+	if err != nil {
+		return err
+	}
+	tag, err := name.NewTag("usher:" + r.version)
+	if err != nil {
+		return err
+	}
+	return tarball.WriteToFile(filepath.Join(r.out, r.name(t)+"_image.tar"), tag, img)
+}
+
+// imageConfig says how a container of the image runs: as a user without rights,
+// with all its data in a volume, so that its root may be read-only.
+func (r release) imageConfig(t target, img v1.Image) *v1.ConfigFile {
+	config, err := img.ConfigFile()
+	if err != nil {
+		return &v1.ConfigFile{}
+	}
+	config = config.DeepCopy()
+	config.Created = v1.Time{Time: r.time}
+	config.OS, config.Architecture = t.os, t.arch
+	if t.arm != "" {
+		config.Variant = "v" + t.arm
+	}
+	for i := range config.History {
+		config.History[i] = v1.History{Created: v1.Time{Time: r.time}, CreatedBy: "make release"}
+	}
+	config.Config = v1.Config{
+		User:         "65532:65532",
+		Env:          []string{"USHER_DATA=/data", "USHER_LISTEN=0.0.0.0:32400"},
+		ExposedPorts: map[string]struct{}{"32400/tcp": {}},
+		Volumes:      map[string]struct{}{"/data": {}},
+		Entrypoint:   []string{"/usher"},
+		Cmd:          []string{"serve"},
+		Healthcheck: &v1.HealthConfig{
+			Test: []string{"CMD", "/usher", "healthcheck"}, Interval: 30 * time.Second, Timeout: 5 * time.Second, StartPeriod: 5 * time.Second, Retries: 3,
+		},
+		StopSignal: "SIGTERM",
+		Labels: map[string]string{
+			"org.opencontainers.image.title":   "usher",
+			"org.opencontainers.image.version": r.version,
+			"org.opencontainers.image.source":  "https://github.com/usher-auth/usher",
+			"org.opencontainers.image.created": r.time.Format(time.RFC3339),
+		},
+	}
+	return config
+}
