@@ -23,18 +23,26 @@ type pinHandlers struct {
 	now      func() time.Time
 }
 
+// proofHeader is the header in which a program presents the proof that a browser
+// has brought. It is no parameter: addresses are logged.
+const proofHeader = "X-Plex-Pin-Proof"
+
 // start creates a PIN for the caller's device.
 func (h pinHandlers) start(ctx context.Context, c *call) (answer, error) {
-	p, err := h.create(ctx, c)
+	proofURL, err := c.params.Text("proofUrl")
+	if err != nil {
+		return answer{}, err
+	}
+	p, err := h.create(ctx, c, proofURL)
 	if err != nil {
 		return answer{}, err
 	}
 	return answer{status: newPINStatus(c), body: h.body(c, p, "")}, nil
 }
 
-// startV1 is start in version 1.
+// startV1 is start in version 1, which has no proofs.
 func (h pinHandlers) startV1(ctx context.Context, c *call) (answer, error) {
-	p, err := h.create(ctx, c)
+	p, err := h.create(ctx, c, "")
 	if err != nil {
 		return answer{}, err
 	}
@@ -49,12 +57,12 @@ func newPINStatus(c *call) int {
 	return http.StatusCreated
 }
 
-func (h pinHandlers) create(ctx context.Context, c *call) (pin.PIN, error) {
+func (h pinHandlers) create(ctx context.Context, c *call, proofURL string) (pin.PIN, error) {
 	strong, err := c.params.Bool("strong")
 	if err != nil {
 		return pin.PIN{}, err
 	}
-	return h.pins.Start(ctx, c.device(), strong)
+	return h.pins.Start(ctx, c.device(), strong, proofURL)
 }
 
 // poll returns a PIN, with its token once it is linked.
@@ -78,6 +86,9 @@ func (h pinHandlers) pollV1(ctx context.Context, c *call) (answer, error) {
 func (h pinHandlers) find(ctx context.Context, c *call) (pin.PIN, plexauth.Secret, error) {
 	// A malformed id counts as an unknown PIN.
 	id, _ := strconv.ParseInt(c.http.PathValue("id"), 10, 64)
+	if proof := c.http.Header.Get(proofHeader); proof != "" {
+		return h.pins.Redeem(ctx, id, c.ClientIdentifier, c.address, plexauth.Secret(proof))
+	}
 	return h.pins.Get(ctx, id, c.ClientIdentifier, c.address)
 }
 
@@ -85,7 +96,7 @@ func (h pinHandlers) body(c *call, p pin.PIN, token plexauth.Secret) wire.PIN {
 	return wire.PIN{
 		ID: p.ID, Code: p.Code, Product: p.Device.Product, QR: h.base(c.http) + "/api/v2/pins/qr/" + p.Code,
 		ClientIdentifier: p.Device.ClientIdentifier, CreatedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt,
-		ExpiresIn: p.ExpiresAt.Sub(h.now()), Token: token,
+		ExpiresIn: p.ExpiresAt.Sub(h.now()), Token: token, ProofURL: p.Forward,
 	}
 }
 

@@ -123,7 +123,7 @@ func TestChangesAreRecorded(t *testing.T) {
 	must(w.Passkeys.Remove(ctx, own, mia.ID, 1))
 
 	for _, deny := range []bool{false, true} {
-		p, err := w.PINs.Start(ctx, device.Device{ClientIdentifier: "box", Product: "Cinema", Address: "192.0.2.9"}, true)
+		p, err := w.PINs.Start(ctx, device.Device{ClientIdentifier: "box", Product: "Cinema", Address: "192.0.2.9"}, true, "")
 		must(err)
 		if deny {
 			must(w.PINs.Deny(ctx, own, p.Code))

@@ -101,6 +101,7 @@ func newHousehold(t *testing.T) *household {
 	h.must(err)
 	h.waits = h.start("waits")
 	h.must(h.PINs.Link(t.Context(), audit.Actor{AccountID: h.mia.ID}, h.start("linked").Code))
+	h.must(h.PINs.Link(t.Context(), audit.Actor{AccountID: h.mia.ID}, h.startForward("web").Code))
 	_, h.session, err = h.Sessions.Start(t.Context(), h.by, h.Prove(h.mia).Proof, true, "Firefox")
 	h.must(err)
 	h.enrolment = account.NewEnrolment("usher", "noa")
@@ -127,10 +128,25 @@ func (h *household) must(err error) {
 // start starts a PIN of a client with that name.
 func (h *household) start(client string) pin.PIN {
 	h.t.Helper()
-	p, err := h.PINs.Start(h.t.Context(), device.Device{ClientIdentifier: client, Address: "192.0.2.9"}, false)
+	p, err := h.PINs.Start(h.t.Context(), device.Device{ClientIdentifier: client, Address: "192.0.2.9"}, false, "")
 	h.must(err)
 	h.pins[client] = p
 	return p
+}
+
+// startForward is start for a program to which a browser brings a proof.
+func (h *household) startForward(client string) pin.PIN {
+	h.t.Helper()
+	d := device.Device{ClientIdentifier: client, Address: "192.0.2.9"}
+	p, err := h.PINs.Start(h.t.Context(), d, true, "https://app.example.org/")
+	h.must(err)
+	h.pins[client] = p
+	return p
+}
+
+// forward is where mia's browser goes on to after a PIN was linked.
+func (h *household) forward(p pin.PIN) (pin.Forward, error) {
+	return h.PINs.Forward(h.t.Context(), audit.Actor{AccountID: h.mia.ID}, p.Code)
 }
 
 // code returns what noa's authenticator shows.
@@ -346,7 +362,7 @@ var changingMethods = []changing{
 	{"PINs.Start", "which evicts the oldest", true, func(ctx context.Context, h *household) error {
 		err := repeat(250, func(int) error {
 			h.Clock.Advance(time.Millisecond) // the first is older than the flood
-			_, err := h.PINs.Start(ctx, device.Device{ClientIdentifier: "flood", Address: "192.0.2.9"}, false)
+			_, err := h.PINs.Start(ctx, device.Device{ClientIdentifier: "flood", Address: "192.0.2.9"}, false, "")
 			if err != nil {
 				return errFlooded
 			}
@@ -355,7 +371,7 @@ var changingMethods = []changing{
 		if !errors.Is(err, errFlooded) {
 			return fmt.Errorf("the flood was not limited: %w", err)
 		}
-		return only(h.PINs.Start(ctx, device.Device{ClientIdentifier: "elsewhere", Address: "198.51.100.1"}, false))
+		return only(h.PINs.Start(ctx, device.Device{ClientIdentifier: "elsewhere", Address: "198.51.100.1"}, false, ""))
 	}},
 	{"PINs.Find", "", false, func(ctx context.Context, h *household) error {
 		return only(h.PINs.Find(ctx, h.by, h.waits.Code))
@@ -365,6 +381,19 @@ var changingMethods = []changing{
 	}},
 	{"PINs.LinkByToken", "", true, func(ctx context.Context, h *household) error {
 		return h.PINs.LinkByToken(ctx, h.by, h.tv, h.waits.Code)
+	}},
+	{"PINs.Forward", "", false, func(_ context.Context, h *household) error {
+		return only(h.forward(h.pins["web"]))
+	}},
+	{"PINs.Redeem", "", true, func(ctx context.Context, h *household) error {
+		p := h.pins["web"]
+		to, err := h.forward(p)
+		if err != nil {
+			return err
+		}
+		proof := plexauth.Secret(to.WithProof.Query().Get(pin.ProofParameter))
+		_, _, err = h.PINs.Redeem(ctx, p.ID, "web", "192.0.2.9", proof)
+		return err
 	}},
 	{"PINs.Deny", "", true, func(ctx context.Context, h *household) error {
 		return h.PINs.Deny(ctx, h.by, h.waits.Code)

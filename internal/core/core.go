@@ -173,7 +173,7 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 		return nil, err
 	}
 	c.PINs = pin.New(pin.Config{
-		DB: d, Rows: store.PINs{}, Accounts: c.Accounts, Tokens: c.Tokens, Audit: log,
+		DB: d, Rows: store.PINs{}, Accounts: c.Accounts, Tokens: c.Tokens, Key: key, Audit: log,
 		FailedTries: cfg.FailedTries, Now: cfg.Now,
 	})
 	c.Sessions = session.New(session.Config{

@@ -38,7 +38,7 @@ func signIn(t *testing.T, c *coretest.Core, a account.Account, client string) he
 
 func startPIN(t *testing.T, c *coretest.Core, client string) pin.PIN {
 	t.Helper()
-	p, err := c.PINs.Start(t.Context(), device.Device{ClientIdentifier: client, Address: "192.0.2.1"}, true)
+	p, err := c.PINs.Start(t.Context(), device.Device{ClientIdentifier: client, Address: "192.0.2.1"}, true, "")
 	if err != nil {
 		t.Fatal(err)
 	}

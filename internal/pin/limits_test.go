@@ -217,7 +217,7 @@ func TestPINsAreBounded(t *testing.T) {
 			inWorld(t, tries, func(t *testing.T, w *world) {
 				made := 0
 				for range 1000 {
-					_, err := w.Start(t.Context(), device.Device{ClientIdentifier: "tv", Address: "one"}, strong)
+					_, err := w.Start(t.Context(), device.Device{ClientIdentifier: "tv", Address: "one"}, strong, "")
 					if err != nil {
 						tooMany(t, "attack: one address makes PINs", err)
 						break
@@ -235,7 +235,7 @@ func TestPINsAreBounded(t *testing.T) {
 		for i := range pin.MaxShort {
 			w.start(t, fmt.Sprint("tv", i), false)
 		}
-		_, err := w.Start(t.Context(), device.Device{ClientIdentifier: "one more", Address: "one more"}, false)
+		_, err := w.Start(t.Context(), device.Device{ClientIdentifier: "one more", Address: "one more"}, false, "")
 		tooMany(t, "attack: many addresses make PINs", err)
 		w.start(t, "strong", true) // the others go on
 		time.Sleep(pin.ShortTTL)
@@ -248,7 +248,7 @@ func TestPINsAreBounded(t *testing.T) {
 func TestOneHouseholdLeavesRoomForOthers(t *testing.T) {
 	inWorld(t, tries, func(t *testing.T, w *world) {
 		from := func(address string) (pin.PIN, error) {
-			return w.Start(t.Context(), device.Device{ClientIdentifier: "tv", Address: address}, false)
+			return w.Start(t.Context(), device.Device{ClientIdentifier: "tv", Address: address}, false, "")
 		}
 		flood := func() (made []pin.PIN) {
 			for network := range 256 {

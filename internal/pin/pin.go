@@ -19,6 +19,7 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/letters"
+	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -54,6 +55,9 @@ type PIN struct {
 	Device device.Device
 	// AccountID is the account that the PIN was linked to; 0 until then.
 	AccountID int64
+	// Forward is where the browser of the person who agrees goes on to, with a
+	// proof without which the token is not given. Empty: no proof is needed.
+	Forward string
 	// Revoked says that the PIN was linked, and that its token was revoked or
 	// its account is disabled.
 	Revoked              bool
@@ -100,6 +104,8 @@ type Config struct {
 	Accounts *account.Service
 	// Tokens issues what a PIN leads to. Required.
 	Tokens *token.Service
+	// Key is what proofs are derived from. Required.
+	Key *seal.Key
 	// Audit is the log of what happens to PINs. Required.
 	Audit *audit.Log
 	// FailedTries is how many wrong codes of four characters an account may try
@@ -117,6 +123,7 @@ type Service struct {
 	accounts *account.Service
 	tokens   *token.Service
 	audit    *audit.Log
+	proofKey [32]byte
 	now      func() time.Time
 	cached   *db.Cache[int64, PIN]
 
@@ -165,7 +172,8 @@ const (
 // New returns a Service.
 func New(cfg Config) *Service {
 	s := &Service{
-		db: cfg.DB, rows: cfg.Rows, accounts: cfg.Accounts, tokens: cfg.Tokens, audit: cfg.Audit, now: cfg.Now,
+		db: cfg.DB, rows: cfg.Rows, accounts: cfg.Accounts, tokens: cfg.Tokens, audit: cfg.Audit,
+		proofKey: cfg.Key.Derive("pin proofs"), now: cfg.Now,
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -219,17 +227,25 @@ const maxTries = 20
 // Start adds a PIN for a device, with the address that it asks from. When too
 // many wait, the oldest PIN of the network that has the most is evicted, if the
 // new one's network has at least two fewer. fault.Limited.
-func (s *Service) Start(ctx context.Context, d device.Device, strong bool) (PIN, error) {
+//
+// forward is where the browser of the person who agrees goes on to, with a
+// proof: the token is given only for that proof, by Redeem, and never by Get.
+// Empty: no proof is needed. fault.Invalid.
+func (s *Service) Start(ctx context.Context, d device.Device, strong bool, forward string) (PIN, error) {
 	k, now := s.short, s.now()
+	forward, err := parseProofURL(forward)
+	if err != nil {
+		return PIN{}, err
+	}
 	if strong {
 		k = s.strong
 	}
 	if wait := k.started.Take(guard.Network(d.Address), now); wait > 0 {
 		return PIN{}, fault.WithWait(errStarts, wait)
 	}
-	p := PIN{Strong: strong, Device: d, CreatedAt: now, ExpiresAt: now.Add(k.ttl)}
+	p := PIN{Strong: strong, Device: d, Forward: forward, CreatedAt: now, ExpiresAt: now.Add(k.ttl)}
 	_, _ = rand.Read(p.Nonce[:]) // never fails
-	err := s.add(ctx, &p, k, false)
+	err = s.add(ctx, &p, k, false)
 	if errors.Is(err, errFull) && k.room.Take(wideNetwork(d.Address), now) == 0 {
 		err = s.add(ctx, &p, k, true)
 	}
@@ -329,26 +345,47 @@ func newID() int64 {
 // client that has reached the limit is limited whatever it asks for. They are
 // also counted by address, but there a known ID always gets its answer: nobody's
 // polling is limited by what others do behind the same router.
+//
+// A PIN that needs a proof looks as if it waited, whoever has linked it: see
+// Redeem.
 func (s *Service) Get(ctx context.Context, id int64, client, address string) (PIN, plexauth.Secret, error) {
-	now, try := s.now(), client+"\x00"+guard.Network(address)
-	if wait := s.byClient.Wait(try, now); wait > 0 {
-		return PIN{}, "", fault.WithWait(errPolls, wait)
-	}
-	p, err := s.cached.Get(id, func() (PIN, error) { return s.rows.Get(ctx, s.db, id) })
-	if err != nil && !errors.Is(err, db.ErrNotFound) {
+	p, err := s.find(ctx, id, client, address)
+	if err != nil {
 		return PIN{}, "", err
 	}
-	if err != nil || p.Revoked || !now.Before(p.ExpiresAt) || !same(p.Device.ClientIdentifier, client) {
-		if wait := s.byPollingIP.Take(guard.Network(address), now); wait > 0 {
-			return PIN{}, "", fault.WithWait(errPolls, wait)
-		}
-		s.byClient.Failed(try, now)
-		return PIN{}, "", ErrNotFound
+	return s.answer(p)
+}
+
+// answer returns a PIN with its token, if it is linked and needs no proof.
+func (s *Service) answer(p PIN) (PIN, plexauth.Secret, error) {
+	if p.Forward != "" {
+		p.AccountID = 0
 	}
 	if p.AccountID == 0 {
 		return p, "", nil
 	}
 	return p, s.tokens.OfPIN(p.Nonce), nil
+}
+
+// find returns the PIN that a client asks for, within the limits that Get
+// explains.
+func (s *Service) find(ctx context.Context, id int64, client, address string) (PIN, error) {
+	now, try := s.now(), client+"\x00"+guard.Network(address)
+	if wait := s.byClient.Wait(try, now); wait > 0 {
+		return PIN{}, fault.WithWait(errPolls, wait)
+	}
+	p, err := s.cached.Get(id, func() (PIN, error) { return s.rows.Get(ctx, s.db, id) })
+	if err != nil && !errors.Is(err, db.ErrNotFound) {
+		return PIN{}, err
+	}
+	if err != nil || p.Revoked || !now.Before(p.ExpiresAt) || !same(p.Device.ClientIdentifier, client) {
+		if wait := s.byPollingIP.Take(guard.Network(address), now); wait > 0 {
+			return PIN{}, fault.WithWait(errPolls, wait)
+		}
+		s.byClient.Failed(try, now)
+		return PIN{}, ErrNotFound
+	}
+	return p, nil
 }
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
@@ -404,7 +441,8 @@ func (s *Service) Link(ctx context.Context, by audit.Actor, code string) error {
 // person was asked, so the device's token is a child of that one: it is revoked
 // with it. Attack: a program that was given a token links a PIN of its own, and
 // would keep the account after its token is revoked. token.ErrInvalid if the
-// token has been revoked meanwhile.
+// token has been revoked meanwhile. A PIN that needs a proof is denied: there is
+// no browser to bring it. fault.Denied.
 func (s *Service) LinkByToken(ctx context.Context, by audit.Actor, p token.Principal, code string) error {
 	return s.link(ctx, by, p.TokenID, code)
 }
@@ -425,6 +463,9 @@ func (s *Service) link(ctx context.Context, by audit.Actor, parentID int64, code
 		}
 		if err != nil {
 			return err
+		}
+		if parentID != 0 && p.Forward != "" {
+			return errOnPage
 		}
 		tok := s.tokens.OfPIN(p.Nonce)
 		detail, err := s.tokens.Add(ctx, tx, by, a.ID, parentID, p.Device, tok)

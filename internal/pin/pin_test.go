@@ -47,7 +47,7 @@ func (w *world) person(name string) audit.Actor {
 func (w *world) start(t *testing.T, client string, strong bool) pin.PIN {
 	t.Helper()
 	d := device.Device{ClientIdentifier: client, Product: "Cinema", Address: "address of " + client}
-	p, err := w.Start(t.Context(), d, strong)
+	p, err := w.Start(t.Context(), d, strong, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func TestOnlyPINsThatWaitAreBounded(t *testing.T) {
 	inWorld(t, 0, func(t *testing.T, w *world) {
 		w.SetMost(1)
 		start := func(strong bool) error {
-			_, err := w.Start(t.Context(), device.Device{ClientIdentifier: "tv", Address: "192.0.2.1"}, strong)
+			_, err := w.Start(t.Context(), device.Device{ClientIdentifier: "tv", Address: "192.0.2.1"}, strong, "")
 			return err
 		}
 		first := w.start(t, "tv", false)
@@ -51,7 +51,7 @@ func TestRoomForPINs(t *testing.T) {
 				// The letter is the network, and the digit one of its addresses.
 				start := func(place string) error {
 					address := fmt.Sprintf("2001:db8:%c:%c::1", place[0], place[1])
-					p, err := w.Start(t.Context(), device.Device{ClientIdentifier: "tv", Address: address}, strong)
+					p, err := w.Start(t.Context(), device.Device{ClientIdentifier: "tv", Address: address}, strong, "")
 					started[place] = p
 					time.Sleep(time.Second)
 					return err
@@ -103,7 +103,7 @@ func TestLinkAddsItsDevice(t *testing.T) {
 			PlatformVersion: "platform version", Device: "device", Model: "model", Vendor: "vendor", Name: "name",
 			Address: "192.0.2.1",
 		}
-		p, err := w.Start(t.Context(), want, true)
+		p, err := w.Start(t.Context(), want, true, "")
 		if err != nil {
 			t.Fatal(err)
 		}

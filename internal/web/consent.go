@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/pin"
 )
@@ -61,8 +63,30 @@ func (c *consent) pages() []page {
 type consentData struct {
 	PIN pin.PIN
 	pinRequest
+	// Account is whose account is given.
+	Account account.Account
 	// Target is where the browser goes afterwards. Nil: it stays.
 	Target *url.URL
+}
+
+// errOtherForward says that a link leads elsewhere than the program asked.
+// Attack: somebody changes the address in a program's link, to receive the proof
+// of the person who follows it, or to keep it from the program.
+var errOtherForward = fault.New(fault.Invalid,
+	"the link leads to another address than the one that the program asked for, so nothing was given to it")
+
+// forwardOf returns where the browser goes after consent: to the address that
+// the program gave when it started the PIN or, if it gave none, to that of the
+// link. Nil: it stays.
+func forwardOf(found pin.PIN, r pinRequest) (*url.URL, error) {
+	linked, err := pin.ParseForward(r.Forward)
+	if err != nil || found.Forward == "" {
+		return linked, err
+	}
+	if linked != nil && linked.String() != found.Forward {
+		return nil, errOtherForward
+	}
+	return pin.ParseForward(found.Forward)
 }
 
 // findPIN returns the PIN that a request names. If the request names a client
@@ -84,11 +108,11 @@ func (c *consent) ask(ctx context.Context, v *visit, r pinRequest) (view, error)
 	if err != nil {
 		return view{}, err
 	}
-	target, err := forwardTarget(r.Forward)
+	target, err := forwardOf(found, r)
 	if err != nil {
 		return view{}, err
 	}
-	return view{name: "consent", data: consentData{found, r, target}}, nil
+	return view{name: "consent", data: consentData{found, r, v.account, target}}, nil
 }
 
 // fromOtherSite reports whether another site sent the browser here. On plain
@@ -103,7 +127,7 @@ func fromOtherSite(r *http.Request) bool {
 // codes are rate-limited. A code that is not looked up needs no limit, and tells
 // a guesser nothing.
 func confirmCode(r pinRequest) (view, error) {
-	if _, err := forwardTarget(r.Forward); err != nil {
+	if _, err := pin.ParseForward(r.Forward); err != nil {
 		return view{}, err
 	}
 	r.FromLink = true
@@ -113,10 +137,14 @@ func confirmCode(r pinRequest) (view, error) {
 // decide links the PIN, or denies it.
 func (c *consent) decide(ctx context.Context, v *visit) (view, error) {
 	r := readPINRequest(v.PostForm)
-	if _, err := forwardTarget(r.Forward); err != nil {
+	if _, err := pin.ParseForward(r.Forward); err != nil {
 		return view{}, err
 	}
-	if _, err := findPIN(ctx, c.pins, v, r); err != nil {
+	found, err := findPIN(ctx, c.pins, v, r)
+	if err != nil {
+		return view{}, err
+	}
+	if _, err := forwardOf(found, r); err != nil {
 		return view{}, err
 	}
 	if v.PostFormValue("decision") != "allow" {
@@ -125,7 +153,11 @@ func (c *consent) decide(ctx context.Context, v *visit) (view, error) {
 	if err := c.pins.Link(ctx, v.actor(), r.Code); err != nil {
 		return view{}, err
 	}
-	if r.Forward == "" {
+	switch {
+	case found.Forward != "":
+		// The proof is on the page only: addresses are logged and remembered.
+		return view{to: "/auth/done?" + url.Values{"code": {found.Code}}.Encode()}, nil
+	case r.Forward == "":
 		return view{to: "/auth/done"}, nil
 	}
 	return view{to: "/auth/done?" + url.Values{"forwardUrl": {r.Forward}}.Encode()}, nil
@@ -141,7 +173,15 @@ func (c *consent) denied(context.Context, *visit) (view, error) {
 // allowed sends the browser back to the program: at once to an origin that an
 // admin allowed, to any other only when the visitor follows the link.
 func (c *consent) allowed(ctx context.Context, v *visit) (view, error) {
-	target, err := forwardTarget(v.URL.Query().Get("forwardUrl"))
+	query := v.URL.Query()
+	if code := query.Get("code"); code != "" {
+		to, err := c.pins.Forward(ctx, v.actor(), code)
+		if err != nil {
+			return view{}, err
+		}
+		return c.forward(ctx, to)
+	}
+	target, err := pin.ParseForward(query.Get("forwardUrl"))
 	if err != nil {
 		return view{}, err
 	}
@@ -151,13 +191,19 @@ func (c *consent) allowed(ctx context.Context, v *visit) (view, error) {
 			"/account", "To your account",
 		}}, nil
 	}
-	automatic, err := c.origins.Allows(ctx, target)
+	return c.forward(ctx, pin.Forward{Address: target, WithProof: target})
+}
+
+// forward is the page that leads the browser back to the program. It shows the
+// address without the proof.
+func (c *consent) forward(ctx context.Context, to pin.Forward) (view, error) {
+	automatic, err := c.origins.Allows(ctx, to.Address)
 	if err != nil {
 		return view{}, err
 	}
-	answer := view{name: "forward", data: target}
+	answer := view{name: "forward", data: to}
 	if automatic {
-		answer.refresh = target.String()
+		answer.refresh = to.WithProof.String()
 	}
 	return answer, nil
 }

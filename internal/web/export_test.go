@@ -10,6 +10,7 @@ import (
 	"path"
 
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/session"
 )
 
@@ -83,7 +84,7 @@ func Templates() (texts map[string]string, err error) {
 // Parsers of untrusted input, and the chart.
 var (
 	LocalPath     = localPath
-	ForwardTarget = forwardTarget
+	ForwardTarget = pin.ParseForward
 	NewChart      = newChart
 )
 

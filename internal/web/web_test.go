@@ -247,7 +247,7 @@ func (w *world) start(strong bool) pin.PIN {
 	w.Helper()
 	p, err := w.PINs.Start(w.Context(), device.Device{
 		ClientIdentifier: "tv", Product: "Player & Co", Version: "1.2", Platform: "Roku", Name: "Living room", Address: "192.0.2.7",
-	}, strong)
+	}, strong, "")
 	w.must(err)
 	return p
 }
@@ -484,7 +484,7 @@ func TestDevicesWithoutAName(t *testing.T) {
 		"Sign out this program": {},
 	} {
 		d.ClientIdentifier = want
-		p, err := w.PINs.Start(t.Context(), d, false)
+		p, err := w.PINs.Start(t.Context(), d, false, "")
 		w.must(err)
 		b.wantPage(b.get("/auth?code="+p.Code), 200, "wants to sign in")
 		b.sends("/auth/consent", "/auth/done", "code", p.Code, "decision", "allow")
@@ -616,7 +616,7 @@ func TestMarkupIsText(t *testing.T) {
 		b.post("/auth/sign-in", url.Values{"login": {evil}, "password": {"x"}, "product": {evil}, "next": {"/" + evil}}),
 		b.get("/auth?" + url.Values{"next": {"/" + evil}}.Encode()),
 	}
-	p, err := w.PINs.Start(t.Context(), device.Device{ClientIdentifier: evil, Product: evil, Version: evil, Platform: evil, Name: evil}, false)
+	p, err := w.PINs.Start(t.Context(), device.Device{ClientIdentifier: evil, Product: evil, Version: evil, Platform: evil, Name: evil}, false, "")
 	w.must(err)
 	b.signIn("mia")
 	answers = append(answers,

@@ -23,6 +23,9 @@ type PIN struct {
 	ExpiresIn time.Duration
 	// Token is empty until the PIN is linked.
 	Token plexauth.Secret
+	// ProofURL is where the browser brings the proof that the token is given for.
+	// It is usher's addition: only clients that ask for a proof see it.
+	ProofURL string
 }
 
 // pinLocation is where a PIN was created. usher does not know it: the keys are
@@ -59,10 +62,12 @@ func (p PIN) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 		// In XML a PIN that waits has an empty token (clients' sources).
 		TokenAttr       string         `json:"-" xml:"authToken,attr"`
 		NewRegistration Optional[Bool] `json:"newRegistration" xml:"newRegistration,attr"`
+		ProofURL        string         `json:"proofUrl,omitempty" xml:"proofUrl,attr,omitempty"`
 	}{
 		ID: p.ID, Code: p.Code, Product: p.Product, QR: p.QR, ClientIdentifier: p.ClientIdentifier,
 		ExpiresIn: int64((p.ExpiresIn + time.Second - 1) / time.Second),
 		CreatedAt: v.time(p.CreatedAt), ExpiresAt: v.time(p.ExpiresAt), TokenAttr: string(p.Token),
+		ProofURL: p.ProofURL,
 	}
 	doc.Location.PostalCode = ""
 	if v&NumericPostalCode != 0 {

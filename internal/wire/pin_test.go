@@ -35,6 +35,8 @@ const (
 
 func TestPIN(t *testing.T) {
 	linked := wire.LegacyPIN{PIN: pinBody("t0k"), AccountID: 7}
+	withProofURL := pinBody("")
+	withProofURL.ProofURL = "https://h/?a=1"
 	for name, row := range map[string]struct {
 		body    wire.Body
 		format  wire.Format
@@ -60,6 +62,9 @@ func TestPIN(t *testing.T) {
 			`"expires_at":"2026-01-02T03:19:05Z","user_id":null,"client_identifier":"tv","trusted":false,"auth_token":null}}`},
 		"version 1, JSON, linked": {linked, wire.JSON, 0, `{"pin":{"id":5,"code":"CFHJ",` +
 			`"expires_at":"2026-01-02T03:19:05Z","user_id":7,"client_identifier":"tv","trusted":false,"auth_token":"t0k"}}`},
+		"JSON, with a proof": {withProofURL, wire.JSON, 0, jsonPIN + `"authToken":null,"newRegistration":null,"proofUrl":"https://h/?a=1"}`},
+		"XML, with a proof": {withProofURL, wire.XML, 0, strings.NewReplacer(
+			"TOKEN", "", "NEW", ` proofUrl="https://h/?a=1"`).Replace(xmlPIN)},
 		"picture": {wire.Picture("\x89PNG"), wire.PNG, 0, "\x89PNG"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -20,17 +20,20 @@ export class Device {
     return this.headers['X-Plex-Client-Identifier'];
   }
 
-  // askPIN gets a code: four characters, or a strong one that is not to be typed.
-  async askPIN({ strong = false } = {}) {
-    const answer = await fetch(`${scene.url}/api/v2/pins?strong=${strong}`, { method: 'POST', headers: this.headers });
+  // askPIN gets a code: four characters, or a strong one that is not to be typed. A web program names the address to
+  // which a browser shall bring a proof.
+  async askPIN({ strong = false, proofUrl = '' } = {}) {
+    const body = proofUrl ? new URLSearchParams({ proofUrl }) : undefined;
+    const answer = await fetch(`${scene.url}/api/v2/pins?strong=${strong}`, { method: 'POST', headers: this.headers, body });
     assert.equal(answer.status, 201);
     this.pin = await answer.json();
     return this.pin.code;
   }
 
-  // poll asks once whether the PIN was linked.
-  poll() {
-    return fetch(`${scene.url}/api/v2/pins/${this.pin.id}`, { headers: this.headers });
+  // poll asks once whether the PIN was linked, with the proof that a browser has brought.
+  poll(proof) {
+    const headers = proof ? { ...this.headers, 'X-Plex-Pin-Proof': proof } : this.headers;
+    return fetch(`${scene.url}/api/v2/pins/${this.pin.id}`, { headers });
   }
 
   // signIn takes the token that it must have got by now, and uses it.

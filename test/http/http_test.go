@@ -56,6 +56,8 @@ package http_test
 //	save name json path
 //	save name xml path
 //	save name body
+//	save name match re       the first group of a regular expression, in the body
+//	save name header Name re the same, in a header
 
 import (
 	"context"
@@ -599,6 +601,19 @@ func (s *script) expectStatus(rest string) {
 	}
 }
 
+// firstGroup returns the first group of the only match of a regular expression.
+func firstGroup(text, pattern string) (string, error) {
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return "", err
+	}
+	all := re.FindAllStringSubmatch(text, -1)
+	if len(all) != 1 || len(all[0]) < 2 {
+		return "", fmt.Errorf("%d matches of %s in %q", len(all), pattern, text)
+	}
+	return all[0][1], nil
+}
+
 // save saves a part of a response in a variable.
 func (s *script) save(rest string) {
 	s.t.Helper()
@@ -618,6 +633,11 @@ func (s *script) save(rest string) {
 		}
 	case "xml":
 		value, err = lookupXML(s.answer.body, path)
+	case "match":
+		value, err = firstGroup(s.answer.body, path)
+	case "header":
+		name, pattern, _ := strings.Cut(path, " ")
+		value, err = firstGroup(strings.Join(s.answer.header.Values(name), "\n"), pattern)
 	default:
 		err = errors.New("it is written: save name json path")
 	}

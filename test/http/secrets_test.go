@@ -45,6 +45,7 @@ var inText = []*regexp.Regexp{
 	regexp.MustCompile(`<auth[-_]token>([^<]+)<`),
 	regexp.MustCompile(`\b([0-9a-z]{25})\b`), // strong codes
 	regexp.MustCompile(`(transient-[\w-]+)`),
+	regexp.MustCompile(`pinProof=(\w+)`),
 	regexp.MustCompile(`([\w.+-]+@[\w-]+(?:\.[\w-]+)+)`),
 	regexp.MustCompile(`\b([0-9a-hjkmnp-tv-z]{4}-[0-9a-hjkmnp-tv-z]{4}-[0-9a-hjkmnp-tv-z]{4})\b`), // backup codes
 }
@@ -61,7 +62,7 @@ func (s *secrets) addText(text string) {
 func (s *secrets) addRequest(r *http.Request, body string) {
 	s.add(r.URL.RawQuery)
 	s.addValues(r.URL.RawQuery)
-	for _, name := range []string{"X-Plex-Token", "Authorization"} {
+	for _, name := range []string{"X-Plex-Token", "X-Plex-Pin-Proof", "Authorization"} {
 		for _, value := range r.Header.Values(name) {
 			s.add(value)
 		}

@@ -70,7 +70,7 @@ var layers = []layer{
 		{"wire", "fault plexauth"},
 	}},
 	{"nouns, each on those below it", []row{
-		{"pin", "account device token audit db guard letters fault plexauth"},
+		{"pin", "account device token audit db guard seal letters fault plexauth"},
 		{"source", "account token audit db fault plexauth"},
 		{"session", "token signin audit db fault plexauth"},
 		{"passkey", "account signin audit db guard fault"},

@@ -39,7 +39,7 @@ func (w *world) pin(p pin.PIN) {
 func testPIN(t *testing.T, w *world) {
 	mia := w.account("mia")
 	wanted := newPIN(1<<31 - 1)
-	wanted.Strong = true
+	wanted.Strong, wanted.Forward = true, "https://app.example.org/back?x=1"
 	read := func(what string) {
 		t.Helper()
 		for _, q := range []db.Querier{w, w.other} {
