@@ -142,6 +142,7 @@ type call struct {
 	anonymous bool   // send no token
 	accept    string // the media type of the response; JSON if empty
 	product   string // sent in place of Client.Product
+	proof     Secret // of a PIN
 	// bare is set if the address may belong to another server. Nothing of the
 	// program is sent: neither headers nor cookies.
 	bare bool
@@ -316,6 +317,9 @@ func (c *Client) request(ctx context.Context, op call, token Secret) (*http.Requ
 	}
 	if op.product != "" {
 		req.Header["X-Plex-Product"] = []string{op.product}
+	}
+	if op.proof != "" {
+		req.Header["X-Plex-Pin-Proof"] = []string{string(op.proof)}
 	}
 	if op.form != nil {
 		req.Header["Content-Type"] = []string{"application/x-www-form-urlencoded"}

@@ -41,7 +41,9 @@
 //
 // PIN.QR is the URL of a QR code for a web page, and QRCode returns its image.
 //
-// Package login adds this sign-in to a web program.
+// Package login adds this sign-in to a web program, where an attacker may send the
+// link to somebody else: PINRequest.ForwardURL binds it to the browser of the user
+// who allows access.
 //
 // # Tokens
 //
@@ -76,10 +78,10 @@
 // # Retries
 //
 // By default, calls are not retried. If Client.Retry is set, they are retried with
-// exponential backoff, and Retry-After is respected. SignIn and LinkPIN are retried
-// only if no connection was established, because the request may have used up the
-// code. If a token of a [TransientSource] is rejected with
-// ErrUnauthorized, the call is sent once more with a new token, also without
+// exponential backoff, and Retry-After is respected. SignIn, LinkPIN, and CheckPIN
+// with a proof are retried only if no connection was established, because the
+// request may have used up the code or the proof. If a token of a
+// [TransientSource] is rejected with ErrUnauthorized, the call is sent once more with a new token, also without
 // Retry.
 //
 // net/http still resends some requests on its own. If a kept-alive connection turns

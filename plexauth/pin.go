@@ -20,6 +20,13 @@ type PINRequest struct {
 	// type it. Otherwise the code has four letters and digits, is valid for 15 minutes, and is typed by the user.
 	// These lengths and times are those of the known servers.
 	Strong bool
+	// ForwardURL is the absolute URL that the browser returns to when the user
+	// has decided, for a web program. Pass the same one to AuthURL. It asks the
+	// server to bind the sign-in to the browser of the user who allows it: usher
+	// then adds a proof to ForwardURL, and gives the token only for the proof
+	// (see PIN.WithProof). A server that cannot do that ignores ForwardURL, and
+	// leaves PIN.ForwardURL empty. Leave it empty if no browser returns.
+	ForwardURL string
 }
 
 // PIN is a pending sign-in that the user completes in a browser, on any device.
@@ -51,6 +58,13 @@ type PIN struct {
 	// the PIN. Show it to the user who is about to allow access. It is zero if
 	// the server sent none.
 	Location Location
+	// ForwardURL is set if the server adds a proof to this URL, and requires it:
+	// it sends no token for a PIN without Proof. It is empty if the server adds
+	// none, or if PINRequest.ForwardURL was empty.
+	ForwardURL string
+	// Proof is the proof that WithProof read. WaitPIN and CheckPIN send it. It is
+	// not part of the JSON form.
+	Proof Secret `json:"-"`
 	// AuthToken is the new token. It is empty until the user has completed the
 	// sign-in, so only CheckPIN sets it. It is not part of the JSON form.
 	AuthToken Secret `json:"-"`
@@ -61,6 +75,30 @@ type PIN struct {
 
 	// raw may contain the token. See Account.raw.
 	raw *[]byte
+}
+
+// proofParameter is the parameter with the proof in the query of a ForwardURL.
+const proofParameter = "pinProof"
+
+// maxProof exceeds the size of every real proof.
+const maxProof = 255
+
+// WithProof returns a copy of the PIN with the proof in the URL of a request
+// for PINRequest.ForwardURL. Proof of the copy is empty if the URL has none, or
+// no valid one. The proof shows that the browser that sent the request is the
+// one in which the user allowed access to this PIN. The program must also check
+// that it is the browser that started the sign-in; package login does both.
+//
+// The server accepts a proof once: CheckPIN or WaitPIN returns the token, and
+// the error of further calls is ErrPINExpired.
+func (p *PIN) WithProof(returned *url.URL) *PIN {
+	proven := *p
+	proven.Proof = ""
+	values := returned.Query()[proofParameter]
+	if len(values) == 1 && len(values[0]) <= maxProof && !strings.ContainsFunc(values[0], invalidInCode) {
+		proven.Proof = Secret(values[0])
+	}
+	return &proven
 }
 
 // Raw returns the document as the server sent it, in JSON or XML, or nil for a
@@ -137,6 +175,7 @@ type pinDocument struct {
 	Location         object[locationDocument]
 	AuthToken        text
 	NewRegistration  boolean
+	ProofURL         text
 }
 
 // The lifetime and the polling interval of a PIN, if the server sends none.
@@ -161,6 +200,9 @@ func (c *Client) StartPIN(ctx context.Context, in PINRequest) (*PIN, error) {
 	op := call{
 		operation: "StartPIN", method: http.MethodPost, path: "/api/v2/pins",
 		query: "strong=" + strconv.FormatBool(in.Strong), anonymous: true,
+	}
+	if in.ForwardURL != "" {
+		op.form = url.Values{"proofUrl": {in.ForwardURL}}
 	}
 	res, err := c.do(ctx, op)
 	if err != nil {
@@ -193,7 +235,7 @@ func (c *Client) readPIN(body []byte) (*PIN, error) {
 		// The expiresAt of the server is by its clock, which may differ from
 		// ours.
 		ExpiresIn: lifetime, ExpiresAt: time.Now().Add(lifetime),
-		Trusted: bool(d.Trusted), Location: d.Location.value.location(),
+		Trusted: bool(d.Trusted), Location: d.Location.value.location(), ForwardURL: string(d.ProofURL),
 		AuthToken: Secret(d.AuthToken), NewRegistration: bool(d.NewRegistration), raw: &body,
 	}, nil
 }
@@ -201,7 +243,8 @@ func (c *Client) readPIN(body []byte) (*PIN, error) {
 // CheckPIN requests the state of a PIN once, for a program that has a loop of its
 // own instead of WaitPIN: ask once a second at most. The sign-in is complete when
 // AuthToken of the result is not empty. CheckPIN changes neither pin nor
-// Client.Token, and sends no token.
+// Client.Token, and sends no token. If the ForwardURL of the PIN is not empty, it
+// needs a Proof.
 //
 // The error is ErrPINExpired if the PIN expired or the user denied access.
 func (c *Client) CheckPIN(ctx context.Context, pin *PIN) (*PIN, error) {
@@ -223,11 +266,13 @@ func pollOf(pin *PIN) call {
 	return call{
 		operation: "WaitPIN", method: http.MethodGet, path: "/api/v2/pins/",
 		id: strconv.FormatInt(pin.ID, 10), anonymous: true,
+		proof: pin.Proof, noReplay: pin.Proof != "", // it works once
 	}
 }
 
 // WaitPIN waits until the user has completed the sign-in, and returns the new
-// token. It does not change Client.Token, and sends no token. It sends GET
+// token. It does not change Client.Token, and sends no token. If the ForwardURL of
+// the PIN is not empty, it needs a Proof. WaitPIN sends GET
 // /api/v2/pins/{id} immediately and then every second, as published clients do,
 // or after the Retry-After of the last response. Client.Retry is ignored.
 //
@@ -335,9 +380,13 @@ func (c *Client) atPlex() bool {
 
 // AuthURL returns the URL of the page where the user signs in and allows the
 // program to get a token. Open it in a browser, and use a strong PIN. If
-// forwardURL is not empty, the page redirects to it at the end. A request to
-// forwardURL proves nothing: call WaitPIN to find out whether the user allowed
+// forwardURL is not empty, the page redirects to it at the end. It must be that of
+// the PINRequest, if that had one. A request to forwardURL proves nothing unless
+// it has a proof (PIN.WithProof): call WaitPIN to find out whether the user allowed
 // access. Neither URL contains a token.
+//
+// Anyone who gets the URL can allow access, also a user to whom somebody else has
+// sent it. A program whose PIN has no ForwardURL cannot tell.
 //
 // The page is at app.plex.tv if AccountURL is plex.tv or a subdomain of it, and
 // below AccountURL otherwise.

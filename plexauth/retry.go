@@ -16,9 +16,9 @@ import (
 //
 // The wait before each retry grows exponentially and is randomized. If the
 // response has a Retry-After header, the wait is exactly that long, and
-// MaxInterval does not limit it. SignIn and LinkPIN are retried only if no
-// connection was established, because a request that reached the server may have
-// used up the code. WaitPIN and Connect ignore Retry.
+// MaxInterval does not limit it. SignIn, LinkPIN, and CheckPIN with a proof are
+// retried only if no connection was established, because a request that reached
+// the server may have used up the code or the proof. WaitPIN and Connect ignore Retry.
 type Retry struct {
 	// InitialInterval is the wait before the first retry, before randomization.
 	// If zero, it is 500 ms.

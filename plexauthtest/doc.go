@@ -18,7 +18,8 @@
 // transport of the server: &http.Client{Transport: srv.Transport()}.
 //
 // If the program signs in by PIN, complete the sign-in with User.LinkPIN:
-// srv.Member.LinkPIN(code).
+// srv.Member.LinkPIN(code). If it is a web program, open the URL that LinkPIN
+// returns in the browser that started the sign-in.
 //
 // # Time
 //

@@ -8,6 +8,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
@@ -56,14 +57,29 @@ func (u *User) VerificationCode() plexauth.Secret {
 }
 
 // LinkPIN completes the sign-in of the PIN with the given code, as if the user
-// had entered the code at plexauth.Client.LinkURL.
-func (u *User) LinkPIN(code string) {
+// had allowed access at plexauth.Client.LinkURL or AuthURL. It returns the URL
+// that the browser of the user is then sent to: plexauth.PINRequest.ForwardURL
+// with the proof, or "" if the PIN was requested without one. To end a sign-in
+// with package plexauth/login, open it in the browser that started.
+func (u *User) LinkPIN(code string) (forward string) {
 	s := u.server
 	s.t.Helper()
-	by := audit.Actor{AccountID: u.id, Address: "127.0.0.1"}
-	if err := s.current.Load().PINs.Link(context.Background(), by, code); err != nil {
+	by, pins := audit.Actor{AccountID: u.id, Address: "127.0.0.1"}, s.current.Load().PINs
+	p, err := pins.Find(context.Background(), by, code)
+	if err == nil {
+		err = pins.Link(context.Background(), by, code)
+	}
+	var to pin.Forward
+	if err == nil && p.Forward != "" {
+		to, err = pins.Forward(context.Background(), by, code)
+	}
+	if err != nil {
 		s.t.Fatalf("plexauthtest: linking the PIN %[2]s for %[1]s: %[3]v", u.Username, code, err)
 	}
+	if to.WithProof == nil {
+		return ""
+	}
+	return to.WithProof.String()
 }
 
 // AddUser adds a user with a password. email may be empty.

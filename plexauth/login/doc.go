@@ -23,19 +23,44 @@
 // # Security
 //
 // A callback succeeds once, before the PIN expires, and only in the browser
-// that started the sign-in. This prevents the following attacks:
+// that started the sign-in and, with usher, only in the browser of the user who
+// allowed access: they are the same. This prevents the following attacks:
 //
 //   - Login CSRF: a link from an attacker cannot sign a user in to the account of
 //     the attacker.
+//   - Sign-in for somebody else: an attacker starts a sign-in, and sends the link
+//     to the account plane to a victim, who allows access to the genuine program.
+//     The browser of the attacker cannot complete the sign-in, because usher
+//     sends a one-time proof with the browser of the victim. usher gives the
+//     token for this proof only.
 //   - Replay: a callback URL from a log or a browser history has no effect.
 //   - Open redirect and host header injection: the browser is only redirected to
 //     AccountURL (app.plex.tv for plex.tv) and to CallbackURL, whatever the request
 //     says.
 //
-// The program cannot know whether the user at the page of the account plane is
-// the user at its own page: an attacker may start a sign-in and persuade a
-// victim to complete it. The account plane must show which program requests
-// access, and let the user deny it.
+// If the browser of the victim reaches the callback, the sign-in ends, and its
+// token is signed out.
+//
+// The callback URL of a completed sign-in is worthless, but until then it is a
+// secret: a proxy before the program should not publish its log.
+//
+// # Account planes without proofs
+//
+// An account plane that adds no proof, such as plex.tv, does not tell the program
+// in which browser the user allowed access. Then:
+//
+//   - A callback with the state of a pending sign-in, but without its cookie, ends
+//     the sign-in. The token is signed out, because an attacker may wait for it.
+//     Anyone who knows the state can end the sign-in in this way.
+//   - It is not possible to prevent an attack in which the browser of the victim
+//     never reaches the callback. The attacker can remove the callback URL from
+//     the link, or open the callback before the browser of the victim does. The
+//     attacker then gets a session of the victim at the program, but no token.
+//   - The page of the account plane is the only protection: it must show which
+//     program requests access, and the user must deny what they did not start.
+//
+// The account plane decides this, not a setting of the program: usher always adds
+// the proof.
 //
 // # More than one process
 //

@@ -96,8 +96,8 @@ func Example() {
 	browser := &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
 		if strings.HasPrefix(r.URL.String(), srv.AccountURL+"/auth") {
 			query, _ := url.ParseQuery(strings.TrimPrefix(r.URL.EscapedFragment(), "?"))
-			srv.Member.LinkPIN(query.Get("code")) // the user signs in there and allows access
-			r.URL, _ = url.Parse(query.Get("forwardUrl"))
+			// The user signs in there, allows access, and is sent back.
+			r.URL, _ = url.Parse(srv.Member.LinkPIN(query.Get("code")))
 			r.Host = r.URL.Host
 		}
 		return nil

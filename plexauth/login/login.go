@@ -18,11 +18,12 @@ var (
 	// ErrInvalidState reports that this browser has no pending sign-in with the
 	// state of the callback URL: it started none, or the sign-in is complete or
 	// has expired. Reloading the callback page causes it, and so does an
-	// attack.
+	// attack. If the browser of another user had started the sign-in, and its
+	// token could not be signed out, the error also wraps the reason.
 	ErrInvalidState = errors.New("login: this browser has no such pending sign-in")
 	// ErrAccessDenied reports that the browser returned and the user has not
-	// allowed access: the user denied it, has not decided, or took longer than
-	// the lifetime of the PIN.
+	// allowed access: the user denied it, has not decided, took longer than the
+	// lifetime of the PIN, or allowed it in another browser.
 	ErrAccessDenied = errors.New("login: the user has not allowed access")
 )
 
@@ -100,16 +101,17 @@ func (f *flow) serveStart(w http.ResponseWriter, r *http.Request) {
 	if !allowMethods(w, r, http.MethodGet, http.MethodPost) {
 		return
 	}
-	pin, err := f.Client.StartPIN(r.Context(), plexauth.PINRequest{Strong: true})
+	// The state is part of the callback URL. The key is only in the cookie.
+	state, key := rand.Text(), rand.Text()
+	forward := f.callbackWith(state)
+	pin, err := f.Client.StartPIN(r.Context(), plexauth.PINRequest{Strong: true, ForwardURL: forward})
 	if err != nil {
 		f.Done(w, r, nil, err)
 		return
 	}
-	// The state is part of the callback URL. The proof is only in the cookie.
-	state, proof := rand.Text(), rand.Text()
-	f.pending.add(state, signIn{pin, sha256.Sum256([]byte(proof))})
-	http.SetCookie(w, f.cookie(state, proof, int(pin.ExpiresIn.Seconds())))
-	http.Redirect(w, r, f.Client.AuthURL(pin, f.callbackWith(state)), http.StatusSeeOther)
+	f.pending.add(state, signIn{pin, sha256.Sum256([]byte(key))})
+	http.SetCookie(w, f.cookie(state, key, int(pin.ExpiresIn.Seconds())))
+	http.Redirect(w, r, f.Client.AuthURL(pin, forward), http.StatusSeeOther)
 }
 
 // serveCallback completes the sign-in of a browser that returns.
@@ -125,16 +127,21 @@ func (f *flow) serveCallback(w http.ResponseWriter, r *http.Request) {
 // account returns the account of the user whose browser returned. It uses up
 // the pending sign-in.
 func (f *flow) account(w http.ResponseWriter, r *http.Request) (*plexauth.Account, error) {
-	state := r.URL.Query().Get("state")
-	cookie, err := r.Cookie(f.cookieName(state))
-	if err != nil {
-		return nil, ErrInvalidState
+	state, key := r.URL.Query().Get("state"), ""
+	// Attack: a site of the same domain adds a second cookie of that name.
+	if cookies := r.CookiesNamed(f.cookieName(state)); len(cookies) == 1 {
+		key = cookies[0].Value
 	}
-	pin, ok := f.pending.take(state, sha256.Sum256([]byte(cookie.Value)))
+	in, ok := f.pending.take(state, sha256.Sum256([]byte(key)))
 	if !ok {
-		return nil, ErrInvalidState
+		return nil, f.refuse(r, state)
 	}
 	http.SetCookie(w, f.cookie(state, "", -1))
+	pin := in.pin.WithProof(r.URL)
+	if pin.ForwardURL != "" && pin.Proof == "" {
+		// The user denied access, or allowed it in another browser.
+		return nil, ErrAccessDenied
+	}
 	token, err := f.waitToken(r.Context(), pin)
 	if err != nil {
 		return nil, err
@@ -146,6 +153,55 @@ func (f *flow) account(w http.ResponseWriter, r *http.Request) (*plexauth.Accoun
 	account.AuthToken = token
 	return account, nil
 }
+
+// refuse returns ErrInvalidState for a browser that did not start the sign-in
+// with this state. If it comes from the account plane all the same, a user has
+// just allowed access to a sign-in that somebody else started: refuse ends the
+// sign-in and signs its token out.
+//
+// If the account plane adds proofs, only a valid one ends the sign-in, because
+// nobody can complete it without one. Otherwise, whoever knows the state does.
+func (f *flow) refuse(r *http.Request, state string) error {
+	in, ok := f.pending.get(state)
+	if !ok {
+		return ErrInvalidState
+	}
+	pin := in.pin.WithProof(r.URL)
+	if pin.ForwardURL != "" && pin.Proof == "" {
+		return ErrInvalidState
+	}
+	if pin.ForwardURL == "" {
+		if _, ok := f.pending.take(state, in.key); !ok {
+			return ErrInvalidState
+		}
+	}
+	// The user may close the page: the token must be signed out nevertheless.
+	ctx := context.WithoutCancel(r.Context())
+	token, err := f.waitToken(ctx, pin)
+	if errors.Is(err, ErrAccessDenied) {
+		return ErrInvalidState
+	}
+	f.pending.take(state, in.key)
+	if err == nil {
+		err = f.signOut(ctx, token)
+	}
+	if err != nil {
+		return fmt.Errorf("%w; signing out its token failed: %w", ErrInvalidState, err)
+	}
+	return ErrInvalidState
+}
+
+// signOut revokes a token that nobody is to have.
+func (f *flow) signOut(ctx context.Context, token plexauth.Secret) error {
+	ctx, cancel := context.WithTimeout(ctx, signOutTimeout)
+	defer cancel()
+	theirs := *f.Client
+	theirs.Token = plexauth.StaticToken(token)
+	return theirs.SignOut(ctx)
+}
+
+// signOutTimeout is how long a browser waits for the account plane at most.
+const signOutTimeout = 10 * time.Second
 
 // waitToken polls for the token, for a short time: the account plane redirects
 // the browser after the user has decided, so the token exists already or never
@@ -206,9 +262,9 @@ func (f *flow) cookieName(state string) string {
 }
 
 // cookie returns the cookie that binds a state to the browser.
-func (f *flow) cookie(state, proof string, maxAge int) *http.Cookie {
+func (f *flow) cookie(state, key string, maxAge int) *http.Cookie {
 	c := &http.Cookie{
-		Name: f.cookieName(state), Value: proof, Path: f.callbackURL.EscapedPath(), MaxAge: maxAge,
+		Name: f.cookieName(state), Value: key, Path: f.callbackURL.EscapedPath(), MaxAge: maxAge,
 		HttpOnly: true, Secure: f.secure(), SameSite: http.SameSiteLaxMode,
 	}
 	if c.Secure || c.Path == "" {

@@ -136,7 +136,7 @@ func TestSignIn(t *testing.T) {
 		if len(code) != 25 || !strings.HasPrefix(forward, s.web.URL+"/signed-in?lang=de&state=") {
 			t.Errorf("code %s, back to %s", code, forward)
 		}
-		s.srv.Member.LinkPIN(code)
+		forward = s.srv.Member.LinkPIN(code)
 		res := s.get(browser, forward)
 		got := s.last()
 		if got.err != nil || got.account.Username != "member" || len(got.account.AuthToken) != 20 || res.StatusCode != http.StatusOK {
@@ -161,8 +161,8 @@ func TestSignIn(t *testing.T) {
 func TestNoTokenInAnyURL(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
-	code, forward := s.start(browser)
-	s.srv.Member.LinkPIN(code)
+	code, _ := s.start(browser)
+	forward := s.srv.Member.LinkPIN(code)
 	s.get(browser, forward)
 	token := string(s.last().account.AuthToken)
 	var seen []string
@@ -210,22 +210,20 @@ func TestCookie(t *testing.T) {
 func TestLoginCSRF(t *testing.T) {
 	s := newSite(t, false, nil)
 	attacker, victim := s.browser(), s.browser()
-	code, forward := s.start(attacker)
-	s.srv.Member.LinkPIN(code)
+	code, _ := s.start(attacker)
+	forward := s.srv.Member.LinkPIN(code)
 	s.get(victim, forward)
 	s.mustFail(login.ErrInvalidState)
 	// A pending sign-in of the victim does not change that.
-	_, own := s.start(victim)
+	_, back := s.start(victim)
 	s.get(victim, forward)
 	s.mustFail(login.ErrInvalidState)
-	// The attempt uses up neither the sign-in of the attacker nor that of the
-	// victim.
-	s.get(attacker, forward)
-	if got := s.last(); got.err != nil {
-		t.Errorf("a stranger ended the sign-in: %v", got.err)
-	}
-	s.get(victim, own)
+	// Neither does its state, together with the proof of the attacker.
+	s.get(victim, s.swapProof(back, forward))
 	s.mustFail(login.ErrAccessDenied)
+	if n := s.tokens(); n != 0 {
+		t.Errorf("%d tokens are left", n)
+	}
 }
 
 // Attack: another host of the domain plants the cookie of the attacker in the
@@ -238,8 +236,7 @@ func TestPlantedCookie(t *testing.T) {
 	cookie := res.Cookies()[0]
 	_, text, _ := strings.Cut(res.Header.Get("Location"), "#?")
 	query, _ := url.ParseQuery(text)
-	s.srv.Member.LinkPIN(query.Get("code"))
-	req, err := http.NewRequest(http.MethodGet, query.Get("forwardUrl"), nil)
+	req, err := http.NewRequest(http.MethodGet, s.srv.Member.LinkPIN(query.Get("code")), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,12 +248,13 @@ func TestPlantedCookie(t *testing.T) {
 }
 
 // Attack: a forged state. It is invented, truncated, of another sign-in, or
-// comes with an invented proof.
+// comes with an invented key. Nobody cancels the sign-in of another browser with
+// its state alone.
 func TestForgedState(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
-	code, forward := s.start(browser)
-	s.srv.Member.LinkPIN(code)
+	code, _ := s.start(browser)
+	forward := s.srv.Member.LinkPIN(code)
 	u, err := url.Parse(forward)
 	if err != nil {
 		t.Fatal(err)
@@ -264,14 +262,14 @@ func TestForgedState(t *testing.T) {
 	good := u.Query().Get("state")
 	name := browser.Jar.Cookies(u)[0].Name
 	for what, test := range map[string]struct{ state, cookie string }{
-		"none":             {"", ""},
-		"made up":          {"AAAAAAAAAAAAAAAAAAAAAAAAAA", ""},
-		"cut short":        {good[:8], ""},
-		"longer":           {good + "A", ""},
-		"no name":          {"\x00;= ,\"", ""},
-		"another proof":    {good, "AAAAAAAAAAAAAAAAAAAAAAAAAA"},
-		"an empty proof":   {good, "="},
-		"itself for proof": {good, good},
+		"none":           {"", ""},
+		"made up":        {"AAAAAAAAAAAAAAAAAAAAAAAAAA", ""},
+		"cut short":      {good[:8], ""},
+		"longer":         {good + "A", ""},
+		"no name":        {"\x00;= ,\"", ""},
+		"another key":    {good, "AAAAAAAAAAAAAAAAAAAAAAAAAA"},
+		"an empty key":   {good, "="},
+		"itself for key": {good, good},
 	} {
 		req, err := http.NewRequest(http.MethodGet, s.web.URL+"/signed-in?state="+url.QueryEscape(test.state), nil)
 		if err != nil {
@@ -302,8 +300,8 @@ func TestForgedState(t *testing.T) {
 func TestReplayedCallback(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
-	code, forward := s.start(browser)
-	s.srv.Member.LinkPIN(code)
+	code, _ := s.start(browser)
+	forward := s.srv.Member.LinkPIN(code)
 	u, err := url.Parse(forward)
 	if err != nil {
 		t.Fatal(err)
@@ -362,9 +360,8 @@ func TestOpenRedirect(t *testing.T) {
 	if strings.Contains(where, "evil") || !strings.HasPrefix(where, s.srv.AccountURL+"/auth#?") {
 		t.Errorf("Sign in leads to %s", where)
 	}
-	code, forward := s.start(browser)
-	s.srv.Member.LinkPIN(code)
-	res = s.get(browser, forward+"&forwardUrl=https://evil.example/&next=https://evil.example/")
+	code, _ := s.start(browser)
+	res = s.get(browser, s.srv.Member.LinkPIN(code)+"&forwardUrl=https://evil.example/&next=https://evil.example/")
 	if got := s.last(); got.err != nil || res.Header.Get("Location") != "" {
 		t.Errorf("it ended with %+v, and leads to %s", got, res.Header.Get("Location"))
 	}
@@ -374,10 +371,10 @@ func TestOpenRedirect(t *testing.T) {
 func TestTwoTabs(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
-	first, firstBack := s.start(browser)
-	second, secondBack := s.start(browser)
-	s.srv.Member.LinkPIN(second)
-	s.srv.Admin.LinkPIN(first)
+	first, _ := s.start(browser)
+	second, _ := s.start(browser)
+	secondBack := s.srv.Member.LinkPIN(second)
+	firstBack := s.srv.Admin.LinkPIN(first)
 	for back, want := range map[string]string{secondBack: "member", firstBack: "admin"} {
 		s.get(browser, back)
 		if got := s.last(); got.err != nil || got.account.Username != want {
@@ -401,7 +398,10 @@ func TestNotAllowed(t *testing.T) {
 
 // The account plane is a little slower than the browser.
 func TestTokenComesLate(t *testing.T) {
-	s := newSite(t, false, func(cfg *login.Config) { cfg.TokenTimeout = 0 })
+	s := newSite(t, false, func(cfg *login.Config) {
+		withoutProofs(cfg)
+		cfg.TokenTimeout = 0
+	})
 	browser := s.browser()
 	code, forward := s.start(browser)
 	late := time.AfterFunc(200*time.Millisecond, func() { s.srv.Member.LinkPIN(code) })
@@ -425,8 +425,8 @@ func TestAccountPlaneIsDown(t *testing.T) {
 	s.mustFail(plexauth.ErrServer)
 	over()
 	for _, path := range []string{"", "/api/v2/user"} {
-		code, forward := s.start(browser)
-		s.srv.Member.LinkPIN(code)
+		code, _ := s.start(browser)
+		forward := s.srv.Member.LinkPIN(code)
 		fault.Path = path
 		over := s.srv.InjectFault(fault)
 		s.get(browser, forward)
@@ -442,7 +442,8 @@ func TestAccountPlaneIsDown(t *testing.T) {
 func TestExpired(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
-	_, forward := s.start(browser)
+	code, _ := s.start(browser)
+	forward := s.srv.Member.LinkPIN(code)
 	s.srv.Advance(time.Hour)
 	s.get(browser, forward)
 	s.mustFail(plexauth.ErrPINExpired)
@@ -476,8 +477,8 @@ func TestPendingIsBounded(t *testing.T) {
 func TestOtherMethods(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
-	code, forward := s.start(browser)
-	s.srv.Member.LinkPIN(code)
+	code, _ := s.start(browser)
+	forward := s.srv.Member.LinkPIN(code)
 	asked := len(s.srv.Requests())
 	for _, test := range []struct{ method, address string }{
 		{http.MethodHead, s.web.URL + "/sign-in"}, {http.MethodPut, s.web.URL + "/sign-in"}, {http.MethodOptions, s.web.URL + "/sign-in"},

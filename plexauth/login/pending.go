@@ -8,11 +8,11 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// signIn is a pending sign-in. It stores the proof of the browser as a SHA-256
-// hash, which is sufficient because the proof is long and random.
+// signIn is a pending sign-in. It stores the key of the browser as a SHA-256
+// hash, which is sufficient because the key is long and random.
 type signIn struct {
-	pin   *plexauth.PIN
-	proof [sha256.Size]byte
+	pin *plexauth.PIN
+	key [sha256.Size]byte
 }
 
 // pending stores the pending sign-ins. It is safe for concurrent use.
@@ -46,16 +46,23 @@ func (p *pending) add(state string, in signIn) {
 	p.byState[state] = in
 }
 
-// take removes a sign-in and returns its PIN, if proof is the hash of its proof
-// and it has not expired. Otherwise it removes nothing: knowing the state is
-// not enough to cancel the sign-in of another browser.
-func (p *pending) take(state string, proof [sha256.Size]byte) (*plexauth.PIN, bool) {
+// get returns a sign-in that has not expired.
+func (p *pending) get(state string) (signIn, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	in, ok := p.byState[state]
-	if !ok || !equal(in.proof, proof) || !in.pin.ExpiresAt.After(time.Now()) {
-		return nil, false
+	return in, ok && in.pin.ExpiresAt.After(time.Now())
+}
+
+// take removes a sign-in and returns it, if key is the hash of its key and it
+// has not expired. Otherwise it removes nothing.
+func (p *pending) take(state string, key [sha256.Size]byte) (signIn, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	in, ok := p.byState[state]
+	if !ok || !equal(in.key, key) || !in.pin.ExpiresAt.After(time.Now()) {
+		return signIn{}, false
 	}
 	delete(p.byState, state)
-	return in.pin, true
+	return in, true
 }

@@ -17,9 +17,9 @@ func TestPending(t *testing.T) {
 		}
 		take := func(state string, want bool) {
 			t.Helper()
-			pin, ok := p.take(state, sha256.Sum256([]byte(state)))
-			if ok != want || ok && pin.Code != state {
-				t.Errorf("%s : got %v, %+v", state, ok, pin)
+			in, ok := p.take(state, sha256.Sum256([]byte(state)))
+			if ok != want || ok && in.pin.Code != state {
+				t.Errorf("%s : got %v, %+v", state, ok, in)
 			}
 		}
 		add("brief", time.Minute)

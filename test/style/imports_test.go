@@ -47,7 +47,7 @@ var layers = []layer{
 		{"cli", "server web core httpd account token source origin audit hashing seal fault plexauth"},
 	}},
 	{"usher for tests", []row{
-		{"plexauthtest", "server core account token source device audit seal plexauth"},
+		{"plexauthtest", "server core account token pin source device audit seal plexauth"},
 		{"coretest", "core account device source audit seal plexauth"},
 	}},
 	{"the faces together", []row{
