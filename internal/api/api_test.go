@@ -8,10 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/api"
@@ -20,7 +18,6 @@ import (
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -149,9 +146,6 @@ func (w *world) good(t testing.TB, tok plexauth.Secret) bool {
 	return status == 200
 }
 
-// secrets finds everything in an answer that looks like a token.
-var secrets = regexp.MustCompile(`transient-[0-9A-Za-z_-]+|\b[0-9A-Za-z]{20}\b`)
-
 // powers is what a token is seen to do: each row of the tables that lets it in.
 func (w *world) powers(t testing.TB, tok plexauth.Secret) map[string]bool {
 	t.Helper()
@@ -186,46 +180,6 @@ func (w *world) target(t testing.TB, row api.Row) string {
 	return withQuery(row.Path)
 }
 
-// The law of reach: no answer contains a secret that reaches further or lives
-// longer than the token that made the request. Every route is asked with every
-// kind of token, and whatever looks like a secret in the answer is tried out:
-// it must do nothing that the asking token cannot, and be dead when that is
-// revoked, or when it expires.
-func TestLawOfReach(t *testing.T) {
-	kinds := map[string]func(*world) plexauth.Secret{
-		"access, admin":                 func(w *world) plexauth.Secret { return w.signIn(t, "admin") },
-		"access, member":                func(w *world) plexauth.Secret { return w.signIn(t, "member") },
-		"transient, admin":              func(w *world) plexauth.Secret { return w.transient(t, w.signIn(t, "admin")) },
-		"transient, member":             func(w *world) plexauth.Secret { return w.transient(t, w.signIn(t, "member")) },
-		"server token for here, admin":  func(w *world) plexauth.Secret { return w.serverToken(t, w.signIn(t, "admin"), "self") },
-		"server token for here, member": func(w *world) plexauth.Secret { return w.serverToken(t, w.signIn(t, "member"), "self") },
-		"server token for elsewhere":    func(w *world) plexauth.Secret { return w.serverToken(t, w.signIn(t, "admin"), "den") },
-		"transient of a server token":   func(w *world) plexauth.Secret { return w.transient(t, w.serverToken(t, w.signIn(t, "admin"), "self")) },
-		"transient for another source":  func(w *world) plexauth.Secret { return w.sourceToken(t, w.signIn(t, "admin")) },
-	}
-	found := 0
-	for kind, mint := range kinds {
-		t.Run(kind, func(t *testing.T) {
-			w := newWorld(t, nil)
-			asking := mint(w)
-			before := w.powers(t, asking)
-			given := w.harvest(t, asking)
-			for _, g := range given {
-				for can := range w.powers(t, g.secret) {
-					if !before[can] {
-						t.Errorf("%s gives a secret that can %s, which the asking token cannot", g.path, can)
-					}
-				}
-			}
-			w.endWith(t, asking, given)
-			found += len(given)
-		})
-	}
-	if found == 0 {
-		t.Error("no answer gave any secret: the test sees nothing")
-	}
-}
-
 // sourceToken is the transient token that comes with a source's connections.
 func (w *world) sourceToken(t testing.TB, admin plexauth.Secret) plexauth.Secret {
 	t.Helper()
@@ -236,69 +190,6 @@ func (w *world) sourceToken(t testing.TB, admin plexauth.Secret) plexauth.Secret
 	}
 	w.read(t, "GET", "/security/resources?source=server://den", admin, nil, &answer)
 	return answer.MediaContainer.Device.AccessToken
-}
-
-type givenSecret struct {
-	path   string
-	secret plexauth.Secret
-}
-
-// harvest asks every route, in both formats, for every secret it gives.
-func (w *world) harvest(t testing.TB, asking plexauth.Secret) (given []givenSecret) {
-	t.Helper()
-	for _, row := range api.Rows() {
-		if !row.Token || row.Path == "/api/v2/users/signout" {
-			continue
-		}
-		for _, suffix := range []string{"", ".xml", ".json"} {
-			path, query, _ := strings.Cut(w.target(t, row), "?")
-			if path == "/" && suffix != "" {
-				continue
-			}
-			_, body := w.call(t, row.Method, path+suffix+"?"+query, asking, nil)
-			for _, s := range secrets.FindAllString(body, -1) {
-				if s != string(asking) && w.good(t, plexauth.Secret(s)) {
-					given = append(given, givenSecret{row.Path + suffix, plexauth.Secret(s)})
-				}
-			}
-		}
-	}
-	return given
-}
-
-// endWith lets the token of the request expire or, if it has no expiry, revokes it
-// or its parent, and checks that no secret issued to it stays valid.
-func (w *world) endWith(t testing.TB, asking plexauth.Secret, given []givenSecret) {
-	t.Helper()
-	if strings.HasPrefix(string(asking), "transient-") {
-		w.Clock.Advance(48 * time.Hour)
-	} else {
-		w.revokeAll(t)
-	}
-	if w.good(t, asking) {
-		t.Fatal("the asking token lives on")
-	}
-	for _, g := range given {
-		if w.good(t, g.secret) {
-			t.Errorf("%s gives a secret that outlives the asking token", g.path)
-		}
-	}
-}
-
-// revokeAll revokes each access token, as their owners do.
-func (w *world) revokeAll(t testing.TB) {
-	t.Helper()
-	list, err := w.Tokens.List(t.Context(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, tok := range list {
-		if tok.Kind == token.Access {
-			if err := w.Tokens.Revoke(t.Context(), operator, tok.ID); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 }
 
 // Every row asks for what its table says: without a token, a route that needs

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
@@ -107,32 +108,68 @@ func TestTokenOfConsentIsNotChild(t *testing.T) {
 	}
 }
 
-// Attack: the thief links at the moment of the revocation. Of forty races, no
-// token survives.
+// Attack: the thief links at the moment of the revocation, however and wherever
+// that happens. Of forty races each, no token survives.
 func TestLinkAndRevokeRace(t *testing.T) {
-	c := coretest.New(t, core.Config{})
+	dir := t.TempDir()
+	c := coretest.New(t, core.Config{Dir: dir})
+	commandLine := coretest.New(t, core.Config{Dir: dir}).Tokens // of another process
 	mia := c.Add("mia")
 	by := audit.Actor{AccountID: mia.ID, Address: "192.0.2.1"}
-	for range 40 {
-		stolen := signIn(t, c, mia, "thief")
-		p := startPIN(t, c, "tv")
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			err := c.PINs.LinkByToken(t.Context(), by, stolen.Principal, p.Code)
-			if err != nil && !errors.Is(err, token.ErrInvalid) && !errors.Is(err, pin.ErrNotFound) {
-				t.Error(err)
+	for name, revoke := range map[string]func(stolen, parent held) error{
+		"revoked":                 func(stolen, _ held) error { return c.Tokens.Revoke(t.Context(), by, stolen.TokenID) },
+		"revoked on command line": func(stolen, _ held) error { return commandLine.Revoke(t.Context(), by, stolen.TokenID) },
+		"signed out":              func(stolen, _ held) error { return c.Tokens.SignOut(t.Context(), by, stolen.Principal) },
+		"device signed out": func(stolen, _ held) error {
+			return c.Tokens.RevokeDevice(t.Context(), by, mia.ID, stolen.DeviceID)
+		},
+		"parent revoked": func(_, parent held) error { return c.Tokens.Revoke(t.Context(), by, parent.TokenID) },
+		"evicted":        func(held, held) error { c.Token(mia, "thief"); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			linked := 0
+			for race := range 40 {
+				parent := signIn(t, c, mia, "laptop")
+				stolen := parent
+				switch name {
+				case "evicted":
+					stolen = signIn(t, c, mia, "thief")
+					for range token.PerDevice - 1 {
+						c.Clock.Advance(time.Minute)
+						c.Token(mia, "thief")
+					}
+				case "parent revoked", "device signed out":
+					stolen = linkByToken(t, c, parent, "thief")
+				}
+				c.Clock.Advance(time.Minute)
+				p := startPIN(t, c, "tv")
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					time.Sleep(time.Duration(race%8) * 100 * time.Microsecond)
+					err := c.PINs.LinkByToken(t.Context(), by, stolen.Principal, p.Code)
+					if err == nil {
+						linked++
+					} else if !errors.Is(err, token.ErrInvalid) && !errors.Is(err, pin.ErrNotFound) {
+						t.Error(err)
+					}
+				})
+				wg.Go(func() {
+					time.Sleep(time.Duration(race%5) * 100 * time.Microsecond)
+					if err := revoke(stolen, parent); err != nil {
+						t.Error(err)
+					}
+				})
+				wg.Wait()
+				// Whatever the device is told, the token is dead.
+				secret := c.Tokens.OfPIN(p.Nonce)
+				if _, err := c.Tokens.Verify(t.Context(), secret); !errors.Is(err, token.ErrInvalid) {
+					t.Fatalf("race %d: the token that the PIN led to lives on: %v", race, err)
+				}
+				if _, told, err := c.PINs.Get(t.Context(), p.ID, "tv", "192.0.2.1"); err == nil && told != "" && name != "revoked on command line" {
+					t.Errorf("race %d: the device is given a dead token", race)
+				}
 			}
+			t.Logf("the link was first in %d of 40 races", linked)
 		})
-		wg.Go(func() {
-			if err := c.Tokens.Revoke(t.Context(), by, stolen.TokenID); err != nil {
-				t.Error(err)
-			}
-		})
-		wg.Wait()
-		if _, secret, err := c.PINs.Get(t.Context(), p.ID, "tv", "192.0.2.1"); err == nil && secret != "" {
-			if _, err := c.Tokens.Verify(t.Context(), secret); err == nil {
-				t.Fatal("the token that the PIN led to lives on")
-			}
-		}
 	}
 }

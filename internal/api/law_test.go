@@ -1,0 +1,692 @@
+package api_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/usher-auth/usher/internal/api"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/internal/session"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// The law of reach: no answer contains a secret that reaches further or lives
+// longer than what made the request, through any chain of requests.
+//
+// law walks all routes, of the API and of the pages, with a secret. It starts
+// PINs, links them, polls them and has their codes drawn, asks for every source,
+// and tries to consent and to be sent on. Whatever in an answer is good for
+// anything, in its body, a header or an address, is a secret that the first one
+// led to, and is walked with in turn. When the first one is revoked, all of them
+// must be dead, and so must everything that was started with them. No person
+// consents to anything meanwhile, except to the PIN in consented.
+type law struct {
+	*world
+	*testing.T
+	handler http.Handler
+	rows    []lawRow
+	sources []string
+	// first is what everything comes from, and powers what it can do.
+	first  plexauth.Secret
+	powers map[string]bool
+	// consented is a PIN that its person has consented to in a browser, and whose
+	// proof has not been brought yet.
+	consented lawPIN
+	pins      []lawPIN            // every PIN that was started
+	read      map[string]bool     // answers
+	seen      map[string]bool     // parts of them
+	wrong     map[string]struct{} // what is against the law
+}
+
+// lawRow is a route.
+type lawRow struct {
+	method, path string
+	page         bool
+}
+
+// lawPIN is a PIN, with the client that started it.
+type lawPIN struct {
+	id     int64
+	code   string
+	client string
+}
+
+// found is a secret, and how one comes by it.
+type found struct {
+	secret plexauth.Secret
+	kind   string // what it is, as far as the law cares
+	how    string
+}
+
+// newLaw prepares to walk with a token. change may wrap the handler: it plants
+// what the law must find.
+func newLaw(t *testing.T, w *world, first plexauth.Secret, change func(http.Handler) http.Handler) *law {
+	t.Helper()
+	l := &law{
+		world: w, T: t, first: first, handler: server.New(w.Core.Core, server.Config{}).Handler(),
+		sources: []string{"server://den", "server://self", "provider://den"},
+		read:    make(map[string]bool), seen: map[string]bool{string(first): true}, wrong: make(map[string]struct{}),
+	}
+	if change != nil {
+		l.handler = change(l.handler)
+	}
+	for _, row := range api.Rows() {
+		if !slices.Contains([]string{"/api/v2/users/signout", "/devices/{id}"}, row.Path) {
+			l.rows = append(l.rows, lawRow{row.Method, row.Path, false})
+		}
+	}
+	l.rows = append(l.rows, pageRows(t)...)
+	l.powers = w.powers(t, first)
+	p, err := w.Tokens.Verify(t.Context(), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.consent(audit.Actor{AccountID: p.AccountID})
+	return l
+}
+
+// pageRows are the rows of the pages. Of those that change something, only the
+// ones that may lead to a secret are walked.
+func pageRows(t *testing.T) (rows []lawRow) {
+	t.Helper()
+	text, err := os.ReadFile("../web/testdata/pages.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		method, path := fields[0], fields[1]
+		if method == http.MethodGet || slices.Contains([]string{"/auth/consent", "/link", "/auth/sign-in", "/setup"}, path) {
+			rows = append(rows, lawRow{method, strings.TrimSuffix(path, "{$}"), true})
+		}
+	}
+	if len(rows) < 15 {
+		t.Fatalf("there are only %d pages", len(rows))
+	}
+	return rows
+}
+
+// consent has the person consent to a PIN that needs a proof.
+func (l *law) consent(person audit.Actor) {
+	l.Helper()
+	d := device.Device{ClientIdentifier: "consented", Address: "192.0.2.1"}
+	p, err := l.PINs.Start(l.Context(), d, true, "https://app.example.org/back")
+	if err == nil {
+		err = l.PINs.Link(l.Context(), person, p.Code)
+	}
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.consented = lawPIN{p.ID, p.Code, "consented"}
+}
+
+// violate notes what is against the law.
+func (l *law) violate(format string, args ...any) {
+	l.wrong[fmt.Sprintf(format, args...)] = struct{}{}
+}
+
+// follow walks with the first secret and with what it leads to, to a depth. It
+// returns everything that was found.
+func (l *law) follow(depth int) (all []found) {
+	frontier := []found{{l.first, "first", "the first"}}
+	for range depth {
+		var next []found
+		compared := make(map[string]bool)
+		for _, f := range frontier {
+			kinds := make(map[string]bool)
+			for _, g := range l.walk(f) {
+				all = append(all, g)
+				// One of each kind is enough to go on with, and a transient
+				// token of a transient token is nothing new.
+				if !kinds[g.kind] && (g.kind != f.kind || g.kind == token.Access.String()) {
+					kinds[g.kind] = true
+					next = append(next, g)
+					if !compared[g.kind] {
+						compared[g.kind] = true
+						l.compare(g)
+					}
+				}
+			}
+		}
+		frontier = next
+	}
+	return all
+}
+
+// compare checks that a secret does nothing that the first one cannot do.
+func (l *law) compare(g found) {
+	for can := range l.world.powers(l.T, g.secret) {
+		if !l.powers[can] {
+			l.violate("%s gives a secret that can %s, which the first cannot", g.how, can)
+		}
+	}
+}
+
+// walk asks every route with a secret, twice: what the first time led to is
+// there the second time. Where the path names no PIN, one is enough then.
+func (l *law) walk(f found) (all []found) {
+	started, given := l.startPINs(f)
+	all = append(all, given...)
+	started = append(started, l.consented)
+	for again := range 2 {
+		for _, row := range l.rows {
+			for i, p := range started {
+				if again == 1 && i > 0 && !strings.Contains(row.path, "{") && !strings.HasPrefix(row.path, "/auth") {
+					break
+				}
+				all = append(all, l.askRow(f, row, p, l.sources[i%len(l.sources)])...)
+			}
+		}
+	}
+	for _, p := range started {
+		l.picture(f, p)
+	}
+	return all
+}
+
+// startPINs starts a PIN of each kind, as whoever has the secret would.
+func (l *law) startPINs(f found) (started []lawPIN, all []found) {
+	l.Helper()
+	for _, path := range []string{
+		"/api/v2/pins?strong=false", "/api/v2/pins?strong=true", "/pins.json",
+		"/api/v2/pins?strong=true&proofUrl=https://thief.example.org/",
+	} {
+		client := fmt.Sprint("thief ", len(l.pins))
+		res := l.ask(f, http.MethodPost, path, client, false, nil)
+		var p struct {
+			ID   int64
+			Code string
+			PIN  struct {
+				ID   int64
+				Code string
+			}
+		}
+		body := readAll(l.T, res)
+		if err := json.Unmarshal([]byte(body), &p); err != nil || res.StatusCode != http.StatusCreated {
+			l.Fatalf("POST %s: %d %s: %v", path, res.StatusCode, body, err)
+		}
+		pin := lawPIN{max(p.ID, p.PIN.ID), p.Code + p.PIN.Code, client}
+		started, l.pins = append(started, pin), append(l.pins, pin)
+		all = append(all, l.collect(f, "POST "+path, res, body)...)
+	}
+	return started, all
+}
+
+// askRow asks a route in every format, with whatever it may want of a PIN and of
+// a source.
+func (l *law) askRow(f found, row lawRow, p lawPIN, src string) (all []found) {
+	if row.method == http.MethodPost && strings.HasSuffix(row.path, "/pins") {
+		return nil // startPINs has asked it
+	}
+	path := strings.NewReplacer("{id}", fmt.Sprint(p.id), "{code}", p.code, "{uuid}", "x", "{passkey}", "1").Replace(row.path)
+	form := url.Values{
+		"code": {p.code}, "pin": {p.code}, "clientID": {p.client}, "decision": {"allow"}, "source": {src},
+		"type": {"delegation"}, "scope": {"all"}, "login": {"member"}, "password": {string(f.secret)}, "key": {string(f.secret)},
+	}
+	suffixes := []string{"", ".xml", ".json"}
+	if row.page || row.path == "/" {
+		suffixes = suffixes[:1]
+	}
+	for _, suffix := range suffixes {
+		res := l.ask(f, row.method, path+suffix, p.client, row.page, form)
+		all = append(all, l.collect(f, row.method+" "+row.path+suffix, res, readAll(l.T, res))...)
+	}
+	return all
+}
+
+// ask sends a request with a secret everywhere where one could be.
+func (l *law) ask(f found, method, path, client string, page bool, form url.Values) *http.Response {
+	l.Helper()
+	target := path
+	if form != nil {
+		target += "?" + form.Encode()
+	}
+	req := httptest.NewRequestWithContext(l.Context(), method, "http://usher.example.org"+target, strings.NewReader(form.Encode()))
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("X-Plex-Client-Identifier", client)
+	req.Header.Set("Origin", "http://usher.example.org")
+	if f.secret != "" {
+		req.Header.Set("X-Plex-Token", string(f.secret))
+		req.Header.Set("Authorization", "Bearer "+string(f.secret))
+		req.Header.Set("X-Plex-Pin-Proof", string(f.secret))
+		req.AddCookie(&http.Cookie{Name: "usher_session", Value: string(f.secret)})
+	}
+	req.Header.Set("Accept", "application/json")
+	if page {
+		req.Header.Set("Accept", "text/html")
+	}
+	rec := httptest.NewRecorder()
+	l.handler.ServeHTTP(rec, req)
+	return rec.Result()
+}
+
+func readAll(t *testing.T, res *http.Response) string {
+	t.Helper()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+// words are the parts of a text that a secret could be. No secret is short.
+func words(text, separators string) (list []string) {
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool {
+		letter := r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z'
+		return !letter && !strings.ContainsRune(separators, r)
+	}) {
+		if len(word) >= 16 {
+			list = append(list, word)
+		}
+	}
+	return list
+}
+
+// texts are what a text says as it is and decoded.
+func texts(text string) []string {
+	list := []string{text, html.UnescapeString(text)}
+	if plain, err := url.QueryUnescape(text); err == nil {
+		list = append(list, plain)
+	}
+	for _, word := range words(text, "_+/-") {
+		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			if plain, err := encoding.DecodeString(word); err == nil {
+				list = append(list, string(plain))
+			}
+		}
+	}
+	return list
+}
+
+// collect returns the secrets in an answer that were not seen before.
+func (l *law) collect(f found, path string, res *http.Response, body string) (all []found) {
+	l.Helper()
+	var headers strings.Builder
+	if err := res.Header.Write(&headers); err != nil {
+		l.Fatal(err)
+	}
+	for _, said := range []string{headers.String(), body} {
+		if l.read[said] {
+			continue
+		}
+		l.read[said] = true
+		for _, text := range texts(said) {
+			for _, word := range append(words(text, ""), words(text, "_-")...) {
+				if l.seen[word] {
+					continue
+				}
+				l.seen[word] = true
+				if kind := l.kind(plexauth.Secret(word)); kind != "" {
+					all = append(all, found{plexauth.Secret(word), kind, f.how + ", " + path})
+				} else if len(word) == 22 {
+					all = append(all, l.bring(f, path, word)...)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// bring polls with what may be the proof of a PIN.
+func (l *law) bring(f found, path, proof string) (all []found) {
+	l.Helper()
+	for _, p := range append(l.pins, l.consented) {
+		poll := fmt.Sprint("/api/v2/pins/", p.id)
+		res := l.ask(found{secret: plexauth.Secret(proof)}, http.MethodGet, poll, p.client, false, nil)
+		all = append(all, l.collect(f, path+", "+poll, res, readAll(l.T, res))...)
+	}
+	return all
+}
+
+// kind is what a text is good for; empty: nothing.
+func (l *law) kind(text plexauth.Secret) string {
+	l.Helper()
+	p, err := l.Tokens.Verify(l.Context(), text)
+	if err == nil {
+		if p.SourceID == 0 {
+			return p.Kind.String()
+		}
+		return fmt.Sprint(p.Kind, " for source ", p.SourceID)
+	}
+	if !errors.Is(err, token.ErrInvalid) {
+		l.Fatal(err)
+	}
+	if _, err := l.Sessions.Find(l.Context(), text, "192.0.2.1"); err == nil {
+		return "session"
+	} else if !errors.Is(err, session.ErrNotFound) {
+		l.Fatal(err)
+	}
+	return ""
+}
+
+// picture checks that the picture of a code says no more than the code, whoever
+// asks for it.
+func (l *law) picture(f found, p lawPIN) {
+	l.Helper()
+	path := "/api/v2/pins/qr/" + p.code
+	mine := readAll(l.T, l.ask(f, http.MethodGet, path, p.client, false, nil))
+	if nobodys := readAll(l.T, l.ask(found{}, http.MethodGet, path, "another", false, nil)); mine != nobodys || mine == "" {
+		l.violate("the picture of a code depends on who asks for it")
+	}
+}
+
+// dead checks, once the first secret has ended, that nothing of what was found
+// is good for anything, and that nothing that was started leads to anything.
+func (l *law) dead(all []found) {
+	l.Helper()
+	if l.kind(l.first) != "" {
+		l.Fatal("the first secret lives on")
+	}
+	tried := make(map[string]bool)
+	for _, g := range all {
+		if l.kind(g.secret) != "" {
+			l.violate("%s gives a secret that outlives the first", g.how)
+		}
+		if !tried[g.kind] {
+			tried[g.kind] = true
+			for can := range l.world.powers(l.T, g.secret) {
+				l.violate("%s gives a secret that can still %s", g.how, can)
+			}
+		}
+	}
+	clear(l.read)
+	clear(l.seen)
+	for _, row := range l.rows {
+		for _, p := range append(l.pins, l.consented) {
+			if !strings.Contains(row.path, "/pins") && !strings.HasPrefix(row.path, "/auth") {
+				continue
+			}
+			for _, f := range []found{{"", "", "nobody"}, {l.first, "", "the dead first"}} {
+				for _, g := range l.askRow(f, row, p, l.sources[0]) {
+					l.violate("%s gives a secret that outlives the first", g.how)
+				}
+			}
+		}
+	}
+}
+
+// report fails the test for what is against the law.
+func (l *law) report() {
+	l.Helper()
+	for _, what := range slices.Sorted(maps.Keys(l.wrong)) {
+		l.Error(what)
+	}
+}
+
+// firsts are the secrets that chains begin with, and how to end each of them.
+func firsts() map[string]struct {
+	mint  func(*testing.T, *world) plexauth.Secret
+	depth int
+	ends  map[string]func(*testing.T, *world, token.Principal)
+} {
+	access := func(name string) func(*testing.T, *world) plexauth.Secret {
+		return func(t *testing.T, w *world) plexauth.Secret { return w.signIn(t, name) }
+	}
+	self := func(t *testing.T, w *world) plexauth.Secret { return w.serverToken(t, w.signIn(t, "admin"), "self") }
+	revoke := func(t *testing.T, w *world, p token.Principal) {
+		if err := w.Tokens.Revoke(t.Context(), operator, p.TokenID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expire := func(_ *testing.T, w *world, _ token.Principal) { w.Clock.Advance(48 * time.Hour) }
+	type end = func(*testing.T, *world, token.Principal)
+	type first = struct {
+		mint  func(*testing.T, *world) plexauth.Secret
+		depth int
+		ends  map[string]end
+	}
+	return map[string]first{
+		"access, admin":  {access("admin"), 3, map[string]end{"revoked": revoke}},
+		"access, member": {access("member"), 3, map[string]end{"revoked": revoke}},
+		"access": {access("member"), 2, map[string]end{
+			"device revoked": func(t *testing.T, w *world, p token.Principal) {
+				if err := w.Tokens.RevokeDevice(t.Context(), operator, p.AccountID, p.DeviceID); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"evicted by ten sign-ins": func(t *testing.T, w *world, _ token.Principal) {
+				for range token.PerDevice {
+					w.Clock.Advance(time.Minute)
+					w.signIn(t, "member")
+				}
+			},
+			"account disabled": func(t *testing.T, w *world, p token.Principal) {
+				if err := w.Accounts.Disable(t.Context(), operator, p.AccountID); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"account removed": func(t *testing.T, w *world, p token.Principal) {
+				if err := w.Accounts.Remove(t.Context(), operator, p.AccountID); err != nil {
+					t.Fatal(err)
+				}
+			},
+		}},
+		"transient, admin": {func(t *testing.T, w *world) plexauth.Secret {
+			return w.transient(t, w.signIn(t, "admin"))
+		}, 2, map[string]end{"expired": expire, "parent revoked": revoke}},
+		"transient, member": {func(t *testing.T, w *world) plexauth.Secret {
+			return w.transient(t, w.signIn(t, "member"))
+		}, 2, map[string]end{"expired": expire}},
+		"server token for here, admin": {self, 2, map[string]end{"revoked": revoke}},
+		"server token for here, member": {func(t *testing.T, w *world) plexauth.Secret {
+			return w.serverToken(t, w.signIn(t, "member"), "self")
+		}, 2, map[string]end{"revoked": revoke}},
+		"server token for elsewhere": {func(t *testing.T, w *world) plexauth.Secret {
+			return w.serverToken(t, w.signIn(t, "admin"), "den")
+		}, 2, map[string]end{"revoked": revoke, "the server removed": func(t *testing.T, w *world, _ token.Principal) {
+			if err := w.Sources.Remove(t.Context(), operator, source.Ref{Kind: source.Server, Identifier: "den"}); err != nil {
+				t.Fatal(err)
+			}
+		}}},
+		"transient of a server token": {func(t *testing.T, w *world) plexauth.Secret {
+			return w.transient(t, self(t, w))
+		}, 2, map[string]end{"expired": expire, "parent revoked": revoke}},
+		"transient for another source": {func(t *testing.T, w *world) plexauth.Secret {
+			return w.sourceToken(t, w.signIn(t, "admin"))
+		}, 2, map[string]end{"expired": expire}},
+	}
+}
+
+func TestLawOfReach(t *testing.T) {
+	kinds := make(map[string]bool)
+	for name, first := range firsts() {
+		for end, do := range first.ends {
+			t.Run(name+", "+end, func(t *testing.T) {
+				w := newWorld(t, nil)
+				l := newLaw(t, w, first.mint(t, w), nil)
+				all := l.follow(first.depth)
+				for _, g := range all {
+					kinds[g.kind] = true
+				}
+				p, err := w.Tokens.Verify(t.Context(), l.first)
+				if err != nil {
+					t.Fatal(err)
+				}
+				do(t, w, p)
+				l.dead(all)
+				l.report()
+				t.Logf("%d secrets", len(all))
+			})
+		}
+	}
+	// Else the walk is not what it is meant to be.
+	for _, kind := range []string{"access", "server for source 1", "server for source 2", "transient", "transient for source 3"} {
+		if !kinds[kind] {
+			t.Errorf("no chain led to a secret of the kind %q, only to %v", kind, slices.Sorted(maps.Keys(kinds)))
+		}
+	}
+}
+
+// leak is a way to break the law, and how deep in a chain it shows.
+type leak struct {
+	name  string
+	depth int
+	// answer answers a request otherwise, and reports whether it did.
+	answer func(*law, http.ResponseWriter, *http.Request, token.Principal) bool
+}
+
+// another is a token of the account that was not made with the asking one.
+func (l *law) another(account int64) plexauth.Secret {
+	l.Helper()
+	a, err := l.Accounts.Get(l.Context(), account)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return l.Token(a, "leak")
+}
+
+// linkAsPerson links a PIN as if a person had consented.
+func (l *law) linkAsPerson(r *http.Request, p token.Principal) {
+	_ = l.PINs.Link(l.Context(), audit.Actor{AccountID: p.AccountID}, r.FormValue("code"))
+}
+
+// leaks are planted in what a member is answered.
+var leaks = []leak{
+	{"a token links as a person", 1, func(l *law, _ http.ResponseWriter, r *http.Request, p token.Principal) bool {
+		if r.URL.Path == "/api/v2/pins/link" {
+			l.linkAsPerson(r, p)
+		}
+		return false
+	}},
+	{"a token of the second generation links as a person", 2, func(l *law, _ http.ResponseWriter, r *http.Request, p token.Principal) bool {
+		if r.URL.Path == "/api/v2/pins/link" && r.Header.Get("X-Plex-Token") != string(l.first) && p.ActsForAccount() {
+			l.linkAsPerson(r, p)
+		}
+		return false
+	}},
+	{"a server token links as a person", 2, func(l *law, _ http.ResponseWriter, r *http.Request, p token.Principal) bool {
+		if r.URL.Path == "/api/v2/pins/link" && p.Kind == token.Server {
+			l.linkAsPerson(r, p)
+		}
+		return false
+	}},
+	{"a transient token of another token", 2, func(l *law, w http.ResponseWriter, r *http.Request, p token.Principal) bool {
+		if r.URL.Path != "/security/token" || p.Kind != token.Server {
+			return false
+		}
+		other, err := l.Tokens.Verify(l.Context(), l.another(p.AccountID))
+		if err != nil {
+			l.Fatal(err)
+		}
+		tok, _ := l.Tokens.MintTransient(other, p.SourceID)
+		_, _ = io.WriteString(w, string(tok))
+		return true
+	}},
+	{"an admin's token for a server", 1, func(l *law, w http.ResponseWriter, r *http.Request, _ token.Principal) bool {
+		if r.URL.Path != "/devices.json" {
+			return false
+		}
+		_, _ = io.WriteString(w, string(l.serverToken(l.T, l.signIn(l.T, "admin"), "self")))
+		return true
+	}},
+	{"a header of a poll", 1, func(l *law, w http.ResponseWriter, r *http.Request, p token.Principal) bool {
+		if strings.HasPrefix(r.URL.Path, "/pins/") && p.AccountID != 0 {
+			w.Header().Set("ETag", `"1-`+string(l.another(p.AccountID))+`"`)
+		}
+		return false
+	}},
+	{"the address of a redirect", 1, func(l *law, w http.ResponseWriter, r *http.Request, p token.Principal) bool {
+		if r.URL.Path != "/auth/done" || p.AccountID == 0 {
+			return false
+		}
+		http.Redirect(w, r, "https://app.example.org/?next=%2F%3Ftoken%3D"+string(l.another(p.AccountID)), http.StatusSeeOther)
+		return true
+	}},
+	{"in base64", 1, func(l *law, w http.ResponseWriter, r *http.Request, p token.Principal) bool {
+		if r.URL.Path != "/security/resources.json" || p.AccountID == 0 {
+			return false
+		}
+		_, _ = io.WriteString(w, base64.StdEncoding.EncodeToString([]byte("token: "+string(l.another(p.AccountID)))))
+		return true
+	}},
+	{"a session", 1, func(l *law, w http.ResponseWriter, r *http.Request, p token.Principal) bool {
+		if r.URL.Path != "/link" || p.AccountID == 0 {
+			return false
+		}
+		a, err := l.Accounts.Get(l.Context(), p.AccountID)
+		if err != nil {
+			l.Fatal(err)
+		}
+		cookie, _, err := l.Sessions.Start(l.Context(), audit.Actor{AccountID: a.ID}, l.Prove(a).Proof, true, "Firefox")
+		if err != nil {
+			l.Fatal(err)
+		}
+		w.Header().Set("Set-Cookie", "usher_session="+string(cookie))
+		return false
+	}},
+	{"the proof of a PIN that its person has consented to", 1, func(l *law, w http.ResponseWriter, r *http.Request, p token.Principal) bool {
+		to, err := l.PINs.Forward(l.Context(), audit.Actor{AccountID: p.AccountID}, r.FormValue("code"))
+		if r.URL.Path != "/auth/done" || err != nil {
+			return false
+		}
+		http.Redirect(w, r, to.WithProof.String(), http.StatusSeeOther)
+		return true
+	}},
+	{"a picture with the token in it", 1, func(_ *law, w http.ResponseWriter, r *http.Request, _ token.Principal) bool {
+		if !strings.HasPrefix(r.URL.Path, "/api/v2/pins/qr/") {
+			return false
+		}
+		_, _ = fmt.Fprintf(w, "\x89PNG %x", r.Header.Get("X-Plex-Token"))
+		return true
+	}},
+	{"a PIN that gives a token of another", 1, func(l *law, w http.ResponseWriter, r *http.Request, _ token.Principal) bool {
+		// Only to whoever polls without a token.
+		if !strings.HasPrefix(r.URL.Path, "/api/v2/pins/") || r.Method != http.MethodGet || r.Header.Get("X-Plex-Token") != "" {
+			return false
+		}
+		_, _ = fmt.Fprintf(w, `{"authToken":"%s"}`, l.another(2))
+		return true
+	}},
+}
+
+// The law has teeth: it sees each of these leaks.
+func TestLawOfReachSeesLeaks(t *testing.T) {
+	for _, leak := range leaks {
+		t.Run(leak.name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			var l *law
+			l = newLaw(t, w, w.signIn(t, "member"), func(h http.Handler) http.Handler {
+				return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+					p, err := w.Tokens.Verify(r.Context(), plexauth.Secret(r.Header.Get("X-Plex-Token")))
+					known := err == nil || r.Header.Get("X-Plex-Token") == ""
+					if !known || !leak.answer(l, rw, r, p) {
+						h.ServeHTTP(rw, r)
+					}
+				})
+			})
+			all := l.follow(leak.depth)
+			p, err := w.Tokens.Verify(t.Context(), l.first)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Tokens.Revoke(t.Context(), operator, p.TokenID); err != nil {
+				t.Fatal(err)
+			}
+			l.dead(all)
+			if len(l.wrong) == 0 {
+				t.Error("the law does not see it")
+			}
+			for what := range l.wrong {
+				t.Log(what)
+				break
+			}
+		})
+	}
+}
