@@ -11,6 +11,7 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
@@ -171,5 +172,58 @@ func TestLinkAndRevokeRace(t *testing.T) {
 			}
 			t.Logf("the link was first in %d of 40 races", linked)
 		})
+	}
+}
+
+// The token that links is in use: it is not evicted for what it leads to, and
+// neither is one that it came from.
+func TestLinkEvictsNoAncestor(t *testing.T) {
+	c := coretest.New(t, core.Config{})
+	mia := c.Add("mia")
+	valid := func(h held) bool {
+		_, err := c.Tokens.Verify(t.Context(), h.secret)
+		return err == nil
+	}
+	first := signIn(t, c, mia, "tv")
+	second := linkByToken(t, c, first, "phone")
+	oldest := signIn(t, c, mia, "tv")
+	for range token.PerDevice - 2 {
+		c.Clock.Advance(time.Minute)
+		signIn(t, c, mia, "tv")
+	}
+	third := linkByToken(t, c, second, "tv") // the first is the least recently used
+	for what, h := range map[string]held{"first": first, "second": second, "third": third} {
+		if !valid(h) {
+			t.Errorf("the %s token was evicted", what)
+		}
+	}
+	if valid(oldest) {
+		t.Error("the device holds eleven tokens")
+	}
+}
+
+// A device that holds ten tokens, each of which led to the next, gets no other
+// one from the last.
+func TestLinkOfAFullChain(t *testing.T) {
+	c := coretest.New(t, core.Config{})
+	mia := c.Add("mia")
+	by := audit.Actor{AccountID: mia.ID, Address: "192.0.2.1"}
+	chain := []held{signIn(t, c, mia, "tv")}
+	for range token.PerDevice - 1 {
+		chain = append(chain, linkByToken(t, c, chain[len(chain)-1], "tv"))
+	}
+	p := startPIN(t, c, "tv")
+	err := c.PINs.LinkByToken(t.Context(), by, chain[len(chain)-1].Principal, p.Code)
+	if fault.KindOf(err) != fault.Conflict {
+		t.Errorf("linking once more: %v", err)
+	}
+	for i, h := range chain {
+		if _, err := c.Tokens.Verify(t.Context(), h.secret); err != nil {
+			t.Errorf("token %d of the chain: %v", i, err)
+		}
+	}
+	// Its first makes room for itself: the others are not what it came from.
+	if err := c.PINs.LinkByToken(t.Context(), by, chain[0].Principal, p.Code); err != nil {
+		t.Error(err)
 	}
 }

@@ -59,14 +59,25 @@ func (Tokens) Count(ctx context.Context, q db.Querier) (c token.Counts, err erro
 	return c, err
 }
 
+// Lineage implements token.Rows.
+func (Tokens) Lineage(ctx context.Context, q db.Querier, id int64) ([]int64, error) {
+	rows, err := q.Query(ctx, `WITH RECURSIVE lineage (id, parent_id) AS (
+			SELECT id, parent_id FROM token WHERE id = $1
+			UNION SELECT t.id, t.parent_id FROM token t JOIN lineage ON t.id = lineage.parent_id
+		) SELECT id FROM lineage`, id)
+	return collect(rows, err, scanID)
+}
+
 // LeastUsed implements token.Rows.
 func (Tokens) LeastUsed(ctx context.Context, q db.Querier, deviceID int64, except int) ([]int64, error) {
 	rows, err := q.Query(ctx, `SELECT id FROM token WHERE device_id = $1 AND kind = $2
 		ORDER BY last_used_at DESC, id DESC LIMIT 1000000 OFFSET $3`, deviceID, token.Access, except)
-	return collect(rows, err, func(row scanner) (id int64, err error) {
-		err = row.Scan(&id)
-		return id, err
-	})
+	return collect(rows, err, scanID)
+}
+
+func scanID(row scanner) (id int64, err error) {
+	err = row.Scan(&id)
+	return id, err
 }
 
 // Insert implements token.Rows.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -47,8 +48,11 @@ type Rows interface {
 	List(ctx context.Context, q db.Querier, accountID int64) ([]Token, error)
 	// Count counts the tokens.
 	Count(ctx context.Context, q db.Querier) (Counts, error)
+	// Lineage returns the IDs of a token and of those that it is revoked with:
+	// its parent, that one's parent and so on. None, if there is no such token.
+	Lineage(ctx context.Context, q db.Querier, id int64) ([]int64, error)
 	// LeastUsed returns the IDs of a device's access tokens, except for a number
-	// of the most recently used ones.
+	// of the most recently used ones. The least recently used is the last.
 	LeastUsed(ctx context.Context, q db.Querier, deviceID int64, except int) ([]int64, error)
 	// Insert adds a token and returns its ID.
 	Insert(ctx context.Context, tx *db.Tx, r Row) (id int64, err error)
@@ -178,23 +182,26 @@ func (s *Service) Issue(
 // Add gives a device of an account one more access token, in a transaction that
 // is under way, and evicts what exceeds PerDevice. With a parentID, the token is
 // revoked with that token: ErrInvalid if it is not there any more. Add returns
-// which token it is, for the log.
+// which token it is, for the log. fault.Conflict if none of the device's tokens
+// can be evicted.
 func (s *Service) Add(
 	ctx context.Context, tx *db.Tx, by audit.Actor, accountID, parentID int64, d device.Device,
 	token plexauth.Secret,
 ) (detail string, err error) {
+	var lineage []int64
 	if parentID != 0 {
-		if _, err := s.rows.Get(ctx, tx, parentID); errors.Is(err, db.ErrNotFound) {
+		if lineage, err = s.rows.Lineage(ctx, tx, parentID); err != nil {
+			return "", fmt.Errorf("finding the parent of a token: %w", err)
+		}
+		if len(lineage) == 0 {
 			return "", ErrInvalid
-		} else if err != nil {
-			return "", err
 		}
 	}
 	deviceID, err := s.devices.SignedIn(ctx, tx, accountID, d)
 	if err != nil {
 		return "", err
 	}
-	if err := s.makeRoom(ctx, tx, by, accountID, deviceID); err != nil {
+	if err := s.makeRoom(ctx, tx, by, accountID, deviceID, lineage); err != nil {
 		return "", fmt.Errorf("making room for a token: %w", err)
 	}
 	id, err := s.rows.Insert(ctx, tx, Row{
@@ -206,18 +213,32 @@ func (s *Service) Add(
 	return fmt.Sprintf("token %d", id), nil
 }
 
+// errFullOfAncestors says that each of a device's tokens led to the one that
+// asks for one more.
+var errFullOfAncestors = fault.New(fault.Conflict,
+	"the device holds as many tokens as it may, and each of them led to the one of this request")
+
 // makeRoom evicts a device's least recently used access tokens until one more
-// fits. Which these are depends on uses that are not in the database yet.
-func (s *Service) makeRoom(ctx context.Context, tx *db.Tx, by audit.Actor, accountID, deviceID int64) error {
+// fits, but none of those that are to stay. Which are the least used depends on
+// uses that are not in the database yet.
+func (s *Service) makeRoom(
+	ctx context.Context, tx *db.Tx, by audit.Actor, accountID, deviceID int64, stay []int64,
+) error {
 	for h, at := range s.unrecorded.of(accountID) {
 		if err := s.rows.SetLastUsed(ctx, tx, h, at); err != nil {
 			return err
 		}
 	}
-	ids, err := s.rows.LeastUsed(ctx, tx, deviceID, PerDevice-1)
-	if err != nil || len(ids) == 0 {
+	all, err := s.rows.LeastUsed(ctx, tx, deviceID, 0)
+	if err != nil || len(all) < PerDevice {
 		return err
 	}
+	ids := slices.DeleteFunc(slices.Clone(all), func(id int64) bool { return slices.Contains(stay, id) })
+	excess := len(all) - (PerDevice - 1)
+	if len(ids) < excess {
+		return errFullOfAncestors
+	}
+	ids = ids[len(ids)-excess:]
 	evicted := 0
 	for _, id := range ids {
 		n, err := s.rows.Delete(ctx, tx, Selection{ID: id})

@@ -28,6 +28,7 @@ var tokenTests = []test{
 	{"Tokens/Missing tokens are not found", testNoToken},
 	{"Tokens/The most recently used is the first of the list", testTokenOrder},
 	{"Tokens/LeastUsed leaves out the most recently used", testLeastUsed},
+	{"Tokens/Lineage leads to the root", testLineage},
 	{"Tokens/SetLastUsed moves forward only", testSetLastUsed},
 	{"Tokens/Delete takes what matches every field, and its descendants", testDeleteTokens},
 	{"Tokens/A selection of nothing deletes nothing", testDeleteNothing},
@@ -258,9 +259,24 @@ func testLeastUsed(t *testing.T, w *world) {
 	} {
 		got, err := tokens.LeastUsed(t.Context(), w, tv, except)
 		must(t, err)
-		slices.Sort(got)
-		slices.Sort(wanted)
 		same(t, fmt.Sprintf("all but %d", except), got, wanted)
+	}
+}
+
+func testLineage(t *testing.T, w *world) {
+	mia := w.account("mia")
+	tv, phone := w.device(mia.ID, "tv"), w.device(mia.ID, "phone")
+	root := w.token("root", token.Row{AccountID: mia.ID, DeviceID: tv})
+	child := w.token("child", token.Row{AccountID: mia.ID, DeviceID: phone, ParentID: root})
+	w.token("sibling", token.Row{AccountID: mia.ID, DeviceID: phone, ParentID: root})
+	grandchild := w.token("grandchild", token.Row{AccountID: mia.ID, DeviceID: tv, ParentID: child})
+	for id, wanted := range map[int64][]int64{
+		root: {root}, child: {root, child}, grandchild: {root, child, grandchild}, 99: nil,
+	} {
+		got, err := tokens.Lineage(t.Context(), w, id)
+		must(t, err)
+		slices.Sort(got)
+		same(t, fmt.Sprint("the lineage of ", id), got, wanted)
 	}
 }
 
