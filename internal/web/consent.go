@@ -89,6 +89,12 @@ func forwardOf(found pin.PIN, r pinRequest) (*url.URL, error) {
 	return pin.ParseForward(found.Forward)
 }
 
+// Started says which PIN the visitor sees. Attack: a code of four characters is
+// freed while the visitor reads the page, and another device gets it.
+func (d consentData) Started() string { return startedAt(d.PIN) }
+
+func startedAt(p pin.PIN) string { return decimal(p.CreatedAt.UnixMilli()) }
+
 // findPIN returns the PIN that a request names. If the request names a client
 // too, the PIN must be that client's.
 func findPIN(ctx context.Context, pins *pin.Service, v *visit, r pinRequest) (pin.PIN, error) {
@@ -143,6 +149,9 @@ func (c *consent) decide(ctx context.Context, v *visit) (view, error) {
 	found, err := findPIN(ctx, c.pins, v, r)
 	if err != nil {
 		return view{}, err
+	}
+	if started := v.PostFormValue("started"); started != "" && started != startedAt(found) {
+		return view{}, pin.ErrNotFound
 	}
 	if _, err := forwardOf(found, r); err != nil {
 		return view{}, err

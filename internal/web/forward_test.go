@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/pin"
@@ -214,6 +215,28 @@ func TestWhoGetsTheProof(t *testing.T) {
 	if w.redeem(p, mine) != "" {
 		t.Error("attack: the proof of a revoked token gets it")
 	}
+}
+
+// Attack: the code of four characters that a visitor consents to becomes that of
+// another device while the visitor reads the page.
+func TestCodeOfAnotherDeviceMeanwhile(t *testing.T) {
+	w := newTown(t)
+	b := w.browser().signIn("mia")
+	tv := w.start(false)
+	s := b.get("/auth?code=" + tv.Code)
+	form := url.Values{"decision": {"allow"}}
+	for _, m := range regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)">`).FindAllStringSubmatch(s.text, -1) {
+		form.Set(m[1], html.UnescapeString(m[2]))
+	}
+	w.Clock.Advance(time.Millisecond)
+	other := w.start(false)
+	form.Set("code", other.Code)
+	b.wantPage(b.post("/auth/consent", form), 404)
+	if token, gone := w.token(other); token != "" || gone {
+		t.Error("the other device is signed in, or its PIN has ended")
+	}
+	form.Set("code", tv.Code)
+	b.wantTo(b.post("/auth/consent", form), "/auth/done")
 }
 
 // lockedBuffer is a log that may be read while it is written.
