@@ -9,3 +9,10 @@ func (f *Failures) Len() int {
 	defer f.mu.Unlock()
 	return len(f.debt)
 }
+
+// Open is the number of keys with attempts whose outcome is not known.
+func (f *Failures) Open() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.open)
+}

@@ -1,7 +1,9 @@
 package guard
 
 import (
+	"context"
 	"crypto/sha256"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -19,6 +21,13 @@ type Failures struct {
 	mu   sync.Mutex
 	debt map[hashedKey]time.Time // the time until which each key's failures count
 	room int                     // the number of keys at which the next sweep is due
+	open map[hashedKey]*attempts // attempts whose outcome is not known yet
+}
+
+// attempts are the attempts of a key whose outcome is not known yet.
+type attempts struct {
+	count int
+	ended chan struct{} // closed when one of them ends
 }
 
 // hashedKey is what is stored of a key: an attacker invents keys of any length.
@@ -97,6 +106,90 @@ func (f *Failures) Return(key string) {
 	k := hashKey(key)
 	if until, ok := f.debt[k]; ok {
 		f.debt[k] = until.Add(-f.Refill)
+	}
+}
+
+// Attempt is an attempt whose outcome is not known yet. It counts as a failure
+// until it has one: call Failed or Passed, once.
+type Attempt struct {
+	failures *Failures
+	key      hashedKey
+}
+
+// Begin begins an attempt of key, or returns how long key must wait before its
+// next one. Where other attempts could still use up what is left, it waits for
+// their outcome: attempts at the same time cannot exceed the limit, and nobody is
+// rejected for an attempt that then passes. The error is that of ctx.
+func (f *Failures) Begin(ctx context.Context, key string, now time.Time) (Attempt, time.Duration, error) {
+	a := Attempt{f, hashKey(key)}
+	if f.Burst <= 0 {
+		return a, 0, nil
+	}
+	for {
+		wait, ended := f.begin(a.key, now)
+		if ended == nil {
+			return a, wait, nil
+		}
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return a, 0, fmt.Errorf("waiting for another attempt: %w", ctx.Err())
+		}
+	}
+}
+
+// begin counts an attempt of key, if it may begin. If that depends on others, it
+// returns a channel that is closed when one of them ends.
+func (f *Failures) begin(key hashedKey, now time.Time) (wait time.Duration, ended <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if wait := f.wait(key, now); wait > 0 {
+		return wait, nil
+	}
+	open := f.open[key]
+	if open == nil {
+		open = &attempts{ended: make(chan struct{})}
+		if f.open == nil {
+			f.open = make(map[hashedKey]*attempts)
+		}
+		f.open[key] = open
+	}
+	if open.count >= f.left(key, now) {
+		return 0, open.ended
+	}
+	open.count++
+	return 0, nil
+}
+
+// left is how many times key may fail at once. It is at least one where wait
+// returns 0.
+func (f *Failures) left(key hashedKey, now time.Time) int {
+	return f.Burst - int(max(0, f.debt[key].Sub(now)+f.Refill-1)/f.Refill)
+}
+
+// Failed says that the attempt has failed.
+func (a Attempt) Failed(now time.Time) { a.end(func(f *Failures) { f.failed(a.key, now) }) }
+
+// Passed says that the attempt did not fail.
+func (a Attempt) Passed() { a.end(func(*Failures) {}) }
+
+func (a Attempt) end(count func(*Failures)) {
+	f := a.failures
+	if f == nil || f.Burst <= 0 {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	count(f)
+	open := f.open[a.key]
+	if open == nil || open.count == 0 {
+		return
+	}
+	open.count--
+	close(open.ended)
+	open.ended = make(chan struct{})
+	if open.count == 0 {
+		delete(f.open, a.key)
 	}
 }
 

@@ -211,3 +211,79 @@ func TestNetwork(t *testing.T) {
 		}
 	}
 }
+
+// Attack: many attempts at the same time, none of whose outcomes is known when
+// the others begin. Those that pass cost nobody a try.
+func TestAttemptsAtOnceAreBounded(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		fail    bool
+		through int64
+	}{
+		{"all fail", true, 3},
+		{"all pass", false, 100},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &guard.Failures{Burst: 3, Refill: time.Minute}
+				var through, limited atomic.Int64
+				var wg sync.WaitGroup
+				for range 100 {
+					wg.Go(func() {
+						attempt, wait, err := f.Begin(t.Context(), "mia", time.Now())
+						if err != nil {
+							t.Error(err)
+						}
+						if wait > 0 {
+							limited.Add(1)
+							return
+						}
+						through.Add(1)
+						time.Sleep(time.Millisecond)
+						if test.fail {
+							attempt.Failed(time.Now())
+						} else {
+							attempt.Passed()
+						}
+					})
+				}
+				wg.Wait()
+				if through.Load() != test.through || limited.Load() != 100-test.through {
+					t.Errorf("%d got through and %d were limited, want %d", through.Load(), limited.Load(), test.through)
+				}
+				if n := f.Open(); n != 0 {
+					t.Errorf("%d keys still have attempts", n)
+				}
+			})
+		})
+	}
+}
+
+// Attempts use up the tries that are left, and no more.
+func TestAttemptsAfterFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &guard.Failures{Burst: 3, Refill: time.Minute}
+		f.Failed("mia", time.Now())
+		f.Failed("mia", time.Now())
+		time.Sleep(time.Second) // a part of a failure still counts as one
+		first, wait, err := f.Begin(t.Context(), "mia", time.Now())
+		if err != nil || wait != 0 {
+			t.Fatal(wait, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, _, err := f.Begin(ctx, "mia", time.Now()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("an attempt that depends on another gives %v, want the context's error", err)
+		}
+		first.Failed(time.Now())
+		if _, wait, err := f.Begin(t.Context(), "mia", time.Now()); err != nil || wait != 58*time.Second {
+			t.Errorf("then the wait is %v (error %v), want 58 seconds", wait, err)
+		}
+		var none guard.Failures
+		attempt, wait, err := none.Begin(t.Context(), "mia", time.Now())
+		if attempt.Failed(time.Now()); err != nil || wait != 0 {
+			t.Errorf("without a limit, the wait is %v (error %v)", wait, err)
+		}
+		guard.Attempt{}.Passed()
+	})
+}
