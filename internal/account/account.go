@@ -112,6 +112,16 @@ type Rows interface {
 	Delete(ctx context.Context, tx *db.Tx, id int64) error
 	// SetBackupCodes replaces an account's backup codes.
 	SetBackupCodes(ctx context.Context, tx *db.Tx, id int64, codes []signin.Hash) error
+	CodeRows
+	EnrolmentRows
+}
+
+// Devices is what a Service needs to know of the devices that have signed in.
+// Package device implements it.
+type Devices interface {
+	// Known returns the device of an account with a client identifier, and the
+	// address that it last signed in from. The ID is 0 if there is none.
+	Known(ctx context.Context, accountID int64, clientIdentifier string) (id int64, address string, err error)
 }
 
 // Config is what a Service stands on.
@@ -123,10 +133,16 @@ type Config struct {
 	Audit *audit.Log
 	// Key seals TOTP seeds. Required.
 	Key *seal.Key
+	// Proofs spends what changes of the second factor are proved with. Required
+	// for those.
+	Proofs *signin.Spender
+	// Devices are those that have signed in before. Nil: none is known.
+	Devices Devices
 	// Hashing admits password checks. Nil: no limit.
 	Hashing *guard.Admission
 	// FailedTries is how many sign-ins to one account from one address may
-	// fail in a row before each further one must wait a minute. Zero: no limit.
+	// fail in a row before each further one must wait a minute. The other limits
+	// are multiples of it. Zero: no limit.
 	FailedTries int
 	// Argon2id computes hashes. Nil: hashing.Here.
 	Argon2id func(hashing.Input) []byte
@@ -142,18 +158,24 @@ type Service struct {
 	rows    Rows
 	audit   *audit.Log
 	key     *seal.Key
+	proofs  *signin.Spender
+	devices Devices
+	marks   [32]byte // authenticates the marks of browsers
 	hashing *guard.Admission
 	hasher  hasher
 	now     func() time.Time
 
-	logins, addresses, codes *guard.Failures
+	logins, addresses *guard.Failures // wrong passwords
+	signIns           *guard.Failures // right ones
+	wrongCodes        int             // in a row, before the lock; 0: no limit
 }
 
 // New returns a Service.
 func New(cfg Config) *Service {
 	s := &Service{
-		db: cfg.DB, rows: cfg.Rows, audit: cfg.Audit, key: cfg.Key, hashing: cfg.Hashing,
-		hasher: hasher{cfg.Cost, cfg.Argon2id}, now: cfg.Now,
+		db: cfg.DB, rows: cfg.Rows, audit: cfg.Audit, key: cfg.Key, proofs: cfg.Proofs, devices: cfg.Devices,
+		marks: cfg.Key.Derive("known browsers"), hashing: cfg.Hashing,
+		hasher: hasher{cfg.Cost, cfg.Argon2id}, now: cfg.Now, wrongCodes: cfg.FailedTries,
 	}
 	if s.hasher.cost == (Cost{}) {
 		s.hasher.cost = DefaultCost
@@ -167,8 +189,8 @@ func New(cfg Config) *Service {
 	// One address may fail for ten accounts' worth: a household behind one
 	// router has several people in it.
 	s.logins = &guard.Failures{Burst: cfg.FailedTries, Refill: time.Minute}
-	s.codes = &guard.Failures{Burst: cfg.FailedTries, Refill: time.Minute}
 	s.addresses = &guard.Failures{Burst: 10 * cfg.FailedTries, Refill: time.Minute / 10}
+	s.signIns = &guard.Failures{Burst: 10 * cfg.FailedTries, Refill: time.Minute / 10}
 	return s
 }
 
@@ -485,20 +507,28 @@ func (s *Service) change(
 	change func(context.Context, *db.Tx, *Account) (bool, error),
 ) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		a, err := s.rows.Get(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		e := audit.Event{Kind: kind, AccountID: id, Account: a.Username} // by its old name
-		if changed, err := change(ctx, tx, &a); err != nil || !changed {
-			return err
-		}
-		if err := s.rows.Update(ctx, tx, a); err != nil {
-			return err
-		}
-		return s.audit.Record(ctx, tx, by, e)
+		return s.changeIn(ctx, tx, by, id, audit.Event{Kind: kind}, change)
 	})
 	return named("changing an account", err)
+}
+
+// changeIn is change in a transaction that is under way, with what is recorded.
+func (s *Service) changeIn(
+	ctx context.Context, tx *db.Tx, by audit.Actor, id int64, e audit.Event,
+	change func(context.Context, *db.Tx, *Account) (bool, error),
+) error {
+	a, err := s.rows.Get(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	e.AccountID, e.Account = id, a.Username // by its old name
+	if changed, err := change(ctx, tx, &a); err != nil || !changed {
+		return err
+	}
+	if err := s.rows.Update(ctx, tx, a); err != nil {
+		return err
+	}
+	return s.audit.Record(ctx, tx, by, e)
 }
 
 // Remove removes an account with its devices, tokens and shares. The servers

@@ -1,6 +1,8 @@
 package account
 
 import (
+	"context"
+
 	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -15,6 +17,13 @@ func (s *Service) CountHashes(do func()) int {
 	}
 	do()
 	return n
+}
+
+// Recognises reports whether a browser's marks say that it has signed in to an
+// account before.
+func (s *Service) Recognises(ctx context.Context, a Account, marks string) bool {
+	at, err := s.placeOf(ctx, a, "192.0.2.1", Caller{Marks: plexauth.Secret(marks)})
+	return err == nil && at.known
 }
 
 // HashPassword and Matches are a hash's way out and back.

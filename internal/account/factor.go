@@ -2,12 +2,12 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
-	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -32,37 +32,57 @@ func newEnrolment(issuer, username string, s seed) Enrolment {
 	return Enrolment{s, plexauth.Secret("otpauth://totp/" + label + "?" + query.Encode())}
 }
 
-// ReadEnrolment returns the enrolment of a seed that NewEnrolment generated.
-// fault.Invalid if the seed is malformed.
-func ReadEnrolment(issuer, username string, secret plexauth.Secret) (Enrolment, error) {
-	if raw, err := base32Text.DecodeString(string(secret)); err != nil || len(raw) != seedSize {
-		return Enrolment{}, fault.Invalidf("", "the key is not one that was made here")
-	}
-	return newEnrolment(issuer, username, secret), nil
-}
-
 // Enrol puts a second factor in force, in place of any before it, and returns
-// ten backup codes. The code that the authenticator shows confirms that it has
-// the seed, and does not work again: ErrCode if it is wrong. An empty code asks
-// for no confirmation. Proofs without the second factor are void.
+// ten backup codes. It asks for no proof: it is for operators and test kits. The
+// code that the authenticator shows confirms that it has the seed, and does not
+// work again: ErrCode if it is wrong. An empty code asks for no confirmation.
+// Proofs without the second factor are void.
 func (s *Service) Enrol(
 	ctx context.Context, by audit.Actor, accountID int64, e Enrolment, code plexauth.Secret,
 ) ([]plexauth.Secret, error) {
 	var step int64
 	if code != "" {
 		var err error
-		if step, err = matchStep(e.Secret, code, s.now(), 0); err != nil {
+		if step, err = s.confirmed(e, code); err != nil {
 			return nil, err
 		}
-		if step == 0 {
-			return nil, ErrCode
-		}
 	}
+	codes := newBackupCodes()
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		return s.enrol(ctx, tx, by, accountID, e, step, codes, "")
+	})
+	if err != nil {
+		return nil, named("changing an account", err)
+	}
+	return codes, nil
+}
+
+// confirmed returns the time step of a code that an authenticator with the seed
+// shows. ErrCode.
+func (s *Service) confirmed(e Enrolment, code plexauth.Secret) (step int64, err error) {
+	step, err = matchStep(e.Secret, code, s.now(), 0)
+	if err == nil && step == 0 {
+		err = ErrCode
+	}
+	return step, err
+}
+
+func newBackupCodes() []plexauth.Secret {
 	codes := make([]plexauth.Secret, backupCodes)
 	for i := range codes {
 		codes[i] = newBackupCode()
 	}
-	change := func(ctx context.Context, tx *db.Tx, a *Account) (changed bool, err error) {
+	return codes
+}
+
+// enrol puts a second factor in force, in a transaction. step is that of the code
+// which confirmed it, and detail how it came about.
+func (s *Service) enrol(
+	ctx context.Context, tx *db.Tx, by audit.Actor, id int64, e Enrolment, step int64,
+	codes []plexauth.Secret, detail string,
+) error {
+	event := audit.Event{Kind: audit.SecondFactorAdded, Detail: detail}
+	return s.changeIn(ctx, tx, by, id, event, func(ctx context.Context, tx *db.Tx, a *Account) (changed bool, err error) {
 		a.TOTPStep = s.usedStep(*a, e.Secret, step)
 		if a.TOTPSeed, err = s.key.Seal(seedPurpose(*a), []byte(e.Secret)); err != nil {
 			return false, fmt.Errorf("sealing the seed: %w", err)
@@ -72,12 +92,19 @@ func (s *Service) Enrol(
 		for i, code := range codes {
 			hashes[i] = hashBackup(s.key, a.UUID, code)
 		}
-		return true, s.rows.SetBackupCodes(ctx, tx, a.ID, hashes)
-	}
-	if err := s.change(ctx, by, accountID, audit.SecondFactorAdded, change); err != nil {
-		return nil, err
-	}
-	return codes, nil
+		return true, s.replaceFactor(ctx, tx, a.ID, hashes)
+	})
+}
+
+// replaceFactor removes what belongs to the second factor that an account had, or
+// was about to have, and sets the backup codes of the next one.
+func (s *Service) replaceFactor(ctx context.Context, tx *db.Tx, id int64, backup []signin.Hash) error {
+	return errors.Join(
+		s.rows.ClearCodeTries(ctx, tx, id),
+		s.rows.DeletePendingSeeds(ctx, tx, id),
+		s.rows.DeleteLink(ctx, tx, id),
+		s.rows.SetBackupCodes(ctx, tx, id, backup),
+	)
 }
 
 // usedStep returns the last time step whose code counts as used once a seed is
@@ -94,18 +121,42 @@ func (s *Service) usedStep(a Account, next seed, confirmed int64) int64 {
 	return max(a.TOTPStep, confirmed)
 }
 
-// RemoveSecondFactor lets an account sign in with its password alone. An
-// account without a second factor is left alone. ErrNotFound.
+// RemoveSecondFactor lets an account sign in with its password alone. It asks for
+// no proof: it is for operators and admins who help. An account without a second
+// factor is left alone. ErrNotFound.
 func (s *Service) RemoveSecondFactor(ctx context.Context, by audit.Actor, id int64) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.removeFactor(ctx, tx, by, id) })
+	return named("changing an account", err)
+}
+
+// TurnOffSecondFactor is RemoveSecondFactor for the account's owner, who proves it
+// with the present factor. The error of a proof that is void is the one that the
+// proof has for that.
+func (s *Service) TurnOffSecondFactor(ctx context.Context, by audit.Actor, proof signin.Proof) error {
+	err := s.proofs.Spend(ctx, by, proof, func(ctx context.Context, tx *db.Tx, spent signin.Spent) error {
+		return s.removeFactor(ctx, tx, by, spent.AccountID)
+	})
+	return named("turning off a second factor", err)
+}
+
+func (s *Service) removeFactor(ctx context.Context, tx *db.Tx, by audit.Actor, id int64) error {
 	change := func(ctx context.Context, tx *db.Tx, a *Account) (bool, error) {
 		if !a.HasSecondFactor() {
 			return false, nil
 		}
 		a.TOTPSeed = nil
 		a.Revision++
-		return true, s.rows.SetBackupCodes(ctx, tx, id, nil)
+		return true, s.replaceFactor(ctx, tx, id, nil)
 	}
-	return s.change(ctx, by, id, audit.SecondFactorRemoved, change)
+	return s.changeIn(ctx, tx, by, id, audit.Event{Kind: audit.SecondFactorRemoved}, change)
+}
+
+// Confirm spends a proof on nothing: its owner is there. It is for changes that
+// another package makes. The error of a proof that is void is the one that the
+// proof has for that.
+func (s *Service) Confirm(ctx context.Context, by audit.Actor, proof signin.Proof) error {
+	nothing := func(context.Context, *db.Tx, signin.Spent) error { return nil }
+	return named("confirming a change", s.proofs.Spend(ctx, by, proof, nothing))
 }
 
 // LostSecondFactors returns the accounts whose second factor was sealed with

@@ -6,7 +6,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/cases"
 	"golang.org/x/text/secure/precis"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/usher-auth/usher/internal/fault"
 )
@@ -53,4 +55,14 @@ func loginKey(login string) string {
 		return key
 	}
 	return strings.ToLower(login)
+}
+
+// limitKey folds what someone signs in with, for the limits of names: however a
+// name is written, and whatever follows the @, it is one name.
+func limitKey(login string) string {
+	name := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(strings.TrimSpace(login))))
+	if before, _, found := strings.Cut(name, "@"); found && before != "" {
+		return before
+	}
+	return name
 }

@@ -3,8 +3,8 @@ package account
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
@@ -24,6 +24,9 @@ var (
 	ErrCode = fault.New(fault.Unauthenticated, "the code is not right, or was used before")
 	// ErrRateLimited says that too many attempts have failed. It has a wait.
 	ErrRateLimited = fault.New(fault.Limited, "too many failed tries")
+	// ErrTooMany says that too many attempts were right: each costs a hash. It has
+	// a wait.
+	ErrTooMany = fault.New(fault.Limited, "too many sign-ins")
 )
 
 // Credentials are what someone gives to sign in.
@@ -34,6 +37,9 @@ type Credentials struct {
 	Password plexauth.Secret
 	// Code is a TOTP or backup code; empty without one.
 	Code plexauth.Secret
+	// Caller is the device that someone signs in on. The zero value is one that
+	// has never signed in.
+	Caller Caller
 }
 
 // Verified is an account with the proof that someone signs in to it.
@@ -47,8 +53,10 @@ type Verified struct {
 // Verify checks credentials. It takes the same work and returns the same error
 // whether the account exists or not: what is hashed depends on the given text
 // alone. Failed attempts are recorded in the audit log, except for those beyond
-// the rate limit. Attempts are counted by the address of by. ErrCredentials,
-// ErrCode, ErrRateLimited, guard.ErrBusy.
+// the rate limit. Attempts are counted by the account, whichever of its names was
+// given, and by the address of by; those of a device that has signed in before
+// are counted apart. ErrCredentials, ErrCode, ErrRateLimited, ErrTooMany,
+// guard.ErrBusy.
 func (s *Service) Verify(ctx context.Context, by audit.Actor, c Credentials) (Verified, error) {
 	v, err := s.VerifyPassword(ctx, by, c)
 	if err == nil && !v.Complete {
@@ -63,40 +71,36 @@ func (s *Service) Verify(ctx context.Context, by audit.Actor, c Credentials) (Ve
 // VerifyPassword is Verify for callers that ask for the second factor in a
 // second step: without a code where one is needed, the result is not Complete.
 func (s *Service) VerifyPassword(ctx context.Context, by audit.Actor, c Credentials) (Verified, error) {
-	t := s.newTry(c, by.Address)
-	if err := t.allowed(); err != nil {
-		return Verified{}, err
-	}
-	a, err := s.rows.ByLogin(ctx, s.db, t.login)
-	if err != nil && !errors.Is(err, db.ErrNotFound) {
-		return Verified{}, err
-	}
-	password, code, right, err := s.checkInTurn(ctx, t, a, c)
+	t, code, err := s.tryPassword(ctx, by, c)
 	if err != nil {
 		return Verified{}, err
 	}
-	// From here on the attempt is recorded, also if the caller hangs up.
+	// The attempt is recorded, also if the caller hangs up.
 	ctx = context.WithoutCancel(ctx)
-	if !right || a.Disabled {
-		return Verified{}, s.failed(ctx, by, a, whyFailed(a, right), ErrCredentials)
-	}
-	claim := signin.Claim{Partial: a.HasSecondFactor() && code == ""}
-	if a.HasSecondFactor() && code != "" {
-		if err := s.checkCode(ctx, by, a, &claim, code); err != nil {
+	claim := signin.Claim{Partial: t.account.HasSecondFactor() && code == ""}
+	if t.account.HasSecondFactor() && code != "" {
+		if err := s.checkCode(ctx, by, t.account, t.place, &claim, code); err != nil {
 			return Verified{}, err
 		}
 	}
-	if claim.NewPasswordHash, err = s.rehash(ctx, t, a, password); err != nil {
+	if claim.NewPasswordHash, err = s.rehash(ctx, t); err != nil {
 		return Verified{}, err
 	}
-	return s.verified(a, claim), nil
+	return s.verified(t.account, claim), nil
+}
+
+// ConfirmPassword is VerifyPassword for someone who is signed in already: it
+// checks the password and ignores a code. It proves nothing.
+func (s *Service) ConfirmPassword(ctx context.Context, by audit.Actor, c Credentials) error {
+	_, _, err := s.tryPassword(ctx, by, c)
+	return err
 }
 
 // VerifyCode is the second step, for an account whose password was right a
 // moment ago, when the account was at a revision. ErrCode, ErrCredentials if
 // the account has changed since, ErrRateLimited, ErrNotFound.
 func (s *Service) VerifyCode(
-	ctx context.Context, by audit.Actor, accountID, revision int64, code plexauth.Secret,
+	ctx context.Context, by audit.Actor, from Caller, accountID, revision int64, code plexauth.Secret,
 ) (Verified, error) {
 	a, err := s.rows.Get(ctx, s.db, accountID)
 	if err != nil {
@@ -108,8 +112,12 @@ func (s *Service) VerifyCode(
 	if !a.HasSecondFactor() || code == "" {
 		return Verified{}, ErrCode
 	}
+	at, err := s.placeOf(ctx, a, by.Address, from)
+	if err != nil {
+		return Verified{}, err
+	}
 	var claim signin.Claim
-	if err := s.checkCode(ctx, by, a, &claim, code); err != nil {
+	if err := s.checkCode(ctx, by, a, at, &claim, code); err != nil {
 		return Verified{}, err
 	}
 	return s.verified(a, claim), nil
@@ -118,73 +126,169 @@ func (s *Service) VerifyCode(
 // verified makes the proof of a claim about an account.
 func (s *Service) verified(a Account, c signin.Claim) Verified {
 	c.AccountID, c.Revision = a.ID, a.Revision
-	usedCode := c.TOTPStep > 0 || c.UsedBackup
-	c.Void = func(ctx context.Context, by audit.Actor) error {
-		if !usedCode {
+	if c.Void == nil {
+		c.Void = func(ctx context.Context, by audit.Actor) error {
 			return s.failed(ctx, by, a, changed, ErrCredentials)
 		}
-		// The code was used meanwhile, or there is no such backup code.
-		s.codes.Failed(codeKey(a), s.now())
-		return s.failed(ctx, by, a, wrongCode, ErrCode)
 	}
 	return Verified{Proof: signin.NewProof(c), Account: a, Complete: !c.Partial}
 }
 
-// try is one attempt at a password, as the rate limits count it.
+// tryPassword checks the password of credentials, and takes a code off its end.
+func (s *Service) tryPassword(ctx context.Context, by audit.Actor, c Credentials) (t try, code plexauth.Secret, err error) {
+	if t, err = s.newTry(ctx, by, c); err != nil {
+		return try{}, "", err
+	}
+	if err := t.allowed(); err != nil {
+		return try{}, "", err
+	}
+	code, right, err := s.checkInTurn(ctx, &t, c)
+	if err != nil {
+		return try{}, "", err
+	}
+	if !right || t.account.Disabled {
+		ctx = context.WithoutCancel(ctx) // it is recorded, also if the caller hangs up
+		return try{}, "", s.failed(ctx, by, t.account, whyFailed(t.account, right), ErrCredentials)
+	}
+	return t, code, nil
+}
+
+// try is one attempt at a password.
 type try struct {
-	service          *Service
-	login            string // folded
-	account, network string // the keys
+	account  Account         // its ID is 0 if there is none of the name
+	password plexauth.Secret // without a code; set once it was checked
+	claim    guard.Claim     // what its turn to hash is counted by
+	place    place
+	limits   []limit // what its failure counts against
+	signIns  limit   // what its success counts against
+	now      func() time.Time
 }
 
-func (s *Service) newTry(c Credentials, address string) try {
-	login, network := loginKey(c.Login), guard.Network(address)
-	return try{s, login, login + "\x00" + network, network}
+// limit is a limit with the key that an attempt has in it.
+type limit struct {
+	*guard.Failures
+	key string
 }
 
-// claim is what the attempt's turn to hash is counted by.
-func (t try) claim() guard.Claim { return guard.Claim{Network: t.network, Account: t.login} }
+// newTry finds the account of credentials and what limits apply. A failure of an
+// unknown device counts against three keys in its network: the account, by
+// whichever of its names; the name that was given; and the network itself. The
+// name is there so that names of nobody are limited as well, and is cut at the @
+// so that a name and an address that begins with it are counted together whether
+// they are those of one account or of nobody.
+func (s *Service) newTry(ctx context.Context, by audit.Actor, c Credentials) (try, error) {
+	a, err := s.rows.ByLogin(ctx, s.db, loginKey(c.Login))
+	if err != nil && !errors.Is(err, db.ErrNotFound) {
+		return try{}, err
+	}
+	at, err := s.placeOf(ctx, a, by.Address, c.Caller)
+	if err != nil {
+		return try{}, err
+	}
+	network, name := guard.Network(by.Address), "name "+limitKey(c.Login)
+	t := try{account: a, place: at, now: s.now, claim: guard.Claim{Network: network, Account: name, Known: at.known}}
+	if a.ID != 0 {
+		t.claim.Account = strconv.FormatInt(a.ID, 10)
+		t.limits = append(t.limits, limit{s.logins, t.claim.Account + " " + at.tries})
+		t.signIns = limit{s.signIns, t.claim.Account + " " + at.tries}
+	}
+	if !at.known {
+		t.limits = append(t.limits, limit{s.logins, name + " " + network}, limit{s.addresses, network})
+	}
+	return t, nil
+}
 
-// allowed returns ErrRateLimited if too many attempts have failed.
-func (t try) allowed() error {
-	s, now := t.service, t.service.now()
-	if wait := max(s.logins.Wait(t.account, now), s.addresses.Wait(t.network, now)); wait > 0 {
-		return fault.WithWait(ErrRateLimited, wait)
+// allowed returns ErrRateLimited if too many attempts have failed, and ErrTooMany
+// if too many were right.
+func (t *try) allowed() error {
+	now := t.now()
+	for _, l := range t.limits {
+		if wait := l.Wait(l.key, now); wait > 0 {
+			return fault.WithWait(ErrRateLimited, wait)
+		}
+	}
+	if t.account.ID == 0 {
+		return nil
+	}
+	if wait := t.signIns.Wait(t.signIns.key, now); wait > 0 {
+		return fault.WithWait(ErrTooMany, wait)
 	}
 	return nil
 }
 
-// count counts a failure against the account and the address, or clears the
-// account's failures after a success.
-func (t try) count(good bool) {
-	s, now := t.service, t.service.now()
-	if good {
-		s.logins.Succeeded(t.account)
-		return
+// begin counts the attempt as failed until end says otherwise: attempts at the
+// same time cannot exceed a limit.
+func (t *try) begin(ctx context.Context) (end func(good bool), err error) {
+	var begun []guard.Attempt
+	for _, l := range t.limits {
+		attempt, wait, err := l.Begin(ctx, l.key, t.now())
+		if err == nil && wait > 0 {
+			err = fault.WithWait(ErrRateLimited, wait)
+		}
+		if err != nil {
+			for _, a := range begun {
+				a.Passed()
+			}
+			return nil, err
+		}
+		begun = append(begun, attempt)
 	}
-	s.logins.Failed(t.account, now)
-	s.addresses.Failed(t.network, now)
+	return func(good bool) {
+		for _, a := range begun {
+			if good {
+				a.Passed()
+			} else {
+				a.Failed(t.now())
+			}
+		}
+		if good {
+			// Only those of the account: a name may be somebody else's, too.
+			t.limits[0].Succeeded(t.limits[0].key)
+		}
+	}, nil
 }
 
 // checkInTurn checks the password when it is its turn, and counts the outcome.
-// Attempts that waited see the failures of those before them: concurrent
-// attempts can exceed the limit by the number of hashing slots. Holding back an
-// attempt before it has failed would hold back people who have the password
-// right, too.
-func (s *Service) checkInTurn(
-	ctx context.Context, t try, a Account, c Credentials,
-) (password, code plexauth.Secret, right bool, err error) {
-	leave, err := s.enter(ctx, t.claim())
+// Attempts that waited see the failures of those before them.
+func (s *Service) checkInTurn(ctx context.Context, t *try, c Credentials) (code plexauth.Secret, right bool, err error) {
+	leave, err := s.enter(ctx, t.claim)
 	if err != nil {
-		return "", "", false, err
+		return "", false, err
 	}
 	defer leave()
-	if err := t.allowed(); err != nil {
-		return "", "", false, err
+	end, err := t.begin(ctx)
+	if err != nil {
+		return "", false, err
 	}
-	password, code, right = s.checkPassword(a, c)
-	t.count(right && !a.Disabled)
-	return password, code, right, nil
+	if err := t.countSignIn(); err != nil {
+		end(true)
+		return "", false, err
+	}
+	t.password, code, right = s.checkPassword(t.account, c)
+	good := right && !t.account.Disabled
+	if !good {
+		t.takeBackSignIn()
+	}
+	end(good)
+	return code, right, nil
+}
+
+// countSignIn counts the attempt as a sign-in. ErrTooMany.
+func (t *try) countSignIn() error {
+	if t.account.ID == 0 {
+		return nil
+	}
+	if wait := t.signIns.Take(t.signIns.key, t.now()); wait > 0 {
+		return fault.WithWait(ErrTooMany, wait)
+	}
+	return nil
+}
+
+// takeBackSignIn undoes countSignIn.
+func (t *try) takeBackSignIn() {
+	if t.account.ID != 0 {
+		t.signIns.Return(t.signIns.key)
+	}
 }
 
 // failed records a sign-in that failed for a reason, and returns the error for
@@ -247,50 +351,17 @@ func (s *Service) checkPassword(a Account, c Credentials) (password, code plexau
 	return c.Password, "", whole
 }
 
-// codeKey is what failed codes are counted by: the account and not the address,
-// since only someone who has the password gets this far.
-func codeKey(a Account) string { return strconv.FormatInt(a.ID, 10) }
-
-// checkCode finds out what the code is and puts it into the claim.
-func (s *Service) checkCode(
-	ctx context.Context, by audit.Actor, a Account, claim *signin.Claim, code plexauth.Secret,
-) error {
-	now, key := s.now(), codeKey(a)
-	if wait := s.codes.Wait(key, now); wait > 0 {
-		return fault.WithWait(ErrRateLimited, wait)
-	}
-	opened, err := s.key.Open(seedPurpose(a), a.TOTPSeed)
-	if err != nil {
-		return fmt.Errorf("opening the seed of account %d: %w", a.ID, err)
-	}
-	if claim.TOTPStep, err = matchStep(seed(opened), code, now, a.TOTPStep); err != nil {
-		return err
-	}
-	if claim.TOTPStep > 0 {
-		s.codes.Succeeded(key)
-		return nil
-	}
-	if len(normalBackup(code)) == backupGroups*backupGroup {
-		claim.BackupCode, claim.UsedBackup = hashBackup(s.key, a.UUID, code), true
-		return nil // spending it shows whether there is such a code
-	}
-	s.codes.Failed(key, now)
-	return s.failed(ctx, by, a, wrongCode, ErrCode)
-}
-
-// rehash hashes the password again if the account's hash has another cost than
-// new ones.
-func (s *Service) rehash(
-	ctx context.Context, t try, a Account, password plexauth.Secret,
-) (plexauth.Secret, error) {
-	have, err := parsePHC(a.PasswordHash)
+// rehash hashes a password that was right again if the account's hash has another
+// cost than new ones.
+func (s *Service) rehash(ctx context.Context, t try) (plexauth.Secret, error) {
+	have, err := parsePHC(t.account.PasswordHash)
 	if err != nil || have.cost == s.hasher.cost {
 		return "", err
 	}
-	leave, err := s.enter(ctx, t.claim())
+	leave, err := s.enter(ctx, t.claim)
 	if err != nil {
 		return "", err
 	}
 	defer leave()
-	return s.hasher.hash(password), nil
+	return s.hasher.hash(t.password), nil
 }

@@ -102,6 +102,7 @@ func missing(namesAndValues ...string) error {
 // issue checks credentials and issues a token to the caller's device.
 func (h signInHandlers) issue(ctx context.Context, c *call, in account.Credentials) (account.Account, plexauth.Secret, error) {
 	by := c.actor()
+	in.Caller.ClientIdentifier = c.ClientIdentifier
 	verified, err := h.accounts.Verify(ctx, by, in)
 	if err != nil {
 		h.count(err)
@@ -139,7 +140,7 @@ func (h signInHandlers) count(err error) {
 		result = "code"
 	case errors.Is(err, guard.ErrBusy):
 		result = "busy"
-	case errors.Is(err, account.ErrRateLimited):
+	case errors.Is(err, account.ErrRateLimited), errors.Is(err, account.ErrTooMany):
 		result = "limited"
 	case errors.Is(err, context.Canceled): // the client has hung up
 		result = "ended"

@@ -47,7 +47,7 @@ func (w *world) principal(tok plexauth.Secret) token.Principal {
 // none or that of an attempt.
 func TestChangesAreRecorded(t *testing.T) {
 	now := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
-	w := newWorld(t, core.Config{Now: func() time.Time { return now }})
+	w := newWorld(t, core.Config{Now: func() time.Time { return now }, FailedTries: 2})
 	ctx, must := t.Context(), w.must
 	operator := audit.Actor{Name: "command line (olga)"}
 	tv := audit.Actor{Device: "Player on Living room", Address: "192.0.2.7"}
@@ -85,7 +85,7 @@ func TestChangesAreRecorded(t *testing.T) {
 	}
 	den := w.addSource(page, source.Server, "den", "Den")
 	must(w.Sources.Share(ctx, page, den, mia.ID))
-	for range 2 { // the second time it is there already
+	for range 3 { // the third time it is there already
 		_, err = w.Sources.Token(ctx, own, one, den.ID)
 		must(err)
 	}
@@ -95,6 +95,16 @@ func TestChangesAreRecorded(t *testing.T) {
 	backup, err := w.Accounts.Enrol(ctx, own, mia.ID, enrolment, "")
 	must(err)
 	three := signIn(backup[0])
+	thief := audit.Actor{Device: "Thief", Address: "192.0.2.66"}
+	for range 3 { // the third time it is locked
+		_, err = w.Accounts.Verify(ctx, thief, account.Credentials{Login: "mia", Password: coretest.Password, Code: "000000"})
+		if err == nil {
+			t.Error("a wrong code is accepted")
+		}
+	}
+	now = now.Add(time.Minute)
+	_, _, err = w.Accounts.NewLink(ctx, page, mia.ID)
+	must(err)
 	code, err := totp.GenerateCode(string(enrolment.Secret), now)
 	must(err)
 	signIn(plexauth.Secret(code))
@@ -102,7 +112,7 @@ func TestChangesAreRecorded(t *testing.T) {
 	must(err)
 	_, half, err := w.Sessions.Start(ctx, tv, v.Proof, v.Complete, "Firefox")
 	must(err)
-	whole, err := w.Accounts.VerifyCode(ctx, tv, mia.ID, half.Revision, backup[1])
+	whole, err := w.Accounts.VerifyCode(ctx, tv, account.Caller{}, mia.ID, half.Revision, backup[1])
 	must(err)
 	_, err = w.Sessions.Complete(ctx, tv, half, whole.Proof)
 	must(err)
@@ -172,6 +182,10 @@ func TestChangesAreRecorded(t *testing.T) {
 		"second-factor.added|mia||" + tvRow,
 		"backup-code.used|mia||" + tvRow,
 		"sign-in|mia||" + tvRow + "token 3",
+		"sign-in.refused|mia||Thief|192.0.2.66|wrong verification code",
+		"second-factor.guessed|mia||Thief|192.0.2.66|2 wrong codes in a row, locked for 1m0s",
+		"sign-in.refused|mia||Thief|192.0.2.66|wrong verification code",
+		"second-factor.link|mia|olga|" + pageRow,
 		"sign-in|mia||" + tvRow + "token 4, with a verification code",
 		"sign-in.unfinished|mia||" + tvRow + "session 1",
 		"backup-code.used|mia||" + tvRow,

@@ -24,6 +24,8 @@ const (
 	PasswordChanged     Kind = "password.changed"
 	SecondFactorAdded   Kind = "second-factor.added"
 	SecondFactorRemoved Kind = "second-factor.removed"
+	SecondFactorGuessed Kind = "second-factor.guessed"
+	SecondFactorLink    Kind = "second-factor.link"
 	BackupCodeUsed      Kind = "backup-code.used"
 
 	PasskeyAdded   Kind = "passkey.added"
@@ -73,6 +75,8 @@ var kinds = [...]Meaning{
 	{PasswordChanged, "an account's password changed"},
 	{SecondFactorAdded, "a second factor was added to an account, or replaced"},
 	{SecondFactorRemoved, "an account's second factor was removed"},
+	{SecondFactorGuessed, "somebody who has the password gave so many wrong codes that their device was locked"},
+	{SecondFactorLink, "an admin made a link for the account's owner to set up a second factor"},
 	{BackupCodeUsed, "a sign-in used up a backup code"},
 
 	{PasskeyAdded, "a passkey was added to an account"},

@@ -157,6 +157,17 @@ func (h *household) code() plexauth.Secret {
 	return plexauth.Secret(code)
 }
 
+// pending begins to set up a second factor in mia's session, and returns what the
+// authenticator shows.
+func (h *household) pending() plexauth.Secret {
+	h.t.Helper()
+	e, err := h.Accounts.Pending(h.t.Context(), "usher", h.mia, h.session.ID)
+	h.must(err)
+	code, err := totp.GenerateCode(string(e.Secret), h.Clock.Now())
+	h.must(err)
+	return plexauth.Secret(code)
+}
+
 // noaBy returns noa's credentials with a code.
 func (h *household) noaBy(code plexauth.Secret) account.Credentials {
 	return account.Credentials{Login: "noa", Password: coretest.Password, Code: code}
@@ -276,6 +287,29 @@ var changingMethods = []changing{
 	{"Accounts.RemoveSecondFactor", "", true, func(ctx context.Context, h *household) error {
 		return h.Accounts.RemoveSecondFactor(ctx, h.by, h.noa.ID)
 	}},
+	{"Accounts.NewLink", "", false, func(ctx context.Context, h *household) error {
+		_, _, err := h.Accounts.NewLink(ctx, h.by, h.mia.ID)
+		return err
+	}},
+	{"Accounts.EnrolByLink", "", true, func(ctx context.Context, h *household) error {
+		link, _, err := h.Accounts.NewLink(ctx, h.by, h.mia.ID)
+		return errors.Join(err, only(h.Accounts.EnrolByLink(ctx, h.by, link, h.session.ID, h.pending())))
+	}},
+	{"Accounts.EnrolPending", "", true, func(ctx context.Context, h *household) error {
+		code := h.pending()
+		return only(h.Accounts.EnrolPending(ctx, h.by, h.Prove(h.mia).Proof, h.session.ID, code))
+	}},
+	{"Accounts.TurnOffSecondFactor", "with a backup code", true, func(ctx context.Context, h *household) error {
+		v, err := h.Accounts.Verify(ctx, h.by, h.noaBy(h.backup[0]))
+		return errors.Join(err, h.Accounts.TurnOffSecondFactor(ctx, h.by, v.Proof))
+	}},
+	{"Accounts.Confirm", "with a backup code", false, func(ctx context.Context, h *household) error {
+		v, err := h.Accounts.Verify(ctx, h.by, h.noaBy(h.backup[0]))
+		return errors.Join(err, h.Accounts.Confirm(ctx, h.by, v.Proof))
+	}},
+	{"Accounts.ConfirmPassword", "", false, func(ctx context.Context, h *household) error {
+		return h.Accounts.ConfirmPassword(ctx, h.by, h.noaBy(""))
+	}},
 	{"Accounts.Verify", "", false, func(ctx context.Context, h *household) error {
 		return only(h.Accounts.Verify(ctx, h.by, h.noaBy(h.code())))
 	}},
@@ -283,7 +317,7 @@ var changingMethods = []changing{
 		return only(h.Accounts.VerifyPassword(ctx, h.by, h.noaBy("")))
 	}},
 	{"Accounts.VerifyCode", "", false, func(ctx context.Context, h *household) error {
-		return only(h.Accounts.VerifyCode(ctx, h.by, h.noa.ID, h.half().Revision, h.code()))
+		return only(h.Accounts.VerifyCode(ctx, h.by, account.Caller{}, h.noa.ID, h.half().Revision, h.code()))
 	}},
 
 	{"Tokens.SignIn", "ten times, which evicts the first token", true, func(ctx context.Context, h *household) error {
@@ -415,7 +449,7 @@ var changingMethods = []changing{
 	}},
 	{"Sessions.Complete", "", false, func(ctx context.Context, h *household) error {
 		half := h.half()
-		v, err := h.Accounts.VerifyCode(ctx, h.by, h.noa.ID, half.Revision, h.code())
+		v, err := h.Accounts.VerifyCode(ctx, h.by, account.Caller{}, h.noa.ID, half.Revision, h.code())
 		if err != nil {
 			return err
 		}

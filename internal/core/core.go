@@ -161,8 +161,8 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 	c.Devices = device.New(device.Config{DB: d, Rows: store.Devices{}})
 	c.Origins = origin.New(origin.Config{DB: d, Rows: store.Origins{}, Audit: log})
 	c.Accounts = account.New(account.Config{
-		DB: d, Rows: store.Accounts{}, Audit: log, Key: key, Hashing: c.Hashing,
-		FailedTries: cfg.FailedTries, Argon2id: cfg.Argon2id, Cost: cfg.HashCost, Now: cfg.Now,
+		DB: d, Rows: store.Accounts{}, Audit: log, Key: key, Proofs: proofs, Devices: c.Devices,
+		Hashing: c.Hashing, FailedTries: cfg.FailedTries, Argon2id: cfg.Argon2id, Cost: cfg.HashCost, Now: cfg.Now,
 	})
 	var err error
 	c.Tokens, err = token.New(token.Config{

@@ -8,6 +8,7 @@ package device
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -65,6 +66,10 @@ type Rows interface {
 	Upsert(ctx context.Context, tx *db.Tx, accountID int64, d Device) (id int64, err error)
 	// List returns an account's devices that hold a token, the last seen first.
 	List(ctx context.Context, q db.Querier, accountID int64) ([]Device, error)
+	// ByIdentifier returns the ID and the address of an account's device, with or
+	// without a token: db.ErrNotFound.
+	ByIdentifier(ctx context.Context, q db.Querier, accountID int64, clientIdentifier string) (
+		id int64, address string, err error)
 }
 
 // Config is what a Service stands on.
@@ -99,4 +104,18 @@ func (s *Service) List(ctx context.Context, accountID int64) ([]Device, error) {
 		return nil, fmt.Errorf("listing devices: %w", err)
 	}
 	return list, nil
+}
+
+// Known returns the device with a client identifier that has signed in to an
+// account before, and the address that it last did so from. It may have signed out
+// since. The ID is 0 if there is none.
+func (s *Service) Known(ctx context.Context, accountID int64, clientIdentifier string) (id int64, address string, err error) {
+	id, address, err = s.rows.ByIdentifier(ctx, s.db, accountID, clientIdentifier)
+	if errors.Is(err, db.ErrNotFound) {
+		return 0, "", nil
+	}
+	if err != nil {
+		return 0, "", fmt.Errorf("finding a device: %w", err)
+	}
+	return id, address, nil
 }

@@ -44,6 +44,8 @@ type Claim struct {
 	UsedBackup bool
 	// Passkey is the passkey that was used, if its ID is not 0.
 	Passkey PasskeyUse
+	// Spent is called in the transaction that spends the proof. It may be nil.
+	Spent func(ctx context.Context, tx *db.Tx) error
 	// Void is called when the proof is void by the time it is spent. It records
 	// the failed attempt, and returns the error for the caller. Required.
 	Void func(ctx context.Context, by audit.Actor) error
@@ -235,7 +237,12 @@ func (s *Spender) use(ctx context.Context, tx *db.Tx, by audit.Actor, a Account,
 		}
 	}
 	if c.Passkey.ID != 0 {
-		return s.usePasskey(ctx, tx, by, a, c.Passkey)
+		if err := s.usePasskey(ctx, tx, by, a, c.Passkey); err != nil {
+			return err
+		}
+	}
+	if c.Spent != nil {
+		return c.Spent(ctx, tx)
 	}
 	return nil
 }

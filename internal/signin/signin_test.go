@@ -248,7 +248,7 @@ func TestPartialProof(t *testing.T) {
 	if n := w.signedIn(); n != 0 {
 		t.Errorf("there are %d tokens and sessions", n)
 	}
-	v, err := w.Accounts.VerifyCode(ctx, by, w.mia.ID, half.Revision, w.totp())
+	v, err := w.Accounts.VerifyCode(ctx, by, account.Caller{}, w.mia.ID, half.Revision, w.totp())
 	w.must(err)
 	if _, err = w.Sessions.Complete(ctx, by, half, v.Proof); err != nil {
 		t.Errorf("after that, the second factor does not complete the session: %v", err)
@@ -329,7 +329,7 @@ func TestHalfSessionOfAnEarlierRevision(t *testing.T) {
 			ctx := t.Context()
 			cookie, half, err := w.Sessions.Start(ctx, by, w.password(""), false, "Firefox")
 			w.must(err)
-			early, err := w.Accounts.VerifyCode(ctx, by, w.mia.ID, half.Revision, w.backup[1])
+			early, err := w.Accounts.VerifyCode(ctx, by, account.Caller{}, w.mia.ID, half.Revision, w.backup[1])
 			w.must(err)
 			options, err := w.Passkeys.BeginSecondFactor(ctx, site, w.mia.ID, "browser")
 			w.must(err)
@@ -339,9 +339,9 @@ func TestHalfSessionOfAnEarlierRevision(t *testing.T) {
 			w.must(change(w))
 			_, err = w.Sessions.Find(ctx, cookie, by.Address)
 			w.wants("attack: going on with the half session", err, session.ErrNotFound)
-			_, err = w.Accounts.VerifyCode(ctx, by, w.mia.ID, half.Revision, w.totp())
+			_, err = w.Accounts.VerifyCode(ctx, by, account.Caller{}, w.mia.ID, half.Revision, w.totp())
 			w.wants("attack: a right code as the second step", err, account.ErrCredentials)
-			_, err = w.Accounts.VerifyCode(ctx, by, w.mia.ID, half.Revision, w.backup[0])
+			_, err = w.Accounts.VerifyCode(ctx, by, account.Caller{}, w.mia.ID, half.Revision, w.backup[0])
 			w.wants("attack: a backup code as the second step", err, account.ErrCredentials)
 			_, err = w.Passkeys.FinishSecondFactor(
 				ctx, by, site, w.mia.ID, half.Revision, "browser", w.key.Sign(t, options))

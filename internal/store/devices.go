@@ -51,3 +51,12 @@ func (Devices) List(ctx context.Context, q db.Querier, accountID int64) ([]devic
 		return d, err
 	})
 }
+
+// ByIdentifier implements device.Rows.
+func (Devices) ByIdentifier(
+	ctx context.Context, q db.Querier, accountID int64, clientIdentifier string,
+) (id int64, address string, err error) {
+	err = q.QueryRow(ctx, "SELECT id, address FROM device WHERE account_id = $1 AND client_identifier = $2",
+		accountID, clientIdentifier).Scan(&id, &address)
+	return id, address, db.Wrap("reading a device", err)
+}

@@ -95,9 +95,12 @@ func TestSignInSpendsProof(t *testing.T) {
 			return current
 		}, signInBeforehand, account.ErrCode},
 		{"a backup code", func(_ plexauth.Secret, backup []plexauth.Secret) plexauth.Secret { return backup[0] }, nil, nil},
-		{"a backup code that does not exist", func(plexauth.Secret, []plexauth.Secret) plexauth.Secret {
-			return "0000-0000-0000"
-		}, nil, account.ErrCode},
+		{"a backup code that another sign-in has used", func(_ plexauth.Secret, backup []plexauth.Secret) plexauth.Secret {
+			return backup[0]
+		}, func(ctx context.Context, w *world) error {
+			w.code = w.backup[0]
+			return signInBeforehand(ctx, w)
+		}, account.ErrCode},
 		{"a backup code of a factor that was removed", func(_ plexauth.Secret, backup []plexauth.Secret) plexauth.Secret {
 			return backup[0]
 		}, func(ctx context.Context, w *world) error {
@@ -136,7 +139,7 @@ func TestSignInSpendsProof(t *testing.T) {
 	}
 }
 
-// signInBeforehand uses mia's verification code.
+// signInBeforehand uses the code that mia has.
 func signInBeforehand(ctx context.Context, w *world) error {
 	v, err := w.Accounts.VerifyPassword(ctx, audit.Actor{}, account.Credentials{
 		Login: "mia", Password: coretest.Password, Code: w.code,

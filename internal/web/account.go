@@ -19,6 +19,8 @@ type accountPage struct {
 	passkeys *passkey.Service
 	site     passkeySite
 	audit    *audit.Log
+	accounts *account.Service
+	check    factorCheck
 }
 
 func (p *accountPage) pages() []page {
@@ -39,6 +41,16 @@ type accountData struct {
 	// PasskeyHint says why no passkey can be added here. Empty: one can.
 	PasskeyHint string
 	Recent      []recentSignIn
+	// Guesses are those at the codes that the visitor has not read of yet.
+	Guesses account.Guesses
+	// Factor is what the forms that change how to sign in ask for.
+	Factor factorFields
+}
+
+// factorFields are the fields of a form for the second factor.
+type factorFields struct {
+	On      bool // the account has one
+	Passkey bool // a passkey of the account's will do
 }
 
 // doneTexts are the confirmations of a change, by the "done" in the address.
@@ -46,6 +58,7 @@ var doneTexts = map[string]string{
 	"identity":        "Saved.",
 	"password":        "Your password is changed.",
 	"factor":          "The second factor is off.",
+	"guesses":         "The notice is gone.",
 	"passkey":         "The passkey is added.",
 	"passkey-removed": "The passkey is removed.",
 	"device":          "The device is signed out.",
@@ -83,6 +96,14 @@ func (p *accountPage) data(ctx context.Context, v *visit) (data accountData, err
 	}
 	if data.Passkeys, err = p.passkeys.List(ctx, v.account.ID); err != nil {
 		return data, err
+	}
+	if data.Guesses, err = p.accounts.Guesses(ctx, v.account.ID); err != nil {
+		return data, err
+	}
+	if data.Factor.On = v.account.HasSecondFactor(); data.Factor.On {
+		if data.Factor.Passkey, err = p.check.hasPasskey(ctx, v); err != nil {
+			return data, err
+		}
 	}
 	data.Recent, err = recentSignIns(ctx, p.audit, v.account.ID)
 	return data, err

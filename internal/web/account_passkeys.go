@@ -4,16 +4,15 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/passkey"
 )
 
 // ownPasskeys adds and removes the visitor's passkeys.
 type ownPasskeys struct {
 	page     *accountPage
-	accounts *account.Service
 	passkeys *passkey.Service
 	site     passkeySite
+	check    factorCheck
 }
 
 func (o *ownPasskeys) pages() []page {
@@ -24,11 +23,12 @@ func (o *ownPasskeys) pages() []page {
 	}
 }
 
-// challenge returns what the script needs to create a passkey.
+// challenge returns what the script needs to create a passkey. A passkey signs in
+// without the second factor, so adding one takes the second factor.
 func (o *ownPasskeys) challenge(ctx context.Context, v *visit) (view, error) {
 	party, err := o.site.party(v)
 	if err == nil {
-		err = confirmPassword(ctx, o.accounts, v)
+		err = o.check.confirm(ctx, v)
 	}
 	if err != nil {
 		return view{}, err
@@ -55,7 +55,7 @@ func (o *ownPasskeys) add(ctx context.Context, v *visit) (view, error) {
 func (o *ownPasskeys) remove(ctx context.Context, v *visit) (view, error) {
 	id, err := v.pathID()
 	if err == nil {
-		err = confirmPassword(ctx, o.accounts, v)
+		err = o.check.confirm(ctx, v)
 	}
 	if err == nil {
 		err = o.passkeys.Remove(ctx, v.actor(), v.account.ID, id)

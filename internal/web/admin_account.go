@@ -2,6 +2,8 @@ package web
 
 import (
 	"context"
+	"strings"
+	"time"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/passkey"
@@ -18,7 +20,9 @@ type adminAccount struct {
 	sessions *session.Service
 	passkeys *passkey.Service
 	sources  *source.Service
-	factor   factorForms
+	// publicURL is where browsers reach the pages; empty: at the address of each
+	// request.
+	publicURL string
 }
 
 func (a *adminAccount) pages() []page {
@@ -28,8 +32,7 @@ func (a *adminAccount) pages() []page {
 		{"POST", path + "/disable", admin, a.disable},
 		{"POST", path + "/enable", admin, a.enable},
 		{"POST", path + "/password", admin, a.setPassword},
-		{"GET", path + "/second-factor", admin, a.factorForm},
-		{"POST", path + "/second-factor", admin, a.setFactor},
+		{"POST", path + "/second-factor", admin, a.linkFactor},
 		{"POST", path + "/second-factor/remove", admin, a.removeFactor},
 		{"POST", path + "/passkeys/{passkey}/remove", admin, a.removePasskey},
 		{"POST", path + "/sign-out", admin, a.signOut},
@@ -141,32 +144,42 @@ func (a *adminAccount) setPassword(ctx context.Context, v *visit) (view, error) 
 	}))
 }
 
-// factorOf is the second factor of the account in the path, which an admin sets
-// up together with its user.
-func (a *adminAccount) factorOf(ctx context.Context, v *visit) (factorOf, error) {
-	id, err := v.pathID()
-	if err != nil {
-		return factorOf{}, err
-	}
-	of, err := a.accounts.Get(ctx, id)
-	path := accountPath(id)
-	return factorOf{of, id == v.account.ID, path + "/second-factor", path}, err
+// factorLinkData is the page that shows an admin's link.
+type factorLinkData struct {
+	Account account.Account
+	Link    plexauth.Secret
+	Expires time.Time
+	Back    string
 }
 
-func (a *adminAccount) factorForm(ctx context.Context, v *visit) (view, error) {
-	of, err := a.factorOf(ctx, v)
-	if err != nil {
-		return view{}, err
+// linkFactor makes a link by which the account's owner sets up a second factor, and
+// shows it once. The admin never sees the key.
+func (a *adminAccount) linkFactor(ctx context.Context, v *visit) (view, error) {
+	var data factorLinkData
+	answer, err := a.change(ctx, v, "", a.confirmed(v, func(ctx context.Context, id int64) error {
+		secret, expires, err := a.accounts.NewLink(ctx, v.actor(), id)
+		if err != nil {
+			return err
+		}
+		data = factorLinkData{Link: a.base(v) + FactorLink(secret), Expires: expires, Back: accountPath(id)}
+		data.Account, err = a.accounts.Get(ctx, id)
+		return err
+	}))
+	if err != nil || data.Link == "" {
+		return answer, err
 	}
-	return a.factor.show(of)
+	return view{name: "factor-link", data: data}, nil
 }
 
-func (a *adminAccount) setFactor(ctx context.Context, v *visit) (view, error) {
-	of, err := a.factorOf(ctx, v)
-	if err != nil {
-		return view{}, err
+// base is where browsers reach these pages, without a slash at the end.
+func (a *adminAccount) base(v *visit) plexauth.Secret {
+	switch {
+	case a.publicURL != "":
+		return plexauth.Secret(strings.TrimSuffix(a.publicURL, "/"))
+	case v.https:
+		return plexauth.Secret("https://" + v.Host)
 	}
-	return a.factor.submit(ctx, v, of)
+	return plexauth.Secret("http://" + v.Host)
 }
 
 func (a *adminAccount) removeFactor(ctx context.Context, v *visit) (view, error) {

@@ -372,6 +372,9 @@ func TestCookies(t *testing.T) {
 			b := w.browser()
 			set := b.get(string(w.server.Pages().SetupPath())).Cookies()
 			w.people()
+			link, _, err := w.Accounts.NewLink(t.Context(), operator, w.account("mia").ID)
+			w.must(err)
+			set = append(set, b.get(string(web.FactorLink(link))).Cookies()...)
 			set = append(set, b.post("/auth/passkey/challenge", nil).Cookies()...)
 			set = append(set, b.post("/auth/sign-in", url.Values{"login": {"mia"}, "password": {password}}).Cookies()...)
 			names := map[string]bool{}
@@ -396,7 +399,8 @@ func TestCookies(t *testing.T) {
 				t.Errorf("the page is isolated from other windows: %v, want %v", isolated, row.secure)
 			}
 			for name, path := range map[string]string{
-				sessionCookie: "/", "usher_setup": "/setup", "usher_passkey": "/auth/passkey",
+				sessionCookie: "/", "usher_known": "/", "usher_setup": "/setup", "usher_passkey": "/auth/passkey",
+				"usher_enrol": "/second-factor",
 			} {
 				if !names[web.CookieName(name, path, row.secure)] {
 					t.Errorf("there is no cookie %s", name)
@@ -459,8 +463,10 @@ func TestHalfSessionIsVoidAfterAChange(t *testing.T) {
 		},
 		"a stolen authenticator is turned off and replaced": {
 			func(w *world, mia, _ *browser) []plexauth.Secret {
-				mia.sends("/account/second-factor/remove", "/account?done=factor", "current", password)
 				_, codes := w.enrol("mia")
+				mia.sends("/account/second-factor/remove", "/account?done=factor",
+					"current", password, "code", string(codes[0]))
+				_, codes = w.enrol("mia")
 				return codes
 			}, password,
 		},

@@ -5,11 +5,23 @@ import (
 	"strings"
 	"time"
 
+	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/plexauth"
 )
 
 // sessionCookieName is the cookie that holds the session's secret.
 const sessionCookieName = "usher_session"
+
+// knownCookieName is the cookie by which a browser is known to have signed in
+// before (account.Caller).
+const knownCookieName = "usher_known"
+
+// knownCookie marks the browser as one that has signed in.
+func knownCookie(marks plexauth.Secret) *http.Cookie {
+	return &http.Cookie{
+		Name: knownCookieName, Value: string(marks), Path: "/", MaxAge: int(account.MarkLife.Seconds()),
+	}
+}
 
 // sessionCookie keeps the browser signed in until expires.
 func sessionCookie(secret plexauth.Secret, expires time.Time) *http.Cookie {

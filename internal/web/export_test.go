@@ -50,7 +50,7 @@ func Failing(err error) http.Handler {
 func SubmitCode(ctx context.Context, c *core.Core, half session.Session, form url.Values) (string, error) {
 	step := &secondStep{
 		accounts: c.Accounts, passkeys: c.Passkeys,
-		browsers: &browserSessions{sessions: c.Sessions, log: c.Logger, now: c.Now},
+		browsers: &browserSessions{sessions: c.Sessions, accounts: c.Accounts, log: c.Logger, now: c.Now},
 	}
 	v := newVisit(httptest.NewRequest(http.MethodPost, "/auth/code", nil), false)
 	v.session, v.PostForm = half, form

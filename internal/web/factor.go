@@ -3,16 +3,26 @@ package web
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"html/template"
 	"net/http"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/qrcode"
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// factorForms is the form that sets up a second factor: one's own, or that of an
-// account which an admin helps.
+// errNewCode says that the authenticator app does not show the code of the key on
+// the page.
+var errNewCode = fault.New(fault.Unauthenticated,
+	"the code is not right: scan the key on this page, and give the digits that the app shows for it now")
+
+// issuer is what authenticator apps call this server.
+const issuer = "usher"
+
+// factorForms is the form that sets up a second factor. The key is the one that
+// the server keeps for the visitor's session: the form does not say which.
 type factorForms struct {
 	accounts *account.Service
 }
@@ -20,9 +30,10 @@ type factorForms struct {
 // factorOf is whose second factor a form sets up, and where the form is.
 type factorOf struct {
 	Account account.Account
-	Own     bool   // it is the visitor's account
 	Page    string // the form's path
 	Back    string // the path of the page that links to it
+	Present bool   // the form asks for a code of the present factor
+	Passkey bool   // a passkey of the account's will do
 }
 
 // factorData is the form: a key for the authenticator app, and a box for a code.
@@ -33,12 +44,12 @@ type factorData struct {
 	Problem   string
 }
 
-// show shows the form with a new key.
-func (f factorForms) show(of factorOf) (view, error) {
-	return showFactor(of, account.NewEnrolment("usher", of.Account.Username), "")
-}
-
-func showFactor(of factorOf, e account.Enrolment, problem string) (view, error) {
+// show shows the form, with what was wrong with it.
+func (f factorForms) show(ctx context.Context, v *visit, of factorOf, problem string) (view, error) {
+	e, err := f.accounts.Pending(ctx, issuer, of.Account, v.session.ID)
+	if err != nil {
+		return view{}, err
+	}
 	image, err := qrImage(string(e.URL))
 	answer := view{name: "factor", data: factorData{of, e, image, problem}}
 	if problem != "" {
@@ -61,23 +72,22 @@ type backupData struct {
 
 // submit turns the second factor on if the form's code proves that the
 // authenticator app has the key. It shows the backup codes, which are never
-// shown again.
-func (f factorForms) submit(ctx context.Context, v *visit, of factorOf) (view, error) {
-	secret := plexauth.Secret(v.PostFormValue("secret"))
-	e, err := account.ReadEnrolment("usher", of.Account.Username, secret)
-	if err != nil {
-		return view{}, errForm
+// shown again. The code of the new key is checked first, so that a mistake in it
+// uses up no code of the present factor.
+func (f factorForms) submit(
+	ctx context.Context, v *visit, of factorOf, enrol func(code plexauth.Secret) ([]plexauth.Secret, error),
+) (view, error) {
+	code := codeOf(v, "code")
+	err := f.accounts.CheckPending(ctx, of.Account, v.session.ID, code)
+	if errors.Is(err, account.ErrCode) {
+		err = errNewCode
 	}
 	var codes []plexauth.Secret
-	code := plexauth.Secret(v.PostFormValue("code"))
-	if err = confirmPassword(ctx, f.accounts, v); err == nil && code == "" {
-		err = account.ErrCode // without a code, Enrol would not verify one
-	}
 	if err == nil {
-		codes, err = f.accounts.Enrol(ctx, v.actor(), of.Account.ID, e, code)
+		codes, err = enrol(code)
 	}
 	if text, ok := problem(err); ok {
-		return showFactor(of, e, text)
+		return f.show(ctx, v, of, text)
 	}
 	return view{name: "backup-codes", data: backupData{of, codes}}, err
 }

@@ -42,10 +42,11 @@ func (b *browser) wantScript(path string, form url.Values, wantTo, wantProblem s
 	}
 }
 
-// addPasskey adds a passkey to the signed-in account.
-func (b *browser) addPasskey(name string) *passkeytest.Key {
+// addPasskey adds a passkey to the signed-in account. present is what the form has
+// of the present second factor.
+func (b *browser) addPasskey(name string, present ...string) *passkeytest.Key {
 	b.Helper()
-	options := b.options("/account/passkeys/challenge", url.Values{"current": {password}})
+	options := b.options("/account/passkeys/challenge", values(append(present, "current", password)))
 	key, answer := passkeytest.Create(b, options, b.base)
 	b.wantScript("/account/passkeys", url.Values{"name": {name}, "answer": {string(answer)}}, "/account?done=passkey", "")
 	return key
@@ -67,12 +68,12 @@ func (b *browser) wantAlone(key *passkeytest.Key, problem string) {
 
 func TestPasskeyAlone(t *testing.T) {
 	w := newTown(t)
-	seed, _ := w.enrol("mia") // the passkey replaces both factors
+	seed, backup := w.enrol("mia") // the passkey replaces both factors
 	mia := w.browser()
 	mia.post("/auth/sign-in", url.Values{"login": {"mia"}, "password": {password}})
 	mia.wantTo(mia.post("/auth/code", url.Values{"code": {w.code(seed)}}), "/account")
 	mia.wantPage(mia.get("/account"), 200, "Passkeys", `data-passkey="add"`, "data-passkey-none")
-	phone := mia.addPasskey("My phone")
+	phone := mia.addPasskey("My phone", "code", string(backup[0]))
 	mia.wantPage(mia.get("/account?done=passkey"), 200, "The passkey is added.", "My phone", "for localhost", "not used yet")
 
 	b := w.browser()

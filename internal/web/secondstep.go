@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/session"
-	"github.com/usher-auth/usher/plexauth"
 )
 
 // secondStep completes a session by a code of the authenticator app or a backup
@@ -62,9 +60,8 @@ func (s *secondStep) submit(ctx context.Context, v *visit) (view, error) {
 }
 
 func (s *secondStep) byCode(ctx context.Context, v *visit, next string) (view, error) {
-	code := strings.Join(strings.Fields(v.PostFormValue("code")), "")
 	verified, err := s.accounts.VerifyCode(
-		ctx, v.actor(), v.session.AccountID, v.session.Revision, plexauth.Secret(code))
+		ctx, v.actor(), v.caller(), v.session.AccountID, v.session.Revision, codeOf(v, "code"))
 	if err != nil {
 		return view{}, err
 	}

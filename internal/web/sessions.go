@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/signin"
 )
@@ -15,6 +16,7 @@ import (
 // way to sign in ends here.
 type browserSessions struct {
 	sessions *session.Service
+	accounts *account.Service
 	log      *slog.Logger
 	now      func() time.Time
 }
@@ -29,7 +31,22 @@ func (b *browserSessions) start(
 		return view{}, err
 	}
 	b.revoke(ctx, v)
-	return view{to: next, cookies: []*http.Cookie{sessionCookie(secret, started.ExpiresAt)}}, nil
+	cookies := []*http.Cookie{sessionCookie(secret, started.ExpiresAt)}
+	if complete {
+		cookies, err = b.mark(ctx, v, proof.AccountID(), cookies)
+	}
+	return view{to: next, cookies: cookies}, err
+}
+
+// mark adds the cookie by which a browser that has signed in is known.
+func (b *browserSessions) mark(
+	ctx context.Context, v *visit, accountID int64, cookies []*http.Cookie,
+) ([]*http.Cookie, error) {
+	a, err := b.accounts.Get(ctx, accountID)
+	if err != nil {
+		return nil, err
+	}
+	return append(cookies, knownCookie(b.accounts.MarkBrowser(a, v.caller().Marks))), nil
 }
 
 // complete spends the proof of a second factor on the visitor's session, which
@@ -41,8 +58,8 @@ func (b *browserSessions) complete(
 	if err != nil {
 		return view{}, err
 	}
-	cookie := sessionCookie(secret, b.now().Add(session.Life))
-	return view{to: next, cookies: []*http.Cookie{cookie}}, nil
+	cookies, err := b.mark(ctx, v, v.session.AccountID, []*http.Cookie{sessionCookie(secret, b.now().Add(session.Life))})
+	return view{to: next, cookies: cookies}, err
 }
 
 // revoke revokes the session that the browser sent, if it sent one.

@@ -39,7 +39,7 @@ func (s *signIn) auth(ctx context.Context, v *visit) (view, error) {
 	case v.signedIn():
 		return view{to: next}, nil
 	case v.halfSignedIn():
-		return view{to: secondStepPath(next)}, nil
+		return view{to: halfWayPath(next)}, nil
 	}
 	return s.show(v, 0, signInData{Next: next, Product: request.Product}), nil
 }
@@ -75,16 +75,25 @@ func (s *signIn) submit(ctx context.Context, v *visit) (view, error) {
 // completes if the account has a second factor.
 func (s *signIn) byPassword(ctx context.Context, v *visit, form signInData) (view, error) {
 	verified, err := s.accounts.VerifyPassword(ctx, v.actor(), account.Credentials{
-		Login: form.Login, Password: plexauth.Secret(v.PostFormValue("password")),
+		Login: form.Login, Password: plexauth.Secret(v.PostFormValue("password")), Caller: v.caller(),
 	})
 	if err != nil {
 		return view{}, err
 	}
 	next := form.Next
 	if !verified.Complete {
-		next = secondStepPath(next)
+		next = halfWayPath(next)
 	}
 	return s.browsers.start(ctx, v, verified.Proof, verified.Complete, next)
+}
+
+// halfWayPath is where a visitor goes who lacks the second factor: to the page that
+// sets it up, if an admin's link leads there, and to the second step otherwise.
+func halfWayPath(next string) string {
+	if next == linkedFactorPath {
+		return next
+	}
+	return secondStepPath(next)
 }
 
 // secondStepPath is the page of the second factor, which leads to next.

@@ -26,8 +26,10 @@ func waitText(d time.Duration) string {
 		return "Wait a moment, then try again."
 	case minutes <= 1:
 		return "Wait a minute, then try again."
-	default:
+	case minutes <= 120:
 		return fmt.Sprintf("Wait %.0f minutes, then try again.", minutes)
+	default:
+		return fmt.Sprintf("Wait %.0f hours, then try again.", math.Ceil(d.Hours()))
 	}
 }
 

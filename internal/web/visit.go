@@ -9,6 +9,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/session"
+	"github.com/usher-auth/usher/plexauth"
 )
 
 // visit is a request for a page, with who sent it.
@@ -54,6 +55,17 @@ func (v *visit) actor() audit.Actor {
 	return audit.Actor{
 		AccountID: v.account.ID, Device: browserName(v.userAgent), Address: v.address,
 	}
+}
+
+// caller is what the request says of its browser.
+func (v *visit) caller() account.Caller {
+	return account.Caller{Marks: v.cookie(knownCookieName, "/")}
+}
+
+// codeOf returns the code in a field of the form, without the spaces that apps
+// show in it.
+func codeOf(v *visit, field string) plexauth.Secret {
+	return plexauth.Secret(strings.Join(strings.Fields(v.PostFormValue(field)), ""))
 }
 
 // pathID returns the id in the page's path.

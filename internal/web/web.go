@@ -32,13 +32,13 @@ func New(c *core.Core, cfg Config) *Pages {
 		sessions: c.Sessions, accounts: c.Accounts, publicURL: publicURL, hsts: !cfg.NoHSTS, tabs: adminTabs,
 		log: c.Logger, origin: http.NewCrossOriginProtection(),
 	}}
-	browsers := &browserSessions{sessions: c.Sessions, log: c.Logger, now: c.Now}
+	browsers := &browserSessions{sessions: c.Sessions, accounts: c.Accounts, log: c.Logger, now: c.Now}
 	site := passkeySite{publicURL: publicURL}
 	p.setup = &setup{accounts: c.Accounts, browsers: browsers}
 	p.add(p.setup)
 	p.add(signInFeatures(c, browsers, site)...)
 	p.add(accountFeatures(c, site)...)
-	p.add(adminFeatures(c)...)
+	p.add(adminFeatures(c, publicURL)...)
 	return p
 }
 
@@ -64,25 +64,28 @@ func signInFeatures(c *core.Core, browsers *browserSessions, site passkeySite) [
 		&passkeySignIn{passkeys: c.Passkeys, browsers: browsers, site: site},
 		ask,
 		&link{pins: c.PINs},
+		&linkedFactor{accounts: c.Accounts, forms: factorForms{c.Accounts}},
 	}
 }
 
 // accountFeatures let visitors change their own account.
 func accountFeatures(c *core.Core, site passkeySite) []feature {
+	check := factorCheck{accounts: c.Accounts, passkeys: c.Passkeys, site: site}
 	own := &accountPage{
 		devices: c.Devices, sessions: c.Sessions, passkeys: c.Passkeys, site: site, audit: c.Audit,
+		accounts: c.Accounts, check: check,
 	}
 	return []feature{
 		own,
 		&profile{page: own, accounts: c.Accounts, sessions: c.Sessions},
-		&ownFactor{page: own, accounts: c.Accounts, forms: factorForms{c.Accounts}},
-		&ownPasskeys{page: own, accounts: c.Accounts, passkeys: c.Passkeys, site: site},
+		&ownFactor{page: own, accounts: c.Accounts, forms: factorForms{c.Accounts}, check: check},
+		&ownPasskeys{page: own, passkeys: c.Passkeys, site: site, check: check},
 		&signOuts{page: own, tokens: c.Tokens, sessions: c.Sessions},
 	}
 }
 
 // adminFeatures let admins change everything else.
-func adminFeatures(c *core.Core) []feature {
+func adminFeatures(c *core.Core, publicURL string) []feature {
 	sources := func(kind source.Kind, path string) *adminSources {
 		return &adminSources{kind: kind, path: path, sources: c.Sources, accounts: c.Accounts}
 	}
@@ -95,7 +98,7 @@ func adminFeatures(c *core.Core) []feature {
 		&adminAccounts{accounts: c.Accounts},
 		&adminAccount{
 			accounts: c.Accounts, tokens: c.Tokens, sessions: c.Sessions,
-			passkeys: c.Passkeys, sources: c.Sources, factor: factorForms{c.Accounts},
+			passkeys: c.Passkeys, sources: c.Sources, publicURL: publicURL,
 		},
 		servers,
 		&adminShares{servers: servers, sources: c.Sources, accounts: c.Accounts},

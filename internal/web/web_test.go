@@ -420,37 +420,6 @@ func TestSecondStep(t *testing.T) {
 	b.wantPage(b.post("/auth/code", url.Values{"code": {string(backup[0])}}), 401, "used before")
 }
 
-var secretInput = regexp.MustCompile(`name="secret" value="([A-Z2-7]+)"`)
-
-func TestEnrol(t *testing.T) {
-	w := newTown(t)
-	b := w.browser().signIn("mia")
-	s := b.get("/account/second-factor")
-	b.wantPage(s, 200, "data:image/png;base64,")
-	found := secretInput.FindStringSubmatch(s.text)
-	if found == nil {
-		t.Fatalf("the form has no seed:\n%s", s.text)
-	}
-	form := url.Values{"secret": {found[1]}, "code": {w.code(plexauth.Secret(found[1]))}, "current": {"wrong"}}
-	b.wantPage(b.post("/account/second-factor", form), 400, "The password is not right.", found[1])
-	form.Set("current", password)
-	good := form.Get("code")
-	for _, code := range []string{"", "000000"} {
-		form.Set("code", code)
-		b.wantPage(b.post("/account/second-factor", form), 400, "The code is not right")
-	}
-	form.Set("code", good)
-	b.wantPage(b.post("/account/second-factor", form), 200, "Keep these backup codes")
-	if w.account("mia").TOTPSeed == nil {
-		t.Fatal("the second factor is not on")
-	}
-	b.wantPage(b.post("/account/second-factor/remove", url.Values{"current": {"wrong"}}), 400, "The password is not right.")
-	b.wantTo(b.post("/account/second-factor/remove", url.Values{"current": {password}}), "/account?done=factor")
-	if w.account("mia").TOTPSeed != nil {
-		t.Error("the second factor is still on")
-	}
-}
-
 func TestConsent(t *testing.T) {
 	w := newTown(t)
 	b := w.browser()

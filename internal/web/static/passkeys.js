@@ -55,6 +55,12 @@ if (window.PublicKeyCredential && navigator.credentials) {
 		SecurityError: "Passkeys of this server work only at the address that it is known by.",
 	};
 
+	// Shows what went wrong.
+	const explain = (problem, error) => {
+		problem.textContent = error instanceof Problem ? error.message : words[error.name] || "The browser could not use a passkey.";
+		problem.hidden = false;
+	};
+
 	// Runs one ceremony with its button disabled, and shows what went wrong.
 	const run = async (part, ceremony) => {
 		const button = part.querySelector("button");
@@ -64,8 +70,7 @@ if (window.PublicKeyCredential && navigator.credentials) {
 		try {
 			location.assign((await ceremony()).to);
 		} catch (error) {
-			problem.textContent = error instanceof Problem ? error.message : words[error.name] || "The browser could not use a passkey.";
-			problem.hidden = false;
+			explain(problem, error);
 			button.disabled = false;
 		}
 	};
@@ -80,11 +85,41 @@ if (window.PublicKeyCredential && navigator.credentials) {
 
 	for (const part of document.querySelectorAll("[data-passkey=sign-in]")) signIn(part, "/auth/passkey");
 	for (const part of document.querySelectorAll("[data-passkey=second]")) signIn(part, "/auth/code/passkey");
+
+	// A passkey instead of a code of the second factor.
+	const present = async () => get(await ask("/account/second-factor/challenge", {}));
+
+	// Forms that take a code or a passkey: the passkey's answer is sent with the form.
+	for (const form of document.querySelectorAll("form[data-passkey=confirm]")) {
+		const button = form.querySelector("[data-passkey-ask]");
+		const problem = form.querySelector("[role=alert]");
+		button.addEventListener("click", async () => {
+			if (!form.reportValidity()) return;
+			button.disabled = true;
+			problem.hidden = true;
+			try {
+				const answer = document.createElement("input");
+				answer.type = "hidden";
+				answer.name = "answer";
+				answer.value = await present();
+				form.append(answer);
+				form.submit();
+			} catch (error) {
+				explain(problem, error);
+				button.disabled = false;
+			}
+		});
+		form.querySelector("[data-passkey-or]").hidden = false;
+	}
 	for (const form of document.querySelectorAll("form[data-passkey=add]")) {
 		form.addEventListener("submit", (event) => {
 			event.preventDefault();
 			run(form, async () => {
-				const answer = await create(await ask("/account/passkeys/challenge", { current: form.elements.current.value }));
+				const fields = { current: form.elements.current.value };
+				const code = form.elements.code;
+				if (code) fields.code = code.value;
+				if (code && code.value === "" && "passkeyEmpty" in code.dataset) fields.answer = await present();
+				const answer = await create(await ask("/account/passkeys/challenge", fields));
 				return ask("/account/passkeys", { name: form.elements.name.value, answer });
 			});
 		});
