@@ -11,6 +11,8 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/web"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -288,31 +290,72 @@ func (cs accountCommands) remove() *cobra.Command {
 }
 
 func (cs accountCommands) totp() *cobra.Command {
-	var yes, remove bool
+	var yes, here, remove bool
+	var publicURL string
 	cmd := &cobra.Command{
 		Use:   "totp NAME",
 		Short: "Add, replace or remove the second factor of an account",
-		Long: `Add a second factor to an account: codes from an authenticator app (TOTP), and ten
-backup codes for when the app is not available. It replaces the previous one.
+		Long: `Print a link by which the account's owner sets up a second factor: codes from an
+authenticator app (TOTP), and ten backup codes for when the app is not available.
+It replaces the previous one, of which the link takes no code. The link takes the
+account's password, works once, and expires after 24 hours. You do not see the key.
 
-The command shows a QR code for the app, asks for a code that the app shows, and
-then prints the backup codes, once.`,
-		Example: `  usher account totp mia
-  usher account totp mia --json --yes   for scripts: does not prompt
+With --here, there is no link: the command shows the key as a QR code for the app,
+asks for a code that the app shows, and then prints the backup codes, once.`,
+		Example: `  usher account totp mia --public-url https://usher.example.org
+  usher account totp mia --here
+  usher account totp mia --json --yes   for scripts: prints the key, does not prompt
   usher account totp mia --remove`,
 		Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
-				if remove {
+				switch {
+				case remove:
 					return cs.removeTOTP(ctx, c, acc, yes)
+				case here || yes:
+					return cs.enrol(ctx, c, acc, yes)
 				}
-				return cs.enrol(ctx, c, acc, yes)
+				return cs.linkTOTP(ctx, c, acc, publicURL)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask for a code from the app or for confirmation")
+	cmd.Flags().BoolVar(&here, "here", false, "set it up on this terminal, which shows the key, instead of by a link")
+	cmd.Flags().BoolVar(&yes, "yes", false, "like --here, and do not ask for a code from the app; or do not ask for confirmation of --remove")
 	cmd.Flags().BoolVar(&remove, "remove", false, "remove the second factor")
+	cmd.Flags().StringVar(&publicURL, "public-url", "", "`URL` at which browsers reach the server, for the link (default http://"+defaultListen+")")
 	return cmd
+}
+
+// linkTOTP prints a link by which the account's owner sets up a second factor.
+func (cs accountCommands) linkTOTP(ctx context.Context, c *core.Core, acc account.Account, publicURL string) error {
+	base, err := linkBase(publicURL)
+	if err != nil {
+		return err
+	}
+	secret, expires, err := c.Accounts.NewLink(ctx, commandLine(), acc.ID)
+	if err != nil {
+		return err
+	}
+	link := base + string(web.FactorLink(secret))
+	if cs.json {
+		return cs.printJSON(struct {
+			Link      string    `json:"link"`
+			ExpiresAt time.Time `json:"expiresAt"`
+		}{link, expires})
+	}
+	fmt.Fprintln(cs.out, link)
+	fmt.Fprintf(cs.err, "give it to %s; it takes their password, works once, and expires at %s\n", acc.Username, shortTime(expires))
+	return nil
+}
+
+// linkBase returns where browsers reach the server. The variable of --public-url
+// may hold more than one URL: usher serve uses the first one for pages.
+func linkBase(publicURL string) (string, error) {
+	urls := append(strings.Fields(publicURL), "http://"+defaultListen)
+	if _, err := source.ParseConnection(urls[0], false, false); err != nil {
+		return "", wrongUse("--public-url: %w", err)
+	}
+	return strings.TrimSuffix(urls[0], "/"), nil
 }
 
 func (cs accountCommands) removeTOTP(ctx context.Context, c *core.Core, acc account.Account, yes bool) error {

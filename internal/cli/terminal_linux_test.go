@@ -200,7 +200,7 @@ func TestInterruptAtAPrompt(t *testing.T) {
 			x.typeIn("typed unseen\n")
 			x.askedUnseen("Repeat the password: ")
 		}},
-		{"code", []string{"account", "totp", "olga"}, func(x *terminal) {
+		{"code", []string{"account", "totp", "olga", "--here"}, func(x *terminal) {
 			x.await("asked", func() bool { return strings.HasSuffix(x.screen(), "Code from the app: ") })
 		}},
 	} {
