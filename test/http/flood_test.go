@@ -1,0 +1,119 @@
+package http_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// Attack: a flood of sign-ins keeps everybody else from signing in. Each address is
+// one that a trusted proxy names, as the built server sees it.
+func TestFloodLeavesOthersTheirTurn(t *testing.T) {
+	const loops, signIns = 40, 20
+	for _, flood := range []struct {
+		name   string
+		limits string // --failed-tries
+		// attempt is the nth of a loop.
+		attempt signInAttempt
+		from    func(loop, n int) string
+		known   bool // the admin's device has signed in before
+	}{
+		{
+			"one member's right passwords, from one address", "10",
+			signInAttempt{login: "ned", password: "nothing is shared with me", client: "loop"},
+			func(int, int) string { return "198.51.100.7" }, false,
+		},
+		{
+			"the same, without limits", "0",
+			signInAttempt{login: "ned", password: "nothing is shared with me", client: "loop"},
+			func(int, int) string { return "198.51.100.7" }, false,
+		},
+		{
+			"wrong passwords of the admin, from many networks", "10",
+			signInAttempt{login: "olga", password: "a guess", client: "bot"},
+			func(loop, n int) string { return fmt.Sprintf("198.51.%d.%d", loop, n%250) }, true,
+		},
+		{
+			"the same, without limits", "0",
+			signInAttempt{login: "olga", password: "a guess", client: "bot"},
+			func(loop, n int) string { return fmt.Sprintf("198.51.%d.%d", loop, n%250) }, true,
+		},
+	} {
+		t.Run(flood.name, func(t *testing.T) {
+			s := newScript(t)
+			s.start("--failed-tries", flood.limits, "--trusted-proxy", "127.0.0.1")
+			client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: loops + 1}, Timeout: 30 * time.Second}
+			defer client.CloseIdleConnections()
+			admin := signInAttempt{login: "olga", password: s.vars["olga_password"], client: "phone", address: "203.0.113.5"}
+			quiet := time.Now()
+			if status, err := admin.send(t.Context(), client, s.vars["url"]); status != http.StatusCreated {
+				t.Fatalf("before the flood, the admin gets %d (%v)", status, err)
+			}
+			// Two seconds, or more on a machine that has other work, too.
+			patience := max(2*time.Second, 20*time.Since(quiet))
+			ctx, cancel := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			var answers atomic.Int64
+			for loop := range loops {
+				running.Go(func() {
+					for n := 0; ctx.Err() == nil; n++ {
+						attempt := flood.attempt
+						attempt.address = flood.from(loop, n)
+						if _, err := attempt.send(ctx, client, s.vars["url"]); err == nil {
+							answers.Add(1)
+						}
+					}
+				})
+			}
+			time.Sleep(500 * time.Millisecond)
+			var slowest time.Duration
+			for i := range signIns {
+				if !flood.known {
+					admin.client = fmt.Sprint("new ", i)
+				}
+				start := time.Now()
+				status, err := admin.send(t.Context(), client, s.vars["url"])
+				took := time.Since(start)
+				slowest = max(slowest, took)
+				if status != http.StatusCreated || took > patience {
+					t.Errorf("sign-in %d of the admin: status %d after %v (error %v)", i, status, took, err)
+				}
+			}
+			cancel()
+			running.Wait()
+			t.Logf("the slowest of %d sign-ins took %v, beside %d of the flood", signIns, slowest, answers.Load())
+			if answers.Load() < loops {
+				t.Errorf("the flood got only %d answers", answers.Load())
+			}
+		})
+	}
+}
+
+// signInAttempt is a sign-in with a password.
+type signInAttempt struct{ login, password, client, address string }
+
+// send makes the attempt and returns the status of the answer.
+func (a signInAttempt) send(ctx context.Context, client *http.Client, base string) (status int, err error) {
+	body := url.Values{"login": {a.login}, "password": {a.password}}.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/api/v2/users/signin", strings.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("X-Plex-Client-Identifier", a.client)
+	req.Header.Set("X-Forwarded-For", a.address)
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, err
+}
