@@ -55,18 +55,14 @@ func TestFloodLeavesOthersTheirTurn(t *testing.T) {
 			patience := max(2*time.Second, 20*time.Since(quiet))
 			ctx, cancel := context.WithCancel(t.Context())
 			var running sync.WaitGroup
-			var answers, limited atomic.Int64
+			var answers atomic.Int64
 			for loop := range loops {
 				running.Go(func() {
 					for n := 0; ctx.Err() == nil; n++ {
 						attempt := flood.attempt
 						attempt.address = flood.from(loop, n)
-						status, err := attempt.send(ctx, client, s.vars["url"])
-						if err == nil {
+						if _, err := attempt.send(ctx, client, s.vars["url"]); err == nil {
 							answers.Add(1)
-						}
-						if status == http.StatusTooManyRequests {
-							limited.Add(1)
 						}
 					}
 				})
@@ -90,9 +86,6 @@ func TestFloodLeavesOthersTheirTurn(t *testing.T) {
 			t.Logf("the slowest of %d sign-ins took %v, beside %d of the flood", signIns, slowest, answers.Load())
 			if answers.Load() < loops {
 				t.Errorf("the flood got only %d answers", answers.Load())
-			}
-			if (limited.Load() > 0) != (flood.limits != "0") {
-				t.Errorf("%d sign-ins of the flood were limited, with --failed-tries %s", limited.Load(), flood.limits)
 			}
 		})
 	}

@@ -26,6 +26,10 @@ var accountTests = []test{
 	{"Accounts/Delete takes all that is the account's", testDeleteAccount},
 	{"Accounts/An ID is not used again", testAccountIDs},
 	{"Accounts/Writers touch the account", testTouchAccount},
+	{"Accounts/Wrong codes are counted by device", testCodeTries},
+	{"Accounts/Guesses are told until they are read", testGuesses},
+	{"Accounts/A seed belongs to a session, for a time", testPendingSeed},
+	{"Accounts/An account has one link, for a time", testLink},
 }
 
 var accounts store.Accounts
@@ -234,6 +238,11 @@ func testBackupCodes(t *testing.T, w *world) {
 		must(t, err)
 		return a.BackupCodes
 	}
+	has := func(id int64, s string) bool {
+		has, err := accounts.HasBackupCode(t.Context(), w, id, code(s))
+		must(t, err)
+		return has
+	}
 	set(mia.ID, code("1"), code("2"), code("3"))
 	set(noa.ID, code("1"))
 	same(t, "how many codes mia has", left(mia.ID), 3)
@@ -246,8 +255,13 @@ func testBackupCodes(t *testing.T, w *world) {
 	}
 	want(t, "a code that was replaced", use("2"), db.ErrNotFound)
 	want(t, "a code that is there", use("4"), nil)
+	for s, want := range map[string]bool{"1": true, "2": false, "4": false, "5": false} {
+		same(t, "mia has code "+s, has(mia.ID, s), want)
+	}
 	set(mia.ID)
 	same(t, "how many codes mia has after they were removed", left(mia.ID), 0)
+	same(t, "mia has a code that was removed", has(mia.ID, "1"), false)
+	same(t, "noa has it", has(noa.ID, "1"), true)
 	same(t, "how many codes noa has", left(noa.ID), 1)
 }
 

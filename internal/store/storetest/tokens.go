@@ -19,6 +19,7 @@ var deviceTests = []test{
 	{"Devices/Upsert replaces what a device says", testUpsert},
 	{"Devices/The last seen is the first of the list", testDeviceOrder},
 	{"Devices/One device comes of many upserts", testUpsertAtOnce},
+	{"Devices/A device is found by its identifier, with or without a token", testDeviceByIdentifier},
 }
 
 var tokenTests = []test{
@@ -101,6 +102,32 @@ func testDeviceOrder(t *testing.T, w *world) {
 		got = append(got, d.ID)
 	}
 	same(t, "the order", got, []int64{ids[1], ids[2], ids[0]})
+}
+
+func testDeviceByIdentifier(t *testing.T, w *world) {
+	mia, noa := w.account("mia"), w.account("noa")
+	id := w.device(mia.ID, "tv")
+	for what, row := range map[string]struct {
+		account    int64
+		identifier string
+		found      bool
+	}{
+		"mia's":                 {mia.ID, "tv", true},
+		"another account's":     {noa.ID, "tv", false},
+		"nobody's":              {0, "tv", false},
+		"another identifier":    {mia.ID, "phone", false},
+		"in another case":       {mia.ID, "TV", false},
+		"without an identifier": {mia.ID, "", false},
+	} {
+		got, address, err := devices.ByIdentifier(t.Context(), w.other, row.account, row.identifier)
+		if !row.found {
+			want(t, what, err, db.ErrNotFound)
+			continue
+		}
+		must(t, err)
+		same(t, what, got, id)
+		same(t, "its address", address, "address")
+	}
 }
 
 func testUpsertAtOnce(t *testing.T, w *world) {
