@@ -31,11 +31,11 @@ export async function keyOf(page) {
 
 // turnOn turns the second factor on. The page must be that of the second factor; afterwards it shows the backup codes,
 // which are returned with the code that was spent on it and the next one, which the app shows half a minute later.
-export async function turnOn(page) {
+export async function turnOn(page, password = scene.admin.password) {
   const key = await keyOf(page);
   const step = stepNow();
   await page.getByLabel('Six digits').fill(totp(key, step));
-  await page.getByLabel('Your password').fill(scene.admin.password);
+  await page.getByLabel('Your password').fill(password);
   await press(page, 'Turn it on');
   await page.getByRole('heading', { name: 'The second factor is on' }).waitFor();
   return { codes: await page.getByRole('listitem').allInnerTexts(), spent: totp(key, step), next: totp(key, step + 1) };

@@ -53,6 +53,7 @@ await story(async (stage) => {
   await page.getByText('Turn it off', { exact: true }).click();
   const off = page.locator('form', { has: page.getByRole('button', { name: 'Turn the second factor off' }) });
   await off.getByLabel('Your password').fill('the third password');
+  await off.getByLabel('Verification code').fill(codes[9]);
   await press(page, 'Turn the second factor off');
   await page.getByRole('status').filter({ hasText: 'The second factor is off.' }).waitFor();
   await sentBack(thief);

@@ -20,6 +20,19 @@ await story(async (stage) => {
   await press(page, 'Use a passkey');
   await heading(page, 'Link a device');
 
+  // It also stands for the code when the second factor is turned off, and when a passkey is added.
+  await page.goto('/account');
+  await addPasskey(page, 'Again');
+  await announced(page, 'This passkey was added already.');
+  await page.getByText('Turn it off', { exact: true }).click();
+  const off = page.locator('form', { has: page.getByRole('button', { name: 'Turn the second factor off' }) });
+  await off.getByLabel('Your password').fill(scene.admin.password);
+  await stage.look(page, 'account-factor-off-by-passkey');
+  await off.getByRole('button', { name: 'use a passkey instead' }).click();
+  await page.getByRole('status').filter({ hasText: 'The second factor is off.' }).waitFor();
+  await page.goto('/account/second-factor');
+  await turnOn(page);
+
   // Without the phone, the password alone is not enough.
   await press(page, 'Sign out');
   await heading(page, 'Sign in');

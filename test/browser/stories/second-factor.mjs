@@ -52,6 +52,21 @@ await story(async (stage) => {
   const form = page.locator('form', { has: page.getByRole('button', { name: 'Turn the second factor off' }) });
   await form.getByLabel('Your password').fill(scene.admin.password);
   await press(page, 'Turn the second factor off');
+  await announced(page, 'This takes a code of your second factor, or a passkey');
+  await stage.look(page, 'account-factor-without-code');
+
+  // Another phone takes its place, with a code of the one before.
+  await page.getByRole('link', { name: 'Set it up anew' }).click();
+  await heading(page, 'Turn on the second factor');
+  await page.getByLabel('A code of the second factor').fill(codes[0]);
+  await stage.look(page, 'factor-anew');
+  const again = await turnOn(page);
+  await page.getByRole('link', { name: 'I have kept them' }).click();
+
+  await page.getByText('Turn it off', { exact: true }).click();
+  await form.getByLabel('Your password').fill(scene.admin.password);
+  await form.getByLabel('Verification code').fill(again.codes[0]);
+  await press(page, 'Turn the second factor off');
   await page.getByRole('status').filter({ hasText: 'The second factor is off.' }).waitFor();
   await stage.look(page, 'account-factor-off');
 });
