@@ -40,7 +40,8 @@ func (b *bench) startUsher(ctx context.Context, data string, firstAdmin bool) (*
 		return nil, err
 	}
 	defer log.Close()
-	cmd := command(ctx, b.path("usher"), "serve", "--listen", address, "--data", data)
+	// Without limits: what is measured is how fast the server is, not when it refuses.
+	cmd := command(ctx, b.path("usher"), "serve", "--listen", address, "--data", data, "--failed-tries", "0")
 	cmd.Env, cmd.Stderr = environment(firstAdmin), log
 	u.process = process{cmd, "http://" + address}
 	if err := cmd.Start(); err != nil {

@@ -81,11 +81,12 @@ func Templates() (texts map[string]string, err error) {
 	return texts, err
 }
 
-// Parsers of untrusted input, and the chart.
+// Parsers of untrusted input, the chart, and what people read.
 var (
 	LocalPath     = localPath
 	ForwardTarget = pin.ParseForward
 	NewChart      = newChart
+	WaitText      = waitText
 )
 
 // CookieName is prefixed.
