@@ -37,6 +37,7 @@ var layers = []layer{
 		{"test/http", ""},
 		{"test/http/binary", ""},
 		{"test/install", ""},
+		{"test/sdks", ""},
 	}},
 	{"measurements", []row{
 		{"bench/http", ""},
@@ -174,7 +175,7 @@ const joinsStore = "core"
 // their tests: what they need of the database, they ask a service for.
 var aboveStore = []string{
 	"api", "cli", "cmd/usher", "coretest", "httpd", "plexauthtest", "server", "web",
-	"bench/http", "test/browser", "test/clients", "test/crash", "test/docs", "test/http",
+	"bench/http", "test/browser", "test/clients", "test/crash", "test/docs", "test/http", "test/sdks",
 }
 
 // Whatever the table of layers says: only core names package store. Tests of
