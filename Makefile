@@ -49,12 +49,12 @@ crash: ## kill the server 20 times in the middle of sign-ins
 	@scripts/need go
 	go test -count=1 ./test/crash -crash.rounds=20
 
-clients: ## published clients from npm and PyPI against the built binary
-	@scripts/need go node npm python3 python3-venv
+clients: ## published clients from npm, PyPI and crates.io against the built binary
+	@scripts/need go node npm python3 python3-venv cargo gcc pkg-config libssl-dev
 	go test -count=1 -tags clients -timeout 30m -v ./test/clients
 
-clients-all: ## every version of the generated SDKs that PyPI and npm carry (takes half an hour the first time)
-	@scripts/need go node npm python3 python3-venv
+clients-all: ## every version of the SDKs that PyPI, npm and crates.io carry (takes half an hour the first time)
+	@scripts/need go node npm python3 python3-venv cargo gcc pkg-config libssl-dev
 	go test -count=1 -tags clients,clients_all -timeout 2h -run TestEveryVersion -v ./test/clients
 
 browser: ## people's pages in Chromium, with pictures of each in build/screenshots

@@ -66,6 +66,8 @@ type client struct {
 	// name is what its registry calls it, which is also what its script reports.
 	name    string
 	version string
+	// registry is named in the table where two registries have a client of one name.
+	registry string
 	// slug is the name of its folder, and part of the names of its accounts.
 	slug string
 	// language is what its script is written in.
@@ -88,6 +90,7 @@ const (
 	noPINs              = "has no PIN sign-in"
 	strongOnly          = "asks for strong PINs only"
 	typedOnly           = "asks for PINs of four characters only"
+	libraryOnly         = "connects to servers with a media library only"
 )
 
 // published has every client that the test runs, oldest first for each name.
@@ -132,6 +135,20 @@ var published = []client{
 		name: "PlexAPI", version: "4.18.3", slug: "plexapi-4.18.3", language: python, hardCoded: true,
 		cannot: map[string]string{noIdentifier: alwaysIdentified},
 	},
+	{
+		name: "plex-api", version: "0.0.12", registry: "crates.io", slug: "plex-api-0.0.12", language: rust,
+		cannot: map[string]string{
+			noIdentifier: alwaysIdentified, pinStrong: typedOnly, connect: libraryOnly,
+		},
+	},
+}
+
+// title is how the table calls the client.
+func (c client) title() string {
+	if c.registry != "" {
+		return c.name + " (" + c.registry + ")"
+	}
+	return c.name
 }
 
 // pythonSDK is a version of plex-api-client. All versions share a script.

@@ -1,7 +1,7 @@
 // Package clients contains only a test, which runs published clients, unmodified,
 // against the usher binary.
 //
-// Each client has a folder under node or python with the exact versions of its
+// Each client has a folder under node, python or rust with the exact versions of its
 // packages and a script that runs its operations and checks the results. The
 // versions of plex-api-client share python/sdk.py, which finds out what the
 // installed one calls its operations. The test starts usher, creates the accounts
@@ -14,6 +14,7 @@
 // With the tag clients_all, TestEveryVersion runs every version of the generated
 // SDKs that the registries have (make clients-all).
 //
-// It has a build tag because it needs node, npm and python3 and installs from npm
-// and PyPI. It does not skip: a missing program is a failure.
+// It has a build tag because it needs node, npm, python3 and cargo, and installs from
+// npm, PyPI and crates.io. Clients that it cannot install are in package sdks.
+// It does not skip: a missing program is a failure.
 package clients

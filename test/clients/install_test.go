@@ -60,6 +60,25 @@ var python = language{
 	},
 }
 
+// rust builds the script of a client, next to which is the manifest with its
+// exact versions. All scripts share a folder of compiled crates.
+var rust = language{
+	install: func(t *testing.T, c client) string {
+		t.Helper()
+		dir := absolute(t, filepath.Join("rust", c.slug))
+		cargo := install.Need(t, "cargo", "install Rust 1.88 or newer from https://rustup.rs")
+		run(t, dir, cargo, "build", "--quiet", "--locked", "--target-dir", rustTarget(dir))
+		return dir
+	},
+	command: func(c client, dir string) []string {
+		// The name of a crate has no dots.
+		return []string{filepath.Join(rustTarget(dir), "debug", strings.ReplaceAll(c.slug, ".", "-"))}
+	},
+}
+
+// rustTarget is the folder that has what was compiled for the script in dir.
+func rustTarget(dir string) string { return filepath.Join(filepath.Dir(dir), "target") }
+
 // run runs a command that must succeed and returns what it printed to standard output.
 func run(t *testing.T, dir string, argv ...string) string {
 	t.Helper()

@@ -49,7 +49,7 @@ func summary(clients []client, passed []map[string]bool) string {
 		if passed[i] == nil {
 			continue
 		}
-		fmt.Fprintf(&b, "%-28s", c.name+" "+c.version)
+		fmt.Fprintf(&b, "%-28s", c.title()+" "+c.version)
 		for _, operation := range operations {
 			mark := map[string]string{works: "+", absent: "-", fails: "!"}[c.cell(passed[i], operation)]
 			b.WriteString(mark + " ")
@@ -82,7 +82,7 @@ func table(clients []client, passed []map[string]bool) string {
 	var b strings.Builder
 	b.WriteString("| operation |")
 	for _, c := range clients {
-		fmt.Fprintf(&b, " %s&nbsp;%s |", c.name, c.version)
+		fmt.Fprintf(&b, " %s&nbsp;%s |", c.title(), c.version)
 	}
 	b.WriteString(" left out |\n|---|")
 	b.WriteString(strings.Repeat(":-:|", len(clients)))
@@ -109,7 +109,7 @@ func leftOut(clients []client, operation string) string {
 		if names[reason] == nil {
 			order = append(order, reason)
 		}
-		names[reason] = append(names[reason], c.name+" "+c.version)
+		names[reason] = append(names[reason], c.title()+" "+c.version)
 	}
 	for i, reason := range order {
 		order[i] = strings.Join(names[reason], ", ") + ": " + reason

@@ -50,10 +50,11 @@ var mediaServerOperations = []string{
 }
 
 // TestEveryVersion runs every version of the generated SDKs that PyPI and npm
-// carry, and compares what they can do with ranges.md.
+// carry, and those of the Rust crate whose interface is that of the newest, and
+// compares what they can do with ranges.md.
 func TestEveryVersion(t *testing.T) {
 	binary := buildUsher(t)
-	sdks := slices.Concat(nodeVersions(t), pythonVersions(t))
+	sdks := slices.Concat(nodeVersions(t), pythonVersions(t), rustVersions(t))
 	passed := make([]map[string]bool, len(sdks)) // nil for a version that -run leaves out
 	t.Run("versions", func(t *testing.T) {
 		for i, c := range sdks {
@@ -90,7 +91,9 @@ func runVersion(t *testing.T, binary string, c client) map[string]bool {
 	}
 	wantOperations(t, passed, true, mediaServerOperations)
 	accounts := !slices.ContainsFunc(withoutAccounts, func(s span) bool { return s.holds(c) })
-	wantOperations(t, passed, accounts, slices.Concat(accountOperations, []string{resources, connect}))
+	lacks := func(operation string) bool { return c.cannot[operation] != "" }
+	has := slices.DeleteFunc(slices.Concat(accountOperations, []string{resources, connect}), lacks)
+	wantOperations(t, passed, accounts, has)
 	return passed
 }
 
@@ -282,6 +285,47 @@ func installDependencies(t *testing.T, packages string) string {
 	return folder
 }
 
+// rustVersions are the versions of plex-api that have the interface of the
+// published one, whose script they share. Cargo lists no versions: a newer one
+// than the last of these fails the test.
+func rustVersions(t *testing.T) []client {
+	t.Helper()
+	versions := []string{"0.0.10", "0.0.11", "0.0.12"}
+	i := slices.IndexFunc(published, func(c client) bool { return c.registry == "crates.io" })
+	newest := versions[len(versions)-1]
+	cargo := install.Need(t, "cargo", "install Rust 1.88 or newer from https://rustup.rs")
+	printed := run(t, "", cargo, "info", "--quiet", published[i].name)
+	if !regexp.MustCompile(`(?m)^version: ` + regexp.QuoteMeta(newest) + `$`).MatchString(printed) {
+		t.Errorf("%s is not the newest version any more:\n%s", newest, printed)
+	}
+	var crates []client
+	for _, version := range versions {
+		c := published[i]
+		c.version, c.slug, c.script, c.language = version, c.name+"-"+version, c.slug, everyRust
+		crates = append(crates, c)
+	}
+	return crates
+}
+
+// everyRust makes the manifest of a version from that of the published one.
+var everyRust = language{
+	install: func(t *testing.T, c client) string {
+		t.Helper()
+		dir := absolute(t, filepath.Join("rust", "all-"+c.slug))
+		manifest, err := os.ReadFile(filepath.Join("rust", c.script, "Cargo.toml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		newest := strings.TrimPrefix(c.script, c.name+"-")
+		write(t, filepath.Join(dir, "Cargo.toml"), strings.NewReplacer(
+			newest, c.version, strings.ReplaceAll(newest, ".", "-"), strings.ReplaceAll(c.version, ".", "-"),
+		).Replace(string(manifest)))
+		run(t, dir, "cargo", "build", "--quiet", "--target-dir", rustTarget(dir))
+		return dir
+	},
+	command: rust.command,
+}
+
 // write writes a file and the folders above it.
 func write(t *testing.T, path, text string) {
 	t.Helper()
@@ -313,7 +357,7 @@ func ranges(sdks []client, passed []map[string]bool) string {
 	var b strings.Builder
 	b.WriteString("| operation |")
 	for _, c := range columns {
-		fmt.Fprintf(&b, " %s&nbsp;%s", sdks[c.first].name, sdks[c.first].version)
+		fmt.Fprintf(&b, " %s&nbsp;%s", sdks[c.first].title(), sdks[c.first].version)
 		if c.last != c.first {
 			fmt.Fprintf(&b, " to %s", sdks[c.last].version)
 		}
