@@ -6,7 +6,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := v1.9.0
 FUZZTIME    := 5s
 
-.PHONY: help test check portable unit keyring fuzz crash clients clients-all browser deploy bench bench-sqlite build release
+.PHONY: help test check portable unit keyring fuzz crash clients clients-all mutate browser deploy bench bench-sqlite build release
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -21,6 +21,7 @@ check: ## gofmt, go mod tidy, go vet for three systems, staticcheck, govulncheck
 	go vet ./...
 	go vet -tags clients,clients_all ./test/clients
 	go vet -tags keyring ./internal/cli
+	go vet -tags mutation ./test/mutation
 	go vet -tags browser ./test/browser
 	go -C release vet ./...
 	GOOS=darwin GOARCH=arm64 go vet ./...
@@ -56,6 +57,10 @@ clients: ## published clients from npm, PyPI and crates.io against the built bin
 clients-all: ## every version of the SDKs that PyPI, npm and crates.io carry (takes half an hour the first time)
 	@scripts/need go node npm python3 python3-venv cargo gcc pkg-config libssl-dev
 	go test -count=1 -tags clients,clients_all -timeout 2h -run TestEveryVersion -v ./test/clients
+
+mutate: ## change the code and see that tests notice; PACKAGE=internal/seal for one package (takes an hour for all)
+	@scripts/need go
+	go test -count=1 -tags mutation -timeout 3h -v ./test/mutation -package "$(PACKAGE)"
 
 browser: ## people's pages in Chromium, with pictures of each in build/screenshots
 	@scripts/need go node npm chromium

@@ -37,6 +37,7 @@ var layers = []layer{
 		{"test/http", ""},
 		{"test/http/binary", ""},
 		{"test/install", ""},
+		{"test/mutation", ""},
 		{"test/sdks", ""},
 	}},
 	{"measurements", []row{
