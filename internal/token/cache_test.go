@@ -98,3 +98,18 @@ func TestReadBeforeARevocation(t *testing.T) {
 		t.Error("a change of one account drops the tokens of another, or does not drop its own")
 	}
 }
+
+// Attack: a flood of tokens is used before any use is written.
+func TestUsesAreBounded(t *testing.T) {
+	t.Parallel()
+	var u uses
+	for n := range uint32(maxUnrecorded + 10) {
+		u.add(inShard(n), use{accountID: int64(n % 2)})
+	}
+	if got := len(u.of(0)) + len(u.of(1)); got != maxUnrecorded {
+		t.Errorf("%d uses wait to be written, want %d", got, maxUnrecorded)
+	}
+	if got := len(u.take()); got != maxUnrecorded || len(u.take()) != 0 {
+		t.Errorf("%d were taken, or were taken twice", got)
+	}
+}

@@ -1,0 +1,90 @@
+package token_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/token"
+)
+
+// The audit log says which token of which device began and ended, and how many
+// others ended with it.
+func TestRecorded(t *testing.T) {
+	w := newWorld(t, core.Config{})
+	var want []string
+	event := func(kind audit.Kind, format string, args ...any) {
+		want = append(want, fmt.Sprintf("%s %d %s", kind, w.mia.ID, fmt.Sprintf(format, args...)))
+	}
+	signIn := func(d device.Device) token.Principal {
+		t.Helper()
+		tok, err := w.SignIn(t.Context(), w.by(), w.Prove(w.mia).Proof, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := w.verify(t, tok)
+		event(audit.SignIn, "token %d", p.TokenID)
+		return p
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	before, err := w.Audit.List(t.Context(), audit.Query{Limit: 1})
+	must(err)
+	alone := signIn(device.Device{ClientIdentifier: "alone"})
+	must(w.SignOut(t.Context(), w.by(), alone))
+	event(audit.SignOut, "token %d", alone.TokenID)
+
+	parent := signIn(device.Device{ClientIdentifier: "tv", Product: "Player", Name: "Den"})
+	_, err = w.serverToken(t, parent, w.den.ID)
+	must(err)
+	must(w.Revoke(t.Context(), w.by(), parent.TokenID))
+	event(audit.TokenRevoked, "token %d of Player on Den, and one token", parent.TokenID)
+
+	signIn(device.Device{ClientIdentifier: "phone"})
+	phone := signIn(device.Device{ClientIdentifier: "phone"})
+	must(w.RevokeDevice(t.Context(), w.by(), w.mia.ID, phone.DeviceID))
+	event(audit.TokenRevoked, "2 of device %d", phone.DeviceID)
+
+	list, err := w.Audit.List(t.Context(), audit.Query{
+		After: before[0].ID, OldestFirst: true, Limit: 100,
+		Events: []audit.Kind{audit.SignIn, audit.SignOut, audit.TokenRevoked},
+	})
+	must(err)
+	var got []string
+	for _, e := range list {
+		got = append(got, fmt.Sprintf("%s %d %s", e.Event, e.AccountID, e.Detail))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+func TestAndTokens(t *testing.T) {
+	for n, want := range map[int]string{-1: "", 0: "", 1: ", and one token", 2: ", and 2 tokens", 10: ", and 10 tokens"} {
+		if got := token.AndTokens(n); got != want {
+			t.Errorf("AndTokens(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
+
+// A token is read from the database once, and a text that is none each time.
+func TestStats(t *testing.T) {
+	w := newWorld(t, core.Config{})
+	tok := w.signIn(t, "tv")
+	for range 3 {
+		w.verify(t, tok)
+		refused(t, w.Service, "no token", "12345678901234567890")
+	}
+	if diff := cmp.Diff(token.Stats{Cached: 1, Hits: 2, Misses: 4}, w.Stats()); diff != "" {
+		t.Errorf("stats (-want +got):\n%s", diff)
+	}
+}
