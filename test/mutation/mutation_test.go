@@ -27,7 +27,7 @@ const threshold = 90
 
 // timeout is how many times longer than all tests those of a changed package may
 // run before they count as endless.
-const timeout = "5"
+const timeout = "3"
 
 // packages are those that decide who gets in, and what they decide it with.
 var packages = []string{
