@@ -1,8 +1,11 @@
 package token_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -44,8 +47,14 @@ func TestRecorded(t *testing.T) {
 	event(audit.SignOut, "token %d", alone.TokenID)
 
 	parent := signIn(device.Device{ClientIdentifier: "tv", Product: "Player", Name: "Den"})
-	_, err = w.serverToken(t, parent, w.den.ID)
+	server, err := w.serverToken(t, parent, w.den.ID)
 	must(err)
+	event(audit.TokenMade, "token %d for Den", w.verify(t, server).TokenID)
+	again, err := w.serverToken(t, parent, w.den.ID) // records nothing
+	must(err)
+	if again != server {
+		t.Error("the second token for the server is another one")
+	}
 	must(w.Revoke(t.Context(), w.by(), parent.TokenID))
 	event(audit.TokenRevoked, "token %d of Player on Den, and one token", parent.TokenID)
 
@@ -56,7 +65,7 @@ func TestRecorded(t *testing.T) {
 
 	list, err := w.Audit.List(t.Context(), audit.Query{
 		After: before[0].ID, OldestFirst: true, Limit: 100,
-		Events: []audit.Kind{audit.SignIn, audit.SignOut, audit.TokenRevoked},
+		Events: []audit.Kind{audit.SignIn, audit.SignOut, audit.TokenMade, audit.TokenRevoked},
 	})
 	must(err)
 	var got []string
@@ -86,5 +95,41 @@ func TestStats(t *testing.T) {
 	}
 	if diff := cmp.Diff(token.Stats{Cached: 1, Hits: 2, Misses: 4}, w.Stats()); diff != "" {
 		t.Errorf("stats (-want +got):\n%s", diff)
+	}
+}
+
+// How long transient tokens live can be shortened, not lengthened.
+func TestTransientTTL(t *testing.T) {
+	for ttl, want := range map[time.Duration]time.Duration{
+		-1: token.MaxTransientTTL, 0: token.MaxTransientTTL, 1: 1, time.Minute: time.Minute,
+		token.MaxTransientTTL - 1: token.MaxTransientTTL - 1, token.MaxTransientTTL: token.MaxTransientTTL,
+		token.MaxTransientTTL + 1: token.MaxTransientTTL,
+	} {
+		w := newWorld(t, core.Config{TransientTTL: ttl})
+		_, expires := w.MintTransient(w.verify(t, w.signIn(t, "tv")), 0)
+		if got := expires.Sub(w.Clock.Now()); got != want {
+			t.Errorf("with a TTL of %v, a token lives for %v, want %v", ttl, got, want)
+		}
+	}
+}
+
+// Get tells a token that is not there from one that cannot be read.
+func TestGet(t *testing.T) {
+	w := newWorld(t, core.Config{})
+	id := w.verify(t, w.signIn(t, "tv")).TokenID
+	got, err := w.Service.Get(t.Context(), id)
+	if err != nil || got.ID != id || got.AccountID != w.mia.ID {
+		t.Errorf("it is %+v, %v; want token %d of account %d", got, err, id, w.mia.ID)
+	}
+	if _, err := w.Service.Get(t.Context(), id+1); !errors.Is(err, token.ErrNotFound) {
+		t.Errorf("another gives %v, want ErrNotFound", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := w.Service.Get(ctx, id); !errors.Is(err, context.Canceled) || errors.Is(err, token.ErrNotFound) {
+		t.Errorf("with a request that has ended, it gives %v, want that", err)
+	}
+	if _, err := w.Service.List(ctx, w.mia.ID); !errors.Is(err, context.Canceled) {
+		t.Errorf("so does the list: %v", err)
 	}
 }
