@@ -27,7 +27,7 @@ func (d *DB) Backup(ctx context.Context, path string) (err error) {
 			err = errors.Join(err, os.Remove(path))
 		}
 	}()
-	if err := d.engine.backup(ctx, d.readPool, path); err != nil {
+	if err := d.engine.backup(ctx, d.pools.readers, path); err != nil {
 		return fmt.Errorf("copying the database: %w", err)
 	}
 	// The copy is not on disk until it is synced.

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"sync"
@@ -29,22 +30,23 @@ type job struct {
 // committer owns the one connection that writes. It runs jobs in the order in
 // which they arrive and commits those that wait together.
 type committer struct {
-	conn    *statements
+	conn    *statements // nil: it was lost
+	session *sql.Conn   // under conn
+	retry   backoff
 	db      *DB
 	jobs    chan job
 	stop    chan struct{}
 	stopped chan struct{}
 	once    sync.Once
-	feed    feed
 	commits atomic.Uint64
 }
 
-func newCommitter(ctx context.Context, conn *sql.Conn, d *DB) (*committer, error) {
-	c := &committer{
-		conn: newStatements(conn), db: d, jobs: make(chan job),
-		stop: make(chan struct{}), stopped: make(chan struct{}),
+func newCommitter(ctx context.Context, d *DB) (*committer, error) {
+	c := &committer{db: d, jobs: make(chan job), stop: make(chan struct{}), stopped: make(chan struct{})}
+	if err := c.connect(ctx); err != nil {
+		return nil, err
 	}
-	if err := c.feed.start(ctx, c.conn, d.engine); err != nil {
+	if err := d.startFeed(ctx, c.conn); err != nil {
 		return nil, errors.Join(err, c.conn.close())
 	}
 	// Jobs have contexts of their own. The loop outlives the call that opened
@@ -59,8 +61,10 @@ func newCommitter(ctx context.Context, conn *sql.Conn, d *DB) (*committer, error
 // what fn assigns to is the caller's alone again. When Write returns nil, every
 // watcher has been told what fn touched.
 //
-// fn must use the context that it is given, which does not end with ctx: a
-// statement that is interrupted would undo the writes that share its commit.
+// fn may run more than once, and only the last time counts: what it assigns to, it
+// must assign anew each time. It must use the context that it is given, which does not end
+// with ctx: a statement that is interrupted would undo the writes that share its
+// commit.
 func (d *DB) Write(ctx context.Context, fn func(context.Context, *Tx) error) error {
 	j := job{ctx, fn, make(chan error, 1)}
 	select {
@@ -81,14 +85,18 @@ func (c *committer) close() {
 
 func (c *committer) run(ctx context.Context) {
 	defer close(c.stopped)
-	defer c.conn.close()
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
+	defer c.disconnect()
+	var poll <-chan time.Time
+	if !c.db.engine.remote {
+		tick := time.NewTicker(pollEvery)
+		defer tick.Stop()
+		poll = tick.C
+	}
 	for {
 		select {
 		case <-c.stop:
 			return
-		case <-tick.C:
+		case <-poll:
 			c.poll(ctx)
 		case j := <-c.jobs:
 			c.batch(ctx, j)
@@ -98,18 +106,74 @@ func (c *committer) run(ctx context.Context) {
 
 // poll announces what other processes changed.
 func (c *committer) poll(ctx context.Context) {
-	changes, all, err := c.feed.poll(ctx, c.conn, c.db.engine)
-	if err != nil {
+	if err := c.db.pollFeed(ctx, c.conn); err != nil {
 		c.db.log.Error("cannot read what other processes changed", "error", err)
-		all = true // what is not known may be anything
+		c.db.announce(nil, true) // what is not known may be anything
 	}
-	c.db.announce(changes, all)
+}
+
+// connect opens the connection if there is none. After failures it waits longer
+// and longer before it tries again, and returns the error at once meanwhile.
+func (c *committer) connect(ctx context.Context) error {
+	if c.conn != nil {
+		return nil
+	}
+	if err := c.retry.early(); err != nil {
+		return err
+	}
+	session, err := c.db.pools.writer.Conn(ctx)
+	if err = c.retry.result(translate(err)); err != nil {
+		return fmt.Errorf("connecting to the database: %w", err)
+	}
+	c.session, c.conn = session, newStatements(session, c.db.engine)
+	return nil
+}
+
+// disconnect closes the connection. What is left of its transaction is undone.
+func (c *committer) disconnect() {
+	if c.conn == nil {
+		return
+	}
+	if c.db.engine.remote { // never to be used again, whatever state it is in
+		_ = c.session.Raw(func(any) error { return driver.ErrBadConn })
+	}
+	_ = c.conn.close()
+	c.conn, c.session = nil, nil
+}
+
+// begin begins the transaction of a batch. A connection that was lost since the
+// last one is replaced: nothing has been done on it yet.
+func (c *committer) begin(ctx context.Context) (err error) {
+	for range 2 {
+		if err = c.connect(ctx); err != nil {
+			return err
+		}
+		if err = c.exec(ctx, c.db.engine.begin); err == nil || !c.db.engine.remote {
+			break
+		}
+		c.disconnect()
+		if hasCode(err, lockNotAvailable, queryCanceled) {
+			break // the turn of another process has not ended
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("beginning a transaction: %w", err)
+	}
+	return nil
+}
+
+// undo ends the transaction of a batch that failed.
+func (c *committer) undo(ctx context.Context) {
+	err := c.exec(ctx, "ROLLBACK") // fails if SQLite has rolled back already
+	if err != nil && c.db.engine.remote {
+		c.disconnect()
+	}
 }
 
 // batch runs first and the jobs that already wait, and commits them together.
 func (c *committer) batch(ctx context.Context, first job) {
-	if err := c.exec(ctx, c.db.engine.begin); err != nil {
-		first.done <- fmt.Errorf("beginning a transaction: %w", err)
+	if err := c.begin(ctx); err != nil {
+		first.done <- err
 		return
 	}
 	waiting, done, err := c.runJobs(ctx, first)
@@ -118,13 +182,12 @@ func (c *committer) batch(ctx context.Context, first job) {
 		firstID, lastID, err = c.commit(ctx, done)
 	}
 	if err != nil {
-		_ = c.exec(ctx, "ROLLBACK") // fails if SQLite has rolled back already
+		c.undo(ctx)
 		// The outcome is not known: nothing that is cached can be trusted.
 		c.db.announce(nil, true)
 	} else {
 		c.commits.Add(1)
-		c.feed.published(firstID, lastID)
-		c.db.announce(done.touched, false)
+		c.db.announceOwn(firstID, lastID, done.touched)
 	}
 	for _, j := range waiting {
 		j.done <- err
@@ -136,13 +199,13 @@ func (c *committer) batch(ctx context.Context, first job) {
 func (c *committer) runJobs(ctx context.Context, first job) (waiting []job, done *Tx, err error) {
 	done = c.newTx()
 	for j, more := first, true; more; j, more = c.next(len(waiting)) {
-		t := c.newTx()
-		lost, failed := c.runJob(ctx, j, t)
+		t, lost, failed := c.runJob(ctx, j)
 		if failed != nil {
 			j.done <- failed
 		}
-		if lost {
-			return waiting, done, fmt.Errorf("another write ended the transaction: %w", failed)
+		if lost != nil {
+			// What failed is the other write's own business, and its kind not theirs.
+			return waiting, done, fmt.Errorf("another write (%s) ended the transaction: %w", failed.Error(), lost)
 		}
 		if failed != nil {
 			continue
@@ -160,13 +223,17 @@ func (c *committer) newTx() *Tx { return &Tx{conn: c.conn, now: c.db.now().UTC()
 // of it durable.
 func (c *committer) commit(ctx context.Context, t *Tx) (first, last int64, err error) {
 	if err = c.db.flush(ctx, t, t.staged); err == nil {
-		first, last, err = publish(ctx, t, t.touched)
+		first, last, err = c.db.publish(ctx, t, t.touched)
 	}
 	if err == nil {
-		err = c.exec(ctx, "COMMIT")
+		if c.db.engine.commit == nil {
+			err = c.exec(ctx, "COMMIT")
+		} else {
+			err = c.db.engine.commit(ctx, c.session)
+		}
 	}
 	if err != nil {
-		return 0, 0, fmt.Errorf("committing: %w", err)
+		return 0, 0, fmt.Errorf("committing: %w", translate(err))
 	}
 	return first, last, nil
 }
@@ -184,31 +251,48 @@ func (c *committer) next(have int) (job, bool) {
 	}
 }
 
+// maxTries is how often a write runs that the database asks to run again.
+const maxTries = 3
+
 // runJob runs one write in a savepoint, so that its failure undoes nothing of
-// the others.
+// the others. A write that ran into a lock of another program runs again.
+func (c *committer) runJob(ctx context.Context, j job) (t *Tx, lost, err error) {
+	if err := j.ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	for range maxTries {
+		t = c.newTx()
+		lost, err = c.tryJob(ctx, j, t)
+		if lost != nil || !hasCode(err, serializationFailure, deadlockDetected) {
+			return t, lost, err
+		}
+	}
+	return t, nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// tryJob runs one write in a savepoint.
 //
 // After some errors, such as a full disk, SQLite rolls back the whole
-// transaction by itself. Then the savepoint is gone and lost is true: all jobs
+// transaction by itself. Then the savepoint is gone, and lost says so: all jobs
 // of the batch are undone, and another statement would be a transaction of its
-// own.
-func (c *committer) runJob(ctx context.Context, j job, t *Tx) (lost bool, err error) {
-	if err := j.ctx.Err(); err != nil {
-		return false, err
-	}
+// own. So it is when the connection is lost.
+func (c *committer) tryJob(ctx context.Context, j job, t *Tx) (lost, err error) {
 	if err := c.exec(ctx, "SAVEPOINT job"); err != nil {
-		return true, fmt.Errorf("beginning a savepoint: %w", err)
+		err = fmt.Errorf("beginning a savepoint: %w", err)
+		return err, err
 	}
 	if err := j.fn(ctx, t); err != nil {
 		undone := c.exec(ctx, "ROLLBACK TO job")
 		if undone == nil {
 			undone = c.exec(ctx, "RELEASE job")
 		}
-		return undone != nil, err
+		return undone, err
 	}
 	if err := c.exec(ctx, "RELEASE job"); err != nil {
-		return true, fmt.Errorf("releasing a savepoint: %w", err)
+		err = fmt.Errorf("releasing a savepoint: %w", err)
+		return err, err
 	}
-	return false, nil
+	return nil, nil
 }
 
 func (c *committer) exec(ctx context.Context, query string) error {

@@ -9,6 +9,9 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/plexauth"
 )
 
 // Errors that callers tell apart.
@@ -24,15 +27,23 @@ var (
 	ErrNewer = errors.New("the database is from a newer usher")
 	// ErrClosed reports that the database has been closed.
 	ErrClosed = errors.New("the database is closed")
+	// ErrUnavailable reports that the database is on another machine and cannot
+	// be asked now. A write that returns it may have happened or not.
+	ErrUnavailable = fault.WithWait(
+		fault.New(fault.Unavailable, "the database cannot be reached now; try again in a moment"), time.Second)
 )
 
 // Config says where the database is.
 type Config struct {
+	// URL is the address of a PostgreSQL database, such as
+	// postgres://user@host1,host2/usher. Empty: SQLite, in Dir. It may hold a
+	// password, which is in no error and no log.
+	URL plexauth.Secret
 	// Dir is the data folder. If it does not exist, Open creates it, readable
 	// by its owner only. Empty: the database is in memory and lost on Close.
 	Dir string
-	// MustExist makes Open return ErrNoDatabase, and leave the folder as it is,
-	// if the folder has no database.
+	// MustExist makes Open return ErrNoDatabase, and leave everything as it is,
+	// if there is no database in the folder, or no schema at the URL.
 	MustExist bool
 	// Migrations holds the schema's steps in one folder for each engine, such
 	// as sqlite/00001_init.sql. Required.
@@ -48,37 +59,22 @@ const Name = "usher.db"
 
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
-	engine   engine
-	readPool *sql.DB
-	readers  *statements // on readPool
-	writer   *sql.DB
-	log      *slog.Logger
-	now      func() time.Time
+	engine  engine
+	pools   pools
+	readers *statements // on pools.readers
+	log     *slog.Logger
+	now     func() time.Time
 
+	feed     feed
 	commits  *committer
+	follower *follower    // nil: the committer polls the feed
 	mu       sync.RWMutex // guards watchers and stages
 	watchers []func(changes []Change, all bool)
 	stages   []stage
 }
 
-// An engine is what one kind of database does in its own way.
-type engine struct {
-	// name is the engine's folder of migrations.
-	name string
-	// open returns the pools that write and read.
-	open func(Config) (writer, readers *sql.DB, err error)
-	// begin starts a transaction that writes, and waits for those of others.
-	begin string
-	// snapshot starts a transaction whose reads all see one state.
-	snapshot string
-	// version returns a number that differs once another process has committed.
-	version string
-	// backup copies the database to an empty file.
-	backup func(ctx context.Context, pool *sql.DB, path string) error
-}
-
 // Open opens the database, creates it if there is none and cfg allows it, and
-// migrates its schema. The errors name the folder and what to do about it.
+// migrates its schema. The errors name the place and what to do about it.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	d := &DB{engine: sqliteEngine, log: cfg.Logger, now: cfg.Now}
 	if d.log == nil {
@@ -87,43 +83,46 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if d.now == nil {
 		d.now = time.Now
 	}
+	if cfg.URL != "" {
+		d.engine = postgresEngine
+	}
 	var err error
-	if d.writer, d.readPool, err = d.engine.open(cfg); err != nil {
+	if d.pools, err = d.engine.open(cfg); err != nil {
 		return nil, err
 	}
-	if err := d.start(ctx, cfg.Migrations); err != nil {
-		return nil, fmt.Errorf("opening the database in %s: %w", orMemory(cfg.Dir), errors.Join(err, d.closePools()))
+	if err := d.start(ctx, cfg); err != nil {
+		return nil, fmt.Errorf("opening the database in %s: %w", d.pools.place, errors.Join(translate(err), d.closePools()))
 	}
 	return d, nil
 }
 
-func orMemory(dir string) string {
-	if dir == "" {
-		return "memory"
-	}
-	return dir
-}
-
-func (d *DB) start(ctx context.Context, migrations fs.FS) error {
-	d.readers = newStatements(d.readPool)
-	steps, err := readMigrations(migrations, d.engine.name)
+func (d *DB) start(ctx context.Context, cfg Config) error {
+	d.readers = newStatements(d.pools.readers, d.engine)
+	steps, err := readMigrations(cfg.Migrations, d.engine.name)
 	if err != nil {
 		return err
 	}
-	if err := migrate(ctx, d.writer, steps); err != nil {
+	if err := migrate(ctx, d.pools, d.engine, steps, cfg.MustExist); err != nil {
 		return err
 	}
-	conn, err := d.writer.Conn(ctx)
-	if err != nil {
+	if d.commits, err = newCommitter(ctx, d); err != nil {
 		return err
 	}
-	d.commits, err = newCommitter(ctx, conn, d)
+	if !d.engine.remote {
+		return nil
+	}
+	if d.follower, err = newFollower(ctx, d); err != nil {
+		d.commits.close()
+	}
 	return err
 }
 
 // Close finishes the writes that wait and closes the database.
 func (d *DB) Close() error {
 	d.commits.close()
+	if d.follower != nil {
+		d.follower.close()
+	}
 	return d.closePools()
 }
 
@@ -132,64 +131,87 @@ func (d *DB) closePools() error {
 	if d.readers != nil {
 		errs = append(errs, d.readers.close())
 	}
-	return errors.Join(append(errs, d.writer.Close())...)
+	return errors.Join(append(errs, d.pools.writer.Close(), d.pools.close())...)
 }
 
 // Querier reads rows: a *DB, a *Tx, or the snapshot that Snapshot gives.
 type Querier interface {
-	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRow(ctx context.Context, query string, args ...any) *sql.Row
+	Query(ctx context.Context, query string, args ...any) (*Rows, error)
+	QueryRow(ctx context.Context, query string, args ...any) Row
 }
 
 // Query runs a statement that returns rows. The statement stays prepared, so
 // its text must be one of a few.
-func (d *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (d *DB) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
 	return d.readers.query(ctx, query, args...)
 }
 
 // QueryRow runs a statement that returns at most one row, as Query does.
-func (d *DB) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
+func (d *DB) QueryRow(ctx context.Context, query string, args ...any) Row {
 	return d.readers.queryRow(ctx, query, args...)
 }
 
 // Snapshot calls read with a Querier whose reads all see the same state.
 func (d *DB) Snapshot(ctx context.Context, read func(context.Context, Querier) error) (err error) {
-	conn, err := d.readPool.Conn(ctx)
+	conn, err := d.pools.readers.Conn(ctx)
 	if err != nil {
-		return fmt.Errorf("opening a snapshot: %w", err)
+		return fmt.Errorf("opening a snapshot: %w", translate(err))
 	}
 	defer conn.Close()
 	if _, err := conn.ExecContext(ctx, d.engine.snapshot); err != nil {
-		return fmt.Errorf("opening a snapshot: %w", err)
+		return fmt.Errorf("opening a snapshot: %w", translate(err))
 	}
 	defer func() {
 		_, closed := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 		err = errors.Join(err, closed)
 	}()
-	return read(ctx, snapshot{conn})
+	return read(ctx, snapshot{newStatements(conn, d.engine)})
 }
 
 // snapshot is a connection inside a transaction that only reads.
-type snapshot struct{ conn *sql.Conn }
+type snapshot struct{ conn *statements }
 
 // Query implements Querier.
-func (s snapshot) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return s.conn.QueryContext(ctx, query, args...)
+func (s snapshot) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
+	return s.conn.queryOnce(ctx, query, args...)
 }
 
 // QueryRow implements Querier.
-func (s snapshot) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
-	return s.conn.QueryRowContext(ctx, query, args...)
+func (s snapshot) QueryRow(ctx context.Context, query string, args ...any) Row {
+	return s.conn.queryRowOnce(ctx, query, args...)
 }
 
 // Ping checks that the database can be read and written, without changing it.
+// It does not wait for the writes of other processes.
 func (d *DB) Ping(ctx context.Context) error {
 	var n int
 	if err := d.QueryRow(ctx, "SELECT COUNT(*) FROM schema_version").Scan(&n); err != nil {
 		return fmt.Errorf("reading: %w", err)
 	}
+	if d.engine.remote {
+		return d.pingRemote(ctx)
+	}
 	if err := d.Write(ctx, func(context.Context, *Tx) error { return nil }); err != nil {
 		return fmt.Errorf("writing: %w", err)
+	}
+	return nil
+}
+
+// pingRemote checks that the database takes writes. A write would have to wait
+// for its turn, and a node that stops in the middle of its own would make all
+// others look broken.
+func (d *DB) pingRemote(ctx context.Context) error {
+	select {
+	case <-d.commits.stop:
+		return ErrClosed
+	default:
+	}
+	var readOnly bool
+	if err := d.QueryRow(ctx, d.engine.readOnly).Scan(&readOnly); err != nil {
+		return fmt.Errorf("asking whether the database takes writes: %w", err)
+	}
+	if readOnly {
+		return fmt.Errorf("writing: %w", ErrUnavailable)
 	}
 	return nil
 }

@@ -23,7 +23,14 @@
 //
 // # Engines
 //
-// The engine is SQLite. What differs between engines is in the engine struct.
-// Statements use the subset that PostgreSQL shares: $1 parameters, RETURNING,
-// ON CONFLICT.
+// The engines are SQLite, in a file of this machine, and PostgreSQL, to which
+// any number of processes on other machines may connect. What differs between
+// them is in the engine struct. Statements use the subset that both share: $1
+// parameters, RETURNING, ON CONFLICT, TRUE and FALSE.
+//
+// On PostgreSQL, the transactions that write take turns under an advisory lock.
+// A connection that is lost is opened again, with pauses that grow to a second;
+// until then reads and writes return [ErrUnavailable]. The feed is read on a
+// connection of its own. NOTIFY wakes it, as a hint: without, it is read four
+// times a second.
 package db

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 )
 
 // Topic names a kind of thing that caches hold, such as accounts. The nouns'
@@ -59,68 +60,117 @@ const feedLength = 10_000
 // feed is one process's place in the change table. IDs count up by one in the
 // order of the commits: writers take turns, and a failed one leaves no gap.
 type feed struct {
+	mu      sync.Mutex
 	seen    int64 // the newest change that was announced here
 	version int64 // of the database, when seen was read
+
+	looked freshness
 }
 
-// start begins at the end of the feed: nothing is cached yet.
-func (f *feed) start(ctx context.Context, conn *statements, e engine) (err error) {
-	if f.version, err = dataVersion(ctx, conn, e); err != nil {
+// published is a row of the change table.
+type published struct {
+	id int64
+	Change
+}
+
+// start begins at the end of the feed. What is cached already may be from before.
+func (d *DB) startFeed(ctx context.Context, conn *statements) (err error) {
+	began := d.feed.looked.now()
+	var version, seen int64
+	if version, err = dataVersion(ctx, conn, d.engine); err != nil {
 		return err
 	}
-	err = conn.queryRow(ctx, "SELECT COALESCE(MAX(id), 0) FROM change").Scan(&f.seen)
-	if err != nil {
+	if err := conn.queryRow(ctx, "SELECT COALESCE(MAX(id), 0) FROM change").Scan(&seen); err != nil {
 		return fmt.Errorf("reading the end of the feed: %w", err)
 	}
+	d.feed.mu.Lock()
+	defer d.feed.mu.Unlock()
+	d.feed.version, d.feed.seen = version, seen
+	d.announce(nil, true)
+	d.feed.looked.set(began)
 	return nil
 }
 
 func dataVersion(ctx context.Context, conn *statements, e engine) (version int64, err error) {
+	if e.version == "" {
+		return 0, nil
+	}
 	err = conn.queryRow(ctx, e.version).Scan(&version)
 	return version, err
 }
 
-// poll returns what other processes have changed since the last poll; all is
-// true if some of it is unknown.
-func (f *feed) poll(ctx context.Context, conn *statements, e engine) (changes []Change, all bool, err error) {
-	version, err := dataVersion(ctx, conn, e)
-	if err != nil || version == f.version {
-		return nil, false, err
-	}
-	changes, first, last, err := readChanges(ctx, conn, f.seen)
+// pollFeed announces what other processes have changed since the last poll.
+func (d *DB) pollFeed(ctx context.Context, conn *statements) error {
+	began := d.feed.looked.now()
+	version, err := dataVersion(ctx, conn, d.engine)
 	if err != nil {
-		return nil, false, err
+		return err
 	}
-	f.version = version
-	if len(changes) == 0 {
-		return nil, false, nil // a write that touched nothing that is cached
+	d.feed.mu.Lock()
+	seen, same := d.feed.seen, d.engine.version != "" && version == d.feed.version
+	d.feed.mu.Unlock()
+	if same {
+		return nil
 	}
-	missed := first != f.seen+1
-	f.seen = last
-	if missed {
-		return nil, true, nil
+	rows, err := readChanges(ctx, conn, seen)
+	if err != nil {
+		return err
 	}
-	return changes, false, nil
+	d.feed.mu.Lock()
+	defer d.feed.mu.Unlock()
+	d.feed.version = version
+	d.announce(d.feed.take(rows, seen))
+	d.feed.looked.set(began)
+	return nil
 }
 
-func readChanges(ctx context.Context, conn *statements, after int64) (changes []Change, first, last int64, err error) {
-	rows, err := conn.query(ctx, "SELECT id, topic, key FROM change WHERE id > $1 ORDER BY id", after)
+// take moves past rows that were read from the row asked on, and returns what
+// nobody here has heard of yet; all is true if some of it is unknown.
+func (f *feed) take(rows []published, asked int64) (changes []Change, all bool) {
+	// The last row that was seen must still be there: without it, rows are missing
+	// between the two, or the database is another one than it was.
+	if asked > 0 && (len(rows) == 0 || rows[0].id != asked) {
+		all = true
+	}
+	for _, row := range rows {
+		switch {
+		case row.id <= f.seen:
+		case row.id == f.seen+1:
+			changes = append(changes, row.Change)
+			f.seen = row.id
+		default:
+			all = true
+			f.seen = row.id
+		}
+	}
+	if all {
+		if last := len(rows) - 1; last < 0 {
+			f.seen = 0
+		} else {
+			f.seen = rows[last].id
+		}
+		return nil, true
+	}
+	return changes, false
+}
+
+// readChanges reads the feed from a row on.
+func readChanges(ctx context.Context, conn *statements, from int64) (list []published, err error) {
+	rows, err := conn.query(ctx, "SELECT id, topic, key FROM change WHERE id >= $1 ORDER BY id", from)
 	if err != nil {
-		return nil, 0, 0, err
+		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var topic string
+		var p published
 		var key []byte
-		if err := rows.Scan(&last, &topic, &key); err != nil {
-			return nil, 0, 0, err
+		if err := rows.Scan(&p.id, &p.Topic, &key); err != nil {
+			return nil, err
 		}
-		if first == 0 {
-			first = last
-		}
-		changes = append(changes, Change{Topic(topic), string(key)})
+		p.Key = string(key)
+		list = append(list, p)
 	}
-	return changes, first, last, rows.Err()
+	return list, rows.Err()
 }
 
 const addChange = `INSERT INTO change (id, topic, key)
@@ -128,7 +178,7 @@ const addChange = `INSERT INTO change (id, topic, key)
 
 // publish writes the changes of a batch to the table, inside its transaction,
 // for other processes. It returns the first and the last ID.
-func publish(ctx context.Context, tx *Tx, changes []Change) (first, last int64, err error) {
+func (d *DB) publish(ctx context.Context, tx *Tx, changes []Change) (first, last int64, err error) {
 	for i, c := range changes {
 		err := tx.QueryRow(ctx, addChange, string(c.Topic), []byte(c.Key)).Scan(&last)
 		if err != nil {
@@ -138,19 +188,34 @@ func publish(ctx context.Context, tx *Tx, changes []Change) (first, last int64, 
 			first = last
 		}
 	}
+	if len(changes) == 0 {
+		return 0, 0, nil
+	}
 	// The oldest rows go a hundred at a time, so that most commits delete none.
-	if len(changes) > 0 && last/100 != (first-1)/100 {
+	if last/100 != (first-1)/100 {
 		if err := tx.Exec(ctx, "DELETE FROM change WHERE id <= $1", last-feedLength); err != nil {
 			return 0, 0, fmt.Errorf("shortening the feed: %w", err)
+		}
+	}
+	if d.engine.notify != "" {
+		if err := tx.Exec(ctx, d.engine.notify); err != nil {
+			return 0, 0, fmt.Errorf("telling other processes: %w", err)
 		}
 	}
 	return first, last, nil
 }
 
-// published moves past the changes that this process committed itself, unless
-// another one's lie before them: then the next poll reads all of them.
-func (f *feed) published(first, last int64) {
-	if first == f.seen+1 {
-		f.seen = last
+// announceOwn announces what this process has committed, unless the follower has
+// read and announced it already. If changes of others lie before it, the next
+// poll reads all of them once more.
+func (d *DB) announceOwn(first, last int64, changes []Change) {
+	d.feed.mu.Lock()
+	defer d.feed.mu.Unlock()
+	if len(changes) > 0 && last <= d.feed.seen {
+		return
 	}
+	if first == d.feed.seen+1 {
+		d.feed.seen = last
+	}
+	d.announce(changes, false)
 }

@@ -45,23 +45,48 @@ func readMigrations(files fs.FS, engine string) ([]migration, error) {
 // The transaction takes the write lock before it reads the version, so that one
 // process at a time migrates. A schema that is newer than the known steps is an
 // error: its rows could be misread.
-func migrate(ctx context.Context, db *sql.DB, steps []migration) (err error) {
-	if have, err := schemaVersion(ctx, db); err == nil && have == len(steps) {
+func migrate(ctx context.Context, p pools, e engine, steps []migration, mustExist bool) (err error) {
+	if e.exists != "" {
+		var exists bool
+		if err := p.writer.QueryRowContext(ctx, e.exists).Scan(&exists); err != nil {
+			return err
+		}
+		if !exists && mustExist {
+			return ErrNoDatabase
+		}
+	}
+	if have, err := schemaVersion(ctx, p.writer); err == nil && have == len(steps) {
 		return nil // without waiting for the write lock
 	}
-	tx, err := db.BeginTx(ctx, nil) // BEGIN IMMEDIATE, by _txlock
+	pool := p.writer
+	if p.patient != nil {
+		pool = p.patient
+	}
+	conn, err := pool.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("locking the schema: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, tx.Rollback())
-		}
-	}()
-	if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)"); err != nil {
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, e.begin); err != nil {
+		return fmt.Errorf("locking the schema: %w", err)
+	}
+	if err := applySteps(ctx, conn, steps); err != nil {
+		_, undone := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		return errors.Join(err, undone)
+	}
+	if _, err := conn.ExecContext(ctx, "COMMIT"); err != nil {
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // fails if there is nothing to undo
+		return fmt.Errorf("committing the schema: %w", err)
+	}
+	return nil
+}
+
+// applySteps applies the steps that a schema lacks.
+func applySteps(ctx context.Context, conn *sql.Conn, steps []migration) error {
+	if _, err := conn.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)"); err != nil {
 		return fmt.Errorf("creating the table of schema versions: %w", err)
 	}
-	have, err := schemaVersion(ctx, tx)
+	have, err := schemaVersion(ctx, conn)
 	if err != nil {
 		return fmt.Errorf("reading the schema's version: %w", err)
 	}
@@ -70,14 +95,14 @@ func migrate(ctx context.Context, db *sql.DB, steps []migration) (err error) {
 			ErrNewer, have, len(steps))
 	}
 	for _, m := range steps[have:] {
-		if _, err := tx.ExecContext(ctx, m.sql); err != nil {
+		if _, err := conn.ExecContext(ctx, m.sql); err != nil {
 			return fmt.Errorf("migration %s: %w", m.name, err)
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO schema_version (version) VALUES ($1)", m.version); err != nil {
+		if _, err := conn.ExecContext(ctx, "INSERT INTO schema_version (version) VALUES ($1)", m.version); err != nil {
 			return fmt.Errorf("recording migration %s: %w", m.name, err)
 		}
 	}
-	return tx.Commit()
+	return nil
 }
 
 func schemaVersion(ctx context.Context, db interface {

@@ -34,28 +34,30 @@ var sqliteEngine = engine{
 // maxReaders is how many reads run at the same time.
 const maxReaders = 4
 
-func openSQLite(cfg Config) (writer, readers *sql.DB, err error) {
+func openSQLite(cfg Config) (p pools, err error) {
+	p.place = "memory"
 	dsn := memoryDSN()
 	if cfg.Dir != "" {
+		p.place = cfg.Dir
 		if dsn, err = fileDSN(cfg.Dir, cfg.MustExist); err != nil {
-			return nil, nil, err
+			return pools{}, err
 		}
 	}
 	// sql.Open fails for an unknown driver only: it connects later.
-	if writer, err = sql.Open("sqlite", dsn); err != nil {
-		return nil, nil, err
+	if p.writer, err = sql.Open("sqlite", dsn); err != nil {
+		return pools{}, err
 	}
-	if readers, err = sql.Open("sqlite", dsn); err != nil {
-		return nil, nil, err
+	if p.readers, err = sql.Open("sqlite", dsn); err != nil {
+		return pools{}, err
 	}
-	writer.SetMaxOpenConns(1)
-	readers.SetMaxOpenConns(maxReaders)
-	readers.SetMaxIdleConns(maxReaders)
-	return writer, readers, nil
+	p.writer.SetMaxOpenConns(1)
+	p.readers.SetMaxOpenConns(maxReaders)
+	p.readers.SetMaxIdleConns(maxReaders)
+	return p, nil
 }
 
-// isConflict reports whether err is a violated UNIQUE or PRIMARY KEY.
-func isConflict(err error) bool {
+// isSQLiteConflict reports whether err is a violated UNIQUE or PRIMARY KEY.
+func isSQLiteConflict(err error) bool {
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
 		return false

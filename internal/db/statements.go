@@ -10,22 +10,27 @@ import (
 // preparer is a pool of connections or one of them.
 type preparer interface {
 	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 	Close() error
 }
 
 // statements runs queries and caches each of them prepared: parsing a query
 // takes SQLite as long as running it. Nearly all queries are constants, so they
-// are few. It is safe for concurrent use.
+// are few. PostgreSQL's driver caches them itself, for each connection. It is
+// safe for concurrent use.
 type statements struct {
-	db preparer
+	db        preparer
+	arguments func([]any) ([]any, error) // of the engine; nil: as they are
+	once      bool                       // the driver caches
 
 	mu       sync.RWMutex
 	prepared map[string]*sql.Stmt
 }
 
-func newStatements(db preparer) *statements {
-	return &statements{db: db, prepared: make(map[string]*sql.Stmt)}
+func newStatements(db preparer, e engine) *statements {
+	return &statements{db: db, arguments: e.arguments, once: e.remote, prepared: make(map[string]*sql.Stmt)}
 }
 
 // prepare returns the statement of a query.
@@ -49,6 +54,14 @@ func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, erro
 }
 
 func (s *statements) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if s.once {
+		args, err := s.arguments(args)
+		if err != nil {
+			return nil, err
+		}
+		res, err := s.db.ExecContext(ctx, query, args...)
+		return res, translate(err)
+	}
 	stmt, err := s.prepare(ctx, query)
 	if err != nil {
 		return nil, err
@@ -56,20 +69,50 @@ func (s *statements) exec(ctx context.Context, query string, args ...any) (sql.R
 	return stmt.ExecContext(ctx, args...)
 }
 
-func (s *statements) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (s *statements) query(ctx context.Context, query string, args ...any) (*Rows, error) {
+	if s.once {
+		return s.queryOnce(ctx, query, args...)
+	}
 	stmt, err := s.prepare(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	return stmt.QueryContext(ctx, args...)
+	rows, err := stmt.QueryContext(ctx, args...)
+	return &Rows{rows}, err
 }
 
-func (s *statements) queryRow(ctx context.Context, query string, args ...any) *sql.Row {
+// queryOnce is query for a statement that does not stay prepared.
+func (s *statements) queryOnce(ctx context.Context, query string, args ...any) (*Rows, error) {
+	if s.arguments != nil {
+		var err error
+		if args, err = s.arguments(args); err != nil {
+			return nil, err
+		}
+	}
+	rows, err := s.db.QueryContext(ctx, query, args...)
+	return &Rows{rows}, translate(err)
+}
+
+func (s *statements) queryRow(ctx context.Context, query string, args ...any) Row {
+	if s.once {
+		return s.queryRowOnce(ctx, query, args...)
+	}
 	stmt, err := s.prepare(ctx, query)
 	if err != nil {
-		return s.db.QueryRowContext(ctx, query, args...) // the row carries the error
+		return Row{err: err}
 	}
-	return stmt.QueryRowContext(ctx, args...)
+	return Row{row: stmt.QueryRowContext(ctx, args...)}
+}
+
+// queryRowOnce is queryRow for a statement that does not stay prepared.
+func (s *statements) queryRowOnce(ctx context.Context, query string, args ...any) Row {
+	if s.arguments != nil {
+		var err error
+		if args, err = s.arguments(args); err != nil {
+			return Row{err: err}
+		}
+	}
+	return Row{row: s.db.QueryRowContext(ctx, query, args...)}
 }
 
 // close closes the statements and then the connections. Closing a *sql.Conn

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"time"
 )
@@ -39,12 +38,12 @@ func (t *Tx) ExecOne(ctx context.Context, query string, args ...any) error {
 }
 
 // Query implements Querier.
-func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (t *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
 	return t.conn.query(ctx, query, args...)
 }
 
 // QueryRow implements Querier.
-func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
+func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) Row {
 	return t.conn.queryRow(ctx, query, args...)
 }
 

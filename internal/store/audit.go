@@ -83,8 +83,7 @@ func auditWhere(q audit.Query) (text string, args []any) {
 	if n := len(q.Events); n > 0 {
 		terms = append(terms, "event IN ("+parameters(len(args)-n+1, n)+")")
 	}
-	add(q.Text != "", `(event LIKE $ ESCAPE '\' OR account LIKE $ ESCAPE '\' OR actor LIKE $ ESCAPE '\'
-		OR device LIKE $ ESCAPE '\' OR address LIKE $ ESCAPE '\' OR detail LIKE $ ESCAPE '\')`, containing(q.Text))
+	add(q.Text != "", anyContains("event", "account", "actor", "device", "address", "detail"), containing(q.Text))
 	add(!q.Since.IsZero(), "at >= $", millis(q.Since))
 	add(q.Before != 0, "id < $", q.Before)
 	add(q.After != 0, "id > $", q.After)
@@ -103,8 +102,25 @@ func parameters(from, n int) string {
 	return strings.Join(list, ", ")
 }
 
+// anyContains returns the condition that one of some columns matches a pattern
+// of containing. Only the case of ASCII letters is ignored: LIKE ignores it in
+// SQLite, and not in PostgreSQL.
+func anyContains(columns ...string) string {
+	terms := make([]string, len(columns))
+	for i, column := range columns {
+		terms[i] = "LOWER(" + column + `) LIKE $ ESCAPE '\'`
+	}
+	return "(" + strings.Join(terms, " OR ") + ")"
+}
+
 // containing returns the pattern of LIKE for a text anywhere.
 func containing(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, text)
 	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(text) + "%"
 }
 
@@ -205,7 +221,7 @@ func (Tallies) List(ctx context.Context, q db.Querier, from time.Time) ([]audit.
 
 // Events implements audit.TallyRows.
 func (Tallies) Events(ctx context.Context, q db.Querier, from time.Time) ([]audit.Count, error) {
-	rows, err := q.Query(ctx, `SELECT quarter, what, SUM(count) FROM (
+	rows, err := q.Query(ctx, `SELECT quarter, what, CAST(SUM(count) AS BIGINT) FROM (
 			SELECT at - at % 900000 AS quarter, event AS what, 1 AS count FROM audit WHERE at >= $1
 			UNION ALL
 			SELECT quarter, what, count FROM tally WHERE quarter >= $1 AND what <> $2

@@ -28,7 +28,7 @@ func Migrations() fs.FS {
 type scanner interface{ Scan(dest ...any) error }
 
 // collect scans every row of a query and closes it.
-func collect[T any](rows *sql.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {
+func collect[T any](rows *db.Rows, err error, scan func(scanner) (T, error)) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}

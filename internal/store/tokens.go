@@ -47,7 +47,7 @@ func (Tokens) Get(ctx context.Context, q db.Querier, id int64) (token.Token, err
 
 // List implements token.Rows.
 func (Tokens) List(ctx context.Context, q db.Querier, accountID int64) ([]token.Token, error) {
-	rows, err := q.Query(ctx, selectToken+`WHERE $1 = 0 OR t.account_id = $1
+	rows, err := q.Query(ctx, selectToken+`WHERE t.account_id = $1 OR $1 = 0
 		ORDER BY t.last_used_at DESC, t.id DESC`, accountID)
 	return collect(rows, err, scanToken)
 }

@@ -29,6 +29,7 @@ var layers = []layer{
 	}},
 	{"what only tests import", []row{
 		{"db/dbtest", "db"},
+		{"db/pgtest", ""},
 		{"passkey/passkeytest", ""},
 		{"store/storetest", "store account audit device origin passkey pin session signin source token db plexauth"},
 		{"test/browser", ""},
@@ -86,7 +87,7 @@ var layers = []layer{
 		{"audit", "db"},
 	}},
 	{"the engine", []row{
-		{"db", ""},
+		{"db", "fault plexauth"},
 	}},
 	{"tools that know nothing of usher", []row{
 		{"guard", "fault"},

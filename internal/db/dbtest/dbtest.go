@@ -24,6 +24,9 @@ var Migrations = fstest.MapFS{
 	"sqlite/00001_init.sql": {Data: []byte(`
 		CREATE TABLE change (id INTEGER PRIMARY KEY, topic TEXT NOT NULL, key BLOB NOT NULL) STRICT;
 		CREATE TABLE word (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;`)},
+	"postgres/00001_init.sql": {Data: []byte(`
+		CREATE TABLE change (id BIGINT PRIMARY KEY, topic TEXT COLLATE "C" NOT NULL, key BYTEA NOT NULL);
+		CREATE TABLE word (name TEXT COLLATE "C" PRIMARY KEY, value TEXT COLLATE "C" NOT NULL);`)},
 }
 
 // Run runs the suite. Each call of newPlace prepares an empty place for one

@@ -47,7 +47,7 @@ func testEntry(t *testing.T, w *world) {
 	wanted := []audit.Entry{
 		{ID: 1, At: at(1), Event: audit.SignIn},
 		{
-			ID: 2, At: at(2), Event: audit.TokenRevoked, AccountID: 7, Account: "mia", Actor: "olga", Device: "Player\x00",
+			ID: 2, At: at(2), Event: audit.TokenRevoked, AccountID: 7, Account: "mia", Actor: "olga", Device: "Player\x7f",
 			Address: "192.0.2.1", Detail: "‘é’", Hash: audit.Hash{1, 31: 2},
 		},
 	}

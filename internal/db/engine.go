@@ -1,0 +1,103 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// An engine is what one kind of database does in its own way.
+type engine struct {
+	// name is the engine's folder of migrations.
+	name string
+	// open returns the connections.
+	open func(Config) (pools, error)
+	// begin starts a transaction that writes, and waits for those of others.
+	begin string
+	// commit ends it, and makes it durable. Nil: COMMIT does.
+	commit func(context.Context, *sql.Conn) error
+	// snapshot starts a transaction whose reads all see one state.
+	snapshot string
+	// backup copies the database to an empty file. Nil: the engine's own tools
+	// do that.
+	backup func(ctx context.Context, pool *sql.DB, path string) error
+
+	// version returns a number that differs once another process has committed.
+	// Empty: the engine has no such number.
+	version string
+
+	// remote: the database is another process, so a connection may be lost. The
+	// fields below are set for remote engines only.
+	remote bool
+	// exists returns whether there is a schema.
+	exists string
+	// readOnly returns whether the database takes no writes.
+	readOnly string
+	// notify tells other processes that the feed has grown, once the transaction
+	// commits, and listen makes a connection hear it.
+	notify, listen string
+	// wait returns when a connection heard something, or ctx ends.
+	wait func(ctx context.Context, conn *sql.Conn) error
+	// arguments makes the arguments of a query what the driver stores as SQLite's
+	// does.
+	arguments func([]any) ([]any, error)
+}
+
+// pools are the connections of a DB.
+type pools struct {
+	// place says where the database is, without its secrets.
+	place   string
+	writer  *sql.DB
+	readers *sql.DB
+	// follower reads the feed; nil for an engine that is not remote.
+	follower *sql.DB
+	// patient waits for an answer without a limit; nil for an engine that is not
+	// remote. A migration of many rows takes its time.
+	patient *sql.DB
+}
+
+// close closes what neither the committer nor the readers close.
+func (p pools) close() error {
+	var errs []error
+	for _, pool := range []*sql.DB{p.follower, p.patient} {
+		if pool != nil {
+			errs = append(errs, pool.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// isConflict reports whether err is a violated UNIQUE or PRIMARY KEY.
+func isConflict(err error) bool { return isSQLiteConflict(err) || hasCode(err, uniqueViolation) }
+
+// translate gives the errors of a lost connection this package's name. All other
+// errors stay as they are.
+func translate(err error) error {
+	if err == nil || errors.Is(err, ErrUnavailable) || !isLost(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// isLost reports whether err means that the database cannot do what was asked
+// now, and perhaps can in a moment.
+func isLost(err error) bool {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrNoRows) {
+		return false
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return isLostCode(pg.Code)
+	}
+	var connect *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
+		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}

@@ -1,0 +1,313 @@
+//go:build unix
+
+// Package pgtest starts a PostgreSQL server for the tests of a package, and gives
+// each test a database of its own.
+//
+// The server is one of Debian's packages, in a temporary folder, and never the
+// system's. It listens on the loopback interface, and ends with the tests. Where
+// there are no such programs, one line says how to get them; under CI that fails.
+// It also owns a proxy that can cut, stop and censor connections (proxy.go).
+package pgtest
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+)
+
+// install says how to get the programs.
+const install = "PostgreSQL is not installed, so nothing is tested on it: apt-get install postgresql"
+
+// Main runs a package's tests and stops the server that they started. TestMain
+// calls it: os.Exit(pgtest.Main(m)).
+func Main(m *testing.M) int {
+	code := m.Run()
+	if shared != nil {
+		shared.Stop()
+	}
+	return code
+}
+
+// Available reports whether there are the programs to start a server. Where there
+// are not, it says so; under CI the test fails.
+func Available(t testing.TB) bool {
+	t.Helper()
+	if _, err := programs(); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(install)
+		}
+		fmt.Fprintln(os.Stderr, "\n*** "+install+" ***")
+		t.Log(install)
+		return false
+	}
+	return true
+}
+
+var (
+	sharedOnce sync.Once
+	shared     *Server
+	sharedErr  error
+	count      int
+	countMu    sync.Mutex
+)
+
+// Database creates an empty database on the server that the tests of the package
+// share, and returns its URL. The test must have asked Available.
+func Database(t testing.TB) string {
+	t.Helper()
+	sharedOnce.Do(func() { shared, sharedErr = Start() })
+	if sharedErr != nil {
+		t.Fatal(sharedErr)
+	}
+	return shared.Database(t)
+}
+
+// Server is a running PostgreSQL.
+type Server struct {
+	// Port is where it listens, on 127.0.0.1.
+	Port int
+
+	bin, dir string
+	owner    *syscall.Credential
+	options  []string
+	cmd      *exec.Cmd
+	exited   chan struct{}
+}
+
+// Start starts a server with settings such as "max_connections=200". The caller
+// stops it.
+func Start(settings ...string) (s *Server, err error) {
+	bin, err := programs()
+	if err != nil {
+		return nil, err
+	}
+	s = &Server{bin: bin}
+	if s.dir, err = os.MkdirTemp("", "usher-postgres-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.Stop()
+		}
+	}()
+	if err := s.own(); err != nil {
+		return nil, err
+	}
+	if err := s.run("initdb", "-D", s.data(), "-U", "usher", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"); err != nil {
+		return nil, err
+	}
+	if s.Port, err = freePort(); err != nil {
+		return nil, err
+	}
+	settings = append([]string{
+		"listen_addresses=127.0.0.1", "port=" + strconv.Itoa(s.Port), "unix_socket_directories=",
+		"max_connections=300", "fsync=off", "shared_buffers=32MB", "log_min_messages=fatal",
+	}, settings...)
+	for _, setting := range settings {
+		s.options = append(s.options, "-c", setting)
+	}
+	return s, s.Launch()
+}
+
+// own gives the folder to a user who may run PostgreSQL: root may not.
+func (s *Server) own() error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, _ := strconv.Atoi(u.Uid)
+		gid, _ := strconv.Atoi(u.Gid)
+		s.owner = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+		return os.Chown(s.dir, uid, gid)
+	}
+	return errors.New("there is no user but root to run PostgreSQL as")
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+func (s *Server) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(context.Background(), filepath.Join(s.bin, name), args...)
+	cmd.Dir = s.dir
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner, Setpgid: true}
+	return cmd
+}
+
+func (s *Server) run(name string, args ...string) error {
+	if out, err := s.command(name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", name, err, out)
+	}
+	return nil
+}
+
+// Launch starts the server again after Kill, on the same data and port.
+func (s *Server) Launch() error {
+	var log bytes.Buffer
+	s.cmd = s.command("postgres", append([]string{"-D", s.data()}, s.options...)...)
+	s.cmd.Stdout, s.cmd.Stderr = &log, &log
+	s.exited = make(chan struct{})
+	started := make(chan error)
+	go func() {
+		// The server ends with this program, and the kernel means the thread that
+		// started it.
+		runtime.LockOSThread()
+		dieWithParent(s.cmd.SysProcAttr)
+		err := s.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = s.cmd.Wait()
+		}
+		close(s.exited)
+	}()
+	if err := <-started; err != nil {
+		return err
+	}
+	return s.await(&log)
+}
+
+// await waits until the server answers.
+func (s *Server) await(log *bytes.Buffer) error {
+	pool, err := sql.Open("pgx", s.url("postgres"))
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if err = pool.Ping(); err == nil {
+			return nil
+		}
+		select {
+		case <-s.exited:
+			return fmt.Errorf("postgres ended: %s", log)
+		default:
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("postgres does not answer: %w", err)
+		}
+	}
+}
+
+// Kill ends the server as a power failure would end its processes.
+func (s *Server) Kill() { s.signal(syscall.SIGKILL, syscall.SIGKILL) }
+
+// Shutdown ends the server; it ends its connections first.
+func (s *Server) Shutdown() { s.signal(syscall.SIGINT) }
+
+func (s *Server) signal(signals ...syscall.Signal) {
+	if s.cmd == nil || s.cmd.Process == nil {
+		return
+	}
+	for _, sig := range signals {
+		_ = syscall.Kill(-s.cmd.Process.Pid, sig)
+	}
+	<-s.exited
+}
+
+// Pause stops every process of the server until Resume.
+func (s *Server) Pause() { s.toChildren(syscall.SIGSTOP) }
+
+// Resume undoes Pause.
+func (s *Server) Resume() { s.toChildren(syscall.SIGCONT) }
+
+func (s *Server) toChildren(sig syscall.Signal) {
+	pid := s.cmd.Process.Pid
+	out, _ := exec.CommandContext(context.Background(), "pgrep", "-P", strconv.Itoa(pid)).Output()
+	for _, field := range append(bytes.Fields(out), []byte(strconv.Itoa(pid))) {
+		if child, err := strconv.Atoi(string(field)); err == nil {
+			_ = syscall.Kill(child, sig)
+		}
+	}
+}
+
+// Stop ends the server and removes its data.
+func (s *Server) Stop() {
+	if s.cmd != nil && s.cmd.Process != nil {
+		_ = s.cmd.Process.Signal(syscall.SIGQUIT)
+		<-s.exited
+	}
+	_ = os.RemoveAll(s.dir)
+}
+
+func (s *Server) url(database string) string {
+	return fmt.Sprintf("postgres://usher@127.0.0.1:%d/%s?sslmode=disable", s.Port, database)
+}
+
+// Database creates an empty database and returns its URL.
+func (s *Server) Database(t testing.TB) string {
+	t.Helper()
+	countMu.Lock()
+	count++
+	name := fmt.Sprintf("test%d", count)
+	countMu.Unlock()
+	s.Exec(t, "postgres", "CREATE DATABASE "+name)
+	return s.url(name)
+}
+
+// Exec runs a statement in one of the server's databases.
+func (s *Server) Exec(t testing.TB, database, statement string) {
+	t.Helper()
+	pool, err := sql.Open("pgx", s.url(database))
+	if err == nil {
+		_, err = pool.ExecContext(t.Context(), statement)
+		err = errors.Join(err, pool.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// programs returns the folder with the newest PostgreSQL that is installed, 15 or
+// newer.
+var programs = sync.OnceValues(func() (string, error) {
+	if path, err := exec.LookPath("initdb"); err == nil {
+		if real, err := filepath.EvalSymlinks(path); err == nil && exists(filepath.Join(filepath.Dir(real), "postgres")) {
+			return filepath.Dir(real), nil
+		}
+	}
+	folders, err := filepath.Glob("/usr/lib/postgresql/*/bin")
+	if err != nil {
+		return "", err
+	}
+	slices.Sort(folders)
+	for _, folder := range slices.Backward(folders) {
+		if exists(filepath.Join(folder, "initdb")) && exists(filepath.Join(folder, "postgres")) {
+			return folder, nil
+		}
+	}
+	return "", errors.New(install)
+})
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func freePort() (int, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port, nil
+}

@@ -1,0 +1,23 @@
+package pgtest
+
+import (
+	"fmt"
+	"os"
+	"testing"
+)
+
+// Main runs a package's tests.
+func Main(m *testing.M) int { return m.Run() }
+
+// Available reports that there is no PostgreSQL: usher's own tests of it need
+// processes as Unix has them.
+func Available(t testing.TB) bool {
+	fmt.Fprintln(os.Stderr, "\n*** nothing is tested on PostgreSQL on Windows ***")
+	return false
+}
+
+// Database is never called where Available reports false.
+func Database(t testing.TB) string {
+	t.Fatal("there is no PostgreSQL on Windows")
+	return ""
+}

@@ -1,0 +1,266 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// turn is the number of the advisory lock that writers take, each in its turn.
+// It counts in one database.
+const turn = "7306923514892701"
+
+// postgresEngine is PostgreSQL, 15 or newer.
+//
+// Writers of all processes take turns. So each statement of a transaction sees
+// everything that was committed before the turn began, the audit log has one end,
+// and changes have one order.
+var postgresEngine = engine{
+	name:      "postgres",
+	open:      openPostgres,
+	begin:     "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock(" + turn + ")",
+	commit:    commitPostgres,
+	snapshot:  "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+	remote:    true,
+	exists:    "SELECT to_regclass('schema_version') IS NOT NULL",
+	readOnly:  "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean",
+	notify:    "NOTIFY usher_change",
+	listen:    "LISTEN usher_change",
+	wait:      waitForNotification,
+	arguments: postgresArguments,
+}
+
+const (
+	// maxRemoteReaders is how many reads run at the same time.
+	maxRemoteReaders = 10
+	// connectTimeout is how long one attempt to connect may take, unless the URL
+	// has a connect_timeout.
+	connectTimeout = 5 * time.Second
+	// answerTimeout is how long the database may stay silent in the middle of an
+	// answer. It is longer than what a statement may take.
+	answerTimeout = 15 * time.Second
+)
+
+// How a connection is set up, by statements rather than in the start-up message,
+// which PgBouncer checks.
+const (
+	commonSettings = "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on"
+	// A process that stops in the middle of its turn loses it, and what is
+	// acknowledged is on disk, and on the synchronous standby if there is one.
+	writerSettings = "; SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '10s'; " +
+		"SET statement_timeout = '12s'; SELECT set_config('synchronous_commit', 'on', false) " +
+		"WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+	patientSettings = "; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0; SET statement_timeout = 0"
+)
+
+func openPostgres(cfg Config) (pools, error) {
+	parsed, err := pgx.ParseConfig(string(cfg.URL))
+	if err != nil {
+		// The error of the parser may quote a part of the password.
+		return pools{}, errURL
+	}
+	if parsed.ConnectTimeout == 0 {
+		parsed.ConnectTimeout = connectTimeout
+	}
+	if parsed.ValidateConnect == nil {
+		parsed.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	if parsed.RuntimeParams["application_name"] == "" {
+		parsed.RuntimeParams["application_name"] = "usher"
+	}
+	connect := func(settings string, answer time.Duration, most int) *sql.DB {
+		c := parsed.Copy()
+		c.DialFunc = dialer(answer)
+		pool := sql.OpenDB(stdlib.GetConnector(*c, stdlib.OptionAfterConnect(setUp(commonSettings+settings))))
+		pool.SetMaxOpenConns(most)
+		pool.SetMaxIdleConns(most)
+		pool.SetConnMaxIdleTime(5 * time.Minute)
+		return pool
+	}
+	return pools{
+		place:    place(parsed),
+		writer:   connect(writerSettings, answerTimeout, 1),
+		readers:  connect("", answerTimeout, maxRemoteReaders),
+		follower: connect("", answerTimeout, 1),
+		patient:  connect(patientSettings, 0, 1),
+	}, nil
+}
+
+var errURL = errors.New("the address of the database cannot be read: it is postgres://USER@HOST:PORT/DATABASE, " +
+	"and a password in it has its special characters escaped (%40 for @)")
+
+// place returns where a database is, without its secrets.
+func place(c *pgx.ConnConfig) string {
+	hosts := []string{net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))}
+	for _, f := range c.Fallbacks {
+		host := net.JoinHostPort(f.Host, strconv.Itoa(int(f.Port)))
+		if !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	return "postgres://" + strings.Join(hosts, ",") + "/" + c.Database
+}
+
+// setUp returns what a new connection does first.
+func setUp(settings string) func(context.Context, *pgx.Conn) error {
+	return func(ctx context.Context, conn *pgx.Conn) error {
+		if encoding := conn.PgConn().ParameterStatus("server_encoding"); encoding != "UTF8" {
+			return fmt.Errorf("the database stores text as %s, and usher needs UTF8: create it with ENCODING 'UTF8' TEMPLATE template0", encoding)
+		}
+		_, err := conn.Exec(ctx, settings)
+		return err
+	}
+}
+
+// dialer returns what opens connections that fail when the other side does not
+// answer for so long; zero: never.
+func dialer(answer time.Duration) pgconn.DialFunc {
+	d := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3,
+	}}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := d.DialContext(ctx, network, address)
+		if err != nil || answer == 0 {
+			return conn, err
+		}
+		return &answering{Conn: conn, limit: answer}, nil
+	}
+}
+
+// answering is a connection whose reads fail after a time without an answer. A
+// database that is stopped, or cut off, says nothing at all.
+type answering struct {
+	net.Conn
+	limit time.Duration
+
+	mu  sync.Mutex
+	set bool // somebody else has set a deadline
+}
+
+// SetDeadline implements net.Conn. The driver sets deadlines to end what is under
+// way.
+func (c *answering) SetDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.set = !t.IsZero()
+	return c.Conn.SetDeadline(t)
+}
+
+// SetReadDeadline implements net.Conn.
+func (c *answering) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.set = !t.IsZero()
+	return c.Conn.SetReadDeadline(t)
+}
+
+// Read implements net.Conn.
+func (c *answering) Read(b []byte) (int, error) {
+	if err := c.limitRead(); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(b)
+}
+
+func (c *answering) limitRead() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.set {
+		return nil
+	}
+	return c.Conn.SetReadDeadline(time.Now().Add(c.limit))
+}
+
+// onDriver runs do on the driver's connection under one of database/sql.
+func onDriver(conn *sql.Conn, do func(*pgx.Conn) error) (err error) {
+	raw := conn.Raw(func(driverConn any) error {
+		c, ok := driverConn.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("the connection is a %T", driverConn)
+		}
+		err = do(c.Conn())
+		return nil
+	})
+	return errors.Join(raw, err)
+}
+
+// commitPostgres commits a transaction. PostgreSQL ends one in which a statement
+// failed without an error: it says that it rolled back.
+func commitPostgres(ctx context.Context, conn *sql.Conn) error {
+	return onDriver(conn, func(c *pgx.Conn) error {
+		tag, err := c.Exec(ctx, "COMMIT")
+		if err == nil && tag.String() != "COMMIT" {
+			err = fmt.Errorf("the database answered %s", tag)
+		}
+		return err
+	})
+}
+
+func waitForNotification(ctx context.Context, conn *sql.Conn) error {
+	return onDriver(conn, func(c *pgx.Conn) error {
+		_, err := c.WaitForNotification(ctx)
+		return err
+	})
+}
+
+// postgresArguments converts arguments as database/sql does for other drivers:
+// this one would print a value that knows how to, and a Secret would print as
+// "…". PostgreSQL stores neither a NUL nor what is not UTF-8 in a text.
+func postgresArguments(args []any) ([]any, error) {
+	converted := make([]any, len(args))
+	for i, arg := range args {
+		v, err := driver.DefaultParameterConverter.ConvertValue(arg)
+		if err != nil {
+			return nil, fmt.Errorf("argument %d: %w", i+1, err)
+		}
+		if text, ok := v.(string); ok {
+			v = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+		}
+		converted[i] = v
+	}
+	return converted, nil
+}
+
+// Codes of PostgreSQL's errors that are told apart.
+const (
+	uniqueViolation      = "23505"
+	serializationFailure = "40001"
+	deadlockDetected     = "40P01"
+	lockNotAvailable     = "55P03"
+	queryCanceled        = "57014"
+	readOnlyTransaction  = "25006"
+	idleInTransaction    = "25P03"
+)
+
+// hasCode reports whether err is an error of PostgreSQL with one of these codes.
+func hasCode(err error, codes ...string) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && slices.Contains(codes, e.Code)
+}
+
+// isLostCode reports whether an error means that the database cannot do now what
+// was asked: it is shutting down or starting, is a standby, has no connection,
+// memory or disk left, or another process does not end its turn.
+func isLostCode(code string) bool {
+	switch code {
+	case lockNotAvailable, queryCanceled, readOnlyTransaction, idleInTransaction:
+		return true
+	}
+	switch code[:min(2, len(code))] {
+	case "08", "53", "57", "58", "F0":
+		return true
+	}
+	return false
+}
