@@ -252,7 +252,7 @@ func (c *committer) next(have int) (job, bool) {
 }
 
 // maxTries is how often a write runs that the database asks to run again.
-const maxTries = 3
+const maxTries = 5
 
 // runJob runs one write in a savepoint, so that its failure undoes nothing of
 // the others. A write that ran into a lock of another program runs again.

@@ -1,12 +1,23 @@
 package db_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
 	"os"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/db/dbtest"
 	"github.com/usher-auth/usher/internal/db/pgtest"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -23,4 +34,329 @@ func TestPostgres(t *testing.T) {
 			return db.Open(t.Context(), cfg)
 		}
 	})
+}
+
+// openURL opens a database by its URL.
+func openURL(t testing.TB, url string) *db.DB {
+	t.Helper()
+	d, err := db.Open(t.Context(), db.Config{URL: plexauth.Secret(url), Migrations: dbtest.Migrations})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+// raw opens a connection that is not usher's.
+func raw(t testing.TB, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+// eventually fails the test unless a condition holds within some seconds.
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 20 seconds: %s", what)
+		}
+	}
+}
+
+// A database that is killed and started again: what was acknowledged is there,
+// what is asked meanwhile fails in a way that callers can tell, and the same
+// handle works again afterwards.
+func TestPostgresIsRestarted(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	server, err := pgtest.Start("fsync=on")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Stop()
+	d := openURL(t, server.Database(t))
+	mustPut(t, d, "before")
+	var everything atomic.Int64
+	d.Watch(func(_ []db.Change, all bool) {
+		if all {
+			everything.Add(1)
+		}
+	})
+
+	server.Kill()
+	for range 3 {
+		err := d.Write(t.Context(), put("during", "x"))
+		if !errors.Is(err, db.ErrUnavailable) || fault.KindOf(err) != fault.Unavailable || fault.WaitOf(err) <= 0 {
+			t.Errorf("writing: %v, want ErrUnavailable with a time to wait", err)
+		}
+		var n int
+		if err := d.QueryRow(t.Context(), "SELECT COUNT(*) FROM word").Scan(&n); !errors.Is(err, db.ErrUnavailable) {
+			t.Errorf("reading: %v, want ErrUnavailable", err)
+		}
+	}
+	if err := d.Ping(t.Context()); !errors.Is(err, db.ErrUnavailable) {
+		t.Errorf("Ping: %v, want ErrUnavailable", err)
+	}
+	if err := server.Launch(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a write succeeds", func() bool { return d.Write(t.Context(), put("after", "x")) == nil })
+	eventually(t, "Ping succeeds", func() bool { return d.Ping(t.Context()) == nil })
+	if got := strings.Join(names(t, d), " "); got != "after before" {
+		t.Errorf("the rows are %q", got)
+	}
+	// What was cached may be from another database than the one that answers now.
+	eventually(t, "caches are dropped", func() bool { return everything.Load() > 0 })
+	heard := make(chan string, 10)
+	d.Watch(func(changes []db.Change, _ bool) {
+		for _, c := range changes {
+			heard <- c.Key
+		}
+	})
+	eventually(t, "the feed goes on", func() bool {
+		if err := d.Write(t.Context(), func(_ context.Context, tx *db.Tx) error { tx.Touch("word", "k"); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return <-heard == "k"
+	})
+}
+
+// A process that stops in the middle of its turn loses it, and others go on.
+func TestPostgresTurnEnds(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	url := pgtest.Database(t)
+	stopped, other := openURL(t, url), openURL(t, url)
+	mustPut(t, other, "warm")
+	entered, result := make(chan struct{}), make(chan error)
+	resume := make(chan struct{})
+	go func() {
+		result <- stopped.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			if err := put("stopped", "x")(ctx, tx); err != nil {
+				return err
+			}
+			close(entered)
+			<-resume
+			return nil
+		})
+	}()
+	<-entered
+	began := time.Now()
+	if err := other.Write(t.Context(), put("other", "x")); err != nil {
+		t.Errorf("the other process, after %v: %v", time.Since(began), err)
+	}
+	close(resume)
+	if err := <-result; !errors.Is(err, db.ErrUnavailable) {
+		t.Errorf("the one that stopped: %v, want ErrUnavailable", err)
+	}
+	if got := strings.Join(names(t, other), " "); got != "other warm" {
+		t.Errorf("the rows are %q: a write that failed left its row", got)
+	}
+	mustPut(t, stopped, "again")
+}
+
+// A write that another program's transaction stands in the way of, so that
+// PostgreSQL ends one of the two, runs again.
+func TestPostgresDeadlock(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	url := pgtest.Database(t)
+	d := openURL(t, url)
+	mustPut(t, d, "a")
+	mustPut(t, d, "b")
+	other := raw(t, url)
+	do := func(statement string) {
+		t.Helper()
+		if _, err := other.Exec(t.Context(), statement); err != nil {
+			t.Error(err)
+		}
+	}
+	do("SET deadlock_timeout = '20s'; BEGIN")
+	do("UPDATE word SET value = 'other' WHERE name = 'b'")
+	runs, done := 0, make(chan struct{})
+	err := d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		runs++
+		if err := tx.Exec(ctx, "UPDATE word SET value = 'ours' WHERE name = 'a'"); err != nil {
+			return err
+		}
+		if runs == 1 {
+			go func() {
+				defer close(done)
+				do("UPDATE word SET value = 'other' WHERE name = 'a'")
+				do("COMMIT")
+			}()
+			time.Sleep(200 * time.Millisecond) // it waits for us
+		}
+		return tx.Exec(ctx, "UPDATE word SET value = 'ours' WHERE name = 'b'")
+	})
+	<-done
+	if err != nil || runs < 2 {
+		t.Errorf("the write ran %d times and returned %v, want at least twice and no error", runs, err)
+	}
+	var values string
+	if err := d.QueryRow(t.Context(), "SELECT string_agg(value, ' ') FROM word").Scan(&values); err != nil || values != "ours ours" {
+		t.Errorf("the values are %q, %v", values, err)
+	}
+}
+
+// A statement whose error nobody looked at: PostgreSQL would end the transaction
+// without an error, and the write would be acknowledged and lost.
+func TestPostgresNothingIsLostSilently(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	d := openURL(t, pgtest.Database(t))
+	wrong := func(ctx context.Context, tx *db.Tx) error { _ = tx.Exec(ctx, "UPDATE nothing SET x = 1"); return nil }
+	stage := db.NewStage(d, func(ctx context.Context, tx *db.Tx, _ []int) error { return wrong(ctx, tx) })
+	if err := d.Write(t.Context(), wrong); err == nil {
+		t.Error("a write that ignored an error was acknowledged")
+	}
+	err := d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		stage.Add(tx, 1)
+		return put("a", "x")(ctx, tx)
+	})
+	if err == nil {
+		t.Error("a write whose flush ignored an error was acknowledged")
+	}
+	mustPut(t, d, "b")
+	if got := strings.Join(names(t, d), " "); got != "b" {
+		t.Errorf("the rows are %q", got)
+	}
+}
+
+// stringer is a text that prints as another, as secrets do.
+type stringer string
+
+func (stringer) String() string { return "…" }
+
+// What PostgreSQL cannot store in a text does not fail a request, and what prints
+// as another text is stored as it is.
+func TestPostgresArguments(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	d := openURL(t, pgtest.Database(t))
+	for name, want := range map[any]string{
+		"nul\x00": "nul\uFFFD", "half \xc3": "half \uFFFD", stringer("secret"): "secret", "é‘😀": "é‘😀",
+	} {
+		var got string
+		err := d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			return tx.QueryRow(ctx, "INSERT INTO word (name, value) VALUES ($1, 'x') RETURNING name", name).Scan(&got)
+		})
+		if err != nil || got != want {
+			t.Errorf("%q is stored as %q, %v; want %q", name, got, err, want)
+		}
+	}
+}
+
+// Attack: reading a log or a screen for the password of the database.
+func TestPostgresPasswordIsNotTold(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	base, err := url.Parse(pgtest.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const secret = "s3cret"
+	for _, address := range []string{
+		"postgres://usher:" + secret + "@" + base.Host + "/nothing",
+		"postgres://usher:" + secret + "@127.0.0.1:1/usher",
+		"postgres://usher:" + secret + "@" + base.Host + "/test?sslmode=" + secret,
+		"postgres://usher:" + secret + "%zz@" + base.Host + "/test",
+		"postgres://usher:x#" + secret + "@" + base.Host + "/test",
+		"postgres://usher:x/" + secret + "@" + base.Host + "/test",
+		"postgres://usher:" + secret + "@host.invalid/test?connect_timeout=2",
+		"postgres://127.0.0.1:1/usher?password=" + secret,
+		"postgresql://usher@127.0.0.1:1/usher?sslpassword=" + secret,
+		"host=127.0.0.1 port=1 password=" + secret,
+		"host=127.0.0.1 port=x password='" + secret + "'",
+		"usher:" + secret + "@" + base.Host + "/test",
+		"mysql://usher:" + secret + "@" + base.Host + "/test",
+	} {
+		var log strings.Builder
+		cfg := db.Config{
+			URL: plexauth.Secret(address), Migrations: dbtest.Migrations, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		}
+		d, err := db.Open(t.Context(), cfg)
+		if err == nil {
+			_ = d.Close()
+			t.Errorf("%s was opened", address)
+			continue
+		}
+		if text := fmt.Sprintf("%v %+v %#v %s", err, err, cfg, log.String()); strings.Contains(text, secret) {
+			t.Errorf("%s: the password is in %q", address, text)
+		}
+	}
+}
+
+func TestPostgresOpenErrors(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	address := pgtest.Database(t)
+	cfg := db.Config{URL: plexauth.Secret(address), Migrations: dbtest.Migrations, MustExist: true}
+	if _, err := db.Open(t.Context(), cfg); !errors.Is(err, db.ErrNoDatabase) {
+		t.Errorf("opening an empty database that must exist: %v, want ErrNoDatabase", err)
+	}
+	openURL(t, address)
+	if d, err := db.Open(t.Context(), cfg); err != nil {
+		t.Errorf("opening one that exists: %v", err)
+	} else if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := raw(t, address).Exec(t.Context(), "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"); err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed.Path = "/latin"
+	cfg.URL, cfg.MustExist = plexauth.Secret(parsed.String()), false
+	if _, err := db.Open(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "UTF8") {
+		t.Errorf("opening one that cannot store UTF-8: %v", err)
+	}
+}
+
+// A database that was replaced by an older one: its feed lacks what was seen.
+func TestPostgresFeedGoesBack(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	address := pgtest.Database(t)
+	d := openURL(t, address)
+	touch := func() {
+		t.Helper()
+		if err := d.Write(t.Context(), func(_ context.Context, tx *db.Tx) error { tx.Touch("word", "a"); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	touch()
+	touch()
+	all := make(chan bool, 10)
+	d.Watch(func(_ []db.Change, everything bool) { all <- everything })
+	if _, err := raw(t, address).Exec(t.Context(), "DELETE FROM change WHERE id > 1"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case everything := <-all:
+		if !everything {
+			t.Error("the feed announced a change that nobody made")
+		}
+	case <-time.After(time.Second):
+		t.Error("nothing was announced within a second")
+	}
 }
