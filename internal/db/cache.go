@@ -14,9 +14,11 @@ const (
 
 // Cache holds rows, or what was computed from them, in memory. An entry is
 // dropped before the change that makes it untrue is acknowledged, and one that
-// was being loaded meanwhile is not stored. A Cache is safe for concurrent use.
+// was being loaded meanwhile is not stored. While the process does not know what
+// others changed, entries are not used (see [DB.Trusts]). A Cache is safe for concurrent use.
 // What it returns is shared and must not be changed.
 type Cache[K comparable, V any] struct {
+	db    *DB
 	max   int
 	stale func(Change) (K, Scope)
 
@@ -28,7 +30,7 @@ type Cache[K comparable, V any] struct {
 // NewCache returns an empty Cache that holds at most max entries. stale says
 // which of them a change makes untrue.
 func NewCache[K comparable, V any](d *DB, max int, stale func(Change) (K, Scope)) *Cache[K, V] {
-	c := &Cache[K, V]{max: max, stale: stale, entries: make(map[K]V)}
+	c := &Cache[K, V]{db: d, max: max, stale: stale, entries: make(map[K]V)}
 	d.Watch(c.drop)
 	return c
 }
@@ -40,11 +42,15 @@ func (c *Cache[K, V]) Get(key K, load func() (V, error)) (V, error) {
 	v, ok := c.entries[key]
 	generation := c.generation
 	c.mu.RUnlock()
-	if ok {
+	if ok && c.db.Trusts() {
 		return v, nil
 	}
+	copied := v
 	v, err := load()
 	if err != nil {
+		if ok && c.db.Tolerates(err) {
+			return copied, nil
+		}
 		return v, err
 	}
 	c.mu.Lock()

@@ -166,6 +166,7 @@ func (c *committer) begin(ctx context.Context) (err error) {
 func (c *committer) undo(ctx context.Context) {
 	err := c.exec(ctx, "ROLLBACK") // fails if SQLite has rolled back already
 	if err != nil && c.db.engine.remote {
+		c.db.losses.Add(1)
 		c.disconnect()
 	}
 }

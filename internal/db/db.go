@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/usher-auth/usher/internal/fault"
@@ -45,6 +46,10 @@ type Config struct {
 	// MustExist makes Open return ErrNoDatabase, and leave everything as it is,
 	// if there is no database in the folder, or no schema at the URL.
 	MustExist bool
+	// StaleGrace is for how long beyond a second cached entries are still used while
+	// the database cannot be reached. What is revoked meanwhile is accepted. Zero:
+	// not at all. It has no meaning for SQLite.
+	StaleGrace time.Duration
 	// Migrations holds the schema's steps in one folder for each engine, such
 	// as sqlite/00001_init.sql. Required.
 	Migrations fs.FS
@@ -67,7 +72,9 @@ type DB struct {
 
 	feed     feed
 	commits  *committer
-	follower *follower    // nil: the committer polls the feed
+	follower *follower // nil: the committer polls the feed
+	grace    time.Duration
+	losses   atomic.Uint64
 	mu       sync.RWMutex // guards watchers and stages
 	watchers []func(changes []Change, all bool)
 	stages   []stage
@@ -76,7 +83,7 @@ type DB struct {
 // Open opens the database, creates it if there is none and cfg allows it, and
 // migrates its schema. The errors name the place and what to do about it.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
-	d := &DB{engine: sqliteEngine, log: cfg.Logger, now: cfg.Now}
+	d := &DB{engine: sqliteEngine, log: cfg.Logger, now: cfg.Now, grace: cfg.StaleGrace}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}

@@ -81,6 +81,7 @@ func (f *follower) run(ctx context.Context) {
 		err := f.follow(ctx)
 		f.disconnect()
 		if ctx.Err() == nil {
+			f.db.losses.Add(1)
 			f.db.log.Error("lost the connection to the database", "error", err)
 		}
 	}

@@ -1,6 +1,9 @@
 package db
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -23,3 +26,45 @@ func (f *freshness) set(began time.Duration) { f.nanos.Store(int64(began)) }
 
 // age returns how long ago the last look began.
 func (f *freshness) age() time.Duration { return time.Since(epoch) - time.Duration(f.nanos.Load()) }
+
+// FeedAge returns how long ago the last look at the feed began that succeeded. It
+// is zero for SQLite.
+func (d *DB) FeedAge() time.Duration {
+	if !d.engine.remote {
+		return 0
+	}
+	return d.feed.looked.age()
+}
+
+// Trusts reports whether this process may use what it has cached without asking
+// the database. It may not once its last look at the feed is more than a second
+// old: something may have been revoked since.
+func (d *DB) Trusts() bool { return !d.engine.remote || d.feed.looked.age() <= bound }
+
+// Tolerates reports whether this process may use what it has cached although the
+// database, when asked, failed with err: within the grace that the operator
+// allows.
+func (d *DB) Tolerates(err error) bool {
+	return errors.Is(err, ErrUnavailable) && d.feed.looked.age() <= bound+d.grace
+}
+
+// askTimeout is how long one question that a request waits for may take.
+const askTimeout = 2 * time.Second
+
+// Ask calls a function that reads, with a context that ends soon if the database
+// is elsewhere. When the database does not answer, the error is ErrUnavailable.
+func (d *DB) Ask(ctx context.Context, read func(context.Context) error) error {
+	if !d.engine.remote {
+		return read(ctx)
+	}
+	short, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	err := read(short)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return err
+}
+
+// Losses returns how often a connection was lost that writes or reads the feed.
+func (d *DB) Losses() uint64 { return d.losses.Load() }

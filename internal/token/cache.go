@@ -1,7 +1,10 @@
 package token
 
 import (
+	"context"
+	"errors"
 	"sync"
+	"time"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/db"
@@ -42,7 +45,21 @@ type shard struct {
 	mu         sync.RWMutex
 	entries    map[Hash]entry
 	generation uint64
+	loads      map[Hash]*load // that are under way
 }
+
+// load is one question to the database, which several requests may wait for.
+type load struct {
+	generation uint64
+	began      time.Time
+	done       chan struct{} // closed once the fields below are set
+	entry      entry
+	err        error
+}
+
+// joinWithin is how old a question may be for a request to wait for its answer
+// instead of asking itself: the answer is as old as the question.
+const joinWithin = 100 * time.Millisecond
 
 func newCache(size int) *cache {
 	if size <= 0 {
@@ -51,6 +68,7 @@ func newCache(size int) *cache {
 	c := &cache{most: max(1, size/shards)}
 	for i := range c.shards {
 		c.shards[i].entries = make(map[Hash]entry)
+		c.shards[i].loads = make(map[Hash]*load)
 	}
 	return c
 }
@@ -76,6 +94,9 @@ func (c *cache) put(h Hash, e entry, generation uint64) {
 	if s.generation != generation {
 		return
 	}
+	if old, ok := s.entries[h]; ok {
+		e.used = old.used
+	}
 	for old := range s.entries { // a random one: maps start anywhere
 		if len(s.entries) < c.most {
 			break
@@ -83,6 +104,41 @@ func (c *cache) put(h Hash, e entry, generation uint64) {
 		delete(s.entries, old)
 	}
 	s.entries[h] = e
+}
+
+// load asks for an entry, and keeps it. Requests that come while it asks wait for
+// the same answer: a token that many use at once is looked up once. A request that
+// comes after a removal asks anew, since the answer may be from before.
+func (c *cache) load(ctx context.Context, h Hash, generation uint64, ask func() (entry, error)) (entry, error) {
+	s := c.of(h)
+	s.mu.Lock()
+	l := s.loads[h]
+	if l != nil && l.generation == generation && time.Since(l.began) < joinWithin {
+		s.mu.Unlock()
+		select {
+		case <-l.done:
+		case <-ctx.Done():
+			return entry{}, ctx.Err()
+		}
+		if !errors.Is(l.err, context.Canceled) { // the one that asked has left
+			return l.entry, l.err
+		}
+		return ask()
+	}
+	l = &load{generation: generation, began: time.Now(), done: make(chan struct{}), err: context.Canceled}
+	s.loads[h] = l
+	s.mu.Unlock()
+	defer close(l.done)
+	l.entry, l.err = ask()
+	if l.err == nil {
+		c.put(h, l.entry, generation)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.loads[h] == l {
+		delete(s.loads, h)
+	}
+	return l.entry, l.err
 }
 
 // touch notes a use and reports whether it was the first to do so in its

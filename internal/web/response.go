@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/usher-auth/usher/internal/account"
 )
@@ -21,6 +24,8 @@ type view struct {
 	data any
 	// status of the page or the JSON. 0: 200.
 	status int
+	// retry is when to try again after an error. 0: it is not known.
+	retry time.Duration
 	// cookies are set in the browser. See setCookie for what may be left out.
 	cookies []*http.Cookie
 	// refresh is an address on another site that the page goes on to by itself.
@@ -59,6 +64,9 @@ func asJSON(handle handler) handler {
 func (f *frame) write(w http.ResponseWriter, v *visit, answer view) {
 	for _, c := range answer.cookies {
 		f.setCookie(w, v.Request, c)
+	}
+	if answer.retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(answer.retry.Seconds()))))
 	}
 	switch {
 	case answer.to != "":

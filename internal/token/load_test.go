@@ -1,0 +1,101 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/usher-auth/usher/internal/db"
+)
+
+// A stampede on one token that is not cached asks the database once.
+func TestStampede(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, h := newCache(0), HashOf("t")
+		var asked atomic.Int64
+		ask := func() (entry, error) {
+			asked.Add(1)
+			time.Sleep(50 * time.Millisecond)
+			return entry{tokenID: 7}, nil
+		}
+		var wg sync.WaitGroup
+		for range 1000 {
+			wg.Go(func() {
+				if e, err := c.load(t.Context(), h, 0, ask); err != nil || e.tokenID != 7 {
+					t.Errorf("load: %+v, %v", e, err)
+				}
+			})
+		}
+		wg.Wait()
+		if asked.Load() != 1 {
+			t.Errorf("the database was asked %d times", asked.Load())
+		}
+		if _, ok, _, _ := c.get(h, 0); !ok {
+			t.Error("the answer is not cached")
+		}
+	})
+}
+
+// Attack: the answer to a question from before a revocation, given to a request
+// that came after it.
+func TestStampedeDoesNotOutliveARevocation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, h := newCache(0), HashOf("t")
+		started, release := make(chan struct{}), make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, _ = c.load(t.Context(), h, 0, func() (entry, error) {
+				close(started)
+				<-release
+				return entry{tokenID: 7}, nil
+			})
+		})
+		<-started
+		c.remove(h)
+		_, _, _, generation := c.get(h, 0)
+		_, err := c.load(t.Context(), h, generation, func() (entry, error) { return entry{}, db.ErrNotFound })
+		if !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("after the revocation: %v, want ErrNotFound", err)
+		}
+		close(release)
+		wg.Wait()
+		if _, ok, _, _ := c.get(h, 0); ok {
+			t.Error("the revoked token is cached")
+		}
+	})
+}
+
+// A question that takes long is not waited for by those who come later: its answer
+// would be as old as it is. One whose asker has left leaves nobody without an
+// answer.
+func TestStampedeOnASlowDatabase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, h := newCache(0), HashOf("t")
+		var wg sync.WaitGroup
+		ctx, leave := context.WithCancel(t.Context())
+		wg.Go(func() {
+			_, err := c.load(ctx, h, 0, func() (entry, error) { <-ctx.Done(); return entry{}, ctx.Err() })
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("the one that left: %v", err)
+			}
+		})
+		synctest.Wait()
+		ask := func() (entry, error) { return entry{tokenID: 7}, nil }
+		wg.Go(func() { // waits for the first
+			if e, err := c.load(t.Context(), h, 0, ask); err != nil || e.tokenID != 7 {
+				t.Errorf("the one that waited: %+v, %v", e, err)
+			}
+		})
+		synctest.Wait()
+		time.Sleep(2 * joinWithin)
+		if e, err := c.load(t.Context(), h, 0, ask); err != nil || e.tokenID != 7 {
+			t.Errorf("the one that came later: %+v, %v", e, err)
+		}
+		leave()
+		wg.Wait()
+	})
+}
