@@ -41,7 +41,7 @@ func (cs dataCommands) backup(ctx context.Context, path string) error {
 	}
 	err := core.Backup(ctx, cfg, path)
 	switch folder := filepath.Dir(path); {
-	case errors.Is(err, core.ErrNoDatabase): // of the data folder
+	case errors.Is(err, core.ErrNoDatabase), errors.Is(err, core.ErrOwnTools): // of the data folder
 	case isFolder(path):
 		return &hintError{fmt.Errorf("%s is a folder", path), cs.invocation("backup " + shellQuote(filepath.Join(path, "usher.db")))}
 	case errors.Is(err, fs.ErrExist):

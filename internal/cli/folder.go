@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -18,12 +19,15 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/plexauth"
 )
 
-// folder is the data folder that a command works on, and how it is opened.
+// folder is the data that a command works on, and how it is opened: a data folder,
+// or a PostgreSQL database with a key file.
 type folder struct {
-	data    string // --data
-	keyFile string // --key-file
+	data     string // --data
+	keyFile  string // --key-file
+	database string // --database: may hold a password
 
 	env   environ
 	self  string    // the name that the program was called by
@@ -37,6 +41,7 @@ func (f *folder) addFlags(flags *pflag.FlagSet) {
 		where = " (default " + displayPath(usual) + ")"
 	}
 	flags.StringVar(&f.data, "data", "", "`folder` with the database"+where)
+	flags.StringVar(&f.database, "database", "", "`URL` of a PostgreSQL database instead of the one in the data folder")
 	flags.StringVar(&f.keyFile, "key-file", "", "`file` with the encryption key (default usher.key in the data folder)")
 }
 
@@ -121,7 +126,7 @@ func (f *folder) with(ctx context.Context, cfg core.Config, do func(context.Cont
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	if c.Created {
-		fmt.Fprintf(f.notes, "created a database in %s\n", f.data)
+		fmt.Fprintf(f.notes, "created a database in %s\n", f.place())
 	}
 	return do(ctx, c)
 }
@@ -137,6 +142,10 @@ func (f *folder) open(ctx context.Context, cfg core.Config) (*core.Core, error) 
 
 // locate sets the paths of the data.
 func (f *folder) locate(cfg *core.Config) error {
+	if f.database != "" && f.keyFile != "" {
+		cfg.Database, cfg.KeyFile = plexauth.Secret(f.database), f.keyFile
+		return nil
+	}
 	if f.data == "" {
 		return &usageError{&hintError{errors.New("there is no home folder to store data in"), "set the data folder with --data"}}
 	}
@@ -146,6 +155,12 @@ func (f *folder) locate(cfg *core.Config) error {
 
 // explainOpen adds the next step to an error of opening the data folder.
 func (f *folder) explainOpen(err error) error {
+	if errors.Is(err, core.ErrNoDatabase) && f.database != "" {
+		return &hintError{err, "check --database; usher serve and usher account add create the tables"}
+	}
+	if errors.Is(err, core.ErrOwnTools) {
+		return &hintError{err, "use pg_dump and pg_restore"}
+	}
 	if errors.Is(err, core.ErrNoDatabase) {
 		return &hintError{err, "set its folder with --data; usher serve and usher account add create a database"}
 	}
@@ -168,6 +183,9 @@ func (f *folder) invocation(args string) string {
 	if strings.Contains(filepath.ToSlash(name), "/go-build") {
 		name = "go run ./cmd/usher"
 	}
+	if f.database != "" {
+		args += " --database " + shellQuote(withoutPassword(f.database))
+	}
 	if f.data != f.defaultData() {
 		args += " --data " + shellQuote(f.data)
 	}
@@ -175,6 +193,41 @@ func (f *folder) invocation(args string) string {
 		args += " --key-file " + shellQuote(f.keyFile)
 	}
 	return name + " " + args
+}
+
+// place is where the data is, for reading.
+func (f *folder) place() string {
+	if f.database != "" {
+		return withoutPassword(f.database)
+	}
+	return f.data
+}
+
+// withoutPassword returns the address of a database without its secrets. Where a
+// password may be anywhere in the text, it returns "…".
+func withoutPassword(address string) string {
+	scheme, rest, _ := strings.Cut(address, "://")
+	end := strings.IndexAny(rest+"/", "/?")
+	hosts, tail := rest[:end], rest[end:]
+	if scheme != "postgres" && scheme != "postgresql" || strings.ContainsAny(tail, "@#") || strings.Contains(hosts, "#") {
+		return "…"
+	}
+	if at := strings.LastIndex(hosts, "@"); at >= 0 {
+		name, _, _ := strings.Cut(hosts[:at], ":")
+		hosts = name + hosts[at:]
+	}
+	path, query, _ := strings.Cut(tail, "?")
+	var kept []string
+	for _, parameter := range strings.Split(query, "&") {
+		name, _, _ := strings.Cut(parameter, "=")
+		if name, err := url.QueryUnescape(name); err == nil && name != "" && !strings.HasSuffix(name, "password") {
+			kept = append(kept, parameter)
+		}
+	}
+	if len(kept) > 0 {
+		path += "?" + strings.Join(kept, "&")
+	}
+	return scheme + "://" + hosts + path
 }
 
 // withAccount runs do on the account that a command names.

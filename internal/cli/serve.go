@@ -41,6 +41,7 @@ type serveOptions struct {
 	hashSlots, hashQueue  int
 	failedTries           int
 	grace                 time.Duration
+	staleGrace            time.Duration
 	auditKeep             time.Duration
 	logLevel              string
 	adminUsername         string
@@ -95,6 +96,7 @@ is an account.`,
 	f.IntVar(&o.failedTries, "failed-tries", 10, "failed sign-ins to an account from one address before a wait of a minute; 0 means no limit")
 	f.DurationVar(&o.auditKeep, "audit-keep", 90*24*time.Hour, "how long the audit log is retained; 0 keeps it forever")
 	f.DurationVar(&o.grace, "grace", 20*time.Second, "how long requests in flight may take when the server stops")
+	f.DurationVar(&o.staleGrace, "stale-grace", 0, "with --database: how long to accept cached tokens while the database cannot be reached, also revoked ones")
 	f.StringVar(&o.logLevel, "log-level", "info", "lowest `level` to log: debug, info, warn or error")
 	f.StringVar(&o.adminUsername, "admin-username", "", "`name` of the first admin, created if there is no account")
 	f.StringVar(&o.adminEmail, "admin-email", "", "the first admin's `e-mail`")
@@ -128,14 +130,15 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	c, err := cs.open(ctx, core.Config{
 		Self:         &source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
 		TransientTTL: o.transientTTL, HashSlots: o.hashSlots, HashQueue: o.hashQueue, FailedTries: o.failedTries,
-		By: commandLine(), Argon2id: hashers.Key, AuditKeep: o.auditKeep, Logger: log.Logger,
+		By: commandLine(), Argon2id: hashers.Key, AuditKeep: o.auditKeep, StaleGrace: o.staleGrace,
+		Logger: log.Logger,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	if c.Created {
-		log.Info("created a database", "folder", cs.data)
+		log.Info("created a database", "folder", cs.place())
 	}
 	srv := server.New(c, server.Config{Version: version(), PublicURL: o.publicURL(), NoHSTS: !o.hsts, Proxies: o.proxies})
 	empty, err := cs.firstAdmin(ctx, c.Accounts, o)
@@ -193,6 +196,7 @@ func (o *serveOptions) check() error {
 	}
 	for flag, n := range map[string]int{
 		"--failed-tries": o.failedTries, "--hash-slots": o.hashSlots, "--hash-queue": o.hashQueue, "--grace": int(o.grace),
+		"--stale-grace": int(o.staleGrace),
 	} {
 		if n < 0 {
 			return wrongUse("%s is negative", flag)
@@ -399,7 +403,7 @@ func (cs serveCommands) greet(base string, empty bool, pages *web.Pages) {
   pages          %[1]s  (for browsers)
   data           %[2]s
 
-`, base, displayPath(cs.data))
+`, base, displayPath(cs.place()))
 	if empty {
 		// The only secret that the server prints: its reader has started the server.
 		fmt.Fprintf(cs.out, "There is no account yet. Create the first admin in a browser with this link, which works once:\n\n  %s%s\n\n"+

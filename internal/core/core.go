@@ -30,6 +30,7 @@ import (
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/plexauth"
 )
 
 // Config says what Open opens and how the services work. The zero value, with a
@@ -38,8 +39,16 @@ type Config struct {
 	// Dir is the data folder; Open creates it if needed. Empty: the database is
 	// in memory, and lost when the Core is closed.
 	Dir string
-	// MustExist makes Open return ErrNoDatabase if Dir has no database,
-	// instead of creating one.
+	// Database is the address of a PostgreSQL database, which any number of
+	// processes share; Dir then holds nothing but the key file, if that. Empty:
+	// SQLite, in Dir.
+	Database plexauth.Secret
+	// StaleGrace is for how long a process goes on with what it has cached while
+	// the database at Database cannot be reached. Zero: one second, in which
+	// everything that is revoked is revoked everywhere.
+	StaleGrace time.Duration
+	// MustExist makes Open return ErrNoDatabase if there is no database, or no
+	// schema in the one at Database, instead of creating one.
 	MustExist bool
 	// KeyFile is the file with the database's key. A database that has no key
 	// yet adopts the one in the file, which is created if needed. Required
@@ -209,6 +218,9 @@ func (c *Core) Close() error { return c.DB.Close() }
 // Backup copies the database of cfg.Dir to a new file at path. It needs no key:
 // the person who keeps the copy may be one who must not have it.
 func Backup(ctx context.Context, cfg Config, path string) (err error) {
+	if cfg.Database != "" {
+		return ErrOwnTools
+	}
 	cfg.MustExist = true
 	d, _, err := openDB(ctx, cfg)
 	if err != nil {
@@ -218,15 +230,21 @@ func Backup(ctx context.Context, cfg Config, path string) (err error) {
 	return d.Backup(ctx, path)
 }
 
-// Errors of Restore.
+// Errors of Backup and Restore.
 var (
 	ErrInUse  = db.ErrInUse
 	ErrNoCopy = db.ErrNoCopy
+	// ErrOwnTools reports that the database is PostgreSQL, which has tools of its
+	// own for copies.
+	ErrOwnTools = errors.New("only a database in the data folder is copied to a file and back")
 )
 
 // Restore replaces the database of cfg.Dir by a copy that Backup wrote, and returns
 // where the replaced one is now. ErrInUse, ErrNoCopy.
 func Restore(ctx context.Context, cfg Config, path string) (replaced string, err error) {
+	if cfg.Database != "" {
+		return "", ErrOwnTools
+	}
 	return db.Restore(ctx, db.Config{
 		Dir: cfg.Dir, Migrations: store.Migrations(), Logger: cfg.Logger, Now: cfg.Now,
 	}, path)
@@ -244,7 +262,7 @@ func (e *FolderError) Unwrap() error { return e.Err }
 // whether it did.
 func openDB(ctx context.Context, cfg Config) (d *db.DB, created bool, err error) {
 	open := db.Config{
-		Dir: cfg.Dir, MustExist: true, Migrations: store.Migrations(), Logger: cfg.Logger, Now: cfg.Now,
+		URL: cfg.Database, StaleGrace: cfg.StaleGrace, Dir: cfg.Dir, MustExist: true, Migrations: store.Migrations(), Logger: cfg.Logger, Now: cfg.Now,
 	}
 	d, err = db.Open(ctx, open)
 	if errors.Is(err, ErrNoDatabase) && !cfg.MustExist {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/usher-auth/usher/internal/account"
@@ -83,7 +85,7 @@ func adoptKey(ctx context.Context, d *db.DB, file string) (*seal.Key, error) {
 			return len(lost) < sealed, err
 		})
 	} else {
-		key, err = seal.LoadOrCreate(file)
+		key, err = createKey(file)
 	}
 	if err != nil {
 		return nil, err
@@ -96,6 +98,15 @@ func adoptKey(ctx context.Context, d *db.DB, file string) (*seal.Key, error) {
 		return nil, &KeyError{File: file}
 	}
 	return key, nil
+}
+
+// createKey reads a key file, and creates it with its folder if it does not exist:
+// with a database elsewhere, nothing else needs the folder.
+func createKey(file string) (*seal.Key, error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return nil, &FolderError{fmt.Errorf("creating the folder of the key file: %w", err)}
+	}
+	return seal.LoadOrCreate(file)
 }
 
 // KeyChange is what ReplaceKey did.
@@ -115,7 +126,7 @@ func ReplaceKey(ctx context.Context, cfg Config) (change KeyChange, err error) {
 		return KeyChange{}, err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	key, err := seal.LoadOrCreate(cfg.KeyFile)
+	key, err := createKey(cfg.KeyFile)
 	if err != nil {
 		return KeyChange{}, err
 	}

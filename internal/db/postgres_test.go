@@ -28,18 +28,18 @@ func TestPostgres(t *testing.T) {
 		return
 	}
 	dbtest.Run(t, func(t *testing.T) func(db.Config) (*db.DB, error) {
-		url := plexauth.Secret(pgtest.Database(t))
+		address := plexauth.Secret(pgtest.Database(t))
 		return func(cfg db.Config) (*db.DB, error) {
-			cfg.URL = url
+			cfg.URL = address
 			return db.Open(t.Context(), cfg)
 		}
 	})
 }
 
 // openURL opens a database by its URL.
-func openURL(t testing.TB, url string) *db.DB {
+func openURL(t testing.TB, address string) *db.DB {
 	t.Helper()
-	d, err := db.Open(t.Context(), db.Config{URL: plexauth.Secret(url), Migrations: dbtest.Migrations})
+	d, err := db.Open(t.Context(), db.Config{URL: plexauth.Secret(address), Migrations: dbtest.Migrations})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,9 +52,9 @@ func openURL(t testing.TB, url string) *db.DB {
 }
 
 // raw opens a connection that is not usher's.
-func raw(t testing.TB, url string) *pgx.Conn {
+func raw(t testing.TB, address string) *pgx.Conn {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
+	conn, err := pgx.Connect(t.Context(), address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,8 +136,8 @@ func TestPostgresTurnEnds(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
 	}
-	url := pgtest.Database(t)
-	stopped, other := openURL(t, url), openURL(t, url)
+	address := pgtest.Database(t)
+	stopped, other := openURL(t, address), openURL(t, address)
 	mustPut(t, other, "warm")
 	entered, result := make(chan struct{}), make(chan error)
 	resume := make(chan struct{})
@@ -172,11 +172,11 @@ func TestPostgresDeadlock(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
 	}
-	url := pgtest.Database(t)
-	d := openURL(t, url)
+	address := pgtest.Database(t)
+	d := openURL(t, address)
 	mustPut(t, d, "a")
 	mustPut(t, d, "b")
-	other := raw(t, url)
+	other := raw(t, address)
 	do := func(statement string) {
 		t.Helper()
 		if _, err := other.Exec(t.Context(), statement); err != nil {

@@ -64,7 +64,7 @@ var layers = []layer{
 		{"httpd", ""},
 	}},
 	{"every service and its rows, joined once", []row{
-		{"core", "store account device passkey pin token session source origin signin audit db guard hashing seal"},
+		{"core", "store account device passkey pin token session source origin signin audit db guard hashing seal plexauth"},
 	}},
 	{"rows", []row{
 		{"store", "account device passkey pin token session source origin signin audit db plexauth"},

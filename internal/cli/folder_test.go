@@ -1,0 +1,31 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+)
+
+// Attack: reading a screen or a log for the password of the database.
+func TestWithoutPassword(t *testing.T) {
+	for address, want := range map[string]string{
+		"postgres://u@h/d":                           "postgres://u@h/d",
+		"postgres://u:s3cret@h1:5432,h2:5433/d":      "postgres://u@h1:5432,h2:5433/d",
+		"postgresql://u:s3cret@[::1]:5432/d":         "postgresql://u@[::1]:5432/d",
+		"postgres://u:s3@cret@h/d":                   "postgres://u@h/d",
+		"postgres://h/d?password=s3cret&user=u":      "postgres://h/d?user=u",
+		"postgres://h/d?pass%77ord=s3cret":           "postgres://h/d",
+		"postgres:///d?host=/run&sslpassword=s3cret": "postgres:///d?host=/run",
+		"postgres://u:s3/cret@h/d":                   "…",
+		"postgres://u:s3#cret@h/d":                   "…",
+		"postgres://u:s3?cret@h/d":                   "…",
+		"host=h password=s3cret":                     "…",
+		"u:s3cret@h/d":                               "…",
+		"s3cret":                                     "…",
+		"":                                           "…",
+	} {
+		got := withoutPassword(address)
+		if got != want || strings.Contains(got, "cret") {
+			t.Errorf("%s is shown as %s, want %s", address, got, want)
+		}
+	}
+}
