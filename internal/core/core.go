@@ -175,7 +175,7 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 	})
 	var err error
 	c.Tokens, err = token.New(token.Config{
-		DB: d, Rows: store.Tokens{}, Devices: c.Devices, Proofs: proofs, Audit: log, Key: key,
+		DB: d, Rows: store.Tokens{}, KeyRows: store.TransientKeys{}, Devices: c.Devices, Proofs: proofs, Audit: log, Key: key,
 		TransientTTL: cfg.TransientTTL, Logger: cfg.Logger, Now: cfg.Now,
 	})
 	if err != nil {
@@ -197,10 +197,13 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 		Accounts: c.Accounts, Tokens: c.Tokens, Audit: log,
 	}
 	c.Sources = source.New(sources)
-	if cfg.Self != nil {
-		c.Sources, err = source.NewWithSelf(ctx, cfg.By, sources, *cfg.Self)
+	if cfg.Self == nil {
+		return c, nil
 	}
-	return c, err
+	if c.Sources, err = source.NewWithSelf(ctx, cfg.By, sources, *cfg.Self); err != nil {
+		return nil, err
+	}
+	return c, c.Tokens.ShareKey(ctx)
 }
 
 // Run does the work that no request waits for, until ctx ends: it stores when
@@ -212,8 +215,20 @@ func (c *Core) Run(ctx context.Context) {
 	wg.Wait()
 }
 
-// Close finishes pending writes and closes the database.
-func (c *Core) Close() error { return c.DB.Close() }
+// closeTimeout is how long Close waits for a database that is elsewhere.
+const closeTimeout = 5 * time.Second
+
+// Close ends the transient tokens of this process on all nodes, finishes pending
+// writes and closes the database.
+func (c *Core) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if err := c.Tokens.WithdrawKey(ctx); err != nil && !errors.Is(err, db.ErrClosed) {
+		// They end with the lease.
+		c.Logger.Warn("cannot end the transient tokens at once", "error", err)
+	}
+	return c.DB.Close()
+}
 
 // Backup copies the database of cfg.Dir to a new file at path. It needs no key:
 // the person who keeps the copy may be one who must not have it.

@@ -230,3 +230,62 @@ func TestOneAuditChain(t *testing.T) {
 		t.Errorf("the log has %d rows, %v; want at least %d", rows, err, made.Load())
 	}
 }
+
+// A transient token is good on every node from the moment it is minted, and a
+// clean stop of the node that minted it ends it.
+func TestTransientOnAnyNode(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	address := pgtest.Database(t)
+	proxy, behind := pgtest.NewProxy(t, address)
+	proxy.DropNotifications()
+	b := node(t, behind, core.Config{})
+	a := node(t, address, core.Config{})
+	secret := issue(t, a, a.Add("mia"))
+	transient, _ := a.Tokens.MintTransient(verify(t, a, secret), 0)
+	if p := verify(t, b, transient); p.Kind != token.Transient {
+		t.Errorf("the other node reads a token of kind %v", p.Kind)
+	}
+	// What one may mint on another node is no more than there.
+	again, _ := b.Tokens.MintTransient(verify(t, b, transient), 0)
+	verify(t, a, again)
+
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	within(t, bound, "the token ends with its node", isInvalid(b, transient))
+	verify(t, b, again)
+	verify(t, b, secret)
+	// Attack: texts that look like tokens of other nodes.
+	for _, forged := range []plexauth.Secret{transient[:len(transient)-1] + "A", "transient-" + transient[len("transient-"):20], "transient-"} {
+		if !isInvalid(b, forged)() {
+			t.Errorf("%d bytes that are no token are accepted", len(forged))
+		}
+	}
+}
+
+// A crash ends the transient tokens of a node within 30 seconds, also for a node
+// whose clock is five seconds off, and not before the node could have renewed its
+// lease.
+func TestTransientEndsAfterACrash(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	for _, off := range []time.Duration{-5 * time.Second, 0, 5 * time.Second} {
+		address := plexauth.Secret(pgtest.Database(t))
+		crashed := coretest.New(t, core.Config{Database: address})
+		other := coretest.New(t, core.Config{Database: address})
+		other.Clock.Advance(off)
+		secret := issue(t, crashed, crashed.Add("mia"))
+		transient, _ := crashed.Tokens.MintTransient(verify(t, crashed, secret), 0)
+		verify(t, other, transient)
+		other.Clock.Advance(14 * time.Second)
+		verify(t, other, transient)
+		other.Clock.Advance(16 * time.Second)
+		if !isInvalid(other, transient)() {
+			t.Errorf("with a clock that is %v off: the token of a node that crashed 30 seconds ago is accepted", off)
+		}
+		verify(t, other, secret)
+	}
+}

@@ -36,6 +36,9 @@ func (d *DB) FeedAge() time.Duration {
 	return d.feed.looked.age()
 }
 
+// Shared reports whether other machines may have the database open, too.
+func (d *DB) Shared() bool { return d.engine.remote }
+
 // Trusts reports whether this process may use what it has cached without asking
 // the database. It may not once its last look at the feed is more than a second
 // old: something may have been revoked since.

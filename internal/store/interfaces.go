@@ -27,5 +27,6 @@ var (
 	_ source.Rows      = Sources{}
 	_ source.ShareRows = Shares{}
 	_ source.Settings  = Settings{}
+	_ token.KeyRows    = TransientKeys{}
 	_ token.Rows       = Tokens{}
 )

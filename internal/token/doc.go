@@ -8,7 +8,8 @@
 //
 //	access     20 letters and digits; lives until revoked; SHA-256 stored
 //	transient  "transient-…"; 48 hours at most; nothing stored: it is sealed
-//	           with a key that lives in this process's memory only
+//	           with a key that the process makes when it starts. Nodes of one
+//	           database share their keys under leases
 //	server     20 letters and digits for one server, derived from the access
 //	           token that listed the server; ends with it; SHA-256 stored
 //

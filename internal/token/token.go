@@ -69,6 +69,9 @@ type Config struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
 	Rows Rows
+	// KeyRows is the table of the keys of transient tokens. Nil: there is no other
+	// node.
+	KeyRows KeyRows
 	// Devices are the devices that hold the tokens. Required.
 	Devices *device.Service
 	// Proofs spends what sign-ins are proved with. Required.
@@ -103,6 +106,7 @@ type Service struct {
 	now        func() time.Time
 	cache      *cache
 	sealer     *sealer
+	keys       *keys
 	hits       atomic.Uint64
 	misses     atomic.Uint64
 	tallied    atomic.Uint64 // hits and misses that are in the database
@@ -111,7 +115,7 @@ type Service struct {
 
 // New returns a Service.
 func New(cfg Config) (*Service, error) {
-	sealer, err := newSealer()
+	sealer, _, err := newSealer()
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +123,7 @@ func New(cfg Config) (*Service, error) {
 		db: cfg.DB, rows: cfg.Rows, devices: cfg.Devices, proofs: cfg.Proofs, audit: cfg.Audit,
 		serverKey: cfg.Key.Derive("server tokens"), pinKey: cfg.Key.Derive("pin tokens"),
 		ttl: cfg.TransientTTL, log: cfg.Logger, now: cfg.Now, cache: newCache(cfg.CacheSize), sealer: sealer,
+		keys: newKeys(cfg),
 	}
 	if s.ttl <= 0 || s.ttl > MaxTransientTTL {
 		s.ttl = MaxTransientTTL
@@ -265,6 +270,12 @@ func (s *Service) Verify(ctx context.Context, token plexauth.Secret) (Principal,
 
 func (s *Service) verifyTransient(ctx context.Context, token plexauth.Secret, now time.Time) (Principal, error) {
 	c, ok := s.sealer.open(token)
+	if !ok && s.db.Shared() {
+		var err error
+		if c, ok, err = s.openOfOthers(ctx, token); err != nil {
+			return Principal{}, err
+		}
+	}
 	if !ok || now.UnixMilli() >= c.expires {
 		return Principal{}, ErrInvalid
 	}
@@ -278,6 +289,20 @@ func (s *Service) verifyTransient(ctx context.Context, token plexauth.Secret, no
 		p.SourceID = c.sourceID
 	}
 	return p, nil
+}
+
+// openOfOthers opens a transient token that another node sealed.
+func (s *Service) openOfOthers(ctx context.Context, token plexauth.Secret) (c claim, ok bool, err error) {
+	id, ok := idOf(token)
+	if !ok || s.keys.rows == nil {
+		return claim{}, false, nil
+	}
+	other, err := s.keys.find(ctx, id)
+	if other == nil || err != nil {
+		return claim{}, false, err
+	}
+	c, ok = other.open(token)
+	return c, ok, nil
 }
 
 // lookup finds a stored token by its hash, in the cache or else in the

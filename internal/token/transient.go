@@ -34,6 +34,7 @@ const (
 	claimSize  = 32 + 8 + 8
 	nonceSize  = 12
 	sealedSize = nonceSize + claimSize + 16
+	keySize    = 32
 )
 
 var transientText = base64.RawURLEncoding.Strict()
@@ -41,8 +42,8 @@ var transientText = base64.RawURLEncoding.Strict()
 // transientLength is how long every transient token is.
 var transientLength = len(transientPrefix) + transientText.EncodedLen(sealedSize)
 
-// sealer seals claims with a key that exists in this process's memory only: a
-// restart ends every transient token. It is safe for concurrent use.
+// sealer seals claims with a key that a process makes when it starts: a restart
+// ends every transient token. It is safe for concurrent use.
 type sealer struct {
 	aead cipher.AEAD
 	// Nonces are a counter: random ones of 96 bits must not be used more than
@@ -53,9 +54,18 @@ type sealer struct {
 	start  [nonceSize]byte
 }
 
-func newSealer() (*sealer, error) {
-	var key [32]byte
+// newSealer returns a sealer with a new key.
+func newSealer() (s *sealer, key [keySize]byte, err error) {
 	_, _ = rand.Read(key[:]) // never fails
+	if s, err = openSealer(key); err == nil {
+		_, _ = rand.Read(s.start[:])
+	}
+	return s, key, err
+}
+
+// openSealer returns a sealer with a key, which is good for opening only: its
+// nonces would be used twice.
+func openSealer(key [keySize]byte) (*sealer, error) {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		return nil, fmt.Errorf("making a cipher: %w", err)
@@ -64,9 +74,7 @@ func newSealer() (*sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a cipher: %w", err)
 	}
-	s := &sealer{aead: aead}
-	_, _ = rand.Read(s.start[:])
-	return s, nil
+	return &sealer{aead: aead}, nil
 }
 
 // putNonce writes a nonce that was not used before.
@@ -97,7 +105,20 @@ func (s *sealer) seal(c claim) plexauth.Secret {
 	return plexauth.Secret(b.text)
 }
 
-// open returns the claim of a token that this process sealed; false for any
+// idOf returns which sealer a token is of, if it is a token.
+func idOf(token plexauth.Secret) (id uint32, ok bool) {
+	var head [6]byte
+	text, ok := strings.CutPrefix(string(token), transientPrefix)
+	if !ok || len(token) != transientLength {
+		return 0, false
+	}
+	if n, err := transientText.Decode(head[:], []byte(text[:8])); err != nil || n != len(head) {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(head[:]), true
+}
+
+// open returns the claim of a token that this sealer's key sealed; false for any
 // other text. Whether the claim still holds is for the caller to see.
 func (s *sealer) open(token plexauth.Secret) (claim, bool) {
 	text, ok := strings.CutPrefix(string(token), transientPrefix)

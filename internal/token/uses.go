@@ -64,9 +64,12 @@ func (u *uses) take() map[Hash]use {
 }
 
 // Run records, every half minute, when tokens were last used, until ctx ends;
-// then once more. A use is worth a write now and then, and not one for each
+// then once more. It also renews the key that ShareKey shared. A use is worth a write now and then, and not one for each
 // request: a crash loses the last half minute.
 func (s *Service) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { s.renewKeys(ctx) })
 	tick := time.NewTicker(flushEvery)
 	defer tick.Stop()
 	for {

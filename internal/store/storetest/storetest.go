@@ -29,7 +29,7 @@ import (
 func Run(t *testing.T, newPlace func(t *testing.T) (open func() *db.DB)) {
 	for _, test := range slices.Concat(
 		accountTests, deviceTests, tokenTests, pinTests, sessionTests, proofTests, passkeyTests, sourceTests,
-		originTests, auditTests, settingTests,
+		originTests, auditTests, settingTests, transientKeyTests,
 	) {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newWorld(t, newPlace)) })
 	}
