@@ -34,6 +34,7 @@ var layers = []layer{
 		{"store/storetest", "store account audit device origin passkey pin session signin source token db plexauth"},
 		{"test/browser", ""},
 		{"test/clients", ""},
+		{"test/cluster", ""},
 		{"test/crash", ""},
 		{"test/http", ""},
 		{"test/http/binary", ""},

@@ -112,6 +112,9 @@ func Start(settings ...string) (s *Server, err error) {
 	if err := s.run("initdb", "-D", s.data(), "-U", "usher", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"); err != nil {
 		return nil, err
 	}
+	if err := s.guard(); err != nil {
+		return nil, err
+	}
 	if s.Port, err = freePort(); err != nil {
 		return nil, err
 	}
@@ -141,6 +144,16 @@ func (s *Server) own() error {
 		return os.Chown(s.dir, uid, gid)
 	}
 	return errors.New("there is no user but root to run PostgreSQL as")
+}
+
+// Guarded is a role that the server asks for a password. A test creates it.
+const Guarded = "guarded"
+
+// guard says who needs a password.
+func (s *Server) guard() error {
+	rules := "host all " + Guarded + " 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n" +
+		"host replication all 127.0.0.1/32 trust\n"
+	return os.WriteFile(filepath.Join(s.data(), "pg_hba.conf"), []byte(rules), 0o600)
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
@@ -259,21 +272,8 @@ func (s *Server) Database(t testing.TB) string {
 	count++
 	name := fmt.Sprintf("test%d", count)
 	countMu.Unlock()
-	s.Exec(t, "postgres", "CREATE DATABASE "+name)
+	Exec(t, s.url("postgres"), "CREATE DATABASE "+name)
 	return s.url(name)
-}
-
-// Exec runs a statement in one of the server's databases.
-func (s *Server) Exec(t testing.TB, database, statement string) {
-	t.Helper()
-	pool, err := sql.Open("pgx", s.url(database))
-	if err == nil {
-		_, err = pool.ExecContext(t.Context(), statement)
-		err = errors.Join(err, pool.Close())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // programs returns the folder with the newest PostgreSQL that is installed, 15 or
@@ -310,4 +310,17 @@ func freePort() (int, error) {
 	}
 	defer ln.Close()
 	return ln.Addr().(*net.TCPAddr).Port, nil
+}
+
+// Exec runs a statement in the database at a URL.
+func Exec(t testing.TB, address, statement string) {
+	t.Helper()
+	pool, err := sql.Open("pgx", address)
+	if err == nil {
+		_, err = pool.ExecContext(t.Context(), statement)
+		err = errors.Join(err, pool.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -21,3 +21,9 @@ func Database(t testing.TB) string {
 	t.Fatal("there is no PostgreSQL on Windows")
 	return ""
 }
+
+// Exec is never called where Available reports false.
+func Exec(t testing.TB, address, statement string) { t.Fatal("there is no PostgreSQL on Windows") }
+
+// Guarded is the role of the same name elsewhere.
+const Guarded = "guarded"
