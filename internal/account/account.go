@@ -18,6 +18,7 @@ import (
 	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/signin"
+	"github.com/usher-auth/usher/internal/tries"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -129,6 +130,9 @@ type Config struct {
 	// DB is the database, and Rows its tables. Required.
 	DB   *db.DB
 	Rows Rows
+	// Tries is the table of failed tries, which all nodes of a database count
+	// together. Nil: each process counts its own.
+	Tries tries.Rows
 	// Audit is the log of what happens to accounts. Required.
 	Audit *audit.Log
 	// Key seals TOTP seeds. Required.
@@ -166,6 +170,7 @@ type Service struct {
 	now     func() time.Time
 
 	logins, addresses *guard.Failures // wrong passwords
+	everywhere        *tries.Failures // logins on all nodes; nil: there is one node
 	signIns           *guard.Failures // right ones
 	wrongCodes        int             // in a row, before the lock; 0: no limit
 }
@@ -189,6 +194,11 @@ func New(cfg Config) *Service {
 	// One address may fail for ten accounts' worth: a household behind one
 	// router has several people in it.
 	s.logins = &guard.Failures{Burst: cfg.FailedTries, Refill: time.Minute}
+	if cfg.Tries != nil && cfg.DB.Shared() {
+		s.everywhere = tries.New(tries.Config{
+			DB: cfg.DB, Rows: cfg.Tries, Key: cfg.Key, Name: "sign-in", Burst: cfg.FailedTries, Refill: time.Minute,
+		})
+	}
 	s.addresses = &guard.Failures{Burst: 10 * cfg.FailedTries, Refill: time.Minute / 10}
 	// A test suite signs in often; a flood, which this bounds, without end.
 	s.signIns = &guard.Failures{Burst: 10 * cfg.FailedTries, Refill: time.Second}

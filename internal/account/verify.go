@@ -11,6 +11,7 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/signin"
+	"github.com/usher-auth/usher/internal/tries"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -139,7 +140,7 @@ func (s *Service) tryPassword(ctx context.Context, by audit.Actor, c Credentials
 	if t, err = s.newTry(ctx, by, c); err != nil {
 		return try{}, "", err
 	}
-	if err := t.allowed(); err != nil {
+	if err := t.allowed(ctx); err != nil {
 		return try{}, "", err
 	}
 	code, right, err := s.checkInTurn(ctx, &t, c)
@@ -167,7 +168,8 @@ type try struct {
 // limit is a limit with the key that an attempt has in it.
 type limit struct {
 	*guard.Failures
-	key string
+	key        string
+	everywhere *tries.Failures // the same limit on all nodes; nil: there is none
 }
 
 // newTry finds the account of credentials and what limits apply. A failure of an
@@ -189,21 +191,30 @@ func (s *Service) newTry(ctx context.Context, by audit.Actor, c Credentials) (tr
 	t := try{account: a, place: at, now: s.now, claim: guard.Claim{Network: network, Account: name, Known: at.known}}
 	if a.ID != 0 {
 		t.claim.Account = strconv.FormatInt(a.ID, 10)
-		t.limits = append(t.limits, limit{s.logins, t.claim.Account + " " + at.tries})
-		t.signIns = limit{s.signIns, t.claim.Account + " " + at.tries}
+		t.limits = append(t.limits, limit{s.logins, t.claim.Account + " " + at.tries, s.everywhere})
+		t.signIns = limit{s.signIns, t.claim.Account + " " + at.tries, nil}
 	}
 	if !at.known {
-		t.limits = append(t.limits, limit{s.logins, name + " " + network}, limit{s.addresses, network})
+		t.limits = append(t.limits, limit{s.logins, name + " " + network, s.everywhere},
+			limit{s.addresses, network, nil})
 	}
 	return t, nil
 }
 
 // allowed returns ErrRateLimited if too many attempts have failed, and ErrTooMany
 // if too many were right.
-func (t *try) allowed() error {
+func (t *try) allowed(ctx context.Context) error {
 	now := t.now()
 	for _, l := range t.limits {
-		if wait := l.Wait(l.key, now); wait > 0 {
+		wait := l.Wait(l.key, now)
+		if l.everywhere != nil {
+			elsewhere, err := l.everywhere.Wait(ctx, l.key, now)
+			if err != nil {
+				return err
+			}
+			wait = max(wait, elsewhere)
+		}
+		if wait > 0 {
 			return fault.WithWait(ErrRateLimited, wait)
 		}
 	}
@@ -260,7 +271,11 @@ func (s *Service) checkInTurn(ctx context.Context, t *try, c Credentials) (code 
 	if err != nil {
 		return "", false, err
 	}
-	if err := t.countSignIn(); err != nil {
+	err = t.allowed(ctx) // what failed on other nodes meanwhile
+	if err == nil {
+		err = t.countSignIn()
+	}
+	if err != nil {
 		end(true)
 		return "", false, err
 	}
@@ -270,7 +285,28 @@ func (s *Service) checkInTurn(ctx context.Context, t *try, c Credentials) (code 
 		t.takeBackSignIn()
 	}
 	end(good)
-	return code, right, nil
+	// It counts, also if the caller hangs up.
+	return code, right, t.countEverywhere(context.WithoutCancel(ctx), good)
+}
+
+// countEverywhere counts the outcome on all nodes. Attempts at the same time on
+// several nodes can exceed the limit by those that are being hashed.
+func (t *try) countEverywhere(ctx context.Context, good bool) error {
+	for i, l := range t.limits {
+		if l.everywhere == nil {
+			continue
+		}
+		var err error
+		if !good {
+			err = l.everywhere.Failed(ctx, l.key, t.now())
+		} else if i == 0 { // as in begin
+			err = l.everywhere.Succeeded(ctx, l.key)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // countSignIn counts the attempt as a sign-in. ErrTooMany.

@@ -124,7 +124,7 @@ func TestChangesAreRecorded(t *testing.T) {
 	must(err)
 	key, answer := passkeytest.Create(t, options, "http://localhost")
 	must(w.Passkeys.FinishAdd(ctx, own, site, mia, "browser", "phone", answer))
-	options, err = w.Passkeys.BeginSignIn(site, "browser", tv.Address)
+	options, err = w.Passkeys.BeginSignIn(ctx, site, "browser", tv.Address)
 	must(err)
 	v, err = w.Passkeys.FinishSignIn(ctx, tv, site, "browser", key.Sign(t, options))
 	must(err)

@@ -471,7 +471,7 @@ var changingMethods = []changing{
 		return h.Passkeys.FinishAdd(ctx, h.by, living, h.mia, "browser", "key", answer)
 	}},
 	{"Passkeys.FinishSignIn", "", false, func(ctx context.Context, h *household) error {
-		options, err := h.Passkeys.BeginSignIn(living, "browser", "192.0.2.1")
+		options, err := h.Passkeys.BeginSignIn(ctx, living, "browser", "192.0.2.1")
 		if err != nil {
 			return err
 		}

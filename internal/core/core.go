@@ -111,6 +111,9 @@ type Core struct {
 	// Hashing admits password checks; its load is reported in the metrics.
 	Hashing *guard.Admission
 
+	// SetupKey is the secret of the link that creates the first account, on every
+	// node of a database that several share. Empty: each process has its own.
+	SetupKey plexauth.Secret
 	// Created reports whether Open created the database.
 	Created bool
 	// Logger and Now are those of the Config, never nil.
@@ -170,7 +173,7 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 	c.Devices = device.New(device.Config{DB: d, Rows: store.Devices{}})
 	c.Origins = origin.New(origin.Config{DB: d, Rows: store.Origins{}, Audit: log})
 	c.Accounts = account.New(account.Config{
-		DB: d, Rows: store.Accounts{}, Audit: log, Key: key, Proofs: proofs, Devices: c.Devices,
+		DB: d, Rows: store.Accounts{}, Tries: store.Tries{}, Audit: log, Key: key, Proofs: proofs, Devices: c.Devices,
 		Hashing: c.Hashing, FailedTries: cfg.FailedTries, Argon2id: cfg.Argon2id, Cost: cfg.HashCost, Now: cfg.Now,
 	})
 	var err error
@@ -182,14 +185,14 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 		return nil, err
 	}
 	c.PINs = pin.New(pin.Config{
-		DB: d, Rows: store.PINs{}, Accounts: c.Accounts, Tokens: c.Tokens, Key: key, Audit: log,
+		DB: d, Rows: store.PINs{}, Tries: store.Tries{}, Accounts: c.Accounts, Tokens: c.Tokens, Key: key, Audit: log,
 		FailedTries: cfg.FailedTries, Now: cfg.Now,
 	})
 	c.Sessions = session.New(session.Config{
 		DB: d, Rows: store.Sessions{}, Proofs: proofs, Tokens: c.Tokens, Audit: log, Now: cfg.Now,
 	})
 	c.Passkeys = passkey.New(passkey.Config{
-		DB: d, Rows: store.Passkeys{}, Accounts: c.Accounts, Audit: log,
+		DB: d, Rows: store.Passkeys{}, Challenges: store.Challenges{}, Accounts: c.Accounts, Audit: log,
 		Begins: 10 * cfg.FailedTries, Now: cfg.Now,
 	})
 	sources := source.Config{
@@ -201,6 +204,12 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 		return c, nil
 	}
 	if c.Sources, err = source.NewWithSelf(ctx, cfg.By, sources, *cfg.Self); err != nil {
+		return nil, err
+	}
+	if !d.Shared() {
+		return c, nil
+	}
+	if c.SetupKey, err = sharedSetupKey(ctx, d, key); err != nil {
 		return nil, err
 	}
 	return c, c.Tokens.ShareKey(ctx)

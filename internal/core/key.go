@@ -2,6 +2,8 @@ package core
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +15,7 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/plexauth"
 )
 
 // keySetting is the setting with the fingerprint of the database's key.
@@ -107,6 +110,22 @@ func createKey(file string) (*seal.Key, error) {
 		return nil, &FolderError{fmt.Errorf("creating the folder of the key file: %w", err)}
 	}
 	return seal.LoadOrCreate(file)
+}
+
+// setupSetting is the setting that the secret of the set-up link is derived from.
+const setupSetting = "setup nonce"
+
+// sharedSetupKey returns the secret of the set-up link of a database that several
+// nodes share. The link works until there is an account.
+func sharedSetupKey(ctx context.Context, d *db.DB, key *seal.Key) (plexauth.Secret, error) {
+	nonce, err := store.Settings{DB: d}.FindOrCreate(ctx, setupSetting, func() ([]byte, error) {
+		return []byte(rand.Text()), nil
+	})
+	if err != nil {
+		return "", err
+	}
+	secret := key.Derive("setup link " + string(nonce))
+	return plexauth.Secret(hex.EncodeToString(secret[:16])), nil
 }
 
 // KeyChange is what ReplaceKey did.

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/pquerna/otp/totp"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
@@ -17,6 +20,8 @@ import (
 	"github.com/usher-auth/usher/internal/db/pgtest"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/passkey"
+	"github.com/usher-auth/usher/internal/passkey/passkeytest"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -287,5 +292,153 @@ func TestTransientEndsAfterACrash(t *testing.T) {
 			t.Errorf("with a clock that is %v off: the token of a node that crashed 30 seconds ago is accepted", off)
 		}
 		verify(t, other, secret)
+	}
+}
+
+// Attack: guessing on one node after the other.
+func TestLimitsHoldInTheCluster(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	address := pgtest.Database(t)
+	cfg := core.Config{FailedTries: 4}
+	nodes := []*coretest.Core{node(t, address, cfg), node(t, address, cfg), node(t, address, cfg)}
+	mia := nodes[0].Add("mia")
+	try := func(c *coretest.Core, password plexauth.Secret) error {
+		_, err := c.Accounts.VerifyPassword(t.Context(), audit.Actor{Address: "192.0.2.1"}, account.Credentials{
+			Login: mia.Username, Password: password,
+		})
+		return err
+	}
+	for i := range 4 {
+		if err := try(nodes[i%len(nodes)], "wrong"); !errors.Is(err, account.ErrCredentials) {
+			t.Fatalf("try %d: %v", i, err)
+		}
+	}
+	late := node(t, address, cfg) // as after a restart
+	for i, c := range append(nodes, late) {
+		if err := try(c, coretest.Password); !errors.Is(err, account.ErrRateLimited) || fault.WaitOf(err) <= 0 {
+			t.Errorf("node %d lets the next try through: %v", i, err)
+		}
+	}
+
+	// The same for the codes of PINs.
+	who := audit.Actor{AccountID: mia.ID, Address: "192.0.2.2"}
+	limited := 0
+	for i := range 8 {
+		_, err := nodes[i%len(nodes)].PINs.Find(t.Context(), who, "4444")
+		if fault.KindOf(err) == fault.Limited {
+			limited++
+		}
+	}
+	if limited != 4 {
+		t.Errorf("%d of 8 wrong codes were held back, want 4", limited)
+	}
+}
+
+// Attack: the same code on two nodes at the same moment.
+func TestCodesAreUsedOnceInTheCluster(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	address := pgtest.Database(t)
+	nodes := []*coretest.Core{node(t, address, core.Config{}), node(t, address, core.Config{}), node(t, address, core.Config{})}
+	mia := nodes[0].Add("mia")
+	enrolment := account.NewEnrolment("usher", "mia")
+	codes, err := nodes[0].Accounts.Enrol(t.Context(), operator, mia.ID, enrolment, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := totp.GenerateCode(string(enrolment.Secret), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, code := range map[string]plexauth.Secret{"a code of the second factor": plexauth.Secret(now), "a backup code": codes[0]} {
+		var wg sync.WaitGroup
+		var good atomic.Int64
+		for i := range 9 {
+			wg.Go(func() {
+				c := nodes[i%len(nodes)]
+				v, err := c.Accounts.Verify(t.Context(), audit.Actor{}, account.Credentials{
+					Login: "mia", Password: coretest.Password, Code: code,
+				})
+				if err == nil {
+					_, err = c.Tokens.SignIn(t.Context(), audit.Actor{}, v.Proof, device.Device{ClientIdentifier: "test"})
+				}
+				switch {
+				case err == nil:
+					good.Add(1)
+				case !errors.Is(err, account.ErrCode):
+					t.Errorf("%s: %v", what, err)
+				}
+			})
+		}
+		wg.Wait()
+		if good.Load() != 1 {
+			t.Errorf("%s was used %d times", what, good.Load())
+		}
+	}
+}
+
+// A passkey is asked for by one node, and its answer comes to another; and to a
+// third at the same time, if somebody copied it.
+func TestPasskeysOnAnyNode(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	address := pgtest.Database(t)
+	a, b := node(t, address, core.Config{}), node(t, address, core.Config{})
+	mia := a.Add("mia")
+	party := passkey.Party{ID: "example.org", Origins: []string{"https://example.org"}}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	options, err := a.Passkeys.BeginAdd(t.Context(), party, mia, "browser")
+	must(err)
+	phone, attestation := passkeytest.Create(t, options, party.Origins[0])
+	must(b.Passkeys.FinishAdd(t.Context(), audit.Actor{AccountID: mia.ID}, party, mia, "browser", "phone", attestation))
+
+	options, err = b.Passkeys.BeginSignIn(t.Context(), party, "browser", "192.0.2.1")
+	must(err)
+	answer := phone.Sign(t, options)
+	var wg sync.WaitGroup
+	var good atomic.Int64
+	for i := range 6 {
+		wg.Go(func() {
+			c := []*coretest.Core{a, b}[i%2]
+			v, err := c.Passkeys.FinishSignIn(t.Context(), audit.Actor{}, party, "browser", answer)
+			if err == nil {
+				_, err = c.Tokens.SignIn(t.Context(), audit.Actor{}, v.Proof, device.Device{ClientIdentifier: "test"})
+			}
+			switch {
+			case err == nil:
+				good.Add(1)
+			case !errors.Is(err, passkey.ErrChallenge):
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if good.Load() != 1 {
+		t.Errorf("one answer signed in %d times", good.Load())
+	}
+}
+
+// The set-up link is one for all nodes, and no other cluster's.
+func TestSetupLinkIsShared(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	address := pgtest.Database(t)
+	a, b := node(t, address, core.Config{}), node(t, address, core.Config{})
+	other := node(t, pgtest.Database(t), core.Config{})
+	if a.SetupKey == "" || a.SetupKey != b.SetupKey || a.SetupKey == other.SetupKey {
+		t.Error("the nodes have not one set-up key, or another cluster has the same")
+	}
+	if coretest.New(t, core.Config{}).SetupKey != "" {
+		t.Error("a process on SQLite does not make its own set-up key")
 	}
 }

@@ -13,7 +13,7 @@
 //	BeginSignIn        FinishSignIn        a passkey identifies an account, and proves it
 //	BeginSecondFactor  FinishSecondFactor  after the password, a passkey is the second factor
 //
-// Each begins with a challenge, which is stored in memory for five minutes. It is
+// Each begins with a challenge, which is stored for five minutes, in memory or in the database that nodes share. It is
 // bound to the browser that requested it, which the caller identifies by its
 // session or by the secret of a cookie. It works once, for the ceremony that it was
 // created for and, except for BeginSignIn, for one account.

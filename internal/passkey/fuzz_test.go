@@ -29,7 +29,7 @@ func FuzzNewParty(f *testing.F) {
 		if p.ID != strings.ToLower(p.ID) || net.ParseIP(p.ID) != nil || len(p.Origins) == 0 {
 			t.Errorf("NewParty(%q, %q, %v) is %+v", public, host, secure, p)
 		}
-		if _, err := passkeys.BeginSignIn(p, "browser", "192.0.2.1"); err != nil {
+		if _, err := passkeys.BeginSignIn(t.Context(), p, "browser", "192.0.2.1"); err != nil {
 			t.Errorf("NewParty(%q, %q, %v) is %+v, which is of no use: %v", public, host, secure, p, err)
 		}
 	})

@@ -49,6 +49,9 @@ type Config struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
 	Rows Rows
+	// Challenges is the table of challenges, for nodes that share a database. Nil:
+	// they are in memory.
+	Challenges ChallengeRows
 	// Accounts are the accounts that the passkeys are of. Required.
 	Accounts *account.Service
 	// Audit is the log of what happens to passkeys. Required.
@@ -83,9 +86,9 @@ type Service struct {
 	audit    *audit.Log
 	now      func() time.Time
 	begins   *guard.Failures
-	adding   challenges
-	alone    challenges
-	seconds  challenges
+	adding   *challenges
+	alone    *challenges
+	seconds  *challenges
 	settings webauthn.Config
 }
 
@@ -98,6 +101,13 @@ func New(cfg Config) *Service {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	var stored ChallengeRows
+	if cfg.Challenges != nil && cfg.DB.Shared() {
+		stored = cfg.Challenges
+	}
+	s.adding = &challenges{kind: "adding", db: cfg.DB, rows: stored}
+	s.alone = &challenges{kind: "alone", db: cfg.DB, rows: stored}
+	s.seconds = &challenges{kind: "second", db: cfg.DB, rows: stored}
 	timeout := webauthn.TimeoutConfig{Timeout: challengeLife, TimeoutUVD: challengeLife}
 	s.settings = webauthn.Config{
 		RPDisplayName: "usher",
@@ -264,15 +274,17 @@ func (s *Service) BeginAdd(ctx context.Context, party Party, a account.Account, 
 	if err != nil {
 		return nil, fmt.Errorf("beginning to add a passkey: %w", err)
 	}
-	return s.begin(&s.adding, browser, a.ID, session, options)
+	return s.begin(ctx, s.adding, browser, a.ID, session, options)
 }
 
 // begin stores a challenge and returns what the browser needs.
 func (s *Service) begin(
-	c *challenges, browser string, accountID int64, session *webauthn.SessionData, options any,
+	ctx context.Context, c *challenges, browser string, accountID int64, session *webauthn.SessionData, options any,
 ) ([]byte, error) {
 	now := s.now()
-	c.put(browser, ceremony{accountID, *session, now.Add(challengeLife)}, now)
+	if err := c.put(ctx, browser, ceremony{accountID, *session, now.Add(challengeLife)}, now); err != nil {
+		return nil, err
+	}
 	return json.Marshal(options)
 }
 
@@ -281,8 +293,11 @@ func (s *Service) begin(
 func (s *Service) FinishAdd(
 	ctx context.Context, by audit.Actor, party Party, a account.Account, browser, name string, answer []byte,
 ) error {
-	begun, ok := s.adding.take(browser, s.now())
-	if !ok || begun.account != a.ID {
+	begun, err := s.adding.take(ctx, browser, s.now())
+	if err != nil {
+		return err
+	}
+	if begun.Account != a.ID {
 		return ErrChallenge
 	}
 	lib, err := s.at(party)
@@ -293,7 +308,7 @@ func (s *Service) FinishAdd(
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRejected, err)
 	}
-	key, err := lib.CreateCredential(&user{account: a}, begun.session, parsed)
+	key, err := lib.CreateCredential(&user{account: a}, begun.Session, parsed)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRejected, err)
 	}
@@ -351,7 +366,7 @@ func cleanName(name string) string {
 // BeginSignIn returns what the script hands to navigator.credentials.get, for an
 // unknown visitor. browser is a secret that the page gave to this browser alone,
 // address the address of the browser. ErrRateLimited.
-func (s *Service) BeginSignIn(party Party, browser, address string) ([]byte, error) {
+func (s *Service) BeginSignIn(ctx context.Context, party Party, browser, address string) ([]byte, error) {
 	if wait := s.begins.Take(guard.Network(address), s.now()); wait > 0 {
 		return nil, fault.WithWait(ErrRateLimited, wait)
 	}
@@ -363,7 +378,7 @@ func (s *Service) BeginSignIn(party Party, browser, address string) ([]byte, err
 	if err != nil {
 		return nil, fmt.Errorf("beginning a sign-in by passkey: %w", err)
 	}
-	return s.begin(&s.alone, browser, 0, session, options)
+	return s.begin(ctx, s.alone, browser, 0, session, options)
 }
 
 // FinishSignIn checks the answer of a passkey that stands for password and
@@ -371,9 +386,9 @@ func (s *Service) BeginSignIn(party Party, browser, address string) ([]byte, err
 func (s *Service) FinishSignIn(
 	ctx context.Context, by audit.Actor, party Party, browser string, answer []byte,
 ) (account.Verified, error) {
-	begun, ok := s.alone.take(browser, s.now())
-	if !ok {
-		return account.Verified{}, ErrChallenge
+	begun, err := s.alone.take(ctx, browser, s.now())
+	if err != nil {
+		return account.Verified{}, err
 	}
 	parsed, err := protocol.ParseCredentialRequestResponseBytes(answer)
 	if err != nil {
@@ -392,7 +407,7 @@ func (s *Service) FinishSignIn(
 	}
 	return s.check(ctx, by, party, a, func(lib *webauthn.WebAuthn, u *user) (*webauthn.Credential, error) {
 		whose := func([]byte, []byte) (webauthn.User, error) { return u, nil }
-		_, key, err := lib.ValidatePasskeyLogin(whose, begun.session, parsed)
+		_, key, err := lib.ValidatePasskeyLogin(whose, begun.Session, parsed)
 		return key, err
 	})
 }
@@ -423,7 +438,7 @@ func (s *Service) BeginSecondFactor(
 	if err != nil {
 		return nil, fmt.Errorf("beginning a second factor by passkey: %w", err)
 	}
-	return s.begin(&s.seconds, browser, accountID, session, options)
+	return s.begin(ctx, s.seconds, browser, accountID, session, options)
 }
 
 // FinishSecondFactor checks the answer of an account's passkey. The account's
@@ -432,8 +447,11 @@ func (s *Service) BeginSecondFactor(
 func (s *Service) FinishSecondFactor(
 	ctx context.Context, by audit.Actor, party Party, accountID, revision int64, browser string, answer []byte,
 ) (account.Verified, error) {
-	begun, ok := s.seconds.take(browser, s.now())
-	if !ok || begun.account != accountID {
+	begun, err := s.seconds.take(ctx, browser, s.now())
+	if err != nil {
+		return account.Verified{}, err
+	}
+	if begun.Account != accountID {
 		return account.Verified{}, ErrChallenge
 	}
 	a, err := s.accounts.Get(ctx, accountID)
@@ -448,7 +466,7 @@ func (s *Service) FinishSecondFactor(
 		return account.Verified{}, s.failed(ctx, by, a, unreadable, fmt.Errorf("%w: %w", ErrRejected, err))
 	}
 	return s.check(ctx, by, party, a, func(lib *webauthn.WebAuthn, u *user) (*webauthn.Credential, error) {
-		return lib.ValidateLogin(u, begun.session, parsed)
+		return lib.ValidateLogin(u, begun.Session, parsed)
 	})
 }
 

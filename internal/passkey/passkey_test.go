@@ -73,7 +73,7 @@ func (w world) add(a account.Account) *passkeytest.Key {
 // beginAlone begins a sign-in in a browser.
 func (w world) beginAlone(browser string) []byte {
 	w.Helper()
-	options, err := w.Passkeys.BeginSignIn(here, browser, "192.0.2.1")
+	options, err := w.Passkeys.BeginSignIn(w.Context(), here, browser, "192.0.2.1")
 	w.must(err)
 	return options
 }
@@ -362,7 +362,7 @@ func TestAnotherSite(t *testing.T) {
 	if has, err := w.Passkeys.Has(t.Context(), there, w.mia.ID); has || err != nil {
 		t.Errorf("mia has a passkey there: %v, %v", has, err)
 	}
-	options, err := w.Passkeys.BeginSignIn(there, "browser", "192.0.2.1")
+	options, err := w.Passkeys.BeginSignIn(t.Context(), there, "browser", "192.0.2.1")
 	w.must(err)
 	phone.Party, phone.Origin = there.ID, there.Origins[0]
 	_, err = w.Passkeys.FinishSignIn(t.Context(), visitor, there, "browser", phone.Sign(t, options))
@@ -401,10 +401,10 @@ func TestChallengeExpires(t *testing.T) {
 func TestFlood(t *testing.T) {
 	w := newWorldWith(t, core.Config{FailedTries: 1}) // ten sign-ins may begin
 	for i := range 10 {                               // from one household
-		_, err := w.Passkeys.BeginSignIn(here, "attacker's browser", "2001:db8::"+strconv.Itoa(i+1))
+		_, err := w.Passkeys.BeginSignIn(w.Context(), here, "attacker's browser", "2001:db8::"+strconv.Itoa(i+1))
 		w.must(err)
 	}
-	_, err := w.Passkeys.BeginSignIn(here, "attacker's browser", "2001:db8::b")
+	_, err := w.Passkeys.BeginSignIn(w.Context(), here, "attacker's browser", "2001:db8::b")
 	if !errors.Is(err, passkey.ErrRateLimited) || fault.WaitOf(err) <= 0 {
 		t.Errorf("the eleventh is answered by %v", err)
 	}

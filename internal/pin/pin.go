@@ -21,6 +21,7 @@ import (
 	"github.com/usher-auth/usher/internal/letters"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/internal/tries"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -100,6 +101,9 @@ type Config struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
 	Rows Rows
+	// Tries is the table of wrong codes, which all nodes of a database count
+	// together. Nil: each process counts its own.
+	Tries tries.Rows
 	// Accounts are whom PINs are linked to. Required.
 	Accounts *account.Service
 	// Tokens issues what a PIN leads to. Required.
@@ -128,7 +132,8 @@ type Service struct {
 	cached   *db.Cache[int64, PIN]
 
 	short, strong         kind
-	byAccount, byAddress  *guard.Failures // wrong codes
+	byAccount             *tries.Failures // wrong codes
+	byAddress             *guard.Failures // wrong codes
 	byClient, byPollingIP *guard.Failures // unknown IDs
 }
 
@@ -191,7 +196,9 @@ func New(cfg Config) *Service {
 	s.strong = kind{
 		strongAlphabet, strongLength, strongTTL, maxStrong, limit(300, time.Second), limit(roomBurst, time.Second),
 	}
-	s.byAccount = limit(cfg.FailedTries, wrongRefill)
+	s.byAccount = tries.New(tries.Config{
+		DB: cfg.DB, Rows: cfg.Tries, Key: cfg.Key, Name: "pin", Burst: cfg.FailedTries, Refill: wrongRefill,
+	})
 	s.byAddress = limit(10*cfg.FailedTries, wrongRefill/10)
 	// Programs go on to poll a PIN that has expired, twice a second: five of
 	// them may, for ever.
@@ -404,19 +411,22 @@ func (s *Service) Find(ctx context.Context, by audit.Actor, code string) (PIN, e
 	if !Guessable(code) {
 		return s.waiting(ctx, code, now)
 	}
-	if wait := s.byAccount.Take(who, now); wait > 0 {
+	wait, err := s.byAccount.Take(ctx, who, now)
+	if err != nil {
+		return PIN{}, err
+	}
+	if wait > 0 {
 		return PIN{}, fault.WithWait(errCodes, wait)
 	}
 	if wait := s.byAddress.Take(guard.Network(by.Address), now); wait > 0 {
-		s.byAccount.Return(who)
-		return PIN{}, fault.WithWait(errCodes, wait)
+		return PIN{}, errors.Join(fault.WithWait(errCodes, wait), s.byAccount.Return(context.WithoutCancel(ctx), who))
 	}
 	p, err := s.waiting(ctx, code, now)
 	if !errors.Is(err, ErrNotFound) {
 		// A right code does not clear wrong ones: a guesser has right ones, of
 		// PINs of their own.
-		s.byAccount.Return(who)
 		s.byAddress.Return(guard.Network(by.Address))
+		err = errors.Join(err, s.byAccount.Return(context.WithoutCancel(ctx), who))
 	}
 	return p, err
 }

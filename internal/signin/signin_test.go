@@ -98,7 +98,7 @@ func (w *world) password(code plexauth.Secret) signin.Proof {
 // passkey returns the proof of mia's passkey, in a browser.
 func (w *world) passkey(browser string) signin.Proof {
 	w.t.Helper()
-	options, err := w.Passkeys.BeginSignIn(site, browser, by.Address)
+	options, err := w.Passkeys.BeginSignIn(w.t.Context(), site, browser, by.Address)
 	w.must(err)
 	v, err := w.Passkeys.FinishSignIn(w.t.Context(), by, site, browser, w.key.Sign(w.t, options))
 	w.must(err)

@@ -11,16 +11,20 @@ import (
 	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/internal/tries"
 )
 
 // Whose rows each type is.
 var (
-	_ account.Rows     = Accounts{}
-	_ audit.Rows       = Audit{}
-	_ audit.TallyRows  = Tallies{}
-	_ device.Rows      = Devices{}
-	_ origin.Rows      = Origins{}
-	_ passkey.Rows     = Passkeys{}
+	_ account.Rows    = Accounts{}
+	_ audit.Rows      = Audit{}
+	_ audit.TallyRows = Tallies{}
+	_ device.Rows     = Devices{}
+	_ origin.Rows     = Origins{}
+	_ passkey.Rows    = Passkeys{}
+
+	_ passkey.ChallengeRows = Challenges{}
+
 	_ pin.Rows         = PINs{}
 	_ session.Rows     = Sessions{}
 	_ signin.Rows      = Proofs{}
@@ -29,4 +33,5 @@ var (
 	_ source.Settings  = Settings{}
 	_ token.KeyRows    = TransientKeys{}
 	_ token.Rows       = Tokens{}
+	_ tries.Rows       = Tries{}
 )

@@ -38,13 +38,13 @@ func (s *passkeySignIn) pages() []page {
 
 // challenge starts a sign-in by passkey. The passkey itself will tell whose
 // account it is.
-func (s *passkeySignIn) challenge(_ context.Context, v *visit) (view, error) {
+func (s *passkeySignIn) challenge(ctx context.Context, v *visit) (view, error) {
 	party, err := s.site.party(v)
 	if err != nil {
 		return view{}, err
 	}
 	browser := rand.Text()
-	options, err := s.passkeys.BeginSignIn(party, browser, v.address)
+	options, err := s.passkeys.BeginSignIn(ctx, party, browser, v.address)
 	cookie := browserCookie(browser, int(passkeyLife.Seconds()))
 	return view{json: json.RawMessage(options), cookies: []*http.Cookie{cookie}}, err
 }

@@ -96,15 +96,21 @@ func (s *setup) submit(ctx context.Context, v *visit) (view, error) {
 // setupKey is the secret of the set-up link. It is in memory only, from the
 // creation of the link to its use.
 type setupKey struct {
+	// shared is the key of all nodes of a database; empty: this process makes its
+	// own.
+	shared plexauth.Secret
+
 	mu  sync.Mutex
 	key plexauth.Secret
 }
 
-// generate replaces the key by a new one.
+// generate replaces the key by a new one, unless it is that of other nodes, too.
 func (k *setupKey) generate() plexauth.Secret {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.key = plexauth.Secret(rand.Text())
+	if k.key = k.shared; k.key == "" {
+		k.key = plexauth.Secret(rand.Text())
+	}
 	return k.key
 }
 

@@ -34,7 +34,7 @@ func New(c *core.Core, cfg Config) *Pages {
 	}}
 	browsers := &browserSessions{sessions: c.Sessions, accounts: c.Accounts, log: c.Logger, now: c.Now}
 	site := passkeySite{publicURL: publicURL}
-	p.setup = &setup{accounts: c.Accounts, browsers: browsers}
+	p.setup = &setup{accounts: c.Accounts, browsers: browsers, key: setupKey{shared: c.SetupKey}}
 	p.add(p.setup)
 	p.add(signInFeatures(c, browsers, site)...)
 	p.add(accountFeatures(c, site)...)
