@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -15,6 +16,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/signin"
@@ -380,6 +382,31 @@ func BenchmarkVerifyCached(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := w.Verify(b.Context(), tok); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkVerifyUncached(b *testing.B) {
+	w := newWorld(b, core.Config{})
+	var tokens []plexauth.Secret
+	for i := range 100 {
+		tokens = append(tokens, w.signIn(b, fmt.Sprint("device-", i)))
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if i%len(tokens) == 0 {
+			b.StopTimer()
+			err := w.DB.Write(b.Context(), func(_ context.Context, tx *db.Tx) error {
+				tx.Touch(account.Topic, db.IDKey(w.mia.ID))
+				return nil
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+		}
+		if _, err := w.Verify(b.Context(), tokens[i%len(tokens)]); err != nil {
 			b.Fatal(err)
 		}
 	}
