@@ -34,8 +34,8 @@ portable: ## go vet and go test alone, which CI runs on macOS and Windows
 	go vet ./...
 	go test ./...
 
-unit: ## go test ./... with the race detector
-	@scripts/need go gcc
+unit: ## go test ./... with the race detector, on SQLite and PostgreSQL
+	@scripts/need go gcc postgresql
 	go test -race -timeout 30m ./...
 
 keyring: ## the command line with GNOME's keyring on a message bus
