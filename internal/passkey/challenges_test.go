@@ -16,18 +16,18 @@ func TestExpiredChallengesGo(t *testing.T) {
 		if i%2 == 0 {
 			expires = now
 		}
-		c.put(fmt.Sprint(i), ceremony{account: int64(i), expires: expires}, now)
+		put(t, &c, fmt.Sprint(i), ceremony{Account: int64(i), Expires: expires}, now)
 	}
-	c.put("one more", ceremony{account: -1, expires: now.Add(time.Minute)}, now)
+	put(t, &c, "one more", ceremony{Account: -1, Expires: now.Add(time.Minute)}, now)
 	if want := maxChallenges/2 + 1; len(c.waiting) != want {
 		t.Errorf("%d challenges wait, want %d", len(c.waiting), want)
 	}
 	for i := range maxChallenges {
-		if got, ok := c.take(fmt.Sprint(i), now); ok != (i%2 == 1) || ok && got.account != int64(i) {
-			t.Fatalf("challenge %d is there: %v, for %d", i, ok, got.account)
+		if got, ok := take(t, &c, fmt.Sprint(i), now); ok != (i%2 == 1) || ok && got.Account != int64(i) {
+			t.Fatalf("challenge %d is there: %v, for %d", i, ok, got.Account)
 		}
 	}
-	if _, ok := c.take("one more", now); !ok {
+	if _, ok := take(t, &c, "one more", now); !ok {
 		t.Error("the new challenge is not there")
 	}
 }
@@ -43,16 +43,29 @@ func TestTheNextToExpireGoes(t *testing.T) {
 		if i == next {
 			expires = now.Add(time.Minute)
 		}
-		c.put(fmt.Sprint(i), ceremony{expires: expires}, now)
+		put(t, &c, fmt.Sprint(i), ceremony{Expires: expires}, now)
 	}
-	c.put("one more", ceremony{expires: now.Add(time.Minute)}, now)
+	put(t, &c, "one more", ceremony{Expires: now.Add(time.Minute)}, now)
 	if len(c.waiting) != maxChallenges {
 		t.Errorf("%d challenges wait, want %d", len(c.waiting), maxChallenges)
 	}
-	if _, ok := c.take(fmt.Sprint(next), now); ok {
+	if _, ok := take(t, &c, fmt.Sprint(next), now); ok {
 		t.Error("the next to expire is there")
 	}
-	if _, ok := c.take("one more", now); !ok {
+	if _, ok := take(t, &c, "one more", now); !ok {
 		t.Error("the new challenge is not there")
 	}
+}
+
+func put(t *testing.T, c *challenges, browser string, new ceremony, now time.Time) {
+	t.Helper()
+	if err := c.put(t.Context(), browser, new, now); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func take(t *testing.T, c *challenges, browser string, now time.Time) (ceremony, bool) {
+	t.Helper()
+	got, err := c.take(t.Context(), browser, now)
+	return got, err == nil
 }
