@@ -24,3 +24,6 @@ const Pace = 500 * time.Millisecond
 
 // SetMost sets how many PINs of each kind may wait.
 func (s *Service) SetMost(n int) { s.short.most, s.strong.most = n, n }
+
+// ProofOf is the proof of a PIN.
+func (s *Service) ProofOf(p PIN) string { return s.proof(p) }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/pin"
@@ -53,6 +54,10 @@ func TestRedeem(t *testing.T) {
 		gone(t, "attack: no proof, before it is linked", err)
 		_, err = w.Forward(t.Context(), w.mia, p.Code)
 		gone(t, "a proof before it is linked", err)
+		_, err = w.Forward(t.Context(), audit.Actor{}, p.Code)
+		gone(t, "attack: a proof of nobody's", err)
+		_, err = w.redeem(t, p.ID, "web", w.ProofOf(p))
+		gone(t, "attack: bringing it", err)
 		w.link(t, p.Code, w.mia)
 		got, tok, err := w.Get(t.Context(), p.ID, "web", "address of web")
 		if err != nil || tok != "" || got.AccountID != 0 {
@@ -107,6 +112,14 @@ func TestProofIsBound(t *testing.T) {
 				}
 			}
 		}
+		linked := pins[0]
+		linked.AccountID = w.mia.AccountID
+		if w.ProofOf(linked) != proofs[0] {
+			t.Error("the proof is another than that of the PIN and the account")
+		}
+		linked.AccountID = w.noa.AccountID
+		_, err := w.redeem(t, linked.ID, "web", w.ProofOf(linked))
+		gone(t, "attack: the proof of another account", err)
 		for i, p := range pins {
 			if _, err := w.redeem(t, p.ID, "web", proofs[i]); err != nil {
 				t.Errorf("its own: %v", err)
