@@ -26,6 +26,12 @@ func TestPending(t *testing.T) {
 		add("long", time.Hour)
 		time.Sleep(time.Minute)
 		take("brief", false) // it has just expired
+		if _, ok := p.get("brief"); ok {
+			t.Error("an expired sign-in is returned")
+		}
+		if in, ok := p.get("long"); !ok || in.pin.Code != "long" {
+			t.Errorf("got %+v, %v", in, ok)
+		}
 		add("new", 2*time.Minute)
 		take("long", true) // the expired one was removed instead
 		add("newer", 3*time.Minute)
