@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/pin"
@@ -274,4 +276,32 @@ func TestProofURL(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Another process revokes the token a moment before its proof is brought, when
+// this one has not heard of it yet.
+func TestRedeemAfterARevocationElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	here, there := coretest.New(t, core.Config{Dir: dir}), coretest.New(t, core.Config{Dir: dir})
+	mia := audit.Actor{AccountID: here.Add("mia").ID}
+	p, err := here.PINs.Start(t.Context(), device.Device{ClientIdentifier: "web"}, true, back)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := here.PINs.Link(t.Context(), mia, p.Code); err != nil {
+		t.Fatal(err)
+	}
+	p.AccountID = mia.AccountID
+	if _, _, err := here.PINs.Get(t.Context(), p.ID, "web", "192.0.2.1"); err != nil { // it is cached now
+		t.Fatal(err)
+	}
+	list, err := there.Tokens.List(t.Context(), mia.AccountID)
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	if err := there.Tokens.Revoke(t.Context(), mia, list[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = here.PINs.Redeem(t.Context(), p.ID, "web", "192.0.2.1", plexauth.Secret(here.PINs.ProofOf(p)))
+	gone(t, "attack: the proof of a revoked token", err)
 }
