@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -163,6 +164,31 @@ func ExampleClient_CheckPIN() {
 	}
 	fmt.Println(before.AuthToken == "", after.AuthToken, after.NewRegistration)
 	// Output: true … false
+}
+
+// A web program that does not use package login. The sign-in is bound to the
+// browser in which the user allows access: ForwardURL gets a proof.
+func ExamplePIN_WithProof() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.AnonymousClient()
+
+	const forward = "https://my.example.org/signed-in?state=random" // the state is also in a cookie
+	pin, err := client.StartPIN(ctx, plexauth.PINRequest{Strong: true, ForwardURL: forward})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	// Redirect the browser to client.AuthURL(pin, forward). It returns:
+	returned, err := url.Parse(srv.Member.LinkPIN(pin.Code))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	// In the handler, returned is r.URL. Compare the state with the cookie first.
+	token, err := client.WaitPIN(ctx, pin.WithProof(returned))
+	fmt.Println(token, err)
+	// Output: … <nil>
 }
 
 // A phone that is signed in completes the sign-in of a television, whose code
