@@ -68,6 +68,13 @@ func (Tokens) Lineage(ctx context.Context, q db.Querier, id int64) ([]int64, err
 	return collect(rows, err, scanID)
 }
 
+// Revocations implements token.Rows.
+func (Tokens) Revocations(ctx context.Context, q db.Querier, parentID, sourceID int64) (n int, err error) {
+	err = q.QueryRow(ctx, `SELECT COALESCE(SUM(count), 0) FROM server_revocation
+		WHERE parent_id = $1 AND source_id = $2`, parentID, sourceID).Scan(&n)
+	return n, err
+}
+
 // LeastUsed implements token.Rows.
 func (Tokens) LeastUsed(ctx context.Context, q db.Querier, deviceID int64, except int) ([]int64, error) {
 	rows, err := q.Query(ctx, `SELECT id FROM token WHERE device_id = $1 AND kind = $2
@@ -106,6 +113,14 @@ func (Tokens) Delete(ctx context.Context, tx *db.Tx, s token.Selection) (int, er
 	}
 	if len(hashes) == 0 {
 		return 0, nil
+	}
+	// What is counted for a parent that is deleted, too, goes with it.
+	err = tx.Exec(ctx, `INSERT INTO server_revocation (parent_id, source_id, count)
+		SELECT parent_id, source_id, 1 FROM token
+			WHERE `+condition+` AND parent_id IS NOT NULL AND source_id IS NOT NULL
+		ON CONFLICT (parent_id, source_id) DO UPDATE SET count = server_revocation.count + 1`, args...)
+	if err != nil {
+		return 0, fmt.Errorf("counting the server tokens to revoke: %w", err)
 	}
 	if err := tx.Exec(ctx, "DELETE FROM token WHERE "+condition, args...); err != nil {
 		return 0, fmt.Errorf("revoking tokens: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -337,6 +338,67 @@ func TestServerTokenEndsWithItsParent(t *testing.T) {
 			}
 			if !announced {
 				t.Errorf("revoking the child was not announced: %x", revoked())
+			}
+		})
+	}
+}
+
+// Attack: whoever runs a server keeps the token that they received. It is revoked,
+// and the next listing of the same program brings it back.
+func TestRevokedServerTokenStaysRevoked(t *testing.T) {
+	for name, revoke := range map[string]func(context.Context, *world, int64, source.Source) error{
+		"revoked": func(ctx context.Context, w *world, id int64, _ source.Source) error { return w.Revoke(ctx, w.by(), id) },
+		"not shared for a while": func(ctx context.Context, w *world, _ int64, s source.Source) error {
+			return errors.Join(w.Sources.Unshare(ctx, w.by(), s, w.mia.ID), w.Sources.Share(ctx, w.by(), s, w.mia.ID))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, core.Config{})
+			var servers []source.Source
+			for _, id := range []string{"attic", "cellar"} {
+				src := w.AddSource(source.Source{
+					Kind: source.Server, Identifier: id, Name: id, Connections: []source.Connection{{URI: "http://192.0.2.6:32400"}},
+				})
+				if err := w.Sources.Share(t.Context(), w.by(), src, w.mia.ID); err != nil {
+					t.Fatal(err)
+				}
+				servers = append(servers, src)
+			}
+			list := func(p token.Principal, i int) plexauth.Secret {
+				t.Helper()
+				tok, err := w.serverToken(t, p, servers[i].ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.verify(t, tok)
+				return tok
+			}
+			tv, phone := w.verify(t, w.signIn(t, "tv")), w.verify(t, w.signIn(t, "phone"))
+			cellar := list(tv, 1)
+			var old []plexauth.Secret
+			for range 3 {
+				tok := list(tv, 0)
+				if slices.Contains(old, tok) || list(tv, 0) != tok {
+					t.Fatal("a revoked token is given again, or another one at each listing")
+				}
+				id := w.verify(t, tok).TokenID
+				if err := revoke(t.Context(), w, id, servers[0]); err != nil {
+					t.Fatal(err)
+				}
+				old = append(old, tok)
+				list(tv, 0)
+				list(phone, 0)
+				again, err := w.Core.Core.Restart(t.Context()) // nothing of it is in memory only
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, tok := range old {
+					refused(t, w.Service, "attack: a revoked token", tok)
+					refused(t, again.Tokens, "attack: a revoked token, after a restart", tok)
+				}
+			}
+			if list(tv, 1) != cellar {
+				t.Error("the token for another server is another one")
 			}
 		})
 	}

@@ -54,10 +54,14 @@ type Rows interface {
 	// LeastUsed returns the IDs of a device's access tokens, except for a number
 	// of the most recently used ones. The least recently used is the last.
 	LeastUsed(ctx context.Context, q db.Querier, deviceID int64, except int) ([]int64, error)
+	// Revocations returns how many tokens for a server that a token was the
+	// parent of have been revoked.
+	Revocations(ctx context.Context, q db.Querier, parentID, sourceID int64) (int, error)
 	// Insert adds a token and returns its ID.
 	Insert(ctx context.Context, tx *db.Tx, r Row) (id int64, err error)
 	// Delete removes the selected tokens with all their descendants, announces
-	// each of them, and returns how many there were.
+	// each of them, and returns how many there were. It counts the selected
+	// server tokens for Revocations.
 	Delete(ctx context.Context, tx *db.Tx, s Selection) (int, error)
 	// SetLastUsed writes when a token, and with it its device, was last used. It
 	// ignores a token that is gone.
@@ -380,19 +384,35 @@ func (s *Service) MintTransient(p Principal, sourceID int64) (token plexauth.Sec
 }
 
 // ServerToken returns the token with which p's device reaches a server: the
-// same one at every call. p must act for its account. allow decides, in the
-// transaction that adds the token, whether the account reaches the server, and
-// returns the server's name. ErrInvalid if p's token has been revoked meanwhile.
+// same one at every call, and another one once it was revoked. p must act for
+// its account. allow decides, in the transaction that adds the token, whether the
+// account reaches the server, and returns the server's name. ErrInvalid if p's
+// token has been revoked meanwhile.
 func (s *Service) ServerToken(
 	ctx context.Context, by audit.Actor, p Principal, sourceID int64,
 	allow func(ctx context.Context, q db.Querier) (server string, err error),
 ) (plexauth.Secret, error) {
-	token := derive(s.serverKey, p.hash[:], strconv.AppendInt(nil, sourceID, 10))
-	h := HashOf(token)
-	if _, err := s.lookup(ctx, h, s.now()); !errors.Is(err, ErrInvalid) {
+	token := s.ofServer(p.hash, sourceID, 0)
+	if _, err := s.lookup(ctx, HashOf(token), s.now()); !errors.Is(err, ErrInvalid) {
 		return token, err
 	}
-	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+	revoked, err := s.rows.Revocations(ctx, s.db, p.TokenID, sourceID)
+	if err != nil {
+		return "", fmt.Errorf("issuing a server token: %w", err)
+	}
+	if revoked > 0 {
+		token = s.ofServer(p.hash, sourceID, revoked)
+		if _, err := s.lookup(ctx, HashOf(token), s.now()); !errors.Is(err, ErrInvalid) {
+			return token, err
+		}
+	}
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		revoked, err := s.rows.Revocations(ctx, tx, p.TokenID, sourceID)
+		if err != nil {
+			return err
+		}
+		token = s.ofServer(p.hash, sourceID, revoked)
+		h := HashOf(token)
 		if _, err := s.rows.Grant(ctx, tx, h); !errors.Is(err, db.ErrNotFound) {
 			return err // another request has added it
 		}
@@ -422,6 +442,16 @@ func (s *Service) ServerToken(
 		return "", fmt.Errorf("issuing a server token: %w", err)
 	}
 	return token, nil
+}
+
+// ofServer returns the token for a server that an access token with a hash is
+// the parent of, after some of them were revoked.
+func (s *Service) ofServer(parent Hash, sourceID int64, revoked int) plexauth.Secret {
+	what := strconv.AppendInt(nil, sourceID, 10)
+	if revoked > 0 {
+		what = fmt.Appendf(what, " %d", revoked)
+	}
+	return derive(s.serverKey, parent[:], what)
 }
 
 // OfPIN returns the access token that a PIN leads to, derived from the PIN's

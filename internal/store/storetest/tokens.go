@@ -33,6 +33,7 @@ var tokenTests = []test{
 	{"Tokens/SetLastUsed moves forward only", testSetLastUsed},
 	{"Tokens/Delete takes what matches every field, and its descendants", testDeleteTokens},
 	{"Tokens/A selection of nothing deletes nothing", testDeleteNothing},
+	{"Tokens/Revoked server tokens are counted for their parent", testRevocations},
 }
 
 var (
@@ -305,6 +306,45 @@ func testLineage(t *testing.T, w *world) {
 		slices.Sort(got)
 		same(t, fmt.Sprint("the lineage of ", id), got, wanted)
 	}
+}
+
+func testRevocations(t *testing.T, w *world) {
+	mia := w.account("mia")
+	tv, den, attic := w.device(mia.ID, "tv"), w.source("den", 0).ID, w.source("attic", 0).ID
+	parent := w.token("parent", token.Row{AccountID: mia.ID, DeviceID: tv})
+	other := w.token("other", token.Row{AccountID: mia.ID, DeviceID: tv})
+	child := func(name string, parent, source int64) int64 {
+		return w.token(name, token.Row{Kind: token.Server, AccountID: mia.ID, DeviceID: tv, ParentID: parent, SourceID: source})
+	}
+	remove := func(s token.Selection) {
+		t.Helper()
+		w.do(func(ctx context.Context, tx *db.Tx) error {
+			_, err := tokens.Delete(ctx, tx, s)
+			return err
+		})
+	}
+	count := func(what string, parent, source int64, wanted int) {
+		t.Helper()
+		got, err := tokens.Revocations(t.Context(), w, parent, source)
+		must(t, err)
+		same(t, what, got, wanted)
+	}
+	count("nothing", parent, den, 0)
+	remove(token.Selection{ID: child("one", parent, den)})
+	count("one", parent, den, 1)
+	child("two", parent, den)
+	child("attic", parent, attic)
+	child("of another", other, den)
+	remove(token.Selection{SourceID: den, AccountID: mia.ID})
+	count("two, by the source", parent, den, 2)
+	count("another parent", other, den, 1)
+	count("another source", parent, attic, 0)
+	child("three", parent, den)
+	remove(token.Selection{ID: parent})
+	count("a parent that is gone", parent, den, 0)
+	// An access token has no source.
+	remove(token.Selection{ID: other})
+	count("the other parent", other, den, 0)
 }
 
 func testSetLastUsed(t *testing.T, w *world) {
