@@ -27,3 +27,9 @@ func (s *Service) SetMost(n int) { s.short.most, s.strong.most = n, n }
 
 // ProofOf is the proof of a PIN.
 func (s *Service) ProofOf(p PIN) string { return s.proof(p) }
+
+// What turns an address into one with a proof.
+var (
+	ParseProofURL = parseProofURL
+	WithProof     = withProof
+)

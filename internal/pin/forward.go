@@ -127,12 +127,18 @@ func (s *Service) Forward(ctx context.Context, by audit.Actor, code string) (For
 	if err != nil {
 		return Forward{}, err
 	}
+	return Forward{address, withProof(address, s.proof(p))}, nil
+}
+
+// withProof adds a proof to an address. All else of it stays as the program
+// wrote it.
+func withProof(address *url.URL, proof string) *url.URL {
 	with := *address
 	if with.RawQuery != "" {
 		with.RawQuery += "&"
 	}
-	with.RawQuery += ProofParameter + "=" + s.proof(p)
-	return Forward{address, &with}, nil
+	with.RawQuery += ProofParameter + "=" + proof
+	return &with
 }
 
 // Redeem is Get with the proof that a browser has brought. It returns the token
