@@ -81,15 +81,19 @@ const (
 )
 
 // MarkBrowser returns what a browser that has just signed in to an account sends
-// from now on, given what it sent before. It tells nothing about the account.
+// from now on, given what it sent before. It tells nothing about the account. A
+// browser that is known keeps its name, and so its limits.
 func (s *Service) MarkBrowser(a Account, before plexauth.Secret) plexauth.Secret {
-	name, at := rand.Text(), strconv.FormatInt(s.now().Unix(), 36)
-	marks := []string{name + "." + at + "." + s.markOf(a, name, at)}
+	name, marks := rand.Text(), make([]string, 1, maxMarks)
 	for mark := range splitMarks(before) {
-		if _, ok := s.readMark(a, mark); !ok && len(marks) < maxMarks {
+		if known, ok := s.readMark(a, mark); ok {
+			name = known
+		} else if len(marks) < maxMarks {
 			marks = append(marks, mark)
 		}
 	}
+	at := strconv.FormatInt(s.now().Unix(), 36)
+	marks[0] = name + "." + at + "." + s.markOf(a, name, at)
 	return plexauth.Secret(strings.Join(marks, markSeparator))
 }
 

@@ -447,6 +447,44 @@ func TestRightPasswordsAreLimited(t *testing.T) {
 	}
 }
 
+// Attack: a member signs in without end on devices and browsers, each of which is
+// known after its first sign-in and has a limit of its own.
+func TestKnownDevicesAreLimitedTogether(t *testing.T) {
+	w := newWorld(t, core.Config{FailedTries: 2})
+	visitors := func(i int) audit.Actor { return audit.Actor{Address: fmt.Sprintf("192.0.2.%d", i%200)} }
+	for name, signIn := range map[string]func(i int) account.Caller{
+		"devices": func(i int) account.Caller {
+			client := fmt.Sprint("device ", i)
+			if err := w.signInAt(visitors(i), client, ""); err != nil {
+				t.Fatal(err)
+			}
+			return account.Caller{ClientIdentifier: client}
+		},
+		"browsers": func(int) account.Caller { return account.Caller{Marks: w.MarkBrowser(w.mia, "")} },
+	} {
+		got := tries(50, func(i int) error {
+			_, err := w.Verify(t.Context(), visitors(i), account.Credentials{Login: "mia", Password: password, Caller: signIn(i)})
+			return err
+		})
+		if got != "in 20, too many 30" {
+			t.Errorf("sign-ins on known %s give %s", name, got)
+		}
+		w.core.Clock.Advance(time.Hour)
+	}
+	// One browser stays one, however often it is marked.
+	var marks plexauth.Secret
+	got := tries(50, func(i int) error {
+		_, err := w.Verify(t.Context(), visitors(i), account.Credentials{
+			Login: "mia", Password: "wrong", Caller: account.Caller{Marks: marks},
+		})
+		marks = w.MarkBrowser(w.mia, marks)
+		return err
+	})
+	if got != "wrong 3, limited 47" { // the first try is not known yet
+		t.Errorf("failures of a browser that is marked each time give %s", got)
+	}
+}
+
 // The owner is told of guesses at the codes until they have read it, also if a
 // right code follows. Mistyping is no guessing.
 func TestGuessesAreTold(t *testing.T) {

@@ -87,6 +87,9 @@ func (s *Service) VerifyPassword(ctx context.Context, by audit.Actor, c Credenti
 	if claim.NewPasswordHash, err = s.rehash(ctx, t); err != nil {
 		return Verified{}, err
 	}
+	if !claim.Partial {
+		t.countKnown()
+	}
 	return s.verified(t.account, claim), nil
 }
 
@@ -161,7 +164,8 @@ type try struct {
 	claim    guard.Claim     // what its turn to hash is counted by
 	place    place
 	limits   []limit // what its failure counts against
-	signIns  limit   // what its success counts against
+	signIns  limit   // what its success counts against, if there is an account
+	known    limit   // the same with the second factor, if the device is known
 	now      func() time.Time
 }
 
@@ -193,6 +197,7 @@ func (s *Service) newTry(ctx context.Context, by audit.Actor, c Credentials) (tr
 		t.claim.Account = strconv.FormatInt(a.ID, 10)
 		t.limits = append(t.limits, limit{s.logins, t.claim.Account + " " + at.tries, s.everywhere})
 		t.signIns = limit{s.signIns, t.claim.Account + " " + at.tries, nil}
+		t.known = limit{s.signIns, t.claim.Account + " known", nil}
 	}
 	if !at.known {
 		t.limits = append(t.limits, limit{s.logins, name + " " + network, s.everywhere},
@@ -221,10 +226,24 @@ func (t *try) allowed(ctx context.Context) error {
 	if t.account.ID == 0 {
 		return nil
 	}
-	if wait := t.signIns.Wait(t.signIns.key, now); wait > 0 {
+	wait := t.signIns.Wait(t.signIns.key, now)
+	if t.place.known {
+		wait = max(wait, t.known.Wait(t.known.key, now))
+	}
+	if wait > 0 {
 		return fault.WithWait(ErrTooMany, wait)
 	}
 	return nil
+}
+
+// countKnown counts a sign-in on a known device, once it is complete. Attack: each
+// of many devices is known after its first sign-in, and has a limit of its own.
+// Someone who has the password alone does not get here, so they use up nothing of
+// what the owner's devices share.
+func (t *try) countKnown() {
+	if t.place.known {
+		t.known.Failed(t.known.key, t.now())
+	}
 }
 
 // begin counts the attempt as failed until end says otherwise: attempts at the

@@ -58,7 +58,7 @@ await story(async (stage) => {
   // Another phone takes its place, with a code of the one before.
   await page.getByRole('link', { name: 'Set it up anew' }).click();
   await heading(page, 'Turn on the second factor');
-  await page.getByLabel('A code of the second factor').fill(codes[0]);
+  await page.getByLabel('A code of your present second factor').fill(codes[0]);
   await stage.look(page, 'factor-anew');
   const again = await turnOn(page);
   await page.getByRole('link', { name: 'I have kept them' }).click();
