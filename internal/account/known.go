@@ -97,15 +97,19 @@ func (s *Service) MarkBrowser(a Account, before plexauth.Secret) plexauth.Secret
 	return plexauth.Secret(strings.Join(marks, markSeparator))
 }
 
-// maxMark bounds what is taken for a mark. One has 56 characters.
-const maxMark = 64
+const (
+	// maxMark bounds what is taken for a mark. One has 56 characters.
+	maxMark = 64
+	// markAlphabet is the characters of a mark: base32, base36, base64url and dots.
+	markAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
+)
 
 // splitMarks returns the texts that may be marks, maxMarks at most.
 func splitMarks(marks plexauth.Secret) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		n := 0
 		for mark := range strings.SplitSeq(string(marks), markSeparator) {
-			if mark == "" || len(mark) > maxMark {
+			if mark == "" || len(mark) > maxMark || strings.Trim(mark, markAlphabet) != "" {
 				continue
 			}
 			if n++; n > maxMarks || !yield(mark) {
