@@ -56,6 +56,9 @@ type Account struct {
 	// with. EmailKey is empty when Email is.
 	UsernameKey string
 	EmailKey    string // empty when Email is
+	// ConfirmedEmail is the e-mail address that an admin set or confirmed last. It
+	// may be another one than Email: see EmailConfirmed.
+	ConfirmedEmail string
 	// Title is the name that programs show.
 	Title string
 	// PasswordHash is a PHC string; empty if the account has no password.
@@ -73,6 +76,10 @@ type Account struct {
 	Revision  int64
 	CreatedAt time.Time // to the millisecond, UTC
 }
+
+// EmailConfirmed reports whether an admin set or confirmed the e-mail address. It
+// is what programs may match people by.
+func (a Account) EmailConfirmed() bool { return a.Email != "" && a.ConfirmedEmail == a.Email }
 
 // HasSecondFactor reports whether signing in takes a verification code.
 func (a Account) HasSecondFactor() bool { return a.TOTPSeed != nil }
@@ -97,9 +104,17 @@ type Rows interface {
 	Any(ctx context.Context, q db.Querier) (bool, error)
 	// Count counts the accounts.
 	Count(ctx context.Context, q db.Querier) (Counts, error)
-	// Taken reports whether another account than a.ID has a's name or e-mail
-	// address, also as the other of the two.
-	Taken(ctx context.Context, q db.Querier, a Account) (bool, error)
+	// Taken reports whether another account than id has a folded name or e-mail
+	// address.
+	Taken(ctx context.Context, q db.Querier, id int64, key string) (bool, error)
+	// Alike reports whether another account than id has a skeleton.
+	Alike(ctx context.Context, q db.Querier, id int64, skeleton string) (bool, error)
+	// SetSkeletons replaces the skeletons of an account's names, which a version of
+	// the rules made.
+	SetSkeletons(ctx context.Context, tx *db.Tx, id int64, version int, skeletons []string) error
+	// OldSkeletons returns accounts whose skeletons are of an earlier version, or
+	// were never made, limit at most.
+	OldSkeletons(ctx context.Context, q db.Querier, version, limit int) ([]Account, error)
 	// HasOtherAdmin reports whether another account than id is an admin who is
 	// not disabled.
 	HasOtherAdmin(ctx context.Context, q db.Querier, id int64) (bool, error)
@@ -148,6 +163,9 @@ type Config struct {
 	// fail in a row before each further one must wait a minute. The other limits
 	// are multiples of it. Zero: no limit.
 	FailedTries int
+	// MembersSetEmail says that members may change their own e-mail address, which
+	// is then not confirmed. Admins always may.
+	MembersSetEmail bool
 	// Argon2id computes hashes. Nil: hashing.Here.
 	Argon2id func(hashing.Input) []byte
 	// Cost is that of new password hashes. Zero: DefaultCost.
@@ -169,6 +187,8 @@ type Service struct {
 	hasher  hasher
 	now     func() time.Time
 
+	membersSetEmail bool
+
 	logins, addresses *guard.Failures // wrong passwords
 	everywhere        *tries.Failures // logins on all nodes; nil: there is one node
 	signIns           *guard.Failures // right ones
@@ -181,6 +201,7 @@ func New(cfg Config) *Service {
 		db: cfg.DB, rows: cfg.Rows, audit: cfg.Audit, key: cfg.Key, proofs: cfg.Proofs, devices: cfg.Devices,
 		marks: cfg.Key.Derive("known browsers"), hashing: cfg.Hashing,
 		hasher: hasher{cfg.Cost, cfg.Argon2id}, now: cfg.Now, wrongCodes: cfg.FailedTries,
+		membersSetEmail: cfg.MembersSetEmail,
 	}
 	if s.hasher.cost == (Cost{}) {
 		s.hasher.cost = DefaultCost
@@ -271,16 +292,6 @@ type NewAccount struct {
 	Managed bool
 }
 
-// CheckNew returns the error that Add would return for a name and an e-mail
-// address now. fault.Invalid, ErrExists.
-func (s *Service) CheckNew(ctx context.Context, username, email string) error {
-	a, err := withNames(username, email)
-	if err != nil {
-		return err
-	}
-	return named("checking a new name", s.checkNames(ctx, s.db, a))
-}
-
 // Add adds an account. fault.Invalid, ErrExists.
 func (s *Service) Add(ctx context.Context, by audit.Actor, n NewAccount) (Account, error) {
 	a, err := s.prepare(ctx, by, n)
@@ -317,7 +328,7 @@ func (s *Service) AddFirst(ctx context.Context, by audit.Actor, n NewAccount) (V
 
 // prepare checks what a new account is to be, and hashes its password.
 func (s *Service) prepare(ctx context.Context, by audit.Actor, n NewAccount) (Account, error) {
-	a, err := withNames(n.Username, n.Email)
+	a, err := newNames(n.Username, n.Email)
 	if err != nil {
 		return Account{}, err
 	}
@@ -332,17 +343,6 @@ func (s *Service) prepare(ctx context.Context, by audit.Actor, n NewAccount) (Ac
 	return a, nil
 }
 
-// withNames returns an account with a name and an e-mail address, and their folded
-// forms. fault.Invalid.
-func withNames(username, email string) (a Account, err error) {
-	a = Account{Username: username, Email: email, Title: username}
-	if a.UsernameKey, err = usernameKey(username); err != nil {
-		return Account{}, err
-	}
-	a.EmailKey, err = emailKey(email)
-	return a, err
-}
-
 // insert adds an account, in a transaction, and fills in its ID and CreatedAt.
 func (s *Service) insert(ctx context.Context, tx *db.Tx, by audit.Actor, a *Account) error {
 	err := s.checkNames(ctx, tx, *a)
@@ -353,70 +353,14 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, by audit.Actor, a *Acco
 	if a.ID, err = s.rows.Insert(ctx, tx, *a); err != nil {
 		return err
 	}
+	if err := s.storeSkeletons(ctx, tx, *a); err != nil {
+		return err
+	}
 	e := audit.Event{Kind: audit.AccountAdded, AccountID: a.ID, Account: a.Username}
 	if a.Admin {
 		e.Detail = "admin"
 	}
 	return s.audit.Record(ctx, tx, by, e)
-}
-
-// SetIdentity gives an account another name and e-mail address. An account that
-// has them already is left alone. fault.Invalid, ErrExists, ErrNotFound.
-func (s *Service) SetIdentity(ctx context.Context, by audit.Actor, id int64, username, email string) error {
-	names, err := withNames(username, email)
-	if err != nil {
-		return err
-	}
-	return s.change(ctx, by, id, audit.AccountChanged, func(ctx context.Context, tx *db.Tx, a *Account) (bool, error) {
-		if a.Username == names.Username && a.Email == names.Email && a.Title == names.Title {
-			return false, nil
-		}
-		a.Username, a.UsernameKey, a.Title = names.Username, names.UsernameKey, names.Title
-		a.Email, a.EmailKey = names.Email, names.EmailKey
-		return true, s.checkNames(ctx, tx, *a)
-	})
-}
-
-// Rename gives an account another username. An account that has it already is
-// left alone. fault.Invalid, ErrExists, ErrNotFound.
-func (s *Service) Rename(ctx context.Context, by audit.Actor, id int64, username string) error {
-	key, err := usernameKey(username)
-	if err != nil {
-		return err
-	}
-	return s.change(ctx, by, id, audit.AccountChanged, func(ctx context.Context, tx *db.Tx, a *Account) (bool, error) {
-		if a.Username == username && a.Title == username {
-			return false, nil
-		}
-		a.Username, a.UsernameKey, a.Title = username, key, username
-		return true, s.checkNames(ctx, tx, *a)
-	})
-}
-
-// SetEmail gives an account another e-mail address, or none if email is empty. An
-// account that has it already is left alone. fault.Invalid, ErrExists,
-// ErrNotFound.
-func (s *Service) SetEmail(ctx context.Context, by audit.Actor, id int64, email string) error {
-	key, err := emailKey(email)
-	if err != nil {
-		return err
-	}
-	return s.change(ctx, by, id, audit.AccountChanged, func(ctx context.Context, tx *db.Tx, a *Account) (bool, error) {
-		if a.Email == email {
-			return false, nil
-		}
-		a.Email, a.EmailKey = email, key
-		return true, s.checkNames(ctx, tx, *a)
-	})
-}
-
-// checkNames returns ErrExists if another account has the name or e-mail address.
-func (s *Service) checkNames(ctx context.Context, q db.Querier, a Account) error {
-	taken, err := s.rows.Taken(ctx, q, a)
-	if err == nil && taken {
-		err = ErrExists
-	}
-	return err
 }
 
 // SetPassword replaces an account's password. Its tokens stay valid. Proofs of
@@ -616,6 +560,8 @@ func named(doing string, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case fault.KindOf(err) == fault.Invalid:
+		return err // it says by itself what is wrong with which field
 	case errors.Is(err, db.ErrConflict):
 		return fmt.Errorf("%w (%w)", ErrExists, err)
 	case errors.Is(err, db.ErrNotFound):

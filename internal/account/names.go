@@ -2,21 +2,39 @@ package account
 
 import (
 	"net/mail"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/net/idna"
 	"golang.org/x/text/cases"
 	"golang.org/x/text/secure/precis"
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/glyph"
 )
 
 // maxName is how many characters a username has at most.
 const maxName = 64
 
-// usernameKey checks a username and folds it for comparing (RFC 8265,
+// checkUsername checks a username that is new to an account, and folds it.
+// Accounts from before a rule existed keep the name that they have.
+func checkUsername(name string) (key string, err error) {
+	if key, err = usernameKey(name); err != nil {
+		return "", err
+	}
+	if glyph.HasInvisible(name) {
+		return "", fault.Invalidf(Username, "the username has an invisible character")
+	}
+	if glyph.MixesScripts(key) {
+		return "", fault.Invalidf(Username, "the username mixes letters or digits of different scripts, which look like others")
+	}
+	return key, nil
+}
+
+// usernameKey checks the form of a username and folds it for comparing (RFC 8265,
 // UsernameCaseMapped). An @ would make it look like an e-mail address.
 func usernameKey(name string) (string, error) {
 	key, err := precis.UsernameCaseMapped.CompareKey(name)
@@ -42,6 +60,68 @@ func emailKey(email string) (string, error) {
 		return "", fault.Invalidf(Email, "the e-mail address is not of the form name@example.org")
 	}
 	return strings.ToLower(email), nil
+}
+
+// checkEmail checks an e-mail address that is new to an account, and folds it.
+func checkEmail(email string) (key string, err error) {
+	if key, err = emailKey(email); err != nil || key == "" {
+		return key, err
+	}
+	if glyph.HasInvisible(email) {
+		return "", fault.Invalidf(Email, "the e-mail address has an invisible character")
+	}
+	local, domain := splitEmail(email)
+	shown, err := idna.Lookup.ToUnicode(domain)
+	switch {
+	case isPlainASCII(domain):
+		shown = domain
+	case err != nil:
+		return "", fault.Invalidf(Email, "the e-mail address has a domain that cannot exist")
+	}
+	// What is mapped to another character, such as the ideographic full stop to a
+	// dot, only looks like it.
+	mapped := !isPunycode(domain) && shown != strings.ToLower(domain) && !isPlainASCII(domain)
+	if mapped || !norm.NFKC.IsNormalString(email) {
+		return "", fault.Invalidf(Email, "the e-mail address has a character that looks like another one, such as a fullwidth letter")
+	}
+	for part := range strings.SplitSeq(local+"."+shown, ".") {
+		if glyph.MixesScripts(part) {
+			return "", fault.Invalidf(Email, "the e-mail address mixes letters or digits of different scripts, which look like others")
+		}
+	}
+	return key, nil
+}
+
+// isPlainASCII reports whether a domain has none of the names that are written in
+// another form than they are shown.
+func isPlainASCII(domain string) bool {
+	return !strings.ContainsFunc(domain, func(r rune) bool { return r >= utf8.RuneSelf }) && !isPunycode(domain)
+}
+
+func isPunycode(domain string) bool { return strings.Contains(strings.ToLower(domain), "xn--") }
+
+func splitEmail(email string) (local, domain string) {
+	at := strings.LastIndexByte(email, '@')
+	return email[:max(at, 0)], email[at+1:]
+}
+
+// skeletons returns what the names of an account look like. A domain looks the way
+// that mail programs show it, however it is written.
+func skeletons(a Account) []string {
+	list := glyph.Skeletons(a.Username)
+	if a.Email != "" {
+		list = append(list, emailSkeletons(a.Email)...)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+func emailSkeletons(email string) []string {
+	local, domain := splitEmail(email)
+	if shown, err := idna.Lookup.ToUnicode(domain); err == nil {
+		domain = shown
+	}
+	return glyph.Skeletons(local + "@" + domain)
 }
 
 // loginKey folds what someone signs in with, a username or an e-mail address. A

@@ -42,7 +42,8 @@ func (h userHandlers) detailsV1(ctx context.Context, c *call) (answer, error) {
 // person is an account as answers have it.
 func person(a account.Account) wire.Person {
 	return wire.Person{
-		ID: a.ID, UUID: a.UUID, Username: a.Username, Title: a.Title, Email: a.Email, JoinedAt: a.CreatedAt,
+		ID: a.ID, UUID: a.UUID, Username: a.Username, Title: a.Title, Email: a.Email,
+		Confirmed: a.EmailConfirmed(), JoinedAt: a.CreatedAt,
 		HasPassword: a.PasswordHash != "", TwoFactorEnabled: a.TOTPSeed != nil, BackupCodes: a.BackupCodes > 0,
 	}
 }

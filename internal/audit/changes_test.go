@@ -162,6 +162,8 @@ func TestChangesAreRecorded(t *testing.T) {
 	must(w.Accounts.Demote(ctx, page, mia.ID, w.Sources))
 	must(w.Accounts.Rename(ctx, page, mia.ID, "Maria"))
 	must(w.Accounts.SetEmail(ctx, page, mia.ID, "maria@example.org"))
+	must(w.Accounts.SetEmail(ctx, own, mia.ID, "mia@example.org"))
+	must(w.Accounts.ConfirmEmail(ctx, page, mia.ID, "mia@example.org"))
 	must(w.Sources.Remove(ctx, page, source.Ref{Kind: source.Server, Identifier: "den"}))
 	must(w.Accounts.Remove(ctx, page, mia.ID))
 	if err := w.Accounts.Remove(ctx, page, mia.ID); !errors.Is(err, account.ErrNotFound) {
@@ -216,6 +218,8 @@ func TestChangesAreRecorded(t *testing.T) {
 		"account.demoted|Mia|olga|" + pageRow,
 		"account.changed|Mia|olga|" + pageRow,
 		"account.changed|Maria|olga|" + pageRow,
+		"account.changed|Maria||" + tvRow,
+		"email.confirmed|Maria|olga|" + pageRow,
 		"server.removed||olga|" + pageRow + "Den",
 		"account.removed|Maria|olga|" + pageRow,
 	}

@@ -21,6 +21,7 @@ const (
 	AccountPromoted Kind = "account.promoted"
 	AccountDemoted  Kind = "account.demoted"
 
+	EmailConfirmed      Kind = "email.confirmed"
 	PasswordChanged     Kind = "password.changed"
 	SecondFactorAdded   Kind = "second-factor.added"
 	SecondFactorRemoved Kind = "second-factor.removed"
@@ -72,6 +73,7 @@ var kinds = [...]Meaning{
 	{AccountPromoted, "a member became an admin"},
 	{AccountDemoted, "an admin became a member, and the tokens for servers of the admins were revoked"},
 
+	{EmailConfirmed, "an admin confirmed the e-mail address of an account"},
 	{PasswordChanged, "an account's password changed"},
 	{SecondFactorAdded, "a second factor was added to an account, or replaced"},
 	{SecondFactorRemoved, "an account's second factor was removed"},

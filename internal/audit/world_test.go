@@ -32,7 +32,7 @@ type world struct {
 // open opens the services. The caller closes them.
 func open(t testing.TB, cfg core.Config) *world {
 	t.Helper()
-	cfg.Key, cfg.HashCost = seal.NewKey([32]byte{1}), coretest.Cheap
+	cfg.Key, cfg.HashCost, cfg.MembersSetEmail = seal.NewKey([32]byte{1}), coretest.Cheap, true
 	c, err := core.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/web"
 	"github.com/usher-auth/usher/plexauth"
@@ -29,26 +30,27 @@ the changes within a second.`,
 		cs.add(), cs.listFlags(cs.list()), cs.jsonFlag(cs.show()),
 		cs.setDisabled("disable", "Disable an account and its tokens", true),
 		cs.setDisabled("enable", "Enable a disabled account and its tokens", false),
-		cs.promote(), cs.demote(), cs.rename(), cs.setEmail(),
+		cs.promote(), cs.demote(), cs.rename(), cs.setEmail(), cs.confirmEmail(),
 		cs.setPassword(), cs.remove(), cs.jsonFlag(cs.totp()))
 }
 
 // accountJSON is an account in --json.
 type accountJSON struct {
-	ID          int64     `json:"id"`          // as in token details
-	UUID        string    `json:"uuid"`        // as in token details
-	Username    string    `json:"username"`    // the unique name
-	Email       string    `json:"email"`       // empty if there is none
-	Admin       bool      `json:"admin"`       // may administer this usher
-	Disabled    bool      `json:"disabled"`    // cannot sign in
-	TwoFactor   bool      `json:"twoFactor"`   // needs a code to sign in
-	BackupCodes int       `json:"backupCodes"` // how many are unused
-	CreatedAt   time.Time `json:"createdAt"`   // RFC 3339, as every time here
+	ID          int64     `json:"id"`             // as in token details
+	UUID        string    `json:"uuid"`           // as in token details
+	Username    string    `json:"username"`       // the unique name
+	Email       string    `json:"email"`          // empty if there is none
+	Confirmed   bool      `json:"emailConfirmed"` // by an admin
+	Admin       bool      `json:"admin"`          // may administer this usher
+	Disabled    bool      `json:"disabled"`       // cannot sign in
+	TwoFactor   bool      `json:"twoFactor"`      // needs a code to sign in
+	BackupCodes int       `json:"backupCodes"`    // how many are unused
+	CreatedAt   time.Time `json:"createdAt"`      // RFC 3339, as every time here
 }
 
 func newAccountJSON(acc account.Account) accountJSON {
 	return accountJSON{
-		acc.ID, acc.UUID, acc.Username, acc.Email, acc.Admin, acc.Disabled,
+		acc.ID, acc.UUID, acc.Username, acc.Email, acc.EmailConfirmed(), acc.Admin, acc.Disabled,
 		acc.TOTPSeed != nil, acc.BackupCodes, acc.CreatedAt,
 	}
 }
@@ -104,7 +106,7 @@ func (cs accountCommands) list() *cobra.Command {
 				}
 				return printList(cs.console, rows, []string{"ID", "NAME", "E-MAIL", "ROLE", "SECOND FACTOR", "STATE"}, func(r accountJSON) []string {
 					return []string{
-						fmt.Sprint(r.ID), r.Username, r.Email, choose(r.Admin, "admin", "member"),
+						fmt.Sprint(r.ID), r.Username, r.Email + choose(r.Email != "" && !r.Confirmed, unconfirmed, ""), choose(r.Admin, "admin", "member"),
 						choose(r.TwoFactor, "yes", "no"), choose(r.Disabled, "disabled", "enabled"),
 					}
 				})
@@ -126,7 +128,7 @@ func (cs accountCommands) show() *cobra.Command {
 					factor = fmt.Sprintf("TOTP, %d backup codes left", acc.BackupCodes)
 				}
 				return cs.printFields(
-					"ID", fmt.Sprint(acc.ID), "UUID", acc.UUID, "Name", acc.Username, "E-mail", acc.Email,
+					"ID", fmt.Sprint(acc.ID), "UUID", acc.UUID, "Name", acc.Username, "E-mail", shownEmail(acc),
 					"Role", choose(acc.Admin, "admin", "member"), "Second factor", factor,
 					"State", choose(acc.Disabled, "disabled", "enabled"), "Created", shortTime(acc.CreatedAt),
 				)
@@ -215,7 +217,9 @@ func (cs accountCommands) rename() *cobra.Command {
 func (cs accountCommands) setEmail() *cobra.Command {
 	return &cobra.Command{
 		Use: "set-email NAME E-MAIL", Short: "Change the e-mail address of an account", Args: takes(2),
-		Long: "Change the e-mail address of an account. An empty one, '', removes it.",
+		Long: `Change the e-mail address of an account. An empty one, '', removes it.
+
+The address counts as confirmed: programs that match people by it may rely on it.`,
 		Example: `  usher account set-email mia mia@example.org
   usher account set-email mia ''`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -230,11 +234,37 @@ func (cs accountCommands) setEmail() *cobra.Command {
 	}
 }
 
+func (cs accountCommands) confirmEmail() *cobra.Command {
+	return &cobra.Command{
+		Use: "confirm-email NAME", Short: "Confirm the e-mail address of an account", Args: takes(1),
+		Long: `Confirm the e-mail address that a member has set. Until then, programs are told
+that it is not confirmed. Make sure that it is theirs: programs may match people
+by it.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
+				if err := c.Accounts.ConfirmEmail(ctx, commandLine(), acc.ID, acc.Email); err != nil {
+					return err
+				}
+				fmt.Fprintf(cs.out, "the e-mail address %s of account %s is %s confirmed\n",
+					acc.Email, acc.Username, choose(acc.EmailConfirmed(), "already", "now"))
+				return nil
+			})
+		},
+	}
+}
+
+// unconfirmed follows an e-mail address that no admin has confirmed.
+const unconfirmed = " (not confirmed)"
+
+func shownEmail(acc account.Account) string {
+	return acc.Email + choose(acc.Email != "" && !acc.EmailConfirmed(), unconfirmed, "")
+}
+
 // plainExists drops the context of the error that a name is taken: it is complete
 // without.
 func plainExists(err error) error {
-	if errors.Is(err, account.ErrExists) {
-		return account.ErrExists
+	if errors.Is(err, account.ErrExists) || errors.Is(err, account.ErrAlike) {
+		return fault.Find(err)
 	}
 	return err
 }

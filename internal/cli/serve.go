@@ -42,6 +42,7 @@ type serveOptions struct {
 	failedTries           int
 	grace                 time.Duration
 	staleGrace            time.Duration
+	membersSetEmail       bool
 	auditKeep             time.Duration
 	logLevel              string
 	adminUsername         string
@@ -94,6 +95,7 @@ is an account.`,
 	f.IntVar(&o.hashSlots, "hash-slots", 0, "number of passwords hashed at once (default the number of processors)")
 	f.IntVar(&o.hashQueue, "hash-queue", 0, "number of sign-ins that wait for a slot before more are rejected (default 16 for each slot)")
 	f.IntVar(&o.failedTries, "failed-tries", 10, "failed sign-ins to an account from one address before a wait of a minute; 0 means no limit")
+	f.BoolVar(&o.membersSetEmail, "members-set-email", false, "let members change their own e-mail address, which is then unconfirmed until an admin confirms it; programs may match people by it")
 	f.DurationVar(&o.auditKeep, "audit-keep", 90*24*time.Hour, "how long the audit log is retained; 0 keeps it forever")
 	f.DurationVar(&o.grace, "grace", 20*time.Second, "how long requests in flight may take when the server stops")
 	f.DurationVar(&o.staleGrace, "stale-grace", 0, "with --database: how long to accept cached tokens while the database cannot be reached, also revoked ones")
@@ -130,7 +132,7 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	c, err := cs.open(ctx, core.Config{
 		Self:         &source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
 		TransientTTL: o.transientTTL, HashSlots: o.hashSlots, HashQueue: o.hashQueue, FailedTries: o.failedTries,
-		By: commandLine(), Argon2id: hashers.Key, AuditKeep: o.auditKeep, StaleGrace: o.staleGrace,
+		By: commandLine(), Argon2id: hashers.Key, AuditKeep: o.auditKeep, MembersSetEmail: o.membersSetEmail, StaleGrace: o.staleGrace,
 		Logger: log.Logger,
 	})
 	if err != nil {

@@ -74,7 +74,7 @@ func newHousehold(t *testing.T) *household {
 	t.Helper()
 	clock := new(coretest.Clock)
 	clock.Set(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
-	cfg := core.Config{Dir: t.TempDir(), Now: clock.Now}
+	cfg := core.Config{Dir: t.TempDir(), Now: clock.Now, MembersSetEmail: true}
 	h := &household{t: t, Core: coretest.New(t, cfg), tokens: make(map[string]plexauth.Secret), pins: make(map[string]pin.PIN)}
 	h.Clock = clock
 	h.ada, h.mia, h.noa = h.AddAdmin("ada"), h.Add("mia"), h.Add("noa")
@@ -270,6 +270,12 @@ var changingMethods = []changing{
 	}},
 	{"Accounts.SetEmail", "", true, func(ctx context.Context, h *household) error {
 		return h.Accounts.SetEmail(ctx, h.by, h.mia.ID, "other@example.org")
+	}},
+	{"Accounts.ConfirmEmail", "", true, func(ctx context.Context, h *household) error {
+		own := audit.Actor{AccountID: h.mia.ID}
+		err := h.Accounts.SetEmail(ctx, own, h.mia.ID, "own@example.org")
+		h.answers(h.here)
+		return errors.Join(err, h.Accounts.ConfirmEmail(ctx, h.by, h.mia.ID, "own@example.org"))
 	}},
 	{"Accounts.Promote", "", true, func(ctx context.Context, h *household) error {
 		return h.Accounts.Promote(ctx, h.by, h.mia.ID)

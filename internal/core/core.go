@@ -74,6 +74,8 @@ type Config struct {
 	// FailedTries is how many sign-ins to one account from one address may fail
 	// in a row before each further one must wait. Zero: no limit.
 	FailedTries int
+	// MembersSetEmail says that members may change their own e-mail address.
+	MembersSetEmail bool
 	// AuditKeep is how long rows of the audit log are retained. Zero: forever.
 	AuditKeep time.Duration
 
@@ -145,6 +147,9 @@ func Open(ctx context.Context, cfg Config) (*Core, error) {
 		return nil, errors.Join(err, d.Close())
 	}
 	c.Created = created
+	if err := c.Accounts.FillSkeletons(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
 	return c, nil
 }
 
@@ -174,7 +179,8 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 	c.Origins = origin.New(origin.Config{DB: d, Rows: store.Origins{}, Audit: log})
 	c.Accounts = account.New(account.Config{
 		DB: d, Rows: store.Accounts{}, Tries: store.Tries{}, Audit: log, Key: key, Proofs: proofs, Devices: c.Devices,
-		Hashing: c.Hashing, FailedTries: cfg.FailedTries, Argon2id: cfg.Argon2id, Cost: cfg.HashCost, Now: cfg.Now,
+		Hashing: c.Hashing, FailedTries: cfg.FailedTries, MembersSetEmail: cfg.MembersSetEmail,
+		Argon2id: cfg.Argon2id, Cost: cfg.HashCost, Now: cfg.Now,
 	})
 	var err error
 	c.Tokens, err = token.New(token.Config{

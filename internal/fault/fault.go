@@ -75,7 +75,7 @@ func (k Kind) String() string {
 type Error struct {
 	// Kind says what kind of error it is.
 	Kind Kind
-	// Field is the input field that is not valid. Empty: none in particular.
+	// Field is the input field that the error is about. Empty: none in particular.
 	Field string
 	// Text is shown to people: lower case at the start, no full stop at the end,
 	// no secrets, and no values that the caller does not know already.
@@ -94,7 +94,7 @@ func (e *Error) Error() string {
 	return e.Text
 }
 
-// Unwrap returns the error that WithWait derived this one from.
+// Unwrap returns the error that WithWait or WithField derived this one from.
 func (e *Error) Unwrap() error { return e.err }
 
 // New returns an error of a kind. Packages declare their errors with it, as
@@ -115,6 +115,20 @@ func WithWait(err error, wait time.Duration) error {
 		return err
 	}
 	return &Error{Kind: e.Kind, Field: e.Field, Text: e.Text, Wait: wait, err: err}
+}
+
+// WithField returns a copy of a fault that names a field. It matches err in
+// errors.Is. A text that is not empty replaces the fault's own. An err that is not
+// a fault is returned as it is.
+func WithField(err error, field, text string) error {
+	e := Find(err)
+	if e == nil {
+		return err
+	}
+	if text == "" {
+		text = e.Text
+	}
+	return &Error{Kind: e.Kind, Field: field, Text: text, Wait: e.Wait, err: err}
 }
 
 // The faults that stand for the errors of a context.

@@ -302,7 +302,9 @@ func TestProofOfAnEarlierRevision(t *testing.T) {
 		})
 	}
 	for name, change := range map[string]func(*world) error{
-		"was renamed": func(w *world) error { return w.Accounts.SetIdentity(w.t.Context(), by, w.mia.ID, "Mia", "") },
+		"was renamed": func(w *world) error {
+			return w.Accounts.SetIdentity(w.t.Context(), by, w.mia.ID, "Mia", "mia@example.org")
+		},
 		"was disabled and enabled": func(w *world) error {
 			return errors.Join(
 				w.Accounts.Disable(w.t.Context(), by, w.mia.ID), w.Accounts.Enable(w.t.Context(), by, w.mia.ID),

@@ -13,13 +13,13 @@ import (
 // account.Rows.
 type Accounts struct{}
 
-const selectAccount = `SELECT id, uuid, username, username_key, email, COALESCE(email_key, ''), title,
+const selectAccount = `SELECT id, uuid, username, username_key, email, COALESCE(email_key, ''), confirmed_email, title,
 	password_hash, admin, disabled, totp_seed, totp_step, revision, created_at,
 	(SELECT COUNT(*) FROM backup_code WHERE account_id = account.id) FROM account `
 
 func scanAccount(row scanner) (a account.Account, err error) {
 	var created int64
-	err = row.Scan(&a.ID, &a.UUID, &a.Username, &a.UsernameKey, &a.Email, &a.EmailKey, &a.Title,
+	err = row.Scan(&a.ID, &a.UUID, &a.Username, &a.UsernameKey, &a.Email, &a.EmailKey, &a.ConfirmedEmail, &a.Title,
 		&a.PasswordHash, &a.Admin, &a.Disabled, &a.TOTPSeed, &a.TOTPStep, &a.Revision, &created, &a.BackupCodes)
 	a.CreatedAt = fromMillis(created)
 	return a, err
@@ -69,11 +69,38 @@ func (Accounts) Count(ctx context.Context, q db.Querier) (c account.Counts, err 
 }
 
 // Taken implements account.Rows.
-func (Accounts) Taken(ctx context.Context, q db.Querier, a account.Account) (taken bool, err error) {
+func (Accounts) Taken(ctx context.Context, q db.Querier, id int64, key string) (taken bool, err error) {
 	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM account
-		WHERE id <> $3 AND (username_key IN ($1, $2) OR email_key IN ($1, $2)))`,
-		a.UsernameKey, nullText(a.EmailKey), a.ID).Scan(&taken)
+		WHERE id <> $2 AND (username_key = $1 OR email_key = $1))`, key, id).Scan(&taken)
 	return taken, err
+}
+
+// Alike implements account.Rows.
+func (Accounts) Alike(ctx context.Context, q db.Querier, id int64, skeleton string) (alike bool, err error) {
+	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM account_skeleton
+		WHERE skeleton = $1 AND account_id <> $2)`, skeleton, id).Scan(&alike)
+	return alike, err
+}
+
+// SetSkeletons implements account.Rows. No cache holds them.
+func (Accounts) SetSkeletons(ctx context.Context, tx *db.Tx, id int64, version int, skeletons []string) error {
+	if err := tx.Exec(ctx, "DELETE FROM account_skeleton WHERE account_id = $1", id); err != nil {
+		return fmt.Errorf("removing skeletons: %w", err)
+	}
+	for _, skeleton := range skeletons {
+		err := tx.Exec(ctx, "INSERT INTO account_skeleton (skeleton, account_id) VALUES ($1, $2)", skeleton, id)
+		if err != nil {
+			return fmt.Errorf("adding a skeleton: %w", err)
+		}
+	}
+	return tx.ExecOne(ctx, "UPDATE account SET skeleton_version = $2 WHERE id = $1", id, version)
+}
+
+// OldSkeletons implements account.Rows.
+func (Accounts) OldSkeletons(ctx context.Context, q db.Querier, version, limit int) ([]account.Account, error) {
+	rows, err := q.Query(ctx, selectAccount+"WHERE skeleton_version < $1 ORDER BY skeleton_version, id LIMIT $2",
+		version, limit)
+	return collect(rows, err, scanAccount)
 }
 
 // HasOtherAdmin implements account.Rows.
@@ -86,10 +113,10 @@ func (Accounts) HasOtherAdmin(ctx context.Context, q db.Querier, id int64) (has 
 // Insert implements account.Rows.
 func (Accounts) Insert(ctx context.Context, tx *db.Tx, a account.Account) (id int64, err error) {
 	err = tx.QueryRow(ctx, `INSERT INTO account (uuid, username, username_key, email, email_key, title,
-		password_hash, admin, disabled, totp_seed, totp_step, revision, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id`,
+		password_hash, admin, disabled, totp_seed, totp_step, revision, created_at, confirmed_email)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id`,
 		a.UUID, a.Username, a.UsernameKey, a.Email, nullText(a.EmailKey), a.Title, a.PasswordHash, a.Admin,
-		a.Disabled, a.TOTPSeed, a.TOTPStep, a.Revision, millis(a.CreatedAt)).Scan(&id)
+		a.Disabled, a.TOTPSeed, a.TOTPStep, a.Revision, millis(a.CreatedAt), a.ConfirmedEmail).Scan(&id)
 	return id, db.Wrap("adding an account", err)
 }
 
@@ -98,9 +125,9 @@ func (Accounts) Update(ctx context.Context, tx *db.Tx, a account.Account) error 
 	tx.Touch(account.Topic, db.IDKey(a.ID))
 	err := tx.ExecOne(ctx, `UPDATE account SET username = $2, username_key = $3, email = $4, email_key = $5,
 		title = $6, password_hash = $7, admin = $8, disabled = $9, totp_seed = $10, totp_step = $11,
-		revision = $12 WHERE id = $1`,
+		revision = $12, confirmed_email = $13 WHERE id = $1`,
 		a.ID, a.Username, a.UsernameKey, a.Email, nullText(a.EmailKey),
-		a.Title, a.PasswordHash, a.Admin, a.Disabled, a.TOTPSeed, a.TOTPStep, a.Revision)
+		a.Title, a.PasswordHash, a.Admin, a.Disabled, a.TOTPSeed, a.TOTPStep, a.Revision, a.ConfirmedEmail)
 	return db.Wrap("changing an account", err)
 }
 

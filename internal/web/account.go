@@ -38,6 +38,8 @@ type accountData struct {
 	Done     string
 	Problem  string
 	Passkeys []passkey.Passkey
+	// MayEmail says that the visitor may change the e-mail address.
+	MayEmail bool
 	// PasskeyHint says why no passkey can be added here. Empty: one can.
 	PasskeyHint string
 	Recent      []recentSignIn
@@ -86,7 +88,7 @@ func (p *accountPage) changed(ctx context.Context, v *visit, done string, err er
 func (p *accountPage) data(ctx context.Context, v *visit) (data accountData, err error) {
 	data = accountData{
 		Account: v.account, Current: v.session.ID, Done: doneTexts[v.URL.Query().Get("done")],
-		PasskeyHint: p.site.hint(v),
+		PasskeyHint: p.site.hint(v), MayEmail: p.accounts.MaySetEmail(v.account),
 	}
 	if data.Devices, err = p.devices.List(ctx, v.account.ID); err != nil {
 		return data, err

@@ -25,8 +25,11 @@ func (p *profile) pages() []page {
 func (p *profile) setIdentity(ctx context.Context, v *visit) (view, error) {
 	err := confirmPassword(ctx, p.accounts, v)
 	if err == nil {
-		err = p.accounts.SetIdentity(
-			ctx, v.actor(), v.account.ID, v.PostFormValue("username"), v.PostFormValue("email"))
+		email := v.account.Email
+		if v.PostForm.Has("email") {
+			email = v.PostFormValue("email")
+		}
+		err = p.accounts.SetIdentity(ctx, v.actor(), v.account.ID, v.PostFormValue("username"), email)
 	}
 	return p.page.changed(ctx, v, "identity", err)
 }

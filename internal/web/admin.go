@@ -32,6 +32,8 @@ var adminDone = map[string]string{
 	"disabled": "The account is disabled: nothing that is signed in with it works.",
 	"enabled":  "The account works again.",
 	"password": "The password is changed.",
+	"email":    "The e-mail address is changed and confirmed.",
+	"confirm":  "The e-mail address is confirmed.",
 	"factor":   "The second factor is off.",
 	"passkey":  "The passkey is removed.",
 	"shared":   "Shared.",

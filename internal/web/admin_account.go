@@ -31,6 +31,8 @@ func (a *adminAccount) pages() []page {
 		{"GET", path, admin, show(a.show).asHandler},
 		{"POST", path + "/disable", admin, a.disable},
 		{"POST", path + "/enable", admin, a.enable},
+		{"POST", path + "/email", admin, a.setEmail},
+		{"POST", path + "/email/confirm", admin, a.confirmEmail},
 		{"POST", path + "/password", admin, a.setPassword},
 		{"POST", path + "/second-factor", admin, a.linkFactor},
 		{"POST", path + "/second-factor/remove", admin, a.removeFactor},
@@ -130,6 +132,21 @@ func (a *adminAccount) enable(ctx context.Context, v *visit) (view, error) {
 	return a.change(ctx, v, "enabled", func(ctx context.Context, id int64) error {
 		return a.accounts.Enable(ctx, v.actor(), id)
 	})
+}
+
+// setEmail sets and confirms the e-mail address, with which people sign in and by
+// which programs may know them.
+func (a *adminAccount) setEmail(ctx context.Context, v *visit) (view, error) {
+	return a.change(ctx, v, "email", a.confirmed(v, func(ctx context.Context, id int64) error {
+		return a.accounts.SetEmail(ctx, v.actor(), id, v.PostFormValue("email"))
+	}))
+}
+
+// confirmEmail confirms the e-mail address that the admin was shown.
+func (a *adminAccount) confirmEmail(ctx context.Context, v *visit) (view, error) {
+	return a.change(ctx, v, "confirm", a.confirmed(v, func(ctx context.Context, id int64) error {
+		return a.accounts.ConfirmEmail(ctx, v.actor(), id, v.PostFormValue("email"))
+	}))
 }
 
 // setPassword sets a new password. It revokes the account's tokens and sessions

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -541,4 +542,63 @@ func TestAdminOverviewForgets(t *testing.T) {
 	b := w.browser().signIn("olga")
 	later = 25 * time.Hour
 	b.reads("/admin", "Sign-ins in the last day: none.", "Nothing happened.")
+}
+
+// Attack: a member sets the e-mail address of somebody else. An admin sees that it
+// is not confirmed, and confirms or replaces it with their own password.
+func TestEmailIsConfirmedByAdmins(t *testing.T) {
+	w := newWorld(t, func(cfg *config) { cfg.MembersSetEmail = true })
+	w.people()
+	mia, olga := w.browser().signIn("mia"), w.browser().signIn("olga")
+	path := "/admin/accounts/" + strconv.FormatInt(w.account("mia").ID, 10)
+	confirmed := func(want bool) {
+		t.Helper()
+		if got := w.account("mia").EmailConfirmed(); got != want {
+			t.Errorf("the address is confirmed: %v, want %v", got, want)
+		}
+	}
+	olga.wantPage(olga.get(path), 200, "mia@example.org")
+	olga.wantNot(olga.get(path), "not confirmed")
+	mia.wantNot(mia.get("/account"), "readonly")
+	mia.wantTo(mia.post("/account/identity", url.Values{
+		"username": {"mia"}, "email": {"boss@example.org"}, "current": {password},
+	}), "/account?done=identity")
+	confirmed(false)
+	olga.wantPage(olga.get(path), 200, "boss@example.org", "not confirmed", "/email/confirm")
+	form := url.Values{"email": {"boss@example.org"}, "current": {"wrong"}}
+	olga.wantPage(olga.post(path+"/email/confirm", form), 400, "The password is not right.")
+	form.Set("current", password)
+	stale := url.Values{"email": {"mia@example.org"}, "current": {password}}
+	olga.wantPage(olga.post(path+"/email/confirm", stale), 400, "changed meanwhile")
+	confirmed(false)
+	olga.wantTo(olga.post(path+"/email/confirm", form), path+"?done=confirm")
+	confirmed(true)
+	olga.wantPage(olga.get(path+"?done=confirm"), 200, "is confirmed")
+	olga.wantNot(olga.get(path+"?done=confirm"), "not confirmed", "/email/confirm")
+	form.Set("email", "mia@example.com")
+	olga.wantTo(olga.post(path+"/email", form), path+"?done=email")
+	confirmed(true)
+	form.Set("email", "noa@example.org")
+	olga.wantPage(olga.post(path+"/email", form), 400, "exists already")
+	form.Set("email", "n0a@example.org")
+	olga.wantPage(olga.post(path+"/email", form), 400, "looks like this e-mail address")
+	mia.wantPage(mia.post(path+"/email/confirm", form), 403)
+}
+
+// By default, members do not change their e-mail address, and the page says so.
+func TestMembersDoNotSetEmail(t *testing.T) {
+	w := newTown(t)
+	mia, olga := w.browser().signIn("mia"), w.browser().signIn("olga")
+	mia.wantPage(mia.get("/account"), 200, "readonly", "only an admin can change it")
+	form := url.Values{"username": {"mia"}, "email": {"boss@example.org"}, "current": {password}}
+	mia.wantPage(mia.post("/account/identity", form), 403, "by an admin only")
+	form.Del("email") // the name alone
+	form.Set("username", "maria")
+	mia.wantTo(mia.post("/account/identity", form), "/account?done=identity")
+	if a := w.account("maria"); a.Email != "mia@example.org" || !a.EmailConfirmed() {
+		t.Errorf("the address is %s, confirmed %v", a.Email, a.EmailConfirmed())
+	}
+	olga.wantNot(olga.get("/account"), "readonly")
+	form = url.Values{"username": {"olga"}, "email": {"o@example.org"}, "current": {password}}
+	olga.wantTo(olga.post("/account/identity", form), "/account?done=identity")
 }

@@ -197,6 +197,19 @@ func (b *browser) wantPage(s seen, status int, texts ...string) {
 	}
 }
 
+// wantNot checks that a page has none of some texts.
+func (b *browser) wantNot(s seen, texts ...string) {
+	b.Helper()
+	if s.StatusCode >= 300 {
+		b.Errorf("%s %s: status %d", s.Request.Method, s.Request.URL, s.StatusCode)
+	}
+	for _, text := range texts {
+		if strings.Contains(html.UnescapeString(s.text), text) {
+			b.Errorf("%s %s: the page has %q:\n%s", s.Request.Method, s.Request.URL, text, s.text)
+		}
+	}
+}
+
 // wantTo checks that a response redirects to a path.
 func (b *browser) wantTo(s seen, path string) {
 	b.Helper()

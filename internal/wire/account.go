@@ -101,6 +101,7 @@ type Person struct {
 	Username         string    // the unique name
 	Title            string    // the display name
 	Email            string    // empty if there is none
+	Confirmed        bool      // an admin set or confirmed the e-mail address
 	FriendlyName     string    // a display name; may be empty
 	JoinedAt         time.Time // the creation of the account
 	HasPassword      bool      // can sign in with a password
@@ -112,7 +113,7 @@ type Person struct {
 func NewAccount(p Person) Account {
 	return Account{
 		ID: p.ID, UUID: p.UUID, Username: p.Username, Title: p.Title, Email: p.Email,
-		FriendlyName: p.FriendlyName, Confirmed: p.Email != "", JoinedAt: p.JoinedAt.Unix(),
+		FriendlyName: p.FriendlyName, Confirmed: Bool(p.Confirmed), JoinedAt: p.JoinedAt.Unix(),
 		HasPassword: Bool(p.HasPassword), MailingListStatus: "unsubscribed",
 		Country: unknownCountry, Subscription: subscription{Status: "Inactive"}, HomeSize: 1, MaxHomeSize: 15,
 		Profile:          profile{AutoSelectAudio: true, WatchedIndicator: Enum{N: 1}},

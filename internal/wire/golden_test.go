@@ -38,7 +38,7 @@ func goldenBodies(t *testing.T) map[string]wire.Body {
 	t.Helper()
 	someone := wire.Person{
 		ID: 12345, UUID: "0123456789abcdef", Username: "mia", Title: `M<i>a & "co"`,
-		Email: "mia@example.org", FriendlyName: "Mia", JoinedAt: joined, HasPassword: true,
+		Email: "mia@example.org", Confirmed: true, FriendlyName: "Mia", JoinedAt: joined, HasPassword: true,
 		TwoFactorEnabled: true, BackupCodes: true,
 	}
 	account := func(p wire.Person) wire.Body {

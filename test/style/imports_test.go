@@ -79,7 +79,7 @@ var layers = []layer{
 		{"session", "token signin audit db fault plexauth"},
 		{"passkey", "account signin audit db guard fault"},
 		{"token", "account device signin audit db seal letters fault plexauth"},
-		{"account", "signin audit db guard tries hashing seal fault plexauth"},
+		{"account", "signin audit db guard tries hashing seal glyph fault plexauth"},
 		{"origin", "audit db fault"},
 		{"device", "db"},
 	}},
@@ -98,6 +98,7 @@ var layers = []layer{
 		{"qrcode", ""},
 		{"avatar", ""},
 		{"letters", ""},
+		{"glyph", ""},
 		{"fault", ""},
 	}},
 	{"the SDK, which knows nothing of the server", []row{
