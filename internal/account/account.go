@@ -19,6 +19,7 @@ import (
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/internal/tries"
+	"github.com/usher-auth/usher/internal/weak"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -537,6 +538,9 @@ func (s *Service) hash(ctx context.Context, by audit.Actor, password plexauth.Se
 	}
 	if _, err := precis.OpaqueString.String(string(password)); err != nil {
 		return "", fault.Invalidf(Password, "the password has a character that cannot be typed, such as a line break")
+	}
+	if weak.Common(string(password)) {
+		return "", fault.Invalidf(Password, "the password is one of the commonest, which are tried first: choose another")
 	}
 	leave, err := s.enter(ctx, guard.Claim{Network: guard.Network(by.Address), Account: "a new password"})
 	if err != nil {

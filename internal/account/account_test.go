@@ -406,6 +406,10 @@ func TestAddRefuses(t *testing.T) {
 		"short password":               func(n *account.NewAccount) { n.Password = "1234567" },
 		"very long password":           func(n *account.NewAccount) { n.Password = plexauth.Secret(strings.Repeat("x", 2000)) },
 		"unprintable password":         func(n *account.NewAccount) { n.Password = "12345678\x00" },
+		"common password":              func(n *account.NewAccount) { n.Password = "password1" },
+		"common password in capitals":  func(n *account.NewAccount) { n.Password = "PassWord1" },
+		"common fullwidth password":    func(n *account.NewAccount) { n.Password = "ｐassword1" },
+		"password of one character":    func(n *account.NewAccount) { n.Password = "cccccccccc" },
 		"e-mail with a name":           func(n *account.NewAccount) { n.Email = "Noa <noa@example.org>" },
 		"half an e-mail":               func(n *account.NewAccount) { n.Email = "noa@" },
 	} {

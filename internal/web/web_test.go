@@ -613,3 +613,26 @@ func TestMarkupIsText(t *testing.T) {
 		}
 	}
 }
+
+// Attack: a guesser tries the commonest passwords first. They are rejected at
+// set-up, for a new account, at a change and when an admin sets another one.
+func TestCommonPasswords(t *testing.T) {
+	const text = "one of the commonest"
+	empty := newWorld(t, nil)
+	first := empty.browser()
+	first.get(string(empty.server.Pages().SetupPath()))
+	setup := url.Values{"username": {"olga"}, "password": {"Passw0rd"}}
+	first.wantPage(first.post("/setup", setup), 400, text)
+	setup.Set("password", "not a common one")
+	first.wantTo(first.post("/setup", setup), "/account")
+
+	w := newTown(t)
+	olga := w.browser().signIn("olga")
+	for _, common := range []string{"password1", "PASSWORD1", "zzzzzzzz"} {
+		change := url.Values{"current": {password}, "new": {common}}
+		olga.wantPage(olga.post("/account/password", change), 400, text)
+		olga.wantPage(olga.post("/admin/accounts/2/password", change), 400, text)
+		add := url.Values{"current": {password}, "username": {"ida"}, "password": {common}}
+		olga.wantPage(olga.post("/admin/accounts", add), 400, text)
+	}
+}

@@ -79,7 +79,7 @@ var layers = []layer{
 		{"session", "token signin audit db fault plexauth"},
 		{"passkey", "account signin audit db guard fault"},
 		{"token", "account device signin audit db seal letters fault plexauth"},
-		{"account", "signin audit db guard tries hashing seal glyph fault plexauth"},
+		{"account", "signin audit db guard tries hashing seal glyph weak fault plexauth"},
 		{"origin", "audit db fault"},
 		{"device", "db"},
 	}},
@@ -99,6 +99,7 @@ var layers = []layer{
 		{"avatar", ""},
 		{"letters", ""},
 		{"glyph", ""},
+		{"weak", ""},
 		{"fault", ""},
 	}},
 	{"the SDK, which knows nothing of the server", []row{

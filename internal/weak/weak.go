@@ -1,0 +1,111 @@
+// Package weak knows the passwords that everybody tries first.
+//
+// It owns a list of common passwords and the patterns that people type instead of
+// thinking of one. It does not own the rules for passwords: package account
+// applies it.
+package weak
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	_ "embed"
+	"strings"
+	"time"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+//go:generate go run generate.go
+
+// list has the common passwords of 8 characters or more in small letters, a line
+// each, in order. It is made by generate.go, which names the sources, from
+//
+//   - Django's common-passwords.txt (BSD-3-Clause)
+//   - the passwords of @zxcvbn-ts/language-common (MIT)
+//
+// LICENSES has their licences.
+//
+//go:embed list.gz
+var list []byte
+
+// Common reports whether a password is one that everybody tries first: on the
+// list, in any case; one short text repeated; a row of keys; or a date.
+//
+// Passwords are set rarely, so the list is unpacked each time, which takes a few
+// milliseconds, and not kept in memory.
+func Common(password string) bool {
+	text := cases.Fold().String(norm.NFKC.String(strings.TrimSpace(password)))
+	return repeats(text) || isRow(text) || isDate(text) || listed(text)
+}
+
+// listed reports whether the list has a text.
+func listed(text string) bool {
+	unpacked, err := gzip.NewReader(bytes.NewReader(list))
+	if err != nil {
+		panic(err) // the list is embedded
+	}
+	lines := bufio.NewScanner(unpacked)
+	for lines.Scan() {
+		switch line := lines.Text(); {
+		case line == text:
+			return true
+		case line > text:
+			return false
+		}
+	}
+	return false
+}
+
+// maxRepeated is the longest text that repeats into a common password.
+const maxRepeated = 4
+
+// repeats reports whether a text is a short one again and again.
+func repeats(text string) bool {
+	runes := []rune(text)
+	for size := 1; size <= maxRepeated && size*2 <= len(runes); size++ {
+		same := true
+		for i := size; i < len(runes); i++ {
+			same = same && runes[i] == runes[i-size]
+		}
+		if same {
+			return true
+		}
+	}
+	return false
+}
+
+// rows are what people run a finger along.
+var rows = [...]string{
+	"abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop", "yxcvbnm",
+	"azertyuiop", "qsdfghjklm", "wxcvbn",
+}
+
+// isRow reports whether a text is a part of a row, there or back.
+func isRow(text string) bool {
+	if text == "" {
+		return false
+	}
+	back := []byte(text)
+	for i, j := 0, len(back)-1; i < j; i, j = i+1, j-1 {
+		back[i], back[j] = back[j], back[i]
+	}
+	for _, row := range rows {
+		if strings.Contains(row+row, text) || strings.Contains(row+row, string(back)) {
+			return true
+		}
+	}
+	return false
+}
+
+// isDate reports whether a text is a date of the last or of this century, in
+// eight digits.
+func isDate(text string) bool {
+	for _, layout := range [...]string{"02012006", "01022006", "20060102"} {
+		if d, err := time.Parse(layout, text); err == nil && d.Year() >= 1900 && d.Year() < 2100 {
+			return true
+		}
+	}
+	return false
+}
