@@ -44,6 +44,15 @@ type Ends struct {
 	Head Link
 }
 
+// Evidence is what the rest of the database tells of the log: each account and each
+// token was added in one transaction with a row of the same time. Both times are
+// zero if there is neither.
+type Evidence struct {
+	// FirstAccount is when the oldest account was added, and Last when the newest
+	// account or token was.
+	FirstAccount, Last time.Time
+}
+
 // append writes the rows of a commit, each with the hash of the one before, and
 // moves the head. It runs once for each commit, however many events it holds.
 func (l *Log) append(ctx context.Context, tx *db.Tx, entries []Entry) error {
@@ -91,9 +100,19 @@ func (l *Log) Verify(ctx context.Context) (rows int64, err error) {
 		if err != nil {
 			return err
 		}
+		known, err := l.rows.Evidence(ctx, q)
+		if err != nil {
+			return err
+		}
 		at := ends.Anchor
+		var oldest, newest time.Time // of the rows, in whatever order the clock went
 		err = l.rows.Each(ctx, q, func(e Entry) (err error) {
-			rows++
+			if rows++; rows == 1 || e.At.Before(oldest) {
+				oldest = e.At
+			}
+			if e.At.After(newest) {
+				newest = e.At
+			}
 			at, err = at.next(e, ends.Head)
 			return err
 		})
@@ -105,12 +124,32 @@ func (l *Log) Verify(ctx context.Context) (rows int64, err error) {
 		case at.Hash != ends.Head.Hash:
 			return broken(at.ID, "was changed: it is not the last that was written")
 		}
-		return nil
+		return known.contradicts(ends, rows, oldest, newest)
 	})
 	if err != nil {
 		return rows, fmt.Errorf("verifying the audit log: %w", err)
 	}
 	return rows, nil
+}
+
+// contradicts returns an error if rows are missing that the rest of the database
+// says were written.
+//
+// Attack: someone empties the log, or cuts its end off, and moves its ends to match.
+func (known Evidence) contradicts(ends Ends, rows int64, oldest, newest time.Time) error {
+	switch {
+	case known.Last.IsZero():
+		return nil
+	case ends.Head.ID == 0:
+		return broken(1, "is missing: the log is empty, and there are accounts")
+	case rows == 0:
+		return nil // all of it was pruned
+	case ends.Anchor.ID == 0 && known.FirstAccount.Before(oldest):
+		return broken(1, "is not the first: there is an account from before it")
+	case newest.Before(known.Last):
+		return broken(ends.Head.ID+1, "is missing: an account or a token was added after the last row")
+	}
+	return nil
 }
 
 // next returns the place of a row, if it follows l in the chain.

@@ -117,6 +117,83 @@ func TestTamperingWithHashesIsFound(t *testing.T) {
 	}
 }
 
+// Attack: rows are removed, and the ends of the log moved to match. The accounts and
+// the tokens are still there, and were added when the log says that nothing was.
+func TestMissingRowsAreFoundByTheRest(t *testing.T) {
+	const forgetEnds = "DELETE FROM setting WHERE name IN ('audit head', 'audit anchor')"
+	moveHead := func(row int) string {
+		return fmt.Sprintf(`UPDATE setting SET value = (SELECT CAST(unhex(printf('%%016x', id)) || hash AS BLOB)
+			FROM audit WHERE id = %d) WHERE name = 'audit head'`, row)
+	}
+	for name, test := range map[string]struct {
+		statements []string
+		want       int64
+	}{
+		"emptied":                              {[]string{"DELETE FROM audit"}, 1},
+		"emptied, with its ends":               {[]string{"DELETE FROM audit", forgetEnds}, 1},
+		"emptied, with an end of nothing":      {[]string{"DELETE FROM audit", "UPDATE setting SET value = zeroblob(40) WHERE name = 'audit head'"}, 1},
+		"cut off":                              {[]string{"DELETE FROM audit WHERE id > 3"}, 4},
+		"cut off, with the end moved":          {[]string{"DELETE FROM audit WHERE id > 3", moveHead(3)}, 4},
+		"cut off before a token, and the end":  {[]string{"DELETE FROM audit WHERE id > 4", moveHead(4)}, 5},
+		"the table replaced by an empty table": {[]string{"DROP TABLE audit", "CREATE TABLE audit AS SELECT * FROM device WHERE 0", "DROP TABLE audit", emptyAudit, forgetEnds}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, dir := grown(t)
+			execute(t, dir, test.statements...)
+			if row, problem := w.broken(); row != test.want {
+				t.Errorf("the log says row %d %s, want row %d", row, problem, test.want)
+			}
+		})
+	}
+	// The log goes on after it was emptied: it begins later than the accounts.
+	w, dir := grown(t)
+	execute(t, dir, "DELETE FROM audit", forgetEnds)
+	later := newWorld(t, core.Config{Dir: dir, Now: func() time.Time { return time.Now().Add(time.Hour) }})
+	later.add("late")
+	if row, problem := w.broken(); row != 1 {
+		t.Errorf("a log that begins anew: row %d %s, want row 1", row, problem)
+	}
+	// What is missing for a good reason is not.
+	w, dir = grown(t)
+	if _, err := w.Audit.Prune(t.Context(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if rows, err := w.Audit.Verify(t.Context()); err != nil || rows != 0 {
+		t.Errorf("all pruned: %d rows, %v", rows, err)
+	}
+	again := newWorld(t, core.Config{Dir: dir})
+	again.add("late")
+	if rows, err := w.Audit.Verify(t.Context()); err != nil || rows != 1 {
+		t.Errorf("all pruned, and one more: %d rows, %v", rows, err)
+	}
+	if _, err := newWorld(t, core.Config{}).Audit.Verify(t.Context()); err != nil {
+		t.Errorf("neither rows nor accounts: %v", err)
+	}
+}
+
+const emptyAudit = `CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, event TEXT NOT NULL,
+	account_id INTEGER NOT NULL, account TEXT NOT NULL, actor TEXT NOT NULL, device TEXT NOT NULL,
+	address TEXT NOT NULL, detail TEXT NOT NULL, hash BLOB NOT NULL)`
+
+// grown is a log of accounts and tokens, each a millisecond after the one before.
+func grown(t *testing.T) (w *world, dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	at := time.Now().UTC()
+	w = newWorld(t, core.Config{Dir: dir, Now: func() time.Time { at = at.Add(time.Millisecond); return at }})
+	w.add("ada")
+	mia := w.add("mia")
+	for i := range 3 {
+		if _, err := w.signIn(nobody, w.prove(mia), fmt.Sprint("device", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rows, err := w.Audit.Verify(t.Context()); err != nil || rows != 5 {
+		t.Fatal(rows, err)
+	}
+	return w, dir
+}
+
 // What was tampered with is not pruned: that would hide it.
 func TestBrokenChainIsNotPruned(t *testing.T) {
 	w, dir := chained(t)

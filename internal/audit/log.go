@@ -25,6 +25,8 @@ type Rows interface {
 	// Ends returns the ends of the log, and SetEnds moves them.
 	Ends(ctx context.Context, q db.Querier) (Ends, error)
 	SetEnds(ctx context.Context, tx *db.Tx, ends Ends) error
+	// Evidence returns what the rest of the database tells of the log.
+	Evidence(ctx context.Context, q db.Querier) (Evidence, error)
 }
 
 // TallyRows is what counting needs stored. Package store implements it.

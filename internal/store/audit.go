@@ -173,6 +173,15 @@ func (Audit) SetEnds(ctx context.Context, tx *db.Tx, ends audit.Ends) error {
 	return tx.Exec(ctx, putSetting, headSetting, linkValue(ends.Head))
 }
 
+// Evidence implements audit.Rows.
+func (Audit) Evidence(ctx context.Context, q db.Querier) (known audit.Evidence, err error) {
+	var first, last int64
+	err = q.QueryRow(ctx, `SELECT COALESCE(MIN(created_at), 0),
+		MAX(COALESCE(MAX(created_at), 0), (SELECT COALESCE(MAX(created_at), 0) FROM token)) FROM account`).Scan(&first, &last)
+	known.FirstAccount, known.Last = fromMillis(first), fromMillis(last)
+	return known, db.Wrap("reading when accounts and tokens were added", err)
+}
+
 // scanLink reads one end of the log. Before the first row it is the zero link.
 func scanLink(row scanner) (l audit.Link, err error) {
 	var value []byte
