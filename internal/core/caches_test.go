@@ -413,6 +413,9 @@ var changingMethods = []changing{
 		}
 		return only(h.PINs.Start(ctx, device.Device{ClientIdentifier: "elsewhere", Address: "198.51.100.1"}, false, ""))
 	}},
+	{"PINs.FindUnasked", "", false, func(ctx context.Context, h *household) error {
+		return only(h.PINs.FindUnasked(ctx, h.by, h.waits.Code))
+	}},
 	{"PINs.Find", "", false, func(ctx context.Context, h *household) error {
 		return only(h.PINs.Find(ctx, h.by, h.waits.Code))
 	}},

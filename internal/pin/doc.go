@@ -8,7 +8,8 @@
 //
 //	Start  a device creates a PIN and shows its code
 //	Get    the device polls for a token
-//	Find   a user has entered the code: which device is it?
+//	Find   a user has entered the code: which device is it? FindUnasked: a link
+//	       has it, which may be another site's
 //	Link   the user agrees: the PIN belongs to the account from now on
 //	Get    the device gets its token, the same one in every poll
 //

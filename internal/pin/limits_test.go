@@ -22,18 +22,23 @@ const tries = 10
 func TestGuessingIsHopeless(t *testing.T) {
 	inWorld(t, tries, func(t *testing.T, w *world) {
 		guesses := 0
-		for end := time.Now().Add(pin.ShortTTL); time.Now().Before(end); time.Sleep(time.Second) {
-			for range 5 {
-				err := w.Link(t.Context(), w.mia, "CCCC")
-				if errors.Is(err, pin.ErrNotFound) {
-					guesses++
-				} else {
-					tooMany(t, "attack: guessing", err)
-				}
+		count := func(err error) {
+			if errors.Is(err, pin.ErrNotFound) {
+				guesses++
+			} else {
+				tooMany(t, "attack: guessing", err)
 			}
 		}
-		// Ten at once and one every three minutes, in the life of a PIN.
-		if want := tries + int(pin.ShortTTL/pin.WrongRefill); guesses > want {
+		for end := time.Now().Add(pin.ShortTTL); time.Now().Before(end); time.Sleep(time.Second) {
+			for range 5 {
+				count(w.Link(t.Context(), w.mia, "CCCC"))
+				_, err := w.FindUnasked(t.Context(), w.mia, "CCCC")
+				count(err)
+			}
+		}
+		// Ten at once and one every three minutes, in the life of a PIN, and one by a
+		// link.
+		if want := tries + int(pin.ShortTTL/pin.WrongRefill) + 1; guesses > want {
 			t.Errorf("%d guesses got through, want %d", guesses, want)
 		}
 		t.Logf("%d guesses, %d codes, %d PINs at most", guesses, pin.ShortCodes, pin.MaxShort)

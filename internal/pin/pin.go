@@ -134,6 +134,7 @@ type Service struct {
 	short, strong         kind
 	byAccount             *tries.Failures // wrong codes
 	byAddress             *guard.Failures // wrong codes
+	unasked               *guard.Failures // wrong codes in links, by account
 	byClient, byPollingIP *guard.Failures // unknown IDs
 }
 
@@ -199,6 +200,7 @@ func New(cfg Config) *Service {
 	s.byAccount = tries.New(tries.Config{
 		DB: cfg.DB, Rows: cfg.Tries, Key: cfg.Key, Name: "pin", Burst: cfg.FailedTries, Refill: wrongRefill,
 	})
+	s.unasked = limit(1, shortTTL)
 	s.byAddress = limit(10*cfg.FailedTries, wrongRefill/10)
 	// Programs go on to poll a PIN that has expired, twice a second: five of
 	// them may, for ever.
@@ -427,6 +429,39 @@ func (s *Service) Find(ctx context.Context, by audit.Actor, code string) (PIN, e
 		// PINs of their own.
 		s.byAddress.Return(guard.Network(by.Address))
 		err = errors.Join(err, s.byAccount.Return(context.WithoutCancel(ctx), who))
+	}
+	return p, err
+}
+
+// ErrUnasked says that a code in a link is not looked up any more until the person
+// submits it.
+var ErrUnasked = fault.New(fault.Limited, "too many links with wrong codes")
+
+// FindUnasked is Find for a code in a link, which the person may not have followed
+// on purpose. One wrong code is looked up in the life of a PIN, and counts apart from
+// those that the person types: ErrUnasked from then on. Attack: a page of another site opens links
+// with wrong codes until the person's own codes have to wait.
+func (s *Service) FindUnasked(ctx context.Context, by audit.Actor, code string) (PIN, error) {
+	now, who := s.now(), strconv.FormatInt(by.AccountID, 10)
+	code, ok := Normal(code)
+	if !ok {
+		return PIN{}, ErrNotFound
+	}
+	if !Guessable(code) {
+		return s.waiting(ctx, code, now)
+	}
+	if wait := s.unasked.Take(who, now); wait > 0 {
+		return PIN{}, fault.WithWait(ErrUnasked, wait)
+	}
+	network := guard.Network(by.Address)
+	if wait := s.byAddress.Take(network, now); wait > 0 {
+		s.unasked.Return(who)
+		return PIN{}, fault.WithWait(ErrUnasked, wait)
+	}
+	p, err := s.waiting(ctx, code, now)
+	if !errors.Is(err, ErrNotFound) {
+		s.unasked.Return(who)
+		s.byAddress.Return(network)
 	}
 	return p, err
 }

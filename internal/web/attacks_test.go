@@ -239,12 +239,52 @@ func TestCodesInLinksOfOthers(t *testing.T) {
 
 	// Guesses are rate-limited on every path.
 	for range 3 {
-		b.get("/auth?code=CCCC")
+		b.do(http.MethodGet, "/auth?code=CCCC", nil, http.Header{"Sec-Fetch-Site": {"none"}})
 	}
 	b.wantPage(b.get("/auth?code="+tv.Code), 429, "Wait")
 	b.wantPage(b.post("/link", form), 429, "Wait")
 	strong := w.start(true)
 	b.wantPage(b.get("/auth?code="+strong.Code), 200, "Living room")
+}
+
+// Attack: the same over plain HTTP and with browsers that say nothing of where a
+// request comes from, by an image, a frame or a link of another page.
+func TestCodesInLinksWithoutOrigin(t *testing.T) {
+	w := newWorld(t, func(c *config) { c.FailedTries = 10 })
+	w.people()
+	b := w.browser().signIn("mia")
+	tv := w.start(false)
+	unknown, asked := 0, 0
+	for range 60 {
+		switch s := b.get("/auth?code=CCCC"); {
+		case s.StatusCode == 404:
+			unknown++
+		case s.StatusCode == 200 && strings.Contains(s.text, "The link that you followed has a code in it"):
+			asked++
+		default:
+			t.Fatalf("status %d: %s", s.StatusCode, s.text)
+		}
+	}
+	if unknown > 1 || asked != 60-unknown {
+		t.Errorf("%d codes in links were looked up, and %d were asked about", unknown, asked)
+	}
+	// A guesser does not learn more by that: right codes are asked about, too.
+	b.wantPage(b.get("/auth?code="+tv.Code), 200, "The link that you followed has a code in it")
+	// The visitor has all of their own tries, and the page of the code that they
+	// submitted comes up.
+	wrong := url.Values{"code": {"C", "C", "C", "C"}}
+	for range 9 {
+		b.wantPage(b.post("/link", wrong), 404, "No device shows this code now")
+	}
+	b.wantTo(b.post("/link", url.Values{"code": strings.Split(tv.Code, "")}), "/auth?code="+tv.Code)
+	b.wantPage(b.get("/auth?code="+tv.Code), 200, "Living room", "wants to sign in")
+	b.wantPage(b.get("/auth?code="+strings.ToLower(tv.Code)), 200, "Living room")
+	b.wantPage(b.get("/auth?code=CCCC"), 200, "The link that you followed has a code in it")
+	b.sends("/auth/consent", "/auth/done", "code", tv.Code, "decision", "allow")
+	// Somebody else at the same address is not held up either.
+	noa := w.browser().signIn("noa")
+	other := w.start(false)
+	noa.wantPage(noa.get("/auth?code="+other.Code), 200, "wants to sign in")
 }
 
 // others matches a URL of another site in a stylesheet or a script.

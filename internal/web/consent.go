@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/pin"
+	"github.com/usher-auth/usher/plexauth"
 )
 
 // pinRequest is what a program asks for in the address of /auth: which PIN to
@@ -98,7 +100,11 @@ func startedAt(p pin.PIN) string { return decimal(p.CreatedAt.UnixMilli()) }
 // findPIN returns the PIN that a request names. If the request names a client
 // too, the PIN must be that client's.
 func findPIN(ctx context.Context, pins *pin.Service, v *visit, r pinRequest) (pin.PIN, error) {
-	found, err := pins.Find(ctx, v.actor(), r.Code)
+	find := pins.Find
+	if v.Method == http.MethodGet && !askedHere(v, r) {
+		find = pins.FindUnasked
+	}
+	found, err := find(ctx, v.actor(), r.Code)
 	if err == nil && r.ClientID != "" && r.ClientID != found.Device.ClientIdentifier {
 		err = pin.ErrNotFound
 	}
@@ -111,6 +117,9 @@ func (c *consent) ask(ctx context.Context, v *visit, r pinRequest) (view, error)
 		return confirmCode(r)
 	}
 	found, err := findPIN(ctx, c.pins, v, r)
+	if errors.Is(err, pin.ErrUnasked) {
+		return confirmCode(r)
+	}
 	if err != nil {
 		return view{}, err
 	}
@@ -126,6 +135,31 @@ func (c *consent) ask(ctx context.Context, v *visit, r pinRequest) (view, error)
 func fromOtherSite(r *http.Request) bool {
 	site := r.Header.Get("Sec-Fetch-Site")
 	return site == "cross-site" || site == "same-site"
+}
+
+// askedHere reports whether the visitor asks for the page by themselves, or because
+// they have just submitted its code. Browsers that do not tell (see fromOtherSite)
+// may have been sent by any page.
+func askedHere(v *visit, r pinRequest) bool {
+	if v.Header.Get("Sec-Fetch-Site") != "" {
+		return !fromOtherSite(v.Request)
+	}
+	code, ok := pin.Normal(r.Code)
+	return ok && v.cookie(codeCookieName, codeCookiePath) == plexauth.Secret(code)
+}
+
+// The cookie with the code that the visitor has just submitted.
+const (
+	codeCookieName = "usher_code"
+	codeCookiePath = "/auth"
+)
+
+// codeCookie remembers a code that the visitor submitted. Other sites can neither
+// set it nor have it sent.
+func codeCookie(code string) *http.Cookie {
+	return &http.Cookie{
+		Name: codeCookieName, Path: codeCookiePath, Value: code, MaxAge: 15 * 60, SameSite: http.SameSiteStrictMode,
+	}
 }
 
 // confirmCode makes the visitor submit a code from a link before it is looked

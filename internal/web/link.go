@@ -52,7 +52,7 @@ func (l *link) form(_ context.Context, v *visit) (view, error) {
 func (l *link) submit(ctx context.Context, v *visit) (view, error) {
 	r := readPINRequest(v.PostForm)
 	r.Code = strings.ToUpper(strings.Join(strings.Fields(strings.Join(v.PostForm["code"], "")), ""))
-	_, err := findPIN(ctx, l.pins, v, r)
+	found, err := findPIN(ctx, l.pins, v, r)
 	if errors.Is(err, pin.ErrNotFound) {
 		data := newLinkData(r)
 		data.Problem = "No device shows this code now. Compare each character; " +
@@ -62,5 +62,5 @@ func (l *link) submit(ctx context.Context, v *visit) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	return view{to: "/auth?" + r.query()}, nil
+	return view{to: "/auth?" + r.query(), cookies: []*http.Cookie{codeCookie(found.Code)}}, nil
 }
