@@ -34,10 +34,12 @@ var (
 		"this sign-in is completed in a browser only, which then goes on to the program")
 )
 
-// ParseForward parses an address that a browser is to be sent on to. It returns
-// nil for an empty one. Attack: an address that runs a script ("javascript:"),
-// or one that people and browsers read as different hosts (a user name before
-// the host). fault.Invalid.
+// ParseForward parses an address that a browser is to be sent on to, and returns it
+// as browsers read it: in ASCII, with the host that they connect to. It returns nil
+// for an empty one. Attack: an address that runs a script ("javascript:"), or one
+// that people and browsers read as different hosts: a user name before the host, a
+// dot or a slash of another script in it, letters that look like others, an address
+// in hexadecimal. fault.Invalid.
 func ParseForward(text string) (*url.URL, error) {
 	if text == "" {
 		return nil, nil
@@ -45,6 +47,9 @@ func ParseForward(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil ||
 		strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }) {
+		return nil, errForward
+	}
+	if !asBrowsersRead(u) {
 		return nil, errForward
 	}
 	return u, nil
@@ -61,13 +66,19 @@ func parseProofURL(text string) (string, error) {
 		return "", fault.Invalidf("proofUrl", "proofUrl is not of the form https://app.example.org/path")
 	case len(text) > maxForward:
 		return "", fault.Invalidf("proofUrl", "proofUrl has more than %d bytes", maxForward)
-	case strings.ContainsFunc(u.Host, func(r rune) bool { return r > '~' || r == '%' }):
+	case !hasPlainHost(text):
 		return "", fault.Invalidf("proofUrl",
 			"the host of proofUrl has a character that is not ASCII: such a name is written in its xn-- form")
 	case hasProof(u.RawQuery):
 		return "", fault.Invalidf("proofUrl", "proofUrl has a parameter %s already", ProofParameter)
 	}
 	return u.String(), nil
+}
+
+// hasPlainHost reports whether the host of an address is ASCII as it was written.
+func hasPlainHost(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && !strings.ContainsFunc(u.Host, func(r rune) bool { return r > '~' || r == '%' })
 }
 
 // hasProof reports whether any program could find a proof in a query. Some take

@@ -127,6 +127,9 @@ func (c *consent) ask(ctx context.Context, v *visit, r pinRequest) (view, error)
 	if err != nil {
 		return view{}, err
 	}
+	if linked, err := pin.ParseForward(r.Forward); err == nil && linked != nil {
+		r.Forward = linked.String() // as the visitor was shown
+	}
 	return view{name: "consent", data: consentData{found, r, v.account, target}}, nil
 }
 
@@ -167,8 +170,12 @@ func codeCookie(code string) *http.Cookie {
 // codes are rate-limited. A code that is not looked up needs no limit, and tells
 // a guesser nothing.
 func confirmCode(r pinRequest) (view, error) {
-	if _, err := pin.ParseForward(r.Forward); err != nil {
+	target, err := pin.ParseForward(r.Forward)
+	if err != nil {
 		return view{}, err
+	}
+	if target != nil {
+		r.Forward = target.String()
 	}
 	r.FromLink = true
 	return view{name: "link", data: newLinkData(r)}, nil

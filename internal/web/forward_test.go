@@ -279,3 +279,31 @@ func TestProofIsNotLogged(t *testing.T) {
 		t.Errorf("the log has the proof:\n%s", log.String())
 	}
 }
+
+// The consent page and the page after it show that host.
+func TestForwardHostIsShown(t *testing.T) {
+	w := newTown(t)
+	b := w.browser().signIn("mia")
+	tv := w.start(true)
+	for text, shown := range map[string]string{
+		"https://аррӏе.com/back":             "https://xn--80ak6aa92e.com/back",
+		"https://example.org。evil.example/x": "https://example.org.evil.example/x",
+	} {
+		query := url.Values{"code": {tv.Code}, "forwardUrl": {text}}
+		for _, s := range []seen{
+			b.get("/auth?" + query.Encode()), b.get("/auth/done?forwardUrl=" + url.QueryEscape(text)),
+			b.get("/auth?led=1&code=CCCC&forwardUrl=" + url.QueryEscape(text)),
+		} {
+			b.wantPage(s, 200, shown)
+			if strings.Contains(s.text, text[8:12]) && strings.ContainsAny(s.text, "аӏ。") {
+				t.Errorf("%s: the page shows the host as it was written", s.Request.URL)
+			}
+		}
+	}
+	// An origin that an admin allowed is the one that browsers connect to.
+	w.allow("https://xn--80ak6aa92e.com")
+	s := b.get("/auth/done?forwardUrl=" + url.QueryEscape("https://аррӏе.com/back"))
+	if got := s.Header.Get("Refresh"); !strings.Contains(got, "https://xn--80ak6aa92e.com/back") {
+		t.Errorf("the page goes on by %q", got)
+	}
+}

@@ -70,6 +70,9 @@ func FuzzForwardTarget(f *testing.F) {
 		if err != nil || again == nil || origin.Of(again) != origin.Of(u) {
 			t.Errorf("%q is written as %q, which leads to %v, %v", text, said, again, err)
 		}
+		if strings.ContainsFunc(said, func(r rune) bool { return r >= 0x7f }) {
+			t.Errorf("%q is written as %q, which is not ASCII", text, said)
+		}
 		authority, _, _ := strings.Cut(strings.TrimPrefix(said, u.Scheme+"://"), "/")
 		authority, _, _ = strings.Cut(authority, "?")
 		authority, _, _ = strings.Cut(authority, "#")
