@@ -31,6 +31,7 @@ import (
 // serveOptions are the flags of usher serve.
 type serveOptions struct {
 	listen, metricsListen string
+	metricsHosts          []string
 	publicURLs            []string
 	trustedProxies        []string
 	proxies               []netip.Prefix // the same, parsed
@@ -84,6 +85,7 @@ is an account.`,
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", defaultListen, "`address` to listen on; port 0 selects a free port")
 	f.StringVar(&o.metricsListen, "metrics-listen", "", "`address` of /metrics, /healthz and /readyz (default none)")
+	f.StringArrayVar(&o.metricsHosts, "metrics-host", nil, "host `name` by which /metrics is read; IP addresses, local names and the host of --public-url always work; may be given more than once")
 	f.StringArrayVar(&o.publicURLs, "public-url", nil, "`URL` at which clients reach this server; may be given more than once (default the listening address)")
 	f.StringArrayVar(&o.trustedProxies, "trusted-proxy", nil, "`address` or network of a reverse proxy whose X-Forwarded-For is trusted; may be given more than once")
 	f.StringVar(&o.name, "server-name", "usher", "this server's `name` in lists of servers")
@@ -142,7 +144,7 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	if c.Created {
 		log.Info("created a database", "folder", cs.place())
 	}
-	srv := server.New(c, server.Config{Version: version(), PublicURL: o.publicURL(), NoHSTS: !o.hsts, Proxies: o.proxies})
+	srv := server.New(c, server.Config{Version: version(), PublicURL: o.publicURL(), NoHSTS: !o.hsts, MetricsHosts: o.knownMetricsHosts(), Proxies: o.proxies})
 	empty, err := cs.firstAdmin(ctx, c.Accounts, o)
 	if err != nil {
 		return err
@@ -211,6 +213,18 @@ func (o *serveOptions) check() error {
 		return wrongUse("--transient-ttl %s is not between 0 and 48h", o.transientTTL)
 	}
 	return nil
+}
+
+// knownMetricsHosts are the names of --metrics-host and --metrics-listen.
+func (o *serveOptions) knownMetricsHosts() []string {
+	var names []string
+	for _, name := range o.metricsHosts {
+		names = append(names, strings.ToLower(name))
+	}
+	if host, _, err := net.SplitHostPort(o.metricsListen); err == nil {
+		names = append(names, strings.ToLower(host))
+	}
+	return names
 }
 
 // publicURL is the URL at which browsers reach this server; empty if not known.

@@ -9,6 +9,8 @@ package server
 import (
 	"net/http"
 	"net/netip"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/usher-auth/usher/internal/api"
@@ -27,6 +29,9 @@ type Config struct {
 	PublicURL string
 	// NoHSTS leaves out the header that makes browsers insist on https.
 	NoHSTS bool
+	// MetricsHosts are the names by which MetricsHandler is reached, in small letters,
+	// beside IP addresses and names that no public DNS has.
+	MetricsHosts []string
 	// Version is shown in /identity. Empty: "dev".
 	Version string
 }
@@ -37,15 +42,18 @@ type Server struct {
 	health   httpd.Health
 	pages    *web.Pages
 	handler  http.Handler
+
+	metricsHosts []string
 }
 
 // New returns a Server that answers from the services of c.
 func New(c *core.Core, cfg Config) *Server {
 	public := strings.TrimSuffix(cfg.PublicURL, "/")
 	s := &Server{
-		observer: httpd.NewObserver(c.Logger, c.Now),
-		health:   httpd.Health{Ping: c.DB.Ping, Logger: c.Logger},
-		pages:    web.New(c, web.Config{PublicURL: public, NoHSTS: cfg.NoHSTS}),
+		observer:     httpd.NewObserver(c.Logger, c.Now),
+		health:       httpd.Health{Ping: c.DB.Ping, Logger: c.Logger},
+		metricsHosts: metricsHosts(public, cfg.MetricsHosts),
+		pages:        web.New(c, web.Config{PublicURL: public, NoHSTS: cfg.NoHSTS}),
 	}
 	s.observer.Register(serviceMetrics(c)...)
 	planes := api.New(c, api.Config{Observer: s.observer, PublicURL: public, Version: cfg.Version})
@@ -76,9 +84,17 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // own.
 func (s *Server) MetricsHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", s.observer.Metrics())
+	mux.Handle("GET /metrics", httpd.KnownHost(s.metricsHosts, s.observer.Metrics()))
 	s.health.Mount(mux)
-	return mux
+	return httpd.LimitHost(mux)
+}
+
+// metricsHosts adds the name of the public URL, which may be that of this machine.
+func metricsHosts(publicURL string, names []string) []string {
+	if u, err := url.Parse(publicURL); err == nil && u.Hostname() != "" {
+		names = append(slices.Clone(names), strings.ToLower(u.Hostname()))
+	}
+	return names
 }
 
 // Pages returns the pages. The program that starts the server gets from them the

@@ -87,7 +87,7 @@ func TestMetrics(t *testing.T) {
 	srv := server.New(coretest.New(t, core.Config{}).Core, server.Config{})
 	answer(t, srv.Handler(), "GET", "/identity", "")
 	answer(t, srv.Handler(), "GET", "/secret-path?X-Plex-Token=secret", "")
-	_, text := answer(t, srv.MetricsHandler(), "GET", "/metrics", "")
+	_, text := answer(t, srv.MetricsHandler(), "GET", "http://127.0.0.1/metrics", "")
 	for _, want := range []string{
 		`usher_http_requests_total{path="/identity",status="200"} 1`, "usher_token_cache_entries 0", "go_goroutines", "usher_hashing_waiting 0",
 	} {
@@ -104,7 +104,7 @@ func TestMetrics(t *testing.T) {
 func TestMetricsAreDocumented(t *testing.T) {
 	srv := server.New(coretest.New(t, core.Config{}).Core, server.Config{})
 	answer(t, srv.Handler(), "GET", "/identity", "")
-	_, text := answer(t, srv.MetricsHandler(), "GET", "/metrics", "")
+	_, text := answer(t, srv.MetricsHandler(), "GET", "http://127.0.0.1/metrics", "")
 	names := regexp.MustCompile(`# TYPE (usher_\w+)`).FindAllStringSubmatch(text, -1)
 	if len(names) < 5 {
 		t.Fatalf("only %d metrics", len(names))
@@ -116,6 +116,32 @@ func TestMetricsAreDocumented(t *testing.T) {
 	for _, m := range names {
 		if !strings.Contains(string(document), m[1]) {
 			t.Errorf("%s is not in docs/reference.md", m[1])
+		}
+	}
+}
+
+// Attack: DNS rebinding, and a Host header that is repeated at length.
+func TestMetricsCheckTheirHost(t *testing.T) {
+	srv := server.New(coretest.New(t, core.Config{}).Core, server.Config{
+		PublicURL: "https://Usher.example.org/", MetricsHosts: []string{"metrics.example.org"},
+	})
+	for host, want := range map[string]int{
+		"127.0.0.1:9181": 200, "usher.example.org": 200, "metrics.example.org:9181": 200, "evil.example": 421,
+		strings.Repeat("a", 256): 400,
+	} {
+		r := httptest.NewRequest("GET", "/metrics", nil)
+		r.Host = host
+		rec := httptest.NewRecorder()
+		srv.MetricsHandler().ServeHTTP(rec, r)
+		if rec.Code != want || want != 200 && strings.Contains(rec.Body.String(), "usher_") {
+			t.Errorf("Host %.20q: %d, want %d", host, rec.Code, want)
+		}
+		// Health checks tell nothing, and are asked for by whatever name.
+		if r.URL.Path = "/healthz"; want == 421 {
+			rec = httptest.NewRecorder()
+			if srv.MetricsHandler().ServeHTTP(rec, r); rec.Code != 200 {
+				t.Errorf("/healthz for Host %q: %d", host, rec.Code)
+			}
 		}
 	}
 }
