@@ -70,7 +70,16 @@ type Rows interface {
 	// without a token: db.ErrNotFound.
 	ByIdentifier(ctx context.Context, q db.Querier, accountID int64, clientIdentifier string) (
 		id int64, address string, err error)
+	// Surplus returns the IDs of an account's devices, with or without a token,
+	// except for a number of them: those that hold a token and were seen last.
+	Surplus(ctx context.Context, q db.Querier, accountID int64, except int) ([]int64, error)
+	// Delete removes a device with its tokens.
+	Delete(ctx context.Context, tx *db.Tx, id int64) error
 }
+
+// PerAccount is how many devices an account has at most. When one more signs in, the
+// one that was not seen for longest is signed out.
+const PerAccount = 500
 
 // Config is what a Service stands on.
 type Config struct {
@@ -95,6 +104,27 @@ func (s *Service) SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d De
 		return 0, fmt.Errorf("recording a device: %w", err)
 	}
 	return id, nil
+}
+
+// MakeRoom removes, in a sign-in's transaction, the devices of an account that
+// exceed PerAccount, and returns how many there were. revoke revokes the tokens of a
+// device before it goes.
+func (s *Service) MakeRoom(
+	ctx context.Context, tx *db.Tx, accountID int64, revoke func(deviceID int64) error,
+) (int, error) {
+	ids, err := s.rows.Surplus(ctx, tx, accountID, PerAccount)
+	if err != nil {
+		return 0, fmt.Errorf("finding devices beyond the limit: %w", err)
+	}
+	for _, id := range ids {
+		if err := revoke(id); err != nil {
+			return 0, err
+		}
+		if err := s.rows.Delete(ctx, tx, id); err != nil {
+			return 0, fmt.Errorf("removing a device: %w", err)
+		}
+	}
+	return len(ids), nil
 }
 
 // List returns an account's devices that hold a token, the last seen first.

@@ -33,6 +33,12 @@ const (
 	Life = 30 * 24 * time.Hour
 	// halfLife is how long the second factor may take.
 	halfLife = 10 * time.Minute
+	// PerAccount is how many browsers are signed in to an account at most, and
+	// maxHalf how many wait for the second factor. When there is one more, the least
+	// recently used one goes: of its own kind, so that nobody who has only the
+	// password signs the others out.
+	PerAccount = 100
+	maxHalf    = 20
 	// touchEvery is how precisely the last use of a session is known.
 	touchEvery = time.Minute
 )
@@ -88,6 +94,9 @@ type Rows interface {
 	// Delete removes an account's sessions: the one with an ID or, if only is
 	// false, all others. It returns how many there were.
 	Delete(ctx context.Context, tx *db.Tx, accountID, id int64, only bool) (int, error)
+	// DeleteSurplus removes an account's sessions, complete or not, except for a
+	// number of the most recently used ones, and returns how many there were.
+	DeleteSurplus(ctx context.Context, tx *db.Tx, accountID int64, complete bool, except int) (int, error)
 	// DeleteExpired removes the sessions that have expired by a time.
 	DeleteExpired(ctx context.Context, tx *db.Tx, now time.Time) error
 }
@@ -162,6 +171,9 @@ func (s *Service) Start(
 		if session.ID, err = s.rows.Insert(ctx, tx, session, hash); err != nil {
 			return err
 		}
+		if err := s.makeRoom(ctx, tx, by, session); err != nil {
+			return err
+		}
 		kind := audit.SessionStarted
 		if !complete {
 			kind = audit.SignInUnfinished
@@ -198,6 +210,9 @@ func (s *Service) Complete(
 		if err := s.rows.Replace(ctx, tx, whole, hash); err != nil {
 			return err
 		}
+		if err := s.makeRoom(ctx, tx, by, whole); err != nil {
+			return err
+		}
 		return s.record(ctx, tx, by, audit.SessionStarted, spent, half.ID)
 	})
 	if errors.Is(err, db.ErrNotFound) {
@@ -207,6 +222,27 @@ func (s *Service) Complete(
 		return "", fmt.Errorf("completing a session: %w", err)
 	}
 	return cookie, nil
+}
+
+// makeRoom removes the least recently used sessions of an account that exceed the
+// limit now that one more has started. Those that wait for a second factor leave no
+// row in the log: nobody was signed in.
+func (s *Service) makeRoom(ctx context.Context, tx *db.Tx, by audit.Actor, started Session) error {
+	most := PerAccount
+	if !started.Complete {
+		most = maxHalf
+	}
+	n, err := s.rows.DeleteSurplus(ctx, tx, started.AccountID, started.Complete, most)
+	if err != nil {
+		return fmt.Errorf("making room for a session: %w", err)
+	}
+	if n == 0 || !started.Complete {
+		return nil
+	}
+	return s.audit.Record(ctx, tx, by, audit.Event{
+		Kind: audit.SessionEnded, AccountID: started.AccountID,
+		Detail: fmt.Sprintf("%d of the account's, the least recently used, to make room", n),
+	})
 }
 
 func (s *Service) record(

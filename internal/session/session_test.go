@@ -229,3 +229,49 @@ func TestCompletedOnce(t *testing.T) {
 		t.Errorf("%d completed it, want 1", won)
 	}
 }
+
+// An account has session.PerAccount browsers. One more takes the place of the one
+// that was not used for longest. Attack: someone who has the password alone starts
+// half sessions until the others are signed out.
+func TestAccountHasManyBrowsers(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	w := newWorldAt(t, func() time.Time { now = now.Add(time.Millisecond); return now })
+	noa := world{w.Core, w.Add("noa")}
+	other, _ := noa.start(t, true)
+	cookies := make([]plexauth.Secret, session.PerAccount)
+	for i := range cookies {
+		cookies[i], _ = w.start(t, true)
+	}
+	there := func(cookie plexauth.Secret) bool {
+		_, err := w.Sessions.Find(t.Context(), cookie, home)
+		return err == nil
+	}
+	now = now.Add(2 * time.Minute)
+	if !there(cookies[0]) { // used again
+		t.Fatal("the first browser is signed out")
+	}
+	newest, _ := w.start(t, true)
+	if there(cookies[1]) || !there(cookies[0]) || !there(cookies[2]) || !there(newest) || !there(other) {
+		t.Error("another browser was signed out than the one that was not used for longest")
+	}
+	var half plexauth.Secret
+	for range 50 {
+		half, _ = w.start(t, false)
+	}
+	if !there(half) || !there(cookies[2]) || !there(newest) {
+		t.Error("half sessions signed a browser out, or the newest of them is gone")
+	}
+	list, err := w.Sessions.List(t.Context(), w.mia.ID)
+	if err != nil || len(list) != session.PerAccount {
+		t.Errorf("%d browsers, %v, want %d", len(list), err, session.PerAccount)
+	}
+	var halves int
+	err = w.DB.QueryRow(t.Context(), "SELECT COUNT(*) FROM session WHERE NOT complete").Scan(&halves)
+	if err != nil || halves != 20 {
+		t.Errorf("%d half sessions, %v, want 20", halves, err)
+	}
+	log, err := w.Audit.List(t.Context(), audit.Query{Events: []audit.Kind{audit.SessionEnded}})
+	if err != nil || len(log) != 1 || !strings.Contains(log[0].Detail, "to make room") {
+		t.Errorf("the log says %+v, %v", log, err)
+	}
+}

@@ -39,6 +39,24 @@ func (Devices) Upsert(ctx context.Context, tx *db.Tx, accountID int64, d device.
 	return id, err
 }
 
+// Surplus implements device.Rows. It counts first: most accounts have few devices.
+func (Devices) Surplus(ctx context.Context, q db.Querier, accountID int64, except int) ([]int64, error) {
+	var n int
+	err := q.QueryRow(ctx, "SELECT COUNT(*) FROM device WHERE account_id = $1", accountID).Scan(&n)
+	if err != nil || n <= except {
+		return nil, err
+	}
+	rows, err := q.Query(ctx, `SELECT id FROM device WHERE account_id = $1
+		ORDER BY EXISTS (SELECT 1 FROM token WHERE device_id = device.id) DESC, last_seen_at DESC, id DESC
+		LIMIT 1000000 OFFSET $2`, accountID, except)
+	return collect(rows, err, scanID)
+}
+
+// Delete implements device.Rows.
+func (Devices) Delete(ctx context.Context, tx *db.Tx, id int64) error {
+	return tx.Exec(ctx, "DELETE FROM device WHERE id = $1", id)
+}
+
 // List implements device.Rows.
 func (Devices) List(ctx context.Context, q db.Querier, accountID int64) ([]device.Device, error) {
 	rows, err := q.Query(ctx, "SELECT id, created_at, last_seen_at, "+selfColumns+` FROM device

@@ -69,11 +69,24 @@ func (Sessions) Delete(ctx context.Context, tx *db.Tx, accountID, id int64, only
 		condition = "id = $2"
 	}
 	rows, err := tx.Query(ctx, "DELETE FROM session WHERE account_id = $1 AND "+condition+" RETURNING id", accountID, id)
-	deleted, err := collect(rows, err, func(row scanner) (id int64, err error) {
-		err = row.Scan(&id)
-		return id, err
-	})
+	deleted, err := collect(rows, err, scanID)
 	return len(deleted), err
+}
+
+// DeleteSurplus implements session.Rows. It counts first: most accounts have few.
+func (Sessions) DeleteSurplus(
+	ctx context.Context, tx *db.Tx, accountID int64, complete bool, except int,
+) (int, error) {
+	var n int
+	err := tx.QueryRow(ctx, "SELECT COUNT(*) FROM session WHERE account_id = $1 AND complete = $2",
+		accountID, complete).Scan(&n)
+	if err != nil || n <= except {
+		return 0, err
+	}
+	err = tx.Exec(ctx, `DELETE FROM session WHERE id IN (SELECT id FROM session
+		WHERE account_id = $1 AND complete = $2 ORDER BY last_used_at DESC, id DESC LIMIT 1000000 OFFSET $3)`,
+		accountID, complete, except)
+	return n - except, err
 }
 
 // DeleteExpired implements session.Rows.

@@ -44,6 +44,12 @@ func collect[T any](rows *db.Rows, err error, scan func(scanner) (T, error)) ([]
 	return list, rows.Err()
 }
 
+// scanID scans a row that is an ID.
+func scanID(row scanner) (id int64, err error) {
+	err = row.Scan(&id)
+	return id, err
+}
+
 // nullText keeps an absent text out of UNIQUE columns.
 func nullText(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
 

@@ -82,11 +82,6 @@ func (Tokens) LeastUsed(ctx context.Context, q db.Querier, deviceID int64, excep
 	return collect(rows, err, scanID)
 }
 
-func scanID(row scanner) (id int64, err error) {
-	err = row.Scan(&id)
-	return id, err
-}
-
 // Insert implements token.Rows.
 func (Tokens) Insert(ctx context.Context, tx *db.Tx, r token.Row) (id int64, err error) {
 	err = tx.QueryRow(ctx, `INSERT INTO token

@@ -468,3 +468,47 @@ func TestWatch(t *testing.T) {
 		t.Errorf("announced (-want +got):\n%s", diff)
 	}
 }
+
+// An account holds device.PerAccount devices. One more takes the place of the one
+// that was not seen for longest, whatever its tokens; other accounts' stay.
+func TestAccountHoldsManyDevices(t *testing.T) {
+	w := newWorld(t, core.Config{})
+	name := func(i int) string { return fmt.Sprint("device ", i) }
+	tokens := make([]plexauth.Secret, device.PerAccount)
+	for i := range tokens {
+		tokens[i] = w.signIn(t, name(i))
+		w.Clock.Advance(time.Minute)
+	}
+	again := w.signIn(t, name(3)) // no more devices than before
+	w.verify(t, tokens[0])        // seen again, which is not in the database yet
+	revoked := w.revoked()
+	newest := w.signIn(t, "the newest")
+	for i, tok := range tokens {
+		if got, want := w.alive(t, tok), i != 1; got != want {
+			t.Errorf("the token of device %d is there: %v, want %v", i, got, want)
+		}
+	}
+	if !w.alive(t, again) || !w.alive(t, newest) {
+		t.Error("the newest tokens are gone")
+	}
+	if diff := cmp.Diff([]token.Hash{token.HashOf(tokens[1])}, revoked()); diff != "" {
+		t.Errorf("announced (-want +got):\n%s", diff)
+	}
+	list, err := w.Devices.List(t.Context(), w.mia.ID)
+	if err != nil || len(list) != device.PerAccount {
+		t.Errorf("%d devices, %v, want %d", len(list), err, device.PerAccount)
+	}
+	// A device that was signed out goes first, however lately it was seen.
+	w.Clock.Advance(time.Minute)
+	if err := w.SignOut(t.Context(), w.by(), w.verify(t, newest)); err != nil {
+		t.Fatal(err)
+	}
+	w.signIn(t, "one more")
+	if !w.alive(t, tokens[2]) {
+		t.Error("a device with a token went before one without")
+	}
+	log, err := w.Audit.List(t.Context(), audit.Query{Events: []audit.Kind{audit.TokenRevoked}})
+	if err != nil || len(log) != 1 || !strings.Contains(log[0].Detail, "not seen for longest") {
+		t.Errorf("the log says %+v, %v", log, err)
+	}
+}

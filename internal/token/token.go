@@ -219,6 +219,9 @@ func (s *Service) Add(
 	if err != nil {
 		return "", fmt.Errorf("adding a token: %w", err)
 	}
+	if err := s.makeRoomForDevice(ctx, tx, by, accountID); err != nil {
+		return "", fmt.Errorf("making room for a device: %w", err)
+	}
 	return fmt.Sprintf("token %d", id), nil
 }
 
@@ -226,6 +229,25 @@ func (s *Service) Add(
 // asks for one more.
 var errFullOfAncestors = fault.New(fault.Conflict,
 	"the device holds as many tokens as it may, and each of them led to the one of this request")
+
+// makeRoomForDevice signs out the devices of an account that exceed
+// device.PerAccount, those that were not seen for longest. makeRoom has written when
+// they were seen.
+func (s *Service) makeRoomForDevice(ctx context.Context, tx *db.Tx, by audit.Actor, accountID int64) error {
+	revoked := 0
+	devices, err := s.devices.MakeRoom(ctx, tx, accountID, func(deviceID int64) error {
+		n, err := s.rows.Delete(ctx, tx, Selection{DeviceID: deviceID})
+		revoked += n
+		return err
+	})
+	if err != nil || revoked == 0 {
+		return err
+	}
+	return s.audit.Record(ctx, tx, by, audit.Event{
+		Kind: audit.TokenRevoked, AccountID: accountID,
+		Detail: fmt.Sprintf("%d of the account's devices (%d), which were not seen for longest, to make room", revoked, devices),
+	})
+}
 
 // makeRoom evicts a device's least recently used access tokens until one more
 // fits, but none of those that are to stay. Which are the least used depends on
