@@ -4,6 +4,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/usher-auth/usher/internal/glyph"
 )
 
 // Actor is the person or program that does something, and its address. The zero value is an unknown
@@ -54,7 +56,10 @@ const maxText = 160
 // clean makes a text short and printable.
 func clean(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
+		switch {
+		case !unicode.IsControl(r) && glyph.Invisible(r):
+			return -1 // it would reorder the row, or be in it unseen
+		case !unicode.IsPrint(r):
 			return '?'
 		}
 		return r

@@ -2,10 +2,13 @@ package cli
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/usher-auth/usher/internal/glyph"
 )
 
 // logger is a slog.Logger that buffers its lines for a moment: a system call for
@@ -18,7 +21,7 @@ type logger struct {
 // newLogger writes text for people and JSON for programs.
 func newLogger(w io.Writer, level slog.Level) *logger {
 	l := &logger{lines: &lineWriter{out: w}}
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: visibleAttr}
 	if isTerminal(w) {
 		l.Logger = slog.New(slog.NewTextHandler(l.lines, options))
 	} else {
@@ -28,6 +31,26 @@ func newLogger(w io.Writer, level slog.Level) *logger {
 		l.Error("log lines could not be written and are lost", "lines", lines, "error", err)
 	}
 	return l
+}
+
+// visibleAttr removes what nobody sees from the texts of a line: some are names that
+// others chose.
+func visibleAttr(_ []string, a slog.Attr) slog.Attr {
+	text := ""
+	switch value := a.Value.Any().(type) {
+	case string:
+		text = value
+	case error:
+		text = value.Error()
+	case fmt.Stringer:
+		if a.Value.Kind() == slog.KindAny {
+			text = value.String()
+		}
+	}
+	if glyph.HasInvisible(text) {
+		a.Value = slog.StringValue(glyph.Visible(text))
+	}
+	return a
 }
 
 // Close writes the buffered lines.

@@ -1,22 +1,51 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/boombuler/barcode/qr"
+
+	"github.com/usher-auth/usher/internal/glyph"
 )
 
 // printJSON prints a value as indented JSON.
 func (c *console) printJSON(v any) error {
-	enc := json.NewEncoder(c.out)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(c.out, escapeInvisible(b.String()))
+	return err
+}
+
+// escapeInvisible escapes what nobody sees in the strings of a JSON text. Programs
+// read the same, and terminals show it.
+func escapeInvisible(text string) string {
+	if !glyph.HasInvisible(text) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if !glyph.Invisible(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
 }
 
 // printList prints rows as JSON or, for people, as a table that fits the
@@ -89,13 +118,16 @@ func fit(table [][]string, width int) {
 	}
 }
 
-// printable replaces control characters, so that a client's description of itself
+// printable replaces control characters and removes what nobody sees, so that a client's description of itself
 // cannot control the terminal.
 func printable(cells []string) []string {
 	for i, c := range cells {
 		cells[i] = strings.Map(func(r rune) rune {
-			if r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0 {
+			switch {
+			case r < ' ' || r == 0x7f || 0x80 <= r && r < 0xa0:
 				return '?'
+			case glyph.Invisible(r):
+				return -1
 			}
 			return r
 		}, c)

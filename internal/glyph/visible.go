@@ -17,7 +17,7 @@ func Visible(text string) string {
 		return text
 	}
 	return strings.Map(func(r rune) rune {
-		if invisible(r) {
+		if Invisible(r) {
 			return -1
 		}
 		return r
@@ -28,7 +28,7 @@ func Visible(text string) string {
 func HasInvisible(text string) bool {
 	for i := range len(text) {
 		if c := text[i]; c >= utf8.RuneSelf || c < ' ' || c == 0x7f {
-			return strings.ContainsFunc(text[i:], invisible)
+			return strings.ContainsFunc(text[i:], Invisible)
 		}
 	}
 	return false
@@ -39,7 +39,7 @@ func HasInvisible(text string) bool {
 func AppendVisible(dst, text []byte) []byte {
 	for len(text) > 0 {
 		r, size := utf8.DecodeRune(text)
-		if !invisible(r) {
+		if !Invisible(r) {
 			dst = append(dst, text[:size]...)
 		}
 		text = text[size:]
@@ -53,8 +53,8 @@ var blanks = &unicode.RangeTable{
 	R16: []unicode.Range16{{Lo: 0x2800, Hi: 0x2800, Stride: 1}},
 }
 
-// invisible reports whether a character is not seen, or moves what is.
-func invisible(r rune) bool {
+// Invisible reports whether a character is not seen, or moves what is.
+func Invisible(r rune) bool {
 	switch {
 	case r < ' ':
 		return r != '\n' && r != '\t' && r != '\r'

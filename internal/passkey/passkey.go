@@ -17,6 +17,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/glyph"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/signin"
 )
@@ -350,7 +351,7 @@ const maxName = 64
 
 // cleanName makes a name short and printable.
 func cleanName(name string) string {
-	name = strings.Join(strings.Fields(strings.ToValidUTF8(name, "")), " ")
+	name = glyph.Visible(strings.Join(strings.Fields(strings.ToValidUTF8(name, "")), " "))
 	runes := []rune(strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return -1

@@ -21,6 +21,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/glyph"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -316,6 +317,9 @@ func (s *Service) Add(ctx context.Context, by audit.Actor, src Source) (Source, 
 	if strings.Contains(src.Identifier, "…") || strings.Contains(src.Identifier, "...") {
 		// It was copied from an example, or from where it did not fit.
 		return src, fault.Invalidf(identifierField, "the identifier is shortened: it has … in it")
+	}
+	if !strings.ContainsFunc(src.Name, unicode.IsControl) {
+		src.Name = glyph.Visible(src.Name)
 	}
 	if src.Name == "" || strings.ContainsFunc(src.Name, unicode.IsControl) || !utf8.ValidString(src.Name) {
 		return src, fault.Invalidf(nameField, "the name is empty or has a control character in it")

@@ -175,10 +175,10 @@ func (Audit) SetEnds(ctx context.Context, tx *db.Tx, ends audit.Ends) error {
 
 // Evidence implements audit.Rows.
 func (Audit) Evidence(ctx context.Context, q db.Querier) (known audit.Evidence, err error) {
-	var first, last int64
-	err = q.QueryRow(ctx, `SELECT COALESCE(MIN(created_at), 0),
-		MAX(COALESCE(MAX(created_at), 0), (SELECT COALESCE(MAX(created_at), 0) FROM token)) FROM account`).Scan(&first, &last)
-	known.FirstAccount, known.Last = fromMillis(first), fromMillis(last)
+	var first, account, token int64
+	err = q.QueryRow(ctx, `SELECT COALESCE(MIN(created_at), 0), COALESCE(MAX(created_at), 0),
+		(SELECT COALESCE(MAX(created_at), 0) FROM token) FROM account`).Scan(&first, &account, &token)
+	known.FirstAccount, known.Last = fromMillis(first), fromMillis(max(account, token))
 	return known, db.Wrap("reading when accounts and tokens were added", err)
 }
 

@@ -1,6 +1,8 @@
 package web_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -9,6 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/web"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -639,5 +644,46 @@ func TestFormOfPlainHTTP(t *testing.T) {
 		if answer.Code != status {
 			t.Errorf("a form from %s: status %d, want %d", origin, answer.Code, status)
 		}
+	}
+}
+
+// Attack: names of a device, a program, a server, an account and a passkey have
+// bidirectional controls and characters that nobody sees, so that a page shows
+// something else than what is there. They come by whatever way into the database.
+func TestPagesShowWhatIsThere(t *testing.T) {
+	w := newTown(t)
+	const evil, seen = "Livi\u202eng\u2066 \u200broom\u00ad\U000e0041", "Living room"
+	b := w.browser().signIn("olga")
+	p, err := w.PINs.Start(t.Context(), device.Device{
+		ClientIdentifier: "tv", Product: evil, Version: evil, Platform: evil, Name: evil,
+	}, true, "")
+	w.must(err)
+	w.must(w.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		return errors.Join(
+			tx.Exec(ctx, "UPDATE account SET title = $1, username = $1 WHERE username = 'noa'", evil),
+			tx.Exec(ctx, "UPDATE source SET name = $1", evil),
+			tx.Exec(ctx, "UPDATE session SET user_agent = $1", evil),
+		)
+	}))
+	consent := b.get("/auth?" + url.Values{"code": {p.Code}, "context[device][product]": {evil}, "forwardUrl": {"https://example.org/" + evil[:7]}}.Encode())
+	b.wantPage(consent, 200, seen+" wants to sign in")
+	b.post("/auth/consent", url.Values{"code": {p.Code}, "decision": {"allow"}})
+	for _, path := range []string{
+		"/account", "/admin", "/admin/accounts", "/admin/accounts/3", "/admin/servers", "/admin/tokens", "/admin/audit",
+		"/admin/audit?text=" + url.QueryEscape(evil), "/link?pin=" + url.QueryEscape("\u202eA"),
+	} {
+		s := b.get(path)
+		b.wantPage(s, 200)
+		if strings.ContainsAny(s.text, "\u202e\u2066\u200b\u00ad\U000e0041") {
+			t.Errorf("%s shows a character that nobody sees", path)
+		}
+	}
+	if strings.ContainsAny(consent.text, "\u202e\u2066\u200b") {
+		t.Error("the consent page shows a character that nobody sees")
+	}
+	b.wantPage(b.get("/account"), 200, seen)
+	list, err := w.Audit.List(t.Context(), audit.Query{Events: []audit.Kind{audit.PINLinked}})
+	if err != nil || len(list) != 1 || !strings.Contains(list[0].Detail, seen) {
+		t.Errorf("the log says %+v, %v", list, err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/glyph"
 )
 
 // view is what a handler returns: a redirect, JSON or a page, in this order.
@@ -105,7 +106,9 @@ func (f *frame) writePage(w http.ResponseWriter, v *visit, answer view) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(max(answer.status, http.StatusOK))
-	_, _ = w.Write(b.Bytes())
+	// Names that others chose are all over the pages. None of them may move or hide
+	// the text around it, whichever way it came into the database.
+	_, _ = w.Write(glyph.AppendVisible(make([]byte, 0, b.Len()), b.Bytes()))
 }
 
 // unwritten answers when a view could not be encoded.

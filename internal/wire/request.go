@@ -6,9 +6,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/usher-auth/usher/internal/glyph"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -221,8 +221,8 @@ func identifier(name, value string) (string, error) { return checkText(name, val
 
 // description cleans what a caller says of itself for people to read. Nothing
 // rests on it, so no request fails for how a device is called: bytes that are
-// not UTF-8 are read or removed, control characters do not reach terminals, and
-// what is too long is cut.
+// not UTF-8 are read or removed, what nobody sees is removed, and what is too long
+// is cut.
 func description(_, value string) (string, error) {
 	if isPrintableASCII(value) {
 		return truncate(value, maxIdentity), nil
@@ -231,7 +231,7 @@ func description(_, value string) (string, error) {
 		switch {
 		case r == '\t' || r == '\n' || r == '\r':
 			return ' '
-		case unicode.IsControl(r):
+		case glyph.Invisible(r):
 			return -1
 		}
 		return r

@@ -163,6 +163,11 @@ func TestReadRequest(t *testing.T) {
 			wire.Request{Token: "tok"}},
 		{"a parameter twice with the same value, as old Go SDKs send the token", "/?X-Plex-Token=tok&x=1&X-Plex-Token=tok", nil,
 			wire.Request{Token: "tok"}},
+		// Attack: a name that shows what is around it in another order, or that looks
+		// like another one.
+		{"a bidirectional control", "/", []string{"X-Plex-Device-Name: TV\u202egnp", "X-Plex-Product: \u2066Player\u2069"}, wire.Request{Caller: wire.Caller{DeviceName: "TVgnp", Product: "Player"}}},
+		{"characters that nobody sees", "/", []string{"X-Plex-Device-Name: T\u200bV\ufeff\u00ad\u3164\u2800\U000e0041"}, wire.Request{Caller: wire.Caller{DeviceName: "TV"}}},
+		{"nothing that anybody sees", "/", []string{"X-Plex-Device-Name: \u200b\u3164"}, wire.Request{}},
 		{"a stray byte in UTF-8", "/", []string{"X-Plex-Device-Name: B\xc3\xbcro\xff"}, wire.Request{Caller: wire.Caller{DeviceName: "Büro"}}},
 		{"a name that is cut within a letter", "/", []string{"X-Plex-Device-Name: B\xc3\xbcro \xc3"},
 			wire.Request{Caller: wire.Caller{DeviceName: "Büro "}}},

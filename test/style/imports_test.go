@@ -48,7 +48,7 @@ var layers = []layer{
 		{"bench/http/bare", ""},
 	}},
 	{"the command line", []row{
-		{"cli", "server web core httpd account token source origin audit hashing seal fault plexauth"},
+		{"cli", "server web core httpd account token source origin audit hashing seal glyph fault plexauth"},
 	}},
 	{"usher for tests", []row{
 		{"plexauthtest", "server core account token pin source device audit seal plexauth"},
@@ -59,7 +59,7 @@ var layers = []layer{
 	}},
 	{"the faces", []row{
 		{"api", "core httpd wire account device token pin source audit db guard qrcode avatar fault plexauth"},
-		{"web", "core httpd account device token pin passkey session source origin signin audit qrcode fault plexauth"},
+		{"web", "core httpd account device token pin passkey session source origin signin audit qrcode glyph fault plexauth"},
 	}},
 	{"what a face stands on", []row{
 		{"httpd", ""},
@@ -71,13 +71,13 @@ var layers = []layer{
 		{"store", "account device passkey pin token session source origin signin tries audit db plexauth"},
 	}},
 	{"what crosses the wire", []row{
-		{"wire", "fault plexauth"},
+		{"wire", "glyph fault plexauth"},
 	}},
 	{"nouns, each on those below it", []row{
 		{"pin", "account device token audit db guard tries seal letters fault plexauth"},
-		{"source", "account token audit db fault plexauth"},
+		{"source", "account token audit db glyph fault plexauth"},
 		{"session", "token signin audit db fault plexauth"},
-		{"passkey", "account signin audit db guard fault"},
+		{"passkey", "account signin audit db guard glyph fault"},
 		{"token", "account device signin audit db seal letters fault plexauth"},
 		{"account", "signin audit db guard tries hashing seal glyph weak fault plexauth"},
 		{"origin", "audit db fault"},
@@ -86,7 +86,7 @@ var layers = []layer{
 	{"what nouns stand on", []row{
 		{"tries", "db guard seal"},
 		{"signin", "audit db plexauth"},
-		{"audit", "db"},
+		{"audit", "db glyph"},
 	}},
 	{"the engine", []row{
 		{"db", "fault plexauth"},
