@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/scene"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/source"
@@ -91,9 +91,6 @@ type Source struct {
 	Source plexauth.Source
 }
 
-// hashCost makes password hashing fast. There are no passwords to protect here.
-var hashCost = account.Cost{Memory: 8, Time: 1, Threads: 1}
-
 // New starts a server. It stops at the end of the test. New calls t.Fatalf if
 // the server does not start.
 func New(t testing.TB, cfg Config) *Server {
@@ -108,7 +105,7 @@ func New(t testing.TB, cfg Config) *Server {
 	t.Cleanup(s.transport.CloseIdleConnections)
 	c, err := core.Open(context.Background(), core.Config{
 		Key: seal.NewKey([32]byte{'t', 'e', 's', 't'}), TransientTTL: cfg.TransientTTL,
-		HashCost: hashCost, HashQueue: 1 << 16, FailedTries: cfg.MaxFailedSignIns, Logger: cfg.Logger, Now: s.Now,
+		HashCost: scene.HashCost, HashQueue: 1 << 16, FailedTries: cfg.MaxFailedSignIns, Logger: cfg.Logger, Now: s.Now,
 		Self: &source.Self{Connections: []source.Connection{{URI: s.MediaURL, Local: true}}},
 	})
 	if err != nil {

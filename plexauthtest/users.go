@@ -9,6 +9,7 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/pin"
+	"github.com/usher-auth/usher/internal/scene"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
@@ -85,78 +86,83 @@ func (u *User) LinkPIN(code string) (forward string) {
 // AddUser adds a user with a password. email may be empty.
 func (s *Server) AddUser(username, email string, password plexauth.Secret) *User {
 	s.t.Helper()
-	return s.add(account.NewAccount{Username: username, Email: email, Password: password})
-}
-
-func (s *Server) add(n account.NewAccount) *User {
-	s.t.Helper()
-	a, err := s.current.Load().Accounts.Add(context.Background(), operator, n)
+	a, err := s.current.Load().Accounts.Add(context.Background(), operator,
+		account.NewAccount{Username: username, Email: email, Password: password})
 	if err != nil {
-		s.t.Fatalf("plexauthtest: adding %s: %v", n.Username, err)
+		s.t.Fatalf("plexauthtest: adding %s: %v", username, err)
 	}
-	return &User{Username: n.Username, Email: n.Email, Password: n.Password, id: a.ID, server: s}
+	return &User{Username: username, Email: email, Password: password, id: a.ID, server: s}
 }
 
-// populate adds the users and the sources of Server.
+// populate adds the users and the sources of Server: those that every test kit
+// starts with. Tokens come from Client and Token, except for that of Disabled.
 func (s *Server) populate() {
 	s.t.Helper()
-	s.Admin = s.add(account.NewAccount{
-		Username: "admin", Email: "admin@example.org", Password: "admin's password", Admin: true,
-	})
-	s.Member = s.AddUser("member", "member@example.org", "member's password")
-	s.TwoFactor = s.AddUser("twofactor", "twofactor@example.org", "twofactor's password")
-	s.Disabled = s.AddUser("disabled", "disabled@example.org", "disabled's password")
-	s.enrol(s.TwoFactor)
-	s.Disabled.oldToken = s.tokenOn(clientIdentifier, s.Disabled)
-	if err := s.current.Load().Accounts.Disable(context.Background(), operator, s.Disabled.id); err != nil {
-		s.t.Fatalf("plexauthtest: disabling an account: %v", err)
+	play := scene.Default()
+	play.Device = clientIdentifier
+	for i := range play.Accounts {
+		if !play.Accounts[i].Disabled {
+			play.Accounts[i].Token = ""
+		}
 	}
-
-	s.Managed = s.add(account.NewAccount{Username: "managed", Managed: true})
-
-	self := s.current.Load().Sources.Self()
-	s.Self = Source{self.Name, self.Identifier, plexauth.ServerSource(self.Identifier)}
-	s.Den = s.addSource(source.Server, "Den", "den", s.Admin.id)
-	s.Guide = s.addSource(source.Provider, "Guide", "guide", 0)
-	s.Share(s.Den, s.Member)
-}
-
-// enrol adds a second factor to a user.
-func (s *Server) enrol(u *User) {
-	s.t.Helper()
-	ctx, accounts := context.Background(), s.current.Load().Accounts
-	e := account.NewEnrolment("plexauthtest", u.Username)
-	var err error
-	if u.BackupCodes, err = accounts.Enrol(ctx, operator, u.id, e, ""); err != nil {
-		s.t.Fatalf("plexauthtest: enrolling the second factor of %s: %v", u.Username, err)
-	}
-	u.totpSecret = e.Secret
-}
-
-func (s *Server) addSource(kind source.Kind, name, identifier string, owner int64) Source {
-	s.t.Helper()
-	_, err := s.current.Load().Sources.Add(context.Background(), operator, source.Source{
-		Kind: kind, Name: name, Identifier: identifier, OwnerID: owner, Product: "Plex Media Server",
-		Connections: []source.Connection{
-			{URI: "http://192.0.2.5:32400", Local: true},
-			{URI: "https://[2001:db8::5]:32400"},
-			{URI: "https://relay.example.org:443", Relay: true},
-		},
-	})
+	cast, err := play.Play(context.Background(), operator, s.current.Load().Core)
 	if err != nil {
-		s.t.Fatalf("plexauthtest: adding %s: %v", name, err)
+		s.t.Fatalf("plexauthtest: %v", err)
 	}
-	src := Source{name, identifier, plexauth.ServerSource(identifier)}
+	for username, u := range map[string]**User{
+		"admin": &s.Admin, "member": &s.Member, "twofactor": &s.TwoFactor, "managed": &s.Managed, "disabled": &s.Disabled,
+	} {
+		*u = s.user(cast, username)
+	}
+	for name, src := range map[string]*Source{"usher": &s.Self, "Den": &s.Den, "Guide": &s.Guide} {
+		*src = s.source(cast, name)
+	}
+}
+
+// user returns a person of the scene.
+func (s *Server) user(cast *scene.Cast, username string) *User {
+	s.t.Helper()
+	p, ok := cast.Person(username)
+	if !ok {
+		s.t.Fatalf("plexauthtest: the scene has no account %s", username)
+	}
+	return &User{
+		Username: p.Username, Email: p.Email, Password: p.Password, BackupCodes: p.BackupCodes,
+		id: p.ID, totpSecret: p.Seed, oldToken: p.Token, server: s,
+	}
+}
+
+// source returns a server or a provider of the scene.
+func (s *Server) source(cast *scene.Cast, name string) Source {
+	s.t.Helper()
+	for _, src := range cast.Sources {
+		if src.Name == name {
+			return describe(src.Kind, src.Name, src.Identifier)
+		}
+	}
+	s.t.Fatalf("plexauthtest: the scene has no source %s", name)
+	return Source{}
+}
+
+// describe returns a source as tests see it.
+func describe(kind source.Kind, name, identifier string) Source {
 	if kind == source.Provider {
-		src.Source = plexauth.ProviderSource(identifier)
+		return Source{name, identifier, plexauth.ProviderSource(identifier)}
 	}
-	return src
+	return Source{name, identifier, plexauth.ServerSource(identifier)}
 }
 
 // AddServer adds a server that owner owns. Nothing listens at its addresses.
 func (s *Server) AddServer(name, identifier string, owner *User) Source {
 	s.t.Helper()
-	return s.addSource(source.Server, name, identifier, owner.id)
+	_, err := s.current.Load().Sources.Add(context.Background(), operator, source.Source{
+		Kind: source.Server, Name: name, Identifier: identifier, OwnerID: owner.id, Product: "Plex Media Server",
+		Connections: scene.Nowhere(),
+	})
+	if err != nil {
+		s.t.Fatalf("plexauthtest: adding %s: %v", name, err)
+	}
+	return describe(source.Server, name, identifier)
 }
 
 // Share shares a server with a user.

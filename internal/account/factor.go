@@ -8,6 +8,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -24,6 +25,15 @@ type Enrolment struct {
 // authenticator's list.
 func NewEnrolment(issuer, username string) Enrolment {
 	return newEnrolment(issuer, username, newSeed())
+}
+
+// KnownEnrolment returns the enrolment of a seed that the caller has chosen. It is
+// for test kits. fault.Invalid if the seed is malformed.
+func KnownEnrolment(issuer, username string, secret plexauth.Secret) (Enrolment, error) {
+	if raw, err := base32Text.DecodeString(string(secret)); err != nil || len(raw) != seedSize {
+		return Enrolment{}, fault.Invalidf("", "a seed is %d letters of base32", base32Text.EncodedLen(seedSize))
+	}
+	return newEnrolment(issuer, username, secret), nil
 }
 
 func newEnrolment(issuer, username string, s seed) Enrolment {

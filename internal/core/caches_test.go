@@ -349,6 +349,9 @@ var changingMethods = []changing{
 			return only(h.Tokens.Issue(ctx, h.by, h.mia.ID, tvOf("tv")))
 		})
 	}},
+	{"Tokens.IssueKnown", "", false, func(ctx context.Context, h *household) error {
+		return h.Tokens.IssueKnown(ctx, h.by, h.mia.ID, tvOf("tv"), "aTokenThatIsChosen01")
+	}},
 	{"Tokens.ServerToken", "", true, func(ctx context.Context, h *household) (err error) {
 		h.tokens["of allow"], err = h.Tokens.ServerToken(ctx, h.by, h.tv, h.Sources.Self().ID,
 			func(context.Context, db.Querier) (string, error) { return "usher", nil })

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -175,6 +176,26 @@ func (s *Service) Issue(
 	ctx context.Context, by audit.Actor, accountID int64, d device.Device,
 ) (plexauth.Secret, error) {
 	token := newToken()
+	if err := s.issue(ctx, by, accountID, d, token); err != nil {
+		return "", err
+	}
+	return token, nil
+}
+
+// IssueKnown is Issue with a token that the caller has chosen. It is for test
+// kits whose tokens are the same at each start.
+func (s *Service) IssueKnown(
+	ctx context.Context, by audit.Actor, accountID int64, d device.Device, token plexauth.Secret,
+) error {
+	if len(token) != length || strings.Trim(string(token), letters.All) != "" {
+		return fault.Invalidf("token", "a token is %d letters and digits", length)
+	}
+	return s.issue(ctx, by, accountID, d, token)
+}
+
+func (s *Service) issue(
+	ctx context.Context, by audit.Actor, accountID int64, d device.Device, token plexauth.Secret,
+) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		detail, err := s.Add(ctx, tx, by, accountID, 0, d, token)
 		if err != nil {
@@ -183,9 +204,9 @@ func (s *Service) Issue(
 		return s.audit.Record(ctx, tx, by, audit.Event{Kind: audit.SignIn, AccountID: accountID, Detail: detail})
 	})
 	if err != nil {
-		return "", fmt.Errorf("issuing a token: %w", err)
+		return fmt.Errorf("issuing a token: %w", err)
 	}
-	return token, nil
+	return nil
 }
 
 // Add gives a device of an account one more access token, in a transaction that

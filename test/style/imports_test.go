@@ -51,8 +51,11 @@ var layers = []layer{
 		{"cli", "server web core httpd account token source origin audit hashing seal glyph fault plexauth"},
 	}},
 	{"usher for tests", []row{
-		{"plexauthtest", "server core account token pin source device audit seal plexauth"},
+		{"plexauthtest", "server scene core account token pin source device audit seal plexauth"},
 		{"coretest", "core account device source audit seal plexauth"},
+	}},
+	{"who and what there is at the start of a test", []row{
+		{"scene", "core account source device audit plexauth"},
 	}},
 	{"the faces together", []row{
 		{"server", "api web core httpd"},

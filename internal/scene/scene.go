@@ -1,0 +1,101 @@
+// Package scene is who and what there is for a test to start with: accounts with
+// known passwords and tokens, servers, and whom they are shared with.
+//
+// It owns the people that every test kit starts with, the way in which a scene
+// becomes rows of a database, and the names of the variables that tell a program
+// about it. It does not own the rules of accounts and sources: it calls the
+// services, as the command line does.
+//
+// The passwords and tokens here are published. A scene is only for a database
+// that is thrown away.
+package scene
+
+import (
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// Scene is the content of a database at the start.
+type Scene struct {
+	Accounts []Account
+	// Sources are servers and providers besides usher itself.
+	Sources []Source
+	// Device is the client identifier of the device that holds the tokens of
+	// the accounts. Empty: "scene".
+	Device string
+}
+
+// Account is an account of a scene.
+type Account struct {
+	Username string
+	// Email may be empty.
+	Email string
+	// Password may be empty if Managed is set.
+	Password plexauth.Secret
+	// Token is an access token that the account has from the start: 20 letters
+	// and digits. Empty: it has none.
+	Token plexauth.Secret
+	// Seed is the seed of a second factor, in base32. Empty: it has none.
+	Seed plexauth.Secret
+	// Admin, Managed and Disabled say what the account is. A managed account has
+	// no password. A disabled one cannot sign in, and its token is rejected.
+	Admin, Managed, Disabled bool
+}
+
+// Source is a server or a provider of a scene.
+type Source struct {
+	Kind             source.Kind
+	Name, Identifier string
+	Connections      []source.Connection
+	// Owner is the username of the owner. Empty: every admin owns it.
+	Owner string
+	// SharedWith are the usernames of those it is shared with.
+	SharedWith []string
+}
+
+// MachineIdentifier is usher's own as a server where a scene is played, so that it
+// is the same in every run. It has 40 digits, as a media server's has.
+const MachineIdentifier = "75736865720000000000000000000000000000e1"
+
+// HashCost makes password hashing fast: a scene has no passwords to protect.
+var HashCost = account.Cost{Memory: 8, Time: 1, Threads: 1}
+
+// Default returns the scene that test kits start with.
+func Default() Scene {
+	return Scene{
+		Accounts: []Account{
+			{
+				Username: "admin", Email: "admin@example.org", Password: "admin's password",
+				Token: "usherTokenOfAdmin001", Admin: true,
+			},
+			{
+				Username: "member", Email: "member@example.org", Password: "member's password",
+				Token: "usherTokenOfMember01",
+			},
+			{
+				Username: "twofactor", Email: "twofactor@example.org", Password: "twofactor's password",
+				Token: "usherTokenOfTwo2FA01", Seed: "KVJUQRKSKVJUQRKSKVJUQRKSKVJUQRKS",
+			},
+			{
+				Username: "disabled", Email: "disabled@example.org", Password: "disabled's password",
+				Token: "usherTokenDisabled01", Disabled: true,
+			},
+			{Username: "managed", Managed: true},
+		},
+		Sources: []Source{
+			{Kind: source.Server, Name: "Den", Identifier: "den", Connections: Nowhere(), Owner: "admin", SharedWith: []string{"member"}},
+			{Kind: source.Provider, Name: "Guide", Identifier: "guide", Connections: Nowhere()},
+		},
+	}
+}
+
+// Nowhere returns connections of each kind, at addresses that are reserved for
+// documentation: nothing listens there.
+func Nowhere() []source.Connection {
+	return []source.Connection{
+		{URI: "http://192.0.2.5:32400", Local: true},
+		{URI: "https://[2001:db8::5]:32400"},
+		{URI: "https://relay.example.org:443", Relay: true},
+	}
+}

@@ -1,0 +1,66 @@
+package scene
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// Variable is a variable of the environment that tells a program about a scene.
+// Values can be secret: they are what a test signs in with.
+type Variable struct{ Name, Value string }
+
+// Variables returns the variables about a cast. A name has what it is about
+// between the kind and the field, in capitals: USHER_ACCOUNT_ADMIN_PASSWORD,
+// USHER_SERVER_DEN_ID. What is not there has no variable.
+func (c *Cast) Variables() []Variable {
+	var list []Variable
+	add := func(kind, name, field, value string) {
+		if value != "" {
+			list = append(list, Variable{"USHER_" + kind + "_" + inName(name) + "_" + field, value})
+		}
+	}
+	for _, p := range c.People {
+		add("ACCOUNT", p.Username, "USERNAME", p.Username)
+		add("ACCOUNT", p.Username, "EMAIL", p.Email)
+		add("ACCOUNT", p.Username, "PASSWORD", string(p.Password))
+		add("ACCOUNT", p.Username, "TOKEN", string(p.Token))
+		add("ACCOUNT", p.Username, "TOTP_SECRET", string(p.Seed))
+		add("ACCOUNT", p.Username, "BACKUP_CODES", joined(p.BackupCodes))
+	}
+	for _, src := range c.Sources {
+		kind := "SERVER"
+		if src.Kind == source.Provider {
+			kind = "PROVIDER"
+		}
+		add(kind, src.Name, "ID", src.Identifier)
+		add(kind, src.Name, "NAME", src.Name)
+		if len(src.Connections) > 0 {
+			add(kind, src.Name, "URL", src.Connections[0].URI)
+		}
+	}
+	return list
+}
+
+func joined(codes []plexauth.Secret) string {
+	texts := make([]string, len(codes))
+	for i, code := range codes {
+		texts[i] = string(code)
+	}
+	return strings.Join(texts, " ")
+}
+
+var notInName = regexp.MustCompile(`[^A-Z0-9]+`)
+
+// inName returns a name as part of a variable's.
+func inName(name string) string {
+	return strings.Trim(notInName.ReplaceAllString(strings.ToUpper(name), "_"), "_")
+}
+
+var variable = regexp.MustCompile(
+	`^USHER_(ACCOUNT_\w+_(USERNAME|EMAIL|PASSWORD|TOKEN|TOTP_SECRET|BACKUP_CODES)|(SERVER|PROVIDER)_\w+_(ID|NAME|URL))$`)
+
+// IsVariable reports whether a variable is about a scene, by its name.
+func IsVariable(name string) bool { return variable.MatchString(name) }
