@@ -15,7 +15,6 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/scene"
-	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/plexauth"
@@ -103,11 +102,10 @@ func New(t testing.TB, cfg Config) *Server {
 	s.AccountURL, s.MediaURL = listener.URL, listener.URL
 	s.transport = newTransport(listener.Listener.Addr().String())
 	t.Cleanup(s.transport.CloseIdleConnections)
-	c, err := core.Open(context.Background(), core.Config{
-		Key: seal.NewKey([32]byte{'t', 'e', 's', 't'}), TransientTTL: cfg.TransientTTL,
-		HashCost: scene.HashCost, HashQueue: 1 << 16, FailedTries: cfg.MaxFailedSignIns, Logger: cfg.Logger, Now: s.Now,
-		Self: &source.Self{Connections: []source.Connection{{URI: s.MediaURL, Local: true}}},
-	})
+	open := scene.Config()
+	open.TransientTTL, open.FailedTries, open.Logger, open.Now = cfg.TransientTTL, cfg.MaxFailedSignIns, cfg.Logger, s.Now
+	open.Self = &source.Self{Connections: []source.Connection{{URI: s.MediaURL, Local: true}}}
+	c, err := core.Open(context.Background(), open)
 	if err != nil {
 		t.Fatalf("plexauthtest: %v", err)
 	}

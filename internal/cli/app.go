@@ -69,6 +69,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
+	if status := (*statusError)(nil); errors.As(err, &status) {
+		return status.code
+	}
 	err = interrupted(ctx, err)
 	if errors.Is(err, errInterrupted) && a.console.interactive() {
 		fmt.Fprintln(a.console.err) // the terminal shows ^C where the line was
@@ -111,6 +114,12 @@ type codeError struct {
 }
 
 func (e *codeError) Unwrap() error { return e.error }
+
+// statusError is the exit code of a command that this one ran. It is not an error
+// of usher, and nothing is printed.
+type statusError struct{ code int }
+
+func (e *statusError) Error() string { return fmt.Sprintf("exit status %d", e.code) }
 
 // hintError is an error with a next step.
 type hintError struct {
@@ -181,6 +190,7 @@ func (a *app) serverSide() []*cobra.Command {
 	return []*cobra.Command{
 		serve.command(),
 		serve.healthcheckCommand(),
+		execCommands{con, a.vars}.command(),
 		accountCommands{con, dir}.command(),
 		serverCommand(con, dir),
 		providerCommand(con, dir),

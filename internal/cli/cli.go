@@ -15,12 +15,17 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/usher-auth/usher/internal/sandbox"
 )
 
 // Main runs the command line of this process and returns its exit code.
 // Interrupt and SIGTERM cancel the running command; a second one ends the
 // process at once.
 func Main() int {
+	if code, ran := sandbox.RunHelper(os.Args[1:]); ran {
+		return code
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	ends := cancelOn(cancel, os.Interrupt, syscall.SIGTERM)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/usher-auth/usher/internal/scene"
 )
 
 // environ looks up a variable of the environment.
@@ -23,7 +25,7 @@ func checkVars(vars []string, root *cobra.Command) error {
 	var errs []error
 	for _, v := range vars {
 		name, value, _ := strings.Cut(v, "=")
-		if !strings.HasPrefix(name, envPrefix) || value == "" || known[name] || fromKubernetes(name, value) {
+		if !strings.HasPrefix(name, envPrefix) || value == "" || known[name] || scene.IsVariable(name) || fromKubernetes(name, value) {
 			continue
 		}
 		if meant := closestVar(known, name); meant != "" {

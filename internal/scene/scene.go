@@ -12,6 +12,8 @@ package scene
 
 import (
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -58,8 +60,15 @@ type Source struct {
 // is the same in every run. It has 40 digits, as a media server's has.
 const MachineIdentifier = "75736865720000000000000000000000000000e1"
 
-// HashCost makes password hashing fast: a scene has no passwords to protect.
-var HashCost = account.Cost{Memory: 8, Time: 1, Threads: 1}
+// Config returns the configuration of a database in memory for a scene. Passwords
+// are hashed fast, and the key is known: there is nothing to protect, and tokens
+// that are derived from the key are the same in every run.
+func Config() core.Config {
+	return core.Config{
+		Key: seal.NewKey([32]byte{'t', 'e', 's', 't'}), HashQueue: 1 << 16,
+		HashCost: account.Cost{Memory: 8, Time: 1, Threads: 1},
+	}
+}
 
 // Default returns the scene that test kits start with.
 func Default() Scene {

@@ -6,16 +6,15 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/scene"
-	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/plexauth"
 )
 
 func open(t *testing.T) *core.Core {
 	t.Helper()
-	c, err := core.Open(t.Context(), core.Config{
-		Key: seal.NewKey([32]byte{1}), HashCost: scene.HashCost, Self: &source.Self{MachineIdentifier: scene.MachineIdentifier},
-	})
+	cfg := scene.Config()
+	cfg.Self = &source.Self{MachineIdentifier: scene.MachineIdentifier}
+	c, err := core.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

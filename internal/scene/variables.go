@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/plexauth"
 )
 
 // Variable is a variable of the environment that tells a program about a scene.
@@ -28,7 +27,6 @@ func (c *Cast) Variables() []Variable {
 		add("ACCOUNT", p.Username, "PASSWORD", string(p.Password))
 		add("ACCOUNT", p.Username, "TOKEN", string(p.Token))
 		add("ACCOUNT", p.Username, "TOTP_SECRET", string(p.Seed))
-		add("ACCOUNT", p.Username, "BACKUP_CODES", joined(p.BackupCodes))
 	}
 	for _, src := range c.Sources {
 		kind := "SERVER"
@@ -44,14 +42,6 @@ func (c *Cast) Variables() []Variable {
 	return list
 }
 
-func joined(codes []plexauth.Secret) string {
-	texts := make([]string, len(codes))
-	for i, code := range codes {
-		texts[i] = string(code)
-	}
-	return strings.Join(texts, " ")
-}
-
 var notInName = regexp.MustCompile(`[^A-Z0-9]+`)
 
 // inName returns a name as part of a variable's.
@@ -60,7 +50,7 @@ func inName(name string) string {
 }
 
 var variable = regexp.MustCompile(
-	`^USHER_(ACCOUNT_\w+_(USERNAME|EMAIL|PASSWORD|TOKEN|TOTP_SECRET|BACKUP_CODES)|(SERVER|PROVIDER)_\w+_(ID|NAME|URL))$`)
+	`^USHER_(ACCOUNT_\w+_(USERNAME|EMAIL|PASSWORD|TOKEN|TOTP_SECRET)|(SERVER|PROVIDER)_\w+_(ID|NAME|URL))$`)
 
 // IsVariable reports whether a variable is about a scene, by its name.
 func IsVariable(name string) bool { return variable.MatchString(name) }

@@ -34,6 +34,9 @@ type Config struct {
 	MetricsHosts []string
 	// Version is shown in /identity. Empty: "dev".
 	Version string
+	// Unknown gets each request for a path that no face has, before it is
+	// answered. Nil: nobody.
+	Unknown func(*http.Request)
 }
 
 // Server is all faces of one Core. It is safe for concurrent use.
@@ -60,14 +63,18 @@ func New(c *core.Core, cfg Config) *Server {
 	others := http.NewServeMux()
 	s.pages.Mount(others, s.observer.Around)
 	s.health.Mount(others)
-	others.Handle("/", notFound(planes.NotFound(), s.observer.Around("", s.pages.NotFound())))
+	others.Handle("/", notFound(planes.NotFound(), s.observer.Around("", s.pages.NotFound()), cfg.Unknown))
 	s.handler = httpd.BehindProxies(httpd.LimitHost(planes.Handler(others)), cfg.Proxies)
 	return s
 }
 
-// notFound answers programs with one handler and browsers with another.
-func notFound(program, browser http.Handler) http.Handler {
+// notFound answers programs with one handler and browsers with another. It tells
+// unknown, unless that is nil.
+func notFound(program, browser http.Handler, unknown func(*http.Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if unknown != nil {
+			unknown(r)
+		}
 		if httpd.WantsPage(r) {
 			browser.ServeHTTP(w, r)
 			return

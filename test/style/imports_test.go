@@ -36,6 +36,7 @@ var layers = []layer{
 		{"test/clients", ""},
 		{"test/cluster", ""},
 		{"test/crash", ""},
+		{"test/exec", ""},
 		{"test/http", ""},
 		{"test/http/binary", ""},
 		{"test/install", ""},
@@ -48,14 +49,14 @@ var layers = []layer{
 		{"bench/http/bare", ""},
 	}},
 	{"the command line", []row{
-		{"cli", "server web core httpd account token source origin audit hashing seal glyph fault plexauth"},
+		{"cli", "server scene sandbox traffic web core httpd account token source origin audit hashing seal glyph fault plexauth"},
 	}},
 	{"usher for tests", []row{
-		{"plexauthtest", "server scene core account token pin source device audit seal plexauth"},
+		{"plexauthtest", "server scene core account token pin source device audit plexauth"},
 		{"coretest", "core account device source audit seal plexauth"},
 	}},
 	{"who and what there is at the start of a test", []row{
-		{"scene", "core account source device audit plexauth"},
+		{"scene", "core account source device audit seal plexauth"},
 	}},
 	{"the faces together", []row{
 		{"server", "api web core httpd"},
@@ -104,6 +105,8 @@ var layers = []layer{
 		{"glyph", ""},
 		{"weak", ""},
 		{"fault", ""},
+		{"sandbox", ""},
+		{"traffic", ""},
 	}},
 	{"the SDK, which knows nothing of the server", []row{
 		{"plexauth/login", "plexauth"},
@@ -184,7 +187,7 @@ const joinsStore = "core"
 // their tests: what they need of the database, they ask a service for.
 var aboveStore = []string{
 	"api", "cli", "cmd/usher", "coretest", "httpd", "plexauthtest", "server", "web",
-	"bench/http", "test/browser", "test/clients", "test/crash", "test/docs", "test/http", "test/sdks",
+	"bench/http", "test/browser", "test/clients", "test/crash", "test/docs", "test/exec", "test/http", "test/sdks",
 }
 
 // Whatever the table of layers says: only core names package store. Tests of

@@ -1,0 +1,399 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/sandbox"
+	"github.com/usher-auth/usher/internal/scene"
+	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/traffic"
+)
+
+// plexDomains are the domains that usher answers for a command, and plexPorts
+// where: that of HTTPS, and a media server's.
+var (
+	plexDomains = []string{"plex.tv", "plex.direct"}
+	plexPorts   = []int{443, mediaPort}
+)
+
+// mediaPort is a media server's port.
+const mediaPort = 32400
+
+// plexURL is the address that programs have written in.
+const plexURL = "https://plex.tv"
+
+// failedToRun is the exit code if usher itself cannot run a command, as env and
+// timeout have it.
+const failedToRun = 125
+
+// execOptions are the flags of usher exec.
+type execOptions struct {
+	allow, forward []string
+	allowAll       bool
+	mode           string
+	env, doctor    bool
+	quiet          bool
+}
+
+// execCommands is the command that runs others.
+type execCommands struct {
+	*console
+	vars []string
+}
+
+func (cs execCommands) command() *cobra.Command {
+	var o execOptions
+	cmd := &cobra.Command{
+		Use:   "exec [flags] -- COMMAND [ARGUMENT]...",
+		Short: "Run a program for which plex.tv is an usher in memory",
+		Long: `Run a program for which plex.tv is an usher in memory: a test of a Plex program
+then needs no account, no network and no change of the program.
+
+In the program, plex.tv and the names below plex.tv and plex.direct lead to usher, by
+HTTPS with a certificate that the program trusts. A media server answers at
+http://localhost:32400. Every other host is refused. Standard input, output, signals
+and the exit code are the program's. Nothing on the machine is changed, and what the
+program leaves running is ended with it.
+
+There are the accounts admin, member, twofactor, managed and disabled, and the
+server Den. Their passwords, tokens and identifiers are in the program's
+environment; --env prints them.
+
+On Linux, the program gets a network of its own, without privileges. Where that is
+refused, and on other systems, variables and hooks for Python and Node lead it to
+usher; --doctor says which, and why.
+
+The exit code is 125 if usher cannot run the program, 126 if the program cannot be
+executed, and 127 if it is not found.`,
+		Example: `  usher exec -- pytest
+  usher exec -- npm test
+  usher exec -- sh -c 'curl -u "" https://plex.tv/api/v2/user -H "X-Plex-Token: $USHER_ACCOUNT_MEMBER_TOKEN"'
+  usher exec --allow example.com -- ./program
+  usher exec --env`,
+		Args: func(_ *cobra.Command, args []string) error { return o.check(args) },
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveDefault
+		},
+	}
+	f := cmd.Flags()
+	f.SetInterspersed(false) // the flags after COMMAND are its own
+	f.StringArrayVar(&o.allow, "allow", nil, "`HOST` or HOST:PORT that the program also reaches; may be given more than once (without PORT: 80 and 443)")
+	f.BoolVar(&o.allowAll, "allow-all", false, "let the program reach every host, at ports 80, 443 and those of --allow")
+	f.StringArrayVar(&o.forward, "forward", nil, "`PORT` of this machine's localhost that the program also reaches; may be given more than once")
+	f.StringVar(&o.mode, "mode", "auto", "how the program is led to usher: namespace, env, or auto")
+	f.BoolVar(&o.env, "env", false, "print the variables that the program gets, and run nothing")
+	f.BoolVar(&o.doctor, "doctor", false, "say which mode this machine allows and why, and run nothing")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no summary at the end, unless something was refused")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return cs.exec(cmd, o, args) }
+	return cmd
+}
+
+// check checks the number of arguments.
+func (o *execOptions) check(args []string) error {
+	switch {
+	case (o.env || o.doctor) && len(args) > 0:
+		return wrongUse("--env and --doctor run no program")
+	case !o.env && !o.doctor && len(args) == 0:
+		return wrongUse("usher exec needs a program to run")
+	}
+	return nil
+}
+
+var execModes = map[string]sandbox.Mode{
+	"auto": sandbox.Auto, "namespace": sandbox.Namespace, "env": sandbox.Environment,
+}
+
+// config reads the flags.
+func (o *execOptions) config() (sandbox.Config, error) {
+	cfg := sandbox.Config{Domains: plexDomains, Ports: plexPorts, AllowAll: o.allowAll}
+	var known bool
+	if cfg.Mode, known = execModes[o.mode]; !known {
+		return cfg, wrongUse("--mode %s is not namespace, env or auto", o.mode)
+	}
+	for _, text := range o.allow {
+		d, err := sandbox.ParseDestination(text)
+		if err != nil {
+			return cfg, wrongUse("--allow %w", err)
+		}
+		if sandbox.InDomains(d.Host, plexDomains) {
+			return cfg, wrongUse("--allow %s: usher answers for this host", text)
+		}
+		if d.Host == "localhost" {
+			return cfg, &usageError{&hintError{fmt.Errorf("--allow %s: localhost is the program's own", text), "--forward PORT"}}
+		}
+		cfg.Allow = append(cfg.Allow, d)
+	}
+	for _, text := range o.forward {
+		n, err := strconv.ParseUint(text, 10, 16)
+		if err != nil || n == 0 {
+			return cfg, wrongUse("--forward %s is not a port between 1 and 65535", text)
+		}
+		if slices.Contains(plexPorts, int(n)) {
+			return cfg, wrongUse("--forward %s: usher listens at this port", text)
+		}
+		cfg.Forward = append(cfg.Forward, int(n))
+	}
+	return cfg, nil
+}
+
+// exec runs a program, or says what it would get.
+func (cs execCommands) exec(cmd *cobra.Command, o execOptions, args []string) error {
+	cfg, err := o.config()
+	if err != nil {
+		return err
+	}
+	if o.doctor {
+		return cs.doctor(cfg)
+	}
+	stage, err := openStage(context.WithoutCancel(cmd.Context()))
+	if err != nil {
+		return &codeError{err, failedToRun}
+	}
+	if o.env {
+		cs.printVariables(stage.variables())
+		return stage.core.Close()
+	}
+	events := new(eventLog)
+	cfg.Handler, cfg.Observe = stage.handler, events.add
+	cfg.Started = func(mode sandbox.Mode, why error) { cs.warn(mode, why) }
+	cfg.Command, cfg.Env = args, cs.environment(cmd, stage.variables())
+	cfg.Stdin, cfg.Stdout, cfg.Stderr = file(cs.in), file(cs.out), file(cs.err)
+	status, err := sandbox.Run(cfg)
+	if err != nil {
+		return errors.Join(cannotRun(err), stage.core.Close())
+	}
+	cs.summarize(&stage.traffic, events, o)
+	_ = stage.core.Close() // it is in memory
+	status.Repeat()
+	if status.Code == 0 {
+		return nil
+	}
+	return &statusError{status.Code}
+}
+
+// file returns a stream as a program gets it.
+func file(stream any) *os.File {
+	f, _ := stream.(*os.File)
+	return f
+}
+
+// cannotRun is the error of a program that was not run.
+func cannotRun(err error) error {
+	var command *sandbox.CommandError
+	if errors.As(err, &command) {
+		return &codeError{err, command.Code}
+	}
+	var refused *sandbox.RefusedError
+	if errors.As(err, &refused) {
+		err = &hintError{fmt.Errorf("this machine refuses a network of the program's own: %w", err), "usher exec --doctor"}
+	}
+	return &codeError{err, failedToRun}
+}
+
+// stage is an usher in memory with a scene.
+type stage struct {
+	core    *core.Core
+	cast    *scene.Cast
+	traffic traffic.Recorder
+	handler http.Handler
+}
+
+// openStage starts an usher in memory.
+func openStage(ctx context.Context) (*stage, error) {
+	cfg := scene.Config()
+	cfg.By = commandLine()
+	cfg.Self = &source.Self{
+		MachineIdentifier: scene.MachineIdentifier,
+		Connections: []source.Connection{
+			{URI: "https://127-0-0-1." + scene.MachineIdentifier[:32] + ".plex.direct:" + strconv.Itoa(mediaPort), Local: true},
+			{URI: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(mediaPort)), Local: true},
+		},
+	}
+	c, err := core.Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{core: c}
+	if s.cast, err = scene.Default().Play(ctx, commandLine(), c); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	srv := server.New(c, server.Config{Version: version(), NoHSTS: true, Unknown: s.traffic.Unknown})
+	s.handler = s.traffic.Around(srv.Handler())
+	return s, nil
+}
+
+// variables are those that tell a program about the scene, and those with which a
+// client command of usher finds this usher.
+func (s *stage) variables() []scene.Variable {
+	return append(s.cast.Variables(),
+		scene.Variable{Name: envName("account-url"), Value: plexURL},
+		scene.Variable{Name: envName("media-url"), Value: "http://localhost:" + strconv.Itoa(mediaPort)})
+}
+
+// environment is that of the program: the variables of this command's own flags are
+// not meant for an usher exec in it.
+func (cs execCommands) environment(cmd *cobra.Command, about []scene.Variable) []string {
+	own := make(map[string]bool)
+	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { own[envName(f.Name)] = true })
+	for _, v := range about {
+		own[v.Name] = true
+	}
+	var env []string
+	for _, v := range cs.vars {
+		if name, _, _ := strings.Cut(v, "="); !own[name] && !scene.IsVariable(name) {
+			env = append(env, v)
+		}
+	}
+	for _, v := range about {
+		env = append(env, v.Name+"="+v.Value)
+	}
+	return env
+}
+
+// printVariables prints variables as a shell reads them.
+func (cs execCommands) printVariables(list []scene.Variable) {
+	for _, v := range list {
+		fmt.Fprintf(cs.out, "%s='%s'\n", v.Name, strings.ReplaceAll(v.Value, "'", `'\''`))
+	}
+}
+
+// warn says loudly what cannot be refused.
+func (cs execCommands) warn(mode sandbox.Mode, why error) {
+	if mode != sandbox.Environment {
+		return
+	}
+	reason := "by --mode env"
+	if why != nil {
+		reason = "because this machine refuses it (" + why.Error() + ")"
+	}
+	cs.say("WARNING: no network of the program's own, %s: a program that ignores the variables of proxies and "+
+		"certificates reaches the internet; usher exec --doctor says more", reason)
+}
+
+// say prints a line about a run.
+func (cs execCommands) say(format string, args ...any) {
+	fmt.Fprintf(cs.err, "usher exec: "+format+"\n", args...)
+}
+
+// doctor says which mode this machine allows.
+func (cs execCommands) doctor(cfg sandbox.Config) error {
+	cfg.Handler, cfg.Env = http.NotFoundHandler(), cs.vars
+	why := sandbox.Probe(cfg)
+	if why == nil {
+		fmt.Fprintln(cs.out, "mode: namespace")
+		fmt.Fprintln(cs.out, "why:  this machine allows a network of the program's own: nothing gets out")
+		return nil
+	}
+	fmt.Fprintln(cs.out, "mode: env")
+	fmt.Fprintln(cs.out, "why: ", why)
+	fmt.Fprintln(cs.out, "so:   variables lead the program to usher, and hooks lead Python and Node; a program that ignores them reaches the internet")
+	for _, mend := range sandbox.Mends() {
+		fmt.Fprintln(cs.out, "mend:", mend)
+	}
+	return nil
+}
+
+// eventLog gathers what happened to a program, until it has ended. It is safe for
+// concurrent use.
+type eventLog struct {
+	mu     sync.Mutex
+	counts map[eventLine]int
+	order  []eventLine
+}
+
+// eventLine is an event as the summary has it.
+type eventLine struct {
+	kind sandbox.EventKind
+	text string
+}
+
+func (l *eventLog) add(e sandbox.Event) {
+	text := quoted(e.Host)
+	if e.Port != 0 {
+		text = net.JoinHostPort(text, strconv.Itoa(e.Port))
+	}
+	if e.Kind == sandbox.Unreachable && e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	line := eventLine{e.Kind, text}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.counts == nil {
+		l.counts = make(map[eventLine]int)
+	}
+	if l.counts[line]++; l.counts[line] == 1 {
+		l.order = append(l.order, line)
+	}
+}
+
+// quoted keeps what a program sent from changing the terminal.
+func quoted(text string) string {
+	q := strconv.QuoteToASCII(text)
+	return q[1 : len(q)-1]
+}
+
+// of returns the lines of a kind, in the order in which they came.
+func (l *eventLog) of(kind sandbox.EventKind) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var list []string
+	for _, line := range l.order {
+		if line.kind != kind {
+			continue
+		}
+		text := line.text
+		if n := l.counts[line]; n > 1 {
+			text += fmt.Sprintf(" (%d times)", n)
+		}
+		list = append(list, text)
+	}
+	return list
+}
+
+// summarize says what the program did.
+func (cs execCommands) summarize(t *traffic.Recorder, events *eventLog, o execOptions) {
+	if !o.quiet {
+		for _, h := range t.Hosts() {
+			var total int
+			var parts []string
+			for _, s := range h.Statuses {
+				total += s.Count
+				parts = append(parts, fmt.Sprintf("%d × %d", s.Count, s.Code))
+			}
+			cs.say("%s: %s (%s)", quoted(h.Name), plural(total, "request"), strings.Join(parts, ", "))
+		}
+		for _, path := range t.UnknownPaths() {
+			cs.say("usher does not know %s", quoted(path))
+		}
+	}
+	for _, text := range events.of(sandbox.Refused) {
+		cs.say("refused %s; --allow opens a host", text)
+	}
+	for _, text := range events.of(sandbox.Untrusted) {
+		cs.say("a client rejected the certificate of %s", text)
+	}
+	for _, text := range events.of(sandbox.Unreachable) {
+		cs.say("cannot reach %s", text)
+	}
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,153 @@
+package sandbox
+
+import (
+	_ "embed" // the hooks
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// The hooks that Python and Node load at their start.
+var (
+	//go:embed hooks/sitecustomize.py
+	pythonHook string
+	//go:embed hooks/node.cjs
+	nodeHook string
+)
+
+// environment runs the command with variables and hooks that lead it here. why says
+// why it has no network of its own; it can be nil.
+func (r *run) environment(why error) (Status, error) {
+	runtime.LockOSThread() // see tie
+	defer runtime.UnlockOSThread()
+	sig := catchSignals()
+	defer sig.stop()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return Status{}, err
+	}
+	defer l.Close()
+	f := newFront(r.cfg, r.authority)
+	f.proxy = true
+	defer f.stop()
+	go f.listen(l)
+	// Where the port is in use, the hooks lead to l.
+	if local, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(r.cfg.localPort()))); err == nil {
+		defer local.Close()
+		go f.listen(local)
+	} else {
+		r.cfg.observe(Event{Kind: Unreachable, Host: "localhost", Port: r.cfg.localPort(), Err: err})
+	}
+	folder, err := r.folder()
+	if err != nil {
+		return Status{}, err
+	}
+	env, err := r.variables(folder, l.Addr().(*net.TCPAddr))
+	if err != nil {
+		return Status{}, err
+	}
+	cmd := &exec.Cmd{
+		Path: r.path, Args: r.cfg.Command, Env: env,
+		Stdin: orNull(r.cfg.Stdin), Stdout: orNull(r.cfg.Stdout), Stderr: orNull(r.cfg.Stderr),
+	}
+	tie(cmd)
+	r.started(Environment, why)
+	if err := cmd.Start(); err != nil {
+		return Status{}, commandError(r.cfg.Command[0], err)
+	}
+	return sig.wait(cmd)
+}
+
+// folder creates the private folder of the run, which the keeper removes.
+func (r *run) folder() (string, error) {
+	folder, err := os.MkdirTemp("", "usher-exec-") // only its owner can read it
+	if err != nil {
+		return "", fmt.Errorf("creating a folder for certificates: %w", err)
+	}
+	return folder, r.keeper.add(keepFolder, folder)
+}
+
+// variables writes the certificates and the hooks, and returns the environment that
+// leads to them.
+func (r *run) variables(folder string, proxy *net.TCPAddr) (environ, error) {
+	bundle := filepath.Join(folder, "certificates.pem")
+	python, node := filepath.Join(folder, "python"), filepath.Join(folder, "node.cjs")
+	settings, err := json.Marshal(r.settings(bundle, proxy))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(python, 0o700); err != nil {
+		return nil, err
+	}
+	for path, content := range map[string]string{
+		bundle: r.certificates(),
+		node:   strings.Replace(nodeHook, "{} // usher exec: settings", string(settings), 1),
+		filepath.Join(python, "sitecustomize.py"): strings.Replace(
+			pythonHook, "{}  # usher exec: settings", inPython(string(settings)), 1),
+	} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	env := r.cfg.cleanEnv().trusting(bundle, nil)
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
+		env = env.set(name, "http://"+proxy.String()).set(strings.ToLower(name), "http://"+proxy.String())
+	}
+	env = env.set("NO_PROXY", "").set("no_proxy", "")
+	env = env.first("PYTHONPATH", python, string(os.PathListSeparator))
+	return env.first("NODE_OPTIONS", "--require "+strconv.Quote(filepath.ToSlash(node)), " "), nil
+}
+
+// settings are what the hooks must know.
+type settings struct {
+	Address   [2]any   `json:"address"`
+	Domains   []string `json:"domains"`
+	LocalPort int      `json:"localPort"`
+	Allow     []string `json:"allow"`
+	AllowAll  bool     `json:"allowAll"`
+	Bundle    string   `json:"bundle"`
+}
+
+func (r *run) settings(bundle string, proxy *net.TCPAddr) settings {
+	s := settings{
+		Address: [2]any{proxy.IP.String(), proxy.Port}, Domains: r.cfg.Domains, LocalPort: r.cfg.localPort(),
+		Allow: []string{}, AllowAll: r.cfg.AllowAll, Bundle: bundle,
+	}
+	for _, d := range r.cfg.Allow {
+		s.Allow = append(s.Allow, d.Host)
+	}
+	return s
+}
+
+// inPython returns an object of JSON as an expression of Python.
+func inPython(object string) string {
+	return `__import__("json").loads(` + strconv.QuoteToASCII(object) + `)`
+}
+
+// certificates are those that the command trusts: the system's, those of its own
+// variables, and the authority's.
+func (r *run) certificates() string {
+	var b strings.Builder
+	add := func(path string) {
+		if text, err := os.ReadFile(path); err == nil {
+			b.Write(text)
+			b.WriteString("\n")
+		}
+	}
+	if system, _ := r.bundles(); system != "" {
+		add(system)
+	}
+	for _, name := range trustVariables {
+		if path := environ(r.cfg.Env).get(name); path != "" {
+			add(path)
+		}
+	}
+	b.Write(r.authority.pem)
+	return b.String()
+}

@@ -1,0 +1,477 @@
+package exec_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/usher-auth/usher/test/http/binary"
+)
+
+// usher is the built binary, and self the program that it runs.
+var usher, self string
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && programs[os.Args[1]] != nil {
+		if err := programs[os.Args[1]](os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(build(m))
+}
+
+// build builds usher for the tests, where other users may read it as well.
+func build(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "exec-test-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		panic(err)
+	}
+	if usher, err = binary.Build(dir); err != nil {
+		panic(err)
+	}
+	// "go test" keeps its binary in a folder of its user's.
+	own, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	text, err := os.ReadFile(own)
+	if err != nil {
+		panic(err)
+	}
+	self = filepath.Join(dir, "program")
+	if err := os.WriteFile(self, text, 0o755); err != nil {
+		panic(err)
+	}
+	return m.Run()
+}
+
+// command runs a program with this one's streams.
+func command(args []string) error {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	return cmd.Run()
+}
+
+// result is what came of a command.
+type result struct {
+	out, err string
+	code     int // -1: a signal ended it
+}
+
+// run runs "usher exec" with arguments.
+func run(t *testing.T, args ...string) result {
+	t.Helper()
+	return finish(t, start(t, args...))
+}
+
+// started is a running "usher exec".
+type started struct {
+	*exec.Cmd
+	out, err bytes.Buffer
+}
+
+// newCommand returns "usher exec" with arguments, in an environment in which the
+// test's folder is the one for temporary files.
+func newCommand(t *testing.T, args ...string) *started {
+	t.Helper()
+	s := &started{Cmd: exec.CommandContext(t.Context(), usher, append([]string{"exec"}, args...)...)}
+	s.Stdout, s.Stderr = &s.out, &s.err
+	s.Env = binary.Env("TMPDIR="+t.TempDir(), "TEST_VALUE=as it was")
+	return s
+}
+
+func start(t *testing.T, args ...string) *started {
+	t.Helper()
+	s := newCommand(t, args...)
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func finish(t *testing.T, s *started) result {
+	t.Helper()
+	var status *exec.ExitError
+	if err := s.Wait(); err != nil && !errors.As(err, &status) {
+		t.Fatal(err)
+	}
+	return result{s.out.String(), s.err.String(), s.ProcessState.ExitCode()}
+}
+
+// check compares parts of the output.
+func (r result) check(t *testing.T, code int, out, err []string) {
+	t.Helper()
+	if r.code != code {
+		t.Errorf("the exit code is %d, want %d", r.code, code)
+	}
+	for _, want := range out {
+		if !strings.Contains(r.out, want) {
+			t.Errorf("standard output has no %q", want)
+		}
+	}
+	for _, want := range err {
+		if !strings.Contains(r.err, want) {
+			t.Errorf("standard error has no %q", want)
+		}
+	}
+	if t.Failed() {
+		t.Logf("standard output:\n%s\nstandard error:\n%s", r.out, r.err)
+	}
+}
+
+// modes are the ways to lead a program to usher.
+func modes(t *testing.T, test func(t *testing.T, mode string)) {
+	for _, mode := range []string{"namespace", "env"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			test(t, mode)
+		})
+	}
+}
+
+const directHost = "192-0-2-1.0123456789abcdef0123456789abcdef.plex.direct"
+
+// Every host of Plex's is usher, by HTTPS at both ports, in the newest protocol that
+// the program speaks.
+func TestHostsLeadToUsher(t *testing.T) {
+	modes(t, func(t *testing.T, mode string) {
+		r := run(t, "--mode", mode, "--", self, "get",
+			"https://plex.tv/api/v2/ping", "https://clients.plex.tv/api/v2/ping", "https://plex.tv:32400/identity",
+			"https://"+directHost+":32400/identity")
+		r.check(t, 0, nil, []string{"plex.tv: 1 request (1 × 200)", "clients.plex.tv: 1 request"})
+		if n := strings.Count(r.out, "200 HTTP/2.0"); n != 4 {
+			t.Errorf("%d answers of 4 are by HTTP/2:\n%s%s", n, r.out, r.err)
+		}
+	})
+}
+
+// A media server answers at localhost, without TLS.
+func TestMediaServerAtLocalhost(t *testing.T) {
+	run(t, "--mode", "namespace", "--", self, "get", "http://localhost:32400/identity", "http://127.0.0.1:32400/identity").
+		check(t, 0, []string{"200 HTTP/1.1", `"machineIdentifier":"75736865`}, nil)
+}
+
+// The accounts are there, and the environment has their tokens.
+func TestPeople(t *testing.T) {
+	modes(t, func(t *testing.T, mode string) {
+		for _, name := range []string{"admin", "member", "twofactor"} {
+			script := fmt.Sprintf(`TOKEN=$USHER_ACCOUNT_%s_TOKEN exec "$0" get https://plex.tv/api/v2/user`, strings.ToUpper(name))
+			run(t, "--mode", mode, "--", "sh", "-c", script, self).check(t, 0, []string{"200 ", `"username":"` + name + `"`}, nil)
+		}
+		run(t, "--mode", mode, "--", "sh", "-c", `TOKEN=$USHER_ACCOUNT_DISABLED_TOKEN exec "$0" get https://plex.tv/api/v2/user`, self).
+			check(t, 0, []string{"401 "}, nil)
+	})
+}
+
+// --env prints the variables that a program gets, as a shell reads them.
+func TestVariables(t *testing.T) {
+	printed := run(t, "--env")
+	printed.check(t, 0, []string{`USHER_ACCOUNT_ADMIN_PASSWORD='admin'\''s password'`, "USHER_SERVER_DEN_ID='den'"}, nil)
+	inside := run(t, "--quiet", "--", "sh", "-c", `env | grep ^USHER_ | sort`)
+	outside, err := exec.CommandContext(t.Context(), "sh", "-c", "set -a; "+printed.out+"\nenv | grep ^USHER_ | sort").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if inside.out != string(outside) {
+		t.Errorf("the program gets\n%s\nand --env prints\n%s", inside.out, outside)
+	}
+}
+
+// An usher that the program runs is not confused by the variables, and is led to
+// the usher outside. The flags of usher exec are not its own.
+func TestUsherInside(t *testing.T) {
+	s := newCommand(t, "--", "sh", "-c", `echo "allow=$USHER_ALLOW" && "$0" server list --data "$TMPDIR/none"; "$0" exec -q -- "$1" get https://plex.tv/api/v2/ping`, usher, self)
+	s.Env = append(s.Env, "USHER_ALLOW=example.com", "USHER_QUIET=true")
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	finish(t, s).check(t, 0, []string{"allow=\n", "200 HTTP/2.0"}, []string{"error: there is no usher database"})
+}
+
+// Attack: a program sends what it has to a host of its own choice. Nothing gets out,
+// whether it is sent to a name or an address, by TCP or UDP. The outer usher and the
+// trap stand for the world outside; the same program without the inner usher is
+// heard.
+func TestNothingGetsOut(t *testing.T) {
+	attempts := []string{
+		`"$0" dial tcp 203.0.113.9:8443`,       // a hard-coded address
+		`"$0" dial tcp "[2001:db8::9]:8443"`,   // by IPv6
+		`"$0" send 203.0.113.9:5353`,           // UDP
+		`"$0" lookup 8.8.8.8:53 leak.example`,  // DNS over UDP
+		`"$0" get http://203.0.113.9/`,         // HTTP
+		`"$0" get https://203.0.113.9/`,        // HTTPS
+		`"$0" get https://leak.example/secret`, // by name
+		`"$0" dial tcp 127.0.0.1:8443`,         // the host's own loopback
+		`"$0" dial tcp 169.254.169.254:8443`,   // a cloud's metadata
+	}
+	script := strings.Join(attempts, "; ") + "; true"
+	heard := run(t, "--mode", "namespace", "--", self, "trap", "sh", "-c", script, self)
+	for _, want := range []string{"heard a connection", "heard a datagram"} {
+		if !strings.Contains(heard.out, want) {
+			t.Fatalf("the trap does not work: no %q\n%s%s", want, heard.out, heard.err)
+		}
+	}
+	if !strings.Contains(heard.err, "refused leak.example") {
+		t.Fatalf("the outer usher does not hear of DNS:\n%s", heard.err)
+	}
+	inside := run(t, "--mode", "namespace", "--", self, "trap", usher, "exec", "--mode", "namespace", "--", "sh", "-c", script, self)
+	if strings.Contains(inside.out, "heard") {
+		t.Errorf("something got out:\n%s", inside.out)
+	}
+	if n := strings.Count(inside.err, "usher exec: refused leak.example"); n != 1 {
+		t.Errorf("%d ushers heard of leak.example, want the inner one alone:\n%s", n, inside.err)
+	}
+	inside.check(t, 0, nil, []string{"refused 203.0.113.9:80", "refused 203.0.113.9:443"})
+}
+
+// A refused host is named in the error of the program, and in usher's report.
+func TestRefusalsAreReadable(t *testing.T) {
+	modes(t, func(t *testing.T, mode string) {
+		run(t, "--mode", mode, "--", self, "get", "https://other.example/").
+			check(t, 1, nil, []string{"other.example", "usher exec: refused other.example"})
+		run(t, "--mode", mode, "--", self, "get", "http://203.0.113.9/").
+			check(t, 0, []string{"403 HTTP/1.1 usher exec: 203.0.113.9 is refused; --allow 203.0.113.9 opens it"},
+				[]string{"usher exec: refused 203.0.113.9:80"})
+	})
+}
+
+// --allow opens a host at a port, by name or address, and no other.
+func TestAllow(t *testing.T) {
+	outside := []string{"--mode", "namespace", "--allow-all", "--quiet", "--", self, "serve", usher, "exec", "--mode", "namespace"}
+	for _, host := range []string{"files.example", "203.0.113.9"} {
+		u := "http://" + host + ":8443/"
+		run(t, append(outside, "--allow", host+":8443", "--", self, "get", u)...).check(t, 0, []string{"200 HTTP/1.1 outside"}, nil)
+		run(t, append(outside, "--allow", host, "--", self, "get", u)...).check(t, 1, nil, []string{"refused"})
+		run(t, append(outside, "--allow", "else.example:8443", "--", self, "get", u)...).check(t, 1, nil, []string{host})
+	}
+	run(t, append(outside, "--allow-all", "--allow", "x:8443", "--", self, "get", "http://any.example:8443/")...).
+		check(t, 0, []string{"200 HTTP/1.1 outside"}, nil)
+}
+
+// --forward opens a port of this machine's localhost.
+func TestForward(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "from outside") }))
+	defer srv.Close()
+	port := strconv.Itoa(srv.Listener.Addr().(*net.TCPAddr).Port)
+	u := "http://localhost:" + port + "/"
+	run(t, "--mode", "namespace", "--forward", port, "--", self, "get", u).check(t, 0, []string{"200 HTTP/1.1 from outside"}, nil)
+	run(t, "--mode", "namespace", "--", self, "get", u).check(t, 1, nil, []string{"connection refused"})
+}
+
+// The streams and the exit code are the program's.
+func TestStreamsAndExitCodes(t *testing.T) {
+	modes(t, func(t *testing.T, mode string) {
+		s := newCommand(t, "--quiet", "--mode", mode, "--", "sh", "-c", `cat; echo "$TEST_VALUE $#" >&2; exit 42`, "sh", "-x", "--", "--env")
+		s.Stdin = strings.NewReader("typed in")
+		if err := s.Start(); err != nil {
+			t.Fatal(err)
+		}
+		finish(t, s).check(t, 42, []string{"typed in"}, []string{"as it was 3\n"})
+		run(t, "--mode", mode, "--", "there-is-no-such-program").check(t, 127, nil, []string{"error: running there-is-no-such-program: not found"})
+		run(t, "--mode", mode, "--", "/etc/passwd").check(t, 126, nil, []string{"error: running /etc/passwd: permission denied"})
+	})
+	run(t, "--").check(t, 2, nil, []string{"error: usher exec needs a program to run"})
+	run(t, "--allow", "plex.tv", "--", "true").check(t, 2, nil, []string{"usher answers for this host"})
+	run(t, "--allow", "a b", "--", "true").check(t, 2, nil, []string{"error: --allow a b"})
+	run(t, "--forward", "32400", "--", "true").check(t, 2, nil, []string{"usher listens at this port"})
+	run(t, "--mode", "magic", "--", "true").check(t, 2, nil, []string{"--mode magic is not"})
+	run(t, "--env", "--", "true").check(t, 2, nil, []string{"run no program"})
+}
+
+// A signal to usher reaches the program, and usher ends as the program does.
+func TestSignals(t *testing.T) {
+	modes(t, func(t *testing.T, mode string) {
+		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1} {
+			s := ready(t, "--mode", mode, "--", "sh", "-c", "echo ready; exec sleep 1000")
+			signal(t, s, sig)
+			if r := finish(t, s); r.code != -1 || s.ProcessState.Sys().(syscall.WaitStatus).Signal() != sig {
+				t.Errorf("%v: usher ended with %v\n%s", sig, s.ProcessState, r.err)
+			}
+			s = ready(t, "--mode", mode, "--", "sh", "-c", `trap "echo caught; exit 7" HUP INT TERM USR1; echo ready; while :; do sleep 0.01; done`)
+			signal(t, s, sig)
+			finish(t, s).check(t, 7, []string{"caught"}, nil)
+		}
+		s := start(t, "--mode", mode, "--", "sh", "-c", "kill -SEGV $$")
+		finish(t, s)
+		if s.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGSEGV {
+			t.Errorf("usher ended with %v, and the program by SIGSEGV", s.ProcessState)
+		}
+	})
+}
+
+// ready starts usher exec, and returns when the program has printed a line.
+func ready(t *testing.T, args ...string) *started {
+	t.Helper()
+	s := newCommand(t, args...)
+	pipe := &tee{first: make(chan struct{}), s: s}
+	s.Stdout = pipe
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-pipe.first:
+	case <-time.After(30 * time.Second):
+		t.Fatalf("the program has not started: %s", s.err.String())
+	}
+	return s
+}
+
+// tee keeps the output, and says when the first line is there.
+type tee struct {
+	s     *started
+	first chan struct{}
+	seen  bool
+}
+
+func (p *tee) Write(b []byte) (int, error) {
+	p.s.out.Write(b)
+	if !p.seen && bytes.ContainsRune(p.s.out.Bytes(), '\n') {
+		p.seen = true
+		close(p.first)
+	}
+	return len(b), nil
+}
+
+func signal(t *testing.T, s *started, sig syscall.Signal) {
+	t.Helper()
+	if err := s.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// When the program stops, usher stops, so that a shell notices; and when usher goes
+// on, so does the program.
+func TestStops(t *testing.T) {
+	modes(t, func(t *testing.T, mode string) {
+		s := ready(t, "--mode", mode, "--", "sh", "-c", "echo $$; exec sleep 1000")
+		pid, err := strconv.Atoi(strings.TrimSpace(s.out.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "usher stops", func() bool { return state(s.Process.Pid) == "T" })
+		signal(t, s, syscall.SIGCONT)
+		await(t, "the program goes on", func() bool { return state(pid) == "S" && state(s.Process.Pid) != "T" })
+		signal(t, s, syscall.SIGTERM)
+		finish(t, s)
+	})
+}
+
+// state is what the kernel says that a process does; empty if there is none.
+func state(pid int) string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	return rest[:1]
+}
+
+func await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if done() {
+			return
+		}
+	}
+	t.Errorf("in 20 seconds, %s: no", what)
+}
+
+// running reports whether a process lives. One that nobody has waited for does not.
+func running(pid int) bool { s := state(pid); return s != "" && s != "Z" && s != "X" }
+
+// Nothing is left behind: neither processes nor files, whether the program ends or
+// usher is killed.
+func TestNothingIsLeft(t *testing.T) {
+	modes(t, func(t *testing.T, mode string) {
+		for name, end := range map[string]func(t *testing.T, s *started){
+			"the program ends": func(t *testing.T, s *started) { signal(t, s, syscall.SIGTERM) },
+			"usher is killed":  func(t *testing.T, s *started) { signal(t, s, syscall.SIGKILL) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				s := ready(t, "--mode", mode, "--", "sh", "-c", "setsid sleep 1000 > /dev/null 2>&1 & echo $$ $!; exec sleep 1000")
+				pids := strings.Fields(s.out.String())
+				end(t, s)
+				finish(t, s)
+				if mode == "env" {
+					pids = pids[:1] // what left the program's session lives on
+				}
+				for _, text := range pids {
+					pid, err := strconv.Atoi(text)
+					if err != nil {
+						t.Fatal(err)
+					}
+					await(t, "process "+text+" has ended", func() bool { return !running(pid) })
+				}
+				for _, v := range s.Env {
+					dir, is := strings.CutPrefix(v, "TMPDIR=")
+					if !is {
+						continue
+					}
+					await(t, "the folder for temporary files is empty", func() bool {
+						left, err := os.ReadDir(dir)
+						return err == nil && len(left) == 0
+					})
+				}
+			})
+		}
+	})
+}
+
+// An ordinary user needs no privileges.
+func TestOrdinaryUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		return // every test is one
+	}
+	s := newCommand(t, "--mode", "namespace", "--", "sh", "-c", `id -u; grep CapEff /proc/self/status; exec "$0" get https://plex.tv/api/v2/ping`, self)
+	s.Dir = "/"
+	s.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	finish(t, s).check(t, 0, []string{"65534\n", "CapEff:\t0000000000000000", "200 HTTP/2.0"}, nil)
+}
+
+// Where namespaces are refused, variables lead the program to usher, and one line
+// says what that cannot do.
+func TestNamespacesRefused(t *testing.T) {
+	refused := func(args ...string) result {
+		t.Helper()
+		s := newCommand(t, args...)
+		s.Args = append([]string{"sh", "-c", `echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"`, "sh", usher}, s.Args[1:]...)
+		s.Path = "/bin/sh"
+		s.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWUSER,
+			UidMappings: []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}},
+		}
+		if err := s.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return finish(t, s)
+	}
+	const why = "creating a user namespace: no space left on device"
+	refused("--", self, "get", "https://plex.tv/api/v2/ping").check(t, 0, []string{"200 HTTP/2.0"}, []string{"WARNING", why})
+	refused("--mode", "namespace", "--", "true").check(t, 125, nil, []string{why, "hint: usher exec --doctor"})
+	refused("--doctor").check(t, 0, []string{"mode: env", why, "mend: the kernel allows no user namespaces: sudo sysctl -w user.max_user_namespaces=10000"}, nil)
+	run(t, "--doctor").check(t, 0, []string{"mode: namespace"}, nil)
+}
