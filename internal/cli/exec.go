@@ -44,7 +44,7 @@ const failedToRun = 125
 type execOptions struct {
 	allow, forward []string
 	allowAll       bool
-	mode           string
+	mode, record   string
 	env, doctor    bool
 	quiet          bool
 }
@@ -95,6 +95,7 @@ executed, and 127 if it is not found.`,
 	f.BoolVar(&o.allowAll, "allow-all", false, "let the program reach every host, at ports 80, 443 and those of --allow")
 	f.StringArrayVar(&o.forward, "forward", nil, "`PORT` of this machine's localhost that the program also reaches; may be given more than once")
 	f.StringVar(&o.mode, "mode", "auto", "how the program is led to usher: namespace, env, or auto")
+	f.StringVar(&o.record, "record", "", "`FILE` for the requests and answers, without secrets, as an HTTP Archive that browsers' tools open")
 	f.BoolVar(&o.env, "env", false, "print the variables that the program gets, and run nothing")
 	f.BoolVar(&o.doctor, "doctor", false, "say which mode this machine allows and why, and run nothing")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no summary at the end, unless something was refused")
@@ -167,6 +168,11 @@ func (cs execCommands) exec(cmd *cobra.Command, o execOptions, args []string) er
 		cs.printVariables(stage.variables())
 		return stage.core.Close()
 	}
+	archive, err := createArchive(o.record)
+	if err != nil {
+		return errors.Join(&codeError{err, failedToRun}, stage.core.Close())
+	}
+	stage.traffic.Keep = archive != nil
 	events := new(eventLog)
 	cfg.Handler, cfg.Observe = stage.handler, events.add
 	cfg.Started = func(mode sandbox.Mode, why error) { cs.warn(mode, why) }
@@ -175,6 +181,11 @@ func (cs execCommands) exec(cmd *cobra.Command, o execOptions, args []string) er
 	status, err := sandbox.Run(cfg)
 	if err != nil {
 		return errors.Join(cannotRun(err), stage.core.Close())
+	}
+	if archive != nil {
+		if err := stage.writeArchive(archive); err != nil {
+			cs.say("writing --record %s: %v", o.record, err)
+		}
 	}
 	cs.summarize(&stage.traffic, events, o)
 	_ = stage.core.Close() // it is in memory
@@ -234,6 +245,28 @@ func openStage(ctx context.Context) (*stage, error) {
 	srv := server.New(c, server.Config{Version: version(), NoHSTS: true, Unknown: s.traffic.Unknown})
 	s.handler = s.traffic.Around(srv.Handler())
 	return s, nil
+}
+
+// createArchive creates the file of --record; nil if there is none. A file that
+// cannot be written is found before the program runs.
+func createArchive(path string) (*os.File, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("creating the file of --record: %w", err)
+	}
+	return f, nil
+}
+
+// writeArchive writes what was recorded, without the secrets of the scene.
+func (s *stage) writeArchive(f *os.File) error {
+	var secrets []string
+	for _, p := range s.cast.People {
+		secrets = append(secrets, string(p.Password), string(p.Token), string(p.Seed))
+	}
+	return errors.Join(s.traffic.WriteHAR(f, "usher", version(), secrets), f.Close())
 }
 
 // variables are those that tell a program about the scene, and those with which a

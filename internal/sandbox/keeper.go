@@ -29,7 +29,7 @@ func startKeeper() (*keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd.Env = []string{} // it needs nothing, and lives longer than secrets should
+	cmd.Env = []string{}                                                     // it needs nothing, and lives longer than secrets should
 	cmd.Dir = filepath.VolumeName(os.TempDir()) + string(filepath.Separator) // it keeps no folder from being removed
 	detach(cmd)
 	pipe, err := cmd.StdinPipe()

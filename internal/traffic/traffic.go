@@ -6,18 +6,57 @@
 package traffic
 
 import (
+	"bytes"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Recorder records the requests to a handler. Its zero value counts them. It is
 // safe for concurrent use.
 type Recorder struct {
+	// Keep keeps whole exchanges, for WriteHAR. It must be set before the first
+	// request.
+	Keep bool
+
 	mu      sync.Mutex
 	hosts   map[string]map[int]int // by status
 	unknown map[string]int
+	kept    []exchange
+}
+
+// Limits of what is kept: the first exchanges, and the beginnings of bodies.
+const (
+	maxExchanges = 10_000
+	maxBody      = 1 << 20
+)
+
+// exchange is a request and its answer.
+type exchange struct {
+	start, end time.Time
+	request    *http.Request // its body has been read
+	sent       limited
+	status     int
+	header     http.Header
+	answered   limited
+}
+
+// limited keeps the beginning of what is written to it, and counts all of it.
+type limited struct {
+	bytes.Buffer
+	size int
+}
+
+// Write implements io.Writer. It never fails.
+func (l *limited) Write(p []byte) (int, error) {
+	l.size += len(p)
+	if room := maxBody - l.Len(); room > 0 {
+		l.Buffer.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
 }
 
 // Host is a host that requests were sent to.
@@ -36,9 +75,40 @@ type Status struct{ Code, Count int }
 func (r *Recorder) Around(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		rec := &response{ResponseWriter: w, status: http.StatusOK}
-		defer func() { r.count(req.Host, rec.status) }()
+		if r.Keep {
+			rec.keep = &exchange{start: time.Now(), request: req.Clone(req.Context())}
+			req.Body = &readBody{req.Body, &rec.keep.sent}
+		}
+		defer func() { r.add(req.Host, rec) }()
 		h.ServeHTTP(rec, req)
 	})
+}
+
+// add records an answer.
+func (r *Recorder) add(host string, rec *response) {
+	r.count(host, rec.status)
+	if rec.keep == nil {
+		return
+	}
+	rec.keep.end, rec.keep.status, rec.keep.header = time.Now(), rec.status, rec.Header().Clone()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.kept) < maxExchanges {
+		r.kept = append(r.kept, *rec.keep)
+	}
+}
+
+// readBody is a body that is recorded as it is read.
+type readBody struct {
+	io.ReadCloser
+	to io.Writer
+}
+
+// Read implements io.Reader.
+func (b *readBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	_, _ = b.to.Write(p[:n])
+	return n, err
 }
 
 // count counts an answer.
@@ -87,16 +157,25 @@ func (r *Recorder) UnknownPaths() []string {
 	return slices.Sorted(maps.Keys(r.unknown))
 }
 
-// response records the status of an answer.
+// response records an answer.
 type response struct {
 	http.ResponseWriter
 	status int
+	keep   *exchange // nil: only counted
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (w *response) WriteHeader(status int) {
 	w.status = status
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *response) Write(p []byte) (int, error) {
+	if w.keep != nil {
+		_, _ = w.keep.answered.Write(p)
+	}
+	return w.ResponseWriter.Write(p)
 }
 
 // Unwrap is for http.ResponseController.

@@ -2,6 +2,7 @@ package exec_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -250,6 +251,43 @@ func TestRefusalsAreReadable(t *testing.T) {
 			check(t, 0, []string{"403 HTTP/1.1 usher exec: 203.0.113.9 is refused; --allow 203.0.113.9 opens it"},
 				[]string{"usher exec: refused 203.0.113.9:80"})
 	})
+}
+
+// The summary counts answers by host and status, and names what usher does not know.
+func TestSummary(t *testing.T) {
+	args := []string{"--", self, "get", "https://plex.tv/api/v2/user", "https://plex.tv/api/v2/ping", "https://plex.tv/api/v2/none?token=x"}
+	r := run(t, args...)
+	r.check(t, 0, nil, []string{
+		"usher exec: plex.tv: 3 requests (1 × 200, 1 × 400, 1 × 404)\n", "usher exec: usher does not know GET plex.tv/api/v2/none\n",
+	})
+	run(t, append([]string{"--quiet"}, args...)...).check(t, 0, nil, nil)
+	if r := run(t, append([]string{"--quiet"}, args...)...); r.err != "" {
+		t.Errorf("--quiet prints %q", r.err)
+	}
+}
+
+// --record writes an archive without secrets.
+func TestRecord(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "run.har")
+	run(t, "--record", file, "--", "sh", "-c", `TOKEN=$USHER_ACCOUNT_MEMBER_TOKEN exec "$0" get https://plex.tv/api/v2/user`, self).
+		check(t, 0, []string{"usherTokenOfMember01"}, nil)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var archive struct {
+		Log struct {
+			Entries []struct{ Request struct{ URL string } }
+		}
+	}
+	if err := json.Unmarshal(text, &archive); err != nil {
+		t.Fatal(err)
+	}
+	if len(archive.Log.Entries) != 1 || archive.Log.Entries[0].Request.URL != "https://plex.tv/api/v2/user" ||
+		strings.Contains(string(text), "usherTokenOf") {
+		t.Errorf("the archive is\n%s", text)
+	}
+	run(t, "--record", "/nowhere/run.har", "--", "echo", "ran").check(t, 125, nil, []string{"error: creating the file of --record"})
 }
 
 // --allow opens a host at a port, by name or address, and no other.

@@ -1,0 +1,232 @@
+package traffic
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"html"
+	"mime"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// blank is in place of a secret.
+const blank = "…"
+
+// blanker removes secrets from texts. A secret is a value with a name such as
+// "token", wherever that is: a header, a query, a form, JSON or XML. Once known, it
+// is blanked everywhere, in any encoding.
+type blanker struct {
+	secrets map[string]bool
+	all     *strings.Replacer // built at the first use
+}
+
+func newBlanker(secrets []string) *blanker {
+	b := &blanker{secrets: make(map[string]bool)}
+	for _, s := range secrets {
+		b.know(s)
+	}
+	return b
+}
+
+// Secrets shorter than this are blanked only where they have their name: others
+// would take pieces out of words. A code of a PIN has four letters.
+const minSecret = 8
+
+// know remembers a secret.
+func (b *blanker) know(value string) {
+	if len(value) >= minSecret && value != blank {
+		b.secrets[value] = true
+	}
+}
+
+// secretName matches names of secrets. Dashes and underscores are left out before.
+var secretName = regexp.MustCompile(`token|password|passwd|secret|authorization|cookie|jwt|signature|credential|otp|code$|^pin$|^qr$`)
+
+// isSecret reports whether a value with a name is a secret.
+func isSecret(name string) bool {
+	return secretName.MatchString(strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name)))
+}
+
+// Values of JSON and XML with their names. Numbers are no secrets: they are ids and
+// the codes of errors.
+var (
+	jsonValue  = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"(\s*:\s*)"((?:[^"\\]|\\.)*)"`)
+	xmlValue   = regexp.MustCompile(`([\w:.-]+)(\s*=\s*)"([^"]*)"`)
+	xmlElement = regexp.MustCompile(`<([\w:.-]+)((?:\s[^<>]*)?>)([^<>]+)</`)
+	// jwt and transient are tokens by their looks, in whatever they stand.
+	looksSecret = regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]*|transient-[\w-]+`)
+)
+
+// learn remembers the secrets of an exchange.
+func (b *blanker) learn(x *exchange) {
+	for _, h := range []map[string][]string{x.request.Header, x.header} {
+		for name, values := range h {
+			for _, value := range values {
+				b.learnHeader(name, value)
+			}
+		}
+	}
+	_, query, _ := strings.Cut(x.request.URL.RequestURI(), "?")
+	b.learnForm(query)
+	b.learnBody(x.request.Header.Get("Content-Type"), x.sent.String())
+	b.learnBody(x.header.Get("Content-Type"), x.answered.String())
+}
+
+// learnHeader remembers the parts of a secret header: "Bearer TOKEN", the password
+// of Basic, the values of cookies.
+func (b *blanker) learnHeader(name, value string) {
+	if !isSecret(name) {
+		return
+	}
+	b.know(value)
+	scheme, rest, _ := strings.Cut(value, " ")
+	if raw, err := base64.StdEncoding.DecodeString(rest); strings.EqualFold(scheme, "Basic") && err == nil {
+		_, password, _ := strings.Cut(string(raw), ":")
+		b.know(password)
+		return
+	}
+	if strings.EqualFold(scheme, "Bearer") {
+		b.know(rest)
+		return
+	}
+	for part := range strings.SplitSeq(value, ";") {
+		if _, cookie, ok := strings.Cut(part, "="); ok && !strings.Contains(strings.ToLower(part), "path=") {
+			b.know(strings.TrimSpace(cookie))
+		}
+	}
+}
+
+func (b *blanker) learnForm(text string) {
+	for pair := range strings.SplitSeq(text, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(value); err == nil && isSecret(unescaped(name)) {
+			b.know(plain)
+		}
+	}
+}
+
+func (b *blanker) learnBody(kind, text string) {
+	if isForm(kind) {
+		b.learnForm(text)
+		return
+	}
+	for _, m := range jsonValue.FindAllStringSubmatch(text, -1) {
+		var plain string
+		if isSecret(m[1]) && json.Unmarshal([]byte(`"`+m[3]+`"`), &plain) == nil {
+			b.know(plain)
+		}
+	}
+	for _, pattern := range []*regexp.Regexp{xmlValue, xmlElement} {
+		for _, m := range pattern.FindAllStringSubmatch(text, -1) {
+			if isSecret(m[1]) {
+				b.know(html.UnescapeString(m[3]))
+			}
+		}
+	}
+}
+
+// isForm reports whether a body is a form, as programs also send it without saying
+// so.
+func isForm(kind string) bool {
+	media, _, err := mime.ParseMediaType(kind)
+	return err == nil && media == "application/x-www-form-urlencoded"
+}
+
+func unescaped(text string) string {
+	if plain, err := url.QueryUnescape(text); err == nil {
+		return plain
+	}
+	return text
+}
+
+// value blanks the value of a header or a parameter.
+func (b *blanker) value(name, value string) string {
+	if isSecret(name) && value != "" {
+		return blank
+	}
+	return b.text(value)
+}
+
+// form blanks a query or a form.
+func (b *blanker) form(text string) string {
+	parts := strings.Split(text, "&")
+	for i, pair := range parts {
+		if name, value, _ := strings.Cut(pair, "="); isSecret(unescaped(name)) && value != "" {
+			parts[i] = name + "=" + blank
+		}
+	}
+	return b.text(strings.Join(parts, "&"))
+}
+
+// pairs are the parameters of a query or a form.
+func (b *blanker) pairs(text string) []harPair {
+	list := []harPair{}
+	for pair := range strings.SplitSeq(text, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		name = unescaped(name)
+		list = append(list, harPair{b.text(name), b.value(name, unescaped(value))})
+	}
+	return list
+}
+
+// body blanks a body. One that is not text, or in parts, is left out.
+func (b *blanker) body(kind, text string) string {
+	if media, _, err := mime.ParseMediaType(kind); err == nil && strings.HasPrefix(media, "multipart/") || !utf8.ValidString(text) {
+		return ""
+	}
+	if isForm(kind) {
+		return b.form(text)
+	}
+	for _, pattern := range []*regexp.Regexp{jsonValue, xmlValue} {
+		text = pattern.ReplaceAllStringFunc(text, func(found string) string {
+			m := pattern.FindStringSubmatch(found)
+			if !isSecret(m[1]) || m[3] == "" {
+				return found
+			}
+			return strings.TrimSuffix(found, m[3]+`"`) + blank + `"`
+		})
+	}
+	text = xmlElement.ReplaceAllStringFunc(text, func(found string) string {
+		m := xmlElement.FindStringSubmatch(found)
+		if !isSecret(m[1]) {
+			return found
+		}
+		return "<" + m[1] + m[2] + blank + "</"
+	})
+	return b.text(text)
+}
+
+// text blanks all secrets that are known, and what looks like one.
+func (b *blanker) text(text string) string {
+	if b.all == nil {
+		b.all = b.replacer()
+	}
+	return looksSecret.ReplaceAllString(b.all.Replace(text), blank)
+}
+
+// replacer blanks each secret in each of its encodings, the longest ones first.
+func (b *blanker) replacer() *strings.Replacer {
+	var forms []string
+	for s := range b.secrets {
+		inJSON, err := json.Marshal(s)
+		if err != nil {
+			continue
+		}
+		forms = append(forms, s, url.QueryEscape(s), url.PathEscape(s), html.EscapeString(s), string(inJSON[1:len(inJSON)-1]),
+			strings.ReplaceAll(url.QueryEscape(s), "+", "%20"))
+	}
+	slices.SortFunc(forms, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	forms = slices.Compact(forms)
+	pairs := make([]string, 0, 2*len(forms))
+	for _, f := range forms {
+		pairs = append(pairs, f, blank)
+	}
+	return strings.NewReplacer(pairs...)
+}
