@@ -61,7 +61,27 @@ func (r *run) environment(why error) (Status, error) {
 	if err := cmd.Start(); err != nil {
 		return Status{}, commandError(r.cfg.Command[0], err)
 	}
-	return sig.wait(cmd)
+	status, err := sig.wait(cmd)
+	r.readRefused(folder)
+	return status, err
+}
+
+// refusedFile is where the hooks write what they refuse: a host and a port in each
+// line.
+const refusedFile = "refused.txt"
+
+// readRefused reads what the hooks have refused.
+func (r *run) readRefused(folder string) {
+	text, err := os.ReadFile(filepath.Join(folder, refusedFile))
+	if err != nil {
+		return // nothing was refused
+	}
+	for line := range strings.Lines(string(text)) {
+		e := Event{Kind: Refused}
+		if _, err := fmt.Sscan(line, &e.Host, &e.Port); err == nil {
+			r.cfg.observe(e)
+		}
+	}
 }
 
 // folder creates the private folder of the run, which the keeper removes.
@@ -78,20 +98,16 @@ func (r *run) folder() (string, error) {
 func (r *run) variables(folder string, proxy *net.TCPAddr) (environ, error) {
 	bundle := filepath.Join(folder, "certificates.pem")
 	python, node := filepath.Join(folder, "python"), filepath.Join(folder, "node.cjs")
-	settings, err := json.Marshal(r.settings(bundle, proxy))
-	if err != nil {
-		return nil, err
-	}
+	settings := r.settings(bundle, proxy)
 	if err := os.Mkdir(python, 0o700); err != nil {
 		return nil, err
 	}
-	for path, content := range map[string]string{
-		bundle: r.certificates(),
-		node:   strings.Replace(nodeHook, "{} // usher exec: settings", string(settings), 1),
-		filepath.Join(python, "sitecustomize.py"): strings.Replace(
-			pythonHook, "{}  # usher exec: settings", inPython(string(settings)), 1),
+	for path, content := range map[string][]byte{
+		bundle: []byte(r.certificates()),
+		node:   []byte(strings.Replace(nodeHook, "{} // usher exec: settings", settings.json(), 1)),
+		filepath.Join(python, "sitecustomize.py"): pythonHookFor(settings),
 	} {
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
 			return nil, err
 		}
 	}
@@ -104,20 +120,23 @@ func (r *run) variables(folder string, proxy *net.TCPAddr) (environ, error) {
 	return env.first("NODE_OPTIONS", "--require "+strconv.Quote(filepath.ToSlash(node)), " "), nil
 }
 
-// settings are what the hooks must know.
-type settings struct {
-	Address   [2]any   `json:"address"`
+// hookSettings are what the hooks must know. A hook without an address leads
+// nowhere: it only makes packages trust the certificates.
+type hookSettings struct {
+	Address   []any    `json:"address"`
 	Domains   []string `json:"domains"`
 	LocalPort int      `json:"localPort"`
 	Allow     []string `json:"allow"`
 	AllowAll  bool     `json:"allowAll"`
 	Bundle    string   `json:"bundle"`
+	Refused   string   `json:"refused"`
 }
 
-func (r *run) settings(bundle string, proxy *net.TCPAddr) settings {
-	s := settings{
-		Address: [2]any{proxy.IP.String(), proxy.Port}, Domains: r.cfg.Domains, LocalPort: r.cfg.localPort(),
+func (r *run) settings(bundle string, proxy *net.TCPAddr) hookSettings {
+	s := hookSettings{
+		Address: []any{proxy.IP.String(), proxy.Port}, Domains: r.cfg.Domains, LocalPort: r.cfg.localPort(),
 		Allow: []string{}, AllowAll: r.cfg.AllowAll, Bundle: bundle,
+		Refused: filepath.Join(filepath.Dir(bundle), refusedFile),
 	}
 	for _, d := range r.cfg.Allow {
 		s.Allow = append(s.Allow, d.Host)
@@ -125,9 +144,19 @@ func (r *run) settings(bundle string, proxy *net.TCPAddr) settings {
 	return s
 }
 
-// inPython returns an object of JSON as an expression of Python.
-func inPython(object string) string {
-	return `__import__("json").loads(` + strconv.QuoteToASCII(object) + `)`
+// json returns the settings as an object of JavaScript.
+func (s hookSettings) json() string {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return "{}" // it has nothing that can fail
+	}
+	return string(text)
+}
+
+// pythonHookFor returns the hook of Python.
+func pythonHookFor(s hookSettings) []byte {
+	return []byte(strings.Replace(pythonHook, "{}  # usher exec: settings",
+		`__import__("json").loads(`+strconv.QuoteToASCII(s.json())+`)`, 1))
 }
 
 // certificates are those that the command trusts: the system's, those of its own

@@ -201,33 +201,31 @@ func (o *order) replaceFiles() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return err
 	}
-	if o.Bundle != "" {
-		if err := o.createBundle(); err != nil {
-			return err
-		}
-	}
-	// The files are made in a file system that hides a folder for a moment. They
-	// live on where they are mounted.
-	staging, err := o.staging()
+	dir, err := o.mountMemory()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = unix.Unmount(staging, unix.MNT_DETACH) }()
-	return o.mountFiles(staging)
+	if dir != o.Folder {
+		// What is mounted elsewhere lives on.
+		defer func() { _ = unix.Unmount(dir, unix.MNT_DETACH) }()
+	} else if err := o.createFiles(); err != nil {
+		return err
+	}
+	return o.mountFiles(dir)
 }
 
-// stagings are folders that are there on nearly every machine. The kernel keeps the
-// first one empty, as a place to mount something.
-var stagings = []string{filepath.Dir(missingBundle), "/mnt", "/srv", "/media", "/opt", "/tmp", "/var"}
+// stagings are folders that are there on nearly every machine.
+var stagings = []string{"/mnt", "/srv", "/media", "/opt", "/tmp", "/var"}
 
-// staging mounts a file system in memory on a folder that none of the files is in.
-func (o *order) staging() (dir string, err error) {
+// mountMemory mounts a file system in memory: on the order's folder or, where that
+// does not exist, on one that none of the files is in.
+func (o *order) mountMemory() (dir string, err error) {
 	paths := slices.Clone(o.Bundles)
 	for _, r := range o.Replace {
 		paths = append(paths, r.Path)
 	}
-	for _, dir := range stagings {
-		if slices.ContainsFunc(paths, func(path string) bool { return strings.HasPrefix(path, dir+"/") }) {
+	for _, dir := range append([]string{o.Folder}, stagings...) {
+		if dir == "" || slices.ContainsFunc(paths, func(path string) bool { return strings.HasPrefix(path, dir+"/") }) {
 			continue
 		}
 		if err = unix.Mount("usher", dir, "tmpfs", 0, "mode=0755"); err == nil {
@@ -237,28 +235,30 @@ func (o *order) staging() (dir string, err error) {
 	return "", err
 }
 
-// createBundle makes the certificates of a machine that has none.
-func (o *order) createBundle() error {
-	dir := filepath.Dir(o.Bundle)
-	if err := unix.Mount("usher", dir, "tmpfs", 0, "mode=0755"); err != nil {
-		return fmt.Errorf("%s: %w", dir, err)
+// createFiles creates the files of the folder.
+func (o *order) createFiles() error {
+	for _, f := range o.Create {
+		if err := os.MkdirAll(filepath.Dir(f.Path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(f.Path, f.Content, 0o644); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(o.Bundle, o.Authority, 0o644)
+	return nil
 }
 
-// mountFiles makes the files in a folder and mounts them.
-func (o *order) mountFiles(staging string) error {
-	count := 0
+// mountFiles makes files in a folder and mounts them over those of the machine.
+func (o *order) mountFiles(dir string) error {
+	file := filepath.Join(dir, "part")
 	mount := func(content []byte, target string) error {
-		count++
-		file := filepath.Join(staging, strconv.Itoa(count))
 		if err := os.WriteFile(file, content, 0o644); err != nil {
 			return err
 		}
 		if err := unix.Mount(file, target, "", unix.MS_BIND, ""); err != nil {
 			return fmt.Errorf("%s: %w", target, err)
 		}
-		return nil
+		return os.Remove(file)
 	}
 	for _, r := range o.Replace {
 		if err := mount(r.Content, r.Path); err != nil {

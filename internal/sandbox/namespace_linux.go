@@ -27,9 +27,10 @@ type order struct {
 	// Authority is added to each of the files Bundles. They exist.
 	Authority []byte
 	Bundles   []string
-	// Bundle is a file that does not exist, and is created with the authority in
-	// it. Empty: none.
-	Bundle string
+	// Folder is where the files Create are, in memory. It exists, and is empty.
+	// Empty: there is none.
+	Folder string
+	Create []replacement
 	// Hide are sockets that lead to name services outside.
 	Hide []string
 	// Path, Args are the command.
@@ -95,21 +96,28 @@ func (r *run) order() (order, environ) {
 		Parent: os.Getpid(), Ports: r.ports(), Authority: r.authority.pem, Bundles: bundles,
 		Hide: nameSockets, Path: r.path, Args: r.cfg.Command, Root: os.Geteuid() == 0,
 	}
-	if system == "" {
-		system = missingBundle
-		o.Bundle = system
-	}
 	for path, content := range nameFiles() {
 		if real, err := filepath.EvalSymlinks(path); err == nil {
 			o.Replace = append(o.Replace, replacement{real, content})
 		}
 	}
-	return o, r.cfg.cleanEnv().trusting(system, bundles)
+	env := r.cfg.cleanEnv()
+	if info, err := os.Stat(memoryFolder); err == nil && info.IsDir() {
+		o.Folder = memoryFolder
+		if system == "" {
+			system = filepath.Join(memoryFolder, "certificates.pem")
+			o.Create = append(o.Create, replacement{system, r.authority.pem})
+		}
+		python := filepath.Join(memoryFolder, "python")
+		o.Create = append(o.Create, replacement{filepath.Join(python, "sitecustomize.py"), pythonHookFor(hookSettings{Bundle: system})})
+		env = env.first("PYTHONPATH", python, string(os.PathListSeparator))
+	}
+	return o, env.trusting(system, bundles)
 }
 
-// missingBundle is where the certificates are on a machine that has none. The
-// folder is one that the kernel keeps empty, as a place to mount something.
-const missingBundle = "/proc/fs/nfsd/ca-certificates.crt"
+// memoryFolder is where files of a run are, in memory. The kernel keeps this folder
+// empty, as a place to mount something.
+const memoryFolder = "/proc/fs/nfsd"
 
 // nameSockets are the sockets of name services, which the C library asks before
 // DNS.

@@ -1,5 +1,6 @@
-"""Leads Python programs that "usher exec" runs without a network of their own to
-usher, and keeps them from other hosts. usher exec puts its settings in place of the
+"""Makes the packages of Python programs that "usher exec" runs trust its certificates.
+It also leads programs without a network of their own to usher, and keeps them from
+other hosts. usher exec puts its settings in place of the
 dictionary below, and this file first on PYTHONPATH."""
 
 import sys
@@ -41,16 +42,9 @@ def _install(settings):
         return settings["allowAll"] or name in allowed
 
     def report(name, at):
-        # usher hears of it, and refuses once more.
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
-            try:
-                s.settimeout(1)
-                connect(s, (host, port))
-                where = "[%s]" % name if ":" in name else name
-                s.sendall(("HEAD http://%s:%s/ HTTP/1.0\r\n\r\n" % (where, at or 80)).encode())
-                s.recv(1)
-            except OSError:
-                pass
+        # usher reads the file at the end.
+        with open(settings["refused"], "a", encoding="ascii", errors="backslashreplace") as f:
+            f.write("%s %s\n" % ("".join(name.split()), at or 0))
 
     def refused(name):
         return "usher exec: %s is refused; --allow %s opens it" % (name, name)
@@ -154,7 +148,8 @@ def _next():
 
 
 if _settings:
-    _install(_settings)
+    if _settings["address"]:
+        _install(_settings)
     sys.meta_path.insert(0, _Certifi())
     for _name in _certifis:
         if _name in sys.modules:
