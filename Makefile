@@ -19,7 +19,7 @@ check: ## gofmt, go mod tidy, go vet for three systems, staticcheck, govulncheck
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt'ed: $$bad"; exit 1; fi
 	go mod tidy -diff
 	go vet ./...
-	go vet -tags clients,clients_all ./test/clients
+	go vet -tags clients,clients_all ./test/clients ./test/exec
 	go vet -tags keyring ./internal/cli
 	go vet -tags mutation ./test/mutation
 	go vet -tags browser ./test/browser
@@ -36,7 +36,7 @@ portable: ## go vet and go test alone, which CI runs on macOS and Windows
 
 unit: ## go test ./... with the race detector, on SQLite and PostgreSQL
 	@scripts/need go gcc postgresql
-	go test -race -timeout 30m ./...
+	NAMESPACES=required go test -race -timeout 30m ./...
 
 keyring: ## the command line with GNOME's keyring on a message bus
 	@scripts/need dbus-daemon dbus-send gnome-keyring-daemon
@@ -51,8 +51,9 @@ crash: ## kill the server 20 times in the middle of sign-ins
 	go test -count=1 ./test/crash -crash.rounds=20
 
 clients: ## published clients from npm, PyPI and crates.io against the built binary
-	@scripts/need go node npm python3 python3-venv cargo gcc pkg-config libssl-dev
+	@scripts/need go node npm python3 python3-venv cargo gcc pkg-config libssl-dev curl wget
 	go test -count=1 -tags clients -timeout 30m -v ./test/clients
+	NAMESPACES=required go test -count=1 -tags clients -timeout 30m -run 'Clients|PlexAPI|Document' ./test/exec
 
 clients-all: ## every version of the SDKs that PyPI, npm and crates.io carry (takes half an hour the first time)
 	@scripts/need go node npm python3 python3-venv cargo gcc pkg-config libssl-dev

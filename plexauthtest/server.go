@@ -28,6 +28,10 @@ type Config struct {
 	// MaxFailedSignIns is the number of failed sign-ins to one account after
 	// which the next sign-in is rate limited. If zero, there is no limit.
 	MaxFailedSignIns int
+	// Scene is a YAML file with the accounts, servers and providers to start
+	// with, and the time, as usher exec --scene reads it. User and Source find
+	// them by name. If empty, the server has the fields of Server.
+	Scene string
 	// Logger receives the log of the server. If nil, nothing is logged.
 	Logger *slog.Logger
 }
@@ -40,6 +44,8 @@ type Server struct {
 	AccountURL string
 	// MediaURL is the base URL of the media plane. It is the same address.
 	MediaURL string
+
+	// The fields below are nil or empty if Config.Scene is set, except Self.
 
 	// Admin is an admin, owns Den and usher itself, and may call
 	// SourceConnection.
@@ -62,6 +68,8 @@ type Server struct {
 	Guide Source
 
 	t         testing.TB
+	cast      *scene.Cast
+	clock     func() time.Time // without what Advance adds
 	transport *transport
 	current   atomic.Pointer[instance]
 	stopping  chan struct{} // closed before the listener is
@@ -94,7 +102,14 @@ type Source struct {
 // the server does not start.
 func New(t testing.TB, cfg Config) *Server {
 	t.Helper()
-	s := &Server{t: t, stopping: make(chan struct{})}
+	play := scene.Default()
+	if cfg.Scene != "" {
+		var err error
+		if play, err = scene.ReadFile(cfg.Scene); err != nil {
+			t.Fatalf("plexauthtest: %v", err)
+		}
+	}
+	s := &Server{t: t, stopping: make(chan struct{}), clock: play.Clock()}
 	t.Cleanup(s.close) // the last one to run
 	listener := httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(listener.Close)
@@ -110,7 +125,7 @@ func New(t testing.TB, cfg Config) *Server {
 		t.Fatalf("plexauthtest: %v", err)
 	}
 	s.start(c)
-	s.populate()
+	s.populate(play, cfg.Scene == "")
 	return s
 }
 
@@ -138,7 +153,7 @@ func (s *Server) Restart() {
 }
 
 // Now returns the time of the server's clock.
-func (s *Server) Now() time.Time { return time.Now().Add(time.Duration(s.offset.Load())) }
+func (s *Server) Now() time.Time { return s.clock().Add(time.Duration(s.offset.Load())) }
 
 // Advance moves the server's clock forward by d.
 func (s *Server) Advance(d time.Duration) { s.offset.Add(int64(d)) }

@@ -94,48 +94,51 @@ func (s *Server) AddUser(username, email string, password plexauth.Secret) *User
 	return &User{Username: username, Email: email, Password: password, id: a.ID, server: s}
 }
 
-// populate adds the users and the sources of Server: those that every test kit
-// starts with. Tokens come from Client and Token, except for that of Disabled.
-func (s *Server) populate() {
+// populate adds the users and the sources of a scene. Tokens come from Client and
+// Token, except for those of disabled accounts and of a scene of the test's own.
+func (s *Server) populate(play scene.Scene, isDefault bool) {
 	s.t.Helper()
-	play := scene.Default()
 	play.Device = clientIdentifier
 	for i := range play.Accounts {
-		if !play.Accounts[i].Disabled {
+		if isDefault && !play.Accounts[i].Disabled {
 			play.Accounts[i].Token = ""
 		}
 	}
-	cast, err := play.Play(context.Background(), operator, s.current.Load().Core)
-	if err != nil {
+	var err error
+	if s.cast, err = play.Play(context.Background(), operator, s.current.Load().Core); err != nil {
 		s.t.Fatalf("plexauthtest: %v", err)
 	}
-	for username, u := range map[string]**User{
-		"admin": &s.Admin, "member": &s.Member, "twofactor": &s.TwoFactor, "managed": &s.Managed, "disabled": &s.Disabled,
-	} {
-		*u = s.user(cast, username)
+	s.Self = s.Source(s.current.Load().Sources.Self().Name)
+	if !isDefault {
+		return
 	}
-	for name, src := range map[string]*Source{"usher": &s.Self, "Den": &s.Den, "Guide": &s.Guide} {
-		*src = s.source(cast, name)
-	}
+	s.Admin, s.Member, s.TwoFactor = s.User("admin"), s.User("member"), s.User("twofactor")
+	s.Managed, s.Disabled = s.User("managed"), s.User("disabled")
+	s.Den, s.Guide = s.Source("Den"), s.Source("Guide")
 }
 
-// user returns a person of the scene.
-func (s *Server) user(cast *scene.Cast, username string) *User {
+// User returns the user with a username that was there at the start.
+func (s *Server) User(username string) *User {
 	s.t.Helper()
-	p, ok := cast.Person(username)
+	p, ok := s.cast.Person(username)
 	if !ok {
 		s.t.Fatalf("plexauthtest: the scene has no account %s", username)
 	}
-	return &User{
+	u := &User{
 		Username: p.Username, Email: p.Email, Password: p.Password, BackupCodes: p.BackupCodes,
-		id: p.ID, totpSecret: p.Seed, oldToken: p.Token, server: s,
+		id: p.ID, totpSecret: p.Seed, server: s,
 	}
+	if p.Disabled {
+		u.oldToken = p.Token
+	}
+	return u
 }
 
-// source returns a server or a provider of the scene.
-func (s *Server) source(cast *scene.Cast, name string) Source {
+// Source returns the server or the provider with a name that was there at the
+// start.
+func (s *Server) Source(name string) Source {
 	s.t.Helper()
-	for _, src := range cast.Sources {
+	for _, src := range s.cast.Sources {
 		if src.Name == name {
 			return describe(src.Kind, src.Name, src.Identifier)
 		}

@@ -1,6 +1,8 @@
 package plexauthtest_test
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -292,5 +294,32 @@ func TestLinkPIN(t *testing.T) {
 		}
 		c.Token = plexauth.StaticToken(linked)
 		mustBe(t, c, u)
+	}
+}
+
+// The test's own scene, as usher exec reads it.
+func TestScene(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "scene.yaml")
+	text := "accounts: [{username: mia, password: mia has one, token: aTokenThatIsChosen01}]\n" +
+		"servers: [{name: Attic, id: attic, owner: mia}]\ntime: 2030-01-02T03:04:05Z\nfrozen: true\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	srv := plexauthtest.New(t, plexauthtest.Config{Scene: file})
+	client := srv.AnonymousClient()
+	client.Token = plexauth.StaticToken("aTokenThatIsChosen01")
+	account, err := client.TokenDetails(t.Context())
+	if err != nil || account.Username != "mia" {
+		t.Errorf("the token is that of %+v: %v", account, err)
+	}
+	if _, err := srv.AnonymousClient().SignIn(t.Context(), srv.User("mia").Credentials()); err != nil {
+		t.Error(err)
+	}
+	if got := srv.Source("Attic").Identifier; got != "attic" || srv.Self.Identifier == "" || srv.Admin != nil {
+		t.Errorf("the server is %q, and there is %v", got, srv.Admin)
+	}
+	srv.Advance(time.Hour)
+	if want := time.Date(2030, 1, 2, 4, 4, 5, 0, time.UTC); !srv.Now().Equal(want) {
+		t.Errorf("the clock says %v, want %v", srv.Now(), want)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -45,6 +46,8 @@ type execOptions struct {
 	allow, forward []string
 	allowAll       bool
 	mode, record   string
+	scene, time    string
+	frozen         bool
 	env, doctor    bool
 	quiet          bool
 }
@@ -95,6 +98,9 @@ executed, and 127 if it is not found.`,
 	f.BoolVar(&o.allowAll, "allow-all", false, "let the program reach every host, at ports 80, 443 and those of --allow")
 	f.StringArrayVar(&o.forward, "forward", nil, "`PORT` of this machine's localhost that the program also reaches; may be given more than once")
 	f.StringVar(&o.mode, "mode", "auto", "how the program is led to usher: namespace, env, or auto")
+	f.StringVar(&o.scene, "scene", "", "YAML `FILE` with the accounts and servers (default those named above)")
+	f.StringVar(&o.time, "time", "", "`TIME` at which the clock of usher starts, such as 2030-01-02T03:04:05Z (default the scene's, or now)")
+	f.BoolVar(&o.frozen, "frozen", false, "let the clock of usher stand still")
 	f.StringVar(&o.record, "record", "", "`FILE` for the requests and answers, without secrets, as an HTTP Archive that browsers' tools open")
 	f.BoolVar(&o.env, "env", false, "print the variables that the program gets, and run nothing")
 	f.BoolVar(&o.doctor, "doctor", false, "say which mode this machine allows and why, and run nothing")
@@ -160,7 +166,11 @@ func (cs execCommands) exec(cmd *cobra.Command, o execOptions, args []string) er
 	if o.doctor {
 		return cs.doctor(cfg)
 	}
-	stage, err := openStage(context.WithoutCancel(cmd.Context()))
+	play, err := o.play()
+	if err != nil {
+		return err
+	}
+	stage, err := openStage(context.WithoutCancel(cmd.Context()), play)
 	if err != nil {
 		return &codeError{err, failedToRun}
 	}
@@ -223,9 +233,29 @@ type stage struct {
 	handler http.Handler
 }
 
-// openStage starts an usher in memory.
-func openStage(ctx context.Context) (*stage, error) {
+// play returns the scene of the flags.
+func (o *execOptions) play() (scene.Scene, error) {
+	play := scene.Default()
+	if o.scene != "" {
+		var err error
+		if play, err = scene.ReadFile(o.scene); err != nil {
+			return play, &codeError{err, failedToRun}
+		}
+	}
+	play.Frozen = play.Frozen || o.frozen
+	if o.time != "" {
+		var err error
+		if play.Time, err = time.Parse(time.RFC3339, o.time); err != nil {
+			return play, wrongUse("--time %s is not of the form 2030-01-02T03:04:05Z", o.time)
+		}
+	}
+	return play, nil
+}
+
+// openStage starts an usher in memory with a scene.
+func openStage(ctx context.Context, play scene.Scene) (*stage, error) {
 	cfg := scene.Config()
+	cfg.Now = play.Clock()
 	cfg.By = commandLine()
 	cfg.Self = &source.Self{
 		MachineIdentifier: scene.MachineIdentifier,
@@ -239,7 +269,7 @@ func openStage(ctx context.Context) (*stage, error) {
 		return nil, err
 	}
 	s := &stage{core: c}
-	if s.cast, err = scene.Default().Play(ctx, commandLine(), c); err != nil {
+	if s.cast, err = play.Play(ctx, commandLine(), c); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	srv := server.New(c, server.Config{Version: version(), NoHSTS: true, Unknown: s.traffic.Unknown})

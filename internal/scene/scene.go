@@ -11,6 +11,8 @@
 package scene
 
 import (
+	"time"
+
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/seal"
@@ -26,6 +28,23 @@ type Scene struct {
 	// Device is the client identifier of the device that holds the tokens of
 	// the accounts. Empty: "scene".
 	Device string
+	// Time is the time at the start. Zero: the clock is the machine's.
+	Time time.Time
+	// Frozen says that the clock stands still.
+	Frozen bool
+}
+
+// Clock returns the clock of the scene, which starts now.
+func (s Scene) Clock() func() time.Time {
+	start := time.Now()
+	at := s.Time
+	if at.IsZero() {
+		at = start
+	}
+	if s.Frozen {
+		return func() time.Time { return at }
+	}
+	return func() time.Time { return at.Add(time.Since(start)) }
 }
 
 // Account is an account of a scene.

@@ -14,12 +14,13 @@ import (
 // The test's own binary is the program that usher exec runs, if its first argument
 // is one of these words. It knows nothing of usher.
 var programs = map[string]func(args []string) error{
-	"get":    get,
-	"dial":   dial,
-	"lookup": lookup,
-	"send":   send,
-	"trap":   trap,
-	"serve":  serve,
+	"get":     get,
+	"dial":    dial,
+	"lookup":  lookup,
+	"send":    send,
+	"trap":    trap,
+	"serve":   serve,
+	"measure": measure,
 }
 
 // get prints the answers to GET requests: status, protocol and body.

@@ -1,0 +1,225 @@
+package scene
+
+import (
+	"bytes"
+	_ "embed" // the schema
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// Schema is the JSON Schema of a file with a scene, for editors.
+//
+//go:embed schema.json
+var Schema []byte
+
+// file is a scene as YAML has it. The tags are the keys, as in the schema.
+type file struct {
+	Accounts  []fileAccount `yaml:"accounts"`
+	Servers   []fileSource  `yaml:"servers"`
+	Providers []fileSource  `yaml:"providers"`
+	Time      time.Time     `yaml:"time"`
+	Frozen    bool          `yaml:"frozen"`
+}
+
+type fileAccount struct {
+	Username string `yaml:"username"`
+	Email    string `yaml:"email"`
+	Password string `yaml:"password"`
+	Token    string `yaml:"token"`
+	TOTP     string `yaml:"totp"`
+	Admin    bool   `yaml:"admin"`
+	Managed  bool   `yaml:"managed"`
+	Disabled bool   `yaml:"disabled"`
+}
+
+type fileSource struct {
+	Name        string           `yaml:"name"`
+	ID          string           `yaml:"id"`
+	Owner       string           `yaml:"owner"`
+	SharedWith  []string         `yaml:"sharedWith"`
+	Connections []fileConnection `yaml:"connections"`
+}
+
+type fileConnection struct {
+	URI   string `yaml:"uri"`
+	Local bool   `yaml:"local"`
+	Relay bool   `yaml:"relay"`
+}
+
+// ReadFile reads a scene from a YAML file.
+func ReadFile(path string) (Scene, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Scene{}, fmt.Errorf("reading the scene: %w", err)
+	}
+	s, err := Read(text)
+	if err != nil {
+		return Scene{}, fmt.Errorf("reading the scene %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// Read reads a scene from YAML. An unknown key is an error, which names the key
+// that was probably meant.
+func Read(text []byte) (Scene, error) {
+	var root yaml.Node
+	if err := yaml.Unmarshal(text, &root); err != nil {
+		return Scene{}, readable(err)
+	}
+	if len(root.Content) == 0 {
+		return Scene{}, errors.New("the file is empty")
+	}
+	if err := checkKeys(root.Content[0], keysOfFile, ""); err != nil {
+		return Scene{}, err
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	var f file
+	if err := dec.Decode(&f); err != nil {
+		return Scene{}, readable(err)
+	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return Scene{}, errors.New("the file has more than one document")
+	}
+	return f.scene(), nil
+}
+
+// readable is an error of the library in one line, without its own name.
+func readable(err error) error {
+	var types *yaml.TypeError
+	if errors.As(err, &types) {
+		return errors.New(strings.Join(types.Errors, "; "))
+	}
+	return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+}
+
+func (f file) scene() Scene {
+	s := Scene{Time: f.Time, Frozen: f.Frozen}
+	for _, a := range f.Accounts {
+		s.Accounts = append(s.Accounts, Account{
+			Username: a.Username, Email: a.Email, Password: plexauth.Secret(a.Password), Token: plexauth.Secret(a.Token),
+			Seed: plexauth.Secret(a.TOTP), Admin: a.Admin, Managed: a.Managed, Disabled: a.Disabled,
+		})
+	}
+	for _, src := range f.Servers {
+		s.Sources = append(s.Sources, src.source(source.Server))
+	}
+	for _, src := range f.Providers {
+		s.Sources = append(s.Sources, src.source(source.Provider))
+	}
+	return s
+}
+
+// source returns a source; without connections in the file, it has those of
+// Nowhere.
+func (src fileSource) source(kind source.Kind) Source {
+	out := Source{Kind: kind, Name: src.Name, Identifier: src.ID, Owner: src.Owner, SharedWith: src.SharedWith}
+	for _, c := range src.Connections {
+		out.Connections = append(out.Connections, source.Connection{URI: c.URI, Local: c.Local, Relay: c.Relay})
+	}
+	if len(out.Connections) == 0 {
+		out.Connections = Nowhere()
+	}
+	return out
+}
+
+// keys are the keys of a mapping, with those below them; nil for a value.
+type keys map[string]keys
+
+var (
+	keysOfConnection = keys{"uri": nil, "local": nil, "relay": nil}
+	keysOfSource     = keys{"name": nil, "id": nil, "owner": nil, "sharedWith": nil, "connections": keysOfConnection}
+	keysOfFile       = keys{
+		"accounts": {
+			"username": nil, "email": nil, "password": nil, "token": nil, "totp": nil,
+			"admin": nil, "managed": nil, "disabled": nil,
+		},
+		"servers": keysOfSource, "providers": keysOfSource, "time": nil, "frozen": nil,
+	}
+)
+
+// checkKeys returns an error for a key that is not known. where is the key above.
+func checkKeys(n *yaml.Node, known keys, where string) error {
+	switch {
+	case known == nil:
+		return nil
+	case n.Kind == yaml.SequenceNode:
+		for _, item := range n.Content {
+			if err := checkKeys(item, known, where); err != nil {
+				return err
+			}
+		}
+	case n.Kind == yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			name := n.Content[i].Value
+			below, ok := known[name]
+			if !ok {
+				return unknownKey(n.Content[i], known, where)
+			}
+			if err := checkKeys(n.Content[i+1], below, name); err != nil {
+				return err
+			}
+		}
+	case where == "":
+		return errors.New("the file is not a mapping with keys such as accounts")
+	}
+	return nil
+}
+
+func unknownKey(n *yaml.Node, known keys, where string) error {
+	in := "a scene"
+	if where != "" {
+		in = where
+	}
+	err := fmt.Errorf("line %d: %s has no key %q", n.Line, in, n.Value)
+	if meant := closest(n.Value, slices.Sorted(maps.Keys(known))); meant != "" {
+		return fmt.Errorf("%w; did you mean %q?", err, meant)
+	}
+	return err
+}
+
+// maxDistance is how many letters a key may differ from the one that is meant.
+const maxDistance = 2
+
+// closest returns the name that another one probably means; empty if there is none.
+func closest(name string, names []string) string {
+	best, at := "", maxDistance+1
+	for _, n := range names {
+		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < at {
+			best, at = n, d
+		}
+	}
+	return best
+}
+
+// distance is how many letters must be changed, added or removed to make b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := last
+			if a[i] != b[j] {
+				change++
+			}
+			last = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,139 @@
+package scene_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/scene"
+	"github.com/usher-auth/usher/internal/source"
+)
+
+const text = `
+accounts:
+  - username: mia
+    email: mia@example.org
+    password: mia's password
+    token: aTokenThatIsChosen01
+    totp: KVJUQRKSKVJUQRKSKVJUQRKSKVJUQRKS
+    admin: true
+  - {username: kid, managed: true}
+servers:
+  - name: Attic
+    id: attic
+    owner: mia
+    sharedWith: [kid]
+    connections:
+      - {uri: "http://192.0.2.9:32400", local: true}
+providers:
+  - {name: Guide, id: guide}
+time: 2030-01-02T03:04:05Z
+frozen: true
+`
+
+func TestRead(t *testing.T) {
+	got, err := scene.Read([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := scene.Scene{
+		Accounts: []scene.Account{
+			{
+				Username: "mia", Email: "mia@example.org", Password: "mia's password", Token: "aTokenThatIsChosen01",
+				Seed: "KVJUQRKSKVJUQRKSKVJUQRKSKVJUQRKS", Admin: true,
+			},
+			{Username: "kid", Managed: true},
+		},
+		Sources: []scene.Source{
+			{
+				Kind: source.Server, Name: "Attic", Identifier: "attic", Owner: "mia", SharedWith: []string{"kid"},
+				Connections: []source.Connection{{URI: "http://192.0.2.9:32400", Local: true}},
+			},
+			{Kind: source.Provider, Name: "Guide", Identifier: "guide", Connections: scene.Nowhere()},
+		},
+		Time: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), Frozen: true,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if now := got.Clock()(); !now.Equal(want.Time) {
+		t.Errorf("the clock says %v", now)
+	}
+	if _, err := got.Play(t.Context(), audit.Actor{}, open(t)); err != nil {
+		t.Error(err)
+	}
+}
+
+// A mistake is an error that says where it is, and what was probably meant.
+func TestMistakes(t *testing.T) {
+	for text, want := range map[string]string{
+		"acounts: []":                                      `line 1: a scene has no key "acounts"; did you mean "accounts"?`,
+		"accounts:\n- username: a\n  pasword: b":           `line 3: accounts has no key "pasword"; did you mean "password"?`,
+		"servers:\n- connections:\n  - {urI: x, lokal: y}": `line 3: connections has no key "urI"; did you mean "uri"?`,
+		"colour: red":                                      `line 1: a scene has no key "colour"`,
+		"accounts: 7":                                      "line 1: cannot unmarshal",
+		"accounts:\n- username: [a]":                       "line 2: cannot unmarshal",
+		"time: yesterday":                                  `parsing time "yesterday"`,
+		"- a":                                              "not a mapping",
+		"a":                                                "not a mapping",
+		"":                                                 "the file is empty",
+		"accounts: []\n---\naccounts: []":                  "more than one document",
+		"accounts: [":                                      "line 1",
+		"frozen: true\nfrozen: false":                      `mapping key "frozen" already defined`,
+	} {
+		_, err := scene.Read([]byte(text))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: the error is %v, want it to have %s", text, err, want)
+		}
+	}
+}
+
+// The schema has the keys that are read, and no others.
+func TestSchema(t *testing.T) {
+	type object struct {
+		Properties map[string]json.RawMessage
+	}
+	var schema struct {
+		object
+		Defs struct{ Source object } `json:"$defs"`
+	}
+	if err := json.Unmarshal(scene.Schema, &schema); err != nil {
+		t.Fatal(err)
+	}
+	var accounts, connections struct{ Items object }
+	for raw, into := range map[string]any{
+		string(schema.Properties["accounts"]): &accounts, string(schema.Defs.Source.Properties["connections"]): &connections,
+	} {
+		if err := json.Unmarshal([]byte(raw), into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for where, o := range map[string]object{
+		"": schema.object, "accounts": accounts.Items, "servers": schema.Defs.Source, "connections": connections.Items,
+	} {
+		if diff := cmp.Diff(scene.Keys(where), keysOf(o.Properties)); diff != "" {
+			t.Errorf("%s (-read +schema):\n%s", where, diff)
+		}
+	}
+}
+
+func keysOf(m map[string]json.RawMessage) map[string]bool {
+	set := make(map[string]bool)
+	for k := range m {
+		set[k] = true
+	}
+	return set
+}
+
+// Any text is read or rejected.
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(text))
+	f.Add([]byte("accounts: &a\n- username: a\n  <<: *a"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		_, _ = scene.Read(text)
+	})
+}
