@@ -43,7 +43,11 @@ func runInit() int {
 		answer(failure(&stepError{"reading the network namespace", err}))
 		return 1
 	}
-	answer(report{Network: network}, sockets...)
+	watch, err := openWatch()
+	if err == nil { // some kernels have no such sockets
+		sockets = append(sockets, watch)
+	}
+	answer(report{Network: network, Watch: err == nil}, sockets...)
 	for _, fd := range sockets {
 		_ = unix.Close(fd)
 	}
@@ -168,7 +172,7 @@ func everyAddress(family uint8) error {
 // listen opens a listener for each port, and two sockets for DNS.
 func (o *order) listen() ([]int, error) {
 	var sockets []int
-	for _, port := range append(o.Ports, 53) {
+	for _, port := range append(o.Ports, dnsPort) {
 		l, err := net.Listen("tcp", ":"+strconv.Itoa(port))
 		if err != nil {
 			return nil, err
@@ -250,15 +254,19 @@ func (o *order) createFiles() error {
 
 // mountFiles makes files in a folder and mounts them over those of the machine.
 func (o *order) mountFiles(dir string) error {
-	file := filepath.Join(dir, "part")
+	// The files must stay: nothing can be mounted over one that was removed, as
+	// a program does that runs usher exec itself.
+	count := 0
 	mount := func(content []byte, target string) error {
+		count++
+		file := filepath.Join(dir, strconv.Itoa(count)+"-"+filepath.Base(target))
 		if err := os.WriteFile(file, content, 0o644); err != nil {
 			return err
 		}
 		if err := unix.Mount(file, target, "", unix.MS_BIND, ""); err != nil {
 			return fmt.Errorf("%s: %w", target, err)
 		}
-		return os.Remove(file)
+		return nil
 	}
 	for _, r := range o.Replace {
 		if err := mount(r.Content, r.Path); err != nil {

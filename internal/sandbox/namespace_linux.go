@@ -47,10 +47,12 @@ type replacement struct {
 }
 
 // report is the helper's answer. The sockets come with it: a listener for each
-// port, then the two of DNS.
+// port, the two of DNS, and the one that watches.
 type report struct {
 	// Network is the namespace, as /proc names it.
 	Network string
+	// Watch says that the socket that watches is there.
+	Watch bool
 	// Step and Errno say what was refused; Started says that the failure is one
 	// of the command, not of the machine.
 	Step    string
@@ -189,7 +191,7 @@ func (r *run) startInit(env environ) (*exec.Cmd, *net.UnixConn, error) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{
 			Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWNS,
 			UidMappings: ids.users, GidMappings: ids.groups, GidMappingsEnableSetgroups: ids.all,
-			AmbientCaps: []uintptr{unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN},
+			AmbientCaps: []uintptr{unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_SYS_ADMIN},
 			Pdeathsig:   syscall.SIGKILL,
 		}
 		if last = cmd.Start(); last == nil {
@@ -268,6 +270,11 @@ func (r *run) serveInit(conn *net.UnixConn, o order, wait func() (Status, error)
 	}
 	f := newFront(r.cfg, r.authority)
 	defer f.stop()
+	if rep.Watch && len(sockets) > 0 {
+		last := len(sockets) - 1
+		go f.watch(sockets[last], o.Ports)
+		sockets = sockets[:last]
+	}
 	if err := f.serveSockets(sockets); err != nil {
 		return Status{}, err
 	}

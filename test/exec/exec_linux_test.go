@@ -265,7 +265,13 @@ func TestNothingGetsOut(t *testing.T) {
 	if n := strings.Count(inside.err, "usher exec: refused leak.example"); n != 1 {
 		t.Errorf("%d ushers heard of leak.example, want the inner one alone:\n%s", n, inside.err)
 	}
-	inside.check(t, 0, nil, []string{"refused 203.0.113.9:80", "refused 203.0.113.9:443"})
+	inside.check(t, 0, nil, []string{
+		"refused 203.0.113.9:80", "refused 203.0.113.9:443", "refused 203.0.113.9:8443", "refused [2001:db8::9]:8443",
+		"refused 203.0.113.9:5353", "refused 169.254.169.254:8443",
+	})
+	if strings.Contains(inside.err, "refused 127.0.0.1") {
+		t.Errorf("the program's own loopback is reported:\n%s", inside.err)
+	}
 }
 
 // A refused host is named in the error of the program, and in usher's report.
