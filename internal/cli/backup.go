@@ -80,10 +80,14 @@ func (cs dataCommands) restore(ctx context.Context, path string) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no file %s", path)
 	}
+	cfg.Holder = "usher restore"
 	replaced, err := core.Restore(ctx, cfg, path)
+	var held *core.HeldError
 	switch {
+	case errors.As(err, &held):
+		return cs.explainOpen(held)
 	case errors.Is(err, core.ErrInUse):
-		return &hintError{core.ErrInUse, "stop the server first"}
+		return &hintError{core.ErrInUse, "wait until no other command uses it"}
 	case errors.Is(err, core.ErrNoCopy):
 		return fmt.Errorf("%s is not a copy of an usher database", path)
 	case err != nil:

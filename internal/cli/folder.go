@@ -164,6 +164,9 @@ func (f *folder) explainOpen(err error) error {
 	if errors.Is(err, core.ErrNoDatabase) {
 		return &hintError{err, "set its folder with --data; usher serve and usher account add create a database"}
 	}
+	if held := (*core.HeldError)(nil); errors.As(err, &held) {
+		return &hintError{held, "stop that process first, or set another folder with --data"}
+	}
 	if folderErr := (*core.FolderError)(nil); errors.As(err, &folderErr) {
 		return &hintError{err, "set --data to a folder that you can write to"}
 	}

@@ -35,6 +35,7 @@ func (cs dataCommands) newKey(ctx context.Context) error {
 	if err := cs.locate(&cfg); err != nil {
 		return err
 	}
+	cfg.Holder = "usher new-key"
 	change, err := core.ReplaceKey(ctx, cfg)
 	if err != nil {
 		return cs.explainOpen(err)

@@ -132,6 +132,7 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	defer hashers.Close()
 	connections := o.connections(on.main.Addr())
 	c, err := cs.open(ctx, core.Config{
+		Holder:       "usher serve on " + on.main.Addr().String(),
 		Self:         &source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
 		TransientTTL: o.transientTTL, HashSlots: o.hashSlots, HashQueue: o.hashQueue, FailedTries: o.failedTries,
 		By: commandLine(), Argon2id: hashers.Key, AuditKeep: o.auditKeep, MembersSetEmail: o.membersSetEmail, StaleGrace: o.staleGrace,

@@ -50,6 +50,10 @@ type Config struct {
 	// MustExist makes Open return ErrNoDatabase if there is no database, or no
 	// schema in the one at Database, instead of creating one.
 	MustExist bool
+	// Holder describes this process, such as "usher serve", if no other process
+	// with a Holder may have Dir open: Open then returns a *HeldError. Empty: the
+	// process works beside a server.
+	Holder string
 	// KeyFile is the file with the database's key. A database that has no key
 	// yet adopts the one in the file, which is created if needed. Required
 	// unless Key is set.
@@ -130,8 +134,8 @@ type Core struct {
 var ErrNoDatabase = db.ErrNoDatabase
 
 // Open opens the database and its key, and builds the services. The error is
-// ErrNoDatabase, a *FolderError or a *KeyError where the caller can tell
-// the user what to do about it.
+// ErrNoDatabase, a *HeldError, a *FolderError or a *KeyError where the caller can
+// tell the user what to do about it.
 func Open(ctx context.Context, cfg Config) (*Core, error) {
 	cfg = cfg.withDefaults()
 	d, created, err := openDB(ctx, cfg)
@@ -260,6 +264,9 @@ func Backup(ctx context.Context, cfg Config, path string) (err error) {
 	return d.Backup(ctx, path)
 }
 
+// HeldError says which process holds the data folder. It is an ErrInUse.
+type HeldError = db.HeldError
+
 // Errors of Backup and Restore.
 var (
 	ErrInUse  = db.ErrInUse
@@ -270,13 +277,13 @@ var (
 )
 
 // Restore replaces the database of cfg.Dir by a copy that Backup wrote, and returns
-// where the replaced one is now. ErrInUse, ErrNoCopy.
+// where the replaced one is now. ErrInUse, *HeldError, ErrNoCopy.
 func Restore(ctx context.Context, cfg Config, path string) (replaced string, err error) {
 	if cfg.Database != "" {
 		return "", ErrOwnTools
 	}
 	return db.Restore(ctx, db.Config{
-		Dir: cfg.Dir, Migrations: store.Migrations(), Logger: cfg.Logger, Now: cfg.Now,
+		Dir: cfg.Dir, Holder: cfg.Holder, Migrations: store.Migrations(), Logger: cfg.Logger, Now: cfg.Now,
 	}, path)
 }
 
@@ -292,7 +299,8 @@ func (e *FolderError) Unwrap() error { return e.Err }
 // whether it did.
 func openDB(ctx context.Context, cfg Config) (d *db.DB, created bool, err error) {
 	open := db.Config{
-		URL: cfg.Database, StaleGrace: cfg.StaleGrace, Dir: cfg.Dir, MustExist: true, Migrations: store.Migrations(), Logger: cfg.Logger, Now: cfg.Now,
+		URL: cfg.Database, StaleGrace: cfg.StaleGrace, Dir: cfg.Dir, MustExist: true, Holder: cfg.Holder,
+		Migrations: store.Migrations(), Logger: cfg.Logger, Now: cfg.Now,
 	}
 	d, err = db.Open(ctx, open)
 	if errors.Is(err, ErrNoDatabase) && !cfg.MustExist {

@@ -137,7 +137,8 @@ type KeyChange struct {
 }
 
 // ReplaceKey makes the key in cfg.KeyFile the database's key, whichever it was
-// before. It creates the file if it does not exist.
+// before. It creates the file if it does not exist. A server that runs would go on
+// with the key of before. *HeldError.
 func ReplaceKey(ctx context.Context, cfg Config) (change KeyChange, err error) {
 	cfg.MustExist = true
 	d, _, err := openDB(ctx, cfg)

@@ -50,6 +50,10 @@ type Config struct {
 	// the database cannot be reached. What is revoked meanwhile is accepted. Zero:
 	// not at all. It has no meaning for SQLite.
 	StaleGrace time.Duration
+	// Holder describes this process, such as "usher serve", if it must be the only
+	// one of its kind: Open then returns a *HeldError while another process with a
+	// Holder has the folder open. Empty: the process works beside any other.
+	Holder string
 	// Migrations holds the schema's steps in one folder for each engine, such
 	// as sqlite/00001_init.sql. Required.
 	Migrations fs.FS
@@ -75,6 +79,7 @@ type DB struct {
 	follower *follower // nil: the committer polls the feed
 	grace    time.Duration
 	losses   atomic.Uint64
+	release  func() error // lets go of the folder; nil if it is not held
 	mu       sync.RWMutex // guards watchers and stages
 	watchers []func(changes []Change, all bool)
 	stages   []stage
@@ -97,10 +102,28 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if d.pools, err = d.engine.open(cfg); err != nil {
 		return nil, err
 	}
+	if err := d.hold(cfg); err != nil {
+		return nil, errors.Join(err, d.closePools())
+	}
 	if err := d.start(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("opening the database in %s: %w", d.pools.place, errors.Join(translate(err), d.closePools()))
 	}
 	return d, nil
+}
+
+// hold holds the folder, if cfg says who does. A database at a URL is held by nobody:
+// any number of servers share it. A file system without locks is only warned about:
+// no process is told of another one there.
+func (d *DB) hold(cfg Config) (err error) {
+	if cfg.Holder == "" || cfg.Dir == "" || cfg.URL != "" {
+		return nil
+	}
+	d.release, err = hold(cfg.Dir, cfg.Holder)
+	if errors.Is(err, errNoLocks) {
+		d.log.Warn("make sure that only one server uses this data folder", "folder", cfg.Dir, "error", err)
+		return nil
+	}
+	return err
 }
 
 func (d *DB) start(ctx context.Context, cfg Config) error {
@@ -133,12 +156,17 @@ func (d *DB) Close() error {
 	return d.closePools()
 }
 
+// closePools closes the database, and then lets go of the folder.
 func (d *DB) closePools() error {
 	var errs []error
 	if d.readers != nil {
 		errs = append(errs, d.readers.close())
 	}
-	return errors.Join(append(errs, d.pools.writer.Close(), d.pools.close())...)
+	errs = append(errs, d.pools.writer.Close(), d.pools.close())
+	if d.release != nil {
+		errs = append(errs, d.release())
+	}
+	return errors.Join(errs...)
 }
 
 // Querier reads rows: a *DB, a *Tx, or the snapshot that Snapshot gives.

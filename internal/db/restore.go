@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -26,7 +27,8 @@ var (
 
 // Restore replaces the database in cfg.Dir by a copy that Backup wrote, migrated to
 // the current schema. It returns where the replaced database is now; empty if there
-// was none. If it fails, the database is as before. ErrInUse, ErrNoCopy.
+// was none. If it fails, the database is as before. No process may have the database
+// open, nor hold the folder. ErrInUse, *HeldError, ErrNoCopy.
 func Restore(ctx context.Context, cfg Config, path string) (replaced string, err error) {
 	path, err = filepath.Abs(path)
 	if err != nil {
@@ -34,6 +36,12 @@ func Restore(ctx context.Context, cfg Config, path string) (replaced string, err
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return "", fmt.Errorf("creating the data folder: %w", err)
+	}
+	release, err := hold(cfg.Dir, cmp.Or(cfg.Holder, "a restore"))
+	if err == nil {
+		defer func() { err = errors.Join(err, release()) }()
+	} else if !errors.Is(err, errNoLocks) {
+		return "", err
 	}
 	staging, err := os.MkdirTemp(cfg.Dir, "restore-")
 	if err != nil {
@@ -48,7 +56,7 @@ func Restore(ctx context.Context, cfg Config, path string) (replaced string, err
 		return "", err
 	}
 	target := cfg.Dir
-	cfg.Dir, cfg.MustExist = staging, true
+	cfg.Dir, cfg.MustExist, cfg.Holder = staging, true, ""
 	d, err := Open(ctx, cfg) // it migrates
 	if err != nil {
 		return "", err
