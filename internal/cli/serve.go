@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -40,6 +42,7 @@ type serveOptions struct {
 	hsts                  bool
 	transientTTL          time.Duration
 	hashSlots, hashQueue  int
+	maxConnections        int
 	failedTries           int
 	grace                 time.Duration
 	staleGrace            time.Duration
@@ -96,6 +99,7 @@ is an account.`,
 	f.DurationVar(&o.transientTTL, "transient-ttl", 48*time.Hour, "lifetime of transient tokens, 48h at most")
 	f.IntVar(&o.hashSlots, "hash-slots", 0, "number of passwords hashed at once (default the number of processors)")
 	f.IntVar(&o.hashQueue, "hash-queue", 0, "number of sign-ins that wait for a slot before more are rejected (default 16 for each slot)")
+	f.IntVar(&o.maxConnections, "max-connections", 0, "`number` of connections at once, half of them from one network (default 4096, or fewer if the system allows fewer open files)")
 	f.IntVar(&o.failedTries, "failed-tries", 10, "failed sign-ins to an account from one address before a wait of a minute; 0 means no limit")
 	f.BoolVar(&o.membersSetEmail, "members-set-email", false, "let members change their own e-mail address, which is then unconfirmed until an admin confirms it; programs may match people by it")
 	f.DurationVar(&o.auditKeep, "audit-keep", 90*24*time.Hour, "how long the audit log is retained; 0 keeps it forever")
@@ -201,7 +205,7 @@ func (o *serveOptions) check() error {
 	}
 	for flag, n := range map[string]int{
 		"--failed-tries": o.failedTries, "--hash-slots": o.hashSlots, "--hash-queue": o.hashQueue, "--grace": int(o.grace),
-		"--stale-grace": int(o.staleGrace),
+		"--stale-grace": int(o.staleGrace), "--max-connections": o.maxConnections,
 	} {
 		if n < 0 {
 			return wrongUse("%s is negative", flag)
@@ -282,6 +286,31 @@ func listen(ctx context.Context, flag, address, other string) (net.Listener, err
 	return ln, nil
 }
 
+// How many connections and other open files the server has at most.
+const (
+	// defaultConnections is the bound without --max-connections.
+	defaultConnections = 4096
+	// metricsConnections are the metrics listener's own: health checks are answered
+	// while all others are taken.
+	metricsConnections = 32
+	// otherFiles are the database, the listeners, the log and the certificate.
+	otherFiles = 64
+	// hasherFiles are the pipes of one process that hashes.
+	hasherFiles = 6
+)
+
+// connectionBound is how many connections the main listener has at once, if the
+// system allows files open files (0: any number). What the rest of the server opens
+// is set aside, but for at most three quarters of all.
+func (o *serveOptions) connectionBound(files int) int {
+	wanted := cmp.Or(o.maxConnections, defaultConnections)
+	if files <= 0 {
+		return wanted
+	}
+	rest := otherFiles + metricsConnections + hasherFiles*cmp.Or(o.hashSlots, runtime.GOMAXPROCS(0))
+	return min(wanted, max(files-rest, files/4, 1))
+}
+
 // runServers serves both listeners, with the background work of c, until ctx ends
 // or a listener fails.
 func runServers(
@@ -296,16 +325,20 @@ func runServers(
 	if on.metrics != nil {
 		log.Info("metrics", "address", on.metrics.Addr().String())
 		wg.Go(func() {
-			if err := httpd.Serve(ctx, httpd.NewServer(srv.MetricsHandler(), log.Logger), on.metrics, nil, o.grace); err != nil {
+			how := httpd.Serving{Bounds: httpd.Bounds{All: metricsConnections}, Grace: o.grace, Logger: log.Logger}
+			if err := httpd.Serve(ctx, httpd.NewServer(srv.MetricsHandler(), log.Logger), on.metrics, how); err != nil {
 				cancel(&metricsError{err})
 			}
 		})
 	}
-	var certificate *httpd.Certificate
-	if o.tlsCert != "" {
-		certificate = &httpd.Certificate{CertFile: o.tlsCert, KeyFile: o.tlsKey, Logger: log.Logger}
+	how := httpd.Serving{
+		Bounds: httpd.Bounds{All: o.connectionBound(httpd.MaxOpenFiles()), Proxies: o.proxies},
+		Grace:  o.grace, Logger: log.Logger,
 	}
-	err := httpd.Serve(ctx, httpd.NewServer(srv.Handler(), log.Logger), on.main, certificate, o.grace)
+	if o.tlsCert != "" {
+		how.Certificate = &httpd.Certificate{CertFile: o.tlsCert, KeyFile: o.tlsKey, Logger: log.Logger}
+	}
+	err := httpd.Serve(ctx, httpd.NewServer(srv.Handler(), log.Logger), on.main, how)
 	if broken := (*metricsError)(nil); err == nil && errors.As(context.Cause(ctx), &broken) {
 		err = broken
 	}

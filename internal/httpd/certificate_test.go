@@ -84,7 +84,7 @@ func TestServeTakesTheRenewedCertificate(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- httpd.Serve(ctx, httpd.NewServer(handler, slog.New(slog.DiscardHandler)), ln, files, time.Second)
+		done <- httpd.Serve(ctx, httpd.NewServer(handler, slog.New(slog.DiscardHandler)), ln, httpd.Serving{Certificate: files, Grace: time.Second})
 	}()
 	// ask makes a connection of its own and reports what it is answered with.
 	ask := func() (serial int64) {

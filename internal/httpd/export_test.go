@@ -3,6 +3,7 @@ package httpd
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -13,7 +14,8 @@ type Limits struct{ First, Request, Idle time.Duration }
 
 // ServeLimited serves plain HTTP with limits of a test's own.
 func ServeLimited(ctx context.Context, srv *http.Server, ln net.Listener, l Limits, interval time.Duration) error {
-	return srv.Serve(limitConnections(ctx, srv, ln, limits{l.First, l.Request, l.Idle}, interval))
+	logger := slog.New(slog.DiscardHandler)
+	return srv.Serve(bound(ctx, srv, ln, Bounds{}, limits{l.First, l.Request, l.Idle}, interval, logger))
 }
 
 // OpenCertificate opens a certificate; it returns what answers connections.

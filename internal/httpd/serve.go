@@ -31,37 +31,52 @@ func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
 	}
 }
 
-// Serve answers on ln until ctx ends, then gives requests in flight the time
-// grace to finish. It closes connections that are too slow or idle for too
-// long. A nil certificate stands for plain HTTP.
-func Serve(
-	ctx context.Context, srv *http.Server, ln net.Listener, certificate *Certificate, grace time.Duration,
-) error {
+// Serving says how Serve serves. The zero value is plain HTTP without bounds.
+type Serving struct {
+	// Certificate makes it TLS. Nil: plain HTTP.
+	Certificate *Certificate
+	// Bounds is how many connections there may be.
+	Bounds Bounds
+	// Grace is how long requests in flight may take once the server stops.
+	Grace time.Duration
+	// Logger is told when connections are closed because there are too many. Nil:
+	// nobody is.
+	Logger *slog.Logger
+}
+
+// Serve answers on ln until ctx ends, then gives requests in flight the time of
+// grace to finish. It closes connections that are too many, too slow, or idle for
+// too long.
+func Serve(ctx context.Context, srv *http.Server, ln net.Listener, how Serving) error {
+	if how.Logger == nil {
+		how.Logger = slog.New(slog.DiscardHandler)
+	}
+	bounding, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	done := make(chan error, 1)
-	if certificate != nil {
+	if how.Certificate != nil {
 		// An HTTP/2 connection carries many requests at once: only http.Server
 		// knows how long each of them takes.
 		srv.ReadTimeout, srv.WriteTimeout, srv.IdleTimeout = requestTimeout, requestTimeout, idleTimeout
-		pair, err := certificate.open()
+		pair, err := how.Certificate.open()
 		if err != nil {
 			return err
 		}
 		srv.TLSConfig = &tls.Config{GetCertificate: pair.get}
+		ln = bound(bounding, srv, ln, how.Bounds, limits{}, reapInterval, how.Logger)
 		go func() { done <- srv.ServeTLS(ln, "", "") }()
 	} else {
-		reaping, stop := context.WithCancel(context.WithoutCancel(ctx))
-		defer stop()
-		limited := limitConnections(reaping, srv, ln, connectionLimits, reapInterval)
-		go func() { done <- srv.Serve(limited) }()
+		ln = bound(bounding, srv, ln, how.Bounds, connectionLimits, reapInterval, how.Logger)
+		go func() { done <- srv.Serve(ln) }()
 	}
 	select {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), how.Grace)
 	defer cancel()
-	err := srv.Shutdown(stop)
+	err := srv.Shutdown(finish)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = srv.Close()
 	}

@@ -90,7 +90,7 @@ func serve(t *testing.T, h http.Handler, grace time.Duration) (ln net.Listener, 
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- httpd.Serve(ctx, httpd.NewServer(h, slog.New(slog.DiscardHandler)), ln, nil, grace)
+		done <- httpd.Serve(ctx, httpd.NewServer(h, slog.New(slog.DiscardHandler)), ln, httpd.Serving{Grace: grace})
 	}()
 	return ln, cancel, done
 }
@@ -195,7 +195,7 @@ func TestHTTPServerHasLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	ln.Close()
-	_ = httpd.Serve(t.Context(), srv, ln, &httpd.Certificate{}, time.Second)
+	_ = httpd.Serve(t.Context(), srv, ln, httpd.Serving{Certificate: &httpd.Certificate{}})
 	for name, limit := range map[string]time.Duration{
 		"headers and body": srv.ReadTimeout, "answer": srv.WriteTimeout, "idle": srv.IdleTimeout,
 	} {

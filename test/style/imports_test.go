@@ -66,7 +66,7 @@ var layers = []layer{
 		{"web", "core httpd account device token pin passkey session source origin signin audit qrcode glyph fault plexauth"},
 	}},
 	{"what a face stands on", []row{
-		{"httpd", ""},
+		{"httpd", "guard"},
 	}},
 	{"every service and its rows, joined once", []row{
 		{"core", "store account device passkey pin token session source origin signin audit db guard hashing seal plexauth"},
