@@ -8,6 +8,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/scene"
 	"github.com/usher-auth/usher/internal/source"
@@ -200,13 +201,14 @@ func (s *Server) changeShare(
 func (s *Server) RevokeTokens(u *User) {
 	s.t.Helper()
 	ctx := context.Background()
-	list, err := s.current.Load().Tokens.List(ctx, u.id)
-	for _, tok := range list {
-		if tok.Kind == token.Access && err == nil {
-			err = s.current.Load().Tokens.Revoke(ctx, operator, tok.ID)
+	tokens := s.current.Load().Tokens
+	read := func(r paging.Request) (paging.List[token.Token], error) { return tokens.List(ctx, u.id, r) }
+	for tok, err := range paging.All(paging.DefaultLimit, read) {
+		if err == nil && tok.Kind == token.Access {
+			err = tokens.Revoke(ctx, operator, tok.ID)
 		}
-	}
-	if err != nil {
-		s.t.Fatalf("plexauthtest: revoking the tokens of %s: %v", u.Username, err)
+		if err != nil {
+			s.t.Fatalf("plexauthtest: revoking the tokens of %s: %v", u.Username, err)
+		}
 	}
 }

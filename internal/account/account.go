@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/hashing"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/internal/tries"
@@ -99,11 +101,17 @@ type Rows interface {
 	// FirstAdmin returns the admin with the lowest ID who is not disabled:
 	// db.ErrNotFound.
 	FirstAdmin(ctx context.Context, q db.Querier) (Account, error)
-	// List returns every account in order of ID.
-	List(ctx context.Context, q db.Querier) ([]Account, error)
+	// List reads the accounts in the order in which they were added, and Sealed
+	// those of them with a second factor.
+	List(ctx context.Context, q db.Querier, r paging.Request) (paging.List[Account], error)
+	Sealed(ctx context.Context, q db.Querier, r paging.Request) (paging.List[Account], error)
+	// ByNamePrefix reads the accounts whose folded name begins with a text, by that
+	// name, and ByEmailPrefix those whose e-mail address does.
+	ByNamePrefix(ctx context.Context, q db.Querier, prefix string, r paging.Request) (paging.List[Account], error)
+	ByEmailPrefix(ctx context.Context, q db.Querier, prefix string, r paging.Request) (paging.List[Account], error)
 	// Any reports whether there is an account.
 	Any(ctx context.Context, q db.Querier) (bool, error)
-	// Count counts the accounts.
+	// Count counts the accounts, as far as paging.Counted.
 	Count(ctx context.Context, q db.Querier) (Counts, error)
 	// Taken reports whether another account than id has a folded name or e-mail
 	// address.
@@ -263,10 +271,21 @@ func (s *Service) FirstAdmin(ctx context.Context) (Account, error) {
 	return a, named("finding an admin", err)
 }
 
-// List returns every account in order of ID.
-func (s *Service) List(ctx context.Context) ([]Account, error) {
-	list, err := s.rows.List(ctx, s.db)
+// List reads the accounts in the order in which they were added.
+func (s *Service) List(ctx context.Context, r paging.Request) (paging.List[Account], error) {
+	list, err := s.rows.List(ctx, s.db, r)
 	return list, named("listing accounts", err)
+}
+
+// Search reads the accounts whose username begins with a text, in any case, by
+// username; or whose e-mail address does, if the text has an @ in it.
+func (s *Service) Search(ctx context.Context, prefix string, r paging.Request) (paging.List[Account], error) {
+	search := s.rows.ByNamePrefix
+	if strings.Contains(prefix, "@") {
+		search = s.rows.ByEmailPrefix
+	}
+	list, err := search(ctx, s.db, loginKey(prefix), r)
+	return list, named("searching accounts", err)
 }
 
 // Any reports whether there is an account.
@@ -275,7 +294,7 @@ func (s *Service) Any(ctx context.Context) (bool, error) {
 	return exists, named("looking for an account", err)
 }
 
-// Count counts the accounts.
+// Count counts the accounts, as far as paging.Counted.
 func (s *Service) Count(ctx context.Context) (Counts, error) {
 	c, err := s.rows.Count(ctx, s.db)
 	return c, named("counting accounts", err)

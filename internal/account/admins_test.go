@@ -13,6 +13,7 @@ import (
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
@@ -118,7 +119,7 @@ func TestAdminsRemoveEachOther(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			list, err := first.Accounts.List(t.Context())
+			list, err := paging.Rows(first.Accounts.List(t.Context(), paging.Request{}))
 			left := 0
 			for _, a := range list {
 				if a.Admin && !a.Disabled {

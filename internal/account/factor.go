@@ -9,6 +9,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -173,17 +174,17 @@ func (s *Service) Confirm(ctx context.Context, by audit.Actor, proof signin.Proo
 // another key. They cannot sign in until the factor is replaced or removed. It
 // also returns how many accounts have a second factor.
 func (s *Service) LostSecondFactors(ctx context.Context) (lost []Account, sealed int, err error) {
-	list, err := s.List(ctx)
-	for _, a := range list {
-		if !a.HasSecondFactor() {
-			continue
+	read := func(r paging.Request) (paging.List[Account], error) { return s.rows.Sealed(ctx, s.db, r) }
+	for a, err := range paging.All(1000, read) {
+		if err != nil {
+			return nil, 0, named("listing second factors", err)
 		}
 		sealed++
 		if _, err := s.key.Open(seedPurpose(a), a.TOTPSeed); err != nil {
 			lost = append(lost, a)
 		}
 	}
-	return lost, sealed, err
+	return lost, sealed, nil
 }
 
 func seedPurpose(a Account) string { return "totp seed of " + a.UUID }

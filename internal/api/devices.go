@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
@@ -20,6 +21,9 @@ type deviceHandlers struct {
 	selfID    int64 // this server as a source
 }
 
+// maxDevices is how many devices of an account clients are told of.
+const maxDevices = 1000
+
 // list lists the caller's devices. The path means one thing at plex.tv and
 // another at a media server; see call.media. Where both answer under one name,
 // the kind of token decides what is listed: a token for this server alone, or a
@@ -30,7 +34,7 @@ func (h deviceHandlers) list(ctx context.Context, c *call) (answer, error) {
 	if !access && (!c.media || !c.principal.Reaches(h.selfID)) {
 		return answer{}, errForbidden
 	}
-	stored, err := h.devices.List(ctx, c.principal.AccountID)
+	stored, err := paging.Rows(h.devices.List(ctx, c.principal.AccountID, paging.Request{Limit: maxDevices}))
 	if err != nil {
 		return answer{}, err
 	}

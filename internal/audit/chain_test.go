@@ -14,6 +14,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/signin"
 )
 
@@ -294,7 +295,7 @@ func TestBackupWhileWriting(t *testing.T) {
 		}
 		backup := newWorld(t, core.Config{Dir: dir, MustExist: true})
 		rows, err := backup.Audit.Verify(t.Context())
-		list, listErr := backup.Accounts.List(t.Context())
+		list, listErr := paging.Rows(backup.Accounts.List(t.Context(), paging.Request{}))
 		if err != nil || listErr != nil || len(list) == 0 || rows != int64(len(list)) {
 			t.Errorf("the backup has %d rows of %d accounts: %v, %v", rows, len(list), err, listErr)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/web"
 	"github.com/usher-auth/usher/plexauth"
@@ -96,15 +97,8 @@ func (cs accountCommands) list() *cobra.Command {
 		Use: "list", Short: "List accounts", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
-				list, err := c.Accounts.List(ctx)
-				if err != nil {
-					return err
-				}
-				rows := make([]accountJSON, 0, len(list))
-				for _, acc := range list {
-					rows = append(rows, newAccountJSON(acc))
-				}
-				return printList(cs.console, rows, []string{"ID", "NAME", "E-MAIL", "ROLE", "SECOND FACTOR", "STATE"}, func(r accountJSON) []string {
+				read := eachRow(func(r paging.Request) (paging.List[account.Account], error) { return c.Accounts.List(ctx, r) }, newAccountJSON)
+				return printPages(cs.console, read, []string{"ID", "NAME", "E-MAIL", "ROLE", "SECOND FACTOR", "STATE"}, func(r accountJSON) []string {
 					return []string{
 						fmt.Sprint(r.ID), r.Username, r.Email + choose(r.Email != "" && !r.Confirmed, unconfirmed, ""), choose(r.Admin, "admin", "member"),
 						choose(r.TwoFactor, "yes", "no"), choose(r.Disabled, "disabled", "enabled"),

@@ -41,7 +41,7 @@ type app struct {
 // newApp returns a run of the program that was called as self. env looks up one of
 // vars, the environment.
 func newApp(in io.Reader, out, err io.Writer, env environ, vars []string, self string) *app {
-	con := &console{in: in, out: out, err: err}
+	con := &console{in: in, out: out, err: err, env: env}
 	return &app{
 		console: con,
 		folder:  &folder{env: env, self: self, notes: err},

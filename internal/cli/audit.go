@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -88,27 +87,52 @@ func (cs auditCommands) print(ctx context.Context, c *core.Core, o auditOptions)
 	if err == nil && last > 0 {
 		q.After, err = beforeLast(ctx, c, q, last)
 	}
-	if err == nil && !cs.json {
-		err = printAuditLine(cs.out, "TIME", "EVENT", "ACCOUNT", "BY", "ADDRESS", "DEVICE", "DETAIL")
+	if err != nil {
+		return err
 	}
-	for more := true; err == nil && (more || o.follow); {
-		if !more {
+	width, _ := cs.size()
+	t := &table{width: width, header: auditHeader, whole: 1}
+	if o.follow || width == 0 {
+		t.least = auditWidths
+	}
+	if o.follow {
+		return cs.follow(ctx, c, q, t)
+	}
+	return cs.paged(func() error {
+		t.out = cs.out
+		for more := true; more; {
+			var err error
+			if more, err = cs.printPage(ctx, c, &q, t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// follow prints rows until Ctrl-C, which is the way to stop it.
+func (cs auditCommands) follow(ctx context.Context, c *core.Core, q audit.Query, t *table) error {
+	t.out = cs.out
+	for {
+		more, err := cs.printPage(ctx, c, &q, t)
+		if err == nil && !more {
 			select {
 			case <-ctx.Done():
 			case <-time.After(followEvery):
 			}
 		}
-		more, err = cs.printPage(ctx, c, &q)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if o.follow && ctx.Err() != nil {
-		return nil // Ctrl-C is the way to stop it
-	}
-	return err
 }
 
-// printAuditPage prints the next rows of a query and advances it. It reports
-// whether there may be more rows already.
-func (cs auditCommands) printPage(ctx context.Context, c *core.Core, q *audit.Query) (more bool, err error) {
+// printPage prints the next rows of a query and advances it. It reports whether
+// there may be more rows already.
+func (cs auditCommands) printPage(ctx context.Context, c *core.Core, q *audit.Query, t *table) (more bool, err error) {
 	newest, err := beforeLast(ctx, c, audit.Query{}, 1)
 	if err != nil {
 		return false, err
@@ -119,11 +143,11 @@ func (cs auditCommands) printPage(ctx context.Context, c *core.Core, q *audit.Qu
 	if err != nil {
 		return false, err
 	}
-	for _, e := range list {
-		if err := cs.printRow(e); err != nil {
-			return false, err
-		}
-		q.After = e.ID
+	if err := cs.printRows(list, t); err != nil {
+		return false, err
+	}
+	if n := len(list); n > 0 {
+		q.After = list[n-1].ID
 	}
 	if len(list) == q.Limit {
 		return true, nil
@@ -226,29 +250,36 @@ type auditJSON struct {
 	Hash      string    `json:"hash"`      // of this row and the one before
 }
 
-func (cs auditCommands) printRow(e audit.Entry) error {
-	if cs.json {
-		enc := json.NewEncoder(cs.out)
-		enc.SetEscapeHTML(false)
-		return enc.Encode(auditJSON{
+// printRows prints rows as objects in JSON, one on a line, or as a table.
+func (cs auditCommands) printRows(list []audit.Entry, t *table) error {
+	if !cs.json {
+		lines := make([][]string, len(list))
+		for i, e := range list {
+			lines[i] = printable([]string{
+				e.At.Local().Format(time.DateTime), string(e.Event), e.Account, e.Actor, e.Address, e.Device, e.Detail,
+			})
+		}
+		return t.write(lines)
+	}
+	enc := json.NewEncoder(cs.out)
+	enc.SetEscapeHTML(false)
+	for _, e := range list {
+		err := enc.Encode(auditJSON{
 			e.ID, e.At, string(e.Event), e.AccountID, e.Account, e.Actor, e.Device, e.Address, e.Detail, fmt.Sprintf("%x", e.Hash),
 		})
+		if err != nil {
+			return err
+		}
 	}
-	return printAuditLine(cs.out, e.At.Local().Format(time.DateTime), string(e.Event), e.Account, e.Actor, e.Address, e.Device, e.Detail)
+	return nil
 }
 
-// auditWidths are the widths of the columns. They are fixed, because --follow does
-// not know the rows to come.
-var auditWidths = [...]int{19, 21, 12, 20, 15, 24, 0}
-
-func printAuditLine(w io.Writer, cells ...string) error {
-	var line strings.Builder
-	for i, cell := range printable(cells) {
-		fmt.Fprintf(&line, "%-*s  ", auditWidths[i], cell)
-	}
-	_, err := fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
-	return err
-}
+// auditHeader is the columns, and auditWidths their usual widths: --follow does not
+// know the rows to come.
+var (
+	auditHeader = []string{"TIME", "EVENT", "ACCOUNT", "BY", "ADDRESS", "DEVICE", "DETAIL"}
+	auditWidths = []int{19, 21, 12, 20, 15, 24, 6}
+)
 
 func (cs auditCommands) verify() *cobra.Command {
 	return &cobra.Command{

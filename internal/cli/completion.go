@@ -11,6 +11,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/source"
 )
 
@@ -66,12 +67,20 @@ func (cp completer) withCore(cmd *cobra.Command, do func(context.Context, *core.
 	}
 }
 
-// accounts completes the names of accounts.
-func (cp completer) accounts(cmd *cobra.Command, _ []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+// completions is how many names are offered at most.
+const completions = 1000
+
+// accounts completes the names of accounts, and their e-mail addresses once there is
+// an @.
+func (cp completer) accounts(cmd *cobra.Command, _ []string, typed string) (names []string, _ cobra.ShellCompDirective) {
 	cp.withCore(cmd, func(ctx context.Context, c *core.Core) error {
-		list, err := c.Accounts.List(ctx)
+		list, err := paging.Rows(c.Accounts.Search(ctx, typed, paging.Request{Limit: completions}))
 		for _, acc := range list {
-			names = append(names, cobra.CompletionWithDesc(acc.Username, acc.Email))
+			if strings.Contains(typed, "@") {
+				names = append(names, cobra.CompletionWithDesc(acc.Email, acc.Username))
+			} else {
+				names = append(names, cobra.CompletionWithDesc(acc.Username, acc.Email))
+			}
 		}
 		return err
 	})
@@ -82,7 +91,7 @@ func (cp completer) accounts(cmd *cobra.Command, _ []string, _ string) (names []
 // those whose name another one has.
 func (cp completer) sources(cmd *cobra.Command, kind source.Kind, typed string) (names []string, _ cobra.ShellCompDirective) {
 	cp.withCore(cmd, func(ctx context.Context, c *core.Core) error {
-		list, err := c.Sources.List(ctx, kind)
+		list, err := paging.Rows(c.Sources.List(ctx, kind, paging.Request{Limit: completions}))
 		count := make(map[string]int)
 		for _, src := range list {
 			count[strings.ToLower(src.Name)]++

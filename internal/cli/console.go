@@ -16,6 +16,8 @@ type console struct {
 	out, err io.Writer
 	json     bool // --json
 	limit    int  // --limit; 0: no limit
+	noPager  bool // --no-pager
+	env      environ
 
 	lines *bufio.Reader // reads in; nil until the first read
 }
@@ -29,20 +31,21 @@ func (c *console) jsonFlag(cmd *cobra.Command) *cobra.Command {
 // listFlags adds the flags of a listing that can be long.
 func (c *console) listFlags(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().IntVar(&c.limit, "limit", 0, "list at most this `number` (default all)")
+	cmd.Flags().BoolVar(&c.noPager, "no-pager", false, "do not show a long listing in a pager, which is $PAGER or less")
 	return c.jsonFlag(cmd)
 }
 
-// width is the width of the terminal that the result goes to; 0 if the result
-// does not go to a terminal.
-func (c *console) width() int {
+// size is the width and height of the terminal that the result goes to; 0 if the
+// result does not go to a terminal.
+func (c *console) size() (width, height int) {
 	if !isTerminal(c.out) {
-		return 0
+		return 0, 0
 	}
-	width, _, err := term.GetSize(int(c.out.(*os.File).Fd()))
+	width, height, err := term.GetSize(int(c.out.(*os.File).Fd()))
 	if err != nil {
-		return 0
+		return 0, 0
 	}
-	return width
+	return width, height
 }
 
 // isTerminal reports whether a stream is a terminal.

@@ -12,6 +12,7 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/origin"
+	"github.com/usher-auth/usher/internal/paging"
 )
 
 // originCommands are the commands that keep the list of allowed origins.
@@ -66,15 +67,11 @@ func (cs originCommands) list() *cobra.Command {
 		Use: "list", Short: "List the allowed origins", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
-				list, err := c.Origins.List(ctx)
-				if err != nil {
-					return err
-				}
-				rows := make([]originJSON, 0, len(list))
-				for _, o := range list {
-					rows = append(rows, originJSON(o))
-				}
-				return printList(cs.console, rows, []string{"ORIGIN", "SINCE"}, func(r originJSON) []string {
+				read := eachRow(
+					func(r paging.Request) (paging.List[origin.Origin], error) { return c.Origins.List(ctx, r) },
+					func(o origin.Origin) originJSON { return originJSON(o) },
+				)
+				return printPages(cs.console, read, []string{"ORIGIN", "SINCE"}, func(r originJSON) []string {
 					return []string{r.Origin, shortTime(r.CreatedAt)}
 				})
 			})

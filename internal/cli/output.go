@@ -9,23 +9,25 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/boombuler/barcode/qr"
 
 	"github.com/usher-auth/usher/internal/glyph"
+	"github.com/usher-auth/usher/internal/paging"
 )
 
 // printJSON prints a value as indented JSON.
-func (c *console) printJSON(v any) error {
+func (c *console) printJSON(v any) error { return writeJSON(c.out, v, "") }
+
+func writeJSON(w io.Writer, v any, prefix string) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
+	enc.SetIndent(prefix, "  ")
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
-	_, err := io.WriteString(c.out, escapeInvisible(b.String()))
+	_, err := io.WriteString(w, escapeInvisible(b.String()))
 	return err
 }
 
@@ -48,74 +50,70 @@ func escapeInvisible(text string) string {
 	return b.String()
 }
 
-// printList prints rows as JSON or, for people, as a table that fits the
-// terminal. It prints --limit rows at most.
+// printList prints rows that are all there as JSON or, for people, as a table. It
+// prints --limit rows at most.
 func printList[T any](c *console, rows []T, header []string, cells func(T) []string) error {
-	if c.limit < 0 {
-		return errLimit
-	}
-	if more := len(rows) - c.limit; c.limit > 0 && more > 0 {
-		rows = rows[:c.limit]
-		defer fmt.Fprintf(c.err, "%d more; --limit sets how many are listed\n", more)
-	}
-	if c.json {
-		return c.printJSON(rows)
-	}
-	table := [][]string{header}
-	for _, r := range rows {
-		table = append(table, printable(cells(r)))
-	}
-	fit(table, c.width())
-	w := tabwriter.NewWriter(c.out, 0, 0, columnGap, ' ', 0)
-	for _, row := range table {
-		fmt.Fprintln(w, strings.Join(row, "\t"))
-	}
-	return w.Flush()
+	return printPages(c, func(r paging.Request) (paging.List[T], error) {
+		from := 0
+		if place, ok := r.After.Values(1); ok {
+			from = int(place[0].(int64))
+		}
+		l := paging.List[T]{Rows: rows[from:]}
+		if to := from + r.Max(); to < len(rows) {
+			l.Rows, l.Next = rows[from:to], paging.NewCursor(int64(to))
+		}
+		return l, nil
+	}, header, cells)
 }
 
 // errLimit is the error for a negative --limit.
 var errLimit = wrongUse("--limit must be 0 or more")
 
-const (
-	// columnGap is the space between two columns of a table.
-	columnGap = 2
-	// minColumn is the width below which no column is cut.
-	minColumn = 8
-)
+// eachRow makes a reading of rows from one of what they show.
+func eachRow[T, R any](
+	read func(paging.Request) (paging.List[T], error), row func(T) R,
+) func(paging.Request) (paging.List[R], error) {
+	return func(r paging.Request) (rows paging.List[R], err error) {
+		l, err := read(r)
+		rows.Next, rows.Previous = l.Next, l.Previous
+		for _, x := range l.Rows {
+			rows.Rows = append(rows.Rows, row(x))
+		}
+		return rows, err
+	}
+}
 
-// fit cuts the cells of a table so that its lines are width
-// characters at most, the widest columns first. A width of 0 is unlimited.
-func fit(table [][]string, width int) {
-	if width <= 0 {
-		return
+// listPage is how many rows of a listing are read at a time.
+const listPage = 500
+
+// printPages prints a listing as JSON or, for people, as a table that fits the
+// terminal, through a pager if it is longer than that. It prints each page as soon as
+// it is read, and --limit rows at most.
+func printPages[T any](
+	c *console, read func(paging.Request) (paging.List[T], error), header []string, cells func(T) []string,
+) error {
+	if c.limit < 0 {
+		return errLimit
 	}
-	widths := make([]int, len(table[0]))
-	total := columnGap * (len(widths) - 1)
-	for i := range widths {
-		for _, row := range table {
-			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
+	width, _ := c.size()
+	var rest paging.Cursor
+	err := c.paged(func() (err error) {
+		var p printer[T] = &arrayPrinter[T]{out: c.out}
+		if !c.json {
+			p = &tablePrinter[T]{table{out: c.out, width: width, header: header}, cells}
 		}
-		total += widths[i]
+		rest, err = writePages(p, c.limit, read)
+		return err
+	})
+	if err != nil || rest == "" {
+		return err
 	}
-	for ; total > width; total-- {
-		widest := 0
-		for i := range widths {
-			if widths[i] >= widths[widest] {
-				widest = i
-			}
-		}
-		if widths[widest] <= minColumn {
-			break
-		}
-		widths[widest]--
+	more, err := read(paging.Request{After: rest, Limit: listPage})
+	if err != nil {
+		return err
 	}
-	for _, row := range table {
-		for i, cell := range row {
-			if runes := []rune(cell); len(runes) > widths[i] {
-				row[i] = string(runes[:widths[i]-1]) + "…"
-			}
-		}
-	}
+	fmt.Fprintf(c.err, "%s%d more; --limit sets how many are listed\n", choose(more.Next == "", "", "more than "), len(more.Rows))
+	return nil
 }
 
 // printable replaces control characters and removes what nobody sees, so that a client's description of itself

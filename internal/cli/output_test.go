@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -26,9 +27,14 @@ func TestFit(t *testing.T) {
 		{40, []string{"1", "a name of 20 let…", "http://a.host.of…"}},
 		{10, []string{"1", "a name …", "http://…"}}, // no narrower
 	} {
-		got := rows()
-		fit(got, c.width)
-		if diff := cmp.Diff(c.want, got[1]); diff != "" {
+		var out strings.Builder
+		tab := table{out: &out, width: c.width, header: rows()[0]}
+		if err := tab.write(rows()[1:]); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(out.String(), "\n")
+		got := regexp.MustCompile("  +").Split(lines[1], -1)
+		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("in %d columns (-want +got):\n%s", c.width, diff)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/source"
 )
 
@@ -63,20 +64,17 @@ type shareJSON struct {
 	CreatedAt  time.Time `json:"createdAt"`  // when it was shared
 }
 
+func newShareJSON(s source.Share) shareJSON {
+	return shareJSON{s.Identifier, s.SourceName, s.Username, s.CreatedAt}
+}
+
 func (cs shareCommands) list() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List shares", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
-				list, err := c.Sources.Shares(ctx)
-				if err != nil {
-					return err
-				}
-				rows := make([]shareJSON, 0, len(list))
-				for _, s := range list {
-					rows = append(rows, shareJSON{s.Identifier, s.SourceName, s.Username, s.CreatedAt})
-				}
-				return printList(cs.console, rows, []string{"SERVER", "NAME", "ACCOUNT", "SINCE"}, func(r shareJSON) []string {
+				read := eachRow(func(r paging.Request) (paging.List[source.Share], error) { return c.Sources.Shares(ctx, r) }, newShareJSON)
+				return printPages(cs.console, read, []string{"SERVER", "NAME", "ACCOUNT", "SINCE"}, func(r shareJSON) []string {
 					return []string{r.Server, r.ServerName, r.Account, shortTime(r.CreatedAt)}
 				})
 			})

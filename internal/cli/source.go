@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/source"
 )
 
@@ -161,11 +162,10 @@ func (cs sourceCommands) store(ctx context.Context, c *core.Core, src source.Sou
 // warnOfNamesakes names the other sources that have the name of a new one: users
 // cannot tell them apart.
 func (cs sourceCommands) warnOfNamesakes(ctx context.Context, c *core.Core, added source.Source) error {
-	list, err := c.Sources.List(ctx, added.Kind)
-	if err != nil {
-		return err
-	}
-	for _, other := range list {
+	for other, err := range c.Sources.All(ctx, added.Kind) {
+		if err != nil {
+			return err
+		}
 		if other.Identifier != added.Identifier && strings.EqualFold(other.Name, added.Name) {
 			fmt.Fprintf(cs.err, "warning: another %s has this name: %s\n", added.Kind, other)
 		}
@@ -202,15 +202,8 @@ func (cs sourceCommands) list() *cobra.Command {
 		Use: "list", Short: "List " + string(cs.kind) + "s", Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
-				list, err := c.Sources.List(ctx, cs.kind)
-				if err != nil {
-					return err
-				}
-				rows := make([]sourceJSON, 0, len(list))
-				for _, src := range list {
-					rows = append(rows, newSourceJSON(src))
-				}
-				return printList(cs.console, rows, []string{"IDENTIFIER", "NAME", "OWNER", "CONNECTIONS"}, sourceCells)
+				read := eachRow(func(r paging.Request) (paging.List[source.Source], error) { return c.Sources.List(ctx, cs.kind, r) }, newSourceJSON)
+				return printPages(cs.console, read, []string{"IDENTIFIER", "NAME", "OWNER", "CONNECTIONS"}, sourceCells)
 			})
 		},
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/token"
 )
 
@@ -68,15 +69,8 @@ func (cs tokenCommands) list() *cobra.Command {
 					}
 					id = acc.ID
 				}
-				list, err := c.Tokens.List(ctx, id)
-				if err != nil {
-					return err
-				}
-				rows := make([]tokenJSON, 0, len(list))
-				for _, t := range list {
-					rows = append(rows, newTokenJSON(t))
-				}
-				return printList(cs.console, rows, []string{"ID", "ACCOUNT", "KIND", "PRODUCT", "DEVICE", "ADDRESS", "LAST USED"}, func(r tokenJSON) []string {
+				read := eachRow(func(r paging.Request) (paging.List[token.Token], error) { return c.Tokens.List(ctx, id, r) }, newTokenJSON)
+				return printPages(cs.console, read, []string{"ID", "ACCOUNT", "KIND", "PRODUCT", "DEVICE", "ADDRESS", "LAST USED"}, func(r tokenJSON) []string {
 					return []string{
 						fmt.Sprint(r.ID), r.Account, choose(r.Server == "", r.Kind, r.Kind+" "+r.Server), r.Product, r.Device,
 						r.Address, shortTime(r.LastUsedAt),

@@ -9,10 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
@@ -77,12 +77,12 @@ func loadKey(file string, check func(*seal.Key) (bool, error)) (*seal.Key, error
 // factor, but not all: nothing kept such a database from being used with two
 // keys.
 func adoptKey(ctx context.Context, d *db.DB, file string) (*seal.Key, error) {
-	accounts, err := store.Accounts{}.List(ctx, d)
+	sealed, err := paging.Rows(store.Accounts{}.Sealed(ctx, d, paging.Request{Limit: 1}))
 	if err != nil {
 		return nil, err
 	}
 	var key *seal.Key
-	if slices.ContainsFunc(accounts, account.Account.HasSecondFactor) {
+	if len(sealed) > 0 {
 		key, err = loadKey(file, func(key *seal.Key) (bool, error) {
 			lost, sealed, err := lostSecondFactors(ctx, d, key)
 			return len(lost) < sealed, err

@@ -31,6 +31,7 @@ type job struct {
 // which they arrive and commits those that wait together.
 type committer struct {
 	conn    *statements // nil: it was lost
+	ran     []string    // the statements of connections before it
 	session *sql.Conn   // under conn
 	retry   backoff
 	db      *DB
@@ -137,6 +138,7 @@ func (c *committer) disconnect() {
 	if c.db.engine.remote { // never to be used again, whatever state it is in
 		_ = c.session.Raw(func(any) error { return driver.ErrBadConn })
 	}
+	c.ran = append(c.ran, c.conn.texts()...)
 	_ = c.conn.close()
 	c.conn, c.session = nil, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -185,6 +186,10 @@ func (d *DB) Query(ctx context.Context, query string, args ...any) (*Rows, error
 func (d *DB) QueryRow(ctx context.Context, query string, args ...any) Row {
 	return d.readers.queryRow(ctx, query, args...)
 }
+
+// Statements returns the texts of all statements of a database that is closed, in no
+// order, so that a test can ask the engine how it runs them.
+func (d *DB) Statements() []string { return slices.Concat(d.readers.texts(), d.commits.ran) }
 
 // Snapshot calls read with a Querier whose reads all see the same state.
 func (d *DB) Snapshot(ctx context.Context, read func(context.Context, Querier) error) (err error) {

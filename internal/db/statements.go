@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -51,6 +53,13 @@ func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, erro
 		s.prepared[query] = stmt
 	}
 	return stmt, err
+}
+
+// texts returns the queries that were prepared.
+func (s *statements) texts() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Collect(maps.Keys(s.prepared))
 }
 
 func (s *statements) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {

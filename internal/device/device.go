@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/paging"
 )
 
 // Device is a program on a machine, as its client identifier names it, with
@@ -64,8 +65,8 @@ type Rows interface {
 	// Upsert adds a device of an account or replaces what it says of itself,
 	// and returns its ID.
 	Upsert(ctx context.Context, tx *db.Tx, accountID int64, d Device) (id int64, err error)
-	// List returns an account's devices that hold a token, the last seen first.
-	List(ctx context.Context, q db.Querier, accountID int64) ([]Device, error)
+	// List reads an account's devices that hold a token, the last seen first.
+	List(ctx context.Context, q db.Querier, accountID int64, r paging.Request) (paging.List[Device], error)
 	// ByIdentifier returns the ID and the address of an account's device, with or
 	// without a token: db.ErrNotFound.
 	ByIdentifier(ctx context.Context, q db.Querier, accountID int64, clientIdentifier string) (
@@ -127,11 +128,11 @@ func (s *Service) MakeRoom(
 	return len(ids), nil
 }
 
-// List returns an account's devices that hold a token, the last seen first.
-func (s *Service) List(ctx context.Context, accountID int64) ([]Device, error) {
-	list, err := s.rows.List(ctx, s.db, accountID)
+// List reads an account's devices that hold a token, the last seen first.
+func (s *Service) List(ctx context.Context, accountID int64, r paging.Request) (paging.List[Device], error) {
+	list, err := s.rows.List(ctx, s.db, accountID, r)
 	if err != nil {
-		return nil, fmt.Errorf("listing devices: %w", err)
+		return list, fmt.Errorf("listing devices: %w", err)
 	}
 	return list, nil
 }

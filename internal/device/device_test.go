@@ -11,6 +11,7 @@ import (
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/paging"
 )
 
 func TestNames(t *testing.T) {
@@ -54,11 +55,11 @@ func TestSignedIn(t *testing.T) {
 		t.Error("two accounts share a device")
 	}
 
-	if list, err := c.Devices.List(t.Context(), mia.ID); err != nil || len(list) != 0 {
+	if list, err := paging.Rows(c.Devices.List(t.Context(), mia.ID, paging.Request{})); err != nil || len(list) != 0 {
 		t.Errorf("a device without a token is listed: %+v, %v", list, err)
 	}
 	c.Token(mia, "tv")
-	list, err := c.Devices.List(t.Context(), mia.ID)
+	list, err := paging.Rows(c.Devices.List(t.Context(), mia.ID, paging.Request{}))
 	if err != nil || len(list) != 1 {
 		t.Fatalf("the list is %+v, %v; want one device", list, err)
 	}
@@ -75,7 +76,7 @@ func TestErrors(t *testing.T) {
 	mia := c.Add("mia")
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := c.Devices.List(gone, mia.ID)
+	_, err := c.Devices.List(gone, mia.ID, paging.Request{})
 	wantError(t, err, "listing devices")
 	err = c.DB.Write(t.Context(), func(_ context.Context, tx *db.Tx) error {
 		_, err := c.Devices.SignedIn(gone, tx, mia.ID, device.Device{ClientIdentifier: "tv"})

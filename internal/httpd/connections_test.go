@@ -72,7 +72,9 @@ func newCrowd(t *testing.T, how httpd.Serving) *crowd {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- httpd.Serve(ctx, httpd.NewServer(handler, slog.New(slog.DiscardHandler)), c.door, how) }()
+	go func() {
+		ended <- httpd.Serve(ctx, httpd.NewServer(handler, slog.New(slog.DiscardHandler)), c.door, how)
+	}()
 	t.Cleanup(func() {
 		cancel()
 		close(c.door.waiting)

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/paging"
 )
 
 // Errors that callers tell apart.
@@ -107,9 +107,11 @@ type Origin struct {
 
 // Rows is what a Service needs stored. Package store implements it.
 type Rows interface {
-	// List returns the allowed origins by name.
-	List(ctx context.Context, q db.Querier) ([]Origin, error)
-	// Count counts them.
+	// List reads the allowed origins by name.
+	List(ctx context.Context, q db.Querier, r paging.Request) (paging.List[Origin], error)
+	// Has reports whether one is there.
+	Has(ctx context.Context, q db.Querier, origin string) (bool, error)
+	// Count counts them, as far as paging.Counted.
 	Count(ctx context.Context, q db.Querier) (int, error)
 	// Insert adds one: db.ErrConflict if it is there.
 	Insert(ctx context.Context, tx *db.Tx, o Origin) error
@@ -132,13 +134,13 @@ type Service struct{ cfg Config }
 // New returns a Service.
 func New(cfg Config) *Service { return &Service{cfg} }
 
-// List returns the allowed origins by name.
-func (s *Service) List(ctx context.Context) ([]Origin, error) {
-	list, err := s.cfg.Rows.List(ctx, s.cfg.DB)
+// List reads the allowed origins by name.
+func (s *Service) List(ctx context.Context, r paging.Request) (paging.List[Origin], error) {
+	list, err := s.cfg.Rows.List(ctx, s.cfg.DB, r)
 	return list, db.Wrap("listing origins", err)
 }
 
-// Count counts the allowed origins.
+// Count counts the allowed origins, as far as paging.Counted.
 func (s *Service) Count(ctx context.Context) (int, error) { return s.cfg.Rows.Count(ctx, s.cfg.DB) }
 
 // Allow adds an origin to the list, and returns it as it is stored.
@@ -181,7 +183,6 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, text string) (stri
 
 // Allows reports whether the origin of an address is on the list.
 func (s *Service) Allows(ctx context.Context, u *url.URL) (bool, error) {
-	list, err := s.List(ctx)
-	of := Of(u)
-	return slices.ContainsFunc(list, func(o Origin) bool { return o.Origin == of }), err
+	has, err := s.cfg.Rows.Has(ctx, s.cfg.DB, Of(u))
+	return has, db.Wrap("looking for an origin", err)
 }

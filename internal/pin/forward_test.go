@@ -12,6 +12,7 @@ import (
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -165,7 +166,7 @@ func TestProofEnds(t *testing.T) {
 	for what, end := range map[string]func(*testing.T, *world) error{
 		"expired": func(*testing.T, *world) error { time.Sleep(pin.StrongTTL); return nil },
 		"revoked": func(t *testing.T, w *world) error {
-			list, err := w.Tokens.List(t.Context(), w.mia.AccountID)
+			list, err := paging.Rows(w.Tokens.List(t.Context(), w.mia.AccountID, paging.Request{}))
 			if err != nil || len(list) != 1 {
 				t.Fatal(list, err)
 			}
@@ -295,7 +296,7 @@ func TestRedeemAfterARevocationElsewhere(t *testing.T) {
 	if _, _, err := here.PINs.Get(t.Context(), p.ID, "web", "192.0.2.1"); err != nil { // it is cached now
 		t.Fatal(err)
 	}
-	list, err := there.Tokens.List(t.Context(), mia.AccountID)
+	list, err := paging.Rows(there.Tokens.List(t.Context(), mia.AccountID, paging.Request{}))
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}

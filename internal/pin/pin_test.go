@@ -16,6 +16,7 @@ import (
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
@@ -171,7 +172,7 @@ func TestExpiredPIN(t *testing.T) {
 		gone(t, "finding it", err)
 		_, err = w.poll(t, p.ID, "tv")
 		gone(t, "polling it", err)
-		if list, _ := w.Tokens.List(t.Context(), 0); len(list) != 0 {
+		if list, _ := paging.Rows(w.Tokens.List(t.Context(), 0, paging.Request{})); len(list) != 0 {
 			t.Errorf("there are tokens: %v", list)
 		}
 	})
@@ -217,7 +218,7 @@ func TestCodeIsClaimedOnce(t *testing.T) {
 				gone(t, "attack: a code claimed twice", err)
 			}
 		}
-		if list, _ := w.Tokens.List(t.Context(), 0); done != 1 || len(list) != 1 {
+		if list, _ := paging.Rows(w.Tokens.List(t.Context(), 0, paging.Request{})); done != 1 || len(list) != 1 {
 			t.Errorf("%d claimed it and there are %d tokens, want one each", done, len(list))
 		}
 		_, err := w.Find(t.Context(), w.noa, p.Code)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/token"
 )
@@ -108,7 +109,7 @@ func TestLinkAddsItsDevice(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.link(t, p.Code, w.mia)
-		list, err := w.Devices.List(t.Context(), w.mia.AccountID)
+		list, err := paging.Rows(w.Devices.List(t.Context(), w.mia.AccountID, paging.Request{}))
 		if err != nil || len(list) != 1 {
 			t.Fatal(list, err)
 		}

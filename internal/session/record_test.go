@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/session"
 )
 
@@ -125,7 +126,7 @@ func TestLastUseOfASession(t *testing.T) {
 		if _, err := w.Sessions.Find(t.Context(), cookie, test.from); err != nil {
 			t.Fatal(err)
 		}
-		list, err := w.Sessions.List(t.Context(), w.mia.ID)
+		list, err := paging.Rows(w.Sessions.List(t.Context(), w.mia.ID, paging.Request{}))
 		if err != nil || len(list) != 1 {
 			t.Fatalf("the list is %+v, %v", list, err)
 		}

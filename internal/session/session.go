@@ -17,6 +17,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
@@ -80,9 +81,11 @@ func (s Stored) valid(now time.Time) bool {
 type Rows interface {
 	// ByHash returns a session, valid or not: db.ErrNotFound.
 	ByHash(ctx context.Context, q db.Querier, h Hash) (Stored, error)
-	// List returns an account's sessions, the most recently used first.
-	List(ctx context.Context, q db.Querier, accountID int64) ([]Stored, error)
-	// Count counts the complete sessions that have not expired by a time.
+	// List reads an account's complete sessions that have not expired by a time, the
+	// most recently used first.
+	List(ctx context.Context, q db.Querier, accountID int64, now time.Time, r paging.Request) (paging.List[Stored], error)
+	// Count counts the complete sessions that have not expired by a time, as far as
+	// paging.Counted.
 	Count(ctx context.Context, q db.Querier, now time.Time) (int, error)
 	// Insert adds a session and returns its ID.
 	Insert(ctx context.Context, tx *db.Tx, s Session, h Hash) (id int64, err error)
@@ -277,22 +280,22 @@ func (s *Service) Find(ctx context.Context, cookie plexauth.Secret, address stri
 	return found.Session, nil
 }
 
-// List returns an account's complete sessions, the most recently used first.
-func (s *Service) List(ctx context.Context, accountID int64) ([]Session, error) {
-	stored, err := s.rows.List(ctx, s.db, accountID)
+// List reads an account's complete sessions, the most recently used first.
+func (s *Service) List(ctx context.Context, accountID int64, r paging.Request) (list paging.List[Session], err error) {
+	stored, err := s.rows.List(ctx, s.db, accountID, s.now(), r)
 	if err != nil {
-		return nil, fmt.Errorf("listing sessions: %w", err)
+		return list, fmt.Errorf("listing sessions: %w", err)
 	}
-	var list []Session
-	for _, session := range stored {
-		if session.Complete && session.valid(s.now()) {
-			list = append(list, session.Session)
+	list.Next, list.Previous = stored.Next, stored.Previous
+	for _, session := range stored.Rows {
+		if session.valid(s.now()) {
+			list.Rows = append(list.Rows, session.Session)
 		}
 	}
 	return list, nil
 }
 
-// Count counts the browsers that are signed in.
+// Count counts the browsers that are signed in, as far as paging.Counted.
 func (s *Service) Count(ctx context.Context) (int, error) { return s.rows.Count(ctx, s.db, s.now()) }
 
 // Revoke revokes a session of an account. ErrNotFound.

@@ -12,6 +12,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/internal/token"
@@ -66,7 +67,7 @@ func TestSessionLastsAMonth(t *testing.T) {
 	if err != nil || s.AccountID != w.mia.ID || !s.Complete {
 		t.Fatalf("a second before the end: %+v, %v", s, err)
 	}
-	list, err := w.Sessions.List(t.Context(), w.mia.ID)
+	list, err := paging.Rows(w.Sessions.List(t.Context(), w.mia.ID, paging.Request{}))
 	if err != nil || len(list) != 1 || list[0].Address != "192.0.2.9" || !list[0].LastUsedAt.Equal(now) {
 		t.Errorf("the list is %+v, %v; want one, last used now from 192.0.2.9", list, err)
 	}
@@ -84,7 +85,7 @@ func TestHalfASession(t *testing.T) {
 		w.wantNone(t, cookie, "ten minutes later")
 
 		first, half := w.start(t, false)
-		if list, err := w.Sessions.List(t.Context(), w.mia.ID); err != nil || len(list) != 0 {
+		if list, err := paging.Rows(w.Sessions.List(t.Context(), w.mia.ID, paging.Request{})); err != nil || len(list) != 0 {
 			t.Errorf("half a session is listed: %v, %v", list, err)
 		}
 		second, err := w.Sessions.Complete(t.Context(), w.by(), half, w.proof())
@@ -261,7 +262,7 @@ func TestAccountHasManyBrowsers(t *testing.T) {
 	if !there(half) || !there(cookies[2]) || !there(newest) {
 		t.Error("half sessions signed a browser out, or the newest of them is gone")
 	}
-	list, err := w.Sessions.List(t.Context(), w.mia.ID)
+	list, err := paging.Rows(w.Sessions.List(t.Context(), w.mia.ID, paging.Request{Limit: 1000}))
 	if err != nil || len(list) != session.PerAccount {
 		t.Errorf("%d browsers, %v, want %d", len(list), err, session.PerAccount)
 	}

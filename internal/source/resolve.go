@@ -2,8 +2,11 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/usher-auth/usher/internal/db"
 )
 
 // AmbiguousError reports that a text means more than one source.
@@ -29,24 +32,25 @@ func (s Source) String() string { return fmt.Sprintf("%s (%s)", s.Name, s.Identi
 // in any case, or by the beginning of either, in this order. ErrNotFound,
 // *AmbiguousError.
 func (s *Service) Resolve(ctx context.Context, kind Kind, text string) (Source, error) {
-	list, err := s.List(ctx, kind)
-	if err != nil {
-		return Source{}, err
-	}
 	if text == "" {
 		return Source{}, ErrNotFound
 	}
-	for _, means := range []func(Source) bool{
-		func(src Source) bool { return src.Identifier == text },
-		func(src Source) bool { return strings.EqualFold(src.Name, text) },
-		func(src Source) bool { return startsWith(src.Identifier, text) || startsWith(src.Name, text) },
-	} {
-		var found []Source
-		for _, src := range list {
-			if means(src) {
-				found = append(found, src)
-			}
+	exact, err := s.cfg.Rows.Get(ctx, s.cfg.DB, kind, text)
+	if !errors.Is(err, db.ErrNotFound) {
+		return exact, named("finding a source", err)
+	}
+	var called, beginning []Source
+	for src, err := range s.All(ctx, kind) {
+		switch {
+		case err != nil:
+			return Source{}, err
+		case strings.EqualFold(src.Name, text):
+			called = append(called, src)
+		case startsWith(src.Identifier, text) || startsWith(src.Name, text):
+			beginning = append(beginning, src)
 		}
+	}
+	for _, found := range [][]Source{called, beginning} {
 		switch len(found) {
 		case 0:
 		case 1:

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"time"
 	"unicode"
@@ -22,6 +23,7 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/glyph"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -103,16 +105,19 @@ type Counts struct{ Servers, Providers, Shares int }
 type Rows interface {
 	// Get returns a source: db.ErrNotFound.
 	Get(ctx context.Context, q db.Querier, kind Kind, identifier string) (Source, error)
-	// List returns the sources of a kind by name.
-	List(ctx context.Context, q db.Querier, kind Kind) ([]Source, error)
-	// Candidates returns the sources of a kind that are shared with everyone or
-	// with an account, that it owns, or that have no owner, in the order in
-	// which they were added.
-	Candidates(ctx context.Context, q db.Querier, kind Kind, accountID int64) ([]Candidate, error)
+	// List reads the sources of a kind by name.
+	List(ctx context.Context, q db.Querier, kind Kind, r paging.Request) (paging.List[Source], error)
+	// Owned reads the sources of a kind that an account owns, without their
+	// connections, in the order in which they were added.
+	Owned(ctx context.Context, q db.Querier, kind Kind, ownerID int64, r paging.Request) (paging.List[Source], error)
+	// Candidates reads the sources of a kind that are shared with everyone or with
+	// an account, that it owns, or that have no owner, in the order in which they
+	// were added: the next ones after a source, as many as limit says.
+	Candidates(ctx context.Context, q db.Querier, kind Kind, accountID, after int64, limit int) ([]Candidate, error)
 	// Candidate returns a source, and whether it is shared with an account:
 	// db.ErrNotFound.
 	Candidate(ctx context.Context, q db.Querier, id, accountID int64) (Candidate, error)
-	// Count counts the sources and shares.
+	// Count counts the sources and shares, as far as paging.Counted.
 	Count(ctx context.Context, q db.Querier) (Counts, error)
 	// Insert adds a source and returns its ID: db.ErrConflict if its kind and
 	// identifier are taken.
@@ -123,8 +128,11 @@ type Rows interface {
 
 // ShareRows is what sharing needs stored. Package store implements it.
 type ShareRows interface {
-	// List returns every share by server and account.
-	List(ctx context.Context, q db.Querier) ([]Share, error)
+	// List reads every share, by source and account in the order in which these were
+	// added; OfSource reads those of one source, and OfAccount those of one account.
+	List(ctx context.Context, q db.Querier, r paging.Request) (paging.List[Share], error)
+	OfSource(ctx context.Context, q db.Querier, sourceID int64, r paging.Request) (paging.List[Share], error)
+	OfAccount(ctx context.Context, q db.Querier, accountID int64, r paging.Request) (paging.List[Share], error)
 	// Insert adds a share: db.ErrConflict if it exists.
 	Insert(ctx context.Context, tx *db.Tx, sourceID, accountID int64, at time.Time) error
 	// Delete removes a share: db.ErrNotFound.
@@ -250,21 +258,26 @@ func (s *Service) Find(ctx context.Context, r Ref) (Source, error) {
 	return s.current(src)
 }
 
-// Servers returns the servers that an account reaches, in the order in which
-// they were added.
+// MaxServers is how many servers of an account clients are told of.
+const MaxServers = 1000
+
+// Servers returns the servers that an account reaches, in the order in which they
+// were added, as far as MaxServers.
 func (s *Service) Servers(ctx context.Context, accountID int64) ([]Source, error) {
 	a, err := s.cfg.Accounts.Active(ctx, s.cfg.DB, accountID)
 	if err != nil {
 		return nil, err
 	}
-	candidates, err := s.cfg.Rows.Candidates(ctx, s.cfg.DB, Server, accountID)
-	if err != nil {
-		return nil, named("listing servers", err)
-	}
-	list := make([]Source, 0, len(candidates))
-	for _, c := range candidates {
+	list := make([]Source, 0)
+	for c, err := range s.candidates(ctx, s.cfg.DB, accountID) {
+		if err != nil {
+			return nil, err
+		}
 		if !c.ReachedBy(a, c.Shared) {
 			continue
+		}
+		if len(list) == MaxServers {
+			break
 		}
 		src, err := s.current(c.Source)
 		if err != nil {
@@ -273,6 +286,28 @@ func (s *Service) Servers(ctx context.Context, accountID int64) ([]Source, error
 		list = append(list, src)
 	}
 	return list, nil
+}
+
+// candidates yields the servers that an account may reach.
+func (s *Service) candidates(ctx context.Context, q db.Querier, accountID int64) iter.Seq2[Candidate, error] {
+	return func(yield func(Candidate, error) bool) {
+		for last := int64(0); ; {
+			list, err := s.cfg.Rows.Candidates(ctx, q, Server, accountID, last, paging.DefaultLimit)
+			if err != nil {
+				yield(Candidate{}, named("listing servers", err))
+				return
+			}
+			for _, c := range list {
+				last = c.ID
+				if !yield(c, nil) {
+					return
+				}
+			}
+			if len(list) < paging.DefaultLimit {
+				return
+			}
+		}
+	}
 }
 
 // Token returns the token with which a principal's device reaches a server: the
@@ -297,13 +332,25 @@ func (s *Service) Token(
 	})
 }
 
-// List returns the sources of a kind by name, as they are stored.
-func (s *Service) List(ctx context.Context, kind Kind) ([]Source, error) {
-	list, err := s.cfg.Rows.List(ctx, s.cfg.DB, kind)
+// List reads the sources of a kind by name, as they are stored.
+func (s *Service) List(ctx context.Context, kind Kind, r paging.Request) (paging.List[Source], error) {
+	list, err := s.cfg.Rows.List(ctx, s.cfg.DB, kind, r)
 	return list, named("listing sources", err)
 }
 
-// Count counts the sources and shares.
+// All yields the sources of a kind by name, as List reads them.
+func (s *Service) All(ctx context.Context, kind Kind) iter.Seq2[Source, error] {
+	return paging.All(paging.DefaultLimit, func(r paging.Request) (paging.List[Source], error) { return s.List(ctx, kind, r) })
+}
+
+// Owned reads the servers that an account owns, without their connections, in the
+// order in which they were added.
+func (s *Service) Owned(ctx context.Context, accountID int64, r paging.Request) (paging.List[Source], error) {
+	list, err := s.cfg.Rows.Owned(ctx, s.cfg.DB, Server, accountID, r)
+	return list, named("listing the servers of an account", err)
+}
+
+// Count counts the sources and shares, as far as paging.Counted.
 func (s *Service) Count(ctx context.Context) (Counts, error) {
 	c, err := s.cfg.Rows.Count(ctx, s.cfg.DB)
 	return c, named("counting sources", err)
@@ -422,11 +469,10 @@ func (s *Service) Unshare(ctx context.Context, by audit.Actor, src Source, accou
 
 // RevokeUnreached implements account.Reach.
 func (s *Service) RevokeUnreached(ctx context.Context, tx *db.Tx, a account.Account) (revoked int, err error) {
-	candidates, err := s.cfg.Rows.Candidates(ctx, tx, Server, a.ID)
-	if err != nil {
-		return 0, named("listing servers", err)
-	}
-	for _, c := range candidates { // every server of the admins is one
+	for c, err := range s.candidates(ctx, tx, a.ID) { // every server of the admins is one
+		if err != nil {
+			return revoked, err
+		}
 		if c.ReachedBy(a, c.Shared) {
 			continue
 		}
@@ -439,10 +485,23 @@ func (s *Service) RevokeUnreached(ctx context.Context, tx *db.Tx, a account.Acco
 	return revoked, nil
 }
 
-// Shares returns every share by server and account.
-func (s *Service) Shares(ctx context.Context) ([]Share, error) {
-	list, err := s.cfg.Shares.List(ctx, s.cfg.DB)
+// Shares reads every share, by server and account in the order in which these were
+// added.
+func (s *Service) Shares(ctx context.Context, r paging.Request) (paging.List[Share], error) {
+	list, err := s.cfg.Shares.List(ctx, s.cfg.DB, r)
 	return list, named("listing shares", err)
+}
+
+// SharesOf reads the shares of a server.
+func (s *Service) SharesOf(ctx context.Context, serverID int64, r paging.Request) (paging.List[Share], error) {
+	list, err := s.cfg.Shares.OfSource(ctx, s.cfg.DB, serverID, r)
+	return list, named("listing the shares of a server", err)
+}
+
+// SharesWith reads the shares with an account.
+func (s *Service) SharesWith(ctx context.Context, accountID int64, r paging.Request) (paging.List[Share], error) {
+	list, err := s.cfg.Shares.OfAccount(ctx, s.cfg.DB, accountID, r)
+	return list, named("listing the shares with an account", err)
 }
 
 // named says what was being done, and gives the database's errors this

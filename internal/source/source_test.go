@@ -15,6 +15,7 @@ import (
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
@@ -346,7 +347,7 @@ func TestTexts(t *testing.T) {
 			t.Errorf("this server has an empty text in %q", texts(c.Sources.Self()))
 		}
 	}
-	list, err := c.Sources.List(t.Context(), source.Server)
+	list, err := paging.Rows(c.Sources.List(t.Context(), source.Server, paging.Request{}))
 	if err != nil || texts(list[0]) != [5]string{} {
 		t.Errorf("the list has %+v (%v), want what was given", list, err)
 	}

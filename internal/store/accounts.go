@@ -3,9 +3,11 @@ package store
 import (
 	"context"
 	"fmt"
+	"unicode"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/signin"
 )
 
@@ -49,11 +51,50 @@ func (Accounts) FirstAdmin(ctx context.Context, q db.Querier) (account.Account, 
 	return a, db.Wrap("reading an admin", err)
 }
 
-// List implements account.Rows.
-func (Accounts) List(ctx context.Context, q db.Querier) ([]account.Account, error) {
-	rows, err := q.Query(ctx, selectAccount+"ORDER BY id")
-	return collect(rows, err, scanAccount)
+// accounts are listed in the order in which they were added.
+var accounts = listing[account.Account]{
+	query: selectAccount, scan: scanAccount, order: []string{"id"}, start: []any{lowest},
+	place: func(a account.Account) []any { return []any{a.ID} },
 }
+
+// List implements account.Rows.
+func (Accounts) List(ctx context.Context, q db.Querier, r paging.Request) (paging.List[account.Account], error) {
+	return accounts.page(ctx, q, r, "")
+}
+
+// Sealed implements account.Rows.
+func (Accounts) Sealed(ctx context.Context, q db.Querier, r paging.Request) (paging.List[account.Account], error) {
+	return accounts.page(ctx, q, r, "totp_seed IS NOT NULL")
+}
+
+// The accounts whose name, or e-mail address, begins with a text are listed by it.
+var (
+	accountsByName = listing[account.Account]{
+		query: selectAccount, scan: scanAccount, order: []string{"username_key"}, start: []any{""},
+		place: func(a account.Account) []any { return []any{a.UsernameKey} },
+	}
+	accountsByEmail = listing[account.Account]{
+		query: selectAccount, scan: scanAccount, order: []string{"email_key"}, start: []any{""},
+		place: func(a account.Account) []any { return []any{a.EmailKey} },
+	}
+)
+
+// ByNamePrefix implements account.Rows.
+func (Accounts) ByNamePrefix(
+	ctx context.Context, q db.Querier, prefix string, r paging.Request,
+) (paging.List[account.Account], error) {
+	return accountsByName.page(ctx, q, r, "username_key >= $1 AND username_key < $2", prefix, prefix+lastRune)
+}
+
+// ByEmailPrefix implements account.Rows.
+func (Accounts) ByEmailPrefix(
+	ctx context.Context, q db.Querier, prefix string, r paging.Request,
+) (paging.List[account.Account], error) {
+	return accountsByEmail.page(ctx, q, r, "email_key >= $1 AND email_key < $2", prefix, prefix+lastRune)
+}
+
+// lastRune comes after every other character in the order of bytes.
+const lastRune = string(unicode.MaxRune)
 
 // Any implements account.Rows.
 func (Accounts) Any(ctx context.Context, q db.Querier) (exists bool, err error) {
@@ -63,8 +104,8 @@ func (Accounts) Any(ctx context.Context, q db.Querier) (exists bool, err error) 
 
 // Count implements account.Rows.
 func (Accounts) Count(ctx context.Context, q db.Querier) (c account.Counts, err error) {
-	err = q.QueryRow(ctx, `SELECT (SELECT COUNT(*) FROM account), (SELECT COUNT(*) FROM account WHERE admin),
-		(SELECT COUNT(*) FROM account WHERE disabled)`).Scan(&c.Accounts, &c.Admins, &c.Disabled)
+	err = q.QueryRow(ctx, "SELECT "+count("account", "id > 0")+", "+count("account", "admin")+", "+
+		count("account", "disabled")).Scan(&c.Accounts, &c.Admins, &c.Disabled)
 	return c, err
 }
 

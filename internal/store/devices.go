@@ -5,6 +5,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/paging"
 )
 
 // Devices is the table of devices. It implements device.Rows.
@@ -57,17 +58,25 @@ func (Devices) Delete(ctx context.Context, tx *db.Tx, id int64) error {
 	return tx.Exec(ctx, "DELETE FROM device WHERE id = $1", id)
 }
 
+// devices are listed with the last seen first.
+var devices = listing[device.Device]{
+	query: "SELECT id, created_at, last_seen_at, " + selfColumns + " FROM device ", scan: scanDevice,
+	order: []string{"last_seen_at", "id"}, start: []any{highest, highest}, desc: true,
+	place: func(d device.Device) []any { return []any{millis(d.LastSeenAt), d.ID} },
+}
+
+func scanDevice(row scanner) (d device.Device, err error) {
+	var created, seen int64
+	err = row.Scan(append([]any{&d.ID, &created, &seen}, selfDest(&d)...)...)
+	d.CreatedAt, d.LastSeenAt = fromMillis(created), fromMillis(seen)
+	return d, err
+}
+
 // List implements device.Rows.
-func (Devices) List(ctx context.Context, q db.Querier, accountID int64) ([]device.Device, error) {
-	rows, err := q.Query(ctx, "SELECT id, created_at, last_seen_at, "+selfColumns+` FROM device
-		WHERE account_id = $1 AND EXISTS (SELECT 1 FROM token WHERE device_id = device.id)
-		ORDER BY last_seen_at DESC, id DESC`, accountID)
-	return collect(rows, err, func(row scanner) (d device.Device, err error) {
-		var created, seen int64
-		err = row.Scan(append([]any{&d.ID, &created, &seen}, selfDest(&d)...)...)
-		d.CreatedAt, d.LastSeenAt = fromMillis(created), fromMillis(seen)
-		return d, err
-	})
+func (Devices) List(
+	ctx context.Context, q db.Querier, accountID int64, r paging.Request,
+) (paging.List[device.Device], error) {
+	return devices.page(ctx, q, r, "account_id = $1 AND EXISTS (SELECT 1 FROM token WHERE device_id = device.id)", accountID)
 }
 
 // ByIdentifier implements device.Rows.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/session"
 )
 
@@ -29,15 +30,23 @@ func (Sessions) ByHash(ctx context.Context, q db.Querier, h session.Hash) (sessi
 	return s, db.Wrap("reading a session", err)
 }
 
+// sessions are listed with the last used first.
+var sessions = listing[session.Stored]{
+	query: selectSession, scan: scanSession, order: []string{"s.last_used_at", "s.id"},
+	start: []any{highest, highest}, desc: true,
+	place: func(s session.Stored) []any { return []any{millis(s.LastUsedAt), s.ID} },
+}
+
 // List implements session.Rows.
-func (Sessions) List(ctx context.Context, q db.Querier, accountID int64) ([]session.Stored, error) {
-	rows, err := q.Query(ctx, selectSession+"WHERE s.account_id = $1 ORDER BY s.last_used_at DESC, s.id DESC", accountID)
-	return collect(rows, err, scanSession)
+func (Sessions) List(
+	ctx context.Context, q db.Querier, accountID int64, now time.Time, r paging.Request,
+) (paging.List[session.Stored], error) {
+	return sessions.page(ctx, q, r, "s.account_id = $1 AND s.complete AND s.expires_at > $2", accountID, millis(now))
 }
 
 // Count implements session.Rows.
 func (Sessions) Count(ctx context.Context, q db.Querier, now time.Time) (n int, err error) {
-	err = q.QueryRow(ctx, "SELECT COUNT(*) FROM session WHERE complete AND expires_at > $1", millis(now)).Scan(&n)
+	err = q.QueryRow(ctx, "SELECT "+count("session", "complete AND expires_at > $1"), millis(now)).Scan(&n)
 	return n, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/source"
 )
 
@@ -48,25 +49,59 @@ func (Sources) Get(ctx context.Context, q db.Querier, kind source.Kind, identifi
 	return s, readConnections(ctx, q, &s)
 }
 
+// sources are listed by name.
+var sources = listing[source.Source]{
+	query: selectSource, scan: scanSource, order: []string{"s.name", "s.id"}, start: []any{"", lowest},
+	place: func(s source.Source) []any { return []any{s.Name, s.ID} },
+}
+
 // List implements source.Rows.
-func (Sources) List(ctx context.Context, q db.Querier, kind source.Kind) ([]source.Source, error) {
-	rows, err := q.Query(ctx, selectSource+"WHERE s.kind = $1 ORDER BY s.name, s.id", kind)
-	list, err := collect(rows, err, scanSource)
-	for i := range list {
-		if err := readConnections(ctx, q, &list[i]); err != nil {
-			return nil, err
+func (Sources) List(
+	ctx context.Context, q db.Querier, kind source.Kind, r paging.Request,
+) (paging.List[source.Source], error) {
+	l, err := sources.page(ctx, q, r, "s.kind = $1", kind)
+	for i := range l.Rows {
+		if err := readConnections(ctx, q, &l.Rows[i]); err != nil {
+			return l, err
 		}
 	}
-	return list, err
+	return l, err
 }
+
+// owned are the sources of an owner, in the order in which they were added.
+var owned = listing[source.Source]{
+	query: selectSource, scan: scanSource, order: []string{"s.id"}, start: []any{lowest},
+	place: func(s source.Source) []any { return []any{s.ID} },
+}
+
+// Owned implements source.Rows. It leaves out the connections.
+func (Sources) Owned(
+	ctx context.Context, q db.Querier, kind source.Kind, ownerID int64, r paging.Request,
+) (paging.List[source.Source], error) {
+	return owned.page(ctx, q, r, "s.owner_id = $1 AND s.kind = $2", ownerID, kind)
+}
+
+// selectCandidates reads the sources that account $1 may reach: those of each reason
+// have an index, of which the next $4 after source $3 are read.
+const selectCandidates = "SELECT " + sourceColumns + `,
+	EXISTS (SELECT 1 FROM share WHERE source_id = s.id AND account_id = $1)
+	FROM (
+		SELECT id FROM (SELECT id FROM source WHERE everyone AND kind = $2 AND id > $3 ORDER BY id LIMIT $4) AS everyones
+		UNION SELECT id FROM (
+			SELECT id FROM source WHERE owner_id = $1 AND kind = $2 AND id > $3 ORDER BY id LIMIT $4) AS owned
+		UNION SELECT id FROM (
+			SELECT id FROM source WHERE owner_id IS NULL AND kind = $2 AND id > $3 ORDER BY id LIMIT $4) AS admins
+		UNION SELECT source_id FROM (
+			SELECT h.source_id FROM share h JOIN source k ON k.id = h.source_id
+			WHERE h.account_id = $1 AND k.kind = $2 AND h.source_id > $3 ORDER BY h.source_id LIMIT $4) AS shared
+	) AS found JOIN source s ON s.id = found.id LEFT JOIN account o ON o.id = s.owner_id
+	ORDER BY s.id LIMIT $4`
 
 // Candidates implements source.Rows.
 func (Sources) Candidates(
-	ctx context.Context, q db.Querier, kind source.Kind, accountID int64,
+	ctx context.Context, q db.Querier, kind source.Kind, accountID, after int64, limit int,
 ) ([]source.Candidate, error) {
-	rows, err := q.Query(ctx, selectCandidate+`WHERE s.kind = $2 AND (s.everyone OR s.owner_id = $1
-		OR s.owner_id IS NULL OR EXISTS (SELECT 1 FROM share WHERE source_id = s.id AND account_id = $1))
-		ORDER BY s.id`, accountID, kind)
+	rows, err := q.Query(ctx, selectCandidates, accountID, kind, after, limit)
 	list, err := collect(rows, err, scanCandidate)
 	for i := range list {
 		if err := readConnections(ctx, q, &list[i].Source); err != nil {
@@ -97,9 +132,8 @@ func readConnections(ctx context.Context, q db.Querier, s *source.Source) error 
 
 // Count implements source.Rows.
 func (Sources) Count(ctx context.Context, q db.Querier) (c source.Counts, err error) {
-	err = q.QueryRow(ctx, `SELECT (SELECT COUNT(*) FROM source WHERE kind = $1),
-		(SELECT COUNT(*) FROM source WHERE kind = $2), (SELECT COUNT(*) FROM share)`,
-		source.Server, source.Provider).Scan(&c.Servers, &c.Providers, &c.Shares)
+	err = q.QueryRow(ctx, "SELECT "+count("source", "kind = $1")+", "+count("source", "kind = $2")+", "+
+		count("share", "source_id > 0"), source.Server, source.Provider).Scan(&c.Servers, &c.Providers, &c.Shares)
 	return c, err
 }
 
@@ -133,17 +167,50 @@ func (Sources) Delete(ctx context.Context, tx *db.Tx, id int64) error {
 // Shares is the table of shares. It implements source.ShareRows.
 type Shares struct{}
 
+const selectShare = `SELECT h.source_id, h.account_id, s.identifier, s.name, a.username, h.created_at
+	FROM share h JOIN source s ON s.id = h.source_id JOIN account a ON a.id = h.account_id `
+
+func scanShare(row scanner) (h source.Share, err error) {
+	var created int64
+	err = row.Scan(&h.SourceID, &h.AccountID, &h.Identifier, &h.SourceName, &h.Username, &created)
+	h.CreatedAt = fromMillis(created)
+	return h, err
+}
+
+// The shares are listed by source and account, in the order in which these were
+// added; those of one account by source.
+var (
+	shares = listing[source.Share]{
+		query: selectShare, scan: scanShare, order: []string{"h.source_id", "h.account_id"},
+		start: []any{lowest, lowest}, place: func(h source.Share) []any { return []any{h.SourceID, h.AccountID} },
+	}
+	sharesOfSource = listing[source.Share]{
+		query: selectShare, scan: scanShare, order: []string{"h.account_id"},
+		start: []any{lowest}, place: func(h source.Share) []any { return []any{h.AccountID} },
+	}
+	sharesOfAccount = listing[source.Share]{
+		query: selectShare, scan: scanShare, order: []string{"h.source_id"},
+		start: []any{lowest}, place: func(h source.Share) []any { return []any{h.SourceID} },
+	}
+)
+
 // List implements source.ShareRows.
-func (Shares) List(ctx context.Context, q db.Querier) ([]source.Share, error) {
-	rows, err := q.Query(ctx, `SELECT h.source_id, h.account_id, s.identifier, s.name, a.username, h.created_at
-		FROM share h JOIN source s ON s.id = h.source_id JOIN account a ON a.id = h.account_id
-		ORDER BY s.name, a.username`)
-	return collect(rows, err, func(row scanner) (h source.Share, err error) {
-		var created int64
-		err = row.Scan(&h.SourceID, &h.AccountID, &h.Identifier, &h.SourceName, &h.Username, &created)
-		h.CreatedAt = fromMillis(created)
-		return h, err
-	})
+func (Shares) List(ctx context.Context, q db.Querier, r paging.Request) (paging.List[source.Share], error) {
+	return shares.page(ctx, q, r, "")
+}
+
+// OfSource implements source.ShareRows.
+func (Shares) OfSource(
+	ctx context.Context, q db.Querier, sourceID int64, r paging.Request,
+) (paging.List[source.Share], error) {
+	return sharesOfSource.page(ctx, q, r, "h.source_id = $1", sourceID)
+}
+
+// OfAccount implements source.ShareRows.
+func (Shares) OfAccount(
+	ctx context.Context, q db.Querier, accountID int64, r paging.Request,
+) (paging.List[source.Share], error) {
+	return sharesOfAccount.page(ctx, q, r, "h.account_id = $1", accountID)
 }
 
 // Insert implements source.ShareRows.

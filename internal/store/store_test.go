@@ -26,7 +26,18 @@ func opener(t *testing.T, cfg db.Config) func() *db.DB {
 }
 
 func TestSQLite(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) func() *db.DB { return opener(t, db.Config{Dir: t.TempDir()}) })
+	ran := &statements{texts: make(map[string]bool)}
+	t.Run("Rows", func(t *testing.T) {
+		storetest.Run(t, func(t *testing.T) func() *db.DB {
+			open := opener(t, db.Config{Dir: t.TempDir()})
+			return func() *db.DB {
+				d := open()
+				t.Cleanup(func() { ran.add(d.Statements()) })
+				return d
+			}
+		})
+	})
+	t.Run("Plans", func(t *testing.T) { checkPlans(t, ran.texts) })
 }
 
 func TestPostgres(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/token"
 )
 
@@ -45,17 +46,30 @@ func (Tokens) Get(ctx context.Context, q db.Querier, id int64) (token.Token, err
 	return t, db.Wrap("reading a token", err)
 }
 
-// List implements token.Rows.
-func (Tokens) List(ctx context.Context, q db.Querier, accountID int64) ([]token.Token, error) {
-	rows, err := q.Query(ctx, selectToken+`WHERE t.account_id = $1 OR $1 = 0
-		ORDER BY t.last_used_at DESC, t.id DESC`, accountID)
-	return collect(rows, err, scanToken)
+// tokens are listed with the newest first. By their last use, a token that is used
+// while the pages are read would move to one that has been read, and be missed.
+var tokens = listing[token.Token]{
+	query: selectToken, scan: scanToken, order: []string{"t.id"}, start: []any{highest}, desc: true,
+	place: func(t token.Token) []any { return []any{t.ID} },
 }
+
+// List implements token.Rows.
+func (Tokens) List(
+	ctx context.Context, q db.Querier, accountID int64, r paging.Request,
+) (paging.List[token.Token], error) {
+	if accountID == 0 {
+		return tokens.page(ctx, q, r, "")
+	}
+	return tokens.page(ctx, q, r, "t.account_id = $1", accountID)
+}
+
+// countTokens names the kinds by number, as the index of server tokens does.
+var countTokens = "SELECT " + count("token", fmt.Sprint("kind = ", int(token.Access))) + ", " +
+	count("token", fmt.Sprint("kind = ", int(token.Server)))
 
 // Count implements token.Rows.
 func (Tokens) Count(ctx context.Context, q db.Querier) (c token.Counts, err error) {
-	err = q.QueryRow(ctx, `SELECT (SELECT COUNT(*) FROM token WHERE kind = $1),
-		(SELECT COUNT(*) FROM token WHERE kind = $2)`, token.Access, token.Server).Scan(&c.Access, &c.Server)
+	err = q.QueryRow(ctx, countTokens).Scan(&c.Access, &c.Server)
 	return c, err
 }
 
@@ -75,11 +89,15 @@ func (Tokens) Revocations(ctx context.Context, q db.Querier, parentID, sourceID 
 	return n, err
 }
 
-// LeastUsed implements token.Rows.
+// LeastUsed implements token.Rows. A device has few tokens.
 func (Tokens) LeastUsed(ctx context.Context, q db.Querier, deviceID int64, except int) ([]int64, error) {
 	rows, err := q.Query(ctx, `SELECT id FROM token WHERE device_id = $1 AND kind = $2
-		ORDER BY last_used_at DESC, id DESC LIMIT 1000000 OFFSET $3`, deviceID, token.Access, except)
-	return collect(rows, err, scanID)
+		ORDER BY last_used_at DESC, id DESC`, deviceID, token.Access)
+	ids, err := collect(rows, err, scanID)
+	if len(ids) <= except {
+		return nil, err
+	}
+	return ids[except:], err
 }
 
 // Insert implements token.Rows.

@@ -12,6 +12,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/token"
 )
 
@@ -129,7 +130,7 @@ func TestGet(t *testing.T) {
 	if _, err := w.Service.Get(ctx, id); !errors.Is(err, context.Canceled) || errors.Is(err, token.ErrNotFound) {
 		t.Errorf("with a request that has ended, it gives %v, want that", err)
 	}
-	if _, err := w.Service.List(ctx, w.mia.ID); !errors.Is(err, context.Canceled) {
+	if _, err := paging.Rows(w.Service.List(ctx, w.mia.ID, paging.Request{})); !errors.Is(err, context.Canceled) {
 		t.Errorf("so does the list: %v", err)
 	}
 }

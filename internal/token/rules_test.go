@@ -19,6 +19,7 @@ import (
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
@@ -61,7 +62,7 @@ func TestSignIn(t *testing.T) {
 	if !w.alive(t, one) || !w.alive(t, two) {
 		t.Error("signing in again from the same device revoked the token before")
 	}
-	devices, err := w.Devices.List(t.Context(), w.mia.ID)
+	devices, err := paging.Rows(w.Devices.List(t.Context(), w.mia.ID, paging.Request{}))
 	if err != nil || len(devices) != 1 {
 		t.Errorf("two sign-ins from one device are devices %v (error %v), want one", devices, err)
 	}
@@ -494,7 +495,7 @@ func TestAccountHoldsManyDevices(t *testing.T) {
 	if diff := cmp.Diff([]token.Hash{token.HashOf(tokens[1])}, revoked()); diff != "" {
 		t.Errorf("announced (-want +got):\n%s", diff)
 	}
-	list, err := w.Devices.List(t.Context(), w.mia.ID)
+	list, err := paging.Rows(w.Devices.List(t.Context(), w.mia.ID, paging.Request{Limit: 1000}))
 	if err != nil || len(list) != device.PerAccount {
 		t.Errorf("%d devices, %v, want %d", len(list), err, device.PerAccount)
 	}

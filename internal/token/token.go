@@ -18,6 +18,7 @@ import (
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/letters"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/plexauth"
@@ -44,10 +45,10 @@ type Rows interface {
 	Grant(ctx context.Context, q db.Querier, h Hash) (Grant, error)
 	// Get returns what may be shown of a token: db.ErrNotFound.
 	Get(ctx context.Context, q db.Querier, id int64) (Token, error)
-	// List returns the tokens of an account, or of all accounts if that is 0,
-	// the most recently used first.
-	List(ctx context.Context, q db.Querier, accountID int64) ([]Token, error)
-	// Count counts the tokens.
+	// List reads the tokens of an account, or of all accounts if that is 0, the
+	// newest first.
+	List(ctx context.Context, q db.Querier, accountID int64, r paging.Request) (paging.List[Token], error)
+	// Count counts the tokens, as far as paging.Counted.
 	Count(ctx context.Context, q db.Querier) (Counts, error)
 	// Lineage returns the IDs of a token and of those that it is revoked with:
 	// its parent, that one's parent and so on. None, if there is no such token.
@@ -523,17 +524,18 @@ func (s *Service) Get(ctx context.Context, id int64) (Token, error) {
 	return t, nil
 }
 
-// List returns the tokens of an account, or of all accounts if that is 0, the
-// most recently used first.
-func (s *Service) List(ctx context.Context, accountID int64) ([]Token, error) {
-	list, err := s.rows.List(ctx, s.db, accountID)
+// List reads the tokens of an account, or of all accounts if that is 0, the newest
+// first. In the order of their last use, a token that is used while the pages are
+// read would be missing from all of them.
+func (s *Service) List(ctx context.Context, accountID int64, r paging.Request) (paging.List[Token], error) {
+	list, err := s.rows.List(ctx, s.db, accountID, r)
 	if err != nil {
-		return nil, fmt.Errorf("listing tokens: %w", err)
+		return list, fmt.Errorf("listing tokens: %w", err)
 	}
 	return list, nil
 }
 
-// Count counts the stored tokens.
+// Count counts the stored tokens, as far as paging.Counted.
 func (s *Service) Count(ctx context.Context) (Counts, error) { return s.rows.Count(ctx, s.db) }
 
 // Stats says how the cache performs.

@@ -18,6 +18,7 @@ import (
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/internal/source"
@@ -314,7 +315,7 @@ func TestLastUse(t *testing.T) {
 	w.Clock.Advance(30 * time.Second)
 	w.verify(t, tok)
 	w.Flush(t.Context())
-	list, err := w.List(t.Context(), w.mia.ID)
+	list, err := paging.Rows(w.List(t.Context(), w.mia.ID, paging.Request{}))
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}

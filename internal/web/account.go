@@ -35,9 +35,11 @@ type accountData struct {
 	Devices  []device.Device
 	Sessions []session.Session
 	Current  int64 // the id of the visitor's own session
-	Done     string
-	Problem  string
-	Passkeys []passkey.Passkey
+	// More devices and sessions are on other pages.
+	BesidesDevices, BesidesSessions neighbours
+	Done                            string
+	Problem                         string
+	Passkeys                        []passkey.Passkey
 	// MayEmail says that the visitor may change the e-mail address.
 	MayEmail bool
 	// PasskeyHint says why no passkey can be added here. Empty: one can.
@@ -90,12 +92,16 @@ func (p *accountPage) data(ctx context.Context, v *visit) (data accountData, err
 		Account: v.account, Current: v.session.ID, Done: doneTexts[v.URL.Query().Get("done")],
 		PasskeyHint: p.site.hint(v), MayEmail: p.accounts.MaySetEmail(v.account),
 	}
-	if data.Devices, err = p.devices.List(ctx, v.account.ID); err != nil {
+	devices, err := p.devices.List(ctx, v.account.ID, wantedPage(v, "devices-", someRows))
+	if err != nil {
 		return data, err
 	}
-	if data.Sessions, err = p.sessions.List(ctx, v.account.ID); err != nil {
+	sessions, err := p.sessions.List(ctx, v.account.ID, wantedPage(v, "browsers-", someRows))
+	if err != nil {
 		return data, err
 	}
+	data.Devices, data.BesidesDevices = devices.Rows, besides(v, "devices-", "devices", devices)
+	data.Sessions, data.BesidesSessions = sessions.Rows, besides(v, "browsers-", "browsers", sessions)
 	if data.Passkeys, err = p.passkeys.List(ctx, v.account.ID); err != nil {
 		return data, err
 	}

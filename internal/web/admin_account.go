@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/source"
@@ -51,7 +52,13 @@ type oneAccountData struct {
 	Passkeys []passkey.Passkey
 	Servers  []source.Source // those that the account itself owns
 	Shares   []source.Share
+	// More of each are not shown.
+	MoreTokens, MoreServers, MoreShares bool
 }
+
+// someRows is how many rows of a listing are on a page that has more than one
+// listing.
+const someRows = 25
 
 func (a *adminAccount) show(ctx context.Context, v *visit, problem string) (view, error) {
 	id, err := v.pathID()
@@ -62,33 +69,26 @@ func (a *adminAccount) show(ctx context.Context, v *visit, problem string) (view
 	if data.Account, err = a.accounts.Get(ctx, id); err != nil {
 		return view{}, err
 	}
-	if data.Tokens, err = a.tokens.List(ctx, id); err != nil {
-		return view{}, err
-	}
 	if data.Passkeys, err = a.passkeys.List(ctx, id); err != nil {
 		return view{}, err
 	}
-	servers, err := a.sources.List(ctx, source.Server)
+	some := paging.Request{Limit: someRows}
+	tokens, err := a.tokens.List(ctx, id, some)
 	if err != nil {
 		return view{}, err
 	}
-	shares, err := a.sources.Shares(ctx)
+	servers, err := a.sources.Owned(ctx, id, some)
 	if err != nil {
 		return view{}, err
 	}
-	data.Servers = only(servers, func(s source.Source) bool { return s.OwnerID == id })
-	data.Shares = only(shares, func(s source.Share) bool { return s.AccountID == id })
+	shares, err := a.sources.SharesWith(ctx, id, some)
+	if err != nil {
+		return view{}, err
+	}
+	data.Tokens, data.MoreTokens = tokens.Rows, tokens.Next != ""
+	data.Servers, data.MoreServers = servers.Rows, servers.Next != ""
+	data.Shares, data.MoreShares = shares.Rows, shares.Next != ""
 	return data.page("admin-account", data), nil
-}
-
-// only returns the elements for which a condition holds.
-func only[T any](list []T, holds func(T) bool) (some []T) {
-	for _, x := range list {
-		if holds(x) {
-			some = append(some, x)
-		}
-	}
-	return some
 }
 
 // accountChange changes the account with an id.

@@ -2,8 +2,10 @@ package web
 
 import (
 	"context"
+	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -23,12 +25,26 @@ type accountsData struct {
 	notice
 	Accounts []account.Account
 	Self     int64 // the id of the visitor's account
+	// Search is what the names of the accounts begin with. Empty: all are listed.
+	Search  string
+	Besides neighbours
 }
 
+// maxRows is how many rows of a listing are on a page.
+const maxRows = 100
+
 func (a *adminAccounts) show(ctx context.Context, v *visit, problem string) (view, error) {
-	data := accountsData{notice: newNotice(v, problem), Self: v.account.ID}
-	var err error
-	data.Accounts, err = a.accounts.List(ctx)
+	data := accountsData{
+		notice: newNotice(v, problem), Self: v.account.ID, Search: strings.TrimSpace(v.URL.Query().Get("search")),
+	}
+	read := a.accounts.List
+	if data.Search != "" {
+		read = func(ctx context.Context, r paging.Request) (paging.List[account.Account], error) {
+			return a.accounts.Search(ctx, data.Search, r)
+		}
+	}
+	list, err := read(ctx, wantedPage(v, "", maxRows))
+	data.Accounts, data.Besides = list.Rows, besides(v, "", "accounts", list)
 	return data.page("admin-accounts", data), err
 }
 

@@ -26,12 +26,13 @@ func (a *adminOrigins) pages() []page {
 type originsData struct {
 	notice
 	Origins []origin.Origin
+	Besides neighbours
 }
 
 func (a *adminOrigins) show(ctx context.Context, v *visit, problem string) (view, error) {
 	data := originsData{notice: newNotice(v, problem)}
-	var err error
-	data.Origins, err = a.origins.List(ctx)
+	list, err := a.origins.List(ctx, wantedPage(v, "", maxRows))
+	data.Origins, data.Besides = list.Rows, besides(v, "", "origins", list)
 	return data.page("admin-origins", data), err
 }
 

@@ -5,10 +5,12 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/source"
 )
 
-// adminShares shares servers with accounts. Its forms are on the servers' page.
+// adminShares shares servers with accounts, and lists the shares of one server or
+// one account. Its other forms are on the servers' page.
 type adminShares struct {
 	servers  *adminSources
 	sources  *source.Service
@@ -17,9 +19,42 @@ type adminShares struct {
 
 func (a *adminShares) pages() []page {
 	return []page{
+		{"GET", "/admin/shares", admin, a.show},
 		{"POST", "/admin/shares", admin, a.add},
 		{"POST", "/admin/shares/remove", admin, a.remove},
 	}
+}
+
+type sharesData struct {
+	notice
+	// Of is the server or the account whose shares are listed. Empty: all are.
+	Of      string
+	Shares  []source.Share
+	Besides neighbours
+}
+
+func (a *adminShares) show(ctx context.Context, v *visit) (view, error) {
+	data := sharesData{notice: newNotice(v, "")}
+	r, q := wantedPage(v, "", maxRows), v.URL.Query()
+	list, err := paging.List[source.Share]{}, error(nil)
+	switch {
+	case q.Has("server"):
+		var of source.Source
+		of, err = a.sources.Find(ctx, source.Ref{Kind: source.Server, Identifier: q.Get("server")})
+		if data.Of = of.Name; err == nil {
+			list, err = a.sources.SharesOf(ctx, of.ID, r)
+		}
+	case q.Has("account"):
+		var of account.Account
+		of, err = a.accounts.Get(ctx, number(q.Get("account")))
+		if data.Of = of.Username; err == nil {
+			list, err = a.sources.SharesWith(ctx, of.ID, r)
+		}
+	default:
+		list, err = a.sources.Shares(ctx, r)
+	}
+	data.Shares, data.Besides = list.Rows, besides(v, "", "shares", list)
+	return view{name: "admin-shares", data: data}, err
 }
 
 func (a *adminShares) add(ctx context.Context, v *visit) (view, error) {
@@ -40,10 +75,9 @@ func (a *adminShares) change(
 	if err != nil {
 		return view{}, err
 	}
-	with, err := a.accounts.Get(ctx, number(v.PostFormValue("account")))
-	if err != nil {
-		return view{}, err
+	with, err := chosenAccount(ctx, a.accounts, v.PostFormValue("account"), formText(v, "account-name"))
+	if err == nil {
+		err = change(ctx, v.actor(), server, with.ID)
 	}
-	err = change(ctx, v.actor(), server, with.ID)
 	return adminChanged(ctx, v, a.servers.path, done, a.servers.show, err)
 }

@@ -2,10 +2,13 @@ package web
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/source"
 )
 
@@ -28,9 +31,12 @@ func (a *adminSources) pages() []page {
 
 type sourcesData struct {
 	notice
-	Kind     source.Kind
-	Path     string // where the forms are sent
-	Sources  []sourceRow
+	Kind    source.Kind
+	Path    string // where the forms are sent
+	Sources []sourceRow
+	Besides neighbours
+	// Accounts are all accounts, if they are few enough to choose one. Empty: the
+	// visitor types a name.
 	Accounts []account.Account
 }
 
@@ -41,49 +47,61 @@ type sourceRow struct {
 	// on the command line.
 	Self   bool
 	Shares []source.Share
-	// Others are the accounts that it can still be shared with.
+	// MoreShares: there are more shares than those.
+	MoreShares bool
+	// Others are the accounts that it can still be shared with, out of all accounts.
 	Others []account.Account
 }
 
 func (a *adminSources) show(ctx context.Context, v *visit, problem string) (view, error) {
 	data := sourcesData{notice: newNotice(v, problem), Kind: a.kind, Path: a.path}
 	var err error
-	if data.Accounts, err = a.accounts.List(ctx); err != nil {
+	if data.Accounts, err = fewAccounts(ctx, a.accounts); err != nil {
 		return view{}, err
 	}
-	sources, err := a.sources.List(ctx, a.kind)
+	list, err := a.sources.List(ctx, a.kind, wantedPage(v, "", someRows))
 	if err != nil {
 		return view{}, err
 	}
-	shares, err := a.sources.Shares(ctx)
-	if err != nil {
-		return view{}, err
+	for _, src := range list.Rows {
+		row, err := a.row(ctx, src, data.Accounts)
+		if err != nil {
+			return view{}, err
+		}
+		data.Sources = append(data.Sources, row)
 	}
-	for _, src := range sources {
-		data.Sources = append(data.Sources, a.row(src, shares, data.Accounts))
-	}
+	data.Besides = besides(v, "", string(a.kind)+"s", list)
 	return data.page("admin-sources", data), nil
 }
 
-func (a *adminSources) row(
-	src source.Source, shares []source.Share, accounts []account.Account,
-) sourceRow {
+// fewAccounts returns all accounts, if they are few enough to choose one from a list.
+func fewAccounts(ctx context.Context, accounts *account.Service) ([]account.Account, error) {
+	list, err := accounts.List(ctx, paging.Request{Limit: someRows})
+	if list.Next != "" {
+		return nil, err
+	}
+	return list.Rows, err
+}
+
+// row returns a source with its first shares.
+func (a *adminSources) row(ctx context.Context, src source.Source, accounts []account.Account) (sourceRow, error) {
 	self := a.sources.Self()
 	row := sourceRow{Source: src, Self: src.ID == self.ID}
 	if row.Self {
 		row.Name, row.Connections = self.Name, self.Connections
 	}
-	reached := make(map[int64]bool)
-	for _, s := range shares {
-		if s.SourceID == src.ID {
-			row.Shares = append(row.Shares, s)
-			reached[s.AccountID] = true
+	shares, err := a.sources.SharesOf(ctx, src.ID, paging.Request{Limit: someRows})
+	if err != nil {
+		return row, err
+	}
+	row.Shares, row.MoreShares = shares.Rows, shares.Next != ""
+	for _, other := range accounts {
+		has := slices.ContainsFunc(row.Shares, func(s source.Share) bool { return s.AccountID == other.ID })
+		if !has && !src.OwnedBy(other.ID, other.Admin) {
+			row.Others = append(row.Others, other)
 		}
 	}
-	row.Others = only(accounts, func(other account.Account) bool {
-		return !reached[other.ID] && !src.OwnedBy(other.ID, other.Admin)
-	})
-	return row
+	return row, nil
 }
 
 func (a *adminSources) add(ctx context.Context, v *visit) (view, error) {
@@ -96,10 +114,14 @@ func (a *adminSources) add(ctx context.Context, v *visit) (view, error) {
 		Device:   formText(v, "device"),
 		Everyone: v.PostFormValue("everyone") != "",
 	}
-	var err error
-	if src.OwnerID, err = a.owner(ctx, v.PostFormValue("owner")); err != nil {
+	owner, err := a.owner(ctx, v)
+	if fault.KindOf(err) == fault.Invalid {
+		return adminChanged(ctx, v, a.path, "added", a.show, err)
+	}
+	if err != nil {
 		return view{}, err
 	}
+	src.OwnerID = owner
 	if src.Connections, err = readConnections(v.PostFormValue("connections")); err == nil {
 		_, err = a.sources.Add(ctx, v.actor(), src)
 	}
@@ -109,14 +131,27 @@ func (a *adminSources) add(ctx context.Context, v *visit) (view, error) {
 // formText returns a field of a form without the space around it.
 func formText(v *visit, name string) string { return strings.TrimSpace(v.PostFormValue(name)) }
 
-// owner is the account whose id is in a form. It returns 0, for every admin, if
-// the form has none.
-func (a *adminSources) owner(ctx context.Context, text string) (int64, error) {
-	if text == "" {
+// owner is the account that a form names as the owner. It returns 0, for every
+// admin, if the form names none.
+func (a *adminSources) owner(ctx context.Context, v *visit) (int64, error) {
+	if v.PostFormValue("owner") == "" && formText(v, "owner-name") == "" {
 		return 0, nil
 	}
-	owner, err := a.accounts.Get(ctx, number(text))
+	owner, err := chosenAccount(ctx, a.accounts, v.PostFormValue("owner"), formText(v, "owner-name"))
 	return owner.ID, err
+}
+
+// chosenAccount is the account with an id that was chosen from a list or, without an
+// id, with a name or e-mail address that was typed. fault.Invalid if nobody has it.
+func chosenAccount(ctx context.Context, accounts *account.Service, id, name string) (account.Account, error) {
+	if id != "" {
+		return accounts.Get(ctx, number(id))
+	}
+	found, err := accounts.Find(ctx, name)
+	if errors.Is(err, account.ErrNotFound) {
+		err = fault.Invalidf("account", "there is no account %s", quoted(name))
+	}
+	return found, err
 }
 
 func (a *adminSources) remove(ctx context.Context, v *visit) (view, error) {

@@ -18,6 +18,7 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/web"
@@ -54,7 +55,7 @@ func (w *world) signsIn(name, password string) bool {
 
 func (w *world) tokens(id int64) []token.Token {
 	w.Helper()
-	list, err := w.Tokens.List(w.Context(), id)
+	list, err := paging.Rows(w.Tokens.List(w.Context(), id, paging.Request{}))
 	w.must(err)
 	return list
 }
@@ -189,7 +190,7 @@ func TestAdminsOpenBrowser(t *testing.T) {
 	b.refused("/admin/accounts/2/password", wrong, "new", "another one", "current", "a guess")
 	b.refused("/admin/accounts/2/second-factor/remove", wrong)
 	b.refused("/admin/accounts/2/remove", wrong, "current", "a guess")
-	if list, err := w.Accounts.List(t.Context()); len(list) != 3 || err != nil || !w.signsIn("mia", password) {
+	if list, err := paging.Rows(w.Accounts.List(t.Context(), paging.Request{})); len(list) != 3 || err != nil || !w.signsIn("mia", password) {
 		t.Errorf("there are %d accounts (%v), want three as they were", len(list), err)
 	}
 }
@@ -254,31 +255,31 @@ func TestAdminKeepsSources(t *testing.T) {
 	}
 
 	b.sends("/admin/shares", "/admin/servers?done=shared", "server", "den-1", "account", "2")
-	if shares, err := w.Sources.Shares(t.Context()); len(shares) != 1 || err != nil || shares[0].Username != "mia" {
+	if shares, err := paging.Rows(w.Sources.Shares(t.Context(), paging.Request{})); len(shares) != 1 || err != nil || shares[0].Username != "mia" {
 		t.Errorf("shares: got %v (%v), want one with mia", shares, err)
 	}
 	b.reads("/admin/servers", "Take back the share of mia", "1 account")
 	b.reads("/admin/accounts/2", "Den", "shared since")
 	b.refused("/admin/shares", "is shared with the account already", "server", "den-1", "account", "2")
 	b.sends("/admin/shares/remove", "/admin/servers?done=unshared", "server", "den-1", "account", "2")
-	if shares, err := w.Sources.Shares(t.Context()); len(shares) != 0 || err != nil {
+	if shares, err := paging.Rows(w.Sources.Shares(t.Context(), paging.Request{})); len(shares) != 0 || err != nil {
 		t.Errorf("shares: got %v (%v), want none", shares, err)
 	}
 
 	b.refused("/admin/servers/remove", "This server is usher itself", "identifier", "self")
 	b.sends("/admin/servers/remove", "/admin/servers?done=removed", "identifier", "den-1")
-	if list, err := w.Sources.List(t.Context(), source.Server); len(list) != 1 || err != nil {
+	if list, err := paging.Rows(w.Sources.List(t.Context(), source.Server, paging.Request{})); len(list) != 1 || err != nil {
 		t.Errorf("servers: got %d (%v), want this one only", len(list), err)
 	}
 
 	b.sends("/admin/providers", "/admin/providers?done=added", "name", "Guide", "identifier", "tv.guide", "everyone", "1",
 		"connections", "https://guide.example.org")
-	if list, err := w.Sources.List(t.Context(), source.Provider); len(list) != 1 || err != nil || !list[0].Everyone || list[0].OwnerID != 0 {
+	if list, err := paging.Rows(w.Sources.List(t.Context(), source.Provider, paging.Request{})); len(list) != 1 || err != nil || !list[0].Everyone || list[0].OwnerID != 0 {
 		t.Errorf("providers: got %v (%v), want one for everyone", list, err)
 	}
 	b.reads("/admin/providers", "Guide", "tv.guide", "everyone")
 	b.sends("/admin/providers/remove", "/admin/providers?done=removed", "identifier", "tv.guide")
-	if list, err := w.Sources.List(t.Context(), source.Provider); len(list) != 0 || err != nil {
+	if list, err := paging.Rows(w.Sources.List(t.Context(), source.Provider, paging.Request{})); len(list) != 0 || err != nil {
 		t.Errorf("providers: got %v (%v), want none", list, err)
 	}
 }
@@ -306,7 +307,7 @@ func TestAdminKeepsOrigins(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("olga")
 	b.sends("/admin/origins", "/admin/origins?done=added", "origin", " https://App.example.org:443 ")
-	list, err := w.Origins.List(t.Context())
+	list, err := paging.Rows(w.Origins.List(t.Context(), paging.Request{}))
 	if len(list) != 1 || err != nil || list[0].Origin != "https://app.example.org" {
 		t.Errorf("got %v (%v), want https://app.example.org", list, err)
 	}

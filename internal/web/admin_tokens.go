@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/url"
+	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/token"
@@ -24,27 +25,37 @@ func (a *adminTokens) pages() []page {
 type tokensData struct {
 	notice
 	Tokens   []token.Token
-	More     int // how many are not shown
-	Accounts []account.Account
-	Account  int64 // whose tokens are shown; 0: everyone's
+	Besides  neighbours
+	Accounts []account.Account // to choose from; empty: the visitor types a name
+	Account  int64             // whose tokens are shown; 0: everyone's
+	Name     string            // the name of that account
 }
 
-// maxTokens is how many tokens are shown at a time.
-const maxTokens = 200
-
 func (a *adminTokens) show(ctx context.Context, v *visit) (view, error) {
-	data := tokensData{notice: newNotice(v, ""), Account: number(v.URL.Query().Get("account"))}
-	var err error
-	if data.Accounts, err = a.accounts.List(ctx); err != nil {
+	data := tokensData{notice: newNotice(v, "")}
+	of, err := a.account(ctx, v)
+	if text, ok := problem(err); ok {
+		data.Problem, err = text, nil
+	}
+	if err != nil {
 		return view{}, err
 	}
-	if data.Tokens, err = a.tokens.List(ctx, data.Account); err != nil {
+	data.Account, data.Name = of.ID, of.Username
+	if data.Accounts, err = fewAccounts(ctx, a.accounts); err != nil {
 		return view{}, err
 	}
-	if data.More = max(0, len(data.Tokens)-maxTokens); data.More > 0 {
-		data.Tokens = data.Tokens[:maxTokens]
+	list, err := a.tokens.List(ctx, data.Account, wantedPage(v, "", maxRows))
+	data.Tokens, data.Besides = list.Rows, besides(v, "", "tokens", list)
+	return data.page("admin-tokens", data), err
+}
+
+// account is the account that the address names; the zero one if it names none.
+func (a *adminTokens) account(ctx context.Context, v *visit) (account.Account, error) {
+	q := v.URL.Query()
+	if q.Get("account") == "" && strings.TrimSpace(q.Get("name")) == "" {
+		return account.Account{}, nil
 	}
-	return view{name: "admin-tokens", data: data}, nil
+	return chosenAccount(ctx, a.accounts, q.Get("account"), strings.TrimSpace(q.Get("name")))
 }
 
 // revoke revokes a token, and returns to the list that the form was in.

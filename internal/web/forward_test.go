@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -205,7 +206,7 @@ func TestWhoGetsTheProof(t *testing.T) {
 	mine = proof(mia.consent(p, address))
 	w.must(w.Accounts.Disable(w.Context(), operator, w.account("mia").ID))
 	w.must(w.Accounts.Enable(w.Context(), operator, w.account("mia").ID))
-	list, err := w.Tokens.List(w.Context(), w.account("mia").ID)
+	list, err := paging.Rows(w.Tokens.List(w.Context(), w.account("mia").ID, paging.Request{}))
 	w.must(err)
 	for _, tok := range list {
 		w.must(w.Tokens.Revoke(w.Context(), operator, tok.ID))

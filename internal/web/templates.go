@@ -49,6 +49,7 @@ var templateFuncs = template.FuncMap{
 	"device":   device.Device.Describe,
 	"sentence": sentence,
 	"grouped":  grouped,
+	"counted":  counted,
 	"show":     func(s plexauth.Secret) string { return string(s) },
 	"fours":    fours,
 }

@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -76,6 +77,14 @@ func grouped(n int64) string {
 		text = text[:i] + "," + text[i:]
 	}
 	return text
+}
+
+// counted writes a count that stops at one more than paging.Counted.
+func counted(n int) string {
+	if n > paging.Counted {
+		return "more than " + grouped(paging.Counted)
+	}
+	return grouped(int64(n))
 }
 
 func quoted(text string) string { return "“" + text + "”" }

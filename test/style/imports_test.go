@@ -31,7 +31,7 @@ var layers = []layer{
 		{"db/dbtest", "db"},
 		{"db/pgtest", ""},
 		{"passkey/passkeytest", ""},
-		{"store/storetest", "store account audit device origin passkey pin session signin source token tries db plexauth"},
+		{"store/storetest", "store account audit device origin passkey pin session signin source token tries db paging plexauth"},
 		{"test/browser", ""},
 		{"test/clients", ""},
 		{"test/cluster", ""},
@@ -49,10 +49,10 @@ var layers = []layer{
 		{"bench/http/bare", ""},
 	}},
 	{"the command line", []row{
-		{"cli", "server scene sandbox traffic web core httpd account token source origin audit hashing seal glyph fault plexauth"},
+		{"cli", "server scene sandbox traffic web core httpd account token source origin audit hashing seal glyph fault paging plexauth"},
 	}},
 	{"usher for tests", []row{
-		{"plexauthtest", "server scene core account token pin source device audit plexauth"},
+		{"plexauthtest", "server scene core account token pin source device audit paging plexauth"},
 		{"coretest", "core account device source audit seal plexauth"},
 	}},
 	{"who and what there is at the start of a test", []row{
@@ -62,30 +62,30 @@ var layers = []layer{
 		{"server", "api web core httpd"},
 	}},
 	{"the faces", []row{
-		{"api", "core httpd wire account device token pin source audit db guard qrcode avatar fault plexauth"},
-		{"web", "core httpd account device token pin passkey session source origin signin audit qrcode glyph fault plexauth"},
+		{"api", "core httpd wire account device token pin source audit db guard qrcode avatar fault paging plexauth"},
+		{"web", "core httpd account device token pin passkey session source origin signin audit qrcode glyph fault paging plexauth"},
 	}},
 	{"what a face stands on", []row{
 		{"httpd", "guard"},
 	}},
 	{"every service and its rows, joined once", []row{
-		{"core", "store account device passkey pin token session source origin signin audit db guard hashing seal plexauth"},
+		{"core", "store account device passkey pin token session source origin signin audit db guard hashing seal paging plexauth"},
 	}},
 	{"rows", []row{
-		{"store", "account device passkey pin token session source origin signin tries audit db plexauth"},
+		{"store", "account device passkey pin token session source origin signin tries audit db paging plexauth"},
 	}},
 	{"what crosses the wire", []row{
 		{"wire", "glyph fault plexauth"},
 	}},
 	{"nouns, each on those below it", []row{
 		{"pin", "account device token audit db guard tries seal letters fault plexauth"},
-		{"source", "account token audit db glyph fault plexauth"},
-		{"session", "token signin audit db fault plexauth"},
+		{"source", "account token audit db glyph fault paging plexauth"},
+		{"session", "token signin audit db fault paging plexauth"},
 		{"passkey", "account signin audit db guard glyph fault"},
-		{"token", "account device signin audit db seal letters fault plexauth"},
-		{"account", "signin audit db guard tries hashing seal glyph weak fault plexauth"},
-		{"origin", "audit db fault"},
-		{"device", "db"},
+		{"token", "account device signin audit db seal letters fault paging plexauth"},
+		{"account", "signin audit db guard tries hashing seal glyph weak fault paging plexauth"},
+		{"origin", "audit db fault paging"},
+		{"device", "db paging"},
 	}},
 	{"what nouns stand on", []row{
 		{"tries", "db guard seal"},
@@ -104,6 +104,7 @@ var layers = []layer{
 		{"letters", ""},
 		{"glyph", ""},
 		{"weak", ""},
+		{"paging", ""},
 		{"fault", ""},
 		{"sandbox", ""},
 		{"traffic", ""},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/internal/source"
@@ -81,7 +82,7 @@ func testAccount(t *testing.T, w *world) {
 		byUUID, err := accounts.ByUUID(t.Context(), q, mia.UUID)
 		must(t, err)
 		same(t, "ByUUID in "+name, byUUID, mia)
-		list, err := accounts.List(t.Context(), q)
+		list, err := paging.Rows(accounts.List(t.Context(), q, paging.Request{}))
 		must(t, err)
 		same(t, "List in "+name, list, []account.Account{mia, noa})
 		username, err := store.Audit{}.Username(t.Context(), q, mia.ID)
@@ -233,7 +234,7 @@ func testAccountsAtOnce(t *testing.T, w *world) {
 		_, err := accounts.Insert(ctx, tx, a)
 		return err
 	})
-	list, err := accounts.List(t.Context(), w)
+	list, err := paging.Rows(accounts.List(t.Context(), w, paging.Request{}))
 	must(t, err)
 	same(t, "how many accounts there are", len(list), 1)
 }
@@ -344,7 +345,7 @@ func testDeleteAccount(t *testing.T, w *world) {
 	for _, a := range []account.Account{mia, noa} {
 		deviceID := w.device(a.ID, "tv")
 		w.token(a.Username, token.Row{AccountID: a.ID, DeviceID: deviceID})
-		w.session(session.Session{AccountID: a.ID}, a.Username)
+		w.session(session.Session{AccountID: a.ID, Complete: true, ExpiresAt: at(1)}, a.Username)
 		w.passkey(a.ID, a.Username)
 		w.share(attic.ID, a.ID)
 		w.pin(newPIN(a.ID))
@@ -362,13 +363,13 @@ func testDeleteAccount(t *testing.T, w *world) {
 	must(t, err)
 	same(t, "the owner of what mia owned", owned.OwnerID, 0)
 	left := func(a account.Account) (n int) {
-		devices, err := store.Devices{}.List(ctx, w, a.ID)
+		devices, err := paging.Rows(store.Devices{}.List(ctx, w, a.ID, paging.Request{}))
 		must(t, err)
-		sessions, err := store.Sessions{}.List(ctx, w, a.ID)
+		sessions, err := paging.Rows(store.Sessions{}.List(ctx, w, a.ID, at(0), paging.Request{}))
 		must(t, err)
 		passkeys, err := store.Passkeys{}.List(ctx, w, a.ID)
 		must(t, err)
-		tokens, err := store.Tokens{}.List(ctx, w, a.ID)
+		tokens, err := paging.Rows(store.Tokens{}.List(ctx, w, a.ID, paging.Request{}))
 		must(t, err)
 		n = len(devices) + len(sessions) + len(passkeys) + len(tokens)
 		if _, err := pins.Get(ctx, w, a.ID); err == nil {
@@ -381,7 +382,7 @@ func testDeleteAccount(t *testing.T, w *world) {
 	}
 	same(t, "what is left of mia", left(mia), 0)
 	same(t, "what is left of noa", left(noa), 6)
-	shares, err := store.Shares{}.List(ctx, w)
+	shares, err := paging.Rows(store.Shares{}.List(ctx, w, paging.Request{}))
 	must(t, err)
 	if len(shares) != 1 || shares[0].AccountID != noa.ID {
 		t.Errorf("the shares are %+v, want noa's", shares)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/store"
 )
@@ -47,6 +48,7 @@ func testSession(t *testing.T, w *world) {
 		name := fmt.Sprint("complete ", complete)
 		wanted := session.Stored{Session: w.session(session.Session{
 			AccountID: mia.ID, Complete: complete, Revision: 3, UserAgent: "Firefox", Address: "192.0.2.1",
+			ExpiresAt: at(1),
 		}, name)}
 		for revision, disabled := range []bool{false, true} {
 			mia.Disabled, mia.Revision = disabled, int64(revision)
@@ -56,9 +58,13 @@ func testSession(t *testing.T, w *world) {
 				got, err := sessions.ByHash(t.Context(), q, session.Hash(hash(name)))
 				must(t, err)
 				same(t, name, got, wanted)
-				list, err := sessions.List(t.Context(), q, mia.ID)
+				list, err := paging.Rows(sessions.List(t.Context(), q, mia.ID, at(0), paging.Request{}))
 				must(t, err)
-				same(t, "the first of the list", list[0], wanted)
+				if complete {
+					same(t, "the list", list, []session.Stored{wanted})
+				} else {
+					same(t, "the list without a complete session", list, nil)
+				}
 			}
 		}
 	}
@@ -84,11 +90,12 @@ func testNoSession(t *testing.T, w *world) {
 func testSessionOrder(t *testing.T, w *world) {
 	mia, noa := w.account("mia"), w.account("noa")
 	for i, used := range []int{5, 7, 6, 7} {
-		w.session(session.Session{AccountID: mia.ID, LastUsedAt: at(used)}, fmt.Sprint(i))
+		w.session(session.Session{AccountID: mia.ID, Complete: true, LastUsedAt: at(used), ExpiresAt: at(1)}, fmt.Sprint(i))
 	}
-	w.session(session.Session{AccountID: noa.ID}, "noa")
+	w.session(session.Session{AccountID: noa.ID, Complete: true, ExpiresAt: at(1)}, "noa")
+	w.session(session.Session{AccountID: mia.ID, Complete: true, ExpiresAt: at(0)}, "expired")
 	order := func() (ids []int64) {
-		list, err := sessions.List(t.Context(), w, mia.ID)
+		list, err := paging.Rows(sessions.List(t.Context(), w, mia.ID, at(0), paging.Request{}))
 		must(t, err)
 		for _, s := range list {
 			ids = append(ids, s.ID)
@@ -150,7 +157,7 @@ func testReplaceAtOnce(t *testing.T, w *world) {
 func testDeleteSessions(t *testing.T, w *world) {
 	mia, noa := w.account("mia"), w.account("noa")
 	for i, accountID := range []int64{mia.ID, mia.ID, mia.ID, noa.ID} {
-		w.session(session.Session{AccountID: accountID}, fmt.Sprint(i+1))
+		w.session(session.Session{AccountID: accountID, Complete: true, ExpiresAt: at(1)}, fmt.Sprint(i+1))
 	}
 	for _, row := range []struct {
 		what          string
@@ -173,7 +180,7 @@ func testDeleteSessions(t *testing.T, w *world) {
 		same(t, row.what+": how many Delete says there were", n, row.want)
 		left := make([][]int64, 2)
 		for i, id := range []int64{mia.ID, noa.ID} {
-			list, err := sessions.List(t.Context(), w, id)
+			list, err := paging.Rows(sessions.List(t.Context(), w, id, at(0), paging.Request{}))
 			must(t, err)
 			for _, s := range list {
 				left[i] = append(left[i], s.ID)
@@ -186,10 +193,10 @@ func testDeleteSessions(t *testing.T, w *world) {
 func testExpiredSessions(t *testing.T, w *world) {
 	mia := w.account("mia")
 	for i := range 3 {
-		w.session(session.Session{AccountID: mia.ID, ExpiresAt: at(20 + i)}, fmt.Sprint(i))
+		w.session(session.Session{AccountID: mia.ID, Complete: true, ExpiresAt: at(20 + i)}, fmt.Sprint(i))
 	}
 	w.do(func(ctx context.Context, tx *db.Tx) error { return sessions.DeleteExpired(ctx, tx, at(21)) })
-	list, err := sessions.List(t.Context(), w, mia.ID)
+	list, err := paging.Rows(sessions.List(t.Context(), w, mia.ID, at(0), paging.Request{}))
 	must(t, err)
 	if len(list) != 1 || list[0].ID != 3 {
 		t.Errorf("what is left is %+v, want the third session", list)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/origin"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
@@ -77,10 +78,10 @@ func testSource(t *testing.T, w *world) {
 			got, err := sources.Get(t.Context(), q, wanted.Kind, wanted.Identifier)
 			must(t, err)
 			same(t, "Get", got, wanted)
-			list, err := sources.List(t.Context(), q, wanted.Kind)
+			list, err := paging.Rows(sources.List(t.Context(), q, wanted.Kind, paging.Request{}))
 			must(t, err)
 			same(t, "List", list, []source.Source{wanted})
-			candidates, err := sources.Candidates(t.Context(), q, wanted.Kind, mia.ID)
+			candidates, err := sources.Candidates(t.Context(), q, wanted.Kind, mia.ID, 0, 100)
 			must(t, err)
 			same(t, "Candidates", candidates, []source.Candidate{{Source: wanted}})
 			one, err := sources.Candidate(t.Context(), q, wanted.ID, mia.ID)
@@ -133,7 +134,7 @@ func testSourceOrder(t *testing.T, w *world) {
 		s.Kind = source.Server
 		w.addSource(s)
 	}
-	list, err := sources.List(t.Context(), w, source.Server)
+	list, err := paging.Rows(sources.List(t.Context(), w, source.Server, paging.Request{}))
 	must(t, err)
 	same(t, "the order", identifiers(list), []string{"2", "1", "3"})
 }
@@ -149,7 +150,7 @@ func testCandidates(t *testing.T, w *world) {
 		noa.ID: {"without an owner", "everyone's", "shared with noa"},
 		99:     {"without an owner", "everyone's"},
 	} {
-		list, err := sources.Candidates(t.Context(), w, source.Server, id)
+		list, err := sources.Candidates(t.Context(), w, source.Server, id, 0, 100)
 		must(t, err)
 		var got []string
 		for _, c := range list {
@@ -189,7 +190,7 @@ func testDeleteSource(t *testing.T, w *world) {
 		})
 	}
 	w.do(func(ctx context.Context, tx *db.Tx) error { return sources.Delete(ctx, tx, den.ID) })
-	list, err := shares.List(t.Context(), w)
+	list, err := paging.Rows(shares.List(t.Context(), w, paging.Request{}))
 	must(t, err)
 	if len(list) != 1 || list[0].SourceID != attic.ID {
 		t.Errorf("the shares are %+v, want the attic's", list)
@@ -222,7 +223,7 @@ func testShare(t *testing.T, w *world) {
 	mia, den := w.account("mia"), w.source("den", 0)
 	w.share(den.ID, mia.ID)
 	for _, q := range []db.Querier{w, w.other} {
-		list, err := shares.List(t.Context(), q)
+		list, err := paging.Rows(shares.List(t.Context(), q, paging.Request{}))
 		must(t, err)
 		same(t, "the list", list, []source.Share{{
 			SourceID: den.ID, AccountID: mia.ID, Identifier: den.Identifier, SourceName: den.Name, Username: mia.Username,
@@ -252,13 +253,13 @@ func testShareOrder(t *testing.T, w *world) {
 	for _, ids := range [][2]int64{{den.ID, noa.ID}, {attic.ID, noa.ID}, {den.ID, mia.ID}} {
 		w.share(ids[0], ids[1])
 	}
-	list, err := shares.List(t.Context(), w)
+	list, err := paging.Rows(shares.List(t.Context(), w, paging.Request{}))
 	must(t, err)
 	var got []string
 	for _, s := range list {
 		got = append(got, s.Identifier+" "+s.Username)
 	}
-	same(t, "the order", got, []string{"attic noa", "den mia", "den noa"})
+	same(t, "the order", got, []string{"den mia", "den noa", "attic noa"})
 }
 
 func testOrigins(t *testing.T, w *world) {
@@ -267,7 +268,7 @@ func testOrigins(t *testing.T, w *world) {
 		w.do(func(ctx context.Context, tx *db.Tx) error { return origins.Insert(ctx, tx, wanted[1-i]) })
 	}
 	for _, q := range []db.Querier{w, w.other} {
-		list, err := origins.List(t.Context(), q)
+		list, err := paging.Rows(origins.List(t.Context(), q, paging.Request{}))
 		must(t, err)
 		same(t, "the list", list, wanted)
 		n, err := origins.Count(t.Context(), q)
@@ -275,7 +276,7 @@ func testOrigins(t *testing.T, w *world) {
 		same(t, "Count", n, 2)
 	}
 	w.do(func(ctx context.Context, tx *db.Tx) error { return origins.Delete(ctx, tx, "http://b") })
-	list, err := origins.List(t.Context(), w)
+	list, err := paging.Rows(origins.List(t.Context(), w, paging.Request{}))
 	must(t, err)
 	same(t, "what is left", list, wanted[1:])
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
 )
@@ -27,7 +28,7 @@ var tokenTests = []test{
 	{"Tokens/A grant says what the account is now", testGrantOfAccount},
 	{"Tokens/Hashes are unique", testTokenConflict},
 	{"Tokens/Missing tokens are not found", testNoToken},
-	{"Tokens/The most recently used is the first of the list", testTokenOrder},
+	{"Tokens/The newest is the first of the list", testTokenOrder},
 	{"Tokens/LeastUsed leaves out the most recently used", testLeastUsed},
 	{"Tokens/Lineage leads to the root", testLineage},
 	{"Tokens/SetLastUsed moves forward only", testSetLastUsed},
@@ -50,12 +51,12 @@ func testDevice(t *testing.T, w *world) {
 		return err
 	})
 	w.device(mia.ID, "without a token")
-	list, err := devices.List(t.Context(), w, mia.ID)
+	list, err := paging.Rows(devices.List(t.Context(), w, mia.ID, paging.Request{}))
 	must(t, err)
 	same(t, "the devices without a token", list, nil)
 	w.token("token", token.Row{AccountID: mia.ID, DeviceID: wanted.ID})
 	for _, q := range []db.Querier{w, w.other} {
-		list, err := devices.List(t.Context(), q, mia.ID)
+		list, err := paging.Rows(devices.List(t.Context(), q, mia.ID, paging.Request{}))
 		must(t, err)
 		same(t, "the list", list, []device.Device{wanted})
 	}
@@ -65,7 +66,7 @@ func testUpsert(t *testing.T, w *world) {
 	mia, noa := w.account("mia"), w.account("noa")
 	id := w.device(mia.ID, "tv")
 	w.token("token", token.Row{AccountID: mia.ID, DeviceID: id})
-	before, err := devices.List(t.Context(), w, mia.ID)
+	before, err := paging.Rows(devices.List(t.Context(), w, mia.ID, paging.Request{}))
 	must(t, err)
 	time.Sleep(2 * time.Millisecond) // the time of a write is stored in milliseconds
 	wanted := device.Device{
@@ -78,7 +79,7 @@ func testUpsert(t *testing.T, w *world) {
 		return err
 	})
 	same(t, "its ID", wanted.ID, id)
-	list, err := devices.List(t.Context(), w, mia.ID)
+	list, err := paging.Rows(devices.List(t.Context(), w, mia.ID, paging.Request{}))
 	must(t, err)
 	same(t, "the list", list, []device.Device{wanted})
 	if other := w.device(noa.ID, "tv"); other == id {
@@ -96,7 +97,7 @@ func testDeviceOrder(t *testing.T, w *world) {
 	}
 	w.use("2", time.Now().Add(time.Hour))
 	w.use("3", time.Now().Add(time.Hour/2))
-	list, err := devices.List(t.Context(), w, mia.ID)
+	list, err := paging.Rows(devices.List(t.Context(), w, mia.ID, paging.Request{}))
 	must(t, err)
 	var got []int64
 	for _, d := range list {
@@ -197,7 +198,7 @@ func testToken(t *testing.T, w *world) {
 		got, err := tokens.Get(t.Context(), q, childID)
 		must(t, err)
 		same(t, "Get", got, row)
-		list, err := tokens.List(t.Context(), q, mia.ID)
+		list, err := paging.Rows(tokens.List(t.Context(), q, mia.ID, paging.Request{}))
 		must(t, err)
 		second := row
 		second.ID, second.Kind, second.Source = parentID, token.Access, ""
@@ -262,10 +263,10 @@ func (w *world) fleet() (mia, noa account.Account, tv int64, ids []int64) {
 func testTokenOrder(t *testing.T, w *world) {
 	mia, _, _, ids := w.fleet()
 	for id, wanted := range map[int64][]int64{
-		mia.ID: {ids[1], ids[2], ids[3], ids[4], ids[0] + 5, ids[0]},
-		0:      {ids[1], ids[2], ids[3], ids[4], ids[0] + 6, ids[0] + 5, ids[0]},
+		mia.ID: {ids[0] + 5, ids[4], ids[3], ids[2], ids[1], ids[0]},
+		0:      {ids[0] + 6, ids[0] + 5, ids[4], ids[3], ids[2], ids[1], ids[0]},
 	} {
-		list, err := tokens.List(t.Context(), w, id)
+		list, err := paging.Rows(tokens.List(t.Context(), w, id, paging.Request{}))
 		must(t, err)
 		var got []int64
 		for _, row := range list {
@@ -357,7 +358,7 @@ func testSetLastUsed(t *testing.T, w *world) {
 		got, err := tokens.Get(t.Context(), w, id)
 		must(t, err)
 		same(t, "when the token was last used", got.LastUsedAt, later)
-		list, err := devices.List(t.Context(), w, mia.ID)
+		list, err := paging.Rows(devices.List(t.Context(), w, mia.ID, paging.Request{}))
 		must(t, err)
 		same(t, "when the device was last seen", list[0].LastSeenAt, later)
 	}

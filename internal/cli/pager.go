@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+)
+
+// defaultPager shows colours, leaves a listing on the screen, and ends at once if
+// that is where it fits.
+const defaultPager = "less -FRX"
+
+// errPagerGone reports that the reader of a listing has closed the pager.
+var errPagerGone = errors.New("the pager has ended")
+
+// paged runs print, whose output goes through a pager if it goes to a terminal and
+// is longer than that.
+func (c *console) paged(print func() error) error {
+	_, height := c.size()
+	command := c.pagerCommand()
+	if height == 0 || len(command) == 0 {
+		return print()
+	}
+	terminal := c.out
+	p := &pager{command: command, out: terminal, err: c.err, room: height - 1}
+	c.out = p
+	err := print()
+	c.out = terminal
+	err = errors.Join(err, p.finish())
+	if errors.Is(err, errPagerGone) {
+		return nil // that is how one ends a listing
+	}
+	return err
+}
+
+// pagerCommand returns the command of the pager; nil if there is none.
+func (c *console) pagerCommand() []string {
+	text, set := c.env("PAGER")
+	switch {
+	case c.noPager || set && strings.TrimSpace(text) == "":
+		return nil
+	case !set:
+		text = defaultPager
+	}
+	words := strings.Fields(text)
+	if _, err := exec.LookPath(words[0]); err != nil && (!set || runtime.GOOS == "windows") {
+		return nil
+	}
+	if set && runtime.GOOS != "windows" {
+		return []string{"sh", "-c", text} // it may have quotes and variables
+	}
+	return words
+}
+
+// pager is the output of a listing: held back until it is longer than the terminal,
+// and then the input of a command.
+type pager struct {
+	command  []string
+	out, err io.Writer
+	room     int // lines that still fit the terminal
+
+	held    bytes.Buffer
+	process *exec.Cmd // nil: not started
+	input   io.WriteCloser
+}
+
+// Write implements io.Writer. The error of a pager that has ended is errPagerGone.
+func (p *pager) Write(b []byte) (int, error) {
+	if p.process == nil {
+		p.held.Write(b)
+		if p.room -= bytes.Count(b, []byte{'\n'}); p.room >= 0 {
+			return len(b), nil
+		}
+		return len(b), p.start()
+	}
+	if _, err := p.input.Write(b); err != nil {
+		return 0, errPagerGone
+	}
+	return len(b), nil
+}
+
+// start starts the command and passes on what was held back.
+func (p *pager) start() (err error) {
+	p.process = exec.Command(p.command[0], p.command[1:]...)
+	p.process.Stdout, p.process.Stderr = p.out, p.err
+	if p.input, err = p.process.StdinPipe(); err != nil {
+		return err
+	}
+	if err := p.process.Start(); err != nil {
+		return err
+	}
+	if _, err := p.held.WriteTo(p.input); err != nil {
+		return errPagerGone
+	}
+	return nil
+}
+
+// finish waits until the reader closes the pager. What was held back is printed.
+func (p *pager) finish() error {
+	if p.process == nil {
+		_, err := p.held.WriteTo(p.out)
+		return err
+	}
+	if p.process.Process == nil {
+		return nil // it did not start, which Write has reported
+	}
+	err := p.input.Close()
+	if errors.Is(err, os.ErrClosed) {
+		err = nil
+	}
+	_ = p.process.Wait() // its exit code says nothing of the listing
+	return err
+}

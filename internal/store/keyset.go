@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/paging"
+)
+
+// listing is a table of rows that is read in pages. Every page is a search in an
+// index, wherever in the listing it is, and as fast as the first: there is no OFFSET,
+// which reads and drops the rows before it.
+type listing[T any] struct {
+	// query is the statement up to its WHERE.
+	query string
+	scan  func(scanner) (T, error)
+	// order is the columns that the rows are ordered by. They tell any two rows
+	// apart, and an index has them, after the columns that the condition compares.
+	order []string
+	// start is values that come before those of every row.
+	start []any
+	// desc: the rows with the highest values come first.
+	desc bool
+	// place returns a row's values of order.
+	place func(T) []any
+}
+
+// Values of integers before those of every row, in either direction.
+const (
+	lowest  = int64(math.MinInt64)
+	highest = int64(math.MaxInt64)
+)
+
+// page reads a page of the rows for which a condition on args holds; an empty
+// condition holds for all.
+func (l listing[T]) page(
+	ctx context.Context, q db.Querier, r paging.Request, condition string, args ...any,
+) (found paging.List[T], err error) {
+	from, back := r.After, false
+	if from == "" && r.Before != "" {
+		from, back = r.Before, true
+	}
+	place, ok := l.values(from)
+	if !ok {
+		place, back = l.start, false
+	}
+	limit := r.Max()
+	rows, err := q.Query(ctx, l.statement(condition, len(args), back), slices.Concat(args, place, []any{limit + 1})...)
+	list, err := collect(rows, err, l.scan)
+	if err != nil || len(list) == 0 {
+		return found, err
+	}
+	more := len(list) > limit // beyond this page, in the direction of reading
+	list = list[:min(len(list), limit)]
+	if back {
+		slices.Reverse(list)
+	}
+	found.Rows = list
+	if more || back {
+		found.Next = paging.NewCursor(l.place(list[len(list)-1])...)
+	}
+	if more && back || ok && !back {
+		found.Previous = paging.NewCursor(l.place(list[0])...)
+	}
+	return found, nil
+}
+
+// values returns the values of a cursor of this listing.
+func (l listing[T]) values(c paging.Cursor) ([]any, bool) {
+	values, ok := c.Values(len(l.order))
+	return values, ok && slices.EqualFunc(values, l.start, func(a, b any) bool {
+		return reflect.TypeOf(a) == reflect.TypeOf(b)
+	})
+}
+
+// statement returns the text of a query. It is one of two for each condition, since
+// each statement stays prepared.
+func (l listing[T]) statement(condition string, args int, back bool) string {
+	compare, direction := ">", "ASC"
+	if l.desc != back {
+		compare, direction = "<", "DESC"
+	}
+	if condition != "" {
+		condition += " AND "
+	}
+	columns := strings.Join(l.order, ", ")
+	ordered := strings.Join(l.order, " "+direction+", ") + " " + direction
+	if len(l.order) > 1 {
+		columns = "(" + columns + ")"
+	}
+	bounds := parameters(args+1, len(l.order))
+	if len(l.order) > 1 {
+		bounds = "(" + bounds + ")"
+	}
+	return fmt.Sprintf("%sWHERE %s%s %s %s ORDER BY %s LIMIT $%d",
+		l.query, condition, columns, compare, bounds, ordered, args+len(l.order)+1)
+}
+
+// count returns an expression that counts the rows of a table for which a condition
+// holds. It stops at one more than paging.Counted.
+func count(table, condition string) string {
+	return fmt.Sprintf("(SELECT COUNT(*) FROM (SELECT 1 FROM %s WHERE %s LIMIT %d) AS few)",
+		table, condition, paging.Counted+1)
+}

@@ -1,0 +1,289 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/origin"
+	"github.com/usher-auth/usher/internal/paging"
+	"github.com/usher-auth/usher/internal/session"
+	"github.com/usher-auth/usher/internal/signin"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/store"
+	"github.com/usher-auth/usher/internal/token"
+)
+
+var pageTests = []test{
+	{"Pages/Pages of any size hold the rows that one page holds, in both directions", testPages},
+	{"Pages/Sources for an account are read a few at a time", testCandidatePages},
+	{"Pages/A search finds the names that begin with a text", testSearch},
+	{"Pages/Rows that come and go do not move others", testPagesMeanwhile},
+	{"Pages/A cursor that is none leads to the first rows", testForeignCursor},
+	{"Pages/A count stops", testCountStops},
+	{"Pages/An origin is looked for by itself", testHasOrigin},
+}
+
+// reading is a listing, with rows as text.
+type reading func(context.Context, paging.Request) (paging.List[string], error)
+
+// read makes a reading of a method of a table.
+func read[T any](list func(context.Context, paging.Request) (paging.List[T], error)) reading {
+	return func(ctx context.Context, r paging.Request) (texts paging.List[string], err error) {
+		l, err := list(ctx, r)
+		texts.Next, texts.Previous = l.Next, l.Previous
+		for _, row := range l.Rows {
+			texts.Rows = append(texts.Rows, fmt.Sprint(row))
+		}
+		return texts, err
+	}
+}
+
+// readings are all listings that are read in pages.
+func (w *world) readings(accountID, sourceID int64) map[string]reading {
+	return map[string]reading{
+		"accounts": read(func(ctx context.Context, r paging.Request) (paging.List[account.Account], error) {
+			return accounts.List(ctx, w, r)
+		}),
+		"accounts with a second factor": read(func(ctx context.Context, r paging.Request) (paging.List[account.Account], error) {
+			return accounts.Sealed(ctx, w, r)
+		}),
+		"accounts by name": read(func(ctx context.Context, r paging.Request) (paging.List[account.Account], error) {
+			return accounts.ByNamePrefix(ctx, w, "a", r)
+		}),
+		"accounts by e-mail": read(func(ctx context.Context, r paging.Request) (paging.List[account.Account], error) {
+			return accounts.ByEmailPrefix(ctx, w, "a", r)
+		}),
+		"devices": read(func(ctx context.Context, r paging.Request) (paging.List[string], error) {
+			l, err := devices.List(ctx, w, accountID, r)
+			texts := paging.List[string]{Next: l.Next, Previous: l.Previous}
+			for _, d := range l.Rows {
+				texts.Rows = append(texts.Rows, fmt.Sprint(d.ID, d.ClientIdentifier))
+			}
+			return texts, err
+		}),
+		"tokens": read(func(ctx context.Context, r paging.Request) (paging.List[token.Token], error) {
+			return tokens.List(ctx, w, 0, r)
+		}),
+		"tokens of an account": read(func(ctx context.Context, r paging.Request) (paging.List[token.Token], error) {
+			return tokens.List(ctx, w, accountID, r)
+		}),
+		"sessions": read(func(ctx context.Context, r paging.Request) (paging.List[session.Stored], error) {
+			return sessions.List(ctx, w, accountID, at(0), r)
+		}),
+		"sources": read(func(ctx context.Context, r paging.Request) (paging.List[source.Source], error) {
+			return sources.List(ctx, w, source.Server, r)
+		}),
+		"sources of an owner": read(func(ctx context.Context, r paging.Request) (paging.List[source.Source], error) {
+			return sources.Owned(ctx, w, source.Server, accountID, r)
+		}),
+		"shares": read(func(ctx context.Context, r paging.Request) (paging.List[source.Share], error) {
+			return shares.List(ctx, w, r)
+		}),
+		"shares of a source": read(func(ctx context.Context, r paging.Request) (paging.List[source.Share], error) {
+			return shares.OfSource(ctx, w, sourceID, r)
+		}),
+		"shares of an account": read(func(ctx context.Context, r paging.Request) (paging.List[source.Share], error) {
+			return shares.OfAccount(ctx, w, accountID, r)
+		}),
+		"origins": read(func(ctx context.Context, r paging.Request) (paging.List[origin.Origin], error) {
+			return origins.List(ctx, w, r)
+		}),
+	}
+}
+
+// full has seven rows for each listing, with values that are the same where they may
+// be. It returns the account and the source whose rows some of them are.
+func (w *world) full() (accountID, sourceID int64) {
+	w.t.Helper()
+	for i := range 7 {
+		a := w.account(fmt.Sprint("a", (i*5)%7)) // not in the order of their names
+		a.TOTPSeed = []byte("sealed")
+		w.change(a)
+		if i == 0 {
+			accountID = a.ID
+		}
+		w.do(func(ctx context.Context, tx *db.Tx) error {
+			return accounts.SetBackupCodes(ctx, tx, a.ID, []signin.Hash{{1}})
+		})
+		device := w.device(accountID, fmt.Sprint("device ", i))
+		w.token(fmt.Sprint("token ", i), token.Row{AccountID: accountID, DeviceID: device})
+		w.session(session.Session{AccountID: accountID, Complete: true, LastUsedAt: at(i / 2), ExpiresAt: at(1)}, fmt.Sprint(i))
+		w.do(func(ctx context.Context, tx *db.Tx) error {
+			id, err := sources.Insert(ctx, tx, source.Source{
+				Kind: source.Server, Identifier: fmt.Sprint("source ", i), Name: fmt.Sprint("name ", i/2), OwnerID: accountID,
+			})
+			if i == 0 {
+				sourceID = id
+			}
+			return err
+		})
+		w.do(func(ctx context.Context, tx *db.Tx) error {
+			return origins.Insert(ctx, tx, origin.Origin{Origin: fmt.Sprintf("https://%d.example.org", i), CreatedAt: at(1)})
+		})
+		w.share(sourceID, a.ID)
+		if i > 0 {
+			w.share(sourceID+int64(i), accountID)
+		}
+	}
+	return accountID, sourceID
+}
+
+func testPages(t *testing.T, w *world) {
+	for name, list := range w.readings(w.full()) {
+		whole, err := list(t.Context(), paging.Request{})
+		must(t, err)
+		if len(whole.Rows) < 7 || whole.Next != "" || whole.Previous != "" {
+			t.Errorf("%s: one page has %d rows and the neighbours %q and %q", name, len(whole.Rows), whole.Previous, whole.Next)
+		}
+		for limit := 1; limit <= len(whole.Rows)+1; limit++ {
+			what := fmt.Sprintf("%s, %d at a time", name, limit)
+			var pages [][]string
+			var forwards []string
+			r := paging.Request{Limit: limit}
+			l, err := list(t.Context(), r)
+			for must(t, err); ; must(t, err) {
+				if first := len(pages) == 0; (l.Previous == "") != first {
+					t.Errorf("%s: page %d has the place %q before it", what, len(pages)+1, l.Previous)
+				}
+				pages, forwards = append(pages, l.Rows), append(forwards, l.Rows...)
+				if l.Next == "" {
+					break
+				}
+				l, err = list(t.Context(), paging.Request{After: l.Next, Limit: limit})
+			}
+			same(t, what, forwards, whole.Rows)
+			for i := len(pages) - 2; i >= 0; i-- {
+				l, err = list(t.Context(), paging.Request{Before: l.Previous, Limit: limit})
+				must(t, err)
+				same(t, fmt.Sprintf("%s, back to page %d", what, i+1), l.Rows, pages[i])
+				if l.Next == "" || (l.Previous == "") != (i == 0) {
+					t.Errorf("%s: back on page %d, the neighbours are %q and %q", what, i+1, l.Previous, l.Next)
+				}
+			}
+		}
+	}
+}
+
+func testCandidatePages(t *testing.T, w *world) {
+	mia, noa := w.account("mia"), w.account("noa")
+	var wanted []int64
+	for i := range 24 {
+		src := source.Source{
+			Kind: source.Server, Identifier: fmt.Sprint(i), Name: "name", Everyone: i%4 == 0,
+			OwnerID: []int64{noa.ID, mia.ID, 0}[i%3],
+		}
+		if i%8 == 7 {
+			src.Kind = source.Provider
+		}
+		w.do(func(ctx context.Context, tx *db.Tx) (err error) {
+			src.ID, err = sources.Insert(ctx, tx, src)
+			return err
+		})
+		if i%5 == 0 {
+			w.share(src.ID, mia.ID)
+		}
+		if src.Kind == source.Server && (src.Everyone || src.OwnerID != noa.ID || i%5 == 0) {
+			wanted = append(wanted, src.ID)
+		}
+	}
+	for limit := 1; limit <= 30; limit++ {
+		var got []int64
+		for last := int64(0); ; {
+			list, err := sources.Candidates(t.Context(), w, source.Server, mia.ID, last, limit)
+			must(t, err)
+			for _, c := range list {
+				last = c.ID
+				got = append(got, c.ID)
+			}
+			if len(list) < limit {
+				break
+			}
+		}
+		same(t, fmt.Sprintf("%d at a time", limit), got, wanted)
+	}
+}
+
+func testSearch(t *testing.T, w *world) {
+	for _, name := range []string{"mia", "mi", "noa", "mib", "m", "mi\U0010FFFD", "mi日", "ami"} {
+		w.account(name)
+	}
+	names := func(list func(context.Context, db.Querier, string, paging.Request) (paging.List[account.Account], error), prefix string) []string {
+		rows, err := paging.Rows(list(t.Context(), w, prefix, paging.Request{}))
+		must(t, err)
+		var found []string
+		for _, a := range rows {
+			found = append(found, a.Username)
+		}
+		return found
+	}
+	wanted := []string{"mi", "mia", "mib", "mi日", "mi\U0010FFFD"}
+	same(t, "by name", names(accounts.ByNamePrefix, "mi"), wanted)
+	byEmail := names(accounts.ByEmailPrefix, "mi")
+	slices.Sort(byEmail)
+	slices.Sort(wanted)
+	same(t, "by e-mail", byEmail, wanted)
+	same(t, "a name that is none", names(accounts.ByNamePrefix, "%"), nil)
+}
+
+func testPagesMeanwhile(t *testing.T, w *world) {
+	accountID, _ := w.full()
+	first, err := tokens.List(t.Context(), w, accountID, paging.Request{Limit: 3})
+	must(t, err)
+	w.use("token 3", at(59)) // on the second page
+	w.token("new", token.Row{AccountID: accountID, DeviceID: 1})
+	w.do(func(ctx context.Context, tx *db.Tx) error {
+		_, err := tokens.Delete(ctx, tx, token.Selection{ID: first.Rows[2].ID}) // the place itself
+		return err
+	})
+	rest, err := paging.Rows(tokens.List(t.Context(), w, accountID, paging.Request{After: first.Next}))
+	must(t, err)
+	var ids []int64
+	for _, row := range rest {
+		ids = append(ids, row.ID)
+	}
+	same(t, "the rows after the first page", ids, []int64{4, 3, 2, 1})
+}
+
+func testForeignCursor(t *testing.T, w *world) {
+	accountID, _ := w.full()
+	whole, err := sources.List(t.Context(), w, source.Server, paging.Request{})
+	must(t, err)
+	for _, c := range []paging.Cursor{
+		"?", paging.NewCursor(int64(1)), paging.NewCursor(int64(1), int64(1)), paging.NewCursor("name 1", "2"),
+		paging.NewCursor("name 1", int64(2), int64(3)),
+	} {
+		for _, r := range []paging.Request{{After: c}, {Before: c}} {
+			got, err := sources.List(t.Context(), w, source.Server, r)
+			must(t, err)
+			same(t, fmt.Sprintf("the page of %+v", r), got, whole)
+		}
+	}
+	got, err := accounts.List(t.Context(), w, paging.Request{Before: paging.NewCursor(accountID)})
+	must(t, err)
+	same(t, "before the first row", got, paging.List[account.Account]{})
+}
+
+func testCountStops(t *testing.T, w *world) {
+	const wanted = paging.Counted + 1
+	w.do(func(ctx context.Context, tx *db.Tx) error {
+		return tx.Exec(ctx, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+			INSERT INTO account (uuid, username, username_key, email, title, password_hash, admin, created_at)
+			SELECT CAST(i AS TEXT), 'u', CAST(i AS TEXT), '', '', '', i < 0, 0 FROM n`, wanted+5)
+	})
+	c, err := accounts.Count(t.Context(), w)
+	must(t, err)
+	same(t, "Count", c, account.Counts{Accounts: wanted})
+}
+
+func testHasOrigin(t *testing.T, w *world) {
+	w.full()
+	for text, wanted := range map[string]bool{"https://3.example.org": true, "https://3.example.or": false, "": false} {
+		has, err := store.Origins{}.Has(t.Context(), w, text)
+		must(t, err)
+		same(t, "Has "+text, has, wanted)
+	}
+}

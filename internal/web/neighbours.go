@@ -1,0 +1,48 @@
+package web
+
+import (
+	"net/url"
+
+	"github.com/usher-auth/usher/internal/paging"
+)
+
+// neighbours are the links from one page of a listing to those beside it. They are
+// plain addresses, and work without JavaScript.
+type neighbours struct {
+	// What names the listing, for people who hear the page.
+	What           string
+	Previous, Next string // empty: there is none
+	// First is the first page, of a page that has nothing before it because its rows
+	// have gone. Empty: this is it.
+	First string
+}
+
+// wantedPage reads from the address which page of a listing is shown. name tells the
+// listings of one page apart; empty: there is one only.
+func wantedPage(v *visit, name string, limit int) paging.Request {
+	q := v.URL.Query()
+	return paging.Request{
+		After: paging.Cursor(q.Get(name + "after")), Before: paging.Cursor(q.Get(name + "before")), Limit: limit,
+	}
+}
+
+// besides returns the links of a listing.
+func besides[T any](v *visit, name, what string, l paging.List[T]) neighbours {
+	to := func(place string, c paging.Cursor) string {
+		q := v.URL.Query()
+		for _, other := range []string{name + "after", name + "before", "done"} {
+			q.Del(other)
+		}
+		if c != "" {
+			q.Set(name+place, string(c))
+		} else if place != "" {
+			return ""
+		}
+		return (&url.URL{Path: v.URL.Path, RawQuery: q.Encode()}).String()
+	}
+	n := neighbours{What: what, Previous: to("before", l.Previous), Next: to("after", l.Next)}
+	if here := wantedPage(v, name, 0); n.Previous == "" && here != (paging.Request{}) {
+		n.First = to("", "")
+	}
+	return n
+}
