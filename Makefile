@@ -6,7 +6,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := v1.9.0
 FUZZTIME    := 5s
 
-.PHONY: help test check portable unit keyring fuzz crash clients clients-all mutate browser deploy bench bench-sqlite build release
+.PHONY: help test check portable unit keyring fuzz crash clients clients-all mutate browser deploy bench bench-scale bench-sqlite build release
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -74,6 +74,10 @@ deploy: ## the systemd unit confines the service
 bench: ## usher beside a bare net/http server, with wrk
 	@scripts/need go wrk
 	go run ./bench/http
+
+bench-scale: ## start, pages and look-ups with 1,000 and with 1,000,000 accounts (some minutes)
+	@scripts/need go
+	go run ./bench/scale
 
 bench-sqlite: ## the SQLite drivers that usher could use, side by side
 	@scripts/need go gcc

@@ -38,7 +38,6 @@ var layers = []layer{
 		{"test/crash", ""},
 		{"test/exec", ""},
 		{"test/http", ""},
-		{"test/http/binary", ""},
 		{"test/install", ""},
 		{"test/mutation", ""},
 		{"test/sdks", ""},
@@ -47,6 +46,10 @@ var layers = []layer{
 		{"bench/http", ""},
 		{"bench/http/argon2id", "account"},
 		{"bench/http/bare", ""},
+		{"bench/scale", "test/http/binary"},
+	}},
+	{"what runs the built binary", []row{
+		{"test/http/binary", ""},
 	}},
 	{"the command line", []row{
 		{"cli", "server scene sandbox traffic web core httpd account token source origin audit hashing seal glyph fault paging plexauth"},
@@ -188,7 +191,7 @@ const joinsStore = "core"
 // their tests: what they need of the database, they ask a service for.
 var aboveStore = []string{
 	"api", "cli", "cmd/usher", "coretest", "httpd", "plexauthtest", "server", "web",
-	"bench/http", "test/browser", "test/clients", "test/crash", "test/docs", "test/exec", "test/http", "test/sdks",
+	"bench/http", "bench/scale", "test/browser", "test/clients", "test/crash", "test/docs", "test/exec", "test/http", "test/sdks",
 }
 
 // Whatever the table of layers says: only core names package store. Tests of
