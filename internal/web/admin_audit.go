@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,8 +30,9 @@ type auditData struct {
 	// Account, Event and Text are the search.
 	Account, Event, Text string
 	Entries              []audit.Entry
-	// Older is the page with older rows. Empty: these are the oldest.
-	Older  string
+	// Older and Newer are the pages with older and newer rows. Empty: there are none.
+	Older, Newer string
+
 	Events []audit.Meaning
 	// Newest: these are the newest rows that match.
 	Newest bool
@@ -43,11 +45,12 @@ func (a *adminAudit) show(ctx context.Context, v *visit) (view, error) {
 	q := v.URL.Query()
 	data := auditData{
 		Account: strings.TrimSpace(q.Get("account")), Event: q.Get("event"), Text: q.Get("text"),
-		Events: audit.Meanings(), Newest: q.Get("before") == "",
+		Events: audit.Meanings(),
 	}
 	query := audit.Query{
-		Text: data.Text, Before: number(q.Get("before")), Limit: maxEntries + 1,
+		Text: data.Text, Before: number(q.Get("before")), After: number(q.Get("after")), Limit: maxEntries + 1,
 	}
+	query.OldestFirst = query.After != 0 // the ones that follow the rows that were shown
 	if data.Event != "" {
 		query.Events = []audit.Kind{audit.Kind(data.Event)}
 	}
@@ -58,11 +61,28 @@ func (a *adminAudit) show(ctx context.Context, v *visit) (view, error) {
 	if data.Entries, err = a.log.List(ctx, query); err != nil {
 		return view{}, err
 	}
-	if len(data.Entries) > maxEntries {
-		data.Entries = data.Entries[:maxEntries]
-		data.Older = data.olderThan(data.Entries[maxEntries-1].ID)
-	}
+	data.link(query)
 	return view{name: "admin-audit", data: data}, nil
+}
+
+// link cuts the entries to a page, in the order of the page, and sets the links to the
+// pages beside it.
+func (d *auditData) link(query audit.Query) {
+	more := len(d.Entries) > maxEntries // in the direction of reading
+	d.Entries = d.Entries[:min(len(d.Entries), maxEntries)]
+	if query.OldestFirst {
+		slices.Reverse(d.Entries)
+	}
+	d.Newest = query.Before == 0 && query.After == 0 || query.OldestFirst && !more
+	if len(d.Entries) == 0 {
+		return
+	}
+	if more || query.OldestFirst {
+		d.Older = d.search(url.Values{"before": {decimal(d.Entries[len(d.Entries)-1].ID)}})
+	}
+	if !d.Newest {
+		d.Newer = d.search(url.Values{"after": {decimal(d.Entries[0].ID)}})
+	}
 }
 
 // narrow limits a query to an account. The rows of a removed account are found
@@ -82,11 +102,6 @@ func (a *adminAudit) narrow(ctx context.Context, query *audit.Query, login strin
 
 // First is the page with the newest rows of the same search.
 func (d auditData) First() string { return d.search(url.Values{}) }
-
-// olderThan is the page with the rows of the same search before a row.
-func (d auditData) olderThan(id int64) string {
-	return d.search(url.Values{"before": {decimal(id)}})
-}
 
 func (d auditData) search(q url.Values) string {
 	for name, value := range map[string]string{

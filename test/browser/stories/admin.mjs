@@ -42,6 +42,10 @@ await story(async (stage) => {
   await den.getByRole('button', { name: 'Share', exact: true }).click();
   await page.getByRole('status').filter({ hasText: 'Shared.' }).waitFor();
   await stage.look(page, 'admin-servers');
+  await page.goto('/admin/shares');
+  await heading(page, 'Shares');
+  assert.equal(await page.getByRole('button', { name: 'Take back the share of mia in Den' }).count(), 1);
+  await stage.look(page, 'admin-shares');
 
   // The new person signs in, and their device sees the server.
   const hers = await signedIn(stage, mia);

@@ -1,0 +1,181 @@
+package web_test
+
+import (
+	"fmt"
+	"html"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/source"
+)
+
+// crowd adds accounts: user000, user001 and so on.
+func (w *world) crowd(n int) {
+	w.Helper()
+	for i := range n {
+		name := fmt.Sprintf("user%03d", i)
+		_, err := w.Accounts.Add(w.Context(), operator, account.NewAccount{
+			Username: name, Email: name + "@example.org", Password: password,
+		})
+		w.must(err)
+	}
+}
+
+var besidesLink = regexp.MustCompile(`<a rel="(prev|next)" href="([^"]*)"`)
+
+// walk follows the links of a listing from its first page to the last and back, and
+// returns what a pattern finds on the way there.
+func (b *browser) walk(path string, pattern *regexp.Regexp) (found []string, pages int) {
+	b.Helper()
+	links := func(page string) map[string]string {
+		to := make(map[string]string)
+		for _, m := range besidesLink.FindAllStringSubmatch(page, -1) {
+			to[m[1]] = html.UnescapeString(m[2])
+		}
+		return to
+	}
+	var rows []string // of each page
+	for {
+		page := b.reads(path)
+		rows = append(rows, strings.Join(pattern.FindAllString(page, -1), " "))
+		next := links(page)["next"]
+		if next == "" {
+			break
+		}
+		path = next
+	}
+	for i := len(rows) - 2; i >= 0; i-- {
+		path = links(b.reads(path))["prev"]
+		if got := strings.Join(pattern.FindAllString(b.reads(path), -1), " "); got != rows[i] {
+			b.Errorf("back on page %d are %s, want %s", i+1, got, rows[i])
+		}
+	}
+	if prev := links(b.reads(path))["prev"]; prev != "" {
+		b.Errorf("before the first page is %s", prev)
+	}
+	return strings.Fields(strings.Join(rows, " ")), len(rows)
+}
+
+func TestAccountsInPages(t *testing.T) {
+	w := newTown(t)
+	w.crowd(250)
+	b := w.browser().signIn("olga")
+	names := regexp.MustCompile(`user\d{3}\b`)
+	found, pages := b.walk("/admin/accounts", regexp.MustCompile(`<strong>user\d{3}</strong>`))
+	if len(found) != 250 || pages != 3 || names.FindString(found[0]) != "user000" || names.FindString(found[249]) != "user249" {
+		t.Errorf("%d accounts on %d pages, want 250 on 3", len(found), pages)
+	}
+	found, pages = b.walk("/admin/accounts?search=USER1", regexp.MustCompile(`<strong>user\d{3}</strong>`))
+	if len(found) != 100 || pages != 1 {
+		t.Errorf("a search finds %d accounts on %d pages, want 100 on 1", len(found), pages)
+	}
+	for search, want := range map[string]string{"user249": "user249", "user007@": "user007", "%5C%22%3Cb%3E": "Nobody was found"} {
+		b.reads("/admin/accounts?search="+search, want)
+	}
+	// A link that is misspelt leads to the first page.
+	b.reads("/admin/accounts?after=nothing", "user000", "First page")
+}
+
+// Where accounts are many, they are named by typing, and listings are cut.
+func TestAdminOfManyAccounts(t *testing.T) {
+	w := newTown(t)
+	w.crowd(150)
+	b := w.browser().signIn("olga")
+	form := []string{"name", "Den", "identifier", "den-1", "connections", "http://192.168.1.5:32400"}
+	b.refused("/admin/servers", "There is no account “nobody”", append(form, "owner-name", "nobody")...)
+	b.sends("/admin/servers", "/admin/servers?done=added", append(form, "owner-name", " USER005@example.org ")...)
+	den, err := w.Sources.Find(t.Context(), source.Ref{Kind: source.Server, Identifier: "den-1"})
+	w.must(err)
+	if owner, err := w.Accounts.Get(t.Context(), den.OwnerID); err != nil || owner.Username != "user005" {
+		t.Errorf("the owner is %s: %v", owner.Username, err)
+	}
+	if page := b.reads("/admin/servers", `name="owner-name"`, `name="account-name"`); strings.Contains(page, "<select") {
+		t.Error("the page lets an admin choose one of 150 accounts")
+	}
+	b.refused("/admin/shares", "There is no account “nobody”", "server", "den-1", "account-name", "nobody")
+	b.sends("/admin/shares", "/admin/servers?done=shared", "server", "den-1", "account-name", "User007")
+	for i := range 130 {
+		w.must(w.Sources.Share(t.Context(), operator, den, int64(i+20)))
+	}
+	b.reads("/admin/servers", "more than 25 accounts", "/admin/shares?server=den-1")
+	for _, path := range []string{"/admin/shares", "/admin/shares?server=den-1"} {
+		found, pages := b.walk(path, regexp.MustCompile(`<strong>user\d{3}</strong>`))
+		if len(found) != 131 || pages != 2 {
+			t.Errorf("%s: %d shares on %d pages, want 131 on 2", path, len(found), pages)
+		}
+	}
+	owner, err := w.Accounts.Find(t.Context(), "user007")
+	w.must(err)
+	b.reads(fmt.Sprint("/admin/shares?account=", owner.ID), "Shares of user007", "Den")
+	for _, path := range []string{"/admin/shares?server=none", "/admin/shares?account=99999", "/admin/shares?account=x"} {
+		b.wantPage(b.get(path), http.StatusNotFound)
+	}
+	w.program("mia")
+	b.reads("/admin/tokens?name=MIA", "Revoke token", `value="mia"`)
+	b.wantPage(b.get("/admin/tokens?name=nobody"), http.StatusBadRequest, "There is no account “nobody”")
+}
+
+// An account's own page has pages of devices and of browsers, each by itself.
+func TestAccountInPages(t *testing.T) {
+	w := newTown(t)
+	for i := range 60 {
+		name := fmt.Sprintf("set-%02d", i)
+		verified, err := w.Accounts.Verify(t.Context(), audit.Actor{}, account.Credentials{Login: "mia", Password: password})
+		w.must(err)
+		_, err = w.Tokens.SignIn(t.Context(), audit.Actor{}, verified.Proof, device.Device{ClientIdentifier: name, Name: name})
+		w.must(err)
+	}
+	b := w.browser().signIn("mia")
+	found, pages := b.walk("/account", regexp.MustCompile(`Sign out set-\d\d`))
+	if len(found) != 3*60 || pages != 3 {
+		t.Errorf("%d devices on %d pages, want 60 on 3", len(found)/3, pages)
+	}
+}
+
+// The audit log is read in both directions.
+func TestAuditInPages(t *testing.T) {
+	w := newTown(t)
+	for i := range 120 {
+		w.allow(fmt.Sprintf("https://app-%d.example.org", i))
+	}
+	b := w.browser().signIn("olga")
+	rows := regexp.MustCompile(`app-\d+`)
+	link := func(page, text string) string {
+		m := regexp.MustCompile(`href="([^"]*)">` + text).FindStringSubmatch(page)
+		if m == nil {
+			return ""
+		}
+		return html.UnescapeString(m[1])
+	}
+	path, first := "/admin/audit?event=origin.allowed", ""
+	var shown [][]string
+	for path != "" {
+		page := b.reads(path)
+		if len(shown) == 0 {
+			first = path
+		}
+		shown = append(shown, rows.FindAllString(page, -1))
+		if next := link(page, "Older rows"); next != "" {
+			path = next
+			continue
+		}
+		break
+	}
+	if len(shown) != 3 {
+		t.Fatalf("got %d pages, want 3", len(shown))
+	}
+	for i := 1; i >= 0; i-- {
+		path = link(b.reads(path), "Newer rows")
+		if got := rows.FindAllString(b.reads(path), -1); fmt.Sprint(got) != fmt.Sprint(shown[i]) {
+			t.Errorf("back on page %d are %v, want %v", i+1, got, shown[i])
+		}
+	}
+	if newer := link(b.reads(path), "Newer rows"); newer != "" {
+		t.Errorf("newer than %s is %s", first, newer)
+	}
+}
