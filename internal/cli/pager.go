@@ -3,8 +3,8 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -30,11 +30,10 @@ func (c *console) paged(print func() error) error {
 	c.out = p
 	err := print()
 	c.out = terminal
-	err = errors.Join(err, p.finish())
 	if errors.Is(err, errPagerGone) {
-		return nil // that is how one ends a listing
+		err = nil // that is how one ends a listing
 	}
-	return err
+	return errors.Join(err, p.finish())
 }
 
 // pagerCommand returns the command of the pager; nil if there is none.
@@ -108,10 +107,11 @@ func (p *pager) finish() error {
 	if p.process.Process == nil {
 		return nil // it did not start, which Write has reported
 	}
-	err := p.input.Close()
-	if errors.Is(err, os.ErrClosed) {
-		err = nil
+	_ = p.input.Close() // a pager that has ended has closed it
+	_ = p.process.Wait()
+	switch p.process.ProcessState.ExitCode() {
+	case 126, 127: // the shell's, for what it cannot start
+		return &hintError{fmt.Errorf("cannot start the pager %s", p.command[len(p.command)-1]), "set PAGER, or use --no-pager"}
 	}
-	_ = p.process.Wait() // its exit code says nothing of the listing
-	return err
+	return nil // any other exit code says nothing of the listing
 }
