@@ -6,7 +6,7 @@
 // Tokens are checked once each, so that none is in the server's cache. The exit code
 // is 1 if something is slower than its goal.
 //
-//	go run ./bench/scale [-sizes 1000,1000000] [-dir FOLDER]
+//	go run ./bench/scale [-sizes 1000,1000000] [-dir FOLDER [-fill]]
 package main
 
 import (
@@ -25,11 +25,12 @@ import (
 
 func main() {
 	sizes := flag.String("sizes", "1000,1000000", "numbers of accounts, the smallest first")
-	dir := flag.String("dir", "", "folder for the databases (default a temporary one)")
+	dir := flag.String("dir", "", "folder for the databases, which the next run uses again (default a temporary one)")
+	only := flag.Bool("fill", false, "only make the databases")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	good, err := run(ctx, *sizes, *dir)
+	good, err := run(ctx, *sizes, *dir, *only)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 	}
@@ -42,7 +43,7 @@ func main() {
 // figures are the medians of what was measured, in the order of the rows.
 type figures map[string]time.Duration
 
-func run(ctx context.Context, sizes, dir string) (good bool, err error) {
+func run(ctx context.Context, sizes, dir string, only bool) (good bool, err error) {
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "usher-scale-"); err != nil {
 			return false, err
@@ -66,13 +67,16 @@ func run(ctx context.Context, sizes, dir string) (good bool, err error) {
 			return false, fmt.Errorf("making a database of %d accounts: %w", n, err)
 		}
 		fmt.Fprintf(os.Stderr, "made a database of %d accounts in %.0f s\n", n, time.Since(began).Seconds())
+		if only {
+			continue
+		}
 		f, err := w.measure(ctx)
 		if err != nil {
 			return false, fmt.Errorf("with %d accounts: %w", n, err)
 		}
 		counts, columns = append(counts, n), append(columns, f)
 	}
-	return report(counts, columns), nil
+	return only || report(counts, columns), nil
 }
 
 // goal says how slow a row may be.
