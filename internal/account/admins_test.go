@@ -90,6 +90,40 @@ func TestDemoteRevokesReach(t *testing.T) {
 	}
 }
 
+// However many servers the admins have, none stays within reach.
+func TestDemoteRevokesEveryServer(t *testing.T) {
+	c := coretest.New(t, core.Config{})
+	c.AddAdmin("ada")
+	eve := c.AddAdmin("eve")
+	tv, err := c.Tokens.Verify(t.Context(), c.Token(eve, "tv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tokens []plexauth.Secret
+	for i := range 230 {
+		s := c.AddSource(source.Source{
+			Kind: source.Server, Identifier: fmt.Sprint("admins-", i), Name: "same",
+			Connections: []source.Connection{{URI: "http://192.0.2.5:32400"}},
+		})
+		tok, err := c.Sources.Token(t.Context(), byConsole, tv, s.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens = append(tokens, tok)
+	}
+	if list, err := c.Sources.Servers(t.Context(), eve.ID); len(list) != 231 || err != nil { // and this one
+		t.Errorf("an admin reaches %d servers, %v, want 231", len(list), err)
+	}
+	if err := c.Accounts.Demote(t.Context(), byConsole, eve.ID, c.Sources); err != nil {
+		t.Fatal(err)
+	}
+	for i, tok := range tokens {
+		if _, err := c.Tokens.Verify(t.Context(), tok); !errors.Is(err, token.ErrInvalid) {
+			t.Errorf("the token of server %d: error %v", i, err)
+		}
+	}
+}
+
 // Attack: two admins remove or disable each other at the same moment, and nobody
 // is left.
 func TestAdminsRemoveEachOther(t *testing.T) {
