@@ -183,7 +183,7 @@ func get(ctx context.Context, client *http.Client, where string, header http.Hea
 		return err
 	}
 	if header != nil {
-		req.Header = header
+		req.Header = header.Clone() // the client adds its cookies
 	}
 	return do(client, req, http.StatusOK)
 }
@@ -196,8 +196,8 @@ func do(client *http.Client, req *http.Request, want int) error {
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != want {
-		err = fmt.Errorf("%s %s got %s: %.200s", req.Method, req.URL.Path, res.Status, text)
+	if err == nil && (res.StatusCode != want || res.Request.URL.Path != req.URL.Path && req.URL.Path != "/") {
+		err = fmt.Errorf("%s %s got %s at %s: %.200s", req.Method, req.URL.Path, res.Status, res.Request.URL.Path, text)
 	}
 	return err
 }
