@@ -15,6 +15,9 @@ type Config struct {
 	// PublicURL is where browsers reach this server. Empty: the address that
 	// each request was sent to.
 	PublicURL string
+	// MediaJWT makes the media plane accept JWTs. No media server that is released
+	// does.
+	MediaJWT bool
 	// Version is usher's own, shown in /identity. Empty: "dev".
 	Version string
 }
@@ -31,7 +34,7 @@ type API struct {
 
 // New returns an API that answers from the services of c.
 func New(c *core.Core, cfg Config) *API {
-	gate := &gate{tokens: c.Tokens, selfID: c.Sources.Self().ID}
+	gate := &gate{tokens: c.Tokens, selfID: c.Sources.Self().ID, mediaJWT: cfg.MediaJWT}
 	a := &API{
 		exact: make(map[string]*endpoint), patterns: make(map[string]*endpoint),
 		notFound: &endpoint{gate: gate, log: c.Logger, observer: cfg.Observer.At("")},

@@ -174,8 +174,11 @@ func withQuery(path string) string {
 // target is a row's path with what it needs to do what it is there for.
 func (w *world) target(t testing.TB, row api.Row) string {
 	t.Helper()
-	if row.Path == "/api/v2/pins/link" {
+	switch row.Path {
+	case "/api/v2/pins/link":
 		return row.Path + "?code=" + w.startPIN(t, "tv").Code
+	case "/api/v2/auth/jwk":
+		return row.Path + "?" + w.newKey(t, "tv").query()
 	}
 	return withQuery(row.Path)
 }

@@ -9,8 +9,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/devicekey"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/pin"
+	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
 )
 
@@ -20,8 +22,10 @@ var (
 	errNoClient = fault.Invalidf("X-Plex-Client-Identifier", "X-Plex-Client-Identifier is missing")
 	errNoToken  = fault.New(fault.Unauthenticated, "there is no token")
 	// errBadToken is token.ErrInvalid at a path of version 1.
-	errBadToken  = fault.New(fault.Unauthenticated, "invalid token")
-	errForbidden = fault.New(fault.Denied,
+	errBadToken = fault.New(fault.Unauthenticated, "invalid token")
+	// errNoNonceClient is errNoClient where one asks for a nonce.
+	errNoNonceClient = fault.Invalidf("X-Plex-Client-Identifier", "X-Plex-Client-Identifier is missing")
+	errForbidden     = fault.New(fault.Denied,
 		"this token does not reach that far: it takes the access token of an account that may")
 	errNoRoute = fault.New(fault.NotFound, "there is nothing at this path")
 	errMethod  = fault.New(fault.Unsupported, "this path does not take this method")
@@ -33,8 +37,10 @@ const (
 	codeNoClient        = 1000
 	codeUnauthenticated = 1001
 	codeNoPIN           = 1020 // with status 404; measured by a client's authors in September 2026
+	codeRateLimited     = 1003
 	codeSecondFactor    = 1029
 	codeTooManyFailures = 1031
+	codeIssuer          = 1097
 )
 
 // response is how an error is reported to the caller.
@@ -75,6 +81,19 @@ var protocolResponses = [...]struct {
 	{pin.ErrNotFound, response{404, codeNoPIN, "Code not found or expired", false}},
 	{errMethod, response{405, 405, "", true}},
 	{errBadToken, response{422, 422, "", true}},
+	{errNoNonceClient, response{422, 422, "", false}},
+
+	// Only who showed a JWT gets 498: PlexAPI has no name for it, and raises
+	// TypeError.
+	{token.ErrExpired, response{498, 498, "", true}},
+	{devicekey.ErrExpired, response{498, 498, "", false}},
+	{devicekey.ErrSignature, response{422, 422, "", true}},
+	{devicekey.ErrUnknownKey, response{422, 422, "", true}},
+	{devicekey.ErrIssuer, response{422, codeIssuer, "", false}},
+	{devicekey.ErrNonce, response{422, 422, "", false}},
+	{devicekey.ErrNonceUsed, response{422, 422, "", false}},
+	{devicekey.ErrTaken, response{422, 422, "", true}},
+	{devicekey.ErrRateLimited, response{429, codeRateLimited, "API rate limit exceeded", false}},
 }
 
 // respond returns the response for an error. ours reports whether the error is

@@ -60,7 +60,15 @@ func (w *world) answered(t *testing.T, path, suffix string) (target string, form
 		w.read(t, "GET", "/api/v2/user.json", w.signIn(t, "admin"), nil, &me)
 		path = strings.Replace(path, "{uuid}", me.UUID, 1)
 	}
-	return path + suffix + "?type=delegation&scope=all&source=server://den", url.Values{
+	query := "?type=delegation&scope=all&source=server://den"
+	switch path {
+	case "/api/v2/auth/jwk":
+		query += "&" + w.newKey(t, "test").query()
+	case "/api/v2/auth/token":
+		k, _ := w.keyed(t, "member", "player")
+		query += "&jwt=" + k.jwt(k.header(), k.claims(k.nonce(t)))
+	}
+	return path + suffix + query, url.Values{
 		"login": {"admin"}, "password": {password}, "user[login]": {"admin"}, "user[password]": {password}, "code": {pin.Code},
 	}
 }

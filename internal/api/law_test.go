@@ -50,6 +50,8 @@ type law struct {
 	// proof has not been brought yet.
 	consented lawPIN
 	pins      []lawPIN            // every PIN that was started
+	keys      []lawKey            // every device key that was registered
+	keyed     map[string]bool     // secrets that one was registered with
 	read      map[string]bool     // answers
 	seen      map[string]bool     // parts of them
 	wrong     map[string]struct{} // what is against the law
@@ -68,6 +70,12 @@ type lawPIN struct {
 	client string
 }
 
+// lawKey is a device key, and what registered it.
+type lawKey struct {
+	*deviceKey
+	by found
+}
+
 // found is a secret, and how one comes by it.
 type found struct {
 	secret plexauth.Secret
@@ -80,9 +88,9 @@ type found struct {
 func newLaw(t *testing.T, w *world, first plexauth.Secret, change func(http.Handler) http.Handler) *law {
 	t.Helper()
 	l := &law{
-		world: w, T: t, first: first, handler: server.New(w.Core.Core, server.Config{}).Handler(),
+		world: w, T: t, first: first, handler: server.New(w.Core.Core, server.Config{MediaJWT: true}).Handler(),
 		sources: []string{"server://den", "server://self", "provider://den"},
-		read:    make(map[string]bool), seen: map[string]bool{string(first): true}, wrong: make(map[string]struct{}),
+		read:    make(map[string]bool), seen: map[string]bool{string(first): true}, wrong: make(map[string]struct{}), keyed: make(map[string]bool),
 	}
 	if change != nil {
 		l.handler = change(l.handler)
@@ -167,13 +175,50 @@ func (l *law) follow(depth int) (all []found) {
 		}
 		frontier = next
 	}
+	return append(all, l.exchangeKeys()...)
+}
+
+// register registers a device key with a secret, once.
+func (l *law) register(f found) {
+	l.Helper()
+	p, err := l.Tokens.Verify(l.Context(), f.secret)
+	if err != nil || l.keyed[string(f.secret)] {
+		return
+	}
+	l.keyed[string(f.secret)] = true
+	stored, err := l.Tokens.Get(l.Context(), p.TokenID)
+	if err != nil {
+		l.Fatal(err)
+	}
+	k := l.newKey(l.T, stored.Device.ClientIdentifier)
+	if status, _ := k.register(l.T, f.secret); status == http.StatusCreated {
+		l.keys = append(l.keys, lawKey{k, f})
+	}
+}
+
+// exchangeKeys exchanges the device keys, and walks with the JWTs. It leaves out
+// a key that the first secret has registered: its first JWT would end that.
+func (l *law) exchangeKeys() (all []found) {
+	l.Helper()
+	for _, k := range l.keys {
+		if k.by.secret == l.first {
+			continue
+		}
+		g := found{k.exchange(l.T), token.JWT.String(), k.by.how + ", a device key"}
+		l.seen[string(g.secret)] = true
+		l.compare(g)
+		all = append(all, g)
+		all = append(all, l.walk(g)...)
+	}
 	return all
 }
 
-// compare checks that a secret does nothing that the first one cannot do.
+// compare checks that a secret does nothing that the first one cannot do. It
+// passes over registering a device key, which a JWT may do with a proof only: what
+// such a key leads to is walked with, and must end like everything else.
 func (l *law) compare(g found) {
 	for can := range l.world.powers(l.T, g.secret) {
-		if !l.powers[can] {
+		if !l.powers[can] && can != "POST /api/v2/auth/jwk" {
 			l.violate("%s gives a secret that can %s, which the first cannot", g.how, can)
 		}
 	}
@@ -232,8 +277,12 @@ func (l *law) startPINs(f found) (started []lawPIN, all []found) {
 // askRow asks a route in every format, with whatever it may want of a PIN and of
 // a source.
 func (l *law) askRow(f found, row lawRow, p lawPIN, src string) (all []found) {
-	if row.method == http.MethodPost && strings.HasSuffix(row.path, "/pins") {
+	switch {
+	case row.method == http.MethodPost && strings.HasSuffix(row.path, "/pins"):
 		return nil // startPINs has asked it
+	case row.path == "/api/v2/auth/jwk":
+		l.register(f)
+		return nil
 	}
 	path := strings.NewReplacer("{id}", fmt.Sprint(p.id), "{code}", p.code, "{uuid}", "x", "{passkey}", "1").Replace(row.path)
 	form := url.Values{
@@ -328,7 +377,7 @@ func (l *law) collect(f found, path string, res *http.Response, body string) (al
 		}
 		l.read[said] = true
 		for _, text := range texts(said) {
-			for _, word := range append(words(text, ""), words(text, "_-")...) {
+			for _, word := range slices.Concat(words(text, ""), words(text, "_-"), words(text, "_-.")) {
 				if l.seen[word] {
 					continue
 				}
@@ -365,7 +414,7 @@ func (l *law) kind(text plexauth.Secret) string {
 		}
 		return fmt.Sprint(p.Kind, " for source ", p.SourceID)
 	}
-	if !errors.Is(err, token.ErrInvalid) {
+	if !errors.Is(err, token.ErrInvalid) && !errors.Is(err, token.ErrExpired) {
 		l.Fatal(err)
 	}
 	if _, err := l.Sessions.Find(l.Context(), text, "192.0.2.1"); err == nil {
@@ -404,6 +453,11 @@ func (l *law) dead(all []found) {
 			for can := range l.world.powers(l.T, g.secret) {
 				l.violate("%s gives a secret that can still %s", g.how, can)
 			}
+		}
+	}
+	for _, k := range l.keys {
+		if status, body := k.offer(l.T, k.jwt(k.header(), k.claims(k.nonce(l.T)))); status == http.StatusOK {
+			l.violate("%s gives a device key that outlives the first: %s", k.by.how, body)
 		}
 	}
 	clear(l.read)
@@ -446,6 +500,13 @@ func firsts() map[string]struct {
 		}
 	}
 	expire := func(_ *testing.T, w *world, _ token.Principal) { w.Clock.Advance(48 * time.Hour) }
+	weekOver := func(_ *testing.T, w *world, _ token.Principal) { w.Clock.Advance(7 * 24 * time.Hour) }
+	jwt := func(name string) func(*testing.T, *world) plexauth.Secret {
+		return func(t *testing.T, w *world) plexauth.Secret {
+			_, jwt := w.keyed(t, name, "player")
+			return jwt
+		}
+	}
 	type end = func(*testing.T, *world, token.Principal)
 	type first = struct {
 		mint  func(*testing.T, *world) plexauth.Secret
@@ -501,6 +562,14 @@ func firsts() map[string]struct {
 		"transient for another source": {func(t *testing.T, w *world) plexauth.Secret {
 			return w.sourceToken(t, w.signIn(t, "admin"))
 		}, 2, map[string]end{"expired": expire}},
+		"JWT, admin":  {jwt("admin"), 2, map[string]end{"expired": weekOver, "device key revoked": revoke}},
+		"JWT, member": {jwt("member"), 2, map[string]end{"expired": weekOver, "device key revoked": revoke}},
+		"transient of a JWT": {func(t *testing.T, w *world) plexauth.Secret {
+			return w.transient(t, jwt("admin")(t, w))
+		}, 1, map[string]end{"expired": weekOver}},
+		"server token of a JWT": {func(t *testing.T, w *world) plexauth.Secret {
+			return w.serverToken(t, jwt("member")(t, w), "self")
+		}, 1, map[string]end{"expired": weekOver}},
 	}
 }
 
@@ -509,7 +578,7 @@ func TestLawOfReach(t *testing.T) {
 	for name, first := range firsts() {
 		for end, do := range first.ends {
 			t.Run(name+", "+end, func(t *testing.T) {
-				w := newWorld(t, nil)
+				w := newWorld(t, func(c *config) { c.API.MediaJWT = true })
 				l := newLaw(t, w, first.mint(t, w), nil)
 				all := l.follow(first.depth)
 				for _, g := range all {
@@ -527,7 +596,7 @@ func TestLawOfReach(t *testing.T) {
 		}
 	}
 	// Else the walk is not what it is meant to be.
-	for _, kind := range []string{"access", "server for source 1", "server for source 2", "transient", "transient for source 3"} {
+	for _, kind := range []string{"access", "server for source 1", "server for source 2", "transient", "transient for source 3", "jwt"} {
 		if !kinds[kind] {
 			t.Errorf("no chain led to a secret of the kind %q, only to %v", kind, slices.Sorted(maps.Keys(kinds)))
 		}

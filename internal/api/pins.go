@@ -62,7 +62,11 @@ func (h pinHandlers) create(ctx context.Context, c *call, proofURL string) (pin.
 	if err != nil {
 		return pin.PIN{}, err
 	}
-	return h.pins.Start(ctx, c.device(), strong, proofURL)
+	key, _, err := readPublicKey(c)
+	if err != nil {
+		return pin.PIN{}, err
+	}
+	return h.pins.StartWithKey(ctx, c.device(), strong, proofURL, key.JWK)
 }
 
 // poll returns a PIN, with its token once it is linked.
@@ -88,6 +92,13 @@ func (h pinHandlers) find(ctx context.Context, c *call) (pin.PIN, plexauth.Secre
 	id, _ := strconv.ParseInt(c.http.PathValue("id"), 10, 64)
 	if proof := c.http.Header.Get(proofHeader); proof != "" {
 		return h.pins.Redeem(ctx, id, c.ClientIdentifier, c.address, plexauth.Secret(proof))
+	}
+	signed, err := c.params.Text("deviceJWT")
+	if err != nil {
+		return pin.PIN{}, "", err
+	}
+	if signed != "" {
+		return h.pins.GetJWT(ctx, c.actor(), id, c.ClientIdentifier, signed)
 	}
 	return h.pins.Get(ctx, id, c.ClientIdentifier, c.address)
 }

@@ -85,6 +85,8 @@ func (e *endpoint) answer(ctx context.Context, w http.ResponseWriter, c *call) (
 		w.Header().Set(protocolHeader, protocol)
 	} else if r.syntax == legacyXML && suffixOf(c.http) != ".json" {
 		c.Format = wire.XML
+	} else if r.syntax == onlyJSON {
+		c.Format = wire.JSON
 	}
 	if err != nil {
 		return answer{}, err
@@ -110,6 +112,9 @@ func (e *endpoint) allowed() string {
 type gate struct {
 	tokens *token.Service
 	selfID int64 // this server as a source
+	// mediaJWT says that the media plane takes JWTs. Those that are released do
+	// not.
+	mediaJWT bool
 }
 
 // admit reads the parameters, of which some may identify the caller, and
@@ -143,6 +148,8 @@ func (g *gate) authorise(ctx context.Context, c *call, who caller) error {
 		return errNoClient
 	case c.Token == "":
 		return errNoToken
+	case (who == serverToken || who == adminToken) && !g.mediaJWT && token.IsJWT(c.Token):
+		return token.ErrInvalid
 	}
 	var err error
 	if c.principal, err = g.tokens.Verify(ctx, c.Token); err != nil {

@@ -83,11 +83,16 @@ func (h resourceHandlers) servers(ctx context.Context, c *call) ([]source.Source
 func (h resourceHandlers) resource(
 	ctx context.Context, by audit.Actor, c *call, src source.Source,
 ) (wire.Resource, error) {
-	accessToken, err := h.sources.Token(ctx, by, c.principal, src.ID)
-	if err != nil {
-		return wire.Resource{}, err
-	}
 	owned := src.OwnedBy(c.principal.AccountID, c.principal.Admin)
+	// Who shows a JWT gets that itself for servers of their own, and an opaque
+	// token for the others (a client's source).
+	accessToken := c.Token
+	if !owned || c.principal.Kind != token.JWT {
+		var err error
+		if accessToken, err = h.sources.Token(ctx, by, c.principal, src.ID); err != nil {
+			return wire.Resource{}, err
+		}
+	}
 	r := wire.Resource{
 		Name: src.Name, Product: src.Product, ProductVersion: src.ProductVersion, Platform: src.Platform,
 		PlatformVersion: src.PlatformVersion, Device: src.Device, ClientIdentifier: src.Identifier,

@@ -43,6 +43,7 @@ type syntax uint8
 const (
 	negotiated syntax = iota // as the path's suffix or the Accept header says
 	legacyXML                // XML, unless the path's suffix says JSON or the request is for the media plane
+	onlyJSON                 // JSON, whatever the caller asks for
 )
 
 // route is one row of a plane's table.
@@ -77,6 +78,11 @@ func (f *features) accountPlane() []route {
 		{"GET", "/api/v2/pins/{id}", clientID, small, negotiated, f.pins.poll},
 		{"PUT", "/api/v2/pins/link", accountToken, small, negotiated, f.pins.link},
 		{"GET", "/api/v2/pins/qr/{code}", anyone, 0, negotiated, f.pins.picture},
+
+		{"POST", "/api/v2/auth/jwk", accountToken, small, onlyJSON, f.keys.register},
+		{"GET", "/api/v2/auth/nonce", anyone, 0, onlyJSON, f.keys.nonce},
+		{"POST", "/api/v2/auth/token", anyone, small, onlyJSON, f.keys.exchange},
+		{"GET", "/api/v2/auth/keys", anyone, 0, onlyJSON, f.keys.published},
 
 		// Version 1, which older programs still speak.
 		{"POST", "/users/sign_in", clientID, small, legacyXML, f.signIn.signInV1},
@@ -115,6 +121,7 @@ type features struct {
 	resources resourceHandlers
 	devices   deviceHandlers
 	pins      pinHandlers
+	keys      keyHandlers
 	media     mediaHandlers
 }
 
@@ -133,6 +140,7 @@ func newFeatures(c *core.Core, cfg Config) *features {
 		avatars:   avatars,
 		resources: resources,
 		devices:   deviceHandlers{c.Devices, c.Tokens, resources, c.Sources.Self().ID},
+		keys:      keyHandlers{c.DeviceKeys, c.Signing},
 		pins:      pinHandlers{c.PINs, newPictures(c.Now), base, c.Now},
 		media:     mediaHandlers{c.Tokens, c.Sources, accounts, sources, version},
 	}

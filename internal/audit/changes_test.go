@@ -15,6 +15,7 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/devicekey/devicekeytest"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/passkey/passkeytest"
 	"github.com/usher-auth/usher/internal/source"
@@ -141,6 +142,17 @@ func TestChangesAreRecorded(t *testing.T) {
 			must(w.PINs.Link(ctx, own, p.Code))
 		}
 	}
+	deviceKey := devicekeytest.New(t, "tv", 1)
+	for range 2 { // the second time it is there already
+		must(w.DeviceKeys.Register(ctx, own, three, deviceKey.Public, ""))
+	}
+	for range 2 {
+		nonce, err := w.DeviceKeys.Nonce("tv", tv.Address)
+		must(err)
+		_, err = w.DeviceKeys.Exchange(ctx, tv, deviceKey.Sign(t, nonce, now))
+		must(err)
+	}
+	one, three = signIn(""), signIn("")
 	_, err = w.Origins.Allow(ctx, page, "https://app.example.org")
 	must(err)
 	_, err = w.Origins.Remove(ctx, page, "https://app.example.org")
@@ -201,14 +213,19 @@ func TestChangesAreRecorded(t *testing.T) {
 		"passkey.removed|mia||" + tvRow + "passkey 1, phone",
 		"pin.linked|mia||" + tvRow + "token 5 for Cinema",
 		"pin.refused|mia||" + tvRow + "Cinema",
+		"device-key.added|mia||" + tvRow + "token 6 of device 1",
+		"jwt.issued|mia||" + tvRow + "for device key 6, in place of 3 tokens",
+		"jwt.issued|mia||" + tvRow + "for device key 6",
+		"sign-in|mia||" + tvRow + "token 7",
+		"sign-in|mia||" + tvRow + "token 8",
 		"origin.allowed||olga|" + pageRow + "https://app.example.org",
 		"origin.removed||olga|" + pageRow + "https://app.example.org",
 		"provider.added||olga|" + pageRow + "Music",
 		"provider.removed||olga|" + pageRow + "Music",
 		"share.added|mia|olga|" + pageRow + "Den",
-		"token.made|mia||" + tvRow + "token 6 for Den",
-		"token.revoked|mia|olga|" + pageRow + "token 1 of Test, and one token",
-		"sign-out|mia||" + tvRow + "token 3 of Test",
+		"token.made|mia||" + tvRow + "token 9 for Den",
+		"token.revoked|mia|olga|" + pageRow + "token 7 of Test, and one token",
+		"sign-out|mia||" + tvRow + "token 8 of Test",
 		"token.revoked|mia||" + tvRow + "1 of device 1",
 		"token.revoked|mia||" + tvRow + "all 1, and every browser but one",
 		"account.changed|mia|olga|" + pageRow,

@@ -13,6 +13,9 @@ const (
 	TokenMade    Kind = "token.made"
 	TokenRevoked Kind = "token.revoked"
 
+	DeviceKeyAdded Kind = "device-key.added"
+	JWTIssued      Kind = "jwt.issued"
+
 	AccountAdded    Kind = "account.added"
 	AccountChanged  Kind = "account.changed"
 	AccountRemoved  Kind = "account.removed"
@@ -64,6 +67,9 @@ var kinds = [...]Meaning{
 
 	{TokenMade, "a device received a token for one server"},
 	{TokenRevoked, "a token was revoked by someone else, or evicted for a newer one of the same device"},
+
+	{DeviceKeyAdded, "a device registered its public key"},
+	{JWTIssued, "a device received a JWT for its key; the first one ends its other tokens"},
 
 	{AccountAdded, "an account was added"},
 	{AccountChanged, "the name or e-mail address of an account changed"},

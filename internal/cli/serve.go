@@ -40,6 +40,7 @@ type serveOptions struct {
 	name, id              string
 	tlsCert, tlsKey       string
 	hsts                  bool
+	pmsAcceptsJWT         bool
 	transientTTL          time.Duration
 	hashSlots, hashQueue  int
 	maxConnections        int
@@ -96,6 +97,7 @@ is an account.`,
 	f.StringVar(&o.tlsCert, "tls-cert", "", "PEM `file` with the certificate; the server then accepts TLS only")
 	f.StringVar(&o.tlsKey, "tls-key", "", "PEM `file` with the key of the certificate")
 	f.BoolVar(&o.hsts, "hsts", true, "send Strict-Transport-Security over HTTPS, so that browsers use HTTPS only")
+	f.BoolVar(&o.pmsAcceptsJWT, "pms-accepts-jwt", false, "accept JWTs on the media plane, too; released media servers do not")
 	f.DurationVar(&o.transientTTL, "transient-ttl", 48*time.Hour, "lifetime of transient tokens, 48h at most")
 	f.IntVar(&o.hashSlots, "hash-slots", 0, "number of passwords hashed at once (default the number of processors)")
 	f.IntVar(&o.hashQueue, "hash-queue", 0, "number of sign-ins that wait for a slot before more are rejected (default 16 for each slot)")
@@ -149,7 +151,10 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	if c.Created {
 		log.Info("created a database", "folder", cs.place())
 	}
-	srv := server.New(c, server.Config{Version: version(), PublicURL: o.publicURL(), NoHSTS: !o.hsts, MetricsHosts: o.knownMetricsHosts(), Proxies: o.proxies})
+	srv := server.New(c, server.Config{
+		Version: version(), PublicURL: o.publicURL(), NoHSTS: !o.hsts, MediaJWT: o.pmsAcceptsJWT,
+		MetricsHosts: o.knownMetricsHosts(), Proxies: o.proxies,
+	})
 	empty, err := cs.firstAdmin(ctx, c.Accounts, o)
 	if err != nil {
 		return err

@@ -45,12 +45,8 @@ type tokenJSON struct {
 }
 
 func newTokenJSON(t token.Token) tokenJSON {
-	kind := token.Access
-	if t.Kind == token.Server {
-		kind = token.Server
-	}
 	return tokenJSON{
-		t.ID, kind.String(), t.Username, t.Source, t.Device.ClientIdentifier, t.Device.Product,
+		t.ID, t.Kind.String(), t.Username, t.Source, t.Device.ClientIdentifier, t.Device.Product,
 		choose(t.Device.Name != "", t.Device.Name, t.Device.Device), t.Device.Address, t.CreatedAt, t.LastUsedAt,
 	}
 }

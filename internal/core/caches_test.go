@@ -24,6 +24,7 @@ import (
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/devicekey/devicekeytest"
 	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/passkey/passkeytest"
@@ -61,6 +62,7 @@ type household struct {
 	enrolment     account.Enrolment
 	backup        []plexauth.Secret
 	key           *passkeytest.Key
+	deviceKey     *devicekeytest.Key // of the box, which mia has linked
 
 	// tokens, pins and sources are what answers is about, by name.
 	tokens  map[string]plexauth.Secret
@@ -102,6 +104,10 @@ func newHousehold(t *testing.T) *household {
 	h.waits = h.start("waits")
 	h.must(h.PINs.Link(t.Context(), audit.Actor{AccountID: h.mia.ID}, h.start("linked").Code))
 	h.must(h.PINs.Link(t.Context(), audit.Actor{AccountID: h.mia.ID}, h.startForward("web").Code))
+	h.deviceKey = devicekeytest.New(t, "box", 1)
+	h.pins["box"], err = h.PINs.StartWithKey(t.Context(), tvOf("box"), true, "", h.deviceKey.Public.JWK)
+	h.must(err)
+	h.must(h.PINs.Link(t.Context(), audit.Actor{AccountID: h.mia.ID}, h.pins["box"].Code))
 	_, h.session, err = h.Sessions.Start(t.Context(), h.by, h.Prove(h.mia).Proof, true, "Firefox")
 	h.must(err)
 	h.enrolment = account.NewEnrolment("usher", "noa")
@@ -147,6 +153,12 @@ func (h *household) startForward(client string) pin.PIN {
 // forward is where mia's browser goes on to after a PIN was linked.
 func (h *household) forward(p pin.PIN) (pin.Forward, error) {
 	return h.PINs.Forward(h.t.Context(), audit.Actor{AccountID: h.mia.ID}, p.Code)
+}
+
+// jwt exchanges the PIN of the box for a JWT.
+func (h *household) jwt(ctx context.Context) (plexauth.Secret, error) {
+	_, jwt, err := h.PINs.GetJWT(ctx, h.by, h.pins["box"].ID, "box", h.deviceKey.Sign(h.t, "", h.Clock.Now()))
+	return jwt, err
 }
 
 // code returns what noa's authenticator shows.
@@ -375,6 +387,36 @@ var changingMethods = []changing{
 		return h.Tokens.RevokeDevice(ctx, h.by, h.mia.ID, h.tv.DeviceID)
 	}},
 
+	{"DeviceKeys.Register", "", false, func(ctx context.Context, h *household) error {
+		return h.DeviceKeys.Register(ctx, h.by, h.tv, h.deviceKey.Public, "")
+	}},
+	{"DeviceKeys.Register", "again, of a key that has a JWT", true, func(ctx context.Context, h *household) (err error) {
+		h.tokens["jwt"], err = h.jwt(ctx)
+		h.answers(h.here)
+		if err != nil {
+			return err
+		}
+		tok, err := h.Tokens.SignIn(ctx, h.by, h.Prove(h.mia).Proof, tvOf("box"))
+		if err != nil {
+			return err
+		}
+		p, err := h.Tokens.Verify(ctx, tok)
+		return errors.Join(err, h.DeviceKeys.Register(ctx, h.by, p, h.deviceKey.Public, ""))
+	}},
+	{"DeviceKeys.Exchange", "", true, func(ctx context.Context, h *household) error {
+		key := devicekeytest.New(h.t, "tv", 9)
+		err := h.DeviceKeys.Register(ctx, h.by, h.tv, key.Public, "")
+		if err != nil {
+			return err
+		}
+		nonce, err := h.DeviceKeys.Nonce("tv", "192.0.2.9")
+		if err != nil {
+			return err
+		}
+		h.tokens["jwt"], err = h.DeviceKeys.Exchange(ctx, h.by, key.Sign(h.t, nonce, h.Clock.Now()))
+		return err
+	}},
+
 	{"Sources.Add", "", true, func(ctx context.Context, h *household) error {
 		h.sources = append(h.sources, "server://attic")
 		return only(h.Sources.Add(ctx, h.by, source.Source{
@@ -440,6 +482,9 @@ var changingMethods = []changing{
 		proof := plexauth.Secret(to.WithProof.Query().Get(pin.ProofParameter))
 		_, _, err = h.PINs.Redeem(ctx, p.ID, "web", "192.0.2.9", proof)
 		return err
+	}},
+	{"PINs.GetJWT", "", true, func(ctx context.Context, h *household) error {
+		return only(h.jwt(ctx))
 	}},
 	{"PINs.Deny", "", true, func(ctx context.Context, h *household) error {
 		return h.PINs.Deny(ctx, h.by, h.waits.Code)

@@ -19,6 +19,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/devicekey"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/origin"
@@ -27,6 +28,7 @@ import (
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/signin"
+	"github.com/usher-auth/usher/internal/signing"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
@@ -108,6 +110,9 @@ type Core struct {
 	Accounts *account.Service // who can sign in
 	Devices  *device.Service  // what they signed in with
 	Tokens   *token.Service   // what programs hold
+	// Signing is the keys that sign JWTs, and DeviceKeys those of devices.
+	Signing    *signing.Service
+	DeviceKeys *devicekey.Service
 	// Sources includes this server itself if Config.Self is set.
 	Sources  *source.Service
 	PINs     *pin.Service     // sign-ins that wait for a person
@@ -186,16 +191,23 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 		Hashing: c.Hashing, FailedTries: cfg.FailedTries, MembersSetEmail: cfg.MembersSetEmail,
 		Argon2id: cfg.Argon2id, Cost: cfg.HashCost, Now: cfg.Now,
 	})
+	c.Signing = signing.New(signing.Config{DB: d, Rows: store.SigningKeys{}, Key: key, Now: cfg.Now})
 	var err error
 	c.Tokens, err = token.New(token.Config{
-		DB: d, Rows: store.Tokens{}, KeyRows: store.TransientKeys{}, Devices: c.Devices, Proofs: proofs, Audit: log, Key: key,
+		DB: d, Rows: store.Tokens{}, KeyRows: store.TransientKeys{}, Devices: c.Devices, Signing: c.Signing, Proofs: proofs,
+		Audit: log, Key: key,
 		TransientTTL: cfg.TransientTTL, Logger: cfg.Logger, Now: cfg.Now,
 	})
 	if err != nil {
 		return nil, err
 	}
+	c.DeviceKeys = devicekey.New(devicekey.Config{
+		DB: d, Rows: store.DeviceKeys{}, Accounts: c.Accounts, Tokens: c.Tokens, Audit: log, Key: key,
+		FailedTries: cfg.FailedTries, Now: cfg.Now,
+	})
 	c.PINs = pin.New(pin.Config{
-		DB: d, Rows: store.PINs{}, Tries: store.Tries{}, Accounts: c.Accounts, Tokens: c.Tokens, Key: key, Audit: log,
+		DB: d, Rows: store.PINs{}, Tries: store.Tries{}, Accounts: c.Accounts, Tokens: c.Tokens, Keys: c.DeviceKeys, Key: key,
+		Audit:       log,
 		FailedTries: cfg.FailedTries, Now: cfg.Now,
 	})
 	c.Sessions = session.New(session.Config{

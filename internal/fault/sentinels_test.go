@@ -12,7 +12,9 @@ import (
 // Every error that a domain package exports has a kind. Without one, the API
 // and the pages would report it as a failure of the server.
 func TestSentinelsAreFaults(t *testing.T) {
-	packages := []string{"account", "guard", "origin", "passkey", "pin", "session", "source", "token"}
+	packages := []string{
+		"account", "devicekey", "guard", "origin", "passkey", "pin", "session", "signing", "source", "token",
+	}
 	for _, name := range packages {
 		files, err := filepath.Glob(filepath.Join("..", name, "*.go"))
 		if err != nil {

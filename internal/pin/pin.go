@@ -16,6 +16,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/devicekey"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/letters"
@@ -59,6 +60,11 @@ type PIN struct {
 	// Forward is where the browser of the person who agrees goes on to, with a
 	// proof without which the token is not given. Empty: no proof is needed.
 	Forward string
+	// JWK is the public key that the device gave; empty: none.
+	JWK []byte
+	// TokenHash is that of the token that it led to, or of the device key that
+	// took its place.
+	TokenHash token.Hash
 	// Revoked says that the PIN was linked, and that its token was revoked or
 	// its account is disabled.
 	Revoked              bool
@@ -110,6 +116,8 @@ type Config struct {
 	Tokens *token.Service
 	// Key is what proofs are derived from. Required.
 	Key *seal.Key
+	// Keys takes the keys of devices that have one. Required.
+	Keys *devicekey.Service
 	// Audit is the log of what happens to PINs. Required.
 	Audit *audit.Log
 	// FailedTries is how many wrong codes of four characters an account may try
@@ -126,6 +134,7 @@ type Service struct {
 	rows     Rows
 	accounts *account.Service
 	tokens   *token.Service
+	keys     *devicekey.Service
 	audit    *audit.Log
 	proofKey [32]byte
 	now      func() time.Time
@@ -178,7 +187,7 @@ const (
 // New returns a Service.
 func New(cfg Config) *Service {
 	s := &Service{
-		db: cfg.DB, rows: cfg.Rows, accounts: cfg.Accounts, tokens: cfg.Tokens, audit: cfg.Audit,
+		db: cfg.DB, rows: cfg.Rows, accounts: cfg.Accounts, tokens: cfg.Tokens, keys: cfg.Keys, audit: cfg.Audit,
 		proofKey: cfg.Key.Derive("pin proofs"), now: cfg.Now,
 	}
 	if s.now == nil {
@@ -241,6 +250,14 @@ const maxTries = 20
 // proof: the token is given only for that proof, by Redeem, and never by Get.
 // Empty: no proof is needed. fault.Invalid.
 func (s *Service) Start(ctx context.Context, d device.Device, strong bool, forward string) (PIN, error) {
+	return s.StartWithKey(ctx, d, strong, forward, nil)
+}
+
+// StartWithKey is Start for a device that has a key, and gives its public half
+// as a JWK.
+func (s *Service) StartWithKey(
+	ctx context.Context, d device.Device, strong bool, forward string, jwk []byte,
+) (PIN, error) {
 	k, now := s.short, s.now()
 	forward, err := parseProofURL(forward)
 	if err != nil {
@@ -252,7 +269,7 @@ func (s *Service) Start(ctx context.Context, d device.Device, strong bool, forwa
 	if wait := k.started.Take(guard.Network(d.Address), now); wait > 0 {
 		return PIN{}, fault.WithWait(errStarts, wait)
 	}
-	p := PIN{Strong: strong, Device: d, Forward: forward, CreatedAt: now, ExpiresAt: now.Add(k.ttl)}
+	p := PIN{Strong: strong, Device: d, Forward: forward, JWK: jwk, CreatedAt: now, ExpiresAt: now.Add(k.ttl)}
 	_, _ = rand.Read(p.Nonce[:]) // never fails
 	err = s.add(ctx, &p, k, false)
 	if errors.Is(err, errFull) && k.room.Take(wideNetwork(d.Address), now) == 0 {
@@ -366,6 +383,7 @@ func (s *Service) Get(ctx context.Context, id int64, client, address string) (PI
 }
 
 // answer returns a PIN with its token, if it is linked and needs no proof.
+// ErrNotFound if a JWT has taken the token's place.
 func (s *Service) answer(p PIN) (PIN, plexauth.Secret, error) {
 	if p.Forward != "" {
 		p.AccountID = 0
@@ -373,7 +391,11 @@ func (s *Service) answer(p PIN) (PIN, plexauth.Secret, error) {
 	if p.AccountID == 0 {
 		return p, "", nil
 	}
-	return p, s.tokens.OfPIN(p.Nonce), nil
+	tok := s.tokens.OfPIN(p.Nonce)
+	if p.TokenHash != token.HashOf(tok) {
+		return PIN{}, "", ErrNotFound
+	}
+	return p, tok, nil
 }
 
 // find returns the PIN that a client asks for, within the limits that Get
@@ -479,20 +501,20 @@ func (s *Service) waiting(ctx context.Context, code string, now time.Time) (PIN,
 // because a person has agreed to it on a page. If many try with the same code,
 // one succeeds. ErrNotFound, fault.Limited.
 func (s *Service) Link(ctx context.Context, by audit.Actor, code string) error {
-	return s.link(ctx, by, 0, code)
+	return s.link(ctx, by, token.Parent{}, code)
 }
 
 // LinkByToken is Link for a program that has an access token of the account. No
 // person was asked, so the device's token is a child of that one: it is revoked
-// with it. Attack: a program that was given a token links a PIN of its own, and
+// with it, and expires with it. Attack: a program that was given a token links a PIN of its own, and
 // would keep the account after its token is revoked. token.ErrInvalid if the
 // token has been revoked meanwhile. A PIN that needs a proof is denied: there is
 // no browser to bring it. fault.Denied.
 func (s *Service) LinkByToken(ctx context.Context, by audit.Actor, p token.Principal, code string) error {
-	return s.link(ctx, by, p.TokenID, code)
+	return s.link(ctx, by, p.Parent(), code)
 }
 
-func (s *Service) link(ctx context.Context, by audit.Actor, parentID int64, code string) error {
+func (s *Service) link(ctx context.Context, by audit.Actor, parent token.Parent, code string) error {
 	found, err := s.Find(ctx, by, code)
 	if err != nil {
 		return err
@@ -509,11 +531,11 @@ func (s *Service) link(ctx context.Context, by audit.Actor, parentID int64, code
 		if err != nil {
 			return err
 		}
-		if parentID != 0 && p.Forward != "" {
+		if parent.TokenID != 0 && p.Forward != "" {
 			return errOnPage
 		}
 		tok := s.tokens.OfPIN(p.Nonce)
-		detail, err := s.tokens.Add(ctx, tx, by, a.ID, parentID, p.Device, tok)
+		detail, err := s.tokens.Add(ctx, tx, by, a.ID, parent, p.Device, tok)
 		if err != nil {
 			return err
 		}

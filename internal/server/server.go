@@ -32,6 +32,9 @@ type Config struct {
 	// MetricsHosts are the names by which MetricsHandler is reached, in small letters,
 	// beside IP addresses and names that no public DNS has.
 	MetricsHosts []string
+	// MediaJWT makes the media plane accept JWTs, which released media servers do
+	// not.
+	MediaJWT bool
 	// Version is shown in /identity. Empty: "dev".
 	Version string
 	// Unknown gets each request for a path that no face has, before it is
@@ -59,7 +62,9 @@ func New(c *core.Core, cfg Config) *Server {
 		pages:        web.New(c, web.Config{PublicURL: public, NoHSTS: cfg.NoHSTS}),
 	}
 	s.observer.Register(serviceMetrics(c)...)
-	planes := api.New(c, api.Config{Observer: s.observer, PublicURL: public, Version: cfg.Version})
+	planes := api.New(c, api.Config{
+		Observer: s.observer, PublicURL: public, MediaJWT: cfg.MediaJWT, Version: cfg.Version,
+	})
 	others := http.NewServeMux()
 	s.pages.Mount(others, s.observer.Around)
 	s.health.Mount(others)

@@ -4,11 +4,13 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/devicekey"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/signin"
+	"github.com/usher-auth/usher/internal/signing"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/tries"
@@ -20,6 +22,7 @@ var (
 	_ audit.Rows      = Audit{}
 	_ audit.TallyRows = Tallies{}
 	_ device.Rows     = Devices{}
+	_ devicekey.Rows  = DeviceKeys{}
 	_ origin.Rows     = Origins{}
 	_ passkey.Rows    = Passkeys{}
 
@@ -28,6 +31,7 @@ var (
 	_ pin.Rows         = PINs{}
 	_ session.Rows     = Sessions{}
 	_ signin.Rows      = Proofs{}
+	_ signing.Rows     = SigningKeys{}
 	_ source.Rows      = Sources{}
 	_ source.ShareRows = Shares{}
 	_ source.Settings  = Settings{}

@@ -12,16 +12,23 @@ import (
 // PINs is the table of PINs. It implements pin.Rows.
 type PINs struct{}
 
-const selectPIN = `SELECT id, code, strong, nonce, COALESCE(account_id, 0), created_at, expires_at, forward,
+const selectPIN = `SELECT id, code, strong, nonce, jwk, token_hash, COALESCE(account_id, 0), created_at, expires_at, forward,
 	token_hash IS NOT NULL AND NOT EXISTS (SELECT 1 FROM token t JOIN account a ON a.id = t.account_id
 		WHERE t.hash = pin.token_hash AND NOT a.disabled), ` + selfColumns + ` FROM pin `
 
 func scanPIN(row scanner) (p pin.PIN, err error) {
-	var nonce []byte
+	var nonce, h []byte
+	var jwk string
 	var created, expires int64
-	dest := []any{&p.ID, &p.Code, &p.Strong, &nonce, &p.AccountID, &created, &expires, &p.Forward, &p.Revoked}
+	dest := []any{
+		&p.ID, &p.Code, &p.Strong, &nonce, &jwk, &h, &p.AccountID, &created, &expires, &p.Forward, &p.Revoked,
+	}
 	err = row.Scan(append(dest, selfDest(&p.Device)...)...)
 	copy(p.Nonce[:], nonce)
+	copy(p.TokenHash[:], h)
+	if jwk != "" {
+		p.JWK = []byte(jwk)
+	}
 	p.CreatedAt, p.ExpiresAt = fromMillis(created), fromMillis(expires)
 	return p, err
 }
@@ -57,10 +64,10 @@ func (PINs) Waiting(ctx context.Context, q db.Querier, strong bool) ([]pin.Waiti
 // Insert implements pin.Rows. The ID may have been another PIN's before.
 func (PINs) Insert(ctx context.Context, tx *db.Tx, p pin.PIN) error {
 	tx.Touch(pin.Topic, db.IDKey(p.ID))
-	args := append([]any{p.ID, p.Code, p.Strong, p.Nonce[:], millis(p.CreatedAt), millis(p.ExpiresAt), p.Forward},
-		self(p.Device)...)
-	err := tx.Exec(ctx, "INSERT INTO pin (id, code, strong, nonce, created_at, expires_at, forward, "+selfColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`, args...)
+	args := append([]any{p.ID, p.Code, p.Strong, p.Nonce[:], millis(p.CreatedAt), millis(p.ExpiresAt), p.Forward,
+		string(p.JWK)}, self(p.Device)...)
+	err := tx.Exec(ctx, "INSERT INTO pin (id, code, strong, nonce, created_at, expires_at, forward, jwk, "+selfColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`, args...)
 	return db.Wrap("adding a PIN", err)
 }
 

@@ -41,6 +41,9 @@ var allowed = []struct{ text, step, reason string }{
 	{"SELECT id, address FROM pin", "USE TEMP B-TREE FOR ORDER BY", "PINs that wait are 5,200 at most"},
 	{"FROM tally", "USE TEMP B-TREE FOR GROUP BY", "it counts the events of a day"},
 	{"FROM transient_key", "SCAN transient_key", "each node has a few keys"},
+	{"FROM signing_key", "SCAN signing_key", "there are a few keys, and old ones go"},
+	{"FROM signing_key", "USE TEMP B-TREE FOR ORDER BY", "there are a few keys, and old ones go"},
+	{"SELECT id FROM lineage", "USE TEMP B-TREE FOR ORDER BY", "a token has few ancestors"},
 	{"hash FROM audit ORDER BY id", "SCAN audit", "verifying the log reads all of it"},
 	{"AS everyones", "USE TEMP B-TREE FOR ORDER BY", "it sorts four times as many rows as it returns"},
 }

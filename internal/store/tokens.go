@@ -75,10 +75,10 @@ func (Tokens) Count(ctx context.Context, q db.Querier) (c token.Counts, err erro
 
 // Lineage implements token.Rows.
 func (Tokens) Lineage(ctx context.Context, q db.Querier, id int64) ([]int64, error) {
-	rows, err := q.Query(ctx, `WITH RECURSIVE lineage (id, parent_id) AS (
-			SELECT id, parent_id FROM token WHERE id = $1
-			UNION SELECT t.id, t.parent_id FROM token t JOIN lineage ON t.id = lineage.parent_id
-		) SELECT id FROM lineage`, id)
+	rows, err := q.Query(ctx, `WITH RECURSIVE lineage (id, parent_id, depth) AS (
+			SELECT id, parent_id, 0 FROM token WHERE id = $1
+			UNION ALL SELECT t.id, t.parent_id, depth + 1 FROM token t JOIN lineage ON t.id = lineage.parent_id
+		) SELECT id FROM lineage ORDER BY depth`, id)
 	return collect(rows, err, scanID)
 }
 
@@ -90,9 +90,11 @@ func (Tokens) Revocations(ctx context.Context, q db.Querier, parentID, sourceID 
 }
 
 // LeastUsed implements token.Rows. A device has few tokens.
-func (Tokens) LeastUsed(ctx context.Context, q db.Querier, deviceID int64, except int) ([]int64, error) {
+func (Tokens) LeastUsed(
+	ctx context.Context, q db.Querier, deviceID int64, kind token.Kind, except int,
+) ([]int64, error) {
 	rows, err := q.Query(ctx, `SELECT id FROM token WHERE device_id = $1 AND kind = $2
-		ORDER BY last_used_at DESC, id DESC`, deviceID, token.Access)
+		ORDER BY last_used_at DESC, id DESC`, deviceID, kind)
 	ids, err := collect(rows, err, scanID)
 	if len(ids) <= except {
 		return nil, err
@@ -100,13 +102,30 @@ func (Tokens) LeastUsed(ctx context.Context, q db.Querier, deviceID int64, excep
 	return ids[except:], err
 }
 
+// Expired implements token.Rows.
+func (Tokens) Expired(ctx context.Context, q db.Querier, now time.Time) ([]int64, error) {
+	rows, err := q.Query(ctx, "SELECT id FROM token WHERE expires_at <> 0 AND expires_at <= $1", millis(now))
+	return collect(rows, err, scanID)
+}
+
 // Insert implements token.Rows.
 func (Tokens) Insert(ctx context.Context, tx *db.Tx, r token.Row) (id int64, err error) {
 	err = tx.QueryRow(ctx, `INSERT INTO token
-		(hash, kind, account_id, device_id, parent_id, source_id, created_at, last_used_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $7) RETURNING id`, r.Hash[:], r.Kind, r.AccountID, r.DeviceID,
-		nullID(r.ParentID), nullID(r.SourceID), millis(tx.Now())).Scan(&id)
+		(hash, kind, account_id, device_id, parent_id, source_id, created_at, last_used_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8) RETURNING id`, r.Hash[:], r.Kind, r.AccountID, r.DeviceID,
+		nullID(r.ParentID), nullID(r.SourceID), millis(tx.Now()), millis(r.ExpiresAt)).Scan(&id)
 	return id, db.Wrap("adding a token", err)
+}
+
+// SetParent implements token.Rows. No cache holds a parent.
+func (Tokens) SetParent(ctx context.Context, tx *db.Tx, id, parentID int64) error {
+	return tx.ExecOne(ctx, "UPDATE token SET parent_id = $2 WHERE id = $1", id, nullID(parentID))
+}
+
+// Adopt implements token.Rows. No cache holds a parent.
+func (Tokens) Adopt(ctx context.Context, tx *db.Tx, parentID, newParentID, exceptDeviceID int64) error {
+	return tx.Exec(ctx, "UPDATE token SET parent_id = $2 WHERE parent_id = $1 AND device_id <> $3",
+		parentID, newParentID, exceptDeviceID)
 }
 
 // Delete implements token.Rows. It reads the hashes first: the descendants that

@@ -21,6 +21,7 @@ import (
 	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/signin"
+	"github.com/usher-auth/usher/internal/signing"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -51,16 +52,24 @@ type Rows interface {
 	// Count counts the tokens, as far as paging.Counted.
 	Count(ctx context.Context, q db.Querier) (Counts, error)
 	// Lineage returns the IDs of a token and of those that it is revoked with:
-	// its parent, that one's parent and so on. None, if there is no such token.
+	// the token first, then its parent, that one's parent and so on. None, if
+	// there is no such token.
 	Lineage(ctx context.Context, q db.Querier, id int64) ([]int64, error)
-	// LeastUsed returns the IDs of a device's access tokens, except for a number
-	// of the most recently used ones. The least recently used is the last.
-	LeastUsed(ctx context.Context, q db.Querier, deviceID int64, except int) ([]int64, error)
+	// LeastUsed returns the IDs of a device's tokens of a kind, except for a
+	// number of the most recently used ones. The least recently used is the last.
+	LeastUsed(ctx context.Context, q db.Querier, deviceID int64, kind Kind, except int) ([]int64, error)
+	// Expired returns the IDs of the tokens that have expired by a time.
+	Expired(ctx context.Context, q db.Querier, now time.Time) ([]int64, error)
 	// Revocations returns how many tokens for a server that a token was the
 	// parent of have been revoked.
 	Revocations(ctx context.Context, q db.Querier, parentID, sourceID int64) (int, error)
 	// Insert adds a token and returns its ID.
 	Insert(ctx context.Context, tx *db.Tx, r Row) (id int64, err error)
+	// SetParent puts a token under another one, or, if that is 0, under none.
+	SetParent(ctx context.Context, tx *db.Tx, id, parentID int64) error
+	// Adopt puts the children of a token that are other devices' under another
+	// token.
+	Adopt(ctx context.Context, tx *db.Tx, parentID, newParentID, exceptDeviceID int64) error
 	// Delete removes the selected tokens with all their descendants, announces
 	// each of them, and returns how many there were. It counts the selected
 	// server tokens for Revocations.
@@ -80,6 +89,8 @@ type Config struct {
 	KeyRows KeyRows
 	// Devices are the devices that hold the tokens. Required.
 	Devices *device.Service
+	// Signing signs and verifies JWTs. Required.
+	Signing *signing.Service
 	// Proofs spends what sign-ins are proved with. Required.
 	Proofs *signin.Spender
 	// Audit is the log of what happens to tokens. Required.
@@ -103,6 +114,7 @@ type Service struct {
 	db         *db.DB
 	rows       Rows
 	devices    *device.Service
+	signing    *signing.Service
 	proofs     *signin.Spender
 	audit      *audit.Log
 	serverKey  [32]byte
@@ -111,6 +123,7 @@ type Service struct {
 	log        *slog.Logger
 	now        func() time.Time
 	cache      *cache
+	jwts       jwtCache
 	sealer     *sealer
 	keys       *keys
 	hits       atomic.Uint64
@@ -126,7 +139,7 @@ func New(cfg Config) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		db: cfg.DB, rows: cfg.Rows, devices: cfg.Devices, proofs: cfg.Proofs, audit: cfg.Audit,
+		db: cfg.DB, rows: cfg.Rows, devices: cfg.Devices, signing: cfg.Signing, proofs: cfg.Proofs, audit: cfg.Audit,
 		serverKey: cfg.Key.Derive("server tokens"), pinKey: cfg.Key.Derive("pin tokens"),
 		ttl: cfg.TransientTTL, log: cfg.Logger, now: cfg.Now, cache: newCache(cfg.CacheSize), sealer: sealer,
 		keys: newKeys(cfg),
@@ -141,6 +154,7 @@ func New(cfg Config) (*Service, error) {
 		s.now = time.Now
 	}
 	s.db.Watch(s.cache.forget)
+	s.jwts = newJWTCache(cfg.DB)
 	return s, nil
 }
 
@@ -157,7 +171,7 @@ func (s *Service) SignIn(
 ) (plexauth.Secret, error) {
 	token := newToken()
 	err := s.proofs.Spend(ctx, by, proof, func(ctx context.Context, tx *db.Tx, spent signin.Spent) error {
-		detail, err := s.Add(ctx, tx, by, spent.AccountID, 0, d, token)
+		detail, err := s.Add(ctx, tx, by, spent.AccountID, Parent{}, d, token)
 		if err != nil {
 			return err
 		}
@@ -198,7 +212,7 @@ func (s *Service) issue(
 	ctx context.Context, by audit.Actor, accountID int64, d device.Device, token plexauth.Secret,
 ) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		detail, err := s.Add(ctx, tx, by, accountID, 0, d, token)
+		detail, err := s.Add(ctx, tx, by, accountID, Parent{}, d, token)
 		if err != nil {
 			return err
 		}
@@ -211,32 +225,28 @@ func (s *Service) issue(
 }
 
 // Add gives a device of an account one more access token, in a transaction that
-// is under way, and evicts what exceeds PerDevice. With a parentID, the token is
+// is under way, and evicts what exceeds PerDevice. With a parent, the token is
 // revoked with that token: ErrInvalid if it is not there any more. Add returns
 // which token it is, for the log. fault.Conflict if none of the device's tokens
 // can be evicted.
 func (s *Service) Add(
-	ctx context.Context, tx *db.Tx, by audit.Actor, accountID, parentID int64, d device.Device,
+	ctx context.Context, tx *db.Tx, by audit.Actor, accountID int64, parent Parent, d device.Device,
 	token plexauth.Secret,
 ) (detail string, err error) {
-	var lineage []int64
-	if parentID != 0 {
-		if lineage, err = s.rows.Lineage(ctx, tx, parentID); err != nil {
-			return "", fmt.Errorf("finding the parent of a token: %w", err)
-		}
-		if len(lineage) == 0 {
-			return "", ErrInvalid
-		}
+	lineage, err := s.lineage(ctx, tx, parent)
+	if err != nil {
+		return "", err
 	}
 	deviceID, err := s.devices.SignedIn(ctx, tx, accountID, d)
 	if err != nil {
 		return "", err
 	}
-	if err := s.makeRoom(ctx, tx, by, accountID, deviceID, lineage); err != nil {
+	if err := s.makeRoom(ctx, tx, by, accountID, deviceID, Access, lineage); err != nil {
 		return "", fmt.Errorf("making room for a token: %w", err)
 	}
 	id, err := s.rows.Insert(ctx, tx, Row{
-		Hash: HashOf(token), Kind: Access, AccountID: accountID, DeviceID: deviceID, ParentID: parentID,
+		Hash: HashOf(token), Kind: Access, AccountID: accountID, DeviceID: deviceID,
+		ParentID: parent.TokenID, ExpiresAt: parent.ExpiresAt,
 	})
 	if err != nil {
 		return "", fmt.Errorf("adding a token: %w", err)
@@ -245,6 +255,22 @@ func (s *Service) Add(
 		return "", fmt.Errorf("making room for a device: %w", err)
 	}
 	return fmt.Sprintf("token %d", id), nil
+}
+
+// lineage returns the IDs of a parent and of what it is revoked with: none for
+// no parent, and ErrInvalid if it has been revoked.
+func (s *Service) lineage(ctx context.Context, tx *db.Tx, parent Parent) ([]int64, error) {
+	if parent.TokenID == 0 {
+		return nil, nil
+	}
+	ids, err := s.rows.Lineage(ctx, tx, parent.TokenID)
+	if err != nil {
+		return nil, fmt.Errorf("finding the parent of a token: %w", err)
+	}
+	if len(ids) == 0 {
+		return nil, ErrInvalid
+	}
+	return ids, nil
 }
 
 // errFullOfAncestors says that each of a device's tokens led to the one that
@@ -271,18 +297,18 @@ func (s *Service) makeRoomForDevice(ctx context.Context, tx *db.Tx, by audit.Act
 	})
 }
 
-// makeRoom evicts a device's least recently used access tokens until one more
+// makeRoom evicts a device's least recently used tokens of a kind until one more
 // fits, but none of those that are to stay. Which are the least used depends on
 // uses that are not in the database yet.
 func (s *Service) makeRoom(
-	ctx context.Context, tx *db.Tx, by audit.Actor, accountID, deviceID int64, stay []int64,
+	ctx context.Context, tx *db.Tx, by audit.Actor, accountID, deviceID int64, kind Kind, stay []int64,
 ) error {
 	for h, at := range s.unrecorded.of(accountID) {
 		if err := s.rows.SetLastUsed(ctx, tx, h, at); err != nil {
 			return err
 		}
 	}
-	all, err := s.rows.LeastUsed(ctx, tx, deviceID, 0)
+	all, err := s.rows.LeastUsed(ctx, tx, deviceID, kind, 0)
 	if err != nil || len(all) < PerDevice {
 		return err
 	}
@@ -307,13 +333,21 @@ func (s *Service) makeRoom(
 }
 
 // Verify turns a presented token into a principal. The error is ErrInvalid if
-// the token is not good; any other error means that the database failed.
+// the token is not good, and ErrExpired if it is a JWT that was good; any other
+// error means that the database failed.
 func (s *Service) Verify(ctx context.Context, token plexauth.Secret) (Principal, error) {
 	now := s.now()
 	if len(token) > len(transientPrefix) && token[:len(transientPrefix)] == transientPrefix {
 		return s.verifyTransient(ctx, token, now)
 	}
-	return s.lookup(ctx, HashOf(token), now)
+	if IsJWT(token) {
+		return s.verifyJWT(ctx, token, now)
+	}
+	p, err := s.lookup(ctx, HashOf(token), now)
+	if p.Kind == DeviceKey {
+		return Principal{}, ErrInvalid // it is not a token, whoever knows it
+	}
+	return p, err
 }
 
 func (s *Service) verifyTransient(ctx context.Context, token plexauth.Secret, now time.Time) (Principal, error) {
@@ -405,7 +439,7 @@ func newEntry(g Grant) entry {
 func (e entry) principal(h Hash) Principal {
 	p := Principal{
 		AccountID: e.accountID, DeviceID: e.deviceID, TokenID: e.tokenID,
-		Kind: e.kind, Admin: e.admin, SourceID: e.sourceID, hash: h,
+		Kind: e.kind, Admin: e.admin, SourceID: e.sourceID, hash: h, seed: h,
 	}
 	if e.expires != 0 {
 		p.ExpiresAt = time.UnixMilli(e.expires)
@@ -428,15 +462,15 @@ func (s *Service) MintTransient(p Principal, sourceID int64) (token plexauth.Sec
 }
 
 // ServerToken returns the token with which p's device reaches a server: the
-// same one at every call, and another one once it was revoked. p must act for
-// its account. allow decides, in the transaction that adds the token, whether the
-// account reaches the server, and returns the server's name. ErrInvalid if p's
-// token has been revoked meanwhile.
+// same one at every call with the same token, and another one once it was
+// revoked. It expires with p. p must act for its account. allow decides, in the
+// transaction that adds the token, whether the account reaches the server, and
+// returns the server's name. ErrInvalid if p's token has been revoked meanwhile.
 func (s *Service) ServerToken(
 	ctx context.Context, by audit.Actor, p Principal, sourceID int64,
 	allow func(ctx context.Context, q db.Querier) (server string, err error),
 ) (plexauth.Secret, error) {
-	token := s.ofServer(p.hash, sourceID, 0)
+	token := s.ofServer(p.seed, sourceID, 0)
 	if _, err := s.lookup(ctx, HashOf(token), s.now()); !errors.Is(err, ErrInvalid) {
 		return token, err
 	}
@@ -445,7 +479,7 @@ func (s *Service) ServerToken(
 		return "", fmt.Errorf("issuing a server token: %w", err)
 	}
 	if revoked > 0 {
-		token = s.ofServer(p.hash, sourceID, revoked)
+		token = s.ofServer(p.seed, sourceID, revoked)
 		if _, err := s.lookup(ctx, HashOf(token), s.now()); !errors.Is(err, ErrInvalid) {
 			return token, err
 		}
@@ -455,7 +489,7 @@ func (s *Service) ServerToken(
 		if err != nil {
 			return err
 		}
-		token = s.ofServer(p.hash, sourceID, revoked)
+		token = s.ofServer(p.seed, sourceID, revoked)
 		h := HashOf(token)
 		if _, err := s.rows.Grant(ctx, tx, h); !errors.Is(err, db.ErrNotFound) {
 			return err // another request has added it
@@ -473,7 +507,7 @@ func (s *Service) ServerToken(
 		}
 		id, err := s.rows.Insert(ctx, tx, Row{
 			Hash: h, Kind: Server, AccountID: parent.AccountID, DeviceID: parent.DeviceID,
-			ParentID: parent.TokenID, SourceID: sourceID,
+			ParentID: parent.TokenID, SourceID: sourceID, ExpiresAt: p.ExpiresAt,
 		})
 		if err != nil {
 			return err

@@ -36,6 +36,8 @@ const (
 	Access    Kind = 1 // acts for its account
 	Server    Kind = 2 // reaches one server
 	Transient Kind = 3 // has a stored token's reach for a while; is not stored
+	DeviceKey Kind = 4 // a device's public key: no token has its hash, JWTs end with it
+	JWT       Kind = 5 // acts for its account for a while; is not stored
 )
 
 func (k Kind) String() string {
@@ -46,6 +48,10 @@ func (k Kind) String() string {
 		return "server"
 	case Transient:
 		return "transient"
+	case DeviceKey:
+		return "device key"
+	case JWT:
+		return "jwt"
 	}
 	return "unknown"
 }
@@ -75,6 +81,15 @@ type Row struct {
 	ParentID int64
 	// SourceID is the one server that a server token reaches; 0 otherwise.
 	SourceID int64
+	// ExpiresAt is zero for a token that lives until it is revoked.
+	ExpiresAt time.Time
+}
+
+// Parent is the token that another one is revoked with, and no later than which
+// it expires. The zero value is none.
+type Parent struct {
+	TokenID   int64
+	ExpiresAt time.Time
 }
 
 // Selection says which tokens to revoke: those that match every field that is
@@ -107,8 +122,8 @@ type Counts struct{ Access, Server int }
 type Principal struct {
 	AccountID int64 // who asks
 	DeviceID  int64 // what they ask with
-	// TokenID is the stored token's: the presented one's, or the parent's of a
-	// transient token.
+	// TokenID is the stored token's: the presented one's, the parent's of a
+	// transient token, or the device key's of a JWT.
 	TokenID int64
 	Kind    Kind
 	// Admin says that the account is an administrator's.
@@ -120,11 +135,17 @@ type Principal struct {
 	ExpiresAt time.Time
 
 	hash Hash // of the stored token
+	// seed is the hash of the token that was presented, which server tokens are
+	// derived from.
+	seed Hash
 }
 
 // ActsForAccount reports whether the token may change the account, list what it
-// has and receive tokens of its own. Only access tokens may.
-func (p Principal) ActsForAccount() bool { return p.Kind == Access }
+// has and receive tokens of its own. Only access tokens and JWTs may.
+func (p Principal) ActsForAccount() bool { return p.Kind == Access || p.Kind == JWT }
+
+// Parent returns what is revoked with p's token and expires with it.
+func (p Principal) Parent() Parent { return Parent{p.TokenID, p.ExpiresAt} }
 
 // Reaches reports whether the token is good at a server.
 func (p Principal) Reaches(sourceID int64) bool { return p.SourceID == 0 || p.SourceID == sourceID }

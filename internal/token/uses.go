@@ -86,6 +86,7 @@ func (s *Service) Run(ctx context.Context) {
 // Flush records now when tokens were last used.
 func (s *Service) Flush(ctx context.Context) {
 	s.tally(ctx)
+	s.removeExpired(ctx)
 	last := s.unrecorded.take()
 	if len(last) == 0 {
 		return
@@ -115,4 +116,24 @@ func (s *Service) tally(ctx context.Context) {
 		return
 	}
 	s.tallied.Add(checks)
+}
+
+// removeExpired removes the tokens that have expired. They are few: what a JWT
+// led to.
+func (s *Service) removeExpired(ctx context.Context) {
+	now := s.now()
+	ids, err := s.rows.Expired(ctx, s.db, now)
+	if err == nil && len(ids) > 0 {
+		err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+			for _, id := range ids {
+				if _, err := s.rows.Delete(ctx, tx, Selection{ID: id}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		s.log.Error("cannot remove the tokens that have expired", "error", err)
+	}
 }

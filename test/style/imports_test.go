@@ -31,7 +31,8 @@ var layers = []layer{
 		{"db/dbtest", "db"},
 		{"db/pgtest", ""},
 		{"passkey/passkeytest", ""},
-		{"store/storetest", "store account audit device origin passkey pin session signin source token tries db paging plexauth"},
+		{"devicekey/devicekeytest", "devicekey"},
+		{"store/storetest", "store account audit device devicekey origin passkey pin session signin signing source token tries db paging plexauth"},
 		{"test/browser", ""},
 		{"test/clients", ""},
 		{"test/cluster", ""},
@@ -65,27 +66,28 @@ var layers = []layer{
 		{"server", "api web core httpd"},
 	}},
 	{"the faces", []row{
-		{"api", "core httpd wire account device token pin source audit db guard qrcode avatar fault paging plexauth"},
+		{"api", "core httpd wire account device devicekey token signing pin source audit db guard qrcode avatar fault paging plexauth"},
 		{"web", "core httpd account device token pin passkey session source origin signin audit qrcode glyph fault paging plexauth"},
 	}},
 	{"what a face stands on", []row{
 		{"httpd", "guard"},
 	}},
 	{"every service and its rows, joined once", []row{
-		{"core", "store account device passkey pin token session source origin signin audit db guard hashing seal paging plexauth"},
+		{"core", "store account device devicekey passkey pin token signing session source origin signin audit db guard hashing seal paging plexauth"},
 	}},
 	{"rows", []row{
-		{"store", "account device passkey pin token session source origin signin tries audit db paging plexauth"},
+		{"store", "account device devicekey passkey pin token signing session source origin signin tries audit db paging plexauth"},
 	}},
 	{"what crosses the wire", []row{
 		{"wire", "glyph fault plexauth"},
 	}},
 	{"nouns, each on those below it", []row{
-		{"pin", "account device token audit db guard tries seal letters fault plexauth"},
+		{"pin", "account device devicekey token audit db guard tries seal letters fault plexauth"},
 		{"source", "account token audit db glyph fault paging plexauth"},
 		{"session", "token signin audit db fault paging plexauth"},
+		{"devicekey", "account token audit db guard seal fault plexauth"},
 		{"passkey", "account signin audit db guard glyph fault"},
-		{"token", "account device signin audit db seal letters fault paging plexauth"},
+		{"token", "account device signin signing audit db seal letters fault paging plexauth"},
 		{"account", "signin audit db guard tries hashing seal glyph weak fault paging plexauth"},
 		{"origin", "audit db fault paging"},
 		{"device", "db paging"},
@@ -93,6 +95,7 @@ var layers = []layer{
 	{"what nouns stand on", []row{
 		{"tries", "db guard seal"},
 		{"signin", "audit db plexauth"},
+		{"signing", "db seal fault"},
 		{"audit", "db glyph"},
 	}},
 	{"the engine", []row{

@@ -27,7 +27,7 @@ var pins store.PINs
 func newPIN(id int64) pin.PIN {
 	return pin.PIN{
 		ID: id, Code: fmt.Sprint("code ", id), Nonce: [16]byte{byte(id), 2, 15: 3}, Device: newDevice("tv"),
-		CreatedAt: at(10), ExpiresAt: at(20),
+		JWK: []byte("jwk"), CreatedAt: at(10), ExpiresAt: at(20),
 	}
 }
 
@@ -57,7 +57,7 @@ func testPIN(t *testing.T, w *world) {
 	w.do(func(ctx context.Context, tx *db.Tx) error {
 		return pins.SetLinked(ctx, tx, wanted.ID, mia.ID, hash("token"))
 	})
-	wanted.AccountID = mia.ID
+	wanted.AccountID, wanted.TokenHash = mia.ID, hash("token")
 	read("the linked PIN")
 }
 

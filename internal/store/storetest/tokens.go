@@ -35,6 +35,8 @@ var tokenTests = []test{
 	{"Tokens/Delete takes what matches every field, and its descendants", testDeleteTokens},
 	{"Tokens/A selection of nothing deletes nothing", testDeleteNothing},
 	{"Tokens/Revoked server tokens are counted for their parent", testRevocations},
+	{"Tokens/A token moves under another one", testParents},
+	{"Tokens/Those that have expired are found", testExpiredTokens},
 }
 
 var (
@@ -167,7 +169,9 @@ func testToken(t *testing.T, w *world) {
 	deviceID := w.device(mia.ID, "tv")
 	var made time.Time
 	parent := token.Row{Hash: hash("parent"), Kind: token.Access, AccountID: mia.ID, DeviceID: deviceID}
-	child := token.Row{Hash: hash("child"), Kind: token.Server, AccountID: mia.ID, DeviceID: deviceID, SourceID: den.ID}
+	child := token.Row{
+		Hash: hash("child"), Kind: token.Server, AccountID: mia.ID, DeviceID: deviceID, SourceID: den.ID, ExpiresAt: at(30),
+	}
 	var parentID, childID int64
 	w.do(func(ctx context.Context, tx *db.Tx) (err error) {
 		made = stored(tx.Now())
@@ -190,10 +194,11 @@ func testToken(t *testing.T, w *world) {
 		must(t, err)
 		same(t, "the child's grant", grant, token.Grant{
 			TokenID: childID, Hash: child.Hash, Kind: token.Server, AccountID: mia.ID, DeviceID: deviceID, SourceID: den.ID,
+			ExpiresAt: at(30),
 		})
 		row := token.Token{
 			ID: childID, Kind: token.Server, AccountID: mia.ID, Username: "mia", Device: wanted, Source: den.Name,
-			CreatedAt: made, LastUsedAt: made,
+			CreatedAt: made, LastUsedAt: made, ExpiresAt: at(30),
 		}
 		got, err := tokens.Get(t.Context(), q, childID)
 		must(t, err)
@@ -201,7 +206,7 @@ func testToken(t *testing.T, w *world) {
 		list, err := paging.Rows(tokens.List(t.Context(), q, mia.ID, paging.Request{}))
 		must(t, err)
 		second := row
-		second.ID, second.Kind, second.Source = parentID, token.Access, ""
+		second.ID, second.Kind, second.Source, second.ExpiresAt = parentID, token.Access, "", time.Time{}
 		same(t, "List", list, []token.Token{row, second})
 		counts, err := tokens.Count(t.Context(), q)
 		must(t, err)
@@ -286,7 +291,7 @@ func testLeastUsed(t *testing.T, w *world) {
 		{ids[1], ids[2], ids[3], ids[4], ids[0]}, {ids[2], ids[3], ids[4], ids[0]}, {ids[3], ids[4], ids[0]},
 		{ids[4], ids[0]}, {ids[0]}, nil, nil,
 	} {
-		got, err := tokens.LeastUsed(t.Context(), w, tv, except)
+		got, err := tokens.LeastUsed(t.Context(), w, tv, token.Access, except)
 		must(t, err)
 		same(t, fmt.Sprintf("all but %d", except), got, wanted)
 	}
@@ -466,4 +471,56 @@ func testDeleteNothing(t *testing.T, w *world) {
 	counts, err := tokens.Count(t.Context(), w)
 	must(t, err)
 	same(t, "Count", counts, token.Counts{Access: 3, Server: 7})
+}
+
+func testParents(t *testing.T, w *world) {
+	mia := w.account("mia")
+	tv, phone := w.device(mia.ID, "tv"), w.device(mia.ID, "phone")
+	add := func(name string, deviceID, parentID int64) int64 {
+		return w.token(name, token.Row{AccountID: mia.ID, DeviceID: deviceID, ParentID: parentID})
+	}
+	root := add("root", phone, 0)
+	parent := add("parent", tv, root)
+	key := add("key", tv, parent)
+	other, own := add("other", phone, parent), add("own", tv, parent)
+	lineage := func(what string, wanted ...int64) {
+		t.Helper()
+		got, err := tokens.Lineage(t.Context(), w, wanted[0])
+		must(t, err)
+		same(t, what, got, wanted)
+	}
+	lineage("the key", key, parent, root)
+	lineage("the root", root)
+	w.do(func(ctx context.Context, tx *db.Tx) error { return tokens.SetParent(ctx, tx, key, root) })
+	w.do(func(ctx context.Context, tx *db.Tx) error { return tokens.Adopt(ctx, tx, parent, key, tv) })
+	lineage("the key, without its parent", key, root)
+	lineage("the token of the other device", other, key, root)
+	lineage("the token of the same device", own, parent, root)
+	w.do(func(ctx context.Context, tx *db.Tx) error { return tokens.SetParent(ctx, tx, key, 0) })
+	lineage("the key, without any", key)
+	want(t, "SetParent of no token", w.try(func(ctx context.Context, tx *db.Tx) error {
+		return tokens.SetParent(ctx, tx, 99, 0)
+	}), db.ErrNotFound)
+	w.do(func(ctx context.Context, tx *db.Tx) error {
+		_, err := tokens.Delete(ctx, tx, token.Selection{ID: root})
+		return err
+	})
+	for name, alive := range map[string]bool{"root": false, "parent": false, "own": false, "key": true, "other": true} {
+		same(t, name+" is alive", w.alive(name), alive)
+	}
+}
+
+func testExpiredTokens(t *testing.T, w *world) {
+	mia := w.account("mia")
+	tv := w.device(mia.ID, "tv")
+	var ids []int64
+	for i := range 3 {
+		ids = append(ids, w.token(fmt.Sprint(i), token.Row{AccountID: mia.ID, DeviceID: tv, ExpiresAt: at(20 + i)}))
+	}
+	w.token("for ever", token.Row{AccountID: mia.ID, DeviceID: tv})
+	for now, wanted := range map[int][]int64{19: nil, 20: ids[:1], 21: ids[:2], 50: ids} {
+		got, err := tokens.Expired(t.Context(), w, at(now))
+		must(t, err)
+		same(t, fmt.Sprint("at ", now), got, wanted)
+	}
 }

@@ -1,0 +1,310 @@
+// Package signing is the keys that this server signs JWTs with.
+//
+// It owns the keys: when one is created, when it signs, and how long its
+// signatures are accepted; and it signs and verifies any claims. It does not
+// own what the claims mean (package token), nor the keys of devices (package
+// devicekey).
+//
+// # Rotation
+//
+// A key signs for 90 days. Its successor is published a day before it signs, so
+// that who caches the published keys has it by then. A key that signs no more
+// stays published until the last JWT that it signed has expired. At no time is
+// there a valid JWT whose key is not published.
+package signing
+
+import (
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/seal"
+)
+
+// ErrInvalid says that a text is no JWT that this server signed with a key that
+// is still accepted.
+var ErrInvalid = fault.New(fault.Unauthenticated, "the token is not valid")
+
+// Topic is announced for every key that is added or removed. The key of the
+// change is its ID.
+const Topic db.Topic = "signing-key"
+
+const (
+	// MaxLife is how long a JWT lives at the most.
+	MaxLife = 7 * 24 * time.Hour
+
+	signsFor = 90 * 24 * time.Hour
+	// lead is how long a key is published before it signs.
+	lead = 24 * time.Hour
+	// slack is how much longer than its last JWT a key stays published: the
+	// clocks of two servers differ.
+	slack = time.Hour
+)
+
+// Key is a pair of keys.
+type Key struct {
+	// ID is the thumbprint of the public key by RFC 7638, as JWTs name it.
+	ID     string
+	Public ed25519.PublicKey
+	// Sealed is the private key, encrypted with the database's key.
+	Sealed []byte
+	// SignsFrom is when it begins to sign.
+	SignsFrom time.Time
+}
+
+// Rows is what a Service needs stored. Package store implements it.
+type Rows interface {
+	// List returns the keys, the one that signs first in front.
+	List(ctx context.Context, q db.Querier) ([]Key, error)
+	// Insert adds a key.
+	Insert(ctx context.Context, tx *db.Tx, k Key) error
+	// Delete removes a key.
+	Delete(ctx context.Context, tx *db.Tx, id string) error
+}
+
+// Config is what a Service stands on.
+type Config struct {
+	// DB is the database, and Rows its table. Required.
+	DB   *db.DB
+	Rows Rows
+	// Key seals the private keys. Required.
+	Key *seal.Key
+	// Now returns the time. Nil: time.Now.
+	Now func() time.Time
+}
+
+// Service signs and verifies. It is safe for concurrent use.
+type Service struct {
+	db     *db.DB
+	rows   Rows
+	key    *seal.Key
+	now    func() time.Time
+	cached *db.Cache[struct{}, []Key]
+}
+
+// New returns a Service.
+func New(cfg Config) *Service {
+	s := &Service{db: cfg.DB, rows: cfg.Rows, key: cfg.Key, now: cfg.Now}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.cached = db.NewCache[struct{}, []Key](cfg.DB, 1, func(c db.Change) (k struct{}, scope db.Scope) {
+		if c.Topic == Topic {
+			return k, db.Everything
+		}
+		return k, db.Nothing
+	})
+	return s
+}
+
+func (s *Service) list(ctx context.Context) ([]Key, error) {
+	keys, err := s.cached.Get(struct{}{}, func() ([]Key, error) { return s.rows.List(ctx, s.db) })
+	if err != nil {
+		return nil, fmt.Errorf("reading the signing keys: %w", err)
+	}
+	return keys, nil
+}
+
+// ready returns the keys. It makes sure that there is one to sign with, creates
+// its successor in time, and removes keys that nobody needs any more.
+func (s *Service) ready(ctx context.Context) ([]Key, error) {
+	keys, err := s.list(ctx)
+	if err != nil || !s.due(keys, s.now()) {
+		return keys, err
+	}
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		if keys, err = s.rows.List(ctx, tx); err != nil || !s.due(keys, tx.Now()) {
+			return err // another process was faster
+		}
+		if err := s.turn(ctx, tx, keys); err != nil {
+			return err
+		}
+		keys, err = s.rows.List(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("preparing the signing keys: %w", err)
+	}
+	return keys, nil
+}
+
+// due reports whether it is time for another key.
+func (s *Service) due(keys []Key, now time.Time) bool {
+	if _, err := s.signer(keys, now); err != nil {
+		return true // there is none, or it was sealed with another key file
+	}
+	newest := keys[len(keys)-1]
+	return !now.Before(newest.SignsFrom.Add(signsFor - lead))
+}
+
+// turn adds a key and removes those whose JWTs have all expired.
+func (s *Service) turn(ctx context.Context, tx *db.Tx, keys []Key) error {
+	from := tx.Now()
+	if _, err := s.signer(keys, from); err == nil {
+		from = from.Add(lead)
+	}
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	k := Key{Public: public, SignsFrom: from}
+	if k.ID, err = thumbprint(public); err != nil {
+		return err
+	}
+	if k.Sealed, err = s.key.Seal(purpose(k.ID), private.Seed()); err != nil {
+		return err
+	}
+	for i, old := range keys {
+		if i+1 < len(keys) && tx.Now().After(keys[i+1].SignsFrom.Add(MaxLife+slack)) {
+			if err := s.rows.Delete(ctx, tx, old.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return s.rows.Insert(ctx, tx, k)
+}
+
+// purpose is what a private key is sealed for.
+func purpose(id string) string { return "signing key " + id }
+
+// thumbprint is that of RFC 7638.
+func thumbprint(public ed25519.PublicKey) (string, error) {
+	jwk := jose.JSONWebKey{Key: public}
+	sum, err := jwk.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return "", fmt.Errorf("computing a thumbprint: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(sum), nil
+}
+
+// errNoSigner says that no key can sign.
+var errNoSigner = errors.New("there is no key to sign with")
+
+// signer returns the index of the key that signs now: the newest one whose time
+// has come and that this process can open.
+func (s *Service) signer(keys []Key, now time.Time) (int, error) {
+	for i, k := range slices.Backward(keys) {
+		if k.SignsFrom.After(now) {
+			continue
+		}
+		if _, err := s.key.Open(purpose(k.ID), k.Sealed); err == nil {
+			return i, nil
+		}
+	}
+	return 0, errNoSigner
+}
+
+// Sign returns a JWT with these claims. It must not be called in a transaction:
+// it may write a new key.
+func (s *Service) Sign(ctx context.Context, claims any) (string, error) {
+	keys, err := s.ready(ctx)
+	if err != nil {
+		return "", err
+	}
+	at, err := s.signer(keys, s.now())
+	if err != nil {
+		return "", err
+	}
+	seed, err := s.key.Open(purpose(keys[at].ID), keys[at].Sealed)
+	if err != nil || len(seed) != ed25519.SeedSize {
+		return "", fmt.Errorf("opening signing key %s: %w", keys[at].ID, errors.Join(err, errNoSigner))
+	}
+	signer, err := jose.NewSigner(
+		jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: ed25519.NewKeyFromSeed(seed), KeyID: keys[at].ID}},
+		(&jose.SignerOptions{}).WithType("JWT"),
+	)
+	if err != nil {
+		return "", fmt.Errorf("signing: %w", err)
+	}
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return "", fmt.Errorf("signing: %w", err)
+	}
+	jws, err := signer.Sign(payload)
+	if err != nil {
+		return "", fmt.Errorf("signing: %w", err)
+	}
+	return jws.CompactSerialize()
+}
+
+// Verify reads the claims of a JWT that this server signed. It looks at the
+// signature only: what the claims say, and until when, is for the caller to
+// check. ErrInvalid.
+//
+// The algorithm is ours and not the header's choice, and of the header only the
+// ID of the key is looked at: a key that the header brings along or points to
+// is no key of ours.
+func (s *Service) Verify(ctx context.Context, text string, claims any) error {
+	jws, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.EdDSA})
+	if err != nil || len(jws.Signatures) != 1 {
+		return ErrInvalid
+	}
+	key, err := s.find(ctx, jws.Signatures[0].Protected.KeyID)
+	if err != nil {
+		return err
+	}
+	payload, err := jws.Verify(key.Public)
+	if err != nil {
+		return ErrInvalid
+	}
+	if err := json.Unmarshal(payload, claims); err != nil {
+		return ErrInvalid
+	}
+	return nil
+}
+
+// find returns the key with an ID. ErrInvalid. It asks the database for one that
+// it does not know: another process may have created it a moment ago.
+func (s *Service) find(ctx context.Context, id string) (Key, error) {
+	keys, err := s.list(ctx)
+	if err != nil {
+		return Key{}, err
+	}
+	is := func(k Key) bool { return k.ID == id }
+	at := slices.IndexFunc(keys, is)
+	if at < 0 {
+		if keys, err = s.rows.List(ctx, s.db); err != nil {
+			return Key{}, fmt.Errorf("reading the signing keys: %w", err)
+		}
+		at = slices.IndexFunc(keys, is)
+	}
+	if at < 0 {
+		return Key{}, ErrInvalid
+	}
+	return keys[at], nil
+}
+
+// Public is the public part of a key.
+type Public struct {
+	ID  string
+	Key ed25519.PublicKey
+}
+
+// Published returns the public keys that JWTs can be verified with. The one that
+// signs now is the last: a client (PlexAPI) tries them from the end.
+func (s *Service) Published(ctx context.Context) ([]Public, error) {
+	keys, err := s.ready(ctx)
+	if err != nil {
+		return nil, err
+	}
+	at, err := s.signer(keys, s.now())
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Public, 0, len(keys))
+	for _, k := range slices.Concat(keys[at+1:], keys[:at+1]) {
+		list = append(list, Public{k.ID, k.Public})
+	}
+	return list, nil
+}

@@ -1,0 +1,79 @@
+package signing_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/signing"
+)
+
+type claims struct {
+	Text string `json:"text"`
+}
+
+// With another key file, the keys of before cannot sign any more. What they
+// signed is good, and a new key signs at once.
+func TestAnotherKeyFile(t *testing.T) {
+	dir := t.TempDir()
+	before := coretest.New(t, core.Config{Dir: dir})
+	old, err := before.Signing.Sign(t.Context(), claims{"old"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := coretest.New(t, core.Config{Dir: dir, Key: seal.NewKey([32]byte{2})})
+	text, err := after.Signing.Sign(t.Context(), claims{"new"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	published, err := after.Signing.Published(t.Context())
+	if err != nil || len(published) != 2 {
+		t.Errorf("published are %v, %v", published, err)
+	}
+	for want, jwt := range map[string]string{"old": old, "new": text} {
+		var got claims
+		if err := after.Signing.Verify(t.Context(), jwt, &got); err != nil || got.Text != want {
+			t.Errorf("%s: %v, %v", want, got, err)
+		}
+	}
+}
+
+// Two processes that need a key at the same time use the same one.
+func TestOneKeyForAllProcesses(t *testing.T) {
+	dir := t.TempDir()
+	one, two := coretest.New(t, core.Config{Dir: dir}), coretest.New(t, core.Config{Dir: dir})
+	errs := make(chan error)
+	jwts := make(chan string, 2)
+	for _, c := range []*coretest.Core{one, two} {
+		go func() {
+			text, err := c.Signing.Sign(t.Context(), claims{"one"})
+			jwts <- text
+			errs <- err
+		}()
+	}
+	if err := errors.Join(<-errs, <-errs); err != nil {
+		t.Fatal(err)
+	}
+	published, err := one.Signing.Published(t.Context())
+	if err != nil || len(published) != 1 {
+		t.Errorf("published are %v, %v", published, err)
+	}
+	for range cap(jwts) {
+		text := <-jwts
+		for _, c := range []*coretest.Core{one, two} {
+			if err := c.Signing.Verify(t.Context(), text, new(claims)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	other := coretest.New(t, core.Config{})
+	foreign, err := other.Signing.Sign(t.Context(), claims{"foreign"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := one.Signing.Verify(t.Context(), foreign, new(claims)); !errors.Is(err, signing.ErrInvalid) {
+		t.Errorf("another server's JWT: %v", err)
+	}
+}

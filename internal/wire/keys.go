@@ -1,0 +1,57 @@
+package wire
+
+import "github.com/usher-auth/usher/plexauth"
+
+// The answers about keys and JWTs have no XML form: no client reads one, and
+// libraries for JOSE, which read the keys, send no Accept header.
+
+// KeyID is the answer to a registered key: its ID. Clients look at the status
+// only; one that reads any body as JSON must find some.
+type KeyID string
+
+// Append implements Body.
+func (k KeyID) Append(dst []byte, _ Format, _ Variant) ([]byte, error) {
+	return appendJSON(dst, struct {
+		ID string `json:"kid"`
+	}{string(k)})
+}
+
+// Nonce is a text for a device to sign.
+type Nonce string
+
+// Append implements Body.
+func (n Nonce) Append(dst []byte, _ Format, _ Variant) ([]byte, error) {
+	return appendJSON(dst, struct {
+		Nonce string `json:"nonce"`
+	}{string(n)})
+}
+
+// AuthToken is the JWT that a device's own one was exchanged for.
+type AuthToken struct{ Token plexauth.Secret }
+
+// Append implements Body.
+func (t AuthToken) Append(dst []byte, _ Format, _ Variant) ([]byte, error) {
+	return appendJSON(dst, struct {
+		Token string `json:"auth_token"`
+	}{string(t.Token)})
+}
+
+// PublicKey is a key by RFC 8037.
+type PublicKey struct {
+	Type      string `json:"kty"`
+	Curve     string `json:"crv"`
+	X         string `json:"x"`
+	ID        string `json:"kid"`
+	Use       string `json:"use"`
+	Algorithm string `json:"alg"`
+}
+
+// KeySet is the keys that JWTs are verified with (RFC 7517, section 5).
+type KeySet []PublicKey
+
+// Append implements Body.
+func (s KeySet) Append(dst []byte, _ Format, _ Variant) ([]byte, error) {
+	return appendJSON(dst, struct {
+		Keys []PublicKey `json:"keys"`
+	}{s})
+}
