@@ -3,6 +3,7 @@ package plexauth
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -139,6 +140,7 @@ type call struct {
 	id        string // appended to path; errors and logs show it as "…"
 	query     string // encoded
 	form      url.Values
+	json      any    // the body in place of form
 	anonymous bool   // send no token
 	accept    string // the media type of the response; JSON if empty
 	product   string // sent in place of Client.Product
@@ -194,7 +196,7 @@ func (c *Client) do(ctx context.Context, op call) (response, error) {
 	}
 	res, err := c.retry(ctx, op, token)
 	source, ok := c.Token.(renewer)
-	if !ok || op.anonymous || !errors.Is(err, ErrUnauthorized) {
+	if !ok || op.anonymous || !errors.Is(err, ErrUnauthorized) && !errors.Is(err, ErrTokenExpired) {
 		return res, err
 	}
 	fresh, renewErr := source.renew(ctx, token)
@@ -296,6 +298,13 @@ func (c *Client) request(ctx context.Context, op call, token Secret) (*http.Requ
 	if op.form != nil {
 		body = strings.NewReader(op.form.Encode())
 	}
+	if op.json != nil {
+		text, err := json.Marshal(op.json)
+		if err != nil {
+			return nil, fmt.Errorf("plexauth: %s: %w", op.operation, err)
+		}
+		body = bytes.NewReader(text)
+	}
 	req, err := http.NewRequestWithContext(ctx, op.method, c.target(op), body)
 	// The address may contain a password, so no error repeats it.
 	if err != nil {
@@ -323,6 +332,9 @@ func (c *Client) request(ctx context.Context, op call, token Secret) (*http.Requ
 	}
 	if op.form != nil {
 		req.Header["Content-Type"] = []string{"application/x-www-form-urlencoded"}
+	}
+	if op.json != nil {
+		req.Header["Content-Type"] = []string{"application/json"}
 	}
 	for name, values := range c.Header {
 		req.Header[http.CanonicalHeaderKey(name)] = values

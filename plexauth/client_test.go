@@ -169,6 +169,7 @@ func TestResourcesAndSignOut(t *testing.T) {
 
 // calls returns every method that sends a request.
 func calls(c *plexauth.Client) map[string]func(context.Context) error {
+	key, _ := plexauth.LoadDeviceKey("") // it cannot fail
 	return map[string]func(context.Context) error{
 		"SignIn": func(ctx context.Context) error {
 			_, err := c.SignIn(ctx, plexauth.SignInRequest{Login: "x"})
@@ -187,6 +188,8 @@ func calls(c *plexauth.Client) map[string]func(context.Context) error {
 		"AccountOf":    func(ctx context.Context) error { _, err := c.AccountOf(ctx, "t"); return err },
 		"Devices":      func(ctx context.Context) error { _, err := c.Devices(ctx); return err },
 		"RemoveDevice": func(ctx context.Context) error { return c.RemoveDevice(ctx, 7) },
+		"RegisterKey":  func(ctx context.Context) error { return c.RegisterKey(ctx, key) },
+		"ExchangeJWT":  func(ctx context.Context) error { _, err := c.ExchangeJWT(ctx, key); return err },
 		"SignOut":      c.SignOut,
 		"Ping":         c.Ping,
 		"Resources":    func(ctx context.Context) error { _, err := c.Resources(ctx); return err },

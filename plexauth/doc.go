@@ -48,8 +48,19 @@
 // # Tokens
 //
 // A token is a [Secret], which prints as "…". A [TokenSource] supplies the token
-// of each call: [StaticToken], [MemoryToken], [FileToken], [TransientSource], or an
-// implementation of your own.
+// of each call: [StaticToken], [MemoryToken], [FileToken], [TransientSource],
+// [JWTSource], or an implementation of your own.
+//
+// # Device keys and JWTs
+//
+// A device with a [DeviceKey] gets JWTs, which are valid for a week, in place of a
+// token. LoadDeviceKey generates the key and stores it in a file. A program that
+// has a token registers the key with RegisterKey, and the first JWT ends that
+// token. A program that signs in by PIN sets PINRequest.Key. [JWTSource] renews the
+// JWT, and JWTSource.Rotate replaces the key.
+//
+// A server that receives a JWT checks it with [VerifyJWT] and a [JWKS], which
+// requests and caches the keys. It cannot tell that the device was removed since.
 //
 // # Calls
 //
@@ -78,10 +89,11 @@
 // # Retries
 //
 // By default, calls are not retried. If Client.Retry is set, they are retried with
-// exponential backoff, and Retry-After is respected. SignIn, LinkPIN, and CheckPIN
-// with a proof are retried only if no connection was established, because the
-// request may have used up the code or the proof. If a token of a
-// [TransientSource] is rejected with ErrUnauthorized, the call is sent once more with a new token, also without
+// exponential backoff, and Retry-After is respected. SignIn, LinkPIN, ExchangeJWT,
+// and CheckPIN with a proof are retried only if no connection was established,
+// because the request may have used up the code, the nonce or the proof. If a token
+// of a [TransientSource] or a [JWTSource] is rejected with ErrUnauthorized or
+// ErrTokenExpired, the call is sent once more with a new token, also without
 // Retry.
 //
 // net/http still resends some requests on its own. If a kept-alive connection turns

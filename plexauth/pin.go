@@ -27,6 +27,10 @@ type PINRequest struct {
 	// (see PIN.WithProof). A server that cannot do that ignores ForwardURL, and
 	// leaves PIN.ForwardURL empty. Leave it empty if no browser returns.
 	ForwardURL string
+	// Key is the key of this device. If it is set, WaitPIN returns a JWT for the
+	// key in place of a token; see JWTSource. The client identifier and the key
+	// belong together.
+	Key *DeviceKey
 }
 
 // PIN is a pending sign-in that the user completes in a browser, on any device.
@@ -72,7 +76,12 @@ type PIN struct {
 	// sign-in. It is false until the sign-in is complete, so only CheckPIN sets
 	// it.
 	NewRegistration bool
+	// Key is that of the PINRequest. It is not part of the JSON form: set it
+	// again on a PIN that was stored.
+	Key *DeviceKey `json:"-"`
 
+	// skew is how far the clock of the server is ahead.
+	skew time.Duration
 	// raw may contain the token. See Account.raw.
 	raw *[]byte
 }
@@ -204,6 +213,13 @@ func (c *Client) StartPIN(ctx context.Context, in PINRequest) (*PIN, error) {
 	if in.ForwardURL != "" {
 		op.form = url.Values{"proofUrl": {in.ForwardURL}}
 	}
+	if in.Key != nil {
+		body := map[string]any{"jwk": in.Key.jwk(), "strong": in.Strong}
+		if in.ForwardURL != "" {
+			body["proofUrl"] = in.ForwardURL
+		}
+		op.form, op.json = nil, body
+	}
 	res, err := c.do(ctx, op)
 	if err != nil {
 		return nil, err
@@ -212,6 +228,7 @@ func (c *Client) StartPIN(ctx context.Context, in PINRequest) (*PIN, error) {
 	if err != nil {
 		return nil, c.invalidResponse(op, res, err)
 	}
+	pin.Key, pin.skew = in.Key, clockSkew(res.header, time.Now())
 	return pin, nil
 }
 
@@ -248,7 +265,7 @@ func (c *Client) readPIN(body []byte) (*PIN, error) {
 //
 // The error is ErrPINExpired if the PIN expired or the user denied access.
 func (c *Client) CheckPIN(ctx context.Context, pin *PIN) (*PIN, error) {
-	op := pollOf(pin)
+	op := c.pollOf(pin)
 	op.operation = "CheckPIN"
 	res, err := c.do(ctx, op)
 	if err != nil {
@@ -258,16 +275,25 @@ func (c *Client) CheckPIN(ctx context.Context, pin *PIN) (*PIN, error) {
 	if err != nil {
 		return nil, c.invalidResponse(op, res, err)
 	}
+	got.Key, got.skew = pin.Key, pin.skew
 	return got, nil
 }
 
-// pollOf returns the call that requests the state of a PIN.
-func pollOf(pin *PIN) call {
-	return call{
+// pollOf returns the call that requests the state of a PIN. What the key of the
+// device signs is in the query, as the protocol has it: it is good with this PIN
+// only.
+func (c *Client) pollOf(pin *PIN) call {
+	op := call{
 		operation: "WaitPIN", method: http.MethodGet, path: "/api/v2/pins/",
 		id: strconv.FormatInt(pin.ID, 10), anonymous: true,
 		proof: pin.Proof, noReplay: pin.Proof != "", // it works once
 	}
+	if pin.Key != nil {
+		// It must be good for as long as the PIN waits.
+		life := max(proofLife, min(time.Until(pin.ExpiresAt), maxPINLifetime)+proofLife)
+		op.query = "deviceJWT=" + string(pin.Key.prove(c.ClientIdentifier, "", nil, time.Now().Add(pin.skew), life))
+	}
+	return op
 }
 
 // WaitPIN waits until the user has completed the sign-in, and returns the new
@@ -282,7 +308,7 @@ func pollOf(pin *PIN) call {
 // the deadline of ctx passes meanwhile, the error also wraps the last failure.
 // If ctx is cancelled, the error wraps context.Canceled.
 func (c *Client) WaitPIN(ctx context.Context, pin *PIN) (Secret, error) {
-	op := pollOf(pin)
+	op := c.pollOf(pin)
 	poller := *c
 	poller.Retry = nil
 	waitCtx := ctx

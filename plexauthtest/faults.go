@@ -125,6 +125,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	status := 0
 	if !f.Drop {
 		res := &recorder{header: make(http.Header), status: http.StatusOK}
+		res.header.Set("Date", s.Now().UTC().Format(http.TimeFormat)) // of its own clock
 		if f.Status == 0 {
 			s.current.Load().handler.ServeHTTP(res, r)
 		}

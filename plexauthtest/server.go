@@ -32,6 +32,8 @@ type Config struct {
 	// with, and the time, as usher exec --scene reads it. User and Source find
 	// them by name. If empty, the server has the fields of Server.
 	Scene string
+	// MediaJWT makes the media plane accept JWTs. Released media servers do not.
+	MediaJWT bool
 	// Logger receives the log of the server. If nil, nothing is logged.
 	Logger *slog.Logger
 }
@@ -70,6 +72,7 @@ type Server struct {
 	t         testing.TB
 	cast      *scene.Cast
 	clock     func() time.Time // without what Advance adds
+	mediaJWT  bool
 	transport *transport
 	current   atomic.Pointer[instance]
 	stopping  chan struct{} // closed before the listener is
@@ -109,7 +112,7 @@ func New(t testing.TB, cfg Config) *Server {
 			t.Fatalf("plexauthtest: %v", err)
 		}
 	}
-	s := &Server{t: t, stopping: make(chan struct{}), clock: play.Clock()}
+	s := &Server{t: t, mediaJWT: cfg.MediaJWT, stopping: make(chan struct{}), clock: play.Clock()}
 	t.Cleanup(s.close) // the last one to run
 	listener := httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(listener.Close)
@@ -138,7 +141,7 @@ func (s *Server) close() {
 
 // start answers requests from the services of c from now on.
 func (s *Server) start(c *core.Core) {
-	s.current.Store(&instance{c, server.New(c, server.Config{Version: "test"}).Handler()})
+	s.current.Store(&instance{c, server.New(c, server.Config{Version: "test", MediaJWT: s.mediaJWT}).Handler()})
 }
 
 // Restart has the effect of a server restart: it invalidates every transient

@@ -1,0 +1,313 @@
+package plexauth
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The issuer and the audience of JWTs, at the real service and at usher.
+const (
+	jwtIssuer       = "plex.tv"
+	accountAudience = "plex.tv"
+)
+
+// JWT is what a verified JWT says. A field that the JWT omits has its zero value.
+type JWT struct {
+	// KeyID is the name of the key of the server that signed it.
+	KeyID string
+	// Audience is whom it is for: plex.tv and the client identifier of a device.
+	Audience []string
+	// IssuedAt and ExpiresAt are by the clock of the server.
+	IssuedAt, ExpiresAt time.Time
+	// Thumbprint is the name of the device key that it was issued for.
+	Thumbprint string
+	// Nonce is the one that the device signed.
+	Nonce string
+	// UserID and UserUUID identify the account.
+	UserID   int64
+	UserUUID string
+	// Username, Email and FriendlyName are there if the device asked for them.
+	Username, Email, FriendlyName string
+
+	// raw is the payload.
+	raw *[]byte
+}
+
+// Raw returns the claims as the server signed them, in JSON. The caller must not
+// modify them.
+func (j *JWT) Raw() []byte {
+	if j.raw == nil {
+		return nil
+	}
+	return *j.raw
+}
+
+// JWKS is the set of keys that the account plane signs JWTs with (RFC 7517).
+// With a Client, it requests the keys when it has none, when they are a day old,
+// and when none of them signed a JWT, but the last two once a minute at most. If
+// a request fails, it goes on with the keys that it has: an outage of the account
+// plane rejects nobody.
+//
+// It can be stored as JSON, to verify JWTs without a request later.
+//
+// A JWKS is safe for concurrent use. It must not be copied after first use.
+type JWKS struct {
+	// Client requests the keys. If nil, the keys are those that were decoded from
+	// JSON.
+	Client *Client
+
+	mu    sync.Mutex
+	keys  []verificationKey
+	gotAt time.Time // when keys was set
+	asked time.Time // when keys were last requested
+}
+
+const (
+	keysMaxAge   = 24 * time.Hour
+	keysMinDelay = time.Minute
+)
+
+// verificationKey is a key of a JWKS.
+type verificationKey struct {
+	id     string
+	public ed25519.PublicKey
+}
+
+// keyDocument is the wire form of a key.
+type keyDocument struct {
+	Kty string `json:"kty"`
+	Crv string `json:"crv"`
+	X   string `json:"x"`
+	Kid string `json:"kid"`
+	Use string `json:"use,omitempty"`
+	Alg string `json:"alg,omitempty"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler. Keys of other types than Ed25519
+// are left out.
+func (s *JWKS) UnmarshalJSON(b []byte) error {
+	keys, err := readKeys(b)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys, s.gotAt = keys, time.Now()
+	return nil
+}
+
+func readKeys(b []byte) (keys []verificationKey, err error) {
+	var doc struct {
+		Keys []keyDocument `json:"keys"`
+	}
+	if err := json.Unmarshal(b, &doc); err != nil {
+		return nil, err
+	}
+	for _, k := range doc.Keys {
+		public, err := base64.RawURLEncoding.DecodeString(k.X)
+		if k.Kty == "OKP" && k.Crv == "Ed25519" && err == nil && len(public) == ed25519.PublicKeySize {
+			keys = append(keys, verificationKey{k.Kid, public})
+		}
+	}
+	return keys, nil
+}
+
+// MarshalJSON implements json.Marshaler.
+func (s *JWKS) MarshalJSON() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]keyDocument, 0, len(s.keys))
+	for _, k := range s.keys {
+		list = append(list, keyDocument{"OKP", "Ed25519", encode64(k.public), k.id, "sig", "EdDSA"})
+	}
+	return json.Marshal(map[string]any{"keys": list})
+}
+
+// current returns the keys, and whether they were requested for this call.
+// again says that the keys that are there are not enough. Callers that come
+// meanwhile wait for the request.
+func (s *JWKS) current(ctx context.Context, again bool) (keys []verificationKey, asked bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wanted := again || time.Since(s.gotAt) >= keysMaxAge
+	if s.Client == nil || s.keys != nil && (!wanted || time.Since(s.asked) < keysMinDelay) {
+		return s.keys, false, nil
+	}
+	s.asked = time.Now()
+	fresh, err := s.Client.keys(ctx)
+	switch {
+	case err == nil:
+		s.keys, s.gotAt = fresh, time.Now()
+	case s.keys == nil:
+		return nil, true, err
+	}
+	return s.keys, true, nil
+}
+
+// keys requests the keys that the account plane signs JWTs with.
+func (c *Client) keys(ctx context.Context) ([]verificationKey, error) {
+	op := call{operation: "VerifyJWT", method: http.MethodGet, path: "/api/v2/auth/keys", anonymous: true}
+	res, err := c.do(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := readKeys(res.body)
+	if err == nil && len(keys) == 0 {
+		err = errNoKeys
+	}
+	if err != nil {
+		return nil, c.invalidResponse(op, res, err)
+	}
+	return keys, nil
+}
+
+var errNoKeys = errors.New("the response has no Ed25519 key")
+
+// The reasons why a JWT is rejected.
+var (
+	errNotJWT    = errors.New("it is not a signed JWT")
+	errAlgorithm = errors.New("its algorithm is not EdDSA")
+	errSignature = errors.New("no key has signed it")
+	errIssuer    = errors.New("its issuer is not plex.tv")
+	errAudience  = errors.New("it is for another audience")
+	errEarly     = errors.New("it was issued in the future")
+)
+
+// jwtLeeway is how far two clocks may differ.
+const jwtLeeway = time.Minute
+
+// VerifyJWT checks a JWT that a program received: its signature, issuer, audience
+// and times. audience is one that the JWT must be for, such as the client
+// identifier of the device that sent it; if it is empty, that is plex.tv. Nothing
+// is sent, unless the keys must be requested.
+//
+// If no key of the set has the name that the JWT says, or that one did not sign
+// it, the others are tried. The error is ErrTokenExpired or ErrUnauthorized; if
+// there are no keys and they cannot be requested, it is that of the request.
+//
+// A JWT that passes may have been revoked: VerifyJWT cannot tell that the device
+// was removed since. Client.AccountOf can.
+func VerifyJWT(ctx context.Context, token Secret, keys *JWKS, audience string) (*JWT, error) {
+	set, asked, err := keys.current(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	audience = orDefault(audience, accountAudience)
+	j, err := verifyJWT(token, set, audience)
+	if errors.Is(err, errSignature) && !asked { // the server may have another key
+		if set, asked, _ = keys.current(ctx, true); asked {
+			j, err = verifyJWT(token, set, audience)
+		}
+	}
+	if err != nil {
+		return nil, rejected(err)
+	}
+	return j, nil
+}
+
+// rejected is the error for a JWT that was not accepted.
+func rejected(err error) error {
+	if errors.Is(err, ErrTokenExpired) {
+		return fmt.Errorf("plexauth: VerifyJWT: the JWT was rejected: %w", err)
+	}
+	return fmt.Errorf("plexauth: VerifyJWT: the JWT was rejected: %w: %w", err, ErrUnauthorized)
+}
+
+func verifyJWT(token Secret, keys []verificationKey, audience string) (*JWT, error) {
+	j, signed, signature, err := parseJWT(token)
+	if err != nil {
+		return nil, err
+	}
+	signer := func(k verificationKey) bool { return ed25519.Verify(k.public, signed, signature) }
+	named := func(k verificationKey) bool { return k.id == j.KeyID && signer(k) }
+	if !slices.ContainsFunc(keys, named) && !slices.ContainsFunc(keys, signer) {
+		return nil, errSignature
+	}
+	var issuer struct {
+		Iss string `json:"iss"`
+	}
+	if err := json.Unmarshal(j.Raw(), &issuer); err != nil || issuer.Iss != jwtIssuer {
+		return nil, errIssuer
+	}
+	switch now := time.Now(); {
+	case !slices.Contains(j.Audience, audience):
+		return nil, errAudience
+	case j.IssuedAt.After(now.Add(jwtLeeway)):
+		return nil, errEarly
+	case !now.Add(-jwtLeeway).Before(j.ExpiresAt):
+		return nil, ErrTokenExpired
+	}
+	return j, nil
+}
+
+// parseJWT reads a JWT without a check of its signature.
+func parseJWT(token Secret) (j *JWT, signed, signature []byte, err error) {
+	parts := strings.Split(string(token), ".")
+	if len(parts) != 3 {
+		return nil, nil, nil, errNotJWT
+	}
+	var decoded [3][]byte
+	for i, part := range parts {
+		if decoded[i], err = base64.RawURLEncoding.DecodeString(part); err != nil {
+			return nil, nil, nil, errNotJWT
+		}
+	}
+	var header struct {
+		Alg  string          `json:"alg"`
+		Kid  string          `json:"kid"`
+		Crit json.RawMessage `json:"crit"`
+	}
+	if err := json.Unmarshal(decoded[0], &header); err != nil || header.Crit != nil {
+		return nil, nil, nil, errNotJWT
+	}
+	if header.Alg != "EdDSA" {
+		return nil, nil, nil, errAlgorithm
+	}
+	var c struct {
+		Aud        audience `json:"aud"`
+		Iat        float64  `json:"iat"`
+		Exp        float64  `json:"exp"`
+		Thumbprint string   `json:"thumbprint"`
+		Nonce      string   `json:"nonce"`
+		User       struct {
+			ID           number `json:"id"`
+			UUID         string `json:"uuid"`
+			Username     string `json:"username"`
+			Email        string `json:"email"`
+			FriendlyName string `json:"friendly_name"`
+		} `json:"user"`
+	}
+	if err := json.Unmarshal(decoded[1], &c); err != nil || c.Exp > maxSeconds || c.Iat > maxSeconds {
+		return nil, nil, nil, errNotJWT
+	}
+	return &JWT{
+		KeyID: header.Kid, Audience: c.Aud, IssuedAt: time.Unix(int64(c.Iat), 0), ExpiresAt: time.Unix(int64(c.Exp), 0),
+		Thumbprint: c.Thumbprint, Nonce: c.Nonce, UserID: int64(c.User.ID), UserUUID: c.User.UUID,
+		Username: c.User.Username, Email: c.User.Email, FriendlyName: c.User.FriendlyName, raw: &decoded[1],
+	}, []byte(parts[0] + "." + parts[1]), decoded[2], nil
+}
+
+// maxSeconds exceeds every real time. It prevents an overflow.
+const maxSeconds = 1 << 40
+
+// audience is a text or a list of texts.
+type audience []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (a *audience) UnmarshalJSON(b []byte) error {
+	var one string
+	if err := json.Unmarshal(b, &one); err == nil {
+		*a = audience{one}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(a))
+}
