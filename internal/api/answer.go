@@ -56,6 +56,7 @@ var (
 		wire.XML:  {wire.XML.ContentType()},
 		wire.PNG:  {wire.PNG.ContentType()},
 		wire.SVG:  {wire.SVG.ContentType()},
+		wire.Text: {wire.Text.ContentType()},
 	}
 	noStore = []string{"no-store"}
 	noSniff = []string{"nosniff"}

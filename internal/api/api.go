@@ -35,9 +35,11 @@ type API struct {
 // New returns an API that answers from the services of c.
 func New(c *core.Core, cfg Config) *API {
 	gate := &gate{tokens: c.Tokens, selfID: c.Sources.Self().ID, mediaJWT: cfg.MediaJWT}
+	unknown := newUnknownPaths()
+	cfg.Observer.Register(unknown.counter)
 	a := &API{
 		exact: make(map[string]*endpoint), patterns: make(map[string]*endpoint),
-		notFound: &endpoint{gate: gate, log: c.Logger, observer: cfg.Observer.At("")},
+		notFound: &endpoint{gate: gate, log: c.Logger, observer: cfg.Observer.At(""), unknown: unknown},
 	}
 	f := newFeatures(c, cfg)
 	for p, routes := range [...][]route{
@@ -71,6 +73,7 @@ func (a *API) Handler(next http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	for path, e := range a.patterns {
 		mux.Handle(path, e)
+		mux.Handle(path+"/{$}", e)
 	}
 	mux.Handle("/", next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -78,7 +81,11 @@ func (a *API) Handler(next http.Handler) http.Handler {
 			r = withoutSuffix(r, suffix)
 		}
 		path := r.URL.Path
-		if e := a.exact[path]; e != nil && r.URL.RawPath == "" && (path != "/" || !httpd.WantsPage(r)) {
+		e := a.exact[path]
+		if e == nil {
+			e = a.withoutSlash(r)
+		}
+		if e != nil && r.URL.RawPath == "" && (path != "/" || !httpd.WantsPage(r)) {
 			e.ServeHTTP(w, r)
 			return
 		}
@@ -88,6 +95,18 @@ func (a *API) Handler(next http.Handler) http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// withoutSlash returns the endpoint of a path with a slash at its end, which is no
+// other path. It takes the method: /pins/ is not POST /pins, but a PIN without a
+// number.
+func (a *API) withoutSlash(r *http.Request) *endpoint {
+	path, found := strings.CutSuffix(r.URL.Path, "/")
+	e := a.exact[path]
+	if !found || path == "/" || e == nil || e.methods[r.Method] == nil && r.Method != http.MethodOptions {
+		return nil
+	}
+	return e
 }
 
 // NotFound answers requests for paths that do not exist.

@@ -213,7 +213,7 @@ func TestEveryRouteAsksForItsToken(t *testing.T) {
 			if row.Token && status != want {
 				t.Errorf("%s %s with %s: %d %s, want %d", row.Method, row.Path, name, status, body, want)
 			}
-			if !row.Token && status == want {
+			if !row.Token && status == want && !(row.Checked && name == "a bad token") {
 				t.Errorf("%s %s with %s: %d, although it asks for none", row.Method, row.Path, name, status)
 			}
 		}

@@ -10,6 +10,8 @@ type Row struct {
 	Method, Path string
 	// Token: the route asks for one.
 	Token bool
+	// Checked: it asks for none, and refuses a bad one.
+	Checked bool
 	// Refused is the status for an invalid token.
 	Refused int
 	// Body: the route reads one.
@@ -27,7 +29,7 @@ func Rows() []Row {
 				if r.caller == anyTokenV1 {
 					refused = http.StatusUnprocessableEntity
 				}
-				rows = append(rows, Row{method, strings.TrimSuffix(r.path, "{$}"), r.caller > clientID, refused, r.body > 0})
+				rows = append(rows, Row{method, strings.TrimSuffix(r.path, "{$}"), r.caller > clientID, r.caller == goodToken, refused, r.body > 0})
 			}
 		}
 	}
@@ -57,3 +59,12 @@ var (
 	ErrNoRoute   = errNoRoute
 	ErrMethod    = errMethod
 )
+
+// Constants lists the constant answers: the source of each, by method and path.
+func Constants() map[string]string {
+	list := make(map[string]string)
+	for _, c := range constants {
+		list[c.methods+" "+c.path] = c.source
+	}
+	return list
+}

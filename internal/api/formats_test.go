@@ -102,6 +102,8 @@ func isCalled(contentType string, body []byte) error {
 			return fmt.Errorf("it is no XML: %w", err)
 		}
 		return nil
+	case "text/plain; charset=utf-8":
+		return nil
 	case "image/png":
 		_, err := png.Decode(bytes.NewReader(body))
 		return err

@@ -86,18 +86,24 @@ func (h mediaHandlers) identity(context.Context, *call) (answer, error) {
 
 // root is what clients read when they connect.
 func (h mediaHandlers) root(ctx context.Context, c *call) (answer, error) {
+	server, err := h.server(ctx, c)
+	return answer{status: http.StatusOK, body: server}, err
+}
+
+// server describes this server to a caller.
+func (h mediaHandlers) server(ctx context.Context, c *call) (wire.Server, error) {
 	if _, err := h.accounts.account(ctx, c.principal.AccountID); err != nil {
-		return answer{}, err // another process has removed it a moment ago
+		return wire.Server{}, err // another process has removed it a moment ago
 	}
 	owner, err := h.owner(ctx)
 	if err != nil {
-		return answer{}, err
+		return wire.Server{}, err
 	}
 	self := h.sources.Self()
-	return answer{status: http.StatusOK, body: wire.Server{
+	return wire.Server{
 		FriendlyName: self.Name, MachineIdentifier: self.Identifier, Version: h.version,
 		Platform: self.Platform, PlatformVersion: self.PlatformVersion, Owner: owner, UpdatedAt: self.CreatedAt,
-	}}, nil
+	}, nil
 }
 
 // owner names the account that this server is signed in with, as a media server

