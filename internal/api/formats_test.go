@@ -64,6 +64,10 @@ func (w *world) answered(t *testing.T, path, suffix string) (target string, form
 	switch path {
 	case "/api/v2/auth/jwk":
 		query += "&" + w.newKey(t, "test").query()
+	case "/myplex/claim":
+		var claim struct{ Token string }
+		w.read(t, "GET", "/api/claim/token.json", w.signIn(t, "admin"), nil, &claim)
+		query += "&token=" + claim.Token
 	case "/api/v2/auth/token":
 		k, _ := w.keyed(t, "member", "player")
 		query += "&jwt=" + k.jwt(k.header(), k.claims(k.nonce(t)))

@@ -97,6 +97,7 @@ func (f *features) accountPlane() []route {
 		{"GET", "/pins/{id}", clientID, small, legacyXML, f.pins.pollV1},
 		{"GET", "/pms/servers", accountToken, 0, legacyXML, f.mediaServer.published},
 		{"GET", "/:/ip", anyone, 0, negotiated, ownAddress},
+		{"GET", "/api/claim/token", accountToken, 0, legacyXML, f.claims.token},
 	})
 }
 
@@ -112,6 +113,7 @@ func (f *features) mediaPlane() []route {
 		{"GET", "/servers", serverToken, 0, negotiated, f.mediaServer.self},
 		{"GET", "/accounts", adminToken, 0, negotiated, f.mediaServer.accounts},
 		{"GET", "/myplex/account", adminToken, 0, negotiated, f.mediaServer.account},
+		{"POST", "/myplex/claim", anyone, small, negotiated, f.claims.claim},
 	}
 }
 
@@ -135,6 +137,7 @@ type features struct {
 	media     mediaHandlers
 
 	mediaServer mediaServerHandlers
+	claims      claimHandlers
 }
 
 // newFeatures gives each feature what it needs.
@@ -147,6 +150,7 @@ func newFeatures(c *core.Core, cfg Config) *features {
 	cfg.Observer.Register(signIns)
 	resources := resourceHandlers{c.Sources, version, c.Now}
 	media := mediaHandlers{c.Tokens, c.Sources, accounts, sources, version}
+	mediaServer := mediaServerHandlers{media, avatars, resources}
 	return &features{
 		signIn:    signInHandlers{c.Accounts, c.Tokens, avatars, signIns, c.Now},
 		user:      userHandlers{accounts, avatars, c.Now},
@@ -157,7 +161,8 @@ func newFeatures(c *core.Core, cfg Config) *features {
 		pins:      pinHandlers{c.PINs, newPictures(c.Now), base, c.Now},
 		media:     media,
 
-		mediaServer: mediaServerHandlers{media, avatars, resources},
+		mediaServer: mediaServer,
+		claims:      claimHandlers{c.Claims, mediaServer},
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/claim"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/devicekey"
@@ -113,6 +114,8 @@ type Core struct {
 	// Signing is the keys that sign JWTs, and DeviceKeys those of devices.
 	Signing    *signing.Service
 	DeviceKeys *devicekey.Service
+	// Claims tie media servers to accounts.
+	Claims *claim.Service
 	// Sources includes this server itself if Config.Self is set.
 	Sources  *source.Service
 	PINs     *pin.Service     // sign-ins that wait for a person
@@ -204,6 +207,9 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 	c.DeviceKeys = devicekey.New(devicekey.Config{
 		DB: d, Rows: store.DeviceKeys{}, Accounts: c.Accounts, Tokens: c.Tokens, Audit: log, Key: key,
 		FailedTries: cfg.FailedTries, Now: cfg.Now,
+	})
+	c.Claims = claim.New(claim.Config{
+		DB: d, Rows: store.DeviceKeys{}, Accounts: c.Accounts, Tokens: c.Tokens, Key: key, Now: cfg.Now,
 	})
 	c.PINs = pin.New(pin.Config{
 		DB: d, Rows: store.PINs{}, Tries: store.Tries{}, Accounts: c.Accounts, Tokens: c.Tokens, Keys: c.DeviceKeys, Key: key,

@@ -13,7 +13,7 @@ import (
 // and the pages would report it as a failure of the server.
 func TestSentinelsAreFaults(t *testing.T) {
 	packages := []string{
-		"account", "devicekey", "guard", "origin", "passkey", "pin", "session", "signing", "source", "token",
+		"account", "claim", "devicekey", "guard", "origin", "passkey", "pin", "session", "signing", "source", "token",
 	}
 	for _, name := range packages {
 		files, err := filepath.Glob(filepath.Join("..", name, "*.go"))

@@ -3,6 +3,7 @@ package store
 import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/claim"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/devicekey"
 	"github.com/usher-auth/usher/internal/origin"
@@ -21,6 +22,7 @@ var (
 	_ account.Rows    = Accounts{}
 	_ audit.Rows      = Audit{}
 	_ audit.TallyRows = Tallies{}
+	_ claim.Rows      = DeviceKeys{}
 	_ device.Rows     = Devices{}
 	_ devicekey.Rows  = DeviceKeys{}
 	_ origin.Rows     = Origins{}

@@ -1,6 +1,10 @@
 package wire
 
-import "github.com/usher-auth/usher/plexauth"
+import (
+	"encoding/xml"
+
+	"github.com/usher-auth/usher/plexauth"
+)
 
 // The answers about keys and JWTs have no XML form: no client reads one, and
 // libraries for JOSE, which read the keys, send no Accept header.
@@ -54,4 +58,21 @@ func (s KeySet) Append(dst []byte, _ Format, _ Variant) ([]byte, error) {
 	return appendJSON(dst, struct {
 		Keys []PublicKey `json:"keys"`
 	}{s})
+}
+
+// ClaimToken is a code by which a media server is tied to an account. Its XML is
+// inferred.
+type ClaimToken struct{ Token plexauth.Secret }
+
+// Append implements Body.
+func (t ClaimToken) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
+	if f == JSON {
+		return appendJSON(dst, struct {
+			Token string `json:"token"`
+		}{string(t.Token)})
+	}
+	return appendXML(dst, struct {
+		XMLName xml.Name `xml:"claim"`
+		Token   string   `xml:"token,attr"`
+	}{Token: string(t.Token)})
 }

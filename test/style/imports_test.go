@@ -66,17 +66,17 @@ var layers = []layer{
 		{"server", "api web core httpd"},
 	}},
 	{"the faces", []row{
-		{"api", "core httpd wire account device devicekey token signing pin source audit db guard qrcode avatar fault paging plexauth"},
+		{"api", "core httpd wire account claim device devicekey token signing pin source audit db guard qrcode avatar fault paging plexauth"},
 		{"web", "core httpd account device token pin passkey session source origin signin audit qrcode glyph fault paging plexauth"},
 	}},
 	{"what a face stands on", []row{
 		{"httpd", "guard"},
 	}},
 	{"every service and its rows, joined once", []row{
-		{"core", "store account device devicekey passkey pin token signing session source origin signin audit db guard hashing seal paging plexauth"},
+		{"core", "store account claim device devicekey passkey pin token signing session source origin signin audit db guard hashing seal paging plexauth"},
 	}},
 	{"rows", []row{
-		{"store", "account device devicekey passkey pin token signing session source origin signin tries audit db paging plexauth"},
+		{"store", "account claim device devicekey passkey pin token signing session source origin signin tries audit db paging plexauth"},
 	}},
 	{"what crosses the wire", []row{
 		{"wire", "glyph fault plexauth"},
@@ -85,6 +85,7 @@ var layers = []layer{
 		{"pin", "account device devicekey token audit db guard tries seal letters fault plexauth"},
 		{"source", "account token audit db glyph fault paging plexauth"},
 		{"session", "token signin audit db fault paging plexauth"},
+		{"claim", "account token db seal fault plexauth"},
 		{"devicekey", "account token audit db guard seal fault plexauth"},
 		{"passkey", "account signin audit db guard glyph fault"},
 		{"token", "account device signin signing audit db seal letters fault paging plexauth"},

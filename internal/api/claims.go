@@ -1,0 +1,45 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/usher-auth/usher/internal/claim"
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/wire"
+)
+
+// claimHandlers make and take the codes by which a media server is tied to an
+// account.
+type claimHandlers struct {
+	claims      *claim.Service
+	mediaServer mediaServerHandlers
+}
+
+// errClaimed says that this server is not the claimant's.
+var errClaimed = fault.New(fault.Denied, "this server belongs to its admins already")
+
+// token makes a claim for the caller's account.
+func (h claimHandlers) token(_ context.Context, c *call) (answer, error) {
+	return answer{status: http.StatusOK, body: wire.ClaimToken{Token: h.claims.New(c.principal)}}, nil
+}
+
+// claim uses a claim on this server. It belongs to its admins already: an admin
+// is told whom it is signed in as, and anybody else is denied.
+func (h claimHandlers) claim(ctx context.Context, c *call) (answer, error) {
+	text, err := c.params.Secret("token")
+	if err != nil {
+		return answer{}, err
+	}
+	if err := missing("token", string(text)); err != nil {
+		return answer{}, err
+	}
+	a, err := h.claims.Redeem(ctx, text)
+	if err != nil {
+		return answer{}, err
+	}
+	if !a.Admin {
+		return answer{}, errClaimed
+	}
+	return h.mediaServer.account(ctx, c)
+}
