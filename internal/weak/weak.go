@@ -6,9 +6,6 @@
 package weak
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
 	_ "embed"
 	"strings"
 	"time"
@@ -27,35 +24,21 @@ import (
 //
 // LICENSES has their licences.
 //
-//go:embed list.gz
-var list []byte
+//go:embed list.txt
+var list string
 
 // Common reports whether a password is one that everybody tries first: on the
 // list, in any case; one short text repeated; a row of keys; or a date.
-//
-// Passwords are set rarely, so the list is unpacked each time, which takes a few
-// milliseconds, and not kept in memory.
 func Common(password string) bool {
 	text := cases.Fold().String(norm.NFKC.String(strings.TrimSpace(password)))
 	return repeats(text) || isRow(text) || isDate(text) || listed(text)
 }
 
-// listed reports whether the list has a text.
+// listed reports whether the list has a text. Searching all of it takes some
+// microseconds.
 func listed(text string) bool {
-	unpacked, err := gzip.NewReader(bytes.NewReader(list))
-	if err != nil {
-		panic(err) // the list is embedded
-	}
-	lines := bufio.NewScanner(unpacked)
-	for lines.Scan() {
-		switch line := lines.Text(); {
-		case line == text:
-			return true
-		case line > text:
-			return false
-		}
-	}
-	return false
+	return !strings.Contains(text, "\n") &&
+		(strings.HasPrefix(list, text+"\n") || strings.Contains(list, "\n"+text+"\n"))
 }
 
 // maxRepeated is the longest text that repeats into a common password.

@@ -1,9 +1,6 @@
 package weak
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
 	"slices"
 	"strings"
 	"testing"
@@ -35,14 +32,7 @@ func TestCommon(t *testing.T) {
 // The list is what Common looks for: in order, folded, and of at least the 10,000
 // commonest that are long enough.
 func TestList(t *testing.T) {
-	unpacked, err := gzip.NewReader(bytes.NewReader(list))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []string
-	for lines := bufio.NewScanner(unpacked); lines.Scan(); {
-		all = append(all, lines.Text())
-	}
+	all := strings.Split(strings.TrimSuffix(list, "\n"), "\n")
 	if len(all) < 10_000 || !slices.IsSorted(all) {
 		t.Errorf("%d passwords, in order: %v", len(all), slices.IsSorted(all))
 	}
