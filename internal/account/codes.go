@@ -20,8 +20,8 @@ type CodeTries struct {
 	LockedUntil time.Time
 }
 
-// Guesses is what an account's owner is told of somebody who has the password and
-// guesses at the codes. The zero value is none.
+// Guesses are wrong codes by somebody who has the password of an account. Its owner
+// sees them. The zero value means that there were none.
 type Guesses struct {
 	Wrong         int
 	First, Latest time.Time

@@ -485,8 +485,8 @@ func TestKnownDevicesAreLimitedTogether(t *testing.T) {
 	}
 }
 
-// The owner is told of guesses at the codes until they have read it, also if a
-// right code follows. Mistyping is no guessing.
+// The owner sees guesses at the codes until they have read the notice, also if a
+// right code follows. A mistyped code is not a guess.
 func TestGuessesAreTold(t *testing.T) {
 	w := newWorld(t, core.Config{FailedTries: 3})
 	e, _ := w.enrol(t)

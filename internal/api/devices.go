@@ -21,7 +21,7 @@ type deviceHandlers struct {
 	selfID    int64 // this server as a source
 }
 
-// maxDevices is how many devices of an account clients are told of.
+// maxDevices is how many devices of an account a listing has at most.
 const maxDevices = 1000
 
 // list lists the caller's devices. The path means one thing at plex.tv and

@@ -112,9 +112,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	return d, nil
 }
 
-// hold holds the folder, if cfg says who does. A database at a URL is held by nobody:
-// any number of servers share it. A file system without locks is only warned about:
-// no process is told of another one there.
+// hold locks the folder, if cfg names a holder. A database at a URL is not locked:
+// any number of servers share it. On a file system without locks it logs a warning,
+// because one process cannot notice another there.
 func (d *DB) hold(cfg Config) (err error) {
 	if cfg.Holder == "" || cfg.Dir == "" || cfg.URL != "" {
 		return nil

@@ -89,8 +89,8 @@ func NewCursor(values ...any) Cursor {
 	return Cursor(base64.RawURLEncoding.EncodeToString(text))
 }
 
-// Values returns the n values of a cursor. A text that is no such cursor has none:
-// links can be misspelt, and then lead to the first rows.
+// Values returns the n values of a cursor. A text that is not such a cursor has
+// none: a misspelt link leads to the first rows.
 func (c Cursor) Values(n int) (values []any, ok bool) {
 	text, err := base64.RawURLEncoding.DecodeString(string(c))
 	if err != nil {

@@ -68,7 +68,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// Attack: the program sends what is no query of DNS.
+// Attack: the program sends something other than a DNS query.
 func FuzzResolve(f *testing.F) {
 	f.Add(query(f, "plex.tv.", dnsmessage.TypeA))
 	f.Add(query(f, "other.example.", dnsmessage.TypeAAAA))

@@ -258,7 +258,7 @@ func (s *Service) Find(ctx context.Context, r Ref) (Source, error) {
 	return s.current(src)
 }
 
-// MaxServers is how many servers of an account clients are told of.
+// MaxServers is how many servers of an account a listing has at most.
 const MaxServers = 1000
 
 // Servers returns the servers that an account reaches, in the order in which they

@@ -89,7 +89,7 @@ func auditWhere(q audit.Query) (text string, args []any) {
 	case n == 1 && q.Account == 0:
 		terms = append(terms, "event = "+parameters(len(args), 1))
 	case n > 0:
-		// What is no column has no index: rows come in their order, and are not sorted.
+		// An expression has no index: rows are read in their order, and not sorted.
 		terms = append(terms, "event || '' IN ("+parameters(len(args)-n+1, n)+")")
 	}
 	add(q.Text != "", anyContains("event", "account", "actor", "device", "address", "detail"), containing(q.Text))

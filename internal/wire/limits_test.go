@@ -141,7 +141,7 @@ func TestTwoValues(t *testing.T) {
 	}
 }
 
-// A weight of 0 is none, and one that is no weight counts as 1.
+// A format with the weight 0 is not accepted. A malformed weight counts as 1.
 func TestWeights(t *testing.T) {
 	for _, test := range []struct {
 		accept  string
