@@ -2,6 +2,8 @@ package web
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"net/url"
@@ -91,11 +93,15 @@ func forwardOf(found pin.PIN, r pinRequest) (*url.URL, error) {
 	return pin.ParseForward(found.Forward)
 }
 
-// Started says which PIN the visitor sees. Attack: a code of four characters is
+// Shown says which PIN the visitor sees. Attack: a code of four characters is
 // freed while the visitor reads the page, and another device gets it.
-func (d consentData) Started() string { return startedAt(d.PIN) }
+func (d consentData) Shown() string { return shownAs(d.PIN) }
 
-func startedAt(p pin.PIN) string { return decimal(p.CreatedAt.UnixMilli()) }
+// shownAs is a text that no two PINs share, and that leads to none.
+func shownAs(p pin.PIN) string {
+	hash := sha256.Sum256(append([]byte("consent "), p.Nonce[:]...))
+	return hex.EncodeToString(hash[:16])
+}
 
 // findPIN returns the PIN that a request names. If the request names a client
 // too, the PIN must be that client's.
@@ -191,7 +197,7 @@ func (c *consent) decide(ctx context.Context, v *visit) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	if started := v.PostFormValue("started"); started != "" && started != startedAt(found) {
+	if shown := v.PostFormValue("shown"); shown != "" && shown != shownAs(found) {
 		return view{}, pin.ErrNotFound
 	}
 	if _, err := forwardOf(found, r); err != nil {
