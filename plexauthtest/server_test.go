@@ -85,9 +85,9 @@ func (b *brief) end() {
 	}
 }
 
-// A server starts within 20 ms, as BenchmarkNew measures. The limit here allows
-// for the race detector and applies to the fastest of ten, because other load
-// on the machine can only add to the time.
+// A server starts within some 30 ms, as BenchmarkNew measures. The limit here
+// applies to the fastest of ten, because other load on the machine can only add to
+// the time.
 func TestNewIsQuick(t *testing.T) {
 	times := make([]time.Duration, 10)
 	for i := range times {
@@ -99,7 +99,7 @@ func TestNewIsQuick(t *testing.T) {
 	}
 	slices.Sort(times)
 	t.Logf("from %v to %v, median %v", times[0], times[9], times[5])
-	if times[0] > 500*time.Millisecond {
+	if times[0] > slowdown*250*time.Millisecond {
 		t.Errorf("the quickest of ten starts took %v", times[0])
 	}
 }
