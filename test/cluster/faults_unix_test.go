@@ -97,7 +97,10 @@ func (h *history) client(ctx context.Context, urls []string, name string) {
 		node := urls[rand.IntN(len(urls))]
 		switch n := rand.IntN(20); {
 		case n == 0:
-			status, body := request(ctx, "POST", node+"/api/v2/users/signin", name, "",
+			// A device of its own each time: one that signs in for the eleventh time
+			// loses a token.
+			device := fmt.Sprint(name, "-", rand.Int64())
+			status, body := request(ctx, "POST", node+"/api/v2/users/signin", device, "",
 				url.Values{"login": {"mia"}, "password": {password}})
 			h.count("sign-in", status)
 			var answer struct{ AuthToken string }
