@@ -41,6 +41,9 @@ func newFollower(ctx context.Context, d *DB) (*follower, error) {
 func (f *follower) close() {
 	f.cancel()
 	f.stopped.Wait()
+	if f.session != nil { // ctx ended before the first look
+		f.disconnect()
+	}
 }
 
 // connect opens the connection, and takes nothing for granted that was cached

@@ -238,6 +238,25 @@ func TestPostgresNothingIsLostSilently(t *testing.T) {
 	}
 }
 
+// Close ends every connection, however soon it comes.
+func TestPostgresCloseLeavesNoConnection(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	address := pgtest.Database(t)
+	for range 20 {
+		d, err := db.Open(t.Context(), db.Config{URL: plexauth.Secret(address), Migrations: dbtest.Migrations})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// PostgreSQL copies only a database that nobody is connected to.
+	pgtest.Copy(t, address)
+}
+
 // stringer is a text that prints as another, as secrets do.
 type stringer string
 
