@@ -296,8 +296,8 @@ func (s *Server) Copy(t testing.TB, url string) string {
 // programs returns the folder with the newest PostgreSQL that is installed, 15 or
 // newer.
 var programs = sync.OnceValues(func() (string, error) {
-	if path, err := exec.LookPath("initdb"); err == nil {
-		if real, err := filepath.EvalSymlinks(path); err == nil && exists(filepath.Join(filepath.Dir(real), "postgres")) {
+	if initdb, err := exec.LookPath("initdb"); err == nil {
+		if real, err := filepath.EvalSymlinks(initdb); err == nil && exists(filepath.Join(filepath.Dir(real), "postgres")) {
 			return filepath.Dir(real), nil
 		}
 	}
@@ -314,8 +314,8 @@ var programs = sync.OnceValues(func() (string, error) {
 	return "", errors.New(install)
 })
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
+func exists(name string) bool {
+	_, err := os.Stat(name)
 	return err == nil
 }
 
