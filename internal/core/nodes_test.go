@@ -270,6 +270,28 @@ func TestTransientOnAnyNode(t *testing.T) {
 	}
 }
 
+// A node that cannot ask for another node's key does not reject the tokens that
+// were sealed with it, also while it still trusts what it has cached.
+func TestTransientOfAnUnknownNode(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	address := pgtest.Database(t)
+	proxy, behind := pgtest.NewProxy(t, address)
+	a := node(t, address, core.Config{})
+	secret := issue(t, a, a.Add("mia"))
+	for name, cfg := range map[string]core.Config{"strict": {}, "patient": {StaleGrace: time.Hour}} {
+		b := node(t, behind, cfg)
+		verify(t, b, secret)
+		transient, _ := a.Tokens.MintTransient(verify(t, a, secret), 0)
+		proxy.Cut()
+		if !isUnavailable(b, transient)() {
+			t.Errorf("%s: a node that has just been cut off judges a token that it cannot open", name)
+		}
+		proxy.Mend()
+	}
+}
+
 // A crash ends the transient tokens of a node within 30 seconds, also for a node
 // whose clock is five seconds off, and not before the node could have renewed its
 // lease.

@@ -114,11 +114,11 @@ func (k *keys) find(ctx context.Context, id uint32) (*sealer, error) {
 		return k.known(id, arrived), nil
 	}
 	set, err := k.load(ctx)
-	switch {
-	case err == nil:
+	if err == nil {
 		return k.alive(set, id), nil
-	case k.db.Tolerates(err):
-		return k.known(id, time.Time{}), nil
+	}
+	if s := k.known(id, time.Time{}); s != nil && k.db.Tolerates(err) {
+		return s, nil
 	}
 	return nil, fmt.Errorf("reading the keys of other nodes: %w", err)
 }
