@@ -9,12 +9,12 @@ FUZZTIME    := 5s
 # the race detector, which halves the time of the tests; what usher shares with it is.
 UNWATCHED   := modernc.org/...=-race=false
 
-.PHONY: help test check portable unit reach soak keyring fuzz crash clients clients-all mutate browser deploy bench bench-scale bench-sqlite build release
+.PHONY: help test check portable unit reach soak keyring fuzz crash cluster clients clients-all mutate browser deploy bench bench-scale bench-sqlite build release
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
 
-test: check unit reach keyring fuzz crash clients browser deploy ## everything below down to deploy, as CI does
+test: check unit reach keyring fuzz crash cluster clients browser deploy ## everything below down to deploy, as CI does
 	@echo "all tests passed"
 
 check: ## gofmt, go mod tidy, go vet for three systems, staticcheck, govulncheck
@@ -25,6 +25,7 @@ check: ## gofmt, go mod tidy, go vet for three systems, staticcheck, govulncheck
 	go vet -tags clients,clients_all ./test/clients ./test/exec
 	go vet -tags keyring ./internal/cli
 	go vet -tags mutation ./test/mutation
+	go vet -tags faults ./test/cluster
 	go vet -tags browser ./test/browser
 	go -C release vet ./...
 	GOOS=darwin GOARCH=arm64 go vet ./...
@@ -46,8 +47,9 @@ reach: ## follow every secret through every chain of requests, one request furth
 	go test -count=1 -run LawOfReach -timeout 30m ./internal/api -deep
 
 soak: ## what is too long for make test: an hour
-	@scripts/need go postgresql
+	@scripts/need go postgresql haproxy
 	go test -count=1 ./test/crash -timeout 1h -crash.rounds=200
+	go test -count=1 -tags faults -timeout 1h -run 'Faults|Killed' ./test/cluster -cluster.kills=200 -cluster.between=10s -cluster.stopped=40s
 	scripts/fuzz 60s
 
 keyring: ## the command line with GNOME's keyring on a message bus
@@ -61,6 +63,11 @@ fuzz: ## every fuzz target for a few seconds (FUZZTIME)
 crash: ## kill the server 20 times in the middle of sign-ins
 	@scripts/need go
 	go test -count=1 ./test/crash -crash.rounds=20
+
+cluster: export PATH := $(PATH):/usr/sbin
+cluster: ## break nodes, networks and databases while clients work, and judge what they were told
+	@scripts/need go postgresql haproxy nginx pgbouncer
+	go test -count=1 -tags faults -timeout 20m ./test/cluster
 
 clients: ## published clients from npm, PyPI and crates.io against the built binary
 	@scripts/need go node npm python3 python3-venv cargo gcc pkg-config libssl-dev curl wget

@@ -50,7 +50,7 @@ const (
 // cluster is one database with the key file that its nodes share.
 type cluster struct {
 	t       *testing.T
-	address string
+	address string // empty: SQLite, beside the key file
 	keyFile string
 }
 
@@ -66,7 +66,11 @@ func newCluster(t *testing.T) *cluster {
 
 // command returns a command on the cluster's data.
 func (c *cluster) command(address string, args ...string) *exec.Cmd {
-	cmd := exec.Command(usherBinary, append(args, "--database", address, "--key-file", c.keyFile)...)
+	where := []string{"--database", address, "--key-file", c.keyFile}
+	if address == "" {
+		where = []string{"--data", filepath.Dir(c.keyFile)}
+	}
+	cmd := exec.Command(usherBinary, append(args, where...)...)
 	cmd.Env = usher.Env()
 	return cmd
 }

@@ -41,6 +41,7 @@ var layers = []layer{
 		{"test/http", ""},
 		{"test/install", ""},
 		{"test/mutation", ""},
+		{"test/history", ""},
 		{"test/sdks", ""},
 	}},
 	{"measurements", []row{

@@ -137,6 +137,50 @@ func Start(settings ...string) (s *Server, err error) {
 	return s, s.Launch()
 }
 
+// Standby starts a second server, which replicates this one: from now on, a commit
+// here is acknowledged once it is there, too. The caller stops it.
+func (s *Server) Standby(t testing.TB) *Server {
+	t.Helper()
+	standby, err := s.replicate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{"ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"} {
+		Exec(t, s.url("postgres"), statement)
+	}
+	return standby
+}
+
+func (s *Server) replicate() (_ *Server, err error) {
+	r := &Server{bin: s.bin}
+	if r.dir, err = os.MkdirTemp("", "usher-postgres-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			r.Stop()
+		}
+	}()
+	if err := r.own(); err != nil {
+		return nil, err
+	}
+	err = r.run("pg_basebackup", "-h", "127.0.0.1", "-p", strconv.Itoa(s.Port), "-U", "usher", "-D", r.data(), "-R", "-c", "fast")
+	if err != nil {
+		return nil, err
+	}
+	if r.Port, err = freePort(); err != nil {
+		return nil, err
+	}
+	r.options = append(slices.Clone(s.options), "-c", "port="+strconv.Itoa(r.Port))
+	return r, r.Launch()
+}
+
+// Promote makes a standby take writes.
+func (s *Server) Promote(t testing.TB) {
+	t.Helper()
+	Exec(t, s.url("postgres"), "SELECT pg_promote()")
+}
+
 // own gives the folder to a user who may run PostgreSQL: root may not.
 func (s *Server) own() error {
 	if os.Geteuid() != 0 {

@@ -25,11 +25,11 @@ const (
 	stopTimeout  = 30 * time.Second
 )
 
-// Build compiles usher into a folder and returns the path of the binary, which has
-// the race detector if the test has.
-func Build(dir string) (string, error) {
+// Build compiles usher into a folder, with more flags of "go build", and returns the
+// path of the binary, which has the race detector if the test has.
+func Build(dir string, flags ...string) (string, error) {
 	path := filepath.Join(dir, "usher"+extension)
-	args := []string{"build", "-o", path}
+	args := append([]string{"build", "-o", path}, flags...)
 	if race {
 		args = append(args, "-race")
 	}
