@@ -71,12 +71,11 @@ type Server struct {
 
 	t         testing.TB
 	cast      *scene.Cast
-	clock     func() time.Time // without what Advance adds
+	clock     *scene.Clock
 	mediaJWT  bool
 	transport *transport
 	current   atomic.Pointer[instance]
 	stopping  chan struct{} // closed before the listener is
-	offset    atomic.Int64  // difference between the server's clock and the real one
 	devices   atomic.Int64  // number of devices that Client and Token have created
 
 	mu       sync.Mutex
@@ -156,10 +155,10 @@ func (s *Server) Restart() {
 }
 
 // Now returns the time of the server's clock.
-func (s *Server) Now() time.Time { return s.clock().Add(time.Duration(s.offset.Load())) }
+func (s *Server) Now() time.Time { return s.clock.Now() }
 
 // Advance moves the server's clock forward by d.
-func (s *Server) Advance(d time.Duration) { s.offset.Add(int64(d)) }
+func (s *Server) Advance(d time.Duration) { s.clock.Advance(d) }
 
 // clientIdentifier is that of AnonymousClient.
 const clientIdentifier = "plexauthtest"

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -16,23 +18,20 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/control"
 	"github.com/usher-auth/usher/internal/sandbox"
 	"github.com/usher-auth/usher/internal/scene"
-	"github.com/usher-auth/usher/internal/server"
-	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/stage"
 	"github.com/usher-auth/usher/internal/traffic"
+	"github.com/usher-auth/usher/internal/trouble"
 )
 
 // plexDomains are the domains that usher answers for a command, and plexPorts
 // where: that of HTTPS, and a media server's.
 var (
 	plexDomains = []string{"plex.tv", "plex.direct"}
-	plexPorts   = []int{443, mediaPort}
+	plexPorts   = []int{443, stage.MediaPort}
 )
-
-// mediaPort is a media server's port.
-const mediaPort = 32400
 
 // plexURL is the address that programs have written in.
 const plexURL = "https://plex.tv"
@@ -48,6 +47,7 @@ type execOptions struct {
 	mode, record   string
 	scene, time    string
 	frozen         bool
+	faults         []string
 	env, doctor    bool
 	quiet          bool
 }
@@ -101,6 +101,7 @@ executed, and 127 if it is not found.`,
 	f.StringVar(&o.scene, "scene", "", "YAML `FILE` with the accounts and servers (default those named above)")
 	f.StringVar(&o.time, "time", "", "`TIME` at which the clock of usher starts, such as 2030-01-02T03:04:05Z (default the scene's, or now)")
 	f.BoolVar(&o.frozen, "frozen", false, "let the clock of usher stand still")
+	f.StringArrayVar(&o.faults, "fault", nil, "`FAULT` in the answers, such as rate-limit or slow,path=/api/v2/user,times=2; may be given more than once")
 	f.StringVar(&o.record, "record", "", "`FILE` for the requests and answers, without secrets, as an HTTP Archive that browsers' tools open")
 	f.BoolVar(&o.env, "env", false, "print the variables that the program gets, and run nothing")
 	f.BoolVar(&o.doctor, "doctor", false, "say which mode this machine allows and why, and run nothing")
@@ -170,35 +171,36 @@ func (cs execCommands) exec(cmd *cobra.Command, o execOptions, args []string) er
 	if err != nil {
 		return err
 	}
-	stage, err := openStage(context.WithoutCancel(cmd.Context()), play)
+	run, err := openRun(context.WithoutCancel(cmd.Context()), play)
 	if err != nil {
 		return &codeError{err, failedToRun}
 	}
 	if o.env {
-		cs.printVariables(stage.variables())
-		return stage.core.Close()
+		cs.printVariables(run.variables())
+		return run.Close()
 	}
 	archive, err := createArchive(o.record)
 	if err != nil {
-		return errors.Join(&codeError{err, failedToRun}, stage.core.Close())
+		return errors.Join(&codeError{err, failedToRun}, run.Close())
 	}
-	stage.traffic.Keep = archive != nil
+	run.Traffic.Keep = archive != nil
 	events := new(eventLog)
-	cfg.Handler, cfg.Observe = stage.handler, events.add
+	cfg.Handler, cfg.Observe = run.Handler(), events.add
 	cfg.Started = func(mode sandbox.Mode, why error) { cs.warn(mode, why) }
-	cfg.Command, cfg.Env = args, cs.environment(cmd, stage.variables())
+	cfg.Forward = append(cfg.Forward, run.controlPort())
+	cfg.Command, cfg.Env = args, cs.environment(cmd, append(run.variables(), run.controlVariables()...))
 	cfg.Stdin, cfg.Stdout, cfg.Stderr = file(cs.in), file(cs.out), file(cs.err)
 	status, err := sandbox.Run(cfg)
 	if err != nil {
-		return errors.Join(cannotRun(err), stage.core.Close())
+		return errors.Join(cannotRun(err), run.Close())
 	}
 	if archive != nil {
-		if err := stage.writeArchive(archive); err != nil {
+		if err := run.writeArchive(archive); err != nil {
 			cs.say("writing --record %s: %v", o.record, err)
 		}
 	}
-	cs.summarize(&stage.traffic, events, o)
-	_ = stage.core.Close() // it is in memory
+	cs.summarize(run.Traffic, events, o)
+	_ = run.Close() // it is in memory
 	status.Repeat()
 	if status.Code == 0 {
 		return nil
@@ -225,14 +227,6 @@ func cannotRun(err error) error {
 	return &codeError{err, failedToRun}
 }
 
-// stage is an usher in memory with a scene.
-type stage struct {
-	core    *core.Core
-	cast    *scene.Cast
-	traffic traffic.Recorder
-	handler http.Handler
-}
-
 // play returns the scene of the flags.
 func (o *execOptions) play() (scene.Scene, error) {
 	play := scene.Default()
@@ -241,6 +235,13 @@ func (o *execOptions) play() (scene.Scene, error) {
 		if play, err = scene.ReadFile(o.scene); err != nil {
 			return play, &codeError{err, failedToRun}
 		}
+	}
+	for _, text := range o.faults {
+		f, err := trouble.Parse(text)
+		if err != nil {
+			return play, wrongUse("--fault %s: %w", text, err)
+		}
+		play.Faults = append(play.Faults, f)
 	}
 	play.Frozen = play.Frozen || o.frozen
 	if o.time != "" {
@@ -252,30 +253,37 @@ func (o *execOptions) play() (scene.Scene, error) {
 	return play, nil
 }
 
-// openStage starts an usher in memory with a scene.
-func openStage(ctx context.Context, play scene.Scene) (*stage, error) {
-	cfg := scene.Config()
-	cfg.Now = play.Clock()
-	cfg.By = commandLine()
-	cfg.Self = &source.Self{
-		MachineIdentifier: scene.MachineIdentifier,
-		Connections: []source.Connection{
-			{URI: "https://127-0-0-1." + scene.MachineIdentifier[:32] + ".plex.direct:" + strconv.Itoa(mediaPort), Local: true},
-			{URI: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(mediaPort)), Local: true},
-		},
-	}
-	c, err := core.Open(ctx, cfg)
+// execRun is a run of a program, or what it would get.
+type execRun struct {
+	*stage.Stage
+	// control is where the control API listens, and secret what it takes.
+	control net.Listener
+	secret  control.Secret
+}
+
+// openRun starts an usher in memory with a scene, and its control API.
+func openRun(ctx context.Context, play scene.Scene) (*execRun, error) {
+	s, err := stage.Open(ctx, stage.Config{Scene: play, By: commandLine(), Version: version()})
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{core: c}
-	if s.cast, err = play.Play(ctx, commandLine(), c); err != nil {
-		return nil, errors.Join(err, c.Close())
+	r := &execRun{Stage: s, secret: control.NewSecret()}
+	if r.control, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return nil, errors.Join(fmt.Errorf("listening for the control API: %w", err), s.Close())
 	}
-	srv := server.New(c, server.Config{Version: version(), NoHSTS: true, Unknown: s.traffic.Unknown})
-	s.handler = s.traffic.Around(srv.Handler())
-	return s, nil
+	srv := &http.Server{Handler: control.New(s, version(), r.secret), ReadHeaderTimeout: controlTimeout, ErrorLog: log.New(io.Discard, "", 0)}
+	go func() { _ = srv.Serve(r.control) }()
+	return r, nil
 }
+
+// controlTimeout is how long a request of the control API may take to arrive.
+const controlTimeout = 30 * time.Second
+
+// controlPort is where the control API listens.
+func (r *execRun) controlPort() int { return r.control.Addr().(*net.TCPAddr).Port }
+
+// Close ends the control API and the usher.
+func (r *execRun) Close() error { return errors.Join(r.control.Close(), r.Stage.Close()) }
 
 // createArchive creates the file of --record; nil if there is none. A file that
 // cannot be written is found before the program runs.
@@ -291,21 +299,35 @@ func createArchive(path string) (*os.File, error) {
 }
 
 // writeArchive writes what was recorded, without the secrets of the scene.
-func (s *stage) writeArchive(f *os.File) error {
+func (r *execRun) writeArchive(f *os.File) error {
 	var secrets []string
-	for _, p := range s.cast.People {
+	for _, p := range r.Cast().People {
 		secrets = append(secrets, string(p.Password), string(p.Token), string(p.Seed))
 	}
-	return errors.Join(s.traffic.WriteHAR(f, "usher", version(), secrets), f.Close())
+	return errors.Join(r.Traffic.WriteHAR(f, "usher", version(), secrets), f.Close())
 }
 
 // variables are those that tell a program about the scene, and those with which a
 // client command of usher finds this usher.
-func (s *stage) variables() []scene.Variable {
-	return append(s.cast.Variables(),
+func (r *execRun) variables() []scene.Variable {
+	return append(r.Cast().Variables(),
 		scene.Variable{Name: envName("account-url"), Value: plexURL},
-		scene.Variable{Name: envName("media-url"), Value: "http://localhost:" + strconv.Itoa(mediaPort)})
+		scene.Variable{Name: envName("media-url"), Value: "http://localhost:" + strconv.Itoa(stage.MediaPort)})
 }
+
+// controlVariables tell a program where the control API is.
+func (r *execRun) controlVariables() []scene.Variable {
+	return []scene.Variable{
+		{Name: controlEnv, Value: "http://" + r.control.Addr().String()},
+		{Name: controlTokenEnv, Value: string(r.secret)},
+	}
+}
+
+// The variables with the address of the control API and with its secret.
+const (
+	controlEnv      = envPrefix + "CONTROL"
+	controlTokenEnv = envPrefix + "CONTROL_TOKEN"
+)
 
 // environment is that of the program: the variables of this command's own flags are
 // not meant for an usher exec in it.
@@ -435,7 +457,11 @@ func (cs execCommands) summarize(t *traffic.Recorder, events *eventLog, o execOp
 			var parts []string
 			for _, s := range h.Statuses {
 				total += s.Count
-				parts = append(parts, fmt.Sprintf("%d × %d", s.Count, s.Code))
+				what := strconv.Itoa(s.Code)
+				if s.Code == 0 {
+					what = "no answer"
+				}
+				parts = append(parts, fmt.Sprintf("%d × %s", s.Count, what))
 			}
 			cs.say("%s: %s (%s)", quoted(h.Name), plural(total, "request"), strings.Join(parts, ", "))
 		}

@@ -88,7 +88,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fails": fails, "fails-at-terminal": failsAtTerminal, "sleep": sleep, "serve": serve, "shutdown": shutdown, "signin": signin, "get": get, "soon": soon,
 			"capture": capture, "keys": keys, "totp": totp, "certificate": certificate, "newer": newer, "sql": change,
-			"mode": mode, "elsewhere": elsewhere, "asked": asked, "trouble": trouble, "nowhere": nowhere,
+			"mode": mode, "elsewhere": elsewhere, "asked": asked, "trouble": troubleOf, "nowhere": nowhere,
 			"link": link, "await": await, "enter": enter, "advance": advance,
 		},
 	})
@@ -484,7 +484,7 @@ func asked(ts *testscript.TestScript, neg bool, args []string) {
 	s.ResetRequests()
 }
 
-func trouble(ts *testscript.TestScript, neg bool, args []string) {
+func troubleOf(ts *testscript.TestScript, neg bool, args []string) {
 	s := serverOf(ts)
 	plain(ts, neg, s.elsewhere != nil && (len(args) == 1 && args[0] == "over" || len(args) == 2 || len(args) == 4),
 		"trouble STATUS FILE [HEADER VALUE], or trouble over, after elsewhere")

@@ -173,6 +173,18 @@ func (c *Core) Restart(ctx context.Context) (*Core, error) {
 	return build(ctx, c.DB, c.Audit, c.key, c.cfg)
 }
 
+// Mark remembers what is in a database in memory, for Rewind.
+func (c *Core) Mark(ctx context.Context) error { return c.DB.Mark(ctx) }
+
+// Rewind brings a database in memory back to what it was at the last Mark, and ends
+// every transient token.
+func (c *Core) Rewind(ctx context.Context) error {
+	if err := c.DB.Rewind(ctx); err != nil {
+		return err
+	}
+	return c.Tokens.RenewTransientKey()
+}
+
 // newLog returns the audit log of a database.
 func newLog(d *db.DB, cfg Config) *audit.Log {
 	return audit.New(audit.Config{

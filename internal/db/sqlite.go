@@ -31,11 +31,14 @@ var sqliteEngine = engine{
 	},
 }
 
+// inMemory is the place of a database in memory.
+const inMemory = "memory"
+
 // maxReaders is how many reads run at the same time.
 const maxReaders = 4
 
 func openSQLite(cfg Config) (p pools, err error) {
-	p.place = "memory"
+	p.place = inMemory
 	dsn := memoryDSN()
 	if cfg.Dir != "" {
 		p.place = cfg.Dir

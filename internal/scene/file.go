@@ -15,6 +15,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/suggest"
+	"github.com/usher-auth/usher/internal/trouble"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -25,22 +27,42 @@ var Schema []byte
 
 // file is a scene as YAML has it. The tags are the keys, as in the schema.
 type file struct {
-	Accounts  []fileAccount `yaml:"accounts"`
+	Accounts  []FileAccount `yaml:"accounts"`
 	Servers   []fileSource  `yaml:"servers"`
 	Providers []fileSource  `yaml:"providers"`
 	Time      time.Time     `yaml:"time"`
 	Frozen    bool          `yaml:"frozen"`
+	Seed      string        `yaml:"seed"`
+
+	Faults []trouble.Fault `yaml:"faults"`
 }
 
-type fileAccount struct {
-	Username string `yaml:"username"`
-	Email    string `yaml:"email"`
-	Password string `yaml:"password"`
-	Token    string `yaml:"token"`
-	TOTP     string `yaml:"totp"`
-	Admin    bool   `yaml:"admin"`
-	Managed  bool   `yaml:"managed"`
-	Disabled bool   `yaml:"disabled"`
+// FileAccount is an account as files and the control API have it.
+type FileAccount struct {
+	Username string `yaml:"username" json:"username"`
+	Email    string `yaml:"email" json:"email,omitempty"`
+	Password string `yaml:"password" json:"password,omitempty"`
+	Token    string `yaml:"token" json:"token,omitempty"`
+	TOTP     string `yaml:"totp" json:"totp,omitempty"`
+	Admin    bool   `yaml:"admin" json:"admin,omitempty"`
+	Managed  bool   `yaml:"managed" json:"managed,omitempty"`
+	Disabled bool   `yaml:"disabled" json:"disabled,omitempty"`
+}
+
+// Account returns the account.
+func (a FileAccount) Account() Account {
+	return Account{
+		Username: a.Username, Email: a.Email, Password: plexauth.Secret(a.Password), Token: plexauth.Secret(a.Token),
+		Seed: plexauth.Secret(a.TOTP), Admin: a.Admin, Managed: a.Managed, Disabled: a.Disabled,
+	}
+}
+
+// InFile returns an account as files have it, with its secrets.
+func InFile(a Account) FileAccount {
+	return FileAccount{
+		Username: a.Username, Email: a.Email, Password: string(a.Password), Token: string(a.Token), TOTP: string(a.Seed),
+		Admin: a.Admin, Managed: a.Managed, Disabled: a.Disabled,
+	}
 }
 
 type fileSource struct {
@@ -92,6 +114,11 @@ func Read(text []byte) (Scene, error) {
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return Scene{}, errors.New("the file has more than one document")
 	}
+	for i, fault := range f.Faults {
+		if err := fault.Check(); err != nil {
+			return Scene{}, fmt.Errorf("fault %d: %w", i+1, err)
+		}
+	}
 	return f.scene(), nil
 }
 
@@ -105,12 +132,9 @@ func readable(err error) error {
 }
 
 func (f file) scene() Scene {
-	s := Scene{Time: f.Time, Frozen: f.Frozen}
+	s := Scene{Time: f.Time, Frozen: f.Frozen, Seed: f.Seed, Faults: f.Faults}
 	for _, a := range f.Accounts {
-		s.Accounts = append(s.Accounts, Account{
-			Username: a.Username, Email: a.Email, Password: plexauth.Secret(a.Password), Token: plexauth.Secret(a.Token),
-			Seed: plexauth.Secret(a.TOTP), Admin: a.Admin, Managed: a.Managed, Disabled: a.Disabled,
-		})
+		s.Accounts = append(s.Accounts, a.Account())
 	}
 	for _, src := range f.Servers {
 		s.Sources = append(s.Sources, src.source(source.Server))
@@ -145,7 +169,8 @@ var (
 			"username": nil, "email": nil, "password": nil, "token": nil, "totp": nil,
 			"admin": nil, "managed": nil, "disabled": nil,
 		},
-		"servers": keysOfSource, "providers": keysOfSource, "time": nil, "frozen": nil,
+		"servers": keysOfSource, "providers": keysOfSource, "time": nil, "frozen": nil, "seed": nil,
+		"faults": {"fault": nil, "path": nil, "times": nil, "skip": nil, "seconds": nil, "chance": nil},
 	}
 )
 
@@ -183,43 +208,8 @@ func unknownKey(n *yaml.Node, known keys, where string) error {
 		in = where
 	}
 	err := fmt.Errorf("line %d: %s has no key %q", n.Line, in, n.Value)
-	if meant := closest(n.Value, slices.Sorted(maps.Keys(known))); meant != "" {
+	if meant := suggest.Closest(n.Value, slices.Sorted(maps.Keys(known))); meant != "" {
 		return fmt.Errorf("%w; did you mean %q?", err, meant)
 	}
 	return err
-}
-
-// maxDistance is how many letters a key may differ from the one that is meant.
-const maxDistance = 2
-
-// closest returns the name that another one probably means; empty if there is none.
-func closest(name string, names []string) string {
-	best, at := "", maxDistance+1
-	for _, n := range names {
-		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < at {
-			best, at = n, d
-		}
-	}
-	return best
-}
-
-// distance is how many letters must be changed, added or removed to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := last
-			if a[i] != b[j] {
-				change++
-			}
-			last = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/scene"
 	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/trouble"
 )
 
 const text = `
@@ -33,6 +34,9 @@ providers:
   - {name: Guide, id: guide}
 time: 2030-01-02T03:04:05Z
 frozen: true
+seed: "7"
+faults:
+  - {fault: rate-limit, path: /api/v2/user, times: 2, skip: 1, seconds: 0.5, chance: 0.5}
 `
 
 func TestRead(t *testing.T) {
@@ -55,12 +59,13 @@ func TestRead(t *testing.T) {
 			},
 			{Kind: source.Provider, Name: "Guide", Identifier: "guide", Connections: scene.Nowhere()},
 		},
-		Time: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), Frozen: true,
+		Time: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), Frozen: true, Seed: "7",
+		Faults: []trouble.Fault{{Name: "rate-limit", Path: "/api/v2/user", Times: 2, Skip: 1, Seconds: 0.5, Chance: 0.5}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if now := got.Clock()(); !now.Equal(want.Time) {
+	if now := got.Clock().Now(); !now.Equal(want.Time) {
 		t.Errorf("the clock says %v", now)
 	}
 	if _, err := got.Play(t.Context(), audit.Actor{}, open(t)); err != nil {
@@ -74,6 +79,9 @@ func TestMistakes(t *testing.T) {
 		"acounts: []":                                      `line 1: a scene has no key "acounts"; did you mean "accounts"?`,
 		"accounts:\n- username: a\n  pasword: b":           `line 3: accounts has no key "pasword"; did you mean "password"?`,
 		"servers:\n- connections:\n  - {urI: x, lokal: y}": `line 3: connections has no key "urI"; did you mean "uri"?`,
+		"faults:\n- {fault: slwo}":                         `fault 1: there is no fault "slwo"; did you mean "slow"?`,
+		"faults:\n- {fault: slow, tims: 1}":                `line 2: faults has no key "tims"; did you mean "times"?`,
+		"faults:\n- {fault: slow, chance: 2}":              "not between 0 and 1",
 		"colour: red":                                      `line 1: a scene has no key "colour"`,
 		"accounts: 7":                                      "line 1: cannot unmarshal",
 		"accounts:\n- username: [a]":                       "line 2: cannot unmarshal",
@@ -104,9 +112,10 @@ func TestSchema(t *testing.T) {
 	if err := json.Unmarshal(scene.Schema, &schema); err != nil {
 		t.Fatal(err)
 	}
-	var accounts, connections struct{ Items object }
+	var accounts, connections, faults struct{ Items object }
 	for raw, into := range map[string]any{
-		string(schema.Properties["accounts"]): &accounts, string(schema.Defs.Source.Properties["connections"]): &connections,
+		string(schema.Properties["accounts"]): &accounts, string(schema.Properties["faults"]): &faults,
+		string(schema.Defs.Source.Properties["connections"]): &connections,
 	} {
 		if err := json.Unmarshal([]byte(raw), into); err != nil {
 			t.Fatal(err)
@@ -114,10 +123,32 @@ func TestSchema(t *testing.T) {
 	}
 	for where, o := range map[string]object{
 		"": schema.object, "accounts": accounts.Items, "servers": schema.Defs.Source, "connections": connections.Items,
+		"faults": faults.Items,
 	} {
 		if diff := cmp.Diff(scene.Keys(where), keysOf(o.Properties)); diff != "" {
 			t.Errorf("%s (-read +schema):\n%s", where, diff)
 		}
+	}
+}
+
+// The schema has the names of all faults.
+func TestSchemaOfFaults(t *testing.T) {
+	var schema struct {
+		Properties struct {
+			Faults struct {
+				Items struct {
+					Properties struct {
+						Fault struct{ Enum []string }
+					}
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal(scene.Schema, &schema); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(trouble.Names(), schema.Properties.Faults.Items.Properties.Fault.Enum); diff != "" {
+		t.Errorf("(-table +schema):\n%s", diff)
 	}
 }
 

@@ -3,6 +3,7 @@ package scene
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
@@ -34,7 +35,7 @@ type Cast struct {
 func (s Scene) Play(ctx context.Context, by audit.Actor, c *core.Core) (*Cast, error) {
 	cast := new(Cast)
 	for _, a := range s.Accounts {
-		p, err := s.addPerson(ctx, by, c, a)
+		p, err := s.AddPerson(ctx, by, c, a)
 		if err != nil {
 			return nil, fmt.Errorf("adding the account %s: %w", a.Username, err)
 		}
@@ -53,6 +54,11 @@ func (s Scene) Play(ctx context.Context, by audit.Actor, c *core.Core) (*Cast, e
 	return cast, nil
 }
 
+// Clone returns a copy with lists of its own.
+func (c *Cast) Clone() *Cast {
+	return &Cast{slices.Clone(c.People), slices.Clone(c.Sources)}
+}
+
 // Person returns the person with a username.
 func (c *Cast) Person(username string) (Person, bool) {
 	for _, p := range c.People {
@@ -63,8 +69,8 @@ func (c *Cast) Person(username string) (Person, bool) {
 	return Person{}, false
 }
 
-// addPerson adds an account with its second factor and its token.
-func (s Scene) addPerson(ctx context.Context, by audit.Actor, c *core.Core, a Account) (Person, error) {
+// AddPerson adds an account to the database of c, with its second factor and its token.
+func (s Scene) AddPerson(ctx context.Context, by audit.Actor, c *core.Core, a Account) (Person, error) {
 	p := Person{Account: a}
 	added, err := c.Accounts.Add(ctx, by, account.NewAccount{
 		Username: a.Username, Email: a.Email, Password: a.Password, Admin: a.Admin, Managed: a.Managed,

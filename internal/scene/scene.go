@@ -17,6 +17,7 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/trouble"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -32,19 +33,11 @@ type Scene struct {
 	Time time.Time
 	// Frozen says that the clock stands still.
 	Frozen bool
-}
-
-// Clock returns the clock of the scene, which starts now.
-func (s Scene) Clock() func() time.Time {
-	start := time.Now()
-	at := s.Time
-	if at.IsZero() {
-		at = start
-	}
-	if s.Frozen {
-		return func() time.Time { return at }
-	}
-	return func() time.Time { return at.Add(time.Since(start)) }
+	// Seed makes ids, tokens and codes the same in every run. Empty: they are
+	// random.
+	Seed string
+	// Faults are what goes wrong on purpose, in their order.
+	Faults []trouble.Fault
 }
 
 // Account is an account of a scene.

@@ -193,10 +193,12 @@ func (s *Service) ShareKey(ctx context.Context) error {
 	err := db.ErrConflict
 	for try := 0; try < tries && errors.Is(err, db.ErrConflict); try++ {
 		var key [keySize]byte
-		if s.sealer, key, err = newSealer(); err != nil {
+		var own *sealer
+		if own, key, err = newSealer(); err != nil {
 			return err
 		}
-		s.keys.own.ID = int64(s.sealer.id())
+		s.sealer.Store(own)
+		s.keys.own.ID = int64(own.id())
 		if s.keys.own.Sealed, err = s.keys.key.Seal(sealPurpose, key[:]); err != nil {
 			return fmt.Errorf("sealing the key of transient tokens: %w", err)
 		}

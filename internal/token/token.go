@@ -124,7 +124,7 @@ type Service struct {
 	now        func() time.Time
 	cache      *cache
 	jwts       jwtCache
-	sealer     *sealer
+	sealer     atomic.Pointer[sealer]
 	keys       *keys
 	hits       atomic.Uint64
 	misses     atomic.Uint64
@@ -134,14 +134,10 @@ type Service struct {
 
 // New returns a Service.
 func New(cfg Config) (*Service, error) {
-	sealer, _, err := newSealer()
-	if err != nil {
-		return nil, err
-	}
 	s := &Service{
 		db: cfg.DB, rows: cfg.Rows, devices: cfg.Devices, signing: cfg.Signing, proofs: cfg.Proofs, audit: cfg.Audit,
 		serverKey: cfg.Key.Derive("server tokens"), pinKey: cfg.Key.Derive("pin tokens"),
-		ttl: cfg.TransientTTL, log: cfg.Logger, now: cfg.Now, cache: newCache(cfg.CacheSize), sealer: sealer,
+		ttl: cfg.TransientTTL, log: cfg.Logger, now: cfg.Now, cache: newCache(cfg.CacheSize),
 		keys: newKeys(cfg),
 	}
 	if s.ttl <= 0 || s.ttl > MaxTransientTTL {
@@ -155,7 +151,18 @@ func New(cfg Config) (*Service, error) {
 	}
 	s.db.Watch(s.cache.forget)
 	s.jwts = newJWTCache(cfg.DB)
-	return s, nil
+	return s, s.RenewTransientKey()
+}
+
+// RenewTransientKey ends every transient token of this process, as a restart does.
+// It is for test kits, whose database no other process shares.
+func (s *Service) RenewTransientKey() error {
+	sealer, _, err := newSealer()
+	if err != nil {
+		return err
+	}
+	s.sealer.Store(sealer)
+	return nil
 }
 
 // length is that of a token: 20 letters and digits hold 119 bits.
@@ -351,7 +358,7 @@ func (s *Service) Verify(ctx context.Context, token plexauth.Secret) (Principal,
 }
 
 func (s *Service) verifyTransient(ctx context.Context, token plexauth.Secret, now time.Time) (Principal, error) {
-	c, ok := s.sealer.open(token)
+	c, ok := s.sealer.Load().open(token)
 	if !ok && s.db.Shared() {
 		var err error
 		if c, ok, err = s.openOfOthers(ctx, token); err != nil {
@@ -458,7 +465,7 @@ func (s *Service) MintTransient(p Principal, sourceID int64) (token plexauth.Sec
 	if p.SourceID != 0 {
 		sourceID = p.SourceID
 	}
-	return s.sealer.seal(claim{parent: p.hash, expires: expires.UnixMilli(), sourceID: sourceID}), expires
+	return s.sealer.Load().seal(claim{parent: p.hash, expires: expires.UnixMilli(), sourceID: sourceID}), expires
 }
 
 // ServerToken returns the token with which p's device reaches a server: the

@@ -6,9 +6,11 @@
 package traffic
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -26,6 +28,7 @@ type Recorder struct {
 	hosts   map[string]map[int]int // by status
 	unknown map[string]int
 	kept    []exchange
+	recent  recent
 }
 
 // Limits of what is kept: the first exchanges, and the beginnings of bodies.
@@ -68,18 +71,32 @@ type Host struct {
 	Statuses []Status
 }
 
-// Status is a status and how often it was answered.
+// Status is a status and how often it was answered. 0 stands for no answer: the
+// connection ended.
 type Status struct{ Code, Count int }
 
 // Around returns h with its requests recorded.
 func (r *Recorder) Around(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		rec := &response{ResponseWriter: w, status: http.StatusOK}
+		seen := newRequest(req)
+		to := io.Writer(&seen.sent)
 		if r.Keep {
 			rec.keep = &exchange{start: time.Now(), request: req.Clone(req.Context())}
-			req.Body = &readBody{req.Body, &rec.keep.sent}
+			to = io.MultiWriter(to, &rec.keep.sent)
 		}
-		defer func() { r.add(req.Host, rec) }()
+		req.Body = &readBody{req.Body, to}
+		defer func() {
+			ended := recover()
+			if ended != nil && !rec.wrote {
+				rec.status = 0
+			}
+			r.add(req.Host, rec)
+			r.remember(seen, rec.status)
+			if ended != nil {
+				panic(ended) // http.ErrAbortHandler
+			}
+		}()
 		h.ServeHTTP(rec, req)
 	})
 }
@@ -161,21 +178,32 @@ func (r *Recorder) UnknownPaths() []string {
 type response struct {
 	http.ResponseWriter
 	status int
+	wrote  bool
 	keep   *exchange // nil: only counted
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (w *response) WriteHeader(status int) {
-	w.status = status
+	w.status, w.wrote = status, true
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
 func (w *response) Write(p []byte) (int, error) {
+	w.wrote = true
 	if w.keep != nil {
 		_, _ = w.keep.answered.Write(p)
 	}
 	return w.ResponseWriter.Write(p)
+}
+
+// Hijack implements http.Hijacker: the connection ends without an answer.
+func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.status, w.wrote = 0, true
+	}
+	return conn, rw, err
 }
 
 // Unwrap is for http.ResponseController.

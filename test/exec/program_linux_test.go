@@ -21,6 +21,7 @@ var programs = map[string]func(args []string) error{
 	"trap":    trap,
 	"serve":   serve,
 	"measure": measure,
+	"control": controlled,
 }
 
 // get prints the answers to GET requests: status, protocol and body.

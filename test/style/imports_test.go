@@ -54,14 +54,18 @@ var layers = []layer{
 		{"test/http/binary", ""},
 	}},
 	{"the command line", []row{
-		{"cli", "server scene sandbox traffic web core httpd account token source origin audit hashing seal glyph fault paging plexauth"},
+		{"cli", "server control stage scene sandbox traffic trouble web core httpd account token source origin audit hashing seal glyph fault paging plexauth"},
+	}},
+	{"an usher that tests control", []row{
+		{"control", "stage scene traffic trouble device fault plexauth"},
+		{"stage", "server scene core token source device audit fault paging traffic trouble plexauth"},
 	}},
 	{"usher for tests", []row{
 		{"plexauthtest", "server scene core account token pin source device audit paging plexauth"},
 		{"coretest", "core account device source audit seal plexauth"},
 	}},
 	{"who and what there is at the start of a test", []row{
-		{"scene", "core account source device audit seal plexauth"},
+		{"scene", "core account source device audit seal suggest trouble plexauth"},
 	}},
 	{"the faces together", []row{
 		{"server", "api web core httpd"},
@@ -78,6 +82,9 @@ var layers = []layer{
 	}},
 	{"rows", []row{
 		{"store", "account claim device devicekey passkey pin token signing session source origin signin tries audit db paging plexauth"},
+	}},
+	{"answers that go wrong on purpose", []row{
+		{"trouble", "wire suggest"},
 	}},
 	{"what crosses the wire", []row{
 		{"wire", "glyph fault plexauth"},
@@ -116,6 +123,7 @@ var layers = []layer{
 		{"fault", ""},
 		{"sandbox", ""},
 		{"traffic", ""},
+		{"suggest", ""},
 	}},
 	{"the SDK, which knows nothing of the server", []row{
 		{"plexauth/login", "plexauth"},

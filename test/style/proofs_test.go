@@ -23,7 +23,7 @@ var reserved = []struct {
 	{"internal/signin", "NewProof", false, []string{"internal/account", "internal/passkey"}, []string{"internal/signin"}},
 	// An access token without a proof is for test kits. The test of the caches
 	// runs every method that changes something.
-	{"internal/token", "Issue", true, []string{"plexauthtest"}, []string{"internal/core"}},
+	{"internal/token", "Issue", true, []string{"internal/stage", "plexauthtest"}, []string{"internal/core"}},
 	{"internal/token", "IssueKnown", true, []string{"internal/scene"}, []string{"internal/core"}},
 }
 

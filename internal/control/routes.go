@@ -1,0 +1,254 @@
+package control
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/scene"
+	"github.com/usher-auth/usher/internal/traffic"
+	"github.com/usher-auth/usher/internal/trouble"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// Routes returns the rows of the API.
+func Routes() []Route { return append([]Route(nil), routes...) }
+
+// routes is the API. docs/testing.md has the same table.
+var routes = []Route{
+	{"GET", "/{$}", "", `{"version": "0.1.0"}`, "the version of usher", (*api).about},
+	{"POST", "/reset", "", "", "go back to the scene: its people, clock and faults, and no requests", (*api).reset},
+
+	{"GET", "/clock", "", `{"time": "2030-01-02T03:04:05Z", "frozen": true}`, "the clock of usher", (*api).clock},
+	{"POST", "/clock", `{"advance": 3600}`, "as `GET`", "move the clock by seconds, set it (`time`), let it stand still or go on (`frozen`)", (*api).setClock},
+
+	{"GET", "/accounts", "", `[{"username": "member", "token": "…"}]`, "the accounts of the scene and those that were added", (*api).accounts},
+	{"POST", "/accounts", `{"username": "mia", "password": "…"}`, "the account", "add an account, with the keys of a scene", (*api).addAccount},
+	{"POST", "/accounts/{username}/tokens", `{"clientIdentifier": "my-test"}`, `{"token": "…"}`, "issue a token", (*api).issueToken},
+	{"DELETE", "/accounts/{username}/tokens", "", "", "revoke all tokens of an account", (*api).revokeTokens},
+	{"GET", "/accounts/{username}/code", "", `{"code": "123456"}`, "the present code of the second factor", (*api).code},
+	{"POST", "/tokens/revoke", `{"token": "…"}`, "", "revoke a token, and what it led to", (*api).revokeToken},
+
+	{"POST", "/pins/{code}/approve", `{"account": "member"}`, `{"forward": "https://…"}`, "link a PIN as if the person had allowed it; `forward` is where the browser goes on to", (*api).approve},
+	{"POST", "/pins/{code}/refuse", `{"account": "member"}`, "", "refuse a PIN as if the person had", (*api).refuse},
+
+	{"GET", "/faults", "", `[{"id": 1, "fault": "slow"}]`, "the faults that are not used up", (*api).faults},
+	{"POST", "/faults", `{"fault": "rate-limit", "times": 2}`, `{"id": 1}`, "inject a fault, with the keys of a scene", (*api).addFault},
+	{"DELETE", "/faults", "", "", "remove all faults", (*api).removeFaults},
+	{"DELETE", "/faults/{id}", "", "", "remove a fault", (*api).removeFault},
+
+	{"GET", "/requests", "", `[{"method": "GET", "host": "plex.tv", "path": "/api/v2/user", "status": 200}]`, "the requests of the program, the oldest first, with `query`, `header`, `body` and `time`", (*api).requests},
+	{"DELETE", "/requests", "", "", "forget them", (*api).forget},
+}
+
+func (a *api) about(*http.Request) (any, error) {
+	return struct {
+		Version string `json:"version"`
+	}{a.version}, nil
+}
+
+func (a *api) reset(r *http.Request) (any, error) { return nil, a.Reset(r.Context()) }
+
+// clock is a clock as the API has it.
+type clock struct {
+	Time   time.Time `json:"time"`
+	Frozen bool      `json:"frozen"`
+}
+
+func (a *api) clock(*http.Request) (any, error) {
+	return clock{a.Clock.Now().UTC(), a.Clock.Frozen()}, nil
+}
+
+func (a *api) setClock(r *http.Request) (any, error) {
+	var in struct {
+		Advance *float64   `json:"advance"`
+		Time    *time.Time `json:"time"`
+		Frozen  *bool      `json:"frozen"`
+	}
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	if in.Advance == nil && in.Time == nil && in.Frozen == nil {
+		return nil, fault.Invalidf("", "one of advance, time and frozen is needed")
+	}
+	if in.Advance != nil && !(*in.Advance >= -maxAdvance && *in.Advance <= maxAdvance) {
+		return nil, fault.Invalidf("advance", "advance is more than a century")
+	}
+	if in.Frozen != nil {
+		a.Clock.Freeze(*in.Frozen)
+	}
+	if in.Time != nil {
+		a.Clock.Set(*in.Time)
+	}
+	if in.Advance != nil {
+		a.Clock.Advance(time.Duration(*in.Advance * float64(time.Second)))
+	}
+	return a.clock(r)
+}
+
+// maxAdvance is how far a clock is moved at once, in seconds.
+const maxAdvance = 100 * 365 * 24 * 60 * 60
+
+// person is an account as the API has it. Its secrets are those of a test.
+type person struct {
+	scene.FileAccount
+	BackupCodes []plexauth.Secret `json:"backupCodes,omitempty"`
+}
+
+func newPerson(p scene.Person) person {
+	return person{scene.InFile(p.Account), p.BackupCodes}
+}
+
+func (a *api) accounts(*http.Request) (any, error) {
+	list := []person{}
+	for _, p := range a.Cast().People {
+		list = append(list, newPerson(p))
+	}
+	return list, nil
+}
+
+func (a *api) addAccount(r *http.Request) (any, error) {
+	var in scene.FileAccount
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	p, err := a.AddPerson(r.Context(), in.Account())
+	if err != nil {
+		return nil, err
+	}
+	return newPerson(p), nil
+}
+
+func (a *api) issueToken(r *http.Request) (any, error) {
+	var in struct {
+		ClientIdentifier string `json:"clientIdentifier"`
+	}
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	if in.ClientIdentifier == "" {
+		in.ClientIdentifier = "control"
+	}
+	d := device.Device{ClientIdentifier: in.ClientIdentifier, Product: in.ClientIdentifier}
+	token, err := a.IssueToken(r.Context(), r.PathValue("username"), d)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"token": string(token)}, nil
+}
+
+func (a *api) revokeTokens(r *http.Request) (any, error) {
+	return nil, a.RevokeTokens(r.Context(), r.PathValue("username"))
+}
+
+func (a *api) revokeToken(r *http.Request) (any, error) {
+	var in struct {
+		Token string `json:"token"`
+	}
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	if err := required("token", in.Token); err != nil {
+		return nil, err
+	}
+	err := a.RevokeToken(r.Context(), plexauth.Secret(in.Token))
+	if fault.KindOf(err) == fault.Unauthenticated {
+		return nil, fault.New(fault.NotFound, "there is no such token") // 401 is for the secret of the API
+	}
+	return nil, err
+}
+
+func (a *api) code(r *http.Request) (any, error) {
+	code, err := a.Code(r.PathValue("username"))
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"code": string(code)}, nil
+}
+
+// of reads whose PIN it is.
+func of(r *http.Request) (account string, err error) {
+	var in struct {
+		Account string `json:"account"`
+	}
+	if err := read(r, &in); err != nil {
+		return "", err
+	}
+	return in.Account, required("account", in.Account)
+}
+
+func (a *api) approve(r *http.Request) (any, error) {
+	account, err := of(r)
+	if err != nil {
+		return nil, err
+	}
+	forward, err := a.ApprovePIN(r.Context(), account, r.PathValue("code"))
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"forward": forward}, nil
+}
+
+func (a *api) refuse(r *http.Request) (any, error) {
+	account, err := of(r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.RefusePIN(r.Context(), account, r.PathValue("code"))
+}
+
+func (a *api) faults(*http.Request) (any, error) { return a.Faults.List(), nil }
+
+func (a *api) addFault(r *http.Request) (any, error) {
+	var f trouble.Fault
+	if err := read(r, &f); err != nil {
+		return nil, err
+	}
+	number, err := a.Faults.Add(f)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	return map[string]int{"id": number}, nil
+}
+
+func (a *api) removeFaults(*http.Request) (any, error) { return nil, a.Faults.Set(nil) }
+
+func (a *api) removeFault(r *http.Request) (any, error) {
+	number, err := strconv.Atoi(r.PathValue("id"))
+	if err != nil || !a.Faults.Remove(number) {
+		return nil, fault.New(fault.NotFound, "there is no such fault, or it is used up")
+	}
+	return nil, nil
+}
+
+// request is a request of the program as the API has it.
+type request struct {
+	Time   time.Time   `json:"time"`
+	Method string      `json:"method"`
+	Host   string      `json:"host"`
+	Path   string      `json:"path"`
+	Query  url.Values  `json:"query"`
+	Header http.Header `json:"header"`
+	Body   string      `json:"body"`
+	Status int         `json:"status"`
+}
+
+func newRequest(r traffic.Request) request {
+	return request{r.Start, r.Method, r.Host, r.URL.Path, r.URL.Query(), r.Header, r.Body, r.Status}
+}
+
+func (a *api) requests(*http.Request) (any, error) {
+	list := []request{}
+	for _, r := range a.Traffic.Requests() {
+		list = append(list, newRequest(r))
+	}
+	return list, nil
+}
+
+func (a *api) forget(*http.Request) (any, error) {
+	a.Traffic.Forget()
+	return nil, nil
+}

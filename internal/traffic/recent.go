@@ -1,0 +1,92 @@
+package traffic
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// Request is a request as a test reads it. Its secrets are in it.
+type Request struct {
+	// Start is when it came, by the machine's clock.
+	Start time.Time
+	// Method, Host, URL and Header are those of the request.
+	Method, Host string
+	URL          *url.URL
+	Header       http.Header
+	// Body is its beginning.
+	Body string
+	// Status is that of the answer; 0 if the connection ended before.
+	Status int
+}
+
+// Limits of what is remembered: the last requests, and the beginnings of their
+// bodies.
+const (
+	maxRecent     = 10_000
+	maxRecentBody = 64 << 10
+	maxRecentSize = 32 << 20 // of all bodies
+)
+
+// recent are the last requests.
+type recent struct {
+	list []Request
+	size int
+}
+
+// seenRequest is a request that is being answered.
+type seenRequest struct {
+	Request
+	sent beginning
+}
+
+// beginning keeps the beginning of what is written to it.
+type beginning struct{ bytes.Buffer }
+
+// Write implements io.Writer. It never fails.
+func (b *beginning) Write(p []byte) (int, error) {
+	if room := maxRecentBody - b.Len(); room > 0 {
+		b.Buffer.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
+}
+
+func newRequest(r *http.Request) *seenRequest {
+	u := *r.URL
+	return &seenRequest{Request: Request{
+		Start: time.Now(), Method: r.Method, Host: r.Host, URL: &u, Header: r.Header.Clone(),
+	}}
+}
+
+// remember adds a request that was answered.
+func (r *Recorder) remember(s *seenRequest, status int) {
+	s.Body, s.Status = s.sent.String(), status
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.recent.list = append(r.recent.list, s.Request)
+	r.recent.size += len(s.Body)
+	for len(r.recent.list) > maxRecent || r.recent.size > maxRecentSize {
+		oldest := len(r.recent.list)/10 + 1 // many at once, so that most requests move nothing
+		for _, old := range r.recent.list[:oldest] {
+			r.recent.size -= len(old.Body)
+		}
+		r.recent.list = slices.Delete(r.recent.list, 0, oldest)
+	}
+}
+
+// Requests returns the last requests, in the order of their answers.
+func (r *Recorder) Requests() []Request {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.recent.list)
+}
+
+// Forget removes the requests that Requests returns. The counts and the archive are
+// those of the whole run.
+func (r *Recorder) Forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.recent = recent{}
+}

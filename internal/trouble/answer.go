@@ -1,0 +1,186 @@
+package trouble
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/usher-auth/usher/internal/wire"
+)
+
+// call is a request that a fault affects.
+type call struct {
+	in     *Injector
+	fault  Fault
+	w      http.ResponseWriter
+	header http.Header // of the answer
+	r      *http.Request
+}
+
+// pass gives the usual answer.
+func (c *call) pass() { c.in.Next.ServeHTTP(c.w, c.r) }
+
+// text answers with a text.
+func (c *call) text(status int, kind, text string) {
+	// What is left of the body would be taken for the next request.
+	_, _ = io.Copy(io.Discard, io.LimitReader(c.r.Body, maxDiscard))
+	c.header.Set("Content-Type", kind)
+	c.header.Set("Content-Length", strconv.Itoa(len(text)))
+	c.header.Set("Date", c.in.now().UTC().Format(http.TimeFormat))
+	c.w.WriteHeader(status)
+	_, _ = io.WriteString(c.w, text)
+}
+
+// maxDiscard is how much of a body is read that is not for anyone.
+const maxDiscard = 1 << 20
+
+// page answers as a proxy in front of the service does.
+func (c *call) page(status int, title string) {
+	c.text(status, "text/html; charset=utf-8", fmt.Sprintf("<html>\r\n<head><title>%s</title></head>\r\n"+
+		"<body>\r\n<center><h1>%[1]s</h1></center>\r\n</body>\r\n</html>\r\n", title))
+}
+
+// fail answers with an error in the format that the request asks for.
+func (c *call) fail(status, code int, message string) {
+	f := c.format()
+	body, err := wire.Error{Code: code, Message: message, Status: status}.Append(nil, f, 0)
+	if err != nil {
+		body = nil // it has nothing that can fail
+	}
+	c.text(status, f.ContentType(), string(body))
+}
+
+// format is what the request asks for.
+func (c *call) format() wire.Format {
+	switch {
+	case strings.HasSuffix(c.r.URL.Path, ".json"), strings.HasPrefix(c.r.URL.Path, "/api/v2/auth/"):
+		return wire.JSON
+	case strings.HasSuffix(c.r.URL.Path, ".xml"):
+		return wire.XML
+	}
+	return wire.Negotiate(strings.Join(c.r.Header.Values("Accept"), ","), wire.VariantOf(c.r.UserAgent()))
+}
+
+// wait waits as long as the fault says. It reports whether the client waited, too.
+func (c *call) wait() bool {
+	t := time.NewTimer(c.fault.duration())
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-c.r.Context().Done():
+		return false
+	}
+}
+
+// answered is an answer that was recorded.
+type answered struct {
+	header http.Header
+	status int
+	body   []byte
+}
+
+// record returns the usual answer.
+func (c *call) record() *answered {
+	rec := &recorder{header: make(http.Header), status: http.StatusOK}
+	c.in.Next.ServeHTTP(rec, c.r)
+	rec.header.Del("Content-Length")
+	return &answered{rec.header, rec.status, rec.body.Bytes()}
+}
+
+// write sends an answer.
+func (c *call) write(a *answered) {
+	for name, values := range a.header {
+		c.header[name] = values
+	}
+	c.w.WriteHeader(a.status)
+	_, _ = c.w.Write(a.body)
+}
+
+// cut sends half of an answer, and ends the connection.
+func (c *call) cut(a *answered) {
+	a.header.Set("Content-Length", strconv.Itoa(len(a.body)+1))
+	a.body = a.body[:len(a.body)/2]
+	c.write(a)
+	_ = http.NewResponseController(c.w).Flush()
+	panic(http.ErrAbortHandler)
+}
+
+// cutOff is an incomplete answer of HTTP/1.1. It is not empty, because a client may
+// send a request again that got no byte, and it is not a success.
+const cutOff = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 1000000\r\nCut-"
+
+// hangUp ends the connection, or the stream of HTTP/2, without an answer.
+func (c *call) hangUp() {
+	conn, _, err := http.NewResponseController(c.w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = io.WriteString(conn, cutOff)
+	_ = conn.Close()
+}
+
+// skew answers by another clock.
+func (c *call) skew() {
+	d := c.fault.duration()
+	serve := func() {
+		a := c.record()
+		if c.in.Skew == nil {
+			a.header.Set("Date", c.in.now().Add(d).UTC().Format(http.TimeFormat))
+		} else {
+			a.header.Set("Date", c.in.now().UTC().Format(http.TimeFormat))
+		}
+		c.write(a)
+	}
+	if c.in.Skew == nil {
+		serve()
+		return
+	}
+	c.in.Skew(d, serve)
+}
+
+// asXML makes the request ask for XML.
+func (c *call) asXML() {
+	c.r = c.r.Clone(c.r.Context())
+	c.r.Header.Set("Accept", "application/xml")
+	if path, ok := strings.CutSuffix(c.r.URL.Path, ".json"); ok {
+		c.r.URL.Path, c.r.URL.RawPath = path+".xml", ""
+	}
+}
+
+// acceptJWT answers as a media server that accepts JWTs does.
+func (c *call) acceptJWT() {
+	if c.in.AcceptsJWT == nil {
+		c.pass()
+		return
+	}
+	c.in.AcceptsJWT.ServeHTTP(c.w, c.r)
+}
+
+// recorder is an http.ResponseWriter that stores the answer.
+type recorder struct {
+	header http.Header
+	status int
+	wrote  bool
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter.
+func (r *recorder) Header() http.Header { return r.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) {
+	if !r.wrote {
+		r.status, r.wrote = status, true
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(p []byte) (int, error) {
+	r.wrote = true
+	return r.body.Write(p)
+}

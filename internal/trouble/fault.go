@@ -1,0 +1,133 @@
+package trouble
+
+import (
+	"fmt"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/usher-auth/usher/internal/suggest"
+)
+
+// Fault is a fault, and which requests it affects. Name is required.
+type Fault struct {
+	// Name is that of a Kind.
+	Name string `json:"fault" yaml:"fault"`
+	// Path is that of the affected requests. A star stands for any text without a
+	// slash, and one at the end for any text. Empty: any path.
+	Path string `json:"path,omitempty" yaml:"path"`
+	// Times is how many requests are affected. Zero: all of them.
+	Times int `json:"times,omitempty" yaml:"times"`
+	// Skip is how many requests get their usual answer before.
+	Skip int `json:"skip,omitempty" yaml:"skip"`
+	// Seconds is a length of time, for the kinds that have one. Zero: the kind's.
+	Seconds float64 `json:"seconds,omitempty" yaml:"seconds"`
+	// Chance is how likely a request is affected: above 0, at most 1. Zero: the
+	// kind's.
+	Chance float64 `json:"chance,omitempty" yaml:"chance"`
+}
+
+// Parse reads a fault as a flag has it: NAME, or NAME,KEY=VALUE with the keys path,
+// times, skip, seconds and chance.
+func Parse(text string) (Fault, error) {
+	name, rest, more := strings.Cut(text, ",")
+	f := Fault{Name: name}
+	for more {
+		var field string
+		field, rest, more = strings.Cut(rest, ",")
+		key, value, ok := strings.Cut(field, "=")
+		if !ok {
+			return f, fmt.Errorf("%q is not of the form KEY=VALUE", field)
+		}
+		if err := f.set(key, value); err != nil {
+			return f, err
+		}
+	}
+	return f, f.Check()
+}
+
+// set sets a field.
+func (f *Fault) set(key, value string) (err error) {
+	switch key {
+	case "path":
+		f.Path = value
+	case "times":
+		f.Times, err = strconv.Atoi(value)
+	case "skip":
+		f.Skip, err = strconv.Atoi(value)
+	case "seconds":
+		f.Seconds, err = strconv.ParseFloat(value, 64)
+	case "chance":
+		f.Chance, err = strconv.ParseFloat(value, 64)
+	default:
+		return unknown("a fault has no key "+strconv.Quote(key), key, []string{"path", "times", "skip", "seconds", "chance"})
+	}
+	if err != nil {
+		return fmt.Errorf("%s=%s is not a number", key, value)
+	}
+	return nil
+}
+
+// unknown is the error of a word that is none of those that are known.
+func unknown(problem, word string, known []string) error {
+	if meant := suggest.Closest(word, known); meant != "" {
+		return fmt.Errorf("%s; did you mean %q?", problem, meant)
+	}
+	return fmt.Errorf("%s; there are %s", problem, strings.Join(known, ", "))
+}
+
+// Bounds of a fault's times: a test that waits longer has been forgotten.
+const maxSeconds = 100 * 365 * 24 * 60 * 60
+
+// Check returns an error if there is no such fault.
+func (f Fault) Check() error {
+	if _, ok := find(f.Name); !ok {
+		return unknown(fmt.Sprintf("there is no fault %q", f.Name), f.Name, Names())
+	}
+	if _, err := path.Match(f.Path, ""); err != nil || f.Path != "" && f.Path[0] != '/' {
+		return fmt.Errorf("the path %q of the fault %s does not begin with a slash, or has a malformed pattern", f.Path, f.Name)
+	}
+	switch {
+	case f.Times < 0:
+		return fmt.Errorf("the times of the fault %s are negative", f.Name)
+	case f.Skip < 0:
+		return fmt.Errorf("the skip of the fault %s is negative", f.Name)
+	case !(f.Chance >= 0 && f.Chance <= 1):
+		return fmt.Errorf("the chance of the fault %s is not between 0 and 1", f.Name)
+	case !(f.Seconds >= -maxSeconds && f.Seconds <= maxSeconds):
+		return fmt.Errorf("the seconds of the fault %s are more than a century", f.Name)
+	}
+	return nil
+}
+
+// withDefaults fills in what the kind says.
+func (f Fault) withDefaults(k Kind) Fault {
+	if f.Seconds == 0 {
+		f.Seconds = k.Seconds
+	}
+	if f.Chance == 0 {
+		f.Chance = k.Chance
+	}
+	return f
+}
+
+// duration is the fault's length of time.
+func (f Fault) duration() time.Duration { return time.Duration(f.Seconds * float64(time.Second)) }
+
+// matches reports whether a request is one of those that the fault affects, but for
+// times, skip and chance.
+func (f Fault) matches(k Kind, r *http.Request) bool {
+	if k.applies != nil && !k.applies(r) {
+		return false
+	}
+	if f.Path == "" {
+		return true
+	}
+	if before, ok := strings.CutSuffix(f.Path, "*"); ok && !strings.Contains(before, "*") {
+		return strings.HasPrefix(r.URL.Path, before)
+	}
+	ok, _ := path.Match(f.Path, r.URL.Path) // its pattern was checked
+	return ok
+}
