@@ -19,7 +19,7 @@ func Routes() []Route { return append([]Route(nil), routes...) }
 
 // routes is the API. docs/testing.md has the same table.
 var routes = []Route{
-	{"GET", "/{$}", "", `{"version": "0.1.0"}`, "the version of usher", (*api).about},
+	{"GET", "/{$}", "", `{"version": "0.1.0", "clients": "0.1.0"}`, "the version of usher, and of the packages for it", (*api).about},
 	{"POST", "/reset", "", "", "go back to the scene: its people, clock and faults, and no requests", (*api).reset},
 
 	{"GET", "/clock", "", `{"time": "2030-01-02T03:04:05Z", "frozen": true}`, "the clock of usher", (*api).clock},
@@ -47,7 +47,8 @@ var routes = []Route{
 func (a *api) about(*http.Request) (any, error) {
 	return struct {
 		Version string `json:"version"`
-	}{a.version}, nil
+		Clients string `json:"clients"`
+	}{a.version, ClientVersion}, nil
 }
 
 func (a *api) reset(r *http.Request) (any, error) { return nil, a.Reset(r.Context()) }

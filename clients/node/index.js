@@ -1,0 +1,131 @@
+'use strict'
+// Control the server of `usher exec` from a test. It is CommonJS, which Jest, Vitest and node:test load alike.
+const http = require('node:http')
+
+const version = '0.1.0'
+const timeout = 30_000
+
+/** The server refused a call, or there is none. */
+class UsherError extends Error {
+  constructor (message) {
+    super(message)
+    this.name = 'UsherError'
+  }
+}
+
+/** The clock of the server. That of the test does not change. */
+class Clock {
+  #usher
+  constructor (usher) { this.#usher = usher }
+
+  async now () { return new Date((await this.#usher.call('GET', '/clock')).time) }
+  async advance (seconds) { return this.#set({ advance: seconds }) }
+  async set (time) { return this.#set({ time: new Date(time).toISOString() }) }
+  async freeze () { return this.#set({ frozen: true }) }
+  async unfreeze () { return this.#set({ frozen: false }) }
+  async #set (fields) { return new Date((await this.#usher.call('POST', '/clock', fields)).time) }
+}
+
+/** The server that answers the program under test. */
+class Usher {
+  #url
+  #token
+  constructor ({ url = process.env.USHER_CONTROL, token = process.env.USHER_CONTROL_TOKEN } = {}) {
+    if (!url) throw new UsherError('this program does not run in usher exec: start it with  usher exec -- COMMAND')
+    this.#url = new URL(url)
+    this.#token = token
+    this.clock = new Clock(this)
+  }
+
+  async version () { return (await this.call('GET', '/')).version }
+
+  /** Throws if this package belongs to another release of usher. */
+  async checkVersion () {
+    const theirs = (await this.call('GET', '/')).clients
+    if (minor(theirs) !== minor(version)) {
+      throw new UsherError(`this usher needs usher-exec ${theirs}, and this is ${version}: npm install usher-exec@${theirs}`)
+    }
+  }
+
+  async reset () { await this.call('POST', '/reset') }
+
+  async accounts () { return this.call('GET', '/accounts') }
+  async account (username) {
+    const found = (await this.accounts()).find(a => a.username === username)
+    if (!found) throw new UsherError(`there is no account ${username}`)
+    return found
+  }
+
+  async addAccount (fields) { return this.call('POST', '/accounts', fields) }
+  async issueToken (username, clientIdentifier = 'usher-exec') {
+    return (await this.call('POST', `/accounts/${encodeURIComponent(username)}/tokens`, { clientIdentifier })).token
+  }
+
+  async revokeTokens (username) { await this.call('DELETE', `/accounts/${encodeURIComponent(username)}/tokens`) }
+  async revokeToken (token) { await this.call('POST', '/tokens/revoke', { token }) }
+  async verificationCode (username) { return (await this.call('GET', `/accounts/${encodeURIComponent(username)}/code`)).code }
+
+  async approvePIN (code, account = 'member') {
+    return (await this.call('POST', `/pins/${encodeURIComponent(code)}/approve`, { account })).forward
+  }
+
+  async refusePIN (code, account = 'member') { await this.call('POST', `/pins/${encodeURIComponent(code)}/refuse`, { account }) }
+
+  async injectFault (fault, fields = {}) { return (await this.call('POST', '/faults', { fault, ...fields })).id }
+  async removeFault (number) { await this.call('DELETE', `/faults/${number}`) }
+  async clearFaults () { await this.call('DELETE', '/faults') }
+
+  async requests () { return (await this.call('GET', '/requests')).map(r => ({ ...r, time: new Date(r.time) })) }
+  async clearRequests () { await this.call('DELETE', '/requests') }
+
+  /** Calls the control API: node:http, because tests replace fetch. */
+  call (method, path, body) {
+    return new Promise((resolve, reject) => {
+      const request = http.request({
+        method, path, host: this.#url.hostname, port: this.#url.port, timeout, agent: false,
+        headers: { Authorization: `Bearer ${this.#token}`, 'Content-Type': 'application/json' }
+      }, response => {
+        const parts = []
+        response.on('data', part => parts.push(part))
+        response.on('error', error => reject(new UsherError(`usher exec does not answer: ${error.message}`)))
+        response.on('end', () => {
+          const text = Buffer.concat(parts).toString()
+          let answer
+          try {
+            answer = text ? JSON.parse(text) : undefined
+          } catch (error) {
+            return reject(new UsherError(`${method} ${path}: ${error.message}`))
+          }
+          if (response.statusCode < 300) return resolve(answer)
+          reject(new UsherError(`${method} ${path}: ${answer ? answer.error : response.statusCode}`))
+        })
+      })
+      request.on('timeout', () => request.destroy(new Error('timeout')))
+      request.on('error', error => reject(new UsherError(`usher exec does not answer: ${error.message}`)))
+      request.end(body === undefined ? undefined : JSON.stringify(body))
+    })
+  }
+}
+
+function minor (v) { return v.split('.').slice(0, 2).join('.') }
+
+/**
+ * Returns the server, and resets it before each test. Jest and Vitest with globals
+ * need no argument; others give their beforeEach.
+ */
+function useUsher ({ beforeEach = globalThis.beforeEach } = {}) {
+  if (typeof beforeEach !== 'function') throw new UsherError('useUsher needs the beforeEach of the test runner: useUsher({ beforeEach })')
+  const usher = new Usher()
+  let checked
+  beforeEach(async () => {
+    checked ??= usher.checkVersion()
+    await checked
+    await usher.reset()
+  })
+  return usher
+}
+
+exports.Usher = Usher
+exports.UsherError = UsherError
+exports.useUsher = useUsher
+exports.version = version

@@ -1,0 +1,206 @@
+"""Control the server of `usher exec` from a test.
+
+`usher exec -- pytest` runs a test suite for which https://plex.tv is an usher in
+memory. This package changes what that usher does: it moves its clock, approves
+PINs, revokes tokens, adds accounts and makes answers go wrong.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import http.client
+import json
+import os
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["Account", "Clock", "Request", "Usher", "UsherError"]
+__version__ = "0.1.0"
+
+_TIMEOUT = 30  # seconds
+
+
+class UsherError(Exception):
+    """The server refused a call, or there is none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Account:
+    """An account that a program can sign in with."""
+
+    username: str
+    email: str = ""
+    password: str = dataclasses.field(default="", repr=False)
+    token: str = dataclasses.field(default="", repr=False)
+    totp: str = dataclasses.field(default="", repr=False)
+    admin: bool = False
+    managed: bool = False
+    disabled: bool = False
+    backup_codes: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A request of the program, and the status of the answer (0: none)."""
+
+    time: datetime.datetime
+    method: str
+    host: str
+    path: str
+    query: dict[str, list[str]]
+    header: dict[str, list[str]]
+    body: str
+    status: int
+
+
+class Clock:
+    """The clock of the server. That of the test does not change."""
+
+    def __init__(self, usher: Usher) -> None:
+        self._usher = usher
+
+    def now(self) -> datetime.datetime:
+        return _time(self._usher._call("GET", "/clock")["time"])
+
+    def advance(self, by: datetime.timedelta | float) -> datetime.datetime:
+        """Move the clock by seconds, or by a timedelta, and return the time."""
+        seconds = by.total_seconds() if isinstance(by, datetime.timedelta) else by
+        return self._set(advance=seconds)
+
+    def set(self, time: datetime.datetime) -> datetime.datetime:
+        """Set the clock. A time without a zone is in the local one."""
+        return self._set(time=time.astimezone().isoformat())
+
+    def freeze(self) -> datetime.datetime:
+        """Let the clock stand still."""
+        return self._set(frozen=True)
+
+    def unfreeze(self) -> datetime.datetime:
+        """Let the clock go on."""
+        return self._set(frozen=False)
+
+    def _set(self, **fields: Any) -> datetime.datetime:
+        return _time(self._usher._call("POST", "/clock", fields)["time"])
+
+
+class Usher:
+    """The server that answers the program under test."""
+
+    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+        """Without arguments, the server of the `usher exec` that runs this program."""
+        url = url or os.environ.get("USHER_CONTROL", "")
+        if not url:
+            raise UsherError("this program does not run in usher exec: start it with  usher exec -- COMMAND")
+        address = urllib.parse.urlsplit(url)
+        self._host, self._port = address.hostname or "127.0.0.1", address.port
+        self._token = token or os.environ.get("USHER_CONTROL_TOKEN", "")
+        self.clock = Clock(self)
+
+    def version(self) -> str:
+        """The version of usher."""
+        return self._call("GET", "/")["version"]
+
+    def check_version(self) -> None:
+        """Raise UsherError if this package belongs to another release of usher."""
+        theirs = self._call("GET", "/")["clients"]
+        if theirs.split(".")[:2] != __version__.split(".")[:2]:
+            raise UsherError(f"this usher needs usher-exec {theirs}, and this is {__version__}: pip install usher-exec=={theirs}")
+
+    def reset(self) -> None:
+        """Go back to the scene: its people, clock and faults, and no requests."""
+        self._call("POST", "/reset")
+
+    def accounts(self) -> list[Account]:
+        return [_account(a) for a in self._call("GET", "/accounts")]
+
+    def account(self, username: str) -> Account:
+        """The account with a username."""
+        for account in self.accounts():
+            if account.username == username:
+                return account
+        raise UsherError(f"there is no account {username}")
+
+    def add_account(self, username: str, password: str = "", **fields: Any) -> Account:
+        """Add an account. The fields are the keys of a scene: email, token, totp, admin, managed."""
+        return _account(self._call("POST", "/accounts", {"username": username, "password": password, **fields}))
+
+    def issue_token(self, username: str, client_identifier: str = "usher-exec") -> str:
+        """Return a new token of an account."""
+        return self._call("POST", f"/accounts/{_quote(username)}/tokens", {"clientIdentifier": client_identifier})["token"]
+
+    def revoke_tokens(self, username: str) -> None:
+        """Revoke all tokens of an account."""
+        self._call("DELETE", f"/accounts/{_quote(username)}/tokens")
+
+    def revoke_token(self, token: str) -> None:
+        """Revoke a token, and what it led to."""
+        self._call("POST", "/tokens/revoke", {"token": token})
+
+    def verification_code(self, username: str) -> str:
+        """The present code of an account's second factor. Each code works once."""
+        return self._call("GET", f"/accounts/{_quote(username)}/code")["code"]
+
+    def approve_pin(self, code: str, account: str = "member") -> str:
+        """Link a PIN as if the person had allowed it, and return where the browser goes on to."""
+        return self._call("POST", f"/pins/{_quote(code)}/approve", {"account": account})["forward"]
+
+    def refuse_pin(self, code: str, account: str = "member") -> None:
+        """Refuse a PIN as if the person had."""
+        self._call("POST", f"/pins/{_quote(code)}/refuse", {"account": account})
+
+    def inject_fault(self, fault: str, **fields: Any) -> int:
+        """Make answers go wrong, and return the number of the fault.
+
+        The fields are path, times, skip, seconds and chance.
+        """
+        return self._call("POST", "/faults", {"fault": fault, **fields})["id"]
+
+    def remove_fault(self, number: int) -> None:
+        self._call("DELETE", f"/faults/{number}")
+
+    def clear_faults(self) -> None:
+        self._call("DELETE", "/faults")
+
+    def requests(self) -> list[Request]:
+        """The requests of the program since the last reset, the oldest first."""
+        return [Request(**{**r, "time": _time(r["time"])}) for r in self._call("GET", "/requests")]
+
+    def clear_requests(self) -> None:
+        self._call("DELETE", "/requests")
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        # http.client follows no proxy of the environment.
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT)
+        try:
+            connection.request(
+                method, path, body=None if body is None else json.dumps(body),
+                headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
+            )
+            response = connection.getresponse()
+            text = response.read()
+        except OSError as error:
+            raise UsherError(f"usher exec does not answer: {error}") from error
+        finally:
+            connection.close()
+        answer = json.loads(text) if text else None
+        if response.status >= 300:
+            raise UsherError(f"{method} {path}: {answer['error'] if answer else response.reason}")
+        return answer
+
+
+def _quote(text: str) -> str:
+    return urllib.parse.quote(text, safe="")
+
+
+def _account(fields: dict[str, Any]) -> Account:
+    codes = fields.pop("backupCodes", ())
+    return Account(**fields, backup_codes=tuple(codes))
+
+
+def _time(text: str) -> datetime.datetime:
+    # Python 3.10 reads neither Z nor nanoseconds.
+    text, _, fraction = text.removesuffix("Z").partition(".")
+    time = datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.timezone.utc)
+    return time + datetime.timedelta(microseconds=int(fraction.ljust(6, "0")[:6]) if fraction else 0)

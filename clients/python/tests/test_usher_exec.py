@@ -1,0 +1,109 @@
+# Runs in `usher exec -- pytest`, with the standard library alone.
+import datetime
+import json
+import os
+import urllib.error
+import urllib.request
+
+import pytest
+
+import usher_exec
+
+HEADERS = {"X-Plex-Client-Identifier": "clients-python", "Accept": "application/json"}
+
+
+def ask(path, method="GET", token=None, host="https://plex.tv"):
+    headers = HEADERS | ({"X-Plex-Token": token} if token else {})
+    request = urllib.request.Request(host + path, method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            text = response.read()
+            return response.status, json.loads(text) if text else None
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def test_account(usher_account):
+    assert usher_account.username == "member"
+    assert "password" not in repr(usher_account)
+    assert ask("/api/v2/user", token=usher_account.token)[1]["username"] == "member"
+
+
+@pytest.mark.usher_account("admin")
+def test_other_account(usher_account):
+    assert usher_account.admin and usher_account.token == os.environ["USHER_ACCOUNT_ADMIN_TOKEN"]
+
+
+def test_pins(usher):
+    _, pin = ask("/api/v2/pins", "POST")
+    assert usher.approve_pin(pin["code"]) == ""
+    _, linked = ask(f"/api/v2/pins/{pin['id']}")
+    assert ask("/api/v2/user", token=linked["authToken"])[1]["username"] == "member"
+    _, pin = ask("/api/v2/pins", "POST")
+    usher.refuse_pin(pin["code"])
+    assert ask(f"/api/v2/pins/{pin['id']}")[0] == 404
+
+
+def test_clock(usher_clock):
+    assert usher_clock.now() == usher_clock.now()
+    start = usher_clock.set(datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc))
+    assert start == datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
+    _, pin = ask("/api/v2/pins", "POST")
+    assert usher_clock.advance(datetime.timedelta(minutes=16)) - start == datetime.timedelta(minutes=16)
+    assert ask(f"/api/v2/pins/{pin['id']}")[0] == 404
+    usher_clock.advance(1.5)
+    usher_clock.unfreeze()
+    assert usher_clock.now() >= start
+
+
+def test_tokens(usher):
+    mia = usher.add_account("mia", "mia has a password", email="mia@example.org", totp="KVJUQRKSKVJUQRKSKVJUQRKSKVJUQRKS")
+    assert len(mia.backup_codes) > 0 and len(usher.verification_code("mia")) == 6
+    token = usher.issue_token("mia")
+    assert ask("/api/v2/user", token=token)[0] == 200
+    usher.revoke_token(token)
+    assert ask("/api/v2/user", token=token)[0] == 401
+    token = usher.issue_token("mia")
+    usher.revoke_tokens("mia")
+    assert ask("/api/v2/user", token=token)[0] == 401
+
+
+def test_reset_between_tests(usher):
+    assert [a.username for a in usher.accounts()] == ["admin", "member", "twofactor", "disabled", "managed"]
+
+
+def test_faults(usher):
+    usher.inject_fault("rate-limit", path="/api/v2/ping", times=1)
+    assert ask("/api/v2/ping")[0] == 429
+    assert ask("/api/v2/ping")[0] == 200
+    usher.remove_fault(usher.inject_fault("empty"))
+    usher.inject_fault("bad-gateway")
+    assert ask("/api/v2/ping")[0] == 502
+    usher.clear_faults()
+    assert ask("/api/v2/ping")[0] == 200
+    with pytest.raises(usher_exec.UsherError, match='did you mean "slow"'):
+        usher.inject_fault("slwo")
+
+
+def test_requests(usher):
+    ask("/api/v2/ping?a=1")
+    (request,) = usher.requests()
+    assert (request.method, request.host, request.path, request.status) == ("GET", "plex.tv", "/api/v2/ping", 200)
+    assert request.query == {"a": ["1"]} and request.header["X-Plex-Client-Identifier"] == ["clients-python"]
+    usher.clear_requests()
+    assert usher.requests() == []
+
+
+def test_errors(usher, monkeypatch):
+    with pytest.raises(usher_exec.UsherError, match="no account nobody"):
+        usher.account("nobody")
+    with pytest.raises(usher_exec.UsherError, match="USHER_CONTROL_TOKEN"):
+        usher_exec.Usher(token="another").reset()
+    monkeypatch.delenv("USHER_CONTROL")
+    with pytest.raises(usher_exec.UsherError, match="usher exec -- COMMAND"):
+        usher_exec.Usher()
+
+
+def test_version(usher):
+    usher.check_version()
+    assert usher.version()
