@@ -28,8 +28,17 @@
 //
 // # Faults
 //
-// InjectFault delays responses, replaces, truncates or drops them. Restart has
+// InjectFault delays responses, replaces, truncates or drops them.
+// InjectNamedFault has the faults of "usher exec --fault". Restart has
 // the effect of a server restart, which invalidates every transient token.
+//
+// # Cases that share a server
+//
+// Reset goes back to the start in less than a millisecond.
+//
+// # Inside usher exec
+//
+// A test that runs in "usher exec -- go test" controls that usher with Join.
 //
 // # Recorded requests
 //

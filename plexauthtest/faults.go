@@ -123,16 +123,22 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		f.Drop = true
 	}
 	status := 0
+	var ends bool
 	if !f.Drop {
 		res := &recorder{header: make(http.Header), status: http.StatusOK}
 		res.header.Set("Date", s.Now().UTC().Format(http.TimeFormat)) // of its own clock
 		if f.Status == 0 {
-			s.current.Load().handler.ServeHTTP(res, r)
+			ends = s.answer(res, r)
 		}
 		f.apply(res)
 		status = res.status
-		defer res.copyTo(w, f.Truncate)
-	} else {
+		f.Drop = ends && res.body.Len() == 0
+		if !f.Drop {
+			defer res.copyTo(w, f.Truncate, ends)
+		}
+	}
+	if f.Drop {
+		status = 0
 		defer hangUp(w)
 	}
 	s.mu.Lock()
@@ -184,16 +190,19 @@ func (r *recorder) WriteHeader(status int) { r.status = status }
 func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
 
 // copyTo writes the response to w. If truncate is not 0, it closes the
-// connection after that many bytes of the body.
-func (r *recorder) copyTo(w http.ResponseWriter, truncate int) {
+// connection after that many bytes of the body; if ends is set, after all of them.
+func (r *recorder) copyTo(w http.ResponseWriter, truncate int, ends bool) {
 	for name, values := range r.header {
 		w.Header()[name] = values
 	}
 	body := r.body.Bytes()
-	if truncate > 0 && truncate < len(body) {
+	if ends || truncate > 0 && truncate < len(body) {
+		if truncate > 0 && truncate < len(body) {
+			body = body[:truncate]
+		}
 		w.Header().Set("Content-Length", "1000000")
 		w.WriteHeader(r.status)
-		_, _ = w.Write(body[:truncate])
+		_, _ = w.Write(body)
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}

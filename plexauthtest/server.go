@@ -2,6 +2,7 @@ package plexauthtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"github.com/usher-auth/usher/internal/scene"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/trouble"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -71,7 +73,9 @@ type Server struct {
 
 	t         testing.TB
 	cast      *scene.Cast
+	play      scene.Scene
 	clock     *scene.Clock
+	named     *trouble.Injector
 	mediaJWT  bool
 	transport *transport
 	current   atomic.Pointer[instance]
@@ -86,7 +90,8 @@ type Server struct {
 // instance is the server between two restarts.
 type instance struct {
 	*core.Core
-	handler http.Handler
+	handler    http.Handler
+	acceptsJWT func() http.Handler // handler with Config.MediaJWT
 }
 
 // Source is a server or a provider that usher knows.
@@ -111,7 +116,8 @@ func New(t testing.TB, cfg Config) *Server {
 			t.Fatalf("plexauthtest: %v", err)
 		}
 	}
-	s := &Server{t: t, mediaJWT: cfg.MediaJWT, stopping: make(chan struct{}), clock: play.Clock()}
+	s := &Server{t: t, mediaJWT: cfg.MediaJWT, stopping: make(chan struct{}), play: play, clock: play.Clock()}
+	s.named = s.newInjector()
 	t.Cleanup(s.close) // the last one to run
 	listener := httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(listener.Close)
@@ -128,6 +134,9 @@ func New(t testing.TB, cfg Config) *Server {
 	}
 	s.start(c)
 	s.populate(play, cfg.Scene == "")
+	if err := errors.Join(c.Mark(context.Background()), s.named.Set(play.Faults)); err != nil {
+		t.Fatalf("plexauthtest: %v", err)
+	}
 	return s
 }
 
@@ -140,7 +149,10 @@ func (s *Server) close() {
 
 // start answers requests from the services of c from now on.
 func (s *Server) start(c *core.Core) {
-	s.current.Store(&instance{c, server.New(c, server.Config{Version: "test", MediaJWT: s.mediaJWT}).Handler()})
+	with := func(mediaJWT bool) http.Handler {
+		return server.New(c, server.Config{Version: "test", MediaJWT: mediaJWT}).Handler()
+	}
+	s.current.Store(&instance{c, with(s.mediaJWT), sync.OnceValue(func() http.Handler { return with(true) })})
 }
 
 // Restart has the effect of a server restart: it invalidates every transient

@@ -188,9 +188,13 @@ func TestAccountsAndTokens(t *testing.T) {
 	if len(code.Code) != 6 {
 		t.Errorf("the code is %q", code.Code)
 	}
-	var list []struct{ Username, Token string }
+	var list []struct {
+		Username, Token, Password string
+		BackupCodes               []string
+	}
 	w.must("GET", "/accounts", "", &list)
-	if last := list[len(list)-1]; last.Username != "mia" || last.Token != "aTokenThatIsChosen01" {
+	if last := list[len(list)-1]; last.Username != "mia" || last.Token != "aTokenThatIsChosen01" ||
+		last.Password != "mia has a password" || len(last.BackupCodes) == 0 || len(last.BackupCodes[0]) < 8 {
 		t.Errorf("the last account is %+v", last)
 	}
 	var issued struct{ Token string }

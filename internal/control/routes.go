@@ -96,11 +96,15 @@ const maxAdvance = 100 * 365 * 24 * 60 * 60
 // person is an account as the API has it. Its secrets are those of a test.
 type person struct {
 	scene.FileAccount
-	BackupCodes []plexauth.Secret `json:"backupCodes,omitempty"`
+	BackupCodes []string `json:"backupCodes,omitempty"`
 }
 
 func newPerson(p scene.Person) person {
-	return person{scene.InFile(p.Account), p.BackupCodes}
+	out := person{FileAccount: scene.InFile(p.Account)}
+	for _, code := range p.BackupCodes {
+		out.BackupCodes = append(out.BackupCodes, string(code))
+	}
+	return out
 }
 
 func (a *api) accounts(*http.Request) (any, error) {

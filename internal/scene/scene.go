@@ -11,6 +11,7 @@
 package scene
 
 import (
+	"hash/fnv"
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
@@ -38,6 +39,13 @@ type Scene struct {
 	Seed string
 	// Faults are what goes wrong on purpose, in their order.
 	Faults []trouble.Fault
+}
+
+// RandomSeed is the seed of the scene as a number.
+func (s Scene) RandomSeed() uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(s.Seed)) // never fails
+	return h.Sum64()
 }
 
 // Account is an account of a scene.

@@ -3,7 +3,6 @@ package stage
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	"net"
 	"net/http"
 	"strconv"
@@ -94,17 +93,10 @@ func (s *Stage) play(ctx context.Context, c *core.Core) (err error) {
 	s.start(c)
 	s.Faults = &trouble.Injector{
 		Next: http.HandlerFunc(s.answer), AcceptsJWT: http.HandlerFunc(s.answerJWT),
-		Skew: s.Clock.Skew, Now: s.Clock.Now, Seed: seedOf(s.cfg.Scene.Seed),
+		Skew: s.Clock.Skew, Now: s.Clock.Now, Seed: s.cfg.Scene.RandomSeed(),
 	}
 	s.handler = s.Traffic.Around(s.Faults)
 	return s.Faults.Set(s.cfg.Scene.Faults)
-}
-
-// seedOf is a number of a seed.
-func seedOf(text string) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(text)) // never fails
-	return h.Sum64()
 }
 
 // start answers from the services of c from now on.

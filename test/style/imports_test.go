@@ -61,7 +61,7 @@ var layers = []layer{
 		{"stage", "server scene core token source device audit fault paging traffic trouble plexauth"},
 	}},
 	{"usher for tests", []row{
-		{"plexauthtest", "server scene core account token pin source device audit paging plexauth"},
+		{"plexauthtest", "server scene core account token pin source device audit paging trouble plexauth"},
 		{"coretest", "core account device source audit seal plexauth"},
 	}},
 	{"who and what there is at the start of a test", []row{

@@ -1,0 +1,269 @@
+package plexauthtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// Control controls the usher of "usher exec". Its methods are safe for concurrent
+// use, and call Fatalf of the test if they fail.
+type Control struct {
+	t      testing.TB
+	url    string
+	token  string
+	client *http.Client
+}
+
+// Account is an account of the usher of "usher exec".
+type Account struct {
+	// Username is the name to sign in with. Required.
+	Username string
+	// Email may be empty.
+	Email string
+	// Password is the password. It is empty if Managed is set.
+	Password plexauth.Secret
+	// Token is an access token that the account has from the start, of 20 letters
+	// and digits. If empty, it has none.
+	Token plexauth.Secret
+	// TOTP is the seed of a second factor, in base32. If empty, it has none.
+	TOTP plexauth.Secret
+	// Admin, Managed and Disabled say what the account is.
+	Admin, Managed, Disabled bool
+	// BackupCodes are those of the second factor. AddAccount ignores them.
+	BackupCodes []plexauth.Secret
+}
+
+// controlAccount is an account as the control API has it: a Secret would be blanked.
+type controlAccount struct {
+	Username    string   `json:"username"`
+	Email       string   `json:"email,omitempty"`
+	Password    string   `json:"password,omitempty"`
+	Token       string   `json:"token,omitempty"`
+	TOTP        string   `json:"totp,omitempty"`
+	Admin       bool     `json:"admin,omitempty"`
+	Managed     bool     `json:"managed,omitempty"`
+	Disabled    bool     `json:"disabled,omitempty"`
+	BackupCodes []string `json:"backupCodes,omitempty"`
+}
+
+func (a controlAccount) account() Account {
+	out := Account{
+		Username: a.Username, Email: a.Email, Password: plexauth.Secret(a.Password), Token: plexauth.Secret(a.Token),
+		TOTP: plexauth.Secret(a.TOTP), Admin: a.Admin, Managed: a.Managed, Disabled: a.Disabled,
+	}
+	for _, code := range a.BackupCodes {
+		out.BackupCodes = append(out.BackupCodes, plexauth.Secret(code))
+	}
+	return out
+}
+
+// Join returns the control of the usher of the "usher exec" that runs the test, as
+// its scene has it at the start. It calls t.Fatalf if there is none.
+func Join(t testing.TB) *Control {
+	t.Helper()
+	c := &Control{
+		t: t, url: os.Getenv("USHER_CONTROL"), token: os.Getenv("USHER_CONTROL_TOKEN"),
+		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, // it follows no proxy
+	}
+	if c.url == "" {
+		t.Fatalf("plexauthtest: the test does not run in usher exec: start it with  usher exec -- go test")
+	}
+	c.Reset()
+	return c
+}
+
+// call calls the control API.
+func (c *Control) call(method, path string, in, out any) {
+	c.t.Helper()
+	body, err := json.Marshal(in)
+	if err != nil {
+		c.t.Fatalf("plexauthtest: %v", err)
+	}
+	req, err := http.NewRequestWithContext(c.t.Context(), method, c.url+path, bytes.NewReader(body))
+	if err != nil {
+		c.t.Fatalf("plexauthtest: %v", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	res, err := c.client.Do(req)
+	if err != nil {
+		c.t.Fatalf("plexauthtest: usher exec does not answer: %v", err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		c.t.Fatalf("plexauthtest: usher exec does not answer: %v", err)
+	}
+	if res.StatusCode >= 300 {
+		c.t.Fatalf("plexauthtest: %s %s: %s", method, path, text)
+	}
+	if out == nil {
+		return
+	}
+	if err := json.Unmarshal(text, out); err != nil {
+		c.t.Fatalf("plexauthtest: %s %s: %v", method, path, err)
+	}
+}
+
+// none is the body of a call without fields.
+type none struct{}
+
+// Reset goes back to the scene: its people, clock and faults, and no requests.
+func (c *Control) Reset() {
+	c.t.Helper()
+	c.call("POST", "/reset", none{}, nil)
+}
+
+// controlClock is the clock as the control API has it.
+type controlClock struct {
+	Time    *time.Time `json:"time,omitempty"`
+	Advance float64    `json:"advance,omitempty"`
+	Frozen  *bool      `json:"frozen,omitempty"`
+}
+
+// Now returns the time of the server's clock.
+func (c *Control) Now() (now time.Time) {
+	c.t.Helper()
+	c.call("GET", "/clock", none{}, &controlClock{Time: &now})
+	return now
+}
+
+// Advance moves the server's clock forward by d, back if it is negative.
+func (c *Control) Advance(d time.Duration) {
+	c.t.Helper()
+	if d != 0 {
+		c.call("POST", "/clock", controlClock{Advance: d.Seconds()}, nil)
+	}
+}
+
+// SetTime sets the server's clock.
+func (c *Control) SetTime(t time.Time) {
+	c.t.Helper()
+	c.call("POST", "/clock", controlClock{Time: &t}, nil)
+}
+
+// Freeze lets the server's clock stand still, or go on.
+func (c *Control) Freeze(frozen bool) {
+	c.t.Helper()
+	c.call("POST", "/clock", controlClock{Frozen: &frozen}, nil)
+}
+
+// Account returns the account with a username.
+func (c *Control) Account(username string) Account {
+	c.t.Helper()
+	var list []controlAccount
+	c.call("GET", "/accounts", none{}, &list)
+	for _, a := range list {
+		if a.Username == username {
+			return a.account()
+		}
+	}
+	c.t.Fatalf("plexauthtest: there is no account %s", username)
+	return Account{}
+}
+
+// AddAccount adds an account.
+func (c *Control) AddAccount(a Account) Account {
+	c.t.Helper()
+	var added controlAccount
+	c.call("POST", "/accounts", controlAccount{
+		Username: a.Username, Email: a.Email, Password: string(a.Password), Token: string(a.Token),
+		TOTP: string(a.TOTP), Admin: a.Admin, Managed: a.Managed, Disabled: a.Disabled,
+	}, &added)
+	return added.account()
+}
+
+// Token returns a new token of an account.
+func (c *Control) Token(username string) plexauth.Secret {
+	c.t.Helper()
+	var out struct{ Token plexauth.Secret }
+	c.call("POST", "/accounts/"+url.PathEscape(username)+"/tokens", map[string]string{"clientIdentifier": clientIdentifier}, &out)
+	return out.Token
+}
+
+// RevokeTokens revokes all tokens of an account.
+func (c *Control) RevokeTokens(username string) {
+	c.t.Helper()
+	c.call("DELETE", "/accounts/"+url.PathEscape(username)+"/tokens", none{}, nil)
+}
+
+// RevokeToken revokes a token, and what it led to.
+func (c *Control) RevokeToken(token plexauth.Secret) {
+	c.t.Helper()
+	c.call("POST", "/tokens/revoke", map[string]string{"token": string(token)}, nil)
+}
+
+// VerificationCode returns the present code of an account's second factor.
+func (c *Control) VerificationCode(username string) plexauth.Secret {
+	c.t.Helper()
+	var out struct{ Code plexauth.Secret }
+	c.call("GET", "/accounts/"+url.PathEscape(username)+"/code", none{}, &out)
+	return out.Code
+}
+
+// ApprovePIN completes a sign-in by PIN, as if the person had allowed it. It returns
+// where the browser goes on to; empty if the program named no address.
+func (c *Control) ApprovePIN(code, username string) (forward string) {
+	c.t.Helper()
+	var out struct{ Forward string }
+	c.call("POST", "/pins/"+url.PathEscape(code)+"/approve", map[string]string{"account": username}, &out)
+	return out.Forward
+}
+
+// RefusePIN refuses a PIN, as if the person had.
+func (c *Control) RefusePIN(code, username string) {
+	c.t.Helper()
+	c.call("POST", "/pins/"+url.PathEscape(code)+"/refuse", map[string]string{"account": username}, nil)
+}
+
+// NamedFault is a fault of "usher exec --fault".
+type NamedFault struct {
+	// Name is its name, as docs/testing.md has it. Required.
+	Name string `json:"fault"`
+	// Path is that of the affected requests. A star at its end stands for any
+	// text. Empty: any path.
+	Path string `json:"path,omitempty"`
+	// Times is how many requests are affected, after Skip that are not. Zero: all.
+	Times int `json:"times,omitempty"`
+	Skip  int `json:"skip,omitempty"`
+	// Seconds and Chance are for the faults that have them. Zero: the fault's own.
+	Seconds float64 `json:"seconds,omitempty"`
+	Chance  float64 `json:"chance,omitempty"`
+}
+
+// InjectFault makes answers go wrong.
+func (c *Control) InjectFault(f NamedFault) {
+	c.t.Helper()
+	c.call("POST", "/faults", f, nil)
+}
+
+// ClearFaults removes all faults.
+func (c *Control) ClearFaults() {
+	c.t.Helper()
+	c.call("DELETE", "/faults", none{}, nil)
+}
+
+// Requests returns the requests of the program since the last Reset, in the order of
+// their responses.
+func (c *Control) Requests() []Request {
+	c.t.Helper()
+	var list []struct {
+		Method, Path, Body string
+		Query              url.Values
+		Header             http.Header
+		Status             int
+	}
+	c.call("GET", "/requests", none{}, &list)
+	out := make([]Request, 0, len(list))
+	for _, r := range list {
+		out = append(out, Request{Method: r.Method, Path: r.Path, Query: r.Query, Header: r.Header, Body: []byte(r.Body), Status: r.Status})
+	}
+	return out
+}

@@ -1,0 +1,140 @@
+package plexauthtest_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/usher-auth/usher/internal/control"
+	"github.com/usher-auth/usher/internal/scene"
+	"github.com/usher-auth/usher/internal/stage"
+	"github.com/usher-auth/usher/plexauth"
+	"github.com/usher-auth/usher/plexauthtest"
+)
+
+// A test in usher exec controls its usher.
+func TestJoin(t *testing.T) {
+	s, err := stage.Open(t.Context(), stage.Config{Scene: scene.Default()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	program, api := httptest.NewServer(s.Handler()), httptest.NewServer(control.New(s, "test", "a secret"))
+	t.Cleanup(program.Close)
+	t.Cleanup(api.Close)
+	t.Setenv("USHER_CONTROL", api.URL)
+	t.Setenv("USHER_CONTROL_TOKEN", "a secret")
+	c := plexauthtest.Join(t)
+	client := &plexauth.Client{ClientIdentifier: "program", AccountURL: program.URL, Token: plexauth.StaticToken(c.Account("member").Token)}
+	works := func(want bool) {
+		t.Helper()
+		if _, err := client.TokenDetails(t.Context()); (err == nil) != want {
+			t.Errorf("the token works: %v", err)
+		}
+	}
+	works(true)
+	if got := c.Requests(); len(got) != 1 || got[0].Path != "/api/v2/user" || got[0].Status != http.StatusOK {
+		t.Errorf("the requests are %+v", got)
+	}
+	c.InjectFault(plexauthtest.NamedFault{Name: "bad-gateway", Times: 1})
+	works(false)
+	works(true)
+	c.InjectFault(plexauthtest.NamedFault{Name: "malformed"})
+	works(false)
+	c.ClearFaults()
+	c.RevokeTokens("member")
+	works(false)
+
+	mia := c.AddAccount(plexauthtest.Account{Username: "mia", Password: "mia's password", TOTP: "KVJUQRKSKVJUQRKSKVJUQRKSKVJUQRKS"})
+	if mia.Password != "mia's password" || len(mia.BackupCodes) == 0 || len(mia.BackupCodes[0]) < 8 || len(c.VerificationCode("mia")) != 6 {
+		t.Errorf("the account is %+v", mia)
+	}
+	token := c.Token("mia")
+	client.Token = plexauth.StaticToken(token)
+	works(true)
+	c.RevokeToken(token)
+	works(false)
+
+	pin, err := client.StartPIN(t.Context(), plexauth.PINRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.ApprovePIN(pin.Code, "admin")
+	if linked, err := client.CheckPIN(t.Context(), pin); err != nil || linked.AuthToken == "" {
+		t.Errorf("the PIN has no token: %v", err)
+	}
+	c.Freeze(true)
+	start := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	c.SetTime(start)
+	c.Advance(time.Hour)
+	if now := c.Now(); !now.Equal(start.Add(time.Hour)) {
+		t.Errorf("the clock says %v", now)
+	}
+	if pin, err = client.StartPIN(t.Context(), plexauth.PINRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	c.RefusePIN(pin.Code, "member")
+	if _, err := client.CheckPIN(t.Context(), pin); err == nil {
+		t.Error("a refused PIN is polled")
+	}
+	c.Reset()
+	client.Token = plexauth.StaticToken(c.Account("member").Token)
+	works(true)
+}
+
+// A reset undoes what a test did.
+func TestReset(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	start := srv.Now()
+	for range 3 {
+		mia := srv.AddUser("mia", "", "mia's password")
+		c := srv.Client(mia)
+		mustBe(t, c, mia)
+		srv.RevokeTokens(srv.Member)
+		srv.InjectNamedFault("empty,path=/nowhere")
+		srv.Freeze(true)
+		srv.SetTime(start.AddDate(1, 0, 0))
+		srv.Reset()
+		_, err := details(t, c)
+		mustFail(t, err, plexauth.ErrUnauthorized)
+		if d := srv.Now().Sub(start); d > time.Hour {
+			t.Errorf("the clock is %v ahead", d)
+		}
+		mustBe(t, srv.Client(srv.Member), srv.Member)
+	}
+}
+
+// Named faults are those of usher exec.
+func TestNamedFaults(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	c := srv.Client(srv.Member)
+	for text, want := range map[string]error{
+		"rate-limit,times=1": plexauth.ErrRateLimited, "bad-gateway,times=1": plexauth.ErrServer,
+		"dead-token-401,times=1": plexauth.ErrUnauthorized, "drop,times=1": plexauth.ErrUnreachable, "cut,times=1": plexauth.ErrUnreachable,
+	} {
+		srv.ResetRequests()
+		remove := srv.InjectNamedFault(text)
+		_, err := details(t, c)
+		mustFail(t, err, want)
+		mustBe(t, c, srv.Member)
+		if got := srv.Requests(); len(got) != 2 || (got[0].Status == 0) != (text == "drop,times=1") {
+			t.Errorf("%s: requests %+v", text, got)
+		}
+		remove()
+	}
+	remove := srv.InjectNamedFault("clock-skew,seconds=-7200")
+	date, err := http.ParseTime(get(t, srv.AccountURL+"/api/v2/ping").Header.Get("Date"))
+	if ahead := date.Sub(srv.Now()); err != nil || ahead > -time.Hour {
+		t.Errorf("the server's clock is ahead by %v, want two hours behind: %v", ahead, err)
+	}
+	remove()
+	pin, err := c.StartPIN(t.Context(), plexauth.PINRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Member.RefusePIN(pin.Code)
+	if _, err := c.CheckPIN(t.Context(), pin); err == nil {
+		t.Error("a refused PIN is polled")
+	}
+}

@@ -1,0 +1,92 @@
+package plexauthtest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/trouble"
+)
+
+// InjectNamedFault adds a fault of "usher exec --fault", written in the same way,
+// such as "rate-limit" or "slow,path=/api/v2/user,times=2". docs/testing.md has all
+// names. It stays until it is used up or remove is called. A Fault of InjectFault
+// comes before it.
+func (s *Server) InjectNamedFault(text string) (remove func()) {
+	s.t.Helper()
+	f, err := trouble.Parse(text)
+	if err != nil {
+		s.t.Fatalf("plexauthtest: %v", err)
+	}
+	number, err := s.named.Add(f)
+	if err != nil {
+		s.t.Fatalf("plexauthtest: %v", err)
+	}
+	return func() { s.named.Remove(number) }
+}
+
+// newInjector returns the injector of named faults.
+func (s *Server) newInjector() *trouble.Injector {
+	return &trouble.Injector{
+		Next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.current.Load().handler.ServeHTTP(w, r)
+		}),
+		AcceptsJWT: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.current.Load().acceptsJWT().ServeHTTP(w, r)
+		}),
+		Skew: s.clock.Skew, Now: s.Now, Seed: s.play.RandomSeed(),
+	}
+}
+
+// answer answers with a named fault, or as the server does. It reports whether the
+// fault ends the connection.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) (ends bool) {
+	defer func() {
+		if err, ok := recover().(error); ok {
+			if !errors.Is(err, http.ErrAbortHandler) {
+				panic(err)
+			}
+			ends = true
+		}
+	}()
+	s.named.ServeHTTP(w, r)
+	return false
+}
+
+// SetTime sets the server's clock.
+func (s *Server) SetTime(t time.Time) { s.clock.Set(t) }
+
+// Freeze lets the server's clock stand still, or go on.
+func (s *Server) Freeze(frozen bool) { s.clock.Freeze(frozen) }
+
+// RefusePIN refuses the PIN with the given code, as if the user had refused access.
+// The program learns so when it polls next: the PIN is not found.
+func (u *User) RefusePIN(code string) {
+	s := u.server
+	s.t.Helper()
+	by := audit.Actor{AccountID: u.id, Address: "127.0.0.1"}
+	if err := s.current.Load().PINs.Deny(context.Background(), by, code); err != nil {
+		s.t.Fatalf("plexauthtest: refusing the PIN %s for %s: %v", code, u.Username, err)
+	}
+}
+
+// Reset goes back to the start: the users and sources that were there, the time, the
+// faults of the scene and no recorded requests. Users, tokens and servers that were
+// added since are gone. It takes less than a millisecond, so that the cases of a
+// test can share a server.
+func (s *Server) Reset() {
+	s.t.Helper()
+	s.clock.Restart(s.play)
+	err := s.current.Load().Rewind(context.Background())
+	if err == nil {
+		err = s.named.Set(s.play.Faults)
+	}
+	if err != nil {
+		s.t.Fatalf("plexauthtest: %v", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults, s.requests = nil, nil
+}
