@@ -79,6 +79,7 @@ func (u *User) RefusePIN(code string) {
 func (s *Server) Reset() {
 	s.t.Helper()
 	s.clock.Restart(s.play)
+	s.dice.Restart()
 	err := s.current.Load().Rewind(context.Background())
 	if err == nil {
 		err = s.named.Set(s.play.Faults)

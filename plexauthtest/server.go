@@ -74,6 +74,7 @@ type Server struct {
 	t         testing.TB
 	cast      *scene.Cast
 	play      scene.Scene
+	dice      *scene.Dice // nil: ids, tokens and codes are random
 	clock     *scene.Clock
 	named     *trouble.Injector
 	mediaJWT  bool
@@ -116,7 +117,7 @@ func New(t testing.TB, cfg Config) *Server {
 			t.Fatalf("plexauthtest: %v", err)
 		}
 	}
-	s := &Server{t: t, mediaJWT: cfg.MediaJWT, stopping: make(chan struct{}), play: play, clock: play.Clock()}
+	s := &Server{t: t, mediaJWT: cfg.MediaJWT, stopping: make(chan struct{}), play: play, clock: play.Clock(), dice: play.Dice()}
 	s.named = s.newInjector()
 	t.Cleanup(s.close) // the last one to run
 	listener := httptest.NewServer(http.HandlerFunc(s.serve))
@@ -128,13 +129,21 @@ func New(t testing.TB, cfg Config) *Server {
 	open := scene.Config()
 	open.TransientTTL, open.FailedTries, open.Logger, open.Now = cfg.TransientTTL, cfg.MaxFailedSignIns, cfg.Logger, s.Now
 	open.Self = &source.Self{Connections: []source.Connection{{URI: s.MediaURL, Local: true}}}
+	if s.dice != nil {
+		open.Random = s.dice.Of
+	}
 	c, err := core.Open(context.Background(), open)
 	if err != nil {
 		t.Fatalf("plexauthtest: %v", err)
 	}
 	s.start(c)
 	s.populate(play, cfg.Scene == "")
-	if err := errors.Join(c.Mark(context.Background()), s.named.Set(play.Faults)); err != nil {
+	err = errors.Join(c.Mark(context.Background()), s.named.Set(play.Faults))
+	if err == nil && s.dice != nil {
+		s.dice.Restart()
+		err = c.Rewind(context.Background())
+	}
+	if err != nil {
 		t.Fatalf("plexauthtest: %v", err)
 	}
 	return s

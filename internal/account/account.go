@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -179,6 +180,9 @@ type Config struct {
 	Argon2id func(hashing.Input) []byte
 	// Cost is that of new password hashes. Zero: DefaultCost.
 	Cost Cost
+	// Random gives the bits of accounts and backup codes. Nil: crypto/rand.Reader. Anything else makes
+	// them predictable, and is for tests.
+	Random io.Reader
 	// Now returns the time. Nil: time.Now.
 	Now func() time.Time
 }
@@ -195,6 +199,7 @@ type Service struct {
 	hashing *guard.Admission
 	hasher  hasher
 	now     func() time.Time
+	random  io.Reader
 
 	membersSetEmail bool
 
@@ -209,7 +214,7 @@ func New(cfg Config) *Service {
 	s := &Service{
 		db: cfg.DB, rows: cfg.Rows, audit: cfg.Audit, key: cfg.Key, proofs: cfg.Proofs, devices: cfg.Devices,
 		marks: cfg.Key.Derive("known browsers"), hashing: cfg.Hashing,
-		hasher: hasher{cfg.Cost, cfg.Argon2id}, now: cfg.Now, wrongCodes: cfg.FailedTries,
+		hasher: hasher{cfg.Cost, cfg.Argon2id}, now: cfg.Now, random: cfg.Random, wrongCodes: cfg.FailedTries,
 		membersSetEmail: cfg.MembersSetEmail,
 	}
 	if s.hasher.cost == (Cost{}) {
@@ -220,6 +225,9 @@ func New(cfg Config) *Service {
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.random == nil {
+		s.random = rand.Reader
 	}
 	// One address may fail for ten accounts' worth: a household behind one
 	// router has several people in it.
@@ -358,7 +366,7 @@ func (s *Service) prepare(ctx context.Context, by audit.Actor, n NewAccount) (Ac
 		}
 	}
 	var uuid [8]byte
-	_, _ = rand.Read(uuid[:]) // never fails
+	_, _ = io.ReadFull(s.random, uuid[:]) // crypto/rand never fails
 	a.UUID, a.Admin = hex.EncodeToString(uuid[:]), n.Admin
 	return a, nil
 }

@@ -112,7 +112,7 @@ func (s *Service) confirmPending(
 func (s *Service) EnrolPending(
 	ctx context.Context, by audit.Actor, proof signin.Proof, sessionID int64, code plexauth.Secret,
 ) ([]plexauth.Secret, error) {
-	codes := newBackupCodes()
+	codes := newBackupCodes(s.random)
 	err := s.proofs.Spend(ctx, by, proof, func(ctx context.Context, tx *db.Tx, spent signin.Spent) error {
 		return s.enrolPending(ctx, tx, by, spent.AccountID, sessionID, code, codes, "")
 	})
@@ -179,7 +179,7 @@ func (s *Service) ByLink(ctx context.Context, secret plexauth.Secret) (Account, 
 func (s *Service) EnrolByLink(
 	ctx context.Context, by audit.Actor, secret plexauth.Secret, sessionID int64, code plexauth.Secret,
 ) ([]plexauth.Secret, error) {
-	codes := newBackupCodes()
+	codes := newBackupCodes(s.random)
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		id, err := s.rows.LinkAccount(ctx, tx, hashLink(secret), tx.Now())
 		if errors.Is(err, db.ErrNotFound) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 
 	"github.com/usher-auth/usher/internal/audit"
@@ -58,7 +59,7 @@ func (s *Service) Enrol(
 			return nil, err
 		}
 	}
-	codes := newBackupCodes()
+	codes := newBackupCodes(s.random)
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		return s.enrol(ctx, tx, by, accountID, e, step, codes, "")
 	})
@@ -78,10 +79,10 @@ func (s *Service) confirmed(e Enrolment, code plexauth.Secret) (step int64, err 
 	return step, err
 }
 
-func newBackupCodes() []plexauth.Secret {
+func newBackupCodes(random io.Reader) []plexauth.Secret {
 	codes := make([]plexauth.Secret, backupCodes)
 	for i := range codes {
-		codes[i] = newBackupCode()
+		codes[i] = newBackupCode(random)
 	}
 	return codes
 }

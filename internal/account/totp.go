@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/base32"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -75,9 +76,9 @@ const (
 	backupLength = backupGroups*backupGroup + backupGroups - 1
 )
 
-func newBackupCode() plexauth.Secret {
+func newBackupCode(random io.Reader) plexauth.Secret {
 	var b [backupGroups * backupGroup]byte
-	_, _ = rand.Read(b[:]) // never fails
+	_, _ = io.ReadFull(random, b[:]) // crypto/rand never fails
 	var text strings.Builder
 	for i, x := range b {
 		if i > 0 && i%backupGroup == 0 {

@@ -14,6 +14,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -52,6 +53,9 @@ type Config struct {
 	Tokens   *token.Service
 	// Key is what claims are authenticated with. Required.
 	Key *seal.Key
+	// Random gives the bits of claims. Nil: crypto/rand.Reader. Anything else makes
+	// them predictable, and is for tests.
+	Random io.Reader
 	// Now returns the time. Nil: time.Now.
 	Now func() time.Time
 }
@@ -64,11 +68,15 @@ type Service struct {
 	tokens   *token.Service
 	key      [32]byte
 	now      func() time.Time
+	random   io.Reader
 }
 
 // New returns a Service.
 func New(cfg Config) *Service {
-	s := &Service{cfg.DB, cfg.Rows, cfg.Accounts, cfg.Tokens, cfg.Key.Derive("claims"), cfg.Now}
+	s := &Service{cfg.DB, cfg.Rows, cfg.Accounts, cfg.Tokens, cfg.Key.Derive("claims"), cfg.Now, cfg.Random}
+	if s.random == nil {
+		s.random = rand.Reader
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -87,7 +95,7 @@ func (s *Service) New(p token.Principal) plexauth.Secret {
 	var b [bodySize]byte
 	binary.BigEndian.PutUint64(b[:], uint64(p.TokenID))
 	binary.BigEndian.PutUint64(b[8:], uint64(s.now().Unix()))
-	_, _ = rand.Read(b[16:]) // never fails
+	_, _ = io.ReadFull(s.random, b[16:]) // crypto/rand never fails
 	return plexauth.Secret(prefix + base64.RawURLEncoding.EncodeToString(append(b[:], s.mac(b[:])...)))
 }
 

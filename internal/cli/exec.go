@@ -48,6 +48,9 @@ type execOptions struct {
 	scene, time    string
 	frozen         bool
 	faults         []string
+	seed           string
+	assert         []string
+	strict         bool
 	env, doctor    bool
 	quiet          bool
 }
@@ -80,8 +83,13 @@ On Linux, the program gets a network of its own, without privileges. Where that 
 refused, and on other systems, variables and hooks for Python and Node lead it to
 usher; --doctor says which, and why.
 
-The exit code is 125 if usher cannot run the program, 126 if the program cannot be
-executed, and 127 if it is not found.`,
+Rules of --assert are no-token-in-url, stable-client-id, max-calls=N[/HOST[/PATH]],
+no-unknown-host and no-unknown-path. Faults of --fault are:
+` + faultList() + `
+
+The exit code is 1 if the program succeeds and breaks a rule of --assert, 125 if
+usher cannot run the program, 126 if the program cannot be executed, and 127 if it is
+not found.`,
 		Example: `  usher exec -- pytest
   usher exec -- npm test
   usher exec -- sh -c 'curl -u "" https://plex.tv/api/v2/user -H "X-Plex-Token: $USHER_ACCOUNT_MEMBER_TOKEN"'
@@ -102,12 +110,39 @@ executed, and 127 if it is not found.`,
 	f.StringVar(&o.time, "time", "", "`TIME` at which the clock of usher starts, such as 2030-01-02T03:04:05Z (default the scene's, or now)")
 	f.BoolVar(&o.frozen, "frozen", false, "let the clock of usher stand still")
 	f.StringArrayVar(&o.faults, "fault", nil, "`FAULT` in the answers, such as rate-limit or slow,path=/api/v2/user,times=2; may be given more than once")
+	f.StringVar(&o.seed, "seed", "", "`TEXT` from which ids, tokens and codes follow, so that each run has the same (default random)")
+	f.StringArrayVar(&o.assert, "assert", nil, "`RULE` that fails the run if the program breaks it, such as no-token-in-url or max-calls=10/plex.tv; may be given more than once")
+	f.BoolVar(&o.strict, "strict", false, "refuse what the real services refuse and usher otherwise allows")
 	f.StringVar(&o.record, "record", "", "`FILE` for the requests and answers, without secrets, as an HTTP Archive that browsers' tools open")
 	f.BoolVar(&o.env, "env", false, "print the variables that the program gets, and run nothing")
 	f.BoolVar(&o.doctor, "doctor", false, "say which mode this machine allows and why, and run nothing")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no summary at the end, unless something was refused")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return cs.exec(cmd, o, args) }
 	return cmd
+}
+
+// faultList are the names of all faults, in lines.
+func faultList() string {
+	const width = 84
+	var b strings.Builder
+	at := 0
+	for i, name := range trouble.Names() {
+		if i > 0 {
+			b.WriteByte(',')
+			if at += len(name) + 2; at > width {
+				b.WriteByte('\n')
+				at = 0
+			} else {
+				b.WriteByte(' ')
+			}
+		}
+		if at == 0 {
+			at = len(name)
+		}
+		b.WriteString(name)
+	}
+	b.WriteByte('.')
+	return b.String()
 }
 
 // check checks the number of arguments.
@@ -167,11 +202,17 @@ func (cs execCommands) exec(cmd *cobra.Command, o execOptions, args []string) er
 	if o.doctor {
 		return cs.doctor(cfg)
 	}
+	judge := new(traffic.Judge)
+	for _, text := range o.assert {
+		if err := judge.Add(text); err != nil {
+			return wrongUse("--assert %s: %w", text, err)
+		}
+	}
 	play, err := o.play()
 	if err != nil {
 		return err
 	}
-	run, err := openRun(context.WithoutCancel(cmd.Context()), play)
+	run, err := openRun(context.WithoutCancel(cmd.Context()), play, o.strict)
 	if err != nil {
 		return &codeError{err, failedToRun}
 	}
@@ -185,7 +226,7 @@ func (cs execCommands) exec(cmd *cobra.Command, o execOptions, args []string) er
 	}
 	run.Traffic.Keep = archive != nil
 	events := new(eventLog)
-	cfg.Handler, cfg.Observe = run.Handler(), events.add
+	cfg.Handler, cfg.Observe = judge.Around(run.Handler()), events.add
 	cfg.Started = func(mode sandbox.Mode, why error) { cs.warn(mode, why) }
 	cfg.Forward = append(cfg.Forward, run.controlPort())
 	cfg.Command, cfg.Env = args, cs.environment(cmd, append(run.variables(), run.controlVariables()...))
@@ -200,12 +241,41 @@ func (cs execCommands) exec(cmd *cobra.Command, o execOptions, args []string) er
 		}
 	}
 	cs.summarize(run.Traffic, events, o)
+	kept := cs.report(judge.Verdicts(traffic.Ending{
+		RefusedHosts: events.of(sandbox.Refused), UnknownPaths: run.Traffic.UnknownPaths(), Secrets: run.secrets(),
+	}), o.quiet)
 	_ = run.Close() // it is in memory
 	status.Repeat()
+	if status.Code == 0 && !kept {
+		return &statusError{brokenRule}
+	}
 	if status.Code == 0 {
 		return nil
 	}
 	return &statusError{status.Code}
+}
+
+// brokenRule is the exit code of a run whose program succeeds and breaks a rule of
+// --assert.
+const brokenRule = 1
+
+// report says what became of the rules, and whether all of them were kept.
+func (cs execCommands) report(verdicts []traffic.Verdict, quiet bool) (kept bool) {
+	kept = true
+	for _, v := range verdicts {
+		if len(v.Broken) == 0 {
+			if !quiet {
+				cs.say("--assert %s: kept", quoted(v.Rule))
+			}
+			continue
+		}
+		kept = false
+		cs.say("--assert %s: BROKEN", quoted(v.Rule))
+		for _, text := range v.Broken {
+			cs.say("  %s", quotedLine(text))
+		}
+	}
+	return kept
 }
 
 // file returns a stream as a program gets it.
@@ -244,6 +314,9 @@ func (o *execOptions) play() (scene.Scene, error) {
 		play.Faults = append(play.Faults, f)
 	}
 	play.Frozen = play.Frozen || o.frozen
+	if o.seed != "" {
+		play.Seed = o.seed
+	}
 	if o.time != "" {
 		var err error
 		if play.Time, err = time.Parse(time.RFC3339, o.time); err != nil {
@@ -262,8 +335,8 @@ type execRun struct {
 }
 
 // openRun starts an usher in memory with a scene, and its control API.
-func openRun(ctx context.Context, play scene.Scene) (*execRun, error) {
-	s, err := stage.Open(ctx, stage.Config{Scene: play, By: commandLine(), Version: version()})
+func openRun(ctx context.Context, play scene.Scene, strict bool) (*execRun, error) {
+	s, err := stage.Open(ctx, stage.Config{Scene: play, By: commandLine(), Version: version(), Strict: strict})
 	if err != nil {
 		return nil, err
 	}
@@ -300,11 +373,15 @@ func createArchive(path string) (*os.File, error) {
 
 // writeArchive writes what was recorded, without the secrets of the scene.
 func (r *execRun) writeArchive(f *os.File) error {
-	var secrets []string
+	return errors.Join(r.Traffic.WriteHAR(f, "usher", version(), r.secrets()), f.Close())
+}
+
+// secrets are those of the accounts.
+func (r *execRun) secrets() (list []string) {
 	for _, p := range r.Cast().People {
-		secrets = append(secrets, string(p.Password), string(p.Token), string(p.Seed))
+		list = append(list, string(p.Password), string(p.Token), string(p.Seed))
 	}
-	return errors.Join(r.Traffic.WriteHAR(f, "usher", version(), secrets), f.Close())
+	return list
 }
 
 // variables are those that tell a program about the scene, and those with which a
@@ -429,6 +506,16 @@ func (l *eventLog) add(e sandbox.Event) {
 func quoted(text string) string {
 	q := strconv.QuoteToASCII(text)
 	return q[1 : len(q)-1]
+}
+
+// quotedLine is quoted for a line of usher's own, whose signs stay.
+func quotedLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !strconv.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // of returns the lines of a kind, in the order in which they came.

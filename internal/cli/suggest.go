@@ -89,10 +89,34 @@ func flagError(cmd *cobra.Command, err error) error {
 	if short := unknown.GetSpecifiedShortnames(); short != "" {
 		name = short // one dash in place of two
 	}
+	if other := commandWith(cmd.Root(), name); other != nil {
+		return &hintError{err, "only " + other.CommandPath() + " has --" + name}
+	}
 	if meant := closestFlag(cmd.Flags(), name); meant != "" {
 		return &hintError{err, cmd.CommandPath() + " --" + meant}
 	}
 	return err
+}
+
+// commandWith returns the only command that has a flag; nil if there is none, or more
+// than one.
+func commandWith(root *cobra.Command, flag string) (found *cobra.Command) {
+	count := 0
+	var visit func(cmd *cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		if f := cmd.LocalNonPersistentFlags().Lookup(flag); f != nil && !f.Hidden {
+			found = cmd
+			count++
+		}
+		for _, sub := range cmd.Commands() {
+			visit(sub)
+		}
+	}
+	visit(root)
+	if count != 1 {
+		return nil
+	}
+	return found
 }
 
 // closestFlag returns the flag that a name probably means; empty if there is none.

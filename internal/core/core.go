@@ -9,7 +9,9 @@ package core
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"sync"
@@ -86,6 +88,11 @@ type Config struct {
 	// AuditKeep is how long rows of the audit log are retained. Zero: forever.
 	AuditKeep time.Duration
 
+	// Random gives the bits of what a service generates, by the name of the
+	// service. It is for tests whose secrets need not be secret: Open returns an
+	// error unless the database is in memory. Nil: crypto/rand.Reader.
+	Random func(service string) io.Reader
+
 	// Logger gets what happens outside of any call. Nil: nothing is logged.
 	Logger *slog.Logger
 	// Now is the clock of every service. Nil: time.Now.
@@ -141,11 +148,25 @@ type Core struct {
 // ErrNoDatabase reports that the data folder has no database.
 var ErrNoDatabase = db.ErrNoDatabase
 
+// ErrPredictable reports that secrets of a database that stays would be predictable.
+var ErrPredictable = errors.New("ids, tokens and codes may be predictable in a database in memory only")
+
+// random returns where a service gets its random bits from.
+func (cfg Config) random(service string) io.Reader {
+	if cfg.Random == nil {
+		return rand.Reader
+	}
+	return cfg.Random(service)
+}
+
 // Open opens the database and its key, and builds the services. The error is
 // ErrNoDatabase, a *HeldError, a *FolderError or a *KeyError where the caller can
 // tell the user what to do about it.
 func Open(ctx context.Context, cfg Config) (*Core, error) {
 	cfg = cfg.withDefaults()
+	if cfg.Random != nil && (cfg.Dir != "" || cfg.Database != "") {
+		return nil, ErrPredictable
+	}
 	d, created, err := openDB(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -204,29 +225,29 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 	c.Accounts = account.New(account.Config{
 		DB: d, Rows: store.Accounts{}, Tries: store.Tries{}, Audit: log, Key: key, Proofs: proofs, Devices: c.Devices,
 		Hashing: c.Hashing, FailedTries: cfg.FailedTries, MembersSetEmail: cfg.MembersSetEmail,
-		Argon2id: cfg.Argon2id, Cost: cfg.HashCost, Now: cfg.Now,
+		Argon2id: cfg.Argon2id, Cost: cfg.HashCost, Now: cfg.Now, Random: cfg.random("account"),
 	})
-	c.Signing = signing.New(signing.Config{DB: d, Rows: store.SigningKeys{}, Key: key, Now: cfg.Now})
+	c.Signing = signing.New(signing.Config{DB: d, Rows: store.SigningKeys{}, Key: key, Now: cfg.Now, Random: cfg.random("signing")})
 	var err error
 	c.Tokens, err = token.New(token.Config{
 		DB: d, Rows: store.Tokens{}, KeyRows: store.TransientKeys{}, Devices: c.Devices, Signing: c.Signing, Proofs: proofs,
 		Audit: log, Key: key,
-		TransientTTL: cfg.TransientTTL, Logger: cfg.Logger, Now: cfg.Now,
+		TransientTTL: cfg.TransientTTL, Logger: cfg.Logger, Now: cfg.Now, Random: cfg.random("token"),
 	})
 	if err != nil {
 		return nil, err
 	}
 	c.DeviceKeys = devicekey.New(devicekey.Config{
 		DB: d, Rows: store.DeviceKeys{}, Accounts: c.Accounts, Tokens: c.Tokens, Audit: log, Key: key,
-		FailedTries: cfg.FailedTries, Now: cfg.Now,
+		FailedTries: cfg.FailedTries, Now: cfg.Now, Random: cfg.random("devicekey"),
 	})
 	c.Claims = claim.New(claim.Config{
-		DB: d, Rows: store.DeviceKeys{}, Accounts: c.Accounts, Tokens: c.Tokens, Key: key, Now: cfg.Now,
+		DB: d, Rows: store.DeviceKeys{}, Accounts: c.Accounts, Tokens: c.Tokens, Key: key, Now: cfg.Now, Random: cfg.random("claim"),
 	})
 	c.PINs = pin.New(pin.Config{
 		DB: d, Rows: store.PINs{}, Tries: store.Tries{}, Accounts: c.Accounts, Tokens: c.Tokens, Keys: c.DeviceKeys, Key: key,
 		Audit:       log,
-		FailedTries: cfg.FailedTries, Now: cfg.Now,
+		FailedTries: cfg.FailedTries, Now: cfg.Now, Random: cfg.random("pin"),
 	})
 	c.Sessions = session.New(session.Config{
 		DB: d, Rows: store.Sessions{}, Proofs: proofs, Tokens: c.Tokens, Audit: log, Now: cfg.Now,

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
@@ -88,6 +89,9 @@ type Config struct {
 	Key *seal.Key
 	// FailedTries is as in the other services. Zero: nothing is limited.
 	FailedTries int
+	// Random gives the bits of nonces and JWTs. Nil: crypto/rand.Reader. Anything else makes
+	// them predictable, and is for tests.
+	Random io.Reader
 	// Now returns the time. Nil: time.Now.
 	Now func() time.Time
 }
@@ -101,6 +105,7 @@ type Service struct {
 	audit    *audit.Log
 	nonces   nonces
 	now      func() time.Time
+	random   io.Reader
 
 	drawn, failed *guard.Failures // by network
 }
@@ -116,9 +121,13 @@ const (
 func New(cfg Config) *Service {
 	s := &Service{
 		db: cfg.DB, rows: cfg.Rows, accounts: cfg.Accounts, tokens: cfg.Tokens, audit: cfg.Audit,
-		nonces: nonces{cfg.Key.Derive("nonces")}, now: cfg.Now,
+		now: cfg.Now, random: cfg.Random,
 		drawn: &guard.Failures{Refill: refill}, failed: &guard.Failures{Refill: refill},
 	}
+	if s.random == nil {
+		s.random = rand.Reader
+	}
+	s.nonces = nonces{cfg.Key.Derive("nonces"), s.random}
 	if cfg.FailedTries > 0 {
 		s.drawn.Burst, s.failed.Burst = burst, burst
 	}
@@ -295,7 +304,7 @@ func (s *Service) exchange(ctx context.Context, by audit.Actor, text string) (pl
 	if err != nil {
 		return "", err
 	}
-	return s.issue(ctx, found, c, newID(), issuedAt)
+	return s.issue(ctx, found, c, newID(s.random), issuedAt)
 }
 
 // openProof checks a device's JWT against its key.
@@ -374,8 +383,8 @@ func user(a account.Account, scopes []string) map[string]any {
 }
 
 // newID returns the ID of a JWT.
-func newID() string {
+func newID(random io.Reader) string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
+	_, _ = io.ReadFull(random, b[:]) // crypto/rand never fails
 	return hex.EncodeToString(b[:])
 }

@@ -2,11 +2,11 @@ package devicekey
 
 import (
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 )
@@ -19,7 +19,10 @@ const nonceLife = 5 * time.Minute
 // identifier. So whoever asks for one causes no write, every node knows it, and
 // it is good for nobody else. That it is used once is a row, which is written
 // when it is used.
-type nonces struct{ key [32]byte }
+type nonces struct {
+	key    [32]byte
+	random io.Reader
+}
 
 // at returns a client's nonce for a time and a random number.
 func (n nonces) at(client string, seconds uint32, random [4]byte) string {
@@ -38,7 +41,7 @@ func (n nonces) at(client string, seconds uint32, random [4]byte) string {
 // draw returns a new nonce.
 func (n nonces) draw(client string, now time.Time) string {
 	var random [4]byte
-	_, _ = rand.Read(random[:]) // never fails
+	_, _ = io.ReadFull(n.random, random[:]) // crypto/rand never fails
 	return n.at(client, uint32(now.Unix()), random)
 }
 

@@ -6,7 +6,7 @@
 package letters
 
 import (
-	"crypto/rand"
+	"io"
 	"math/big"
 )
 
@@ -14,15 +14,16 @@ import (
 // matches letters and digits only.
 const All = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// Draw returns n random letters of an alphabet of at most 256, all equally likely.
-func Draw(alphabet string, n int) []byte {
+// Draw returns n letters of an alphabet of at most 256, all equally likely if the bits
+// of random are.
+func Draw(random io.Reader, alphabet string, n int) []byte {
 	// Bytes beyond the highest multiple of the alphabet's length would make the
 	// first letters more likely.
 	beyond := 256 - 256%len(alphabet)
 	text := make([]byte, 0, n)
 	var pool [64]byte
 	for len(text) < n {
-		_, _ = rand.Read(pool[:]) // never fails
+		_, _ = io.ReadFull(random, pool[:]) // crypto/rand never fails
 		for _, b := range pool {
 			if int(b) < beyond && len(text) < n {
 				text = append(text, alphabet[int(b)%len(alphabet)])

@@ -2,6 +2,7 @@ package letters_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"strings"
 	"testing"
 
@@ -14,7 +15,7 @@ func TestDrawIsUniform(t *testing.T) {
 	for _, alphabet := range []string{letters.All, "01", "abc", "ABCDEFGHIJKLMNOPQRST"} {
 		const n = 100_000
 		count := make(map[byte]int)
-		for _, c := range letters.Draw(alphabet, n) {
+		for _, c := range letters.Draw(rand.Reader, alphabet, n) {
 			count[c]++
 		}
 		if len(count) != len(alphabet) {
@@ -26,7 +27,7 @@ func TestDrawIsUniform(t *testing.T) {
 			}
 		}
 	}
-	if got := letters.Draw(letters.All, 0); len(got) != 0 {
+	if got := letters.Draw(rand.Reader, letters.All, 0); len(got) != 0 {
 		t.Errorf("no letters are %q", got)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -124,6 +125,9 @@ type Config struct {
 	// in a row before each further one must wait. Zero: nothing is limited but
 	// how many PINs wait at the same time.
 	FailedTries int
+	// Random gives the bits of PINs. Nil: crypto/rand.Reader. Anything else makes
+	// them predictable, and is for tests.
+	Random io.Reader
 	// Now returns the time. Nil: time.Now.
 	Now func() time.Time
 }
@@ -138,6 +142,7 @@ type Service struct {
 	audit    *audit.Log
 	proofKey [32]byte
 	now      func() time.Time
+	random   io.Reader
 	cached   *db.Cache[int64, PIN]
 
 	short, strong         kind
@@ -188,7 +193,10 @@ const (
 func New(cfg Config) *Service {
 	s := &Service{
 		db: cfg.DB, rows: cfg.Rows, accounts: cfg.Accounts, tokens: cfg.Tokens, keys: cfg.Keys, audit: cfg.Audit,
-		proofKey: cfg.Key.Derive("pin proofs"), now: cfg.Now,
+		proofKey: cfg.Key.Derive("pin proofs"), now: cfg.Now, random: cfg.Random,
+	}
+	if s.random == nil {
+		s.random = rand.Reader
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -270,7 +278,7 @@ func (s *Service) StartWithKey(
 		return PIN{}, fault.WithWait(errStarts, wait)
 	}
 	p := PIN{Strong: strong, Device: d, Forward: forward, JWK: jwk, CreatedAt: now, ExpiresAt: now.Add(k.ttl)}
-	_, _ = rand.Read(p.Nonce[:]) // never fails
+	_, _ = io.ReadFull(s.random, p.Nonce[:]) // crypto/rand never fails
 	err = s.add(ctx, &p, k, false)
 	if errors.Is(err, errFull) && k.room.Take(wideNetwork(d.Address), now) == 0 {
 		err = s.add(ctx, &p, k, true)
@@ -292,7 +300,7 @@ var errFull = errors.New("too many PINs wait")
 func (s *Service) add(ctx context.Context, p *PIN, k kind, evict bool) error {
 	err := db.ErrConflict
 	for try := 0; try < maxTries && errors.Is(err, db.ErrConflict); try++ {
-		p.ID, p.Code = newID(), string(letters.Draw(k.alphabet, k.length))
+		p.ID, p.Code = newID(s.random), string(letters.Draw(s.random, k.alphabet, k.length))
 		err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 			if err := s.rows.DeleteExpired(ctx, tx, tx.Now()); err != nil {
 				return err
@@ -352,10 +360,10 @@ func wideNetwork(address string) string {
 }
 
 // newID generates a number from 1 to 2^31-1.
-func newID() int64 {
+func newID(random io.Reader) int64 {
 	var b [4]byte
 	for {
-		_, _ = rand.Read(b[:]) // never fails
+		_, _ = io.ReadFull(random, b[:]) // crypto/rand never fails
 		if id := int64(binary.BigEndian.Uint32(b[:]) >> 1); id > 0 {
 			return id
 		}

@@ -22,6 +22,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -80,6 +81,9 @@ type Config struct {
 	Rows Rows
 	// Key seals the private keys. Required.
 	Key *seal.Key
+	// Random gives the bits of keys. Nil: crypto/rand.Reader. Anything else makes
+	// them predictable, and is for tests.
+	Random io.Reader
 	// Now returns the time. Nil: time.Now.
 	Now func() time.Time
 }
@@ -90,12 +94,16 @@ type Service struct {
 	rows   Rows
 	key    *seal.Key
 	now    func() time.Time
+	random io.Reader
 	cached *db.Cache[struct{}, []Key]
 }
 
 // New returns a Service.
 func New(cfg Config) *Service {
-	s := &Service{db: cfg.DB, rows: cfg.Rows, key: cfg.Key, now: cfg.Now}
+	s := &Service{db: cfg.DB, rows: cfg.Rows, key: cfg.Key, now: cfg.Now, random: cfg.Random}
+	if s.random == nil {
+		s.random = rand.Reader
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -154,11 +162,12 @@ func (s *Service) turn(ctx context.Context, tx *db.Tx, keys []Key) error {
 	if _, err := s.signer(keys, from); err == nil {
 		from = from.Add(lead)
 	}
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return err
-	}
+	var seed [ed25519.SeedSize]byte
+	_, _ = io.ReadFull(s.random, seed[:]) // crypto/rand never fails
+	private := ed25519.NewKeyFromSeed(seed[:])
+	public := private.Public().(ed25519.PublicKey)
 	k := Key{Public: public, SignsFrom: from}
+	var err error
 	if k.ID, err = thumbprint(public); err != nil {
 		return err
 	}

@@ -31,6 +31,9 @@ type Config struct {
 	By audit.Actor
 	// Version is that of the program.
 	Version string
+	// Strict refuses what the real services refuse and usher otherwise allows:
+	// StrictRules.
+	Strict bool
 }
 
 // Stage is a running usher with a scene. It is safe for concurrent use.
@@ -43,6 +46,7 @@ type Stage struct {
 	Traffic *traffic.Recorder
 
 	cfg     Config
+	dice    *scene.Dice // nil: ids, tokens and codes are random
 	handler http.Handler
 	now     atomic.Pointer[instance]
 	cast    *scene.Cast // at the start
@@ -59,7 +63,7 @@ type instance struct {
 
 // Open starts an usher in memory with a scene.
 func Open(ctx context.Context, cfg Config) (*Stage, error) {
-	s := &Stage{cfg: cfg, Clock: cfg.Scene.Clock(), Traffic: cfg.Traffic}
+	s := &Stage{cfg: cfg, Clock: cfg.Scene.Clock(), Traffic: cfg.Traffic, dice: cfg.Scene.Dice()}
 	if s.Traffic == nil {
 		s.Traffic = new(traffic.Recorder)
 	}
@@ -71,6 +75,9 @@ func Open(ctx context.Context, cfg Config) (*Stage, error) {
 			{URI: "https://127-0-0-1." + scene.MachineIdentifier[:32] + ".plex.direct:" + strconv.Itoa(MediaPort), Local: true},
 			{URI: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(MediaPort)), Local: true},
 		},
+	}
+	if s.dice != nil {
+		open.Random = s.dice.Of
 	}
 	c, err := core.Open(ctx, open)
 	if err != nil {
@@ -90,9 +97,15 @@ func (s *Stage) play(ctx context.Context, c *core.Core) (err error) {
 	if err := c.Mark(ctx); err != nil {
 		return err
 	}
+	if s.dice != nil { // as after a reset
+		s.dice.Restart()
+		if err := c.Rewind(ctx); err != nil {
+			return err
+		}
+	}
 	s.start(c)
 	s.Faults = &trouble.Injector{
-		Next: http.HandlerFunc(s.answer), AcceptsJWT: http.HandlerFunc(s.answerJWT),
+		Next: s.strict(s.answer), AcceptsJWT: s.strict(s.answerJWT),
 		Skew: s.Clock.Skew, Now: s.Clock.Now, Seed: s.cfg.Scene.RandomSeed(),
 	}
 	s.handler = s.Traffic.Around(s.Faults)
@@ -108,6 +121,14 @@ func (s *Stage) start(c *core.Core) {
 		core: c, cast: s.cast.Clone(), handler: server.New(c, cfg).Handler(),
 		acceptsJWT: sync.OnceValue(func() http.Handler { return server.New(c, with).Handler() }),
 	})
+}
+
+// strict returns h, as strict as the configuration says.
+func (s *Stage) strict(h http.HandlerFunc) http.Handler {
+	if !s.cfg.Strict {
+		return h
+	}
+	return &strict{next: h, unknown: s.Traffic.Unknown}
 }
 
 // answer answers as the server does. Its clock is that of the scene.
@@ -134,6 +155,7 @@ func (s *Stage) Reset(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Clock.Restart(s.cfg.Scene)
+	s.dice.Restart()
 	i := *s.now.Load()
 	if err := i.core.Rewind(ctx); err != nil {
 		return err

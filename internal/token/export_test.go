@@ -1,6 +1,10 @@
 package token
 
-import "github.com/usher-auth/usher/plexauth"
+import (
+	"crypto/rand"
+
+	"github.com/usher-auth/usher/plexauth"
+)
 
 // NewToken draws an access token.
-func NewToken() plexauth.Secret { return newToken() }
+func NewToken() plexauth.Secret { return newToken(rand.Reader) }

@@ -194,7 +194,7 @@ func (s *Service) ShareKey(ctx context.Context) error {
 	for try := 0; try < tries && errors.Is(err, db.ErrConflict); try++ {
 		var key [keySize]byte
 		var own *sealer
-		if own, key, err = newSealer(); err != nil {
+		if own, key, err = newSealer(s.random); err != nil {
 			return err
 		}
 		s.sealer.Store(own)

@@ -3,9 +3,11 @@ package token
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -105,6 +107,9 @@ type Config struct {
 	CacheSize int
 	// Logger receives failures that no caller sees. Nil: they are not logged.
 	Logger *slog.Logger
+	// Random gives the bits of tokens. Nil: crypto/rand.Reader. Anything else makes
+	// them predictable, and is for tests.
+	Random io.Reader
 	// Now returns the time. Nil: time.Now.
 	Now func() time.Time
 }
@@ -122,6 +127,7 @@ type Service struct {
 	ttl        time.Duration
 	log        *slog.Logger
 	now        func() time.Time
+	random     io.Reader
 	cache      *cache
 	jwts       jwtCache
 	sealer     atomic.Pointer[sealer]
@@ -137,7 +143,7 @@ func New(cfg Config) (*Service, error) {
 	s := &Service{
 		db: cfg.DB, rows: cfg.Rows, devices: cfg.Devices, signing: cfg.Signing, proofs: cfg.Proofs, audit: cfg.Audit,
 		serverKey: cfg.Key.Derive("server tokens"), pinKey: cfg.Key.Derive("pin tokens"),
-		ttl: cfg.TransientTTL, log: cfg.Logger, now: cfg.Now, cache: newCache(cfg.CacheSize),
+		ttl: cfg.TransientTTL, log: cfg.Logger, now: cfg.Now, random: cfg.Random, cache: newCache(cfg.CacheSize),
 		keys: newKeys(cfg),
 	}
 	if s.ttl <= 0 || s.ttl > MaxTransientTTL {
@@ -149,6 +155,9 @@ func New(cfg Config) (*Service, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	if s.random == nil {
+		s.random = rand.Reader
+	}
 	s.db.Watch(s.cache.forget)
 	s.jwts = newJWTCache(cfg.DB)
 	return s, s.RenewTransientKey()
@@ -157,7 +166,7 @@ func New(cfg Config) (*Service, error) {
 // RenewTransientKey ends every transient token of this process, as a restart does.
 // It is for test kits, whose database no other process shares.
 func (s *Service) RenewTransientKey() error {
-	sealer, _, err := newSealer()
+	sealer, _, err := newSealer(s.random)
 	if err != nil {
 		return err
 	}
@@ -169,14 +178,16 @@ func (s *Service) RenewTransientKey() error {
 const length = 20
 
 // newToken generates an access token.
-func newToken() plexauth.Secret { return plexauth.Secret(letters.Draw(letters.All, length)) }
+func newToken(random io.Reader) plexauth.Secret {
+	return plexauth.Secret(letters.Draw(random, letters.All, length))
+}
 
 // SignIn spends a proof on a new access token for a device. The error of a
 // proof that is void is the one that the proof has for that.
 func (s *Service) SignIn(
 	ctx context.Context, by audit.Actor, proof signin.Proof, d device.Device,
 ) (plexauth.Secret, error) {
-	token := newToken()
+	token := newToken(s.random)
 	err := s.proofs.Spend(ctx, by, proof, func(ctx context.Context, tx *db.Tx, spent signin.Spent) error {
 		detail, err := s.Add(ctx, tx, by, spent.AccountID, Parent{}, d, token)
 		if err != nil {
@@ -197,7 +208,7 @@ func (s *Service) SignIn(
 func (s *Service) Issue(
 	ctx context.Context, by audit.Actor, accountID int64, d device.Device,
 ) (plexauth.Secret, error) {
-	token := newToken()
+	token := newToken(s.random)
 	if err := s.issue(ctx, by, accountID, d, token); err != nil {
 		return "", err
 	}

@@ -3,10 +3,10 @@ package token
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -55,10 +55,10 @@ type sealer struct {
 }
 
 // newSealer returns a sealer with a new key.
-func newSealer() (s *sealer, key [keySize]byte, err error) {
-	_, _ = rand.Read(key[:]) // never fails
+func newSealer(random io.Reader) (s *sealer, key [keySize]byte, err error) {
+	_, _ = io.ReadFull(random, key[:]) // crypto/rand never fails
 	if s, err = openSealer(key); err == nil {
-		_, _ = rand.Read(s.start[:])
+		_, _ = io.ReadFull(random, s.start[:])
 	}
 	return s, key, err
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -57,4 +58,43 @@ func TestFaultFlag(t *testing.T) {
 			check(t, 1, nil, []string{"× no answer"})
 	})
 	run(t, "--fault", "emtpy", "--", "true").check(t, 2, nil, []string{`--fault emtpy: there is no fault "emtpy"; did you mean "empty"?`})
+}
+
+// A run fails if the program breaks a rule, and says how.
+func TestAssert(t *testing.T) {
+	modes(t, func(t *testing.T, mode string) {
+		rules := []string{"--mode", mode, "--quiet", "--assert", "no-token-in-url", "--assert", "max-calls=1/plex.tv", "--assert", "no-unknown-host", "--assert", "no-unknown-path", "--"}
+		run(t, append(rules, self, "get", "https://plex.tv/api/v2/ping")...).check(t, 0, nil, nil)
+		run(t, append(rules, self, "get", "https://plex.tv/api/v2/user?X-Plex-Token=usherTokenOfMember01", "https://plex.tv/nothing")...).
+			check(t, 1, nil, []string{
+				"--assert no-token-in-url: BROKEN\nusher exec:   GET plex.tv/api/v2/user has a secret in its URL: X-Plex-Token\n",
+				"--assert max-calls=1/plex.tv: BROKEN\nusher exec:   there are 2 requests, at most 1 are allowed",
+				"--assert no-unknown-path: BROKEN\nusher exec:   GET plex.tv/nothing\n",
+			})
+		r := run(t, append(rules, self, "get", "https://other.example/")...)
+		if r.check(t, 1, nil, nil); mode == "namespace" && !strings.Contains(r.err, "--assert no-unknown-host: BROKEN\nusher exec:   other.example") {
+			t.Errorf("standard error is\n%s", r.err)
+		}
+	})
+	run(t, "--assert", "no-token-in-ulr", "--", "true").check(t, 2, nil, []string{`did you mean "no-token-in-url"?`})
+}
+
+// Two runs with a seed are the same, and no server for people has one.
+func TestSeedFlag(t *testing.T) {
+	const script = `"$0" control POST /accounts/member/tokens '{}'`
+	args := []string{"--quiet", "--seed", "7", "--", "sh", "-c", script, self}
+	first, second := run(t, args...), run(t, args...)
+	first.check(t, 0, []string{`200 {"token":"`}, nil)
+	if first.out != second.out {
+		t.Errorf("the runs print %s and %s", first.out, second.out)
+	}
+	out, err := exec.CommandContext(t.Context(), usher, "serve", "--seed", "7", "--data", t.TempDir()).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "only usher exec has --seed") {
+		t.Errorf("usher serve --seed: %v\n%s", err, out)
+	}
+}
+
+// What the real services refuse is refused on request.
+func TestStrictFlag(t *testing.T) {
+	run(t, "--strict", "--", self, "get", "https://plex.tv/identity").check(t, 0, []string{"404 HTTP/2.0 "}, []string{"usher does not know GET plex.tv/identity"})
 }

@@ -58,7 +58,7 @@ var layers = []layer{
 	}},
 	{"an usher that tests control", []row{
 		{"control", "stage scene traffic trouble device fault plexauth"},
-		{"stage", "server scene core token source device audit fault paging traffic trouble plexauth"},
+		{"stage", "server scene core wire token source device audit fault paging traffic trouble plexauth"},
 	}},
 	{"usher for tests", []row{
 		{"plexauthtest", "server scene core account token pin source device audit paging trouble plexauth"},
@@ -122,7 +122,7 @@ var layers = []layer{
 		{"paging", ""},
 		{"fault", ""},
 		{"sandbox", ""},
-		{"traffic", ""},
+		{"traffic", "suggest"},
 		{"suggest", ""},
 	}},
 	{"the SDK, which knows nothing of the server", []row{

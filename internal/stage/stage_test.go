@@ -1,0 +1,133 @@
+package stage_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/usher-auth/usher/internal/scene"
+	"github.com/usher-auth/usher/internal/stage"
+)
+
+// world is a stage.
+type world struct {
+	*stage.Stage
+	t *testing.T
+}
+
+func open(t *testing.T, s scene.Scene) *world {
+	t.Helper()
+	st, err := stage.Open(t.Context(), stage.Config{Scene: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &world{st, t}
+}
+
+// ask is a request of a program.
+func (w *world) ask(method, url string, header ...string) (*http.Response, string) {
+	w.t.Helper()
+	r := httptest.NewRequest(method, url, nil)
+	r.Header.Set("Accept", "application/json")
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	rec := httptest.NewRecorder()
+	w.Handler().ServeHTTP(rec, r)
+	body, err := io.ReadAll(rec.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return rec.Result(), string(body)
+}
+
+// played is what a program gets that signs in, by password and by PIN.
+func (w *world) played() string {
+	w.t.Helper()
+	var b strings.Builder
+	add := func(_ *http.Response, body string) { b.WriteString(body + "\n") }
+	client := []string{"X-Plex-Client-Identifier", "program"}
+	add(w.ask("POST", "https://plex.tv/api/v2/users/signin?login=member&password=member%27s+password", client...))
+	add(w.ask("POST", "https://plex.tv/api/v2/pins", client...))
+	add(w.ask("POST", "https://plex.tv/api/v2/pins?strong=true", client...))
+	add(w.ask("GET", "https://plex.tv/api/v2/auth/nonce", client...))
+	add(w.ask("GET", "https://plex.tv/api/v2/auth/keys", client...))
+	add(w.ask("GET", "https://plex.tv/api/claim/token.json", "X-Plex-Token", "usherTokenOfMember01"))
+	add(w.ask("GET", "http://localhost:32400/security/token?type=delegation&scope=all", "X-Plex-Token", "usherTokenOfMember01"))
+	return b.String()
+}
+
+// With a seed, everything repeats: in another run, and after a reset.
+func TestSeed(t *testing.T) {
+	s := scene.Default()
+	s.Seed, s.Time, s.Frozen = "7", time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), true
+	first, second := open(t, s), open(t, s)
+	want := first.played()
+	if strings.Contains(want, `"errors"`) || strings.Count(want, "\n") < 7 {
+		t.Fatalf("the program gets\n%s", want)
+	}
+	if got := second.played(); got != want {
+		t.Errorf("another run is\n%s\nand the first is\n%s", got, want)
+	}
+	if first.played() == want {
+		t.Error("what comes next is the same once more")
+	}
+	if err := first.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := first.played(); got != want {
+		t.Errorf("after a reset, it is\n%s\nand the first is\n%s", got, want)
+	}
+	s.Seed = "8"
+	if open(t, s).played() == want {
+		t.Error("another seed gives the same")
+	}
+	s.Seed = ""
+	if open(t, s).played() == open(t, s).played() {
+		t.Error("without a seed, two runs are the same")
+	}
+}
+
+// Accounts that are added after the scene has a seed differ from those in it.
+func TestSeedAndPeople(t *testing.T) {
+	s := scene.Default()
+	s.Seed = "7"
+	w := open(t, s)
+	for range 3 {
+		if _, err := w.AddPerson(t.Context(), scene.Account{Username: "mia", Password: "mia's password"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Reset(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A reset ends transient tokens too.
+func TestResetEndsTransientTokens(t *testing.T) {
+	w := open(t, scene.Default())
+	_, body := w.ask("GET", "http://localhost:32400/security/token?type=delegation&scope=all", "X-Plex-Token", "usherTokenOfAdmin001")
+	_, token, _ := strings.Cut(body, `"token":"`)
+	token, _, _ = strings.Cut(token, `"`)
+	ask := func() int {
+		res, _ := w.ask("GET", "https://plex.tv/api/v2/user", "X-Plex-Token", token)
+		return res.StatusCode
+	}
+	if got := ask(); got != http.StatusOK {
+		t.Fatalf("the token %q: status %d", token, got)
+	}
+	if err := w.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(); got != http.StatusUnauthorized {
+		t.Errorf("after a reset: status %d", got)
+	}
+}
