@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"os"
@@ -13,12 +11,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/usher-auth/usher/internal/control"
 	"github.com/usher-auth/usher/internal/sandbox"
 	"github.com/usher-auth/usher/internal/scene"
 	"github.com/usher-auth/usher/internal/stage"
@@ -50,6 +46,10 @@ type execOptions struct {
 	faults         []string
 	seed           string
 	assert         []string
+	server         string
+	daemon         bool
+	child          bool // this process is the daemon
+	envFile        string
 	strict         bool
 	env, doctor    bool
 	quiet          bool
@@ -111,6 +111,13 @@ not found.`,
 	f.BoolVar(&o.frozen, "frozen", false, "let the clock of usher stand still")
 	f.StringArrayVar(&o.faults, "fault", nil, "`FAULT` in the answers, such as rate-limit or slow,path=/api/v2/user,times=2; may be given more than once")
 	f.StringVar(&o.seed, "seed", "", "`TEXT` from which ids, tokens and codes follow, so that each run has the same (default random)")
+	f.StringVar(&o.server, "server", "", "`URL` of a running usher to lead the program to, in place of one in memory")
+	f.BoolVar(&o.daemon, "daemon", false, "go on in the background for programs that are started later, with the variables of --env-file")
+	f.BoolVar(&o.child, "daemon-child", false, "be the process in the background")
+	if err := f.MarkHidden("daemon-child"); err != nil {
+		panic(err) // there is no such flag
+	}
+	f.StringVar(&o.envFile, "env-file", "", "`FILE` to which --daemon adds the variables, as NAME=VALUE or, if it ends in .sh, for a shell")
 	f.StringArrayVar(&o.assert, "assert", nil, "`RULE` that fails the run if the program breaks it, such as no-token-in-url or max-calls=10/plex.tv; may be given more than once")
 	f.BoolVar(&o.strict, "strict", false, "refuse what the real services refuse and usher otherwise allows")
 	f.StringVar(&o.record, "record", "", "`FILE` for the requests and answers, without secrets, as an HTTP Archive that browsers' tools open")
@@ -145,12 +152,22 @@ func faultList() string {
 	return b.String()
 }
 
-// check checks the number of arguments.
+// check checks which flags go together, and the number of arguments.
 func (o *execOptions) check(args []string) error {
 	switch {
-	case (o.env || o.doctor) && len(args) > 0:
-		return wrongUse("--env and --doctor run no program")
-	case !o.env && !o.doctor && len(args) == 0:
+	case (o.env || o.doctor || o.daemon) && len(args) > 0:
+		return wrongUse("--env, --doctor and --daemon run no program")
+	case o.daemon && o.envFile == "":
+		return wrongUse("--daemon needs --env-file FILE, where programs find usher")
+	case o.daemon && o.mode == "namespace":
+		return wrongUse("--daemon leads programs to usher by variables: --mode namespace is for one program")
+	case o.daemon && (o.env || o.doctor || o.server != "" || len(o.assert) > 0):
+		return wrongUse("--daemon does not go with --env, --doctor, --server and --assert")
+	case o.envFile != "" && !o.daemon:
+		return wrongUse("--env-file is for --daemon")
+	case o.server != "" && (o.scene != "" || o.time != "" || o.frozen || o.seed != "" || o.strict || o.env):
+		return wrongUse("--server URL does not go with --scene, --time, --frozen, --seed, --strict and --env: that usher has its own")
+	case !o.env && !o.doctor && !o.daemon && len(args) == 0:
 		return wrongUse("usher exec needs a program to run")
 	}
 	return nil
@@ -202,19 +219,18 @@ func (cs execCommands) exec(cmd *cobra.Command, o execOptions, args []string) er
 	if o.doctor {
 		return cs.doctor(cfg)
 	}
+	if o.daemon && !o.child {
+		return cs.startDaemon(o)
+	}
 	judge := new(traffic.Judge)
 	for _, text := range o.assert {
 		if err := judge.Add(text); err != nil {
 			return wrongUse("--assert %s: %w", text, err)
 		}
 	}
-	play, err := o.play()
+	run, err := o.open(context.WithoutCancel(cmd.Context()))
 	if err != nil {
 		return err
-	}
-	run, err := openRun(context.WithoutCancel(cmd.Context()), play, o.strict)
-	if err != nil {
-		return &codeError{err, failedToRun}
 	}
 	if o.env {
 		cs.printVariables(run.variables())
@@ -224,12 +240,16 @@ func (cs execCommands) exec(cmd *cobra.Command, o execOptions, args []string) er
 	if err != nil {
 		return errors.Join(&codeError{err, failedToRun}, run.Close())
 	}
-	run.Traffic.Keep = archive != nil
+	run.traffic.Keep = archive != nil
 	events := new(eventLog)
-	cfg.Handler, cfg.Observe = judge.Around(run.Handler()), events.add
+	if o.daemon {
+		cfg.Handler, cfg.Observe = run.handler, events.add
+		return cs.beDaemon(cmd, o, cfg, run, archive)
+	}
+	cfg.Handler, cfg.Observe = judge.Around(run.handler), events.add
 	cfg.Started = func(mode sandbox.Mode, why error) { cs.warn(mode, why) }
-	cfg.Forward = append(cfg.Forward, run.controlPort())
-	cfg.Command, cfg.Env = args, cs.environment(cmd, append(run.variables(), run.controlVariables()...))
+	cfg.Forward = append(cfg.Forward, run.controlPorts(cs.vars)...)
+	cfg.Command, cfg.Env = args, cs.environment(cmd, run, append(run.variables(), run.controlVariables()...))
 	cfg.Stdin, cfg.Stdout, cfg.Stderr = file(cs.in), file(cs.out), file(cs.err)
 	status, err := sandbox.Run(cfg)
 	if err != nil {
@@ -240,9 +260,9 @@ func (cs execCommands) exec(cmd *cobra.Command, o execOptions, args []string) er
 			cs.say("writing --record %s: %v", o.record, err)
 		}
 	}
-	cs.summarize(run.Traffic, events, o)
+	cs.summarize(run.traffic, events, o)
 	kept := cs.report(judge.Verdicts(traffic.Ending{
-		RefusedHosts: events.of(sandbox.Refused), UnknownPaths: run.Traffic.UnknownPaths(), Secrets: run.secrets(),
+		RefusedHosts: events.of(sandbox.Refused), UnknownPaths: run.traffic.UnknownPaths(), Secrets: run.secrets(),
 	}), o.quiet)
 	_ = run.Close() // it is in memory
 	status.Repeat()
@@ -297,118 +317,9 @@ func cannotRun(err error) error {
 	return &codeError{err, failedToRun}
 }
 
-// play returns the scene of the flags.
-func (o *execOptions) play() (scene.Scene, error) {
-	play := scene.Default()
-	if o.scene != "" {
-		var err error
-		if play, err = scene.ReadFile(o.scene); err != nil {
-			return play, &codeError{err, failedToRun}
-		}
-	}
-	for _, text := range o.faults {
-		f, err := trouble.Parse(text)
-		if err != nil {
-			return play, wrongUse("--fault %s: %w", text, err)
-		}
-		play.Faults = append(play.Faults, f)
-	}
-	play.Frozen = play.Frozen || o.frozen
-	if o.seed != "" {
-		play.Seed = o.seed
-	}
-	if o.time != "" {
-		var err error
-		if play.Time, err = time.Parse(time.RFC3339, o.time); err != nil {
-			return play, wrongUse("--time %s is not of the form 2030-01-02T03:04:05Z", o.time)
-		}
-	}
-	return play, nil
-}
-
-// execRun is a run of a program, or what it would get.
-type execRun struct {
-	*stage.Stage
-	// control is where the control API listens, and secret what it takes.
-	control net.Listener
-	secret  control.Secret
-}
-
-// openRun starts an usher in memory with a scene, and its control API.
-func openRun(ctx context.Context, play scene.Scene, strict bool) (*execRun, error) {
-	s, err := stage.Open(ctx, stage.Config{Scene: play, By: commandLine(), Version: version(), Strict: strict})
-	if err != nil {
-		return nil, err
-	}
-	r := &execRun{Stage: s, secret: control.NewSecret()}
-	if r.control, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		return nil, errors.Join(fmt.Errorf("listening for the control API: %w", err), s.Close())
-	}
-	srv := &http.Server{Handler: control.New(s, version(), r.secret), ReadHeaderTimeout: controlTimeout, ErrorLog: log.New(io.Discard, "", 0)}
-	go func() { _ = srv.Serve(r.control) }()
-	return r, nil
-}
-
-// controlTimeout is how long a request of the control API may take to arrive.
-const controlTimeout = 30 * time.Second
-
-// controlPort is where the control API listens.
-func (r *execRun) controlPort() int { return r.control.Addr().(*net.TCPAddr).Port }
-
-// Close ends the control API and the usher.
-func (r *execRun) Close() error { return errors.Join(r.control.Close(), r.Stage.Close()) }
-
-// createArchive creates the file of --record; nil if there is none. A file that
-// cannot be written is found before the program runs.
-func createArchive(path string) (*os.File, error) {
-	if path == "" {
-		return nil, nil
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("creating the file of --record: %w", err)
-	}
-	return f, nil
-}
-
-// writeArchive writes what was recorded, without the secrets of the scene.
-func (r *execRun) writeArchive(f *os.File) error {
-	return errors.Join(r.Traffic.WriteHAR(f, "usher", version(), r.secrets()), f.Close())
-}
-
-// secrets are those of the accounts.
-func (r *execRun) secrets() (list []string) {
-	for _, p := range r.Cast().People {
-		list = append(list, string(p.Password), string(p.Token), string(p.Seed))
-	}
-	return list
-}
-
-// variables are those that tell a program about the scene, and those with which a
-// client command of usher finds this usher.
-func (r *execRun) variables() []scene.Variable {
-	return append(r.Cast().Variables(),
-		scene.Variable{Name: envName("account-url"), Value: plexURL},
-		scene.Variable{Name: envName("media-url"), Value: "http://localhost:" + strconv.Itoa(stage.MediaPort)})
-}
-
-// controlVariables tell a program where the control API is.
-func (r *execRun) controlVariables() []scene.Variable {
-	return []scene.Variable{
-		{Name: controlEnv, Value: "http://" + r.control.Addr().String()},
-		{Name: controlTokenEnv, Value: string(r.secret)},
-	}
-}
-
-// The variables with the address of the control API and with its secret.
-const (
-	controlEnv      = envPrefix + "CONTROL"
-	controlTokenEnv = envPrefix + "CONTROL_TOKEN"
-)
-
 // environment is that of the program: the variables of this command's own flags are
 // not meant for an usher exec in it.
-func (cs execCommands) environment(cmd *cobra.Command, about []scene.Variable) []string {
+func (cs execCommands) environment(cmd *cobra.Command, run *execRun, about []scene.Variable) []string {
 	own := make(map[string]bool)
 	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { own[envName(f.Name)] = true })
 	for _, v := range about {
@@ -416,7 +327,8 @@ func (cs execCommands) environment(cmd *cobra.Command, about []scene.Variable) [
 	}
 	var env []string
 	for _, v := range cs.vars {
-		if name, _, _ := strings.Cut(v, "="); !own[name] && !scene.IsVariable(name) {
+		// Those about the scene of a server that was joined are still true.
+		if name, _, _ := strings.Cut(v, "="); !own[name] && (run.stage == nil || !scene.IsVariable(name)) {
 			env = append(env, v)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The hooks that Python and Node load at their start.
@@ -21,6 +22,79 @@ var (
 	nodeHook string
 )
 
+// Session leads programs that this one does not start to the handler, by variables
+// and hooks: Environment without a command.
+type Session struct {
+	// Env is the environment of the Config with what leads here.
+	Env []string
+
+	run    *run
+	front  *front
+	folder string
+	close  []func() error
+}
+
+// Open opens a Session. The Config needs no Command.
+func Open(cfg Config) (*Session, error) {
+	a, err := newAuthority(cfg.Domains, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	r := &run{cfg: &cfg, authority: a}
+	if r.keeper, err = startKeeper(); err != nil {
+		return nil, err
+	}
+	s, err := r.session()
+	if err != nil {
+		r.keeper.end()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close ends a Session that Open has opened, and removes its files.
+func (s *Session) Close() {
+	s.end()
+	s.run.readRefused(s.folder)
+	s.run.keeper.end()
+}
+
+// end closes the listeners and connections.
+func (s *Session) end() {
+	for _, f := range s.close {
+		_ = f()
+	}
+	s.front.stop()
+}
+
+// session opens the listeners and writes the files.
+func (r *run) session() (*Session, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{run: r, front: newFront(r.cfg, r.authority), close: []func() error{l.Close}}
+	s.front.proxy = true
+	go s.front.listen(l)
+	// Where the port is in use, the hooks lead to l.
+	if local, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(r.cfg.localPort()))); err == nil {
+		s.close = append(s.close, local.Close)
+		go s.front.listen(local)
+	} else {
+		r.cfg.observe(Event{Kind: Unreachable, Host: "localhost", Port: r.cfg.localPort(), Err: err})
+	}
+	if s.folder, err = r.folder(); err == nil {
+		var env environ
+		env, err = r.variables(s.folder, l.Addr().(*net.TCPAddr))
+		s.Env = env
+	}
+	if err != nil {
+		s.end()
+		return nil, err
+	}
+	return s, nil
+}
+
 // environment runs the command with variables and hooks that lead it here. why says
 // why it has no network of its own; it can be nil.
 func (r *run) environment(why error) (Status, error) {
@@ -28,32 +102,13 @@ func (r *run) environment(why error) (Status, error) {
 	defer runtime.UnlockOSThread()
 	sig := catchSignals()
 	defer sig.stop()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s, err := r.session()
 	if err != nil {
 		return Status{}, err
 	}
-	defer l.Close()
-	f := newFront(r.cfg, r.authority)
-	f.proxy = true
-	defer f.stop()
-	go f.listen(l)
-	// Where the port is in use, the hooks lead to l.
-	if local, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(r.cfg.localPort()))); err == nil {
-		defer local.Close()
-		go f.listen(local)
-	} else {
-		r.cfg.observe(Event{Kind: Unreachable, Host: "localhost", Port: r.cfg.localPort(), Err: err})
-	}
-	folder, err := r.folder()
-	if err != nil {
-		return Status{}, err
-	}
-	env, err := r.variables(folder, l.Addr().(*net.TCPAddr))
-	if err != nil {
-		return Status{}, err
-	}
+	defer s.end()
 	cmd := &exec.Cmd{
-		Path: r.path, Args: r.cfg.Command, Env: env,
+		Path: r.path, Args: r.cfg.Command, Env: s.Env,
 		Stdin: orNull(r.cfg.Stdin), Stdout: orNull(r.cfg.Stdout), Stderr: orNull(r.cfg.Stderr),
 	}
 	tie(cmd)
@@ -62,7 +117,7 @@ func (r *run) environment(why error) (Status, error) {
 		return Status{}, commandError(r.cfg.Command[0], err)
 	}
 	status, err := sig.wait(cmd)
-	r.readRefused(folder)
+	r.readRefused(s.folder)
 	return status, err
 }
 

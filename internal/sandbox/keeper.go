@@ -24,6 +24,10 @@ const (
 	keepFolder  = "folder"  // remove a folder
 )
 
+// Detach keeps a command out of the reach of what is sent to this process's terminal
+// and group.
+func Detach(cmd *exec.Cmd) { detach(cmd) }
+
 func startKeeper() (*keeper, error) {
 	cmd, err := helper(keeperHelper)
 	if err != nil {

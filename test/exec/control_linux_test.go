@@ -6,8 +6,13 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/usher-auth/usher/test/http/binary"
 )
 
 // controlled calls the control API: method, path, body.
@@ -97,4 +102,70 @@ func TestSeedFlag(t *testing.T) {
 // What the real services refuse is refused on request.
 func TestStrictFlag(t *testing.T) {
 	run(t, "--strict", "--", self, "get", "https://plex.tv/identity").check(t, 0, []string{"404 HTTP/2.0 "}, []string{"usher does not know GET plex.tv/identity"})
+}
+
+// A program is led to an usher that runs already: here, that of an usher exec around
+// it, which it also controls.
+func TestServer(t *testing.T) {
+	if !allowed(t) {
+		return
+	}
+	const script = `set -e
+		"$1" exec --quiet --mode env --server http://127.0.0.1:32400 --fault bad-gateway,times=1 -- sh -c '
+			TOKEN=$USHER_ACCOUNT_MEMBER_TOKEN; export TOKEN
+			"$0" get https://plex.tv/api/v2/user https://plex.tv/api/v2/user
+			"$0" control DELETE /accounts/member/tokens ""
+			"$0" get https://plex.tv/api/v2/user' "$0"
+		"$1" exec --mode env --server http://127.0.0.1:1 -- true`
+	r := run(t, "--mode", "namespace", "--", "sh", "-c", script, self, usher)
+	r.check(t, 125, []string{"502 HTTP/", "\n200 HTTP/2.0 {", "\n204 \n401 HTTP/2.0 "}, []string{"asking --server http://127.0.0.1:1: "})
+	run(t, "--server", "plex", "--", "true").check(t, 2, nil, []string{"--server plex is not a URL"})
+	run(t, "--server", "http://127.0.0.1:1", "--seed", "7", "--", "true").check(t, 2, nil, []string{"does not go with"})
+}
+
+// A daemon leads programs that are started later to one usher, until it is ended.
+// Then nothing is left.
+func TestDaemon(t *testing.T) {
+	dir, tmp := t.TempDir(), t.TempDir()
+	sh := filepath.Join(dir, "usher.sh")
+	daemon := newCommand(t, "--daemon", "--env-file", sh, "--record", filepath.Join(dir, "run.har"))
+	daemon.Env = append(daemon.Env, "TMPDIR="+tmp)
+	if err := daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	finish(t, daemon).check(t, 0, nil, []string{"goes on in the background"})
+	const script = `set -e; . "$1"; echo "$USHER_DAEMON_PID"
+		TOKEN=$USHER_ACCOUNT_ADMIN_TOKEN; export TOKEN
+		"$0" get https://plex.tv/api/v2/user
+		"$0" control DELETE /accounts/admin/tokens ""
+		"$0" get https://plex.tv/api/v2/user
+		test "$USHER_ACCOUNT_ADMIN_PASSWORD" = "admin's password"`
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", script, self, sh)
+	cmd.Env = binary.Env()
+	out, err := cmd.CombinedOutput()
+	first, rest, _ := strings.Cut(string(out), "\n")
+	pid, bad := strconv.Atoi(first)
+	if bad != nil {
+		t.Fatalf("the variables have no process: %s", out)
+	}
+	if err != nil || !strings.HasPrefix(rest, "200 HTTP/2.0 {") || !strings.Contains(rest, "\n204 \n401 HTTP/2.0 ") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if info, err := os.Stat(sh); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file with secrets: %v, %v", info, err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the daemon has ended", func() bool { return !running(pid) })
+	await(t, "its folder is gone", func() bool {
+		left, err := os.ReadDir(tmp)
+		return err == nil && len(left) == 0
+	})
+	if har, err := os.ReadFile(filepath.Join(dir, "run.har")); err != nil || strings.Count(string(har), `"/api/v2/user"`) == 0 && !strings.Contains(string(har), "https://plex.tv/api/v2/user") {
+		t.Errorf("the archive: %v\n%s", err, har)
+	}
+	run(t, "--daemon").check(t, 2, nil, []string{"--daemon needs --env-file FILE"})
+	run(t, "--daemon", "--env-file", sh, "--", "true").check(t, 2, nil, []string{"run no program"})
+	run(t, "--daemon", "--env-file", filepath.Join(dir, "none", "x")).check(t, 125, nil, []string{"writing --env-file"})
 }
