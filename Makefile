@@ -73,7 +73,7 @@ cluster: ## break nodes, networks and databases while clients work, and judge wh
 clients: ## published clients from npm, PyPI and crates.io against the built binary
 	@scripts/need go node npm python3 python3-venv cargo gcc pkg-config libssl-dev curl wget
 	go test -count=1 -tags clients -timeout 30m -v ./test/clients
-	NAMESPACES=required go test -count=1 -tags clients -timeout 30m -run 'Clients|PlexAPI|Document|Package' ./test/exec
+	NAMESPACES=required go test -count=1 -tags clients -timeout 30m -run 'Clients|PlexAPI|Document|Package|Runners' ./test/exec
 
 clients-all: ## every version of the SDKs that PyPI, npm and crates.io carry (takes half an hour the first time)
 	@scripts/need go node npm python3 python3-venv cargo gcc pkg-config libssl-dev

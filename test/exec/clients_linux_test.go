@@ -143,6 +143,7 @@ func TestDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
+	pythonPath := installPackages(t, python, dir)
 	files := docFile.FindAllSubmatch(document, -1)
 	for _, m := range files {
 		if err := os.WriteFile(filepath.Join(dir, string(m[2])), m[1], 0o600); err != nil {
@@ -150,7 +151,7 @@ func TestDocument(t *testing.T) {
 		}
 	}
 	commands := docCommand.FindAllSubmatch(document, -1)
-	if len(files) != 4 || len(commands) != 4 {
+	if len(files) != 8 || len(commands) != len(files) {
 		t.Fatalf("the document has %d tests and %d commands", len(files), len(commands))
 	}
 	for _, m := range commands {
@@ -158,13 +159,48 @@ func TestDocument(t *testing.T) {
 		if argv[0] == "python" {
 			argv[0] = python
 		}
-		modes(t, func(t *testing.T, mode string) {
+		inTurn(t, func(t *testing.T, mode string) {
 			s := newCommand(t, append([]string{"--mode", mode, "--"}, argv...)...)
 			s.Dir = dir
+			s.Env = append(s.Env, "PYTHONPATH="+pythonPath, "GOFLAGS=-mod=mod", "GOPROXY=off")
 			if err := s.Start(); err != nil {
 				t.Fatal(err)
 			}
 			finish(t, s).check(t, 0, nil, nil)
 		})
 	}
+}
+
+// installPackages installs the packages of the project, as they are here, for
+// programs in a folder. It returns where that for Python is.
+func installPackages(t *testing.T, python, dir string) (pythonPath string) {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "node_modules"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(root, "clients", "node"), filepath.Join(dir, "node_modules", "usher-exec")); err != nil {
+		t.Fatal(err)
+	}
+	module, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "github.com/usher-auth/usher"
+	text := strings.Replace(string(module), "module "+name, "module example.org/test", 1) +
+		"\nrequire " + name + " v0.0.0\n\nreplace " + name + " => " + root + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "go.sum"), sums, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return installPython(t, python)
 }

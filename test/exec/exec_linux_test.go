@@ -155,15 +155,22 @@ func allowed(t *testing.T) bool {
 // modes are the ways to lead a program to usher.
 func modes(t *testing.T, test func(t *testing.T, mode string)) {
 	t.Helper()
+	inTurn(t, func(t *testing.T, mode string) {
+		t.Parallel()
+		test(t, mode)
+	})
+}
+
+// inTurn is modes for programs that need port 32400 of this machine's localhost in
+// mode env: one of them at a time.
+func inTurn(t *testing.T, test func(t *testing.T, mode string)) {
+	t.Helper()
 	list := []string{"env"}
 	if allowed(t) {
 		list = []string{"namespace", "env"}
 	}
 	for _, mode := range list {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			test(t, mode)
-		})
+		t.Run(mode, func(t *testing.T) { test(t, mode) })
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/usher-auth/usher/test/install"
 )
 
 // finishIn runs a command in usher exec in a folder, which must succeed.
@@ -25,16 +27,13 @@ func finishIn(t *testing.T, mode, dir string, env []string, argv ...string) {
 // exec: pytest finds its plugin.
 func TestPythonPackage(t *testing.T) {
 	python := venv(t)
-	source, target := t.TempDir(), t.TempDir() // pip leaves files beside what it builds
-	if err := os.CopyFS(source, os.DirFS("../../clients/python")); err != nil {
+	target := installPython(t, python)
+	tests, err := filepath.Abs("../../clients/python/tests")
+	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--target", target, source).CombinedOutput()
-	if err != nil {
-		t.Fatalf("installing clients/python: %v\n%s", err, out)
-	}
 	modes(t, func(t *testing.T, mode string) {
-		finishIn(t, mode, filepath.Join(source, "tests"), []string{"PYTHONPATH=" + target}, python, "-m", "pytest", "-q", "-p", "no:cacheprovider", ".")
+		finishIn(t, mode, t.TempDir(), []string{"PYTHONPATH=" + target, "PYTHONDONTWRITEBYTECODE=1"}, python, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests)
 	})
 }
 
@@ -43,4 +42,39 @@ func TestNodePackage(t *testing.T) {
 	modes(t, func(t *testing.T, mode string) {
 		finishIn(t, mode, "../../clients/node", nil, "node", "--test", "test/")
 	})
+}
+
+// It works in Jest and in Vitest as npm installs it.
+func TestNodeRunners(t *testing.T) {
+	install.NPM(t, "runners")
+	installed := filepath.Join("runners", "node_modules", "usher-exec")
+	if err := os.RemoveAll(installed); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(installed, os.DirFS("../../clients/node")); err != nil {
+		t.Fatal(err)
+	}
+	for _, argv := range [][]string{
+		{"node", "node_modules/jest/bin/jest.js", "--ci", "--runInBand", "signin.jest"},
+		{"node", "node_modules/vitest/vitest.mjs", "run", "signin.vitest"},
+	} {
+		t.Run(filepath.Base(argv[1]), func(t *testing.T) {
+			modes(t, func(t *testing.T, mode string) { finishIn(t, mode, "runners", nil, argv...) })
+		})
+	}
+}
+
+// installPython installs the package for Python as pip does it, and returns where it
+// is.
+func installPython(t *testing.T, python string) string {
+	t.Helper()
+	source, target := t.TempDir(), t.TempDir() // pip leaves files beside what it builds
+	if err := os.CopyFS(source, os.DirFS("../../clients/python")); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--target", target, source).CombinedOutput()
+	if err != nil {
+		t.Fatalf("installing clients/python: %v\n%s", err, out)
+	}
+	return target
 }
