@@ -205,6 +205,14 @@ func TestAccountsAndTokens(t *testing.T) {
 	w.status(200, "GET", "/api/v2/user", "aTokenThatIsChosen01")
 	w.must("DELETE", "/accounts/mia/tokens", "", nil)
 	w.status(401, "GET", "/api/v2/user", "aTokenThatIsChosen01")
+	for range 2 { // nothing is left of an account that was not added
+		if got := w.call("POST", "/accounts", `{"username": "uma", "password": "uma has one", "token": "short"}`, nil); got != 400 {
+			t.Errorf("a malformed token: status %d", got)
+		}
+	}
+	w.must("POST", "/accounts", `{"username": "uma", "password": "uma has one"}`, nil)
+	w.must("POST", "/reset", "", nil)
+	w.must("POST", "/accounts", `{"username": "mia", "password": "mia has a password"}`, nil)
 	for call, want := range map[[3]string]int{
 		{"POST", "/accounts", `{"username": "mia", "password": "mia has a password"}`}:            409,
 		{"POST", "/accounts", `{"username": "x", "pasword": "y"}`}:                                400,

@@ -34,7 +34,7 @@ providers:
   - {name: Guide, id: guide}
 time: 2030-01-02T03:04:05Z
 frozen: true
-seed: "7"
+seed: 7
 faults:
   - {fault: rate-limit, path: /api/v2/user, times: 2, skip: 1, seconds: 0.5, chance: 0.5}
 `

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -37,6 +38,9 @@ func (s *Stage) AddPerson(ctx context.Context, a scene.Account) (scene.Person, e
 	next.cast = i.cast.Clone()
 	p, err := s.cfg.Scene.AddPerson(ctx, s.cfg.By, i.core, a)
 	if err != nil {
+		if p.ID != 0 { // its token or its second factor is malformed
+			err = errors.Join(err, i.core.Accounts.Remove(ctx, s.cfg.By, p.ID))
+		}
 		return p, err
 	}
 	next.cast.People = append(next.cast.People, p)

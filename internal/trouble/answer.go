@@ -22,7 +22,7 @@ type call struct {
 }
 
 // pass gives the usual answer.
-func (c *call) pass() { c.in.Next.ServeHTTP(c.w, c.r) }
+func (c *call) pass() { c.in.serve(c.in.Next, c.w, c.r) }
 
 // text answers with a text.
 func (c *call) text(status int, kind, text string) {
@@ -87,9 +87,8 @@ type answered struct {
 // record returns the usual answer.
 func (c *call) record() *answered {
 	rec := &recorder{header: make(http.Header), status: http.StatusOK}
-	c.in.Next.ServeHTTP(rec, c.r)
-	rec.header.Del("Content-Length")
-	return &answered{rec.header, rec.status, rec.body.Bytes()}
+	c.in.serve(c.in.Next, rec, c.r)
+	return rec.answered()
 }
 
 // write sends an answer.
@@ -124,23 +123,24 @@ func (c *call) hangUp() {
 	_ = conn.Close()
 }
 
-// skew answers by another clock.
+// skew answers by another clock. Other requests wait meanwhile: they have the usual
+// one.
 func (c *call) skew() {
 	d := c.fault.duration()
-	serve := func() {
-		a := c.record()
-		if c.in.Skew == nil {
-			a.header.Set("Date", c.in.now().Add(d).UTC().Format(http.TimeFormat))
-		} else {
-			a.header.Set("Date", c.in.now().UTC().Format(http.TimeFormat))
-		}
-		c.write(a)
-	}
 	if c.in.Skew == nil {
-		serve()
+		a := c.record()
+		a.header.Set("Date", c.in.now().Add(d).UTC().Format(http.TimeFormat))
+		c.write(a)
 		return
 	}
-	c.in.Skew(d, serve)
+	rec := &recorder{header: make(http.Header), status: http.StatusOK}
+	c.in.turn.Lock()
+	defer func() { c.write(rec.answered()) }() // once the lock is released
+	defer c.in.turn.Unlock()
+	c.in.Skew(d, func() {
+		c.in.Next.ServeHTTP(rec, c.r)
+		rec.header.Set("Date", c.in.now().UTC().Format(http.TimeFormat))
+	})
 }
 
 // asXML makes the request ask for XML.
@@ -158,7 +158,7 @@ func (c *call) acceptJWT() {
 		c.pass()
 		return
 	}
-	c.in.AcceptsJWT.ServeHTTP(c.w, c.r)
+	c.in.serve(c.in.AcceptsJWT, c.w, c.r)
 }
 
 // recorder is an http.ResponseWriter that stores the answer.
@@ -167,6 +167,12 @@ type recorder struct {
 	status int
 	wrote  bool
 	body   bytes.Buffer
+}
+
+// answered is what was recorded.
+func (r *recorder) answered() *answered {
+	r.header.Del("Content-Length")
+	return &answered{r.header, r.status, r.body.Bytes()}
 }
 
 // Header implements http.ResponseWriter.

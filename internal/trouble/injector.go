@@ -28,6 +28,8 @@ type Injector struct {
 	mu     sync.Mutex
 	faults []*injected
 	last   int // the number of the last fault
+
+	turn sync.RWMutex // one request has another clock, while no other is answered
 }
 
 // injected is a fault that was injected.
@@ -127,10 +129,17 @@ func (in *Injector) take(r *http.Request) *injected {
 func (in *Injector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f := in.take(r)
 	if f == nil {
-		in.Next.ServeHTTP(w, r)
+		in.serve(in.Next, w, r)
 		return
 	}
 	f.kind.answer(&call{in: in, fault: f.Fault, w: w, header: w.Header(), r: r})
+}
+
+// serve lets h answer by the usual clock.
+func (in *Injector) serve(h http.Handler, w http.ResponseWriter, r *http.Request) {
+	in.turn.RLock()
+	defer in.turn.RUnlock()
+	h.ServeHTTP(w, r)
 }
 
 func (in *Injector) now() time.Time {

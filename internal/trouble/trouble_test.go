@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -220,6 +222,41 @@ func TestOrder(t *testing.T) {
 			t.Errorf("%s: %+v", path, a)
 		}
 	}
+}
+
+// A request by another clock changes that of no other request.
+func TestSkewIsOfOneRequest(t *testing.T) {
+	var ahead atomic.Bool
+	in := &trouble.Injector{
+		Next: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if skewed := r.URL.Path == "/skewed"; ahead.Load() != skewed {
+				http.Error(w, "the clock of another request", http.StatusInternalServerError)
+			}
+		}),
+		Skew: func(_ time.Duration, serve func()) {
+			ahead.Store(true)
+			defer ahead.Store(false)
+			serve()
+		},
+	}
+	if _, err := in.Add(trouble.Fault{Name: "clock-skew", Path: "/skewed"}); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() {
+			path := "/usual"
+			if i%4 == 0 {
+				path = "/skewed"
+			}
+			rec := httptest.NewRecorder()
+			in.ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
+			if rec.Code != http.StatusOK {
+				t.Errorf("%s: %s", path, rec.Body)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // The same seed makes the same requests fail.
