@@ -244,7 +244,7 @@ func (cs execCommands) exec(cmd *cobra.Command, o execOptions, args []string) er
 	events := new(eventLog)
 	if o.daemon {
 		cfg.Handler, cfg.Observe = run.handler, events.add
-		return cs.beDaemon(cmd, o, cfg, run, archive)
+		return cs.beDaemon(cmd, o, cfg, run, archive, events)
 	}
 	cfg.Handler, cfg.Observe = judge.Around(run.handler), events.add
 	cfg.Started = func(mode sandbox.Mode, why error) { cs.warn(mode, why) }

@@ -54,7 +54,7 @@ func (cs execCommands) startDaemon(o execOptions) error {
 }
 
 // beDaemon leads programs to usher until it is ended.
-func (cs execCommands) beDaemon(cmd *cobra.Command, o execOptions, cfg sandbox.Config, run *execRun, archive *os.File) error {
+func (cs execCommands) beDaemon(cmd *cobra.Command, o execOptions, cfg sandbox.Config, run *execRun, archive *os.File, events *eventLog) error {
 	cfg.Env = cs.environment(cmd, run, append(run.variables(), append(run.controlVariables(),
 		scene.Variable{Name: daemonEnv, Value: strconv.Itoa(os.Getpid())})...))
 	session, err := sandbox.Open(cfg)
@@ -65,7 +65,10 @@ func (cs execCommands) beDaemon(cmd *cobra.Command, o execOptions, cfg sandbox.C
 	if err := writeEnvFile(o.envFile, changedVars(cs.vars, session.Env)); err != nil {
 		return &codeError{err, failedToRun}
 	}
-	fmt.Fprintln(cs.out, ready)
+	for _, text := range events.of(sandbox.Unreachable) { // what usher would listen at
+		cs.say("WARNING: programs without a hook do not reach %s", text)
+	}
+	fmt.Fprintln(cs.out, ready) // and nothing after it: the one that reads it ends
 	<-cmd.Context().Done()
 	if archive != nil {
 		if err := run.writeArchive(archive); err != nil {

@@ -2,6 +2,7 @@ package scene_test
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +70,29 @@ func TestRead(t *testing.T) {
 		t.Errorf("the clock says %v", now)
 	}
 	if _, err := got.Play(t.Context(), audit.Actor{}, open(t)); err != nil {
+		t.Error(err)
+	}
+}
+
+// The scene in docs/testing.md is one.
+func TestDocument(t *testing.T) {
+	document, err := os.ReadFile("../../docs/testing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(document), "```yaml\n")
+	text, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("docs/testing.md has no scene")
+	}
+	s, err := scene.Read([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Accounts) != 2 || len(s.Sources) != 1 || len(s.Faults) != 1 || s.Seed == "" || !s.Frozen {
+		t.Errorf("it is %+v", s)
+	}
+	if _, err := s.Play(t.Context(), audit.Actor{}, open(t)); err != nil {
 		t.Error(err)
 	}
 }
