@@ -288,7 +288,7 @@ func TestBackupWhileWriting(t *testing.T) {
 	})
 	for range 5 {
 		dir := t.TempDir()
-		w.must(w.DB.Backup(t.Context(), filepath.Join(dir, db.Name)))
+		w.must(w.DB.Backup(t.Context(), filepath.Join(dir, db.Name), nil))
 		info, err := os.Stat(filepath.Join(dir, db.Name))
 		w.must(err)
 		if info.Mode().Perm() != 0o600 {

@@ -245,6 +245,9 @@ func TestChangesAreRecorded(t *testing.T) {
 		t.Errorf("the log (-want +got):\n%s", diff)
 	}
 	for _, m := range audit.Meanings() {
+		if strings.HasPrefix(string(m.Kind), "database.") {
+			continue // what happens to the database as a whole: package core tests that
+		}
 		if !strings.Contains("\n"+strings.Join(got, "\n"), "\n"+string(m.Kind)+"|") {
 			t.Errorf("this test has no change that is recorded as %s: add one", m.Kind)
 		}

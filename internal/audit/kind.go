@@ -50,6 +50,10 @@ const (
 	ProviderRemoved Kind = "provider.removed"
 	ShareAdded      Kind = "share.added"
 	ShareRemoved    Kind = "share.removed"
+
+	DatabaseMoved    Kind = "database.moved"
+	DatabaseReopened Kind = "database.reopened"
+	DatabaseRestored Kind = "database.restored"
 )
 
 // Meaning says what a kind of event means.
@@ -105,6 +109,10 @@ var kinds = [...]Meaning{
 	{ProviderRemoved, "a provider was removed"},
 	{ShareAdded, "a server was shared with an account"},
 	{ShareRemoved, "a share was removed, with the tokens that depended on it"},
+
+	{DatabaseMoved, "the database was moved to where it is now, by `usher migrate`"},
+	{DatabaseReopened, "a database that had been moved away is used again, without what was changed elsewhere since"},
+	{DatabaseRestored, "the database was replaced by a backup: what happened since the backup is not in it"},
 }
 
 // Meanings lists every kind with what it means.

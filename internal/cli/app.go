@@ -200,6 +200,7 @@ func (a *app) serverSide() []*cobra.Command {
 		auditCommands{con, dir}.command(),
 		data.backupCommand(),
 		data.restoreCommand(),
+		data.migrateCommand(),
 		data.newKeyCommand(),
 	}
 }

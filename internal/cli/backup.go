@@ -39,9 +39,11 @@ func (cs dataCommands) backup(ctx context.Context, path string) error {
 	if err := errors.Join(absolute(&path), cs.locate(&cfg)); err != nil {
 		return err
 	}
-	err := core.Backup(ctx, cfg, path)
+	bar := cs.newProgress("copying", "comparing")
+	err := core.Backup(ctx, cfg, path, bar.show)
+	bar.end()
 	switch folder := filepath.Dir(path); {
-	case errors.Is(err, core.ErrNoDatabase), errors.Is(err, core.ErrOwnTools): // of the data folder
+	case errors.Is(err, core.ErrNoDatabase): // of the data folder
 	case isFolder(path):
 		return &hintError{fmt.Errorf("%s is a folder", path), cs.invocation("backup " + shellQuote(filepath.Join(path, "usher.db")))}
 	case errors.Is(err, fs.ErrExist):
@@ -80,8 +82,10 @@ func (cs dataCommands) restore(ctx context.Context, path string) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no file %s", path)
 	}
-	cfg.Holder = "usher restore"
-	replaced, err := core.Restore(ctx, cfg, path)
+	cfg.Holder, cfg.By = "usher restore", commandLine()
+	bar := cs.newProgress("copying", "comparing")
+	replaced, err := core.Restore(ctx, cfg, path, bar.show)
+	bar.end()
 	var held *core.HeldError
 	switch {
 	case errors.As(err, &held):

@@ -71,7 +71,7 @@ func (f *folder) defaultKeyFile() string {
 	if f.data == "" {
 		return ""
 	}
-	return filepath.Join(f.data, "usher.key")
+	return filepath.Join(f.data, core.KeyName)
 }
 
 // defaultData is the folder for a user's data on this system. It is empty if the
@@ -158,8 +158,11 @@ func (f *folder) explainOpen(err error) error {
 	if errors.Is(err, core.ErrNoDatabase) && f.database != "" {
 		return &hintError{err, "check --database; usher serve and usher account add create the tables"}
 	}
-	if errors.Is(err, core.ErrOwnTools) {
-		return &hintError{err, "use pg_dump and pg_restore"}
+	if move := (*core.MoveError)(nil); errors.As(err, &move) {
+		return f.explainMark(move, core.Place{Dir: f.data, Database: plexauth.Secret(f.database)})
+	}
+	if errors.Is(err, core.ErrConnected) {
+		return &hintError{err, "stop every server and command that uses the database, and run this again"}
 	}
 	if errors.Is(err, core.ErrNoDatabase) {
 		return &hintError{err, "set its folder with --data; usher serve and usher account add create a database"}

@@ -273,7 +273,15 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 	if c.SetupKey, err = sharedSetupKey(ctx, d, key); err != nil {
 		return nil, err
 	}
-	return c, c.Tokens.ShareKey(ctx)
+	if err := c.Tokens.ShareKey(ctx); err != nil {
+		return nil, err
+	}
+	// A move that began before the key was there has not seen this node, and one that
+	// begins later does.
+	if err := d.CheckMove(ctx); err != nil {
+		return nil, errors.Join(err, c.Tokens.WithdrawKey(ctx))
+	}
+	return c, nil
 }
 
 // Run does the work that no request waits for, until ctx ends: it stores when
@@ -300,44 +308,6 @@ func (c *Core) Close() error {
 	return c.DB.Close()
 }
 
-// Backup copies the database of cfg.Dir to a new file at path. It needs no key:
-// the person who keeps the copy may be one who must not have it.
-func Backup(ctx context.Context, cfg Config, path string) (err error) {
-	if cfg.Database != "" {
-		return ErrOwnTools
-	}
-	cfg.MustExist = true
-	d, _, err := openDB(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	return d.Backup(ctx, path)
-}
-
-// HeldError says which process holds the data folder. It is an ErrInUse.
-type HeldError = db.HeldError
-
-// Errors of Backup and Restore.
-var (
-	ErrInUse  = db.ErrInUse
-	ErrNoCopy = db.ErrNoCopy
-	// ErrOwnTools reports that the database is PostgreSQL, which has tools of its
-	// own for copies.
-	ErrOwnTools = errors.New("only a database in the data folder is copied to a file and back")
-)
-
-// Restore replaces the database of cfg.Dir by a copy that Backup wrote, and returns
-// where the replaced one is now. ErrInUse, *HeldError, ErrNoCopy.
-func Restore(ctx context.Context, cfg Config, path string) (replaced string, err error) {
-	if cfg.Database != "" {
-		return "", ErrOwnTools
-	}
-	return db.Restore(ctx, db.Config{
-		Dir: cfg.Dir, Holder: cfg.Holder, Migrations: store.Migrations(), Logger: cfg.Logger, Now: cfg.Now,
-	}, path)
-}
-
 // FolderError says that the data folder cannot be read or written.
 type FolderError struct{ Err error }
 
@@ -346,13 +316,22 @@ func (e *FolderError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *FolderError) Unwrap() error { return e.Err }
 
-// openDB opens the database. It creates one where cfg allows it, and reports
-// whether it did.
+// openDB opens the database, unless it is one side of a move: *MoveError. It creates
+// one where cfg allows it, and reports whether it did.
 func openDB(ctx context.Context, cfg Config) (d *db.DB, created bool, err error) {
-	open := db.Config{
-		URL: cfg.Database, StaleGrace: cfg.StaleGrace, Dir: cfg.Dir, MustExist: true, Holder: cfg.Holder,
-		Migrations: store.Migrations(), Logger: cfg.Logger, Now: cfg.Now,
+	d, created, err = openAny(ctx, cfg)
+	if err != nil {
+		return nil, false, err
 	}
+	if err := d.CheckMove(ctx); err != nil {
+		return nil, false, errors.Join(err, d.Close())
+	}
+	return d, created, nil
+}
+
+// openAny is openDB for a move.
+func openAny(ctx context.Context, cfg Config) (d *db.DB, created bool, err error) {
+	open := dbConfig(cfg)
 	d, err = db.Open(ctx, open)
 	if errors.Is(err, ErrNoDatabase) && !cfg.MustExist {
 		open.MustExist = false

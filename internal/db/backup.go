@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 )
 
-// Backup copies the database, as it is at one moment, to a new file that only
-// its owner can read. Reads and writes go on meanwhile. If the file exists, the
-// error is fs.ErrExist. If the copy fails, Backup removes the file.
-func (d *DB) Backup(ctx context.Context, path string) (err error) {
+// Backup copies the database, as it is at one moment, to a new SQLite file that only
+// its owner can read, and checks the copy. Reads and writes go on meanwhile. If the
+// file exists, the error is fs.ErrExist. If the copy fails, Backup removes the file.
+func (d *DB) Backup(ctx context.Context, path string, told func(Progress)) (err error) {
 	// SQLite would take a relative name that begins with "file:" for a URI.
 	path, err = filepath.Abs(path)
 	if err != nil {
@@ -27,12 +27,67 @@ func (d *DB) Backup(ctx context.Context, path string) (err error) {
 			err = errors.Join(err, os.Remove(path))
 		}
 	}()
-	if err := d.engine.backup(ctx, d.pools.readers, path); err != nil {
+	if d.engine.backup != nil {
+		err = d.engine.backup(ctx, d.pools.readers, path)
+	} else {
+		err = d.export(ctx, path, told)
+	}
+	if err != nil {
 		return fmt.Errorf("copying the database: %w", err)
 	}
 	// The copy is not on disk until it is synced.
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("writing the copy to disk: %w", err)
 	}
-	return nil
+	return checkCopy(ctx, path, "integrity_check")
+}
+
+// export copies the database to an empty SQLite file, table by table, and compares the
+// two.
+func (d *DB) export(ctx context.Context, path string, told func(Progress)) (err error) {
+	dir, err := os.MkdirTemp(filepath.Dir(path), ".usher-backup-")
+	if err != nil {
+		return fmt.Errorf("creating a folder for the copy: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	out, err := Open(ctx, Config{Dir: dir, Migrations: d.migrations})
+	if err != nil {
+		return err
+	}
+	err = d.exportTo(ctx, out, told)
+	if err = errors.Join(err, out.Close()); err != nil {
+		return err
+	}
+	// All of it in one file: without a write-ahead log.
+	staged := filepath.Join(dir, Name)
+	if err := release(ctx, staged); err != nil {
+		return err
+	}
+	if err := syncFile(staged); err != nil {
+		return err
+	}
+	return os.Rename(staged, path)
+}
+
+// syncFile makes a file durable.
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("writing the copy to disk: %w", err)
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func (d *DB) exportTo(ctx context.Context, out *DB, told func(Progress)) error {
+	c, err := newCopier(ctx, told, d, out)
+	if err != nil {
+		return err
+	}
+	return d.Snapshot(ctx, func(ctx context.Context, q Querier) error {
+		if err := c.copyTo(ctx, d, q, target{out, out.Write}); err != nil {
+			return err
+		}
+		_, err := c.compare(ctx, d, q, out, out)
+		return err
+	})
 }

@@ -75,6 +75,8 @@ type DB struct {
 	log     *slog.Logger
 	now     func() time.Time
 
+	migrations fs.FS
+
 	feed     feed
 	commits  *committer
 	follower *follower // nil: the committer polls the feed
@@ -89,7 +91,7 @@ type DB struct {
 // Open opens the database, creates it if there is none and cfg allows it, and
 // migrates its schema. The errors name the place and what to do about it.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
-	d := &DB{engine: sqliteEngine, log: cfg.Logger, now: cfg.Now, grace: cfg.StaleGrace}
+	d := &DB{engine: sqliteEngine, log: cfg.Logger, now: cfg.Now, grace: cfg.StaleGrace, migrations: cfg.Migrations}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -255,6 +257,9 @@ func (d *DB) pingRemote(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Place says where the database is, without its secrets.
+func (d *DB) Place() string { return d.pools.place }
 
 // Commits returns how many durable commits there have been. Writes that shared
 // a commit count as one.

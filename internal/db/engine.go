@@ -28,6 +28,13 @@ type engine struct {
 	// do that.
 	backup func(ctx context.Context, pool *sql.DB, path string) error
 
+	// booleans returns which columns of a table are no numbers, but true or false.
+	booleans func(context.Context, Querier, table) ([]int, error)
+	// last returns the last number that the engine has given to a row of a table, and
+	// setLast makes it another.
+	last    func(context.Context, Querier, table) (int64, error)
+	setLast func(ctx context.Context, tx *Tx, t table, last int64) error
+
 	// version returns a number that differs once another process has committed.
 	// Empty: the engine has no such number.
 	version string
@@ -35,6 +42,8 @@ type engine struct {
 	// remote: the database is another process, so a connection may be lost. The
 	// fields below are set for remote engines only.
 	remote bool
+	// others names the programs of this project that are connected, but for this one.
+	others string
 	// exists returns whether there is a schema.
 	exists string
 	// readOnly returns whether the database takes no writes.

@@ -48,7 +48,7 @@ func TestHolder(t *testing.T) {
 		!strings.HasPrefix(by.By, "the first (process ") || by.Dir != dir {
 		t.Errorf("the second opens the folder: %v, want a *HeldError about the first", err)
 	}
-	if _, err = db.Restore(t.Context(), held(dir, "the second"), "no file"); !errors.Is(err, db.ErrInUse) {
+	if _, err = db.Restore(t.Context(), held(dir, "the second"), "no file", nil); !errors.Is(err, db.ErrInUse) {
 		t.Errorf("a restore beside the first: %v, want ErrInUse", err)
 	}
 	mustPut(t, open(t, dir), "a")

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -34,12 +35,16 @@ var postgresEngine = engine{
 	commit:    commitPostgres,
 	snapshot:  "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
 	remote:    true,
+	others:    othersConnected,
 	exists:    "SELECT to_regclass('schema_version') IS NOT NULL",
 	readOnly:  "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean",
 	notify:    "NOTIFY usher_change",
 	listen:    "LISTEN usher_change",
 	wait:      waitForNotification,
 	arguments: postgresArguments,
+	booleans:  postgresBooleans,
+	last:      postgresLast,
+	setLast:   setPostgresLast,
 }
 
 const (
@@ -78,7 +83,7 @@ func openPostgres(cfg Config) (pools, error) {
 		parsed.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	if parsed.RuntimeParams["application_name"] == "" {
-		parsed.RuntimeParams["application_name"] = "usher"
+		parsed.RuntimeParams["application_name"] = applicationName(cfg.Holder)
 	}
 	connect := func(settings string, answer time.Duration, most int) *sql.DB {
 		c := parsed.Copy()
@@ -97,6 +102,23 @@ func openPostgres(cfg Config) (pools, error) {
 		patient:  connect(patientSettings, 0, 1),
 	}, nil
 }
+
+// applicationName is what the database's list of connections calls those of one
+// process. PostgreSQL keeps 63 bytes of it.
+func applicationName(holder string) string {
+	if holder == "" {
+		holder = "usher"
+	}
+	return holder[:min(len(holder), 50)] + " " + rand.Text()[:8]
+}
+
+// othersConnected compares the names of applicationName. Processes whose address of the
+// database sets another name are not found.
+// PostgreSQL would give the same answer until the transaction ends, unless it is told not
+// to.
+const othersConnected = `SELECT DISTINCT substr(application_name, 1, length(application_name) - 9)
+	FROM (SELECT pg_stat_clear_snapshot()) AS fresh, pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'usher%'
+	AND application_name <> current_setting('application_name')`
 
 var errURL = errors.New("the address of the database cannot be read: it is postgres://USER@HOST:PORT/DATABASE, " +
 	"and a password in it has its special characters escaped (%40 for @)")
@@ -226,11 +248,62 @@ func postgresArguments(args []any) ([]any, error) {
 			return nil, fmt.Errorf("argument %d: %w", i+1, err)
 		}
 		if text, ok := v.(string); ok {
-			v = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+			v = storable(text)
 		}
 		converted[i] = v
 	}
 	return converted, nil
+}
+
+// storable returns a text as PostgreSQL stores it.
+func storable(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// postgresBooleans returns which columns of a table are booleans.
+func postgresBooleans(ctx context.Context, q Querier, t table) (list []int, err error) {
+	rows, err := q.Query(ctx, `SELECT attname::text FROM pg_attribute
+		WHERE attrelid = to_regclass($1) AND attnum > 0 AND atttypid = 'boolean'::regtype`, quoted(t.name))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		if i := slices.Index(t.columns, name); i >= 0 {
+			list = append(list, i)
+		}
+	}
+	return list, rows.Err()
+}
+
+// postgresSequence returns the name of what gives a table its numbers.
+func postgresSequence(ctx context.Context, q Querier, t table) (name string, err error) {
+	err = q.QueryRow(ctx, "SELECT pg_get_serial_sequence($1, $2)", quoted(t.name), t.columns[t.key[0]]).Scan(&name)
+	return name, err
+}
+
+// postgresLast returns the last number that a table's row was given.
+func postgresLast(ctx context.Context, q Querier, t table) (last int64, err error) {
+	sequence, err := postgresSequence(ctx, q, t)
+	if err != nil {
+		return 0, err
+	}
+	err = q.QueryRow(ctx, "SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM "+sequence).Scan(&last)
+	return last, err
+}
+
+// setPostgresLast makes the next number follow another.
+func setPostgresLast(ctx context.Context, tx *Tx, t table, last int64) error {
+	sequence, err := postgresSequence(ctx, tx, t)
+	if err != nil {
+		return err
+	}
+	var set int64
+	return tx.QueryRow(ctx, "SELECT setval($1::regclass, $2, TRUE)", sequence, last).Scan(&set)
 }
 
 // Codes of PostgreSQL's errors that are told apart.

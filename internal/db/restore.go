@@ -28,8 +28,11 @@ var (
 // Restore replaces the database in cfg.Dir by a copy that Backup wrote, migrated to
 // the current schema. It returns where the replaced database is now; empty if there
 // was none. If it fails, the database is as before. No process may have the database
-// open, nor hold the folder. ErrInUse, *HeldError, ErrNoCopy.
-func Restore(ctx context.Context, cfg Config, path string) (replaced string, err error) {
+// open, nor hold the folder. prepare is called with the copy before it is used.
+// ErrInUse, *HeldError, ErrNoCopy.
+func Restore(
+	ctx context.Context, cfg Config, path string, prepare func(context.Context, *DB) error,
+) (replaced string, err error) {
 	path, err = filepath.Abs(path)
 	if err != nil {
 		return "", fmt.Errorf("finding the path of the copy: %w", err)
@@ -48,23 +51,31 @@ func Restore(ctx context.Context, cfg Config, path string) (replaced string, err
 		return "", fmt.Errorf("creating a folder for the copy: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(staging)) }()
-	staged := filepath.Join(staging, Name)
-	if err := copyFile(staged, path); err != nil {
-		return "", err
-	}
-	if err := checkCopy(ctx, staged); err != nil {
-		return "", err
-	}
 	target := cfg.Dir
-	cfg.Dir, cfg.MustExist, cfg.Holder = staging, true, ""
-	d, err := Open(ctx, cfg) // it migrates
+	cfg.Dir, cfg.Holder = staging, ""
+	d, err := OpenCopy(ctx, cfg, path)
 	if err != nil {
 		return "", err
 	}
-	if err := d.Close(); err != nil {
-		return "", fmt.Errorf("closing the copy: %w", err)
+	err = prepare(ctx, d)
+	if err = errors.Join(err, d.Close()); err != nil {
+		return "", fmt.Errorf("preparing the copy: %w", err)
 	}
-	return swap(ctx, filepath.Join(target, Name), staged)
+	return swap(ctx, filepath.Join(target, Name), filepath.Join(staging, Name))
+}
+
+// OpenCopy copies a file that Backup wrote to a folder that has no database, migrates
+// it to the current schema and opens it. ErrNoCopy.
+func OpenCopy(ctx context.Context, cfg Config, path string) (*DB, error) {
+	staged := filepath.Join(cfg.Dir, Name)
+	if err := copyFile(staged, path); err != nil {
+		return nil, err
+	}
+	if err := checkCopy(ctx, staged, "quick_check"); err != nil {
+		return nil, err
+	}
+	cfg.MustExist = true
+	return Open(ctx, cfg)
 }
 
 // copyFile copies a file to a new one that only its owner can read.
@@ -88,9 +99,9 @@ func copyFile(to, from string) (err error) {
 	return nil
 }
 
-// checkCopy returns ErrNoCopy unless a file is a whole database with our schema:
-// Open would create the schema in another one.
-func checkCopy(ctx context.Context, path string) error {
+// checkCopy returns ErrNoCopy unless a file is a whole database with our schema, by one
+// of SQLite's checks: Open would create the schema in another one.
+func checkCopy(ctx context.Context, path, check string) error {
 	conn, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro")
 	if err != nil {
 		return err
@@ -100,7 +111,7 @@ func checkCopy(ctx context.Context, path string) error {
 	var found string
 	err = conn.QueryRowContext(ctx, "SELECT max(version) FROM schema_version").Scan(&version)
 	if err == nil {
-		err = conn.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found)
+		err = conn.QueryRowContext(ctx, "PRAGMA "+check+"(1)").Scan(&found)
 	}
 	if err == nil && found != "ok" {
 		err = errors.New(found)

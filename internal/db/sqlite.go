@@ -29,6 +29,17 @@ var sqliteEngine = engine{
 		_, err := pool.ExecContext(ctx, "VACUUM INTO $1", path)
 		return err
 	},
+	booleans: func(context.Context, Querier, table) ([]int, error) { return nil, nil },
+	last: func(ctx context.Context, q Querier, t table) (last int64, err error) {
+		err = q.QueryRow(ctx, "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = $1", t.name).Scan(&last)
+		return last, err
+	},
+	setLast: func(ctx context.Context, tx *Tx, t table, last int64) error {
+		if err := tx.Exec(ctx, "DELETE FROM sqlite_sequence WHERE name = $1", t.name); err != nil {
+			return err
+		}
+		return tx.Exec(ctx, "INSERT INTO sqlite_sequence (name, seq) VALUES ($1, $2)", t.name, last)
+	},
 }
 
 // inMemory is the place of a database in memory.

@@ -259,7 +259,7 @@ func TestBackupErrors(t *testing.T) {
 	d, path := open(t, t.TempDir()), filepath.Join(t.TempDir(), "copy.db")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := d.Backup(ctx, path); !errors.Is(err, context.Canceled) {
+	if err := d.Backup(ctx, path, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("a backup with an ended context: %v", err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -268,7 +268,7 @@ func TestBackupErrors(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Backup(t.Context(), path); !errors.Is(err, fs.ErrExist) {
+	if err := d.Backup(t.Context(), path, nil); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a backup over another file: %v, want fs.ErrExist", err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Size() != 0 {

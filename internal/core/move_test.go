@@ -1,0 +1,410 @@
+//go:build unix
+
+package core_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/db/pgtest"
+	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// rows are statements that add at least one row to each table that the services of
+// newOriginal leave empty. One text is for both engines.
+var rows = []struct {
+	text string
+	args []any
+}{
+	{"INSERT INTO backup_code (account_id, hash) VALUES (1, $1)", []any{[]byte("\x00\xff hash")}},
+	{"INSERT INTO share (source_id, account_id, created_at) SELECT MIN(id), 1, 5 FROM source", nil},
+	{`INSERT INTO pin (id, code, strong, nonce, client_identifier, product, version, platform, platform_version,
+		device, model, vendor, name, address, account_id, token_hash, created_at, expires_at, forward)
+		VALUES (77, 'ABCD', TRUE, $1, 'c', 'p', 'v', 'p', 'v', 'd', 'm', 'v', 'n', 'a', 1, NULL, 1, 9, 'https://x/')`, []any{[]byte{1}}},
+	{`INSERT INTO session (hash, account_id, complete, user_agent, address, created_at, last_used_at, expires_at, revision)
+		VALUES ($1, 1, FALSE, 'agent é', 'a', 1, 2, 3, 4)`, []any{[]byte{2}}},
+	{`INSERT INTO passkey (account_id, credential_id, credential, name, created_at, last_used_at)
+		VALUES (1, $1, $2, '😀', 1, 2)`, []any{[]byte{3}, []byte("{}")}},
+	{"INSERT INTO origin (origin, created_at) VALUES ('https://a.example', 1), ('https://b.example', 2)", nil},
+	{"INSERT INTO tally (quarter, what, count) VALUES (900000, 'x', 3), (900000, 'y', 4)", nil},
+	{"INSERT INTO code_try (account_id, device, wrong, locked_until) VALUES (1, '', 1, 2)", nil},
+	{"INSERT INTO code_notice (account_id, wrong, first_at, last_at) VALUES (1, 1, 2, 3)", nil},
+	{"INSERT INTO enrolment (session_id, seed, created_at) SELECT MIN(id), $1, 1 FROM session", []any{[]byte{4}}},
+	{"INSERT INTO enrolment_link (account_id, hash, expires_at) VALUES (1, $1, 2)", []any{[]byte{5}}},
+	{"INSERT INTO transient_key (id, key, expires_at) VALUES (4000000000, $1, 2)", []any{[]byte{6}}},
+	{"INSERT INTO failure (key, until) VALUES ($1, 9)", []any{[]byte{7}}},
+	{"INSERT INTO challenge (key, value, expires_at) VALUES ($1, $2, 9)", []any{[]byte{8}, []byte{}}},
+	{"INSERT INTO server_revocation (parent_id, source_id, count) SELECT MIN(t.id), MIN(s.id), 1 FROM token t, source s", nil},
+	{"INSERT INTO signing_key (id, public_key, sealed_key, signs_from) VALUES ('k', $1, $2, 1)", []any{[]byte{9}, []byte{10}}},
+	{"INSERT INTO device_key (token_id, kid, jwk, thumbprint) SELECT MAX(id), 'kid', $1, $2 FROM token", []any{[]byte{11}, []byte{12}}},
+	{"INSERT INTO used_nonce (nonce, expires_at) VALUES ('n', 9)", nil},
+	// A token whose parent came later.
+	{"UPDATE token SET parent_id = (SELECT MAX(id) FROM token) WHERE id = (SELECT MIN(id) FROM token)", nil},
+}
+
+// original is a database with rows in every table, and what it knows.
+type original struct {
+	keyFile string
+	token   plexauth.Secret
+	next    int64 // the ID of the next account
+}
+
+// newOriginal fills the database of a place.
+func newOriginal(t *testing.T, at core.Place) (o original) {
+	t.Helper()
+	o.keyFile = filepath.Join(t.TempDir(), "usher.key")
+	c := openPlace(t, at, o.keyFile)
+	mia, err := c.Accounts.Add(t.Context(), operator, account.NewAccount{Username: "mia", Password: coretest.Password, Admin: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		o.token, err = c.Tokens.Issue(t.Context(), operator, mia.ID, device.Device{ClientIdentifier: fmt.Sprint("device ", i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = c.Sources.Add(t.Context(), operator, source.Source{
+		Kind: source.Server, Identifier: "den", Name: "Den", Connections: []source.Connection{{URI: "http://10.0.0.1", Local: true}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, err := c.Accounts.Add(t.Context(), operator, account.NewAccount{Username: "gone", Password: coretest.Password})
+	if err == nil {
+		err = c.Accounts.Remove(t.Context(), operator, gone.ID)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.next = gone.ID + 1
+	for _, row := range rows {
+		err := c.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error { return tx.Exec(ctx, row.text, row.args...) })
+		if err != nil {
+			t.Fatalf("%s: %v", row.text, err)
+		}
+	}
+	closeCore(t, c)
+	return o
+}
+
+// openPlace opens the services on the database of a place, as a command does.
+func openPlace(t *testing.T, at core.Place, keyFile string) *core.Core {
+	t.Helper()
+	c, err := core.Open(t.Context(), core.Config{Dir: at.Dir, Database: at.Database, KeyFile: keyFile, HashCost: coretest.Cheap})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func closeCore(t *testing.T, c *core.Core) {
+	t.Helper()
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// move moves a database, which must succeed.
+func move(t *testing.T, from, to core.Place, keyFile string) core.Moved {
+	t.Helper()
+	moved, err := core.Move(t.Context(), core.MoveConfig{From: from, To: to, KeyFile: keyFile, Holder: "usher migrate", By: operator})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return moved
+}
+
+// markOf opens a database and returns why that fails.
+func markOf(t *testing.T, at core.Place, keyFile string) *core.MoveError {
+	t.Helper()
+	c, err := core.Open(t.Context(), core.Config{Dir: at.Dir, Database: at.Database, KeyFile: keyFile, MustExist: true})
+	if err == nil {
+		closeCore(t, c)
+	}
+	mark := (*core.MoveError)(nil)
+	if err != nil && !errors.As(err, &mark) {
+		t.Fatal(err)
+	}
+	return mark
+}
+
+// works checks that a database is whole: its tokens and its audit log are good, no
+// number of an account is given twice, and each process hears what others change.
+func (o original) works(t *testing.T, at core.Place, keyFile string, adds string) {
+	t.Helper()
+	c, other := openPlace(t, at, keyFile), openPlace(t, at, keyFile)
+	if _, err := other.Tokens.Verify(t.Context(), o.token); err != nil {
+		t.Error(err)
+	}
+	added, err := c.Accounts.Add(t.Context(), operator, account.NewAccount{Username: adds, Password: coretest.Password})
+	if err != nil || added.ID < o.next {
+		t.Errorf("the next account has ID %d, %v; want at least %d: one that was removed had the one before", added.ID, err, o.next)
+	}
+	if _, err := c.Tokens.Issue(t.Context(), operator, added.ID, device.Device{ClientIdentifier: "new"}); err != nil {
+		t.Error(err)
+	}
+	if rows, err := c.Audit.Verify(t.Context()); err != nil || rows == 0 {
+		t.Errorf("the audit log: %d rows, %v", rows, err)
+	}
+	if err := c.Accounts.Disable(t.Context(), operator, added.ID); err != nil {
+		t.Error(err)
+	}
+	heard := make(chan bool, 1)
+	other.DB.Watch(func(changes []db.Change, all bool) {
+		select {
+		case heard <- true:
+		default:
+		}
+	})
+	if err := c.Accounts.Enable(t.Context(), operator, added.ID); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-heard:
+	case <-time.After(20 * time.Second):
+		t.Error("the other process does not hear of a change")
+	}
+	closeCore(t, c)
+	closeCore(t, other)
+}
+
+// recorded checks the last row of the audit log.
+func recorded(t *testing.T, at core.Place, keyFile string, kind audit.Kind, detail string) {
+	t.Helper()
+	c := openPlace(t, at, keyFile)
+	list, err := c.Audit.List(t.Context(), audit.Query{Limit: 1})
+	if err != nil || len(list) != 1 || list[0].Event != kind || list[0].Detail != detail || list[0].Actor != operator.Name {
+		t.Errorf("the last row of the audit log is %+v, %v; want %s %q", list, err, kind, detail)
+	}
+	closeCore(t, c)
+}
+
+// Every table moves from SQLite to PostgreSQL and back.
+func TestMoveThereAndBack(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	first := core.Place{Dir: filepath.Join(t.TempDir(), "first")}
+	second := core.Place{Database: plexauth.Secret(pgtest.Database(t))}
+	third := core.Place{Dir: filepath.Join(t.TempDir(), "third")}
+	o := newOriginal(t, first)
+	var steps []core.Progress
+	there, err := core.Move(t.Context(), core.MoveConfig{
+		From: first, To: second, KeyFile: o.keyFile, Holder: "usher migrate", By: operator,
+		Progress: func(p core.Progress) { steps = append(steps, p) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := steps[len(steps)-1]; last.Rows != last.Total || !last.Comparing {
+		t.Errorf("the last step is %+v, want all rows compared", last)
+	}
+	if there.AuditRows == 0 || there.BrokenAudit != nil || there.Resumed || there.KeyFile != o.keyFile {
+		t.Errorf("moved: %+v", there)
+	}
+	for _, c := range there.Contents {
+		if c.Rows == 0 {
+			t.Errorf("the table %s is empty, so nothing is known of its move: add a row to the list above", c.Table)
+		}
+	}
+	if len(there.Contents) < 26 {
+		t.Errorf("only %d tables moved", len(there.Contents))
+	}
+	if mark := markOf(t, first, o.keyFile); mark == nil || mark.Part != core.MovesAway || !mark.Done {
+		t.Errorf("opening what was moved away: %+v, want a MoveError", mark)
+	}
+	if _, err := core.Move(t.Context(), core.MoveConfig{From: first, To: third, KeyFile: o.keyFile, By: operator}); !errors.As(err, new(*core.MoveError)) {
+		t.Errorf("moving it to yet another place: %v, want a MoveError", err)
+	}
+	recorded(t, second, o.keyFile, audit.DatabaseMoved, "from "+first.Dir)
+	o.works(t, second, o.keyFile, "noa")
+
+	back := move(t, second, third, o.keyFile)
+	if back.KeyFile != filepath.Join(third.Dir, "usher.key") {
+		t.Errorf("the key file is %s", back.KeyFile)
+	}
+	if mark := markOf(t, second, o.keyFile); mark == nil || !mark.Done {
+		t.Errorf("opening what was moved back: %+v, want a MoveError", mark)
+	}
+	o.works(t, third, back.KeyFile, "olga")
+
+	// What did not change since is the same, there and back.
+	same := map[string]string{}
+	for _, c := range there.Contents {
+		same[c.Table] = c.Hash
+	}
+	for _, c := range back.Contents {
+		switch c.Table {
+		case "account", "account_skeleton", "audit", "device", "setting", "token":
+		default:
+			if diff := cmp.Diff(same[c.Table], c.Hash); diff != "" {
+				t.Errorf("the table %s is another one now", c.Table)
+			}
+		}
+	}
+
+	// The way back without what was changed: the first database is as it was.
+	if err := core.Reopen(t.Context(), core.MoveConfig{From: first, By: operator}); err != nil {
+		t.Fatal(err)
+	}
+	recorded(t, first, o.keyFile, audit.DatabaseReopened, "")
+	o.works(t, first, o.keyFile, "pia")
+	if err := core.Reopen(t.Context(), core.MoveConfig{From: first, By: operator}); !errors.Is(err, core.ErrNotMoved) {
+		t.Errorf("reopening what was not moved: %v", err)
+	}
+}
+
+// Back into the folder that it came from: what is left there goes aside.
+func TestMoveIntoTheOldFolder(t *testing.T) {
+	first, second := core.Place{Dir: filepath.Join(t.TempDir(), "first")}, core.Place{Dir: filepath.Join(t.TempDir(), "second")}
+	o := newOriginal(t, first)
+	there := move(t, first, second, o.keyFile)
+	back := move(t, second, first, there.KeyFile)
+	if _, err := os.Stat(back.SetAside); err != nil || filepath.Dir(back.SetAside) != first.Dir {
+		t.Errorf("the database of before is %s, %v", back.SetAside, err)
+	}
+	o.works(t, first, o.keyFile, "noa")
+}
+
+// killedEnv makes the test binary a process that moves a database and kills itself
+// after so many steps.
+const killedEnv = "USHER_TEST_MOVE"
+
+func init() {
+	text := os.Getenv(killedEnv)
+	if text == "" {
+		return
+	}
+	args := strings.Split(text, "\n")
+	steps, _ := strconv.Atoi(args[0])
+	_, err := core.Move(context.Background(), core.MoveConfig{
+		From: core.Place{Dir: args[1]}, To: core.Place{Database: plexauth.Secret(args[2])}, KeyFile: args[3],
+		Holder: "usher migrate", By: operator,
+		Progress: func(core.Progress) {
+			if steps--; steps == 0 {
+				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				select {}
+			}
+		},
+	})
+	fmt.Fprintln(os.Stderr, "the move ended before it was killed:", err)
+	os.Exit(1)
+}
+
+// Killed at any step, the move goes on when it is run again, and meanwhile nothing
+// opens either side.
+func TestMoveIsKilled(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, to := core.Place{Dir: filepath.Join(t.TempDir(), "from")}, core.Place{Database: plexauth.Secret(pgtest.Database(t))}
+	o := newOriginal(t, from)
+	for _, steps := range []int{1, 4, 20, 40, 70} {
+		cmd := exec.CommandContext(t.Context(), exe)
+		cmd.Env = append(os.Environ(), killedEnv+"="+strings.Join([]string{strconv.Itoa(steps), from.Dir, string(to.Database), o.keyFile}, "\n"))
+		out, err := cmd.CombinedOutput()
+		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != -1 {
+			t.Fatalf("after %d steps: %v, want it killed\n%s", steps, err, out)
+		}
+		if mark := markOf(t, from, o.keyFile); mark == nil || mark.Part != core.MovesAway || mark.Done {
+			t.Errorf("after %d steps, opening the original: %+v, want a MoveError", steps, mark)
+		}
+		if mark := markOf(t, to, o.keyFile); mark == nil || mark.Part != core.IsFilled {
+			t.Errorf("after %d steps, opening the half copy: %+v, want a MoveError", steps, mark)
+		}
+	}
+	if moved := move(t, from, to, o.keyFile); !moved.Resumed {
+		t.Error("the move did not go on from where it was")
+	}
+	o.works(t, to, o.keyFile, "noa")
+}
+
+// What is in the way of a move is found before anything is written.
+func TestMoveIsRefused(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	from := core.Place{Dir: filepath.Join(t.TempDir(), "from")}
+	o := newOriginal(t, from)
+	empty := func() core.Place { return core.Place{Database: plexauth.Secret(pgtest.Database(t))} }
+	try := func(from, to core.Place, keyFile string) error {
+		_, err := core.Move(t.Context(), core.MoveConfig{From: from, To: to, KeyFile: keyFile, Holder: "usher migrate", By: operator})
+		return err
+	}
+	full := empty()
+	other := newOriginal(t, full)
+	if err := try(from, full, o.keyFile); !errors.Is(err, core.ErrNotEmpty) {
+		t.Errorf("to a database with rows: %v, want ErrNotEmpty", err)
+	}
+	for _, key := range []string{other.keyFile, filepath.Join(t.TempDir(), "none")} {
+		if err := try(from, empty(), key); !errors.As(err, new(*core.KeyError)) {
+			t.Errorf("with another key: %v, want a KeyError", err)
+		}
+	}
+	if err := try(core.Place{Dir: t.TempDir()}, empty(), o.keyFile); !errors.Is(err, core.ErrNoDatabase) {
+		t.Errorf("from an empty folder: %v, want ErrNoDatabase", err)
+	}
+
+	// A server, or a command that waits, on the old side.
+	server, err := core.Open(t.Context(), core.Config{Dir: from.Dir, KeyFile: o.keyFile, Holder: "usher serve"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := try(from, empty(), o.keyFile); !errors.As(err, new(*core.HeldError)) {
+		t.Errorf("while a server runs: %v, want a HeldError", err)
+	}
+	closeCore(t, server)
+	command := openPlace(t, from, o.keyFile)
+	if err := try(from, empty(), o.keyFile); !errors.Is(err, core.ErrInUse) {
+		t.Errorf("while a command runs: %v, want ErrInUse", err)
+	}
+	closeCore(t, command)
+	node := openPlace(t, full, other.keyFile)
+	if err := try(full, core.Place{Dir: t.TempDir()}, other.keyFile); !errors.Is(err, core.ErrConnected) {
+		t.Errorf("while a node runs: %v, want ErrConnected", err)
+	}
+	// A node that is cut off has a lease.
+	lease := func(until time.Time) {
+		t.Helper()
+		err := node.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			return tx.Exec(ctx, "UPDATE transient_key SET expires_at = $1", until.UnixMilli())
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	lease(time.Now().Add(time.Hour))
+	closeCore(t, node)
+	if err := try(full, core.Place{Dir: t.TempDir()}, other.keyFile); !errors.Is(err, core.ErrConnected) {
+		t.Errorf("while a node that is cut off may run: %v, want ErrConnected", err)
+	}
+	for what, at := range map[string]core.Place{"folder": from, "PostgreSQL": full} {
+		if mark := markOf(t, at, map[string]string{"folder": o.keyFile, "PostgreSQL": other.keyFile}[what]); mark != nil {
+			t.Errorf("a move that was refused marked the %s: %v", what, mark)
+		}
+	}
+}
