@@ -199,7 +199,7 @@ func (cs dataCommands) explainMove(err error, cfg core.MoveConfig) error {
 	case errors.Is(err, core.ErrOtherMove):
 		return &hintError{err, "end that move, or empty the database: remove the folder, or drop and create the PostgreSQL database"}
 	case errors.Is(err, core.ErrConnected), errors.Is(err, core.ErrInUse):
-		return &hintError{err, "stop every server and command that uses the old database, and run this again"}
+		return &hintError{err, "stop every server and command that uses the old or the new database, and run this again"}
 	case errors.Is(err, core.ErrNoDatabase):
 		return &hintError{err, "check --from"}
 	case errors.Is(err, core.ErrNotMoved):
