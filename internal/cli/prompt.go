@@ -121,16 +121,21 @@ func (c *console) newPassword(ctx context.Context, fromStdin bool) (plexauth.Sec
 	if !c.interactive() {
 		return "", noTerminal()
 	}
-	first, err := c.askUnseen(ctx, "Password: ")
+	return c.askTwice(ctx, "password")
+}
+
+// askTwice asks for a new secret on the terminal, and once more.
+func (c *console) askTwice(ctx context.Context, what string) (plexauth.Secret, error) {
+	first, err := c.askUnseen(ctx, strings.ToUpper(what[:1])+what[1:]+": ")
 	if err != nil {
 		return "", err
 	}
-	second, err := c.askUnseen(ctx, "Repeat the password: ")
+	second, err := c.askUnseen(ctx, "Repeat the "+what+": ")
 	if err != nil {
 		return "", err
 	}
 	if !first.Equal(second) {
-		return "", errors.New("the passwords do not match")
+		return "", fmt.Errorf("the %ss do not match", what)
 	}
 	return first, nil
 }

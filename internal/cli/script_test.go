@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/hmac"
@@ -34,6 +35,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/plexauth"
 	"github.com/usher-auth/usher/plexauthtest"
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
@@ -66,6 +69,7 @@ import (
 //	                           an hour; with a negative LIFE, it has expired
 //	newer DATABASE             makes a database one that a newer usher wrote
 //	sql DATABASE STATEMENT     changes a database as somebody does who can write to it
+//	encrypt FROM TO PASSPHRASE   encrypts a backup so that each use of it is quick
 //	mode FILE 0600             the file has these permissions
 //	elsewhere                  starts a second usher, that of package plexauthtest
 //	                           with its people, and sets $ELSEWHERE to its URL
@@ -88,7 +92,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fails": fails, "fails-at-terminal": failsAtTerminal, "sleep": sleep, "serve": serve, "shutdown": shutdown, "signin": signin, "get": get, "soon": soon,
 			"capture": capture, "keys": keys, "totp": totp, "certificate": certificate, "newer": newer, "sql": change,
-			"mode": mode, "elsewhere": elsewhere, "asked": asked, "trouble": troubleOf, "nowhere": nowhere,
+			"encrypt": encrypt, "mode": mode, "elsewhere": elsewhere, "asked": asked, "trouble": troubleOf, "nowhere": nowhere,
 			"link": link, "await": await, "enter": enter, "advance": advance,
 		},
 	})
@@ -455,6 +459,15 @@ func change(ts *testscript.TestScript, neg bool, args []string) {
 	defer db.Close()
 	_, err = db.Exec(args[1])
 	ts.Check(err)
+}
+
+func encrypt(ts *testscript.TestScript, neg bool, args []string) {
+	plain(ts, neg, len(args) == 3, "encrypt FROM TO PASSPHRASE")
+	f, err := os.Create(ts.MkAbs(args[1]))
+	ts.Check(err)
+	defer f.Close()
+	phrase := seal.Passphrase{Text: plexauth.Secret(args[2]), Work: 2}
+	ts.Check(phrase.EncryptFile(context.Background(), f, ts.MkAbs(args[0])))
 }
 
 func mode(ts *testscript.TestScript, neg bool, args []string) {

@@ -433,18 +433,24 @@ func (cs serveCommands) firstAdmin(ctx context.Context, accounts *account.Servic
 // every user of a machine can read the flags of every process.
 func (cs serveCommands) adminPassword(o serveOptions) (plexauth.Secret, error) {
 	if o.adminPasswordFile != "" {
-		text, err := os.ReadFile(o.adminPasswordFile)
+		password, err := firstLine(o.adminPasswordFile)
 		if err != nil {
 			return "", fmt.Errorf("reading the first admin's password: %w", err)
 		}
-		line, _, _ := strings.Cut(string(text), "\n")
-		return plexauth.Secret(strings.TrimSuffix(line, "\r")), nil
+		return password, nil
 	}
 	password, _ := cs.env(adminPasswordEnv)
 	if password == "" {
 		return "", wrongUse("--admin-username requires a password in %s or --admin-password-file", adminPasswordEnv)
 	}
 	return plexauth.Secret(password), nil
+}
+
+// firstLine reads a secret from the first line of a file.
+func firstLine(file string) (plexauth.Secret, error) {
+	text, err := os.ReadFile(file)
+	line, _, _ := strings.Cut(string(text), "\n")
+	return plexauth.Secret(strings.TrimSuffix(line, "\r")), err
 }
 
 const adminPasswordEnv = envPrefix + "ADMIN_PASSWORD"

@@ -9,6 +9,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/store"
 )
 
@@ -19,37 +20,109 @@ type HeldError = db.HeldError
 var (
 	ErrInUse  = db.ErrInUse
 	ErrNoCopy = db.ErrNoCopy
+	// ErrPassphrase and ErrDamaged are about an encrypted copy.
+	ErrPassphrase = seal.ErrPassphrase
+	ErrDamaged    = seal.ErrDamaged
 )
+
+// CopyOptions says how a database is copied to a file or back. Its zero value works.
+type CopyOptions struct {
+	// Passphrase encrypts the file. Its zero value: it is not encrypted.
+	Passphrase seal.Passphrase
+	// Progress is told how far it is. Nil: nobody is.
+	Progress func(Progress)
+}
+
+// IsEncrypted reports whether a file is a copy that Backup encrypted.
+func IsEncrypted(path string) (bool, error) { return seal.IsEncrypted(path) }
 
 // Backup copies the database to a new file at path, as it is at one moment, and checks
 // the copy. It needs no key: the person who keeps the copy may be one who must not have
 // it.
-func Backup(ctx context.Context, cfg Config, path string, told func(Progress)) (err error) {
+func Backup(ctx context.Context, cfg Config, path string, o CopyOptions) (err error) {
 	cfg.MustExist = true
 	d, _, err := openDB(ctx, cfg.withDefaults())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	return d.Backup(ctx, path, told)
+	if o.Passphrase.Text == "" {
+		return d.Backup(ctx, path, o.Progress)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("creating the copy: %w", err)
+	}
+	defer func() {
+		if err = errors.Join(err, f.Close()); err != nil {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}()
+	return inPrivate(cfg, func(dir string) error {
+		plain := filepath.Join(dir, db.Name)
+		if err := d.Backup(ctx, plain, o.Progress); err != nil {
+			return err
+		}
+		return o.Passphrase.EncryptFile(ctx, f, plain)
+	})
+}
+
+// inPrivate calls do with a folder that only its owner can read, and removes that: in
+// the data folder, where the same text is anyway, or in the one for temporary files.
+func inPrivate(cfg Config, do func(dir string) error) error {
+	parent := cfg.Dir
+	if cfg.Database != "" {
+		parent = ""
+	}
+	dir, err := os.MkdirTemp(parent, "usher-copy-")
+	if err != nil {
+		return fmt.Errorf("creating a folder for the copy: %w", err)
+	}
+	return errors.Join(do(dir), os.RemoveAll(dir))
 }
 
 // Restore replaces the database by a copy that Backup wrote. The audit log of the
 // restored database says so. It returns where the replaced database of a folder is now;
 // one at cfg.Database is gone. If it fails, the database is as before. ErrInUse,
-// *HeldError, ErrConnected, ErrNoCopy, and *MoveError: restoring a database that was
-// moved would make it two.
-func Restore(ctx context.Context, cfg Config, path string, told func(Progress)) (replaced string, err error) {
+// *HeldError, ErrConnected, ErrNoCopy, ErrPassphrase, ErrDamaged, and *MoveError:
+// restoring a database that was moved would make it two.
+func Restore(ctx context.Context, cfg Config, path string, o CopyOptions) (replaced string, err error) {
 	cfg = cfg.withDefaults()
+	encrypted, err := seal.IsEncrypted(path)
+	if err != nil {
+		return "", fmt.Errorf("reading the copy: %w", err)
+	}
+	if !encrypted {
+		return restore(ctx, cfg, path, filepath.Base(path), o)
+	}
+	if cfg.Database == "" {
+		if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+			return "", &FolderError{fmt.Errorf("creating the data folder: %w", err)}
+		}
+	}
+	err = inPrivate(cfg, func(dir string) error {
+		plain := filepath.Join(dir, "copy")
+		if err := o.Passphrase.DecryptFile(ctx, plain, path); err != nil {
+			return err
+		}
+		replaced, err = restore(ctx, cfg, plain, filepath.Base(path), o)
+		return err
+	})
+	return replaced, err
+}
+
+// restore is Restore from a file that is not encrypted; name is what the audit log
+// calls it.
+func restore(ctx context.Context, cfg Config, path, name string, o CopyOptions) (replaced string, err error) {
 	if cfg.Database != "" {
-		return "", restoreShared(ctx, cfg, path, told)
+		return "", restoreShared(ctx, cfg, path, name, o)
 	}
 	if err := notMoved(ctx, cfg); err != nil {
 		return "", err
 	}
 	return db.Restore(ctx, dbConfig(cfg), path, func(ctx context.Context, d *db.DB) error {
 		log := newLog(d, cfg)
-		return d.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return recordRestore(ctx, tx, log, cfg, path) })
+		return d.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return recordRestore(ctx, tx, log, cfg, name) })
 	})
 }
 
@@ -65,12 +138,12 @@ func notMoved(ctx context.Context, cfg Config) error {
 }
 
 // recordRestore writes to the log of a database that it is a copy.
-func recordRestore(ctx context.Context, tx *db.Tx, log *audit.Log, cfg Config, path string) error {
-	return log.Record(ctx, tx, cfg.By, audit.Event{Kind: audit.DatabaseRestored, Detail: filepath.Base(path)})
+func recordRestore(ctx context.Context, tx *db.Tx, log *audit.Log, cfg Config, name string) error {
+	return log.Record(ctx, tx, cfg.By, audit.Event{Kind: audit.DatabaseRestored, Detail: "from " + name})
 }
 
 // restoreShared replaces the content of a database that several nodes use.
-func restoreShared(ctx context.Context, cfg Config, path string, told func(Progress)) (err error) {
+func restoreShared(ctx context.Context, cfg Config, path, name string, o CopyOptions) (err error) {
 	dir, err := os.MkdirTemp("", "usher-restore-")
 	if err != nil {
 		return fmt.Errorf("creating a folder for the copy: %w", err)
@@ -88,9 +161,9 @@ func restoreShared(ctx context.Context, cfg Config, path string, told func(Progr
 	defer func() { err = errors.Join(err, d.Close()) }()
 	log := newLog(d, cfg)
 	_, err = d.Replace(ctx, from, db.MoveOptions{
-		Progress: told,
+		Progress: o.Progress,
 		Begin:    noServer,
-		End:      func(ctx context.Context, tx *db.Tx) error { return recordRestore(ctx, tx, log, cfg, path) },
+		End:      func(ctx context.Context, tx *db.Tx) error { return recordRestore(ctx, tx, log, cfg, name) },
 	})
 	return err
 }

@@ -40,9 +40,12 @@ var errDifferent = errors.New("the copy is not the same as the original")
 // whichever engine.
 type copier struct {
 	tables []table
-	total  int64 // rows of all tables, if told is set
 	told   func(Progress)
+	total  int64 // rows of all tables
 	done   Progress
+	// last is the last number of each table that was copied. A snapshot does not hold
+	// it: PostgreSQL counts on meanwhile.
+	last map[string]int64
 }
 
 // newCopier returns a copier for the schema of this process. The databases must have
@@ -68,7 +71,7 @@ func newCopier(ctx context.Context, told func(Progress), databases ...*DB) (*cop
 	if told == nil {
 		told = func(Progress) {}
 	}
-	return &copier{tables: tables, told: told}, nil
+	return &copier{tables: tables, told: told, last: make(map[string]int64)}, nil
 }
 
 // count counts the rows that there are to copy, and later to compare.
@@ -165,6 +168,7 @@ func (c *copier) copyTable(ctx context.Context, from *DB, q Querier, to target, 
 	if err != nil || last == 0 {
 		return err
 	}
+	c.last[t.name] = last
 	return to.write(ctx, func(ctx context.Context, tx *Tx) error { return to.db.engine.setLast(ctx, tx, t, last) })
 }
 
@@ -345,12 +349,13 @@ func (c *copier) compare(ctx context.Context, from *DB, original Querier, to *DB
 	if err != nil {
 		return nil, err
 	}
-	return same(want, got)
+	return c.same(want, got)
 }
 
 // same returns what is in every table, if it is the same on both sides.
-func same(want, got []Content) ([]Content, error) {
+func (c *copier) same(want, got []Content) ([]Content, error) {
 	for i := range want {
+		want[i].Last = c.last[want[i].Table]
 		if got[i] != want[i] {
 			return nil, fmt.Errorf("%w: the table %s has %d rows (%.12s) there and %d rows (%.12s) here",
 				errDifferent, want[i].Table, want[i].Rows, want[i].Hash, got[i].Rows, got[i].Hash)

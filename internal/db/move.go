@@ -291,7 +291,7 @@ func (d *DB) Replace(ctx context.Context, from *DB, o MoveOptions) (list []Conte
 			}
 			got, err := c.contents(inside, d, tx)
 			if err == nil {
-				list, err = same(want, got)
+				list, err = c.same(want, got)
 			}
 			if err != nil {
 				return err
@@ -304,7 +304,7 @@ func (d *DB) Replace(ctx context.Context, from *DB, o MoveOptions) (list []Conte
 
 // leaveTime is how long processes that have ended may take to leave the database's list
 // of connections.
-const leaveTime = 2 * time.Second
+const leaveTime = 5 * time.Second
 
 // unused returns ErrConnected if other processes are connected to a database on another
 // machine. For a folder, Alone does that.

@@ -1,8 +1,8 @@
 // Package seal encrypts stored secrets that must be read back: TOTP seeds and the
-// keys from which tokens are derived.
+// keys from which tokens are derived; and files, with a passphrase.
 //
 // It owns the key file and the encryption (AES-256-GCM with a key for each purpose,
-// derived with HKDF). It does not own the secrets or where they are stored. The
+// derived with HKDF; age for files). It does not own the secrets or where they are stored. The
 // database alone, without the key file, reveals none of them.
 package seal
 

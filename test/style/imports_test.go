@@ -113,7 +113,7 @@ var layers = []layer{
 	{"tools that know nothing of usher", []row{
 		{"guard", "fault"},
 		{"hashing", ""},
-		{"seal", ""},
+		{"seal", "plexauth"},
 		{"qrcode", ""},
 		{"avatar", ""},
 		{"letters", ""},
