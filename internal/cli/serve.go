@@ -45,7 +45,7 @@ type serveOptions struct {
 	hashSlots, hashQueue  int
 	maxConnections        int
 	failedTries           int
-	grace                 time.Duration
+	grace, drain          time.Duration
 	staleGrace            time.Duration
 	membersSetEmail       bool
 	auditKeep             time.Duration
@@ -106,6 +106,7 @@ is an account.`,
 	f.BoolVar(&o.membersSetEmail, "members-set-email", false, "let members change their own e-mail address, which is then unconfirmed until an admin confirms it; programs may match people by it")
 	f.DurationVar(&o.auditKeep, "audit-keep", 90*24*time.Hour, "how long the audit log is retained; 0 keeps it forever")
 	f.DurationVar(&o.grace, "grace", 20*time.Second, "how long requests in flight may take when the server stops")
+	f.DurationVar(&o.drain, "drain", 0, "how long to go on after a signal to stop, while /readyz fails, so that a load balancer sends requests elsewhere")
 	f.DurationVar(&o.staleGrace, "stale-grace", 0, "with --database: how long to accept cached tokens while the database cannot be reached, also revoked ones")
 	f.StringVar(&o.logLevel, "log-level", "info", "lowest `level` to log: debug, info, warn or error")
 	f.StringVar(&o.adminUsername, "admin-username", "", "`name` of the first admin, created if there is no account")
@@ -153,7 +154,7 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	}
 	srv := server.New(c, server.Config{
 		Version: version(), PublicURL: o.publicURL(), NoHSTS: !o.hsts, MediaJWT: o.pmsAcceptsJWT,
-		MetricsHosts: o.knownMetricsHosts(), Proxies: o.proxies,
+		MetricsHosts: o.knownMetricsHosts(), Proxies: o.proxies, Stopping: ctx.Done(),
 	})
 	empty, err := cs.firstAdmin(ctx, c.Accounts, o)
 	if err != nil {
@@ -209,7 +210,7 @@ func (o *serveOptions) check() error {
 		}
 	}
 	for flag, n := range map[string]int{
-		"--failed-tries": o.failedTries, "--hash-slots": o.hashSlots, "--hash-queue": o.hashQueue, "--grace": int(o.grace),
+		"--failed-tries": o.failedTries, "--hash-slots": o.hashSlots, "--hash-queue": o.hashQueue, "--grace": int(o.grace), "--drain": int(o.drain),
 		"--stale-grace": int(o.staleGrace), "--max-connections": o.maxConnections,
 	} {
 		if n < 0 {
@@ -316,12 +317,24 @@ func (o *serveOptions) connectionBound(files int) int {
 	return min(wanted, max(files-rest, files/4, 1))
 }
 
-// runServers serves both listeners, with the background work of c, until ctx ends
-// or a listener fails.
+// drained returns a context that ends some time after another one.
+func drained(ctx context.Context, drain time.Duration, log *slog.Logger) (context.Context, context.CancelCauseFunc) {
+	later, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() {
+		if drain > 0 {
+			log.Info("not ready any more; stopping later", "drain", drain.String())
+		}
+		time.AfterFunc(drain, func() { cancel(context.Cause(ctx)) })
+	})
+	return later, cancel
+}
+
+// runServers serves both listeners, with the background work of c, until the time to
+// drain after ctx ends, or a listener fails.
 func runServers(
 	ctx context.Context, c *core.Core, srv *server.Server, on listeners, o serveOptions, log *logger,
 ) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := drained(ctx, o.drain, log.Logger)
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	defer wg.Wait()

@@ -16,6 +16,9 @@ type Health struct {
 	Ping func(context.Context) error
 	// Logger gets the errors of Ping. Required.
 	Logger *slog.Logger
+	// Stopping is closed once the server is about to stop, and still answers. Nil: it
+	// does not say so before it stops.
+	Stopping <-chan struct{}
 }
 
 // Mount adds /healthz, which answers as long as the process does, and /readyz,
@@ -31,6 +34,12 @@ func (h Health) alive(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (h Health) ready(w http.ResponseWriter, r *http.Request) {
+	select {
+	case <-h.Stopping:
+		http.Error(w, "the server is about to stop", http.StatusServiceUnavailable)
+		return
+	default:
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
 	if err := h.Ping(ctx); err != nil {

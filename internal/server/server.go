@@ -37,6 +37,9 @@ type Config struct {
 	MediaJWT bool
 	// Version is shown in /identity. Empty: "dev".
 	Version string
+	// Stopping is closed once the server is about to stop: /readyz fails from then on.
+	// Nil: it does not fail before the server stops.
+	Stopping <-chan struct{}
 	// Unknown gets each request for a path that no face has, before it is
 	// answered. Nil: nobody.
 	Unknown func(*http.Request)
@@ -57,7 +60,7 @@ func New(c *core.Core, cfg Config) *Server {
 	public := strings.TrimSuffix(cfg.PublicURL, "/")
 	s := &Server{
 		observer:     httpd.NewObserver(c.Logger, c.Now),
-		health:       httpd.Health{Ping: c.DB.Ping, Logger: c.Logger},
+		health:       httpd.Health{Ping: c.DB.Ping, Logger: c.Logger, Stopping: cfg.Stopping},
 		metricsHosts: metricsHosts(public, cfg.MetricsHosts),
 		pages:        web.New(c, web.Config{PublicURL: public, NoHSTS: cfg.NoHSTS}),
 	}

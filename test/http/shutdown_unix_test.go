@@ -96,6 +96,68 @@ func waitRefused(t *testing.T, address string) {
 	t.Fatal("the server still takes connections")
 }
 
+// With --drain, a server that is to stop says that it is not ready, and answers all
+// other requests as before, on new connections, too.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	serve := func(s *script, drain string) *usher.Server {
+		t.Helper()
+		cmd := exec.Command(usherBinary, "serve", "--listen", "127.0.0.1:0", "--data", s.data, "--drain", drain)
+		cmd.Env = usher.Env()
+		server, err := usher.Start(cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return server
+	}
+	status := func(server *usher.Server, path string) int {
+		t.Helper()
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		resp, err := client.Get(server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	s := newScript(t)
+	server := serve(s, "1h")
+	if got := status(server, "/readyz"); got != http.StatusOK {
+		t.Errorf("/readyz before: %d", got)
+	}
+	if err := server.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for until := time.Now().Add(20 * time.Second); status(server, "/readyz") != http.StatusServiceUnavailable; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("/readyz does not fail")
+		}
+	}
+	for _, path := range []string{"/healthz", "/identity"} {
+		if got := status(server, path); got != http.StatusOK {
+			t.Errorf("%s while it drains: %d", path, got)
+		}
+	}
+	resp, err := http.PostForm(server.URL+"/api/v2/users/signin?X-Plex-Client-Identifier=x",
+		url.Values{"login": {"olga"}, "password": {s.vars["olga_password"]}})
+	if err != nil || resp.StatusCode != http.StatusCreated {
+		t.Fatal("a sign-in while it drains:", resp, err)
+	}
+	resp.Body.Close()
+	if err := server.Stop(); err == nil { // a second signal ends it at once
+		t.Error("the second signal did not end the server")
+	}
+
+	server = serve(s, "300ms")
+	began := time.Now()
+	if err := server.Stop(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took < 300*time.Millisecond {
+		t.Errorf("it stopped after %v", took)
+	}
+}
+
 // A program that was started with nohup outlives the terminal.
 func TestIgnoredHangupStaysIgnored(t *testing.T) {
 	t.Parallel()
