@@ -25,7 +25,8 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrNoDatabase reports that the data folder has no database.
 	ErrNoDatabase = errors.New("there is no usher database")
-	// ErrNewer reports that a newer usher wrote the database.
+	// ErrNewer reports that a newer usher wrote the database, with a schema that
+	// this one cannot use.
 	ErrNewer = errors.New("the database is from a newer usher")
 	// ErrClosed reports that the database has been closed.
 	ErrClosed = errors.New("the database is closed")

@@ -3,8 +3,9 @@
 // It owns how the database is opened, migrated, backed up and closed; the
 // transactions, and which writes share one commit; the feed that says what
 // each commit changed; and the caches that the feed keeps honest. It knows the
-// two tables that it needs for that, schema_version and change, and no other:
-// every other statement is in package store.
+// tables that it needs for that, schema_version, schema_expansion, change and
+// move, and no other: every other statement is in package store. What it copies
+// to another database is what it finds in the schema.
 //
 // # Writing
 //

@@ -16,7 +16,13 @@ type migration struct {
 	version int
 	name    string
 	sql     string
+	// expands: the release before works on the schema after this step, too. The step
+	// says so in its first line.
+	expands bool
 }
+
+// expandLine is the first line of a step that only expands the schema.
+const expandLine = "-- expand\n"
 
 // readMigrations reads the steps of an engine, named "00001_init.sql" and so
 // on, in order. Their versions are 1, 2, 3 …
@@ -36,7 +42,7 @@ func readMigrations(files fs.FS, engine string) ([]migration, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, migration{version, e.Name(), string(text)})
+		list = append(list, migration{version, e.Name(), string(text), strings.HasPrefix(string(text), expandLine)})
 	}
 	return list, nil
 }
@@ -44,7 +50,8 @@ func readMigrations(files fs.FS, engine string) ([]migration, error) {
 // migrate brings the schema up to date in one transaction: all steps or none.
 // The transaction takes the write lock before it reads the version, so that one
 // process at a time migrates. A schema that is newer than the known steps is an
-// error: its rows could be misread.
+// error, unless each further step says that it only expands the schema: rows could be
+// misread.
 func migrate(ctx context.Context, p pools, e engine, steps []migration, mustExist bool) (err error) {
 	if e.exists != "" {
 		var exists bool
@@ -55,8 +62,8 @@ func migrate(ctx context.Context, p pools, e engine, steps []migration, mustExis
 			return ErrNoDatabase
 		}
 	}
-	if have, err := schemaVersion(ctx, p.writer); err == nil && have == len(steps) {
-		return nil // without waiting for the write lock
+	if have, err := schemaVersion(ctx, p.writer); err == nil && have >= len(steps) {
+		return checkNewer(ctx, p.writer, have, len(steps)) // without waiting for the write lock
 	}
 	pool := p.writer
 	if p.patient != nil {
@@ -86,13 +93,15 @@ func applySteps(ctx context.Context, conn *sql.Conn, steps []migration) error {
 	if _, err := conn.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)"); err != nil {
 		return fmt.Errorf("creating the table of schema versions: %w", err)
 	}
+	if _, err := conn.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS schema_expansion (version INTEGER PRIMARY KEY)"); err != nil {
+		return fmt.Errorf("creating the table of schema expansions: %w", err)
+	}
 	have, err := schemaVersion(ctx, conn)
 	if err != nil {
 		return fmt.Errorf("reading the schema's version: %w", err)
 	}
-	if have > len(steps) {
-		return fmt.Errorf("%w: its schema is version %d and this usher knows up to %d; run the newer usher, or choose another data folder",
-			ErrNewer, have, len(steps))
+	if have >= len(steps) { // another process has been faster
+		return checkNewer(ctx, conn, have, len(steps))
 	}
 	for _, m := range steps[have:] {
 		if _, err := conn.ExecContext(ctx, m.sql); err != nil {
@@ -101,13 +110,41 @@ func applySteps(ctx context.Context, conn *sql.Conn, steps []migration) error {
 		if _, err := conn.ExecContext(ctx, "INSERT INTO schema_version (version) VALUES ($1)", m.version); err != nil {
 			return fmt.Errorf("recording migration %s: %w", m.name, err)
 		}
+		if !m.expands {
+			continue
+		}
+		if _, err := conn.ExecContext(ctx, "INSERT INTO schema_expansion (version) VALUES ($1)", m.version); err != nil {
+			return fmt.Errorf("recording migration %s: %w", m.name, err)
+		}
 	}
 	return nil
 }
 
-func schemaVersion(ctx context.Context, db interface {
+// rowQuerier is a pool of connections or one of them.
+type rowQuerier interface {
 	QueryRowContext(context.Context, string, ...any) *sql.Row
-}) (version int, err error) {
+}
+
+// checkNewer returns ErrNewer if a schema has steps that this process does not know,
+// and that do more than expand it.
+func checkNewer(ctx context.Context, db rowQuerier, have, known int) error {
+	if have <= known {
+		return nil
+	}
+	newer := fmt.Errorf("%w: its schema is version %d and this usher knows up to %d; run the newer usher, or choose another data folder",
+		ErrNewer, have, known)
+	var expansions int
+	err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM schema_expansion WHERE version > $1", known).Scan(&expansions)
+	switch {
+	case err != nil && isLost(err):
+		return err
+	case err != nil || expansions != have-known: // without the table, nothing says so
+		return newer
+	}
+	return nil
+}
+
+func schemaVersion(ctx context.Context, db rowQuerier) (version int, err error) {
 	err = db.QueryRowContext(ctx, "SELECT COALESCE(MAX(version), 0) FROM schema_version").Scan(&version)
 	return version, err
 }

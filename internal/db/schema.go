@@ -24,7 +24,7 @@ type table struct {
 }
 
 // own are the tables that belong to one database and to no other: they are not copied.
-var own = []string{"schema_version", "change", "move"}
+var own = []string{"schema_version", "schema_expansion", "change", "move"}
 
 // readSchema returns the tables that the migrations make, but for those of this
 // package. Those that others refer to come first.

@@ -125,6 +125,35 @@ func TestMigrationsAgree(t *testing.T) {
 	}
 }
 
+// rollingSince is the first version whose step says what it does to the release before.
+const rollingSince = 16
+
+// Each step says in its first line whether the release before works on the schema after
+// it, in both dialects.
+func TestMigrationsSayWhetherTheyExpand(t *testing.T) {
+	expands := map[string][]string{}
+	for _, engine := range []string{"sqlite", "postgres"} {
+		entries, err := fs.ReadDir(store.Migrations(), engine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries[rollingSince-1:] {
+			text, err := fs.ReadFile(store.Migrations(), path.Join(engine, e.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			line, _, _ := strings.Cut(string(text), "\n")
+			if line != "-- expand" && line != "-- contract" {
+				t.Errorf("%s/%s begins with %q, want \"-- expand\" or \"-- contract\": CONTRIBUTING.md says which", engine, e.Name(), line)
+			}
+			expands[engine] = append(expands[engine], e.Name()+" "+line)
+		}
+	}
+	if diff := cmp.Diff(expands["sqlite"], expands["postgres"]); diff != "" {
+		t.Errorf("the steps (-SQLite +PostgreSQL):\n%s", diff)
+	}
+}
+
 // firstSteps returns the steps of an engine up to a version.
 func firstSteps(t *testing.T, engine string, version int) fstest.MapFS {
 	t.Helper()

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -55,6 +56,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) func(cfg db.Config) (*db.DB, 
 		{"A value that was loaded during a change is not cached", testCacheRace},
 		{"Many processes migrate at once", testMigrateAtOnce},
 		{"A newer schema is rejected", testNewer},
+		{"A schema that was only expanded is used", testExpanded},
 		{"Ping reads and writes", testPing},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, &place{newPlace(t)}) })
@@ -502,6 +504,50 @@ func testNewer(t *testing.T, p *place) {
 	}))
 	if _, err := p.with(db.Config{Migrations: Migrations}); !errors.Is(err, db.ErrNewer) {
 		t.Errorf("opening it: %v, want ErrNewer", err)
+	}
+}
+
+// after returns the schema of a later release, with a further step.
+func after(steps fstest.MapFS, name, text string) fstest.MapFS {
+	later := maps.Clone(steps)
+	for _, engine := range []string{"sqlite", "postgres"} {
+		later[engine+"/"+name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return later
+}
+
+func testExpanded(t *testing.T, p *place) {
+	old := p.open(t, db.Config{})
+	expanded := after(Migrations, "00002_note.sql", "-- expand\nALTER TABLE word ADD COLUMN note TEXT NOT NULL DEFAULT ''")
+	contracted := after(expanded, "00003_less.sql", "ALTER TABLE word DROP COLUMN note")
+	openWith := func(migrations fstest.MapFS) *db.DB {
+		t.Helper()
+		d, err := p.with(db.Config{Migrations: migrations})
+		must(t, err)
+		return d
+	}
+	newer := openWith(expanded)
+	must(t, newer.Write(t.Context(), put("newer", "1")))
+	must(t, old.Write(t.Context(), put("running", "1")))
+	started := p.open(t, db.Config{})
+	h := listen(started)
+	must(t, newer.Write(t.Context(), put("heard", "1")))
+	must(t, started.Write(t.Context(), put("started", "1")))
+	if !within(func() bool { keys, _ := h.so(); return slices.Contains(keys, "word heard") }) {
+		t.Error("the older process does not hear the newer one")
+	}
+	if get(t, newer, "running") != "1" || get(t, newer, "started") != "1" || get(t, started, "newer") != "1" {
+		t.Error("the two do not read each other's rows")
+	}
+	must(t, newer.Close())
+	must(t, openWith(contracted).Close())
+	for what, migrations := range map[string]fstest.MapFS{"two steps before": Migrations, "one step before": expanded} {
+		if d, err := p.with(db.Config{Migrations: migrations}); !errors.Is(err, db.ErrNewer) {
+			t.Errorf("%s a step that does more than expand: %v, want ErrNewer", what, err)
+			if err == nil {
+				must(t, d.Close())
+			}
+		}
 	}
 }
 

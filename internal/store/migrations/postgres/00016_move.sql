@@ -1,3 +1,4 @@
+-- expand
 -- See sqlite/00016_move.sql.
 CREATE TABLE move (
     part  TEXT COLLATE "C" PRIMARY KEY,

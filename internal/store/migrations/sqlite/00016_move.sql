@@ -1,3 +1,4 @@
+-- expand
 -- That the database moves, or has moved, to another place, or is being filled from
 -- one. Only "usher migrate" opens a database with a row here.
 CREATE TABLE move (
