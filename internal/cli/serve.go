@@ -162,7 +162,7 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	}
 	cs.greet(connections[0].URI, empty, srv.Pages())
 	log.Info("ready", "address", on.main.Addr().String(), "version", version(), "tls", o.tlsCert != "")
-	return runServers(ctx, c, srv, on, o, log)
+	return cs.explainOpen(runServers(ctx, c, srv, on, o, log))
 }
 
 // tuneRuntime tunes the garbage collector, unless the environment does.
@@ -339,13 +339,18 @@ func runServers(
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { c.Run(ctx) })
+	wg.Go(func() {
+		if err := c.DB.WatchMove(ctx); err != nil {
+			cancel(&brokenError{err})
+		}
+	})
 	wg.Go(func() { supervisor{c.DB.Ping, log.Logger}.watch(ctx) })
 	if on.metrics != nil {
 		log.Info("metrics", "address", on.metrics.Addr().String())
 		wg.Go(func() {
 			how := httpd.Serving{Bounds: httpd.Bounds{All: metricsConnections}, Grace: o.grace, Logger: log.Logger}
 			if err := httpd.Serve(ctx, httpd.NewServer(srv.MetricsHandler(), log.Logger), on.metrics, how); err != nil {
-				cancel(&metricsError{err})
+				cancel(&brokenError{fmt.Errorf("serving metrics: %w", err)})
 			}
 		})
 	}
@@ -357,21 +362,17 @@ func runServers(
 		how.Certificate = &httpd.Certificate{CertFile: o.tlsCert, KeyFile: o.tlsKey, Logger: log.Logger}
 	}
 	err := httpd.Serve(ctx, httpd.NewServer(srv.Handler(), log.Logger), on.main, how)
-	if broken := (*metricsError)(nil); err == nil && errors.As(context.Cause(ctx), &broken) {
-		err = broken
+	if broken := (*brokenError)(nil); err == nil && errors.As(context.Cause(ctx), &broken) {
+		err = broken.error
 	}
 	cancel(err)
 	log.Info("stopped")
 	return err
 }
 
-// metricsError says that the metrics listener failed. The server stops, because it
-// would run unmonitored.
-type metricsError struct{ error }
-
-func (e *metricsError) Error() string { return "serving metrics: " + e.error.Error() }
-
-func (e *metricsError) Unwrap() error { return e.error }
+// brokenError says why a server stops by itself: it would run unmonitored, or on a
+// database that was moved.
+type brokenError struct{ error }
 
 // connections are the connections of this server in responses: the public URLs
 // or, without them, the listening address. If the server listens on all

@@ -40,7 +40,7 @@ var rows = []struct {
 		device, model, vendor, name, address, account_id, token_hash, created_at, expires_at, forward)
 		VALUES (77, 'ABCD', TRUE, $1, 'c', 'p', 'v', 'p', 'v', 'd', 'm', 'v', 'n', 'a', 1, NULL, 1, 9, 'https://x/')`, []any{[]byte{1}}},
 	{`INSERT INTO session (hash, account_id, complete, user_agent, address, created_at, last_used_at, expires_at, revision)
-		VALUES ($1, 1, FALSE, 'agent é', 'a', 1, 2, 3, 4)`, []any{[]byte{2}}},
+		VALUES ($1, 1, FALSE, $2, 'a', 1, 2, 3, 4)`, []any{[]byte{2}, "é 😀, and what PostgreSQL cannot store: \x00 \xc3"}},
 	{`INSERT INTO passkey (account_id, credential_id, credential, name, created_at, last_used_at)
 		VALUES (1, $1, $2, '😀', 1, 2)`, []any{[]byte{3}, []byte("{}")}},
 	{"INSERT INTO origin (origin, created_at) VALUES ('https://a.example', 1), ('https://b.example', 2)", nil},

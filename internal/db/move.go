@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -87,6 +88,7 @@ func (d *DB) setMark(ctx context.Context, tx *Tx, part Part, id, place string, d
 	if err := unmark(ctx, tx, part); err != nil {
 		return err
 	}
+	tx.Touch(moves, "")
 	return tx.Exec(ctx, "INSERT INTO move (part, id, place, done, at) VALUES ($1, $2, $3, $4, $5)",
 		string(part), id, place, done, tx.Now().UnixMilli())
 }
@@ -94,6 +96,43 @@ func (d *DB) setMark(ctx context.Context, tx *Tx, part Part, id, place string, d
 func unmark(ctx context.Context, tx *Tx, part Part) error {
 	return tx.Exec(ctx, "DELETE FROM move WHERE part = $1", string(part))
 }
+
+// WatchMove returns a *MoveError once the database becomes one side of a move, or is
+// found to be one when a connection that was lost is back; nil when ctx ends.
+func (d *DB) WatchMove(ctx context.Context) error {
+	changed := make(chan struct{}, 1)
+	d.Watch(func(changes []Change, all bool) {
+		if !all && !slices.ContainsFunc(changes, func(c Change) bool { return c.Topic == moves }) {
+			return
+		}
+		select {
+		case changed <- struct{}{}:
+		default: // it is to be looked at anyway
+		}
+	})
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+		var mark *MoveError
+		var retry backoff
+		for {
+			err := retry.result(d.CheckMove(ctx))
+			if errors.As(err, &mark) {
+				return err
+			}
+			if err == nil || ctx.Err() != nil {
+				break
+			}
+			retry.wait(ctx) // connections of before may be lost one by one
+		}
+	}
+}
+
+// moves is the topic of the marks.
+const moves Topic = "move"
 
 // MoveOptions says how a database is moved. Its zero value works.
 type MoveOptions struct {

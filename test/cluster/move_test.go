@@ -2,10 +2,12 @@ package cluster_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/usher-auth/usher/internal/db/pgtest"
 	usher "github.com/usher-auth/usher/test/http/binary"
@@ -90,5 +92,33 @@ func TestMigrate(t *testing.T) {
 	}
 	if out := run(false, "account", "list", "--database", c.address, "--key-file", c.keyFile); !strings.Contains(out, "was moved to "+second) {
 		t.Errorf("a command on what was moved back: %s", out)
+	}
+}
+
+// A node that was cut off while the database was moved learns of it when it connects
+// again, and stops: what it wrote would be lost.
+func TestNodeLearnsOfAMove(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	c := newCluster(t)
+	server, err := usher.Start(c.command(c.address, "serve", "--listen", "127.0.0.1:0", "--drain", "1h"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pgtest.Exec(t, c.address, "INSERT INTO move (part, id, place, done, at) VALUES ('from', 'x', '/elsewhere', TRUE, 1)")
+	pgtest.Exec(t, c.address, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'usher serve%'")
+	for until := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		resp, err := http.Get(server.URL + "/healthz")
+		if err != nil {
+			break
+		}
+		resp.Body.Close()
+		if time.Now().After(until) {
+			t.Fatal("the node still runs", server.Log())
+		}
+	}
+	if err := server.Stop(); err == nil || !strings.Contains(err.Error(), "was moved to /elsewhere") {
+		t.Errorf("it ended with %v", err)
 	}
 }
