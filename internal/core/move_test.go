@@ -219,6 +219,11 @@ func TestMoveThereAndBack(t *testing.T) {
 	if last := steps[len(steps)-1]; last.Rows != last.Total || !last.Comparing {
 		t.Errorf("the last step is %+v, want all rows compared", last)
 	}
+	for _, p := range steps {
+		if p.Rows > p.Total {
+			t.Errorf("%d of %d rows of %s", p.Rows, p.Total, p.Table)
+		}
+	}
 	if there.AuditRows == 0 || there.BrokenAudit != nil || there.Resumed || there.KeyFile != o.keyFile {
 		t.Errorf("moved: %+v", there)
 	}
@@ -274,18 +279,6 @@ func TestMoveThereAndBack(t *testing.T) {
 	}
 }
 
-// Back into the folder that it came from: what is left there goes aside.
-func TestMoveIntoTheOldFolder(t *testing.T) {
-	first, second := core.Place{Dir: filepath.Join(t.TempDir(), "first")}, core.Place{Dir: filepath.Join(t.TempDir(), "second")}
-	o := newOriginal(t, first)
-	there := move(t, first, second, o.keyFile)
-	back := move(t, second, first, there.KeyFile)
-	if _, err := os.Stat(back.SetAside); err != nil || filepath.Dir(back.SetAside) != first.Dir {
-		t.Errorf("the database of before is %s, %v", back.SetAside, err)
-	}
-	o.works(t, first, o.keyFile, "noa")
-}
-
 // killedEnv makes the test binary a process that moves a database and kills itself
 // after so many steps.
 const killedEnv = "USHER_TEST_MOVE"
@@ -323,7 +316,7 @@ func TestMoveIsKilled(t *testing.T) {
 	}
 	from, to := core.Place{Dir: filepath.Join(t.TempDir(), "from")}, core.Place{Database: plexauth.Secret(pgtest.Database(t))}
 	o := newOriginal(t, from)
-	for _, steps := range []int{1, 4, 20, 40, 70} {
+	for _, steps := range []int{1, 20, 70} {
 		cmd := exec.CommandContext(t.Context(), exe)
 		cmd.Env = append(os.Environ(), killedEnv+"="+strings.Join([]string{strconv.Itoa(steps), from.Dir, string(to.Database), o.keyFile}, "\n"))
 		out, err := cmd.CombinedOutput()

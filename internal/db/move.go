@@ -308,6 +308,10 @@ func (d *DB) Replace(ctx context.Context, from *DB, o MoveOptions) (list []Conte
 	}
 	err = from.Snapshot(ctx, func(ctx context.Context, q Querier) error {
 		// It is read before the transaction begins, which may not pause.
+		if err := c.count(ctx, q); err != nil {
+			return err
+		}
+		c.done = Progress{Comparing: true}
 		want, err := c.contents(ctx, from, q)
 		if err != nil {
 			return err
@@ -328,6 +332,7 @@ func (d *DB) Replace(ctx context.Context, from *DB, o MoveOptions) (list []Conte
 			if err := c.copyTo(ctx, from, q, target{d, one}); err != nil {
 				return err
 			}
+			c.done = Progress{Comparing: true}
 			got, err := c.contents(inside, d, tx)
 			if err == nil {
 				list, err = c.same(want, got)
