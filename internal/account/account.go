@@ -3,7 +3,6 @@ package account
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +38,8 @@ var (
 	// ErrLastAdmin reports that the account is the only admin who can sign in.
 	ErrLastAdmin = fault.New(fault.Conflict,
 		"this is the last admin: make another account an admin first")
+	// ErrManaged reports that the account is no login, and cannot become one.
+	ErrManaged = fault.New(fault.Conflict, "this is a managed user of a home: it does not sign in")
 )
 
 // The fields of an account that an invalid error names (see fault.FieldOf).
@@ -65,6 +66,9 @@ type Account struct {
 	ConfirmedEmail string
 	// Title is the name that programs show.
 	Title string
+	// OwnerID is the account whose home a managed account belongs to; 0 for an
+	// account of its own. See package home.
+	OwnerID int64
 	// PasswordHash is a PHC string; empty if the account has no password.
 	PasswordHash plexauth.Secret
 	Admin        bool // may administer this usher
@@ -84,6 +88,13 @@ type Account struct {
 // EmailConfirmed reports whether an admin set or confirmed the e-mail address. It
 // is what programs may match people by.
 func (a Account) EmailConfirmed() bool { return a.Email != "" && a.ConfirmedEmail == a.Email }
+
+// Managed reports whether the account is no login: a managed user or the guest of a
+// home. Its Username is the name that the home calls it, and is not unique.
+func (a Account) Managed() bool { return a.OwnerID != 0 }
+
+// CanSignIn reports whether the account may sign in at all.
+func (a Account) CanSignIn() bool { return !a.Disabled && !a.Managed() }
 
 // HasSecondFactor reports whether signing in takes a verification code.
 func (a Account) HasSecondFactor() bool { return a.TOTPSeed != nil }
@@ -133,9 +144,15 @@ type Rows interface {
 	// Update replaces everything of an account but its ID, UUID, backup codes
 	// and time of creation.
 	Update(ctx context.Context, tx *db.Tx, a Account) error
+	// Managed returns the accounts that an account's home manages.
+	Managed(ctx context.Context, q db.Querier, ownerID int64) ([]Account, error)
 	// Delete removes an account with its devices, tokens, sessions, passkeys and
-	// shares. The servers that it owned belong to the admins then.
+	// shares, the accounts that its home manages, and the tokens of others that its
+	// tokens led to. The servers that it owned belong to the admins then.
 	Delete(ctx context.Context, tx *db.Tx, id int64) error
+	// RevokeSwitched revokes the tokens of other accounts that an account's tokens
+	// led to, and returns how many there were.
+	RevokeSwitched(ctx context.Context, tx *db.Tx, id int64) (int, error)
 	// SetBackupCodes replaces an account's backup codes.
 	SetBackupCodes(ctx context.Context, tx *db.Tx, id int64, codes []signin.Hash) error
 	CodeRows
@@ -196,6 +213,7 @@ type Service struct {
 	proofs  *signin.Spender
 	devices Devices
 	marks   [32]byte // authenticates the marks of browsers
+	pins    [32]byte // keys the PINs of homes
 	hashing *guard.Admission
 	hasher  hasher
 	now     func() time.Time
@@ -213,7 +231,7 @@ type Service struct {
 func New(cfg Config) *Service {
 	s := &Service{
 		db: cfg.DB, rows: cfg.Rows, audit: cfg.Audit, key: cfg.Key, proofs: cfg.Proofs, devices: cfg.Devices,
-		marks: cfg.Key.Derive("known browsers"), hashing: cfg.Hashing,
+		marks: cfg.Key.Derive("known browsers"), pins: cfg.Key.Derive("home pins"), hashing: cfg.Hashing,
 		hasher: hasher{cfg.Cost, cfg.Argon2id}, now: cfg.Now, random: cfg.Random, wrongCodes: cfg.FailedTries,
 		membersSetEmail: cfg.MembersSetEmail,
 	}
@@ -365,9 +383,7 @@ func (s *Service) prepare(ctx context.Context, by audit.Actor, n NewAccount) (Ac
 			return Account{}, err
 		}
 	}
-	var uuid [8]byte
-	_, _ = io.ReadFull(s.random, uuid[:]) // crypto/rand never fails
-	a.UUID, a.Admin = hex.EncodeToString(uuid[:]), n.Admin
+	a.UUID, a.Admin = s.newUUID(), n.Admin
 	return a, nil
 }
 
@@ -406,8 +422,9 @@ func (s *Service) SetPassword(ctx context.Context, by audit.Actor, id int64, pas
 	})
 }
 
-// Disable keeps an account from signing in and its tokens from working. The
-// tokens themselves stay. An account that is disabled is left alone.
+// Disable keeps an account from signing in and its tokens from working, and those of
+// the accounts that its home manages. The tokens themselves stay, but those of other
+// accounts that they led to are revoked. An account that is disabled is left alone.
 // ErrLastAdmin, ErrNotFound.
 func (s *Service) Disable(ctx context.Context, by audit.Actor, id int64) error {
 	return s.setDisabled(ctx, by, id, audit.AccountDisabled, true)
@@ -427,6 +444,9 @@ func (s *Service) setDisabled(
 		}
 		if disabled {
 			if err := s.checkLastAdmin(ctx, tx, *a); err != nil {
+				return false, err
+			}
+			if _, err := s.rows.RevokeSwitched(ctx, tx, id); err != nil {
 				return false, err
 			}
 		}
@@ -504,6 +524,9 @@ func (s *Service) changeIn(
 	if err != nil {
 		return err
 	}
+	if a.Managed() && e.Kind != audit.AccountDisabled && e.Kind != audit.AccountEnabled {
+		return ErrManaged
+	}
 	e.AccountID, e.Account = id, a.Username // by its old name
 	if changed, err := change(ctx, tx, &a); err != nil || !changed {
 		return err
@@ -514,8 +537,9 @@ func (s *Service) changeIn(
 	return s.audit.Record(ctx, tx, by, e)
 }
 
-// Remove removes an account with its devices, tokens and shares. The servers
-// that it owned belong to the admins then. ErrLastAdmin, ErrNotFound.
+// Remove removes an account with its devices, tokens and shares, and the accounts
+// that its home manages. The servers that it owned belong to the admins then.
+// ErrLastAdmin, ErrNotFound.
 func (s *Service) Remove(ctx context.Context, by audit.Actor, id int64) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		a, err := s.rows.Get(ctx, tx, id)
@@ -525,9 +549,15 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, id int64) error {
 		if err := s.checkLastAdmin(ctx, tx, a); err != nil {
 			return err
 		}
-		e := audit.Event{Kind: audit.AccountRemoved, AccountID: id, Account: a.Username}
-		if err := s.audit.Record(ctx, tx, by, e); err != nil {
+		managed, err := s.rows.Managed(ctx, tx, id)
+		if err != nil {
 			return err
+		}
+		for _, removed := range append(managed, a) {
+			e := audit.Event{Kind: audit.AccountRemoved, AccountID: removed.ID, Account: removed.Username}
+			if err := s.audit.Record(ctx, tx, by, e); err != nil {
+				return err
+			}
 		}
 		return s.rows.Delete(ctx, tx, id)
 	})

@@ -108,6 +108,9 @@ func splitEmail(email string) (local, domain string) {
 // skeletons returns what the names of an account look like. A domain looks the way
 // that mail programs show it, however it is written.
 func skeletons(a Account) []string {
+	if a.Managed() {
+		return nil // its name is one of its home only
+	}
 	list := glyph.Skeletons(a.Username)
 	if a.Email != "" {
 		list = append(list, emailSkeletons(a.Email)...)

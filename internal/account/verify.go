@@ -110,7 +110,7 @@ func (s *Service) VerifyCode(
 	if err != nil {
 		return Verified{}, named("finding an account", err)
 	}
-	if a.Revision != revision || a.Disabled {
+	if a.Revision != revision || !a.CanSignIn() {
 		return Verified{}, s.failed(ctx, by, a, changed, ErrCredentials)
 	}
 	if !a.HasSecondFactor() || code == "" {
@@ -150,7 +150,7 @@ func (s *Service) tryPassword(ctx context.Context, by audit.Actor, c Credentials
 	if err != nil {
 		return try{}, "", err
 	}
-	if !right || t.account.Disabled {
+	if !right || !t.account.CanSignIn() {
 		ctx = context.WithoutCancel(ctx) // it is recorded, also if the caller hangs up
 		return try{}, "", s.failed(ctx, by, t.account, whyFailed(t.account, right), ErrCredentials)
 	}
@@ -299,7 +299,7 @@ func (s *Service) checkInTurn(ctx context.Context, t *try, c Credentials) (code 
 		return "", false, err
 	}
 	t.password, code, right = s.checkPassword(t.account, c)
-	good := right && !t.account.Disabled
+	good := right && t.account.CanSignIn()
 	if !good {
 		t.takeBackSignIn()
 	}
@@ -388,7 +388,7 @@ func whyFailed(a Account, right bool) string {
 func (s *Service) checkPassword(a Account, c Credentials) (password, code plexauth.Secret, right bool) {
 	have, err := parsePHC(a.PasswordHash)
 	if err != nil {
-		have = phc{s.hasher.cost, make([]byte, saltSize), make([]byte, hashSize)}
+		have = s.nobodys()
 	}
 	known := err == nil
 	whole := s.hasher.matches(c.Password, have) && known
@@ -404,6 +404,11 @@ func (s *Service) checkPassword(a Account, c Credentials) (password, code plexau
 		return rest, code, true
 	}
 	return c.Password, "", whole
+}
+
+// nobodys is a hash that takes as long to compare with as that of a new password.
+func (s *Service) nobodys() phc {
+	return phc{s.hasher.cost, make([]byte, saltSize), make([]byte, hashSize)}
 }
 
 // rehash hashes a password that was right again if the account's hash has another

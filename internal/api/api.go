@@ -70,12 +70,17 @@ func New(c *core.Core, cfg Config) *API {
 // asks for a page. A path that a mux would clean by a redirect is not passed on:
 // the redirect would repeat a query that may hold a token.
 func (a *API) Handler(next http.Handler) http.Handler {
-	mux := http.NewServeMux()
+	mux, restricted := http.NewServeMux(), http.NewServeMux()
 	for path, e := range a.patterns {
-		mux.Handle(path, e)
-		mux.Handle(path+"/{$}", e)
+		to := mux
+		if strings.HasPrefix(path, restrictedUsers) {
+			to = restricted
+		}
+		to.Handle(path, e)
+		to.Handle(path+"/{$}", e)
 	}
 	mux.Handle("/", next)
+	restricted.Handle("/", mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if suffix := formatSuffix(r.URL.Path); suffix != "" {
 			r = withoutSuffix(r, suffix)
@@ -93,9 +98,18 @@ func (a *API) Handler(next http.Handler) http.Handler {
 			a.notFound.ServeHTTP(w, r)
 			return
 		}
+		if strings.HasPrefix(path, restrictedUsers) {
+			restricted.ServeHTTP(w, r)
+			return
+		}
 		mux.ServeHTTP(w, r)
 	})
 }
+
+// restrictedUsers is what the paths of the managed users of a home begin with. They
+// have a mux of their own: to http.ServeMux, …/users/restricted/{id} and
+// …/users/{id}/switch are a conflict, since both match …/users/restricted/switch.
+const restrictedUsers = "/api/v2/home/users/restricted/"
 
 // withoutSlash returns the endpoint of a path with a slash at its end, which is no
 // other path. It takes the method: /pins/ is not POST /pins, but a PIN without a

@@ -49,8 +49,3 @@ func picturePath(a account.Account) string {
 func (h avatarHandlers) account(c *call, p accountPage, token plexauth.Secret, now time.Time) wire.Body {
 	return p.page.With(token, h.base(c.http)+p.picture, now)
 }
-
-// accountV1 is account in version 1.
-func (h avatarHandlers) accountV1(c *call, a account.Account, token plexauth.Secret) wire.Body {
-	return wire.LegacyAccount{Person: person(a), Token: token, Thumb: h.base(c.http) + picturePath(a)}
-}

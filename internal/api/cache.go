@@ -7,9 +7,11 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/home"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
+	"github.com/usher-auth/usher/plexauth"
 )
 
 // Limits of the caches. An encoded account has about six kilobytes, a source
@@ -23,6 +25,7 @@ const (
 // of the picture differ from answer to answer.
 type accountCache struct {
 	accounts *account.Service
+	homes    *home.Service
 	pages    *db.Cache[int64, accountPage]
 }
 
@@ -32,19 +35,14 @@ type accountPage struct {
 	page    *wire.AccountPage
 }
 
-func newAccountPage(a account.Account) (accountPage, error) {
-	page, err := wire.NewAccount(person(a)).Page()
-	return accountPage{picturePath(a), page}, err
-}
-
-func newAccountCache(d *db.DB, accounts *account.Service) *accountCache {
+func newAccountCache(d *db.DB, accounts *account.Service, homes *home.Service) *accountCache {
 	stale := func(c db.Change) (int64, db.Scope) {
 		if c.Topic == account.Topic {
 			return c.ID(), db.Entry
 		}
 		return 0, db.Nothing
 	}
-	return &accountCache{accounts, db.NewCache[int64, accountPage](d, maxAccountPages, stale)}
+	return &accountCache{accounts, homes, db.NewCache[int64, accountPage](d, maxAccountPages, stale)}
 }
 
 // page returns an account in encoded form.
@@ -54,8 +52,28 @@ func (a *accountCache) page(ctx context.Context, id int64) (accountPage, error) 
 		if err != nil {
 			return accountPage{}, err
 		}
-		return newAccountPage(found)
+		return a.fresh(ctx, found)
 	})
+}
+
+// fresh encodes an account that was just read.
+func (a *accountCache) fresh(ctx context.Context, found account.Account) (accountPage, error) {
+	facts, err := a.homes.Facts(ctx, found)
+	if err != nil {
+		return accountPage{}, err
+	}
+	page, err := wire.NewAccount(person(found, facts)).Page()
+	return accountPage{picturePath(found), page}, err
+}
+
+// legacy returns an account in version 1, with a token.
+func (a *accountCache) legacy(
+	ctx context.Context, c *call, avatars avatarHandlers, found account.Account, tok plexauth.Secret,
+) (wire.Body, error) {
+	facts, err := a.homes.Facts(ctx, found)
+	return wire.LegacyAccount{
+		Person: person(found, facts), Token: tok, Thumb: avatars.base(c.http) + picturePath(found),
+	}, err
 }
 
 // account returns the account of a token that was valid a moment ago. If the

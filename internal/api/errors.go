@@ -11,6 +11,7 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/devicekey"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/home"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
@@ -41,6 +42,7 @@ const (
 	codeSecondFactor    = 1029
 	codeTooManyFailures = 1031
 	codeIssuer          = 1097
+	codeNoHomePIN       = 1041
 )
 
 // response is how an error is reported to the caller.
@@ -79,6 +81,7 @@ var protocolResponses = [...]struct {
 	{account.ErrCode, response{401, codeSecondFactor, "Please enter the verification code", false}},
 	{account.ErrRateLimited, response{401, codeTooManyFailures, "", false}},
 	{pin.ErrNotFound, response{404, codeNoPIN, "Code not found or expired", false}},
+	{home.ErrPIN, response{403, codeNoHomePIN, "A valid PIN is required to perform this action", false}},
 	{errMethod, response{405, 405, "", true}},
 	{errBadToken, response{422, 422, "", true}},
 	{errNoNonceClient, response{422, 422, "", false}},

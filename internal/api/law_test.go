@@ -38,6 +38,10 @@ import (
 // led to, and is walked with in turn. When the first one is revoked, all of them
 // must be dead, and so must everything that was started with them. No person
 // consents to anything meanwhile, except to the PIN in consented.
+//
+// A secret of another account is against the law, too, but for what a home's own
+// right gives: the admin's home has the member, a managed user, and one with a PIN,
+// and the law switches to everybody without the right PIN.
 type law struct {
 	*world
 	*testing.T
@@ -53,6 +57,8 @@ type law struct {
 	pins      []lawPIN            // every PIN that was started
 	keys      []lawKey            // every device key that was registered
 	keyed     map[string]bool     // secrets that one was registered with
+	switched  map[string]bool     // paths and kinds of secret that were switched with
+	may       map[int64]bool      // accounts whose secrets may be found
 	read      map[string]bool     // answers
 	seen      map[string]bool     // parts of them
 	wrong     map[string]struct{} // what is against the law
@@ -91,7 +97,11 @@ func newLaw(t *testing.T, w *world, first plexauth.Secret, change func(http.Hand
 	l := &law{
 		world: w, T: t, first: first, handler: server.New(w.Core.Core, server.Config{MediaJWT: true}).Handler(),
 		sources: []string{"server://den", "server://self", "provider://den"},
-		read:    make(map[string]bool), seen: map[string]bool{string(first): true}, wrong: make(map[string]struct{}), keyed: make(map[string]bool),
+		read:    make(map[string]bool), seen: map[string]bool{string(first): true}, wrong: make(map[string]struct{}), keyed: make(map[string]bool), switched: make(map[string]bool),
+	}
+	kid, locked := w.house(t)
+	if err := w.Homes.Join(t.Context(), operator, 1, 2, false); err != nil {
+		t.Fatal(err)
 	}
 	if change != nil {
 		l.handler = change(l.handler)
@@ -107,6 +117,7 @@ func newLaw(t *testing.T, w *world, first plexauth.Secret, change func(http.Hand
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.may = map[int64]bool{p.AccountID: true, kid.ID: true, locked.ID: p.Admin}
 	l.consent(audit.Actor{AccountID: p.AccountID})
 	return l
 }
@@ -284,6 +295,8 @@ func (l *law) askRow(f found, row lawRow, p lawPIN, src string) (all []found) {
 	case row.path == "/api/v2/auth/jwk":
 		l.register(f)
 		return nil
+	case strings.HasSuffix(row.path, "/switch"):
+		return l.become(f, row.path)
 	}
 	path := strings.NewReplacer("{id}", fmt.Sprint(p.id), "{code}", p.code, "{uuid}", "x", "{passkey}", "1").Replace(row.path)
 	form := url.Values{
@@ -297,6 +310,24 @@ func (l *law) askRow(f found, row lawRow, p lawPIN, src string) (all []found) {
 	for _, suffix := range suffixes {
 		res := l.ask(f, row.method, path+suffix, p.client, row.page, form)
 		all = append(all, l.collect(f, row.method+" "+row.path+suffix, res, readAll(l.T, res))...)
+	}
+	return all
+}
+
+// become switches to everybody in the home, without a PIN and with a wrong one, once
+// for each kind of secret, on a device of its own.
+func (l *law) become(f found, path string) (all []found) {
+	if l.switched[path+f.kind] {
+		return nil
+	}
+	l.switched[path+f.kind] = true
+	client := fmt.Sprint("thief at home ", len(l.switched))
+	for id := range 4 {
+		for _, pin := range []string{"", "0000"} {
+			to := strings.ReplaceAll(path, "{id}", fmt.Sprint(id+1)) + "?pin=" + pin
+			res := l.ask(f, http.MethodPost, to, client, false, nil)
+			all = append(all, l.collect(f, "POST "+to, res, readAll(l.T, res))...)
+		}
 	}
 	return all
 }
@@ -410,10 +441,17 @@ func (l *law) kind(text plexauth.Secret) string {
 	l.Helper()
 	p, err := l.Tokens.Verify(l.Context(), text)
 	if err == nil {
-		if p.SourceID == 0 {
-			return p.Kind.String()
+		if !l.may[p.AccountID] {
+			l.violate("there is a secret of account %d", p.AccountID)
 		}
-		return fmt.Sprint(p.Kind, " for source ", p.SourceID)
+		kind := p.Kind.String()
+		if p.SourceID != 0 {
+			kind = fmt.Sprint(p.Kind, " for source ", p.SourceID)
+		}
+		if p.AccountID > 2 {
+			kind += " of a managed user"
+		}
+		return kind
 	}
 	if !errors.Is(err, token.ErrInvalid) && !errors.Is(err, token.ErrExpired) {
 		l.Fatal(err)
@@ -611,7 +649,8 @@ func TestLawOfReach(t *testing.T) {
 		}
 	}
 	// Else the walk is not what it is meant to be.
-	for _, kind := range []string{"access", "server for source 1", "server for source 2", "transient", "transient for source 3", "jwt"} {
+	for _, kind := range []string{"access", "server for source 1", "server for source 2", "transient", "transient for source 3", "jwt", "access of a managed user",
+		"transient of a managed user"} {
 		if !kinds[kind] {
 			t.Errorf("no chain led to a secret of the kind %q, only to %v", kind, slices.Sorted(maps.Keys(kinds)))
 		}
@@ -634,6 +673,21 @@ func (l *law) another(account int64) plexauth.Secret {
 		l.Fatal(err)
 	}
 	return l.Token(a, "leak")
+}
+
+// leakSwitch answers a switch with a token of an account that no other token is the
+// parent of.
+func (l *law) leakSwitch(w http.ResponseWriter, r *http.Request, account int64) bool {
+	l.Helper()
+	if !strings.HasSuffix(r.URL.Path, "/switch") {
+		return false
+	}
+	tok, err := l.Tokens.Issue(l.Context(), operator, account, device.Device{ClientIdentifier: "leak"})
+	if err != nil {
+		l.Fatal(err)
+	}
+	_, _ = io.WriteString(w, string(tok))
+	return true
 }
 
 // linkAsPerson links a PIN as if a person had consented.
@@ -729,6 +783,15 @@ var leaks = []leak{
 		}
 		_, _ = fmt.Fprintf(w, "\x89PNG %x", r.Header.Get("X-Plex-Token"))
 		return true
+	}},
+	{"a switch without the PIN", 2, func(l *law, w http.ResponseWriter, r *http.Request, _ token.Principal) bool {
+		return l.leakSwitch(w, r, 4)
+	}},
+	{"a switch to the owner", 2, func(l *law, w http.ResponseWriter, r *http.Request, p token.Principal) bool {
+		return p.AccountID > 2 && l.leakSwitch(w, r, 1) // up the chain, from a managed user only
+	}},
+	{"a switch whose token is nobody's child", 1, func(l *law, w http.ResponseWriter, r *http.Request, _ token.Principal) bool {
+		return l.leakSwitch(w, r, 3)
 	}},
 	{"a PIN that gives a token of another", 1, func(l *law, w http.ResponseWriter, r *http.Request, _ token.Principal) bool {
 		// Only to whoever polls without a token.

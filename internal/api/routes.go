@@ -88,6 +88,15 @@ func (f *features) accountPlane() []route {
 		{"POST", "/api/v2/auth/token", anyone, small, onlyJSON, f.keys.exchange},
 		{"GET", "/api/v2/auth/keys", anyone, 0, onlyJSON, f.keys.published},
 
+		{"GET", "/api/v2/home", accountToken, 0, negotiated, f.homes.info},
+		{"GET", "/api/v2/home/users", accountToken, 0, negotiated, f.homes.users},
+		{"POST", "/api/v2/home/users", accountToken, small, negotiated, f.homes.add},
+		{"POST", "/api/v2/home/users/restricted", accountToken, small, negotiated, f.homes.add},
+		{"POST PUT", "/api/v2/home/users/restricted/{id}", accountToken, small, negotiated, f.homes.change},
+		{"PUT", "/api/v2/home/users/{id}", accountToken, small, negotiated, f.homes.change},
+		{"DELETE", "/api/v2/home/users/{id}", accountToken, 0, negotiated, f.homes.remove},
+		{"POST", "/api/v2/home/users/{id}/switch", accountToken, small, negotiated, f.homes.toUser},
+
 		// Version 1, which older programs still speak.
 		{"POST", "/users/sign_in", clientID, small, legacyXML, f.signIn.signInV1},
 		{"GET", "/users/account", anyTokenV1, 0, legacyXML, f.user.detailsV1},
@@ -98,6 +107,12 @@ func (f *features) accountPlane() []route {
 		{"GET", "/pms/servers", accountToken, 0, legacyXML, f.mediaServer.published},
 		{"GET", "/:/ip", anyone, 0, negotiated, ownAddress},
 		{"GET", "/api/claim/token", accountToken, 0, legacyXML, f.claims.token},
+		{"GET", "/api/users", accountToken, 0, legacyXML, f.homes.others},
+		{"GET", "/api/home/users", accountToken, 0, legacyXML, f.homes.usersV1},
+		{"POST", "/api/home/users", accountToken, small, legacyXML, f.homes.add},
+		{"PUT", "/api/home/users/{id}", accountToken, small, legacyXML, f.homes.change},
+		{"DELETE", "/api/home/users/{id}", accountToken, 0, legacyXML, f.homes.remove},
+		{"POST", "/api/home/users/{id}/switch", accountToken, small, legacyXML, f.homes.toUserV1},
 	})
 }
 
@@ -138,11 +153,12 @@ type features struct {
 
 	mediaServer mediaServerHandlers
 	claims      claimHandlers
+	homes       homeHandlers
 }
 
 // newFeatures gives each feature what it needs.
 func newFeatures(c *core.Core, cfg Config) *features {
-	accounts, sources := newAccountCache(c.DB, c.Accounts), newSourceCache(c.DB, c.Sources)
+	accounts, sources := newAccountCache(c.DB, c.Accounts, c.Homes), newSourceCache(c.DB, c.Sources)
 	version := serverVersion(cfg.Version)
 	base := newBaseURL(cfg.PublicURL)
 	avatars := avatarHandlers{c.Accounts, base}
@@ -152,7 +168,7 @@ func newFeatures(c *core.Core, cfg Config) *features {
 	media := mediaHandlers{c.Tokens, c.Sources, accounts, sources, version}
 	mediaServer := mediaServerHandlers{media, avatars, resources}
 	return &features{
-		signIn:    signInHandlers{c.Accounts, c.Tokens, avatars, signIns, c.Now},
+		signIn:    signInHandlers{c.Accounts, c.Tokens, accounts, avatars, signIns, c.Now},
 		user:      userHandlers{accounts, avatars, c.Now},
 		avatars:   avatars,
 		resources: resources,
@@ -163,6 +179,7 @@ func newFeatures(c *core.Core, cfg Config) *features {
 
 		mediaServer: mediaServer,
 		claims:      claimHandlers{c.Claims, mediaServer},
+		homes:       homeHandlers{c.Homes, accounts, avatars, c.Now},
 	}
 }
 

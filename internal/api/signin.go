@@ -21,6 +21,7 @@ import (
 type signInHandlers struct {
 	accounts *account.Service
 	tokens   *token.Service
+	cache    *accountCache
 	avatars  avatarHandlers
 	signIns  *prometheus.CounterVec
 	now      func() time.Time
@@ -37,7 +38,7 @@ func (h signInHandlers) signIn(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	page, err := newAccountPage(a)
+	page, err := h.cache.fresh(ctx, a)
 	if err != nil {
 		return answer{}, err
 	}
@@ -61,7 +62,8 @@ func (h signInHandlers) signInV1(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusCreated, body: h.avatars.accountV1(c, a, tok)}, nil
+	body, err := h.cache.legacy(ctx, c, h.avatars, a, tok)
+	return answer{status: http.StatusCreated, body: body}, err
 }
 
 // readSignIn reads the form of a sign-in. Its two required fields have other

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/home"
 	"github.com/usher-auth/usher/internal/wire"
 )
 
@@ -36,14 +37,23 @@ func (h userHandlers) detailsV1(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusOK, body: h.avatars.accountV1(c, a, c.Token)}, nil
+	body, err := h.cache.legacy(ctx, c, h.avatars, a, c.Token)
+	return answer{status: http.StatusOK, body: body}, err
 }
 
-// person is an account as answers have it.
-func person(a account.Account) wire.Person {
-	return wire.Person{
+// person is an account as answers have it. A managed account has no username, and
+// its name as the friendly one (third-party sample).
+func person(a account.Account, f home.Facts) wire.Person {
+	p := wire.Person{
 		ID: a.ID, UUID: a.UUID, Username: a.Username, Title: a.Title, Email: a.Email,
 		Confirmed: a.EmailConfirmed(), JoinedAt: a.CreatedAt,
 		HasPassword: a.PasswordHash != "", TwoFactorEnabled: a.TOTPSeed != nil, BackupCodes: a.BackupCodes > 0,
+		House: wire.House{
+			Home: f.Home, Admin: f.Admin, Size: f.Size, Restricted: f.Restricted, Guest: f.Guest, Protected: f.Protected,
+		},
 	}
+	if a.Managed() {
+		p.Username, p.FriendlyName = "", a.Title
+	}
+	return p
 }

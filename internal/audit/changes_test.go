@@ -172,6 +172,23 @@ func TestChangesAreRecorded(t *testing.T) {
 	must(w.Accounts.Enable(ctx, page, mia.ID))
 	must(w.Accounts.Promote(ctx, page, mia.ID))
 	must(w.Accounts.Demote(ctx, page, mia.ID, w.Sources))
+
+	kid, err := w.Homes.AddManaged(ctx, page, page.AccountID, "Kid", "")
+	must(err)
+	must(w.Homes.Restrict(ctx, page, page.AccountID, kid.Account.UUID, "teen"))
+	must(w.Homes.SetManagedPIN(ctx, page, page.AccountID, kid.Account.UUID, "4321"))
+	must(w.Homes.Join(ctx, operator, page.AccountID, mia.ID, false))
+	one = signIn("")
+	for _, given := range []plexauth.Secret{"0000", "4321"} {
+		_, _, err = w.Homes.Switch(ctx, own, one, kid.Account.UUID, given, device.Device{ClientIdentifier: "tv"})
+		if (err == nil) != (given == "4321") {
+			t.Errorf("switching with the PIN %s: %v", string(given), err)
+		}
+	}
+	must(w.Homes.SetManagedPIN(ctx, page, page.AccountID, kid.Account.UUID, ""))
+	must(w.Homes.Remove(ctx, page, page.AccountID, mia.UUID))
+	must(w.Homes.Remove(ctx, page, page.AccountID, kid.Account.UUID))
+
 	must(w.Accounts.Rename(ctx, page, mia.ID, "Maria"))
 	must(w.Accounts.SetEmail(ctx, page, mia.ID, "maria@example.org"))
 	must(w.Accounts.SetEmail(ctx, own, mia.ID, "mia@example.org"))
@@ -233,6 +250,19 @@ func TestChangesAreRecorded(t *testing.T) {
 		"account.enabled|Mia|olga|" + pageRow,
 		"account.promoted|Mia|olga|" + pageRow,
 		"account.demoted|Mia|olga|" + pageRow,
+		"home.joined|olga||" + pageRow + "owner, the home of account 1",
+		"account.added|Kid|olga|" + pageRow + "managed",
+		"home.joined|Kid|olga|" + pageRow + "managed, the home of account 1",
+		"home.changed|Kid|olga|" + pageRow + "restriction teen, the home of account 1",
+		"home-pin.changed|Kid|olga|" + pageRow + "the home of account 1",
+		"home.joined|Mia|command line (olga)|||member, the home of account 1",
+		"sign-in|Mia||" + tvRow + "token 10",
+		"home-pin.refused|Kid|Mia|" + tvRow,
+		"home.switched|Kid|Mia|" + tvRow + "token 11, the home of account 1",
+		"home-pin.removed|Kid|olga|" + pageRow + "the home of account 1",
+		"home.left|Mia|olga|" + pageRow + "member, and one token, the home of account 1",
+		"home.left|Kid|olga|" + pageRow + "the home of account 1",
+		"account.removed|Kid|olga|" + pageRow,
 		"account.changed|Mia|olga|" + pageRow,
 		"account.changed|Maria|olga|" + pageRow,
 		"account.changed|Maria||" + tvRow,

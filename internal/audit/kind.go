@@ -41,6 +41,14 @@ const (
 	SessionStarted Kind = "session.started"
 	SessionEnded   Kind = "session.ended"
 
+	HomeJoined     Kind = "home.joined"
+	HomeLeft       Kind = "home.left"
+	HomeChanged    Kind = "home.changed"
+	HomeSwitched   Kind = "home.switched"
+	HomePINChanged Kind = "home-pin.changed"
+	HomePINRemoved Kind = "home-pin.removed"
+	HomePINRefused Kind = "home-pin.refused"
+
 	OriginAllowed Kind = "origin.allowed"
 	OriginRemoved Kind = "origin.removed"
 
@@ -99,6 +107,14 @@ var kinds = [...]Meaning{
 	{PINRefused, "a device was denied its sign-in by PIN"},
 	{SessionStarted, "a browser signed in"},
 	{SessionEnded, "a browser was signed out"},
+
+	{HomeJoined, "an account joined a home, or was added to one as a managed user"},
+	{HomeLeft, "an account left a home, and the tokens that switches from and to it had led to were revoked"},
+	{HomeChanged, "the role or the restriction of a user of a home changed"},
+	{HomeSwitched, "a device received a token of another user of its home"},
+	{HomePINChanged, "the PIN of a user of a home was set"},
+	{HomePINRemoved, "the PIN of a user of a home was removed"},
+	{HomePINRefused, "somebody in a home gave a wrong PIN for the account"},
 
 	{OriginAllowed, "an origin was allowed: people are sent back to it without being asked"},
 	{OriginRemoved, "an origin was removed from the allowed ones"},

@@ -195,6 +195,7 @@ func (a *app) serverSide() []*cobra.Command {
 		serverCommand(con, dir),
 		providerCommand(con, dir),
 		shareCommands{con, dir}.command(),
+		homeCommands{con, dir}.command(),
 		tokenCommands{con, dir}.command(lookupCommands{con, a.remote}),
 		originCommands{con, dir}.command(),
 		auditCommands{con, dir}.command(),

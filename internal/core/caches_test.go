@@ -55,6 +55,7 @@ type household struct {
 
 	by            audit.Actor
 	ada, mia, noa account.Account
+	kid           account.Account // managed by ada, in whose home mia is, too
 	den           source.Source
 	tv            token.Principal // of mia's
 	waits         pin.PIN
@@ -119,6 +120,12 @@ func newHousehold(t *testing.T) *household {
 	h.key, answer = passkeytest.Create(t, options, "http://localhost")
 	h.must(h.Passkeys.FinishAdd(t.Context(), h.by, living, h.noa, "browser", "phone", answer))
 	_, err = h.Origins.Allow(t.Context(), h.by, "https://a.example.org")
+	h.must(err)
+	kid, err := h.Homes.AddManaged(t.Context(), h.by, h.ada.ID, "Kid", "")
+	h.must(err)
+	h.kid = kid.Account
+	h.must(h.Homes.Join(t.Context(), h.by, h.ada.ID, h.mia.ID, false))
+	_, h.tokens["mia as kid"], err = h.Homes.Switch(t.Context(), h.by, h.tv, h.kid.UUID, "", tvOf("tv"))
 	h.must(err)
 	h.here, h.there = newProcess(h.Core.Core), newProcess(coretest.New(t, cfg).Core)
 	return h
@@ -272,7 +279,7 @@ var changingMethods = []changing{
 	{"Accounts.Disable", "", true, func(ctx context.Context, h *household) error {
 		return h.Accounts.Disable(ctx, h.by, h.mia.ID)
 	}},
-	{"Accounts.Enable", "after the answers were cached again", false, func(ctx context.Context, h *household) error {
+	{"Accounts.Enable", "after the answers were cached again", true, func(ctx context.Context, h *household) error {
 		err := h.Accounts.Disable(ctx, h.by, h.mia.ID)
 		h.answers(h.here)
 		return errors.Join(err, h.Accounts.Enable(ctx, h.by, h.mia.ID))
@@ -336,6 +343,72 @@ var changingMethods = []changing{
 	}},
 	{"Accounts.VerifyCode", "", false, func(ctx context.Context, h *household) error {
 		return only(h.Accounts.VerifyCode(ctx, h.by, account.Caller{}, h.noa.ID, h.half().Revision, h.code()))
+	}},
+
+	{"Accounts.HashPIN", "", false, func(ctx context.Context, h *household) error {
+		return only(h.Accounts.HashPIN(ctx, h.by, h.kid, "4321"))
+	}},
+	{"Accounts.MatchPIN", "", false, func(ctx context.Context, h *household) error {
+		return only(h.Accounts.MatchPIN(ctx, h.by, h.kid, "4321", ""))
+	}},
+	{"Accounts.Disable", "the owner of a home", true, func(ctx context.Context, h *household) error {
+		err := h.Accounts.Promote(ctx, h.by, h.mia.ID)
+		h.answers(h.here)
+		return errors.Join(err, h.Accounts.Disable(ctx, h.by, h.ada.ID))
+	}},
+	{"Accounts.Remove", "the owner of a home", true, func(ctx context.Context, h *household) error {
+		err := h.Accounts.Promote(ctx, h.by, h.mia.ID)
+		h.answers(h.here)
+		return errors.Join(err, h.Accounts.Remove(ctx, h.by, h.ada.ID))
+	}},
+
+	{"Homes.AddManaged", "", true, func(ctx context.Context, h *household) error {
+		return only(h.Homes.AddManaged(ctx, h.by, h.ada.ID, "New", ""))
+	}},
+	{"Homes.AddManaged", "which makes a home", true, func(ctx context.Context, h *household) error {
+		return only(h.Homes.AddManaged(ctx, h.by, h.noa.ID, "New", ""))
+	}},
+	{"Homes.AddGuest", "", true, func(ctx context.Context, h *household) error {
+		return only(h.Homes.AddGuest(ctx, h.by, h.ada.ID))
+	}},
+	{"Homes.Join", "", true, func(ctx context.Context, h *household) error {
+		return h.Homes.Join(ctx, h.by, h.ada.ID, h.noa.ID, false)
+	}},
+	{"Homes.Rename", "", true, func(ctx context.Context, h *household) error {
+		return h.Homes.Rename(ctx, h.by, h.ada.ID, h.kid.UUID, "Other")
+	}},
+	{"Homes.Restrict", "", false, func(ctx context.Context, h *household) error {
+		return h.Homes.Restrict(ctx, h.by, h.ada.ID, h.kid.UUID, "teen")
+	}},
+	{"Homes.SetAdmin", "", true, func(ctx context.Context, h *household) error {
+		return h.Homes.SetAdmin(ctx, h.by, h.ada.ID, h.mia.UUID, true)
+	}},
+	{"Homes.SetAdmin", "and back", true, func(ctx context.Context, h *household) error {
+		err := h.Homes.SetAdmin(ctx, h.by, h.ada.ID, h.mia.UUID, true)
+		h.answers(h.here)
+		return errors.Join(err, h.Homes.SetAdmin(ctx, h.by, h.ada.ID, h.mia.UUID, false))
+	}},
+	{"Homes.Remove", "a managed user", true, func(ctx context.Context, h *household) error {
+		return h.Homes.Remove(ctx, h.by, h.ada.ID, h.kid.UUID)
+	}},
+	{"Homes.Remove", "a member", true, func(ctx context.Context, h *household) error {
+		return h.Homes.Remove(ctx, h.by, h.ada.ID, h.mia.UUID)
+	}},
+	{"Homes.ChangePIN", "", true, func(ctx context.Context, h *household) error {
+		return h.Homes.ChangePIN(ctx, h.by, h.mia.ID, "", "1234")
+	}},
+	{"Homes.ResetPIN", "", true, func(ctx context.Context, h *household) error {
+		return h.Homes.ResetPIN(ctx, h.by, h.ada.ID, "1234")
+	}},
+	{"Homes.SetManagedPIN", "", true, func(ctx context.Context, h *household) error {
+		return h.Homes.SetManagedPIN(ctx, h.by, h.ada.ID, h.kid.UUID, "1234")
+	}},
+	{"Homes.Switch", "", true, func(ctx context.Context, h *household) (err error) {
+		_, h.tokens["again as kid"], err = h.Homes.Switch(ctx, h.by, h.tv, h.kid.UUID, "", tvOf("tv"))
+		return err
+	}},
+	{"Homes.Choose", "", false, func(ctx context.Context, h *household) error {
+		return only(h.Homes.Choose(ctx, h.by, h.ada.ID, h.kid.UUID, ""))
 	}},
 
 	{"Tokens.SignIn", "ten times, which evicts the first token", true, func(ctx context.Context, h *household) error {
@@ -466,6 +539,9 @@ var changingMethods = []changing{
 	}},
 	{"PINs.Link", "", true, func(ctx context.Context, h *household) error {
 		return h.PINs.Link(ctx, h.by, h.waits.Code)
+	}},
+	{"PINs.LinkAs", "", true, func(ctx context.Context, h *household) error {
+		return h.PINs.LinkAs(ctx, h.by, h.kid.ID, h.waits.Code)
 	}},
 	{"PINs.LinkByToken", "", true, func(ctx context.Context, h *household) error {
 		return h.PINs.LinkByToken(ctx, h.by, h.tv, h.waits.Code)

@@ -25,6 +25,7 @@ import (
 	"github.com/usher-auth/usher/internal/devicekey"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/hashing"
+	"github.com/usher-auth/usher/internal/home"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/pin"
@@ -125,6 +126,7 @@ type Core struct {
 	Claims *claim.Service
 	// Sources includes this server itself if Config.Self is set.
 	Sources  *source.Service
+	Homes    *home.Service    // who lives together, and becomes whom
 	PINs     *pin.Service     // sign-ins that wait for a person
 	Sessions *session.Service // sign-ins to the pages
 	Passkeys *passkey.Service // keys that sign in without a password
@@ -243,6 +245,10 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 	})
 	c.Claims = claim.New(claim.Config{
 		DB: d, Rows: store.DeviceKeys{}, Accounts: c.Accounts, Tokens: c.Tokens, Key: key, Now: cfg.Now, Random: cfg.random("claim"),
+	})
+	c.Homes = home.New(home.Config{
+		DB: d, Rows: store.Homes{}, Accounts: c.Accounts, Tokens: c.Tokens, Audit: log,
+		FailedTries: cfg.FailedTries, Now: cfg.Now,
 	})
 	c.PINs = pin.New(pin.Config{
 		DB: d, Rows: store.PINs{}, Tries: store.Tries{}, Accounts: c.Accounts, Tokens: c.Tokens, Keys: c.DeviceKeys, Key: key,

@@ -88,6 +88,9 @@ func newOriginal(t *testing.T, at core.Place) (o original) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := c.Homes.AddManaged(t.Context(), operator, mia.ID, "kid", ""); err != nil {
+		t.Fatal(err)
+	}
 	gone, err := c.Accounts.Add(t.Context(), operator, account.NewAccount{Username: "gone", Password: coretest.Password})
 	if err == nil {
 		err = c.Accounts.Remove(t.Context(), operator, gone.ID)

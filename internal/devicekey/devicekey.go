@@ -373,7 +373,7 @@ func (s *Service) issue(ctx context.Context, k Key, c claims, id string, at time
 func user(a account.Account, scopes []string) map[string]any {
 	all := map[string]any{
 		scopeUsername: a.Username, scopeEmail: a.Email, scopeFriendlyName: a.Title,
-		scopeRestricted: false, scopeAnonymous: false, scopeJoinedAt: a.CreatedAt.Unix(),
+		scopeRestricted: a.Managed(), scopeAnonymous: false, scopeJoinedAt: a.CreatedAt.Unix(),
 	}
 	says := map[string]any{"id": a.ID, "uuid": a.UUID}
 	for _, name := range scopes {

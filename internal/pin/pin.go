@@ -509,7 +509,13 @@ func (s *Service) waiting(ctx context.Context, code string, now time.Time) (PIN,
 // because a person has agreed to it on a page. If many try with the same code,
 // one succeeds. ErrNotFound, fault.Limited.
 func (s *Service) Link(ctx context.Context, by audit.Actor, code string) error {
-	return s.link(ctx, by, token.Parent{}, code)
+	return s.link(ctx, by, by.AccountID, token.Parent{}, code)
+}
+
+// LinkAs is Link for another account than the actor's: that of somebody in the
+// actor's home whom home.Choose has returned.
+func (s *Service) LinkAs(ctx context.Context, by audit.Actor, accountID int64, code string) error {
+	return s.link(ctx, by, accountID, token.Parent{}, code)
 }
 
 // LinkByToken is Link for a program that has an access token of the account. No
@@ -519,10 +525,12 @@ func (s *Service) Link(ctx context.Context, by audit.Actor, code string) error {
 // token has been revoked meanwhile. A PIN that needs a proof is denied: there is
 // no browser to bring it. fault.Denied.
 func (s *Service) LinkByToken(ctx context.Context, by audit.Actor, p token.Principal, code string) error {
-	return s.link(ctx, by, p.Parent(), code)
+	return s.link(ctx, by, by.AccountID, p.Parent(), code)
 }
 
-func (s *Service) link(ctx context.Context, by audit.Actor, parent token.Parent, code string) error {
+func (s *Service) link(
+	ctx context.Context, by audit.Actor, accountID int64, parent token.Parent, code string,
+) error {
 	found, err := s.Find(ctx, by, code)
 	if err != nil {
 		return err
@@ -532,7 +540,7 @@ func (s *Service) link(ctx context.Context, by audit.Actor, parent token.Parent,
 		if err != nil {
 			return err
 		}
-		a, err := s.accounts.Active(ctx, tx, by.AccountID)
+		a, err := s.accounts.Active(ctx, tx, accountID)
 		if errors.Is(err, account.ErrNotFound) || err == nil && !p.waiting(tx.Now()) {
 			return ErrNotFound
 		}

@@ -17,12 +17,13 @@ type Accounts struct{}
 
 const selectAccount = `SELECT id, uuid, username, username_key, email, COALESCE(email_key, ''), confirmed_email, title,
 	password_hash, admin, disabled, totp_seed, totp_step, revision, created_at,
-	(SELECT COUNT(*) FROM backup_code WHERE account_id = account.id) FROM account `
+	(SELECT COUNT(*) FROM backup_code WHERE account_id = account.id), COALESCE(owner_id, 0) FROM account `
 
 func scanAccount(row scanner) (a account.Account, err error) {
 	var created int64
 	err = row.Scan(&a.ID, &a.UUID, &a.Username, &a.UsernameKey, &a.Email, &a.EmailKey, &a.ConfirmedEmail, &a.Title,
-		&a.PasswordHash, &a.Admin, &a.Disabled, &a.TOTPSeed, &a.TOTPStep, &a.Revision, &created, &a.BackupCodes)
+		&a.PasswordHash, &a.Admin, &a.Disabled, &a.TOTPSeed, &a.TOTPStep, &a.Revision, &created, &a.BackupCodes,
+		&a.OwnerID)
 	a.CreatedAt = fromMillis(created)
 	return a, err
 }
@@ -154,16 +155,27 @@ func (Accounts) HasOtherAdmin(ctx context.Context, q db.Querier, id int64) (has 
 // Insert implements account.Rows.
 func (Accounts) Insert(ctx context.Context, tx *db.Tx, a account.Account) (id int64, err error) {
 	err = tx.QueryRow(ctx, `INSERT INTO account (uuid, username, username_key, email, email_key, title,
-		password_hash, admin, disabled, totp_seed, totp_step, revision, created_at, confirmed_email)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id`,
+		password_hash, admin, disabled, totp_seed, totp_step, revision, created_at, confirmed_email, owner_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING id`,
 		a.UUID, a.Username, a.UsernameKey, a.Email, nullText(a.EmailKey), a.Title, a.PasswordHash, a.Admin,
-		a.Disabled, a.TOTPSeed, a.TOTPStep, a.Revision, millis(a.CreatedAt), a.ConfirmedEmail).Scan(&id)
+		a.Disabled, a.TOTPSeed, a.TOTPStep, a.Revision, millis(a.CreatedAt), a.ConfirmedEmail,
+		nullID(a.OwnerID)).Scan(&id)
 	return id, db.Wrap("adding an account", err)
 }
 
-// Update implements account.Rows.
+// Managed implements account.Rows.
+func (Accounts) Managed(ctx context.Context, q db.Querier, ownerID int64) ([]account.Account, error) {
+	rows, err := q.Query(ctx, selectAccount+"WHERE owner_id = $1 ORDER BY id", ownerID)
+	return collect(rows, err, scanAccount)
+}
+
+// Update implements account.Rows. It touches the accounts that the account's home
+// manages, too: they are disabled with it.
 func (Accounts) Update(ctx context.Context, tx *db.Tx, a account.Account) error {
 	tx.Touch(account.Topic, db.IDKey(a.ID))
+	if err := touchAccounts(ctx, tx, "SELECT id FROM account WHERE owner_id = $1", a.ID); err != nil {
+		return err
+	}
 	err := tx.ExecOne(ctx, `UPDATE account SET username = $2, username_key = $3, email = $4, email_key = $5,
 		title = $6, password_hash = $7, admin = $8, disabled = $9, totp_seed = $10, totp_step = $11,
 		revision = $12, confirmed_email = $13 WHERE id = $1`,
@@ -172,9 +184,38 @@ func (Accounts) Update(ctx context.Context, tx *db.Tx, a account.Account) error 
 	return db.Wrap("changing an account", err)
 }
 
-// Delete implements account.Rows.
+// touchAccounts touches the accounts whose IDs a query returns.
+func touchAccounts(ctx context.Context, tx *db.Tx, query string, args ...any) error {
+	rows, err := tx.Query(ctx, query, args...)
+	ids, err := collect(rows, err, scanID)
+	if err != nil {
+		return fmt.Errorf("reading whose accounts change: %w", err)
+	}
+	for _, id := range ids {
+		tx.Touch(account.Topic, db.IDKey(id))
+	}
+	return nil
+}
+
+// RevokeSwitched implements account.Rows.
+func (Accounts) RevokeSwitched(ctx context.Context, tx *db.Tx, id int64) (int, error) {
+	return Tokens{}.revokeAll(ctx, tx, switchedBy, id)
+}
+
+// Delete implements account.Rows. A foreign key deletes the managed accounts. What
+// is kept of an account is dropped with the account; of tokens of others that go,
+// too, each is touched.
 func (Accounts) Delete(ctx context.Context, tx *db.Tx, id int64) error {
 	tx.Touch(account.Topic, db.IDKey(id))
+	if err := touchHome(ctx, tx, id); err != nil {
+		return err
+	}
+	if err := touchAccounts(ctx, tx, "SELECT id FROM account WHERE owner_id = $1", id); err != nil {
+		return err
+	}
+	if _, err := (Tokens{}).revokeAll(ctx, tx, switchedByAny, id); err != nil {
+		return err
+	}
 	return db.Wrap("removing an account", tx.ExecOne(ctx, "DELETE FROM account WHERE id = $1", id))
 }
 

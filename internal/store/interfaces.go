@@ -6,6 +6,7 @@ import (
 	"github.com/usher-auth/usher/internal/claim"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/devicekey"
+	"github.com/usher-auth/usher/internal/home"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/pin"
@@ -25,6 +26,7 @@ var (
 	_ claim.Rows      = DeviceKeys{}
 	_ device.Rows     = Devices{}
 	_ devicekey.Rows  = DeviceKeys{}
+	_ home.Rows       = Homes{}
 	_ origin.Rows     = Origins{}
 	_ passkey.Rows    = Passkeys{}
 

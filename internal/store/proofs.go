@@ -15,7 +15,7 @@ type Proofs struct{}
 
 // Account implements signin.Rows.
 func (Proofs) Account(ctx context.Context, q db.Querier, id int64) (a signin.Account, err error) {
-	err = q.QueryRow(ctx, "SELECT id, username, disabled, revision, totp_step FROM account WHERE id = $1", id).
+	err = q.QueryRow(ctx, "SELECT id, username, disabled OR owner_id IS NOT NULL, revision, totp_step FROM account WHERE id = $1", id).
 		Scan(&a.ID, &a.Username, &a.Disabled, &a.Revision, &a.TOTPStep)
 	return a, db.Wrap("reading the account of a proof", err)
 }

@@ -19,8 +19,8 @@ func (Tokens) Grant(ctx context.Context, q db.Querier, h token.Hash) (token.Gran
 	g := token.Grant{Hash: h}
 	var expires int64
 	err := q.QueryRow(ctx, `SELECT t.id, t.kind, t.account_id, t.device_id, COALESCE(t.source_id, 0),
-		t.expires_at, a.admin, a.disabled
-		FROM token t JOIN account a ON a.id = t.account_id WHERE t.hash = $1`, h[:]).
+		t.expires_at, a.admin, a.disabled OR COALESCE(o.disabled, FALSE)
+		FROM token t JOIN account a ON a.id = t.account_id LEFT JOIN account o ON o.id = a.owner_id WHERE t.hash = $1`, h[:]).
 		Scan(&g.TokenID, &g.Kind, &g.AccountID, &g.DeviceID, &g.SourceID, &expires, &g.Admin, &g.Disabled)
 	g.ExpiresAt = fromMillis(expires)
 	return g, db.Wrap("reading a token", err)
@@ -126,6 +126,45 @@ func (Tokens) SetParent(ctx context.Context, tx *db.Tx, id, parentID int64) erro
 func (Tokens) Adopt(ctx context.Context, tx *db.Tx, parentID, newParentID, exceptDeviceID int64) error {
 	return tx.Exec(ctx, "UPDATE token SET parent_id = $2 WHERE parent_id = $1 AND device_id <> $3",
 		parentID, newParentID, exceptDeviceID)
+}
+
+// The tokens of other accounts that a token of an account is the parent of; the same
+// for an account with those that its home manages; and the tokens of an account
+// whose parent is another's. A home switch leads to them, and nothing else does.
+const (
+	switchedBy = `SELECT t.id FROM token p JOIN token t ON t.parent_id = p.id
+		WHERE p.account_id = $1 AND t.account_id <> $1`
+	switchedByAny = `SELECT t.id FROM account a JOIN token p ON p.account_id = a.id JOIN token t ON t.parent_id = p.id
+		WHERE (a.id = $1 OR a.owner_id = $1) AND t.account_id <> p.account_id`
+	switchedTo = `SELECT t.id FROM token t JOIN token p ON p.id = t.parent_id
+		WHERE t.account_id = $1 AND p.account_id <> $1`
+)
+
+// RevokeSwitched implements token.Rows.
+func (k Tokens) RevokeSwitched(ctx context.Context, tx *db.Tx, accountID int64) (int, error) {
+	by, err := k.revokeAll(ctx, tx, switchedBy, accountID)
+	if err != nil {
+		return 0, err
+	}
+	to, err := k.revokeAll(ctx, tx, switchedTo, accountID)
+	return by + to, err
+}
+
+// revokeAll deletes the tokens whose IDs a query returns, with their descendants.
+func (k Tokens) revokeAll(ctx context.Context, tx *db.Tx, query string, accountID int64) (revoked int, err error) {
+	rows, err := tx.Query(ctx, query, accountID)
+	ids, err := collect(rows, err, scanID)
+	if err != nil {
+		return 0, fmt.Errorf("reading the tokens of a home: %w", err)
+	}
+	for _, id := range ids {
+		n, err := k.Delete(ctx, tx, token.Selection{ID: id})
+		if err != nil {
+			return 0, err
+		}
+		revoked += n
+	}
+	return revoked, nil
 }
 
 // Delete implements token.Rows. It reads the hashes first: the descendants that

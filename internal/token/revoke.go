@@ -78,6 +78,12 @@ func (s *Service) RevokeAccount(ctx context.Context, tx *db.Tx, accountID int64)
 	return s.rows.Delete(ctx, tx, Selection{AccountID: accountID})
 }
 
+// RevokeSwitched revokes what home switches from and to an account led to, in a
+// transaction that is under way, and returns how many tokens there were.
+func (s *Service) RevokeSwitched(ctx context.Context, tx *db.Tx, accountID int64) (int, error) {
+	return s.rows.RevokeSwitched(ctx, tx, accountID)
+}
+
 // RevokeServer revokes the tokens for a server, in a transaction that is under
 // way: those of one account or, if that is 0, of all. It returns how many there
 // were.

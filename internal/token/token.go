@@ -76,6 +76,10 @@ type Rows interface {
 	// each of them, and returns how many there were. It counts the selected
 	// server tokens for Revocations.
 	Delete(ctx context.Context, tx *db.Tx, s Selection) (int, error)
+	// RevokeSwitched removes, as Delete does, the tokens of other accounts that a
+	// token of an account is the parent of, and the account's own whose parent is
+	// another's. It returns how many there were.
+	RevokeSwitched(ctx context.Context, tx *db.Tx, accountID int64) (int, error)
 	// SetLastUsed writes when a token, and with it its device, was last used. It
 	// ignores a token that is gone.
 	SetLastUsed(ctx context.Context, tx *db.Tx, h Hash, at time.Time) error
@@ -273,6 +277,15 @@ func (s *Service) Add(
 		return "", fmt.Errorf("making room for a device: %w", err)
 	}
 	return fmt.Sprintf("token %d", id), nil
+}
+
+// AddNew is Add with a new token, which it returns.
+func (s *Service) AddNew(
+	ctx context.Context, tx *db.Tx, by audit.Actor, accountID int64, parent Parent, d device.Device,
+) (token plexauth.Secret, detail string, err error) {
+	token = newToken(s.random)
+	detail, err = s.Add(ctx, tx, by, accountID, parent, d, token)
+	return token, detail, err
 }
 
 // lineage returns the IDs of a parent and of what it is revoked with: none for

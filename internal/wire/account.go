@@ -36,19 +36,19 @@ type Account struct {
 	JoinedAt                int64            `json:"joinedAt" xml:"joinedAt,attr"`                               // epoch seconds
 	EmailOnlyAuth           Bool             `json:"emailOnlyAuth" xml:"emailOnlyAuth,attr"`                     // signs in by e-mail alone; never
 	HasPassword             Bool             `json:"hasPassword" xml:"hasPassword,attr"`                         // false if it signs in with passkeys only
-	Protected               Bool             `json:"protected" xml:"protected,attr"`                             // needs a PIN in a home; never
+	Protected               Bool             `json:"protected" xml:"protected,attr"`                             // has a PIN in its home
 	MailingListStatus       string           `json:"mailingListStatus" xml:"mailingListStatus,attr"`             // always unsubscribed
 	MailingListActive       Bool             `json:"mailingListActive" xml:"mailingListActive,attr"`             // never
 	ScrobbleTypes           string           `json:"scrobbleTypes" xml:"scrobbleTypes,attr"`                     // always empty
 	Country                 string           `json:"country" xml:"country,attr"`                                 // two letters; see unknownCountry
 	Subscription            subscription     `json:"subscription" xml:"subscription"`                            // always inactive
 	SubscriptionDescription Optional[string] `json:"subscriptionDescription" xml:"subscriptionDescription,attr"` // null without a subscription
-	Restricted              Bool             `json:"restricted" xml:"restricted,attr"`                           // a managed account of a home; never
+	Restricted              Bool             `json:"restricted" xml:"restricted,attr"`                           // a managed account of a home
 	Anonymous               Optional[Bool]   `json:"anonymous" xml:"anonymous,attr"`                             // null on an account that can sign in
-	Home                    Bool             `json:"home" xml:"home,attr"`                                       // in a home; never
-	Guest                   Bool             `json:"guest" xml:"guest,attr"`                                     // a guest of a home; never
-	HomeSize                int              `json:"homeSize" xml:"homeSize,attr"`                               // people in the home: the account alone
-	HomeAdmin               Bool             `json:"homeAdmin" xml:"homeAdmin,attr"`                             // usher has no homes
+	Home                    Bool             `json:"home" xml:"home,attr"`                                       // in a home
+	Guest                   Bool             `json:"guest" xml:"guest,attr"`                                     // the guest of a home
+	HomeSize                int              `json:"homeSize" xml:"homeSize,attr"`                               // people in the home: 1 without one
+	HomeAdmin               Bool             `json:"homeAdmin" xml:"homeAdmin,attr"`                             // owner or admin of the home
 	MaxHomeSize             int              `json:"maxHomeSize" xml:"maxHomeSize,attr"`                         // what the real services send
 	Profile                 profile          `json:"profile" xml:"profile"`                                      // the playback profile
 	Entitlements            emptyList        `json:"entitlements" xml:"entitlements"`                            // always empty
@@ -98,7 +98,7 @@ type profile struct {
 type Person struct {
 	ID               int64     // the number of the account
 	UUID             string    // the UUID of the account
-	Username         string    // the unique name
+	Username         string    // the unique name; a managed user has none
 	Title            string    // the display name
 	Email            string    // empty if there is none
 	Confirmed        bool      // an admin set or confirmed the e-mail address
@@ -107,7 +107,25 @@ type Person struct {
 	HasPassword      bool      // can sign in with a password
 	TwoFactorEnabled bool      // needs a second factor to sign in
 	BackupCodes      bool      // has unused backup codes
+	House            House     // the home that the account is in
 }
+
+// House is what an account object says of the account's home. The zero value is a
+// home of nobody else.
+type House struct {
+	Home       bool // the account is in a home
+	Admin      bool // as its owner or an admin
+	Size       int  // how many users it has
+	Restricted bool // the account is a managed user or the guest
+	Guest      bool // it is the guest
+	Protected  bool // it has a PIN
+}
+
+// size returns how many users a home has: an account without one is alone.
+func (h House) size() int { return max(1, h.Size) }
+
+// maxHomeSize is how many users a home has at most, as the real services send.
+const maxHomeSize = 15
 
 // NewAccount returns the account object of p.
 func NewAccount(p Person) Account {
@@ -115,7 +133,9 @@ func NewAccount(p Person) Account {
 		ID: p.ID, UUID: p.UUID, Username: p.Username, Title: p.Title, Email: p.Email,
 		FriendlyName: p.FriendlyName, Confirmed: Bool(p.Confirmed), JoinedAt: p.JoinedAt.Unix(),
 		HasPassword: Bool(p.HasPassword), MailingListStatus: "unsubscribed",
-		Country: unknownCountry, Subscription: subscription{Status: "Inactive"}, HomeSize: 1, MaxHomeSize: 15,
+		Country: unknownCountry, Subscription: subscription{Status: "Inactive"},
+		Home: Bool(p.House.Home), HomeAdmin: Bool(p.House.Admin), HomeSize: p.House.size(), MaxHomeSize: maxHomeSize,
+		Restricted: Bool(p.House.Restricted), Guest: Bool(p.House.Guest), Protected: Bool(p.House.Protected),
 		Profile:          profile{AutoSelectAudio: true, WatchedIndicator: Enum{N: 1}},
 		TwoFactorEnabled: Bool(p.TwoFactorEnabled), BackupCodesCreated: Bool(p.BackupCodes),
 	}

@@ -56,13 +56,13 @@ type legacyUser struct {
 	AuthenticationToken string             `json:"authentication_token" xml:"authenticationToken,attr"` // the token
 	AuthToken           string             `json:"authToken" xml:"authToken,attr"`                      // the token once more: clients read one or the other
 	ScrobbleTypes       string             `json:"scrobbleTypes" xml:"scrobbleTypes,attr"`              // always empty
-	Restricted          Bool               `json:"restricted" xml:"restricted,attr"`                    // never
-	Home                Bool               `json:"home" xml:"home,attr"`                                // never
-	Guest               Bool               `json:"guest" xml:"guest,attr"`                              // never
+	Restricted          Bool               `json:"restricted" xml:"restricted,attr"`                    // a managed account of a home
+	Home                Bool               `json:"home" xml:"home,attr"`                                // in a home
+	Guest               Bool               `json:"guest" xml:"guest,attr"`                              // the guest of a home
 	QueueEmail          string             `json:"queueEmail" xml:"queueEmail,attr"`                    // always empty
 	QueueUID            string             `json:"queueUid" xml:"queueUid,attr"`                        // always empty
 	HasPassword         bool               `json:"hasPassword" xml:"hasPassword,attr"`                  // "true" in XML, too
-	HomeSize            int                `json:"homeSize" xml:"homeSize,attr"`                        // the account alone
+	HomeSize            int                `json:"homeSize" xml:"homeSize,attr"`                        // people in the home: 1 without one
 	MaxHomeSize         int                `json:"maxHomeSize" xml:"maxHomeSize,attr"`                  // what the real services send
 	RememberMe          Bool               `json:"rememberMe" xml:"rememberMe,attr"`                    // never
 	Secure              Bool               `json:"secure" xml:"secure,attr"`                            // never
@@ -96,7 +96,8 @@ func (a LegacyAccount) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	u := legacyUser{
 		Email: a.Email, ID: a.ID, UUID: a.UUID, MailingListStatus: "unsubscribed", Thumb: a.Thumb, Username: a.Username,
 		Title: a.Title, AuthenticationToken: string(a.Token), AuthToken: string(a.Token),
-		HasPassword: a.HasPassword, HomeSize: 1, MaxHomeSize: 15, JoinedAt: rfc3339(a.JoinedAt),
+		HasPassword: a.HasPassword, HomeSize: a.House.size(), MaxHomeSize: maxHomeSize,
+		Restricted: Bool(a.House.Restricted), Home: Bool(a.House.Home), Guest: Bool(a.House.Guest), JoinedAt: rfc3339(a.JoinedAt),
 		Subscription:    legacySubscription{Status: "Inactive"},
 		Profile:         legacyProfile{AutoSelectAudio: 1},
 		UsernameElement: a.Username, EmailElement: a.Email,

@@ -60,7 +60,8 @@ func (p Params) find(name string) (string, error) {
 	return p[found].Value, nil
 }
 
-func (p Params) has(name string) bool {
+// Has reports whether a parameter is there, perhaps empty.
+func (p Params) Has(name string) bool {
 	return slices.ContainsFunc(p, func(param Param) bool { return param.Name == name })
 }
 
@@ -104,7 +105,7 @@ func ReadParams(r *http.Request, query Params, limit int64) (Params, error) {
 	}
 	named := len(params)
 	for _, q := range query {
-		if !params[:named].has(q.Name) {
+		if !params[:named].Has(q.Name) {
 			params = append(params, q)
 		}
 	}

@@ -124,7 +124,7 @@ func (r *Request) Complete(body Params) error {
 // Complete is Request.Complete for what a caller says of itself.
 func (c *Caller) Complete(body Params) error {
 	for _, f := range c.fields() {
-		if *f.into != "" || !body.has(f.name) {
+		if *f.into != "" || !body.Has(f.name) {
 			continue
 		}
 		value, err := body.find(f.name)

@@ -32,7 +32,7 @@ var layers = []layer{
 		{"db/pgtest", ""},
 		{"passkey/passkeytest", ""},
 		{"devicekey/devicekeytest", "devicekey"},
-		{"store/storetest", "store account audit device devicekey origin passkey pin session signin signing source token tries db paging plexauth"},
+		{"store/storetest", "store account audit device devicekey home origin passkey pin session signin signing source token tries db paging plexauth"},
 		{"test/browser", ""},
 		{"test/clients", ""},
 		{"test/cluster", ""},
@@ -54,7 +54,7 @@ var layers = []layer{
 		{"test/http/binary", ""},
 	}},
 	{"the command line", []row{
-		{"cli", "server control stage scene sandbox traffic trouble web core httpd account token source origin audit hashing seal glyph fault paging plexauth"},
+		{"cli", "server control stage scene sandbox traffic trouble web core httpd account home token source origin audit hashing seal glyph fault paging plexauth"},
 	}},
 	{"an usher that tests control", []row{
 		{"control", "stage scene traffic trouble device fault plexauth"},
@@ -71,17 +71,17 @@ var layers = []layer{
 		{"server", "api web core httpd"},
 	}},
 	{"the faces", []row{
-		{"api", "core httpd wire account claim device devicekey token signing pin source audit db guard qrcode avatar fault paging plexauth"},
+		{"api", "core httpd wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth"},
 		{"web", "core httpd account device token pin passkey session source origin signin audit qrcode glyph fault paging plexauth"},
 	}},
 	{"what a face stands on", []row{
 		{"httpd", "guard"},
 	}},
 	{"every service and its rows, joined once", []row{
-		{"core", "store account claim device devicekey passkey pin token signing session source origin signin audit db guard hashing seal paging plexauth"},
+		{"core", "store account claim device devicekey home passkey pin token signing session source origin signin audit db guard hashing seal paging plexauth"},
 	}},
 	{"rows", []row{
-		{"store", "account claim device devicekey passkey pin token signing session source origin signin tries audit db paging plexauth"},
+		{"store", "account claim device devicekey home passkey pin token signing session source origin signin tries audit db paging plexauth"},
 	}},
 	{"answers that go wrong on purpose", []row{
 		{"trouble", "wire suggest"},
@@ -91,6 +91,7 @@ var layers = []layer{
 	}},
 	{"nouns, each on those below it", []row{
 		{"pin", "account device devicekey token audit db guard tries seal letters fault plexauth"},
+		{"home", "account device token audit db glyph fault plexauth"},
 		{"source", "account token audit db glyph fault paging plexauth"},
 		{"session", "token signin audit db fault paging plexauth"},
 		{"claim", "account token db seal fault plexauth"},

@@ -1,0 +1,268 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/home"
+	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/internal/wire"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// homeHandlers list and change the users of the caller's home, and switch among
+// them.
+type homeHandlers struct {
+	homes   *home.Service
+	cache   *accountCache
+	avatars avatarHandlers
+	now     func() time.Time
+}
+
+// errInvitation says that nobody is invited into a home by e-mail.
+var errInvitation = fault.New(fault.Denied,
+	"nobody is invited into a home here: the operator adds accounts to it")
+
+// read returns the caller's home.
+func (h homeHandlers) read(ctx context.Context, c *call) (home.Home, error) {
+	found, err := h.homes.Of(ctx, c.principal.AccountID)
+	if errors.Is(err, account.ErrNotFound) {
+		err = fmt.Errorf("%w (%w)", token.ErrInvalid, err) // removed a moment ago
+	}
+	return found, err
+}
+
+// home returns a home as answers have it.
+func (h homeHandlers) home(c *call, found home.Home) wire.Home {
+	body := wire.Home{ID: found.OwnerID}
+	for _, u := range found.Users {
+		if u.Role == home.Owner {
+			body.Name = u.Account.Title
+		}
+		body.Users = append(body.Users, h.user(c, u))
+	}
+	if guest, has := found.Guest(); has {
+		body.GuestID, body.GuestUUID = guest.Account.ID, guest.Account.UUID
+	}
+	return body
+}
+
+// user returns a user of a home as answers have it: never with a token. The e-mail
+// address of another is nobody's business but the admins'.
+func (h homeHandlers) user(c *call, u home.User) wire.HomeUser {
+	p := person(u.Account, home.Facts{})
+	body := wire.HomeUser{
+		ID: p.ID, UUID: p.UUID, Admin: wire.Bool(u.Admin()), Guest: wire.Bool(u.Role == home.Guest),
+		Restricted: wire.Bool(u.Account.Managed()), HasPassword: wire.Bool(p.HasPassword), Protected: wire.Bool(u.Protected()),
+		Title: p.Title, Username: p.Username, Email: p.Email, FriendlyName: p.Title,
+		Thumb: h.avatars.base(c.http) + picturePath(u.Account),
+	}
+	if u.Restriction != "" {
+		body.RestrictionProfile = wire.Some(u.Restriction)
+	}
+	return body
+}
+
+// info says what the caller's home is.
+func (h homeHandlers) info(ctx context.Context, c *call) (answer, error) {
+	found, err := h.read(ctx, c)
+	return answer{status: http.StatusOK, body: wire.HomeInfo(h.home(c, found))}, err
+}
+
+// users lists the users of the caller's home.
+func (h homeHandlers) users(ctx context.Context, c *call) (answer, error) {
+	found, err := h.read(ctx, c)
+	return answer{status: http.StatusOK, body: wire.HomeUsers(h.home(c, found))}, err
+}
+
+// usersV1 is users in version 1.
+func (h homeHandlers) usersV1(ctx context.Context, c *call) (answer, error) {
+	found, err := h.read(ctx, c)
+	return answer{status: http.StatusOK, body: wire.LegacyHomeUsers(h.home(c, found))}, err
+}
+
+// others lists whom the caller has to do with, without the caller. The newer SDKs
+// read JSON here, and say so; others that say so read XML all the same.
+func (h homeHandlers) others(ctx context.Context, c *call) (answer, error) {
+	found, err := h.read(ctx, c)
+	if err != nil {
+		return answer{}, err
+	}
+	var list wire.Users
+	for _, u := range found.Users {
+		if u.Account.ID != c.principal.AccountID {
+			list = append(list, h.user(c, u))
+		}
+	}
+	if strings.HasPrefix(c.http.UserAgent(), "speakeasy-sdk/") && suffixOf(c.http) == "" {
+		c.Format = wire.Negotiate(c.http.Header.Get("Accept"), c.Variant)
+	}
+	return answer{status: http.StatusOK, body: list}, nil
+}
+
+// add adds a managed user.
+func (h homeHandlers) add(ctx context.Context, c *call) (answer, error) {
+	in, err := readTexts(c, "title", "friendlyName", "restrictionProfile", "invitedEmail")
+	if err != nil {
+		return answer{}, err
+	}
+	if in["invitedEmail"] != "" {
+		return answer{}, errInvitation
+	}
+	name := firstOf(in["title"], in["friendlyName"])
+	if err := missing("title", name); err != nil {
+		return answer{}, err
+	}
+	u, err := h.homes.AddManaged(ctx, c.actor(), c.principal.AccountID, name, in["restrictionProfile"])
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusOK, body: wire.LegacyHomeUser{HomeUser: h.user(c, u)}}, nil
+}
+
+// change changes the caller's own PIN, or the name, the restriction, the role or the
+// PIN of another user.
+func (h homeHandlers) change(ctx context.Context, c *call) (answer, error) {
+	return h.changeUser(ctx, c, c.http.PathValue("id"))
+}
+
+func (h homeHandlers) changeUser(ctx context.Context, c *call, who string) (answer, error) {
+	found, err := h.read(ctx, c)
+	if err != nil {
+		return answer{}, err
+	}
+	u, err := found.Find(who)
+	if err != nil {
+		return answer{}, err
+	}
+	in, err := readTexts(c, "title", "friendlyName", "restrictionProfile")
+	if err != nil {
+		return answer{}, err
+	}
+	by, self := c.actor(), c.principal.AccountID
+	if name := firstOf(in["title"], in["friendlyName"]); name != "" {
+		if err := h.homes.Rename(ctx, by, self, who, name); err != nil {
+			return answer{}, err
+		}
+	}
+	if c.params.Has("restrictionProfile") {
+		if err := h.homes.Restrict(ctx, by, self, who, in["restrictionProfile"]); err != nil {
+			return answer{}, err
+		}
+	}
+	if c.params.Has("admin") {
+		admin, err := c.params.Bool("admin")
+		if err != nil {
+			return answer{}, err
+		}
+		if err := h.homes.SetAdmin(ctx, by, self, who, admin); err != nil {
+			return answer{}, err
+		}
+	}
+	if err := h.changePIN(ctx, c, u); err != nil {
+		return answer{}, err
+	}
+	// As it is now: PlexAPI reads XML with a root.
+	if found, err = h.read(ctx, c); err == nil {
+		u, err = found.Find(who)
+	}
+	return answer{status: http.StatusOK, body: wire.LegacyHomeUser{HomeUser: h.user(c, u)}}, err
+}
+
+// changePIN changes a PIN, if the request is about one. An empty one removes it.
+func (h homeHandlers) changePIN(ctx context.Context, c *call, u home.User) error {
+	remove, err := c.params.Bool("removePin")
+	if err != nil || !remove && !c.params.Has("pin") {
+		return err
+	}
+	pin, current, err := readPINs(c)
+	if err != nil {
+		return err
+	}
+	if remove {
+		pin = ""
+	}
+	if u.Account.ID == c.principal.AccountID {
+		return h.homes.ChangePIN(ctx, c.actor(), u.Account.ID, current, pin)
+	}
+	return h.homes.SetManagedPIN(ctx, c.actor(), c.principal.AccountID, fmt.Sprint(u.Account.ID), pin)
+}
+
+func readPINs(c *call) (pin, current plexauth.Secret, err error) {
+	if pin, err = c.params.Secret("pin"); err == nil {
+		current, err = c.params.Secret("currentPin")
+	}
+	return pin, current, err
+}
+
+// remove takes a user out of the home.
+func (h homeHandlers) remove(ctx context.Context, c *call) (answer, error) {
+	if _, err := h.read(ctx, c); err != nil {
+		return answer{}, err
+	}
+	err := h.homes.Remove(ctx, c.actor(), c.principal.AccountID, c.http.PathValue("id"))
+	return answer{status: http.StatusOK}, err
+}
+
+// toUser switches to a user of the home.
+func (h homeHandlers) toUser(ctx context.Context, c *call) (answer, error) {
+	a, tok, err := h.issue(ctx, c)
+	if err != nil {
+		return answer{}, err
+	}
+	page, err := h.cache.fresh(ctx, a)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, body: h.avatars.account(c, page, tok, h.now())}, nil
+}
+
+// toUserV1 is toUser in version 1.
+func (h homeHandlers) toUserV1(ctx context.Context, c *call) (answer, error) {
+	a, tok, err := h.issue(ctx, c)
+	if err != nil {
+		return answer{}, err
+	}
+	body, err := h.cache.legacy(ctx, c, h.avatars, a, tok)
+	return answer{status: http.StatusCreated, body: body}, err
+}
+
+func (h homeHandlers) issue(ctx context.Context, c *call) (account.Account, plexauth.Secret, error) {
+	pin, err := c.params.Secret("pin")
+	if err != nil {
+		return account.Account{}, "", err
+	}
+	if _, err := h.read(ctx, c); err != nil {
+		return account.Account{}, "", err
+	}
+	return h.homes.Switch(ctx, c.actor(), c.principal, c.http.PathValue("id"), pin, c.device())
+}
+
+// readTexts reads parameters by name.
+func readTexts(c *call, names ...string) (map[string]string, error) {
+	texts := make(map[string]string, len(names))
+	for _, name := range names {
+		text, err := c.params.Text(name)
+		if err != nil {
+			return nil, err
+		}
+		texts[name] = text
+	}
+	return texts, nil
+}
+
+// firstOf returns the first text that is not empty.
+func firstOf(texts ...string) string {
+	for _, text := range texts {
+		if text != "" {
+			return text
+		}
+	}
+	return ""
+}

@@ -1,0 +1,137 @@
+package home
+
+import (
+	"context"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// needsPIN reports whether a user becomes another one with that one's PIN only; see
+// the package comment.
+func needsPIN(u, target User) bool {
+	switch {
+	case target.Managed() && target.Protected():
+		return !u.Admin()
+	case target.Managed():
+		return false
+	case target.Protected():
+		return true
+	}
+	return u.Account.ID != target.Account.ID
+}
+
+// Switch gives the device of a principal a token of another user of the home, or one
+// more of its own account. The token is a child of the principal's: it is revoked
+// with it, and expires with it. A PIN that is given must be right, whether one is
+// needed or not.
+//
+// Attack: a managed user becomes the owner. Attack: somebody guesses the PIN, also on
+// several nodes at once: an outcome is told only if the user is not locked in the
+// transaction that counts it. Attack: two who leave the home and switch at the same
+// time: who is in it, and what its PIN is, is read again in that transaction.
+//
+// ErrPIN, ErrLocked, ErrNotFound, guard.ErrBusy, token.ErrInvalid.
+func (s *Service) Switch(
+	ctx context.Context, by audit.Actor, p token.Principal, who string, pin plexauth.Secret, d device.Device,
+) (account.Account, plexauth.Secret, error) {
+	if !p.ActsForAccount() {
+		return account.Account{}, "", token.ErrInvalid // no route leads here
+	}
+	var tok plexauth.Secret
+	u, err := s.become(ctx, by, p.AccountID, who, pin, needsPIN, func(ctx context.Context, tx *db.Tx, u User) error {
+		var detail string
+		var err error
+		tok, detail, err = s.tokens.AddNew(ctx, tx, by, u.Account.ID, p.Parent(), d)
+		if err != nil {
+			return err
+		}
+		return s.record(ctx, tx, by, audit.HomeSwitched, u, detail)
+	})
+	if err != nil {
+		return account.Account{}, "", named("switching in a home", err)
+	}
+	return u.Account, tok, nil
+}
+
+// Choose returns the account that somebody has chosen on a shared screen, where a
+// member of the home is signed in on a page: themselves, a managed user or the
+// guest. A PIN is needed wherever there is one: the screen does not know who sits
+// in front of it. Others sign in by themselves. ErrPIN, ErrLocked, ErrNotFound,
+// guard.ErrBusy.
+func (s *Service) Choose(
+	ctx context.Context, by audit.Actor, as int64, who string, pin plexauth.Secret,
+) (account.Account, error) {
+	needs := func(u, target User) bool {
+		return target.Protected() || !target.Managed() && target.Account.ID != u.Account.ID
+	}
+	u, err := s.become(ctx, by, as, who, pin, needs, func(_ context.Context, _ *db.Tx, u User) error {
+		if !u.Managed() && u.Account.ID != as {
+			return ErrNotFound
+		}
+		return nil
+	})
+	return u.Account, named("choosing a user of a home", err)
+}
+
+// become checks that a user may become another one, and does what that leads to, in
+// one transaction.
+func (s *Service) become(
+	ctx context.Context, by audit.Actor, as int64, who string, pin plexauth.Secret,
+	needs func(u, target User) bool, do func(context.Context, *db.Tx, User) error,
+) (User, error) {
+	target, err := s.targetOf(ctx, s.db, as, who, pin, needs)
+	if err != nil {
+		return User{}, err
+	}
+	checked, right := target.PIN, false
+	if pin != "" {
+		if right, err = s.match(ctx, by, target, pin); err != nil {
+			return User{}, err
+		}
+	}
+	var refusal error
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		refusal = nil
+		now, err := s.targetOf(ctx, tx, as, who, pin, needs)
+		if err != nil {
+			return err
+		}
+		if pin != "" {
+			if refusal, err = s.settle(ctx, tx, now, checked, right); refusal != nil || err != nil {
+				return err
+			}
+		}
+		target = now
+		return do(ctx, tx, now)
+	})
+	if err == nil && refusal != nil {
+		err = s.refused(ctx, by, target, refusal, ErrPIN)
+	}
+	return target, err
+}
+
+// targetOf returns whom a user wants to become, if that does not fail without a look
+// at the PIN.
+func (s *Service) targetOf(
+	ctx context.Context, q db.Querier, as int64, who string, pin plexauth.Secret, needs func(u, target User) bool,
+) (User, error) {
+	h, err := s.of(ctx, q, as)
+	if err != nil {
+		return User{}, err
+	}
+	target, err := h.Find(who)
+	switch {
+	case err != nil:
+		return User{}, err
+	case target.Account.Disabled:
+		return User{}, ErrNotFound
+	case pin == "" && needs(h.Self, target), pin != "" && !target.Protected():
+		return User{}, ErrPIN
+	}
+	return target, nil
+}

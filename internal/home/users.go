@@ -1,0 +1,293 @@
+package home
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/glyph"
+	"github.com/usher-auth/usher/internal/token"
+)
+
+// The changes below are made as one of the home's users, whose rights count. The
+// command line acts as the owner.
+
+// guestName is what the guest is called.
+const guestName = "Guest"
+
+// AddManaged adds a managed user to the home of an account. fault.Invalid,
+// ErrNotAdmin, ErrFull, ErrExists.
+func (s *Service) AddManaged(ctx context.Context, by audit.Actor, as int64, name, restriction string) (User, error) {
+	return s.add(ctx, by, as, Managed, name, restriction)
+}
+
+// AddGuest adds the guest, if there is none. ErrNotAdmin, ErrFull, ErrExists.
+func (s *Service) AddGuest(ctx context.Context, by audit.Actor, as int64) (User, error) {
+	return s.add(ctx, by, as, Guest, guestName, "")
+}
+
+func (s *Service) add(
+	ctx context.Context, by audit.Actor, as int64, role Role, name, restriction string,
+) (added User, err error) {
+	if err := checkRestriction(restriction); err != nil {
+		return User{}, err
+	}
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		h, err := s.adminOf(ctx, tx, as)
+		if err != nil {
+			return err
+		}
+		if guest, has := h.Guest(); has && role == Guest {
+			added = guest
+			return nil
+		}
+		if err := s.found(ctx, tx, by, h); err != nil {
+			return err
+		}
+		a, err := s.accounts.AddManaged(ctx, tx, by, h.OwnerID, name)
+		if err != nil {
+			return err
+		}
+		added = User{Account: a, OwnerID: h.OwnerID, Role: role, Restriction: restriction, JoinedAt: tx.Now()}
+		return s.join(ctx, tx, by, h, added)
+	})
+	return added, named("adding a user to a home", err)
+}
+
+// Join adds an account that signs in to the home of another. No page and no token
+// leads here: it takes the consent of both, which the operator vouches for.
+// ErrInHome, ErrFull, ErrExists, account.ErrManaged.
+func (s *Service) Join(ctx context.Context, by audit.Actor, ownerID, accountID int64, admin bool) error {
+	role := Member
+	if admin {
+		role = Admin
+	}
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		h, err := s.of(ctx, tx, ownerID)
+		if err != nil {
+			return err
+		}
+		if h.Self.Role != Owner {
+			return ErrNotOwner
+		}
+		own, err := s.of(ctx, tx, accountID)
+		switch {
+		case err != nil:
+			return err
+		case own.Self.Account.Managed():
+			return account.ErrManaged
+		case len(own.Users) > 1 || own.OwnerID != accountID || accountID == ownerID:
+			return ErrInHome
+		}
+		if own.Shared { // a home of one, with a PIN perhaps
+			if err := s.rows.Delete(ctx, tx, accountID); err != nil {
+				return err
+			}
+		}
+		if err := s.found(ctx, tx, by, h); err != nil {
+			return err
+		}
+		u := own.Self
+		u.OwnerID, u.Role, u.JoinedAt = ownerID, role, tx.Now()
+		return s.join(ctx, tx, by, h, u)
+	})
+	return named("adding an account to a home", err)
+}
+
+// found makes a home of an account that has none, in a transaction.
+func (s *Service) found(ctx context.Context, tx *db.Tx, by audit.Actor, h Home) error {
+	if h.Shared {
+		return nil
+	}
+	return s.insert(ctx, tx, by, h.Self)
+}
+
+// join adds a user to a home, in a transaction. ErrFull, ErrExists.
+func (s *Service) join(ctx context.Context, tx *db.Tx, by audit.Actor, h Home, u User) error {
+	if len(h.Users) >= MaxSize {
+		return ErrFull
+	}
+	if err := checkName(h, u.Account.ID, u.Account.Title); err != nil {
+		return err
+	}
+	return s.insert(ctx, tx, by, u)
+}
+
+func (s *Service) insert(ctx context.Context, tx *db.Tx, by audit.Actor, u User) error {
+	if err := s.rows.Insert(ctx, tx, u); err != nil {
+		return err
+	}
+	return s.record(ctx, tx, by, audit.HomeJoined, u, u.Role.String())
+}
+
+// checkName returns ErrExists if somebody else in a home has a name like it: people
+// choose among them by name.
+func checkName(h Home, accountID int64, name string) error {
+	mine := glyph.Skeletons(name)
+	for _, u := range h.Users {
+		alike := func(skeleton string) bool { return slices.Contains(mine, skeleton) }
+		if u.Account.ID != accountID && slices.ContainsFunc(glyph.Skeletons(u.Account.Title), alike) {
+			return fault.WithField(ErrExists, account.Title, "")
+		}
+	}
+	return nil
+}
+
+func checkRestriction(restriction string) error {
+	if !slices.Contains(Restrictions, restriction) {
+		return fault.Invalidf(RestrictionField, "a restriction is little_kid, older_kid or teen")
+	}
+	return nil
+}
+
+// Rename gives a managed user another name. fault.Invalid, ErrNotAdmin,
+// ErrNotManaged, ErrExists, ErrNotFound.
+func (s *Service) Rename(ctx context.Context, by audit.Actor, as int64, who, name string) error {
+	return s.change(ctx, as, who, func(ctx context.Context, tx *db.Tx, h Home, u User) error {
+		if !u.Managed() {
+			return ErrNotManaged
+		}
+		if err := checkName(h, u.Account.ID, name); err != nil {
+			return err
+		}
+		return s.accounts.RenameManaged(ctx, tx, by, u.Account, name)
+	})
+}
+
+// Restrict sets the restriction of a managed user. fault.Invalid, ErrNotAdmin,
+// ErrNotManaged, ErrNotFound.
+func (s *Service) Restrict(ctx context.Context, by audit.Actor, as int64, who, restriction string) error {
+	if err := checkRestriction(restriction); err != nil {
+		return err
+	}
+	return s.change(ctx, as, who, func(ctx context.Context, tx *db.Tx, _ Home, u User) error {
+		if !u.Managed() {
+			return ErrNotManaged
+		}
+		if u.Restriction == restriction {
+			return nil
+		}
+		u.Restriction = restriction
+		if err := s.rows.Update(ctx, tx, u); err != nil {
+			return err
+		}
+		if restriction == "" {
+			restriction = "none"
+		}
+		return s.record(ctx, tx, by, audit.HomeChanged, u, "restriction "+restriction)
+	})
+}
+
+// SetAdmin makes a member an admin of the home, or an admin a member, who loses what
+// switches have led to. ErrNotOwner, ErrOwner, account.ErrManaged, ErrNotFound.
+func (s *Service) SetAdmin(ctx context.Context, by audit.Actor, as int64, who string, admin bool) error {
+	role := Member
+	if admin {
+		role = Admin
+	}
+	return s.change(ctx, as, who, func(ctx context.Context, tx *db.Tx, h Home, u User) error {
+		switch {
+		case h.Self.Role != Owner:
+			return ErrNotOwner
+		case u.Role == Owner:
+			return ErrOwner
+		case u.Role > Member:
+			return account.ErrManaged
+		case u.Role == role:
+			return nil
+		}
+		u.Role = role
+		if err := s.rows.Update(ctx, tx, u); err != nil {
+			return err
+		}
+		revoked, err := 0, error(nil)
+		if !admin {
+			revoked, err = s.tokens.RevokeSwitched(ctx, tx, u.Account.ID)
+		}
+		if err != nil {
+			return err
+		}
+		return s.record(ctx, tx, by, audit.HomeChanged, u, role.String()+token.AndTokens(revoked))
+	})
+}
+
+// Remove takes a user out of the home. A managed user or the guest is removed with
+// its account. An account that signs in leaves: it may do so by itself, and what
+// switches from and to it have led to is revoked at once. ErrNotAdmin, ErrNotOwner,
+// ErrOwner, ErrNotFound.
+func (s *Service) Remove(ctx context.Context, by audit.Actor, as int64, who string) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		h, err := s.of(ctx, tx, as)
+		if err != nil {
+			return err
+		}
+		u, err := h.Find(who)
+		switch {
+		case err != nil:
+			return err
+		case u.Role == Owner:
+			return ErrOwner
+		case u.Managed() && !h.Self.Admin():
+			return ErrNotAdmin
+		case u.Managed():
+			if err := s.record(ctx, tx, by, audit.HomeLeft, u, ""); err != nil {
+				return err
+			}
+			return s.accounts.RemoveManaged(ctx, tx, by, u.Account)
+		case h.Self.Role != Owner && u.Account.ID != h.Self.Account.ID:
+			return ErrNotOwner
+		}
+		revoked, err := s.tokens.RevokeSwitched(ctx, tx, u.Account.ID)
+		if err != nil {
+			return err
+		}
+		if err := s.rows.Delete(ctx, tx, u.Account.ID); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, by, audit.HomeLeft, u, u.Role.String()+token.AndTokens(revoked))
+	})
+	return named("removing a user from a home", err)
+}
+
+// change changes a user of a home as one of its admins, in a transaction.
+// ErrNotAdmin, ErrNotFound.
+func (s *Service) change(
+	ctx context.Context, as int64, who string, change func(context.Context, *db.Tx, Home, User) error,
+) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		h, err := s.adminOf(ctx, tx, as)
+		if err != nil {
+			return err
+		}
+		u, err := h.Find(who)
+		if err != nil {
+			return err
+		}
+		return change(ctx, tx, h, u)
+	})
+	return named("changing a user of a home", err)
+}
+
+// adminOf returns the home that an account may administer. ErrNotAdmin.
+func (s *Service) adminOf(ctx context.Context, q db.Querier, accountID int64) (Home, error) {
+	h, err := s.of(ctx, q, accountID)
+	if err == nil && !h.Self.Admin() {
+		err = ErrNotAdmin
+	}
+	return h, err
+}
+
+// record records what happened to a user, in a transaction.
+func (s *Service) record(ctx context.Context, tx *db.Tx, by audit.Actor, kind audit.Kind, u User, detail string) error {
+	in := "the home of account " + strconv.FormatInt(u.OwnerID, 10)
+	if detail != "" {
+		in = detail + ", " + in
+	}
+	return s.audit.Record(ctx, tx, by, audit.Event{
+		Kind: kind, AccountID: u.Account.ID, Account: u.Account.Username, Detail: in,
+	})
+}

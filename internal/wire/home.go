@@ -1,0 +1,171 @@
+package wire
+
+import "encoding/xml"
+
+// HomeUser is a user of a home in every list of them. The keys are from clients'
+// sources (plex-api.rs requires all attributes of the XML).
+type HomeUser struct {
+	ID                 int64            `json:"id" xml:"id,attr"`                                 // the number of the account
+	UUID               string           `json:"uuid" xml:"uuid,attr"`                             // the UUID of the account
+	Admin              Bool             `json:"admin" xml:"admin,attr"`                           // owner or admin of the home
+	Guest              Bool             `json:"guest" xml:"guest,attr"`                           // the guest of the home
+	Restricted         Bool             `json:"restricted" xml:"restricted,attr"`                 // no login
+	RestrictionProfile Optional[string] `json:"restrictionProfile" xml:"restrictionProfile,attr"` // such as little_kid
+	HasPassword        Bool             `json:"hasPassword" xml:"hasPassword,attr"`               // can sign in with one
+	Protected          Bool             `json:"protected" xml:"protected,attr"`                   // has a PIN
+	Title              string           `json:"title" xml:"title,attr"`                           // the name that clients show
+	Username           string           `json:"username" xml:"username,attr"`                     // empty for managed users
+	Email              string           `json:"email" xml:"email,attr"`                           // empty for managed users
+	FriendlyName       string           `json:"friendlyName" xml:"friendlyName,attr"`             // the same as title
+	Thumb              string           `json:"thumb" xml:"thumb,attr"`                           // the URL of the picture
+}
+
+// Home is a home.
+type Home struct {
+	ID        int64      // the number of its owner
+	Name      string     // what it is called
+	GuestID   int64      // of the guest; 0 without one
+	GuestUUID string     // of the guest
+	Users     []HomeUser // the owner first
+}
+
+// homeAttrs are what every form of a home has.
+type homeAttrs struct {
+	GuestUserID   int64  `json:"guestUserID" xml:"guestUserID,attr"`     // 0 without one: plex-api.rs requires a number
+	GuestUserUUID string `json:"guestUserUUID" xml:"guestUserUUID,attr"` // empty without one
+	GuestEnabled  Bool   `json:"guestEnabled" xml:"guestEnabled,attr"`   // there is one
+	Subscription  Bool   `json:"subscription" xml:"subscription,attr"`   // never
+}
+
+func (h Home) attrs() homeAttrs {
+	return homeAttrs{GuestUserID: h.GuestID, GuestUserUUID: h.GuestUUID, GuestEnabled: h.GuestID != 0}
+}
+
+// HomeInfo is the response of /api/v2/home. Its XML is inferred.
+type HomeInfo Home
+
+type homeInfo struct {
+	XMLName xml.Name `json:"-" xml:"home"`
+	ID      int64    `json:"id" xml:"id,attr"`
+	Name    string   `json:"name" xml:"name,attr"`
+	homeAttrs
+}
+
+// Append implements Body.
+func (h HomeInfo) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
+	doc := homeInfo{ID: h.ID, Name: h.Name, homeAttrs: Home(h).attrs()}
+	if f == JSON {
+		return appendJSON(dst, doc)
+	}
+	return appendXML(dst, doc)
+}
+
+// HomeUsers is the response of /api/v2/home/users. Its XML is inferred.
+type HomeUsers Home
+
+// Append implements Body.
+func (h HomeUsers) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
+	info := homeInfo{ID: h.ID, Name: h.Name, homeAttrs: Home(h).attrs()}
+	if f == JSON {
+		return appendJSON(dst, struct {
+			homeInfo
+			Users []HomeUser `json:"users"`
+		}{info, orEmpty(h.Users)})
+	}
+	return appendXML(dst, struct {
+		homeInfo
+		Users []HomeUser `xml:"users>user"`
+	}{info, h.Users})
+}
+
+// LegacyHomeUsers is the response of /api/home/users. Its JSON is inferred.
+type LegacyHomeUsers Home
+
+// Append implements Body.
+func (h LegacyHomeUsers) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
+	return appendContainer(dst, f, struct {
+		usersAttrs
+		homeAttrs
+		User []HomeUser `json:"User" xml:"User"`
+	}{newUsersAttrs(len(h.Users)), Home(h).attrs(), orEmpty(h.Users)})
+}
+
+// LegacyHomeUser is one user: the response to a new one, whose root PlexAPI reads.
+type LegacyHomeUser struct{ HomeUser }
+
+// Append implements Body.
+func (u LegacyHomeUser) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
+	if f == JSON {
+		return appendJSON(dst, u.HomeUser)
+	}
+	return appendXML(dst, struct {
+		XMLName xml.Name `xml:"User"`
+		HomeUser
+	}{HomeUser: u.HomeUser})
+}
+
+// usersAttrs are what the lists of users of version 1 begin with.
+type usersAttrs struct {
+	FriendlyName      string `json:"friendlyName" xml:"friendlyName,attr"`           // always myPlex
+	Identifier        string `json:"identifier" xml:"identifier,attr"`               // always com.plexapp.plugins.myplex
+	MachineIdentifier string `json:"machineIdentifier" xml:"machineIdentifier,attr"` // always empty: it is no server's list
+	TotalSize         int    `json:"totalSize" xml:"totalSize,attr"`
+	Size              int    `json:"size" xml:"size,attr"`
+}
+
+func newUsersAttrs(size int) usersAttrs {
+	return usersAttrs{FriendlyName: "myPlex", Identifier: "com.plexapp.plugins.myplex", TotalSize: size, Size: size}
+}
+
+// Users is the response of /api/users: who else the caller has to do with. PlexAPI
+// finds home users in it by name.
+type Users []HomeUser
+
+// user is a row of Users. What a user may do is said of nobody: usher has no such
+// settings, and these values harm no client.
+type user struct {
+	ID                 int64            `json:"id" xml:"id,attr"`
+	UUID               string           `json:"uuid" xml:"uuid,attr"`
+	Title              string           `json:"title" xml:"title,attr"`
+	Username           string           `json:"username" xml:"username,attr"`
+	Email              string           `json:"email" xml:"email,attr"`
+	Thumb              string           `json:"thumb" xml:"thumb,attr"`
+	Protected          Enum             `json:"protected" xml:"protected,attr"`
+	Home               Enum             `json:"home" xml:"home,attr"`
+	Restricted         Enum             `json:"restricted" xml:"restricted,attr"`
+	RestrictionProfile Optional[string] `json:"restrictionProfile" xml:"restrictionProfile,attr"`
+	AllowTuners        Enum             `json:"allowTuners" xml:"allowTuners,attr"`
+	AllowSync          Enum             `json:"allowSync" xml:"allowSync,attr"`
+	AllowCameraUpload  Enum             `json:"allowCameraUpload" xml:"allowCameraUpload,attr"`
+	AllowChannels      Enum             `json:"allowChannels" xml:"allowChannels,attr"`
+	AllowSubtitleAdmin Enum             `json:"allowSubtitleAdmin" xml:"allowSubtitleAdmin,attr"`
+	FilterAll          string           `json:"filterAll" xml:"filterAll,attr"`
+	FilterMovies       string           `json:"filterMovies" xml:"filterMovies,attr"`
+	FilterMusic        string           `json:"filterMusic" xml:"filterMusic,attr"`
+	FilterPhotos       string           `json:"filterPhotos" xml:"filterPhotos,attr"`
+	FilterTelevision   string           `json:"filterTelevision" xml:"filterTelevision,attr"`
+}
+
+// enum is 0 or 1, as the newer SDKs read these keys.
+func enum(b Bool) Enum {
+	if b {
+		return Enum{N: 1}
+	}
+	return Enum{}
+}
+
+// Append implements Body.
+func (u Users) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
+	list := make([]user, 0, len(u))
+	for _, h := range u {
+		list = append(list, user{
+			ID: h.ID, UUID: h.UUID, Title: h.Title, Username: h.Username, Email: h.Email, Thumb: h.Thumb,
+			Protected: enum(h.Protected), Home: enum(true), Restricted: enum(h.Restricted),
+			RestrictionProfile: h.RestrictionProfile,
+		})
+	}
+	return appendContainer(dst, f, struct {
+		usersAttrs
+		User []user `json:"User" xml:"User"`
+	}{newUsersAttrs(len(list)), list})
+}
