@@ -10,7 +10,9 @@ import (
 	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/home"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/plexauth"
@@ -20,6 +22,8 @@ import (
 // link, which client created it, and where to go then.
 type pinRequest struct {
 	ClientID, Code, Product, Forward string
+	// Who is whom the visitor has chosen of their home, by UUID. Empty: nobody yet.
+	Who string
 	// FromLink: the browser followed a link from outside these pages, so that the
 	// parameters are not the visitor's own.
 	FromLink bool
@@ -31,7 +35,7 @@ type pinRequest struct {
 func readPINRequest(q url.Values) pinRequest {
 	return pinRequest{
 		ClientID: q.Get("clientID"), Code: strings.TrimSpace(q.Get("code")),
-		Product: q.Get("context[device][product]"), Forward: q.Get("forwardUrl"),
+		Product: q.Get("context[device][product]"), Forward: q.Get("forwardUrl"), Who: q.Get("who"),
 		FromLink: q.Has("led"),
 	}
 }
@@ -40,7 +44,7 @@ func readPINRequest(q url.Values) pinRequest {
 func (r pinRequest) query() string {
 	q := url.Values{"code": {r.Code}}
 	for name, value := range map[string]string{
-		"clientID": r.ClientID, "context[device][product]": r.Product, "forwardUrl": r.Forward,
+		"clientID": r.ClientID, "context[device][product]": r.Product, "forwardUrl": r.Forward, "who": r.Who,
 	} {
 		if value != "" {
 			q.Set(name, value)
@@ -53,10 +57,12 @@ func (r pinRequest) query() string {
 type consent struct {
 	pins    *pin.Service
 	origins *origin.Service
+	homes   *home.Service
 }
 
 func (c *consent) pages() []page {
 	return []page{
+		{"GET", "/auth/who", signedIn, c.who},
 		{"POST", "/auth/consent", signedIn, c.decide},
 		{"GET", "/auth/refused", signedIn, c.denied},
 		{"GET", "/auth/done", signedIn, c.allowed},
@@ -67,8 +73,13 @@ func (c *consent) pages() []page {
 type consentData struct {
 	PIN pin.PIN
 	pinRequest
-	// Account is whose account is given.
+	// Account is whose account is given, and Other says that it is not the visitor's.
 	Account account.Account
+	Other   bool
+	// Home says that there are others to choose from, and Protected that it takes the
+	// PIN of the account.
+	Home, Protected bool
+	Problem         string
 	// Target is where the browser goes afterwards. Nil: it stays.
 	Target *url.URL
 }
@@ -117,26 +128,71 @@ func findPIN(ctx context.Context, pins *pin.Service, v *visit, r pinRequest) (pi
 	return found, err
 }
 
-// ask shows which program wants to sign in, from where, and what it would get.
+// ask shows which program wants to sign in, from where, and what it would get. Who
+// shares a home with managed users first chooses for whom.
 func (c *consent) ask(ctx context.Context, v *visit, r pinRequest) (view, error) {
+	found, asked, err := c.find(ctx, v, &r)
+	if asked != nil || err != nil {
+		return orNothing(asked), err
+	}
+	house, err := c.homes.Of(ctx, v.account.ID)
+	if err != nil {
+		return view{}, err
+	}
+	if r.Who == "" && len(choices(house)) > 1 {
+		return view{to: "/auth/who?" + r.query()}, nil
+	}
+	return c.page(found, r, house, "")
+}
+
+// find returns the PIN of a request, or the page that asks for its code first.
+func (c *consent) find(ctx context.Context, v *visit, r *pinRequest) (found pin.PIN, asked *view, err error) {
 	if pin.Guessable(r.Code) && (r.FromLink || fromOtherSite(v.Request)) {
-		return confirmCode(r)
+		page, err := confirmCode(*r)
+		return found, &page, err
 	}
-	found, err := findPIN(ctx, c.pins, v, r)
+	found, err = findPIN(ctx, c.pins, v, *r)
 	if errors.Is(err, pin.ErrUnasked) {
-		return confirmCode(r)
+		page, err := confirmCode(*r)
+		return found, &page, err
 	}
 	if err != nil {
-		return view{}, err
-	}
-	target, err := forwardOf(found, r)
-	if err != nil {
-		return view{}, err
+		return found, nil, err
 	}
 	if linked, err := pin.ParseForward(r.Forward); err == nil && linked != nil {
 		r.Forward = linked.String() // as the visitor was shown
 	}
-	return view{name: "consent", data: consentData{found, r, v.account, target}}, nil
+	return found, nil, nil
+}
+
+// orNothing is a view that may be missing.
+func orNothing(page *view) view {
+	if page == nil {
+		return view{}
+	}
+	return *page
+}
+
+// page asks for consent, for the visitor or for whom they have chosen.
+func (c *consent) page(found pin.PIN, r pinRequest, house home.Home, problem string) (view, error) {
+	target, err := forwardOf(found, r)
+	if err != nil {
+		return view{}, err
+	}
+	u := house.Self
+	if r.Who != "" {
+		if u, err = chosen(house, r.Who); err != nil {
+			return view{}, err
+		}
+	}
+	answer := view{name: "consent", data: consentData{
+		PIN: found, pinRequest: r, Account: u.Account, Other: u.Account.ID != house.Self.Account.ID, Target: target,
+		Home: len(choices(house)) > 1, Protected: u.Protected(), Problem: problem,
+	}}
+	if problem != "" {
+		answer.status = http.StatusForbidden
+	}
+	return answer, nil
 }
 
 // fromOtherSite reports whether another site sent the browser here. On plain
@@ -206,13 +262,32 @@ func (c *consent) decide(ctx context.Context, v *visit) (view, error) {
 	if v.PostFormValue("decision") != "allow" {
 		return view{to: "/auth/refused"}, c.pins.Deny(ctx, v.actor(), r.Code)
 	}
-	if err := c.pins.Link(ctx, v.actor(), r.Code); err != nil {
+	who := r.Who
+	if who == "" {
+		who = v.account.UUID
+	}
+	a, err := c.homes.Choose(ctx, v.actor(), v.account.ID, who, codeOf(v, "pin"))
+	if text, ok := pinProblem(err); ok {
+		house, err := c.homes.Of(ctx, v.account.ID)
+		if err != nil {
+			return view{}, err
+		}
+		return c.page(found, r, house, text)
+	}
+	if err != nil {
+		return view{}, err
+	}
+	if err := c.pins.LinkAs(ctx, v.actor(), a.ID, r.Code); err != nil {
 		return view{}, err
 	}
 	switch {
 	case found.Forward != "":
 		// The proof is on the page only: addresses are logged and remembered.
-		return view{to: "/auth/done?" + url.Values{"code": {found.Code}}.Encode()}, nil
+		q := url.Values{"code": {found.Code}}
+		if r.Who != "" {
+			q.Set("who", r.Who)
+		}
+		return view{to: "/auth/done?" + q.Encode()}, nil
 	case r.Forward == "":
 		return view{to: "/auth/done"}, nil
 	}
@@ -231,7 +306,11 @@ func (c *consent) denied(context.Context, *visit) (view, error) {
 func (c *consent) allowed(ctx context.Context, v *visit) (view, error) {
 	query := v.URL.Query()
 	if code := query.Get("code"); code != "" {
-		to, err := c.pins.Forward(ctx, v.actor(), code)
+		by, err := c.linkedFor(ctx, v, query.Get("who"))
+		if err != nil {
+			return view{}, err
+		}
+		to, err := c.pins.Forward(ctx, by, code)
 		if err != nil {
 			return view{}, err
 		}
@@ -248,6 +327,22 @@ func (c *consent) allowed(ctx context.Context, v *visit) (view, error) {
 		}}, nil
 	}
 	return c.forward(ctx, pin.Forward{Address: target, WithProof: target})
+}
+
+// linkedFor is the actor for whom a PIN was linked: the visitor, or a managed user of
+// the visitor's home.
+func (c *consent) linkedFor(ctx context.Context, v *visit, who string) (audit.Actor, error) {
+	by := v.actor()
+	if who == "" {
+		return by, nil
+	}
+	house, err := c.homes.Of(ctx, v.account.ID)
+	if err != nil {
+		return by, err
+	}
+	u, err := chosen(house, who)
+	by.AccountID = u.Account.ID
+	return by, err
 }
 
 // forward is the page that leads the browser back to the program. It shows the

@@ -52,4 +52,8 @@ var templateFuncs = template.FuncMap{
 	"counted":  counted,
 	"show":     func(s plexauth.Secret) string { return string(s) },
 	"fours":    fours,
+	"picture":  avatarPath,
+	"choice":   newRestrictionChoice,
+
+	"restriction": func(name string) string { return restrictionNames[name] },
 }

@@ -56,9 +56,9 @@ func (p *Pages) add(features ...feature) {
 
 // signInFeatures sign visitors in, and then their devices.
 func signInFeatures(c *core.Core, browsers *browserSessions, site passkeySite) []feature {
-	ask := &consent{pins: c.PINs, origins: c.Origins}
+	ask := &consent{pins: c.PINs, origins: c.Origins, homes: c.Homes}
 	return []feature{
-		&home{accounts: c.Accounts},
+		&start{accounts: c.Accounts},
 		&signIn{accounts: c.Accounts, browsers: browsers, site: site, consent: ask},
 		&secondStep{accounts: c.Accounts, browsers: browsers, passkeys: c.Passkeys, site: site},
 		&passkeySignIn{passkeys: c.Passkeys, browsers: browsers, site: site},
@@ -81,6 +81,7 @@ func accountFeatures(c *core.Core, site passkeySite) []feature {
 		&ownFactor{page: own, accounts: c.Accounts, forms: factorForms{c.Accounts}, check: check},
 		&ownPasskeys{page: own, passkeys: c.Passkeys, site: site, check: check},
 		&signOuts{page: own, tokens: c.Tokens, sessions: c.Sessions},
+		&family{homes: c.Homes, accounts: c.Accounts},
 	}
 }
 

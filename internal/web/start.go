@@ -6,22 +6,22 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 )
 
-// home is the page at the server's bare address.
-type home struct {
+// start is the page at the server's bare address.
+type start struct {
 	accounts *account.Service
 }
 
-func (h *home) pages() []page {
+func (s *start) pages() []page {
 	return []page{
-		{"GET", "/{$}", anyone, h.show},
+		{"GET", "/{$}", anyone, s.show},
 	}
 }
 
-func (h *home) show(ctx context.Context, v *visit) (view, error) {
+func (s *start) show(ctx context.Context, v *visit) (view, error) {
 	if v.signedIn() {
 		return view{to: "/account"}, nil
 	}
-	none, err := noAccounts(ctx, h.accounts)
+	none, err := noAccounts(ctx, s.accounts)
 	return view{name: "home", data: struct{ Empty bool }{none}}, err
 }
 

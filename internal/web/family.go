@@ -1,0 +1,171 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/home"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// family shows visitors their home. Its owner and admins add managed users, set
+// their PINs and remove them; everybody sets their own PIN.
+type family struct {
+	homes    *home.Service
+	accounts *account.Service
+}
+
+func (f *family) pages() []page {
+	return []page{
+		{"GET", "/account/family", signedIn, f.show},
+		{"POST", "/account/family", signedIn, f.add},
+		{"POST", "/account/family/guest", signedIn, f.addGuest},
+		{"POST", "/account/family/pin", signedIn, f.setOwnPIN},
+		{"POST", "/account/family/leave", signedIn, f.leave},
+		{"POST", "/account/family/{id}", signedIn, f.change},
+		{"POST", "/account/family/{id}/pin", signedIn, f.setPIN},
+		{"POST", "/account/family/{id}/remove", signedIn, f.remove},
+	}
+}
+
+// familyData is the page of a home.
+type familyData struct {
+	home.Home
+	HasGuest bool
+	Full     bool
+	notice
+}
+
+// restrictionNames are the restrictions as people read them.
+var restrictionNames = map[string]string{
+	"": "None", "little_kid": "Little kid", "older_kid": "Older kid", "teen": "Teen",
+}
+
+// restrictionChoice is the field of a restriction in the form of a user.
+type restrictionChoice struct {
+	Suffix string // of its ID
+	Now    string
+	All    []string
+}
+
+// newRestrictionChoice returns the field for a user; nil: for a new one.
+func newRestrictionChoice(_ familyData, u any) restrictionChoice {
+	if user, ok := u.(home.User); ok {
+		return restrictionChoice{"-" + decimal(user.Account.ID), user.Restriction, home.Restrictions}
+	}
+	return restrictionChoice{"", "", home.Restrictions}
+}
+
+// familyTexts are the confirmations of a change, by the "done" in the address.
+var familyTexts = map[string]string{
+	"added": "Added.", "changed": "Saved.", "pin": "The PIN is set.", "pin-removed": "The PIN is removed.",
+	"removed": "Removed.", "left": "You have left the home.",
+}
+
+func (f *family) show(ctx context.Context, v *visit) (view, error) {
+	return f.page(ctx, v, notice{Done: familyTexts[v.URL.Query().Get("done")]}, 0)
+}
+
+func (f *family) page(ctx context.Context, v *visit, n notice, status int) (view, error) {
+	house, err := f.homes.Of(ctx, v.account.ID)
+	_, guest := house.Guest()
+	return view{name: "family", status: status, data: familyData{house, guest, len(house.Users) >= home.MaxSize, n}}, err
+}
+
+// changed answers a form of the page: with a redirect to the page and the
+// confirmation, or with the page and what is wrong with the form.
+func (f *family) changed(ctx context.Context, v *visit, done string, err error) (view, error) {
+	text, ok := problem(err)
+	if !ok {
+		return view{to: "/account/family?done=" + done}, err
+	}
+	return f.page(ctx, v, notice{Problem: text}, http.StatusBadRequest)
+}
+
+func (f *family) add(ctx context.Context, v *visit) (view, error) {
+	_, err := f.homes.AddManaged(ctx, v.actor(), v.account.ID, v.PostFormValue("name"), v.PostFormValue("restriction"))
+	return f.changed(ctx, v, "added", err)
+}
+
+func (f *family) addGuest(ctx context.Context, v *visit) (view, error) {
+	_, err := f.homes.AddGuest(ctx, v.actor(), v.account.ID)
+	return f.changed(ctx, v, "added", err)
+}
+
+// setOwnPIN sets the visitor's PIN. It takes the password: on a shared screen, an
+// open browser is not enough. So it takes no PIN before, and forgets wrong ones.
+func (f *family) setOwnPIN(ctx context.Context, v *visit) (view, error) {
+	err := confirmPassword(ctx, f.accounts, v)
+	if err == nil {
+		err = f.homes.ResetPIN(ctx, v.actor(), v.account.ID, pinOf(v))
+	}
+	return f.changed(ctx, v, pinDone(v), err)
+}
+
+// pinOf is the PIN of a form; empty to remove it.
+func pinOf(v *visit) plexauth.Secret {
+	if v.PostFormValue("remove") != "" {
+		return ""
+	}
+	if pin := codeOf(v, "pin"); pin != "" {
+		return pin
+	}
+	return "?" // no PIN: an empty field removes nothing
+}
+
+func pinDone(v *visit) string {
+	if v.PostFormValue("remove") != "" {
+		return "pin-removed"
+	}
+	return "pin"
+}
+
+// change changes the name and the restriction of a managed user.
+func (f *family) change(ctx context.Context, v *visit) (view, error) {
+	id, err := f.managed(v)
+	if err == nil {
+		err = f.homes.Rename(ctx, v.actor(), v.account.ID, id, v.PostFormValue("name"))
+	}
+	if err == nil {
+		err = f.homes.Restrict(ctx, v.actor(), v.account.ID, id, v.PostFormValue("restriction"))
+	}
+	return f.changed(ctx, v, "changed", err)
+}
+
+// managed is the user in the page's path.
+func (f *family) managed(v *visit) (string, error) {
+	id, err := v.pathID()
+	return strconv.FormatInt(id, 10), err
+}
+
+// setPIN sets the PIN of a managed user. Attack: a child at the owner's open browser
+// removes a PIN.
+func (f *family) setPIN(ctx context.Context, v *visit) (view, error) {
+	id, err := f.managed(v)
+	if err == nil {
+		err = confirmPassword(ctx, f.accounts, v)
+	}
+	if err == nil {
+		err = f.homes.SetManagedPIN(ctx, v.actor(), v.account.ID, id, pinOf(v))
+	}
+	return f.changed(ctx, v, pinDone(v), err)
+}
+
+// remove takes a user out of the home.
+func (f *family) remove(ctx context.Context, v *visit) (view, error) {
+	id, err := f.managed(v)
+	if err == nil {
+		err = confirmPassword(ctx, f.accounts, v)
+	}
+	if err == nil {
+		err = f.homes.Remove(ctx, v.actor(), v.account.ID, id)
+	}
+	return f.changed(ctx, v, "removed", err)
+}
+
+func (f *family) leave(ctx context.Context, v *visit) (view, error) {
+	err := f.homes.Remove(ctx, v.actor(), v.account.ID, v.account.UUID)
+	return f.changed(ctx, v, "left", err)
+}
