@@ -268,9 +268,6 @@ func (s *Service) Facts(ctx context.Context, a account.Account) (Facts, error) {
 	}, named("reading a home", err)
 }
 
-// operator reports whether an actor is the command line, which has the data folder.
-func operator(by audit.Actor) bool { return by.AccountID == 0 && by.Name != "" }
-
 // named says what was being done, and gives the database's errors this package's
 // names.
 func named(doing string, err error) error {

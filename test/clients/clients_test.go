@@ -45,12 +45,13 @@ const (
 	pinTyped        = "PIN of four characters"
 	pinStrong       = "strong PIN"
 	pinUnknown      = "unknown PIN"
+	homeUsers       = "home users"
 )
 
 var operations = []string{
 	signIn, wrongPassword, factorNeeded, factorGiven, tokenDetails, noIdentifier, badToken,
 	transientToken, transientUse, sourceAdmin, sourceTransient, sourcePlain, sourceMalformed,
-	sourceUnknown, resources, connect, pinTyped, pinStrong, pinUnknown,
+	sourceUnknown, resources, connect, pinTyped, pinStrong, pinUnknown, homeUsers,
 }
 
 // accountOperations are those that start with a sign-in by password.
@@ -59,7 +60,7 @@ var accountOperations = []string{
 }
 
 // beyondMediaServer are those that a media server has no part in.
-var beyondMediaServer = slices.Concat(accountOperations, []string{resources, connect, pinTyped, pinStrong, pinUnknown})
+var beyondMediaServer = slices.Concat(accountOperations, []string{resources, connect, pinTyped, pinStrong, pinUnknown, homeUsers})
 
 // A client is one published version of a client and what is known about it beforehand.
 type client struct {
@@ -91,13 +92,14 @@ const (
 	strongOnly          = "asks for strong PINs only"
 	typedOnly           = "asks for PINs of four characters only"
 	libraryOnly         = "connects to servers with a media library only"
+	noHomes             = "neither lists the users of a home nor switches"
 )
 
 // published has every client that the test runs, oldest first for each name.
 var published = []client{
-	{name: "@lukehagar/plexjs", version: "0.23.5", slug: "plexjs-0.23.5", language: node},
-	{name: "@lukehagar/plexjs", version: "0.32.1", slug: "plexjs-0.32.1", language: node},
-	{name: "@lukehagar/plexjs", version: "0.39.0", slug: "plexjs-0.39.0", language: node},
+	{name: "@lukehagar/plexjs", version: "0.23.5", slug: "plexjs-0.23.5", language: node, cannot: lacking(noHomes, homeUsers)},
+	{name: "@lukehagar/plexjs", version: "0.32.1", slug: "plexjs-0.32.1", language: node, cannot: lacking(noHomes, homeUsers)},
+	{name: "@lukehagar/plexjs", version: "0.39.0", slug: "plexjs-0.39.0", language: node, cannot: lacking(noHomes, homeUsers)},
 	{
 		name: "@lukehagar/plexjs", version: "0.43.0", slug: "plexjs-0.43.0", language: node,
 		cannot: lacking(
@@ -106,12 +108,12 @@ var published = []client{
 	},
 	{
 		name: "@ctrl/plex", version: "3.12.1", slug: "ctrl-plex-3.12.1", language: node, hardCoded: true,
-		cannot: map[string]string{noIdentifier: alwaysIdentified, pinTyped: strongOnly},
+		cannot: map[string]string{noIdentifier: alwaysIdentified, pinTyped: strongOnly, homeUsers: noHomes},
 	},
 	{
 		name: "plex-api", version: "5.3.2", slug: "plex-api-5.3.2", language: node, hardCoded: true,
 		cannot: map[string]string{
-			noIdentifier: alwaysIdentified, pinTyped: noPINs, pinStrong: noPINs, pinUnknown: noPINs,
+			noIdentifier: alwaysIdentified, pinTyped: noPINs, pinStrong: noPINs, pinUnknown: noPINs, homeUsers: noHomes,
 		},
 	},
 	{
@@ -122,15 +124,15 @@ var published = []client{
 		name: "plex-api-pinauth", version: "0.1.0", slug: "plex-api-pinauth-0.1.0", language: node, hardCoded: true,
 		cannot: onlyPINs(pinStrong, typedOnly),
 	},
-	pythonSDK("0.2.0", lacking(noSignIn, slices.Concat(accountOperations, []string{resources, connect})...)),
-	pythonSDK("0.12.0", nil),
-	pythonSDK("0.13.1", nil),
-	pythonSDK("0.17.1", nil),
-	pythonSDK("0.30.0", nil),
+	pythonSDK("0.2.0", lacking(noSignIn, slices.Concat(accountOperations, []string{resources, connect, homeUsers})...)),
+	pythonSDK("0.12.0", lacking(noHomes, homeUsers)),
+	pythonSDK("0.13.1", lacking(noHomes, homeUsers)),
+	pythonSDK("0.17.1", lacking(noHomes, homeUsers)),
+	pythonSDK("0.30.0", lacking(noHomes, homeUsers)),
 	pythonSDK("0.32.6", lacking(
 		noAccountOperations, beyondMediaServer...,
 	)),
-	pythonSDK("0.36.3", lacking(typedOnly, pinStrong)),
+	pythonSDK("0.36.3", map[string]string{pinStrong: typedOnly, homeUsers: noHomes}),
 	{
 		name: "PlexAPI", version: "4.18.3", slug: "plexapi-4.18.3", language: python, hardCoded: true,
 		cannot: map[string]string{noIdentifier: alwaysIdentified},

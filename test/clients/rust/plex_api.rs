@@ -15,7 +15,7 @@ fn main() {
     let scene = Scene::read();
     let reporter = Reporter::new("plex-api", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock")));
     let run = Operations { scene: &scene };
-    let all: [(&str, Outcome); 16] = block_on(async {
+    let all: [(&str, Outcome); 17] = block_on(async {
         [
             ("sign in", run.sign_in().await),
             ("wrong password", run.wrong_password().await),
@@ -33,6 +33,7 @@ fn main() {
             ("resources", run.resources().await),
             ("PIN of four characters", run.pin().await),
             ("unknown PIN", run.pin_unknown().await),
+            ("home users", run.home_users().await),
         ]
     });
     for (name, outcome) in all {
@@ -248,6 +249,34 @@ impl Operations<'_> {
     async fn pin_unknown(&self) -> Outcome {
         let answer: Result<Value, Error> = self.client("").get("/api/v2/pins/4000000000").json().await;
         rejected(answer, 1020)
+    }
+
+    async fn home_users(&self) -> Outcome {
+        let plain = self.signed_in("plain").await?;
+        let name = self.scene.text("/plain/username");
+        // It has no method to add somebody, or to set a PIN.
+        let owner = self.client(plain.client().x_plex_token());
+        let _: Value = reason(owner.post("/api/v2/home/users?title=Robin").json().await)?;
+        let manager = reason(plain.home())?;
+        let users = reason(manager.users().await)?;
+        equal("users", users.iter().map(|u| u.title.as_str()).collect::<Vec<_>>(), vec![name, "Robin"])?;
+        let robin = &users[1];
+        check(users[0].admin && !users[0].restricted, || format!("the owner is {:?}", users[0]))?;
+        check(robin.restricted && !robin.protected && !robin.admin, || format!("Robin is {robin:?}"))?;
+
+        let switched = reason(manager.switch_user(plain, robin, None).await)?;
+        let account = switched.account().ok_or("there is no account")?;
+        equal("title", account.title.as_str(), "Robin")?;
+        equal("restricted", account.restricted, true)?;
+        check_access_token(switched.client().x_plex_token())?;
+
+        let path = format!("/api/v2/home/users/restricted/{}?pin=4321", robin.id);
+        let _: Value = reason(owner.post(path).json().await)?;
+        let again = self.signed_in("plain").await?;
+        rejected(manager.switch_user(again, robin, Some("0000")).await, 1041)?;
+        let again = self.signed_in("plain").await?;
+        let switched = reason(manager.switch_user(again, robin, Some("4321")).await)?;
+        equal("uuid", switched.account().map(|a| a.uuid.clone()), Some(robin.uuid.clone()))
     }
 }
 

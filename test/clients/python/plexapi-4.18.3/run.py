@@ -257,3 +257,49 @@ def _():
     equal(login.checkLogin(), False)
     equal(login.expired, True)
     refused(NotFound, found["plain"].link, "none")
+
+
+@operation("home users")
+def _():
+    owner, name = sign_in(scene.plain), scene.plain.username
+    equal((owner.home, owner.homeSize, owner.users()), (False, 1, []))
+    # createHomeUser also shares a server with the new user, at a path that the server under test does not have yet.
+    created = owner.query(owner.HOMEUSERCREATE.format(title="Robin Ann"), session.post)
+    equal((created.tag, created.get("title")), ("User", "Robin Ann"))
+    (robin,) = owner.users()
+    equal((robin.id, robin.title, robin.username, robin.email), (int(created.get("id")), "Robin Ann", "", ""))
+    equal((robin.home, robin.restricted, robin.protected), (True, "1", False))
+
+    kid = owner.switchHomeUser("Robin Ann")
+    equal((kid.id, kid.title, kid.username, kid.email), (robin.id, "Robin Ann", "", ""))
+    equal((kid.home, kid.homeAdmin, kid.homeSize, kid.restricted, kid.protected), (True, False, 2, True, False))
+    check_access_token(kid.authToken)
+    equal(account_of(with_token(kid.authToken)), account_of(kid))
+    owner = with_token(owner.authToken)
+    equal((owner.home, owner.homeAdmin, owner.homeSize, owner.restricted), (True, True, 2, False))
+
+    owner.setManagedUserPin("Robin Ann", "4321")
+    equal(owner.user("Robin Ann").protected, True)
+    equal(owner.switchHomeUser("Robin Ann", pin="4321").id, robin.id)
+    error = refused(BadRequest, owner.switchHomeUser, "Robin Ann", pin="0000")
+    assert "(403)" in str(error) and 'code="1041"' in str(error), str(error)
+    owner.removeManagedUserPin("Robin Ann")
+    equal(owner.user("Robin Ann").protected, False)
+
+    # The way up takes the owner's PIN.
+    equal([user.title for user in kid.users()], [name])
+    error = refused(BadRequest, kid.switchHomeUser, name)
+    assert 'code="1041"' in str(error), str(error)
+    owner.setPin("0000")
+    refused(Unauthorized, owner.setPin, "1111")
+    owner.setPin("1111", currentPin="0000")
+    equal(with_token(owner.authToken).protected, True)
+    refused(BadRequest, kid.switchHomeUser, name, pin="0000")
+    equal(kid.switchHomeUser(name, pin="1111").username, name)
+    refused(Unauthorized, owner.removePin, "0000")
+    owner.removePin("1111")
+    equal(with_token(owner.authToken).protected, False)
+
+    owner.removeHomeUser("Robin Ann")
+    equal(owner.users(), [])
+    refused(Unauthorized, with_token, kid.authToken)
