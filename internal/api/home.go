@@ -238,6 +238,9 @@ func (h homeHandlers) issue(ctx context.Context, c *call) (account.Account, plex
 	if err != nil {
 		return account.Account{}, "", err
 	}
+	if c.ClientIdentifier == "" {
+		return account.Account{}, "", errNoClient // no device would hold the token
+	}
 	if _, err := h.read(ctx, c); err != nil {
 		return account.Account{}, "", err
 	}

@@ -116,6 +116,20 @@ func TestSwitch(t *testing.T) {
 		t.Errorf("somebody of another home: %d", status)
 	}
 
+	// Some device must hold the token.
+	req, err := http.NewRequestWithContext(t.Context(), "POST", w.URL+"/api/v2/home/users/"+kid.UUID+"/switch", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Plex-Token", string(admin))
+	nameless, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nameless.Body.Close(); err != nil || nameless.StatusCode != http.StatusBadRequest {
+		t.Errorf("without a client identifier: %d, %v", nameless.StatusCode, err)
+	}
+
 	// Revoked with the token that switched.
 	if status, _ := w.call(t, "DELETE", "/api/v2/users/signout", admin, nil); status != 204 {
 		t.Fatal("signing out failed")

@@ -89,6 +89,7 @@ func (f *features) accountPlane() []route {
 		{"GET", "/api/v2/auth/keys", anyone, 0, onlyJSON, f.keys.published},
 
 		{"GET", "/api/v2/home", accountToken, 0, negotiated, f.homes.info},
+		{"GET", "/home", accountToken, 0, negotiated, f.homes.info}, // the older SDKs' getHomeData
 		{"GET", "/api/v2/home/users", accountToken, 0, negotiated, f.homes.users},
 		{"POST", "/api/v2/home/users", accountToken, small, negotiated, f.homes.add},
 		{"POST", "/api/v2/home/users/restricted", accountToken, small, negotiated, f.homes.add},

@@ -43,6 +43,7 @@ type accountJSON struct {
 	Email       string    `json:"email"`          // empty if there is none
 	Confirmed   bool      `json:"emailConfirmed"` // by an admin
 	Admin       bool      `json:"admin"`          // may administer this usher
+	Managed     bool      `json:"managed"`        // a managed user of a home, who cannot sign in
 	Disabled    bool      `json:"disabled"`       // cannot sign in
 	TwoFactor   bool      `json:"twoFactor"`      // needs a code to sign in
 	BackupCodes int       `json:"backupCodes"`    // how many are unused
@@ -51,9 +52,17 @@ type accountJSON struct {
 
 func newAccountJSON(acc account.Account) accountJSON {
 	return accountJSON{
-		acc.ID, acc.UUID, acc.Username, acc.Email, acc.EmailConfirmed(), acc.Admin, acc.Disabled,
+		acc.ID, acc.UUID, acc.Username, acc.Email, acc.EmailConfirmed(), acc.Admin, acc.Managed(), acc.Disabled,
 		acc.TOTPSeed != nil, acc.BackupCodes, acc.CreatedAt,
 	}
+}
+
+// role is what the account is, in a word.
+func (r accountJSON) role() string {
+	if r.Managed {
+		return "managed"
+	}
+	return choose(r.Admin, "admin", "member")
 }
 
 func (cs accountCommands) add() *cobra.Command {
@@ -100,7 +109,7 @@ func (cs accountCommands) list() *cobra.Command {
 				read := eachRow(func(r paging.Request) (paging.List[account.Account], error) { return c.Accounts.List(ctx, r) }, newAccountJSON)
 				return printPages(cs.console, read, []string{"ID", "NAME", "E-MAIL", "ROLE", "SECOND FACTOR", "STATE"}, func(r accountJSON) []string {
 					return []string{
-						fmt.Sprint(r.ID), r.Username, r.Email + choose(r.Email != "" && !r.Confirmed, unconfirmed, ""), choose(r.Admin, "admin", "member"),
+						fmt.Sprint(r.ID), r.Username, r.Email + choose(r.Email != "" && !r.Confirmed, unconfirmed, ""), r.role(),
 						choose(r.TwoFactor, "yes", "no"), choose(r.Disabled, "disabled", "enabled"),
 					}
 				})

@@ -20,6 +20,7 @@ import (
 	"github.com/usher-auth/usher/internal/db/pgtest"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/home"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/passkey/passkeytest"
 	"github.com/usher-auth/usher/internal/token"
@@ -341,6 +342,29 @@ func TestLimitsHoldInTheCluster(t *testing.T) {
 	for i, c := range append(nodes, late) {
 		if err := try(c, coretest.Password); !errors.Is(err, account.ErrRateLimited) || fault.WaitOf(err) <= 0 {
 			t.Errorf("node %d lets the next try through: %v", i, err)
+		}
+	}
+
+	// The same for the PINs of homes.
+	kid, err := nodes[0].Homes.AddManaged(t.Context(), operator, mia.ID, "Kid", "")
+	if err == nil {
+		err = nodes[0].Homes.SetManagedPIN(t.Context(), operator, mia.ID, kid.Account.UUID, "4321")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	choose := func(c *coretest.Core, pin plexauth.Secret) error {
+		_, err := c.Homes.Choose(t.Context(), audit.Actor{AccountID: mia.ID}, mia.ID, kid.Account.UUID, pin)
+		return err
+	}
+	for i := range 4 {
+		if err := choose(nodes[i%len(nodes)], "0000"); !errors.Is(err, home.ErrPIN) {
+			t.Fatalf("PIN %d: %v", i, err)
+		}
+	}
+	for i, c := range append(nodes, late) {
+		if err := choose(c, "4321"); !errors.Is(err, home.ErrLocked) || fault.WaitOf(err) <= 0 {
+			t.Errorf("node %d lets the next PIN through: %v", i, err)
 		}
 	}
 
