@@ -57,7 +57,8 @@ type law struct {
 	pins      []lawPIN            // every PIN that was started
 	keys      []lawKey            // every device key that was registered
 	keyed     map[string]bool     // secrets that one was registered with
-	switched  map[string]bool     // paths and kinds of secret that were switched with
+	home      map[string]bool     // rows about homes, with the kinds of secret that have asked them
+	managed   map[string]bool     // kinds of managed users' secrets that were gone on with
 	may       map[int64]bool      // accounts whose secrets may be found
 	read      map[string]bool     // answers
 	seen      map[string]bool     // parts of them
@@ -83,6 +84,9 @@ type lawKey struct {
 	by found
 }
 
+// ofManaged is the end of the kinds of secrets of managed users.
+const ofManaged = " of a managed user"
+
 // found is a secret, and how one comes by it.
 type found struct {
 	secret plexauth.Secret
@@ -97,7 +101,7 @@ func newLaw(t *testing.T, w *world, first plexauth.Secret, change func(http.Hand
 	l := &law{
 		world: w, T: t, first: first, handler: server.New(w.Core.Core, server.Config{MediaJWT: true}).Handler(),
 		sources: []string{"server://den", "server://self", "provider://den"},
-		read:    make(map[string]bool), seen: map[string]bool{string(first): true}, wrong: make(map[string]struct{}), keyed: make(map[string]bool), switched: make(map[string]bool),
+		read:    make(map[string]bool), seen: map[string]bool{string(first): true}, wrong: make(map[string]struct{}), keyed: make(map[string]bool), home: make(map[string]bool), managed: make(map[string]bool),
 	}
 	kid, locked := w.house(t)
 	if err := w.Homes.Join(t.Context(), operator, 1, 2, false); err != nil {
@@ -174,9 +178,11 @@ func (l *law) follow(depth int) (all []found) {
 			for _, g := range l.walk(f) {
 				all = append(all, g)
 				// One of each kind is enough to go on with, and a transient
-				// token of a transient token is nothing new.
-				if !kinds[g.kind] && (g.kind != f.kind || g.kind == token.Access.String()) {
+				// token of a transient token is nothing new. What a managed
+				// user gets is the same, however one comes to be that user.
+				if !kinds[g.kind] && !l.managed[g.kind] && (g.kind != f.kind || g.kind == token.Access.String()) {
 					kinds[g.kind] = true
+					l.managed[g.kind] = strings.HasSuffix(g.kind, ofManaged)
 					next = append(next, g)
 					if !compared[g.kind] {
 						compared[g.kind] = true
@@ -295,8 +301,14 @@ func (l *law) askRow(f found, row lawRow, p lawPIN, src string) (all []found) {
 	case row.path == "/api/v2/auth/jwk":
 		l.register(f)
 		return nil
-	case strings.HasSuffix(row.path, "/switch"):
-		return l.become(f, row.path)
+	case strings.Contains(row.path, "/home") || row.path == "/api/users":
+		asked := row.method + row.path + f.kind
+		if l.home[asked] {
+			return nil
+		}
+		if l.home[asked] = true; strings.HasSuffix(row.path, "/switch") {
+			return l.become(f, row.path)
+		}
 	}
 	path := strings.NewReplacer("{id}", fmt.Sprint(p.id), "{code}", p.code, "{uuid}", "x", "{passkey}", "1").Replace(row.path)
 	form := url.Values{
@@ -314,14 +326,10 @@ func (l *law) askRow(f found, row lawRow, p lawPIN, src string) (all []found) {
 	return all
 }
 
-// become switches to everybody in the home, without a PIN and with a wrong one, once
-// for each kind of secret, on a device of its own.
+// become switches to everybody in the home, without a PIN and with a wrong one, on a
+// device of its own.
 func (l *law) become(f found, path string) (all []found) {
-	if l.switched[path+f.kind] {
-		return nil
-	}
-	l.switched[path+f.kind] = true
-	client := fmt.Sprint("thief at home ", len(l.switched))
+	client := fmt.Sprint("thief at home ", len(l.home))
 	for id := range 4 {
 		for _, pin := range []string{"", "0000"} {
 			to := strings.ReplaceAll(path, "{id}", fmt.Sprint(id+1)) + "?pin=" + pin
@@ -449,7 +457,7 @@ func (l *law) kind(text plexauth.Secret) string {
 			kind = fmt.Sprint(p.Kind, " for source ", p.SourceID)
 		}
 		if p.AccountID > 2 {
-			kind += " of a managed user"
+			kind += ofManaged
 		}
 		return kind
 	}
@@ -784,7 +792,7 @@ var leaks = []leak{
 		_, _ = fmt.Fprintf(w, "\x89PNG %x", r.Header.Get("X-Plex-Token"))
 		return true
 	}},
-	{"a switch without the PIN", 2, func(l *law, w http.ResponseWriter, r *http.Request, _ token.Principal) bool {
+	{"a switch without the PIN", 1, func(l *law, w http.ResponseWriter, r *http.Request, _ token.Principal) bool {
 		return l.leakSwitch(w, r, 4)
 	}},
 	{"a switch to the owner", 2, func(l *law, w http.ResponseWriter, r *http.Request, p token.Principal) bool {
