@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/api"
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/session"
@@ -690,7 +692,11 @@ func (l *law) leakSwitch(w http.ResponseWriter, r *http.Request, account int64) 
 	if !strings.HasSuffix(r.URL.Path, "/switch") {
 		return false
 	}
-	tok, err := l.Tokens.Issue(l.Context(), operator, account, device.Device{ClientIdentifier: "leak"})
+	var tok plexauth.Secret
+	err := l.DB.Write(l.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
+		tok, _, err = l.Tokens.AddNew(ctx, tx, operator, account, token.Parent{}, device.Device{ClientIdentifier: "leak"})
+		return err
+	})
 	if err != nil {
 		l.Fatal(err)
 	}
