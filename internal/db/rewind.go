@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // errNotInMemory says that what is in a database would be lost by going back.
@@ -66,16 +67,13 @@ func (d *DB) Rewind(ctx context.Context) error {
 		if err := tx.Exec(ctx, "PRAGMA defer_foreign_keys = 1"); err != nil {
 			return err
 		}
-		changed, err := list(ctx, tx, "SELECT name FROM temp.changed")
+		changed, err := emptyChanged(ctx, tx)
 		if err != nil {
 			return err
 		}
-		// All of them are emptied first: a row that goes may take others with it.
-		for _, format := range []string{`DELETE FROM main."%s"`, `INSERT INTO main."%s" SELECT * FROM temp."marked %[1]s"`} {
-			for _, table := range changed {
-				if err := tx.Exec(ctx, fmt.Sprintf(format, table)); err != nil {
-					return fmt.Errorf("table %s: %w", table, err)
-				}
+		for _, table := range changed {
+			if err := tx.Exec(ctx, fmt.Sprintf(`INSERT INTO main."%s" SELECT * FROM temp."marked %[1]s"`, table)); err != nil {
+				return fmt.Errorf("table %s: %w", table, err)
 			}
 		}
 		return tx.Exec(ctx, "DELETE FROM temp.changed")
@@ -85,6 +83,29 @@ func (d *DB) Rewind(ctx context.Context) error {
 	}
 	d.announce(nil, true)
 	return nil
+}
+
+// emptyChanged empties the tables that changed, and returns their names. A row that
+// goes may take rows of other tables with it: those have changed, too.
+func emptyChanged(ctx context.Context, tx *Tx) (emptied []string, err error) {
+	for {
+		changed, err := list(ctx, tx, "SELECT name FROM temp.changed")
+		if err != nil {
+			return nil, err
+		}
+		if len(changed) == len(emptied) {
+			return emptied, nil
+		}
+		for _, table := range changed {
+			if slices.Contains(emptied, table) {
+				continue
+			}
+			if err := tx.Exec(ctx, fmt.Sprintf(`DELETE FROM main."%s"`, table)); err != nil {
+				return nil, fmt.Errorf("table %s: %w", table, err)
+			}
+			emptied = append(emptied, table)
+		}
+	}
 }
 
 func (d *DB) checkInMemory() error {

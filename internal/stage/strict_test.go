@@ -49,16 +49,14 @@ func TestStrict(t *testing.T) {
 	if got := strict.Traffic.UnknownPaths(); len(got) != 4 {
 		t.Errorf("the unknown paths are %v", got)
 	}
+	strict.pollsAreLimited()
 }
 
-// A PIN is polled once a second, and as soon as another one.
-func TestStrictPolls(t *testing.T) {
-	st, err := stage.Open(t.Context(), stage.Config{Scene: scene.Default(), Strict: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = st.Close() })
-	w := &world{st, t}
+// pollsAreLimited checks that a PIN is polled once a second, and another one at any
+// time.
+func (w *world) pollsAreLimited() {
+	t := w.t
+	t.Helper()
 	limited := func() bool {
 		for range 50 { // on a slow machine, a second may have passed between two
 			res, body := w.ask("GET", "https://plex.tv/api/v2/pins/7", "X-Plex-Client-Identifier", "program")
