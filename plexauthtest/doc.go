@@ -34,7 +34,7 @@
 //
 // # Cases that share a server
 //
-// Reset goes back to the start in less than a millisecond.
+// Reset goes back to the start in less than a millisecond, with Config.Resettable.
 //
 // # Inside usher exec
 //

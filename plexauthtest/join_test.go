@@ -85,7 +85,7 @@ func TestJoin(t *testing.T) {
 
 // A reset undoes what a test did.
 func TestReset(t *testing.T) {
-	srv := plexauthtest.New(t, plexauthtest.Config{})
+	srv := plexauthtest.New(t, plexauthtest.Config{Resettable: true})
 	start := srv.Now()
 	for range 3 {
 		mia := srv.AddUser("mia", "", "mia's password")

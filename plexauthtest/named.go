@@ -75,9 +75,12 @@ func (u *User) RefusePIN(code string) {
 // Reset goes back to the start: the users and sources that were there, the time, the
 // faults of the scene and no recorded requests. Users, tokens and servers that were
 // added since are gone. It takes less than a millisecond, so that the cases of a
-// test can share a server.
+// test can share a server. It needs Config.Resettable.
 func (s *Server) Reset() {
 	s.t.Helper()
+	if !s.resettable {
+		s.t.Fatalf("plexauthtest: Reset needs Config.Resettable")
+	}
 	s.clock.Restart(s.play)
 	s.dice.Restart()
 	err := s.current.Load().Rewind(context.Background())
