@@ -57,6 +57,7 @@ var (
 		wire.PNG:  {wire.PNG.ContentType()},
 		wire.SVG:  {wire.SVG.ContentType()},
 		wire.Text: {wire.Text.ContentType()},
+		wire.YAML: {wire.YAML.ContentType()},
 	}
 	noStore = []string{"no-store"}
 	noSniff = []string{"nosniff"}

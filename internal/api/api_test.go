@@ -32,6 +32,8 @@ type world struct {
 	*coretest.Core
 	dir  string // of the database
 	seen int
+	// answers are those that were given, each of which api/openapi.yaml has.
+	answers recorded
 }
 
 // config is what a test changes of the services and of the API.
@@ -56,9 +58,19 @@ func newWorld(t testing.TB, change func(*config)) *world {
 	}
 	cfg.API.Observer = httpd.NewObserver(w.Logger, w.Now)
 	planes := api.New(w.Core.Core, cfg.API)
-	w.Server = httptest.NewServer(planes.Handler(planes.NotFound()))
-	t.Cleanup(w.Server.Close)
+	w.Server = w.serve(t, planes.Handler(planes.NotFound()))
 	return w
+}
+
+// serve serves until the test ends. Every answer is compared with the document,
+// unless it is measured how long it takes.
+func (w *world) serve(t testing.TB, h http.Handler) *httptest.Server {
+	if _, ok := t.(*testing.T); ok {
+		h = w.answers.conforms(t, h)
+	}
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server
 }
 
 // call sends a request and returns the answer's status and body, in JSON. A

@@ -16,20 +16,36 @@ type Row struct {
 	Refused int
 	// Body: the route reads one.
 	Body bool
+	// Caller is who may call, as api/openapi.yaml names it.
+	Caller string
+	// Plane is "account", "media" or "both".
+	Plane string
+	// JSONOnly and XMLFirst are the route's syntax.
+	JSONOnly, XMLFirst bool
+}
+
+// callers are the names of callers in api/openapi.yaml.
+var callers = map[caller]string{
+	anyone: "anyone", goodToken: "good-token", clientID: "client", anyToken: "any-token", anyTokenV1: "any-token-422",
+	accountToken: "access-token", serverToken: "server-token", adminToken: "admin-token",
 }
 
 // Rows lists both tables, a row for each method.
 func Rows() []Row {
 	var rows []Row
 	f := new(features) // no route is called
-	for _, plane := range [][]route{f.accountPlane(), f.mediaPlane(), f.bothPlanes()} {
+	for p, plane := range [][]route{f.accountPlane(), f.mediaPlane(), f.bothPlanes()} {
 		for _, r := range plane {
 			for method := range strings.FieldsSeq(r.methods) {
 				refused := http.StatusUnauthorized
 				if r.caller == anyTokenV1 {
 					refused = http.StatusUnprocessableEntity
 				}
-				rows = append(rows, Row{method, strings.TrimSuffix(r.path, "{$}"), r.caller > clientID, r.caller == goodToken, refused, r.body > 0})
+				rows = append(rows, Row{
+					Method: method, Path: strings.TrimSuffix(r.path, "{$}"), Token: r.caller > clientID, Checked: r.caller == goodToken,
+					Refused: refused, Body: r.body > 0, Caller: callers[r.caller], Plane: [...]string{"account", "media", "both"}[p],
+					JSONOnly: r.syntax == onlyJSON, XMLFirst: r.syntax == legacyXML,
+				})
 			}
 		}
 	}

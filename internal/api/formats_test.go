@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/usher-auth/usher/internal/api"
 	"github.com/usher-auth/usher/internal/home"
 	"github.com/usher-auth/usher/plexauth"
@@ -134,6 +136,9 @@ func isCalled(contentType string, body []byte) error {
 		return nil
 	case "text/plain; charset=utf-8":
 		return nil
+	case "application/yaml":
+		var document map[string]any
+		return yaml.Unmarshal(body, &document)
 	case "image/png":
 		_, err := png.Decode(bytes.NewReader(body))
 		return err

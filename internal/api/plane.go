@@ -24,21 +24,29 @@ const (
 
 // isMedia reports whether a request for a path of a plane is for the media plane.
 // A path that both have is plex.tv's if the request names plex.tv, where this
-// server stands in for it, or has a suffix, which media servers do not know.
+// server stands in for it, and a media server's if it names one below plex.direct,
+// where media servers have their certificates. Under any other name it is plex.tv's
+// if it has a suffix, which media servers do not know.
 func (p plane) isMedia(r *http.Request) bool {
-	return p == mediaPlane || p == bothPlanes && !namesPlexTV(r.Host) && suffixOf(r) == ""
+	if p != bothPlanes {
+		return p == mediaPlane
+	}
+	switch host := hostName(r.Host); {
+	case host == "plex.tv", host == "www.plex.tv", host == "clients.plex.tv":
+		return false
+	case strings.HasSuffix(host, ".plex.direct"):
+		return true
+	}
+	return suffixOf(r) == ""
 }
 
-// namesPlexTV reports whether a Host header is that of the account service.
-func namesPlexTV(host string) bool {
+// hostName is the name in a Host header, in small letters, without the port and
+// the dot of the root.
+func hostName(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	switch strings.ToLower(strings.TrimSuffix(host, ".")) {
-	case "plex.tv", "www.plex.tv", "clients.plex.tv":
-		return true
-	}
-	return false
+	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
 // suffixOf returns the suffix that a request's path had when it came.

@@ -114,6 +114,12 @@ func (f *features) accountPlane() []route {
 		{"PUT", "/api/home/users/{id}", accountToken, small, legacyXML, f.homes.change},
 		{"DELETE", "/api/home/users/{id}", accountToken, 0, legacyXML, f.homes.remove},
 		{"POST", "/api/home/users/{id}/switch", accountToken, small, legacyXML, f.homes.toUserV1},
+
+		{"GET", "/api/v2/user/{uuid}/settings/opt_outs", accountToken, 0, negotiated, f.optOuts.list},
+		{"POST", "/api/v2/user/{uuid}/settings/opt_outs", accountToken, small, negotiated, f.optOuts.set},
+
+		// An addition of usher.
+		{"GET", "/api/openapi.yaml", anyone, 0, negotiated, document},
 	})
 }
 
@@ -155,6 +161,7 @@ type features struct {
 	mediaServer mediaServerHandlers
 	claims      claimHandlers
 	homes       homeHandlers
+	optOuts     optOutHandlers
 }
 
 // newFeatures gives each feature what it needs.
@@ -181,6 +188,7 @@ func newFeatures(c *core.Core, cfg Config) *features {
 		mediaServer: mediaServer,
 		claims:      claimHandlers{c.Claims, mediaServer},
 		homes:       homeHandlers{c.Homes, accounts, avatars, c.Now},
+		optOuts:     optOutHandlers{accounts},
 	}
 }
 

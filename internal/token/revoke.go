@@ -55,6 +55,9 @@ func (s *Service) revokeOne(ctx context.Context, by audit.Actor, id int64, kind 
 // if it holds none.
 func (s *Service) RevokeDevice(ctx context.Context, by audit.Actor, accountID, deviceID int64) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if accountID == 0 || deviceID == 0 {
+			return ErrNoDevice // in a selection, 0 would stand for all
+		}
 		n, err := s.rows.Delete(ctx, tx, Selection{AccountID: accountID, DeviceID: deviceID})
 		if err != nil {
 			return err
@@ -88,6 +91,9 @@ func (s *Service) RevokeSwitched(ctx context.Context, tx *db.Tx, accountID int64
 // way: those of one account or, if that is 0, of all. It returns how many there
 // were.
 func (s *Service) RevokeServer(ctx context.Context, tx *db.Tx, sourceID, accountID int64) (int, error) {
+	if sourceID == 0 {
+		return 0, nil // in a selection, 0 would stand for all
+	}
 	return s.rows.Delete(ctx, tx, Selection{SourceID: sourceID, AccountID: accountID})
 }
 

@@ -444,6 +444,34 @@ func TestRevokeAnothersDevice(t *testing.T) {
 	w.verify(t, tok)
 }
 
+// The number 0 is nobody's. It must not stand for everything: /devices/0 signed out
+// every device of the account.
+func TestNumberZeroRevokesNothing(t *testing.T) {
+	w := newWorld(t, core.Config{})
+	tok := w.signIn(t, "tv")
+	p := w.verify(t, tok)
+	for name, err := range map[string]error{
+		"a device":           w.RevokeDevice(t.Context(), w.by(), w.mia.ID, 0),
+		"nobody's device":    w.RevokeDevice(t.Context(), w.by(), 0, p.DeviceID),
+		"a device of nobody": w.RevokeDevice(t.Context(), w.by(), 0, 0),
+	} {
+		if !errors.Is(err, token.ErrNoDevice) {
+			t.Errorf("%s: %v, want ErrNoDevice", name, err)
+		}
+	}
+	err := w.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		n, err := w.RevokeServer(ctx, tx, 0, w.mia.ID)
+		if n != 0 {
+			t.Errorf("revoking server 0: %d tokens", n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.verify(t, tok)
+}
+
 // What is announced is announced before the call that changed it returns.
 func TestWatch(t *testing.T) {
 	w := newWorld(t, core.Config{})

@@ -9,8 +9,8 @@ import (
 // Format is the syntax of a response.
 type Format uint8
 
-// The two syntaxes of which every Plex client reads one, and those of images and of
-// plain text, which no caller requests. XML is the zero value because it is the
+// The two syntaxes of which every Plex client reads one, and those of images, of
+// plain text and of the OpenAPI document, which no caller requests. XML is the zero value because it is the
 // default of a caller without a preference (python-plexapi and Tautulli send
 // "Accept: */*" and parse XML).
 const (
@@ -19,6 +19,7 @@ const (
 	PNG
 	SVG
 	Text
+	YAML
 )
 
 // ContentType returns the Content-Type of the format. That of JSON has no charset:
@@ -33,6 +34,8 @@ func (f Format) ContentType() string {
 		return "image/svg+xml"
 	case Text:
 		return "text/plain; charset=utf-8"
+	case YAML:
+		return "application/yaml"
 	}
 	return "application/xml; charset=utf-8"
 }

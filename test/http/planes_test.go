@@ -31,6 +31,9 @@ func TestDevicesByHost(t *testing.T) {
 		{"/devices", "localhost:32400", "application/json", "transient", 200, "application/json", true},
 		{"/devices", "localhost:32400", "*/*", "token", 200, "application/xml; charset=utf-8", true},
 		{"/devices", "plex.tv.example.org", "*/*", "transient", 200, "application/xml; charset=utf-8", true},
+		{"/devices", "192-0-2-1.0123456789abcdef.plex.direct:32400", "*/*", "transient", 200, "application/xml; charset=utf-8", true},
+		{"/devices.json", "192-0-2-1.0123456789abcdef.Plex.Direct.", "*/*", "transient", 200, "application/json", true},
+		{"/devices.json", "plex.direct.example.org", "*/*", "transient", 403, "application/json", false},
 		{"/devices", "xplex.tv", "*/*", "transient", 200, "application/xml; charset=utf-8", true},
 	} {
 		t.Run(fmt.Sprintf("%s at %s as %s by %s", test.request, test.host, test.accept, test.token), func(t *testing.T) {

@@ -71,7 +71,7 @@ var layers = []layer{
 		{"server", "api web core httpd"},
 	}},
 	{"the faces", []row{
-		{"api", "core httpd wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth"},
+		{"api", "/api core httpd wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth"},
 		{"web", "core httpd account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth"},
 	}},
 	{"what a face stands on", []row{
@@ -110,6 +110,9 @@ var layers = []layer{
 	}},
 	{"the engine", []row{
 		{"db", "fault plexauth"},
+	}},
+	{"the OpenAPI document", []row{
+		{"/api", ""},
 	}},
 	{"tools that know nothing of usher", []row{
 		{"guard", "fault"},
@@ -251,5 +254,11 @@ func moduleImports(src source) map[string]map[string]bool {
 	return imports
 }
 
-// shortName is how the table spells a package, given its folder.
-func shortName(folder string) string { return strings.TrimPrefix(folder, "internal/") }
+// shortName is how the table spells a package, given its folder. The folder api at
+// the top, with the OpenAPI document, is not internal/api.
+func shortName(folder string) string {
+	if folder == "api" {
+		return "/api"
+	}
+	return strings.TrimPrefix(folder, "internal/")
+}
