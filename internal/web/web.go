@@ -39,6 +39,7 @@ func New(c *core.Core, cfg Config) *Pages {
 	p.add(signInFeatures(c, browsers, site)...)
 	p.add(accountFeatures(c, site)...)
 	p.add(adminFeatures(c, publicURL)...)
+	p.add(reference{})
 	return p
 }
 

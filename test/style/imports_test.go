@@ -72,7 +72,7 @@ var layers = []layer{
 	}},
 	{"the faces", []row{
 		{"api", "/api core httpd wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth"},
-		{"web", "core httpd account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth"},
+		{"web", "/api core httpd account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth"},
 	}},
 	{"what a face stands on", []row{
 		{"httpd", "guard"},
