@@ -94,7 +94,7 @@ func (a *API) Handler(next http.Handler) http.Handler {
 			e.ServeHTTP(w, r)
 			return
 		}
-		if strings.Contains(path, "//") || strings.Contains(path, "/.") || path == "" {
+		if unclean(path) {
 			a.notFound.ServeHTTP(w, r)
 			return
 		}
@@ -110,6 +110,12 @@ func (a *API) Handler(next http.Handler) http.Handler {
 // have a mux of their own: to http.ServeMux, …/users/restricted/{id} and
 // …/users/{id}/switch are a conflict, since both match …/users/restricted/switch.
 const restrictedUsers = "/api/v2/home/users/restricted/"
+
+// unclean reports whether a mux would clean a path: if it is empty, or has an empty
+// segment, . or ..; the last segment may be empty.
+func unclean(path string) bool {
+	return path == "" || strings.Contains(path, "//") || strings.Contains(path+"/", "/./") || strings.Contains(path+"/", "/../")
+}
 
 // withoutSlash returns the endpoint of a path with a slash at its end, which is no
 // other path. It takes the method: /pins/ is not POST /pins, but a PIN without a

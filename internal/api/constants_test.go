@@ -226,6 +226,23 @@ func TestSlashAtTheEnd(t *testing.T) {
 	}
 }
 
+// A segment that begins with a dot is a name like any other. The segments . and ..
+// are not: a mux would answer them by a redirect, which repeats the query.
+func TestDotsInPaths(t *testing.T) {
+	w := newWorld(t, nil)
+	token := w.signIn(t, "member")
+	for path, want := range map[string]int{
+		"/servers/.den/sync_lists": 200, "/devices/..tv/sync_items": 200, "/servers/.../sync_lists": 200, "/servers/den./sync_lists": 200,
+		"/users/.well-known/avatar": 404,
+		"/servers/../sync_lists":    404, "/servers/./sync_lists": 404, "/api/v2/./user": 404, "/x/../api/v2/user": 404, "/api/v2/user/.": 404,
+		"/servers/%2e%2e/sync_lists": 404, "/servers/den/..": 404, "/..": 404,
+	} {
+		if status, body := w.call(t, "GET", path+"?X-Plex-Token=secret", token, nil); status != want {
+			t.Errorf("%s: %d %s, want %d", path, status, body, want)
+		}
+	}
+}
+
 // Tautulli asks whether its token is good, and takes any status but 401 for yes.
 // Seerr sends another client identifier each time, which makes no device.
 func TestPing(t *testing.T) {

@@ -63,6 +63,9 @@ func Responses() (list [][2]int) {
 	return list
 }
 
+// Unclean is unclean.
+var Unclean = unclean
+
 // Respond is respond.
 var Respond = respond
 
