@@ -6,6 +6,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/httpd"
+	"github.com/usher-auth/usher/internal/missed"
 )
 
 // Config is what an API needs beyond the services.
@@ -20,6 +21,9 @@ type Config struct {
 	MediaJWT bool
 	// Version is usher's own, shown in /identity. Empty: "dev".
 	Version string
+	// Missed counts the requests for paths that do not exist. Nil: only the metrics
+	// do.
+	Missed *missed.Paths
 }
 
 // API answers both planes. It is safe for concurrent use.
@@ -35,7 +39,7 @@ type API struct {
 // New returns an API that answers from the services of c.
 func New(c *core.Core, cfg Config) *API {
 	gate := &gate{tokens: c.Tokens, selfID: c.Sources.Self().ID, mediaJWT: cfg.MediaJWT}
-	unknown := newUnknownPaths()
+	unknown := newUnknownPaths(cfg.Missed)
 	cfg.Observer.Register(unknown.counter)
 	a := &API{
 		exact: make(map[string]*endpoint), patterns: make(map[string]*endpoint),

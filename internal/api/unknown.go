@@ -1,81 +1,29 @@
 package api
 
 import (
-	"strings"
-	"sync"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/usher-auth/usher/internal/missed"
 )
 
 // unknownPaths counts what clients ask for in vain, by path: it says what they
-// miss. It knows a bounded number of paths; the others are counted together.
+// miss.
 type unknownPaths struct {
 	counter *prometheus.CounterVec
-
-	mu    sync.Mutex
-	known map[string]bool
+	paths   *missed.Paths
 }
 
-// Limits of the paths that are counted each.
-const (
-	maxUnknownPaths = 100
-	maxUnknownBytes = 80
-)
-
-func newUnknownPaths() *unknownPaths {
+func newUnknownPaths(paths *missed.Paths) *unknownPaths {
+	if paths == nil {
+		paths = missed.New(nil)
+	}
 	return &unknownPaths{
 		counter: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "usher_unknown_paths_total", Help: "Requests for paths that do not exist, by path; numbers and identifiers are left out.",
 		}, []string{"path"}),
-		known: make(map[string]bool),
+		paths: paths,
 	}
 }
 
 // count counts a request for a path.
-func (u *unknownPaths) count(path string) {
-	path = anonymous(path)
-	u.mu.Lock()
-	if !u.known[path] {
-		if len(u.known) < maxUnknownPaths {
-			u.known[path] = true
-		} else {
-			path = "other"
-		}
-	}
-	u.mu.Unlock()
-	u.counter.WithLabelValues(path).Inc()
-}
-
-// anonymous is a path with only those segments that clients are known to use.
-// Anything else that a caller sends may be a number, an identifier or a secret.
-func anonymous(path string) string {
-	if len(path) > maxUnknownBytes || !strings.HasPrefix(path, "/") {
-		return "other"
-	}
-	segments := strings.Split(path[1:], "/")
-	for i, s := range segments {
-		if s != "" && !pathWords[s] {
-			segments[i] = "{}"
-		}
-	}
-	return "/" + strings.Join(segments, "/")
-}
-
-// pathWords are the words of the paths of plex.tv and of media servers, as
-// clients' sources have them.
-var pathWords = func() map[string]bool {
-	words := make(map[string]bool)
-	for word := range strings.FieldsSeq(`: accept accepted accounts actions activities agents all announcements api auth
-		bandwidth butler channels children claim clients cloud_server collections companions continueWatching details
-		devices diagnostics discover downloads dvrs eventsource features friends friendship geoip history home hubs
-		identity image invite invites ip leaves library livetv log logs match matches media metadata music myplex
-		notifications onDeck opt_outs owned pending photo pins ping player playback playlists playQueues pms popular
-		prefs privacy progress providers queue rate received recentlyAdded refresh related requested requests resources
-		restricted rss scrobble search sections security server servers services sessions settings shared_servers
-		sharings sign_in sign_out signin signout similar sources statistics status subscriptions subtitles switch sync
-		sync_items sync_lists system tags terminate timeline token transcode universal unscrobble updater user users v2
-		video view_state_sync watchlist web webhooks websockets`) {
-		words[word] = true
-	}
-	return words
-}()
+func (u *unknownPaths) count(path string) { u.counter.WithLabelValues(u.paths.Count(path)).Inc() }

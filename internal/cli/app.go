@@ -190,6 +190,7 @@ func (a *app) serverSide() []*cobra.Command {
 	return []*cobra.Command{
 		serve.command(),
 		serve.healthcheckCommand(),
+		doctorCommands{con, dir}.command(),
 		execCommands{con, a.vars}.command(),
 		accountCommands{con, dir}.command(),
 		serverCommand(con, dir),

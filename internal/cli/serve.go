@@ -24,6 +24,7 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/httpd"
+	"github.com/usher-auth/usher/internal/missed"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/web"
@@ -152,7 +153,12 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	if c.Created {
 		log.Info("created a database", "folder", cs.place())
 	}
+	asked := missed.New(nil)
+	if err := asked.Load(cs.missedFile()); err != nil {
+		log.Warn("starting to count them anew", "error", err)
+	}
 	srv := server.New(c, server.Config{
+		Missed:  asked,
 		Version: version(), PublicURL: o.publicURL(), NoHSTS: !o.hsts, MediaJWT: o.pmsAcceptsJWT,
 		MetricsHosts: o.knownMetricsHosts(), Proxies: o.proxies, Stopping: ctx.Done(),
 	})
@@ -162,7 +168,47 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	}
 	cs.greet(connections[0].URI, empty, srv.Pages())
 	log.Info("ready", "address", on.main.Addr().String(), "version", version(), "tls", o.tlsCert != "")
+	saved := cs.keepSaving(ctx, asked, log.Logger)
+	defer saved()
 	return cs.explainOpen(runServers(ctx, c, srv, on, o, log))
+}
+
+// saveInterval is how often the paths that were asked for in vain are saved, if there
+// were any.
+const saveInterval = 2 * time.Second
+
+// keepSaving saves what was asked for in vain until the function that it returns is
+// called. A file that cannot be written is no reason to stop.
+func (cs serveCommands) keepSaving(ctx context.Context, asked *missed.Paths, log *slog.Logger) (stop func()) {
+	if cs.data == "" { // all that there is may be an address and a key file
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	problem := ""
+	save := func() {
+		if err := asked.Save(cs.missedFile()); err != nil && err.Error() != problem {
+			problem = err.Error()
+			log.Warn("usher doctor will not list the latest of them", "error", err)
+		}
+	}
+	wg.Go(func() {
+		ticker := time.NewTicker(saveInterval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				save()
+			}
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+		save()
+	}
 }
 
 // tuneRuntime tunes the garbage collector, unless the environment does.

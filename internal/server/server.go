@@ -16,6 +16,7 @@ import (
 	"github.com/usher-auth/usher/internal/api"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/httpd"
+	"github.com/usher-auth/usher/internal/missed"
 	"github.com/usher-auth/usher/internal/web"
 )
 
@@ -40,6 +41,9 @@ type Config struct {
 	// Stopping is closed once the server is about to stop: /readyz fails from then on.
 	// Nil: it does not fail before the server stops.
 	Stopping <-chan struct{}
+	// Missed counts the requests for paths that do not exist. Nil: only the metrics
+	// do.
+	Missed *missed.Paths
 	// Unknown gets each request for a path that no face has, before it is
 	// answered. Nil: nobody.
 	Unknown func(*http.Request)
@@ -67,6 +71,7 @@ func New(c *core.Core, cfg Config) *Server {
 	s.observer.Register(serviceMetrics(c)...)
 	planes := api.New(c, api.Config{
 		Observer: s.observer, PublicURL: public, MediaJWT: cfg.MediaJWT, Version: cfg.Version,
+		Missed: cfg.Missed,
 	})
 	others := http.NewServeMux()
 	s.pages.Mount(others, s.observer.Around)

@@ -54,7 +54,7 @@ var layers = []layer{
 		{"test/http/binary", ""},
 	}},
 	{"the command line", []row{
-		{"cli", "server control stage scene sandbox traffic trouble web core httpd account home token source origin audit hashing seal glyph fault paging plexauth"},
+		{"cli", "server control stage scene sandbox traffic missed trouble web core httpd account home token source origin audit hashing seal glyph fault paging plexauth"},
 	}},
 	{"an usher that tests control", []row{
 		{"control", "stage scene traffic trouble device fault plexauth"},
@@ -68,10 +68,10 @@ var layers = []layer{
 		{"scene", "core account source device audit seal suggest trouble plexauth"},
 	}},
 	{"the faces together", []row{
-		{"server", "api web core httpd"},
+		{"server", "api web core httpd missed"},
 	}},
 	{"the faces", []row{
-		{"api", "/api core httpd wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth"},
+		{"api", "/api core httpd missed wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth"},
 		{"web", "/api core httpd account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth"},
 	}},
 	{"what a face stands on", []row{
@@ -128,6 +128,7 @@ var layers = []layer{
 		{"sandbox", ""},
 		{"traffic", "suggest"},
 		{"suggest", ""},
+		{"missed", ""},
 	}},
 	{"the SDK, which knows nothing of the server", []row{
 		{"plexauth/login", "plexauth"},

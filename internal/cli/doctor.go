@@ -1,0 +1,385 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/missed"
+	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/source"
+)
+
+// What usher doctor takes for wrong.
+const (
+	// minFree is the least room for the database, its log and a copy.
+	minFree = 256 << 20
+	// minCertificate is for how long a certificate should be valid still: those that
+	// renew themselves do it earlier.
+	minCertificate = 14 * 24 * time.Hour
+	// maxAhead is how far the last event may be ahead of the clock.
+	maxAhead = time.Minute
+	// backupDue is how old an installation without a backup may be.
+	backupDue = 7 * 24 * time.Hour
+	// askTimeout is how long a server may take to answer.
+	askTimeout = 5 * time.Second
+)
+
+// diagnosis is what one check has found.
+type diagnosis struct {
+	Check  string `json:"check"`
+	Result string `json:"result"` // ok, note or wrong
+	Detail string `json:"detail"`
+	Fix    string `json:"fix,omitempty"` // what to do
+}
+
+// The results of a check. A note is nothing that must be changed.
+const (
+	resultOK    = "ok"
+	resultNote  = "note"
+	resultWrong = "wrong"
+)
+
+func ok(format string, args ...any) diagnosis {
+	return diagnosis{Result: resultOK, Detail: fmt.Sprintf(format, args...)}
+}
+
+func note(fix, format string, args ...any) diagnosis {
+	return diagnosis{Result: resultNote, Detail: fmt.Sprintf(format, args...), Fix: fix}
+}
+
+func wrong(fix, format string, args ...any) diagnosis {
+	return diagnosis{Result: resultWrong, Detail: fmt.Sprintf(format, args...), Fix: fix}
+}
+
+// doctorOptions are the flags of usher doctor. Those of usher serve have the same
+// names, so that the same variables of the environment say what to check.
+type doctorOptions struct {
+	listen, tlsCert string
+	publicURLs      []string
+	backupAge       time.Duration
+}
+
+// doctorCommands check an installation.
+type doctorCommands struct {
+	*console
+	*folder
+}
+
+func (cs doctorCommands) command() *cobra.Command {
+	var o doctorOptions
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check this installation, and list what clients asked for in vain",
+		Long: `Check this installation: the database, the key file, room on the disk, the age of
+the last backup, the clock, the certificate, and whether the server is reached at
+its public URL. Each finding says what to do. The exit code is 1 if something is
+wrong.
+
+It also lists the paths that clients asked for and that usher does not have, most
+often first: they say what a program that does not work wants. Numbers,
+identifiers and names are left out of them.
+
+It takes --listen, --tls-cert and --public-url as usher serve does.`,
+		Example: `  usher doctor
+  usher doctor --public-url https://usher.example.org --json`,
+		Args: takes(0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cs.doctor(cmd.Context(), o) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.listen, "listen", defaultListen, "`address` that the server listens on")
+	f.StringVar(&o.tlsCert, "tls-cert", "", "PEM `file` with the server's certificate, if it accepts TLS only")
+	f.StringArrayVar(&o.publicURLs, "public-url", nil, "`URL` at which clients reach the server; may be given more than once")
+	f.DurationVar(&o.backupAge, "backup-age", backupDue, "how old the last usher backup may be; 0 if there are other backups")
+	return cs.jsonFlag(cmd)
+}
+
+// report is what usher doctor prints with --json.
+type report struct {
+	Checks []diagnosis `json:"checks"`
+	// Missed are the paths that were asked for in vain.
+	Missed []missed.Path `json:"missed"`
+}
+
+func (cs doctorCommands) doctor(ctx context.Context, o doctorOptions) error {
+	var where core.Config
+	if err := cs.locate(&where); err != nil {
+		return err
+	}
+	r := report{Checks: cs.checkData(ctx, o), Missed: []missed.Path{}}
+	add := func(name string, d diagnosis) {
+		d.Check = name
+		r.Checks = append(r.Checks, d)
+	}
+	add("key file", cs.checkKeyFile())
+	add("disk", cs.checkDisk())
+	if o.tlsCert != "" {
+		add("certificate", checkCertificateFile(o.tlsCert, time.Now()))
+	}
+	add("server", cs.checkServer(ctx, o))
+	paths, err := missed.Read(cs.missedFile())
+	if err != nil {
+		add("unknown paths", note("", "%v", err))
+	}
+	r.Missed = append(r.Missed, paths...)
+	if err := cs.printReport(r); err != nil {
+		return err
+	}
+	n := 0
+	for _, d := range r.Checks {
+		if d.Result == resultWrong {
+			n++
+		}
+	}
+	if n > 0 {
+		return fmt.Errorf("%d of %d checks found something wrong", n, len(r.Checks))
+	}
+	return ctx.Err()
+}
+
+// checkData checks what is in the database, and what needs it.
+func (cs doctorCommands) checkData(ctx context.Context, o doctorOptions) (list []diagnosis) {
+	add := func(name string, d diagnosis) {
+		d.Check = name
+		list = append(list, d)
+	}
+	start := time.Now()
+	c, err := cs.open(ctx, core.Config{MustExist: true})
+	if err != nil {
+		var h *hintError
+		fix := ""
+		if errors.As(err, &h) {
+			fix = h.hint
+		}
+		add("database", wrong(fix, "%v", err))
+		return list
+	}
+	defer func() { _ = c.Close() }()
+	if err := c.DB.Ping(ctx); err != nil {
+		add("database", wrong("look at the server's log", "it cannot be written: %v", err))
+		return list
+	}
+	add("database", ok("%s, answered in %s", cs.place(), time.Since(start).Round(time.Millisecond)))
+	add("backup", cs.checkBackup(ctx, c, o.backupAge))
+	add("clock", checkClock(ctx, c))
+	if len(o.publicURLs) == 0 {
+		add("public URL", note("set --public-url if clients reach the server under another address", "none is set: clients are given the address that the server listens on"))
+	}
+	for _, u := range o.publicURLs {
+		add("public URL", checkPublicURL(ctx, c.Sources, u))
+	}
+	return list
+}
+
+// checkKeyFile checks that nobody else can read the key.
+func (cs doctorCommands) checkKeyFile() diagnosis {
+	_, err := seal.Load(cs.keyFile)
+	modeErr := (*seal.ModeError)(nil)
+	switch {
+	case errors.As(err, &modeErr):
+		return wrong("chmod 600 "+shellQuote(modeErr.File), "%v", err)
+	case errors.Is(err, fs.ErrNotExist):
+		return wrong("put it back from the backup, or set its path with --key-file", "there is no file %s", cs.keyFile)
+	case err != nil:
+		return wrong("put it back from the backup", "%v", err)
+	}
+	return ok("%s, for its owner only", cs.keyFile)
+}
+
+// checkDisk checks that the data can grow.
+func (cs doctorCommands) checkDisk() diagnosis {
+	folder := cs.data
+	if folder == "" {
+		folder = filepath.Dir(cs.keyFile)
+	}
+	free, err := freeBytes(folder)
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		return note("", "the room on the disk is not known on this system")
+	case err != nil:
+		return wrong("", "%s: %v", folder, err)
+	case free < minFree:
+		return wrong("make room, or move the data: the server cannot write when the disk is full", "%d MiB are free at %s", free>>20, folder)
+	}
+	return ok("%d MiB are free at %s", free>>20, folder)
+}
+
+// checkBackup checks the age of the last copy by usher backup.
+func (cs doctorCommands) checkBackup(ctx context.Context, c *core.Core, most time.Duration) diagnosis {
+	if cs.database != "" {
+		return note("see that pg_dump, or a standby, keeps a copy", "PostgreSQL has tools of its own")
+	}
+	if most <= 0 {
+		return note("", "--backup-age 0: not checked")
+	}
+	fix := cs.invocation("backup FILE") + ", in a timer of the system; --backup-age 0 if there are other backups"
+	made, err := os.Stat(cs.backupFile())
+	if err == nil {
+		age := time.Since(made.ModTime())
+		if age > most {
+			return wrong(fix, "the last one is of %s", shortTime(made.ModTime()))
+		}
+		return ok("the last one is of %s", shortTime(made.ModTime()))
+	}
+	first, err := c.Accounts.FirstAdmin(ctx)
+	if err != nil || time.Since(first.CreatedAt) < backupDue {
+		return note(fix, "there is none yet")
+	}
+	return wrong(fix, "there is none")
+}
+
+// checkClock compares the clock with the last event. A wrong clock makes codes of
+// second factors wrong, and tokens expire early or late.
+func checkClock(ctx context.Context, c *core.Core) diagnosis {
+	const fix = "set the clock, and let the system keep it right (timedatectl set-ntp true)"
+	now := time.Now()
+	last, err := c.Audit.List(ctx, audit.Query{Limit: 1})
+	if err != nil {
+		return wrong("", "reading the last event: %v", err)
+	}
+	if len(last) > 0 && last[0].At.Sub(now) > maxAhead {
+		return wrong(fix, "it is %s, and the last event was at %s: the clock was set back", shortTime(now), shortTime(last[0].At))
+	}
+	if clockUnsynchronised() {
+		return note(fix, "it is %s; the system says that nothing keeps its clock right", shortTime(now))
+	}
+	return ok("it is %s", shortTime(now))
+}
+
+// checkCertificateFile checks how long a certificate is valid.
+func checkCertificateFile(file string, now time.Time) diagnosis {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return wrong("", "reading the certificate: %v", err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return wrong("", "%s is not a PEM file", file)
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return wrong("", "%s: %v", file, err)
+	}
+	return checkCertificate(cert, file, now)
+}
+
+func checkCertificate(cert *x509.Certificate, where string, now time.Time) diagnosis {
+	const fix = "renew it; the server reads the files again by itself"
+	switch left := cert.NotAfter.Sub(now); {
+	case now.Before(cert.NotBefore):
+		return wrong("look at the clock", "%s is not valid before %s", where, shortTime(cert.NotBefore))
+	case left <= 0:
+		return wrong(fix, "%s has expired on %s", where, shortTime(cert.NotAfter))
+	case left < minCertificate:
+		return wrong(fix, "%s expires on %s", where, shortTime(cert.NotAfter))
+	}
+	return ok("%s is valid until %s", where, shortTime(cert.NotAfter))
+}
+
+// checkServer asks the server of this machine whether it is ready.
+func (cs doctorCommands) checkServer(ctx context.Context, o doctorOptions) diagnosis {
+	address, err := localAddress(o.listen)
+	if err != nil {
+		return wrong("", "%v", err)
+	}
+	// Its certificate has another name, and only the status counts.
+	insecure := &http.Client{Timeout: askTimeout, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	server := choose(o.tlsCert == "", "http://", "https://") + address
+	res, err := httpGet(ctx, insecure, server+"/readyz")
+	if err != nil {
+		return note("start it, or set its address with --listen", "none answers at %s", server)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return wrong("look at its log", "it is not ready: %s", res.Status)
+	}
+	return ok("it is ready at %s", server)
+}
+
+// checkPublicURL checks that a public URL leads here.
+func checkPublicURL(ctx context.Context, sources *source.Service, public string) diagnosis {
+	const fix = "see that the name and the reverse proxy lead to this server, and that it runs"
+	public = strings.TrimSuffix(public, "/")
+	res, err := httpGet(ctx, &http.Client{Timeout: askTimeout}, public+"/identity")
+	var invalid *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &invalid):
+		return wrong("get a certificate for this name that clients trust", "%s: %v", public, invalid.Err)
+	case err != nil:
+		return wrong(fix, "%s: %v", public, errors.Unwrap(err))
+	}
+	defer res.Body.Close()
+	var answer struct {
+		MediaContainer struct{ MachineIdentifier string }
+	}
+	err = json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&answer)
+	if err != nil || res.StatusCode != http.StatusOK || answer.MediaContainer.MachineIdentifier == "" {
+		return wrong(fix, "%s: something else answers there (%s)", public, res.Status)
+	}
+	if _, err := sources.Find(ctx, source.Ref{Kind: source.Server, Identifier: answer.MediaContainer.MachineIdentifier}); err != nil {
+		return wrong(fix, "%s: another server answers there", public)
+	}
+	if res.TLS != nil {
+		return checkCertificate(res.TLS.PeerCertificates[0], public+" is reached, and its certificate", time.Now())
+	}
+	return ok("%s is reached", public)
+}
+
+func httpGet(ctx context.Context, client *http.Client, address string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	return client.Do(req)
+}
+
+// printReport prints what was found: what is wrong comes first.
+func (cs doctorCommands) printReport(r report) error {
+	slices.SortStableFunc(r.Checks, func(a, b diagnosis) int { return severity(b.Result) - severity(a.Result) })
+	if cs.json {
+		return cs.printJSON(r)
+	}
+	w := tabwriter.NewWriter(cs.out, 0, 0, 2, ' ', 0)
+	for _, d := range r.Checks {
+		cells := printable([]string{d.Check, d.Detail, d.Fix})
+		fmt.Fprintf(w, "%s\t%s\t%s\n", d.Result, cells[0], cells[1])
+		if d.Fix != "" {
+			fmt.Fprintf(w, "\t\tfix: %s\n", cells[2])
+		}
+	}
+	if err := w.Flush(); err != nil || len(r.Missed) == 0 {
+		return err
+	}
+	fmt.Fprint(cs.out, "\npaths that clients asked for in vain:\n")
+	for _, p := range r.Missed {
+		fmt.Fprintf(w, "%d\t%s\tlast %s\n", p.Count, printable([]string{p.Path})[0], shortTime(p.Last))
+	}
+	return w.Flush()
+}
+
+func severity(result string) int {
+	return slices.Index([]string{resultOK, resultNote, resultWrong}, result)
+}
+
+// missedFile is where the server saves the paths that were asked for in vain, and
+// backupFile whose time is that of the last backup. Both are in the data folder.
+func (f *folder) missedFile() string { return filepath.Join(f.data, "unknown-paths.json") }
+func (f *folder) backupFile() string { return filepath.Join(f.data, "last-backup") }
