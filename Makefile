@@ -9,12 +9,12 @@ FUZZTIME    := 5s
 # the race detector, which halves the time of the tests; what usher shares with it is.
 UNWATCHED   := modernc.org/...=-race=false
 
-.PHONY: help test check portable unit reach soak keyring fuzz crash cluster clients clients-all mutate browser deploy bench bench-scale bench-sqlite build release
+.PHONY: help test check portable unit reach soak keyring fuzz crash cluster clients clients-all schemathesis mutate browser deploy bench bench-scale bench-sqlite build release
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
 
-test: check unit reach keyring fuzz crash cluster clients browser deploy ## everything below down to deploy, as CI does
+test: check unit reach keyring fuzz crash cluster clients schemathesis browser deploy ## everything below down to deploy, as CI does
 	@echo "all tests passed"
 
 check: ## gofmt, go mod tidy, go vet for three systems, staticcheck, govulncheck
@@ -26,6 +26,7 @@ check: ## gofmt, go mod tidy, go vet for three systems, staticcheck, govulncheck
 	go vet -tags keyring ./internal/cli
 	go vet -tags mutation ./test/mutation
 	go vet -tags faults ./test/cluster
+	go vet -tags schemathesis ./test/schemathesis
 	go vet -tags browser ./test/browser
 	go -C release vet ./...
 	for script in $$(git ls-files "*.sh"); do sh -n "$$script" || exit 1; done
@@ -48,10 +49,11 @@ reach: ## follow every secret through every chain of requests, one request furth
 	go test -count=1 -run LawOfReach -timeout 30m ./internal/api -deep
 
 soak: ## what is too long for make test: an hour
-	@scripts/need go postgresql haproxy
+	@scripts/need go postgresql haproxy python3 python3-venv
 	go test -count=1 ./test/crash -timeout 1h -crash.rounds=200
 	go test -count=1 -tags faults -timeout 1h -run 'Faults|Killed' ./test/cluster -cluster.kills=200 -cluster.between=10s -cluster.stopped=40s
 	scripts/fuzz 60s
+	go test -count=1 -tags schemathesis -timeout 1h -v ./test/schemathesis -soak 10m
 
 keyring: ## the command line with GNOME's keyring on a message bus
 	@scripts/need dbus-daemon dbus-send gnome-keyring-daemon
@@ -78,6 +80,10 @@ clients: ## published clients from npm, PyPI and crates.io against the built bin
 clients-all: ## every version of the SDKs that PyPI, npm and crates.io carry (takes half an hour the first time)
 	@scripts/need go node npm python3 python3-venv cargo gcc pkg-config libssl-dev
 	go test -count=1 -tags clients,clients_all -timeout 2h -run TestEveryVersion -v ./test/clients
+
+schemathesis: ## requests made from api/openapi.yaml, with every kind of token (soak: ten minutes of others)
+	@scripts/need go python3 python3-venv
+	go test -count=1 -tags schemathesis -timeout 30m -v ./test/schemathesis
 
 mutate: ## change the code and see that tests notice; PACKAGE=internal/seal for one package (takes an hour for all)
 	@scripts/need go

@@ -42,6 +42,7 @@ var layers = []layer{
 		{"test/install", ""},
 		{"test/mutation", ""},
 		{"test/history", ""},
+		{"test/schemathesis", ""},
 		{"test/sdks", ""},
 	}},
 	{"measurements", []row{
@@ -209,7 +210,7 @@ const joinsStore = "core"
 // their tests: what they need of the database, they ask a service for.
 var aboveStore = []string{
 	"api", "cli", "cmd/usher", "coretest", "httpd", "plexauthtest", "server", "web",
-	"bench/http", "bench/scale", "test/browser", "test/clients", "test/crash", "test/docs", "test/exec", "test/http", "test/sdks",
+	"bench/http", "bench/scale", "test/browser", "test/clients", "test/crash", "test/docs", "test/exec", "test/http", "test/schemathesis", "test/sdks",
 }
 
 // Whatever the table of layers says: only core names package store. Tests of
