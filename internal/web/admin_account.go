@@ -24,22 +24,23 @@ type adminAccount struct {
 	// publicURL is where browsers reach the pages; empty: at the address of each
 	// request.
 	publicURL string
+	caution   caution
 }
 
 func (a *adminAccount) pages() []page {
 	const path = "/admin/accounts/{id}"
 	return []page{
-		{"GET", path, admin, show(a.show).asHandler},
-		{"POST", path + "/disable", admin, a.disable},
+		{"GET", path, admin, section(a.show).asHandler},
+		{"POST", path + "/disable", admin, a.risky(a.askDisable, a.disable)},
 		{"POST", path + "/enable", admin, a.enable},
 		{"POST", path + "/email", admin, a.setEmail},
 		{"POST", path + "/email/confirm", admin, a.confirmEmail},
 		{"POST", path + "/password", admin, a.setPassword},
 		{"POST", path + "/second-factor", admin, a.linkFactor},
-		{"POST", path + "/second-factor/remove", admin, a.removeFactor},
-		{"POST", path + "/passkeys/{passkey}/remove", admin, a.removePasskey},
-		{"POST", path + "/sign-out", admin, a.signOut},
-		{"POST", path + "/remove", admin, a.remove},
+		{"POST", path + "/second-factor/remove", admin, a.risky(a.askFactor, a.removeFactor)},
+		{"POST", path + "/passkeys/{passkey}/remove", admin, a.risky(a.askPasskey, a.removePasskey)},
+		{"POST", path + "/sign-out", admin, a.risky(a.askSignOut, a.signOut)},
+		{"POST", path + "/remove", admin, a.risky(a.askRemove, a.remove)},
 	}
 }
 
@@ -60,12 +61,12 @@ type oneAccountData struct {
 // listing.
 const someRows = 25
 
-func (a *adminAccount) show(ctx context.Context, v *visit, problem string) (view, error) {
+func (a *adminAccount) show(ctx context.Context, v *visit, s sent) (view, error) {
 	id, err := v.pathID()
 	if err != nil {
 		return view{}, err
 	}
-	data := oneAccountData{notice: newNotice(v, problem), Self: id == v.account.ID}
+	data := oneAccountData{notice: newNotice(v, s), Self: id == v.account.ID}
 	if data.Account, err = a.accounts.Get(ctx, id); err != nil {
 		return view{}, err
 	}
@@ -107,7 +108,7 @@ func (a *adminAccount) change(
 		return view{}, err
 	}
 	if id == v.account.ID {
-		return a.show(ctx, v, ownAccount)
+		return a.show(ctx, v, sent{problem: ownAccount})
 	}
 	return adminChanged(ctx, v, accountPath(id), done, a.show, change(ctx, id))
 }
@@ -120,6 +121,97 @@ func (a *adminAccount) confirmed(v *visit, change accountChange) accountChange {
 		}
 		return change(ctx, id)
 	}
+}
+
+// risky makes a change of another account ask first, and take the admin's password
+// or passkey.
+func (a *adminAccount) risky(
+	ask func(ctx context.Context, of account.Account) (question, error), change handler,
+) handler {
+	careful := a.caution.before(risk{func(ctx context.Context, v *visit) (question, error) {
+		id, err := v.pathID()
+		if err != nil {
+			return question{}, err
+		}
+		of, err := a.accounts.Get(ctx, id)
+		if err != nil {
+			return question{}, err
+		}
+		q, err := ask(ctx, of)
+		q.Back, q.Others = accountPath(id), true
+		return q, err
+	}, change})
+	return func(ctx context.Context, v *visit) (view, error) {
+		if v.PathValue("id") == decimal(v.account.ID) {
+			return a.show(ctx, v, sent{problem: ownAccount})
+		}
+		return careful(ctx, v)
+	}
+}
+
+// signedIn says what is signed in with an account.
+func (a *adminAccount) signedIn(ctx context.Context, of account.Account) ([]string, error) {
+	tokens, err := a.tokens.CountSelected(ctx, token.Selection{AccountID: of.ID})
+	if err != nil {
+		return nil, err
+	}
+	browsers, err := a.sessions.CountOf(ctx, of.ID)
+	return []string{countOf(tokens, "token", "tokens") + " of programs and devices", countOf(browsers, "browser", "browsers")}, err
+}
+
+func (a *adminAccount) askSignOut(ctx context.Context, of account.Account) (question, error) {
+	ends, err := a.signedIn(ctx, of)
+	return question{Title: "Sign out everything of " + of.Username + "?", Ends: ends, Button: "Sign out everything"}, err
+}
+
+func (a *adminAccount) askDisable(ctx context.Context, of account.Account) (question, error) {
+	ends, err := a.signedIn(ctx, of)
+	return question{
+		Title: "Disable " + of.Username + "?", Ends: ends, Button: "Disable " + of.Username,
+		Later: "Nobody can sign in with a disabled account, and nothing that is signed in with it works. " +
+			"It can be enabled again, and then everything works as before.",
+	}, err
+}
+
+func (a *adminAccount) askFactor(_ context.Context, of account.Account) (question, error) {
+	return question{
+		Title: "Turn off the second factor of " + of.Username + "?",
+		Ends: []string{
+			"1 authenticator app and " + countOf(of.BackupCodes, "backup code", "backup codes") + " work no longer",
+			of.Username + " then signs in with the password alone. Make sure that it is they who ask for this.",
+		},
+		Button: "Turn their second factor off",
+	}, nil
+}
+
+func (a *adminAccount) askPasskey(_ context.Context, of account.Account) (question, error) {
+	return question{
+		Title:  "Remove a passkey of " + of.Username + "?",
+		Ends:   []string{"1 passkey does not sign " + of.Username + " in any more."},
+		Button: "Remove this passkey",
+	}, nil
+}
+
+// manyShares is how far the shares of an account are counted.
+const manyShares = 1000
+
+func (a *adminAccount) askRemove(ctx context.Context, of account.Account) (question, error) {
+	ends, err := a.signedIn(ctx, of)
+	if err != nil {
+		return question{}, err
+	}
+	shares, err := a.sources.SharesWith(ctx, of.ID, paging.Request{Limit: manyShares})
+	if err != nil {
+		return question{}, err
+	}
+	servers, err := a.sources.Owned(ctx, of.ID, paging.Request{Limit: manyShares})
+	ends = append(ends, countOf(len(shares.Rows), "share", "shares"))
+	if n := len(servers.Rows); n > 0 {
+		ends = append(ends, countOf(n, "server", "servers")+" go to the admins")
+	}
+	return question{
+		Title: "Remove " + of.Username + " for good?", Ends: ends, Button: "Remove " + of.Username,
+	}, err
 }
 
 func (a *adminAccount) disable(ctx context.Context, v *visit) (view, error) {
@@ -200,15 +292,15 @@ func (a *adminAccount) base(v *visit) plexauth.Secret {
 }
 
 func (a *adminAccount) removeFactor(ctx context.Context, v *visit) (view, error) {
-	return a.change(ctx, v, "factor", a.confirmed(v, func(ctx context.Context, id int64) error {
+	return a.change(ctx, v, "factor", func(ctx context.Context, id int64) error {
 		return a.accounts.RemoveSecondFactor(ctx, v.actor(), id)
-	}))
+	})
 }
 
 func (a *adminAccount) removePasskey(ctx context.Context, v *visit) (view, error) {
-	return a.change(ctx, v, "passkey", a.confirmed(v, func(ctx context.Context, id int64) error {
+	return a.change(ctx, v, "passkey", func(ctx context.Context, id int64) error {
 		return a.passkeys.Remove(ctx, v.actor(), id, number(v.PathValue("passkey")))
-	}))
+	})
 }
 
 // signOut revokes all tokens and sessions of the account.
@@ -219,9 +311,9 @@ func (a *adminAccount) signOut(ctx context.Context, v *visit) (view, error) {
 }
 
 func (a *adminAccount) remove(ctx context.Context, v *visit) (view, error) {
-	answer, err := a.change(ctx, v, "removed", a.confirmed(v, func(ctx context.Context, id int64) error {
+	answer, err := a.change(ctx, v, "removed", func(ctx context.Context, id int64) error {
 		return a.accounts.Remove(ctx, v.actor(), id)
-	}))
+	})
 	if answer.to != "" {
 		answer.to = "/admin/accounts?done=removed"
 	}

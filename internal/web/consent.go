@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/pin"
@@ -53,6 +54,7 @@ func (r pinRequest) query() string {
 type consent struct {
 	pins    *pin.Service
 	origins *origin.Service
+	devices *device.Service
 }
 
 func (c *consent) pages() []page {
@@ -214,14 +216,15 @@ func (c *consent) decide(ctx context.Context, v *visit) (view, error) {
 		// The proof is on the page only: addresses are logged and remembered.
 		return view{to: "/auth/done?" + url.Values{"code": {found.Code}}.Encode()}, nil
 	case r.Forward == "":
-		return view{to: "/auth/done"}, nil
+		id, _, err := c.devices.Known(ctx, v.account.ID, found.Device.ClientIdentifier)
+		return view{to: "/auth/done?" + url.Values{"device": {decimal(id)}}.Encode()}, err
 	}
 	return view{to: "/auth/done?" + url.Values{"forwardUrl": {r.Forward}}.Encode()}, nil
 }
 
 func (c *consent) denied(context.Context, *visit) (view, error) {
 	return view{name: "message", data: message{
-		"Nothing was given", "The device was not signed in. You can close this page.",
+		"Denied", "Nothing was given: the device was not signed in. You can close this page.",
 		"/account", "To your account",
 	}}, nil
 }
@@ -237,17 +240,30 @@ func (c *consent) allowed(ctx context.Context, v *visit) (view, error) {
 		}
 		return c.forward(ctx, to)
 	}
+	if id := query.Get("device"); id != "" {
+		return c.linked(ctx, v, number(id))
+	}
 	target, err := pin.ParseForward(query.Get("forwardUrl"))
 	if err != nil {
 		return view{}, err
 	}
 	if target == nil {
-		return view{name: "message", data: message{
-			"You are signed in", "Go back to your device: it goes on by itself. You can close this page.",
-			"/account", "To your account",
-		}}, nil
+		return view{to: devicesPath}, nil
 	}
 	return c.forward(ctx, pin.Forward{Address: target, WithProof: target})
+}
+
+// linkedData is the page after a device was signed in, from which it can be signed
+// out again.
+type linkedData struct {
+	Account account.Account
+	Device  device.Device
+}
+
+// linked says which of the visitor's devices was signed in.
+func (c *consent) linked(ctx context.Context, v *visit, id int64) (view, error) {
+	d, _, err := c.devices.Held(ctx, v.account.ID, id)
+	return view{name: "linked", data: linkedData{v.account, d}}, err
 }
 
 // forward is the page that leads the browser back to the program. It shows the

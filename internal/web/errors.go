@@ -42,13 +42,13 @@ var errorPages = [...]errorPage{
 // failure is the page of an error. An error without a kind is logged.
 func (f *frame) failure(v *visit, err error) view {
 	status, title, text := f.explain(v, err)
-	return view{name: "message", status: status, retry: fault.WaitOf(err), data: message{title, text, "/", "To the start"}}
+	return view{name: "message", status: status, retry: fault.WaitOf(err), data: message{title, text, "/", "Back to start"}}
 }
 
 // jsonFailure is failure for one of our own scripts: the text, in JSON.
 func (f *frame) jsonFailure(v *visit, err error) view {
 	status, _, text := f.explain(v, err)
-	return view{status: status, retry: fault.WaitOf(err), json: map[string]string{"problem": text}}
+	return view{status: status, retry: fault.WaitOf(err), json: map[string]string{"problem": text, "field": fault.FieldOf(err)}}
 }
 
 func (f *frame) explain(v *visit, err error) (status int, title, text string) {

@@ -87,6 +87,9 @@ var (
 	ForwardTarget = pin.ParseForward
 	NewChart      = newChart
 	WaitText      = waitText
+	Ago           = ago
+	Claim         = claim
+	KindOf        = kindOf
 )
 
 // CookieName is prefixed.

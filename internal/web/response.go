@@ -43,8 +43,8 @@ type layoutData struct {
 	// Account is who is signed in. Its ID is 0 if nobody is.
 	Account account.Account
 	Path    string
-	// Tabs are the links between the pages for admins; nil on other pages.
-	Tabs []tab
+	// Tabs are the links between the pages of one kind; empty on other pages.
+	Tabs tabs
 	Data any
 }
 
@@ -97,7 +97,11 @@ func (f *frame) writePage(w http.ResponseWriter, v *visit, answer view) {
 	data := layoutData{
 		Account: v.account, Path: v.URL.Path, Tabs: tabsAt(f.tabs, v), Data: answer.data,
 	}
-	if err := templates()[answer.name].ExecuteTemplate(&b, "layout.html", data); err != nil {
+	page, err := f.templates.named(answer.name)
+	if err == nil {
+		err = page.ExecuteTemplate(&b, "layout.html", data)
+	}
+	if err != nil {
 		f.unwritten(w, answer.name, err)
 		return
 	}

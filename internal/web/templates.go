@@ -2,10 +2,8 @@ package web
 
 import (
 	"embed"
+	"fmt"
 	"html/template"
-	"io/fs"
-	"path"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,40 +14,61 @@ import (
 //go:embed templates static
 var files embed.FS
 
-// templates maps a file's name without ".html" to the template together with the
-// layout. They are parsed when the first page is served: a server that serves
-// none starts faster and uses less memory.
-var templates = sync.OnceValue(parseTemplates)
+// templates are the parsed templates of the pages. Each is parsed when it is first
+// shown: a server that serves no page starts faster and uses less memory.
+type templates struct {
+	// now returns the time, from which "2 minutes ago" is counted.
+	now func() time.Time
 
-func parseTemplates() map[string]*template.Template {
-	layout := template.New("layout.html").Funcs(templateFuncs)
-	layout = template.Must(layout.ParseFS(files, "templates/layout.html"))
-	names, err := fs.Glob(files, "templates/*.html")
-	if err != nil {
-		panic(err) // the pattern is a constant
+	mu     sync.Mutex
+	parsed map[string]*template.Template
+}
+
+// named returns a template, by the name of its file without ".html", together with
+// the layout.
+func (t *templates) named(name string) (*template.Template, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if found := t.parsed[name]; found != nil {
+		return found, nil
 	}
-	all := make(map[string]*template.Template)
-	for _, name := range names {
-		if path.Base(name) != "layout.html" {
-			t := template.Must(template.Must(layout.Clone()).ParseFS(files, name))
-			all[strings.TrimSuffix(path.Base(name), ".html")] = t
+	parsed := template.New("layout.html").Funcs(templateFuncs).Funcs(template.FuncMap{
+		"when": func(at time.Time) template.HTML { return whenTag(t.now(), at) },
+	})
+	for _, file := range []string{"layout", name} {
+		text, err := files.ReadFile("templates/" + file + ".html")
+		if err != nil {
+			return nil, fmt.Errorf("reading a template: %w", err)
+		}
+		if parsed, err = parsed.Parse(string(text)); err != nil {
+			return nil, fmt.Errorf("parsing a template: %w", err)
 		}
 	}
-	return all
+	if t.parsed == nil {
+		t.parsed = make(map[string]*template.Template)
+	}
+	t.parsed[name] = parsed
+	return parsed, nil
 }
 
 var templateFuncs = template.FuncMap{
-	"static":   staticURL,
-	"date":     func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
-	"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"browser":  browserName,
-	"add":      func(a, b int) int { return a + b },
-	"clock":    func(t time.Time) string { return t.UTC().Format("15:04") },
-	"second":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
-	"device":   device.Device.Describe,
-	"sentence": sentence,
-	"grouped":  grouped,
-	"counted":  counted,
-	"show":     func(s plexauth.Secret) string { return string(s) },
-	"fours":    fours,
+	"static":      staticURL,
+	"date":        exact,
+	"iso":         iso,
+	"browser":     browserName,
+	"add":         func(a, b int) int { return a + b },
+	"clock":       func(t time.Time) string { return t.UTC().Format("15:04") },
+	"second":      func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+	"device":      device.Device.Describe,
+	"sentence":    sentence,
+	"grouped":     grouped,
+	"grouped64":   func(n int) string { return grouped(int64(n)) },
+	"icon":        func(d device.Device) template.HTML { return iconTag(kindOf(d)) },
+	"browserIcon": func(userAgent string) template.HTML { return iconTag(kindOfBrowser(userAgent)) },
+	"counted":     counted,
+	"show":        func(s plexauth.Secret) string { return string(s) },
+	"fours":       fours,
+	"name":        nameTag,
+	"claim":       claim,
+	"clamp":       clamp,
 }

@@ -87,4 +87,12 @@ func counted(n int) string {
 	return grouped(int64(n))
 }
 
+// countOf writes a count of things: "1 token", "220 tokens".
+func countOf(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return counted(n) + " " + many
+}
+
 func quoted(text string) string { return "“" + text + "”" }

@@ -178,6 +178,14 @@ export function press(page, name) {
   return page.getByRole('button', { name, exact: true }).click();
 }
 
+// confirm answers the question before a change that cannot be undone, with the password if it takes one.
+export async function confirm(page, button) {
+  const password = page.getByLabel('Your own password');
+  await page.getByRole('link', { name: 'Keep everything as it is' }).waitFor();
+  if (await password.count()) await password.fill(scene.admin.password);
+  await press(page, button);
+}
+
 // typeCode types into the boxes of /link, as soon as the first of them has the focus by itself.
 export async function typeCode(page, code) {
   await page.locator('[aria-label="Character 1 of 4"]:focus').waitFor();

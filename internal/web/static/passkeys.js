@@ -89,19 +89,24 @@ if (window.PublicKeyCredential && navigator.credentials) {
 	// A passkey instead of a code of the second factor.
 	const present = async () => get(await ask("/account/second-factor/challenge", {}));
 
-	// Forms that take a code or a passkey: the passkey's answer is sent with the form.
-	for (const form of document.querySelectorAll("form[data-passkey=confirm]")) {
+	// A passkey instead of the password.
+	const alone = async () => get(await ask("/account/confirm/challenge", {}));
+
+	// Forms that take a code or a passkey, and those that take the password or a passkey: the passkey's answer is sent with
+	// the form.
+	for (const form of document.querySelectorAll("form[data-passkey=confirm], form[data-passkey=alone]")) {
+		const instead = form.dataset.passkey === "alone";
 		const button = form.querySelector("[data-passkey-ask]");
 		const problem = form.querySelector("[role=alert]");
 		button.addEventListener("click", async () => {
-			if (!form.reportValidity()) return;
+			if (!instead && !form.reportValidity()) return;
 			button.disabled = true;
 			problem.hidden = true;
 			try {
 				const answer = document.createElement("input");
 				answer.type = "hidden";
 				answer.name = "answer";
-				answer.value = await present();
+				answer.value = await (instead ? alone() : present());
 				form.append(answer);
 				form.submit();
 			} catch (error) {

@@ -6,6 +6,8 @@ import { announced, assert, heading, press, scene, signedIn, signIn, story } fro
 
 await story(async (stage) => {
   const page = await signedIn(stage);
+  await page.getByRole('link', { name: 'Second factor' }).click();
+  await heading(page, 'Security');
   await page.getByRole('link', { name: 'Turn it on' }).click();
   await heading(page, 'Turn on the second factor');
   await stage.look(page, 'factor');
@@ -40,13 +42,13 @@ await story(async (stage) => {
   await page.waitForURL(/auth.code\?next=/);
   await heading(page, 'One more step');
   await page.getByLabel('Verification code').fill(spent);
-  await press(page, 'Go on');
+  await press(page, 'Continue');
   await announced(page, 'The code is not right, or was used before.');
   await stage.look(page, 'code-wrong');
   await page.getByLabel('Verification code').fill(`${next.slice(0, 3)} ${next.slice(3)}`); // as apps show it
-  await press(page, 'Go on');
-  await heading(page, 'Shelf for TV wants to sign in');
-  await page.goto('/account');
+  await press(page, 'Continue');
+  await heading(page, '“Shelf for TV” wants to sign in');
+  await page.goto('/account/security');
 
   await page.getByText('Turn it off', { exact: true }).click();
   const form = page.locator('form', { has: page.getByRole('button', { name: 'Turn the second factor off' }) });
