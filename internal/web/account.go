@@ -57,7 +57,7 @@ type ownNotice struct {
 
 func newOwnNotice(v *visit, s sent) ownNotice {
 	n := ownNotice{sent: s, Account: v.account}
-	if s.problem == "" {
+	if s.problem.empty() {
 		n.Done = doneTexts[v.URL.Query().Get("done")]
 	}
 	return n

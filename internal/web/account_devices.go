@@ -33,7 +33,7 @@ func (o *ownDevices) pages() []page {
 
 // maxDevices is how many devices or browsers are on a page: on a phone, that is two
 // screens and a half.
-const maxDevices = 15
+const maxDevices = 10
 
 // devicesData is the section of devices.
 type devicesData struct {
@@ -114,9 +114,11 @@ func (o *ownDevices) askDevice(ctx context.Context, v *visit) (question, error) 
 	}
 	d, tokens, err := o.devices.Held(ctx, v.account.ID, id)
 	return question{
-		Title:  "Sign out " + claim(cmp.Or(d.Name, d.Device, d.Product, "a program")) + "?",
-		Ends:   []string{"It holds " + countOf(tokens, "token", "tokens") + ". Nothing on it works with your account any more, until it signs in again."},
-		Button: "Sign it out", Back: devicesPath,
+		Title: say("Sign out %s?", claimed(cmp.Or(d.Name, d.Device, d.Product))),
+		Ends: []phrase{
+			say("It holds %s. Nothing on it works with your account any more, until it signs in again.", countOf(tokens, "token", "tokens")),
+		},
+		Button: say("Sign it out"), Back: devicesPath,
 	}, err
 }
 
@@ -142,8 +144,8 @@ func (o *ownDevices) askSession(ctx context.Context, v *visit) (question, error)
 		return question{}, err
 	}
 	return question{
-		Title: "Sign out " + browserName(list[i].UserAgent) + "?", Ends: []string{"1 browser has to sign in again."},
-		Button: "Sign it out", Back: browsersPath,
+		Title: say("Sign out %s?", browserName(list[i].UserAgent)), Ends: []phrase{say("1 browser has to sign in again.")},
+		Button: say("Sign it out"), Back: browsersPath,
 	}, nil
 }
 
@@ -166,12 +168,12 @@ func (o *ownDevices) askOthers(ctx context.Context, v *visit) (question, error) 
 	}
 	browsers, err := o.sessions.CountOf(ctx, v.account.ID)
 	return question{
-		Title: "Sign out everything but this browser?",
-		Ends: []string{
-			countOf(devices, "device or program", "devices and programs") + ", with " + countOf(tokens, "token", "tokens"),
+		Title: say("Sign out everything but this browser?"),
+		Ends: []phrase{
+			say("%s, with %s", countOf(devices, "device or program", "devices and programs"), countOf(tokens, "token", "tokens")),
 			countOf(browsers-1, "other browser", "other browsers"),
 		},
-		Button: "Sign out everything else", Back: devicesPath,
+		Button: say("Sign out everything else"), Back: devicesPath,
 	}, err
 }
 

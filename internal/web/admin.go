@@ -45,7 +45,7 @@ var adminDone = map[string]string{
 // newNotice returns the notice of a visit, with the form that the page answers.
 func newNotice(v *visit, s sent) notice {
 	n := notice{sent: s}
-	if s.problem == "" {
+	if s.problem.empty() {
 		n.Done = adminDone[v.URL.Query().Get("done")]
 	}
 	return n
@@ -54,7 +54,7 @@ func newNotice(v *visit, s sent) notice {
 // page is the view of a template that shows the notice.
 func (n notice) page(name string, data any) view {
 	answer := view{name: name, data: data}
-	if n.problem != "" {
+	if !n.problem.empty() {
 		answer.status = http.StatusBadRequest
 	}
 	return answer

@@ -108,7 +108,7 @@ func (a *adminAccount) change(
 		return view{}, err
 	}
 	if id == v.account.ID {
-		return a.show(ctx, v, sent{problem: ownAccount})
+		return a.show(ctx, v, sent{problem: say(ownAccount)})
 	}
 	return adminChanged(ctx, v, accountPath(id), done, a.show, change(ctx, id))
 }
@@ -143,52 +143,56 @@ func (a *adminAccount) risky(
 	}, change})
 	return func(ctx context.Context, v *visit) (view, error) {
 		if v.PathValue("id") == decimal(v.account.ID) {
-			return a.show(ctx, v, sent{problem: ownAccount})
+			return a.show(ctx, v, sent{problem: say(ownAccount)})
 		}
 		return careful(ctx, v)
 	}
 }
 
 // signedIn says what is signed in with an account.
-func (a *adminAccount) signedIn(ctx context.Context, of account.Account) ([]string, error) {
+func (a *adminAccount) signedIn(ctx context.Context, of account.Account) ([]phrase, error) {
 	tokens, err := a.tokens.CountSelected(ctx, token.Selection{AccountID: of.ID})
 	if err != nil {
 		return nil, err
 	}
 	browsers, err := a.sessions.CountOf(ctx, of.ID)
-	return []string{countOf(tokens, "token", "tokens") + " of programs and devices", countOf(browsers, "browser", "browsers")}, err
+	return []phrase{
+		say("%s of programs and devices", countOf(tokens, "token", "tokens")), countOf(browsers, "browser", "browsers"),
+	}, err
 }
 
 func (a *adminAccount) askSignOut(ctx context.Context, of account.Account) (question, error) {
 	ends, err := a.signedIn(ctx, of)
-	return question{Title: "Sign out everything of " + of.Username + "?", Ends: ends, Button: "Sign out everything"}, err
+	return question{
+		Title: say("Sign out everything of %s?", of.Username), Ends: ends, Button: say("Sign out everything"),
+	}, err
 }
 
 func (a *adminAccount) askDisable(ctx context.Context, of account.Account) (question, error) {
 	ends, err := a.signedIn(ctx, of)
 	return question{
-		Title: "Disable " + of.Username + "?", Ends: ends, Button: "Disable " + of.Username,
-		Later: "Nobody can sign in with a disabled account, and nothing that is signed in with it works. " +
-			"It can be enabled again, and then everything works as before.",
+		Title: say("Disable %s?", of.Username), Ends: ends, Button: say("Disable %s", of.Username),
+		Later: say("Nobody can sign in with a disabled account, and nothing that is signed in with it works. " +
+			"It can be enabled again, and then everything works as before."),
 	}, err
 }
 
 func (a *adminAccount) askFactor(_ context.Context, of account.Account) (question, error) {
 	return question{
-		Title: "Turn off the second factor of " + of.Username + "?",
-		Ends: []string{
-			"1 authenticator app and " + countOf(of.BackupCodes, "backup code", "backup codes") + " work no longer",
-			of.Username + " then signs in with the password alone. Make sure that it is they who ask for this.",
+		Title: say("Turn off the second factor of %s?", of.Username),
+		Ends: []phrase{
+			say("1 authenticator app and %s work no longer.", countOf(of.BackupCodes, "backup code", "backup codes")),
+			say("%s then signs in with the password alone. Make sure that it is they who ask for this.", of.Username),
 		},
-		Button: "Turn their second factor off",
+		Button: say("Turn their second factor off"),
 	}, nil
 }
 
 func (a *adminAccount) askPasskey(_ context.Context, of account.Account) (question, error) {
 	return question{
-		Title:  "Remove a passkey of " + of.Username + "?",
-		Ends:   []string{"1 passkey does not sign " + of.Username + " in any more."},
-		Button: "Remove this passkey",
+		Title:  say("Remove a passkey of %s?", of.Username),
+		Ends:   []phrase{say("1 passkey does not sign %s in any more.", of.Username)},
+		Button: say("Remove this passkey"),
 	}, nil
 }
 
@@ -207,10 +211,10 @@ func (a *adminAccount) askRemove(ctx context.Context, of account.Account) (quest
 	servers, err := a.sources.Owned(ctx, of.ID, paging.Request{Limit: manyShares})
 	ends = append(ends, countOf(len(shares.Rows), "share", "shares"))
 	if n := len(servers.Rows); n > 0 {
-		ends = append(ends, countOf(n, "server", "servers")+" go to the admins")
+		ends = append(ends, say("%s go to the admins", countOf(n, "server", "servers")))
 	}
 	return question{
-		Title: "Remove " + of.Username + " for good?", Ends: ends, Button: "Remove " + of.Username,
+		Title: say("Remove %s for good?", of.Username), Ends: ends, Button: say("Remove %s", of.Username),
 	}, err
 }
 

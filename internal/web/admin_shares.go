@@ -70,9 +70,9 @@ func (a *adminShares) askRemove(ctx context.Context, v *visit) (question, error)
 	}
 	tokens, err := a.servers.tokens.CountSelected(ctx, token.Selection{SourceID: server.ID, AccountID: with.ID})
 	return question{
-		Title:  "Take back the share of " + with.Username + " in " + claim(server.Name) + "?",
-		Ends:   []string{"1 share, and " + countOf(tokens, "token", "tokens") + " that " + with.Username + " has for it"},
-		Button: "Take it back", Back: a.servers.path, Others: true,
+		Title:  say("Take back the share of %s in %s?", with.Username, claim(server.Name)),
+		Ends:   []phrase{say("1 share, and %s that %s has for it", countOf(tokens, "token", "tokens"), with.Username)},
+		Button: say("Take it back"), Back: a.servers.path, Others: true,
 	}, err
 }
 

@@ -168,12 +168,12 @@ func (a *adminSources) askRemove(ctx context.Context, v *visit) (question, error
 	}
 	tokens, err := a.tokens.CountSelected(ctx, token.Selection{SourceID: src.ID})
 	return question{
-		Title: "Remove " + claim(src.Name) + " from the list?",
-		Ends: []string{
-			countOf(len(shares.Rows), "share", "shares"), countOf(tokens, "token", "tokens") + " for it",
-			"The " + string(a.kind) + " itself is not changed.",
+		Title: say("Remove %s from the list?", claim(src.Name)),
+		Ends: []phrase{
+			countOf(len(shares.Rows), "share", "shares"), say("%s for it", countOf(tokens, "token", "tokens")),
+			say("It is itself not changed."),
 		},
-		Button: "Remove it", Back: a.path, Others: true,
+		Button: say("Remove it"), Back: a.path, Others: true,
 	}, err
 }
 

@@ -515,7 +515,7 @@ func TestChart(t *testing.T) {
 	var texts []string
 	var bars [][4]int
 	for _, p := range c.Panels {
-		texts = append(texts, p.Text)
+		texts = append(texts, p.Text.String())
 		for _, b := range p.Bars {
 			bars = append(bars, [4]int{b.X, b.Y, b.Height, int(b.N)})
 		}
@@ -543,7 +543,7 @@ func TestChart(t *testing.T) {
 	}, table); diff != "" {
 		t.Errorf("table (-want +got):\n%s", diff)
 	}
-	if empty := web.NewChart(now, nil); empty.Panels[0].Text != "Sign-ins in the last day: none." || empty.Rows != nil {
+	if empty := web.NewChart(now, nil); empty.Panels[0].Text.String() != "Sign-ins in the last day: none." || empty.Rows != nil {
 		t.Errorf("of nothing: got %+v", empty)
 	}
 }

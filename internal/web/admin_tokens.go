@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"net/url"
 	"strings"
@@ -71,12 +70,12 @@ func (a *adminTokens) ask(ctx context.Context, v *visit) (question, error) {
 	}
 	n, err := a.tokens.CountSelected(ctx, token.Selection{ID: id})
 	q := question{
-		Title:  "Revoke token " + decimal(id) + " of " + t.Username + "?",
-		Ends:   []string{claim(cmp.Or(t.Device.Describe(), "a program")) + " stops working with this account."},
-		Button: "Revoke it", Back: "/admin/tokens", Others: t.AccountID != v.account.ID,
+		Title:  say("Revoke token %s of %s?", decimal(id), t.Username),
+		Ends:   []phrase{say("%s stops working with this account.", claimed(t.Device.Describe()))},
+		Button: say("Revoke it"), Back: "/admin/tokens", Others: t.AccountID != v.account.ID,
 	}
 	if n > 1 {
-		q.Ends = append(q.Ends, countOf(n-1, "token", "tokens")+" that were made from it end, too.")
+		q.Ends = append(q.Ends, say("%s that were made from it end, too.", countOf(n-1, "token", "tokens")))
 	}
 	return q, err
 }

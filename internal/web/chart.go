@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -60,7 +59,7 @@ type panel struct {
 	Total, Most int64
 	Bars        []bar
 	// Text describes the bars in words.
-	Text string
+	Text phrase
 }
 
 // bar is a quarter of an hour with a count above zero.
@@ -135,10 +134,10 @@ func newPanel(s series, first time.Time, n []int64) panel {
 		height := max(2, int(count*chartHeight/p.Most)) // a count of one stays visible
 		p.Bars = append(p.Bars, bar{10*i + 1, chartHeight - height, 8, height, count, at})
 	}
-	p.Text = p.Name + " in the last day: none."
+	p.Text = say("%s in the last day: none.", say(p.Name))
 	if p.Total > 0 {
-		p.Text = fmt.Sprintf("%s in the last day: %s in all, at most %s in a quarter of an hour, last so at %s UTC.",
-			p.Name, grouped(p.Total), grouped(p.Most), most.Format("15:04"))
+		p.Text = say("%s in the last day: %s in all, at most %s in a quarter of an hour, last so at %s UTC.",
+			say(p.Name), grouped(p.Total), grouped(p.Most), most.Format("15:04"))
 	}
 	return p
 }

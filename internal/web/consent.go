@@ -224,8 +224,8 @@ func (c *consent) decide(ctx context.Context, v *visit) (view, error) {
 
 func (c *consent) denied(context.Context, *visit) (view, error) {
 	return view{name: "message", data: message{
-		"Denied", "Nothing was given: the device was not signed in. You can close this page.",
-		"/account", "To your account",
+		say("Denied"), say("Nothing was given: the device was not signed in. You can close this page."),
+		"/account", say("To your account"),
 	}}, nil
 }
 

@@ -52,7 +52,7 @@ func (f factorForms) show(ctx context.Context, v *visit, of factorOf, s sent) (v
 	}
 	image, err := qrImage(string(e.URL))
 	answer := view{name: "factor", data: factorData{s, of, e, image}}
-	if s.problem != "" {
+	if !s.problem.empty() {
 		answer.status = http.StatusBadRequest
 	}
 	return answer, err

@@ -349,7 +349,7 @@ func TestWaitText(t *testing.T) {
 		23*time.Hour + time.Nanosecond: "Wait 24 hours",
 		24 * time.Hour:                 "Wait 24 hours",
 	} {
-		if got := web.WaitText(wait); got != want+", then try again." {
+		if got := web.WaitText(wait).String(); got != want+", then try again." {
 			t.Errorf("a wait of %v reads %q, want %q", wait, got, want)
 		}
 	}

@@ -7,25 +7,29 @@ import (
 	"unicode/utf8"
 )
 
-// longName is how many characters of a name are shown at once.
-const longName = 40
+const (
+	// longName is how many characters a name may have that always fits.
+	longName = 24
+	// longClaim is how many characters of a name are in a sentence at most.
+	longClaim = 40
+)
 
-// nameTag shows a name that somebody chose. A long one is cut, and shown whole on
-// demand: it would push everything else off the page.
+// nameTag shows a name that somebody chose. The stylesheet cuts a long one after two
+// lines, and shows it whole when it is opened: it would push everything else off the
+// page.
 func nameTag(name string) template.HTML {
 	if utf8.RuneCountInString(name) <= longName {
 		return template.HTML(`<span class="name">` + html.EscapeString(name) + `</span>`)
 	}
-	return template.HTML(`<details class="name"><summary>` + html.EscapeString(clamp(name)) + `</summary>` +
-		html.EscapeString(name) + `</details>`)
+	return template.HTML(`<details class="name"><summary>` + html.EscapeString(name) + `</summary></details>`)
 }
 
 // clamp cuts a long name.
 func clamp(name string) string {
-	if utf8.RuneCountInString(name) <= longName {
+	if utf8.RuneCountInString(name) <= longClaim {
 		return name
 	}
-	return string([]rune(name)[:longName-1]) + "…"
+	return string([]rune(name)[:longClaim-1]) + "…"
 }
 
 // claim shows in quotation marks what a program says of itself. It has none in it,
@@ -37,6 +41,14 @@ func claim(text string) string {
 		}
 		return r
 	}, clamp(text)))
+}
+
+// claimed is claim, for what may say nothing of itself.
+func claimed(text string) phrase {
+	if text == "" {
+		return say("a program")
+	}
+	return say("%s", claim(text))
 }
 
 const quotationMarks = "\"“”„‟«»″〝〞＂❝❞"

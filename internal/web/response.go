@@ -36,7 +36,11 @@ type view struct {
 }
 
 // message is the data of a page with one text and one link.
-type message struct{ Title, Text, To, Way string }
+type message struct {
+	Title, Text phrase
+	To          string
+	Way         phrase
+}
 
 // layoutData is what every template gets.
 type layoutData struct {
@@ -97,7 +101,7 @@ func (f *frame) writePage(w http.ResponseWriter, v *visit, answer view) {
 	data := layoutData{
 		Account: v.account, Path: v.URL.Path, Tabs: tabsAt(f.tabs, v), Data: answer.data,
 	}
-	page, err := f.templates.named(answer.name)
+	page, err := f.templates.named(answer.name, v.language())
 	if err == nil {
 		err = page.ExecuteTemplate(&b, "layout.html", data)
 	}
@@ -109,6 +113,8 @@ func (f *frame) writePage(w http.ResponseWriter, v *visit, answer view) {
 		w.Header().Set("Refresh", "0; url="+answer.refresh)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Language", v.language().tag)
+	w.Header().Set("Vary", "Accept-Language")
 	w.WriteHeader(max(answer.status, http.StatusOK))
 	// Names that others chose are all over the pages. None of them may move or hide
 	// the text around it, whichever way it came into the database.

@@ -15,11 +15,11 @@ import (
 // question is what a visitor is asked before a change that cannot be undone.
 type question struct {
 	// Title asks, and Button does it.
-	Title, Button string
-	// Ends says what the change will end, by count. Each is a sentence of its own.
-	Ends []string
+	Title, Button phrase
+	// Ends says what the change will end, by count.
+	Ends []phrase
 	// Later says how it can be undone after all. Empty: it cannot.
-	Later string
+	Later phrase
 	// Back is the page that the visitor came from.
 	Back string
 	// Others: the change takes something from somebody else, so it takes the
@@ -98,7 +98,7 @@ func (c caution) show(ctx context.Context, v *visit, q question, s sent) (view, 
 		}
 	}
 	answer := view{name: "sure", data: data}
-	if s.problem != "" {
+	if !s.problem.empty() {
 		answer.status = http.StatusBadRequest
 	}
 	return answer, nil

@@ -15,16 +15,17 @@ import (
 // none.
 //
 // A template gets one of its forms by the form's action, {{$f := .Form "/link"}}, and
-// asks it for the attributes of each field. So every form keeps what was typed, marks
+// asks it for the attributes of each field and for {{wrong $f "code"}} below it. So every form keeps what was typed, marks
 // the field that is wrong, and has the problem beside it; the summary at the top of
 // the page links to the field. A page may have many forms with fields of the same
 // name: what was sent belongs to the one with the action that it was sent to.
 type sent struct {
 	action string
 	values url.Values
-	// field is the wrong one; empty: none in particular. problem is what is wrong;
-	// empty: nothing.
-	field, problem string
+	// field is the wrong one; empty: none in particular.
+	field string
+	// problem is what is wrong; empty: nothing.
+	problem phrase
 }
 
 // rejected returns the form of a visit that failed with err. It returns false when
@@ -65,12 +66,18 @@ func (s sent) Wrong() wrong {
 }
 
 // wrong is a problem with a form, and the id of the field that it is about.
-type wrong struct{ Text, To string }
+type wrong struct {
+	Text phrase
+	To   string
+}
+
+// Any reports whether there is a problem.
+func (w wrong) Any() bool { return !w.Text.empty() }
 
 // Form returns the form of the page that is sent to a path.
 func (s sent) Form(action string) form {
 	f := form{action: action}
-	if s.action == action && s.problem != "" {
+	if s.action == action && !s.problem.empty() {
 		f.sent = s
 	}
 	return f
@@ -86,7 +93,7 @@ type form struct {
 func (f form) Action() string { return f.action }
 
 // Failed reports whether the page answers this form.
-func (f form) Failed() bool { return f.sent.problem != "" }
+func (f form) Failed() bool { return !f.sent.problem.empty() }
 
 // ID is the id of a field: no other form of the page has it.
 func (f form) ID(field string) string {
@@ -136,11 +143,11 @@ func (f form) Check(field string, checked bool) template.HTMLAttr {
 	return text
 }
 
-// Problem is what is wrong with a field, for below it. Empty: nothing.
-func (f form) Problem(field string) template.HTML {
+// problemTag is what is wrong with a field, for below it. Empty: nothing.
+func (f form) problemTag(l *language, field string) template.HTML {
 	if !f.wrong(field) {
 		return ""
 	}
 	return template.HTML(`<p class="wrong" id="` + html.EscapeString(f.ID(field)) + `-wrong">` +
-		html.EscapeString(f.sent.problem) + `</p>`)
+		html.EscapeString(f.sent.problem.in(l)) + `</p>`)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-//go:embed templates static
+//go:embed templates static texts
 var files embed.FS
 
 // templates are the parsed templates of the pages. Each is parsed when it is first
@@ -24,36 +24,45 @@ type templates struct {
 	parsed map[string]*template.Template
 }
 
-// named returns a template, by the name of its file without ".html", together with
-// the layout.
-func (t *templates) named(name string) (*template.Template, error) {
+// named returns a template in a language, by the name of its file without ".html",
+// together with the layout.
+func (t *templates) named(name string, l *language) (*template.Template, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if found := t.parsed[name]; found != nil {
+	key := l.tag + " " + name
+	if found := t.parsed[key]; found != nil {
 		return found, nil
 	}
-	parsed := template.New("layout.html").Funcs(templateFuncs).Funcs(template.FuncMap{
-		"when": func(at time.Time) template.HTML { return whenTag(t.now(), at) },
-	})
+	parsed := template.New("layout.html").Funcs(templateFuncs).Funcs(t.funcsOf(l))
 	for _, file := range []string{"layout", name} {
 		text, err := files.ReadFile("templates/" + file + ".html")
 		if err != nil {
 			return nil, fmt.Errorf("reading a template: %w", err)
 		}
-		if parsed, err = parsed.Parse(string(text)); err != nil {
+		if parsed, err = parsed.Parse(translated(string(text), l.translate)); err != nil {
 			return nil, fmt.Errorf("parsing a template: %w", err)
 		}
 	}
 	if t.parsed == nil {
 		t.parsed = make(map[string]*template.Template)
 	}
-	t.parsed[name] = parsed
+	t.parsed[key] = parsed
 	return parsed, nil
+}
+
+// funcsOf returns the functions that depend on the language or on the time.
+func (t *templates) funcsOf(l *language) template.FuncMap {
+	return template.FuncMap{
+		"lang":  func() string { return l.tag },
+		"t":     l.any,
+		"date":  l.exact,
+		"when":  func(at time.Time) template.HTML { return whenTag(l, t.now(), at) },
+		"wrong": func(f form, field string) template.HTML { return f.problemTag(l, field) },
+	}
 }
 
 var templateFuncs = template.FuncMap{
 	"static":      staticURL,
-	"date":        exact,
 	"iso":         iso,
 	"browser":     browserName,
 	"add":         func(a, b int) int { return a + b },

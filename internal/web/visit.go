@@ -44,6 +44,9 @@ func (v *visit) fromPlainHTTP() bool {
 		strings.HasPrefix(v.Header.Get("Origin"), "http://")
 }
 
+// language is the one in which the visitor reads the pages.
+func (v *visit) language() *language { return allLanguages().of(v.Request) }
+
 // signedIn reports whether the session is complete.
 func (v *visit) signedIn() bool { return v.account.ID != 0 }
 

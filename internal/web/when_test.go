@@ -15,11 +15,11 @@ func TestAgo(t *testing.T) {
 		"1 hour ago": time.Hour, "23 hours ago": 24*time.Hour - 1, "1 day ago": 24 * time.Hour, "59 days ago": 60*24*time.Hour - 1,
 		"2 months ago": 60 * 24 * time.Hour, "24 months ago": 729 * 24 * time.Hour, "2 years ago": 730 * 24 * time.Hour,
 	} {
-		if got := web.Ago(now, now.Add(-past)); got != text {
+		if got := web.Ago(now, now.Add(-past)).String(); got != text {
 			t.Errorf("%s ago is %q, want %q", past, got, text)
 		}
 	}
-	if got := web.Ago(now, now.Add(time.Hour)); got != "just now" { // a clock was set back
+	if got := web.Ago(now, now.Add(time.Hour)).String(); got != "just now" { // a clock was set back
 		t.Errorf("in the future is %q", got)
 	}
 }

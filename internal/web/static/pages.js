@@ -10,7 +10,7 @@ if (/^#!?\?/.test(location.hash)) {
 
 // The server writes times in UTC. Show them in the visitor's time zone.
 for (const time of document.querySelectorAll("time[datetime]")) {
-	if (time.textContent.endsWith(" UTC")) time.textContent = new Date(time.dateTime).toLocaleString("en-GB", { dateStyle: "long", timeStyle: "short" });
+	if (time.textContent.endsWith(" UTC")) time.textContent = new Date(time.dateTime).toLocaleString(document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang, { dateStyle: "long", timeStyle: "short" });
 }
 
 // The boxes of a code: typing moves to the next box, Backspace to the previous one, and a pasted code fills all.

@@ -1,6 +1,9 @@
 // The browser's side of passkeys. Without JavaScript or WebAuthn, the buttons stay hidden.
 "use strict";
 
+// The texts are in the language of the page.
+const said = document.currentScript.dataset;
+
 if (window.PublicKeyCredential && navigator.credentials) {
 	// An error with a text for the visitor.
 	class Problem extends Error {}
@@ -16,10 +19,10 @@ if (window.PublicKeyCredential && navigator.credentials) {
 		const json = (response.headers.get("Content-Type") || "").startsWith("application/json");
 		if (!json) {
 			if (response.redirected) location.reload(); // the visitor was signed out
-			throw new Problem("The server did not take it. Load the page anew and try again.");
+			throw new Problem(said.rejected);
 		}
 		const answer = await response.json();
-		if (answer.problem) throw new Problem(answer.problem);
+		if (answer.problem) throw Object.assign(new Problem(answer.problem), { field: answer.field });
 		return answer;
 	};
 
@@ -49,16 +52,20 @@ if (window.PublicKeyCredential && navigator.credentials) {
 		});
 	};
 
-	const words = {
-		NotAllowedError: "Nothing was chosen, or it took too long. Try again.",
-		InvalidStateError: "This passkey was added already.",
-		SecurityError: "Passkeys of this server work only at the address that it is known by.",
-	};
+	const words = { NotAllowedError: said.notAllowed, InvalidStateError: said.invalidState, SecurityError: said.security };
 
 	// Shows what went wrong.
 	const explain = (problem, error) => {
-		problem.textContent = error instanceof Problem ? error.message : words[error.name] || "The browser could not use a passkey.";
+		problem.textContent = error instanceof Problem ? error.message : words[error.name] || said.other;
 		problem.hidden = false;
+		// The problem stands at its field, too, as on pages without a script.
+		const form = problem.closest("form");
+		const field = form && error.field && form.elements[error.field];
+		if (!field || !problem.id) return;
+		field.setAttribute("aria-invalid", "true");
+		field.setAttribute("aria-describedby", problem.id);
+		field.addEventListener("input", () => field.removeAttribute("aria-invalid"), { once: true });
+		field.focus();
 	};
 
 	// Runs one ceremony with its button disabled, and shows what went wrong.
