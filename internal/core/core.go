@@ -10,6 +10,7 @@ package core
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"sync"
@@ -279,8 +280,45 @@ func Backup(ctx context.Context, cfg Config, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	return d.Backup(ctx, path)
+	if err := d.Backup(ctx, path); err != nil {
+		return err
+	}
+	// The copy is made, whether or not its time can be stored.
+	_ = store.Settings{DB: d}.Put(ctx, backupSetting, []byte(cfg.withDefaults().Now().UTC().Format(time.RFC3339)))
+	return nil
 }
+
+// backupSetting is when the database was copied last.
+const backupSetting = "backup"
+
+// LastBackup returns when the database was copied last by Backup: the zero time if it
+// never was.
+func (c *Core) LastBackup(ctx context.Context) (time.Time, error) {
+	text, err := store.Settings{DB: c.DB}.Find(ctx, backupSetting)
+	if errors.Is(err, db.ErrNotFound) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	at, err := time.Parse(time.RFC3339, string(text))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading when the last backup was: %w", err)
+	}
+	return at, nil
+}
+
+// ServerName is what this server is called. Empty: it has no name of its own.
+func (c *Core) ServerName() string {
+	if c.Sources == nil || c.Sources.Self().Name == source.DefaultName {
+		return ""
+	}
+	return c.Sources.Self().Name
+}
+
+// HasBackups reports whether the database is one that Backup copies. One that
+// processes share has tools of its own.
+func (c *Core) HasBackups() bool { return !c.DB.Shared() }
 
 // HeldError says which process holds the data folder. It is an ErrInUse.
 type HeldError = db.HeldError

@@ -89,6 +89,7 @@ type accountPage struct {
 	passkeys *passkey.Service
 	audit    *audit.Log
 	accounts *account.Service
+	steps    firstSteps
 }
 
 func (p *accountPage) pages() []page {
@@ -103,6 +104,7 @@ func (p *accountPage) pages() []page {
 type overviewOfOwn struct {
 	ownNotice
 	Devices, Browsers, Passkeys int
+	Steps                       stepsData
 	// Latest is the last sign-in that succeeded. Zero: none is known.
 	Latest time.Time
 	// Guesses are those at the codes that the visitor has not read of yet.
@@ -119,6 +121,9 @@ func (p *accountPage) show(ctx context.Context, v *visit, s sent) (view, error) 
 		return view{}, err
 	}
 	if data.Browsers, err = p.sessions.CountOf(ctx, v.account.ID); err != nil {
+		return view{}, err
+	}
+	if data.Steps, err = p.steps.of(ctx, v); err != nil {
 		return view{}, err
 	}
 	keys, err := p.passkeys.List(ctx, v.account.ID)

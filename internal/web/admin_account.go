@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
@@ -35,6 +34,9 @@ func (a *adminAccount) pages() []page {
 		{"POST", path + "/enable", admin, a.enable},
 		{"POST", path + "/email", admin, a.setEmail},
 		{"POST", path + "/email/confirm", admin, a.confirmEmail},
+		{"POST", path + "/rename", admin, a.rename},
+		{"POST", path + "/promote", admin, a.risky(a.askPromote, a.promote)},
+		{"POST", path + "/demote", admin, a.risky(a.askDemote, a.demote)},
 		{"POST", path + "/password", admin, a.setPassword},
 		{"POST", path + "/second-factor", admin, a.linkFactor},
 		{"POST", path + "/second-factor/remove", admin, a.risky(a.askFactor, a.removeFactor)},
@@ -238,6 +240,41 @@ func (a *adminAccount) setEmail(ctx context.Context, v *visit) (view, error) {
 	}))
 }
 
+// rename gives the account another name, with which people sign in.
+func (a *adminAccount) rename(ctx context.Context, v *visit) (view, error) {
+	return a.change(ctx, v, "renamed", a.confirmed(v, func(ctx context.Context, id int64) error {
+		return a.accounts.Rename(ctx, v.actor(), id, v.PostFormValue("username"))
+	}))
+}
+
+func (a *adminAccount) askPromote(_ context.Context, of account.Account) (question, error) {
+	return question{
+		Title: say("Make %s an admin?", of.Username), Button: say("Make them an admin"),
+		Ends:  []phrase{say("An admin owns this server, sees these pages, and can change every other account.")},
+		Later: say("It can be undone: an admin can be made a member again."),
+	}, nil
+}
+
+func (a *adminAccount) promote(ctx context.Context, v *visit) (view, error) {
+	return a.change(ctx, v, "promoted", func(ctx context.Context, id int64) error {
+		return a.accounts.Promote(ctx, v.actor(), id)
+	})
+}
+
+func (a *adminAccount) askDemote(_ context.Context, of account.Account) (question, error) {
+	return question{
+		Title: say("Make %s a member?", of.Username), Button: say("Make them a member"),
+		Ends:  []phrase{say("%s loses these pages, and the tokens for servers that only admins reach.", of.Username)},
+		Later: say("It can be undone: a member can be made an admin again."),
+	}, nil
+}
+
+func (a *adminAccount) demote(ctx context.Context, v *visit) (view, error) {
+	return a.change(ctx, v, "demoted", func(ctx context.Context, id int64) error {
+		return a.accounts.Demote(ctx, v.actor(), id, a.sources)
+	})
+}
+
 // confirmEmail confirms the e-mail address that the admin was shown.
 func (a *adminAccount) confirmEmail(ctx context.Context, v *visit) (view, error) {
 	return a.change(ctx, v, "confirm", a.confirmed(v, func(ctx context.Context, id int64) error {
@@ -274,7 +311,7 @@ func (a *adminAccount) linkFactor(ctx context.Context, v *visit) (view, error) {
 		if err != nil {
 			return err
 		}
-		data = factorLinkData{Link: a.base(v) + FactorLink(secret), Expires: expires, Back: accountPath(id)}
+		data = factorLinkData{Link: v.base(a.publicURL) + FactorLink(secret), Expires: expires, Back: accountPath(id)}
 		data.Account, err = a.accounts.Get(ctx, id)
 		return err
 	}))
@@ -282,17 +319,6 @@ func (a *adminAccount) linkFactor(ctx context.Context, v *visit) (view, error) {
 		return answer, err
 	}
 	return view{name: "factor-link", data: data}, nil
-}
-
-// base is where browsers reach these pages, without a slash at the end.
-func (a *adminAccount) base(v *visit) plexauth.Secret {
-	switch {
-	case a.publicURL != "":
-		return plexauth.Secret(strings.TrimSuffix(a.publicURL, "/"))
-	case v.https:
-		return plexauth.Secret("https://" + v.Host)
-	}
-	return plexauth.Secret("http://" + v.Host)
 }
 
 func (a *adminAccount) removeFactor(ctx context.Context, v *visit) (view, error) {

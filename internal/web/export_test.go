@@ -135,6 +135,9 @@ func TextsOfTables() (texts []string) {
 	for _, s := range chartSeries {
 		texts = append(texts, s.name)
 	}
+	for _, c := range []chartOf{dayChart, weekChart} {
+		texts = append(texts, c.some, c.none)
+	}
 	for month := time.January; month <= time.December; month++ {
 		texts = append(texts, month.String())
 	}

@@ -70,6 +70,16 @@ type backupData struct {
 	Codes []plexauth.Secret
 }
 
+// File is the codes as a file that the browser saves without asking the server, which
+// does not have them any more.
+func (d backupData) File() template.URL {
+	text := "usher: " + d.Account.Username + "\r\n\r\n"
+	for _, code := range d.Codes {
+		text += string(code) + "\r\n"
+	}
+	return template.URL("data:text/plain;charset=utf-8;base64," + base64.StdEncoding.EncodeToString([]byte(text)))
+}
+
 // submit turns the second factor on if the form's code proves that the
 // authenticator app has the key. It shows the backup codes, which are never
 // shown again. The code of the new key is checked first, so that a mistake in it

@@ -44,8 +44,10 @@ type frame struct {
 	// tabs link the pages of a kind to each other.
 	tabs      []tabs
 	templates *templates
-	log       *slog.Logger
-	origin    *http.CrossOriginProtection
+	// name is what this server is called, and version that of usher.
+	name, version string
+	log           *slog.Logger
+	origin        *http.CrossOriginProtection
 }
 
 // mount adds a page to a mux. around wraps each handler.

@@ -49,7 +49,9 @@ type layoutData struct {
 	Path    string
 	// Tabs are the links between the pages of one kind; empty on other pages.
 	Tabs tabs
-	Data any
+	// Server is what this server is called, and Version that of usher.
+	Server, Version string
+	Data            any
 }
 
 // asJSON makes a handler answer one of our own scripts: with the path to go to,
@@ -100,6 +102,7 @@ func (f *frame) writePage(w http.ResponseWriter, v *visit, answer view) {
 	var b bytes.Buffer
 	data := layoutData{
 		Account: v.account, Path: v.URL.Path, Tabs: tabsAt(f.tabs, v), Data: answer.data,
+		Server: f.name, Version: f.version,
 	}
 	page, err := f.templates.named(answer.name, v.language())
 	if err == nil {

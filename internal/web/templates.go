@@ -66,6 +66,7 @@ var templateFuncs = template.FuncMap{
 	"iso":         iso,
 	"browser":     browserName,
 	"add":         func(a, b int) int { return a + b },
+	"day":         func(t time.Time) string { return t.UTC().Format("2006-01-02") },
 	"clock":       func(t time.Time) string { return t.UTC().Format("15:04") },
 	"second":      func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 	"device":      device.Device.Describe,

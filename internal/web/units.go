@@ -180,7 +180,7 @@ func translatePart(part []templateToken, translate func(string) string) string {
 		last--
 	}
 	// An element that is all of the unit is not part of it.
-	if last-first > 2 && part[first].kind == inlineTag && opens(part[first]) && closing(part[first:last]) == last-first-1 {
+	if last-first > 2 && !strings.HasPrefix(part[first].text, "<code") && part[first].kind == inlineTag && opens(part[first]) && closing(part[first:last]) == last-first-1 {
 		return join(part[:first], translate) + translateTag(part[first], translate) +
 			translatePart(part[first+1:last-1], translate) + join(part[last-1:], translate)
 	}
@@ -212,10 +212,17 @@ func closing(part []templateToken) int {
 	return -1
 }
 
-// readable reports whether there is a word outside tags and actions.
+// readable reports whether there is a word outside tags, actions and what people
+// type as it stands.
 func readable(part []templateToken) bool {
+	code := false
 	for _, t := range part {
-		if t.kind == plainText && strings.ContainsFunc(t.text, unicode.IsLetter) {
+		switch {
+		case t.kind == inlineTag && strings.HasPrefix(t.text, "<code"):
+			code = true
+		case t.text == "</code>":
+			code = false
+		case !code && t.kind == plainText && strings.ContainsFunc(t.text, unicode.IsLetter):
 			return true
 		}
 	}

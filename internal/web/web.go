@@ -21,6 +21,9 @@ type Config struct {
 	// PublicURL is where browsers reach the pages; a passkey is bound to its host
 	// name. Empty: the address that each request was sent to.
 	PublicURL string
+	// Version is that of this usher, which every page shows to those who are signed
+	// in. Empty: it is not shown.
+	Version string
 	// NoHSTS leaves out the header that makes browsers insist on https.
 	NoHSTS bool
 }
@@ -31,6 +34,7 @@ func New(c *core.Core, cfg Config) *Pages {
 	p := &Pages{frame: &frame{
 		sessions: c.Sessions, accounts: c.Accounts, publicURL: publicURL, hsts: !cfg.NoHSTS, tabs: []tabs{accountTabs, adminTabs},
 		log: c.Logger, origin: http.NewCrossOriginProtection(), templates: &templates{now: c.Now},
+		name: c.ServerName(), version: cfg.Version,
 	}}
 	browsers := &browserSessions{sessions: c.Sessions, accounts: c.Accounts, log: c.Logger, now: c.Now}
 	site := passkeySite{publicURL: publicURL}
@@ -74,6 +78,10 @@ func accountFeatures(c *core.Core, site passkeySite) []feature {
 	cautious := newCaution(c, site)
 	own := &accountPage{
 		devices: c.Devices, sessions: c.Sessions, passkeys: c.Passkeys, audit: c.Audit, accounts: c.Accounts,
+		steps: firstSteps{
+			accounts: c.Accounts, sources: c.Sources, tokens: c.Tokens, backups: c.HasBackups, lastBackup: c.LastBackup,
+			address: func(v *visit) plexauth.Secret { return v.base(site.publicURL) },
+		},
 	}
 	security := &ownSecurity{
 		accounts: c.Accounts, sessions: c.Sessions, passkeys: c.Passkeys, site: site, check: check,
@@ -98,7 +106,7 @@ func adminFeatures(c *core.Core, publicURL string, cautious caution) []feature {
 	return []feature{
 		&adminOverview{
 			accounts: c.Accounts, sources: c.Sources, tokens: c.Tokens, sessions: c.Sessions,
-			origins: c.Origins, log: c.Audit, now: c.Now,
+			origins: c.Origins, log: c.Audit, now: c.Now, backups: c.HasBackups, lastBackup: c.LastBackup,
 		},
 		&adminAccounts{accounts: c.Accounts},
 		&adminAccount{

@@ -133,8 +133,8 @@ func (w *world) full() (accountID, sourceID int64) {
 		w.do(func(ctx context.Context, tx *db.Tx) error {
 			return accounts.SetBackupCodes(ctx, tx, a.ID, []signin.Hash{{1}})
 		})
-		device := w.device(accountID, fmt.Sprint("device ", i))
-		w.token(fmt.Sprint("token ", i), token.Row{AccountID: accountID, DeviceID: device})
+		deviceID := w.device(accountID, fmt.Sprint("device ", i))
+		w.token(fmt.Sprint("token ", i), token.Row{AccountID: accountID, DeviceID: deviceID})
 		w.session(session.Session{AccountID: accountID, Complete: true, LastUsedAt: at(i / 2), ExpiresAt: at(1)}, fmt.Sprint(i))
 		w.do(func(ctx context.Context, tx *db.Tx) error {
 			id, err := sources.Insert(ctx, tx, source.Source{
