@@ -33,7 +33,7 @@ func (o *ownDevices) pages() []page {
 
 // maxDevices is how many devices or browsers are on a page: on a phone, that is two
 // screens and a half.
-const maxDevices = 10
+const maxDevices = 8
 
 // devicesData is the section of devices.
 type devicesData struct {

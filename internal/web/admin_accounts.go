@@ -34,7 +34,7 @@ type accountsData struct {
 
 // maxRows is how many rows of a listing are on a page: on a phone, that is two
 // screens and a half.
-const maxRows = 15
+const maxRows = 12
 
 func (a *adminAccounts) show(ctx context.Context, v *visit, s sent) (view, error) {
 	data := accountsData{

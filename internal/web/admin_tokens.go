@@ -45,7 +45,7 @@ func (a *adminTokens) show(ctx context.Context, v *visit) (view, error) {
 	if data.Accounts, err = fewAccounts(ctx, a.accounts); err != nil {
 		return view{}, err
 	}
-	list, err := a.tokens.List(ctx, data.Account, wantedPage(v, "", maxRows))
+	list, err := a.tokens.List(ctx, data.Account, wantedPage(v, "", maxDevices))
 	data.Tokens, data.Besides = list.Rows, besides(v, "", "tokens", list)
 	return data.page("admin-tokens", data), err
 }

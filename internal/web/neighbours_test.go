@@ -67,12 +67,12 @@ func TestAccountsInPages(t *testing.T) {
 	b := w.browser().signIn("olga")
 	names := regexp.MustCompile(`user\d{3}\b`)
 	found, pages := b.walk("/admin/accounts", regexp.MustCompile(`>user\d{3}</`))
-	if len(found) != 250 || pages != 17 || names.FindString(found[0]) != "user000" || names.FindString(found[249]) != "user249" {
-		t.Errorf("%d accounts on %d pages, want 250 on 17", len(found), pages)
+	if len(found) != 250 || pages != 22 || names.FindString(found[0]) != "user000" || names.FindString(found[249]) != "user249" {
+		t.Errorf("%d accounts on %d pages, want 250 on 22", len(found), pages)
 	}
 	found, pages = b.walk("/admin/accounts?search=USER1", regexp.MustCompile(`>user\d{3}</`))
-	if len(found) != 100 || pages != 7 {
-		t.Errorf("a search finds %d accounts on %d pages, want 100 on 7", len(found), pages)
+	if len(found) != 100 || pages != 9 {
+		t.Errorf("a search finds %d accounts on %d pages, want 100 on 9", len(found), pages)
 	}
 	for search, want := range map[string]string{"user249": "user249", "user007@": "user007", "%5C%22%3Cb%3E": "Nobody was found"} {
 		b.reads("/admin/accounts?search="+search, want)
@@ -105,8 +105,8 @@ func TestAdminOfManyAccounts(t *testing.T) {
 	b.reads("/admin/servers", "more than 25 accounts", "/admin/shares?server=den-1")
 	for _, path := range []string{"/admin/shares", "/admin/shares?server=den-1"} {
 		found, pages := b.walk(path, regexp.MustCompile(`>user\d{3}</`))
-		if len(found) != 131 || pages != 9 {
-			t.Errorf("%s: %d shares on %d pages, want 131 on 9", path, len(found), pages)
+		if len(found) != 131 || pages != 11 {
+			t.Errorf("%s: %d shares on %d pages, want 131 on 11", path, len(found), pages)
 		}
 	}
 	owner, err := w.Accounts.Find(t.Context(), "user007")
@@ -132,8 +132,8 @@ func TestAccountInPages(t *testing.T) {
 	}
 	b := w.browser().signIn("mia")
 	found, pages := b.walk("/account/devices", regexp.MustCompile(`Sign out set-\d\d`))
-	if len(found) != 3*60 || pages != 6 {
-		t.Errorf("%d devices on %d pages, want 60 on 6", len(found)/3, pages)
+	if len(found) != 3*60 || pages != 8 {
+		t.Errorf("%d devices on %d pages, want 60 on 8", len(found)/3, pages)
 	}
 }
 

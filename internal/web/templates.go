@@ -53,11 +53,12 @@ func (t *templates) named(name string, l *language) (*template.Template, error) 
 // funcsOf returns the functions that depend on the language or on the time.
 func (t *templates) funcsOf(l *language) template.FuncMap {
 	return template.FuncMap{
-		"lang":  func() string { return l.tag },
-		"t":     l.any,
-		"date":  l.exact,
-		"when":  func(at time.Time) template.HTML { return whenTag(l, t.now(), at) },
-		"wrong": func(f form, field string) template.HTML { return f.problemTag(l, field) },
+		"lang":    func() string { return l.tag },
+		"counted": func(n int) string { return counted(n).in(l) },
+		"t":       l.any,
+		"date":    l.exact,
+		"when":    func(at time.Time) template.HTML { return whenTag(l, t.now(), at) },
+		"wrong":   func(f form, field string) template.HTML { return f.problemTag(l, field) },
 	}
 }
 
@@ -66,7 +67,7 @@ var templateFuncs = template.FuncMap{
 	"iso":         iso,
 	"browser":     browserName,
 	"add":         func(a, b int) int { return a + b },
-	"day":         func(t time.Time) string { return t.UTC().Format("2006-01-02") },
+	"day":         func(t time.Time) string { return t.UTC().Format("01-02") },
 	"clock":       func(t time.Time) string { return t.UTC().Format("15:04") },
 	"second":      func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 	"device":      device.Device.Describe,
@@ -75,7 +76,6 @@ var templateFuncs = template.FuncMap{
 	"grouped64":   func(n int) string { return grouped(int64(n)) },
 	"icon":        func(d device.Device) template.HTML { return iconTag(kindOf(d)) },
 	"browserIcon": func(userAgent string) template.HTML { return iconTag(kindOfBrowser(userAgent)) },
-	"counted":     counted,
 	"show":        func(s plexauth.Secret) string { return string(s) },
 	"fours":       fours,
 	"name":        nameTag,

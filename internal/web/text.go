@@ -79,11 +79,11 @@ func grouped(n int64) string {
 }
 
 // counted writes a count that stops at one more than paging.Counted.
-func counted(n int) string {
+func counted(n int) phrase {
 	if n > paging.Counted {
-		return "more than " + grouped(paging.Counted)
+		return say("more than %s", grouped(paging.Counted))
 	}
-	return grouped(int64(n))
+	return say("%s", grouped(int64(n)))
 }
 
 // countOf writes a count of things: "1 token", "220 tokens".

@@ -79,9 +79,9 @@ export class Stage {
   }
 
   // open is a new browser for the story, as another person's or another device's is: it has no cookie of any other.
-  async open({ javaScriptEnabled = true } = {}) {
+  async open({ javaScriptEnabled = true, locale = 'en-GB' } = {}) {
     const context = await this.browser.newContext({
-      baseURL: scene.url, viewport: phone, javaScriptEnabled, reducedMotion: 'reduce',
+      baseURL: scene.url, viewport: phone, javaScriptEnabled, locale, reducedMotion: 'reduce',
     });
     context.setDefaultTimeout(10_000);
     context.on('request', (request) => {
