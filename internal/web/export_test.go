@@ -93,6 +93,8 @@ var (
 	Ago           = ago
 	Claim         = claim
 	KindOf        = kindOf
+	Translated    = translated
+	ReadTexts     = readTexts
 )
 
 // CookieName is prefixed.

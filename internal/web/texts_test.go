@@ -153,3 +153,77 @@ func verbs(text string) (list []string) {
 	slices.Sort(list)
 	return list
 }
+
+// What translates nothing changes nothing of a template but the space between words.
+func TestUntranslatedTemplatesStay(t *testing.T) {
+	templates, err := web.Templates()
+	if err != nil || len(templates) < 20 {
+		t.Fatalf("there are %d templates: %v", len(templates), err)
+	}
+	for name, source := range templates {
+		if got := web.Translated(source, func(unit string) string { return unit }); oneSpace(got) != oneSpace(source) {
+			t.Errorf("%s becomes\n%s", name, got)
+		}
+	}
+}
+
+func oneSpace(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// Sentences are units as a whole, with what is in them; blocks and open conditions are
+// not.
+func TestUnits(t *testing.T) {
+	for source, want := range map[string][]string{
+		`<p>Hello, <a href="/x">you</a>.</p>`:                        {`Hello, <a href="/x">you</a>.`},
+		`<p><a href="/x">Only a link</a></p>`:                        {"Only a link"},
+		`{{if .A}}<p>One</p>{{else}}<p>Two</p>{{end}}`:               {"One", "Two"},
+		`<p>{{if .A}}one{{else}}two{{end}} things</p>`:               {"{{if .A}}one{{else}}two{{end}} things"},
+		`<ul>{{range .L}}<li>{{.}} is here</li>{{end}}</ul>`:         {"{{.}} is here"},
+		`<p>{{.Name}}</p><p>1 + 1</p>`:                               nil,
+		`<input placeholder="Your name" aria-label="{{.X}}" id="a">`: {"Your name"},
+		`<p>{{or .Name (t "nobody")}}</p>`:                           {"nobody"},
+		`<p>{{or .Name (t "nobody")}} calls</p>`:                     {`{{or .Name (t "nobody")}} calls`, "nobody"},
+		"<p>Two\n lines</p>":                                         {"Two lines"},
+		`<p><code>usher backup</code></p>`:                           nil,
+	} {
+		var got []string
+		web.Translated(source, func(unit string) string {
+			got = append(got, unit)
+			return unit
+		})
+		if !slices.Equal(got, want) {
+			t.Errorf("%s has the units %q, want %q", source, got, want)
+		}
+	}
+}
+
+func FuzzTranslated(f *testing.F) {
+	templates, err := web.Templates()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, source := range templates {
+		f.Add(source)
+	}
+	f.Add(`<p>{{if .A}}x <b title="{{.B}}">y</b>{{else}}z{{end}}`)
+	f.Add("{{ <a {{ </code> }}")
+	f.Fuzz(func(t *testing.T, source string) {
+		got := web.Translated(source, func(unit string) string { return unit })
+		if oneSpace(got) != oneSpace(source) {
+			t.Errorf("%q becomes %q", source, got)
+		}
+	})
+}
+
+func FuzzTexts(f *testing.F) {
+	f.Add("# German.\n\nSign in\n  Anmelden\n")
+	f.Add("  nothing\n")
+	f.Add("a\na\n  b\n")
+	f.Fuzz(func(t *testing.T, file string) {
+		texts, err := web.ReadTexts(file)
+		for text, translated := range texts {
+			if err == nil && (text == "" || translated == "" && !strings.Contains(file, text+"\n  ")) {
+				t.Errorf("%q is translated as %q", text, translated)
+			}
+		}
+	})
+}
