@@ -9,7 +9,7 @@ await story(async (stage) => {
     const program = new Device(`Desk ${mark.length}`);
     await program.askPIN({ strong: true });
     await page.goto(program.authPath(mark));
-    await page.getByText('to go on with Shelf for TV').waitFor();
+    await page.getByText('to go on with “Shelf for TV”').waitFor();
     if (mark === '#?') await stage.look(page, 'sign-in-for-a-program');
     await signIn(page);
     await heading(page, '“Shelf for TV” wants to sign in');

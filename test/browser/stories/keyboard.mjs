@@ -31,7 +31,7 @@ await story(async (stage) => {
   await tabTo(page, 'A device shows a code');
   await page.keyboard.press('Enter');
   await heading(page, 'Sign in');
-  await page.locator('#login:focus').waitFor(); // it has the focus by itself
+  await page.locator('#auth-sign-in-login:focus').waitFor(); // it has the focus by itself
   await page.keyboard.type(scene.admin.username);
   await page.keyboard.press('Tab');
   await page.keyboard.type(scene.admin.password);

@@ -45,7 +45,7 @@ await story(async (stage) => {
     await page.goto('/link');
     await typeCode(page, wrong);
     await press(page, 'Continue');
-    await announced(page, 'No device shows this code now.');
+    await announced(page, 'No device shows this code now');
   }
   await stage.look(page, 'link-unknown-code');
 });

@@ -29,6 +29,6 @@ await story(async (stage) => {
   await heading(page, 'Link a device');
   await press(page, 'Continue');
   await press(page, 'Allow');
-  await heading(page, 'You are signed in');
+  await heading(page, / is signed in as /);
   await television.signIn(scene.admin.username);
 });
