@@ -14,26 +14,52 @@ import (
 //go:embed templates static texts
 var files embed.FS
 
-// templates are the parsed templates of the pages. Each is parsed when it is first
-// shown: a server that serves no page starts faster and uses less memory.
+// templates are the templates of the pages, ready to be shown. Each is parsed when it
+// is first shown: a server that serves no page starts faster and uses less memory.
 type templates struct {
 	// now returns the time, from which "2 minutes ago" is counted.
 	now func() time.Time
 
-	mu     sync.Mutex
-	parsed map[string]*template.Template
+	mu    sync.Mutex
+	ready map[templateKey]*template.Template
 }
 
-// named returns a template in a language, by the name of its file without ".html",
-// together with the layout.
+// templateKey is a language, and the name of a template's file without ".html".
+type templateKey struct{ tag, name string }
+
+// named returns a template in a language, together with the layout.
 func (t *templates) named(name string, l *language) (*template.Template, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	key := l.tag + " " + name
-	if found := t.parsed[key]; found != nil {
+	key := templateKey{l.tag, name}
+	if found := t.ready[key]; found != nil {
 		return found, nil
 	}
-	parsed := template.New("layout.html").Funcs(templateFuncs).Funcs(t.funcsOf(l))
+	parsed, err := parseTemplate(name, l)
+	if err != nil {
+		return nil, err
+	}
+	parsed.Funcs(template.FuncMap{
+		"when": func(at time.Time) template.HTML { return whenTag(l, t.now(), at) },
+	})
+	if t.ready == nil {
+		t.ready = make(map[templateKey]*template.Template)
+	}
+	t.ready[key] = parsed
+	return parsed, nil
+}
+
+// parsedTemplates are templates by their templateKey, as they were parsed. They are
+// the same for every server of a process, and are never shown themselves.
+var parsedTemplates sync.Map
+
+// parseTemplate returns a copy of a template in a language.
+func parseTemplate(name string, l *language) (*template.Template, error) {
+	key := templateKey{l.tag, name}
+	if found, ok := parsedTemplates.Load(key); ok {
+		return found.(*template.Template).Clone()
+	}
+	parsed := template.New("layout.html").Funcs(templateFuncs).Funcs(funcsOf(l))
 	for _, file := range []string{"layout", name} {
 		text, err := files.ReadFile("templates/" + file + ".html")
 		if err != nil {
@@ -43,21 +69,19 @@ func (t *templates) named(name string, l *language) (*template.Template, error) 
 			return nil, fmt.Errorf("parsing a template: %w", err)
 		}
 	}
-	if t.parsed == nil {
-		t.parsed = make(map[string]*template.Template)
-	}
-	t.parsed[key] = parsed
-	return parsed, nil
+	parsedTemplates.Store(key, parsed)
+	return parsed.Clone()
 }
 
-// funcsOf returns the functions that depend on the language or on the time.
-func (t *templates) funcsOf(l *language) template.FuncMap {
+// funcsOf returns the functions that depend on the language. That of "when" depends on
+// the time, too, and is replaced before a template is shown.
+func funcsOf(l *language) template.FuncMap {
 	return template.FuncMap{
 		"lang":    func() string { return l.tag },
 		"counted": func(n int) string { return counted(n).in(l) },
 		"t":       l.any,
 		"date":    l.exact,
-		"when":    func(at time.Time) template.HTML { return whenTag(l, t.now(), at) },
+		"when":    func(at time.Time) template.HTML { return whenTag(l, at, at) },
 		"wrong":   func(f form, field string) template.HTML { return f.problemTag(l, field) },
 	}
 }
