@@ -117,6 +117,8 @@ type Rows interface {
 	// those of them with a second factor.
 	List(ctx context.Context, q db.Querier, r paging.Request) (paging.List[Account], error)
 	Sealed(ctx context.Context, q db.Querier, r paging.Request) (paging.List[Account], error)
+	// Newest reads the accounts with the one that was added last first.
+	Newest(ctx context.Context, q db.Querier, r paging.Request) (paging.List[Account], error)
 	// ByNamePrefix reads the accounts whose folded name begins with a text, by that
 	// name, and ByEmailPrefix those whose e-mail address does.
 	ByNamePrefix(ctx context.Context, q db.Querier, prefix string, r paging.Request) (paging.List[Account], error)
@@ -300,6 +302,12 @@ func (s *Service) FirstAdmin(ctx context.Context) (Account, error) {
 // List reads the accounts in the order in which they were added.
 func (s *Service) List(ctx context.Context, r paging.Request) (paging.List[Account], error) {
 	list, err := s.rows.List(ctx, s.db, r)
+	return list, named("listing accounts", err)
+}
+
+// Newest reads the accounts with the one that was added last first.
+func (s *Service) Newest(ctx context.Context, r paging.Request) (paging.List[Account], error) {
+	list, err := s.rows.Newest(ctx, s.db, r)
 	return list, named("listing accounts", err)
 }
 

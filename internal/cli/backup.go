@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -109,9 +108,6 @@ func (cs dataCommands) backup(ctx context.Context, path string, o backupOptions)
 	bar.end()
 	if err != nil {
 		return cs.explainBackup(err, path)
-	}
-	if err := os.WriteFile(cs.backupFile(), []byte(time.Now().UTC().Format(time.RFC3339)+"\n"), 0o600); err != nil {
-		fmt.Fprintf(cs.err, "warning: usher doctor will not know of this backup: %v\n", err)
 	}
 	fmt.Fprintf(cs.out, "copied the database to %s%s\nthe copy does not contain the key file: back up %s, too\n",
 		path, choose(phrase == "", "", ", encrypted"), cs.keyFile)

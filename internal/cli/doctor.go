@@ -223,20 +223,20 @@ func (cs doctorCommands) checkDisk() diagnosis {
 
 // checkBackup checks the age of the last copy by usher backup.
 func (cs doctorCommands) checkBackup(ctx context.Context, c *core.Core, most time.Duration) diagnosis {
-	if cs.database != "" {
-		return note("see that pg_dump, or a standby, keeps a copy", "PostgreSQL has tools of its own")
-	}
 	if most <= 0 {
 		return note("", "--backup-age 0: not checked")
 	}
 	fix := cs.invocation("backup FILE") + ", in a timer of the system; --backup-age 0 if there are other backups"
-	made, err := os.Stat(cs.backupFile())
-	if err == nil {
-		age := time.Since(made.ModTime())
-		if age > most {
-			return wrong(fix, "the last one is of %s", shortTime(made.ModTime()))
-		}
-		return ok("the last one is of %s", shortTime(made.ModTime()))
+	made, err := c.LastBackup(ctx)
+	switch {
+	case err != nil:
+		return wrong("", "%v", err)
+	case !made.IsZero() && time.Since(made) > most:
+		return wrong(fix, "the last one is of %s", shortTime(made))
+	case !made.IsZero():
+		return ok("the last one is of %s", shortTime(made))
+	case !c.HasBackups():
+		return note("see that usher backup, pg_dump or a standby keeps a copy", "there is none by usher backup")
 	}
 	first, err := c.Accounts.FirstAdmin(ctx)
 	if err != nil || time.Since(first.CreatedAt) < backupDue {
@@ -379,7 +379,5 @@ func severity(result string) int {
 	return slices.Index([]string{resultOK, resultNote, resultWrong}, result)
 }
 
-// missedFile is where the server saves the paths that were asked for in vain, and
-// backupFile whose time is that of the last backup. Both are in the data folder.
+// missedFile is where the server saves the paths that were asked for in vain.
 func (f *folder) missedFile() string { return filepath.Join(f.data, "unknown-paths.json") }
-func (f *folder) backupFile() string { return filepath.Join(f.data, "last-backup") }

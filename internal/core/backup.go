@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
@@ -46,6 +47,16 @@ func Backup(ctx context.Context, cfg Config, path string, o CopyOptions) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
+	if err := copyTo(ctx, cfg, d, path, o); err != nil {
+		return err
+	}
+	// The copy is made, whether or not its time can be stored.
+	_ = store.Settings{DB: d}.Put(ctx, backupSetting, []byte(cfg.withDefaults().Now().UTC().Format(time.RFC3339)))
+	return nil
+}
+
+// copyTo copies a database to a new file, which it removes if that fails.
+func copyTo(ctx context.Context, cfg Config, d *db.DB, path string, o CopyOptions) (err error) {
 	if o.Passphrase.Text == "" {
 		return d.Backup(ctx, path, o.Progress)
 	}
@@ -66,6 +77,30 @@ func Backup(ctx context.Context, cfg Config, path string, o CopyOptions) (err er
 		return o.Passphrase.EncryptFile(ctx, f, plain)
 	})
 }
+
+// backupSetting is when the database was copied last.
+const backupSetting = "backup"
+
+// LastBackup returns when the database was copied last by Backup: the zero time if it
+// never was.
+func (c *Core) LastBackup(ctx context.Context) (time.Time, error) {
+	text, err := store.Settings{DB: c.DB}.Find(ctx, backupSetting)
+	if errors.Is(err, db.ErrNotFound) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	at, err := time.Parse(time.RFC3339, string(text))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading when the last backup was: %w", err)
+	}
+	return at, nil
+}
+
+// HasBackups reports whether a database without a recent Backup has none. One that
+// processes share may be copied by tools of its own.
+func (c *Core) HasBackups() bool { return !c.DB.Shared() }
 
 // inPrivate calls do with a folder that only its owner can read, and removes that: in
 // the data folder, where the same text is anyway, or in the one for temporary files.

@@ -314,6 +314,14 @@ func (c *Core) Close() error {
 	return c.DB.Close()
 }
 
+// ServerName is what this server is called. Empty: it has no name of its own.
+func (c *Core) ServerName() string {
+	if c.Sources == nil || c.Sources.Self().Name == source.DefaultName {
+		return ""
+	}
+	return c.Sources.Self().Name
+}
+
 // FolderError says that the data folder cannot be read or written.
 type FolderError struct{ Err error }
 

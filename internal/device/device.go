@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/paging"
 )
 
@@ -67,6 +68,14 @@ type Rows interface {
 	Upsert(ctx context.Context, tx *db.Tx, accountID int64, d Device) (id int64, err error)
 	// List reads an account's devices that hold a token, the last seen first.
 	List(ctx context.Context, q db.Querier, accountID int64, r paging.Request) (paging.List[Device], error)
+	// Search is List of the devices that match a query, in its order.
+	Search(ctx context.Context, q db.Querier, accountID int64, query Query, r paging.Request) (
+		paging.List[Device], error)
+	// Held returns one of an account's devices that hold a token, and how many it
+	// holds: db.ErrNotFound.
+	Held(ctx context.Context, q db.Querier, accountID, id int64) (Device, int, error)
+	// Count counts an account's devices that hold a token.
+	Count(ctx context.Context, q db.Querier, accountID int64) (int, error)
 	// ByIdentifier returns the ID and the address of an account's device, with or
 	// without a token: db.ErrNotFound.
 	ByIdentifier(ctx context.Context, q db.Querier, accountID int64, clientIdentifier string) (
@@ -77,6 +86,30 @@ type Rows interface {
 	// Delete removes a device with its tokens.
 	Delete(ctx context.Context, tx *db.Tx, id int64) error
 }
+
+// Order is an order in which devices are listed.
+type Order uint8
+
+// The orders. The zero value is the one in which people look for a device that
+// they do not know.
+const (
+	BySeen    Order = iota // the last seen first
+	ByName                 // by what a person called them
+	ByProduct              // by program, and those of one program by name
+)
+
+// Query says which devices of an account are listed, and in which order. The zero
+// value lists all.
+type Query struct {
+	// Text occurs in the name, the program, the machine or the address. The letters
+	// A to Z match in both cases. Empty: all devices.
+	Text  string
+	Order Order
+}
+
+// ErrNotFound reports that an account has no such device, or that the device holds
+// no token.
+var ErrNotFound = fault.New(fault.NotFound, "there is no such device")
 
 // PerAccount is how many devices an account has at most. When one more signs in, the
 // one that was not seen for longest is signed out.
@@ -135,6 +168,40 @@ func (s *Service) List(ctx context.Context, accountID int64, r paging.Request) (
 		return list, fmt.Errorf("listing devices: %w", err)
 	}
 	return list, nil
+}
+
+// Search reads those of an account's devices that hold a token and match a query, in
+// the query's order.
+func (s *Service) Search(
+	ctx context.Context, accountID int64, query Query, r paging.Request,
+) (paging.List[Device], error) {
+	list, err := s.rows.Search(ctx, s.db, accountID, query, r)
+	if err != nil {
+		return list, fmt.Errorf("searching devices: %w", err)
+	}
+	return list, nil
+}
+
+// Held returns one of an account's devices, and how many tokens it holds.
+// ErrNotFound.
+func (s *Service) Held(ctx context.Context, accountID, id int64) (d Device, tokens int, err error) {
+	d, tokens, err = s.rows.Held(ctx, s.db, accountID, id)
+	if errors.Is(err, db.ErrNotFound) {
+		return d, 0, ErrNotFound
+	}
+	if err != nil {
+		return d, 0, fmt.Errorf("reading device %d: %w", id, err)
+	}
+	return d, tokens, nil
+}
+
+// Count counts an account's devices that hold a token.
+func (s *Service) Count(ctx context.Context, accountID int64) (int, error) {
+	n, err := s.rows.Count(ctx, s.db, accountID)
+	if err != nil {
+		return 0, fmt.Errorf("counting devices: %w", err)
+	}
+	return n, nil
 }
 
 // Known returns the device with a client identifier that has signed in to an

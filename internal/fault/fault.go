@@ -83,6 +83,9 @@ type Error struct {
 	// Wait is how long to wait before the next attempt. Zero: unknown.
 	Wait time.Duration
 
+	format string // of the text, and what is filled in; empty: Text as it is
+	args   []any
+
 	err error // the error that this one was derived from
 }
 
@@ -104,7 +107,11 @@ func New(kind Kind, text string) error { return &Error{Kind: kind, Text: text} }
 // Invalidf returns an Invalid error about a field; an empty field stands for
 // none in particular.
 func Invalidf(field, format string, args ...any) error {
-	return &Error{Kind: Invalid, Field: field, Text: fmt.Sprintf(format, args...)}
+	e := &Error{Kind: Invalid, Field: field, Text: fmt.Sprintf(format, args...)}
+	if len(args) > 0 {
+		e.format, e.args = format, args
+	}
+	return e
 }
 
 // WithWait returns a copy of a fault with the time to wait. It matches err in
@@ -114,7 +121,9 @@ func WithWait(err error, wait time.Duration) error {
 	if e == nil {
 		return err
 	}
-	return &Error{Kind: e.Kind, Field: e.Field, Text: e.Text, Wait: wait, err: err}
+	with := *e
+	with.Wait, with.err = wait, err
+	return &with
 }
 
 // WithField returns a copy of a fault that names a field. It matches err in
@@ -125,10 +134,12 @@ func WithField(err error, field, text string) error {
 	if e == nil {
 		return err
 	}
-	if text == "" {
-		text = e.Text
+	with := *e
+	with.Field, with.err = field, err
+	if text != "" {
+		with.Text, with.format, with.args = text, "", nil
 	}
-	return &Error{Kind: e.Kind, Field: field, Text: text, Wait: e.Wait, err: err}
+	return &with
 }
 
 // The faults that stand for the errors of a context.
@@ -174,4 +185,14 @@ func WaitOf(err error) time.Duration {
 		return e.Wait
 	}
 	return 0
+}
+
+// Parts returns the format of the text and what is filled in, for those who word it
+// in another language: fmt.Sprintf makes the text of them. Without anything filled
+// in, the format is the text itself.
+func (e *Error) Parts() (format string, args []any) {
+	if e.format == "" {
+		return e.Text, nil
+	}
+	return e.format, e.args
 }

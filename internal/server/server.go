@@ -66,7 +66,7 @@ func New(c *core.Core, cfg Config) *Server {
 		observer:     httpd.NewObserver(c.Logger, c.Now),
 		health:       httpd.Health{Ping: c.DB.Ping, Logger: c.Logger, Stopping: cfg.Stopping},
 		metricsHosts: metricsHosts(public, cfg.MetricsHosts),
-		pages:        web.New(c, web.Config{PublicURL: public, NoHSTS: cfg.NoHSTS}),
+		pages:        web.New(c, web.Config{PublicURL: public, NoHSTS: cfg.NoHSTS, Version: cfg.Version}),
 	}
 	s.observer.Register(serviceMetrics(c)...)
 	planes := api.New(c, api.Config{

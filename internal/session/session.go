@@ -87,6 +87,8 @@ type Rows interface {
 	// Count counts the complete sessions that have not expired by a time, as far as
 	// paging.Counted.
 	Count(ctx context.Context, q db.Querier, now time.Time) (int, error)
+	// CountOf counts those of one account.
+	CountOf(ctx context.Context, q db.Querier, accountID int64, now time.Time) (int, error)
 	// Insert adds a session and returns its ID.
 	Insert(ctx context.Context, tx *db.Tx, s Session, h Hash) (id int64, err error)
 	// Replace writes a session's hash and everything but its account and
@@ -297,6 +299,15 @@ func (s *Service) List(ctx context.Context, accountID int64, r paging.Request) (
 
 // Count counts the browsers that are signed in, as far as paging.Counted.
 func (s *Service) Count(ctx context.Context) (int, error) { return s.rows.Count(ctx, s.db, s.now()) }
+
+// CountOf counts the browsers that are signed in to an account.
+func (s *Service) CountOf(ctx context.Context, accountID int64) (int, error) {
+	n, err := s.rows.CountOf(ctx, s.db, accountID, s.now())
+	if err != nil {
+		return 0, fmt.Errorf("counting the sessions of an account: %w", err)
+	}
+	return n, nil
+}
 
 // Revoke revokes a session of an account. ErrNotFound.
 func (s *Service) Revoke(ctx context.Context, by audit.Actor, accountID, id int64) error {

@@ -162,7 +162,7 @@ type Config struct {
 
 // Self is this server as its clients see it.
 type Self struct {
-	// Name is the friendly name. Empty: "usher".
+	// Name is the friendly name. Empty: DefaultName.
 	Name string
 	// MachineIdentifier identifies it. Empty: one is generated at the first
 	// start and stored.
@@ -170,6 +170,9 @@ type Self struct {
 	// Connections are the ways in which clients reach it.
 	Connections []Connection
 }
+
+// DefaultName is what a server is called that has no name of its own.
+const DefaultName = "usher"
 
 // Service keeps sources. It is safe for concurrent use.
 type Service struct {
@@ -196,7 +199,7 @@ func NewWithSelf(ctx context.Context, by audit.Actor, cfg Config, self Self) (*S
 		return nil, fault.Invalidf(identifierField, "the machine identifier %v", err)
 	}
 	if self.Name == "" {
-		self.Name = "usher"
+		self.Name = DefaultName
 	}
 	src, err := cfg.Rows.Get(ctx, cfg.DB, Server, string(id))
 	if errors.Is(err, db.ErrNotFound) {

@@ -63,6 +63,13 @@ func (Accounts) List(ctx context.Context, q db.Querier, r paging.Request) (pagin
 	return accounts.page(ctx, q, r, "")
 }
 
+// Newest implements account.Rows.
+func (Accounts) Newest(ctx context.Context, q db.Querier, r paging.Request) (paging.List[account.Account], error) {
+	l := accounts
+	l.desc, l.start = true, []any{highest}
+	return l.page(ctx, q, r, "")
+}
+
 // Sealed implements account.Rows.
 func (Accounts) Sealed(ctx context.Context, q db.Querier, r paging.Request) (paging.List[account.Account], error) {
 	return accounts.page(ctx, q, r, "totp_seed IS NOT NULL")

@@ -124,13 +124,18 @@ func anyContains(columns ...string) string {
 
 // containing returns the pattern of LIKE for a text anywhere.
 func containing(text string) string {
-	text = strings.Map(func(r rune) rune {
+	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(lower(text)) + "%"
+}
+
+// lower is what LOWER makes of a text in both engines: only the letters A to Z
+// change.
+func lower(text string) string {
+	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
 			return r + 'a' - 'A'
 		}
 		return r
 	}, text)
-	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(text) + "%"
 }
 
 // Each implements audit.Rows.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
@@ -76,7 +77,64 @@ func scanDevice(row scanner) (d device.Device, err error) {
 func (Devices) List(
 	ctx context.Context, q db.Querier, accountID int64, r paging.Request,
 ) (paging.List[device.Device], error) {
-	return devices.page(ctx, q, r, "account_id = $1 AND EXISTS (SELECT 1 FROM token WHERE device_id = device.id)", accountID)
+	return devices.page(ctx, q, r, "account_id = $1 AND "+held, accountID)
+}
+
+// The devices of one account in other orders. They are sorted when they are read: an
+// account has device.PerAccount of them at most.
+var (
+	devicesByName = listing[device.Device]{
+		query: devices.query, scan: scanDevice,
+		order: []string{"LOWER(name)", "LOWER(product)", "id"}, start: []any{"", "", lowest},
+		place: func(d device.Device) []any { return []any{lower(d.Name), lower(d.Product), d.ID} },
+	}
+	devicesByProduct = listing[device.Device]{
+		query: devices.query, scan: scanDevice,
+		order: []string{"LOWER(product)", "product", "LOWER(name)", "id"}, start: []any{"", "", "", lowest},
+		place: func(d device.Device) []any { return []any{lower(d.Product), d.Product, lower(d.Name), d.ID} },
+	}
+)
+
+// held is the condition that a device holds a token.
+const held = "EXISTS (SELECT 1 FROM token WHERE device_id = device.id)"
+
+// Search implements device.Rows.
+func (Devices) Search(
+	ctx context.Context, q db.Querier, accountID int64, query device.Query, r paging.Request,
+) (paging.List[device.Device], error) {
+	condition, args := "account_id = $1 AND "+held, []any{accountID}
+	if query.Text != "" {
+		matches := anyContains("name", "product", "platform", "device", "model", "address")
+		condition += " AND " + strings.ReplaceAll(matches, "$", "$2")
+		args = append(args, containing(query.Text))
+	}
+	l := devices
+	switch query.Order {
+	case device.ByName:
+		l = devicesByName
+	case device.ByProduct:
+		l = devicesByProduct
+	}
+	return l.page(ctx, q, r, condition, args...)
+}
+
+// Held implements device.Rows.
+func (Devices) Held(ctx context.Context, q db.Querier, accountID, id int64) (d device.Device, tokens int, err error) {
+	err = q.QueryRow(ctx, "SELECT COUNT(*) FROM token WHERE device_id = $1 AND account_id = $2", id, accountID).
+		Scan(&tokens)
+	if err == nil && tokens == 0 {
+		err = db.ErrNotFound
+	}
+	if err == nil {
+		d, err = scanDevice(q.QueryRow(ctx, devices.query+"WHERE id = $1 AND account_id = $2", id, accountID))
+	}
+	return d, tokens, db.Wrap("reading a device", err)
+}
+
+// Count implements device.Rows.
+func (Devices) Count(ctx context.Context, q db.Querier, accountID int64) (n int, err error) {
+	err = q.QueryRow(ctx, "SELECT COUNT(*) FROM device WHERE account_id = $1 AND "+held, accountID).Scan(&n)
+	return n, err
 }
 
 // ByIdentifier implements device.Rows.

@@ -50,6 +50,13 @@ func (Sessions) Count(ctx context.Context, q db.Querier, now time.Time) (n int, 
 	return n, err
 }
 
+// CountOf implements session.Rows.
+func (Sessions) CountOf(ctx context.Context, q db.Querier, accountID int64, now time.Time) (n int, err error) {
+	err = q.QueryRow(ctx, "SELECT COUNT(*) FROM session WHERE account_id = $1 AND complete AND expires_at > $2",
+		accountID, millis(now)).Scan(&n)
+	return n, err
+}
+
 // Insert implements session.Rows.
 func (Sessions) Insert(ctx context.Context, tx *db.Tx, s session.Session, h session.Hash) (id int64, err error) {
 	err = tx.QueryRow(ctx, `INSERT INTO session (hash, account_id, complete, revision, user_agent, address,

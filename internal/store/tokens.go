@@ -73,6 +73,19 @@ func (Tokens) Count(ctx context.Context, q db.Querier) (c token.Counts, err erro
 	return c, err
 }
 
+// CountSelected implements token.Rows.
+func (Tokens) CountSelected(ctx context.Context, q db.Querier, s token.Selection) (n int, err error) {
+	condition, args := tokenWhere(s)
+	if condition == "" {
+		return 0, nil
+	}
+	err = q.QueryRow(ctx, `WITH RECURSIVE gone (id) AS (
+			SELECT id FROM token WHERE `+condition+`
+			UNION SELECT t.id FROM token t JOIN gone ON t.parent_id = gone.id
+		) SELECT `+count("gone", "id > 0"), args...).Scan(&n)
+	return n, err
+}
+
 // Lineage implements token.Rows.
 func (Tokens) Lineage(ctx context.Context, q db.Querier, id int64) ([]int64, error) {
 	rows, err := q.Query(ctx, `WITH RECURSIVE lineage (id, parent_id, depth) AS (

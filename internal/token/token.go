@@ -53,6 +53,9 @@ type Rows interface {
 	List(ctx context.Context, q db.Querier, accountID int64, r paging.Request) (paging.List[Token], error)
 	// Count counts the tokens, as far as paging.Counted.
 	Count(ctx context.Context, q db.Querier) (Counts, error)
+	// CountSelected counts the selected tokens and their descendants, as far as
+	// paging.Counted.
+	CountSelected(ctx context.Context, q db.Querier, s Selection) (int, error)
 	// Lineage returns the IDs of a token and of those that it is revoked with:
 	// the token first, then its parent, that one's parent and so on. None, if
 	// there is no such token.
@@ -602,6 +605,16 @@ func (s *Service) List(ctx context.Context, accountID int64, r paging.Request) (
 
 // Count counts the stored tokens, as far as paging.Counted.
 func (s *Service) Count(ctx context.Context) (Counts, error) { return s.rows.Count(ctx, s.db) }
+
+// CountSelected counts the tokens that revoking a selection would revoke, as far as
+// paging.Counted.
+func (s *Service) CountSelected(ctx context.Context, of Selection) (int, error) {
+	n, err := s.rows.CountSelected(ctx, s.db, of)
+	if err != nil {
+		return 0, fmt.Errorf("counting tokens: %w", err)
+	}
+	return n, nil
+}
 
 // Stats says how the cache performs.
 type Stats struct {

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
@@ -11,50 +12,27 @@ import (
 	"github.com/usher-auth/usher/internal/session"
 )
 
-// accountPage shows visitors their own account. The features whose forms are on
-// the page return to it by changed.
-type accountPage struct {
-	devices  *device.Service
-	sessions *session.Service
-	passkeys *passkey.Service
-	site     passkeySite
-	audit    *audit.Log
-	accounts *account.Service
-	check    factorCheck
-}
+// The sections of the visitor's account, each with an address of its own.
+const (
+	ownPath      = "/account"
+	devicesPath  = "/account/devices"
+	browsersPath = "/account/browsers"
+	securityPath = "/account/security"
+	profilePath  = "/account/profile"
+	signInsPath  = "/account/sign-ins"
+)
 
-func (p *accountPage) pages() []page {
-	return []page{
-		{"GET", "/account", signedIn, p.show},
-	}
-}
-
-// accountData is everything about the visitor's account.
-type accountData struct {
-	Account  account.Account
-	Devices  []device.Device
-	Sessions []session.Session
-	Current  int64 // the id of the visitor's own session
-	// More devices and sessions are on other pages.
-	BesidesDevices, BesidesSessions neighbours
-	Done                            string
-	Problem                         string
-	Passkeys                        []passkey.Passkey
-	// MayEmail says that the visitor may change the e-mail address.
-	MayEmail bool
-	// PasskeyHint says why no passkey can be added here. Empty: one can.
-	PasskeyHint string
-	Recent      []recentSignIn
-	// Guesses are those at the codes that the visitor has not read of yet.
-	Guesses account.Guesses
-	// Factor is what the forms that change how to sign in ask for.
-	Factor factorFields
-}
-
-// factorFields are the fields of a form for the second factor.
-type factorFields struct {
-	On      bool // the account has one
-	Passkey bool // a passkey of the account's will do
+// accountTabs are the links between the sections.
+var accountTabs = tabs{
+	Label: "Your account",
+	Tabs: []tab{
+		{Path: ownPath, Name: "Overview"},
+		{Path: devicesPath, Name: "Devices"},
+		{Path: browsersPath, Name: "Browsers"},
+		{Path: securityPath, Name: "Security"},
+		{Path: profilePath, Name: "Profile"},
+		{Path: signInsPath, Name: "Sign-ins"},
+	},
 }
 
 // doneTexts are the confirmations of a change, by the "done" in the address.
@@ -70,49 +48,112 @@ var doneTexts = map[string]string{
 	"others":          "Everything but this browser is signed out.",
 }
 
-func (p *accountPage) show(ctx context.Context, v *visit) (view, error) {
-	data, err := p.data(ctx, v)
+// ownNotice is the result of a form, at the top of a section.
+type ownNotice struct {
+	sent
+	Account account.Account
+	Done    string
+}
+
+func newOwnNotice(v *visit, s sent) ownNotice {
+	n := ownNotice{sent: s, Account: v.account}
+	if s.problem.empty() {
+		n.Done = doneTexts[v.URL.Query().Get("done")]
+	}
+	return n
+}
+
+// section shows a section of the account, with the form that the page answers.
+type section func(ctx context.Context, v *visit, s sent) (view, error)
+
+// asHandler shows the section without a form.
+func (s section) asHandler(ctx context.Context, v *visit) (view, error) { return s(ctx, v, sent{}) }
+
+// changed answers a form of a section at a path: with a redirect there and the
+// confirmation, or with the section and what is wrong with the form.
+func (s section) changed(ctx context.Context, v *visit, path, done string, err error) (view, error) {
+	form, ok := rejected(v, err)
+	if !ok {
+		return view{to: path + "?done=" + done}, err
+	}
+	answer, err := s(ctx, v, form)
+	answer.status = http.StatusBadRequest
+	return answer, err
+}
+
+// accountPage shows visitors their own account: an overview, and the sections that
+// have no forms of another feature.
+type accountPage struct {
+	devices  *device.Service
+	sessions *session.Service
+	passkeys *passkey.Service
+	audit    *audit.Log
+	accounts *account.Service
+	steps    firstSteps
+}
+
+func (p *accountPage) pages() []page {
+	return []page{
+		{"GET", ownPath, signedIn, section(p.show).asHandler},
+		{"GET", signInsPath, signedIn, p.signIns},
+		{"POST", ownFactorPath + "/guesses", signedIn, p.readGuesses},
+	}
+}
+
+// overviewOfOwn is what the visitor sees first of the account.
+type overviewOfOwn struct {
+	ownNotice
+	Devices, Browsers, Passkeys int
+	Steps                       stepsData
+	// Latest is the last sign-in that succeeded. Zero: none is known.
+	Latest time.Time
+	// Guesses are those at the codes that the visitor has not read of yet.
+	Guesses account.Guesses
+}
+
+func (p *accountPage) show(ctx context.Context, v *visit, s sent) (view, error) {
+	data := overviewOfOwn{ownNotice: newOwnNotice(v, s)}
+	var err error
+	if data.Guesses, err = p.accounts.Guesses(ctx, v.account.ID); err != nil {
+		return view{}, err
+	}
+	if data.Devices, err = p.devices.Count(ctx, v.account.ID); err != nil {
+		return view{}, err
+	}
+	if data.Browsers, err = p.sessions.CountOf(ctx, v.account.ID); err != nil {
+		return view{}, err
+	}
+	if data.Steps, err = p.steps.of(ctx, v); err != nil {
+		return view{}, err
+	}
+	keys, err := p.passkeys.List(ctx, v.account.ID)
+	if err != nil {
+		return view{}, err
+	}
+	data.Passkeys = len(keys)
+	recent, err := recentSignIns(ctx, p.audit, v.account.ID)
+	for _, r := range recent {
+		if !r.Denied {
+			data.Latest = r.At
+			break
+		}
+	}
 	return view{name: "account", data: data}, err
 }
 
-// changed answers a form of the page: with a redirect to the page and the
-// confirmation, or with the page and what is wrong with the form.
-func (p *accountPage) changed(ctx context.Context, v *visit, done string, err error) (view, error) {
-	text, ok := problem(err)
-	if !ok {
-		return view{to: "/account?done=" + done}, err
-	}
-	data, err := p.data(ctx, v)
-	data.Problem = text
-	return view{name: "account", status: http.StatusBadRequest, data: data}, err
+// readGuesses removes the notice that somebody guessed at codes.
+func (p *accountPage) readGuesses(ctx context.Context, v *visit) (view, error) {
+	err := p.accounts.ReadGuesses(ctx, v.account.ID)
+	return section(p.show).changed(ctx, v, ownPath, "guesses", err)
 }
 
-func (p *accountPage) data(ctx context.Context, v *visit) (data accountData, err error) {
-	data = accountData{
-		Account: v.account, Current: v.session.ID, Done: doneTexts[v.URL.Query().Get("done")],
-		PasskeyHint: p.site.hint(v), MayEmail: p.accounts.MaySetEmail(v.account),
-	}
-	devices, err := p.devices.List(ctx, v.account.ID, wantedPage(v, "devices-", someRows))
-	if err != nil {
-		return data, err
-	}
-	sessions, err := p.sessions.List(ctx, v.account.ID, wantedPage(v, "browsers-", someRows))
-	if err != nil {
-		return data, err
-	}
-	data.Devices, data.BesidesDevices = devices.Rows, besides(v, "devices-", "devices", devices)
-	data.Sessions, data.BesidesSessions = sessions.Rows, besides(v, "browsers-", "browsers", sessions)
-	if data.Passkeys, err = p.passkeys.List(ctx, v.account.ID); err != nil {
-		return data, err
-	}
-	if data.Guesses, err = p.accounts.Guesses(ctx, v.account.ID); err != nil {
-		return data, err
-	}
-	if data.Factor.On = v.account.HasSecondFactor(); data.Factor.On {
-		if data.Factor.Passkey, err = p.check.hasPasskey(ctx, v); err != nil {
-			return data, err
-		}
-	}
-	data.Recent, err = recentSignIns(ctx, p.audit, v.account.ID)
-	return data, err
+// signInsData is the section of the latest sign-ins.
+type signInsData struct {
+	ownNotice
+	Recent []recentSignIn
+}
+
+func (p *accountPage) signIns(ctx context.Context, v *visit) (view, error) {
+	recent, err := recentSignIns(ctx, p.audit, v.account.ID)
+	return view{name: "account-sign-ins", data: signInsData{newOwnNotice(v, sent{}), recent}}, err
 }

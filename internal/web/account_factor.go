@@ -12,7 +12,7 @@ const ownFactorPath = "/account/second-factor"
 
 // ownFactor turns the visitor's own second factor on and off.
 type ownFactor struct {
-	page     *accountPage
+	page     *ownSecurity
 	accounts *account.Service
 	forms    factorForms
 	check    factorCheck
@@ -24,7 +24,6 @@ func (o *ownFactor) pages() []page {
 		{"POST", ownFactorPath, signedIn, o.submit},
 		{"POST", ownFactorPath + "/challenge", signedIn, asJSON(o.challenge)},
 		{"POST", ownFactorPath + "/remove", signedIn, o.remove},
-		{"POST", ownFactorPath + "/guesses", signedIn, o.readGuesses},
 	}
 }
 
@@ -33,7 +32,7 @@ func (o *ownFactor) form(ctx context.Context, v *visit) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	return o.forms.show(ctx, v, of, "")
+	return o.forms.show(ctx, v, of, sent{})
 }
 
 func (o *ownFactor) submit(ctx context.Context, v *visit) (view, error) {
@@ -52,7 +51,7 @@ func (o *ownFactor) submit(ctx context.Context, v *visit) (view, error) {
 }
 
 func (o *ownFactor) of(ctx context.Context, v *visit) (of factorOf, err error) {
-	of = factorOf{Account: v.account, Page: ownFactorPath, Back: "/account", Present: v.account.HasSecondFactor()}
+	of = factorOf{Account: v.account, Page: ownFactorPath, Back: securityPath, Present: v.account.HasSecondFactor()}
 	if of.Present {
 		of.Passkey, err = o.check.hasPasskey(ctx, v)
 	}
@@ -75,9 +74,4 @@ func (o *ownFactor) remove(ctx context.Context, v *visit) (view, error) {
 		err = confirmed(o.accounts.TurnOffSecondFactor(ctx, v.actor(), proof))
 	}
 	return o.page.changed(ctx, v, "factor", err)
-}
-
-// readGuesses removes the notice that somebody guessed at codes.
-func (o *ownFactor) readGuesses(ctx context.Context, v *visit) (view, error) {
-	return o.page.changed(ctx, v, "guesses", o.accounts.ReadGuesses(ctx, v.account.ID))
 }

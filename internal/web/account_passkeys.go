@@ -9,7 +9,7 @@ import (
 
 // ownPasskeys adds and removes the visitor's passkeys.
 type ownPasskeys struct {
-	page     *accountPage
+	page     *ownSecurity
 	passkeys *passkey.Service
 	site     passkeySite
 	check    factorCheck
@@ -49,7 +49,7 @@ func (o *ownPasskeys) add(ctx context.Context, v *visit) (view, error) {
 	}
 	answer := []byte(v.PostFormValue("answer"))
 	err = o.passkeys.FinishAdd(ctx, v.actor(), party, v.account, browserOf(v), name, answer)
-	return view{to: "/account?done=passkey"}, err
+	return view{to: securityPath + "?done=passkey"}, err
 }
 
 func (o *ownPasskeys) remove(ctx context.Context, v *visit) (view, error) {

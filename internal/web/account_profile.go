@@ -4,22 +4,30 @@ import (
 	"context"
 
 	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/session"
-	"github.com/usher-auth/usher/plexauth"
 )
 
-// profile changes the visitor's name, e-mail address and password.
+// profile changes the visitor's name and e-mail address.
 type profile struct {
-	page     *accountPage
 	accounts *account.Service
-	sessions *session.Service
 }
 
 func (p *profile) pages() []page {
 	return []page{
+		{"GET", profilePath, signedIn, section(p.show).asHandler},
 		{"POST", "/account/identity", signedIn, p.setIdentity},
-		{"POST", "/account/password", signedIn, p.setPassword},
 	}
+}
+
+// profileData is the section of the profile.
+type profileData struct {
+	ownNotice
+	// MayEmail says that the visitor may change the e-mail address.
+	MayEmail bool
+}
+
+func (p *profile) show(_ context.Context, v *visit, s sent) (view, error) {
+	data := profileData{newOwnNotice(v, s), p.accounts.MaySetEmail(v.account)}
+	return view{name: "account-profile", data: data}, nil
 }
 
 func (p *profile) setIdentity(ctx context.Context, v *visit) (view, error) {
@@ -31,18 +39,5 @@ func (p *profile) setIdentity(ctx context.Context, v *visit) (view, error) {
 		}
 		err = p.accounts.SetIdentity(ctx, v.actor(), v.account.ID, v.PostFormValue("username"), email)
 	}
-	return p.page.changed(ctx, v, "identity", err)
-}
-
-// setPassword changes the password. Tokens and sessions stay valid unless the
-// visitor checks "others".
-func (p *profile) setPassword(ctx context.Context, v *visit) (view, error) {
-	err := confirmPassword(ctx, p.accounts, v)
-	if err == nil {
-		err = p.accounts.SetPassword(ctx, v.actor(), v.account.ID, plexauth.Secret(v.PostFormValue("new")))
-	}
-	if err == nil && v.PostFormValue("others") != "" {
-		err = p.sessions.RevokeOthers(ctx, v.actor(), v.account.ID, v.session.ID)
-	}
-	return p.page.changed(ctx, v, "password", err)
+	return section(p.show).changed(ctx, v, profilePath, "identity", err)
 }

@@ -10,7 +10,7 @@ import (
 // recentSignIn is a sign-in, or an attempt at one, as the account's page shows it.
 type recentSignIn struct {
 	At              time.Time
-	What            string
+	What            phrase
 	Denied          bool
 	Device, Address string
 }
@@ -24,11 +24,11 @@ type recentKind struct {
 
 // text adds the reason to a denied sign-in. The details of other events are for
 // operators.
-func (k recentKind) text(detail string) string {
+func (k recentKind) text(detail string) phrase {
 	if k.kind == audit.SignInRefused && detail != "" {
-		return k.what + ": " + detail
+		return say(k.what+": %s", detail)
 	}
-	return k.what
+	return say(k.what)
 }
 
 // recentKinds are the events that count as sign-ins.

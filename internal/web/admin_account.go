@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
@@ -24,22 +23,26 @@ type adminAccount struct {
 	// publicURL is where browsers reach the pages; empty: at the address of each
 	// request.
 	publicURL string
+	caution   caution
 }
 
 func (a *adminAccount) pages() []page {
 	const path = "/admin/accounts/{id}"
 	return []page{
-		{"GET", path, admin, show(a.show).asHandler},
-		{"POST", path + "/disable", admin, a.disable},
+		{"GET", path, admin, section(a.show).asHandler},
+		{"POST", path + "/disable", admin, a.risky(a.askDisable, a.disable)},
 		{"POST", path + "/enable", admin, a.enable},
 		{"POST", path + "/email", admin, a.setEmail},
 		{"POST", path + "/email/confirm", admin, a.confirmEmail},
+		{"POST", path + "/rename", admin, a.rename},
+		{"POST", path + "/promote", admin, a.risky(a.askPromote, a.promote)},
+		{"POST", path + "/demote", admin, a.risky(a.askDemote, a.demote)},
 		{"POST", path + "/password", admin, a.setPassword},
 		{"POST", path + "/second-factor", admin, a.linkFactor},
-		{"POST", path + "/second-factor/remove", admin, a.removeFactor},
-		{"POST", path + "/passkeys/{passkey}/remove", admin, a.removePasskey},
-		{"POST", path + "/sign-out", admin, a.signOut},
-		{"POST", path + "/remove", admin, a.remove},
+		{"POST", path + "/second-factor/remove", admin, a.risky(a.askFactor, a.removeFactor)},
+		{"POST", path + "/passkeys/{passkey}/remove", admin, a.risky(a.askPasskey, a.removePasskey)},
+		{"POST", path + "/sign-out", admin, a.risky(a.askSignOut, a.signOut)},
+		{"POST", path + "/remove", admin, a.risky(a.askRemove, a.remove)},
 	}
 }
 
@@ -60,12 +63,12 @@ type oneAccountData struct {
 // listing.
 const someRows = 25
 
-func (a *adminAccount) show(ctx context.Context, v *visit, problem string) (view, error) {
+func (a *adminAccount) show(ctx context.Context, v *visit, s sent) (view, error) {
 	id, err := v.pathID()
 	if err != nil {
 		return view{}, err
 	}
-	data := oneAccountData{notice: newNotice(v, problem), Self: id == v.account.ID}
+	data := oneAccountData{notice: newNotice(v, s), Self: id == v.account.ID}
 	if data.Account, err = a.accounts.Get(ctx, id); err != nil {
 		return view{}, err
 	}
@@ -107,7 +110,7 @@ func (a *adminAccount) change(
 		return view{}, err
 	}
 	if id == v.account.ID {
-		return a.show(ctx, v, ownAccount)
+		return a.show(ctx, v, sent{problem: say(ownAccount)})
 	}
 	return adminChanged(ctx, v, accountPath(id), done, a.show, change(ctx, id))
 }
@@ -120,6 +123,101 @@ func (a *adminAccount) confirmed(v *visit, change accountChange) accountChange {
 		}
 		return change(ctx, id)
 	}
+}
+
+// risky makes a change of another account ask first, and take the admin's password
+// or passkey.
+func (a *adminAccount) risky(
+	ask func(ctx context.Context, of account.Account) (question, error), change handler,
+) handler {
+	careful := a.caution.before(risk{func(ctx context.Context, v *visit) (question, error) {
+		id, err := v.pathID()
+		if err != nil {
+			return question{}, err
+		}
+		of, err := a.accounts.Get(ctx, id)
+		if err != nil {
+			return question{}, err
+		}
+		q, err := ask(ctx, of)
+		q.Back, q.Others = accountPath(id), true
+		return q, err
+	}, change})
+	return func(ctx context.Context, v *visit) (view, error) {
+		if v.PathValue("id") == decimal(v.account.ID) {
+			return a.show(ctx, v, sent{problem: say(ownAccount)})
+		}
+		return careful(ctx, v)
+	}
+}
+
+// signedIn says what is signed in with an account.
+func (a *adminAccount) signedIn(ctx context.Context, of account.Account) ([]phrase, error) {
+	tokens, err := a.tokens.CountSelected(ctx, token.Selection{AccountID: of.ID})
+	if err != nil {
+		return nil, err
+	}
+	browsers, err := a.sessions.CountOf(ctx, of.ID)
+	return []phrase{
+		say("%s of programs and devices", countOf(tokens, "token", "tokens")), countOf(browsers, "browser", "browsers"),
+	}, err
+}
+
+func (a *adminAccount) askSignOut(ctx context.Context, of account.Account) (question, error) {
+	ends, err := a.signedIn(ctx, of)
+	return question{
+		Title: say("Sign out everything of %s?", of.Username), Ends: ends, Button: say("Sign out everything"),
+	}, err
+}
+
+func (a *adminAccount) askDisable(ctx context.Context, of account.Account) (question, error) {
+	ends, err := a.signedIn(ctx, of)
+	return question{
+		Title: say("Disable %s?", of.Username), Ends: ends, Button: say("Disable %s", of.Username),
+		Later: say("Nobody can sign in with a disabled account, and nothing that is signed in with it works. " +
+			"It can be enabled again, and then everything works as before."),
+	}, err
+}
+
+func (a *adminAccount) askFactor(_ context.Context, of account.Account) (question, error) {
+	return question{
+		Title: say("Turn off the second factor of %s?", of.Username),
+		Ends: []phrase{
+			say("1 authenticator app and %s work no longer.", countOf(of.BackupCodes, "backup code", "backup codes")),
+			say("%s then signs in with the password alone. Make sure that it is they who ask for this.", of.Username),
+		},
+		Button: say("Turn their second factor off"),
+	}, nil
+}
+
+func (a *adminAccount) askPasskey(_ context.Context, of account.Account) (question, error) {
+	return question{
+		Title:  say("Remove a passkey of %s?", of.Username),
+		Ends:   []phrase{say("1 passkey does not sign %s in any more.", of.Username)},
+		Button: say("Remove this passkey"),
+	}, nil
+}
+
+// manyShares is how far the shares of an account are counted.
+const manyShares = 1000
+
+func (a *adminAccount) askRemove(ctx context.Context, of account.Account) (question, error) {
+	ends, err := a.signedIn(ctx, of)
+	if err != nil {
+		return question{}, err
+	}
+	shares, err := a.sources.SharesWith(ctx, of.ID, paging.Request{Limit: manyShares})
+	if err != nil {
+		return question{}, err
+	}
+	servers, err := a.sources.Owned(ctx, of.ID, paging.Request{Limit: manyShares})
+	ends = append(ends, countOf(len(shares.Rows), "share", "shares"))
+	if n := len(servers.Rows); n > 0 {
+		ends = append(ends, say("%s go to the admins", countOf(n, "server", "servers")))
+	}
+	return question{
+		Title: say("Remove %s for good?", of.Username), Ends: ends, Button: say("Remove %s", of.Username),
+	}, err
 }
 
 func (a *adminAccount) disable(ctx context.Context, v *visit) (view, error) {
@@ -140,6 +238,41 @@ func (a *adminAccount) setEmail(ctx context.Context, v *visit) (view, error) {
 	return a.change(ctx, v, "email", a.confirmed(v, func(ctx context.Context, id int64) error {
 		return a.accounts.SetEmail(ctx, v.actor(), id, v.PostFormValue("email"))
 	}))
+}
+
+// rename gives the account another name, with which people sign in.
+func (a *adminAccount) rename(ctx context.Context, v *visit) (view, error) {
+	return a.change(ctx, v, "renamed", a.confirmed(v, func(ctx context.Context, id int64) error {
+		return a.accounts.Rename(ctx, v.actor(), id, v.PostFormValue("username"))
+	}))
+}
+
+func (a *adminAccount) askPromote(_ context.Context, of account.Account) (question, error) {
+	return question{
+		Title: say("Make %s an admin?", of.Username), Button: say("Make them an admin"),
+		Ends:  []phrase{say("An admin owns this server, sees these pages, and can change every other account.")},
+		Later: say("It can be undone: an admin can be made a member again."),
+	}, nil
+}
+
+func (a *adminAccount) promote(ctx context.Context, v *visit) (view, error) {
+	return a.change(ctx, v, "promoted", func(ctx context.Context, id int64) error {
+		return a.accounts.Promote(ctx, v.actor(), id)
+	})
+}
+
+func (a *adminAccount) askDemote(_ context.Context, of account.Account) (question, error) {
+	return question{
+		Title: say("Make %s a member?", of.Username), Button: say("Make them a member"),
+		Ends:  []phrase{say("%s loses these pages, and the tokens for servers that only admins reach.", of.Username)},
+		Later: say("It can be undone: a member can be made an admin again."),
+	}, nil
+}
+
+func (a *adminAccount) demote(ctx context.Context, v *visit) (view, error) {
+	return a.change(ctx, v, "demoted", func(ctx context.Context, id int64) error {
+		return a.accounts.Demote(ctx, v.actor(), id, a.sources)
+	})
 }
 
 // confirmEmail confirms the e-mail address that the admin was shown.
@@ -178,7 +311,7 @@ func (a *adminAccount) linkFactor(ctx context.Context, v *visit) (view, error) {
 		if err != nil {
 			return err
 		}
-		data = factorLinkData{Link: a.base(v) + FactorLink(secret), Expires: expires, Back: accountPath(id)}
+		data = factorLinkData{Link: v.base(a.publicURL) + FactorLink(secret), Expires: expires, Back: accountPath(id)}
 		data.Account, err = a.accounts.Get(ctx, id)
 		return err
 	}))
@@ -188,27 +321,16 @@ func (a *adminAccount) linkFactor(ctx context.Context, v *visit) (view, error) {
 	return view{name: "factor-link", data: data}, nil
 }
 
-// base is where browsers reach these pages, without a slash at the end.
-func (a *adminAccount) base(v *visit) plexauth.Secret {
-	switch {
-	case a.publicURL != "":
-		return plexauth.Secret(strings.TrimSuffix(a.publicURL, "/"))
-	case v.https:
-		return plexauth.Secret("https://" + v.Host)
-	}
-	return plexauth.Secret("http://" + v.Host)
-}
-
 func (a *adminAccount) removeFactor(ctx context.Context, v *visit) (view, error) {
-	return a.change(ctx, v, "factor", a.confirmed(v, func(ctx context.Context, id int64) error {
+	return a.change(ctx, v, "factor", func(ctx context.Context, id int64) error {
 		return a.accounts.RemoveSecondFactor(ctx, v.actor(), id)
-	}))
+	})
 }
 
 func (a *adminAccount) removePasskey(ctx context.Context, v *visit) (view, error) {
-	return a.change(ctx, v, "passkey", a.confirmed(v, func(ctx context.Context, id int64) error {
+	return a.change(ctx, v, "passkey", func(ctx context.Context, id int64) error {
 		return a.passkeys.Remove(ctx, v.actor(), id, number(v.PathValue("passkey")))
-	}))
+	})
 }
 
 // signOut revokes all tokens and sessions of the account.
@@ -219,9 +341,9 @@ func (a *adminAccount) signOut(ctx context.Context, v *visit) (view, error) {
 }
 
 func (a *adminAccount) remove(ctx context.Context, v *visit) (view, error) {
-	answer, err := a.change(ctx, v, "removed", a.confirmed(v, func(ctx context.Context, id int64) error {
+	answer, err := a.change(ctx, v, "removed", func(ctx context.Context, id int64) error {
 		return a.accounts.Remove(ctx, v.actor(), id)
-	}))
+	})
 	if answer.to != "" {
 		answer.to = "/admin/accounts?done=removed"
 	}

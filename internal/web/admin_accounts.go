@@ -16,7 +16,7 @@ type adminAccounts struct {
 
 func (a *adminAccounts) pages() []page {
 	return []page{
-		{"GET", "/admin/accounts", admin, show(a.show).asHandler},
+		{"GET", "/admin/accounts", admin, section(a.show).asHandler},
 		{"POST", "/admin/accounts", admin, a.add},
 	}
 }
@@ -26,21 +26,31 @@ type accountsData struct {
 	Accounts []account.Account
 	Self     int64 // the id of the visitor's account
 	// Search is what the names of the accounts begin with. Empty: all are listed.
-	Search  string
+	Search string
+	// Sort is their order: "new" or "old"; empty: by name.
+	Sort    string
 	Besides neighbours
 }
 
-// maxRows is how many rows of a listing are on a page.
-const maxRows = 100
+// maxRows is how many rows of a listing are on a page: on a phone, that is two
+// screens and a half.
+const maxRows = 12
 
-func (a *adminAccounts) show(ctx context.Context, v *visit, problem string) (view, error) {
+func (a *adminAccounts) show(ctx context.Context, v *visit, s sent) (view, error) {
 	data := accountsData{
-		notice: newNotice(v, problem), Self: v.account.ID, Search: strings.TrimSpace(v.URL.Query().Get("search")),
+		notice: newNotice(v, s), Self: v.account.ID, Search: strings.TrimSpace(v.URL.Query().Get("search")),
 	}
-	read := a.accounts.List
-	if data.Search != "" {
-		read = func(ctx context.Context, r paging.Request) (paging.List[account.Account], error) {
-			return a.accounts.Search(ctx, data.Search, r)
+	read := func(ctx context.Context, r paging.Request) (paging.List[account.Account], error) {
+		return a.accounts.Search(ctx, data.Search, r)
+	}
+	if data.Search == "" { // those that are searched for are listed by name
+		switch data.Sort = v.URL.Query().Get("sort"); data.Sort {
+		case "new":
+			read = a.accounts.Newest
+		case "old":
+			read = a.accounts.List
+		default:
+			data.Sort = ""
 		}
 	}
 	list, err := read(ctx, wantedPage(v, "", maxRows))

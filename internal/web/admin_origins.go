@@ -17,7 +17,7 @@ const originsPath = "/admin/origins"
 
 func (a *adminOrigins) pages() []page {
 	return []page{
-		{"GET", originsPath, admin, show(a.show).asHandler},
+		{"GET", originsPath, admin, section(a.show).asHandler},
 		{"POST", originsPath, admin, a.allow},
 		{"POST", originsPath + "/remove", admin, a.remove},
 	}
@@ -29,8 +29,8 @@ type originsData struct {
 	Besides neighbours
 }
 
-func (a *adminOrigins) show(ctx context.Context, v *visit, problem string) (view, error) {
-	data := originsData{notice: newNotice(v, problem)}
+func (a *adminOrigins) show(ctx context.Context, v *visit, s sent) (view, error) {
+	data := originsData{notice: newNotice(v, s)}
 	list, err := a.origins.List(ctx, wantedPage(v, "", maxRows))
 	data.Origins, data.Besides = list.Rows, besides(v, "", "origins", list)
 	return data.page("admin-origins", data), err

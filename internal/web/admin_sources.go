@@ -10,6 +10,7 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/token"
 )
 
 // adminSources lists, adds and removes the sources of one kind: servers or
@@ -19,13 +20,15 @@ type adminSources struct {
 	path     string // of the page
 	sources  *source.Service
 	accounts *account.Service
+	tokens   *token.Service
+	caution  caution
 }
 
 func (a *adminSources) pages() []page {
 	return []page{
-		{"GET", a.path, admin, show(a.show).asHandler},
+		{"GET", a.path, admin, section(a.show).asHandler},
 		{"POST", a.path, admin, a.add},
-		{"POST", a.path + "/remove", admin, a.remove},
+		{"POST", a.path + "/remove", admin, a.caution.before(risk{a.askRemove, a.remove})},
 	}
 }
 
@@ -53,8 +56,8 @@ type sourceRow struct {
 	Others []account.Account
 }
 
-func (a *adminSources) show(ctx context.Context, v *visit, problem string) (view, error) {
-	data := sourcesData{notice: newNotice(v, problem), Kind: a.kind, Path: a.path}
+func (a *adminSources) show(ctx context.Context, v *visit, s sent) (view, error) {
+	data := sourcesData{notice: newNotice(v, s), Kind: a.kind, Path: a.path}
 	var err error
 	if data.Accounts, err = fewAccounts(ctx, a.accounts); err != nil {
 		return view{}, err
@@ -152,6 +155,26 @@ func chosenAccount(ctx context.Context, accounts *account.Service, id, name stri
 		err = fault.Invalidf("account", "there is no account %s", quoted(name))
 	}
 	return found, err
+}
+
+func (a *adminSources) askRemove(ctx context.Context, v *visit) (question, error) {
+	src, err := a.sources.Find(ctx, source.Ref{Kind: a.kind, Identifier: v.PostFormValue("identifier")})
+	if err != nil {
+		return question{}, err
+	}
+	shares, err := a.sources.SharesOf(ctx, src.ID, paging.Request{Limit: manyShares})
+	if err != nil {
+		return question{}, err
+	}
+	tokens, err := a.tokens.CountSelected(ctx, token.Selection{SourceID: src.ID})
+	return question{
+		Title: say("Remove %s from the list?", claim(src.Name)),
+		Ends: []phrase{
+			countOf(len(shares.Rows), "share", "shares"), say("%s for it", countOf(tokens, "token", "tokens")),
+			say("It is itself not changed."),
+		},
+		Button: say("Remove it"), Back: a.path, Others: true,
+	}, err
 }
 
 func (a *adminSources) remove(ctx context.Context, v *visit) (view, error) {

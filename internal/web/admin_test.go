@@ -82,6 +82,30 @@ func (b *browser) sends(path, want string, pairs ...string) {
 	b.wantTo(b.post(path, values(pairs)), want)
 }
 
+// confirms posts a form that asks first, and then the form that the question has,
+// which must redirect to a path.
+func (b *browser) confirms(path, want string, pairs ...string) {
+	b.Helper()
+	before := b.entries()
+	b.asks(path, pairs...)
+	if n := b.entries(); n != before {
+		b.Errorf("POST %s changed something before it was confirmed", path)
+	}
+	b.sends(path, want, append(pairs, "sure", "1", "current", password)...)
+}
+
+// asks posts a form, which must be answered by a question that has the fields of
+// the form.
+func (b *browser) asks(path string, pairs ...string) string {
+	b.Helper()
+	s := b.post(path, values(pairs))
+	b.wantPage(s, http.StatusOK, `name="sure" value="1"`)
+	for i := 0; i < len(pairs); i += 2 {
+		b.wantPage(s, http.StatusOK, fmt.Sprintf(`name="%s" value="%s"`, pairs[i], pairs[i+1]))
+	}
+	return html.UnescapeString(s.text)
+}
+
 // refused posts a form, which must be rejected with a text and change nothing.
 // A wrong password adds a row to the audit log.
 func (b *browser) refused(path, text string, pairs ...string) {
@@ -121,7 +145,7 @@ func TestAdminKeepsAccounts(t *testing.T) {
 	b.reads("/admin/accounts/4?done=added", "Added.", "Ned", ned.UUID)
 
 	miasPath := "/admin/accounts/2"
-	b.sends(miasPath+"/disable", miasPath+"?done=disabled")
+	b.confirms(miasPath+"/disable", miasPath+"?done=disabled")
 	if !w.account("mia").Disabled {
 		t.Error("mia is not disabled")
 	}
@@ -145,7 +169,7 @@ func TestAdminKeepsAccounts(t *testing.T) {
 
 	w.program("mia")
 	mias := w.browser().signIn("mia")
-	b.sends(miasPath+"/sign-out", miasPath+"?done=others")
+	b.confirms(miasPath+"/sign-out", miasPath+"?done=others")
 	mias.wantTo(mias.get("/account"), "/auth?next=%2Faccount")
 	if len(w.tokens(w.account("mia").ID)) != 0 {
 		t.Error("mia's token is there after everything was signed out")
@@ -153,7 +177,7 @@ func TestAdminKeepsAccounts(t *testing.T) {
 
 	w.enrol("mia")
 	b.reads(miasPath, "on, 10 backup codes left")
-	b.sends(miasPath+"/second-factor/remove", miasPath+"?done=factor", "current", password)
+	b.confirms(miasPath+"/second-factor/remove", miasPath+"?done=factor")
 	if w.account("mia").TOTPSeed != nil {
 		t.Error("mia has a second factor still")
 	}
@@ -165,14 +189,14 @@ func TestAdminKeepsAccounts(t *testing.T) {
 	w.must(err)
 	b.reads(miasPath, "Remove the passkey Somebody's phone")
 	keysPath := fmt.Sprintf("%s/passkeys/%d/remove", miasPath, keys[0].ID)
-	b.refused(keysPath, "password is not right", "current", "a guess")
-	b.sends(keysPath, miasPath+"?done=passkey", "current", password)
+	b.refused(keysPath, "password is not right", "sure", "1", "current", "a guess")
+	b.confirms(keysPath, miasPath+"?done=passkey")
 	if list, err := w.Passkeys.List(t.Context(), keys[0].AccountID); len(list) > 0 || err != nil {
 		t.Errorf("mia has %d passkeys still (%v)", len(list), err)
 	}
-	b.wantPage(b.post(keysPath, url.Values{"current": {password}}), http.StatusNotFound)
+	b.wantPage(b.post(keysPath, url.Values{"current": {password}, "sure": {"1"}}), http.StatusNotFound)
 
-	b.sends(miasPath+"/remove", "/admin/accounts?done=removed", "current", password)
+	b.confirms(miasPath+"/remove", "/admin/accounts?done=removed")
 	if _, err := w.Accounts.Find(t.Context(), "mia"); err == nil {
 		t.Error("mia is there still")
 	}
@@ -185,11 +209,15 @@ func TestAdminKeepsAccounts(t *testing.T) {
 func TestAdminsOpenBrowser(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("olga")
-	const wrong = "The password is not right"
+	const wrong = "Your own password is not right"
 	b.refused("/admin/accounts", wrong, "username", "eve", "password", "eves password", "admin", "1", "current", "a guess")
 	b.refused("/admin/accounts/2/password", wrong, "new", "another one", "current", "a guess")
-	b.refused("/admin/accounts/2/second-factor/remove", wrong)
-	b.refused("/admin/accounts/2/remove", wrong, "current", "a guess")
+	for _, change := range []string{"second-factor/remove", "remove", "disable", "sign-out", "passkeys/1/remove"} {
+		b.refused("/admin/accounts/2/"+change, wrong, "sure", "1")
+		b.refused("/admin/accounts/2/"+change, wrong, "sure", "1", "current", "a guess")
+	}
+	w.program("mia")
+	b.refused("/admin/tokens/1/revoke", wrong, "sure", "1", "current", "a guess")
 	if list, err := paging.Rows(w.Accounts.List(t.Context(), paging.Request{})); len(list) != 3 || err != nil || !w.signsIn("mia", password) {
 		t.Errorf("there are %d accounts (%v), want three as they were", len(list), err)
 	}
@@ -210,7 +238,7 @@ func TestAdminsOwnAccount(t *testing.T) {
 		t.Error("the page of the own account has forms")
 	}
 	// olga stays while she is the only admin.
-	b.sends(fmt.Sprintf("/admin/accounts/%d/disable", eve.ID), fmt.Sprintf("/admin/accounts/%d?done=disabled", eve.ID))
+	b.confirms(fmt.Sprintf("/admin/accounts/%d/disable", eve.ID), fmt.Sprintf("/admin/accounts/%d?done=disabled", eve.ID))
 	if err := w.Accounts.Remove(t.Context(), operator, w.account("olga").ID); err == nil {
 		t.Error("the last admin was removed")
 	}
@@ -259,15 +287,15 @@ func TestAdminKeepsSources(t *testing.T) {
 		t.Errorf("shares: got %v (%v), want one with mia", shares, err)
 	}
 	b.reads("/admin/servers", "Take back the share of mia", "1 account")
-	b.reads("/admin/accounts/2", "Den", "shared since")
+	b.reads("/admin/accounts/2", "Den", "shared")
 	b.refused("/admin/shares", "is shared with the account already", "server", "den-1", "account", "2")
-	b.sends("/admin/shares/remove", "/admin/servers?done=unshared", "server", "den-1", "account", "2")
+	b.confirms("/admin/shares/remove", "/admin/servers?done=unshared", "server", "den-1", "account", "2")
 	if shares, err := paging.Rows(w.Sources.Shares(t.Context(), paging.Request{})); len(shares) != 0 || err != nil {
 		t.Errorf("shares: got %v (%v), want none", shares, err)
 	}
 
-	b.refused("/admin/servers/remove", "This server is usher itself", "identifier", "self")
-	b.sends("/admin/servers/remove", "/admin/servers?done=removed", "identifier", "den-1")
+	b.refused("/admin/servers/remove", "This server is usher itself", "identifier", "self", "sure", "1", "current", password)
+	b.confirms("/admin/servers/remove", "/admin/servers?done=removed", "identifier", "den-1")
 	if list, err := paging.Rows(w.Sources.List(t.Context(), source.Server, paging.Request{})); len(list) != 1 || err != nil {
 		t.Errorf("servers: got %d (%v), want this one only", len(list), err)
 	}
@@ -278,7 +306,7 @@ func TestAdminKeepsSources(t *testing.T) {
 		t.Errorf("providers: got %v (%v), want one for everyone", list, err)
 	}
 	b.reads("/admin/providers", "Guide", "tv.guide", "everyone")
-	b.sends("/admin/providers/remove", "/admin/providers?done=removed", "identifier", "tv.guide")
+	b.confirms("/admin/providers/remove", "/admin/providers?done=removed", "identifier", "tv.guide")
 	if list, err := paging.Rows(w.Sources.List(t.Context(), source.Provider, paging.Request{})); len(list) != 0 || err != nil {
 		t.Errorf("providers: got %v (%v), want none", list, err)
 	}
@@ -294,7 +322,7 @@ func TestAdminRevokesTokens(t *testing.T) {
 	if page := b.reads("/admin/tokens?account=2", fmt.Sprintf("Revoke token %d", id)); strings.Contains(page, "Revoke token 2") {
 		t.Error("mia's tokens have olga's among them")
 	}
-	b.sends(fmt.Sprintf("/admin/tokens/%d/revoke", id), "/admin/tokens?done=revoked&account=2", "account", "2")
+	b.confirms(fmt.Sprintf("/admin/tokens/%d/revoke", id), "/admin/tokens?done=revoked&account=2", "account", "2")
 	if _, err := w.Tokens.Verify(t.Context(), text); err == nil {
 		t.Error("the token is good still")
 	}
@@ -336,7 +364,7 @@ func TestAdminReadsAudit(t *testing.T) {
 		w.allow(fmt.Sprintf("https://app-%d.example.org", i))
 	}
 	b := w.browser().signIn("olga")
-	b.sends("/admin/accounts/2/disable", "/admin/accounts/2?done=disabled")
+	b.confirms("/admin/accounts/2/disable", "/admin/accounts/2?done=disabled")
 	b.reads("/admin/audit", "account.disabled", "mia", "by olga", "127.0.0.1", "app-119", "Older rows")
 
 	// Paginating the search shows every origin exactly once.
@@ -366,7 +394,7 @@ func TestAdminReadsAudit(t *testing.T) {
 	b.reads("/admin/audit?account=nobody", "Nothing was found")
 	b.reads("/admin/audit?text=%25", "Nothing was found")
 
-	b.sends("/admin/accounts/2/remove", "/admin/accounts?done=removed", "current", password)
+	b.confirms("/admin/accounts/2/remove", "/admin/accounts?done=removed")
 	b.reads("/admin/audit?account=mia", "account.removed") // a removed account
 	b.reads("/admin/audit/verify", "The log is whole", fmt.Sprintf("The %d rows", w.entries()))
 }
@@ -487,7 +515,7 @@ func TestChart(t *testing.T) {
 	var texts []string
 	var bars [][4]int
 	for _, p := range c.Panels {
-		texts = append(texts, p.Text)
+		texts = append(texts, p.Text.String())
 		for _, b := range p.Bars {
 			bars = append(bars, [4]int{b.X, b.Y, b.Height, int(b.N)})
 		}
@@ -515,7 +543,7 @@ func TestChart(t *testing.T) {
 	}, table); diff != "" {
 		t.Errorf("table (-want +got):\n%s", diff)
 	}
-	if empty := web.NewChart(now, nil); empty.Panels[0].Text != "Sign-ins in the last day: none." || empty.Rows != nil {
+	if empty := web.NewChart(now, nil); empty.Panels[0].Text.String() != "Sign-ins in the last day: none." || empty.Rows != nil {
 		t.Errorf("of nothing: got %+v", empty)
 	}
 }
@@ -560,14 +588,14 @@ func TestEmailIsConfirmedByAdmins(t *testing.T) {
 	}
 	olga.wantPage(olga.get(path), 200, "mia@example.org")
 	olga.wantNot(olga.get(path), "not confirmed")
-	mia.wantNot(mia.get("/account"), "readonly")
+	mia.wantNot(mia.get("/account/profile"), "readonly")
 	mia.wantTo(mia.post("/account/identity", url.Values{
 		"username": {"mia"}, "email": {"boss@example.org"}, "current": {password},
-	}), "/account?done=identity")
+	}), "/account/profile?done=identity")
 	confirmed(false)
 	olga.wantPage(olga.get(path), 200, "boss@example.org", "not confirmed", "/email/confirm")
 	form := url.Values{"email": {"boss@example.org"}, "current": {"wrong"}}
-	olga.wantPage(olga.post(path+"/email/confirm", form), 400, "The password is not right.")
+	olga.wantPage(olga.post(path+"/email/confirm", form), 400, "Your own password is not right.")
 	form.Set("current", password)
 	stale := url.Values{"email": {"mia@example.org"}, "current": {password}}
 	olga.wantPage(olga.post(path+"/email/confirm", stale), 400, "changed meanwhile")
@@ -590,16 +618,16 @@ func TestEmailIsConfirmedByAdmins(t *testing.T) {
 func TestMembersDoNotSetEmail(t *testing.T) {
 	w := newTown(t)
 	mia, olga := w.browser().signIn("mia"), w.browser().signIn("olga")
-	mia.wantPage(mia.get("/account"), 200, "readonly", "only an admin can change it")
+	mia.wantPage(mia.get("/account/profile"), 200, "readonly", "only an admin can change it")
 	form := url.Values{"username": {"mia"}, "email": {"boss@example.org"}, "current": {password}}
 	mia.wantPage(mia.post("/account/identity", form), 403, "by an admin only")
 	form.Del("email") // the name alone
 	form.Set("username", "maria")
-	mia.wantTo(mia.post("/account/identity", form), "/account?done=identity")
+	mia.wantTo(mia.post("/account/identity", form), "/account/profile?done=identity")
 	if a := w.account("maria"); a.Email != "mia@example.org" || !a.EmailConfirmed() {
 		t.Errorf("the address is %s, confirmed %v", a.Email, a.EmailConfirmed())
 	}
-	olga.wantNot(olga.get("/account"), "readonly")
+	olga.wantNot(olga.get("/account/profile"), "readonly")
 	form = url.Values{"username": {"olga"}, "email": {"o@example.org"}, "current": {password}}
-	olga.wantTo(olga.post("/account/identity", form), "/account?done=identity")
+	olga.wantTo(olga.post("/account/identity", form), "/account/profile?done=identity")
 }

@@ -13,12 +13,13 @@ import (
 type adminTokens struct {
 	tokens   *token.Service
 	accounts *account.Service
+	caution  caution
 }
 
 func (a *adminTokens) pages() []page {
 	return []page{
 		{"GET", "/admin/tokens", admin, a.show},
-		{"POST", "/admin/tokens/{id}/revoke", admin, a.revoke},
+		{"POST", "/admin/tokens/{id}/revoke", admin, a.caution.before(risk{a.ask, a.revoke})},
 	}
 }
 
@@ -32,10 +33,10 @@ type tokensData struct {
 }
 
 func (a *adminTokens) show(ctx context.Context, v *visit) (view, error) {
-	data := tokensData{notice: newNotice(v, "")}
+	data := tokensData{notice: newNotice(v, sent{})}
 	of, err := a.account(ctx, v)
 	if text, ok := problem(err); ok {
-		data.Problem, err = text, nil
+		data.problem, err = text, nil
 	}
 	if err != nil {
 		return view{}, err
@@ -44,7 +45,7 @@ func (a *adminTokens) show(ctx context.Context, v *visit) (view, error) {
 	if data.Accounts, err = fewAccounts(ctx, a.accounts); err != nil {
 		return view{}, err
 	}
-	list, err := a.tokens.List(ctx, data.Account, wantedPage(v, "", maxRows))
+	list, err := a.tokens.List(ctx, data.Account, wantedPage(v, "", maxDevices))
 	data.Tokens, data.Besides = list.Rows, besides(v, "", "tokens", list)
 	return data.page("admin-tokens", data), err
 }
@@ -56,6 +57,27 @@ func (a *adminTokens) account(ctx context.Context, v *visit) (account.Account, e
 		return account.Account{}, nil
 	}
 	return chosenAccount(ctx, a.accounts, q.Get("account"), strings.TrimSpace(q.Get("name")))
+}
+
+func (a *adminTokens) ask(ctx context.Context, v *visit) (question, error) {
+	id, err := v.pathID()
+	if err != nil {
+		return question{}, err
+	}
+	t, err := a.tokens.Get(ctx, id)
+	if err != nil {
+		return question{}, err
+	}
+	n, err := a.tokens.CountSelected(ctx, token.Selection{ID: id})
+	q := question{
+		Title:  say("Revoke token %s of %s?", decimal(id), t.Username),
+		Ends:   []phrase{say("%s stops working with this account.", claimed(t.Device.Describe()))},
+		Button: say("Revoke it"), Back: "/admin/tokens", Others: t.AccountID != v.account.ID,
+	}
+	if n > 1 {
+		q.Ends = append(q.Ends, say("%s that were made from it end, too.", countOf(n-1, "token", "tokens")))
+	}
+	return q, err
 }
 
 // revoke revokes a token, and returns to the list that the form was in.

@@ -134,7 +134,7 @@ func TestOpenRedirect(t *testing.T) {
 	b := w.browser()
 	b.post("/auth/sign-in", url.Values{"login": {"noa"}, "password": {password}})
 	b.wantTo(b.post("/auth/code", url.Values{"code": {code}, "next": {"//evil.example"}}), "/account")
-	for _, next := range []string{"/link", "/link?pin=ABCD", "/auth?code=x&forwardUrl=https%3A%2F%2Fexample.org", "/account?done=identity"} {
+	for _, next := range []string{"/link", "/link?pin=ABCD", "/auth?code=x&forwardUrl=https%3A%2F%2Fexample.org", "/account/profile?done=identity"} {
 		b.wantTo(b.post("/auth/sign-in", url.Values{"login": {"mia"}, "password": {password}, "next": {next}}), next)
 	}
 }
@@ -285,7 +285,7 @@ func TestCodesInLinksWithoutOrigin(t *testing.T) {
 	b.wantPage(b.get("/auth?code="+tv.Code), 200, "Living room", "wants to sign in")
 	b.wantPage(b.get("/auth?code="+strings.ToLower(tv.Code)), 200, "Living room")
 	b.wantPage(b.get("/auth?code=CCCC"), 200, "The link that you followed has a code in it")
-	b.sends("/auth/consent", "/auth/done", "code", tv.Code, "decision", "allow")
+	b.sends("/auth/consent", linkedPath, "code", tv.Code, "decision", "allow")
 	// Somebody else at the same address is not held up either.
 	noa := w.browser().signIn("noa")
 	other := w.start(false)
@@ -484,7 +484,7 @@ func TestHalfSessionIsVoidAfterAChange(t *testing.T) {
 	}{
 		"a stolen password is changed on the account's page": {
 			func(_ *world, mia, _ *browser) []plexauth.Secret {
-				mia.sends("/account/password", "/account?done=password", "current", password, "new", changed)
+				mia.sends("/account/password", "/account/security?done=password", "current", password, "new", changed)
 				return nil
 			}, changed,
 		},
@@ -509,7 +509,7 @@ func TestHalfSessionIsVoidAfterAChange(t *testing.T) {
 		"a stolen authenticator is turned off and replaced": {
 			func(w *world, mia, _ *browser) []plexauth.Secret {
 				_, codes := w.enrol("mia")
-				mia.sends("/account/second-factor/remove", "/account?done=factor",
+				mia.sends("/account/second-factor/remove", "/account/security?done=factor",
 					"current", password, "code", string(codes[0]))
 				_, codes = w.enrol("mia")
 				return codes
@@ -666,10 +666,10 @@ func TestPagesShowWhatIsThere(t *testing.T) {
 		)
 	}))
 	consent := b.get("/auth?" + url.Values{"code": {p.Code}, "context[device][product]": {evil}, "forwardUrl": {"https://example.org/" + evil[:7]}}.Encode())
-	b.wantPage(consent, 200, seen+" wants to sign in")
+	b.wantPage(consent, 200, "“"+seen+"” wants to sign in")
 	b.post("/auth/consent", url.Values{"code": {p.Code}, "decision": {"allow"}})
 	for _, path := range []string{
-		"/account", "/admin", "/admin/accounts", "/admin/accounts/3", "/admin/servers", "/admin/tokens", "/admin/audit",
+		"/account", "/account/devices", "/account/browsers", "/account/sign-ins", "/admin", "/admin/accounts", "/admin/accounts/3", "/admin/servers", "/admin/tokens", "/admin/audit",
 		"/admin/audit?text=" + url.QueryEscape(evil), "/link?pin=" + url.QueryEscape("\u202eA"),
 	} {
 		s := b.get(path)
@@ -681,7 +681,7 @@ func TestPagesShowWhatIsThere(t *testing.T) {
 	if strings.ContainsAny(consent.text, "\u202e\u2066\u200b") {
 		t.Error("the consent page shows a character that nobody sees")
 	}
-	b.wantPage(b.get("/account"), 200, seen)
+	b.wantPage(b.get("/account/devices"), 200, seen)
 	list, err := w.Audit.List(t.Context(), audit.Query{Events: []audit.Kind{audit.PINLinked}})
 	if err != nil || len(list) != 1 || !strings.Contains(list[0].Detail, seen) {
 		t.Errorf("the log says %+v, %v", list, err)

@@ -1,32 +1,46 @@
 package web
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/usher-auth/usher/internal/audit"
 )
 
-const (
-	// chartSpan is the time that a chart shows.
-	chartSpan = 24 * time.Hour
-	// chartStep is the time of one bar. The store counts no finer than that.
-	chartStep = 15 * time.Minute
-	// chartBars is the number of bars. The last is the current quarter of an
-	// hour.
-	chartBars = int(chartSpan / chartStep)
-	// markEvery is the number of bars between two marks on the axis. The
-	// stylesheet has a column for the label of each mark.
-	markEvery = chartBars / 4
+// chartOf is the time that a chart shows, and that of one of its bars. The store
+// counts no finer than a quarter of an hour. The last bar is the current one.
+type chartOf struct {
+	span, step time.Duration
+	// some and none describe the bars in words.
+	some, none string
+}
+
+var (
+	dayChart = chartOf{
+		24 * time.Hour, 15 * time.Minute,
+		"%s in the last day: %s in all, at most %s in a quarter of an hour, last so at %s UTC.", "%s in the last day: none.",
+	}
+	weekChart = chartOf{
+		7 * 24 * time.Hour, 2 * time.Hour,
+		"%s in the last week: %s in all, at most %s in two hours, last so at %s UTC.", "%s in the last week: none.",
+	}
 )
 
-// The size of a panel's drawing, in its own units. Browsers stretch it to the
-// available width.
-const (
-	chartWidth  = 10 * chartBars
-	chartHeight = 100
-)
+// bars is the number of bars.
+func (c chartOf) bars() int { return int(c.span / c.step) }
+
+// markEvery is the number of bars between two marks on the axis. The stylesheet has a
+// column for the label of each mark.
+func (c chartOf) markEvery() int { return c.bars() / 4 }
+
+// first is when the first bar begins.
+func (c chartOf) first(now time.Time) time.Time {
+	return now.UTC().Truncate(c.step).Add(c.step - c.span)
+}
+
+// chartHeight is the height of a panel's drawing, in its own units. Browsers stretch
+// it to the available width.
+const chartHeight = 100
 
 // series is a sum of counters, by their names in the store.
 type series struct {
@@ -44,8 +58,9 @@ var chartSeries = [...]series{
 	{"Token checks", "checks", []string{audit.TokenChecks}},
 }
 
-// chart shows the last day by quarter of an hour.
+// chart shows the last day by quarter of an hour, or the last week by two hours.
 type chart struct {
+	Week   bool
 	Panels []panel
 	// Marks are the lines at every sixth hour, from the first bar on.
 	Marks []mark
@@ -60,7 +75,7 @@ type panel struct {
 	Total, Most int64
 	Bars        []bar
 	// Text describes the bars in words.
-	Text string
+	Text phrase
 }
 
 // bar is a quarter of an hour with a count above zero.
@@ -85,27 +100,32 @@ type chartRow struct {
 
 // newChart draws the counts of the day before now. It leaves out older counts,
 // and those that belong to no panel.
-func newChart(now time.Time, counts []audit.Count) chart {
-	first := now.UTC().Truncate(chartStep).Add(chartStep - chartSpan)
-	var n [len(chartSeries)][chartBars]int64
-	for _, c := range counts {
-		i := int(c.Quarter.Sub(first) / chartStep)
-		if c.Quarter.Before(first) || i >= chartBars {
+func newChart(now time.Time, counts []audit.Count) chart { return dayChart.draw(now, counts) }
+
+func (c chartOf) draw(now time.Time, counts []audit.Count) chart {
+	first, bars := c.first(now), c.bars()
+	var n [len(chartSeries)][]int64
+	for s := range n {
+		n[s] = make([]int64, bars)
+	}
+	for _, count := range counts {
+		i := int(count.Quarter.Sub(first) / c.step)
+		if count.Quarter.Before(first) || i >= bars {
 			continue
 		}
 		for s := range chartSeries {
-			if slices.Contains(chartSeries[s].of, c.What) {
-				n[s][i] += c.N
+			if slices.Contains(chartSeries[s].of, count.What) {
+				n[s][i] += count.N
 			}
 		}
 	}
-	drawn := chart{Width: chartWidth, Height: chartHeight}
+	drawn := chart{Week: c.span > dayChart.span, Width: 10 * bars, Height: chartHeight}
 	for s := range chartSeries {
-		drawn.Panels = append(drawn.Panels, newPanel(chartSeries[s], first, n[s][:]))
+		drawn.Panels = append(drawn.Panels, c.panel(chartSeries[s], first, n[s]))
 	}
-	for i := range chartBars {
-		at := first.Add(time.Duration(i) * chartStep)
-		if i%markEvery == 0 {
+	for i := range bars {
+		at := first.Add(time.Duration(i) * c.step)
+		if i%c.markEvery() == 0 {
 			drawn.Marks = append(drawn.Marks, mark{10 * i, at})
 		}
 		row := chartRow{At: at}
@@ -120,7 +140,7 @@ func newChart(now time.Time, counts []audit.Count) chart {
 	return drawn
 }
 
-func newPanel(s series, first time.Time, n []int64) panel {
+func (c chartOf) panel(s series, first time.Time, n []int64) panel {
 	p := panel{Name: s.name, Class: s.class, Most: slices.Max(n)}
 	var most time.Time
 	for i, count := range n {
@@ -128,17 +148,16 @@ func newPanel(s series, first time.Time, n []int64) panel {
 			continue
 		}
 		p.Total += count
-		at := first.Add(time.Duration(i) * chartStep)
+		at := first.Add(time.Duration(i) * c.step)
 		if count == p.Most {
 			most = at
 		}
 		height := max(2, int(count*chartHeight/p.Most)) // a count of one stays visible
 		p.Bars = append(p.Bars, bar{10*i + 1, chartHeight - height, 8, height, count, at})
 	}
-	p.Text = p.Name + " in the last day: none."
+	p.Text = say(c.none, say(p.Name))
 	if p.Total > 0 {
-		p.Text = fmt.Sprintf("%s in the last day: %s in all, at most %s in a quarter of an hour, last so at %s UTC.",
-			p.Name, grouped(p.Total), grouped(p.Most), most.Format("15:04"))
+		p.Text = say(c.some, say(p.Name), grouped(p.Total), grouped(p.Most), most.Format("15:04"))
 	}
 	return p
 }

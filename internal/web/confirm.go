@@ -14,7 +14,7 @@ import (
 // Errors of forms that are confirmed with what the visitor signs in with. Nobody
 // typed a name into them.
 var (
-	errPassword = fault.New(fault.Unauthenticated, "the password is not right")
+	errPassword = fault.WithField(fault.New(fault.Unauthenticated, "your own password is not right"), "current", "")
 	errFactor   = fault.New(fault.Unauthenticated,
 		"this takes a code of your second factor, or a passkey; ask an admin if you have neither")
 	errGone = fault.New(fault.Conflict, "your account was changed meanwhile: open the page anew and try again")
@@ -62,12 +62,14 @@ func (f factorCheck) proof(ctx context.Context, v *visit, field string) (signin.
 	switch {
 	case errors.Is(err, account.ErrCredentials):
 		return signin.Proof{}, errPassword
+	case errors.Is(err, account.ErrCode):
+		return signin.Proof{}, fault.WithField(err, field, "")
 	case err != nil:
 		return signin.Proof{}, err
 	case verified.Complete:
 		return verified.Proof, nil
 	case v.PostFormValue("answer") == "":
-		return signin.Proof{}, errFactor
+		return signin.Proof{}, fault.WithField(errFactor, field, "")
 	}
 	party, err := f.site.party(v)
 	if err != nil {

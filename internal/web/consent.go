@@ -11,6 +11,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/home"
 	"github.com/usher-auth/usher/internal/origin"
@@ -58,6 +59,7 @@ type consent struct {
 	pins    *pin.Service
 	origins *origin.Service
 	homes   *home.Service
+	devices *device.Service
 }
 
 func (c *consent) pages() []page {
@@ -79,9 +81,17 @@ type consentData struct {
 	// Home says that there are others to choose from, and Protected that it takes the
 	// PIN of the account.
 	Home, Protected bool
-	Problem         string
+	sent
 	// Target is where the browser goes afterwards. Nil: it stays.
 	Target *url.URL
+}
+
+// Name is what the account is called: managed users have no username that people know.
+func (d consentData) Name() string {
+	if d.Other {
+		return d.Account.Title
+	}
+	return d.Account.Username
 }
 
 // errOtherForward says that a link leads elsewhere than the program asked.
@@ -142,7 +152,7 @@ func (c *consent) ask(ctx context.Context, v *visit, r pinRequest) (view, error)
 	if r.Who == "" && len(choices(house)) > 1 {
 		return view{to: "/auth/who?" + r.query()}, nil
 	}
-	return c.page(found, r, house, "")
+	return c.page(found, r, house, sent{})
 }
 
 // find returns the PIN of a request, or the page that asks for its code first.
@@ -174,7 +184,7 @@ func orNothing(page *view) view {
 }
 
 // page asks for consent, for the visitor or for whom they have chosen.
-func (c *consent) page(found pin.PIN, r pinRequest, house home.Home, problem string) (view, error) {
+func (c *consent) page(found pin.PIN, r pinRequest, house home.Home, s sent) (view, error) {
 	target, err := forwardOf(found, r)
 	if err != nil {
 		return view{}, err
@@ -187,9 +197,9 @@ func (c *consent) page(found pin.PIN, r pinRequest, house home.Home, problem str
 	}
 	answer := view{name: "consent", data: consentData{
 		PIN: found, pinRequest: r, Account: u.Account, Other: u.Account.ID != house.Self.Account.ID, Target: target,
-		Home: len(choices(house)) > 1, Protected: u.Protected(), Problem: problem,
+		Home: len(choices(house)) > 1, Protected: u.Protected(), sent: s,
 	}}
-	if problem != "" {
+	if s.Wrong().Any() {
 		answer.status = http.StatusForbidden
 	}
 	return answer, nil
@@ -272,7 +282,7 @@ func (c *consent) decide(ctx context.Context, v *visit) (view, error) {
 		if err != nil {
 			return view{}, err
 		}
-		return c.page(found, r, house, text)
+		return c.page(found, r, house, sent{action: "/auth/consent", field: "pin", problem: text})
 	}
 	if err != nil {
 		return view{}, err
@@ -288,16 +298,19 @@ func (c *consent) decide(ctx context.Context, v *visit) (view, error) {
 			q.Set("who", r.Who)
 		}
 		return view{to: "/auth/done?" + q.Encode()}, nil
-	case r.Forward == "":
+	case r.Forward == "" && a.ID != v.account.ID:
 		return view{to: "/auth/done"}, nil
+	case r.Forward == "":
+		id, _, err := c.devices.Known(ctx, v.account.ID, found.Device.ClientIdentifier)
+		return view{to: "/auth/done?" + url.Values{"device": {decimal(id)}}.Encode()}, err
 	}
 	return view{to: "/auth/done?" + url.Values{"forwardUrl": {r.Forward}}.Encode()}, nil
 }
 
 func (c *consent) denied(context.Context, *visit) (view, error) {
 	return view{name: "message", data: message{
-		"Nothing was given", "The device was not signed in. You can close this page.",
-		"/account", "To your account",
+		say("Denied"), say("Nothing was given: the device was not signed in. You can close this page."),
+		"/account", say("To your account"),
 	}}, nil
 }
 
@@ -316,15 +329,15 @@ func (c *consent) allowed(ctx context.Context, v *visit) (view, error) {
 		}
 		return c.forward(ctx, to)
 	}
+	if id := query.Get("device"); id != "" {
+		return c.linked(ctx, v, number(id))
+	}
 	target, err := pin.ParseForward(query.Get("forwardUrl"))
 	if err != nil {
 		return view{}, err
 	}
 	if target == nil {
-		return view{name: "message", data: message{
-			"You are signed in", "Go back to your device: it goes on by itself. You can close this page.",
-			"/account", "To your account",
-		}}, nil
+		return view{to: devicesPath}, nil
 	}
 	return c.forward(ctx, pin.Forward{Address: target, WithProof: target})
 }
@@ -343,6 +356,19 @@ func (c *consent) linkedFor(ctx context.Context, v *visit, who string) (audit.Ac
 	u, err := chosen(house, who)
 	by.AccountID = u.Account.ID
 	return by, err
+}
+
+// linkedData is the page after a device was signed in, from which it can be signed
+// out again.
+type linkedData struct {
+	Account account.Account
+	Device  device.Device
+}
+
+// linked says which of the visitor's devices was signed in.
+func (c *consent) linked(ctx context.Context, v *visit, id int64) (view, error) {
+	d, _, err := c.devices.Held(ctx, v.account.ID, id)
+	return view{name: "linked", data: linkedData{v.account, d}}, err
 }
 
 // forward is the page that leads the browser back to the program. It shows the

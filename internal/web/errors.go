@@ -42,39 +42,42 @@ var errorPages = [...]errorPage{
 // failure is the page of an error. An error without a kind is logged.
 func (f *frame) failure(v *visit, err error) view {
 	status, title, text := f.explain(v, err)
-	return view{name: "message", status: status, retry: fault.WaitOf(err), data: message{title, text, "/", "To the start"}}
+	return view{name: "message", status: status, retry: fault.WaitOf(err), data: message{say(title), text, "/", say("Back to start")}}
 }
 
 // jsonFailure is failure for one of our own scripts: the text, in JSON.
 func (f *frame) jsonFailure(v *visit, err error) view {
 	status, _, text := f.explain(v, err)
-	return view{status: status, retry: fault.WaitOf(err), json: map[string]string{"problem": text}}
+	return view{status: status, retry: fault.WaitOf(err), json: map[string]string{"problem": text.in(v.language()), "field": fault.FieldOf(err)}}
 }
 
-func (f *frame) explain(v *visit, err error) (status int, title, text string) {
+func (f *frame) explain(v *visit, err error) (status int, title string, text phrase) {
 	found := fault.Find(err)
 	page := errorPages[fault.KindOf(err)]
 	if found == nil {
 		f.log.Error("a page failed", "path", v.Pattern, "error", err)
-		return page.status, page.title, "It is not your fault. The server's log says what happened."
+		return page.status, page.title, say("It is not your fault. The server's log says what happened.")
 	}
 	return page.status, page.title, errorText(found)
 }
 
 // problem returns the text to show with a form that failed with err. It returns
 // false when err is nil or needs a page of its own.
-func problem(err error) (string, bool) {
+func problem(err error) (phrase, bool) {
 	found := fault.Find(err)
 	if found == nil || !errorPages[found.Kind].form {
-		return "", false
+		return phrase{}, false
 	}
 	return errorText(found), true
 }
 
 // errorText is what people read of an error.
-func errorText(e *fault.Error) string {
+func errorText(e *fault.Error) phrase {
+	format, args := e.Parts()
+	p := phrase{format: format, args: args, sentence: true}
 	if e.Kind == fault.Limited {
-		return sentence(e.Text) + " " + waitText(e.Wait)
+		wait := waitText(e.Wait)
+		p.then = &wait
 	}
-	return sentence(e.Text)
+	return p
 }

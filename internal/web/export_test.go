@@ -8,8 +8,12 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path"
+	"regexp"
+	"time"
 
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/home"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/session"
 )
@@ -33,7 +37,7 @@ func Rows() []Row {
 // AdminPage is a page for admins that says "secret".
 func (p *Pages) AdminPage() http.Handler {
 	return p.frame.handler(page{need: admin, handle: func(context.Context, *visit) (view, error) {
-		return view{name: "message", data: message{Title: "secret"}}, nil
+		return view{name: "message", data: message{Title: say("secret")}}, nil
 	}})
 }
 
@@ -87,7 +91,76 @@ var (
 	ForwardTarget = pin.ParseForward
 	NewChart      = newChart
 	WaitText      = waitText
+	Ago           = ago
+	Claim         = claim
+	KindOf        = kindOf
+	Translated    = translated
+	ReadTexts     = readTexts
 )
 
 // CookieName is prefixed.
 var CookieName = prefixed
+
+// Units lists the texts of the templates that are translated.
+func Units() (units []string, err error) {
+	templates, err := Templates()
+	for _, source := range templates {
+		translated(source, func(unit string) string {
+			units = append(units, oneLine(unit))
+			return unit
+		})
+	}
+	return units, err
+}
+
+// TextsOfTables lists the texts in English that tables of the package have.
+func TextsOfTables() (texts []string) {
+	for _, table := range []map[string]string{doneTexts, adminDone, familyTexts, restrictionNames} {
+		for _, text := range table {
+			texts = append(texts, text)
+		}
+	}
+	for _, of := range []tabs{accountTabs, adminTabs} {
+		texts = append(texts, of.Label)
+		for _, t := range of.Tabs {
+			texts = append(texts, t.Name)
+		}
+	}
+	for _, role := range []home.Role{home.Owner, home.Admin, home.Member, home.Managed, home.Guest} {
+		texts = append(texts, role.String())
+	}
+	for _, k := range recentKinds {
+		texts = append(texts, k.what)
+		if k.kind == audit.SignInRefused {
+			texts = append(texts, k.what+": %s")
+		}
+	}
+	for _, p := range errorPages {
+		texts = append(texts, p.title)
+	}
+	for _, s := range chartSeries {
+		texts = append(texts, s.name)
+	}
+	for _, c := range []chartOf{dayChart, weekChart} {
+		texts = append(texts, c.some, c.none)
+	}
+	for month := time.January; month <= time.December; month++ {
+		texts = append(texts, month.String())
+	}
+	return append(texts, ownAccount, "Pages of servers", "Pages of providers")
+}
+
+// Catalogues returns the texts of each language but English.
+func Catalogues() map[string]map[string]string {
+	all := make(map[string]map[string]string)
+	for _, l := range allLanguages().list[1:] {
+		all[l.tag] = l.texts
+	}
+	return all
+}
+
+// What texts fill in, and the numbers by which translations put it in another order.
+var (
+	Filled   = regexp.MustCompile(`%(\[\d\])?(\.\d+)?[a-z]|\{\{.*?\}\}|</?[a-z]+`)
+	Numbered = regexp.MustCompile(`^%\[\d\]`)
+)

@@ -15,8 +15,8 @@ import (
 
 // errNewCode says that the authenticator app does not show the code of the key on
 // the page.
-var errNewCode = fault.New(fault.Unauthenticated,
-	"the code is not right: scan the key on this page, and give the digits that the app shows for it now")
+var errNewCode = fault.WithField(fault.New(fault.Unauthenticated,
+	"the code is not right: scan the key on this page, and give the digits that the app shows for it now"), "code", "")
 
 // issuer is what authenticator apps call this server.
 const issuer = "usher"
@@ -38,21 +38,21 @@ type factorOf struct {
 
 // factorData is the form: a key for the authenticator app, and a box for a code.
 type factorData struct {
+	sent
 	factorOf
 	Enrolment account.Enrolment
 	QR        template.URL
-	Problem   string
 }
 
 // show shows the form, with what was wrong with it.
-func (f factorForms) show(ctx context.Context, v *visit, of factorOf, problem string) (view, error) {
+func (f factorForms) show(ctx context.Context, v *visit, of factorOf, s sent) (view, error) {
 	e, err := f.accounts.Pending(ctx, issuer, of.Account, v.session.ID)
 	if err != nil {
 		return view{}, err
 	}
 	image, err := qrImage(string(e.URL))
-	answer := view{name: "factor", data: factorData{of, e, image, problem}}
-	if problem != "" {
+	answer := view{name: "factor", data: factorData{s, of, e, image}}
+	if !s.problem.empty() {
 		answer.status = http.StatusBadRequest
 	}
 	return answer, err
@@ -68,6 +68,16 @@ func qrImage(text string) (template.URL, error) {
 type backupData struct {
 	factorOf
 	Codes []plexauth.Secret
+}
+
+// File is the codes as a file that the browser saves without asking the server, which
+// does not have them any more.
+func (d backupData) File() template.URL {
+	text := "usher: " + d.Account.Username + "\r\n\r\n"
+	for _, code := range d.Codes {
+		text += string(code) + "\r\n"
+	}
+	return template.URL("data:text/plain;charset=utf-8;base64," + base64.StdEncoding.EncodeToString([]byte(text)))
 }
 
 // submit turns the second factor on if the form's code proves that the
@@ -86,8 +96,8 @@ func (f factorForms) submit(
 	if err == nil {
 		codes, err = enrol(code)
 	}
-	if text, ok := problem(err); ok {
-		return f.show(ctx, v, of, text)
+	if form, ok := rejected(v, err); ok {
+		return f.show(ctx, v, of, form)
 	}
 	return view{name: "backup-codes", data: backupData{of, codes}}, err
 }

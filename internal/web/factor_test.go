@@ -53,10 +53,10 @@ func TestEnrol(t *testing.T) {
 	}
 	code := w.code(key)
 	for text, form := range map[string]url.Values{
-		"The password is not right.": {"code": {code}, "current": {"wrong"}},
-		"The code is not right":      {"code": {"000000"}, "current": {password}},
-		"The code is not right: ":    {"code": {""}, "current": {password}},
-		"The code is not right: s":   {"current": {password}},
+		"Your own password is not right.": {"code": {code}, "current": {"wrong"}},
+		"The code is not right":           {"code": {"000000"}, "current": {password}},
+		"The code is not right: ":         {"code": {""}, "current": {password}},
+		"The code is not right: s":        {"current": {password}},
 	} {
 		s := b.post(factorPath, form)
 		b.wantPage(s, 400, text)
@@ -110,7 +110,7 @@ func TestChangesTakeThePresentFactor(t *testing.T) {
 	b := w.browser().signIn("mia")
 	phone := b.addPasskey("phone")
 	seed, codes := w.enrol("mia")
-	remove := regexp.MustCompile(`/account/passkeys/\d+/remove`).FindString(b.get("/account").text)
+	remove := regexp.MustCompile(`/account/passkeys/\d+/remove`).FindString(b.get("/account/security").text)
 	newCode := w.code(b.key(factorPath))
 	before := w.account("mia")
 
@@ -139,16 +139,16 @@ func TestChangesTakeThePresentFactor(t *testing.T) {
 			t.Fatalf("the answer of a passkey, %s, turned the second factor off", what)
 		}
 	}
-	b.wantPage(b.post(factorPath+"/remove", url.Values{"current": {"wrong"}, "code": {w.code(seed)}}), 400, "The password is not right.")
+	b.wantPage(b.post(factorPath+"/remove", url.Values{"current": {"wrong"}, "code": {w.code(seed)}}), 400, "Your own password is not right.")
 
 	// With it, each of them goes.
-	b.sends(remove, "/account?done=passkey-removed", "current", password, "code", string(codes[0]))
+	b.sends(remove, "/account/security?done=passkey-removed", "current", password, "code", string(codes[0]))
 	b.addPasskey("another", "code", string(codes[1]))
 	s := b.post(factorPath, url.Values{"current": {password}, "code": {newCode}, "present": {w.code(seed)}})
 	b.wantPage(s, 200, "Keep these backup codes")
 	b.wantPage(b.post(factorPath+"/remove", url.Values{"current": {password}, "code": {string(codes[2])}}), 400, "not right")
 	_, codes = w.enrol("mia")
-	b.sends(factorPath+"/remove", "/account?done=factor", "current", password, "code", string(codes[0]))
+	b.sends(factorPath+"/remove", "/account/security?done=factor", "current", password, "code", string(codes[0]))
 	if w.account("mia").HasSecondFactor() {
 		t.Error("the second factor is still on")
 	}
@@ -163,7 +163,7 @@ func TestPasskeyInsteadOfACode(t *testing.T) {
 	noa := w.browser().signIn("noa")
 	noas := noa.addPasskey("noa's")
 	w.enrol("mia")
-	b.wantPage(b.get("/account"), 200, `data-passkey="confirm"`, "data-passkey-empty")
+	b.wantPage(b.get("/account/security"), 200, `data-passkey="confirm"`, "data-passkey-empty")
 	answer := func(key *passkeytest.Key) string {
 		t.Helper()
 		return string(key.Sign(t, b.options(factorPath+"/challenge", nil)))
@@ -174,14 +174,14 @@ func TestPasskeyInsteadOfACode(t *testing.T) {
 	other.wantScript("/auth/passkey", url.Values{"answer": {string(phone.Sign(t, other.options("/auth/passkey/challenge", nil)))}}, "/account", "")
 	other.wantPage(other.post(factorPath+"/remove", url.Values{"current": {password}, "answer": {used}}), 400, "took too long")
 	b.wantPage(b.post(factorPath+"/remove", url.Values{"current": {password}, "answer": {answer(noas)}}), 400, "not accepted")
-	b.wantPage(b.post(factorPath+"/remove", url.Values{"current": {"wrong"}, "answer": {answer(phone)}}), 400, "The password is not right.")
+	b.wantPage(b.post(factorPath+"/remove", url.Values{"current": {"wrong"}, "answer": {answer(phone)}}), 400, "Your own password is not right.")
 
 	key := b.key(factorPath)
 	used = answer(phone)
 	b.wantPage(b.post(factorPath, url.Values{"current": {password}, "code": {w.code(key)}, "answer": {used}}), 200, "Keep these backup codes")
 	b.wantPage(b.post(factorPath+"/remove", url.Values{"current": {password}, "answer": {used}}), 400, "took too long")
 	b.addPasskey("another", "answer", answer(phone))
-	b.sends(factorPath+"/remove", "/account?done=factor", "current", password, "answer", answer(phone))
+	b.sends(factorPath+"/remove", "/account/security?done=factor", "current", password, "answer", answer(phone))
 }
 
 // link has an admin make a link for an account's second factor.
@@ -209,7 +209,7 @@ func TestLinkedFactor(t *testing.T) {
 				w.enrol("mia")
 			}
 			olga := w.browser().signIn("olga")
-			olga.refused("/admin/accounts/2/second-factor", "The password is not right", "current", "a guess")
+			olga.refused("/admin/accounts/2/second-factor", "Your own password is not right", "current", "a guess")
 			olga.refused("/admin/accounts/1/second-factor", "This is your own account", "current", password)
 			replaced, link := olga.link("mia"), olga.link("mia")
 			const once = "This link was used already, has expired or was replaced by a newer one"
@@ -234,7 +234,7 @@ func TestLinkedFactor(t *testing.T) {
 			}
 			key := mia.key("/second-factor")
 			mia.wantPage(mia.post("/second-factor", url.Values{"code": {"000000"}, "current": {password}}), 400, "The code is not right")
-			mia.wantPage(mia.post("/second-factor", url.Values{"code": {w.code(key)}, "current": {"wrong"}}), 400, "The password is not right.")
+			mia.wantPage(mia.post("/second-factor", url.Values{"code": {w.code(key)}, "current": {"wrong"}}), 400, "Your own password is not right.")
 			chosen := account.NewEnrolment("usher", "mia").Secret
 			mia.wantPage(mia.post("/second-factor", url.Values{"secret": {string(chosen)}, "code": {w.code(chosen)}, "current": {password}}), 400, "The code is not right")
 			s = mia.post("/second-factor", url.Values{"code": {w.code(key)}, "current": {password}})
@@ -246,7 +246,7 @@ func TestLinkedFactor(t *testing.T) {
 			again := w.browser()
 			again.sends("/auth/sign-in", "/auth/code?next=%2Faccount", "login", "mia", "password", password)
 			again.sends("/auth/code", "/account", "code", backup)
-			again.wantPage(again.get("/account"), 200, "On. 9 backup codes are left.")
+			again.wantPage(again.get("/account/security"), 200, "On. 9 backup codes are left.")
 		})
 	}
 }
@@ -266,7 +266,7 @@ func TestLinkIsVoidAfterAChange(t *testing.T) {
 	w.enrol("mia")
 	wantVoid("set up", link)
 	link = olga.link("mia")
-	olga.sends("/admin/accounts/2/second-factor/remove", "/admin/accounts/2?done=factor", "current", password)
+	olga.confirms("/admin/accounts/2/second-factor/remove", "/admin/accounts/2?done=factor")
 	wantVoid("removed", link)
 }
 
@@ -288,7 +288,8 @@ func TestGuessesAreShown(t *testing.T) {
 
 	mia.sends("/auth/sign-in", "/auth/code?next=%2Faccount", "login", "mia", "password", password)
 	mia.sends("/auth/code", "/account", "code", string(codes[0]))
-	mia.reads("/account", title, note, "Somebody who has your password gave many wrong codes")
+	mia.reads("/account", title, note)
+	mia.reads("/account/sign-ins", "Somebody who has your password gave many wrong codes")
 	noa := w.browser().signIn("noa")
 	if strings.Contains(noa.reads("/account"), title) {
 		t.Error("noa is told of guesses at mia's codes")
@@ -348,7 +349,7 @@ func TestWaitText(t *testing.T) {
 		23*time.Hour + time.Nanosecond: "Wait 24 hours",
 		24 * time.Hour:                 "Wait 24 hours",
 	} {
-		if got := web.WaitText(wait); got != want+", then try again." {
+		if got := web.WaitText(wait).String(); got != want+", then try again." {
 			t.Errorf("a wait of %v reads %q, want %q", wait, got, want)
 		}
 	}

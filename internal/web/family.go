@@ -43,19 +43,17 @@ var restrictionNames = map[string]string{
 	"": "None", "little_kid": "Little kid", "older_kid": "Older kid", "teen": "Teen",
 }
 
-// restrictionChoice is the field of a restriction in the form of a user.
+// restrictionChoice is the field of a restriction in a form.
 type restrictionChoice struct {
-	Suffix string // of its ID
-	Now    string
-	All    []string
+	Form form
+	Now  string
+	All  []string
 }
 
-// newRestrictionChoice returns the field for a user; nil: for a new one.
-func newRestrictionChoice(_ familyData, u any) restrictionChoice {
-	if user, ok := u.(home.User); ok {
-		return restrictionChoice{"-" + decimal(user.Account.ID), user.Restriction, home.Restrictions}
-	}
-	return restrictionChoice{"", "", home.Restrictions}
+// newRestrictionChoice returns the field of a form, with what was chosen or, if the
+// form was not sent, the restriction that there is now.
+func newRestrictionChoice(f form, now string) restrictionChoice {
+	return restrictionChoice{f, f.Value("restriction", now), home.Restrictions}
 }
 
 // familyTexts are the confirmations of a change, by the "done" in the address.
@@ -77,11 +75,11 @@ func (f *family) page(ctx context.Context, v *visit, n notice, status int) (view
 // changed answers a form of the page: with a redirect to the page and the
 // confirmation, or with the page and what is wrong with the form.
 func (f *family) changed(ctx context.Context, v *visit, done string, err error) (view, error) {
-	text, ok := problem(err)
+	form, ok := rejected(v, err)
 	if !ok {
 		return view{to: "/account/family?done=" + done}, err
 	}
-	return f.page(ctx, v, notice{Problem: text}, http.StatusBadRequest)
+	return f.page(ctx, v, notice{sent: form}, http.StatusBadRequest)
 }
 
 func (f *family) add(ctx context.Context, v *visit) (view, error) {

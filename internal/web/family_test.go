@@ -42,11 +42,11 @@ func TestFamily(t *testing.T) {
 		{"", form("name", "New", "restriction", "x"), "", "little_kid"},
 		{"/guest", nil, "added", ""},
 		{"/ID", form("name", "Kiddo", "restriction", "teen"), "changed", ""},
-		{"/ID/pin", form("pin", "4321"), "", "The password is not right."},
+		{"/ID/pin", form("pin", "4321"), "", "password is not right"},
 		{"/ID/pin", form("pin", "", "current", password), "", "A PIN has 4 digits."},
 		{"/ID/pin", form("pin", "432", "current", password), "", "A PIN has 4 digits."},
 		{"/ID/pin", form("pin", "4321", "current", password), "pin", ""},
-		{"/pin", form("pin", "1234", "current", "wrong"), "", "The password is not right."},
+		{"/pin", form("pin", "1234", "current", "wrong"), "", "password is not right"},
 		{"/pin", form("pin", "1234", "current", password), "pin", ""},
 		{"/pin", form("remove", "1", "current", password), "pin-removed", ""},
 	} {
@@ -79,7 +79,7 @@ func TestFamily(t *testing.T) {
 	for _, path := range []string{"/account/family/" + id, "/account/family/" + id + "/pin", "/account/family/" + id + "/remove"} {
 		b.wantPage(other.post(path, form("name", "X", "pin", "0000", "current", password)), 404)
 	}
-	b.wantPage(b.post("/account/family/"+id+"/remove", nil), 400, "The password is not right.")
+	b.wantPage(b.post("/account/family/"+id+"/remove", nil), 400, "password is not right")
 	b.wantTo(b.post("/account/family/"+id+"/remove", form("current", password)), "/account/family?done=removed")
 	if len(w.house().Users) != 2 {
 		t.Errorf("the home is %+v", w.house())
@@ -123,7 +123,7 @@ func TestWhoIsWatching(t *testing.T) {
 		return b.post("/auth/consent", form(append([]string{"code", tv.Code, "who", who, "pin", pin, "decision", "allow"}, more...)...))
 	}
 	locked := b.get("/auth?code=" + tv.Code + "&who=" + w.user("Locked").Account.UUID)
-	b.wantPage(locked, 200, "<dt>For</dt><dd>Locked", "PIN of Locked", "somebody else")
+	b.wantPage(locked, 200, "<dt>For</dt><dd><strong>Locked</strong>", "PIN of Locked", "somebody else")
 	kids := b.get("/auth?code=" + tv.Code + "&who=" + w.user("Kid").Account.UUID)
 	b.wantNot(kids, "PIN of")
 

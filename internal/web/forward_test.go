@@ -71,7 +71,7 @@ func TestConsentSaysWhoseAndToWhom(t *testing.T) {
 	p := w.ask(address, true)
 	for _, query := range []string{"", "&forwardUrl=" + url.QueryEscape(address)} {
 		s := b.get("/auth?code=" + p.Code + query)
-		b.wantPage(s, 200, "<dt>Your account</dt><dd>mia", mail,
+		b.wantPage(s, 200, "<dt>Your account</dt><dd><strong>mia</strong>", mail,
 			"<dt>It is given to</dt><dd>the program at <strong>shelf.example.org:8443</strong>, in this browser only",
 			"<dt>Then you go to</dt><dd><code>"+address+"</code>")
 		if strings.Contains(s.text, "did not prove") {
@@ -80,7 +80,7 @@ func TestConsentSaysWhoseAndToWhom(t *testing.T) {
 	}
 	tv := w.start(true)
 	to := "<dt>It is given to</dt><dd>the device or program that asks"
-	b.wantPage(b.get("/auth?code="+tv.Code), 200, "<dt>Your account</dt><dd>mia", to)
+	b.wantPage(b.get("/auth?code="+tv.Code), 200, "<dt>Your account</dt><dd><strong>mia</strong>", to)
 	b.wantPage(b.get("/auth?code="+tv.Code+"&forwardUrl="+url.QueryEscape(address)), 200, to,
 		"The program did not prove that it is the one at <code>shelf.example.org:8443</code>")
 }
@@ -180,7 +180,7 @@ func TestWhoGetsTheProof(t *testing.T) {
 	}
 	noa.wantPage(noa.get(done), 404)
 	nobody.wantTo(nobody.get(done), "/auth?next="+url.QueryEscape(done))
-	mia.wantTo(mia.post("/auth/consent", url.Values{"code": {plain.Code}, "decision": {"allow"}}), "/auth/done")
+	mia.wantTo(mia.post("/auth/consent", url.Values{"code": {plain.Code}, "decision": {"allow"}}), linkedPath)
 	mia.wantPage(mia.get("/auth/done?code="+plain.Code), 404) // a PIN without a proof
 
 	// The proof of another account, or of another PIN, is none.
@@ -237,7 +237,7 @@ func TestCodeOfAnotherDeviceMeanwhile(t *testing.T) {
 		t.Error("the other device is signed in, or its PIN has ended")
 	}
 	form.Set("code", tv.Code)
-	b.wantTo(b.post("/auth/consent", form), "/auth/done")
+	b.wantTo(b.post("/auth/consent", form), linkedPath)
 }
 
 // lockedBuffer is a log that may be read while it is written.

@@ -41,10 +41,13 @@ type frame struct {
 	publicURL string
 	// hsts says that browsers that came by https shall insist on it.
 	hsts bool
-	// tabs link the pages for admins to each other.
-	tabs   []tab
-	log    *slog.Logger
-	origin *http.CrossOriginProtection
+	// tabs link the pages of a kind to each other.
+	tabs      []tabs
+	templates *templates
+	// name is what this server is called, and version that of usher.
+	name, version string
+	log           *slog.Logger
+	origin        *http.CrossOriginProtection
 }
 
 // mount adds a page to a mux. around wraps each handler.

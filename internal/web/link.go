@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/pin"
 )
 
@@ -23,10 +24,14 @@ func (l *link) pages() []page {
 
 // linkData is the form of the code.
 type linkData struct {
+	sent
 	pinRequest
-	Boxes   [4]string
-	Problem string
+	Boxes [4]string
 }
+
+// errNoCode says that no device waits under a code.
+var errNoCode = fault.WithField(fault.New(fault.Unauthenticated, "no device shows this code now: compare each character; "+
+	"a code that has run out is replaced on the device"), "code", "")
 
 // newLinkData fills the boxes with the request's code.
 func newLinkData(r pinRequest) linkData {
@@ -55,8 +60,7 @@ func (l *link) submit(ctx context.Context, v *visit) (view, error) {
 	found, err := findPIN(ctx, l.pins, v, r)
 	if errors.Is(err, pin.ErrNotFound) {
 		data := newLinkData(r)
-		data.Problem = "No device shows this code now. Compare each character; " +
-			"a code that has run out is replaced on the device."
+		data.sent, _ = rejected(v, errNoCode)
 		return view{name: "link", status: http.StatusNotFound, data: data}, nil
 	}
 	if err != nil {

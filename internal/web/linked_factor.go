@@ -52,7 +52,7 @@ func (l *linkedFactor) form(ctx context.Context, v *visit) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	return l.forms.show(ctx, v, of, "")
+	return l.forms.show(ctx, v, of, sent{})
 }
 
 func enrolmentCookie(secret plexauth.Secret, age int) *http.Cookie {

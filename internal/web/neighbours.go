@@ -40,7 +40,7 @@ func besides[T any](v *visit, name, what string, l paging.List[T]) neighbours {
 		}
 		return (&url.URL{Path: v.URL.Path, RawQuery: q.Encode()}).String()
 	}
-	n := neighbours{What: what, Previous: to("before", l.Previous), Next: to("after", l.Next)}
+	n := neighbours{What: "Pages of " + what, Previous: to("before", l.Previous), Next: to("after", l.Next)}
 	if here := wantedPage(v, name, 0); n.Previous == "" && here != (paging.Request{}) {
 		n.First = to("", "")
 	}

@@ -52,18 +52,19 @@ func ownPort(r *http.Request) bool {
 }
 
 // hint says why passkeys do not work at the page's address. Empty: they work.
-func (s passkeySite) hint(v *visit) string {
+func (s passkeySite) hint(v *visit) phrase {
 	_, err := s.party(v)
 	switch {
 	case err == nil:
-		return ""
+		return phrase{}
 	case errors.Is(err, errOtherPort):
-		return sentence(errOtherPort.Error())
+		text, _ := problem(errOtherPort)
+		return text
 	}
 	example := "http://localhost"
 	if _, port, err := net.SplitHostPort(v.Host); err == nil {
 		example += ":" + port
 	}
-	return "Passkeys need a full host name, such as usher.example.org, not an IP address or a short name. " +
-		"On the computer that usher runs on, open " + example + " instead."
+	return say("Passkeys need a full host name, such as usher.example.org, not an IP address or a short name. "+
+		"On the computer that usher runs on, open %s instead.", example)
 }

@@ -48,7 +48,7 @@ func (b *browser) addPasskey(name string, present ...string) *passkeytest.Key {
 	b.Helper()
 	options := b.options("/account/passkeys/challenge", values(append(present, "current", password)))
 	key, answer := passkeytest.Create(b, options, b.base)
-	b.wantScript("/account/passkeys", url.Values{"name": {name}, "answer": {string(answer)}}, "/account?done=passkey", "")
+	b.wantScript("/account/passkeys", url.Values{"name": {name}, "answer": {string(answer)}}, "/account/security?done=passkey", "")
 	return key
 }
 
@@ -72,15 +72,16 @@ func TestPasskeyAlone(t *testing.T) {
 	mia := w.browser()
 	mia.post("/auth/sign-in", url.Values{"login": {"mia"}, "password": {password}})
 	mia.wantTo(mia.post("/auth/code", url.Values{"code": {w.code(seed)}}), "/account")
-	mia.wantPage(mia.get("/account"), 200, "Passkeys", `data-passkey="add"`, "data-passkey-none")
+	mia.wantPage(mia.get("/account/security"), 200, "Passkeys", `data-passkey="add"`, "data-passkey-none")
 	phone := mia.addPasskey("My phone", "code", string(backup[0]))
-	mia.wantPage(mia.get("/account?done=passkey"), 200, "The passkey is added.", "My phone", "for localhost", "not used yet")
+	mia.wantPage(mia.get("/account/security?done=passkey"), 200, "The passkey is added.", "My phone", "for localhost", "not used yet")
 
 	b := w.browser()
 	b.wantPage(b.get("/auth?next=%2Flink"), 200, `data-passkey="sign-in" data-next="/link" hidden`, "passkeys.js")
 	b.wantAlone(phone, "")
-	s := b.get("/account")
-	b.wantPage(s, 200, "last used", "A passkey was used", "mia")
+	s := b.get("/account/security")
+	b.wantPage(s, 200, "last used")
+	b.wantPage(b.get("/account/sign-ins"), 200, "A passkey was used")
 	if b.cookie("usher_passkey", "/auth/passkey") != "" {
 		t.Error("the challenge's cookie stays")
 	}
@@ -165,14 +166,14 @@ func TestPasskeyRefused(t *testing.T) {
 	b.wantAlone(phone, "not accepted")
 	w.must(w.Accounts.Enable(t.Context(), operator, w.account("mia").ID))
 	b.wantAlone(phone, "")
-	b.wantPage(b.get("/account"), 200, "Refused: wrong answer of a passkey", "there may be a copy of it", "Refused: the account is disabled")
+	b.wantPage(b.get("/account/sign-ins"), 200, "Refused: wrong answer of a passkey", "there may be a copy of it", "Refused: the account is disabled")
 
-	remove := regexp.MustCompile(`/account/passkeys/\d+/remove`).FindString(mia.get("/account").text)
+	remove := regexp.MustCompile(`/account/passkeys/\d+/remove`).FindString(mia.get("/account/security").text)
 	noa := w.browser().signIn("noa")
 	noa.wantPage(noa.post(remove, url.Values{"current": {password}}), 404)
-	mia.wantPage(mia.post(remove, url.Values{"current": {"wrong"}}), 400, "The password is not right.")
+	mia.wantPage(mia.post(remove, url.Values{"current": {"wrong"}}), 400, "Your own password is not right.")
 	b.wantAlone(phone, "")
-	mia.wantTo(mia.post(remove, url.Values{"current": {password}}), "/account?done=passkey-removed")
+	mia.wantTo(mia.post(remove, url.Values{"current": {password}}), "/account/security?done=passkey-removed")
 	b.wantAlone(phone, "not accepted")
 	mia.wantPage(mia.post(remove, url.Values{"current": {password}}), 404)
 }
@@ -198,8 +199,8 @@ func TestAddPasskeyTakesThePassword(t *testing.T) {
 	key, answer := passkeytest.Create(t, b.options(challenge, url.Values{"current": {password}}), b.base)
 	other := w.browser().signIn("mia")
 	other.wantScript(add, url.Values{"answer": {string(answer)}}, "", "took too long")
-	b.wantScript(add, url.Values{"answer": {string(answer)}}, "/account?done=passkey", "")
-	b.wantPage(b.get("/account"), 200, "Firefox on Linux</strong>") // the default name
+	b.wantScript(add, url.Values{"answer": {string(answer)}}, "/account/security?done=passkey", "")
+	b.wantPage(b.get("/account/security"), 200, "Firefox on Linux</span>") // the default name
 	_ = b.options(challenge, url.Values{"current": {password}})
 	b.wantScript(add, url.Values{"answer": {"not JSON"}}, "", "not accepted")
 	again := key.Attest(t, passkeytest.Challenge(t, b.options(challenge, url.Values{"current": {password}})))
@@ -214,7 +215,7 @@ func TestPasskeyNames(t *testing.T) {
 	b.base = "http://" + w.address
 	b.signIn("mia")
 	port := w.address[strings.LastIndex(w.address, ":"):]
-	s := b.get("/account")
+	s := b.get("/account/security")
 	b.wantPage(s, 200, "not an IP address or a short name. On the computer that usher runs on, open http://localhost"+port)
 	if strings.Contains(s.text, "data-passkey") || strings.Contains(w.by(b.base).get("/auth").text, "data-passkey") {
 		t.Error("a passkey is offered at an IP address")
@@ -242,7 +243,7 @@ func TestPasskeyOfAnotherPort(t *testing.T) {
 	asked := w.browser() // the program itself requests a challenge, at the right port
 	phone.Origin = b.base
 	asked.wantAlone(phone, "not accepted")
-	b.signIn("mia").wantPage(b.get("/account"), 200, "--public-url")
+	b.signIn("mia").wantPage(b.get("/account/security"), 200, "--public-url")
 
 	// A proxy at the scheme's default port passes its Host on.
 	proxied := w.by("http://localhost")

@@ -36,16 +36,22 @@ type view struct {
 }
 
 // message is the data of a page with one text and one link.
-type message struct{ Title, Text, To, Way string }
+type message struct {
+	Title, Text phrase
+	To          string
+	Way         phrase
+}
 
 // layoutData is what every template gets.
 type layoutData struct {
 	// Account is who is signed in. Its ID is 0 if nobody is.
 	Account account.Account
 	Path    string
-	// Tabs are the links between the pages for admins; nil on other pages.
-	Tabs []tab
-	Data any
+	// Tabs are the links between the pages of one kind; empty on other pages.
+	Tabs tabs
+	// Server is what this server is called, and Version that of usher.
+	Server, Version string
+	Data            any
 }
 
 // asJSON makes a handler answer one of our own scripts: with the path to go to,
@@ -96,8 +102,13 @@ func (f *frame) writePage(w http.ResponseWriter, v *visit, answer view) {
 	var b bytes.Buffer
 	data := layoutData{
 		Account: v.account, Path: v.URL.Path, Tabs: tabsAt(f.tabs, v), Data: answer.data,
+		Server: f.name, Version: f.version,
 	}
-	if err := templates()[answer.name].ExecuteTemplate(&b, "layout.html", data); err != nil {
+	page, err := f.templates.named(answer.name, v.language())
+	if err == nil {
+		err = page.ExecuteTemplate(&b, "layout.html", data)
+	}
+	if err != nil {
 		f.unwritten(w, answer.name, err)
 		return
 	}
@@ -105,6 +116,8 @@ func (f *frame) writePage(w http.ResponseWriter, v *visit, answer view) {
 		w.Header().Set("Refresh", "0; url="+answer.refresh)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Language", v.language().tag)
+	w.Header().Set("Vary", "Accept-Language")
 	w.WriteHeader(max(answer.status, http.StatusOK))
 	// Names that others chose are all over the pages. None of them may move or hide
 	// the text around it, whichever way it came into the database.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/session"
 )
@@ -28,8 +29,9 @@ func (s *secondStep) pages() []page {
 
 // codeData is the form of the second factor.
 type codeData struct {
-	Next, Problem string
-	Passkeys      bool // the account has a passkey for this address
+	sent
+	Next     string
+	Passkeys bool // the account has a passkey for this address
 }
 
 func (s *secondStep) form(ctx context.Context, v *visit) (view, error) {
@@ -52,8 +54,11 @@ func (s *secondStep) submit(ctx context.Context, v *visit) (view, error) {
 		// The account changed during the request, so the session is void.
 		return view{to: signInThen(form.Next)}, nil
 	}
+	if errors.Is(err, account.ErrCode) {
+		err = fault.WithField(err, "code", "")
+	}
 	var failed bool
-	if form.Problem, failed = problem(err); failed {
+	if form.sent, failed = rejected(v, err); failed {
 		return s.show(ctx, v, http.StatusUnauthorized, form)
 	}
 	return answer, err

@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/usher-auth/usher/internal/account"
-	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -38,11 +37,7 @@ func (s *setup) pages() []page {
 func (s *setup) link() plexauth.Secret { return setupPath + "?key=" + s.key.generate() }
 
 // setupData is the form of the first admin.
-type setupData struct {
-	Username, Email string
-	Problem         string
-	Wrong           string // the field that the problem is about
-}
+type setupData struct{ sent }
 
 func (s *setup) form(ctx context.Context, v *visit) (view, error) {
 	if none, err := noAccounts(ctx, s.accounts); err != nil || !none {
@@ -58,7 +53,7 @@ func (s *setup) form(ctx context.Context, v *visit) (view, error) {
 	if !s.allowed(v) {
 		return view{}, errSetupKey
 	}
-	return view{name: "setup", data: setupData{Username: "admin"}}, nil
+	return view{name: "setup", data: setupData{}}, nil
 }
 
 // allowed reports whether the visitor has the key.
@@ -71,17 +66,15 @@ func (s *setup) submit(ctx context.Context, v *visit) (view, error) {
 	if !s.allowed(v) {
 		return view{}, errSetupKey
 	}
-	form := setupData{Username: v.PostFormValue("username"), Email: v.PostFormValue("email")}
 	first, err := s.accounts.AddFirst(ctx, v.actor(), account.NewAccount{
-		Username: form.Username, Email: form.Email, Admin: true,
+		Username: v.PostFormValue("username"), Email: v.PostFormValue("email"), Admin: true,
 		Password: plexauth.Secret(v.PostFormValue("password")),
 	})
 	if errors.Is(err, account.ErrExists) {
 		return view{to: "/"}, nil // another request created it first
 	}
-	if text, ok := problem(err); ok {
-		form.Problem, form.Wrong = text, fault.FieldOf(err)
-		return view{name: "setup", status: http.StatusBadRequest, data: form}, nil
+	if form, ok := rejected(v, err); ok {
+		return view{name: "setup", status: http.StatusBadRequest, data: setupData{form}}, nil
 	}
 	if err != nil {
 		return view{}, err

@@ -2,10 +2,12 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -46,10 +48,10 @@ func (s *signIn) auth(ctx context.Context, v *visit) (view, error) {
 
 // signInData is the sign-in form.
 type signInData struct {
-	Login, Next string
-	Product     string // the program that asks, by the name that it gives itself
-	Problem     string
-	Passkeys    bool // passkeys work at this address
+	sent
+	Next     string
+	Product  string // the program that asks, by the name that it gives itself
+	Passkeys bool   // passkeys work at this address
 }
 
 func (s *signIn) show(v *visit, status int, data signInData) view {
@@ -60,12 +62,13 @@ func (s *signIn) show(v *visit, status int, data signInData) view {
 
 // submit takes the login and the password.
 func (s *signIn) submit(ctx context.Context, v *visit) (view, error) {
-	form := signInData{
-		Login: v.PostFormValue("login"), Next: nextPath(v.PostForm), Product: v.PostFormValue("product"),
+	form := signInData{Next: nextPath(v.PostForm), Product: v.PostFormValue("product")}
+	answer, err := s.byPassword(ctx, v, form.Next)
+	if errors.Is(err, account.ErrCredentials) {
+		err = fault.WithField(err, "password", "") // the likelier of the two
 	}
-	answer, err := s.byPassword(ctx, v, form)
 	var failed bool
-	if form.Problem, failed = problem(err); failed {
+	if form.sent, failed = rejected(v, err); failed {
 		return s.show(v, http.StatusUnauthorized, form), nil
 	}
 	return answer, err
@@ -73,14 +76,13 @@ func (s *signIn) submit(ctx context.Context, v *visit) (view, error) {
 
 // byPassword verifies the password and starts a session, which the second step
 // completes if the account has a second factor.
-func (s *signIn) byPassword(ctx context.Context, v *visit, form signInData) (view, error) {
+func (s *signIn) byPassword(ctx context.Context, v *visit, next string) (view, error) {
 	verified, err := s.accounts.VerifyPassword(ctx, v.actor(), account.Credentials{
-		Login: form.Login, Password: plexauth.Secret(v.PostFormValue("password")), Caller: v.caller(),
+		Login: v.PostFormValue("login"), Password: plexauth.Secret(v.PostFormValue("password")), Caller: v.caller(),
 	})
 	if err != nil {
 		return view{}, err
 	}
-	next := form.Next
 	if !verified.Complete {
 		next = halfWayPath(next)
 	}

@@ -2,10 +2,8 @@ package web
 
 import (
 	"embed"
+	"fmt"
 	"html/template"
-	"io/fs"
-	"path"
-	"strings"
 	"sync"
 	"time"
 
@@ -13,47 +11,101 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-//go:embed templates static
+//go:embed templates static texts
 var files embed.FS
 
-// templates maps a file's name without ".html" to the template together with the
-// layout. They are parsed when the first page is served: a server that serves
-// none starts faster and uses less memory.
-var templates = sync.OnceValue(parseTemplates)
+// templates are the templates of the pages, ready to be shown. Each is parsed when it
+// is first shown: a server that serves no page starts faster and uses less memory.
+type templates struct {
+	// now returns the time, from which "2 minutes ago" is counted.
+	now func() time.Time
 
-func parseTemplates() map[string]*template.Template {
-	layout := template.New("layout.html").Funcs(templateFuncs)
-	layout = template.Must(layout.ParseFS(files, "templates/layout.html"))
-	names, err := fs.Glob(files, "templates/*.html")
-	if err != nil {
-		panic(err) // the pattern is a constant
+	mu    sync.Mutex
+	ready map[templateKey]*template.Template
+}
+
+// templateKey is a language, and the name of a template's file without ".html".
+type templateKey struct{ tag, name string }
+
+// named returns a template in a language, together with the layout.
+func (t *templates) named(name string, l *language) (*template.Template, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := templateKey{l.tag, name}
+	if found := t.ready[key]; found != nil {
+		return found, nil
 	}
-	all := make(map[string]*template.Template)
-	for _, name := range names {
-		if path.Base(name) != "layout.html" {
-			t := template.Must(template.Must(layout.Clone()).ParseFS(files, name))
-			all[strings.TrimSuffix(path.Base(name), ".html")] = t
+	parsed, err := parseTemplate(name, l)
+	if err != nil {
+		return nil, err
+	}
+	parsed.Funcs(template.FuncMap{
+		"when": func(at time.Time) template.HTML { return whenTag(l, t.now(), at) },
+	})
+	if t.ready == nil {
+		t.ready = make(map[templateKey]*template.Template)
+	}
+	t.ready[key] = parsed
+	return parsed, nil
+}
+
+// parsedTemplates are templates by their templateKey, as they were parsed. They are
+// the same for every server of a process, and are never shown themselves.
+var parsedTemplates sync.Map
+
+// parseTemplate returns a copy of a template in a language.
+func parseTemplate(name string, l *language) (*template.Template, error) {
+	key := templateKey{l.tag, name}
+	if found, ok := parsedTemplates.Load(key); ok {
+		return found.(*template.Template).Clone()
+	}
+	parsed := template.New("layout.html").Funcs(templateFuncs).Funcs(funcsOf(l))
+	for _, file := range []string{"layout", name} {
+		text, err := files.ReadFile("templates/" + file + ".html")
+		if err != nil {
+			return nil, fmt.Errorf("reading a template: %w", err)
+		}
+		if parsed, err = parsed.Parse(translated(string(text), l.translate)); err != nil {
+			return nil, fmt.Errorf("parsing a template: %w", err)
 		}
 	}
-	return all
+	parsedTemplates.Store(key, parsed)
+	return parsed.Clone()
+}
+
+// funcsOf returns the functions that depend on the language. That of "when" depends on
+// the time, too, and is replaced before a template is shown.
+func funcsOf(l *language) template.FuncMap {
+	return template.FuncMap{
+		"lang":    func() string { return l.tag },
+		"counted": func(n int) string { return counted(n).in(l) },
+		"t":       l.any,
+		"date":    l.exact,
+		"when":    func(at time.Time) template.HTML { return whenTag(l, at, at) },
+		"wrong":   func(f form, field string) template.HTML { return f.problemTag(l, field) },
+	}
 }
 
 var templateFuncs = template.FuncMap{
-	"static":   staticURL,
-	"date":     func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
-	"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"browser":  browserName,
-	"add":      func(a, b int) int { return a + b },
-	"clock":    func(t time.Time) string { return t.UTC().Format("15:04") },
-	"second":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
-	"device":   device.Device.Describe,
-	"sentence": sentence,
-	"grouped":  grouped,
-	"counted":  counted,
-	"show":     func(s plexauth.Secret) string { return string(s) },
-	"fours":    fours,
-	"picture":  avatarPath,
-	"choice":   newRestrictionChoice,
-
+	"static":      staticURL,
+	"iso":         iso,
+	"browser":     browserName,
+	"add":         func(a, b int) int { return a + b },
+	"day":         func(t time.Time) string { return t.UTC().Format("01-02") },
+	"clock":       func(t time.Time) string { return t.UTC().Format("15:04") },
+	"second":      func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+	"device":      device.Device.Describe,
+	"sentence":    sentence,
+	"grouped":     grouped,
+	"grouped64":   func(n int) string { return grouped(int64(n)) },
+	"icon":        func(d device.Device) template.HTML { return iconTag(kindOf(d)) },
+	"browserIcon": func(userAgent string) template.HTML { return iconTag(kindOfBrowser(userAgent)) },
+	"show":        func(s plexauth.Secret) string { return string(s) },
+	"fours":       fours,
+	"name":        nameTag,
+	"claim":       claim,
+	"clamp":       clamp,
+	"picture":     avatarPath,
+	"choice":      newRestrictionChoice,
 	"restriction": func(name string) string { return restrictionNames[name] },
 }

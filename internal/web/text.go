@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -21,16 +20,16 @@ func sentence(text string) string {
 }
 
 // waitText says how long to wait.
-func waitText(d time.Duration) string {
+func waitText(d time.Duration) phrase {
 	switch minutes := math.Ceil(d.Minutes()); {
 	case d <= 10*time.Second:
-		return "Wait a moment, then try again."
+		return say("Wait a moment, then try again.")
 	case minutes <= 1:
-		return "Wait a minute, then try again."
+		return say("Wait a minute, then try again.")
 	case minutes <= 120:
-		return fmt.Sprintf("Wait %.0f minutes, then try again.", minutes)
+		return say("Wait %.0f minutes, then try again.", minutes)
 	default:
-		return fmt.Sprintf("Wait %.0f hours, then try again.", math.Ceil(d.Hours()))
+		return say("Wait %.0f hours, then try again.", math.Ceil(d.Hours()))
 	}
 }
 
@@ -80,11 +79,19 @@ func grouped(n int64) string {
 }
 
 // counted writes a count that stops at one more than paging.Counted.
-func counted(n int) string {
+func counted(n int) phrase {
 	if n > paging.Counted {
-		return "more than " + grouped(paging.Counted)
+		return say("more than %s", grouped(paging.Counted))
 	}
-	return grouped(int64(n))
+	return say("%s", grouped(int64(n)))
+}
+
+// countOf writes a count of things: "1 token", "220 tokens".
+func countOf(n int, one, many string) phrase {
+	if n == 1 {
+		return say("1 " + one)
+	}
+	return say("%s "+many, counted(n))
 }
 
 func quoted(text string) string { return "“" + text + "”" }

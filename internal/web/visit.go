@@ -44,6 +44,21 @@ func (v *visit) fromPlainHTTP() bool {
 		strings.HasPrefix(v.Header.Get("Origin"), "http://")
 }
 
+// language is the one in which the visitor reads the pages.
+func (v *visit) language() *language { return allLanguages().of(v.Request) }
+
+// base is where browsers reach these pages, without a slash at the end: at
+// publicURL, unless that is empty.
+func (v *visit) base(publicURL string) plexauth.Secret {
+	switch {
+	case publicURL != "":
+		return plexauth.Secret(strings.TrimSuffix(publicURL, "/"))
+	case v.https:
+		return plexauth.Secret("https://" + v.Host)
+	}
+	return plexauth.Secret("http://" + v.Host)
+}
+
 // signedIn reports whether the session is complete.
 func (v *visit) signedIn() bool { return v.account.ID != 0 }
 

@@ -21,6 +21,9 @@ type Config struct {
 	// PublicURL is where browsers reach the pages; a passkey is bound to its host
 	// name. Empty: the address that each request was sent to.
 	PublicURL string
+	// Version is that of this usher, which every page shows to those who are signed
+	// in. Empty: it is not shown.
+	Version string
 	// NoHSTS leaves out the header that makes browsers insist on https.
 	NoHSTS bool
 }
@@ -29,8 +32,9 @@ type Config struct {
 func New(c *core.Core, cfg Config) *Pages {
 	publicURL := cfg.PublicURL
 	p := &Pages{frame: &frame{
-		sessions: c.Sessions, accounts: c.Accounts, publicURL: publicURL, hsts: !cfg.NoHSTS, tabs: adminTabs,
-		log: c.Logger, origin: http.NewCrossOriginProtection(),
+		sessions: c.Sessions, accounts: c.Accounts, publicURL: publicURL, hsts: !cfg.NoHSTS, tabs: []tabs{accountTabs, adminTabs},
+		log: c.Logger, origin: http.NewCrossOriginProtection(), templates: &templates{now: c.Now},
+		name: c.ServerName(), version: cfg.Version,
 	}}
 	browsers := &browserSessions{sessions: c.Sessions, accounts: c.Accounts, log: c.Logger, now: c.Now}
 	site := passkeySite{publicURL: publicURL}
@@ -38,7 +42,7 @@ func New(c *core.Core, cfg Config) *Pages {
 	p.add(p.setup)
 	p.add(signInFeatures(c, browsers, site)...)
 	p.add(accountFeatures(c, site)...)
-	p.add(adminFeatures(c, publicURL)...)
+	p.add(adminFeatures(c, publicURL, newCaution(c, site))...)
 	p.add(reference{})
 	return p
 }
@@ -57,7 +61,7 @@ func (p *Pages) add(features ...feature) {
 
 // signInFeatures sign visitors in, and then their devices.
 func signInFeatures(c *core.Core, browsers *browserSessions, site passkeySite) []feature {
-	ask := &consent{pins: c.PINs, origins: c.Origins, homes: c.Homes}
+	ask := &consent{pins: c.PINs, origins: c.Origins, homes: c.Homes, devices: c.Devices}
 	return []feature{
 		&start{accounts: c.Accounts},
 		&signIn{accounts: c.Accounts, browsers: browsers, site: site, consent: ask},
@@ -72,43 +76,56 @@ func signInFeatures(c *core.Core, browsers *browserSessions, site passkeySite) [
 // accountFeatures let visitors change their own account.
 func accountFeatures(c *core.Core, site passkeySite) []feature {
 	check := factorCheck{accounts: c.Accounts, passkeys: c.Passkeys, site: site}
+	cautious := newCaution(c, site)
 	own := &accountPage{
-		devices: c.Devices, sessions: c.Sessions, passkeys: c.Passkeys, site: site, audit: c.Audit,
-		accounts: c.Accounts, check: check,
+		devices: c.Devices, sessions: c.Sessions, passkeys: c.Passkeys, audit: c.Audit, accounts: c.Accounts,
+		steps: firstSteps{
+			accounts: c.Accounts, sources: c.Sources, tokens: c.Tokens, backups: c.HasBackups, lastBackup: c.LastBackup,
+			address: func(v *visit) plexauth.Secret { return v.base(site.publicURL) },
+		},
+	}
+	security := &ownSecurity{
+		accounts: c.Accounts, sessions: c.Sessions, passkeys: c.Passkeys, site: site, check: check,
 	}
 	return []feature{
 		own,
-		&profile{page: own, accounts: c.Accounts, sessions: c.Sessions},
-		&ownFactor{page: own, accounts: c.Accounts, forms: factorForms{c.Accounts}, check: check},
-		&ownPasskeys{page: own, passkeys: c.Passkeys, site: site, check: check},
-		&signOuts{page: own, tokens: c.Tokens, sessions: c.Sessions},
+		&ownDevices{devices: c.Devices, tokens: c.Tokens, sessions: c.Sessions, caution: cautious},
+		cautious,
+		security,
+		&ownFactor{page: security, accounts: c.Accounts, forms: factorForms{c.Accounts}, check: check},
+		&ownPasskeys{page: security, passkeys: c.Passkeys, site: site, check: check},
+		&profile{accounts: c.Accounts},
 		&family{homes: c.Homes, accounts: c.Accounts},
 	}
 }
 
 // adminFeatures let admins change everything else.
-func adminFeatures(c *core.Core, publicURL string) []feature {
+func adminFeatures(c *core.Core, publicURL string, cautious caution) []feature {
 	sources := func(kind source.Kind, path string) *adminSources {
-		return &adminSources{kind: kind, path: path, sources: c.Sources, accounts: c.Accounts}
+		return &adminSources{kind: kind, path: path, sources: c.Sources, accounts: c.Accounts, tokens: c.Tokens, caution: cautious}
 	}
 	servers := sources(source.Server, "/admin/servers")
 	return []feature{
 		&adminOverview{
 			accounts: c.Accounts, sources: c.Sources, tokens: c.Tokens, sessions: c.Sessions,
-			origins: c.Origins, log: c.Audit, now: c.Now,
+			origins: c.Origins, log: c.Audit, now: c.Now, backups: c.HasBackups, lastBackup: c.LastBackup,
 		},
 		&adminAccounts{accounts: c.Accounts},
 		&adminAccount{
 			accounts: c.Accounts, tokens: c.Tokens, sessions: c.Sessions,
-			passkeys: c.Passkeys, sources: c.Sources, publicURL: publicURL,
+			passkeys: c.Passkeys, sources: c.Sources, publicURL: publicURL, caution: cautious,
 		},
 		servers,
 		&adminShares{servers: servers, sources: c.Sources, accounts: c.Accounts},
 		sources(source.Provider, "/admin/providers"),
-		&adminTokens{tokens: c.Tokens, accounts: c.Accounts},
+		&adminTokens{tokens: c.Tokens, accounts: c.Accounts, caution: cautious},
 		&adminOrigins{origins: c.Origins},
 		&adminAudit{log: c.Audit, accounts: c.Accounts, now: c.Now},
 	}
+}
+
+func newCaution(c *core.Core, site passkeySite) caution {
+	return caution{accounts: c.Accounts, passkeys: c.Passkeys, site: site}
 }
 
 // SetupPath creates a new set-up link and returns its path. Anyone who has the

@@ -210,9 +210,15 @@ func (b *browser) wantNot(s seen, texts ...string) {
 	}
 }
 
+// linkedPath is where a browser is sent that has linked a device, with any number.
+const linkedPath = "/auth/done?device="
+
 // wantTo checks that a response redirects to a path.
 func (b *browser) wantTo(s seen, path string) {
 	b.Helper()
+	if path == linkedPath && strings.HasPrefix(s.location(), path) {
+		path = s.location()
+	}
 	if s.StatusCode != http.StatusSeeOther || s.location() != path {
 		b.Errorf("%s %s: status %d to %q, want 303 to %q:\n%s", s.Request.Method, s.Request.URL, s.StatusCode, s.location(), path, s.text)
 	}
@@ -287,14 +293,14 @@ func TestSetUp(t *testing.T) {
 	b.wantPage(b.get("/setup"), 200, "Welcome")
 	b.wantPage(b.post("/setup", url.Values{"username": {"olga"}, "password": {"short"}}), 400, "at least 8", `value="olga"`)
 	// The invalid field has the focus, and is described by the problem.
-	field := regexp.MustCompile(`<input id="(\w+)"[^>]* autofocus aria-describedby="problem">`)
+	field := regexp.MustCompile(`<input id="setup-(\w+)" name="\w+" aria-invalid="true" autofocus aria-describedby="setup-(\w+)-wrong"`)
 	for wrong, form := range map[string]url.Values{
 		"username": {"username": {"ol ga"}, "email": {"olga@example.org"}, "password": {password}},
 		"email":    {"username": {"olga"}, "email": {"olga"}, "password": {password}},
 		"password": {"username": {"olga"}, "email": {"olga@example.org"}, "password": {"short"}},
 	} {
 		page := b.post("/setup", form)
-		b.wantPage(page, 400, `id="problem"`)
+		b.wantPage(page, 400, `<a href="#setup-`+wrong+`">`, `<p class="wrong" id="setup-`+wrong+`-wrong">`)
 		found := field.FindAllStringSubmatch(page.text, -1)
 		if len(found) != 1 || found[0][1] != wrong || strings.Count(page.text, "autofocus") != 1 {
 			t.Errorf("of a wrong %s, the page says it of %q:\n%s", wrong, found, page.text)
@@ -326,7 +332,8 @@ func TestSignInAndOut(t *testing.T) {
 		t.Error("a wrong password gives a session")
 	}
 	b.wantTo(b.post("/auth/sign-in", url.Values{"login": {"MIA@example.org"}, "password": {password}, "next": {"/link"}}), "/link")
-	b.wantPage(b.get("/account"), 200, "mia", "Firefox on Linux")
+	b.wantPage(b.get("/account"), 200, "mia")
+	b.wantPage(b.get("/account/browsers"), 200, "Firefox on Linux", "(this one)")
 	b.wantTo(b.get("/"), "/account")
 	kept := b.cookie(sessionCookie, "/")
 	b.wantTo(b.post("/auth/sign-out", nil), "/")
@@ -426,7 +433,8 @@ func TestSecondStep(t *testing.T) {
 	half()
 	b.wantPage(b.post("/auth/code", url.Values{"code": {code}}), 401, "used before")
 	b.wantTo(b.post("/auth/code", url.Values{"code": {string(backup[0])}}), "/account")
-	b.wantPage(b.get("/account"), 200, "9 backup codes are left", "A backup code was used up",
+	b.wantPage(b.get("/account"), 200, "9 backup codes are left")
+	b.wantPage(b.get("/account/sign-ins"), 200, "A backup code was used up",
 		"The password was right, and the second factor was asked for")
 	b = w.browser()
 	half()
@@ -440,19 +448,21 @@ func TestConsent(t *testing.T) {
 	ask := "/auth?" + url.Values{"code": {tv.Code}, "clientID": {"tv"}, "context[device][product]": {"Player & Co"}}.Encode()
 	b.wantPage(b.get(ask), 200, "to go on with", "Player & Co")
 	b.signIn("mia")
-	b.wantPage(b.get(ask), 200, "Player & Co wants to sign in", "Living room", "Roku", "192.0.2.7", "It does not get your password")
+	b.wantPage(b.get(ask), 200, "“Player & Co” wants to sign in as mia", "Living room", "Roku", "192.0.2.7", "It does not get your password")
 	b.wantPage(b.get("/auth?clientID=another&code="+tv.Code), 404, "This code was used already, has expired or was mistyped")
 	b.wantPage(b.get("/auth?code=nothing"), 404, "This code was used already, has expired or was mistyped")
 	if token, gone := w.token(tv); token != "" || gone {
 		t.Error("looking at the page linked or ended the PIN")
 	}
 	form := url.Values{"code": {tv.Code}, "clientID": {"tv"}, "decision": {"allow"}}
-	b.wantTo(b.post("/auth/consent", form), "/auth/done")
-	b.wantPage(b.get("/auth/done"), 200, "Go back to your device")
+	b.wantTo(b.post("/auth/consent", form), linkedPath)
+	b.wantPage(b.get("/auth/done?device=1"), 200, "“Living room” is signed in as mia", "Undo")
+	b.wantTo(b.get("/auth/done"), "/account/devices")
 	if token, _ := w.token(tv); token == "" {
 		t.Error("the television has no token")
 	}
-	b.wantPage(b.get("/account"), 200, "Player & Co", "Living room", "A device was signed in by its code")
+	b.wantPage(b.get("/account/devices"), 200, "Player & Co", "Living room")
+	b.wantPage(b.get("/account/sign-ins"), 200, "A device was signed in by its code")
 	b.wantPage(b.post("/auth/consent", form), 404) // a PIN is linked once
 }
 
@@ -469,10 +479,10 @@ func TestDevicesWithoutAName(t *testing.T) {
 		p, err := w.PINs.Start(t.Context(), d, false, "")
 		w.must(err)
 		b.wantPage(b.get("/auth?code="+p.Code), 200, "wants to sign in")
-		b.sends("/auth/consent", "/auth/done", "code", p.Code, "decision", "allow")
+		b.sends("/auth/consent", linkedPath, "code", p.Code, "decision", "allow")
 		_, _, err = w.PINs.Get(t.Context(), p.ID, want, "192.0.2.7")
 		w.must(err)
-		b.reads("/account", want)
+		b.reads("/account/devices", want)
 	}
 }
 
@@ -482,12 +492,12 @@ func TestRefuse(t *testing.T) {
 	for _, decision := range []string{"refuse", ""} {
 		tv := w.start(false)
 		b.wantTo(b.post("/auth/consent", url.Values{"code": {tv.Code}, "decision": {decision}}), "/auth/refused")
-		b.wantPage(b.get("/auth/refused"), 200, "Nothing was given")
+		b.wantPage(b.get("/auth/refused"), 200, "Denied")
 		if token, gone := w.token(tv); token != "" || !gone {
 			t.Errorf("decision %q: the PIN still waits, or has a token", decision)
 		}
 	}
-	b.wantPage(b.get("/account"), 200, "You refused a device")
+	b.wantPage(b.get("/account/sign-ins"), 200, "You refused a device")
 }
 
 func TestLink(t *testing.T) {
@@ -522,21 +532,21 @@ func TestIdentityAndPassword(t *testing.T) {
 	other := w.browser().signIn("mia")
 	b := w.browser().signIn("mia")
 	form := url.Values{"username": {"mia2"}, "email": {"mia@example.org"}, "current": {"wrong"}}
-	b.wantPage(b.post("/account/identity", form), 400, "The password is not right.")
+	b.wantPage(b.post("/account/identity", form), 400, "Your own password is not right.")
 	form.Set("current", password)
 	form.Set("username", "noa")
 	b.wantPage(b.post("/account/identity", form), 400, "An account with this name")
 	form.Set("username", "mia2")
-	b.wantTo(b.post("/account/identity", form), "/account?done=identity")
-	b.wantPage(b.get("/account?done=identity"), 200, "Saved.", "mia2")
+	b.wantTo(b.post("/account/identity", form), "/account/profile?done=identity")
+	b.wantPage(b.get("/account/profile?done=identity"), 200, "Saved.", "mia2")
 
 	change := url.Values{"current": {"wrong"}, "new": {"another good one"}}
-	b.wantPage(b.post("/account/password", change), 400, "The password is not right.")
+	b.wantPage(b.post("/account/password", change), 400, "Your own password is not right.")
 	change.Set("current", password)
-	b.wantTo(b.post("/account/password", change), "/account?done=password")
+	b.wantTo(b.post("/account/password", change), "/account/security?done=password")
 	other.wantPage(other.get("/account"), 200) // still signed in
 	change = url.Values{"current": {"another good one"}, "new": {password}, "others": {"1"}}
-	b.wantTo(b.post("/account/password", change), "/account?done=password")
+	b.wantTo(b.post("/account/password", change), "/account/security?done=password")
 	other.wantTo(other.get("/account"), "/auth?next=%2Faccount")
 	b.wantPage(b.get("/account"), 200)
 }
@@ -546,7 +556,7 @@ func TestRevoke(t *testing.T) {
 	b, other := w.browser().signIn("mia"), w.browser().signIn("mia")
 	noa := w.browser().signIn("noa")
 	tv := w.start(false)
-	b.wantTo(b.post("/auth/consent", url.Values{"code": {tv.Code}, "decision": {"allow"}}), "/auth/done")
+	b.wantTo(b.post("/auth/consent", url.Values{"code": {tv.Code}, "decision": {"allow"}}), linkedPath)
 	token, _ := w.token(tv)
 	works := func() bool {
 		_, err := w.Tokens.Verify(t.Context(), token)
@@ -555,24 +565,28 @@ func TestRevoke(t *testing.T) {
 	if !works() {
 		t.Fatal("the token does not work")
 	}
-	form := regexp.MustCompile(`/account/devices/\d+/revoke`).FindString(b.get("/account").text)
+	form := regexp.MustCompile(`/account/devices/\d+/revoke`).FindString(b.get("/account/devices").text)
 	noa.wantPage(noa.post(form, nil), 404) // attack: the device of another account, by its id
 	if !works() {
 		t.Error("noa signed mia's television out")
 	}
-	b.wantTo(b.post(form, nil), "/account?done=device")
+	b.confirms(form, "/account/devices?done=device")
 	if works() {
 		t.Error("the token of a revoked device works")
 	}
-	form = regexp.MustCompile(`/account/sessions/\d+/end`).FindString(b.get("/account").text)
+	form = regexp.MustCompile(`/account/sessions/\d+/end`).FindString(b.get("/account/browsers").text)
 	noa.wantPage(noa.post(form, nil), 404)
 	other.wantPage(other.get("/account"), 200)
-	b.wantTo(b.post(form, nil), "/account?done=browser")
+	b.confirms(form, "/account/browsers?done=browser")
 	other.wantTo(other.get("/account"), "/auth?next=%2Faccount")
 	other.signIn("mia")
-	b.wantTo(b.post("/account/revoke-others", nil), "/account?done=others")
+	w.program("mia")
+	if page := b.asks("/account/revoke-others"); !strings.Contains(page, "1 device or program, with 1 token") || !strings.Contains(page, "1 other browser") {
+		t.Errorf("the question does not say what ends:\n%s", page)
+	}
+	b.confirms("/account/revoke-others", "/account/devices?done=others")
 	other.wantTo(other.get("/account"), "/auth?next=%2Faccount")
-	b.wantPage(b.get("/account?done=others"), 200, "Everything but this browser is signed out.")
+	b.wantPage(b.get("/account/devices?done=others"), 200, "Everything but this browser is signed out.")
 }
 
 func TestRecent(t *testing.T) {
@@ -581,8 +595,8 @@ func TestRecent(t *testing.T) {
 	b.post("/auth/sign-in", url.Values{"login": {"mia"}, "password": {"wrong"}})
 	b.signIn("mia")
 	w.browser().signIn("noa")
-	s := b.get("/account")
-	b.wantPage(s, 200, "Recent sign-ins", "A browser was signed in", "Refused: wrong password", "Firefox on Linux", "from 127.0.0.1")
+	s := b.get("/account/sign-ins")
+	b.wantPage(s, 200, "Recent sign-ins", "A browser was signed in", "Refused: wrong password", "Firefox on Linux", "127.0.0.1")
 	if n := strings.Count(s.text, "A browser was signed in"); n != 1 {
 		t.Errorf("mia sees %d sign-ins, want her own one", n)
 	}

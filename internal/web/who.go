@@ -64,14 +64,14 @@ func (c *consent) who(ctx context.Context, v *visit) (view, error) {
 }
 
 // pinProblem returns the text to show beside the field of a PIN.
-func pinProblem(err error) (string, bool) {
+func pinProblem(err error) (phrase, bool) {
 	if errors.Is(err, home.ErrPIN) {
-		return "This is not the PIN. Try again.", true
+		return say("This is not the PIN. Try again."), true
 	}
 	if errors.Is(err, home.ErrLocked) {
 		return errorText(fault.Find(err)), true
 	}
-	return "", false
+	return phrase{}, false
 }
 
 // avatarPath is the path of the picture of a user. It changes with the picture, which

@@ -20,8 +20,9 @@ import (
 	"github.com/usher-auth/usher/test/install"
 )
 
-// storyTimeout is how long one story may take. Each takes some seconds.
-const storyTimeout = 2 * time.Minute
+// storyTimeout is how long one story may take. Each takes some seconds on an idle
+// machine.
+const storyTimeout = 6 * time.Minute
 
 // screenshots is the folder for the screenshots of the stories.
 const screenshots = "../../build/screenshots"

@@ -21,6 +21,7 @@ export async function holdPasskeys(page) {
 
 // addPasskey adds one on the account's page.
 export async function addPasskey(page, name, password = scene.admin.password) {
+  await page.goto('/account/security');
   const form = page.getByRole('region', { name: 'Passkeys' });
   await form.getByLabel('Name of the new passkey').fill(name);
   await form.getByLabel('Your password', { exact: true }).last().fill(password);

@@ -79,9 +79,9 @@ export class Stage {
   }
 
   // open is a new browser for the story, as another person's or another device's is: it has no cookie of any other.
-  async open({ javaScriptEnabled = true } = {}) {
+  async open({ javaScriptEnabled = true, locale = 'en-GB' } = {}) {
     const context = await this.browser.newContext({
-      baseURL: scene.url, viewport: phone, javaScriptEnabled, reducedMotion: 'reduce',
+      baseURL: scene.url, viewport: phone, javaScriptEnabled, locale, reducedMotion: 'reduce',
     });
     context.setDefaultTimeout(10_000);
     context.on('request', (request) => {
@@ -176,6 +176,14 @@ export async function announced(page, text) {
 // button presses a button by its name.
 export function press(page, name) {
   return page.getByRole('button', { name, exact: true }).click();
+}
+
+// confirm answers the question before a change that cannot be undone, with the password if it takes one.
+export async function confirm(page, button) {
+  const password = page.getByLabel('Your own password');
+  await page.getByRole('link', { name: 'Keep everything as it is' }).waitFor();
+  if (await password.count()) await password.fill(scene.admin.password);
+  await press(page, button);
 }
 
 // typeCode types into the boxes of /link, as soon as the first of them has the focus by itself.

@@ -101,7 +101,7 @@ var layers = []layer{
 		{"token", "account device signin signing audit db seal letters fault paging plexauth"},
 		{"account", "signin audit db guard tries hashing seal glyph weak fault paging plexauth"},
 		{"origin", "audit db fault paging"},
-		{"device", "db paging"},
+		{"device", "db fault paging"},
 	}},
 	{"what nouns stand on", []row{
 		{"tries", "db guard seal"},

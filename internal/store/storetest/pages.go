@@ -2,12 +2,15 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/session"
@@ -21,6 +24,7 @@ var pageTests = []test{
 	{"Pages/Pages of any size hold the rows that one page holds, in both directions", testPages},
 	{"Pages/Sources for an account are read a few at a time", testCandidatePages},
 	{"Pages/A search finds the names that begin with a text", testSearch},
+	{"Pages/Devices are searched and sorted", testDeviceSearch},
 	{"Pages/Rows that come and go do not move others", testPagesMeanwhile},
 	{"Pages/A cursor that is none leads to the first rows", testForeignCursor},
 	{"Pages/A count stops", testCountStops},
@@ -48,6 +52,9 @@ func (w *world) readings(accountID, sourceID int64) map[string]reading {
 		"accounts": read(func(ctx context.Context, r paging.Request) (paging.List[account.Account], error) {
 			return accounts.List(ctx, w, r)
 		}),
+		"accounts, the newest first": read(func(ctx context.Context, r paging.Request) (paging.List[account.Account], error) {
+			return accounts.Newest(ctx, w, r)
+		}),
 		"accounts with a second factor": read(func(ctx context.Context, r paging.Request) (paging.List[account.Account], error) {
 			return accounts.Sealed(ctx, w, r)
 		}),
@@ -59,11 +66,19 @@ func (w *world) readings(accountID, sourceID int64) map[string]reading {
 		}),
 		"devices": read(func(ctx context.Context, r paging.Request) (paging.List[string], error) {
 			l, err := devices.List(ctx, w, accountID, r)
-			texts := paging.List[string]{Next: l.Next, Previous: l.Previous}
-			for _, d := range l.Rows {
-				texts.Rows = append(texts.Rows, fmt.Sprint(d.ID, d.ClientIdentifier))
-			}
-			return texts, err
+			return deviceNames(l), err
+		}),
+		"devices by name": read(func(ctx context.Context, r paging.Request) (paging.List[string], error) {
+			l, err := devices.Search(ctx, w, accountID, device.Query{Order: device.ByName}, r)
+			return deviceNames(l), err
+		}),
+		"devices by product": read(func(ctx context.Context, r paging.Request) (paging.List[string], error) {
+			l, err := devices.Search(ctx, w, accountID, device.Query{Order: device.ByProduct}, r)
+			return deviceNames(l), err
+		}),
+		"devices with a text": read(func(ctx context.Context, r paging.Request) (paging.List[string], error) {
+			l, err := devices.Search(ctx, w, accountID, device.Query{Text: "DEVIC"}, r)
+			return deviceNames(l), err
 		}),
 		"tokens": read(func(ctx context.Context, r paging.Request) (paging.List[token.Token], error) {
 			return tokens.List(ctx, w, 0, r)
@@ -95,6 +110,15 @@ func (w *world) readings(accountID, sourceID int64) map[string]reading {
 	}
 }
 
+// deviceNames are the rows of a listing of devices, with what identifies them.
+func deviceNames(l paging.List[device.Device]) paging.List[string] {
+	texts := paging.List[string]{Next: l.Next, Previous: l.Previous}
+	for _, d := range l.Rows {
+		texts.Rows = append(texts.Rows, fmt.Sprint(d.ID, d.ClientIdentifier))
+	}
+	return texts
+}
+
 // full has seven rows for each listing, with values that are the same where they may
 // be. It returns the account and the source whose rows some of them are.
 func (w *world) full() (accountID, sourceID int64) {
@@ -109,8 +133,8 @@ func (w *world) full() (accountID, sourceID int64) {
 		w.do(func(ctx context.Context, tx *db.Tx) error {
 			return accounts.SetBackupCodes(ctx, tx, a.ID, []signin.Hash{{1}})
 		})
-		device := w.device(accountID, fmt.Sprint("device ", i))
-		w.token(fmt.Sprint("token ", i), token.Row{AccountID: accountID, DeviceID: device})
+		deviceID := w.device(accountID, fmt.Sprint("device ", i))
+		w.token(fmt.Sprint("token ", i), token.Row{AccountID: accountID, DeviceID: deviceID})
 		w.session(session.Session{AccountID: accountID, Complete: true, LastUsedAt: at(i / 2), ExpiresAt: at(1)}, fmt.Sprint(i))
 		w.do(func(ctx context.Context, tx *db.Tx) error {
 			id, err := sources.Insert(ctx, tx, source.Source{
@@ -227,6 +251,79 @@ func testSearch(t *testing.T, w *world) {
 	slices.Sort(wanted)
 	same(t, "by e-mail", byEmail, wanted)
 	same(t, "a name that is none", names(accounts.ByNamePrefix, "%"), nil)
+}
+
+func testDeviceSearch(t *testing.T, w *world) {
+	mia, noa := w.account("mia"), w.account("noa")
+	add := func(accountID int64, client, product, name string, signedIn bool) (id int64) {
+		w.do(func(ctx context.Context, tx *db.Tx) (err error) {
+			id, err = devices.Upsert(ctx, tx, accountID, device.Device{
+				ClientIdentifier: client, Product: product, Name: name, Platform: "Roku", Address: "192.0.2.7",
+			})
+			return err
+		})
+		if signedIn {
+			w.token(client, token.Row{AccountID: accountID, DeviceID: id})
+			w.token(client+" again", token.Row{AccountID: accountID, DeviceID: id})
+		}
+		return id
+	}
+	den := add(mia.ID, "a", "Telly", "den", true)
+	add(mia.ID, "b", "telly", "Attic", true)
+	add(mia.ID, "c", "Player 100%", "Zoo", true)
+	gone := add(mia.ID, "d", "Telly", "gone", false)
+	add(noa.ID, "e", "Telly", "noa's", true)
+	found := func(query device.Query) string {
+		t.Helper()
+		rows, err := paging.Rows(devices.Search(t.Context(), w, mia.ID, query, paging.Request{}))
+		must(t, err)
+		text := ""
+		for _, d := range rows {
+			text += d.ClientIdentifier
+		}
+		return text
+	}
+	for _, row := range []struct {
+		query device.Query
+		want  string
+	}{
+		{device.Query{Order: device.ByName}, "bac"},
+		{device.Query{Order: device.ByProduct}, "cab"},
+		{device.Query{Text: "TELLY", Order: device.ByName}, "ba"},
+		{device.Query{Text: "ROKU", Order: device.ByName}, "bac"},
+		{device.Query{Text: "0%", Order: device.ByName}, "c"},
+		{device.Query{Text: "%%", Order: device.ByName}, ""},
+		{device.Query{Text: "' OR 1=1 --", Order: device.ByProduct}, ""},
+		{device.Query{Text: "noa"}, ""},
+	} {
+		same(t, fmt.Sprintf("%+v", row.query), found(row.query), row.want)
+	}
+	n, err := devices.Count(t.Context(), w, mia.ID)
+	must(t, err)
+	same(t, "Count", n, 3)
+	d, held, err := devices.Held(t.Context(), w, mia.ID, den)
+	must(t, err)
+	same(t, "Held", fmt.Sprint(d.Name, held), "den2")
+	for _, ids := range [][2]int64{{noa.ID, den}, {mia.ID, gone}, {mia.ID, 99}} {
+		if _, _, err := devices.Held(t.Context(), w, ids[0], ids[1]); !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("device %d of account %d: %v", ids[1], ids[0], err)
+		}
+	}
+	child := w.token("child", token.Row{AccountID: mia.ID, DeviceID: den, ParentID: 1})
+	w.token("grandchild", token.Row{AccountID: mia.ID, DeviceID: den, ParentID: child})
+	for selection, want := range map[token.Selection]int{
+		{AccountID: mia.ID}: 8, {AccountID: noa.ID}: 2, {DeviceID: den}: 4, {ID: 1}: 3, {ID: child}: 2, {ID: 99}: 0, {}: 0,
+	} {
+		n, err := tokens.CountSelected(t.Context(), w, selection)
+		must(t, err)
+		same(t, fmt.Sprintf("the tokens of %+v", selection), n, want)
+	}
+	for i, expires := range []time.Time{at(1), at(9), at(9)} {
+		w.session(session.Session{AccountID: mia.ID, Complete: i < 2, LastUsedAt: at(0), ExpiresAt: expires}, fmt.Sprint("cookie ", i))
+	}
+	ofSessions, err := sessions.CountOf(t.Context(), w, mia.ID, at(5))
+	must(t, err)
+	same(t, "the browsers of an account", ofSessions, 1)
 }
 
 func testPagesMeanwhile(t *testing.T, w *world) {

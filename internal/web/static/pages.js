@@ -10,7 +10,7 @@ if (/^#!?\?/.test(location.hash)) {
 
 // The server writes times in UTC. Show them in the visitor's time zone.
 for (const time of document.querySelectorAll("time[datetime]")) {
-	if (time.textContent.endsWith(" UTC")) time.textContent = new Date(time.dateTime).toLocaleString("en-GB", { dateStyle: "long", timeStyle: "short" });
+	if (time.textContent.endsWith(" UTC")) time.textContent = new Date(time.dateTime).toLocaleString(document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang, { dateStyle: "long", timeStyle: "short" });
 }
 
 // The boxes of a code: typing moves to the next box, Backspace to the previous one, and a pasted code fills all.
@@ -35,3 +35,27 @@ for (const boxes of document.querySelectorAll("[data-boxes]")) {
 		});
 	});
 }
+
+// Copying and printing take a script. What was copied is announced.
+for (const button of document.querySelectorAll("[data-copy]")) {
+	if (!navigator.clipboard) continue; // no https
+	button.addEventListener("click", async () => {
+		const parts = [...document.querySelectorAll(button.dataset.copy)].map((part) => part.textContent);
+		await navigator.clipboard.writeText(parts.join("\n"));
+		const copied = document.querySelector("[data-copied]");
+		if (copied) {
+			copied.classList.remove("unseen");
+			copied.textContent = copied.dataset.copied;
+		}
+	});
+	button.hidden = false;
+}
+for (const button of document.querySelectorAll("[data-print]")) {
+	button.addEventListener("click", () => print());
+	button.hidden = false;
+}
+
+// Escape hides the exact time that the focus shows.
+document.addEventListener("keydown", (event) => {
+	if (event.key === "Escape" && document.activeElement.matches(".when")) document.activeElement.blur();
+});

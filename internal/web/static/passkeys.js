@@ -1,6 +1,9 @@
 // The browser's side of passkeys. Without JavaScript or WebAuthn, the buttons stay hidden.
 "use strict";
 
+// The texts are in the language of the page.
+const said = document.currentScript.dataset;
+
 if (window.PublicKeyCredential && navigator.credentials) {
 	// An error with a text for the visitor.
 	class Problem extends Error {}
@@ -16,10 +19,10 @@ if (window.PublicKeyCredential && navigator.credentials) {
 		const json = (response.headers.get("Content-Type") || "").startsWith("application/json");
 		if (!json) {
 			if (response.redirected) location.reload(); // the visitor was signed out
-			throw new Problem("The server did not take it. Load the page anew and try again.");
+			throw new Problem(said.rejected);
 		}
 		const answer = await response.json();
-		if (answer.problem) throw new Problem(answer.problem);
+		if (answer.problem) throw Object.assign(new Problem(answer.problem), { field: answer.field });
 		return answer;
 	};
 
@@ -49,16 +52,20 @@ if (window.PublicKeyCredential && navigator.credentials) {
 		});
 	};
 
-	const words = {
-		NotAllowedError: "Nothing was chosen, or it took too long. Try again.",
-		InvalidStateError: "This passkey was added already.",
-		SecurityError: "Passkeys of this server work only at the address that it is known by.",
-	};
+	const words = { NotAllowedError: said.notAllowed, InvalidStateError: said.invalidState, SecurityError: said.security };
 
 	// Shows what went wrong.
 	const explain = (problem, error) => {
-		problem.textContent = error instanceof Problem ? error.message : words[error.name] || "The browser could not use a passkey.";
+		problem.textContent = error instanceof Problem ? error.message : words[error.name] || said.other;
 		problem.hidden = false;
+		// The problem stands at its field, too, as on pages without a script.
+		const form = problem.closest("form");
+		const field = form && error.field && form.elements[error.field];
+		if (!field || !problem.id) return;
+		field.setAttribute("aria-invalid", "true");
+		field.setAttribute("aria-describedby", problem.id);
+		field.addEventListener("input", () => field.removeAttribute("aria-invalid"), { once: true });
+		field.focus();
 	};
 
 	// Runs one ceremony with its button disabled, and shows what went wrong.
@@ -89,19 +96,24 @@ if (window.PublicKeyCredential && navigator.credentials) {
 	// A passkey instead of a code of the second factor.
 	const present = async () => get(await ask("/account/second-factor/challenge", {}));
 
-	// Forms that take a code or a passkey: the passkey's answer is sent with the form.
-	for (const form of document.querySelectorAll("form[data-passkey=confirm]")) {
+	// A passkey instead of the password.
+	const alone = async () => get(await ask("/account/confirm/challenge", {}));
+
+	// Forms that take a code or a passkey, and those that take the password or a passkey: the passkey's answer is sent with
+	// the form.
+	for (const form of document.querySelectorAll("form[data-passkey=confirm], form[data-passkey=alone]")) {
+		const instead = form.dataset.passkey === "alone";
 		const button = form.querySelector("[data-passkey-ask]");
 		const problem = form.querySelector("[role=alert]");
 		button.addEventListener("click", async () => {
-			if (!form.reportValidity()) return;
+			if (!instead && !form.reportValidity()) return;
 			button.disabled = true;
 			problem.hidden = true;
 			try {
 				const answer = document.createElement("input");
 				answer.type = "hidden";
 				answer.name = "answer";
-				answer.value = await present();
+				answer.value = await (instead ? alone() : present());
 				form.append(answer);
 				form.submit();
 			} catch (error) {

@@ -1,7 +1,7 @@
 // An admin makes an account and a server, and shares the server; the new person finds it on a device.
 
 import { Device } from '../device.mjs';
-import { announced, assert, heading, press, scene, signedIn, story } from '../story.mjs';
+import { announced, assert, confirm, heading, press, scene, signedIn, story } from '../story.mjs';
 
 const mia = { username: 'mia', email: 'mia@example.com', password: 'the first password' };
 
@@ -16,6 +16,7 @@ await story(async (stage) => {
   await heading(page, 'Accounts');
   const add = async (own) => {
     const form = page.getByRole('region', { name: 'Add somebody' });
+    if (!await form.getByLabel('Their password').isVisible()) await form.getByText('Add an account').click();
     await form.getByLabel('Name').fill(mia.username);
     await form.getByLabel('E-mail').fill(mia.email);
     await form.getByLabel('Their password').fill(mia.password);
@@ -23,7 +24,7 @@ await story(async (stage) => {
     await press(page, 'Add');
   };
   await add('wrong');
-  await announced(page, 'The password is not right.');
+  await announced(page, 'Your own password is not right.');
   await stage.look(page, 'admin-accounts-wrong-password');
   await add(scene.admin.password);
   await page.getByRole('status').filter({ hasText: 'Added.' }).waitFor();
@@ -32,6 +33,7 @@ await story(async (stage) => {
   await tab('Servers');
   await heading(page, 'Servers');
   const form = page.getByRole('region', { name: 'Add a server' });
+  await form.getByText('Give its name and addresses').click();
   await form.getByLabel('Name').fill('Den');
   await form.getByLabel('Machine identifier').fill('den-4f2a');
   await form.getByLabel('Connections').fill('http://192.168.1.20:32400\nhttps://den.example.com:32400 remote');
@@ -55,8 +57,8 @@ await story(async (stage) => {
   await stage.look(hers, 'admin-refused');
   const television = new Device('Living room');
   await hers.goto(`/auth?code=${await television.askPIN()}`);
-  await press(hers, 'Let it sign in');
-  await heading(hers, 'You are signed in');
+  await press(hers, 'Allow');
+  await heading(hers, / is signed in as /);
   await television.signIn('mia');
   const servers = async () => (await (await television.resources()).json()).map((server) => server.name);
   assert.ok((await servers()).includes('Den'));
@@ -91,14 +93,18 @@ await story(async (stage) => {
   // The share is taken back, and the account ends.
   await tab('Servers');
   await press(page, 'Take back the share of mia');
+  await stage.look(page, 'admin-share-question');
+  await confirm(page, 'Take it back');
   await page.getByRole('status').filter({ hasText: 'The share is taken back.' }).waitFor();
   assert.equal((await servers()).includes('Den'), false);
   await tab('Accounts');
   await page.getByRole('link', { name: 'mia' }).click();
   await heading(page, 'mia');
   await stage.look(page, 'admin-person');
-  await page.getByText('Disable', { exact: true }).click();
   await press(page, 'Disable mia');
+  await heading(page, 'Disable mia?');
+  await stage.look(page, 'admin-disable-question');
+  await confirm(page, 'Disable mia');
   await page.getByRole('status').filter({ hasText: 'The account is disabled' }).waitFor();
   await stage.look(page, 'admin-person-disabled');
   assert.equal((await television.call()).status, 401);

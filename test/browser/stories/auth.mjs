@@ -9,13 +9,13 @@ await story(async (stage) => {
     const program = new Device(`Desk ${mark.length}`);
     await program.askPIN({ strong: true });
     await page.goto(program.authPath(mark));
-    await page.getByText('to go on with Shelf for TV').waitFor();
+    await page.getByText('to go on with “Shelf for TV”').waitFor();
     if (mark === '#?') await stage.look(page, 'sign-in-for-a-program');
     await signIn(page);
-    await heading(page, 'Shelf for TV wants to sign in');
+    await heading(page, '“Shelf for TV” wants to sign in');
     if (mark === '#?') await stage.look(page, 'consent-strong');
-    await press(page, 'Let it sign in');
-    await heading(page, 'You are signed in');
+    await press(page, 'Allow');
+    await heading(page, / is signed in as /);
     await program.signIn(scene.admin.username);
 
     // Going back and saying yes once more gives nothing twice.

@@ -12,14 +12,14 @@ await story(async (stage) => {
   await other.goto('/auth');
   await signIn(other);
   await other.getByLabel('Verification code').fill(code);
-  await press(other, 'Go on');
+  await press(other, 'Continue');
   await heading(other, scene.admin.username);
-  await other.getByText('9 backup codes are left.').waitFor();
+  await other.getByText('9 backup codes are left').waitFor();
 
   const again = await stage.open();
   await again.goto('/auth');
   await signIn(again);
   await again.getByLabel('Verification code').fill(code);
-  await press(again, 'Go on');
+  await press(again, 'Continue');
   await announced(again, 'The code is not right, or was used before.');
 });

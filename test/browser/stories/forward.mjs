@@ -13,9 +13,9 @@ await story(async (stage) => {
   const page = await stage.open();
   await page.goto(device.authPath('#?', `${program.origin}/return?state=1&x=%2F`));
   await signIn(page);
-  await heading(page, 'Shelf for TV wants to sign in');
+  await heading(page, '“Shelf for TV” wants to sign in');
   await stage.look(page, 'consent-forward');
-  await press(page, 'Let it sign in');
+  await press(page, 'Allow');
   await heading(page, 'Welcome back');
   assert.equal(page.url(), `${program.origin}/return?state=1&x=%2F`);
   assert.deepEqual(program.paths, ['/return?state=1&x=%2F'], 'it must be told nothing else');
@@ -27,7 +27,7 @@ await story(async (stage) => {
   const reader = await signedIn(stage);
   await device.askPIN({ strong: true });
   await reader.goto(device.authPath('#?', target));
-  await press(reader, 'Let it sign in');
+  await press(reader, 'Allow');
   await heading(reader, 'You are signed in');
   await reader.getByText(target, { exact: true }).waitFor();
   await stage.look(reader, 'forward-confirm');

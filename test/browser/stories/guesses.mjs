@@ -15,18 +15,18 @@ await story(async (stage) => {
   for (let i = 0; i < 10; i++) {
     await heading(thief, 'One more step');
     await thief.getByLabel('Verification code').fill('000000');
-    await press(thief, 'Go on');
+    await press(thief, 'Continue');
     await announced(thief, 'The code is not right');
   }
   await thief.getByLabel('Verification code').fill(totp(secret));
-  await press(thief, 'Go on');
+  await press(thief, 'Continue');
   await announced(thief, 'Too many failed tries. Wait a minute, then try again.');
   await stage.look(thief, 'code-locked');
 
   await page.goto('/auth');
   await signIn(page);
   await page.getByLabel('Verification code').fill(totp(secret));
-  await press(page, 'Go on');
+  await press(page, 'Continue');
   await heading(page, scene.admin.username);
   const notice = page.getByRole('region', { name: 'Somebody may know your password' });
   await notice.getByText('gave 10 wrong codes').waitFor();

@@ -21,7 +21,7 @@ await story(async (stage) => {
   // sentBack sends a code that is valid, and sees the sign-in page.
   const sentBack = async (thief) => {
     await thief.getByLabel('Verification code').fill(codes[0]);
-    await press(thief, 'Go on');
+    await press(thief, 'Continue');
     await heading(thief, 'Sign in');
     await thief.goto('/auth/code');
     await heading(thief, 'Sign in');
@@ -31,7 +31,7 @@ await story(async (stage) => {
 
   // The password is changed on another page.
   let thief = await halfWay(scene.admin.password);
-  await page.goto('/account');
+  await page.goto('/account/security');
   const form = page.getByRole('region', { name: 'Password', exact: true });
   await form.getByLabel('Your password now').fill(scene.admin.password);
   await form.getByLabel('New password').fill('the second password');
@@ -49,7 +49,7 @@ await story(async (stage) => {
 
   // The second factor is turned off on another page.
   thief = await halfWay('the third password');
-  await page.goto('/account');
+  await page.goto('/account/security');
   await page.getByText('Turn it off', { exact: true }).click();
   const off = page.locator('form', { has: page.getByRole('button', { name: 'Turn the second factor off' }) });
   await off.getByLabel('Your password').fill('the third password');

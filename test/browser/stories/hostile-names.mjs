@@ -18,11 +18,11 @@ await story(async (stage) => {
     await heading(page, /wants to sign in/);
     assert.equal(await page.locator('main img, main script').count(), 0);
     await stage.look(page, `consent-${name}`);
-    await press(page, 'Let it sign in');
-    await heading(page, 'You are signed in');
+    await press(page, 'Allow');
+    await heading(page, / is signed in as /);
     await device.signIn(scene.admin.username);
   }
-  for (const [path, name] of [['/account', 'account'], ['/admin/tokens', 'tokens'], ['/admin/audit', 'audit']]) {
+  for (const [path, name] of [['/account/devices', 'account-devices'], ['/account/sign-ins', 'account-sign-ins'], ['/admin/tokens', 'tokens'], ['/admin/audit', 'audit']]) {
     await page.goto(path);
     assert.equal(await page.locator('main img, main section script:not([src])').count(), 0);
     await stage.look(page, `${name}-hostile`);

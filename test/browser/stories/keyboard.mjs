@@ -31,7 +31,7 @@ await story(async (stage) => {
   await tabTo(page, 'A device shows a code');
   await page.keyboard.press('Enter');
   await heading(page, 'Sign in');
-  await page.locator('#login:focus').waitFor(); // it has the focus by itself
+  await page.locator('#auth-sign-in-login:focus').waitFor(); // it has the focus by itself
   await page.keyboard.type(scene.admin.username);
   await page.keyboard.press('Tab');
   await page.keyboard.type(scene.admin.password);
@@ -41,11 +41,11 @@ await story(async (stage) => {
   await page.keyboard.press('Backspace'); // empties nothing yet: the focus is on the fourth box, so it goes back
   await page.keyboard.type(code[2] + code[3]);
   await page.keyboard.press('Enter');
-  await heading(page, 'Shelf for TV wants to sign in');
-  await tabTo(page, 'Let it sign in');
+  await heading(page, '“Shelf for TV” wants to sign in');
+  await tabTo(page, 'Allow');
   await stage.look(page, 'consent-focus');
   await page.keyboard.press('Enter');
-  await heading(page, 'You are signed in');
+  await heading(page, / is signed in as /);
   await tabTo(page, 'To your account');
   await page.keyboard.press('Enter');
   await heading(page, scene.admin.username);

@@ -14,23 +14,23 @@ await story(async (stage) => {
   for (const [i, letter] of [...code].entries()) {
     await page.getByLabel(`Character ${i + 1} of 4`).fill(letter);
   }
-  await press(page, 'Go on');
-  await press(page, 'Let it sign in');
-  await heading(page, 'You are signed in');
+  await press(page, 'Continue');
+  await press(page, 'Allow');
+  await heading(page, / is signed in as /);
   await television.signIn(scene.admin.username);
 
   const tablet = new Device('Kitchen');
   await page.goto(`/link?pin=${await tablet.askPIN()}`);
-  await press(page, 'Go on');
-  await press(page, 'Let it sign in');
-  await heading(page, 'You are signed in');
+  await press(page, 'Continue');
+  await press(page, 'Allow');
+  await heading(page, / is signed in as /);
   await tablet.signIn(scene.admin.username);
 
   // A program that opens the sign-in page with a plain query needs no script either.
   const laptop = new Device('Desk');
   await laptop.askPIN({ strong: true });
   await page.goto(laptop.authPath('?'));
-  await press(page, 'Let it sign in');
-  await heading(page, 'You are signed in');
+  await press(page, 'Allow');
+  await heading(page, / is signed in as /);
   await laptop.signIn(scene.admin.username);
 });

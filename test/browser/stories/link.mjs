@@ -14,16 +14,16 @@ await story(async (stage) => {
   await stage.look(page, 'link');
   await typeCode(page, code.toLowerCase()); // the first box has the focus, and each goes on to the next
   await stage.look(page, 'link-filled');
-  await press(page, 'Go on');
-  await heading(page, 'Shelf for TV wants to sign in');
-  for (const shown of ['Shelf for TV 2.1.0', 'Living room (tvOS)', '127.0.0.1']) {
+  await press(page, 'Continue');
+  await heading(page, '“Shelf for TV” wants to sign in');
+  for (const shown of ['“Shelf for TV” “2.1.0”', '“Living room” (“tvOS”)', '127.0.0.1']) {
     await page.getByRole('definition').filter({ hasText: shown }).waitFor();
   }
   await page.getByText(code, { exact: true }).waitFor();
   await stage.look(page, 'consent');
   assert.equal((await (await television.poll()).json()).authToken, null, 'nothing is given before consent');
-  await press(page, 'Let it sign in');
-  await heading(page, 'You are signed in');
+  await press(page, 'Allow');
+  await heading(page, / is signed in as /);
   await stage.look(page, 'done');
   await television.signIn(username);
 
@@ -35,17 +35,17 @@ await story(async (stage) => {
     clipboardData.setData('text', ` ${text}\n`);
     document.activeElement.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
   }, await tablet.askPIN());
-  await press(page, 'Go on');
-  await press(page, 'Let it sign in');
-  await heading(page, 'You are signed in');
+  await press(page, 'Continue');
+  await press(page, 'Allow');
+  await heading(page, / is signed in as /);
   await tablet.signIn(username);
 
   // A code of nobody, and one that was used.
   for (const wrong of ['AEUO', code]) {
     await page.goto('/link');
     await typeCode(page, wrong);
-    await press(page, 'Go on');
-    await announced(page, 'No device shows this code now.');
+    await press(page, 'Continue');
+    await announced(page, 'No device shows this code now');
   }
   await stage.look(page, 'link-unknown-code');
 });

@@ -43,9 +43,9 @@ await story(async (stage) => {
   await heading(hers, 'Sign in');
   await signIn(hers, mia);
   await hers.getByLabel('Verification code').fill(codes[0]);
-  await press(hers, 'Go on');
+  await press(hers, 'Continue');
   await heading(hers, 'mia');
-  await hers.getByText('On. 9 backup codes are left.').waitFor();
+  await hers.getByText('9 backup codes are left').waitFor();
 
   await hers.goto(link);
   await heading(hers, 'Access denied');

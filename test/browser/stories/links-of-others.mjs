@@ -20,15 +20,15 @@ await story(async (stage) => {
   await stage.look(page, 'link-followed');
   await page.goto('/link');
   await typeCode(page, code);
-  await press(page, 'Go on');
-  await heading(page, 'Shelf for TV wants to sign in');
+  await press(page, 'Continue');
+  await heading(page, '“Shelf for TV” wants to sign in');
 
   // A link that the person meant to follow leads on.
   await page.goto(site.origin);
   await page.getByRole('link', { name: 'Prize 2' }).click();
   await heading(page, 'Link a device');
-  await press(page, 'Go on');
-  await press(page, 'Let it sign in');
-  await heading(page, 'You are signed in');
+  await press(page, 'Continue');
+  await press(page, 'Allow');
+  await heading(page, / is signed in as /);
   await television.signIn(scene.admin.username);
 });

@@ -21,7 +21,6 @@ await story(async (stage) => {
   await heading(page, 'Link a device');
 
   // It also stands for the code when the second factor is turned off, and when a passkey is added.
-  await page.goto('/account');
   await addPasskey(page, 'Again');
   await announced(page, 'This passkey was added already.');
   await page.getByText('Turn it off', { exact: true }).click();

@@ -10,7 +10,7 @@ await story(async (stage) => {
 
   stage.mayRefuse('/account/passkeys/challenge');
   await addPasskey(page, 'My phone', 'wrong');
-  await announced(page, 'The password is not right.');
+  await announced(page, 'Your own password is not right.');
   await stage.look(page, 'account-passkey-wrong-password');
   await addPasskey(page, 'My phone');
   await page.getByRole('region', { name: 'Passkeys' }).getByText('My phone').waitFor();
@@ -34,9 +34,9 @@ await story(async (stage) => {
   await program.askPIN({ strong: true });
   await page.goto(program.authPath('#?'));
   await press(page, 'Sign in with a passkey');
-  await heading(page, 'Shelf for TV wants to sign in');
-  await press(page, 'Let it sign in');
-  await heading(page, 'You are signed in');
+  await heading(page, '“Shelf for TV” wants to sign in');
+  await press(page, 'Allow');
+  await heading(page, / is signed in as /);
   await program.signIn(scene.admin.username);
 
   // Attack: somebody else has the phone, and it knows that the finger is not the owner's.
@@ -53,6 +53,7 @@ await story(async (stage) => {
 
   await press(page, 'Sign in with a passkey');
   await heading(page, scene.admin.username);
+  await page.goto('/account/security');
   await page.getByText('Remove', { exact: true }).click();
   const form = page.locator('form', { has: page.getByRole('button', { name: 'Remove this passkey' }) });
   await form.getByLabel('Your password').fill(scene.admin.password);

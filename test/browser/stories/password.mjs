@@ -8,12 +8,12 @@ await story(async (stage) => {
   const other = await signedIn(stage);
   const device = new Device('Den');
   await page.goto(`/auth?code=${await device.askPIN()}`);
-  await press(page, 'Let it sign in');
-  await heading(page, 'You are signed in');
+  await press(page, 'Allow');
+  await heading(page, / is signed in as /);
   await device.signIn(scene.admin.username);
 
   const change = async (current, next, { others = false } = {}) => {
-    await page.goto('/account');
+    await page.goto('/account/security');
     const form = page.getByRole('region', { name: 'Password', exact: true });
     await form.getByLabel('Your password now').fill(current);
     await form.getByLabel('New password').fill(next);
@@ -21,7 +21,7 @@ await story(async (stage) => {
     await press(page, 'Change the password');
   };
   await change('wrong', 'the second password');
-  await announced(page, 'The password is not right.');
+  await announced(page, 'Your own password is not right.');
   await stage.look(page, 'account-wrong-password');
 
   await change(scene.admin.password, 'the second password');
@@ -40,9 +40,13 @@ await story(async (stage) => {
   await signIn(other, { ...scene.admin, password: 'the third password' });
   await heading(other, scene.admin.username);
 
+  await page.goto('/account/profile');
   const form = page.getByRole('region', { name: 'Name and e-mail' });
   await form.getByLabel('Name').fill('olga2');
   await form.getByLabel('Your password').fill('the third password');
   await press(page, 'Save');
+  await page.getByRole('status').filter({ hasText: 'Saved.' }).waitFor();
+  await stage.look(page, 'account-profile');
+  await page.goto('/account');
   await heading(page, 'olga2');
 });

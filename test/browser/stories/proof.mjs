@@ -20,11 +20,11 @@ await story(async (stage) => {
 
   // The page says whose account is given to whom. An origin that nobody allowed is shown before the browser goes there.
   await page.goto(web.authPath('#?', proofUrl));
-  await heading(page, 'Shelf for TV wants to sign in');
+  await heading(page, '“Shelf for TV” wants to sign in');
   await page.getByText(`${scene.admin.username} (${scene.admin.email})`, { exact: true }).waitFor();
   await page.getByText(`the program at ${new URL(program.origin).host}, in this browser only`).waitFor();
   await stage.look(page, 'consent-proof');
-  await press(page, 'Let it sign in');
+  await press(page, 'Allow');
   await heading(page, 'You are signed in');
   await page.getByText(proofUrl, { exact: true }).waitFor();
   assert.ok(!page.url().includes('pinProof'), 'the proof is in an address of usher');
@@ -46,7 +46,7 @@ await story(async (stage) => {
   usher(['origin', 'add', program.origin]);
   await web.askPIN({ strong: true, proofUrl });
   await page.goto(web.authPath('#?'));
-  await press(page, 'Let it sign in');
+  await press(page, 'Allow');
   await heading(page, 'Welcome back');
   assert.ok(await token(new URL(page.url()).searchParams.get('pinProof')));
 });

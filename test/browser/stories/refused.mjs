@@ -8,8 +8,8 @@ await story(async (stage) => {
   const device = new Device('Unknown');
   const code = await device.askPIN();
   await page.goto(`/auth?code=${code}`);
-  await press(page, 'No');
-  await heading(page, 'Nothing was given');
+  await press(page, 'Deny');
+  await heading(page, 'Denied');
   await stage.look(page, 'refused');
   const answer = await device.poll();
   assert.equal(answer.status, 404);

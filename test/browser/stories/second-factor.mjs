@@ -1,11 +1,14 @@
 // The second factor: turned on with an authenticator app, used, and turned off.
 
+import { readFileSync } from 'node:fs';
 import { keyOf, turnOn } from '../authenticator.mjs';
 import { Device } from '../device.mjs';
 import { announced, assert, heading, press, scene, signedIn, signIn, story } from '../story.mjs';
 
 await story(async (stage) => {
   const page = await signedIn(stage);
+  await page.getByRole('link', { name: 'Second factor', exact: true }).click();
+  await heading(page, 'Security');
   await page.getByRole('link', { name: 'Turn it on' }).click();
   await heading(page, 'Turn on the second factor');
   await stage.look(page, 'factor');
@@ -22,6 +25,14 @@ await story(async (stage) => {
   const { codes, spent, next } = await turnOn(page);
   assert.equal(new Set(codes).size, 10);
   await stage.look(page, 'backup-codes');
+  const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Download' }).click()]);
+  const saved = readFileSync(await file.path(), 'utf8');
+  assert.ok(codes.every((code) => saved.includes(code)), saved);
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  await press(page, 'Copy');
+  await page.getByRole('status').filter({ hasText: 'Copied.' }).waitFor();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), codes.join('\n'));
+  assert.equal(await page.getByRole('button', { name: 'Print' }).isVisible(), true);
   await page.getByRole('link', { name: 'I have kept them' }).click();
   await page.getByText('On. 10 backup codes are left.').waitFor();
   await stage.look(page, 'account-with-factor');
@@ -40,13 +51,13 @@ await story(async (stage) => {
   await page.waitForURL(/auth.code\?next=/);
   await heading(page, 'One more step');
   await page.getByLabel('Verification code').fill(spent);
-  await press(page, 'Go on');
+  await press(page, 'Continue');
   await announced(page, 'The code is not right, or was used before.');
   await stage.look(page, 'code-wrong');
   await page.getByLabel('Verification code').fill(`${next.slice(0, 3)} ${next.slice(3)}`); // as apps show it
-  await press(page, 'Go on');
-  await heading(page, 'Shelf for TV wants to sign in');
-  await page.goto('/account');
+  await press(page, 'Continue');
+  await heading(page, '“Shelf for TV” wants to sign in');
+  await page.goto('/account/security');
 
   await page.getByText('Turn it off', { exact: true }).click();
   const form = page.locator('form', { has: page.getByRole('button', { name: 'Turn the second factor off' }) });

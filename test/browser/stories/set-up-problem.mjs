@@ -22,7 +22,7 @@ await story(async (stage) => {
   await page.getByLabel('Password').fill('a password of mine');
   await press(page, 'Make the account');
   await page.getByRole('alert').waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement.id), 'username', 'what is wrong has the focus');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'setup-username', 'what is wrong has the focus');
   assert.equal(await page.getByLabel('E-mail').inputValue(), 'mia@example.com', 'what was typed must be kept');
   await stage.look(page, 'set-up-problem');
 

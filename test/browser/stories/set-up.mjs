@@ -1,6 +1,6 @@
 // A new user: from the first start to being signed in, on a phone, with nothing to read but the screen.
 
-import { assert, heading, press, scene, story } from '../story.mjs';
+import { assert, heading, press, scene, story, usher } from '../story.mjs';
 
 await story(async (stage) => {
   const page = await stage.open();
@@ -14,7 +14,16 @@ await story(async (stage) => {
   const seconds = (Date.now() - scene.started) / 1000;
   console.log(`from the first start to signed in: ${seconds.toFixed(1)} s`);
   assert.ok(seconds < 60, 'it takes more than a minute');
+  // What comes next is a list, with this server's address ready to paste.
+  const steps = page.getByRole('region', { name: 'Next steps' });
+  assert.equal(await steps.getByRole('listitem').count(), 5);
+  assert.equal(await steps.locator('code.address').innerText(), scene.url);
   await stage.look(page, 'account-new');
+  usher(['account', 'add', 'mia', '--password-stdin'], 'a password of hers\n');
+  usher(['backup', `${scene.data}/copy.db`]);
+  await page.reload();
+  assert.deepEqual(await steps.locator('li.ticked a, li.ticked > span:not(.unseen)').allInnerTexts(), ['Add people', 'Make a backup']);
+  await stage.look(page, 'account-steps');
 
   // The link works once: for everyone after that it leads to the start.
   const late = await stage.open();

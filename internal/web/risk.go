@@ -1,0 +1,170 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/passkey"
+	"github.com/usher-auth/usher/internal/signin"
+)
+
+// question is what a visitor is asked before a change that cannot be undone.
+type question struct {
+	// Title asks, and Button does it.
+	Title, Button phrase
+	// Ends says what the change will end, by count.
+	Ends []phrase
+	// Later says how it can be undone after all. Empty: it cannot.
+	Later phrase
+	// Back is the page that the visitor came from.
+	Back string
+	// Others: the change takes something from somebody else, so it takes the
+	// visitor's password or a passkey.
+	Others bool
+}
+
+// risk is a change that cannot be undone.
+type risk struct {
+	// ask returns the question, or an error if there is nothing to ask about.
+	ask func(context.Context, *visit) (question, error)
+	// change does it.
+	change handler
+}
+
+// caution asks before changes that cannot be undone. It works without JavaScript:
+// a form that was not confirmed is answered by the question, which sends the same
+// form again with "sure".
+type caution struct {
+	accounts *account.Service
+	passkeys *passkey.Service
+	site     passkeySite
+}
+
+func (c caution) pages() []page {
+	return []page{
+		{"POST", "/account/confirm/challenge", signedIn, asJSON(c.challenge)},
+	}
+}
+
+// questionData is the page with the question.
+type questionData struct {
+	sent
+	question
+	// Path is where the form is sent, with Fields, as it was the first time.
+	Path   string
+	Fields []field
+	// Passkey: a passkey will do instead of the password.
+	Passkey bool
+}
+
+// field is a field of a form that is sent again.
+type field struct{ Name, Value string }
+
+// secrets are the fields that no page repeats, and "sure", which it adds.
+var secrets = []string{"current", "new", "password", "code", "present", "answer", "sure"}
+
+// before makes a change ask first.
+func (c caution) before(r risk) handler {
+	return func(ctx context.Context, v *visit) (view, error) {
+		q, err := r.ask(ctx, v)
+		if err != nil {
+			return view{}, err
+		}
+		if v.PostFormValue("sure") == "" {
+			return c.show(ctx, v, q, sent{})
+		}
+		if q.Others {
+			err = c.confirm(ctx, v)
+			if form, ok := rejected(v, err); ok {
+				return c.show(ctx, v, q, form)
+			}
+		}
+		if err != nil {
+			return view{}, err
+		}
+		return r.change(ctx, v)
+	}
+}
+
+func (c caution) show(ctx context.Context, v *visit, q question, s sent) (view, error) {
+	data := questionData{sent: s, question: q, Path: v.URL.Path, Fields: repeated(v.PostForm)}
+	if party, err := c.site.party(v); err == nil && q.Others {
+		if data.Passkey, err = c.passkeys.Has(ctx, party, v.account.ID); err != nil {
+			return view{}, err
+		}
+	}
+	answer := view{name: "sure", data: data}
+	if !s.problem.empty() {
+		answer.status = http.StatusBadRequest
+	}
+	return answer, nil
+}
+
+// repeated returns the fields of a form that are sent again, in order of their
+// names.
+func repeated(values url.Values) (fields []field) {
+	for name, list := range values {
+		if slices.Contains(secrets, name) {
+			continue
+		}
+		for _, value := range list {
+			fields = append(fields, field{name, value})
+		}
+	}
+	slices.SortStableFunc(fields, func(a, b field) int {
+		switch {
+		case a.Name < b.Name:
+			return -1
+		case a.Name > b.Name:
+			return 1
+		}
+		return 0
+	})
+	return fields
+}
+
+// challenge returns what the script needs to ask for a passkey instead of the
+// password. It is the one of a sign-in: the passkey's owner must be there, and not
+// only the passkey.
+func (c caution) challenge(ctx context.Context, v *visit) (view, error) {
+	party, err := c.site.party(v)
+	if err != nil {
+		return view{}, err
+	}
+	options, err := c.passkeys.BeginSignIn(ctx, party, confirmingBrowser(v), v.address)
+	return view{json: json.RawMessage(options)}, err
+}
+
+// confirmingBrowser names the browser in which a passkey confirms a change. No
+// sign-in has that name.
+func confirmingBrowser(v *visit) string { return "confirm " + browserOf(v) }
+
+// confirm verifies the visitor's password or passkey.
+func (c caution) confirm(ctx context.Context, v *visit) error {
+	answer := v.PostFormValue("answer")
+	if answer == "" {
+		return confirmPassword(ctx, c.accounts, v)
+	}
+	proof, err := c.byPasskey(ctx, v, []byte(answer))
+	if err != nil {
+		return err
+	}
+	return confirmed(c.accounts.Confirm(ctx, v.actor(), proof))
+}
+
+// byPasskey verifies a passkey's answer. Attack: the passkey of another account.
+func (c caution) byPasskey(ctx context.Context, v *visit, answer []byte) (signin.Proof, error) {
+	party, err := c.site.party(v)
+	if err != nil {
+		return signin.Proof{}, err
+	}
+	verified, err := c.passkeys.FinishSignIn(ctx, v.actor(), party, confirmingBrowser(v), answer)
+	if err == nil && verified.Account.ID != v.account.ID {
+		err = passkey.ErrRejected
+	}
+	return verified.Proof, err
+}

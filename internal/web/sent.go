@@ -1,0 +1,154 @@
+package web
+
+import (
+	"html"
+	"html/template"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/usher-auth/usher/internal/fault"
+)
+
+// sent is the form that a page answers: what was typed, and what is wrong with it.
+// The data of a page with forms embeds it. The zero value is a page that answers
+// none.
+//
+// A template gets one of its forms by the form's action, {{$f := .Form "/link"}}, and
+// asks it for the attributes of each field and for {{wrong $f "code"}} below it. So every form keeps what was typed, marks
+// the field that is wrong, and has the problem beside it; the summary at the top of
+// the page links to the field. A page may have many forms with fields of the same
+// name: what was sent belongs to the one with the action that it was sent to.
+type sent struct {
+	action string
+	values url.Values
+	// field is the wrong one; empty: none in particular.
+	field string
+	// problem is what is wrong; empty: nothing.
+	problem phrase
+}
+
+// rejected returns the form of a visit that failed with err. It returns false when
+// err is nil or needs a page of its own.
+func rejected(v *visit, err error) (sent, bool) {
+	text, ok := problem(err)
+	if !ok {
+		return sent{}, false
+	}
+	return sent{v.URL.Path, v.PostForm, fieldOf(v.PostForm, err), text}, true
+}
+
+// otherNames are what forms call the fields that the domain's errors name.
+var otherNames = map[string][]string{
+	"password":           {"new"}, // beside the visitor's own, which is "current"
+	"account":            {"account-name", "owner-name"},
+	"restrictionProfile": {"restriction"},
+}
+
+// fieldOf returns the field of a form that an error is about. Empty: none of them.
+func fieldOf(values url.Values, err error) string {
+	field := fault.FieldOf(err)
+	for _, name := range append([]string{field}, otherNames[field]...) {
+		if values.Has(name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// Wrong is what is wrong with the form, for the top of the page. Its Text is empty if
+// nothing is.
+func (s sent) Wrong() wrong {
+	w := wrong{Text: s.problem}
+	if s.field != "" {
+		w.To = s.Form(s.action).ID(s.field)
+	}
+	return w
+}
+
+// wrong is a problem with a form, and the id of the field that it is about.
+type wrong struct {
+	Text phrase
+	To   string
+}
+
+// Any reports whether there is a problem.
+func (w wrong) Any() bool { return !w.Text.empty() }
+
+// Form returns the form of the page that is sent to a path.
+func (s sent) Form(action string) form {
+	f := form{action: action}
+	if s.action == action && !s.problem.empty() {
+		f.sent = s
+	}
+	return f
+}
+
+// form is one form of a page.
+type form struct {
+	action string
+	sent   sent
+}
+
+// Action is where the form is sent.
+func (f form) Action() string { return f.action }
+
+// Failed reports whether the page answers this form.
+func (f form) Failed() bool { return !f.sent.problem.empty() }
+
+// ID is the id of a field: no other form of the page has it.
+func (f form) ID(field string) string {
+	return strings.ReplaceAll(strings.Trim(f.action, "/"), "/", "-") + "-" + field
+}
+
+func (f form) wrong(field string) bool { return f.Failed() && f.sent.field == field }
+
+// Field returns the attributes of a field that shows nothing that was typed, as
+// those of passwords and codes. about are the ids of what else describes it.
+func (f form) Field(field string, about ...string) template.HTMLAttr {
+	text := `id="` + html.EscapeString(f.ID(field)) + `" name="` + html.EscapeString(field) + `"`
+	if f.wrong(field) {
+		about = append([]string{f.ID(field) + "-wrong"}, about...)
+		text += ` aria-invalid="true" autofocus`
+	}
+	if about = slices.DeleteFunc(about, func(id string) bool { return id == "" }); len(about) > 0 {
+		text += ` aria-describedby="` + html.EscapeString(strings.Join(about, " ")) + `"`
+	}
+	return template.HTMLAttr(text)
+}
+
+// Text returns the attributes of a field with what was typed or, if the form was not
+// sent, with value.
+func (f form) Text(field, value string, about ...string) template.HTMLAttr {
+	return f.Field(field, about...) +
+		template.HTMLAttr(` value="`+html.EscapeString(f.Value(field, value))+`"`)
+}
+
+// Value is what was typed or, if the form was not sent, value.
+func (f form) Value(field, value string) string {
+	if f.Failed() {
+		return f.sent.values.Get(field)
+	}
+	return value
+}
+
+// Check returns the attributes of a checkbox.
+func (f form) Check(field string, checked bool) template.HTMLAttr {
+	if f.Failed() {
+		checked = f.sent.values.Get(field) != ""
+	}
+	text := template.HTMLAttr(`name="` + html.EscapeString(field) + `" type="checkbox" value="1"`)
+	if checked {
+		text += " checked"
+	}
+	return text
+}
+
+// problemTag is what is wrong with a field, for below it. Empty: nothing.
+func (f form) problemTag(l *language, field string) template.HTML {
+	if !f.wrong(field) {
+		return ""
+	}
+	return template.HTML(`<p class="wrong" id="` + html.EscapeString(f.ID(field)) + `-wrong">` +
+		html.EscapeString(f.sent.problem.in(l)) + `</p>`)
+}

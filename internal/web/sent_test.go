@@ -1,0 +1,76 @@
+package web_test
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// wantWrong checks that a page has a problem in its summary and at a field, that the
+// one leads to the other, that the field describes itself by it, and that no password
+// is on the page.
+func (b *browser) wantWrong(s seen, id, text string) {
+	b.Helper()
+	for _, part := range []string{
+		`role="alert"><a href="#` + id + `">` + text, `<p class="wrong" id="` + id + `-wrong">` + text,
+	} {
+		if !strings.Contains(s.text, part) {
+			b.Errorf("%s %s: the page has no %s:\n%s", s.Request.Method, s.Request.URL, part, s.text)
+		}
+	}
+	tag := regexp.MustCompile(`<(?:input|textarea|select)[^>]* id="` + id + `"[^>]*>|<(?:input|textarea|select) id="` + id + `"[^>]*>`).FindString(s.text)
+	for _, part := range []string{`aria-invalid="true"`, `aria-describedby="` + id + `-wrong`} {
+		if !strings.Contains(tag, part) {
+			b.Errorf("%s %s: the field is %s, without %s", s.Request.Method, s.Request.URL, tag, part)
+		}
+	}
+	if n := strings.Count(s.text, `aria-invalid`); n != 1 {
+		b.Errorf("%s %s: %d fields are wrong", s.Request.Method, s.Request.URL, n)
+	}
+}
+
+// A problem stands at its field, in the form that was sent, and what was typed stays.
+// Passwords do not.
+func TestProblemsStandAtTheirField(t *testing.T) {
+	w := newTown(t)
+	w.enrol("noa")
+	b := w.browser().signIn("olga")
+	const secret = "a password typed"
+	for _, row := range []struct {
+		path, field, text string
+		form              url.Values
+		kept              string
+	}{
+		{"/account/password", "current", "Your own password is not right", url.Values{"current": {secret}, "new": {secret}}, ""},
+		{"/account/password", "new", "at least 8", url.Values{"current": {password}, "new": {"short"}}, ""},
+		{"/account/identity", "current", "Your own password", url.Values{"current": {secret}, "username": {"new-name"}, "email": {"a@example.org"}}, `value="new-name"`},
+		{"/account/identity", "username", "has a space", url.Values{"current": {password}, "username": {"new name"}, "email": {"a@example.org"}}, `value="new name"`},
+		{"/account/identity", "email", "exists already", url.Values{"current": {password}, "username": {"olga"}, "email": {"mia@example.org"}}, `value="mia@example.org"`},
+		{"/admin/accounts", "current", "Your own password", url.Values{"current": {secret}, "username": {"eve"}, "password": {secret}, "admin": {"1"}}, `value="1" checked`},
+		{"/admin/accounts", "password", "at least 8", url.Values{"current": {password}, "username": {"eve"}, "password": {"short"}}, `value="eve"`},
+		{"/admin/accounts/2/password", "current", "Your own password", url.Values{"current": {secret}, "new": {secret}}, ""},
+		{"/admin/accounts/2/email", "email", "exists already", url.Values{"current": {password}, "email": {"noa@example.org"}}, `value="noa@example.org"`},
+		{"/admin/accounts/2/remove", "current", "Your own password", url.Values{"current": {secret}, "sure": {"1"}}, ""},
+		{"/admin/origins", "origin", "neither https", url.Values{"origin": {"ftp://x"}}, `value="ftp://x"`},
+		{"/admin/servers", "connections", "It has no connection", url.Values{"name": {"Den"}, "identifier": {"d"}, "connections": {""}}, `value="Den"`},
+		{"/admin/servers", "identifier", "The identifier", url.Values{"name": {"Den"}, "identifier": {""}, "connections": {"http://10.0.0.1:1"}}, "http://10.0.0.1:1</textarea>"},
+		{"/admin/servers", "name", "The name", url.Values{"name": {""}, "identifier": {"d"}, "connections": {"http://10.0.0.1:1"}}, `value="d"`},
+	} {
+		s := b.post(row.path, row.form)
+		if s.StatusCode != 400 || !strings.Contains(s.text, row.kept) {
+			t.Errorf("POST %s: status %d, want 400 and %s:\n%s", row.path, s.StatusCode, row.kept, s.text)
+		}
+		wrong := regexp.QuoteMeta(row.text)
+		text := regexp.MustCompile(`[^>]*` + wrong).FindString(s.text)
+		b.wantWrong(s, strings.ReplaceAll(strings.Trim(row.path, "/"), "/", "-")+"-"+row.field, text)
+		if strings.Contains(s.text, secret) || strings.Contains(s.text, password) || strings.Contains(s.text, `value="short"`) {
+			t.Errorf("POST %s: the page shows a password", row.path)
+		}
+	}
+	stranger := w.browser()
+	s := stranger.post("/auth/sign-in", url.Values{"login": {"noa"}, "password": {secret}, "next": {"/account"}})
+	stranger.wantWrong(s, "auth-sign-in-password", "The name or the password is not right.")
+	stranger.wantTo(stranger.post("/auth/sign-in", url.Values{"login": {"noa"}, "password": {password}}), "/auth/code?next=%2Faccount")
+	stranger.wantWrong(stranger.post("/auth/code", url.Values{"code": {"000000"}}), "auth-code-code", "The code is not right, or was used before.")
+}
