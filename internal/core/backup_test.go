@@ -137,7 +137,7 @@ func TestRestoreReplaces(t *testing.T) {
 					t.Errorf("%s: %v, want %v", what, err, test.want)
 				}
 			}
-			if got := usernames(t, at, o.keyFile); got != "mia later" {
+			if got := usernames(t, at, o.keyFile); got != "mia kid later" {
 				t.Errorf("after restores that failed, the accounts are %q", got)
 			}
 
@@ -149,7 +149,7 @@ func TestRestoreReplaces(t *testing.T) {
 			if _, err := core.Restore(t.Context(), configOf(at, o.keyFile), file, core.CopyOptions{Passphrase: phrase, Progress: told}); err != nil {
 				t.Fatal(err)
 			}
-			if got := usernames(t, at, o.keyFile); got != "mia" {
+			if got := usernames(t, at, o.keyFile); got != "mia kid" {
 				t.Errorf("restored, the accounts are %q", got)
 			}
 			o.next = later.ID // a restore takes back what was given out since
