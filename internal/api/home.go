@@ -126,13 +126,55 @@ func (h homeHandlers) add(ctx context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusOK, body: wire.LegacyHomeUser{HomeUser: h.user(c, u)}}, nil
 }
 
+// homeChange is what a request changes of a user of a home. Nil: nothing.
+type homeChange struct {
+	name        string
+	restriction *string
+	admin       *bool
+	pin         *plexauth.Secret // an empty one removes it
+	currentPIN  plexauth.Secret
+}
+
+// readHomeChange reads all of it before anything is changed: what is refused as
+// malformed changes nothing.
+func readHomeChange(c *call) (homeChange, error) {
+	in, err := readTexts(c, "title", "friendlyName", "restrictionProfile")
+	if err != nil {
+		return homeChange{}, err
+	}
+	change := homeChange{name: firstOf(in["title"], in["friendlyName"])}
+	if c.params.Has("restrictionProfile") {
+		change.restriction = new(in["restrictionProfile"])
+	}
+	admin, err := c.params.Bool("admin")
+	if err != nil {
+		return homeChange{}, err
+	}
+	if c.params.Has("admin") {
+		change.admin = &admin
+	}
+	remove, err := c.params.Bool("removePin")
+	if err != nil {
+		return homeChange{}, err
+	}
+	pin, err := c.params.Secret("pin")
+	if err != nil {
+		return homeChange{}, err
+	}
+	switch {
+	case remove:
+		change.pin = new(plexauth.Secret)
+	case c.params.Has("pin"):
+		change.pin = &pin
+	}
+	change.currentPIN, err = c.params.Secret("currentPin")
+	return change, err
+}
+
 // change changes the caller's own PIN, or the name, the restriction, the role or the
 // PIN of another user.
 func (h homeHandlers) change(ctx context.Context, c *call) (answer, error) {
-	return h.changeUser(ctx, c, c.http.PathValue("id"))
-}
-
-func (h homeHandlers) changeUser(ctx context.Context, c *call, who string) (answer, error) {
+	who := c.http.PathValue("id")
 	found, err := h.read(ctx, c)
 	if err != nil {
 		return answer{}, err
@@ -141,31 +183,27 @@ func (h homeHandlers) changeUser(ctx context.Context, c *call, who string) (answ
 	if err != nil {
 		return answer{}, err
 	}
-	in, err := readTexts(c, "title", "friendlyName", "restrictionProfile")
+	in, err := readHomeChange(c)
 	if err != nil {
 		return answer{}, err
 	}
 	by, self := c.actor(), c.principal.AccountID
-	if name := firstOf(in["title"], in["friendlyName"]); name != "" {
-		if err := h.homes.Rename(ctx, by, self, who, name); err != nil {
+	if in.name != "" {
+		if err := h.homes.Rename(ctx, by, self, who, in.name); err != nil {
 			return answer{}, err
 		}
 	}
-	if c.params.Has("restrictionProfile") {
-		if err := h.homes.Restrict(ctx, by, self, who, in["restrictionProfile"]); err != nil {
+	if in.restriction != nil {
+		if err := h.homes.Restrict(ctx, by, self, who, *in.restriction); err != nil {
 			return answer{}, err
 		}
 	}
-	if c.params.Has("admin") {
-		admin, err := c.params.Bool("admin")
-		if err != nil {
-			return answer{}, err
-		}
-		if err := h.homes.SetAdmin(ctx, by, self, who, admin); err != nil {
+	if in.admin != nil {
+		if err := h.homes.SetAdmin(ctx, by, self, who, *in.admin); err != nil {
 			return answer{}, err
 		}
 	}
-	if err := h.changePIN(ctx, c, u); err != nil {
+	if err := h.changePIN(ctx, c, u, in); err != nil {
 		return answer{}, err
 	}
 	// As it is now: PlexAPI reads XML with a root.
@@ -175,30 +213,15 @@ func (h homeHandlers) changeUser(ctx context.Context, c *call, who string) (answ
 	return answer{status: http.StatusOK, body: wire.LegacyHomeUser{HomeUser: h.user(c, u)}}, err
 }
 
-// changePIN changes a PIN, if the request is about one. An empty one removes it.
-func (h homeHandlers) changePIN(ctx context.Context, c *call, u home.User) error {
-	remove, err := c.params.Bool("removePin")
-	if err != nil || !remove && !c.params.Has("pin") {
-		return err
+// changePIN changes a PIN, if the request is about one.
+func (h homeHandlers) changePIN(ctx context.Context, c *call, u home.User, in homeChange) error {
+	switch {
+	case in.pin == nil:
+		return nil
+	case u.Account.ID == c.principal.AccountID:
+		return h.homes.ChangePIN(ctx, c.actor(), u.Account.ID, in.currentPIN, *in.pin)
 	}
-	pin, current, err := readPINs(c)
-	if err != nil {
-		return err
-	}
-	if remove {
-		pin = ""
-	}
-	if u.Account.ID == c.principal.AccountID {
-		return h.homes.ChangePIN(ctx, c.actor(), u.Account.ID, current, pin)
-	}
-	return h.homes.SetManagedPIN(ctx, c.actor(), c.principal.AccountID, fmt.Sprint(u.Account.ID), pin)
-}
-
-func readPINs(c *call) (pin, current plexauth.Secret, err error) {
-	if pin, err = c.params.Secret("pin"); err == nil {
-		current, err = c.params.Secret("currentPin")
-	}
-	return pin, current, err
+	return h.homes.SetManagedPIN(ctx, c.actor(), c.principal.AccountID, fmt.Sprint(u.Account.ID), *in.pin)
 }
 
 // remove takes a user out of the home.

@@ -331,6 +331,26 @@ func TestHomePINs(t *testing.T) {
 	}
 }
 
+// A request that is malformed changes nothing, wherever in it the fault is.
+func TestMalformedChangesNothing(t *testing.T) {
+	w := newWorld(t, nil)
+	kid, _ := w.house(t)
+	admin := w.signIn(t, "admin")
+	for _, bad := range []string{"admin=x", "removePin=x", "pin=0000&pin=1111", "currentPin=0000&currentPin=1111"} {
+		path := "/api/v2/home/users/" + kid.UUID + "?title=Kiddo&restrictionProfile=teen&" + bad
+		if status, body := w.call(t, "PUT", path, admin, nil); status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", bad, status, body)
+		}
+	}
+	found, err := w.Homes.Of(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u, err := found.Find(kid.UUID); err != nil || u.Account.Title != "Kid" || u.Restriction != "" {
+		t.Errorf("the user is %q, restricted to %q, %v", u.Account.Title, u.Restriction, err)
+	}
+}
+
 // Attack: a managed user changes the home with the token of a switch.
 func TestManagedUsersChangeNothing(t *testing.T) {
 	w := newWorld(t, nil)
