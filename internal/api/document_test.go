@@ -187,20 +187,25 @@ var goldens = map[string]struct {
 	method, path string
 	status       int
 }{
-	"account":          {"GET", "/api/v2/user", 200},
-	"devices":          {"GET", "/devices", 200},
-	"error":            {"GET", "/api/v2/user", 401},
-	"identity":         {"GET", "/identity", 200},
-	"legacy-account":   {"GET", "/users/account", 200},
-	"legacy-pin":       {"GET", "/pins/{id}", 200},
-	"legacy-resources": {"GET", "/api/resources", 200},
-	"pin":              {"GET", "/api/v2/pins/{id}", 200},
-	"ping":             {"GET", "/api/v2/ping", 200},
-	"resources":        {"GET", "/api/v2/resources", 200},
-	"server":           {"GET", "/", 200},
-	"source":           {"GET", "/security/resources", 200},
-	"system-devices":   {"GET", "/devices", 200},
-	"transient-token":  {"GET", "/security/token", 200},
+	"account":           {"GET", "/api/v2/user", 200},
+	"devices":           {"GET", "/devices", 200},
+	"error":             {"GET", "/api/v2/user", 401},
+	"home":              {"GET", "/api/v2/home", 200},
+	"home-user":         {"POST", "/api/v2/home/users", 200},
+	"home-users":        {"GET", "/api/v2/home/users", 200},
+	"identity":          {"GET", "/identity", 200},
+	"legacy-account":    {"GET", "/users/account", 200},
+	"legacy-home-users": {"GET", "/api/home/users", 200},
+	"legacy-pin":        {"GET", "/pins/{id}", 200},
+	"legacy-resources":  {"GET", "/api/resources", 200},
+	"legacy-users":      {"GET", "/api/users", 200},
+	"pin":               {"GET", "/api/v2/pins/{id}", 200},
+	"ping":              {"GET", "/api/v2/ping", 200},
+	"resources":         {"GET", "/api/v2/resources", 200},
+	"server":            {"GET", "/", 200},
+	"source":            {"GET", "/security/resources", 200},
+	"system-devices":    {"GET", "/devices", 200},
+	"transient-token":   {"GET", "/security/token", 200},
 }
 
 // Every shape that package wire is known to write fits the document.
@@ -500,8 +505,51 @@ func (w *world) askForItsOwn(t *testing.T) {
 	}
 	w.call(t, "POST", "/myplex/claim?token="+w.claim(t, member), "", nil)
 	w.send(t, "GET", "/api/v2/auth/nonce", "", "", "")
+	w.askOfHomes(t)
 	w.askWithKeys(t)
 	w.linkInAChain(t)
+}
+
+// homeChanges are the operations that change a user of a home.
+var homeChanges = []string{
+	"PUT /api/home/users/", "PUT /api/v2/home/users/", "PUT /api/v2/home/users/restricted/", "POST /api/v2/home/users/restricted/",
+}
+
+// askOfHomes asks for what a home does not allow, and for more switches in a row than
+// one device can make.
+func (w *world) askOfHomes(t *testing.T) {
+	t.Helper()
+	w.emptyHome(t)
+	kid, _ := w.house(t)
+	admin := w.signIn(t, "admin")
+	for _, path := range []string{"/api/home/users", "/api/v2/home/users", "/api/v2/home/users/restricted"} {
+		w.call(t, "POST", path+"?title=Kid", admin, nil)
+	}
+	for _, change := range homeChanges {
+		method, path, _ := strings.Cut(change, " ")
+		w.call(t, method, path+"none", admin, nil)
+		w.call(t, method, path+kid.UUID+"?title=Locked", admin, nil)
+	}
+	for _, path := range []string{"/api/home/users/", "/api/v2/home/users/"} {
+		w.call(t, "DELETE", path+"none", admin, nil)
+		w.call(t, "DELETE", path+"1", admin, nil)
+		w.call(t, "POST", path+"none/switch", admin, nil)
+		token := admin
+		for range 11 {
+			var got struct {
+				AuthToken plexauth.Secret
+				User      struct{ AuthToken plexauth.Secret }
+			}
+			status, body := w.call(t, "POST", path+kid.UUID+"/switch.json", token, nil)
+			if status != http.StatusCreated {
+				break
+			}
+			if err := json.Unmarshal([]byte(body), &got); err != nil {
+				t.Fatalf("%v: %s", err, body)
+			}
+			token = got.AuthToken + got.User.AuthToken
+		}
+	}
 }
 
 // askWithKeys asks with what a device has signed, and not well.
@@ -560,6 +608,7 @@ func (w *world) linkInAChain(t *testing.T) {
 func (w *world) askTooOften(t *testing.T) {
 	t.Helper()
 	admin := w.signIn(t, "admin")
+	w.guessHomePINs(t, admin) // before sign-ins end the token
 	right := "login=admin&password=" + url.QueryEscape(password)
 	for _, target := range []string{
 		"POST /api/v2/pins", "POST /pins", "GET /api/v2/auth/nonce", "POST /api/v2/auth/token?jwt=x.y.z", "GET /api/v2/pins/0", "GET /pins/0",
@@ -579,6 +628,22 @@ func (w *world) askTooOften(t *testing.T) {
 	}
 	for _, path := range []string{"/api/v2/users/signin?login=member&password=wrong", "/users/sign_in?user[login]=member&user[password]=wrong"} {
 		w.call(t, "POST", path, "", nil)
+	}
+}
+
+// guessHomePINs gives wrong PINs until no other is tried.
+func (w *world) guessHomePINs(t *testing.T, admin plexauth.Secret) {
+	t.Helper()
+	_, locked := w.house(t)
+	w.call(t, "PUT", "/api/home/users/1?pin=1234", admin, nil)
+	for range 2 {
+		for _, change := range homeChanges {
+			method, path, _ := strings.Cut(change, " ")
+			w.call(t, method, path+"1?pin=&currentPin=0000", admin, nil)
+		}
+		for _, path := range []string{"/api/home/users/", "/api/v2/home/users/"} {
+			w.call(t, "POST", path+locked.UUID+"/switch?pin=0000", admin, nil)
+		}
 	}
 }
 

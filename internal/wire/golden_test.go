@@ -59,9 +59,17 @@ func goldenBodies(t *testing.T) map[string]wire.Body {
 		"devices-none":          wire.Devices{},
 		"devices-part":          wire.Devices{PublicAddress: "192.0.2.1", Devices: devices, Part: part},
 		"error":                 wire.Error{Code: 1029, Message: `Enter the "code" & try again`, Status: 401},
+		"home":                  wire.HomeInfo(fullHome),
+		"home-none":             wire.HomeInfo{ID: 1},
+		"home-user":             wire.LegacyHomeUser{HomeUser: fullHome.Users[1]},
+		"home-users":            wire.HomeUsers(fullHome),
+		"home-users-none":       wire.HomeUsers{ID: 1},
 		"identity":              wire.Identity{Claimed: true, MachineIdentifier: "m1", Version: "1.2"},
 		"legacy-account":        wire.LegacyAccount{Person: someone, Token: "jx9nTbVbHk1gMabcdefg", Thumb: "https://usher.example/a?c=a&b"},
 		"legacy-account-bare":   wire.LegacyAccount{Person: wire.Person{ID: 1, JoinedAt: joined}},
+		"legacy-home-users":     wire.LegacyHomeUsers(fullHome),
+		"legacy-users":          wire.Users(fullHome.Users),
+		"legacy-users-none":     wire.Users(nil),
 		"legacy-pin":            wire.LegacyPIN{PIN: pinBody("")},
 		"legacy-pin-linked":     wire.LegacyPIN{PIN: pinBody("t0k"), AccountID: 7},
 		"legacy-resources":      wire.LegacyResources{Resources: resources},
@@ -100,6 +108,16 @@ var (
 		ClientIdentifier: "tv", Version: "1.2", ID: 7, CreatedAt: joined.Unix(), LastSeenAt: joined.Unix() + 1,
 		ScreenResolution: "1920x1080", ScreenDensity: "2",
 		Connections: wire.DeviceConnections(fullResource.Connections),
+	}
+	fullHome = wire.Home{
+		ID: 7, Name: `M<i>a & "co"`, GuestID: 9, GuestUUID: "fedcba9876543210",
+		Users: []wire.HomeUser{
+			{
+				ID: 7, UUID: "0123456789abcdef", Admin: true, HasPassword: true, Protected: true, Title: `M<i>a & "co"`, Username: "mia",
+				Email: "mia@example.org", FriendlyName: `M<i>a & "co"`, Thumb: "https://usher.example/a?c=a&b",
+			},
+			{ID: 9, UUID: "fedcba9876543210", Guest: true, Restricted: true, RestrictionProfile: wire.Some("teen"), Title: "Guest"},
+		},
 	}
 	goldenServer = wire.Server{
 		FriendlyName: `u<sh>er & "co"`, MachineIdentifier: "m1", Version: "1.2", Platform: "Linux", PlatformVersion: "6.1",
