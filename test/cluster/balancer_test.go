@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// balancer is a load balancer as docs/scaling.md configures it.
-type balancer struct {
+// loadBalancer is a load balancer as docs/scaling.md configures it.
+type loadBalancer struct {
 	name   string
 	args   func(dir string) []string
 	config func(dir, listen string, nodes []string) string
 }
 
-var haproxy = balancer{
+var haproxy = loadBalancer{
 	name: "haproxy",
 	args: func(dir string) []string { return []string{"-db", "-f", filepath.Join(dir, "conf")} },
 	config: func(_, listen string, nodes []string) string {
@@ -53,7 +53,7 @@ backend usher
 
 // nginx has no health checks of its own without its commercial version: it passes
 // over a node that failed for as long as fail_timeout.
-var nginx = balancer{
+var nginx = loadBalancer{
 	name: "nginx",
 	args: func(dir string) []string { return []string{"-p", dir, "-c", filepath.Join(dir, "conf")} },
 	config: func(dir, listen string, nodes []string) string {
@@ -94,7 +94,7 @@ http {
 }
 
 // start runs the balancer before nodes until the test ends, and returns its address.
-func (b balancer) start(t *testing.T, nodes []string) string {
+func (b loadBalancer) start(t *testing.T, nodes []string) string {
 	t.Helper()
 	program, err := exec.LookPath(b.name)
 	if err != nil {

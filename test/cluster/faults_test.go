@@ -53,7 +53,7 @@ func (s *scene) start(database, listen string) *usher.Server {
 
 // newScene starts a node on each of the databases, with a balancer before them and
 // clients at work. The clients try backup codes that work once.
-func newScene(t *testing.T, c *cluster, binary string, front balancer, databases ...string) *scene {
+func newScene(t *testing.T, c *cluster, binary string, front loadBalancer, databases ...string) *scene {
 	t.Helper()
 	s := &scene{traffic: &traffic{}, t: t, c: c, binary: binary}
 	for _, name := range []string{"mia", "tom"} {
