@@ -33,8 +33,8 @@ var (
 	operator = audit.Actor{Name: "test"}
 )
 
-// world is the service with one account.
-type world struct {
+// fixture is the service with one account.
+type fixture struct {
 	*account.Service
 	ctx  context.Context // of the test
 	core *coretest.Core
@@ -42,11 +42,11 @@ type world struct {
 	mia  account.Account
 }
 
-func newWorld(t *testing.T, cfg core.Config) *world {
+func newFixture(t *testing.T, cfg core.Config) *fixture {
 	t.Helper()
 	cfg.Dir, cfg.HashCost = t.TempDir(), cheap
 	c := coretest.New(t, cfg)
-	w := &world{Service: c.Accounts, ctx: t.Context(), core: c, dir: cfg.Dir}
+	w := &fixture{Service: c.Accounts, ctx: t.Context(), core: c, dir: cfg.Dir}
 	var err error
 	w.mia, err = w.Add(t.Context(), operator, account.NewAccount{Username: "Mia", Email: "Mia@Example.org", Password: password})
 	if err != nil {
@@ -55,10 +55,10 @@ func newWorld(t *testing.T, cfg core.Config) *world {
 	return w
 }
 
-func (w *world) now() time.Time { return w.core.Clock.Now() }
+func (w *fixture) now() time.Time { return w.core.Clock.Now() }
 
 // enrol gives mia a second factor.
-func (w *world) enrol(t *testing.T) (e account.Enrolment, backup []plexauth.Secret) {
+func (w *fixture) enrol(t *testing.T) (e account.Enrolment, backup []plexauth.Secret) {
 	t.Helper()
 	e = account.NewEnrolment("usher", "Mia")
 	backup, err := w.Enrol(t.Context(), operator, w.mia.ID, e, "")
@@ -78,12 +78,12 @@ func code(t *testing.T, e account.Enrolment, at time.Time) plexauth.Secret {
 	return plexauth.Secret(c)
 }
 
-func (w *world) verify(login string, password, code plexauth.Secret) (account.Verified, error) {
+func (w *fixture) verify(login string, password, code plexauth.Secret) (account.Verified, error) {
 	return w.Verify(context.Background(), visitor, account.Credentials{Login: login, Password: password, Code: code})
 }
 
 // signIn verifies and spends the proof, as a sign-in does.
-func (w *world) signIn(t *testing.T, password, code plexauth.Secret) error {
+func (w *fixture) signIn(t *testing.T, password, code plexauth.Secret) error {
 	t.Helper()
 	v, err := w.verify("mia", password, code)
 	if err != nil {
@@ -94,7 +94,7 @@ func (w *world) signIn(t *testing.T, password, code plexauth.Secret) error {
 }
 
 func TestVerifyPassword(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	for _, test := range []struct {
 		name, login, password string
 		want                  error
@@ -123,7 +123,7 @@ func TestVerifyPassword(t *testing.T) {
 // A password typed with another keyboard, which composes its accents
 // differently, is the same password.
 func TestPasswordsAreNormalised(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	if err := w.SetPassword(t.Context(), operator, w.mia.ID, "Zoe\u0308 und Ren\u00e9"); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestPasswordsAreNormalised(t *testing.T) {
 }
 
 func TestDisabledAccountCannotSignIn(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	if err := w.Disable(t.Context(), operator, w.mia.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestDisabledAccountCannotSignIn(t *testing.T) {
 }
 
 func TestSecondFactor(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	e, backup := w.enrol(t)
 	steps := []struct {
 		name           string
@@ -183,7 +183,7 @@ func TestSecondFactor(t *testing.T) {
 
 // Two sign-ins with one code at the same moment: one of them gets in.
 func TestCodeWorksOnceAtOnce(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	e, _ := w.enrol(t)
 	c := code(t, e, w.now())
 	errs := make(chan error, 8)
@@ -204,7 +204,7 @@ func TestCodeWorksOnceAtOnce(t *testing.T) {
 }
 
 func TestEnrolConfirms(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	e := account.NewEnrolment("usher", "Mia")
 	if _, err := w.Enrol(t.Context(), operator, w.mia.ID, e, "000000"); !errors.Is(err, account.ErrCode) {
 		t.Errorf("a wrong code gives %v, want ErrCode", err)
@@ -231,7 +231,7 @@ func TestEnrolConfirms(t *testing.T) {
 // A new seed takes its first code at once, whatever codes the seed before it
 // took. Attack: a seed that is put in force again takes a code once more.
 func TestCodesOfAnotherSeed(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	first, _ := w.enrol(t)
 	if err := w.signIn(t, password, code(t, first, w.now().Add(30*time.Second))); err != nil {
 		t.Fatal(err)
@@ -262,7 +262,7 @@ func TestTOTPVectors(t *testing.T) {
 	for at, want := range map[int64]plexauth.Secret{
 		59: "287082", 1111111109: "081804", 1111111111: "050471", 1234567890: "005924", 2000000000: "279037", 20000000000: "353130",
 	} {
-		w := newWorld(t, core.Config{})
+		w := newFixture(t, core.Config{})
 		w.core.Clock.Set(time.Unix(at, 0))
 		if _, err := w.Enrol(t.Context(), operator, w.mia.ID, account.Enrolment{Secret: plexauth.Secret(seed)}, want); err != nil {
 			t.Errorf("at %d code %s: %v", at, string(want), err)
@@ -271,7 +271,7 @@ func TestTOTPVectors(t *testing.T) {
 }
 
 func TestPasswordIsRehashed(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	stronger := coretest.New(t, core.Config{Dir: w.dir, HashCost: account.Cost{Memory: 128, Time: 1, Threads: 1}})
 	before := w.mia.PasswordHash
 	for _, want := range []bool{true, false} {
@@ -297,7 +297,7 @@ func TestPasswordIsRehashed(t *testing.T) {
 // Attack: all guesses at once, before the first of them has failed.
 func TestGuessingAtOnceIsLimited(t *testing.T) {
 	const free, slots, guesses = 5, 2, 40
-	w := newWorld(t, core.Config{FailedTries: free, HashSlots: slots, HashQueue: guesses})
+	w := newFixture(t, core.Config{FailedTries: free, HashSlots: slots, HashQueue: guesses})
 	var checked atomic.Int64
 	var wg sync.WaitGroup
 	for range guesses {
@@ -316,7 +316,7 @@ func TestGuessingAtOnceIsLimited(t *testing.T) {
 // As many as come at once with the right password are let in.
 func TestManyAtOnceAreLetIn(t *testing.T) {
 	const people = 40
-	w := newWorld(t, core.Config{FailedTries: 5, HashSlots: 2, HashQueue: people})
+	w := newFixture(t, core.Config{FailedTries: 5, HashSlots: 2, HashQueue: people})
 	var wg sync.WaitGroup
 	for range people {
 		wg.Go(func() {
@@ -329,7 +329,7 @@ func TestManyAtOnceAreLetIn(t *testing.T) {
 }
 
 func TestGuessingIsLimited(t *testing.T) {
-	w := newWorld(t, core.Config{FailedTries: 5})
+	w := newFixture(t, core.Config{FailedTries: 5})
 	e, _ := w.enrol(t)
 	limited := func(err error) bool { return errors.Is(err, account.ErrRateLimited) && fault.WaitOf(err) > 0 }
 
@@ -366,7 +366,7 @@ func TestGuessingIsLimited(t *testing.T) {
 
 // A flood of sign-ins is refused, not queued for ever.
 func TestVerifyIsAdmitted(t *testing.T) {
-	w := newWorld(t, core.Config{HashSlots: 1, HashQueue: 1})
+	w := newFixture(t, core.Config{HashSlots: 1, HashQueue: 1})
 	admission := w.core.Hashing
 	leave, err := admission.Enter(t.Context(), guard.Claim{})
 	if err != nil {
@@ -393,7 +393,7 @@ func TestVerifyIsAdmitted(t *testing.T) {
 }
 
 func TestAddRefuses(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	good := account.NewAccount{Username: "noa", Email: "noa@example.org", Password: password}
 	for name, change := range map[string]func(*account.NewAccount){
 		"empty name":                   func(n *account.NewAccount) { n.Username = "" },
@@ -442,7 +442,7 @@ func TestAddRefuses(t *testing.T) {
 // The work, and so the time, must not tell whether an account exists. Work is
 // counted rather than timed: a clock on a busy machine shows anything.
 func TestUnknownLoginCostsTheSame(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	w.enrol(t)
 	for _, password := range []plexauth.Secret{"wrong", "wrong123456", "wrong0000-0000-0000"} {
 		known := w.CountHashes(func() { w.verify("mia", password, "") })
@@ -456,7 +456,7 @@ func TestUnknownLoginCostsTheSame(t *testing.T) {
 // Each refused try has its row in the audit log, with why, and about whom if
 // that is known. What was typed never has.
 func TestFailedSignInsAreRecorded(t *testing.T) {
-	w := newWorld(t, core.Config{FailedTries: 2})
+	w := newFixture(t, core.Config{FailedTries: 2})
 	e, backup := w.enrol(t)
 	const typo = "a secret in the wrong box"
 	right := code(t, e, w.now())
@@ -506,7 +506,7 @@ func TestFailedSignInsAreRecorded(t *testing.T) {
 }
 
 // rows reads the audit log, as "event|account|detail".
-func (w *world) rows(t *testing.T) (rows []string) {
+func (w *fixture) rows(t *testing.T) (rows []string) {
 	t.Helper()
 	list, err := w.core.Audit.List(t.Context(), audit.Query{OldestFirst: true})
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 // browse starts a session of mia's, who has no second factor.
-func (w *world) browse(t *testing.T) session.Session {
+func (w *fixture) browse(t *testing.T) session.Session {
 	t.Helper()
 	v, err := w.VerifyPassword(t.Context(), visitor, account.Credentials{Login: "mia", Password: password})
 	if err != nil {
@@ -27,7 +27,7 @@ func (w *world) browse(t *testing.T) session.Session {
 	return s
 }
 
-func (w *world) prove(t *testing.T, code plexauth.Secret) account.Verified {
+func (w *fixture) prove(t *testing.T, code plexauth.Secret) account.Verified {
 	t.Helper()
 	v, err := w.Verify(t.Context(), visitor, account.Credentials{Login: "mia", Password: password, Code: code})
 	if err != nil {
@@ -36,7 +36,7 @@ func (w *world) prove(t *testing.T, code plexauth.Secret) account.Verified {
 	return v
 }
 
-func (w *world) pending(t *testing.T, s session.Session) account.Enrolment {
+func (w *fixture) pending(t *testing.T, s session.Session) account.Enrolment {
 	t.Helper()
 	e, err := w.Pending(t.Context(), "usher", w.mia, s.ID)
 	if err != nil {
@@ -48,7 +48,7 @@ func (w *world) pending(t *testing.T, s session.Session) account.Enrolment {
 // The seed that a session sets up stays the same for a while, also over a restart,
 // and is another one in another session.
 func TestPendingSeed(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	one, two := w.browse(t), w.browse(t)
 	e := w.pending(t, one)
 	if w.pending(t, two).Secret == e.Secret {
@@ -73,7 +73,7 @@ func TestPendingSeed(t *testing.T) {
 
 // Enrolling spends the proof and the code of the new seed: neither works again.
 func TestEnrolPending(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	s := w.browse(t)
 	e, c := w.pending(t, s), plexauth.Secret("")
 	enrol := func(proof account.Verified, code plexauth.Secret) error {
@@ -135,7 +135,7 @@ func TestEnrolPending(t *testing.T) {
 // Two proofs turn the second factor off at the same time as one replaces it: a
 // proof is about the factor that it was checked against.
 func TestProofOfAnotherFactor(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	_, backup := w.enrol(t)
 	proof := w.prove(t, backup[0])
 	w.enrol(t)
@@ -151,31 +151,31 @@ func TestProofOfAnotherFactor(t *testing.T) {
 // or there is a newer link.
 func TestLinks(t *testing.T) {
 	for name, row := range map[string]struct {
-		between func(ctx context.Context, w *world) error
+		between func(ctx context.Context, w *fixture) error
 		works   bool
 	}{
 		"nothing happened": {nil, true},
-		"almost a day later": {func(_ context.Context, w *world) error {
+		"almost a day later": {func(_ context.Context, w *fixture) error {
 			w.core.Clock.Advance(24*time.Hour - time.Minute)
 			return nil
 		}, true},
-		"a day later": {func(_ context.Context, w *world) error {
+		"a day later": {func(_ context.Context, w *fixture) error {
 			w.core.Clock.Advance(24 * time.Hour)
 			return nil
 		}, false},
-		"a restart": {func(_ context.Context, w *world) error { w.restart(); return nil }, true},
-		"a newer link": {func(ctx context.Context, w *world) error {
+		"a restart": {func(_ context.Context, w *fixture) error { w.restart(); return nil }, true},
+		"a newer link": {func(ctx context.Context, w *fixture) error {
 			_, _, err := w.NewLink(ctx, operator, w.mia.ID)
 			return err
 		}, false},
-		"another second factor": {func(ctx context.Context, w *world) error {
+		"another second factor": {func(ctx context.Context, w *fixture) error {
 			_, err := w.Enrol(ctx, operator, w.mia.ID, account.NewEnrolment("usher", "Mia"), "")
 			return err
 		}, false},
-		"the account was removed": {func(ctx context.Context, w *world) error { return w.Remove(ctx, operator, w.mia.ID) }, false},
+		"the account was removed": {func(ctx context.Context, w *fixture) error { return w.Remove(ctx, operator, w.mia.ID) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, core.Config{})
+			w := newFixture(t, core.Config{})
 			s := w.browse(t)
 			link, expires, err := w.NewLink(t.Context(), operator, w.mia.ID)
 			if err != nil || !expires.Equal(w.now().Add(account.LinkLife)) {
@@ -215,7 +215,7 @@ func TestLinks(t *testing.T) {
 
 // Attack: many open one link at the same time. One of them enrols.
 func TestLinkWorksOnceAtOnce(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	s := w.browse(t)
 	link, _, err := w.NewLink(t.Context(), operator, w.mia.ID)
 	if err != nil {
@@ -244,13 +244,13 @@ func TestLinkWorksOnceAtOnce(t *testing.T) {
 
 // An operator who helps also ends the lock.
 func TestHelpEndsTheLock(t *testing.T) {
-	for name, help := range map[string]func(w *world) (account.Enrolment, error){
-		"another second factor": func(w *world) (account.Enrolment, error) {
+	for name, help := range map[string]func(w *fixture) (account.Enrolment, error){
+		"another second factor": func(w *fixture) (account.Enrolment, error) {
 			e := account.NewEnrolment("usher", "Mia")
 			_, err := w.Enrol(w.ctx, operator, w.mia.ID, e, "")
 			return e, err
 		},
-		"none, and then another": func(w *world) (account.Enrolment, error) {
+		"none, and then another": func(w *fixture) (account.Enrolment, error) {
 			e := account.NewEnrolment("usher", "Mia")
 			err := w.RemoveSecondFactor(w.ctx, operator, w.mia.ID)
 			if err == nil {
@@ -259,7 +259,7 @@ func TestHelpEndsTheLock(t *testing.T) {
 			return e, err
 		},
 	} {
-		w := newWorld(t, core.Config{FailedTries: 2})
+		w := newFixture(t, core.Config{FailedTries: 2})
 		w.enrol(t)
 		thief := audit.Actor{Address: "198.51.100.9"}
 		if got := tries(5, func(int) error { return w.signInAt(thief, "", "000000") }); got != "code 2, limited 3" {

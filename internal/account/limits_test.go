@@ -73,7 +73,7 @@ func TestNamesOfAnAccountShareTheLimit(t *testing.T) {
 		"nobody at one place, another": {"zoe@example.org", "zoe@nowhere.example"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, core.Config{FailedTries: 4})
+			w := newFixture(t, core.Config{FailedTries: 4})
 			got := tries(12, func(i int) error {
 				_, err := w.verify(logins[i%len(logins)], "wrong", "")
 				return err
@@ -87,7 +87,7 @@ func TestNamesOfAnAccountShareTheLimit(t *testing.T) {
 
 // An account whose name and address have nothing in common has one limit as well.
 func TestUnlikeNamesOfAnAccountShareTheLimit(t *testing.T) {
-	w := newWorld(t, core.Config{FailedTries: 4})
+	w := newFixture(t, core.Config{FailedTries: 4})
 	if err := w.SetEmail(t.Context(), operator, w.mia.ID, "captain@example.org"); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestUnlikeNamesOfAnAccountShareTheLimit(t *testing.T) {
 // signing in, and sees in the next limit whether somebody else has the name.
 func TestOwnSignInClearsNoOthersLimit(t *testing.T) {
 	for _, name := range []string{"mia", "zoe"} { // of somebody, and of nobody
-		w := newWorld(t, core.Config{FailedTries: 4})
+		w := newFixture(t, core.Config{FailedTries: 4})
 		_, err := w.Add(t.Context(), operator, account.NewAccount{
 			Username: "eve", Email: name + "@attacker.example", Password: password,
 		})
@@ -127,7 +127,7 @@ func TestOwnSignInClearsNoOthersLimit(t *testing.T) {
 
 // A limited try costs no hash, whether there is an account or not.
 func TestLimitedTriesCostNothing(t *testing.T) {
-	w := newWorld(t, core.Config{FailedTries: 1})
+	w := newFixture(t, core.Config{FailedTries: 1})
 	for _, login := range []string{"mia", "zoe"} {
 		_, _ = w.verify(login, "wrong", "")
 		if n := w.CountHashes(func() { _, _ = w.verify(login, "wrong", "") }); n != 0 {
@@ -139,21 +139,21 @@ func TestLimitedTriesCostNothing(t *testing.T) {
 // Attack: all guesses at once, before the first of them has failed.
 func TestGuessesAtOnceDoNotExceedTheLimit(t *testing.T) {
 	const free, guesses = 10, 150
-	for name, try := range map[string]func(w *world, i int) error{
-		"passwords":    func(w *world, _ int) error { _, err := w.verify("mia", "wrong", ""); return err },
-		"TOTP codes":   func(w *world, i int) error { return w.signInAt(visitor, "", fmt.Sprintf("%06d", i)) },
-		"backup codes": func(w *world, i int) error { return w.signInAt(visitor, "", fmt.Sprintf("0000-0000-%04d", i)) },
-		"both kinds of code": func(w *world, i int) error {
+	for name, try := range map[string]func(w *fixture, i int) error{
+		"passwords":    func(w *fixture, _ int) error { _, err := w.verify("mia", "wrong", ""); return err },
+		"TOTP codes":   func(w *fixture, i int) error { return w.signInAt(visitor, "", fmt.Sprintf("%06d", i)) },
+		"backup codes": func(w *fixture, i int) error { return w.signInAt(visitor, "", fmt.Sprintf("0000-0000-%04d", i)) },
+		"both kinds of code": func(w *fixture, i int) error {
 			return w.signInAt(visitor, "", []string{"000000", "0000-0000-0000"}[i%2])
 		},
-		"codes at the end of the password": func(w *world, _ int) error {
+		"codes at the end of the password": func(w *fixture, _ int) error {
 			_, err := w.verify("mia", password+"0000-0000-0000", "")
 			return err
 		},
-		"codes from many networks": func(w *world, i int) error {
+		"codes from many networks": func(w *fixture, i int) error {
 			return w.signInAt(audit.Actor{Address: fmt.Sprintf("192.0.2.%d", i)}, "", "000000")
 		},
-		"codes of the second step": func(w *world, _ int) error {
+		"codes of the second step": func(w *fixture, _ int) error {
 			a, err := w.Get(w.ctx, w.mia.ID)
 			if err == nil {
 				_, err = w.VerifyCode(w.ctx, visitor, account.Caller{}, a.ID, a.Revision, "0000-0000-0000")
@@ -162,7 +162,7 @@ func TestGuessesAtOnceDoNotExceedTheLimit(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, core.Config{FailedTries: free, HashSlots: 16, HashQueue: guesses})
+			w := newFixture(t, core.Config{FailedTries: free, HashSlots: 16, HashQueue: guesses})
 			w.enrol(t)
 			var checked, limited atomic.Int64
 			var wg sync.WaitGroup
@@ -188,7 +188,7 @@ func TestGuessesAtOnceDoNotExceedTheLimit(t *testing.T) {
 
 // signInAt signs mia in with her password and a code, on a device that calls
 // itself client.
-func (w *world) signInAt(by audit.Actor, client string, code string) error {
+func (w *fixture) signInAt(by audit.Actor, client string, code string) error {
 	v, err := w.Verify(w.ctx, by, account.Credentials{
 		Login: "mia", Password: password, Code: plexauth.Secret(code), Caller: account.Caller{ClientIdentifier: client},
 	})
@@ -207,7 +207,7 @@ func (w *world) signInAt(by audit.Actor, client string, code string) error {
 // a limit allows. Each wrong code doubles the wait, up to a day, and a restart does
 // not shorten it.
 func TestGuessingCodesSlowly(t *testing.T) {
-	w := newWorld(t, core.Config{FailedTries: 3})
+	w := newFixture(t, core.Config{FailedTries: 3})
 	w.core.Clock.Set(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	e, _ := w.enrol(t)
 	wrong := func() error { return w.signInAt(visitor, "", "000000") }
@@ -251,7 +251,7 @@ func TestGuessingCodesSlowly(t *testing.T) {
 }
 
 // restart replaces the services by those of a new process on the same database.
-func (w *world) restart() {
+func (w *fixture) restart() {
 	w.core.Core = w.core.Restart()
 	w.Service = w.core.Accounts
 }
@@ -278,7 +278,7 @@ func TestThiefLocksNoKnownDeviceOut(t *testing.T) {
 		"a new device of the owner's":                       {thief: away, stranger: true, owner: home, locked: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, core.Config{FailedTries: 3})
+			w := newFixture(t, core.Config{FailedTries: 3})
 			e, _ := w.enrol(t)
 			if err := w.signInAt(home, "phone", string(code(t, e, w.now()))); err != nil {
 				t.Fatal(err)
@@ -331,12 +331,12 @@ func TestThiefLocksNoKnownDeviceOut(t *testing.T) {
 // Attack: a thief of the password makes up marks of browsers, or uses those of
 // other accounts, other servers and long ago, to get tries for each.
 func TestForgedMarks(t *testing.T) {
-	w := newWorld(t, core.Config{FailedTries: 3})
+	w := newFixture(t, core.Config{FailedTries: 3})
 	noa, err := w.Add(t.Context(), operator, account.NewAccount{Username: "noa", Password: password})
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := newWorld(t, core.Config{Key: seal.NewKey([32]byte{2})})
+	other := newFixture(t, core.Config{Key: seal.NewKey([32]byte{2})})
 	mark := string(w.MarkBrowser(w.mia, ""))
 	name, rest, _ := strings.Cut(mark, ".")
 	at, mac, _ := strings.Cut(rest, ".")
@@ -374,7 +374,7 @@ func TestForgedMarks(t *testing.T) {
 // A browser that several people sign in with is known to each of them. Its marks
 // stay few, and say nothing about the accounts.
 func TestMarksOfASharedBrowser(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	people := []account.Account{w.mia}
 	for i := range 9 {
 		a, err := w.Add(t.Context(), operator, account.NewAccount{Username: fmt.Sprint("child", i), Password: password})
@@ -405,7 +405,7 @@ func TestMarksOfASharedBrowser(t *testing.T) {
 // Attack: one member signs in without end, which costs a hash each time. Right
 // passwords are limited by account and network, or device: nobody else is.
 func TestRightPasswordsAreLimited(t *testing.T) {
-	w := newWorld(t, core.Config{FailedTries: 2})
+	w := newFixture(t, core.Config{FailedTries: 2})
 	if _, err := w.Add(t.Context(), operator, account.NewAccount{Username: "noa", Password: password}); err != nil {
 		t.Fatal(err)
 	}
@@ -450,7 +450,7 @@ func TestRightPasswordsAreLimited(t *testing.T) {
 // Attack: a member signs in without end on devices and browsers, each of which is
 // known after its first sign-in and has a limit of its own.
 func TestKnownDevicesAreLimitedTogether(t *testing.T) {
-	w := newWorld(t, core.Config{FailedTries: 2})
+	w := newFixture(t, core.Config{FailedTries: 2})
 	visitors := func(i int) audit.Actor { return audit.Actor{Address: fmt.Sprintf("192.0.2.%d", i%200)} }
 	for name, signIn := range map[string]func(i int) account.Caller{
 		"devices": func(i int) account.Caller {
@@ -488,7 +488,7 @@ func TestKnownDevicesAreLimitedTogether(t *testing.T) {
 // The owner sees guesses at the codes until they have read the notice, also if a
 // right code follows. A mistyped code is not a guess.
 func TestGuessesAreTold(t *testing.T) {
-	w := newWorld(t, core.Config{FailedTries: 3})
+	w := newFixture(t, core.Config{FailedTries: 3})
 	e, _ := w.enrol(t)
 	guesses := func() account.Guesses {
 		t.Helper()

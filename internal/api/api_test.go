@@ -26,8 +26,8 @@ const password = coretest.Password
 // operator changes what the tests change beside the API.
 var operator = audit.Actor{Name: "test"}
 
-// world is a server with an admin, a member and two servers.
-type world struct {
+// fixture is a server with an admin, a member and two servers.
+type fixture struct {
 	*httptest.Server
 	*coretest.Core
 	dir  string // of the database
@@ -42,13 +42,13 @@ type config struct {
 	API api.Config
 }
 
-func newWorld(t testing.TB, change func(*config)) *world {
+func newFixture(t testing.TB, change func(*config)) *fixture {
 	t.Helper()
 	cfg := config{Config: core.Config{Dir: t.TempDir()}}
 	if change != nil {
 		change(&cfg)
 	}
-	w := &world{Core: coretest.New(t, cfg.Config), dir: cfg.Dir}
+	w := &fixture{Core: coretest.New(t, cfg.Config), dir: cfg.Dir}
 	w.AddAdmin("admin")
 	w.Add("member")
 	for _, kind := range []source.Kind{source.Server, source.Provider} {
@@ -64,7 +64,7 @@ func newWorld(t testing.TB, change func(*config)) *world {
 
 // serve serves until the test ends. Every answer is compared with the document,
 // unless it is measured how long it takes.
-func (w *world) serve(t testing.TB, h http.Handler) *httptest.Server {
+func (w *fixture) serve(t testing.TB, h http.Handler) *httptest.Server {
 	if _, ok := t.(*testing.T); ok {
 		h = w.answers.conforms(t, h)
 	}
@@ -75,14 +75,14 @@ func (w *world) serve(t testing.TB, h http.Handler) *httptest.Server {
 
 // call sends a request and returns the answer's status and body, in JSON. A
 // token that is empty is not sent.
-func (w *world) call(t testing.TB, method, path string, tok plexauth.Secret, form url.Values) (int, string) {
+func (w *fixture) call(t testing.TB, method, path string, tok plexauth.Secret, form url.Values) (int, string) {
 	t.Helper()
 	res, body := w.ask(t, method, path, "application/json", tok, form)
 	return res.StatusCode, body
 }
 
 // ask is call with an Accept header, and returns the response headers.
-func (w *world) ask(t testing.TB, method, path, accept string, tok plexauth.Secret, form url.Values) (*http.Response, string) {
+func (w *fixture) ask(t testing.TB, method, path, accept string, tok plexauth.Secret, form url.Values) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, w.URL+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -107,7 +107,7 @@ func (w *world) ask(t testing.TB, method, path, accept string, tok plexauth.Secr
 }
 
 // read is call for an answer that must be good, decoded into v.
-func (w *world) read(t testing.TB, method, path string, tok plexauth.Secret, form url.Values, v any) {
+func (w *fixture) read(t testing.TB, method, path string, tok plexauth.Secret, form url.Values, v any) {
 	t.Helper()
 	status, body := w.call(t, method, path, tok, form)
 	if status >= 300 {
@@ -118,14 +118,14 @@ func (w *world) read(t testing.TB, method, path string, tok plexauth.Secret, for
 	}
 }
 
-func (w *world) signIn(t testing.TB, name string) plexauth.Secret {
+func (w *fixture) signIn(t testing.TB, name string) plexauth.Secret {
 	t.Helper()
 	var got struct{ AuthToken plexauth.Secret }
 	w.read(t, "POST", "/api/v2/users/signin", "", url.Values{"login": {name}, "password": {password}}, &got)
 	return got.AuthToken
 }
 
-func (w *world) transient(t testing.TB, tok plexauth.Secret) plexauth.Secret {
+func (w *fixture) transient(t testing.TB, tok plexauth.Secret) plexauth.Secret {
 	t.Helper()
 	var answer struct {
 		MediaContainer struct{ Token plexauth.Secret }
@@ -135,7 +135,7 @@ func (w *world) transient(t testing.TB, tok plexauth.Secret) plexauth.Secret {
 }
 
 // serverToken is the token that a listing gives for a server.
-func (w *world) serverToken(t testing.TB, tok plexauth.Secret, id string) plexauth.Secret {
+func (w *fixture) serverToken(t testing.TB, tok plexauth.Secret, id string) plexauth.Secret {
 	t.Helper()
 	var list []struct {
 		ClientIdentifier string
@@ -152,14 +152,14 @@ func (w *world) serverToken(t testing.TB, tok plexauth.Secret, id string) plexau
 }
 
 // good reports whether a token is accepted.
-func (w *world) good(t testing.TB, tok plexauth.Secret) bool {
+func (w *fixture) good(t testing.TB, tok plexauth.Secret) bool {
 	t.Helper()
 	status, _ := w.call(t, "GET", "/api/v2/user", tok, nil)
 	return status == 200
 }
 
 // powers is what a token is seen to do: each row of the tables that lets it in.
-func (w *world) powers(t testing.TB, tok plexauth.Secret) map[string]bool {
+func (w *fixture) powers(t testing.TB, tok plexauth.Secret) map[string]bool {
 	t.Helper()
 	can := make(map[string]bool)
 	for _, row := range api.Rows() {
@@ -184,7 +184,7 @@ func withQuery(path string) string {
 }
 
 // target is a row's path with what it needs to do what it is there for.
-func (w *world) target(t testing.TB, row api.Row) string {
+func (w *fixture) target(t testing.TB, row api.Row) string {
 	t.Helper()
 	switch row.Path {
 	case "/api/v2/pins/link":
@@ -196,7 +196,7 @@ func (w *world) target(t testing.TB, row api.Row) string {
 }
 
 // sourceToken is the transient token that comes with a source's connections.
-func (w *world) sourceToken(t testing.TB, admin plexauth.Secret) plexauth.Secret {
+func (w *fixture) sourceToken(t testing.TB, admin plexauth.Secret) plexauth.Secret {
 	t.Helper()
 	var answer struct {
 		MediaContainer struct {
@@ -210,7 +210,7 @@ func (w *world) sourceToken(t testing.TB, admin plexauth.Secret) plexauth.Secret
 // Every row asks for what its table says: without a token, a route that needs
 // one refuses, whatever it does.
 func TestEveryRouteAsksForItsToken(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	rows := api.Rows()
 	if len(rows) < 15 {
 		t.Fatalf("only %d rows", len(rows))
@@ -234,7 +234,7 @@ func TestEveryRouteAsksForItsToken(t *testing.T) {
 
 // A handler stops if its caller has hung up.
 func TestEveryRouteObeysContext(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	tok := w.signIn(t, "admin")
 	for _, row := range api.Rows() {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -252,7 +252,7 @@ func TestEveryRouteObeysContext(t *testing.T) {
 
 // No response contains old data once a change has been acknowledged.
 func TestAccountPageFollowsChanges(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	tok := w.signIn(t, "member")
 	details := func() (a struct{ TwoFactorEnabled, BackupCodesCreated bool }) {
 		w.read(t, "GET", "/api/v2/user", tok, nil, &a)
@@ -272,7 +272,7 @@ func TestAccountPageFollowsChanges(t *testing.T) {
 
 // The hot path does not read the database once a token is cached.
 func TestTokenDetailsTouchNoSQL(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	tok := w.signIn(t, "member")
 	transient := w.transient(t, tok)
 	w.good(t, tok)
@@ -290,7 +290,7 @@ func TestTokenDetailsTouchNoSQL(t *testing.T) {
 }
 
 // benchmark sends one request over and over and fails on any other status.
-func benchmark(b *testing.B, w *world, status int, method, path string, tok plexauth.Secret, form string) {
+func benchmark(b *testing.B, w *fixture, status int, method, path string, tok plexauth.Secret, form string) {
 	b.Helper()
 	b.ReportAllocs()
 	handler := w.Config.Handler
@@ -313,26 +313,26 @@ func benchmark(b *testing.B, w *world, status int, method, path string, tok plex
 // BenchmarkSignIn hashes at the real cost: it measures argon2id and a durable
 // commit.
 func BenchmarkSignIn(b *testing.B) {
-	w := newWorld(b, func(c *config) { c.HashCost = account.DefaultCost })
+	w := newFixture(b, func(c *config) { c.HashCost = account.DefaultCost })
 	benchmark(b, w, 201, "POST", "/api/v2/users/signin", "", "login=member&password="+url.QueryEscape(password))
 }
 
 func BenchmarkTokenDetails(b *testing.B) {
-	w := newWorld(b, nil)
+	w := newFixture(b, nil)
 	benchmark(b, w, 200, "GET", "/api/v2/user", w.signIn(b, "member"), "")
 }
 
 func BenchmarkTransientMint(b *testing.B) {
-	w := newWorld(b, nil)
+	w := newFixture(b, nil)
 	benchmark(b, w, 200, "POST", "/security/token?type=delegation&scope=all", w.signIn(b, "member"), "")
 }
 
 func BenchmarkTransientVerify(b *testing.B) {
-	w := newWorld(b, nil)
+	w := newFixture(b, nil)
 	benchmark(b, w, 200, "GET", "/api/v2/user", w.transient(b, w.signIn(b, "member")), "")
 }
 
 func BenchmarkSourceConnection(b *testing.B) {
-	w := newWorld(b, nil)
+	w := newFixture(b, nil)
 	benchmark(b, w, 200, "GET", "/security/resources?source=server://den", w.signIn(b, "admin"), "")
 }

@@ -17,7 +17,7 @@ import (
 // Who did it, from which device and address, comes from the request: that of
 // its token, or nobody's while one signs in.
 func TestRequestsAreRecorded(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	device := http.Header{"X-Plex-Product": {"Player"}, "X-Plex-Device-Name": {"Living room"}}
 	ask := func(method, path, token string, header http.Header, form url.Values, want int) {
 		t.Helper()
@@ -72,7 +72,7 @@ func TestRequestsAreRecorded(t *testing.T) {
 }
 
 // events reads the audit log, as "event|account|actor|device|address|detail".
-func (w *world) events(t testing.TB) (rows []string) {
+func (w *fixture) events(t testing.TB) (rows []string) {
 	t.Helper()
 	list, err := w.Audit.List(t.Context(), audit.Query{OldestFirst: true})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // claim is a claim of a token's account.
-func (w *world) claim(t testing.TB, token plexauth.Secret) string {
+func (w *fixture) claim(t testing.TB, token plexauth.Secret) string {
 	t.Helper()
 	var answer struct{ Token string }
 	w.read(t, "GET", "/api/claim/token.json", token, nil, &answer)
@@ -21,7 +21,7 @@ func (w *world) claim(t testing.TB, token plexauth.Secret) string {
 // A claim works once, for four minutes, and while the token that asked for it
 // does. It never leads to a token.
 func TestClaims(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	admin, member := w.signIn(t, "admin"), w.signIn(t, "member")
 	use := func(claim string) (int, string) {
 		return w.call(t, "POST", "/myplex/claim", "", url.Values{"token": {claim}})

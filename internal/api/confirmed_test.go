@@ -13,7 +13,7 @@ import (
 // with an account says that the address is not confirmed, also those that were
 // cached before.
 func TestConfirmed(t *testing.T) {
-	w := newWorld(t, func(cfg *config) { cfg.MembersSetEmail = true })
+	w := newFixture(t, func(cfg *config) { cfg.MembersSetEmail = true })
 	member, err := w.Accounts.Find(t.Context(), "member")
 	if err != nil {
 		t.Fatal(err)

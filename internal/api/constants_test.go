@@ -17,7 +17,7 @@ import (
 
 // What clients read of the answers that are always the same.
 func TestConstantAnswers(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	token := w.signIn(t, "member")
 	for _, test := range []struct {
 		method, path, accept string
@@ -55,7 +55,7 @@ func TestConstantsHaveASource(t *testing.T) {
 
 // PlexAPI takes the address as plain text, whatever it accepts.
 func TestOwnAddress(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	for _, accept := range []string{"*/*", "application/json"} {
 		res, body := w.ask(t, "GET", "/:/ip", accept, "", nil)
 		if got := res.Header.Get("Content-Type"); body != "127.0.0.1" || !strings.HasPrefix(got, "text/plain") {
@@ -66,7 +66,7 @@ func TestOwnAddress(t *testing.T) {
 
 // plex-api.rs connects only if every key is there.
 func TestMediaProviders(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	var answer struct{ MediaContainer map[string]any }
 	w.read(t, "GET", "/media/providers", w.signIn(t, "member"), nil, &answer)
 	for _, key := range strings.Fields(`size allowCameraUpload allowChannelAccess allowSharing allowSync allowTuners
@@ -87,7 +87,7 @@ func TestMediaProviders(t *testing.T) {
 
 // The owner has number 1, whichever account that is.
 func TestSystemAccounts(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	w.AddAdmin("second")
 	if err := w.Accounts.Disable(t.Context(), operator, 1); err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func TestSystemAccounts(t *testing.T) {
 // Attack (CVE-2025-69414, CVE-2025-69415): trade a transient token for a lasting
 // one where a media server says whom it is signed in as.
 func TestTheServersAccountHasNoToken(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	access := w.signIn(t, "admin")
 	for name, token := range map[string]plexauth.Secret{"access": access, "transient": w.transient(t, access)} {
 		for _, accept := range []string{"*/*", "application/json"} {
@@ -139,7 +139,7 @@ type publishedServer struct {
 }
 
 func TestServersOfVersion1(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	token := w.signIn(t, "member")
 	for _, path := range []string{"/pms/servers", "/pms/servers.xml"} {
 		_, body := w.ask(t, "GET", path, "application/json", token, nil)
@@ -168,7 +168,7 @@ func TestServersOfVersion1(t *testing.T) {
 // What clients ask for in vain is counted by path, within a bound, and with no word
 // that is not one of the protocol: it could be a secret.
 func TestUnknownPathsAreCounted(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	observer := httpd.NewObserver(w.Logger, w.Now)
 	planes := api.New(w.Core.Core, api.Config{Observer: observer})
 	handler := planes.Handler(planes.NotFound())
@@ -214,7 +214,7 @@ func TestUnknownPathsAreCounted(t *testing.T) {
 // A slash at the end of a path makes no other path: watchstate and others write
 // one.
 func TestSlashAtTheEnd(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	token := w.signIn(t, "member")
 	for path, want := range map[string]int{
 		"/api/v2/user/": 200, "/api/resources/": 200, "/devices/": 200, "/devices/tv/sync_items/": 200, "/identity/": 200,
@@ -229,7 +229,7 @@ func TestSlashAtTheEnd(t *testing.T) {
 // A segment that begins with a dot is a name like any other. The segments . and ..
 // are not: a mux would answer them by a redirect, which repeats the query.
 func TestDotsInPaths(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	token := w.signIn(t, "member")
 	for path, want := range map[string]int{
 		"/servers/.den/sync_lists": 200, "/devices/..tv/sync_items": 200, "/servers/.../sync_lists": 200, "/servers/den./sync_lists": 200,
@@ -246,7 +246,7 @@ func TestDotsInPaths(t *testing.T) {
 // Tautulli asks whether its token is good, and takes any status but 401 for yes.
 // Seerr sends another client identifier each time, which makes no device.
 func TestPing(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	token := w.signIn(t, "member")
 	for tok, want := range map[plexauth.Secret]int{"": 200, token: 200, w.transient(t, token): 200, "00000000000000000000": 401} {
 		if status, body := w.send(t, "GET", "/api/v2/ping", "random", tok, ""); status != want {

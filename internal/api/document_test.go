@@ -327,7 +327,7 @@ var unchecked = []string{"X-Plex-Pin-Proof"}
 // A parameter that the document has is read: given twice, with two values, it is
 // refused by its name.
 func TestDocumentedParameters(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	d := readDocument(t)
 	admin := w.lasting(t, "admin")
 	count := 0
@@ -363,7 +363,7 @@ func TestDocumentedParameters(t *testing.T) {
 }
 
 // request makes a request as ask does, without sending it.
-func (w *world) request(t testing.TB, method, target, accept string, form url.Values) *http.Request {
+func (w *fixture) request(t testing.TB, method, target, accept string, form url.Values) *http.Request {
 	t.Helper()
 	var body io.Reader
 	if form != nil {
@@ -381,7 +381,7 @@ func (w *world) request(t testing.TB, method, target, accept string, form url.Va
 	return req
 }
 
-func (w *world) do(t testing.TB, req *http.Request) (status int, body string) {
+func (w *fixture) do(t testing.TB, req *http.Request) (status int, body string) {
 	t.Helper()
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -396,13 +396,13 @@ func (w *world) do(t testing.TB, req *http.Request) (status int, body string) {
 }
 
 // Every status that the document has was given by the handler at least once, here,
-// and the handler gives no other: newWorld compares every answer with the document.
+// and the handler gives no other: newFixture compares every answer with the document.
 func TestDocumentedStatuses(t *testing.T) {
-	w := newWorld(t, func(c *config) { c.API.MediaJWT = true })
+	w := newFixture(t, func(c *config) { c.API.MediaJWT = true })
 	w.askEveryRow(t)
 	w.askForItsOwn(t)
 	w.askWithoutDatabase(t)
-	limited := newWorld(t, func(c *config) { c.FailedTries = 1 })
+	limited := newFixture(t, func(c *config) { c.FailedTries = 1 })
 	limited.askTooOften(t)
 
 	d := readDocument(t)
@@ -422,7 +422,7 @@ func TestDocumentedStatuses(t *testing.T) {
 
 // lasting returns a function that returns a token which is good: it signs in again
 // where what was asked has revoked the one before.
-func (w *world) lasting(t testing.TB, name string) func() plexauth.Secret {
+func (w *fixture) lasting(t testing.TB, name string) func() plexauth.Secret {
 	t.Helper()
 	var token plexauth.Secret
 	return func() plexauth.Secret {
@@ -435,7 +435,7 @@ func (w *world) lasting(t testing.TB, name string) func() plexauth.Secret {
 }
 
 // askEveryRow asks every route what any route may be asked.
-func (w *world) askEveryRow(t *testing.T) {
+func (w *fixture) askEveryRow(t *testing.T) {
 	t.Helper()
 	admin, member := w.lasting(t, "admin"), w.lasting(t, "member")
 	tokens := []func() plexauth.Secret{
@@ -484,7 +484,7 @@ func (w *world) askEveryRow(t *testing.T) {
 }
 
 // askForItsOwn asks for the statuses that only some operations have.
-func (w *world) askForItsOwn(t *testing.T) {
+func (w *fixture) askForItsOwn(t *testing.T) {
 	t.Helper()
 	admin, member := w.signIn(t, "admin"), w.signIn(t, "member")
 	const oldSDK = "speakeasy-sdk/python 0.12.0 2.415.6 0.0.3 plex-api-client"
@@ -517,7 +517,7 @@ var homeChanges = []string{
 
 // askOfHomes asks for what a home does not allow, and for more switches in a row than
 // one device can make.
-func (w *world) askOfHomes(t *testing.T) {
+func (w *fixture) askOfHomes(t *testing.T) {
 	t.Helper()
 	w.emptyHome(t)
 	kid, _ := w.house(t)
@@ -553,7 +553,7 @@ func (w *world) askOfHomes(t *testing.T) {
 }
 
 // askWithKeys asks with what a device has signed, and not well.
-func (w *world) askWithKeys(t *testing.T) {
+func (w *fixture) askWithKeys(t *testing.T) {
 	t.Helper()
 	k, _ := w.keyed(t, "member", "player")
 	k.offer(t, k.jwt(k.header(), changed(k.claims(k.nonce(t)), map[string]any{"exp": w.Now().Unix() - 1000})))
@@ -591,7 +591,7 @@ func (w *world) askWithKeys(t *testing.T) {
 
 // linkInAChain links PINs of one device, each with the token that the one before
 // led to, until the device can hold no other token.
-func (w *world) linkInAChain(t *testing.T) {
+func (w *fixture) linkInAChain(t *testing.T) {
 	t.Helper()
 	token := w.signInAs(t, "member", "chain")
 	for range 11 {
@@ -605,7 +605,7 @@ func (w *world) linkInAChain(t *testing.T) {
 }
 
 // askTooOften reaches the limits.
-func (w *world) askTooOften(t *testing.T) {
+func (w *fixture) askTooOften(t *testing.T) {
 	t.Helper()
 	admin := w.signIn(t, "admin")
 	w.guessHomePINs(t, admin) // before sign-ins end the token
@@ -632,7 +632,7 @@ func (w *world) askTooOften(t *testing.T) {
 }
 
 // guessHomePINs gives wrong PINs until no other is tried.
-func (w *world) guessHomePINs(t *testing.T, admin plexauth.Secret) {
+func (w *fixture) guessHomePINs(t *testing.T, admin plexauth.Secret) {
 	t.Helper()
 	_, locked := w.house(t)
 	w.call(t, "PUT", "/api/home/users/1?pin=1234", admin, nil)
@@ -648,7 +648,7 @@ func (w *world) guessHomePINs(t *testing.T, admin plexauth.Secret) {
 }
 
 // askWithoutDatabase asks a server whose database is gone.
-func (w *world) askWithoutDatabase(t *testing.T) {
+func (w *fixture) askWithoutDatabase(t *testing.T) {
 	t.Helper()
 	admin := w.signInAs(t, "admin", "late")
 	var me struct{ UUID string }

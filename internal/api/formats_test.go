@@ -20,7 +20,7 @@ import (
 // Every answer is what its Content-Type says, good or bad, at every path with
 // every suffix.
 func TestBodiesAreWhatTheyAreCalled(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	for _, row := range api.Rows() {
 		for _, suffix := range []string{"", ".json", ".xml"} {
 			if row.Path == "/" && suffix != "" {
@@ -42,7 +42,7 @@ func TestBodiesAreWhatTheyAreCalled(t *testing.T) {
 }
 
 // answered returns the target and the form of a request that is answered well.
-func (w *world) answered(t *testing.T, path, suffix string) (target string, form url.Values) {
+func (w *fixture) answered(t *testing.T, path, suffix string) (target string, form url.Values) {
 	t.Helper()
 	var pin struct {
 		ID   int64
@@ -94,7 +94,7 @@ func (w *world) answered(t *testing.T, path, suffix string) (target string, form
 
 // emptyHome leaves the admin alone: a home has few users, and those of earlier
 // requests have done their part.
-func (w *world) emptyHome(t testing.TB) {
+func (w *fixture) emptyHome(t testing.TB) {
 	t.Helper()
 	found, err := w.Homes.Of(t.Context(), 1)
 	if err != nil {
@@ -108,7 +108,7 @@ func (w *world) emptyHome(t testing.TB) {
 }
 
 // labelled makes a request and looks whether the answer is what it is called.
-func (w *world) labelled(t *testing.T, method, path, accept string, token plexauth.Secret, form url.Values) (status int) {
+func (w *fixture) labelled(t *testing.T, method, path, accept string, token plexauth.Secret, form url.Values) (status int) {
 	t.Helper()
 	res, body := w.ask(t, method, path, accept, token, form)
 	if err := isCalled(res.Header.Get("Content-Type"), []byte(body)); err != nil {

@@ -18,9 +18,9 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// house adds a home to a world: the admin owns it; Kid and Locked are managed, and
+// house adds a home to a fixture: the admin owns it; Kid and Locked are managed, and
 // Locked has the PIN 4321.
-func (w *world) house(t testing.TB) (kid, locked account.Account) {
+func (w *fixture) house(t testing.TB) (kid, locked account.Account) {
 	t.Helper()
 	admin, err := w.Accounts.Find(t.Context(), "admin")
 	if err != nil {
@@ -55,7 +55,7 @@ type details struct {
 }
 
 func TestSwitch(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	kid, locked := w.house(t)
 	admin := w.signIn(t, "admin")
 
@@ -141,7 +141,7 @@ func TestSwitch(t *testing.T) {
 
 // A JWT becomes an opaque token of its own account, which ends with it.
 func TestSwitchWithAJWT(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	_, jwt := w.keyed(t, "member", "player")
 	var me, got details
 	w.read(t, "GET", "/api/v2/user", jwt, nil, &me)
@@ -164,7 +164,7 @@ func TestSwitchWithAJWT(t *testing.T) {
 
 // Too many wrong PINs are 429 with a wait.
 func TestSwitchLocked(t *testing.T) {
-	w := newWorld(t, func(c *config) { c.Config = core.Config{FailedTries: 2} })
+	w := newFixture(t, func(c *config) { c.Config = core.Config{FailedTries: 2} })
 	kid, locked := w.house(t)
 	var got details
 	w.read(t, "POST", "/api/v2/home/users/"+kid.UUID+"/switch", w.signIn(t, "admin"), nil, &got)
@@ -189,7 +189,7 @@ type homeUser struct {
 }
 
 func TestHomeUsers(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	admin := w.signIn(t, "admin")
 	var info struct {
 		ID, GuestUserID int64
@@ -300,7 +300,7 @@ func TestHomeUsers(t *testing.T) {
 
 // The order of requests of PlexAPI's own live test of PINs.
 func TestHomePINs(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	admin := w.signIn(t, "admin")
 	kid, _ := w.house(t)
 	for _, row := range []struct {
@@ -333,7 +333,7 @@ func TestHomePINs(t *testing.T) {
 
 // A request that is malformed changes nothing, wherever in it the fault is.
 func TestMalformedChangesNothing(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	kid, _ := w.house(t)
 	admin := w.signIn(t, "admin")
 	for _, bad := range []string{"admin=x", "removePin=x", "pin=0000&pin=1111", "currentPin=0000&currentPin=1111"} {
@@ -353,7 +353,7 @@ func TestMalformedChangesNothing(t *testing.T) {
 
 // Attack: a managed user changes the home with the token of a switch.
 func TestManagedUsersChangeNothing(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	kid, locked := w.house(t)
 	var got details
 	w.read(t, "POST", "/api/v2/home/users/"+kid.UUID+"/switch", w.signIn(t, "admin"), nil, &got)

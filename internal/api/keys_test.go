@@ -31,7 +31,7 @@ import (
 
 // deviceKey is a device that has a key, and signs by hand what it is told to.
 type deviceKey struct {
-	w      *world
+	w      *fixture
 	client string
 	kid    string
 	alg    string
@@ -42,7 +42,7 @@ type deviceKey struct {
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // newKey returns a device with an Ed25519 key.
-func (w *world) newKey(t testing.TB, client string) *deviceKey {
+func (w *fixture) newKey(t testing.TB, client string) *deviceKey {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -60,7 +60,7 @@ func (w *world) newKey(t testing.TB, client string) *deviceKey {
 }
 
 // newRSAKey returns a device with an RSA key.
-func (w *world) newRSAKey(t testing.TB, client string, bits int) *deviceKey {
+func (w *fixture) newRSAKey(t testing.TB, client string, bits int) *deviceKey {
 	t.Helper()
 	private, err := rsa.GenerateKey(rand.Reader, bits)
 	if err != nil {
@@ -109,7 +109,7 @@ func compact(header, claims any, sign func([]byte) []byte) string {
 }
 
 // post sends a JSON body as a client with an identifier.
-func (w *world) post(t testing.TB, path, client string, token plexauth.Secret, body any) (int, string) {
+func (w *fixture) post(t testing.TB, path, client string, token plexauth.Secret, body any) (int, string) {
 	t.Helper()
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -118,7 +118,7 @@ func (w *world) post(t testing.TB, path, client string, token plexauth.Secret, b
 	return w.send(t, "POST", path, client, token, string(text))
 }
 
-func (w *world) send(t testing.TB, method, path, client string, token plexauth.Secret, body string) (int, string) {
+func (w *fixture) send(t testing.TB, method, path, client string, token plexauth.Secret, body string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, w.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -155,7 +155,7 @@ func (k *deviceKey) nonce(t testing.TB) string {
 	return k.w.nonceOf(t, k.client)
 }
 
-func (w *world) nonceOf(t testing.TB, client string) string {
+func (w *fixture) nonceOf(t testing.TB, client string) string {
 	t.Helper()
 	status, body := w.send(t, "GET", "/api/v2/auth/nonce", client, "", "")
 	var answer struct{ Nonce string }
@@ -184,7 +184,7 @@ func (k *deviceKey) offer(t testing.TB, jwt string) (int, string) {
 }
 
 // signInAs signs in from a client with an identifier.
-func (w *world) signInAs(t testing.TB, name, client string) plexauth.Secret {
+func (w *fixture) signInAs(t testing.TB, name, client string) plexauth.Secret {
 	t.Helper()
 	status, body := w.post(t, "/api/v2/users/signin", client, "", map[string]string{"login": name, "password": password})
 	var account struct{ AuthToken plexauth.Secret }
@@ -196,7 +196,7 @@ func (w *world) signInAs(t testing.TB, name, client string) plexauth.Secret {
 
 // keyed signs in, registers a key and exchanges it: the way of a device that
 // had a token before.
-func (w *world) keyed(t testing.TB, name, client string) (k *deviceKey, jwt plexauth.Secret) {
+func (w *fixture) keyed(t testing.TB, name, client string) (k *deviceKey, jwt plexauth.Secret) {
 	t.Helper()
 	k = w.newKey(t, client)
 	if status, body := k.register(t, w.signInAs(t, name, client)); status != 201 {
@@ -222,12 +222,12 @@ func readClaims(t testing.TB, jwt plexauth.Secret) (header, claims map[string]an
 }
 
 func TestKeyOfAToken(t *testing.T) {
-	for name, newKey := range map[string]func(*world) *deviceKey{
-		"Ed25519": func(w *world) *deviceKey { return w.newKey(t, "player") },
-		"RSA":     func(w *world) *deviceKey { return w.newRSAKey(t, "player", 2048) },
+	for name, newKey := range map[string]func(*fixture) *deviceKey{
+		"Ed25519": func(w *fixture) *deviceKey { return w.newKey(t, "player") },
+		"RSA":     func(w *fixture) *deviceKey { return w.newRSAKey(t, "player", 2048) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, nil)
+			w := newFixture(t, nil)
 			k := newKey(w)
 			legacy, another, other := w.signInAs(t, "member", "player"), w.signInAs(t, "member", "player"), w.signInAs(t, "member", "phone")
 			if status, body := k.register(t, legacy); status != 201 {
@@ -287,7 +287,7 @@ func TestKeyOfAToken(t *testing.T) {
 }
 
 // verify checks a JWT with the published keys, as a client does.
-func (w *world) verify(t testing.TB, jwt plexauth.Secret, header map[string]any) {
+func (w *fixture) verify(t testing.TB, jwt plexauth.Secret, header map[string]any) {
 	t.Helper()
 	res, body := w.ask(t, "GET", "/api/v2/auth/keys", "*/*", "", nil)
 	if got := res.Header.Get("Content-Type"); got != "application/json" {
@@ -316,7 +316,7 @@ func (w *world) verify(t testing.TB, jwt plexauth.Secret, header map[string]any)
 // Each thing that may be wrong has its status and its text, and none of them uses
 // up the nonce.
 func TestBadProofs(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	k, _ := w.keyed(t, "member", "player")
 	other, _ := w.keyed(t, "admin", "laptop")
 	unregistered := w.newKey(t, "player")
@@ -435,7 +435,7 @@ func changed(m, change map[string]any) map[string]any {
 
 // What some clients leave out or write otherwise is good.
 func TestGoodProofs(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	k, _ := w.keyed(t, "member", "player")
 	for name, change := range map[string]map[string]any{
 		"no iat, no exp":                {"iat": nil, "exp": nil},
@@ -458,7 +458,7 @@ func TestGoodProofs(t *testing.T) {
 }
 
 func TestNonces(t *testing.T) {
-	w := newWorld(t, func(c *config) { c.FailedTries = 5 })
+	w := newFixture(t, func(c *config) { c.FailedTries = 5 })
 	k, _ := w.keyed(t, "member", "player")
 	if status, body := w.send(t, "GET", "/api/v2/auth/nonce", "", "", ""); status != 422 {
 		t.Errorf("without a client identifier: %d %s", status, body)
@@ -497,7 +497,7 @@ func TestNonces(t *testing.T) {
 
 // Attack: use one nonce many times at the same moment.
 func TestANonceWorksOnce(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	k, _ := w.keyed(t, "member", "player")
 	jwt := k.jwt(k.header(), k.claims(k.nonce(t)))
 	var mu sync.Mutex
@@ -518,7 +518,7 @@ func TestANonceWorksOnce(t *testing.T) {
 }
 
 func TestBadKeys(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	token := w.signInAs(t, "member", "player")
 	good := func() map[string]any { return maps.Clone(w.newKey(t, "player").jwk) }
 	weak := w.newRSAKey(t, "player", 1024)
@@ -559,7 +559,7 @@ func TestBadKeys(t *testing.T) {
 // Attack: register somebody else's key, or a key of the same name, to receive
 // their JWTs or to end their device.
 func TestAKeyIsOneDevices(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	k, jwt := w.keyed(t, "member", "player")
 	for name, test := range map[string]struct{ account, client string }{
 		"another account": {"admin", "player"}, "another device of the account": {"member", "phone"},
@@ -592,7 +592,7 @@ func TestAKeyIsOneDevices(t *testing.T) {
 // A JWT is good for as long as its device is signed in, and no longer than a
 // week. Only who shows a JWT is told that it has expired.
 func TestJWTsEnd(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	ends := map[string]func(k *deviceKey, jwt plexauth.Secret){
 		"the device is removed": func(_ *deviceKey, jwt plexauth.Secret) {
 			p, err := w.Tokens.Verify(t.Context(), jwt)
@@ -661,7 +661,7 @@ func TestJWTsEnd(t *testing.T) {
 
 // Attack: change what a JWT of the server says, or sign one like it.
 func TestForgedJWTs(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	_, jwt := w.keyed(t, "member", "player")
 	if !w.good(t, jwt) { // it is cached from now on
 		t.Fatal("the JWT is not good")
@@ -711,7 +711,7 @@ func (k *deviceKey) query() string {
 }
 
 func TestResourcesWithAJWT(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	_, admin := w.keyed(t, "admin", "player")
 	_, member := w.keyed(t, "member", "player")
 	if got := w.serverToken(t, admin, "den"); got != admin {
@@ -737,7 +737,7 @@ func TestResourcesWithAJWT(t *testing.T) {
 
 func TestMediaPlaneAndJWTs(t *testing.T) {
 	for _, takes := range []bool{false, true} {
-		w := newWorld(t, func(c *config) { c.API.MediaJWT = takes })
+		w := newFixture(t, func(c *config) { c.API.MediaJWT = takes })
 		_, jwt := w.keyed(t, "admin", "player")
 		want := map[bool]int{false: 401, true: 200}[takes]
 		for _, path := range []string{"/", "/security/token?type=delegation&scope=all", "/security/resources?source=server://den"} {
@@ -760,7 +760,7 @@ func TestMediaPlaneAndJWTs(t *testing.T) {
 
 // The kinds of PIN polls of a device with a key.
 func TestPINWithAKey(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	k := w.newKey(t, "tv")
 	start := func() (id int64, code string) {
 		t.Helper()
@@ -848,7 +848,7 @@ func TestPINWithAKey(t *testing.T) {
 
 // Attack: a key that another device has comes with a PIN.
 func TestPINWithAnothersKey(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	k, jwt := w.keyed(t, "admin", "player")
 	status, body := w.post(t, "/api/v2/pins", "tv", "", map[string]any{"jwk": k.jwk})
 	var p struct {
@@ -873,7 +873,7 @@ func TestPINWithAnothersKey(t *testing.T) {
 
 // Polls at the same moment exchange a PIN once.
 func TestPINIsExchangedOnce(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	k := w.newKey(t, "tv")
 	_, body := w.post(t, "/api/v2/pins", "tv", "", map[string]any{"jwk": k.jwk})
 	var p struct {
@@ -909,7 +909,7 @@ func TestPINIsExchangedOnce(t *testing.T) {
 // PINs, to keep the account after that one was revoked. Or who has a JWT for a
 // week makes more of it.
 func TestKeysDoNotEscapeTheirParents(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	// The owner's program links a PIN for another one: its token is a child.
 	owner := w.signInAs(t, "member", "owner")
 	child := func(by plexauth.Secret, client string) plexauth.Secret {
@@ -995,7 +995,7 @@ func TestKeysDoNotEscapeTheirParents(t *testing.T) {
 // one ends with the first JWT of the new one, and what other devices got by it
 // stays.
 func TestRotation(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	old, jwt := w.keyed(t, "member", "player")
 	if status, body := old.register(t, jwt); status != 201 {
 		t.Errorf("registering the same key again: %d %s", status, body)
@@ -1030,7 +1030,7 @@ func TestRotation(t *testing.T) {
 // The keys of the server change without a gap: every valid JWT verifies with the
 // published keys, each key is published before it signs, and who signs is last.
 func TestSigningKeysRotate(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	k, jwt := w.keyed(t, "member", "player")
 	published := func() (ids []string) {
 		t.Helper()
@@ -1075,7 +1075,7 @@ func TestSigningKeysRotate(t *testing.T) {
 
 // A JWT costs no SQL once it is verified, as any other token.
 func TestJWTsTouchNoSQL(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	_, jwt := w.keyed(t, "member", "player")
 	w.good(t, jwt)
 	if err := w.DB.Close(); err != nil {
@@ -1088,7 +1088,7 @@ func TestJWTsTouchNoSQL(t *testing.T) {
 
 // A new process knows the JWTs of the old one.
 func TestJWTsSurviveARestart(t *testing.T) {
-	w := newWorld(t, func(c *config) { c.Config = core.Config{Dir: t.TempDir()} })
+	w := newFixture(t, func(c *config) { c.Config = core.Config{Dir: t.TempDir()} })
 	_, jwt := w.keyed(t, "member", "player")
 	if _, err := w.Restart().Tokens.Verify(t.Context(), jwt); err != nil {
 		t.Error(err)
@@ -1096,14 +1096,14 @@ func TestJWTsSurviveARestart(t *testing.T) {
 }
 
 func BenchmarkJWTDetails(b *testing.B) {
-	w := newWorld(b, nil)
+	w := newFixture(b, nil)
 	_, jwt := w.keyed(b, "member", "player")
 	benchmark(b, w, 200, "GET", "/api/v2/user", jwt, "")
 }
 
 // A cached JWT costs at most twice what a cached opaque token costs.
 func BenchmarkCheck(b *testing.B) {
-	w := newWorld(b, nil)
+	w := newFixture(b, nil)
 	_, jwt := w.keyed(b, "member", "player")
 	for name, token := range map[string]plexauth.Secret{"opaque": w.signInAs(b, "member", "phone"), "jwt": jwt} {
 		b.Run(name, func(b *testing.B) {
@@ -1120,7 +1120,7 @@ func BenchmarkCheck(b *testing.B) {
 // Attack: poll a PIN that a browser must bring a proof for, with the key of the
 // program in place of the proof.
 func TestAKeyIsNoProof(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	k := w.newKey(t, "web")
 	status, body := w.post(t, "/api/v2/pins", "web", "", map[string]any{
 		"jwk": k.jwk, "strong": true, "proofUrl": "https://app.example.org/back",

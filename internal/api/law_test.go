@@ -45,7 +45,7 @@ import (
 // right gives: the admin's home has the member, a managed user, and one with a PIN,
 // and the law switches to everybody without the right PIN.
 type law struct {
-	*world
+	*fixture
 	*testing.T
 	handler http.Handler
 	rows    []lawRow
@@ -98,10 +98,10 @@ type found struct {
 
 // newLaw prepares to walk with a token. change may wrap the handler: it plants
 // what the law must find.
-func newLaw(t *testing.T, w *world, first plexauth.Secret, change func(http.Handler) http.Handler) *law {
+func newLaw(t *testing.T, w *fixture, first plexauth.Secret, change func(http.Handler) http.Handler) *law {
 	t.Helper()
 	l := &law{
-		world: w, T: t, first: first, handler: server.New(w.Core.Core, server.Config{MediaJWT: true}).Handler(),
+		fixture: w, T: t, first: first, handler: server.New(w.Core.Core, server.Config{MediaJWT: true}).Handler(),
 		sources: []string{"server://den", "server://self", "provider://den"},
 		read:    make(map[string]bool), seen: map[string]bool{string(first): true}, wrong: make(map[string]struct{}), keyed: make(map[string]bool), home: make(map[string]bool), managed: make(map[string]bool),
 	}
@@ -237,7 +237,7 @@ func (l *law) exchangeKeys() (all []found) {
 // passes over registering a device key, which a JWT may do with a proof only: what
 // such a key leads to is walked with, and must end like everything else.
 func (l *law) compare(g found) {
-	for can := range l.world.powers(l.T, g.secret) {
+	for can := range l.fixture.powers(l.T, g.secret) {
 		if !l.powers[can] && can != "POST /api/v2/auth/jwk" {
 			l.violate("%s gives a secret that can %s, which the first cannot", g.how, can)
 		}
@@ -499,7 +499,7 @@ func (l *law) dead(all []found) {
 		}
 		if !tried[g.kind] {
 			tried[g.kind] = true
-			for can := range l.world.powers(l.T, g.secret) {
+			for can := range l.fixture.powers(l.T, g.secret) {
 				l.violate("%s gives a secret that can still %s", g.how, can)
 			}
 		}
@@ -534,11 +534,11 @@ func (l *law) report() {
 }
 
 // end is what ends a secret.
-type end = func(*testing.T, *world, token.Principal)
+type end = func(*testing.T, *fixture, token.Principal)
 
 // first is a secret that chains begin with.
 type first struct {
-	mint func(*testing.T, *world) plexauth.Secret
+	mint func(*testing.T, *fixture) plexauth.Secret
 	// depth is how many requests a chain has.
 	depth int
 	// ends are the ways to end it, by name.
@@ -547,19 +547,19 @@ type first struct {
 
 // firsts are the secrets that chains begin with, by name.
 func firsts() map[string]first {
-	access := func(name string) func(*testing.T, *world) plexauth.Secret {
-		return func(t *testing.T, w *world) plexauth.Secret { return w.signIn(t, name) }
+	access := func(name string) func(*testing.T, *fixture) plexauth.Secret {
+		return func(t *testing.T, w *fixture) plexauth.Secret { return w.signIn(t, name) }
 	}
-	self := func(t *testing.T, w *world) plexauth.Secret { return w.serverToken(t, w.signIn(t, "admin"), "self") }
-	revoke := func(t *testing.T, w *world, p token.Principal) {
+	self := func(t *testing.T, w *fixture) plexauth.Secret { return w.serverToken(t, w.signIn(t, "admin"), "self") }
+	revoke := func(t *testing.T, w *fixture, p token.Principal) {
 		if err := w.Tokens.Revoke(t.Context(), operator, p.TokenID); err != nil {
 			t.Fatal(err)
 		}
 	}
-	expire := func(_ *testing.T, w *world, _ token.Principal) { w.Clock.Advance(48 * time.Hour) }
-	weekOver := func(_ *testing.T, w *world, _ token.Principal) { w.Clock.Advance(7 * 24 * time.Hour) }
-	jwt := func(name string) func(*testing.T, *world) plexauth.Secret {
-		return func(t *testing.T, w *world) plexauth.Secret {
+	expire := func(_ *testing.T, w *fixture, _ token.Principal) { w.Clock.Advance(48 * time.Hour) }
+	weekOver := func(_ *testing.T, w *fixture, _ token.Principal) { w.Clock.Advance(7 * 24 * time.Hour) }
+	jwt := func(name string) func(*testing.T, *fixture) plexauth.Secret {
+		return func(t *testing.T, w *fixture) plexauth.Secret {
 			_, jwt := w.keyed(t, name, "player")
 			return jwt
 		}
@@ -568,57 +568,57 @@ func firsts() map[string]first {
 		"access, admin":  {access("admin"), 3, map[string]end{"revoked": revoke}},
 		"access, member": {access("member"), 3, map[string]end{"revoked": revoke}},
 		"access": {access("member"), 2, map[string]end{
-			"device revoked": func(t *testing.T, w *world, p token.Principal) {
+			"device revoked": func(t *testing.T, w *fixture, p token.Principal) {
 				if err := w.Tokens.RevokeDevice(t.Context(), operator, p.AccountID, p.DeviceID); err != nil {
 					t.Fatal(err)
 				}
 			},
-			"evicted by ten sign-ins": func(t *testing.T, w *world, _ token.Principal) {
+			"evicted by ten sign-ins": func(t *testing.T, w *fixture, _ token.Principal) {
 				for range token.PerDevice {
 					w.Clock.Advance(time.Minute)
 					w.signIn(t, "member")
 				}
 			},
-			"account disabled": func(t *testing.T, w *world, p token.Principal) {
+			"account disabled": func(t *testing.T, w *fixture, p token.Principal) {
 				if err := w.Accounts.Disable(t.Context(), operator, p.AccountID); err != nil {
 					t.Fatal(err)
 				}
 			},
-			"account removed": func(t *testing.T, w *world, p token.Principal) {
+			"account removed": func(t *testing.T, w *fixture, p token.Principal) {
 				if err := w.Accounts.Remove(t.Context(), operator, p.AccountID); err != nil {
 					t.Fatal(err)
 				}
 			},
 		}},
-		"transient, admin": {func(t *testing.T, w *world) plexauth.Secret {
+		"transient, admin": {func(t *testing.T, w *fixture) plexauth.Secret {
 			return w.transient(t, w.signIn(t, "admin"))
 		}, 2, map[string]end{"expired": expire, "parent revoked": revoke}},
-		"transient, member": {func(t *testing.T, w *world) plexauth.Secret {
+		"transient, member": {func(t *testing.T, w *fixture) plexauth.Secret {
 			return w.transient(t, w.signIn(t, "member"))
 		}, 2, map[string]end{"expired": expire}},
 		"server token for here, admin": {self, 2, map[string]end{"revoked": revoke}},
-		"server token for here, member": {func(t *testing.T, w *world) plexauth.Secret {
+		"server token for here, member": {func(t *testing.T, w *fixture) plexauth.Secret {
 			return w.serverToken(t, w.signIn(t, "member"), "self")
 		}, 2, map[string]end{"revoked": revoke}},
-		"server token for elsewhere": {func(t *testing.T, w *world) plexauth.Secret {
+		"server token for elsewhere": {func(t *testing.T, w *fixture) plexauth.Secret {
 			return w.serverToken(t, w.signIn(t, "admin"), "den")
-		}, 2, map[string]end{"revoked": revoke, "the server removed": func(t *testing.T, w *world, _ token.Principal) {
+		}, 2, map[string]end{"revoked": revoke, "the server removed": func(t *testing.T, w *fixture, _ token.Principal) {
 			if err := w.Sources.Remove(t.Context(), operator, source.Ref{Kind: source.Server, Identifier: "den"}); err != nil {
 				t.Fatal(err)
 			}
 		}}},
-		"transient of a server token": {func(t *testing.T, w *world) plexauth.Secret {
+		"transient of a server token": {func(t *testing.T, w *fixture) plexauth.Secret {
 			return w.transient(t, self(t, w))
 		}, 2, map[string]end{"expired": expire, "parent revoked": revoke}},
-		"transient for another source": {func(t *testing.T, w *world) plexauth.Secret {
+		"transient for another source": {func(t *testing.T, w *fixture) plexauth.Secret {
 			return w.sourceToken(t, w.signIn(t, "admin"))
 		}, 2, map[string]end{"expired": expire}},
 		"JWT, admin":  {jwt("admin"), 2, map[string]end{"expired": weekOver, "device key revoked": revoke}},
 		"JWT, member": {jwt("member"), 2, map[string]end{"expired": weekOver, "device key revoked": revoke}},
-		"transient of a JWT": {func(t *testing.T, w *world) plexauth.Secret {
+		"transient of a JWT": {func(t *testing.T, w *fixture) plexauth.Secret {
 			return w.transient(t, jwt("admin")(t, w))
 		}, 1, map[string]end{"expired": weekOver}},
-		"server token of a JWT": {func(t *testing.T, w *world) plexauth.Secret {
+		"server token of a JWT": {func(t *testing.T, w *fixture) plexauth.Secret {
 			return w.serverToken(t, jwt("member")(t, w), "self")
 		}, 1, map[string]end{"expired": weekOver}},
 	}
@@ -641,7 +641,7 @@ func TestLawOfReach(t *testing.T) {
 	for name, first := range firsts() {
 		for end, do := range first.ends {
 			t.Run(name+", "+end, func(t *testing.T) {
-				w := newWorld(t, func(c *config) { c.API.MediaJWT = true })
+				w := newFixture(t, func(c *config) { c.API.MediaJWT = true })
 				l := newLaw(t, w, first.mint(t, w), nil)
 				all := l.follow(first.steps())
 				for _, g := range all {
@@ -821,7 +821,7 @@ var leaks = []leak{
 func TestLawOfReachSeesLeaks(t *testing.T) {
 	for _, leak := range leaks {
 		t.Run(leak.name, func(t *testing.T) {
-			w := newWorld(t, nil)
+			w := newFixture(t, nil)
 			var l *law
 			l = newLaw(t, w, w.signIn(t, "member"), func(h http.Handler) http.Handler {
 				return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {

@@ -11,7 +11,7 @@ import (
 // that signed in before, other members behind the same router, and the account's
 // own tokens are not affected.
 func TestSignInsAreLimited(t *testing.T) {
-	w := newWorld(t, func(c *config) { c.FailedTries = 1 })
+	w := newFixture(t, func(c *config) { c.FailedTries = 1 })
 	signIn := func(name, client string) int {
 		t.Helper()
 		query := url.Values{"login": {name}, "password": {password}}.Encode()
@@ -52,7 +52,7 @@ func TestSignInsAreLimited(t *testing.T) {
 // password, until the account is locked. A device with a client identifier that
 // signed in before is not.
 func TestKnownDeviceIsNotLockedOut(t *testing.T) {
-	w := newWorld(t, func(c *config) { c.FailedTries = 2 })
+	w := newFixture(t, func(c *config) { c.FailedTries = 2 })
 	signIn := func(password, client string) int {
 		t.Helper()
 		query := url.Values{"login": {"member"}, "password": {password}}.Encode()

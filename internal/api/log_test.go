@@ -18,7 +18,7 @@ import (
 )
 
 // signInDirectly asks the handler, without a connection between.
-func (w *world) signInDirectly(ctx context.Context) int {
+func (w *fixture) signInDirectly(ctx context.Context) int {
 	form := url.Values{"login": {"admin"}, "password": {password}}
 	r := httptest.NewRequestWithContext(ctx, "POST", "/api/v2/users/signin", strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -33,7 +33,7 @@ func (w *world) signInDirectly(ctx context.Context) int {
 func TestHangingUpIsLogged(t *testing.T) {
 	ctx, hangUp := context.WithCancel(t.Context())
 	var armed atomic.Bool
-	w := newWorld(t, func(c *config) {
+	w := newFixture(t, func(c *config) {
 		c.Argon2id = func(in hashing.Input) []byte {
 			if armed.Load() {
 				hangUp()
@@ -55,7 +55,7 @@ func TestLogLevels(t *testing.T) {
 	var log bytes.Buffer // slog's handler writes one line at a time
 	var slow atomic.Bool
 	begun, finish := make(chan struct{}, 10), make(chan struct{})
-	w := newWorld(t, func(c *config) {
+	w := newFixture(t, func(c *config) {
 		c.Logger = slog.New(slog.NewJSONHandler(&log, nil))
 		c.HashSlots, c.HashQueue = 1, 1
 		c.Argon2id = func(in hashing.Input) []byte {

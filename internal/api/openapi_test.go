@@ -378,7 +378,7 @@ func scalar(schema map[string]any, text string) any {
 	return text
 }
 
-// recorded is every answer that a world has given, by operation and status.
+// recorded is every answer that a fixture has given, by operation and status.
 type recorded struct {
 	mu   sync.Mutex
 	seen map[string]map[string]bool

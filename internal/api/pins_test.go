@@ -24,7 +24,7 @@ type pin struct {
 }
 
 // asDevice sends a request of a device that is not signed in.
-func (w *world) asDevice(t testing.TB, method, path, client string) (int, string) {
+func (w *fixture) asDevice(t testing.TB, method, path, client string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, w.URL+path, nil)
 	if err != nil {
@@ -44,7 +44,7 @@ func (w *world) asDevice(t testing.TB, method, path, client string) (int, string
 	return res.StatusCode, string(body)
 }
 
-func (w *world) startPIN(t testing.TB, client string) (p pin) {
+func (w *fixture) startPIN(t testing.TB, client string) (p pin) {
 	t.Helper()
 	status, body := w.asDevice(t, "POST", "/api/v2/pins", client)
 	if err := json.Unmarshal([]byte(body), &p); err != nil || status != 201 {
@@ -54,7 +54,7 @@ func (w *world) startPIN(t testing.TB, client string) (p pin) {
 }
 
 // poll asks for a PIN and returns its token; nil while it is not linked.
-func (w *world) poll(t testing.TB, id int64, client string) (int, *plexauth.Secret) {
+func (w *fixture) poll(t testing.TB, id int64, client string) (int, *plexauth.Secret) {
 	t.Helper()
 	status, body := w.asDevice(t, "GET", fmt.Sprint("/api/v2/pins/", id), client)
 	var p pin
@@ -67,7 +67,7 @@ func (w *world) poll(t testing.TB, id int64, client string) (int, *plexauth.Secr
 // Only what acts for an account links a PIN: it hands out what outlives any
 // other token.
 func TestOnlyAccessTokensLink(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	access := w.signIn(t, "admin")
 	p := w.startPIN(t, "tv")
 	link := func(token plexauth.Secret) int {
@@ -104,7 +104,7 @@ func TestOnlyAccessTokensLink(t *testing.T) {
 }
 
 func TestPollingTouchesNoSQL(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	p := w.startPIN(t, "tv")
 	w.poll(t, p.ID, "tv")
 	if err := w.DB.Close(); err != nil {
@@ -116,7 +116,7 @@ func TestPollingTouchesNoSQL(t *testing.T) {
 }
 
 func TestPINCountsDown(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	p := w.startPIN(t, "tv")
 	if p.ExpiresIn != 900 {
 		t.Errorf("it expires in %d seconds, want 900", p.ExpiresIn)
@@ -135,18 +135,18 @@ func TestPINCountsDown(t *testing.T) {
 // The address in a PIN and its picture is the public one, or else the one that
 // the request came to.
 func TestPINSaysWhereItIs(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	if p := w.startPIN(t, "tv"); p.QR != w.URL+"/api/v2/pins/qr/"+p.Code {
 		t.Errorf("the picture is at %s", p.QR)
 	}
-	w = newWorld(t, func(c *config) { c.API.PublicURL = "https://usher.example.org/" })
+	w = newFixture(t, func(c *config) { c.API.PublicURL = "https://usher.example.org/" })
 	if p := w.startPIN(t, "tv"); p.QR != "https://usher.example.org/api/v2/pins/qr/"+p.Code {
 		t.Errorf("the picture is at %s", p.QR)
 	}
 }
 
 func TestPictureOfPIN(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	draw := func(code, host string) *httptest.ResponseRecorder {
 		req := httptest.NewRequest("GET", "/api/v2/pins/qr/"+code, nil)
 		req.Host = host
@@ -190,7 +190,7 @@ func TestPictureOfPIN(t *testing.T) {
 // one. One network cannot have many new ones drawn. A picture that a page shows
 // again is not drawn again, and does not count.
 func TestPicturesAreLimited(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	draw := func(address, code string) int {
 		req := httptest.NewRequest("GET", "/api/v2/pins/qr/"+code, nil)
 		req.RemoteAddr = address + ":1"
@@ -219,7 +219,7 @@ func TestPicturesAreLimited(t *testing.T) {
 
 // What varies in a path does not reach the patterns of others.
 func TestPathsOfPINs(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	for path, want := range map[string]int{
 		"/api/v2/pins/1": 404, "/api/v2/pins/x": 404, "/api/v2/pins/-1": 404, "/api/v2/pins/99999999999999999999": 404,
 		"/api/v2/pins/1/2": 404, "/api/v2/pins/": 404, "/api/v2/pins": 405, "/api/v2/pins/link": 405, "/api/v2/pins/qr": 404,
@@ -235,7 +235,7 @@ func TestPathsOfPINs(t *testing.T) {
 }
 
 func BenchmarkPollPIN(b *testing.B) {
-	w := newWorld(b, nil)
+	w := newFixture(b, nil)
 	p := w.startPIN(b, "tv")
 	w.poll(b, p.ID, "tv")
 	if err := w.DB.Close(); err != nil { // it must not be asked

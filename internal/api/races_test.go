@@ -13,11 +13,11 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// newQuietWorld is a world whose log has no error when the test has ended.
-func newQuietWorld(t *testing.T) *world {
+// newQuietFixture is a fixture whose log has no error when the test has ended.
+func newQuietFixture(t *testing.T) *fixture {
 	t.Helper()
 	var log bytes.Buffer // slog's handler writes one line at a time
-	w := newWorld(t, func(c *config) {
+	w := newFixture(t, func(c *config) {
 		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError}))
 	})
 	t.Cleanup(func() {
@@ -31,7 +31,7 @@ func newQuietWorld(t *testing.T) *world {
 
 // atOnce sends requests with one token at the same time, and fails the test
 // when one of them is answered by anything but one of the wanted statuses.
-func (w *world) atOnce(t *testing.T, token plexauth.Secret, wanted map[int]bool, requests ...string) {
+func (w *fixture) atOnce(t *testing.T, token plexauth.Secret, wanted map[int]bool, requests ...string) {
 	t.Helper()
 	var wg sync.WaitGroup
 	for _, r := range requests {
@@ -47,7 +47,7 @@ func (w *world) atOnce(t *testing.T, token plexauth.Secret, wanted map[int]bool,
 
 // A token that is revoked while it is used is valid or invalid, never an error.
 func TestSignOutWhileTheTokenIsUsed(t *testing.T) {
-	w := newQuietWorld(t)
+	w := newQuietFixture(t)
 	for range 20 {
 		w.atOnce(t, w.signIn(t, "member"), map[int]bool{200: true, 204: true, 401: true},
 			"DELETE /api/v2/users/signout", "DELETE /api/v2/users/signout",
@@ -65,7 +65,7 @@ func TestRevokedByAnotherProcess(t *testing.T) {
 			"DELETE /api/v2/users/signout", "GET /api/v2/resources", "GET /api/resources", "GET /api/v2/user", "GET /users/account", "GET /",
 		} {
 			t.Run(name+" and "+request, func(t *testing.T) {
-				w := newQuietWorld(t)
+				w := newQuietFixture(t)
 				token := w.signIn(t, "member")
 				w.call(t, "GET", "/devices", token, nil)
 				if err := end(coretest.New(t, core.Config{Dir: w.dir})); err != nil {
@@ -82,7 +82,7 @@ func TestRevokedByAnotherProcess(t *testing.T) {
 
 // A server that is unshared while it is listed is on the list or not.
 func TestShareTakenBackWhileListed(t *testing.T) {
-	w := newQuietWorld(t)
+	w := newQuietFixture(t)
 	attic := w.AddSource(source.Source{
 		Kind: source.Server, Identifier: "attic", Name: "Attic", Connections: []source.Connection{{URI: "http://192.168.1.6:32400"}},
 	})

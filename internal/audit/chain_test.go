@@ -21,11 +21,11 @@ import (
 
 // chained returns a data folder with eight rows in its log, of which the first
 // three are pruned: 4 to 8 are left.
-func chained(t testing.TB) (*world, string) {
+func chained(t testing.TB) (*fixture, string) {
 	t.Helper()
 	dir := t.TempDir()
 	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
-	w := newWorld(t, core.Config{Dir: dir, Now: func() time.Time { return now }})
+	w := newFixture(t, core.Config{Dir: dir, Now: func() time.Time { return now }})
 	by := audit.Actor{Name: "operator", Device: "Browser", Address: "192.0.2.1"}
 	for i := range 8 {
 		if i == 3 {
@@ -150,7 +150,7 @@ func TestMissingRowsAreFoundByTheRest(t *testing.T) {
 	// The log goes on after it was emptied: it begins later than the accounts.
 	w, dir := grown(t)
 	execute(t, dir, "DELETE FROM audit", forgetEnds)
-	later := newWorld(t, core.Config{Dir: dir, Now: func() time.Time { return time.Now().Add(time.Hour) }})
+	later := newFixture(t, core.Config{Dir: dir, Now: func() time.Time { return time.Now().Add(time.Hour) }})
 	later.add("late")
 	if row, problem := w.broken(); row != 1 {
 		t.Errorf("a log that begins anew: row %d %s, want row 1", row, problem)
@@ -163,12 +163,12 @@ func TestMissingRowsAreFoundByTheRest(t *testing.T) {
 	if rows, err := w.Audit.Verify(t.Context()); err != nil || rows != 0 {
 		t.Errorf("all pruned: %d rows, %v", rows, err)
 	}
-	again := newWorld(t, core.Config{Dir: dir})
+	again := newFixture(t, core.Config{Dir: dir})
 	again.add("late")
 	if rows, err := w.Audit.Verify(t.Context()); err != nil || rows != 1 {
 		t.Errorf("all pruned, and one more: %d rows, %v", rows, err)
 	}
-	if _, err := newWorld(t, core.Config{}).Audit.Verify(t.Context()); err != nil {
+	if _, err := newFixture(t, core.Config{}).Audit.Verify(t.Context()); err != nil {
 		t.Errorf("neither rows nor accounts: %v", err)
 	}
 }
@@ -178,11 +178,11 @@ const emptyAudit = `CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER NOT N
 	address TEXT NOT NULL, detail TEXT NOT NULL, hash BLOB NOT NULL)`
 
 // grown is a log of accounts and tokens, each a millisecond after the one before.
-func grown(t *testing.T) (w *world, dir string) {
+func grown(t *testing.T) (w *fixture, dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	at := time.Now().UTC()
-	w = newWorld(t, core.Config{Dir: dir, Now: func() time.Time { at = at.Add(time.Millisecond); return at }})
+	w = newFixture(t, core.Config{Dir: dir, Now: func() time.Time { at = at.Add(time.Millisecond); return at }})
 	w.add("ada")
 	mia := w.add("mia")
 	for i := range 3 {
@@ -213,7 +213,7 @@ func TestBrokenChainIsNotPruned(t *testing.T) {
 // no more than one commit.
 func TestChainOfConcurrentWrites(t *testing.T) {
 	dir := t.TempDir()
-	processes := []*world{newWorld(t, core.Config{Dir: dir}), newWorld(t, core.Config{Dir: dir})}
+	processes := []*fixture{newFixture(t, core.Config{Dir: dir}), newFixture(t, core.Config{Dir: dir})}
 	first, second := processes[0], processes[1]
 	mia := first.add("mia")
 	proofs := make([]signin.Proof, 60)
@@ -249,7 +249,7 @@ func TestChainOfConcurrentWrites(t *testing.T) {
 // A write whose caller has gone leaves neither a change nor a row. A failed
 // attempt is recorded all the same.
 func TestCallerHangsUp(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	mia := w.add("mia")
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -270,7 +270,7 @@ func TestCallerHangsUp(t *testing.T) {
 // A backup is of one moment, whatever is written meanwhile: its audit log is
 // whole and tells of the accounts that it has, and of no other.
 func TestBackupWhileWriting(t *testing.T) {
-	w := newWorld(t, core.Config{Dir: t.TempDir()})
+	w := newFixture(t, core.Config{Dir: t.TempDir()})
 	w.add("first")
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
@@ -294,7 +294,7 @@ func TestBackupWhileWriting(t *testing.T) {
 		if info.Mode().Perm() != 0o600 {
 			t.Errorf("the backup has mode %v, want 0600", info.Mode())
 		}
-		backup := newWorld(t, core.Config{Dir: dir, MustExist: true})
+		backup := newFixture(t, core.Config{Dir: dir, MustExist: true})
 		rows, err := backup.Audit.Verify(t.Context())
 		w.must(err)
 		var accounts int64

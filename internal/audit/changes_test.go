@@ -27,7 +27,7 @@ import (
 var site = passkey.Party{ID: "localhost", Origins: []string{"http://localhost"}}
 
 // addSource adds a source of a kind.
-func (w *world) addSource(by audit.Actor, kind source.Kind, identifier, name string) source.Source {
+func (w *fixture) addSource(by audit.Actor, kind source.Kind, identifier, name string) source.Source {
 	w.t.Helper()
 	src, err := w.Sources.Add(w.t.Context(), by, source.Source{
 		Kind: kind, Identifier: identifier, Name: name, Connections: []source.Connection{{URI: "http://192.0.2.5:32400"}},
@@ -37,7 +37,7 @@ func (w *world) addSource(by audit.Actor, kind source.Kind, identifier, name str
 }
 
 // principal returns the holder of a token.
-func (w *world) principal(tok plexauth.Secret) token.Principal {
+func (w *fixture) principal(tok plexauth.Secret) token.Principal {
 	w.t.Helper()
 	p, err := w.Tokens.Verify(w.t.Context(), tok)
 	w.must(err)
@@ -48,7 +48,7 @@ func (w *world) principal(tok plexauth.Secret) token.Principal {
 // none or that of an attempt.
 func TestChangesAreRecorded(t *testing.T) {
 	now := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
-	w := newWorld(t, core.Config{Now: func() time.Time { return now }, FailedTries: 2})
+	w := newFixture(t, core.Config{Now: func() time.Time { return now }, FailedTries: 2})
 	ctx, must := t.Context(), w.must
 	operator := audit.Actor{Name: "command line (olga)"}
 	tv := audit.Actor{Device: "Player on Living room", Address: "192.0.2.7"}
@@ -290,7 +290,7 @@ func TestChangesAreRecorded(t *testing.T) {
 // A change that leaves everything as it was has no row: the log must not tell of
 // what did not happen.
 func TestNoChangeIsNotRecorded(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	mia, ctx := w.add("mia"), t.Context()
 	disable := func() error { return w.Accounts.Disable(ctx, nobody, mia.ID) }
 	enable := func() error { return w.Accounts.Enable(ctx, nobody, mia.ID) }

@@ -20,7 +20,7 @@ import (
 // only counted, the log says so, and what succeeds is recorded as ever.
 func TestFloodOfFailures(t *testing.T) {
 	now := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
-	w := newWorld(t, core.Config{Now: func() time.Time { return now }})
+	w := newFixture(t, core.Config{Now: func() time.Time { return now }})
 	start := now
 	for range 1000 {
 		w.fail("wrong password")
@@ -60,7 +60,7 @@ func TestFloodOfFailures(t *testing.T) {
 // bounded in all: the first attempt on each account has a row for very long.
 func TestFloodOnOneAccountHidesNoOther(t *testing.T) {
 	now := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
-	w := newWorld(t, core.Config{Now: func() time.Time { return now }})
+	w := newFixture(t, core.Config{Now: func() time.Time { return now }})
 	of := func(account int64, n int) {
 		t.Helper()
 		for range n {
@@ -111,7 +111,7 @@ func TestFloodOnOneAccountHidesNoOther(t *testing.T) {
 
 func TestTally(t *testing.T) {
 	now := time.Date(2026, 3, 4, 5, 14, 59, 0, time.UTC)
-	w := newWorld(t, core.Config{Now: func() time.Time { return now }})
+	w := newFixture(t, core.Config{Now: func() time.Time { return now }})
 	start := now.Add(-14*time.Minute - 59*time.Second)
 	for _, n := range []int64{3, 4} {
 		w.must(w.Audit.Tally(t.Context(), audit.TokenChecks, n))
@@ -170,7 +170,7 @@ func TestRetention(t *testing.T) {
 
 // More rows than one batch are pruned at once; without a time to keep, none.
 func TestPruningInBatches(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	w.add("mia")
 	var wg sync.WaitGroup
 	for range 8 {
@@ -195,7 +195,7 @@ func TestPruningInBatches(t *testing.T) {
 // Rows are found by account, event, text, time and place, from both ends.
 func TestQuery(t *testing.T) {
 	now := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
-	w := newWorld(t, core.Config{Now: func() time.Time { return now }})
+	w := newFixture(t, core.Config{Now: func() time.Time { return now }})
 	mia := w.add("mia") // 1
 	w.add("noa")        // 2
 	now = now.Add(time.Hour)
@@ -249,7 +249,7 @@ func TestQuery(t *testing.T) {
 
 // What a program says of itself is shortened, and moves no cursor.
 func TestTextIsClean(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	by := audit.Actor{Device: "\x1b[2J\xff" + strings.Repeat("é", 300)}
 	w.must(w.Audit.RecordFailure(t.Context(), by, audit.Event{Kind: audit.SignInRefused}))
 	list := w.entries()
@@ -266,7 +266,7 @@ func TestTextIsClean(t *testing.T) {
 
 // An event of a transaction that fails is not recorded, and leaves no gap.
 func TestFailedTransactionLeavesNoRow(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	w.add("mia")
 	err := w.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 		if err := w.Audit.Record(ctx, tx, nobody, audit.Event{Kind: audit.AccountAdded}); err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/usher-auth/usher/internal/stage"
 )
 
-// world is a stage with its API.
-type world struct {
+// fixture is a stage with its API.
+type fixture struct {
 	*testing.T
 	stage *stage.Stage
 	api   http.Handler
@@ -32,7 +32,7 @@ var shared = sync.OnceValues(func() (*stage.Stage, error) {
 	return stage.Open(context.Background(), stage.Config{Scene: scene.Default(), Version: "1.2.3"})
 })
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	s, err := shared()
 	if err == nil {
@@ -41,11 +41,11 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{t, s, control.New(s, "1.2.3", secret)}
+	return &fixture{t, s, control.New(s, "1.2.3", secret)}
 }
 
 // call calls the API, and reads its answer.
-func (w *world) call(method, path, body string, into any) int {
+func (w *fixture) call(method, path, body string, into any) int {
 	w.Helper()
 	status, raw := w.raw(method, path, body)
 	if into != nil {
@@ -56,7 +56,7 @@ func (w *world) call(method, path, body string, into any) int {
 	return status
 }
 
-func (w *world) raw(method, path, body string) (int, []byte) {
+func (w *fixture) raw(method, path, body string) (int, []byte) {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+secret)
 	rec := httptest.NewRecorder()
@@ -65,7 +65,7 @@ func (w *world) raw(method, path, body string) (int, []byte) {
 }
 
 // must is call for what succeeds.
-func (w *world) must(method, path, body string, into any) {
+func (w *fixture) must(method, path, body string, into any) {
 	w.Helper()
 	status, raw := w.raw(method, path, body)
 	if status >= 300 {
@@ -80,7 +80,7 @@ func (w *world) must(method, path, body string, into any) {
 }
 
 // ask is a request of the program under test.
-func (w *world) ask(method, path, token string) *http.Response {
+func (w *fixture) ask(method, path, token string) *http.Response {
 	w.Helper()
 	r := httptest.NewRequest(method, "https://plex.tv"+path, nil)
 	r.Header.Set("Accept", "application/json")
@@ -94,7 +94,7 @@ func (w *world) ask(method, path, token string) *http.Response {
 }
 
 // status checks the status of an answer to the program.
-func (w *world) status(want int, method, path, token string) {
+func (w *fixture) status(want int, method, path, token string) {
 	w.Helper()
 	if got := w.ask(method, path, token).StatusCode; got != want {
 		w.Errorf("%s %s: status %d, want %d", method, path, got, want)
@@ -106,7 +106,7 @@ const memberToken = "usherTokenOfMember01"
 // Attack: a page in a browser, or a program that was not given the secret, calls the
 // API.
 func TestSecret(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	for name, header := range map[string]string{"none": "", "another": "Bearer another", "its beginning": "Bearer the", "no scheme": ""} {
 		for _, r := range control.Routes() {
 			req := httptest.NewRequest(r.Method, strings.NewReplacer("{$}", "", "{", "", "}", "").Replace(r.Path), nil)
@@ -124,7 +124,7 @@ func TestSecret(t *testing.T) {
 }
 
 func TestClock(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	type clock struct {
 		Time   time.Time
 		Frozen bool
@@ -151,7 +151,7 @@ func TestClock(t *testing.T) {
 }
 
 // pin starts a PIN and returns its ID and code.
-func (w *world) pin() (path, code string) {
+func (w *fixture) pin() (path, code string) {
 	w.Helper()
 	var p struct {
 		ID   json.Number
@@ -165,7 +165,7 @@ func (w *world) pin() (path, code string) {
 }
 
 func TestPINs(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	path, code := w.pin()
 	w.must("POST", "/pins/"+code+"/approve", `{"account": "member"}`, nil)
 	var linked struct{ AuthToken string }
@@ -185,7 +185,7 @@ func TestPINs(t *testing.T) {
 }
 
 func TestAccountsAndTokens(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.must("POST", "/accounts", `{"username": "mia", "password": "mia has a password", "token": "aTokenThatIsChosen01", "totp": "KVJUQRKSKVJUQRKSKVJUQRKSKVJUQRKS"}`, nil)
 	w.status(200, "GET", "/api/v2/user", "aTokenThatIsChosen01")
 	var code struct{ Code string }
@@ -239,7 +239,7 @@ func TestAccountsAndTokens(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	var added struct{ ID int }
 	w.must("POST", "/faults", `{"fault": "rate-limit", "path": "/api/v2/user", "times": 2}`, &added)
 	w.status(200, "GET", "/api/v2/ping", "")
@@ -278,7 +278,7 @@ func jsonOf(v any) string {
 }
 
 func TestRequests(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	r := httptest.NewRequest("POST", "https://plex.tv/api/v2/users/signin?a=1", bytes.NewReader([]byte("login=nobody&password=x")))
 	r.Header.Set("X-Plex-Client-Identifier", "program")
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -303,7 +303,7 @@ func TestRequests(t *testing.T) {
 
 // A reset undoes whatever was done, by a program or by a test.
 func TestReset(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	for range 3 {
 		w.must("POST", "/accounts", `{"username": "mia", "password": "mia has a password", "token": "aTokenThatIsChosen01"}`, nil)
 		w.must("DELETE", "/accounts/member/tokens", "", nil)

@@ -11,7 +11,7 @@ const resetTime = 5 * time.Millisecond
 // A reset takes less than five milliseconds. What else the machine does makes some
 // take longer, and none shorter, so the fastest counts.
 func TestResetIsFast(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	fastest := time.Hour
 	for range 500 {
 		w.pin()

@@ -26,7 +26,7 @@ func TestClientVersions(t *testing.T) {
 			t.Errorf("clients/%s has the version %q, want %s", file, m, control.ClientVersion)
 		}
 	}
-	w := newWorld(t)
+	w := newFixture(t)
 	var about struct{ Version, Clients string }
 	w.must("GET", "/", "", &about)
 	if about.Version != "1.2.3" || about.Clients != control.ClientVersion {

@@ -20,33 +20,33 @@ import (
 	"github.com/usher-auth/usher/internal/passkey/passkeytest"
 )
 
-// world is the services with two accounts.
-type world struct {
+// fixture is the services with two accounts.
+type fixture struct {
 	*testing.T
 	*coretest.Core
 	mia, noa account.Account
 }
 
-func newWorld(t *testing.T) world {
+func newFixture(t *testing.T) fixture {
 	t.Helper()
-	return newWorldWith(t, core.Config{})
+	return newFixtureWith(t, core.Config{})
 }
 
-func newWorldWith(t *testing.T, cfg core.Config) world {
+func newFixtureWith(t *testing.T, cfg core.Config) fixture {
 	t.Helper()
 	cfg.Now = time.Now
 	c := coretest.New(t, cfg)
-	return world{t, c, c.Add("mia"), c.Add("noa")}
+	return fixture{t, c, c.Add("mia"), c.Add("noa")}
 }
 
-func (w world) must(err error) {
+func (w fixture) must(err error) {
 	w.Helper()
 	if err != nil {
 		w.Fatal(err)
 	}
 }
 
-func (w world) want(err, want error, attack string) {
+func (w fixture) want(err, want error, attack string) {
 	w.Helper()
 	if !errors.Is(err, want) {
 		w.Errorf("%s: error %v, want %v", attack, err, want)
@@ -61,7 +61,7 @@ const origin = "http://localhost:32400"
 var here = passkey.Party{ID: "localhost", Origins: []string{origin}}
 
 // add gives an account a passkey.
-func (w world) add(a account.Account) *passkeytest.Key {
+func (w fixture) add(a account.Account) *passkeytest.Key {
 	w.Helper()
 	options, err := w.Passkeys.BeginAdd(w.Context(), here, a, "browser")
 	w.must(err)
@@ -71,7 +71,7 @@ func (w world) add(a account.Account) *passkeytest.Key {
 }
 
 // beginAlone begins a sign-in in a browser.
-func (w world) beginAlone(browser string) []byte {
+func (w fixture) beginAlone(browser string) []byte {
 	w.Helper()
 	options, err := w.Passkeys.BeginSignIn(w.Context(), here, browser, "192.0.2.1")
 	w.must(err)
@@ -79,13 +79,13 @@ func (w world) beginAlone(browser string) []byte {
 }
 
 // alone has a passkey sign in, up to the session.
-func (w world) alone(key *passkeytest.Key) error {
+func (w fixture) alone(key *passkeytest.Key) error {
 	w.Helper()
 	return w.spend(w.Passkeys.FinishSignIn(w.Context(), visitor, here, "browser", key.Sign(w, w.beginAlone("browser"))))
 }
 
 // spend begins a session by a proof.
-func (w world) spend(v account.Verified, err error) error {
+func (w fixture) spend(v account.Verified, err error) error {
 	if err == nil {
 		_, _, err = w.Sessions.Start(w.Context(), visitor, v.Proof, true, "")
 	}
@@ -93,7 +93,7 @@ func (w world) spend(v account.Verified, err error) error {
 }
 
 // second has a passkey answer for an account, as its second factor.
-func (w world) second(a account.Account, key *passkeytest.Key) (account.Verified, error) {
+func (w fixture) second(a account.Account, key *passkeytest.Key) (account.Verified, error) {
 	w.Helper()
 	options, err := w.Passkeys.BeginSecondFactor(w.Context(), here, a.ID, "session")
 	w.must(err)
@@ -101,7 +101,7 @@ func (w world) second(a account.Account, key *passkeytest.Key) (account.Verified
 }
 
 func TestAddAndUse(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	phone := w.add(w.mia)
 	w.add(w.noa)
 	list, err := w.Passkeys.List(t.Context(), w.mia.ID)
@@ -139,7 +139,7 @@ func TestAddAndUse(t *testing.T) {
 
 // told is the audit log after its first three rows, which are the server and the
 // two accounts.
-func (w world) told() (lines []string) {
+func (w fixture) told() (lines []string) {
 	w.Helper()
 	list, err := w.Audit.List(w.Context(), audit.Query{After: 3, OldestFirst: true})
 	w.must(err)
@@ -151,7 +151,7 @@ func (w world) told() (lines []string) {
 
 // Attack: an answer that was overheard is sent again.
 func TestReplay(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	phone := w.add(w.mia)
 	options := w.beginAlone("browser")
 	answer := phone.Sign(t, options)
@@ -168,7 +168,7 @@ func TestReplay(t *testing.T) {
 // Attack: one browser requests a challenge, the victim answers it, and another
 // browser submits the answer.
 func TestAnotherBrowser(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	phone := w.add(w.mia)
 	mine := w.beginAlone("attacker's browser")
 	_, err := w.Passkeys.FinishSignIn(t.Context(), visitor, here, "mia's browser", phone.Sign(t, mine))
@@ -185,7 +185,7 @@ func TestAnotherBrowser(t *testing.T) {
 // Attack: the answer to one ceremony is used for another: a second factor,
 // without the person being verified, for a sign-in without a password.
 func TestAnotherCeremony(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	phone := w.add(w.mia)
 	options, err := w.Passkeys.BeginSecondFactor(t.Context(), here, w.mia.ID, "browser")
 	w.must(err)
@@ -199,7 +199,7 @@ func TestAnotherCeremony(t *testing.T) {
 // Attack: someone who knows mia's password uses their own passkey as her second
 // factor.
 func TestAnotherAccountsPasskey(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.add(w.mia)
 	noas := w.add(w.noa)
 	_, err := w.second(w.mia, noas)
@@ -220,7 +220,7 @@ func TestAnotherAccountsPasskey(t *testing.T) {
 
 // Attack: mia's challenge to add a passkey is answered for noa.
 func TestAddForAnother(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	options, err := w.Passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
 	w.must(err)
 	_, answer := passkeytest.Create(t, options, origin)
@@ -236,7 +236,7 @@ func TestAddForAnother(t *testing.T) {
 
 // Attack: a stolen security key that asks for nothing signs in alone.
 func TestUnverified(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	phone := w.add(w.mia)
 	phone.Unverified = true
 	w.want(w.alone(phone), passkey.ErrRejected, "alone, unverified")
@@ -252,7 +252,7 @@ func TestUnverified(t *testing.T) {
 // Attack: a passkey that was removed, because its phone was stolen, signs in;
 // also when it had answered before.
 func TestRemoved(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	phone := w.add(w.mia)
 	proof, err := w.Passkeys.FinishSignIn(t.Context(), visitor, here, "browser", phone.Sign(t, w.beginAlone("browser")))
 	w.must(err)
@@ -270,7 +270,7 @@ func TestRemoved(t *testing.T) {
 // Attack: somebody copied the authenticator, and uses the copy after the
 // original has signed.
 func TestCopiedAuthenticator(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	phone := w.add(w.mia)
 	copied := *phone
 	w.must(w.alone(phone))
@@ -287,7 +287,7 @@ func TestCopiedAuthenticator(t *testing.T) {
 // Attack: two answers of one authenticator are spent at the same time, so that
 // neither sees the other's count.
 func TestTwoAtOnce(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	phone := w.add(w.mia)
 	copied := *phone
 	first, err := w.Passkeys.FinishSignIn(t.Context(), visitor, here, "one", phone.Sign(t, w.beginAlone("one")))
@@ -300,7 +300,7 @@ func TestTwoAtOnce(t *testing.T) {
 
 // A passkey that is synchronised between devices has no signature counter.
 func TestPasskeyThatDoesNotCount(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	phone := w.add(w.mia)
 	for range 3 {
 		phone.Count = ^uint32(0) // the next signature is number zero
@@ -310,7 +310,7 @@ func TestPasskeyThatDoesNotCount(t *testing.T) {
 
 // Attack: a disabled account signs in by passkey.
 func TestDisabledAccount(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	phone := w.add(w.mia)
 	proof, err := w.Passkeys.FinishSignIn(t.Context(), visitor, here, "browser", phone.Sign(t, w.beginAlone("browser")))
 	w.must(err)
@@ -324,7 +324,7 @@ func TestDisabledAccount(t *testing.T) {
 // Attack: someone who knows the old password waits for the second factor while
 // the password is changed.
 func TestPasswordChangedMeanwhile(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	phone := w.add(w.mia)
 	proof, err := w.second(w.mia, phone)
 	w.must(err)
@@ -344,7 +344,7 @@ func TestPhishing(t *testing.T) {
 		"another key":    func(k *passkeytest.Key) { k.ID = []byte("made up") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			phone := w.add(w.mia)
 			change(phone)
 			w.want(w.alone(phone), passkey.ErrRejected, "alone")
@@ -356,7 +356,7 @@ func TestPhishing(t *testing.T) {
 
 // A passkey of one site is not offered, and does not work, at another.
 func TestAnotherSite(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	phone := w.add(w.mia)
 	there := passkey.Party{ID: "usher.example.org", Origins: []string{"https://usher.example.org"}}
 	if has, err := w.Passkeys.Has(t.Context(), there, w.mia.ID); has || err != nil {
@@ -370,7 +370,7 @@ func TestAnotherSite(t *testing.T) {
 }
 
 func TestGarbage(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	for _, answer := range []string{"", "{}", "null", "[]", `{"id":"","rawId":"","type":"public-key","response":{}}`} {
 		w.beginAlone("browser")
 		_, err := w.Passkeys.FinishSignIn(t.Context(), visitor, here, "browser", []byte(answer))
@@ -384,7 +384,7 @@ func TestGarbage(t *testing.T) {
 
 func TestChallengeExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newFixture(t)
 		phone := w.add(w.mia)
 		answer := phone.Sign(t, w.beginAlone("browser"))
 		time.Sleep(5*time.Minute - time.Second)
@@ -399,8 +399,8 @@ func TestChallengeExpires(t *testing.T) {
 // Attack: an attacker fills the memory with challenges, or prevents others from
 // signing in by that.
 func TestFlood(t *testing.T) {
-	w := newWorldWith(t, core.Config{FailedTries: 1}) // ten sign-ins may begin
-	for i := range 10 {                               // from one household
+	w := newFixtureWith(t, core.Config{FailedTries: 1}) // ten sign-ins may begin
+	for i := range 10 {                                 // from one household
 		_, err := w.Passkeys.BeginSignIn(w.Context(), here, "attacker's browser", "2001:db8::"+strconv.Itoa(i+1))
 		w.must(err)
 	}
@@ -410,7 +410,7 @@ func TestFlood(t *testing.T) {
 	}
 	w.beginAlone("mia's browser")
 
-	w = newWorld(t)
+	w = newFixture(t)
 	phone := w.add(w.mia)
 	first := phone.Sign(t, w.beginAlone("mia's browser"))
 	for i := range 10_000 {
@@ -422,7 +422,7 @@ func TestFlood(t *testing.T) {
 }
 
 func TestTooMany(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	for range 25 {
 		w.add(w.mia)
 	}
@@ -433,7 +433,7 @@ func TestTooMany(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	for name, want := range map[string]string{
 		"": "Passkey", "  my \t phone ": "my phone", "\x00\u202e": "Passkey", strings.Repeat("é", 70): strings.Repeat("é", 64),
 	} {

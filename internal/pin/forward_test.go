@@ -20,7 +20,7 @@ import (
 const back = "https://app.example.org/back?state=1"
 
 // startForward makes a PIN of a program to which a browser brings a proof.
-func (w *world) startForward(t *testing.T, client string) pin.PIN {
+func (w *fixture) startForward(t *testing.T, client string) pin.PIN {
 	t.Helper()
 	p, err := w.Start(t.Context(), device.Device{ClientIdentifier: client, Address: "address of " + client}, true, back)
 	if err != nil {
@@ -30,14 +30,14 @@ func (w *world) startForward(t *testing.T, client string) pin.PIN {
 }
 
 // redeem is Redeem by a client from its address.
-func (w *world) redeem(t *testing.T, id int64, client, proof string) (plexauth.Secret, error) {
+func (w *fixture) redeem(t *testing.T, id int64, client, proof string) (plexauth.Secret, error) {
 	t.Helper()
 	_, tok, err := w.Redeem(t.Context(), id, client, "address of "+client, plexauth.Secret(proof))
 	return tok, err
 }
 
 // proofOf is the proof that mia's browser is given.
-func (w *world) proofOf(t *testing.T, p pin.PIN) string {
+func (w *fixture) proofOf(t *testing.T, p pin.PIN) string {
 	t.Helper()
 	to, err := w.Forward(t.Context(), w.mia, p.Code)
 	if err != nil {
@@ -51,7 +51,7 @@ func (w *world) proofOf(t *testing.T, p pin.PIN) string {
 
 // The token of a PIN that needs a proof is given for the proof, and only once.
 func TestRedeem(t *testing.T) {
-	inWorld(t, tries, func(t *testing.T, w *world) {
+	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		p := w.startForward(t, "web")
 		_, err := w.redeem(t, p.ID, "web", "")
 		gone(t, "attack: no proof, before it is linked", err)
@@ -94,7 +94,7 @@ func TestRedeem(t *testing.T) {
 
 // Attack: the proof of one PIN, or of one account, for another.
 func TestProofIsBound(t *testing.T) {
-	inWorld(t, tries, func(t *testing.T, w *world) {
+	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		seen := make(map[string]bool)
 		var pins []pin.PIN
 		var proofs []string
@@ -133,7 +133,7 @@ func TestProofIsBound(t *testing.T) {
 
 // Attack: one proof is presented many times at once.
 func TestRedeemAtOnce(t *testing.T) {
-	inWorld(t, tries, func(t *testing.T, w *world) {
+	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		p := w.startForward(t, "web")
 		w.link(t, p.Code, w.mia)
 		proof := w.proofOf(t, p)
@@ -163,20 +163,20 @@ func TestRedeemAtOnce(t *testing.T) {
 // A proof is no good once its token is revoked, its account is disabled, or its
 // PIN has expired.
 func TestProofEnds(t *testing.T) {
-	for what, end := range map[string]func(*testing.T, *world) error{
-		"expired": func(*testing.T, *world) error { time.Sleep(pin.StrongTTL); return nil },
-		"revoked": func(t *testing.T, w *world) error {
+	for what, end := range map[string]func(*testing.T, *fixture) error{
+		"expired": func(*testing.T, *fixture) error { time.Sleep(pin.StrongTTL); return nil },
+		"revoked": func(t *testing.T, w *fixture) error {
 			list, err := paging.Rows(w.Tokens.List(t.Context(), w.mia.AccountID, paging.Request{}))
 			if err != nil || len(list) != 1 {
 				t.Fatal(list, err)
 			}
 			return w.Tokens.Revoke(t.Context(), w.mia, list[0].ID)
 		},
-		"disabled": func(t *testing.T, w *world) error { return w.Accounts.Disable(t.Context(), w.mia, w.mia.AccountID) },
-		"removed":  func(t *testing.T, w *world) error { return w.Accounts.Remove(t.Context(), w.mia, w.mia.AccountID) },
+		"disabled": func(t *testing.T, w *fixture) error { return w.Accounts.Disable(t.Context(), w.mia, w.mia.AccountID) },
+		"removed":  func(t *testing.T, w *fixture) error { return w.Accounts.Remove(t.Context(), w.mia, w.mia.AccountID) },
 	} {
 		t.Run(what, func(t *testing.T) {
-			inWorld(t, tries, func(t *testing.T, w *world) {
+			inFixture(t, tries, func(t *testing.T, w *fixture) {
 				p := w.startForward(t, "web")
 				w.link(t, p.Code, w.mia)
 				proof := w.proofOf(t, p)
@@ -195,7 +195,7 @@ func TestProofEnds(t *testing.T) {
 // Attack: a program with a token of the account completes a sign-in that takes a
 // person's consent in a browser.
 func TestTokenLinksNoProofPIN(t *testing.T) {
-	inWorld(t, tries, func(t *testing.T, w *world) {
+	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		tok := w.linked(t, "tv", w.mia)
 		principal, err := w.Tokens.Verify(t.Context(), tok)
 		if err != nil {
@@ -212,7 +212,7 @@ func TestTokenLinksNoProofPIN(t *testing.T) {
 // A wrong proof is not counted as a guess of an ID: the attacker makes a program
 // present many.
 func TestWrongProofsLimitNobody(t *testing.T) {
-	inWorld(t, tries, func(t *testing.T, w *world) {
+	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		p := w.startForward(t, "web")
 		w.link(t, p.Code, w.mia)
 		for range 2 * pin.PollBurst {
@@ -228,7 +228,7 @@ func TestWrongProofsLimitNobody(t *testing.T) {
 // A PIN without an address is given to whoever started it, with any proof or
 // none.
 func TestProofWithoutNeed(t *testing.T) {
-	inWorld(t, tries, func(t *testing.T, w *world) {
+	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		p := w.start(t, "tv", true)
 		if tok, err := w.redeem(t, p.ID, "tv", "anything"); tok != "" || err != nil {
 			t.Errorf("before it is linked: %d letters, %v", len(tok), err)
@@ -248,7 +248,7 @@ func TestProofWithoutNeed(t *testing.T) {
 // The address is a web address that people and browsers read alike, and has room
 // for the proof.
 func TestProofURL(t *testing.T) {
-	inWorld(t, 0, func(t *testing.T, w *world) {
+	inFixture(t, 0, func(t *testing.T, w *fixture) {
 		for address, good := range map[string]bool{
 			"": true, "https://app.example.org": true, "http://127.0.0.1:8080/back?x=1#y": true, "http://[::1]:8080/": true,
 			"https://xn--shlf-fpa.example.org/": true, "https://app.example.org/?proof=1&pinProofs=2&x=pinProof": true,

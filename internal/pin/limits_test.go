@@ -20,7 +20,7 @@ const tries = 10
 // a PIN that waits. The number of tries is seen, not computed: the guesser of
 // this test never stops.
 func TestGuessingIsHopeless(t *testing.T) {
-	inWorld(t, tries, func(t *testing.T, w *world) {
+	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		guesses := 0
 		count := func(err error) {
 			if errors.Is(err, pin.ErrNotFound) {
@@ -53,7 +53,7 @@ func TestGuessingIsHopeless(t *testing.T) {
 
 // An ID is guessed by who knows the client identifier, with the token as prize.
 func TestGuessingIDsIsHopeless(t *testing.T) {
-	inWorld(t, tries, func(t *testing.T, w *world) {
+	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		const rounds = 100 // of a second, each with more guesses than get through
 		guesses := 0
 		for range rounds {
@@ -82,7 +82,7 @@ func TestGuessingIDsIsHopeless(t *testing.T) {
 // come at the same time, nor right codes between the wrong ones.
 func TestGuessingIsBounded(t *testing.T) {
 	t.Run("a right code after too many wrong ones", func(t *testing.T) {
-		inWorld(t, tries, func(t *testing.T, w *world) {
+		inFixture(t, tries, func(t *testing.T, w *fixture) {
 			p := w.start(t, "tv", false)
 			for range tries {
 				gone(t, "a wrong code", w.Link(t.Context(), w.mia, "CCCC"))
@@ -96,7 +96,7 @@ func TestGuessingIsBounded(t *testing.T) {
 		})
 	})
 	t.Run("at the same time", func(t *testing.T) {
-		inWorld(t, tries, func(t *testing.T, w *world) {
+		inFixture(t, tries, func(t *testing.T, w *fixture) {
 			errs := make([]error, 500)
 			var wg sync.WaitGroup
 			for i := range errs {
@@ -115,7 +115,7 @@ func TestGuessingIsBounded(t *testing.T) {
 		})
 	})
 	t.Run("with right codes between", func(t *testing.T) {
-		inWorld(t, tries, func(t *testing.T, w *world) {
+		inFixture(t, tries, func(t *testing.T, w *fixture) {
 			own := w.start(t, "own", false)
 			for range tries {
 				if _, err := w.Find(t.Context(), w.mia, own.Code); err != nil {
@@ -129,7 +129,7 @@ func TestGuessingIsBounded(t *testing.T) {
 		})
 	})
 	t.Run("with others between that nobody guesses", func(t *testing.T) {
-		inWorld(t, tries, func(t *testing.T, w *world) {
+		inFixture(t, tries, func(t *testing.T, w *fixture) {
 			for range 20 * tries {
 				for _, code := range []string{"", "CCC", "CCC0", strings.Repeat("c", 25)} {
 					_, err := w.Find(t.Context(), w.mia, code)
@@ -145,7 +145,7 @@ func TestGuessingIsBounded(t *testing.T) {
 		})
 	})
 	t.Run("by many accounts from one address", func(t *testing.T) {
-		inWorld(t, tries, func(t *testing.T, w *world) {
+		inFixture(t, tries, func(t *testing.T, w *fixture) {
 			through := 0
 			for account := range int64(50) {
 				for range tries {
@@ -164,7 +164,7 @@ func TestGuessingIsBounded(t *testing.T) {
 // A program that polls twice a second for all of a PIN's life is never refused,
 // whatever others do behind the same router, and if it forgets to end.
 func TestPollersAreNeverRefused(t *testing.T) {
-	inWorld(t, tries, func(t *testing.T, w *world) {
+	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		p := w.start(t, "tv", true)
 		poll := func(id int64, client string) error {
 			_, _, err := w.Get(t.Context(), id, client, "home")
@@ -199,7 +199,7 @@ func TestPollersAreNeverRefused(t *testing.T) {
 
 // Unknown IDs are bounded by address, too.
 func TestUnknownIDsAreBounded(t *testing.T) {
-	inWorld(t, tries, func(t *testing.T, w *world) {
+	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		p := w.start(t, "tv", false)
 		refused := false
 		for i := range int64(20 * pin.PollBurst) {
@@ -219,7 +219,7 @@ func TestUnknownIDsAreBounded(t *testing.T) {
 func TestPINsAreBounded(t *testing.T) {
 	for _, strong := range []bool{false, true} {
 		t.Run(fmt.Sprint("strong ", strong), func(t *testing.T) {
-			inWorld(t, tries, func(t *testing.T, w *world) {
+			inFixture(t, tries, func(t *testing.T, w *fixture) {
 				made := 0
 				for range 1000 {
 					_, err := w.Start(t.Context(), device.Device{ClientIdentifier: "tv", Address: "one"}, strong, "")
@@ -236,7 +236,7 @@ func TestPINsAreBounded(t *testing.T) {
 			})
 		})
 	}
-	inWorld(t, tries, func(t *testing.T, w *world) {
+	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		for i := range pin.MaxShort {
 			w.start(t, fmt.Sprint("tv", i), false)
 		}
@@ -251,7 +251,7 @@ func TestPINsAreBounded(t *testing.T) {
 // Attack: one household, which has many networks of IPv6, keeps everybody else
 // from starting a PIN.
 func TestOneHouseholdLeavesRoomForOthers(t *testing.T) {
-	inWorld(t, tries, func(t *testing.T, w *world) {
+	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		from := func(address string) (pin.PIN, error) {
 			return w.Start(t.Context(), device.Device{ClientIdentifier: "tv", Address: address}, false, "")
 		}
@@ -306,7 +306,7 @@ func TestOneHouseholdLeavesRoomForOthers(t *testing.T) {
 
 // Without limits, as in tests of other programs, nobody must wait.
 func TestWithoutLimits(t *testing.T) {
-	inWorld(t, 0, func(t *testing.T, w *world) {
+	inFixture(t, 0, func(t *testing.T, w *fixture) {
 		for range 1000 {
 			gone(t, "a wrong code", w.Link(t.Context(), w.mia, "CCCC"))
 			_, err := w.poll(t, 1, "tv")

@@ -22,30 +22,30 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// world is the services with two people, in a bubble whose clock moves by itself.
-type world struct {
+// fixture is the services with two people, in a bubble whose clock moves by itself.
+type fixture struct {
 	*pin.Service
 	*coretest.Core
 	mia, noa audit.Actor
 }
 
-// inWorld runs a test in a bubble.
-func inWorld(t *testing.T, tries int, test func(*testing.T, *world)) {
+// inFixture runs a test in a bubble.
+func inFixture(t *testing.T, tries int, test func(*testing.T, *fixture)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := coretest.New(t, core.Config{FailedTries: tries, Now: time.Now})
-		w := &world{Service: c.PINs, Core: c}
+		w := &fixture{Service: c.PINs, Core: c}
 		w.mia, w.noa = w.person("mia"), w.person("noa")
 		test(t, w)
 	})
 }
 
-func (w *world) person(name string) audit.Actor {
+func (w *fixture) person(name string) audit.Actor {
 	return audit.Actor{AccountID: w.Add(name).ID, Address: "address of " + name}
 }
 
 // start makes a PIN of a client, whose address is named after it.
-func (w *world) start(t *testing.T, client string, strong bool) pin.PIN {
+func (w *fixture) start(t *testing.T, client string, strong bool) pin.PIN {
 	t.Helper()
 	d := device.Device{ClientIdentifier: client, Product: "Cinema", Address: "address of " + client}
 	p, err := w.Start(t.Context(), d, strong, "")
@@ -56,13 +56,13 @@ func (w *world) start(t *testing.T, client string, strong bool) pin.PIN {
 }
 
 // poll is Get by a client from its address.
-func (w *world) poll(t *testing.T, id int64, client string) (plexauth.Secret, error) {
+func (w *fixture) poll(t *testing.T, id int64, client string) (plexauth.Secret, error) {
 	t.Helper()
 	_, tok, err := w.Get(t.Context(), id, client, "address of "+client)
 	return tok, err
 }
 
-func (w *world) link(t *testing.T, code string, by audit.Actor) {
+func (w *fixture) link(t *testing.T, code string, by audit.Actor) {
 	t.Helper()
 	if err := w.Link(t.Context(), by, code); err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func (w *world) link(t *testing.T, code string, by audit.Actor) {
 }
 
 // linked makes a PIN, links it and returns its token.
-func (w *world) linked(t *testing.T, client string, by audit.Actor) plexauth.Secret {
+func (w *fixture) linked(t *testing.T, client string, by audit.Actor) plexauth.Secret {
 	t.Helper()
 	p := w.start(t, client, true)
 	w.link(t, p.Code, by)
@@ -82,7 +82,7 @@ func (w *world) linked(t *testing.T, client string, by audit.Actor) plexauth.Sec
 }
 
 // whose is the account that a token is good for; 0: it is good for none.
-func (w *world) whose(t *testing.T, tok plexauth.Secret) int64 {
+func (w *fixture) whose(t *testing.T, tok plexauth.Secret) int64 {
 	t.Helper()
 	p, err := w.Tokens.Verify(t.Context(), tok)
 	if err != nil && !errors.Is(err, token.ErrInvalid) {
@@ -118,7 +118,7 @@ func TestPIN(t *testing.T) {
 		"strong": {true, `^[0-9a-z]{25}$`, 30 * time.Minute, func(c string) string { return c + "\n" }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, 10, func(t *testing.T, w *world) {
+			inFixture(t, 10, func(t *testing.T, w *fixture) {
 				p := w.start(t, "tv", kind.strong)
 				if !regexp.MustCompile(kind.code).MatchString(p.Code) || p.ID <= 0 || p.ID >= 1<<31 {
 					t.Errorf("PIN %d has the code %s", p.ID, p.Code)
@@ -160,7 +160,7 @@ func TestPIN(t *testing.T) {
 }
 
 func TestExpiredPIN(t *testing.T) {
-	inWorld(t, 10, func(t *testing.T, w *world) {
+	inFixture(t, 10, func(t *testing.T, w *fixture) {
 		p := w.start(t, "tv", false)
 		time.Sleep(15*time.Minute - time.Millisecond)
 		if _, err := w.Find(t.Context(), w.mia, p.Code); err != nil {
@@ -180,7 +180,7 @@ func TestExpiredPIN(t *testing.T) {
 
 // Nobody but the client that made a PIN is given its token.
 func TestTokenIsForItsClientOnly(t *testing.T) {
-	inWorld(t, 10, func(t *testing.T, w *world) {
+	inFixture(t, 10, func(t *testing.T, w *fixture) {
 		p := w.start(t, "tv", false)
 		w.link(t, p.Code, w.mia)
 		for what, client := range map[string]string{
@@ -198,7 +198,7 @@ func TestTokenIsForItsClientOnly(t *testing.T) {
 
 // A code is claimed once, however many try at the same time.
 func TestCodeIsClaimedOnce(t *testing.T) {
-	inWorld(t, 100, func(t *testing.T, w *world) {
+	inFixture(t, 100, func(t *testing.T, w *fixture) {
 		p := w.start(t, "tv", false)
 		errs := make([]error, 20)
 		var wg sync.WaitGroup
@@ -229,20 +229,20 @@ func TestCodeIsClaimedOnce(t *testing.T) {
 // A token that is revoked is not handed out any more, nor one of an account
 // that is disabled or gone.
 func TestPINEndsWithItsToken(t *testing.T) {
-	for what, end := range map[string]func(*testing.T, *world, plexauth.Secret) error{
-		"revoked": func(t *testing.T, w *world, tok plexauth.Secret) error {
+	for what, end := range map[string]func(*testing.T, *fixture, plexauth.Secret) error{
+		"revoked": func(t *testing.T, w *fixture, tok plexauth.Secret) error {
 			p, err := w.Tokens.Verify(t.Context(), tok)
 			return errors.Join(err, w.Tokens.SignOut(t.Context(), w.mia, p))
 		},
-		"disabled": func(t *testing.T, w *world, _ plexauth.Secret) error {
+		"disabled": func(t *testing.T, w *fixture, _ plexauth.Secret) error {
 			return w.Accounts.Disable(t.Context(), w.mia, w.mia.AccountID)
 		},
-		"removed": func(t *testing.T, w *world, _ plexauth.Secret) error {
+		"removed": func(t *testing.T, w *fixture, _ plexauth.Secret) error {
 			return w.Accounts.Remove(t.Context(), w.mia, w.mia.AccountID)
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			inWorld(t, 10, func(t *testing.T, w *world) {
+			inFixture(t, 10, func(t *testing.T, w *fixture) {
 				p := w.start(t, "tv", false)
 				w.link(t, p.Code, w.mia)
 				tok, err := w.poll(t, p.ID, "tv")
@@ -261,7 +261,7 @@ func TestPINEndsWithItsToken(t *testing.T) {
 }
 
 func TestDisabledAccountLinksNothing(t *testing.T) {
-	inWorld(t, 10, func(t *testing.T, w *world) {
+	inFixture(t, 10, func(t *testing.T, w *fixture) {
 		p := w.start(t, "tv", false)
 		if err := w.Accounts.Disable(t.Context(), w.mia, w.mia.AccountID); err != nil {
 			t.Fatal(err)
@@ -274,7 +274,7 @@ func TestDisabledAccountLinksNothing(t *testing.T) {
 // An abandoned flow ends nobody's token, nor does one more flow of the same
 // client, within the ten that a device holds.
 func TestFlowsLeaveOtherTokensAlone(t *testing.T) {
-	inWorld(t, 0, func(t *testing.T, w *world) {
+	inFixture(t, 0, func(t *testing.T, w *fixture) {
 		var tokens []plexauth.Secret
 		for i := range token.PerDevice {
 			for j := range 15 { // abandoned, by the same client and by others
@@ -313,7 +313,7 @@ func TestFlowsLeaveOtherTokensAlone(t *testing.T) {
 
 // Polling asks the store nothing while nothing changed.
 func TestPollingTouchesNoSQL(t *testing.T) {
-	inWorld(t, 10, func(t *testing.T, w *world) {
+	inFixture(t, 10, func(t *testing.T, w *fixture) {
 		waits, linked := w.start(t, "tv", false), w.start(t, "phone", true)
 		w.link(t, linked.Code, w.mia)
 		for _, p := range []pin.PIN{waits, linked} {

@@ -12,7 +12,7 @@ import (
 // The audit log says which device was linked to whom, with which token, and which
 // was denied.
 func TestRecorded(t *testing.T) {
-	inWorld(t, 10, func(t *testing.T, w *world) {
+	inFixture(t, 10, func(t *testing.T, w *fixture) {
 		before, err := w.Audit.List(t.Context(), audit.Query{Limit: 1})
 		if err != nil {
 			t.Fatal(err)
@@ -57,7 +57,7 @@ func TestRecorded(t *testing.T) {
 
 // A person sees which device waits under a code, while it waits.
 func TestFind(t *testing.T) {
-	inWorld(t, 10, func(t *testing.T, w *world) {
+	inFixture(t, 10, func(t *testing.T, w *fixture) {
 		for _, strong := range []bool{false, true} {
 			p := w.start(t, "tv", strong)
 			found, err := w.Find(t.Context(), w.mia, p.Code)

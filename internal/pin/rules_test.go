@@ -17,7 +17,7 @@ import (
 // Those that wait are bounded, each kind for itself. Those that are linked or
 // have expired do not count.
 func TestOnlyPINsThatWaitAreBounded(t *testing.T) {
-	inWorld(t, 0, func(t *testing.T, w *world) {
+	inFixture(t, 0, func(t *testing.T, w *fixture) {
 		w.SetMost(1)
 		start := func(strong bool) error {
 			_, err := w.Start(t.Context(), device.Device{ClientIdentifier: "tv", Address: "192.0.2.1"}, strong, "")
@@ -45,7 +45,7 @@ func TestOnlyPINsThatWaitAreBounded(t *testing.T) {
 func TestRoomForPINs(t *testing.T) {
 	for _, strong := range []bool{false, true} {
 		t.Run(fmt.Sprint("strong ", strong), func(t *testing.T) {
-			inWorld(t, 0, func(t *testing.T, w *world) {
+			inFixture(t, 0, func(t *testing.T, w *fixture) {
 				w.SetMost(5)
 				other := w.start(t, "tv", !strong)
 				started := make(map[string]pin.PIN)
@@ -98,7 +98,7 @@ func TestRoomForPINs(t *testing.T) {
 // The device that is linked is the one that started the PIN, as it described
 // itself.
 func TestLinkAddsItsDevice(t *testing.T) {
-	inWorld(t, 10, func(t *testing.T, w *world) {
+	inFixture(t, 10, func(t *testing.T, w *fixture) {
 		want := device.Device{
 			ClientIdentifier: "tv", Product: "product", Version: "version", Platform: "platform",
 			PlatformVersion: "platform version", Device: "device", Model: "model", Vendor: "vendor", Name: "name",
@@ -130,7 +130,7 @@ func TestLinkAddsItsDevice(t *testing.T) {
 
 // A link that is rejected leaves no token and no row in the log.
 func TestRejectedLinkLeavesNothing(t *testing.T) {
-	inWorld(t, 100, func(t *testing.T, w *world) {
+	inFixture(t, 100, func(t *testing.T, w *fixture) {
 		if err := w.Accounts.Disable(t.Context(), audit.Actor{}, w.noa.AccountID); err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func TestRejectedLinkLeavesNothing(t *testing.T) {
 // A linked PIN is answered for as long as its token is good: not while the
 // account is disabled, and again when it is enabled.
 func TestLinkedPINOfADisabledAccount(t *testing.T) {
-	inWorld(t, 10, func(t *testing.T, w *world) {
+	inFixture(t, 10, func(t *testing.T, w *fixture) {
 		p := w.start(t, "tv", false)
 		w.link(t, p.Code, w.mia)
 		for range 2 {
@@ -189,7 +189,7 @@ func TestLinkedPINOfADisabledAccount(t *testing.T) {
 // A device that is linked for the eleventh time loses its least recently used
 // token, as one that signs in does.
 func TestLinkMakesRoom(t *testing.T) {
-	inWorld(t, 0, func(t *testing.T, w *world) {
+	inFixture(t, 0, func(t *testing.T, w *fixture) {
 		mia, err := w.Accounts.Get(t.Context(), w.mia.AccountID)
 		if err != nil {
 			t.Fatal(err)
@@ -217,7 +217,7 @@ func TestLinkMakesRoom(t *testing.T) {
 // Attack: one account denies the sign-ins of others by guessing their codes. It
 // is limited as linking is.
 func TestDenyIsLimited(t *testing.T) {
-	inWorld(t, tries, func(t *testing.T, w *world) {
+	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		p := w.start(t, "tv", false)
 		for range tries {
 			gone(t, "a wrong code", w.Deny(t.Context(), w.mia, "CCCC"))

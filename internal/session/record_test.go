@@ -14,7 +14,7 @@ import (
 
 // recorded returns the kind, the account and the detail of every event that was
 // recorded while f ran, in this order.
-func (w world) recorded(t *testing.T, f func()) []string {
+func (w fixture) recorded(t *testing.T, f func()) []string {
 	t.Helper()
 	before := w.events(t)
 	f()
@@ -25,7 +25,7 @@ func (w world) recorded(t *testing.T, f func()) []string {
 	return list
 }
 
-func (w world) events(t *testing.T) []audit.Entry {
+func (w fixture) events(t *testing.T) []audit.Entry {
 	t.Helper()
 	list, err := w.Audit.List(t.Context(), audit.Query{OldestFirst: true, Limit: 1000})
 	if err != nil {
@@ -37,7 +37,7 @@ func (w world) events(t *testing.T) []audit.Entry {
 // The audit log has the beginning and the end of every session, and a sign-in
 // that lacks its second factor.
 func TestRecorded(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	var half, whole session.Session
 	got := w.recorded(t, func() {
 		_, whole = w.start(t, true)
@@ -75,7 +75,7 @@ func TestRevokeOthersIsRecorded(t *testing.T) {
 		{"all but this browser", true, true, true, "all 1, and every browser but one"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			except := int64(0)
 			if test.browsers {
 				_, s := w.start(t, true)
@@ -108,7 +108,7 @@ func TestRevokeOthersIsRecorded(t *testing.T) {
 func TestLastUseOfASession(t *testing.T) {
 	begin := time.Now().Truncate(time.Millisecond)
 	now := begin
-	w := newWorldAt(t, func() time.Time { return now })
+	w := newFixtureAt(t, func() time.Time { return now })
 	cookie, _ := w.start(t, true)
 	const elsewhere = "192.0.2.7"
 	for _, test := range []struct {
@@ -140,7 +140,7 @@ func TestLastUseOfASession(t *testing.T) {
 // Half a session is found, to ask for the second factor, for as long as the
 // account is what the password was checked for.
 func TestHalfASessionIsFound(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	cookie, half := w.start(t, false)
 	s, err := w.Sessions.Find(t.Context(), cookie, home)
 	if err != nil || s.Complete || s.ID != half.ID {

@@ -19,28 +19,28 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// world is the services with one account.
-type world struct {
+// fixture is the services with one account.
+type fixture struct {
 	*coretest.Core
 	mia account.Account
 }
 
-func newWorld(t *testing.T) world { return newWorldAt(t, time.Now) }
+func newFixture(t *testing.T) fixture { return newFixtureAt(t, time.Now) }
 
-func newWorldAt(t *testing.T, now func() time.Time) world {
+func newFixtureAt(t *testing.T, now func() time.Time) fixture {
 	t.Helper()
 	c := coretest.New(t, core.Config{Now: now})
-	return world{c, c.Add("mia")}
+	return fixture{c, c.Add("mia")}
 }
 
-func (w world) proof() signin.Proof { return w.Prove(w.mia).Proof }
+func (w fixture) proof() signin.Proof { return w.Prove(w.mia).Proof }
 
 // home is where mia's browser is, and by is mia there.
 const home = "192.0.2.1"
 
-func (w world) by() audit.Actor { return audit.Actor{AccountID: w.mia.ID, Address: home} }
+func (w fixture) by() audit.Actor { return audit.Actor{AccountID: w.mia.ID, Address: home} }
 
-func (w world) start(t *testing.T, complete bool) (plexauth.Secret, session.Session) {
+func (w fixture) start(t *testing.T, complete bool) (plexauth.Secret, session.Session) {
 	t.Helper()
 	cookie, s, err := w.Sessions.Start(t.Context(), w.by(), w.proof(), complete, "Firefox")
 	if err != nil {
@@ -49,7 +49,7 @@ func (w world) start(t *testing.T, complete bool) (plexauth.Secret, session.Sess
 	return cookie, s
 }
 
-func (w world) wantNone(t *testing.T, cookie plexauth.Secret, why string) {
+func (w fixture) wantNone(t *testing.T, cookie plexauth.Secret, why string) {
 	t.Helper()
 	if _, err := w.Sessions.Find(t.Context(), cookie, home); !errors.Is(err, session.ErrNotFound) {
 		t.Errorf("%s: error %v, want ErrNotFound", why, err)
@@ -60,7 +60,7 @@ func TestSessionLastsAMonth(t *testing.T) {
 	// Not synctest: the database is polled four times a second, and a
 	// month has ten million of those.
 	now := time.Now().Truncate(time.Millisecond)
-	w := newWorldAt(t, func() time.Time { return now })
+	w := newFixtureAt(t, func() time.Time { return now })
 	cookie, _ := w.start(t, true)
 	now = now.Add(session.Life - time.Second)
 	s, err := w.Sessions.Find(t.Context(), cookie, "192.0.2.9")
@@ -79,7 +79,7 @@ func TestSessionLastsAMonth(t *testing.T) {
 // front of the second factor; or keeps the first cookie to use it later.
 func TestHalfASession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newFixture(t)
 		cookie, _ := w.start(t, false)
 		time.Sleep(10 * time.Minute)
 		w.wantNone(t, cookie, "ten minutes later")
@@ -104,7 +104,7 @@ func TestHalfASession(t *testing.T) {
 
 // Attack: the second factor of one account completes the session of another.
 func TestAnotherAccountsFactor(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	noa := w.Add("noa")
 	_, half := w.start(t, false)
 	_, err := w.Sessions.Complete(t.Context(), w.by(), half, w.Prove(noa).Proof)
@@ -115,22 +115,22 @@ func TestAnotherAccountsFactor(t *testing.T) {
 
 // A session ends with what it stands on.
 func TestSessionEnds(t *testing.T) {
-	for name, end := range map[string]func(*testing.T, world, session.Session) error{
-		"sign-out": func(t *testing.T, w world, s session.Session) error {
+	for name, end := range map[string]func(*testing.T, fixture, session.Session) error{
+		"sign-out": func(t *testing.T, w fixture, s session.Session) error {
 			return w.Sessions.Revoke(t.Context(), w.by(), w.mia.ID, s.ID)
 		},
-		"account disabled": func(t *testing.T, w world, _ session.Session) error {
+		"account disabled": func(t *testing.T, w fixture, _ session.Session) error {
 			return w.Accounts.Disable(t.Context(), w.by(), w.mia.ID)
 		},
-		"account removed": func(t *testing.T, w world, _ session.Session) error {
+		"account removed": func(t *testing.T, w fixture, _ session.Session) error {
 			return w.Accounts.Remove(t.Context(), w.by(), w.mia.ID)
 		},
-		"everything else": func(t *testing.T, w world, s session.Session) error {
+		"everything else": func(t *testing.T, w fixture, s session.Session) error {
 			return w.Sessions.RevokeOthers(t.Context(), w.by(), w.mia.ID, s.ID+1)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			cookie, s := w.start(t, true)
 			if _, err := w.Sessions.Find(t.Context(), cookie, home); err != nil {
 				t.Fatal(err)
@@ -145,7 +145,7 @@ func TestSessionEnds(t *testing.T) {
 
 // Attack: somebody ends the sessions of others by their numbers.
 func TestEndAnothersSession(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	cookie, s := w.start(t, true)
 	if err := w.Sessions.Revoke(t.Context(), w.by(), w.mia.ID+1, s.ID); !errors.Is(err, session.ErrNotFound) {
 		t.Errorf("ending it gives %v, want ErrNotFound", err)
@@ -157,7 +157,7 @@ func TestEndAnothersSession(t *testing.T) {
 
 // A password that has changed since it was checked starts nothing.
 func TestStaleProof(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	proof := w.proof()
 	if err := w.Accounts.SetPassword(t.Context(), w.by(), w.mia.ID, "another password"); err != nil {
 		t.Fatal(err)
@@ -169,7 +169,7 @@ func TestStaleProof(t *testing.T) {
 }
 
 func TestLongUserAgent(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	_, s, err := w.Sessions.Start(t.Context(), w.by(), w.proof(), true, strings.Repeat("x", 10_000))
 	if err != nil || len(s.UserAgent) > 255 {
 		t.Errorf("%d bytes are kept, %v", len(s.UserAgent), err)
@@ -178,7 +178,7 @@ func TestLongUserAgent(t *testing.T) {
 
 // RevokeOthers leaves the one session that asks, and what is another account's.
 func TestRevokeOthers(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	noa := w.Add("noa")
 	here, own := w.start(t, true)
 	there, _ := w.start(t, true)
@@ -206,7 +206,7 @@ func TestRevokeOthers(t *testing.T) {
 // Attack: many requests complete the same half of a session at once. One does,
 // and the others' cookies are worth nothing.
 func TestCompletedOnce(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	_, half := w.start(t, false)
 	cookies, errs := make([]plexauth.Secret, 20), make([]error, 20)
 	var wg sync.WaitGroup
@@ -236,8 +236,8 @@ func TestCompletedOnce(t *testing.T) {
 // half sessions until the others are signed out.
 func TestAccountHasManyBrowsers(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	w := newWorldAt(t, func() time.Time { now = now.Add(time.Millisecond); return now })
-	noa := world{w.Core, w.Add("noa")}
+	w := newFixtureAt(t, func() time.Time { now = now.Add(time.Millisecond); return now })
+	noa := fixture{w.Core, w.Add("noa")}
 	other, _ := noa.start(t, true)
 	cookies := make([]plexauth.Secret, session.PerAccount)
 	for i := range cookies {

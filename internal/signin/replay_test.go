@@ -11,9 +11,9 @@ import (
 // Attack: somebody has seen a verification code that was used, and tries it after
 // its owner has signed in in another way.
 func TestUsedCodeStaysUsed(t *testing.T) {
-	for name, prove := range map[string]func(*world) signin.Proof{
-		"a backup code": func(w *world) signin.Proof { return w.password(w.backup[0]) },
-		"a passkey":     func(w *world) signin.Proof { return w.passkey("a") },
+	for name, prove := range map[string]func(*fixture) signin.Proof{
+		"a backup code": func(w *fixture) signin.Proof { return w.password(w.backup[0]) },
+		"a passkey":     func(w *fixture) signin.Proof { return w.passkey("a") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := withFactors(t)

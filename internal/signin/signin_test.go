@@ -26,8 +26,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// world is the services with one account.
-type world struct {
+// fixture is the services with one account.
+type fixture struct {
 	*coretest.Core
 	t   *testing.T
 	mia account.Account
@@ -43,16 +43,16 @@ var by = audit.Actor{Device: "Player", Address: "192.0.2.1"}
 // site is what passkeys are for.
 var site = passkey.Party{ID: "localhost", Origins: []string{"http://localhost"}}
 
-func newWorld(t *testing.T, cfg core.Config) *world {
+func newFixture(t *testing.T, cfg core.Config) *fixture {
 	t.Helper()
 	c := coretest.New(t, cfg)
-	return &world{Core: c, t: t, mia: c.Add("mia")}
+	return &fixture{Core: c, t: t, mia: c.Add("mia")}
 }
 
-// withFactors is newWorld with a second factor and a passkey.
-func withFactors(t *testing.T) *world {
+// withFactors is newFixture with a second factor and a passkey.
+func withFactors(t *testing.T) *fixture {
 	t.Helper()
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	w.enrol()
 	options, err := w.Passkeys.BeginAdd(t.Context(), site, w.mia, "browser")
 	w.must(err)
@@ -62,14 +62,14 @@ func withFactors(t *testing.T) *world {
 	return w
 }
 
-func (w *world) must(err error) {
+func (w *fixture) must(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *world) enrol() {
+func (w *fixture) enrol() {
 	w.t.Helper()
 	var err error
 	w.enrolment = account.NewEnrolment("usher", "mia")
@@ -78,7 +78,7 @@ func (w *world) enrol() {
 }
 
 // totp returns the code that mia's authenticator shows.
-func (w *world) totp() plexauth.Secret {
+func (w *fixture) totp() plexauth.Secret {
 	w.t.Helper()
 	code, err := totp.GenerateCode(string(w.enrolment.Secret), w.Clock.Now())
 	w.must(err)
@@ -86,7 +86,7 @@ func (w *world) totp() plexauth.Secret {
 }
 
 // password returns the proof of mia's password, with a code if there is one.
-func (w *world) password(code plexauth.Secret) signin.Proof {
+func (w *fixture) password(code plexauth.Secret) signin.Proof {
 	w.t.Helper()
 	v, err := w.Accounts.VerifyPassword(w.t.Context(), by, account.Credentials{
 		Login: "mia", Password: coretest.Password, Code: code,
@@ -96,7 +96,7 @@ func (w *world) password(code plexauth.Secret) signin.Proof {
 }
 
 // passkey returns the proof of mia's passkey, in a browser.
-func (w *world) passkey(browser string) signin.Proof {
+func (w *fixture) passkey(browser string) signin.Proof {
 	w.t.Helper()
 	options, err := w.Passkeys.BeginSignIn(w.t.Context(), site, browser, by.Address)
 	w.must(err)
@@ -106,17 +106,17 @@ func (w *world) passkey(browser string) signin.Proof {
 }
 
 // toToken spends a proof on a token, and toSession on a session.
-func (w *world) toToken(p signin.Proof) error {
+func (w *fixture) toToken(p signin.Proof) error {
 	_, err := w.Tokens.SignIn(w.t.Context(), by, p, device.Device{ClientIdentifier: "tv"})
 	return err
 }
 
-func (w *world) toSession(p signin.Proof) error {
+func (w *fixture) toSession(p signin.Proof) error {
 	_, _, err := w.Sessions.Start(w.t.Context(), by, p, true, "Firefox")
 	return err
 }
 
-func (w *world) wants(what string, err, want error) {
+func (w *fixture) wants(what string, err, want error) {
 	w.t.Helper()
 	if !errors.Is(err, want) {
 		w.t.Errorf("%s: error %v, want %v", what, err, want)
@@ -124,7 +124,7 @@ func (w *world) wants(what string, err, want error) {
 }
 
 // signedIn counts what a proof may lead to.
-func (w *world) signedIn() int {
+func (w *fixture) signedIn() int {
 	w.t.Helper()
 	tokens, err := w.Tokens.Count(w.t.Context())
 	w.must(err)
@@ -136,19 +136,19 @@ func (w *world) signedIn() int {
 // Attack: one proof is spent on more than one token or session.
 func TestProofIsSpentOnce(t *testing.T) {
 	for name, row := range map[string]struct {
-		prove func(*world) signin.Proof
+		prove func(*fixture) signin.Proof
 		want  error
 	}{
-		"a password, with a verification code": {func(w *world) signin.Proof { return w.password(w.totp()) }, account.ErrCode},
-		"a password, with a backup code":       {func(w *world) signin.Proof { return w.password(w.backup[0]) }, account.ErrCode},
-		"a passkey":                            {func(w *world) signin.Proof { return w.passkey("a") }, passkey.ErrRejected},
-		"a password alone": {func(w *world) signin.Proof {
+		"a password, with a verification code": {func(w *fixture) signin.Proof { return w.password(w.totp()) }, account.ErrCode},
+		"a password, with a backup code":       {func(w *fixture) signin.Proof { return w.password(w.backup[0]) }, account.ErrCode},
+		"a passkey":                            {func(w *fixture) signin.Proof { return w.passkey("a") }, passkey.ErrRejected},
+		"a password alone": {func(w *fixture) signin.Proof {
 			w.must(w.Accounts.RemoveSecondFactor(w.t.Context(), by, w.mia.ID))
 			return w.password("")
 		}, account.ErrCredentials},
 	} {
-		for first, spend := range map[string]func(*world, signin.Proof) error{
-			"on a token": (*world).toToken, "on a session": (*world).toSession,
+		for first, spend := range map[string]func(*fixture, signin.Proof) error{
+			"on a token": (*fixture).toToken, "on a session": (*fixture).toSession,
 		} {
 			t.Run(name+" "+first, func(t *testing.T) {
 				w := withFactors(t)
@@ -168,20 +168,20 @@ func TestProofIsSpentOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &world{Core: c, t: t, mia: v.Account}
+		w := &fixture{Core: c, t: t, mia: v.Account}
 		w.must(w.toSession(v.Proof))
 		w.wants("attack: spending it again", w.toToken(v.Proof), account.ErrCredentials)
 	})
 }
 
 // spender spends proofs of a test's own.
-func (w *world) spender() *signin.Spender {
+func (w *fixture) spender() *signin.Spender {
 	return signin.New(signin.Config{DB: w.DB, Rows: store.Proofs{}, Audit: w.Audit})
 }
 
 // The error of a void proof is the claim's, and nothing is written.
 func TestVoid(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	void := errors.New("void")
 	asked := 0
 	p := signin.NewProof(signin.Claim{
@@ -208,7 +208,7 @@ func TestVoid(t *testing.T) {
 
 // A proof that nobody made proves nothing, and is a mistake of the caller.
 func TestZeroProof(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	var p signin.Proof
 	if p.AccountID() != 0 || p.Revision() != 0 {
 		t.Errorf("it is about account %d at revision %d", p.AccountID(), p.Revision())
@@ -256,18 +256,18 @@ func TestPartialProof(t *testing.T) {
 }
 
 // changes are what moves an account to its next revision.
-var changes = map[string]func(*world) error{
-	"the password was changed": func(w *world) error {
+var changes = map[string]func(*fixture) error{
+	"the password was changed": func(w *fixture) error {
 		return w.Accounts.SetPassword(w.t.Context(), by, w.mia.ID, "another password")
 	},
-	"the password was set to the same": func(w *world) error {
+	"the password was set to the same": func(w *fixture) error {
 		return w.Accounts.SetPassword(w.t.Context(), by, w.mia.ID, coretest.Password)
 	},
-	"a second factor was added": func(w *world) error {
+	"a second factor was added": func(w *fixture) error {
 		_, err := w.Accounts.Enrol(w.t.Context(), by, w.mia.ID, account.NewEnrolment("usher", "mia"), "")
 		return err
 	},
-	"the second factor was removed": func(w *world) error {
+	"the second factor was removed": func(w *fixture) error {
 		return w.Accounts.RemoveSecondFactor(w.t.Context(), by, w.mia.ID)
 	},
 }
@@ -301,18 +301,18 @@ func TestProofOfAnEarlierRevision(t *testing.T) {
 			}
 		})
 	}
-	for name, change := range map[string]func(*world) error{
-		"was renamed": func(w *world) error {
+	for name, change := range map[string]func(*fixture) error{
+		"was renamed": func(w *fixture) error {
 			return w.Accounts.SetIdentity(w.t.Context(), by, w.mia.ID, "Mia", "mia@example.org")
 		},
-		"was disabled and enabled": func(w *world) error {
+		"was disabled and enabled": func(w *fixture) error {
 			return errors.Join(
 				w.Accounts.Disable(w.t.Context(), by, w.mia.ID), w.Accounts.Enable(w.t.Context(), by, w.mia.ID),
 			)
 		},
 	} {
 		t.Run("the account "+name, func(t *testing.T) {
-			w := newWorld(t, core.Config{})
+			w := newFixture(t, core.Config{})
 			p := w.password("")
 			w.must(change(w))
 			if err := w.toToken(p); err != nil {
@@ -364,11 +364,11 @@ func TestHalfSessionOfAnEarlierRevision(t *testing.T) {
 func TestCodeIsSpentOnceAtOnce(t *testing.T) {
 	const n = 20
 	for name, row := range map[string]struct {
-		code func(*world) plexauth.Secret
+		code func(*fixture) plexauth.Secret
 		want error
 	}{
-		"a verification code": {(*world).totp, account.ErrCode},
-		"a backup code":       {func(w *world) plexauth.Secret { return w.backup[0] }, account.ErrCode},
+		"a verification code": {(*fixture).totp, account.ErrCode},
+		"a backup code":       {func(w *fixture) plexauth.Secret { return w.backup[0] }, account.ErrCode},
 		"a passkey":           {nil, passkey.ErrRejected},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -415,9 +415,9 @@ func TestCodeIsSpentOnceAtOnce(t *testing.T) {
 // What a proof uses up is not used if what it is spent on fails.
 func TestFailedWriteUsesNothing(t *testing.T) {
 	failed := errors.New("failed on purpose")
-	for name, code := range map[string]func(*world) plexauth.Secret{
-		"a verification code": (*world).totp,
-		"a backup code":       func(w *world) plexauth.Secret { return w.backup[0] },
+	for name, code := range map[string]func(*fixture) plexauth.Secret{
+		"a verification code": (*fixture).totp,
+		"a backup code":       func(w *fixture) plexauth.Secret { return w.backup[0] },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := withFactors(t)
@@ -434,7 +434,7 @@ func TestFailedWriteUsesNothing(t *testing.T) {
 // A sign-in that was proved is carried out if the caller hangs up, and so is the
 // record of one that was not.
 func TestCallerHangsUp(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	p := w.password("")

@@ -12,13 +12,13 @@ import (
 	"github.com/usher-auth/usher/internal/stage"
 )
 
-// world is a stage.
-type world struct {
+// fixture is a stage.
+type fixture struct {
 	*stage.Stage
 	t *testing.T
 }
 
-func open(t *testing.T, s scene.Scene) *world {
+func open(t *testing.T, s scene.Scene) *fixture {
 	t.Helper()
 	st, err := stage.Open(t.Context(), stage.Config{Scene: s})
 	if err != nil {
@@ -29,11 +29,11 @@ func open(t *testing.T, s scene.Scene) *world {
 			t.Error(err)
 		}
 	})
-	return &world{st, t}
+	return &fixture{st, t}
 }
 
 // ask is a request of a program.
-func (w *world) ask(method, url string, header ...string) (*http.Response, string) {
+func (w *fixture) ask(method, url string, header ...string) (*http.Response, string) {
 	w.t.Helper()
 	r := httptest.NewRequest(method, url, nil)
 	r.Header.Set("Accept", "application/json")
@@ -50,7 +50,7 @@ func (w *world) ask(method, url string, header ...string) (*http.Response, strin
 }
 
 // played is what a program gets that signs in, by password and by PIN.
-func (w *world) played() string {
+func (w *fixture) played() string {
 	w.t.Helper()
 	var b strings.Builder
 	add := func(_ *http.Response, body string) { b.WriteString(body + "\n") }

@@ -17,7 +17,7 @@ func TestStrict(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	strict, lenient := &world{st, t}, open(t, scene.Default())
+	strict, lenient := &fixture{st, t}, open(t, scene.Default())
 	client := []string{"X-Plex-Client-Identifier", "program", "X-Plex-Token", "usherTokenOfMember01"}
 	for _, test := range []struct {
 		url           string
@@ -54,7 +54,7 @@ func TestStrict(t *testing.T) {
 
 // pollsAreLimited checks that a PIN is polled once a second, and another one at any
 // time.
-func (w *world) pollsAreLimited() {
+func (w *fixture) pollsAreLimited() {
 	t := w.t
 	t.Helper()
 	limited := func() bool {

@@ -19,7 +19,7 @@ import (
 // The audit log says which token of which device began and ended, and how many
 // others ended with it.
 func TestRecorded(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	var want []string
 	event := func(kind audit.Kind, format string, args ...any) {
 		want = append(want, fmt.Sprintf("%s %d %s", kind, w.mia.ID, fmt.Sprintf(format, args...)))
@@ -88,7 +88,7 @@ func TestAndTokens(t *testing.T) {
 
 // A token is read from the database once, and a text that is none each time.
 func TestStats(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	tok := w.signIn(t, "tv")
 	for range 3 {
 		w.verify(t, tok)
@@ -106,7 +106,7 @@ func TestTransientTTL(t *testing.T) {
 		token.MaxTransientTTL - 1: token.MaxTransientTTL - 1, token.MaxTransientTTL: token.MaxTransientTTL,
 		token.MaxTransientTTL + 1: token.MaxTransientTTL,
 	} {
-		w := newWorld(t, core.Config{TransientTTL: ttl})
+		w := newFixture(t, core.Config{TransientTTL: ttl})
 		_, expires := w.MintTransient(w.verify(t, w.signIn(t, "tv")), 0)
 		if got := expires.Sub(w.Clock.Now()); got != want {
 			t.Errorf("with a TTL of %v, a token lives for %v, want %v", ttl, got, want)
@@ -116,7 +116,7 @@ func TestTransientTTL(t *testing.T) {
 
 // Get tells a token that is not there from one that cannot be read.
 func TestGet(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	id := w.verify(t, w.signIn(t, "tv")).TokenID
 	got, err := w.Service.Get(t.Context(), id)
 	if err != nil || got.ID != id || got.AccountID != w.mia.ID {

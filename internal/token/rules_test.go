@@ -27,7 +27,7 @@ import (
 )
 
 // alive reports whether a token is in the database.
-func (w *world) alive(t testing.TB, tok plexauth.Secret) bool {
+func (w *fixture) alive(t testing.TB, tok plexauth.Secret) bool {
 	t.Helper()
 	_, err := w.Restart().Tokens.Verify(t.Context(), tok)
 	if err != nil && !errors.Is(err, token.ErrInvalid) {
@@ -37,7 +37,7 @@ func (w *world) alive(t testing.TB, tok plexauth.Secret) bool {
 }
 
 // revoked returns the hashes of the tokens that are announced from now on.
-func (w *world) revoked() func() []token.Hash {
+func (w *fixture) revoked() func() []token.Hash {
 	var mu sync.Mutex
 	var hashes []token.Hash
 	w.DB.Watch(func(changes []db.Change, _ bool) {
@@ -57,7 +57,7 @@ func (w *world) revoked() func() []token.Hash {
 }
 
 func TestSignIn(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	one, two := w.signIn(t, "tv"), w.signIn(t, "tv")
 	if !w.alive(t, one) || !w.alive(t, two) {
 		t.Error("signing in again from the same device revoked the token before")
@@ -79,17 +79,17 @@ func TestSignInSpendsProof(t *testing.T) {
 		// is no second factor.
 		code func(current plexauth.Secret, backup []plexauth.Secret) plexauth.Secret
 		// before happens between the check and the sign-in.
-		before func(context.Context, *world) error
+		before func(context.Context, *fixture) error
 		want   error
 	}{
 		{"nothing happened", nil, nil, nil},
-		{"the password was changed", nil, func(ctx context.Context, w *world) error {
+		{"the password was changed", nil, func(ctx context.Context, w *fixture) error {
 			return w.Accounts.SetPassword(ctx, w.by(), w.mia.ID, "another password")
 		}, account.ErrCredentials},
-		{"the account was disabled", nil, func(ctx context.Context, w *world) error {
+		{"the account was disabled", nil, func(ctx context.Context, w *fixture) error {
 			return w.Accounts.Disable(ctx, w.by(), w.mia.ID)
 		}, account.ErrCredentials},
-		{"the account was removed", nil, func(ctx context.Context, w *world) error {
+		{"the account was removed", nil, func(ctx context.Context, w *fixture) error {
 			return w.Accounts.Remove(ctx, w.by(), w.mia.ID)
 		}, account.ErrCredentials},
 		{"a code", func(current plexauth.Secret, _ []plexauth.Secret) plexauth.Secret { return current }, nil, nil},
@@ -99,18 +99,18 @@ func TestSignInSpendsProof(t *testing.T) {
 		{"a backup code", func(_ plexauth.Secret, backup []plexauth.Secret) plexauth.Secret { return backup[0] }, nil, nil},
 		{"a backup code that another sign-in has used", func(_ plexauth.Secret, backup []plexauth.Secret) plexauth.Secret {
 			return backup[0]
-		}, func(ctx context.Context, w *world) error {
+		}, func(ctx context.Context, w *fixture) error {
 			w.code = w.backup[0]
 			return signInBeforehand(ctx, w)
 		}, account.ErrCode},
 		{"a backup code of a factor that was removed", func(_ plexauth.Secret, backup []plexauth.Secret) plexauth.Secret {
 			return backup[0]
-		}, func(ctx context.Context, w *world) error {
+		}, func(ctx context.Context, w *fixture) error {
 			return w.Accounts.RemoveSecondFactor(ctx, w.by(), w.mia.ID)
 		}, account.ErrCode},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t, core.Config{})
+			w := newFixture(t, core.Config{})
 			proof := w.prove(t, "")
 			if test.code != nil {
 				w.code, w.backup = w.enrol(t)
@@ -142,7 +142,7 @@ func TestSignInSpendsProof(t *testing.T) {
 }
 
 // signInBeforehand uses the code that mia has.
-func signInBeforehand(ctx context.Context, w *world) error {
+func signInBeforehand(ctx context.Context, w *fixture) error {
 	v, err := w.Accounts.VerifyPassword(ctx, audit.Actor{}, account.Credentials{
 		Login: "mia", Password: coretest.Password, Code: w.code,
 	})
@@ -154,7 +154,7 @@ func signInBeforehand(ctx context.Context, w *world) error {
 }
 
 // enrol gives mia a second factor, and returns its code and the backup codes.
-func (w *world) enrol(t *testing.T) (code plexauth.Secret, backup []plexauth.Secret) {
+func (w *fixture) enrol(t *testing.T) (code plexauth.Secret, backup []plexauth.Secret) {
 	t.Helper()
 	e := account.NewEnrolment("usher", "mia")
 	backup, err := w.Accounts.Enrol(t.Context(), w.by(), w.mia.ID, e, "")
@@ -169,7 +169,7 @@ func (w *world) enrol(t *testing.T) (code plexauth.Secret, backup []plexauth.Sec
 }
 
 // prove returns the proof of mia's password and of a code.
-func (w *world) prove(t *testing.T, code plexauth.Secret) signin.Proof {
+func (w *fixture) prove(t *testing.T, code plexauth.Secret) signin.Proof {
 	t.Helper()
 	v, err := w.Accounts.Verify(t.Context(), audit.Actor{}, account.Credentials{
 		Login: "mia", Password: coretest.Password, Code: code,
@@ -182,7 +182,7 @@ func (w *world) prove(t *testing.T, code plexauth.Secret) signin.Proof {
 
 // proveErr signs in with a code and returns the error, of the check or of the
 // spending.
-func (w *world) proveErr(t *testing.T, code plexauth.Secret) error {
+func (w *fixture) proveErr(t *testing.T, code plexauth.Secret) error {
 	t.Helper()
 	v, err := w.Accounts.Verify(t.Context(), audit.Actor{}, account.Credentials{
 		Login: "mia", Password: coretest.Password, Code: code,
@@ -195,7 +195,7 @@ func (w *world) proveErr(t *testing.T, code plexauth.Secret) error {
 
 // A sign-in and its row are one commit.
 func TestSignInIsOneCommit(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	proof := w.prove(t, "")
 	before := w.DB.Commits()
 	if _, err := w.SignIn(t.Context(), audit.Actor{}, proof, device.Device{ClientIdentifier: "tv"}); err != nil {
@@ -213,7 +213,7 @@ func TestSignInIsOneCommit(t *testing.T) {
 // Sign-ins that wait together share a commit, and one that fails undoes nothing
 // of the others'.
 func TestSignInsShareCommits(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	const n = 200
 	proofs := make([]signin.Proof, n)
 	for i := range proofs {
@@ -247,7 +247,7 @@ func TestSignInsShareCommits(t *testing.T) {
 }
 
 func TestDeviceHoldsTenTokens(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	revoked := w.revoked()
 	tokens := make([]plexauth.Secret, token.PerDevice)
 	for i := range tokens {
@@ -278,20 +278,20 @@ func TestDeviceHoldsTenTokens(t *testing.T) {
 
 // A server token is revoked with what it depends on, and announced.
 func TestServerTokenEndsWithItsParent(t *testing.T) {
-	for name, end := range map[string]func(context.Context, *world, token.Principal, source.Source) error{
-		"token revoked": func(ctx context.Context, w *world, p token.Principal, _ source.Source) error {
+	for name, end := range map[string]func(context.Context, *fixture, token.Principal, source.Source) error{
+		"token revoked": func(ctx context.Context, w *fixture, p token.Principal, _ source.Source) error {
 			return w.Revoke(ctx, w.by(), p.TokenID)
 		},
-		"signed out": func(ctx context.Context, w *world, p token.Principal, _ source.Source) error {
+		"signed out": func(ctx context.Context, w *fixture, p token.Principal, _ source.Source) error {
 			return w.SignOut(ctx, w.by(), p)
 		},
-		"device revoked": func(ctx context.Context, w *world, p token.Principal, _ source.Source) error {
+		"device revoked": func(ctx context.Context, w *fixture, p token.Principal, _ source.Source) error {
 			return w.RevokeDevice(ctx, w.by(), w.mia.ID, p.DeviceID)
 		},
-		"everything revoked": func(ctx context.Context, w *world, _ token.Principal, _ source.Source) error {
+		"everything revoked": func(ctx context.Context, w *fixture, _ token.Principal, _ source.Source) error {
 			return w.Sessions.RevokeOthers(ctx, w.by(), w.mia.ID, 0)
 		},
-		"evicted": func(ctx context.Context, w *world, _ token.Principal, _ source.Source) error {
+		"evicted": func(ctx context.Context, w *fixture, _ token.Principal, _ source.Source) error {
 			for range token.PerDevice {
 				if _, err := w.SignIn(ctx, w.by(), w.Prove(w.mia).Proof, device.Device{ClientIdentifier: "tv"}); err != nil {
 					return err
@@ -300,15 +300,15 @@ func TestServerTokenEndsWithItsParent(t *testing.T) {
 			}
 			return nil
 		},
-		"server removed": func(ctx context.Context, w *world, _ token.Principal, s source.Source) error {
+		"server removed": func(ctx context.Context, w *fixture, _ token.Principal, s source.Source) error {
 			return w.Sources.Remove(ctx, w.by(), source.Ref{Kind: s.Kind, Identifier: s.Identifier})
 		},
-		"share removed": func(ctx context.Context, w *world, _ token.Principal, s source.Source) error {
+		"share removed": func(ctx context.Context, w *fixture, _ token.Principal, s source.Source) error {
 			return w.Sources.Unshare(ctx, w.by(), s, w.mia.ID)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, core.Config{})
+			w := newFixture(t, core.Config{})
 			attic := w.AddSource(source.Source{
 				Kind: source.Server, Identifier: "attic", Name: "Attic",
 				Connections: []source.Connection{{URI: "http://192.0.2.6:32400"}},
@@ -347,14 +347,16 @@ func TestServerTokenEndsWithItsParent(t *testing.T) {
 // Attack: whoever runs a server keeps the token that they received. It is revoked,
 // and the next listing of the same program brings it back.
 func TestRevokedServerTokenStaysRevoked(t *testing.T) {
-	for name, revoke := range map[string]func(context.Context, *world, int64, source.Source) error{
-		"revoked": func(ctx context.Context, w *world, id int64, _ source.Source) error { return w.Revoke(ctx, w.by(), id) },
-		"not shared for a while": func(ctx context.Context, w *world, _ int64, s source.Source) error {
+	for name, revoke := range map[string]func(context.Context, *fixture, int64, source.Source) error{
+		"revoked": func(ctx context.Context, w *fixture, id int64, _ source.Source) error {
+			return w.Revoke(ctx, w.by(), id)
+		},
+		"not shared for a while": func(ctx context.Context, w *fixture, _ int64, s source.Source) error {
 			return errors.Join(w.Sources.Unshare(ctx, w.by(), s, w.mia.ID), w.Sources.Share(ctx, w.by(), s, w.mia.ID))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, core.Config{})
+			w := newFixture(t, core.Config{})
 			var servers []source.Source
 			for _, id := range []string{"attic", "cellar"} {
 				src := w.AddSource(source.Source{
@@ -407,7 +409,7 @@ func TestRevokedServerTokenStaysRevoked(t *testing.T) {
 
 // Many requests for the same server token at once get the same one, and one row.
 func TestServerTokenIsAddedOnce(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	p := w.verify(t, w.signIn(t, "tv"))
 	tokens := make([]plexauth.Secret, 20)
 	var wg sync.WaitGroup
@@ -433,7 +435,7 @@ func TestServerTokenIsAddedOnce(t *testing.T) {
 
 // Attack: somebody revokes the devices of others by their numbers.
 func TestRevokeAnothersDevice(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	noa := w.Core.Add("noa")
 	tok := w.signIn(t, "tv")
 	p := w.verify(t, tok)
@@ -447,7 +449,7 @@ func TestRevokeAnothersDevice(t *testing.T) {
 // The number 0 is nobody's. It must not stand for everything: /devices/0 signed out
 // every device of the account.
 func TestNumberZeroRevokesNothing(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	tok := w.signIn(t, "tv")
 	p := w.verify(t, tok)
 	for name, err := range map[string]error{
@@ -474,7 +476,7 @@ func TestNumberZeroRevokesNothing(t *testing.T) {
 
 // What is announced is announced before the call that changed it returns.
 func TestWatch(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	tok := w.signIn(t, "tv")
 	var mu sync.Mutex
 	var got []db.Change
@@ -501,7 +503,7 @@ func TestWatch(t *testing.T) {
 // An account holds device.PerAccount devices. One more takes the place of the one
 // that was not seen for longest, whatever its tokens; other accounts' stay.
 func TestAccountHoldsManyDevices(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	name := func(i int) string { return fmt.Sprint("device ", i) }
 	tokens := make([]plexauth.Secret, device.PerAccount)
 	for i := range tokens {

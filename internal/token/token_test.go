@@ -27,8 +27,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// world is the services with one account and one server.
-type world struct {
+// fixture is the services with one account and one server.
+type fixture struct {
 	*token.Service
 	*coretest.Core
 	mia account.Account
@@ -38,11 +38,11 @@ type world struct {
 	backup []plexauth.Secret // her backup codes
 }
 
-func newWorld(t testing.TB, cfg core.Config) *world {
+func newFixture(t testing.TB, cfg core.Config) *fixture {
 	t.Helper()
 	cfg.Dir = t.TempDir()
 	c := coretest.New(t, cfg)
-	w := &world{Service: c.Tokens, Core: c, mia: c.Add("mia")}
+	w := &fixture{Service: c.Tokens, Core: c, mia: c.Add("mia")}
 	w.den = c.AddSource(source.Source{
 		Kind: source.Server, Identifier: "den", Name: "Den", OwnerID: w.mia.ID,
 		Connections: []source.Connection{{URI: "http://192.0.2.5:32400"}},
@@ -50,7 +50,7 @@ func newWorld(t testing.TB, cfg core.Config) *world {
 	return w
 }
 
-func (w *world) signIn(t testing.TB, client string) plexauth.Secret {
+func (w *fixture) signIn(t testing.TB, client string) plexauth.Secret {
 	t.Helper()
 	tok, err := w.SignIn(t.Context(), w.by(), w.Prove(w.mia).Proof, device.Device{ClientIdentifier: client})
 	if err != nil {
@@ -60,16 +60,16 @@ func (w *world) signIn(t testing.TB, client string) plexauth.Secret {
 }
 
 // by is mia as an actor.
-func (w *world) by() audit.Actor { return audit.Actor{AccountID: w.mia.ID} }
+func (w *fixture) by() audit.Actor { return audit.Actor{AccountID: w.mia.ID} }
 
 // serverToken is the token with which a principal's device reaches a server.
-func (w *world) serverToken(t testing.TB, p token.Principal, id int64) (plexauth.Secret, error) {
+func (w *fixture) serverToken(t testing.TB, p token.Principal, id int64) (plexauth.Secret, error) {
 	t.Helper()
 	return w.Sources.Token(t.Context(), w.by(), p, id)
 }
 
 // verify is Verify for a token that must be good.
-func (w *world) verify(t testing.TB, tok plexauth.Secret) token.Principal {
+func (w *fixture) verify(t testing.TB, tok plexauth.Secret) token.Principal {
 	t.Helper()
 	p, err := w.Verify(t.Context(), tok)
 	if err != nil {
@@ -79,7 +79,7 @@ func (w *world) verify(t testing.TB, tok plexauth.Secret) token.Principal {
 }
 
 // mint is MintTransient without the expiry.
-func (w *world) mint(p token.Principal, sourceID int64) plexauth.Secret {
+func (w *fixture) mint(p token.Principal, sourceID int64) plexauth.Secret {
 	tok, _ := w.MintTransient(p, sourceID)
 	return tok
 }
@@ -93,7 +93,7 @@ func refused(t testing.TB, s *token.Service, what string, tok plexauth.Secret) {
 }
 
 func TestAccessToken(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	tok := w.signIn(t, "tv")
 	if !regexp.MustCompile(`^[0-9A-Za-z]{20}$`).MatchString(string(tok)) {
 		t.Errorf("the token is not 20 letters and digits, which clients match: %s", string(tok))
@@ -116,7 +116,7 @@ func TestAccessToken(t *testing.T) {
 }
 
 func TestTransientToken(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	access := w.signIn(t, "tv")
 	parent := w.verify(t, access)
 	transient := w.mint(parent, 0)
@@ -148,7 +148,7 @@ func TestTransientToken(t *testing.T) {
 
 func TestTransientTokenEnds(t *testing.T) {
 	t.Run("with a restart", func(t *testing.T) {
-		w := newWorld(t, core.Config{})
+		w := newFixture(t, core.Config{})
 		access := w.signIn(t, "tv")
 		transient := w.mint(w.verify(t, access), 0)
 		w.Service = w.Restart().Tokens
@@ -156,7 +156,7 @@ func TestTransientTokenEnds(t *testing.T) {
 		w.verify(t, access)
 	})
 	t.Run("with its parent", func(t *testing.T) {
-		w := newWorld(t, core.Config{})
+		w := newFixture(t, core.Config{})
 		p := w.verify(t, w.signIn(t, "tv"))
 		transient := w.mint(p, 0)
 		second := w.mint(w.verify(t, transient), 0)
@@ -167,7 +167,7 @@ func TestTransientTokenEnds(t *testing.T) {
 		refused(t, w.Service, "child's child", second)
 	})
 	t.Run("with its account", func(t *testing.T) {
-		w := newWorld(t, core.Config{})
+		w := newFixture(t, core.Config{})
 		access := w.signIn(t, "tv")
 		transient := w.mint(w.verify(t, access), 0)
 		if err := w.Accounts.Disable(t.Context(), w.by(), w.mia.ID); err != nil {
@@ -185,7 +185,7 @@ func TestTransientTokenEnds(t *testing.T) {
 		refused(t, w.Service, "transient token of a removed account", transient)
 	})
 	t.Run("sooner when so configured", func(t *testing.T) {
-		w := newWorld(t, core.Config{TransientTTL: time.Minute})
+		w := newFixture(t, core.Config{TransientTTL: time.Minute})
 		transient := w.mint(w.verify(t, w.signIn(t, "tv")), 0)
 		w.Clock.Advance(time.Minute)
 		refused(t, w.Service, "after its minute", transient)
@@ -194,7 +194,7 @@ func TestTransientTokenEnds(t *testing.T) {
 
 // Every single byte of a transient token is covered by its seal.
 func TestTransientTokenCannotBeChanged(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	p := w.verify(t, w.signIn(t, "tv"))
 	transient := w.mint(p, 0)
 	for i := range len(transient) {
@@ -204,14 +204,14 @@ func TestTransientTokenCannotBeChanged(t *testing.T) {
 		}
 		refused(t, w.Service, fmt.Sprintf("attack: byte %d changed", i), plexauth.Secret(changed))
 	}
-	another := newWorld(t, core.Config{})
+	another := newFixture(t, core.Config{})
 	refused(t, another.Service, "attack: minted by another instance", transient)
 	refused(t, w.Service, "nothing after the prefix", "transient-")
 	refused(t, w.Service, "padded", transient+"=")
 }
 
 func TestServerToken(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	p := w.verify(t, w.signIn(t, "tv"))
 	tok, err := w.serverToken(t, p, w.den.ID)
 	if err != nil {
@@ -256,7 +256,7 @@ func TestServerToken(t *testing.T) {
 // A revocation is seen at once by look-ups that run at the same time: once
 // Revoke has returned, no Verify may succeed, whatever was read before.
 func TestRevocationIsSeenAtOnce(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	for round := range 30 {
 		tok := w.signIn(t, fmt.Sprint("device", round))
 		id := w.verify(t, tok).TokenID
@@ -289,7 +289,7 @@ func TestRevocationIsSeenAtOnce(t *testing.T) {
 
 // A flood of tokens does not grow the cache beyond its bound.
 func TestCacheIsBounded(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	var err error
 	w.Service, err = token.New(token.Config{
 		DB: w.DB, Rows: store.Tokens{}, Devices: w.Devices, Audit: w.Audit, Key: seal.NewKey([32]byte{1}), CacheSize: 64,
@@ -308,7 +308,7 @@ func TestCacheIsBounded(t *testing.T) {
 
 // When a token was last used reaches the database, once a minute at the most.
 func TestLastUse(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	tok := w.signIn(t, "tv")
 	w.Clock.Advance(time.Hour)
 	w.verify(t, tok)
@@ -326,7 +326,7 @@ func TestLastUse(t *testing.T) {
 
 // How many tokens were checked reaches the database, each check once.
 func TestChecksAreCounted(t *testing.T) {
-	w := newWorld(t, core.Config{})
+	w := newFixture(t, core.Config{})
 	tok := w.signIn(t, "tv")
 	for _, step := range []struct{ tries, want int }{{3, 3}, {2, 5}, {0, 5}} {
 		for range step.tries {
@@ -361,7 +361,7 @@ func TestTokensAreUniform(t *testing.T) {
 
 // Whatever is presented, only what was minted is good.
 func FuzzVerify(f *testing.F) {
-	w := newWorld(f, core.Config{})
+	w := newFixture(f, core.Config{})
 	access := w.signIn(f, "tv")
 	transient := w.mint(w.verify(f, access), 0)
 	f.Add("transient-")
@@ -378,7 +378,7 @@ func FuzzVerify(f *testing.F) {
 }
 
 func BenchmarkVerifyCached(b *testing.B) {
-	w := newWorld(b, core.Config{})
+	w := newFixture(b, core.Config{})
 	tok := w.signIn(b, "tv")
 	b.ReportAllocs()
 	for b.Loop() {
@@ -389,7 +389,7 @@ func BenchmarkVerifyCached(b *testing.B) {
 }
 
 func BenchmarkVerifyUncached(b *testing.B) {
-	w := newWorld(b, core.Config{})
+	w := newFixture(b, core.Config{})
 	var tokens []plexauth.Secret
 	for i := range 100 {
 		tokens = append(tokens, w.signIn(b, fmt.Sprint("device-", i)))
@@ -414,7 +414,7 @@ func BenchmarkVerifyUncached(b *testing.B) {
 }
 
 func BenchmarkVerifyTransient(b *testing.B) {
-	w := newWorld(b, core.Config{})
+	w := newFixture(b, core.Config{})
 	tok := w.mint(w.verify(b, w.signIn(b, "tv")), 0)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -425,7 +425,7 @@ func BenchmarkVerifyTransient(b *testing.B) {
 }
 
 func BenchmarkMintTransient(b *testing.B) {
-	w := newWorld(b, core.Config{})
+	w := newFixture(b, core.Config{})
 	p := w.verify(b, w.signIn(b, "tv"))
 	b.ReportAllocs()
 	for b.Loop() {

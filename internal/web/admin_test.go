@@ -26,7 +26,7 @@ import (
 )
 
 // program signs a program in and returns its token.
-func (w *world) program(name string) plexauth.Secret {
+func (w *fixture) program(name string) plexauth.Secret {
 	w.Helper()
 	verified, err := w.Accounts.Verify(w.Context(), audit.Actor{}, account.Credentials{Login: name, Password: password})
 	w.must(err)
@@ -38,14 +38,14 @@ func (w *world) program(name string) plexauth.Secret {
 }
 
 // entries is the number of rows in the audit log. Each change adds one.
-func (w *world) entries() int {
+func (w *fixture) entries() int {
 	w.Helper()
 	list, err := w.Audit.List(w.Context(), audit.Query{Limit: 10000})
 	w.must(err)
 	return len(list)
 }
 
-func (w *world) signsIn(name, password string) bool {
+func (w *fixture) signsIn(name, password string) bool {
 	w.Helper()
 	verified, err := w.Accounts.VerifyPassword(w.Context(), audit.Actor{}, account.Credentials{
 		Login: name, Password: plexauth.Secret(password),
@@ -53,7 +53,7 @@ func (w *world) signsIn(name, password string) bool {
 	return err == nil && verified.Complete
 }
 
-func (w *world) tokens(id int64) []token.Token {
+func (w *fixture) tokens(id int64) []token.Token {
 	w.Helper()
 	list, err := paging.Rows(w.Tokens.List(w.Context(), id, paging.Request{}))
 	w.must(err)
@@ -400,7 +400,7 @@ func TestAdminReadsAudit(t *testing.T) {
 }
 
 // adminRows are the pages for admins, with mia's id in their paths.
-func adminRows(t *testing.T, w *world) (list []web.Row) {
+func adminRows(t *testing.T, w *fixture) (list []web.Row) {
 	t.Helper()
 	for _, row := range web.Rows() {
 		if strings.HasPrefix(row.Path, "/admin") != row.Admin {
@@ -565,7 +565,7 @@ func TestAdminOverview(t *testing.T) {
 // A day later, the chart is empty.
 func TestAdminOverviewForgets(t *testing.T) {
 	var later time.Duration
-	w := newWorld(t, func(c *config) { c.Now = func() time.Time { return time.Now().Add(later) } })
+	w := newFixture(t, func(c *config) { c.Now = func() time.Time { return time.Now().Add(later) } })
 	w.people()
 	w.program("mia")
 	b := w.browser().signIn("olga")
@@ -576,7 +576,7 @@ func TestAdminOverviewForgets(t *testing.T) {
 // Attack: a member sets the e-mail address of somebody else. An admin sees that it
 // is not confirmed, and confirms or replaces it with their own password.
 func TestEmailIsConfirmedByAdmins(t *testing.T) {
-	w := newWorld(t, func(cfg *config) { cfg.MembersSetEmail = true })
+	w := newFixture(t, func(cfg *config) { cfg.MembersSetEmail = true })
 	w.people()
 	mia, olga := w.browser().signIn("mia"), w.browser().signIn("olga")
 	path := "/admin/accounts/" + strconv.FormatInt(w.account("mia").ID, 10)

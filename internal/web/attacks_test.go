@@ -205,7 +205,7 @@ func TestForward(t *testing.T) {
 // Attack: another site sends the browser of a signed-in user to wrong codes, so
 // that the user's own codes are rate-limited, or to a guessed code.
 func TestCodesInLinksOfOthers(t *testing.T) {
-	w := startWorld(t, false, func(c *config) { c.FailedTries = 3 })
+	w := startFixture(t, false, func(c *config) { c.FailedTries = 3 })
 	w.people()
 	b := w.browser().signIn("mia")
 	long := strings.Repeat("a", 25)
@@ -255,7 +255,7 @@ func TestCodesInLinksOfOthers(t *testing.T) {
 // Attack: the same over plain HTTP and with browsers that say nothing of where a
 // request comes from, by an image, a frame or a link of another page.
 func TestCodesInLinksWithoutOrigin(t *testing.T) {
-	w := newWorld(t, func(c *config) { c.FailedTries = 10 })
+	w := newFixture(t, func(c *config) { c.FailedTries = 10 })
 	w.people()
 	b := w.browser().signIn("mia")
 	tv := w.start(false)
@@ -379,7 +379,7 @@ func TestTemplatesAreOurs(t *testing.T) {
 }
 
 func TestStaticFilesAreKept(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	b := w.browser()
 	statics, err := web.Statics()
 	w.must(err)
@@ -413,7 +413,7 @@ func TestCookies(t *testing.T) {
 		"a plain address": {false, false, "http://usher.lan:32400"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := startWorld(t, row.tls, func(c *config) { c.Server.PublicURL = row.public })
+			w := startFixture(t, row.tls, func(c *config) { c.Server.PublicURL = row.public })
 			b := w.browser()
 			set := b.get(string(w.server.Pages().SetupPath())).Cookies()
 			w.people()
@@ -479,35 +479,35 @@ func TestHalfSessionIsVoidAfterAChange(t *testing.T) {
 	for name, row := range map[string]struct {
 		// change is what the owner or an operator does. It returns the account's
 		// backup codes afterwards; nil: they stay.
-		change   func(w *world, mia, olga *browser) (codes []plexauth.Secret)
+		change   func(w *fixture, mia, olga *browser) (codes []plexauth.Secret)
 		password string // afterwards
 	}{
 		"a stolen password is changed on the account's page": {
-			func(_ *world, mia, _ *browser) []plexauth.Secret {
+			func(_ *fixture, mia, _ *browser) []plexauth.Secret {
 				mia.sends("/account/password", "/account/security?done=password", "current", password, "new", changed)
 				return nil
 			}, changed,
 		},
 		"a stolen password is changed by an admin": {
-			func(_ *world, _, olga *browser) []plexauth.Secret {
+			func(_ *fixture, _, olga *browser) []plexauth.Secret {
 				olga.sends("/admin/accounts/2/password", "/admin/accounts/2?done=password", "current", password, "new", changed)
 				return nil
 			}, changed,
 		},
 		"a stolen password is changed on the command line": {
-			func(w *world, _, _ *browser) []plexauth.Secret {
+			func(w *fixture, _, _ *browser) []plexauth.Secret {
 				w.must(w.Accounts.SetPassword(w.Context(), operator, w.account("mia").ID, changed))
 				return nil
 			}, changed,
 		},
 		"a stolen authenticator is replaced": {
-			func(w *world, _, _ *browser) []plexauth.Secret {
+			func(w *fixture, _, _ *browser) []plexauth.Secret {
 				_, codes := w.enrol("mia")
 				return codes
 			}, password,
 		},
 		"a stolen authenticator is turned off and replaced": {
-			func(w *world, mia, _ *browser) []plexauth.Secret {
+			func(w *fixture, mia, _ *browser) []plexauth.Secret {
 				_, codes := w.enrol("mia")
 				mia.sends("/account/second-factor/remove", "/account/security?done=factor",
 					"current", password, "code", string(codes[0]))
@@ -609,7 +609,7 @@ func TestPlantedCookies(t *testing.T) {
 		"plain HTTP, two of one name":  {false, []string{"usher_session=planted", "usher_session=SECRET"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := startWorld(t, row.tls, nil)
+			w := startFixture(t, row.tls, nil)
 			w.people()
 			b := w.browser().signIn("mia")
 			secret := b.cookie(web.CookieName(sessionCookie, "/", row.tls), "/")
@@ -629,7 +629,7 @@ func TestPlantedCookies(t *testing.T) {
 // Attack: somebody on the network serves a page of plain HTTP under this host's
 // name, and its form is sent here by https.
 func TestFormOfPlainHTTP(t *testing.T) {
-	w := startWorld(t, true, nil)
+	w := startFixture(t, true, nil)
 	w.people()
 	for origin, status := range map[string]int{
 		w.browser().base: http.StatusUnauthorized,

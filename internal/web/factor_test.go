@@ -273,7 +273,7 @@ func TestLinkIsVoidAfterAChange(t *testing.T) {
 // A thief of the password guesses at codes. A browser that signed in before gets
 // in all the same, and its owner reads of it until they have taken note.
 func TestGuessesAreShown(t *testing.T) {
-	w := newWorld(t, func(c *config) { c.FailedTries = 3 })
+	w := newFixture(t, func(c *config) { c.FailedTries = 3 })
 	w.people()
 	const title, note = "Somebody may know your password", "gave 3 wrong codes"
 	mia := w.browser().signIn("mia")
@@ -306,9 +306,9 @@ func TestGuessesAreShown(t *testing.T) {
 // A browser that signed in before is known, by each way to sign in, and stays known
 // when it signs out. Attack: a thief who fails from the same address locks it out.
 func TestKnownBrowser(t *testing.T) {
-	for name, signIn := range map[string]func(w *world, b *browser){
-		"by password": func(_ *world, b *browser) { b.signIn("mia") },
-		"by the second step": func(w *world, b *browser) {
+	for name, signIn := range map[string]func(w *fixture, b *browser){
+		"by password": func(_ *fixture, b *browser) { b.signIn("mia") },
+		"by the second step": func(w *fixture, b *browser) {
 			_, codes := w.enrol("mia")
 			b.sends("/auth/sign-in", "/auth/code?next=%2Faccount", "login", "mia", "password", password)
 			if b.cookie("usher_known", "/") != "" {
@@ -317,13 +317,13 @@ func TestKnownBrowser(t *testing.T) {
 			b.sends("/auth/code", "/account", "code", string(codes[0]))
 			w.must(w.Accounts.RemoveSecondFactor(w.Context(), operator, w.account("mia").ID))
 		},
-		"by passkey": func(w *world, b *browser) {
+		"by passkey": func(w *fixture, b *browser) {
 			phone := w.browser().signIn("mia").addPasskey("phone")
 			b.wantAlone(phone, "")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, func(c *config) { c.FailedTries = 3 })
+			w := newFixture(t, func(c *config) { c.FailedTries = 3 })
 			w.people()
 			mia, stranger, thief := w.browser(), w.browser(), w.browser()
 			signIn(w, mia)

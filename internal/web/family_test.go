@@ -10,14 +10,14 @@ import (
 )
 
 // house returns mia's home.
-func (w *world) house() home.Home {
+func (w *fixture) house() home.Home {
 	w.Helper()
 	h, err := w.Homes.Of(w.Context(), w.account("mia").ID)
 	w.must(err)
 	return h
 }
 
-func (w *world) user(name string) home.User {
+func (w *fixture) user(name string) home.User {
 	w.Helper()
 	u, err := w.house().Named(name)
 	w.must(err)

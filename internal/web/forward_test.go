@@ -18,7 +18,7 @@ import (
 )
 
 // ask starts a PIN of a program that gets a proof at an address.
-func (w *world) ask(forward string, strong bool) pin.PIN {
+func (w *fixture) ask(forward string, strong bool) pin.PIN {
 	w.Helper()
 	p, err := w.PINs.Start(w.Context(), device.Device{
 		ClientIdentifier: "program", Product: "Shelf", Address: "192.0.2.7",
@@ -28,7 +28,7 @@ func (w *world) ask(forward string, strong bool) pin.PIN {
 }
 
 // redeem is what the program gets for a proof; empty: nothing.
-func (w *world) redeem(p pin.PIN, proof string) plexauth.Secret {
+func (w *fixture) redeem(p pin.PIN, proof string) plexauth.Secret {
 	w.Helper()
 	_, token, err := w.PINs.Redeem(w.Context(), p.ID, "program", "192.0.2.7", plexauth.Secret(proof))
 	if err != nil && token != "" {
@@ -261,7 +261,7 @@ func (l *lockedBuffer) String() string {
 // Attack: the proof is read from usher's log.
 func TestProofIsNotLogged(t *testing.T) {
 	var log lockedBuffer
-	w := startWorld(t, false, func(c *config) {
+	w := startFixture(t, false, func(c *config) {
 		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
 	w.people()

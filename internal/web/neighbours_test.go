@@ -15,7 +15,7 @@ import (
 )
 
 // crowd adds accounts: user000, user001 and so on.
-func (w *world) crowd(n int) {
+func (w *fixture) crowd(n int) {
 	w.Helper()
 	for i := range n {
 		name := fmt.Sprintf("user%03d", i)

@@ -180,7 +180,7 @@ func TestPasskeyRefused(t *testing.T) {
 
 // Attack: a flood of challenges.
 func TestPasskeyFlood(t *testing.T) {
-	w := newWorld(t, func(c *config) { c.FailedTries = 1 })
+	w := newFixture(t, func(c *config) { c.FailedTries = 1 })
 	b := w.browser()
 	for range 10 {
 		b.options("/auth/passkey/challenge", nil)
@@ -223,7 +223,7 @@ func TestPasskeyNames(t *testing.T) {
 	b.wantScript("/account/passkeys/challenge", url.Values{"current": {password}}, "", "IP address")
 	b.wantScript("/auth/passkey/challenge", nil, "", "IP address")
 
-	w = newWorld(t, func(c *config) { c.Server.PublicURL = "https://usher.example.org" })
+	w = newFixture(t, func(c *config) { c.Server.PublicURL = "https://usher.example.org" })
 	b = w.browser()
 	b.wantPage(b.post("/auth/passkey/challenge", nil), 200, `"rpId":"usher.example.org"`)
 }
@@ -250,14 +250,14 @@ func TestPasskeyOfAnotherPort(t *testing.T) {
 	phone.Origin = proxied.base
 	proxied.wantAlone(phone, "")
 
-	w = newWorld(t, func(c *config) { c.Server.PublicURL = "http://localhost:9999" })
+	w = newFixture(t, func(c *config) { c.Server.PublicURL = "http://localhost:9999" })
 	w.people()
 	b = w.by("http://localhost:9999")
 	b.wantAlone(b.signIn("mia").addPasskey("phone"), "")
 }
 
 // by returns a browser that uses another address of the same server.
-func (w *world) by(base string) *browser {
+func (w *fixture) by(base string) *browser {
 	w.Helper()
 	b := w.browser()
 	b.base = base

@@ -15,7 +15,7 @@ import (
 // The page shows every operation, parameter and status of the document to anybody,
 // and each of its links leads somewhere on it.
 func TestReference(t *testing.T) {
-	got := newWorld(t, nil).browser().get("/docs")
+	got := newFixture(t, nil).browser().get("/docs")
 	if got.StatusCode != http.StatusOK {
 		t.Fatalf("status %d", got.StatusCode)
 	}

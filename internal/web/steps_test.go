@@ -14,7 +14,7 @@ import (
 // An admin's list of next steps ticks itself off as things come to be, and goes when
 // all are there.
 func TestNextSteps(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	w.AddAdmin("olga")
 	b := w.browser().signIn("olga")
 	ticked := func(want int) {
@@ -91,7 +91,7 @@ func TestAdminChangesRoles(t *testing.T) {
 
 // Whoever is signed in sees which server this is.
 func TestServerOnEveryPage(t *testing.T) {
-	w := newWorld(t, func(c *config) {
+	w := newFixture(t, func(c *config) {
 		c.Self.Name = "The attic"
 		c.Server.Version = "1.2.3"
 	})

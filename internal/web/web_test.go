@@ -32,8 +32,8 @@ const password = coretest.Password
 // operator is who changes things beside the browsers.
 var operator = audit.Actor{Name: "operator"}
 
-// world is a complete server with a database in memory. Browsers reach it at base.
-type world struct {
+// fixture is a complete server with a database in memory. Browsers reach it at base.
+type fixture struct {
 	*testing.T
 	*coretest.Core
 	server  *server.Server
@@ -48,13 +48,13 @@ type config struct {
 	Server server.Config
 }
 
-// newWorld starts a server without accounts.
-func newWorld(t *testing.T, change func(*config)) *world {
+// newFixture starts a server without accounts.
+func newFixture(t *testing.T, change func(*config)) *fixture {
 	t.Helper()
-	return startWorld(t, false, change)
+	return startFixture(t, false, change)
 }
 
-func startWorld(t *testing.T, tls bool, change func(*config)) *world {
+func startFixture(t *testing.T, tls bool, change func(*config)) *fixture {
 	t.Helper()
 	cfg := config{Config: core.Config{Self: &source.Self{MachineIdentifier: "self"}, Now: time.Now}}
 	if change != nil {
@@ -76,18 +76,18 @@ func startWorld(t *testing.T, tls bool, change func(*config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{t, c, srv, scheme + "://localhost:" + port, address, tls}
+	return &fixture{t, c, srv, scheme + "://localhost:" + port, address, tls}
 }
 
-// newTown is a world with an admin, olga, and two others, mia and noa.
-func newTown(t *testing.T) *world {
+// newTown is a fixture with an admin, olga, and two others, mia and noa.
+func newTown(t *testing.T) *fixture {
 	t.Helper()
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	w.people()
 	return w
 }
 
-func (w *world) people() {
+func (w *fixture) people() {
 	w.Helper()
 	for _, name := range []string{"olga", "mia", "noa"} {
 		if name == "olga" {
@@ -98,14 +98,14 @@ func (w *world) people() {
 	}
 }
 
-func (w *world) must(err error) {
+func (w *fixture) must(err error) {
 	w.Helper()
 	if err != nil {
 		w.Fatal(err)
 	}
 }
 
-func (w *world) account(name string) account.Account {
+func (w *fixture) account(name string) account.Account {
 	w.Helper()
 	a, err := w.Accounts.Find(w.Context(), name)
 	w.must(err)
@@ -113,7 +113,7 @@ func (w *world) account(name string) account.Account {
 }
 
 // allow allows an origin.
-func (w *world) allow(origin string) {
+func (w *fixture) allow(origin string) {
 	w.Helper()
 	_, err := w.Origins.Allow(w.Context(), operator, origin)
 	w.must(err)
@@ -121,14 +121,14 @@ func (w *world) allow(origin string) {
 
 // browser stores cookies and does not follow redirects.
 type browser struct {
-	*world
+	*fixture
 	http.Client
 	jar *cookiejar.Jar
 	// base is the scheme and host in its address bar.
 	base string
 }
 
-func (w *world) browser() *browser {
+func (w *fixture) browser() *browser {
 	w.Helper()
 	jar, err := cookiejar.New(nil)
 	w.must(err)
@@ -140,7 +140,7 @@ func (w *world) browser() *browser {
 		transport.TLSClientConfig.InsecureSkipVerify = true
 	}
 	w.Cleanup(transport.CloseIdleConnections)
-	return &browser{world: w, jar: jar, base: w.base, Client: http.Client{
+	return &browser{fixture: w, jar: jar, base: w.base, Client: http.Client{
 		Transport: transport, Jar: jar,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -246,7 +246,7 @@ func (b *browser) signIn(name string) *browser {
 }
 
 // enrol turns on an account's second factor.
-func (w *world) enrol(name string) (seed plexauth.Secret, backup []plexauth.Secret) {
+func (w *fixture) enrol(name string) (seed plexauth.Secret, backup []plexauth.Secret) {
 	w.Helper()
 	e := account.NewEnrolment("usher", name)
 	backup, err := w.Accounts.Enrol(w.Context(), operator, w.account(name).ID, e, "")
@@ -254,7 +254,7 @@ func (w *world) enrol(name string) (seed plexauth.Secret, backup []plexauth.Secr
 	return e.Secret, backup
 }
 
-func (w *world) code(seed plexauth.Secret) string {
+func (w *fixture) code(seed plexauth.Secret) string {
 	w.Helper()
 	code, err := totp.GenerateCode(string(seed), time.Now())
 	w.must(err)
@@ -262,7 +262,7 @@ func (w *world) code(seed plexauth.Secret) string {
 }
 
 // start creates a PIN as a television would.
-func (w *world) start(strong bool) pin.PIN {
+func (w *fixture) start(strong bool) pin.PIN {
 	w.Helper()
 	p, err := w.PINs.Start(w.Context(), device.Device{
 		ClientIdentifier: "tv", Product: "Player & Co", Version: "1.2", Platform: "Roku", Name: "Living room", Address: "192.0.2.7",
@@ -273,14 +273,14 @@ func (w *world) start(strong bool) pin.PIN {
 
 // token polls the PIN. It returns an empty token while the PIN waits, and gone if
 // the PIN does not exist any more.
-func (w *world) token(p pin.PIN) (token plexauth.Secret, gone bool) {
+func (w *fixture) token(p pin.PIN) (token plexauth.Secret, gone bool) {
 	w.Helper()
 	_, token, err := w.PINs.Get(w.Context(), p.ID, "tv", "192.0.2.7")
 	return token, err != nil
 }
 
 func TestSetUp(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newFixture(t, nil)
 	b := w.browser()
 	b.wantPage(b.get("/"), 200, "Not set up yet")
 	b.wantPage(b.get("/setup"), 403, "The set-up link works once")
@@ -370,7 +370,7 @@ func TestSessionFixation(t *testing.T) {
 }
 
 func TestTooManyWrongPasswords(t *testing.T) {
-	w := newWorld(t, func(c *config) { c.FailedTries = 2 })
+	w := newFixture(t, func(c *config) { c.FailedTries = 2 })
 	w.people()
 	b := w.browser()
 	wrong := url.Values{"login": {"mia"}, "password": {"wrong"}}
@@ -381,7 +381,7 @@ func TestTooManyWrongPasswords(t *testing.T) {
 
 // Attack: an attacker with the password guesses backup codes after it.
 func TestWrongBackupCodesAreCounted(t *testing.T) {
-	w := newWorld(t, func(c *config) { c.FailedTries = 3 })
+	w := newFixture(t, func(c *config) { c.FailedTries = 3 })
 	w.people()
 	w.enrol("mia")
 	b := w.browser()
@@ -632,7 +632,7 @@ func TestMarkupIsText(t *testing.T) {
 // set-up, for a new account, at a change and when an admin sets another one.
 func TestCommonPasswords(t *testing.T) {
 	const text = "one of the commonest"
-	empty := newWorld(t, nil)
+	empty := newFixture(t, nil)
 	first := empty.browser()
 	first.get(string(empty.server.Pages().SetupPath()))
 	setup := url.Values{"username": {"olga"}, "password": {"Passw0rd"}}

@@ -51,12 +51,12 @@ func whole(name string) account.Account {
 }
 
 // change updates an account.
-func (w *world) change(a account.Account) {
+func (w *fixture) change(a account.Account) {
 	w.t.Helper()
 	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.Update(ctx, tx, a) })
 }
 
-func testAccount(t *testing.T, w *world) {
+func testAccount(t *testing.T, w *fixture) {
 	mia, noa := whole("mia"), newAccount("noa")
 	noa.Email, noa.EmailKey, noa.PasswordHash = "", "", ""
 	w.do(func(ctx context.Context, tx *db.Tx) (err error) {
@@ -91,7 +91,7 @@ func testAccount(t *testing.T, w *world) {
 	}
 }
 
-func testUpdateAccount(t *testing.T, w *world) {
+func testUpdateAccount(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	changed := whole("ida")
 	changed.ID = mia.ID
@@ -106,7 +106,7 @@ func testUpdateAccount(t *testing.T, w *world) {
 	same(t, "changed back, without a second factor,", got, mia)
 }
 
-func testAccountConflicts(t *testing.T, w *world) {
+func testAccountConflicts(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	for what, change := range map[string]func(*account.Account){
 		"a username":      func(a *account.Account) { a.UsernameKey = mia.UsernameKey },
@@ -135,7 +135,7 @@ func testAccountConflicts(t *testing.T, w *world) {
 	}
 }
 
-func testTaken(t *testing.T, w *world) {
+func testTaken(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	for _, row := range []struct {
 		what string
@@ -156,7 +156,7 @@ func testTaken(t *testing.T, w *world) {
 	}
 }
 
-func testSkeletons(t *testing.T, w *world) {
+func testSkeletons(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	old := func(version int, limit int, want ...int64) {
 		t.Helper()
@@ -227,7 +227,7 @@ func testSkeletons(t *testing.T, w *world) {
 	}
 }
 
-func testAccountsAtOnce(t *testing.T, w *world) {
+func testAccountsAtOnce(t *testing.T, w *fixture) {
 	w.oneWins(func(ctx context.Context, tx *db.Tx, i int) error {
 		a := newAccount("mia")
 		a.UUID = string(rune('a' + i))
@@ -239,7 +239,7 @@ func testAccountsAtOnce(t *testing.T, w *world) {
 	same(t, "how many accounts there are", len(list), 1)
 }
 
-func testNoAccount(t *testing.T, w *world) {
+func testNoAccount(t *testing.T, w *fixture) {
 	w.account("mia")
 	_, err := accounts.Get(t.Context(), w, 99)
 	want(t, "Get", err, db.ErrNotFound)
@@ -263,7 +263,7 @@ func testNoAccount(t *testing.T, w *world) {
 	}), db.ErrNotFound)
 }
 
-func testCountAccounts(t *testing.T, w *world) {
+func testCountAccounts(t *testing.T, w *fixture) {
 	exists, err := accounts.Any(t.Context(), w)
 	must(t, err)
 	same(t, "Any without an account", exists, false)
@@ -301,7 +301,7 @@ func testCountAccounts(t *testing.T, w *world) {
 	same(t, "Count", got, account.Counts{Accounts: 3, Admins: 2, Disabled: 1})
 }
 
-func testBackupCodes(t *testing.T, w *world) {
+func testBackupCodes(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	code := func(s string) signin.Hash { return signin.Hash(hash(s)) }
 	set := func(id int64, codes ...signin.Hash) {
@@ -339,7 +339,7 @@ func testBackupCodes(t *testing.T, w *world) {
 	same(t, "how many codes noa has", left(noa.ID), 1)
 }
 
-func testDeleteAccount(t *testing.T, w *world) {
+func testDeleteAccount(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	den, attic := w.source("den", mia.ID), w.source("attic", noa.ID)
 	for _, a := range []account.Account{mia, noa} {
@@ -390,7 +390,7 @@ func testDeleteAccount(t *testing.T, w *world) {
 }
 
 // References to an account that is gone must not mean another one.
-func testAccountIDs(t *testing.T, w *world) {
+func testAccountIDs(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.Delete(ctx, tx, mia.ID) })
 	if noa := w.account("noa"); noa.ID <= mia.ID {
@@ -398,7 +398,7 @@ func testAccountIDs(t *testing.T, w *world) {
 	}
 }
 
-func testTouchAccount(t *testing.T, w *world) {
+func testTouchAccount(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	change := db.Change{Topic: account.Topic, Key: db.IDKey(mia.ID)}
 	code := signin.Hash{1}

@@ -38,12 +38,12 @@ var (
 )
 
 // log writes rows of which only what is set differs.
-func (w *world) log(list ...audit.Entry) {
+func (w *fixture) log(list ...audit.Entry) {
 	w.t.Helper()
 	w.do(func(ctx context.Context, tx *db.Tx) error { return entries.Append(ctx, tx, list) })
 }
 
-func testEntry(t *testing.T, w *world) {
+func testEntry(t *testing.T, w *fixture) {
 	wanted := []audit.Entry{
 		{ID: 1, At: at(1), Event: audit.SignIn},
 		{
@@ -62,13 +62,13 @@ func testEntry(t *testing.T, w *world) {
 	}
 }
 
-func testEntryConflict(t *testing.T, w *world) {
+func testEntryConflict(t *testing.T, w *fixture) {
 	w.oneWins(func(ctx context.Context, tx *db.Tx, _ int) error {
 		return db.Wrap("appending", entries.Append(ctx, tx, []audit.Entry{{ID: 1, At: at(1)}}))
 	})
 }
 
-func testQuery(t *testing.T, w *world) {
+func testQuery(t *testing.T, w *fixture) {
 	w.log(
 		audit.Entry{ID: 1, At: at(1), Event: audit.AccountAdded, AccountID: 7, Account: "mia"},
 		audit.Entry{ID: 2, At: at(1), Event: audit.AccountAdded, AccountID: 8, Account: "noa", Actor: "olga"},
@@ -124,7 +124,7 @@ func entryIDs(list []audit.Entry) []int64 {
 	return ids
 }
 
-func testEach(t *testing.T, w *world) {
+func testEach(t *testing.T, w *fixture) {
 	w.log(audit.Entry{ID: 3, At: at(1)}, audit.Entry{ID: 1, At: at(1)}, audit.Entry{ID: 2, At: at(1)})
 	stop := errors.New("enough")
 	var ids []int64
@@ -138,7 +138,7 @@ func testEach(t *testing.T, w *world) {
 	same(t, "the rows", ids, []int64{1, 2})
 }
 
-func testDeleteEntries(t *testing.T, w *world) {
+func testDeleteEntries(t *testing.T, w *fixture) {
 	for id := range int64(5) {
 		w.log(audit.Entry{ID: id + 1, At: at(1)})
 	}
@@ -148,7 +148,7 @@ func testDeleteEntries(t *testing.T, w *world) {
 	same(t, "what is left", entryIDs(list), []int64{5, 4})
 }
 
-func testEnds(t *testing.T, w *world) {
+func testEnds(t *testing.T, w *fixture) {
 	for _, wanted := range []audit.Ends{
 		{},
 		{Head: audit.Link{ID: 1, Hash: audit.Hash{1}}},
@@ -169,14 +169,14 @@ func testEnds(t *testing.T, w *world) {
 func quarter(n int) time.Time { return time.Date(2026, 3, 4, 5, 15*n, 0, 0, time.UTC) }
 
 // tally adds to counts.
-func (w *world) tally(counts ...audit.Count) {
+func (w *fixture) tally(counts ...audit.Count) {
 	w.t.Helper()
 	for _, c := range counts {
 		w.do(func(ctx context.Context, tx *db.Tx) error { return tallies.Add(ctx, tx, c) })
 	}
 }
 
-func testTallies(t *testing.T, w *world) {
+func testTallies(t *testing.T, w *fixture) {
 	w.tally(
 		audit.Count{Quarter: quarter(1), What: "b", N: 5}, audit.Count{Quarter: quarter(0), What: "b", N: 3},
 		audit.Count{Quarter: quarter(1), What: "a", N: 1}, audit.Count{Quarter: quarter(0), What: "b", N: 4},
@@ -209,7 +209,7 @@ func testTallies(t *testing.T, w *world) {
 	same(t, "counted at once", list, []audit.Count{{Quarter: quarter(2), What: "at once", N: 40}})
 }
 
-func testEvents(t *testing.T, w *world) {
+func testEvents(t *testing.T, w *fixture) {
 	w.log(
 		audit.Entry{ID: 1, At: quarter(0), Event: audit.SignIn},
 		audit.Entry{ID: 2, At: quarter(1).Add(-time.Millisecond), Event: audit.SignInRefused},
@@ -232,7 +232,7 @@ func testEvents(t *testing.T, w *world) {
 	}
 }
 
-func testPruneTallies(t *testing.T, w *world) {
+func testPruneTallies(t *testing.T, w *fixture) {
 	for i := range 3 {
 		w.tally(audit.Count{Quarter: quarter(i), What: "a", N: 1})
 	}
@@ -242,7 +242,7 @@ func testPruneTallies(t *testing.T, w *world) {
 	same(t, "what is left", list, []audit.Count{{Quarter: quarter(1), What: "a", N: 1}, {Quarter: quarter(2), What: "a", N: 1}})
 }
 
-func testPut(t *testing.T, w *world) {
+func testPut(t *testing.T, w *fixture) {
 	s := store.Settings{DB: w.DB}
 	_, err := s.Find(t.Context(), "name")
 	want(t, "a setting that does not exist", err, db.ErrNotFound)
@@ -256,7 +256,7 @@ func testPut(t *testing.T, w *world) {
 	}
 }
 
-func testFindOrCreate(t *testing.T, w *world) {
+func testFindOrCreate(t *testing.T, w *fixture) {
 	created := 0
 	for range 3 {
 		value, err := store.Settings{DB: w.DB}.FindOrCreate(t.Context(), "name", func() ([]byte, error) {
@@ -269,7 +269,7 @@ func testFindOrCreate(t *testing.T, w *world) {
 	same(t, "how often it was created", created, 1)
 }
 
-func testFindOrCreateAtOnce(t *testing.T, w *world) {
+func testFindOrCreateAtOnce(t *testing.T, w *fixture) {
 	values := make([]string, 20)
 	var wg sync.WaitGroup
 	for i := range values {
@@ -288,7 +288,7 @@ func testFindOrCreateAtOnce(t *testing.T, w *world) {
 	}
 }
 
-func testFindOrCreateFails(t *testing.T, w *world) {
+func testFindOrCreateFails(t *testing.T, w *fixture) {
 	failed := errors.New("failed on purpose")
 	s := store.Settings{DB: w.DB}
 	_, err := s.FindOrCreate(t.Context(), "name", func() ([]byte, error) { return nil, failed })

@@ -13,7 +13,7 @@ var challengeTests = []test{
 	{"Challenges/A challenge is taken once", testChallenges},
 }
 
-func testChallenges(t *testing.T, w *world) {
+func testChallenges(t *testing.T, w *fixture) {
 	rows := store.Challenges{}
 	a, b := passkey.ChallengeKey{1}, passkey.ChallengeKey{2}
 	put := func(k passkey.ChallengeKey, value string, seconds int) {

@@ -13,7 +13,7 @@ import (
 // noon is a time in whole milliseconds, as they are stored.
 var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
-func testCodeTries(t *testing.T, w *world) {
+func testCodeTries(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	set := func(id int64, device string, tries account.CodeTries) {
 		w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.SetCodeTries(ctx, tx, id, device, tries) })
@@ -47,7 +47,7 @@ func testCodeTries(t *testing.T, w *world) {
 	wantTries("of an account that is gone", noa.ID, "", none)
 }
 
-func testGuesses(t *testing.T, w *world) {
+func testGuesses(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	set := func(id int64, g account.Guesses) {
 		w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.SetGuesses(ctx, tx, id, g) })
@@ -71,7 +71,7 @@ func testGuesses(t *testing.T, w *world) {
 	wantGuesses("another account's", noa.ID, first)
 }
 
-func testPendingSeed(t *testing.T, w *world) {
+func testPendingSeed(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	one := w.session(session.Session{AccountID: mia.ID}, "one")
 	two := w.session(session.Session{AccountID: noa.ID}, "two")
@@ -106,7 +106,7 @@ func testPendingSeed(t *testing.T, w *world) {
 	wantSeed("of a session that is gone", two, time.Time{}, "")
 }
 
-func testLink(t *testing.T, w *world) {
+func testLink(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	set := func(id int64, h account.LinkHash) {
 		w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.SetLink(ctx, tx, id, h, noon) })

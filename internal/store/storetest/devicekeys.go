@@ -26,7 +26,7 @@ var (
 )
 
 // deviceKey adds the key of a device, under the token with replacesID.
-func (w *world) deviceKey(name string, accountID, deviceID, replacesID int64) devicekey.Row {
+func (w *fixture) deviceKey(name string, accountID, deviceID, replacesID int64) devicekey.Row {
 	w.t.Helper()
 	r := devicekey.Row{
 		KID: "kid of " + name, JWK: []byte("jwk of " + name), Thumbprint: hash("thumbprint of " + name), ReplacesID: replacesID,
@@ -38,7 +38,7 @@ func (w *world) deviceKey(name string, accountID, deviceID, replacesID int64) de
 	return r
 }
 
-func testDeviceKey(t *testing.T, w *world) {
+func testDeviceKey(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	tv := w.device(mia.ID, "tv")
 	legacy := w.token("legacy", token.Row{AccountID: mia.ID, DeviceID: tv})
@@ -71,7 +71,7 @@ func testDeviceKey(t *testing.T, w *world) {
 	read("the key that replaces nothing any more")
 }
 
-func testDeviceKeyConflicts(t *testing.T, w *world) {
+func testDeviceKeyConflicts(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	tv := w.device(mia.ID, "tv")
 	row := w.deviceKey("key", mia.ID, tv, 0)
@@ -88,7 +88,7 @@ func testDeviceKeyConflicts(t *testing.T, w *world) {
 	}
 }
 
-func testDeviceKeyGoes(t *testing.T, w *world) {
+func testDeviceKeyGoes(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	row := w.deviceKey("key", mia.ID, w.device(mia.ID, "tv"), 0)
 	w.do(func(ctx context.Context, tx *db.Tx) error {
@@ -106,7 +106,7 @@ func testDeviceKeyGoes(t *testing.T, w *world) {
 	}), db.ErrNotFound)
 }
 
-func testNonce(t *testing.T, w *world) {
+func testNonce(t *testing.T, w *fixture) {
 	use := func(nonce string, now int) error {
 		return w.try(func(ctx context.Context, tx *db.Tx) error {
 			return deviceKeys.UseNonce(ctx, tx, nonce, at(20), at(now))
@@ -118,13 +118,13 @@ func testNonce(t *testing.T, w *world) {
 	want(t, "a use after it was forgotten", use("one", 20), nil)
 }
 
-func testNonceAtOnce(_ *testing.T, w *world) {
+func testNonceAtOnce(_ *testing.T, w *fixture) {
 	w.oneWins(func(ctx context.Context, tx *db.Tx, _ int) error {
 		return deviceKeys.UseNonce(ctx, tx, "same", at(20), at(10))
 	})
 }
 
-func testSigningKeys(t *testing.T, w *world) {
+func testSigningKeys(t *testing.T, w *fixture) {
 	key := func(id string, from int) signing.Key {
 		return signing.Key{ID: id, Public: []byte("public " + id), Sealed: []byte("sealed " + id), SignsFrom: at(from)}
 	}

@@ -22,7 +22,7 @@ var homeTests = []test{
 var homes store.Homes
 
 // managed adds an account that another one's home manages, with its user.
-func (w *world) managed(name string, ownerID int64) home.User {
+func (w *fixture) managed(name string, ownerID int64) home.User {
 	w.t.Helper()
 	a := newAccount(name)
 	a.Email, a.EmailKey, a.PasswordHash, a.OwnerID = "", "", "", ownerID
@@ -37,7 +37,7 @@ func (w *world) managed(name string, ownerID int64) home.User {
 }
 
 // owner adds an account that owns a home.
-func (w *world) owner(name string) home.User {
+func (w *fixture) owner(name string) home.User {
 	w.t.Helper()
 	a := w.account(name)
 	u := home.User{Account: a, OwnerID: a.ID, Role: home.Owner, JoinedAt: at(1)}
@@ -45,7 +45,7 @@ func (w *world) owner(name string) home.User {
 	return u
 }
 
-func testHomeUser(t *testing.T, w *world) {
+func testHomeUser(t *testing.T, w *fixture) {
 	_, err := homes.User(t.Context(), w, 1)
 	want(t, "a user that is not there", err, db.ErrNotFound)
 	mia := w.owner("mia")
@@ -82,7 +82,7 @@ func testHomeUser(t *testing.T, w *world) {
 	}
 }
 
-func testTouchHome(t *testing.T, w *world) {
+func testTouchHome(t *testing.T, w *fixture) {
 	mia := w.owner("mia")
 	kid := w.managed("kid", mia.OwnerID)
 	w.owner("noa") // of another home
@@ -96,7 +96,7 @@ func testTouchHome(t *testing.T, w *world) {
 	w.wantTouched("Insert", func(ctx context.Context, tx *db.Tx) error { return homes.Insert(ctx, tx, kid) }, both...)
 }
 
-func testDeleteOwner(t *testing.T, w *world) {
+func testDeleteOwner(t *testing.T, w *fixture) {
 	mia := w.owner("mia")
 	kid := w.managed("kid", mia.OwnerID)
 	noa := w.account("noa")
@@ -124,7 +124,7 @@ func testDeleteOwner(t *testing.T, w *world) {
 	want(t, "the user", err, db.ErrNotFound)
 }
 
-func testSwitched(t *testing.T, w *world) {
+func testSwitched(t *testing.T, w *fixture) {
 	mia := w.owner("mia")
 	kid := w.managed("kid", mia.OwnerID)
 	add := func() {
@@ -158,7 +158,7 @@ func testSwitched(t *testing.T, w *world) {
 	}
 }
 
-func testDisabledOwner(t *testing.T, w *world) {
+func testDisabledOwner(t *testing.T, w *fixture) {
 	mia := w.owner("mia")
 	kid := w.managed("kid", mia.OwnerID)
 	w.token("kid's", token.Row{AccountID: kid.Account.ID, DeviceID: w.device(kid.Account.ID, "tv")})

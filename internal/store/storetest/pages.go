@@ -47,7 +47,7 @@ func read[T any](list func(context.Context, paging.Request) (paging.List[T], err
 }
 
 // readings are all listings that are read in pages.
-func (w *world) readings(accountID, sourceID int64) map[string]reading {
+func (w *fixture) readings(accountID, sourceID int64) map[string]reading {
 	return map[string]reading{
 		"accounts": read(func(ctx context.Context, r paging.Request) (paging.List[account.Account], error) {
 			return accounts.List(ctx, w, r)
@@ -121,7 +121,7 @@ func deviceNames(l paging.List[device.Device]) paging.List[string] {
 
 // full has seven rows for each listing, with values that are the same where they may
 // be. It returns the account and the source whose rows some of them are.
-func (w *world) full() (accountID, sourceID int64) {
+func (w *fixture) full() (accountID, sourceID int64) {
 	w.t.Helper()
 	for i := range 7 {
 		a := w.account(fmt.Sprint("a", (i*5)%7)) // not in the order of their names
@@ -156,7 +156,7 @@ func (w *world) full() (accountID, sourceID int64) {
 	return accountID, sourceID
 }
 
-func testPages(t *testing.T, w *world) {
+func testPages(t *testing.T, w *fixture) {
 	for name, list := range w.readings(w.full()) {
 		whole, err := list(t.Context(), paging.Request{})
 		must(t, err)
@@ -192,7 +192,7 @@ func testPages(t *testing.T, w *world) {
 	}
 }
 
-func testCandidatePages(t *testing.T, w *world) {
+func testCandidatePages(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	var wanted []int64
 	for i := range 24 {
@@ -231,7 +231,7 @@ func testCandidatePages(t *testing.T, w *world) {
 	}
 }
 
-func testSearch(t *testing.T, w *world) {
+func testSearch(t *testing.T, w *fixture) {
 	for _, name := range []string{"mia", "mi", "noa", "mib", "m", "mi\U0010FFFD", "mi日", "ami"} {
 		w.account(name)
 	}
@@ -253,7 +253,7 @@ func testSearch(t *testing.T, w *world) {
 	same(t, "a name that is none", names(accounts.ByNamePrefix, "%"), nil)
 }
 
-func testDeviceSearch(t *testing.T, w *world) {
+func testDeviceSearch(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	add := func(accountID int64, client, product, name string, signedIn bool) (id int64) {
 		w.do(func(ctx context.Context, tx *db.Tx) (err error) {
@@ -326,7 +326,7 @@ func testDeviceSearch(t *testing.T, w *world) {
 	same(t, "the browsers of an account", ofSessions, 1)
 }
 
-func testPagesMeanwhile(t *testing.T, w *world) {
+func testPagesMeanwhile(t *testing.T, w *fixture) {
 	accountID, _ := w.full()
 	first, err := tokens.List(t.Context(), w, accountID, paging.Request{Limit: 3})
 	must(t, err)
@@ -345,7 +345,7 @@ func testPagesMeanwhile(t *testing.T, w *world) {
 	same(t, "the rows after the first page", ids, []int64{4, 3, 2, 1})
 }
 
-func testForeignCursor(t *testing.T, w *world) {
+func testForeignCursor(t *testing.T, w *fixture) {
 	accountID, _ := w.full()
 	whole, err := sources.List(t.Context(), w, source.Server, paging.Request{})
 	must(t, err)
@@ -364,7 +364,7 @@ func testForeignCursor(t *testing.T, w *world) {
 	same(t, "before the first row", got, paging.List[account.Account]{})
 }
 
-func testCountStops(t *testing.T, w *world) {
+func testCountStops(t *testing.T, w *fixture) {
 	const wanted = paging.Counted + 1
 	w.do(func(ctx context.Context, tx *db.Tx) error {
 		return tx.Exec(ctx, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
@@ -376,7 +376,7 @@ func testCountStops(t *testing.T, w *world) {
 	same(t, "Count", c, account.Counts{Accounts: wanted})
 }
 
-func testHasOrigin(t *testing.T, w *world) {
+func testHasOrigin(t *testing.T, w *fixture) {
 	w.full()
 	for text, wanted := range map[string]bool{"https://3.example.org": true, "https://3.example.or": false, "": false} {
 		has, err := store.Origins{}.Has(t.Context(), w, text)

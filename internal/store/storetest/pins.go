@@ -31,12 +31,12 @@ func newPIN(id int64) pin.PIN {
 	}
 }
 
-func (w *world) pin(p pin.PIN) {
+func (w *fixture) pin(p pin.PIN) {
 	w.t.Helper()
 	w.do(func(ctx context.Context, tx *db.Tx) error { return pins.Insert(ctx, tx, p) })
 }
 
-func testPIN(t *testing.T, w *world) {
+func testPIN(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	wanted := newPIN(1<<31 - 1)
 	wanted.Strong, wanted.Forward = true, "https://app.example.org/back?x=1"
@@ -61,7 +61,7 @@ func testPIN(t *testing.T, w *world) {
 	read("the linked PIN")
 }
 
-func testPINConflicts(t *testing.T, w *world) {
+func testPINConflicts(t *testing.T, w *fixture) {
 	w.pin(newPIN(1))
 	id, code := newPIN(1), newPIN(2)
 	id.Code, code.Code = "another", newPIN(1).Code
@@ -72,7 +72,7 @@ func testPINConflicts(t *testing.T, w *world) {
 	}
 }
 
-func testPINsAtOnce(t *testing.T, w *world) {
+func testPINsAtOnce(t *testing.T, w *fixture) {
 	w.oneWins(func(ctx context.Context, tx *db.Tx, i int) error {
 		p := newPIN(int64(i + 1))
 		p.Code = "same"
@@ -80,7 +80,7 @@ func testPINsAtOnce(t *testing.T, w *world) {
 	})
 }
 
-func testNoPIN(t *testing.T, w *world) {
+func testNoPIN(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	w.pin(newPIN(1))
 	_, err := pins.Get(t.Context(), w, 2)
@@ -97,7 +97,7 @@ func testNoPIN(t *testing.T, w *world) {
 	}), db.ErrNotFound)
 }
 
-func testWaiting(t *testing.T, w *world) {
+func testWaiting(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	for id, created := range map[int64]int{1: 13, 2: 11, 3: 12, 4: 12, 5: 10} {
 		p := newPIN(id)
@@ -124,7 +124,7 @@ func testWaiting(t *testing.T, w *world) {
 	}
 }
 
-func testRevokedPIN(t *testing.T, w *world) {
+func testRevokedPIN(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	deviceID := w.device(mia.ID, "tv")
 	revoked := func(id int64) bool {
@@ -159,7 +159,7 @@ func testRevokedPIN(t *testing.T, w *world) {
 	}
 }
 
-func testExpiredPINs(t *testing.T, w *world) {
+func testExpiredPINs(t *testing.T, w *fixture) {
 	for id := range int64(3) {
 		p := newPIN(id + 1)
 		p.ExpiresAt = at(20 + int(id))
@@ -172,7 +172,7 @@ func testExpiredPINs(t *testing.T, w *world) {
 	}
 }
 
-func testTouchPIN(t *testing.T, w *world) {
+func testTouchPIN(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	change := db.Change{Topic: pin.Topic, Key: "7"}
 	w.wantTouched("Insert", func(ctx context.Context, tx *db.Tx) error { return pins.Insert(ctx, tx, newPIN(7)) }, change)

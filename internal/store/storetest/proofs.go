@@ -33,7 +33,7 @@ var (
 	passkeys store.Passkeys
 )
 
-func testProofAccount(t *testing.T, w *world) {
+func testProofAccount(t *testing.T, w *fixture) {
 	mia := whole("mia")
 	mia.ID = w.account("mia").ID
 	w.change(mia)
@@ -46,7 +46,7 @@ func testProofAccount(t *testing.T, w *world) {
 	}
 }
 
-func testProofWrites(t *testing.T, w *world) {
+func testProofWrites(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	changes := w.touched(func(ctx context.Context, tx *db.Tx) error {
 		return errors.Join(
@@ -66,7 +66,7 @@ func testProofWrites(t *testing.T, w *world) {
 	}
 }
 
-func testNoProof(t *testing.T, w *world) {
+func testNoProof(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	p := w.passkey(mia.ID, "phone")
 	w.do(func(ctx context.Context, tx *db.Tx) error {
@@ -113,7 +113,7 @@ func late(err error) error {
 	return err
 }
 
-func testBackupCodeAtOnce(t *testing.T, w *world) {
+func testBackupCodeAtOnce(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	w.do(func(ctx context.Context, tx *db.Tx) error {
 		return accounts.SetBackupCodes(ctx, tx, mia.ID, []signin.Hash{{1}, {2}})
@@ -123,7 +123,7 @@ func testBackupCodeAtOnce(t *testing.T, w *world) {
 	})
 }
 
-func testCredentialAtOnce(t *testing.T, w *world) {
+func testCredentialAtOnce(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	p := w.passkey(mia.ID, "phone")
 	w.oneWins(func(ctx context.Context, tx *db.Tx, i int) error {
@@ -135,7 +135,7 @@ func testCredentialAtOnce(t *testing.T, w *world) {
 }
 
 // passkey adds a passkey with a name.
-func (w *world) passkey(accountID int64, name string) passkey.Passkey {
+func (w *fixture) passkey(accountID int64, name string) passkey.Passkey {
 	w.t.Helper()
 	p := passkey.Passkey{
 		AccountID: accountID, CredentialID: []byte("id of " + name), Credential: []byte("credential of " + name),
@@ -148,7 +148,7 @@ func (w *world) passkey(accountID int64, name string) passkey.Passkey {
 	return p
 }
 
-func testPasskey(t *testing.T, w *world) {
+func testPasskey(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	wanted := w.passkey(mia.ID, "phone")
 	read := func() {
@@ -177,7 +177,7 @@ func testPasskey(t *testing.T, w *world) {
 	read()
 }
 
-func testPasskeyConflict(t *testing.T, w *world) {
+func testPasskeyConflict(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	w.oneWins(func(ctx context.Context, tx *db.Tx, i int) error {
 		_, err := passkeys.Insert(ctx, tx, passkey.Passkey{
@@ -187,7 +187,7 @@ func testPasskeyConflict(t *testing.T, w *world) {
 	})
 }
 
-func testNoPasskey(t *testing.T, w *world) {
+func testNoPasskey(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	p := w.passkey(mia.ID, "phone")
 	_, err := passkeys.ByCredential(t.Context(), w, []byte("unknown"))
@@ -202,7 +202,7 @@ func testNoPasskey(t *testing.T, w *world) {
 	}
 }
 
-func testPasskeyOrder(t *testing.T, w *world) {
+func testPasskeyOrder(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	wanted := []passkey.Passkey{w.passkey(mia.ID, "z"), w.passkey(mia.ID, "a")}
 	w.passkey(noa.ID, "b")
@@ -212,7 +212,7 @@ func testPasskeyOrder(t *testing.T, w *world) {
 	same(t, "the list", list, wanted)
 }
 
-func testDeletePasskey(t *testing.T, w *world) {
+func testDeletePasskey(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	p, other := w.passkey(mia.ID, "phone"), w.passkey(mia.ID, "key")
 	var name string

@@ -26,7 +26,7 @@ var sessionTests = []test{
 var sessions store.Sessions
 
 // session adds a session whose hash is that of a name, and fills in its times.
-func (w *world) session(s session.Session, name string) session.Session {
+func (w *fixture) session(s session.Session, name string) session.Session {
 	w.t.Helper()
 	s.CreatedAt = at(1)
 	if s.LastUsedAt.IsZero() {
@@ -42,7 +42,7 @@ func (w *world) session(s session.Session, name string) session.Session {
 	return s
 }
 
-func testSession(t *testing.T, w *world) {
+func testSession(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	for _, complete := range []bool{false, true} {
 		name := fmt.Sprint("complete ", complete)
@@ -70,7 +70,7 @@ func testSession(t *testing.T, w *world) {
 	}
 }
 
-func testSessionConflict(t *testing.T, w *world) {
+func testSessionConflict(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	w.oneWins(func(ctx context.Context, tx *db.Tx, _ int) error {
 		_, err := sessions.Insert(ctx, tx, session.Session{AccountID: mia.ID}, session.Hash{1})
@@ -78,7 +78,7 @@ func testSessionConflict(t *testing.T, w *world) {
 	})
 }
 
-func testNoSession(t *testing.T, w *world) {
+func testNoSession(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	_, err := sessions.ByHash(t.Context(), w, session.Hash{1})
 	want(t, "ByHash", err, db.ErrNotFound)
@@ -87,7 +87,7 @@ func testNoSession(t *testing.T, w *world) {
 	}), db.ErrNotFound)
 }
 
-func testSessionOrder(t *testing.T, w *world) {
+func testSessionOrder(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	for i, used := range []int{5, 7, 6, 7} {
 		w.session(session.Session{AccountID: mia.ID, Complete: true, LastUsedAt: at(used), ExpiresAt: at(1)}, fmt.Sprint(i))
@@ -113,7 +113,7 @@ func testSessionOrder(t *testing.T, w *world) {
 	same(t, "where it was used", got.Address, "192.0.2.9")
 }
 
-func testCountSessions(t *testing.T, w *world) {
+func testCountSessions(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	for i, complete := range []bool{true, true, false, true} {
 		w.session(session.Session{AccountID: mia.ID, Complete: complete, ExpiresAt: at(10 + i)}, fmt.Sprint(i))
@@ -125,7 +125,7 @@ func testCountSessions(t *testing.T, w *world) {
 	}
 }
 
-func testReplaceSession(t *testing.T, w *world) {
+func testReplaceSession(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	half := w.session(session.Session{AccountID: mia.ID, Revision: 1, UserAgent: "Firefox", Address: "192.0.2.1"}, "first")
 	whole := half
@@ -145,7 +145,7 @@ func testReplaceSession(t *testing.T, w *world) {
 	want(t, "attack: completing it again", replace(), db.ErrNotFound)
 }
 
-func testReplaceAtOnce(t *testing.T, w *world) {
+func testReplaceAtOnce(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	half := w.session(session.Session{AccountID: mia.ID}, "half")
 	half.Complete = true
@@ -154,7 +154,7 @@ func testReplaceAtOnce(t *testing.T, w *world) {
 	})
 }
 
-func testDeleteSessions(t *testing.T, w *world) {
+func testDeleteSessions(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	for i, accountID := range []int64{mia.ID, mia.ID, mia.ID, noa.ID} {
 		w.session(session.Session{AccountID: accountID, Complete: true, ExpiresAt: at(1)}, fmt.Sprint(i+1))
@@ -190,7 +190,7 @@ func testDeleteSessions(t *testing.T, w *world) {
 	}
 }
 
-func testExpiredSessions(t *testing.T, w *world) {
+func testExpiredSessions(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	for i := range 3 {
 		w.session(session.Session{AccountID: mia.ID, Complete: true, ExpiresAt: at(20 + i)}, fmt.Sprint(i))

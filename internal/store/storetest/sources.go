@@ -40,14 +40,14 @@ var (
 )
 
 // source adds a server.
-func (w *world) source(identifier string, ownerID int64) source.Source {
+func (w *fixture) source(identifier string, ownerID int64) source.Source {
 	w.t.Helper()
 	return w.addSource(source.Source{
 		Kind: source.Server, Identifier: identifier, Name: "name of " + identifier, OwnerID: ownerID,
 	})
 }
 
-func (w *world) addSource(s source.Source) source.Source {
+func (w *fixture) addSource(s source.Source) source.Source {
 	w.t.Helper()
 	s.CreatedAt = at(4)
 	w.do(func(ctx context.Context, tx *db.Tx) (err error) {
@@ -57,12 +57,12 @@ func (w *world) addSource(s source.Source) source.Source {
 	return s
 }
 
-func (w *world) share(sourceID, accountID int64) {
+func (w *fixture) share(sourceID, accountID int64) {
 	w.t.Helper()
 	w.do(func(ctx context.Context, tx *db.Tx) error { return shares.Insert(ctx, tx, sourceID, accountID, at(5)) })
 }
 
-func testSource(t *testing.T, w *world) {
+func testSource(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	full := w.addSource(source.Source{
 		Kind: source.Provider, Identifier: "full", Name: "Full", Product: "Product", ProductVersion: "1.2",
@@ -93,7 +93,7 @@ func testSource(t *testing.T, w *world) {
 	}
 }
 
-func testSourceConflict(t *testing.T, w *world) {
+func testSourceConflict(t *testing.T, w *fixture) {
 	w.oneWins(func(ctx context.Context, tx *db.Tx, _ int) error {
 		_, err := sources.Insert(ctx, tx, source.Source{
 			Kind: source.Server, Identifier: "den", Connections: []source.Connection{{URI: "http://a"}},
@@ -106,7 +106,7 @@ func testSourceConflict(t *testing.T, w *world) {
 	same(t, "how many connections it has", len(den.Connections), 1)
 }
 
-func testNoSource(t *testing.T, w *world) {
+func testNoSource(t *testing.T, w *fixture) {
 	w.source("den", 0)
 	_, err := sources.Get(t.Context(), w, source.Provider, "den")
 	want(t, "Get of another kind", err, db.ErrNotFound)
@@ -127,7 +127,7 @@ func identifiers(list []source.Source) (ids []string) {
 	return ids
 }
 
-func testSourceOrder(t *testing.T, w *world) {
+func testSourceOrder(t *testing.T, w *fixture) {
 	for _, s := range []source.Source{
 		{Identifier: "1", Name: "Den"}, {Identifier: "2", Name: "Attic"}, {Identifier: "3", Name: "Den"},
 	} {
@@ -139,7 +139,7 @@ func testSourceOrder(t *testing.T, w *world) {
 	same(t, "the order", identifiers(list), []string{"2", "1", "3"})
 }
 
-func testCandidates(t *testing.T, w *world) {
+func testCandidates(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	w.source("without an owner", 0)
 	w.source("mia's", mia.ID)
@@ -167,7 +167,7 @@ func testCandidates(t *testing.T, w *world) {
 	}
 }
 
-func testCountSources(t *testing.T, w *world) {
+func testCountSources(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	den := w.source("den", 0)
 	w.source("attic", 0)
@@ -179,7 +179,7 @@ func testCountSources(t *testing.T, w *world) {
 	same(t, "Count", got, source.Counts{Servers: 2, Providers: 1, Shares: 2})
 }
 
-func testDeleteSource(t *testing.T, w *world) {
+func testDeleteSource(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	den, attic := w.source("den", 0), w.source("attic", 0)
 	parent := w.token("parent", token.Row{AccountID: mia.ID, DeviceID: w.device(mia.ID, "tv")})
@@ -200,7 +200,7 @@ func testDeleteSource(t *testing.T, w *world) {
 	}
 }
 
-func testTouchSource(t *testing.T, w *world) {
+func testTouchSource(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	change := db.Change{Topic: source.Topic, Key: "1"}
 	for _, row := range []struct {
@@ -219,7 +219,7 @@ func testTouchSource(t *testing.T, w *world) {
 	}
 }
 
-func testShare(t *testing.T, w *world) {
+func testShare(t *testing.T, w *fixture) {
 	mia, den := w.account("mia"), w.source("den", 0)
 	w.share(den.ID, mia.ID)
 	for _, q := range []db.Querier{w, w.other} {
@@ -232,14 +232,14 @@ func testShare(t *testing.T, w *world) {
 	}
 }
 
-func testShareConflict(t *testing.T, w *world) {
+func testShareConflict(t *testing.T, w *fixture) {
 	mia, den := w.account("mia"), w.source("den", 0)
 	w.oneWins(func(ctx context.Context, tx *db.Tx, _ int) error {
 		return shares.Insert(ctx, tx, den.ID, mia.ID, at(1))
 	})
 }
 
-func testNoShare(t *testing.T, w *world) {
+func testNoShare(t *testing.T, w *fixture) {
 	mia, noa, den := w.account("mia"), w.account("noa"), w.source("den", 0)
 	w.share(den.ID, mia.ID)
 	want(t, "Delete", w.try(func(ctx context.Context, tx *db.Tx) error {
@@ -247,7 +247,7 @@ func testNoShare(t *testing.T, w *world) {
 	}), db.ErrNotFound)
 }
 
-func testShareOrder(t *testing.T, w *world) {
+func testShareOrder(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	den, attic := w.source("den", 0), w.source("attic", 0)
 	for _, ids := range [][2]int64{{den.ID, noa.ID}, {attic.ID, noa.ID}, {den.ID, mia.ID}} {
@@ -262,7 +262,7 @@ func testShareOrder(t *testing.T, w *world) {
 	same(t, "the order", got, []string{"den mia", "den noa", "attic noa"})
 }
 
-func testOrigins(t *testing.T, w *world) {
+func testOrigins(t *testing.T, w *fixture) {
 	wanted := []origin.Origin{{Origin: "http://b", CreatedAt: at(1)}, {Origin: "https://a", CreatedAt: at(2)}}
 	for i := range wanted {
 		w.do(func(ctx context.Context, tx *db.Tx) error { return origins.Insert(ctx, tx, wanted[1-i]) })
@@ -281,13 +281,13 @@ func testOrigins(t *testing.T, w *world) {
 	same(t, "what is left", list, wanted[1:])
 }
 
-func testOriginConflict(t *testing.T, w *world) {
+func testOriginConflict(t *testing.T, w *fixture) {
 	w.oneWins(func(ctx context.Context, tx *db.Tx, _ int) error {
 		return origins.Insert(ctx, tx, origin.Origin{Origin: "https://a", CreatedAt: at(1)})
 	})
 }
 
-func testNoOrigin(t *testing.T, w *world) {
+func testNoOrigin(t *testing.T, w *fixture) {
 	want(t, "Delete", w.try(func(ctx context.Context, tx *db.Tx) error {
 		return origins.Delete(ctx, tx, "https://a")
 	}), db.ErrNotFound)

@@ -32,18 +32,18 @@ func Run(t *testing.T, newPlace func(t *testing.T) (open func() *db.DB)) {
 		originTests, auditTests, settingTests, transientKeyTests,
 		triesTests, challengeTests, pageTests, deviceKeyTests, homeTests,
 	) {
-		t.Run(test.name, func(t *testing.T) { test.run(t, newWorld(t, newPlace)) })
+		t.Run(test.name, func(t *testing.T) { test.run(t, newFixture(t, newPlace)) })
 	}
 }
 
 // test is one row of a table of the suite.
 type test struct {
 	name string
-	run  func(*testing.T, *world)
+	run  func(*testing.T, *fixture)
 }
 
-// world is a database, opened by two processes.
-type world struct {
+// fixture is a database, opened by two processes.
+type fixture struct {
 	*db.DB
 	// other is the second process.
 	other    *db.DB
@@ -54,7 +54,7 @@ type world struct {
 	changes []db.Change // that DB announced and nobody has taken
 }
 
-func newWorld(t *testing.T, newPlace func(*testing.T) func() *db.DB) *world {
+func newFixture(t *testing.T, newPlace func(*testing.T) func() *db.DB) *fixture {
 	t.Helper()
 	open := newPlace(t)
 	process := func() *db.DB {
@@ -66,7 +66,7 @@ func newWorld(t *testing.T, newPlace func(*testing.T) func() *db.DB) *world {
 		})
 		return d
 	}
-	w := &world{DB: process(), other: process(), t: t, newPlace: newPlace}
+	w := &fixture{DB: process(), other: process(), t: t, newPlace: newPlace}
 	w.Watch(func(changes []db.Change, _ bool) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -75,10 +75,10 @@ func newWorld(t *testing.T, newPlace func(*testing.T) func() *db.DB) *world {
 	return w
 }
 
-// fresh returns a world of its own for a subtest.
-func (w *world) fresh(t *testing.T) *world {
+// fresh returns a fixture of its own for a subtest.
+func (w *fixture) fresh(t *testing.T) *fixture {
 	t.Helper()
-	return newWorld(t, w.newPlace)
+	return newFixture(t, w.newPlace)
 }
 
 func must(t *testing.T, err error) {
@@ -105,18 +105,18 @@ func same[T any](t *testing.T, what string, got, wanted T) {
 }
 
 // do runs a write that must succeed.
-func (w *world) do(fn func(context.Context, *db.Tx) error) {
+func (w *fixture) do(fn func(context.Context, *db.Tx) error) {
 	w.t.Helper()
 	must(w.t, w.Write(w.t.Context(), fn))
 }
 
 // try runs a write and returns its error.
-func (w *world) try(fn func(context.Context, *db.Tx) error) error {
+func (w *fixture) try(fn func(context.Context, *db.Tx) error) error {
 	return w.Write(w.t.Context(), fn)
 }
 
 // take returns the changes that were announced since the last call.
-func (w *world) take() []db.Change {
+func (w *fixture) take() []db.Change {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	taken := w.changes
@@ -125,7 +125,7 @@ func (w *world) take() []db.Change {
 }
 
 // touched runs a write that must succeed, and returns what it touched.
-func (w *world) touched(fn func(context.Context, *db.Tx) error) []db.Change {
+func (w *fixture) touched(fn func(context.Context, *db.Tx) error) []db.Change {
 	w.t.Helper()
 	w.take()
 	w.do(fn)
@@ -133,14 +133,14 @@ func (w *world) touched(fn func(context.Context, *db.Tx) error) []db.Change {
 }
 
 // wantTouched fails the test unless a write touches what is listed, in order.
-func (w *world) wantTouched(what string, fn func(context.Context, *db.Tx) error, wanted ...db.Change) {
+func (w *fixture) wantTouched(what string, fn func(context.Context, *db.Tx) error, wanted ...db.Change) {
 	w.t.Helper()
 	same(w.t, what+" touches", w.touched(fn), wanted)
 }
 
 // oneWins runs a write in both processes, many times at once, and fails the
 // test unless one succeeds and all others conflict.
-func (w *world) oneWins(fn func(ctx context.Context, tx *db.Tx, i int) error) {
+func (w *fixture) oneWins(fn func(ctx context.Context, tx *db.Tx, i int) error) {
 	w.t.Helper()
 	errs := make([]error, 20)
 	var wg sync.WaitGroup
@@ -176,7 +176,7 @@ func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 func hash(name string) token.Hash { return token.HashOf(plain(name)) }
 
 // account adds an account whose folded forms are its name and address.
-func (w *world) account(name string) account.Account {
+func (w *fixture) account(name string) account.Account {
 	w.t.Helper()
 	a := newAccount(name)
 	w.do(func(ctx context.Context, tx *db.Tx) (err error) {
@@ -203,7 +203,7 @@ func newDevice(client string) device.Device {
 }
 
 // device adds a device of an account.
-func (w *world) device(accountID int64, client string) (id int64) {
+func (w *fixture) device(accountID int64, client string) (id int64) {
 	w.t.Helper()
 	w.do(func(ctx context.Context, tx *db.Tx) (err error) {
 		id, err = store.Devices{}.Upsert(ctx, tx, accountID, newDevice(client))
@@ -213,7 +213,7 @@ func (w *world) device(accountID int64, client string) (id int64) {
 }
 
 // token adds a token.
-func (w *world) token(name string, r token.Row) (id int64) {
+func (w *fixture) token(name string, r token.Row) (id int64) {
 	w.t.Helper()
 	r.Hash = hash(name)
 	if r.Kind == 0 {
@@ -227,7 +227,7 @@ func (w *world) token(name string, r token.Row) (id int64) {
 }
 
 // alive reports whether a token is there.
-func (w *world) alive(name string) bool {
+func (w *fixture) alive(name string) bool {
 	w.t.Helper()
 	_, err := store.Tokens{}.Grant(w.t.Context(), w, hash(name))
 	if err != nil && !errors.Is(err, db.ErrNotFound) {

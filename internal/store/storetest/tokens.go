@@ -44,7 +44,7 @@ var (
 	tokens  store.Tokens
 )
 
-func testDevice(t *testing.T, w *world) {
+func testDevice(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	wanted := newDevice("tv")
 	w.do(func(ctx context.Context, tx *db.Tx) (err error) {
@@ -64,7 +64,7 @@ func testDevice(t *testing.T, w *world) {
 	}
 }
 
-func testUpsert(t *testing.T, w *world) {
+func testUpsert(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	id := w.device(mia.ID, "tv")
 	w.token("token", token.Row{AccountID: mia.ID, DeviceID: id})
@@ -89,7 +89,7 @@ func testUpsert(t *testing.T, w *world) {
 	}
 }
 
-func testDeviceOrder(t *testing.T, w *world) {
+func testDeviceOrder(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	var ids []int64
 	for _, client := range []string{"1", "2", "3"} {
@@ -108,7 +108,7 @@ func testDeviceOrder(t *testing.T, w *world) {
 	same(t, "the order", got, []int64{ids[1], ids[2], ids[0]})
 }
 
-func testDeviceByIdentifier(t *testing.T, w *world) {
+func testDeviceByIdentifier(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	id := w.device(mia.ID, "tv")
 	for what, row := range map[string]struct {
@@ -134,7 +134,7 @@ func testDeviceByIdentifier(t *testing.T, w *world) {
 	}
 }
 
-func testUpsertAtOnce(t *testing.T, w *world) {
+func testUpsertAtOnce(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	ids := make(chan int64, 20)
 	t.Run("at once", func(t *testing.T) {
@@ -158,12 +158,12 @@ func testUpsertAtOnce(t *testing.T, w *world) {
 }
 
 // use records the use of a token.
-func (w *world) use(name string, at time.Time) {
+func (w *fixture) use(name string, at time.Time) {
 	w.t.Helper()
 	w.do(func(ctx context.Context, tx *db.Tx) error { return tokens.SetLastUsed(ctx, tx, hash(name), at) })
 }
 
-func testToken(t *testing.T, w *world) {
+func testToken(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	den := w.source("den", 0)
 	deviceID := w.device(mia.ID, "tv")
@@ -214,7 +214,7 @@ func testToken(t *testing.T, w *world) {
 	}
 }
 
-func testGrantOfAccount(t *testing.T, w *world) {
+func testGrantOfAccount(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	w.token("token", token.Row{AccountID: mia.ID, DeviceID: w.device(mia.ID, "tv")})
 	for _, a := range []account.Account{{Admin: true}, {Disabled: true}, {}} {
@@ -228,7 +228,7 @@ func testGrantOfAccount(t *testing.T, w *world) {
 	}
 }
 
-func testTokenConflict(t *testing.T, w *world) {
+func testTokenConflict(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	deviceID := w.device(mia.ID, "tv")
 	w.oneWins(func(ctx context.Context, tx *db.Tx, _ int) error {
@@ -239,7 +239,7 @@ func testTokenConflict(t *testing.T, w *world) {
 	})
 }
 
-func testNoToken(t *testing.T, w *world) {
+func testNoToken(t *testing.T, w *fixture) {
 	_, err := tokens.Grant(t.Context(), w, hash("none"))
 	want(t, "Grant", err, db.ErrNotFound)
 	_, err = tokens.Get(t.Context(), w, 99)
@@ -249,7 +249,7 @@ func testNoToken(t *testing.T, w *world) {
 
 // fleet is mia's tv with tokens "0" to "4", used in the order 0, 4, 3, 2, 1 with
 // 1 the last; her phone with one, and noa's tv with one.
-func (w *world) fleet() (mia, noa account.Account, tv int64, ids []int64) {
+func (w *fixture) fleet() (mia, noa account.Account, tv int64, ids []int64) {
 	w.t.Helper()
 	mia, noa = w.account("mia"), w.account("noa")
 	tv = w.device(mia.ID, "tv")
@@ -265,7 +265,7 @@ func (w *world) fleet() (mia, noa account.Account, tv int64, ids []int64) {
 	return mia, noa, tv, ids
 }
 
-func testTokenOrder(t *testing.T, w *world) {
+func testTokenOrder(t *testing.T, w *fixture) {
 	mia, _, _, ids := w.fleet()
 	for id, wanted := range map[int64][]int64{
 		mia.ID: {ids[0] + 5, ids[4], ids[3], ids[2], ids[1], ids[0]},
@@ -281,7 +281,7 @@ func testTokenOrder(t *testing.T, w *world) {
 	}
 }
 
-func testLeastUsed(t *testing.T, w *world) {
+func testLeastUsed(t *testing.T, w *fixture) {
 	mia, _, tv, ids := w.fleet()
 	// A server token is not one of the device's access tokens.
 	w.token("server", token.Row{
@@ -297,7 +297,7 @@ func testLeastUsed(t *testing.T, w *world) {
 	}
 }
 
-func testLineage(t *testing.T, w *world) {
+func testLineage(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	tv, phone := w.device(mia.ID, "tv"), w.device(mia.ID, "phone")
 	root := w.token("root", token.Row{AccountID: mia.ID, DeviceID: tv})
@@ -314,7 +314,7 @@ func testLineage(t *testing.T, w *world) {
 	}
 }
 
-func testRevocations(t *testing.T, w *world) {
+func testRevocations(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	tv, den, attic := w.device(mia.ID, "tv"), w.source("den", 0).ID, w.source("attic", 0).ID
 	parent := w.token("parent", token.Row{AccountID: mia.ID, DeviceID: tv})
@@ -353,7 +353,7 @@ func testRevocations(t *testing.T, w *world) {
 	count("the other parent", other, den, 0)
 }
 
-func testSetLastUsed(t *testing.T, w *world) {
+func testSetLastUsed(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	deviceID := w.device(mia.ID, "tv")
 	id := w.token("token", token.Row{AccountID: mia.ID, DeviceID: deviceID})
@@ -372,7 +372,7 @@ func testSetLastUsed(t *testing.T, w *world) {
 // family is a tree of tokens: mia's tv and phone hold a parent each, with a
 // child for the den and a grandchild of it; the tv has a child for the attic,
 // too. noa's tv holds a parent with a child for the den.
-func (w *world) family() (mia, tv, parent, den int64) {
+func (w *fixture) family() (mia, tv, parent, den int64) {
 	w.t.Helper()
 	a, noa := w.account("mia"), w.account("noa")
 	server, attic := w.source("den", 0).ID, w.source("attic", 0).ID
@@ -399,7 +399,7 @@ func (w *world) family() (mia, tv, parent, den int64) {
 	return a.ID, tv, parent, server
 }
 
-func testDeleteTokens(t *testing.T, w *world) {
+func testDeleteTokens(t *testing.T, w *fixture) {
 	all := []string{
 		"noa", "noa/den", "noa/den/child", "phone", "phone/den", "phone/den/child",
 		"tv", "tv/attic", "tv/den", "tv/den/child",
@@ -460,7 +460,7 @@ func testDeleteTokens(t *testing.T, w *world) {
 	}
 }
 
-func testDeleteNothing(t *testing.T, w *world) {
+func testDeleteNothing(t *testing.T, w *fixture) {
 	w.family()
 	n := -1
 	w.wantTouched("Delete of nothing", func(ctx context.Context, tx *db.Tx) (err error) {
@@ -473,7 +473,7 @@ func testDeleteNothing(t *testing.T, w *world) {
 	same(t, "Count", counts, token.Counts{Access: 3, Server: 7})
 }
 
-func testParents(t *testing.T, w *world) {
+func testParents(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	tv, phone := w.device(mia.ID, "tv"), w.device(mia.ID, "phone")
 	add := func(name string, deviceID, parentID int64) int64 {
@@ -510,7 +510,7 @@ func testParents(t *testing.T, w *world) {
 	}
 }
 
-func testExpiredTokens(t *testing.T, w *world) {
+func testExpiredTokens(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	tv := w.device(mia.ID, "tv")
 	var ids []int64

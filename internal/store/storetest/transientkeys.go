@@ -13,7 +13,7 @@ var transientKeyTests = []test{
 	{"Transient keys/A key is read back whole, renewed and removed", testTransientKeys},
 }
 
-func testTransientKeys(t *testing.T, w *world) {
+func testTransientKeys(t *testing.T, w *fixture) {
 	rows := store.TransientKeys{}
 	first := token.SealedKey{ID: 1<<32 - 1, Sealed: []byte("\x00first"), ExpiresAt: at(1)}
 	second := token.SealedKey{ID: 7, Sealed: []byte("second"), ExpiresAt: at(9)}

@@ -14,7 +14,7 @@ var triesTests = []test{
 	{"Tries/Failures are set, replaced, cleared and expire", testTries},
 }
 
-func testTries(t *testing.T, w *world) {
+func testTries(t *testing.T, w *fixture) {
 	rows := store.Tries{}
 	a, b := tries.Key{1}, tries.Key{2}
 	set := func(k tries.Key, until time.Time) {

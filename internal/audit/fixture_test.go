@@ -22,26 +22,26 @@ import (
 // nobody is the zero actor: a visitor who is not known.
 var nobody audit.Actor
 
-// world is the services without this server itself as a source: the log starts
+// fixture is the services without this server itself as a source: the log starts
 // empty.
-type world struct {
+type fixture struct {
 	*core.Core
 	t testing.TB
 }
 
 // open opens the services. The caller closes them.
-func open(t testing.TB, cfg core.Config) *world {
+func open(t testing.TB, cfg core.Config) *fixture {
 	t.Helper()
 	cfg.Key, cfg.HashCost, cfg.MembersSetEmail = seal.NewKey([32]byte{1}), coretest.Cheap, true
 	c, err := core.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{c, t}
+	return &fixture{c, t}
 }
 
-// newWorld is open for the length of a test.
-func newWorld(t testing.TB, cfg core.Config) *world {
+// newFixture is open for the length of a test.
+func newFixture(t testing.TB, cfg core.Config) *fixture {
 	t.Helper()
 	w := open(t, cfg)
 	t.Cleanup(func() {
@@ -52,7 +52,7 @@ func newWorld(t testing.TB, cfg core.Config) *world {
 	return w
 }
 
-func (w *world) must(err error) {
+func (w *fixture) must(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Fatal(err)
@@ -60,9 +60,9 @@ func (w *world) must(err error) {
 }
 
 // add adds an account with coretest.Password.
-func (w *world) add(name string) account.Account { return w.addBy(nobody, name) }
+func (w *fixture) add(name string) account.Account { return w.addBy(nobody, name) }
 
-func (w *world) addBy(by audit.Actor, name string) account.Account {
+func (w *fixture) addBy(by audit.Actor, name string) account.Account {
 	w.t.Helper()
 	a, err := w.Accounts.Add(w.t.Context(), by, account.NewAccount{Username: name, Password: coretest.Password})
 	w.must(err)
@@ -70,7 +70,7 @@ func (w *world) addBy(by audit.Actor, name string) account.Account {
 }
 
 // prove returns a proof that an account signs in.
-func (w *world) prove(a account.Account) signin.Proof {
+func (w *fixture) prove(a account.Account) signin.Proof {
 	w.t.Helper()
 	v, err := w.Accounts.Verify(w.t.Context(), nobody, account.Credentials{Login: a.Username, Password: coretest.Password})
 	w.must(err)
@@ -78,25 +78,25 @@ func (w *world) prove(a account.Account) signin.Proof {
 }
 
 // signIn signs a device in by a proof.
-func (w *world) signIn(by audit.Actor, proof signin.Proof, client string) (plexauth.Secret, error) {
+func (w *fixture) signIn(by audit.Actor, proof signin.Proof, client string) (plexauth.Secret, error) {
 	return w.Tokens.SignIn(w.t.Context(), by, proof, device.Device{ClientIdentifier: client, Product: "Test"})
 }
 
 // fail records a failed attempt that says nothing else.
-func (w *world) fail(detail string) {
+func (w *fixture) fail(detail string) {
 	w.t.Helper()
 	w.must(w.Audit.RecordFailure(w.t.Context(), nobody, audit.Event{Kind: audit.SignInRefused, Detail: detail}))
 }
 
 // record records an event in a transaction of its own.
-func (w *world) record(e audit.Event) error {
+func (w *fixture) record(e audit.Event) error {
 	return w.DB.Write(w.t.Context(), func(ctx context.Context, tx *db.Tx) error {
 		return w.Audit.Record(ctx, tx, nobody, e)
 	})
 }
 
 // entries reads the whole log, the oldest row first.
-func (w *world) entries() []audit.Entry {
+func (w *fixture) entries() []audit.Entry {
 	w.t.Helper()
 	list, err := w.Audit.List(w.t.Context(), audit.Query{Limit: 100_000, OldestFirst: true})
 	w.must(err)
@@ -104,7 +104,7 @@ func (w *world) entries() []audit.Entry {
 }
 
 // lines reads the log as "event|account|actor|device|address|detail".
-func (w *world) lines() (lines []string) {
+func (w *fixture) lines() (lines []string) {
 	w.t.Helper()
 	for _, e := range w.entries() {
 		lines = append(lines, fmt.Sprintf("%s|%s|%s|%s|%s|%s", e.Event, e.Account, e.Actor, e.Device, e.Address, e.Detail))
@@ -113,7 +113,7 @@ func (w *world) lines() (lines []string) {
 }
 
 // broken returns the first row that the log says was altered; 0 if none was.
-func (w *world) broken() (row int64, problem string) {
+func (w *fixture) broken() (row int64, problem string) {
 	w.t.Helper()
 	_, err := w.Audit.Verify(w.t.Context())
 	if broken := (*audit.BrokenChainError)(nil); errors.As(err, &broken) {
