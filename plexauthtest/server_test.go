@@ -219,7 +219,7 @@ func TestLogger(t *testing.T) {
 	c := srv.AnonymousClient()
 	c.Token = plexauth.StaticToken(token)
 	mustBe(t, c, srv.Member)
-	timeout := time.After(5 * time.Second)
+	timeout := time.After(30 * time.Second)
 	for {
 		select {
 		case line := <-log:

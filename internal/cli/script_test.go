@@ -283,9 +283,13 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// within tries until it is done or a second has passed.
+// patience is how long tests wait for what happens at once on a machine that has
+// nothing else to do.
+const patience = 30 * time.Second
+
+// within tries until it is done, or patience has ended.
 func within(done func() bool) {
-	for until := time.Now().Add(time.Second); !done() && time.Now().Before(until); {
+	for until := time.Now().Add(patience); !done() && time.Now().Before(until); {
 		time.Sleep(20 * time.Millisecond)
 	}
 }
@@ -321,7 +325,7 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	re, err := regexp.Compile("(?m)" + args[2])
 	ts.Check(err)
 	var text []byte
-	for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
 		text, _ = os.ReadFile(ts.MkAbs(args[1])) // it may be still to come
 		if m := re.FindSubmatch(text); len(m) > 1 {
 			ts.Setenv(args[0], string(m[1]))

@@ -122,9 +122,9 @@ func (x *terminal) echoes() bool {
 // await waits until something is so.
 func (x *terminal) await(what string, is func() bool) {
 	x.t.Helper()
-	for until := time.Now().Add(5 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(until) {
-			x.t.Fatalf("%s: not within 5 s; the terminal shows %q", what, x.screen())
+			x.t.Fatalf("%s: not within %v; the terminal shows %q", what, patience, x.screen())
 		}
 	}
 }
@@ -154,8 +154,8 @@ func (x *terminal) end() int {
 	select {
 	case <-x.gone:
 		return x.cmd.ProcessState.ExitCode()
-	case <-time.After(5 * time.Second):
-		x.t.Fatalf("usher has not ended after 5 s; the terminal shows %q", x.screen())
+	case <-time.After(patience):
+		x.t.Fatalf("usher has not ended after %v; the terminal shows %q", patience, x.screen())
 		return -1
 	}
 }
