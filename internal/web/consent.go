@@ -299,7 +299,7 @@ func (c *consent) decide(ctx context.Context, v *visit) (view, error) {
 		}
 		return view{to: "/auth/done?" + q.Encode()}, nil
 	case r.Forward == "" && a.ID != v.account.ID:
-		return view{to: "/auth/done"}, nil
+		return view{to: "/auth/done?" + url.Values{"who": {a.UUID}}.Encode()}, nil
 	case r.Forward == "":
 		id, _, err := c.devices.Known(ctx, v.account.ID, found.Device.ClientIdentifier)
 		return view{to: "/auth/done?" + url.Values{"device": {decimal(id)}}.Encode()}, err
@@ -329,6 +329,9 @@ func (c *consent) allowed(ctx context.Context, v *visit) (view, error) {
 		}
 		return c.forward(ctx, to)
 	}
+	if who := query.Get("who"); who != "" {
+		return c.linkedInHome(ctx, v, who)
+	}
 	if id := query.Get("device"); id != "" {
 		return c.linked(ctx, v, number(id))
 	}
@@ -356,6 +359,19 @@ func (c *consent) linkedFor(ctx context.Context, v *visit, who string) (audit.Ac
 	u, err := chosen(house, who)
 	by.AccountID = u.Account.ID
 	return by, err
+}
+
+// linkedInHome says for which managed user a device was signed in.
+func (c *consent) linkedInHome(ctx context.Context, v *visit, who string) (view, error) {
+	house, err := c.homes.Of(ctx, v.account.ID)
+	if err != nil {
+		return view{}, err
+	}
+	u, err := chosen(house, who)
+	return view{name: "message", data: message{
+		say("The device is signed in as %s", u.Account.Title), say("Go back to it: it goes on by itself. You can close this page."),
+		"/account/family", say("To your family"),
+	}}, err
 }
 
 // linkedData is the page after a device was signed in, from which it can be signed

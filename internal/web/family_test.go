@@ -137,7 +137,9 @@ func TestWhoIsWatching(t *testing.T) {
 	if tok, _ := w.token(tv); tok != "" {
 		t.Fatal("the device has a token")
 	}
-	b.wantTo(answer("Locked", "4321"), "/auth/done")
+	linked := answer("Locked", "4321")
+	b.wantTo(linked, "/auth/done?who="+w.user("Locked").Account.UUID)
+	b.wantPage(b.get(linked.location()), 200, "The device is signed in as Locked")
 	tok, _ := w.token(tv)
 	p, err := w.Tokens.Verify(w.Context(), tok)
 	if err != nil || p.AccountID != w.user("Locked").Account.ID {

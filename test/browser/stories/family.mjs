@@ -31,8 +31,7 @@ await story(async (stage) => {
   };
   await stage.look(page, 'family-change');
   await pin('4321', 'wrong');
-  await announced(page, 'The password is not right.');
-  await page.getByText('Change', { exact: true }).first().click();
+  await announced(page, 'Your own password is not right.');
   await pin('4321', scene.admin.password);
   await done('The PIN is set.');
   await stage.look(page, 'family');
@@ -42,22 +41,22 @@ await story(async (stage) => {
   const code = await television.askPIN();
   await page.goto('/link');
   await typeCode(page, code);
-  await press(page, 'Go on');
+  await press(page, 'Continue');
   await heading(page, 'Who is watching?');
   await stage.look(page, 'who');
   await page.getByRole('link', { name: 'Ida' }).focus();
   await stage.look(page, 'who-chosen');
   await page.keyboard.press('Enter');
-  await heading(page, 'Shelf for TV wants to sign in');
+  await heading(page, '“Shelf for TV” wants to sign in as Ida');
   await page.getByRole('definition').filter({ hasText: 'Ida' }).waitFor();
   await page.getByLabel('PIN of Ida').fill('0000');
-  await press(page, 'Let it sign in');
+  await press(page, 'Allow');
   await announced(page, 'This is not the PIN.');
   await stage.look(page, 'who-wrong-pin');
   assert.equal((await (await television.poll()).json()).authToken, null, 'nothing is given for a wrong PIN');
   await page.getByLabel('PIN of Ida').fill('4321');
-  await press(page, 'Let it sign in');
-  await heading(page, 'You are signed in');
+  await press(page, 'Allow');
+  await heading(page, 'The device is signed in as Ida');
   await television.signIn(''); // a managed user has no username
   const account = await (await television.call()).json();
   assert.deepEqual([account.title, account.restricted, account.home], ['Ida', true, true]);
