@@ -10,7 +10,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math/big"
 	"net/http"
@@ -132,16 +131,7 @@ func (w *fixture) send(t testing.TB, method, path, client string, token plexauth
 	if token != "" {
 		req.Header.Set("X-Plex-Token", string(token))
 	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, string(text)
+	return w.do(t, req)
 }
 
 // register registers the key with a token.
