@@ -63,6 +63,11 @@ func browserHost(host string) (string, bool) {
 		strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 		return "", false
 	}
+	// A name that browsers accept maps to itself. Bytes that are not UTF-8 become the
+	// Punycode of U+FFFD, which no browser opens.
+	if again, err := browserNames.ToASCII(name); err != nil || again != name {
+		return "", false
+	}
 	last := lastLabel(name)
 	if isNumber(last) {
 		ip, ok := parseIPv4(strings.TrimSuffix(name, "."))

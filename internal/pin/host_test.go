@@ -68,6 +68,13 @@ func TestForwardHosts(t *testing.T) {
 		"https://exa mple.org/":                   "",
 		"https://example.org:99999/":              "",
 		"https://a\u0301\u0301.xn--a/":            "",
+		"http://\xb6":                             "", // not UTF-8
+		"http://\ufffd/":                          "",
+		"https://exa%b6mple.org/":                 "",
+		"https://exa%C0%AEmple.org/":              "", // a dot in two bytes
+		"https://b\xfccher.example/":              "", // Latin-1
+		"https://example.org.\xe3\x80/":           "",
+		"https://xn--zn7c/":                       "", // the Punycode of U+FFFD
 	} {
 		got := ""
 		if u, err := pin.ParseForward(text); err == nil {
