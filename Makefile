@@ -4,7 +4,7 @@
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := v1.9.0
-FUZZTIME    := 5s
+FUZZTIME    := 3s
 # SQLite is C that was translated to Go. Its own reads and writes are not watched by
 # the race detector, which halves the time of the tests; what usher shares with it is.
 UNWATCHED   := modernc.org/...=-race=false
