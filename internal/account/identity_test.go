@@ -206,7 +206,7 @@ func TestConfirmedEmail(t *testing.T) {
 		{"and saves it", func(ctx context.Context) error {
 			return c.Accounts.SetIdentity(ctx, own, mia.ID, "maria", "m2@example.org")
 		}, true, nil},
-		{"and is none any more", func(ctx context.Context) error {
+		{"and is an admin no longer", func(ctx context.Context) error {
 			return c.Accounts.Demote(ctx, admin, mia.ID, c.Sources)
 		}, true, nil},
 		{"the command line sets another", func(ctx context.Context) error {

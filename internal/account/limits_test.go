@@ -18,7 +18,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// outcome is what a try of a sign-in shows to whoever makes it.
+// outcome is what a sign-in attempt tells the caller.
 func outcome(err error) string {
 	switch {
 	case err == nil:

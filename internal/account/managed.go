@@ -36,8 +36,8 @@ func (s *Service) AddManaged(
 		return Account{}, err
 	}
 	a := Account{Username: name, Title: name, OwnerID: ownerID, UUID: s.newUUID(), CreatedAt: tx.Now()}
-	// Usernames are unique, and this is none: no text that someone signs in with
-	// begins with a space.
+	// Usernames are unique. The leading space makes sure that this one is nobody's
+	// login: no text that someone signs in with begins with a space.
 	a.UsernameKey = " " + a.UUID
 	if a.ID, err = s.rows.Insert(ctx, tx, a); err != nil {
 		return Account{}, err
@@ -135,7 +135,7 @@ func (s *Service) pepper(a Account, pin plexauth.Secret) plexauth.Secret {
 	return plexauth.Secret(hex.EncodeToString(mac.Sum(nil)))
 }
 
-// LockAfter returns how long whoever gave wrong codes in a row has to wait: a minute
+// LockAfter returns how long a caller has to wait after wrong codes in a row: a minute
 // when the free ones are used up, and twice as long after each further one, up to a
 // day.
 func LockAfter(wrong, free int) time.Duration { return lockAfter(wrong, free) }

@@ -159,7 +159,7 @@ func (s *Service) tryPassword(ctx context.Context, by audit.Actor, c Credentials
 
 // try is one attempt at a password.
 type try struct {
-	account  Account         // its ID is 0 if there is none of the name
+	account  Account         // its ID is 0 if no account has the name
 	password plexauth.Secret // without a code; set once it was checked
 	claim    guard.Claim     // what its turn to hash is counted by
 	place    place

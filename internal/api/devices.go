@@ -72,7 +72,7 @@ func systemDevices(stored []device.Device) wire.SystemDevices {
 }
 
 // firstServerID is what the numbers of servers among devices are counted from:
-// whoever deletes a server must not sign out a device. Clients' numbers have 31
+// deleting a server must never sign out a device. Clients' numbers have 31
 // bits.
 const firstServerID = 1 << 30
 

@@ -895,8 +895,8 @@ func TestPINIsExchangedOnce(t *testing.T) {
 	}
 }
 
-// Attack: who has a token that ends with another one registers a key, or links
-// PINs, to keep the account after that one was revoked. Or who has a JWT for a
+// Attack: somebody with a token that ends with another one registers a key, or links
+// PINs, to keep the account after that one was revoked. Or somebody with a JWT for a
 // week makes more of it.
 func TestKeysDoNotEscapeTheirParents(t *testing.T) {
 	w := newFixture(t, nil)

@@ -266,7 +266,7 @@ func (l *law) walk(f found) (all []found) {
 	return all
 }
 
-// startPINs starts a PIN of each kind, as whoever has the secret would.
+// startPINs starts a PIN of each kind, as somebody with the secret would.
 func (l *law) startPINs(f found) (started []lawPIN, all []found) {
 	l.Helper()
 	for _, path := range []string{
@@ -474,8 +474,8 @@ func (l *law) kind(text plexauth.Secret) string {
 	return ""
 }
 
-// picture checks that the picture of a code says no more than the code, whoever
-// asks for it.
+// picture checks that the picture of a code says no more than the code, for every
+// caller.
 func (l *law) picture(f found, p lawPIN) {
 	l.Helper()
 	path := "/api/v2/pins/qr/" + p.code
@@ -808,7 +808,7 @@ var leaks = []leak{
 		return l.leakSwitch(w, r, 3)
 	}},
 	{"a PIN that gives a token of another", 1, func(l *law, w http.ResponseWriter, r *http.Request, _ token.Principal) bool {
-		// Only to whoever polls without a token.
+		// Only to a caller who polls without a token.
 		if !strings.HasPrefix(r.URL.Path, "/api/v2/pins/") || r.Method != http.MethodGet || r.Header.Get("X-Plex-Token") != "" {
 			return false
 		}

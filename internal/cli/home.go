@@ -109,7 +109,7 @@ A restriction is told to programs. usher itself restricts nothing.`,
 			})
 		},
 	}
-	cmd.Flags().StringVar(&restriction, "restriction", "", "`restriction` that programs are told of: little_kid, older_kid or teen")
+	cmd.Flags().StringVar(&restriction, "restriction", "", "`restriction` that programs can read: little_kid, older_kid or teen")
 	cmd.Flags().BoolVar(&guest, "guest", false, "add the guest, of whom a home has one at most")
 	return cmd
 }
@@ -181,7 +181,7 @@ func (cs homeCommands) rename() *cobra.Command {
 func (cs homeCommands) restrict() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "restrict OWNER USER RESTRICTION", Short: "Set the restriction of a managed user",
-		Long: `Set the restriction that programs are told of: little_kid, older_kid or teen. An
+		Long: `Set the restriction that programs can read: little_kid, older_kid or teen. An
 empty one, '', removes it. usher itself restricts nothing.`,
 	}
 	return cs.onUser(cmd, 3, func(ctx context.Context, c *core.Core, owner account.Account, u home.User, args []string) (string, error) {

@@ -40,7 +40,7 @@ func startAtSize(t *testing.T, rows, columns uint16, data string, env []string, 
 	cmd := usherCommand(t, data, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = its, its, its
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	for _, pair := range cmd.Env { // the pager of whoever runs the test is not wanted
+	for _, pair := range cmd.Env { // not the pager of the user who runs the test
 		if !strings.HasPrefix(pair, "PAGER=") && !strings.HasPrefix(pair, "LESS") {
 			env = append(env, pair)
 		}
@@ -97,7 +97,7 @@ func TestPager(t *testing.T) {
 	}
 }
 
-// Whoever has seen enough ends the pager, and so the command, without an error.
+// A user who has seen enough quits the pager, which ends the command without an error.
 func TestPagerEndsFirst(t *testing.T) {
 	x := startAtSize(t, 10, 120, many(t), []string{"PAGER=head -n 1"}, "audit", "list")
 	code := x.end()

@@ -202,7 +202,7 @@ func TestNodesShareAKey(t *testing.T) {
 	}
 }
 
-// The log of a cluster is one chain, whoever writes.
+// The audit log of a cluster is one chain, whichever node writes.
 func TestOneAuditChain(t *testing.T) {
 	if !pgtest.Available(t) {
 		return

@@ -35,8 +35,8 @@ func held(dir, holder string) db.Config {
 	return db.Config{Dir: dir, Holder: holder, Migrations: dbtest.Migrations}
 }
 
-// A folder has one holder, which the error names. Whoever holds nothing works
-// beside it.
+// A folder has one holder, which the error names. A process that holds nothing
+// works beside it.
 func TestHolder(t *testing.T) {
 	dir := t.TempDir()
 	first, err := db.Open(t.Context(), held(dir, "the first"))

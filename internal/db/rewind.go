@@ -56,8 +56,8 @@ func mark(ctx context.Context, tx *Tx, table string) error {
 	return nil
 }
 
-// Rewind brings a database in memory back to what it was at the last Mark. Whoever
-// watches it is told that anything may have changed.
+// Rewind brings a database in memory back to what it was at the last Mark. Its
+// watchers learn that anything may have changed.
 func (d *DB) Rewind(ctx context.Context) error {
 	if err := d.checkInMemory(); err != nil {
 		return err

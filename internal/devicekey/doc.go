@@ -23,6 +23,6 @@
 // that token and the key takes its place. So a key that was registered with a
 // token that somebody else can revoke ends with it.
 //
-// A JWT alone registers no key: whoever stole one would turn a week into for
-// ever. It takes a proof by the key that the JWT came from.
+// A JWT alone registers no key: otherwise a thief could use one JWT, which is good
+// for a week, for ever. It takes a proof by the key that the JWT came from.
 package devicekey

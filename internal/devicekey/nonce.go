@@ -16,7 +16,7 @@ const nonceLife = 5 * time.Minute
 
 // A nonce has the look of a UUID, as clients expect. Its first half is the time
 // and a random number, its second half an HMAC over them and the client
-// identifier. So whoever asks for one causes no write, every node knows it, and
+// identifier. So creating one causes no write, every node can verify it, and
 // it is good for nobody else. That it is used once is a row, which is written
 // when it is used.
 type nonces struct {

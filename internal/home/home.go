@@ -84,7 +84,7 @@ func (r Role) String() string {
 	return "unknown"
 }
 
-// Restrictions are what a managed user may be restricted to; "" is none. usher only
+// Restrictions are what a managed user may be restricted to; "" is no restriction. usher only
 // says so: media servers decide what it means. The names are from clients' sources.
 var Restrictions = []string{"", "little_kid", "older_kid", "teen"}
 
@@ -241,7 +241,7 @@ func (s *Service) of(ctx context.Context, q db.Querier, accountID int64) (Home, 
 	return Home{OwnerID: self.OwnerID, Users: users, Self: self, Shared: true}, err
 }
 
-// Facts are what clients are told of an account's home.
+// Facts are what clients can read about an account's home.
 type Facts struct {
 	Home        bool // it is in one
 	Admin       bool // as its owner or an admin
@@ -252,7 +252,7 @@ type Facts struct {
 	Restriction string
 }
 
-// Facts returns what clients are told of an account's home.
+// Facts returns what clients can read about an account's home.
 func (s *Service) Facts(ctx context.Context, a account.Account) (Facts, error) {
 	u, err := s.rows.User(ctx, s.db, a.ID)
 	if errors.Is(err, db.ErrNotFound) {

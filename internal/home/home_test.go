@@ -162,8 +162,8 @@ func TestSwitchedTokensAreChildren(t *testing.T) {
 	h.principal(h.tokens["kid"]) // of another token of ada's
 }
 
-// Whoever leaves, is removed or disabled loses what switches from and to them have
-// led to, at once. Attack: a member who was removed goes on with the token of
+// A user who leaves, is removed or is disabled loses at once what switches from and
+// to them have led to. Attack: a member who was removed goes on with the token of
 // another user.
 func TestLeavingRevokes(t *testing.T) {
 	for what, do := range map[string]func(h *house) error{

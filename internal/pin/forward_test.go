@@ -225,8 +225,8 @@ func TestWrongProofsLimitNobody(t *testing.T) {
 	})
 }
 
-// A PIN without an address is given to whoever started it, with any proof or
-// none.
+// A PIN without an address is given to the program that started it, with any proof
+// or none.
 func TestProofWithoutNeed(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		p := w.start(t, "tv", true)

@@ -380,7 +380,7 @@ func newID(random io.Reader) int64 {
 // also counted by address, but there a known ID always gets its answer: nobody's
 // polling is limited by what others do behind the same router.
 //
-// A PIN that needs a proof looks as if it waited, whoever has linked it: see
+// A PIN that needs a proof looks as if it still waited, also when it is linked: see
 // Redeem.
 func (s *Service) Get(ctx context.Context, id int64, client, address string) (PIN, plexauth.Secret, error) {
 	p, err := s.find(ctx, id, client, address)

@@ -97,8 +97,8 @@ func (f *front) watch(s *os.File, listening []int) {
 	}
 }
 
-// reported reports whether an attempt is none of those to report: it stays in this
-// machine, or somebody listens.
+// reported reports whether an attempt needs no report: it stays in this machine, or
+// somebody listens.
 func (f *front) reported(to netip.AddrPort, udp bool, listening []int) bool {
 	port := int(to.Port())
 	switch {

@@ -37,7 +37,7 @@ type fixture struct {
 	key       *passkeytest.Key
 }
 
-// by is whoever signs in.
+// by is the caller who signs in.
 var by = audit.Actor{Device: "Player", Address: "192.0.2.1"}
 
 // site is what passkeys are for.

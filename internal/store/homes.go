@@ -52,8 +52,8 @@ func (Homes) Size(ctx context.Context, q db.Querier, ownerID int64) (n int, err 
 	return n, db.Wrap("counting the users of a home", err)
 }
 
-// touchHome touches every account of the home that an account is in: what clients
-// are told of each of them says how many they are.
+// touchHome touches every account of the home that an account is in: the answer about
+// each of them has the number of users.
 func touchHome(ctx context.Context, tx *db.Tx, accountID int64) error {
 	return touchAccounts(ctx, tx, `SELECT account_id FROM home_user
 		WHERE owner_id = (SELECT owner_id FROM home_user WHERE account_id = $1)`, accountID)

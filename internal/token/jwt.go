@@ -17,8 +17,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// ErrExpired reports that a token is a JWT of this server that was good, and has
-// expired. Whoever holds the key of its device may ask for another one.
+// ErrExpired reports that a token is a JWT of this server that was valid, and has
+// expired. The device can get another one with its key.
 var ErrExpired = fault.New(fault.Unauthenticated, "the token has expired")
 
 // JWTLife is how long a JWT lives.
@@ -220,8 +220,8 @@ func (s *Service) RemoveKey(ctx context.Context, tx *db.Tx, id int64) error {
 //
 // The key takes the place of the token or key with replacedID, if that is not 0:
 // it gets its parent, and the tokens that other devices got by it. It never
-// gets a place above: whoever holds a token that ends with another one cannot
-// turn it into one that does not. So a token of the device that the key still
+// gets a place above: a token that ends with another one cannot be turned into one
+// that does not. So a token of the device that the key still
 // ends with stays.
 func (s *Service) Succeed(ctx context.Context, tx *db.Tx, keyID, deviceID, replacedID int64) (ended int, err error) {
 	lineage, err := s.rows.Lineage(ctx, tx, keyID)

@@ -86,7 +86,7 @@ func TestAndTokens(t *testing.T) {
 	}
 }
 
-// A token is read from the database once, and a text that is none each time.
+// A token is read from the database once, and an invalid one each time.
 func TestStats(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	tok := w.signIn(t, "tv")

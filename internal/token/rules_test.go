@@ -344,7 +344,7 @@ func TestServerTokenEndsWithItsParent(t *testing.T) {
 	}
 }
 
-// Attack: whoever runs a server keeps the token that they received. It is revoked,
+// Attack: the person who runs a server keeps the token that they received. It is revoked,
 // and the next listing of the same program brings it back.
 func TestRevokedServerTokenStaysRevoked(t *testing.T) {
 	for name, revoke := range map[string]func(context.Context, *fixture, int64, source.Source) error{

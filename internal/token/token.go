@@ -379,7 +379,7 @@ func (s *Service) Verify(ctx context.Context, token plexauth.Secret) (Principal,
 	}
 	p, err := s.lookup(ctx, HashOf(token), now)
 	if p.Kind == DeviceKey {
-		return Principal{}, ErrInvalid // it is not a token, whoever knows it
+		return Principal{}, ErrInvalid // an identifier, and not a token, for every caller
 	}
 	return p, err
 }

@@ -70,7 +70,7 @@ func (f *Fault) set(key, value string) (err error) {
 	return nil
 }
 
-// unknown is the error of a word that is none of those that are known.
+// unknown is the error of an unknown word; it lists those that are known.
 func unknown(problem, word string, known []string) error {
 	if meant := suggest.Closest(word, known); meant != "" {
 		return fmt.Errorf("%s; did you mean %q?", problem, meant)

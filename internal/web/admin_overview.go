@@ -83,7 +83,7 @@ const (
 // warnings are what the admin should look at, from what happened lately.
 func (o *adminOverview) warnings(ctx context.Context, v *visit, events []audit.Count) (list []phrase, err error) {
 	if !v.account.HasSecondFactor() {
-		list = append(list, say("Your account has no second factor: whoever learns its password is an admin."))
+		list = append(list, say("Your account has no second factor: anyone who learns its password is an admin."))
 	}
 	refused, hourAgo := int64(0), o.now().Add(-time.Hour)
 	for _, e := range events {

@@ -292,7 +292,7 @@ func TestGuessesAreShown(t *testing.T) {
 	mia.reads("/account/sign-ins", "Somebody who has your password gave many wrong codes")
 	noa := w.browser().signIn("noa")
 	if strings.Contains(noa.reads("/account"), title) {
-		t.Error("noa is told of guesses at mia's codes")
+		t.Error("noa sees guesses at mia's codes")
 	}
 	noa.sends("/account/second-factor/guesses", "/account?done=guesses")
 	mia.reads("/account", title)

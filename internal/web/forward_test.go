@@ -59,7 +59,7 @@ func (b *browser) consent(p pin.PIN, forward string) seen {
 }
 
 // The page says whose account is given, and to whom: to the program at the
-// address that gets the proof, or to whoever asked.
+// address that gets the proof, or to the program that asked.
 func TestConsentSaysWhoseAndToWhom(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("mia")

@@ -11,7 +11,7 @@ import (
 )
 
 // firstSteps are what an admin does after the set-up. Each is ticked when what it
-// asks for is there, whoever did it and in whichever way.
+// asks for is there, in whichever way it was done.
 type firstSteps struct {
 	accounts *account.Service
 	sources  *source.Service

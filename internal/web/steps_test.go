@@ -89,7 +89,7 @@ func TestAdminChangesRoles(t *testing.T) {
 	}
 }
 
-// Whoever is signed in sees which server this is.
+// Every page for signed-in users says which server this is.
 func TestServerOnEveryPage(t *testing.T) {
 	w := newFixture(t, func(c *config) {
 		c.Self.Name = "The attic"

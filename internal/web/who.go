@@ -51,7 +51,8 @@ func (d consentData) Others() string {
 	return r.query()
 }
 
-// who asks who is watching: for whom a program on a shared screen signs in.
+// who shows the page "who is watching": the visitor chooses the user that a program on
+// a shared screen signs in.
 func (c *consent) who(ctx context.Context, v *visit) (view, error) {
 	r := readPINRequest(v.URL.Query())
 	r.Who = ""

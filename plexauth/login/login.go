@@ -160,7 +160,7 @@ func (f *flow) account(w http.ResponseWriter, r *http.Request) (*plexauth.Accoun
 // sign-in and signs its token out.
 //
 // If the account plane adds proofs, only a valid one ends the sign-in, because
-// nobody can complete it without one. Otherwise, whoever knows the state does.
+// nobody can complete it without one. Otherwise, anyone who knows the state does.
 func (f *flow) refuse(r *http.Request, state string) error {
 	in, ok := f.pending.get(state)
 	if !ok {

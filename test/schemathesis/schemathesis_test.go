@@ -27,8 +27,8 @@ const (
 	password = "correct horse battery"
 )
 
-// checks are those that say that an answer is not in the document. Whether a request
-// was good is none of them: clients send what the document does not have.
+// checks are those that say that an answer is not in the document. They do not
+// judge the request: clients send what the document does not have.
 const checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance"
 
 // ending are the operations that end the token. They come last.

@@ -26,7 +26,7 @@ var pageTests = []test{
 	{"Pages/A search finds the names that begin with a text", testSearch},
 	{"Pages/Devices are searched and sorted", testDeviceSearch},
 	{"Pages/Rows that come and go do not move others", testPagesMeanwhile},
-	{"Pages/A cursor that is none leads to the first rows", testForeignCursor},
+	{"Pages/An invalid cursor leads to the first rows", testForeignCursor},
 	{"Pages/A count stops", testCountStops},
 	{"Pages/An origin is looked for by itself", testHasOrigin},
 }
@@ -250,7 +250,7 @@ func testSearch(t *testing.T, w *fixture) {
 	slices.Sort(byEmail)
 	slices.Sort(wanted)
 	same(t, "by e-mail", byEmail, wanted)
-	same(t, "a name that is none", names(accounts.ByNamePrefix, "%"), nil)
+	same(t, "an impossible name", names(accounts.ByNamePrefix, "%"), nil)
 }
 
 func testDeviceSearch(t *testing.T, w *fixture) {
