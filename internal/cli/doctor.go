@@ -5,13 +5,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +20,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/machine"
 	"github.com/usher-auth/usher/internal/missed"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/source"
@@ -29,13 +28,6 @@ import (
 
 // What usher doctor takes for wrong.
 const (
-	// minFree is the least room for the database, its log and a copy.
-	minFree = 256 << 20
-	// minCertificate is for how long a certificate should be valid still: those that
-	// renew themselves do it earlier.
-	minCertificate = 14 * 24 * time.Hour
-	// maxAhead is how far the last event may be ahead of the clock.
-	maxAhead = time.Minute
 	// backupDue is how old an installation without a backup may be.
 	backupDue = 7 * 24 * time.Hour
 	// askTimeout is how long a server may take to answer.
@@ -205,17 +197,14 @@ func (cs doctorCommands) checkKeyFile() diagnosis {
 
 // checkDisk checks that the data can grow.
 func (cs doctorCommands) checkDisk() diagnosis {
-	folder := cs.data
-	if folder == "" {
-		folder = filepath.Dir(cs.keyFile)
-	}
-	free, err := freeBytes(folder)
+	folder := cs.localFolder()
+	free, err := machine.FreeBytes(folder)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return note("", "the room on the disk is not known on this system")
 	case err != nil:
 		return wrong("", "%s: %v", folder, err)
-	case free < minFree:
+	case free < machine.MinFree:
 		return wrong("make room, or move the data: the server cannot write when the disk is full", "%d MiB are free at %s", free>>20, folder)
 	}
 	return ok("%d MiB are free at %s", free>>20, folder)
@@ -254,10 +243,10 @@ func checkClock(ctx context.Context, c *core.Core) diagnosis {
 	if err != nil {
 		return wrong("", "reading the last event: %v", err)
 	}
-	if len(last) > 0 && last[0].At.Sub(now) > maxAhead {
+	if len(last) > 0 && last[0].At.Sub(now) > machine.MaxAhead {
 		return wrong(fix, "it is %s, and the last event was at %s: the clock was set back", shortTime(now), shortTime(last[0].At))
 	}
-	if clockUnsynchronised() {
+	if machine.ClockUnsynchronised() {
 		return note(fix, "it is %s; the system says that nothing keeps its clock right", shortTime(now))
 	}
 	return ok("it is %s", shortTime(now))
@@ -265,17 +254,9 @@ func checkClock(ctx context.Context, c *core.Core) diagnosis {
 
 // checkCertificateFile checks how long a certificate is valid.
 func checkCertificateFile(file string, now time.Time) diagnosis {
-	text, err := os.ReadFile(file)
+	cert, err := machine.ReadCertificate(file)
 	if err != nil {
-		return wrong("", "reading the certificate: %v", err)
-	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return wrong("", "%s is not a PEM file", file)
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return wrong("", "%s: %v", file, err)
+		return wrong("", "%v", err)
 	}
 	return checkCertificate(cert, file, now)
 }
@@ -287,7 +268,7 @@ func checkCertificate(cert *x509.Certificate, where string, now time.Time) diagn
 		return wrong("look at the clock", "%s is not valid before %s", where, shortTime(cert.NotBefore))
 	case left <= 0:
 		return wrong(fix, "%s has expired on %s", where, shortTime(cert.NotAfter))
-	case left < minCertificate:
+	case machine.ExpiresSoon(cert, now):
 		return wrong(fix, "%s expires on %s", where, shortTime(cert.NotAfter))
 	}
 	return ok("%s is valid until %s", where, shortTime(cert.NotAfter))

@@ -290,3 +290,12 @@ func shellQuote(s string) string {
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
+
+// localFolder is the folder on this machine that must not become full: that of the
+// data or, where the data is elsewhere, of the key file.
+func (f *folder) localFolder() string {
+	if f.data != "" {
+		return f.data
+	}
+	return filepath.Dir(f.keyFile)
+}

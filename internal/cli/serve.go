@@ -24,6 +24,7 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/httpd"
+	"github.com/usher-auth/usher/internal/machine"
 	"github.com/usher-auth/usher/internal/missed"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/source"
@@ -159,6 +160,7 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	}
 	srv := server.New(c, server.Config{
 		Missed:  asked,
+		Machine: machine.Place{Folder: cs.localFolder(), Certificate: o.tlsCert},
 		Version: version(), PublicURL: o.publicURL(), NoHSTS: !o.hsts, MediaJWT: o.pmsAcceptsJWT,
 		MetricsHosts: o.knownMetricsHosts(), Proxies: o.proxies, Stopping: ctx.Done(),
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/usher-auth/usher/internal/api"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/httpd"
+	"github.com/usher-auth/usher/internal/machine"
 	"github.com/usher-auth/usher/internal/missed"
 	"github.com/usher-auth/usher/internal/web"
 )
@@ -44,6 +45,9 @@ type Config struct {
 	// Missed counts the requests for paths that do not exist. Nil: only the metrics
 	// do.
 	Missed *missed.Paths
+	// Machine is where the installation is. Admins are warned of a disk that is
+	// nearly full, and of a certificate that expires soon.
+	Machine machine.Place
 	// Unknown gets each request for a path that no face has, before it is
 	// answered. Nil: nobody.
 	Unknown func(*http.Request)
@@ -66,7 +70,7 @@ func New(c *core.Core, cfg Config) *Server {
 		observer:     httpd.NewObserver(c.Logger, c.Now),
 		health:       httpd.Health{Ping: c.DB.Ping, Logger: c.Logger, Stopping: cfg.Stopping},
 		metricsHosts: metricsHosts(public, cfg.MetricsHosts),
-		pages:        web.New(c, web.Config{PublicURL: public, NoHSTS: cfg.NoHSTS, Version: cfg.Version}),
+		pages:        web.New(c, web.Config{PublicURL: public, NoHSTS: cfg.NoHSTS, Version: cfg.Version, Missed: cfg.Missed, Machine: cfg.Machine}),
 	}
 	s.observer.Register(serviceMetrics(c)...)
 	planes := api.New(c, api.Config{

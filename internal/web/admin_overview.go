@@ -7,14 +7,15 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/missed"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
 )
 
-// adminOverview is the first page for admins: a chart of the last day, and how
-// many there are of each thing.
+// adminOverview is the first page for admins: warnings, a chart of the last day,
+// how many there are of each thing, and what clients asked for in vain.
 type adminOverview struct {
 	accounts *account.Service
 	sources  *source.Service
@@ -23,9 +24,8 @@ type adminOverview struct {
 	origins  *origin.Service
 	log      *audit.Log
 	now      func() time.Time
-	// backups and lastBackup are those of firstSteps.
-	backups    func() bool
-	lastBackup func(context.Context) (time.Time, error)
+	warnings warnings
+	missed   *missed.Paths // nil: they are not listed
 }
 
 func (o *adminOverview) pages() []page {
@@ -43,7 +43,14 @@ type overviewData struct {
 	Chart   chart
 	// Warnings are what an admin should look at.
 	Warnings []phrase
+	// Missed are the paths that clients asked for in vain, those of most requests
+	// first, and MoreMissed is how many others there are.
+	Missed     []missed.Path
+	MoreMissed int
 }
+
+// mostMissed is how many of the paths that were asked for in vain are shown.
+const mostMissed = 10
 
 func (o *adminOverview) show(ctx context.Context, v *visit) (view, error) {
 	data, err := o.counts(ctx)
@@ -67,46 +74,16 @@ func (o *adminOverview) show(ctx context.Context, v *visit) (view, error) {
 	// The events have all other tallies in them already.
 	checks := slices.DeleteFunc(tallies, func(c audit.Count) bool { return c.What != audit.TokenChecks })
 	data.Chart = span.draw(now, slices.Concat(events, checks))
-	if data.Warnings, err = o.warnings(ctx, v, events); err != nil {
+	if data.Warnings, err = o.warnings.list(ctx, v, events); err != nil {
 		return view{}, err
 	}
+	if o.missed != nil {
+		data.Missed = o.missed.List()
+	}
+	if n := len(data.Missed) - mostMissed; n > 0 {
+		data.Missed, data.MoreMissed = data.Missed[:mostMissed], n
+	}
 	return view{name: "admin", data: data}, nil
-}
-
-const (
-	// oldBackup is how old a backup may be before there is a warning.
-	oldBackup = 7 * 24 * time.Hour
-	// manyRefusals is how many sign-ins may be refused in an hour before there is one.
-	manyRefusals = 100
-)
-
-// warnings are what the admin should look at, from what happened lately.
-func (o *adminOverview) warnings(ctx context.Context, v *visit, events []audit.Count) (list []phrase, err error) {
-	if !v.account.HasSecondFactor() {
-		list = append(list, say("Your account has no second factor: anyone who learns its password is an admin."))
-	}
-	refused, hourAgo := int64(0), o.now().Add(-time.Hour)
-	for _, e := range events {
-		if e.What == string(audit.SignInRefused) && !e.Quarter.Before(hourAgo) {
-			refused += e.N
-		}
-	}
-	if refused > manyRefusals {
-		list = append(list, say("%s attempts to sign in were refused in the last hour. Look at them in the audit log.", grouped(refused)))
-	}
-	if !o.backups() {
-		return list, nil
-	}
-	at, err := o.lastBackup(ctx)
-	switch age := o.now().Sub(at); {
-	case err != nil:
-		return nil, err
-	case at.IsZero():
-		list = append(list, say("There is no backup yet. On the computer that usher runs on: usher backup FILE"))
-	case age > oldBackup:
-		list = append(list, say("The last backup is %d days old. On the computer that usher runs on: usher backup FILE", int(age.Hours()/24)))
-	}
-	return list, nil
 }
 
 // counts asks each noun how many there are.

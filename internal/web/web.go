@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/machine"
+	"github.com/usher-auth/usher/internal/missed"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -26,6 +28,11 @@ type Config struct {
 	Version string
 	// NoHSTS leaves out the header that makes browsers insist on https.
 	NoHSTS bool
+	// Missed are the paths that clients asked for in vain, which the overview lists.
+	// Nil: it does not.
+	Missed *missed.Paths
+	// Machine is where the installation is, for warnings about it.
+	Machine machine.Place
 }
 
 // New returns the pages.
@@ -42,7 +49,7 @@ func New(c *core.Core, cfg Config) *Pages {
 	p.add(p.setup)
 	p.add(signInFeatures(c, browsers, site)...)
 	p.add(accountFeatures(c, site)...)
-	p.add(adminFeatures(c, publicURL, newCaution(c, site))...)
+	p.add(adminFeatures(c, cfg, newCaution(c, site))...)
 	p.add(reference{})
 	return p
 }
@@ -100,7 +107,7 @@ func accountFeatures(c *core.Core, site passkeySite) []feature {
 }
 
 // adminFeatures let admins change everything else.
-func adminFeatures(c *core.Core, publicURL string, cautious caution) []feature {
+func adminFeatures(c *core.Core, cfg Config, cautious caution) []feature {
 	sources := func(kind source.Kind, path string) *adminSources {
 		return &adminSources{kind: kind, path: path, sources: c.Sources, accounts: c.Accounts, tokens: c.Tokens, caution: cautious}
 	}
@@ -108,12 +115,13 @@ func adminFeatures(c *core.Core, publicURL string, cautious caution) []feature {
 	return []feature{
 		&adminOverview{
 			accounts: c.Accounts, sources: c.Sources, tokens: c.Tokens, sessions: c.Sessions,
-			origins: c.Origins, log: c.Audit, now: c.Now, backups: c.HasBackups, lastBackup: c.LastBackup,
+			origins: c.Origins, log: c.Audit, now: c.Now, missed: cfg.Missed,
+			warnings: warnings{log: c.Audit, now: c.Now, backups: c.HasBackups, lastBackup: c.LastBackup, machine: cfg.Machine},
 		},
 		&adminAccounts{accounts: c.Accounts},
 		&adminAccount{
 			accounts: c.Accounts, tokens: c.Tokens, sessions: c.Sessions,
-			passkeys: c.Passkeys, sources: c.Sources, publicURL: publicURL, caution: cautious,
+			passkeys: c.Passkeys, sources: c.Sources, publicURL: cfg.PublicURL, caution: cautious,
 		},
 		servers,
 		&adminShares{servers: servers, sources: c.Sources, accounts: c.Accounts},

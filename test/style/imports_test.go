@@ -55,7 +55,7 @@ var layers = []layer{
 		{"test/http/binary", ""},
 	}},
 	{"the command line", []row{
-		{"cli", "server control stage scene sandbox traffic missed trouble web core httpd account home token source origin audit hashing seal glyph fault paging plexauth"},
+		{"cli", "server control stage scene sandbox traffic machine missed trouble web core httpd account home token source origin audit hashing seal glyph fault paging plexauth"},
 	}},
 	{"an usher that tests control", []row{
 		{"control", "stage scene traffic trouble device fault plexauth"},
@@ -69,11 +69,11 @@ var layers = []layer{
 		{"scene", "core account source device audit seal suggest trouble plexauth"},
 	}},
 	{"the faces together", []row{
-		{"server", "api web core httpd missed"},
+		{"server", "api web core httpd machine missed"},
 	}},
 	{"the faces", []row{
 		{"api", "/api core httpd missed wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth"},
-		{"web", "/api core httpd account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth"},
+		{"web", "/api core httpd machine missed account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth"},
 	}},
 	{"what a face stands on", []row{
 		{"httpd", "guard"},
@@ -129,6 +129,7 @@ var layers = []layer{
 		{"sandbox", ""},
 		{"traffic", "suggest"},
 		{"suggest", ""},
+		{"machine", ""},
 		{"missed", ""},
 	}},
 	{"the SDK, which knows nothing of the server", []row{

@@ -1,10 +1,10 @@
-package cli
+package machine
 
 import "golang.org/x/sys/unix"
 
-// clockUnsynchronised reports whether the system says that nothing keeps its clock
+// ClockUnsynchronised reports whether the system says that nothing keeps its clock
 // right.
-func clockUnsynchronised() bool {
+func ClockUnsynchronised() bool {
 	state, err := unix.Adjtimex(&unix.Timex{})
 	return err == nil && state == unix.TIME_ERROR
 }

@@ -1,0 +1,118 @@
+package web_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/usher-auth/usher/internal/missed"
+)
+
+// certificateUntil writes a certificate that is valid for 90 days until a time.
+func certificateUntil(t *testing.T, end time.Time) (file string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: end.AddDate(0, 0, -90), NotAfter: end}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(t.TempDir(), "cert.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// Admins see it before the certificate expires.
+func TestCertificateWarning(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, test := range map[string]struct {
+		left time.Duration
+		want string // "" for no warning
+	}{
+		"two months":  {60 * day, ""},
+		"eleven days": {11*day + time.Hour, ""},
+		"nine days":   {9*day + time.Hour, "expires in 9 days"},
+		"a day":       {day + time.Hour, "expires in 25 hours"},
+		"expired":     {-time.Hour, "has expired"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := certificateUntil(t, time.Now().Add(test.left).Add(time.Minute))
+			w := newFixture(t, func(c *config) { c.Server.Machine.Certificate = file })
+			w.people()
+			page := w.browser().signIn("olga").reads("/admin", test.want)
+			if test.want == "" && strings.Contains(page, "The certificate") {
+				t.Error("there is a warning")
+			}
+		})
+	}
+	w := newFixture(t, func(c *config) { c.Server.Machine.Certificate = filepath.Join(t.TempDir(), "missing.pem") })
+	w.people()
+	w.browser().signIn("olga").reads("/admin", "The file of the certificate cannot be read")
+}
+
+// Admins see that the disk is nearly full.
+func TestDiskWarning(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		return // it needs a file system without room
+	}
+	for folder, want := range map[string]bool{"/proc": true, "": false, "/missing": false} {
+		w := newFixture(t, func(c *config) { c.Server.Machine.Folder = folder })
+		w.people()
+		page := w.browser().signIn("olga").reads("/admin")
+		if got := strings.Contains(page, "The disk with the data is nearly full: 0 MB are free"); got != want {
+			t.Errorf("%q: warned %v, want %v", folder, got, want)
+		}
+	}
+}
+
+// A clock that was set back makes codes of second factors wrong.
+func TestClockWarning(t *testing.T) {
+	now := time.Now()
+	w := newFixture(t, func(c *config) { c.Now = func() time.Time { return now } })
+	w.people()
+	b := w.browser().signIn("olga")
+	const warning = "The clock of the server was set back"
+	if strings.Contains(b.reads("/admin"), warning) {
+		t.Error("there is a warning before it was")
+	}
+	now = now.Add(-5 * time.Minute)
+	b.reads("/admin", warning)
+}
+
+// The overview lists what clients asked for in vain, without what may be a secret.
+func TestMissedPaths(t *testing.T) {
+	paths := missed.New(nil)
+	w := newFixture(t, func(c *config) { c.Server.Missed = paths })
+	w.people()
+	b := w.browser().signIn("olga")
+	const title = "Asked for in vain"
+	if strings.Contains(b.reads("/admin"), title) {
+		t.Error("there is a list without paths")
+	}
+	for _, path := range []string{"/library/sections", "/library/sections", "/library/sections/1/all?X-Plex-Token=abc", "/hubs/<script>"} {
+		paths.Count(path)
+	}
+	page := b.reads("/admin", title, "<code>/library/sections</code>")
+	for _, bad := range []string{"abc", "<script>"} {
+		if strings.Contains(page, bad) {
+			t.Errorf("the page has %q", bad)
+		}
+	}
+	if strings.Contains(w.browser().signIn("mia").get("/admin").text, title) {
+		t.Error("a member sees the list")
+	}
+}
