@@ -22,6 +22,10 @@ func TestNoBurst(t *testing.T) {
 			if wait := f.Take("mia", now); wait != 0 {
 				t.Fatalf("burst %d: an attempt must wait for %v", burst, wait)
 			}
+			attempt, wait, err := f.Begin(t.Context(), "mia", now)
+			if attempt.Failed(now); err != nil || wait != 0 {
+				t.Fatalf("burst %d: an attempt begins after %v, %v", burst, wait, err)
+			}
 		}
 		if wait := f.Wait("mia", now); wait != 0 || f.Len() != 0 {
 			t.Errorf("burst %d: the wait is %v with %d keys, want none", burst, wait, f.Len())

@@ -287,3 +287,24 @@ func TestAttemptsAfterFailures(t *testing.T) {
 		guard.Attempt{}.Passed()
 	})
 }
+
+// A failure counts as one from the instant at which it happened.
+func TestAttemptsAtTheInstantOfAFailure(t *testing.T) {
+	for _, test := range []struct{ failures, want int }{{0, 3}, {1, 2}, {2, 1}, {3, 0}} {
+		f, now, begun := &guard.Failures{Burst: 3, Refill: time.Minute}, time.Now(), 0
+		for range test.failures {
+			f.Failed("mia", now)
+		}
+		for range 4 {
+			// What would have to wait for another attempt is turned away: the context is over.
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if _, wait, err := f.Begin(ctx, "mia", now); err == nil && wait == 0 {
+				begun++
+			}
+		}
+		if begun != test.want {
+			t.Errorf("after %d failures, %d attempts begin at once, want %d", test.failures, begun, test.want)
+		}
+	}
+}

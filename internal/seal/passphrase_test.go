@@ -80,3 +80,33 @@ func TestPassphrase(t *testing.T) {
 		}
 	}
 }
+
+// A file that was not read to its end, or a copy that cannot be read back, is not
+// encrypted.
+func TestEncryptFileChecks(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "plain")
+	if err := os.WriteFile(path, []byte("a secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, from string
+		flags      int
+	}{
+		{"a folder in the place of the file", dir, os.O_RDWR},
+		{"no file", filepath.Join(dir, "none"), os.O_RDWR},
+		{"a copy that can only be written", path, os.O_WRONLY},
+		{"a copy that can only be read", path, os.O_RDONLY},
+	} {
+		to, err := os.OpenFile(filepath.Join(dir, "to"), os.O_CREATE|os.O_TRUNC|test.flags, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := quick.EncryptFile(t.Context(), to, test.from); err == nil {
+			t.Errorf("%s: no error", test.name)
+		}
+		if err := to.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

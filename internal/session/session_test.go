@@ -266,6 +266,9 @@ func TestAccountHasManyBrowsers(t *testing.T) {
 	if err != nil || len(list) != session.PerAccount {
 		t.Errorf("%d browsers, %v, want %d", len(list), err, session.PerAccount)
 	}
+	if n, err := w.Sessions.CountOf(t.Context(), w.mia.ID); err != nil || n != session.PerAccount {
+		t.Errorf("%d browsers are counted, %v, want %d: no half session, and no one else's", n, err, session.PerAccount)
+	}
 	var halves int
 	err = w.DB.QueryRow(t.Context(), "SELECT COUNT(*) FROM session WHERE NOT complete").Scan(&halves)
 	if err != nil || halves != 20 {
