@@ -81,8 +81,11 @@ func goldenBodies(t *testing.T) map[string]wire.Body {
 		"resources":             wire.Resources(resources),
 		"resources-none":        wire.Resources(nil),
 		"server":                goldenServer,
-		"source":                sourceBody(t, fullResource.Connections),
-		"source-none":           sourceBody(t, nil),
+		"server-account": wire.ServerAccount{
+			Username: "mia@example.org", PublicAddress: "192.0.2.1", PublicPort: 443, PrivateAddress: "10.0.0.2", PrivatePort: 32400,
+		},
+		"source":      sourceBody(t, fullResource.Connections),
+		"source-none": sourceBody(t, nil),
 		"system-devices": wire.SystemDevices{
 			{ID: 7, Name: `T<V> & "co"`, Platform: "tvOS", ClientIdentifier: "tv", CreatedAt: joined.Unix()}, {Name: "bare"},
 		},

@@ -103,6 +103,8 @@ func TestDescriptionIsCut(t *testing.T) {
 		{strings.Repeat("é", 3000), strings.Repeat("é", 127)},
 		{"a b~c", "a b~c"},
 		{"a\tb\x7fc\x1fd", "a bcd"},
+		{"\x01", ""},
+		{"\u0080\xff", ""}, // UTF-8 of what nobody sees, and a stray byte
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header["X-Plex-Device-Name"] = []string{test.sent}
