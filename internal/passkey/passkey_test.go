@@ -362,6 +362,12 @@ func TestAnotherSite(t *testing.T) {
 	if has, err := w.Passkeys.Has(t.Context(), there, w.mia.ID); has || err != nil {
 		t.Errorf("mia has a passkey there: %v, %v", has, err)
 	}
+	if has, err := w.Passkeys.Has(t.Context(), here, w.mia.ID); !has || err != nil {
+		t.Errorf("mia has a passkey here: %v, %v, want true", has, err)
+	}
+	if has, err := w.Passkeys.Has(t.Context(), here, w.noa.ID); has || err != nil {
+		t.Errorf("noa has a passkey here: %v, %v, want false", has, err)
+	}
 	options, err := w.Passkeys.BeginSignIn(t.Context(), there, "browser", "192.0.2.1")
 	w.must(err)
 	phone.Party, phone.Origin = there.ID, there.Origins[0]
@@ -435,7 +441,7 @@ func TestTooMany(t *testing.T) {
 func TestNames(t *testing.T) {
 	w := newFixture(t)
 	for name, want := range map[string]string{
-		"": "Passkey", "  my \t phone ": "my phone", "\x00\u202e": "Passkey", strings.Repeat("é", 70): strings.Repeat("é", 64),
+		"": "Passkey", "  my \t phone ": "my phone", "\x00\u202e": "Passkey", "my\ue000key": "mykey", strings.Repeat("é", 70): strings.Repeat("é", 64),
 	} {
 		options, err := w.Passkeys.BeginAdd(t.Context(), here, w.mia, "browser")
 		w.must(err)
