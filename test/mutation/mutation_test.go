@@ -33,7 +33,10 @@ const timeout = "3"
 var packages = []string{
 	"internal/account",
 	"internal/device",
+	"internal/devicekey",
 	"internal/guard",
+	"internal/hashing",
+	"internal/home",
 	"internal/passkey",
 	"internal/pin",
 	"internal/seal",

@@ -42,11 +42,21 @@ func (k *Key) Sign(t testing.TB, nonce string, now time.Time) string {
 	if nonce != "" {
 		claims["nonce"] = nonce
 	}
-	payload, err := json.Marshal(claims)
-	if err != nil {
-		t.Fatal(err)
+	return k.SignClaims(t, map[string]any{"alg": "EdDSA", "kid": k.Public.ID, "typ": "JWT"}, claims)
+}
+
+// SignClaims returns a JWT of any header and claims that the device signs.
+func (k *Key) SignClaims(t testing.TB, header map[string]any, claims any) string {
+	t.Helper()
+	var parts [2]string
+	for i, part := range []any{header, claims} {
+		text, err := json.Marshal(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts[i] = encode(text)
 	}
-	signed := encode([]byte(fmt.Sprintf(`{"alg":"EdDSA","kid":%q,"typ":"JWT"}`, k.Public.ID))) + "." + encode(payload)
+	signed := parts[0] + "." + parts[1]
 	return signed + "." + encode(ed25519.Sign(k.private, []byte(signed)))
 }
 
