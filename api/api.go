@@ -5,10 +5,25 @@
 // answers: that is internal/api, whose tests compare the two.
 package api
 
-import _ "embed"
+import (
+	_ "embed"
+	"strings"
+)
 
 //go:embed openapi.yaml
 var document string
 
 // OpenAPI returns the document: OpenAPI 3.1, in YAML.
 func OpenAPI() string { return document }
+
+// topServer is the address of the server in the document.
+const topServer = "\n  - url: /\n"
+
+// OpenAPIBelow returns the document of a server that clients reach below a path, such
+// as /usher; an empty path means the top of the host.
+func OpenAPIBelow(path string) string {
+	if path == "" {
+		return document
+	}
+	return strings.Replace(document, topServer, "\n  - url: "+path+"\n", 1)
+}

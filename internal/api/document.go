@@ -6,6 +6,7 @@ import (
 	"time"
 
 	openapi "github.com/usher-auth/usher/api"
+	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/wire"
 )
 
@@ -13,8 +14,14 @@ import (
 // program.
 const documentLife = time.Hour
 
-// document is the OpenAPI document of both planes.
-func document(_ context.Context, c *call) (answer, error) {
+// documentHandler answers with the OpenAPI document of both planes.
+type documentHandler struct{ text string }
+
+func newDocumentHandler(publicURL string) documentHandler {
+	return documentHandler{openapi.OpenAPIBelow(httpd.PathOf(publicURL))}
+}
+
+func (h documentHandler) show(_ context.Context, c *call) (answer, error) {
 	c.Format = wire.YAML
-	return answer{status: http.StatusOK, body: wire.PlainText(openapi.OpenAPI()), life: documentLife}, nil
+	return answer{status: http.StatusOK, body: wire.PlainText(h.text), life: documentLife}, nil
 }

@@ -119,7 +119,7 @@ func (f *features) accountPlane() []route {
 		{"POST", "/api/v2/user/{uuid}/settings/opt_outs", accountToken, small, negotiated, f.optOuts.set},
 
 		// An addition of usher.
-		{"GET", "/api/openapi.yaml", anyone, 0, negotiated, document},
+		{"GET", "/api/openapi.yaml", anyone, 0, negotiated, f.document.show},
 	})
 }
 
@@ -162,6 +162,7 @@ type features struct {
 	claims      claimHandlers
 	homes       homeHandlers
 	optOuts     optOutHandlers
+	document    documentHandler
 }
 
 // newFeatures gives each feature what it needs.
@@ -189,6 +190,7 @@ func newFeatures(c *core.Core, cfg Config) *features {
 		claims:      claimHandlers{c.Claims, mediaServer},
 		homes:       homeHandlers{c.Homes, accounts, avatars, c.Now},
 		optOuts:     optOutHandlers{accounts},
+		document:    newDocumentHandler(cfg.PublicURL),
 	}
 }
 

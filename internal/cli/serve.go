@@ -244,6 +244,12 @@ func (o *serveOptions) check() error {
 		if _, err := source.ParseConnection(u, false, false); err != nil {
 			return wrongUse("--public-url: %w", err)
 		}
+		if err := server.CheckPath(u); err != nil {
+			return wrongUse("--public-url %s: %w", u, err)
+		}
+		if path := httpd.PathOf(u); path != "" && path != httpd.PathOf(o.publicURL()) {
+			return wrongUse("--public-url %s has another path than the first one, %s", u, o.publicURL())
+		}
 	}
 	for _, text := range o.trustedProxies {
 		p, err := httpd.ParseProxy(text)
@@ -428,6 +434,7 @@ type brokenError struct{ error }
 func (o *serveOptions) connections(addr net.Addr) []source.Connection {
 	var list []source.Connection
 	for _, u := range o.publicURLs {
+		u = strings.TrimRight(u, "/")
 		list = append(list, source.Connection{URI: u, Local: source.LooksLocal(u)})
 	}
 	if len(list) > 0 {

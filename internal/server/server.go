@@ -27,7 +27,8 @@ type Config struct {
 	// trusted. None: a request comes from the address of its connection.
 	Proxies []netip.Prefix
 	// PublicURL is where browsers reach this server. Empty: the address that
-	// each request was sent to.
+	// each request was sent to. If it has a path, requests may come with it and
+	// without it.
 	PublicURL string
 	// NoHSTS leaves out the header that makes browsers insist on https.
 	NoHSTS bool
@@ -81,7 +82,7 @@ func New(c *core.Core, cfg Config) *Server {
 	s.pages.Mount(others, s.observer.Around)
 	s.health.Mount(others)
 	others.Handle("/", notFound(planes.NotFound(), s.observer.Around("", s.pages.NotFound()), cfg.Unknown))
-	s.handler = httpd.BehindProxies(httpd.LimitHost(planes.Handler(others)), cfg.Proxies)
+	s.handler = httpd.Below(httpd.PathOf(public), httpd.BehindProxies(httpd.LimitHost(planes.Handler(others)), cfg.Proxies))
 	return s
 }
 

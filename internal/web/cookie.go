@@ -36,7 +36,9 @@ func noSessionCookie() *http.Cookie {
 // prefixed returns the name that a cookie has on the wire. Over https, it has a
 // prefix that browsers accept only from this host and over https (RFC 6265bis,
 // section 4.1.3). Attack: another host of the domain, or somebody on the network
-// by plain HTTP, plants a cookie of theirs.
+// by plain HTTP, plants a cookie of theirs. Below a path, the cookies are kept from
+// the rest of the host instead, which is other programs'; __Host- allows the path /
+// only.
 func prefixed(name, path string, https bool) string {
 	switch {
 	case !https:
@@ -47,11 +49,20 @@ func prefixed(name, path string, https bool) string {
 	return "__Secure-" + name
 }
 
+// cookiePath is the path of a cookie below the root. /usher/ would not match /usher.
+func (r root) cookiePath(path string) string {
+	if r != "" && path == "/" {
+		return string(r)
+	}
+	return r.at(path)
+}
+
 // setCookie sends a cookie that no script can read, that stays off plain HTTP if
 // the pages are reached by https, and that is SameSite=Lax unless it says
 // otherwise.
 func (f *frame) setCookie(w http.ResponseWriter, r *http.Request, c *http.Cookie) {
 	c.HttpOnly, c.Secure = true, f.secure(r)
+	c.Path = f.root.cookiePath(c.Path)
 	c.Name = prefixed(c.Name, c.Path, c.Secure)
 	if c.SameSite == 0 {
 		c.SameSite = http.SameSiteLaxMode
@@ -63,7 +74,7 @@ func (f *frame) setCookie(w http.ResponseWriter, r *http.Request, c *http.Cookie
 // there is none. Two cookies of one name count as none: one of them was planted,
 // and nothing tells which.
 func (v *visit) cookie(name, path string) plexauth.Secret {
-	found := v.CookiesNamed(prefixed(name, path, v.https))
+	found := v.CookiesNamed(prefixed(name, v.root.cookiePath(path), v.https))
 	if len(found) != 1 {
 		return ""
 	}

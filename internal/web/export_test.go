@@ -56,7 +56,7 @@ func SubmitCode(ctx context.Context, c *core.Core, half session.Session, form ur
 		accounts: c.Accounts, passkeys: c.Passkeys,
 		browsers: &browserSessions{sessions: c.Sessions, accounts: c.Accounts, log: c.Logger, now: c.Now},
 	}
-	v := newVisit(httptest.NewRequest(http.MethodPost, "/auth/code", nil), false)
+	v := newVisit(httptest.NewRequest(http.MethodPost, "/auth/code", nil), false, "")
 	v.session, v.PostForm = half, form
 	answer, err := step.submit(ctx, v)
 	return answer.to, err

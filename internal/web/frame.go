@@ -39,6 +39,8 @@ type frame struct {
 	accounts *account.Service
 	// publicURL is where browsers reach the pages; empty if not configured.
 	publicURL string
+	// root is its path.
+	root root
 	// hsts says that browsers that came by https shall insist on it.
 	hsts bool
 	// tabs link the pages of a kind to each other.
@@ -54,7 +56,7 @@ type frame struct {
 func (f *frame) mount(mux *http.ServeMux, p page, around wrapper) {
 	mux.Handle(p.method+" "+p.path, around(p.path, f.handler(p)))
 	if p.method == http.MethodGet && !strings.HasSuffix(p.path, "/{$}") {
-		mux.Handle("GET "+p.path+"/{$}", around(p.path, http.HandlerFunc(withoutSlash)))
+		mux.Handle("GET "+p.path+"/{$}", around(p.path, http.HandlerFunc(f.withoutSlash)))
 	}
 }
 
@@ -73,7 +75,7 @@ func (f *frame) handler(p page) http.Handler {
 			w.Header().Set("Strict-Transport-Security", hstsYear)
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		v := newVisit(r, https)
+		v := newVisit(r, https, f.root)
 		answer, err := f.answer(r.Context(), p, v)
 		switch {
 		case err != nil && v.json:

@@ -24,7 +24,7 @@ func TestLanguage(t *testing.T) {
 		"de;q=0, en": "en", "*": "en", "%%%": "en", strings.Repeat("de,", 1000): "en",
 	} {
 		s := b.in(accepted, "/auth")
-		b.wantPage(s, 200, `<html lang="`+want+`">`)
+		b.wantPage(s, 200, `<html lang="`+want+`" `)
 		if s.Header.Get("Content-Language") != want || s.Header.Get("Vary") != "Accept-Language" {
 			t.Errorf("%q gets %v", accepted, s.Header)
 		}

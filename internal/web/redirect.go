@@ -9,9 +9,14 @@ import (
 // withoutSlash redirects from a page's path with a slash at its end to the page:
 // programs write their links that way (/auth/#!?…, /link/?pin=…). Browsers add
 // the fragment to the new address.
-func withoutSlash(w http.ResponseWriter, r *http.Request) {
+func (f *frame) withoutSlash(w http.ResponseWriter, r *http.Request) {
 	to := url.URL{Path: strings.TrimSuffix(r.URL.Path, "/"), RawQuery: r.URL.RawQuery}
-	http.Redirect(w, r, to.String(), http.StatusSeeOther)
+	f.redirect(w, r, to.String())
+}
+
+// redirect sends the browser to a path of these pages.
+func (f *frame) redirect(w http.ResponseWriter, r *http.Request, path string) {
+	http.Redirect(w, r, f.root.at(path), http.StatusSeeOther)
 }
 
 // signInPath is the sign-in page, from which the browser comes back to the page

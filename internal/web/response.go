@@ -61,7 +61,7 @@ func asJSON(handle handler) handler {
 		v.json = true
 		answer, err := handle(ctx, v)
 		if err == nil && answer.json == nil {
-			answer.json, answer.to = map[string]string{"to": answer.to}, ""
+			answer.json, answer.to = map[string]string{"to": v.root.at(answer.to)}, ""
 		}
 		return answer, err
 	}
@@ -77,7 +77,7 @@ func (f *frame) write(w http.ResponseWriter, v *visit, answer view) {
 	}
 	switch {
 	case answer.to != "":
-		http.Redirect(w, v.Request, answer.to, http.StatusSeeOther)
+		f.redirect(w, v.Request, answer.to)
 	case answer.json != nil:
 		f.writeJSON(w, v, answer)
 	default:

@@ -19,6 +19,8 @@ var files embed.FS
 type templates struct {
 	// now returns the time, from which "2 minutes ago" is counted.
 	now func() time.Time
+	// root is the path that the pages are below.
+	root root
 
 	mu    sync.Mutex
 	ready map[templateKey]*template.Template
@@ -41,6 +43,8 @@ func (t *templates) named(name string, l *language) (*template.Template, error) 
 	}
 	parsed.Funcs(template.FuncMap{
 		"when": func(at time.Time) template.HTML { return whenTag(l, t.now(), at) },
+		"at":   t.root.link,
+		"root": func() string { return string(t.root) },
 	})
 	if t.ready == nil {
 		t.ready = make(map[templateKey]*template.Template)
@@ -65,7 +69,7 @@ func parseTemplate(name string, l *language) (*template.Template, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading a template: %w", err)
 		}
-		if parsed, err = parsed.Parse(translated(string(text), l.translate)); err != nil {
+		if parsed, err = parsed.Parse(atRoot(translated(string(text), l.translate))); err != nil {
 			return nil, fmt.Errorf("parsing a template: %w", err)
 		}
 	}
@@ -73,8 +77,8 @@ func parseTemplate(name string, l *language) (*template.Template, error) {
 	return parsed.Clone()
 }
 
-// funcsOf returns the functions that depend on the language. That of "when" depends on
-// the time, too, and is replaced before a template is shown.
+// funcsOf returns the functions that depend on the language. Those of "when", "at" and
+// "root" depend on the server, too, and are replaced before a template is shown.
 func funcsOf(l *language) template.FuncMap {
 	return template.FuncMap{
 		"lang":    func() string { return l.tag },
@@ -82,6 +86,8 @@ func funcsOf(l *language) template.FuncMap {
 		"t":       l.any,
 		"date":    l.exact,
 		"when":    func(at time.Time) template.HTML { return whenTag(l, at, at) },
+		"at":      root("").link,
+		"root":    func() string { return "" },
 		"wrong":   func(f form, field string) template.HTML { return f.problemTag(l, field) },
 	}
 }

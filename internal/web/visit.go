@@ -25,13 +25,15 @@ type visit struct {
 	userAgent, address string
 	// https says that browsers reach the page by https.
 	https bool
+	// root is the path that the pages are below.
+	root root
 	// json is set for requests of our own scripts: errors are sent as JSON.
 	json bool
 }
 
-func newVisit(r *http.Request, https bool) *visit {
+func newVisit(r *http.Request, https bool, root root) *visit {
 	return &visit{
-		Request: r, userAgent: r.UserAgent(), address: httpd.Address(r), https: https,
+		Request: r, userAgent: r.UserAgent(), address: httpd.Address(r), https: https, root: root,
 	}
 }
 

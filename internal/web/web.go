@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/machine"
 	"github.com/usher-auth/usher/internal/missed"
 	"github.com/usher-auth/usher/internal/source"
@@ -20,8 +21,8 @@ type Pages struct {
 
 // Config is what Pages need beyond the services. Its zero value works.
 type Config struct {
-	// PublicURL is where browsers reach the pages; a passkey is bound to its host
-	// name. Empty: the address that each request was sent to.
+	// PublicURL is where browsers reach the pages, also below a path; a passkey is
+	// bound to its host name. Empty: the address that each request was sent to.
 	PublicURL string
 	// Version is that of this usher, which every page shows to those who are signed
 	// in. Empty: it is not shown.
@@ -40,7 +41,8 @@ func New(c *core.Core, cfg Config) *Pages {
 	publicURL := cfg.PublicURL
 	p := &Pages{frame: &frame{
 		sessions: c.Sessions, accounts: c.Accounts, publicURL: publicURL, hsts: !cfg.NoHSTS, tabs: []tabs{accountTabs, adminTabs},
-		log: c.Logger, origin: http.NewCrossOriginProtection(), templates: &templates{now: c.Now},
+		log: c.Logger, origin: http.NewCrossOriginProtection(), templates: &templates{now: c.Now, root: root(httpd.PathOf(publicURL))},
+		root: root(httpd.PathOf(publicURL)),
 		name: c.ServerName(), version: cfg.Version,
 	}}
 	browsers := &browserSessions{sessions: c.Sessions, accounts: c.Accounts, log: c.Logger, now: c.Now}
@@ -146,7 +148,7 @@ func (p *Pages) Mount(mux *http.ServeMux, around func(path string, h http.Handle
 	for _, row := range p.table {
 		p.frame.mount(mux, row, around)
 	}
-	mux.Handle("GET "+staticPath, around(staticPath, http.HandlerFunc(serveStatic)))
+	mux.Handle("GET "+staticPath+"{file}", around(staticPath, http.HandlerFunc(serveStatic)))
 }
 
 // NotFound answers requests for a path that no page has.

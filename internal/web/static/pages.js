@@ -5,7 +5,7 @@
 // the fragment, so it can arrive at any page. "led" tells the server that the parameters are from outside; it is the first
 // parameter, so that the fragment cannot remove it.
 if (/^#!?\?/.test(location.hash)) {
-	location.replace("/auth?led=1&" + location.hash.replace(/^#!?\?/, ""));
+	location.replace(document.documentElement.dataset.root + "/auth?led=1&" + location.hash.replace(/^#!?\?/, ""));
 }
 
 // The server writes times in UTC. Show them in the visitor's time zone.

@@ -15,7 +15,7 @@ if (window.PublicKeyCredential && navigator.credentials) {
 	const described = (list) => (list || []).map((c) => ({ ...c, id: bytes(c.id) }));
 
 	const ask = async (path, fields) => {
-		const response = await fetch(path, { method: "POST", body: new URLSearchParams(fields) });
+		const response = await fetch(document.documentElement.dataset.root + path, { method: "POST", body: new URLSearchParams(fields) });
 		const json = (response.headers.get("Content-Type") || "").startsWith("application/json");
 		if (!json) {
 			if (response.redirected) location.reload(); // the visitor was signed out

@@ -1,0 +1,62 @@
+package httpd
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// PathOf returns the path of a public URL, such as /usher. Empty: the site is at the
+// top of its host.
+func PathOf(publicURL string) string {
+	u, err := url.Parse(publicURL)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimRight(u.Path, "/")
+}
+
+// Below returns a handler for a site that browsers reach below a path, such as
+// /usher: it takes the path away from what requests ask for. A proxy may pass the
+// path on or take it away itself, so a request without the path is handled as it
+// comes. An empty path returns h.
+func Below(path string, h http.Handler) http.Handler {
+	if path == "" {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, withoutPath(r, path))
+	})
+}
+
+// withoutPath returns a request without a path at the beginning of its own, or the
+// request itself if that is not below the path.
+func withoutPath(r *http.Request, path string) *http.Request {
+	rest, below := cutPath(r.URL.Path, path)
+	// The encoded form is there only if it says more than the decoded one.
+	raw, rawBelow := cutPath(r.URL.RawPath, path)
+	if !below || r.URL.RawPath != "" && !rawBelow {
+		return r
+	}
+	if r.URL.RawPath == "" {
+		raw = ""
+	}
+	shorter := new(http.Request)
+	*shorter = *r
+	shorter.URL = new(url.URL)
+	*shorter.URL = *r.URL
+	shorter.URL.Path, shorter.URL.RawPath = rest, raw
+	return shorter
+}
+
+// cutPath returns what is below a path, beginning with a slash.
+func cutPath(whole, path string) (rest string, below bool) {
+	rest, below = strings.CutPrefix(whole, path)
+	switch {
+	case !below:
+		return whole, false
+	case rest == "":
+		return "/", true
+	}
+	return rest, rest[0] == '/'
+}
