@@ -34,8 +34,9 @@ type app struct {
 	folder  *folder
 	remote  *remote
 	env     environ
-	vars    []string // the environment, as NAME=value
-	started bool     // the command line was parsed
+	vars    []string    // the environment, as NAME=value
+	started bool        // the command line was parsed
+	from    provenances // where the command's flags have their values from
 }
 
 // newApp returns a run of the program that was called as self. env looks up one of
@@ -48,6 +49,7 @@ func newApp(in io.Reader, out, err io.Writer, env environ, vars []string, self s
 		remote:  &remote{env: env, console: con},
 		env:     env,
 		vars:    vars,
+		from:    make(provenances),
 	}
 }
 
@@ -153,19 +155,21 @@ their servers.
   usher signin NAME                sign in to the account
   usher --help                     show this help; each command has its own
 
-Every flag can also be set in the environment; its help names the variable.`,
+Every flag can also be set in the environment; its help names the variable. --config
+names a file with the settings of the server.`,
 		SilenceErrors: true, SilenceUsage: true,
 		Args: subcommandOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			a.started = true
-			return errors.Join(checkVars(a.vars, cmd.Root()), a.flagsFromEnv(cmd.Flags()))
+			return errors.Join(checkVars(a.vars, cmd.Root()), a.settle(cmd.Flags()))
 		},
 	}
 	root.Version = version()
 	root.SetVersionTemplate("usher {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	a.folder.addFlags(root.PersistentFlags())
+	root.PersistentFlags().String("config", "", "YAML `file` with the settings of the server")
 	addGroup(root, "server", "Run and manage a server:", a.serverSide())
 	addGroup(root, "client", "Use a server as a client:", a.clientSide())
 	root.AddCommand(a.console.versionCommand(), hashWorkerCommand())
@@ -178,7 +182,7 @@ Every flag can also be set in the environment; its help names the variable.`,
 	}
 	root.SetHelpCommand(helpCommand(root))
 	nameEnv(root)
-	completer{a.flagsFromEnv, a.folder, a.remote}.complete(root)
+	completer{a.settle, a.folder, a.remote}.complete(root)
 	return root
 }
 
@@ -191,6 +195,7 @@ func (a *app) serverSide() []*cobra.Command {
 		serve.command(),
 		serve.healthcheckCommand(),
 		doctorCommands{con, dir}.command(),
+		configCommands{con, dir, a}.command(),
 		execCommands{con, a.vars}.command(),
 		accountCommands{con, dir}.command(),
 		serverCommand(con, dir),
@@ -266,18 +271,20 @@ func envName(flag string) string {
 // environment.
 func (a *app) flagsFromEnv(flags *pflag.FlagSet) error {
 	var errs []error
+	flags.Visit(func(f *pflag.Flag) { a.from[f.Name] = provenance{byFlag, "--" + f.Name} })
 	flags.VisitAll(func(f *pflag.Flag) {
 		value, ok := a.env(envName(f.Name))
 		if f.Changed || !ok || value == "" || f.Name == "help" || f.Name == "version" {
 			return
 		}
+		a.from[f.Name] = provenance{byVariable, envName(f.Name)}
 		for _, v := range envValues(f, value) {
 			if err := flags.Set(f.Name, v); err != nil {
 				errs = append(errs, wrongUse("%s: %w", envName(f.Name), err))
 			}
 		}
 	})
-	return errors.Join(append(errs, a.folder.settle())...)
+	return errors.Join(errs...)
 }
 
 // envValues splits the variable of a flag that may be given more than once.

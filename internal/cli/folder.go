@@ -41,7 +41,7 @@ func (f *folder) addFlags(flags *pflag.FlagSet) {
 		where = " (default " + displayPath(usual) + ")"
 	}
 	flags.StringVar(&f.data, "data", "", "`folder` with the database"+where)
-	flags.StringVar(&f.database, "database", "", "`URL` of a PostgreSQL database instead of the one in the data folder")
+	secretVar(flags, &f.database, "database", "`URL` of a PostgreSQL database instead of the one in the data folder")
 	flags.StringVar(&f.keyFile, "key-file", "", "`file` with the encryption key (default usher.key in the data folder)")
 }
 

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/core"
@@ -88,7 +89,13 @@ is an account.`,
 		Args: takes(0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cs.serve(cmd.Context(), o) },
 	}
-	f := cmd.Flags()
+	o.addFlags(cmd.Flags())
+	return cmd
+}
+
+// addFlags adds the flags of the server, which are also the settings of its
+// configuration file.
+func (o *serveOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.listen, "listen", defaultListen, "`address` to listen on; port 0 selects a free port")
 	f.StringVar(&o.metricsListen, "metrics-listen", "", "`address` of /metrics, /healthz and /readyz (default none)")
 	f.StringArrayVar(&o.metricsHosts, "metrics-host", nil, "host `name` by which /metrics is read; IP addresses, local names and the host of --public-url always work; may be given more than once")
@@ -114,7 +121,6 @@ is an account.`,
 	f.StringVar(&o.adminUsername, "admin-username", "", "`name` of the first admin, created if there is no account")
 	f.StringVar(&o.adminEmail, "admin-email", "", "the first admin's `e-mail`")
 	f.StringVar(&o.adminPasswordFile, "admin-password-file", "", "`file` with the first admin's password on its first line")
-	return cmd
 }
 
 // serve runs the server until ctx ends.
@@ -122,9 +128,9 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	if err := o.check(); err != nil {
 		return err
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
-		return wrongUse("--log-level %s is not debug, info, warn or error", o.logLevel)
+	level, err := o.level()
+	if err != nil {
+		return err
 	}
 	log := newLogger(cs.err, level)
 	defer log.Close()
@@ -278,6 +284,14 @@ func (o *serveOptions) check() error {
 		return wrongUse("--transient-ttl %s is not between 0 and 48h", o.transientTTL)
 	}
 	return nil
+}
+
+// level is the lowest level to log.
+func (o *serveOptions) level() (level slog.Level, err error) {
+	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
+		return 0, wrongUse("--log-level %s is not debug, info, warn or error", o.logLevel)
+	}
+	return level, nil
 }
 
 // knownMetricsHosts are the names of --metrics-host and --metrics-listen.

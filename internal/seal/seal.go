@@ -78,6 +78,11 @@ type ModeError struct {
 	Mode fs.FileMode
 }
 
+// OpenToOthers reports whether other users can read or write a file, as no file with
+// a secret may be: its group may read it if it is root's. The mode says nothing on
+// Windows.
+func OpenToOthers(info fs.FileInfo) bool { return info.Mode().Perm()&othersMayUse(info) != 0 }
+
 func (e *ModeError) Error() string {
 	return fmt.Sprintf("the key file %s is open to other users: its mode is %04o", e.File, e.Mode)
 }
@@ -93,8 +98,8 @@ func read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if mode := info.Mode().Perm(); mode&othersMayUse(info) != 0 {
-		return nil, &ModeError{path, mode}
+	if OpenToOthers(info) {
+		return nil, &ModeError{path, info.Mode().Perm()}
 	}
 	return io.ReadAll(f)
 }

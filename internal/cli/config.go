@@ -1,0 +1,341 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/suggest"
+)
+
+// provenance is where a flag has its value from.
+type provenance struct {
+	level level
+	// name is a flag, a variable, or a file with a line.
+	name string
+}
+
+// provenances are those of a command's flags, by the flag's name.
+type provenances map[string]provenance
+
+// level orders them: a value of a higher level wins.
+type level int
+
+const (
+	byDefault level = iota
+	byFile
+	byVariable
+	byFlag
+)
+
+// settle sets the flags that the command line leaves open: from the environment, and
+// then from the configuration file.
+func (a *app) settle(flags *pflag.FlagSet) error {
+	if err := a.flagsFromEnv(flags); err != nil {
+		return err
+	}
+	if file := flags.Lookup("config"); file != nil && file.Value.String() != "" {
+		if err := a.flagsFromFile(flags, file.Value.String()); err != nil {
+			return err
+		}
+	}
+	return errors.Join(a.readSecrets(flags), a.folder.settle())
+}
+
+// flagsFromFile sets the flags that are still open from a configuration file. The
+// file has the settings of the server: another command takes those that it has, too.
+func (a *app) flagsFromFile(flags *pflag.FlagSet, path string) error {
+	settings, err := readConfig(path)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, s := range settings {
+		f := flags.Lookup(s.name)
+		if f == nil || f.Changed {
+			continue
+		}
+		a.from[f.Name] = provenance{byFile, s.place}
+		values := s.values
+		if f.Value.Type() != "stringArray" {
+			values = []string{strings.Join(values, " ")}
+		}
+		for _, v := range values {
+			if err := flags.Set(f.Name, v); err != nil {
+				errs = append(errs, wrongUse("%s: %w", s.place, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// secretOf is the annotation of a flag with the file of another one's secret.
+const secretOf = "usher-secret-of"
+
+// secretVar adds a flag that may hold a secret, and one with -file behind its name
+// for a file that has it: arguments and variables can be read by others.
+func secretVar(flags *pflag.FlagSet, value *string, name, usage string) {
+	flags.StringVar(value, name, "", usage)
+	flags.String(name+"-file", "", "`file` with the value of --"+name+" on its first line")
+	_ = flags.SetAnnotation(name+"-file", secretOf, []string{name})
+}
+
+// isSecret reports whether a flag may hold a secret.
+func isSecret(flags *pflag.FlagSet, name string) bool {
+	f := flags.Lookup(name + "-file")
+	return f != nil && f.Annotations[secretOf] != nil
+}
+
+// readSecrets sets the flags whose secret is in a file.
+func (a *app) readSecrets(flags *pflag.FlagSet) error {
+	var errs []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Annotations[secretOf] == nil || f.Value.String() == "" {
+			return
+		}
+		name := f.Annotations[secretOf][0]
+		from, other := a.from[f.Name], a.from[name]
+		switch {
+		case other.level > from.level:
+			return
+		case other.level == from.level:
+			errs = append(errs, wrongUse("%s and %s are both set", other.name, from.name))
+			return
+		}
+		secret, err := firstLine(f.Value.String())
+		if err == nil && secret == "" {
+			err = fmt.Errorf("the first line of %s is empty", f.Value)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("reading %s: %w", from.name, err))
+			return
+		}
+		a.from[name] = from
+		errs = append(errs, flags.Set(name, string(secret)))
+	})
+	return errors.Join(errs...)
+}
+
+// fileSetting is a setting of a configuration file.
+type fileSetting struct {
+	name   string
+	values []string
+	// place is the file and the line.
+	place string
+}
+
+// serverFlags are the flags that a configuration file may set.
+func serverFlags() *pflag.FlagSet {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.SortFlags = false
+	(&folder{env: func(string) (string, bool) { return "", false }}).addFlags(flags)
+	new(serveOptions).addFlags(flags)
+	return flags
+}
+
+// maxConfig is the size limit of a configuration file, in bytes.
+const maxConfig = 1 << 20
+
+// readConfig reads a configuration file: the flags of usher serve, without dashes in
+// front, as keys of YAML. What it cannot use is an error.
+func readConfig(path string) ([]fileSetting, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading --config: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("reading --config: %w", err)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading --config: %w", err)
+	}
+	if len(text) > maxConfig {
+		return nil, wrongUse("%s is larger than %d bytes", path, maxConfig)
+	}
+	settings, err := parseConfig(path, string(text))
+	if err != nil {
+		return nil, err
+	}
+	known := serverFlags()
+	for _, s := range settings {
+		if secret := strings.Join(s.values, " "); isSecret(known, s.name) && withoutPassword(secret) != secret && seal.OpenToOthers(info) {
+			err := fmt.Errorf("%s has a secret, and other users can use the file: its mode is %04o", s.place, info.Mode().Perm())
+			return nil, &hintError{err, "chmod 600 " + shellQuote(path) + ", or set " + s.name + "-file in it"}
+		}
+	}
+	return settings, nil
+}
+
+// parseConfig reads the text of a configuration file.
+func parseConfig(path, text string) ([]fileSetting, error) {
+	dec := yaml.NewDecoder(strings.NewReader(text))
+	var root, more yaml.Node
+	if err := dec.Decode(&root); errors.Is(err, io.EOF) {
+		return nil, nil // nothing but comments
+	} else if err != nil {
+		return nil, wrongUse("%s: %s", path, notYAML(err))
+	}
+	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
+		return nil, wrongUse("%s has more than one document", path)
+	}
+	top := root.Content[0]
+	if top.Kind == yaml.ScalarNode && top.Tag == "!!null" {
+		return nil, nil
+	}
+	if top.Kind != yaml.MappingNode {
+		return nil, wrongUse("%s:%d: a setting is written as \"name: value\"", path, top.Line)
+	}
+	known := serverFlags()
+	var settings []fileSetting
+	for pair := range slices.Chunk(top.Content, 2) {
+		key, value := pair[0], pair[1]
+		s := fileSetting{name: key.Value, place: fmt.Sprintf("%s:%d", path, key.Line)}
+		f := known.Lookup(s.name)
+		if f == nil {
+			return nil, unknownSetting(s, known)
+		}
+		if slices.ContainsFunc(settings, func(other fileSetting) bool { return other.name == s.name }) {
+			return nil, wrongUse("%s: %s is set twice", s.place, s.name)
+		}
+		var err error
+		if s.values, err = valuesOf(f, value); err != nil {
+			return nil, wrongUse("%s: %s: %w", s.place, s.name, err)
+		}
+		settings = append(settings, s)
+	}
+	return settings, nil
+}
+
+// notYAML is why a text is no YAML, without what it says: that may be a secret.
+func notYAML(err error) string {
+	line, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "yaml: "), ":")
+	if strings.HasPrefix(line, "line ") {
+		return "this is no YAML: " + line
+	}
+	return "this is no YAML"
+}
+
+// unknownSetting names the setting that was probably meant.
+func unknownSetting(s fileSetting, known *pflag.FlagSet) error {
+	var names []string
+	known.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	err := wrongUse("%s: there is no setting %q", s.place, s.name)
+	typed := strings.ReplaceAll(strings.TrimLeft(s.name, "-"), "_", "-")
+	meant := suggest.Closest(typed, names)
+	if slices.Contains(names, typed+"-file") { // a secret that no file has
+		meant = typed + "-file"
+	}
+	if meant != "" {
+		return &usageError{&hintError{err, "did you mean " + meant + "?"}}
+	}
+	return &usageError{&hintError{err, "usher config check lists all settings"}}
+}
+
+// valuesOf returns the values of a setting as they would be given to its flag.
+func valuesOf(f *pflag.Flag, value *yaml.Node) ([]string, error) {
+	list := []*yaml.Node{value}
+	if value.Kind == yaml.SequenceNode && (f.Value.Type() == "stringArray" || f.Name == "public-url") {
+		list = value.Content
+	}
+	var values []string
+	for _, v := range list {
+		switch {
+		case v.Kind != yaml.ScalarNode:
+			return nil, errors.New("its value is not one text or number")
+		case v.Tag == "!!null" || v.Value == "":
+			return nil, errors.New("it has no value")
+		}
+		values = append(values, v.Value)
+	}
+	return values, nil
+}
+
+// configCommands are the commands about the settings of the server.
+type configCommands struct {
+	*console
+	*folder
+	app *app
+}
+
+func (cs configCommands) command() *cobra.Command {
+	return group("config", "Check the settings of the server", "Check the settings of the server.", cs.checkCommand())
+}
+
+func (cs configCommands) checkCommand() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "List all settings, with where each is from",
+		Long: `List all settings of usher serve, with where each is from, and check them. Give the
+command the flags, the environment and the configuration file of the server.
+
+--config names a file in YAML. Its keys are the flags of usher serve, without the
+dashes in front; a flag that may be given more than once takes a list:
+
+  public-url: https://usher.example.org
+  trusted-proxy: [127.0.0.1, 10.0.0.0/8]
+  database-file: /run/secrets/database
+
+A flag takes precedence over a variable, and a variable over the file. Values that may
+hold a secret are shown without it.`,
+		Example: `  usher config check --config /etc/usher/usher.yaml
+  sudo -u usher env $(grep -v '^#' /etc/usher/usher.env) usher config check --json`,
+		Args: takes(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := o.level()
+			return errors.Join(cs.list(cmd.Flags()), o.check(), err)
+		},
+	}
+	o.addFlags(cmd.Flags())
+	return cs.jsonFlag(cmd)
+}
+
+// shownSetting is a setting as usher config check shows it.
+type shownSetting struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	From   string `json:"from"`
+	Secret bool   `json:"secret"`
+}
+
+// list prints the settings.
+func (cs configCommands) list(flags *pflag.FlagSet) error {
+	var rows []shownSetting
+	serverFlags().VisitAll(func(known *pflag.Flag) {
+		f := flags.Lookup(known.Name)
+		row := shownSetting{
+			Name: f.Name, Value: flagValue(f), From: cmp.Or(cs.app.from[f.Name].name, "default"), Secret: isSecret(flags, f.Name),
+		}
+		if row.Secret && row.Value != "" {
+			row.Value = withoutPassword(row.Value)
+		}
+		rows = append(rows, row)
+	})
+	if password, _ := cs.app.env(adminPasswordEnv); password != "" {
+		rows = append(rows, shownSetting{"admin-password", "…", adminPasswordEnv, true})
+	}
+	slices.SortFunc(rows, func(a, b shownSetting) int { return cmp.Compare(a.Name, b.Name) })
+	return printList(cs.console, rows, []string{"SETTING", "VALUE", "FROM"}, func(s shownSetting) []string {
+		return []string{s.Name, cmp.Or(s.Value, "-"), s.From}
+	})
+}
+
+// flagValue is the value of a flag as text. Several values have spaces between them.
+func flagValue(f *pflag.Flag) string {
+	if list, ok := f.Value.(pflag.SliceValue); ok {
+		return strings.Join(list.GetSlice(), " ")
+	}
+	return f.Value.String()
+}
