@@ -222,6 +222,7 @@ func (a *app) clientSide() []*cobra.Command {
 		signIn.whoAmICommand(),
 		lookup.resourcesCommand(),
 		lookup.sourceCommand(),
+		conformanceCommands{a.console}.command(),
 	}
 }
 

@@ -39,7 +39,10 @@ func checkVars(vars []string, root *cobra.Command) error {
 // knownVars returns the variables of all commands: one environment may be shared
 // by several.
 func knownVars(root *cobra.Command) map[string]bool {
-	known := map[string]bool{adminPasswordEnv: true, noKeyringEnv: true, passphraseEnv: true, controlEnv: true, controlTokenEnv: true, daemonEnv: true}
+	known := map[string]bool{
+		adminPasswordEnv: true, noKeyringEnv: true, passphraseEnv: true, controlEnv: true, controlTokenEnv: true, daemonEnv: true,
+		passwordEnv: true, tokenEnv: true, otherTokenEnv: true,
+	}
 	var add func(cmd *cobra.Command)
 	add = func(cmd *cobra.Command) {
 		flag := func(f *pflag.Flag) { known[envName(f.Name)] = true }

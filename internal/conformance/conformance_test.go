@@ -1,11 +1,18 @@
 package conformance_test
 
 import (
+	"encoding/xml"
+	"errors"
+	"flag"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/usher-auth/usher/internal/conformance"
 	"github.com/usher-auth/usher/plexauthtest"
@@ -96,5 +103,179 @@ func TestEveryCheckFindsAFault(t *testing.T) {
 		if !strings.Contains(c.ID, "/") || !strings.HasSuffix(c.Says, ".") || c.Source == "" || c.Sure == "" {
 			t.Errorf("the row of %s is incomplete", c.ID)
 		}
+	}
+}
+
+// Without AllowWrites, no request changes anything, and what would is skipped.
+func TestReadingOnly(t *testing.T) {
+	srv, cfg := usher(t)
+	cfg.AllowWrites, cfg.Token, cfg.OtherToken = false, srv.Token(srv.Admin), srv.Token(srv.Member)
+	srv.ResetRequests()
+	results, err := conformance.Run(t.Context(), cfg, conformance.Table())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		switch {
+		case r.Writes && r.Outcome != conformance.Skipped:
+			t.Errorf("%s writes, and %s", r.ID, r.Outcome)
+		case !r.Writes && r.Outcome != conformance.Passed && missing[r.ID] == "":
+			t.Errorf("%s %s: %s", r.ID, r.Outcome, r.Reason)
+		}
+	}
+	for _, r := range srv.Requests() {
+		if r.Method != http.MethodGet && r.Method != http.MethodOptions && r.Path != "/security/token" {
+			t.Errorf("%s %s was asked", r.Method, r.Path)
+		}
+	}
+}
+
+// What a run adds is gone in the end: devices, users of the home.
+func TestNothingIsLeft(t *testing.T) {
+	srv, cfg := usher(t)
+	client := srv.Client(srv.Admin)
+	before, err := client.Devices(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.OtherToken = srv.Token(srv.Member)
+	if _, err := conformance.Run(t.Context(), cfg, conformance.Table()); err != nil {
+		t.Fatal(err)
+	}
+	after, err := client.Devices(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(after) != len(before) {
+		t.Errorf("the devices are %+v, and there were %d", after, len(before))
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.AccountURL+"/api/v2/home/users", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Plex-Token", string(srv.Token(srv.Admin)))
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil || strings.Contains(string(text), "Conformance") || !strings.Contains(string(text), "admin") {
+		t.Errorf("the home is %s, %v", text, err)
+	}
+}
+
+// Without credentials, nothing that needs them has passed.
+func TestNoCredentials(t *testing.T) {
+	_, cfg := usher(t)
+	cfg.Login, cfg.Password = "", ""
+	for _, id := range []string{"account/fields", "sign-in/created", "sign-in/wrong-password", "home/switch", "jwt/works", "security/cve-2025-69417", "guessing/home-pin"} {
+		results, err := conformance.Run(t.Context(), cfg, only(id))
+		if err != nil || len(results) != 1 || results[0].Outcome != conformance.Skipped || results[0].Reason == "" {
+			t.Errorf("%s: %+v, %v", id, results, err)
+		}
+	}
+}
+
+// A server that answers nothing, or limits everything, passes nothing that asks it.
+func TestServersThatAnswerNothing(t *testing.T) {
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	limits := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }))
+	defer limits.Close()
+	pages := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "<!doctype html><p>Everything is fine.")
+	}))
+	defer pages.Close()
+	for _, server := range []*httptest.Server{closed, limits, pages} {
+		at, err := url.Parse(server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		results, err := conformance.Run(t.Context(), conformance.Config{
+			URL: at, AllowWrites: true, Login: "mia", Password: "a password", Token: "aToken", OtherToken: "anotherToken",
+		}, conformance.Table())
+		if server == closed {
+			if !errors.Is(err, conformance.ErrUnreachable) || len(results) > 0 {
+				t.Errorf("where nothing listens: %d results, %v", len(results), err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range results {
+			// A page that answers everything by 200 does not repeat tokens, and takes slashes.
+			harmless := server == pages && slices.Contains([]string{"security/error-echo", "format/slash", "format/empty-token", "format/query"}, r.ID)
+			limited := server == limits && (r.Group() == "guessing" || r.ID == "security/error-echo")
+			if r.Outcome == conformance.Passed && !harmless && !limited {
+				t.Errorf("%s passed at a server that knows nothing", r.ID)
+			}
+		}
+	}
+}
+
+// The JUnit file has each check, and why it failed or was skipped.
+func TestJUnit(t *testing.T) {
+	table := conformance.Table()
+	results := []conformance.Result{
+		{Check: table[0], Outcome: conformance.Passed, Took: time.Second},
+		{Check: table[1], Outcome: conformance.Failed, Reason: `status "500" & more`},
+		{Check: table[2], Outcome: conformance.Skipped, Reason: "it needs a login"},
+	}
+	var b strings.Builder
+	if err := conformance.WriteJUnit(&b, results); err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Suites []struct {
+			Name                     string `xml:"name,attr"`
+			Tests, Failures, Skipped int    `xml:",attr"`
+			Cases                    []struct {
+				Name    string `xml:"name,attr"`
+				Failure *struct {
+					Message string `xml:"message,attr"`
+				} `xml:"failure"`
+				Skipped *struct {
+					Message string `xml:"message,attr"`
+				} `xml:"skipped"`
+			} `xml:"testcase"`
+		} `xml:"testsuite"`
+	}
+	if err := xml.Unmarshal([]byte(b.String()), &file); err != nil {
+		t.Fatalf("%v in\n%s", err, b.String())
+	}
+	if len(file.Suites) != 1 || len(file.Suites[0].Cases) != 3 || !strings.Contains(b.String(), `tests="3" failures="1" skipped="1" time="1.000"`) {
+		t.Fatalf("the file is\n%s", b.String())
+	}
+	cases := file.Suites[0].Cases
+	if cases[0].Failure != nil || cases[1].Failure == nil || cases[1].Failure.Message != `status "500" & more` || cases[2].Skipped == nil {
+		t.Errorf("the file is\n%s", b.String())
+	}
+}
+
+var update = flag.Bool("update", false, "rewrite the tables of docs/conformance.md")
+
+// The tables in docs/conformance.md are those of the code.
+func TestChecksAreDocumented(t *testing.T) {
+	const path, last = "../../docs/conformance.md", "writes the tables from the code.\n"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prose, _, found := strings.Cut(string(text), last)
+	if !found {
+		t.Fatalf("%s lacks the line before the tables", path)
+	}
+	want := prose + last + conformance.Document()
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if string(text) != want {
+		t.Errorf("%s is not what the code says: go test ./internal/conformance -update", path)
 	}
 }

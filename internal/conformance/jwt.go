@@ -102,24 +102,36 @@ func (k *key) exchange(jws string) request {
 
 // newJWT gets a JWT for a new device.
 func (p *probe) newJWT(ctx context.Context) (*key, *device, error) {
+	k, nonce, err := p.newNonce(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := p.swap(ctx, k, nonce)
+	return k, d, err
+}
+
+// newNonce registers a key of a new device, and returns a nonce for it.
+func (p *probe) newNonce(ctx context.Context) (*key, string, error) {
 	k, err := p.newKey(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, "", err
 	}
 	nonce, err := p.nonce(ctx, k.device.client)
-	if err != nil {
-		return nil, nil, err
-	}
+	return k, nonce, err
+}
+
+// swap gets a JWT for a nonce. It is signed out in the end.
+func (p *probe) swap(ctx context.Context, k *key, nonce string) (*device, error) {
 	a, err := p.want(ctx, k.exchange(k.jws(nonce, nil)), http.StatusOK, http.StatusCreated)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	d := &device{client: k.device.client}
 	if d.token, err = p.tokenAt(a, "auth_token"); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	p.later(d.ask("DELETE", "/api/v2/users/signout"))
-	return k, d, nil
+	return d, nil
 }
 
 // publicKeys are the keys of the server.
@@ -247,15 +259,11 @@ func jwtReplaces(ctx context.Context, p *probe) error {
 }
 
 func jwtNonceOnce(ctx context.Context, p *probe) error {
-	k, err := p.newKey(ctx)
+	k, nonce, err := p.newNonce(ctx)
 	if err != nil {
 		return err
 	}
-	nonce, err := p.nonce(ctx, k.device.client)
-	if err != nil {
-		return err
-	}
-	if _, err := p.want(ctx, k.exchange(k.jws(nonce, nil)), http.StatusOK, http.StatusCreated); err != nil {
+	if _, err := p.swap(ctx, k, nonce); err != nil {
 		return err
 	}
 	return p.refusesJWT(ctx, k.exchange(k.jws(nonce, nil)))
@@ -269,11 +277,7 @@ func (p *probe) refusesJWT(ctx context.Context, r request) error {
 // refusesChanged returns an error unless an exchange of what a device would not sign
 // is refused.
 func refusesChanged(ctx context.Context, p *probe, change func(header, claims object)) error {
-	k, err := p.newKey(ctx)
-	if err != nil {
-		return err
-	}
-	nonce, err := p.nonce(ctx, k.device.client)
+	k, nonce, err := p.newNonce(ctx)
 	if err != nil {
 		return err
 	}
@@ -281,11 +285,7 @@ func refusesChanged(ctx context.Context, p *probe, change func(header, claims ob
 }
 
 func jwtForged(ctx context.Context, p *probe) error {
-	k, err := p.newKey(ctx)
-	if err != nil {
-		return err
-	}
-	nonce, err := p.nonce(ctx, k.device.client)
+	k, nonce, err := p.newNonce(ctx)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,8 @@ const (
 	timeout = 10 * time.Second
 	// maxBody is how much of an answer is read.
 	maxBody = 4 << 20
+	// cleaning is how long removing what was added may take.
+	cleaning = 15 * time.Second
 )
 
 // probe sends the requests of a run, and has what its checks share.
@@ -74,6 +76,8 @@ func (p *probe) blank(text string) string {
 
 // cleanUp removes what checks have added, the last one first.
 func (p *probe) cleanUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, cleaning)
+	defer cancel()
 	for i := len(p.added); i > 0; i-- {
 		p.added[i-1](ctx)
 	}

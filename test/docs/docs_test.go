@@ -1,7 +1,7 @@
 // Package docs_test checks the documents against the project itself. Other tests
 // check docs/cli.md (internal/cli), docs/protocol.md and the audit events of
-// docs/reference.md (internal/api), its metrics (internal/server), and
-// docs/clients.md (test/clients).
+// docs/reference.md (internal/api), its metrics (internal/server),
+// docs/conformance.md (internal/conformance), and docs/clients.md (test/clients).
 package docs_test
 
 import (

@@ -55,7 +55,7 @@ var layers = []layer{
 		{"test/http/binary", ""},
 	}},
 	{"the command line", []row{
-		{"cli", "server control stage scene sandbox traffic machine missed trouble web core httpd account home token source origin audit hashing seal glyph fault paging plexauth"},
+		{"cli", "server control stage scene sandbox traffic machine missed trouble web core httpd account home token source origin audit hashing seal glyph fault paging plexauth conformance"},
 	}},
 	{"an usher that tests control", []row{
 		{"control", "stage scene traffic trouble device fault plexauth"},
@@ -131,6 +131,9 @@ var layers = []layer{
 		{"suggest", ""},
 		{"machine", ""},
 		{"missed", ""},
+	}},
+	{"questions to any server, which know nothing of this one", []row{
+		{"conformance", "plexauth"},
 	}},
 	{"the SDK, which knows nothing of the server", []row{
 		{"plexauth/login", "plexauth"},
