@@ -29,7 +29,6 @@ var layers = []layer{
 	}},
 	{"what only tests import", []row{
 		{"db/dbtest", "db"},
-		{"db/pgtest", ""},
 		{"passkey/passkeytest", ""},
 		{"devicekey/devicekeytest", "devicekey"},
 		{"store/storetest", "store account audit device devicekey home origin passkey pin session signin signing source token tries db paging plexauth"},
@@ -49,10 +48,11 @@ var layers = []layer{
 		{"bench/http", ""},
 		{"bench/http/argon2id", "account"},
 		{"bench/http/bare", ""},
-		{"bench/scale", "test/http/binary"},
+		{"bench/scale", "db/pgtest glyph test/http/binary"},
 	}},
-	{"what runs the built binary", []row{
+	{"what starts the built binary, and PostgreSQL", []row{
 		{"test/http/binary", ""},
+		{"db/pgtest", ""},
 	}},
 	{"the command line", []row{
 		{"cli", "server control stage scene sandbox traffic machine missed trouble web core httpd account home token source origin audit hashing seal glyph fault paging plexauth conformance"},

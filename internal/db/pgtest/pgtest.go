@@ -146,7 +146,7 @@ func (s *Server) Standby(t testing.TB) *Server {
 		t.Fatal(err)
 	}
 	for _, statement := range []string{"ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"} {
-		Exec(t, s.url("postgres"), statement)
+		Exec(t, s.URL("postgres"), statement)
 	}
 	return standby
 }
@@ -178,7 +178,7 @@ func (s *Server) replicate() (_ *Server, err error) {
 // Promote makes a standby take writes.
 func (s *Server) Promote(t testing.TB) {
 	t.Helper()
-	Exec(t, s.url("postgres"), "SELECT pg_promote()")
+	Exec(t, s.URL("postgres"), "SELECT pg_promote()")
 }
 
 // own gives the folder to a user who may run PostgreSQL: root may not.
@@ -253,7 +253,7 @@ func (s *Server) Launch() error {
 
 // await waits until the server answers.
 func (s *Server) await(log *bytes.Buffer) error {
-	pool, err := sql.Open("pgx", s.url("postgres"))
+	pool, err := sql.Open("pgx", s.URL("postgres"))
 	if err != nil {
 		return err
 	}
@@ -272,6 +272,9 @@ func (s *Server) await(log *bytes.Buffer) error {
 		}
 	}
 }
+
+// Group is the process group of the server and of what it has started.
+func (s *Server) Group() int { return s.cmd.Process.Pid }
 
 // Kill ends the server as a power failure would end its processes.
 func (s *Server) Kill() { s.signal(syscall.SIGKILL, syscall.SIGKILL) }
@@ -314,14 +317,15 @@ func (s *Server) Stop() {
 	_ = os.RemoveAll(s.dir)
 }
 
-func (s *Server) url(database string) string {
+// URL is the address of a database of the server.
+func (s *Server) URL(database string) string {
 	return fmt.Sprintf("postgres://usher@127.0.0.1:%d/%s?sslmode=disable", s.Port, database)
 }
 
 // Database creates an empty database and returns its URL.
 func (s *Server) Database(t testing.TB) string {
 	t.Helper()
-	return s.Copy(t, s.url("template1"))
+	return s.Copy(t, s.URL("template1"))
 }
 
 // Copy creates a database that holds what another one of the server holds, and
@@ -333,8 +337,8 @@ func (s *Server) Copy(t testing.TB, url string) string {
 	name := fmt.Sprintf("test%d", count)
 	countMu.Unlock()
 	other := path.Base(strings.SplitN(url, "?", 2)[0])
-	Exec(t, s.url("postgres"), "CREATE DATABASE "+name+" TEMPLATE "+other)
-	return s.url(name)
+	Exec(t, s.URL("postgres"), "CREATE DATABASE "+name+" TEMPLATE "+other)
+	return s.URL(name)
 }
 
 // programs returns the folder with the newest PostgreSQL that is installed, 15 or

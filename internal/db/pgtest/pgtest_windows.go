@@ -1,6 +1,7 @@
 package pgtest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -30,3 +31,18 @@ const Guarded = "guarded"
 
 // Copy is never called where Available reports false.
 func Copy(t testing.TB, url string) string { return Database(t) }
+
+// Server is never there.
+type Server struct{}
+
+// Start returns an error.
+func Start(...string) (*Server, error) { return nil, errors.New("there is no PostgreSQL on Windows") }
+
+// URL is never called: there is no Server.
+func (*Server) URL(string) string { return "" }
+
+// Group is never called: there is no Server.
+func (*Server) Group() int { return 0 }
+
+// Stop is never called: there is no Server.
+func (*Server) Stop() {}

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -118,6 +119,24 @@ func (s *Server) Children() []int {
 		}
 	}
 	return list
+}
+
+// PID is the number of its process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
+// Resident is how much memory its process holds, in bytes. It works on Linux.
+func (s *Server) Resident() (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.PID()))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, errors.New("/proc does not say how much memory a process holds")
 }
 
 // Stop asks the server to stop, as a service manager does, and waits for its exit.
