@@ -46,6 +46,7 @@ type serveOptions struct {
 	pmsAcceptsJWT         bool
 	transientTTL          time.Duration
 	hashSlots, hashQueue  int
+	tokenCache            int
 	maxConnections        int
 	failedTries           int
 	grace, drain          time.Duration
@@ -110,6 +111,7 @@ func (o *serveOptions) addFlags(f *pflag.FlagSet) {
 	f.DurationVar(&o.transientTTL, "transient-ttl", 48*time.Hour, "lifetime of transient tokens, 48h at most")
 	f.IntVar(&o.hashSlots, "hash-slots", 0, "number of passwords hashed at once (default the number of processors)")
 	f.IntVar(&o.hashQueue, "hash-queue", 0, "number of sign-ins that wait for a slot before more are rejected (default 16 for each slot)")
+	f.IntVar(&o.tokenCache, "token-cache", 0, "`number` of tokens kept in memory, some 160 bytes each (default 200000)")
 	f.IntVar(&o.maxConnections, "max-connections", 0, "`number` of connections at once, half of them from one network (default 4096, or fewer if the system allows fewer open files)")
 	f.IntVar(&o.failedTries, "failed-tries", 10, "failed sign-ins to an account from one address before a wait of a minute; 0 means no limit")
 	f.BoolVar(&o.membersSetEmail, "members-set-email", false, "let members change their own e-mail address, which is then unconfirmed until an admin confirms it; programs may match people by it")
@@ -149,7 +151,7 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	c, err := cs.open(ctx, core.Config{
 		Holder:       "usher serve on " + on.main.Addr().String(),
 		Self:         &source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
-		TransientTTL: o.transientTTL, HashSlots: o.hashSlots, HashQueue: o.hashQueue, FailedTries: o.failedTries,
+		TransientTTL: o.transientTTL, HashSlots: o.hashSlots, HashQueue: o.hashQueue, TokenCache: o.tokenCache, FailedTries: o.failedTries,
 		By: commandLine(), Argon2id: hashers.Key, AuditKeep: o.auditKeep, MembersSetEmail: o.membersSetEmail, StaleGrace: o.staleGrace,
 		Logger: log.Logger,
 	})
@@ -271,7 +273,7 @@ func (o *serveOptions) check() error {
 	}
 	for flag, n := range map[string]int{
 		"--failed-tries": o.failedTries, "--hash-slots": o.hashSlots, "--hash-queue": o.hashQueue, "--grace": int(o.grace), "--drain": int(o.drain),
-		"--stale-grace": int(o.staleGrace), "--max-connections": o.maxConnections,
+		"--stale-grace": int(o.staleGrace), "--max-connections": o.maxConnections, "--token-cache": o.tokenCache,
 	} {
 		if n < 0 {
 			return wrongUse("%s is negative", flag)

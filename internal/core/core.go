@@ -79,6 +79,9 @@ type Config struct {
 	HashSlots, HashQueue int
 	// Argon2id computes password hashes. Nil: hashing.Here.
 	Argon2id func(hashing.Input) []byte
+	// TokenCache is how many tokens are kept in memory. Zero:
+	// token.DefaultCacheSize.
+	TokenCache int
 	// HashCost is the cost of new password hashes. Zero: account.DefaultCost.
 	HashCost account.Cost
 	// FailedTries is how many sign-ins to one account from one address may fail
@@ -234,7 +237,7 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 	c.Tokens, err = token.New(token.Config{
 		DB: d, Rows: store.Tokens{}, KeyRows: store.TransientKeys{}, Devices: c.Devices, Signing: c.Signing, Proofs: proofs,
 		Audit: log, Key: key,
-		TransientTTL: cfg.TransientTTL, Logger: cfg.Logger, Now: cfg.Now, Random: cfg.random("token"),
+		TransientTTL: cfg.TransientTTL, CacheSize: cfg.TokenCache, Logger: cfg.Logger, Now: cfg.Now, Random: cfg.random("token"),
 	})
 	if err != nil {
 		return nil, err
