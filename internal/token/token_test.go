@@ -19,10 +19,7 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/paging"
-	"github.com/usher-auth/usher/internal/seal"
-	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -289,15 +286,7 @@ func TestRevocationIsSeenAtOnce(t *testing.T) {
 
 // A flood of tokens does not grow the cache beyond its bound.
 func TestCacheIsBounded(t *testing.T) {
-	w := newFixture(t, core.Config{})
-	var err error
-	w.Service, err = token.New(token.Config{
-		DB: w.DB, Rows: store.Tokens{}, Devices: w.Devices, Audit: w.Audit, Key: seal.NewKey([32]byte{1}), CacheSize: 64,
-		Proofs: signin.New(signin.Config{DB: w.DB, Rows: store.Proofs{}, Audit: w.Audit}), Now: w.Now,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := newFixture(t, core.Config{TokenCache: 64})
 	for i := range 300 {
 		w.verify(t, w.signIn(t, fmt.Sprint("device", i)))
 	}
@@ -321,6 +310,26 @@ func TestLastUse(t *testing.T) {
 	}
 	if got := list[0].LastUsedAt.Sub(list[0].CreatedAt); got != time.Hour {
 		t.Errorf("it was last used %v after it was made, want an hour", got)
+	}
+}
+
+// Sign-ins and changes do not wait until thousands of uses are written.
+func TestUsesAreWrittenInParts(t *testing.T) {
+	w := newFixture(t, core.Config{})
+	tok := w.signIn(t, "tv")
+	w.Flush(t.Context())
+	w.Clock.Advance(time.Hour)
+	w.verify(t, tok)
+	w.NoteUses(2 * token.UsesAtOnce)
+	before := w.DB.Commits()
+	w.Flush(t.Context())
+	// The last one counts the check.
+	if n := w.DB.Commits() - before; n != 4 {
+		t.Errorf("%d uses were written in %d commits, want 3, and 1 for the count", 2*token.UsesAtOnce+1, n)
+	}
+	list, err := paging.Rows(w.List(t.Context(), w.mia.ID, paging.Request{}))
+	if err != nil || len(list) != 1 || list[0].LastUsedAt.Sub(list[0].CreatedAt) != time.Hour {
+		t.Errorf("the use of a token is lost: %v, %v", list, err)
 	}
 }
 

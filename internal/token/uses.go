@@ -2,6 +2,8 @@ package token
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +16,9 @@ const (
 	flushEvery = 30 * time.Second
 	// maxUnrecorded bounds how many wait; beyond it, uses are not recorded.
 	maxUnrecorded = 100_000
+	// usesAtOnce is how many are written in one transaction: sign-ins and changes
+	// wait while it is under way, on all nodes.
+	usesAtOnce = 500
 )
 
 // use is when a token was last used, and whose it is.
@@ -88,19 +93,19 @@ func (s *Service) Flush(ctx context.Context) {
 	s.tally(ctx)
 	s.removeExpired(ctx)
 	last := s.unrecorded.take()
-	if len(last) == 0 {
-		return
-	}
-	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		for h, use := range last {
-			if err := s.rows.SetLastUsed(ctx, tx, h, use.at); err != nil {
-				return err
+	for some := range slices.Chunk(slices.Collect(maps.Keys(last)), usesAtOnce) {
+		err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+			for _, h := range some {
+				if err := s.rows.SetLastUsed(ctx, tx, h, last[h].at); err != nil {
+					return err
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			s.log.Error("cannot record when tokens were last used", "error", err)
+			return
 		}
-		return nil
-	})
-	if err != nil {
-		s.log.Error("cannot record when tokens were last used", "error", err)
 	}
 }
 
