@@ -101,8 +101,8 @@ bench: ## usher beside a bare net/http server, with wrk
 	@scripts/need go wrk
 	go run ./bench/http
 
-bench-scale: ## start, pages and look-ups with 1,000 and with 1,000,000 accounts (some minutes)
-	@scripts/need go
+bench-scale: ## start, pages and look-ups with 1,000 and with 1,000,000 accounts, one to three nodes, both engines (half an hour)
+	@scripts/need go postgresql
 	go run ./bench/scale
 
 bench-sqlite: ## the SQLite drivers that usher could use, side by side

@@ -19,6 +19,8 @@ import (
 // engine is where a database is, and how its SQL differs.
 type engine struct {
 	name string
+	// leader is the process that leads the database's server; 0: there is none.
+	leader int
 	// place returns the flags that name a database, and the database itself.
 	place func(ctx context.Context, dir string, n int) (flags []string, open func() (*sql.DB, error), err error)
 	// words are what stands in the statements for what the engines write differently.
@@ -46,7 +48,7 @@ var sqlite = engine{
 // postgres is a server that the measurement starts.
 func postgres(server *pgtest.Server) engine {
 	return engine{
-		name: "PostgreSQL",
+		name: "PostgreSQL", leader: server.PID(),
 		place: func(ctx context.Context, dir string, n int) ([]string, func() (*sql.DB, error), error) {
 			name := fmt.Sprint("scale", n)
 			address := server.URL(name)

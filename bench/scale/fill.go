@@ -18,8 +18,9 @@ const (
 	password  = "correct horse battery staple"
 )
 
-// samples is how many tokens have a known text.
-const samples = 400
+// samples is how many tokens have a known text: many to check, the others to sign
+// out.
+const samples = 4 * many
 
 func sampleToken(i int) string { return fmt.Sprintf("sample%014d", i) }
 
@@ -93,16 +94,24 @@ func (e engine) fill(ctx context.Context, d *sql.DB, n int) (err error) {
 
 // fillSamples gives tokens of accounts everywhere a known text.
 func fillSamples(ctx context.Context, d *sql.DB, n int, now int64) error {
+	tx, err := d.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO token (hash, kind, account_id, device_id, created_at, last_used_at)
+		VALUES ($1, 1, $2, $3, $4, $4)`)
+	if err != nil {
+		return err
+	}
 	for i := range samples {
 		h := sha256.Sum256([]byte(sampleToken(i)))
-		owner := 2 + int64(i)*int64(n-2)/samples
-		_, err := d.ExecContext(ctx, `INSERT INTO token (hash, kind, account_id, device_id, created_at, last_used_at)
-			VALUES ($1, 1, $2, $3, $4, $4)`, h[:], owner, 999+owner, now)
-		if err != nil {
+		owner := 2 + int64(i*7919%samples)*int64(n-2)/samples // not in the order of their accounts
+		if _, err := insert.ExecContext(ctx, h[:], owner, 999+owner, now); err != nil {
 			return err
 		}
 	}
-	return nil
+	return errors.Join(insert.Close(), tx.Commit())
 }
 
 // moveHead makes the last row of the log the one that the next row follows.

@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -26,11 +27,13 @@ import (
 func main() {
 	sizes := flag.String("sizes", "1000,1000000", "numbers of accounts, the smallest first")
 	dir := flag.String("dir", "", "folder for the databases, which the next run uses again (default a temporary one)")
+	file := flag.String("json", "", "file for the measurements, which bench/plan reads")
+	parts := flag.String("parts", "sizes,nodes", "what is measured: sizes, nodes")
 	only := flag.Bool("fill", false, "only make the databases")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	good, err := run(ctx, *sizes, *dir, *only)
+	good, err := run(ctx, options{*sizes, *dir, *file, *parts, *only})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 	}
@@ -44,7 +47,22 @@ func main() {
 // megabytes), by row.
 type figures map[string]float64
 
-func run(ctx context.Context, sizes, dir string, only bool) (good bool, err error) {
+type options struct {
+	sizes, dir, file, parts string
+	only                    bool
+}
+
+// Measurements are what bench/plan reads.
+type Measurements struct {
+	Costs []Cost
+	Uses  []Use
+	Sizes Sizes
+	// Figures are those of each size, by engine.
+	Figures map[string]map[int]figures
+}
+
+func run(ctx context.Context, o options) (good bool, err error) {
+	dir := o.dir
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "usher-scale-"); err != nil {
 			return false, err
@@ -55,27 +73,86 @@ func run(ctx context.Context, sizes, dir string, only bool) (good bool, err erro
 	if err != nil {
 		return false, err
 	}
-	server, err := pgtest.Start("fsync=on", "shared_buffers=128MB", "max_wal_size=4GB")
+	server, err := pgtest.Start("fsync=on", "shared_buffers=128MB", "max_wal_size=4GB", "shared_preload_libraries=pg_stat_statements")
 	if err != nil {
 		return false, err
 	}
 	defer server.Stop()
 	good = true
+	all := Measurements{Figures: make(map[string]map[int]figures)}
 	for _, e := range []engine{sqlite, postgres(server)} {
-		ws, err := newWorlds(ctx, binary, dir, e, sizes)
+		ws, err := newWorlds(ctx, binary, dir, e, o.sizes)
 		if err != nil {
 			return false, err
 		}
-		if only {
+		if o.only {
 			continue
 		}
-		fs, err := ws.measure(ctx)
-		if err != nil {
-			return false, err
+		if strings.Contains(o.parts, "sizes") {
+			met, err := ws.allSizes(ctx, &all)
+			if err != nil {
+				return false, err
+			}
+			good = good && met
 		}
-		good = ws.report(fs) && good
+		if strings.Contains(o.parts, "nodes") {
+			if err := ws[len(ws)-1].allNodes(ctx, &all); err != nil {
+				return false, err
+			}
+		}
 	}
-	return good, nil
+	if o.file == "" {
+		return good, nil
+	}
+	text, err := json.MarshalIndent(all, "", "\t")
+	if err != nil {
+		return false, err
+	}
+	return good, os.WriteFile(o.file, append(text, '\n'), 0o644)
+}
+
+// allSizes measures the databases of all sizes together, and prints a table.
+func (ws worlds) allSizes(ctx context.Context, all *Measurements) (met bool, err error) {
+	fs, err := ws.measure(ctx)
+	if err != nil {
+		return false, err
+	}
+	bySize := make(map[int]figures)
+	for i, w := range ws {
+		bySize[w.n] = fs[i]
+	}
+	all.Figures[ws[0].engine.name] = bySize
+	return ws.report(fs), nil
+}
+
+// allNodes measures nodes on a database, and prints a table.
+func (w *world) allNodes(ctx context.Context, all *Measurements) error {
+	nodes := []int{1}
+	if w.engine.leader != 0 {
+		nodes = []int{1, 2, 3}
+		var err error
+		if all.Sizes, err = w.sizes(ctx); err != nil {
+			return err
+		}
+	}
+	costs, err := w.costs(ctx, nodes...)
+	if err != nil {
+		return err
+	}
+	all.Costs = append(all.Costs, costs...)
+	use, err := w.use(ctx)
+	if err != nil {
+		return err
+	}
+	all.Uses = append(all.Uses, use)
+	fmt.Printf("| %s | nodes | requests/s | µs of the nodes | µs of PostgreSQL | queries/1,000 | cache hits, %% | commits/s |\n", w.engine.name)
+	fmt.Println("|---|---|---|---|---|---|---|---|")
+	for _, c := range costs {
+		fmt.Printf("| %s | %d | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f |\n",
+			c.Kind, c.Nodes, c.Rate, c.Node, c.Database, c.Queries, c.Hits, c.Commits)
+	}
+	fmt.Printf("\nTo write that a token was used takes %.0f µs of the one writer, and %.0f µs of PostgreSQL.\n\n", use.Wall, use.Database)
+	return nil
 }
 
 // newWorlds makes databases of all sizes.

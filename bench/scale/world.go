@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -41,16 +42,21 @@ const (
 	rowResident     = "resident, MB"
 )
 
-// signIns is how often users sign in.
-const signIns = 40
+// How many tokens are checked, and how often users sign in.
+const (
+	checks  = 400
+	signIns = 40
+)
 
 // world is a database with accounts.
 type world struct {
 	binary string
 	engine engine
 	flags  []string // that name the database
+	open   func() (*sql.DB, error)
 	n      int
 
+	db     *sql.DB       // while nodes are measured
 	server *usher.Server // while it is measured
 }
 
@@ -60,7 +66,7 @@ func newWorld(ctx context.Context, binary, dir string, e engine, n int) (*world,
 	if err != nil {
 		return nil, err
 	}
-	w := &world{binary: binary, engine: e, flags: flags, n: n}
+	w := &world{binary: binary, engine: e, flags: flags, open: open, n: n}
 	filled := filepath.Join(data, "filled")
 	if _, err := os.Stat(filled); err == nil {
 		return w, nil // by a run before
@@ -152,10 +158,10 @@ func (ws worlds) requests(ctx context.Context, fs []figures) error {
 	check := func(w *world, i int) error {
 		return get(ctx, client, w.server.URL+"/api/v2/user", http.Header{"X-Plex-Token": {sampleToken(i)}})
 	}
-	if err := ws.medians(fs, rowCheck, samples, check); err != nil {
+	if err := ws.medians(fs, rowCheck, checks, check); err != nil {
 		return err
 	}
-	if err := ws.medians(fs, rowCached, samples, check); err != nil {
+	if err := ws.medians(fs, rowCached, checks, check); err != nil {
 		return err
 	}
 	signIn := func(password string, want int) func(w *world, i int) error {

@@ -273,8 +273,8 @@ func (s *Server) await(log *bytes.Buffer) error {
 	}
 }
 
-// Group is the process group of the server and of what it has started.
-func (s *Server) Group() int { return s.cmd.Process.Pid }
+// PID is the number of the process that starts all others of the server.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
 
 // Kill ends the server as a power failure would end its processes.
 func (s *Server) Kill() { s.signal(syscall.SIGKILL, syscall.SIGKILL) }

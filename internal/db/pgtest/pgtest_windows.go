@@ -41,8 +41,8 @@ func Start(...string) (*Server, error) { return nil, errors.New("there is no Pos
 // URL is never called: there is no Server.
 func (*Server) URL(string) string { return "" }
 
-// Group is never called: there is no Server.
-func (*Server) Group() int { return 0 }
+// PID is never called: there is no Server.
+func (*Server) PID() int { return 0 }
 
 // Stop is never called: there is no Server.
 func (*Server) Stop() {}

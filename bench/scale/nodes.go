@@ -1,0 +1,325 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"regexp"
+	"sync/atomic"
+	"time"
+
+	usher "github.com/usher-auth/usher/test/http/binary"
+)
+
+// How long one kind of request is sent, and by how many tokens: so many that all
+// their accounts are cached, and so many that none is when it comes round again.
+const (
+	loadFor = 4 * time.Second
+	few     = 2000
+	many    = 10000
+)
+
+// Cost is what one kind of request costs with a number of nodes. Bench/plan reads
+// it.
+type Cost struct {
+	Engine   string
+	Nodes    int
+	Kind     string
+	Rate     float64 // requests a second, of all nodes together
+	Node     float64 // processor time of the nodes, in microseconds for each request
+	Database float64 // that of PostgreSQL
+	Queries  float64 // for 1,000 requests, without those of an idle node
+	Hits     float64 // of 100 look-ups of tokens
+	Commits  float64 // a second
+}
+
+// The kinds of request.
+const (
+	kindCached = "token check, all cached"
+	kindToken  = "token check, token not cached"
+	kindNone   = "token check, nothing cached"
+	kindMint   = "transient token"
+	kindWrite  = "sign-out (a write)"
+)
+
+// kind is a kind of request, and how it is sent.
+type kind struct {
+	name  string
+	small bool // the node's cache of tokens has next to no room
+	warm  int  // tokens that are used once before
+	want  int
+	next  func() (line, headers string)
+}
+
+func header(i int) string { return "X-Plex-Token: " + sampleToken(i) + "\r\n" }
+
+// kinds returns what is measured. gone counts the tokens that were signed out: from
+// many on.
+func kinds(gone *atomic.Int64) []kind {
+	var round atomic.Int64
+	const check = "GET /api/v2/user"
+	some := func(line string) func() (string, string) {
+		return func() (string, string) { return line, header(rand.IntN(few)) }
+	}
+	return []kind{
+		{kindCached, false, few, http.StatusOK, some(check)},
+		{kindToken, true, few, http.StatusOK, some(check)},
+		{kindNone, true, 0, http.StatusOK, func() (string, string) { return check, header(int(round.Add(1) % many)) }},
+		{kindMint, false, few, http.StatusOK, some("GET /security/token?type=delegation&scope=all")},
+		{kindWrite, false, 0, http.StatusNoContent, func() (string, string) {
+			return "DELETE /api/v2/users/signout", header(many + int(gone.Add(1)-1))
+		}},
+	}
+}
+
+// cluster is some nodes on one database.
+type cluster struct {
+	w       *world
+	servers []*usher.Server
+	urls    []string
+	metrics []string
+}
+
+var metricsLine = regexp.MustCompile(`"msg":"metrics","address":"([^"]+)"`)
+
+// metricsOf returns where a server's metrics are, which it logs.
+func metricsOf(server *usher.Server) (string, error) {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if m := metricsLine.FindStringSubmatch(server.Log()); m != nil {
+			return "http://" + m[1], nil
+		}
+	}
+	return "", fmt.Errorf("the server does not say where its metrics are: %s", server.Log())
+}
+
+func (w *world) cluster(ctx context.Context, n int, flags ...string) (c *cluster, err error) {
+	c = &cluster{w: w}
+	for range n {
+		server, err := w.start(ctx, append(flags, "--metrics-listen", "127.0.0.1:0")...)
+		if err != nil {
+			return nil, errors.Join(err, c.stop())
+		}
+		c.servers, c.urls = append(c.servers, server), append(c.urls, server.URL)
+		address, err := metricsOf(server)
+		if err != nil {
+			return nil, errors.Join(err, c.stop())
+		}
+		c.metrics = append(c.metrics, address)
+	}
+	return c, nil
+}
+
+func (c *cluster) stop() error {
+	var errs []error
+	for _, s := range c.servers {
+		errs = append(errs, s.Stop())
+	}
+	return errors.Join(errs...)
+}
+
+// counts is what is counted before and after a load.
+type counts struct {
+	at                    time.Time
+	node, database        time.Duration
+	queries               float64
+	hits, misses, commits float64
+}
+
+func (c *cluster) counts(ctx context.Context) (n counts, err error) {
+	n.at = time.Now()
+	pids := make(map[int]bool)
+	for _, s := range c.servers {
+		pids[s.PID()] = true
+	}
+	if n.node, err = processors(func(pid, parent int) bool { return pids[pid] || pids[parent] }); err != nil {
+		return n, err
+	}
+	for _, address := range c.metrics {
+		for name, sum := range map[string]*float64{
+			"usher_token_cache_hits_total": &n.hits, "usher_token_cache_misses_total": &n.misses, "usher_commits_total": &n.commits,
+		} {
+			value, err := metric(ctx, address, name)
+			if err != nil {
+				return n, err
+			}
+			*sum += value
+		}
+	}
+	if c.w.engine.leader == 0 {
+		return n, nil
+	}
+	if n.database, err = processors(func(pid, parent int) bool { return pid == c.w.engine.leader || parent == c.w.engine.leader }); err != nil {
+		return n, err
+	}
+	err = c.w.db.QueryRowContext(ctx, `SELECT COALESCE(SUM(calls), 0) FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
+		WHERE d.datname = current_database()`).Scan(&n.queries)
+	return n, err
+}
+
+// measure sends one kind of request. idle is how many queries a second the nodes
+// make without requests.
+func (c *cluster) measure(ctx context.Context, k kind, idle float64) (Cost, error) {
+	before, err := c.counts(ctx)
+	if err != nil {
+		return Cost{}, err
+	}
+	answered, err := load(ctx, c.urls, loadFor, k.want, k.next)
+	if err != nil {
+		return Cost{}, fmt.Errorf("%s: %w", k.name, err)
+	}
+	after, err := c.counts(ctx)
+	if err != nil {
+		return Cost{}, err
+	}
+	n, long := float64(max(1, answered)), after.at.Sub(before.at).Seconds()
+	cost := Cost{
+		Engine: c.w.engine.name, Nodes: len(c.servers), Kind: k.name, Rate: n / loadFor.Seconds(),
+		Node:     float64((after.node - before.node).Microseconds()) / n,
+		Database: float64((after.database - before.database).Microseconds()) / n,
+		Queries:  max(0, after.queries-before.queries-idle*long) / n * 1000,
+		Commits:  (after.commits - before.commits) / long,
+	}
+	if looked := after.hits + after.misses - before.hits - before.misses; looked > 0 {
+		cost.Hits = 100 * (after.hits - before.hits) / looked
+	}
+	return cost, nil
+}
+
+// idle returns how many queries a second the nodes make without requests.
+func (c *cluster) idle(ctx context.Context) (float64, error) {
+	before, err := c.counts(ctx)
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case <-time.After(loadFor / 2):
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	after, err := c.counts(ctx)
+	return (after.queries - before.queries) / after.at.Sub(before.at).Seconds(), err
+}
+
+// warm uses tokens once at each node.
+func (c *cluster) warm(ctx context.Context, n int) error {
+	for i := range n {
+		for _, node := range c.urls {
+			if err := get(ctx, http.DefaultClient, node+"/api/v2/user", http.Header{"X-Plex-Token": {sampleToken(i)}}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// costs measures every kind of request with numbers of nodes.
+func (w *world) costs(ctx context.Context, nodes ...int) (all []Cost, err error) {
+	if w.db, err = w.open(); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.db.Close()) }()
+	if w.engine.leader != 0 {
+		if _, err := w.db.ExecContext(ctx, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"); err != nil {
+			return nil, err
+		}
+	}
+	var gone atomic.Int64
+	for _, k := range kinds(&gone) {
+		for _, n := range nodes {
+			cost, err := w.cost(ctx, n, k)
+			if err != nil {
+				return nil, fmt.Errorf("%d nodes on %s: %w", n, w.engine.name, err)
+			}
+			all = append(all, cost)
+		}
+	}
+	return all, nil
+}
+
+func (w *world) cost(ctx context.Context, n int, k kind) (cost Cost, err error) {
+	var flags []string
+	if k.small {
+		flags = []string{"--token-cache", "64"}
+	}
+	c, err := w.cluster(ctx, n, flags...)
+	if err != nil {
+		return Cost{}, err
+	}
+	defer func() { err = errors.Join(err, c.stop()) }()
+	idle, err := c.idle(ctx)
+	if err == nil {
+		err = c.warm(ctx, k.warm)
+	}
+	if err != nil {
+		return Cost{}, err
+	}
+	return c.measure(ctx, k, idle)
+}
+
+// Use is what it costs to write that a token was used.
+type Use struct {
+	Engine string
+	// Wall is how long the one writer is busy with each, Node and Database the
+	// processor time: in microseconds.
+	Wall, Node, Database float64
+}
+
+// use measures how long a node takes at its end to write what tokens were used.
+func (w *world) use(ctx context.Context) (u Use, err error) {
+	if w.db, err = w.open(); err != nil {
+		return Use{}, err
+	}
+	defer func() { err = errors.Join(err, w.db.Close()) }()
+	c, err := w.cluster(ctx, 1)
+	if err != nil {
+		return Use{}, err
+	}
+	if err := c.warm(ctx, few); err != nil {
+		return Use{}, errors.Join(err, c.stop())
+	}
+	before, err := c.counts(ctx)
+	if err != nil {
+		return Use{}, errors.Join(err, c.stop())
+	}
+	if err := c.stop(); err != nil {
+		return Use{}, err
+	}
+	u = Use{Engine: w.engine.name, Wall: float64(time.Since(before.at).Microseconds()) / few}
+	if w.engine.leader == 0 {
+		return u, nil
+	}
+	used, err := processors(func(pid, parent int) bool { return pid == w.engine.leader || parent == w.engine.leader })
+	u.Database = float64((used - before.database).Microseconds()) / few
+	return u, err
+}
+
+// Sizes is what rows take, with their indexes, in bytes.
+type Sizes struct{ Account, Token, Audit float64 }
+
+// sizes asks PostgreSQL.
+func (w *world) sizes(ctx context.Context) (s Sizes, err error) {
+	d, err := w.open()
+	if err != nil {
+		return s, err
+	}
+	for _, of := range []struct {
+		tables []string
+		each   *float64
+		n      int
+	}{
+		{[]string{"account", "account_skeleton", "device", "session", "share"}, &s.Account, w.n},
+		{[]string{"token"}, &s.Token, 3 * w.n},
+		{[]string{"audit"}, &s.Audit, w.n},
+	} {
+		for _, table := range of.tables {
+			var bytes float64
+			if err = d.QueryRowContext(ctx, "SELECT pg_total_relation_size($1::text::regclass)", table).Scan(&bytes); err != nil {
+				return s, errors.Join(err, d.Close())
+			}
+			*of.each += bytes / float64(of.n)
+		}
+	}
+	return s, d.Close()
+}
