@@ -195,6 +195,8 @@ type Config struct {
 	// MembersSetEmail says that members may change their own e-mail address, which
 	// is then not confirmed. Admins always may.
 	MembersSetEmail bool
+	// SignUp says that people may add accounts for themselves.
+	SignUp bool
 	// Argon2id computes hashes. Nil: hashing.Here.
 	Argon2id func(hashing.Input) []byte
 	// Cost is that of new password hashes. Zero: DefaultCost.
@@ -221,11 +223,12 @@ type Service struct {
 	now     func() time.Time
 	random  io.Reader
 
-	membersSetEmail bool
+	membersSetEmail, signUp bool
 
 	logins, addresses *guard.Failures // wrong passwords
 	everywhere        *tries.Failures // logins on all nodes; nil: there is one node
 	signIns           *guard.Failures // right ones
+	signUps           *tries.Failures // by network
 	wrongCodes        int             // in a row, before the lock; 0: no limit
 }
 
@@ -235,7 +238,7 @@ func New(cfg Config) *Service {
 		db: cfg.DB, rows: cfg.Rows, audit: cfg.Audit, key: cfg.Key, proofs: cfg.Proofs, devices: cfg.Devices,
 		marks: cfg.Key.Derive("known browsers"), pins: cfg.Key.Derive("home pins"), hashing: cfg.Hashing,
 		hasher: hasher{cfg.Cost, cfg.Argon2id}, now: cfg.Now, random: cfg.Random, wrongCodes: cfg.FailedTries,
-		membersSetEmail: cfg.MembersSetEmail,
+		membersSetEmail: cfg.MembersSetEmail, signUp: cfg.SignUp,
 	}
 	if s.hasher.cost == (Cost{}) {
 		s.hasher.cost = DefaultCost
@@ -257,6 +260,9 @@ func New(cfg Config) *Service {
 			DB: cfg.DB, Rows: cfg.Tries, Key: cfg.Key, Name: "sign-in", Burst: cfg.FailedTries, Refill: time.Minute,
 		})
 	}
+	s.signUps = tries.New(tries.Config{
+		DB: cfg.DB, Rows: cfg.Tries, Key: cfg.Key, Name: "sign-up", Burst: cfg.FailedTries, Refill: signUpRefill,
+	})
 	s.addresses = &guard.Failures{Burst: 10 * cfg.FailedTries, Refill: time.Minute / 10}
 	// A test suite signs in often; a flood, which this bounds, without end.
 	s.signIns = &guard.Failures{Burst: 10 * cfg.FailedTries, Refill: time.Second}
@@ -352,7 +358,7 @@ func (s *Service) Add(ctx context.Context, by audit.Actor, n NewAccount) (Accoun
 	if err != nil {
 		return Account{}, err
 	}
-	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.insert(ctx, tx, by, &a) })
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.insert(ctx, tx, by, &a, "") })
 	return a, named("adding account "+n.Username, err)
 }
 
@@ -372,7 +378,7 @@ func (s *Service) AddFirst(ctx context.Context, by audit.Actor, n NewAccount) (V
 		if exists {
 			return ErrExists
 		}
-		return s.insert(ctx, tx, by, &a)
+		return s.insert(ctx, tx, by, &a, "")
 	})
 	if err != nil {
 		return Verified{}, named("adding the first account", err)
@@ -395,8 +401,9 @@ func (s *Service) prepare(ctx context.Context, by audit.Actor, n NewAccount) (Ac
 	return a, nil
 }
 
-// insert adds an account, in a transaction, and fills in its ID and CreatedAt.
-func (s *Service) insert(ctx context.Context, tx *db.Tx, by audit.Actor, a *Account) error {
+// insert adds an account, in a transaction, and fills in its ID and CreatedAt. detail
+// says in the audit log how it came to be, unless it is an admin's.
+func (s *Service) insert(ctx context.Context, tx *db.Tx, by audit.Actor, a *Account, detail string) error {
 	err := s.checkNames(ctx, tx, *a)
 	if err != nil {
 		return err
@@ -408,7 +415,7 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, by audit.Actor, a *Acco
 	if err := s.storeSkeletons(ctx, tx, *a); err != nil {
 		return err
 	}
-	e := audit.Event{Kind: audit.AccountAdded, AccountID: a.ID, Account: a.Username}
+	e := audit.Event{Kind: audit.AccountAdded, AccountID: a.ID, Account: a.Username, Detail: detail}
 	if a.Admin {
 		e.Detail = "admin"
 	}
@@ -593,19 +600,27 @@ const MinPassword = 8
 // maxPassword bounds the work of normalising a password, in bytes.
 const maxPassword = 1024
 
-// hash checks and hashes a new password, when it is its turn.
-func (s *Service) hash(ctx context.Context, by audit.Actor, password plexauth.Secret) (plexauth.Secret, error) {
+// checkNewPassword checks a new password. fault.Invalid.
+func checkNewPassword(password plexauth.Secret) error {
 	if n := utf8.RuneCountInString(string(password)); n < MinPassword {
-		return "", fault.Invalidf(Password, "the password has %d characters, it must have at least %d", n, MinPassword)
+		return fault.Invalidf(Password, "the password has %d characters, it must have at least %d", n, MinPassword)
 	}
 	if len(password) > maxPassword {
-		return "", fault.Invalidf(Password, "the password is longer than %d bytes", maxPassword)
+		return fault.Invalidf(Password, "the password is longer than %d bytes", maxPassword)
 	}
 	if _, err := precis.OpaqueString.String(string(password)); err != nil {
-		return "", fault.Invalidf(Password, "the password has a character that cannot be typed, such as a line break")
+		return fault.Invalidf(Password, "the password has a character that cannot be typed, such as a line break")
 	}
 	if weak.Common(string(password)) {
-		return "", fault.Invalidf(Password, "the password is one of the commonest, which are tried first: choose another")
+		return fault.Invalidf(Password, "the password is one of the commonest, which are tried first: choose another")
+	}
+	return nil
+}
+
+// hash checks and hashes a new password, when it is its turn.
+func (s *Service) hash(ctx context.Context, by audit.Actor, password plexauth.Secret) (plexauth.Secret, error) {
+	if err := checkNewPassword(password); err != nil {
+		return "", err
 	}
 	leave, err := s.enter(ctx, guard.Claim{Network: guard.Network(by.Address), Account: "a new password"})
 	if err != nil {

@@ -99,6 +99,12 @@ var protocolResponses = [...]struct {
 	{devicekey.ErrRateLimited, response{429, codeRateLimited, "API rate limit exceeded", false}},
 }
 
+// ofForm makes the answer name the field that an error is about.
+type ofForm struct{ error }
+
+// Unwrap returns the error itself.
+func (e ofForm) Unwrap() error { return e.error }
+
 // respond returns the response for an error. ours reports whether the error is
 // a failure of the server, which must be logged.
 func respond(err error) (e wire.Error, ours bool) {
@@ -119,7 +125,11 @@ func respond(err error) (e wire.Error, ours bool) {
 		first, size := utf8.DecodeRuneInString(message)
 		message = string(unicode.ToUpper(first)) + message[size:]
 	}
-	return wire.Error{Code: r.code, Message: message, Status: r.status}, kind == fault.Unknown
+	told := wire.Error{Code: r.code, Message: message, Status: r.status}
+	if errors.As(err, new(ofForm)) {
+		told.Field = fault.FieldOf(err)
+	}
+	return told, kind == fault.Unknown
 }
 
 // setRetryAfter says when to try again, where that is known.

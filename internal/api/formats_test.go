@@ -77,6 +77,9 @@ func (w *fixture) answered(t *testing.T, path, suffix string) (target string, fo
 	switch path {
 	case "/api/home/users", "/api/v2/home/users", "/api/v2/home/users/restricted":
 		query += "&title=Kid"
+	case "/api/v2/users":
+		w.seen++
+		query += fmt.Sprint("&username=newcomer", w.seen)
 	case "/api/v2/auth/jwk":
 		query += "&" + w.newKey(t, "test").query()
 	case "/myplex/claim":

@@ -72,6 +72,7 @@ const (
 func (f *features) accountPlane() []route {
 	return slices.Concat(constantRoutes(), []route{
 		{"POST", "/api/v2/users/signin", clientID, small, negotiated, f.signIn.signIn},
+		{"POST", "/api/v2/users", clientID, small, negotiated, f.signIn.signUp},
 		{"GET", "/users/{uuid}/avatar", anyone, 0, negotiated, f.avatars.picture},
 		{"DELETE", "/api/v2/users/signout", accountToken, 0, negotiated, f.signIn.signOut},
 		{"GET", "/api/v2/user", anyToken, 0, negotiated, f.user.details},

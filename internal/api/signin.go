@@ -38,6 +38,11 @@ func (h signInHandlers) signIn(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	return h.signedIn(ctx, c, a, tok)
+}
+
+// signedIn answers with an account and a new token of it.
+func (h signInHandlers) signedIn(ctx context.Context, c *call, a account.Account, tok plexauth.Secret) (answer, error) {
 	page, err := h.cache.fresh(ctx, a)
 	if err != nil {
 		return answer{}, err

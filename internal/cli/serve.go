@@ -52,6 +52,7 @@ type serveOptions struct {
 	grace, drain          time.Duration
 	staleGrace            time.Duration
 	membersSetEmail       bool
+	signUp                bool
 	auditKeep             time.Duration
 	logLevel              string
 	adminUsername         string
@@ -115,6 +116,7 @@ func (o *serveOptions) addFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.maxConnections, "max-connections", 0, "`number` of connections at once, half of them from one network (default 4096, or fewer if the system allows fewer open files)")
 	f.IntVar(&o.failedTries, "failed-tries", 10, "failed sign-ins to an account from one address before a wait of a minute; 0 means no limit")
 	f.BoolVar(&o.membersSetEmail, "members-set-email", false, "let members change their own e-mail address, which is then unconfirmed until an admin confirms it; programs may match people by it")
+	f.BoolVar(&o.signUp, "sign-up", false, "let anybody who reaches this server add an account for themselves, with an e-mail address that is unconfirmed until an admin confirms it; programs may match people by it")
 	f.DurationVar(&o.auditKeep, "audit-keep", 90*24*time.Hour, "how long the audit log is retained; 0 keeps it forever")
 	f.DurationVar(&o.grace, "grace", 20*time.Second, "how long requests in flight may take when the server stops")
 	f.DurationVar(&o.drain, "drain", 0, "how long to go on after a signal to stop, while /readyz fails, so that a load balancer sends requests elsewhere")
@@ -152,8 +154,9 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 		Holder:       "usher serve on " + on.main.Addr().String(),
 		Self:         &source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
 		TransientTTL: o.transientTTL, HashSlots: o.hashSlots, HashQueue: o.hashQueue, TokenCache: o.tokenCache, FailedTries: o.failedTries,
-		By: commandLine(), Argon2id: hashers.Key, AuditKeep: o.auditKeep, MembersSetEmail: o.membersSetEmail, StaleGrace: o.staleGrace,
-		Logger: log.Logger,
+		By: commandLine(), Argon2id: hashers.Key, AuditKeep: o.auditKeep, MembersSetEmail: o.membersSetEmail, SignUp: o.signUp,
+		StaleGrace: o.staleGrace,
+		Logger:     log.Logger,
 	})
 	if err != nil {
 		return err

@@ -89,6 +89,8 @@ type Config struct {
 	FailedTries int
 	// MembersSetEmail says that members may change their own e-mail address.
 	MembersSetEmail bool
+	// SignUp says that people may add accounts for themselves.
+	SignUp bool
 	// AuditKeep is how long rows of the audit log are retained. Zero: forever.
 	AuditKeep time.Duration
 
@@ -229,7 +231,7 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 	c.Origins = origin.New(origin.Config{DB: d, Rows: store.Origins{}, Audit: log})
 	c.Accounts = account.New(account.Config{
 		DB: d, Rows: store.Accounts{}, Tries: store.Tries{}, Audit: log, Key: key, Proofs: proofs, Devices: c.Devices,
-		Hashing: c.Hashing, FailedTries: cfg.FailedTries, MembersSetEmail: cfg.MembersSetEmail,
+		Hashing: c.Hashing, FailedTries: cfg.FailedTries, MembersSetEmail: cfg.MembersSetEmail, SignUp: cfg.SignUp,
 		Argon2id: cfg.Argon2id, Cost: cfg.HashCost, Now: cfg.Now, Random: cfg.random("account"),
 	})
 	c.Signing = signing.New(signing.Config{DB: d, Rows: store.SigningKeys{}, Key: key, Now: cfg.Now, Random: cfg.random("signing")})

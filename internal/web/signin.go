@@ -43,7 +43,7 @@ func (s *signIn) auth(ctx context.Context, v *visit) (view, error) {
 	case v.halfSignedIn():
 		return view{to: halfWayPath(next)}, nil
 	}
-	return s.show(v, 0, signInData{Next: next, Product: request.Product}), nil
+	return s.show(ctx, v, 0, signInData{Next: next, Product: request.Product})
 }
 
 // signInData is the sign-in form.
@@ -52,12 +52,17 @@ type signInData struct {
 	Next     string
 	Product  string // the program that asks, by the name that it gives itself
 	Passkeys bool   // passkeys work at this address
+	SignUp   string // the page to sign up; empty: an admin adds accounts
 }
 
-func (s *signIn) show(v *visit, status int, data signInData) view {
+func (s *signIn) show(ctx context.Context, v *visit, status int, data signInData) (view, error) {
 	_, err := s.site.party(v)
 	data.Passkeys = err == nil
-	return view{name: "sign-in", status: status, data: data}
+	open, err := s.accounts.SignUpOpen(ctx)
+	if open {
+		data.SignUp = signUpPath + "?" + url.Values{"next": {data.Next}}.Encode()
+	}
+	return view{name: "sign-in", status: status, data: data}, err
 }
 
 // submit takes the login and the password.
@@ -69,7 +74,7 @@ func (s *signIn) submit(ctx context.Context, v *visit) (view, error) {
 	}
 	var failed bool
 	if form.sent, failed = rejected(v, err); failed {
-		return s.show(v, http.StatusUnauthorized, form), nil
+		return s.show(ctx, v, http.StatusUnauthorized, form)
 	}
 	return answer, err
 }

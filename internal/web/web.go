@@ -74,6 +74,7 @@ func signInFeatures(c *core.Core, browsers *browserSessions, site passkeySite) [
 	return []feature{
 		&start{accounts: c.Accounts},
 		&signIn{accounts: c.Accounts, browsers: browsers, site: site, consent: ask},
+		&signUp{accounts: c.Accounts, browsers: browsers},
 		&secondStep{accounts: c.Accounts, browsers: browsers, passkeys: c.Passkeys, site: site},
 		&passkeySignIn{passkeys: c.Passkeys, browsers: browsers, site: site},
 		ask,

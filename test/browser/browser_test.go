@@ -65,7 +65,7 @@ func TestStories(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// A story that sets the server up begins without an account.
-			sc := start(t, usher, strings.HasPrefix(name, "set-up"))
+			sc := start(t, usher, strings.HasPrefix(name, "set-up"), strings.HasPrefix(name, "sign-up"))
 			sc.Usher, sc.Chromium, sc.Screenshots = usher, chromium, emptyFolder(t, filepath.Join(screenshots, name))
 			tell(t, file, sc)
 		})
@@ -76,14 +76,17 @@ func TestStories(t *testing.T) {
 var setUpLink = regexp.MustCompile(`(?m)^  (http\S+/setup\?key=\S+)$`)
 
 // start starts a server with an empty data folder, under the name localhost:
-// browsers support passkeys for a name only.
-func start(t *testing.T, usher string, empty bool) scene {
+// browsers support passkeys for a name only. signUp says that people can sign up.
+func start(t *testing.T, usher string, empty, signUp bool) scene {
 	t.Helper()
 	address := freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	sc := scene{URL: "http://localhost:" + port, Data: t.TempDir(), Admin: admin}
 	cmd := exec.Command(usher, "serve", "--listen", address, "--public-url", sc.URL, "--data", sc.Data)
 	cmd.Env = binary.Env()
+	if signUp {
+		cmd.Env = append(cmd.Env, "USHER_SIGN_UP=true")
+	}
 	if !empty {
 		cmd.Env = append(cmd.Env, "USHER_ADMIN_USERNAME="+admin.Username, "USHER_ADMIN_EMAIL="+admin.Email,
 			"USHER_ADMIN_PASSWORD="+admin.Password)

@@ -1,0 +1,77 @@
+package account
+
+import (
+	"context"
+	"time"
+
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/guard"
+	"github.com/usher-auth/usher/internal/signin"
+)
+
+// Errors of a sign-up.
+var (
+	// ErrSignUpClosed says that people cannot add accounts for themselves.
+	ErrSignUpClosed = fault.New(fault.Denied, "this server takes no sign-ups: an admin adds accounts")
+	// ErrSignUps says that too many accounts were asked for from one network. It has
+	// a wait.
+	ErrSignUps = fault.New(fault.Limited, "too many sign-ups from this network")
+)
+
+// signUpRefill is how long a sign-up counts against a network. Each tells whether a
+// name is taken, and costs a hash and a row.
+const signUpRefill = 6 * time.Minute
+
+// SignUpOpen reports whether people can add accounts for themselves. The first
+// account is added by whoever runs the server.
+func (s *Service) SignUpOpen(ctx context.Context) (bool, error) {
+	if !s.signUp {
+		return false, nil
+	}
+	return s.Any(ctx)
+}
+
+// SignUp is Add for somebody who adds an account for themselves: a member, whose
+// e-mail address is not confirmed. It also returns the proof that the caller, who
+// has just chosen the password, is that account. Sign-ups are counted by network,
+// also those that fail because a name is taken. fault.Invalid, ErrExists, ErrAlike,
+// ErrSignUpClosed, ErrSignUps, guard.ErrBusy.
+func (s *Service) SignUp(ctx context.Context, by audit.Actor, n NewAccount) (Verified, error) {
+	open, err := s.SignUpOpen(ctx)
+	if err == nil && !open {
+		err = ErrSignUpClosed
+	}
+	if err != nil {
+		return Verified{}, err
+	}
+	a, err := newNames(n.Username, n.Email)
+	if err == nil {
+		err = checkNewPassword(n.Password)
+	}
+	if err == nil {
+		err = s.countSignUp(ctx, by)
+	}
+	if err == nil {
+		a.PasswordHash, err = s.hash(ctx, by, n.Password)
+	}
+	if err != nil {
+		return Verified{}, named("signing up", err)
+	}
+	a.UUID, a.ConfirmedEmail = s.newUUID(), ""
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.insert(ctx, tx, by, &a, "sign-up") })
+	if err != nil {
+		return Verified{}, named("signing up", err)
+	}
+	return s.verified(a, signin.Claim{}), nil
+}
+
+// countSignUp counts a sign-up against its network. ErrSignUps.
+func (s *Service) countSignUp(ctx context.Context, by audit.Actor) error {
+	wait, err := s.signUps.Take(ctx, guard.Network(by.Address), s.now())
+	if err == nil && wait > 0 {
+		err = fault.WithWait(ErrSignUps, wait)
+	}
+	return err
+}
