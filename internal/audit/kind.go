@@ -56,6 +56,8 @@ const (
 	ServerRemoved   Kind = "server.removed"
 	ProviderAdded   Kind = "provider.added"
 	ProviderRemoved Kind = "provider.removed"
+	SectionAdded    Kind = "section.added"
+	SectionRemoved  Kind = "section.removed"
 	ShareAdded      Kind = "share.added"
 	ShareRemoved    Kind = "share.removed"
 
@@ -123,6 +125,8 @@ var kinds = [...]Meaning{
 	{ServerRemoved, "a server was removed, with its shares and the tokens for it"},
 	{ProviderAdded, "a provider was added"},
 	{ProviderRemoved, "a provider was removed"},
+	{SectionAdded, "a server got a section, which can be shared by itself"},
+	{SectionRemoved, "a section of a server was removed, also from its shares"},
 	{ShareAdded, "a server was shared with an account"},
 	{ShareRemoved, "a share was removed, with the tokens that depended on it"},
 

@@ -28,7 +28,7 @@ func serverCommand(con *console, dir *folder) *cobra.Command {
 	return group("server", "Manage the servers that accounts can reach", `Manage the servers that accounts can reach. Name a server by its machine
 identifier, its name, or the beginning of either. A server is listed for its owner
 and for the accounts it is shared with.`,
-		cs.add(), cs.listFlags(cs.list()), cs.remove())
+		cs.add(), cs.listFlags(cs.list()), cs.remove(), sectionCommands{con, dir}.command())
 }
 
 // providerCommand is the group of the commands about providers.

@@ -268,7 +268,7 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 		Begins: 10 * cfg.FailedTries, Now: cfg.Now,
 	})
 	sources := source.Config{
-		DB: d, Rows: store.Sources{}, Shares: store.Shares{}, Settings: store.Settings{DB: d},
+		DB: d, Rows: store.Sources{}, Shares: store.Shares{}, Sections: store.Sections{}, Settings: store.Settings{DB: d},
 		Accounts: c.Accounts, Tokens: c.Tokens, Audit: log,
 	}
 	c.Sources = source.New(sources)

@@ -35,7 +35,13 @@ var rows = []struct {
 	args []any
 }{
 	{"INSERT INTO backup_code (account_id, hash) VALUES (1, $1)", []any{[]byte("\x00\xff hash")}},
-	{"INSERT INTO share (source_id, account_id, created_at) SELECT MIN(id), 1, 5 FROM source", nil},
+	{"INSERT INTO share (source_id, account_id, created_at, id, chosen) SELECT MIN(id), 1, 5, 1000000001, TRUE FROM source", nil},
+	{"INSERT INTO section (source_id, number, title, title_key, kind, created_at) SELECT MIN(id), 1, 'TV', 'tv', 'show', 5 FROM source", nil},
+	{"INSERT INTO share_section (share_id, section_id) SELECT 1000000001, MIN(id) FROM section", nil},
+	{`INSERT INTO invitation (id, inviter_id, invited, invited_key, source_id, chosen, created_at)
+		SELECT 1000000002, 1, 'É', 'é', MIN(id), TRUE, 5 FROM source`, nil},
+	{"INSERT INTO invitation_section (invitation_id, section_id) SELECT 1000000002, MIN(id) FROM section", nil},
+	{"INSERT INTO friend (account_id, friend_id, created_at) VALUES (1, 2, 5)", nil},
 	{`INSERT INTO pin (id, code, strong, nonce, client_identifier, product, version, platform, platform_version,
 		device, model, vendor, name, address, account_id, token_hash, created_at, expires_at, forward)
 		VALUES (77, 'ABCD', TRUE, $1, 'c', 'p', 'v', 'p', 'v', 'd', 'm', 'v', 'n', 'a', 1, NULL, 1, 9, 'https://x/')`, []any{[]byte{1}}},

@@ -147,10 +147,11 @@ type Settings interface {
 
 // Config is what a Service stands on. All of it is required.
 type Config struct {
-	// DB is the database; Rows, Shares and Settings are its tables.
+	// DB is the database; Rows, Shares, Sections and Settings are its tables.
 	DB       *db.DB
 	Rows     Rows
 	Shares   ShareRows
+	Sections SectionRows
 	Settings Settings
 	// Accounts own sources and are shared them.
 	Accounts *account.Service

@@ -32,14 +32,15 @@ var (
 
 	_ passkey.ChallengeRows = Challenges{}
 
-	_ pin.Rows         = PINs{}
-	_ session.Rows     = Sessions{}
-	_ signin.Rows      = Proofs{}
-	_ signing.Rows     = SigningKeys{}
-	_ source.Rows      = Sources{}
-	_ source.ShareRows = Shares{}
-	_ source.Settings  = Settings{}
-	_ token.KeyRows    = TransientKeys{}
-	_ token.Rows       = Tokens{}
-	_ tries.Rows       = Tries{}
+	_ pin.Rows           = PINs{}
+	_ session.Rows       = Sessions{}
+	_ signin.Rows        = Proofs{}
+	_ signing.Rows       = SigningKeys{}
+	_ source.Rows        = Sources{}
+	_ source.ShareRows   = Shares{}
+	_ source.SectionRows = Sections{}
+	_ source.Settings    = Settings{}
+	_ token.KeyRows      = TransientKeys{}
+	_ token.Rows         = Tokens{}
+	_ tries.Rows         = Tries{}
 )

@@ -57,7 +57,7 @@ var schemaQueries = map[string][2]string{
 	},
 	"keys and indexes": {
 		`SELECT line FROM (
-			SELECT m.name || CASE i.origin WHEN 'u' THEN ' unique' WHEN 'pk' THEN ' primary' ELSE ' ' || i.name END ||
+			SELECT m.name || CASE WHEN i.origin = 'pk' THEN ' primary' WHEN i."unique" THEN ' unique' ELSE ' ' || i.name END ||
 				CASE WHEN i.partial THEN ' partial' ELSE '' END ||
 				(SELECT GROUP_CONCAT(' ' || name, '') FROM pragma_index_info(i.name)) AS line
 			FROM sqlite_schema m JOIN pragma_index_list(m.name) i

@@ -25,6 +25,9 @@ var sourceTests = []test{
 	{"Shares/A share is unique", testShareConflict},
 	{"Shares/Missing shares are not found", testNoShare},
 	{"Shares/The list is by server and account", testShareOrder},
+	{"Sections/Sections are listed by number", testSections},
+	{"Sections/Numbers and titles are unique at a server", testSectionConflict},
+	{"Sections/Writers touch the source", testTouchSection},
 }
 
 var originTests = []test{
@@ -37,6 +40,8 @@ var (
 	sources store.Sources
 	shares  store.Shares
 	origins store.Origins
+
+	sections store.Sections
 )
 
 // source adds a server.
@@ -291,4 +296,56 @@ func testNoOrigin(t *testing.T, w *fixture) {
 	want(t, "Delete", w.try(func(ctx context.Context, tx *db.Tx) error {
 		return origins.Delete(ctx, tx, "https://a")
 	}), db.ErrNotFound)
+}
+
+// section adds a section.
+func (w *fixture) section(sourceID int64, s source.Section) source.Section {
+	w.t.Helper()
+	s.CreatedAt = at(6)
+	w.do(func(ctx context.Context, tx *db.Tx) (err error) {
+		s.ID, err = sections.Insert(ctx, tx, sourceID, s)
+		return err
+	})
+	return s
+}
+
+func testSections(t *testing.T, w *fixture) {
+	den, attic := w.source("den", 0), w.source("attic", 0)
+	shows := w.section(den.ID, source.Section{Number: 3, Title: "Shows", Kind: "show"})
+	films := w.section(den.ID, source.Section{Number: 1, Title: "É films", Kind: "movie"})
+	other := w.section(attic.ID, source.Section{Number: 3, Title: "Shows", Kind: "show"})
+	for _, q := range []db.Querier{w, w.other} {
+		list, err := sections.List(t.Context(), q, den.ID)
+		must(t, err)
+		same(t, "the sections", list, []source.Section{films, shows})
+	}
+	want(t, "removing another server's section", w.try(func(ctx context.Context, tx *db.Tx) error {
+		return sections.Delete(ctx, tx, den.ID, other.ID)
+	}), db.ErrNotFound)
+	w.do(func(ctx context.Context, tx *db.Tx) error { return sections.Delete(ctx, tx, den.ID, shows.ID) })
+	list, err := sections.List(t.Context(), w, den.ID)
+	must(t, err)
+	same(t, "the sections that stay", list, []source.Section{films})
+}
+
+func testSectionConflict(t *testing.T, w *fixture) {
+	den := w.source("den", 0)
+	w.section(den.ID, source.Section{Number: 1, Title: "É films", Kind: "movie"})
+	for _, s := range []source.Section{{Number: 1, Title: "Shows"}, {Number: 2, Title: "é FILMS"}} {
+		want(t, s.Title, w.try(func(ctx context.Context, tx *db.Tx) error {
+			_, err := sections.Insert(ctx, tx, den.ID, s)
+			return err
+		}), db.ErrConflict)
+	}
+}
+
+func testTouchSection(_ *testing.T, w *fixture) {
+	den := w.source("den", 0)
+	change := db.Change{Topic: source.Topic, Key: db.IDKey(den.ID)}
+	var id int64
+	w.wantTouched("Insert", func(ctx context.Context, tx *db.Tx) (err error) {
+		id, err = sections.Insert(ctx, tx, den.ID, source.Section{Number: 1, Title: "Films"})
+		return err
+	}, change)
+	w.wantTouched("Delete", func(ctx context.Context, tx *db.Tx) error { return sections.Delete(ctx, tx, den.ID, id) }, change)
 }
