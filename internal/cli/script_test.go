@@ -437,7 +437,7 @@ func certificate(ts *testscript.TestScript, neg bool, args []string) {
 		SerialNumber: big.NewInt(1),
 		Subject:      pkix.Name{CommonName: "usher"},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore:    time.Now().Add(-time.Hour),
+		NotBefore:    time.Now().AddDate(0, 0, -60),
 		NotAfter:     time.Now().Add(life),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
