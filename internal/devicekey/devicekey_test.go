@@ -18,7 +18,6 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/db"
-	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/devicekey"
 	"github.com/usher-auth/usher/internal/devicekey/devicekeytest"
 	"github.com/usher-auth/usher/internal/fault"
@@ -49,10 +48,7 @@ func (w *fixture) by() audit.Actor { return audit.Actor{AccountID: w.mia.ID, Add
 // signIn gives a device of mia's a token.
 func (w *fixture) signIn(client string) (plexauth.Secret, token.Principal) {
 	w.t.Helper()
-	tok, err := w.Tokens.Issue(w.t.Context(), w.by(), w.mia.ID, device.Device{ClientIdentifier: client})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	tok := w.Token(w.mia, client)
 	return tok, w.verify(tok)
 }
 
