@@ -155,6 +155,9 @@ type Rows interface {
 	// RevokeSwitched revokes the tokens of other accounts that an account's tokens
 	// led to, and returns how many there were.
 	RevokeSwitched(ctx context.Context, tx *db.Tx, id int64) (int, error)
+	// RevokeAdminKeys removes the keys of the admin API that an account made, and
+	// returns how many there were.
+	RevokeAdminKeys(ctx context.Context, tx *db.Tx, id int64) (int, error)
 	// SetBackupCodes replaces an account's backup codes.
 	SetBackupCodes(ctx context.Context, tx *db.Tx, id int64, codes []signin.Hash) error
 	CodeRows
@@ -490,8 +493,8 @@ type Reach interface {
 	RevokeUnreached(ctx context.Context, tx *db.Tx, a Account) (int, error)
 }
 
-// Demote makes an admin a member and revokes the tokens for servers that it reached
-// as an admin only. A member is left alone. ErrLastAdmin, ErrNotFound.
+// Demote makes an admin a member, and revokes the tokens for servers that it reached
+// as an admin only and the keys of the admin API that it made. A member is left alone. ErrLastAdmin, ErrNotFound.
 func (s *Service) Demote(ctx context.Context, by audit.Actor, id int64, reach Reach) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		a, err := s.rows.Get(ctx, tx, id)
@@ -509,9 +512,16 @@ func (s *Service) Demote(ctx context.Context, by audit.Actor, id int64, reach Re
 		if err != nil {
 			return err
 		}
+		keys, err := s.rows.RevokeAdminKeys(ctx, tx, id)
+		if err != nil {
+			return err
+		}
 		e := audit.Event{Kind: audit.AccountDemoted, AccountID: id, Account: a.Username}
 		if revoked > 0 {
 			e.Detail = fmt.Sprintf("tokens for servers: %d", revoked)
+		}
+		if keys > 0 {
+			e.Detail = strings.TrimPrefix(fmt.Sprintf("%s, keys of the admin API: %d", e.Detail, keys), ", ")
 		}
 		return s.audit.Record(ctx, tx, by, e)
 	})
@@ -568,8 +578,15 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, id int64) error {
 		if err != nil {
 			return err
 		}
+		keys, err := s.rows.RevokeAdminKeys(ctx, tx, id)
+		if err != nil {
+			return err
+		}
 		for _, removed := range append(managed, a) {
 			e := audit.Event{Kind: audit.AccountRemoved, AccountID: removed.ID, Account: removed.Username}
+			if removed.ID == id && keys > 0 {
+				e.Detail = fmt.Sprintf("keys of the admin API: %d", keys)
+			}
 			if err := s.audit.Record(ctx, tx, by, e); err != nil {
 				return err
 			}

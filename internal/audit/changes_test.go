@@ -11,6 +11,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/adminkey"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
@@ -157,6 +158,17 @@ func TestChangesAreRecorded(t *testing.T) {
 	must(err)
 	_, err = w.Origins.Remove(ctx, page, "https://app.example.org")
 	must(err)
+	_, script, err := w.AdminKeys.Make(ctx, page, adminkey.NewKey{
+		Name: "script", Scopes: []string{"audit:read", "accounts:write"}, MakerID: page.AccountID,
+	})
+	must(err)
+	_, err = w.Origins.Allow(ctx, script.Actor(page.Address), "https://key.example.org")
+	must(err)
+	must(w.AdminKeys.Revoke(ctx, page, script.ID))
+	if _, err = w.AdminKeys.Verify(ctx, thief.Address, "guessed"); !errors.Is(err, adminkey.ErrInvalid) {
+		t.Errorf("a wrong key: %v", err)
+	}
+	must(w.Signing.Replace(ctx, page, true))
 	w.addSource(page, source.Provider, "music", "Music")
 	must(w.Sources.Remove(ctx, page, source.Ref{Kind: source.Provider, Identifier: "music"}))
 
@@ -237,6 +249,11 @@ func TestChangesAreRecorded(t *testing.T) {
 		"sign-in|mia||" + tvRow + "token 8",
 		"origin.allowed||olga|" + pageRow + "https://app.example.org",
 		"origin.removed||olga|" + pageRow + "https://app.example.org",
+		"admin-key.made|olga||" + pageRow + "key script: accounts:write audit:read",
+		"origin.allowed||admin key script of olga|admin API, key 1|192.0.2.8|https://key.example.org",
+		"admin-key.revoked|olga||" + pageRow + "key script: accounts:write audit:read",
+		"admin-key.refused||||192.0.2.66|",
+		"signing-key.replaced||olga|" + pageRow + "signs at once",
 		"provider.added||olga|" + pageRow + "Music",
 		"provider.removed||olga|" + pageRow + "Music",
 		"share.added|mia|olga|" + pageRow + "Den",

@@ -61,6 +61,12 @@ const (
 	ShareAdded      Kind = "share.added"
 	ShareRemoved    Kind = "share.removed"
 
+	AdminKeyMade    Kind = "admin-key.made"
+	AdminKeyRevoked Kind = "admin-key.revoked"
+	AdminKeyRefused Kind = "admin-key.refused"
+
+	SigningKeyReplaced Kind = "signing-key.replaced"
+
 	DatabaseMoved    Kind = "database.moved"
 	DatabaseReopened Kind = "database.reopened"
 	DatabaseRestored Kind = "database.restored"
@@ -91,7 +97,7 @@ var kinds = [...]Meaning{
 	{AccountDisabled, "an account was disabled: it cannot sign in, and its tokens do not work"},
 	{AccountEnabled, "a disabled account was enabled again"},
 	{AccountPromoted, "a member became an admin"},
-	{AccountDemoted, "an admin became a member, and the tokens for servers of the admins were revoked"},
+	{AccountDemoted, "an admin became a member; the tokens for servers of the admins and the keys of the admin API were revoked"},
 
 	{EmailConfirmed, "an admin confirmed the e-mail address of an account"},
 	{PasswordChanged, "an account's password changed"},
@@ -129,6 +135,12 @@ var kinds = [...]Meaning{
 	{SectionRemoved, "a section of a server was removed, also from its shares"},
 	{ShareAdded, "a server was shared with an account"},
 	{ShareRemoved, "a share was removed, with the tokens that depended on it"},
+
+	{AdminKeyMade, "a key of the admin API was made"},
+	{AdminKeyRevoked, "a key of the admin API was revoked; those of an admin who is demoted or removed are in that row"},
+	{AdminKeyRefused, "a request to the admin API had a key that is not valid"},
+
+	{SigningKeyReplaced, "an admin replaced the key that signs JWTs, before its time"},
 
 	{DatabaseMoved, "the database was moved to where it is now, by `usher migrate`"},
 	{DatabaseReopened, "a database that had been moved away is used again, without what was changed elsewhere since"},

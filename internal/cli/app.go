@@ -204,6 +204,7 @@ func (a *app) serverSide() []*cobra.Command {
 		homeCommands{con, dir}.command(),
 		tokenCommands{con, dir}.command(lookupCommands{con, a.remote}),
 		originCommands{con, dir}.command(),
+		adminKeyCommands{con, dir}.command(),
 		auditCommands{con, dir}.command(),
 		data.backupCommand(),
 		data.restoreCommand(),

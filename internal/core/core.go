@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/adminkey"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/claim"
 	"github.com/usher-auth/usher/internal/db"
@@ -136,6 +137,8 @@ type Core struct {
 	Sessions *session.Service // sign-ins to the pages
 	Passkeys *passkey.Service // keys that sign in without a password
 	Origins  *origin.Service  // pages that may receive a sign-in
+	// AdminKeys are what programs use the admin API with.
+	AdminKeys *adminkey.Service
 	// Hashing admits password checks; its load is reported in the metrics.
 	Hashing *guard.Admission
 
@@ -234,7 +237,11 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 		Hashing: c.Hashing, FailedTries: cfg.FailedTries, MembersSetEmail: cfg.MembersSetEmail, SignUp: cfg.SignUp,
 		Argon2id: cfg.Argon2id, Cost: cfg.HashCost, Now: cfg.Now, Random: cfg.random("account"),
 	})
-	c.Signing = signing.New(signing.Config{DB: d, Rows: store.SigningKeys{}, Key: key, Now: cfg.Now, Random: cfg.random("signing")})
+	c.AdminKeys = adminkey.New(adminkey.Config{
+		DB: d, Rows: store.AdminKeys{}, Accounts: c.Accounts, Audit: log, FailedTries: cfg.FailedTries, Now: cfg.Now,
+		Random: cfg.random("adminkey"),
+	})
+	c.Signing = signing.New(signing.Config{DB: d, Rows: store.SigningKeys{}, Key: key, Audit: log, Now: cfg.Now, Random: cfg.random("signing")})
 	var err error
 	c.Tokens, err = token.New(token.Config{
 		DB: d, Rows: store.Tokens{}, KeyRows: store.TransientKeys{}, Devices: c.Devices, Signing: c.Signing, Proofs: proofs,

@@ -61,6 +61,7 @@ var rows = []struct {
 	{"INSERT INTO server_revocation (parent_id, source_id, count) SELECT MIN(t.id), MIN(s.id), 1 FROM token t, source s", nil},
 	{"INSERT INTO signing_key (id, public_key, sealed_key, signs_from) VALUES ('k', $1, $2, 1)", []any{[]byte{9}, []byte{10}}},
 	{"INSERT INTO device_key (token_id, kid, jwk, thumbprint) SELECT MAX(id), 'kid', $1, $2 FROM token", []any{[]byte{11}, []byte{12}}},
+	{"INSERT INTO admin_key (hash, name, scopes, account_id, created_at) VALUES ($1, 'k', 'audit:read', 1, 2)", []any{[]byte{13}}},
 	{"INSERT INTO used_nonce (nonce, expires_at) VALUES ('n', 9)", nil},
 	// A token whose parent came later.
 	{"UPDATE token SET parent_id = (SELECT MAX(id) FROM token) WHERE id = (SELECT MIN(id) FROM token)", nil},

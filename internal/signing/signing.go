@@ -28,6 +28,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/seal"
@@ -36,6 +37,13 @@ import (
 // ErrInvalid says that a text is no JWT that this server signed with a key that
 // is still accepted.
 var ErrInvalid = fault.New(fault.Unauthenticated, "the token is not valid")
+
+// ErrTooMany reports that keys were replaced so often that MaxKeys are still published.
+var ErrTooMany = fault.New(fault.Conflict,
+	"the signing key was replaced too often: wait until the JWTs of an earlier one have expired")
+
+// MaxKeys is how many keys there are at most.
+const MaxKeys = 10
 
 // Topic is announced for every key that is added or removed. The key of the
 // change is its ID.
@@ -81,6 +89,8 @@ type Config struct {
 	Rows Rows
 	// Key seals the private keys. Required.
 	Key *seal.Key
+	// Audit is the log of replaced keys. Required for Replace.
+	Audit *audit.Log
 	// Random gives the bits of keys. Nil: crypto/rand.Reader. Anything else makes
 	// them predictable, and is for tests.
 	Random io.Reader
@@ -93,6 +103,7 @@ type Service struct {
 	db     *db.DB
 	rows   Rows
 	key    *seal.Key
+	audit  *audit.Log
 	now    func() time.Time
 	random io.Reader
 	cached *db.Cache[struct{}, []Key]
@@ -100,7 +111,7 @@ type Service struct {
 
 // New returns a Service.
 func New(cfg Config) *Service {
-	s := &Service{db: cfg.DB, rows: cfg.Rows, key: cfg.Key, now: cfg.Now, random: cfg.Random}
+	s := &Service{db: cfg.DB, rows: cfg.Rows, key: cfg.Key, audit: cfg.Audit, now: cfg.Now, random: cfg.Random}
 	if s.random == nil {
 		s.random = rand.Reader
 	}
@@ -156,12 +167,19 @@ func (s *Service) due(keys []Key, now time.Time) bool {
 	return !now.Before(newest.SignsFrom.Add(signsFor - lead))
 }
 
-// turn adds a key and removes those whose JWTs have all expired.
+// turn adds a key and removes those whose JWTs have all expired. The key signs after
+// the lead, or at once if there is no other.
 func (s *Service) turn(ctx context.Context, tx *db.Tx, keys []Key) error {
 	from := tx.Now()
 	if _, err := s.signer(keys, from); err == nil {
 		from = from.Add(lead)
 	}
+	return s.add(ctx, tx, keys, from)
+}
+
+// add adds a key that signs from a time on, and removes those whose JWTs have all
+// expired.
+func (s *Service) add(ctx context.Context, tx *db.Tx, keys []Key, from time.Time) error {
 	var seed [ed25519.SeedSize]byte
 	_, _ = io.ReadFull(s.random, seed[:]) // crypto/rand never fails
 	private := ed25519.NewKeyFromSeed(seed[:])
@@ -316,4 +334,65 @@ func (s *Service) Published(ctx context.Context) ([]Public, error) {
 		list = append(list, Public{k.ID, k.Public})
 	}
 	return list, nil
+}
+
+// State is a key without its private part, and what it is there for.
+type State struct {
+	Public
+	// SignsFrom is when it began to sign, or begins to.
+	SignsFrom time.Time
+	// Signs says that it is the one that signs now.
+	Signs bool
+}
+
+// List returns the keys, those that sign first in front.
+func (s *Service) List(ctx context.Context) ([]State, error) {
+	keys, err := s.ready(ctx)
+	if err != nil {
+		return nil, err
+	}
+	at, err := s.signer(keys, s.now())
+	if err != nil {
+		return nil, err
+	}
+	list := make([]State, 0, len(keys))
+	for i, k := range keys {
+		list = append(list, State{Public{k.ID, k.Public}, k.SignsFrom, i == at})
+	}
+	return list, nil
+}
+
+// Replace adds a key before it is time. It signs after a day, when whoever caches the
+// published keys has it; or at once, for a key that was stolen. Without haste, a
+// successor that waits already is left alone. JWTs of the earlier keys stay valid
+// until they expire. ErrTooMany.
+func (s *Service) Replace(ctx context.Context, by audit.Actor, atOnce bool) error {
+	if _, err := s.ready(ctx); err != nil {
+		return err
+	}
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		keys, err := s.rows.List(ctx, tx)
+		if err != nil {
+			return err
+		}
+		from := tx.Now()
+		detail := "signs at once"
+		if !atOnce {
+			if n := len(keys); n > 0 && keys[n-1].SignsFrom.After(from) {
+				return nil
+			}
+			from, detail = from.Add(lead), "signs in a day"
+		}
+		if len(keys) >= MaxKeys {
+			return ErrTooMany
+		}
+		if err := s.add(ctx, tx, keys, from); err != nil {
+			return err
+		}
+		return s.audit.Record(ctx, tx, by, audit.Event{Kind: audit.SigningKeyReplaced, Detail: detail})
+	})
+	if err != nil {
+		return fmt.Errorf("replacing the signing key: %w", err)
+	}
+	return nil
 }

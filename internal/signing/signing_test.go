@@ -3,7 +3,9 @@ package signing_test
 import (
 	"errors"
 	"testing"
+	"time"
 
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/seal"
@@ -75,5 +77,57 @@ func TestOneKeyForAllProcesses(t *testing.T) {
 	}
 	if err := one.Signing.Verify(t.Context(), foreign, new(claims)); !errors.Is(err, signing.ErrInvalid) {
 		t.Errorf("another server's JWT: %v", err)
+	}
+}
+
+// A key that is replaced at once signs nothing more, and what it signed stays good
+// until it expires. Otherwise the successor is published a day before it signs, once.
+func TestReplace(t *testing.T) {
+	c := coretest.New(t, core.Config{})
+	old, err := c.Signing.Sign(t.Context(), claims{"old"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer := func() (id string, keys int) {
+		t.Helper()
+		list, err := c.Signing.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range list {
+			if k.Signs {
+				id += k.ID
+			}
+		}
+		return id, len(list)
+	}
+	replace := func(atOnce bool) error { return c.Signing.Replace(t.Context(), audit.Actor{Name: "test"}, atOnce) }
+	first, _ := signer()
+	for range 2 {
+		if err := replace(false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if id, n := signer(); id != first || n != 2 {
+		t.Errorf("before the day is over, %s signs, of %d keys", id, n)
+	}
+	c.Clock.Advance(24 * time.Hour)
+	second, _ := signer()
+	c.Clock.Advance(time.Second)
+	if err := replace(true); err != nil {
+		t.Fatal(err)
+	}
+	third, n := signer()
+	if second == first || third == second || n != 3 {
+		t.Errorf("the signers are %s, %s, %s, of %d keys", first, second, third, n)
+	}
+	if err := c.Signing.Verify(t.Context(), old, new(claims)); err != nil {
+		t.Errorf("what the first key signed: %v", err)
+	}
+	for range signing.MaxKeys {
+		err = replace(true)
+	}
+	if !errors.Is(err, signing.ErrTooMany) {
+		t.Errorf("replacing without end: %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/adminkey"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/claim"
 	"github.com/usher-auth/usher/internal/device"
@@ -21,6 +22,7 @@ import (
 // Whose rows each type is.
 var (
 	_ account.Rows    = Accounts{}
+	_ adminkey.Rows   = AdminKeys{}
 	_ audit.Rows      = Audit{}
 	_ audit.TallyRows = Tallies{}
 	_ claim.Rows      = DeviceKeys{}

@@ -15,6 +15,7 @@ var adminTabs = tabs{
 		{Path: "/admin/providers", Name: "Providers"},
 		{Path: "/admin/tokens", Name: "Tokens"},
 		{Path: "/admin/origins", Name: "Origins"},
+		{Path: "/admin/keys", Name: "Keys"},
 		{Path: "/admin/audit", Name: "Audit log"},
 	},
 }
@@ -42,6 +43,7 @@ var adminDone = map[string]string{
 	"shared":   "Shared.",
 	"unshared": "The share is taken back.",
 	"revoked":  "The token is revoked.",
+	"key":      "The key is revoked.",
 	"others":   "Everything of this account is signed out.",
 }
 

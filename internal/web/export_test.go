@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/usher-auth/usher/internal/adminkey"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/home"
@@ -128,6 +129,9 @@ func TextsOfTables() (texts []string) {
 	}
 	for _, role := range []home.Role{home.Owner, home.Admin, home.Member, home.Managed, home.Guest} {
 		texts = append(texts, role.String())
+	}
+	for _, scope := range adminkey.Scopes() {
+		texts = append(texts, scope.Means)
 	}
 	for _, k := range recentKinds {
 		texts = append(texts, k.what)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/usher-auth/usher/internal/adminkey"
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/web"
 )
 
@@ -19,6 +21,7 @@ func TestChangesThatAskFirst(t *testing.T) {
 		"/admin/accounts/{id}/second-factor/remove": true, "/admin/accounts/{id}/passkeys/{passkey}/remove": true,
 		"/admin/accounts/{id}/sign-out": true, "/admin/accounts/{id}/remove": true, "/admin/servers/remove": true,
 		"/admin/shares/remove": true, "/admin/providers/remove": true, "/admin/tokens/{id}/revoke": true,
+		"/admin/keys/{id}/revoke": true,
 	}
 	// These take the password and the second factor in the form itself, can be undone
 	// in one step, or end only what the visitor sees.
@@ -47,6 +50,13 @@ func TestChangesThatAskFirst(t *testing.T) {
 		of := fmt.Sprint(w.account("mia").ID)
 		if strings.HasPrefix(path, "/admin/tokens") {
 			of = fmt.Sprint(w.tokens(w.account("mia").ID)[0].ID)
+		}
+		if strings.HasPrefix(path, "/admin/keys") {
+			_, k, err := w.AdminKeys.Make(t.Context(), audit.Actor{Name: "test"}, adminkey.NewKey{Name: "script", Scopes: []string{"audit:read"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			of, before = fmt.Sprint(k.ID), w.entries()
 		}
 		path = strings.NewReplacer("{id}", of, "{passkey}", "1").Replace(path)
 		page := b.asks(path)

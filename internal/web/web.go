@@ -131,6 +131,7 @@ func adminFeatures(c *core.Core, cfg Config, cautious caution) []feature {
 		sources(source.Provider, "/admin/providers"),
 		&adminTokens{tokens: c.Tokens, accounts: c.Accounts, caution: cautious},
 		&adminOrigins{origins: c.Origins},
+		&adminKeys{keys: c.AdminKeys, accounts: c.Accounts, caution: cautious, now: c.Now},
 		&adminAudit{log: c.Audit, accounts: c.Accounts, now: c.Now},
 	}
 }

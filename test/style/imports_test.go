@@ -31,7 +31,7 @@ var layers = []layer{
 		{"db/dbtest", "db"},
 		{"passkey/passkeytest", ""},
 		{"devicekey/devicekeytest", "devicekey"},
-		{"store/storetest", "store account audit device devicekey home origin passkey pin session signin signing source token tries db paging plexauth"},
+		{"store/storetest", "store account adminkey audit device devicekey home origin passkey pin session signin signing source token tries db paging plexauth"},
 		{"test/browser", ""},
 		{"test/clients", ""},
 		{"test/cluster", ""},
@@ -55,7 +55,7 @@ var layers = []layer{
 		{"db/pgtest", ""},
 	}},
 	{"the command line", []row{
-		{"cli", "server control stage scene sandbox traffic suggest machine missed trouble web core httpd account home token source origin audit hashing seal glyph fault paging plexauth conformance"},
+		{"cli", "server control stage scene sandbox traffic suggest machine missed trouble web core httpd account home token source origin audit hashing seal glyph fault paging plexauth conformance adminkey"},
 	}},
 	{"an usher that tests control", []row{
 		{"control", "stage scene traffic trouble device fault plexauth"},
@@ -73,16 +73,16 @@ var layers = []layer{
 	}},
 	{"the faces", []row{
 		{"api", "/api core httpd missed wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth"},
-		{"web", "/api core httpd machine missed account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth"},
+		{"web", "/api core httpd machine missed account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth adminkey"},
 	}},
 	{"what a face stands on", []row{
 		{"httpd", "guard"},
 	}},
 	{"every service and its rows, joined once", []row{
-		{"core", "store account claim device devicekey home passkey pin token signing session source origin signin audit db guard hashing seal paging plexauth"},
+		{"core", "store account adminkey claim device devicekey home passkey pin token signing session source origin signin audit db guard hashing seal paging plexauth"},
 	}},
 	{"rows", []row{
-		{"store", "account claim device devicekey home passkey pin token signing session source origin signin tries audit db paging plexauth"},
+		{"store", "account adminkey claim device devicekey home passkey pin token signing session source origin signin tries audit db paging plexauth"},
 	}},
 	{"answers that go wrong on purpose", []row{
 		{"trouble", "wire suggest"},
@@ -95,6 +95,7 @@ var layers = []layer{
 		{"home", "account device token audit db glyph fault plexauth"},
 		{"source", "account token audit db glyph fault paging plexauth"},
 		{"session", "token signin audit db fault paging plexauth"},
+		{"adminkey", "account audit db guard letters fault paging plexauth"},
 		{"claim", "account token db seal fault plexauth"},
 		{"devicekey", "account token audit db guard seal fault plexauth"},
 		{"passkey", "account signin audit db guard glyph fault"},
@@ -106,7 +107,7 @@ var layers = []layer{
 	{"what nouns stand on", []row{
 		{"tries", "db guard seal"},
 		{"signin", "audit db plexauth"},
-		{"signing", "db seal fault"},
+		{"signing", "audit db seal fault"},
 		{"audit", "db glyph"},
 	}},
 	{"the engine", []row{

@@ -1,0 +1,90 @@
+package adminkey
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/usher-auth/usher/internal/fault"
+)
+
+// Scope is what a key may do, as "noun:read" or "noun:write". Who may write may
+// read.
+type Scope string
+
+// The scopes. Each has its row in scopes.
+const (
+	AccountsRead   Scope = "accounts:read"
+	AccountsWrite  Scope = "accounts:write"
+	AdminsWrite    Scope = "admins:write"
+	TokensRead     Scope = "tokens:read"
+	TokensWrite    Scope = "tokens:write"
+	ServersRead    Scope = "servers:read"
+	ServersWrite   Scope = "servers:write"
+	ProvidersRead  Scope = "providers:read"
+	ProvidersWrite Scope = "providers:write"
+	HomesRead      Scope = "homes:read"
+	HomesWrite     Scope = "homes:write"
+	SettingsRead   Scope = "settings:read"
+	SettingsWrite  Scope = "settings:write"
+	AuditRead      Scope = "audit:read"
+	StatusRead     Scope = "status:read"
+)
+
+// Meaning says what a scope allows.
+type Meaning struct {
+	Scope Scope
+	Means string // for people
+}
+
+// scopes is every scope. docs/admin-api.md has the same table.
+var scopes = [...]Meaning{
+	{AccountsRead, "list and read accounts and their passkeys"},
+	{AccountsWrite, "create and change accounts that are members"},
+	{AdminsWrite, "together with another scope: change accounts that are admins, and make an account an admin"},
+	{TokensRead, "list devices, tokens and the browsers that are signed in"},
+	{TokensWrite, "revoke tokens, and sign out devices and browsers"},
+	{ServersRead, "list servers, their connections and their shares"},
+	{ServersWrite, "add and remove servers, and share them"},
+	{ProvidersRead, "list providers"},
+	{ProvidersWrite, "add and remove providers"},
+	{HomesRead, "list the users of homes"},
+	{HomesWrite, "add, change and remove users of homes"},
+	{SettingsRead, "list allowed origins and the keys that sign JWTs"},
+	{SettingsWrite, "allow and remove origins, and replace the key that signs JWTs"},
+	{AuditRead, "read and verify the audit log"},
+	{StatusRead, "read the version, and how many of everything there are"},
+}
+
+// Scopes lists every scope with what it allows.
+func Scopes() []Meaning { return scopes[:] }
+
+// ScopesField is the field of scopes that are invalid.
+const ScopesField = "scope"
+
+// ParseScopes reads the names of scopes. It returns each scope once, in the order of
+// Scopes. fault.Invalid.
+func ParseScopes(names []string) (list []Scope, err error) {
+	asked := make(map[Scope]bool)
+	for _, name := range names {
+		s := Scope(strings.TrimSpace(name))
+		if !slices.ContainsFunc(scopes[:], func(m Meaning) bool { return m.Scope == s }) {
+			return nil, fault.Invalidf(ScopesField, "there is no scope of this name")
+		}
+		asked[s] = true
+	}
+	for _, m := range scopes {
+		if asked[m.Scope] {
+			list = append(list, m.Scope)
+		}
+	}
+	if len(list) == 0 {
+		return nil, fault.Invalidf(ScopesField, "a key needs a scope at least")
+	}
+	return list, nil
+}
+
+// Allows reports whether the key has a scope, or the one that includes it.
+func (k Key) Allows(s Scope) bool {
+	noun, reads := strings.CutSuffix(string(s), ":read")
+	return slices.Contains(k.Scopes, s) || reads && slices.Contains(k.Scopes, Scope(noun+":write"))
+}
