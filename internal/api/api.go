@@ -34,6 +34,7 @@ type API struct {
 	// patterns are the endpoints of the other paths.
 	patterns map[string]*endpoint
 	notFound *endpoint
+	admin    *adminAPI
 }
 
 // New returns an API that answers from the services of c.
@@ -43,6 +44,7 @@ func New(c *core.Core, cfg Config) *API {
 	cfg.Observer.Register(unknown.counter)
 	a := &API{
 		exact: make(map[string]*endpoint), patterns: make(map[string]*endpoint),
+		admin:    newAdminAPI(c, cfg),
 		notFound: &endpoint{gate: gate, log: c.Logger, observer: cfg.Observer.At(""), unknown: unknown},
 	}
 	f := newFeatures(c, cfg)
@@ -69,7 +71,8 @@ func New(c *core.Core, cfg Config) *API {
 	return a
 }
 
-// Handler returns a handler that answers requests for the paths of both planes
+// Handler returns a handler that answers requests for the paths of both planes and of
+// the admin API,
 // and passes all others to next. A browser's request for / is passed on, too: it
 // asks for a page. A path that a mux would clean by a redirect is not passed on:
 // the redirect would repeat a query that may hold a token.
@@ -86,6 +89,10 @@ func (a *API) Handler(next http.Handler) http.Handler {
 	mux.Handle("/", next)
 	restricted.Handle("/", mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, adminPrefix) {
+			a.admin.ServeHTTP(w, r)
+			return
+		}
 		if suffix := formatSuffix(r.URL.Path); suffix != "" {
 			r = withoutSuffix(r, suffix)
 		}

@@ -43,6 +43,22 @@ func TestDocumentHasTheRoutes(t *testing.T) {
 			ids[id] = true
 		}
 	}
+	for _, row := range api.AdminRows() {
+		o := operations[row.Path][row.Method]
+		if o == nil {
+			t.Errorf("%s %s is not in api/openapi.yaml: add the operation, and a step for each status of its own to adminSteps", row.Method, row.Path)
+			continue
+		}
+		delete(operations[row.Path], row.Method)
+		for _, problem := range d.adminProblems(row, o) {
+			t.Errorf("%s %s in api/openapi.yaml: %s", row.Method, row.Path, problem)
+		}
+		if id := fmt.Sprint(o["operationId"]); ids[id] {
+			t.Errorf("there are two operations %s", id)
+		} else {
+			ids[id] = true
+		}
+	}
 	for path, methods := range operations {
 		for method := range methods {
 			t.Errorf("%s %s is in api/openapi.yaml, and there is no such route", method, path)
@@ -113,6 +129,46 @@ func (d *apiDocument) problems(row api.Row, o map[string]any) (list []string) {
 		for media, c := range contentOf(body) {
 			if c["example"] == nil && media != "application/x-www-form-urlencoded" {
 				problem("the body has no example of %s", media)
+			}
+		}
+	}
+	return list
+}
+
+// adminProblems says where an operation is not like its route of the admin API.
+func (d *apiDocument) adminProblems(row api.AdminRow, o map[string]any) (list []string) {
+	problem := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	security, _ := json.Marshal(o["security"])
+	if want := fmt.Sprintf(`[{"AdminKey":[%q]}]`, row.Scope); string(security) != want || o["x-caller"] != "admin-key" {
+		problem("x-caller is %v and security is %s, want %s", o["x-caller"], security, want)
+	}
+	var inPath, inQuery []string
+	parameters, _ := o["parameters"].([]any)
+	for _, p := range parameters {
+		switch p := d.resolve(p); p["in"] {
+		case "path":
+			inPath = append(inPath, fmt.Sprintf("{%v}", p["name"]))
+		case "query":
+			inQuery = append(inQuery, fmt.Sprint(p["name"]))
+		}
+	}
+	query := slices.Sorted(slices.Values(row.Query))
+	if slices.Sort(inQuery); !slices.Equal(inQuery, query) {
+		problem("the parameters in the query are %v, want %v", inQuery, query)
+	}
+	if wildcards := regexp.MustCompile(`\{\w+\}`).FindAllString(row.Path, -1); !slices.Equal(inPath, wildcards) {
+		problem("the parameters in the path are %v", inPath)
+	}
+	if (o["requestBody"] != nil) != row.Body {
+		problem("whether it has a body is %v, and whether the route reads one %v", o["requestBody"] != nil, row.Body)
+	}
+	if summary, _ := o["summary"].(string); summary == "" {
+		problem("there is no summary")
+	}
+	for status, r := range o["responses"].(map[string]any) {
+		for media, c := range contentOf(d.resolve(r)) {
+			if c["example"] == nil || (media == "application/problem+json") != (status >= "4") {
+				problem("status %s has no example of %s, or should not have it", status, media)
 			}
 		}
 	}
@@ -404,16 +460,21 @@ func TestDocumentedStatuses(t *testing.T) {
 	w.askWithoutDatabase(t)
 	limited := newFixture(t, func(c *config) { c.FailedTries, c.SignUp = 1, true })
 	limited.askTooOften(t)
+	limited.askAdminTooOften(t)
 	closed := newFixture(t, nil)
 	closed.call(t, "POST", "/api/v2/users?"+newcomer, "", nil)
+	admin := newFixture(t, nil)
+	admin.askAdmin(t)
+	got := func(row, status string) bool {
+		return slices.ContainsFunc([]*fixture{w, limited, closed, admin}, func(w *fixture) bool { return w.answers.seen[row][status] })
+	}
 
 	d := readDocument(t)
 	for path, methods := range d.operations() {
 		for method, o := range methods {
-			given, limits, off := w.answers.seen[method+" "+path], limited.answers.seen[method+" "+path], closed.answers.seen[method+" "+path]
 			documented := o["responses"].(map[string]any)
 			for _, status := range slices.Sorted(maps.Keys(documented)) {
-				if !given[status] && !limits[status] && !off[status] {
+				if !got(method+" "+path, status) {
 					t.Errorf("%s %s has status %s in api/openapi.yaml, which no request here got: remove it, "+
 						"or add a request to askForItsOwn", method, path, status)
 				}
@@ -658,13 +719,14 @@ func (w *fixture) askWithoutDatabase(t *testing.T) {
 	admin := w.signInAs(t, "admin", "late")
 	var me struct{ UUID string }
 	w.read(t, "GET", "/api/v2/user.json", admin, nil, &me)
-	claim := w.claim(t, admin)
+	claim, key := w.claim(t, admin), w.adminKey(t, "late", allScopes()...)
 	c := w.Restart()
 	planes := api.New(c, api.Config{Observer: httpd.NewObserver(w.Logger, w.Now)})
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
 	server := w.serve(t, planes.Handler(planes.NotFound()))
+	w.askAdminWithoutDatabase(t, server.URL, key)
 	for _, row := range api.Rows() {
 		path := strings.NewReplacer("{id}", "1", "{uuid}", me.UUID, "{code}", "CFHJ").Replace(row.Path)
 		k := w.newKey(t, "late")

@@ -2,7 +2,10 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strings"
+
+	"github.com/usher-auth/usher/internal/adminkey"
 )
 
 // Row is a row of a route table, as the tests walk it.
@@ -84,6 +87,31 @@ func Constants() map[string]string {
 	list := make(map[string]string)
 	for _, c := range constants {
 		list[c.methods+" "+c.path] = c.source
+	}
+	return list
+}
+
+// AdminRow is a row of the table of the admin API.
+type AdminRow struct {
+	Method, Path string
+	Scope        adminkey.Scope
+	Query        []string // names of parameters
+	Body         bool
+}
+
+// AdminRows lists the table of the admin API.
+func AdminRows() (rows []AdminRow) {
+	for _, r := range new(adminFeatures).routes() { // none is called
+		rows = append(rows, AdminRow{r.method, r.path, r.scope, strings.Fields(r.query), r.body})
+	}
+	return rows
+}
+
+// ProblemCodes lists the codes of the tables of problems.
+func ProblemCodes() []string {
+	list := slices.Clone(problemCodes[:])
+	for _, p := range adminProblems {
+		list = append(list, p.code)
 	}
 	return list
 }

@@ -190,7 +190,7 @@ func (d *apiDocument) validate(p pointer, media string, body []byte) error {
 	var value any
 	var err error
 	switch media {
-	case "application/json":
+	case "application/json", "application/problem+json":
 		value, err = jsonschema.UnmarshalJSON(strings.NewReader(string(body)))
 	case "application/xml":
 		return d.validateXML(schema, p, body)

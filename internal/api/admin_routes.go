@@ -1,0 +1,130 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/usher-auth/usher/internal/adminkey"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/source"
+)
+
+// adminFeatures are the handlers of the admin API. What is new goes into a struct of
+// its own, with its rows, and into the list of routes.
+type adminFeatures struct {
+	status   adminStatus
+	accounts adminAccounts
+	tokens   adminTokens
+	sources  adminSources
+	homes    adminHomes
+	settings adminSettings
+	audit    adminAudit
+}
+
+func newAdminFeatures(c *core.Core, cfg Config) *adminFeatures {
+	return &adminFeatures{
+		status:   adminStatus{c, cmp.Or(cfg.Version, "dev")},
+		accounts: adminAccounts{c.Accounts, c.Passkeys, c.Sessions, c.Sources},
+		tokens:   adminTokens{c.Accounts, c.Devices, c.Tokens, c.Sessions},
+		sources:  adminSources{c.Sources, c.Accounts},
+		homes:    adminHomes{c.Homes, c.Accounts},
+		settings: adminSettings{c.Origins, c.Signing},
+		audit:    adminAudit{c.Audit},
+	}
+}
+
+// routes is the table of the admin API. Each row names the scope of the key that it
+// takes.
+func (f *adminFeatures) routes() []adminRoute {
+	return slices.Concat(
+		f.status.routes(), f.accounts.routes(), f.tokens.routes(), f.sources.routes(source.Server),
+		f.sources.shareRoutes(), f.sources.routes(source.Provider), f.homes.routes(), f.settings.routes(), f.audit.routes(),
+	)
+}
+
+// adminStatus says how much of everything there is.
+type adminStatus struct {
+	core    *core.Core
+	version string
+}
+
+func (f adminStatus) routes() []adminRoute {
+	return []adminRoute{{"GET", "/admin/api/v1/status", adminkey.StatusRead, "", false, f.show}}
+}
+
+// statusJSON is the state of the server. Counts end at 10,000: there may be more.
+type statusJSON struct {
+	Version  string     `json:"version"`
+	Name     string     `json:"name"`
+	Now      time.Time  `json:"now"`
+	Accounts accountsN  `json:"accounts"`
+	Tokens   tokensN    `json:"tokens"`
+	Sessions int        `json:"sessions"`
+	Servers  int        `json:"servers"`
+	Shares   int        `json:"shares"`
+	Provider int        `json:"providers"`
+	Hashing  hashingN   `json:"hashing"`
+	Cache    cacheN     `json:"tokenCache"`
+	Backup   *time.Time `json:"lastBackup"`
+}
+
+type accountsN struct {
+	All      int `json:"all"`
+	Admins   int `json:"admins"`
+	Disabled int `json:"disabled"`
+}
+
+type tokensN struct {
+	Access int `json:"access"`
+	Server int `json:"server"`
+}
+
+type hashingN struct {
+	Running int `json:"running"`
+	Waiting int `json:"waiting"`
+}
+
+type cacheN struct {
+	Entries int    `json:"entries"`
+	Hits    uint64 `json:"hits"`
+	Misses  uint64 `json:"misses"`
+}
+
+func (f adminStatus) show(ctx context.Context, _ *adminCall) (int, any, error) {
+	c := f.core
+	s := statusJSON{Version: f.version, Name: c.Sources.Self().Name, Now: c.Now().UTC()}
+	accounts, err := c.Accounts.Count(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	tokens, err := c.Tokens.Count(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	sources, err := c.Sources.Count(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	if s.Sessions, err = c.Sessions.Count(ctx); err != nil {
+		return 0, nil, err
+	}
+	backup, err := c.LastBackup(ctx)
+	s.Accounts = accountsN{accounts.Accounts, accounts.Admins, accounts.Disabled}
+	s.Tokens = tokensN{tokens.Access, tokens.Server}
+	s.Servers, s.Provider, s.Shares = sources.Servers, sources.Providers, sources.Shares
+	s.Hashing.Running, s.Hashing.Waiting = c.Hashing.Load()
+	stats := c.Tokens.Stats()
+	s.Cache, s.Backup = cacheN{stats.Cached, stats.Hits, stats.Misses}, orNull(backup)
+	return http.StatusOK, s, err
+}
+
+// orNull is null for a time that is none.
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

@@ -1,0 +1,190 @@
+package api
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/usher-auth/usher/internal/adminkey"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/origin"
+	"github.com/usher-auth/usher/internal/paging"
+	"github.com/usher-auth/usher/internal/signing"
+)
+
+// adminSettings keeps what the server itself goes by for the admin API.
+type adminSettings struct {
+	origins *origin.Service
+	signing *signing.Service
+}
+
+func (f adminSettings) routes() []adminRoute {
+	const origins, keys = "/admin/api/v1/origins", "/admin/api/v1/signing-keys"
+	return []adminRoute{
+		{"GET", origins, adminkey.SettingsRead, paged, false, f.listOrigins},
+		{"POST", origins, adminkey.SettingsWrite, "", true, f.allow},
+		{"DELETE", origins, adminkey.SettingsWrite, "origin", false, f.removeOrigin},
+		{"GET", keys, adminkey.SettingsRead, "", false, f.listKeys},
+		{"POST", keys, adminkey.SettingsWrite, "", true, f.replaceKey},
+	}
+}
+
+// originJSON is an allowed origin.
+type originJSON struct {
+	Origin    string    `json:"origin"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+func (f adminSettings) listOrigins(ctx context.Context, c *adminCall) (int, any, error) {
+	part, err := c.part()
+	if err != nil {
+		return 0, nil, err
+	}
+	l, err := f.origins.List(ctx, part)
+	return listed(l, err, func(o origin.Origin) originJSON { return originJSON(o) })
+}
+
+func (f adminSettings) allow(ctx context.Context, c *adminCall) (int, any, error) {
+	var in struct{ Origin string }
+	if err := c.read(&in); err != nil {
+		return 0, nil, err
+	}
+	o, err := f.origins.Allow(ctx, c.actor(), in.Origin)
+	return http.StatusCreated, struct {
+		Origin string `json:"origin"`
+	}{o}, err
+}
+
+func (f adminSettings) removeOrigin(ctx context.Context, c *adminCall) (int, any, error) {
+	_, err := f.origins.Remove(ctx, c.actor(), c.query.Get("origin"))
+	return gone(err)
+}
+
+// signingKeyJSON is the public side of a key that signs JWTs.
+type signingKeyJSON struct {
+	ID        string    `json:"id"`
+	SignsFrom time.Time `json:"signsFrom"`
+	Signs     bool      `json:"signs"`
+}
+
+func (f adminSettings) listKeys(ctx context.Context, _ *adminCall) (int, any, error) {
+	keys, err := f.signing.List(ctx)
+	return listed(paging.List[signing.State]{Rows: keys}, err, func(k signing.State) signingKeyJSON {
+		return signingKeyJSON{k.ID, k.SignsFrom, k.Signs}
+	})
+}
+
+func (f adminSettings) replaceKey(ctx context.Context, c *adminCall) (int, any, error) {
+	var in struct{ AtOnce bool }
+	if err := c.read(&in); err != nil {
+		return 0, nil, err
+	}
+	if err := f.signing.Replace(ctx, c.actor(), in.AtOnce); err != nil {
+		return 0, nil, err
+	}
+	return f.listKeys(ctx, c)
+}
+
+// adminAudit reads the audit log for the admin API.
+type adminAudit struct{ log *audit.Log }
+
+func (f adminAudit) routes() []adminRoute {
+	const path = "/admin/api/v1/audit"
+	return []adminRoute{
+		{"GET", path, adminkey.AuditRead, "limit before after account username event text since", false, f.list},
+		{"GET", path + "/verify", adminkey.AuditRead, "", false, f.verify},
+	}
+}
+
+// auditJSON is a row of the log.
+type auditJSON struct {
+	ID        int64      `json:"id"`
+	At        time.Time  `json:"at"`
+	Event     audit.Kind `json:"event"`
+	AccountID int64      `json:"accountId"`
+	Account   string     `json:"account"`
+	Actor     string     `json:"actor"`
+	Device    string     `json:"device"`
+	Address   string     `json:"address"`
+	Detail    string     `json:"detail"`
+	Chain     string     `json:"chain"`
+}
+
+// auditPage is a part of the log, the newest rows first. Before is what to ask for the
+// older ones with; 0: there are none.
+type auditPage struct {
+	Items  []auditJSON `json:"items"`
+	Before int64       `json:"before"`
+}
+
+func (f adminAudit) list(ctx context.Context, c *adminCall) (int, any, error) {
+	q, err := c.auditQuery()
+	if err != nil {
+		return 0, nil, err
+	}
+	limit := q.Limit
+	q.Limit++
+	rows, err := f.log.List(ctx, q)
+	if err != nil {
+		return 0, nil, err
+	}
+	page := auditPage{Items: make([]auditJSON, 0, len(rows))}
+	for _, e := range rows[:min(limit, len(rows))] {
+		page.Items = append(page.Items, auditJSON{
+			e.ID, e.At, e.Event, e.AccountID, e.Account, e.Actor, e.Device, e.Address, e.Detail, hex.EncodeToString(e.Hash[:]),
+		})
+	}
+	if len(rows) > limit {
+		page.Before = rows[limit-1].ID
+	}
+	return http.StatusOK, page, nil
+}
+
+// auditQuery is what the query asks of the log.
+func (c *adminCall) auditQuery() (q audit.Query, err error) {
+	q = audit.Query{Username: c.query.Get("username"), Text: c.query.Get("text"), Limit: paging.DefaultLimit}
+	for name, number := range map[string]*int64{"account": &q.Account, "before": &q.Before, "after": &q.After} {
+		if *number, err = c.number(name); err != nil {
+			return q, err
+		}
+	}
+	limit, err := c.number("limit")
+	if err != nil || limit > maxLimit {
+		return q, fault.WithField(errMalformed, "limit", "limit is a number from 1 to 500")
+	}
+	if limit > 0 {
+		q.Limit = int(limit)
+	}
+	if c.query.Has("since") {
+		if q.Since, err = time.Parse(time.RFC3339, c.query.Get("since")); err != nil {
+			return q, fault.WithField(errMalformed, "since", "since is not a time such as 2026-01-31T00:00:00Z")
+		}
+	}
+	for _, name := range c.query["event"] {
+		if !slices.ContainsFunc(audit.Meanings(), func(m audit.Meaning) bool { return string(m.Kind) == name }) {
+			return q, fault.WithField(errMalformed, "event", "there is no event of this name")
+		}
+		q.Events = append(q.Events, audit.Kind(name))
+	}
+	return q, nil
+}
+
+// verifiedJSON is the result of a verification.
+type verifiedJSON struct {
+	Good    bool   `json:"good"`
+	Rows    int64  `json:"rows"`
+	Row     int64  `json:"row"`
+	Problem string `json:"problem"`
+}
+
+func (f adminAudit) verify(ctx context.Context, _ *adminCall) (int, any, error) {
+	rows, err := f.log.Verify(ctx)
+	if broken := (*audit.BrokenChainError)(nil); errors.As(err, &broken) {
+		return http.StatusOK, verifiedJSON{false, rows, broken.Row, broken.Problem}, nil
+	}
+	return http.StatusOK, verifiedJSON{Good: true, Rows: rows}, err
+}

@@ -1,0 +1,663 @@
+package api_test
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/adminkey"
+	"github.com/usher-auth/usher/internal/api"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// allScopes are the names of all scopes but some.
+func allScopes(except ...adminkey.Scope) (names []string) {
+	for _, m := range adminkey.Scopes() {
+		if !slices.Contains(except, m.Scope) {
+			names = append(names, string(m.Scope))
+		}
+	}
+	return names
+}
+
+// adminKey makes a key, as the admin with number 1.
+func (w *fixture) adminKey(t testing.TB, name string, scopes ...string) plexauth.Secret {
+	t.Helper()
+	secret, _, err := w.AdminKeys.Make(t.Context(), operator, adminkey.NewKey{Name: name, Scopes: scopes, MakerID: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret
+}
+
+// manage asks the admin API. A body that is empty is not sent.
+func (w *fixture) manage(t testing.TB, key plexauth.Secret, method, path, body string) (int, string) {
+	t.Helper()
+	return w.do(t, w.toManage(t, key, method, path, body))
+}
+
+func (w *fixture) toManage(t testing.TB, key plexauth.Secret, method, path, body string) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, w.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+string(key))
+	}
+	return req
+}
+
+// filled is a path of the admin API with something for each of its parameters.
+func filled(path string) string {
+	return strings.NewReplacer("{id}", "2", "{identifier}", "den", "{user}", "2", "{device}", "1", "{session}", "1", "{passkey}", "1").Replace(path)
+}
+
+// adminSteps is a story of the admin API: every route, and what each refuses. Later
+// steps stand on earlier ones. Accounts are 1, an admin, 2, a member, and those that
+// the steps add.
+var adminSteps = []struct {
+	method, path, body string
+	status             int
+	has                string // what the answer contains
+}{
+	{"GET", "/status", "", 200, `"accounts":{"all":2,"admins":1,"disabled":0}`},
+	{"GET", "/accounts", "", 200, `"username":"admin"`},
+	{"GET", "/accounts?sort=newest&limit=1", "", 200, `"username":"member"`},
+	{"GET", "/accounts?sort=oldest&limit=1", "", 200, `"username":"admin"`},
+	{"GET", "/accounts?search=ME", "", 200, `"items":[{"id":2,`},
+	{"GET", "/accounts?search=admin@", "", 200, `"items":[{"id":1,`},
+	{"GET", "/accounts?sort=size", "", 400, `"field":"sort"`},
+	{"GET", "/accounts?limit=501", "", 400, `"field":"limit"`},
+	{"GET", "/accounts?limit=1&limit=2", "", 400, `"code":"malformed"`},
+	{"GET", "/accounts?key=x", "", 400, `"code":"malformed"`},
+	{"POST", "/accounts", `{"username":"mia","email":"mia@example.org","password":"correct horse"}`, 201, `"id":3`},
+	{"POST", "/accounts", `{"username":"MIA","password":"correct horse"}`, 409, `"code":"exists"`},
+	{"POST", "/accounts", `{"username":"","password":"correct horse"}`, 422, `"field":"username"`},
+	{"POST", "/accounts", `{"username":"noa","password":"short"}`, 422, `"field":"password"`},
+	{"POST", "/accounts", `{"username":"noa","pasword":"x"}`, 400, `"code":"malformed"`},
+	{"POST", "/accounts", `{"username":7}`, 400, `"field":"username"`},
+	{"POST", "/accounts", `{"username":"noa"} {}`, 400, `"code":"malformed"`},
+	{"POST", "/accounts", `[]`, 400, `"code":"malformed"`},
+	{"POST", "/accounts", `{"username":"olga","password":"correct horse","admin":true}`, 201, `"admin":true`},
+	{"GET", "/accounts/3", "", 200, `"email":"mia@example.org","emailConfirmed":true`},
+	{"GET", "/accounts/99", "", 404, `"code":"not-found"`},
+	{"GET", "/accounts/mia", "", 404, `"code":"not-found"`},
+	{"PUT", "/accounts/3/username", `{"username":"maria"}`, 200, `"username":"maria"`},
+	{"PUT", "/accounts/3/username", `{"username":"admin"}`, 409, `"code":"exists"`},
+	{"PUT", "/accounts/3/username", `{"username":"a b"}`, 422, `"field":"username"`},
+	{"PUT", "/accounts/99/username", `{"username":"x"}`, 404, ""},
+	{"PUT", "/accounts/3/email", `{"email":"maria@example.org"}`, 200, `"email":"maria@example.org"`},
+	{"PUT", "/accounts/3/email", `{"email":"admin@example.org"}`, 409, ""},
+	{"PUT", "/accounts/3/email", `{}`, 422, `"field":"email"`},
+	{"PUT", "/accounts/99/email", `{"email":""}`, 404, ""},
+	{"POST", "/accounts/3/email/confirm", `{"email":"maria@example.org"}`, 200, `"emailConfirmed":true`},
+	{"POST", "/accounts/3/email/confirm", `{"email":"other@example.org"}`, 409, ""},
+	{"POST", "/accounts/99/email/confirm", `{"email":"x@example.org"}`, 404, ""},
+	{"PUT", "/accounts/3/admin", `{"admin":true}`, 200, `"admin":true`},
+	{"PUT", "/accounts/3/admin", `{"admin":false}`, 200, `"admin":false`},
+	{"PUT", "/accounts/3/admin", `{}`, 422, `"field":"admin"`},
+	{"PUT", "/accounts/99/admin", `{"admin":true}`, 404, ""},
+	{"PUT", "/accounts/4/admin", `{"admin":false}`, 200, `"admin":false`},
+	{"PUT", "/accounts/1/admin", `{"admin":false}`, 409, `"code":"last-admin"`},
+	{"PUT", "/accounts/3/disabled", `{"disabled":true}`, 200, `"disabled":true`},
+	{"PUT", "/accounts/3/disabled", `{"disabled":false}`, 200, `"disabled":false`},
+	{"PUT", "/accounts/3/disabled", `{}`, 422, `"field":"disabled"`},
+	{"PUT", "/accounts/1/disabled", `{"disabled":true}`, 409, `"code":"last-admin"`},
+	{"PUT", "/accounts/99/disabled", `{"disabled":true}`, 404, ""},
+	{"PUT", "/accounts/3/password", `{"password":"another horse","signOut":true}`, 200, ""},
+	{"PUT", "/accounts/3/password", `{"password":"short"}`, 422, `"field":"password"`},
+	{"PUT", "/accounts/99/password", `{"password":"another horse"}`, 404, ""},
+	{"DELETE", "/accounts/3/second-factor", "", 204, ""},
+	{"GET", "/accounts/3/passkeys", "", 200, `"items":[]`},
+	{"GET", "/accounts/99/passkeys", "", 404, ""},
+	{"DELETE", "/accounts/3/passkeys/1", "", 204, ""},
+
+	{"GET", "/accounts/2/devices", "", 200, `"clientIdentifier":"test"`},
+	{"GET", "/accounts/2/devices?search=nothing&sort=product", "", 200, `"items":[]`},
+	{"GET", "/accounts/99/devices", "", 404, ""},
+	{"GET", "/accounts/2/sessions", "", 200, `"browser":"Firefox"`},
+	{"GET", "/accounts/99/sessions", "", 404, ""},
+	{"DELETE", "/accounts/2/sessions/1", "", 204, ""},
+	{"DELETE", "/accounts/2/sessions/1", "", 204, ""},
+	{"GET", "/tokens?account=2", "", 200, `"kind":"access"`},
+	{"GET", "/tokens?account=x", "", 400, `"field":"account"`},
+	{"GET", "/tokens/1", "", 200, `"kind":"access"`},
+	{"GET", "/tokens/99", "", 404, ""},
+	{"DELETE", "/tokens/1", "", 204, ""},
+	{"DELETE", "/tokens/1", "", 204, ""},
+	{"DELETE", "/accounts/2/devices/1", "", 204, ""},
+	{"DELETE", "/accounts/2/sign-ins", "", 204, ""},
+
+	{"GET", "/servers", "", 200, `"identifier":"den"`},
+	{"POST", "/servers", `{"identifier":"attic","name":"Attic","ownerId":2,"connections":[{"uri":"http://10.0.0.9:32400"}]}`, 201, `"local":true`},
+	{"POST", "/servers", `{"identifier":"attic","name":"Attic","connections":[{"uri":"http://10.0.0.9:32400"}]}`, 409, ""},
+	{"POST", "/servers", `{"identifier":"cellar","name":"Cellar","connections":[]}`, 422, ""},
+	{"POST", "/servers", `{"identifier":"cellar","name":"Cellar","ownerId":99,"connections":[{"uri":"http://10.0.0.9"}]}`, 422, `"field":"ownerId"`},
+	{"GET", "/servers/attic", "", 200, `"ownerId":2`},
+	{"GET", "/servers/none", "", 404, ""},
+	{"PUT", "/servers/attic/shares/3", "", 204, ""},
+	{"PUT", "/servers/attic/shares/3", "", 204, ""},
+	{"PUT", "/servers/attic/shares/99", "", 404, ""},
+	{"GET", "/servers/attic/shares", "", 200, `"account":"maria"`},
+	{"GET", "/servers/none/shares", "", 404, ""},
+	{"GET", "/shares", "", 200, `"serverName":"Attic"`},
+	{"GET", "/shares?account=2", "", 200, `"items":[]`},
+	{"DELETE", "/servers/attic/shares/3", "", 204, ""},
+	{"DELETE", "/servers/attic/shares/3", "", 204, ""},
+	{"DELETE", "/servers/attic", "", 204, ""},
+	{"DELETE", "/servers/attic", "", 204, ""},
+	{"DELETE", "/servers/self", "", 409, `"code":"own-server"`},
+	{"GET", "/providers", "", 200, `"identifier":"den"`},
+	{"POST", "/providers", `{"identifier":"guide","name":"Guide","connections":[{"uri":"https://guide.example.org"}]}`, 201, ""},
+	{"POST", "/providers", `{"identifier":"guide","name":"Guide","connections":[{"uri":"https://guide.example.org"}]}`, 409, ""},
+	{"POST", "/providers", `{"identifier":"","name":"Guide"}`, 422, ""},
+	{"GET", "/providers/guide", "", 200, ""},
+	{"GET", "/providers/none", "", 404, ""},
+	{"DELETE", "/providers/guide", "", 204, ""},
+
+	{"GET", "/accounts/2/home", "", 200, `"ownerId":2`},
+	{"GET", "/accounts/99/home", "", 404, ""},
+	{"POST", "/accounts/2/home/users", `{"title":"Kid","restriction":"teen"}`, 201, `"id":5`},
+	{"POST", "/accounts/2/home/users", `{"title":"Kid"}`, 409, ""},
+	{"PUT", "/accounts/5/password", `{"password":"another horse"}`, 409, `"code":"managed"`},
+	{"POST", "/accounts/2/home/users", `{"title":""}`, 422, `"field":"title"`},
+	{"POST", "/accounts/99/home/users", `{"title":"Kid"}`, 404, ""},
+	{"POST", "/accounts/2/home/users", `{"guest":true}`, 201, `"role":"guest"`},
+	{"POST", "/accounts/2/home/members", `{"accountId":3}`, 200, `"title":"maria"`},
+	{"POST", "/accounts/2/home/members", `{"accountId":3}`, 409, ""},
+	{"POST", "/accounts/2/home/members", `{"accountId":99}`, 404, ""},
+	{"POST", "/accounts/2/home/members", `{}`, 422, `"field":"accountId"`},
+	{"PUT", "/accounts/2/home/users/5/title", `{"title":"Kim"}`, 200, `"title":"Kim"`},
+	{"PUT", "/accounts/2/home/users/5/title", `{"title":""}`, 422, ""},
+	{"PUT", "/accounts/2/home/users/3/title", `{"title":"Kim"}`, 409, ""},
+	{"PUT", "/accounts/2/home/users/99/title", `{"title":"Kim"}`, 404, ""},
+	{"PUT", "/accounts/2/home/users/5/restriction", `{"restriction":""}`, 200, `"restriction":""`},
+	{"PUT", "/accounts/2/home/users/5/restriction", `{"restriction":"x"}`, 422, ""},
+	{"PUT", "/accounts/2/home/users/3/restriction", `{"restriction":"teen"}`, 409, ""},
+	{"PUT", "/accounts/2/home/users/99/restriction", `{"restriction":"teen"}`, 404, ""},
+	{"PUT", "/accounts/2/home/users/3/admin", `{"admin":true}`, 200, `"role":"admin"`},
+	{"PUT", "/accounts/2/home/users/3/admin", `{}`, 422, ""},
+	{"PUT", "/accounts/2/home/users/2/admin", `{"admin":true}`, 409, ""},
+	{"PUT", "/accounts/2/home/users/99/admin", `{"admin":true}`, 404, ""},
+	{"PUT", "/accounts/2/home/users/3/pin", `{"pin":"1234"}`, 200, `"protected":true`},
+	{"PUT", "/accounts/2/home/users/5/pin", `{"pin":"4321"}`, 200, ""},
+	{"PUT", "/accounts/2/home/users/5/pin", `{"pin":"x"}`, 422, `"field":"pin"`},
+	{"PUT", "/accounts/2/home/users/5/pin", `{}`, 422, `"field":"pin"`},
+	{"PUT", "/accounts/2/home/users/99/pin", `{"pin":"1234"}`, 404, ""},
+	{"DELETE", "/accounts/2/home/users/5/pin", "", 204, ""},
+	{"DELETE", "/accounts/2/home/users/2", "", 409, ""},
+	{"DELETE", "/accounts/2/home/users/5", "", 204, ""},
+	{"DELETE", "/accounts/2/home/users/5", "", 204, ""},
+
+	{"POST", "/origins", `{"origin":"https://App.example.org:443"}`, 201, `"origin":"https://app.example.org"`},
+	{"POST", "/origins", `{"origin":"https://app.example.org"}`, 409, ""},
+	{"POST", "/origins", `{"origin":"javascript:alert(1)"}`, 422, ""},
+	{"GET", "/origins", "", 200, `"origin":"https://app.example.org"`},
+	{"DELETE", "/origins?origin=https://app.example.org", "", 204, ""},
+	{"DELETE", "/origins?origin=https://app.example.org", "", 204, ""},
+	{"DELETE", "/origins", "", 422, ""},
+	{"GET", "/signing-keys", "", 200, `"signs":true`},
+	{"POST", "/signing-keys", `{}`, 200, `"signs":false`},
+	{"POST", "/signing-keys", `{"atOnce":true}`, 200, ""},
+	{"GET", "/audit?limit=1&event=signing-key.replaced", "", 200, `"actor":"admin key all of admin"`},
+	{"GET", "/audit?since=2026-01-01T00:00:00Z&username=maria&text=home", "", 200, `"event":"home.joined"`},
+	{"GET", "/audit?event=none", "", 400, `"field":"event"`},
+	{"GET", "/audit?since=yesterday", "", 400, `"field":"since"`},
+	{"GET", "/audit?limit=1000", "", 400, `"field":"limit"`},
+	{"GET", "/audit/verify", "", 200, `"good":true`},
+
+	{"DELETE", "/accounts/1", "", 409, `"code":"last-admin"`},
+	{"DELETE", "/accounts/3", "", 204, ""},
+	{"DELETE", "/accounts/3", "", 204, ""},
+}
+
+// playAdmin plays the story, and returns every answer.
+func (w *fixture) playAdmin(t *testing.T) (answers []string) {
+	t.Helper()
+	w.signIn(t, "member")
+	v, err := w.Accounts.VerifyPassword(t.Context(), operator, account.Credentials{Login: "member", Password: password})
+	if err == nil {
+		_, _, err = w.Sessions.Start(t.Context(), operator, v.Proof, true, "Firefox")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := w.adminKey(t, "all", allScopes()...)
+	for _, s := range adminSteps {
+		status, body := w.manage(t, key, s.method, "/admin/api/v1"+s.path, s.body)
+		if s.status != 0 && status != s.status || !strings.Contains(body, s.has) {
+			t.Errorf("%s %s %s: %d %s, want %d with %s", s.method, s.path, s.body, status, body, s.status, s.has)
+		}
+		answers = append(answers, body)
+	}
+	for range 10 {
+		if status, _ := w.manage(t, key, "POST", "/admin/api/v1/signing-keys", `{"atOnce":true}`); status == http.StatusConflict {
+			break
+		}
+	}
+	return answers
+}
+
+// askAdmin asks the admin API for every status that the document has.
+func (w *fixture) askAdmin(t *testing.T) {
+	t.Helper()
+	w.playAdmin(t)
+	key := w.adminKey(t, "another", allScopes()...)
+	for _, row := range api.AdminRows() {
+		path := filled(row.Path)
+		w.manage(t, "", row.Method, path, "")
+		w.manage(t, w.lacking(t, row), row.Method, path, "{}")
+		w.manage(t, key, row.Method, path+"?unknown=1", "{}")
+		if row.Body {
+			w.manage(t, key, row.Method, path, "")
+			w.manage(t, key, row.Method, path, strings.Repeat(" ", 17<<10))
+		}
+	}
+}
+
+// lacking is a key with every scope but those that let it use a route.
+func (w *fixture) lacking(t *testing.T, row api.AdminRow) plexauth.Secret {
+	t.Helper()
+	noun, _, _ := strings.Cut(string(row.Scope), ":")
+	name := "without-" + noun + strings.TrimPrefix(string(row.Scope), noun+":")
+	except := []adminkey.Scope{row.Scope, adminkey.Scope(noun + ":write")}
+	if k, err := w.AdminKeys.ByName(t.Context(), name); err == nil {
+		if err := w.AdminKeys.Revoke(t.Context(), operator, k.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w.adminKey(t, name, allScopes(except...)...)
+}
+
+// The table has a scope for each route, and each scope is of a route.
+func TestAdminRoutesHaveScopes(t *testing.T) {
+	used := make(map[adminkey.Scope]bool)
+	for _, row := range api.AdminRows() {
+		used[row.Scope] = true
+		if !slices.ContainsFunc(adminkey.Scopes(), func(m adminkey.Meaning) bool { return m.Scope == row.Scope }) {
+			t.Errorf("%s %s has no scope: %q", row.Method, row.Path, row.Scope)
+		}
+		if reads := strings.HasSuffix(string(row.Scope), ":read"); reads != (row.Method == http.MethodGet) {
+			t.Errorf("%s %s takes %s", row.Method, row.Path, row.Scope)
+		}
+		if !strings.HasPrefix(row.Path, "/admin/api/v1/") {
+			t.Errorf("%s is elsewhere", row.Path)
+		}
+	}
+	for _, m := range adminkey.Scopes() {
+		if !used[m.Scope] {
+			t.Errorf("no route takes %s", m.Scope)
+		}
+	}
+	for i, code := range api.ProblemCodes() {
+		if code == "" {
+			t.Errorf("problem %d has no code", i)
+		}
+	}
+}
+
+// dump is what the database has in it: but for when keys were used, which is noted
+// for a key that may not do what it asks, too.
+func (w *fixture) dump(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	for _, table := range w.tables(t) {
+		if slices.Contains([]string{"change", "tally"}, table) {
+			continue
+		}
+		columns := slices.DeleteFunc(w.columns(t, table, ""), func(c string) bool { return table == "admin_key" && c == "last_used_at" })
+		for i, c := range columns {
+			columns[i] = `quote("` + c + `")`
+		}
+		fmt.Fprintf(&b, "%s: %s\n", table, w.texts(t, "SELECT "+strings.Join(columns, "||','||")+` FROM "`+table+`"`))
+	}
+	return b.String()
+}
+
+func (w *fixture) tables(t *testing.T) []string {
+	t.Helper()
+	return w.texts(t, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name")
+}
+
+// columns are the columns of a table, of one type or, if that is empty, of all.
+func (w *fixture) columns(t *testing.T, table, kind string) []string {
+	t.Helper()
+	query := "SELECT name FROM pragma_table_info('" + table + "')"
+	if kind != "" {
+		query += " WHERE type = '" + kind + "'"
+	}
+	return w.texts(t, query)
+}
+
+// texts runs a query of texts.
+func (w *fixture) texts(t *testing.T, query string) (list []string) {
+	t.Helper()
+	rows, err := w.DB.Query(t.Context(), query)
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, text)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// Attack: a key that lacks the scope of a route, no key, or what is a credential
+// elsewhere: a token of an admin, a cookie of an admin's browser, a key in the query or
+// in X-Plex-Token. The answer is 403 or 401, and nothing changes.
+func TestAdminLawOfScopes(t *testing.T) {
+	w := newFixture(t, nil)
+	token := w.signIn(t, "admin")
+	v, err := w.Accounts.VerifyPassword(t.Context(), operator, account.Credentials{Login: "admin", Password: password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie, _, err := w.Sessions.Start(t.Context(), operator, v.Proof, true, "Firefox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := w.adminKey(t, "good", allScopes()...)
+	bodies := make(map[string]string)
+	for _, s := range adminSteps {
+		if s.status < 300 {
+			for _, row := range api.AdminRows() {
+				if row.Method == s.method && pattern(row.Path).MatchString(s.path) {
+					bodies[row.Method+row.Path] = s.body
+				}
+			}
+		}
+	}
+	for _, row := range api.AdminRows() {
+		path, body := filled(row.Path), bodies[row.Method+row.Path]
+		lacking := w.lacking(t, row)
+		before := w.dump(t)
+		status, text := w.manage(t, lacking, row.Method, path, body)
+		if status != http.StatusForbidden || !strings.Contains(text, `"code":"scope"`) {
+			t.Errorf("%s %s without its scope: %d %s", row.Method, path, status, text)
+		}
+		if after := w.dump(t); after != before {
+			t.Fatalf("%s %s: what was denied changed something:\n%s\n%s", row.Method, path, before, after)
+		}
+		for what, change := range map[string]func(*http.Request){
+			"nothing":                 func(*http.Request) {},
+			"the token of an admin":   func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+string(token)) },
+			"X-Plex-Token":            func(r *http.Request) { r.Header.Set("X-Plex-Token", string(good)) },
+			"a token in X-Plex-Token": func(r *http.Request) { r.Header.Set("X-Plex-Token", string(token)) },
+			"a token in the query":    func(r *http.Request) { r.URL.RawQuery = "X-Plex-Token=" + string(token) },
+			"a key in the query":      func(r *http.Request) { r.URL.RawQuery = "access_token=" + string(good) },
+			"a cookie":                func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "usher_session", Value: string(cookie)}) },
+			"a key in Basic":          func(r *http.Request) { r.SetBasicAuth("key", string(good)) },
+			"two keys":                func(r *http.Request) { r.Header["Authorization"] = []string{"Bearer " + string(good), "Bearer x"} },
+		} {
+			req := w.toManage(t, "", row.Method, path, body)
+			change(req)
+			if status, text := w.do(t, req); status != http.StatusUnauthorized {
+				t.Errorf("%s %s with %s: %d %s", row.Method, path, what, status, text)
+			}
+		}
+		if after := w.dump(t); withoutRefusals(after) != withoutRefusals(before) {
+			t.Fatalf("%s %s: what was refused changed something:\n%s\n%s", row.Method, path, before, after)
+		}
+	}
+}
+
+// pattern matches what a path of the table stands for, below the version.
+func pattern(path string) *regexp.Regexp {
+	path = strings.TrimPrefix(path, "/admin/api/v1")
+	return regexp.MustCompile("^" + regexp.MustCompile(`\{\w+\}`).ReplaceAllString(path, "[^/?]+") + `(\?|$)`)
+}
+
+// withoutRefusals leaves out what the log has of wrong keys.
+func withoutRefusals(dump string) string {
+	var b strings.Builder
+	for line := range strings.Lines(dump) {
+		if !strings.HasPrefix(line, "audit: ") && !strings.HasPrefix(line, "setting: ") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// Attack: the admin API as a way to a secret. No answer has a token, a key, the hash of
+// one, a password, a seed or what is sealed.
+func TestAdminAnswersHaveNoSecrets(t *testing.T) {
+	w := newFixture(t, nil)
+	w.adminKey(t, "spare", "audit:read")
+	w.signIn(t, "admin")
+	if _, err := w.Accounts.Enrol(t.Context(), operator, 2, account.NewEnrolment("usher", "member"), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Homes.ResetPIN(t.Context(), operator, 1, "1234"); err != nil {
+		t.Fatal(err)
+	}
+	// The story signs member in, which takes no second factor here: it is added after.
+	if err := w.Accounts.RemoveSecondFactor(t.Context(), operator, 2); err != nil {
+		t.Fatal(err)
+	}
+	secrets := make(map[string]string)
+	collect := func() {
+		for _, table := range w.tables(t) {
+			for _, column := range append(w.columns(t, table, "BLOB"), w.columns(t, table, "TEXT")...) {
+				name := table + "." + column
+				secret := regexp.MustCompile(`hash|seed|key|secret|nonce|value|credential|challenge`).MatchString(column)
+				if !secret || strings.HasSuffix(column, "_key") && table == "account" || slices.Contains([]string{"audit.hash", "signing_key.public_key", "challenge.key", "failure.key", "audit_end.hash", "setting.value", "change.key"}, name) {
+					continue
+				}
+				for _, hexed := range w.texts(t, fmt.Sprintf(`SELECT hex("%s") FROM "%s" WHERE length("%s") >= 8`, column, table, column)) {
+					raw, err := hex.DecodeString(hexed)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, form := range []string{
+						string(raw), hexed, strings.ToLower(hexed), base64.StdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
+					} {
+						secrets[form] = name
+					}
+				}
+			}
+		}
+	}
+	collect()
+	answers := w.playAdmin(t)
+	collect()
+	for _, column := range []string{"account.password_hash", "token.hash", "admin_key.hash", "signing_key.sealed_key", "session.hash"} {
+		if column != "session.hash" && !slices.Contains(slices.Collect(mapValues(secrets)), column) {
+			t.Errorf("the test knows no %s", column)
+		}
+	}
+	for i, text := range answers {
+		for secret, name := range secrets {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s %s shows %s", adminSteps[i].method, adminSteps[i].path, name)
+			}
+		}
+		for _, mark := range []string{adminkey.Prefix, "argon2", "correct horse", "another horse", "transient-"} {
+			if strings.Contains(text, mark) {
+				t.Errorf("%s %s shows %s: %s", adminSteps[i].method, adminSteps[i].path, mark, text)
+			}
+		}
+		for _, word := range regexp.MustCompile(`[0-9A-Za-z]{20}`).FindAllString(text, -1) {
+			if w.good(t, plexauth.Secret(word)) {
+				t.Errorf("%s %s shows a token", adminSteps[i].method, adminSteps[i].path)
+			}
+		}
+	}
+}
+
+func mapValues(m map[string]string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, v := range m {
+			if !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// Every change names the key and its maker, and the key is no token anywhere else.
+func TestAdminChangesNameTheKey(t *testing.T) {
+	w := newFixture(t, nil)
+	key := w.adminKey(t, "script", allScopes()...)
+	before, err := w.Audit.List(t.Context(), audit.Query{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.manage(t, key, "PUT", "/admin/api/v1/accounts/1/username", `{"username":"root"}`)
+	w.manage(t, key, "POST", "/admin/api/v1/origins", `{"origin":"https://app.example.org"}`)
+	rows, err := w.Audit.List(t.Context(), audit.Query{After: before[0].ID})
+	if err != nil || len(rows) != 2 {
+		t.Fatalf("the log has %v, %v", rows, err)
+	}
+	for i, maker := range []string{"root", "admin"} { // the newest first: the maker was renamed
+		if want := "admin key script of " + maker; rows[i].Actor != want || rows[i].Device != "admin API, key 1" || rows[i].Address == "" {
+			t.Errorf("%s was done by %q with %q, want %q", rows[i].Event, rows[i].Actor, rows[i].Device, want)
+		}
+	}
+	for _, row := range api.Rows() {
+		if row.Token {
+			req := w.request(t, row.Method, filled(row.Path), "application/json", nil)
+			req.Header.Set("X-Plex-Token", string(key))
+			if status, body := w.do(t, req); status != row.Refused {
+				t.Errorf("attack: %s %s takes a key of the admin API: %d %s", row.Method, row.Path, status, body)
+			}
+		}
+	}
+}
+
+// Attack: a key for accounts or homes takes over an admin's account.
+func TestAdminsTakeTheirOwnScope(t *testing.T) {
+	w := newFixture(t, nil)
+	key := w.adminKey(t, "script", allScopes(adminkey.AdminsWrite)...)
+	if _, err := w.Homes.AddManaged(t.Context(), operator, 1, "Kid", ""); err != nil {
+		t.Fatal(err)
+	}
+	before := w.dump(t)
+	for _, target := range []string{
+		`PUT /accounts/1/username {"username":"x"}`, `PUT /accounts/1/email {"email":"x@example.org"}`,
+		`PUT /accounts/1/password {"password":"another horse"}`, `PUT /accounts/1/disabled {"disabled":true}`,
+		`PUT /accounts/2/admin {"admin":true}`, `POST /accounts {"username":"x","password":"correct horse","admin":true}`,
+		`POST /accounts/1/email/confirm {"email":"admin@example.org"}`,
+		`DELETE /accounts/1 `, `DELETE /accounts/1/second-factor `, `DELETE /accounts/1/passkeys/1 `,
+		`PUT /accounts/1/home/users/1/pin {"pin":"1234"}`, `DELETE /accounts/1/home/users/1/pin `,
+		`POST /accounts/2/home/members {"accountId":1}`, `DELETE /accounts/1/home/users/1 `,
+	} {
+		method, rest, _ := strings.Cut(target, " ")
+		path, body, _ := strings.Cut(rest, " ")
+		if status, text := w.manage(t, key, method, "/admin/api/v1"+path, body); status != http.StatusForbidden {
+			t.Errorf("%s: %d %s", target, status, text)
+		}
+	}
+	if after := w.dump(t); after != before {
+		t.Errorf("something changed:\n%s\n%s", before, after)
+	}
+}
+
+// A listing is read part by part, forwards and back.
+func TestAdminListings(t *testing.T) {
+	w := newFixture(t, nil)
+	for i := range 5 {
+		w.Add(fmt.Sprintf("person%d", i))
+	}
+	key := w.adminKey(t, "reader", "accounts:read", "audit:read")
+	next := regexp.MustCompile(`"next":"([^"]*)"`)
+	seen, path := "", "/admin/api/v1/accounts?limit=3"
+	for range 4 {
+		_, body := w.manage(t, key, "GET", path, "")
+		for _, m := range regexp.MustCompile(`"username":"(\w+)"`).FindAllStringSubmatch(body, -1) {
+			seen += m[1] + " "
+		}
+		cursor := next.FindStringSubmatch(body)
+		if cursor == nil || cursor[1] == "" {
+			break
+		}
+		path = "/admin/api/v1/accounts?limit=3&after=" + cursor[1]
+	}
+	if want := "admin member person0 person1 person2 person3 person4 "; seen != want {
+		t.Errorf("read %q, want %q", seen, want)
+	}
+	_, body := w.manage(t, key, "GET", "/admin/api/v1/audit?limit=2", "")
+	before := regexp.MustCompile(`"before":(\d+)`).FindStringSubmatch(body)
+	_, older := w.manage(t, key, "GET", "/admin/api/v1/audit?limit=2&before="+before[1], "")
+	if before[1] == "0" || strings.Contains(older, `"id":`+before[1]+",") {
+		t.Errorf("before %s: %s", before[1], older)
+	}
+}
+
+// What is no path of the admin API is answered by it, with a problem and never with a
+// redirect: a page below the same prefix takes cookies.
+func TestAdminPathsThatAreNone(t *testing.T) {
+	w := newFixture(t, nil)
+	key := w.adminKey(t, "all", allScopes()...)
+	pages := httptest.NewServer(server.New(w.Core.Core, server.Config{}).Handler()) // the document has none of these
+	defer pages.Close()
+	for target, want := range map[string]int{
+		"GET /admin/api/": 404, "GET /admin/api/v1": 404, "GET /admin/api/v2/accounts": 404, "GET /admin/api/v1/accounts/": 404,
+		"GET /admin/api//v1/accounts": 404, "GET /admin/api/v1/../v1/accounts": 404, "GET /admin/api/v1/accounts.json": 404,
+		"PATCH /admin/api/v1/accounts": 405, "OPTIONS /admin/api/v1/accounts": 405, "POST /admin/api/v1/status": 405,
+		"HEAD /admin/api/v1/accounts": 200,
+	} {
+		method, path, _ := strings.Cut(target, " ")
+		req := w.toManage(t, key, method, "", "")
+		req.URL.Host = strings.TrimPrefix(pages.URL, "http://")
+		req.URL.Opaque = "//" + req.URL.Host + path
+		req.Header.Set("Origin", "https://evil.example.org")
+		req.Header.Set("Accept", "text/html")
+		res, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != want || want >= 400 && res.Header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: %d %s", target, res.StatusCode, res.Header.Get("Content-Type"))
+		}
+		if res.Header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%s: other sites may read the answer", target)
+		}
+		if want == 405 && res.Header.Get("Allow") == "" {
+			t.Errorf("%s: there is no Allow", target)
+		}
+	}
+}
+
+// askAdminTooOften reaches the limit of wrong keys on every route.
+func (w *fixture) askAdminTooOften(t *testing.T) {
+	t.Helper()
+	for _, row := range api.AdminRows() {
+		for range 3 {
+			if status, _ := w.manage(t, "wrong", row.Method, filled(row.Path), ""); status == http.StatusTooManyRequests {
+				break
+			}
+		}
+	}
+}
+
+// askAdminWithoutDatabase asks every route of a server whose database is gone.
+func (w *fixture) askAdminWithoutDatabase(t *testing.T, url string, key plexauth.Secret) {
+	t.Helper()
+	for _, row := range api.AdminRows() {
+		req := w.toManage(t, key, row.Method, filled(row.Path), "")
+		req.URL.Host = strings.TrimPrefix(url, "http://")
+		w.do(t, req)
+	}
+}
