@@ -3,10 +3,12 @@ package docs_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +57,8 @@ func TestReadmeProgramSignsIn(t *testing.T) {
 			t.Error(err)
 		}
 	}()
+
+	runExamples(t, "docs/admin-api.md", binary, data, server.URL)
 
 	text := program.FindStringSubmatch(read(t, "README.md"))[1]
 	for _, fill := range []struct{ before, after string }{
@@ -119,4 +123,25 @@ func runAtPrompt(t *testing.T, text, prompt string, typed func() string) string 
 		t.Errorf("%v\n%s", err, complaints.String())
 	}
 	return string(rest)
+}
+
+// runExamples runs the commands of a document, one after the other, at a shell. Each
+// must succeed.
+func runExamples(t *testing.T, document, binary, data, url string) {
+	t.Helper()
+	var script strings.Builder
+	fmt.Fprintf(&script, "set -eu\nusher() { %q \"$@\" --data %q; }\n", binary, data)
+	blocks := regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(read(t, document), -1)
+	for _, block := range blocks {
+		script.WriteString(regexp.MustCompile(`(?m)^\$ `).ReplaceAllString(block[1], "echo; "))
+	}
+	text := strings.ReplaceAll(script.String(), "http://127.0.0.1:32400", url)
+	if len(blocks) < 2 || !strings.Contains(text, url) {
+		t.Fatalf("%s has no commands:\n%s", document, text)
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", text)
+	cmd.Env = usher.Env("NO_PROXY=*")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("the commands of %s: %v\n%s\n%s", document, err, text, out)
+	}
 }

@@ -39,6 +39,8 @@ type run struct {
 	name   string
 	token  plexauth.Secret
 	accept string
+	// adminKey is a key of the admin API, in place of a token.
+	adminKey plexauth.Secret
 	// only are the operations to run. None: all but those that end the token.
 	only []string
 	// covering tries each kind of value of each parameter, which takes half a minute.
@@ -53,7 +55,8 @@ func TestSchemathesis(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--data", t.TempDir(), "--pms-accepts-jwt", "--log-level", "warn")
+	data := t.TempDir()
+	cmd := exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--data", data, "--pms-accepts-jwt", "--log-level", "warn")
 	cmd.Env = usher.Env("USHER_ADMIN_USERNAME="+username, "USHER_ADMIN_EMAIL=olga@example.com", "USHER_ADMIN_PASSWORD="+password)
 	server, err := usher.Start(cmd)
 	if err != nil {
@@ -67,10 +70,27 @@ func TestSchemathesis(t *testing.T) {
 			t.Errorf("the log has errors:\n%s", log)
 		}
 	}()
-	runs := tokens(t, server.URL)
+	runs := append(tokens(t, server.URL), run{name: "admin key", adminKey: newAdminKey(t, binary, data), accept: "application/json"})
 	for _, r := range runs {
 		t.Run(r.name, func(t *testing.T) { r.start(t, st, server.URL, *soak/time.Duration(len(runs))) })
 	}
+}
+
+// newAdminKey makes a key of the admin API with every scope. Its run comes last: it ends
+// what the others use.
+func newAdminKey(t *testing.T, binary, data string) plexauth.Secret {
+	t.Helper()
+	args := []string{"admin-key", "create", "schemathesis", "--data", data}
+	for _, noun := range []string{"accounts", "admins", "tokens", "servers", "providers", "homes", "settings"} {
+		args = append(args, "--scope", noun+":write")
+	}
+	cmd := exec.CommandContext(t.Context(), binary, append(args, "--scope", "audit:read", "--scope", "status:read")...)
+	cmd.Env = usher.Env()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("making a key of the admin API: %v", err)
+	}
+	return plexauth.Secret(strings.TrimSpace(string(out)))
 }
 
 // tokens are a run for each kind of token.
@@ -155,6 +175,9 @@ func (r run) start(t *testing.T, st, url string, budget time.Duration) {
 			phases = "examples,coverage,fuzzing"
 		}
 		args = append(args, "--seed", "1", "--max-examples", "8", "--phases", phases)
+	}
+	if r.adminKey != "" {
+		args = append(args, "-H", "Authorization: Bearer "+string(r.adminKey), "--include-path-regex", "^/admin/api/")
 	}
 	if r.token != "" {
 		args = append(args, "-H", "X-Plex-Token: "+string(r.token))
