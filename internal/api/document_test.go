@@ -259,6 +259,7 @@ var goldens = map[string]struct {
 	"ping":              {"GET", "/api/v2/ping", 200},
 	"resources":         {"GET", "/api/v2/resources", 200},
 	"server":            {"GET", "/", 200},
+	"server-account":    {"GET", "/myplex/account", 200},
 	"source":            {"GET", "/security/resources", 200},
 	"system-devices":    {"GET", "/devices", 200},
 	"transient-token":   {"GET", "/security/token", 200},
