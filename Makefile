@@ -28,6 +28,7 @@ check: ## gofmt, go mod tidy, go vet for three systems, staticcheck, govulncheck
 	go vet -tags faults ./test/cluster
 	go vet -tags schemathesis ./test/schemathesis
 	go vet -tags browser ./test/browser
+	go vet -tags recipes ./test/recipes
 	go -C release vet ./...
 	for script in $$(git ls-files "*.sh"); do sh -n "$$script" || exit 1; done
 	GOOS=darwin GOARCH=arm64 go vet ./...
@@ -93,9 +94,12 @@ browser: ## people's pages in Chromium, with pictures of each in build/screensho
 	@scripts/need go node npm chromium
 	go test -count=1 -tags browser -v ./test/browser
 
-deploy: ## the systemd unit confines the service
-	@scripts/need systemd-analyze
+deploy: export PATH := $(PATH):/usr/sbin
+deploy: ## what deploy/ has: proxies, units, alerts and filters, with the built binary
+	@scripts/need go systemd-analyze caddy nginx promtool fail2ban-regex mandoc
 	systemd-analyze security --offline=true --threshold=20 --no-pager deploy/systemd/usher.service >/dev/null
+	systemd-analyze security --offline=true --threshold=20 --no-pager deploy/systemd/usher-backup.service >/dev/null
+	go test -count=1 -tags recipes ./test/recipes
 
 bench: ## usher beside a bare net/http server, with wrk
 	@scripts/need go wrk

@@ -41,6 +41,7 @@ var layers = []layer{
 		{"test/install", ""},
 		{"test/mutation", ""},
 		{"test/history", ""},
+		{"test/recipes", ""},
 		{"test/schemathesis", ""},
 		{"test/sdks", ""},
 	}},

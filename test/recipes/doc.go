@@ -1,0 +1,3 @@
+// Package recipes contains only tests, which run what deploy/ has with the built
+// binary: reverse proxies, units of systemd, and what reads the log and the metrics.
+package recipes
