@@ -1,6 +1,7 @@
 package main
 
 import (
+	"compress/gzip"
 	"errors"
 	"os"
 	"path/filepath"
@@ -23,6 +24,11 @@ func (r release) deb(t target, binary string) error {
 	if t.arm != "" {
 		arch += t.arm // Debian's name is made from this: armhf
 	}
+	page, err := r.compressed("docs/usher.1")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(page)
 	info := nfpm.WithDefaults(&nfpm.Info{
 		Name: "usher", Arch: arch, Platform: "linux", Version: debVersion(r.version), VersionSchema: "none",
 		Section: "net", Priority: "optional", License: "Apache-2.0", Homepage: "https://github.com/usher-auth/usher",
@@ -36,6 +42,7 @@ func (r release) deb(t target, binary string) error {
 				r.content(filepath.Join(r.root, "deploy/systemd/usher.env"), "/etc/usher/usher.env", 0o600, files.TypeConfigNoReplace),
 				r.content(filepath.Join(r.root, "deploy/systemd/usher-backup.service"), "/usr/lib/systemd/system/usher-backup.service", 0o644, ""),
 				r.content(filepath.Join(r.root, "deploy/systemd/usher-backup.timer"), "/usr/lib/systemd/system/usher-backup.timer", 0o644, ""),
+				r.content(page, "/usr/share/man/man1/usher.1.gz", 0o644, ""),
 				r.content(filepath.Join(r.root, "deploy/usher.yaml"), "/usr/share/doc/usher/usher.yaml", 0o644, ""),
 				r.content(filepath.Join(r.root, "LICENSE"), "/usr/share/doc/usher/copyright", 0o644, ""),
 				r.content(filepath.Join(r.root, "README.md"), "/usr/share/doc/usher/README.md", 0o644, ""),
@@ -55,6 +62,29 @@ func (r release) deb(t target, binary string) error {
 		return err
 	}
 	return errors.Join(packager.Package(info, f), f.Close())
+}
+
+// compressed writes a file of the source in gzip, as Debian has its man pages, and
+// returns its path. The caller must remove it. It has no time, so that two builds are
+// the same.
+func (r release) compressed(name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(r.root, name))
+	if err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp("", filepath.Base(name)+"-*.gz")
+	if err != nil {
+		return "", err
+	}
+	w, err := gzip.NewWriterLevel(f, gzip.BestCompression)
+	if err == nil {
+		_, err = w.Write(text)
+		err = errors.Join(err, w.Close())
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
 }
 
 func (r release) content(from, to string, mode os.FileMode, kind string) *files.Content {

@@ -139,6 +139,21 @@ func TestFail2ban(t *testing.T) {
 	}
 }
 
+// mandoc and man find nothing wrong with the man page.
+func TestManPage(t *testing.T) {
+	mandoc := install.Need(t, "mandoc", "install mandoc")
+	page := filepath.Join("..", "..", "docs", "usher.1")
+	if out := run(t, ".", mandoc, "-T", "lint", "-W", "warning", page); out != "" {
+		t.Error(out)
+	}
+	shown := run(t, ".", mandoc, "-T", "utf8", page)
+	for _, command := range []string{"serve", "account add", "config check", "backup"} {
+		if !strings.Contains(shown, command) {
+			t.Errorf("the page does not show usher %s", command)
+		}
+	}
+}
+
 // systemd reads the units.
 func TestUnits(t *testing.T) {
 	analyze := install.Need(t, "systemd-analyze", "install systemd")
