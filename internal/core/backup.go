@@ -103,17 +103,18 @@ func (c *Core) LastBackup(ctx context.Context) (time.Time, error) {
 func (c *Core) HasBackups() bool { return !c.DB.Shared() }
 
 // inPrivate calls do with a folder that only its owner can read, and removes that: in
-// the data folder, where the same text is anyway, or in the one for temporary files.
+// the data folder, where the same text is anyway, or in the one for temporary files. What
+// is left there when this process is killed is removed by the next one.
 func inPrivate(cfg Config, do func(dir string) error) error {
 	parent := cfg.Dir
 	if cfg.Database != "" {
 		parent = ""
 	}
-	dir, err := os.MkdirTemp(parent, "usher-copy-")
+	dir, remove, err := db.Private(parent, "usher-copy-")
 	if err != nil {
-		return fmt.Errorf("creating a folder for the copy: %w", err)
+		return err
 	}
-	return errors.Join(do(dir), os.RemoveAll(dir))
+	return errors.Join(do(dir), remove())
 }
 
 // Restore replaces the database by a copy that Backup wrote. The audit log of the
@@ -179,11 +180,11 @@ func recordRestore(ctx context.Context, tx *db.Tx, log *audit.Log, cfg Config, n
 
 // restoreShared replaces the content of a database that several nodes use.
 func restoreShared(ctx context.Context, cfg Config, path, name string, o CopyOptions) (err error) {
-	dir, err := os.MkdirTemp("", "usher-restore-")
+	dir, remove, err := db.Private("", "usher-restore-")
 	if err != nil {
-		return fmt.Errorf("creating a folder for the copy: %w", err)
+		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, remove()) }()
 	from, err := db.OpenCopy(ctx, db.Config{Dir: dir, Migrations: store.Migrations(), Logger: cfg.Logger}, path)
 	if err != nil {
 		return err

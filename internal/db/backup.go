@@ -45,11 +45,11 @@ func (d *DB) Backup(ctx context.Context, path string, told func(Progress)) (err 
 // export copies the database to an empty SQLite file, table by table, and compares the
 // two.
 func (d *DB) export(ctx context.Context, path string, told func(Progress)) (err error) {
-	dir, err := os.MkdirTemp(filepath.Dir(path), ".usher-backup-")
+	dir, remove, err := Private(filepath.Dir(path), ".usher-backup-")
 	if err != nil {
-		return fmt.Errorf("creating a folder for the copy: %w", err)
+		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, remove()) }()
 	out, err := Open(ctx, Config{Dir: dir, Migrations: d.migrations})
 	if err != nil {
 		return err
