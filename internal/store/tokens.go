@@ -238,16 +238,46 @@ func tokenWhere(s token.Selection) (condition string, args []any) {
 	return strings.Join(terms, " AND "), args
 }
 
+// together are how many tokens a statement of SetLastUsed names: few numbers, since
+// each statement stays prepared.
+var together = [...]int{256, 16, 1}
+
 // SetLastUsed implements token.Rows.
-func (Tokens) SetLastUsed(ctx context.Context, tx *db.Tx, h token.Hash, at time.Time) error {
-	err := tx.Exec(ctx, "UPDATE token SET last_used_at = $2 WHERE hash = $1 AND last_used_at < $2", h[:], millis(at))
-	if err != nil {
-		return fmt.Errorf("recording the use of a token: %w", err)
+func (Tokens) SetLastUsed(ctx context.Context, tx *db.Tx, at time.Time, tokens ...token.Hash) error {
+	for len(tokens) > 0 {
+		n := together[len(together)-1]
+		for _, most := range together {
+			if len(tokens) >= most {
+				n = most
+				break
+			}
+		}
+		if err := setLastUsed(ctx, tx, at, tokens[:n]); err != nil {
+			return err
+		}
+		tokens = tokens[n:]
 	}
-	err = tx.Exec(ctx, `UPDATE device SET last_seen_at = $2
-		WHERE last_seen_at < $2 AND id = (SELECT device_id FROM token WHERE hash = $1)`, h[:], millis(at))
+	return nil
+}
+
+func setLastUsed(ctx context.Context, tx *db.Tx, at time.Time, tokens []token.Hash) error {
+	args := []any{millis(at)}
+	var places strings.Builder
+	for i, h := range tokens {
+		if i > 0 {
+			places.WriteString(", ")
+		}
+		fmt.Fprintf(&places, "$%d", i+2)
+		args = append(args, h[:])
+	}
+	err := tx.Exec(ctx, "UPDATE token SET last_used_at = $1 WHERE hash IN ("+places.String()+") AND last_used_at < $1", args...)
 	if err != nil {
-		return fmt.Errorf("recording the use of a device: %w", err)
+		return fmt.Errorf("recording the use of tokens: %w", err)
+	}
+	err = tx.Exec(ctx, `UPDATE device SET last_seen_at = $1
+		WHERE last_seen_at < $1 AND id IN (SELECT device_id FROM token WHERE hash IN (`+places.String()+"))", args...)
+	if err != nil {
+		return fmt.Errorf("recording the use of devices: %w", err)
 	}
 	return nil
 }

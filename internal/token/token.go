@@ -83,9 +83,9 @@ type Rows interface {
 	// token of an account is the parent of, and the account's own whose parent is
 	// another's. It returns how many there were.
 	RevokeSwitched(ctx context.Context, tx *db.Tx, accountID int64) (int, error)
-	// SetLastUsed writes when a token, and with it its device, was last used. It
-	// ignores a token that is gone.
-	SetLastUsed(ctx context.Context, tx *db.Tx, h Hash, at time.Time) error
+	// SetLastUsed writes when tokens, and with them their devices, were last used:
+	// all at one time. It ignores tokens that are gone.
+	SetLastUsed(ctx context.Context, tx *db.Tx, at time.Time, tokens ...Hash) error
 }
 
 // Config is what a Service stands on.
@@ -338,7 +338,7 @@ func (s *Service) makeRoom(
 	ctx context.Context, tx *db.Tx, by audit.Actor, accountID, deviceID int64, kind Kind, stay []int64,
 ) error {
 	for h, at := range s.unrecorded.of(accountID) {
-		if err := s.rows.SetLastUsed(ctx, tx, h, at); err != nil {
+		if err := s.rows.SetLastUsed(ctx, tx, at, h); err != nil {
 			return err
 		}
 	}

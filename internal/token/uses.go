@@ -2,8 +2,7 @@ package token
 
 import (
 	"context"
-	"maps"
-	"slices"
+	"iter"
 	"sync"
 	"time"
 
@@ -88,15 +87,21 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// Flush records now when tokens were last used.
+// Flush records now when tokens were last used, to the second: those of one second
+// share their statements.
 func (s *Service) Flush(ctx context.Context) {
 	s.tally(ctx)
 	s.removeExpired(ctx)
 	last := s.unrecorded.take()
-	for some := range slices.Chunk(slices.Collect(maps.Keys(last)), usesAtOnce) {
+	bySecond := make(map[int64][]Hash)
+	for h, use := range last {
+		second := use.at.Unix()
+		bySecond[second] = append(bySecond[second], h)
+	}
+	for some := range parts(bySecond, usesAtOnce) {
 		err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-			for _, h := range some {
-				if err := s.rows.SetLastUsed(ctx, tx, h, last[h].at); err != nil {
+			for second, tokens := range some {
+				if err := s.rows.SetLastUsed(ctx, tx, time.Unix(second, 0), tokens...); err != nil {
 					return err
 				}
 			}
@@ -105,6 +110,30 @@ func (s *Service) Flush(ctx context.Context) {
 		if err != nil {
 			s.log.Error("cannot record when tokens were last used", "error", err)
 			return
+		}
+	}
+}
+
+// parts yields tokens in parts of at most so many, each still by second.
+func parts(bySecond map[int64][]Hash, most int) iter.Seq[map[int64][]Hash] {
+	return func(yield func(map[int64][]Hash) bool) {
+		part, room := make(map[int64][]Hash), most
+		for second, tokens := range bySecond {
+			for len(tokens) > 0 {
+				n := min(room, len(tokens))
+				part[second] = tokens[:n]
+				tokens, room = tokens[n:], room-n
+				if room > 0 {
+					continue
+				}
+				if !yield(part) {
+					return
+				}
+				part, room = make(map[int64][]Hash), most
+			}
+		}
+		if len(part) > 0 {
+			yield(part)
 		}
 	}
 }

@@ -160,7 +160,7 @@ func testUpsertAtOnce(t *testing.T, w *fixture) {
 // use records the use of a token.
 func (w *fixture) use(name string, at time.Time) {
 	w.t.Helper()
-	w.do(func(ctx context.Context, tx *db.Tx) error { return tokens.SetLastUsed(ctx, tx, hash(name), at) })
+	w.do(func(ctx context.Context, tx *db.Tx) error { return tokens.SetLastUsed(ctx, tx, at, hash(name)) })
 }
 
 func testToken(t *testing.T, w *fixture) {
@@ -366,6 +366,27 @@ func testSetLastUsed(t *testing.T, w *fixture) {
 		list, err := paging.Rows(devices.List(t.Context(), w, mia.ID, paging.Request{}))
 		must(t, err)
 		same(t, "when the device was last seen", list[0].LastSeenAt, later)
+	}
+	// Many at once, more than one statement names, and some that are gone.
+	several := []token.Hash{hash("gone"), hash("token")}
+	ids := []int64{id}
+	for i := range 20 {
+		name := fmt.Sprint("token ", i)
+		ids = append(ids, w.token(name, token.Row{AccountID: mia.ID, DeviceID: deviceID}))
+		several = append(several, hash(name))
+	}
+	other := w.token("other", token.Row{AccountID: mia.ID, DeviceID: deviceID})
+	last := later.Add(time.Minute)
+	w.do(func(ctx context.Context, tx *db.Tx) error { return tokens.SetLastUsed(ctx, tx, last, several...) })
+	for _, id := range ids {
+		got, err := tokens.Get(t.Context(), w, id)
+		must(t, err)
+		same(t, "when one of many tokens was last used", got.LastUsedAt, last)
+	}
+	got, err := tokens.Get(t.Context(), w, other)
+	must(t, err)
+	if got.LastUsedAt.Equal(last) {
+		t.Error("a token that was not used was last used with the others")
 	}
 }
 
