@@ -75,7 +75,20 @@ func (d *DB) Write(ctx context.Context, fn func(context.Context, *Tx) error) err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return <-j.done
+	err := <-j.done
+	d.noteFull(err)
+	return err
+}
+
+// noteFull logs that the disk of the database is full, and when it no longer is: what
+// callers are told does not say so.
+func (d *DB) noteFull(err error) {
+	switch {
+	case err == nil && d.full.Load() && d.full.CompareAndSwap(true, false):
+		d.log.Info("the disk of the database has room again")
+	case err != nil && isFull(err) && d.full.CompareAndSwap(false, true):
+		d.log.Error("the disk of the database is full: nothing is stored until there is room", "error", err)
+	}
 }
 
 // close lets the running batch finish and ends the loop.
@@ -207,6 +220,9 @@ func (c *committer) runJobs(ctx context.Context, first job) (waiting []job, done
 			j.done <- failed
 		}
 		if lost != nil {
+			if errors.Is(failed, ErrUnavailable) { // it is theirs, too
+				lost = fmt.Errorf("%w: %w", ErrUnavailable, lost)
+			}
 			// What failed is the other write's own business, and its kind not theirs.
 			return waiting, done, fmt.Errorf("another write (%s) ended the transaction: %w", failed.Error(), lost)
 		}

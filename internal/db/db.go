@@ -31,7 +31,8 @@ var (
 	// ErrClosed reports that the database has been closed.
 	ErrClosed = errors.New("the database is closed")
 	// ErrUnavailable reports that the database is on another machine and cannot
-	// be asked now. A write that returns it may have happened or not.
+	// be asked now, or that its disk is full. A write that returns it may have happened
+	// or not.
 	ErrUnavailable = fault.WithWait(
 		fault.New(fault.Unavailable, "the database cannot be reached now; try again in a moment"), time.Second)
 )
@@ -83,6 +84,7 @@ type DB struct {
 	follower *follower // nil: the committer polls the feed
 	grace    time.Duration
 	losses   atomic.Uint64
+	full     atomic.Bool  // the last write failed because the disk is full
 	release  func() error // lets go of the folder; nil if it is not held
 	mu       sync.RWMutex // guards watchers and stages
 	watchers []func(changes []Change, all bool)

@@ -94,6 +94,9 @@ func translate(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
+// isFull reports whether err means that the disk of the database is full.
+func isFull(err error) bool { return isSQLiteFull(err) || hasCode(err, diskFull) }
+
 // isLost reports whether err means that the database cannot do what was asked
 // now, and perhaps can in a moment.
 func isLost(err error) bool {
@@ -103,6 +106,9 @@ func isLost(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		return isLostCode(pg.Code)
+	}
+	if isFull(err) {
+		return true
 	}
 	var connect *pgconn.ConnectError
 	var network net.Error

@@ -315,6 +315,7 @@ const (
 	queryCanceled        = "57014"
 	readOnlyTransaction  = "25006"
 	idleInTransaction    = "25P03"
+	diskFull             = "53100"
 )
 
 // hasCode reports whether err is an error of PostgreSQL with one of these codes.

@@ -70,6 +70,13 @@ func openSQLite(cfg Config) (p pools, err error) {
 	return p, nil
 }
 
+// isSQLiteFull reports whether err means that the disk is full. The second code is that
+// of the index of the write-ahead log.
+func isSQLiteFull(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE)
+}
+
 // isSQLiteConflict reports whether err is a violated UNIQUE or PRIMARY KEY.
 func isSQLiteConflict(err error) bool {
 	var e *sqlite.Error

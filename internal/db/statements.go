@@ -75,7 +75,8 @@ func (s *statements) exec(ctx context.Context, query string, args ...any) (sql.R
 	if err != nil {
 		return nil, err
 	}
-	return stmt.ExecContext(ctx, args...)
+	res, err := stmt.ExecContext(ctx, args...)
+	return res, translate(err)
 }
 
 func (s *statements) query(ctx context.Context, query string, args ...any) (*Rows, error) {
@@ -87,7 +88,7 @@ func (s *statements) query(ctx context.Context, query string, args ...any) (*Row
 		return nil, err
 	}
 	rows, err := stmt.QueryContext(ctx, args...)
-	return &Rows{rows}, err
+	return &Rows{rows}, translate(err)
 }
 
 // queryOnce is query for a statement that does not stay prepared.

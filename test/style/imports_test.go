@@ -50,6 +50,7 @@ var layers = []layer{
 		{"bench/http/argon2id", "account"},
 		{"bench/http/bare", ""},
 		{"bench/scale", "db/pgtest glyph test/http/binary"},
+		{"bench/model", ""},
 	}},
 	{"what starts the built binary, and PostgreSQL", []row{
 		{"test/http/binary", ""},

@@ -181,6 +181,14 @@ func (s *Server) Promote(t testing.TB) {
 	Exec(t, s.URL("postgres"), "SELECT pg_promote()")
 }
 
+// Give gives a folder to the user that the server runs as.
+func (s *Server) Give(dir string) error {
+	if s.owner == nil {
+		return nil
+	}
+	return os.Chown(dir, int(s.owner.Uid), int(s.owner.Gid))
+}
+
 // own gives the folder to a user who may run PostgreSQL: root may not.
 func (s *Server) own() error {
 	if os.Geteuid() != 0 {
@@ -194,7 +202,7 @@ func (s *Server) own() error {
 		uid, _ := strconv.Atoi(u.Uid)
 		gid, _ := strconv.Atoi(u.Gid)
 		s.owner = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-		return os.Chown(s.dir, uid, gid)
+		return s.Give(s.dir)
 	}
 	return errors.New("there is no user but root to run PostgreSQL as")
 }

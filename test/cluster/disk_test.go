@@ -1,0 +1,212 @@
+//go:build faults && linux
+
+package cluster_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/usher-auth/usher/internal/db/pgtest"
+)
+
+// diskSize is the size of a disk that fills up.
+const diskSize = 64 << 20
+
+// inNamespace runs a test in another process that has a mount namespace of its own,
+// where run may mount; the mounts end with it.
+func inNamespace(t *testing.T, run func()) {
+	t.Helper()
+	const variable = "CLUSTER_IN_NAMESPACE"
+	if os.Getenv(variable) == t.Name() {
+		if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+			t.Fatal(err)
+		}
+		run()
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=10m")
+	cmd.Env = append(os.Environ(), variable+"="+t.Name())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	if id := os.Geteuid(); id != 0 {
+		const sysAdmin = 21
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: id, HostID: id, Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}}
+		cmd.SysProcAttr.AmbientCaps = []uintptr{sysAdmin}
+	}
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Errorf("in a mount namespace: %v", err)
+	}
+}
+
+// disk is a small file system.
+type disk struct {
+	t   *testing.T
+	dir string
+}
+
+// newDisk mounts one that every user may write to.
+func newDisk(t *testing.T) disk {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "usher-disk-")
+	if err == nil {
+		err = errors.Join(os.Chmod(dir, 0o755), syscall.Mount("usher-disk", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=1777", diskSize)))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = errors.Join(syscall.Unmount(dir, syscall.MNT_DETACH), os.Remove(dir)) })
+	return disk{t, dir}
+}
+
+// fill leaves no room.
+func (d disk) fill() {
+	f, err := os.Create(filepath.Join(d.dir, "ballast"))
+	if err != nil {
+		d.t.Error(err)
+		return
+	}
+	for size := 1 << 20; size > 0; {
+		if _, err := f.Write(make([]byte, size)); errors.Is(err, syscall.ENOSPC) {
+			size /= 2
+		} else if err != nil {
+			d.t.Error(err)
+			break
+		}
+	}
+	_ = f.Close()
+}
+
+// empty undoes fill.
+func (d disk) empty() {
+	if err := os.Remove(filepath.Join(d.dir, "ballast")); err != nil {
+		d.t.Error(err)
+	}
+}
+
+// full is the fault. Clients work on; a client of its own signs in until it is
+// refused, as it must be, with when to try again; then, tokens are checked. When there
+// is room again, all works within seconds.
+func (s *scene) full(d disk) {
+	const name = "the disk of the database is full"
+	s.fault(name, *between, func() {
+		d.fill()
+		s.awaitRefusal()
+		s.checkEverywhere()
+		s.enter(name + ": after the first refusal")
+	}, d.empty)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		before := len(s.tokens)
+		if s.signIn(s.t.Context(), "after"); len(s.tokens) > before {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Error("with room on the disk again, nobody can sign in")
+			return
+		}
+	}
+}
+
+// awaitRefusal signs in until that is refused.
+func (s *scene) awaitRefusal() {
+	for range 500 {
+		res, err := http.PostForm(s.nodes[0]+"/api/v2/users/signin?X-Plex-Client-Identifier="+fmt.Sprint("filler-", time.Now().UnixNano()),
+			url.Values{"login": {"mia"}, "password": {password}})
+		if err != nil {
+			s.t.Error(err)
+			return
+		}
+		_ = res.Body.Close()
+		switch {
+		case res.StatusCode == http.StatusServiceUnavailable:
+			if res.Header.Get("Retry-After") == "" {
+				s.t.Error("the refusal does not say when to try again")
+			}
+			return
+		case res.StatusCode != http.StatusCreated:
+			s.t.Errorf("a sign-in on a full disk: %s, want 503", res.Status)
+			return
+		}
+	}
+	s.t.Error("500 sign-ins fit on a full disk: the test proves nothing")
+}
+
+// judgeFull is the verdict on a scene with a full disk.
+func (s *scene) judgeFull() {
+	for _, err := range s.finish() {
+		s.t.Error(err)
+	}
+	s.c.usher("", "audit", "verify")
+	s.t.Log(s.table())
+	for _, w := range s.windows {
+		if w.failed > clients {
+			s.t.Errorf("%s: %d requests failed without a word", w.name, w.failed)
+		}
+	}
+}
+
+// checkEverywhere checks a token at each node.
+func (s *scene) checkEverywhere() {
+	for _, node := range s.nodes {
+		if status, body := send(s.t.Context(), "GET", node+"/api/v2/user", "checker", s.tokens[0].text, nil); status != http.StatusOK {
+			s.t.Errorf("on a full disk, a token's check has status %d: %s", status, body)
+		}
+	}
+}
+
+// The disk of PostgreSQL's tables fills up while three nodes work. Its log is on
+// another disk: without room for that, PostgreSQL ends.
+func TestFullDisk(t *testing.T) {
+	inNamespace(t, func() {
+		server, err := pgtest.Start("fsync=on")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Stop()
+		d := newDisk(t)
+		space := filepath.Join(d.dir, "tables")
+		if err := errors.Join(os.Mkdir(space, 0o700), server.Give(space)); err != nil {
+			t.Fatal(err)
+		}
+		admin, err := sql.Open("pgx", server.URL("postgres"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer admin.Close()
+		for _, statement := range []string{"CREATE TABLESPACE small LOCATION '" + space + "'", "CREATE DATABASE small TABLESPACE small"} {
+			if _, err := admin.ExecContext(context.Background(), statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := newCluster(t)
+		c.address = server.URL("small")
+		s := newScene(t, c, usherBinary, haproxy, c.address, c.address, c.address)
+		time.Sleep(*between)
+		s.full(d)
+		s.judgeFull()
+	})
+}
+
+// The disk of one node on SQLite fills up.
+func TestFullDiskSQLite(t *testing.T) {
+	inNamespace(t, func() {
+		d := newDisk(t)
+		c := &cluster{t: t, keyFile: filepath.Join(d.dir, "data", "usher.key")}
+		s := newScene(t, c, usherBinary, haproxy, c.address)
+		time.Sleep(*between)
+		s.full(d)
+		s.judgeFull()
+	})
+}
