@@ -9,7 +9,7 @@ FUZZTIME    := 3s
 # the race detector, which halves the time of the tests; what usher shares with it is.
 UNWATCHED   := modernc.org/...=-race=false
 
-.PHONY: help test check portable unit reach soak keyring fuzz crash cluster clients clients-all schemathesis mutate browser deploy bench bench-scale bench-sqlite build release
+.PHONY: help test check portable unit reach soak keyring fuzz crash cluster clients clients-all schemathesis mutate browser deploy bench bench-scale bench-plan bench-sqlite build release
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -107,7 +107,11 @@ bench: ## usher beside a bare net/http server, with wrk
 
 bench-scale: ## start, pages and look-ups with 1,000 and with 1,000,000 accounts, one to three nodes, both engines (half an hour)
 	@scripts/need go postgresql
-	go run ./bench/scale
+	go run ./bench/scale -json bench/plan/measured.json
+
+bench-plan: ## what saturates first, from the last measurement, with plots in docs
+	@scripts/need go
+	go -C bench/plan run . -out ../../docs
 
 bench-sqlite: ## the SQLite drivers that usher could use, side by side
 	@scripts/need go gcc

@@ -62,7 +62,7 @@ func postgres(server *pgtest.Server) engine {
 			"{random}", "sha256(uuid_send(gen_random_uuid()))",
 		),
 		// The rows fit each other: to check every reference would take half of the time.
-		before: []string{"SET session_replication_role = replica", "SET maintenance_work_mem = '256MB'"},
+		before: []string{"CREATE EXTENSION IF NOT EXISTS pg_stat_statements", "SET session_replication_role = replica", "SET maintenance_work_mem = '256MB'"},
 		after: []string{
 			"SELECT setval(pg_get_serial_sequence('device', 'id'), (SELECT MAX(id) FROM device))",
 			"SELECT setval(pg_get_serial_sequence('source', 'id'), (SELECT MAX(id) FROM source))",

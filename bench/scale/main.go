@@ -28,7 +28,7 @@ func main() {
 	sizes := flag.String("sizes", "1000,1000000", "numbers of accounts, the smallest first")
 	dir := flag.String("dir", "", "folder for the databases, which the next run uses again (default a temporary one)")
 	file := flag.String("json", "", "file for the measurements, which bench/plan reads")
-	parts := flag.String("parts", "sizes,nodes", "what is measured: sizes, nodes")
+	parts := flag.String("parts", "sizes,nodes,uses", "what is measured: sizes, nodes, uses")
 	only := flag.Bool("fill", false, "only make the databases")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -100,6 +100,15 @@ func run(ctx context.Context, o options) (good bool, err error) {
 				return false, err
 			}
 		}
+		if strings.Contains(o.parts, "uses") {
+			use, err := ws[len(ws)-1].use(ctx)
+			if err != nil {
+				return false, err
+			}
+			all.Uses = append(all.Uses, use)
+			fmt.Printf("%s: to write that a token was used takes %.0f µs of the one writer, and %.0f µs of PostgreSQL.\n\n",
+				use.Engine, use.Wall, use.Database)
+		}
 	}
 	if o.file == "" {
 		return good, nil
@@ -140,18 +149,13 @@ func (w *world) allNodes(ctx context.Context, all *Measurements) error {
 		return err
 	}
 	all.Costs = append(all.Costs, costs...)
-	use, err := w.use(ctx)
-	if err != nil {
-		return err
-	}
-	all.Uses = append(all.Uses, use)
 	fmt.Printf("| %s | nodes | requests/s | µs of the nodes | µs of PostgreSQL | queries/1,000 | cache hits, %% | commits/s |\n", w.engine.name)
 	fmt.Println("|---|---|---|---|---|---|---|---|")
 	for _, c := range costs {
 		fmt.Printf("| %s | %d | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f |\n",
 			c.Kind, c.Nodes, c.Rate, c.Node, c.Database, c.Queries, c.Hits, c.Commits)
 	}
-	fmt.Printf("\nTo write that a token was used takes %.0f µs of the one writer, and %.0f µs of PostgreSQL.\n\n", use.Wall, use.Database)
+	fmt.Println()
 	return nil
 }
 

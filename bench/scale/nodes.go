@@ -220,11 +220,6 @@ func (w *world) costs(ctx context.Context, nodes ...int) (all []Cost, err error)
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, w.db.Close()) }()
-	if w.engine.leader != 0 {
-		if _, err := w.db.ExecContext(ctx, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements"); err != nil {
-			return nil, err
-		}
-	}
 	var gone atomic.Int64
 	for _, k := range kinds(&gone) {
 		for _, n := range nodes {

@@ -1,0 +1,72 @@
+package model_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/usher-auth/usher/bench/model"
+)
+
+func near(t *testing.T, what string, got, want float64) {
+	t.Helper()
+	if math.Abs(got-want) > 1e-9*max(1, math.Abs(want)) {
+		t.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+// The inputs are round, so that every value can be computed by hand.
+var (
+	inputs = model.Inputs{
+		Check: 20, TokenMiss: 80, AccountMiss: 100, TokenRead: 40, AccountRead: 60,
+		Write: 400, WriteDatabase: 500, WriteTurn: 1000, UseDatabase: 100, UseTurn: 200, SignIn: 20_000,
+		AccountBytes: 800, TokenBytes: 250,
+	}
+	machines = model.Machines{
+		NodeCores: 4, DatabaseCores: 8, TokenCache: 200_000, AccountCache: 4000, TokenEntry: 160, Base: 68e6, Memory: 1e9,
+	}
+	demand = model.Demand{Accounts: 10_000, Tokens: 500_000, Active: 0.8, Checks: 10_000, SignIns: 10, Writes: 20}
+)
+
+func TestByHand(t *testing.T) {
+	// Of 400,000 active tokens, half are in memory; of 8,000 active accounts, half.
+	// A check takes 20 + 0.5×80 + 0.5×100 = 110 µs of a node, and 0.5×40 + 0.5×60 = 50
+	// of the database.
+	load := model.Of(inputs, machines, demand, 2)
+	// 10,000×110 + 20×400 + 10×20,000 = 1,308,000 µs, of 2×4 seconds.
+	near(t, "the nodes' processors", load.NodeCPU, 1_308_000/8e6)
+	// A node has 5,000 checks a second, 300,000 a minute, of 400,000 tokens: it sees
+	// 1 − e^(−0.75) of them. A sixtieth of those each second is 3517.8, more than
+	// 100,000 each half minute.
+	near(t, "uses of a node", model.Uses(demand, 2), 100_000/30.0)
+	// 10,000×50 + 30×500 + 6,666.7×100.
+	near(t, "the database's processors", load.DatabaseCPU, (500_000+15_000+2_000_000.0/3)/8e6)
+	// 30×1,000 + 6,666.7×200.
+	near(t, "the writer", load.Writer, (30_000+4_000_000.0/3)/1e6)
+	// 68 MB + 200,000×160.
+	near(t, "memory", load.Memory, 0.1)
+	name, used := load.Fullest()
+	if name != model.Writer || used != load.Writer {
+		t.Errorf("the fullest is %s", name)
+	}
+	// 8 MB and 125 MB.
+	near(t, "storage", model.Storage(inputs, demand), 133e6)
+}
+
+// With everything in memory and nothing written, only the nodes work: 70 % of their
+// time.
+func TestMost(t *testing.T) {
+	d := demand
+	d.Tokens, d.Accounts, d.SignIns, d.Writes = 1000, 100, 0, 0
+	in := inputs
+	in.UseTurn, in.UseDatabase = 0, 0
+	for _, nodes := range []float64{1, 2, 3} {
+		checks, name := model.Most(in, machines, d, nodes)
+		near(t, "checks a second", math.Round(checks), nodes*4*1e6*0.7/20)
+		if name != model.NodeCPU {
+			t.Errorf("with %v nodes, first is %s", nodes, name)
+		}
+	}
+	// A few tokens that are used all the time are noted once a minute each.
+	near(t, "uses", model.Uses(model.Demand{Tokens: 600, Active: 1, Checks: 1e6}, 1), 10)
+	near(t, "uses without tokens", model.Uses(model.Demand{Checks: 1e6}, 1), 0)
+}
