@@ -255,6 +255,7 @@ func TestProofURL(t *testing.T) {
 			"https://app.example.org/#pinProof=1":                  true,
 			"https://app.example.org/" + strings.Repeat("x", 2024): true,
 			"https://app.example.org/" + strings.Repeat("x", 2025): false,
+			"https://a~b.example.org/":                             true,
 			"https://shélf.example.org/":                           false,
 			"https://app。example.org/":                             false,
 			"https://app%2eexample.org/":                           false,
