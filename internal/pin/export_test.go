@@ -1,6 +1,9 @@
 package pin
 
-import "time"
+import (
+	"io"
+	"time"
+)
 
 // What the arithmetic of guessing rests on.
 const (
@@ -33,3 +36,6 @@ var (
 	ParseProofURL = parseProofURL
 	WithProof     = withProof
 )
+
+// NewID draws an ID.
+func NewID(random io.Reader) int64 { return newID(random) }

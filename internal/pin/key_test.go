@@ -1,12 +1,18 @@
 package pin_test
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/devicekey"
 	"github.com/usher-auth/usher/internal/devicekey/devicekeytest"
@@ -94,6 +100,44 @@ func TestPINWithKeyAtOnce(t *testing.T) {
 			if jwt != jwts[0] || w.whose(t, jwt) != w.mia.AccountID {
 				t.Errorf("the polls give different JWTs, or such as are not good: %q and %q", jwts[0], jwt)
 			}
+		}
+	})
+}
+
+// Attack: two people link a PIN at the same moment, when both have seen that it waits.
+func TestLinkedByOneOfTwo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// In a file, so that one reads while another writes.
+		c := coretest.New(t, core.Config{FailedTries: tries, Now: time.Now, Dir: t.TempDir()})
+		w := &fixture{Service: c.PINs, Core: c}
+		w.mia, w.noa = w.person("mia"), w.person("noa")
+		p := w.start(t, "tv", true)
+		hold, held := make(chan struct{}), make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			err := w.DB.Write(t.Context(), func(context.Context, *db.Tx) error { close(held); <-hold; return nil })
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		<-held
+		var errs [2]error
+		for i, by := range []audit.Actor{w.mia, w.noa} {
+			wg.Go(func() { errs[i] = w.Link(t.Context(), by, p.Code) })
+		}
+		synctest.Wait() // both have found it, and wait to write
+		close(hold)
+		wg.Wait()
+		if (errs[0] == nil) == (errs[1] == nil) {
+			t.Fatalf("linking gave %v and %v, want one error", errs[0], errs[1])
+		}
+		gone(t, "the one who came later", errors.Join(errs[:]...))
+		tok, err := w.poll(t, p.ID, "tv")
+		if want := []int64{w.mia.AccountID, w.noa.AccountID}[slices.Index(errs[:], nil)]; err != nil || w.whose(t, tok) != want {
+			t.Errorf("the token is good for account %d, %v; want %d", w.whose(t, tok), err, want)
+		}
+		if counts, err := w.Tokens.Count(t.Context()); err != nil || counts.Access != 1 {
+			t.Errorf("there are %+v, %v; want one token", counts, err)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package pin_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,7 +10,10 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/pin"
 )
 
@@ -374,4 +378,77 @@ func FuzzNormal(f *testing.F) {
 			t.Errorf("Normal(%q) = %q, and Normal of that %q", typed, code, again)
 		}
 	})
+}
+
+// From one network, 30 PINs with short codes are started at once, and one every 20
+// seconds; of those with long codes, ten times as many. A hundred wrong codes are
+// tried at once, whoever tries them, and one every 18 seconds.
+func TestLimitsOfANetwork(t *testing.T) {
+	inFixture(t, tries, func(t *testing.T, w *fixture) {
+		d := device.Device{ClientIdentifier: "tv", Address: "192.0.2.1"}
+		start := func(strong bool) func(int64) error {
+			return func(int64) error { _, err := w.Start(t.Context(), d, strong, ""); return err }
+		}
+		for _, test := range []struct {
+			name string
+			do   func(i int64) error
+			want int
+			wait time.Duration
+		}{
+			{"short codes", start(false), 30, 20 * time.Second},
+			{"long codes", start(true), 300, time.Second},
+			{"wrong codes", func(i int64) error {
+				err := w.Link(t.Context(), audit.Actor{AccountID: 1000 + i, Address: "192.0.2.1"}, "CCCC")
+				if errors.Is(err, pin.ErrNotFound) {
+					return nil
+				}
+				return err
+			}, 100, 18 * time.Second},
+		} {
+			n := 0
+			var err error
+			for ; n <= 400 && err == nil; n++ {
+				err = test.do(int64(n))
+			}
+			if n-1 != test.want || fault.WaitOf(err) != test.wait {
+				t.Errorf("%s: after %d: %v with a wait of %v; want %d and %v", test.name, n-1, err, fault.WaitOf(err), test.want, test.wait)
+			}
+			time.Sleep(test.wait)
+			if err := test.do(500); err != nil {
+				t.Errorf("%s: after that wait: %v", test.name, err)
+			}
+			if err := test.do(501); fault.WaitOf(err) != test.wait {
+				t.Errorf("%s: one more: %v with a wait of %v, want %v", test.name, err, fault.WaitOf(err), test.wait)
+			}
+		}
+	})
+}
+
+// A PIN begins by the clock of the server.
+func TestClock(t *testing.T) {
+	c := coretest.New(t, core.Config{})
+	p, err := c.PINs.Start(t.Context(), device.Device{ClientIdentifier: "tv"}, false, "")
+	if want := c.Clock.Now().Add(pin.ShortTTL); err != nil || !p.ExpiresAt.Equal(want) {
+		t.Errorf("it ends at %v, %v; want %v", p.ExpiresAt, err, want)
+	}
+	c.Clock.Advance(pin.ShortTTL)
+	if _, _, err := c.PINs.Get(t.Context(), p.ID, "tv", "192.0.2.1"); !errors.Is(err, pin.ErrNotFound) {
+		t.Errorf("at its end: %v, want ErrNotFound", err)
+	}
+}
+
+// An ID has 31 bits, and is not 0, which stands for none.
+func TestIDs(t *testing.T) {
+	for _, test := range []struct {
+		bits []byte
+		want int64
+	}{
+		{[]byte{0, 0, 0, 2}, 1},
+		{[]byte{0xff, 0xff, 0xff, 0xff}, 1<<31 - 1},
+		{[]byte{0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 6}, 3},
+	} {
+		if got := pin.NewID(bytes.NewReader(test.bits)); got != test.want {
+			t.Errorf("of the bits %x, the ID is %d, want %d", test.bits, got, test.want)
+		}
+	}
 }

@@ -113,3 +113,16 @@ func TestUsesAreBounded(t *testing.T) {
 		t.Errorf("%d were taken, or were taken twice", got)
 	}
 }
+
+// What is read while another token is revoked is cached all the same.
+func TestReadBesideARevocation(t *testing.T) {
+	t.Parallel()
+	h, other := inShard(1), inShard(2)
+	other[0]++ // in another shard
+	c := newCache(0)
+	_, _, _, generation := c.get(h, 0)
+	c.forget([]db.Change{{Topic: Topic, Key: other.Key()}}, false)
+	if c.put(h, entry{accountID: 7}, generation); !c.cached(h) {
+		t.Error("what was read while another token was revoked is not cached")
+	}
+}

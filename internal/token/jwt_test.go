@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/signing"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -252,4 +255,52 @@ func TestDeviceHoldsTenKeys(t *testing.T) {
 	if len(good) != token.PerDevice || good[0] != "1" {
 		t.Errorf("the keys %v are good, want all but the first", good)
 	}
+}
+
+// A node that nobody shares its database with keeps no key of transient tokens there.
+func TestNoKeyIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newFixture(t, core.Config{Now: time.Now})
+		if err := w.ShareKey(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { w.Run(ctx) })
+		time.Sleep(2 * time.Minute)
+		cancel()
+		wg.Wait()
+		var n int
+		if err := w.DB.QueryRow(t.Context(), "SELECT COUNT(*) FROM transient_key").Scan(&n); err != nil || n != 0 {
+			t.Errorf("%d keys are stored, %v; want none", n, err)
+		}
+		if err := w.WithdrawKey(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A JWT that was verified before is not taken for good once the key that signed it is
+// gone.
+func TestJWTEndsWithItsSigner(t *testing.T) {
+	w := newFixture(t, core.Config{})
+	p := w.verify(t, w.signIn(t, "tv"))
+	_, h, err := w.key(t, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwt := w.issueJWT(t, token.NewJWT{Key: h})
+	w.verify(t, jwt)
+	err = w.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		var id string
+		if err := tx.QueryRow(ctx, "SELECT id FROM signing_key").Scan(&id); err != nil {
+			return err
+		}
+		tx.Touch(signing.Topic, id)
+		return tx.Exec(ctx, "DELETE FROM signing_key")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, w.Service, "a JWT of a key that is gone", jwt)
 }

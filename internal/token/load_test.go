@@ -99,3 +99,28 @@ func TestStampedeOnASlowDatabase(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// Whoever comes a tenth of a second after a question has begun asks anew; a moment
+// before, they wait for its answer.
+func TestWhoJoinsALoad(t *testing.T) {
+	for after, want := range map[time.Duration]int64{joinWithin - 1: 1, joinWithin: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			c, h := newCache(0), HashOf("t")
+			var wg sync.WaitGroup
+			answer := make(chan struct{})
+			wg.Go(func() {
+				_, _ = c.load(t.Context(), h, 0, func() (entry, error) { <-answer; return entry{tokenID: 1}, nil })
+			})
+			time.Sleep(after)
+			wg.Go(func() {
+				e, err := c.load(t.Context(), h, 0, func() (entry, error) { return entry{tokenID: 2}, nil })
+				if err != nil || e.tokenID != want {
+					t.Errorf("%v after the first, the answer is %d, %v; want %d", after, e.tokenID, err, want)
+				}
+			})
+			synctest.Wait()
+			close(answer)
+			wg.Wait()
+		})
+	}
+}
