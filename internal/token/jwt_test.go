@@ -208,6 +208,27 @@ func TestKeyTakesThePlaceOfItsToken(t *testing.T) {
 	}
 }
 
+// A key whose token a person signed in ends with nothing but itself.
+func TestKeyOfASignIn(t *testing.T) {
+	w := newFixture(t, core.Config{})
+	tv := w.signIn(t, "tv")
+	p := w.verify(t, tv)
+	id, h, err := w.key(t, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := w.succeed(t, id, p.DeviceID, p.TokenID); n != 1 {
+		t.Errorf("the first JWT ended %d tokens, want 1", n)
+	}
+	refused(t, w.Service, "the token that is replaced", tv)
+	jwt := w.issueJWT(t, token.NewJWT{Key: h})
+	w.verify(t, jwt)
+	if err := w.Revoke(t.Context(), w.by(), id); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, w.Service, "a JWT of a key that is revoked", jwt)
+}
+
 // Attack: the key of a device names a token that it does not end with as the one that
 // it replaces, and lives on when its parent is revoked.
 func TestKeyReplacesNoOtherToken(t *testing.T) {
