@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
@@ -135,5 +136,32 @@ func TestNoAncestorMakesRoom(t *testing.T) {
 	})
 	if fault.KindOf(err) != fault.Conflict {
 		t.Errorf("one more when all of them led to it: %v, want an error of the kind Conflict", err)
+	}
+}
+
+// A token that a test kit has chosen is one like those that are drawn, and the log has
+// it.
+func TestIssueKnown(t *testing.T) {
+	w := newFixture(t, core.Config{})
+	for tok, good := range map[plexauth.Secret]bool{
+		"abcdefghijklmnopqrsT": true, "0123456789012345678Z": true, "": false, "abcdefghijklmnopqrs": false,
+		"abcdefghijklmnopqrstu": false, "abcdefghij-lmnopqrst": false, "-bcdefghijklmnopqrst": false, "abcdefghijklmnopqrs_": false,
+	} {
+		d := device.Device{ClientIdentifier: "tv"}
+		before, err := w.Audit.List(t.Context(), audit.Query{Events: []audit.Kind{audit.SignIn}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = w.IssueKnown(t.Context(), w.by(), w.mia.ID, d, tok)
+		after, listing := w.Audit.List(t.Context(), audit.Query{Events: []audit.Kind{audit.SignIn}})
+		if listing != nil {
+			t.Fatal(listing)
+		}
+		if got := w.alive(t, tok); got != good || (err == nil) != good || (len(after)-len(before) == 1) != good {
+			t.Errorf("%q: it is there: %v, %v, with %d events; want %v", string(tok), got, err, len(after)-len(before), good)
+		}
+		if err != nil && fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%q: %v, want an error of the kind Invalid", string(tok), err)
+		}
 	}
 }
