@@ -101,6 +101,11 @@ func TestFailedFlushIsLogged(t *testing.T) {
 	tok := w.signIn(t, "tv")
 	w.Clock.Advance(time.Hour)
 	w.verify(t, tok)
+	if w.Flush(t.Context()); log.Len() > 0 {
+		t.Errorf("after nothing has failed, the log has %q", log.String())
+	}
+	w.Clock.Advance(time.Hour)
+	w.verify(t, tok)
 	if err := w.DB.Close(); err != nil {
 		t.Fatal(err)
 	}
