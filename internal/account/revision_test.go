@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,5 +89,34 @@ func TestWrongPasswordsOfANetwork(t *testing.T) {
 	}
 	if err := try(101); fault.WaitOf(err) != 6*time.Second {
 		t.Errorf("one more: %v with a wait of %v, want 6s", err, fault.WaitOf(err))
+	}
+}
+
+// A name that stays is no change, and not in the log.
+func TestSameNamesAreNoChange(t *testing.T) {
+	w := newFixture(t, core.Config{})
+	for _, step := range []struct {
+		name                    string
+		do                      func() error
+		username, email, logged string
+	}{
+		{"the same username", func() error { return w.Rename(t.Context(), operator, w.mia.ID, "Mia") }, "Mia", "Mia@Example.org", ""},
+		{"the same address", func() error { return w.SetEmail(t.Context(), operator, w.mia.ID, "Mia@Example.org") }, "Mia", "Mia@Example.org", ""},
+		{"another case", func() error { return w.Rename(t.Context(), operator, w.mia.ID, "MIA") }, "MIA", "Mia@Example.org", "account.changed"},
+		{"another username", func() error { return w.Rename(t.Context(), operator, w.mia.ID, "Maria") }, "Maria", "Mia@Example.org", "account.changed"},
+		{"another address", func() error { return w.SetEmail(t.Context(), operator, w.mia.ID, "m@example.org") }, "Maria", "m@example.org", "account.changed"},
+	} {
+		before := w.rows(t)
+		if err := step.do(); err != nil {
+			t.Errorf("%s: %v", step.name, err)
+		}
+		event, _, _ := strings.Cut(strings.Join(w.rows(t)[len(before):], "\n"), "|")
+		if event != step.logged {
+			t.Errorf("%s: the log has %q, want %q", step.name, event, step.logged)
+		}
+		a, err := w.Get(t.Context(), w.mia.ID)
+		if err != nil || a.Username != step.username || a.Title != step.username || a.Email != step.email {
+			t.Errorf("%s: %s (%s), %s, %v; want %s, %s", step.name, a.Username, a.Title, a.Email, err, step.username, step.email)
+		}
 	}
 }
