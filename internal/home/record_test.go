@@ -32,8 +32,11 @@ func (h *house) since(n int) (events []string, all int) {
 		if !strings.HasPrefix(string(e.Event), "home") {
 			continue
 		}
-		detail, _, _ := strings.Cut(e.Detail, "the home of account ")
-		detail = strings.TrimRight(detail, ", 0123456789") // which token or account it is
+		detail, of, _ := strings.Cut(e.Detail, ", the home of account ")
+		if of == "" {
+			detail = strings.TrimPrefix(detail, "the home of account ")
+		}
+		detail = strings.TrimRight(detail, " 0123456789") // which token or account it is
 		events = append(events, fmt.Sprintf("%s of %s: %s", e.Event, names[e.AccountID], detail))
 	}
 	return events, len(list)
@@ -55,6 +58,14 @@ func TestRecorded(t *testing.T) {
 		{"a switch", func() error { _, err := h.become("ada", "kid", ""); return err }, []string{"home.switched of kid: token"}},
 		{"a home of zoe's", func() error { return h.Homes.ResetPIN(t.Context(), h.by, zoe, "7777") }, []string{"home.joined of zoe: owner", "home-pin.changed of zoe: "}},
 		{"zoe joins ada's", func() error { return h.Homes.Join(t.Context(), h.operator, ada, zoe, false) }, []string{"home.joined of zoe: member"}},
+		{"a restriction", func() error { return h.Homes.Restrict(t.Context(), h.by, ada, h.id("kid"), "teen") }, []string{"home.changed of kid: restriction teen"}},
+		{"the same restriction", func() error { return h.Homes.Restrict(t.Context(), h.by, ada, h.id("kid"), "teen") }, nil},
+		{"no restriction", func() error { return h.Homes.Restrict(t.Context(), h.by, ada, h.id("kid"), "") }, []string{"home.changed of kid: restriction none"}},
+		{"an admin", func() error { return h.Homes.SetAdmin(t.Context(), h.by, ada, h.id("mia"), true) }, []string{"home.changed of mia: admin"}},
+		{"an admin who is one", func() error { return h.Homes.SetAdmin(t.Context(), h.by, ada, h.id("mia"), true) }, nil},
+		{"an admin no more", func() error { return h.Homes.SetAdmin(t.Context(), h.by, ada, h.id("eve"), false) }, []string{"home.changed of eve: member"}},
+		{"a member leaves", func() error { return h.Homes.Remove(t.Context(), h.by, h.ids["eve"], h.id("eve")) }, []string{"home.left of eve: member"}},
+		{"a managed user is removed", func() error { return h.Homes.Remove(t.Context(), h.by, ada, h.id("kid")) }, []string{"home.left of kid: "}},
 	} {
 		_, before := h.since(0)
 		if err := test.do(); err != nil {
