@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"testing"
@@ -15,6 +16,8 @@ func runtimeSlots() int { return runtime.GOMAXPROCS(0) }
 // counted.
 func TestNoBurst(t *testing.T) {
 	now := time.Now()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel() // whatever would wait fails
 	for _, burst := range []int{0, -1} {
 		f := &guard.Failures{Burst: burst, Refill: time.Minute}
 		for range 10 {
@@ -22,7 +25,7 @@ func TestNoBurst(t *testing.T) {
 			if wait := f.Take("mia", now); wait != 0 {
 				t.Fatalf("burst %d: an attempt must wait for %v", burst, wait)
 			}
-			attempt, wait, err := f.Begin(t.Context(), "mia", now)
+			attempt, wait, err := f.Begin(ended, "mia", now)
 			if attempt.Failed(now); err != nil || wait != 0 {
 				t.Fatalf("burst %d: an attempt begins after %v, %v", burst, wait, err)
 			}
