@@ -2,7 +2,7 @@
 // that keep people out: gremlins changes one operator at a time, and the tests of
 // that package must notice.
 //
-//	make mutate                          # every package, half an hour
+//	make mutate                          # every package, an hour or more
 //	make mutate PACKAGE=internal/seal    # one of them
 //
 // A change that no test of the package notices is a survivor. Of 100 changes, 90
