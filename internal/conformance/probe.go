@@ -21,8 +21,6 @@ const (
 	timeout = 10 * time.Second
 	// maxBody is how much of an answer is read.
 	maxBody = 4 << 20
-	// cleaning is how long removing what was added may take.
-	cleaning = 15 * time.Second
 )
 
 // probe sends the requests of a run, and has what its checks share.
@@ -31,9 +29,9 @@ type probe struct {
 	http    *http.Client
 	run     string // tells the run's devices and names from those of another
 	devices int
-	main    *device                 // signed in with Config.Token, or by a sign-in
-	secrets []string                // what reasons must not have in them
-	added   []func(context.Context) // removes what a check has added
+	main    *device   // signed in with Config.Token, or by a sign-in
+	secrets []string  // what reasons must not have in them
+	added   []request // remove what checks have added
 }
 
 // device is a client identifier with a token.
@@ -76,17 +74,15 @@ func (p *probe) blank(text string) string {
 
 // cleanUp removes what checks have added, the last one first.
 func (p *probe) cleanUp(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, cleaning)
-	defer cancel()
 	for i := len(p.added); i > 0; i-- {
-		p.added[i-1](ctx)
+		if _, err := p.send(ctx, p.added[i-1]); err != nil {
+			return // the server does not answer any more
+		}
 	}
 }
 
 // later removes what a check has added.
-func (p *probe) later(r request) {
-	p.added = append(p.added, func(ctx context.Context) { _, _ = p.send(ctx, r) })
-}
+func (p *probe) later(r request) { p.added = append(p.added, r) }
 
 // reach returns an error if nothing answers.
 func (p *probe) reach(ctx context.Context) error {
