@@ -33,7 +33,7 @@ func (i *instance) person(username string) (scene.Person, error) {
 func (s *Stage) AddPerson(ctx context.Context, a scene.Account) (scene.Person, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := s.now.Load()
+	i := s.current()
 	next := *i
 	next.cast = i.cast.Clone()
 	p, err := s.cfg.Scene.AddPerson(ctx, s.cfg.By, i.core, a)
@@ -50,7 +50,7 @@ func (s *Stage) AddPerson(ctx context.Context, a scene.Account) (scene.Person, e
 
 // Code returns the code of an account's second factor at this moment.
 func (s *Stage) Code(username string) (plexauth.Secret, error) {
-	p, err := s.now.Load().person(username)
+	p, err := s.current().person(username)
 	if err != nil {
 		return "", err
 	}
@@ -66,7 +66,7 @@ func (s *Stage) Code(username string) (plexauth.Secret, error) {
 
 // IssueToken returns a new token of an account, on a device.
 func (s *Stage) IssueToken(ctx context.Context, username string, d device.Device) (plexauth.Secret, error) {
-	i := s.now.Load()
+	i := s.current()
 	p, err := i.person(username)
 	if err != nil {
 		return "", err
@@ -76,7 +76,7 @@ func (s *Stage) IssueToken(ctx context.Context, username string, d device.Device
 
 // RevokeTokens revokes every token of an account, with what they led to.
 func (s *Stage) RevokeTokens(ctx context.Context, username string) error {
-	i := s.now.Load()
+	i := s.current()
 	p, err := i.person(username)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (s *Stage) RevokeTokens(ctx context.Context, username string) error {
 
 // RevokeToken revokes one token, with what it led to.
 func (s *Stage) RevokeToken(ctx context.Context, secret plexauth.Secret) error {
-	i := s.now.Load()
+	i := s.current()
 	p, err := i.core.Tokens.Verify(ctx, secret)
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ func (s *Stage) RevokeToken(ctx context.Context, secret plexauth.Secret) error {
 // it on a page. It returns the address that the person's browser goes on to; empty
 // if the program named none.
 func (s *Stage) ApprovePIN(ctx context.Context, username, code string) (forward string, err error) {
-	i := s.now.Load()
+	i := s.current()
 	p, err := i.person(username)
 	if err != nil {
 		return "", err
@@ -129,7 +129,7 @@ func (s *Stage) ApprovePIN(ctx context.Context, username, code string) (forward 
 
 // RefusePIN removes the PIN with a code, as if a person had refused it on a page.
 func (s *Stage) RefusePIN(ctx context.Context, username, code string) error {
-	i := s.now.Load()
+	i := s.current()
 	p, err := i.person(username)
 	if err != nil {
 		return err

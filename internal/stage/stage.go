@@ -51,6 +51,9 @@ type Stage struct {
 	now     atomic.Pointer[instance]
 	cast    *scene.Cast // at the start
 	mu      sync.Mutex  // guards changes of now
+
+	marked  chan struct{} // closed when the beginning is remembered
+	markErr error         // why it is not; read after marked
 }
 
 // instance is the server between two resets.
@@ -63,7 +66,7 @@ type instance struct {
 
 // Open starts an usher in memory with a scene.
 func Open(ctx context.Context, cfg Config) (*Stage, error) {
-	s := &Stage{cfg: cfg, Clock: cfg.Scene.Clock(), Traffic: cfg.Traffic, dice: cfg.Scene.Dice()}
+	s := &Stage{cfg: cfg, Clock: cfg.Scene.Clock(), Traffic: cfg.Traffic, dice: cfg.Scene.Dice(), marked: make(chan struct{})}
 	if s.Traffic == nil {
 		s.Traffic = new(traffic.Recorder)
 	}
@@ -94,14 +97,17 @@ func (s *Stage) play(ctx context.Context, c *core.Core) (err error) {
 	if s.cast, err = s.cfg.Scene.Play(ctx, s.cfg.By, c); err != nil {
 		return err
 	}
-	if err := c.Mark(ctx); err != nil {
-		return err
-	}
 	if s.dice != nil { // as after a reset
+		if err := s.mark(ctx, c); err != nil {
+			return err
+		}
 		s.dice.Restart()
 		if err := c.Rewind(ctx); err != nil {
 			return err
 		}
+	} else {
+		// It takes some ten milliseconds, in which the program starts.
+		go func() { _ = s.mark(context.WithoutCancel(ctx), c) }()
 	}
 	s.start(c)
 	s.Faults = &trouble.Injector{
@@ -110,6 +116,19 @@ func (s *Stage) play(ctx context.Context, c *core.Core) (err error) {
 	}
 	s.handler = s.Traffic.Around(s.Faults)
 	return s.Faults.Set(s.cfg.Scene.Faults)
+}
+
+// mark remembers the beginning. Whatever changes something waits for it: see current.
+func (s *Stage) mark(ctx context.Context, c *core.Core) error {
+	defer close(s.marked)
+	s.markErr = c.Mark(ctx)
+	return s.markErr
+}
+
+// current returns the server, once the beginning is remembered.
+func (s *Stage) current() *instance {
+	<-s.marked
+	return s.now.Load()
 }
 
 // start answers from the services of c from now on.
@@ -134,13 +153,13 @@ func (s *Stage) strict(h http.HandlerFunc) http.Handler {
 // answer answers as the server does. Its clock is that of the scene.
 func (s *Stage) answer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", s.Clock.Now().UTC().Format(http.TimeFormat))
-	s.now.Load().handler.ServeHTTP(w, r)
+	s.current().handler.ServeHTTP(w, r)
 }
 
 // answerJWT is answer of a server whose media plane accepts JWTs.
 func (s *Stage) answerJWT(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", s.Clock.Now().UTC().Format(http.TimeFormat))
-	s.now.Load().acceptsJWT().ServeHTTP(w, r)
+	s.current().acceptsJWT().ServeHTTP(w, r)
 }
 
 // Handler answers the requests of programs.
@@ -156,7 +175,10 @@ func (s *Stage) Reset(ctx context.Context) error {
 	defer s.mu.Unlock()
 	s.Clock.Restart(s.cfg.Scene)
 	s.dice.Restart()
-	i := *s.now.Load()
+	i := *s.current()
+	if s.markErr != nil {
+		return s.markErr
+	}
 	if err := i.core.Rewind(ctx); err != nil {
 		return err
 	}
@@ -167,10 +189,10 @@ func (s *Stage) Reset(ctx context.Context) error {
 }
 
 // Close stops the usher. Nothing of it is left.
-func (s *Stage) Close() error { return s.now.Load().core.Close() }
+func (s *Stage) Close() error { return s.current().core.Close() }
 
 // VerifyAudit checks the audit log, as usher audit verify does. It returns the
 // number of rows.
 func (s *Stage) VerifyAudit(ctx context.Context) (rows int64, err error) {
-	return s.now.Load().core.Audit.Verify(ctx)
+	return s.current().core.Audit.Verify(ctx)
 }
