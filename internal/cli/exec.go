@@ -80,8 +80,8 @@ server Den. Their passwords, tokens and identifiers are in the program's
 environment; --env prints them.
 
 On Linux, the program gets a network of its own, without privileges. Where that is
-refused, and on other systems, variables and hooks for Python and Node lead it to
-usher; --doctor says which, and why.
+refused, and on other systems, variables and hooks for Python, Node, Java, PHP and
+Ruby lead it to usher; --doctor says which, and why.
 
 Rules of --assert are no-token-in-url, stable-client-id, max-calls=N[/HOST[/PATH]],
 no-unknown-host and no-unknown-path. Faults of --fault are:
@@ -374,7 +374,7 @@ func (cs execCommands) doctor(cfg sandbox.Config) error {
 	}
 	fmt.Fprintln(cs.out, "mode: env")
 	fmt.Fprintln(cs.out, "why: ", why)
-	fmt.Fprintln(cs.out, "so:   variables lead the program to usher, and hooks lead Python and Node; a program that ignores them reaches the internet")
+	fmt.Fprintln(cs.out, "so:   variables lead the program to usher, and hooks lead Python, Node, Java, PHP and Ruby; a program that ignores them reaches the internet")
 	for _, mend := range sandbox.Mends() {
 		fmt.Fprintln(cs.out, "mend:", mend)
 	}

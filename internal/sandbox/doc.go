@@ -18,8 +18,8 @@
 // # Variables
 //
 // Elsewhere, variables tell the command to use a proxy and to trust the
-// certificates, and hooks that Python and Node load at their start lead them here.
-// A program that ignores all of these reaches the internet.
+// certificates, and hooks that Python, Node, Java, PHP and Ruby load at their start
+// lead them here. A program that ignores all of these reaches the internet.
 //
 // # Helpers
 //

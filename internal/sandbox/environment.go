@@ -9,12 +9,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// The hooks that Python and Node load at their start.
+// The hooks that Python and Node load at their start. Those of others are in runtimes.go.
 var (
 	//go:embed hooks/sitecustomize.py
 	pythonHook string
@@ -172,7 +173,8 @@ func (r *run) variables(folder string, proxy *net.TCPAddr) (environ, error) {
 	}
 	env = env.set("NO_PROXY", "").set("no_proxy", "")
 	env = env.first("PYTHONPATH", python, string(os.PathListSeparator))
-	return env.first("NODE_OPTIONS", "--require "+strconv.Quote(filepath.ToSlash(node)), " "), nil
+	env = env.first("NODE_OPTIONS", "--require "+strconv.Quote(filepath.ToSlash(node)), " ")
+	return r.leadRuntimes(env, folder, proxy, settings)
 }
 
 // hookSettings are what the hooks must know. A hook without an address leads
@@ -218,8 +220,14 @@ func pythonHookFor(s hookSettings) []byte {
 // variables, and the authority's.
 func (r *run) certificates() string {
 	var b strings.Builder
+	var added []string
 	add := func(path string) {
-		if text, err := os.ReadFile(path); err == nil {
+		real, err := filepath.EvalSymlinks(path)
+		if err != nil || slices.Contains(added, real) {
+			return
+		}
+		added = append(added, real)
+		if text, err := os.ReadFile(real); err == nil {
 			b.Write(text)
 			b.WriteString("\n")
 		}

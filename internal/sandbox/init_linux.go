@@ -249,7 +249,15 @@ func (o *order) createFiles() error {
 			return err
 		}
 	}
-	return nil
+	if o.Java == "" {
+		return nil
+	}
+	// It is made here: the socket takes no message of its size.
+	system, err := os.ReadFile(o.System)
+	if err != nil {
+		system = nil // the command cannot read it either
+	}
+	return os.WriteFile(o.Java, javaStore(append(append(system, '\n'), o.Authority...)), 0o644)
 }
 
 // mountFiles makes files in a folder and mounts them over those of the machine.

@@ -31,6 +31,9 @@ type order struct {
 	// Empty: there is none.
 	Folder string
 	Create []replacement
+	// Java is a key store to create in Folder, of the certificates in the file
+	// System and the authority. Empty: none is.
+	Java, System string
 	// Hide are sockets that lead to name services outside.
 	Hide []string
 	// Path, Args are the command.
@@ -113,6 +116,10 @@ func (r *run) order() (order, environ) {
 		python := filepath.Join(memoryFolder, "python")
 		o.Create = append(o.Create, replacement{filepath.Join(python, "sitecustomize.py"), pythonHookFor(hookSettings{Bundle: system})})
 		env = env.first("PYTHONPATH", python, string(os.PathListSeparator))
+		if env.runsJava() {
+			o.Java, o.System = filepath.Join(memoryFolder, "java.jks"), system
+			env = env.trustingJava(o.Java, nil)
+		}
 	}
 	return o, env.trusting(system, bundles)
 }

@@ -3,11 +3,13 @@
 package exec_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/usher-auth/usher/test/install"
@@ -22,8 +24,27 @@ type client struct {
 	not string
 }
 
-// clients are the rows of the table in docs/testing.md.
-func clients(python string) []client {
+// row is the client's row of the table in docs/clients.md.
+func (c client) row() string {
+	env := "yes"
+	if c.not != "" {
+		env = "no"
+	}
+	return strings.TrimSuffix(fmt.Sprintf("| %s | yes | yes | %s | %[2]s | %s", c.name, env, c.not), " ") + " |"
+}
+
+// clients are the rows of the table in docs/clients.md. classes is where the programs
+// of Java are.
+func clients(python, classes string) []client {
+	java := func(name string) client {
+		return client{name: "Java " + name, command: []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", classes, "Get", name}}
+	}
+	php := func(name, script, not string) client {
+		return client{name: "PHP " + name, command: []string{"php", filepath.Join("..", "php", script)}, not: not}
+	}
+	ruby := func(name, script string) client {
+		return client{name: "Ruby " + name, command: []string{"ruby", "-e", "u = ARGV[0]\n" + script}}
+	}
 	py := func(name, script string) client {
 		return client{name: "Python " + name, command: []string{python, "-c", "import sys\nu = sys.argv[1]\n" + script}}
 	}
@@ -53,6 +74,43 @@ func clients(python string) []client {
 		node("got", "import got from 'got'\nconsole.log(await got(u).text())"),
 		node("node-fetch", "import fetch from 'node-fetch'\nconsole.log(await (await fetch(u)).text())"),
 		node("undici", "import { request } from 'undici'\nconsole.log(await (await request(u)).body.text())"),
+		java("HttpURLConnection"),
+		java("HttpClient"),
+		php("curl", "curl.php", ""),
+		php("file_get_contents", "stream.php", ""),
+		php("file_get_contents with a context", "context.php", "a context of the program's own has no proxy, and PHP knows no variable for it"),
+		ruby("Net::HTTP", "require 'net/http'\nputs Net::HTTP.get(URI(u))"),
+		ruby("open-uri", "require 'open-uri'\nputs URI.open(u).read"),
+		ruby("TCPSocket", `require 'openssl'
+require 'uri'
+at = URI(u)
+s = OpenSSL::SSL::SSLSocket.new(TCPSocket.new(at.host, at.port))
+s.hostname = at.host
+s.connect
+s.post_connection_check(at.host)
+s.write("GET #{at.path} HTTP/1.1\r\nHost: #{at.host}\r\nConnection: close\r\n\r\n")
+puts s.read`),
+	}
+}
+
+// compile compiles the programs of Java.
+func compile(t *testing.T) (classes string) {
+	t.Helper()
+	classes = t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "javac", "-d", classes, "java/Get.java").CombinedOutput(); err != nil {
+		t.Fatalf("javac: %v\n%s", err, out)
+	}
+	return classes
+}
+
+// ordinary makes a user without capabilities run a program: in a user namespace,
+// in which the files of the test are that user's.
+func ordinary(s *started) {
+	const id = 1000
+	s.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: id, HostID: os.Geteuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: id, HostID: os.Getegid(), Size: 1}},
 	}
 }
 
@@ -77,47 +135,67 @@ func venv(t *testing.T) string {
 	return filepath.Join(folder, "bin", "python")
 }
 
-// Each client reaches usher without being changed or configured, and is refused
-// another host. The table is in docs/testing.md.
+// Each client reaches usher without being changed or configured, as root and as an
+// ordinary user, and is refused another host. The table is in docs/clients.md.
 func TestClients(t *testing.T) {
 	python := venv(t)
 	install.NPM(t, "node")
-	install.Need(t, "curl", "apt-get install curl")
-	install.Need(t, "wget", "apt-get install wget")
-	document, err := os.ReadFile("../../docs/testing.md")
-	if err != nil {
-		t.Fatal(err)
+	for program, pkg := range map[string]string{
+		"curl": "curl", "wget": "wget", "java": "default-jdk-headless", "javac": "default-jdk-headless", "php": "php-cli php-curl", "ruby": "ruby",
+	} {
+		install.Need(t, program, "apt-get install "+pkg)
 	}
-	for _, c := range clients(python) {
+	var rows []string
+	for _, c := range clients(python, compile(t)) {
+		rows = append(rows, c.row())
 		t.Run(c.name, func(t *testing.T) {
 			modes(t, func(t *testing.T, mode string) {
-				try := func(u string) result {
+				try := func(u string, as func(*started)) result {
 					s := newCommand(t, append([]string{"--mode", mode, "--quiet", "--", "timeout", "60"}, append(c.command, u)...)...)
 					s.Dir = "node"
+					as(s)
 					if err := s.Start(); err != nil {
 						t.Fatal(err)
 					}
 					return finish(t, s)
 				}
-				r := try("https://plex.tv/api/v2/ping")
-				reached := strings.Contains(r.out, "pong")
-				if want := mode == "namespace" || c.not == ""; reached != want {
-					t.Errorf("%s reaches usher: %v, want %v\n%s%s", c.name, reached, want, r.out, r.err)
+				want := mode == "namespace" || c.not == ""
+				for name, as := range users(t) {
+					r := try("https://plex.tv/api/v2/ping", as)
+					if reached := strings.Contains(r.out, "pong"); reached != want {
+						t.Errorf("%s reaches usher as %s: %v, want %v\n%s%s", c.name, name, reached, want, r.out, r.err)
+					}
 				}
-				if r := try("https://other.example/"); reached && !strings.Contains(r.err, "refused other.example") {
+				if r := try("https://other.example/", func(*started) {}); want && !strings.Contains(r.err, "refused other.example") {
 					t.Errorf("%s: usher does not report the refused host:\n%s%s", c.name, r.out, r.err)
 				}
 			})
 		})
-		row := "| " + c.name + " | yes | "
-		if c.not == "" {
-			row += "yes | |"
-		} else {
-			row += "no | " + c.not + " |"
-		}
-		if !strings.Contains(string(document), row) {
-			t.Errorf("docs/testing.md has no row %s", row)
-		}
+	}
+	compareRows(t, rows)
+}
+
+// users are who runs the programs.
+func users(t *testing.T) map[string]func(*started) {
+	list := map[string]func(*started){"whoever runs the test": func(*started) {}}
+	if allowed(t) { // another user is one of a namespace
+		list["an ordinary user"] = ordinary
+	}
+	return list
+}
+
+// compareRows compares the rows of the table in docs/clients.md.
+func compareRows(t *testing.T, rows []string) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/clients.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(text), "| client | namespace: root | user | env: root | user | why not |\n|---|---|---|---|---|---|\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	want := strings.Join(rows, "\n")
+	if strings.TrimSpace(table) != want || !found {
+		t.Errorf("the table in docs/clients.md is not\n%s", want)
 	}
 }
 

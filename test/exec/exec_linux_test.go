@@ -553,6 +553,31 @@ func TestOrdinaryUser(t *testing.T) {
 	finish(t, s).check(t, 0, []string{"65534\n", "CapEff:\t0000000000000000", "200 HTTP/2.0"}, nil)
 }
 
+// Neither does an ordinary user where namespaces are refused.
+func TestOrdinaryUserWithoutNamespaces(t *testing.T) {
+	if os.Geteuid() != 0 || !allowed(t) {
+		return // without root, TestNamespacesRefused is of an ordinary user
+	}
+	const user = 1000
+	s := newCommand(t, "--", "sh", "-c", `id -u; grep CapEff /proc/self/status; exec "$0" get https://plex.tv/api/v2/ping`, self)
+	s.Args = append([]string{"sh", "-c", `echo 0 > /proc/sys/user/max_user_namespaces &&
+		exec setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all -- "$@"`, "sh", usher}, s.Args[1:]...)
+	s.Path, s.Dir = "/bin/sh", "/"
+	s.Env = append(s.Env, "TMPDIR=/tmp") // the test's own is root's
+	mapping := func(root int) []syscall.SysProcIDMap {
+		return []syscall.SysProcIDMap{{HostID: root, Size: 1}, {ContainerID: user, HostID: 65534, Size: 1}}
+	}
+	s.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWUSER, UidMappings: mapping(os.Geteuid()), GidMappings: mapping(os.Getegid()),
+		GidMappingsEnableSetgroups: true,
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	finish(t, s).check(t, 0, []string{"1000\n", "CapEff:\t0000000000000000", "200 HTTP/2.0"},
+		[]string{"WARNING", "creating a user namespace"})
+}
+
 // Where namespaces are refused, variables lead the program to usher, and one line
 // says what that cannot do.
 func TestNamespacesRefused(t *testing.T) {
