@@ -213,10 +213,17 @@ var (
 	docCommand = regexp.MustCompile(`(?m)^\$ usher exec -- (.*\b(\S+\.\w+))$`)
 )
 
-// A new user copies a test from docs/testing.md and runs its command.
+// A new user copies a test from a document and runs its command.
 func TestDocument(t *testing.T) {
+	for name, files := range map[string]int{"testing.md": 8, "from-mocks.md": 2} {
+		t.Run(name, func(t *testing.T) { testDocument(t, name, files) })
+	}
+}
+
+// testDocument runs the tests of a document, of which there are count.
+func testDocument(t *testing.T, name string, count int) {
 	python := venv(t)
-	document, err := os.ReadFile("../../docs/testing.md")
+	document, err := os.ReadFile(filepath.Join("../../docs", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +236,7 @@ func TestDocument(t *testing.T) {
 		}
 	}
 	commands := docCommand.FindAllSubmatch(document, -1)
-	if len(files) != 8 || len(commands) != len(files) {
+	if len(files) != count || len(commands) != len(files) {
 		t.Fatalf("the document has %d tests and %d commands", len(files), len(commands))
 	}
 	for _, m := range commands {
