@@ -56,10 +56,6 @@ var constants = [...]constant{
 		"PlexAPI and Tautulli read the XML; the JSON is inferred",
 	},
 	{
-		"GET", "/api/v2/user/webhooks", accountToken, 200, wire.Constant{JSON: `[]`, XML: `<webhooks></webhooks>`},
-		"PlexAPI reads the XML, @ctrl/plex and plex-api.rs the JSON",
-	},
-	{
 		"GET", "/api/v2/user/privacy", accountToken, 200, wire.Constant{
 			JSON: `{"optOutPlayback":true,"optOutLibraryStats":true,"domain":"plex.tv","baseUrl":"https://plex.tv","metrics":[]}`,
 			XML:  `<privacy optOutPlayback="1" optOutLibraryStats="1" domain="plex.tv" baseUrl="https://plex.tv"></privacy>`,

@@ -30,7 +30,6 @@ func TestConstantAnswers(t *testing.T) {
 		{"GET", "/api/v2/cloud_server", "*/*", 200, `<cloud_server>`},
 		{"GET", "/servers/den/sync_lists", "*/*", 200, `<MediaContainer `},
 		{"GET", "/devices/tv/sync_items", "*/*", 200, `<SyncItems></SyncItems>`},
-		{"GET", "/api/v2/user/webhooks", "application/json", 200, `[]`},
 		{"GET", "/api/v2/user/privacy", "application/json", 200, `"optOutPlayback":true,"optOutLibraryStats":true`},
 		{"PUT", "/api/v2/user/privacy?optOutPlayback=0", "application/json", 204, ``},
 		{"GET", "/api/v2/user/view_state_sync", "*/*", 200, ` consent="0"`},

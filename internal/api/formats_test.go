@@ -77,6 +77,8 @@ func (w *fixture) answered(t *testing.T, path, suffix string) (target string, fo
 	switch path {
 	case "/api/home/users", "/api/v2/home/users", "/api/v2/home/users/restricted":
 		query += "&title=Kid"
+	case "/api/v2/user/webhooks":
+		query += "&urls[]=https://example.org/"
 	case "/api/v2/users":
 		w.seen++
 		query += fmt.Sprint("&username=newcomer", w.seen)

@@ -119,6 +119,9 @@ func (f *features) accountPlane() []route {
 		{"GET", "/api/v2/user/{uuid}/settings/opt_outs", accountToken, 0, negotiated, f.optOuts.list},
 		{"POST", "/api/v2/user/{uuid}/settings/opt_outs", accountToken, small, negotiated, f.optOuts.set},
 
+		{"GET", "/api/v2/user/webhooks", accountToken, 0, negotiated, f.webhooks.list},
+		{"POST", "/api/v2/user/webhooks", accountToken, small, negotiated, f.webhooks.set},
+
 		// An addition of usher.
 		{"GET", "/api/openapi.yaml", anyone, 0, negotiated, f.document.show},
 	})
@@ -164,6 +167,7 @@ type features struct {
 	homes       homeHandlers
 	optOuts     optOutHandlers
 	document    documentHandler
+	webhooks    webhookHandlers
 }
 
 // newFeatures gives each feature what it needs.
@@ -192,6 +196,7 @@ func newFeatures(c *core.Core, cfg Config) *features {
 		homes:       homeHandlers{c.Homes, accounts, avatars, c.Now},
 		optOuts:     optOutHandlers{accounts},
 		document:    newDocumentHandler(cfg.PublicURL),
+		webhooks:    webhookHandlers{c.Webhooks},
 	}
 }
 

@@ -200,6 +200,12 @@ func TestChangesAreRecorded(t *testing.T) {
 	must(w.Homes.SetManagedPIN(ctx, page, page.AccountID, kid.Account.UUID, ""))
 	must(w.Homes.Remove(ctx, page, page.AccountID, mia.UUID))
 	must(w.Homes.Remove(ctx, page, page.AccountID, kid.Account.UUID))
+	for range 2 { // the second time, nothing changes
+		_, err = w.Webhooks.Set(ctx, own, mia.ID, []string{"https://hook.example.org/secret"})
+		must(err)
+	}
+	_, err = w.Webhooks.Renew(ctx, operator, mia.ID)
+	must(err)
 
 	must(w.Accounts.Rename(ctx, page, mia.ID, "Maria"))
 	must(w.Accounts.SetEmail(ctx, page, mia.ID, "maria@example.org"))
@@ -280,6 +286,8 @@ func TestChangesAreRecorded(t *testing.T) {
 		"home.left|Mia|olga|" + pageRow + "member, and one token, the home of account 1",
 		"home.left|Kid|olga|" + pageRow + "the home of account 1",
 		"account.removed|Kid|olga|" + pageRow,
+		"webhooks.changed|Mia||" + tvRow + "1",
+		"webhook-secret.renewed|Mia|command line (olga)|||",
 		"account.changed|Mia|olga|" + pageRow,
 		"account.changed|Maria|olga|" + pageRow,
 		"account.changed|Maria||" + tvRow,

@@ -49,6 +49,9 @@ const (
 	HomePINRemoved Kind = "home-pin.removed"
 	HomePINRefused Kind = "home-pin.refused"
 
+	WebhooksChanged      Kind = "webhooks.changed"
+	WebhookSecretRenewed Kind = "webhook-secret.renewed"
+
 	OriginAllowed Kind = "origin.allowed"
 	OriginRemoved Kind = "origin.removed"
 
@@ -123,6 +126,9 @@ var kinds = [...]Meaning{
 	{HomePINChanged, "the PIN of a user of a home was set"},
 	{HomePINRemoved, "the PIN of a user of a home was removed"},
 	{HomePINRefused, "somebody in a home gave a wrong PIN for the account"},
+
+	{WebhooksChanged, "the addresses changed that the events of an account are sent to; the detail is how many there are"},
+	{WebhookSecretRenewed, "an account got another secret to sign its webhooks with"},
 
 	{OriginAllowed, "an origin was allowed: people are sent back to it without being asked"},
 	{OriginRemoved, "an origin was removed from the allowed ones"},

@@ -205,6 +205,7 @@ func (a *app) serverSide() []*cobra.Command {
 		tokenCommands{con, dir}.command(lookupCommands{con, a.remote}),
 		originCommands{con, dir}.command(),
 		adminKeyCommands{con, dir}.command(),
+		webhookCommands{con, dir}.command(),
 		auditCommands{con, dir}.command(),
 		data.backupCommand(),
 		data.restoreCommand(),

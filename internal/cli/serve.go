@@ -53,6 +53,8 @@ type serveOptions struct {
 	staleGrace            time.Duration
 	membersSetEmail       bool
 	signUp                bool
+	webhookNetworks       []string
+	webhooksTo            []netip.Prefix // the same, parsed
 	auditKeep             time.Duration
 	logLevel              string
 	adminUsername         string
@@ -117,6 +119,7 @@ func (o *serveOptions) addFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.failedTries, "failed-tries", 10, "failed sign-ins to an account from one address before a wait of a minute; 0 means no limit")
 	f.BoolVar(&o.membersSetEmail, "members-set-email", false, "let members change their own e-mail address, which is then unconfirmed until an admin confirms it; programs may match people by it")
 	f.BoolVar(&o.signUp, "sign-up", false, "let anybody who reaches this server add an account for themselves, with an e-mail address that is unconfirmed until an admin confirms it; programs may match people by it")
+	f.StringArrayVar(&o.webhookNetworks, "webhook-network", nil, "`address` or network that webhooks are sent to although it is not public; may be given more than once")
 	f.DurationVar(&o.auditKeep, "audit-keep", 90*24*time.Hour, "how long the audit log is retained; 0 keeps it forever")
 	f.DurationVar(&o.grace, "grace", 20*time.Second, "how long requests in flight may take when the server stops")
 	f.DurationVar(&o.drain, "drain", 0, "how long to go on after a signal to stop, while /readyz fails, so that a load balancer sends requests elsewhere")
@@ -155,8 +158,8 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 		Self:         &source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
 		TransientTTL: o.transientTTL, HashSlots: o.hashSlots, HashQueue: o.hashQueue, TokenCache: o.tokenCache, FailedTries: o.failedTries,
 		By: commandLine(), Argon2id: hashers.Key, AuditKeep: o.auditKeep, MembersSetEmail: o.membersSetEmail, SignUp: o.signUp,
-		StaleGrace: o.staleGrace,
-		Logger:     log.Logger,
+		WebhookNetworks: o.webhooksTo, StaleGrace: o.staleGrace,
+		Logger: log.Logger,
 	})
 	if err != nil {
 		return err
@@ -268,6 +271,13 @@ func (o *serveOptions) check() error {
 			return wrongUse("--trusted-proxy %s is neither an address nor a network such as 10.0.0.0/8", text)
 		}
 		o.proxies = append(o.proxies, p)
+	}
+	for _, text := range o.webhookNetworks {
+		p, err := httpd.ParseProxy(text)
+		if err != nil {
+			return wrongUse("--webhook-network %s is neither an address nor a network such as 10.0.0.0/8", text)
+		}
+		o.webhooksTo = append(o.webhooksTo, p)
 	}
 	for flag, address := range map[string]string{"--listen": o.listen, "--metrics-listen": o.metricsListen} {
 		if _, _, err := net.SplitHostPort(address); err != nil && (address != "" || flag == "--listen") {

@@ -14,6 +14,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -37,6 +38,7 @@ import (
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/token"
+	"github.com/usher-auth/usher/internal/webhook"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -92,6 +94,9 @@ type Config struct {
 	MembersSetEmail bool
 	// SignUp says that people may add accounts for themselves.
 	SignUp bool
+	// WebhookNetworks are those that webhooks may be sent to although they are not
+	// public.
+	WebhookNetworks []netip.Prefix
 	// AuditKeep is how long rows of the audit log are retained. Zero: forever.
 	AuditKeep time.Duration
 
@@ -137,6 +142,7 @@ type Core struct {
 	Sessions *session.Service // sign-ins to the pages
 	Passkeys *passkey.Service // keys that sign in without a password
 	Origins  *origin.Service  // pages that may receive a sign-in
+	Webhooks *webhook.Service // addresses that are told what happens
 	// AdminKeys are what programs use the admin API with.
 	AdminKeys *adminkey.Service
 	// Hashing admits password checks; its load is reported in the metrics.
@@ -230,7 +236,11 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 		Logger: cfg.Logger, Now: cfg.Now, cfg: cfg, key: key,
 	}
 	proofs := signin.New(signin.Config{DB: d, Rows: store.Proofs{}, Audit: log})
-	c.Devices = device.New(device.Config{DB: d, Rows: store.Devices{}})
+	c.Webhooks = webhook.New(webhook.Config{
+		DB: d, Rows: store.Webhooks{}, Audit: log, Key: key, Networks: cfg.WebhookNetworks, Server: c.self,
+		Logger: cfg.Logger, Now: cfg.Now,
+	})
+	c.Devices = device.New(device.Config{DB: d, Rows: store.Devices{}, Watcher: c.Webhooks})
 	c.Origins = origin.New(origin.Config{DB: d, Rows: store.Origins{}, Audit: log})
 	c.Accounts = account.New(account.Config{
 		DB: d, Rows: store.Accounts{}, Tries: store.Tries{}, Audit: log, Key: key, Proofs: proofs, Devices: c.Devices,
@@ -302,12 +312,23 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 	return c, nil
 }
 
+// self is the name and the identifier of this server. Both are empty for a process
+// that serves nobody.
+func (c *Core) self() (name, identifier string) {
+	if c.cfg.Self == nil || c.Sources == nil {
+		return "", ""
+	}
+	self := c.Sources.Self()
+	return self.Name, self.Identifier
+}
+
 // Run does the work that no request waits for, until ctx ends: it stores when
-// tokens were last used, and prunes the audit log.
+// tokens were last used, prunes the audit log, and sends webhooks.
 func (c *Core) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.Tokens.Run(ctx) })
 	wg.Go(func() { c.Audit.Retain(ctx, c.cfg.AuditKeep) })
+	wg.Go(func() { c.Webhooks.Run(ctx) })
 	wg.Wait()
 }
 

@@ -63,6 +63,10 @@ var rows = []struct {
 	{"INSERT INTO device_key (token_id, kid, jwk, thumbprint) SELECT MAX(id), 'kid', $1, $2 FROM token", []any{[]byte{11}, []byte{12}}},
 	{"INSERT INTO admin_key (hash, name, scopes, account_id, created_at) VALUES ($1, 'k', 'audit:read', 1, 2)", []any{[]byte{13}}},
 	{"INSERT INTO used_nonce (nonce, expires_at) VALUES ('n', 9)", nil},
+	{"INSERT INTO webhook (account_id, url, created_at) VALUES (1, 'https://hook.example/é', 1)", nil},
+	{`INSERT INTO webhook_delivery (account_id, webhook_id, payload, tries, due_at)
+		SELECT 1, MIN(id), $1, 2, 3 FROM webhook`, []any{[]byte("{}\x00")}},
+	{"INSERT INTO webhook_secret (account_id, generation) VALUES (1, 2)", nil},
 	// A token whose parent came later.
 	{"UPDATE token SET parent_id = (SELECT MAX(id) FROM token) WHERE id = (SELECT MIN(id) FROM token)", nil},
 }

@@ -115,25 +115,45 @@ var ErrNotFound = fault.New(fault.NotFound, "there is no such device")
 // one that was not seen for longest is signed out.
 const PerAccount = 500
 
+// Watcher is told of the devices that sign in.
+type Watcher interface {
+	// SignedIn is called in the transaction in which a device of an account gets a
+	// token. isNew says that the account had no such device.
+	SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d Device, isNew bool) error
+}
+
 // Config is what a Service stands on.
 type Config struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
 	Rows Rows
+	// Watcher is told of sign-ins. Nil: nobody is.
+	Watcher Watcher
 }
 
 // Service keeps the devices. It is safe for concurrent use.
 type Service struct {
-	db   *db.DB
-	rows Rows
+	db      *db.DB
+	rows    Rows
+	watcher Watcher
 }
 
 // New returns a Service.
-func New(cfg Config) *Service { return &Service{cfg.DB, cfg.Rows} }
+func New(cfg Config) *Service { return &Service{cfg.DB, cfg.Rows, cfg.Watcher} }
 
 // SignedIn records, in a sign-in's transaction, that a device of an account
 // signs in, and returns the device's ID.
 func (s *Service) SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d Device) (id int64, err error) {
+	if s.watcher != nil {
+		_, _, err := s.rows.ByIdentifier(ctx, tx, accountID, d.ClientIdentifier)
+		isNew := errors.Is(err, db.ErrNotFound)
+		if err == nil || isNew {
+			err = s.watcher.SignedIn(ctx, tx, accountID, d, isNew)
+		}
+		if err != nil {
+			return 0, fmt.Errorf("telling of a device: %w", err)
+		}
+	}
 	if id, err = s.rows.Upsert(ctx, tx, accountID, d); err != nil {
 		return 0, fmt.Errorf("recording a device: %w", err)
 	}

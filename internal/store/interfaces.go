@@ -17,6 +17,7 @@ import (
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/tries"
+	"github.com/usher-auth/usher/internal/webhook"
 )
 
 // Whose rows each type is.
@@ -45,4 +46,5 @@ var (
 	_ token.KeyRows      = TransientKeys{}
 	_ token.Rows         = Tokens{}
 	_ tries.Rows         = Tries{}
+	_ webhook.Rows       = Webhooks{}
 )

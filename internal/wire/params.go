@@ -60,6 +60,21 @@ func (p Params) find(name string) (string, error) {
 	return p[found].Value, nil
 }
 
+// List returns every value of name, in order. It rejects text that is not clean.
+func (p Params) List(name string) (list []string, err error) {
+	for i := range p {
+		if p[i].Name != name {
+			continue
+		}
+		value, err := checkText(name, p[i].Value, maxText)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, value)
+	}
+	return list, nil
+}
+
 // Has reports whether a parameter is there, perhaps empty.
 func (p Params) Has(name string) bool {
 	return slices.ContainsFunc(p, func(param Param) bool { return param.Name == name })

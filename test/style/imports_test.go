@@ -31,7 +31,7 @@ var layers = []layer{
 		{"db/dbtest", "db"},
 		{"passkey/passkeytest", ""},
 		{"devicekey/devicekeytest", "devicekey"},
-		{"store/storetest", "store account adminkey audit device devicekey home origin passkey pin session signin signing source token tries db paging plexauth"},
+		{"store/storetest", "store account adminkey audit device devicekey home origin passkey pin session signin signing source token tries db paging plexauth webhook"},
 		{"test/browser", ""},
 		{"test/clients", ""},
 		{"test/cluster", ""},
@@ -74,17 +74,17 @@ var layers = []layer{
 		{"server", "api web core httpd machine missed"},
 	}},
 	{"the faces", []row{
-		{"api", "/api core httpd missed wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth adminkey origin passkey session"},
+		{"api", "/api core httpd missed wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth adminkey origin passkey session webhook"},
 		{"web", "/api core httpd machine missed account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth adminkey"},
 	}},
 	{"what a face stands on", []row{
 		{"httpd", "guard"},
 	}},
 	{"every service and its rows, joined once", []row{
-		{"core", "store account adminkey claim device devicekey home passkey pin token signing session source origin signin audit db guard hashing seal paging plexauth"},
+		{"core", "store account adminkey claim device devicekey home passkey pin token signing session source origin signin audit db guard hashing seal paging plexauth webhook"},
 	}},
 	{"rows", []row{
-		{"store", "account adminkey claim device devicekey home passkey pin token signing session source origin signin tries audit db paging plexauth"},
+		{"store", "account adminkey claim device devicekey home passkey pin token signing session source origin signin tries audit db paging plexauth webhook"},
 	}},
 	{"answers that go wrong on purpose", []row{
 		{"trouble", "wire suggest"},
@@ -103,6 +103,7 @@ var layers = []layer{
 		{"passkey", "account signin audit db guard glyph fault"},
 		{"token", "account device signin signing audit db seal letters fault paging plexauth"},
 		{"account", "signin audit db guard tries hashing seal glyph weak fault paging plexauth"},
+		{"webhook", "device audit db seal fault plexauth"},
 		{"origin", "audit db fault paging"},
 		{"device", "db fault paging"},
 	}},
