@@ -160,6 +160,10 @@ type Rows interface {
 	RevokeAdminKeys(ctx context.Context, tx *db.Tx, id int64) (int, error)
 	// SetBackupCodes replaces an account's backup codes.
 	SetBackupCodes(ctx context.Context, tx *db.Tx, id int64, codes []signin.Hash) error
+	// OptOuts returns what an account has chosen of online media, and SetOptOut stores
+	// one choice.
+	OptOuts(ctx context.Context, q db.Querier, id int64) ([]OptOut, error)
+	SetOptOut(ctx context.Context, tx *db.Tx, id int64, o OptOut) error
 	CodeRows
 	EnrolmentRows
 }

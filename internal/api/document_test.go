@@ -255,6 +255,7 @@ var goldens = map[string]struct {
 	"legacy-pin":        {"GET", "/pins/{id}", 200},
 	"legacy-resources":  {"GET", "/api/resources", 200},
 	"legacy-users":      {"GET", "/api/users", 200},
+	"opt-outs":          {"GET", "/api/v2/user/{uuid}/settings/opt_outs", 200},
 	"pin":               {"GET", "/api/v2/pins/{id}", 200},
 	"ping":              {"GET", "/api/v2/ping", 200},
 	"resources":         {"GET", "/api/v2/resources", 200},
@@ -733,7 +734,7 @@ func (w *fixture) askWithoutDatabase(t *testing.T) {
 		path := strings.NewReplacer("{id}", "1", "{uuid}", me.UUID, "{code}", "CFHJ").Replace(row.Path)
 		k := w.newKey(t, "late")
 		query := url.Values{
-			"type": {"delegation"}, "scope": {"all"}, "source": {"server://den"}, "code": {"CFHJ"}, "login": {"admin"}, "password": {password}, "username": {"late"},
+			"type": {"delegation"}, "scope": {"all"}, "source": {"server://den"}, "code": {"CFHJ"}, "login": {"admin"}, "password": {password}, "username": {"late"}, "key": {"tv.plex.provider.vod"}, "value": {"opt_out"},
 			"user[login]": {"admin"}, "user[password]": {password}, "token": {claim}, "jwt": {k.jwt(k.header(), k.claims("x"))},
 		}
 		req := w.request(t, row.Method, path+"?"+query.Encode(), "application/json", nil)

@@ -74,6 +74,9 @@ func (w *fixture) answered(t *testing.T, path, suffix string) (target string, fo
 		path = strings.Replace(path, "{id}", u.Account.UUID, 1)
 	}
 	query := "?type=delegation&scope=all&source=server://den"
+	if strings.HasSuffix(path, "/opt_outs") {
+		query += "&key=tv.plex.provider.vod&value=opt_out"
+	}
 	switch path {
 	case "/api/home/users", "/api/v2/home/users", "/api/v2/home/users/restricted":
 		query += "&title=Kid"

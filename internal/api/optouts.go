@@ -4,38 +4,53 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// optOutHandlers answer what an account has opted out of, of online media. There
-// is none here: the list is empty, whatever one chooses.
+// optOutHandlers keep what an account has opted out of, of online media. There is
+// none here: the choices are for the programs that set and read them.
 type optOutHandlers struct {
-	accounts *accountCache
+	accounts *account.Service
+	cache    *accountCache
 }
 
 // errNotOwnSettings says that the settings are those of another account, which
 // may exist or not.
 var errNotOwnSettings = fault.New(fault.NotFound, "there are no such settings of this account")
 
-// noOptOuts is an empty list. PlexAPI looks for elements optOut; the root and the
-// JSON are inferred.
-var noOptOuts = wire.Constant{JSON: `[]`, XML: `<optOuts></optOuts>`}
-
 func (h optOutHandlers) list(ctx context.Context, c *call) (answer, error) {
-	err := h.own(ctx, c)
-	return answer{status: http.StatusOK, body: noOptOuts}, err
+	if err := h.own(ctx, c); err != nil {
+		return answer{}, err
+	}
+	list, err := h.accounts.OptOuts(ctx, c.principal.AccountID)
+	body := make(wire.OptOuts, 0, len(list))
+	for _, o := range list {
+		body = append(body, wire.OptOut{Key: o.Source, Value: o.Choice})
+	}
+	return answer{status: http.StatusOK, body: body}, err
 }
 
 func (h optOutHandlers) set(ctx context.Context, c *call) (answer, error) {
-	err := h.own(ctx, c)
+	if err := h.own(ctx, c); err != nil {
+		return answer{}, err
+	}
+	var o account.OptOut
+	var err error
+	if o.Source, err = c.params.Text("key"); err == nil {
+		o.Choice, err = c.params.Text("value")
+	}
+	if err == nil {
+		err = h.accounts.SetOptOut(ctx, c.principal.AccountID, o)
+	}
 	return answer{status: http.StatusNoContent}, err
 }
 
 // own checks that the path names the account of the token. An unknown one is 404,
 // as PlexAPI expects.
 func (h optOutHandlers) own(ctx context.Context, c *call) error {
-	a, err := h.accounts.account(ctx, c.principal.AccountID)
+	a, err := h.cache.account(ctx, c.principal.AccountID)
 	if err == nil && a.UUID != c.http.PathValue("uuid") {
 		return errNotOwnSettings
 	}

@@ -194,7 +194,7 @@ func newFeatures(c *core.Core, cfg Config) *features {
 		mediaServer: mediaServer,
 		claims:      claimHandlers{c.Claims, mediaServer},
 		homes:       homeHandlers{c.Homes, accounts, avatars, c.Now},
-		optOuts:     optOutHandlers{accounts},
+		optOuts:     optOutHandlers{c.Accounts, accounts},
 		document:    newDocumentHandler(cfg.PublicURL),
 		webhooks:    webhookHandlers{c.Webhooks},
 	}

@@ -67,6 +67,7 @@ var rows = []struct {
 	{`INSERT INTO webhook_delivery (account_id, webhook_id, payload, tries, due_at)
 		SELECT 1, MIN(id), $1, 2, 3 FROM webhook`, []any{[]byte("{}\x00")}},
 	{"INSERT INTO webhook_secret (account_id, generation) VALUES (1, 2)", nil},
+	{"INSERT INTO opt_out (account_id, source, choice) VALUES (1, 'tv.plex.provider.vod', 'opt_out')", nil},
 	// A token whose parent came later.
 	{"UPDATE token SET parent_id = (SELECT MAX(id) FROM token) WHERE id = (SELECT MIN(id) FROM token)", nil},
 }

@@ -76,6 +76,7 @@ func goldenBodies(t *testing.T) map[string]wire.Body {
 		"legacy-resources-none": wire.LegacyResources{},
 		"legacy-resources-part": wire.LegacyResources{Resources: resources, Part: part},
 		"ping":                  wire.Pong{},
+		"opt-outs":              wire.OptOuts{{"tv.plex.provider.music", "opt_in"}, {"tv.plex.provider.vod", "opt_out_managed"}},
 		"webhooks":              wire.Webhooks{"https://example.org/hook?a=1&b=2", "http://192.168.1.5/"},
 		"webhooks-none":         wire.Webhooks(nil),
 		"pin":                   pinBody(""),

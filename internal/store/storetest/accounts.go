@@ -19,6 +19,7 @@ import (
 var accountTests = []test{
 	{"Accounts/An account is read back whole", testAccount},
 	{"Accounts/Update replaces what may change", testUpdateAccount},
+	{"Accounts/Opt-outs are an account's own", testOptOuts},
 	{"Accounts/Names and addresses are unique", testAccountConflicts},
 	{"Accounts/Taken compares names with addresses", testTaken},
 	{"Accounts/Names that look alike are found by an index", testSkeletons},
@@ -417,4 +418,21 @@ func testTouchAccount(t *testing.T, w *fixture) {
 	} {
 		w.wantTouched(row.what, row.do, change)
 	}
+}
+
+func testOptOuts(t *testing.T, w *fixture) {
+	mia, noa := w.account("mia"), w.account("noa")
+	for _, o := range []account.OptOut{{Source: "b", Choice: "opt_in"}, {Source: "a", Choice: "opt_out"}, {Source: "b", Choice: "opt_out"}} {
+		w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.SetOptOut(ctx, tx, mia.ID, o) })
+	}
+	got, err := accounts.OptOuts(t.Context(), w.other, mia.ID)
+	must(t, err)
+	same(t, "OptOuts", got, []account.OptOut{{Source: "a", Choice: "opt_out"}, {Source: "b", Choice: "opt_out"}})
+	got, err = accounts.OptOuts(t.Context(), w, noa.ID)
+	must(t, err)
+	same(t, "of another account", len(got), 0)
+	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.Delete(ctx, tx, mia.ID) })
+	got, err = accounts.OptOuts(t.Context(), w, mia.ID)
+	must(t, err)
+	same(t, "of an account that is gone", len(got), 0)
 }

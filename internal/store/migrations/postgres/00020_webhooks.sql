@@ -25,3 +25,10 @@ CREATE TABLE webhook_secret (
     account_id BIGINT PRIMARY KEY REFERENCES account (id) ON DELETE CASCADE,
     generation BIGINT NOT NULL
 );
+
+CREATE TABLE opt_out (
+    account_id BIGINT NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+    source     TEXT COLLATE "C" NOT NULL,
+    choice     TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (account_id, source)
+);

@@ -28,3 +28,11 @@ CREATE TABLE webhook_secret (
     account_id INTEGER PRIMARY KEY REFERENCES account (id) ON DELETE CASCADE,
     generation INTEGER NOT NULL
 ) STRICT;
+
+-- What accounts have chosen about sources of online media.
+CREATE TABLE opt_out (
+    account_id INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+    source     TEXT    NOT NULL,
+    choice     TEXT    NOT NULL, -- opt_in, opt_out or opt_out_managed
+    PRIMARY KEY (account_id, source)
+) STRICT;

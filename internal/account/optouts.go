@@ -1,0 +1,79 @@
+package account
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/fault"
+)
+
+// OptOut is what an account has chosen about a source of online media. usher has no
+// such sources: it keeps the choices for the programs that ask.
+type OptOut struct {
+	Source string // such as tv.plex.provider.vod
+	Choice string // one of choices
+}
+
+// choices are those that PlexAPI knows.
+var choices = []string{optIn, "opt_out", optOutManaged}
+
+const (
+	optIn         = "opt_in"
+	optOutManaged = "opt_out_managed"
+)
+
+// music is the source that cannot be denied to managed users only (PlexAPI).
+const music = "tv.plex.provider.music"
+
+// onlineSources are those that an account has not opted out of before it chooses (the
+// names are from clients' sources; that there are just these is inferred).
+var onlineSources = []string{"tv.plex.provider.discover", music, "tv.plex.provider.vod"}
+
+const (
+	maxOptOuts = 50
+	maxSource  = 100
+)
+
+// OptOuts returns what an account has chosen, by source.
+func (s *Service) OptOuts(ctx context.Context, id int64) ([]OptOut, error) {
+	list, err := s.rows.OptOuts(ctx, s.db, id)
+	if err != nil {
+		return nil, named("reading opt-outs", err)
+	}
+	for _, source := range onlineSources {
+		if !slices.ContainsFunc(list, func(o OptOut) bool { return o.Source == source }) {
+			list = append(list, OptOut{source, optIn})
+		}
+	}
+	slices.SortFunc(list, func(a, b OptOut) int { return strings.Compare(a.Source, b.Source) })
+	return list, nil
+}
+
+// SetOptOut stores a choice of an account. fault.Invalid.
+func (s *Service) SetOptOut(ctx context.Context, id int64, o OptOut) error {
+	switch {
+	case !slices.Contains(choices, o.Choice):
+		return fault.Invalidf("value", "value is not one of %s", strings.Join(choices, ", "))
+	case o.Source == "" || len(o.Source) > maxSource || strings.ContainsFunc(o.Source, notOfSource):
+		return fault.Invalidf("key", "key is not the name of a source, such as tv.plex.provider.vod")
+	case o.Source == music && o.Choice == optOutManaged:
+		return fault.Invalidf("value", "value cannot be opt_out_managed for this source")
+	}
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := s.rows.SetOptOut(ctx, tx, id, o); err != nil {
+			return err
+		}
+		list, err := s.rows.OptOuts(ctx, tx, id)
+		if err == nil && len(list) > maxOptOuts {
+			err = fault.Invalidf("key", "an account has choices about %d sources at most", maxOptOuts)
+		}
+		return err
+	})
+	return named("setting an opt-out", err)
+}
+
+func notOfSource(r rune) bool {
+	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' || r == '_')
+}
