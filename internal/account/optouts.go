@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -42,6 +43,7 @@ func (s *Service) OptOuts(ctx context.Context, id int64) ([]OptOut, error) {
 	if err != nil {
 		return nil, named("reading opt-outs", err)
 	}
+	list = slices.DeleteFunc(list, func(o OptOut) bool { return strings.Contains(o.Source, ":") })
 	for _, source := range onlineSources {
 		if !slices.ContainsFunc(list, func(o OptOut) bool { return o.Source == source }) {
 			list = append(list, OptOut{source, optIn})
@@ -76,4 +78,54 @@ func (s *Service) SetOptOut(ctx context.Context, id int64, o OptOut) error {
 
 func notOfSource(r rune) bool {
 	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' || r == '_')
+}
+
+// Consent is a question that programs ask an account, and store the answer to. It
+// makes no difference here: nothing is collected or synchronised. The name is stored
+// beside the sources of online media, none of which has a colon in it.
+type Consent string
+
+// The questions.
+const (
+	NoPlaybackStats Consent = "privacy:playback"
+	NoLibraryStats  Consent = "privacy:library"
+	ViewStateSync   Consent = "view-state-sync:consent"
+)
+
+// defaults are the answers of an account that was not asked.
+var defaults = map[Consent]bool{NoPlaybackStats: true, NoLibraryStats: true}
+
+// Consents returns the answers of an account.
+func (s *Service) Consents(ctx context.Context, id int64) (map[Consent]bool, error) {
+	list, err := s.rows.OptOuts(ctx, s.db, id)
+	if err != nil {
+		return nil, named("reading what an account consents to", err)
+	}
+	answers := maps.Clone(defaults)
+	for _, o := range list {
+		if strings.Contains(o.Source, ":") {
+			answers[Consent(o.Source)] = o.Choice == yes
+		}
+	}
+	return answers, nil
+}
+
+// yes and no are answers as they are stored.
+const yes, no = "yes", "no"
+
+// SetConsents stores answers of an account.
+func (s *Service) SetConsents(ctx context.Context, id int64, answers map[Consent]bool) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		for question, answer := range answers {
+			o := OptOut{string(question), no}
+			if answer {
+				o.Choice = yes
+			}
+			if err := s.rows.SetOptOut(ctx, tx, id, o); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return named("storing what an account consents to", err)
 }

@@ -56,20 +56,6 @@ var constants = [...]constant{
 		"PlexAPI and Tautulli read the XML; the JSON is inferred",
 	},
 	{
-		"GET", "/api/v2/user/privacy", accountToken, 200, wire.Constant{
-			JSON: `{"optOutPlayback":true,"optOutLibraryStats":true,"domain":"plex.tv","baseUrl":"https://plex.tv","metrics":[]}`,
-			XML:  `<privacy optOutPlayback="1" optOutLibraryStats="1" domain="plex.tv" baseUrl="https://plex.tv"></privacy>`,
-		},
-		"plex-api.rs reads the JSON, all keys of it; the XML is inferred. Nothing is collected, whatever one chooses",
-	},
-	{"PUT", "/api/v2/user/privacy", accountToken, 204, nil, "plex-api.rs wants 204; nothing is collected, so nothing changes"},
-	{
-		"GET PUT", "/api/v2/user/view_state_sync", accountToken, 200, wire.Constant{
-			JSON: `{"consent":false}`, XML: `<view_state_sync consent="0"></view_state_sync>`,
-		},
-		"PlexAPI and @ctrl/plex read consent; the root is inferred. There is no state to synchronise",
-	},
-	{
 		"GET", "/api/v2/geoip", anyone, 200, wire.Constant{
 			JSON: `{"code":"","continent_code":"","country":"","city":"","time_zone":"","postal_code":"","subdivisions":"",` +
 				`"coordinates":"0, 0","european_union_member":false,"in_privacy_restricted_country":false}`,

@@ -30,10 +30,6 @@ func TestConstantAnswers(t *testing.T) {
 		{"GET", "/api/v2/cloud_server", "*/*", 200, `<cloud_server>`},
 		{"GET", "/servers/den/sync_lists", "*/*", 200, `<MediaContainer `},
 		{"GET", "/devices/tv/sync_items", "*/*", 200, `<SyncItems></SyncItems>`},
-		{"GET", "/api/v2/user/privacy", "application/json", 200, `"optOutPlayback":true,"optOutLibraryStats":true`},
-		{"PUT", "/api/v2/user/privacy?optOutPlayback=0", "application/json", 204, ``},
-		{"GET", "/api/v2/user/view_state_sync", "*/*", 200, ` consent="0"`},
-		{"PUT", "/api/v2/user/view_state_sync?consent=True", "application/json", 200, `{"consent":false}`},
 		{"GET", "/api/v2/geoip?ip_address=192.0.2.1", "*/*", 200, ` coordinates="0, 0"`},
 	} {
 		res, body := w.ask(t, test.method, test.path, test.accept, token, nil)

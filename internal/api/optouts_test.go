@@ -82,3 +82,42 @@ func TestOptOutsAreBounded(t *testing.T) {
 		t.Errorf("the last of 60: %d", status)
 	}
 }
+
+// What programs ask whether one agrees is stored, and asked for one by one.
+func TestConsents(t *testing.T) {
+	w := newFixture(t, nil)
+	token := w.signIn(t, "member")
+	get := func(path, want string) {
+		t.Helper()
+		if status, body := w.call(t, "GET", path, token, nil); status != 200 || !strings.Contains(body, want) {
+			t.Errorf("GET %s: %d %s, want %s", path, status, body, want)
+		}
+	}
+	put := func(path string, want int) {
+		t.Helper()
+		if status, body := w.call(t, "PUT", path, token, nil); status != want {
+			t.Errorf("PUT %s: %d %s, want %d", path, status, body, want)
+		}
+	}
+	const privacy, sync = "/api/v2/user/privacy", "/api/v2/user/view_state_sync"
+	get(privacy, `{"optOutPlayback":true,"optOutLibraryStats":true,"domain":"plex.tv","baseUrl":"https://plex.tv","metrics":[]}`)
+	put(privacy+"?optOutPlayback=0", 204)
+	get(privacy, `"optOutPlayback":false,"optOutLibraryStats":true`)
+	put(privacy+"?optOutPlayback=1&optOutLibraryStats=False", 204)
+	get(privacy, `"optOutPlayback":true,"optOutLibraryStats":false`)
+	put(privacy+"?optOutPlayback=maybe", 400)
+	get(sync, `{"consent":false}`)
+	put(sync+"?consent=True", 200)
+	get(sync, `{"consent":true}`)
+	_, text := w.ask(t, "GET", privacy, "*/*", token, nil)
+	if !strings.Contains(text, `<privacy optOutPlayback="1" optOutLibraryStats="0" `) {
+		t.Error(text)
+	}
+	var me struct{ UUID string }
+	w.read(t, "GET", "/api/v2/user.json", token, nil, &me)
+	if _, list := w.call(t, "GET", "/api/v2/user/"+me.UUID+"/settings/opt_outs", token, nil); strings.Contains(list, "privacy") {
+		t.Errorf("the opt-outs are %s", list)
+	}
+	token = w.signIn(t, "admin")
+	get(sync, `{"consent":false}`)
+}

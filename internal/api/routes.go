@@ -122,6 +122,11 @@ func (f *features) accountPlane() []route {
 		{"GET", "/api/v2/user/webhooks", accountToken, 0, negotiated, f.webhooks.list},
 		{"POST", "/api/v2/user/webhooks", accountToken, small, negotiated, f.webhooks.set},
 
+		{"GET", "/api/v2/user/privacy", accountToken, 0, negotiated, f.consents.privacy},
+		{"PUT", "/api/v2/user/privacy", accountToken, small, negotiated, f.consents.setPrivacy},
+		{"GET", "/api/v2/user/view_state_sync", accountToken, 0, negotiated, f.consents.viewStateSync},
+		{"PUT", "/api/v2/user/view_state_sync", accountToken, small, negotiated, f.consents.setViewStateSync},
+
 		// An addition of usher.
 		{"GET", "/api/openapi.yaml", anyone, 0, negotiated, f.document.show},
 	})
@@ -168,6 +173,7 @@ type features struct {
 	optOuts     optOutHandlers
 	document    documentHandler
 	webhooks    webhookHandlers
+	consents    consentHandlers
 }
 
 // newFeatures gives each feature what it needs.
@@ -197,6 +203,7 @@ func newFeatures(c *core.Core, cfg Config) *features {
 		optOuts:     optOutHandlers{c.Accounts, accounts},
 		document:    newDocumentHandler(cfg.PublicURL),
 		webhooks:    webhookHandlers{c.Webhooks},
+		consents:    consentHandlers{c.Accounts},
 	}
 }
 

@@ -29,10 +29,10 @@ CREATE TABLE webhook_secret (
     generation INTEGER NOT NULL
 ) STRICT;
 
--- What accounts have chosen about sources of online media.
+-- What accounts have chosen about sources of online media, and what else programs ask.
 CREATE TABLE opt_out (
     account_id INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
     source     TEXT    NOT NULL,
-    choice     TEXT    NOT NULL, -- opt_in, opt_out or opt_out_managed
+    choice     TEXT    NOT NULL, -- opt_in, opt_out or opt_out_managed; yes or no to other questions
     PRIMARY KEY (account_id, source)
 ) STRICT;
