@@ -258,6 +258,12 @@ func runScript(
 	t *testing.T, c client, dir string, server *instance, people cast, ca *authority,
 ) []outcome {
 	t.Helper()
+	return parseOutcomes(t, printed(t, c, dir, server, people, ca))
+}
+
+// printed is what the script of a client prints.
+func printed(t *testing.T, c client, dir string, server *instance, people cast, ca *authority) []byte {
+	t.Helper()
 	scene := writeScene(t, server, c, people)
 	ctx, cancel := context.WithTimeout(t.Context(), scriptTimeout)
 	defer cancel()
@@ -281,7 +287,7 @@ func runScript(
 	if err := cmd.Run(); err != nil {
 		t.Errorf("%s: %v\n%s", strings.Join(argv, " "), err, stderr.Bytes())
 	}
-	return parseOutcomes(t, stdout.Bytes())
+	return stdout.Bytes()
 }
 
 // parseOutcomes reads the lines of a script. A name that is not an operation is
