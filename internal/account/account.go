@@ -166,6 +166,7 @@ type Rows interface {
 	SetOptOut(ctx context.Context, tx *db.Tx, id int64, o OptOut) error
 	CodeRows
 	EnrolmentRows
+	ResetRows
 }
 
 // Devices is what a Service needs to know of the devices that have signed in.
@@ -237,6 +238,7 @@ type Service struct {
 	signIns           *guard.Failures // right ones
 	signUps           *tries.Failures // by network
 	wrongCodes        int             // in a row, before the lock; 0: no limit
+	resets            *guard.Failures // reset links that do not exist
 }
 
 // New returns a Service.
@@ -271,6 +273,7 @@ func New(cfg Config) *Service {
 		DB: cfg.DB, Rows: cfg.Tries, Key: cfg.Key, Name: "sign-up", Burst: cfg.FailedTries, Refill: signUpRefill,
 	})
 	s.addresses = &guard.Failures{Burst: 10 * cfg.FailedTries, Refill: time.Minute / 10}
+	s.resets = &guard.Failures{Burst: cfg.FailedTries, Refill: time.Minute}
 	// A test suite signs in often; a flood, which this bounds, without end.
 	s.signIns = &guard.Failures{Burst: 10 * cfg.FailedTries, Refill: time.Second}
 	return s
@@ -352,11 +355,16 @@ type NewAccount struct {
 	Username string // required
 	// Email may be empty.
 	Email string
-	// Password may be empty if Managed is set.
+	// Password may be empty if Managed or Passwordless is set.
 	Password plexauth.Secret
 	Admin    bool // may administer this usher
 	// Managed says that the account has no password, and cannot sign in.
 	Managed bool
+	// Passwordless says that the account has no password, because what is added with
+	// it signs it in (AddWith).
+	Passwordless bool
+	// UUID is that of the account. Empty: one is generated.
+	UUID string
 }
 
 // Add adds an account. fault.Invalid, ErrExists.
@@ -373,22 +381,40 @@ func (s *Service) Add(ctx context.Context, by audit.Actor, n NewAccount) (Accoun
 // once; ErrExists otherwise. It also returns the proof that the caller, who has
 // just chosen the password, is that account.
 func (s *Service) AddFirst(ctx context.Context, by audit.Actor, n NewAccount) (Verified, error) {
-	a, err := s.prepare(ctx, by, n)
+	none := func(ctx context.Context, tx *db.Tx) error {
+		exists, err := s.rows.Any(ctx, tx)
+		if err == nil && exists {
+			err = ErrExists
+		}
+		return err
+	}
+	return s.AddWith(ctx, by, n, none, func(context.Context, *db.Tx, Account) error { return nil })
+}
+
+// AddWith is Add in a transaction with what is written before and after it: all of it
+// or nothing. It also returns the proof that the caller, who has just chosen how to
+// sign in, is that account.
+func (s *Service) AddWith(
+	ctx context.Context, by audit.Actor, n NewAccount,
+	before func(context.Context, *db.Tx) error, after func(context.Context, *db.Tx, Account) error,
+) (Verified, error) {
+	prepared, err := s.prepare(ctx, by, n)
 	if err != nil {
 		return Verified{}, err
 	}
+	var a Account
 	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		exists, err := s.rows.Any(ctx, tx)
-		if err != nil {
+		if err := before(ctx, tx); err != nil {
 			return err
 		}
-		if exists {
-			return ErrExists
+		a = prepared
+		if err := s.insert(ctx, tx, by, &a, ""); err != nil {
+			return err
 		}
-		return s.insert(ctx, tx, by, &a, "")
+		return after(ctx, tx, a)
 	})
 	if err != nil {
-		return Verified{}, named("adding the first account", err)
+		return Verified{}, named("adding account "+n.Username, err)
 	}
 	return s.verified(a, signin.Claim{}), nil
 }
@@ -399,12 +425,14 @@ func (s *Service) prepare(ctx context.Context, by audit.Actor, n NewAccount) (Ac
 	if err != nil {
 		return Account{}, err
 	}
-	if !n.Managed {
+	if !n.Managed && !n.Passwordless {
 		if a.PasswordHash, err = s.hash(ctx, by, n.Password); err != nil {
 			return Account{}, err
 		}
 	}
-	a.UUID, a.Admin = s.newUUID(), n.Admin
+	if a.UUID, a.Admin = n.UUID, n.Admin; a.UUID == "" {
+		a.UUID = s.NewUUID()
+	}
 	return a, nil
 }
 

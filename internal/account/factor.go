@@ -137,7 +137,7 @@ func (s *Service) usedStep(a Account, next seed, confirmed int64) int64 {
 // no proof: it is for operators and admins who help. An account without a second
 // factor is left alone. ErrNotFound.
 func (s *Service) RemoveSecondFactor(ctx context.Context, by audit.Actor, id int64) error {
-	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.removeFactor(ctx, tx, by, id) })
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.removeFactor(ctx, tx, by, id, "") })
 	return named("changing an account", err)
 }
 
@@ -146,12 +146,14 @@ func (s *Service) RemoveSecondFactor(ctx context.Context, by audit.Actor, id int
 // proof has for that.
 func (s *Service) TurnOffSecondFactor(ctx context.Context, by audit.Actor, proof signin.Proof) error {
 	err := s.proofs.Spend(ctx, by, proof, func(ctx context.Context, tx *db.Tx, spent signin.Spent) error {
-		return s.removeFactor(ctx, tx, by, spent.AccountID)
+		return s.removeFactor(ctx, tx, by, spent.AccountID, "")
 	})
 	return named("turning off a second factor", err)
 }
 
-func (s *Service) removeFactor(ctx context.Context, tx *db.Tx, by audit.Actor, id int64) error {
+// removeFactor removes the second factor of an account, if it has one. detail is how
+// that came about.
+func (s *Service) removeFactor(ctx context.Context, tx *db.Tx, by audit.Actor, id int64, detail string) error {
 	change := func(ctx context.Context, tx *db.Tx, a *Account) (bool, error) {
 		if !a.HasSecondFactor() {
 			return false, nil
@@ -160,7 +162,7 @@ func (s *Service) removeFactor(ctx context.Context, tx *db.Tx, by audit.Actor, i
 		a.Revision++
 		return true, s.replaceFactor(ctx, tx, id, nil)
 	}
-	return s.changeIn(ctx, tx, by, id, audit.Event{Kind: audit.SecondFactorRemoved}, change)
+	return s.changeIn(ctx, tx, by, id, audit.Event{Kind: audit.SecondFactorRemoved, Detail: detail}, change)
 }
 
 // Confirm spends a proof on nothing: its owner is there. It is for changes that

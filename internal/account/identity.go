@@ -38,6 +38,20 @@ func (s *Service) CheckNew(ctx context.Context, username, email string) error {
 	return named("checking a new name", s.checkNames(ctx, s.db, a))
 }
 
+// CheckInvited is CheckNew for a name that is only suggested and an e-mail address,
+// each of which may be empty.
+func (s *Service) CheckInvited(ctx context.Context, username, email string) error {
+	if username != "" {
+		return s.CheckNew(ctx, username, email)
+	}
+	var a Account
+	err := a.setEmail(norm.NFC.String(email))
+	if err != nil || email == "" {
+		return err
+	}
+	return named("checking a new e-mail address", s.checkEmailName(ctx, s.db, a))
+}
+
 // newNames returns an account with a name and a confirmed e-mail address, and
 // their folded forms. fault.Invalid.
 func newNames(username, email string) (a Account, err error) {
@@ -161,6 +175,13 @@ func (s *Service) changeEmail(ctx context.Context, tx *db.Tx, by audit.Actor, a 
 		a.ConfirmedEmail = a.Email
 	}
 	return nil
+}
+
+// IsAdmin reports whether an account exists, is an admin and is not disabled, in a
+// transaction. It is for what an admin has made for later.
+func (s *Service) IsAdmin(ctx context.Context, q db.Querier, id int64) (bool, error) {
+	admin, err := s.isAdmin(ctx, q, audit.Actor{AccountID: id})
+	return id != 0 && admin, named("finding an admin", err)
 }
 
 // isAdmin reports whether an actor is an admin now, or the command line.

@@ -35,7 +35,7 @@ func (s *Service) AddManaged(
 	if err != nil {
 		return Account{}, err
 	}
-	a := Account{Username: name, Title: name, OwnerID: ownerID, UUID: s.newUUID(), CreatedAt: tx.Now()}
+	a := Account{Username: name, Title: name, OwnerID: ownerID, UUID: s.NewUUID(), CreatedAt: tx.Now()}
 	// Usernames are unique. The leading space makes sure that this one is nobody's
 	// login: no text that someone signs in with begins with a space.
 	a.UsernameKey = " " + a.UUID
@@ -94,8 +94,8 @@ func checkTitle(name string) (string, error) {
 	return name, nil
 }
 
-// newUUID generates the UUID of an account.
-func (s *Service) newUUID() string {
+// NewUUID generates the UUID of an account.
+func (s *Service) NewUUID() string {
 	var uuid [8]byte
 	_, _ = io.ReadFull(s.random, uuid[:]) // crypto/rand never fails
 	return hex.EncodeToString(uuid[:])

@@ -59,7 +59,7 @@ func (s *Service) SignUp(ctx context.Context, by audit.Actor, n NewAccount) (Ver
 	if err != nil {
 		return Verified{}, named("signing up", err)
 	}
-	a.UUID, a.ConfirmedEmail = s.newUUID(), ""
+	a.UUID, a.ConfirmedEmail = s.NewUUID(), ""
 	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.insert(ctx, tx, by, &a, "sign-up") })
 	if err != nil {
 		return Verified{}, named("signing up", err)

@@ -32,6 +32,12 @@ const (
 	SecondFactorLink    Kind = "second-factor.link"
 	BackupCodeUsed      Kind = "backup-code.used"
 
+	ResetLink Kind = "reset.link"
+
+	InvitationMade    Kind = "invitation.made"
+	InvitationRevoked Kind = "invitation.revoked"
+	InvitationUsed    Kind = "invitation.used"
+
 	PasskeyAdded   Kind = "passkey.added"
 	PasskeyRemoved Kind = "passkey.removed"
 	PasskeyUsed    Kind = "passkey.used"
@@ -109,6 +115,12 @@ var kinds = [...]Meaning{
 	{SecondFactorGuessed, "somebody who has the password gave so many wrong codes that their device was locked"},
 	{SecondFactorLink, "an admin made a link for the account's owner to set up a second factor"},
 	{BackupCodeUsed, "a sign-in used up a backup code"},
+
+	{ResetLink, "a link was made by which the account's owner sets a new password, or turns off the second factor"},
+
+	{InvitationMade, "a link was made by which somebody makes an account of their own"},
+	{InvitationRevoked, "an invitation was revoked before anybody used it"},
+	{InvitationUsed, "somebody made their account with an invitation"},
 
 	{PasskeyAdded, "a passkey was added to an account"},
 	{PasskeyRemoved, "a passkey was removed from an account"},

@@ -32,7 +32,7 @@ the changes within a second.`,
 		cs.setDisabled("disable", "Disable an account and its tokens", true),
 		cs.setDisabled("enable", "Enable a disabled account and its tokens", false),
 		cs.promote(), cs.demote(), cs.rename(), cs.setEmail(), cs.confirmEmail(),
-		cs.setPassword(), cs.remove(), cs.jsonFlag(cs.totp()))
+		cs.setPassword(), cs.jsonFlag(cs.resetLink()), cs.remove(), cs.jsonFlag(cs.totp()))
 }
 
 // accountJSON is an account in --json.

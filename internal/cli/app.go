@@ -200,6 +200,7 @@ func (a *app) serverSide() []*cobra.Command {
 		accountCommands{con, dir}.command(),
 		serverCommand(con, dir),
 		providerCommand(con, dir),
+		inviteCommands{con, dir}.command(),
 		shareCommands{con, dir}.command(),
 		homeCommands{con, dir}.command(),
 		tokenCommands{con, dir}.command(lookupCommands{con, a.remote}),

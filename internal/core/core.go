@@ -28,6 +28,7 @@ import (
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/home"
+	"github.com/usher-auth/usher/internal/invite"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/pin"
@@ -142,6 +143,7 @@ type Core struct {
 	Sessions *session.Service // sign-ins to the pages
 	Passkeys *passkey.Service // keys that sign in without a password
 	Origins  *origin.Service  // pages that may receive a sign-in
+	Invites  *invite.Service  // links by which people make an account
 	Webhooks *webhook.Service // addresses that are told what happens
 	// AdminKeys are what programs use the admin API with.
 	AdminKeys *adminkey.Service
@@ -289,13 +291,16 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 		Accounts: c.Accounts, Tokens: c.Tokens, Audit: log,
 	}
 	c.Sources = source.New(sources)
-	if cfg.Self == nil {
-		return c, nil
+	if cfg.Self != nil {
+		if c.Sources, err = source.NewWithSelf(ctx, cfg.By, sources, *cfg.Self); err != nil {
+			return nil, err
+		}
 	}
-	if c.Sources, err = source.NewWithSelf(ctx, cfg.By, sources, *cfg.Self); err != nil {
-		return nil, err
-	}
-	if !d.Shared() {
+	c.Invites = invite.NewService(invite.Config{
+		DB: d, Rows: store.Invitations{}, Accounts: c.Accounts, Passkeys: c.Passkeys, Sources: c.Sources, Audit: log,
+		FailedTries: cfg.FailedTries, Now: cfg.Now,
+	})
+	if cfg.Self == nil || !d.Shared() {
 		return c, nil
 	}
 	if c.SetupKey, err = sharedSetupKey(ctx, d, key); err != nil {

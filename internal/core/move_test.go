@@ -55,6 +55,11 @@ var rows = []struct {
 	{"INSERT INTO code_notice (account_id, wrong, first_at, last_at) VALUES (1, 1, 2, 3)", nil},
 	{"INSERT INTO enrolment (session_id, seed, created_at) SELECT MIN(id), $1, 1 FROM session", []any{[]byte{4}}},
 	{"INSERT INTO enrolment_link (account_id, hash, expires_at) VALUES (1, $1, 2)", []any{[]byte{5}}},
+	{`INSERT INTO join_link (id, hash, maker_id, name, email, admin, created_at, expires_at)
+		VALUES (3, $1, 1, 'n', '', TRUE, 1, 9)`, []any{[]byte{13}}},
+	{"INSERT INTO join_link_server (link_id, source_id) SELECT 3, MIN(id) FROM source", nil},
+	{`INSERT INTO reset_link (account_id, hash, maker_id, password, second_factor, revision, expires_at)
+		VALUES (1, $1, 1, TRUE, FALSE, 4, 9)`, []any{[]byte{14}}},
 	{"INSERT INTO transient_key (id, key, expires_at) VALUES (4000000000, $1, 2)", []any{[]byte{6}}},
 	{"INSERT INTO failure (key, until) VALUES ($1, 9)", []any{[]byte{7}}},
 	{"INSERT INTO challenge (key, value, expires_at) VALUES ($1, $2, 9)", []any{[]byte{8}, []byte{}}},

@@ -88,6 +88,7 @@ type Service struct {
 	now      func() time.Time
 	begins   *guard.Failures
 	adding   *challenges
+	joining  *challenges
 	alone    *challenges
 	seconds  *challenges
 	settings webauthn.Config
@@ -107,6 +108,7 @@ func New(cfg Config) *Service {
 		stored = cfg.Challenges
 	}
 	s.adding = &challenges{kind: "adding", db: cfg.DB, rows: stored}
+	s.joining = &challenges{kind: "joining", db: cfg.DB, rows: stored}
 	s.alone = &challenges{kind: "alone", db: cfg.DB, rows: stored}
 	s.seconds = &challenges{kind: "second", db: cfg.DB, rows: stored}
 	timeout := webauthn.TimeoutConfig{Timeout: challengeLife, TimeoutUVD: challengeLife}
@@ -324,26 +326,28 @@ func (s *Service) FinishAdd(
 
 // add stores a passkey. ErrExists, ErrFull.
 func (s *Service) add(ctx context.Context, by audit.Actor, p Passkey) error {
-	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		have, err := s.rows.List(ctx, tx, p.AccountID)
-		if err != nil {
-			return err
-		}
-		if len(have) >= maxPasskeys {
-			return ErrFull
-		}
-		p.CreatedAt = tx.Now()
-		if p.ID, err = s.rows.Insert(ctx, tx, p); err != nil {
-			return err
-		}
-		return s.audit.Record(ctx, tx, by, audit.Event{
-			Kind: audit.PasskeyAdded, AccountID: p.AccountID, Detail: p.describe(),
-		})
-	})
+	return s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.addIn(ctx, tx, by, p) })
+}
+
+func (s *Service) addIn(ctx context.Context, tx *db.Tx, by audit.Actor, p Passkey) error {
+	have, err := s.rows.List(ctx, tx, p.AccountID)
+	if err != nil {
+		return err
+	}
+	if len(have) >= maxPasskeys {
+		return ErrFull
+	}
+	p.CreatedAt = tx.Now()
+	p.ID, err = s.rows.Insert(ctx, tx, p)
 	if errors.Is(err, db.ErrConflict) {
 		return ErrExists
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.audit.Record(ctx, tx, by, audit.Event{
+		Kind: audit.PasskeyAdded, AccountID: p.AccountID, Detail: p.describe(),
+	})
 }
 
 // maxName is the most characters a passkey's name may have.

@@ -333,25 +333,33 @@ func (s *Service) Revoke(ctx context.Context, by audit.Actor, accountID, id int6
 // but one, and all of its tokens. except is the session that stays; 0: none
 // does. If there is nothing to revoke, nothing is recorded.
 func (s *Service) RevokeOthers(ctx context.Context, by audit.Actor, accountID, except int64) error {
-	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		sessions, err := s.rows.Delete(ctx, tx, accountID, except, false)
-		if err != nil {
-			return err
-		}
-		tokens, err := s.tokens.RevokeAccount(ctx, tx, accountID)
-		if err != nil || sessions+tokens == 0 {
-			return err
-		}
-		e := audit.Event{
-			Kind: audit.TokenRevoked, AccountID: accountID, Detail: fmt.Sprintf("all %d, and every browser", tokens),
-		}
-		if except != 0 {
-			e.Detail += " but one"
-		}
-		return s.audit.Record(ctx, tx, by, e)
-	})
+	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.endAll(ctx, tx, by, accountID, except) })
 	if err != nil {
 		return fmt.Errorf("revoking everything that is signed in: %w", err)
 	}
 	return nil
+}
+
+// EndAll is RevokeOthers for all sessions, in a transaction that is under way. It
+// implements account.Ends.
+func (s *Service) EndAll(ctx context.Context, tx *db.Tx, by audit.Actor, accountID int64) error {
+	return s.endAll(ctx, tx, by, accountID, 0)
+}
+
+func (s *Service) endAll(ctx context.Context, tx *db.Tx, by audit.Actor, accountID, except int64) error {
+	sessions, err := s.rows.Delete(ctx, tx, accountID, except, false)
+	if err != nil {
+		return err
+	}
+	tokens, err := s.tokens.RevokeAccount(ctx, tx, accountID)
+	if err != nil || sessions+tokens == 0 {
+		return err
+	}
+	e := audit.Event{
+		Kind: audit.TokenRevoked, AccountID: accountID, Detail: fmt.Sprintf("all %d, and every browser", tokens),
+	}
+	if except != 0 {
+		e.Detail += " but one"
+	}
+	return s.audit.Record(ctx, tx, by, e)
 }

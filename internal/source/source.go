@@ -436,14 +436,15 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, r Ref) error {
 
 // Share lets an account reach a source. ErrShared.
 func (s *Service) Share(ctx context.Context, by audit.Actor, src Source, accountID int64) error {
-	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if err := s.cfg.Shares.Insert(ctx, tx, src.ID, accountID, tx.Now()); err != nil {
-			return err
-		}
-		return s.cfg.Audit.Record(ctx, tx, by, audit.Event{
-			Kind: audit.ShareAdded, AccountID: accountID, Detail: src.Name,
-		})
-	})
+	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.ShareIn(ctx, tx, by, src, accountID) })
+}
+
+// ShareIn is Share in a transaction that is under way.
+func (s *Service) ShareIn(ctx context.Context, tx *db.Tx, by audit.Actor, src Source, accountID int64) error {
+	err := s.cfg.Shares.Insert(ctx, tx, src.ID, accountID, tx.Now())
+	if err == nil {
+		err = s.cfg.Audit.Record(ctx, tx, by, audit.Event{Kind: audit.ShareAdded, AccountID: accountID, Detail: src.Name})
+	}
 	if err = db.Wrap("sharing a source", err); errors.Is(err, db.ErrConflict) {
 		return fmt.Errorf("%w (%w)", ErrShared, err)
 	}

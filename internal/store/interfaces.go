@@ -8,6 +8,7 @@ import (
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/devicekey"
 	"github.com/usher-auth/usher/internal/home"
+	"github.com/usher-auth/usher/internal/invite"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/pin"
@@ -30,6 +31,7 @@ var (
 	_ device.Rows     = Devices{}
 	_ devicekey.Rows  = DeviceKeys{}
 	_ home.Rows       = Homes{}
+	_ invite.Rows     = Invitations{}
 	_ origin.Rows     = Origins{}
 	_ passkey.Rows    = Passkeys{}
 

@@ -11,6 +11,7 @@ var adminTabs = tabs{
 	Tabs: []tab{
 		{Path: "/admin", Name: "Overview"},
 		{Path: "/admin/accounts", Name: "Accounts"},
+		{Path: "/admin/invitations", Name: "Invitations"},
 		{Path: "/admin/servers", Name: "Servers"},
 		{Path: "/admin/providers", Name: "Providers"},
 		{Path: "/admin/tokens", Name: "Tokens"},
@@ -44,7 +45,10 @@ var adminDone = map[string]string{
 	"unshared": "The share is taken back.",
 	"revoked":  "The token is revoked.",
 	"key":      "The key is revoked.",
-	"others":   "Everything of this account is signed out.",
+
+	"uninvited": "The invitation is revoked: its link does not work any more.",
+
+	"others": "Everything of this account is signed out.",
 }
 
 // newNotice returns the notice of a visit, with the form that the page answers.

@@ -20,10 +20,8 @@ type adminAccount struct {
 	sessions *session.Service
 	passkeys *passkey.Service
 	sources  *source.Service
-	// publicURL is where browsers reach the pages; empty: at the address of each
-	// request.
-	publicURL string
-	caution   caution
+	handover handover
+	caution  caution
 }
 
 func (a *adminAccount) pages() []page {
@@ -38,6 +36,7 @@ func (a *adminAccount) pages() []page {
 		{"POST", path + "/promote", admin, a.risky(a.askPromote, a.promote)},
 		{"POST", path + "/demote", admin, a.risky(a.askDemote, a.demote)},
 		{"POST", path + "/password", admin, a.setPassword},
+		{"POST", path + "/reset-link", admin, a.linkReset},
 		{"POST", path + "/second-factor", admin, a.linkFactor},
 		{"POST", path + "/second-factor/remove", admin, a.risky(a.askFactor, a.removeFactor)},
 		{"POST", path + "/passkeys/{passkey}/remove", admin, a.risky(a.askPasskey, a.removePasskey)},
@@ -311,7 +310,7 @@ func (a *adminAccount) linkFactor(ctx context.Context, v *visit) (view, error) {
 		if err != nil {
 			return err
 		}
-		data = factorLinkData{Link: v.base(a.publicURL) + FactorLink(secret), Expires: expires, Back: accountPath(id)}
+		data = factorLinkData{Link: a.handover.base(v) + FactorLink(secret), Expires: expires, Back: accountPath(id)}
 		data.Account, err = a.accounts.Get(ctx, id)
 		return err
 	}))

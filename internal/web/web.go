@@ -80,6 +80,10 @@ func signInFeatures(c *core.Core, browsers *browserSessions, site passkeySite) [
 		ask,
 		&link{pins: c.PINs},
 		&linkedFactor{accounts: c.Accounts, forms: factorForms{c.Accounts}},
+		&invitation{
+			invites: c.Invites, accounts: c.Accounts, passkeys: c.Passkeys, browsers: browsers, site: site, server: c.ServerName(),
+		},
+		&reset{accounts: c.Accounts, sessions: c.Sessions, browsers: browsers},
 	}
 }
 
@@ -111,6 +115,7 @@ func accountFeatures(c *core.Core, site passkeySite) []feature {
 
 // adminFeatures let admins change everything else.
 func adminFeatures(c *core.Core, cfg Config, cautious caution) []feature {
+	links := newHandover(c, cfg.PublicURL)
 	sources := func(kind source.Kind, path string) *adminSources {
 		return &adminSources{kind: kind, path: path, sources: c.Sources, accounts: c.Accounts, tokens: c.Tokens, caution: cautious}
 	}
@@ -122,9 +127,10 @@ func adminFeatures(c *core.Core, cfg Config, cautious caution) []feature {
 			warnings: warnings{log: c.Audit, now: c.Now, backups: c.HasBackups, lastBackup: c.LastBackup, machine: cfg.Machine},
 		},
 		&adminAccounts{accounts: c.Accounts},
+		&adminInvitations{invites: c.Invites, accounts: c.Accounts, sources: c.Sources, now: c.Now, handover: links},
 		&adminAccount{
 			accounts: c.Accounts, tokens: c.Tokens, sessions: c.Sessions,
-			passkeys: c.Passkeys, sources: c.Sources, publicURL: cfg.PublicURL, caution: cautious,
+			passkeys: c.Passkeys, sources: c.Sources, handover: links, caution: cautious,
 		},
 		servers,
 		&adminShares{servers: servers, sources: c.Sources, accounts: c.Accounts},
@@ -134,6 +140,14 @@ func adminFeatures(c *core.Core, cfg Config, cautious caution) []feature {
 		&adminKeys{keys: c.AdminKeys, accounts: c.Accounts, caution: cautious, now: c.Now},
 		&adminAudit{log: c.Audit, accounts: c.Accounts, now: c.Now},
 	}
+}
+
+func newHandover(c *core.Core, publicURL string) handover {
+	h := handover{publicURL: publicURL}
+	if c.Sources != nil {
+		h.self = c.Sources.Self().Connections
+	}
+	return h
 }
 
 func newCaution(c *core.Core, site passkeySite) caution {

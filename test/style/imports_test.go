@@ -31,7 +31,7 @@ var layers = []layer{
 		{"db/dbtest", "db"},
 		{"passkey/passkeytest", ""},
 		{"devicekey/devicekeytest", "devicekey"},
-		{"store/storetest", "store account adminkey audit device devicekey home origin passkey pin session signin signing source token tries db paging plexauth webhook"},
+		{"store/storetest", "store account adminkey audit device devicekey home origin passkey pin session signin signing source token tries db paging plexauth webhook invite"},
 		{"test/browser", ""},
 		{"test/clients", ""},
 		{"test/cluster", ""},
@@ -57,7 +57,7 @@ var layers = []layer{
 		{"db/pgtest", ""},
 	}},
 	{"the command line", []row{
-		{"cli", "server control stage scene sandbox traffic suggest machine missed trouble web core httpd account home token source origin audit hashing seal glyph fault paging plexauth conformance adminkey"},
+		{"cli", "server control stage scene sandbox traffic suggest machine missed trouble web core httpd account home token source origin audit hashing seal glyph fault paging plexauth conformance adminkey invite"},
 	}},
 	{"an usher that tests control", []row{
 		{"control", "stage scene traffic trouble device fault plexauth"},
@@ -75,16 +75,16 @@ var layers = []layer{
 	}},
 	{"the faces", []row{
 		{"api", "/api core httpd missed wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth adminkey origin passkey session webhook"},
-		{"web", "/api core httpd machine missed account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth adminkey"},
+		{"web", "/api core httpd machine missed account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth adminkey invite"},
 	}},
 	{"what a face stands on", []row{
 		{"httpd", "guard"},
 	}},
 	{"every service and its rows, joined once", []row{
-		{"core", "store account adminkey claim device devicekey home passkey pin token signing session source origin signin audit db guard hashing seal paging plexauth webhook"},
+		{"core", "store account adminkey claim device devicekey home passkey pin token signing session source origin signin audit db guard hashing seal paging plexauth webhook invite"},
 	}},
 	{"rows", []row{
-		{"store", "account adminkey claim device devicekey home passkey pin token signing session source origin signin tries audit db paging plexauth webhook"},
+		{"store", "account adminkey claim device devicekey home passkey pin token signing session source origin signin tries audit db paging plexauth webhook invite"},
 	}},
 	{"answers that go wrong on purpose", []row{
 		{"trouble", "wire suggest"},
@@ -93,6 +93,7 @@ var layers = []layer{
 		{"wire", "glyph fault plexauth"},
 	}},
 	{"nouns, each on those below it", []row{
+		{"invite", "account passkey source audit db guard fault paging plexauth"},
 		{"pin", "account device devicekey token audit db guard tries seal letters fault plexauth"},
 		{"home", "account device token audit db glyph fault plexauth"},
 		{"source", "account token audit db glyph fault paging plexauth"},

@@ -11,6 +11,7 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/invite"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/session"
@@ -107,6 +108,9 @@ func (w *fixture) readings(accountID, sourceID int64) map[string]reading {
 		"origins": read(func(ctx context.Context, r paging.Request) (paging.List[origin.Origin], error) {
 			return origins.List(ctx, w, r)
 		}),
+		"invitations": read(func(ctx context.Context, r paging.Request) (paging.List[invite.Invitation], error) {
+			return invitations.List(ctx, w, r)
+		}),
 	}
 }
 
@@ -148,6 +152,7 @@ func (w *fixture) full() (accountID, sourceID int64) {
 		w.do(func(ctx context.Context, tx *db.Tx) error {
 			return origins.Insert(ctx, tx, origin.Origin{Origin: fmt.Sprintf("https://%d.example.org", i), CreatedAt: at(1)})
 		})
+		w.invitation(invite.Invitation{MakerID: accountID, Servers: []invite.Server{{ID: sourceID}}, CreatedAt: at(i)}, byte(i))
 		w.share(sourceID, a.ID)
 		if i > 0 {
 			w.share(sourceID+int64(i), accountID)

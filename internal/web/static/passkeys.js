@@ -93,6 +93,20 @@ if (window.PublicKeyCredential && navigator.credentials) {
 	for (const part of document.querySelectorAll("[data-passkey=sign-in]")) signIn(part, "/auth/passkey");
 	for (const part of document.querySelectorAll("[data-passkey=second]")) signIn(part, "/auth/code/passkey");
 
+	// A passkey for an account that is about to be made, with the name that was typed.
+	for (const part of document.querySelectorAll("[data-passkey=join]")) {
+		const name = document.getElementById(part.dataset.name);
+		part.querySelector("button").addEventListener("click", () => {
+			if (!name.reportValidity()) return;
+			run(part, async () => {
+				const username = name.value;
+				const answer = await create(await ask("/invitation/passkey/challenge", { username }));
+				return ask("/invitation/passkey", { username, answer });
+			});
+		});
+		part.hidden = false;
+	}
+
 	// A passkey instead of a code of the second factor.
 	const present = async () => get(await ask("/account/second-factor/challenge", {}));
 

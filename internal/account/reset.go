@@ -1,0 +1,235 @@
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/guard"
+	"github.com/usher-auth/usher/internal/signin"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// Errors of reset links.
+var (
+	// ErrReset says that a reset link does not work: it was used, has expired, was
+	// replaced by a newer one, or the account or its admin have changed since.
+	ErrReset = fault.New(fault.Denied,
+		"this link was used already, has expired, was replaced by a newer one, or the account has changed since; ask for another one")
+	// ErrResetTries reports that too many reset links did not exist. It has a wait.
+	ErrResetTries = fault.New(fault.Limited, "too many links that do not exist")
+	// ErrDisabled reports that the account is disabled.
+	ErrDisabled = fault.New(fault.Conflict, "this account is disabled: enable it first")
+)
+
+// How long a reset link works.
+const (
+	ResetLife    = time.Hour
+	MinResetLife = time.Minute
+	MaxResetLife = 24 * time.Hour
+)
+
+// Reset is what a reset link does.
+type Reset struct {
+	// Password: its owner sets a new password. Otherwise they give the present one.
+	Password bool
+	// SecondFactor: the second factor is removed.
+	SecondFactor bool
+}
+
+func (r Reset) describe() string {
+	switch {
+	case r.Password && r.SecondFactor:
+		return "for a new password, and without the second factor"
+	case r.Password:
+		return "for a new password"
+	}
+	return "without the second factor"
+}
+
+// StoredReset is a reset link as it is stored.
+type StoredReset struct {
+	Reset
+	AccountID int64
+	MakerID   int64 // the admin who made it; 0: the command line, or the account's owner
+	Revision  int64 // of the account, at which the link works
+	ExpiresAt time.Time
+}
+
+// ResetRows is what a Service needs stored of reset links. Package store implements
+// it.
+type ResetRows interface {
+	// ResetLink returns the link with a hash, also if it has expired: db.ErrNotFound.
+	ResetLink(ctx context.Context, q db.Querier, h LinkHash) (StoredReset, error)
+	// SetReset replaces the link of an account, and DeleteReset removes it.
+	SetReset(ctx context.Context, tx *db.Tx, h LinkHash, r StoredReset) error
+	DeleteReset(ctx context.Context, tx *db.Tx, id int64) error
+}
+
+// NewReset makes a link by which the owner of an account comes back who has lost the
+// password or the second factor, and ends earlier ones. life is how long it works;
+// zero: ResetLife. Whoever has the link takes the account over, so an admin must know
+// whom they give it to. fault.Invalid, ErrManaged, ErrDisabled, ErrNotFound.
+func (s *Service) NewReset(
+	ctx context.Context, by audit.Actor, id int64, what Reset, life time.Duration,
+) (secret plexauth.Secret, expires time.Time, err error) {
+	if life == 0 {
+		life = ResetLife
+	}
+	switch {
+	case life < MinResetLife || life > MaxResetLife:
+		return "", expires, fault.Invalidf("expires", "a reset link works for at least a minute and for a day at most")
+	case what == Reset{}:
+		return "", expires, fault.Invalidf("what", "choose what the link is for: the password, the second factor, or both")
+	}
+	secret = plexauth.Secret(rand.Text())
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		a, err := s.rows.Get(ctx, tx, id)
+		switch {
+		case err != nil:
+			return err
+		case a.Managed():
+			return ErrManaged
+		case a.Disabled:
+			return ErrDisabled
+		}
+		expires = tx.Now().Add(life)
+		link := StoredReset{Reset: what, AccountID: id, MakerID: by.AccountID, Revision: a.Revision, ExpiresAt: expires}
+		if err := s.rows.SetReset(ctx, tx, hashLink(secret), link); err != nil {
+			return err
+		}
+		return s.audit.Record(ctx, tx, by, audit.Event{
+			Kind: audit.ResetLink, AccountID: id, Account: a.Username, Detail: what.describe(),
+		})
+	})
+	if err != nil {
+		return "", time.Time{}, named("making a reset link", err)
+	}
+	return secret, expires, nil
+}
+
+// ByReset returns the account of a reset link, and what the link does. It changes
+// nothing: programs that look at the links in an e-mail do no harm. ErrReset,
+// ErrResetTries.
+func (s *Service) ByReset(ctx context.Context, by audit.Actor, secret plexauth.Secret) (Account, Reset, error) {
+	network, now := guard.Network(by.Address), s.now()
+	if wait := s.resets.Take(network, now); wait > 0 {
+		return Account{}, Reset{}, fault.WithWait(ErrResetTries, wait)
+	}
+	a, link, err := s.reset(ctx, s.db, secret, now)
+	if !errors.Is(err, errNoReset) {
+		s.resets.Return(network)
+	}
+	return a, link.Reset, named("reading a reset link", err)
+}
+
+// errNoReset is ErrReset for a secret that no link has, or has any longer.
+var errNoReset = fmt.Errorf("%w (there is none)", ErrReset)
+
+// reset returns a link that works now, and its account. ErrReset.
+func (s *Service) reset(ctx context.Context, q db.Querier, secret plexauth.Secret, now time.Time) (a Account, link StoredReset, err error) {
+	link, err = s.rows.ResetLink(ctx, q, hashLink(secret))
+	if errors.Is(err, db.ErrNotFound) {
+		return a, link, errNoReset
+	}
+	if err == nil {
+		a, err = s.rows.Get(ctx, q, link.AccountID)
+	}
+	if err != nil {
+		return a, link, err
+	}
+	if !link.ExpiresAt.After(now) || link.Revision != a.Revision || !a.CanSignIn() {
+		return a, link, ErrReset
+	}
+	if link.MakerID != 0 {
+		admin, err := s.IsAdmin(ctx, q, link.MakerID)
+		if err != nil || !admin {
+			return a, link, errors.Join(err, ErrReset)
+		}
+	}
+	return a, link, nil
+}
+
+// Ends signs out what is signed in with an account. Package session implements it.
+type Ends interface {
+	// EndAll ends every session and token of an account, in a transaction that is
+	// under way.
+	EndAll(ctx context.Context, tx *db.Tx, by audit.Actor, accountID int64) error
+}
+
+// ResetWith is what the owner of an account gives who has a reset link.
+type ResetWith struct {
+	// New is the new password, if the link sets one; Current is the present one
+	// otherwise.
+	New, Current plexauth.Secret
+	Caller       Caller // see Credentials
+}
+
+// UseReset does what a reset link is for, signs out everything that is signed in with
+// the account, and uses the link up: of many who do so at the same time, one succeeds.
+// It returns a proof, which is not complete if the account still has a second factor.
+// ErrReset, ErrResetTries, ErrCredentials, fault.Invalid.
+func (s *Service) UseReset(
+	ctx context.Context, by audit.Actor, secret plexauth.Secret, with ResetWith, ends Ends,
+) (Verified, error) {
+	a, what, err := s.ByReset(ctx, by, secret)
+	if err != nil {
+		return Verified{}, err
+	}
+	var hash plexauth.Secret
+	if what.Password {
+		hash, err = s.hash(ctx, by, with.New)
+	} else {
+		err = s.ConfirmPassword(ctx, by, Credentials{Login: a.Username, Password: with.Current, Caller: with.Caller})
+	}
+	if err != nil {
+		return Verified{}, err
+	}
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		_, link, err := s.reset(ctx, tx, secret, tx.Now())
+		if err != nil {
+			return err
+		}
+		if err := s.rows.DeleteReset(ctx, tx, a.ID); err != nil {
+			return err
+		}
+		if err := s.applyReset(ctx, tx, by, a.ID, link.Reset, hash); err != nil {
+			return err
+		}
+		if err := ends.EndAll(ctx, tx, by, a.ID); err != nil {
+			return err
+		}
+		a, err = s.rows.Get(ctx, tx, a.ID)
+		return err
+	})
+	if err != nil {
+		return Verified{}, named("using a reset link", err)
+	}
+	return s.verified(a, signin.Claim{Partial: a.HasSecondFactor()}), nil
+}
+
+// byReset is how a change came about, in the audit log.
+const byReset = "by a reset link"
+
+func (s *Service) applyReset(ctx context.Context, tx *db.Tx, by audit.Actor, id int64, what Reset, hash plexauth.Secret) error {
+	if what.Password {
+		e := audit.Event{Kind: audit.PasswordChanged, Detail: byReset}
+		err := s.changeIn(ctx, tx, by, id, e, func(_ context.Context, _ *db.Tx, a *Account) (bool, error) {
+			a.PasswordHash = hash
+			a.Revision++
+			return true, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if what.SecondFactor {
+		return s.removeFactor(ctx, tx, by, id, byReset)
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/invite"
+	"github.com/usher-auth/usher/internal/paging"
+	"github.com/usher-auth/usher/internal/store"
+)
+
+var linkTests = []test{
+	{"Links/An invitation is read back whole", testInvitation},
+	{"Links/Invitations go with what they are of", testInvitationsGo},
+	{"Links/An invitation is removed once", testInvitationOnce},
+	{"Links/An account has one reset link", testReset},
+}
+
+var invitations store.Invitations
+
+// invitation adds an invitation.
+func (w *fixture) invitation(i invite.Invitation, h byte) invite.Invitation {
+	w.t.Helper()
+	w.do(func(ctx context.Context, tx *db.Tx) (err error) {
+		i.ID, err = invitations.Insert(ctx, tx, i, invite.Hash{h})
+		return err
+	})
+	return i
+}
+
+func testInvitation(t *testing.T, w *fixture) {
+	_, err := invitations.ByHash(t.Context(), w, invite.Hash{1})
+	want(t, "an invitation that is not there", err, db.ErrNotFound)
+	olga, den := w.account("olga"), w.source("den", 0)
+	whole := w.invitation(invite.Invitation{
+		MakerID: olga.ID, Maker: olga.Username, Name: "mia", Email: "mia@example.org", Admin: true,
+		Servers: []invite.Server{{ID: den.ID, Name: den.Name}}, CreatedAt: at(1), ExpiresAt: at(2),
+	}, 1)
+	bare := w.invitation(invite.Invitation{CreatedAt: at(1), ExpiresAt: at(9)}, 2)
+	got, err := invitations.ByHash(t.Context(), w.other, invite.Hash{1})
+	must(t, err)
+	same(t, "ByHash", got, whole)
+	list, err := paging.Rows(invitations.List(t.Context(), w, paging.Request{}))
+	must(t, err)
+	same(t, "List", list, []invite.Invitation{bare, whole})
+	w.do(func(ctx context.Context, tx *db.Tx) error { return invitations.DeleteExpired(ctx, tx, at(3)) })
+	list, err = paging.Rows(invitations.List(t.Context(), w, paging.Request{}))
+	must(t, err)
+	same(t, "List", list, []invite.Invitation{bare})
+}
+
+func testInvitationsGo(t *testing.T, w *fixture) {
+	olga, den := w.account("olga"), w.source("den", 0)
+	i := invite.Invitation{MakerID: olga.ID, Servers: []invite.Server{{ID: den.ID}}, CreatedAt: at(1), ExpiresAt: at(9)}
+	w.invitation(i, 1)
+	w.do(func(ctx context.Context, tx *db.Tx) error { return store.Sources{}.Delete(ctx, tx, den.ID) })
+	got, err := invitations.ByHash(t.Context(), w, invite.Hash{1})
+	must(t, err)
+	same(t, "the servers", got.Servers, nil)
+	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.Delete(ctx, tx, olga.ID) })
+	_, err = invitations.ByHash(t.Context(), w, invite.Hash{1})
+	want(t, "the invitation of an account that is gone", err, db.ErrNotFound)
+}
+
+func testInvitationOnce(t *testing.T, w *fixture) {
+	i := w.invitation(invite.Invitation{CreatedAt: at(1), ExpiresAt: at(9)}, 1)
+	w.oneWins(func(ctx context.Context, tx *db.Tx, _ int) error {
+		err := invitations.Delete(ctx, tx, i.ID)
+		if errors.Is(err, db.ErrNotFound) {
+			err = db.ErrConflict
+		}
+		return err
+	})
+}
+
+func testReset(t *testing.T, w *fixture) {
+	mia, olga := w.account("mia"), w.account("olga")
+	set := func(h byte, r account.StoredReset) {
+		w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.SetReset(ctx, tx, account.LinkHash{h}, r) })
+	}
+	first := account.StoredReset{Reset: account.Reset{Password: true}, AccountID: mia.ID, Revision: 3, ExpiresAt: at(1)}
+	second := account.StoredReset{Reset: account.Reset{SecondFactor: true}, AccountID: mia.ID, MakerID: olga.ID, Revision: 4, ExpiresAt: at(2)}
+	set(1, first)
+	got, err := accounts.ResetLink(t.Context(), w.other, account.LinkHash{1})
+	must(t, err)
+	same(t, "the first", got, first)
+	set(2, second)
+	got, err = accounts.ResetLink(t.Context(), w, account.LinkHash{2})
+	must(t, err)
+	same(t, "the second", got, second)
+	_, err = accounts.ResetLink(t.Context(), w, account.LinkHash{1})
+	want(t, "the first, replaced", err, db.ErrNotFound)
+	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.DeleteReset(ctx, tx, mia.ID) })
+	_, err = accounts.ResetLink(t.Context(), w, account.LinkHash{2})
+	want(t, "the second, removed", err, db.ErrNotFound)
+	set(2, second)
+	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.Delete(ctx, tx, olga.ID) })
+	_, err = accounts.ResetLink(t.Context(), w, account.LinkHash{2})
+	want(t, "one of an admin who is gone", err, db.ErrNotFound)
+}

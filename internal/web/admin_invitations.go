@@ -1,0 +1,143 @@
+package web
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/invite"
+	"github.com/usher-auth/usher/internal/paging"
+	"github.com/usher-auth/usher/internal/source"
+)
+
+// adminInvitations lists, makes and revokes invitations.
+type adminInvitations struct {
+	invites  *invite.Service
+	accounts *account.Service
+	sources  *source.Service
+	now      func() time.Time
+	handover handover
+}
+
+const invitationsPath = "/admin/invitations"
+
+func (a *adminInvitations) pages() []page {
+	return []page{
+		{"GET", invitationsPath, admin, section(a.show).asHandler},
+		{"POST", invitationsPath, admin, a.make},
+		{"POST", invitationsPath + "/{id}/revoke", admin, a.revoke},
+	}
+}
+
+type invitationsData struct {
+	notice
+	Invitations []invite.Invitation
+	// Now is when the page was made: those that expire earlier have expired.
+	Now     time.Time
+	Besides neighbours
+	// Servers are those that can be shared by a new invitation.
+	Servers []serverChoice
+	// Life is how many days a new invitation works.
+	Life string
+}
+
+// serverChoice is a server that an invitation may share.
+type serverChoice struct {
+	Identifier, Name string
+	Chosen           bool
+}
+
+func (a *adminInvitations) show(ctx context.Context, v *visit, s sent) (view, error) {
+	data := invitationsData{notice: newNotice(v, s), Now: a.now()}
+	list, err := a.invites.List(ctx, wantedPage(v, "", maxRows))
+	if err != nil {
+		return view{}, err
+	}
+	data.Invitations, data.Besides = list.Rows, besides(v, "", "invitations", list)
+	data.Life = data.Form(invitationsPath).Value("days", strconv.Itoa(int(invite.DefaultLife/day)))
+	data.Servers, err = a.servers(ctx, s.values)
+	return data.page("admin-invitations", data), err
+}
+
+const day = 24 * time.Hour
+
+// servers returns the servers that an invitation may share. What everybody reaches
+// need not be shared.
+func (a *adminInvitations) servers(ctx context.Context, typed url.Values) (choices []serverChoice, err error) {
+	list, err := a.sources.List(ctx, source.Server, paging.Request{Limit: invite.MaxServers})
+	for _, src := range list.Rows {
+		if !src.Everyone {
+			choices = append(choices, serverChoice{src.Identifier, src.Name, slices.Contains(typed["server"], src.Identifier)})
+		}
+	}
+	return choices, err
+}
+
+// invitationLinkData is the page that shows the link of an invitation.
+type invitationLinkData struct {
+	handed
+	invite.Invitation
+}
+
+// make makes an invitation, and shows its link once.
+func (a *adminInvitations) make(ctx context.Context, v *visit) (view, error) {
+	data, err := a.made(ctx, v)
+	if form, ok := rejected(v, err); ok {
+		return a.show(ctx, v, form)
+	}
+	return view{name: "invitation-link", data: data}, err
+}
+
+func (a *adminInvitations) made(ctx context.Context, v *visit) (data invitationLinkData, err error) {
+	if err := confirmPassword(ctx, a.accounts, v); err != nil {
+		return data, err
+	}
+	n := invite.New{
+		Name: strings.TrimSpace(v.PostFormValue("username")), Email: strings.TrimSpace(v.PostFormValue("email")),
+		Admin: v.PostFormValue("admin") != "",
+	}
+	if n.Life, err = daysOf(v.PostFormValue("days")); err != nil {
+		return data, err
+	}
+	for _, id := range v.PostForm["server"] {
+		src, err := a.sources.Find(ctx, source.Ref{Kind: source.Server, Identifier: id})
+		if err != nil {
+			return data, err
+		}
+		n.Servers = append(n.Servers, src)
+	}
+	secret, made, err := a.invites.Make(ctx, v.actor(), n)
+	if err != nil {
+		return data, err
+	}
+	data.Invitation = made
+	data.handed, err = newHanded(a.handover.base(v)+InvitationLink(secret), made.ExpiresAt, invitationsPath)
+	return data, err
+}
+
+// daysOf reads a number of days; nothing stands for the default.
+func daysOf(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > int(invite.MaxLife/day) {
+		return 0, fault.Invalidf("days", "an invitation works for 1 to %d days", int(invite.MaxLife/day))
+	}
+	return time.Duration(n) * day, nil
+}
+
+// revoke ends an invitation. It does not ask first: nobody has used it, and another
+// one is made in a minute.
+func (a *adminInvitations) revoke(ctx context.Context, v *visit) (view, error) {
+	id, err := v.pathID()
+	if err == nil {
+		err = a.invites.Revoke(ctx, v.actor(), id)
+	}
+	return adminChanged(ctx, v, invitationsPath, "uninvited", a.show, err)
+}
