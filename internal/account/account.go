@@ -239,6 +239,8 @@ type Service struct {
 	signUps           *tries.Failures // by network
 	wrongCodes        int             // in a row, before the lock; 0: no limit
 	resets            *guard.Failures // reset links that do not exist
+	askers            *guard.Failures // who asks for reset links by e-mail
+	resetMails        *tries.Failures // reset links by e-mail to an account
 }
 
 // New returns a Service.
@@ -273,6 +275,15 @@ func New(cfg Config) *Service {
 		DB: cfg.DB, Rows: cfg.Tries, Key: cfg.Key, Name: "sign-up", Burst: cfg.FailedTries, Refill: signUpRefill,
 	})
 	s.addresses = &guard.Failures{Burst: 10 * cfg.FailedTries, Refill: time.Minute / 10}
+	s.askers = &guard.Failures{Burst: cfg.FailedTries, Refill: time.Minute}
+	// The limits of an account are those of its inbox.
+	mails := 0
+	if cfg.FailedTries > 0 {
+		mails = 3
+	}
+	s.resetMails = tries.New(tries.Config{
+		DB: cfg.DB, Rows: cfg.Tries, Key: cfg.Key, Name: "reset by e-mail", Burst: mails, Refill: 20 * time.Minute,
+	})
 	s.resets = &guard.Failures{Burst: cfg.FailedTries, Refill: time.Minute}
 	// A test suite signs in often; a flood, which this bounds, without end.
 	s.signIns = &guard.Failures{Burst: 10 * cfg.FailedTries, Refill: time.Second}

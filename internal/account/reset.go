@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/usher-auth/usher/internal/audit"
@@ -23,6 +24,8 @@ var (
 		"this link was used already, has expired, was replaced by a newer one, or the account has changed since; ask for another one")
 	// ErrResetTries reports that too many reset links did not exist. It has a wait.
 	ErrResetTries = fault.New(fault.Limited, "too many links that do not exist")
+	// ErrResetMails reports that too many links by e-mail were asked for. It has a wait.
+	ErrResetMails = fault.New(fault.Limited, "too many links by e-mail")
 	// ErrDisabled reports that the account is disabled.
 	ErrDisabled = fault.New(fault.Conflict, "this account is disabled: enable it first")
 )
@@ -78,6 +81,12 @@ type ResetRows interface {
 func (s *Service) NewReset(
 	ctx context.Context, by audit.Actor, id int64, what Reset, life time.Duration,
 ) (secret plexauth.Secret, expires time.Time, err error) {
+	return s.newReset(ctx, by, by.AccountID, id, what, life)
+}
+
+func (s *Service) newReset(
+	ctx context.Context, by audit.Actor, makerID, id int64, what Reset, life time.Duration,
+) (secret plexauth.Secret, expires time.Time, err error) {
 	if life == 0 {
 		life = ResetLife
 	}
@@ -99,7 +108,7 @@ func (s *Service) NewReset(
 			return ErrDisabled
 		}
 		expires = tx.Now().Add(life)
-		link := StoredReset{Reset: what, AccountID: id, MakerID: by.AccountID, Revision: a.Revision, ExpiresAt: expires}
+		link := StoredReset{Reset: what, AccountID: id, MakerID: makerID, Revision: a.Revision, ExpiresAt: expires}
 		if err := s.rows.SetReset(ctx, tx, hashLink(secret), link); err != nil {
 			return err
 		}
@@ -111,6 +120,38 @@ func (s *Service) NewReset(
 		return "", time.Time{}, named("making a reset link", err)
 	}
 	return secret, expires, nil
+}
+
+// AskForReset counts that somebody asks for a link by e-mail, whether or not there is
+// such an account. ErrResetMails.
+func (s *Service) AskForReset(by audit.Actor) error {
+	if wait := s.askers.Take(guard.Network(by.Address), s.now()); wait > 0 {
+		return fault.WithWait(ErrResetMails, wait)
+	}
+	return nil
+}
+
+// ResetByEmail makes a link for a new password that is sent to the confirmed e-mail
+// address of an account, which by may not be. It tells nobody but the recipient whether
+// the account exists: the caller must not let by wait for it. ErrNotFound, also for an
+// account that has no such address or cannot sign in; ErrResetMails.
+func (s *Service) ResetByEmail(ctx context.Context, by audit.Actor, login string) (Account, plexauth.Secret, error) {
+	a, err := s.Find(ctx, login)
+	if err != nil {
+		return Account{}, "", err
+	}
+	if !a.EmailConfirmed() || !a.CanSignIn() {
+		return Account{}, "", ErrNotFound
+	}
+	wait, err := s.resetMails.Take(ctx, strconv.FormatInt(a.ID, 10), s.now())
+	if err != nil {
+		return Account{}, "", err
+	}
+	if wait > 0 {
+		return Account{}, "", fault.WithWait(ErrResetMails, wait)
+	}
+	secret, _, err := s.newReset(ctx, by, 0, a.ID, Reset{Password: true}, ResetLife)
+	return a, secret, err
 }
 
 // ByReset returns the account of a reset link, and what the link does. It changes

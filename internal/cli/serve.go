@@ -60,6 +60,8 @@ type serveOptions struct {
 	adminUsername         string
 	adminEmail            string
 	adminPasswordFile     string
+	smtpURL               string
+	smtpPasswordFile      string
 }
 
 // defaultListen is the address of a server without --listen.
@@ -125,6 +127,8 @@ func (o *serveOptions) addFlags(f *pflag.FlagSet) {
 	f.DurationVar(&o.drain, "drain", 0, "how long to go on after a signal to stop, while /readyz fails, so that a load balancer sends requests elsewhere")
 	f.DurationVar(&o.staleGrace, "stale-grace", 0, "with --database: how long to accept cached tokens while the database cannot be reached, also revoked ones")
 	f.StringVar(&o.logLevel, "log-level", "info", "lowest `level` to log: debug, info, warn or error")
+	f.StringVar(&o.smtpURL, "smtp-url", "", "`URL` of a mail server, for invitations and lost passwords: smtp://USER:PASSWORD@HOST:587?from=ADDRESS, or smtps (default none)")
+	f.StringVar(&o.smtpPasswordFile, "smtp-password-file", "", "`file` with the password of the mail server on its first line, instead of in --smtp-url")
 	f.StringVar(&o.adminUsername, "admin-username", "", "`name` of the first admin, created if there is no account")
 	f.StringVar(&o.adminEmail, "admin-email", "", "the first admin's `e-mail`")
 	f.StringVar(&o.adminPasswordFile, "admin-password-file", "", "`file` with the first admin's password on its first line")
@@ -172,7 +176,12 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	if err := asked.Load(cs.missedFile()); err != nil {
 		log.Warn("starting to count them anew", "error", err)
 	}
+	sender, err := o.mailSender(log.Logger)
+	if err != nil {
+		return err
+	}
 	srv := server.New(c, server.Config{
+		Mail:    sender,
 		Missed:  asked,
 		Machine: machine.Place{Folder: cs.localFolder(), Certificate: o.tlsCert},
 		Version: version(), PublicURL: o.publicURL(), NoHSTS: !o.hsts, MediaJWT: o.pmsAcceptsJWT,
@@ -184,6 +193,7 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	}
 	cs.greet(connections[0].URI, empty, srv.Pages())
 	log.Info("ready", "address", on.main.Addr().String(), "version", version(), "tls", o.tlsCert != "")
+	defer runMail(ctx, sender)()
 	saved := cs.keepSaving(ctx, asked, log.Logger)
 	defer saved()
 	return cs.explainOpen(runServers(ctx, c, srv, on, o, log))
@@ -291,6 +301,9 @@ func (o *serveOptions) check() error {
 		if n < 0 {
 			return wrongUse("%s is negative", flag)
 		}
+	}
+	if _, err := o.mailServer(); err != nil {
+		return err
 	}
 	if o.auditKeep < 0 {
 		return wrongUse("--audit-keep %s is negative", o.auditKeep)

@@ -13,7 +13,7 @@ import (
 // could not tell whether a proxy has taken its path away: /api/v2/user would be
 // /v2/user below /api.
 var ownSegments = strings.Fields(`account accounts actions admin api auth claim companions devices docs
-	healthz home identity invite link media metrics myplex pins playlists pms prefs readyz reset
+	forgot healthz home identity invitation invite link media metrics myplex pins playlists pms prefs readyz reset
 	second-factor security servers services settings
 	setup static status system transcode updater users video`)
 

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/mail"
 )
 
 // serviceMetrics returns the metrics about the services. docs/reference.md
@@ -33,6 +34,15 @@ func serviceMetrics(c *core.Core) []prometheus.Collector {
 			func() float64 { n, _ := c.Hashing.Load(); return float64(n) }),
 		gauge("usher_hashing_waiting", "Passwords waiting to be hashed.",
 			func() float64 { _, n := c.Hashing.Load(); return float64(n) }),
+	}
+}
+
+// mailMetrics count the e-mails.
+func mailMetrics(m *mail.Sender) []prometheus.Collector {
+	return []prometheus.Collector{
+		counter("usher_emails_sent_total", "E-mails that the mail server has taken.", func() float64 { return float64(m.Counts().Sent) }),
+		counter("usher_emails_failed_total", "E-mails that could not be sent.", func() float64 { return float64(m.Counts().Failed) }),
+		counter("usher_emails_dropped_total", "E-mails that were not accepted, because too many waited.", func() float64 { return float64(m.Counts().Dropped) }),
 	}
 }
 

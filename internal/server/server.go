@@ -17,6 +17,7 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/machine"
+	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/missed"
 	"github.com/usher-auth/usher/internal/web"
 )
@@ -49,6 +50,8 @@ type Config struct {
 	// Machine is where the installation is. Admins are warned of a disk that is
 	// nearly full, and of a certificate that expires soon.
 	Machine machine.Place
+	// Mail sends e-mails, whose links begin with PublicURL. Nil: usher sends none.
+	Mail *mail.Sender
 	// Unknown gets each request for a path that no face has, before it is
 	// answered. Nil: nobody.
 	Unknown func(*http.Request)
@@ -71,9 +74,12 @@ func New(c *core.Core, cfg Config) *Server {
 		observer:     httpd.NewObserver(c.Logger, c.Now),
 		health:       httpd.Health{Ping: c.DB.Ping, Logger: c.Logger, Stopping: cfg.Stopping},
 		metricsHosts: metricsHosts(public, cfg.MetricsHosts),
-		pages:        web.New(c, web.Config{PublicURL: public, NoHSTS: cfg.NoHSTS, Version: cfg.Version, Missed: cfg.Missed, Machine: cfg.Machine}),
+		pages:        web.New(c, web.Config{PublicURL: public, NoHSTS: cfg.NoHSTS, Version: cfg.Version, Missed: cfg.Missed, Machine: cfg.Machine, Mail: cfg.Mail}),
 	}
 	s.observer.Register(serviceMetrics(c)...)
+	if cfg.Mail != nil {
+		s.observer.Register(mailMetrics(cfg.Mail)...)
+	}
 	planes := api.New(c, api.Config{
 		Observer: s.observer, PublicURL: public, MediaJWT: cfg.MediaJWT, Version: cfg.Version,
 		Missed: cfg.Missed,

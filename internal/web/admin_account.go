@@ -21,6 +21,7 @@ type adminAccount struct {
 	passkeys *passkey.Service
 	sources  *source.Service
 	handover handover
+	post     post
 	caution  caution
 }
 

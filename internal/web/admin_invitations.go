@@ -22,6 +22,9 @@ type adminInvitations struct {
 	sources  *source.Service
 	now      func() time.Time
 	handover handover
+	post     post
+	// server is what this server is called; empty: it has no name of its own.
+	server string
 }
 
 const invitationsPath = "/admin/invitations"
@@ -117,7 +120,17 @@ func (a *adminInvitations) made(ctx context.Context, v *visit) (data invitationL
 	}
 	data.Invitation = made
 	data.handed, err = newHanded(a.handover.base(v)+InvitationLink(secret), made.ExpiresAt, invitationsPath)
+	data.Mailed = a.post.send(v, made.Email, a.subject(),
+		say("%s invites you. With this link you make an account of your own. It works once:", v.account.Username),
+		linkText(data.Link))
 	return data, err
+}
+
+func (a *adminInvitations) subject() phrase {
+	if a.server == "" {
+		return say("An invitation")
+	}
+	return say("An invitation to %s", a.server)
 }
 
 // daysOf reads a number of days; nothing stands for the default.

@@ -28,6 +28,10 @@ func (a *adminAccount) linkReset(ctx context.Context, v *visit) (view, error) {
 			return err
 		}
 		data.handed, err = newHanded(a.handover.base(v)+ResetPath(secret), expires, accountPath(id))
+		if data.Password && data.Account.EmailConfirmed() {
+			l := resetLetter(data.Account, data.Link)
+			data.Mailed = a.post.send(v, data.Account.Email, l.subject, l.text...)
+		}
 		return err
 	}))
 	if err != nil || data.Link == "" {

@@ -49,8 +49,8 @@ type handed struct {
 	QR      template.URL
 	Expires time.Time
 	Back    string
-	// Email is where the link goes, if somebody sends it. Empty: nowhere.
-	Email string
+	// Mailed is the address that the link is on its way to. Empty: to none.
+	Mailed string
 }
 
 // newHanded returns the data of a page that shows a link.

@@ -18,6 +18,7 @@ type signIn struct {
 	browsers *browserSessions
 	site     passkeySite
 	consent  *consent
+	post     post
 }
 
 func (s *signIn) pages() []page {
@@ -53,11 +54,12 @@ type signInData struct {
 	Product  string // the program that asks, by the name that it gives itself
 	Passkeys bool   // passkeys work at this address
 	SignUp   string // the page to sign up; empty: an admin adds accounts
+	Mail     bool   // whoever has lost the password gets a link by e-mail
 }
 
 func (s *signIn) show(ctx context.Context, v *visit, status int, data signInData) (view, error) {
 	_, err := s.site.party(v)
-	data.Passkeys = err == nil
+	data.Passkeys, data.Mail = err == nil, s.post.on()
 	open, err := s.accounts.SignUpOpen(ctx)
 	if open {
 		data.SignUp = signUpPath + "?" + url.Values{"next": {data.Next}}.Encode()

@@ -7,6 +7,7 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/machine"
+	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/missed"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/plexauth"
@@ -27,6 +28,8 @@ type Config struct {
 	// Version is that of this usher, which every page shows to those who are signed
 	// in. Empty: it is not shown.
 	Version string
+	// Mail sends e-mails, whose links begin with PublicURL. Nil: usher sends none.
+	Mail *mail.Sender
 	// NoHSTS leaves out the header that makes browsers insist on https.
 	NoHSTS bool
 	// Missed are the paths that clients asked for in vain, which the overview lists.
@@ -49,7 +52,7 @@ func New(c *core.Core, cfg Config) *Pages {
 	site := passkeySite{publicURL: publicURL}
 	p.setup = &setup{accounts: c.Accounts, browsers: browsers, key: setupKey{shared: c.SetupKey}}
 	p.add(p.setup)
-	p.add(signInFeatures(c, browsers, site)...)
+	p.add(signInFeatures(c, cfg, browsers, site)...)
 	p.add(accountFeatures(c, site)...)
 	p.add(adminFeatures(c, cfg, newCaution(c, site))...)
 	p.add(reference{})
@@ -69,12 +72,14 @@ func (p *Pages) add(features ...feature) {
 }
 
 // signInFeatures sign visitors in, and then their devices.
-func signInFeatures(c *core.Core, browsers *browserSessions, site passkeySite) []feature {
+func signInFeatures(c *core.Core, cfg Config, browsers *browserSessions, site passkeySite) []feature {
+	letters := post{cfg.Mail, c.Logger}
 	ask := &consent{pins: c.PINs, origins: c.Origins, homes: c.Homes, devices: c.Devices}
 	return []feature{
 		&start{accounts: c.Accounts},
-		&signIn{accounts: c.Accounts, browsers: browsers, site: site, consent: ask},
+		&signIn{accounts: c.Accounts, browsers: browsers, site: site, consent: ask, post: letters},
 		&signUp{accounts: c.Accounts, browsers: browsers},
+		&forgot{accounts: c.Accounts, post: letters, handover: newHandover(c, cfg.PublicURL)},
 		&secondStep{accounts: c.Accounts, browsers: browsers, passkeys: c.Passkeys, site: site},
 		&passkeySignIn{passkeys: c.Passkeys, browsers: browsers, site: site},
 		ask,
@@ -115,7 +120,7 @@ func accountFeatures(c *core.Core, site passkeySite) []feature {
 
 // adminFeatures let admins change everything else.
 func adminFeatures(c *core.Core, cfg Config, cautious caution) []feature {
-	links := newHandover(c, cfg.PublicURL)
+	links, letters := newHandover(c, cfg.PublicURL), post{cfg.Mail, c.Logger}
 	sources := func(kind source.Kind, path string) *adminSources {
 		return &adminSources{kind: kind, path: path, sources: c.Sources, accounts: c.Accounts, tokens: c.Tokens, caution: cautious}
 	}
@@ -127,10 +132,10 @@ func adminFeatures(c *core.Core, cfg Config, cautious caution) []feature {
 			warnings: warnings{log: c.Audit, now: c.Now, backups: c.HasBackups, lastBackup: c.LastBackup, machine: cfg.Machine},
 		},
 		&adminAccounts{accounts: c.Accounts},
-		&adminInvitations{invites: c.Invites, accounts: c.Accounts, sources: c.Sources, now: c.Now, handover: links},
+		&adminInvitations{invites: c.Invites, accounts: c.Accounts, sources: c.Sources, now: c.Now, handover: links, post: letters, server: c.ServerName()},
 		&adminAccount{
 			accounts: c.Accounts, tokens: c.Tokens, sessions: c.Sessions,
-			passkeys: c.Passkeys, sources: c.Sources, handover: links, caution: cautious,
+			passkeys: c.Passkeys, sources: c.Sources, handover: links, post: letters, caution: cautious,
 		},
 		servers,
 		&adminShares{servers: servers, sources: c.Sources, accounts: c.Accounts},

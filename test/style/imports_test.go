@@ -30,6 +30,7 @@ var layers = []layer{
 	{"what only tests import", []row{
 		{"db/dbtest", "db"},
 		{"passkey/passkeytest", ""},
+		{"mail/mailtest", ""},
 		{"devicekey/devicekeytest", "devicekey"},
 		{"store/storetest", "store account adminkey audit device devicekey home origin passkey pin session signin signing source token tries db paging plexauth webhook invite"},
 		{"test/browser", ""},
@@ -57,7 +58,7 @@ var layers = []layer{
 		{"db/pgtest", ""},
 	}},
 	{"the command line", []row{
-		{"cli", "server control stage scene sandbox traffic suggest machine missed trouble web core httpd account home token source origin audit hashing seal glyph fault paging plexauth conformance adminkey invite"},
+		{"cli", "server control stage scene sandbox traffic suggest machine missed trouble web core httpd account home token source origin audit hashing seal glyph fault paging plexauth conformance adminkey invite mail"},
 	}},
 	{"an usher that tests control", []row{
 		{"control", "stage scene traffic trouble device fault plexauth"},
@@ -71,11 +72,11 @@ var layers = []layer{
 		{"scene", "core account source device audit seal suggest trouble plexauth"},
 	}},
 	{"the faces together", []row{
-		{"server", "api web core httpd machine missed"},
+		{"server", "api web core httpd machine mail missed"},
 	}},
 	{"the faces", []row{
 		{"api", "/api core httpd missed wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth adminkey origin passkey session webhook"},
-		{"web", "/api core httpd machine missed account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth adminkey invite"},
+		{"web", "/api core httpd machine missed account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth adminkey invite mail"},
 	}},
 	{"what a face stands on", []row{
 		{"httpd", "guard"},
@@ -122,6 +123,7 @@ var layers = []layer{
 	}},
 	{"tools that know nothing of usher", []row{
 		{"guard", "fault"},
+		{"mail", "fault plexauth"},
 		{"hashing", ""},
 		{"seal", "plexauth"},
 		{"qrcode", ""},

@@ -1,0 +1,253 @@
+package mail_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/mail"
+	"github.com/usher-auth/usher/internal/mail/mailtest"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// certificate is one for 127.0.0.1, and a configuration that trusts it.
+func certificate(t *testing.T) (server, client *tls.Config) {
+	t.Helper()
+	s := httptest.NewTLSServer(nil)
+	t.Cleanup(s.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	return &tls.Config{Certificates: s.TLS.Certificates}, &tls.Config{RootCAs: roots}
+}
+
+func parse(t *testing.T, format string, args ...any) mail.Server {
+	t.Helper()
+	s, err := mail.ParseServer(plexauth.Secret(fmt.Sprintf(format, args...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// start runs a sender for as long as the test. log is read when it has ended.
+func start(t *testing.T, cfg mail.Config) (s *mail.Sender, log func() string) {
+	t.Helper()
+	var text bytes.Buffer
+	cfg.Logger = slog.New(slog.NewTextHandler(&text, nil))
+	if cfg.Retries == nil {
+		cfg.Retries = []time.Duration{time.Millisecond, time.Millisecond}
+	}
+	s = mail.New(cfg)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { s.Run(ctx) })
+	stop := sync.OnceFunc(func() { cancel(); wg.Wait() })
+	t.Cleanup(stop)
+	return s, func() string { stop(); return text.String() }
+}
+
+// until waits for a condition.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for begin := time.Now(); !holds(); time.Sleep(time.Millisecond) {
+		if time.Since(begin) > time.Minute {
+			t.Fatal("not within a minute: " + what)
+		}
+	}
+}
+
+var hello = mail.Message{To: "mia@example.org", Subject: "Grüße von usher", Text: "Hallo Mia,\n\nhttps://usher.example.org/reset?key=ABC=DEF\n"}
+
+// Each way to reach a server, with TLS wherever it can be had.
+func TestSend(t *testing.T) {
+	serverTLS, clientTLS := certificate(t)
+	for name, c := range map[string]struct {
+		conf     *tls.Config
+		implicit bool
+		url      string
+		byTLS    bool
+	}{
+		"STARTTLS":                {serverTLS, false, "smtp://me:a%%20secret@%s?from=usher@example.org", true},
+		"TLS":                     {serverTLS, true, "smtps://me:a%%20secret@%s?from=usher@example.org", true},
+		"this computer, no TLS":   {nil, false, "smtp://me:a%%20secret@%s?from=usher@example.org", false},
+		"a name beside the email": {nil, false, "smtp://me:a%%20secret@%s?from=Usher+%%3Cusher@example.org%%3E", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := mailtest.Start(t, "me", "a secret", c.conf, c.implicit)
+			s, _ := start(t, mail.Config{Server: parse(t, c.url, server.Addr), TLS: clientTLS})
+			if err := s.Send(hello); err != nil {
+				t.Fatal(err)
+			}
+			m := server.Next()
+			if m.From != "usher@example.org" || m.To != hello.To || m.Text != hello.Text || m.TLS != c.byTLS {
+				t.Errorf("%+v", m)
+			}
+			if m.Header.Get("Auto-Submitted") != "auto-generated" || m.Header.Get("Date") == "" || m.Header.Get("Message-Id") == "" {
+				t.Errorf("the headers are %v", m.Header)
+			}
+			until(t, "the count", func() bool { return s.Counts() == mail.Counts{Sent: 1} })
+		})
+	}
+}
+
+// Attack: somebody on the way takes STARTTLS out of what the server offers.
+func TestStartTLSIsRequired(t *testing.T) {
+	server := mailtest.Start(t, "me", "a secret", nil, false)
+	to := parse(t, "smtp://me:a%%20secret@%s?from=usher@example.org", server.Addr)
+	to.Plain = false // as for a server elsewhere
+	s, log := start(t, mail.Config{Server: to})
+	if err := s.Send(hello); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the failure", func() bool { return s.Counts().Failed == 1 })
+	if server.Waiting() != 0 {
+		t.Error("it was sent")
+	}
+	if text := log(); !strings.Contains(text, "STARTTLS") {
+		t.Error(text)
+	}
+}
+
+// Attack: another server has a certificate of its own.
+func TestCertificateIsChecked(t *testing.T) {
+	serverTLS, _ := certificate(t)
+	server := mailtest.Start(t, "", "", serverTLS, true)
+	s, _ := start(t, mail.Config{Server: parse(t, "smtps://%s?from=usher@example.org", server.Addr)})
+	if err := s.Send(hello); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the failure", func() bool { return s.Counts().Failed == 1 })
+	if server.Waiting() != 0 {
+		t.Error("it was sent")
+	}
+}
+
+// A server that says "later" is asked again; one that says "never" is not, and the log
+// has neither the address nor the password.
+func TestRetries(t *testing.T) {
+	for name, c := range map[string]struct {
+		codes []int
+		want  mail.Counts
+		left  int // of the codes
+	}{
+		"later":            {[]int{451, 421}, mail.Counts{Sent: 1}, 0},
+		"later, too often": {[]int{451, 451, 451}, mail.Counts{Failed: 1}, 0},
+		"never":            {[]int{550, 550}, mail.Counts{Failed: 1}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := mailtest.Start(t, "", "", nil, false)
+			server.Fail(c.codes...)
+			s, log := start(t, mail.Config{Server: parse(t, "smtp://%s?from=usher@example.org", server.Addr)})
+			if err := s.Send(hello); err != nil {
+				t.Fatal(err)
+			}
+			until(t, "an outcome", func() bool { return s.Counts() == c.want })
+			if text := log(); strings.Contains(text, "mia") || (c.want.Failed > 0) != strings.Contains(text, "cannot send") {
+				t.Error(text)
+			}
+		})
+	}
+}
+
+func TestWrongPasswordIsNotLogged(t *testing.T) {
+	server := mailtest.Start(t, "me", "a secret", nil, false)
+	s, log := start(t, mail.Config{Server: parse(t, "smtp://me:hunter22@%s?from=usher@example.org", server.Addr)})
+	if err := s.Send(hello); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the failure", func() bool { return s.Counts().Failed == 1 })
+	if text := log(); strings.Contains(text, "hunter22") || strings.Contains(text, "mia@") {
+		t.Error(text)
+	}
+}
+
+// A server that hangs holds up neither whoever sends nor the end.
+func TestHangingServer(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // it accepts, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	s, log := start(t, mail.Config{
+		Server: parse(t, "smtp://%s?from=usher@example.org", listener.Addr()), Queue: 2, Workers: 1, Timeout: time.Hour,
+	})
+	full := 0
+	for range 10 {
+		if err := s.Send(hello); errors.Is(err, mail.ErrFull) {
+			full++
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	if full < 7 || s.Counts().Dropped != uint64(full) {
+		t.Errorf("%d were not accepted, and %+v", full, s.Counts())
+	}
+	log() // returns
+}
+
+// Attack: a name or an address adds a header or a recipient.
+func TestInjection(t *testing.T) {
+	s := mail.New(mail.Config{})
+	for _, m := range []mail.Message{
+		{To: "mia@example.org\r\nBcc: eve@example.org"}, {To: "mia@example.org, eve@example.org"}, {To: "Mia <mia@example.org>"}, {To: ""},
+		{To: "mia@example.org\n"}, {To: "mia@example.org", Subject: "Hello\r\nBcc: eve@example.org"}, {To: "mia@example.org", Subject: "Hello\nX"},
+		{To: "mia@example.org>\r\nRCPT TO:<eve@example.org"}, {To: "mia@example.org", Subject: "\x00"},
+	} {
+		if err := s.Send(m); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%q: %v", m, err)
+		}
+	}
+	if s.Counts() != (mail.Counts{}) {
+		t.Errorf("%+v", s.Counts())
+	}
+}
+
+// A line with a dot ends no message.
+func TestDot(t *testing.T) {
+	server := mailtest.Start(t, "", "", nil, false)
+	s, _ := start(t, mail.Config{Server: parse(t, "smtp://%s?from=usher@example.org", server.Addr)})
+	if err := s.Send(mail.Message{To: "mia@example.org", Text: "one\n.\nMAIL FROM:<eve@example.org>\n..\n"}); err != nil {
+		t.Fatal(err)
+	}
+	if m := server.Next(); m.Text != "one\n.\nMAIL FROM:<eve@example.org>\n..\n" {
+		t.Errorf("%q", m.Text)
+	}
+}
+
+func TestParseServer(t *testing.T) {
+	for text, want := range map[string]mail.Server{
+		"smtp://mail.example.org?from=u@example.org":                 {Host: "mail.example.org", Port: 587, From: "<u@example.org>"},
+		"smtps://a%40b:p%2F@mail.example.org?from=u@example.org":     {Host: "mail.example.org", Port: 465, Implicit: true, User: "a@b", Password: "p/", From: "<u@example.org>"},
+		"smtp://mail.example.org:25/?from=u@e.org&starttls=optional": {Host: "mail.example.org", Port: 25, Plain: true, From: "<u@e.org>"},
+		"smtp://LOCALHOST:25?from=u@e.org":                           {Host: "LOCALHOST", Port: 25, Plain: true, From: "<u@e.org>"},
+		"smtp://[::1]:25?from=u@e.org":                               {Host: "::1", Port: 25, Plain: true, From: "<u@e.org>"},
+	} {
+		if got, err := mail.ParseServer(plexauth.Secret(text)); err != nil || got != want {
+			t.Errorf("%s is %#v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{
+		"", "mail.example.org", "http://mail.example.org?from=u@e.org", "smtp://?from=u@e.org", "smtp://hunter22@mail.example.org",
+		"smtp://me:hunter22@mail.example.org:0?from=u@e.org", "smtp://me:hunter22@mail.example.org:x?from=u@e.org",
+		"smtp://me:hunter22@mail.example.org?from=nobody", "smtp://me:hunter22@mail.example.org?from=u@e.org&tls=no",
+		"smtp://me:hunter22@mail.example.org?from=" + url.QueryEscape("u@e.org\r\nBcc: eve@e.org"),
+		"smtp://me:hunter22/@mail.example.org?from=u@e.org", "smtp://me:hunter22@mail.example.org?from=u@e.org&starttls=no",
+		"smtp://me:hunter22@mail.example.org/inbox?from=u@e.org",
+	} {
+		if got, err := mail.ParseServer(plexauth.Secret(text)); err == nil || strings.Contains(err.Error(), "hunter22") {
+			t.Errorf("%s is %#v, %v", text, got, err)
+		}
+	}
+}
