@@ -306,6 +306,20 @@ func (s *Service) Active(ctx context.Context, q db.Querier, id int64) (Account, 
 	return a, named("finding an account", err)
 }
 
+// GetIn is Get in a transaction. ErrNotFound.
+func (s *Service) GetIn(ctx context.Context, q db.Querier, id int64) (Account, error) {
+	a, err := s.rows.Get(ctx, q, id)
+	return a, named("finding an account", err)
+}
+
+// FindIn is Find in a transaction. It also returns the login as it is compared.
+// ErrNotFound.
+func (s *Service) FindIn(ctx context.Context, q db.Querier, login string) (a Account, key string, err error) {
+	key = loginKey(login)
+	a, err = s.rows.ByLogin(ctx, q, key)
+	return a, key, named("finding an account", err)
+}
+
 // Find returns an account by username or e-mail address, in any case.
 // ErrNotFound.
 func (s *Service) Find(ctx context.Context, login string) (Account, error) {

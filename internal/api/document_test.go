@@ -380,8 +380,8 @@ func (d *apiDocument) parameters(method, path string) (list []parameter) {
 	return list
 }
 
-// unchecked are parameters that take any value, also two different ones.
-var unchecked = []string{"X-Plex-Pin-Proof", "urls[]"}
+// unchecked are parameters that take any value, or a list, also two different ones.
+var unchecked = []string{"X-Plex-Pin-Proof", "urls[]", "librarySectionIds", "shared_server[library_section_ids]"}
 
 // A parameter that the document has is read: given twice, with two values, it is
 // refused by its name.
@@ -575,6 +575,7 @@ func (w *fixture) askForItsOwn(t *testing.T) {
 	w.call(t, "POST", "/myplex/claim?token="+w.claim(t, member), "", nil)
 	w.send(t, "GET", "/api/v2/auth/nonce", "", "", "")
 	w.askOfHomes(t)
+	w.askOfShares(t)
 	w.askWithKeys(t)
 	w.linkInAChain(t)
 }
@@ -618,6 +619,27 @@ func (w *fixture) askOfHomes(t *testing.T) {
 			}
 			token = got.AuthToken + got.User.AuthToken
 		}
+	}
+}
+
+// askOfShares invites to a server that is not there, and twice.
+func (w *fixture) askOfShares(t *testing.T) {
+	t.Helper()
+	admin := w.signIn(t, "admin")
+	for _, target := range []string{
+		"/api/servers/%s/shared_servers?shared_server[invited_email]=twice", "/api/v2/shared_servers?machineIdentifier=%s&invitedEmail=twice2",
+		"/api/v2/friends/invite?identifier=%stwice",
+	} {
+		for _, server := range []string{"none", "den", "den"} {
+			w.call(t, "POST", fmt.Sprintf(target, server), admin, nil)
+		}
+	}
+	for _, target := range []string{
+		"GET /api/servers/none", "GET /api/v2/servers/none", "GET /api/servers/none/shared_servers",
+		"GET /api/servers/den/shared_servers/0", "PUT /api/servers/den/shared_servers/0", "DELETE /api/servers/den/shared_servers/0",
+	} {
+		method, path, _ := strings.Cut(target, " ")
+		w.call(t, method, path, admin, nil)
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/usher-auth/usher/internal/api"
+	"github.com/usher-auth/usher/internal/friend"
+	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -77,6 +79,8 @@ func (w *fixture) answered(t *testing.T, path, suffix string) (target string, fo
 	if strings.HasSuffix(path, "/opt_outs") {
 		query += "&key=tv.plex.provider.vod&value=opt_out"
 	}
+	path, more := w.sharing(t, path)
+	query += more
 	switch path {
 	case "/api/home/users", "/api/v2/home/users", "/api/v2/home/users/restricted":
 		query += "&title=Kid"
@@ -98,6 +102,59 @@ func (w *fixture) answered(t *testing.T, path, suffix string) (target string, fo
 	return path + suffix + query, url.Values{
 		"login": {"admin"}, "password": {password}, "user[login]": {"admin"}, "user[password]": {password}, "code": {pin.Code},
 	}
+}
+
+// sharing completes the path of a route about shares and invitations, for the admin:
+// each time with somebody else.
+func (w *fixture) sharing(t *testing.T, path string) (complete, query string) {
+	t.Helper()
+	if !strings.HasPrefix(path, "/api/servers/") && !strings.HasPrefix(path, "/api/invites/") && !strings.HasPrefix(path, "/api/v2/sh") &&
+		!strings.HasPrefix(path, "/api/v2/friends") && path != "/api/v2/servers/{id}" {
+		return path, ""
+	}
+	w.seen++
+	name := fmt.Sprint("friend-", w.seen)
+	if strings.Contains(path, "/servers/{id}") {
+		path = strings.Replace(path, "{id}", "den", 1)
+	}
+	query = "&shared_server[invited_email]=" + name + "&machineIdentifier=den&invitedEmail=" + name + "&identifier=" + name
+	if !strings.Contains(path, "{") {
+		return path, query
+	}
+	who := w.Add(name)
+	den, err := w.Sources.Find(t.Context(), source.Ref{Kind: source.Server, Identifier: "den"})
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(err)
+	number := who.ID
+	invite := func(from, to string) int64 {
+		t.Helper()
+		a, err := w.Accounts.Find(t.Context(), from)
+		must(err)
+		i, err := w.Friends.Invite(t.Context(), operator, a.ID, friend.Wish{Name: to})
+		must(err)
+		return i.Number
+	}
+	switch path {
+	case "/api/invites/requested/{id}":
+		number = invite("admin", name)
+	case "/api/invites/requests/{id}", "/api/v2/shared_servers/{id}/accept":
+		number = invite(name, "admin")
+	case "/api/v2/friends/{id}/accept":
+		invite(name, "admin")
+	default:
+		must(w.Sources.Share(t.Context(), operator, den, who.ID))
+		shares, err := w.Sources.SharesTo(t.Context(), who.ID)
+		must(err)
+		if strings.Contains(path, "shared_servers") {
+			number = shares[0].Number
+		}
+	}
+	return strings.NewReplacer("{id}", fmt.Sprint(number), "{share}", fmt.Sprint(number)).Replace(path), query
 }
 
 // emptyHome leaves the admin alone: a home has few users, and those of earlier

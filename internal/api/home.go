@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
@@ -85,25 +84,6 @@ func (h homeHandlers) users(ctx context.Context, c *call) (answer, error) {
 func (h homeHandlers) usersV1(ctx context.Context, c *call) (answer, error) {
 	found, err := h.read(ctx, c)
 	return answer{status: http.StatusOK, body: wire.LegacyHomeUsers(h.home(c, found))}, err
-}
-
-// others lists whom the caller has to do with, without the caller. The newer SDKs
-// read JSON here, and say so; others that say so read XML all the same.
-func (h homeHandlers) others(ctx context.Context, c *call) (answer, error) {
-	found, err := h.read(ctx, c)
-	if err != nil {
-		return answer{}, err
-	}
-	var list wire.Users
-	for _, u := range found.Users {
-		if u.Account.ID != c.principal.AccountID {
-			list = append(list, h.user(c, u))
-		}
-	}
-	if strings.HasPrefix(c.http.UserAgent(), "speakeasy-sdk/") && suffixOf(c.http) == "" {
-		c.Format = wire.Negotiate(c.http.Header.Get("Accept"), c.Variant)
-	}
-	return answer{status: http.StatusOK, body: list}, nil
 }
 
 // add adds a managed user.

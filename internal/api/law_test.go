@@ -23,6 +23,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/friend"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/internal/source"
@@ -59,7 +60,8 @@ type law struct {
 	pins      []lawPIN            // every PIN that was started
 	keys      []lawKey            // every device key that was registered
 	keyed     map[string]bool     // secrets that one was registered with
-	home      map[string]bool     // rows about homes, with the kinds of secret that have asked them
+	numbers   []int64             // of shares and invitations
+	home      map[string]bool     // rows about homes and shares, with the kinds of secret that have asked them
 	managed   map[string]bool     // kinds of managed users' secrets that were gone on with
 	may       map[int64]bool      // accounts whose secrets may be found
 	read      map[string]bool     // answers
@@ -109,11 +111,13 @@ func newLaw(t *testing.T, w *fixture, first plexauth.Secret, change func(http.Ha
 	if err := w.Homes.Join(t.Context(), operator, 1, 2, false); err != nil {
 		t.Fatal(err)
 	}
+	l.invite()
 	if change != nil {
 		l.handler = change(l.handler)
 	}
 	for _, row := range api.Rows() {
-		if !slices.Contains([]string{"/api/v2/users/signout", "/devices/{id}"}, row.Path) {
+		ends := row.Method == http.MethodDelete && sharing(row.Path) // shares, which others of the walk need
+		if !ends && !slices.Contains([]string{"/api/v2/users/signout", "/devices/{id}"}, row.Path) {
 			l.rows = append(l.rows, lawRow{row.Method, row.Path, false})
 		}
 	}
@@ -126,6 +130,16 @@ func newLaw(t *testing.T, w *fixture, first plexauth.Secret, change func(http.Ha
 	l.may = map[int64]bool{p.AccountID: true, kid.ID: true, locked.ID: p.Admin}
 	l.consent(audit.Actor{AccountID: p.AccountID})
 	return l
+}
+
+// sharing reports whether a path is about shares or invitations.
+func sharing(path string) bool {
+	for _, part := range []string{"/api/servers/", "/api/invites/", "/shared_servers", "/sharings", "/friends", "/api/v2/servers/"} {
+		if strings.Contains(path, part) {
+			return true
+		}
+	}
+	return false
 }
 
 // pageRows are the rows of the pages. Of those that change something, only the
@@ -303,6 +317,12 @@ func (l *law) askRow(f found, row lawRow, p lawPIN, src string) (all []found) {
 	case row.path == "/api/v2/auth/jwk":
 		l.register(f)
 		return nil
+	case sharing(row.path):
+		if asked := row.method + row.path + f.kind; !l.home[asked] {
+			l.home[asked] = true
+			return l.askOfShare(f, row)
+		}
+		return nil
 	case strings.Contains(row.path, "/home") || row.path == "/api/users":
 		asked := row.method + row.path + f.kind
 		if l.home[asked] {
@@ -326,6 +346,56 @@ func (l *law) askRow(f found, row lawRow, p lawPIN, src string) (all []found) {
 		all = append(all, l.collect(f, row.method+" "+row.path+suffix, res, readAll(l.T, res))...)
 	}
 	return all
+}
+
+// askOfShare asks a route about shares: for a server that the admin owns and shares with
+// the member, for that share, for each invitation, and for each account. It invites
+// the member.
+func (l *law) askOfShare(f found, row lawRow) (all []found) {
+	form := url.Values{
+		"shared_server[invited_email]": {"member"}, "invitedEmail": {"member"}, "identifier": {"member"}, "machineIdentifier": {"den"},
+	}
+	ids := []string{"1", "2"} // accounts
+	for _, number := range l.numbers {
+		ids = append(ids, fmt.Sprint(number))
+	}
+	switch {
+	case strings.Contains(row.path, "/servers/{id}"):
+		ids = []string{"den", "self"}
+	case !strings.Contains(row.path, "{"):
+		ids = ids[:1]
+	}
+	for _, id := range ids {
+		path := strings.NewReplacer("{id}", id, "{share}", fmt.Sprint(l.numbers[0])).Replace(row.path)
+		res := l.ask(f, row.method, path, "thief of shares", false, form)
+		all = append(all, l.collect(f, row.method+" "+path, res, readAll(l.T, res))...)
+	}
+	return all
+}
+
+// invite adds a share of den, and an invitation in each direction between the admin and
+// the member.
+func (l *law) invite() {
+	l.Helper()
+	den, err := l.Sources.Find(l.Context(), source.Ref{Kind: source.Server, Identifier: "den"})
+	if err == nil {
+		err = l.Sources.Share(l.Context(), operator, den, 2)
+	}
+	if err != nil && !errors.Is(err, source.ErrShared) {
+		l.Fatal(err)
+	}
+	shares, err := l.Sources.SharesOfServer(l.Context(), den.ID)
+	if err != nil || len(shares) == 0 {
+		l.Fatalf("the shares are %v, %v", shares, err)
+	}
+	l.numbers = append(l.numbers, shares[0].Number)
+	for from, to := range map[int64]string{1: "member", 2: "admin"} {
+		i, err := l.Friends.Invite(l.Context(), operator, from, friend.Wish{Name: to})
+		if err != nil {
+			l.Fatal(err)
+		}
+		l.numbers = append(l.numbers, i.Number)
+	}
 }
 
 // become switches to everybody in the home, without a PIN and with a wrong one, on a

@@ -105,14 +105,23 @@ func (h mediaServerHandlers) published(ctx context.Context, c *call) (answer, er
 		if !ok {
 			continue
 		}
-		at := reachedAt(src)
-		list = append(list, wire.PublishedServer{
-			AccessToken: string(r.AccessToken), Name: r.Name, Address: at.Address, Port: at.Port, Version: r.ProductVersion,
-			Scheme: at.Protocol, Host: at.Address, LocalAddresses: localAddresses(src), MachineIdentifier: r.ClientIdentifier,
-			CreatedAt: r.CreatedAt.Unix(), UpdatedAt: r.LastSeenAt.Unix(), Owned: wire.Bool(r.Owned),
-		})
+		list = append(list, wire.PublishedServer{AccessToken: string(r.AccessToken), ServerFacts: h.resources.facts(src, r.Owned)})
 	}
 	return answer{status: http.StatusOK, body: list}, nil
+}
+
+// facts is what a list of servers says of one.
+func (h resourceHandlers) facts(src source.Source, owned bool) wire.ServerFacts {
+	at := reachedAt(src)
+	f := wire.ServerFacts{
+		Name: src.Name, Address: at.Address, Port: at.Port, Version: src.ProductVersion, Scheme: at.Protocol, Host: at.Address,
+		LocalAddresses: localAddresses(src), MachineIdentifier: src.Identifier, CreatedAt: src.CreatedAt.Unix(),
+		UpdatedAt: h.now().Unix(), Owned: wire.Bool(owned),
+	}
+	if src.ID == h.sources.Self().ID {
+		f.Version = h.version
+	}
+	return f
 }
 
 // reachedAt is the connection by which a server is reached from elsewhere, or

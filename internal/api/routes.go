@@ -109,12 +109,39 @@ func (f *features) accountPlane() []route {
 		{"GET", "/pms/servers", accountToken, 0, legacyXML, f.mediaServer.published},
 		{"GET", "/:/ip", anyone, 0, negotiated, ownAddress},
 		{"GET", "/api/claim/token", accountToken, 0, legacyXML, f.claims.token},
-		{"GET", "/api/users", accountToken, 0, legacyXML, f.homes.others},
+		{"GET", "/api/users", accountToken, 0, legacyXML, f.friends.users},
 		{"GET", "/api/home/users", accountToken, 0, legacyXML, f.homes.usersV1},
 		{"POST", "/api/home/users", accountToken, small, legacyXML, f.homes.add},
 		{"PUT", "/api/home/users/{id}", accountToken, small, legacyXML, f.homes.change},
 		{"DELETE", "/api/home/users/{id}", accountToken, 0, legacyXML, f.homes.remove},
 		{"POST", "/api/home/users/{id}/switch", accountToken, small, legacyXML, f.homes.toUserV1},
+
+		// Shares and invitations.
+		{"GET", "/api/servers/{id}", accountToken, 0, legacyXML, f.shares.infoV1},
+		{"GET", "/api/servers/{id}/shared_servers", accountToken, 0, legacyXML, f.shares.sharesV1},
+		{"POST", "/api/servers/{id}/shared_servers", accountToken, small, legacyXML, f.shares.inviteV1},
+		{"GET", "/api/servers/{id}/shared_servers/{share}", accountToken, 0, legacyXML, f.shares.shareOneV1},
+		{"PUT", "/api/servers/{id}/shared_servers/{share}", accountToken, small, legacyXML, f.shares.changeV1},
+		{"DELETE", "/api/servers/{id}/shared_servers/{share}", accountToken, 0, legacyXML, f.shares.removeV1},
+		{"GET", "/api/invites/requested", accountToken, 0, legacyXML, f.friends.requested},
+		{"DELETE", "/api/invites/requested/{id}", accountToken, 0, legacyXML, f.friends.end},
+		{"GET", "/api/invites/requests", accountToken, 0, legacyXML, f.friends.requests},
+		{"PUT", "/api/invites/requests/{id}", accountToken, 0, legacyXML, f.friends.acceptV1},
+		{"DELETE", "/api/invites/requests/{id}", accountToken, 0, legacyXML, f.friends.end},
+		{"GET", "/api/v2/servers/{id}", accountToken, 0, negotiated, f.shares.info},
+		{"PUT", "/api/v2/sharings/{id}", accountToken, 0, negotiated, f.friends.settings},
+		{"DELETE", "/api/v2/sharings/{id}", accountToken, 0, negotiated, f.friends.remove},
+		{"POST", "/api/v2/shared_servers", accountToken, small, negotiated, f.shares.add},
+		{"GET", "/api/v2/shared_servers/owned/accepted", accountToken, 0, negotiated, f.shares.owned},
+		{"GET", "/api/v2/shared_servers/owned/pending", accountToken, 0, negotiated, f.shares.waiting},
+		{"GET", "/api/v2/shared_servers/invites/received/pending", accountToken, 0, negotiated, f.shares.invites},
+		{"POST", "/api/v2/shared_servers/{id}/accept", accountToken, 0, negotiated, f.shares.acceptShare},
+		{"POST", "/api/v2/shared_servers/{id}", accountToken, small, negotiated, f.shares.change},
+		{"DELETE", "/api/v2/shared_servers/{id}", accountToken, 0, negotiated, f.shares.remove},
+		{"GET", "/api/v2/friends", accountToken, 0, negotiated, f.friends.list},
+		{"POST", "/api/v2/friends/invite", accountToken, small, negotiated, f.friends.invite},
+		{"POST", "/api/v2/friends/{id}/accept", accountToken, 0, negotiated, f.friends.accept},
+		{"DELETE", "/api/v2/friends/{id}", accountToken, 0, negotiated, f.friends.remove},
 
 		{"GET", "/api/v2/user/{uuid}/settings/opt_outs", accountToken, 0, negotiated, f.optOuts.list},
 		{"POST", "/api/v2/user/{uuid}/settings/opt_outs", accountToken, small, negotiated, f.optOuts.set},
@@ -170,6 +197,8 @@ type features struct {
 	mediaServer mediaServerHandlers
 	claims      claimHandlers
 	homes       homeHandlers
+	friends     friendHandlers
+	shares      shareHandlers
 	optOuts     optOutHandlers
 	document    documentHandler
 	webhooks    webhookHandlers
@@ -187,6 +216,8 @@ func newFeatures(c *core.Core, cfg Config) *features {
 	resources := resourceHandlers{c.Sources, version, c.Now}
 	media := mediaHandlers{c.Tokens, c.Sources, accounts, sources, version}
 	mediaServer := mediaServerHandlers{media, avatars, resources}
+	homes := homeHandlers{c.Homes, accounts, avatars, c.Now}
+	friends := friendHandlers{c.Friends, homes, c.Now}
 	return &features{
 		signIn:    signInHandlers{c.Accounts, c.Tokens, accounts, avatars, signIns, c.Now},
 		user:      userHandlers{accounts, avatars, c.Now},
@@ -199,7 +230,9 @@ func newFeatures(c *core.Core, cfg Config) *features {
 
 		mediaServer: mediaServer,
 		claims:      claimHandlers{c.Claims, mediaServer},
-		homes:       homeHandlers{c.Homes, accounts, avatars, c.Now},
+		homes:       homes,
+		friends:     friends,
+		shares:      shareHandlers{friends, c.Sources, resources},
 		optOuts:     optOutHandlers{c.Accounts, accounts},
 		document:    newDocumentHandler(cfg.PublicURL),
 		webhooks:    webhookHandlers{c.Webhooks},

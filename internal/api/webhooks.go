@@ -22,15 +22,11 @@ func (h webhookHandlers) list(ctx context.Context, c *call) (answer, error) {
 // set replaces the addresses. PlexAPI sends an empty urls for none. plex-api.rs wants
 // 201.
 func (h webhookHandlers) set(ctx context.Context, c *call) (answer, error) {
-	list, err := c.params.List("urls[]")
+	list, err := c.params.List("urls")
 	if err != nil {
 		return answer{}, err
 	}
-	none, err := c.params.Text("urls")
-	if err != nil {
-		return answer{}, err
-	}
-	if len(list) == 0 && (none != "" || !c.params.Has("urls")) {
+	if len(list) == 0 && !c.params.Has("urls") && !c.params.Has("urls[]") {
 		return answer{}, fault.Invalidf("urls[]", "urls[] is missing")
 	}
 	urls, err := h.webhooks.Set(ctx, c.actor(), c.principal.AccountID, list)

@@ -68,6 +68,7 @@ const (
 	SectionAdded    Kind = "section.added"
 	SectionRemoved  Kind = "section.removed"
 	ShareAdded      Kind = "share.added"
+	ShareChanged    Kind = "share.changed"
 	ShareRemoved    Kind = "share.removed"
 
 	AdminKeyMade    Kind = "admin-key.made"
@@ -75,6 +76,10 @@ const (
 	AdminKeyRefused Kind = "admin-key.refused"
 
 	SigningKeyReplaced Kind = "signing-key.replaced"
+	InvitationSent     Kind = "invitation.sent"
+	InvitationAccepted Kind = "invitation.accepted"
+	InvitationEnded    Kind = "invitation.ended"
+	FriendRemoved      Kind = "friend.removed"
 
 	DatabaseMoved    Kind = "database.moved"
 	DatabaseReopened Kind = "database.reopened"
@@ -152,6 +157,7 @@ var kinds = [...]Meaning{
 	{SectionAdded, "a server got a section, which can be shared by itself"},
 	{SectionRemoved, "a section of a server was removed, also from its shares"},
 	{ShareAdded, "a server was shared with an account"},
+	{ShareChanged, "other sections of a server are shared with an account"},
 	{ShareRemoved, "a share was removed, with the tokens that depended on it"},
 
 	{AdminKeyMade, "a key of the admin API was made"},
@@ -159,6 +165,10 @@ var kinds = [...]Meaning{
 	{AdminKeyRefused, "a request to the admin API had a key that is not valid"},
 
 	{SigningKeyReplaced, "an admin replaced the key that signs JWTs, before its time"},
+	{InvitationSent, "somebody was invited to a server or as a friend, or to other sections"},
+	{InvitationAccepted, "an account accepted an invitation: it and who invited are friends"},
+	{InvitationEnded, "an invitation was declined or cancelled"},
+	{FriendRemoved, "two accounts are no friends any more, and share nothing with each other"},
 
 	{DatabaseMoved, "the database was moved to where it is now, by `usher migrate`"},
 	{DatabaseReopened, "a database that had been moved away is used again, without what was changed elsewhere since"},

@@ -25,6 +25,7 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/devicekey"
+	"github.com/usher-auth/usher/internal/friend"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/home"
@@ -139,6 +140,7 @@ type Core struct {
 	// Sources includes this server itself if Config.Self is set.
 	Sources  *source.Service
 	Homes    *home.Service    // who lives together, and becomes whom
+	Friends  *friend.Service  // who knows whom, and invites
 	PINs     *pin.Service     // sign-ins that wait for a person
 	Sessions *session.Service // sign-ins to the pages
 	Passkeys *passkey.Service // keys that sign in without a password
@@ -288,17 +290,19 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 	})
 	sources := source.Config{
 		DB: d, Rows: store.Sources{}, Shares: store.Shares{}, Sections: store.Sections{}, Settings: store.Settings{DB: d},
-		Accounts: c.Accounts, Tokens: c.Tokens, Audit: log,
+		Accounts: c.Accounts, Tokens: c.Tokens, Audit: log, Random: cfg.random("source"),
 	}
-	c.Sources = source.New(sources)
-	if cfg.Self != nil {
-		if c.Sources, err = source.NewWithSelf(ctx, cfg.By, sources, *cfg.Self); err != nil {
-			return nil, err
-		}
+	if cfg.Self == nil {
+		c.Sources = source.New(sources)
+	} else if c.Sources, err = source.NewWithSelf(ctx, cfg.By, sources, *cfg.Self); err != nil {
+		return nil, err
 	}
 	c.Invites = invite.NewService(invite.Config{
 		DB: d, Rows: store.Invitations{}, Accounts: c.Accounts, Passkeys: c.Passkeys, Sources: c.Sources, Audit: log,
 		FailedTries: cfg.FailedTries, Now: cfg.Now,
+	})
+	c.Friends = friend.New(friend.Config{
+		DB: d, Rows: store.Friends{}, Accounts: c.Accounts, Sources: c.Sources, Audit: log,
 	})
 	if cfg.Self == nil || !d.Shared() {
 		return c, nil

@@ -327,7 +327,8 @@ func (s *Service) bring(
 		return err
 	}
 	for _, server := range i.Servers {
-		if err := s.cfg.Sources.ShareIn(ctx, tx, by, source.Source{ID: server.ID, Name: server.Name}, a.ID); err != nil {
+		share := source.Share{SourceID: server.ID, AccountID: a.ID}
+		if _, err := s.cfg.Sources.ShareIn(ctx, tx, by, share, source.Choice{}); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"strings"
 	"time"
@@ -40,10 +41,6 @@ var (
 	ErrExists = fault.New(fault.Exists, "a source with this identifier exists already")
 	// ErrSelf says that the source is this server, which cannot be removed.
 	ErrSelf = fault.New(fault.Conflict, "this server is usher itself: it cannot be removed")
-	// ErrShared says that the account may reach the source already.
-	ErrShared = fault.New(fault.Exists, "this server is shared with the account already")
-	// ErrNotShared says that there is no such share.
-	ErrNotShared = fault.New(fault.NotFound, "this server is not shared with the account")
 	// ErrReach reports that an account does not reach a server, perhaps since a
 	// moment ago.
 	ErrReach = fault.New(fault.Denied, "the account does not reach this server")
@@ -87,16 +84,6 @@ type Candidate struct {
 	Shared bool
 }
 
-// Share says that an account reaches a source that it does not own.
-type Share struct {
-	SourceID   int64     // what is shared
-	AccountID  int64     // with whom
-	Identifier string    // of the source
-	SourceName string    // its name
-	Username   string    // the account's name
-	CreatedAt  time.Time // to the millisecond, UTC
-}
-
 // Counts is how many sources and shares there are.
 type Counts struct{ Servers, Providers, Shares int }
 
@@ -126,19 +113,6 @@ type Rows interface {
 	Delete(ctx context.Context, tx *db.Tx, id int64) error
 }
 
-// ShareRows is what sharing needs stored. Package store implements it.
-type ShareRows interface {
-	// List reads every share, by source and account in the order in which these were
-	// added; OfSource reads those of one source, and OfAccount those of one account.
-	List(ctx context.Context, q db.Querier, r paging.Request) (paging.List[Share], error)
-	OfSource(ctx context.Context, q db.Querier, sourceID int64, r paging.Request) (paging.List[Share], error)
-	OfAccount(ctx context.Context, q db.Querier, accountID int64, r paging.Request) (paging.List[Share], error)
-	// Insert adds a share: db.ErrConflict if it exists.
-	Insert(ctx context.Context, tx *db.Tx, sourceID, accountID int64, at time.Time) error
-	// Delete removes a share: db.ErrNotFound.
-	Delete(ctx context.Context, tx *db.Tx, sourceID, accountID int64) error
-}
-
 // Settings stores what this server says of itself. Package store implements it.
 type Settings interface {
 	// FindOrCreate returns a setting, and creates it if there is none.
@@ -159,6 +133,8 @@ type Config struct {
 	Tokens *token.Service
 	// Audit is the log of what happens to sources.
 	Audit *audit.Log
+	// Random gives the numbers of shares. Nil: crypto/rand.Reader.
+	Random io.Reader
 }
 
 // Self is this server as its clients see it.
@@ -183,7 +159,12 @@ type Service struct {
 
 // New returns a Service without this server itself, which is what the command
 // line needs.
-func New(cfg Config) *Service { return &Service{cfg: cfg} }
+func New(cfg Config) *Service {
+	if cfg.Random == nil {
+		cfg.Random = rand.Reader
+	}
+	return &Service{cfg: cfg}
+}
 
 // NewWithSelf returns a Service in which this server is a source too: owned by
 // the admins and shared with everyone.
@@ -434,44 +415,6 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, r Ref) error {
 	return named("removing a source", err)
 }
 
-// Share lets an account reach a source. ErrShared.
-func (s *Service) Share(ctx context.Context, by audit.Actor, src Source, accountID int64) error {
-	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.ShareIn(ctx, tx, by, src, accountID) })
-}
-
-// ShareIn is Share in a transaction that is under way.
-func (s *Service) ShareIn(ctx context.Context, tx *db.Tx, by audit.Actor, src Source, accountID int64) error {
-	err := s.cfg.Shares.Insert(ctx, tx, src.ID, accountID, tx.Now())
-	if err == nil {
-		err = s.cfg.Audit.Record(ctx, tx, by, audit.Event{Kind: audit.ShareAdded, AccountID: accountID, Detail: src.Name})
-	}
-	if err = db.Wrap("sharing a source", err); errors.Is(err, db.ErrConflict) {
-		return fmt.Errorf("%w (%w)", ErrShared, err)
-	}
-	return err
-}
-
-// Unshare removes a share and revokes the tokens that depend on it.
-// ErrNotShared.
-func (s *Service) Unshare(ctx context.Context, by audit.Actor, src Source, accountID int64) error {
-	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		revoked, err := s.cfg.Tokens.RevokeServer(ctx, tx, src.ID, accountID)
-		if err != nil {
-			return err
-		}
-		if err := s.cfg.Shares.Delete(ctx, tx, src.ID, accountID); err != nil {
-			return err
-		}
-		return s.cfg.Audit.Record(ctx, tx, by, audit.Event{
-			Kind: audit.ShareRemoved, AccountID: accountID, Detail: src.Name + token.AndTokens(revoked),
-		})
-	})
-	if errors.Is(err, db.ErrNotFound) {
-		return fmt.Errorf("%w (%w)", ErrNotShared, err)
-	}
-	return err
-}
-
 // RevokeUnreached implements account.Reach.
 func (s *Service) RevokeUnreached(ctx context.Context, tx *db.Tx, a account.Account) (revoked int, err error) {
 	for c, err := range s.candidates(ctx, tx, a.ID) { // every server of the admins is one
@@ -488,25 +431,6 @@ func (s *Service) RevokeUnreached(ctx context.Context, tx *db.Tx, a account.Acco
 		revoked += n
 	}
 	return revoked, nil
-}
-
-// Shares reads every share, by server and account in the order in which these were
-// added.
-func (s *Service) Shares(ctx context.Context, r paging.Request) (paging.List[Share], error) {
-	list, err := s.cfg.Shares.List(ctx, s.cfg.DB, r)
-	return list, named("listing shares", err)
-}
-
-// SharesOf reads the shares of a server.
-func (s *Service) SharesOf(ctx context.Context, serverID int64, r paging.Request) (paging.List[Share], error) {
-	list, err := s.cfg.Shares.OfSource(ctx, s.cfg.DB, serverID, r)
-	return list, named("listing the shares of a server", err)
-}
-
-// SharesWith reads the shares with an account.
-func (s *Service) SharesWith(ctx context.Context, accountID int64, r paging.Request) (paging.List[Share], error) {
-	list, err := s.cfg.Shares.OfAccount(ctx, s.cfg.DB, accountID, r)
-	return list, named("listing the shares with an account", err)
 }
 
 // named says what was being done, and gives the database's errors this

@@ -7,6 +7,7 @@ import (
 	"github.com/usher-auth/usher/internal/claim"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/devicekey"
+	"github.com/usher-auth/usher/internal/friend"
 	"github.com/usher-auth/usher/internal/home"
 	"github.com/usher-auth/usher/internal/invite"
 	"github.com/usher-auth/usher/internal/origin"
@@ -30,6 +31,7 @@ var (
 	_ claim.Rows      = DeviceKeys{}
 	_ device.Rows     = Devices{}
 	_ devicekey.Rows  = DeviceKeys{}
+	_ friend.Rows     = Friends{}
 	_ home.Rows       = Homes{}
 	_ invite.Rows     = Invitations{}
 	_ origin.Rows     = Origins{}

@@ -14,25 +14,25 @@ import (
 // invite.Rows.
 type Invitations struct{}
 
-const selectInvitation = `SELECT i.id, COALESCE(i.maker_id, 0), COALESCE(m.username, ''), i.name, i.email, i.admin,
+const selectJoinLink = `SELECT i.id, COALESCE(i.maker_id, 0), COALESCE(m.username, ''), i.name, i.email, i.admin,
 	i.created_at, i.expires_at FROM join_link i LEFT JOIN account m ON m.id = i.maker_id `
 
-func scanInvitation(row scanner) (i invite.Invitation, err error) {
+func scanJoinLink(row scanner) (i invite.Invitation, err error) {
 	var created, expires int64
 	err = row.Scan(&i.ID, &i.MakerID, &i.Maker, &i.Name, &i.Email, &i.Admin, &created, &expires)
 	i.CreatedAt, i.ExpiresAt = fromMillis(created), fromMillis(expires)
 	return i, err
 }
 
-// invitations are listed with the newest first.
-var invitations = listing[invite.Invitation]{
-	query: selectInvitation, scan: scanInvitation, order: []string{"i.id"}, start: []any{highest}, desc: true,
+// joinLinks are listed with the newest first.
+var joinLinks = listing[invite.Invitation]{
+	query: selectJoinLink, scan: scanJoinLink, order: []string{"i.id"}, start: []any{highest}, desc: true,
 	place: func(i invite.Invitation) []any { return []any{i.ID} },
 }
 
 // List implements invite.Rows.
 func (Invitations) List(ctx context.Context, q db.Querier, r paging.Request) (paging.List[invite.Invitation], error) {
-	l, err := invitations.page(ctx, q, r, "")
+	l, err := joinLinks.page(ctx, q, r, "")
 	for i := range l.Rows {
 		if err := readInvited(ctx, q, &l.Rows[i]); err != nil {
 			return l, err
@@ -43,7 +43,7 @@ func (Invitations) List(ctx context.Context, q db.Querier, r paging.Request) (pa
 
 // ByHash implements invite.Rows.
 func (Invitations) ByHash(ctx context.Context, q db.Querier, h invite.Hash) (invite.Invitation, error) {
-	i, err := scanInvitation(q.QueryRow(ctx, selectInvitation+"WHERE i.hash = $1", h[:]))
+	i, err := scanJoinLink(q.QueryRow(ctx, selectJoinLink+"WHERE i.hash = $1", h[:]))
 	if err != nil {
 		return i, db.Wrap("reading an invitation", err)
 	}

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/paging"
@@ -167,12 +166,12 @@ func (Sources) Delete(ctx context.Context, tx *db.Tx, id int64) error {
 // Shares is the table of shares. It implements source.ShareRows.
 type Shares struct{}
 
-const selectShare = `SELECT h.source_id, h.account_id, s.identifier, s.name, a.username, h.created_at
+const selectShare = `SELECT COALESCE(h.id, 0), h.source_id, h.account_id, s.identifier, s.name, a.username, h.chosen, h.created_at
 	FROM share h JOIN source s ON s.id = h.source_id JOIN account a ON a.id = h.account_id `
 
 func scanShare(row scanner) (h source.Share, err error) {
 	var created int64
-	err = row.Scan(&h.SourceID, &h.AccountID, &h.Identifier, &h.SourceName, &h.Username, &created)
+	err = row.Scan(&h.Number, &h.SourceID, &h.AccountID, &h.Identifier, &h.SourceName, &h.Username, &h.Chosen, &created)
 	h.CreatedAt = fromMillis(created)
 	return h, err
 }
@@ -213,12 +212,63 @@ func (Shares) OfAccount(
 	return sharesOfAccount.page(ctx, q, r, "h.account_id = $1", accountID)
 }
 
+// Of implements source.ShareRows.
+func (Shares) Of(ctx context.Context, q db.Querier, sourceID, accountID int64) (source.Share, error) {
+	h, err := scanShare(q.QueryRow(ctx, selectShare+"WHERE h.source_id = $1 AND h.account_id = $2", sourceID, accountID))
+	return h, db.Wrap("reading a share", err)
+}
+
+// Get implements source.ShareRows.
+func (Shares) Get(ctx context.Context, q db.Querier, number int64) (source.Share, error) {
+	h, err := scanShare(q.QueryRow(ctx, selectShare+"WHERE h.id = $1", number))
+	return h, db.Wrap("reading a share", err)
+}
+
+// Taken implements source.ShareRows.
+func (Shares) Taken(ctx context.Context, q db.Querier, number int64) (taken bool, err error) {
+	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM share WHERE id = $1)
+		OR EXISTS (SELECT 1 FROM invitation WHERE id = $1)`, number).Scan(&taken)
+	return taken, db.Wrap("looking for a number", err)
+}
+
+// Chosen implements source.ShareRows.
+func (Shares) Chosen(ctx context.Context, q db.Querier, number int64) ([]int64, error) {
+	rows, err := q.Query(ctx, "SELECT section_id FROM share_section WHERE share_id = $1 ORDER BY section_id", number)
+	list, err := collect(rows, err, scanID)
+	return list, db.Wrap("reading the sections of a share", err)
+}
+
 // Insert implements source.ShareRows.
-func (Shares) Insert(ctx context.Context, tx *db.Tx, sourceID, accountID int64, at time.Time) error {
-	tx.Touch(source.Topic, db.IDKey(sourceID))
-	err := tx.Exec(ctx, "INSERT INTO share (source_id, account_id, created_at) VALUES ($1, $2, $3)",
-		sourceID, accountID, millis(at))
+func (Shares) Insert(ctx context.Context, tx *db.Tx, h source.Share) error {
+	tx.Touch(source.Topic, db.IDKey(h.SourceID))
+	err := tx.Exec(ctx, "INSERT INTO share (id, source_id, account_id, chosen, created_at) VALUES ($1, $2, $3, $4, $5)",
+		nullID(h.Number), h.SourceID, h.AccountID, h.Chosen, millis(h.CreatedAt))
 	return db.Wrap("adding a share", err)
+}
+
+// SetNumber implements source.ShareRows. No cache holds it.
+func (Shares) SetNumber(ctx context.Context, tx *db.Tx, h source.Share) error {
+	err := tx.ExecOne(ctx, "UPDATE share SET id = $3 WHERE source_id = $1 AND account_id = $2 AND id IS NULL",
+		h.SourceID, h.AccountID, h.Number)
+	return db.Wrap("numbering a share", err)
+}
+
+// Choose implements source.ShareRows.
+func (Shares) Choose(ctx context.Context, tx *db.Tx, h source.Share, sections []int64) error {
+	tx.Touch(source.Topic, db.IDKey(h.SourceID))
+	if err := tx.ExecOne(ctx, "UPDATE share SET chosen = $2 WHERE id = $1", h.Number, h.Chosen); err != nil {
+		return db.Wrap("changing a share", err)
+	}
+	if err := tx.Exec(ctx, "DELETE FROM share_section WHERE share_id = $1", h.Number); err != nil {
+		return fmt.Errorf("changing a share: %w", err)
+	}
+	for _, id := range sections {
+		err := tx.Exec(ctx, "INSERT INTO share_section (share_id, section_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", h.Number, id)
+		if err != nil {
+			return db.Wrap("choosing a section", err)
+		}
+	}
+	return nil
 }
 
 // Delete implements source.ShareRows.

@@ -68,7 +68,7 @@ func goldenBodies(t *testing.T) map[string]wire.Body {
 		"legacy-account":        wire.LegacyAccount{Person: someone, Token: "jx9nTbVbHk1gMabcdefg", Thumb: "https://usher.example/a?c=a&b"},
 		"legacy-account-bare":   wire.LegacyAccount{Person: wire.Person{ID: 1, JoinedAt: joined}},
 		"legacy-home-users":     wire.LegacyHomeUsers(fullHome),
-		"legacy-users":          wire.Users(fullHome.Users),
+		"legacy-users":          users(fullHome.Users),
 		"legacy-users-none":     wire.Users(nil),
 		"legacy-pin":            wire.LegacyPIN{PIN: pinBody("")},
 		"legacy-pin-linked":     wire.LegacyPIN{PIN: pinBody("t0k"), AccountID: 7},
@@ -251,4 +251,18 @@ func writeGolden(t *testing.T, files map[string]string) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// users are the users of a home, of whom the last is shared two servers.
+func users(list []wire.HomeUser) (all wire.Users) {
+	for _, u := range list {
+		all = append(all, wire.User{HomeUser: u, Home: true})
+	}
+	last := &all[len(all)-1]
+	last.Home = false
+	last.Servers = []wire.UserServer{
+		{ID: 1000000001, ServerID: 2, MachineIdentifier: "den", Name: "Den", LastSeenAt: 1772620000, NumLibraries: 2, AllLibraries: true},
+		{ID: 1000000002, ServerID: 3, MachineIdentifier: "attic", Name: "Attic", LastSeenAt: 1772620000, Pending: true},
+	}
+	return all
 }

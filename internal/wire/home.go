@@ -117,9 +117,30 @@ func newUsersAttrs(size int) usersAttrs {
 	return usersAttrs{FriendlyName: "myPlex", Identifier: "com.plexapp.plugins.myplex", TotalSize: size, Size: size}
 }
 
+// User is somebody whom the caller has to do with: of the home, a friend, or somebody
+// with whom the caller shares a server.
+type User struct {
+	HomeUser
+	Home    bool // of the caller's home
+	Servers []UserServer
+}
+
+// UserServer is a server of the caller that is shared with a user.
+type UserServer struct {
+	ID                int64  `json:"id" xml:"id,attr"`                               // the number of the share
+	ServerID          int64  `json:"serverId" xml:"serverId,attr"`                   // usher's number of the server
+	MachineIdentifier string `json:"machineIdentifier" xml:"machineIdentifier,attr"` // identifies the server
+	Name              string `json:"name" xml:"name,attr"`                           // the name to show
+	LastSeenAt        int64  `json:"lastSeenAt" xml:"lastSeenAt,attr"`               // epoch seconds: now
+	NumLibraries      int    `json:"numLibraries" xml:"numLibraries,attr"`           // shared sections
+	AllLibraries      Bool   `json:"allLibraries" xml:"allLibraries,attr"`           // every section is shared
+	Owned             Bool   `json:"owned" xml:"owned,attr"`                         // by the user: never
+	Pending           Bool   `json:"pending" xml:"pending,attr"`                     // it waits for the user's consent
+}
+
 // Users is the response of /api/users: who else the caller has to do with. PlexAPI
 // finds home users in it by name.
-type Users []HomeUser
+type Users []User
 
 // user is a row of Users. What a user may do is said of nobody: usher has no such
 // settings, and these values harm no client.
@@ -144,6 +165,7 @@ type user struct {
 	FilterMusic        string           `json:"filterMusic" xml:"filterMusic,attr"`
 	FilterPhotos       string           `json:"filterPhotos" xml:"filterPhotos,attr"`
 	FilterTelevision   string           `json:"filterTelevision" xml:"filterTelevision,attr"`
+	Server             []UserServer     `json:"Server" xml:"Server"`
 }
 
 // enum is 0 or 1, as the newer SDKs read these keys.
@@ -160,8 +182,8 @@ func (u Users) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	for _, h := range u {
 		list = append(list, user{
 			ID: h.ID, UUID: h.UUID, Title: h.Title, Username: h.Username, Email: h.Email, Thumb: h.Thumb,
-			Protected: enum(h.Protected), Home: enum(true), Restricted: enum(h.Restricted),
-			RestrictionProfile: h.RestrictionProfile,
+			Protected: enum(h.Protected), Home: enum(Bool(h.Home)), Restricted: enum(h.Restricted),
+			RestrictionProfile: h.RestrictionProfile, Server: orEmpty(h.Servers),
 		})
 	}
 	return appendContainer(dst, f, struct {

@@ -83,10 +83,10 @@ func readBody(length int64, text string) error {
 	return err
 }
 
-// A list that is passed over ends where it ends.
-func TestListsArePassedOver(t *testing.T) {
+// What is passed over in a list ends where it ends.
+func TestListsEnd(t *testing.T) {
 	got, err := wire.ParseBody("application/json", []byte(`{"a":[{"b":[1]},[2]],"c":3,"d":[],"e":{"f":[4],"g":5}}`))
-	if want := (wire.Params{{"c", "3"}, {"e[g]", "5"}}); err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+	if want := (wire.Params{{"c", "3"}, {"e[f][]", "4"}, {"e[g]", "5"}}); err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("the parameters are %v, %v; want %v", got, err, want)
 	}
 }

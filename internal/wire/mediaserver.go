@@ -105,7 +105,12 @@ func (s LocalServer) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 // PublishedServer is a server in the answer of /pms/servers, which Tautulli and
 // Organizr read.
 type PublishedServer struct {
-	AccessToken       string `json:"accessToken" xml:"accessToken,attr"`             // for this server only, of the caller's
+	AccessToken string `json:"accessToken" xml:"accessToken,attr"` // for this server only, of the caller's
+	ServerFacts
+}
+
+// ServerFacts are what a list of servers says of one to whoever reaches it.
+type ServerFacts struct {
 	Name              string `json:"name" xml:"name,attr"`                           // the name to show
 	Address           string `json:"address" xml:"address,attr"`                     // where it is reached from elsewhere
 	Port              int    `json:"port" xml:"port,attr"`                           // there

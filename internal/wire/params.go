@@ -20,7 +20,8 @@ const maxText = 4096
 
 // Params are named values from a query string, a form or a JSON object, in the order
 // of the request. Clients use all three alike. Nested JSON is flattened as in a
-// form: the key login of the object user is "user[login]".
+// form: the key login of the object user is "user[login]", and each plain element of
+// its list ids is a "user[ids][]".
 //
 // A request has few parameters: searching them is faster than building a map.
 type Params []Param
@@ -60,24 +61,25 @@ func (p Params) find(name string) (string, error) {
 	return p[found].Value, nil
 }
 
-// List returns every value of name, in order. It rejects text that is not clean.
+// Has reports whether a parameter is there, perhaps empty.
+func (p Params) Has(name string) bool {
+	return slices.ContainsFunc(p, func(param Param) bool { return param.Name == name })
+}
+
+// List returns the values of a list, in their order, and nil when it is not there. A
+// form writes a list as many parameters, or as one that is empty.
 func (p Params) List(name string) (list []string, err error) {
-	for i := range p {
-		if p[i].Name != name {
+	for _, param := range p {
+		if param.Name != name && param.Name != name+"[]" || param.Value == "" {
 			continue
 		}
-		value, err := checkText(name, p[i].Value, maxText)
+		value, err := checkText(name, param.Value, maxText)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, value)
 	}
 	return list, nil
-}
-
-// Has reports whether a parameter is there, perhaps empty.
-func (p Params) Has(name string) bool {
-	return slices.ContainsFunc(p, func(param Param) bool { return param.Name == name })
 }
 
 // Secret is Text for a password, a code or a token.
@@ -224,8 +226,7 @@ func parseJSON(body []byte) (Params, error) {
 var errNotObject = malformed("the body", "is not one JSON object of plain values")
 
 // addValue reads the next value and adds it under its name. The top level has no
-// name and must be an object. A list is ignored like any unknown parameter: no
-// known parameter is a list.
+// name and must be an object. Of a list, the elements that are plain values are read.
 func (p *Params) addValue(dec *json.Decoder, name string, depth int) error {
 	tok, err := dec.Token()
 	if err != nil {
@@ -237,7 +238,7 @@ func (p *Params) addValue(dec *json.Decoder, name string, depth int) error {
 			return errNotObject
 		}
 		if v == '[' {
-			return passOver(dec, depth+1)
+			return p.addElements(dec, name+"[]", depth+1)
 		}
 		return p.addMembers(dec, name, depth+1)
 	case string:
@@ -271,24 +272,20 @@ func (p *Params) addMembers(dec *json.Decoder, name string, depth int) error {
 	return err
 }
 
-// passOver skips the rest of a list with all of its contents.
-func passOver(dec *json.Decoder, depth int) error {
-	for open := 1; open > 0; {
-		tok, err := dec.Token()
-		if err != nil {
+// addElements adds the elements of a list that are plain values. An object or a list
+// in it is passed over like any unknown parameter: no known list has one.
+func (p *Params) addElements(dec *json.Decoder, name string, depth int) error {
+	for dec.More() {
+		before := len(*p)
+		if err := p.addValue(dec, name, depth); err != nil {
 			return err
 		}
-		switch tok {
-		case json.Delim('['), json.Delim('{'):
-			open++
-		case json.Delim(']'), json.Delim('}'):
-			open--
-		}
-		if open > 0 && depth+open-1 > maxDepth {
-			return errNotObject
+		if added := (*p)[before:]; len(added) != 1 || added[0].Name != name {
+			*p = (*p)[:before]
 		}
 	}
-	return nil
+	_, err := dec.Token() // the closing bracket
+	return err
 }
 
 func (p *Params) add(name, value string) error {

@@ -32,7 +32,7 @@ var layers = []layer{
 		{"passkey/passkeytest", ""},
 		{"mail/mailtest", ""},
 		{"devicekey/devicekeytest", "devicekey"},
-		{"store/storetest", "store account adminkey audit device devicekey home origin passkey pin session signin signing source token tries db paging plexauth webhook invite"},
+		{"store/storetest", "store account adminkey audit device devicekey home origin passkey pin session signin signing source token tries db paging plexauth webhook invite friend"},
 		{"test/browser", ""},
 		{"test/clients", ""},
 		{"test/cluster", ""},
@@ -75,17 +75,17 @@ var layers = []layer{
 		{"server", "api web core httpd machine mail missed"},
 	}},
 	{"the faces", []row{
-		{"api", "/api core httpd missed wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth adminkey origin passkey session webhook"},
+		{"api", "/api core httpd missed wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth adminkey origin passkey session webhook friend"},
 		{"web", "/api core httpd machine missed account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth adminkey invite mail"},
 	}},
 	{"what a face stands on", []row{
 		{"httpd", "guard"},
 	}},
 	{"every service and its rows, joined once", []row{
-		{"core", "store account adminkey claim device devicekey home passkey pin token signing session source origin signin audit db guard hashing seal paging plexauth webhook invite"},
+		{"core", "store account adminkey claim device devicekey home passkey pin token signing session source origin signin audit db guard hashing seal paging plexauth webhook invite friend"},
 	}},
 	{"rows", []row{
-		{"store", "account adminkey claim device devicekey home passkey pin token signing session source origin signin tries audit db paging plexauth webhook invite"},
+		{"store", "account adminkey claim device devicekey home passkey pin token signing session source origin signin tries audit db paging plexauth webhook invite friend"},
 	}},
 	{"answers that go wrong on purpose", []row{
 		{"trouble", "wire suggest"},
@@ -95,6 +95,7 @@ var layers = []layer{
 	}},
 	{"nouns, each on those below it", []row{
 		{"invite", "account passkey source audit db guard fault paging plexauth"},
+		{"friend", "source account audit db fault"},
 		{"pin", "account device devicekey token audit db guard tries seal letters fault plexauth"},
 		{"home", "account device token audit db glyph fault plexauth"},
 		{"source", "account token audit db glyph fault paging plexauth"},

@@ -13,7 +13,7 @@ import (
 )
 
 var linkTests = []test{
-	{"Links/An invitation is read back whole", testInvitation},
+	{"Links/An invitation is read back whole", testJoinLink},
 	{"Links/Invitations go with what they are of", testInvitationsGo},
 	{"Links/An invitation is removed once", testInvitationOnce},
 	{"Links/An account has one reset link", testReset},
@@ -31,7 +31,7 @@ func (w *fixture) invitation(i invite.Invitation, h byte) invite.Invitation {
 	return i
 }
 
-func testInvitation(t *testing.T, w *fixture) {
+func testJoinLink(t *testing.T, w *fixture) {
 	_, err := invitations.ByHash(t.Context(), w, invite.Hash{1})
 	want(t, "an invitation that is not there", err, db.ErrNotFound)
 	olga, den := w.account("olga"), w.source("den", 0)

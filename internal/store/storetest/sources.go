@@ -64,7 +64,9 @@ func (w *fixture) addSource(s source.Source) source.Source {
 
 func (w *fixture) share(sourceID, accountID int64) {
 	w.t.Helper()
-	w.do(func(ctx context.Context, tx *db.Tx) error { return shares.Insert(ctx, tx, sourceID, accountID, at(5)) })
+	w.do(func(ctx context.Context, tx *db.Tx) error {
+		return shares.Insert(ctx, tx, source.Share{SourceID: sourceID, AccountID: accountID, CreatedAt: at(5)})
+	})
 }
 
 func testSource(t *testing.T, w *fixture) {
@@ -216,7 +218,9 @@ func testTouchSource(t *testing.T, w *fixture) {
 			_, err := sources.Insert(ctx, tx, source.Source{Kind: source.Server, Identifier: "den"})
 			return err
 		}},
-		{"sharing", func(ctx context.Context, tx *db.Tx) error { return shares.Insert(ctx, tx, 1, mia.ID, at(1)) }},
+		{"sharing", func(ctx context.Context, tx *db.Tx) error {
+			return shares.Insert(ctx, tx, source.Share{SourceID: 1, AccountID: mia.ID})
+		}},
 		{"unsharing", func(ctx context.Context, tx *db.Tx) error { return shares.Delete(ctx, tx, 1, mia.ID) }},
 		{"Delete", func(ctx context.Context, tx *db.Tx) error { return sources.Delete(ctx, tx, 1) }},
 	} {
@@ -240,7 +244,7 @@ func testShare(t *testing.T, w *fixture) {
 func testShareConflict(t *testing.T, w *fixture) {
 	mia, den := w.account("mia"), w.source("den", 0)
 	w.oneWins(func(ctx context.Context, tx *db.Tx, _ int) error {
-		return shares.Insert(ctx, tx, den.ID, mia.ID, at(1))
+		return shares.Insert(ctx, tx, source.Share{SourceID: den.ID, AccountID: mia.ID})
 	})
 }
 

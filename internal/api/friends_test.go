@@ -1,0 +1,347 @@
+package api_test
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// neighbourhood is two households: nora owns the server attic, with three sections;
+// the member and zoe live elsewhere.
+type neighbourhood struct {
+	*fixture
+	nora, zoe             account.Account
+	noras, members, zoes  plexauth.Secret
+	films, shows, records source.Section
+}
+
+func newNeighbourhood(t *testing.T) *neighbourhood {
+	t.Helper()
+	w := newFixture(t, nil)
+	n := &neighbourhood{fixture: w, nora: w.Add("nora"), zoe: w.Add("zoe")}
+	attic := w.AddSource(source.Source{
+		Kind: source.Server, Identifier: "attic", Name: "Attic", OwnerID: n.nora.ID,
+		Connections: []source.Connection{{URI: "http://192.168.1.7:32400", Local: true}, {URI: "https://attic.example.org:443"}},
+	})
+	for _, add := range []struct {
+		to          *source.Section
+		title, kind string
+	}{{&n.films, "Films", "movie"}, {&n.shows, "Shows", "show"}, {&n.records, "Records", "artist"}} {
+		sec, err := w.Sources.AddSection(t.Context(), operator, attic, source.Section{Title: add.title, Kind: add.kind})
+		if err != nil {
+			t.Fatal(err)
+		}
+		*add.to = sec
+	}
+	n.noras, n.members, n.zoes = w.signIn(t, "nora"), w.signIn(t, "member"), w.signIn(t, "zoe")
+	return n
+}
+
+// invite invites somebody to attic as PlexAPI does, and returns the status.
+func (n *neighbourhood) invite(t *testing.T, token plexauth.Secret, who string, sections ...int64) (int, string) {
+	t.Helper()
+	return n.post(t, "/api/servers/attic/shared_servers", "plexapi", token, map[string]any{
+		"server_id": "attic", "shared_server": map[string]any{"library_section_ids": sections, "invited_email": who},
+		"sharing_settings": map[string]any{"allowSync": "0"},
+	})
+}
+
+// must is call for what must have a status.
+func (n *neighbourhood) must(t *testing.T, want int, method, path string, token plexauth.Secret) string {
+	t.Helper()
+	status, body := n.call(t, method, path, token, nil)
+	if status != want {
+		t.Fatalf("%s %s: %d %s, want %d", method, path, status, body, want)
+	}
+	return body
+}
+
+// invites are those of a list of version 1.
+type invites struct {
+	Invite []struct {
+		ID       int64  `xml:"id,attr"`
+		Username string `xml:"username,attr"`
+		Email    string `xml:"email,attr"`
+		Friend   string `xml:"friend,attr"`
+		Home     string `xml:"home,attr"`
+		Of       string `xml:"server,attr"`
+		Server   []struct {
+			Name         string `xml:"name,attr"`
+			NumLibraries int    `xml:"numLibraries,attr"`
+		}
+	}
+}
+
+func (n *neighbourhood) invites(t *testing.T, list string, token plexauth.Secret) (got invites) {
+	t.Helper()
+	if err := xml.Unmarshal([]byte(n.must(t, 200, "GET", "/api/invites/"+list, token)), &got); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// listed are the users of /api/users with their servers, as a text.
+func (n *neighbourhood) listed(t *testing.T, token plexauth.Secret) (list []string) {
+	t.Helper()
+	var got struct {
+		User []struct {
+			Title  string `xml:"title,attr"`
+			Email  string `xml:"email,attr"`
+			Home   string `xml:"home,attr"`
+			Server []struct {
+				MachineIdentifier string `xml:"machineIdentifier,attr"`
+				NumLibraries      int    `xml:"numLibraries,attr"`
+				AllLibraries      string `xml:"allLibraries,attr"`
+				Pending           string `xml:"pending,attr"`
+			}
+		}
+	}
+	if err := xml.Unmarshal([]byte(n.must(t, 200, "GET", "/api/users/", token)), &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range got.User {
+		list = append(list, strings.TrimSpace(fmt.Sprint(u.Title, " ", u.Email, " ", u.Home, " ", u.Server)))
+	}
+	return list
+}
+
+func TestInvitation(t *testing.T) {
+	n := newNeighbourhood(t)
+	if status, body := n.invite(t, n.noras, "ZOE", n.films.ID, n.records.ID); status != http.StatusCreated {
+		t.Fatalf("inviting: %d %s", status, body)
+	}
+	sent, received := n.invites(t, "requested", n.noras), n.invites(t, "requests", n.zoes)
+	if len(sent.Invite) != 1 || len(received.Invite) != 1 {
+		t.Fatalf("sent are %+v, received %+v", sent, received)
+	}
+	// What was given stands for both, and says nothing about who it is.
+	if i := sent.Invite[0]; i.Username != "ZOE" || i.Email != "ZOE" || i.Of != "1" || i.Friend != "1" || i.Home != "0" || i.Server[0].NumLibraries != 2 {
+		t.Errorf("the invitation that was sent is %+v", i)
+	}
+	i := received.Invite[0]
+	if i.Username != "nora" || i.Email != n.nora.Email || i.Server[0].Name != "Attic" || i.ID != sent.Invite[0].ID {
+		t.Errorf("the invitation that was received is %+v", i)
+	}
+	path := fmt.Sprint("/api/invites/requests/", i.ID, "?friend=1&home=0&server=1")
+	if got := n.listed(t, n.noras); got != nil {
+		t.Errorf("before it is accepted, nora knows %q", got)
+	}
+	n.must(t, 404, "GET", "/api/servers/attic", n.zoes)
+	n.must(t, 404, "PUT", path, n.members) // Attack: accepting what others were invited to.
+	n.must(t, 404, "PUT", path, n.noras)
+	n.must(t, 404, "DELETE", path, n.members)
+	n.must(t, 200, "PUT", path, n.zoes)
+	n.must(t, 404, "PUT", path, n.zoes)
+
+	if diff := cmp.Diff([]string{"zoe zoe@example.org 0 [{attic 2 0 0}]"}, n.listed(t, n.noras)); diff != "" {
+		t.Errorf("whom nora knows (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"nora nora@example.org 0 []"}, n.listed(t, n.zoes)); diff != "" {
+		t.Errorf("whom zoe knows (-want +got):\n%s", diff)
+	}
+	if status, body := n.invite(t, n.noras, "zoe@example.org"); status != http.StatusConflict {
+		t.Errorf("inviting again: %d %s", status, body)
+	}
+
+	// The share has the number of the invitation.
+	var shares struct {
+		SharedServer []struct {
+			ID          int64           `xml:"id,attr"`
+			UserID      int64           `xml:"userID,attr"`
+			Email       string          `xml:"email,attr"`
+			AccessToken plexauth.Secret `xml:"accessToken,attr"`
+			Section     []struct {
+				Title  string `xml:"title,attr"`
+				Shared string `xml:"shared,attr"`
+			}
+		}
+	}
+	read := func(path string) {
+		t.Helper()
+		shares.SharedServer = nil
+		if err := xml.Unmarshal([]byte(n.must(t, 200, "GET", path, n.noras)), &shares); err != nil || len(shares.SharedServer) != 1 {
+			t.Fatalf("the shares at %s are %+v, %v", path, shares, err)
+		}
+	}
+	read("/api/servers/attic/shared_servers/")
+	s := shares.SharedServer[0]
+	if s.ID != i.ID || s.UserID != n.zoe.ID || s.Email != n.zoe.Email || fmt.Sprint(s.Section) != "[{Films 1} {Shows 0} {Records 1}]" {
+		t.Errorf("the share is %+v", s)
+	}
+	// Attack (CVE-2025-69416, CVE-2025-69417): taking the other's token from the list.
+	p, err := n.Tokens.Verify(t.Context(), s.AccessToken)
+	if err != nil || p.AccountID != n.nora.ID || p.Kind.String() != "server" {
+		t.Errorf("the token of the list is %+v, %v; want a server token of the caller's", p, err)
+	}
+	own := fmt.Sprint("/api/servers/attic/shared_servers/", s.ID)
+	for token, want := range map[plexauth.Secret]int{n.zoes: 403, n.members: 404} {
+		for _, path := range []string{"/api/servers/attic/shared_servers", own} {
+			n.must(t, want, "GET", path, token)
+		}
+		n.must(t, want, "DELETE", own, token)
+		n.must(t, 404, "DELETE", fmt.Sprint("/api/v2/sharings/", n.zoe.ID), n.members)
+		if status, _ := n.invite(t, token, "member"); status != want {
+			t.Errorf("inviting to somebody else's server: %d, want %d", status, want)
+		}
+	}
+
+	// zoe sees what is shared; other sections are chosen.
+	if body := n.must(t, 200, "GET", "/api/v2/servers/attic.json", n.zoes); !strings.Contains(body, `"Films"`) || strings.Contains(body, `"Shows"`) {
+		t.Errorf("zoe sees %s", body)
+	}
+	change := func(sections ...int64) int {
+		t.Helper()
+		status, _ := n.send(t, "PUT", own, "plexapi", n.noras, fmt.Sprintf(`{"server_id":"attic","shared_server":{"library_section_ids":%s}}`,
+			strings.ReplaceAll(fmt.Sprint(sections), " ", ",")))
+		return status
+	}
+	if status := change(n.shows.ID); status != 200 {
+		t.Fatalf("choosing other sections: %d", status)
+	}
+	if status := change(n.shows.ID, 99); status != 404 {
+		t.Errorf("choosing a section that is not there: %d", status)
+	}
+	// An empty list is no wish for all of them.
+	if status := change(); status != 200 {
+		t.Errorf("choosing none: %d", status)
+	}
+	if read(own); fmt.Sprint(shares.SharedServer[0].Section) != "[{Films 0} {Shows 1} {Records 0}]" {
+		t.Errorf("the share is %+v", shares.SharedServer[0])
+	}
+
+	// The tokens for it end with the share.
+	tok := n.serverToken(t, n.zoes, "attic")
+	n.must(t, 204, "DELETE", fmt.Sprint("/api/v2/sharings/", n.zoe.ID), n.noras)
+	if n.good(t, tok) {
+		t.Error("a token outlives the share")
+	}
+	if a, b := n.listed(t, n.noras), n.listed(t, n.zoes); a != nil || b != nil {
+		t.Errorf("after the end, nora knows %q, and zoe %q", a, b)
+	}
+	n.must(t, 404, "DELETE", fmt.Sprint("/api/v2/sharings/", n.zoe.ID), n.noras)
+}
+
+// Attack: finding out by invitations which names and addresses have an account.
+func TestInvitationsRevealNobody(t *testing.T) {
+	n := newNeighbourhood(t)
+	v1 := func(who string) (int, string) { return n.invite(t, n.noras, who, n.films.ID) }
+	v2 := func(path string) func(string) (int, string) {
+		return func(who string) (int, string) { return n.call(t, "POST", path+who, n.noras, nil) }
+	}
+	text := func(who string) (all string) {
+		note := func(status int, body string) { all += fmt.Sprintln(status, body) }
+		for _, invite := range []func(string) (int, string){
+			v1, v2("/api/v2/friends/invite.json?identifier="), v2("/api/v2/shared_servers.json?machineIdentifier=attic&invitedEmail="),
+		} {
+			note(invite(who))
+			note(invite(who)) // again
+			for _, path := range []string{
+				"/api/invites/requested", "/api/users", "/api/v2/friends.json?status=pending_sent", "/api/v2/friends.json",
+				"/api/v2/shared_servers/owned/pending.json", "/api/v2/shared_servers/owned/accepted.json", "/api/servers/attic/shared_servers",
+			} {
+				note(n.call(t, "GET", path, n.noras, nil))
+			}
+			number := fmt.Sprint(n.invites(t, "requested", n.noras).Invite[0].ID)
+			note(n.call(t, "DELETE", "/api/invites/requested/"+number, n.noras, nil))
+			all = strings.ReplaceAll(all, number, "NUMBER")
+		}
+		return strings.ReplaceAll(all, who, "WHO")
+	}
+	nobody := text("nobody")
+	for _, who := range []string{"zoe", "zoe@example.org", "nobody@example.org", "admin", "Kid"} {
+		if diff := cmp.Diff(nobody, text(who)); diff != "" {
+			t.Errorf("what is seen of %s and of nobody (-nobody +it):\n%s", who, diff)
+		}
+	}
+	// Nor does a number lead to somebody who is not known.
+	for _, id := range []int64{n.zoe.ID, 9999} {
+		status, _ := n.call(t, "POST", fmt.Sprint("/api/v2/shared_servers?machineIdentifier=attic&invitedId=", id), n.noras, nil)
+		if status != 404 {
+			t.Errorf("inviting number %d: %d, want 404", id, status)
+		}
+	}
+}
+
+// What Wizarr, authentik and plex-api.rs do.
+func TestFriendsV2(t *testing.T) {
+	n := newNeighbourhood(t)
+	var invited struct {
+		ID           int64
+		InvitedEmail string
+		Accepted     bool
+		Libraries    []struct{ ID int64 }
+	}
+	_, body := n.post(t, "/api/v2/shared_servers.json", "wizarr", n.noras, map[string]any{
+		"machineIdentifier": "attic", "invitedEmail": "zoe@example.org", "librarySectionIds": []int64{n.films.ID}, "settings": map[string]any{"allowSync": true},
+	})
+	if err := json.Unmarshal([]byte(body), &invited); err != nil || invited.Accepted || invited.InvitedEmail != "zoe@example.org" || len(invited.Libraries) != 1 {
+		t.Fatalf("the invitation is %s, %v", body, err)
+	}
+	var received []struct {
+		Owner         struct{ Username, Email, Title, FriendlyName string }
+		SharedServers []struct{ ID int64 }
+	}
+	n.read(t, "GET", "/api/v2/shared_servers/invites/received/pending.json", n.zoes, nil, &received)
+	if len(received) != 1 || received[0].Owner.Username != "nora" || received[0].SharedServers[0].ID != invited.ID {
+		t.Fatalf("zoe has received %+v", received)
+	}
+	number := fmt.Sprint("/api/v2/shared_servers/", invited.ID)
+	if status, body := n.post(t, number, "wizarr", n.noras, map[string]any{"librarySectionIds": []int64{n.films.ID, n.shows.ID}}); status != 200 {
+		t.Errorf("choosing other sections: %d %s", status, body)
+	}
+	n.must(t, 404, "POST", number+"/accept", n.members)
+	n.must(t, 204, "POST", number+"/accept", n.zoes)
+	var owned []struct {
+		ID, InvitedID     int64
+		InvitedEmail      string
+		MachineIdentifier string
+		Invited           struct{ Email, Username string }
+		Libraries         []struct{ ID int64 }
+	}
+	n.read(t, "GET", "/api/v2/shared_servers/owned/accepted.json", n.noras, nil, &owned)
+	if len(owned) != 1 || owned[0].ID != invited.ID || owned[0].InvitedID != n.zoe.ID || owned[0].Invited.Email != n.zoe.Email || len(owned[0].Libraries) != 2 {
+		t.Errorf("nora's shares are %+v", owned)
+	}
+	var friends []struct {
+		ID               int64
+		UUID, Title      string
+		Status           string
+		Home, Restricted bool
+		SharedServers    []struct{ MachineIdentifier string }
+		SharingSettings  map[string]any
+		FriendlyName     *string
+	}
+	n.read(t, "GET", "/api/v2/friends.json", n.noras, nil, &friends)
+	if len(friends) != 1 || friends[0].ID != n.zoe.ID || friends[0].Status != "accepted" || len(friends[0].SharedServers) != 1 {
+		t.Errorf("nora's friends are %+v", friends)
+	}
+
+	// A friendship without a server.
+	n.must(t, 201, "POST", "/api/v2/friends/invite?identifier=zoe", n.members)
+	n.read(t, "GET", "/api/v2/friends.json?status=pending_received", n.zoes, nil, &friends)
+	if len(friends) != 1 || friends[0].Title != "member" {
+		t.Fatalf("zoe's invitations are %+v", friends)
+	}
+	n.must(t, 404, "POST", fmt.Sprint("/api/v2/friends/", friends[0].ID, "/accept"), n.noras)
+	n.must(t, 200, "POST", fmt.Sprint("/api/v2/friends/", friends[0].ID, "/accept.json"), n.zoes)
+	n.must(t, 409, "POST", "/api/v2/friends/invite?identifier=zoe", n.members)
+	n.must(t, 204, "DELETE", fmt.Sprint("/api/v2/friends/", n.zoe.ID), n.members)
+	n.must(t, 400, "GET", "/api/v2/friends?status=x", n.zoes)
+
+	// Who is shared a server may leave.
+	n.must(t, 404, "DELETE", number, n.members)
+	n.must(t, 204, "DELETE", number, n.zoes)
+	n.read(t, "GET", "/api/v2/shared_servers/owned/accepted.json", n.noras, nil, &owned)
+	if len(owned) != 0 {
+		t.Errorf("after leaving, nora's shares are %+v", owned)
+	}
+}

@@ -1,0 +1,480 @@
+package source
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/paging"
+	"github.com/usher-auth/usher/internal/token"
+)
+
+// Errors of shares that callers tell apart.
+var (
+	// ErrShared says that the account may reach the source already.
+	ErrShared = fault.New(fault.Exists, "this server is shared with the account already")
+	// ErrNotShared says that there is no such share.
+	ErrNotShared = fault.New(fault.NotFound, "this server is not shared with the account")
+	// ErrOwner reports that only the owner of a server may do this.
+	ErrOwner = fault.New(fault.Denied, "only the owner of the server can do this")
+)
+
+// Share says that an account reaches a source that it does not own.
+type Share struct {
+	Number     int64     // what clients name it by; 0 before it has one
+	SourceID   int64     // what is shared
+	AccountID  int64     // with whom
+	Identifier string    // of the source
+	SourceName string    // its name
+	Username   string    // the account's name
+	Chosen     bool      // only the chosen sections are shared, and else all of them
+	CreatedAt  time.Time // to the millisecond, UTC
+}
+
+// FirstNumber is the lowest number of a share or an invitation. They have one series,
+// since an invitation becomes a share; numbers below are those of accounts. Clients
+// read them into 32 bits.
+const FirstNumber = 1_000_000_000
+
+// ShareRows is what sharing needs stored. Package store implements it. Every change
+// announces the source.
+type ShareRows interface {
+	// List reads every share, by source and account in the order in which these were
+	// added; OfSource reads those of one source, and OfAccount those of one account.
+	List(ctx context.Context, q db.Querier, r paging.Request) (paging.List[Share], error)
+	OfSource(ctx context.Context, q db.Querier, sourceID int64, r paging.Request) (paging.List[Share], error)
+	OfAccount(ctx context.Context, q db.Querier, accountID int64, r paging.Request) (paging.List[Share], error)
+	// Of returns the share of a source with an account, and Get the one with a
+	// number: db.ErrNotFound.
+	Of(ctx context.Context, q db.Querier, sourceID, accountID int64) (Share, error)
+	Get(ctx context.Context, q db.Querier, number int64) (Share, error)
+	// Taken reports whether a share or an invitation has a number.
+	Taken(ctx context.Context, q db.Querier, number int64) (bool, error)
+	// Chosen returns the IDs of the chosen sections of a share, in their order.
+	Chosen(ctx context.Context, q db.Querier, number int64) ([]int64, error)
+	// Insert adds a share without a section: db.ErrConflict if it exists.
+	Insert(ctx context.Context, tx *db.Tx, h Share) error
+	// SetNumber gives a share that has none its number: db.ErrNotFound.
+	SetNumber(ctx context.Context, tx *db.Tx, h Share) error
+	// Choose replaces whether sections are chosen, and which: db.ErrNotFound.
+	Choose(ctx context.Context, tx *db.Tx, h Share, sections []int64) error
+	// Delete removes a share: db.ErrNotFound.
+	Delete(ctx context.Context, tx *db.Tx, sourceID, accountID int64) error
+}
+
+// Choice is which sections of a server are shared.
+type Choice struct {
+	// Some says that only Sections are, and else all of them, also later ones.
+	Some bool
+	// Sections are IDs of sections of the server.
+	Sections []int64
+}
+
+// NewNumber returns a number that no share and no invitation has, in a transaction.
+func (s *Service) NewNumber(ctx context.Context, q db.Querier) (int64, error) {
+	for {
+		var b [4]byte
+		if _, err := io.ReadFull(s.cfg.Random, b[:]); err != nil {
+			return 0, fmt.Errorf("numbering a share: %w", err)
+		}
+		n := FirstNumber + int64(binary.BigEndian.Uint32(b[:]))%FirstNumber
+		if taken, err := s.cfg.Shares.Taken(ctx, q, n); err != nil || !taken {
+			return n, err
+		}
+	}
+}
+
+// Share lets an account reach a source, with all sections. ErrShared, ErrNotFound,
+// account.ErrNotFound.
+func (s *Service) Share(ctx context.Context, by audit.Actor, src Source, accountID int64) error {
+	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		_, err := s.ShareIn(ctx, tx, by, Share{SourceID: src.ID, AccountID: accountID}, Choice{})
+		return err
+	})
+	return db.Wrap("sharing a source", err)
+}
+
+// ShareIn lets an account reach a source, in a transaction that is under way. A share
+// without a number gets one. ErrShared, ErrNotFound, ErrNoSection, account.ErrNotFound.
+func (s *Service) ShareIn(ctx context.Context, tx *db.Tx, by audit.Actor, h Share, c Choice) (Share, error) {
+	src, err := s.cfg.Rows.Candidate(ctx, tx, h.SourceID, h.AccountID)
+	if err != nil {
+		return h, named("sharing a source", err) // it may have been removed a moment ago
+	}
+	if src.Shared {
+		return h, ErrShared
+	}
+	a, err := s.cfg.Accounts.GetIn(ctx, tx, h.AccountID)
+	if err != nil {
+		return h, err
+	}
+	if err := s.CheckChoice(ctx, tx, h.SourceID, c); err != nil {
+		return h, err
+	}
+	if h.Number == 0 {
+		if h.Number, err = s.NewNumber(ctx, tx); err != nil {
+			return h, err
+		}
+	}
+	h.Identifier, h.SourceName, h.Username, h.Chosen, h.CreatedAt = src.Identifier, src.Name, a.Username, c.Some, tx.Now()
+	if err := s.cfg.Shares.Insert(ctx, tx, h); err != nil {
+		return h, err
+	}
+	if c.Some {
+		if err := s.cfg.Shares.Choose(ctx, tx, h, c.Sections); err != nil {
+			return h, err
+		}
+	}
+	return h, s.cfg.Audit.Record(ctx, tx, by, audit.Event{
+		Kind: audit.ShareAdded, AccountID: h.AccountID, Detail: src.Name + c.String(),
+	})
+}
+
+// String says, as the end of a sentence, how many sections were chosen.
+func (c Choice) String() string {
+	switch {
+	case !c.Some:
+		return ""
+	case len(c.Sections) == 1:
+		return ", one section"
+	}
+	return fmt.Sprintf(", %d sections", len(c.Sections))
+}
+
+// CheckChoice checks that chosen sections are the server's, in a transaction.
+// ErrNoSection.
+func (s *Service) CheckChoice(ctx context.Context, q db.Querier, sourceID int64, c Choice) error {
+	if !c.Some || len(c.Sections) == 0 {
+		return nil
+	}
+	have, err := s.cfg.Sections.List(ctx, q, sourceID)
+	if err != nil {
+		return err
+	}
+	for _, id := range c.Sections {
+		if !slices.ContainsFunc(have, func(sec Section) bool { return sec.ID == id }) {
+			return ErrNoSection
+		}
+	}
+	return nil
+}
+
+// Choose replaces the sections of a share, as its owner. ErrNotShared, ErrOwner,
+// ErrNoSection.
+func (s *Service) Choose(ctx context.Context, by audit.Actor, ownerID, number int64, c Choice) error {
+	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		h, err := s.shareOf(ctx, tx, ownerID, number)
+		if err != nil {
+			return err
+		}
+		if err := s.CheckChoice(ctx, tx, h.SourceID, c); err != nil {
+			return err
+		}
+		h.Chosen = c.Some
+		if err := s.cfg.Shares.Choose(ctx, tx, h, c.Sections); err != nil {
+			return err
+		}
+		return s.cfg.Audit.Record(ctx, tx, by, audit.Event{
+			Kind: audit.ShareChanged, AccountID: h.AccountID, Detail: h.SourceName + c.String(),
+		})
+	})
+}
+
+// shareOf returns a share of a server that an account owns. ErrNotShared.
+func (s *Service) shareOf(ctx context.Context, q db.Querier, ownerID, number int64) (Share, error) {
+	h, err := s.cfg.Shares.Get(ctx, q, number)
+	if err == nil {
+		_, err = s.OwnedIn(ctx, q, ownerID, h.SourceID)
+	}
+	if errors.Is(err, db.ErrNotFound) || errors.Is(err, ErrOwner) || errors.Is(err, ErrNotFound) {
+		return Share{}, fmt.Errorf("%w (%w)", ErrNotShared, err)
+	}
+	return h, err
+}
+
+// OwnedIn returns a server that an account owns, in a transaction. ErrOwner if the
+// account reaches it only, and ErrNotFound if not even that.
+func (s *Service) OwnedIn(ctx context.Context, q db.Querier, accountID, serverID int64) (Source, error) {
+	a, err := s.cfg.Accounts.Active(ctx, q, accountID)
+	if errors.Is(err, account.ErrNotFound) {
+		return Source{}, ErrNotFound
+	}
+	if err != nil {
+		return Source{}, err
+	}
+	c, err := s.cfg.Rows.Candidate(ctx, q, serverID, accountID)
+	switch {
+	case err != nil:
+		return Source{}, named("finding a server", err)
+	case c.OwnedBy(a.ID, a.Admin):
+		return c.Source, nil
+	case c.ReachedBy(a, c.Shared):
+		return Source{}, ErrOwner
+	}
+	return Source{}, ErrNotFound
+}
+
+// Unshare removes a share and revokes the tokens that depend on it.
+// ErrNotShared.
+func (s *Service) Unshare(ctx context.Context, by audit.Actor, src Source, accountID int64) error {
+	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		return s.UnshareIn(ctx, tx, by, Share{SourceID: src.ID, SourceName: src.Name, AccountID: accountID})
+	})
+}
+
+// UnshareIn is Unshare in a transaction that is under way. ErrNotShared.
+func (s *Service) UnshareIn(ctx context.Context, tx *db.Tx, by audit.Actor, h Share) error {
+	revoked, err := s.cfg.Tokens.RevokeServer(ctx, tx, h.SourceID, h.AccountID)
+	if err != nil {
+		return err
+	}
+	if err := s.cfg.Shares.Delete(ctx, tx, h.SourceID, h.AccountID); errors.Is(err, db.ErrNotFound) {
+		return fmt.Errorf("%w (%w)", ErrNotShared, err)
+	} else if err != nil {
+		return err
+	}
+	return s.cfg.Audit.Record(ctx, tx, by, audit.Event{
+		Kind: audit.ShareRemoved, AccountID: h.AccountID, Detail: h.SourceName + token.AndTokens(revoked),
+	})
+}
+
+// CheckNotShared checks that a server is not shared with an account, in a transaction.
+// ErrShared, ErrNotFound.
+func (s *Service) CheckNotShared(ctx context.Context, q db.Querier, serverID, accountID int64) error {
+	c, err := s.cfg.Rows.Candidate(ctx, q, serverID, accountID)
+	if err == nil && c.Shared {
+		return ErrShared
+	}
+	return named("finding a server", err)
+}
+
+// UnshareAllIn removes the shares of an account's servers with another account, in a
+// transaction that is under way.
+func (s *Service) UnshareAllIn(ctx context.Context, tx *db.Tx, by audit.Actor, ownerID, accountID int64) error {
+	for r := (paging.Request{}); ; {
+		list, err := s.cfg.Shares.OfAccount(ctx, tx, accountID, r)
+		if err != nil {
+			return err
+		}
+		for _, h := range list.Rows {
+			switch _, err := s.OwnedIn(ctx, tx, ownerID, h.SourceID); {
+			case errors.Is(err, ErrOwner), errors.Is(err, ErrNotFound):
+				continue
+			case err != nil:
+				return err
+			}
+			if err := s.UnshareIn(ctx, tx, by, h); err != nil {
+				return err
+			}
+		}
+		if r.After = list.Next; r.After == "" {
+			return nil
+		}
+	}
+}
+
+// EndShare removes a share by number, as the owner of the server or as the account
+// that it is shared with. ErrNotShared.
+func (s *Service) EndShare(ctx context.Context, by audit.Actor, as, number int64) error {
+	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		h, err := s.cfg.Shares.Get(ctx, tx, number)
+		if err != nil || h.AccountID != as {
+			h, err = s.shareOf(ctx, tx, as, number)
+		}
+		if err != nil {
+			return err
+		}
+		return s.UnshareIn(ctx, tx, by, h)
+	})
+}
+
+// Shared is a share with the sections that are shared.
+type Shared struct {
+	Share
+	Sections []Section // by number
+}
+
+// SharesBy returns the shares of the servers that an account owns, by server, as far
+// as MaxShares.
+func (s *Service) SharesBy(ctx context.Context, ownerID int64) ([]Shared, error) {
+	servers, err := s.Servers(ctx, ownerID)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.cfg.Accounts.Active(ctx, s.cfg.DB, ownerID)
+	if err != nil {
+		return nil, err
+	}
+	var list []Shared
+	for _, src := range servers {
+		if !src.OwnedBy(a.ID, a.Admin) {
+			continue
+		}
+		of, err := s.sharesOf(ctx, src.ID, MaxShares-len(list))
+		if err != nil {
+			return nil, err
+		}
+		if list = append(list, of...); len(list) >= MaxShares {
+			break
+		}
+	}
+	return list, nil
+}
+
+// MaxShares is how many shares a listing for clients has at most.
+const MaxShares = 1000
+
+// SharesOfServer returns the shares of a server, as far as MaxShares.
+func (s *Service) SharesOfServer(ctx context.Context, serverID int64) ([]Shared, error) {
+	return s.sharesOf(ctx, serverID, MaxShares)
+}
+
+// sharesOf returns the shares of a server with their sections.
+func (s *Service) sharesOf(ctx context.Context, serverID int64, limit int) ([]Shared, error) {
+	shares, err := paging.Rows(s.SharesOf(ctx, serverID, paging.Request{Limit: limit}))
+	if err != nil || len(shares) == 0 {
+		return nil, err
+	}
+	return s.withSections(ctx, shares)
+}
+
+// SharesTo returns the shares with an account, as far as MaxShares.
+func (s *Service) SharesTo(ctx context.Context, accountID int64) ([]Shared, error) {
+	shares, err := paging.Rows(s.SharesWith(ctx, accountID, paging.Request{Limit: MaxShares}))
+	if err != nil {
+		return nil, err
+	}
+	return s.withSections(ctx, shares)
+}
+
+// withSections adds the sections to shares, and their numbers to those that have none.
+func (s *Service) withSections(ctx context.Context, shares []Share) ([]Shared, error) {
+	all := make(map[int64][]Section)
+	list := make([]Shared, 0, len(shares))
+	for _, h := range shares {
+		if h.Number == 0 {
+			var err error
+			if h, err = s.number(ctx, h); errors.Is(err, db.ErrNotFound) {
+				continue // removed a moment ago
+			} else if err != nil {
+				return nil, err
+			}
+		}
+		if _, read := all[h.SourceID]; !read {
+			sections, err := s.Sections(ctx, h.SourceID)
+			if err != nil {
+				return nil, err
+			}
+			all[h.SourceID] = sections
+		}
+		shared := Shared{h, all[h.SourceID]}
+		if h.Chosen {
+			chosen, err := s.cfg.Shares.Chosen(ctx, s.cfg.DB, h.Number)
+			if err != nil {
+				return nil, err
+			}
+			shared.Sections = Pick(all[h.SourceID], chosen)
+		}
+		list = append(list, shared)
+	}
+	return list, nil
+}
+
+// Pick returns the sections with some IDs.
+func Pick(sections []Section, ids []int64) (picked []Section) {
+	for _, sec := range sections {
+		if slices.Contains(ids, sec.ID) {
+			picked = append(picked, sec)
+		}
+	}
+	return picked
+}
+
+// number gives a share its number, which one that the previous release has added
+// lacks.
+func (s *Service) number(ctx context.Context, h Share) (Share, error) {
+	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		if h, err = s.cfg.Shares.Of(ctx, tx, h.SourceID, h.AccountID); err != nil || h.Number != 0 {
+			return err
+		}
+		if h.Number, err = s.NewNumber(ctx, tx); err != nil {
+			return err
+		}
+		return s.cfg.Shares.SetNumber(ctx, tx, h)
+	})
+	return h, err
+}
+
+// ByID returns a source by ID, without its connections. ErrNotFound.
+func (s *Service) ByID(ctx context.Context, id int64) (Source, error) {
+	c, err := s.cfg.Rows.Candidate(ctx, s.cfg.DB, id, 0)
+	if err == nil && id == s.self.ID {
+		return s.self, nil
+	}
+	return c.Source, named("finding a source", err)
+}
+
+// OwnServer returns a server that an account owns, by identifier. ErrOwner,
+// ErrNotFound.
+func (s *Service) OwnServer(ctx context.Context, accountID int64, identifier string) (Source, error) {
+	src, err := s.Find(ctx, Ref{Kind: Server, Identifier: identifier})
+	if err == nil {
+		_, err = s.OwnedIn(ctx, s.cfg.DB, accountID, src.ID)
+	}
+	return src, err
+}
+
+// ReachedServer returns a server that an account reaches, by identifier, with the
+// sections that it sees there. ErrNotFound.
+func (s *Service) ReachedServer(ctx context.Context, accountID int64, identifier string) (Source, []Section, error) {
+	src, err := s.Find(ctx, Ref{Kind: Server, Identifier: identifier})
+	if err != nil {
+		return Source{}, nil, err
+	}
+	sections, err := s.Sections(ctx, src.ID)
+	if err != nil {
+		return Source{}, nil, err
+	}
+	switch _, err := s.OwnedIn(ctx, s.cfg.DB, accountID, src.ID); {
+	case err == nil:
+		return src, sections, nil
+	case !errors.Is(err, ErrOwner):
+		return Source{}, nil, err
+	}
+	h, err := s.cfg.Shares.Of(ctx, s.cfg.DB, src.ID, accountID)
+	if errors.Is(err, db.ErrNotFound) && src.Everyone || err == nil && !h.Chosen {
+		return src, sections, nil
+	}
+	if err != nil {
+		return Source{}, nil, named("finding a server", err)
+	}
+	chosen, err := s.cfg.Shares.Chosen(ctx, s.cfg.DB, h.Number)
+	return src, Pick(sections, chosen), err
+}
+
+// Shares reads every share, by server and account in the order in which these were
+// added.
+func (s *Service) Shares(ctx context.Context, r paging.Request) (paging.List[Share], error) {
+	list, err := s.cfg.Shares.List(ctx, s.cfg.DB, r)
+	return list, named("listing shares", err)
+}
+
+// SharesOf reads the shares of a server.
+func (s *Service) SharesOf(ctx context.Context, serverID int64, r paging.Request) (paging.List[Share], error) {
+	list, err := s.cfg.Shares.OfSource(ctx, s.cfg.DB, serverID, r)
+	return list, named("listing the shares of a server", err)
+}
+
+// SharesWith reads the shares with an account.
+func (s *Service) SharesWith(ctx context.Context, accountID int64, r paging.Request) (paging.List[Share], error) {
+	list, err := s.cfg.Shares.OfAccount(ctx, s.cfg.DB, accountID, r)
+	return list, named("listing the shares with an account", err)
+}
