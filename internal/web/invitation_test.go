@@ -225,7 +225,7 @@ func (w *fixture) linkAt(as account.Account, host, path string, form url.Values)
 	w.must(err)
 	req.Host = host
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	for _, name := range []string{"usher_session", "__Host-usher_session"} {
+	for _, name := range []string{"usher_session", "__Host-usher_session", "__Secure-usher_session"} {
 		req.AddCookie(&http.Cookie{Name: name, Value: string(secret)})
 	}
 	res, err := b.Do(req)
