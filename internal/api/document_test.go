@@ -381,7 +381,7 @@ func (d *apiDocument) parameters(method, path string) (list []parameter) {
 }
 
 // unchecked are parameters that take any value, or a list, also two different ones.
-var unchecked = []string{"X-Plex-Pin-Proof", "urls[]", "librarySectionIds", "shared_server[library_section_ids]"}
+var unchecked = []string{"X-Plex-Pin-Proof", "urls[]", "urls", "librarySectionIds", "shared_server[library_section_ids]"}
 
 // A parameter that the document has is read: given twice, with two values, it is
 // refused by its name.

@@ -22,7 +22,7 @@ import (
 // Every answer is what its Content-Type says, good or bad, at every path with
 // every suffix.
 func TestBodiesAreWhatTheyAreCalled(t *testing.T) {
-	w := newFixture(t, nil)
+	w := newFixture(t, func(c *config) { c.SignUp = true })
 	for _, row := range api.Rows() {
 		for _, suffix := range []string{"", ".json", ".xml"} {
 			if row.Path == "/" && suffix != "" {

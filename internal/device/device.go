@@ -115,7 +115,7 @@ var ErrNotFound = fault.New(fault.NotFound, "there is no such device")
 // one that was not seen for longest is signed out.
 const PerAccount = 500
 
-// Watcher is told of the devices that sign in.
+// Watcher is called for devices that sign in.
 type Watcher interface {
 	// SignedIn is called in the transaction in which a device of an account gets a
 	// token. isNew says that the account had no such device.
@@ -127,7 +127,7 @@ type Config struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
 	Rows Rows
-	// Watcher is told of sign-ins. Nil: nobody is.
+	// Watcher is called for each sign-in. Nil: none is.
 	Watcher Watcher
 }
 
@@ -151,7 +151,7 @@ func (s *Service) SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d De
 			err = s.watcher.SignedIn(ctx, tx, accountID, d, isNew)
 		}
 		if err != nil {
-			return 0, fmt.Errorf("telling of a device: %w", err)
+			return 0, fmt.Errorf("recording a device: %w", err)
 		}
 	}
 	if id, err = s.rows.Upsert(ctx, tx, accountID, d); err != nil {
