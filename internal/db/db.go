@@ -34,7 +34,7 @@ var (
 	// be asked now, or that its disk is full. A write that returns it may have happened
 	// or not.
 	ErrUnavailable = fault.WithWait(
-		fault.New(fault.Unavailable, "the database cannot be reached now; try again in a moment"), time.Second)
+		fault.New(fault.Unavailable, "the database is not available now; try again in a moment"), time.Second)
 )
 
 // Config says where the database is.
