@@ -27,7 +27,7 @@ the receiver knows that it is from this server.`,
 }
 
 func (cs webhookCommands) with(ctx context.Context, name string, do func(context.Context, *core.Core, account.Account) error) error {
-	return accountCommands{cs.console, cs.folder}.withAccount(ctx, name, do)
+	return accountCommands(cs).withAccount(ctx, name, do)
 }
 
 func (cs webhookCommands) list() *cobra.Command {

@@ -107,12 +107,11 @@ func says(err error, want any) bool {
 // What a device signs is exchanged only if every part of it is right.
 func TestExchangeChecks(t *testing.T) {
 	w := registered(t)
-	now := w.Clock.Now().Unix()
 	phone := devicekeytest.New(t, "phone", 2)
 	old := w.nonce("tv")
 	w.Clock.Advance(4*time.Minute + 59*time.Second)
 	late := w.nonce("tv")
-	now = w.Clock.Now().Unix()
+	now := w.Clock.Now().Unix()
 	for _, test := range []struct {
 		name   string
 		header map[string]any // instead of those of a good one; nil: absent
