@@ -17,6 +17,8 @@ import (
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/devicekey/devicekeytest"
+	"github.com/usher-auth/usher/internal/friend"
+	"github.com/usher-auth/usher/internal/invite"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/passkey/passkeytest"
 	"github.com/usher-auth/usher/internal/source"
@@ -207,6 +209,44 @@ func TestChangesAreRecorded(t *testing.T) {
 	_, err = w.Webhooks.Renew(ctx, operator, mia.ID)
 	must(err)
 
+	films, err := w.Sources.AddSection(ctx, page, den, source.Section{Title: "Films"})
+	must(err)
+	onlyFilms := source.Choice{Some: true, Sections: []int64{films.ID}}
+	shares, err := w.Sources.SharesTo(ctx, mia.ID)
+	must(err)
+	for range 2 { // the second time, nothing changes
+		must(w.Sources.Choose(ctx, page, page.AccountID, shares[0].Number, onlyFilms))
+	}
+	_, unused, err := w.Invites.Make(ctx, page, invite.New{Name: "ida", Servers: []source.Source{den}})
+	must(err)
+	must(w.Invites.Revoke(ctx, page, unused.ID))
+	link, _, err := w.Invites.Make(ctx, operator, invite.New{})
+	must(err)
+	joined, err := w.Invites.Accept(ctx, tv, link, invite.Chosen{Username: "ida", Password: coretest.Password})
+	must(err)
+	ida := joined.Account
+	byIda := audit.Actor{AccountID: ida.ID}
+	toDen := friend.Wish{Name: "ida", Server: "den"}
+	sent, err := w.Friends.Invite(ctx, page, page.AccountID, toDen)
+	must(err)
+	for range 2 { // the second time, nothing changes
+		must(w.Friends.Choose(ctx, page, page.AccountID, sent.Number, onlyFilms))
+	}
+	must(w.Friends.End(ctx, byIda, ida.ID, sent.Number))
+	sent, err = w.Friends.Invite(ctx, page, page.AccountID, toDen)
+	must(err)
+	must(w.Friends.Accept(ctx, byIda, ida.ID, sent.Number))
+	must(w.Friends.Remove(ctx, page, page.AccountID, ida.ID))
+	sent, err = w.Friends.Invite(ctx, page, page.AccountID, friend.Wish{Name: "ida"})
+	must(err)
+	must(w.Friends.End(ctx, page, page.AccountID, sent.Number))
+	_, err = w.Sources.RemoveSection(ctx, operator, den, "films")
+	must(err)
+	reset, _, err := w.Accounts.NewReset(ctx, page, mia.ID, account.Reset{Password: true}, 0)
+	must(err)
+	_, err = w.Accounts.UseReset(ctx, tv, reset, account.ResetWith{New: coretest.Password}, w.Sessions)
+	must(err)
+
 	must(w.Accounts.Rename(ctx, page, mia.ID, "Maria"))
 	must(w.Accounts.SetEmail(ctx, page, mia.ID, "maria@example.org"))
 	must(w.Accounts.SetEmail(ctx, own, mia.ID, "mia@example.org"))
@@ -288,6 +328,27 @@ func TestChangesAreRecorded(t *testing.T) {
 		"account.removed|Kid|olga|" + pageRow,
 		"webhooks.changed|Mia||" + tvRow + "1",
 		"webhook-secret.renewed|Mia|command line (olga)|||",
+		"section.added||olga|" + pageRow + "Films, Den",
+		"share.changed|Mia|olga|" + pageRow + "Den, one section",
+		"invitation.made||olga|" + pageRow + "invitation 1 for ida, shares Den",
+		"invitation.revoked||olga|" + pageRow + "invitation 1",
+		"invitation.made||command line (olga)|||invitation 2",
+		"account.added|ida||" + tvRow,
+		"invitation.used|ida||" + tvRow + "invitation 2",
+		"invitation.sent|ida|olga|" + pageRow + "account 1 invites to Den",
+		"invitation.sent|ida|olga|" + pageRow + "account 1 invites to Den, one section",
+		"invitation.ended|ida||||account 1 invites to Den",
+		"invitation.sent|ida|olga|" + pageRow + "account 1 invites to Den",
+		"share.added|ida||||Den",
+		"invitation.accepted|ida||||account 1 invites to Den",
+		"share.removed|ida|olga|" + pageRow + "Den",
+		"friend.removed|ida|olga|" + pageRow + "of account 1",
+		"invitation.sent|ida|olga|" + pageRow + "account 1 invites a friend",
+		"invitation.ended|ida|olga|" + pageRow + "account 1 invites a friend",
+		"section.removed||command line (olga)|||Films, Den",
+		"reset.link|Mia|olga|" + pageRow + "for a new password",
+		"password.changed|Mia||" + tvRow + "by a reset link",
+		"token.revoked|Mia||" + tvRow + "all 1, and every browser",
 		"account.changed|Mia|olga|" + pageRow,
 		"account.changed|Maria|olga|" + pageRow,
 		"account.changed|Maria||" + tvRow,

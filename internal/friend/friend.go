@@ -205,7 +205,7 @@ func (s *Service) invite(
 	if err := s.cfg.Rows.Insert(ctx, tx, i, w.Choice.Sections); err != nil {
 		return Sent{}, err
 	}
-	return Sent{Invitation: i, Server: src}, s.record(ctx, tx, by, audit.InvitationSent, i, src.Name)
+	return Sent{Invitation: i, Server: src}, s.record(ctx, tx, by, audit.InvitationSent, i, w.Choice)
 }
 
 // find finds who is invited, if anybody, and completes the invitation.
@@ -255,14 +255,16 @@ func (s *Service) checkNew(ctx context.Context, tx *db.Tx, i Invitation) error {
 	return ErrFriends
 }
 
-// record records what happened to an invitation, in a transaction. The log does not
-// have the name of nobody.
-func (s *Service) record(ctx context.Context, tx *db.Tx, by audit.Actor, kind audit.Kind, i Invitation, server string) error {
-	about := fmt.Sprintf("account %d invites ", i.InviterID)
-	if i.SourceID == 0 {
-		about += "a friend"
-	} else {
-		about += "to " + server
+// record records what happened to an invitation, and the sections if they are new, in
+// a transaction. The log does not have the name of nobody.
+func (s *Service) record(ctx context.Context, tx *db.Tx, by audit.Actor, kind audit.Kind, i Invitation, c source.Choice) error {
+	about := fmt.Sprintf("account %d invites a friend", i.InviterID)
+	if i.SourceID != 0 {
+		src, err := s.cfg.Sources.ByID(ctx, tx, i.SourceID)
+		if err != nil {
+			return err
+		}
+		about = fmt.Sprintf("account %d invites to %s%s", i.InviterID, src.Name, c)
 	}
 	return s.cfg.Audit.Record(ctx, tx, by, audit.Event{Kind: kind, AccountID: i.AccountID, Detail: about})
 }
@@ -319,9 +321,8 @@ func (s *Service) accept(ctx context.Context, tx *db.Tx, by audit.Actor, i Invit
 	if err := s.cfg.Rows.Delete(ctx, tx, i.Number); err != nil {
 		return err
 	}
-	var src source.Source
 	if i.SourceID != 0 {
-		if src, err = s.cfg.Sources.OwnedIn(ctx, tx, i.InviterID, i.SourceID); err != nil {
+		if _, err = s.cfg.Sources.OwnedIn(ctx, tx, i.InviterID, i.SourceID); err != nil {
 			return fmt.Errorf("%w (%w)", ErrNoInvitation, err) // it is not theirs to share any more
 		}
 		h := source.Share{Number: i.Number, SourceID: i.SourceID, AccountID: i.AccountID}
@@ -333,7 +334,7 @@ func (s *Service) accept(ctx context.Context, tx *db.Tx, by audit.Actor, i Invit
 	if err := s.cfg.Rows.Befriend(ctx, tx, i.InviterID, i.AccountID, tx.Now()); err != nil {
 		return err
 	}
-	return s.record(ctx, tx, by, audit.InvitationAccepted, i, src.Name)
+	return s.record(ctx, tx, by, audit.InvitationAccepted, i, source.Choice{})
 }
 
 // End cancels an invitation as who sent it, or declines it as who received it.
@@ -350,12 +351,12 @@ func (s *Service) End(ctx context.Context, by audit.Actor, as, number int64) err
 		if err := s.cfg.Rows.Delete(ctx, tx, number); err != nil {
 			return err
 		}
-		return s.record(ctx, tx, by, audit.InvitationEnded, i, fmt.Sprint("server ", i.SourceID))
+		return s.record(ctx, tx, by, audit.InvitationEnded, i, source.Choice{})
 	})
 }
 
-// Choose replaces the sections of an invitation, as who sent it. ErrNoInvitation,
-// source.ErrNoSection.
+// Choose replaces the sections of an invitation, as who sent it. If they are the same,
+// nothing changes. ErrNoInvitation, source.ErrNoSection.
 func (s *Service) Choose(ctx context.Context, by audit.Actor, as, number int64, c source.Choice) error {
 	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		i, err := s.cfg.Rows.Get(ctx, tx, number)
@@ -368,11 +369,15 @@ func (s *Service) Choose(ctx context.Context, by audit.Actor, as, number int64, 
 		if err := s.cfg.Sources.CheckChoice(ctx, tx, i.SourceID, c); err != nil {
 			return err
 		}
+		before, err := s.cfg.Rows.Chosen(ctx, tx, number)
+		if err != nil || c.Same(source.Choice{Some: i.Chosen, Sections: before}) {
+			return err
+		}
 		i.Chosen = c.Some
 		if err := s.cfg.Rows.Choose(ctx, tx, i, c.Sections); err != nil {
 			return err
 		}
-		return s.record(ctx, tx, by, audit.InvitationSent, i, fmt.Sprint("server ", i.SourceID, c))
+		return s.record(ctx, tx, by, audit.InvitationSent, i, c)
 	})
 }
 
@@ -455,7 +460,7 @@ func (s *Service) complete(ctx context.Context, i Invitation) (Sent, error) {
 	if i.SourceID == 0 {
 		return sent, nil
 	}
-	src, err := s.cfg.Sources.ByID(ctx, i.SourceID)
+	src, err := s.cfg.Sources.ByID(ctx, s.cfg.DB, i.SourceID)
 	if err != nil {
 		return sent, err
 	}

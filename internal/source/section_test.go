@@ -78,3 +78,26 @@ func TestSections(t *testing.T) {
 		t.Errorf("a section that comes back is %+v, %v: its ID must be new", again, err)
 	}
 }
+
+// The same sections in another order, or twice, are no other choice.
+func TestSameChoice(t *testing.T) {
+	some := func(ids ...int64) source.Choice { return source.Choice{Some: true, Sections: ids} }
+	for _, row := range []struct {
+		a, b source.Choice
+		same bool
+	}{
+		{source.Choice{}, source.Choice{Sections: []int64{1}}, true}, // all of them
+		{some(1, 2), some(2, 1, 2), true},
+		{some(), some(), true},
+		{some(), source.Choice{}, false},
+		{some(1), some(2), false},
+		{some(1), some(1, 2), false},
+	} {
+		if row.a.Same(row.b) != row.same || row.b.Same(row.a) != row.same {
+			t.Errorf("%+v and %+v are the same: %v, want %v", row.a, row.b, !row.same, row.same)
+		}
+	}
+	if got := some(2, 1, 2).String(); got != ", 2 sections" {
+		t.Errorf("a section that was chosen twice: %q", got)
+	}
+}

@@ -140,13 +140,21 @@ func (s *Service) ShareIn(ctx context.Context, tx *db.Tx, by audit.Actor, h Shar
 
 // String says, as the end of a sentence, how many sections were chosen.
 func (c Choice) String() string {
-	switch {
-	case !c.Some:
+	if !c.Some {
 		return ""
-	case len(c.Sections) == 1:
-		return ", one section"
 	}
-	return fmt.Sprintf(", %d sections", len(c.Sections))
+	if n := len(c.ids()); n != 1 {
+		return fmt.Sprintf(", %d sections", n)
+	}
+	return ", one section"
+}
+
+// ids returns the chosen sections in order, each once.
+func (c Choice) ids() []int64 { return slices.Compact(slices.Sorted(slices.Values(c.Sections))) }
+
+// Same reports whether another choice is of the same sections.
+func (c Choice) Same(other Choice) bool {
+	return c.Some == other.Some && (!c.Some || slices.Equal(c.ids(), other.ids()))
 }
 
 // CheckChoice checks that chosen sections are the server's, in a transaction.
@@ -167,8 +175,8 @@ func (s *Service) CheckChoice(ctx context.Context, q db.Querier, sourceID int64,
 	return nil
 }
 
-// Choose replaces the sections of a share, as its owner. ErrNotShared, ErrOwner,
-// ErrNoSection.
+// Choose replaces the sections of a share, as its owner. If they are the same, nothing
+// changes. ErrNotShared, ErrNoSection.
 func (s *Service) Choose(ctx context.Context, by audit.Actor, ownerID, number int64, c Choice) error {
 	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		h, err := s.shareOf(ctx, tx, ownerID, number)
@@ -176,6 +184,10 @@ func (s *Service) Choose(ctx context.Context, by audit.Actor, ownerID, number in
 			return err
 		}
 		if err := s.CheckChoice(ctx, tx, h.SourceID, c); err != nil {
+			return err
+		}
+		before, err := s.cfg.Shares.Chosen(ctx, tx, number)
+		if err != nil || c.Same(Choice{h.Chosen, before}) {
 			return err
 		}
 		h.Chosen = c.Some
@@ -414,8 +426,8 @@ func (s *Service) number(ctx context.Context, h Share) (Share, error) {
 }
 
 // ByID returns a source by ID, without its connections. ErrNotFound.
-func (s *Service) ByID(ctx context.Context, id int64) (Source, error) {
-	c, err := s.cfg.Rows.Candidate(ctx, s.cfg.DB, id, 0)
+func (s *Service) ByID(ctx context.Context, q db.Querier, id int64) (Source, error) {
+	c, err := s.cfg.Rows.Candidate(ctx, q, id, 0)
 	if err == nil && id == s.self.ID {
 		return s.self, nil
 	}
