@@ -18,6 +18,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/adminkey"
 	"github.com/usher-auth/usher/internal/api"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
@@ -25,7 +26,9 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/devicekey/devicekeytest"
+	"github.com/usher-auth/usher/internal/friend"
 	"github.com/usher-auth/usher/internal/httpd"
+	"github.com/usher-auth/usher/internal/invite"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/passkey/passkeytest"
 	"github.com/usher-auth/usher/internal/pin"
@@ -65,10 +68,13 @@ type household struct {
 	key           *passkeytest.Key
 	deviceKey     *devicekeytest.Key // of the box, which mia has linked
 
-	// tokens, pins and sources are what answers is about, by name.
+	// tokens, pins, keys and sources are what answers is about, by name.
 	tokens  map[string]plexauth.Secret
 	pins    map[string]pin.PIN
+	keys    map[string]plexauth.Secret // of the admin API
 	sources []string
+	adaKey  adminkey.Key
+	films   source.Section // of den
 }
 
 var living = passkey.Party{ID: "localhost", Origins: []string{"http://localhost"}}
@@ -77,8 +83,11 @@ func newHousehold(t *testing.T) *household {
 	t.Helper()
 	clock := new(coretest.Clock)
 	clock.Set(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
-	cfg := core.Config{Dir: t.TempDir(), Now: clock.Now, MembersSetEmail: true}
-	h := &household{t: t, Core: coretest.New(t, cfg), tokens: make(map[string]plexauth.Secret), pins: make(map[string]pin.PIN)}
+	cfg := core.Config{Dir: t.TempDir(), Now: clock.Now, MembersSetEmail: true, SignUp: true}
+	h := &household{
+		t: t, Core: coretest.New(t, cfg),
+		tokens: make(map[string]plexauth.Secret), pins: make(map[string]pin.PIN), keys: make(map[string]plexauth.Secret),
+	}
 	h.Clock = clock
 	h.ada, h.mia, h.noa = h.AddAdmin("ada"), h.Add("mia"), h.Add("noa")
 	h.by = audit.Actor{AccountID: h.ada.ID, Address: "192.0.2.1"}
@@ -92,12 +101,18 @@ func newHousehold(t *testing.T) *household {
 			h.den = s
 		}
 	}
+	var err error
+	h.films, err = h.Sources.AddSection(t.Context(), h.by, h.den, source.Section{Title: "Films"})
+	h.must(err)
 	h.must(h.Sources.Share(t.Context(), h.by, h.den, h.mia.ID))
+	h.keys["script"], h.adaKey, err = h.AdminKeys.Make(t.Context(), h.by, adminkey.NewKey{
+		Name: "script", Scopes: []string{"audit:read"}, MakerID: h.ada.ID,
+	})
+	h.must(err)
 	for name, a := range map[string]account.Account{"ada": h.ada, "mia": h.mia, "noa": h.noa} {
 		h.tokens[name] = h.Token(a, "tv")
 	}
 	h.tokens["phone"] = h.Token(h.mia, "phone")
-	var err error
 	h.tv, err = h.Tokens.Verify(t.Context(), h.tokens["mia"])
 	h.must(err)
 	h.tokens["den"], err = h.Sources.Token(t.Context(), h.by, h.tv, h.den.ID)
@@ -192,6 +207,36 @@ func (h *household) noaBy(code plexauth.Secret) account.Credentials {
 	return account.Credentials{Login: "noa", Password: coretest.Password, Code: code}
 }
 
+// reset makes a link for a new password of mia's.
+func (h *household) reset(ctx context.Context) (plexauth.Secret, error) {
+	link, _, err := h.Accounts.NewReset(ctx, h.by, h.mia.ID, account.Reset{Password: true}, 0)
+	return link, err
+}
+
+// link makes an invitation to make an account that reaches den.
+func (h *household) link(ctx context.Context) (plexauth.Secret, invite.Invitation, error) {
+	return h.Invites.Make(ctx, h.by, invite.New{Servers: []source.Source{h.den}})
+}
+
+// invite has ada invite somebody to den.
+func (h *household) invite(ctx context.Context, name string) (number int64, err error) {
+	sent, err := h.Friends.Invite(ctx, h.by, h.ada.ID, friend.Wish{Name: name, Server: h.den.Identifier})
+	return sent.Number, err
+}
+
+// share returns the number of mia's share of den.
+func (h *household) share(ctx context.Context) int64 {
+	h.t.Helper()
+	shares, err := h.Sources.SharesTo(ctx, h.mia.ID)
+	h.must(err)
+	return shares[0].Number
+}
+
+// onlyFilms is the choice of one section of den.
+func (h *household) onlyFilms() source.Choice {
+	return source.Choice{Some: true, Sections: []int64{h.films.ID}}
+}
+
 // half starts noa's session up to the second factor.
 func (h *household) half() session.Session {
 	h.t.Helper()
@@ -213,8 +258,17 @@ func (h *household) answers(p process) map[string]string {
 		got, tok, err := p.PINs.Get(h.t.Context(), started.ID, name, "192.0.2.9")
 		said["pin "+name] = fmt.Sprintf("account %d, revoked %v, token %s, %v", got.AccountID, got.Revoked, string(tok), err)
 	}
+	for name, secret := range h.keys {
+		k, err := p.AdminKeys.Verify(h.t.Context(), "192.0.2.9", secret)
+		said["admin key "+name] = fmt.Sprintf("%+v %v", k.Scopes, err)
+	}
 	for _, s := range h.sources {
 		said["source "+s] = h.get(p, "/security/resources?source="+s, h.tokens["ada"])
+	}
+	signing, err := p.Signing.List(h.t.Context())
+	h.must(err)
+	for _, k := range signing {
+		said["signing key "+k.ID] = fmt.Sprintf("%+v", k)
 	}
 	return said
 }
@@ -343,6 +397,50 @@ var changingMethods = []changing{
 	}},
 	{"Accounts.VerifyCode", "", false, func(ctx context.Context, h *household) error {
 		return only(h.Accounts.VerifyCode(ctx, h.by, account.Caller{}, h.noa.ID, h.half().Revision, h.code()))
+	}},
+
+	{"Accounts.AddWith", "", false, func(ctx context.Context, h *household) error {
+		before := func(context.Context, *db.Tx) error { return nil }
+		after := func(context.Context, *db.Tx, account.Account) error { return nil }
+		n := account.NewAccount{Username: "ida", Password: coretest.Password}
+		return only(h.Accounts.AddWith(ctx, h.by, n, before, after))
+	}},
+	{"Accounts.SignUp", "", false, func(ctx context.Context, h *household) error {
+		return only(h.Accounts.SignUp(ctx, audit.Actor{}, account.NewAccount{Username: "ida", Password: coretest.Password}))
+	}},
+	{"Accounts.NewReset", "", false, func(ctx context.Context, h *household) error {
+		return only(h.reset(ctx))
+	}},
+	{"Accounts.AskForReset", "", false, func(_ context.Context, h *household) error {
+		return h.Accounts.AskForReset(audit.Actor{Address: "192.0.2.9"})
+	}},
+	{"Accounts.ResetByEmail", "", false, func(ctx context.Context, h *household) error {
+		_, _, err := h.Accounts.ResetByEmail(ctx, audit.Actor{}, "mia")
+		return err
+	}},
+	{"Accounts.ByReset", "", false, func(ctx context.Context, h *household) error {
+		link, err := h.reset(ctx)
+		if err != nil {
+			return err
+		}
+		_, _, err = h.Accounts.ByReset(ctx, audit.Actor{}, link)
+		return err
+	}},
+	{"Accounts.UseReset", "which signs out everything", true, func(ctx context.Context, h *household) error {
+		link, err := h.reset(ctx)
+		if err != nil {
+			return err
+		}
+		with := account.ResetWith{New: "another password"}
+		return only(h.Accounts.UseReset(ctx, audit.Actor{}, link, with, h.Sessions))
+	}},
+	{"Accounts.UseReset", "which turns off the second factor", true, func(ctx context.Context, h *household) error {
+		link, _, err := h.Accounts.NewReset(ctx, h.by, h.noa.ID, account.Reset{SecondFactor: true}, 0)
+		if err != nil {
+			return err
+		}
+		with := account.ResetWith{Current: coretest.Password}
+		return only(h.Accounts.UseReset(ctx, audit.Actor{}, link, with, h.Sessions))
 	}},
 
 	{"Accounts.HashPIN", "", false, func(ctx context.Context, h *household) error {
@@ -515,6 +613,54 @@ var changingMethods = []changing{
 		h.tokens["of self"], err = h.Sources.Token(ctx, h.by, h.tv, h.Sources.Self().ID)
 		return err
 	}},
+	{"Sources.AddSection", "", false, func(ctx context.Context, h *household) error {
+		return only(h.Sources.AddSection(ctx, h.by, h.den, source.Section{Title: "Music", Kind: "artist"}))
+	}},
+	{"Sources.RemoveSection", "", false, func(ctx context.Context, h *household) error {
+		return only(h.Sources.RemoveSection(ctx, h.by, h.den, h.films.Title))
+	}},
+	{"Sources.Choose", "", false, func(ctx context.Context, h *household) error {
+		return h.Sources.Choose(ctx, h.by, h.ada.ID, h.share(ctx), h.onlyFilms())
+	}},
+	{"Sources.EndShare", "as the owner", true, func(ctx context.Context, h *household) error {
+		return h.Sources.EndShare(ctx, h.by, h.ada.ID, h.share(ctx))
+	}},
+	{"Sources.EndShare", "as who reaches the server", true, func(ctx context.Context, h *household) error {
+		return h.Sources.EndShare(ctx, h.by, h.mia.ID, h.share(ctx))
+	}},
+
+	{"Friends.Invite", "", false, func(ctx context.Context, h *household) error {
+		return only(h.invite(ctx, "noa"))
+	}},
+	{"Friends.Invite", "a managed user, who reaches the server at once", false, func(ctx context.Context, h *household) error {
+		w := friend.Wish{AccountID: h.kid.ID, Server: h.den.Identifier}
+		return only(h.Friends.Invite(ctx, h.by, h.ada.ID, w))
+	}},
+	{"Friends.Choose", "", false, func(ctx context.Context, h *household) error {
+		number, err := h.invite(ctx, "noa")
+		return errors.Join(err, h.Friends.Choose(ctx, h.by, h.ada.ID, number, h.onlyFilms()))
+	}},
+	{"Friends.Accept", "", false, func(ctx context.Context, h *household) error {
+		number, err := h.invite(ctx, "noa")
+		return errors.Join(err, h.Friends.Accept(ctx, h.by, h.noa.ID, number))
+	}},
+	{"Friends.AcceptFrom", "", false, func(ctx context.Context, h *household) error {
+		_, err := h.invite(ctx, "noa")
+		return errors.Join(err, h.Friends.AcceptFrom(ctx, h.by, h.noa.ID, h.ada.ID))
+	}},
+	{"Friends.End", "", false, func(ctx context.Context, h *household) error {
+		number, err := h.invite(ctx, "noa")
+		return errors.Join(err, h.Friends.End(ctx, h.by, h.noa.ID, number))
+	}},
+	{"Friends.Remove", "of a friend who had accepted", false, func(ctx context.Context, h *household) error {
+		number, err := h.invite(ctx, "noa")
+		err = errors.Join(err, h.Friends.Accept(ctx, h.by, h.noa.ID, number))
+		h.answers(h.here)
+		return errors.Join(err, h.Friends.Remove(ctx, h.by, h.noa.ID, h.ada.ID))
+	}},
+	{"Friends.Remove", "which revokes a token for the server", true, func(ctx context.Context, h *household) error {
+		return h.Friends.Remove(ctx, h.by, h.ada.ID, h.mia.ID)
+	}},
 
 	{"PINs.Start", "", true, func(_ context.Context, h *household) error { h.start("another"); return nil }},
 	{"PINs.Start", "which evicts the oldest", true, func(ctx context.Context, h *household) error {
@@ -628,6 +774,49 @@ var changingMethods = []changing{
 	}},
 	{"Origins.Remove", "", false, func(ctx context.Context, h *household) error {
 		return only(h.Origins.Remove(ctx, h.by, "https://a.example.org"))
+	}},
+
+	{"Invites.Make", "", false, func(ctx context.Context, h *household) error {
+		_, _, err := h.link(ctx)
+		return err
+	}},
+	{"Invites.Find", "", false, func(ctx context.Context, h *household) error {
+		secret, _, err := h.link(ctx)
+		return errors.Join(err, only(h.Invites.Find(ctx, audit.Actor{}, secret)))
+	}},
+	{"Invites.Revoke", "", false, func(ctx context.Context, h *household) error {
+		_, made, err := h.link(ctx)
+		return errors.Join(err, h.Invites.Revoke(ctx, h.by, made.ID))
+	}},
+	{"Invites.Accept", "", false, func(ctx context.Context, h *household) error {
+		secret, _, err := h.link(ctx)
+		chosen := invite.Chosen{Username: "ida", Password: coretest.Password}
+		return errors.Join(err, only(h.Invites.Accept(ctx, audit.Actor{}, secret, chosen)))
+	}},
+
+	{"Webhooks.Set", "", false, func(ctx context.Context, h *household) error {
+		return only(h.Webhooks.Set(ctx, h.by, h.mia.ID, []string{"https://hook.example.org/"}))
+	}},
+	{"Webhooks.Renew", "", false, func(ctx context.Context, h *household) error {
+		return only(h.Webhooks.Renew(ctx, h.by, h.mia.ID))
+	}},
+
+	{"AdminKeys.Make", "", true, func(ctx context.Context, h *household) (err error) {
+		n := adminkey.NewKey{Name: "other", Scopes: []string{"accounts:read"}}
+		h.keys["other"], _, err = h.AdminKeys.Make(ctx, h.by, n)
+		return err
+	}},
+	{"AdminKeys.Revoke", "", true, func(ctx context.Context, h *household) error {
+		return h.AdminKeys.Revoke(ctx, h.by, h.adaKey.ID)
+	}},
+
+	{"Signing.Replace", "at once, while a JWT is valid", true, func(ctx context.Context, h *household) (err error) {
+		h.tokens["jwt"], err = h.jwt(ctx)
+		h.answers(h.here)
+		return errors.Join(err, h.Signing.Replace(ctx, h.by, true))
+	}},
+	{"Signing.Replace", "in a day", true, func(ctx context.Context, h *household) error {
+		return h.Signing.Replace(ctx, h.by, false)
 	}},
 }
 
