@@ -35,6 +35,10 @@ var (
 	ErrExists = fault.New(fault.Exists, "an account with this name or e-mail exists already")
 	// ErrNotFound reports that there is no such account.
 	ErrNotFound = fault.New(fault.NotFound, "there is no such account")
+	// ErrMembersOnly reports that the account is an admin, and the actor may change
+	// members only.
+	ErrMembersOnly = fault.New(fault.Denied,
+		"the account is an admin, or would be one: this takes the scope admins:write as well")
 	// ErrLastAdmin reports that the account is the only admin who can sign in.
 	ErrLastAdmin = fault.New(fault.Conflict,
 		"this is the last admin: make another account an admin first")
@@ -558,6 +562,9 @@ func (s *Service) Demote(ctx context.Context, by audit.Actor, id int64, reach Re
 		if err != nil || !a.Admin {
 			return err
 		}
+		if err := CheckMayChange(by, a); err != nil {
+			return err
+		}
 		if err := s.checkLastAdmin(ctx, tx, a); err != nil {
 			return err
 		}
@@ -606,6 +613,9 @@ func (s *Service) changeIn(
 	if err != nil {
 		return err
 	}
+	if err := CheckMayChange(by, a); err != nil {
+		return err
+	}
 	if a.Managed() && e.Kind != audit.AccountDisabled && e.Kind != audit.AccountEnabled {
 		return ErrManaged
 	}
@@ -626,6 +636,9 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, id int64) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		a, err := s.rows.Get(ctx, tx, id)
 		if err != nil {
+			return err
+		}
+		if err := CheckMayChange(by, a); err != nil {
 			return err
 		}
 		if err := s.checkLastAdmin(ctx, tx, a); err != nil {
@@ -651,6 +664,16 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, id int64) error {
 		return s.rows.Delete(ctx, tx, id)
 	})
 	return named("removing an account", err)
+}
+
+// CheckMayChange returns an error unless an actor may change an account as it is now.
+// It is called in the transaction that changes it: an account that was a member when
+// the request came may be an admin by then. ErrMembersOnly.
+func CheckMayChange(by audit.Actor, a Account) error {
+	if a.Admin && by.MembersOnly {
+		return ErrMembersOnly
+	}
+	return nil
 }
 
 // checkLastAdmin returns ErrLastAdmin if an account is the only admin who can

@@ -77,11 +77,12 @@ type ResetRows interface {
 // NewReset makes a link by which the owner of an account comes back who has lost the
 // password or the second factor, and ends earlier ones. life is how long it works;
 // zero: ResetLife. Whoever has the link takes the account over, so an admin must know
-// whom they give it to. fault.Invalid, ErrManaged, ErrDisabled, ErrNotFound.
+// whom they give it to. fault.Invalid, ErrManaged, ErrDisabled, ErrMembersOnly,
+// ErrNotFound.
 func (s *Service) NewReset(
 	ctx context.Context, by audit.Actor, id int64, what Reset, life time.Duration,
 ) (secret plexauth.Secret, expires time.Time, err error) {
-	return s.newReset(ctx, by, by.AccountID, id, what, life)
+	return s.newReset(ctx, by, by.MakerID(), id, what, life)
 }
 
 func (s *Service) newReset(
@@ -99,6 +100,9 @@ func (s *Service) newReset(
 	secret = plexauth.Secret(rand.Text())
 	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		a, err := s.rows.Get(ctx, tx, id)
+		if err == nil {
+			err = CheckMayChange(by, a)
+		}
 		switch {
 		case err != nil:
 			return err

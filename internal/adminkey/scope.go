@@ -38,13 +38,13 @@ type Meaning struct {
 
 // scopes is every scope. docs/admin-api.md has the same table.
 var scopes = [...]Meaning{
-	{AccountsRead, "list and read accounts and their passkeys"},
-	{AccountsWrite, "create and change accounts that are members"},
+	{AccountsRead, "list and read accounts and their passkeys, and invitations"},
+	{AccountsWrite, "create and change accounts that are members, invite people, and make reset links"},
 	{AdminsWrite, "together with another scope: change accounts that are admins, and make an account an admin"},
 	{TokensRead, "list devices, tokens and the browsers that are signed in"},
 	{TokensWrite, "revoke tokens, and sign out devices and browsers"},
-	{ServersRead, "list servers, their connections and their shares"},
-	{ServersWrite, "add and remove servers, and share them"},
+	{ServersRead, "list servers, their connections, sections and shares"},
+	{ServersWrite, "add and remove servers and sections, and share servers"},
 	{ProvidersRead, "list providers"},
 	{ProvidersWrite, "add and remove providers"},
 	{HomesRead, "list the users of homes"},

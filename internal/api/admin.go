@@ -141,10 +141,14 @@ func (c *adminCall) choice(name string, words ...string) (string, error) {
 }
 
 // mayChange returns an error unless the key may change an account. Attack: a key for
-// accounts that sets the password of an admin, and signs in.
-func (c *adminCall) mayChange(a account.Account) error {
-	if a.Admin && !c.key.Allows(adminkey.AdminsWrite) {
-		return errAdminsScope
+// accounts that sets the password of an admin, and signs in. The change checks it again
+// in its transaction; here it comes before any work.
+func (c *adminCall) mayChange(a account.Account) error { return account.CheckMayChange(c.actor(), a) }
+
+// needs returns an error unless the key has another scope than the route's, too.
+func (c *adminCall) needs(s adminkey.Scope) error {
+	if !c.key.Allows(s) {
+		return fault.WithField(errScope, "", "this takes the scope "+string(s)+" as well")
 	}
 	return nil
 }

@@ -23,8 +23,6 @@ var (
 	errBodySize  = fault.New(fault.TooLarge, "the body is larger than 16 KiB")
 	errNoKey     = fault.New(fault.Unauthenticated, "there is no key: send it in Authorization, after Bearer")
 	errScope     = fault.New(fault.Denied, "the key does not have the scope")
-	// errAdminsScope is errScope for accounts that are admins.
-	errAdminsScope = fault.New(fault.Denied, "the account is an admin, or would be one: this takes the scope admins:write as well")
 )
 
 // problem is an error as the admin API answers it: problem details (RFC 9457). Code is
@@ -68,7 +66,7 @@ var adminProblems = [...]struct {
 	{errNoRoute, 0, "no-path"},
 	{errNoKey, 0, "no-key"},
 	{errScope, 0, "scope"},
-	{errAdminsScope, 0, "scope"},
+	{account.ErrMembersOnly, 0, "scope"},
 	{adminkey.ErrInvalid, 0, "bad-key"},
 	{account.ErrLastAdmin, 0, "last-admin"},
 	{account.ErrManaged, 0, "managed"},

@@ -19,6 +19,7 @@ type adminFeatures struct {
 	accounts adminAccounts
 	tokens   adminTokens
 	sources  adminSources
+	links    adminLinks
 	homes    adminHomes
 	settings adminSettings
 	audit    adminAudit
@@ -30,6 +31,7 @@ func newAdminFeatures(c *core.Core, cfg Config) *adminFeatures {
 		accounts: adminAccounts{c.Accounts, c.Passkeys, c.Sessions, c.Sources},
 		tokens:   adminTokens{c.Accounts, c.Devices, c.Tokens, c.Sessions},
 		sources:  adminSources{c.Sources, c.Accounts},
+		links:    newAdminLinks(c, cfg.PublicURL),
 		homes:    adminHomes{c.Homes, c.Accounts},
 		settings: adminSettings{c.Origins, c.Signing},
 		audit:    adminAudit{c.Audit},
@@ -41,7 +43,7 @@ func newAdminFeatures(c *core.Core, cfg Config) *adminFeatures {
 func (f *adminFeatures) routes() []adminRoute {
 	return slices.Concat(
 		f.status.routes(), f.accounts.routes(), f.tokens.routes(), f.sources.routes(source.Server),
-		f.sources.shareRoutes(), f.sources.routes(source.Provider), f.homes.routes(), f.settings.routes(), f.audit.routes(),
+		f.sources.shareRoutes(), f.sources.sectionRoutes(), f.links.routes(), f.sources.routes(source.Provider), f.homes.routes(), f.settings.routes(), f.audit.routes(),
 	)
 }
 

@@ -210,3 +210,58 @@ func (f adminSources) unshare(ctx context.Context, c *adminCall) (int, any, erro
 	}
 	return gone(err)
 }
+
+func (f adminSources) sectionRoutes() []adminRoute {
+	const path = "/admin/api/v1/servers/{identifier}/sections"
+	return []adminRoute{
+		{"GET", path, adminkey.ServersRead, "", false, f.sections},
+		{"POST", path, adminkey.ServersWrite, "", true, f.addSection},
+		{"DELETE", path + "/{section}", adminkey.ServersWrite, "", false, f.removeSection},
+	}
+}
+
+// sectionJSON is a section of a server for admins.
+type sectionJSON struct {
+	ID        int64     `json:"id"`
+	Number    int       `json:"number"`
+	Name      string    `json:"name"`
+	Type      string    `json:"type"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+func newSectionJSON(s source.Section) sectionJSON {
+	return sectionJSON{s.ID, s.Number, s.Title, s.Kind, s.CreatedAt}
+}
+
+func (f adminSources) sections(ctx context.Context, c *adminCall) (int, any, error) {
+	src, err := f.sources.Find(ctx, c.ref(source.Server))
+	if err != nil {
+		return 0, nil, err
+	}
+	rows, err := f.sources.Sections(ctx, src.ID)
+	return listed(paging.List[source.Section]{Rows: rows}, err, newSectionJSON)
+}
+
+func (f adminSources) addSection(ctx context.Context, c *adminCall) (int, any, error) {
+	var in struct {
+		Name, Type string
+		Number     int
+	}
+	if err := c.read(&in); err != nil {
+		return 0, nil, err
+	}
+	src, err := f.sources.Find(ctx, c.ref(source.Server))
+	if err != nil {
+		return 0, nil, err
+	}
+	added, err := f.sources.AddSection(ctx, c.actor(), src, source.Section{Number: in.Number, Title: in.Name, Kind: in.Type})
+	return http.StatusCreated, newSectionJSON(added), err
+}
+
+func (f adminSources) removeSection(ctx context.Context, c *adminCall) (int, any, error) {
+	src, err := f.sources.Find(ctx, c.ref(source.Server))
+	if err == nil {
+		_, err = f.sources.RemoveSectionByID(ctx, c.actor(), src, c.id("section"))
+	}
+	return gone(err)
+}

@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +16,7 @@ import (
 	"github.com/usher-auth/usher/internal/adminkey"
 	"github.com/usher-auth/usher/internal/api"
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/invite"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -62,7 +64,7 @@ func (w *fixture) toManage(t testing.TB, key plexauth.Secret, method, path, body
 
 // filled is a path of the admin API with something for each of its parameters.
 func filled(path string) string {
-	return strings.NewReplacer("{id}", "2", "{identifier}", "den", "{user}", "2", "{device}", "1", "{session}", "1", "{passkey}", "1").Replace(path)
+	return strings.NewReplacer("{id}", "2", "{identifier}", "den", "{user}", "2", "{device}", "1", "{session}", "1", "{passkey}", "1", "{section}", "1", "{invitation}", "1").Replace(path)
 }
 
 // adminSteps is a story of the admin API: every route, and what each refuses. Later
@@ -120,6 +122,13 @@ var adminSteps = []struct {
 	{"PUT", "/accounts/3/password", `{"password":"another horse","signOut":true}`, 200, ""},
 	{"PUT", "/accounts/3/password", `{"password":"short"}`, 422, `"field":"password"`},
 	{"PUT", "/accounts/99/password", `{"password":"another horse"}`, 404, ""},
+	{"POST", "/accounts/3/reset-link", `{"password":true,"lifetime":3600}`, 201, `"link":"`},
+	{"POST", "/accounts/3/reset-link", `{"password":true,"secondFactor":true}`, 201, `"expiresAt":"`},
+	{"POST", "/accounts/3/reset-link", `{}`, 422, `"field":"password"`},
+	{"POST", "/accounts/3/reset-link", `{"password":true,"lifetime":0}`, 422, `"field":"lifetime"`},
+	{"POST", "/accounts/3/reset-link", `{"password":true,"lifetime":86401}`, 422, `"field":"lifetime"`},
+	{"POST", "/accounts/3/reset-link", `{"password":true,"lifetime":18446744077}`, 422, `"field":"lifetime"`}, // 3.3 s as a Duration that overflows
+	{"POST", "/accounts/99/reset-link", `{"password":true}`, 404, ""},
 	{"DELETE", "/accounts/3/second-factor", "", 204, ""},
 	{"GET", "/accounts/3/passkeys", "", 200, `"items":[]`},
 	{"GET", "/accounts/99/passkeys", "", 404, ""},
@@ -148,6 +157,31 @@ var adminSteps = []struct {
 	{"POST", "/servers", `{"identifier":"cellar","name":"Cellar","ownerId":99,"connections":[{"uri":"http://10.0.0.9"}]}`, 422, `"field":"ownerId"`},
 	{"GET", "/servers/attic", "", 200, `"ownerId":2`},
 	{"GET", "/servers/none", "", 404, ""},
+	{"POST", "/servers/attic/sections", `{"name":" Movies "}`, 201, `"id":1,"number":1,"name":"Movies","type":"movie"`},
+	{"POST", "/servers/attic/sections", `{"name":"Shows","type":"show","number":7}`, 201, `"number":7,"name":"Shows","type":"show"`},
+	{"POST", "/servers/attic/sections", `{"name":"MOVIES"}`, 409, `"code":"exists"`},
+	{"POST", "/servers/attic/sections", `{"name":"","type":"show"}`, 422, `"field":"name"`},
+	{"POST", "/servers/attic/sections", `{"name":"Books","type":"book"}`, 422, `"field":"type"`},
+	{"POST", "/servers/attic/sections", `{"name":"Music","type":"artist","number":-1}`, 422, `"field":"number"`},
+	{"POST", "/servers/none/sections", `{"name":"Music"}`, 404, ""},
+	{"GET", "/servers/attic/sections", "", 200, `"name":"Shows"`},
+	{"GET", "/servers/none/sections", "", 404, ""},
+	{"DELETE", "/servers/den/sections/1", "", 204, ""}, // is of another server
+	{"GET", "/servers/attic/sections", "", 200, `"name":"Movies"`},
+	{"DELETE", "/servers/attic/sections/1", "", 204, ""},
+	{"DELETE", "/servers/attic/sections/1", "", 204, ""},
+	{"GET", "/servers/attic/sections", "", 200, `{"items":[{"id":2,`},
+	{"POST", "/invitations", `{"username":"noa","email":"noa@example.org","servers":["attic"],"lifetime":60}`, 201, `"servers":["Attic"],"madeBy":"admin"`},
+	{"POST", "/invitations", `{"admin":true}`, 201, `"admin":true`},
+	{"POST", "/invitations", `{"username":"maria"}`, 409, `"code":"exists"`},
+	{"POST", "/invitations", `{"username":"a b"}`, 422, `"field":"username"`},
+	{"POST", "/invitations", `{"servers":["none"]}`, 422, `"field":"servers"`},
+	{"POST", "/invitations", `{"lifetime":59}`, 422, `"field":"lifetime"`},
+	{"GET", "/invitations?limit=1", "", 200, `"items":[{"id":2,`},
+	{"GET", "/invitations", "", 200, `"username":"noa","email":"noa@example.org","admin":false,"servers":["Attic"],"madeBy":"admin"`},
+	{"DELETE", "/invitations/2", "", 204, ""},
+	{"DELETE", "/invitations/2", "", 204, ""},
+	{"GET", "/invitations", "", 200, `{"items":[{"id":1,`},
 	{"PUT", "/servers/attic/shares/3", "", 204, ""},
 	{"PUT", "/servers/attic/shares/3", "", 204, ""},
 	{"PUT", "/servers/attic/shares/99", "", 404, ""},
@@ -173,6 +207,7 @@ var adminSteps = []struct {
 	{"POST", "/accounts/2/home/users", `{"title":"Kid","restriction":"teen"}`, 201, `"id":5`},
 	{"POST", "/accounts/2/home/users", `{"title":"Kid"}`, 409, ""},
 	{"PUT", "/accounts/5/password", `{"password":"another horse"}`, 409, `"code":"managed"`},
+	{"POST", "/accounts/5/reset-link", `{"password":true}`, 409, `"code":"managed"`},
 	{"POST", "/accounts/2/home/users", `{"title":""}`, 422, `"field":"title"`},
 	{"POST", "/accounts/99/home/users", `{"title":"Kid"}`, 404, ""},
 	{"POST", "/accounts/2/home/users", `{"guest":true}`, 201, `"role":"guest"`},
@@ -439,8 +474,36 @@ func withoutRefusals(dump string) string {
 	return b.String()
 }
 
+// shownLink is the link in an answer, which is a secret.
+var shownLink = regexp.MustCompile(`"link":"([^"?]*)\?key=([^"]*)"`)
+
+// withoutLinks are the answers to the steps without the links of those that make one,
+// which have one each. They are the only secrets in answers, and each is in one.
+func withoutLinks(t *testing.T, answers []string) (rest, secrets []string) {
+	t.Helper()
+	for i, text := range answers {
+		s := adminSteps[i]
+		if s.status == http.StatusCreated && (s.path == "/invitations" || strings.HasSuffix(s.path, "/reset-link")) {
+			found := shownLink.FindStringSubmatch(text)
+			if found == nil || len(found[2]) < 20 {
+				t.Fatalf("%s %s has no link: %s", s.method, s.path, text)
+			}
+			text, secrets = strings.Replace(text, found[0], "", 1), append(secrets, found[2])
+		}
+		rest = append(rest, text)
+	}
+	for i, text := range rest {
+		for _, secret := range secrets {
+			if strings.Contains(text, secret) || strings.Contains(text, "?key=") {
+				t.Errorf("%s %s shows the link again: %s", adminSteps[i].method, adminSteps[i].path, text)
+			}
+		}
+	}
+	return rest, secrets
+}
+
 // Attack: the admin API as a way to a secret. No answer has a token, a key, the hash of
-// one, a password, a seed or what is sealed.
+// one, a password, a seed or what is sealed, but for the links that were asked for.
 func TestAdminAnswersHaveNoSecrets(t *testing.T) {
 	w := newFixture(t, nil)
 	w.adminKey(t, "spare", "audit:read")
@@ -485,6 +548,13 @@ func TestAdminAnswersHaveNoSecrets(t *testing.T) {
 		if column != "session.hash" && !slices.Contains(slices.Collect(mapValues(secrets)), column) {
 			t.Errorf("the test knows no %s", column)
 		}
+	}
+	answers, links := withoutLinks(t, answers)
+	if len(links) != 4 {
+		t.Errorf("%d links were made", len(links))
+	}
+	if dump := w.dump(t); slices.ContainsFunc(links, func(link string) bool { return strings.Contains(dump, link) }) {
+		t.Error("a link is stored in the clear")
 	}
 	for i, text := range answers {
 		for secret, name := range secrets {
@@ -558,6 +628,7 @@ func TestAdminsTakeTheirOwnScope(t *testing.T) {
 		`PUT /accounts/1/password {"password":"another horse"}`, `PUT /accounts/1/disabled {"disabled":true}`,
 		`PUT /accounts/2/admin {"admin":true}`, `POST /accounts {"username":"x","password":"correct horse","admin":true}`,
 		`POST /accounts/1/email/confirm {"email":"admin@example.org"}`,
+		`POST /accounts/1/reset-link {"password":true}`, `POST /invitations {"admin":true}`,
 		`DELETE /accounts/1 `, `DELETE /accounts/1/second-factor `, `DELETE /accounts/1/passkeys/1 `,
 		`PUT /accounts/1/home/users/1/pin {"pin":"1234"}`, `DELETE /accounts/1/home/users/1/pin `,
 		`POST /accounts/2/home/members {"accountId":1}`, `DELETE /accounts/1/home/users/1 `,
@@ -570,6 +641,112 @@ func TestAdminsTakeTheirOwnScope(t *testing.T) {
 	}
 	if after := w.dump(t); after != before {
 		t.Errorf("something changed:\n%s\n%s", before, after)
+	}
+}
+
+// Attack: a key for accounts reaches servers by inviting somebody to them.
+func TestInvitingToServersTakesTheirScope(t *testing.T) {
+	w := newFixture(t, nil)
+	key := w.adminKey(t, "script", "accounts:write", "servers:read")
+	before := w.dump(t)
+	status, text := w.manage(t, key, "POST", "/admin/api/v1/invitations", `{"servers":["den"]}`)
+	if status != http.StatusForbidden || !strings.Contains(text, `"code":"scope"`) || w.dump(t) != before {
+		t.Errorf("%d %s", status, text)
+	}
+}
+
+// made makes a link, and returns it below the address of a server that has the pages.
+func (w *fixture) made(t *testing.T, pages string, key plexauth.Secret, path, body string) string {
+	t.Helper()
+	status, text := w.manage(t, key, "POST", "/admin/api/v1"+path, body)
+	found := shownLink.FindStringSubmatch(text)
+	if status != http.StatusCreated || found == nil {
+		t.Fatalf("%s: %d %s", path, status, text)
+	}
+	want := w.Sources.Self().Connections[0].URI
+	if page, ok := strings.CutPrefix(found[1], want); ok {
+		return pages + page + "?key=" + found[2]
+	}
+	t.Fatalf("the link leads to %s, want %s", found[1], want)
+	return ""
+}
+
+// The links of the admin API lead to this server's pages, whatever Host was asked for,
+// and end with the admin who made the key.
+func TestAdminLinksWorkUntilTheirMakerLeaves(t *testing.T) {
+	w := newFixture(t, nil)
+	pages := httptest.NewServer(server.New(w.Core.Core, server.Config{}).Handler())
+	defer pages.Close()
+	key := w.adminKey(t, "script", "accounts:write")
+	links := []string{
+		w.made(t, pages.URL, key, "/invitations", `{}`), w.made(t, pages.URL, key, "/accounts/2/reset-link", `{"password":true}`),
+	}
+	open := func(link string) int {
+		res, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Get(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return res.StatusCode
+	}
+	for _, link := range links {
+		if status := open(link); status >= 400 {
+			t.Errorf("%s: %d", link, status)
+		}
+	}
+	w.AddAdmin("olga")
+	if err := w.Accounts.Demote(t.Context(), operator, 1, w.Sources); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Invites.Find(t.Context(), operator, plexauth.Secret(strings.SplitAfter(links[0], "=")[1])); !errors.Is(err, invite.ErrLink) {
+		t.Errorf("attack: the invitation of an admin who is one no longer: %v", err)
+	}
+	if _, _, err := w.Accounts.ByReset(t.Context(), operator, plexauth.Secret(strings.SplitAfter(links[1], "=")[1])); !errors.Is(err, account.ErrReset) {
+		t.Errorf("attack: the reset link of an admin who is one no longer: %v", err)
+	}
+}
+
+// Attack: a member is promoted between the request and the change, which a key without
+// admins:write then makes to an admin. Each change looks again in its transaction.
+func TestAdminsAreCheckedInTheTransaction(t *testing.T) {
+	w := newFixture(t, nil)
+	w.AddAdmin("olga")
+	key := adminkey.Key{Name: "script", Scopes: []adminkey.Scope{adminkey.AccountsWrite, adminkey.HomesWrite}}
+	by, ctx := key.Actor("127.0.0.1"), t.Context()
+	if !by.MembersOnly || by.ForID != 0 {
+		t.Fatalf("the actor is %+v", by)
+	}
+	before := w.dump(t)
+	for name, change := range map[string]func() error{
+		"rename":        func() error { return w.Accounts.Rename(ctx, by, 1, "x") },
+		"e-mail":        func() error { return w.Accounts.SetEmail(ctx, by, 1, "x@example.org") },
+		"confirm":       func() error { return w.Accounts.ConfirmEmail(ctx, by, 1, "admin@example.org") },
+		"password":      func() error { return w.Accounts.SetPassword(ctx, by, 1, "another horse") },
+		"disable":       func() error { return w.Accounts.Disable(ctx, by, 1) },
+		"demote":        func() error { return w.Accounts.Demote(ctx, by, 1, w.Sources) },
+		"remove":        func() error { return w.Accounts.Remove(ctx, by, 1) },
+		"second factor": func() error { return w.Accounts.RemoveSecondFactor(ctx, by, 1) },
+		"passkey":       func() error { return w.Passkeys.Remove(ctx, by, 1, 1) },
+		"reset link": func() error {
+			_, _, err := w.Accounts.NewReset(ctx, by, 1, account.Reset{Password: true}, 0)
+			return err
+		},
+		"join":      func() error { return w.Homes.Join(ctx, by, 2, 1, false) },
+		"PIN":       func() error { return w.Homes.ResetPIN(ctx, by, 1, "1234") },
+		"no PIN":    func() error { return w.Homes.ResetPIN(ctx, by, 1, "") },
+		"home user": func() error { return w.Homes.Remove(ctx, by, 1, "1") },
+		"home role": func() error { return w.Homes.SetAdmin(ctx, by, 1, "1", true) },
+	} {
+		if err := change(); !errors.Is(err, account.ErrMembersOnly) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if after := w.dump(t); after != before {
+		t.Errorf("something changed:\n%s\n%s", before, after)
+	}
+	key.Scopes = append(key.Scopes, adminkey.AdminsWrite)
+	if err := w.Accounts.Rename(ctx, key.Actor(""), 1, "root"); err != nil {
+		t.Errorf("with the scope: %v", err)
 	}
 }
 

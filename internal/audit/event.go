@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"strings"
 	"time"
 	"unicode"
@@ -18,7 +19,16 @@ type Actor struct {
 	Name string
 	// Device is what the request said of itself, and Address where it came from.
 	Device, Address string
+	// ForID is the admin for whom an actor without an account acts, such as the maker
+	// of a key: what it makes for later ends with that admin. 0: nobody.
+	ForID int64
+	// MembersOnly says that the actor may not change accounts that are admins. The
+	// packages check that in the transaction that changes one.
+	MembersOnly bool
 }
+
+// MakerID is the admin with whom ends what the actor makes for later; 0: nobody.
+func (a Actor) MakerID() int64 { return cmp.Or(a.AccountID, a.ForID) }
 
 // Event is something that happened. Its texts must hold no secret, and nothing
 // that a person typed: they may have typed a password into the wrong field.

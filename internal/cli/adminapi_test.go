@@ -16,7 +16,14 @@ import (
 // on a page for admins, the operations of the admin API that do the same. A text with a
 // space is the reason why there is none.
 var inAdminAPI = map[string]string{
-	"serve": "it runs the server", "healthcheck": "it asks a server from outside", "doctor": "it looks at the machine, and at what the server cannot reach itself",
+	"config check": "it reads the files and the environment of the machine",
+	"webhook list": "the addresses are the member's own", "webhook secret": "it signs what the member's own programs get",
+	"account reset-link": "adminMakeResetLink", "invite create": "adminMakeInvitation", "invite list": "adminListInvitations",
+	"invite revoke": "adminRevokeInvitation", "server section add": "adminAddSection", "server section list": "adminListSections",
+	"server section remove": "adminRemoveSection",
+	"/admin/invitations":    "adminMakeInvitation", "/admin/invitations/{id}/revoke": "adminRevokeInvitation",
+	"/admin/accounts/{id}/reset-link": "adminMakeResetLink",
+	"serve":                           "it runs the server", "healthcheck": "it asks a server from outside", "doctor": "it looks at the machine, and at what the server cannot reach itself",
 	"exec": "it runs a server in memory", "backup": "it writes a file on the machine", "restore": "it replaces the database of a stopped server",
 	"migrate": "it moves the database of a stopped server", "new-key": "it replaces the key file of a stopped server",
 	"admin-key create": "no key makes keys: one that leaked would outlive its revocation", "admin-key list": "keys are kept by people",

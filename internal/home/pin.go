@@ -109,6 +109,9 @@ func (s *Service) setPIN(
 		if err != nil {
 			return err
 		}
+		if err := account.CheckMayChange(by, h.Self.Account); err != nil {
+			return err
+		}
 		if err := allow(h, h.Self); err != nil {
 			return err
 		}

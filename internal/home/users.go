@@ -75,6 +75,9 @@ func (s *Service) Join(ctx context.Context, by audit.Actor, ownerID, accountID i
 			return ErrNotOwner
 		}
 		own, err := s.of(ctx, tx, accountID)
+		if err == nil {
+			err = account.CheckMayChange(by, own.Self.Account)
+		}
 		switch {
 		case err != nil:
 			return err
@@ -147,7 +150,7 @@ func checkRestriction(restriction string) error {
 // Rename gives a managed user another name. fault.Invalid, ErrNotAdmin,
 // ErrNotManaged, ErrExists, ErrNotFound.
 func (s *Service) Rename(ctx context.Context, by audit.Actor, as int64, who, name string) error {
-	return s.change(ctx, as, who, func(ctx context.Context, tx *db.Tx, h Home, u User) error {
+	return s.change(ctx, by, as, who, func(ctx context.Context, tx *db.Tx, h Home, u User) error {
 		if !u.Managed() {
 			return ErrNotManaged
 		}
@@ -164,7 +167,7 @@ func (s *Service) Restrict(ctx context.Context, by audit.Actor, as int64, who, r
 	if err := checkRestriction(restriction); err != nil {
 		return err
 	}
-	return s.change(ctx, as, who, func(ctx context.Context, tx *db.Tx, _ Home, u User) error {
+	return s.change(ctx, by, as, who, func(ctx context.Context, tx *db.Tx, _ Home, u User) error {
 		if !u.Managed() {
 			return ErrNotManaged
 		}
@@ -189,7 +192,7 @@ func (s *Service) SetAdmin(ctx context.Context, by audit.Actor, as int64, who st
 	if admin {
 		role = Admin
 	}
-	return s.change(ctx, as, who, func(ctx context.Context, tx *db.Tx, h Home, u User) error {
+	return s.change(ctx, by, as, who, func(ctx context.Context, tx *db.Tx, h Home, u User) error {
 		switch {
 		case h.Self.Role != Owner:
 			return ErrNotOwner
@@ -226,6 +229,9 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, as int64, who stri
 			return err
 		}
 		u, err := h.Find(who)
+		if err == nil {
+			err = account.CheckMayChange(by, u.Account)
+		}
 		switch {
 		case err != nil:
 			return err
@@ -256,7 +262,7 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, as int64, who stri
 // change changes a user of a home as one of its admins, in a transaction.
 // ErrNotAdmin, ErrNotFound.
 func (s *Service) change(
-	ctx context.Context, as int64, who string, change func(context.Context, *db.Tx, Home, User) error,
+	ctx context.Context, by audit.Actor, as int64, who string, change func(context.Context, *db.Tx, Home, User) error,
 ) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		h, err := s.adminOf(ctx, tx, as)
@@ -264,6 +270,9 @@ func (s *Service) change(
 			return err
 		}
 		u, err := h.Find(who)
+		if err == nil {
+			err = account.CheckMayChange(by, u.Account)
+		}
 		if err != nil {
 			return err
 		}

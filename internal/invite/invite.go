@@ -158,9 +158,9 @@ func (s *Service) Make(ctx context.Context, by audit.Actor, n New) (secret plexa
 		return "", i, err
 	}
 	secret = plexauth.Secret(rand.Text())
-	i = Invitation{MakerID: by.AccountID, Name: n.Name, Email: n.Email, Admin: n.Admin, Servers: servers(n.Servers)}
+	i = Invitation{MakerID: by.MakerID(), Name: n.Name, Email: n.Email, Admin: n.Admin, Servers: servers(n.Servers)}
 	err = s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if err := s.checkMaker(ctx, tx, by.AccountID, ErrNotAdmin); err != nil {
+		if err := s.checkMaker(ctx, tx, i.MakerID, ErrNotAdmin); err != nil {
 			return err
 		}
 		i.CreatedAt, i.ExpiresAt = tx.Now(), tx.Now().Add(n.Life)

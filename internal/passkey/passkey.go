@@ -240,6 +240,13 @@ func (s *Service) Has(ctx context.Context, party Party, accountID int64) (bool, 
 // Remove removes a passkey of an account. ErrNotFound.
 func (s *Service) Remove(ctx context.Context, by audit.Actor, accountID, id int64) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		a, err := s.accounts.GetIn(ctx, tx, accountID)
+		if err == nil {
+			err = account.CheckMayChange(by, a)
+		}
+		if err != nil {
+			return err
+		}
 		name, err := s.rows.Delete(ctx, tx, accountID, id)
 		if err != nil {
 			return err

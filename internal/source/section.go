@@ -50,8 +50,12 @@ var (
 	ErrManySections = fault.New(fault.Conflict, fmt.Sprintf("this server has %d sections, and can have no more", MaxSections))
 )
 
-// sectionField is the field of an invalid section.
-const sectionField = "section"
+// The fields of an invalid section.
+const (
+	sectionName   = "name"
+	sectionNumber = "number"
+	sectionType   = "type"
+)
 
 // SectionRows is what sections need stored. Package store implements it. Every
 // change announces the source.
@@ -119,20 +123,20 @@ func checkSection(s *Section) error {
 	title := strings.Join(strings.Fields(s.Title), " ")
 	switch {
 	case title == "":
-		return fault.Invalidf(sectionField, "the name of the section is empty")
+		return fault.Invalidf(sectionName, "the name of the section is empty")
 	case !utf8.ValidString(title), strings.ContainsFunc(title, unicode.IsControl), glyph.HasInvisible(title):
-		return fault.Invalidf(sectionField, "the name of the section has a character that nobody sees")
+		return fault.Invalidf(sectionName, "the name of the section has a character that nobody sees")
 	case utf8.RuneCountInString(title) > maxTitle:
-		return fault.Invalidf(sectionField, "the name of the section is longer than %d characters", maxTitle)
+		return fault.Invalidf(sectionName, "the name of the section is longer than %d characters", maxTitle)
 	case s.Number < 0 || s.Number > maxNumber:
-		return fault.Invalidf(sectionField, "the number of a section is from 1 to %d", maxNumber)
+		return fault.Invalidf(sectionNumber, "the number of a section is from 1 to %d", maxNumber)
 	}
 	s.Title = title
 	if s.Kind == "" {
 		s.Kind = SectionKinds[0]
 	}
 	if !slices.Contains(SectionKinds, s.Kind) {
-		return fault.Invalidf(sectionField, "the type of a section is %s", strings.Join(SectionKinds, ", "))
+		return fault.Invalidf(sectionType, "the type of a section is %s", strings.Join(SectionKinds, ", "))
 	}
 	return nil
 }
@@ -140,13 +144,23 @@ func checkSection(s *Section) error {
 // RemoveSection removes a section of a server by name, in any case. Who was shared
 // only that one reaches the server without a section. ErrNoSection.
 func (s *Service) RemoveSection(ctx context.Context, by audit.Actor, src Source, title string) (Section, error) {
+	title = strings.TrimSpace(title)
+	return s.removeSection(ctx, by, src, func(sec Section) bool { return strings.EqualFold(sec.Title, title) })
+}
+
+// RemoveSectionByID is RemoveSection for the section with an ID.
+func (s *Service) RemoveSectionByID(ctx context.Context, by audit.Actor, src Source, id int64) (Section, error) {
+	return s.removeSection(ctx, by, src, func(sec Section) bool { return sec.ID == id })
+}
+
+func (s *Service) removeSection(ctx context.Context, by audit.Actor, src Source, is func(Section) bool) (Section, error) {
 	var gone Section
 	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		have, err := s.cfg.Sections.List(ctx, tx, src.ID)
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(have, func(sec Section) bool { return strings.EqualFold(sec.Title, strings.TrimSpace(title)) })
+		i := slices.IndexFunc(have, is)
 		if i < 0 {
 			return ErrNoSection
 		}

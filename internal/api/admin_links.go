@@ -1,0 +1,191 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net/http"
+	"time"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/adminkey"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/invite"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// adminLinks makes the links that a program hands to people: invitations, and links for
+// those who lost a password. They are the only secrets in answers of the admin API, and
+// each is in the answer to the request that made it only.
+type adminLinks struct {
+	invites  *invite.Service
+	accounts *account.Service
+	sources  *source.Service
+	base     func(*http.Request) string
+}
+
+// newAdminLinks returns the feature. Its links begin with the public URL or, without
+// one, with the first address of this server.
+func newAdminLinks(c *core.Core, publicURL string) adminLinks {
+	if publicURL == "" {
+		if own := c.Sources.Self().Connections; len(own) > 0 {
+			publicURL = own[0].URI
+		}
+	}
+	return adminLinks{c.Invites, c.Accounts, c.Sources, newBaseURL(publicURL)}
+}
+
+func (f adminLinks) routes() []adminRoute {
+	const invitations = "/admin/api/v1/invitations"
+	return []adminRoute{
+		{"GET", invitations, adminkey.AccountsRead, paged, false, f.list},
+		{"POST", invitations, adminkey.AccountsWrite, "", true, f.invite},
+		{"DELETE", invitations + "/{invitation}", adminkey.AccountsWrite, "", false, f.revoke},
+		{"POST", accountPath + "/reset-link", adminkey.AccountsWrite, "", true, f.reset},
+	}
+}
+
+// invitationJSON is an invitation for admins.
+type invitationJSON struct {
+	ID        int64     `json:"id"`
+	Username  string    `json:"username"`
+	Email     string    `json:"email"`
+	Admin     bool      `json:"admin"`
+	Servers   []string  `json:"servers"`
+	MadeBy    string    `json:"madeBy"`
+	CreatedAt time.Time `json:"createdAt"`
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+func newInvitationJSON(i invite.Invitation) invitationJSON {
+	servers := make([]string, 0, len(i.Servers))
+	for _, s := range i.Servers {
+		servers = append(servers, s.Name)
+	}
+	return invitationJSON{i.ID, i.Name, i.Email, i.Admin, servers, i.Maker, i.CreatedAt, i.ExpiresAt}
+}
+
+// madeInvitationJSON is an invitation with its link, in the clear: a plexauth.Secret
+// would not be encoded.
+type madeInvitationJSON struct {
+	invitationJSON
+	Link string `json:"link"`
+}
+
+func (f adminLinks) list(ctx context.Context, c *adminCall) (int, any, error) {
+	part, err := c.part()
+	if err != nil {
+		return 0, nil, err
+	}
+	l, err := f.invites.List(ctx, part)
+	return listed(l, err, newInvitationJSON)
+}
+
+// invite makes an invitation. Attack: a key for accounts invites an admin, or to servers
+// that it may not share.
+func (f adminLinks) invite(ctx context.Context, c *adminCall) (int, any, error) {
+	var in struct {
+		Username, Email string
+		Admin           bool
+		Servers         []string
+		Lifetime        *int64
+	}
+	if err := c.read(&in); err != nil {
+		return 0, nil, err
+	}
+	n := invite.New{Name: in.Username, Email: in.Email, Admin: in.Admin, Life: lifetime(in.Lifetime)}
+	err := c.mayChange(account.Account{Admin: in.Admin})
+	if err == nil && len(in.Servers) > 0 {
+		err = c.needs(adminkey.ServersWrite)
+	}
+	if err == nil {
+		n.Servers, err = f.servers(ctx, in.Servers)
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	secret, made, err := f.invites.Make(ctx, c.actor(), n)
+	if err != nil {
+		return 0, nil, ofLink(err)
+	}
+	made.Maker = c.key.Maker
+	return http.StatusCreated, madeInvitationJSON{newInvitationJSON(made), f.link(c, "/invitation", secret)}, nil
+}
+
+// servers are those with some identifiers.
+func (f adminLinks) servers(ctx context.Context, identifiers []string) (list []source.Source, err error) {
+	if len(identifiers) > invite.MaxServers {
+		return nil, fault.Invalidf("servers", "an invitation shares %d servers at most", invite.MaxServers)
+	}
+	for _, id := range identifiers {
+		src, err := f.sources.Find(ctx, source.Ref{Kind: source.Server, Identifier: id})
+		if errors.Is(err, source.ErrNotFound) {
+			err = fault.Invalidf("servers", "there is no server with one of these identifiers")
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, src)
+	}
+	return list, nil
+}
+
+func (f adminLinks) revoke(ctx context.Context, c *adminCall) (int, any, error) {
+	return gone(f.invites.Revoke(ctx, c.actor(), c.id("invitation")))
+}
+
+// resetLinkJSON is a link with which the owner of an account comes back.
+type resetLinkJSON struct {
+	Link      string    `json:"link"` // in the clear
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// reset makes a reset link. Attack: a key for accounts takes over an admin's account
+// with one.
+func (f adminLinks) reset(ctx context.Context, c *adminCall) (int, any, error) {
+	var in struct {
+		Password, SecondFactor bool
+		Lifetime               *int64
+	}
+	if err := c.read(&in); err != nil {
+		return 0, nil, err
+	}
+	what := account.Reset{Password: in.Password, SecondFactor: in.SecondFactor}
+	secret, expires, err := f.accounts.NewReset(ctx, c.actor(), c.id("id"), what, lifetime(in.Lifetime))
+	if err != nil {
+		return 0, nil, ofLink(err)
+	}
+	return http.StatusCreated, resetLinkJSON{f.link(c, "/reset", secret), expires}, nil
+}
+
+// link is the address of a page that takes a secret. Package web has the pages.
+func (f adminLinks) link(c *adminCall, path string, secret plexauth.Secret) string {
+	return f.base(c.http) + path + "?key=" + string(secret)
+}
+
+// lifetime is a number of seconds; 0: none was given. A number that is not valid as a
+// lifetime stays so, also if a Duration cannot hold it.
+func lifetime(seconds *int64) time.Duration {
+	switch {
+	case seconds == nil:
+		return 0
+	case *seconds < 1:
+		return -1
+	case *seconds > int64(math.MaxInt64/time.Second):
+		return math.MaxInt64
+	}
+	return time.Duration(*seconds) * time.Second
+}
+
+// ofLink names the field as the body has it in the error of making a link.
+func ofLink(err error) error {
+	switch fault.FieldOf(err) {
+	case invite.Expiry:
+		return fault.WithField(err, "lifetime", "")
+	case "what":
+		return fault.WithField(err, "password", "")
+	}
+	return err
+}
