@@ -136,6 +136,12 @@ def _():
     account.setPin("1111", currentPin="0000")
     refused(Unauthorized, account.removePin, "0000")
     account.removePin("1111")
+    account.createHomeUser("Robin", plex)
+    account.setManagedUserPin("Robin", "0000")
+    equal(account.user("Robin").protected, True)
+    account.removeManagedUserPin("Robin")
+    equal(account.user("Robin").protected, False)
+    account.removeHomeUser("Robin")
 
 
 @operation("geoip")
@@ -151,6 +157,130 @@ def _():
 def check_account_of(person, token):
     """Check that a token is a person's."""
     equal(MyPlexAccount(token=token, session=session).uuid, person.uuid)
+
+
+def sections_of(share):
+    """What a share of the admin's shows: each section of the server, and whether it is shared."""
+    return {section.title: section.shared for section in share.sections()}
+
+
+def shares_of(title):
+    """The servers in the admin's list of users that somebody is shared with: name, sections, all of them, pending."""
+    return [(s.name, s.numLibraries, s.allLibraries, s.pending) for s in account.user(title).servers]
+
+
+# The test has given the server Den two sections, and shares it with the plain user. The other user is a stranger.
+den, other_name = scene.server.id, scene.second.username
+other = MyPlexAccount(other_name, scene.second.password, code=scene.second.code, session=session)
+
+
+@operation("users")
+def _():
+    (user,) = account.users()
+    equal((user.title, user.email, user.home), (scene.plain.username, scene.plain.email, False))
+    equal(account.user(user.email.upper()).id, user.id)
+    equal(shares_of(user.title), [("Den", 2, True, False)])
+    equal(sections_of(user.server("den")), {"Films": True, "Shows": True})
+    # Not the token of that user, which a media server would show here: the caller's own for the server.
+    equal(user.get_token(den), account.resource("Den").accessToken)
+    plain = MyPlexAccount(scene.plain.username, scene.plain.password, session=session)
+    assert plain.resource("Den").accessToken != user.get_token(den)
+    error = refused(BadRequest, plain.inviteFriend, other_name, den)  # it is not theirs
+    assert "(403)" in str(error), str(error)
+
+
+@operation("inviteFriend")
+def _():
+    for login in (other_name, "nobody-has-this-name"):
+        account.inviteFriend(
+            login, den, ["films"], allowSync=True, allowChannels=True, filterMovies={"contentRating": ["G"], "label": ["foo"]}
+        )
+        # Who invites cannot tell whether somebody has the name.
+        assert login not in [user.title for user in account.users()]
+        invite = account.pendingInvite(login, includeReceived=False)
+        equal((invite.username, invite.email, invite.friendlyName), (login, login, login))
+        equal((invite.friend, invite.home, invite.server), (True, False, True))
+        equal([(server.name, server.numLibraries) for server in invite.servers], [("Den", 1)])
+    error = refused(BadRequest, account.inviteFriend, other_name, den)
+    assert "(409)" in str(error), str(error)
+    refused(NotFound, account.inviteFriend, other_name, "nosuchserver")
+    equal([resource.name for resource in other.resources() if resource.clientIdentifier == den], [])
+
+
+@operation("cancelInvite")
+def _():
+    account.cancelInvite("nobody-has-this-name")
+    equal([invite.username for invite in account.pendingInvites()], [other_name])
+    # Who is invited declines with the same path of their own.
+    account.inviteFriend(scene.plain.username, plex.machineIdentifier)
+    plain = MyPlexAccount(scene.plain.username, scene.plain.password, session=session)
+    (invite,) = plain.pendingInvites()
+    error = refused(NotFound, other.acceptInvite, invite)  # it is another's
+    assert "(404)" in str(error), str(error)
+    plain.query(f"{invite.REQUESTS}/{invite.id}", session.delete)
+    equal((plain.pendingInvites(), [i.username for i in account.pendingInvites()]), ([], [other_name]))
+
+
+@operation("acceptInvite")
+def _():
+    equal(other.pendingInvites(includeReceived=False), [])
+    (invite,) = other.pendingInvites(includeSent=False)
+    equal((invite.username, invite.email, invite.server), (scene.admin.username, scene.admin.email, True))
+    other.acceptInvite(scene.admin.username)
+    equal((other.pendingInvites(), account.pendingInvites()), ([], []))
+    equal([user.title for user in other.users()], [scene.admin.username])
+    equal([user.title for user in account.users()], [scene.plain.username, other_name])
+    equal(shares_of(other_name), [("Den", 1, False, False)])
+    equal(sections_of(account.user(other_name).server("Den")), {"Films": True, "Shows": False})
+    resource = other.resource("Den")
+    equal((resource.clientIdentifier, resource.owned), (den, False))
+    # It sees of the server what is shared.
+    equal([section.get("title") for section in other.query(other.PLEXSERVERS.format(machineId=den))[0]], ["Films"])
+
+
+@operation("updateFriend")
+def _():
+    account.updateFriend(other_name, den, ["shows"], allowSync=True, filterTelevision={"label": ["foo"]})
+    equal(sections_of(account.user(other_name).server("Den")), {"Films": False, "Shows": True})
+    account.updateFriend(other_name, den, ["films", "shows"])
+    equal(sections_of(account.user(other_name).server("Den")), {"Films": True, "Shows": True})
+    token = other.resource("Den").accessToken
+    account.updateFriend(other_name, den, ["films"], removeSections=True, allowSync=False)
+    equal(shares_of(other_name), [])
+    refused(NotFound, other.resource, "Den")
+    refused(Unauthorized, MyPlexAccount, token=token, session=session)
+    # A friend gets the next share by number, and must accept again.
+    account.updateFriend(other_name, den, ["shows"])
+    equal(shares_of(other_name), [("Den", 1, False, True)])
+    refused(NotFound, other.resource, "Den")
+    other.acceptInvite(scene.admin.email)
+    equal(shares_of(other_name), [("Den", 1, False, False)])
+
+
+@operation("removeFriend")
+def _():
+    token = other.resource("Den").accessToken
+    account.removeFriend(other_name)
+    equal([user.title for user in account.users()], [scene.plain.username])
+    equal(other.users(), [])
+    refused(NotFound, account.user, other_name)
+    refused(NotFound, other.resource, "Den")
+    refused(Unauthorized, MyPlexAccount, token=token, session=session)
+
+
+@operation("createHomeUser_remove")
+def _():
+    created, shared = account.createHomeUser("New Home User", den, ["films"])
+    assert "New Home User" in [user.title for user in account.users() if user.home is True]
+    # Their owner consents for managed users.
+    equal(int(shared.find("SharedServer").get("userID")), int(created.get("id")))
+    equal(shares_of("New Home User"), [("Den", 1, False, False)])
+    kid = account.switchHomeUser("New Home User")
+    equal(kid.resource("Den").owned, False)
+    equal([section.get("title") for section in kid.query(kid.PLEXSERVERS.format(machineId=den))[0]], ["Films"])
+    account.removeHomeUser("New Home User")
+    assert "New Home User" not in [user.title for user in account.users() if user.home is True]
+    refused(Unauthorized, MyPlexAccount, token=kid.authToken, session=session)
 
 
 @operation("JWT")

@@ -263,7 +263,7 @@ def _():
 def _():
     owner, name = sign_in(scene.plain), scene.plain.username
     equal((owner.home, owner.homeSize, owner.users()), (False, 1, []))
-    # createHomeUser also shares a server with the new user, at a path that the server under test does not have yet.
+    # createHomeUser also shares a server with the new user, and this owner has none: own.py calls it as the admin.
     created = owner.query(owner.HOMEUSERCREATE.format(title="Robin Ann"), session.post)
     equal((created.tag, created.get("title")), ("User", "Robin Ann"))
     (robin,) = owner.users()
