@@ -8,6 +8,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,8 +68,7 @@ func TestStories(t *testing.T) {
 		name := strings.TrimSuffix(filepath.Base(file), ".mjs")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// A story that sets the server up begins without an account.
-			sc := start(t, usher, strings.HasPrefix(name, "set-up"), strings.HasPrefix(name, "sign-up"))
+			sc := start(t, usher, placeOf(name))
 			sc.Usher, sc.Chromium, sc.Screenshots = usher, chromium, emptyFolder(t, filepath.Join(screenshots, name))
 			tell(t, file, sc)
 		})
@@ -75,19 +78,38 @@ func TestStories(t *testing.T) {
 // setUpLink is the link that a server without an account prints.
 var setUpLink = regexp.MustCompile(`(?m)^  (http\S+/setup\?key=\S+)$`)
 
+// A place is what the server of a story is like.
+type place struct {
+	empty  bool   // it has no account yet
+	signUp bool   // people can sign up
+	below  string // the path that browsers reach it at, behind a proxy
+}
+
+// placeOf is the place of a story. The first words of its name say it.
+func placeOf(story string) place {
+	p := place{empty: strings.HasPrefix(story, "set-up"), signUp: strings.HasPrefix(story, "sign-up")}
+	if strings.HasPrefix(story, "below") {
+		p.below = "/usher"
+	}
+	return p
+}
+
 // start starts a server with an empty data folder, under the name localhost:
-// browsers support passkeys for a name only. signUp says that people can sign up.
-func start(t *testing.T, usher string, empty, signUp bool) scene {
+// browsers support passkeys for a name only.
+func start(t *testing.T, usher string, p place) scene {
 	t.Helper()
 	address := freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	sc := scene{URL: "http://localhost:" + port, Data: t.TempDir(), Admin: admin}
+	if p.below != "" {
+		sc.URL = proxyBelow(t, p.below, address)
+	}
 	cmd := exec.Command(usher, "serve", "--listen", address, "--public-url", sc.URL, "--data", sc.Data)
 	cmd.Env = binary.Env()
-	if signUp {
+	if p.signUp {
 		cmd.Env = append(cmd.Env, "USHER_SIGN_UP=true")
 	}
-	if !empty {
+	if !p.empty {
 		cmd.Env = append(cmd.Env, "USHER_ADMIN_USERNAME="+admin.Username, "USHER_ADMIN_EMAIL="+admin.Email,
 			"USHER_ADMIN_PASSWORD="+admin.Password)
 	}
@@ -104,10 +126,27 @@ func start(t *testing.T, usher string, empty, signUp bool) scene {
 			t.Logf("the server's log:\n%s", server.Log())
 		}
 	})
-	if empty {
+	if p.empty {
 		sc.SetUpLink = printedLink(t, server)
 	}
 	return sc
+}
+
+// proxyBelow is the URL of a reverse proxy that passes what is below a path on to an
+// address, without the path. Everything else is not found.
+func proxyBelow(t *testing.T, path, address string) string {
+	t.Helper()
+	upstream := &url.URL{Scheme: "http", Host: address}
+	pass := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(upstream)
+		r.Out.Host = r.In.Host
+	}}
+	mux := http.NewServeMux()
+	mux.Handle(path+"/", http.StripPrefix(path, pass))
+	proxy := httptest.NewServer(mux)
+	t.Cleanup(proxy.Close)
+	_, port, _ := net.SplitHostPort(proxy.Listener.Addr().String())
+	return "http://localhost:" + port + path
 }
 
 // printedLink waits for the set-up link, which the server prints a moment after

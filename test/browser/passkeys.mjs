@@ -1,6 +1,6 @@
 // What holds passkeys: Chromium's virtual authenticator, a phone that asks its owner's finger each time.
 
-import { press, scene } from './story.mjs';
+import { at, press, scene } from './story.mjs';
 
 // A finger that is there and is the owner's, until the story says otherwise.
 export async function holdPasskeys(page) {
@@ -21,7 +21,7 @@ export async function holdPasskeys(page) {
 
 // addPasskey adds one on the account's page.
 export async function addPasskey(page, name, password = scene.admin.password) {
-  await page.goto('/account/security');
+  await page.goto(at('/account/security'));
   const form = page.getByRole('region', { name: 'Passkeys' });
   await form.getByLabel('Name of the new passkey').fill(name);
   await form.getByLabel('Your password', { exact: true }).last().fill(password);

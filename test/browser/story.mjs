@@ -2,7 +2,7 @@
 //
 // A story is called as `node stories/sign-in.mjs scene.json`. The scene, which the Go test writes, has:
 //
-//   url          the server under test, under the name localhost
+//   url          the server under test, under the name localhost; with a path if it is below one
 //   setUpLink    the link that it printed, when it has no account yet
 //   started      when it was started, as Date.now has it
 //   usher, data  its binary and its data folder
@@ -69,7 +69,7 @@ export class Stage {
   constructor(browser) {
     this.browser = browser;
     this.faults = [];
-    this.origins = new Set([scene.url]);
+    this.origins = new Set();
     this.refusable = new Set();
   }
 
@@ -85,8 +85,7 @@ export class Stage {
     });
     context.setDefaultTimeout(10_000);
     context.on('request', (request) => {
-      const { origin, protocol } = new URL(request.url());
-      if (protocol !== 'data:' && !this.origins.has(origin)) this.faults.push(`asked elsewhere: ${request.url()}`);
+      if (!this.mayAsk(request.url())) this.faults.push(`asked elsewhere: ${request.url()}`);
     });
     // A page with a status of 400 or more is on the console, too; that a page is refused is what some stories are about.
     const refused = new Set();
@@ -106,6 +105,11 @@ export class Stage {
     });
     context.on('weberror', (error) => this.faults.push(`script: ${error.error()}`));
     return context.newPage();
+  }
+
+  // mayAsk says whether a request is to the server under test, below its path if it has one, or to one that is allowed.
+  mayAsk(url) {
+    return url.startsWith('data:') || [scene.url, ...this.origins].some((base) => url.startsWith(`${base}/`));
   }
 
   // allow lets a story's browser ask another server, one that the story itself runs.
@@ -163,6 +167,11 @@ async function checkWidth(page, where) {
   assert.ok(wide <= 0, `${where} is ${wide} pixels too wide at 320: ${widest.join('\n')}`);
 }
 
+// at is the address of a page of the server under test.
+export function at(path) {
+  return scene.url + path;
+}
+
 // heading is what a page calls itself.
 export function heading(page, text) {
   return page.getByRole('heading', { level: 1, name: text }).waitFor();
@@ -202,7 +211,7 @@ export async function signIn(page, { username, password } = scene.admin) {
 // signedIn opens a page as somebody.
 export async function signedIn(stage, person = scene.admin) {
   const page = await stage.open();
-  await page.goto('/auth');
+  await page.goto(at('/auth'));
   await signIn(page, person);
   await heading(page, person.username);
   return page;
