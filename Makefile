@@ -93,7 +93,7 @@ mutate: ## change the code and see that tests notice; PACKAGE=internal/seal for 
 
 browser: ## people's pages in Chromium, with pictures of each in build/screenshots
 	@scripts/need go node npm chromium
-	go test -count=1 -tags browser -v ./test/browser
+	go test -count=1 -tags browser -timeout 30m -v ./test/browser
 
 deploy: export PATH := $(PATH):/usr/sbin
 deploy: ## what deploy/ has: proxies, units, alerts and filters, with the built binary
