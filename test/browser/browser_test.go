@@ -35,6 +35,7 @@ const screenshots = "../../build/screenshots"
 type scene struct {
 	URL         string `json:"url"`
 	SetUpLink   string `json:"setUpLink,omitempty"`
+	Mail        string `json:"mail,omitempty"`
 	Started     int64  `json:"started"`
 	Usher       string `json:"usher"`
 	Data        string `json:"data"`
@@ -82,12 +83,16 @@ var setUpLink = regexp.MustCompile(`(?m)^  (http\S+/setup\?key=\S+)$`)
 type place struct {
 	empty  bool   // it has no account yet
 	signUp bool   // people can sign up
+	mail   bool   // it can send e-mail
 	below  string // the path that browsers reach it at, behind a proxy
 }
 
 // placeOf is the place of a story. The first words of its name say it.
 func placeOf(story string) place {
-	p := place{empty: strings.HasPrefix(story, "set-up"), signUp: strings.HasPrefix(story, "sign-up")}
+	p := place{
+		empty: strings.HasPrefix(story, "set-up"), signUp: strings.HasPrefix(story, "sign-up"),
+		mail: strings.HasPrefix(story, "mail"),
+	}
 	if strings.HasPrefix(story, "below") {
 		p.below = "/usher"
 	}
@@ -108,6 +113,10 @@ func start(t *testing.T, usher string, p place) scene {
 	cmd.Env = binary.Env()
 	if p.signUp {
 		cmd.Env = append(cmd.Env, "USHER_SIGN_UP=true")
+	}
+	if p.mail {
+		sc.Mail = freeAddress(t) // the story itself listens there
+		cmd.Env = append(cmd.Env, "USHER_SMTP_URL=smtp://"+sc.Mail+"?from=usher@example.org")
 	}
 	if !p.empty {
 		cmd.Env = append(cmd.Env, "USHER_ADMIN_USERNAME="+admin.Username, "USHER_ADMIN_EMAIL="+admin.Email,

@@ -4,6 +4,7 @@
 //
 //   url          the server under test, under the name localhost; with a path if it is below one
 //   setUpLink    the link that it printed, when it has no account yet
+//   mail         the address at which it looks for a mail server, in stories about e-mail
 //   started      when it was started, as Date.now has it
 //   usher, data  its binary and its data folder
 //   chromium     the browser
