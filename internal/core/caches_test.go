@@ -619,6 +619,9 @@ var changingMethods = []changing{
 	{"Sources.RemoveSection", "", false, func(ctx context.Context, h *household) error {
 		return only(h.Sources.RemoveSection(ctx, h.by, h.den, h.films.Title))
 	}},
+	{"Sources.RemoveSectionByID", "", false, func(ctx context.Context, h *household) error {
+		return only(h.Sources.RemoveSectionByID(ctx, h.by, h.den, h.films.ID))
+	}},
 	{"Sources.Choose", "", false, func(ctx context.Context, h *household) error {
 		return h.Sources.Choose(ctx, h.by, h.ada.ID, h.share(ctx), h.onlyFilms())
 	}},
