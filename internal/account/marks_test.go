@@ -58,7 +58,7 @@ func TestMarksAreBounded(t *testing.T) {
 	}
 }
 
-// Whoever makes a link is in the log.
+// Anyone who makes a link is in the log.
 func TestLinkIsRecorded(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	before := w.rows(t)

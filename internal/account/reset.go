@@ -76,7 +76,7 @@ type ResetRows interface {
 
 // NewReset makes a link by which the owner of an account comes back who has lost the
 // password or the second factor, and ends earlier ones. life is how long it works;
-// zero: ResetLife. Whoever has the link takes the account over, so an admin must know
+// zero: ResetLife. Anyone who has the link takes the account over, so an admin must know
 // whom they give it to. fault.Invalid, ErrManaged, ErrDisabled, ErrMembersOnly,
 // ErrNotFound.
 func (s *Service) NewReset(

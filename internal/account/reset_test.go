@@ -75,7 +75,7 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// Everything that was signed in is signed out, whoever has it.
+// Everything that was signed in is signed out, on every device.
 func TestResetSignsOut(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	v, err := w.VerifyPassword(t.Context(), visitor, account.Credentials{Login: "mia", Password: password})
@@ -198,7 +198,7 @@ func TestFailedReset(t *testing.T) {
 		t.Errorf("and then a good one: %v", err)
 	}
 
-	// Attack: whoever has a link that is for the factor alone needs the password.
+	// Attack: anyone who has a link that is for the factor alone needs the password.
 	w.enrol(t)
 	secret = w.reset(t, operator, account.Reset{SecondFactor: true})
 	for _, with := range []account.ResetWith{{}, {Current: "wrong password"}, {New: "a password of the thief"}} {

@@ -25,7 +25,7 @@ var (
 const signUpRefill = 6 * time.Minute
 
 // SignUpOpen reports whether people can add accounts for themselves. The first
-// account is added by whoever runs the server.
+// account is added by the person who runs the server.
 func (s *Service) SignUpOpen(ctx context.Context) (bool, error) {
 	if !s.signUp {
 		return false, nil

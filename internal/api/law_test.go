@@ -889,9 +889,9 @@ type leak struct {
 }
 
 // another is a token of the account that was not made with the asking one.
-func (l *law) another(account int64) plexauth.Secret {
+func (l *law) another(accountID int64) plexauth.Secret {
 	l.Helper()
-	a, err := l.Accounts.Get(l.Context(), account)
+	a, err := l.Accounts.Get(l.Context(), accountID)
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -900,14 +900,14 @@ func (l *law) another(account int64) plexauth.Secret {
 
 // leakSwitch answers a switch with a token of an account that no other token is the
 // parent of.
-func (l *law) leakSwitch(w http.ResponseWriter, r *http.Request, account int64) bool {
+func (l *law) leakSwitch(w http.ResponseWriter, r *http.Request, accountID int64) bool {
 	l.Helper()
 	if !strings.HasSuffix(r.URL.Path, "/switch") {
 		return false
 	}
 	var tok plexauth.Secret
 	err := l.DB.Write(l.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
-		tok, _, err = l.Tokens.AddNew(ctx, tx, operator, account, token.Parent{}, device.Device{ClientIdentifier: "leak"})
+		tok, _, err = l.Tokens.AddNew(ctx, tx, operator, accountID, token.Parent{}, device.Device{ClientIdentifier: "leak"})
 		return err
 	})
 	if err != nil {

@@ -25,7 +25,7 @@ type inviteCommands struct {
 }
 
 func (cs inviteCommands) command() *cobra.Command {
-	return group("invite", "Invite people, who make their own account", `Invite people. Whoever opens the link of an invitation chooses a name and a
+	return group("invite", "Invite people, who make their own account", `Invite people. Anyone who opens the link of an invitation chooses a name and a
 password, or a passkey, and has an account. The link works once.`,
 		cs.jsonFlag(cs.create()), cs.listFlags(cs.list()), cs.revoke())
 }

@@ -24,7 +24,7 @@ func (cs accountCommands) resetLink() *cobra.Command {
 		Long: `Print a link with which the account's owner sets a new password. It works once, and
 ends earlier ones. It is void when the password or the second factor has changed
 meanwhile. When it is used, everything that is signed in with the account is signed
-out. Whoever has the link takes the account over: make sure that it is its owner.
+out. Anyone who has the link takes the account over: make sure that it is its owner.
 
 With --second-factor, the second factor is turned off, too. With --keep-password as
 well, only that: it then takes the present password.`,

@@ -540,7 +540,7 @@ func (s *Service) People(ctx context.Context, accountID int64) ([]Person, error)
 		return nil, err
 	}
 	for _, i := range sent {
-		if p := people[i.AccountID]; p != nil { // whoever is unknown yet stays that
+		if p := people[i.AccountID]; p != nil { // an unknown one stays unknown
 			p.Waiting = append(p.Waiting, i)
 		}
 	}

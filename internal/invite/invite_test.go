@@ -62,7 +62,7 @@ func (w *fixture) accept(secret plexauth.Secret, name string) (account.Verified,
 	return w.Invites.Accept(w.Context(), visitor, secret, invite.Chosen{Username: name, Password: coretest.Password})
 }
 
-// The account has what the invitation brings, and whoever made it is signed in.
+// The account has what the invitation brings, and anyone who made it is signed in.
 func TestAccept(t *testing.T) {
 	w := newFixture(t)
 	secret, made := w.make(invite.New{Name: "mia", Email: "mia@example.org", Servers: []source.Source{w.den, w.den}})

@@ -33,7 +33,7 @@ type Message struct {
 }
 
 // Job writes a message when it is its turn: what that takes and finds out is not seen
-// by whoever asked for it. It returns false if there is nothing to send.
+// by the person who asked for it. It returns false if there is nothing to send.
 type Job func(ctx context.Context) (m Message, send bool, err error)
 
 // Config says where messages go and how often they are tried.

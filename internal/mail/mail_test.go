@@ -173,7 +173,7 @@ func TestWrongPasswordIsNotLogged(t *testing.T) {
 	}
 }
 
-// A server that hangs holds up neither whoever sends nor the end.
+// A server that hangs holds up neither the person who sends nor the end.
 func TestHangingServer(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") // it accepts, and says nothing
 	if err != nil {

@@ -142,7 +142,7 @@ func TestLinkedByOneOfTwo(t *testing.T) {
 	})
 }
 
-// Whoever signs with another key gets what a poll without one gets.
+// Anyone who signs with another key gets what a poll without one gets.
 func TestPINWithAnotherKey(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		key, other := devicekeytest.New(t, "tv", 1), devicekeytest.New(t, "tv", 2)

@@ -382,7 +382,7 @@ func FuzzNormal(f *testing.F) {
 
 // From one network, 30 PINs with short codes are started at once, and one every 20
 // seconds; of those with long codes, ten times as many. A hundred wrong codes are
-// tried at once, whoever tries them, and one every 18 seconds.
+// tried at once, no matter who tries them, and one every 18 seconds.
 func TestLimitsOfANetwork(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		d := device.Device{ClientIdentifier: "tv", Address: "192.0.2.1"}

@@ -362,7 +362,7 @@ func (s *Service) List(ctx context.Context) ([]State, error) {
 	return list, nil
 }
 
-// Replace adds a key before it is time. It signs after a day, when whoever caches the
+// Replace adds a key before it is time. It signs after a day, when anyone who caches the
 // published keys has it; or at once, for a key that was stolen. Without haste, a
 // successor that waits already is left alone. JWTs of the earlier keys stay valid
 // until they expire. ErrTooMany.

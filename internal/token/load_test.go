@@ -100,7 +100,7 @@ func TestStampedeOnASlowDatabase(t *testing.T) {
 	})
 }
 
-// Whoever comes a tenth of a second after a question has begun asks anew; a moment
+// Anyone who comes a tenth of a second after a question has begun asks anew; a moment
 // before, they wait for its answer.
 func TestWhoJoinsALoad(t *testing.T) {
 	for after, want := range map[time.Duration]int64{joinWithin - 1: 1, joinWithin: 2} {

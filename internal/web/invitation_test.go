@@ -133,7 +133,7 @@ func TestInvitationAtOnce(t *testing.T) {
 	}
 }
 
-// Whoever is signed in is told, and becomes the new account.
+// Anyone who is signed in is told, and becomes the new account.
 func TestInvitationWhenSignedIn(t *testing.T) {
 	w, link := invited(t, url.Values{})
 	mia := w.browser().signIn("mia")

@@ -12,7 +12,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// post sends e-mails, in the language of whoever asks for them.
+// post sends e-mails, in the language of the person who asks for them.
 type post struct {
 	sender *mail.Sender // nil: usher sends none
 	log    *slog.Logger
@@ -83,7 +83,7 @@ func (f *forgot) form(_ context.Context, v *visit) (view, error) {
 
 // submit sends a link to the confirmed e-mail address of an account. Attack: the answer,
 // or the time that it takes, tells which accounts exist. So everything that depends on
-// the account is done later, by whoever sends the e-mails.
+// the account is done later, by the person who sends the e-mails.
 func (f *forgot) submit(_ context.Context, v *visit) (view, error) {
 	if !f.post.on() {
 		return view{}, errNoPage

@@ -26,7 +26,7 @@ func TestResetLink(t *testing.T) {
 	const changed = "a password that is new"
 	b.wantTo(b.post("/reset", url.Values{"new": {changed}}), "/account")
 	b.wantPage(b.get("/account"), 200, "mia")
-	before.wantTo(before.get("/account"), "/auth?next=%2Faccount") // whoever was signed in is no longer
+	before.wantTo(before.get("/account"), "/auth?next=%2Faccount") // the browser was signed in, and is no longer
 	again := w.browser()
 	again.get(link)
 	again.wantPage(again.get("/reset"), 403, "used already")

@@ -109,7 +109,7 @@ type PublishedServer struct {
 	ServerFacts
 }
 
-// ServerFacts are what a list of servers says of one to whoever reaches it.
+// ServerFacts are what a list of servers says of one to the person who reaches it.
 type ServerFacts struct {
 	Name              string `json:"name" xml:"name,attr"`                           // the name to show
 	Address           string `json:"address" xml:"address,attr"`                     // where it is reached from elsewhere

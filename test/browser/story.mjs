@@ -29,7 +29,7 @@ const phone = { width: 390, height: 844 };
 const desktop = { width: 1280, height: 900 };
 const narrow = { width: 320, height: 640 }; // what a browser of 640 pixels shows at 200 %
 
-// houseName is the server's name in the house's network, for whoever asks without TLS from another machine: to a browser,
+// houseName is the server's name in the house's network, for the person who asks without TLS from another machine: to a browser,
 // nothing makes that safe, as localhost is by itself.
 export const houseName = 'usher.house.test';
 

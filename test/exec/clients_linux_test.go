@@ -177,7 +177,7 @@ func TestClients(t *testing.T) {
 
 // users are who runs the programs.
 func users(t *testing.T) map[string]func(*started) {
-	list := map[string]func(*started){"whoever runs the test": func(*started) {}}
+	list := map[string]func(*started){"the user who runs the test": func(*started) {}}
 	if allowed(t) { // another user is one of a namespace
 		list["an ordinary user"] = ordinary
 	}

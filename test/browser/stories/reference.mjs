@@ -1,4 +1,4 @@
-// Whoever writes a program reads about the API, also without JavaScript.
+// Anyone who writes a program reads about the API, also without JavaScript.
 
 import { assert, heading, story } from '../story.mjs';
 

@@ -41,7 +41,7 @@ await story(async (stage) => {
   await press(hers, 'Set the password');
   await heading(hers, 'mia');
 
-  // Whoever was signed in is signed out.
+  // Anyone who was signed in is signed out.
   await old.goto('/account');
   await heading(old, 'Sign in');
   await signIn(old, back);

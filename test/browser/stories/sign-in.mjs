@@ -27,7 +27,7 @@ await story(async (stage) => {
   await heading(page, 'Sign in');
   await page.goto('/account');
   await heading(page, 'Sign in');
-  // Whoever has kept the cookie is not signed in with it.
+  // Anyone who has kept the cookie is not signed in with it.
   await page.context().addCookies([cookie]);
   await page.goto('/account');
   await heading(page, 'Sign in');
