@@ -44,18 +44,18 @@ func (f adminAccounts) routes() []adminRoute {
 
 // accountJSON is an account for admins.
 type accountJSON struct {
-	ID             int64     `json:"id"`
-	UUID           string    `json:"uuid"`
-	Username       string    `json:"username"`
-	Title          string    `json:"title"`
-	Email          string    `json:"email"`
-	EmailConfirmed bool      `json:"emailConfirmed"`
-	Admin          bool      `json:"admin"`
-	Managed        bool      `json:"managed"`
-	Disabled       bool      `json:"disabled"`
-	SecondFactor   bool      `json:"secondFactor"`
-	BackupCodes    int       `json:"backupCodes"`
-	CreatedAt      time.Time `json:"createdAt"`
+	ID             int64     `json:"id"`             // number of the account
+	UUID           string    `json:"uuid"`           // identifier in the API of clients
+	Username       string    `json:"username"`       // name to sign in with
+	Title          string    `json:"title"`          // name to display
+	Email          string    `json:"email"`          // empty if the account has none
+	EmailConfirmed bool      `json:"emailConfirmed"` // an admin set or confirmed the address
+	Admin          bool      `json:"admin"`          // may do what this API does
+	Managed        bool      `json:"managed"`        // managed user of a home, which is no login
+	Disabled       bool      `json:"disabled"`       // cannot sign in
+	SecondFactor   bool      `json:"secondFactor"`   // needs a code to sign in
+	BackupCodes    int       `json:"backupCodes"`    // codes that are left
+	CreatedAt      time.Time `json:"createdAt"`      // in UTC
 }
 
 func newAccountJSON(a account.Account) accountJSON {
@@ -219,11 +219,11 @@ func (f adminAccounts) removeFactor(ctx context.Context, c *adminCall) (int, any
 
 // passkeyJSON is a passkey without what it is verified with.
 type passkeyJSON struct {
-	ID         int64      `json:"id"`
-	Name       string     `json:"name"`
-	Site       string     `json:"site"`
-	CreatedAt  time.Time  `json:"createdAt"`
-	LastUsedAt *time.Time `json:"lastUsedAt"`
+	ID         int64      `json:"id"`         // number of the passkey
+	Name       string     `json:"name"`       // given by its user
+	Site       string     `json:"site"`       // host name that it is for
+	CreatedAt  time.Time  `json:"createdAt"`  // in UTC
+	LastUsedAt *time.Time `json:"lastUsedAt"` // null if it was never used
 }
 
 func (f adminAccounts) listPasskeys(ctx context.Context, c *adminCall) (int, any, error) {

@@ -28,10 +28,10 @@ var (
 // problem is an error as the admin API answers it: problem details (RFC 9457). Code is
 // stable, and Detail is for people.
 type problem struct {
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Code   string `json:"code"`
-	Detail string `json:"detail"`
+	Title  string `json:"title"`           // text of the status
+	Status int    `json:"status"`          // status of the response
+	Code   string `json:"code"`            // stable name of the error
+	Detail string `json:"detail"`          // what happened, for people
 	Field  string `json:"field,omitempty"` // what is wrong in the body or the query
 }
 

@@ -37,18 +37,18 @@ func (f adminHomes) routes() []adminRoute {
 
 // homeJSON is a home for admins.
 type homeJSON struct {
-	OwnerID int64          `json:"ownerId"`
-	Users   []homeUserJSON `json:"users"`
+	OwnerID int64          `json:"ownerId"` // account that owns the home
+	Users   []homeUserJSON `json:"users"`   // with the owner
 }
 
 type homeUserJSON struct {
-	ID          int64     `json:"id"`
-	UUID        string    `json:"uuid"`
-	Title       string    `json:"title"`
-	Role        string    `json:"role"`
-	Protected   bool      `json:"protected"`
-	Restriction string    `json:"restriction"`
-	JoinedAt    time.Time `json:"joinedAt"`
+	ID          int64     `json:"id"`          // number of the account
+	UUID        string    `json:"uuid"`        // identifier in the API of clients
+	Title       string    `json:"title"`       // name to display
+	Role        string    `json:"role"`        // owner, admin, member, managed or guest
+	Protected   bool      `json:"protected"`   // has a PIN
+	Restriction string    `json:"restriction"` // such as little_kid; empty for none
+	JoinedAt    time.Time `json:"joinedAt"`    // in UTC
 }
 
 func newHomeUserJSON(u home.User) homeUserJSON {

@@ -49,14 +49,14 @@ func (f adminLinks) routes() []adminRoute {
 
 // invitationJSON is an invitation for admins.
 type invitationJSON struct {
-	ID        int64     `json:"id"`
-	Username  string    `json:"username"`
-	Email     string    `json:"email"`
-	Admin     bool      `json:"admin"`
-	Servers   []string  `json:"servers"`
-	MadeBy    string    `json:"madeBy"`
-	CreatedAt time.Time `json:"createdAt"`
-	ExpiresAt time.Time `json:"expiresAt"`
+	ID        int64     `json:"id"`        // number of the invitation
+	Username  string    `json:"username"`  // suggested name; empty if the person chooses
+	Email     string    `json:"email"`     // empty if there is none
+	Admin     bool      `json:"admin"`     // brings an account of an admin
+	Servers   []string  `json:"servers"`   // names of the servers that it shares
+	MadeBy    string    `json:"madeBy"`    // username of the admin; empty for the command line
+	CreatedAt time.Time `json:"createdAt"` // in UTC
+	ExpiresAt time.Time `json:"expiresAt"` // in UTC
 }
 
 func newInvitationJSON(i invite.Invitation) invitationJSON {
@@ -71,7 +71,7 @@ func newInvitationJSON(i invite.Invitation) invitationJSON {
 // would not be encoded.
 type madeInvitationJSON struct {
 	invitationJSON
-	Link string `json:"link"`
+	Link string `json:"link"` // in the clear, shown only here
 }
 
 func (f adminLinks) list(ctx context.Context, c *adminCall) (int, any, error) {
@@ -138,8 +138,8 @@ func (f adminLinks) revoke(ctx context.Context, c *adminCall) (int, any, error) 
 
 // resetLinkJSON is a link with which the owner of an account comes back.
 type resetLinkJSON struct {
-	Link      string    `json:"link"` // in the clear
-	ExpiresAt time.Time `json:"expiresAt"`
+	Link      string    `json:"link"`      // in the clear
+	ExpiresAt time.Time `json:"expiresAt"` // in UTC
 }
 
 // reset makes a reset link. Attack: a key for accounts takes over an admin's account

@@ -59,40 +59,40 @@ func (f adminStatus) routes() []adminRoute {
 
 // statusJSON is the state of the server. Counts end at 10,000: there may be more.
 type statusJSON struct {
-	Version  string     `json:"version"`
-	Name     string     `json:"name"`
-	Now      time.Time  `json:"now"`
-	Accounts accountsN  `json:"accounts"`
-	Tokens   tokensN    `json:"tokens"`
-	Sessions int        `json:"sessions"`
-	Servers  int        `json:"servers"`
-	Shares   int        `json:"shares"`
-	Provider int        `json:"providers"`
-	Hashing  hashingN   `json:"hashing"`
-	Cache    cacheN     `json:"tokenCache"`
-	Backup   *time.Time `json:"lastBackup"`
+	Version  string     `json:"version"`    // of usher
+	Name     string     `json:"name"`       // of the server
+	Now      time.Time  `json:"now"`        // clock of the server, in UTC
+	Accounts accountsN  `json:"accounts"`   // how many accounts there are
+	Tokens   tokensN    `json:"tokens"`     // how many live tokens there are
+	Sessions int        `json:"sessions"`   // browsers that are signed in
+	Servers  int        `json:"servers"`    // how many servers there are
+	Shares   int        `json:"shares"`     // of all servers
+	Provider int        `json:"providers"`  // how many providers there are
+	Hashing  hashingN   `json:"hashing"`    // load of password checks
+	Cache    cacheN     `json:"tokenCache"` // of this node
+	Backup   *time.Time `json:"lastBackup"` // by usher backup; null if there is none
 }
 
 type accountsN struct {
-	All      int `json:"all"`
-	Admins   int `json:"admins"`
-	Disabled int `json:"disabled"`
+	All      int `json:"all"`      // with admins and disabled ones
+	Admins   int `json:"admins"`   // that are not members
+	Disabled int `json:"disabled"` // that cannot sign in
 }
 
 type tokensN struct {
-	Access int `json:"access"`
-	Server int `json:"server"`
+	Access int `json:"access"` // of programs
+	Server int `json:"server"` // for one server each
 }
 
 type hashingN struct {
-	Running int `json:"running"`
-	Waiting int `json:"waiting"`
+	Running int `json:"running"` // passwords being hashed
+	Waiting int `json:"waiting"` // passwords in the queue
 }
 
 type cacheN struct {
-	Entries int    `json:"entries"`
-	Hits    uint64 `json:"hits"`
-	Misses  uint64 `json:"misses"`
+	Entries int    `json:"entries"` // tokens in memory
+	Hits    uint64 `json:"hits"`    // since the start
+	Misses  uint64 `json:"misses"`  // since the start
 }
 
 func (f adminStatus) show(ctx context.Context, _ *adminCall) (int, any, error) {

@@ -35,8 +35,8 @@ func (f adminSettings) routes() []adminRoute {
 
 // originJSON is an allowed origin.
 type originJSON struct {
-	Origin    string    `json:"origin"`
-	CreatedAt time.Time `json:"createdAt"`
+	Origin    string    `json:"origin"`    // such as https://app.example.org
+	CreatedAt time.Time `json:"createdAt"` // in UTC
 }
 
 func (f adminSettings) listOrigins(ctx context.Context, c *adminCall) (int, any, error) {
@@ -66,9 +66,9 @@ func (f adminSettings) removeOrigin(ctx context.Context, c *adminCall) (int, any
 
 // signingKeyJSON is the public side of a key that signs JWTs.
 type signingKeyJSON struct {
-	ID        string    `json:"id"`
-	SignsFrom time.Time `json:"signsFrom"`
-	Signs     bool      `json:"signs"`
+	ID        string    `json:"id"`        // key ID in the JWKS
+	SignsFrom time.Time `json:"signsFrom"` // in UTC
+	Signs     bool      `json:"signs"`     // signs the JWTs of now
 }
 
 func (f adminSettings) listKeys(ctx context.Context, _ *adminCall) (int, any, error) {
@@ -102,23 +102,23 @@ func (f adminAudit) routes() []adminRoute {
 
 // auditJSON is a row of the log.
 type auditJSON struct {
-	ID        int64      `json:"id"`
-	At        time.Time  `json:"at"`
-	Event     audit.Kind `json:"event"`
-	AccountID int64      `json:"accountId"`
-	Account   string     `json:"account"`
-	Actor     string     `json:"actor"`
-	Device    string     `json:"device"`
-	Address   string     `json:"address"`
-	Detail    string     `json:"detail"`
-	Chain     string     `json:"chain"`
+	ID        int64      `json:"id"`        // number of the row
+	At        time.Time  `json:"at"`        // in UTC
+	Event     audit.Kind `json:"event"`     // kind of event
+	AccountID int64      `json:"accountId"` // account that it happened to; 0 for none
+	Account   string     `json:"account"`   // its name at that time
+	Actor     string     `json:"actor"`     // who did it
+	Device    string     `json:"device"`    // that it was done with
+	Address   string     `json:"address"`   // that it came from
+	Detail    string     `json:"detail"`    // depends on the event
+	Chain     string     `json:"chain"`     // hash of the row and the one before it
 }
 
 // auditPage is a part of the log, the newest rows first. Before is what to ask for the
 // older ones with; 0: there are none.
 type auditPage struct {
-	Items  []auditJSON `json:"items"`
-	Before int64       `json:"before"`
+	Items  []auditJSON `json:"items"`  // the newest first
+	Before int64       `json:"before"` // for the next page; 0 on the last
 }
 
 func (f adminAudit) list(ctx context.Context, c *adminCall) (int, any, error) {
@@ -175,10 +175,10 @@ func (c *adminCall) auditQuery() (q audit.Query, err error) {
 
 // verifiedJSON is the result of a verification.
 type verifiedJSON struct {
-	Good    bool   `json:"good"`
-	Rows    int64  `json:"rows"`
-	Row     int64  `json:"row"`
-	Problem string `json:"problem"`
+	Good    bool   `json:"good"`    // the chain is unbroken
+	Rows    int64  `json:"rows"`    // rows that were read
+	Row     int64  `json:"row"`     // first row that was altered; 0 if good
+	Problem string `json:"problem"` // what is wrong with it; empty if good
 }
 
 func (f adminAudit) verify(ctx context.Context, _ *adminCall) (int, any, error) {

@@ -48,24 +48,24 @@ func (f adminSources) shareRoutes() []adminRoute {
 
 // sourceJSON is a server or a provider for admins.
 type sourceJSON struct {
-	Identifier      string                `json:"identifier"`
-	Name            string                `json:"name"`
-	OwnerID         int64                 `json:"ownerId"`
-	Owner           string                `json:"owner"`
-	Everyone        bool                  `json:"everyone"`
-	Product         string                `json:"product"`
-	ProductVersion  string                `json:"productVersion"`
-	Platform        string                `json:"platform"`
-	PlatformVersion string                `json:"platformVersion"`
-	Device          string                `json:"device"`
-	Connections     []adminConnectionJSON `json:"connections"`
-	CreatedAt       time.Time             `json:"createdAt"`
+	Identifier      string                `json:"identifier"`      // machine identifier
+	Name            string                `json:"name"`            // to display
+	OwnerID         int64                 `json:"ownerId"`         // account of the owner; 0 for every admin
+	Owner           string                `json:"owner"`           // username of the owner
+	Everyone        bool                  `json:"everyone"`        // every account reaches it
+	Product         string                `json:"product"`         // program of the server
+	ProductVersion  string                `json:"productVersion"`  // its version
+	Platform        string                `json:"platform"`        // operating system
+	PlatformVersion string                `json:"platformVersion"` // its version
+	Device          string                `json:"device"`          // kind of computer
+	Connections     []adminConnectionJSON `json:"connections"`     // at least one
+	CreatedAt       time.Time             `json:"createdAt"`       // in UTC
 }
 
 type adminConnectionJSON struct {
-	URI   string `json:"uri"`
-	Local bool   `json:"local"`
-	Relay bool   `json:"relay"`
+	URI   string `json:"uri"`   // such as http://192.0.2.7:32400
+	Local bool   `json:"local"` // within the network of the server
+	Relay bool   `json:"relay"` // through a relay
 }
 
 func newSourceJSON(s source.Source) sourceJSON {
@@ -142,11 +142,11 @@ func (f adminSources) remove(ctx context.Context, c *adminCall, kind source.Kind
 
 // shareJSON is a share for admins.
 type shareJSON struct {
-	Server     string    `json:"server"`
-	ServerName string    `json:"serverName"`
-	AccountID  int64     `json:"accountId"`
-	Account    string    `json:"account"`
-	CreatedAt  time.Time `json:"createdAt"`
+	Server     string    `json:"server"`     // machine identifier
+	ServerName string    `json:"serverName"` // to display
+	AccountID  int64     `json:"accountId"`  // account that it is shared with
+	Account    string    `json:"account"`    // username of that account
+	CreatedAt  time.Time `json:"createdAt"`  // in UTC
 }
 
 func newShareJSON(s source.Share) shareJSON {
@@ -222,11 +222,11 @@ func (f adminSources) sectionRoutes() []adminRoute {
 
 // sectionJSON is a section of a server for admins.
 type sectionJSON struct {
-	ID        int64     `json:"id"`
-	Number    int       `json:"number"`
-	Name      string    `json:"name"`
-	Type      string    `json:"type"`
-	CreatedAt time.Time `json:"createdAt"`
+	ID        int64     `json:"id"`        // unique among all servers
+	Number    int       `json:"number"`    // within its server
+	Name      string    `json:"name"`      // given by the owner of the server
+	Type      string    `json:"type"`      // such as movie
+	CreatedAt time.Time `json:"createdAt"` // in UTC
 }
 
 func newSectionJSON(s source.Section) sectionJSON {
