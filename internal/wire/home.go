@@ -46,8 +46,8 @@ type HomeInfo Home
 
 type homeInfo struct {
 	XMLName xml.Name `json:"-" xml:"home"`
-	ID      int64    `json:"id" xml:"id,attr"`
-	Name    string   `json:"name" xml:"name,attr"`
+	ID      int64    `json:"id" xml:"id,attr"`     // number of the home
+	Name    string   `json:"name" xml:"name,attr"` // of the home
 	homeAttrs
 }
 
@@ -109,8 +109,8 @@ type usersAttrs struct {
 	FriendlyName      string `json:"friendlyName" xml:"friendlyName,attr"`           // always myPlex
 	Identifier        string `json:"identifier" xml:"identifier,attr"`               // always com.plexapp.plugins.myplex
 	MachineIdentifier string `json:"machineIdentifier" xml:"machineIdentifier,attr"` // always empty: it is no server's list
-	TotalSize         int    `json:"totalSize" xml:"totalSize,attr"`
-	Size              int    `json:"size" xml:"size,attr"`
+	TotalSize         int    `json:"totalSize" xml:"totalSize,attr"`                 // how many users there are
+	Size              int    `json:"size" xml:"size,attr"`                           // how many users the answer has
 }
 
 func newUsersAttrs(size int) usersAttrs {
@@ -121,8 +121,8 @@ func newUsersAttrs(size int) usersAttrs {
 // with whom the caller shares a server.
 type User struct {
 	HomeUser
-	Home    bool // of the caller's home
-	Servers []UserServer
+	Home    bool         // of the caller's home
+	Servers []UserServer // servers that are shared with the user
 }
 
 // UserServer is a server of the caller that is shared with a user.
@@ -145,27 +145,27 @@ type Users []User
 // user is a row of Users. What a user may do is said of nobody: usher has no such
 // settings, and these values harm no client.
 type user struct {
-	ID                 int64            `json:"id" xml:"id,attr"`
-	UUID               string           `json:"uuid" xml:"uuid,attr"`
-	Title              string           `json:"title" xml:"title,attr"`
-	Username           string           `json:"username" xml:"username,attr"`
-	Email              string           `json:"email" xml:"email,attr"`
-	Thumb              string           `json:"thumb" xml:"thumb,attr"`
-	Protected          Enum             `json:"protected" xml:"protected,attr"`
-	Home               Enum             `json:"home" xml:"home,attr"`
-	Restricted         Enum             `json:"restricted" xml:"restricted,attr"`
-	RestrictionProfile Optional[string] `json:"restrictionProfile" xml:"restrictionProfile,attr"`
-	AllowTuners        Enum             `json:"allowTuners" xml:"allowTuners,attr"`
-	AllowSync          Enum             `json:"allowSync" xml:"allowSync,attr"`
-	AllowCameraUpload  Enum             `json:"allowCameraUpload" xml:"allowCameraUpload,attr"`
-	AllowChannels      Enum             `json:"allowChannels" xml:"allowChannels,attr"`
-	AllowSubtitleAdmin Enum             `json:"allowSubtitleAdmin" xml:"allowSubtitleAdmin,attr"`
-	FilterAll          string           `json:"filterAll" xml:"filterAll,attr"`
-	FilterMovies       string           `json:"filterMovies" xml:"filterMovies,attr"`
-	FilterMusic        string           `json:"filterMusic" xml:"filterMusic,attr"`
-	FilterPhotos       string           `json:"filterPhotos" xml:"filterPhotos,attr"`
-	FilterTelevision   string           `json:"filterTelevision" xml:"filterTelevision,attr"`
-	Server             []UserServer     `json:"Server" xml:"Server"`
+	ID                 int64            `json:"id" xml:"id,attr"`                                 // number of the account
+	UUID               string           `json:"uuid" xml:"uuid,attr"`                             // identifier of the account
+	Title              string           `json:"title" xml:"title,attr"`                           // name to display
+	Username           string           `json:"username" xml:"username,attr"`                     // name to sign in with; empty for managed users
+	Email              string           `json:"email" xml:"email,attr"`                           // empty if the account has none
+	Thumb              string           `json:"thumb" xml:"thumb,attr"`                           // URL of the avatar
+	Protected          Enum             `json:"protected" xml:"protected,attr"`                   // a switch needs a PIN
+	Home               Enum             `json:"home" xml:"home,attr"`                             // in the home of the caller
+	Restricted         Enum             `json:"restricted" xml:"restricted,attr"`                 // managed user
+	RestrictionProfile Optional[string] `json:"restrictionProfile" xml:"restrictionProfile,attr"` // such as little_kid; null for none
+	AllowTuners        Enum             `json:"allowTuners" xml:"allowTuners,attr"`               // about libraries, which usher does not have
+	AllowSync          Enum             `json:"allowSync" xml:"allowSync,attr"`                   // about libraries
+	AllowCameraUpload  Enum             `json:"allowCameraUpload" xml:"allowCameraUpload,attr"`   // about libraries
+	AllowChannels      Enum             `json:"allowChannels" xml:"allowChannels,attr"`           // about libraries
+	AllowSubtitleAdmin Enum             `json:"allowSubtitleAdmin" xml:"allowSubtitleAdmin,attr"` // about libraries
+	FilterAll          string           `json:"filterAll" xml:"filterAll,attr"`                   // about libraries
+	FilterMovies       string           `json:"filterMovies" xml:"filterMovies,attr"`             // about libraries
+	FilterMusic        string           `json:"filterMusic" xml:"filterMusic,attr"`               // about libraries
+	FilterPhotos       string           `json:"filterPhotos" xml:"filterPhotos,attr"`             // about libraries
+	FilterTelevision   string           `json:"filterTelevision" xml:"filterTelevision,attr"`     // about libraries
+	Server             []UserServer     `json:"Server" xml:"Server"`                              // servers that are shared with the user
 }
 
 // enum is 0 or 1, as the newer SDKs read these keys.

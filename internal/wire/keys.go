@@ -42,12 +42,12 @@ func (t AuthToken) Append(dst []byte, _ Format, _ Variant) ([]byte, error) {
 
 // PublicKey is a key by RFC 8037.
 type PublicKey struct {
-	Type      string `json:"kty"`
-	Curve     string `json:"crv"`
-	X         string `json:"x"`
-	ID        string `json:"kid"`
-	Use       string `json:"use"`
-	Algorithm string `json:"alg"`
+	Type      string `json:"kty"` // OKP (RFC 8037)
+	Curve     string `json:"crv"` // Ed25519
+	X         string `json:"x"`   // the key, in base64url
+	ID        string `json:"kid"` // key ID, which a JWT names
+	Use       string `json:"use"` // sig
+	Algorithm string `json:"alg"` // EdDSA
 }
 
 // KeySet is the keys that JWTs are verified with (RFC 7517, section 5).

@@ -64,8 +64,8 @@ func (p *Part) SetHeader(h http.Header) {
 // partAttrs are the pagination attributes of a MediaContainer; absent without a
 // Part.
 type partAttrs struct {
-	Offset    *int `xml:"offset,attr"`
-	TotalSize *int `xml:"totalSize,attr"`
+	Offset    *int `xml:"offset,attr"`    // first element of the part
+	TotalSize *int `xml:"totalSize,attr"` // elements of the whole list
 }
 
 func (p *Part) attrs() partAttrs {

@@ -43,7 +43,7 @@ type Request struct {
 	// Format and Variant are those of the response. They are set even if
 	// ReadRequest fails, so that the error can be sent.
 	Format  Format
-	Variant Variant
+	Variant Variant // shapes that the client needs
 	// Query holds the query parameters; nil if there are none.
 	Query Params
 }

@@ -38,7 +38,7 @@ type Resource struct {
 	// PublicAddress is the server's, and PublicAddressMatches reports whether the
 	// caller is in the same network, so that local connections may work.
 	PublicAddress        string
-	PublicAddressMatches bool
+	PublicAddressMatches bool            // the caller has the public address of the server
 	AccessToken          plexauth.Secret // the caller's token for this server alone
 	Owned                bool            // the caller owns it
 	Connections          []Connection    // how to reach it; nil counts as empty

@@ -17,7 +17,7 @@ type Section struct {
 // /api/v2/servers/{id}.
 type ServerInfo struct {
 	ServerFacts
-	Sections []Section
+	Sections []Section // all sections of the server
 }
 
 // LegacyServerInfo is the response of /api/servers/{id}. Its JSON is inferred.
@@ -61,39 +61,39 @@ func (s ServerInfo) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 // SharedSection is a section as a share has it.
 type SharedSection struct {
 	Section
-	Shared Bool `json:"shared" xml:"shared,attr"`
+	Shared Bool `json:"shared" xml:"shared,attr"` // part of the share
 }
 
 // LegacyShare is the share of a server with an account, as its owner sees it.
 type LegacyShare struct {
-	ID                int64           `json:"id" xml:"id,attr"`                   // the number of the share
-	Username          string          `json:"username" xml:"username,attr"`       // of the account; empty for managed users
-	Email             string          `json:"email" xml:"email,attr"`             // of the account
-	UserID            int64           `json:"userID" xml:"userID,attr"`           // the number of the account
-	AccessToken       string          `json:"accessToken" xml:"accessToken,attr"` // the owner's own, for the server
-	Name              string          `json:"name" xml:"name,attr"`               // of the server
-	AcceptedAt        int64           `json:"acceptedAt" xml:"acceptedAt,attr"`   // epoch seconds
-	InvitedAt         int64           `json:"invitedAt" xml:"invitedAt,attr"`     // epoch seconds
-	AllowSync         Bool            `json:"allowSync" xml:"allowSync,attr"`     // always 0
-	AllowCameraUpload Bool            `json:"allowCameraUpload" xml:"allowCameraUpload,attr"`
-	AllowChannels     Bool            `json:"allowChannels" xml:"allowChannels,attr"`
-	AllowTuners       Bool            `json:"allowTuners" xml:"allowTuners,attr"`
-	AllowSubtitles    Bool            `json:"allowSubtitleAdmin" xml:"allowSubtitleAdmin,attr"`
-	Owned             Bool            `json:"owned" xml:"owned,attr"`               // by the account: never
-	AllLibraries      Bool            `json:"allLibraries" xml:"allLibraries,attr"` // every section is shared
-	FilterAll         string          `json:"filterAll" xml:"filterAll,attr"`       // always empty
-	FilterMovies      string          `json:"filterMovies" xml:"filterMovies,attr"`
-	FilterMusic       string          `json:"filterMusic" xml:"filterMusic,attr"`
-	FilterPhotos      string          `json:"filterPhotos" xml:"filterPhotos,attr"`
-	FilterTelevision  string          `json:"filterTelevision" xml:"filterTelevision,attr"`
-	Section           []SharedSection `json:"Section" xml:"Section"` // every one of the server
+	ID                int64           `json:"id" xml:"id,attr"`                                 // the number of the share
+	Username          string          `json:"username" xml:"username,attr"`                     // of the account; empty for managed users
+	Email             string          `json:"email" xml:"email,attr"`                           // of the account
+	UserID            int64           `json:"userID" xml:"userID,attr"`                         // the number of the account
+	AccessToken       string          `json:"accessToken" xml:"accessToken,attr"`               // the owner's own, for the server
+	Name              string          `json:"name" xml:"name,attr"`                             // of the server
+	AcceptedAt        int64           `json:"acceptedAt" xml:"acceptedAt,attr"`                 // epoch seconds
+	InvitedAt         int64           `json:"invitedAt" xml:"invitedAt,attr"`                   // epoch seconds
+	AllowSync         Bool            `json:"allowSync" xml:"allowSync,attr"`                   // always 0
+	AllowCameraUpload Bool            `json:"allowCameraUpload" xml:"allowCameraUpload,attr"`   // about libraries
+	AllowChannels     Bool            `json:"allowChannels" xml:"allowChannels,attr"`           // about libraries
+	AllowTuners       Bool            `json:"allowTuners" xml:"allowTuners,attr"`               // about libraries, which usher does not have
+	AllowSubtitles    Bool            `json:"allowSubtitleAdmin" xml:"allowSubtitleAdmin,attr"` // about libraries
+	Owned             Bool            `json:"owned" xml:"owned,attr"`                           // by the account: never
+	AllLibraries      Bool            `json:"allLibraries" xml:"allLibraries,attr"`             // every section is shared
+	FilterAll         string          `json:"filterAll" xml:"filterAll,attr"`                   // always empty
+	FilterMovies      string          `json:"filterMovies" xml:"filterMovies,attr"`             // about libraries
+	FilterMusic       string          `json:"filterMusic" xml:"filterMusic,attr"`               // about libraries
+	FilterPhotos      string          `json:"filterPhotos" xml:"filterPhotos,attr"`             // about libraries
+	FilterTelevision  string          `json:"filterTelevision" xml:"filterTelevision,attr"`     // about libraries
+	Section           []SharedSection `json:"Section" xml:"Section"`                            // every one of the server
 }
 
 // LegacyShares is the response of /api/servers/{id}/shared_servers. Its JSON is
 // inferred.
 type LegacyShares struct {
-	MachineIdentifier string // of the server
-	Shares            []LegacyShare
+	MachineIdentifier string        // of the server
+	Shares            []LegacyShare // of one server
 }
 
 // Append implements Body.
@@ -107,16 +107,16 @@ func (s LegacyShares) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 // Invite is an invitation in version 1. PlexAPI reads the number as one, and finds an
 // invitation by the name only if it has both a name and an e-mail address.
 type Invite struct {
-	ID           int64          `json:"id" xml:"id,attr"`               // the number of the invitation
-	CreatedAt    int64          `json:"createdAt" xml:"createdAt,attr"` // epoch seconds
-	Friend       Bool           `json:"friend" xml:"friend,attr"`       // always 1
-	Home         Bool           `json:"home" xml:"home,attr"`           // always 0
-	Server       Bool           `json:"server" xml:"server,attr"`       // it is about a server
-	Username     string         `json:"username" xml:"username,attr"`
-	Email        string         `json:"email" xml:"email,attr"`
-	Thumb        string         `json:"thumb" xml:"thumb,attr"`
-	FriendlyName string         `json:"friendlyName" xml:"friendlyName,attr"`
-	Servers      []InviteServer `json:"Server" xml:"Server"`
+	ID           int64          `json:"id" xml:"id,attr"`                     // the number of the invitation
+	CreatedAt    int64          `json:"createdAt" xml:"createdAt,attr"`       // epoch seconds
+	Friend       Bool           `json:"friend" xml:"friend,attr"`             // always 1
+	Home         Bool           `json:"home" xml:"home,attr"`                 // always 0
+	Server       Bool           `json:"server" xml:"server,attr"`             // it is about a server
+	Username     string         `json:"username" xml:"username,attr"`         // the other account; empty if it is unknown
+	Email        string         `json:"email" xml:"email,attr"`               // as it was invited; empty if by name
+	Thumb        string         `json:"thumb" xml:"thumb,attr"`               // URL of the avatar
+	FriendlyName string         `json:"friendlyName" xml:"friendlyName,attr"` // full name, or the name to display
+	Servers      []InviteServer `json:"Server" xml:"Server"`                  // that the invitation shares
 }
 
 // NewInvite returns an invitation; server reports whether it is about one.
@@ -126,8 +126,8 @@ func NewInvite(id int64, createdAt time.Time, server bool) Invite {
 
 // InviteServer is the server of an invitation.
 type InviteServer struct {
-	Name         string `json:"name" xml:"name,attr"`
-	NumLibraries int    `json:"numLibraries" xml:"numLibraries,attr"`
+	Name         string `json:"name" xml:"name,attr"`                 // of the server
+	NumLibraries int    `json:"numLibraries" xml:"numLibraries,attr"` // sections that are shared
 }
 
 // Invites is the response of /api/invites/requests and of /api/invites/requested. Its
@@ -144,16 +144,16 @@ func (i Invites) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 
 // sharingSettings are what plex-api.rs requires: usher has no such settings.
 type sharingSettings struct {
-	AllowChannels     Bool             `json:"allowChannels" xml:"allowChannels,attr"`
-	AllowSubtitles    Bool             `json:"allowSubtitleAdmin" xml:"allowSubtitleAdmin,attr"`
-	AllowSync         Bool             `json:"allowSync" xml:"allowSync,attr"`
-	AllowCameraUpload Bool             `json:"allowCameraUpload" xml:"allowCameraUpload,attr"`
-	AllowTuners       int              `json:"allowTuners" xml:"allowTuners,attr"`
-	FilterMovies      Optional[string] `json:"filterMovies" xml:"filterMovies,attr"`
-	FilterMusic       Optional[string] `json:"filterMusic" xml:"filterMusic,attr"`
-	FilterTelevision  Optional[string] `json:"filterTelevision" xml:"filterTelevision,attr"`
-	FilterPhotos      Optional[string] `json:"filterPhotos" xml:"filterPhotos,attr"`
-	FilterAll         Optional[string] `json:"filterAll" xml:"filterAll,attr"`
+	AllowChannels     Bool             `json:"allowChannels" xml:"allowChannels,attr"`           // about libraries
+	AllowSubtitles    Bool             `json:"allowSubtitleAdmin" xml:"allowSubtitleAdmin,attr"` // about libraries
+	AllowSync         Bool             `json:"allowSync" xml:"allowSync,attr"`                   // about libraries
+	AllowCameraUpload Bool             `json:"allowCameraUpload" xml:"allowCameraUpload,attr"`   // about libraries
+	AllowTuners       int              `json:"allowTuners" xml:"allowTuners,attr"`               // about libraries, which usher does not have
+	FilterMovies      Optional[string] `json:"filterMovies" xml:"filterMovies,attr"`             // about libraries
+	FilterMusic       Optional[string] `json:"filterMusic" xml:"filterMusic,attr"`               // about libraries
+	FilterTelevision  Optional[string] `json:"filterTelevision" xml:"filterTelevision,attr"`     // about libraries
+	FilterPhotos      Optional[string] `json:"filterPhotos" xml:"filterPhotos,attr"`             // about libraries
+	FilterAll         Optional[string] `json:"filterAll" xml:"filterAll,attr"`                   // about libraries
 }
 
 // The statuses of friends.
@@ -166,21 +166,21 @@ const (
 // Friend is somebody whom the caller knows, or has to do with by an invitation. The
 // keys are from plex-api.rs, which requires a URL of a picture.
 type Friend struct {
-	ID                  int64            `json:"id" xml:"id,attr"`                     // of the account, or of an invitation that was sent
-	UUID                string           `json:"uuid" xml:"uuid,attr"`                 // of the account; empty for an invitation that was sent
-	Title               string           `json:"title" xml:"title,attr"`               // the name to show
-	Username            string           `json:"username" xml:"username,attr"`         // empty for managed users
-	Email               string           `json:"email" xml:"email,attr"`               // empty for managed users
-	FriendlyName        Optional[string] `json:"friendlyName" xml:"friendlyName,attr"` // the same as title
-	Restricted          Bool             `json:"restricted" xml:"restricted,attr"`     // no login
-	RestrictionProfile  Optional[string] `json:"restrictionProfile" xml:"restrictionProfile,attr"`
+	ID                  int64            `json:"id" xml:"id,attr"`                                   // of the account, or of an invitation that was sent
+	UUID                string           `json:"uuid" xml:"uuid,attr"`                               // of the account; empty for an invitation that was sent
+	Title               string           `json:"title" xml:"title,attr"`                             // the name to show
+	Username            string           `json:"username" xml:"username,attr"`                       // empty for managed users
+	Email               string           `json:"email" xml:"email,attr"`                             // empty for managed users
+	FriendlyName        Optional[string] `json:"friendlyName" xml:"friendlyName,attr"`               // the same as title
+	Restricted          Bool             `json:"restricted" xml:"restricted,attr"`                   // no login
+	RestrictionProfile  Optional[string] `json:"restrictionProfile" xml:"restrictionProfile,attr"`   // such as little_kid; null for none
 	FriendshipCreatedAt Optional[string] `json:"friendshipCreatedAt" xml:"friendshipCreatedAt,attr"` // RFC 3339; null for others than friends
 	Thumb               string           `json:"thumb" xml:"thumb,attr"`                             // the URL of the picture
 	Home                Bool             `json:"home" xml:"home,attr"`                               // of the caller's home
 	Status              string           `json:"status" xml:"status,attr"`                           // one of the statuses
-	SharingSettings     sharingSettings  `json:"sharingSettings" xml:"sharingSettings"`
-	SharedServers       []ShareBody      `json:"sharedServers" xml:"sharedServers>sharedServer"`
-	SharedSources       []string         `json:"sharedSources" xml:"sharedSources>sharedSource"` // always empty
+	SharingSettings     sharingSettings  `json:"sharingSettings" xml:"sharingSettings"`              // the same for everybody
+	SharedServers       []ShareBody      `json:"sharedServers" xml:"sharedServers>sharedServer"`     // shares with the friend
+	SharedSources       []string         `json:"sharedSources" xml:"sharedSources>sharedSource"`     // always empty
 }
 
 // Since returns a time for Friend.FriendshipCreatedAt; none for the zero time.
@@ -244,22 +244,22 @@ type ShareBody struct {
 	LastSeenAt        Optional[string] `json:"lastSeenAt" xml:"lastSeenAt,attr"`               // RFC 3339: now
 	NumLibraries      int              `json:"numLibraries" xml:"numLibraries,attr"`           // shared sections
 	AllLibraries      Bool             `json:"allLibraries" xml:"allLibraries,attr"`           // every section is shared
-	SharingSettings   sharingSettings  `json:"sharingSettings" xml:"sharingSettings"`
-	Libraries         []Section        `json:"libraries" xml:"libraries>library"` // shared sections
-	Invited           SharePerson      `json:"invited" xml:"invited"`             // who has accepted, or only what was given
+	SharingSettings   sharingSettings  `json:"sharingSettings" xml:"sharingSettings"`          // the same for everybody
+	Libraries         []Section        `json:"libraries" xml:"libraries>library"`              // shared sections
+	Invited           SharePerson      `json:"invited" xml:"invited"`                          // who has accepted, or only what was given
 }
 
 // SharePerson is an account in a share or an invitation.
 type SharePerson struct {
-	ID           int64  `json:"id" xml:"id,attr"`
-	UUID         string `json:"uuid" xml:"uuid,attr"`
-	Title        string `json:"title" xml:"title,attr"`
-	Username     string `json:"username" xml:"username,attr"`
-	Email        string `json:"email" xml:"email,attr"`
-	FriendlyName string `json:"friendlyName" xml:"friendlyName,attr"`
-	Restricted   Bool   `json:"restricted" xml:"restricted,attr"`
-	Thumb        string `json:"thumb" xml:"thumb,attr"`
-	Home         Bool   `json:"home" xml:"home,attr"` // not told: always false
+	ID           int64  `json:"id" xml:"id,attr"`                     // number of the account
+	UUID         string `json:"uuid" xml:"uuid,attr"`                 // identifier of the account
+	Title        string `json:"title" xml:"title,attr"`               // name to display
+	Username     string `json:"username" xml:"username,attr"`         // name to sign in with; empty for managed users
+	Email        string `json:"email" xml:"email,attr"`               // empty if the account has none
+	FriendlyName string `json:"friendlyName" xml:"friendlyName,attr"` // full name, or the name to display
+	Restricted   Bool   `json:"restricted" xml:"restricted,attr"`     // managed user
+	Thumb        string `json:"thumb" xml:"thumb,attr"`               // URL of the avatar
+	Home         Bool   `json:"home" xml:"home,attr"`                 // not told: always false
 }
 
 // Append implements Body. The XML is inferred.
@@ -291,8 +291,8 @@ func (s ShareBodies) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 
 // ReceivedInvite is an invitation to a server that was received, as Wizarr reads it.
 type ReceivedInvite struct {
-	ID            int64       `json:"id" xml:"id,attr"` // its number
-	Owner         SharePerson `json:"owner" xml:"owner"`
+	ID            int64       `json:"id" xml:"id,attr"`                               // its number
+	Owner         SharePerson `json:"owner" xml:"owner"`                              // who sent the invitation
 	SharedServers []ShareBody `json:"sharedServers" xml:"sharedServers>sharedServer"` // one
 }
 
