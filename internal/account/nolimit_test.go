@@ -19,7 +19,7 @@ func TestNoLimitOfCodes(t *testing.T) {
 		t.Errorf("the tries give %s", got)
 	}
 	if g, err := w.Guesses(t.Context(), w.mia.ID); err != nil || g != (account.Guesses{}) {
-		t.Errorf("the owner is told of %+v, %v", g, err)
+		t.Errorf("the owner sees %+v, %v", g, err)
 	}
 	if err := w.signInAt(visitor, "", string(code(t, e, w.now()))); err != nil {
 		t.Errorf("the right code: %v", err)

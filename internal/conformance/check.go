@@ -86,7 +86,7 @@ type Config struct {
 	OtherToken plexauth.Secret
 	// Client sends the requests. Nil: one that waits ten seconds.
 	Client *http.Client
-	// Report is told of each result as it is there. Nil: nobody is.
+	// Report is called with each result as soon as it is known. Nil: none is.
 	Report func(Result)
 }
 

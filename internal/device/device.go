@@ -118,8 +118,9 @@ const PerAccount = 500
 // Watcher is called for devices that sign in.
 type Watcher interface {
 	// SignedIn is called in the transaction in which a device of an account gets a
-	// token. isNew says that the account had no such device.
-	SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d Device, isNew bool) error
+	// token. isNew reads whether the account had no such device: only those who
+	// need it pay for the query.
+	SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d Device, isNew func() (bool, error)) error
 }
 
 // Config is what a Service stands on.
@@ -145,12 +146,14 @@ func New(cfg Config) *Service { return &Service{cfg.DB, cfg.Rows, cfg.Watcher} }
 // signs in, and returns the device's ID.
 func (s *Service) SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d Device) (id int64, err error) {
 	if s.watcher != nil {
-		_, _, err := s.rows.ByIdentifier(ctx, tx, accountID, d.ClientIdentifier)
-		isNew := errors.Is(err, db.ErrNotFound)
-		if err == nil || isNew {
-			err = s.watcher.SignedIn(ctx, tx, accountID, d, isNew)
+		isNew := func() (bool, error) {
+			_, _, err := s.rows.ByIdentifier(ctx, tx, accountID, d.ClientIdentifier)
+			if errors.Is(err, db.ErrNotFound) {
+				return true, nil
+			}
+			return false, err
 		}
-		if err != nil {
+		if err := s.watcher.SignedIn(ctx, tx, accountID, d, isNew); err != nil {
 			return 0, fmt.Errorf("recording a device: %w", err)
 		}
 	}

@@ -24,7 +24,7 @@ const Counted = 10_000
 // Request says which part of a listing is read. The zero value is the first rows.
 type Request struct {
 	// After and Before are the place after or before which the rows are. At most one
-	// is set. A place that is no longer there has rows around it all the same.
+	// is set. A place whose row was removed still has rows around it.
 	After, Before Cursor
 	// Limit is how many rows are read at most. Zero: DefaultLimit.
 	Limit int

@@ -20,7 +20,7 @@ type root string
 // at is where browsers find a path of these pages.
 func (r root) at(path string) string { return string(r) + path }
 
-// link is the function "at" of templates, which atRoot adds. What is no path of this site
+// link is the function "at" of templates, which atRoot adds. Anything but a path of this site
 // stays as it is.
 func (r root) link(to any) any {
 	switch to := to.(type) {

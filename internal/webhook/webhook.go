@@ -314,7 +314,9 @@ func Sign(secret plexauth.Secret, payload []byte) string {
 
 // SignedIn implements device.Watcher: it queues what is sent about a device that
 // signs in.
-func (s *Service) SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d device.Device, isNew bool) error {
+func (s *Service) SignedIn(
+	ctx context.Context, tx *db.Tx, accountID int64, d device.Device, isNew func() (bool, error),
+) error {
 	hooks, err := s.cfg.Rows.Hooks(ctx, tx, accountID)
 	if err != nil || len(hooks) == 0 {
 		return err
@@ -328,7 +330,11 @@ func (s *Service) SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d de
 		return err
 	}
 	events := []string{signedIn}
-	if isNew {
+	first, err := isNew()
+	if err != nil {
+		return err
+	}
+	if first {
 		events = []string{newDevice, signedIn}
 	}
 	for _, event := range events {
