@@ -30,7 +30,7 @@ const (
 
 // measureFlood measures how long token details take, with and without a flood.
 func (b *bench) measureFlood(ctx context.Context, p *pair) error {
-	if err := b.pace(ctx, rowAlone, p.request, p.usher.url); err != nil {
+	if err := b.pace(ctx, rowAlone, p.usher.request, p.usher.url); err != nil {
 		return err
 	}
 	err := b.beside(
@@ -40,14 +40,14 @@ func (b *bench) measureFlood(ctx context.Context, p *pair) error {
 			b.figures.add(rowFlood, "refused", float64(got.refused)/got.elapsed.Seconds())
 			return err
 		},
-		func() error { return b.pace(ctx, rowFlood, p.request, p.usher.url) },
+		func() error { return b.pace(ctx, rowFlood, p.usher.request, p.usher.url) },
 	)
 	if err != nil {
 		return err
 	}
 	return b.beside(
 		func() error { return command(ctx, b.path("argon2id"), (floodLead + b.window).String()).Run() },
-		func() error { return b.pace(ctx, rowBeside, p.request, p.bare.url) },
+		func() error { return b.pace(ctx, rowBeside, p.bare.request, p.bare.url) },
 	)
 }
 

@@ -31,11 +31,14 @@ func (b *bench) newLoad(ctx context.Context, u *usher) (_ *load, err error) {
 	if t.transient, err = u.token(ctx, asking("GET", mintPath, t.access), "MediaContainer", "token"); err != nil {
 		return nil, err
 	}
-	for _, r := range requests {
-		if !b.wants(r.name) {
+	if t.jwt, err = u.jwt(ctx); err != nil {
+		return nil, err
+	}
+	for _, bc := range requests {
+		if !b.wants(bc.name) {
 			continue
 		}
-		p, err := b.newPair(ctx, r.name, r.request(t), u)
+		p, err := b.newPair(ctx, bc, t, u)
 		if err != nil {
 			return nil, err
 		}
@@ -45,7 +48,7 @@ func (b *bench) newLoad(ctx context.Context, u *usher) (_ *load, err error) {
 		}
 	}
 	if b.wants(floodPart) {
-		l.flood, err = b.newPair(ctx, floodPart, requests[0].request(t), u)
+		l.flood, err = b.newPair(ctx, benchCase{name: floodPart, request: details}, t, u)
 	}
 	return l, err
 }
@@ -53,10 +56,10 @@ func (b *bench) newLoad(ctx context.Context, u *usher) (_ *load, err error) {
 // stop stops the bare servers.
 func (l *load) stop() {
 	for _, p := range l.pairs {
-		p.bare.stop()
+		p.stop()
 	}
 	if l.flood != nil {
-		l.flood.bare.stop()
+		l.flood.stop()
 	}
 }
 

@@ -24,34 +24,51 @@ type request struct {
 }
 
 // tokens are the tokens of the requests.
-type tokens struct{ access, transient string }
+type tokens struct{ access, transient, jwt string }
 
-// requests are the cases that wrk measures.
-var requests = [...]struct {
+// benchCase is a case that wrk measures.
+type benchCase struct {
 	name, title string
 	goal        float64 // of the ratio to bare
 	request     func(tokens) request
-}{
-	{"details", "token details, cached token", 0.80, func(t tokens) request {
-		return asking("GET", "/api/v2/user", t.access)
-	}},
-	{"mint", "transient mint, GET", 0.80, func(t tokens) request {
+	// beside is what usher is asked in turn with the request. Nil: the other side is
+	// bare.
+	beside func(tokens) request
+	// cpuGoal is how many times the CPU time of the other side a request may take. 0:
+	// as many as it takes.
+	cpuGoal float64
+}
+
+// requests are the cases.
+var requests = [...]benchCase{
+	{name: "details", title: "token details, cached token", goal: 0.80, request: details},
+	{name: "mint", title: "transient mint, GET", goal: 0.80, request: func(t tokens) request {
 		return asking("GET", mintPath, t.access)
 	}},
-	{"mint-post", "transient mint, POST", 0.80, func(t tokens) request {
+	{name: "mint-post", title: "transient mint, POST", goal: 0.80, request: func(t tokens) request {
 		r := asking("POST", mintPath, t.access)
 		r.script = postScript
 		return r
 	}},
-	{"check", "transient check", 0.80, func(t tokens) request {
-		return asking("GET", "/api/v2/user", t.transient)
+	{name: "check", title: "transient check", goal: 0.80, request: func(t tokens) request {
+		return asking("GET", detailsPath, t.transient)
 	}},
-	{"source", "`/security/resources`", 0.70, func(t tokens) request {
+	{name: "source", title: "`/security/resources`", goal: 0.70, request: func(t tokens) request {
 		return asking("GET", "/security/resources?source=server://"+sourceID, t.access)
+	}},
+	{name: "jwt", title: "JWT check (bare: cached token)", goal: 0.50, cpuGoal: 2, beside: details, request: func(t tokens) request {
+		return asking("GET", detailsPath, t.jwt)
 	}},
 }
 
-const mintPath = "/security/token?type=delegation&scope=all"
+const (
+	detailsPath = "/api/v2/user"
+	mintPath    = "/security/token?type=delegation&scope=all"
+)
+
+// details requests token details with an opaque token, which is cached after the
+// first request.
+func details(t tokens) request { return asking("GET", detailsPath, t.access) }
 
 // asking is a request as generated SDKs send it.
 func asking(method, path, token string) request {
@@ -63,36 +80,65 @@ func asking(method, path, token string) request {
 	}}
 }
 
-// pair is a case with its two servers.
-type pair struct {
-	name string
+// side is a server, and what it is asked.
+type side struct {
+	name string // in the figures
 	request
-	bare  process
-	usher *usher
+	process
 }
 
-// newPair records one response of usher and starts a bare server that repeats it.
-func (b *bench) newPair(ctx context.Context, name string, r request, u *usher) (*pair, error) {
-	want, err := fetch(ctx, http.DefaultClient, r, u.url)
+// pair is a case with its two sides.
+type pair struct {
+	name        string
+	bare, usher side
+	log         string // of usher
+	started     bool   // bare is a server that was started for this pair
+}
+
+// stop stops what was started for the pair.
+func (p *pair) stop() {
+	if p.started {
+		p.bare.stop()
+	}
+}
+
+// newPair prepares a case. Unless usher is on both sides, it records one response of
+// usher and starts a bare server that repeats it.
+func (b *bench) newPair(ctx context.Context, bc benchCase, t tokens, u *usher) (*pair, error) {
+	r := bc.request(t)
+	want, err := u.good(ctx, bc.name, r)
 	if err != nil {
 		return nil, err
 	}
-	if want.Status != http.StatusOK {
-		return nil, fmt.Errorf("%s: status %d, %s", name, want.Status, want.Body)
+	p := &pair{name: bc.name, usher: side{"usher", r, u.process}, log: u.log}
+	if bc.beside != nil {
+		p.bare = side{"bare", bc.beside(t), u.process}
+		_, err := u.good(ctx, bc.name, p.bare.request)
+		return p, err
 	}
-	p := &pair{name: name, request: r, usher: u}
-	if p.bare, err = b.startBare(ctx, want); err != nil {
+	bare, err := b.startBare(ctx, want)
+	if err != nil {
 		return nil, fmt.Errorf("starting the bare server: %w", err)
 	}
+	p.bare, p.started = side{"bare", r, bare}, true
 	got, err := fetch(ctx, http.DefaultClient, r, p.bare.url)
 	if err == nil && !got.equal(want) {
-		err = fmt.Errorf("%s: bare answers otherwise than usher:\n%v\n%v", name, got, want)
+		err = fmt.Errorf("%s: bare answers otherwise than usher:\n%v\n%v", bc.name, got, want)
 	}
 	if err != nil {
-		p.bare.stop()
+		p.stop()
 		return nil, err
 	}
 	return p, nil
+}
+
+// good sends a request of a case, whose response must be a success.
+func (u *usher) good(ctx context.Context, name string, r request) (answer, error) {
+	a, err := fetch(ctx, http.DefaultClient, r, u.url)
+	if err == nil && a.Status != http.StatusOK {
+		err = fmt.Errorf("%s: status %d, %s", name, a.Status, a.Body)
+	}
+	return a, err
 }
 
 func (a answer) equal(o answer) bool {
@@ -124,54 +170,51 @@ func (b *bench) startBare(ctx context.Context, a answer) (process, error) {
 	return p, nil
 }
 
-// measure loads both servers for one round, in alternating order, so that neither
+// measure loads both sides for one round, in alternating order, so that neither
 // always runs in the state that the other left behind.
 func (b *bench) measure(ctx context.Context, p *pair, round int) error {
-	sides := []struct {
-		name string
-		process
-	}{{"bare", p.bare}, {"usher", p.usher.process}}
+	sides := []side{p.bare, p.usher}
 	if round%2 == 1 {
 		slices.Reverse(sides)
 	}
-	for _, side := range sides {
-		if err := b.drive(ctx, p, side.name, side.process); err != nil {
+	for _, s := range sides {
+		if err := b.drive(ctx, p.name, s); err != nil {
 			return err
 		}
 	}
 	// A minute of this is half a gigabyte of log. The server appends to the
 	// truncated file.
-	if err := os.Truncate(p.usher.log, 0); err != nil {
+	if err := os.Truncate(p.log, 0); err != nil {
 		return err
 	}
 	b.figures.addRatio(p.name)
 	return nil
 }
 
-// drive loads one server.
-func (b *bench) drive(ctx context.Context, p *pair, side string, server process) error {
-	before, err := server.cpu()
+// drive loads one side.
+func (b *bench) drive(ctx context.Context, row string, s side) error {
+	before, err := s.cpu()
 	if err != nil {
 		return err
 	}
-	got, err := b.wrk(ctx, p.request, b.connections, server.url, b.window)
+	got, err := b.wrk(ctx, s.request, b.connections, s.url, b.window)
 	if err != nil {
-		return fmt.Errorf("%s, %s: %w", p.name, side, err)
+		return fmt.Errorf("%s, %s: %w", row, s.name, err)
 	}
-	after, err := server.cpu()
+	after, err := s.cpu()
 	if err != nil {
 		return err
 	}
-	b.figures.addDriven(p.name, side, got, after-before)
+	b.figures.addDriven(row, s.name, got, after-before)
 	return nil
 }
 
-// warmUp lets both servers fill their caches and grow their heaps.
+// warmUp lets both sides fill their caches and grow their heaps.
 func (b *bench) warmUp(ctx context.Context, p *pair) error {
-	for _, url := range []string{p.bare.url, p.usher.url} {
-		if _, err := b.wrk(ctx, p.request, b.connections, url, time.Second); err != nil {
+	for _, s := range []side{p.bare, p.usher} {
+		if _, err := b.wrk(ctx, s.request, b.connections, s.url, time.Second); err != nil {
 			return fmt.Errorf("warming up %s: %w", p.name, err)
 		}
 	}
-	return os.Truncate(p.usher.log, 0)
+	return os.Truncate(p.log, 0)
 }

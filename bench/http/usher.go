@@ -13,6 +13,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/usher-auth/usher/plexauth"
 )
 
 // The account that signs in: the first admin, created by the first start.
@@ -160,6 +162,25 @@ func (u *usher) token(ctx context.Context, r request, path ...string) (string, e
 		return "", fmt.Errorf("%s %s: no %s in the answer", r.method, r.path, strings.Join(path, "."))
 	}
 	return token, nil
+}
+
+// jwt returns a JWT of a device of its own.
+func (u *usher) jwt(ctx context.Context) (string, error) {
+	const device = "bench-jwt"
+	access, err := u.token(ctx, signIn(device), "authToken")
+	if err != nil {
+		return "", err
+	}
+	client := &plexauth.Client{ClientIdentifier: device, AccountURL: u.url, Token: plexauth.StaticToken(access)}
+	key, err := plexauth.LoadDeviceKey("")
+	if err != nil {
+		return "", err
+	}
+	if err := client.RegisterKey(ctx, key); err != nil {
+		return "", err
+	}
+	jwt, err := client.ExchangeJWT(ctx, key)
+	return string(jwt), err
 }
 
 // sourceID is a media server with the connections of a typical home server.

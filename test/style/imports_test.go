@@ -47,7 +47,7 @@ var layers = []layer{
 		{"test/sdks", ""},
 	}},
 	{"measurements", []row{
-		{"bench/http", ""},
+		{"bench/http", "plexauth"},
 		{"bench/http/argon2id", "account"},
 		{"bench/http/bare", ""},
 		{"bench/scale", "db/pgtest glyph test/http/binary"},
