@@ -21,6 +21,12 @@
 // srv.Member.LinkPIN(code). If it is a web program, open the URL that LinkPIN
 // returns in the browser that started the sign-in.
 //
+// # Homes, friends and shares
+//
+// AddHomeUser, AddToHome and SetPIN make homes. AddServer and AddSection make what
+// Share and ShareSections share, Befriend makes friends, and Invite sends invitations
+// that wait. Config.Scene has all of it in a file.
+//
 // # Time
 //
 // The server has its own clock, which Advance moves. For example,

@@ -37,6 +37,18 @@ type Account struct {
 	TOTP plexauth.Secret
 	// Admin, Managed and Disabled say what the account is.
 	Admin, Managed, Disabled bool
+	// Home is the username of whose home the account lives in. If empty, it is in
+	// nobody else's.
+	Home string
+	// PIN is asked for when another user of the home switches to the account: four
+	// digits. If empty, it has none.
+	PIN plexauth.Secret
+	// HomeAdmin makes an account that signs in an admin of the home, and Guest a
+	// managed one its guest.
+	HomeAdmin, Guest bool
+	// Restriction is what a managed account of a home is restricted to, such as
+	// little_kid.
+	Restriction string
 	// BackupCodes are those of the second factor. AddAccount ignores them.
 	BackupCodes []plexauth.Secret
 }
@@ -51,6 +63,11 @@ type controlAccount struct {
 	Admin       bool     `json:"admin,omitempty"`
 	Managed     bool     `json:"managed,omitempty"`
 	Disabled    bool     `json:"disabled,omitempty"`
+	Home        string   `json:"home,omitempty"`
+	PIN         string   `json:"pin,omitempty"`
+	HomeAdmin   bool     `json:"homeAdmin,omitempty"`
+	Guest       bool     `json:"guest,omitempty"`
+	Restriction string   `json:"restriction,omitempty"`
 	BackupCodes []string `json:"backupCodes,omitempty"`
 }
 
@@ -58,6 +75,7 @@ func (a controlAccount) account() Account {
 	out := Account{
 		Username: a.Username, Email: a.Email, Password: plexauth.Secret(a.Password), Token: plexauth.Secret(a.Token),
 		TOTP: plexauth.Secret(a.TOTP), Admin: a.Admin, Managed: a.Managed, Disabled: a.Disabled,
+		Home: a.Home, PIN: plexauth.Secret(a.PIN), HomeAdmin: a.HomeAdmin, Guest: a.Guest, Restriction: a.Restriction,
 	}
 	for _, code := range a.BackupCodes {
 		out.BackupCodes = append(out.BackupCodes, plexauth.Secret(code))
@@ -176,6 +194,7 @@ func (c *Control) AddAccount(a Account) Account {
 	c.call("POST", "/accounts", controlAccount{
 		Username: a.Username, Email: a.Email, Password: string(a.Password), Token: string(a.Token),
 		TOTP: string(a.TOTP), Admin: a.Admin, Managed: a.Managed, Disabled: a.Disabled,
+		Home: a.Home, PIN: string(a.PIN), HomeAdmin: a.HomeAdmin, Guest: a.Guest, Restriction: a.Restriction,
 	}, &added)
 	return added.account()
 }

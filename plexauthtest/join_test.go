@@ -50,6 +50,10 @@ func TestJoin(t *testing.T) {
 	if mia.Password != "mia's password" || len(mia.BackupCodes) == 0 || len(mia.BackupCodes[0]) < 8 || len(c.VerificationCode("mia")) != 6 {
 		t.Errorf("the account is %+v", mia)
 	}
+	kid := c.AddAccount(plexauthtest.Account{Username: "Kid", Managed: true, Home: "mia", PIN: "5678", Restriction: "teen"})
+	if kid.Home != "mia" || kid.PIN != "5678" || kid.Restriction != "teen" || c.Account("Kid").PIN != "5678" {
+		t.Errorf("the account is %+v", kid)
+	}
 	token := c.Token("mia")
 	client.Token = plexauth.StaticToken(token)
 	works(true)

@@ -30,8 +30,8 @@ type Config struct {
 	// MaxFailedSignIns is the number of failed sign-ins to one account after
 	// which the next sign-in is rate limited. If zero, there is no limit.
 	MaxFailedSignIns int
-	// Scene is a YAML file with the accounts, servers and providers to start
-	// with, and the time, as usher exec --scene reads it. User and Source find
+	// Scene is a YAML file with the accounts, homes, servers, shares, invitations
+	// and devices to start with, and the time, as usher exec --scene reads it. User and Source find
 	// them by name. If empty, the server has the fields of Server.
 	Scene string
 	// MediaJWT makes the media plane accept JWTs. Released media servers do not.
@@ -57,7 +57,7 @@ type Server struct {
 	// Admin is an admin, owns Den and usher itself, and may call
 	// SourceConnection.
 	Admin *User
-	// Member is a regular user. Den is shared with Member.
+	// Member is a regular user and a friend of Admin. Den is shared with Member.
 	Member *User
 	// TwoFactor has a second factor: TOTP and backup codes.
 	TwoFactor *User
@@ -68,8 +68,8 @@ type Server struct {
 
 	// Self is usher itself as a server.
 	Self Source
-	// Den is a server that Admin owns and that is shared with Member. Nothing
-	// listens at its addresses.
+	// Den is a server that Admin owns and that is shared with Member. It has the
+	// sections Films and Shows. Nothing listens at its addresses.
 	Den Source
 	// Guide is a provider.
 	Guide Source

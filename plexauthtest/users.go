@@ -19,17 +19,23 @@ import (
 // User is a user of the server. Its methods are safe for concurrent use. They
 // call Fatalf of the test if they fail.
 type User struct {
-	// Username is the name to sign in with.
+	// Username is the name to sign in with. For a user of AddHomeUser, it is the name
+	// to display.
 	Username string
 	// Email is the e-mail address. It is empty for Managed.
 	Email string
 	// Password is the password. It is empty for Managed.
 	Password plexauth.Secret
+	// PIN is asked for when another user of the home switches to the user. It is
+	// empty if the user has none.
+	PIN plexauth.Secret
 	// BackupCodes are the backup codes of TwoFactor, unused at first. They are
 	// nil for other users.
 	BackupCodes []plexauth.Secret
 
 	id         int64
+	home       string // the username of whose home the user lives in
+	managed    bool
 	totpSecret plexauth.Secret
 	oldToken   plexauth.Secret // the only token of a user who cannot sign in
 	server     *Server
@@ -126,8 +132,8 @@ func (s *Server) User(username string) *User {
 		s.t.Fatalf("plexauthtest: the scene has no account %s", username)
 	}
 	u := &User{
-		Username: p.Username, Email: p.Email, Password: p.Password, BackupCodes: p.BackupCodes,
-		id: p.ID, totpSecret: p.Seed, server: s,
+		Username: p.Username, Email: p.Email, Password: p.Password, PIN: p.PIN, BackupCodes: p.BackupCodes,
+		home: p.Home, managed: p.Managed, id: p.ID, totpSecret: p.Seed, server: s,
 	}
 	if p.Disabled {
 		u.oldToken = p.Token
@@ -167,33 +173,6 @@ func (s *Server) AddServer(name, identifier string, owner *User) Source {
 		s.t.Fatalf("plexauthtest: adding %s: %v", name, err)
 	}
 	return describe(source.Server, name, identifier)
-}
-
-// Share shares a server with a user.
-func (s *Server) Share(src Source, u *User) {
-	s.t.Helper()
-	s.changeShare(src, u, (*source.Service).Share)
-}
-
-// Unshare removes a share. This revokes the tokens that depend on it.
-func (s *Server) Unshare(src Source, u *User) {
-	s.t.Helper()
-	s.changeShare(src, u, (*source.Service).Unshare)
-}
-
-// changeShare calls change with the id of the server and of the account.
-func (s *Server) changeShare(
-	src Source, u *User, change func(*source.Service, context.Context, audit.Actor, source.Source, int64) error,
-) {
-	s.t.Helper()
-	sources := s.current.Load().Sources
-	found, err := sources.Find(context.Background(), source.Ref{Kind: source.Server, Identifier: src.Identifier})
-	if err == nil {
-		err = change(sources, context.Background(), operator, found, u.id)
-	}
-	if err != nil {
-		s.t.Fatalf("plexauthtest: changing the share of %s with %s: %v", src.Name, u.Username, err)
-	}
 }
 
 // RevokeTokens revokes every access token of a user, and the tokens issued with

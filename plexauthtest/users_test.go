@@ -1,9 +1,12 @@
 package plexauthtest_test
 
 import (
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -321,5 +324,93 @@ func TestScene(t *testing.T) {
 	srv.Advance(time.Hour)
 	if want := time.Date(2030, 1, 2, 4, 4, 5, 0, time.UTC); !srv.Now().Equal(want) {
 		t.Errorf("the clock says %v, want %v", srv.Now(), want)
+	}
+}
+
+// A scene file has people, and what is between them.
+func TestSceneOfHomesAndShares(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "scene.yaml")
+	text := `accounts:
+  - {username: mia, password: mia has one}
+  - {username: noa, password: noa has one}
+  - {username: Kid, managed: true, home: mia, pin: 5678}
+servers: [{name: Attic, id: attic, owner: mia, sections: [Films, Songs]}]
+shares: [{server: attic, with: noa, sections: [Songs]}]
+invitations: [{from: mia, to: zoe}]
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	srv := plexauthtest.New(t, plexauthtest.Config{Scene: file})
+	mia, noa, kid := srv.User("mia"), srv.User("noa"), srv.User("Kid")
+	if kid.PIN != "5678" || kid.Password != "" {
+		t.Errorf("Kid is %+v", kid)
+	}
+	wantPart(t, srv, kid, "/api/v2/user", `"title":"Kid"`, `"restricted":true`)
+	wantPart(t, srv, mia, "/api/v2/home/users", `"title":"Kid"`)
+	wantPart(t, srv, mia, "/api/v2/friends", `"libraries":[{"id":2,"key":2,"title":"Songs","type":"movie"}]`)
+	wantPart(t, srv, noa, "/api/v2/friends", `"username":"mia"`)
+	wantPart(t, srv, mia, "/api/v2/friends?status=pending_sent", `"username":"zoe"`)
+}
+
+// The same is added by methods.
+func TestRelations(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{Resettable: true})
+	wantPart(t, srv, srv.Admin, "/api/v2/friends", `"username":"member"`)
+	wantPart(t, srv, srv.Member, "/api/v2/friends", `"username":"admin"`)
+	wantPart(t, srv, srv.Member, "/api/v2/servers/den", `"title":"Films"`)
+
+	mia, noa := srv.AddUser("mia", "mia@example.org", "mia's password"), srv.AddUser("noa", "noa@example.org", "noa's password")
+	attic := srv.AddServer("Attic", "attic", mia)
+	srv.AddSection(attic, "Songs", "artist")
+	srv.AddSection(attic, "Films", "movie")
+	srv.ShareSections(mia, attic, noa, "Films")
+	kid := srv.AddHomeUser(mia, "Kid", "5678")
+	srv.ShareSections(mia, attic, kid)
+	srv.AddToHome(mia, srv.TwoFactor)
+	srv.SetPIN(mia, "1234")
+	srv.Befriend(noa, srv.Admin)
+	srv.Invite(mia, "zoe@example.org", attic, "Songs")
+	srv.Invite(srv.Member, "mia", plexauthtest.Source{})
+
+	wantPart(t, srv, mia, "/api/v2/home/users", `"title":"Kid"`, `"title":"twofactor"`, `"protected":true`)
+	wantPart(t, srv, mia, "/api/v2/friends", `"username":"noa"`, `"title":"Films"`)
+	wantPart(t, srv, noa, "/api/v2/friends", `"username":"mia"`, `"username":"admin"`)
+	wantPart(t, srv, noa, "/api/v2/servers/attic", `"librarySections":[{"id":4,"key":2,"title":"Films","type":"movie"}]`)
+	wantPart(t, srv, mia, "/api/v2/shared_servers/owned/pending", `"invitedEmail":"zoe@example.org"`, `"title":"Songs"`)
+	wantPart(t, srv, mia, "/api/v2/friends?status=pending_received", `"username":"member"`)
+	wantPart(t, srv, kid, "/api/v2/user", `"title":"Kid"`, `"restricted":true`)
+	if got := names(t, srv.Client(kid)); !slices.Equal(got, []string{"usher", "Attic"}) {
+		t.Errorf("Kid reaches %v", got)
+	}
+	srv.Unshare(attic, noa)
+	if got := names(t, srv.Client(noa)); !slices.Equal(got, []string{"usher"}) {
+		t.Errorf("noa reaches %v", got)
+	}
+	srv.Reset()
+	wantPart(t, srv, srv.Admin, "/api/v2/friends", `"username":"member"`, `"title":"Shows"`)
+}
+
+// wantPart checks that the answer to a user has parts.
+func wantPart(t *testing.T, srv *plexauthtest.Server, u *plexauthtest.User, path string, parts ...string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.AccountURL+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = http.Header{"X-Plex-Token": {string(srv.Token(u))}, "Accept": {"application/json"}}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%s as %s: %s %s, %v", path, u.Username, res.Status, body, err)
+	}
+	for _, part := range parts {
+		if !strings.Contains(string(body), part) {
+			t.Errorf("%s as %s has no %s: %s", path, u.Username, part, body)
+		}
 	}
 }

@@ -13,6 +13,11 @@ export interface Account {
   admin?: boolean
   managed?: boolean
   disabled?: boolean
+  home?: string
+  pin?: string
+  homeAdmin?: boolean
+  guest?: boolean
+  restriction?: string
 }
 
 /** Which requests a fault affects. */

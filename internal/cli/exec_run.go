@@ -178,15 +178,12 @@ func (r *execRun) writeArchive(f *os.File) error {
 	return errors.Join(r.traffic.WriteHAR(f, "usher", version(), r.secrets()), f.Close())
 }
 
-// secrets are those of the accounts.
+// secrets are those of the accounts and devices.
 func (r *execRun) secrets() (list []string) {
 	if r.stage == nil {
 		return nil
 	}
-	for _, p := range r.stage.Cast().People {
-		list = append(list, string(p.Password), string(p.Token), string(p.Seed))
-	}
-	return list
+	return r.stage.Cast().Secrets()
 }
 
 // play returns the scene of the flags.

@@ -216,6 +216,8 @@ func TestAccountsAndTokens(t *testing.T) {
 		}
 	}
 	w.must("POST", "/accounts", `{"username": "uma", "password": "uma has one"}`, nil)
+	w.must("POST", "/accounts", `{"username": "Kid", "managed": true, "home": "uma", "pin": "5678", "token": "aTokenThatIsChosen03"}`, nil)
+	w.status(200, "GET", "/api/v2/home/users", "aTokenThatIsChosen03")
 	w.must("POST", "/reset", "", nil)
 	w.must("POST", "/accounts", `{"username": "mia", "password": "mia has a password"}`, nil)
 	for call, want := range map[[3]string]int{
@@ -224,12 +226,15 @@ func TestAccountsAndTokens(t *testing.T) {
 		{"POST", "/accounts", `{"username": "ned", "password": "x"}`}:                             400,
 		{"POST", "/accounts", `{"username": "ned", "password": "ned has one", "token": "short"}`}: 400,
 		{"POST", "/accounts", `{"username": "ida", "password": "ida has one", "totp": "short"}`}:  400,
+		{"POST", "/accounts", `{"username": "Kid", "managed": true, "home": "nobody"}`}:           400,
+		{"POST", "/accounts", `{"username": "Kid", "managed": true, "home": "mia", "pin": "1"}`}:  400,
+		{"POST", "/accounts", `{"username": "mia", "managed": true, "home": "admin"}`}:            409,
 		{"POST", "/accounts/nobody/tokens", ``}:                                                   404,
 		{"DELETE", "/accounts/nobody/tokens", ``}:                                                 404,
 		{"GET", "/accounts/member/code", ``}:                                                      404,
 		{"POST", "/tokens/revoke", `{}`}:                                                          400,
 		{"POST", "/tokens/revoke", `{"token": "no such token"}`}:                                  404,
-		{"GET", "/nothing", ``}:                                                                   404,
+		{"GET", "/nothing", ``}: 404,
 	} {
 		var e struct{ Error string }
 		if got := w.call(call[0], call[1], call[2], &e); got != want || e.Error == "" {

@@ -14,8 +14,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/source"
-	"github.com/usher-auth/usher/internal/suggest"
 	"github.com/usher-auth/usher/internal/trouble"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -30,9 +30,15 @@ type file struct {
 	Accounts  []FileAccount `yaml:"accounts"`
 	Servers   []fileSource  `yaml:"servers"`
 	Providers []fileSource  `yaml:"providers"`
-	Time      time.Time     `yaml:"time"`
-	Frozen    bool          `yaml:"frozen"`
-	Seed      string        `yaml:"seed"`
+
+	Friends     [][]string       `yaml:"friends"`
+	Shares      []fileShare      `yaml:"shares"`
+	Invitations []fileInvitation `yaml:"invitations"`
+	Devices     []fileDevice     `yaml:"devices"`
+
+	Time   time.Time `yaml:"time"`
+	Frozen bool      `yaml:"frozen"`
+	Seed   string    `yaml:"seed"`
 
 	Faults []trouble.Fault `yaml:"faults"`
 }
@@ -47,6 +53,12 @@ type FileAccount struct {
 	Admin    bool   `yaml:"admin" json:"admin,omitempty"`
 	Managed  bool   `yaml:"managed" json:"managed,omitempty"`
 	Disabled bool   `yaml:"disabled" json:"disabled,omitempty"`
+
+	Home        string `yaml:"home" json:"home,omitempty"`
+	PIN         string `yaml:"pin" json:"pin,omitempty"`
+	HomeAdmin   bool   `yaml:"homeAdmin" json:"homeAdmin,omitempty"`
+	Guest       bool   `yaml:"guest" json:"guest,omitempty"`
+	Restriction string `yaml:"restriction" json:"restriction,omitempty"`
 }
 
 // Account returns the account.
@@ -54,6 +66,7 @@ func (a FileAccount) Account() Account {
 	return Account{
 		Username: a.Username, Email: a.Email, Password: plexauth.Secret(a.Password), Token: plexauth.Secret(a.Token),
 		Seed: plexauth.Secret(a.TOTP), Admin: a.Admin, Managed: a.Managed, Disabled: a.Disabled,
+		Home: a.Home, PIN: plexauth.Secret(a.PIN), HomeAdmin: a.HomeAdmin, Guest: a.Guest, Restriction: a.Restriction,
 	}
 }
 
@@ -62,6 +75,7 @@ func InFile(a Account) FileAccount {
 	return FileAccount{
 		Username: a.Username, Email: a.Email, Password: string(a.Password), Token: string(a.Token), TOTP: string(a.Seed),
 		Admin: a.Admin, Managed: a.Managed, Disabled: a.Disabled,
+		Home: a.Home, PIN: string(a.PIN), HomeAdmin: a.HomeAdmin, Guest: a.Guest, Restriction: a.Restriction,
 	}
 }
 
@@ -69,8 +83,51 @@ type fileSource struct {
 	Name        string           `yaml:"name"`
 	ID          string           `yaml:"id"`
 	Owner       string           `yaml:"owner"`
+	Sections    []fileSection    `yaml:"sections"`
 	SharedWith  []string         `yaml:"sharedWith"`
 	Connections []fileConnection `yaml:"connections"`
+}
+
+type fileSection struct {
+	Name   string `yaml:"name"`
+	Type   string `yaml:"type"`
+	Number int    `yaml:"number"`
+}
+
+// UnmarshalYAML implements yaml.Unmarshaler: the name alone stands for a section.
+func (s *fileSection) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		return n.Decode(&s.Name)
+	}
+	type plain fileSection // without this method
+	return n.Decode((*plain)(s))
+}
+
+type fileShare struct {
+	Server   string   `yaml:"server"`
+	With     string   `yaml:"with"`
+	Sections []string `yaml:"sections"`
+}
+
+type fileInvitation struct {
+	From     string   `yaml:"from"`
+	To       string   `yaml:"to"`
+	Server   string   `yaml:"server"`
+	Sections []string `yaml:"sections"`
+}
+
+type fileDevice struct {
+	Account         string `yaml:"account"`
+	ID              string `yaml:"id"`
+	Name            string `yaml:"name"`
+	Product         string `yaml:"product"`
+	Version         string `yaml:"version"`
+	Platform        string `yaml:"platform"`
+	PlatformVersion string `yaml:"platformVersion"`
+	Device          string `yaml:"device"`
+	Model           string `yaml:"model"`
+	Vendor          string `yaml:"vendor"`
+	Token           string `yaml:"token"`
 }
 
 type fileConnection struct {
@@ -132,7 +189,7 @@ func readable(err error) error {
 }
 
 func (f file) scene() Scene {
-	s := Scene{Time: f.Time, Frozen: f.Frozen, Seed: f.Seed, Faults: f.Faults}
+	s := Scene{Friends: f.Friends, Time: f.Time, Frozen: f.Frozen, Seed: f.Seed, Faults: f.Faults}
 	for _, a := range f.Accounts {
 		s.Accounts = append(s.Accounts, a.Account())
 	}
@@ -142,7 +199,23 @@ func (f file) scene() Scene {
 	for _, src := range f.Providers {
 		s.Sources = append(s.Sources, src.source(source.Provider))
 	}
+	for _, h := range f.Shares {
+		s.Shares = append(s.Shares, Share(h))
+	}
+	for _, i := range f.Invitations {
+		s.Invitations = append(s.Invitations, Invitation(i))
+	}
+	for _, d := range f.Devices {
+		s.Devices = append(s.Devices, d.device())
+	}
 	return s
+}
+
+func (d fileDevice) device() Device {
+	return Device{Account: d.Account, Token: plexauth.Secret(d.Token), Device: device.Device{
+		ClientIdentifier: d.ID, Product: d.Product, Version: d.Version, Platform: d.Platform, PlatformVersion: d.PlatformVersion,
+		Device: d.Device, Model: d.Model, Vendor: d.Vendor, Name: d.Name,
+	}}
 }
 
 // source returns a source; without connections in the file, it has those of
@@ -151,6 +224,9 @@ func (src fileSource) source(kind source.Kind) Source {
 	out := Source{Kind: kind, Name: src.Name, Identifier: src.ID, Owner: src.Owner, SharedWith: src.SharedWith}
 	for _, c := range src.Connections {
 		out.Connections = append(out.Connections, source.Connection{URI: c.URI, Local: c.Local, Relay: c.Relay})
+	}
+	for _, sec := range src.Sections {
+		out.Sections = append(out.Sections, source.Section{Number: sec.Number, Title: sec.Name, Kind: sec.Type})
 	}
 	if len(out.Connections) == 0 {
 		out.Connections = Nowhere()
@@ -163,13 +239,25 @@ type keys map[string]keys
 
 var (
 	keysOfConnection = keys{"uri": nil, "local": nil, "relay": nil}
-	keysOfSource     = keys{"name": nil, "id": nil, "owner": nil, "sharedWith": nil, "connections": keysOfConnection}
-	keysOfFile       = keys{
+	keysOfProvider   = keys{"name": nil, "id": nil, "owner": nil, "sharedWith": nil, "connections": keysOfConnection}
+	keysOfServer     = keys{
+		"name": nil, "id": nil, "owner": nil, "sharedWith": nil, "connections": keysOfConnection,
+		"sections": {"name": nil, "type": nil, "number": nil},
+	}
+	keysOfFile = keys{
 		"accounts": {
 			"username": nil, "email": nil, "password": nil, "token": nil, "totp": nil,
 			"admin": nil, "managed": nil, "disabled": nil,
+			"home": nil, "pin": nil, "homeAdmin": nil, "guest": nil, "restriction": nil,
 		},
-		"servers": keysOfSource, "providers": keysOfSource, "time": nil, "frozen": nil, "seed": nil,
+		"servers": keysOfServer, "providers": keysOfProvider, "time": nil, "frozen": nil, "seed": nil,
+		"friends":     nil,
+		"shares":      {"server": nil, "with": nil, "sections": nil},
+		"invitations": {"from": nil, "to": nil, "server": nil, "sections": nil},
+		"devices": {
+			"account": nil, "id": nil, "name": nil, "product": nil, "version": nil, "platform": nil, "platformVersion": nil,
+			"device": nil, "model": nil, "vendor": nil, "token": nil,
+		},
 		"faults": {"fault": nil, "path": nil, "times": nil, "skip": nil, "seconds": nil, "chance": nil},
 	}
 )
@@ -208,8 +296,5 @@ func unknownKey(n *yaml.Node, known keys, where string) error {
 		in = where
 	}
 	err := fmt.Errorf("line %d: %s has no key %q", n.Line, in, n.Value)
-	if meant := suggest.Closest(n.Value, slices.Sorted(maps.Keys(known))); meant != "" {
-		return fmt.Errorf("%w; did you mean %q?", err, meant)
-	}
-	return err
+	return fmt.Errorf("%w%s", err, meant(n.Value, slices.Sorted(maps.Keys(known))))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/scene"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/trouble"
@@ -23,16 +24,33 @@ accounts:
     token: aTokenThatIsChosen01
     totp: KVJUQRKSKVJUQRKSKVJUQRKSKVJUQRKS
     admin: true
+    pin: 0123
   - {username: kid, managed: true}
+  - {username: noa, password: noa's password, home: mia, homeAdmin: true, pin: 4321}
+  - {username: Tim, managed: true, home: mia, pin: "5678", restriction: teen}
+  - {username: Visitor, managed: true, home: mia, guest: true}
 servers:
   - name: Attic
     id: attic
     owner: mia
+    sections:
+      - Films
+      - {name: Songs, type: artist, number: 7}
     sharedWith: [kid]
     connections:
       - {uri: "http://192.0.2.9:32400", local: true}
 providers:
   - {name: Guide, id: guide}
+friends:
+  - [mia, noa]
+shares:
+  - {server: attic, with: noa, sections: [Songs]}
+  - {server: attic, with: Tim}
+invitations:
+  - {from: mia, to: zoe@example.org, server: attic, sections: [Films]}
+  - {from: noa, to: ned}
+devices:
+  - {account: mia, id: tv, name: Den, product: Player, version: "1.2", platform: tvOS, platformVersion: "17", device: TV, model: T1, vendor: Maker, token: aTokenThatIsChosen02}
 time: 2030-01-02T03:04:05Z
 frozen: true
 seed: 7
@@ -49,17 +67,28 @@ func TestRead(t *testing.T) {
 		Accounts: []scene.Account{
 			{
 				Username: "mia", Email: "mia@example.org", Password: "mia's password", Token: "aTokenThatIsChosen01",
-				Seed: "KVJUQRKSKVJUQRKSKVJUQRKSKVJUQRKS", Admin: true,
+				Seed: "KVJUQRKSKVJUQRKSKVJUQRKSKVJUQRKS", Admin: true, PIN: "0123",
 			},
 			{Username: "kid", Managed: true},
+			{Username: "noa", Password: "noa's password", Home: "mia", HomeAdmin: true, PIN: "4321"},
+			{Username: "Tim", Managed: true, Home: "mia", PIN: "5678", Restriction: "teen"},
+			{Username: "Visitor", Managed: true, Home: "mia", Guest: true},
 		},
 		Sources: []scene.Source{
 			{
 				Kind: source.Server, Name: "Attic", Identifier: "attic", Owner: "mia", SharedWith: []string{"kid"},
 				Connections: []source.Connection{{URI: "http://192.0.2.9:32400", Local: true}},
+				Sections:    []source.Section{{Title: "Films"}, {Title: "Songs", Kind: "artist", Number: 7}},
 			},
 			{Kind: source.Provider, Name: "Guide", Identifier: "guide", Connections: scene.Nowhere()},
 		},
+		Friends:     [][]string{{"mia", "noa"}},
+		Shares:      []scene.Share{{Server: "attic", With: "noa", Sections: []string{"Songs"}}, {Server: "attic", With: "Tim"}},
+		Invitations: []scene.Invitation{{From: "mia", To: "zoe@example.org", Server: "attic", Sections: []string{"Films"}}, {From: "noa", To: "ned"}},
+		Devices: []scene.Device{{Account: "mia", Token: "aTokenThatIsChosen02", Device: device.Device{
+			ClientIdentifier: "tv", Name: "Den", Product: "Player", Version: "1.2", Platform: "tvOS", PlatformVersion: "17", Device: "TV",
+			Model: "T1", Vendor: "Maker",
+		}}},
 		Time: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), Frozen: true, Seed: "7",
 		Faults: []trouble.Fault{{Name: "rate-limit", Path: "/api/v2/user", Times: 2, Skip: 1, Seconds: 0.5, Chance: 0.5}},
 	}
@@ -89,11 +118,21 @@ func TestDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.Accounts) != 2 || len(s.Sources) != 1 || len(s.Faults) != 1 || s.Seed == "" || !s.Frozen {
+	if len(s.Accounts) != 3 || len(s.Sources) != 1 || len(s.Shares) != 2 || len(s.Invitations) != 1 || len(s.Devices) != 1 ||
+		len(s.Faults) != 1 || s.Seed == "" || !s.Frozen {
 		t.Errorf("it is %+v", s)
 	}
 	if _, err := s.Play(t.Context(), audit.Actor{}, open(t)); err != nil {
 		t.Error(err)
+	}
+	var schema struct{ Properties map[string]any }
+	if err := json.Unmarshal(scene.Schema, &schema); err != nil {
+		t.Fatal(err)
+	}
+	for key := range schema.Properties {
+		if !strings.Contains(string(document), "`"+key+"`") {
+			t.Errorf("docs/testing.md does not say what %s is", key)
+		}
 	}
 }
 
@@ -103,6 +142,13 @@ func TestMistakes(t *testing.T) {
 		"acounts: []":                                      `line 1: a scene has no key "acounts"; did you mean "accounts"?`,
 		"accounts:\n- username: a\n  pasword: b":           `line 3: accounts has no key "pasword"; did you mean "password"?`,
 		"servers:\n- connections:\n  - {urI: x, lokal: y}": `line 3: connections has no key "urI"; did you mean "uri"?`,
+		"servers:\n- sections:\n  - {name: Films, typ: x}": `line 3: sections has no key "typ"; did you mean "type"?`,
+		"shares:\n- {server: a, width: b}":                 `line 2: shares has no key "width"; did you mean "with"?`,
+		"invitations:\n- {form: a}":                        `line 2: invitations has no key "form"; did you mean "from"?`,
+		"devices:\n- {accuont: a}":                         `line 2: devices has no key "accuont"; did you mean "account"?`,
+		"accounts:\n- {username: a, hoem: b}":              `line 2: accounts has no key "hoem"; did you mean "home"?`,
+		"providers:\n- {sections: [a]}":                    `line 2: providers has no key "sections"`,
+		"friends: [a, b]":                                  "line 1: cannot unmarshal",
 		"faults:\n- {fault: slwo}":                         `fault 1: there is no fault "slwo"; did you mean "slow"?`,
 		"faults:\n- {fault: slow, tims: 1}":                `line 2: faults has no key "tims"; did you mean "times"?`,
 		"faults:\n- {fault: slow, chance: 2}":              "not between 0 and 1",
@@ -124,32 +170,72 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// The schema has the keys that are read, and no others.
-func TestSchema(t *testing.T) {
-	type object struct {
-		Properties map[string]json.RawMessage
-	}
-	var schema struct {
-		object
-		Defs struct{ Source object } `json:"$defs"`
-	}
-	if err := json.Unmarshal(scene.Schema, &schema); err != nil {
+// What cannot be is an error that says what.
+func TestImpossible(t *testing.T) {
+	const mia = "accounts:\n- {username: mia, password: mia's password}\n- {username: noa, password: noa's password}\n"
+	const attic = mia + "servers: [{name: Attic, id: attic, owner: mia, sections: [Films]}]\n"
+	c := open(t)
+	if err := c.Mark(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	var accounts, connections, faults struct{ Items object }
-	for raw, into := range map[string]any{
-		string(schema.Properties["accounts"]): &accounts, string(schema.Properties["faults"]): &faults,
-		string(schema.Defs.Source.Properties["connections"]): &connections,
+	for text, want := range map[string]string{
+		mia + "- {username: kid, managed: true, home: mya}":                               `mya, whose home it is in, does not come before it; did you mean "mia"?`,
+		mia + "- {username: kid, managed: true, home: kid}":                               "does not come before it",
+		mia + "- {username: noa, managed: true, home: mia}":                               "there is an account with this username already",
+		mia + "- {username: kid, managed: true, home: mia, password: a password}":         "a managed account has no e-mail address, password",
+		mia + "- {username: kid, managed: true, home: mia, homeAdmin: true}":              "homeAdmin is for an account that signs in",
+		mia + "- {username: kid, managed: true, restriction: teen}":                       "guest and restriction are for a managed account",
+		mia + "- {username: kid, managed: true, home: mia, restriction: tean}":            "a restriction is little_kid",
+		mia + "- {username: kid, managed: true, home: mia, pin: 12345}":                   "a PIN has 4 digits",
+		mia + "friends: [[mia, nao]]":                                                     `nao is not in the scene; did you mean "noa"?`,
+		mia + "friends: [[mia, noa, mia]]":                                                "are not two usernames",
+		mia + "friends: [[mia, mia]]":                                                     "is the account that invites",
+		attic + "shares: [{server: attik, with: noa}]":                                    `there is no server with the id "attik"; did you mean "attic"?`,
+		attic + "shares: [{server: attic, with: nao}]":                                    `nao is not in the scene; did you mean "noa"?`,
+		attic + "shares: [{server: attic, with: noa, sections: [Film]}]":                  `this server has no such section: Film; did you mean "Films"?`,
+		attic + "invitations: [{from: mia, to: zoe, server: atic}]":                       `did you mean "attic"?`,
+		attic + "invitations: [{from: noa, to: zoe, server: attic}]":                      "adding the invitation of zoe by noa",
+		attic + "devices: [{account: mai, id: tv}]":                                       `mai is not in the scene; did you mean "mia"?`,
+		attic + "devices: [{account: mia}]":                                               "it has no id",
+		attic + "devices: [{account: mia, id: tv, token: short}]":                         "a token is 20 letters and digits",
+		mia + "servers: [{name: Attic, id: attic, sections: [{name: F, type: films}]}]\n": "the type of a section is",
+		mia + "servers: [{name: Attic, id: attic, owner: mya}]\n":                         `did you mean "mia"?`,
+		mia + "servers: [{name: A, id: a}]\nshares: [{server: a, with: noa}]":             "has no owner, and the scene no admin",
+		mia + "servers: [{name: A, id: a, sharedWith: [nao]}]":                            `did you mean "noa"?`,
 	} {
-		if err := json.Unmarshal([]byte(raw), into); err != nil {
+		s, err := scene.Read([]byte(text))
+		if err == nil {
+			_, err = s.Play(t.Context(), audit.Actor{}, c)
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s\nthe error is %v, want it to have %s", text, err, want)
+		}
+		if err := c.Rewind(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for where, o := range map[string]object{
-		"": schema.object, "accounts": accounts.Items, "servers": schema.Defs.Source, "connections": connections.Items,
-		"faults": faults.Items,
+}
+
+// The schema has the keys that are read, and no others.
+func TestSchema(t *testing.T) {
+	var schema any
+	if err := json.Unmarshal(scene.Schema, &schema); err != nil {
+		t.Fatal(err)
+	}
+	for where, path := range map[string]string{
+		"": "", "accounts": "properties accounts items", "faults": "properties faults items", "shares": "properties shares items",
+		"invitations": "properties invitations items", "devices": "properties devices items", "servers": "$defs server",
+		"providers": "$defs provider", "sections": "$defs section", "connections": "$defs connections items",
 	} {
-		if diff := cmp.Diff(scene.Keys(where), keysOf(o.Properties)); diff != "" {
+		at := schema
+		for key := range strings.FieldsSeq(path + " properties") {
+			at = at.(map[string]any)[key]
+		}
+		set := make(map[string]bool)
+		for key := range at.(map[string]any) {
+			set[key] = true
+		}
+		if diff := cmp.Diff(scene.Keys(where), set); diff != "" {
 			t.Errorf("%s (-read +schema):\n%s", where, diff)
 		}
 	}
@@ -174,14 +260,6 @@ func TestSchemaOfFaults(t *testing.T) {
 	if diff := cmp.Diff(trouble.Names(), schema.Properties.Faults.Items.Properties.Fault.Enum); diff != "" {
 		t.Errorf("(-table +schema):\n%s", diff)
 	}
-}
-
-func keysOf(m map[string]json.RawMessage) map[string]bool {
-	set := make(map[string]bool)
-	for k := range m {
-		set[k] = true
-	}
-	return set
 }
 
 // Any text is read or rejected.

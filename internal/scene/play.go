@@ -2,6 +2,7 @@ package scene
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -28,6 +30,8 @@ type Cast struct {
 	People []Person
 	// Sources are usher itself, if it is a server there, and those of the scene.
 	Sources []source.Source
+	// Devices are those of the scene.
+	Devices []Device
 }
 
 // Play adds what is in a scene to the database of c. by is who does it, as the
@@ -35,11 +39,9 @@ type Cast struct {
 func (s Scene) Play(ctx context.Context, by audit.Actor, c *core.Core) (*Cast, error) {
 	cast := new(Cast)
 	for _, a := range s.Accounts {
-		p, err := s.AddPerson(ctx, by, c, a)
-		if err != nil {
+		if _, err := s.AddPerson(ctx, by, c, cast, a); err != nil {
 			return nil, fmt.Errorf("adding the account %s: %w", a.Username, err)
 		}
-		cast.People = append(cast.People, p)
 	}
 	if self := c.Sources.Self(); self.Identifier != "" {
 		cast.Sources = append(cast.Sources, self)
@@ -51,12 +53,20 @@ func (s Scene) Play(ctx context.Context, by audit.Actor, c *core.Core) (*Cast, e
 		}
 		cast.Sources = append(cast.Sources, added)
 	}
+	if err := cast.relate(ctx, by, c, s); err != nil {
+		return nil, err
+	}
+	for _, d := range s.Devices {
+		if err := cast.addDevice(ctx, by, c, d); err != nil {
+			return nil, fmt.Errorf("adding the device %s: %w", d.Device.ClientIdentifier, err)
+		}
+	}
 	return cast, nil
 }
 
 // Clone returns a copy with lists of its own.
 func (c *Cast) Clone() *Cast {
-	return &Cast{slices.Clone(c.People), slices.Clone(c.Sources)}
+	return &Cast{slices.Clone(c.People), slices.Clone(c.Sources), slices.Clone(c.Devices)}
 }
 
 // Person returns the person with a username.
@@ -69,16 +79,28 @@ func (c *Cast) Person(username string) (Person, bool) {
 	return Person{}, false
 }
 
-// AddPerson adds an account to the database of c, with its second factor and its token.
-func (s Scene) AddPerson(ctx context.Context, by audit.Actor, c *core.Core, a Account) (Person, error) {
+// AddPerson adds an account to the database of c and to a cast, with its second
+// factor, its home and its token. Where that fails, the person has an ID if the
+// account was added.
+func (s Scene) AddPerson(ctx context.Context, by audit.Actor, c *core.Core, cast *Cast, a Account) (Person, error) {
 	p := Person{Account: a}
-	added, err := c.Accounts.Add(ctx, by, account.NewAccount{
-		Username: a.Username, Email: a.Email, Password: a.Password, Admin: a.Admin, Managed: a.Managed,
-	})
-	if err != nil {
+	if _, twice := cast.Person(a.Username); twice {
+		return p, fault.WithField(errTwice, account.Username, "")
+	}
+	var owner Person
+	if a.Home != "" {
+		var known bool
+		if owner, known = cast.Person(a.Home); !known {
+			return p, fault.Invalidf("home", "%s, whose home it is in, does not come before it%s", a.Home, cast.meantPerson(a.Home))
+		}
+	}
+	if err := a.checkHome(); err != nil {
 		return p, err
 	}
-	p.ID = added.ID
+	var err error
+	if p.ID, err = addAccount(ctx, by, c, a, owner); err != nil {
+		return p, err
+	}
 	if a.Seed != "" {
 		e, err := account.KnownEnrolment("usher", a.Username, a.Seed)
 		if err != nil {
@@ -88,15 +110,73 @@ func (s Scene) AddPerson(ctx context.Context, by audit.Actor, c *core.Core, a Ac
 			return p, err
 		}
 	}
+	if a.PIN != "" {
+		if err := c.Homes.ResetPIN(ctx, by, p.ID, a.PIN); err != nil {
+			return p, err
+		}
+	}
 	if a.Token != "" {
 		if err := c.Tokens.IssueKnown(ctx, by, p.ID, s.device(), a.Token); err != nil {
 			return p, err
 		}
 	}
 	if a.Disabled {
-		return p, c.Accounts.Disable(ctx, by, p.ID)
+		if err := c.Accounts.Disable(ctx, by, p.ID); err != nil {
+			return p, err
+		}
 	}
+	cast.People = append(cast.People, p)
 	return p, nil
+}
+
+// errTwice says that two accounts have one name: programs and variables know them by
+// it, also those of homes, whose names need not be unique in usher.
+var errTwice = fault.New(fault.Exists, "there is an account with this username already")
+
+// resident reports whether an account is a managed one of a home, which has no
+// username of its own.
+func (a Account) resident() bool { return a.Home != "" && a.Managed }
+
+// checkHome checks that what an account has goes with the home that it lives in.
+func (a Account) checkHome() error {
+	switch {
+	case a.HomeAdmin && (a.Home == "" || a.Managed):
+		return fault.Invalidf("homeAdmin", "homeAdmin is for an account that signs in and has a home")
+	case (a.Guest || a.Restriction != "") && !a.resident():
+		return fault.Invalidf("home", "guest and restriction are for a managed account that has a home")
+	case a.Guest && a.Restriction != "":
+		return fault.Invalidf("restriction", "a guest has no restriction")
+	case a.resident() && (a.Email != "" || a.Password != "" || a.Seed != "" || a.Admin):
+		return fault.Invalidf("managed", "a managed account has no e-mail address, password or second factor, and is no admin")
+	}
+	return nil
+}
+
+// addAccount adds an account, and lets it live in the home of owner if it has one.
+func addAccount(ctx context.Context, by audit.Actor, c *core.Core, a Account, owner Person) (id int64, err error) {
+	if a.resident() {
+		return addResident(ctx, by, c, a, owner)
+	}
+	added, err := c.Accounts.Add(ctx, by, account.NewAccount{
+		Username: a.Username, Email: a.Email, Password: a.Password, Admin: a.Admin, Managed: a.Managed,
+	})
+	if err == nil && a.Home != "" {
+		err = c.Homes.Join(ctx, by, owner.ID, added.ID, a.HomeAdmin)
+	}
+	return added.ID, err
+}
+
+// addResident adds a managed account of a home.
+func addResident(ctx context.Context, by audit.Actor, c *core.Core, a Account, owner Person) (id int64, err error) {
+	if !a.Guest {
+		u, err := c.Homes.AddManaged(ctx, by, owner.ID, a.Username, a.Restriction)
+		return u.Account.ID, err
+	}
+	u, err := c.Homes.AddGuest(ctx, by, owner.ID)
+	if err == nil && u.Account.Title != a.Username {
+		err = c.Homes.Rename(ctx, by, owner.ID, u.Account.UUID, a.Username)
+	}
+	return u.Account.ID, err
 }
 
 // device is the one that holds the tokens.
@@ -117,18 +197,26 @@ func (c *Cast) addSource(ctx context.Context, by audit.Actor, to *core.Core, src
 	if src.Owner != "" {
 		owner, ok := c.Person(src.Owner)
 		if !ok {
-			return row, fmt.Errorf("its owner %s is not in the scene", src.Owner)
+			return row, fmt.Errorf("its owner %s is not in the scene%s", src.Owner, c.meantPerson(src.Owner))
 		}
 		row.OwnerID = owner.ID
+	}
+	if len(src.Sections) > 0 && src.Kind != source.Server {
+		return row, errors.New("only a server has sections")
 	}
 	added, err := to.Sources.Add(ctx, by, row)
 	if err != nil {
 		return row, err
 	}
+	for _, sec := range src.Sections {
+		if _, err := to.Sources.AddSection(ctx, by, added, sec); err != nil {
+			return row, fmt.Errorf("adding the section %s: %w", sec.Title, err)
+		}
+	}
 	for _, username := range src.SharedWith {
 		p, ok := c.Person(username)
 		if !ok {
-			return row, fmt.Errorf("%s, whom it is shared with, is not in the scene", username)
+			return row, fmt.Errorf("%s, whom it is shared with, is not in the scene%s", username, c.meantPerson(username))
 		}
 		if err := to.Sources.Share(ctx, by, added, p.ID); err != nil {
 			return row, err

@@ -3,8 +3,8 @@
 //
 // It owns the people that every test kit starts with, the way in which a scene
 // becomes rows of a database, and the names of the variables that tell a program
-// about it. It does not own the rules of accounts and sources: it calls the
-// services, as the command line does.
+// about it. It does not own the rules of accounts, homes, friends and sources: it
+// calls the services, as the command line and programs do.
 //
 // The passwords and tokens here are published. A scene is only for a database
 // that is thrown away.
@@ -16,6 +16,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/trouble"
@@ -27,6 +28,15 @@ type Scene struct {
 	Accounts []Account
 	// Sources are servers and providers besides usher itself.
 	Sources []Source
+	// Friends are pairs of usernames.
+	Friends [][]string
+	// Shares are invitations to servers that were accepted: those that invite and
+	// those that are invited are friends.
+	Shares []Share
+	// Invitations wait for an answer.
+	Invitations []Invitation
+	// Devices are programs that are signed in, besides Device.
+	Devices []Device
 	// Device is the client identifier of the device that holds the tokens of
 	// the accounts. Empty: "scene".
 	Device string
@@ -63,6 +73,20 @@ type Account struct {
 	// Admin, Managed and Disabled say what the account is. A managed account has
 	// no password. A disabled one cannot sign in, and its token is rejected.
 	Admin, Managed, Disabled bool
+
+	// Home is the username of whose home the account lives in, which comes before
+	// it. Empty: it is in nobody else's.
+	Home string
+	// PIN is asked for when another user of the home switches to the account: four
+	// digits. Empty: it has none.
+	PIN plexauth.Secret
+	// HomeAdmin makes an account that signs in an admin of the home.
+	HomeAdmin bool
+	// Guest makes a managed account the guest of the home.
+	Guest bool
+	// Restriction is what a managed account of a home is restricted to: one of
+	// home.Restrictions.
+	Restriction string
 }
 
 // Source is a server or a provider of a scene.
@@ -72,8 +96,43 @@ type Source struct {
 	Connections      []source.Connection
 	// Owner is the username of the owner. Empty: every admin owns it.
 	Owner string
-	// SharedWith are the usernames of those it is shared with.
+	// Sections are those of a server, as its owner names them.
+	Sections []source.Section
+	// SharedWith are the usernames of those it is shared with, as an operator does
+	// it: with all sections, and without making anybody friends.
 	SharedWith []string
+}
+
+// Share is a server that was shared with an account, which has accepted.
+type Share struct {
+	// Server is its identifier.
+	Server string
+	// With is the username of the account.
+	With string
+	// Sections are the names of those that are shared. Nil: all, also later ones.
+	Sections []string
+}
+
+// Invitation is an invitation to a friendship or to a server that waits.
+type Invitation struct {
+	// From is the username of who invites.
+	From string
+	// To is a username or an e-mail address. Nobody needs to have it.
+	To string
+	// Server is the identifier of the server. Empty: it is about friendship alone.
+	Server string
+	// Sections are as those of a Share.
+	Sections []string
+}
+
+// Device is a program that is signed in to an account.
+type Device struct {
+	// Account is the username.
+	Account string
+	// Device is what the program says of itself.
+	Device device.Device
+	// Token is its token, as that of an Account. Empty: nobody knows it.
+	Token plexauth.Secret
 }
 
 // MachineIdentifier is usher's own as a server where a scene is played, so that it
@@ -113,9 +172,13 @@ func Default() Scene {
 			{Username: "managed", Managed: true},
 		},
 		Sources: []Source{
-			{Kind: source.Server, Name: "Den", Identifier: "den", Connections: Nowhere(), Owner: "admin", SharedWith: []string{"member"}},
+			{
+				Kind: source.Server, Name: "Den", Identifier: "den", Connections: Nowhere(), Owner: "admin",
+				Sections: []source.Section{{Title: "Films", Kind: "movie"}, {Title: "Shows", Kind: "show"}}, SharedWith: []string{"member"},
+			},
 			{Kind: source.Provider, Name: "Guide", Identifier: "guide", Connections: Nowhere()},
 		},
+		Friends: [][]string{{"admin", "member"}},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/scene"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/plexauth"
@@ -50,7 +51,10 @@ func TestTokensAreKnown(t *testing.T) {
 }
 
 func TestVariables(t *testing.T) {
-	cast, err := scene.Default().Play(t.Context(), audit.Actor{}, open(t))
+	s := scene.Default()
+	s.Accounts[0].PIN = "1234"
+	s.Devices = []scene.Device{{Account: "admin", Device: device.Device{ClientIdentifier: "tv-1"}, Token: "usherTokenOfTV000001"}}
+	cast, err := s.Play(t.Context(), audit.Actor{}, open(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +77,9 @@ func TestVariables(t *testing.T) {
 		"USHER_SERVER_DEN_ID":            "den",
 		"USHER_SERVER_DEN_URL":           "http://192.0.2.5:32400",
 		"USHER_PROVIDER_GUIDE_ID":        "guide",
+		"USHER_ACCOUNT_ADMIN_PIN":        "1234",
+		"USHER_DEVICE_TV_1_ID":           "tv-1",
+		"USHER_DEVICE_TV_1_TOKEN":        "usherTokenOfTV000001",
 	} {
 		if got[name] != want {
 			t.Errorf("%s is %q, want %q", name, got[name], want)

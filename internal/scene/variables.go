@@ -27,6 +27,7 @@ func (c *Cast) Variables() []Variable {
 		add("ACCOUNT", p.Username, "PASSWORD", string(p.Password))
 		add("ACCOUNT", p.Username, "TOKEN", string(p.Token))
 		add("ACCOUNT", p.Username, "TOTP_SECRET", string(p.Seed))
+		add("ACCOUNT", p.Username, "PIN", string(p.PIN))
 	}
 	for _, src := range c.Sources {
 		kind := "SERVER"
@@ -39,6 +40,21 @@ func (c *Cast) Variables() []Variable {
 			add(kind, src.Name, "URL", src.Connections[0].URI)
 		}
 	}
+	for _, d := range c.Devices {
+		add("DEVICE", d.Device.ClientIdentifier, "ID", d.Device.ClientIdentifier)
+		add("DEVICE", d.Device.ClientIdentifier, "TOKEN", string(d.Token))
+	}
+	return list
+}
+
+// Secrets returns those of a cast that are long enough to be looked for in texts.
+func (c *Cast) Secrets() (list []string) {
+	for _, p := range c.People {
+		list = append(list, string(p.Password), string(p.Token), string(p.Seed))
+	}
+	for _, d := range c.Devices {
+		list = append(list, string(d.Token))
+	}
 	return list
 }
 
@@ -50,7 +66,7 @@ func inName(name string) string {
 }
 
 var variable = regexp.MustCompile(
-	`^USHER_(ACCOUNT_\w+_(USERNAME|EMAIL|PASSWORD|TOKEN|TOTP_SECRET)|(SERVER|PROVIDER)_\w+_(ID|NAME|URL))$`)
+	`^USHER_(ACCOUNT_\w+_(USERNAME|EMAIL|PASSWORD|TOKEN|TOTP_SECRET|PIN)|(SERVER|PROVIDER)_\w+_(ID|NAME|URL)|DEVICE_\w+_(ID|TOKEN))$`)
 
 // IsVariable reports whether a variable is about a scene, by its name.
 func IsVariable(name string) bool { return variable.MatchString(name) }

@@ -36,14 +36,13 @@ func (s *Stage) AddPerson(ctx context.Context, a scene.Account) (scene.Person, e
 	i := s.current()
 	next := *i
 	next.cast = i.cast.Clone()
-	p, err := s.cfg.Scene.AddPerson(ctx, s.cfg.By, i.core, a)
+	p, err := s.cfg.Scene.AddPerson(ctx, s.cfg.By, i.core, next.cast, a)
 	if err != nil {
-		if p.ID != 0 { // its token or its second factor is malformed
+		if p.ID != 0 { // its token, its PIN or its second factor is malformed
 			err = errors.Join(err, i.core.Accounts.Remove(ctx, s.cfg.By, p.ID))
 		}
 		return p, err
 	}
-	next.cast.People = append(next.cast.People, p)
 	s.now.Store(&next)
 	return p, nil
 }

@@ -341,6 +341,22 @@ func TestScene(t *testing.T) {
 	args := []string{"--scene", file, "--time", "2030-01-02T03:04:05Z", "--frozen", "--", "sh", "-c"}
 	run(t, append(args, `echo "$USHER_SERVER_BIG_ATTIC_ID $USHER_ACCOUNT_ADMIN_TOKEN" && TOKEN=$USHER_ACCOUNT_MIA_TOKEN exec "$0" get https://plex.tv/api/v2/user`, self)...).
 		check(t, 0, []string{"attic \n", `"username":"mia"`, `"joinedAt":1893553445`}, nil)
+	write(`accounts:
+  - {username: mia, password: mia has one, token: aTokenThatIsChosen01}
+  - {username: noa, password: noa has one}
+  - {username: Kid, managed: true, home: mia, pin: 5678}
+servers: [{name: Attic, id: attic, owner: mia, sections: [Films, Songs], connections: [{uri: "https://192.0.2.9:32400"}]}]
+shares: [{server: attic, with: noa, sections: [Songs]}]
+invitations: [{from: mia, to: zoe@example.org, server: attic}]
+devices: [{account: noa, id: tv-1, token: aTokenThatIsChosen02}]
+`)
+	run(t, append(args, `echo "PIN $USHER_ACCOUNT_KID_PIN" && TOKEN=$USHER_ACCOUNT_MIA_TOKEN "$0" get https://plex.tv/api/v2/home/users \
+		https://plex.tv/api/v2/friends https://plex.tv/api/v2/shared_servers/owned/pending https://plex.tv/api/v2/servers/attic &&
+		TOKEN=$USHER_DEVICE_TV_1_TOKEN exec "$0" get https://plex.tv/api/v2/user`, self)...).
+		check(t, 0, []string{
+			"PIN 5678\n", `"title":"Kid"`, `"username":"noa"`, `"libraries":[{"id":2,"key":2,"title":"Songs","type":"movie"}]`,
+			`"invitedEmail":"zoe@example.org"`, `"librarySections":[{"id":1,"key":1,"title":"Films","type":"movie"}`, `"username":"noa","title":"noa"`,
+		}, nil)
 	write("accounts: [{username: mia, pasword: mia has one}]")
 	run(t, "--scene", file, "--", "true").check(t, 125, nil, []string{`line 1: accounts has no key "pasword"; did you mean "password"?`})
 	write("accounts: [{username: mia, password: mia has one, token: short}]")

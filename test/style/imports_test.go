@@ -69,7 +69,7 @@ var layers = []layer{
 		{"coretest", "core account device source audit seal plexauth"},
 	}},
 	{"who and what there is at the start of a test", []row{
-		{"scene", "core account source device audit seal suggest trouble plexauth"},
+		{"scene", "core account friend source device audit fault seal suggest trouble plexauth"},
 	}},
 	{"the faces together", []row{
 		{"server", "api web core httpd machine mail missed"},

@@ -52,6 +52,14 @@ test('tokens', async () => {
   assert.equal((await ask('/api/v2/user', 'GET', second)).status, 401)
 })
 
+test('home', async () => {
+  await usher.addAccount({ username: 'mia', password: 'mia has a password' })
+  const kid = await usher.addAccount({ username: 'Kid', managed: true, home: 'mia', pin: '5678' })
+  assert.deepEqual([kid.home, kid.pin], ['mia', '5678'])
+  const { users } = (await ask('/api/v2/home/users', 'GET', await usher.issueToken('mia'))).body
+  assert.deepEqual(users.map(u => [u.title, u.protected]), [['mia', false], ['Kid', true]])
+})
+
 test('it is reset between tests', async () => {
   assert.deepEqual((await usher.accounts()).map(a => a.username), ['admin', 'member', 'twofactor', 'disabled', 'managed'])
 })

@@ -68,6 +68,16 @@ def test_tokens(usher):
     assert ask("/api/v2/user", token=token)[0] == 401
 
 
+def test_home(usher):
+    usher.add_account("mia", "mia has a password", pin="1234")
+    zoe = usher.add_account("zoe", "zoe has a password", home="mia", homeAdmin=True)
+    kid = usher.add_account("Kid", managed=True, home="mia", pin="5678", restriction="little_kid")
+    assert (zoe.home, zoe.home_admin, kid.home, kid.pin, kid.restriction) == ("mia", True, "mia", "5678", "little_kid")
+    assert usher.account("mia").pin == "1234"
+    status, home = ask("/api/v2/home/users", token=usher.issue_token("mia"))
+    assert status == 200 and [u["title"] for u in home["users"]] == ["mia", "zoe", "Kid"]
+
+
 def test_reset_between_tests(usher):
     assert [a.username for a in usher.accounts()] == ["admin", "member", "twofactor", "disabled", "managed"]
 

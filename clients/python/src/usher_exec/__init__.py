@@ -38,6 +38,11 @@ class Account:
     admin: bool = False
     managed: bool = False
     disabled: bool = False
+    home: str = ""
+    pin: str = dataclasses.field(default="", repr=False)
+    home_admin: bool = False
+    guest: bool = False
+    restriction: str = ""
     backup_codes: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
 
@@ -123,7 +128,7 @@ class Usher:
         raise UsherError(f"there is no account {username}")
 
     def add_account(self, username: str, password: str = "", **fields: Any) -> Account:
-        """Add an account. The fields are the keys of a scene: email, token, totp, admin, managed."""
+        """Add an account. The fields are the keys of a scene: email, token, totp, admin, managed, home, pin and others."""
         return _account(self._call("POST", "/accounts", {"username": username, "password": password, **fields}))
 
     def issue_token(self, username: str, client_identifier: str = "usher-exec") -> str:
@@ -195,8 +200,8 @@ def _quote(text: str) -> str:
 
 
 def _account(fields: dict[str, Any]) -> Account:
-    codes = fields.pop("backupCodes", ())
-    return Account(**fields, backup_codes=tuple(codes))
+    codes, home_admin = fields.pop("backupCodes", ()), fields.pop("homeAdmin", False)
+    return Account(**fields, home_admin=home_admin, backup_codes=tuple(codes))
 
 
 def _time(text: str) -> datetime.datetime:

@@ -1,0 +1,206 @@
+package scene
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/friend"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/internal/suggest"
+)
+
+// relate adds the friendships, shares and invitations of a scene.
+func (c *Cast) relate(ctx context.Context, by audit.Actor, to *core.Core, s Scene) error {
+	for _, pair := range s.Friends {
+		if err := c.befriend(ctx, by, to, pair); err != nil {
+			return fmt.Errorf("adding friends: %w", err)
+		}
+	}
+	for _, h := range s.Shares {
+		if err := c.share(ctx, by, to, h); err != nil {
+			return fmt.Errorf("adding the share of %s with %s: %w", h.Server, h.With, err)
+		}
+	}
+	for _, i := range s.Invitations {
+		if err := c.invite(ctx, by, to, i); err != nil {
+			return fmt.Errorf("adding the invitation of %s by %s: %w", i.To, i.From, err)
+		}
+	}
+	return nil
+}
+
+func (c *Cast) befriend(ctx context.Context, by audit.Actor, to *core.Core, pair []string) error {
+	if len(pair) != 2 {
+		return fmt.Errorf("%v are not two usernames", pair)
+	}
+	a, err := c.named(pair[0])
+	if err != nil {
+		return err
+	}
+	b, err := c.named(pair[1])
+	if err != nil {
+		return err
+	}
+	return Befriend(ctx, by, to, a, b)
+}
+
+func (c *Cast) share(ctx context.Context, by audit.Actor, to *core.Core, h Share) error {
+	p, err := c.named(h.With)
+	if err != nil {
+		return err
+	}
+	src, owner, err := c.server(h.Server)
+	if err != nil {
+		return err
+	}
+	return Admit(ctx, by, to, owner, p, src.Identifier, h.Sections)
+}
+
+func (c *Cast) invite(ctx context.Context, by audit.Actor, to *core.Core, i Invitation) error {
+	from, err := c.named(i.From)
+	if err != nil {
+		return err
+	}
+	if i.Server != "" {
+		if _, _, err := c.server(i.Server); err != nil {
+			return err
+		}
+	}
+	return Invite(ctx, by, to, from, i.To, i.Server, i.Sections)
+}
+
+// Befriend makes two accounts friends: one invites, and the other accepts.
+func Befriend(ctx context.Context, by audit.Actor, c *core.Core, a, b Person) error {
+	return admit(ctx, by, c, a, b, friend.Wish{})
+}
+
+// Admit shares a server with an account, as its owner: the account is invited, and
+// accepts. Nil sections are all.
+func Admit(ctx context.Context, by audit.Actor, c *core.Core, owner, p Person, server string, sections []string) error {
+	choice, err := choose(ctx, c, server, sections)
+	if err != nil {
+		return err
+	}
+	return admit(ctx, by, c, owner, p, friend.Wish{Server: server, Choice: choice})
+}
+
+// admit invites an account, which accepts.
+func admit(ctx context.Context, by audit.Actor, c *core.Core, from, p Person, w friend.Wish) error {
+	if w.Name = p.Username; p.resident() {
+		w.Name, w.AccountID = "", p.ID // it has no name that others could give
+	}
+	sent, err := c.Friends.Invite(ctx, by, from.ID, w)
+	if err != nil || sent.Accepted {
+		return err
+	}
+	return c.Friends.Accept(ctx, by, p.ID, sent.Number)
+}
+
+// Invite invites somebody by a username or an e-mail address, to a server or, without
+// one, to a friendship. Nil sections are all.
+func Invite(ctx context.Context, by audit.Actor, c *core.Core, from Person, to, server string, sections []string) error {
+	w := friend.Wish{Name: to, Server: server}
+	var err error
+	if w.Choice, err = choose(ctx, c, server, sections); err != nil {
+		return err
+	}
+	_, err = c.Friends.Invite(ctx, by, from.ID, w)
+	return err
+}
+
+// choose returns the choice of sections of a server by their names.
+func choose(ctx context.Context, c *core.Core, server string, names []string) (source.Choice, error) {
+	if names == nil {
+		return source.Choice{}, nil
+	}
+	src, err := c.Sources.Find(ctx, source.Ref{Kind: source.Server, Identifier: server})
+	if err != nil {
+		return source.Choice{}, err
+	}
+	have, err := c.Sources.Sections(ctx, src.ID)
+	if err != nil {
+		return source.Choice{}, err
+	}
+	choice := source.Choice{Some: true}
+	for _, name := range names {
+		i := slices.IndexFunc(have, func(sec source.Section) bool { return sec.Title == name })
+		if i < 0 {
+			var titles []string
+			for _, sec := range have {
+				titles = append(titles, sec.Title)
+			}
+			return choice, fmt.Errorf("%w: %s%s", source.ErrNoSection, name, meant(name, titles))
+		}
+		choice.Sections = append(choice.Sections, have[i].ID)
+	}
+	return choice, nil
+}
+
+// addDevice signs a program in.
+func (c *Cast) addDevice(ctx context.Context, by audit.Actor, to *core.Core, d Device) error {
+	p, err := c.named(d.Account)
+	if err != nil {
+		return err
+	}
+	if d.Device.ClientIdentifier == "" {
+		return fault.Invalidf("id", "it has no id")
+	}
+	if d.Token == "" {
+		_, err = to.Tokens.Issue(ctx, by, p.ID, d.Device)
+	} else {
+		err = to.Tokens.IssueKnown(ctx, by, p.ID, d.Device, d.Token)
+	}
+	c.Devices = append(c.Devices, d)
+	return err
+}
+
+// named returns the person with a username.
+func (c *Cast) named(username string) (Person, error) {
+	p, ok := c.Person(username)
+	if !ok {
+		return p, fmt.Errorf("%s is not in the scene%s", username, c.meantPerson(username))
+	}
+	return p, nil
+}
+
+// server returns the server with an identifier, and who shares it: its owner, or the
+// first admin.
+func (c *Cast) server(identifier string) (source.Source, Person, error) {
+	var known []string
+	for _, src := range c.Sources {
+		if src.Kind != source.Server {
+			continue
+		}
+		known = append(known, src.Identifier)
+		if src.Identifier != identifier {
+			continue
+		}
+		i := slices.IndexFunc(c.People, func(p Person) bool { return p.ID == src.OwnerID || src.OwnerID == 0 && p.Admin && !p.Disabled })
+		if i < 0 {
+			return src, Person{}, fmt.Errorf("the server %s has no owner, and the scene no admin", identifier)
+		}
+		return src, c.People[i], nil
+	}
+	return source.Source{}, Person{}, fmt.Errorf("there is no server with the id %q%s", identifier, meant(identifier, known))
+}
+
+// meantPerson asks whether another person was meant.
+func (c *Cast) meantPerson(username string) string {
+	var names []string
+	for _, p := range c.People {
+		names = append(names, p.Username)
+	}
+	return meant(username, names)
+}
+
+// meant is the end of an error about a word that is not known.
+func meant(typed string, words []string) string {
+	if word := suggest.Closest(typed, words); word != "" {
+		return fmt.Sprintf("; did you mean %q?", word)
+	}
+	return ""
+}

@@ -1,0 +1,128 @@
+package plexauthtest
+
+import (
+	"context"
+
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/scene"
+	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/plexauth"
+)
+
+// AddHomeUser adds a managed user to the home of owner, which is made if there is
+// none. pin may be empty. Nobody signs in as the user: programs switch to it, and
+// Client has a token of it.
+func (s *Server) AddHomeUser(owner *User, name string, pin plexauth.Secret) *User {
+	s.t.Helper()
+	ctx, homes := context.Background(), s.current.Load().Homes
+	added, err := homes.AddManaged(ctx, operator, owner.id, name, "")
+	if err == nil && pin != "" {
+		err = homes.ResetPIN(ctx, operator, added.Account.ID, pin)
+	}
+	if err != nil {
+		s.t.Fatalf("plexauthtest: adding %s to the home of %s: %v", name, owner.Username, err)
+	}
+	return &User{Username: name, PIN: pin, home: owner.Username, managed: true, id: added.Account.ID, server: s}
+}
+
+// AddToHome adds a user who signs in to the home of owner, which is made if there is
+// none.
+func (s *Server) AddToHome(owner, u *User) {
+	s.t.Helper()
+	if err := s.current.Load().Homes.Join(context.Background(), operator, owner.id, u.id, false); err != nil {
+		s.t.Fatalf("plexauthtest: adding %s to the home of %s: %v", u.Username, owner.Username, err)
+	}
+	u.home = owner.Username
+}
+
+// SetPIN sets the PIN of a user: four digits, or "" for none. It is asked for when
+// another user of the home switches to the user.
+func (s *Server) SetPIN(u *User, pin plexauth.Secret) {
+	s.t.Helper()
+	if err := s.current.Load().Homes.ResetPIN(context.Background(), operator, u.id, pin); err != nil {
+		s.t.Fatalf("plexauthtest: setting the PIN of %s: %v", u.Username, err)
+	}
+	u.PIN = pin
+}
+
+// AddSection adds a section to a server. Its type is movie, show, artist or photo.
+func (s *Server) AddSection(src Source, name, sectionType string) {
+	s.t.Helper()
+	err := s.onServer(src, func(found source.Source) error {
+		_, err := s.current.Load().Sources.AddSection(context.Background(), operator, found, source.Section{Title: name, Kind: sectionType})
+		return err
+	})
+	if err != nil {
+		s.t.Fatalf("plexauthtest: adding the section %s to %s: %v", name, src.Name, err)
+	}
+}
+
+// Share shares all sections of a server with a user, as an operator does it: nobody
+// becomes a friend.
+func (s *Server) Share(src Source, u *User) {
+	s.t.Helper()
+	s.changeShare(src, u, (*source.Service).Share)
+}
+
+// ShareSections shares some sections of a server with a user, by their names: its
+// owner invites the user, who accepts, and so becomes a friend. Without names, all
+// sections are shared.
+func (s *Server) ShareSections(owner *User, src Source, u *User, sections ...string) {
+	s.t.Helper()
+	err := scene.Admit(context.Background(), operator, s.current.Load().Core, owner.person(), u.person(), src.Identifier, sections)
+	if err != nil {
+		s.t.Fatalf("plexauthtest: sharing %s with %s: %v", src.Name, u.Username, err)
+	}
+}
+
+// Unshare removes a share. This revokes the tokens that depend on it.
+func (s *Server) Unshare(src Source, u *User) {
+	s.t.Helper()
+	s.changeShare(src, u, (*source.Service).Unshare)
+}
+
+// Befriend makes two users friends.
+func (s *Server) Befriend(a, b *User) {
+	s.t.Helper()
+	if err := scene.Befriend(context.Background(), operator, s.current.Load().Core, a.person(), b.person()); err != nil {
+		s.t.Fatalf("plexauthtest: making %s and %s friends: %v", a.Username, b.Username, err)
+	}
+}
+
+// Invite invites somebody to a server of from, by a username or an e-mail address
+// that nobody needs to have. With the zero Source, the invitation is about friendship
+// alone. It waits for an answer. Without names of sections, all are meant.
+func (s *Server) Invite(from *User, to string, src Source, sections ...string) {
+	s.t.Helper()
+	err := scene.Invite(context.Background(), operator, s.current.Load().Core, from.person(), to, src.Identifier, sections)
+	if err != nil {
+		s.t.Fatalf("plexauthtest: inviting %s as %s: %v", to, from.Username, err)
+	}
+}
+
+// person returns the user as scenes have it.
+func (u *User) person() scene.Person {
+	return scene.Person{Account: scene.Account{Username: u.Username, Home: u.home, Managed: u.managed}, ID: u.id}
+}
+
+// changeShare calls change with the id of the server and of the account.
+func (s *Server) changeShare(
+	src Source, u *User, change func(*source.Service, context.Context, audit.Actor, source.Source, int64) error,
+) {
+	s.t.Helper()
+	err := s.onServer(src, func(found source.Source) error {
+		return change(s.current.Load().Sources, context.Background(), operator, found, u.id)
+	})
+	if err != nil {
+		s.t.Fatalf("plexauthtest: changing the share of %s with %s: %v", src.Name, u.Username, err)
+	}
+}
+
+// onServer calls f with a server.
+func (s *Server) onServer(src Source, f func(source.Source) error) error {
+	found, err := s.current.Load().Sources.Find(context.Background(), source.Ref{Kind: source.Server, Identifier: src.Identifier})
+	if err != nil {
+		return err
+	}
+	return f(found)
+}
