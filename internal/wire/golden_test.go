@@ -50,6 +50,16 @@ func goldenBodies(t *testing.T) map[string]wire.Body {
 	}
 	resources := []wire.Resource{fullResource, {Name: "bare", CreatedAt: joined, LastSeenAt: joined}}
 	part := &wire.Part{Start: 3, Total: 5}
+	share, invitation, serverInfo, legacyShares, invite := goldenShares()
+	friends := wire.Friends{
+		{
+			ID: 7, UUID: "0123456789abcdef", Title: `M<i>a & "co"`, Username: "mia", Email: "mia@example.org", FriendlyName: wire.Some("Mia"),
+			Restricted: true, RestrictionProfile: wire.Some("teen"), FriendshipCreatedAt: wire.Since(joined),
+			Thumb: "https://usher.example/a?c=a&b", Home: true, Status: wire.StatusAccepted, SharedServers: []wire.ShareBody{share},
+		},
+		{ID: 1000000002, Title: "noa", Username: "noa", FriendlyName: wire.Some("noa"), Status: wire.StatusSent, SharedServers: []wire.ShareBody{invitation}},
+		{ID: 9, Status: wire.StatusReceived},
+	}
 	devices := []wire.Device{fullDevice, {Name: "bare"}}
 	return map[string]wire.Body{
 		"account":               account(someone),
@@ -59,17 +69,28 @@ func goldenBodies(t *testing.T) map[string]wire.Body {
 		"devices-none":          wire.Devices{},
 		"devices-part":          wire.Devices{PublicAddress: "192.0.2.1", Devices: devices, Part: part},
 		"error":                 wire.Error{Code: 1029, Message: `Enter the "code" & try again`, Status: 401},
+		"friend":                friends[0],
+		"friends":               friends,
+		"friends-none":          wire.Friends(nil),
 		"home":                  wire.HomeInfo(fullHome),
 		"home-none":             wire.HomeInfo{ID: 1},
 		"home-user":             wire.LegacyHomeUser{HomeUser: fullHome.Users[1]},
 		"home-users":            wire.HomeUsers(fullHome),
 		"home-users-none":       wire.HomeUsers{ID: 1},
+		"invites-received":      wire.ReceivedInvites{{ID: 1000000002, Owner: invitation.Invited, SharedServers: []wire.ShareBody{invitation}}},
+		"invites-received-none": wire.ReceivedInvites(nil),
 		"identity":              wire.Identity{Claimed: true, MachineIdentifier: "m1", Version: "1.2"},
 		"legacy-account":        wire.LegacyAccount{Person: someone, Token: "jx9nTbVbHk1gMabcdefg", Thumb: "https://usher.example/a?c=a&b"},
 		"legacy-account-bare":   wire.LegacyAccount{Person: wire.Person{ID: 1, JoinedAt: joined}},
 		"legacy-home-users":     wire.LegacyHomeUsers(fullHome),
 		"legacy-users":          users(fullHome.Users),
 		"legacy-users-none":     wire.Users(nil),
+		"legacy-invites":        wire.Invites{invite, wire.NewInvite(1000000003, joined, false)},
+		"legacy-invites-none":   wire.Invites(nil),
+		"legacy-server-info":    wire.LegacyServerInfo(serverInfo),
+		"legacy-server-bare":    wire.LegacyServerInfo{ServerFacts: wire.ServerFacts{Name: "bare"}},
+		"legacy-shares":         legacyShares,
+		"legacy-shares-none":    wire.LegacyShares{MachineIdentifier: "m1"},
 		"legacy-pin":            wire.LegacyPIN{PIN: pinBody("")},
 		"legacy-pin-linked":     wire.LegacyPIN{PIN: pinBody("t0k"), AccountID: 7},
 		"legacy-resources":      wire.LegacyResources{Resources: resources},
@@ -84,6 +105,12 @@ func goldenBodies(t *testing.T) map[string]wire.Body {
 		"resources":             wire.Resources(resources),
 		"resources-none":        wire.Resources(nil),
 		"server":                goldenServer,
+		"server-info":           serverInfo,
+		"server-info-bare":      wire.ServerInfo{ServerFacts: wire.ServerFacts{Name: "bare"}},
+		"share":                 share,
+		"share-waiting":         invitation,
+		"shares":                wire.ShareBodies{share, invitation},
+		"shares-none":           wire.ShareBodies(nil),
 		"server-account": wire.ServerAccount{
 			Username: "mia@example.org", PublicAddress: "192.0.2.1", PublicPort: 443, PrivateAddress: "10.0.0.2", PrivatePort: 32400,
 		},
@@ -130,6 +157,40 @@ var (
 		Owner: "mia@example.org", UpdatedAt: joined,
 	}
 )
+
+// goldenShares are a server with sections, a share of it and an invitation to it, in
+// both versions.
+func goldenShares() (share, waiting wire.ShareBody, info wire.ServerInfo, legacy wire.LegacyShares, invite wire.Invite) {
+	films, songs := wire.Section{ID: 11, Key: 1, Title: `F<i>lms & "co"`, Type: "movie"}, wire.Section{ID: 12, Key: 7, Title: "Songs", Type: "artist"}
+	info = wire.ServerInfo{Sections: []wire.Section{films, songs}, ServerFacts: wire.ServerFacts{
+		Name: `D<e>n & "co"`, Address: "192.0.2.1", Port: 443, Version: "1.40", Scheme: "https", Host: "192.0.2.1", LocalAddresses: "192.168.1.5",
+		MachineIdentifier: "m1", CreatedAt: joined.Unix(), UpdatedAt: joined.Unix() + 1, Owned: true,
+	}}
+	who := wire.SharePerson{
+		ID: 7, UUID: "0123456789abcdef", Title: `M<i>a & "co"`, Username: "mia", Email: "mia@example.org", FriendlyName: "Mia", Restricted: true,
+		Thumb: "https://usher.example/a?c=a&b", Home: true,
+	}
+	share = wire.ShareBody{
+		ID: 1000000001, Name: info.Name, OwnerID: 1, InvitedID: 7, InvitedEmail: wire.Some(who.Email), ServerID: 2, Accepted: true,
+		AcceptedAt: wire.Since(joined), Owned: true, MachineIdentifier: "m1", LastSeenAt: wire.Since(joined), NumLibraries: 2, AllLibraries: true,
+		Libraries: info.Sections, Invited: who,
+	}
+	waiting = wire.ShareBody{
+		ID: 1000000002, Name: "Attic", OwnerID: 1, InvitedEmail: wire.Some("noa"), ServerID: 3, MachineIdentifier: "attic",
+		LastSeenAt: wire.Since(joined), Invited: wire.SharePerson{Title: "noa", Username: "noa", Email: "noa", FriendlyName: "noa"},
+	}
+	legacy = wire.LegacyShares{MachineIdentifier: "m1", Shares: []wire.LegacyShare{
+		{
+			ID: 1000000001, Username: "mia", Email: who.Email, UserID: 7, AccessToken: "t0k", Name: info.Name, AcceptedAt: joined.Unix(), InvitedAt: joined.Unix(),
+			Section: []wire.SharedSection{{Section: films, Shared: true}, {Section: songs}},
+		},
+		{ID: 1000000002, AllLibraries: true},
+	}}
+	invite = wire.NewInvite(1000000002, joined, true)
+	invite.Username, invite.Email, invite.Thumb, invite.FriendlyName = "noa", "noa", "https://usher.example/a?c=a&b", `n<o>a & "co"`
+	invite.Servers = append(invite.Servers, wire.InviteServer{Name: info.Name, NumLibraries: 2})
+	return share, waiting, info, legacy, invite
+}
 
 // Every body has the shape of its golden file, in each format and for each trait
 // of a variant that changes it. After an intended change, run

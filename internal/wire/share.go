@@ -89,6 +89,11 @@ type LegacyShare struct {
 	Section           []SharedSection `json:"Section" xml:"Section"`                            // every one of the server
 }
 
+func (s LegacyShare) complete() LegacyShare {
+	s.Section = orEmpty(s.Section)
+	return s
+}
+
 // LegacyShares is the response of /api/servers/{id}/shared_servers. Its JSON is
 // inferred.
 type LegacyShares struct {
@@ -101,7 +106,7 @@ func (s LegacyShares) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	return appendContainer(dst, f, struct {
 		usersAttrs
 		SharedServer []LegacyShare `json:"SharedServer" xml:"SharedServer"`
-	}{serverAttrs(s.MachineIdentifier, len(s.Shares)), orEmpty(s.Shares)})
+	}{serverAttrs(s.MachineIdentifier, len(s.Shares)), complete(s.Shares)})
 }
 
 // Invite is an invitation in version 1. PlexAPI reads the number as one, and finds an
@@ -121,7 +126,12 @@ type Invite struct {
 
 // NewInvite returns an invitation; server reports whether it is about one.
 func NewInvite(id int64, createdAt time.Time, server bool) Invite {
-	return Invite{ID: id, CreatedAt: createdAt.Unix(), Friend: true, Server: Bool(server), Servers: []InviteServer{}}
+	return Invite{ID: id, CreatedAt: createdAt.Unix(), Friend: true, Server: Bool(server)}
+}
+
+func (i Invite) complete() Invite {
+	i.Servers = orEmpty(i.Servers)
+	return i
 }
 
 // InviteServer is the server of an invitation.
@@ -139,7 +149,7 @@ func (i Invites) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	return appendContainer(dst, f, struct {
 		usersAttrs
 		Invite []Invite `json:"Invite" xml:"Invite"`
-	}{newUsersAttrs(len(i)), orEmpty(i)})
+	}{newUsersAttrs(len(i)), complete(i)})
 }
 
 // sharingSettings are what plex-api.rs requires: usher has no such settings.
@@ -191,9 +201,19 @@ func Since(t time.Time) Optional[string] {
 	return Some(rfc3339(t))
 }
 
+// complete makes no list of f null.
 func (f Friend) complete() Friend {
-	f.SharedServers, f.SharedSources = orEmpty(f.SharedServers), orEmpty(f.SharedSources)
+	f.SharedServers, f.SharedSources = complete(f.SharedServers), orEmpty(f.SharedSources)
 	return f
+}
+
+// complete returns a list without a null list in it.
+func complete[T interface{ complete() T }](list []T) []T {
+	all := make([]T, 0, len(list))
+	for _, one := range list {
+		all = append(all, one.complete())
+	}
+	return all
 }
 
 // Append implements Body. The XML is inferred.
@@ -213,11 +233,7 @@ type Friends []Friend
 // Append implements Body.
 func (f Friends) Append(dst []byte, format Format, _ Variant) ([]byte, error) {
 	if format == JSON {
-		list := make([]Friend, 0, len(f))
-		for _, one := range f {
-			list = append(list, one.complete())
-		}
-		return appendJSON(dst, list)
+		return appendJSON(dst, complete(f))
 	}
 	return appendXML(dst, struct {
 		XMLName xml.Name `xml:"friends"`
@@ -262,11 +278,15 @@ type SharePerson struct {
 	Home         Bool   `json:"home" xml:"home,attr"`                 // not told: always false
 }
 
+func (s ShareBody) complete() ShareBody {
+	s.Libraries = orEmpty(s.Libraries)
+	return s
+}
+
 // Append implements Body. The XML is inferred.
 func (s ShareBody) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
-	s.Libraries = orEmpty(s.Libraries)
 	if f == JSON {
-		return appendJSON(dst, s)
+		return appendJSON(dst, s.complete())
 	}
 	return appendXML(dst, struct {
 		XMLName xml.Name `xml:"sharedServer"`
@@ -281,7 +301,7 @@ type ShareBodies []ShareBody
 // Append implements Body.
 func (s ShareBodies) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	if f == JSON {
-		return appendJSON(dst, orEmpty([]ShareBody(s)))
+		return appendJSON(dst, complete(s))
 	}
 	return appendXML(dst, struct {
 		XMLName      xml.Name    `xml:"sharedServers"`
@@ -296,6 +316,11 @@ type ReceivedInvite struct {
 	SharedServers []ShareBody `json:"sharedServers" xml:"sharedServers>sharedServer"` // one
 }
 
+func (r ReceivedInvite) complete() ReceivedInvite {
+	r.SharedServers = complete(r.SharedServers)
+	return r
+}
+
 // ReceivedInvites is the response of /api/v2/shared_servers/invites/received/pending.
 // The XML is inferred.
 type ReceivedInvites []ReceivedInvite
@@ -303,7 +328,7 @@ type ReceivedInvites []ReceivedInvite
 // Append implements Body.
 func (r ReceivedInvites) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	if f == JSON {
-		return appendJSON(dst, orEmpty([]ReceivedInvite(r)))
+		return appendJSON(dst, complete(r))
 	}
 	return appendXML(dst, struct {
 		XMLName xml.Name         `xml:"invites"`
