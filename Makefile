@@ -96,11 +96,12 @@ browser: ## people's pages in Chromium, with pictures of each in build/screensho
 	go test -count=1 -tags browser -timeout 30m -v ./test/browser
 
 deploy: export PATH := $(PATH):/usr/sbin
-deploy: ## what deploy/ has: proxies, units, alerts and filters, with the built binary
-	@scripts/need go systemd-analyze caddy nginx promtool fail2ban-regex mandoc
+deploy: ## what deploy/ has, with the built binary: proxies, units, alerts and filters; and the package and the image of a release
+	@scripts/need go git systemd-analyze caddy nginx promtool fail2ban-regex mandoc podman dpkg-deb unshare
 	systemd-analyze security --offline=true --threshold=20 --no-pager deploy/systemd/usher.service >/dev/null
 	systemd-analyze security --offline=true --threshold=20 --no-pager deploy/systemd/usher-backup.service >/dev/null
 	go test -count=1 -tags recipes ./test/recipes
+	go -C release test -count=1 ./...
 
 bench: ## usher beside a bare net/http server, with wrk
 	@scripts/need go wrk

@@ -11,20 +11,30 @@ import (
 	"time"
 )
 
-// entry is a file in an archive.
+// entry is a file in an archive, or a folder if it has no content.
 type entry struct {
 	name string
 	from string // file to copy
 	mode os.FileMode
+	text []byte // the content, if it is not from a file
+}
+
+// content returns what the file has; ok is false for a folder.
+func (e entry) content() (data []byte, ok bool, err error) {
+	if e.from == "" {
+		return e.text, e.text != nil, nil
+	}
+	data, err = os.ReadFile(e.from)
+	return data, true, err
 }
 
 // archive writes the binary with its licence and introduction: a zip for Windows,
 // a tar.gz for other systems.
 func (r release) archive(t target, binary string) error {
 	entries := []entry{
-		{"LICENSE", filepath.Join(r.root, "LICENSE"), 0o644},
-		{"README.md", filepath.Join(r.root, "README.md"), 0o644},
-		{t.binary(), binary, 0o755},
+		{name: "LICENSE", from: filepath.Join(r.root, "LICENSE"), mode: 0o644},
+		{name: "README.md", from: filepath.Join(r.root, "README.md"), mode: 0o644},
+		{name: t.binary(), from: binary, mode: 0o755},
 	}
 	write, ext := writeTarGz, ".tar.gz"
 	if t.os == "windows" {
@@ -53,16 +63,16 @@ func writeTar(w io.Writer, entries []entry, when time.Time, owner int) error {
 	archive := tar.NewWriter(w)
 	for _, e := range entries {
 		header := &tar.Header{Name: e.name, Mode: int64(e.mode.Perm()), ModTime: when, Uid: owner, Gid: owner, Format: tar.FormatPAX}
-		if e.from == "" {
+		data, file, err := e.content()
+		if err != nil {
+			return err
+		}
+		if !file {
 			header.Typeflag = tar.TypeDir
 			if err := archive.WriteHeader(header); err != nil {
 				return err
 			}
 			continue
-		}
-		data, err := os.ReadFile(e.from)
-		if err != nil {
-			return err
 		}
 		header.Typeflag, header.Size = tar.TypeReg, int64(len(data))
 		if err := archive.WriteHeader(header); err != nil {

@@ -3,14 +3,20 @@ package main
 import (
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"time"
 
 	"github.com/goreleaser/nfpm/v2"
 	_ "github.com/goreleaser/nfpm/v2/deb" // registers the packager
 	"github.com/goreleaser/nfpm/v2/files"
 )
+
+// maintainer is whom the package names. GitHub takes no mail at the address.
+const maintainer = "The usher project <usher-auth@users.noreply.github.com>"
 
 // deb writes a Debian package: the binary, its systemd unit, and scripts that
 // create the user it runs as. It does not start the service: the administrator
@@ -24,18 +30,27 @@ func (r release) deb(t target, binary string) error {
 	if t.arm != "" {
 		arch += t.arm // Debian's name is made from this: armhf
 	}
-	page, err := r.compressed("docs/usher.1")
+	dir, err := os.MkdirTemp("", "deb-")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(page)
+	defer os.RemoveAll(dir)
+	manual, err := os.ReadFile(filepath.Join(r.root, "docs/usher.1"))
+	if err != nil {
+		return err
+	}
+	page, log := filepath.Join(dir, "usher.1.gz"), filepath.Join(dir, "changelog.gz")
+	if err := errors.Join(compress(page, manual), compress(log, r.changelog())); err != nil {
+		return err
+	}
 	info := nfpm.WithDefaults(&nfpm.Info{
-		Name: "usher", Arch: arch, Platform: "linux", Version: debVersion(r.version), VersionSchema: "none",
+		Name: "usher", Arch: arch, Platform: "linux", Version: debVersion(r.version, r.time), VersionSchema: "none",
 		Section: "net", Priority: "optional", License: "Apache-2.0", Homepage: "https://github.com/usher-auth/usher",
-		Maintainer:  "usher's maintainers <https://github.com/usher-auth/usher>",
+		Maintainer:  maintainer,
 		Description: "Plex-compatible authentication that you run yourself\nOne program speaks the account plane and the media plane of the protocol.",
 		MTime:       r.time,
 		Overridables: nfpm.Overridables{
+			Depends: []string{"passwd"}, // creates the user
 			Contents: files.Contents{
 				r.content(binary, "/usr/bin/usher", 0o755, ""),
 				r.content(filepath.Join(r.root, "deploy/systemd/usher.service"), "/usr/lib/systemd/system/usher.service", 0o644, ""),
@@ -44,7 +59,10 @@ func (r release) deb(t target, binary string) error {
 				r.content(filepath.Join(r.root, "deploy/systemd/usher-backup.timer"), "/usr/lib/systemd/system/usher-backup.timer", 0o644, ""),
 				r.content(page, "/usr/share/man/man1/usher.1.gz", 0o644, ""),
 				r.content(filepath.Join(r.root, "deploy/usher.yaml"), "/usr/share/doc/usher/usher.yaml", 0o644, ""),
-				r.content(filepath.Join(r.root, "LICENSE"), "/usr/share/doc/usher/copyright", 0o644, ""),
+				r.content(filepath.Join(r.root, "deploy/debian/copyright"), "/usr/share/doc/usher/copyright", 0o644, ""),
+				r.content(filepath.Join(r.root, "deploy/debian/lintian-overrides"), "/usr/share/lintian/overrides/usher", 0o644, ""),
+				r.content(log, "/usr/share/doc/usher/changelog.gz", 0o644, ""),
+				r.content(filepath.Join(r.root, "CHANGELOG.md"), "/usr/share/doc/usher/CHANGELOG.md", 0o644, ""),
 				r.content(filepath.Join(r.root, "README.md"), "/usr/share/doc/usher/README.md", 0o644, ""),
 			},
 			Scripts: nfpm.Scripts{
@@ -64,27 +82,25 @@ func (r release) deb(t target, binary string) error {
 	return errors.Join(packager.Package(info, f), f.Close())
 }
 
-// compressed writes a file of the source in gzip, as Debian has its man pages, and
-// returns its path. The caller must remove it. It has no time, so that two builds are
-// the same.
-func (r release) compressed(name string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(r.root, name))
+// changelog is the one entry that Debian wants to see, in its form.
+func (r release) changelog() []byte {
+	return fmt.Appendf(nil, "usher (%s) unstable; urgency=medium\n\n  * What is new is in CHANGELOG.md, beside this file.\n\n -- %s  %s\n",
+		debVersion(r.version, r.time), maintainer, r.time.Format(time.RFC1123Z))
+}
+
+// compress writes a file in gzip, as Debian has its man pages. It has no name and no
+// time in it, so that two builds are the same.
+func compress(file string, text []byte) error {
+	f, err := os.Create(file)
 	if err != nil {
-		return "", err
-	}
-	f, err := os.CreateTemp("", filepath.Base(name)+"-*.gz")
-	if err != nil {
-		return "", err
+		return err
 	}
 	w, err := gzip.NewWriterLevel(f, gzip.BestCompression)
 	if err == nil {
 		_, err = w.Write(text)
 		err = errors.Join(err, w.Close())
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(f.Name()))
-	}
-	return f.Name(), nil
+	return errors.Join(err, f.Close())
 }
 
 func (r release) content(from, to string, mode os.FileMode, kind string) *files.Content {
@@ -94,11 +110,24 @@ func (r release) content(from, to string, mode os.FileMode, kind string) *files.
 	}
 }
 
-// debVersion is a version as Debian wants it: it begins with a digit. A commit
-// without a release before it counts as older than every release.
-func debVersion(version string) string {
-	if version == "" || version[0] < '0' || version[0] > '9' || !strings.Contains(version, ".") {
-		return "0~" + version
+// described is a version as "git describe" gives it: a release, perhaps a
+// pre-release, and how many commits came since.
+var described = regexp.MustCompile(`^(\d+\.\d+\.\d+)(?:-([0-9A-Za-z.]+))??(?:-(\d+-g[0-9a-f]+))?$`)
+
+// debVersion is a version that Debian sorts as git has it: a pre-release before its
+// release, later commits after it, and a commit without a release before it in the
+// order of time, before every release.
+func debVersion(version string, when time.Time) string {
+	m := described.FindStringSubmatch(version)
+	if m == nil {
+		return "0~" + when.Format("20060102150405") + "." + version
 	}
-	return version
+	out := m[1]
+	if m[2] != "" {
+		out += "~" + m[2]
+	}
+	if m[3] != "" {
+		out += "+" + strings.ReplaceAll(m[3], "-", ".")
+	}
+	return out
 }

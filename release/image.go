@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/pem"
 	"io"
 	"path/filepath"
 	"time"
@@ -11,21 +12,34 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
 // imageUser is the user and group of the container: a number above those of
 // Debian's system users, so that it is nobody on the host.
 const imageUser = 65532
 
-// image writes a container image with nothing but the binary and a folder for
-// the data, as "docker load" and "podman load" read it.
+// image writes a container image with nothing but the binary, the certificates of
+// public authorities, which mail servers and webhooks are checked by, and a folder
+// for the data, as "docker load" and "podman load" read it.
 func (r release) image(t target, binary string) error {
+	public, err := authorities()
+	if err != nil {
+		return err
+	}
 	var files bytes.Buffer
-	if err := writeTar(&files, []entry{{"usher", binary, 0o755}}, r.time, 0); err != nil {
+	err = writeTar(&files, []entry{
+		{name: "etc/", mode: 0o755},
+		{name: "etc/ssl/", mode: 0o755},
+		{name: "etc/ssl/certs/", mode: 0o755},
+		{name: "etc/ssl/certs/ca-certificates.crt", text: public, mode: 0o644},
+		{name: "usher", from: binary, mode: 0o755},
+	}, r.time, 0)
+	if err != nil {
 		return err
 	}
 	var data bytes.Buffer
-	if err := writeTar(&data, []entry{{"data/", "", 0o700}}, r.time, imageUser); err != nil {
+	if err := writeTar(&data, []entry{{name: "data/", mode: 0o700}}, r.time, imageUser); err != nil {
 		return err
 	}
 	img := mutate.MediaType(empty.Image, "application/vnd.docker.distribution.manifest.v2+json")
@@ -40,7 +54,7 @@ func (r release) image(t target, binary string) error {
 			return err
 		}
 	}
-	img, err := mutate.ConfigFile(img, r.imageConfig(t, img))
+	img, err = mutate.ConfigFile(img, r.imageConfig(t, img))
 	if err != nil {
 		return err
 	}
@@ -49,6 +63,22 @@ func (r release) image(t target, binary string) error {
 		return err
 	}
 	return tarball.WriteToFile(filepath.Join(r.out, r.name(t)+"_image.tar"), tag, img)
+}
+
+// authorities returns Mozilla's list of them, as PEM, in the order in which the
+// library has it. It leaves out those that are trusted under conditions, which a file
+// cannot say.
+func authorities() ([]byte, error) {
+	var list bytes.Buffer
+	for root := range bundle.Roots() {
+		if root.Constraint != nil {
+			continue
+		}
+		if err := pem.Encode(&list, &pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate}); err != nil {
+			return nil, err
+		}
+	}
+	return list.Bytes(), nil
 }
 
 // imageConfig says how a container of the image runs: as a user without rights,
@@ -68,8 +98,9 @@ func (r release) imageConfig(t target, img v1.Image) *v1.ConfigFile {
 		config.History[i] = v1.History{Created: v1.Time{Time: r.time}, CreatedBy: "make release"}
 	}
 	config.Config = v1.Config{
-		User:         "65532:65532",
-		Env:          []string{"USHER_DATA=/data", "USHER_LISTEN=0.0.0.0:32400"},
+		User: "65532:65532",
+		// The volume is the one place to write to, also for what does not stay.
+		Env:          []string{"USHER_DATA=/data", "USHER_LISTEN=0.0.0.0:32400", "TMPDIR=/data"},
 		ExposedPorts: map[string]struct{}{"32400/tcp": {}},
 		Volumes:      map[string]struct{}{"/data": {}},
 		Entrypoint:   []string{"/usher"},

@@ -40,7 +40,8 @@ func main() {
 	}
 }
 
-// run builds a release of the module that contains the working directory.
+// run builds a release of the module that contains the working directory, as it is
+// committed.
 func run(ctx context.Context, out, only string, verify bool) error {
 	chosen, err := choose(only)
 	if err != nil {
@@ -56,10 +57,24 @@ func run(ctx context.Context, out, only string, verify bool) error {
 	if err := makeEmpty(out); err != nil {
 		return err
 	}
-	if err := build(ctx, root, out, chosen); err != nil || !verify {
+	if err := buildClone(ctx, root, out, chosen); err != nil || !verify {
 		return err
 	}
 	return again(ctx, root, out, chosen)
+}
+
+// buildClone builds a clone of root, so that no file which git does not know gets
+// into it, and the Go tool finds the commit also if root is a worktree.
+func buildClone(ctx context.Context, root, out string, chosen []target) error {
+	dir, err := os.MkdirTemp("", "release-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if _, err := git(ctx, root, "clone", "--quiet", root, dir); err != nil {
+		return err
+	}
+	return build(ctx, dir, out, chosen)
 }
 
 // choose returns the targets that a list names; all, if it is empty.
@@ -135,28 +150,21 @@ func (r release) target(ctx context.Context, t target) error {
 	return nil
 }
 
-// again builds a clone of root in another folder, and compares the files.
+// again builds another clone of root, and compares the files.
 func again(ctx context.Context, root, out string, chosen []target) error {
 	dir, err := os.MkdirTemp("", "release-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	clone, second := filepath.Join(dir, "clone"), filepath.Join(dir, "dist")
-	if _, err := git(ctx, root, "clone", "--quiet", root, clone); err != nil {
-		return err
-	}
-	if err := makeEmpty(second); err != nil {
-		return err
-	}
-	if err := build(ctx, clone, second, chosen); err != nil {
+	if err := buildClone(ctx, root, dir, chosen); err != nil {
 		return fmt.Errorf("building a second time: %w", err)
 	}
 	first, err := os.ReadFile(filepath.Join(out, sumsFile))
 	if err != nil {
 		return err
 	}
-	sums, err := os.ReadFile(filepath.Join(second, sumsFile))
+	sums, err := os.ReadFile(filepath.Join(dir, sumsFile))
 	if err != nil {
 		return err
 	}

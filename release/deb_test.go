@@ -1,0 +1,106 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// apt takes the newer of two commits for the newer package.
+func TestDebVersions(t *testing.T) {
+	early := time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
+	ascending := []struct {
+		described string
+		when      time.Time
+		want      string
+	}{
+		{"fe1e8b2", early, "0~20261101100000.fe1e8b2"},
+		{"0e1e8b2", early.Add(time.Hour), "0~20261101110000.0e1e8b2"},
+		{"0.1.0-rc.1", early, "0.1.0~rc.1"},
+		{"0.1.0-rc.1-3-g0e1e8b2", early, "0.1.0~rc.1+3.g0e1e8b2"},
+		{"0.1.0-rc.2", early, "0.1.0~rc.2"},
+		{"0.1.0", early, "0.1.0"},
+		{"0.1.0-2-gfe1e8b2", early, "0.1.0+2.gfe1e8b2"},
+		{"0.1.0-10-g0e1e8b2", early, "0.1.0+10.g0e1e8b2"},
+		{"0.1.1-beta", early, "0.1.1~beta"},
+		{"0.1.1", early, "0.1.1"},
+		{"0.2.0", early, "0.2.0"},
+		{"0.10.0", early, "0.10.0"},
+	}
+	last := ""
+	for _, v := range ascending {
+		got := debVersion(v.described, v.when)
+		if got != v.want {
+			t.Errorf("%s is %s, want %s", v.described, got, v.want)
+		}
+		if last != "" {
+			if err := exec.CommandContext(t.Context(), "dpkg", "--compare-versions", last, "lt", got).Run(); err != nil {
+				t.Errorf("dpkg takes %s for no newer than %s: %v", got, last, err)
+			}
+		}
+		last = got
+	}
+}
+
+// packages writes two packages of the built binary, an older and a newer one.
+func packages(t *testing.T) (old, newer string) {
+	t.Helper()
+	dir := t.TempDir()
+	command(t, dir, "tar", "-xzf", built(t, ".tar.gz"))
+	root := strings.TrimSpace(command(t, ".", "git", "rev-parse", "--show-toplevel"))
+	for _, v := range []struct{ version, name string }{{"0.1.0-rc.1", "old.deb"}, {"0.1.0", "new.deb"}} {
+		r := release{root: root, out: dir, version: v.version, time: time.Unix(1_800_000_000, 0)}
+		if err := r.deb(here, filepath.Join(dir, "usher")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, r.name(here)+".deb"), filepath.Join(dir, v.name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "old.deb"), filepath.Join(dir, "new.deb")
+}
+
+// apart runs a script of testdata as root in a copy of this machine's files.
+func apart(t *testing.T, script string, files ...string) string {
+	t.Helper()
+	args := []string{"--mount", "--pid", "--fork"}
+	if os.Getuid() != 0 {
+		args = append(args, "--user", "--map-root-user", "--map-auto") // needs newuidmap
+	}
+	args = append(args, "sh", "testdata/apart.sh", t.TempDir(), filepath.Join("testdata", script))
+	return command(t, ".", "unshare", append(args, files...)...)
+}
+
+// dpkg installs, upgrades, removes and purges the package (testdata/install.sh).
+func TestDebInstalls(t *testing.T) {
+	old, newer := packages(t)
+	apart(t, "install.sh", old, newer)
+}
+
+// The package has what docs/running.md says, with the owners and modes that it needs.
+func TestDebContents(t *testing.T) {
+	listed := command(t, ".", "dpkg-deb", "--contents", built(t, ".deb"))
+	for _, want := range []string{
+		`-rwxr-xr-x root/root .* ./usr/bin/usher`,
+		`-rw-r--r-- root/root .* ./usr/lib/systemd/system/usher.service`,
+		`-rw-r--r-- root/root .* ./usr/lib/systemd/system/usher-backup.service`,
+		`-rw-r--r-- root/root .* ./usr/lib/systemd/system/usher-backup.timer`,
+		`-rw------- root/root .* ./etc/usher/usher.env`,
+		`-rw-r--r-- root/root .* ./usr/share/man/man1/usher.1.gz`,
+		`-rw-r--r-- root/root .* ./usr/share/doc/usher/usher.yaml`,
+		`-rw-r--r-- root/root .* ./usr/share/doc/usher/copyright`,
+		`-rw-r--r-- root/root .* ./usr/share/doc/usher/changelog.gz`,
+		`-rw-r--r-- root/root .* ./usr/share/doc/usher/CHANGELOG.md`,
+	} {
+		if !regexp.MustCompile(`(?m)^` + want + `$`).MatchString(listed) {
+			t.Errorf("the package lacks %s:\n%s", want, listed)
+		}
+	}
+	if conffiles := command(t, ".", "dpkg-deb", "--info", built(t, ".deb"), "conffiles"); conffiles != "/etc/usher/usher.env\n" {
+		t.Errorf("the files that an administrator changes are %q", conffiles)
+	}
+}
