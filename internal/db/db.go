@@ -58,7 +58,8 @@ type Config struct {
 	// Holder has the folder open. Empty: the process works beside any other.
 	Holder string
 	// Migrations holds the schema's steps in one folder for each engine, such
-	// as sqlite/00001_init.sql. Required.
+	// as sqlite/00001_init.sql, and the script of what they make together, such as
+	// sqlite.sql, if there is one. Required.
 	Migrations fs.FS
 	// Logger receives failures that no caller sees. Nil: they are not logged.
 	Logger *slog.Logger
@@ -138,7 +139,11 @@ func (d *DB) start(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if err := migrate(ctx, d.pools, d.engine, steps, cfg.MustExist); err != nil {
+	script, err := readSchemaScript(cfg.Migrations, d.engine.name)
+	if err != nil {
+		return err
+	}
+	if err := migrate(ctx, d.pools, d.engine, steps, script, cfg.MustExist); err != nil {
 		return err
 	}
 	if d.commits, err = newCommitter(ctx, d); err != nil {
