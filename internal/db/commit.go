@@ -148,6 +148,9 @@ func (c *committer) disconnect() {
 	if c.conn == nil {
 		return
 	}
+	if c.db.marked != nil {
+		_ = c.observe(nil) // the driver would keep what observes
+	}
 	if c.db.engine.remote { // never to be used again, whatever state it is in
 		_ = c.session.Raw(func(any) error { return driver.ErrBadConn })
 	}

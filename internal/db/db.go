@@ -83,6 +83,7 @@ type DB struct {
 	feed     feed
 	commits  *committer
 	follower *follower // nil: the committer polls the feed
+	marked   *marked   // by Mark; nil: nothing is
 	grace    time.Duration
 	losses   atomic.Uint64
 	full     atomic.Bool  // the last write failed because the disk is full

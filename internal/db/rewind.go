@@ -4,11 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
+
+	"modernc.org/sqlite"
 )
 
 // errNotInMemory says that what is in a database would be lost by going back.
 var errNotInMemory = errors.New("only a database in memory can be marked and rewound")
+
+// marked is what Mark remembers. Only the one goroutine that writes uses it.
+type marked struct {
+	// rows are those of each table that had some.
+	rows map[string][][]any
+	// changed are the tables in which a row has changed since.
+	changed map[string]bool
+}
 
 // Mark remembers what is in a database in memory, for Rewind. Both concern the one
 // connection that writes: only this process writes to the database.
@@ -17,41 +27,21 @@ func (d *DB) Mark(ctx context.Context) error {
 		return err
 	}
 	err := d.Write(ctx, func(ctx context.Context, tx *Tx) error {
-		tables, err := list(ctx, tx, listTables)
+		m := &marked{rows: make(map[string][][]any), changed: make(map[string]bool)}
+		tables, err := filledTables(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if err := tx.Exec(ctx, "CREATE TEMP TABLE IF NOT EXISTS changed (name TEXT PRIMARY KEY) WITHOUT ROWID"); err != nil {
-			return err
-		}
 		for _, table := range tables {
-			if err := mark(ctx, tx, table); err != nil {
+			if m.rows[table], err = readRows(ctx, tx, table); err != nil {
 				return fmt.Errorf("table %s: %w", table, err)
 			}
 		}
-		return tx.Exec(ctx, "DELETE FROM temp.changed")
+		d.marked = m
+		return d.commits.observe(func(table string) { m.changed[table] = true })
 	})
 	if err != nil {
 		return fmt.Errorf("marking the database: %w", err)
-	}
-	return nil
-}
-
-// mark copies a table, and notes from now on when it changes.
-func mark(ctx context.Context, tx *Tx, table string) error {
-	statements := []string{
-		`DROP TABLE IF EXISTS temp."marked %s"`,
-		`CREATE TEMP TABLE "marked %[1]s" AS SELECT * FROM main."%[1]s"`,
-	}
-	// "OR IGNORE" would be what the statement that fires the trigger says.
-	for _, change := range []string{"INSERT", "UPDATE", "DELETE"} {
-		statements = append(statements, `CREATE TEMP TRIGGER IF NOT EXISTS "`+change+` %[1]s" AFTER `+change+
-			` ON main."%[1]s" BEGIN INSERT INTO changed SELECT '%[1]s' WHERE NOT EXISTS (SELECT 1 FROM changed WHERE name = '%[1]s'); END`)
-	}
-	for _, s := range statements {
-		if err := tx.Exec(ctx, fmt.Sprintf(s, table)); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -63,20 +53,24 @@ func (d *DB) Rewind(ctx context.Context) error {
 		return err
 	}
 	err := d.Write(ctx, func(ctx context.Context, tx *Tx) error {
+		if d.marked == nil {
+			return errors.New("it was never marked")
+		}
 		// A row may be there before the one that it refers to, until the commit.
 		if err := tx.Exec(ctx, "PRAGMA defer_foreign_keys = 1"); err != nil {
 			return err
 		}
-		changed, err := emptyChanged(ctx, tx)
+		emptied, err := d.marked.emptyChanged(ctx, tx)
 		if err != nil {
 			return err
 		}
-		for _, table := range changed {
-			if err := tx.Exec(ctx, fmt.Sprintf(`INSERT INTO main."%s" SELECT * FROM temp."marked %[1]s"`, table)); err != nil {
+		for _, table := range emptied {
+			if err := insertRows(ctx, tx, table, d.marked.rows[table]); err != nil {
 				return fmt.Errorf("table %s: %w", table, err)
 			}
 		}
-		return tx.Exec(ctx, "DELETE FROM temp.changed")
+		clear(d.marked.changed)
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("rewinding the database: %w", err)
@@ -87,25 +81,23 @@ func (d *DB) Rewind(ctx context.Context) error {
 
 // emptyChanged empties the tables that changed, and returns their names. A row that
 // goes may take rows of other tables with it: those have changed, too.
-func emptyChanged(ctx context.Context, tx *Tx) (emptied []string, err error) {
-	for {
-		changed, err := list(ctx, tx, "SELECT name FROM temp.changed")
-		if err != nil {
-			return nil, err
-		}
-		if len(changed) == len(emptied) {
-			return emptied, nil
-		}
-		for _, table := range changed {
-			if slices.Contains(emptied, table) {
+func (m *marked) emptyChanged(ctx context.Context, tx *Tx) (emptied []string, err error) {
+	done := make(map[string]bool)
+	for len(done) < len(m.changed) {
+		for table := range m.changed {
+			if done[table] {
 				continue
 			}
-			if err := tx.Exec(ctx, fmt.Sprintf(`DELETE FROM main."%s"`, table)); err != nil {
+			if done[table] = true; kept[table] {
+				continue
+			}
+			if err := tx.Exec(ctx, `DELETE FROM "`+table+`"`); err != nil {
 				return nil, fmt.Errorf("table %s: %w", table, err)
 			}
 			emptied = append(emptied, table)
 		}
 	}
+	return emptied, nil
 }
 
 func (d *DB) checkInMemory() error {
@@ -115,10 +107,27 @@ func (d *DB) checkInMemory() error {
 	return nil
 }
 
-// listTables are the tables that are marked. The feed goes on: its numbers only
+// kept are the tables that are not taken back. The feed goes on: its numbers only
 // count up. So does the schema.
-const listTables = `SELECT name FROM main.sqlite_master
-	WHERE type = 'table' AND name NOT IN ('change', 'schema_version') AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`
+var kept = map[string]bool{"change": true, "schema_version": true, "schema_expansion": true}
+
+// filledTables returns the tables with rows that are taken back.
+func filledTables(ctx context.Context, q Querier) ([]string, error) {
+	tables, err := list(ctx, q, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`)
+	if err != nil {
+		return nil, err
+	}
+	var asked []string
+	for _, table := range tables {
+		if !kept[table] {
+			asked = append(asked, fmt.Sprintf(`SELECT '%s' WHERE EXISTS (SELECT 1 FROM "%[1]s")`, table))
+		}
+	}
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	return list(ctx, q, strings.Join(asked, " UNION ALL "))
+}
 
 // list reads one column of texts.
 func list(ctx context.Context, q Querier, query string) (texts []string, err error) {
@@ -135,4 +144,55 @@ func list(ctx context.Context, q Querier, query string) (texts []string, err err
 		texts = append(texts, text)
 	}
 	return texts, rows.Err()
+}
+
+// readRows returns the rows of a table.
+func readRows(ctx context.Context, q Querier, table string) (list [][]any, err error) {
+	rows, err := q.Query(ctx, `SELECT * FROM "`+table+`"`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	for rows.Next() {
+		row, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range row {
+			into[i] = &row[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			return nil, err
+		}
+		list = append(list, row)
+	}
+	return list, rows.Err()
+}
+
+// insertRows adds what readRows has read.
+func insertRows(ctx context.Context, tx *Tx, table string, rows [][]any) error {
+	for _, row := range rows {
+		if err := tx.Exec(ctx, `INSERT INTO "`+table+`" VALUES (`+parameters(1, len(row))+`)`, row...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// observe calls f with the name of each table in which the connection that writes is
+// about to change a row. Nil: it no longer does.
+func (c *committer) observe(f func(table string)) error {
+	return c.session.Raw(func(conn any) error {
+		hooks, ok := conn.(sqlite.HookRegisterer)
+		if !ok {
+			return fmt.Errorf("%T has no hooks", conn)
+		}
+		if f == nil {
+			hooks.RegisterPreUpdateHook(nil)
+			return nil
+		}
+		hooks.RegisterPreUpdateHook(func(change sqlite.SQLitePreUpdateData) { f(change.TableName) })
+		return nil
+	})
 }

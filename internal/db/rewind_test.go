@@ -1,8 +1,10 @@
 package db_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/db/dbtest"
@@ -49,5 +51,69 @@ func TestRewindOfAFile(t *testing.T) {
 	}
 	if got := names(t, d); len(got) != 1 {
 		t.Errorf("the rows are %v", got)
+	}
+}
+
+// What changes by itself is undone, too: rows that go with another one, those of tables
+// without row numbers, and those of triggers. Values keep their types.
+func TestRewindUndoesWhatFollows(t *testing.T) {
+	steps := fstest.MapFS{"sqlite/00001_init.sql": {Data: []byte(string(dbtest.Migrations["sqlite/00001_init.sql"].Data) + `
+		CREATE TABLE parent (id INTEGER PRIMARY KEY, value ANY) STRICT;
+		CREATE TABLE child (parent_id INTEGER NOT NULL REFERENCES parent (id) ON DELETE CASCADE, name TEXT NOT NULL,
+			PRIMARY KEY (parent_id, name)) STRICT, WITHOUT ROWID;
+		CREATE TABLE noted (name TEXT PRIMARY KEY) STRICT;
+		CREATE TRIGGER gone AFTER DELETE ON child BEGIN INSERT OR REPLACE INTO noted VALUES (OLD.name); END;`)}}
+	d, err := db.Open(t.Context(), db.Config{Migrations: steps})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	run := func(statements ...string) {
+		t.Helper()
+		err := d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			for _, s := range statements {
+				if err := tx.Exec(ctx, s); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	state := func() (text string) {
+		t.Helper()
+		err := d.QueryRow(t.Context(), `SELECT (SELECT GROUP_CONCAT(id || ' ' || TYPEOF(value) || ' ' || QUOTE(value)) FROM parent) || '; ' ||
+			COALESCE((SELECT GROUP_CONCAT(parent_id || ' ' || name) FROM child), '') || '; ' || (SELECT COUNT(*) FROM noted)`).Scan(&text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	run(`INSERT INTO parent VALUES (1, 'text'), (2, X'626C6F62'), (3, NULL), (4, 1.5), (5, 7), (6, '')`, `INSERT INTO child VALUES (1, 'a'), (1, 'b'), (2, 'c')`)
+	want := state()
+	if err := d.Mark(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range [][]string{
+		{"DELETE FROM parent WHERE id = 1"},
+		{"DELETE FROM parent", "INSERT INTO parent VALUES (1, 'other')"},
+		{"UPDATE parent SET value = 0"},
+		{"DELETE FROM child"},
+		{"INSERT INTO child VALUES (3, 'new')", "DELETE FROM child WHERE parent_id = 3"},
+		{"INSERT INTO noted VALUES ('x')"},
+		{},
+	} {
+		run(change...)
+		if len(change) > 0 && state() == want && len(change) == 1 {
+			t.Fatalf("%q changes nothing", change)
+		}
+		if err := d.Rewind(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := state(); got != want {
+			t.Errorf("after %q and going back: %s, want %s", change, got, want)
+		}
 	}
 }
