@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/usher-auth/usher/internal/sandbox"
-	"github.com/usher-auth/usher/internal/scene"
 	"github.com/usher-auth/usher/internal/stage"
 	"github.com/usher-auth/usher/internal/traffic"
 	"github.com/usher-auth/usher/internal/trouble"
@@ -228,30 +227,25 @@ func (cs execCommands) exec(cmd *cobra.Command, o execOptions, args []string) er
 			return wrongUse("--assert %s: %w", text, err)
 		}
 	}
-	run, err := o.open(context.WithoutCancel(cmd.Context()))
+	run, err := o.open(context.WithoutCancel(cmd.Context()), cs.vars)
 	if err != nil {
 		return err
 	}
 	if o.env {
-		cs.printVariables(run.variables())
-		return run.Close()
+		return errors.Join(cs.printVariables(run), run.Close())
 	}
 	archive, err := createArchive(o.record)
 	if err != nil {
 		return errors.Join(&codeError{err, failedToRun}, run.Close())
 	}
-	run.traffic.Keep = archive != nil
 	events := new(eventLog)
+	cfg.Observe, cfg.Env = events.add, cs.environment(cmd, run)
 	if o.daemon {
-		cfg.Handler, cfg.Observe = run.handler, events.add
-		return cs.beDaemon(cmd, o, cfg, run, archive, events)
+		cfg.Handler = run
+		return cs.beDaemon(cmd.Context(), o, cfg, run, archive, events)
 	}
-	cfg.Handler, cfg.Observe = judge.Around(run.handler), events.add
-	cfg.Started = func(mode sandbox.Mode, why error) { cs.warn(mode, why) }
-	cfg.Forward = append(cfg.Forward, run.controlPorts(cs.vars)...)
-	cfg.Command, cfg.Env = args, cs.environment(cmd, run, append(run.variables(), run.controlVariables()...))
-	cfg.Stdin, cfg.Stdout, cfg.Stderr = file(cs.in), file(cs.out), file(cs.err)
-	status, err := sandbox.Run(cfg)
+	cfg.Handler, cfg.Command = judge.Around(run), args
+	status, err := cs.runIn(cfg, run)
 	if err != nil {
 		return errors.Join(cannotRun(err), run.Close())
 	}
@@ -273,6 +267,21 @@ func (cs execCommands) exec(cmd *cobra.Command, o execOptions, args []string) er
 		return nil
 	}
 	return &statusError{status.Code}
+}
+
+// runIn runs the program of a configuration. The usher opens while all else is
+// prepared.
+func (cs execCommands) runIn(cfg sandbox.Config, run *execRun) (sandbox.Status, error) {
+	cfg.Forward = append(cfg.Forward, run.controlPorts...)
+	cfg.Stdin, cfg.Stdout, cfg.Stderr = file(cs.in), file(cs.out), file(cs.err)
+	cfg.Begin = func(mode sandbox.Mode, why error) ([]string, error) {
+		if err := run.wait(); err != nil {
+			return nil, err
+		}
+		cs.warn(mode, why)
+		return assignments(append(run.variables(), run.controlVariables()...)), nil
+	}
+	return sandbox.Run(cfg)
 }
 
 // brokenRule is the exit code of a run whose program succeeds and breaks a rule of
@@ -317,32 +326,29 @@ func cannotRun(err error) error {
 	return &codeError{err, failedToRun}
 }
 
-// environment is that of the program: the variables of this command's own flags are
-// not meant for an usher exec in it.
-func (cs execCommands) environment(cmd *cobra.Command, run *execRun, about []scene.Variable) []string {
+// environment is that of the program without the variables of the run. Those of this
+// command's own flags are not meant for an usher exec in it.
+func (cs execCommands) environment(cmd *cobra.Command, run *execRun) []string {
 	own := make(map[string]bool)
 	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { own[envName(f.Name)] = true })
-	for _, v := range about {
-		own[v.Name] = true
-	}
 	var env []string
 	for _, v := range cs.vars {
-		// Those about the scene of a server that was joined are still true.
-		if name, _, _ := strings.Cut(v, "="); !own[name] && (run.stage == nil || !scene.IsVariable(name)) {
+		if name, _, _ := strings.Cut(v, "="); !own[name] && !run.replaces(name) {
 			env = append(env, v)
 		}
-	}
-	for _, v := range about {
-		env = append(env, v.Name+"="+v.Value)
 	}
 	return env
 }
 
-// printVariables prints variables as a shell reads them.
-func (cs execCommands) printVariables(list []scene.Variable) {
-	for _, v := range list {
+// printVariables prints the variables about the scene as a shell reads them.
+func (cs execCommands) printVariables(run *execRun) error {
+	if err := run.wait(); err != nil {
+		return err
+	}
+	for _, v := range run.variables() {
 		fmt.Fprintf(cs.out, "%s='%s'\n", v.Name, strings.ReplaceAll(v.Value, "'", `'\''`))
 	}
+	return nil
 }
 
 // warn says loudly what cannot be refused.

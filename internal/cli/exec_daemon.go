@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -9,8 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/spf13/cobra"
 
 	"github.com/usher-auth/usher/internal/sandbox"
 	"github.com/usher-auth/usher/internal/scene"
@@ -54,9 +53,14 @@ func (cs execCommands) startDaemon(o execOptions) error {
 }
 
 // beDaemon leads programs to usher until it is ended.
-func (cs execCommands) beDaemon(cmd *cobra.Command, o execOptions, cfg sandbox.Config, run *execRun, archive *os.File, events *eventLog) error {
-	cfg.Env = cs.environment(cmd, run, append(run.variables(), append(run.controlVariables(),
-		scene.Variable{Name: daemonEnv, Value: strconv.Itoa(os.Getpid())})...))
+func (cs execCommands) beDaemon(ctx context.Context, o execOptions, cfg sandbox.Config, run *execRun, archive *os.File, events *eventLog) error {
+	if err := run.wait(); err != nil {
+		return err
+	}
+	about := append(run.variables(), run.controlVariables()...)
+	about = append(about, scene.Variable{Name: daemonEnv, Value: strconv.Itoa(os.Getpid())})
+	cfg.Env = slices.DeleteFunc(cfg.Env, func(v string) bool { return strings.HasPrefix(v, daemonEnv+"=") })
+	cfg.Env = append(cfg.Env, assignments(about)...)
 	session, err := sandbox.Open(cfg)
 	if err != nil {
 		return &codeError{err, failedToRun}
@@ -69,7 +73,7 @@ func (cs execCommands) beDaemon(cmd *cobra.Command, o execOptions, cfg sandbox.C
 		cs.say("WARNING: programs without a hook do not reach %s", text)
 	}
 	fmt.Fprintln(cs.out, ready) // and nothing after it: the one that reads it ends
-	<-cmd.Context().Done()
+	<-ctx.Done()
 	if archive != nil {
 		if err := run.writeArchive(archive); err != nil {
 			return &codeError{fmt.Errorf("writing --record %s: %w", o.record, err), failedToRun}

@@ -23,55 +23,88 @@ import (
 )
 
 // execRun is what a program is led to: an usher in memory, or one that runs
-// elsewhere.
+// elsewhere. That in memory opens while the program is prepared.
 type execRun struct {
-	handler http.Handler
 	traffic *traffic.Recorder
-	// stage is the usher in memory; nil: it runs elsewhere.
-	stage *stage.Stage
 	// control is where the control API listens, and secret what it takes. There is
 	// none for an usher elsewhere.
 	control net.Listener
 	secret  control.Secret
+	// controlPorts are those that the program must reach.
+	controlPorts []int
+
+	opened chan struct{} // closed when the fields below are set
+	err    error         // why nothing answers
+	// stage is the usher in memory; nil: it runs elsewhere.
+	stage   *stage.Stage
+	handler http.Handler
 }
 
-// open opens what the flags say.
-func (o *execOptions) open(ctx context.Context) (*execRun, error) {
+// open opens what the flags say. vars is the environment.
+func (o *execOptions) open(ctx context.Context, vars []string) (*execRun, error) {
 	play, err := o.play()
 	if err != nil {
 		return nil, err
 	}
+	r := &execRun{traffic: &traffic.Recorder{Keep: o.record != ""}, opened: make(chan struct{})}
 	if o.server != "" {
-		return o.join(ctx, play.Faults)
+		r.controlPorts = controlPortsOf(vars)
+		return r, r.join(ctx, o.server, play.Faults)
 	}
-	s, err := stage.Open(ctx, stage.Config{Scene: play, By: commandLine(), Version: version(), Strict: o.strict})
-	if err != nil {
-		return nil, &codeError{err, failedToRun}
-	}
-	r := &execRun{handler: s.Handler(), traffic: s.Traffic, stage: s, secret: control.NewSecret()}
+	r.secret = control.NewSecret()
 	if r.control, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		return nil, errors.Join(&codeError{fmt.Errorf("listening for the control API: %w", err), failedToRun}, s.Close())
+		return nil, &codeError{fmt.Errorf("listening for the control API: %w", err), failedToRun}
 	}
-	srv := &http.Server{
-		Handler: control.New(s, version(), r.secret), ReadHeaderTimeout: controlTimeout, ErrorLog: log.New(io.Discard, "", 0),
-	}
-	go func() { _ = srv.Serve(r.control) }()
+	r.controlPorts = []int{r.control.Addr().(*net.TCPAddr).Port}
+	cfg := stage.Config{Scene: play, Traffic: r.traffic, By: commandLine(), Version: version(), Strict: o.strict}
+	go func() {
+		defer close(r.opened)
+		if r.stage, r.err = stage.Open(ctx, cfg); r.err == nil {
+			r.handler = r.stage.Handler()
+			go r.serveControl()
+		}
+	}()
 	return r, nil
+}
+
+// serveControl answers the control API until it is closed.
+func (r *execRun) serveControl() {
+	srv := &http.Server{
+		Handler: control.New(r.stage, version(), r.secret), ReadHeaderTimeout: controlTimeout, ErrorLog: log.New(io.Discard, "", 0),
+	}
+	_ = srv.Serve(r.control)
+}
+
+// wait waits until the usher answers, or returns why it cannot.
+func (r *execRun) wait() error {
+	<-r.opened
+	if r.err != nil {
+		return &codeError{r.err, failedToRun}
+	}
+	return nil
+}
+
+// ServeHTTP answers the requests of the program.
+func (r *execRun) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if err := r.wait(); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	r.handler.ServeHTTP(w, req)
 }
 
 // controlTimeout is how long a request of the control API may take to arrive.
 const controlTimeout = 30 * time.Second
 
 // join leads to an usher elsewhere, with faults in front of it.
-func (o *execOptions) join(ctx context.Context, faults []trouble.Fault) (*execRun, error) {
-	to, err := url.Parse(o.server)
+func (r *execRun) join(ctx context.Context, server string, faults []trouble.Fault) error {
+	to, err := url.Parse(server)
 	if err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Host == "" || to.User != nil {
-		return nil, wrongUse("--server %s is not a URL such as http://127.0.0.1:32400", o.server)
+		return wrongUse("--server %s is not a URL such as http://127.0.0.1:32400", server)
 	}
 	if err := ping(ctx, to); err != nil {
-		return nil, &codeError{fmt.Errorf("asking --server %s: %w", o.server, err), failedToRun}
+		return &codeError{fmt.Errorf("asking --server %s: %w", server, err), failedToRun}
 	}
-	r := &execRun{traffic: new(traffic.Recorder)}
 	in := &trouble.Injector{Next: &httputil.ReverseProxy{
 		// The server sees the host that the program asked for.
 		Rewrite: func(p *httputil.ProxyRequest) {
@@ -81,10 +114,11 @@ func (o *execOptions) join(ctx context.Context, faults []trouble.Fault) (*execRu
 		ErrorLog: log.New(io.Discard, "", 0),
 	}}
 	if err := in.Set(faults); err != nil {
-		return nil, err
+		return err
 	}
 	r.handler = r.traffic.Around(in)
-	return r, nil
+	close(r.opened)
+	return nil
 }
 
 // ping checks that a server answers.
@@ -108,18 +142,20 @@ func ping(ctx context.Context, server *url.URL) error {
 
 // Close ends the control API and the usher in memory.
 func (r *execRun) Close() error {
-	if r.stage == nil {
-		return nil
+	<-r.opened
+	var errs []error
+	if r.control != nil {
+		errs = append(errs, r.control.Close())
 	}
-	return errors.Join(r.control.Close(), r.stage.Close())
+	if r.stage != nil {
+		errs = append(errs, r.stage.Close())
+	}
+	return errors.Join(errs...)
 }
 
-// controlPorts are where the control API listens: this one's or, of an usher that
-// was joined, that of the environment.
-func (r *execRun) controlPorts(env []string) []int {
-	if r.stage != nil {
-		return []int{r.control.Addr().(*net.TCPAddr).Port}
-	}
+// controlPortsOf are the ports of the control API in the environment, of an usher that
+// is joined.
+func controlPortsOf(env []string) []int {
 	for _, v := range env {
 		address, ok := strings.CutPrefix(v, controlEnv+"=")
 		if u, err := url.Parse(address); ok && err == nil && u.Hostname() == "127.0.0.1" {
@@ -132,7 +168,7 @@ func (r *execRun) controlPorts(env []string) []int {
 }
 
 // variables are those that tell a program about the scene, and those with which a
-// client command of usher finds this usher.
+// client command of usher finds this usher. They are known once it is open.
 func (r *execRun) variables() []scene.Variable {
 	var list []scene.Variable
 	if r.stage != nil {
@@ -145,13 +181,35 @@ func (r *execRun) variables() []scene.Variable {
 
 // controlVariables tell a program where the control API is.
 func (r *execRun) controlVariables() []scene.Variable {
-	if r.stage == nil {
+	if r.control == nil {
 		return nil
 	}
 	return []scene.Variable{
 		{Name: controlEnv, Value: "http://" + r.control.Addr().String()},
 		{Name: controlTokenEnv, Value: string(r.secret)},
 	}
+}
+
+// replaces reports whether a variable of the environment is replaced by one of the
+// run, or is about a scene that is not played. Those about the scene of an usher
+// elsewhere are still true.
+func (r *execRun) replaces(name string) bool {
+	switch name {
+	case envName("account-url"), envName("media-url"):
+		return true
+	case controlEnv, controlTokenEnv:
+		return r.control != nil
+	}
+	return r.control != nil && scene.IsVariable(name)
+}
+
+// assignments are variables as an environment has them.
+func assignments(list []scene.Variable) []string {
+	env := make([]string, len(list))
+	for i, v := range list {
+		env[i] = v.Name + "=" + v.Value
+	}
+	return env
 }
 
 // The variables with the address of the control API and with its secret.

@@ -52,9 +52,11 @@ type Config struct {
 	// Observe gets what is refused or goes wrong, while it happens. Nil:
 	// nobody.
 	Observe func(Event)
-	// Started gets the mode, just before the command runs. Why says why it is
-	// not Namespace, if that was wanted. Nil: nobody.
-	Started func(mode Mode, why error)
+	// Begin is called with the mode when all is prepared, just before the command
+	// runs. Why says why it is not Namespace, if that was wanted. Begin returns
+	// variables that Env lacks, and an error keeps the command from running. Nil:
+	// nobody is called.
+	Begin func(mode Mode, why error) (env []string, err error)
 }
 
 // localPort is where Handler answers as localhost.

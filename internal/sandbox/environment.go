@@ -8,11 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // The hooks that Python and Node load at their start. Those of others are in runtimes.go.
@@ -37,17 +35,10 @@ type Session struct {
 
 // Open opens a Session. The Config needs no Command.
 func Open(cfg Config) (*Session, error) {
-	a, err := newAuthority(cfg.Domains, time.Now())
-	if err != nil {
-		return nil, err
-	}
-	r := &run{cfg: &cfg, authority: a}
-	if r.keeper, err = startKeeper(); err != nil {
-		return nil, err
-	}
+	r := &run{cfg: &cfg}
 	s, err := r.session()
 	if err != nil {
-		r.keeper.end()
+		r.endKeeper()
 		return nil, err
 	}
 	return s, nil
@@ -57,7 +48,7 @@ func Open(cfg Config) (*Session, error) {
 func (s *Session) Close() {
 	s.end()
 	s.run.readRefused(s.folder)
-	s.run.keeper.end()
+	s.run.endKeeper()
 }
 
 // end closes the listeners and connections.
@@ -70,10 +61,14 @@ func (s *Session) end() {
 
 // session opens the listeners and writes the files.
 func (r *run) session() (*Session, error) {
+	if err := r.certify(); err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
+	proxy := l.Addr().(*net.TCPAddr)
 	s := &Session{run: r, front: newFront(r.cfg, r.authority), close: []func() error{l.Close}}
 	s.front.proxy = true
 	go s.front.listen(l)
@@ -86,7 +81,7 @@ func (r *run) session() (*Session, error) {
 	}
 	if s.folder, err = r.folder(); err == nil {
 		var env environ
-		env, err = r.variables(s.folder, l.Addr().(*net.TCPAddr))
+		env, err = r.variables(s.folder, proxy)
 		s.Env = env
 	}
 	if err != nil {
@@ -99,8 +94,6 @@ func (r *run) session() (*Session, error) {
 // environment runs the command with variables and hooks that lead it here. why says
 // why it has no network of its own; it can be nil.
 func (r *run) environment(why error) (Status, error) {
-	runtime.LockOSThread() // see tie
-	defer runtime.UnlockOSThread()
 	sig := catchSignals()
 	defer sig.stop()
 	s, err := r.session()
@@ -108,12 +101,22 @@ func (r *run) environment(why error) (Status, error) {
 		return Status{}, err
 	}
 	defer s.end()
+	// The kernel ends the command when the thread that started it ends: see tie.
+	return onOwnThread(func() (Status, error) { return r.runIn(s, sig, why) })
+}
+
+// runIn runs the command in a session.
+func (r *run) runIn(s *Session, sig *signals, why error) (Status, error) {
 	cmd := &exec.Cmd{
 		Path: r.path, Args: r.cfg.Command, Env: s.Env,
 		Stdin: orNull(r.cfg.Stdin), Stdout: orNull(r.cfg.Stdout), Stderr: orNull(r.cfg.Stderr),
 	}
 	tie(cmd)
-	r.started(Environment, why)
+	late, err := r.begin(Environment, why)
+	if err != nil {
+		return Status{}, err
+	}
+	cmd.Env = append(cmd.Env, late...)
 	if err := cmd.Start(); err != nil {
 		return Status{}, commandError(r.cfg.Command[0], err)
 	}
@@ -142,6 +145,9 @@ func (r *run) readRefused(folder string) {
 
 // folder creates the private folder of the run, which the keeper removes.
 func (r *run) folder() (string, error) {
+	if err := r.keep(); err != nil {
+		return "", err
+	}
 	folder, err := os.MkdirTemp("", "usher-exec-") // only its owner can read it
 	if err != nil {
 		return "", fmt.Errorf("creating a folder for certificates: %w", err)

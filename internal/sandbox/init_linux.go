@@ -51,12 +51,24 @@ func runInit() int {
 	for _, fd := range sockets {
 		_ = unix.Close(fd)
 	}
-	if n, err := unix.Read(initSocket, buf); n == 0 || err != nil {
-		return 1
+	var env []string
+	for {
+		n, err := unix.Read(initSocket, buf)
+		if n <= 0 || err != nil {
+			return 1
+		}
+		message := string(buf[:n])
+		if message == goOn {
+			break
+		}
+		env = append(env, message)
 	}
-	answer(failure(o.become()))
+	answer(failure(o.become(env)))
 	return 1
 }
+
+// goOn tells the helper to become the command. Before it, each message is a variable.
+const goOn = "go"
 
 // stepError says what the helper could not do.
 type stepError struct {
@@ -281,12 +293,15 @@ func (o *order) mountFiles(dir string) error {
 			return err
 		}
 	}
+	var content bytes.Buffer
 	for _, path := range o.Bundles {
-		content, err := os.ReadFile(path)
-		if err != nil {
+		content.Reset()
+		if err := readFile(&content, path); err != nil {
 			continue // the command cannot read it either
 		}
-		if err := mount(append(append(content, '\n'), o.Authority...), path); err != nil {
+		content.WriteByte('\n')
+		content.Write(o.Authority)
+		if err := mount(content.Bytes(), path); err != nil {
 			return err
 		}
 	}
@@ -300,9 +315,21 @@ func (o *order) mountFiles(dir string) error {
 	return nil
 }
 
+// readFile reads a file into a buffer, whose memory serves for many: new memory is
+// what takes time when a process starts.
+func readFile(into *bytes.Buffer, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = into.ReadFrom(f)
+	return err
+}
+
 // become gives up what the helper may do, and becomes the command. It returns only
 // if that fails.
-func (o *order) become() error {
+func (o *order) become(env []string) error {
 	if err := o.dropCapabilities(); err != nil {
 		return &stepError{"dropping capabilities", err}
 	}
@@ -312,7 +339,7 @@ func (o *order) become() error {
 	if os.Getppid() != o.Parent {
 		os.Exit(1) // it has ended before
 	}
-	return syscall.Exec(o.Path, o.Args, os.Environ())
+	return syscall.Exec(o.Path, o.Args, env)
 }
 
 // dropCapabilities gives up every capability of a user other than root. Root keeps

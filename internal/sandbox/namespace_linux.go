@@ -79,13 +79,12 @@ func (r *run) namespace() (Status, error) {
 	defer runtime.UnlockOSThread()
 	sig := catchSignals()
 	defer sig.stop()
-	o, env := r.order()
-	cmd, conn, err := r.startInit(env)
+	cmd, conn, err := r.startInit()
 	if err != nil {
 		return Status{}, err
 	}
 	defer conn.Close()
-	status, err := r.serveInit(conn, o, func() (Status, error) { return sig.wait(cmd) })
+	status, err := r.serveInit(conn, func() (Status, error) { return sig.wait(cmd) })
 	if err != nil {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
@@ -174,8 +173,9 @@ func (r *run) ports() []int {
 	return slices.Compact(list)
 }
 
-// startInit starts the helper in new namespaces, with a socket to talk to it.
-func (r *run) startInit(env environ) (*exec.Cmd, *net.UnixConn, error) {
+// startInit starts the helper in new namespaces, with a socket to talk to it. It has
+// no environment: that of the command follows.
+func (r *run) startInit() (*exec.Cmd, *net.UnixConn, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("creating a pair of sockets: %w", err)
@@ -193,7 +193,7 @@ func (r *run) startInit(env environ) (*exec.Cmd, *net.UnixConn, error) {
 		if err != nil {
 			return nil, nil, errors.Join(err, conn.Close())
 		}
-		cmd.Env, cmd.ExtraFiles = env, []*os.File{theirs}
+		cmd.Env, cmd.ExtraFiles = []string{}, []*os.File{theirs}
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = orNull(r.cfg.Stdin), orNull(r.cfg.Stdout), orNull(r.cfg.Stderr)
 		cmd.SysProcAttr = &syscall.SysProcAttr{
 			Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWNS,
@@ -257,7 +257,11 @@ func sameIDs(file string) []syscall.SysProcIDMap {
 
 // serveInit gives the helper its order, serves the sockets that it hands over, and
 // waits for the command.
-func (r *run) serveInit(conn *net.UnixConn, o order, wait func() (Status, error)) (Status, error) {
+func (r *run) serveInit(conn *net.UnixConn, wait func() (Status, error)) (Status, error) {
+	if err := r.certify(); err != nil {
+		return Status{}, err
+	}
+	o, env := r.order()
 	text, err := json.Marshal(o)
 	if err != nil {
 		return Status{}, err
@@ -272,6 +276,9 @@ func (r *run) serveInit(conn *net.UnixConn, o order, wait func() (Status, error)
 	if rep.Step != "" {
 		return Status{}, &RefusedError{rep.Step, rep.err()}
 	}
+	if err := r.keep(); err != nil {
+		return Status{}, err
+	}
 	if err := r.keeper.add(keepNetwork, rep.Network); err != nil {
 		return Status{}, err
 	}
@@ -285,9 +292,14 @@ func (r *run) serveInit(conn *net.UnixConn, o order, wait func() (Status, error)
 	if err := f.serveSockets(sockets); err != nil {
 		return Status{}, err
 	}
-	r.started(Namespace, nil)
-	if _, err := conn.Write([]byte("go")); err != nil {
+	late, err := r.begin(Namespace, nil)
+	if err != nil {
 		return Status{}, err
+	}
+	for _, message := range slices.Concat(env, late, []string{goOn}) {
+		if _, err := conn.Write([]byte(message)); err != nil {
+			return Status{}, fmt.Errorf("starting the command: %w", err)
+		}
 	}
 	// The socket ends when the helper has become the command.
 	if rep, _, err := receive(conn); err == nil {

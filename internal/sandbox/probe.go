@@ -7,7 +7,7 @@ func Probe(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	cfg.Mode, cfg.Command, cfg.Observe, cfg.Started = Namespace, cmd.Args, nil, nil
+	cfg.Mode, cfg.Command, cfg.Observe, cfg.Begin = Namespace, cmd.Args, nil, nil
 	cfg.Stdin, cfg.Stdout, cfg.Stderr = nil, nil, nil
 	_, err = Run(cfg)
 	return err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -60,15 +61,8 @@ func Run(cfg Config) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	a, err := newAuthority(cfg.Domains, time.Now())
-	if err != nil {
-		return Status{}, err
-	}
-	r := &run{cfg: &cfg, path: path, authority: a}
-	if r.keeper, err = startKeeper(); err != nil {
-		return Status{}, err
-	}
-	defer r.keeper.end()
+	r := &run{cfg: &cfg, path: path}
+	defer r.endKeeper()
 	if cfg.Mode == Environment {
 		return r.environment(nil)
 	}
@@ -82,15 +76,53 @@ func Run(cfg Config) (Status, error) {
 // run is one run of a command.
 type run struct {
 	cfg       *Config
-	path      string // of the program
-	authority *authority
-	keeper    *keeper
+	path      string     // of the program
+	authority *authority // nil: there is none yet
+	keeper    *keeper    // nil: there is nothing to clean up
 }
 
-func (r *run) started(mode Mode, why error) {
-	if r.cfg.Started != nil {
-		r.cfg.Started(mode, why)
+// certify creates the authority, unless there is one.
+func (r *run) certify() (err error) {
+	if r.authority == nil {
+		r.authority, err = newAuthority(r.cfg.Domains, time.Now())
 	}
+	return err
+}
+
+// keep starts the process that cleans up, unless it runs.
+func (r *run) keep() (err error) {
+	if r.keeper == nil {
+		r.keeper, err = startKeeper()
+	}
+	return err
+}
+
+// endKeeper cleans up now.
+func (r *run) endKeeper() {
+	if r.keeper != nil {
+		r.keeper.end()
+	}
+}
+
+// begin returns the variables that the environment of the command still lacks.
+func (r *run) begin(mode Mode, why error) (env []string, err error) {
+	if r.cfg.Begin == nil {
+		return nil, nil
+	}
+	return r.cfg.Begin(mode, why)
+}
+
+// onOwnThread runs f on a thread that ends with it: whatever f changes about its
+// thread concerns nothing else in this process.
+func onOwnThread(f func() (Status, error)) (status Status, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocks it
+		status, err = f()
+	}()
+	<-done
+	return status, err
 }
 
 // lookPath finds a program as a shell does.

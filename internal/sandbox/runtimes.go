@@ -63,6 +63,8 @@ func (e environ) trustingJava(store string, proxy *net.TCPAddr) environ {
 // JKS file, which every version reads.
 func javaStore(certificates []byte) []byte {
 	var entries bytes.Buffer
+	entries.Grow(len(certificates))                                       // PEM is longer
+	entries.Write([]byte{0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2, 0, 0, 0, 0}) // the format, its version, and the count
 	count := uint32(0)
 	for {
 		var block *pem.Block
@@ -80,9 +82,8 @@ func javaStore(certificates []byte) []byte {
 		entries.Write(binary.BigEndian.AppendUint32(nil, uint32(len(block.Bytes))))
 		entries.Write(block.Bytes)
 	}
-	store := []byte{0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2} // the format and its version
-	store = binary.BigEndian.AppendUint32(store, count)
-	store = append(store, entries.Bytes()...)
+	store := entries.Bytes()
+	binary.BigEndian.PutUint32(store[8:], count)
 	sum := sha1.New()
 	for _, unit := range utf16.Encode([]rune("changeit")) { // Java's usual password
 		sum.Write(binary.BigEndian.AppendUint16(nil, unit))

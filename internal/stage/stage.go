@@ -58,10 +58,11 @@ type Stage struct {
 
 // instance is the server between two resets.
 type instance struct {
-	core       *core.Core
-	cast       *scene.Cast
-	handler    http.Handler
-	acceptsJWT func() http.Handler
+	core *core.Core
+	cast *scene.Cast
+	// handler is the server, and acceptsJWT one whose media plane accepts JWTs. Each
+	// is built when it is first asked for.
+	handler, acceptsJWT func() http.Handler
 }
 
 // Open starts an usher in memory with a scene.
@@ -106,10 +107,10 @@ func (s *Stage) play(ctx context.Context, c *core.Core) (err error) {
 			return err
 		}
 	} else {
-		// It takes some ten milliseconds, in which the program starts.
 		go func() { _ = s.mark(context.WithoutCancel(ctx), c) }()
 	}
 	s.start(c)
+	go s.now.Load().handler() // it takes some milliseconds, in which the program starts
 	s.Faults = &trouble.Injector{
 		Next: s.strict(s.answer), AcceptsJWT: s.strict(s.answerJWT),
 		Skew: s.Clock.Skew, Now: s.Clock.Now, Seed: s.cfg.Scene.RandomSeed(),
@@ -137,7 +138,8 @@ func (s *Stage) start(c *core.Core) {
 	with := cfg
 	with.MediaJWT = true
 	s.now.Store(&instance{
-		core: c, cast: s.cast.Clone(), handler: server.New(c, cfg).Handler(),
+		core: c, cast: s.cast.Clone(),
+		handler:    sync.OnceValue(func() http.Handler { return server.New(c, cfg).Handler() }),
 		acceptsJWT: sync.OnceValue(func() http.Handler { return server.New(c, with).Handler() }),
 	})
 }
@@ -153,7 +155,7 @@ func (s *Stage) strict(h http.HandlerFunc) http.Handler {
 // answer answers as the server does. Its clock is that of the scene.
 func (s *Stage) answer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", s.Clock.Now().UTC().Format(http.TimeFormat))
-	s.current().handler.ServeHTTP(w, r)
+	s.current().handler().ServeHTTP(w, r)
 }
 
 // answerJWT is answer of a server whose media plane accepts JWTs.
