@@ -40,6 +40,7 @@ type execOptions struct {
 	allow, forward []string
 	allowAll       bool
 	mode, record   string
+	landlock       bool
 	scene, time    string
 	frozen         bool
 	faults         []string
@@ -80,7 +81,8 @@ environment; --env prints them.
 
 On Linux, the program gets a network of its own, without privileges. Where that is
 refused, and on other systems, variables and hooks for Python, Node, Java, PHP and
-Ruby lead it to usher; --doctor says which, and why.
+Ruby lead it to usher; --doctor says which, and why. With --landlock, the kernel then
+refuses TCP connections to ports other than usher's.
 
 Rules of --assert are no-token-in-url, stable-client-id, max-calls=N[/HOST[/PATH]],
 no-unknown-host and no-unknown-path. Faults of --fault are:
@@ -105,6 +107,7 @@ not found.`,
 	f.BoolVar(&o.allowAll, "allow-all", false, "let the program reach every host, at ports 80, 443 and those of --allow")
 	f.StringArrayVar(&o.forward, "forward", nil, "`PORT` of this machine's localhost that the program also reaches; may be given more than once")
 	f.StringVar(&o.mode, "mode", "auto", "how the program is led to usher: namespace, env, or auto")
+	f.BoolVar(&o.landlock, "landlock", false, "in mode env, let the kernel refuse TCP to other ports than those of usher, --allow and --forward (Linux 6.7 or newer)")
 	f.StringVar(&o.scene, "scene", "", "YAML `FILE` with the accounts and servers (default those named above)")
 	f.StringVar(&o.time, "time", "", "`TIME` at which the clock of usher starts, such as 2030-01-02T03:04:05Z (default the scene's, or now)")
 	f.BoolVar(&o.frozen, "frozen", false, "let the clock of usher stand still")
@@ -162,6 +165,8 @@ func (o *execOptions) check(args []string) error {
 		return wrongUse("--daemon leads programs to usher by variables: --mode namespace is for one program")
 	case o.daemon && (o.env || o.doctor || o.server != "" || len(o.assert) > 0):
 		return wrongUse("--daemon does not go with --env, --doctor, --server and --assert")
+	case o.landlock && (o.daemon || o.mode == "namespace"):
+		return wrongUse("--landlock is for --mode env, and for programs that usher starts: nothing gets out of a namespace")
 	case o.envFile != "" && !o.daemon:
 		return wrongUse("--env-file is for --daemon")
 	case o.server != "" && (o.scene != "" || o.time != "" || o.frozen || o.seed != "" || o.strict || o.env):
@@ -178,7 +183,7 @@ var execModes = map[string]sandbox.Mode{
 
 // config reads the flags.
 func (o *execOptions) config() (sandbox.Config, error) {
-	cfg := sandbox.Config{Domains: plexDomains, Ports: plexPorts, AllowAll: o.allowAll}
+	cfg := sandbox.Config{Domains: plexDomains, Ports: plexPorts, AllowAll: o.allowAll, Landlock: o.landlock}
 	var known bool
 	if cfg.Mode, known = execModes[o.mode]; !known {
 		return cfg, wrongUse("--mode %s is not namespace, env or auto", o.mode)
@@ -245,7 +250,7 @@ func (cs execCommands) exec(cmd *cobra.Command, o execOptions, args []string) er
 		return cs.beDaemon(cmd.Context(), o, cfg, run, archive, events)
 	}
 	cfg.Handler, cfg.Command = judge.Around(run), args
-	status, err := cs.runIn(cfg, run)
+	status, err := cs.runIn(cfg, run, o)
 	if err != nil {
 		return errors.Join(cannotRun(err), run.Close())
 	}
@@ -271,14 +276,14 @@ func (cs execCommands) exec(cmd *cobra.Command, o execOptions, args []string) er
 
 // runIn runs the program of a configuration. The usher opens while all else is
 // prepared.
-func (cs execCommands) runIn(cfg sandbox.Config, run *execRun) (sandbox.Status, error) {
+func (cs execCommands) runIn(cfg sandbox.Config, run *execRun, o execOptions) (sandbox.Status, error) {
 	cfg.Forward = append(cfg.Forward, run.controlPorts...)
 	cfg.Stdin, cfg.Stdout, cfg.Stderr = file(cs.in), file(cs.out), file(cs.err)
 	cfg.Begin = func(mode sandbox.Mode, why error) ([]string, error) {
 		if err := run.wait(); err != nil {
 			return nil, err
 		}
-		cs.warn(mode, why)
+		cs.warn(mode, why, o.landlock)
 		return assignments(append(run.variables(), run.controlVariables()...)), nil
 	}
 	return sandbox.Run(cfg)
@@ -319,6 +324,9 @@ func cannotRun(err error) error {
 	if errors.As(err, &command) {
 		return &codeError{err, command.Code}
 	}
+	if errors.Is(err, sandbox.ErrNoLandlock) {
+		err = &hintError{fmt.Errorf("--landlock: %w", err), "usher exec --doctor"}
+	}
 	var refused *sandbox.RefusedError
 	if errors.As(err, &refused) {
 		err = &hintError{fmt.Errorf("this machine refuses a network of the program's own: %w", err), "usher exec --doctor"}
@@ -352,7 +360,7 @@ func (cs execCommands) printVariables(run *execRun) error {
 }
 
 // warn says loudly what cannot be refused.
-func (cs execCommands) warn(mode sandbox.Mode, why error) {
+func (cs execCommands) warn(mode sandbox.Mode, why error, landlock bool) {
 	if mode != sandbox.Environment {
 		return
 	}
@@ -360,8 +368,12 @@ func (cs execCommands) warn(mode sandbox.Mode, why error) {
 	if why != nil {
 		reason = "because this machine refuses it (" + why.Error() + ")"
 	}
+	how := "reaches the internet"
+	if landlock {
+		how = "is refused by TCP at other ports than those of usher, --allow and --forward, and reaches the internet by UDP"
+	}
 	cs.say("WARNING: no network of the program's own, %s: a program that ignores the variables of proxies and "+
-		"certificates reaches the internet; usher exec --doctor says more", reason)
+		"certificates %s; usher exec --doctor says more", reason, how)
 }
 
 // say prints a line about a run.
@@ -376,6 +388,7 @@ func (cs execCommands) doctor(cfg sandbox.Config) error {
 	if why == nil {
 		fmt.Fprintln(cs.out, "mode: namespace")
 		fmt.Fprintln(cs.out, "why:  this machine allows a network of the program's own: nothing gets out")
+		cs.doctorLandlock()
 		return nil
 	}
 	fmt.Fprintln(cs.out, "mode: env")
@@ -384,7 +397,18 @@ func (cs execCommands) doctor(cfg sandbox.Config) error {
 	for _, mend := range sandbox.Mends() {
 		fmt.Fprintln(cs.out, "mend:", mend)
 	}
+	cs.doctorLandlock()
 	return nil
+}
+
+// doctorLandlock says what --landlock can refuse in mode env.
+func (cs execCommands) doctorLandlock() {
+	version, err := sandbox.LandlockVersion()
+	if err != nil {
+		fmt.Fprintln(cs.out, "--landlock: is not possible:", err)
+		return
+	}
+	fmt.Fprintf(cs.out, "--landlock: refuses TCP in mode env, by port (Landlock %d); not by address, and no UDP\n", version)
 }
 
 // eventLog gathers what happened to a program, until it has ended. It is safe for

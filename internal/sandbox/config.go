@@ -43,6 +43,10 @@ type Config struct {
 	Forward []int
 	// Mode is how the command is led.
 	Mode Mode
+	// Landlock lets the kernel refuse the command, if its mode is Environment, TCP
+	// connections to other ports than those of this process, of Allow and of Forward.
+	// Run returns ErrNoLandlock where the kernel cannot.
+	Landlock bool
 
 	// Command is the command with its arguments, and Env its environment, to
 	// which variables are added. Its first word is looked up in PATH.

@@ -29,6 +29,7 @@ type Session struct {
 
 	run    *run
 	front  *front
+	ports  []int // where it listens
 	folder string
 	close  []func() error
 }
@@ -69,12 +70,12 @@ func (r *run) session() (*Session, error) {
 		return nil, err
 	}
 	proxy := l.Addr().(*net.TCPAddr)
-	s := &Session{run: r, front: newFront(r.cfg, r.authority), close: []func() error{l.Close}}
+	s := &Session{run: r, front: newFront(r.cfg, r.authority), ports: []int{proxy.Port}, close: []func() error{l.Close}}
 	s.front.proxy = true
 	go s.front.listen(l)
 	// Where the port is in use, the hooks lead to l.
 	if local, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(r.cfg.localPort()))); err == nil {
-		s.close = append(s.close, local.Close)
+		s.ports, s.close = append(s.ports, r.cfg.localPort()), append(s.close, local.Close)
 		go s.front.listen(local)
 	} else {
 		r.cfg.observe(Event{Kind: Unreachable, Host: "localhost", Port: r.cfg.localPort(), Err: err})
@@ -112,6 +113,11 @@ func (r *run) runIn(s *Session, sig *signals, why error) (Status, error) {
 		Stdin: orNull(r.cfg.Stdin), Stdout: orNull(r.cfg.Stdout), Stderr: orNull(r.cfg.Stderr),
 	}
 	tie(cmd)
+	if r.cfg.Landlock {
+		if err := connectOnly(r.cfg.connectable(s.ports)); err != nil {
+			return Status{}, fmt.Errorf("limiting where the program connects to: %w", err)
+		}
+	}
 	late, err := r.begin(Environment, why)
 	if err != nil {
 		return Status{}, err

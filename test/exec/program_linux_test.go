@@ -22,6 +22,8 @@ var programs = map[string]func(args []string) error{
 	"serve":   serve,
 	"measure": measure,
 	"control": controlled,
+
+	"without-landlock": withoutLandlock,
 }
 
 // get prints the answers to GET requests: status, protocol and body.
