@@ -46,9 +46,9 @@ unit: ## go test ./... with the race detector, on SQLite and PostgreSQL
 	@scripts/need go gcc postgresql
 	NAMESPACES=required go test -race -gcflags='$(UNWATCHED)' -timeout 30m ./...
 
-reach: ## follow every secret through every chain of requests, one request further than unit does
+reach: ## follow every secret through every chain of requests, one request further than unit does, and through more random ones
 	@scripts/need go
-	go test -count=1 -run LawOfReach -timeout 30m ./internal/api -deep
+	go test -count=1 -run LawOfReach -timeout 30m ./internal/api -deep -rapid.checks=100
 
 soak: ## what is too long for make test: an hour
 	@scripts/need go postgresql haproxy python3 python3-venv
@@ -56,6 +56,7 @@ soak: ## what is too long for make test: an hour
 	go test -count=1 -tags faults -timeout 1h -run 'Faults|Killed' ./test/cluster -cluster.kills=200 -cluster.between=10s -cluster.stopped=40s
 	scripts/fuzz 60s
 	go test -count=1 -tags schemathesis -timeout 1h -v ./test/schemathesis -soak 10m
+	go test -count=1 -run LawOfReachInChains -timeout 1h ./internal/api -deep -rapid.checks=5000 -rapid.seed=$$(date +%s)
 
 keyring: ## the command line with GNOME's keyring on a message bus
 	@scripts/need dbus-daemon dbus-send gnome-keyring-daemon

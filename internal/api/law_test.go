@@ -75,6 +75,9 @@ type law struct {
 	read      map[string]bool     // answers
 	seen      map[string]bool     // parts of them
 	wrong     map[string]struct{} // what is against the law
+	// heard, if it is not nil, is told of each answer: who asked, what for, and the
+	// secrets in it that were not seen before.
+	heard func(f found, path string, status int, said string, fresh []found)
 }
 
 // lawRow is a route.
@@ -113,6 +116,8 @@ type found struct {
 	secret plexauth.Secret
 	kind   string // what it is, as far as the law cares
 	how    string
+	// pin is the number of the PIN that it asks for or links, or 0.
+	pin int64
 }
 
 // newLaw prepares to walk with a token. change may wrap the handler: it plants
@@ -205,7 +210,7 @@ func (l *law) violate(format string, args ...any) {
 // follow walks with the first secret and with what it leads to, to a depth. It
 // returns everything that was found.
 func (l *law) follow(depth int) (all []found) {
-	frontier := []found{{l.first, "first", "the first"}}
+	frontier := []found{{secret: l.first, kind: "first", how: "the first"}}
 	for range depth {
 		var next []found
 		compared := make(map[string]bool)
@@ -258,7 +263,7 @@ func (l *law) exchangeKeys() (all []found) {
 		if k.by.secret == l.first {
 			continue
 		}
-		g := found{k.exchange(l.T), token.JWT.String(), k.by.how + ", a device key"}
+		g := found{secret: k.exchange(l.T), kind: token.JWT.String(), how: k.by.how + ", a device key"}
 		l.seen[string(g.secret)] = true
 		l.compare(g)
 		all = append(all, g)
@@ -345,6 +350,9 @@ func (l *law) askRow(f found, row lawRow, p lawPIN, src string) (all []found) {
 		if l.home[asked] = true; strings.HasSuffix(row.path, "/switch") {
 			return l.become(f, row.path)
 		}
+	}
+	if strings.Contains(row.path, "/pins/") {
+		f.pin = p.id
 	}
 	path := strings.NewReplacer("{id}", fmt.Sprint(p.id), "{code}", p.code, "{uuid}", "x", "{passkey}", "1").Replace(row.path)
 	form := url.Values{
@@ -622,12 +630,15 @@ func (l *law) collect(f found, path string, res *http.Response, body string) (al
 				}
 				l.seen[word] = true
 				if kind := l.kind(plexauth.Secret(word)); kind != "" {
-					all = append(all, found{plexauth.Secret(word), kind, f.how + ", " + path})
+					all = append(all, found{secret: plexauth.Secret(word), kind: kind, how: f.how + ", " + path})
 				} else if len(word) == 22 {
 					all = append(all, l.bring(f, path, word)...)
 				}
 			}
 		}
+	}
+	if l.heard != nil {
+		l.heard(f, path, res.StatusCode, headers.String()+body, all)
 	}
 	return all
 }
@@ -638,6 +649,7 @@ func (l *law) bring(f found, path, proof string) (all []found) {
 	for _, p := range append(l.pins, l.consented) {
 		poll := fmt.Sprint("/api/v2/pins/", p.id)
 		res := l.ask(found{secret: plexauth.Secret(proof)}, http.MethodGet, poll, p.client, false, nil)
+		f.pin = p.id
 		all = append(all, l.collect(f, path+", "+poll, res, readAll(l.T, res))...)
 	}
 	return all
@@ -713,7 +725,7 @@ func (l *law) dead(all []found) {
 			if !strings.Contains(row.path, "/pins") && !strings.HasPrefix(row.path, "/auth") {
 				continue
 			}
-			for _, f := range []found{{"", "", "nobody"}, {l.first, "", "the dead first"}} {
+			for _, f := range []found{{how: "nobody"}, {secret: l.first, how: "the dead first"}} {
 				for _, g := range l.askRow(f, row, p, l.sources[0]) {
 					l.violate("%s gives a secret that outlives the first", g.how)
 				}
@@ -1090,7 +1102,7 @@ func TestLawOfReachSeesLeaks(t *testing.T) {
 // planted prepares to walk with somebody's token where there is a leak.
 func planted(t *testing.T, name string, leak plant) (l *law) {
 	t.Helper()
-	w := newFixture(t, nil)
+	w := newFixture(t, func(c *config) { c.API.MediaJWT = true })
 	l = newLaw(t, w, w.signIn(t, name), func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			p, err := w.Tokens.Verify(r.Context(), plexauth.Secret(r.Header.Get("X-Plex-Token")))
