@@ -199,7 +199,7 @@ func (c *Client) do(ctx context.Context, op call) (response, error) {
 	if !ok || op.anonymous || !errors.Is(err, ErrUnauthorized) && !errors.Is(err, ErrTokenExpired) {
 		return res, err
 	}
-	fresh, renewErr := source.renew(ctx, token)
+	fresh, renewErr := source.renew(ctx, op.plane, token)
 	if renewErr != nil || fresh == token {
 		return res, err
 	}
@@ -214,7 +214,11 @@ func (c *Client) token(ctx context.Context, op call) (Secret, error) {
 	if c.Token == nil {
 		return "", c.newError(op, errNoToken)
 	}
-	token, err := c.Token.Token(ctx)
+	get := c.Token.Token
+	if source, ok := c.Token.(renewer); ok {
+		get = func(ctx context.Context) (Secret, error) { return source.tokenFor(ctx, op.plane) }
+	}
+	token, err := get(ctx)
 	if err != nil {
 		return "", c.newError(op, fmt.Errorf("getting the token: %w", err))
 	}
@@ -451,8 +455,8 @@ func (c *Client) identify(h http.Header, token Secret) {
 	set("X-Plex-Model", c.Model)
 }
 
-// log writes the record of one attempt. The query is omitted: it never contains
-// a secret, but it may name a source.
+// log writes the record of one attempt. The query is omitted: it may name a source,
+// and has the PIN of SwitchHomeUser.
 func (c *Client) log(ctx context.Context, op call, res response, err error, took time.Duration) {
 	if c.Logger == nil || !c.Logger.Enabled(ctx, slog.LevelDebug) {
 		return

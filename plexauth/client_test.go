@@ -190,10 +190,15 @@ func calls(c *plexauth.Client) map[string]func(context.Context) error {
 		"RemoveDevice": func(ctx context.Context) error { return c.RemoveDevice(ctx, 7) },
 		"RegisterKey":  func(ctx context.Context) error { return c.RegisterKey(ctx, key) },
 		"ExchangeJWT":  func(ctx context.Context) error { _, err := c.ExchangeJWT(ctx, key); return err },
-		"SignOut":      c.SignOut,
-		"Ping":         c.Ping,
-		"Resources":    func(ctx context.Context) error { _, err := c.Resources(ctx); return err },
-		"Identity":     func(ctx context.Context) error { _, err := c.Identity(ctx); return err },
+		"HomeUsers":    func(ctx context.Context) error { _, err := c.HomeUsers(ctx); return err },
+		"SwitchHomeUser": func(ctx context.Context) error {
+			_, err := c.SwitchHomeUser(ctx, "u", "1234")
+			return err
+		},
+		"SignOut":   c.SignOut,
+		"Ping":      c.Ping,
+		"Resources": func(ctx context.Context) error { _, err := c.Resources(ctx); return err },
+		"Identity":  func(ctx context.Context) error { _, err := c.Identity(ctx); return err },
 		"Connect": func(ctx context.Context) error {
 			uri := c.MediaURL
 			if uri == "" {

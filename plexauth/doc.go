@@ -57,10 +57,21 @@
 // token. LoadDeviceKey generates the key and stores it in a file. A program that
 // has a token registers the key with RegisterKey, and the first JWT ends that
 // token. A program that signs in by PIN sets PINRequest.Key. [JWTSource] renews the
-// JWT, and JWTSource.Rotate replaces the key.
+// JWT, and JWTSource.Rotate replaces the key. Media servers do not accept JWTs: with
+// JWTSource.MediaToken, calls to the media plane use an opaque token of the account.
 //
 // A server that receives a JWT checks it with [VerifyJWT] and a [JWKS], which
 // requests and caches the keys. It cannot tell that the device was removed since.
+//
+// # Homes
+//
+// A home is a group of accounts that share a screen. HomeUsers lists them, and
+// SwitchHomeUser returns a token of one of them, which may take a PIN:
+//
+//	account, err := client.SwitchHomeUser(ctx, user.UUID, "")
+//	if errors.Is(err, plexauth.ErrHomePIN) {
+//		account, err = client.SwitchHomeUser(ctx, user.UUID, ask("PIN: "))
+//	}
 //
 // # Calls
 //

@@ -46,6 +46,10 @@ var (
 	// or that the server does not know the PIN (code 1020). Servers do not
 	// distinguish these cases. Start a new PIN.
 	ErrPINExpired = errors.New("PIN expired")
+	// ErrHomePIN reports that switching to a user of the home takes that user's PIN,
+	// and that none or a wrong one was sent (code 1041). The error also matches
+	// ErrForbidden.
+	ErrHomePIN = errors.New("home PIN required")
 	// ErrServer reports a failure of the server, or of a proxy in front of it
 	// (status 500 or higher).
 	ErrServer = errors.New("server error")
@@ -62,6 +66,7 @@ const (
 	codePINNotFound          = 1020
 	codeVerificationRequired = 1029
 	codeTooManyFailures      = 1031
+	codeHomePINRequired      = 1041
 )
 
 // ErrorDetail is an error in the body of a response.
@@ -153,6 +158,8 @@ func (e *Error) Is(target error) bool {
 		return e.StatusCode == http.StatusNotFound
 	case ErrPINExpired:
 		return e.StatusCode == http.StatusNotFound && e.has(codePINNotFound)
+	case ErrHomePIN:
+		return e.StatusCode == http.StatusForbidden && e.has(codeHomePINRequired)
 	case ErrTokenExpired:
 		return e.StatusCode == statusTokenExpired
 	case ErrRateLimited:

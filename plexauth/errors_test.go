@@ -27,6 +27,7 @@ var sentinels = map[string]error{
 	"ErrBadRequest": plexauth.ErrBadRequest, "ErrUnauthorized": plexauth.ErrUnauthorized,
 	"ErrForbidden": plexauth.ErrForbidden, "ErrNotFound": plexauth.ErrNotFound,
 	"ErrVerificationRequired": plexauth.ErrVerificationRequired, "ErrPINExpired": plexauth.ErrPINExpired, "ErrTokenExpired": plexauth.ErrTokenExpired,
+	"ErrHomePIN":     plexauth.ErrHomePIN,
 	"ErrRateLimited": plexauth.ErrRateLimited, "ErrServer": plexauth.ErrServer, "ErrUnreachable": plexauth.ErrUnreachable,
 }
 
@@ -55,6 +56,8 @@ func TestErrorKinds(t *testing.T) {
 		"401, only the words": {plexauthtest.Fault{Status: 401, Body: `{"error":"Please enter the Verification Code"}`}, []string{"ErrUnauthorized", "ErrVerificationRequired"}, ""},
 		"401, too many":       {plexauthtest.Fault{Status: 401, Body: `{"errors":[{"code":"1031"}]}`}, []string{"ErrRateLimited"}, ""},
 		"403":                 {plexauthtest.Fault{Status: 403}, []string{"ErrForbidden"}, ""},
+		"403, a home's PIN":   {plexauthtest.Fault{Status: 403, Body: `{"errors":[{"code":1041,"message":"A valid PIN is required","status":403}]}`}, []string{"ErrForbidden", "ErrHomePIN"}, "1041"},
+		"401, the same code":  {plexauthtest.Fault{Status: 401, Body: `{"errors":[{"code":1041}]}`}, []string{"ErrUnauthorized"}, ""},
 		"404":                 {plexauthtest.Fault{Status: 404}, []string{"ErrNotFound"}, ""},
 		"404, an old PIN":     {plexauthtest.Fault{Status: 404, Body: pinGone}, []string{"ErrNotFound", "ErrPINExpired"}, "1020"},
 		"429":                 {plexauthtest.Fault{Status: 429, Header: map[string]string{"Retry-After": "7"}}, []string{"ErrRateLimited"}, ""},

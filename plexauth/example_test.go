@@ -272,6 +272,31 @@ func ExampleClient_RemoveDevice() {
 	// true
 }
 
+// A program for a shared screen asks who is watching, and for a PIN where there is one.
+func ExampleClient_SwitchHomeUser() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.Client(srv.Member)
+
+	users, err := client.HomeUsers(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	account, err := client.SwitchHomeUser(ctx, users[0].UUID, "")
+	if errors.Is(err, plexauth.ErrHomePIN) {
+		account, err = client.SwitchHomeUser(ctx, users[0].UUID, "1234") // what the user types
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	watching := *client
+	watching.Token = plexauth.StaticToken(account.AuthToken)
+	fmt.Println(account.Title, "is watching")
+	// Output: member is watching
+}
+
 // The page of the real service is https://plex.tv/link/, at every address of its
 // account plane. usher has its own page.
 func ExampleClient_LinkURL() {
@@ -452,6 +477,32 @@ func ExampleTransientSource() {
 	after, err := careful.TokenDetails(ctx)
 	fmt.Println(err, before.AuthToken.Equal(after.AuthToken), strings.HasPrefix(string(after.AuthToken), "transient-"))
 	// Output: <nil> false true
+}
+
+// A device with a key uses JWTs for its account, and an opaque token for media
+// servers, which do not accept JWTs.
+func ExampleJWTSource() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.Client(srv.Member)
+
+	key, err := plexauth.LoadDeviceKey("") // a path, in a program that goes on
+	if err == nil {
+		err = client.RegisterKey(ctx, key)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client.Token = &plexauth.JWTSource{Client: client, Key: key, MediaToken: true}
+	account, err := client.TokenDetails(ctx) // with a JWT
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = client.TransientToken(ctx) // with an opaque token of the account
+	fmt.Println(account.Username, strings.Count(string(account.AuthToken), "."), err)
+	// Output: member 2 <nil>
 }
 
 func ExampleFileToken() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -23,7 +24,8 @@ import (
 //	jwt, err := client.WaitPIN(ctx, pin)
 //	client.Token = &plexauth.JWTSource{Client: client, Key: key}
 //
-// Released media servers do not accept JWTs.
+// Released media servers do not accept JWTs. With MediaToken, the source has an
+// opaque token for them, too.
 //
 // A JWTSource is safe for concurrent use. It must not be copied after first use.
 type JWTSource struct {
@@ -40,12 +42,20 @@ type JWTSource struct {
 	// store it. Calls do not overlap.
 	OnToken func(Secret)
 
-	mu        sync.Mutex
-	token     Secret
-	renewAt   time.Time
-	expiresAt time.Time
-	pending   *tokenRequest // nil if no exchange is under way
+	// MediaToken makes the calls to the media plane, such as TransientToken, use an
+	// opaque token of the account. The source gets it by a switch to the account
+	// itself (see Client.SwitchHomeUser), once for each JWT: the next one ends it.
+	// Token still returns the JWT.
+	MediaToken bool
+	// HomePIN is the PIN of the account in its home, for this switch. If empty, none
+	// is sent.
+	HomePIN Secret
 
+	cache renewing // the JWT
+	media renewing // the opaque token
+
+	mu       sync.Mutex
+	switched Secret // the JWT that the opaque token was requested with
 	rotating sync.Mutex
 }
 
@@ -64,92 +74,87 @@ func (s *JWTSource) Set(token Secret) {
 	if err != nil {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.set(token, j.ExpiresAt.Sub(j.IssuedAt), time.Until(j.ExpiresAt))
+	s.cache.set(issuedJWT(token, j.ExpiresAt.Sub(j.IssuedAt), time.Until(j.ExpiresAt)))
 }
 
-// set sets the JWT. life is that of a new one, and left what is left of it.
-func (s *JWTSource) set(token Secret, life, left time.Duration) {
-	now := time.Now()
+// issuedJWT returns a JWT for the cache. life is that of a new one, and left what is
+// left of it.
+func issuedJWT(token Secret, life, left time.Duration) issued {
 	part := renewAfter + renewJitter*rand.Float64()
-	s.token, s.expiresAt = token, now.Add(left)
-	s.renewAt = s.expiresAt.Add(-time.Duration((1 - part) * float64(life)))
+	expiresAt := time.Now().Add(left)
+	return issued{token, expiresAt.Add(-time.Duration((1 - part) * float64(life))), expiresAt}
 }
 
-// Token implements TokenSource.
+// Token implements TokenSource. It returns the JWT.
 func (s *JWTSource) Token(ctx context.Context) (Secret, error) {
-	s.mu.Lock()
-	if s.token != "" && time.Now().Before(s.renewAt) {
-		defer s.mu.Unlock()
-		return s.token, nil
-	}
-	req := s.pending
-	if req == nil {
-		req = &tokenRequest{done: make(chan struct{})}
-		s.pending = req
-		// All callers share the exchange, so the context of the first one must
-		// not cancel it. The timeout of the client limits it.
-		go s.exchange(context.WithoutCancel(ctx), s.Key, req)
-	}
-	s.mu.Unlock()
-	select {
-	case <-req.done:
-		return req.token, req.err
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
+	return s.cache.get(ctx, s.exchange, s.OnToken)
 }
 
-// exchange exchanges a key and completes req.
-func (s *JWTSource) exchange(ctx context.Context, key *DeviceKey, req *tokenRequest) {
-	defer close(req.done)
-	client := s.anonymous()
-	got, err := client.exchangeJWT(ctx, key, s.Scopes)
-	var j *JWT
-	if err == nil {
-		if j, _, _, err = parseJWT(got.token); err != nil {
-			err = fmt.Errorf("plexauth: ExchangeJWT: %w", err)
-		}
-	}
+// exchange exchanges the key.
+func (s *JWTSource) exchange(ctx context.Context) (issued, error) {
 	s.mu.Lock()
-	s.pending = nil
+	key := s.Key
+	s.mu.Unlock()
+	got, err := s.client(nil).exchangeJWT(ctx, key, s.Scopes)
 	if err != nil {
-		now := time.Now()
-		if left := s.expiresAt.Sub(now); s.token != "" && left > 0 {
-			req.token, s.renewAt = s.token, now.Add(min(renewRetryInterval, left))
-		} else {
-			req.err = err
-		}
-		s.mu.Unlock()
-		return
+		return issued{}, err
+	}
+	j, _, _, err := parseJWT(got.token)
+	if err != nil {
+		return issued{}, fmt.Errorf("plexauth: ExchangeJWT: %w", err)
 	}
 	life := j.ExpiresAt.Sub(j.IssuedAt)
-	s.set(got.token, life, life)
-	req.token = got.token
-	s.mu.Unlock()
-	if s.OnToken != nil {
-		s.OnToken(got.token)
+	return issuedJWT(got.token, life, life), nil
+}
+
+// client returns a client for the requests of the source, with a token or with none.
+func (s *JWTSource) client(token TokenSource) *Client {
+	client := s.Client.limited()
+	client.Token = token
+	return client
+}
+
+// tokenFor implements renewer.
+func (s *JWTSource) tokenFor(ctx context.Context, p plane) (Secret, error) {
+	jwt, err := s.Token(ctx)
+	if err != nil || p == accountPlane || !s.MediaToken {
+		return jwt, err
 	}
-}
-
-// anonymous returns a client for exchanges.
-func (s *JWTSource) anonymous() *Client {
-	client := *s.Client
-	client.Token = nil
-	client.Timeout = max(client.Timeout, 0) // contexts of exchanges have no deadline
-	return &client
-}
-
-// renew implements renewer. It removes the rejected JWT, unless another one has
-// replaced it already, and returns the current one.
-func (s *JWTSource) renew(ctx context.Context, rejected Secret) (Secret, error) {
 	s.mu.Lock()
-	if s.token == rejected {
-		s.token = ""
+	if s.switched != jwt {
+		s.switched = jwt
+		s.media.set(issued{})
 	}
 	s.mu.Unlock()
-	return s.Token(ctx)
+	return s.media.get(ctx, func(ctx context.Context) (issued, error) { return s.switchToSelf(ctx, jwt) }, nil)
+}
+
+// switchToSelf requests an opaque token of the account of a JWT. If the JWT turns out
+// to be rejected, it does so with the next one, which is then the one to replace.
+func (s *JWTSource) switchToSelf(ctx context.Context, jwt Secret) (issued, error) {
+	j, _, _, err := parseJWT(jwt)
+	if err != nil {
+		return issued{}, fmt.Errorf("plexauth: SwitchHomeUser: %w", err)
+	}
+	account, err := s.client(s).SwitchHomeUser(ctx, orDefault(j.UserUUID, strconv.FormatInt(j.UserID, 10)), s.HomePIN)
+	if err != nil {
+		return issued{}, err
+	}
+	if jwt, err = s.Token(ctx); err != nil {
+		return issued{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.switched = jwt
+	expiresAt := time.Now().Add(j.ExpiresAt.Sub(j.IssuedAt)) // the JWT is renewed before
+	return issued{account.AuthToken, expiresAt, expiresAt}, nil
+}
+
+// renew implements renewer.
+func (s *JWTSource) renew(ctx context.Context, p plane, rejected Secret) (Secret, error) {
+	s.cache.drop(rejected)
+	s.media.drop(rejected)
+	return s.tokenFor(ctx, p)
 }
 
 // Rotate replaces the key by another one. It registers the new key, with a proof
@@ -165,7 +170,7 @@ func (s *JWTSource) Rotate(ctx context.Context, next *DeviceKey, save func(*Devi
 	if err != nil {
 		return err
 	}
-	client := s.anonymous()
+	client := s.client(nil)
 	nonce, skew, err := client.nonce(ctx)
 	if err != nil {
 		return err
@@ -184,8 +189,9 @@ func (s *JWTSource) Rotate(ctx context.Context, next *DeviceKey, save func(*Devi
 		}
 	}
 	s.mu.Lock()
-	s.Key, s.token = next, ""
+	s.Key = next
 	s.mu.Unlock()
+	s.cache.set(issued{})
 	_, err = s.Token(ctx)
 	return err
 }

@@ -17,6 +17,9 @@ type listForm struct {
 	// only this root has: without it, a root without elements is not an empty
 	// list. An element without the root is not a list, either.
 	mark string
+	// outer is the element around the root, if there is one. In JSON, the root is a
+	// member of it, and never absent.
+	outer string
 }
 
 var (
@@ -83,7 +86,7 @@ func (f listForm) split(body []byte) ([][]byte, error) {
 	}
 	root, found := members[f.root]
 	switch {
-	case !found && (f.mark != "" || members["error"] != nil || members["errors"] != nil):
+	case !found && (f.mark != "" || f.outer != "" || members["error"] != nil || members["errors"] != nil):
 		return nil, errNoList
 	case !found:
 		return [][]byte{body}, nil // one element in place of a list of one
@@ -129,6 +132,9 @@ func (f listForm) splitXML(body []byte) ([][]byte, error) {
 	}
 	dec := xml.NewDecoder(bytes.NewReader(body))
 	root, err := nextStart(dec)
+	if err == nil && f.outer != "" && root.Name.Local == f.outer {
+		root, err = nextStart(dec)
+	}
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", errSyntax, err)

@@ -21,9 +21,11 @@ type TokenSource interface {
 	Token(ctx context.Context) (Secret, error)
 }
 
-// renewer is a TokenSource that can replace a token that the server rejected.
+// renewer is a TokenSource that can replace a token that a server rejected, and
+// may have another token for each plane.
 type renewer interface {
-	renew(ctx context.Context, rejected Secret) (Secret, error)
+	tokenFor(ctx context.Context, p plane) (Secret, error)
+	renew(ctx context.Context, p plane, rejected Secret) (Secret, error)
 }
 
 // StaticToken is a TokenSource that always returns the same token.
@@ -145,11 +147,7 @@ type TransientSource struct {
 	// less.
 	RenewBefore time.Duration
 
-	mu        sync.Mutex
-	token     Secret // the cached token, or ""
-	renewAt   time.Time
-	expiresAt time.Time
-	pending   *tokenRequest // nil if no request is in flight
+	cache renewing
 }
 
 // renewRetryInterval is how long a cached token is used after its renewal
@@ -163,22 +161,40 @@ type tokenRequest struct {
 	err   error
 }
 
-// Token implements TokenSource.
-func (s *TransientSource) Token(ctx context.Context) (Secret, error) {
-	s.mu.Lock()
-	if s.token != "" && time.Now().Before(s.renewAt) {
-		defer s.mu.Unlock()
-		return s.token, nil
+// renewing is a token that is replaced from time to time. Concurrent callers share
+// one request for the next one.
+type renewing struct {
+	mu      sync.Mutex
+	current issued
+	pending *tokenRequest // nil if no request is in flight
+}
+
+// issued is a token, with the times at which to request the next one and at which
+// it expires, by the clock of this device. Without a token, there is none.
+type issued struct {
+	token              Secret
+	renewAt, expiresAt time.Time
+}
+
+// get returns the token. If there is none, or if it is to be renewed, fetch requests
+// another one. told, unless it is nil, is called with that one.
+func (r *renewing) get(
+	ctx context.Context, fetch func(context.Context) (issued, error), told func(Secret),
+) (Secret, error) {
+	r.mu.Lock()
+	if r.current.token != "" && time.Now().Before(r.current.renewAt) {
+		defer r.mu.Unlock()
+		return r.current.token, nil
 	}
-	req := s.pending
+	req := r.pending
 	if req == nil {
 		req = &tokenRequest{done: make(chan struct{})}
-		s.pending = req
+		r.pending = req
 		// All callers share the request, so the context of the first one must
 		// not cancel it. The timeout of the client limits it.
-		go s.request(context.WithoutCancel(ctx), req)
+		go r.request(context.WithoutCancel(ctx), req, fetch, told)
 	}
-	s.mu.Unlock()
+	r.mu.Unlock()
 	select {
 	case <-req.done:
 		return req.token, req.err
@@ -188,39 +204,79 @@ func (s *TransientSource) Token(ctx context.Context) (Secret, error) {
 }
 
 // request requests a token and completes req.
-func (s *TransientSource) request(ctx context.Context, req *tokenRequest) {
-	client := *s.Client
-	client.Timeout = max(client.Timeout, 0) // ctx has no deadline, so there must be a timeout
-	requestedAt := time.Now()
-	t, err := client.TransientToken(ctx)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (r *renewing) request(
+	ctx context.Context, req *tokenRequest, fetch func(context.Context) (issued, error), told func(Secret),
+) {
 	defer close(req.done)
-	s.pending = nil
+	next, err := fetch(ctx)
+	r.mu.Lock()
+	r.pending = nil
 	if err != nil {
+		defer r.mu.Unlock()
 		now := time.Now()
-		if left := s.expiresAt.Sub(now); s.token != "" && left > 0 {
-			req.token, s.renewAt = s.token, now.Add(min(renewRetryInterval, left))
+		if left := r.current.expiresAt.Sub(now); r.current.token != "" && left > 0 {
+			req.token, r.current.renewAt = r.current.token, now.Add(min(renewRetryInterval, left))
 		} else {
 			req.err = err
 		}
 		return
 	}
+	r.current, req.token = next, next.token
+	r.mu.Unlock()
+	if told != nil {
+		told(next.token)
+	}
+}
+
+// set replaces the token.
+func (r *renewing) set(next issued) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.current = next
+}
+
+// drop removes a token, unless another one has replaced it already.
+func (r *renewing) drop(token Secret) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.current.token == token {
+		r.current.token = ""
+	}
+}
+
+// Token implements TokenSource.
+func (s *TransientSource) Token(ctx context.Context) (Secret, error) {
+	return s.cache.get(ctx, s.request, nil)
+}
+
+// request requests a token.
+func (s *TransientSource) request(ctx context.Context) (issued, error) {
+	client := s.Client.limited()
+	requestedAt := time.Now()
+	t, err := client.TransientToken(ctx)
+	if err != nil {
+		return issued{}, err
+	}
 	before := s.RenewBefore
 	if before <= 0 {
 		before = min(5*time.Minute, t.ExpiresAt.Sub(requestedAt)/10)
 	}
-	s.token, req.token = t.Token, t.Token
-	s.renewAt, s.expiresAt = t.ExpiresAt.Add(-before), t.ExpiresAt
+	return issued{t.Token, t.ExpiresAt.Add(-before), t.ExpiresAt}, nil
 }
 
-// renew implements renewer. It removes the rejected token from the cache,
-// unless another token has replaced it already, and returns the current token.
-func (s *TransientSource) renew(ctx context.Context, rejected Secret) (Secret, error) {
-	s.mu.Lock()
-	if s.token == rejected {
-		s.token = ""
-	}
-	s.mu.Unlock()
+// limited returns a copy of a client for requests whose context has no deadline, so
+// that there must be a timeout.
+func (c *Client) limited() *Client {
+	limited := *c
+	limited.Timeout = max(limited.Timeout, 0)
+	return &limited
+}
+
+// tokenFor implements renewer.
+func (s *TransientSource) tokenFor(ctx context.Context, _ plane) (Secret, error) { return s.Token(ctx) }
+
+// renew implements renewer.
+func (s *TransientSource) renew(ctx context.Context, _ plane, rejected Secret) (Secret, error) {
+	s.cache.drop(rejected)
 	return s.Token(ctx)
 }

@@ -295,7 +295,8 @@ func TestSDKIsSmall(t *testing.T) {
 	}
 }
 
-// The SDK stays small enough to read in an afternoon.
+// The SDK stays small enough to read in an afternoon. The two latest names are those of
+// homes: a type and an error.
 func TestSDKHasFewNames(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "doc", "-all", "./plexauth")
 	cmd.Dir = root
@@ -304,7 +305,7 @@ func TestSDKHasFewNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := regexp.MustCompile(`(?m)^(?:func [A-Z]|type [A-Z]|\t(Err[A-Z]\w*) += )`).FindAllString(string(out), -1)
-	if n := len(names); n < 20 || n > 45 {
-		t.Errorf("plexauth has %d top-level names, want 45 at the most", n)
+	if n := len(names); n < 20 || n > 47 {
+		t.Errorf("plexauth has %d top-level names, want 47 at the most", n)
 	}
 }
