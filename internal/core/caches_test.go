@@ -800,6 +800,12 @@ var changingMethods = []changing{
 	{"Webhooks.Set", "", false, func(ctx context.Context, h *household) error {
 		return only(h.Webhooks.Set(ctx, h.by, h.mia.ID, []string{"https://hook.example.org/"}))
 	}},
+	{"Webhooks.Add", "", false, func(ctx context.Context, h *household) error {
+		return h.Webhooks.Add(ctx, h.by, h.mia.ID, "https://other.example.org/")
+	}},
+	{"Webhooks.Remove", "", false, func(ctx context.Context, h *household) error {
+		return h.Webhooks.Remove(ctx, h.by, h.mia.ID, "https://other.example.org/")
+	}},
 	{"Webhooks.Renew", "", false, func(ctx context.Context, h *household) error {
 		return only(h.Webhooks.Renew(ctx, h.by, h.mia.ID))
 	}},

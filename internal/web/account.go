@@ -20,6 +20,7 @@ const (
 	securityPath = "/account/security"
 	profilePath  = "/account/profile"
 	signInsPath  = "/account/sign-ins"
+	webhooksPath = "/account/webhooks"
 )
 
 // accountTabs are the links between the sections.
@@ -32,6 +33,7 @@ var accountTabs = tabs{
 		{Path: securityPath, Name: "Security"},
 		{Path: profilePath, Name: "Profile"},
 		{Path: signInsPath, Name: "Sign-ins"},
+		{Path: webhooksPath, Name: "Webhooks"},
 	},
 }
 
@@ -45,6 +47,8 @@ var doneTexts = map[string]string{
 	"passkey-removed": "The passkey is removed.",
 	"device":          "The device is signed out.",
 	"browser":         "The browser is signed out.",
+	"webhook":         "The address is added.",
+	"webhook-removed": "The address is removed.",
 	"others":          "Everything but this browser is signed out.",
 }
 

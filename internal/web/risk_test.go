@@ -21,13 +21,14 @@ func TestChangesThatAskFirst(t *testing.T) {
 		"/admin/accounts/{id}/second-factor/remove": true, "/admin/accounts/{id}/passkeys/{passkey}/remove": true,
 		"/admin/accounts/{id}/sign-out": true, "/admin/accounts/{id}/remove": true, "/admin/servers/remove": true,
 		"/admin/shares/remove": true, "/admin/providers/remove": true, "/admin/tokens/{id}/revoke": true,
-		"/admin/keys/{id}/revoke": true,
+		"/admin/keys/{id}/revoke": true, "/account/webhooks/secret": true, "/account/webhooks/secret/renew": true,
 	}
 	// These take the password and the second factor in the form itself, can be undone
 	// in one step, or end only what the visitor sees.
 	others := map[string]bool{
 		"/account/second-factor/remove": true, "/account/passkeys/{id}/remove": true, "/admin/origins/remove": true,
 		"/account/family/{id}/remove": true, "/auth/sign-out": true, "/admin/invitations/{id}/revoke": true,
+		"/account/webhooks/remove": true,
 	}
 	for _, row := range web.Rows() {
 		ends := false
@@ -61,7 +62,7 @@ func TestChangesThatAskFirst(t *testing.T) {
 		path = strings.NewReplacer("{id}", of, "{passkey}", "1").Replace(path)
 		page := b.asks(path)
 		password := strings.Contains(page, "Your own password") && strings.Contains(page, `data-passkey="alone"`)
-		if password != strings.HasPrefix(path, "/admin/") {
+		if password != (strings.HasPrefix(path, "/admin/") || strings.HasPrefix(path, "/account/webhooks/")) {
 			t.Errorf("%s asks for the password or a passkey: %v", path, password)
 		}
 	}

@@ -43,6 +43,7 @@ var otherNames = map[string][]string{
 	"password":           {"new"}, // beside the visitor's own, which is "current"
 	"account":            {"account-name", "owner-name"},
 	"restrictionProfile": {"restriction"},
+	"urls[]":             {"url"},
 }
 
 // fieldOf returns the field of a form that an error is about. Empty: none of them.

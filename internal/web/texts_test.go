@@ -16,7 +16,7 @@ import (
 
 // speaking are the packages whose errors people read on the pages.
 var speaking = []string{
-	".", "../account", "../adminkey", "../guard", "../origin", "../passkey", "../pin", "../session", "../source", "../token", "../device", "../fault", "../friend", "../home", "../invite", "../mail",
+	".", "../account", "../adminkey", "../guard", "../origin", "../passkey", "../pin", "../session", "../source", "../token", "../device", "../fault", "../friend", "../home", "../invite", "../mail", "../webhook",
 }
 
 // inCode are the texts in the code of the speaking packages: the formats of phrases and

@@ -115,6 +115,7 @@ func accountFeatures(c *core.Core, site passkeySite) []feature {
 		&ownPasskeys{page: security, passkeys: c.Passkeys, site: site, check: check},
 		&profile{accounts: c.Accounts},
 		&family{homes: c.Homes, accounts: c.Accounts},
+		&ownWebhooks{webhooks: c.Webhooks, caution: cautious},
 	}
 }
 

@@ -195,16 +195,48 @@ func (s *Service) Set(ctx context.Context, by audit.Actor, accountID int64, list
 			wanted = append(wanted, text)
 		}
 	}
-	if len(wanted) > PerAccount {
-		return nil, ErrTooMany
+	return s.change(ctx, by, accountID, func([]string) []string { return wanted })
+}
+
+// Add adds an address to those of an account. fault.Invalid.
+func (s *Service) Add(ctx context.Context, by audit.Actor, accountID int64, text string) error {
+	if err := s.check(text); err != nil {
+		return err
 	}
+	_, err := s.change(ctx, by, accountID, func(now []string) []string {
+		if slices.Contains(now, text) {
+			return now
+		}
+		return append(now, text)
+	})
+	return err
+}
+
+// Remove removes an address of an account, with what waits for it. One that is not
+// there is no error.
+func (s *Service) Remove(ctx context.Context, by audit.Actor, accountID int64, text string) error {
+	_, err := s.change(ctx, by, accountID, func(now []string) []string {
+		return slices.DeleteFunc(now, func(one string) bool { return one == text })
+	})
+	return err
+}
+
+// change replaces the addresses of an account by those that wanted makes of them, and
+// returns these.
+func (s *Service) change(
+	ctx context.Context, by audit.Actor, accountID int64, wanted func(now []string) []string,
+) ([]string, error) {
 	var after []Hook
 	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		before, err := s.cfg.Rows.Hooks(ctx, tx, accountID)
 		if err != nil {
 			return err
 		}
-		if err := s.replace(ctx, tx, by, accountID, before, wanted); err != nil {
+		list := wanted(urls(before))
+		if len(list) > PerAccount {
+			return ErrTooMany
+		}
+		if err := s.replace(ctx, tx, by, accountID, before, list); err != nil {
 			return err
 		}
 		after, err = s.cfg.Rows.Hooks(ctx, tx, accountID)
@@ -250,17 +282,16 @@ func (s *Service) replace(
 // check checks an address. Names are looked up when something is sent: they may lead
 // elsewhere by then.
 func (s *Service) check(text string) error {
-	invalid := func(why string) error { return fault.Invalidf("urls[]", "a webhook is not an address: %s", why) }
 	u, err := url.Parse(text)
 	switch {
 	case len(text) > maxURL:
-		return invalid("it is too long")
+		return fault.Invalidf("urls[]", "a webhook is not an address: it is too long")
 	case err != nil || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
-		return invalid("it cannot be read")
+		return fault.Invalidf("urls[]", "a webhook is not an address: it cannot be read")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return invalid("it does not begin with https:// or http://")
+		return fault.Invalidf("urls[]", "a webhook is not an address: it does not begin with https:// or http://")
 	case u.Hostname() == "" || u.User != nil || u.Fragment != "":
-		return invalid("it has no host, or a user, or a fragment")
+		return fault.Invalidf("urls[]", "a webhook is not an address: it has no host, or a user, or a fragment")
 	}
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && !s.sender.may(ip) {
 		return fault.Invalidf("urls[]", "webhooks are not sent to an address that is not public")

@@ -400,3 +400,41 @@ func TestSecret(t *testing.T) {
 		t.Errorf("an account that is not there: %v", err)
 	}
 }
+
+// A person adds and removes addresses one by one.
+func TestAddAndRemove(t *testing.T) {
+	f := newFixture(t, core.Config{})
+	want := func(urls ...string) {
+		t.Helper()
+		if got, err := f.Webhooks.URLs(t.Context(), f.mia.ID); err != nil || fmt.Sprint(got) != fmt.Sprint(urls) {
+			t.Errorf("the addresses are %v, %v, want %v", got, err, urls)
+		}
+	}
+	add := func(url string) error { return f.Webhooks.Add(t.Context(), operator, f.mia.ID, url) }
+	for _, url := range []string{"https://a.example.org/", "https://b.example.org/", "https://a.example.org/"} {
+		if err := add(url); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("https://a.example.org/", "https://b.example.org/")
+	for range 2 { // the second time, it is gone already
+		if err := f.Webhooks.Remove(t.Context(), operator, f.mia.ID, "https://a.example.org/"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("https://b.example.org/")
+	if err := add("ftp://a.example.org/"); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("an address that is none: %v", err)
+	}
+	for n := range webhook.PerAccount - 1 {
+		if err := add(fmt.Sprint("https://example.org/", n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := add("https://example.org/more"); !errors.Is(err, webhook.ErrTooMany) {
+		t.Errorf("one too many: %v", err)
+	}
+	if err := add("https://b.example.org/"); err != nil {
+		t.Errorf("one that is there already, where there is no room: %v", err)
+	}
+}

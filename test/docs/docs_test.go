@@ -234,7 +234,7 @@ var program = regexp.MustCompile("(?s)```go\n(package main.*?)```")
 // The complete programs in the documents compile.
 func TestProgramsCompile(t *testing.T) {
 	found := 0
-	for _, document := range []string{"README.md", "docs/coming-from.md"} {
+	for _, document := range []string{"README.md", "docs/coming-from.md", "docs/protocol.md"} {
 		for _, m := range program.FindAllStringSubmatch(read(t, document), -1) {
 			found++
 			file := filepath.Join(t.TempDir(), "main.go")
@@ -248,7 +248,7 @@ func TestProgramsCompile(t *testing.T) {
 			}
 		}
 	}
-	if found < 2 {
+	if found < 3 {
 		t.Errorf("only %d programs were found", found)
 	}
 }

@@ -46,7 +46,7 @@ func TestReadmeProgramSignsIn(t *testing.T) {
 	}
 	command("", "server", "add", "Den", "--id", "den", "--connection", "http://192.0.2.5:32400")
 
-	cmd := exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--data", data)
+	cmd := exec.Command(binary, "serve", "--listen", "127.0.0.1:0", "--data", data, "--webhook-network", "127.0.0.1/32")
 	cmd.Env = usher.Env()
 	server, err := usher.Start(cmd)
 	if err != nil {
@@ -59,6 +59,8 @@ func TestReadmeProgramSignsIn(t *testing.T) {
 	}()
 
 	runExamples(t, "docs/admin-api.md", binary, data, server.URL)
+	command(password+"\n", "account", "add", "mia", "--password-stdin")
+	runReceivers(t, server.URL, password, string(bytes.TrimSpace(command("", "webhook", "secret", "mia"))))
 
 	text := program.FindStringSubmatch(read(t, "README.md"))[1]
 	for _, fill := range []struct{ before, after string }{

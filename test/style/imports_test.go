@@ -76,7 +76,7 @@ var layers = []layer{
 	}},
 	{"the faces", []row{
 		{"api", "/api core httpd missed wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth adminkey origin passkey session webhook friend invite"},
-		{"web", "/api core httpd machine missed account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth adminkey invite mail"},
+		{"web", "/api core httpd machine missed account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth adminkey invite mail webhook"},
 	}},
 	{"what a face stands on", []row{
 		{"httpd", "guard"},

@@ -1,0 +1,66 @@
+package web_test
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/usher-auth/usher/plexauth"
+)
+
+func TestOwnWebhooks(t *testing.T) {
+	w := newTown(t)
+	b := w.browser().signIn("mia")
+	b.reads("/account/webhooks", "There are none yet.", "X-Usher-Signature")
+	b.refused("/account/webhooks", "it does not begin with https:// or http://", "url", "ftp://example.org")
+	b.refused("/account/webhooks", "not sent to an address that is not public", "url", "http://127.0.0.1/")
+	b.sends("/account/webhooks", "/account/webhooks?done=webhook", "url", "https://a.example.org/x?y=1&z=2")
+	b.sends("/account/webhooks", "/account/webhooks?done=webhook", "url", "https://b.example.org/")
+	b.reads("/account/webhooks?done=webhook", "The address is added.", "https://a.example.org/x?y=1&z=2", "https://b.example.org/")
+	b.sends("/account/webhooks/remove", "/account/webhooks?done=webhook-removed", "url", "https://a.example.org/x?y=1&z=2")
+	urls, err := w.Webhooks.URLs(t.Context(), w.account("mia").ID)
+	if err != nil || len(urls) != 1 || urls[0] != "https://b.example.org/" {
+		t.Errorf("the addresses are %v, %v", urls, err)
+	}
+	// They are nobody else's.
+	if page := w.browser().signIn("olga").reads("/account/webhooks", "There are none yet."); strings.Contains(page, "b.example.org") {
+		t.Error("another account sees them")
+	}
+}
+
+// Attack: somebody at an open browser reads the secret, or replaces it.
+func TestOwnWebhookSecret(t *testing.T) {
+	w := newTown(t)
+	b := w.browser().signIn("mia")
+	mia := w.account("mia")
+	secret := func() string {
+		t.Helper()
+		s, err := w.Webhooks.Secret(t.Context(), mia.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(s)
+	}
+	first := secret()
+	for _, path := range []string{"/account/webhooks/secret", "/account/webhooks/secret/renew"} {
+		for _, form := range [][]string{nil, {"sure", "1"}, {"sure", "1", "current", "some other one"}} {
+			if page := b.post(path, values(form)); strings.Contains(page.text, first) || secret() != first {
+				t.Errorf("%s %v shows or replaces the secret", path, form)
+			}
+		}
+	}
+	confirmed := values([]string{"sure", "1", "current", password})
+	b.wantPage(b.post("/account/webhooks/secret", confirmed), http.StatusOK, first)
+	if page := b.reads("/account/webhooks"); strings.Contains(page, first) {
+		t.Error("the secret is shown unasked")
+	}
+	renewed := b.post("/account/webhooks/secret/renew", confirmed)
+	b.wantPage(renewed, http.StatusOK, secret())
+	if secret() == first || strings.Contains(renewed.text, first) {
+		t.Error("the secret is not replaced")
+	}
+	if shown := regexp.MustCompile(`>([\w-]{43})<`).FindStringSubmatch(renewed.text); shown == nil || plexauth.Secret(shown[1]) != plexauth.Secret(secret()) {
+		t.Errorf("the page shows %v", shown)
+	}
+}
