@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/api"
+	"github.com/usher-auth/usher/internal/friend"
 	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -631,18 +633,29 @@ func (w *fixture) askOfHomes(t *testing.T) {
 	}
 }
 
-// askOfShares invites to a server that is not there, and twice.
+// askOfShares invites to a server that is not there, twice, and too many.
 func (w *fixture) askOfShares(t *testing.T) {
 	t.Helper()
 	admin := w.signIn(t, "admin")
-	for _, target := range []string{
-		"/api/servers/%s/shared_servers?shared_server[invited_email]=twice", "/api/v2/shared_servers?machineIdentifier=%s&invitedEmail=twice2",
-		"/api/v2/friends/invite?identifier=%stwice",
-	} {
-		for _, server := range []string{"none", "den", "den"} {
-			w.call(t, "POST", fmt.Sprintf(target, server), admin, nil)
+	targets := []string{
+		"/api/servers/SERVER/shared_servers?shared_server[invited_email]=WHO1", "/api/v2/shared_servers?machineIdentifier=SERVER&invitedEmail=WHO2",
+		"/api/v2/friends/invite?identifier=WHO3",
+	}
+	invite := func(server, who string) {
+		for _, target := range targets {
+			w.call(t, "POST", strings.NewReplacer("SERVER", server, "WHO", who).Replace(target), admin, nil)
 		}
 	}
+	for _, server := range []string{"none", "den", "den"} {
+		invite(server, "twice")
+	}
+	for i, err := 0, error(nil); !errors.Is(err, friend.ErrMany); i++ {
+		_, err = w.Friends.Invite(t.Context(), operator, 1, friend.Wish{Name: fmt.Sprint("many", i)})
+		if i > friend.MaxInvitations {
+			t.Fatalf("%d invitations wait", i)
+		}
+	}
+	invite("den", "more")
 	for _, target := range []string{
 		"GET /api/servers/none", "GET /api/v2/servers/none", "GET /api/servers/none/shared_servers",
 		"GET /api/servers/den/shared_servers/0", "PUT /api/servers/den/shared_servers/0", "DELETE /api/servers/den/shared_servers/0",

@@ -11,8 +11,10 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/devicekey"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/friend"
 	"github.com/usher-auth/usher/internal/home"
 	"github.com/usher-auth/usher/internal/pin"
+	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
 )
@@ -82,6 +84,9 @@ var protocolResponses = [...]struct {
 	{account.ErrRateLimited, response{401, codeTooManyFailures, "", false}},
 	{pin.ErrNotFound, response{404, codeNoPIN, "Code not found or expired", false}},
 	{home.ErrPIN, response{403, codeNoHomePIN, "A valid PIN is required to perform this action", false}},
+	{friend.ErrInvited, response{400, 400, "", true}}, // as Organizr reads it
+	{friend.ErrFriends, response{400, 400, "", true}},
+	{source.ErrShared, response{400, 400, "", true}},
 	{errMethod, response{405, 405, "", true}},
 	{errBadToken, response{422, 422, "", true}},
 	{errNoNonceClient, response{422, 422, "", false}},

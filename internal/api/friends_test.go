@@ -148,7 +148,7 @@ func TestInvitation(t *testing.T) {
 	if diff := cmp.Diff([]string{"nora nora@example.org 0 []"}, n.listed(t, n.zoes)); diff != "" {
 		t.Errorf("whom zoe knows (-want +got):\n%s", diff)
 	}
-	if status, body := n.invite(t, n.noras, "zoe@example.org"); status != http.StatusConflict {
+	if status, body := n.invite(t, n.noras, "zoe@example.org"); status != http.StatusBadRequest {
 		t.Errorf("inviting again: %d %s", status, body)
 	}
 
@@ -228,6 +228,37 @@ func TestInvitation(t *testing.T) {
 		t.Errorf("after the end, nora knows %q, and zoe %q", a, b)
 	}
 	n.must(t, 404, "DELETE", fmt.Sprint("/api/v2/sharings/", n.zoe.ID), n.noras)
+}
+
+// What was done already is 400: Organizr says so to people, and takes any other error
+// for a failure.
+func TestInvitationsTwice(t *testing.T) {
+	n := newNeighbourhood(t)
+	twice := func(what string, call func() (int, string)) {
+		t.Helper()
+		if status, body := call(); status != 201 {
+			t.Errorf("%s: status %d: %s", what, status, body)
+		}
+		if status, body := call(); status != 400 || !strings.Contains(body, "already") {
+			t.Errorf("%s once more: status %d: %s", what, status, body)
+		}
+	}
+	post := func(path string) func() (int, string) {
+		return func() (int, string) { return n.call(t, "POST", path, n.noras, nil) }
+	}
+	twice("version 1", func() (int, string) { return n.invite(t, n.noras, "zoe", n.films.ID) })
+	twice("version 2", post("/api/v2/shared_servers.json?machineIdentifier=attic&invitedEmail=pam"))
+	twice("a friend", post("/api/v2/friends/invite.json?identifier=pam"))
+	n.must(t, 200, "PUT", fmt.Sprint("/api/invites/requests/", n.invites(t, "requests", n.zoes).Invite[0].ID), n.zoes)
+	for what, call := range map[string]func() (int, string){
+		"who has the server":       func() (int, string) { return n.invite(t, n.noras, "zoe", n.films.ID) },
+		"who has it, in version 2": post("/api/v2/shared_servers.json?machineIdentifier=attic&invitedEmail=zoe"),
+		"who is a friend":          post("/api/v2/friends/invite.json?identifier=zoe"),
+	} {
+		if status, body := call(); status != 400 || !strings.Contains(body, "already") {
+			t.Errorf("%s: status %d: %s", what, status, body)
+		}
+	}
 }
 
 // Attack: finding out by invitations which names and addresses have an account.
@@ -333,7 +364,7 @@ func TestFriendsV2(t *testing.T) {
 	}
 	n.must(t, 404, "POST", fmt.Sprint("/api/v2/friends/", friends[0].ID, "/accept"), n.noras)
 	n.must(t, 200, "POST", fmt.Sprint("/api/v2/friends/", friends[0].ID, "/accept.json"), n.zoes)
-	n.must(t, 409, "POST", "/api/v2/friends/invite?identifier=zoe", n.members)
+	n.must(t, 400, "POST", "/api/v2/friends/invite?identifier=zoe", n.members)
 	n.must(t, 204, "DELETE", fmt.Sprint("/api/v2/friends/", n.zoe.ID), n.members)
 	n.must(t, 400, "GET", "/api/v2/friends?status=x", n.zoes)
 

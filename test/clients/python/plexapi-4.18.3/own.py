@@ -202,7 +202,7 @@ def _():
         equal((invite.friend, invite.home, invite.server), (True, False, True))
         equal([(server.name, server.numLibraries) for server in invite.servers], [("Den", 1)])
     error = refused(BadRequest, account.inviteFriend, other_name, den)
-    assert "(409)" in str(error), str(error)
+    assert "(400)" in str(error), str(error)
     refused(NotFound, account.inviteFriend, other_name, "nosuchserver")
     equal([resource.name for resource in other.resources() if resource.clientIdentifier == den], [])
 
