@@ -75,8 +75,8 @@ cluster: ## break nodes, networks and databases while clients work, and judge wh
 	@scripts/need go postgresql haproxy nginx pgbouncer
 	go test -count=1 -tags faults -timeout 20m ./test/cluster
 
-clients: ## published clients from npm, PyPI and crates.io against the built binary
-	@scripts/need go node npm python3 python3-venv cargo gcc pkg-config libssl-dev curl wget javac php php-curl ruby
+clients: ## published clients from npm, PyPI, crates.io and Maven against the built binary
+	@scripts/need go node npm python3 python3-venv cargo gcc pkg-config libssl-dev curl wget javac mvn php php-curl ruby
 	go test -count=1 -tags clients -timeout 30m -v ./test/clients
 	NAMESPACES=required go test -count=1 -tags clients -timeout 30m -run 'Clients|PlexAPI|Document|Package|Runners' ./test/exec
 

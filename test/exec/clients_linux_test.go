@@ -33,11 +33,11 @@ func (c client) row() string {
 	return strings.TrimSuffix(fmt.Sprintf("| %s | yes | yes | %s | %[2]s | %s", c.name, env, c.not), " ") + " |"
 }
 
-// clients are the rows of the table in docs/clients.md. classes is where the programs
-// of Java are.
+// clients are the rows of the table in docs/clients.md. classes is the class path of
+// the programs of Java.
 func clients(python, classes string) []client {
-	java := func(name string) client {
-		return client{name: "Java " + name, command: []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", classes, "Get", name}}
+	java := func(name, class, kind, not string) client {
+		return client{name: "Java " + name, command: []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", classes, class, kind}, not: not}
 	}
 	php := func(name, script, not string) client {
 		return client{name: "PHP " + name, command: []string{"php", filepath.Join("..", "php", script)}, not: not}
@@ -74,8 +74,11 @@ func clients(python, classes string) []client {
 		node("got", "import got from 'got'\nconsole.log(await got(u).text())"),
 		node("node-fetch", "import fetch from 'node-fetch'\nconsole.log(await (await fetch(u)).text())"),
 		node("undici", "import { request } from 'undici'\nconsole.log(await (await request(u)).body.text())"),
-		java("HttpURLConnection"),
-		java("HttpClient"),
+		java("HttpURLConnection", "Get", "HttpURLConnection", ""),
+		java("HttpClient", "Get", "HttpClient", ""),
+		java("OkHttp", "Libraries", "OkHttp", ""),
+		java("Apache HttpClient", "Libraries", "Apache", "it reads the properties of the system for proxies only if it is told to"),
+		java("Apache HttpClient, useSystemProperties", "Libraries", "System", ""),
 		php("curl", "curl.php", ""),
 		php("file_get_contents", "stream.php", ""),
 		php("file_get_contents with a context", "context.php", "a context of the program's own has no proxy, and PHP knows no variable for it"),
@@ -93,14 +96,38 @@ puts s.read`),
 	}
 }
 
-// compile compiles the programs of Java.
+// compile compiles the programs of Java, and returns their class path.
 func compile(t *testing.T) (classes string) {
 	t.Helper()
+	libraries := filepath.Join(mavenLibraries(t), "*")
 	classes = t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), "javac", "-d", classes, "java/Get.java").CombinedOutput(); err != nil {
+	args := []string{"-cp", libraries, "-d", classes, "java/Get.java", "java/Libraries.java"}
+	if out, err := exec.CommandContext(t.Context(), "javac", args...).CombinedOutput(); err != nil {
 		t.Fatalf("javac: %v\n%s", err, out)
 	}
-	return classes
+	return classes + ":" + libraries
+}
+
+// mavenLibraries installs the libraries of the programs of Java, and returns their
+// folder.
+func mavenLibraries(t *testing.T) string {
+	t.Helper()
+	mvn := install.Need(t, "mvn", "apt-get install maven")
+	folder, err := filepath.Abs("java/lib")
+	if err != nil {
+		t.Fatal(err)
+	}
+	install.Once(t, folder, "java/pom.xml", func() {
+		if err := os.RemoveAll(folder); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), mvn, "-q", "-B", "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies", "-DoutputDirectory="+folder)
+		cmd.Dir = "java"
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("mvn: %v\n%s", err, out)
+		}
+	})
+	return folder
 }
 
 // ordinary makes a user without capabilities run a program: in a user namespace,
