@@ -108,7 +108,7 @@ not found.`,
 	f.StringArrayVar(&o.forward, "forward", nil, "`PORT` of this machine's localhost that the program also reaches; may be given more than once")
 	f.StringVar(&o.mode, "mode", "auto", "how the program is led to usher: namespace, env, or auto")
 	f.BoolVar(&o.landlock, "landlock", false, "in mode env, let the kernel refuse TCP to other ports than those of usher, --allow and --forward (Linux 6.7 or newer)")
-	f.StringVar(&o.scene, "scene", "", "YAML `FILE` with the accounts and servers (default those named above)")
+	f.StringVar(&o.scene, "scene", "", "YAML `FILE` with the accounts, homes, servers and shares (default those named above)")
 	f.StringVar(&o.time, "time", "", "`TIME` at which the clock of usher starts, such as 2030-01-02T03:04:05Z (default the scene's, or now)")
 	f.BoolVar(&o.frozen, "frozen", false, "let the clock of usher stand still")
 	f.StringArrayVar(&o.faults, "fault", nil, "`FAULT` in the answers, such as rate-limit or slow,path=/api/v2/user,times=2; may be given more than once")

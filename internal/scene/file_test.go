@@ -1,6 +1,7 @@
 package scene_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/device"
@@ -125,6 +128,9 @@ func TestDocument(t *testing.T) {
 	if _, err := s.Play(t.Context(), audit.Actor{}, open(t)); err != nil {
 		t.Error(err)
 	}
+	if err := validate(t, text); err != nil {
+		t.Error(err)
+	}
 	var schema struct{ Properties map[string]any }
 	if err := json.Unmarshal(scene.Schema, &schema); err != nil {
 		t.Fatal(err)
@@ -237,6 +243,58 @@ func TestSchema(t *testing.T) {
 		}
 		if diff := cmp.Diff(scene.Keys(where), set); diff != "" {
 			t.Errorf("%s (-read +schema):\n%s", where, diff)
+		}
+	}
+}
+
+// validate checks a scene against the schema, as an editor does.
+func validate(t *testing.T, text string) error {
+	t.Helper()
+	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(scene.Schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("scene.json", schema); err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := compiler.Compile("scene.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var value any
+	if err := yaml.Unmarshal([]byte(text), &value); err != nil {
+		t.Fatal(err)
+	}
+	written, err := json.Marshal(value) // a time is text in JSON
+	if err != nil {
+		t.Fatal(err)
+	}
+	if value, err = jsonschema.UnmarshalJSON(bytes.NewReader(written)); err != nil {
+		t.Fatal(err)
+	}
+	return compiled.Validate(value)
+}
+
+// The schema takes what is read, and nothing that is refused as unknown.
+func TestSchemaOfScenes(t *testing.T) {
+	programs, err := os.ReadFile("../../test/clients/programs/scene.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quoted := strings.Replace(text, "pin: 0123", `pin: "0123"`, 1) // a number does not begin with 0
+	for _, good := range []string{quoted, string(programs)} {
+		if err := validate(t, good); err != nil {
+			t.Errorf("%v\n%s", err, good)
+		}
+	}
+	for _, bad := range []string{
+		"acounts: []", "accounts: [{username: a, hoem: b}]", "accounts: [{username: a, pin: 12345}]", "accounts: [{username: a, restriction: tean}]",
+		"servers: [{name: a, id: b, sections: [{name: c, type: film}]}]", "providers: [{name: a, id: b, sections: [c]}]", "friends: [[a]]",
+		"shares: [{server: a}]", "invitations: [{to: a}]", "devices: [{id: a}]", "shares: [{server: a, with: b, sections: c}]",
+	} {
+		if validate(t, bad) == nil {
+			t.Errorf("the schema takes %s", bad)
 		}
 	}
 }
