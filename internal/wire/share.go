@@ -106,7 +106,7 @@ func (s LegacyShares) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	return appendContainer(dst, f, struct {
 		usersAttrs
 		SharedServer []LegacyShare `json:"SharedServer" xml:"SharedServer"`
-	}{serverAttrs(s.MachineIdentifier, len(s.Shares)), complete(s.Shares)})
+	}{serverAttrs(s.MachineIdentifier, len(s.Shares)), each(s.Shares, LegacyShare.complete)})
 }
 
 // Invite is an invitation in version 1. PlexAPI reads the number as one, and finds an
@@ -149,7 +149,7 @@ func (i Invites) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	return appendContainer(dst, f, struct {
 		usersAttrs
 		Invite []Invite `json:"Invite" xml:"Invite"`
-	}{newUsersAttrs(len(i)), complete(i)})
+	}{newUsersAttrs(len(i)), each(i, Invite.complete)})
 }
 
 // sharingSettings are what plex-api.rs requires: usher has no such settings.
@@ -203,15 +203,15 @@ func Since(t time.Time) Optional[string] {
 
 // complete makes no list of f null.
 func (f Friend) complete() Friend {
-	f.SharedServers, f.SharedSources = complete(f.SharedServers), orEmpty(f.SharedSources)
+	f.SharedServers, f.SharedSources = each(f.SharedServers, ShareBody.complete), orEmpty(f.SharedSources)
 	return f
 }
 
-// complete returns a list without a null list in it.
-func complete[T interface{ complete() T }](list []T) []T {
+// each returns a list, which is not null, with what complete returns of each of it.
+func each[T any](list []T, complete func(T) T) []T {
 	all := make([]T, 0, len(list))
 	for _, one := range list {
-		all = append(all, one.complete())
+		all = append(all, complete(one))
 	}
 	return all
 }
@@ -233,7 +233,7 @@ type Friends []Friend
 // Append implements Body.
 func (f Friends) Append(dst []byte, format Format, _ Variant) ([]byte, error) {
 	if format == JSON {
-		return appendJSON(dst, complete(f))
+		return appendJSON(dst, each(f, Friend.complete))
 	}
 	return appendXML(dst, struct {
 		XMLName xml.Name `xml:"friends"`
@@ -301,7 +301,7 @@ type ShareBodies []ShareBody
 // Append implements Body.
 func (s ShareBodies) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	if f == JSON {
-		return appendJSON(dst, complete(s))
+		return appendJSON(dst, each(s, ShareBody.complete))
 	}
 	return appendXML(dst, struct {
 		XMLName      xml.Name    `xml:"sharedServers"`
@@ -317,7 +317,7 @@ type ReceivedInvite struct {
 }
 
 func (r ReceivedInvite) complete() ReceivedInvite {
-	r.SharedServers = complete(r.SharedServers)
+	r.SharedServers = each(r.SharedServers, ShareBody.complete)
 	return r
 }
 
@@ -328,7 +328,7 @@ type ReceivedInvites []ReceivedInvite
 // Append implements Body.
 func (r ReceivedInvites) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	if f == JSON {
-		return appendJSON(dst, complete(r))
+		return appendJSON(dst, each(r, ReceivedInvite.complete))
 	}
 	return appendXML(dst, struct {
 		XMLName xml.Name         `xml:"invites"`
