@@ -102,6 +102,10 @@ func (r *run) environment(why error) (Status, error) {
 		return Status{}, err
 	}
 	defer s.end()
+	// What the command starts ends with it, as in a namespace.
+	if err := r.keeper.add(keepPrograms, s.folder); err != nil {
+		return Status{}, err
+	}
 	// The kernel ends the command when the thread that started it ends: see tie.
 	return onOwnThread(func() (Status, error) { return r.runIn(s, sig, why) })
 }

@@ -20,8 +20,9 @@ type keeper struct {
 
 // Words that a keeper reads, each with a value after it.
 const (
-	keepNetwork = "network" // end the processes in a network namespace
-	keepFolder  = "folder"  // remove a folder
+	keepNetwork  = "network"  // end the processes in a network namespace
+	keepPrograms = "programs" // end the processes whose environment names a folder
+	keepFolder   = "folder"   // remove a folder
 )
 
 // Detach keeps a command out of the reach of what is sent to this process's terminal
@@ -61,18 +62,23 @@ func (k *keeper) end() {
 // runKeeper is the process. It has been told everything when the pipe ends.
 func runKeeper(pipe io.Reader) int {
 	ignoreSignals()
-	var network, folder string
+	var network, programs, folder string
 	for lines := bufio.NewScanner(pipe); lines.Scan(); {
 		word, value, _ := strings.Cut(lines.Text(), " ")
 		switch word {
 		case keepNetwork:
 			network = value
+		case keepPrograms:
+			programs = value
 		case keepFolder:
 			folder = value
 		}
 	}
 	if network != "" {
-		endProcesses(network)
+		endProcesses(inNetwork(network))
+	}
+	if programs != "" {
+		endProcesses(namedIn(programs))
 	}
 	if folder != "" && removeFolder(folder) != nil {
 		return 1
