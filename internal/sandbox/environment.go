@@ -169,7 +169,7 @@ func (r *run) folder() (string, error) {
 // leads to them.
 func (r *run) variables(folder string, proxy *net.TCPAddr) (environ, error) {
 	bundle := filepath.Join(folder, "certificates.pem")
-	python, node := filepath.Join(folder, "python"), filepath.Join(folder, "node.cjs")
+	python, node, wget := filepath.Join(folder, "python"), filepath.Join(folder, "node.cjs"), filepath.Join(folder, "wgetrc")
 	settings := r.settings(bundle, proxy)
 	if err := os.Mkdir(python, 0o700); err != nil {
 		return nil, err
@@ -178,12 +178,13 @@ func (r *run) variables(folder string, proxy *net.TCPAddr) (environ, error) {
 		bundle: []byte(r.certificates()),
 		node:   []byte(strings.Replace(nodeHook, "{} // usher exec: settings", settings.json(), 1)),
 		filepath.Join(python, "sitecustomize.py"): pythonHookFor(settings),
+		wget: environ(r.cfg.Env).wgetSettings(bundle),
 	} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			return nil, err
 		}
 	}
-	env := r.cfg.cleanEnv().trusting(bundle, nil)
+	env := r.cfg.cleanEnv().trusting(bundle, nil).set("WGETRC", wget)
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
 		env = env.set(name, "http://"+proxy.String()).set(strings.ToLower(name), "http://"+proxy.String())
 	}

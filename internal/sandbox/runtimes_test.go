@@ -86,6 +86,29 @@ func TestRuntimesKeepTheirVariables(t *testing.T) {
 	}
 }
 
+// What wget was told stays, wherever it is written, with the certificates after it.
+func TestWgetKeepsItsSettings(t *testing.T) {
+	home, other := t.TempDir(), filepath.Join(t.TempDir(), "mine")
+	for path, text := range map[string]string{filepath.Join(home, ".wgetrc"): "tries = 7", other: "tries = 8\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, x := range []struct {
+		env  environ
+		want string
+	}{
+		{environ{"HOME=" + home}, "tries = 7\nca_certificate = /x.pem\n"},
+		{environ{"HOME=" + home, "WGETRC=" + other}, "tries = 8\n\nca_certificate = /x.pem\n"},
+		{environ{"HOME=" + home, "WGETRC=/nowhere"}, "\nca_certificate = /x.pem\n"},
+		{environ{}, "\nca_certificate = /x.pem\n"},
+	} {
+		if got := string(x.env.wgetSettings("/x.pem")); got != x.want {
+			t.Errorf("%v: %q, want %q", x.env, got, x.want)
+		}
+	}
+}
+
 // Without Java, nothing is said to it.
 func TestNoJava(t *testing.T) {
 	if (environ{"PATH=" + t.TempDir()}).runsJava() {

@@ -107,6 +107,20 @@ func (r *run) prefixes() []string {
 	return list
 }
 
+// wgetSettings are the user's settings of wget with a file of certificates: it may be
+// built with GnuTLS, which reads no variable for them.
+func (e environ) wgetSettings(bundle string) []byte {
+	path, home := e.get("WGETRC"), e.get("HOME")
+	if path == "" && home != "" {
+		path = filepath.Join(home, ".wgetrc")
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		text = nil // there is none, or wget cannot read it either
+	}
+	return append(text, "\nca_certificate = "+bundle+"\n"...)
+}
+
 // trusting sets the variables that name a file of certificates, except for those
 // that name one already, which has the authority too.
 func (e environ) trusting(bundle string, has []string) environ {
