@@ -126,7 +126,7 @@ func (r *run) runIn(s *Session, sig *signals, why error) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	cmd.Env = append(cmd.Env, late...)
+	cmd.Env = environ(cmd.Env).replacing(late)
 	if err := cmd.Start(); err != nil {
 		return Status{}, commandError(r.cfg.Command[0], err)
 	}

@@ -296,7 +296,7 @@ func (r *run) serveInit(conn *net.UnixConn, wait func() (Status, error)) (Status
 	if err != nil {
 		return Status{}, err
 	}
-	for _, message := range slices.Concat(env, late, []string{goOn}) {
+	for _, message := range append(env.replacing(late), goOn) {
 		if _, err := conn.Write([]byte(message)); err != nil {
 			return Status{}, fmt.Errorf("starting the command: %w", err)
 		}

@@ -189,6 +189,16 @@ func (e environ) set(name, value string) environ {
 	return append(e.without(func(n string) bool { return n == name }), name+"="+value)
 }
 
+// replacing sets the variables of a list, each of which has another name.
+func (e environ) replacing(list []string) environ {
+	names := make(map[string]bool)
+	for _, v := range list {
+		name, _, _ := strings.Cut(v, "=")
+		names[name] = true
+	}
+	return append(e.without(func(name string) bool { return names[name] }), list...)
+}
+
 // first puts a value before that of a variable that has several.
 func (e environ) first(name, value, separator string) environ {
 	if old := e.get(name); old != "" {

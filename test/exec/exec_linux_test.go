@@ -225,6 +225,27 @@ func TestVariables(t *testing.T) {
 	}
 }
 
+// The variables of an inner run replace those of an outer one, whatever their names are
+// made of.
+func TestVariablesInside(t *testing.T) {
+	scene := func(address string) string {
+		file := filepath.Join(t.TempDir(), "scene.yaml")
+		text := "accounts: [{username: Ζωή, email: " + address + ", password: zoe has one}]"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	modes(t, func(t *testing.T, mode string) {
+		r := run(t, "--quiet", "--mode", mode, "--scene", scene("outer@example.org"), "--",
+			usher, "exec", "--quiet", "--mode", mode, "--scene", scene("inner@example.org"), "--", "env")
+		r.check(t, 0, []string{"\nUSHER_ACCOUNT__EMAIL=inner@example.org\n"}, nil)
+		if strings.Contains(r.out, "outer@") || strings.Count(r.out, "\nUSHER_CONTROL=") != 1 {
+			t.Errorf("the program's environment is\n%s", r.out)
+		}
+	})
+}
+
 // An usher that the program runs is not confused by the variables, and is led to
 // the usher outside. The flags of usher exec are not its own.
 func TestUsherInside(t *testing.T) {
