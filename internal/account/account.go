@@ -17,6 +17,7 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/hashing"
+	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/signin"
@@ -200,6 +201,8 @@ type Config struct {
 	Devices Devices
 	// Hashing admits password checks. Nil: no limit.
 	Hashing *guard.Admission
+	// Outbox gets the e-mails with reset links. Nil: none is sent.
+	Outbox mail.Queue
 	// FailedTries is how many sign-ins to one account from one address may
 	// fail in a row before each further one must wait a minute. The other limits
 	// are multiples of it. Zero: no limit.
@@ -231,6 +234,7 @@ type Service struct {
 	marks   [32]byte // authenticates the marks of browsers
 	pins    [32]byte // keys the PINs of homes
 	hashing *guard.Admission
+	outbox  mail.Queue // nil: no e-mail is sent
 	hasher  hasher
 	now     func() time.Time
 	random  io.Reader
@@ -252,6 +256,7 @@ func New(cfg Config) *Service {
 	s := &Service{
 		db: cfg.DB, rows: cfg.Rows, audit: cfg.Audit, key: cfg.Key, proofs: cfg.Proofs, devices: cfg.Devices,
 		marks: cfg.Key.Derive("known browsers"), pins: cfg.Key.Derive("home pins"), hashing: cfg.Hashing,
+		outbox: cfg.Outbox,
 		hasher: hasher{cfg.Cost, cfg.Argon2id}, now: cfg.Now, random: cfg.Random, wrongCodes: cfg.FailedTries,
 		membersSetEmail: cfg.MembersSetEmail, signUp: cfg.SignUp,
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
+	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/signin"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -82,22 +83,60 @@ type ResetRows interface {
 func (s *Service) NewReset(
 	ctx context.Context, by audit.Actor, id int64, what Reset, life time.Duration,
 ) (secret plexauth.Secret, expires time.Time, err error) {
-	return s.newReset(ctx, by, by.MakerID(), id, what, life)
+	made, err := s.MailReset(ctx, by, id, what, life, nil)
+	return made.Secret, made.ExpiresAt, err
 }
 
+// ResetLetter writes the e-mail with a reset link.
+type ResetLetter func(made MadeReset) mail.Message
+
+// MadeReset is a reset link that was just made.
+type MadeReset struct {
+	Account   Account
+	Secret    plexauth.Secret // nothing else has it
+	ExpiresAt time.Time
+	// Mailed reports whether an e-mail with the link waits to be sent.
+	Mailed bool
+}
+
+// MailReset is NewReset that sends the link to the account, too, if it is for a new
+// password and an admin has confirmed the account's e-mail address. The e-mail is queued
+// in the transaction that makes the link. If too many wait, there is a link all the same.
+// A nil letter sends none.
+func (s *Service) MailReset(
+	ctx context.Context, by audit.Actor, id int64, what Reset, life time.Duration, letter ResetLetter,
+) (MadeReset, error) {
+	if s.outbox == nil {
+		letter = nil
+	}
+	return s.newReset(ctx, by, by.MakerID(), id, what, life, func(ctx context.Context, tx *db.Tx, made *MadeReset) error {
+		if letter == nil || !what.Password || !made.Account.EmailConfirmed() {
+			return nil
+		}
+		err := s.outbox.Add(ctx, tx, letter(*made))
+		made.Mailed = err == nil
+		if errors.Is(err, mail.ErrFull) {
+			return nil
+		}
+		return err
+	})
+}
+
+// newReset makes a link, and then runs send in the same transaction.
 func (s *Service) newReset(
 	ctx context.Context, by audit.Actor, makerID, id int64, what Reset, life time.Duration,
-) (secret plexauth.Secret, expires time.Time, err error) {
+	send func(context.Context, *db.Tx, *MadeReset) error,
+) (made MadeReset, err error) {
 	if life == 0 {
 		life = ResetLife
 	}
 	switch {
 	case life < MinResetLife || life > MaxResetLife:
-		return "", expires, fault.Invalidf("expires", "a reset link works for at least a minute and for a day at most")
+		return made, fault.Invalidf("expires", "a reset link works for at least a minute and for a day at most")
 	case what == Reset{}:
-		return "", expires, fault.Invalidf("what", "choose what the link is for: the password, the second factor, or both")
+		return made, fault.Invalidf("what", "choose what the link is for: the password, the second factor, or both")
 	}
-	secret = plexauth.Secret(rand.Text())
+	secret := plexauth.Secret(rand.Text())
 	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		a, err := s.rows.Get(ctx, tx, id)
 		if err == nil {
@@ -111,19 +150,23 @@ func (s *Service) newReset(
 		case a.Disabled:
 			return ErrDisabled
 		}
-		expires = tx.Now().Add(life)
-		link := StoredReset{Reset: what, AccountID: id, MakerID: makerID, Revision: a.Revision, ExpiresAt: expires}
+		made = MadeReset{Account: a, Secret: secret, ExpiresAt: tx.Now().Add(life)}
+		link := StoredReset{Reset: what, AccountID: id, MakerID: makerID, Revision: a.Revision, ExpiresAt: made.ExpiresAt}
 		if err := s.rows.SetReset(ctx, tx, hashLink(secret), link); err != nil {
 			return err
 		}
-		return s.audit.Record(ctx, tx, by, audit.Event{
+		err = s.audit.Record(ctx, tx, by, audit.Event{
 			Kind: audit.ResetLink, AccountID: id, Account: a.Username, Detail: what.describe(),
 		})
+		if err != nil {
+			return err
+		}
+		return send(ctx, tx, &made)
 	})
 	if err != nil {
-		return "", time.Time{}, named("making a reset link", err)
+		return MadeReset{}, named("making a reset link", err)
 	}
-	return secret, expires, nil
+	return made, nil
 }
 
 // AskForReset counts that somebody asks for a link by e-mail, whether or not there is
@@ -135,27 +178,33 @@ func (s *Service) AskForReset(by audit.Actor) error {
 	return nil
 }
 
-// ResetByEmail makes a link for a new password that is sent to the confirmed e-mail
-// address of an account, which by may not be. It tells nobody but the recipient whether
-// the account exists: the caller must not let by wait for it. ErrNotFound, also for an
-// account that has no such address or cannot sign in; ErrResetMails.
-func (s *Service) ResetByEmail(ctx context.Context, by audit.Actor, login string) (Account, plexauth.Secret, error) {
+// ResetByEmail makes a link for a new password, and sends it to the confirmed e-mail
+// address of an account, which by may not be: letter is queued in the transaction that
+// makes the link. It tells nobody but the recipient whether the account exists: the
+// caller must not let by wait for it. ErrNotFound, also for an account that has no such
+// address or cannot sign in; ErrResetMails.
+func (s *Service) ResetByEmail(ctx context.Context, by audit.Actor, login string, letter ResetLetter, queue mail.Queue) error {
 	a, err := s.Find(ctx, login)
 	if err != nil {
-		return Account{}, "", err
+		return err
 	}
 	if !a.EmailConfirmed() || !a.CanSignIn() {
-		return Account{}, "", ErrNotFound
+		return ErrNotFound
 	}
 	wait, err := s.resetMails.Take(ctx, strconv.FormatInt(a.ID, 10), s.now())
 	if err != nil {
-		return Account{}, "", err
+		return err
 	}
 	if wait > 0 {
-		return Account{}, "", fault.WithWait(ErrResetMails, wait)
+		return fault.WithWait(ErrResetMails, wait)
 	}
-	secret, _, err := s.newReset(ctx, by, 0, a.ID, Reset{Password: true}, ResetLife)
-	return a, secret, err
+	_, err = s.newReset(ctx, by, 0, a.ID, Reset{Password: true}, ResetLife, func(ctx context.Context, tx *db.Tx, made *MadeReset) error {
+		if !made.Account.EmailConfirmed() { // it has changed meanwhile
+			return ErrNotFound
+		}
+		return queue.Add(ctx, tx, letter(*made))
+	})
+	return err
 }
 
 // ByReset returns the account of a reset link, and what the link does. It changes

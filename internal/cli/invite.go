@@ -16,6 +16,7 @@ import (
 	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/web"
+	"github.com/usher-auth/usher/plexauth"
 )
 
 // inviteCommands are the commands that keep invitations.
@@ -34,18 +35,30 @@ func (cs inviteCommands) create() *cobra.Command {
 	var n invite.New
 	var servers []string
 	var publicURL string
+	var byMail bool
 	cmd := &cobra.Command{
 		Use: "create", Short: "Print a link with which somebody makes an account", Args: takes(0),
 		Long: `Print a link with which somebody makes an account, once. It is shown only now: usher
-stores its hash. It is void when it has expired, or is revoked.`,
+stores its hash. It is void when it has expired, or is revoked. With --mail, the
+server sends it to the address of --email, too.`,
 		Example: `  usher invite create --public-url https://usher.example.org
-  usher invite create --name mia --email mia@example.org --server "Living room" --expires 48h`,
+  usher invite create --name mia --email mia@example.org --server "Living room" --expires 48h
+  usher invite create --email mia@example.org --mail`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			base, err := linkBase(publicURL)
 			if err != nil {
 				return err
 			}
+			if byMail && n.Email == "" {
+				return wrongUse("--mail needs --email")
+			}
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
+				if byMail {
+					if base, err = cs.mailBase(ctx, c, publicURL); err != nil {
+						return err
+					}
+					n.Letter = web.Letters{Base: plexauth.Secret(base), Server: c.ServerName()}.Invitation
+				}
 				for _, text := range servers {
 					src, err := cs.findSource(ctx, c, source.Server, text)
 					if err != nil {
@@ -60,8 +73,9 @@ stores its hash. It is void when it has expired, or is revoked.`,
 				if err != nil {
 					return plainExists(err)
 				}
-				return cs.printLink(base+string(web.InvitationLink(secret)), made.ExpiresAt,
-					fmt.Sprintf("invitation %d: it works once, and expires at %s", made.ID, shortTime(made.ExpiresAt)))
+				return cs.printLink(handedLink{
+					Link: base + string(web.InvitationLink(secret)), ExpiresAt: made.ExpiresAt, Mailed: mailedTo(made.Queued, made.Email),
+				}, byMail, fmt.Sprintf("invitation %d: it works once, and expires at %s", made.ID, shortTime(made.ExpiresAt)))
 			})
 		},
 	}
@@ -71,27 +85,47 @@ stores its hash. It is void when it has expired, or is revoked.`,
 	f.BoolVar(&n.Admin, "admin", false, "the account is an admin's, who owns this server")
 	f.StringArrayVar(&servers, "server", nil, "`server` that is shared with the account; may be given more than once")
 	f.DurationVar(&n.Life, "expires", invite.DefaultLife, "how long the link works, 720h at most")
+	f.BoolVar(&byMail, "mail", false, "send the link to the address of --email, with the mail server of usher serve")
 	f.StringVar(&publicURL, "public-url", "", "`URL` at which browsers reach the server, for the link (default http://"+defaultListen+")")
 	return cmd
 }
 
-// printLink prints a link that is shown once: with its QR code on a terminal.
-func (con *console) printLink(link string, expires time.Time, about string) error {
-	if con.json {
-		return con.printJSON(struct {
-			Link      string    `json:"link"`
-			ExpiresAt time.Time `json:"expiresAt"`
-		}{link, expires})
+// handedLink is a link that is shown once, in --json.
+type handedLink struct {
+	Link      string    `json:"link"`      // in the clear
+	ExpiresAt time.Time `json:"expiresAt"` // RFC 3339
+	Mailed    string    `json:"mailed"`    // the address that it is on its way to; empty: to none
+}
+
+// mailedTo is the address of an e-mail if there is one.
+func mailedTo(mailed bool, address string) string {
+	if !mailed {
+		return ""
 	}
-	fmt.Fprintln(con.out, link)
+	return address
+}
+
+// printLink prints a link that is shown once: with its QR code on a terminal. byMail
+// says that it was to go out by e-mail, too.
+func (con *console) printLink(l handedLink, byMail bool, about string) error {
+	if byMail && l.Mailed == "" {
+		fmt.Fprintln(con.err, "the link is not sent by e-mail: too many e-mails wait; hand it over yourself")
+	}
+	if con.json {
+		return con.printJSON(l)
+	}
+	fmt.Fprintln(con.out, l.Link)
 	if isTerminal(con.out) {
-		qr, err := terminalQR(link, true)
+		qr, err := terminalQR(l.Link, true)
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(con.out, "\n%s\n", qr)
 	}
 	fmt.Fprintln(con.err, about)
+	if l.Mailed != "" {
+		fmt.Fprintln(con.err, "an e-mail with the link is on its way to "+l.Mailed)
+	}
 	return nil
 }
 

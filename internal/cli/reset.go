@@ -11,11 +11,12 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/web"
+	"github.com/usher-auth/usher/plexauth"
 )
 
 // resetLink prints a link by which the account's owner comes back.
 func (cs accountCommands) resetLink() *cobra.Command {
-	var factor, keepPassword bool
+	var factor, keepPassword, byMail bool
 	var life time.Duration
 	var publicURL string
 	cmd := &cobra.Command{
@@ -26,10 +27,14 @@ ends earlier ones. It is void when the password or the second factor has changed
 meanwhile. When it is used, everything that is signed in with the account is signed
 out. Anyone who has the link takes the account over: make sure that it is its owner.
 
+With --mail, the server sends it to the account's e-mail address, too, which an admin
+must have confirmed.
+
 With --second-factor, the second factor is turned off, too. With --keep-password as
 well, only that: it then takes the present password.`,
 		Example: `  usher account reset-link mia --public-url https://usher.example.org
-  usher account reset-link mia --second-factor --expires 30m`,
+  usher account reset-link mia --second-factor --expires 30m
+  usher account reset-link mia --mail`,
 		Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			base, err := linkBase(publicURL)
@@ -39,23 +44,41 @@ well, only that: it then takes the present password.`,
 			if keepPassword && !factor {
 				return wrongUse("--keep-password needs --second-factor: the link would be for nothing")
 			}
+			if keepPassword && byMail {
+				return wrongUse("--mail is for a new password, and --keep-password keeps it")
+			}
 			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
 				what := account.Reset{Password: !keepPassword, SecondFactor: factor}
-				secret, expires, err := c.Accounts.NewReset(ctx, commandLine(), acc.ID, what, life)
+				var letter account.ResetLetter
+				if byMail {
+					if !acc.EmailConfirmed() {
+						return &hintError{
+							fmt.Errorf("account %s has no e-mail address that is confirmed", acc.Username),
+							cs.invocation("account set-email " + acc.Username + " ADDRESS"),
+						}
+					}
+					if base, err = cs.mailBase(ctx, c, publicURL); err != nil {
+						return err
+					}
+					letter = web.Letters{Base: plexauth.Secret(base)}.Reset
+				}
+				made, err := c.Accounts.MailReset(ctx, commandLine(), acc.ID, what, life, letter)
 				if fault.FieldOf(err) == "expires" {
 					return wrongUse("--expires: %w", err)
 				}
 				if err != nil {
 					return err
 				}
-				return cs.printLink(base+string(web.ResetPath(secret)), expires,
-					fmt.Sprintf("give it to %s only; it works once, and expires at %s", acc.Username, shortTime(expires)))
+				return cs.printLink(handedLink{
+					Link: base + string(web.ResetPath(made.Secret)), ExpiresAt: made.ExpiresAt, Mailed: mailedTo(made.Mailed, made.Account.Email),
+				}, byMail, fmt.Sprintf("give it to %s only; it works once, and expires at %s", acc.Username, shortTime(made.ExpiresAt)))
 			})
 		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&factor, "second-factor", false, "turn off the second factor, too")
 	f.BoolVar(&keepPassword, "keep-password", false, "with --second-factor: the password stays, and the link takes it")
+	f.BoolVar(&byMail, "mail", false, "send the link to the account's e-mail address, with the mail server of usher serve")
 	f.DurationVar(&life, "expires", account.ResetLife, "how long the link works, 24h at most")
 	f.StringVar(&publicURL, "public-url", "", "`URL` at which browsers reach the server, for the link (default http://"+defaultListen+")")
 	return cmd

@@ -26,6 +26,7 @@ import (
 	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/machine"
+	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/missed"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/source"
@@ -176,7 +177,7 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	if err := asked.Load(cs.missedFile()); err != nil {
 		log.Warn("starting to count them anew", "error", err)
 	}
-	sender, err := o.mailSender(log.Logger)
+	sender, err := o.mailSender(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -193,10 +194,9 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	}
 	cs.greet(connections[0].URI, empty, srv.Pages())
 	log.Info("ready", "address", on.main.Addr().String(), "version", version(), "tls", o.tlsCert != "")
-	defer runMail(ctx, sender)()
 	saved := cs.keepSaving(ctx, asked, log.Logger)
 	defer saved()
-	return cs.explainOpen(runServers(ctx, c, srv, on, o, log))
+	return cs.explainOpen(runServers(ctx, c, srv, sender, on, o, log))
 }
 
 // saveInterval is how often the paths that were asked for in vain are saved, if there
@@ -425,16 +425,19 @@ func drained(ctx context.Context, drain time.Duration, log *slog.Logger) (contex
 	return later, cancel
 }
 
-// runServers serves both listeners, with the background work of c, until the time to
-// drain after ctx ends, or a listener fails.
+// runServers serves both listeners, with the background work of c and of sender, which
+// may be nil, until the time to drain after ctx ends, or a listener fails.
 func runServers(
-	ctx context.Context, c *core.Core, srv *server.Server, on listeners, o serveOptions, log *logger,
+	ctx context.Context, c *core.Core, srv *server.Server, sender *mail.Sender, on listeners, o serveOptions, log *logger,
 ) error {
 	ctx, cancel := drained(ctx, o.drain, log.Logger)
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { c.Run(ctx) })
+	if sender != nil {
+		wg.Go(func() { sender.Run(ctx) })
+	}
 	wg.Go(func() {
 		if err := c.DB.WatchMove(ctx); err != nil {
 			cancel(&brokenError{err})

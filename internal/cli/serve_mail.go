@@ -2,13 +2,30 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
-	"sync"
+	"strings"
 
+	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/plexauth"
 )
+
+// mailBase is what the links of a command's e-mails begin with: what --public-url says
+// or, without it, what the server's links begin with. *hintError if no server of the
+// database sends e-mails.
+func (f *folder) mailBase(ctx context.Context, c *core.Core, publicURL string) (string, error) {
+	base, err := c.MailBase(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case base == "":
+		return "", &hintError{errors.New("no server of this database sends e-mails"), "start usher serve with --smtp-url and --public-url"}
+	case publicURL == "":
+		return base, nil
+	}
+	return linkBase(publicURL)
+}
 
 // mailServer is the mail server of the flags; nil: there is none. Its errors do not
 // repeat the URL, which has a password in it.
@@ -36,26 +53,19 @@ func (o *serveOptions) mailServer() (*mail.Server, error) {
 	return &to, nil
 }
 
-// mailSender returns what sends e-mails; nil: nothing does.
-func (o *serveOptions) mailSender(log *slog.Logger) (*mail.Sender, error) {
+// mailSender returns what sends e-mails; nil: nothing does. Commands that use the same
+// database learn from it whether there is one.
+func (o *serveOptions) mailSender(ctx context.Context, c *core.Core) (*mail.Sender, error) {
 	to, err := o.mailServer()
-	if err != nil || to == nil {
+	if err != nil {
 		return nil, err
 	}
-	return mail.New(mail.Config{Server: *to, Logger: log}), nil
-}
-
-// runMail sends e-mails until the function that it returns is called: when the last
-// request has been answered.
-func runMail(ctx context.Context, sender *mail.Sender) (stop func()) {
-	if sender == nil {
-		return func() {}
+	base := ""
+	if to != nil {
+		base = strings.TrimSuffix(o.publicURL(), "/")
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var wg sync.WaitGroup
-	wg.Go(func() { sender.Run(ctx) })
-	return func() {
-		cancel()
-		wg.Wait()
+	if err := c.SetMailBase(ctx, base); err != nil || to == nil {
+		return nil, err
 	}
+	return mail.New(mail.Config{Outbox: c.Outbox, Server: *to, Logger: c.Logger, Now: c.Now}), nil
 }

@@ -33,7 +33,7 @@ func TestMetricsBreak(t *testing.T) {
 	}
 	log := newLogger(io.Discard, slog.LevelInfo)
 	defer log.Close()
-	err = runServers(t.Context(), c.Core, srv, listeners{main: on[0], metrics: broken{on[1]}}, serveOptions{grace: time.Second}, log)
+	err = runServers(t.Context(), c.Core, srv, nil, listeners{main: on[0], metrics: broken{on[1]}}, serveOptions{grace: time.Second}, log)
 	if err == nil || !strings.HasPrefix(err.Error(), "serving metrics: too many open files") {
 		t.Errorf("the server ends with %v", err)
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/usher-auth/usher/internal/friend"
 	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/invite"
+	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/passkey/passkeytest"
 	"github.com/usher-auth/usher/internal/pin"
@@ -411,12 +412,16 @@ var changingMethods = []changing{
 	{"Accounts.NewReset", "", false, func(ctx context.Context, h *household) error {
 		return only(h.reset(ctx))
 	}},
+	{"Accounts.MailReset", "", false, func(ctx context.Context, h *household) error {
+		letter := func(made account.MadeReset) mail.Message { return mail.Message{To: made.Account.Email} }
+		return only(h.Accounts.MailReset(ctx, h.by, h.mia.ID, account.Reset{Password: true}, 0, letter))
+	}},
 	{"Accounts.AskForReset", "", false, func(_ context.Context, h *household) error {
 		return h.Accounts.AskForReset(audit.Actor{Address: "192.0.2.9"})
 	}},
 	{"Accounts.ResetByEmail", "", false, func(ctx context.Context, h *household) error {
-		_, _, err := h.Accounts.ResetByEmail(ctx, audit.Actor{}, "mia")
-		return err
+		letter := func(made account.MadeReset) mail.Message { return mail.Message{To: made.Account.Email} }
+		return h.Accounts.ResetByEmail(ctx, audit.Actor{}, "mia", letter, h.Outbox)
 	}},
 	{"Accounts.ByReset", "", false, func(ctx context.Context, h *household) error {
 		link, err := h.reset(ctx)

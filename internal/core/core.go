@@ -30,6 +30,7 @@ import (
 	"github.com/usher-auth/usher/internal/hashing"
 	"github.com/usher-auth/usher/internal/home"
 	"github.com/usher-auth/usher/internal/invite"
+	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/pin"
@@ -147,6 +148,7 @@ type Core struct {
 	Origins  *origin.Service  // pages that may receive a sign-in
 	Invites  *invite.Service  // links by which people make an account
 	Webhooks *webhook.Service // addresses that are told what happens
+	Outbox   *mail.Outbox     // e-mails that wait to be sent
 	// AdminKeys are what programs use the admin API with.
 	AdminKeys *adminkey.Service
 	// Hashing admits password checks; its load is reported in the metrics.
@@ -244,11 +246,12 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 		DB: d, Rows: store.Webhooks{}, Audit: log, Key: key, Networks: cfg.WebhookNetworks, Server: c.self,
 		Logger: cfg.Logger, Now: cfg.Now,
 	})
+	c.Outbox = mail.NewOutbox(mail.OutboxConfig{DB: d, Rows: store.Outbox{}, Key: key})
 	c.Devices = device.New(device.Config{DB: d, Rows: store.Devices{}, Watcher: c.Webhooks})
 	c.Origins = origin.New(origin.Config{DB: d, Rows: store.Origins{}, Audit: log})
 	c.Accounts = account.New(account.Config{
 		DB: d, Rows: store.Accounts{}, Tries: store.Tries{}, Audit: log, Key: key, Proofs: proofs, Devices: c.Devices,
-		Hashing: c.Hashing, FailedTries: cfg.FailedTries, MembersSetEmail: cfg.MembersSetEmail, SignUp: cfg.SignUp,
+		Hashing: c.Hashing, Outbox: c.Outbox, FailedTries: cfg.FailedTries, MembersSetEmail: cfg.MembersSetEmail, SignUp: cfg.SignUp,
 		Argon2id: cfg.Argon2id, Cost: cfg.HashCost, Now: cfg.Now, Random: cfg.random("account"),
 	})
 	c.AdminKeys = adminkey.New(adminkey.Config{
@@ -298,7 +301,7 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 		return nil, err
 	}
 	c.Invites = invite.NewService(invite.Config{
-		DB: d, Rows: store.Invitations{}, Accounts: c.Accounts, Passkeys: c.Passkeys, Sources: c.Sources, Audit: log,
+		DB: d, Rows: store.Invitations{}, Accounts: c.Accounts, Passkeys: c.Passkeys, Sources: c.Sources, Outbox: c.Outbox, Audit: log,
 		FailedTries: cfg.FailedTries, Now: cfg.Now,
 	})
 	c.Friends = friend.New(friend.Config{
@@ -332,12 +335,13 @@ func (c *Core) self() (name, identifier string) {
 }
 
 // Run does the work that no request waits for, until ctx ends: it stores when
-// tokens were last used, prunes the audit log, and sends webhooks.
+// tokens were last used, prunes the audit log and the outbox, and sends webhooks.
 func (c *Core) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.Tokens.Run(ctx) })
 	wg.Go(func() { c.Audit.Retain(ctx, c.cfg.AuditKeep) })
 	wg.Go(func() { c.Webhooks.Run(ctx) })
+	wg.Go(func() { c.Outbox.Retain(ctx, c.Logger) })
 	wg.Wait()
 }
 

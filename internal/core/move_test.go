@@ -71,6 +71,7 @@ var rows = []struct {
 	{"INSERT INTO webhook (account_id, url, created_at) VALUES (1, 'https://hook.example/é', 1)", nil},
 	{`INSERT INTO webhook_delivery (account_id, webhook_id, payload, tries, due_at)
 		SELECT 1, MIN(id), $1, 2, 3 FROM webhook`, []any{[]byte("{}\x00")}},
+	{"INSERT INTO outbox (task, sealed, tries, due_at, ends_at) VALUES ('t', $1, 2, 3, 9)", []any{[]byte{15, 0}}},
 	{"INSERT INTO webhook_secret (account_id, generation) VALUES (1, 2)", nil},
 	{"INSERT INTO opt_out (account_id, source, choice) VALUES (1, 'tv.plex.provider.vod', 'opt_out')", nil},
 	// A token whose parent came later.

@@ -20,6 +20,7 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/guard"
+	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/source"
@@ -76,6 +77,9 @@ type Invitation struct {
 	Servers   []Server
 	CreatedAt time.Time // to the millisecond, UTC
 	ExpiresAt time.Time
+	// Queued reports whether an e-mail with the link waits to be sent. Only Make says
+	// so.
+	Queued bool
 }
 
 // Server is a server that an invitation shares.
@@ -92,6 +96,10 @@ type New struct {
 	Servers     []source.Source
 	// Life is how long it works. Zero: DefaultLife.
 	Life time.Duration
+	// Letter writes the e-mail that takes the link to Email, if that is not empty. It
+	// is queued in the transaction that makes the invitation. If too many wait, there
+	// is an invitation all the same. Nil: none is sent.
+	Letter func(i Invitation, secret plexauth.Secret) mail.Message
 }
 
 // Rows is what a Service needs stored. Package store implements it.
@@ -118,6 +126,8 @@ type Config struct {
 	Accounts *account.Service
 	Passkeys *passkey.Service
 	Sources  *source.Service
+	// Outbox gets the e-mails with invitations. Nil: none is sent.
+	Outbox mail.Queue
 	// Audit is the log of what happens to invitations. Required.
 	Audit *audit.Log
 	// FailedTries is how many links that do not exist one network may try at once
@@ -170,12 +180,29 @@ func (s *Service) Make(ctx context.Context, by audit.Actor, n New) (secret plexa
 		if i.ID, err = s.cfg.Rows.Insert(ctx, tx, i, hash(secret)); err != nil {
 			return err
 		}
-		return s.record(ctx, tx, by, audit.InvitationMade, 0, i)
+		if err := s.record(ctx, tx, by, audit.InvitationMade, 0, i); err != nil {
+			return err
+		}
+		i.Queued, err = s.mail(ctx, tx, n, i, secret)
+		return err
 	})
 	if err != nil {
 		return "", Invitation{}, db.Wrap("making an invitation", err)
 	}
 	return secret, i, nil
+}
+
+// mail queues the e-mail with the link of an invitation, and reports whether there is
+// one.
+func (s *Service) mail(ctx context.Context, tx *db.Tx, n New, i Invitation, secret plexauth.Secret) (bool, error) {
+	if n.Letter == nil || i.Email == "" || s.cfg.Outbox == nil {
+		return false, nil
+	}
+	err := s.cfg.Outbox.Add(ctx, tx, n.Letter(i, secret))
+	if errors.Is(err, mail.ErrFull) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // remembered is how long an invitation that has expired is listed.

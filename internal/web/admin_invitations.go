@@ -11,8 +11,10 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/invite"
+	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/source"
+	"github.com/usher-auth/usher/plexauth"
 )
 
 // adminInvitations lists, makes and revokes invitations.
@@ -114,23 +116,22 @@ func (a *adminInvitations) made(ctx context.Context, v *visit) (data invitationL
 		}
 		n.Servers = append(n.Servers, src)
 	}
+	base, lang := a.handover.base(v), v.language()
+	if a.post.on() {
+		n.Letter = func(i invite.Invitation, secret plexauth.Secret) mail.Message {
+			return invitationLetter(i, v.account.Username, a.server, base+InvitationLink(secret)).in(lang)
+		}
+	}
 	secret, made, err := a.invites.Make(ctx, v.actor(), n)
 	if err != nil {
 		return data, err
 	}
 	data.Invitation = made
-	data.handed, err = newHanded(a.handover.base(v)+InvitationLink(secret), made.ExpiresAt, invitationsPath)
-	data.Mailed = a.post.send(v, made.Email, a.subject(),
-		say("%s invites you. With this link you make an account of your own. It works once:", v.account.Username),
-		linkText(data.Link))
-	return data, err
-}
-
-func (a *adminInvitations) subject() phrase {
-	if a.server == "" {
-		return say("An invitation")
+	data.handed, err = newHanded(base+InvitationLink(secret), made.ExpiresAt, invitationsPath)
+	if made.Queued {
+		data.Mailed = made.Email
 	}
-	return say("An invitation to %s", a.server)
+	return data, err
 }
 
 // daysOf reads a number of days; nothing stands for the default.

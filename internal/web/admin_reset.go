@@ -20,17 +20,15 @@ func (a *adminAccount) linkReset(ctx context.Context, v *visit) (view, error) {
 		Password: v.PostFormValue("password") != "", SecondFactor: v.PostFormValue("factor") != "",
 	}}
 	answer, err := a.change(ctx, v, "", a.confirmed(v, func(ctx context.Context, id int64) error {
-		secret, expires, err := a.accounts.NewReset(ctx, v.actor(), id, data.Reset, 0)
+		base := a.handover.base(v)
+		made, err := a.accounts.MailReset(ctx, v.actor(), id, data.Reset, 0, a.post.resetLetter(v.language(), base))
 		if err != nil {
 			return err
 		}
-		if data.Account, err = a.accounts.Get(ctx, id); err != nil {
-			return err
-		}
-		data.handed, err = newHanded(a.handover.base(v)+ResetPath(secret), expires, accountPath(id))
-		if data.Password && data.Account.EmailConfirmed() {
-			l := resetLetter(data.Account, data.Link)
-			data.Mailed = a.post.send(v, data.Account.Email, l.subject, l.text...)
+		data.Account = made.Account
+		data.handed, err = newHanded(base+ResetPath(made.Secret), made.ExpiresAt, accountPath(id))
+		if made.Mailed {
+			data.Mailed = made.Account.Email
 		}
 		return err
 	}))

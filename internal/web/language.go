@@ -44,9 +44,12 @@ func (l *language) any(v any) string {
 }
 
 // exact is a time, as people write it.
-func (l *language) exact(t time.Time) string {
+func (l *language) exact(t time.Time) string { return exactly(t).in(l) }
+
+// exactly is a time, as people write it.
+func exactly(t time.Time) phrase {
 	t = t.UTC()
-	return say("%d %s %d, %s UTC", t.Day(), say(t.Month().String()), t.Year(), t.Format("15:04")).in(l)
+	return say("%d %s %d, %s UTC", t.Day(), say(t.Month().String()), t.Year(), t.Format("15:04"))
 }
 
 // languages are all of them, English first, and what chooses one.
@@ -105,6 +108,16 @@ func readTexts(file string) (map[string]string, error) {
 		return nil, fmt.Errorf("%q has no translation", key)
 	}
 	return texts, nil
+}
+
+// named returns the language with a tag, or English.
+func (l languages) named(tag string) *language {
+	for _, lang := range l.list {
+		if lang.tag == tag {
+			return lang
+		}
+	}
+	return english
 }
 
 // of chooses the language of a request, by its Accept-Language.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/mail/mailtest"
 	"github.com/usher-auth/usher/plexauth"
@@ -22,9 +23,12 @@ func withMail(t *testing.T, change func(*config)) (w *fixture, inbox *mailtest.S
 	if err != nil {
 		t.Fatal(err)
 	}
-	sender = mail.New(mail.Config{Server: to, Workers: 1})
 	w = newFixture(t, func(cfg *config) {
-		cfg.Server.PublicURL, cfg.Server.Mail = "http://localhost:8080", sender
+		cfg.Server.PublicURL = "http://localhost:8080"
+		cfg.Mail = func(c *core.Core) *mail.Sender {
+			sender = mail.New(mail.Config{Outbox: c.Outbox, Server: to, Workers: 1, Now: c.Now})
+			return sender
+		}
 		if change != nil {
 			change(cfg)
 		}

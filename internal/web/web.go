@@ -74,12 +74,16 @@ func (p *Pages) add(features ...feature) {
 // signInFeatures sign visitors in, and then their devices.
 func signInFeatures(c *core.Core, cfg Config, browsers *browserSessions, site passkeySite) []feature {
 	letters := post{cfg.Mail, c.Logger}
+	forgotten := &forgot{accounts: c.Accounts, post: letters, handover: newHandover(c, cfg.PublicURL)}
+	if letters.on() {
+		cfg.Mail.Handle(forgotTask, forgotten.answer)
+	}
 	ask := &consent{pins: c.PINs, origins: c.Origins, homes: c.Homes, devices: c.Devices}
 	return []feature{
 		&start{accounts: c.Accounts},
 		&signIn{accounts: c.Accounts, browsers: browsers, site: site, consent: ask, post: letters},
 		&signUp{accounts: c.Accounts, browsers: browsers},
-		&forgot{accounts: c.Accounts, post: letters, handover: newHandover(c, cfg.PublicURL)},
+		forgotten,
 		&secondStep{accounts: c.Accounts, browsers: browsers, passkeys: c.Passkeys, site: site},
 		&passkeySignIn{passkeys: c.Passkeys, browsers: browsers, site: site},
 		ask,

@@ -21,6 +21,7 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/server"
 	"github.com/usher-auth/usher/internal/source"
@@ -46,6 +47,8 @@ type fixture struct {
 type config struct {
 	core.Config
 	Server server.Config
+	// Mail makes what sends e-mails. Nil: none are sent.
+	Mail func(*core.Core) *mail.Sender
 }
 
 // newFixture starts a server without accounts.
@@ -61,6 +64,9 @@ func startFixture(t *testing.T, tls bool, change func(*config)) *fixture {
 		change(&cfg)
 	}
 	c := coretest.New(t, cfg.Config)
+	if cfg.Mail != nil {
+		cfg.Server.Mail = cfg.Mail(c.Core)
+	}
 	srv := server.New(c.Core, cfg.Server)
 	listening := httptest.NewUnstartedServer(srv.Handler())
 	scheme := "http"

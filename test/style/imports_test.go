@@ -32,7 +32,7 @@ var layers = []layer{
 		{"passkey/passkeytest", ""},
 		{"mail/mailtest", ""},
 		{"devicekey/devicekeytest", "devicekey"},
-		{"store/storetest", "store account adminkey audit device devicekey home origin passkey pin session signin signing source token tries db paging plexauth webhook invite friend"},
+		{"store/storetest", "store account adminkey audit device devicekey home origin passkey pin session signin signing source token tries db paging plexauth webhook invite friend mail"},
 		{"test/browser", ""},
 		{"test/clients", ""},
 		{"test/cluster", ""},
@@ -82,10 +82,10 @@ var layers = []layer{
 		{"httpd", "guard"},
 	}},
 	{"every service and its rows, joined once", []row{
-		{"core", "store account adminkey claim device devicekey home passkey pin token signing session source origin signin audit db guard hashing seal paging plexauth webhook invite friend"},
+		{"core", "store account adminkey claim device devicekey home passkey pin token signing session source origin signin audit mail db guard hashing seal paging plexauth webhook invite friend"},
 	}},
 	{"rows", []row{
-		{"store", "account adminkey claim device devicekey home passkey pin token signing session source origin signin tries audit db paging plexauth webhook invite friend"},
+		{"store", "account adminkey claim device devicekey home passkey pin token signing session source origin signin tries audit mail db paging plexauth webhook invite friend"},
 	}},
 	{"answers that go wrong on purpose", []row{
 		{"trouble", "wire suggest"},
@@ -94,7 +94,7 @@ var layers = []layer{
 		{"wire", "glyph fault plexauth"},
 	}},
 	{"nouns, each on those below it", []row{
-		{"invite", "account passkey source audit db guard fault paging plexauth"},
+		{"invite", "account passkey source audit mail db guard fault paging plexauth"},
 		{"friend", "source account audit db fault"},
 		{"pin", "account device devicekey token audit db guard tries seal letters fault plexauth"},
 		{"home", "account device token audit db glyph fault plexauth"},
@@ -105,12 +105,13 @@ var layers = []layer{
 		{"devicekey", "account token audit db guard seal fault plexauth"},
 		{"passkey", "account signin audit db guard glyph fault"},
 		{"token", "account device signin signing audit db seal letters fault paging plexauth"},
-		{"account", "signin audit db guard tries hashing seal glyph weak fault paging plexauth"},
+		{"account", "signin audit mail db guard tries hashing seal glyph weak fault paging plexauth"},
 		{"webhook", "device audit db seal fault plexauth"},
 		{"origin", "audit db fault paging"},
 		{"device", "db fault paging"},
 	}},
 	{"what nouns stand on", []row{
+		{"mail", "db fault seal plexauth"},
 		{"tries", "db guard seal"},
 		{"signin", "audit db plexauth"},
 		{"signing", "audit db seal fault"},
@@ -124,7 +125,6 @@ var layers = []layer{
 	}},
 	{"tools that know nothing of usher", []row{
 		{"guard", "fault"},
-		{"mail", "fault plexauth"},
 		{"hashing", ""},
 		{"seal", "plexauth"},
 		{"qrcode", ""},

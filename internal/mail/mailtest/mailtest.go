@@ -30,6 +30,8 @@ type Server struct {
 	t    testing.TB
 	mu   sync.Mutex
 	fail []error // what the next messages are answered with
+	deaf bool    // it takes nothing for now
+	hold *held   // what the next message waits for; nil: nothing
 	got  chan Message
 }
 
@@ -79,9 +81,20 @@ func (s *Server) Fail(codes ...int) {
 	}
 }
 
+// Refuse makes the server answer every message with an error that is for a while, until
+// it is called again without on.
+func (s *Server) Refuse(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deaf = on
+}
+
 func (s *Server) failure(to string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.deaf {
+		return &smtp.SMTPError{Code: 451, Message: "refused <" + to + ">"}
+	}
 	if len(s.fail) == 0 {
 		return nil
 	}
@@ -89,6 +102,33 @@ func (s *Server) failure(to string) error {
 	s.fail = s.fail[1:]
 	err.Message += " <" + to + ">"
 	return err
+}
+
+// held is a message that the server has read and does not answer yet.
+type held struct{ read, answer chan struct{} }
+
+// Hold makes the server read the next message, and answer only when answer is called.
+// read is closed when it was read.
+func (s *Server) Hold() (read <-chan struct{}, answer func()) {
+	h := &held{make(chan struct{}), make(chan struct{})}
+	s.mu.Lock()
+	s.hold = h
+	s.mu.Unlock()
+	answer = sync.OnceFunc(func() { close(h.answer) })
+	s.t.Cleanup(answer)
+	return h.read, answer
+}
+
+// holding waits until a message that is held may be answered.
+func (s *Server) holding() {
+	s.mu.Lock()
+	h := s.hold
+	s.hold = nil
+	s.mu.Unlock()
+	if h != nil {
+		close(h.read)
+		<-h.answer
+	}
 }
 
 // Next waits for the next message.
@@ -160,6 +200,7 @@ func (s *session) Data(r io.Reader) error {
 	s.m.Header, s.m.Text = read.Header, strings.ReplaceAll(string(text), "\r\n", "\n")
 	_, s.m.TLS = s.conn.TLSConnectionState()
 	s.server.got <- s.m
+	s.server.holding()
 	return nil
 }
 

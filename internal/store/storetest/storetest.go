@@ -30,7 +30,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) (open func() *db.DB)) {
 	for _, test := range slices.Concat(
 		accountTests, deviceTests, tokenTests, pinTests, sessionTests, proofTests, passkeyTests, sourceTests,
 		originTests, auditTests, settingTests, transientKeyTests,
-		triesTests, challengeTests, pageTests, deviceKeyTests, homeTests, adminKeyTests, webhookTests, linkTests, friendTests,
+		triesTests, challengeTests, pageTests, deviceKeyTests, homeTests, adminKeyTests, webhookTests, outboxTests, linkTests, friendTests,
 	) {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newFixture(t, newPlace)) })
 	}

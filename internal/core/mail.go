@@ -1,0 +1,34 @@
+package core
+
+import (
+	"context"
+	"errors"
+
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/store"
+)
+
+// mailSetting is the setting with what the links in e-mails begin with. Empty: no
+// server of the database sends e-mails.
+const mailSetting = "e-mail links"
+
+// SetMailBase says that a server of this database sends the e-mails in the outbox, whose
+// links begin with base; empty: none does. Of several nodes, the one that started last
+// says so.
+func (c *Core) SetMailBase(ctx context.Context, base string) error {
+	before, err := c.MailBase(ctx)
+	if err != nil || before == base {
+		return err
+	}
+	return store.Settings{DB: c.DB}.Put(ctx, mailSetting, []byte(base))
+}
+
+// MailBase is what the links in e-mails begin with. Empty: no server of the database
+// sends e-mails.
+func (c *Core) MailBase(ctx context.Context) (string, error) {
+	base, err := store.Settings{DB: c.DB}.Find(ctx, mailSetting)
+	if errors.Is(err, db.ErrNotFound) {
+		return "", nil
+	}
+	return string(base), err
+}

@@ -1,0 +1,246 @@
+package mail
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/seal"
+)
+
+const (
+	// MaxWaiting is how many messages wait at most.
+	MaxWaiting = 1000
+	// MaxTasks is how many tasks wait at most: anyone may ask for one, and messages
+	// have room of their own.
+	MaxTasks = 200
+	// MaxAge is how long anything waits at most.
+	MaxAge = 24 * time.Hour
+	// maxTask is how long what a task is about may be.
+	maxTask = 32 << 10
+)
+
+// Entry is what waits, as it is stored.
+type Entry struct {
+	ID int64
+	// Task names what is to be done before there is a message. Empty: Sealed is one.
+	Task   string
+	Sealed []byte
+	// Tries is how many attempts have failed.
+	Tries  int
+	DueAt  time.Time
+	EndsAt time.Time // it is not sent later
+}
+
+// Rows is what an Outbox needs stored. Package store implements it.
+type Rows interface {
+	// Insert adds an entry that is due now.
+	Insert(ctx context.Context, tx *db.Tx, e Entry) error
+	// Waiting counts the messages or the tasks that wait, up to a limit.
+	Waiting(ctx context.Context, q db.Querier, tasks bool, limit int) (int, error)
+	// Due returns the entries that are due at a time, those that wait longest first,
+	// limit at most.
+	Due(ctx context.Context, q db.Querier, at time.Time, limit int) ([]Entry, error)
+	// NextDue returns when the next entry is due: db.ErrNotFound.
+	NextDue(ctx context.Context, q db.Querier) (time.Time, error)
+	// PutOff sets how often an entry has failed, and when it is due; Write makes a
+	// message of it, and Forget removes it: if it is due when it was, and
+	// db.ErrNotFound otherwise.
+	PutOff(ctx context.Context, tx *db.Tx, e Entry, tries int, due time.Time) error
+	Write(ctx context.Context, tx *db.Tx, e Entry, sealed []byte, ends time.Time) error
+	Forget(ctx context.Context, tx *db.Tx, e Entry) error
+	// Hurry makes all entries due.
+	Hurry(ctx context.Context, tx *db.Tx) error
+	// DeleteOld removes the entries that have ended.
+	DeleteOld(ctx context.Context, tx *db.Tx) error
+}
+
+// OutboxConfig is what an Outbox stands on.
+type OutboxConfig struct {
+	// DB is the database, and Rows its table. Required.
+	DB   *db.DB
+	Rows Rows
+	// Key seals what waits: it has links with secrets. Required.
+	Key *seal.Key
+}
+
+// Outbox is the queue. Any process that has the database may add to it, and a Sender
+// sends what is in it. It is safe for concurrent use.
+type Outbox struct {
+	cfg     OutboxConfig
+	wake    chan struct{}
+	dropped atomic.Uint64
+}
+
+// NewOutbox returns an Outbox.
+func NewOutbox(cfg OutboxConfig) *Outbox {
+	o := &Outbox{cfg: cfg, wake: make(chan struct{}, 1)}
+	cfg.DB.Watch(func(changes []db.Change, all bool) {
+		if all || slices.ContainsFunc(changes, func(c db.Change) bool { return c.Topic == Topic }) {
+			o.awake()
+		}
+	})
+	return o
+}
+
+// awake makes a Sender look for what is due.
+func (o *Outbox) awake() {
+	select {
+	case o.wake <- struct{}{}:
+	default: // it is to look anyway
+	}
+}
+
+// stored is a message in the database.
+type stored struct {
+	// ID begins the Message-ID. It is the same each time that the message is sent.
+	ID                string
+	To, Subject, Text string
+}
+
+// Add implements Queue.
+func (o *Outbox) Add(ctx context.Context, tx *db.Tx, m Message) error {
+	sealed, err := o.seal(m)
+	if err != nil {
+		return err
+	}
+	return o.insert(ctx, tx, Entry{Sealed: sealed, EndsAt: ends(tx, m.Until)})
+}
+
+// AddTask queues something to find out, which may lead to a message: the Sender's
+// handler of the task does so later. what says what it is about. ErrFull.
+func (o *Outbox) AddTask(ctx context.Context, task string, what []byte) error {
+	if len(what) > maxTask {
+		return fmt.Errorf("queuing %s: %d bytes are too long", task, len(what))
+	}
+	sealed, err := o.cfg.Key.Seal(purpose(task), what)
+	if err != nil {
+		return fmt.Errorf("sealing a task: %w", err)
+	}
+	return o.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		return o.insert(ctx, tx, Entry{Task: task, Sealed: sealed, EndsAt: ends(tx, time.Time{})})
+	})
+}
+
+// insert adds an entry if there is room.
+func (o *Outbox) insert(ctx context.Context, tx *db.Tx, e Entry) error {
+	if err := o.cfg.Rows.DeleteOld(ctx, tx); err != nil {
+		return err
+	}
+	room := MaxWaiting
+	if e.Task != "" {
+		room = MaxTasks
+	}
+	n, err := o.cfg.Rows.Waiting(ctx, tx, e.Task != "", room)
+	if err != nil {
+		return err
+	}
+	if n >= room {
+		o.dropped.Add(1)
+		return ErrFull
+	}
+	return o.cfg.Rows.Insert(ctx, tx, e)
+}
+
+// ends is when a message that is queued now is of no use any more.
+func ends(tx *db.Tx, until time.Time) time.Time {
+	if last := tx.Now().Add(MaxAge); until.IsZero() || until.After(last) {
+		return last
+	}
+	return until
+}
+
+// purpose is what an entry is sealed for: one of a task is not opened as a message.
+func purpose(task string) string {
+	if task == "" {
+		return "e-mail"
+	}
+	return "e-mail task " + task
+}
+
+// seal returns a message as it is stored. fault.Invalid.
+func (o *Outbox) seal(m Message) ([]byte, error) {
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(stored{rand.Text(), m.To, m.Subject, m.Text})
+	if err != nil {
+		return nil, fmt.Errorf("encoding an e-mail: %w", err)
+	}
+	sealed, err := o.cfg.Key.Seal(purpose(""), text)
+	if err != nil {
+		return nil, fmt.Errorf("sealing an e-mail: %w", err)
+	}
+	return sealed, nil
+}
+
+// open reads a message. seal.ErrOpen.
+func (o *Outbox) open(sealed []byte) (m stored, err error) {
+	text, err := o.cfg.Key.Open(purpose(""), sealed)
+	if err != nil {
+		return m, err
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		return stored{}, errors.New("cannot be read") // the error of json may repeat the text
+	}
+	return m, nil
+}
+
+// Turn is the turn of a task. It is the Queue that the task's message goes to: the task
+// becomes the message, in the transaction of what the message tells of.
+type Turn struct {
+	outbox  *Outbox
+	entry   Entry
+	written bool
+}
+
+// Add implements Queue. db.ErrNotFound says that another node has taken the task over.
+func (t *Turn) Add(ctx context.Context, tx *db.Tx, m Message) error {
+	sealed, err := t.outbox.seal(m)
+	if err != nil {
+		return err
+	}
+	until := ends(tx, m.Until)
+	if err := t.outbox.cfg.Rows.Write(ctx, tx, t.entry, sealed, until); err != nil {
+		return err
+	}
+	t.entry.Task, t.entry.Sealed, t.entry.EndsAt, t.written = "", sealed, until, true
+	return nil
+}
+
+// pruneEvery is how often a process looks for messages that are too old.
+const pruneEvery = time.Hour
+
+// Retain removes what is too old, until ctx ends: it waits in vain if no node of the
+// database sends e-mails any more.
+func (o *Outbox) Retain(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	for {
+		if err := o.prune(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("cannot remove old e-mails", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (o *Outbox) prune(ctx context.Context) error {
+	if _, err := o.cfg.Rows.NextDue(ctx, o.cfg.DB); err != nil { // mostly there are none
+		if errors.Is(err, db.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	return o.cfg.DB.Write(ctx, o.cfg.Rows.DeleteOld)
+}

@@ -1,0 +1,317 @@
+package mail
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/usher-auth/usher/internal/db"
+)
+
+// lookAgain is how often a Sender looks for what others have left behind.
+const lookAgain = 30 * time.Second
+
+// waits is how long a message waits after each failure: twelve attempts in 22 hours.
+// Most troubles of mail servers are over in minutes, and some take a night.
+var waits = []time.Duration{
+	time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute,
+	time.Hour, 2 * time.Hour, 4 * time.Hour, 6 * time.Hour, 8 * time.Hour,
+}
+
+// Config says where messages go and how often they are tried.
+type Config struct {
+	// Outbox has what is to be sent. Required.
+	Outbox *Outbox
+	// Server is the mail server. Required.
+	Server Server
+	// Workers is how many are sent at once. Zero: 4.
+	Workers int
+	// Timeout bounds each attempt. Zero: 20 seconds.
+	Timeout time.Duration
+	// Grace is how long Run waits for the messages that are being sent when it is to
+	// end. Zero: 10 seconds.
+	Grace time.Duration
+	// Retries are how long a message waits before each further attempt. Nil: from a
+	// second to eight hours, until MaxAge.
+	Retries []time.Duration
+	// TLS is the configuration of TLS but for the server's name. Nil: the system's.
+	TLS *tls.Config
+	// Logger gets what could not be sent. Nil: nothing is logged.
+	Logger *slog.Logger
+	// Now returns the time. Nil: time.Now.
+	Now func() time.Time
+}
+
+// Handler finds out what a task is about, and adds its message to the turn, in the
+// transaction of what the message tells of. There is no message if it does not.
+type Handler func(ctx context.Context, what []byte, turn *Turn) error
+
+// Sender sends what is in an Outbox while Run runs. It is safe for concurrent use.
+type Sender struct {
+	cfg          Config
+	tasks        map[string]Handler
+	sent, failed atomic.Uint64
+}
+
+// New returns a Sender.
+func New(cfg Config) *Sender {
+	if cfg.Workers == 0 {
+		cfg.Workers = 4
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 20 * time.Second
+	}
+	if cfg.Grace == 0 {
+		cfg.Grace = 10 * time.Second
+	}
+	if cfg.Retries == nil {
+		cfg.Retries = waits
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Sender{cfg: cfg, tasks: make(map[string]Handler)}
+}
+
+// Handle says who handles a task. Call it before Run.
+func (s *Sender) Handle(task string, h Handler) { s.tasks[task] = h }
+
+// Outbox is where messages are queued.
+func (s *Sender) Outbox() *Outbox { return s.cfg.Outbox }
+
+// Counts are how many messages were sent, were given up, and were not accepted because
+// too many waited.
+type Counts struct{ Sent, Failed, Dropped uint64 }
+
+// Counts returns the counts of this process since the start.
+func (s *Sender) Counts() Counts {
+	return Counts{s.sent.Load(), s.failed.Load(), s.cfg.Outbox.dropped.Load()}
+}
+
+// storeTimeout bounds how long Send waits for the database.
+const storeTimeout = 10 * time.Second
+
+// Send queues a message that belongs to no transaction: Outbox.Add is for those that do.
+// fault.Invalid, ErrFull.
+func (s *Sender) Send(m Message) error {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	return s.cfg.Outbox.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.cfg.Outbox.Add(ctx, tx, m) })
+}
+
+// run is a Run that goes on.
+type run struct {
+	*Sender
+	outbox *Outbox
+	rows   Rows
+	db     *db.DB
+	slots  chan struct{} // one for each message that may be sent now
+	wg     sync.WaitGroup
+}
+
+// Run sends messages until ctx ends. It then waits for those that are being sent, for
+// the grace; whatever is not sent stays in the outbox. Nodes of one database share the
+// work.
+func (s *Sender) Run(ctx context.Context) {
+	o := s.cfg.Outbox
+	r := &run{Sender: s, outbox: o, rows: o.cfg.Rows, db: o.cfg.DB, slots: make(chan struct{}, s.cfg.Workers)}
+	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(s.cfg.Grace, cancel) })()
+	defer r.wg.Wait()
+	r.hurry(ctx)
+	for ctx.Err() == nil {
+		next, err := r.sendDue(ctx, sending)
+		if err != nil && ctx.Err() == nil {
+			s.cfg.Logger.Warn("cannot look for e-mails to send", "error", err)
+		}
+		timer := time.NewTimer(next)
+		select {
+		case <-ctx.Done():
+		case <-o.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// hurry makes all that waits due when a server starts: what was being sent when it was
+// killed, and what failed until somebody has looked after the mail server. Other nodes
+// of the same database may be sending.
+func (r *run) hurry(ctx context.Context) {
+	if r.db.Shared() {
+		return
+	}
+	_, err := r.rows.NextDue(ctx, r.db)
+	if err == nil {
+		err = r.db.Write(ctx, r.rows.Hurry)
+	}
+	if err != nil && !errors.Is(err, db.ErrNotFound) && ctx.Err() == nil {
+		r.cfg.Logger.Warn("cannot hurry the e-mails that wait", "error", err)
+	}
+}
+
+// sendDue begins to send what is due, and returns when to look again: whatever ends
+// wakes the loop as well.
+func (r *run) sendDue(ctx, sending context.Context) (time.Duration, error) {
+	free := cap(r.slots) - len(r.slots)
+	if free == 0 {
+		return lookAgain, nil
+	}
+	due, err := r.rows.Due(ctx, r.db, r.cfg.Now(), free)
+	if err != nil {
+		return lookAgain, err
+	}
+	for _, e := range due {
+		mine, err := r.claim(ctx, &e)
+		if err != nil {
+			return lookAgain, err
+		}
+		if !mine {
+			continue
+		}
+		r.slots <- struct{}{} // nobody else takes one
+		r.wg.Go(func() {
+			defer r.outbox.awake()
+			defer func() { <-r.slots }()
+			r.deliver(sending, e)
+		})
+	}
+	next, err := r.rows.NextDue(ctx, r.db)
+	if errors.Is(err, db.ErrNotFound) {
+		return lookAgain, nil
+	}
+	if wait := next.Sub(r.cfg.Now()); err == nil && wait > 0 {
+		return min(wait, lookAgain), nil
+	}
+	return lookAgain, err
+}
+
+// claim puts an entry off for as long as this node has for it. It reports whether no
+// other node was faster.
+func (r *run) claim(ctx context.Context, e *Entry) (bool, error) {
+	until := r.cfg.Now().Add(r.cfg.Timeout + leaseMargin).Truncate(time.Millisecond)
+	err := r.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return r.rows.PutOff(ctx, tx, *e, e.Tries, until) })
+	e.DueAt = until
+	if errors.Is(err, db.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// leaseMargin is how much longer than an attempt a node has an entry, to find out what
+// a task is about and to store what became of it.
+const leaseMargin = 40 * time.Second
+
+// Why there is no attempt. Another node, of a newer release, may know the task.
+var (
+	errLate    = errors.New("it is too old")
+	errNoTask  = errors.New("this release does not know the task")
+	errGarbled = errors.New("it cannot be read with this key file")
+)
+
+// deliver tries to send what is due, and stores what became of it. What was begun when
+// the node stops is due at once when it starts again.
+func (r *run) deliver(ctx context.Context, e Entry) {
+	id, to, err := r.try(ctx, &e)
+	stopped := ctx.Err() != nil
+	ctx = context.WithoutCancel(ctx)
+	log := r.cfg.Logger.With("server", r.cfg.Server.String(), "message", id)
+	switch {
+	case err == nil:
+		if e.Task == "" {
+			r.sent.Add(1)
+		}
+		r.store(ctx, func(ctx context.Context, tx *db.Tx) error { return r.rows.Forget(ctx, tx, e) })
+	case stopped:
+		r.putOff(ctx, e, e.Tries, r.cfg.Now())
+	case r.isHopeless(e, err):
+		r.failed.Add(1)
+		log.Error("cannot send an e-mail", "tries", e.Tries+1, "error", r.hidden(err, to))
+		r.store(ctx, func(ctx context.Context, tx *db.Tx) error { return r.rows.Forget(ctx, tx, e) })
+	default:
+		wait := r.cfg.Retries[e.Tries]
+		log.Warn("an e-mail is not sent yet", "again after", wait.String(), "error", r.hidden(err, to))
+		r.putOff(ctx, e, e.Tries+1, r.cfg.Now().Add(wait))
+	}
+}
+
+// isHopeless reports whether there is no use in another attempt after an error.
+func (r *run) isHopeless(e Entry, err error) bool {
+	for _, reason := range []error{errLate, errGarbled} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return isFinal(err) || e.Tries >= len(r.cfg.Retries) || !r.cfg.Now().Add(r.cfg.Retries[e.Tries]).Before(e.EndsAt)
+}
+
+// try sends a message, after finding out what it is if e is a task. A task that leads to
+// none stays one.
+func (r *run) try(ctx context.Context, e *Entry) (id, to string, err error) {
+	if !r.cfg.Now().Before(e.EndsAt) {
+		return "", "", errLate
+	}
+	if e.Task != "" {
+		if err := r.findOut(ctx, e); err != nil || e.Task != "" {
+			return "", "", err
+		}
+	}
+	m, err := r.outbox.open(e.Sealed)
+	if err != nil {
+		return "", "", errGarbled
+	}
+	return m.ID, m.To, r.attempt(ctx, m.ID, Message{To: m.To, Subject: m.Subject, Text: m.Text})
+}
+
+// findOut handles a task, which becomes a message unless there is nothing to send.
+func (r *run) findOut(ctx context.Context, e *Entry) error {
+	handle := r.tasks[e.Task]
+	if handle == nil {
+		return errNoTask
+	}
+	what, err := r.outbox.cfg.Key.Open(purpose(e.Task), e.Sealed)
+	if err != nil {
+		return errGarbled
+	}
+	turn := &Turn{outbox: r.outbox, entry: *e}
+	if err := handle(ctx, what, turn); err != nil {
+		return err
+	}
+	if turn.written {
+		*e = turn.entry
+	}
+	return nil
+}
+
+// putOff makes an entry due at a time.
+func (r *run) putOff(ctx context.Context, e Entry, tries int, due time.Time) {
+	r.store(ctx, func(ctx context.Context, tx *db.Tx) error { return r.rows.PutOff(ctx, tx, e, tries, due) })
+}
+
+// store writes what became of an entry. If that fails, it is sent again after the lease.
+func (r *run) store(ctx context.Context, do func(context.Context, *db.Tx) error) {
+	if err := r.db.Write(ctx, do); err != nil {
+		r.cfg.Logger.Warn("cannot store what became of an e-mail", "error", err)
+	}
+}
+
+// hidden is the text of an error without the address of the person and the password of
+// the server: mail servers repeat what they were told.
+func (s *Sender) hidden(err error, to string) string {
+	text := err.Error()
+	for _, secret := range []string{to, string(s.cfg.Server.Password), s.cfg.Server.User} {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "…")
+		}
+	}
+	return text
+}

@@ -1,0 +1,95 @@
+package mail
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	netmail "net/mail"
+	"strings"
+
+	gomail "github.com/wneessen/go-mail"
+)
+
+// isFinal reports whether the server has refused a message for good.
+func isFinal(err error) bool {
+	var refused *gomail.SendError
+	return errors.As(err, &refused) && refused.ErrorCode() >= 500
+}
+
+// attempt hands a message to the server. id tells a receiver that gets it twice so.
+func (s *Sender) attempt(ctx context.Context, id string, m Message) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	client, err := gomail.NewClient(s.cfg.Server.Host, s.options()...)
+	if err != nil {
+		return fmt.Errorf("preparing the mail client: %w", err)
+	}
+	message, err := s.message(id, m)
+	if err != nil {
+		return err
+	}
+	// The client notices the end of a context only while it connects. What it goes on
+	// with for the rest of the timeout is not waited for.
+	sent := make(chan error, 1)
+	go func() { sent <- client.DialAndSendWithContext(ctx, message) }()
+	select {
+	case err := <-sent:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Sender) message(id string, m Message) (*gomail.Msg, error) {
+	message := gomail.NewMsg()
+	if err := message.From(s.cfg.Server.From); err != nil {
+		return nil, fmt.Errorf("the sender's address: %w", err)
+	}
+	if err := message.To(m.To); err != nil {
+		return nil, fmt.Errorf("the recipient's address: %w", err)
+	}
+	message.Subject(m.Subject)
+	message.SetDate()
+	message.SetMessageIDWithValue(id + "@" + s.domain())
+	message.SetGenHeader("Auto-Submitted", "auto-generated") // nobody's holiday answers it (RFC 3834)
+	message.SetBodyString(gomail.TypeTextPlain, m.Text)
+	return message, nil
+}
+
+// domain is that of the sender's address.
+func (s *Sender) domain() string {
+	from, err := netmail.ParseAddress(s.cfg.Server.From)
+	if err != nil {
+		return s.cfg.Server.Host
+	}
+	return from.Address[strings.LastIndex(from.Address, "@")+1:]
+}
+
+// options are how the server is reached. Without TLS from the start, STARTTLS is
+// required: somebody on the way could otherwise strip it, and read passwords and links.
+func (s *Sender) options() []gomail.Option {
+	to := s.cfg.Server
+	conf := &tls.Config{}
+	if s.cfg.TLS != nil {
+		conf = s.cfg.TLS.Clone()
+	}
+	conf.ServerName, conf.MinVersion = to.Host, tls.VersionTLS12
+	options := []gomail.Option{
+		gomail.WithPort(to.Port), gomail.WithTimeout(s.cfg.Timeout), gomail.WithTLSConfig(conf), gomail.WithTLSPolicy(gomail.TLSMandatory),
+	}
+	switch {
+	case to.Implicit:
+		options = append(options, gomail.WithSSL())
+	case to.Plain:
+		options = append(options, gomail.WithTLSPolicy(gomail.TLSOpportunistic))
+	}
+	if to.User == "" {
+		return options
+	}
+	auth := gomail.SMTPAuthAutoDiscover
+	if to.Plain { // it would not give the password without TLS
+		auth = gomail.SMTPAuthPlainNoEnc
+	}
+	return append(options, gomail.WithSMTPAuth(auth), gomail.WithUsername(to.User), gomail.WithPassword(string(to.Password)))
+}
