@@ -288,7 +288,7 @@ func New(cfg Config) *Service {
 	// The limits of an account are those of its inbox.
 	mails := 0
 	if cfg.FailedTries > 0 {
-		mails = 3
+		mails = MaxMailedResets
 	}
 	s.resetMails = tries.New(tries.Config{
 		DB: cfg.DB, Rows: cfg.Tries, Key: cfg.Key, Name: "reset by e-mail", Burst: mails, Refill: 20 * time.Minute,

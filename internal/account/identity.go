@@ -170,6 +170,10 @@ func (s *Service) changeEmail(ctx context.Context, tx *db.Tx, by audit.Actor, a 
 			return err
 		}
 		a.ConfirmedEmail = ""
+		// Attack: whoever has the mailbox that is given up opens a link in it.
+		if err := s.rows.DeleteMailedResets(ctx, tx, a.ID); err != nil {
+			return err
+		}
 	}
 	if admin {
 		a.ConfirmedEmail = a.Email

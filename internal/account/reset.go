@@ -38,6 +38,10 @@ const (
 	MaxResetLife = 24 * time.Hour
 )
 
+// MaxMailedResets is how many links by e-mail of an account work at once. No more are sent
+// in an hour.
+const MaxMailedResets = 3
+
 // Reset is what a reset link does.
 type Reset struct {
 	// Password: its owner sets a new password. Otherwise they give the present one.
@@ -61,6 +65,9 @@ type StoredReset struct {
 	Reset
 	AccountID int64
 	MakerID   int64 // the admin who made it; 0: the command line, or the account's owner
+	// Mailed: somebody has asked for it, and it went to the account's e-mail address.
+	// It is for a new password only.
+	Mailed    bool
 	Revision  int64 // of the account, at which the link works
 	ExpiresAt time.Time
 }
@@ -70,13 +77,17 @@ type StoredReset struct {
 type ResetRows interface {
 	// ResetLink returns the link with a hash, also if it has expired: db.ErrNotFound.
 	ResetLink(ctx context.Context, q db.Querier, h LinkHash) (StoredReset, error)
-	// SetReset replaces the link of an account, and DeleteReset removes it.
+	// SetReset replaces the link that an admin has made for an account. A mailed one is
+	// added, and the oldest of the account's mailed ones go beyond MaxMailedResets.
 	SetReset(ctx context.Context, tx *db.Tx, h LinkHash, r StoredReset) error
-	DeleteReset(ctx context.Context, tx *db.Tx, id int64) error
+	// DeleteResets removes all links of an account, and DeleteMailedResets those that
+	// were mailed.
+	DeleteResets(ctx context.Context, tx *db.Tx, id int64) error
+	DeleteMailedResets(ctx context.Context, tx *db.Tx, id int64) error
 }
 
 // NewReset makes a link by which the owner of an account comes back who has lost the
-// password or the second factor, and ends earlier ones. life is how long it works;
+// password or the second factor, and ends the earlier one of an admin. life is how long it works;
 // zero: ResetLife. Anyone who has the link takes the account over, so an admin must know
 // whom they give it to. fault.Invalid, ErrManaged, ErrDisabled, ErrMembersOnly,
 // ErrNotFound.
@@ -109,7 +120,8 @@ func (s *Service) MailReset(
 	if s.outbox == nil {
 		letter = nil
 	}
-	return s.newReset(ctx, by, by.MakerID(), id, what, life, func(ctx context.Context, tx *db.Tx, made *MadeReset) error {
+	link := StoredReset{Reset: what, AccountID: id, MakerID: by.MakerID()}
+	return s.newReset(ctx, by, link, life, func(ctx context.Context, tx *db.Tx, made *MadeReset) error {
 		if letter == nil || !what.Password || !made.Account.EmailConfirmed() {
 			return nil
 		}
@@ -124,7 +136,7 @@ func (s *Service) MailReset(
 
 // newReset makes a link, and then runs send in the same transaction.
 func (s *Service) newReset(
-	ctx context.Context, by audit.Actor, makerID, id int64, what Reset, life time.Duration,
+	ctx context.Context, by audit.Actor, link StoredReset, life time.Duration,
 	send func(context.Context, *db.Tx, *MadeReset) error,
 ) (made MadeReset, err error) {
 	if life == 0 {
@@ -133,12 +145,12 @@ func (s *Service) newReset(
 	switch {
 	case life < MinResetLife || life > MaxResetLife:
 		return made, fault.Invalidf("expires", "a reset link works for at least a minute and for a day at most")
-	case what == Reset{}:
+	case link.Reset == Reset{}:
 		return made, fault.Invalidf("what", "choose what the link is for: the password, the second factor, or both")
 	}
 	secret := plexauth.Secret(rand.Text())
 	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		a, err := s.rows.Get(ctx, tx, id)
+		a, err := s.rows.Get(ctx, tx, link.AccountID)
 		if err == nil {
 			err = CheckMayChange(by, a)
 		}
@@ -151,12 +163,12 @@ func (s *Service) newReset(
 			return ErrDisabled
 		}
 		made = MadeReset{Account: a, Secret: secret, ExpiresAt: tx.Now().Add(life)}
-		link := StoredReset{Reset: what, AccountID: id, MakerID: makerID, Revision: a.Revision, ExpiresAt: made.ExpiresAt}
+		link.Revision, link.ExpiresAt = a.Revision, made.ExpiresAt
 		if err := s.rows.SetReset(ctx, tx, hashLink(secret), link); err != nil {
 			return err
 		}
 		err = s.audit.Record(ctx, tx, by, audit.Event{
-			Kind: audit.ResetLink, AccountID: id, Account: a.Username, Detail: what.describe(),
+			Kind: audit.ResetLink, AccountID: a.ID, Account: a.Username, Detail: link.Reset.describe(),
 		})
 		if err != nil {
 			return err
@@ -180,7 +192,7 @@ func (s *Service) AskForReset(by audit.Actor) error {
 
 // ResetByEmail makes a link for a new password, and sends it to the confirmed e-mail
 // address of an account, which by may not be: letter is queued in the transaction that
-// makes the link. It tells nobody but the recipient whether the account exists: the
+// makes the link. Links that an admin has made stay. It tells nobody but the recipient whether the account exists: the
 // caller must not let by wait for it. ErrNotFound, also for an account that has no such
 // address or cannot sign in; ErrResetMails.
 func (s *Service) ResetByEmail(ctx context.Context, by audit.Actor, login string, letter ResetLetter, queue mail.Queue) error {
@@ -198,7 +210,8 @@ func (s *Service) ResetByEmail(ctx context.Context, by audit.Actor, login string
 	if wait > 0 {
 		return fault.WithWait(ErrResetMails, wait)
 	}
-	_, err = s.newReset(ctx, by, 0, a.ID, Reset{Password: true}, ResetLife, func(ctx context.Context, tx *db.Tx, made *MadeReset) error {
+	link := StoredReset{Reset: Reset{Password: true}, AccountID: a.ID, Mailed: true}
+	_, err = s.newReset(ctx, by, link, ResetLife, func(ctx context.Context, tx *db.Tx, made *MadeReset) error {
 		if !made.Account.EmailConfirmed() { // it has changed meanwhile
 			return ErrNotFound
 		}
@@ -289,7 +302,7 @@ func (s *Service) UseReset(
 		if err != nil {
 			return err
 		}
-		if err := s.rows.DeleteReset(ctx, tx, a.ID); err != nil {
+		if err := s.rows.DeleteResets(ctx, tx, a.ID); err != nil {
 			return err
 		}
 		if err := s.applyReset(ctx, tx, by, a.ID, link.Reset, hash); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -117,6 +118,10 @@ func TestVoidReset(t *testing.T) {
 			_, _, err := w.NewReset(ctx, operator, w.mia.ID, both, 0)
 			return err
 		}, false},
+		"somebody asks for one by e-mail": {func(ctx context.Context, w *fixture, _ account.Account) error {
+			_, err := w.mailed(ctx)
+			return err
+		}, true},
 		"another password": {func(ctx context.Context, w *fixture, _ account.Account) error {
 			return w.SetPassword(ctx, operator, w.mia.ID, newPassword)
 		}, false},
@@ -257,5 +262,68 @@ func TestGuessedResets(t *testing.T) {
 	w.core.Clock.Advance(time.Minute)
 	if _, err := w.useReset(secret, account.ResetWith{New: newPassword}); err != nil {
 		t.Errorf("a minute later: %v", err)
+	}
+}
+
+// mailed makes a link as somebody does who asks for it by mia's name.
+func (w *fixture) mailed(ctx context.Context) (secret plexauth.Secret, err error) {
+	err = w.ResetByEmail(ctx, visitor, "mia", func(made account.MadeReset) mail.Message {
+		secret = made.Secret
+		return mail.Message{To: made.Account.Email, Until: made.ExpiresAt}
+	}, w.core.Outbox)
+	return secret, err
+}
+
+// Attack: somebody who asks for links by e-mail ends those that others hold, of an admin or
+// by e-mail; and whoever has a mailbox that was given up uses a link in it.
+func TestMailedResets(t *testing.T) {
+	w := newFixture(t, core.Config{})
+	var links []plexauth.Secret
+	ask := func() {
+		t.Helper()
+		link, err := w.mailed(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		links = append(links, link)
+	}
+	works := func(link plexauth.Secret) bool {
+		t.Helper()
+		_, what, err := w.ByReset(t.Context(), visitor, link)
+		if err != nil && !errors.Is(err, account.ErrReset) {
+			t.Fatal(err)
+		}
+		return err == nil && what == account.Reset{Password: true}
+	}
+	ask()
+	admins := w.reset(t, operator, account.Reset{Password: true})
+	for range account.MaxMailedResets - 1 {
+		w.core.Clock.Advance(time.Second)
+		ask()
+	}
+	for i, link := range append(links, admins) {
+		if !works(link) {
+			t.Errorf("link %d does not work", i)
+		}
+	}
+	w.core.Clock.Advance(time.Second)
+	ask()
+	if works(links[0]) || !works(links[1]) || !works(admins) {
+		t.Error("the oldest one by e-mail works, or another one does not")
+	}
+	if err := w.SetEmail(t.Context(), operator, w.mia.ID, "mia@example.net"); err != nil {
+		t.Fatal(err)
+	}
+	for i, link := range links {
+		if works(link) {
+			t.Errorf("link %d of the address that was given up works", i)
+		}
+	}
+	ask()
+	if _, err := w.useReset(admins, account.ResetWith{New: newPassword}); err != nil {
+		t.Fatal(err)
+	}
+	if works(links[len(links)-1]) {
+		t.Error("a link by e-mail works after another one was used")
 	}
 }

@@ -23,9 +23,9 @@ func (cs accountCommands) resetLink() *cobra.Command {
 		Use:   "reset-link NAME",
 		Short: "Print a link for somebody who has lost the password or the second factor",
 		Long: `Print a link with which the account's owner sets a new password. It works once, and
-ends earlier ones. It is void when the password or the second factor has changed
-meanwhile. When it is used, everything that is signed in with the account is signed
-out. Anyone who has the link takes the account over: make sure that it is its owner.
+ends the earlier one of an admin. It is void when the password or the second factor
+has changed meanwhile. When it is used, everything that is signed in with the account
+is signed out. Anyone who has the link takes the account over: make sure that it is its owner.
 
 With --mail, the server sends it to the account's e-mail address, too, which an admin
 must have confirmed.

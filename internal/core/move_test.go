@@ -60,6 +60,7 @@ var rows = []struct {
 	{"INSERT INTO join_link_server (link_id, source_id) SELECT 3, MIN(id) FROM source", nil},
 	{`INSERT INTO reset_link (account_id, hash, maker_id, password, second_factor, revision, expires_at)
 		VALUES (1, $1, 1, TRUE, FALSE, 4, 9)`, []any{[]byte{14}}},
+	{"INSERT INTO mailed_reset_link (hash, account_id, revision, expires_at) VALUES ($1, 1, 4, 9)", []any{[]byte{16}}},
 	{"INSERT INTO transient_key (id, key, expires_at) VALUES (4000000000, $1, 2)", []any{[]byte{6}}},
 	{"INSERT INTO failure (key, until) VALUES ($1, 9)", []any{[]byte{7}}},
 	{"INSERT INTO challenge (key, value, expires_at) VALUES ($1, $2, 9)", []any{[]byte{8}, []byte{}}},

@@ -39,6 +39,9 @@ var (
 	ErrRateLimited = fault.New(fault.Limited, "too many links that do not exist")
 	// ErrNotAdmin says that only admins invite.
 	ErrNotAdmin = fault.New(fault.Denied, "only an admin can invite people")
+	// ErrTooMany says that too many invitations are open.
+	ErrTooMany = fault.New(fault.Conflict,
+		"too many invitations are open: revoke some that nobody needs, or wait until they are used or expire")
 	// ErrEmailTaken says that somebody has the invitation's e-mail address by now.
 	ErrEmailTaken = fault.New(fault.Conflict,
 		"another account has the e-mail address of this invitation by now; ask an admin for another one")
@@ -56,6 +59,10 @@ const Expiry = "expires"
 
 // MaxServers is how many servers an invitation shares at most.
 const MaxServers = 50
+
+// MaxOpen is how many invitations are open at most: those that were not used and have
+// not expired.
+const MaxOpen = 200
 
 // Hash is the SHA-256 of an invitation's secret, which is all that is stored of it.
 type Hash [sha256.Size]byte
@@ -106,6 +113,10 @@ type New struct {
 type Rows interface {
 	// ByHash returns an invitation, also if it has expired: db.ErrNotFound.
 	ByHash(ctx context.Context, q db.Querier, h Hash) (Invitation, error)
+	// Get returns an invitation, also if it has expired: db.ErrNotFound.
+	Get(ctx context.Context, q db.Querier, id int64) (Invitation, error)
+	// Open counts those that expire after a time.
+	Open(ctx context.Context, q db.Querier, at time.Time) (int, error)
 	// List reads the invitations with the one that was made last first.
 	List(ctx context.Context, q db.Querier, r paging.Request) (paging.List[Invitation], error)
 	// Insert adds an invitation and returns its ID.
@@ -153,7 +164,7 @@ func NewService(cfg Config) *Service {
 
 // Make makes an invitation, and returns the secret of its link: only now. An admin
 // makes it, or the command line. fault.Invalid, account.ErrExists, account.ErrAlike,
-// ErrNotAdmin.
+// ErrNotAdmin, ErrTooMany.
 func (s *Service) Make(ctx context.Context, by audit.Actor, n New) (secret plexauth.Secret, i Invitation, err error) {
 	if n.Life == 0 {
 		n.Life = DefaultLife
@@ -176,6 +187,13 @@ func (s *Service) Make(ctx context.Context, by audit.Actor, n New) (secret plexa
 		i.CreatedAt, i.ExpiresAt = tx.Now(), tx.Now().Add(n.Life)
 		if err := s.cfg.Rows.DeleteExpired(ctx, tx, tx.Now().Add(-remembered)); err != nil {
 			return err
+		}
+		open, err := s.cfg.Rows.Open(ctx, tx, tx.Now())
+		if err != nil {
+			return err
+		}
+		if open >= MaxOpen {
+			return ErrTooMany
 		}
 		if i.ID, err = s.cfg.Rows.Insert(ctx, tx, i, hash(secret)); err != nil {
 			return err
@@ -258,6 +276,15 @@ func (s *Service) checkMaker(ctx context.Context, q db.Querier, id int64, none e
 func (s *Service) List(ctx context.Context, r paging.Request) (paging.List[Invitation], error) {
 	list, err := s.cfg.Rows.List(ctx, s.cfg.DB, r)
 	return list, db.Wrap("listing invitations", err)
+}
+
+// Get returns an invitation that was not used. It may have expired. ErrNotFound.
+func (s *Service) Get(ctx context.Context, id int64) (Invitation, error) {
+	i, err := s.cfg.Rows.Get(ctx, s.cfg.DB, id)
+	if errors.Is(err, db.ErrNotFound) {
+		return i, fmt.Errorf("%w (%w)", ErrNotFound, err)
+	}
+	return i, db.Wrap("reading an invitation", err)
 }
 
 // Revoke ends an invitation that was not used. ErrNotFound.

@@ -1,6 +1,7 @@
 package invite_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -11,8 +12,10 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/invite"
+	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/passkey/passkeytest"
@@ -254,6 +257,71 @@ func TestWhatCannotBeMade(t *testing.T) {
 	}
 	if err := w.Invites.Revoke(t.Context(), w.by, 7); !errors.Is(err, invite.ErrNotFound) {
 		t.Errorf("revoking what is not there: %v", err)
+	}
+}
+
+// A number of invitations are open at once. Those that were revoked, used or have expired
+// are not.
+func TestMaxOpen(t *testing.T) {
+	w := newFixture(t)
+	w.make(invite.New{Life: time.Minute})
+	_, last := w.make(invite.New{})
+	for range invite.MaxOpen - 2 {
+		w.make(invite.New{})
+	}
+	full := func(when string) {
+		t.Helper()
+		if _, _, err := w.Invites.Make(t.Context(), operator, invite.New{}); !errors.Is(err, invite.ErrTooMany) {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+	full("at the bound")
+	w.must(w.Invites.Revoke(t.Context(), operator, last.ID))
+	secret, _ := w.make(invite.New{})
+	full("after one was revoked")
+	_, err := w.accept(secret, "mia")
+	w.must(err)
+	w.make(invite.New{})
+	full("after one was used")
+	w.Clock.Advance(time.Minute)
+	w.make(invite.New{})
+	full("after one has expired")
+}
+
+// The e-mail with a link waits if there is an invitation, and there is an invitation also
+// if no more can wait.
+func TestLetter(t *testing.T) {
+	w := newFixture(t)
+	letter := func(i invite.Invitation, secret plexauth.Secret) mail.Message {
+		return mail.Message{To: i.Email, Text: string(secret), Until: i.ExpiresAt}
+	}
+	waiting := func() (n int) {
+		t.Helper()
+		w.must(w.DB.QueryRow(t.Context(), "SELECT COUNT(*) FROM outbox").Scan(&n))
+		return n
+	}
+	if _, i := w.make(invite.New{Letter: letter}); i.Queued || waiting() != 0 {
+		t.Error("an e-mail to nobody waits")
+	}
+	if _, i := w.make(invite.New{Letter: letter, Email: "mia@example.org"}); !i.Queued || waiting() != 1 {
+		t.Error("no e-mail waits")
+	}
+	if _, _, err := w.Invites.Make(t.Context(), w.by, invite.New{Letter: letter, Email: "olga@example.org"}); err == nil || waiting() != 1 {
+		t.Errorf("an invitation that is not made: %v, and %d wait", err, waiting())
+	}
+	w.must(w.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
+		for err == nil {
+			err = w.Outbox.Add(ctx, tx, mail.Message{To: "noa@example.org"})
+		}
+		if errors.Is(err, mail.ErrFull) {
+			return nil
+		}
+		return err
+	}))
+	if secret, i := w.make(invite.New{Letter: letter, Email: "kim@example.org"}); i.Queued {
+		t.Error("one more e-mail waits")
+	} else if _, err := w.accept(secret, "kim"); err != nil {
+		t.Error(err)
 	}
 }
 

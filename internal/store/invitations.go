@@ -50,6 +50,21 @@ func (Invitations) ByHash(ctx context.Context, q db.Querier, h invite.Hash) (inv
 	return i, readInvited(ctx, q, &i)
 }
 
+// Get implements invite.Rows.
+func (Invitations) Get(ctx context.Context, q db.Querier, id int64) (invite.Invitation, error) {
+	i, err := scanJoinLink(q.QueryRow(ctx, selectJoinLink+"WHERE i.id = $1", id))
+	if err != nil {
+		return i, db.Wrap("reading an invitation", err)
+	}
+	return i, readInvited(ctx, q, &i)
+}
+
+// Open implements invite.Rows.
+func (Invitations) Open(ctx context.Context, q db.Querier, at time.Time) (n int, err error) {
+	err = q.QueryRow(ctx, "SELECT COUNT(*) FROM join_link WHERE expires_at > $1", millis(at)).Scan(&n)
+	return n, db.Wrap("counting invitations", err)
+}
+
 // readInvited fills in the servers of an invitation. It shares a few.
 func readInvited(ctx context.Context, q db.Querier, i *invite.Invitation) error {
 	rows, err := q.Query(ctx, `SELECT s.id, s.name FROM join_link_server v JOIN source s ON s.id = v.source_id

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"slices"
@@ -25,6 +26,7 @@ type adminInvitations struct {
 	now      func() time.Time
 	handover handover
 	post     post
+	caution  caution
 	// server is what this server is called; empty: it has no name of its own.
 	server string
 }
@@ -35,7 +37,7 @@ func (a *adminInvitations) pages() []page {
 	return []page{
 		{"GET", invitationsPath, admin, section(a.show).asHandler},
 		{"POST", invitationsPath, admin, a.make},
-		{"POST", invitationsPath + "/{id}/revoke", admin, a.revoke},
+		{"POST", invitationsPath + "/{id}/revoke", admin, a.caution.before(risk{a.ask, a.revoke})},
 	}
 }
 
@@ -146,8 +148,27 @@ func daysOf(text string) (time.Duration, error) {
 	return time.Duration(n) * day, nil
 }
 
-// revoke ends an invitation. It does not ask first: nobody has used it, and another
-// one is made in a minute.
+func (a *adminInvitations) ask(ctx context.Context, v *visit) (question, error) {
+	id, err := v.pathID()
+	if err != nil {
+		return question{}, err
+	}
+	i, err := a.invites.Get(ctx, id)
+	if err != nil {
+		return question{}, err
+	}
+	q := question{
+		Title:  say("Revoke invitation %s?", decimal(id)),
+		Ends:   []phrase{say("1 link ends. Nobody makes an account with it any more.")},
+		Button: say("Revoke the invitation"), Back: invitationsPath, Others: true,
+	}
+	if who := cmp.Or(i.Name, i.Email); who != "" {
+		q.Title = say("Revoke the invitation for %s?", who)
+	}
+	return q, nil
+}
+
+// revoke ends an invitation.
 func (a *adminInvitations) revoke(ctx context.Context, v *visit) (view, error) {
 	id, err := v.pathID()
 	if err == nil {

@@ -173,7 +173,11 @@ func TestAdminInvitations(t *testing.T) {
 			t.Errorf("attack: a member at %s: status %d", to, s.StatusCode)
 		}
 	}
-	olga.wantTo(olga.post(path+"/1/revoke", nil), path+"?done=uninvited")
+	if page := olga.asks(path + "/1/revoke"); !strings.Contains(page, "Revoke invitation 1?") {
+		t.Error(page)
+	}
+	olga.refused(path+"/1/revoke", "password is not right", "sure", "1", "current", "a guess")
+	olga.wantTo(olga.post(path+"/1/revoke", url.Values{"sure": {"1"}, "current": {password}}), path+"?done=uninvited")
 	olga.wantPage(olga.get(path+"?done=uninvited"), 200, "does not work any more", "There are none.")
 	if s := olga.post(path+"/1/revoke", nil); s.StatusCode != 404 {
 		t.Errorf("revoking again: status %d", s.StatusCode)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/adminkey"
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/invite"
 	"github.com/usher-auth/usher/internal/web"
 )
 
@@ -22,12 +23,13 @@ func TestChangesThatAskFirst(t *testing.T) {
 		"/admin/accounts/{id}/sign-out": true, "/admin/accounts/{id}/remove": true, "/admin/servers/remove": true,
 		"/admin/shares/remove": true, "/admin/providers/remove": true, "/admin/tokens/{id}/revoke": true,
 		"/admin/keys/{id}/revoke": true, "/account/webhooks/secret": true, "/account/webhooks/secret/renew": true,
+		"/admin/invitations/{id}/revoke": true,
 	}
 	// These take the password and the second factor in the form itself, can be undone
 	// in one step, or end only what the visitor sees.
 	others := map[string]bool{
 		"/account/second-factor/remove": true, "/account/passkeys/{id}/remove": true, "/admin/origins/remove": true,
-		"/account/family/{id}/remove": true, "/auth/sign-out": true, "/admin/invitations/{id}/revoke": true,
+		"/account/family/{id}/remove": true, "/auth/sign-out": true,
 		"/account/webhooks/remove": true,
 	}
 	for _, row := range web.Rows() {
@@ -58,6 +60,13 @@ func TestChangesThatAskFirst(t *testing.T) {
 				t.Fatal(err)
 			}
 			of, before = fmt.Sprint(k.ID), w.entries()
+		}
+		if strings.HasPrefix(path, "/admin/invitations") {
+			_, i, err := w.Invites.Make(t.Context(), audit.Actor{Name: "test"}, invite.New{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			of, before = fmt.Sprint(i.ID), w.entries()
 		}
 		path = strings.NewReplacer("{id}", of, "{passkey}", "1").Replace(path)
 		page := b.asks(path)

@@ -137,7 +137,7 @@ func adminFeatures(c *core.Core, cfg Config, cautious caution) []feature {
 			warnings: warnings{log: c.Audit, now: c.Now, backups: c.HasBackups, lastBackup: c.LastBackup, machine: cfg.Machine},
 		},
 		&adminAccounts{accounts: c.Accounts},
-		&adminInvitations{invites: c.Invites, accounts: c.Accounts, sources: c.Sources, now: c.Now, handover: links, post: letters, server: c.ServerName()},
+		&adminInvitations{invites: c.Invites, accounts: c.Accounts, sources: c.Sources, now: c.Now, handover: links, post: letters, server: c.ServerName(), caution: cautious},
 		&adminAccount{
 			accounts: c.Accounts, tokens: c.Tokens, sessions: c.Sessions,
 			passkeys: c.Passkeys, sources: c.Sources, handover: links, post: letters, caution: cautious,

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/usher-auth/usher/internal/account"
@@ -16,7 +17,9 @@ var linkTests = []test{
 	{"Links/An invitation is read back whole", testJoinLink},
 	{"Links/Invitations go with what they are of", testInvitationsGo},
 	{"Links/An invitation is removed once", testInvitationOnce},
-	{"Links/An account has one reset link", testReset},
+	{"Links/An account has one reset link of an admin", testReset},
+	{"Links/An account has a few reset links by e-mail", testMailedResets},
+	{"Links/Open invitations are counted", testOpenInvitations},
 }
 
 var invitations store.Invitations
@@ -93,11 +96,55 @@ func testReset(t *testing.T, w *fixture) {
 	same(t, "the second", got, second)
 	_, err = accounts.ResetLink(t.Context(), w, account.LinkHash{1})
 	want(t, "the first, replaced", err, db.ErrNotFound)
-	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.DeleteReset(ctx, tx, mia.ID) })
+	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.DeleteResets(ctx, tx, mia.ID) })
 	_, err = accounts.ResetLink(t.Context(), w, account.LinkHash{2})
 	want(t, "the second, removed", err, db.ErrNotFound)
 	set(2, second)
 	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.Delete(ctx, tx, olga.ID) })
 	_, err = accounts.ResetLink(t.Context(), w, account.LinkHash{2})
 	want(t, "one of an admin who is gone", err, db.ErrNotFound)
+}
+
+func testMailedResets(t *testing.T, w *fixture) {
+	mia := w.account("mia")
+	set := func(h byte, r account.StoredReset) {
+		w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.SetReset(ctx, tx, account.LinkHash{h}, r) })
+	}
+	works := func(h byte, wanted error) {
+		t.Helper()
+		_, err := accounts.ResetLink(t.Context(), w.other, account.LinkHash{h})
+		want(t, fmt.Sprint("link ", h), err, wanted)
+	}
+	mailed := account.StoredReset{Reset: account.Reset{Password: true}, Mailed: true, AccountID: mia.ID, Revision: 3}
+	set(100, account.StoredReset{Reset: account.Reset{Password: true}, AccountID: mia.ID, ExpiresAt: at(1)})
+	for h := range byte(account.MaxMailedResets + 1) {
+		mailed.ExpiresAt = at(int(h))
+		set(h, mailed)
+	}
+	got, err := accounts.ResetLink(t.Context(), w.other, account.LinkHash{account.MaxMailedResets})
+	must(t, err)
+	same(t, "the last one", got, mailed)
+	works(0, db.ErrNotFound)
+	works(1, nil)
+	works(100, nil)
+	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.DeleteMailedResets(ctx, tx, mia.ID) })
+	works(1, db.ErrNotFound)
+	works(100, nil)
+	set(1, mailed)
+	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.DeleteResets(ctx, tx, mia.ID) })
+	works(1, db.ErrNotFound)
+	works(100, db.ErrNotFound)
+}
+
+func testOpenInvitations(t *testing.T, w *fixture) {
+	w.invitation(invite.Invitation{CreatedAt: at(1), ExpiresAt: at(2)}, 1)
+	open := w.invitation(invite.Invitation{CreatedAt: at(1), ExpiresAt: at(3)}, 2)
+	n, err := invitations.Open(t.Context(), w, at(2))
+	must(t, err)
+	same(t, "Open", n, 1)
+	got, err := invitations.Get(t.Context(), w, open.ID)
+	must(t, err)
+	same(t, "Get", got, open)
+	_, err = invitations.Get(t.Context(), w, 99)
+	want(t, "Get of none", err, db.ErrNotFound)
 }

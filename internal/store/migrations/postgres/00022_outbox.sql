@@ -11,3 +11,11 @@ CREATE TABLE outbox (
 
 CREATE INDEX outbox_due ON outbox (due_at, id);
 CREATE INDEX outbox_end ON outbox (ends_at);
+CREATE TABLE mailed_reset_link (
+    hash       BYTEA  NOT NULL PRIMARY KEY,
+    account_id BIGINT NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+    revision   BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+
+CREATE INDEX mailed_reset_link_account ON mailed_reset_link (account_id, expires_at);
