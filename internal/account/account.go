@@ -681,6 +681,23 @@ func CheckMayChange(by audit.Actor, a Account) error {
 	return nil
 }
 
+// CheckMayChangeID is CheckMayChange for the account with a number, in a transaction that is
+// under way: for what an account has, such as a token. There is no error if there is no
+// such account.
+func (s *Service) CheckMayChangeID(ctx context.Context, tx *db.Tx, by audit.Actor, id int64) error {
+	if !by.MembersOnly {
+		return nil
+	}
+	a, err := s.rows.Get(ctx, tx, id)
+	if errors.Is(err, db.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return named("finding out whether an account is an admin", err)
+	}
+	return CheckMayChange(by, a)
+}
+
 // checkLastAdmin returns ErrLastAdmin if an account is the only admin who can
 // sign in. It is called in the transaction that takes the account away: of two
 // admins who remove each other at once, one stays.

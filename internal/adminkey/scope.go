@@ -40,7 +40,7 @@ type Meaning struct {
 var scopes = [...]Meaning{
 	{AccountsRead, "list and read accounts and their passkeys, and invitations"},
 	{AccountsWrite, "create and change accounts that are members, invite people, and make reset links"},
-	{AdminsWrite, "together with another scope: change accounts that are admins, and make an account an admin"},
+	{AdminsWrite, "together with another scope: change accounts that are admins and what they have, and make an account an admin"},
 	{TokensRead, "list devices, tokens and the browsers that are signed in"},
 	{TokensWrite, "revoke tokens, and sign out devices and browsers"},
 	{ServersRead, "list servers, their connections, sections and shares"},

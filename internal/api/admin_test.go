@@ -18,6 +18,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/invite"
 	"github.com/usher-auth/usher/internal/server"
+	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -615,13 +616,41 @@ func TestAdminChangesNameTheKey(t *testing.T) {
 	}
 }
 
-// Attack: a key for accounts or homes takes over an admin's account.
+// whatAdminsHave gives the admin a bit of everything, and returns the numbers of that.
+func (w *fixture) whatAdminsHave(t *testing.T) *strings.Replacer {
+	t.Helper()
+	kid, err := w.Homes.AddManaged(t.Context(), operator, 1, "Kid", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := w.Accounts.Get(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	principal, err := w.Tokens.Verify(t.Context(), w.Token(admin, "admin's"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, s, err := w.Sessions.Start(t.Context(), operator, w.Prove(admin).Proof, true, "browser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, i, err := w.Invites.Make(t.Context(), operator, invite.New{Admin: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.NewReplacer(
+		"{kid}", fmt.Sprint(kid.Account.ID), "{token}", fmt.Sprint(principal.TokenID), "{device}", fmt.Sprint(principal.DeviceID),
+		"{session}", fmt.Sprint(s.ID), "{invitation}", fmt.Sprint(i.ID),
+	)
+}
+
+// Attack: a key for accounts, tokens, homes or servers takes over an admin's account, signs
+// the admin out, or changes what the admin has.
 func TestAdminsTakeTheirOwnScope(t *testing.T) {
 	w := newFixture(t, nil)
 	key := w.adminKey(t, "script", allScopes(adminkey.AdminsWrite)...)
-	if _, err := w.Homes.AddManaged(t.Context(), operator, 1, "Kid", ""); err != nil {
-		t.Fatal(err)
-	}
+	has := w.whatAdminsHave(t)
 	before := w.dump(t)
 	for _, target := range []string{
 		`PUT /accounts/1/username {"username":"x"}`, `PUT /accounts/1/email {"email":"x@example.org"}`,
@@ -632,7 +661,14 @@ func TestAdminsTakeTheirOwnScope(t *testing.T) {
 		`DELETE /accounts/1 `, `DELETE /accounts/1/second-factor `, `DELETE /accounts/1/passkeys/1 `,
 		`PUT /accounts/1/home/users/1/pin {"pin":"1234"}`, `DELETE /accounts/1/home/users/1/pin `,
 		`POST /accounts/2/home/members {"accountId":1}`, `DELETE /accounts/1/home/users/1 `,
+		`POST /accounts/1/home/members {"accountId":2}`, `POST /accounts/1/home/users {"title":"Other"}`, `POST /accounts/1/home/users {"guest":true}`,
+		`PUT /accounts/1/home/users/{kid}/title {"title":"x"}`, `PUT /accounts/1/home/users/{kid}/restriction {"restriction":"teen"}`,
+		`PUT /accounts/1/home/users/{kid}/pin {"pin":"1234"}`, `DELETE /accounts/1/home/users/{kid}/pin `,
+		`DELETE /accounts/1/home/users/{kid} `,
+		`DELETE /tokens/{token} `, `DELETE /accounts/1/devices/{device} `, `DELETE /accounts/1/sessions/{session} `, `DELETE /accounts/1/sign-ins `,
+		`PUT /servers/den/shares/1 `, `DELETE /servers/den/shares/1 `, `DELETE /invitations/{invitation} `,
 	} {
+		target = has.Replace(target)
 		method, rest, _ := strings.Cut(target, " ")
 		path, body, _ := strings.Cut(rest, " ")
 		if status, text := w.manage(t, key, method, "/admin/api/v1"+path, body); status != http.StatusForbidden {
@@ -712,7 +748,19 @@ func TestAdminsAreCheckedInTheTransaction(t *testing.T) {
 	w := newFixture(t, nil)
 	w.AddAdmin("olga")
 	key := adminkey.Key{Name: "script", Scopes: []adminkey.Scope{adminkey.AccountsWrite, adminkey.HomesWrite}}
+	admin, err := w.Accounts.Get(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	principal, err := w.Tokens.Verify(t.Context(), w.Token(admin, "admin's"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	by, ctx := key.Actor("127.0.0.1"), t.Context()
+	den, err := w.Sources.Find(ctx, source.Ref{Kind: source.Server, Identifier: "den"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if !by.MembersOnly || by.ForID != 0 {
 		t.Fatalf("the actor is %+v", by)
 	}
@@ -736,6 +784,21 @@ func TestAdminsAreCheckedInTheTransaction(t *testing.T) {
 		"no PIN":    func() error { return w.Homes.ResetPIN(ctx, by, 1, "") },
 		"home user": func() error { return w.Homes.Remove(ctx, by, 1, "1") },
 		"home role": func() error { return w.Homes.SetAdmin(ctx, by, 1, "1", true) },
+		"guest": func() error {
+			_, err := w.Homes.AddGuest(ctx, by, 1)
+			return err
+		},
+		"joining":      func() error { return w.Homes.Join(ctx, by, 1, 2, false) },
+		"token":        func() error { return w.Tokens.Revoke(ctx, by, principal.TokenID) },
+		"device":       func() error { return w.Tokens.RevokeDevice(ctx, by, 1, principal.DeviceID) },
+		"browser":      func() error { return w.Sessions.Revoke(ctx, by, 1, 1) },
+		"sign-ins":     func() error { return w.Sessions.RevokeOthers(ctx, by, 1, 0) },
+		"share":        func() error { return w.Sources.Share(ctx, by, den, 1) },
+		"end of share": func() error { return w.Sources.Unshare(ctx, by, den, 1) },
+		"invitation": func() error {
+			_, _, err := w.Invites.Make(ctx, by, invite.New{Admin: true})
+			return err
+		},
 	} {
 		if err := change(); !errors.Is(err, account.ErrMembersOnly) {
 			t.Errorf("%s: %v", name, err)

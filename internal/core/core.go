@@ -261,7 +261,7 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 	c.Signing = signing.New(signing.Config{DB: d, Rows: store.SigningKeys{}, Key: key, Audit: log, Now: cfg.Now, Random: cfg.random("signing")})
 	var err error
 	c.Tokens, err = token.New(token.Config{
-		DB: d, Rows: store.Tokens{}, KeyRows: store.TransientKeys{}, Devices: c.Devices, Signing: c.Signing, Proofs: proofs,
+		DB: d, Rows: store.Tokens{}, KeyRows: store.TransientKeys{}, Accounts: c.Accounts, Devices: c.Devices, Signing: c.Signing, Proofs: proofs,
 		Audit: log, Key: key,
 		TransientTTL: cfg.TransientTTL, CacheSize: cfg.TokenCache, Logger: cfg.Logger, Now: cfg.Now, Random: cfg.random("token"),
 	})

@@ -79,7 +79,7 @@ func (s *Service) SetManagedPIN(ctx context.Context, by audit.Actor, as int64, w
 		case !u.Managed():
 			return ErrOwnPIN
 		}
-		return nil
+		return account.CheckMayChange(by, self.Account)
 	})
 }
 

@@ -37,7 +37,7 @@ func (s *Service) add(
 		return User{}, err
 	}
 	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		h, err := s.adminOf(ctx, tx, as)
+		h, err := s.adminOf(ctx, tx, by, as)
 		if err != nil {
 			return err
 		}
@@ -68,6 +68,9 @@ func (s *Service) Join(ctx context.Context, by audit.Actor, ownerID, accountID i
 	}
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		h, err := s.of(ctx, tx, ownerID)
+		if err == nil {
+			err = account.CheckMayChange(by, h.Self.Account)
+		}
 		if err != nil {
 			return err
 		}
@@ -224,14 +227,7 @@ func (s *Service) SetAdmin(ctx context.Context, by audit.Actor, as int64, who st
 // ErrOwner, ErrNotFound.
 func (s *Service) Remove(ctx context.Context, by audit.Actor, as int64, who string) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		h, err := s.of(ctx, tx, as)
-		if err != nil {
-			return err
-		}
-		u, err := h.Find(who)
-		if err == nil {
-			err = account.CheckMayChange(by, u.Account)
-		}
+		h, u, err := s.target(ctx, tx, by, as, who)
 		switch {
 		case err != nil:
 			return err
@@ -265,25 +261,40 @@ func (s *Service) change(
 	ctx context.Context, by audit.Actor, as int64, who string, change func(context.Context, *db.Tx, Home, User) error,
 ) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		h, err := s.adminOf(ctx, tx, as)
-		if err != nil {
+		h, u, err := s.target(ctx, tx, by, as, who)
+		switch {
+		case err != nil:
 			return err
-		}
-		u, err := h.Find(who)
-		if err == nil {
-			err = account.CheckMayChange(by, u.Account)
-		}
-		if err != nil {
-			return err
+		case !h.Self.Admin():
+			return ErrNotAdmin
 		}
 		return change(ctx, tx, h, u)
 	})
 	return named("changing a user of a home", err)
 }
 
+// target returns the home of an account and one of its users, if the actor may change
+// both: a key that may not change admins changes nothing in their homes either.
+// ErrNotFound, account.ErrMembersOnly.
+func (s *Service) target(ctx context.Context, q db.Querier, by audit.Actor, as int64, who string) (h Home, u User, err error) {
+	if h, err = s.of(ctx, q, as); err == nil {
+		err = account.CheckMayChange(by, h.Self.Account)
+	}
+	if err != nil {
+		return h, u, err
+	}
+	if u, err = h.Find(who); err == nil {
+		err = account.CheckMayChange(by, u.Account)
+	}
+	return h, u, err
+}
+
 // adminOf returns the home that an account may administer. ErrNotAdmin.
-func (s *Service) adminOf(ctx context.Context, q db.Querier, accountID int64) (Home, error) {
+func (s *Service) adminOf(ctx context.Context, q db.Querier, by audit.Actor, accountID int64) (Home, error) {
 	h, err := s.of(ctx, q, accountID)
+	if err == nil {
+		err = account.CheckMayChange(by, h.Self.Account)
+	}
 	if err == nil && !h.Self.Admin() {
 		err = ErrNotAdmin
 	}

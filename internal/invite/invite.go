@@ -181,6 +181,9 @@ func (s *Service) Make(ctx context.Context, by audit.Actor, n New) (secret plexa
 	secret = plexauth.Secret(rand.Text())
 	i = Invitation{MakerID: by.MakerID(), Name: n.Name, Email: n.Email, Admin: n.Admin, Servers: servers(n.Servers)}
 	err = s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := account.CheckMayChange(by, account.Account{Admin: i.Admin}); err != nil {
+			return err
+		}
 		if err := s.checkMaker(ctx, tx, i.MakerID, ErrNotAdmin); err != nil {
 			return err
 		}
@@ -287,9 +290,16 @@ func (s *Service) Get(ctx context.Context, id int64) (Invitation, error) {
 	return i, db.Wrap("reading an invitation", err)
 }
 
-// Revoke ends an invitation that was not used. ErrNotFound.
+// Revoke ends an invitation that was not used. ErrNotFound, account.ErrMembersOnly.
 func (s *Service) Revoke(ctx context.Context, by audit.Actor, id int64) error {
 	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		i, err := s.cfg.Rows.Get(ctx, tx, id)
+		if err == nil {
+			err = account.CheckMayChange(by, account.Account{Admin: i.Admin})
+		}
+		if err != nil {
+			return err
+		}
 		if err := s.cfg.Rows.Delete(ctx, tx, id); err != nil {
 			return err
 		}

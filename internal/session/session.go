@@ -312,6 +312,9 @@ func (s *Service) CountOf(ctx context.Context, accountID int64) (int, error) {
 // Revoke revokes a session of an account. ErrNotFound.
 func (s *Service) Revoke(ctx context.Context, by audit.Actor, accountID, id int64) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := s.tokens.CheckMayChange(ctx, tx, by, accountID); err != nil {
+			return err
+		}
 		n, err := s.rows.Delete(ctx, tx, accountID, id, true)
 		if err != nil {
 			return err
@@ -347,6 +350,9 @@ func (s *Service) EndAll(ctx context.Context, tx *db.Tx, by audit.Actor, account
 }
 
 func (s *Service) endAll(ctx context.Context, tx *db.Tx, by audit.Actor, accountID, except int64) error {
+	if err := s.tokens.CheckMayChange(ctx, tx, by, accountID); err != nil {
+		return err
+	}
 	sessions, err := s.rows.Delete(ctx, tx, accountID, except, false)
 	if err != nil {
 		return err

@@ -109,12 +109,15 @@ func (s *Service) ShareIn(ctx context.Context, tx *db.Tx, by audit.Actor, h Shar
 	if err != nil {
 		return h, named("sharing a source", err) // it may have been removed a moment ago
 	}
-	if src.Shared {
-		return h, ErrShared
-	}
 	a, err := s.cfg.Accounts.GetIn(ctx, tx, h.AccountID)
+	if err == nil {
+		err = account.CheckMayChange(by, a)
+	}
 	if err != nil {
 		return h, err
+	}
+	if src.Shared {
+		return h, ErrShared
 	}
 	if err := s.CheckChoice(ctx, tx, h.SourceID, c); err != nil {
 		return h, err
@@ -244,6 +247,9 @@ func (s *Service) Unshare(ctx context.Context, by audit.Actor, src Source, accou
 
 // UnshareIn is Unshare in a transaction that is under way. ErrNotShared.
 func (s *Service) UnshareIn(ctx context.Context, tx *db.Tx, by audit.Actor, h Share) error {
+	if err := s.cfg.Accounts.CheckMayChangeID(ctx, tx, by, h.AccountID); err != nil {
+		return err
+	}
 	revoked, err := s.cfg.Tokens.RevokeServer(ctx, tx, h.SourceID, h.AccountID)
 	if err != nil {
 		return err

@@ -33,6 +33,9 @@ func (s *Service) revokeOne(ctx context.Context, by audit.Actor, id int64, kind 
 		if err != nil {
 			return err
 		}
+		if err := s.CheckMayChange(ctx, tx, by, t.AccountID); err != nil {
+			return err
+		}
 		n, err := s.rows.Delete(ctx, tx, Selection{ID: id})
 		if err != nil {
 			return err
@@ -58,6 +61,9 @@ func (s *Service) RevokeDevice(ctx context.Context, by audit.Actor, accountID, d
 		if accountID == 0 || deviceID == 0 {
 			return ErrNoDevice // in a selection, 0 would stand for all
 		}
+		if err := s.CheckMayChange(ctx, tx, by, accountID); err != nil {
+			return err
+		}
 		n, err := s.rows.Delete(ctx, tx, Selection{AccountID: accountID, DeviceID: deviceID})
 		if err != nil {
 			return err
@@ -73,6 +79,15 @@ func (s *Service) RevokeDevice(ctx context.Context, by audit.Actor, accountID, d
 		return fmt.Errorf("revoking device %d: %w", deviceID, err)
 	}
 	return nil
+}
+
+// CheckMayChange returns an error unless an actor may sign out what is signed in with an
+// account, in a transaction that is under way. account.ErrMembersOnly.
+func (s *Service) CheckMayChange(ctx context.Context, tx *db.Tx, by audit.Actor, accountID int64) error {
+	if s.accounts == nil {
+		return nil
+	}
+	return s.accounts.CheckMayChangeID(ctx, tx, by, accountID)
 }
 
 // RevokeAccount revokes every token of an account, in a transaction that is

@@ -96,6 +96,8 @@ type Config struct {
 	// KeyRows is the table of the keys of transient tokens. Nil: there is no other
 	// node.
 	KeyRows KeyRows
+	// Accounts says whether an actor may change an account. Nil: any may.
+	Accounts Accounts
 	// Devices are the devices that hold the tokens. Required.
 	Devices *device.Service
 	// Signing signs and verifies JWTs. Required.
@@ -121,10 +123,18 @@ type Config struct {
 	Now func() time.Time
 }
 
+// Accounts is what a Service needs to know of accounts. Package account implements it.
+type Accounts interface {
+	// CheckMayChangeID returns an error unless an actor may change what an account has,
+	// in a transaction that is under way.
+	CheckMayChangeID(ctx context.Context, tx *db.Tx, by audit.Actor, id int64) error
+}
+
 // Service issues, verifies and revokes tokens. It is safe for concurrent use.
 type Service struct {
 	db         *db.DB
 	rows       Rows
+	accounts   Accounts
 	devices    *device.Service
 	signing    *signing.Service
 	proofs     *signin.Spender
@@ -148,7 +158,7 @@ type Service struct {
 // New returns a Service.
 func New(cfg Config) (*Service, error) {
 	s := &Service{
-		db: cfg.DB, rows: cfg.Rows, devices: cfg.Devices, signing: cfg.Signing, proofs: cfg.Proofs, audit: cfg.Audit,
+		db: cfg.DB, rows: cfg.Rows, accounts: cfg.Accounts, devices: cfg.Devices, signing: cfg.Signing, proofs: cfg.Proofs, audit: cfg.Audit,
 		serverKey: cfg.Key.Derive("server tokens"), pinKey: cfg.Key.Derive("pin tokens"),
 		ttl: cfg.TransientTTL, log: cfg.Logger, now: cfg.Now, random: cfg.Random, cache: newCache(cfg.CacheSize),
 		keys: newKeys(cfg),
