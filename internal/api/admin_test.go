@@ -138,6 +138,11 @@ var adminSteps = []struct {
 	{"GET", "/accounts/2/devices", "", 200, `"clientIdentifier":"test"`},
 	{"GET", "/accounts/2/devices?search=nothing&sort=product", "", 200, `"items":[]`},
 	{"GET", "/accounts/99/devices", "", 404, ""},
+	{"POST", "/accounts/2/devices/{anew}/merge", `{"into":{first}}`, 200, `"id":{first},`},
+	{"POST", "/accounts/2/devices/{anew}/merge", `{"into":{first}}`, 404, `"code":"not-found"`},
+	{"POST", "/accounts/2/devices/{first}/merge", `{"into":{first}}`, 422, `"field":"into"`},
+	{"POST", "/accounts/2/devices/1/merge", `{}`, 422, `"field":"into"`},
+	{"POST", "/accounts/2/devices/1/merge", `{"into":"2"}`, 400, `"field":"into"`},
 	{"GET", "/accounts/2/sessions", "", 200, `"browser":"Firefox"`},
 	{"GET", "/accounts/99/sessions", "", 404, ""},
 	{"DELETE", "/accounts/2/sessions/1", "", 204, ""},
@@ -263,7 +268,19 @@ var adminSteps = []struct {
 // playAdmin plays the story, and returns every answer.
 func (w *fixture) playAdmin(t *testing.T) (answers []string) {
 	t.Helper()
-	w.signIn(t, "member")
+	number := func(tok plexauth.Secret) string {
+		p, err := w.Tokens.Verify(t.Context(), tok)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(p.DeviceID)
+	}
+	first := number(w.signIn(t, "member"))
+	member, err := w.Accounts.Find(t.Context(), "member")
+	if err != nil {
+		t.Fatal(err)
+	}
+	devices := strings.NewReplacer("{first}", first, "{anew}", number(w.Token(member, "test, installed anew")))
 	v, err := w.Accounts.VerifyPassword(t.Context(), operator, account.Credentials{Login: "member", Password: password})
 	if err == nil {
 		_, _, err = w.Sessions.Start(t.Context(), operator, v.Proof, true, "Firefox")
@@ -273,6 +290,7 @@ func (w *fixture) playAdmin(t *testing.T) (answers []string) {
 	}
 	key := w.adminKey(t, "all", allScopes()...)
 	for _, s := range adminSteps {
+		s.path, s.body, s.has = devices.Replace(s.path), devices.Replace(s.body), devices.Replace(s.has)
 		status, body := w.manage(t, key, s.method, "/admin/api/v1"+s.path, s.body)
 		if s.status != 0 && status != s.status || !strings.Contains(body, s.has) {
 			t.Errorf("%s %s %s: %d %s, want %d with %s", s.method, s.path, s.body, status, body, s.status, s.has)
@@ -631,6 +649,10 @@ func (w *fixture) whatAdminsHave(t *testing.T) *strings.Replacer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	other, err := w.Tokens.Verify(t.Context(), w.Token(admin, "admin's, too"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	_, s, err := w.Sessions.Start(t.Context(), operator, w.Prove(admin).Proof, true, "browser")
 	if err != nil {
 		t.Fatal(err)
@@ -640,7 +662,7 @@ func (w *fixture) whatAdminsHave(t *testing.T) *strings.Replacer {
 		t.Fatal(err)
 	}
 	return strings.NewReplacer(
-		"{kid}", fmt.Sprint(kid.Account.ID), "{token}", fmt.Sprint(principal.TokenID), "{device}", fmt.Sprint(principal.DeviceID),
+		"{kid}", fmt.Sprint(kid.Account.ID), "{token}", fmt.Sprint(principal.TokenID), "{device}", fmt.Sprint(principal.DeviceID), "{other}", fmt.Sprint(other.DeviceID),
 		"{session}", fmt.Sprint(s.ID), "{invitation}", fmt.Sprint(i.ID),
 	)
 }
@@ -665,7 +687,7 @@ func TestAdminsTakeTheirOwnScope(t *testing.T) {
 		`PUT /accounts/1/home/users/{kid}/title {"title":"x"}`, `PUT /accounts/1/home/users/{kid}/restriction {"restriction":"teen"}`,
 		`PUT /accounts/1/home/users/{kid}/pin {"pin":"1234"}`, `DELETE /accounts/1/home/users/{kid}/pin `,
 		`DELETE /accounts/1/home/users/{kid} `,
-		`DELETE /tokens/{token} `, `DELETE /accounts/1/devices/{device} `, `DELETE /accounts/1/sessions/{session} `, `DELETE /accounts/1/sign-ins `,
+		`DELETE /tokens/{token} `, `DELETE /accounts/1/devices/{device} `, `POST /accounts/1/devices/{other}/merge {"into":{device}}`, `DELETE /accounts/1/sessions/{session} `, `DELETE /accounts/1/sign-ins `,
 		`PUT /servers/den/shares/1 `, `DELETE /servers/den/shares/1 `, `DELETE /invitations/{invitation} `,
 	} {
 		target = has.Replace(target)
@@ -757,6 +779,10 @@ func TestAdminsAreCheckedInTheTransaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	by, ctx := key.Actor("127.0.0.1"), t.Context()
+	other, err := w.Tokens.Verify(ctx, w.Token(admin, "admin's, too"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	den, err := w.Sources.Find(ctx, source.Ref{Kind: source.Server, Identifier: "den"})
 	if err != nil {
 		t.Fatal(err)
@@ -788,9 +814,13 @@ func TestAdminsAreCheckedInTheTransaction(t *testing.T) {
 			_, err := w.Homes.AddGuest(ctx, by, 1)
 			return err
 		},
-		"joining":      func() error { return w.Homes.Join(ctx, by, 1, 2, false) },
-		"token":        func() error { return w.Tokens.Revoke(ctx, by, principal.TokenID) },
-		"device":       func() error { return w.Tokens.RevokeDevice(ctx, by, 1, principal.DeviceID) },
+		"joining": func() error { return w.Homes.Join(ctx, by, 1, 2, false) },
+		"token":   func() error { return w.Tokens.Revoke(ctx, by, principal.TokenID) },
+		"device":  func() error { return w.Tokens.RevokeDevice(ctx, by, 1, principal.DeviceID) },
+		"merge": func() error {
+			_, err := w.Tokens.MergeDevices(ctx, by, 1, principal.DeviceID, other.DeviceID)
+			return err
+		},
 		"browser":      func() error { return w.Sessions.Revoke(ctx, by, 1, 1) },
 		"sign-ins":     func() error { return w.Sessions.RevokeOthers(ctx, by, 1, 0) },
 		"share":        func() error { return w.Sources.Share(ctx, by, den, 1) },

@@ -25,6 +25,7 @@ func (f adminTokens) routes() []adminRoute {
 	return []adminRoute{
 		{"GET", accountPath + "/devices", read, paged + " search sort", false, f.listDevices},
 		{"DELETE", accountPath + "/devices/{device}", write, "", false, f.removeDevice},
+		{"POST", accountPath + "/devices/{device}/merge", write, "", true, f.mergeDevice},
 		{"GET", accountPath + "/sessions", read, paged, false, f.listSessions},
 		{"DELETE", accountPath + "/sessions/{session}", write, "", false, f.endSession},
 		{"DELETE", accountPath + "/sign-ins", write, "", false, f.signOut},
@@ -82,6 +83,22 @@ func (f adminTokens) listDevices(ctx context.Context, c *adminCall) (int, any, e
 
 func (f adminTokens) removeDevice(ctx context.Context, c *adminCall) (int, any, error) {
 	return gone(f.tokens.RevokeDevice(ctx, c.actor(), c.id("id"), c.id("device")))
+}
+
+// mergeDevice makes one device of two, and answers with the one that stays.
+func (f adminTokens) mergeDevice(ctx context.Context, c *adminCall) (int, any, error) {
+	var in struct{ Into int64 }
+	if err := c.read(&in); err != nil {
+		return 0, nil, err
+	}
+	if in.Into == 0 {
+		return 0, nil, lacks("into")
+	}
+	if _, err := f.tokens.MergeDevices(ctx, c.actor(), c.id("id"), c.id("device"), in.Into); err != nil {
+		return 0, nil, err
+	}
+	d, _, err := f.devices.Held(ctx, c.id("id"), in.Into)
+	return http.StatusOK, newDeviceJSON(d), err
 }
 
 // sessionJSON is a browser that is signed in.

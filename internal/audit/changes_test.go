@@ -242,6 +242,14 @@ func TestChangesAreRecorded(t *testing.T) {
 	must(w.Friends.End(ctx, page, page.AccountID, sent.Number))
 	_, err = w.Sources.RemoveSection(ctx, operator, den, "films")
 	must(err)
+	for _, client := range []string{"old", "new"} {
+		_, err = w.Tokens.SignIn(ctx, tv, w.prove(ida), device.Device{ClientIdentifier: client})
+		must(err)
+	}
+	old, _, err := w.Devices.Known(ctx, ida.ID, "old")
+	must(err)
+	_, err = w.Tokens.MergeDevices(ctx, byIda, ida.ID, old, old+1)
+	must(err)
 	reset, _, err := w.Accounts.NewReset(ctx, page, mia.ID, account.Reset{Password: true}, 0)
 	must(err)
 	_, err = w.Accounts.UseReset(ctx, tv, reset, account.ResetWith{New: coretest.Password}, w.Sessions)
@@ -346,6 +354,9 @@ func TestChangesAreRecorded(t *testing.T) {
 		"invitation.sent|ida|olga|" + pageRow + "account 1 invites a friend",
 		"invitation.ended|ida|olga|" + pageRow + "account 1 invites a friend",
 		"section.removed||command line (olga)|||Films, Den",
+		"sign-in|ida||" + tvRow + "token 12",
+		"sign-in|ida||" + tvRow + "token 13",
+		"device.merged|ida||||device 9 into device 10: 1 moved",
 		"reset.link|Mia|olga|" + pageRow + "for a new password",
 		"password.changed|Mia||" + tvRow + "by a reset link",
 		"token.revoked|Mia||" + tvRow + "all 1, and every browser",

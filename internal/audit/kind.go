@@ -13,6 +13,7 @@ const (
 	TokenMade    Kind = "token.made"
 	TokenRevoked Kind = "token.revoked"
 
+	DevicesMerged  Kind = "device.merged"
 	DeviceKeyAdded Kind = "device-key.added"
 	JWTIssued      Kind = "jwt.issued"
 
@@ -102,6 +103,7 @@ var kinds = [...]Meaning{
 	{TokenMade, "a device received a token for one server"},
 	{TokenRevoked, "a token was revoked by someone else, or evicted for a newer one of the same device"},
 
+	{DevicesMerged, "two devices of an account became one, with the tokens and keys of both"},
 	{DeviceKeyAdded, "a device registered its public key"},
 	{JWTIssued, "a device received a JWT for its key; the first one ends its other tokens"},
 

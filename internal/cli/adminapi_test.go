@@ -40,6 +40,7 @@ var inAdminAPI = map[string]string{
 	"home list": "adminGetHome", "home add": "adminAddHomeUser", "home join": "adminJoinHome", "home rename": "adminRenameHomeUser",
 	"home restrict": "adminRestrictHomeUser", "home promote": "adminSetHomeAdmin", "home demote": "adminSetHomeAdmin",
 	"home set-pin": "adminSetHomePIN", "home clear-pin": "adminClearHomePIN", "home remove": "adminRemoveHomeUser",
+	"device list": "adminListDevices", "device merge": "adminMergeDevice", "/admin/accounts/{id}/devices/{device}/merge": "adminMergeDevice",
 	"token list": "adminListTokens", "token revoke": "adminRevokeToken",
 	"token inspect":   "it reads a token that the caller has",
 	"token transient": "it asks a server with a token, and the answer is a secret",

@@ -203,6 +203,7 @@ func (a *app) serverSide() []*cobra.Command {
 		inviteCommands{con, dir}.command(),
 		shareCommands{con, dir}.command(),
 		homeCommands{con, dir}.command(),
+		deviceCommands{con, dir}.command(),
 		tokenCommands{con, dir}.command(lookupCommands{con, a.remote}),
 		originCommands{con, dir}.command(),
 		adminKeyCommands{con, dir}.command(),

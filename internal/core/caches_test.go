@@ -563,6 +563,18 @@ var changingMethods = []changing{
 		return h.Tokens.RevokeDevice(ctx, h.by, h.mia.ID, h.tv.DeviceID)
 	}},
 
+	{"Tokens.MergeDevices", "", true, func(ctx context.Context, h *household) error {
+		into, err := h.Tokens.Issue(ctx, h.by, h.mia.ID, tvOf("installed anew"))
+		if err != nil {
+			return err
+		}
+		p, err := h.Tokens.Verify(ctx, into)
+		if err != nil {
+			return err
+		}
+		return only(h.Tokens.MergeDevices(ctx, h.by, h.mia.ID, h.tv.DeviceID, p.DeviceID))
+	}},
+
 	{"DeviceKeys.Register", "", false, func(ctx context.Context, h *household) error {
 		return h.DeviceKeys.Register(ctx, h.by, h.tv, h.deviceKey.Public, "")
 	}},

@@ -83,6 +83,9 @@ type Rows interface {
 	// Surplus returns the IDs of an account's devices, with or without a token,
 	// except for a number of them: those that hold a token and were seen last.
 	Surplus(ctx context.Context, q db.Querier, accountID int64, except int) ([]int64, error)
+	// Absorb gives a device the times of another one of its account: it first signed in
+	// when the first of them did, and was seen when the last one was.
+	Absorb(ctx context.Context, tx *db.Tx, from, into int64) error
 	// Delete removes a device with its tokens.
 	Delete(ctx context.Context, tx *db.Tx, id int64) error
 }
@@ -184,6 +187,18 @@ func (s *Service) MakeRoom(
 	return len(ids), nil
 }
 
+// Merge makes one device of two of an account, in a transaction that is under way: into
+// stays, and from goes, whose tokens are into's already.
+func (s *Service) Merge(ctx context.Context, tx *db.Tx, from, into int64) error {
+	if err := s.rows.Absorb(ctx, tx, from, into); err != nil {
+		return err
+	}
+	if err := s.rows.Delete(ctx, tx, from); err != nil {
+		return fmt.Errorf("removing a device that was merged: %w", err)
+	}
+	return nil
+}
+
 // List reads an account's devices that hold a token, the last seen first.
 func (s *Service) List(ctx context.Context, accountID int64, r paging.Request) (paging.List[Device], error) {
 	list, err := s.rows.List(ctx, s.db, accountID, r)
@@ -208,7 +223,12 @@ func (s *Service) Search(
 // Held returns one of an account's devices, and how many tokens it holds.
 // ErrNotFound.
 func (s *Service) Held(ctx context.Context, accountID, id int64) (d Device, tokens int, err error) {
-	d, tokens, err = s.rows.Held(ctx, s.db, accountID, id)
+	return s.HeldIn(ctx, s.db, accountID, id)
+}
+
+// HeldIn is Held in a transaction that is under way.
+func (s *Service) HeldIn(ctx context.Context, q db.Querier, accountID, id int64) (d Device, tokens int, err error) {
+	d, tokens, err = s.rows.Held(ctx, q, accountID, id)
 	if errors.Is(err, db.ErrNotFound) {
 		return d, 0, ErrNotFound
 	}

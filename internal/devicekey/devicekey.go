@@ -41,7 +41,9 @@ type Key struct {
 	// ReplacesID is the token or key that ends with its first JWT; 0: none.
 	ReplacesID int64
 
-	AccountID, DeviceID  int64
+	AccountID, DeviceID int64
+	// ClientIdentifier is that of the device that registered the key, which may have
+	// become another device since.
 	ClientIdentifier     string
 	CreatedAt, ExpiresAt time.Time
 	// Disabled is the account's.
@@ -65,6 +67,8 @@ type Rows interface {
 	ByThumbprint(ctx context.Context, q db.Querier, thumbprint [32]byte) (Key, error)
 	// ByToken returns the key of a token row: db.ErrNotFound.
 	ByToken(ctx context.Context, q db.Querier, tokenID int64) (Key, error)
+	// Client returns the client identifier of a device: db.ErrNotFound.
+	Client(ctx context.Context, q db.Querier, deviceID int64) (string, error)
 	// Insert adds a key to its token row.
 	Insert(ctx context.Context, tx *db.Tx, r Row) error
 	// SetReplaced notes that what the key replaces has ended.
@@ -219,7 +223,9 @@ func (s *Service) add(ctx context.Context, tx *db.Tx, by audit.Actor, of owner, 
 		if err != nil {
 			return Key{}, err
 		}
-		if known.AccountID != of.accountID || known.DeviceID != of.deviceID {
+		if mine, err := s.isOf(ctx, tx, known, of); err != nil {
+			return Key{}, err
+		} else if !mine {
 			return Key{}, ErrTaken
 		}
 		if known.ReplacesID == of.parent.TokenID && known.KID == key.ID && string(known.JWK) == string(key.JWK) {
@@ -248,6 +254,16 @@ func (s *Service) add(ctx context.Context, tx *db.Tx, by audit.Actor, of owner, 
 		return Key{}, err
 	}
 	return s.rows.ByToken(ctx, tx, id)
+}
+
+// isOf reports whether a key is that of a device: the device holds it, or has registered
+// it and was merged with the one that holds it, and signs in anew.
+func (s *Service) isOf(ctx context.Context, tx *db.Tx, k Key, of owner) (bool, error) {
+	if k.AccountID != of.accountID || k.DeviceID == of.deviceID {
+		return k.AccountID == of.accountID, nil
+	}
+	client, err := s.rows.Client(ctx, tx, of.deviceID)
+	return err == nil && client == k.ClientIdentifier, err
 }
 
 // Exchange returns a JWT for one that a device signed over a nonce. The first

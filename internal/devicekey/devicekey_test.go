@@ -21,6 +21,7 @@ import (
 	"github.com/usher-auth/usher/internal/devicekey"
 	"github.com/usher-auth/usher/internal/devicekey/devicekeytest"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
@@ -505,5 +506,44 @@ func TestExchangePIN(t *testing.T) {
 	}
 	if _, err := w.DeviceKeys.OfPIN(t.Context(), claim, h); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("a revoked key gives %v, want ErrInvalid", err)
+	}
+}
+
+// A device that was merged goes on proving itself by its own identifier. If it signs in
+// anew, its key is its own again; to no other device it is.
+func TestKeyOfAMergedDevice(t *testing.T) {
+	w := registered(t)
+	_, tablet := w.signIn("tablet")
+	old, err := w.Devices.List(t.Context(), w.mia.ID, paging.Request{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range old.Rows {
+		if d.ID == tablet.DeviceID {
+			continue
+		}
+		if _, err := w.Tokens.MergeDevices(t.Context(), w.by(), w.mia.ID, d.ID, tablet.DeviceID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	jwt, err := w.exchange(w.tv.Sign(t, w.nonce("tv"), w.Clock.Now()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := w.verify(jwt); p.DeviceID != tablet.DeviceID {
+		t.Errorf("the JWT is device %d's, want %d", p.DeviceID, tablet.DeviceID)
+	}
+	_, other := w.signIn("phone")
+	if err := w.register(other, w.tv, ""); !errors.Is(err, devicekey.ErrTaken) {
+		t.Errorf("attack: another device takes the key: %v", err)
+	}
+	_, again := w.signIn("tv")
+	if err := w.register(again, w.tv, ""); err != nil {
+		t.Errorf("the device itself: %v", err)
+	}
+	if jwt, err := w.exchange(w.tv.Sign(t, w.nonce("tv"), w.Clock.Now())); err != nil {
+		t.Error(err)
+	} else if p := w.verify(jwt); p.DeviceID != again.DeviceID {
+		t.Errorf("the JWT is device %d's, want %d", p.DeviceID, again.DeviceID)
 	}
 }

@@ -14,7 +14,7 @@ import (
 type DeviceKeys struct{}
 
 const selectDeviceKey = `SELECT k.token_id, t.hash, k.kid, k.jwk, k.replaces_id, t.account_id, t.device_id,
-	d.client_identifier, t.created_at, t.expires_at, a.disabled
+	COALESCE(NULLIF(k.client_identifier, ''), d.client_identifier), t.created_at, t.expires_at, a.disabled
 	FROM device_key k JOIN token t ON t.id = k.token_id JOIN device d ON d.id = t.device_id
 	JOIN account a ON a.id = t.account_id `
 
@@ -41,6 +41,12 @@ func (DeviceKeys) ByThumbprint(ctx context.Context, q db.Querier, thumbprint [32
 // ByToken implements devicekey.Rows.
 func (DeviceKeys) ByToken(ctx context.Context, q db.Querier, tokenID int64) (devicekey.Key, error) {
 	return scanDeviceKey(q.QueryRow(ctx, selectDeviceKey+"WHERE k.token_id = $1", tokenID))
+}
+
+// Client implements devicekey.Rows.
+func (DeviceKeys) Client(ctx context.Context, q db.Querier, deviceID int64) (identifier string, err error) {
+	err = q.QueryRow(ctx, "SELECT client_identifier FROM device WHERE id = $1", deviceID).Scan(&identifier)
+	return identifier, db.Wrap("reading a client identifier", err)
 }
 
 // Insert implements devicekey.Rows. No cache holds a key: its token row is

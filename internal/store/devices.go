@@ -54,6 +54,13 @@ func (Devices) Surplus(ctx context.Context, q db.Querier, accountID int64, excep
 	return collect(rows, err, scanID)
 }
 
+// Absorb implements device.Rows.
+func (Devices) Absorb(ctx context.Context, tx *db.Tx, from, into int64) error {
+	return db.Wrap("merging devices", tx.ExecOne(ctx, `UPDATE device SET
+		created_at = (SELECT MIN(created_at) FROM device WHERE id IN ($1, $2)),
+		last_seen_at = (SELECT MAX(last_seen_at) FROM device WHERE id IN ($1, $2)) WHERE id = $2`, from, into))
+}
+
 // Delete implements device.Rows.
 func (Devices) Delete(ctx context.Context, tx *db.Tx, id int64) error {
 	return tx.Exec(ctx, "DELETE FROM device WHERE id = $1", id)

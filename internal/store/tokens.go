@@ -180,6 +180,28 @@ func (k Tokens) revokeAll(ctx context.Context, tx *db.Tx, query string, accountI
 	return revoked, nil
 }
 
+// MoveDevice implements token.Rows. The keys keep the client identifier that their proofs
+// have.
+func (Tokens) MoveDevice(ctx context.Context, tx *db.Tx, from, into int64) (int, error) {
+	rows, err := tx.Query(ctx, "SELECT hash FROM token WHERE device_id = $1", from)
+	hashes, err := collect(rows, err, scanHash)
+	if err != nil {
+		return 0, fmt.Errorf("reading the tokens of a device: %w", err)
+	}
+	err = tx.Exec(ctx, `UPDATE device_key SET client_identifier = (SELECT client_identifier FROM device WHERE id = $1)
+		WHERE client_identifier = '' AND token_id IN (SELECT id FROM token WHERE device_id = $1)`, from)
+	if err != nil {
+		return 0, fmt.Errorf("moving the keys of a device: %w", err)
+	}
+	if err := tx.Exec(ctx, "UPDATE token SET device_id = $2 WHERE device_id = $1", from, into); err != nil {
+		return 0, fmt.Errorf("moving the tokens of a device: %w", err)
+	}
+	for _, h := range hashes {
+		tx.Touch(token.Topic, h.Key())
+	}
+	return len(hashes), nil
+}
+
 // Delete implements token.Rows. It reads the hashes first: the descendants that
 // a foreign key deletes are not returned by the statement.
 func (Tokens) Delete(ctx context.Context, tx *db.Tx, s token.Selection) (int, error) {

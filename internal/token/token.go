@@ -75,6 +75,9 @@ type Rows interface {
 	// Adopt puts the children of a token that are other devices' under another
 	// token.
 	Adopt(ctx context.Context, tx *db.Tx, parentID, newParentID, exceptDeviceID int64) error
+	// MoveDevice gives the tokens and keys of a device to another one, announces each,
+	// and returns how many there were.
+	MoveDevice(ctx context.Context, tx *db.Tx, from, into int64) (int, error)
 	// Delete removes the selected tokens with all their descendants, announces
 	// each of them, and returns how many there were. It counts the selected
 	// server tokens for Revocations.
@@ -347,10 +350,8 @@ func (s *Service) makeRoomForDevice(ctx context.Context, tx *db.Tx, by audit.Act
 func (s *Service) makeRoom(
 	ctx context.Context, tx *db.Tx, by audit.Actor, accountID, deviceID int64, kind Kind, stay []int64,
 ) error {
-	for h, at := range s.unrecorded.of(accountID) {
-		if err := s.rows.SetLastUsed(ctx, tx, at, h); err != nil {
-			return err
-		}
+	if err := s.recordUses(ctx, tx, accountID); err != nil {
+		return err
 	}
 	all, err := s.rows.LeastUsed(ctx, tx, deviceID, kind, 0)
 	if err != nil || len(all) < PerDevice {
@@ -374,6 +375,16 @@ func (s *Service) makeRoom(
 		Kind: audit.TokenRevoked, AccountID: accountID,
 		Detail: fmt.Sprintf("%d of the device's, the least recently used, to make room", evicted),
 	})
+}
+
+// recordUses writes the uses of an account's tokens that are not in the database yet.
+func (s *Service) recordUses(ctx context.Context, tx *db.Tx, accountID int64) error {
+	for h, at := range s.unrecorded.of(accountID) {
+		if err := s.rows.SetLastUsed(ctx, tx, at, h); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Verify turns a presented token into a principal. The error is ErrInvalid if

@@ -46,6 +46,7 @@ var doneTexts = map[string]string{
 	"passkey":         "The passkey is added.",
 	"passkey-removed": "The passkey is removed.",
 	"device":          "The device is signed out.",
+	"merged":          "The two are one device now.",
 	"browser":         "The browser is signed out.",
 	"webhook":         "The address is added.",
 	"webhook-removed": "The address is removed.",

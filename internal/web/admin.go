@@ -44,6 +44,7 @@ var adminDone = map[string]string{
 	"shared":   "Shared.",
 	"unshared": "The share is taken back.",
 	"revoked":  "The token is revoked.",
+	"merged":   "The two are one device now.",
 	"key":      "The key is revoked.",
 
 	"uninvited": "The invitation is revoked: its link does not work any more.",

@@ -407,7 +407,7 @@ func adminRows(t *testing.T, w *fixture) (list []web.Row) {
 			t.Errorf("%s %s: its path and who may see it do not agree", row.Method, row.Path)
 		}
 		if row.Admin {
-			row.Path = strings.NewReplacer("{id}", fmt.Sprint(w.account("mia").ID), "{passkey}", "1").Replace(row.Path)
+			row.Path = strings.NewReplacer("{id}", fmt.Sprint(w.account("mia").ID), "{passkey}", "1", "{device}", "1").Replace(row.Path)
 			list = append(list, row)
 		}
 	}

@@ -145,6 +145,7 @@ func adminFeatures(c *core.Core, cfg Config, cautious caution) []feature {
 		servers,
 		&adminShares{servers: servers, sources: c.Sources, accounts: c.Accounts},
 		sources(source.Provider, "/admin/providers"),
+		&merges{accounts: c.Accounts, devices: c.Devices, tokens: c.Tokens, caution: cautious},
 		&adminTokens{tokens: c.Tokens, accounts: c.Accounts, caution: cautious},
 		&adminOrigins{origins: c.Origins},
 		&adminKeys{keys: c.AdminKeys, accounts: c.Accounts, caution: cautious, now: c.Now},

@@ -58,7 +58,7 @@ var layers = []layer{
 		{"db/pgtest", ""},
 	}},
 	{"the command line", []row{
-		{"cli", "server control stage scene sandbox traffic suggest machine missed trouble web core httpd account home token source origin audit hashing seal glyph fault paging plexauth conformance adminkey invite mail"},
+		{"cli", "server control stage scene sandbox traffic suggest machine missed trouble web core httpd account device home token source origin audit hashing seal glyph fault paging plexauth conformance adminkey invite mail"},
 	}},
 	{"an usher that tests control", []row{
 		{"control", "stage scene traffic trouble device fault plexauth"},

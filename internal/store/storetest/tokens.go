@@ -21,6 +21,7 @@ var deviceTests = []test{
 	{"Devices/The last seen is the first of the list", testDeviceOrder},
 	{"Devices/One device comes of many upserts", testUpsertAtOnce},
 	{"Devices/A device is found by its identifier, with or without a token", testDeviceByIdentifier},
+	{"Devices/One takes what another one has", testMergedDevices},
 }
 
 var tokenTests = []test{
@@ -544,4 +545,43 @@ func testExpiredTokens(t *testing.T, w *fixture) {
 		must(t, err)
 		same(t, fmt.Sprint("at ", now), got, wanted)
 	}
+}
+
+func testMergedDevices(t *testing.T, w *fixture) {
+	mia := w.account("mia")
+	from, into := w.device(mia.ID, "from"), w.device(mia.ID, "into")
+	w.token("one", token.Row{AccountID: mia.ID, DeviceID: from})
+	w.token("stays", token.Row{AccountID: mia.ID, DeviceID: into})
+	key := w.deviceKey("key", mia.ID, from, 0)
+	w.use("one", time.Now().Add(time.Hour))
+	before, _, err := devices.Held(t.Context(), w, mia.ID, from)
+	must(t, err)
+	client, err := deviceKeys.Client(t.Context(), w, from)
+	must(t, err)
+	same(t, "Client", client, "from")
+	_, err = deviceKeys.Client(t.Context(), w, 99)
+	want(t, "Client of none", err, db.ErrNotFound)
+
+	touched := w.touched(func(ctx context.Context, tx *db.Tx) error {
+		n, err := tokens.MoveDevice(ctx, tx, from, into)
+		same(t, "MoveDevice", n, 2)
+		return err
+	})
+	for _, name := range []string{"one", "key"} {
+		if !slices.Contains(touched, db.Change{Topic: token.Topic, Key: hash(name).Key()}) || len(touched) != 2 {
+			t.Errorf("MoveDevice touches %v, which is not %s", touched, name)
+		}
+	}
+	w.do(func(ctx context.Context, tx *db.Tx) error { return devices.Absorb(ctx, tx, from, into) })
+	w.do(func(ctx context.Context, tx *db.Tx) error { return devices.Delete(ctx, tx, from) })
+	after, n, err := devices.Held(t.Context(), w.other, mia.ID, into)
+	must(t, err)
+	same(t, "its tokens", n, 3)
+	same(t, "when it was made", after.CreatedAt, before.CreatedAt)
+	same(t, "when it was seen", after.LastSeenAt, before.LastSeenAt)
+	moved, err := deviceKeys.ByKID(t.Context(), w.other, key.KID)
+	must(t, err)
+	same(t, "the identifier of the key", moved.ClientIdentifier, "from")
+	same(t, "the device of the key", moved.DeviceID, into)
+	want(t, "into none", w.try(func(ctx context.Context, tx *db.Tx) error { return devices.Absorb(ctx, tx, into, 99) }), db.ErrNotFound)
 }

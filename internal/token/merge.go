@@ -1,0 +1,116 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/fault"
+)
+
+// ErrSameDevice reports that a device would be merged with itself.
+var ErrSameDevice = fault.Invalidf("into", "choose another device: one is not merged with itself")
+
+// Merger is two devices of an account that are one, and become one.
+type Merger struct {
+	// From goes, and Into stays.
+	From, Into device.Device
+	// Moved is how many tokens and keys of From become Into's.
+	Moved int
+	// Ended is how many tokens and keys of both end, because a device holds PerDevice
+	// of either kind: the least recently used ones. What was made from these ends, too.
+	Ended int
+}
+
+// Merging returns what merging two devices of an account would do. ErrNoDevice if it has
+// no such device, ErrSameDevice.
+func (s *Service) Merging(ctx context.Context, accountID, fromID, intoID int64) (Merger, error) {
+	m, err := s.merger(ctx, s.db, accountID, fromID, intoID)
+	if err != nil {
+		return m, fmt.Errorf("finding the devices to merge: %w", err)
+	}
+	for _, kind := range []Kind{Access, DeviceKey} {
+		n := -PerDevice
+		for _, id := range []int64{fromID, intoID} {
+			ids, err := s.rows.LeastUsed(ctx, s.db, id, kind, 0)
+			if err != nil {
+				return m, fmt.Errorf("counting the tokens of a device: %w", err)
+			}
+			n += len(ids)
+		}
+		m.Ended += max(n, 0)
+	}
+	return m, nil
+}
+
+// merger reads two devices of an account that hold tokens. Attack: one of the two is
+// somebody else's, who would get its tokens, or lose them with a device of theirs.
+func (s *Service) merger(ctx context.Context, q db.Querier, accountID, fromID, intoID int64) (m Merger, err error) {
+	if fromID == intoID {
+		return m, ErrSameDevice
+	}
+	if m.From, m.Moved, err = s.devices.HeldIn(ctx, q, accountID, fromID); err == nil {
+		m.Into, _, err = s.devices.HeldIn(ctx, q, accountID, intoID)
+	}
+	if errors.Is(err, device.ErrNotFound) {
+		return Merger{}, ErrNoDevice
+	}
+	return m, err
+}
+
+// MergeDevices makes one device of two of an account that are one, such as a program that
+// was installed anew: all tokens and keys of the first go on as those of the second, and
+// end with it. ErrNoDevice, ErrSameDevice, account.ErrMembersOnly.
+func (s *Service) MergeDevices(ctx context.Context, by audit.Actor, accountID, fromID, intoID int64) (m Merger, err error) {
+	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if m, err = s.merger(ctx, tx, accountID, fromID, intoID); err != nil {
+			return err
+		}
+		if err := s.CheckMayChange(ctx, tx, by, accountID); err != nil {
+			return err
+		}
+		if err := s.recordUses(ctx, tx, accountID); err != nil {
+			return err
+		}
+		if m.Moved, err = s.rows.MoveDevice(ctx, tx, fromID, intoID); err != nil {
+			return err
+		}
+		if err := s.devices.Merge(ctx, tx, fromID, intoID); err != nil {
+			return err
+		}
+		if m.Ended, err = s.endSurplus(ctx, tx, intoID); err != nil {
+			return err
+		}
+		detail := fmt.Sprintf("device %d into device %d: %d moved", fromID, intoID, m.Moved)
+		if m.Ended > 0 {
+			detail += fmt.Sprintf(", and %d revoked, the least recently used, to make room", m.Ended)
+		}
+		return s.audit.Record(ctx, tx, by, audit.Event{Kind: audit.DevicesMerged, AccountID: accountID, Detail: detail})
+	})
+	if err != nil {
+		return Merger{}, fmt.Errorf("merging device %d into device %d: %w", fromID, intoID, err)
+	}
+	return m, nil
+}
+
+// endSurplus revokes the least recently used tokens and keys that a device may not hold,
+// in a transaction, and returns how many went with that.
+func (s *Service) endSurplus(ctx context.Context, tx *db.Tx, deviceID int64) (ended int, err error) {
+	for _, kind := range []Kind{Access, DeviceKey} {
+		ids, err := s.rows.LeastUsed(ctx, tx, deviceID, kind, PerDevice)
+		if err != nil {
+			return 0, err
+		}
+		for _, id := range ids {
+			n, err := s.rows.Delete(ctx, tx, Selection{ID: id})
+			if err != nil {
+				return 0, err
+			}
+			ended += n
+		}
+	}
+	return ended, nil
+}

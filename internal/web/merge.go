@@ -1,0 +1,200 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/token"
+)
+
+// merges makes one device of two that are one, as their owner does or an admin.
+type merges struct {
+	accounts *account.Service
+	devices  *device.Service
+	tokens   *token.Service
+	caution  caution
+}
+
+func (m *merges) pages() []page {
+	const own, others = devicesPath + "/{id}/merge", "/admin/accounts/{id}/devices"
+	return []page{
+		{"GET", own, signedIn, m.chooseOwn},
+		{"POST", own, signedIn, m.caution.before(risk{m.askOwn, m.mergeOwn})},
+		{"GET", others, admin, m.list},
+		{"GET", others + "/{device}/merge", admin, m.choose},
+		{"POST", others + "/{device}/merge", admin, m.caution.before(risk{m.ask, m.merge})},
+	}
+}
+
+// owned is whose devices they are, and where their pages are.
+type owned struct {
+	accountID int64
+	deviceID  int64  // the one that goes
+	list      string // the path of the list
+	others    bool   // the visitor is an admin, and the account is another's
+}
+
+// own are the visitor's own devices.
+func (m *merges) own(v *visit) (owned, error) {
+	id, err := v.pathID()
+	return owned{accountID: v.account.ID, deviceID: id, list: devicesPath}, err
+}
+
+// of are the devices of the account in the path.
+func (m *merges) of(v *visit) (owned, error) {
+	id, err := v.pathID()
+	if err != nil {
+		return owned{}, err
+	}
+	o := owned{accountID: id, list: accountPath(id) + "/devices", others: id != v.account.ID}
+	if text := v.PathValue("device"); text != "" {
+		if o.deviceID, err = strconv.ParseInt(text, 10, 64); err != nil {
+			err = errNoPage
+		}
+	}
+	return o, err
+}
+
+// heldDevices are devices of one account, as a page lists them.
+type heldDevices struct {
+	Search  string
+	Devices []device.Device
+	Besides neighbours
+}
+
+func (m *merges) search(ctx context.Context, v *visit, of owned) (h heldDevices, err error) {
+	h.Search = strings.TrimSpace(v.URL.Query().Get("search"))
+	list, err := m.devices.Search(ctx, of.accountID, device.Query{Text: h.Search, Order: device.BySeen}, wantedPage(v, "", maxDevices))
+	h.Devices, h.Besides = list.Rows, besides(v, "", "devices", list)
+	return h, err
+}
+
+// accountDevicesData is the devices of one account, for admins.
+type accountDevicesData struct {
+	notice
+	heldDevices
+	Account account.Account
+	Path    string
+	Total   int
+}
+
+func (m *merges) list(ctx context.Context, v *visit) (view, error) {
+	of, err := m.of(v)
+	if err != nil {
+		return view{}, err
+	}
+	data := accountDevicesData{notice: newNotice(v, sent{}), Path: of.list}
+	if data.Account, err = m.accounts.Get(ctx, of.accountID); err != nil {
+		return view{}, err
+	}
+	if data.Total, err = m.devices.Count(ctx, of.accountID); err != nil {
+		return view{}, err
+	}
+	data.heldDevices, err = m.search(ctx, v, of)
+	return data.page("admin-devices", data), err
+}
+
+// mergeData is the page on which the other one of two devices is chosen.
+type mergeData struct {
+	notice
+	heldDevices
+	Device     device.Device
+	Path, Back string
+}
+
+func (m *merges) chooseOwn(ctx context.Context, v *visit) (view, error) {
+	of, err := m.own(v)
+	if err != nil {
+		return view{}, err
+	}
+	return m.show(ctx, v, of)
+}
+
+func (m *merges) choose(ctx context.Context, v *visit) (view, error) {
+	of, err := m.of(v)
+	if err != nil {
+		return view{}, err
+	}
+	return m.show(ctx, v, of)
+}
+
+func (m *merges) show(ctx context.Context, v *visit, of owned) (view, error) {
+	data := mergeData{notice: newNotice(v, sent{}), Path: v.URL.Path, Back: of.list}
+	var err error
+	if data.Device, _, err = m.devices.Held(ctx, of.accountID, of.deviceID); err != nil {
+		return view{}, err
+	}
+	data.heldDevices, err = m.search(ctx, v, of)
+	return view{name: "merge", data: data}, err
+}
+
+// into is the number of the device that was chosen. One that is none is nobody's.
+func into(v *visit) int64 {
+	id, err := strconv.ParseInt(v.PostFormValue("into"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return id
+}
+
+func (m *merges) askOwn(ctx context.Context, v *visit) (question, error) {
+	of, err := m.own(v)
+	if err != nil {
+		return question{}, err
+	}
+	return m.question(ctx, v, of)
+}
+
+func (m *merges) ask(ctx context.Context, v *visit) (question, error) {
+	of, err := m.of(v)
+	if err != nil {
+		return question{}, err
+	}
+	return m.question(ctx, v, of)
+}
+
+func (m *merges) question(ctx context.Context, v *visit, of owned) (question, error) {
+	merging, err := m.tokens.Merging(ctx, of.accountID, of.deviceID, into(v))
+	if err != nil {
+		return question{}, err
+	}
+	name := func(d device.Device) phrase { return claimed(cmp.Or(d.Name, d.Device, d.Product)) }
+	q := question{
+		Title: say("Merge %s into %s?", name(merging.From), name(merging.Into)),
+		Ends: []phrase{
+			say("1 device disappears from the list. It stays signed in, as part of the other one: %s.", countOf(merging.Moved, "token", "tokens")),
+			say("Whoever signs out the one that stays signs out both."),
+		},
+		Button: say("Merge them"), Back: of.list, Others: of.others,
+	}
+	if merging.Ended > 0 {
+		q.Ends = append(q.Ends, say("%s of the two, used least recently, end: a device holds ten.", countOf(merging.Ended, "token", "tokens")))
+	}
+	return q, nil
+}
+
+func (m *merges) mergeOwn(ctx context.Context, v *visit) (view, error) {
+	of, err := m.own(v)
+	if err != nil {
+		return view{}, err
+	}
+	return m.do(ctx, v, of)
+}
+
+func (m *merges) merge(ctx context.Context, v *visit) (view, error) {
+	of, err := m.of(v)
+	if err != nil {
+		return view{}, err
+	}
+	return m.do(ctx, v, of)
+}
+
+func (m *merges) do(ctx context.Context, v *visit, of owned) (view, error) {
+	_, err := m.tokens.MergeDevices(ctx, v.actor(), of.accountID, of.deviceID, into(v))
+	return view{to: of.list + "?" + url.Values{"done": {"merged"}}.Encode()}, err
+}
