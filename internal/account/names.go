@@ -140,6 +140,9 @@ func loginKey(login string) string {
 	return strings.ToLower(login)
 }
 
+// SearchKey folds the beginning of a name that somebody looks for, as names are folded.
+func SearchKey(text string) string { return loginKey(text) }
+
 // limitKey folds what someone signs in with, for the limits of names: however a
 // name is written, and whatever follows the @, it is one name.
 func limitKey(login string) string {

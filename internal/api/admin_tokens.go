@@ -29,7 +29,7 @@ func (f adminTokens) routes() []adminRoute {
 		{"GET", accountPath + "/sessions", read, paged, false, f.listSessions},
 		{"DELETE", accountPath + "/sessions/{session}", write, "", false, f.endSession},
 		{"DELETE", accountPath + "/sign-ins", write, "", false, f.signOut},
-		{"GET", "/admin/api/v1/tokens", read, paged + " account", false, f.list},
+		{"GET", "/admin/api/v1/tokens", read, paged + " account search", false, f.list},
 		{"GET", "/admin/api/v1/tokens/{id}", read, "", false, f.show},
 		{"DELETE", "/admin/api/v1/tokens/{id}", write, "", false, f.revoke},
 	}
@@ -168,7 +168,7 @@ func (f adminTokens) list(ctx context.Context, c *adminCall) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	l, err := f.tokens.List(ctx, of, part)
+	l, err := f.tokens.Search(ctx, c.query.Get("search"), of, part)
 	return listed(l, err, newTokenJSON)
 }
 

@@ -52,9 +52,13 @@ func newTokenJSON(t token.Token) tokenJSON {
 }
 
 func (cs tokenCommands) list() *cobra.Command {
-	var owner string
+	var owner, search string
 	cmd := &cobra.Command{
 		Use: "list", Short: "List active tokens", Args: takes(0),
+		Long: `List active tokens, the newest first. With --search, those of a device or program
+(or, without --account, of an account) whose name begins with a text, by that name.`,
+		Example: `  usher token list --search "living room"
+  usher token list --account mia --search player`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				var id int64
@@ -65,7 +69,7 @@ func (cs tokenCommands) list() *cobra.Command {
 					}
 					id = acc.ID
 				}
-				read := eachRow(func(r paging.Request) (paging.List[token.Token], error) { return c.Tokens.List(ctx, id, r) }, newTokenJSON)
+				read := eachRow(func(r paging.Request) (paging.List[token.Token], error) { return c.Tokens.Search(ctx, search, id, r) }, newTokenJSON)
 				return printPages(cs.console, read, []string{"ID", "ACCOUNT", "KIND", "PRODUCT", "DEVICE", "ADDRESS", "LAST USED"}, func(r tokenJSON) []string {
 					return []string{
 						fmt.Sprint(r.ID), r.Account, choose(r.Server == "", r.Kind, r.Kind+" "+r.Server), r.Product, r.Device,
@@ -75,6 +79,7 @@ func (cs tokenCommands) list() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().StringVar(&search, "search", "", "only tokens of a device, program or account whose name begins with this `text`")
 	cmd.Flags().StringVar(&owner, "account", "", "only tokens of this `account`")
 	return cmd
 }

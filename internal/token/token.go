@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
@@ -56,6 +57,9 @@ type Rows interface {
 	// CountSelected counts the selected tokens and their descendants, as far as
 	// paging.Counted.
 	CountSelected(ctx context.Context, q db.Querier, s Selection) (int, error)
+	// Search reads the tokens that a text is found in, those of an account or, if that
+	// is 0, of all accounts.
+	Search(ctx context.Context, q db.Querier, text SearchText, accountID int64, r paging.Request) (paging.List[Token], error)
 	// Lineage returns the IDs of a token and of those that it is revoked with:
 	// the token first, then its parent, that one's parent and so on. None, if
 	// there is no such token.
@@ -620,6 +624,30 @@ func (s *Service) List(ctx context.Context, accountID int64, r paging.Request) (
 	list, err := s.rows.List(ctx, s.db, accountID, r)
 	if err != nil {
 		return list, fmt.Errorf("listing tokens: %w", err)
+	}
+	return list, nil
+}
+
+// SearchText is a text that is searched for: the beginning of what a device says of
+// itself, or of the name of an account.
+type SearchText struct {
+	Device   string // in the name or the program of a device; the letters A to Z match in both cases
+	Username string // in the form in which names are compared
+}
+
+// Search reads the tokens whose device has a name or a program that begins with a text,
+// in any case of the letters A to Z, and those of accounts whose name does: by the
+// name of the device, then by the program, then by that of the account. accountID is whose
+// tokens are searched, by what their devices say, the newest first; 0: everybody's.
+func (s *Service) Search(ctx context.Context, text string, accountID int64, r paging.Request) (paging.List[Token], error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return s.List(ctx, accountID, r)
+	}
+	wanted := SearchText{Device: text, Username: account.SearchKey(text)}
+	list, err := s.rows.Search(ctx, s.db, wanted, accountID, r)
+	if err != nil {
+		return list, fmt.Errorf("searching tokens: %w", err)
 	}
 	return list, nil
 }

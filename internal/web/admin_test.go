@@ -312,6 +312,29 @@ func TestAdminKeepsSources(t *testing.T) {
 	}
 }
 
+// Tokens are found by the beginning of the name of a device, a program or an account.
+func TestAdminSearchesTokens(t *testing.T) {
+	w := newTown(t)
+	for _, name := range []string{"mia", "noa"} {
+		d := device.Device{ClientIdentifier: name, Product: "Player " + name, Name: "Room of " + name}
+		_, err := w.Tokens.SignIn(t.Context(), operator, w.Prove(w.account(name)).Proof, d)
+		w.must(err)
+	}
+	b := w.browser().signIn("olga")
+	for text, found := range map[string][2]bool{
+		"room of": {true, true}, "ROOM OF m": {true, false}, "player n": {false, true}, "mi": {true, false}, "oom": {}, "%": {}, "": {true, true},
+	} {
+		page := b.reads("/admin/tokens?" + url.Values{"search": {text}}.Encode())
+		for i, name := range []string{"mia", "noa"} {
+			if strings.Contains(page, "Room of "+name) != found[i] {
+				t.Errorf("searching %q finds the token of %s: %v, want %v", text, name, !found[i], found[i])
+			}
+		}
+	}
+	b.wantPage(b.get("/admin/tokens?search=nobody"), 200, "Nothing was found.", `value="nobody"`)
+	b.wantPage(b.get(fmt.Sprintf("/admin/tokens?search=room&account=%d", w.account("noa").ID)), 200, "Room of noa")
+}
+
 func TestAdminRevokesTokens(t *testing.T) {
 	w := newTown(t)
 	text := w.program("mia")

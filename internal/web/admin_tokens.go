@@ -30,6 +30,7 @@ type tokensData struct {
 	Accounts []account.Account // to choose from; empty: the visitor types a name
 	Account  int64             // whose tokens are shown; 0: everyone's
 	Name     string            // the name of that account
+	Search   string            // what the tokens are searched for; empty: all are listed
 }
 
 func (a *adminTokens) show(ctx context.Context, v *visit) (view, error) {
@@ -45,7 +46,8 @@ func (a *adminTokens) show(ctx context.Context, v *visit) (view, error) {
 	if data.Accounts, err = fewAccounts(ctx, a.accounts); err != nil {
 		return view{}, err
 	}
-	list, err := a.tokens.List(ctx, data.Account, wantedPage(v, "", maxDevices))
+	data.Search = strings.TrimSpace(v.URL.Query().Get("search"))
+	list, err := a.tokens.Search(ctx, data.Search, data.Account, wantedPage(v, "", maxDevices))
 	data.Tokens, data.Besides = list.Rows, besides(v, "", "tokens", list)
 	return data.page("admin-tokens", data), err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ var pageTests = []test{
 	{"Pages/Sources for an account are read a few at a time", testCandidatePages},
 	{"Pages/A search finds the names that begin with a text", testSearch},
 	{"Pages/Devices are searched and sorted", testDeviceSearch},
+	{"Pages/Tokens are searched for", testTokenSearch},
 	{"Pages/Rows that come and go do not move others", testPagesMeanwhile},
 	{"Pages/An invalid cursor leads to the first rows", testForeignCursor},
 	{"Pages/A count stops", testCountStops},
@@ -83,6 +85,12 @@ func (w *fixture) readings(accountID, sourceID int64) map[string]reading {
 		}),
 		"tokens": read(func(ctx context.Context, r paging.Request) (paging.List[token.Token], error) {
 			return tokens.List(ctx, w, 0, r)
+		}),
+		"tokens that are searched for": read(func(ctx context.Context, r paging.Request) (paging.List[token.Token], error) {
+			return tokens.Search(ctx, w, token.SearchText{Device: "PROD", Username: "a"}, 0, r)
+		}),
+		"tokens of an account that are searched for": read(func(ctx context.Context, r paging.Request) (paging.List[token.Token], error) {
+			return tokens.Search(ctx, w, token.SearchText{Device: "nAme"}, accountID, r)
 		}),
 		"tokens of an account": read(func(ctx context.Context, r paging.Request) (paging.List[token.Token], error) {
 			return tokens.List(ctx, w, accountID, r)
@@ -388,4 +396,68 @@ func testHasOrigin(t *testing.T, w *fixture) {
 		must(t, err)
 		same(t, "Has "+text, has, wanted)
 	}
+}
+
+func testTokenSearch(t *testing.T, w *fixture) {
+	mia, alba := w.account("mia"), w.account("alba")
+	n := 0
+	add := func(a account.Account, name, product string, held int) (names []string) {
+		d := newDevice(fmt.Sprint("device ", n))
+		d.Name, d.Product = name, product
+		var id int64
+		w.do(func(ctx context.Context, tx *db.Tx) (err error) {
+			id, err = devices.Upsert(ctx, tx, a.ID, d)
+			return err
+		})
+		for range held {
+			n++
+			names = append(names, fmt.Sprint(w.token(fmt.Sprint("token ", n), token.Row{AccountID: a.ID, DeviceID: id})))
+		}
+		return names
+	}
+	byAccount := add(alba, "Kitchen", "Player", 2)
+	byProduct := add(mia, "Kitchen", "ALbum", 2)
+	byName := add(mia, "alcove_", "ALbum", 3)
+	byName = append(byName, add(alba, "AL%", "Player", 1)...) // "%" comes before letters
+	byName = append(byName[3:], byName[:3]...)
+	add(mia, "Den", "Player", 1)
+	search := func(text string, accountID int64, r paging.Request) paging.List[string] {
+		t.Helper()
+		l, err := tokens.Search(t.Context(), w.other, token.SearchText{Device: text, Username: strings.ToLower(text)}, accountID, r)
+		must(t, err)
+		found := paging.List[string]{Next: l.Next, Previous: l.Previous}
+		for _, row := range l.Rows {
+			found.Rows = append(found.Rows, fmt.Sprint(row.ID))
+		}
+		return found
+	}
+	all := slices.Concat(byName, byProduct, byAccount)
+	for limit := 1; limit <= len(all)+1; limit++ {
+		var forwards, backwards []string
+		l := search("Al", 0, paging.Request{Limit: limit})
+		for forwards = l.Rows; l.Next != ""; forwards = append(forwards, l.Rows...) {
+			l = search("Al", 0, paging.Request{After: l.Next, Limit: limit})
+		}
+		same(t, fmt.Sprint("forwards, ", limit), forwards, all)
+		for backwards = l.Rows; l.Previous != ""; backwards = slices.Concat(l.Rows, backwards) {
+			l = search("Al", 0, paging.Request{Before: l.Previous, Limit: limit})
+		}
+		same(t, fmt.Sprint("backwards, ", limit), backwards, all)
+	}
+	for text, want := range map[string][]string{
+		"al%": byName[:1], "alcove_": byName[1:], "alco%": nil, "alcove__": nil, "ALBA": append(slices.Clone(byAccount), byName[0]), "album": slices.Concat(byName[1:], byProduct),
+		"lcove": nil, "al\u00e9": nil,
+	} {
+		if text == "album" {
+			want = slices.Concat(byProduct, byName[1:]) // by the number of the device
+		}
+		same(t, text, search(text, 0, paging.Request{}).Rows, want)
+	}
+	// In one account, the newest first, and not by its name.
+	same(t, "of mia", search("al", mia.ID, paging.Request{}).Rows, []string{byName[3], byName[2], byName[1], byProduct[1], byProduct[0]})
+	same(t, "of alba", search("al", alba.ID, paging.Request{}).Rows, byName[:1])
+	// A cursor of another search leads to the first rows of this one.
+	other := search("kitchen", 0, paging.Request{Limit: 1})
+	same(t, "with a cursor of another search", search("al", 0, paging.Request{After: other.Next}).Rows, all)
+	same(t, "back from it", search("al", 0, paging.Request{Before: other.Next}).Rows, all)
 }

@@ -1,0 +1,185 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/paging"
+	"github.com/usher-auth/usher/internal/token"
+)
+
+// searched is a text that a search for tokens compares the beginning of. What it finds is
+// listed by the text, then by what has it, then by the number of the token: an index has
+// the first two, and what has a text has few tokens.
+type searched struct{ key, id string }
+
+// searchedTexts are looked at one after the other. A token is listed where it is found
+// first.
+var searchedTexts = [...]searched{{"LOWER(d.name)", "d.id"}, {"LOWER(d.product)", "d.id"}, {"a.username_key", "a.id"}}
+
+// ofDevices is how many of them, the first ones, devices say of themselves. They are
+// compared in another form than the names of accounts.
+const ofDevices = 2
+
+// begins is the condition that one of some texts is at least one parameter, and less than
+// another.
+func begins(texts []searched, first, end string) string {
+	terms := make([]string, len(texts))
+	for i, s := range texts {
+		terms[i] = fmt.Sprintf("%[1]s >= %[2]s AND %[1]s < %[3]s", s.key, first, end)
+	}
+	return "(" + strings.Join(terms, " OR ") + ")"
+}
+
+// Search implements token.Rows.
+func (Tokens) Search(
+	ctx context.Context, q db.Querier, text token.SearchText, accountID int64, r paging.Request,
+) (paging.List[token.Token], error) {
+	device := lower(text.Device)
+	if accountID != 0 { // one account has few
+		condition := begins(searchedTexts[:ofDevices], "$1", "$2") + " AND t.account_id = $3"
+		return tokens.page(ctx, q, r, condition, device, device+lastRune, accountID)
+	}
+	s := tokenSearch{q: q, prefix: [...]string{device, device, text.Username}, limit: r.Max()}
+	from := r.After
+	if from == "" && r.Before != "" {
+		from, s.back = r.Before, true
+	}
+	at, known := s.place(from)
+	if !known {
+		at, s.back = foundAt{}, false
+	}
+	list, err := s.read(ctx, at)
+	if err != nil {
+		return paging.List[token.Token]{}, fmt.Errorf("searching tokens: %w", err)
+	}
+	return s.page(list, known), nil
+}
+
+// tokenSearch is a search among the tokens of all accounts.
+type tokenSearch struct {
+	q      db.Querier
+	prefix [len(searchedTexts)]string
+	limit  int
+	back   bool
+}
+
+// foundAt is the place of a token in what a search finds. With the number 0, it is before
+// the first token that is found by a text or, when reading back, after the last one.
+type foundAt struct {
+	index       int // of the text
+	key         string
+	id, tokenID int64
+}
+
+// foundToken is a token that was found.
+type foundToken struct {
+	token.Token
+	at foundAt
+}
+
+// place reads a cursor.
+func (s tokenSearch) place(c paging.Cursor) (at foundAt, ok bool) {
+	values, ok := c.Values(4)
+	if !ok {
+		return at, false
+	}
+	index, isIndex := values[0].(int64)
+	key, isKey := values[1].(string)
+	id, isID := values[2].(int64)
+	number, isNumber := values[3].(int64)
+	if !isIndex || !isKey || !isID || !isNumber || index < 0 || index >= int64(len(s.prefix)) || number == 0 {
+		return at, false
+	}
+	return foundAt{int(index), key, id, number}, strings.HasPrefix(key, s.prefix[index])
+}
+
+// read reads a page of tokens from a place on, and one more if there is one.
+func (s tokenSearch) read(ctx context.Context, at foundAt) (list []foundToken, err error) {
+	step := 1
+	if s.back {
+		step = -1
+	}
+	for ; at.index >= 0 && at.index < len(s.prefix) && len(list) <= s.limit; at = (foundAt{index: at.index + step}) {
+		part, err := s.readBy(ctx, at, s.limit+1-len(list))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, part...)
+	}
+	return list, nil
+}
+
+// readBy reads the tokens that are found by one text and by none before it.
+func (s tokenSearch) readBy(ctx context.Context, at foundAt, limit int) ([]foundToken, error) {
+	of, prefix := searchedTexts[at.index], s.prefix[at.index]
+	end := prefix + lastRune
+	// Where the reading begins is one bound, and the other one is that of the prefix.
+	bound, last, compare, direction := "<", end, ">", "ASC"
+	if s.back {
+		bound, last, compare, direction = ">=", prefix, "<", "DESC"
+	}
+	if at.tokenID == 0 {
+		at.key, at.id, at.tokenID = prefix, lowest, lowest
+		if s.back {
+			at.key = end
+		}
+	}
+	args := []any{last, at.key, at.id, at.tokenID, limit}
+	condition := fmt.Sprintf("%s %s $1 AND (%s, %s, t.id) %s ($2, $3, $4)", of.key, bound, of.key, of.id, compare)
+	if at.index > 0 {
+		condition += " AND NOT " + begins(searchedTexts[:min(at.index, ofDevices)], "$6", "$7")
+		args = append(args, s.prefix[0], s.prefix[0]+lastRune)
+	}
+	query := fmt.Sprintf("SELECT %s, %sWHERE %s ORDER BY %s %s, %s %s, t.id %s LIMIT $5", of.key,
+		strings.TrimPrefix(selectToken, "SELECT "), condition, of.key, direction, of.id, direction, direction)
+	rows, err := s.q.Query(ctx, query, args...)
+	return collect(rows, err, func(row scanner) (f foundToken, err error) {
+		f.at.index = at.index
+		if f.Token, err = scanToken(after{row, &f.at.key}); err != nil {
+			return f, err
+		}
+		f.at.id, f.at.tokenID = f.Device.ID, f.ID
+		if at.index >= ofDevices {
+			f.at.id = f.AccountID
+		}
+		return f, nil
+	})
+}
+
+// after scans what follows the first column of a row.
+type after struct {
+	row   scanner
+	first any
+}
+
+func (a after) Scan(dest ...any) error { return a.row.Scan(append([]any{a.first}, dest...)...) }
+
+// page makes a page of what was read.
+func (s tokenSearch) page(list []foundToken, known bool) (l paging.List[token.Token]) {
+	more := len(list) > s.limit // beyond this page, in the direction of reading
+	list = list[:min(len(list), s.limit)]
+	if len(list) == 0 {
+		return l
+	}
+	if s.back {
+		slices.Reverse(list)
+	}
+	for _, f := range list {
+		l.Rows = append(l.Rows, f.Token)
+	}
+	if more || s.back {
+		l.Next = list[len(list)-1].at.cursor()
+	}
+	if more && s.back || known && !s.back {
+		l.Previous = list[0].at.cursor()
+	}
+	return l
+}
+
+func (at foundAt) cursor() paging.Cursor {
+	return paging.NewCursor(int64(at.index), at.key, at.id, at.tokenID)
+}
