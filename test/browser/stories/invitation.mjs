@@ -1,7 +1,7 @@
 // Somebody is invited, opens the link on a phone, and has an account with a password; somebody else, with a passkey.
 
 import { holdPasskeys } from '../passkeys.mjs';
-import { announced, assert, heading, press, scene, signedIn, signIn, story, usher } from '../story.mjs';
+import { announced, assert, confirm, heading, press, scene, signedIn, signIn, story, usher } from '../story.mjs';
 
 await story(async (stage) => {
   usher(['server', 'add', 'Living room', '--id', 'living-room', '--connection', 'http://10.0.0.1:32400']);
@@ -12,12 +12,10 @@ await story(async (stage) => {
     await page.goto('/admin/invitations');
     for (const [label, value] of Object.entries(fields)) await page.getByLabel(label).fill(value);
     await page.getByLabel('Living room').check();
-    await page.getByLabel('Your own password').fill(scene.admin.password);
     await press(page, 'Make a link');
     return page.locator('code.link').innerText();
   };
   await page.getByLabel('Name').fill(scene.admin.username);
-  await page.getByLabel('Your own password').fill(scene.admin.password);
   await press(page, 'Make a link');
   await announced(page, 'exists already');
   const link = await invite({ Name: 'mia', 'E-mail': 'mia@example.org' });
@@ -69,5 +67,8 @@ await story(async (stage) => {
   await invite({});
   await page.goto('/admin/invitations');
   await press(page, 'Revoke invitation 3');
+  await heading(page, 'Revoke invitation 3?');
+  await stage.look(page, 'invitation-revoke-question');
+  await confirm(page, 'Revoke the invitation');
   await page.getByRole('status').filter({ hasText: 'does not work any more' }).waitFor();
 });
