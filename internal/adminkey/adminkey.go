@@ -137,9 +137,9 @@ type Rows interface {
 	Insert(ctx context.Context, tx *db.Tx, k Key, h Hash) (id int64, err error)
 	// Delete removes a key: db.ErrNotFound.
 	Delete(ctx context.Context, tx *db.Tx, id int64) error
-	// SetLastUsed writes when a key was last used. It ignores a key that is gone, and
-	// announces nothing.
-	SetLastUsed(ctx context.Context, tx *db.Tx, id int64, at time.Time) error
+	// NoteUse writes when a key was last used, as db.Note does: it ignores a key that is
+	// gone, and announces nothing.
+	NoteUse(ctx context.Context, d *db.DB, id int64, at time.Time) error
 }
 
 // Config is what a Service stands on.
@@ -377,9 +377,10 @@ func (s *Service) touch(ctx context.Context, k Key, now time.Time) error {
 	if !due {
 		return nil
 	}
-	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		return s.cfg.Rows.SetLastUsed(ctx, tx, k.ID, tx.Now())
-	})
+	err := s.cfg.Rows.NoteUse(ctx, s.cfg.DB, k.ID, now)
+	if errors.Is(err, db.ErrUnavailable) {
+		return nil // it is written when the key is used again
+	}
 	return named("recording the use of a key of the admin API", err)
 }
 

@@ -41,7 +41,7 @@ type tokenJSON struct {
 	Device           string    `json:"device"`           // what the device calls itself
 	Address          string    `json:"address"`          // of the last use
 	CreatedAt        time.Time `json:"createdAt"`        // when it was issued
-	LastUsedAt       time.Time `json:"lastUsedAt"`       // to the minute
+	LastUsedAt       time.Time `json:"lastUsedAt"`       // to the minute; of several nodes, to a quarter of an hour
 }
 
 func newTokenJSON(t token.Token) tokenJSON {

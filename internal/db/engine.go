@@ -35,6 +35,9 @@ type engine struct {
 	last    func(context.Context, Querier, table) (int64, error)
 	setLast func(ctx context.Context, tx *Tx, t table, last int64) error
 
+	// note is Note for a few rows, in the order of their numbers.
+	note func(ctx context.Context, d *DB, n Notes, ids []int64) error
+
 	// version returns a number that differs once another process has committed.
 	// Empty: the engine has no such number.
 	version string
@@ -66,6 +69,8 @@ type pools struct {
 	readers *sql.DB
 	// follower reads the feed; nil for an engine that is not remote.
 	follower *sql.DB
+	// notes writes beside the writers; nil for an engine that is not remote.
+	notes *sql.DB
 	// patient waits for an answer without a limit; nil for an engine that is not
 	// remote. A migration of many rows takes its time.
 	patient *sql.DB
@@ -74,7 +79,7 @@ type pools struct {
 // close closes what neither the committer nor the readers close.
 func (p pools) close() error {
 	var errs []error
-	for _, pool := range []*sql.DB{p.follower, p.patient} {
+	for _, pool := range []*sql.DB{p.follower, p.notes, p.patient} {
 		if pool != nil {
 			errs = append(errs, pool.Close())
 		}

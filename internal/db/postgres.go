@@ -42,6 +42,7 @@ var postgresEngine = engine{
 	listen:    "LISTEN usher_change",
 	wait:      waitForNotification,
 	arguments: postgresArguments,
+	note:      noteBesideWriters,
 	booleans:  postgresBooleans,
 	last:      postgresLast,
 	setLast:   setPostgresLast,
@@ -67,6 +68,8 @@ const (
 	writerSettings = "; SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '10s'; " +
 		"SET statement_timeout = '12s'; SELECT set_config('synchronous_commit', 'on', false) " +
 		"WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+	// Notes may be lost, and must not hold up anybody.
+	notesSettings   = "; SET synchronous_commit = off; SET lock_timeout = '2s'; SET statement_timeout = '12s'"
 	patientSettings = "; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0; SET statement_timeout = 0"
 )
 
@@ -99,6 +102,7 @@ func openPostgres(cfg Config) (pools, error) {
 		writer:   connect(writerSettings, answerTimeout, 1),
 		readers:  connect("", answerTimeout, maxRemoteReaders),
 		follower: connect("", answerTimeout, 1),
+		notes:    connect(notesSettings, answerTimeout, 1),
 		patient:  connect(patientSettings, 0, 1),
 	}, nil
 }

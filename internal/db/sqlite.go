@@ -29,6 +29,7 @@ var sqliteEngine = engine{
 		_, err := pool.ExecContext(ctx, "VACUUM INTO $1", path)
 		return err
 	},
+	note:     noteByWriting,
 	booleans: func(context.Context, Querier, table) ([]int, error) { return nil, nil },
 	last: func(ctx context.Context, q Querier, t table) (last int64, err error) {
 		err = q.QueryRow(ctx, "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = $1", t.name).Scan(&last)

@@ -167,12 +167,17 @@ func (s *Service) SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d De
 }
 
 // MakeRoom removes, in a sign-in's transaction, the devices of an account that
-// exceed PerAccount, and returns how many there were. revoke revokes the tokens of a
-// device before it goes.
+// exceed PerAccount, and returns how many there were. If there are any, settle writes
+// when they were last seen. revoke revokes the tokens of a device before it goes.
 func (s *Service) MakeRoom(
-	ctx context.Context, tx *db.Tx, accountID int64, revoke func(deviceID int64) error,
+	ctx context.Context, tx *db.Tx, accountID int64, settle func() error, revoke func(deviceID int64) error,
 ) (int, error) {
 	ids, err := s.rows.Surplus(ctx, tx, accountID, PerAccount)
+	if err == nil && len(ids) > 0 {
+		if err = settle(); err == nil {
+			ids, err = s.rows.Surplus(ctx, tx, accountID, PerAccount)
+		}
+	}
 	if err != nil {
 		return 0, fmt.Errorf("finding devices beyond the limit: %w", err)
 	}

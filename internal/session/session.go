@@ -94,6 +94,8 @@ type Rows interface {
 	// Replace writes a session's hash and everything but its account and
 	// creation, if the session is there and not complete: db.ErrNotFound.
 	Replace(ctx context.Context, tx *db.Tx, s Session, h Hash) error
+	// NoteUse writes when a session was last used, as db.Note does.
+	NoteUse(ctx context.Context, d *db.DB, id int64, at time.Time) error
 	// SetLastUsed writes when and from where a session was last used.
 	SetLastUsed(ctx context.Context, tx *db.Tx, id int64, at time.Time, address string) error
 	// Delete removes an account's sessions: the one with an ID or, if only is
@@ -273,13 +275,24 @@ func (s *Service) Find(ctx context.Context, cookie plexauth.Secret, address stri
 	if now.Sub(found.LastUsedAt) < touchEvery && found.Address == address {
 		return found.Session, nil
 	}
-	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		return s.rows.SetLastUsed(ctx, tx, found.ID, tx.Now(), address)
-	})
-	if err != nil {
+	if err := s.recordUse(ctx, found, now, address); err != nil {
 		return Session{}, fmt.Errorf("recording the use of a session: %w", err)
 	}
 	return found.Session, nil
+}
+
+// recordUse writes that a session was used. Where it is used from is worth a change.
+// That it is used may be written later, if the database takes no writes.
+func (s *Service) recordUse(ctx context.Context, found Stored, now time.Time, address string) error {
+	if found.Address != address {
+		return s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+			return s.rows.SetLastUsed(ctx, tx, found.ID, tx.Now(), address)
+		})
+	}
+	if err := s.rows.NoteUse(ctx, s.db, found.ID, now); !errors.Is(err, db.ErrUnavailable) {
+		return err
+	}
+	return nil
 }
 
 // List reads an account's complete sessions, the most recently used first.

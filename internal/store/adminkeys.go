@@ -88,9 +88,9 @@ func (AdminKeys) Delete(ctx context.Context, tx *db.Tx, id int64) error {
 	return db.Wrap("removing a key of the admin API", tx.ExecOne(ctx, "DELETE FROM admin_key WHERE id = $1", id))
 }
 
-// SetLastUsed implements adminkey.Rows. No cache holds it.
-func (AdminKeys) SetLastUsed(ctx context.Context, tx *db.Tx, id int64, at time.Time) error {
-	return tx.Exec(ctx, "UPDATE admin_key SET last_used_at = $2 WHERE id = $1", id, millis(at))
+// NoteUse implements adminkey.Rows. What caches hold of it is only where counting begins.
+func (AdminKeys) NoteUse(ctx context.Context, d *db.DB, id int64, at time.Time) error {
+	return d.Note(ctx, db.Notes{Table: "admin_key", Column: "last_used_at", At: map[int64]time.Time{id: at}})
 }
 
 // RevokeAdminKeys implements account.Rows.

@@ -43,6 +43,7 @@ var allowed = []struct{ text, step, reason string }{
 	{"FROM transient_key", "SCAN transient_key", "each node has a few keys"},
 	{"FROM signing_key", "SCAN signing_key", "there are a few keys, and old ones go"},
 	{"FROM signing_key", "USE TEMP B-TREE FOR ORDER BY", "there are a few keys, and old ones go"},
+	{"FROM token WHERE device_id = $1 AND kind = $2", "USE TEMP B-TREE FOR ORDER BY", "a device has ten tokens of a kind at most"},
 	{"SELECT id FROM lineage", "USE TEMP B-TREE FOR ORDER BY", "a token has few ancestors"},
 	{"hash FROM audit ORDER BY id", "SCAN audit", "verifying the log reads all of it"},
 	{"FROM device WHERE account_id = $1", "USE TEMP B-TREE FOR ORDER BY", "an account has 500 devices at most"},

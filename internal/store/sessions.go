@@ -73,6 +73,11 @@ func (Sessions) Replace(ctx context.Context, tx *db.Tx, s session.Session, h ses
 		s.ID, h[:], s.Complete, s.Revision, s.UserAgent, s.Address, millis(s.LastUsedAt), millis(s.ExpiresAt))
 }
 
+// NoteUse implements session.Rows.
+func (Sessions) NoteUse(ctx context.Context, d *db.DB, id int64, at time.Time) error {
+	return d.Note(ctx, db.Notes{Table: "session", Column: "last_used_at", At: map[int64]time.Time{id: at}})
+}
+
 // SetLastUsed implements session.Rows.
 func (Sessions) SetLastUsed(ctx context.Context, tx *db.Tx, id int64, at time.Time, address string) error {
 	return tx.Exec(ctx, "UPDATE session SET last_used_at = $2, address = $3 WHERE id = $1", id, millis(at), address)

@@ -17,12 +17,12 @@ type Tokens struct{}
 // Grant implements token.Rows.
 func (Tokens) Grant(ctx context.Context, q db.Querier, h token.Hash) (token.Grant, error) {
 	g := token.Grant{Hash: h}
-	var expires int64
+	var expires, used int64
 	err := q.QueryRow(ctx, `SELECT t.id, t.kind, t.account_id, t.device_id, COALESCE(t.source_id, 0),
-		t.expires_at, a.admin, a.disabled OR COALESCE(o.disabled, FALSE)
+		t.expires_at, t.last_used_at, a.admin, a.disabled OR COALESCE(o.disabled, FALSE)
 		FROM token t JOIN account a ON a.id = t.account_id LEFT JOIN account o ON o.id = a.owner_id WHERE t.hash = $1`, h[:]).
-		Scan(&g.TokenID, &g.Kind, &g.AccountID, &g.DeviceID, &g.SourceID, &expires, &g.Admin, &g.Disabled)
-	g.ExpiresAt = fromMillis(expires)
+		Scan(&g.TokenID, &g.Kind, &g.AccountID, &g.DeviceID, &g.SourceID, &expires, &used, &g.Admin, &g.Disabled)
+	g.ExpiresAt, g.LastUsedAt = fromMillis(expires), fromMillis(used)
 	return g, db.Wrap("reading a token", err)
 }
 
@@ -103,16 +103,10 @@ func (Tokens) Revocations(ctx context.Context, q db.Querier, parentID, sourceID 
 }
 
 // LeastUsed implements token.Rows. A device has few tokens.
-func (Tokens) LeastUsed(
-	ctx context.Context, q db.Querier, deviceID int64, kind token.Kind, except int,
-) ([]int64, error) {
+func (Tokens) LeastUsed(ctx context.Context, q db.Querier, deviceID int64, kind token.Kind) ([]int64, error) {
 	rows, err := q.Query(ctx, `SELECT id FROM token WHERE device_id = $1 AND kind = $2
 		ORDER BY last_used_at DESC, id DESC`, deviceID, kind)
-	ids, err := collect(rows, err, scanID)
-	if len(ids) <= except {
-		return nil, err
-	}
-	return ids[except:], err
+	return collect(rows, err, scanID)
 }
 
 // Expired implements token.Rows.
@@ -260,46 +254,57 @@ func tokenWhere(s token.Selection) (condition string, args []any) {
 	return strings.Join(terms, " AND "), args
 }
 
-// together are how many tokens a statement of SetLastUsed names: few numbers, since
-// each statement stays prepared.
-var together = [...]int{256, 16, 1}
+// Uses implements token.Rows.
+func (Tokens) Uses(ctx context.Context, q db.Querier, s token.Selection) (map[token.Hash]token.Use, error) {
+	condition, args := tokenWhere(s)
+	if condition == "" {
+		return nil, nil
+	}
+	rows, err := q.Query(ctx, "SELECT hash, id, device_id, last_used_at FROM token WHERE "+condition, args...)
+	if err != nil {
+		return nil, fmt.Errorf("reading when tokens were last used: %w", err)
+	}
+	defer rows.Close()
+	found := make(map[token.Hash]token.Use)
+	for rows.Next() {
+		var hash []byte
+		var u token.Use
+		var used int64
+		if err := rows.Scan(&hash, &u.TokenID, &u.DeviceID, &used); err != nil {
+			return nil, err
+		}
+		u.At = fromMillis(used)
+		var h token.Hash
+		copy(h[:], hash)
+		found[h] = u
+	}
+	return found, rows.Err()
+}
 
 // SetLastUsed implements token.Rows.
-func (Tokens) SetLastUsed(ctx context.Context, tx *db.Tx, at time.Time, tokens ...token.Hash) error {
-	for len(tokens) > 0 {
-		n := together[len(together)-1]
-		for _, most := range together {
-			if len(tokens) >= most {
-				n = most
-				break
-			}
-		}
-		if err := setLastUsed(ctx, tx, at, tokens[:n]); err != nil {
-			return err
-		}
-		tokens = tokens[n:]
+func (Tokens) SetLastUsed(ctx context.Context, tx *db.Tx, u token.Use) error {
+	err := tx.Exec(ctx, "UPDATE token SET last_used_at = $2 WHERE id = $1 AND last_used_at < $2", u.TokenID, millis(u.At))
+	if err == nil {
+		err = tx.Exec(ctx, "UPDATE device SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2", u.DeviceID, millis(u.At))
+	}
+	if err != nil {
+		return fmt.Errorf("recording the use of a token: %w", err)
 	}
 	return nil
 }
 
-func setLastUsed(ctx context.Context, tx *db.Tx, at time.Time, tokens []token.Hash) error {
-	args := []any{millis(at)}
-	var places strings.Builder
-	for i, h := range tokens {
-		if i > 0 {
-			places.WriteString(", ")
+// NoteUses implements token.Rows.
+func (Tokens) NoteUses(ctx context.Context, d *db.DB, uses map[int64]token.Use, least time.Duration) error {
+	tokens, devices := make(map[int64]time.Time, len(uses)), make(map[int64]time.Time, len(uses))
+	for id, u := range uses {
+		tokens[id] = u.At
+		if u.At.After(devices[u.DeviceID]) {
+			devices[u.DeviceID] = u.At
 		}
-		fmt.Fprintf(&places, "$%d", i+2)
-		args = append(args, h[:])
 	}
-	err := tx.Exec(ctx, "UPDATE token SET last_used_at = $1 WHERE hash IN ("+places.String()+") AND last_used_at < $1", args...)
-	if err != nil {
-		return fmt.Errorf("recording the use of tokens: %w", err)
+	err := d.Note(ctx, db.Notes{Table: "token", Column: "last_used_at", At: tokens, Least: least})
+	if err == nil {
+		err = d.Note(ctx, db.Notes{Table: "device", Column: "last_seen_at", At: devices, Least: least})
 	}
-	err = tx.Exec(ctx, `UPDATE device SET last_seen_at = $1
-		WHERE last_seen_at < $1 AND id IN (SELECT device_id FROM token WHERE hash IN (`+places.String()+"))", args...)
-	if err != nil {
-		return fmt.Errorf("recording the use of devices: %w", err)
-	}
-	return nil
+	return err
 }

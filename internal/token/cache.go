@@ -15,7 +15,7 @@ const (
 	// DefaultCacheSize is how many tokens are kept in memory: some 120 bytes
 	// each.
 	DefaultCacheSize = 200_000
-	// touchEvery is how precisely the last use of a token is known, in
+	// touchEvery is how precisely a process knows the last use of a token, in
 	// seconds: each use within it costs a read lock only.
 	touchEvery = 60
 )
@@ -26,7 +26,8 @@ const (
 type entry struct {
 	tokenID, accountID, deviceID, sourceID int64
 	expires                                int64 // Unix milliseconds; 0: never
-	used                                   int64 // Unix seconds of the last noted use
+	used                                   int64 // Unix seconds of the last use by this process that is known
+	noted                                  int64 // those of the last use that is written, or is going to be
 	kind                                   Kind
 	admin, disabled                        bool
 }
@@ -37,8 +38,9 @@ type entry struct {
 // with every removal, and put refuses a grant that was read from the store
 // under an earlier generation.
 type cache struct {
-	shards [shards]shard
-	most   int // entries per shard
+	shards    [shards]shard
+	most      int           // entries per shard
+	noteEvery time.Duration // between two uses of a token that are written
 }
 
 type shard struct {
@@ -65,7 +67,7 @@ func newCache(size int) *cache {
 	if size <= 0 {
 		size = DefaultCacheSize
 	}
-	c := &cache{most: max(1, size/shards)}
+	c := &cache{most: max(1, size/shards), noteEvery: noteEvery}
 	for i := range c.shards {
 		c.shards[i].entries = make(map[Hash]entry)
 		c.shards[i].loads = make(map[Hash]*load)
@@ -77,7 +79,7 @@ func newCache(size int) *cache {
 func (c *cache) of(h Hash) *shard { return &c.shards[h[0]%shards] }
 
 // get returns the entry, if there is one, and the generation to give to put
-// when there is none. stale reports that this use is worth noting.
+// when there is none. stale reports that this use is worth knowing.
 func (c *cache) get(h Hash, nowSeconds int64) (e entry, ok, stale bool, generation uint64) {
 	s := c.of(h)
 	s.mu.RLock()
@@ -95,7 +97,7 @@ func (c *cache) put(h Hash, e entry, generation uint64) {
 		return
 	}
 	if old, ok := s.entries[h]; ok {
-		e.used = old.used
+		e.used, e.noted = max(e.used, old.used), max(e.noted, old.noted)
 	}
 	for old := range s.entries { // a random one: maps start anywhere
 		if len(s.entries) < c.most {
@@ -141,8 +143,7 @@ func (c *cache) load(ctx context.Context, h Hash, generation uint64, ask func() 
 	return l.entry, l.err
 }
 
-// touch notes a use and reports whether it was the first to do so in its
-// minute.
+// touch remembers a use, and reports whether it is to be written.
 func (c *cache) touch(h Hash, nowSeconds int64) bool {
 	s := c.of(h)
 	s.mu.Lock()
@@ -152,8 +153,21 @@ func (c *cache) touch(h Hash, nowSeconds int64) bool {
 		return false
 	}
 	e.used = nowSeconds
+	due := time.Duration(nowSeconds-e.noted)*time.Second >= c.noteEvery
+	if due {
+		e.noted = nowSeconds
+	}
 	s.entries[h] = e
-	return true
+	return due
+}
+
+// lastUse returns when a token was last used, to the minute, if that is known.
+func (c *cache) lastUse(h Hash) (at time.Time, ok bool) {
+	s := c.of(h)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	e, ok := s.entries[h]
+	return time.Unix(e.used, 0), ok
 }
 
 // forget drops what changes made untrue.

@@ -3,6 +3,7 @@ package token
 import (
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/db"
@@ -102,15 +103,58 @@ func TestReadBeforeARevocation(t *testing.T) {
 // Attack: a flood of tokens is used before any use is written.
 func TestUsesAreBounded(t *testing.T) {
 	t.Parallel()
-	var u uses
-	for n := range uint32(maxUnrecorded + 10) {
-		u.add(inShard(n), use{accountID: int64(n % 2)})
+	u := newUses()
+	for n := range int64(maxUnrecorded + 10) {
+		u.add(Use{TokenID: n})
 	}
-	if got := len(u.of(0)) + len(u.of(1)); got != maxUnrecorded {
-		t.Errorf("%d uses wait to be written, want %d", got, maxUnrecorded)
+	if len(u.many) != 1 {
+		t.Error("nobody is told that many uses wait")
 	}
-	if got := len(u.take()); got != maxUnrecorded || len(u.take()) != 0 {
-		t.Errorf("%d were taken, or were taken twice", got)
+	taken := u.take()
+	if got := len(taken); got != maxUnrecorded || len(u.take()) != 0 {
+		t.Errorf("%d were taken, or were taken twice; want %d", got, maxUnrecorded)
+	}
+	later := Use{TokenID: 1, At: time.Unix(9, 0)}
+	u.add(later)
+	u.add(Use{TokenID: maxUnrecorded + 1})
+	u.putBack(taken)
+	again := u.take()
+	if len(again) != maxUnrecorded {
+		t.Errorf("after they were put back, %d wait, want %d", len(again), maxUnrecorded)
+	}
+	if again[1] != later {
+		t.Errorf("a use that was put back replaces a later one: %v", again[1])
+	}
+}
+
+// A use is known in memory to the minute, and is to be written after a longer time.
+func TestUsesToBeWritten(t *testing.T) {
+	t.Parallel()
+	c, h := newCache(0), inShard(1)
+	c.noteEvery = 10 * time.Minute
+	c.put(h, entry{used: 1000, noted: 1000}, 0)
+	for _, test := range []struct {
+		now, known int64
+		due        bool
+	}{
+		{1059, 1000, false}, {1060, 1060, false}, {1599, 1599, false}, {1601, 1599, false}, {1660, 1660, true},
+		{1720, 1720, false}, {2259, 2259, false}, {2319, 2319, true},
+	} {
+		if due := c.touch(h, test.now); due != test.due {
+			t.Errorf("a use at %d is to be written: %v, want %v", test.now, due, test.due)
+		}
+		if at, ok := c.lastUse(h); !ok || at.Unix() != test.known {
+			t.Errorf("after a use at %d, the last one known is at %d, want %d", test.now, at.Unix(), test.known)
+		}
+	}
+	// Another node has written a later use, and then one that this node knew already.
+	c.put(h, entry{used: 5000, noted: 5000}, 0)
+	c.put(h, entry{used: 3000, noted: 3000}, 0)
+	if at, _ := c.lastUse(h); at.Unix() != 5000 || c.touch(h, 5599) {
+		t.Errorf("the last use is at %v, or one is written that another node wrote", at)
+	}
+	if _, ok := c.lastUse(inShard(2)); ok {
+		t.Error("a use of a token is known that is not cached")
 	}
 }
 

@@ -9,12 +9,18 @@ import (
 // NewToken draws an access token.
 func NewToken() plexauth.Secret { return newToken(rand.Reader) }
 
-// NoteUses notes n uses of tokens that are not there.
-func (s *Service) NoteUses(n int) {
+// AddUses adds n uses of tokens that are not there.
+func (s *Service) AddUses(n int) {
 	for i := range n {
-		s.unrecorded.add(Hash{byte(i), byte(i >> 8)}, use{at: s.now()})
+		s.unrecorded.add(Use{TokenID: 1<<40 + int64(i), DeviceID: 1 << 40, At: s.now()})
 	}
 }
 
-// UsesAtOnce is how many uses one transaction writes.
-const UsesAtOnce = usesAtOnce
+// Enough is how many uses are written at once.
+const Enough = enough
+
+// The times between two uses of a token that are written.
+const (
+	NoteEvery       = noteEvery
+	NoteEveryShared = noteEveryShared
+)

@@ -233,7 +233,7 @@ func (s *Service) Succeed(ctx context.Context, tx *db.Tx, keyID, deviceID, repla
 			return 0, err
 		}
 	}
-	ids, err := s.rows.LeastUsed(ctx, tx, deviceID, Access, 0)
+	ids, err := s.rows.LeastUsed(ctx, tx, deviceID, Access)
 	if err != nil {
 		return 0, err
 	}

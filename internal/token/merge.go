@@ -35,7 +35,7 @@ func (s *Service) Merging(ctx context.Context, accountID, fromID, intoID int64) 
 	for _, kind := range []Kind{Access, DeviceKey} {
 		n := -PerDevice
 		for _, id := range []int64{fromID, intoID} {
-			ids, err := s.rows.LeastUsed(ctx, s.db, id, kind, 0)
+			ids, err := s.rows.LeastUsed(ctx, s.db, id, kind)
 			if err != nil {
 				return m, fmt.Errorf("counting the tokens of a device: %w", err)
 			}
@@ -72,8 +72,10 @@ func (s *Service) MergeDevices(ctx context.Context, by audit.Actor, accountID, f
 		if err := s.CheckMayChange(ctx, tx, by, accountID); err != nil {
 			return err
 		}
-		if err := s.recordUses(ctx, tx, accountID); err != nil {
-			return err
+		for _, id := range []int64{fromID, intoID} {
+			if err := s.settle(ctx, tx, Selection{DeviceID: id}); err != nil {
+				return err
+			}
 		}
 		if m.Moved, err = s.rows.MoveDevice(ctx, tx, fromID, intoID); err != nil {
 			return err
@@ -100,11 +102,11 @@ func (s *Service) MergeDevices(ctx context.Context, by audit.Actor, accountID, f
 // in a transaction, and returns how many went with that.
 func (s *Service) endSurplus(ctx context.Context, tx *db.Tx, deviceID int64) (ended int, err error) {
 	for _, kind := range []Kind{Access, DeviceKey} {
-		ids, err := s.rows.LeastUsed(ctx, tx, deviceID, kind, PerDevice)
+		ids, err := s.rows.LeastUsed(ctx, tx, deviceID, kind)
 		if err != nil {
 			return 0, err
 		}
-		for _, id := range ids {
+		for _, id := range ids[min(PerDevice, len(ids)):] {
 			n, err := s.rows.Delete(ctx, tx, Selection{ID: id})
 			if err != nil {
 				return 0, err

@@ -64,9 +64,12 @@ type Rows interface {
 	// the token first, then its parent, that one's parent and so on. None, if
 	// there is no such token.
 	Lineage(ctx context.Context, q db.Querier, id int64) ([]int64, error)
-	// LeastUsed returns the IDs of a device's tokens of a kind, except for a
-	// number of the most recently used ones. The least recently used is the last.
-	LeastUsed(ctx context.Context, q db.Querier, deviceID int64, kind Kind, except int) ([]int64, error)
+	// LeastUsed returns the IDs of a device's tokens of a kind. The least recently
+	// used is the last.
+	LeastUsed(ctx context.Context, q db.Querier, deviceID int64, kind Kind) ([]int64, error)
+	// Uses returns when the selected tokens, without their descendants, were last
+	// used, by their hashes.
+	Uses(ctx context.Context, q db.Querier, s Selection) (map[Hash]Use, error)
 	// Expired returns the IDs of the tokens that have expired by a time.
 	Expired(ctx context.Context, q db.Querier, now time.Time) ([]int64, error)
 	// Revocations returns how many tokens for a server that a token was the
@@ -90,9 +93,12 @@ type Rows interface {
 	// token of an account is the parent of, and the account's own whose parent is
 	// another's. It returns how many there were.
 	RevokeSwitched(ctx context.Context, tx *db.Tx, accountID int64) (int, error)
-	// SetLastUsed writes when tokens, and with them their devices, were last used:
-	// all at one time. It ignores tokens that are gone.
-	SetLastUsed(ctx context.Context, tx *db.Tx, at time.Time, tokens ...Hash) error
+	// SetLastUsed writes when a token, and with it its device, was last used, unless
+	// it was used later. It ignores a token that is gone.
+	SetLastUsed(ctx context.Context, tx *db.Tx, u Use) error
+	// NoteUses does so for many tokens, by their IDs, as db.Note does, if their times
+	// move by least.
+	NoteUses(ctx context.Context, d *db.DB, uses map[int64]Use, least time.Duration) error
 }
 
 // Config is what a Service stands on.
@@ -159,7 +165,7 @@ type Service struct {
 	hits       atomic.Uint64
 	misses     atomic.Uint64
 	tallied    atomic.Uint64 // hits and misses that are in the database
-	unrecorded uses
+	unrecorded *uses
 }
 
 // New returns a Service.
@@ -168,7 +174,10 @@ func New(cfg Config) (*Service, error) {
 		db: cfg.DB, rows: cfg.Rows, accounts: cfg.Accounts, devices: cfg.Devices, signing: cfg.Signing, proofs: cfg.Proofs, audit: cfg.Audit,
 		serverKey: cfg.Key.Derive("server tokens"), pinKey: cfg.Key.Derive("pin tokens"),
 		ttl: cfg.TransientTTL, log: cfg.Logger, now: cfg.Now, random: cfg.Random, cache: newCache(cfg.CacheSize),
-		keys: newKeys(cfg),
+		keys: newKeys(cfg), unrecorded: newUses(),
+	}
+	if s.db.Shared() {
+		s.cache.noteEvery = noteEveryShared
 	}
 	if s.ttl <= 0 || s.ttl > MaxTransientTTL {
 		s.ttl = MaxTransientTTL
@@ -330,11 +339,11 @@ var errFullOfAncestors = fault.New(fault.Conflict,
 	"the device holds as many tokens as it may, and each of them led to the one of this request")
 
 // makeRoomForDevice signs out the devices of an account that exceed
-// device.PerAccount, those that were not seen for longest. makeRoom has written when
-// they were seen.
+// device.PerAccount, those that were not seen for longest.
 func (s *Service) makeRoomForDevice(ctx context.Context, tx *db.Tx, by audit.Actor, accountID int64) error {
 	revoked := 0
-	devices, err := s.devices.MakeRoom(ctx, tx, accountID, func(deviceID int64) error {
+	settle := func() error { return s.settle(ctx, tx, Selection{AccountID: accountID}) }
+	devices, err := s.devices.MakeRoom(ctx, tx, accountID, settle, func(deviceID int64) error {
 		n, err := s.rows.Delete(ctx, tx, Selection{DeviceID: deviceID})
 		revoked += n
 		return err
@@ -350,15 +359,18 @@ func (s *Service) makeRoomForDevice(ctx context.Context, tx *db.Tx, by audit.Act
 
 // makeRoom evicts a device's least recently used tokens of a kind until one more
 // fits, but none of those that are to stay. Which are the least used depends on
-// uses that are not in the database yet.
+// uses that are not in the database yet, if that matters.
 func (s *Service) makeRoom(
 	ctx context.Context, tx *db.Tx, by audit.Actor, accountID, deviceID int64, kind Kind, stay []int64,
 ) error {
-	if err := s.recordUses(ctx, tx, accountID); err != nil {
+	all, err := s.rows.LeastUsed(ctx, tx, deviceID, kind)
+	if err != nil || len(all) < PerDevice {
 		return err
 	}
-	all, err := s.rows.LeastUsed(ctx, tx, deviceID, kind, 0)
-	if err != nil || len(all) < PerDevice {
+	if err := s.settle(ctx, tx, Selection{DeviceID: deviceID}); err != nil {
+		return err
+	}
+	if all, err = s.rows.LeastUsed(ctx, tx, deviceID, kind); err != nil {
 		return err
 	}
 	ids := slices.DeleteFunc(slices.Clone(all), func(id int64) bool { return slices.Contains(stay, id) })
@@ -379,16 +391,6 @@ func (s *Service) makeRoom(
 		Kind: audit.TokenRevoked, AccountID: accountID,
 		Detail: fmt.Sprintf("%d of the device's, the least recently used, to make room", evicted),
 	})
-}
-
-// recordUses writes the uses of an account's tokens that are not in the database yet.
-func (s *Service) recordUses(ctx context.Context, tx *db.Tx, accountID int64) error {
-	for h, at := range s.unrecorded.of(accountID) {
-		if err := s.rows.SetLastUsed(ctx, tx, at, h); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Verify turns a presented token into a principal. The error is ErrInvalid if
@@ -469,7 +471,7 @@ func (s *Service) lookup(ctx context.Context, h Hash, now time.Time) (Principal,
 		return Principal{}, ErrInvalid
 	}
 	if stale && s.cache.touch(h, now.Unix()) {
-		s.unrecorded.add(h, use{now, e.accountID})
+		s.unrecorded.add(Use{e.tokenID, e.deviceID, now})
 	}
 	return e.principal(h), nil
 }
@@ -487,7 +489,7 @@ func (s *Service) ask(ctx context.Context, h Hash) (e entry, err error) {
 func newEntry(g Grant) entry {
 	e := entry{
 		tokenID: g.TokenID, accountID: g.AccountID, deviceID: g.DeviceID, sourceID: g.SourceID,
-		kind: g.Kind, admin: g.Admin, disabled: g.Disabled,
+		kind: g.Kind, admin: g.Admin, disabled: g.Disabled, noted: g.LastUsedAt.Unix(),
 	}
 	if !g.ExpiresAt.IsZero() {
 		e.expires = g.ExpiresAt.UnixMilli()

@@ -67,6 +67,8 @@ type Grant struct {
 	SourceID int64
 	// ExpiresAt is zero for a token that lives until it is revoked.
 	ExpiresAt time.Time
+	// LastUsedAt is as the database has it.
+	LastUsedAt time.Time
 	// Admin and Disabled are the account's.
 	Admin, Disabled bool
 }
@@ -109,9 +111,11 @@ type Token struct {
 	Username  string        // the account's name
 	Device    device.Device // what holds it
 	// Source is the server's name, for a server token.
-	Source     string
-	CreatedAt  time.Time // to the millisecond, UTC
-	LastUsedAt time.Time // to the minute
+	Source    string
+	CreatedAt time.Time // to the millisecond, UTC
+	// LastUsedAt is to the minute or, where several nodes use one database, to a
+	// quarter of an hour.
+	LastUsedAt time.Time
 	ExpiresAt  time.Time
 }
 

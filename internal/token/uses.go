@@ -2,7 +2,6 @@ package token
 
 import (
 	"context"
-	"iter"
 	"sync"
 	"time"
 
@@ -13,63 +12,79 @@ import (
 const (
 	// flushEvery is how often the uses of tokens are written to the database.
 	flushEvery = 30 * time.Second
+	// enough is how many uses are written before their half minute is over.
+	enough = 10_000
 	// maxUnrecorded bounds how many wait; beyond it, uses are not recorded.
 	maxUnrecorded = 100_000
-	// usesAtOnce is how many are written in one transaction: sign-ins and changes
-	// wait while it is under way, on all nodes.
-	usesAtOnce = 500
+	// lastFlush is how long the end of Run may take to write what waits.
+	lastFlush = 10 * time.Second
 )
 
-// use is when a token was last used, and whose it is.
-type use struct {
-	at        time.Time
-	accountID int64
+// How precisely the database knows when a token was last used. Several nodes use the
+// same tokens, and all of their uses are written to one database: it has a use of the
+// last ten minutes of each node, or one that another node wrote less than five minutes
+// before that. See decision 46.
+const (
+	noteEvery       = time.Minute
+	noteEveryShared = 10 * time.Minute
+)
+
+// Use is when a token was last used, and the device that holds it.
+type Use struct {
+	TokenID, DeviceID int64
+	At                time.Time
 }
 
-// uses are the last uses that are not in the database yet. The zero value is
-// ready to use.
+// uses are the last uses that are to be written, by the IDs of their tokens.
 type uses struct {
+	// many receives a value when enough uses wait.
+	many chan struct{}
+
 	mu   sync.Mutex
-	last map[Hash]use
+	last map[int64]Use
 }
 
-func (u *uses) add(h Hash, at use) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.last == nil {
-		u.last = make(map[Hash]use)
-	}
-	if len(u.last) < maxUnrecorded {
-		u.last[h] = at
-	}
-}
+func newUses() *uses { return &uses{many: make(chan struct{}, 1), last: make(map[int64]Use)} }
 
-// of returns the uses of an account's tokens. They stay: writing one twice
-// changes nothing.
-func (u *uses) of(accountID int64) map[Hash]time.Time {
+func (u *uses) add(use Use) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	found := make(map[Hash]time.Time)
-	for h, use := range u.last {
-		if use.accountID == accountID {
-			found[h] = use.at
+	if len(u.last) >= maxUnrecorded {
+		return
+	}
+	u.last[use.TokenID] = use
+	if len(u.last) == enough {
+		select {
+		case u.many <- struct{}{}:
+		default: // it is known already
 		}
 	}
-	return found
 }
 
 // take returns all uses and forgets them.
-func (u *uses) take() map[Hash]use {
+func (u *uses) take() map[int64]Use {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	taken := u.last
-	u.last = nil
+	u.last = make(map[int64]Use)
 	return taken
 }
 
+// putBack returns uses that could not be written.
+func (u *uses) putBack(taken map[int64]Use) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for id, use := range taken {
+		if _, later := u.last[id]; !later && len(u.last) < maxUnrecorded {
+			u.last[id] = use
+		}
+	}
+}
+
 // Run records, every half minute, when tokens were last used, until ctx ends;
-// then once more. It also renews the key that ShareKey shared. A use is worth a write now and then, and not one for each
-// request: a crash loses the last half minute.
+// then once more. A use is worth a write now and then, and not one for each
+// request: a crash loses the last half minute. Run also renews the key that ShareKey
+// shared.
 func (s *Service) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -79,63 +94,56 @@ func (s *Service) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			s.Flush(context.WithoutCancel(ctx))
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)
+			defer cancel()
+			s.Flush(last)
 			return
+		case <-s.unrecorded.many:
+			s.noteUses(ctx)
 		case <-tick.C:
 			s.Flush(ctx)
 		}
 	}
 }
 
-// Flush records now when tokens were last used, to the second: those of one second
-// share their statements.
+// Flush records now what Run records every half minute.
 func (s *Service) Flush(ctx context.Context) {
 	s.tally(ctx)
 	s.removeExpired(ctx)
-	last := s.unrecorded.take()
-	bySecond := make(map[int64][]Hash)
-	for h, use := range last {
-		second := use.at.Unix()
-		bySecond[second] = append(bySecond[second], h)
+	s.noteUses(ctx)
+}
+
+// noteUses records when tokens were last used. What cannot be written is kept for the
+// next time.
+func (s *Service) noteUses(ctx context.Context) {
+	taken := s.unrecorded.take()
+	if len(taken) == 0 {
+		return
 	}
-	for some := range parts(bySecond, usesAtOnce) {
-		err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-			for second, tokens := range some {
-				if err := s.rows.SetLastUsed(ctx, tx, time.Unix(second, 0), tokens...); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			s.log.Error("cannot record when tokens were last used", "error", err)
-			return
-		}
+	if err := s.rows.NoteUses(ctx, s.db, taken, s.cache.noteEvery/2); err != nil {
+		s.unrecorded.putBack(taken)
+		s.log.Error("cannot record when tokens were last used", "error", err)
 	}
 }
 
-// parts yields tokens in parts of at most so many, each still by second.
-func parts(bySecond map[int64][]Hash, most int) iter.Seq[map[int64][]Hash] {
-	return func(yield func(map[int64][]Hash) bool) {
-		part, room := make(map[int64][]Hash), most
-		for second, tokens := range bySecond {
-			for len(tokens) > 0 {
-				n := min(room, len(tokens))
-				part[second] = tokens[:n]
-				tokens, room = tokens[n:], room-n
-				if room > 0 {
-					continue
-				}
-				if !yield(part) {
-					return
-				}
-				part, room = make(map[int64][]Hash), most
-			}
+// settle writes, in a transaction that depends on it, when the selected tokens were
+// last used, as far as this process knows.
+func (s *Service) settle(ctx context.Context, tx *db.Tx, of Selection) error {
+	known, err := s.rows.Uses(ctx, tx, of)
+	if err != nil {
+		return err
+	}
+	for h, use := range known {
+		at, ok := s.cache.lastUse(h)
+		if !ok || !at.After(use.At) {
+			continue
 		}
-		if len(part) > 0 {
-			yield(part)
+		use.At = at
+		if err := s.rows.SetLastUsed(ctx, tx, use); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // tally counts the tokens that were looked up since the last call. It does not

@@ -45,7 +45,9 @@ func testAdminKey(t *testing.T, w *fixture) {
 	})
 	want(t, "a second key with the name", err, db.ErrConflict)
 	w.take()
-	w.do(func(ctx context.Context, tx *db.Tx) error { return adminKeys.SetLastUsed(ctx, tx, a.ID, at(5)) })
+	must(t, adminKeys.NoteUse(t.Context(), w.other, a.ID, at(5)))
+	must(t, adminKeys.NoteUse(t.Context(), w.DB, a.ID, at(4))) // too late
+	must(t, adminKeys.NoteUse(t.Context(), w.DB, 99, at(6)))   // is ignored
 	same(t, "what a use announces", len(w.take()), 0)
 	a.LastUsedAt = at(5)
 	for _, q := range []db.Querier{w, w.other} {

@@ -111,6 +111,9 @@ func testSessionOrder(t *testing.T, w *fixture) {
 	must(t, err)
 	same(t, "when it was used", got.LastUsedAt, at(8))
 	same(t, "where it was used", got.Address, "192.0.2.9")
+	must(t, sessions.NoteUse(t.Context(), w.other, 2, at(9)))
+	must(t, sessions.NoteUse(t.Context(), w.DB, 2, at(7))) // too late
+	same(t, "the order after the use of another was noted", order(), []int64{2, 1, 4, 3})
 }
 
 func testCountSessions(t *testing.T, w *fixture) {

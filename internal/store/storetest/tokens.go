@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,9 +31,12 @@ var tokenTests = []test{
 	{"Tokens/Hashes are unique", testTokenConflict},
 	{"Tokens/Missing tokens are not found", testNoToken},
 	{"Tokens/The newest is the first of the list", testTokenOrder},
-	{"Tokens/LeastUsed leaves out the most recently used", testLeastUsed},
+	{"Tokens/LeastUsed ends with the least recently used", testLeastUsed},
 	{"Tokens/Lineage leads to the root", testLineage},
 	{"Tokens/SetLastUsed moves forward only", testSetLastUsed},
+	{"Tokens/Uses are noted that move a time by enough", testNoteUses},
+	{"Tokens/What notes uses waits for nobody's turn", testNotesWaitForNobody},
+	{"Tokens/A noted use brings no revoked token back", testNotesBesideRevocations},
 	{"Tokens/Delete takes what matches every field, and its descendants", testDeleteTokens},
 	{"Tokens/A selection of nothing deletes nothing", testDeleteNothing},
 	{"Tokens/Revoked server tokens are counted for their parent", testRevocations},
@@ -161,7 +165,11 @@ func testUpsertAtOnce(t *testing.T, w *fixture) {
 // use records the use of a token.
 func (w *fixture) use(name string, at time.Time) {
 	w.t.Helper()
-	w.do(func(ctx context.Context, tx *db.Tx) error { return tokens.SetLastUsed(ctx, tx, at, hash(name)) })
+	g, err := tokens.Grant(w.t.Context(), w, hash(name))
+	must(w.t, err)
+	w.do(func(ctx context.Context, tx *db.Tx) error {
+		return tokens.SetLastUsed(ctx, tx, token.Use{TokenID: g.TokenID, DeviceID: g.DeviceID, At: at})
+	})
 }
 
 func testToken(t *testing.T, w *fixture) {
@@ -189,13 +197,13 @@ func testToken(t *testing.T, w *fixture) {
 		grant, err := tokens.Grant(t.Context(), q, parent.Hash)
 		must(t, err)
 		same(t, "the parent's grant", grant, token.Grant{
-			TokenID: parentID, Hash: parent.Hash, Kind: token.Access, AccountID: mia.ID, DeviceID: deviceID,
+			TokenID: parentID, Hash: parent.Hash, Kind: token.Access, AccountID: mia.ID, DeviceID: deviceID, LastUsedAt: made,
 		})
 		grant, err = tokens.Grant(t.Context(), q, child.Hash)
 		must(t, err)
 		same(t, "the child's grant", grant, token.Grant{
 			TokenID: childID, Hash: child.Hash, Kind: token.Server, AccountID: mia.ID, DeviceID: deviceID, SourceID: den.ID,
-			ExpiresAt: at(30),
+			ExpiresAt: at(30), LastUsedAt: made,
 		})
 		row := token.Token{
 			ID: childID, Kind: token.Server, AccountID: mia.ID, Username: "mia", Device: wanted, Source: den.Name,
@@ -245,7 +253,12 @@ func testNoToken(t *testing.T, w *fixture) {
 	want(t, "Grant", err, db.ErrNotFound)
 	_, err = tokens.Get(t.Context(), w, 99)
 	want(t, "Get", err, db.ErrNotFound)
-	w.use("none", at(1)) // is ignored
+	w.do(func(ctx context.Context, tx *db.Tx) error { // is ignored
+		return tokens.SetLastUsed(ctx, tx, token.Use{TokenID: 99, DeviceID: 99, At: at(1)})
+	})
+	none, err := tokens.Uses(t.Context(), w, token.Selection{})
+	must(t, err)
+	same(t, "the uses of no selection", len(none), 0)
 }
 
 // fleet is mia's tv with tokens "0" to "4", used in the order 0, 4, 3, 2, 1 with
@@ -288,14 +301,12 @@ func testLeastUsed(t *testing.T, w *fixture) {
 	w.token("server", token.Row{
 		Kind: token.Server, AccountID: mia.ID, DeviceID: tv, ParentID: ids[1], SourceID: w.source("den", 0).ID,
 	})
-	for except, wanted := range [][]int64{
-		{ids[1], ids[2], ids[3], ids[4], ids[0]}, {ids[2], ids[3], ids[4], ids[0]}, {ids[3], ids[4], ids[0]},
-		{ids[4], ids[0]}, {ids[0]}, nil, nil,
-	} {
-		got, err := tokens.LeastUsed(t.Context(), w, tv, token.Access, except)
-		must(t, err)
-		same(t, fmt.Sprintf("all but %d", except), got, wanted)
-	}
+	got, err := tokens.LeastUsed(t.Context(), w, tv, token.Access)
+	must(t, err)
+	same(t, "the order", got, []int64{ids[1], ids[2], ids[3], ids[4], ids[0]})
+	got, err = tokens.LeastUsed(t.Context(), w, tv, token.DeviceKey)
+	must(t, err)
+	same(t, "tokens of another kind", got, nil)
 }
 
 func testLineage(t *testing.T, w *fixture) {
@@ -368,26 +379,149 @@ func testSetLastUsed(t *testing.T, w *fixture) {
 		must(t, err)
 		same(t, "when the device was last seen", list[0].LastSeenAt, later)
 	}
-	// Many at once, more than one statement names, and some that are gone.
-	several := []token.Hash{hash("gone"), hash("token")}
-	ids := []int64{id}
-	for i := range 20 {
-		name := fmt.Sprint("token ", i)
-		ids = append(ids, w.token(name, token.Row{AccountID: mia.ID, DeviceID: deviceID}))
-		several = append(several, hash(name))
-	}
-	other := w.token("other", token.Row{AccountID: mia.ID, DeviceID: deviceID})
-	last := later.Add(time.Minute)
-	w.do(func(ctx context.Context, tx *db.Tx) error { return tokens.SetLastUsed(ctx, tx, last, several...) })
-	for _, id := range ids {
-		got, err := tokens.Get(t.Context(), w, id)
-		must(t, err)
-		same(t, "when one of many tokens was last used", got.LastUsedAt, last)
-	}
-	got, err := tokens.Get(t.Context(), w, other)
+	used, err := tokens.Uses(t.Context(), w, token.Selection{AccountID: mia.ID})
 	must(t, err)
-	if got.LastUsedAt.Equal(last) {
-		t.Error("a token that was not used was last used with the others")
+	same(t, "the uses", used, map[token.Hash]token.Use{hash("token"): {TokenID: id, DeviceID: deviceID, At: later}})
+}
+
+// lastUse returns when a token was last used, and its device last seen.
+func (w *fixture) lastUse(id int64) (used, seen time.Time) {
+	w.t.Helper()
+	got, err := tokens.Get(w.t.Context(), w, id)
+	must(w.t, err)
+	d, _, err := devices.Held(w.t.Context(), w, got.AccountID, got.Device.ID)
+	must(w.t, err)
+	return got.LastUsedAt, d.LastSeenAt
+}
+
+func testNoteUses(t *testing.T, w *fixture) {
+	mia := w.account("mia")
+	tv, phone := w.device(mia.ID, "tv"), w.device(mia.ID, "phone")
+	begin := stored(time.Now().Add(time.Hour))
+	uses := make(map[int64]token.Use)
+	for i := range 700 { // more than are written at once
+		id := w.token(fmt.Sprint(i), token.Row{AccountID: mia.ID, DeviceID: []int64{tv, phone}[i%2]})
+		uses[id] = token.Use{TokenID: id, DeviceID: []int64{tv, phone}[i%2], At: begin.Add(-time.Duration(i%2) * time.Second)}
+	}
+	uses[1<<40] = token.Use{TokenID: 1 << 40, DeviceID: 1 << 40, At: begin} // gone
+	w.take()
+	must(t, tokens.NoteUses(t.Context(), w.DB, uses, time.Minute))
+	same(t, "what uses announce", len(w.take()), 0)
+	delete(uses, 1<<40)
+	for id, u := range uses {
+		used, seen := w.lastUse(id)
+		same(t, "when one of many tokens was last used", used, u.At)
+		same(t, "when its device was last seen", seen, u.At)
+	}
+	one := w.token("one", token.Row{AccountID: mia.ID, DeviceID: w.device(mia.ID, "tablet")})
+	g, err := tokens.Grant(t.Context(), w, hash("one"))
+	must(t, err)
+	at := begin
+	for _, step := range []struct {
+		by   time.Duration
+		move bool
+	}{{0, true}, {time.Minute, false}, {time.Minute + time.Millisecond, true}, {-time.Hour, false}, {0, false}, {time.Hour, true}} {
+		now := at.Add(step.by)
+		must(t, tokens.NoteUses(t.Context(), w.other, map[int64]token.Use{one: {TokenID: one, DeviceID: g.DeviceID, At: now}}, time.Minute))
+		if step.move {
+			at = now
+		}
+		used, seen := w.lastUse(one)
+		same(t, fmt.Sprintf("a use %v after the last", step.by), used, at)
+		same(t, fmt.Sprintf("a use %v after the last, of the device", step.by), seen, at)
+	}
+}
+
+// Only a database that several processes share has turns.
+func testNotesWaitForNobody(t *testing.T, w *fixture) {
+	if !w.Shared() {
+		return
+	}
+	mia := w.account("mia")
+	tv := w.device(mia.ID, "tv")
+	begin := stored(time.Now().Add(time.Hour))
+	uses := make(map[int64]token.Use)
+	var ids []int64
+	for i, name := range []string{"free", "changed", "revoked"} {
+		ids = append(ids, w.token(name, token.Row{AccountID: mia.ID, DeviceID: tv}))
+		uses[ids[i]] = token.Use{TokenID: ids[i], DeviceID: tv, At: begin}
+	}
+	later := begin.Add(time.Minute)
+	must(t, w.other.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		if err := tx.Exec(ctx, "UPDATE token SET last_used_at = $2 WHERE id = $1", ids[1], later.UnixMilli()); err != nil {
+			return err
+		}
+		if _, err := tokens.Delete(ctx, tx, token.Selection{ID: ids[2]}); err != nil {
+			return err
+		}
+		return tokens.NoteUses(t.Context(), w.DB, uses, 0) // in the turn of another process
+	}))
+	for id, wanted := range map[int64]time.Time{ids[0]: begin, ids[1]: later} {
+		used, _ := w.lastUse(id)
+		same(t, "when a token was last used", used, wanted)
+	}
+	_, err := tokens.Grant(t.Context(), w, hash("revoked"))
+	want(t, "a token that was revoked while its use was noted", err, db.ErrNotFound)
+}
+
+// Attack: a token is used while it is revoked. Uses are noted by two processes, in the
+// order of the tokens, while writes change and remove them in the other order.
+func testNotesBesideRevocations(t *testing.T, w *fixture) {
+	mia := w.account("mia")
+	const n = 40
+	var all []token.Use
+	for i := range n {
+		d := w.device(mia.ID, fmt.Sprint("device ", i/2))
+		all = append(all, token.Use{TokenID: w.token(fmt.Sprint(i), token.Row{AccountID: mia.ID, DeviceID: d}), DeviceID: d})
+	}
+	begin := stored(time.Now().Add(time.Hour))
+	usesAt := func(at time.Time) map[int64]token.Use {
+		uses := make(map[int64]token.Use)
+		for _, u := range all {
+			u.At = at
+			uses[u.TokenID] = u
+		}
+		return uses
+	}
+	rounds := 4 // of two processes that wait for each other's commits
+	if w.Shared() {
+		rounds = 15
+	}
+	var wg sync.WaitGroup
+	for _, d := range []*db.DB{w.DB, w.other} {
+		wg.Go(func() {
+			for i := range rounds {
+				if err := tokens.NoteUses(t.Context(), d, usesAt(begin.Add(time.Duration(i)*time.Second)), 0); err != nil {
+					t.Errorf("noting uses beside writes: %v", err)
+				}
+			}
+		})
+	}
+	for i := n - 1; i >= 0; i -= 4 {
+		w.do(func(ctx context.Context, tx *db.Tx) error {
+			for _, u := range all[i-3 : i+1] {
+				u.At = begin
+				if err := tokens.SetLastUsed(ctx, tx, u); err != nil {
+					return err
+				}
+			}
+			_, err := tokens.Delete(ctx, tx, token.Selection{ID: all[i].TokenID})
+			return err
+		})
+	}
+	wg.Wait()
+	last := begin.Add(time.Hour)
+	must(t, tokens.NoteUses(t.Context(), w.other, usesAt(last), 0))
+	for i, u := range all {
+		_, err := tokens.Grant(t.Context(), w.other, hash(fmt.Sprint(i)))
+		if i%4 == 3 {
+			want(t, "a token that was revoked while it was used", err, db.ErrNotFound)
+			continue
+		}
+		must(t, err)
+		used, seen := w.lastUse(u.TokenID)
+		same(t, "when a token was last used", used, last)
+		same(t, "when its device was last seen", seen, last)
 	}
 }
 
