@@ -21,8 +21,11 @@ type Inputs struct {
 	// A change, such as a sign-out: of a node's processor, of the database's, and
 	// for how long it keeps the one writer busy.
 	Write, WriteDatabase, WriteTurn float64
-	// The same for a note that a token was used.
-	UseDatabase, UseTurn float64
+	// Turn is how long a commit keeps the one writer busy, with all that shares it.
+	Turn float64
+	// A note that a token was used, of the database's processors, and one of a use that
+	// another node has just noted.
+	Use, PassedUse float64
 	// SignIn is the processor time of a sign-in, nearly all of it the hash.
 	SignIn float64
 	// What a row takes in the database with its indexes, in bytes.
@@ -49,11 +52,11 @@ type Demand struct {
 	Checks, SignIns, Writes float64
 }
 
-// Bounds of internal/token: a node notes each token once a minute, and at most
-// 100,000 uses each half minute.
+// Times of internal/token, in seconds: a node notes a token ten minutes after the note
+// that it knows, and renews the key of its transient tokens.
 const (
-	minute   = 60
-	mostUses = 100_000 / 30.0
+	noteEvery  = 600
+	renewEvery = 5
 )
 
 // Full is how much of a resource may be used before requests queue up.
@@ -100,14 +103,14 @@ const second = 1e6 // in microseconds
 func Of(in Inputs, m Machines, d Demand, nodes float64) Load {
 	tokenMiss := missed(m.TokenCache, d.Active*d.Tokens)
 	accountMiss := missed(m.AccountCache, d.Active*d.Accounts)
-	uses := nodes * Uses(d, nodes)
+	written, passed := Uses(m, d, nodes)
 	nodeCPU := d.Checks*(in.Check+tokenMiss*in.TokenMiss+accountMiss*in.AccountMiss) + d.Writes*in.Write + d.SignIns*in.SignIn
 	databaseCPU := d.Checks*(tokenMiss*in.TokenRead+accountMiss*in.AccountRead) +
-		(d.Writes+d.SignIns)*in.WriteDatabase + uses*in.UseDatabase
+		(d.Writes+d.SignIns)*in.WriteDatabase + written*in.Use + passed*in.PassedUse
 	return Load{
 		NodeCPU:     nodeCPU / (nodes * m.NodeCores * second),
 		DatabaseCPU: databaseCPU / (m.DatabaseCores * second),
-		Writer:      ((d.Writes+d.SignIns)*in.WriteTurn + uses*in.UseTurn) / second,
+		Writer:      ((d.Writes+d.SignIns)*in.WriteTurn + nodes/renewEvery*in.Turn) / second,
 		Memory:      (m.Base + min(m.TokenCache, d.Active*d.Tokens)*m.TokenEntry) / m.Memory,
 	}
 }
@@ -120,15 +123,20 @@ func missed(cache, of float64) float64 {
 	return 1 - cache/of
 }
 
-// Uses returns how many uses one of the nodes notes a second. Of the active tokens,
-// it sees those that are checked there at least once in a minute.
-func Uses(d Demand, nodes float64) float64 {
+// Uses returns how many uses all nodes write a second, and how many they note that
+// another node has just written. Of the active tokens, those are noted that are checked
+// at least once in ten minutes. Of those in memory, each node notes each, and the
+// database writes it twice at most. One that is not in memory is read with its last use,
+// and is noted once.
+func Uses(m Machines, d Demand, nodes float64) (written, passed float64) {
 	active := d.Active * d.Tokens
 	if active == 0 {
-		return 0
+		return 0, 0
 	}
-	seen := active * (1 - math.Exp(-d.Checks*minute/nodes/active))
-	return min(seen/minute, mostUses)
+	seen := active * (1 - math.Exp(-d.Checks*noteEvery/active)) / noteEvery
+	inMemory := seen * (1 - missed(m.TokenCache, active))
+	written = seen - inMemory + inMemory*min(nodes, 2)
+	return written, inMemory * max(0, nodes-2)
 }
 
 // Most returns how many checks a second a number of nodes can answer before a

@@ -18,7 +18,7 @@ func near(t *testing.T, what string, got, want float64) {
 var (
 	inputs = model.Inputs{
 		Check: 20, TokenMiss: 80, AccountMiss: 100, TokenRead: 40, AccountRead: 60,
-		Write: 400, WriteDatabase: 500, WriteTurn: 1000, UseDatabase: 100, UseTurn: 200, SignIn: 20_000,
+		Write: 400, WriteDatabase: 500, WriteTurn: 1000, Turn: 5000, Use: 50, PassedUse: 10, SignIn: 20_000,
 		AccountBytes: 800, TokenBytes: 250,
 	}
 	machines = model.Machines{
@@ -31,21 +31,24 @@ func TestByHand(t *testing.T) {
 	// Of 400,000 active tokens, half are in memory; of 8,000 active accounts, half.
 	// A check takes 20 + 0.5×80 + 0.5×100 = 110 µs of a node, and 0.5×40 + 0.5×60 = 50
 	// of the database.
-	load := model.Of(inputs, machines, demand, 2)
-	// 10,000×110 + 20×400 + 10×20,000 = 1,308,000 µs, of 2×4 seconds.
-	near(t, "the nodes' processors", load.NodeCPU, 1_308_000/8e6)
-	// A node has 5,000 checks a second, 300,000 a minute, of 400,000 tokens: it sees
-	// 1 − e^(−0.75) of them. A sixtieth of those each second is 3517.8, more than
-	// 100,000 each half minute.
-	near(t, "uses of a node", model.Uses(demand, 2), 100_000/30.0)
-	// 10,000×50 + 30×500 + 6,666.7×100.
-	near(t, "the database's processors", load.DatabaseCPU, (500_000+15_000+2_000_000.0/3)/8e6)
-	// 30×1,000 + 6,666.7×200.
-	near(t, "the writer", load.Writer, (30_000+4_000_000.0/3)/1e6)
+	load := model.Of(inputs, machines, demand, 4)
+	// 10,000×110 + 20×400 + 10×20,000 = 1,308,000 µs, of 4×4 seconds.
+	near(t, "the nodes' processors", load.NodeCPU, 1_308_000/16e6)
+	// In ten minutes there are 6,000,000 checks of 400,000 tokens: all but e^(−15) of
+	// them are seen, so 666.67 are due each second. Half of them are in memory. Those
+	// are noted by four nodes, and written twice.
+	due := 400_000 * (1 - math.Exp(-15)) / 600
+	written, passed := model.Uses(machines, demand, 4)
+	near(t, "uses that are written", written, due*0.5+due*0.5*2)
+	near(t, "uses that were written before", passed, due*0.5*2)
+	// 10,000×50 + 30×500 + 1.5 times the due ones ×50 + once ×10.
+	near(t, "the database's processors", load.DatabaseCPU, (500_000+15_000+due*1.5*50+due*10)/8e6)
+	// 30×1,000, and each node renews its key every five seconds.
+	near(t, "the writer", load.Writer, (30_000+4.0/5*5000)/1e6)
 	// 68 MB + 200,000×160.
 	near(t, "memory", load.Memory, 0.1)
 	name, used := load.Fullest()
-	if name != model.Writer || used != load.Writer {
+	if name != model.Memory || used != load.Memory {
 		t.Errorf("the fullest is %s", name)
 	}
 	// 8 MB and 125 MB.
@@ -58,7 +61,7 @@ func TestMost(t *testing.T) {
 	d := demand
 	d.Tokens, d.Accounts, d.SignIns, d.Writes = 1000, 100, 0, 0
 	in := inputs
-	in.UseTurn, in.UseDatabase = 0, 0
+	in.Use, in.PassedUse, in.Turn = 0, 0, 0
 	for _, nodes := range []float64{1, 2, 3} {
 		checks, name := model.Most(in, machines, d, nodes)
 		near(t, "checks a second", math.Round(checks), nodes*4*1e6*0.7/20)
@@ -66,7 +69,13 @@ func TestMost(t *testing.T) {
 			t.Errorf("with %v nodes, first is %s", nodes, name)
 		}
 	}
-	// A few tokens that are used all the time are noted once a minute each.
-	near(t, "uses", model.Uses(model.Demand{Tokens: 600, Active: 1, Checks: 1e6}, 1), 10)
-	near(t, "uses without tokens", model.Uses(model.Demand{Checks: 1e6}, 1), 0)
+	// Few tokens that are used all the time, on one node and on five.
+	few := model.Demand{Tokens: 6000, Active: 1, Checks: 1e6}
+	for nodes, want := range map[float64][2]float64{1: {10, 0}, 2: {20, 0}, 5: {20, 30}} {
+		written, passed := model.Uses(machines, few, nodes)
+		near(t, "uses that are written", written, want[0])
+		near(t, "uses that were written before", passed, want[1])
+	}
+	written, _ := model.Uses(machines, model.Demand{Checks: 1e6}, 1)
+	near(t, "uses without tokens", written, 0)
 }

@@ -110,15 +110,13 @@ func drawNodes(in model.Inputs, m, larger model.Machines, file string) error {
 		name string
 		c    color.Color
 		m    model.Machines
-		in   model.Inputs
 	}{
-		{"as it is", blue, m, in},
-		{"all active tokens in memory", orange, larger, in},
-		{"and uses are not noted", green, larger, unnoted(in)},
+		{"as it is", blue, m},
+		{"all active tokens in memory", orange, larger},
 	} {
 		var points plotter.XYs
 		for n := 1.0; n <= 20; n++ {
-			most, _ := model.Most(c.in, c.m, demand, n)
+			most, _ := model.Most(in, c.m, demand, n)
 			points = append(points, plotter.XY{X: n, Y: most})
 		}
 		if err := line(p, c.name, c.c, false, points); err != nil {
@@ -126,10 +124,4 @@ func drawNodes(in model.Inputs, m, larger model.Machines, file string) error {
 		}
 	}
 	return save(p, file)
-}
-
-// unnoted is what it would be if nobody noted that tokens are used.
-func unnoted(in model.Inputs) model.Inputs {
-	in.UseTurn, in.UseDatabase = 0, 0
-	return in
 }

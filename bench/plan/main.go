@@ -53,8 +53,8 @@ func run(file, out string) error {
 		in.Check, in.TokenMiss, in.AccountMiss)
 	fmt.Printf("The database: %.0f and %.0f µs. A change: %.0f µs of a node, %.0f of the database, %.0f of the writer.\n",
 		in.TokenRead, in.AccountRead, in.Write, in.WriteDatabase, in.WriteTurn)
-	fmt.Printf("A noted use: %.0f µs of the database, %.0f of the writer. Storage: %.0f GB.\n\n",
-		in.UseDatabase, in.UseTurn, model.Storage(in, demand)/1e9)
+	fmt.Printf("A commit: %.0f µs of the writer. A noted use: %.0f µs of the database, and %.0f if another node has just noted it. Storage: %.0f GB.\n\n",
+		in.Turn, in.Use, in.PassedUse, model.Storage(in, demand)/1e9)
 	for _, c := range cases {
 		fmt.Printf("With %s, at %.0f checks a second:\n\n", c.name, demand.Checks)
 		fmt.Printf("| nodes | %s | %s | %s | %s | checks/s until 70 %% of one is used | first is |\n|---|---|---|---|---|---|---|\n",
@@ -84,8 +84,8 @@ type measurements struct {
 		Rate, Node, Database, Commits float64
 	}
 	Uses []struct {
-		Engine         string
-		Wall, Database float64
+		Engine           string
+		Database, Passed float64
 	}
 	Sizes struct{ Account, Token float64 }
 }
@@ -105,14 +105,14 @@ func read(file string) (in model.Inputs, err error) {
 	}
 	const engine = "PostgreSQL"
 	node, database := make(map[string]float64), make(map[string]float64)
-	var turn float64
+	var turn, commit float64
 	for _, c := range m.Costs {
 		if c.Engine != engine || c.Nodes != 1 {
 			continue
 		}
 		node[c.Kind], database[c.Kind] = c.Node, c.Database
 		if c.Kind == write {
-			turn = 1e6 / c.Rate
+			turn, commit = 1e6/c.Rate, 1e6/c.Commits
 		}
 	}
 	for _, kind := range []string{all, token, none, write} {
@@ -123,12 +123,12 @@ func read(file string) (in model.Inputs, err error) {
 	in = model.Inputs{
 		Check: node[all], TokenMiss: node[token] - node[all], AccountMiss: node[none] - node[token],
 		TokenRead: database[token], AccountRead: database[none] - database[token],
-		Write: node[write], WriteDatabase: database[write], WriteTurn: turn, SignIn: signIn,
+		Write: node[write], WriteDatabase: database[write], WriteTurn: turn, Turn: commit, SignIn: signIn,
 		AccountBytes: m.Sizes.Account, TokenBytes: m.Sizes.Token,
 	}
 	for _, u := range m.Uses {
 		if u.Engine == engine {
-			in.UseTurn, in.UseDatabase = u.Wall, u.Database
+			in.Use, in.PassedUse = u.Database, u.Passed
 		}
 	}
 	return in, nil

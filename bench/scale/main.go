@@ -12,8 +12,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strconv"
@@ -27,7 +29,7 @@ import (
 func main() {
 	sizes := flag.String("sizes", "1000,1000000", "numbers of accounts, the smallest first")
 	dir := flag.String("dir", "", "folder for the databases, which the next run uses again (default a temporary one)")
-	file := flag.String("json", "", "file for the measurements, which bench/plan reads")
+	file := flag.String("json", "", "file for the measurements, which bench/plan reads; what it has of other parts stays")
 	parts := flag.String("parts", "sizes,nodes,uses", "what is measured: sizes, nodes, uses")
 	only := flag.Bool("fill", false, "only make the databases")
 	flag.Parse()
@@ -79,7 +81,10 @@ func run(ctx context.Context, o options) (good bool, err error) {
 	}
 	defer server.Stop()
 	good = true
-	all := Measurements{Figures: make(map[string]map[int]figures)}
+	all, err := earlier(o)
+	if err != nil {
+		return false, err
+	}
 	for _, e := range []engine{sqlite, postgres(server)} {
 		ws, err := newWorlds(ctx, binary, dir, e, o.sizes)
 		if err != nil {
@@ -106,8 +111,8 @@ func run(ctx context.Context, o options) (good bool, err error) {
 				return false, err
 			}
 			all.Uses = append(all.Uses, use)
-			fmt.Printf("%s: to write that a token was used takes %.0f µs of the one writer, and %.0f µs of PostgreSQL.\n\n",
-				use.Engine, use.Wall, use.Database)
+			fmt.Printf("%s: to write that a token was used takes %.1f µs, %.1f of them PostgreSQL's processors, and %.1f if another node has just done so.\n\n",
+				use.Engine, use.Wall, use.Database, use.Passed)
 		}
 	}
 	if o.file == "" {
@@ -120,18 +125,39 @@ func run(ctx context.Context, o options) (good bool, err error) {
 	return good, os.WriteFile(o.file, append(text, '\n'), 0o644)
 }
 
+// earlier returns what the file has of the parts that are not measured now.
+func earlier(o options) (all Measurements, err error) {
+	text, err := os.ReadFile(o.file)
+	if err == nil {
+		err = json.Unmarshal(text, &all)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return all, fmt.Errorf("reading what was measured before: %w", err)
+	}
+	if strings.Contains(o.parts, "sizes") || all.Figures == nil {
+		all.Figures = make(map[string]map[int]figures)
+	}
+	if strings.Contains(o.parts, "nodes") {
+		all.Costs = nil
+	}
+	if strings.Contains(o.parts, "uses") {
+		all.Uses = nil
+	}
+	return all, nil
+}
+
 // allSizes measures the databases of all sizes together, and prints a table.
 func (ws worlds) allSizes(ctx context.Context, all *Measurements) (met bool, err error) {
-	fs, err := ws.measure(ctx)
+	columns, err := ws.measure(ctx)
 	if err != nil {
 		return false, err
 	}
 	bySize := make(map[int]figures)
 	for i, w := range ws {
-		bySize[w.n] = fs[i]
+		bySize[w.n] = columns[i]
 	}
 	all.Figures[ws[0].engine.name] = bySize
-	return ws.report(fs), nil
+	return ws.report(columns), nil
 }
 
 // allNodes measures nodes on a database, and prints a table.

@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"sync/atomic"
 	"time"
 
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/plexauth"
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
@@ -256,38 +260,82 @@ func (w *world) cost(ctx context.Context, n int, k kind) (cost Cost, err error) 
 // Use is what it costs to write that a token was used.
 type Use struct {
 	Engine string
-	// Wall is how long the one writer is busy with each, Node and Database the
-	// processor time: in microseconds.
-	Wall, Node, Database float64
+	// Wall is how long it takes, and Database the processor time of PostgreSQL. Passed
+	// is that of a use that another node has written shortly before. All are
+	// microseconds for each token.
+	Wall, Database, Passed float64
 }
 
-// use measures how long a node takes at its end to write what tokens were used.
+// noted is how many uses are written.
+const noted = 20_000
+
+// use writes uses of tokens from all over the table, as nodes do, and then once more,
+// which moves no time by enough.
 func (w *world) use(ctx context.Context) (u Use, err error) {
-	if w.db, err = w.open(); err != nil {
-		return Use{}, err
+	cfg := core.Config{Dir: w.flags[1], KeyFile: filepath.Join(w.flags[1], "usher.key")}
+	if w.engine.leader != 0 {
+		cfg = core.Config{Database: plexauth.Secret(w.flags[1]), KeyFile: w.flags[3]}
 	}
-	defer func() { err = errors.Join(err, w.db.Close()) }()
-	c, err := w.cluster(ctx, 1)
+	c, err := core.Open(ctx, cfg)
 	if err != nil {
-		return Use{}, err
+		return u, err
 	}
-	if err := c.warm(ctx, few); err != nil {
-		return Use{}, errors.Join(err, c.stop())
-	}
-	before, err := c.counts(ctx)
+	defer func() { err = errors.Join(err, c.Close()) }()
+	uses, err := w.someUses(ctx, c.DB)
 	if err != nil {
-		return Use{}, errors.Join(err, c.stop())
+		return u, err
 	}
-	if err := c.stop(); err != nil {
-		return Use{}, err
+	u.Engine = w.engine.name
+	if u.Wall, u.Database, err = w.note(ctx, c.DB, uses, 0); err != nil {
+		return u, err
 	}
-	u = Use{Engine: w.engine.name, Wall: float64(time.Since(before.at).Microseconds()) / few}
-	if w.engine.leader == 0 {
-		return u, nil
-	}
-	used, err := processors(func(pid, parent int) bool { return pid == w.engine.leader || parent == w.engine.leader })
-	u.Database = float64((used - before.database).Microseconds()) / few
+	_, u.Passed, err = w.note(ctx, c.DB, uses, time.Hour)
 	return u, err
+}
+
+// uses are times of tokens and of the devices that hold them.
+type uses struct{ tokens, devices map[int64]time.Time }
+
+// someUses returns uses of tokens that are equally far apart.
+func (w *world) someUses(ctx context.Context, d *db.DB) (u uses, err error) {
+	u = uses{make(map[int64]time.Time), make(map[int64]time.Time)}
+	rows, err := d.Query(ctx, "SELECT id, device_id FROM token WHERE id % $1 = 0 LIMIT $2", max(1, 3*w.n/noted), noted)
+	if err != nil {
+		return u, err
+	}
+	defer rows.Close()
+	at := time.Now()
+	for rows.Next() {
+		var token, device int64
+		if err := rows.Scan(&token, &device); err != nil {
+			return u, err
+		}
+		u.tokens[token], u.devices[device] = at, at
+	}
+	return u, rows.Err()
+}
+
+// note writes uses, and returns the microseconds for each.
+func (w *world) note(ctx context.Context, d *db.DB, u uses, least time.Duration) (wall, database float64, err error) {
+	ofDatabase := func(pid, parent int) bool { return pid == w.engine.leader || parent == w.engine.leader }
+	before, err := processors(ofDatabase)
+	if err != nil {
+		return 0, 0, err
+	}
+	began := time.Now()
+	err = d.Note(ctx, db.Notes{Table: "token", Column: "last_used_at", At: u.tokens, Least: least})
+	if err == nil {
+		err = d.Note(ctx, db.Notes{Table: "device", Column: "last_seen_at", At: u.devices, Least: least})
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	wall = float64(time.Since(began).Microseconds()) / float64(len(u.tokens))
+	after, err := processors(ofDatabase)
+	if w.engine.leader == 0 {
+		return wall, 0, err
+	}
+	return wall, float64((after - before).Microseconds()) / float64(len(u.tokens)), err
 }
 
 // Sizes is what rows take, with their indexes, in bytes.
