@@ -107,6 +107,12 @@ func (s *scene) full(d disk) {
 		s.checkEverywhere()
 		s.enter(name + ": after the first refusal")
 	}, d.empty)
+	s.awaitSignIn()
+}
+
+// awaitSignIn waits until somebody can sign in again.
+func (s *scene) awaitSignIn() {
+	s.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		before := len(s.tokens)
 		if s.signIn(s.t.Context(), "after"); len(s.tokens) > before {
@@ -166,8 +172,73 @@ func (s *scene) checkEverywhere() {
 	}
 }
 
+// logFull is the fault that PostgreSQL has no room for its log. It ends all connections,
+// tries to recover, and ends, because it has no room for that, either. Once there is room,
+// somebody has to start it again.
+func (s *scene) logFull(d disk, server *pgtest.Server) {
+	s.fault("the disk of PostgreSQL's log is full", *between, func() {
+		d.fill()
+		useUpLog(s.t, server)
+		s.awaitRefusal()
+		for deadline := time.Now().Add(time.Minute); !server.Ended(); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				s.t.Error("PostgreSQL goes on without room for its log: the test proves less than it says")
+				break
+			}
+		}
+	}, func() {
+		d.empty()
+		if !server.Ended() {
+			return
+		}
+		if err := server.Launch(); err != nil {
+			s.t.Error(err)
+		}
+	})
+	s.awaitSignIn()
+}
+
+// useUpLog writes to the log until there is no room: each time, the rest of a file of
+// the log stays empty.
+func useUpLog(t *testing.T, server *pgtest.Server) {
+	admin, err := sql.Open("pgx", server.URL("postgres"))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer admin.Close()
+	for range 2 * diskSize / (16 << 20) {
+		if _, err := admin.ExecContext(t.Context(), "SELECT pg_logical_emit_message(TRUE, 'full', 'x'), pg_switch_wal()"); err != nil {
+			return
+		}
+	}
+	t.Error("the log has room on a full disk: the test proves nothing")
+}
+
+// The disk of PostgreSQL's log fills up while three nodes work. What was acknowledged
+// before is there when PostgreSQL is back.
+func TestFullDiskOfTheLog(t *testing.T) {
+	inNamespace(t, func() {
+		server, err := pgtest.Start("fsync=on", "min_wal_size=32MB", "max_wal_size=32MB")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Stop()
+		d := newDisk(t)
+		if err := server.MoveLog(d.dir); err != nil {
+			t.Fatal(err)
+		}
+		c := newCluster(t)
+		c.address = server.Database(t)
+		s := newScene(t, c, usherBinary, haproxy, c.address, c.address, c.address)
+		time.Sleep(*between)
+		s.logFull(d, server)
+		s.judgeFull()
+	})
+}
+
 // The disk of PostgreSQL's tables fills up while three nodes work. Its log is on
-// another disk: without room for that, PostgreSQL ends.
+// another disk.
 func TestFullDisk(t *testing.T) {
 	inNamespace(t, func() {
 		server, err := pgtest.Start("fsync=on")

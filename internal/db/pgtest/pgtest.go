@@ -189,6 +189,20 @@ func (s *Server) Give(dir string) error {
 	return os.Chown(dir, int(s.owner.Uid), int(s.owner.Gid))
 }
 
+// MoveLog moves the write-ahead log to another folder, which may be on another disk,
+// and starts the server again.
+func (s *Server) MoveLog(dir string) error {
+	s.Shutdown()
+	log, moved := filepath.Join(s.data(), "pg_wal"), filepath.Join(dir, "pg_wal")
+	if out, err := exec.CommandContext(context.Background(), "cp", "-a", log, moved).CombinedOutput(); err != nil {
+		return fmt.Errorf("moving the log: %w\n%s", err, out)
+	}
+	if err := errors.Join(os.RemoveAll(log), os.Symlink(moved, log)); err != nil {
+		return err
+	}
+	return s.Launch()
+}
+
 // own gives the folder to a user who may run PostgreSQL: root may not.
 func (s *Server) own() error {
 	if os.Geteuid() != 0 {
@@ -286,6 +300,16 @@ func (s *Server) PID() int { return s.cmd.Process.Pid }
 
 // Kill ends the server as a power failure would end its processes.
 func (s *Server) Kill() { s.signal(syscall.SIGKILL, syscall.SIGKILL) }
+
+// Ended reports whether the server has ended, by itself or by Kill or Shutdown.
+func (s *Server) Ended() bool {
+	select {
+	case <-s.exited:
+		return true
+	default:
+		return false
+	}
+}
 
 // Shutdown ends the server; it ends its connections first.
 func (s *Server) Shutdown() { s.signal(syscall.SIGINT) }
