@@ -2,7 +2,9 @@ package api_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,6 +18,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/httpd"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/plexauth"
@@ -292,13 +295,19 @@ func TestTokenDetailsTouchNoSQL(t *testing.T) {
 // benchmark sends one request over and over and fails on any other status.
 func benchmark(b *testing.B, w *fixture, status int, method, path string, tok plexauth.Secret, form string) {
 	b.Helper()
+	benchmarkEach(b, w, status, method, path, func() plexauth.Secret { return tok }, form)
+}
+
+// benchmarkEach is benchmark with another token each time.
+func benchmarkEach(b *testing.B, w *fixture, status int, method, path string, next func() plexauth.Secret, form string) {
+	b.Helper()
 	b.ReportAllocs()
 	handler := w.Config.Handler
 	for b.Loop() {
-		req := httptest.NewRequest(method, path, strings.NewReader(form))
+		req := httptest.NewRequestWithContext(b.Context(), method, path, strings.NewReader(form))
 		req.Header.Set("Accept", "application/json")
 		req.Header.Set("X-Plex-Client-Identifier", fmt.Sprint("device", w.seen))
-		if tok != "" {
+		if tok := next(); tok != "" {
 			req.Header.Set("X-Plex-Token", string(tok))
 		}
 		rec := httptest.NewRecorder()
@@ -320,6 +329,37 @@ func BenchmarkSignIn(b *testing.B) {
 func BenchmarkTokenDetails(b *testing.B) {
 	w := newFixture(b, nil)
 	benchmark(b, w, 200, "GET", "/api/v2/user", w.signIn(b, "member"), "")
+}
+
+// BenchmarkTokenDetailsUncached checks tokens of which neither they nor their accounts
+// are in memory.
+func BenchmarkTokenDetailsUncached(b *testing.B) {
+	const n = 10_000
+	w := newFixture(b, func(c *config) { c.TokenCache = 64 })
+	token := func(i int) plexauth.Secret { return plexauth.Secret(fmt.Sprintf("sample%014d", i)) }
+	err := w.DB.Write(b.Context(), func(ctx context.Context, tx *db.Tx) error {
+		for i := range n {
+			h := sha256.Sum256([]byte(token(i)))
+			id, text := 100+i, fmt.Sprintf("%032d", i)
+			err := errors.Join(
+				tx.Exec(ctx, `INSERT INTO account (id, uuid, username, username_key, email, email_key, title, password_hash, admin,
+					created_at) VALUES ($1, $2, $2, $2, $2, $2, $2, $2, FALSE, 1)`, id, text),
+				tx.Exec(ctx, `INSERT INTO device (id, account_id, client_identifier, product, version, platform, platform_version,
+					device, model, vendor, name, address, created_at, last_seen_at)
+					VALUES ($1, $1, '', '', '', '', '', '', '', '', '', '', 1, 1)`, id),
+				tx.Exec(ctx, `INSERT INTO token (hash, kind, account_id, device_id, created_at, last_used_at)
+					VALUES ($2, 1, $1, $1, 1, 1)`, id, h[:]))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	next := 0
+	benchmarkEach(b, w, 200, "GET", "/api/v2/user", func() plexauth.Secret { next = (next + 7919) % n; return token(next) }, "")
 }
 
 func BenchmarkTransientMint(b *testing.B) {

@@ -14,8 +14,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Limits of the caches. An encoded account has about six kilobytes, a source
-// about two.
+// Limits of the caches. An account has about two kilobytes for each shape that it was
+// sent in, a source about two.
 const (
 	maxAccountPages = 4096
 	maxSourcePages  = 1024
@@ -48,11 +48,11 @@ func newAccountCache(d *db.DB, accounts *account.Service, homes *home.Service) *
 // page returns an account in encoded form.
 func (a *accountCache) page(ctx context.Context, id int64) (accountPage, error) {
 	return a.pages.Get(id, func() (accountPage, error) {
-		found, err := a.account(ctx, id)
+		found, facts, err := a.homes.AccountFacts(ctx, id)
 		if err != nil {
-			return accountPage{}, err
+			return accountPage{}, asInvalid(err)
 		}
-		return a.fresh(ctx, found)
+		return encoded(found, facts), nil
 	})
 }
 
@@ -62,8 +62,11 @@ func (a *accountCache) fresh(ctx context.Context, found account.Account) (accoun
 	if err != nil {
 		return accountPage{}, err
 	}
-	page, err := wire.NewAccount(person(found, facts)).Page()
-	return accountPage{picturePath(found), page}, err
+	return encoded(found, facts), nil
+}
+
+func encoded(a account.Account, facts home.Facts) accountPage {
+	return accountPage{picturePath(a), wire.NewAccount(person(a, facts)).Page()}
 }
 
 // legacy returns an account in version 1, with a token.
@@ -80,10 +83,15 @@ func (a *accountCache) legacy(
 // account has been removed since, the token is invalid: token.ErrInvalid.
 func (a *accountCache) account(ctx context.Context, id int64) (account.Account, error) {
 	found, err := a.accounts.Get(ctx, id)
+	return found, asInvalid(err)
+}
+
+// asInvalid gives the error that an account is not there the meaning that its token has.
+func asInvalid(err error) error {
 	if errors.Is(err, account.ErrNotFound) {
-		err = fmt.Errorf("%w (%w)", token.ErrInvalid, err)
+		return fmt.Errorf("%w (%w)", token.ErrInvalid, err)
 	}
-	return found, err
+	return err
 }
 
 // sourceCache caches sources in encoded form.

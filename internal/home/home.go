@@ -165,6 +165,9 @@ func (h Home) Guest() (User, bool) {
 type Rows interface {
 	// User returns an account in its home: db.ErrNotFound if it is in none.
 	User(ctx context.Context, q db.Querier, accountID int64) (User, error)
+	// Resident returns an account with what it is in its home: db.ErrNotFound if there
+	// is no such account.
+	Resident(ctx context.Context, q db.Querier, accountID int64) (Resident, error)
 	// Users returns everybody in a home, by role and in the order in which the
 	// accounts were added.
 	Users(ctx context.Context, q db.Querier, ownerID int64) ([]User, error)
@@ -254,18 +257,42 @@ type Facts struct {
 
 // Facts returns what clients can read about an account's home.
 func (s *Service) Facts(ctx context.Context, a account.Account) (Facts, error) {
-	u, err := s.rows.User(ctx, s.db, a.ID)
+	_, facts, err := s.AccountFacts(ctx, a.ID)
+	if errors.Is(err, account.ErrNotFound) { // it has been removed since
+		return Resident{User: User{Account: a}}.facts(), nil
+	}
+	return facts, err
+}
+
+// AccountFacts returns an account, and what answers say of its home.
+// account.ErrNotFound.
+func (s *Service) AccountFacts(ctx context.Context, id int64) (account.Account, Facts, error) {
+	var r Resident
+	err := s.db.Ask(ctx, func(ctx context.Context) (err error) {
+		r, err = s.rows.Resident(ctx, s.db, id)
+		return err
+	})
 	if errors.Is(err, db.ErrNotFound) {
-		return Facts{Size: 1, Restricted: a.Managed()}, nil
+		return account.Account{}, Facts{}, fmt.Errorf("%w (%w)", account.ErrNotFound, err)
 	}
-	if err != nil {
-		return Facts{}, named("reading a home", err)
+	return r.Account, r.facts(), named("reading a home", err)
+}
+
+// Resident is an account as a user of its home, and how many users that has. In no
+// home, OwnerID and Size are 0.
+type Resident struct {
+	User // without its tries, and when it joined
+	Size int
+}
+
+func (r Resident) facts() Facts {
+	if r.OwnerID == 0 {
+		return Facts{Size: 1, Restricted: r.Account.Managed()}
 	}
-	size, err := s.rows.Size(ctx, s.db, u.OwnerID)
 	return Facts{
-		Home: true, Admin: u.Admin(), Size: size, Restricted: a.Managed(), Guest: u.Role == Guest,
-		Protected: u.Protected(), Restriction: u.Restriction,
-	}, named("reading a home", err)
+		Home: true, Admin: r.Admin(), Size: r.Size, Restricted: r.Account.Managed(), Guest: r.Role == Guest,
+		Protected: r.Protected(), Restriction: r.Restriction,
+	}
 }
 
 // named says what was being done, and gives the database's errors this package's

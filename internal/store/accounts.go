@@ -15,15 +15,21 @@ import (
 // account.Rows.
 type Accounts struct{}
 
-const selectAccount = `SELECT id, uuid, username, username_key, email, COALESCE(email_key, ''), confirmed_email, title,
+const accountColumns = `id, uuid, username, username_key, email, COALESCE(email_key, ''), confirmed_email, title,
 	password_hash, admin, disabled, totp_seed, totp_step, revision, created_at,
-	(SELECT COUNT(*) FROM backup_code WHERE account_id = account.id), COALESCE(owner_id, 0) FROM account `
+	(SELECT COUNT(*) FROM backup_code WHERE account_id = account.id), COALESCE(owner_id, 0)`
 
-func scanAccount(row scanner) (a account.Account, err error) {
+const selectAccount = "SELECT " + accountColumns + " FROM account "
+
+func scanAccount(row scanner) (account.Account, error) { return scanAccountAnd(row) }
+
+// scanAccountAnd scans the columns of an account, and those that follow them.
+func scanAccountAnd(row scanner, more ...any) (a account.Account, err error) {
 	var created int64
-	err = row.Scan(&a.ID, &a.UUID, &a.Username, &a.UsernameKey, &a.Email, &a.EmailKey, &a.ConfirmedEmail, &a.Title,
+	dest := []any{&a.ID, &a.UUID, &a.Username, &a.UsernameKey, &a.Email, &a.EmailKey, &a.ConfirmedEmail, &a.Title,
 		&a.PasswordHash, &a.Admin, &a.Disabled, &a.TOTPSeed, &a.TOTPStep, &a.Revision, &created, &a.BackupCodes,
-		&a.OwnerID)
+		&a.OwnerID}
+	err = row.Scan(append(dest, more...)...)
 	a.CreatedAt = fromMillis(created)
 	return a, err
 }

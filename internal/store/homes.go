@@ -31,6 +31,19 @@ func (Homes) User(ctx context.Context, q db.Querier, accountID int64) (home.User
 	return u, err
 }
 
+// selectResident gives the columns of a home other names than those of an account.
+const selectResident = "SELECT " + accountColumns + `, COALESCE(h.house, 0), COALESCE(h.role, 0), COALESCE(h.pin, ''),
+	COALESCE(h.bound, ''), (SELECT COUNT(*) FROM home_user WHERE home_user.owner_id = h.house)
+	FROM account LEFT JOIN (
+		SELECT account_id AS resident, owner_id AS house, role, pin_hash AS pin, restriction AS bound FROM home_user
+	) AS h ON h.resident = account.id WHERE id = $1`
+
+// Resident implements home.Rows.
+func (Homes) Resident(ctx context.Context, q db.Querier, accountID int64) (r home.Resident, err error) {
+	r.Account, err = scanAccountAnd(q.QueryRow(ctx, selectResident, accountID), &r.OwnerID, &r.Role, &r.PIN, &r.Restriction, &r.Size)
+	return r, db.Wrap("reading an account with its home", err)
+}
+
 // Users implements home.Rows. A home has few users.
 func (Homes) Users(ctx context.Context, q db.Querier, ownerID int64) ([]home.User, error) {
 	rows, err := q.Query(ctx, selectHomeUser+"WHERE owner_id = $1 ORDER BY role, account_id", ownerID)

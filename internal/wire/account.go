@@ -3,8 +3,10 @@ package wire
 import (
 	"bytes"
 	"encoding/xml"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/usher-auth/usher/plexauth"
@@ -165,12 +167,14 @@ func (a Account) withVariant(v Variant) Account {
 	return a
 }
 
-// AccountPage is an account object that is encoded once and sent many times: token
-// details are the most frequent response, and only its token and the URL of its
-// avatar differ between the devices of an account. It is safe for concurrent use.
+// AccountPage is an account object that is encoded once in each shape, when it is first
+// sent in that shape, and sent many times: token details are the most frequent response,
+// and only its token and the URL of its avatar differ between the devices of an account.
+// It is safe for concurrent use.
 type AccountPage struct {
-	xml  []byte // the document after "<user"
-	json map[Variant][]byte
+	account Account
+	xml     atomic.Pointer[[]byte] // the document after "<user"
+	json    [len(jsonShapes)]atomic.Pointer[[]byte]
 }
 
 // accountTraits are the traits that show in an account's JSON, and jsonShapes
@@ -179,22 +183,37 @@ const accountTraits = NoNulls | TextEnums
 
 var jsonShapes = [...]Variant{0, NoNulls, TextEnums, NoNulls | TextEnums}
 
-// Page encodes the account in every shape.
-func (a Account) Page() (*AccountPage, error) {
-	page := &AccountPage{json: make(map[Variant][]byte, len(jsonShapes))}
-	doc, err := appendXML(nil, a)
-	if err != nil {
-		return nil, err
+// Page returns the account as a page.
+func (a Account) Page() *AccountPage { return &AccountPage{account: a} }
+
+// inXML returns the document after "<user".
+func (p *AccountPage) inXML() ([]byte, error) {
+	return kept(&p.xml, func() ([]byte, error) {
+		doc, err := appendXML(nil, p.account)
+		_, rest, _ := bytes.Cut(doc, []byte("<user"))
+		return rest, err
+	})
+}
+
+// inJSON returns the object in the shape of v, without the last brace.
+func (p *AccountPage) inJSON(v Variant) ([]byte, error) {
+	return kept(&p.json[slices.Index(jsonShapes[:], v&accountTraits)], func() ([]byte, error) {
+		doc, err := appendJSON(nil, p.account.withVariant(v))
+		return bytes.TrimSuffix(doc, []byte("}")), err
+	})
+}
+
+// kept returns what was encoded before, or encodes it. Two that do so at once get the
+// same.
+func kept(at *atomic.Pointer[[]byte], encode func() ([]byte, error)) ([]byte, error) {
+	if doc := at.Load(); doc != nil {
+		return *doc, nil
 	}
-	_, page.xml, _ = bytes.Cut(doc, []byte("<user"))
-	for _, v := range jsonShapes {
-		doc, err := appendJSON(nil, a.withVariant(v))
-		if err != nil {
-			return nil, err
-		}
-		page.json[v] = bytes.TrimSuffix(doc, []byte("}"))
+	doc, err := encode()
+	if err == nil {
+		at.Store(&doc)
 	}
-	return page, nil
+	return doc, err
 }
 
 // With completes the page for one response. It contains the whole token, which must
@@ -214,13 +233,21 @@ type accountAnswer struct {
 // Append implements Body.
 func (a accountAnswer) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 	if f == JSON {
-		dst = append(dst, a.page.json[v&accountTraits]...)
+		doc, err := a.page.inJSON(v)
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, doc...)
 		dst = append(dst, `,"rememberExpiresAt":`...)
 		dst = strconv.AppendInt(dst, a.rememberTo, 10)
 		dst = append(dst, `,"thumb":`...)
 		dst = appendJSONText(dst, a.thumb)
 		dst = append(dst, `,"authToken":`...)
 		return append(appendJSONText(dst, string(a.token)), '}'), nil
+	}
+	doc, err := a.page.inXML()
+	if err != nil {
+		return dst, err
 	}
 	dst = append(dst, xml.Header...)
 	dst = append(dst, `<user rememberExpiresAt="`...)
@@ -230,7 +257,7 @@ func (a accountAnswer) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 	dst = append(dst, `" authToken="`...)
 	dst = append(dst, xmlText(string(a.token))...)
 	dst = append(dst, '"')
-	return append(dst, a.page.xml...), nil
+	return append(dst, doc...), nil
 }
 
 // xmlText escapes s for use between double quotes.

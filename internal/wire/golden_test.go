@@ -42,11 +42,7 @@ func goldenBodies(t *testing.T) map[string]wire.Body {
 		TwoFactorEnabled: true, BackupCodes: true,
 	}
 	account := func(p wire.Person) wire.Body {
-		page, err := wire.NewAccount(p).Page()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return page.With("jx9nTbVbHk1gMabcdefg", "https://usher.example/users/0123456789abcdef/avatar?c=a&b", joined)
+		return wire.NewAccount(p).Page().With("jx9nTbVbHk1gMabcdefg", "https://usher.example/users/0123456789abcdef/avatar?c=a&b", joined)
 	}
 	resources := []wire.Resource{fullResource, {Name: "bare", CreatedAt: joined, LastSeenAt: joined}}
 	part := &wire.Part{Start: 3, Total: 5}

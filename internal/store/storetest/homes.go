@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/db"
@@ -50,6 +51,7 @@ func testHomeUser(t *testing.T, w *fixture) {
 	want(t, "a user that is not there", err, db.ErrNotFound)
 	mia := w.owner("mia")
 	kid, other := w.managed("kid", mia.OwnerID), w.owner("noa")
+	alone := w.account("alone")
 	want(t, "a second home", w.try(func(ctx context.Context, tx *db.Tx) error { return homes.Insert(ctx, tx, kid) }), db.ErrConflict)
 	kid.Role, kid.PIN, kid.Wrong, kid.LockedUntil, kid.Restriction = home.Guest, plain("$hash"), 3, at(9), "teen"
 	w.do(func(ctx context.Context, tx *db.Tx) error { return homes.Update(ctx, tx, kid) })
@@ -57,6 +59,16 @@ func testHomeUser(t *testing.T, w *fixture) {
 		got, err := homes.User(t.Context(), q, kid.Account.ID)
 		must(t, err)
 		same(t, "User", got, kid)
+		resident, err := homes.Resident(t.Context(), q, kid.Account.ID)
+		must(t, err)
+		brief := kid
+		brief.Wrong, brief.LockedUntil, brief.JoinedAt = 0, time.Time{}, time.Time{}
+		same(t, "Resident", resident, home.Resident{User: brief, Size: 2})
+		resident, err = homes.Resident(t.Context(), q, alone.ID)
+		must(t, err)
+		same(t, "a resident of no home", resident, home.Resident{User: home.User{Account: alone}})
+		_, err = homes.Resident(t.Context(), q, 1<<40)
+		want(t, "a resident that is not there", err, db.ErrNotFound)
 		users, err := homes.Users(t.Context(), q, mia.OwnerID)
 		must(t, err)
 		same(t, "Users", users, []home.User{mia, kid})
