@@ -18,6 +18,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,11 +32,12 @@ func main() {
 	dir := flag.String("dir", "", "folder for the databases, which the next run uses again (default a temporary one)")
 	file := flag.String("json", "", "file for the measurements, which bench/plan reads; what it has of other parts stays")
 	parts := flag.String("parts", "sizes,nodes,uses", "what is measured: sizes, nodes, uses")
+	engines := flag.String("engines", "SQLite,PostgreSQL", "databases that are measured")
 	only := flag.Bool("fill", false, "only make the databases")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	good, err := run(ctx, options{*sizes, *dir, *file, *parts, *only})
+	good, err := run(ctx, options{*sizes, *dir, *file, *parts, *engines, *only})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 	}
@@ -50,8 +52,8 @@ func main() {
 type figures map[string]float64
 
 type options struct {
-	sizes, dir, file, parts string
-	only                    bool
+	sizes, dir, file, parts, engines string
+	only                             bool
 }
 
 // Measurements are what bench/plan reads.
@@ -86,6 +88,9 @@ func run(ctx context.Context, o options) (good bool, err error) {
 		return false, err
 	}
 	for _, e := range []engine{sqlite, postgres(server)} {
+		if !strings.Contains(o.engines, e.name) {
+			continue
+		}
 		ws, err := newWorlds(ctx, binary, dir, e, o.sizes)
 		if err != nil {
 			return false, err
@@ -134,14 +139,14 @@ func earlier(o options) (all Measurements, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return all, fmt.Errorf("reading what was measured before: %w", err)
 	}
-	if strings.Contains(o.parts, "sizes") || all.Figures == nil {
+	if all.Figures == nil {
 		all.Figures = make(map[string]map[int]figures)
 	}
 	if strings.Contains(o.parts, "nodes") {
-		all.Costs = nil
+		all.Costs = slices.DeleteFunc(all.Costs, func(c Cost) bool { return strings.Contains(o.engines, c.Engine) })
 	}
 	if strings.Contains(o.parts, "uses") {
-		all.Uses = nil
+		all.Uses = slices.DeleteFunc(all.Uses, func(u Use) bool { return strings.Contains(o.engines, u.Engine) })
 	}
 	return all, nil
 }
