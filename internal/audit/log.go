@@ -35,6 +35,12 @@ type TallyRows interface {
 	Add(ctx context.Context, tx *db.Tx, c Count) error
 	// List returns the counts from a quarter on.
 	List(ctx context.Context, q db.Querier, from time.Time) ([]Count, error)
+	// Counted returns the end of the last quarter of which CountEvents stored a count;
+	// zero if there is none.
+	Counted(ctx context.Context, q db.Querier) (time.Time, error)
+	// CountEvents counts the log's rows of some quarters by kind, and stores the counts.
+	// None of the quarters has been counted before.
+	CountEvents(ctx context.Context, tx *db.Tx, from, to time.Time) error
 	// Events counts the log's rows by quarter and kind, and adds the counts of
 	// events without a row.
 	Events(ctx context.Context, q db.Querier, from time.Time) ([]Count, error)

@@ -55,6 +55,45 @@ func TestFloodOfFailures(t *testing.T) {
 	}
 }
 
+// Counts are the same whether the quarters of an hour were counted before or not, by one
+// node or by two, and after rows were counted that nobody has asked for since.
+func TestCountedEvents(t *testing.T) {
+	start := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
+	now := start
+	w := newFixture(t, core.Config{Now: func() time.Time { return now }})
+	var want []audit.Count
+	for i := range 6 {
+		now = start.Add(time.Duration(i) * 10 * time.Minute)
+		w.fail("wrong password")
+		quarter := now.Truncate(audit.Quarter)
+		if n := len(want); n > 0 && want[n-1].Quarter.Equal(quarter) {
+			want[n-1].N++
+		} else {
+			want = append(want, audit.Count{Quarter: quarter, What: "sign-in.refused", N: 1})
+		}
+		for range 2 {
+			w.must(w.Audit.CountEvents(t.Context()))
+			counts, err := w.Audit.Counts(t.Context(), start)
+			w.must(err)
+			if diff := cmp.Diff(want, counts); diff != "" {
+				t.Errorf("after %d minutes (-want +got):\n%s", 10*i, diff)
+			}
+		}
+	}
+	var counted int
+	w.must(w.DB.QueryRow(t.Context(), "SELECT COUNT(*) FROM event_count").Scan(&counted))
+	if counted != 2 {
+		t.Errorf("at 05:50, %d quarters are counted, want those that ended by 05:30", counted)
+	}
+	// What nobody draws any more is not counted, after a year without a server, say.
+	now = start.Add(365 * 24 * time.Hour)
+	w.must(w.Audit.CountEvents(t.Context()))
+	w.must(w.DB.QueryRow(t.Context(), "SELECT COUNT(*) FROM event_count").Scan(&counted))
+	if counted != 2 {
+		t.Errorf("a year later, %d quarters are counted", counted)
+	}
+}
+
 // Attack: somebody tries wrong passwords on accounts of their own, so that what
 // they try on others is not recorded. Attempts are counted by account, and
 // bounded in all: the first attempt on each account has a row for very long.

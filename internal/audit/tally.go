@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -42,6 +43,59 @@ func (l *Log) Tally(ctx context.Context, what string, n int64) error {
 // falls in, the oldest first.
 func (l *Log) Tallies(ctx context.Context, since time.Time) ([]Count, error) {
 	return l.tallies.List(ctx, l.db, quarterOf(since))
+}
+
+const (
+	// countAfter is how long after its end a quarter is counted. An event that is
+	// stored later than that, because a clock was set back, is in no count.
+	countAfter = Quarter
+	// countSince is how old the events are that are counted: those of the longest chart,
+	// and a day more.
+	countSince = 8 * 24 * time.Hour
+)
+
+// CountEvents stores how many events each quarter of an hour had that has ended, so that
+// Counts need not read them.
+func (l *Log) CountEvents(ctx context.Context) error {
+	now := l.now()
+	to := quarterOf(now.Add(-countAfter))
+	from := func(q db.Querier) (time.Time, error) {
+		counted, err := l.tallies.Counted(ctx, q)
+		if oldest := quarterOf(now.Add(-countSince)); counted.Before(oldest) {
+			counted = oldest
+		}
+		return counted, err
+	}
+	counted, err := from(l.db)
+	if err == nil && counted.Before(to) {
+		err = l.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+			counted, err := from(tx) // another node may have counted since
+			if err != nil || !counted.Before(to) {
+				return err
+			}
+			return l.tallies.CountEvents(ctx, tx, counted, to)
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("counting events: %w", err)
+	}
+	return nil
+}
+
+// KeepCounting counts events at once and every quarter of an hour, until ctx ends.
+func (l *Log) KeepCounting(ctx context.Context) {
+	tick := time.NewTicker(Quarter)
+	defer tick.Stop()
+	for {
+		if err := l.CountEvents(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			l.logger.Error("cannot count events", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // Counts counts the events by quarter of an hour and kind, from the quarter

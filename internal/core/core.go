@@ -335,11 +335,12 @@ func (c *Core) self() (name, identifier string) {
 }
 
 // Run does the work that no request waits for, until ctx ends: it stores when
-// tokens were last used, prunes the audit log and the outbox, and sends webhooks.
+// tokens were last used, prunes the audit log and the outbox, counts events, and sends webhooks.
 func (c *Core) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.Tokens.Run(ctx) })
 	wg.Go(func() { c.Audit.Retain(ctx, c.cfg.AuditKeep) })
+	wg.Go(func() { c.Audit.KeepCounting(ctx) })
 	wg.Go(func() { c.Webhooks.Run(ctx) })
 	wg.Go(func() { c.Outbox.Retain(ctx, c.Logger) })
 	wg.Wait()

@@ -51,6 +51,7 @@ var rows = []struct {
 		VALUES (1, $1, $2, '😀', 1, 2)`, []any{[]byte{3}, []byte("{}")}},
 	{"INSERT INTO origin (origin, created_at) VALUES ('https://a.example', 1), ('https://b.example', 2)", nil},
 	{"INSERT INTO tally (quarter, what, count) VALUES (900000, 'x', 3), (900000, 'y', 4)", nil},
+	{"INSERT INTO event_count (quarter, event, count) VALUES (900000, 'sign-in', 3)", nil},
 	{"INSERT INTO code_try (account_id, device, wrong, locked_until) VALUES (1, '', 1, 2)", nil},
 	{"INSERT INTO code_notice (account_id, wrong, first_at, last_at) VALUES (1, 1, 2, 3)", nil},
 	{"INSERT INTO enrolment (session_id, seed, created_at) SELECT MIN(id), $1, 1 FROM session", []any{[]byte{4}}},

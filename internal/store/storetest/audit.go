@@ -22,6 +22,7 @@ var auditTests = []test{
 	{"Audit/The ends of the log move", testEnds},
 	{"Tallies/Counts add up", testTallies},
 	{"Tallies/Events are counted with what has no row", testEvents},
+	{"Tallies/Events that were counted are not read again", testCountEvents},
 	{"Tallies/Prune takes the oldest counts", testPruneTallies},
 }
 
@@ -232,14 +233,71 @@ func testEvents(t *testing.T, w *fixture) {
 	}
 }
 
+func testCountEvents(t *testing.T, w *fixture) {
+	counted := func(wanted time.Time) {
+		t.Helper()
+		got, err := tallies.Counted(t.Context(), w)
+		must(t, err)
+		same(t, "up to when events are counted", got, wanted)
+	}
+	count := func(from, to int) {
+		t.Helper()
+		w.do(func(ctx context.Context, tx *db.Tx) error {
+			return tallies.CountEvents(ctx, tx, quarter(from), quarter(to))
+		})
+	}
+	events := func(from int, wanted ...audit.Count) {
+		t.Helper()
+		list, err := tallies.Events(t.Context(), w, quarter(from))
+		must(t, err)
+		same(t, fmt.Sprint("from quarter ", from), list, wanted)
+	}
+	w.log(
+		audit.Entry{ID: 1, At: quarter(0), Event: audit.SignIn},
+		audit.Entry{ID: 2, At: quarter(1).Add(-time.Millisecond), Event: audit.SignIn},
+		audit.Entry{ID: 3, At: quarter(0), Event: audit.SignOut},
+		audit.Entry{ID: 4, At: quarter(1), Event: audit.SignIn},
+		audit.Entry{ID: 5, At: quarter(4), Event: audit.SignIn},
+	)
+	w.tally(audit.Count{Quarter: quarter(0), What: string(audit.SignOut), N: 9})
+	all := []audit.Count{
+		{Quarter: quarter(0), What: string(audit.SignIn), N: 2}, {Quarter: quarter(0), What: string(audit.SignOut), N: 10},
+		{Quarter: quarter(1), What: string(audit.SignIn), N: 1}, {Quarter: quarter(4), What: string(audit.SignIn), N: 1},
+	}
+	counted(time.Time{})
+	events(0, all...)
+	for _, step := range []struct{ from, to, end int }{{0, 1, 1}, {1, 4, 2}, {2, 4, 2}, {4, 5, 5}} {
+		count(step.from, step.to)
+		counted(quarter(step.end)) // quarters without events leave nothing
+		events(0, all...)
+		events(1, all[2:]...)
+		events(5)
+	}
+	// What is counted is not read again, also if it is pruned or comes too late.
+	w.log(audit.Entry{ID: 6, At: quarter(3), Event: audit.SignIn})
+	w.do(func(ctx context.Context, tx *db.Tx) error { return entries.Delete(ctx, tx, 1) })
+	events(0, all...)
+	w.log(audit.Entry{ID: 7, At: quarter(6), Event: audit.SignIn})
+	w.oneWins(func(ctx context.Context, tx *db.Tx, _ int) error {
+		return db.Wrap("counting", tallies.CountEvents(ctx, tx, quarter(6), quarter(7)))
+	})
+}
+
 func testPruneTallies(t *testing.T, w *fixture) {
 	for i := range 3 {
 		w.tally(audit.Count{Quarter: quarter(i), What: "a", N: 1})
+		w.log(audit.Entry{ID: int64(1 + i), At: quarter(i), Event: audit.SignIn})
 	}
+	w.do(func(ctx context.Context, tx *db.Tx) error {
+		return tallies.CountEvents(ctx, tx, quarter(0), quarter(3))
+	})
 	w.do(func(ctx context.Context, tx *db.Tx) error { return tallies.Prune(ctx, tx, quarter(1)) })
 	list, err := tallies.List(t.Context(), w, time.Time{})
 	must(t, err)
 	same(t, "what is left", list, []audit.Count{{Quarter: quarter(1), What: "a", N: 1}, {Quarter: quarter(2), What: "a", N: 1}})
+	events, err := tallies.Events(t.Context(), w, quarter(0))
+	must(t, err)
+	same(t, "counts of events that are left", len(events), 4)
 }
 
 func testPut(t *testing.T, w *fixture) {
