@@ -51,8 +51,6 @@ var allowed = []struct{ text, step, reason string }{
 	{"FROM webhook_delivery ORDER BY due_at, id LIMIT 1", "SCAN webhook_delivery USING COVERING INDEX webhook_delivery_due", "it stops at the first row"},
 	{"FROM outbox ORDER BY due_at, id LIMIT 1", "SCAN outbox USING COVERING INDEX outbox_due", "it stops at the first row"},
 	{"FROM outbox WHERE (task", "SCAN outbox", "1,200 rows wait at most"},
-	{"t.id ASC LIMIT $5", "USE TEMP B-TREE FOR LAST TERM OF ORDER BY", "a device has few tokens, and is sorted by itself"},
-	{"t.id DESC LIMIT $5", "USE TEMP B-TREE FOR LAST TERM OF ORDER BY", "a device has few tokens, and is sorted by itself"},
 	{"FROM webhook WHERE account_id = $1", "USE TEMP B-TREE FOR ORDER BY", "an account has ten webhooks at most"},
 	{"AS everyones", "USE TEMP B-TREE FOR ORDER BY", "it sorts four times as many rows as it returns"},
 }

@@ -113,37 +113,54 @@ func (s tokenSearch) read(ctx context.Context, at foundAt) (list []foundToken, e
 	return list, nil
 }
 
-// readBy reads the tokens that are found by one text and by none before it.
-func (s tokenSearch) readBy(ctx context.Context, at foundAt, limit int) ([]foundToken, error) {
+// readBy reads the tokens that are found by one text and by none before it: first the rest
+// of those with the same text as the place, then those with others. As one condition, that
+// would be no range of the index.
+func (s tokenSearch) readBy(ctx context.Context, at foundAt, limit int) (list []foundToken, err error) {
 	of, prefix := searchedTexts[at.index], s.prefix[at.index]
 	end := prefix + lastRune
-	// Where the reading begins is one bound, and the other one is that of the prefix.
-	bound, last, compare, direction := "<", end, ">", "ASC"
-	if s.back {
-		bound, last, compare, direction = ">=", prefix, "<", "DESC"
-	}
-	if at.tokenID == 0 {
-		at.key, at.id, at.tokenID = prefix, lowest, lowest
+	condition, args := "%[1]s >= $2 AND %[1]s < $3", []any{prefix, end}
+	if at.tokenID != 0 {
+		same := "%[1]s = $2 AND %[2]s >= $3 AND (%[2]s, t.id) > ($3, $4)"
+		condition, args = "%[1]s > $2 AND %[1]s < $3", []any{at.key, end}
 		if s.back {
-			at.key = end
+			same = "%[1]s = $2 AND %[2]s <= $3 AND (%[2]s, t.id) < ($3, $4)"
+			condition, args = "%[1]s >= $2 AND %[1]s < $3", []any{prefix, at.key}
 		}
+		list, err = s.query(ctx, at.index, fmt.Sprintf(same, of.key, of.id), []string{of.id, "t.id"}, limit, at.key, at.id, at.tokenID)
 	}
-	args := []any{last, at.key, at.id, at.tokenID, limit}
-	condition := fmt.Sprintf("%s %s $1 AND (%s, %s, t.id) %s ($2, $3, $4)", of.key, bound, of.key, of.id, compare)
-	if at.index > 0 {
-		condition += " AND NOT " + begins(searchedTexts[:min(at.index, ofDevices)], "$6", "$7")
+	if err != nil || len(list) == limit {
+		return list, err
+	}
+	rest, err := s.query(ctx, at.index, fmt.Sprintf(condition, of.key), []string{of.key, of.id, "t.id"}, limit-len(list), args...)
+	return append(list, rest...), err
+}
+
+// query reads the tokens for which a condition on a text holds, and that no text before it
+// finds, in an order. The parameters of the condition begin with $2.
+func (s tokenSearch) query(
+	ctx context.Context, index int, condition string, order []string, limit int, args ...any,
+) ([]foundToken, error) {
+	of, direction := searchedTexts[index], "ASC"
+	if s.back {
+		direction = "DESC"
+	}
+	args = append([]any{limit}, args...)
+	if index > 0 {
+		first, last := fmt.Sprintf("$%d", len(args)+1), fmt.Sprintf("$%d", len(args)+2)
+		condition += " AND NOT " + begins(searchedTexts[:min(index, ofDevices)], first, last)
 		args = append(args, s.prefix[0], s.prefix[0]+lastRune)
 	}
-	query := fmt.Sprintf("SELECT %s, %sWHERE %s ORDER BY %s %s, %s %s, t.id %s LIMIT $5", of.key,
-		strings.TrimPrefix(selectToken, "SELECT "), condition, of.key, direction, of.id, direction, direction)
-	rows, err := s.q.Query(ctx, query, args...)
+	text := fmt.Sprintf("SELECT %s, %sWHERE %s ORDER BY %s %s LIMIT $1", of.key,
+		strings.TrimPrefix(selectToken, "SELECT "), condition, strings.Join(order, " "+direction+", "), direction)
+	rows, err := s.q.Query(ctx, text, args...)
 	return collect(rows, err, func(row scanner) (f foundToken, err error) {
-		f.at.index = at.index
+		f.at.index = index
 		if f.Token, err = scanToken(after{row, &f.at.key}); err != nil {
 			return f, err
 		}
 		f.at.id, f.at.tokenID = f.Device.ID, f.ID
-		if at.index >= ofDevices {
+		if index >= ofDevices {
 			f.at.id = f.AccountID
 		}
 		return f, nil
