@@ -93,7 +93,7 @@ func TestVariables(t *testing.T) {
 }
 
 // CrowdSec counts the same requests as fail2ban.
-func TestCrowdSec(t *testing.T) {
+func TestCrowdSecPaths(t *testing.T) {
 	var parser struct{ Filter string }
 	if err := yaml.Unmarshal([]byte(recipe(t, "crowdsec/parser.yaml")), &parser); err != nil {
 		t.Fatal(err)

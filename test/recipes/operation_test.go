@@ -73,9 +73,13 @@ func TestDashboard(t *testing.T) {
 	run(t, ".", promtool, "check", "rules", write(t, filepath.Join(t.TempDir(), "dashboard.yaml"), []byte(rules)))
 }
 
-// fail2ban finds the refused sign-ins in the log of a server, and nothing else.
-func TestFail2ban(t *testing.T) {
-	fail2ban := install.Need(t, "fail2ban-regex", "install fail2ban")
+// refused are the addresses that refusals counts, once for each attempt.
+const refused = "192.0.2.2 192.0.2.3 2001:db8::4 192.0.2.5 192.0.2.5 192.0.2.5 192.0.2.5 192.0.2.5"
+
+// refusals is the log of a server that has refused sign-ins, in JSON, with other
+// requests and attempts to forge lines.
+func refusals(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	cmd := exec.Command(usher, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--trusted-proxy", "127.0.0.1", "--failed-tries", "3")
 	cmd.Env = binary.Env("USHER_ADMIN_USERNAME=olga", "USHER_ADMIN_PASSWORD="+password)
@@ -120,7 +124,14 @@ func TestFail2ban(t *testing.T) {
 	// Attack: a line that only contains one that counts.
 	log += `{"time":"2026-01-01T00:00:00Z","level":"WARN","msg":"a \"msg\":\"request\",\"method\":\"POST\",\"path\":\"/auth/sign-in\",\"status\":401,\"bytes\":1,\"ms\":1,\"address\":\"198.51.100.99\"}"}` + "\n"
 	// The second factor was asked for: no attempt failed.
-	log += `{"time":"2026-01-01T00:00:00Z","level":"INFO","msg":"request","method":"POST","path":"/api/v2/users/signin","status":401,"bytes":1,"ms":1.5,"address":"198.51.100.99","code":1029}` + "\n"
+	log += `{"time":"2026-01-01T00:00:00Z","level":"INFO","msg":"request","method":"POST","path":"/api/v2/users/signin","status":401,"bytes":1,"ms":1.5,"address":"192.0.2.8","code":1029}` + "\n"
+	return log
+}
+
+// fail2ban finds the refused sign-ins in the log of a server, and nothing else.
+func TestFail2ban(t *testing.T) {
+	fail2ban := install.Need(t, "fail2ban-regex", "install fail2ban")
+	log := refusals(t)
 	// As the journal has it.
 	journal := regexp.MustCompile(`(?m)^\{`).ReplaceAllString(log, "host usher[123]: {")
 	for name, text := range map[string]string{"file": log, "journal": journal} {
@@ -132,9 +143,8 @@ func TestFail2ban(t *testing.T) {
 		folder := t.TempDir()
 		file := write(t, filepath.Join(folder, "usher.log"), []byte(text))
 		got := strings.Fields(run(t, ".", fail2ban, "-o", "<ip>", file, write(t, filepath.Join(folder, "usher.conf"), []byte(filter))))
-		want := "192.0.2.2 192.0.2.3 2001:db8::4 192.0.2.5 192.0.2.5 192.0.2.5 192.0.2.5 192.0.2.5"
-		if strings.Join(got, " ") != want {
-			t.Errorf("%s: fail2ban bans %q, want %q, in\n%s", name, got, want, text)
+		if strings.Join(got, " ") != refused {
+			t.Errorf("%s: fail2ban bans %q, want %q, in\n%s", name, got, refused, text)
 		}
 	}
 }

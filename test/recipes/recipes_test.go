@@ -77,10 +77,8 @@ func write(t *testing.T, path string, text []byte) string {
 // site is usher behind a proxy.
 type site struct {
 	*testing.T
-	dir string
-	// address is one of this machine that nobody else uses. usher and the proxy
-	// listen there.
-	address string
+	dir     string
+	address string // of its own: usher and the proxy listen there
 	server  *binary.Server
 	base    string
 	client  *http.Client
@@ -93,11 +91,16 @@ const (
 	clientAddress = "127.0.0.2"
 )
 
+// ownAddress is an address of this machine that nobody else uses.
+func ownAddress() string {
+	return fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(250), rand.IntN(250), 2+rand.IntN(250))
+}
+
 // newSite starts usher for a proxy at a host and a path.
 func newSite(t *testing.T, host, path string) *site {
 	t.Helper()
 	s := &site{T: t, dir: t.TempDir(), base: "https://" + host + ":" + proxyPort + path}
-	s.address = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(250), rand.IntN(250), 2+rand.IntN(250))
+	s.address = ownAddress()
 	cmd := exec.Command(usher, "serve", "--data", filepath.Join(s.dir, "data"), "--listen", s.address+":"+usherPort,
 		"--public-url", s.base, "--trusted-proxy", "127.0.0.1")
 	cmd.Env = binary.Env("USHER_ADMIN_USERNAME=olga", "USHER_ADMIN_PASSWORD="+password)
