@@ -3,6 +3,7 @@
 # make help   lists all targets
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOVULNCHECK := v1.9.0
 FUZZTIME    := 3s
 # SQLite is C that was translated to Go. Its own reads and writes are not watched by
@@ -17,7 +18,7 @@ help: ## list the targets
 test: check unit reach keyring fuzz crash cluster clients schemathesis browser deploy ## everything below down to deploy, as CI does
 	@echo "all tests passed"
 
-check: ## gofmt, go mod tidy, go vet for three systems, staticcheck, govulncheck
+check: ## gofmt, go mod tidy, go vet for three systems, staticcheck, actionlint, govulncheck
 	@scripts/need go
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt'ed: $$bad"; exit 1; fi
 	go mod tidy -diff
@@ -32,6 +33,7 @@ check: ## gofmt, go mod tidy, go vet for three systems, staticcheck, govulncheck
 	go -C release vet ./...
 	go -C bench/plan vet ./...
 	go -C test/recipes/manifests vet ./...
+	go run $(ACTIONLINT) -shellcheck= -pyflakes=
 	for script in $$(git ls-files "*.sh"); do sh -n "$$script" || exit 1; done
 	GOOS=darwin GOARCH=arm64 go vet ./...
 	GOOS=windows GOARCH=amd64 go vet ./...
