@@ -101,13 +101,13 @@ browser: ## people's pages in Chromium, with pictures of each in build/screensho
 
 deploy: export PATH := $(PATH):/usr/sbin
 deploy: ## what deploy/ has, with the built binary: proxies, units, alerts and filters; and the package and the image of a release
-	@scripts/need go git systemd-analyze caddy nginx promtool fail2ban-regex mandoc podman dpkg-deb unshare postgresql node npm curl rsync
+	@scripts/need go git systemd-analyze caddy nginx promtool fail2ban-regex mandoc podman dpkg-deb unshare ip postgresql node npm curl rsync
 	@scripts/unpack crowdsec build/crowdsec
 	systemd-analyze security --offline=true --threshold=20 --no-pager deploy/systemd/usher.service >/dev/null
 	systemd-analyze security --offline=true --threshold=20 --no-pager deploy/systemd/usher-backup.service >/dev/null
 	go test -count=1 -tags recipes ./test/recipes
 	go -C test/recipes/manifests test -count=1 ./...
-	go -C release test -count=1 ./...
+	go -C release test -count=1 -timeout 30m ./...
 
 bench: ## usher beside a bare net/http server, with wrk
 	@scripts/need go wrk
