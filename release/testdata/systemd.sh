@@ -32,8 +32,9 @@ curl --silent --output /dev/null --fail --header 'X-Plex-Client-Identifier: tv' 
 	http://127.0.0.1:32400/api/v2/users/signin || fail "nobody can sign in"
 
 systemctl start usher-backup.service || fail "there is no backup"
-set -- /var/backups/usher/usher-*.db
-[ $# = 1 ] && [ "$(stat -c '%U %a' "$1")" = 'usher 600' ] || fail "the backups are $*"
+for made in /var/backups/usher/usher-*.db; do
+	[ "$(stat -c '%U %a' "$made")" = 'usher 600' ] || fail "$made belongs to $(stat -c '%U %a' "$made")"
+done
 systemctl list-timers --no-pager | grep -q usher-backup.timer || fail "no backup is planned"
 
 before=$(main)
