@@ -625,8 +625,15 @@ func (s *Service) changeIn(
 		return ErrManaged
 	}
 	e.AccountID, e.Account = id, a.Username // by its old name
+	before := a
 	if changed, err := change(ctx, tx, &a); err != nil || !changed {
 		return err
+	}
+	if e.Kind == audit.AccountChanged {
+		e.Detail = whatChanged(before, a)
+	}
+	if before.EmailConfirmed() && before.Email != a.Email {
+		e.FormerEmail = before.Email
 	}
 	if err := s.rows.Update(ctx, tx, a); err != nil {
 		return err

@@ -188,7 +188,7 @@ func (s *Service) EnrolByLink(
 		if err != nil {
 			return err
 		}
-		return s.enrolPending(ctx, tx, by, id, sessionID, code, codes, "by an admin's link")
+		return s.enrolPending(ctx, tx, by, id, sessionID, code, codes, audit.ByAdminLink)
 	})
 	if err != nil {
 		return nil, named("enrolling by a link", err)

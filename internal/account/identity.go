@@ -151,6 +151,20 @@ func (s *Service) changeNames(ctx context.Context, by audit.Actor, id int64, use
 	})
 }
 
+// whatChanged says what of an account's names is another one, as the audit log has it.
+func whatChanged(before, after Account) string {
+	name, email := before.Username != after.Username || before.Title != after.Title, before.Email != after.Email
+	switch {
+	case name && email:
+		return audit.OfNameEmail
+	case name:
+		return audit.OfName
+	case email:
+		return audit.OfEmail
+	}
+	return audit.OfConfirming
+}
+
 // changeEmail changes the e-mail address if the actor may, and says whether it is
 // confirmed.
 func (s *Service) changeEmail(ctx context.Context, tx *db.Tx, by audit.Actor, a *Account, email string) error {

@@ -71,6 +71,10 @@ func (s *Service) placeOf(ctx context.Context, a Account, address string, from C
 	return place{true, tries, codes}, nil
 }
 
+// Knows reports whether a browser has signed in to an account before, as its marks
+// say.
+func (s *Service) Knows(a Account, from Caller) bool { return s.marked(a, from.Marks) != "" }
+
 const (
 	// maxMarks is how many accounts a browser is known to.
 	maxMarks = 8

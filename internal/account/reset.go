@@ -320,12 +320,9 @@ func (s *Service) UseReset(
 	return s.verified(a, signin.Claim{Partial: a.HasSecondFactor()}), nil
 }
 
-// byReset is how a change came about, in the audit log.
-const byReset = "by a reset link"
-
 func (s *Service) applyReset(ctx context.Context, tx *db.Tx, by audit.Actor, id int64, what Reset, hash plexauth.Secret) error {
 	if what.Password {
-		e := audit.Event{Kind: audit.PasswordChanged, Detail: byReset}
+		e := audit.Event{Kind: audit.PasswordChanged, Detail: audit.ByResetLink}
 		err := s.changeIn(ctx, tx, by, id, e, func(_ context.Context, _ *db.Tx, a *Account) (bool, error) {
 			a.PasswordHash = hash
 			a.Revision++
@@ -336,7 +333,7 @@ func (s *Service) applyReset(ctx context.Context, tx *db.Tx, by audit.Actor, id 
 		}
 	}
 	if what.SecondFactor {
-		return s.removeFactor(ctx, tx, by, id, byReset)
+		return s.removeFactor(ctx, tx, by, id, audit.ByResetLink)
 	}
 	return nil
 }

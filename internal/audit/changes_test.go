@@ -181,6 +181,9 @@ func TestChangesAreRecorded(t *testing.T) {
 	must(w.Tokens.SignOut(ctx, own, three))
 	must(w.Tokens.RevokeDevice(ctx, own, mia.ID, 1))
 	must(w.Sessions.RevokeOthers(ctx, own, mia.ID, 2))
+	for _, quiet := range []bool{true, true, false} {
+		must(w.Notices.SetQuiet(ctx, own, mia.ID, quiet))
+	}
 	must(w.Accounts.SetIdentity(ctx, page, mia.ID, "Mia", ""))
 	must(w.Accounts.Disable(ctx, page, mia.ID))
 	must(w.Accounts.Enable(ctx, page, mia.ID))
@@ -316,7 +319,9 @@ func TestChangesAreRecorded(t *testing.T) {
 		"sign-out|mia||" + tvRow + "token 8 of Test",
 		"token.revoked|mia||" + tvRow + "1 of device 1",
 		"token.revoked|mia||" + tvRow + "all 1, and every browser but one",
-		"account.changed|mia|olga|" + pageRow,
+		"notices.changed|mia||" + tvRow + "e-mails about new devices: off",
+		"notices.changed|mia||" + tvRow + "e-mails about new devices: on",
+		"account.changed|mia|olga|" + pageRow + "the name",
 		"account.disabled|Mia|olga|" + pageRow,
 		"account.enabled|Mia|olga|" + pageRow,
 		"account.promoted|Mia|olga|" + pageRow,
@@ -360,9 +365,9 @@ func TestChangesAreRecorded(t *testing.T) {
 		"reset.link|Mia|olga|" + pageRow + "for a new password",
 		"password.changed|Mia||" + tvRow + "by a reset link",
 		"token.revoked|Mia||" + tvRow + "all 1, and every browser",
-		"account.changed|Mia|olga|" + pageRow,
-		"account.changed|Maria|olga|" + pageRow,
-		"account.changed|Maria||" + tvRow,
+		"account.changed|Mia|olga|" + pageRow + "the name",
+		"account.changed|Maria|olga|" + pageRow + "the e-mail address",
+		"account.changed|Maria||" + tvRow + "the e-mail address",
 		"email.confirmed|Maria|olga|" + pageRow,
 		"server.removed||olga|" + pageRow + "Den",
 		"account.removed|Maria|olga|" + pageRow,

@@ -25,6 +25,9 @@ type Actor struct {
 	// MembersOnly says that the actor may not change accounts that are admins. The
 	// packages check that in the transaction that changes one.
 	MembersOnly bool
+	// NewBrowser says that the actor is in a browser that has not signed in to the
+	// account before. The log does not have it.
+	NewBrowser bool
 }
 
 // MakerID is the admin with whom ends what the actor makes for later; 0: nobody.
@@ -40,7 +43,22 @@ type Event struct {
 	Account string
 	// Detail says more in a few words for people. It may be empty.
 	Detail string
+	// FormerEmail is the confirmed e-mail address that the account had before the
+	// event, if it has another one now. The log does not have it.
+	FormerEmail string
 }
+
+// Details that other packages compare.
+const (
+	ByResetLink  = "by a reset link"
+	ByAdminLink  = "by an admin's link"
+	OfName       = "the name"
+	OfEmail      = "the e-mail address"
+	OfNameEmail  = "the name and the e-mail address"
+	OfConfirming = "the e-mail address is confirmed"
+	MailsOff     = "e-mails about new devices: off"
+	MailsOn      = "e-mails about new devices: on"
+)
 
 // Entry is a row of the log. Names are as they were at the time.
 type Entry struct {

@@ -35,6 +35,8 @@ const (
 
 	ResetLink Kind = "reset.link"
 
+	NoticesChanged Kind = "notices.changed"
+
 	InvitationMade    Kind = "invitation.made"
 	InvitationRevoked Kind = "invitation.revoked"
 	InvitationUsed    Kind = "invitation.used"
@@ -124,6 +126,8 @@ var kinds = [...]Meaning{
 	{BackupCodeUsed, "a sign-in used up a backup code"},
 
 	{ResetLink, "a link was made by which the account's owner sets a new password, or turns off the second factor"},
+
+	{NoticesChanged, "an account turned its e-mails about new devices off, or on again"},
 
 	{InvitationMade, "a link was made by which somebody makes an account of their own"},
 	{InvitationRevoked, "an invitation was revoked before anybody used it"},

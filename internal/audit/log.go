@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/usher-auth/usher/internal/db"
@@ -48,6 +49,13 @@ type TallyRows interface {
 	Prune(ctx context.Context, tx *db.Tx, before time.Time) error
 }
 
+// Watcher is called for every event.
+type Watcher interface {
+	// Recorded is called in the transaction that records an event. The name of the
+	// actor is looked up; it is empty if the account acts itself.
+	Recorded(ctx context.Context, tx *db.Tx, by Actor, e Event) error
+}
+
 // Config is what a Log stands on.
 type Config struct {
 	// DB is the database. Required.
@@ -66,6 +74,7 @@ type Log struct {
 	db      *db.DB
 	rows    Rows
 	tallies TallyRows
+	watcher atomic.Pointer[Watcher]
 	logger  *slog.Logger
 	now     func() time.Time
 	entries *db.Stage[Entry]
@@ -106,8 +115,15 @@ func (l *Log) Record(ctx context.Context, tx *db.Tx, by Actor, e Event) (err err
 		At: tx.Now(), Event: e.Kind, AccountID: e.AccountID, Account: clean(e.Account),
 		Actor: clean(by.Name), Device: clean(by.Device), Address: clean(by.Address), Detail: clean(e.Detail),
 	})
-	return nil
+	w := l.watcher.Load()
+	if w == nil {
+		return nil
+	}
+	return (*w).Recorded(ctx, tx, by, e)
 }
+
+// Watch makes w the watcher of the log, in place of an earlier one.
+func (l *Log) Watch(w Watcher) { l.watcher.Store(&w) }
 
 // RecordFailure records an attempt that failed and changed nothing. During a
 // flood it only counts the attempt; see flood. It does so even if ctx has ended:

@@ -128,7 +128,7 @@ func (o *serveOptions) addFlags(f *pflag.FlagSet) {
 	f.DurationVar(&o.drain, "drain", 0, "how long to go on after a signal to stop, while /readyz fails, so that a load balancer sends requests elsewhere")
 	f.DurationVar(&o.staleGrace, "stale-grace", 0, "with --database: how long to accept cached tokens while the database cannot be reached, also revoked ones")
 	f.StringVar(&o.logLevel, "log-level", "info", "lowest `level` to log: debug, info, warn or error")
-	f.StringVar(&o.smtpURL, "smtp-url", "", "`URL` of a mail server, for invitations and lost passwords: smtp://USER:PASSWORD@HOST:587?from=ADDRESS, or smtps (default none)")
+	f.StringVar(&o.smtpURL, "smtp-url", "", "`URL` of a mail server, for invitations, lost passwords and notices: smtp://USER:PASSWORD@HOST:587?from=ADDRESS, or smtps (default none)")
 	f.StringVar(&o.smtpPasswordFile, "smtp-password-file", "", "`file` with the password of the mail server on its first line, instead of in --smtp-url")
 	f.StringVar(&o.adminUsername, "admin-username", "", "`name` of the first admin, created if there is no account")
 	f.StringVar(&o.adminEmail, "admin-email", "", "the first admin's `e-mail`")
@@ -437,6 +437,7 @@ func runServers(
 	wg.Go(func() { c.Run(ctx) })
 	if sender != nil {
 		wg.Go(func() { sender.Run(ctx) })
+		wg.Go(func() { c.RunNotices(ctx, srv.Pages().NoticeMessage) })
 	}
 	wg.Go(func() {
 		if err := c.DB.WatchMove(ctx); err != nil {

@@ -827,6 +827,10 @@ var changingMethods = []changing{
 		return only(h.Webhooks.Renew(ctx, h.by, h.mia.ID))
 	}},
 
+	{"Notices.SetQuiet", "", false, func(ctx context.Context, h *household) error {
+		return h.Notices.SetQuiet(ctx, h.by, h.mia.ID, true)
+	}},
+
 	{"AdminKeys.Make", "", true, func(ctx context.Context, h *household) (err error) {
 		n := adminkey.NewKey{Name: "other", Scopes: []string{"accounts:read"}}
 		h.keys["other"], _, err = h.AdminKeys.Make(ctx, h.by, n)

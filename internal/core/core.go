@@ -31,6 +31,7 @@ import (
 	"github.com/usher-auth/usher/internal/home"
 	"github.com/usher-auth/usher/internal/invite"
 	"github.com/usher-auth/usher/internal/mail"
+	"github.com/usher-auth/usher/internal/notify"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/pin"
@@ -132,6 +133,7 @@ type Core struct {
 	Audit    *audit.Log       // what happened
 	Accounts *account.Service // who can sign in
 	Devices  *device.Service  // what they signed in with
+	Notices  *notify.Service  // what they are told
 	Tokens   *token.Service   // what programs hold
 	// Signing is the keys that sign JWTs, and DeviceKeys those of devices.
 	Signing    *signing.Service
@@ -247,7 +249,8 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 		Logger: cfg.Logger, Now: cfg.Now,
 	})
 	c.Outbox = mail.NewOutbox(mail.OutboxConfig{DB: d, Rows: store.Outbox{}, Key: key})
-	c.Devices = device.New(device.Config{DB: d, Rows: store.Devices{}, Watcher: c.Webhooks})
+	c.Notices = notify.New(notify.Config{DB: d, Rows: store.Notices{}, Audit: log, Logger: cfg.Logger, Now: cfg.Now})
+	c.Devices = device.New(device.Config{DB: d, Rows: store.Devices{}, Watchers: []device.Watcher{c.Webhooks, c.Notices}})
 	c.Origins = origin.New(origin.Config{DB: d, Rows: store.Origins{}, Audit: log})
 	c.Accounts = account.New(account.Config{
 		DB: d, Rows: store.Accounts{}, Tries: store.Tries{}, Audit: log, Key: key, Proofs: proofs, Devices: c.Devices,
@@ -348,6 +351,12 @@ func (c *Core) Run(ctx context.Context) {
 
 // closeTimeout is how long Close waits for a database that is elsewhere.
 const closeTimeout = 5 * time.Second
+
+// RunNotices puts the e-mails with notices in the queue, until ctx ends. write writes
+// one.
+func (c *Core) RunNotices(ctx context.Context, write func(notify.Mail) mail.Message) {
+	c.Notices.Run(ctx, func(ctx context.Context, tx *db.Tx, m notify.Mail) error { return c.Outbox.Add(ctx, tx, write(m)) })
+}
 
 // Close ends the transient tokens of this process on all nodes, finishes pending
 // writes and closes the database.

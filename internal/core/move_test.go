@@ -74,6 +74,9 @@ var rows = []struct {
 	{`INSERT INTO webhook_delivery (account_id, webhook_id, payload, tries, due_at)
 		SELECT 1, MIN(id), $1, 2, 3 FROM webhook`, []any{[]byte("{}\x00")}},
 	{"INSERT INTO outbox (task, sealed, tries, due_at, ends_at) VALUES ('t', $1, 2, 3, 9)", []any{[]byte{15, 0}}},
+	{`INSERT INTO notice (account_id, kind, at, actor, by_link, device, address, tries, seen, email)
+		VALUES (1, 'tries', 1, 'é', TRUE, 'd', '192.0.2.7', 10, FALSE, 'a@example.org')`, nil},
+	{"INSERT INTO notice_setting (account_id, quiet, language, next_mail_at) VALUES (1, TRUE, 'de', 3)", nil},
 	{"INSERT INTO webhook_secret (account_id, generation) VALUES (1, 2)", nil},
 	{"INSERT INTO opt_out (account_id, source, choice) VALUES (1, 'tv.plex.provider.vod', 'opt_out')", nil},
 	// A token whose parent came later.
@@ -283,7 +286,7 @@ func TestMoveThereAndBack(t *testing.T) {
 	}
 	for _, c := range back.Contents {
 		switch c.Table {
-		case "account", "account_skeleton", "audit", "device", "setting", "token":
+		case "account", "account_skeleton", "audit", "device", "notice", "setting", "token":
 		default:
 			if diff := cmp.Diff(same[c.Table], c.Hash); diff != "" {
 				t.Errorf("the table %s is another one now", c.Table)

@@ -64,8 +64,8 @@ func (d Device) Label() string {
 // Rows is what a Service needs stored. Package store implements it.
 type Rows interface {
 	// Upsert adds a device of an account or replaces what it says of itself,
-	// and returns its ID.
-	Upsert(ctx context.Context, tx *db.Tx, accountID int64, d Device) (id int64, err error)
+	// and returns its ID, and whether it was added.
+	Upsert(ctx context.Context, tx *db.Tx, accountID int64, d Device) (id int64, added bool, err error)
 	// List reads an account's devices that hold a token, the last seen first.
 	List(ctx context.Context, q db.Querier, accountID int64, r paging.Request) (paging.List[Device], error)
 	// Search is List of the devices that match a query, in its order.
@@ -121,9 +121,8 @@ const PerAccount = 500
 // Watcher is called for devices that sign in.
 type Watcher interface {
 	// SignedIn is called in the transaction in which a device of an account gets a
-	// token. isNew reads whether the account had no such device: only those who
-	// need it pay for the query.
-	SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d Device, isNew func() (bool, error)) error
+	// token. isNew says that the account had no such device.
+	SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d Device, isNew bool) error
 }
 
 // Config is what a Service stands on.
@@ -131,36 +130,30 @@ type Config struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
 	Rows Rows
-	// Watcher is called for each sign-in. Nil: none is.
-	Watcher Watcher
+	// Watchers are called for each sign-in, in this order.
+	Watchers []Watcher
 }
 
 // Service keeps the devices. It is safe for concurrent use.
 type Service struct {
-	db      *db.DB
-	rows    Rows
-	watcher Watcher
+	db       *db.DB
+	rows     Rows
+	watchers []Watcher
 }
 
 // New returns a Service.
-func New(cfg Config) *Service { return &Service{cfg.DB, cfg.Rows, cfg.Watcher} }
+func New(cfg Config) *Service { return &Service{cfg.DB, cfg.Rows, cfg.Watchers} }
 
 // SignedIn records, in a sign-in's transaction, that a device of an account
 // signs in, and returns the device's ID.
 func (s *Service) SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d Device) (id int64, err error) {
-	if s.watcher != nil {
-		isNew := func() (bool, error) {
-			_, _, err := s.rows.ByIdentifier(ctx, tx, accountID, d.ClientIdentifier)
-			if errors.Is(err, db.ErrNotFound) {
-				return true, nil
-			}
-			return false, err
-		}
-		if err := s.watcher.SignedIn(ctx, tx, accountID, d, isNew); err != nil {
-			return 0, fmt.Errorf("recording a device: %w", err)
+	id, isNew, err := s.rows.Upsert(ctx, tx, accountID, d)
+	for _, w := range s.watchers {
+		if err == nil {
+			err = w.SignedIn(ctx, tx, accountID, d, isNew)
 		}
 	}
-	if id, err = s.rows.Upsert(ctx, tx, accountID, d); err != nil {
+	if err != nil {
 		return 0, fmt.Errorf("recording a device: %w", err)
 	}
 	return id, nil

@@ -29,16 +29,21 @@ func selfDest(d *device.Device) []any {
 		&d.Model, &d.Vendor, &d.Name, &d.Address}
 }
 
-// Upsert implements device.Rows.
-func (Devices) Upsert(ctx context.Context, tx *db.Tx, accountID int64, d device.Device) (id int64, err error) {
+// Upsert implements device.Rows. A device that was added has signed in once: so a
+// sign-in reads nothing to know it.
+func (Devices) Upsert(
+	ctx context.Context, tx *db.Tx, accountID int64, d device.Device,
+) (id int64, added bool, err error) {
+	var signIns int64
 	args := append([]any{accountID, millis(tx.Now())}, self(d)...)
 	err = tx.QueryRow(ctx, `INSERT INTO device (account_id, created_at, last_seen_at, `+selfColumns+`)
 		VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		ON CONFLICT (account_id, client_identifier) DO UPDATE SET product = excluded.product,
 		version = excluded.version, platform = excluded.platform, platform_version = excluded.platform_version,
 		device = excluded.device, model = excluded.model, vendor = excluded.vendor, name = excluded.name,
-		address = excluded.address, last_seen_at = excluded.last_seen_at RETURNING id`, args...).Scan(&id)
-	return id, err
+		address = excluded.address, last_seen_at = excluded.last_seen_at, sign_ins = device.sign_ins + 1
+		RETURNING id, sign_ins`, args...).Scan(&id, &signIns)
+	return id, signIns == 1, err
 }
 
 // Surplus implements device.Rows. It counts first: most accounts have few devices.

@@ -10,6 +10,7 @@ import (
 	"github.com/usher-auth/usher/internal/friend"
 	"github.com/usher-auth/usher/internal/home"
 	"github.com/usher-auth/usher/internal/invite"
+	"github.com/usher-auth/usher/internal/notify"
 	"github.com/usher-auth/usher/internal/origin"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/pin"
@@ -34,6 +35,7 @@ var (
 	_ friend.Rows     = Friends{}
 	_ home.Rows       = Homes{}
 	_ invite.Rows     = Invitations{}
+	_ notify.Rows     = Notices{}
 	_ origin.Rows     = Origins{}
 	_ passkey.Rows    = Passkeys{}
 

@@ -8,6 +8,7 @@ import (
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/notify"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/session"
 )
@@ -28,6 +29,7 @@ var accountTabs = tabs{
 	Label: "Your account",
 	Tabs: []tab{
 		{Path: ownPath, Name: "Overview"},
+		{Path: noticesPath, Name: "Notices"},
 		{Path: devicesPath, Name: "Devices"},
 		{Path: browsersPath, Name: "Browsers"},
 		{Path: securityPath, Name: "Security"},
@@ -43,6 +45,9 @@ var doneTexts = map[string]string{
 	"password":        "Your password is changed.",
 	"factor":          "The second factor is off.",
 	"guesses":         "The notice is gone.",
+	"notices":         "The notices are marked as read.",
+	"mails-off":       "No more e-mails about new devices are sent.",
+	"mails-on":        "E-mails about new devices are sent again.",
 	"passkey":         "The passkey is added.",
 	"passkey-removed": "The passkey is removed.",
 	"device":          "The device is signed out.",
@@ -94,6 +99,7 @@ type accountPage struct {
 	passkeys *passkey.Service
 	audit    *audit.Log
 	accounts *account.Service
+	notices  *notify.Service
 	steps    firstSteps
 }
 
@@ -110,6 +116,7 @@ type overviewOfOwn struct {
 	ownNotice
 	Devices, Browsers, Passkeys int
 	Steps                       stepsData
+	Notices                     int // that are not seen
 	// Latest is the last sign-in that succeeded. Zero: none is known.
 	Latest time.Time
 	// Guesses are those at the codes that the visitor has not read of yet.
@@ -126,6 +133,9 @@ func (p *accountPage) show(ctx context.Context, v *visit, s sent) (view, error) 
 		return view{}, err
 	}
 	if data.Browsers, err = p.sessions.CountOf(ctx, v.account.ID); err != nil {
+		return view{}, err
+	}
+	if data.Notices, err = p.notices.Unseen(ctx, v.account.ID); err != nil {
 		return view{}, err
 	}
 	if data.Steps, err = p.steps.of(ctx, v); err != nil {

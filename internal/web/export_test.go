@@ -15,8 +15,11 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/home"
+	"github.com/usher-auth/usher/internal/mail"
+	"github.com/usher-auth/usher/internal/notify"
 	"github.com/usher-auth/usher/internal/pin"
 	"github.com/usher-auth/usher/internal/session"
+	"github.com/usher-auth/usher/plexauth"
 )
 
 // Row is a page of the table.
@@ -55,7 +58,7 @@ func Failing(err error) http.Handler {
 func SubmitCode(ctx context.Context, c *core.Core, half session.Session, form url.Values) (string, error) {
 	step := &secondStep{
 		accounts: c.Accounts, passkeys: c.Passkeys,
-		browsers: &browserSessions{sessions: c.Sessions, accounts: c.Accounts, log: c.Logger, now: c.Now},
+		browsers: &browserSessions{sessions: c.Sessions, accounts: c.Accounts, notices: c.Notices, log: c.Logger, now: c.Now},
 	}
 	v := newVisit(httptest.NewRequest(http.MethodPost, "/auth/code", nil), false, "")
 	v.session, v.PostForm = half, form
@@ -101,6 +104,14 @@ var (
 
 // CookieName is prefixed.
 var CookieName = prefixed
+
+// NoticeLetter is the e-mail with notices, in English.
+func NoticeLetter(m notify.Mail, address plexauth.Secret) mail.Message {
+	return noticeLetter(m, address).in(english)
+}
+
+// WhatHappened is what a notice tells, in English.
+func WhatHappened(n notify.Notice) string { return whatHappened(n).String() }
 
 // Units lists the texts of the templates that are translated.
 func Units() (units []string, err error) {

@@ -122,7 +122,7 @@ func (i *invitation) accept(ctx context.Context, v *visit, chosen invite.Chosen)
 	if err != nil {
 		return view{}, err
 	}
-	answer, err := i.browsers.start(ctx, v, made.Proof, true, "/account")
+	answer, err := i.browsers.startFirst(ctx, v, made.Proof, "/account")
 	answer.cookies = append(answer.cookies, linkCookie(invitationCookie, invitationPath, ""))
 	return answer, err
 }

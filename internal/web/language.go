@@ -23,6 +23,14 @@ type language struct {
 
 var english = &language{tag: "en"}
 
+// stored is the tag, and empty for English.
+func (l *language) stored() string {
+	if l == english {
+		return ""
+	}
+	return l.tag
+}
+
 // translate returns a text in the language.
 func (l *language) translate(text string) string {
 	if found, ok := l.texts[text]; ok {

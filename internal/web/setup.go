@@ -80,7 +80,7 @@ func (s *setup) submit(ctx context.Context, v *visit) (view, error) {
 		return view{}, err
 	}
 	s.key.revoke()
-	answer, err := s.browsers.start(ctx, v, first.Proof, true, "/account")
+	answer, err := s.browsers.startFirst(ctx, v, first.Proof, "/account")
 	used := &http.Cookie{Name: setupCookie, Path: setupPath, MaxAge: -1}
 	answer.cookies = append(answer.cookies, used)
 	return answer, err

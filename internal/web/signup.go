@@ -70,5 +70,5 @@ func (s *signUp) submit(ctx context.Context, v *visit) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	return s.browsers.start(ctx, v, added.Proof, true, data.Next)
+	return s.browsers.startFirst(ctx, v, added.Proof, data.Next)
 }

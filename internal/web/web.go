@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/httpd"
@@ -18,6 +19,9 @@ type Pages struct {
 	frame *frame
 	setup *setup
 	table []page
+	// post sends notices, whose links begin with base.
+	post post
+	base plexauth.Secret
 }
 
 // Config is what Pages need beyond the services. Its zero value works.
@@ -48,12 +52,13 @@ func New(c *core.Core, cfg Config) *Pages {
 		root: root(httpd.PathOf(publicURL)),
 		name: c.ServerName(), version: cfg.Version,
 	}}
-	browsers := &browserSessions{sessions: c.Sessions, accounts: c.Accounts, log: c.Logger, now: c.Now}
+	browsers := &browserSessions{sessions: c.Sessions, accounts: c.Accounts, notices: c.Notices, log: c.Logger, now: c.Now}
 	site := passkeySite{publicURL: publicURL}
 	p.setup = &setup{accounts: c.Accounts, browsers: browsers, key: setupKey{shared: c.SetupKey}}
 	p.add(p.setup)
 	p.add(signInFeatures(c, cfg, browsers, site)...)
-	p.add(accountFeatures(c, site)...)
+	p.post, p.base = post{cfg.Mail, c.Logger}, plexauth.Secret(strings.TrimSuffix(publicURL, "/"))
+	p.add(accountFeatures(c, site, p.post)...)
 	p.add(adminFeatures(c, cfg, newCaution(c, site))...)
 	p.add(reference{})
 	return p
@@ -97,11 +102,11 @@ func signInFeatures(c *core.Core, cfg Config, browsers *browserSessions, site pa
 }
 
 // accountFeatures let visitors change their own account.
-func accountFeatures(c *core.Core, site passkeySite) []feature {
+func accountFeatures(c *core.Core, site passkeySite, letters post) []feature {
 	check := factorCheck{accounts: c.Accounts, passkeys: c.Passkeys, site: site}
 	cautious := newCaution(c, site)
 	own := &accountPage{
-		devices: c.Devices, sessions: c.Sessions, passkeys: c.Passkeys, audit: c.Audit, accounts: c.Accounts,
+		devices: c.Devices, sessions: c.Sessions, passkeys: c.Passkeys, audit: c.Audit, accounts: c.Accounts, notices: c.Notices,
 		steps: firstSteps{
 			accounts: c.Accounts, sources: c.Sources, tokens: c.Tokens, backups: c.HasBackups, lastBackup: c.LastBackup,
 			address: func(v *visit) plexauth.Secret { return v.base(site.publicURL) },
@@ -117,6 +122,7 @@ func accountFeatures(c *core.Core, site passkeySite) []feature {
 		security,
 		&ownFactor{page: security, accounts: c.Accounts, forms: factorForms{c.Accounts}, check: check},
 		&ownPasskeys{page: security, passkeys: c.Passkeys, site: site, check: check},
+		&ownNotices{notices: c.Notices, post: letters},
 		&profile{accounts: c.Accounts},
 		&family{homes: c.Homes, accounts: c.Accounts},
 		&ownWebhooks{webhooks: c.Webhooks, caution: cautious},

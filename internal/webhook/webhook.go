@@ -346,7 +346,7 @@ func Sign(secret plexauth.Secret, payload []byte) string {
 // SignedIn implements device.Watcher: it queues what is sent about a device that
 // signs in.
 func (s *Service) SignedIn(
-	ctx context.Context, tx *db.Tx, accountID int64, d device.Device, isNew func() (bool, error),
+	ctx context.Context, tx *db.Tx, accountID int64, d device.Device, isNew bool,
 ) error {
 	hooks, err := s.cfg.Rows.Hooks(ctx, tx, accountID)
 	if err != nil || len(hooks) == 0 {
@@ -361,11 +361,7 @@ func (s *Service) SignedIn(
 		return err
 	}
 	events := []string{signedIn}
-	first, err := isNew()
-	if err != nil {
-		return err
-	}
-	if first {
+	if isNew {
 		events = []string{newDevice, signedIn}
 	}
 	for _, event := range events {

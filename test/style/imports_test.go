@@ -32,7 +32,7 @@ var layers = []layer{
 		{"passkey/passkeytest", ""},
 		{"mail/mailtest", ""},
 		{"devicekey/devicekeytest", "devicekey"},
-		{"store/storetest", "store account adminkey audit device devicekey home origin passkey pin session signin signing source token tries db paging plexauth webhook invite friend mail"},
+		{"store/storetest", "store notify account adminkey audit device devicekey home origin passkey pin session signin signing source token tries db paging plexauth webhook invite friend mail"},
 		{"test/browser", ""},
 		{"test/clients", ""},
 		{"test/cluster", ""},
@@ -76,16 +76,16 @@ var layers = []layer{
 	}},
 	{"the faces", []row{
 		{"api", "/api core httpd missed wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth adminkey origin passkey session webhook friend invite"},
-		{"web", "/api core httpd machine missed account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth adminkey invite mail webhook"},
+		{"web", "/api core httpd machine missed notify account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth adminkey invite mail webhook"},
 	}},
 	{"what a face stands on", []row{
 		{"httpd", "guard"},
 	}},
 	{"every service and its rows, joined once", []row{
-		{"core", "store account adminkey claim device devicekey home passkey pin token signing session source origin signin audit mail db guard hashing seal paging plexauth webhook invite friend"},
+		{"core", "store notify account adminkey claim device devicekey home passkey pin token signing session source origin signin audit mail db guard hashing seal paging plexauth webhook invite friend"},
 	}},
 	{"rows", []row{
-		{"store", "account adminkey claim device devicekey home passkey pin token signing session source origin signin tries audit mail db paging plexauth webhook invite friend"},
+		{"store", "notify account adminkey claim device devicekey home passkey pin token signing session source origin signin tries audit mail db paging plexauth webhook invite friend"},
 	}},
 	{"answers that go wrong on purpose", []row{
 		{"trouble", "wire suggest"},
@@ -107,6 +107,7 @@ var layers = []layer{
 		{"token", "account device signin signing audit db seal letters fault paging plexauth"},
 		{"account", "signin audit mail db guard tries hashing seal glyph weak fault paging plexauth"},
 		{"webhook", "device audit db seal fault plexauth"},
+		{"notify", "device audit db paging"},
 		{"origin", "audit db fault paging"},
 		{"device", "db fault paging"},
 	}},

@@ -270,7 +270,7 @@ func testDeviceSearch(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	add := func(accountID int64, client, product, name string, signedIn bool) (id int64) {
 		w.do(func(ctx context.Context, tx *db.Tx) (err error) {
-			id, err = devices.Upsert(ctx, tx, accountID, device.Device{
+			id, _, err = devices.Upsert(ctx, tx, accountID, device.Device{
 				ClientIdentifier: client, Product: product, Name: name, Platform: "Roku", Address: "192.0.2.7",
 			})
 			return err
@@ -406,7 +406,7 @@ func testTokenSearch(t *testing.T, w *fixture) {
 		d.Name, d.Product = name, product
 		var id int64
 		w.do(func(ctx context.Context, tx *db.Tx) (err error) {
-			id, err = devices.Upsert(ctx, tx, a.ID, d)
+			id, _, err = devices.Upsert(ctx, tx, a.ID, d)
 			return err
 		})
 		for range held {

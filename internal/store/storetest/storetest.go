@@ -30,7 +30,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) (open func() *db.DB)) {
 	for _, test := range slices.Concat(
 		accountTests, deviceTests, tokenTests, pinTests, sessionTests, proofTests, passkeyTests, sourceTests,
 		originTests, auditTests, settingTests, transientKeyTests,
-		triesTests, challengeTests, pageTests, deviceKeyTests, homeTests, adminKeyTests, webhookTests, outboxTests, linkTests, friendTests,
+		triesTests, challengeTests, pageTests, deviceKeyTests, homeTests, adminKeyTests, webhookTests, outboxTests, linkTests, friendTests, noticeTests,
 	) {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newFixture(t, newPlace)) })
 	}
@@ -206,7 +206,7 @@ func newDevice(client string) device.Device {
 func (w *fixture) device(accountID int64, client string) (id int64) {
 	w.t.Helper()
 	w.do(func(ctx context.Context, tx *db.Tx) (err error) {
-		id, err = store.Devices{}.Upsert(ctx, tx, accountID, newDevice(client))
+		id, _, err = store.Devices{}.Upsert(ctx, tx, accountID, newDevice(client))
 		return err
 	})
 	return id

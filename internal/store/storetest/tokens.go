@@ -51,12 +51,13 @@ var (
 
 func testDevice(t *testing.T, w *fixture) {
 	mia := w.account("mia")
-	wanted := newDevice("tv")
+	wanted, added := newDevice("tv"), false
 	w.do(func(ctx context.Context, tx *db.Tx) (err error) {
 		wanted.CreatedAt, wanted.LastSeenAt = stored(tx.Now()), stored(tx.Now())
-		wanted.ID, err = devices.Upsert(ctx, tx, mia.ID, wanted)
+		wanted.ID, added, err = devices.Upsert(ctx, tx, mia.ID, wanted)
 		return err
 	})
+	same(t, "added", added, true)
 	w.device(mia.ID, "without a token")
 	list, err := paging.Rows(devices.List(t.Context(), w, mia.ID, paging.Request{}))
 	must(t, err)
@@ -76,15 +77,17 @@ func testUpsert(t *testing.T, w *fixture) {
 	before, err := paging.Rows(devices.List(t.Context(), w, mia.ID, paging.Request{}))
 	must(t, err)
 	time.Sleep(2 * time.Millisecond) // the time of a write is stored in milliseconds
+	added := true
 	wanted := device.Device{
 		ClientIdentifier: "tv", Product: "1", Version: "2", Platform: "3", PlatformVersion: "4", Device: "5",
 		Model: "6", Vendor: "7", Name: "8", Address: "9", CreatedAt: before[0].CreatedAt,
 	}
 	w.do(func(ctx context.Context, tx *db.Tx) (err error) {
 		wanted.LastSeenAt = stored(tx.Now())
-		wanted.ID, err = devices.Upsert(ctx, tx, mia.ID, wanted)
+		wanted.ID, added, err = devices.Upsert(ctx, tx, mia.ID, wanted)
 		return err
 	})
+	same(t, "added", added, false)
 	same(t, "its ID", wanted.ID, id)
 	list, err := paging.Rows(devices.List(t.Context(), w, mia.ID, paging.Request{}))
 	must(t, err)
@@ -141,15 +144,16 @@ func testDeviceByIdentifier(t *testing.T, w *fixture) {
 
 func testUpsertAtOnce(t *testing.T, w *fixture) {
 	mia := w.account("mia")
-	ids := make(chan int64, 20)
+	ids, news := make(chan int64, 20), make(chan bool, 20)
 	t.Run("at once", func(t *testing.T) {
 		for i := range cap(ids) {
 			d := []*db.DB{w.DB, w.other}[i%2]
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
 				must(t, d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-					id, err := devices.Upsert(ctx, tx, mia.ID, newDevice("tv"))
+					id, added, err := devices.Upsert(ctx, tx, mia.ID, newDevice("tv"))
 					ids <- id
+					news <- added
 					return err
 				}))
 			})
@@ -160,6 +164,14 @@ func testUpsertAtOnce(t *testing.T, w *fixture) {
 	for id := range ids {
 		same(t, "the ID of the same device", id, first)
 	}
+	close(news)
+	n := 0
+	for added := range news {
+		if added {
+			n++
+		}
+	}
+	same(t, "how often it was added", n, 1)
 }
 
 // use records the use of a token.

@@ -1,0 +1,8 @@
+// Package notify is what the owner of an account is told: that a new device signed
+// in, that the way to sign in has changed, and that somebody tries passwords.
+//
+// It owns which events become notices, how many of them an account keeps, which are
+// read, and which go out by e-mail, when and where to. It does not own the events
+// (packages audit and device call it in the transaction of each), the texts, nor the
+// sending of e-mails.
+package notify

@@ -1,0 +1,124 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/usher-auth/usher/internal/db"
+)
+
+const (
+	// MailEvery is how often an account gets an e-mail at most. What happens meanwhile
+	// is in the next one.
+	MailEvery = 10 * time.Minute
+	// mailWithin is how long a notice waits for its e-mail. After that, it is news to
+	// nobody.
+	mailWithin = 24 * time.Hour
+	// lookAgain is how often a node looks for what is due.
+	lookAgain = 30 * time.Second
+	// batch is how many accounts that are due are looked at.
+	batch = 200
+)
+
+// Mail is the notices that go to an address in one e-mail.
+type Mail struct {
+	To, Username string
+	Language     string // see Setting
+	Notices      []Notice
+}
+
+// Hand hands an e-mail over, in a transaction: it is sent if that succeeds.
+type Hand func(ctx context.Context, tx *db.Tx, m Mail) error
+
+// Run hands over what is due, until ctx ends. Nodes of one database share the work:
+// each notice is handed over by one of them, once. What hand does not accept is handed
+// over again later.
+func (s *Service) Run(ctx context.Context, hand Hand) {
+	for ctx.Err() == nil {
+		if err := s.handDue(ctx, hand); err != nil && ctx.Err() == nil {
+			s.cfg.Logger.Warn("notices wait to be sent", "error", err)
+		}
+		timer := time.NewTimer(lookAgain)
+		select {
+		case <-ctx.Done():
+		case <-s.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+func (s *Service) handDue(ctx context.Context, hand Hand) error {
+	now := s.cfg.Now()
+	if err := s.dropStale(ctx, now.Add(-mailWithin)); err != nil {
+		return err
+	}
+	due, err := s.cfg.Rows.Due(ctx, s.cfg.DB, now.Add(-mailWithin), now, batch)
+	if err != nil {
+		return err
+	}
+	slices.Sort(due)
+	for _, id := range slices.Compact(due) {
+		err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.handOver(ctx, tx, id, hand) })
+		if err != nil {
+			return fmt.Errorf("handing over the notices of account %d: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// dropStale gives up what nobody has sent for long: no node had a mail server.
+func (s *Service) dropStale(ctx context.Context, before time.Time) error {
+	stale, err := s.cfg.Rows.Stale(ctx, s.cfg.DB, before)
+	if err != nil || !stale {
+		return err
+	}
+	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.cfg.Rows.DropStale(ctx, tx, before) })
+}
+
+// handOver hands over what is to be sent to an account, in a transaction: no other node
+// does. There is nothing if another one was faster.
+func (s *Service) handOver(ctx context.Context, tx *db.Tx, id int64, hand Hand) error {
+	setting, err := s.cfg.Rows.Setting(ctx, tx, id)
+	if err != nil || setting.NextMailAt.After(s.cfg.Now()) {
+		return err
+	}
+	list, err := s.cfg.Rows.Unsent(ctx, tx, id)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	username, err := s.cfg.Rows.Username(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	for _, n := range list {
+		if err := s.cfg.Rows.SetEmail(ctx, tx, n.ID, ""); err != nil {
+			return err
+		}
+	}
+	for _, m := range letters(list) {
+		m.Username, m.Language = username, setting.Language
+		if err := hand(ctx, tx, m); err != nil {
+			return err
+		}
+	}
+	setting.NextMailAt = s.cfg.Now().Add(MailEvery)
+	return s.cfg.Rows.SetSetting(ctx, tx, id, setting)
+}
+
+// letters puts the notices for each address into one e-mail.
+func letters(list []Unsent) (mails []Mail) {
+	at := make(map[string]int)
+	for _, n := range list {
+		i, ok := at[n.Email]
+		if !ok {
+			i = len(mails)
+			at[n.Email] = i
+			mails = append(mails, Mail{To: n.Email})
+		}
+		mails[i].Notices = append(mails[i].Notices, n.Notice)
+	}
+	return mails
+}

@@ -1,0 +1,399 @@
+package notify_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/notify"
+	"github.com/usher-auth/usher/internal/paging"
+)
+
+var (
+	operator = audit.Actor{Name: "command line"}
+	at       = audit.Actor{Device: "Firefox", Address: "192.0.2.7"}
+)
+
+// fixture is a server with an admin, olga, and a member, mia.
+type fixture struct {
+	*coretest.Core
+	*testing.T
+	olga, mia account.Account
+}
+
+func newFixture(t *testing.T, cfg core.Config) *fixture {
+	t.Helper()
+	c := coretest.New(t, cfg)
+	olga := c.AddAdmin("olga")
+	return &fixture{c, t, olga, c.Add("mia")}
+}
+
+func (f *fixture) must(err error) {
+	f.Helper()
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+// self is mia, who is signed in.
+func (f *fixture) self() audit.Actor {
+	return audit.Actor{AccountID: f.mia.ID, Device: at.Device, Address: at.Address}
+}
+
+// told returns the notices of an account, the oldest first.
+func (f *fixture) told(a account.Account) []notify.Notice {
+	f.Helper()
+	list, err := paging.Rows(f.Notices.List(f.Context(), a.ID, paging.Request{Limit: 1000}))
+	f.must(err)
+	slices.Reverse(list)
+	return list
+}
+
+// kinds are those of the notices of mia, the oldest first.
+func (f *fixture) kinds() (kinds []notify.Kind) {
+	f.Helper()
+	for _, n := range f.told(f.mia) {
+		kinds = append(kinds, n.Kind)
+	}
+	return kinds
+}
+
+func (f *fixture) wantKinds(what string, wanted ...notify.Kind) {
+	f.Helper()
+	if got := f.kinds(); !slices.Equal(got, wanted) {
+		f.Errorf("%s: mia is told %q, want %q", what, got, wanted)
+	}
+}
+
+func (f *fixture) signIn(client string) {
+	f.Helper()
+	d := device.Device{ClientIdentifier: client, Product: "Player", Name: "Den", Address: "192.0.2.9"}
+	_, err := f.Tokens.SignIn(f.Context(), at, f.Prove(f.mia).Proof, d)
+	f.must(err)
+}
+
+// wrong gives a wrong password for mia.
+func (f *fixture) wrong(address string) {
+	f.Helper()
+	_, err := f.Accounts.Verify(f.Context(), audit.Actor{Address: address}, account.Credentials{Login: "mia", Password: "wrong"})
+	if !errors.Is(err, account.ErrCredentials) {
+		f.Fatal(err)
+	}
+}
+
+// mails hands over what is due.
+func (f *fixture) mails() (sent []notify.Mail) {
+	f.Helper()
+	f.must(f.Notices.HandDue(f.Context(), func(_ context.Context, _ *db.Tx, m notify.Mail) error {
+		sent = append(sent, m)
+		return nil
+	}))
+	return sent
+}
+
+// Whatever changes how somebody signs in is told, whoever does it, by whichever way.
+func TestEveryWayIsTold(t *testing.T) {
+	f := newFixture(t, core.Config{})
+	ctx, id := t.Context(), f.mia.ID
+	byOlga := audit.Actor{AccountID: f.olga.ID, Address: "192.0.2.1"}
+	link := func() account.Verified {
+		secret, _, err := f.Accounts.NewReset(ctx, byOlga, id, account.Reset{Password: true, SecondFactor: true}, 0)
+		f.must(err)
+		v, err := f.Accounts.UseReset(ctx, at, secret, account.ResetWith{New: "a password that is new"}, f.Sessions)
+		f.must(err)
+		return v
+	}
+	f.must(f.Accounts.SetPassword(ctx, f.self(), id, coretest.Password))
+	f.must(f.Accounts.SetPassword(ctx, byOlga, id, coretest.Password))
+	f.must(f.Accounts.SetPassword(ctx, operator, id, coretest.Password))
+	_, err := f.Accounts.Enrol(ctx, operator, id, account.NewEnrolment("usher", "mia"), "")
+	f.must(err)
+	link()
+	f.must(f.Accounts.SetEmail(ctx, byOlga, id, "new@example.org"))
+	f.must(f.Accounts.Rename(ctx, byOlga, id, "mira"))
+	f.must(f.Notices.SetQuiet(ctx, f.self(), id, true))
+	f.must(f.Notices.SetQuiet(ctx, f.self(), id, true))
+	f.must(f.Notices.SetQuiet(ctx, f.self(), id, false))
+	type row struct {
+		notify.Kind
+		actor string
+		link  bool
+		from  string
+	}
+	wanted := []row{
+		{notify.Password, "", false, "192.0.2.7"},
+		{notify.Password, "olga", false, "192.0.2.1"},
+		{notify.Password, "command line", false, ""},
+		{notify.FactorAdded, "command line", false, ""},
+		{notify.Link, "olga", false, "192.0.2.1"},
+		{notify.Password, "", true, "192.0.2.7"},
+		{notify.FactorRemoved, "", true, "192.0.2.7"},
+		{notify.Email, "olga", false, "192.0.2.1"},
+		{notify.Quiet, "", false, "192.0.2.7"},
+	}
+	var got []row
+	for _, n := range f.told(f.mia) {
+		got = append(got, row{n.Kind, n.Actor, n.ByLink, n.Address})
+	}
+	if !slices.Equal(got, wanted) {
+		t.Errorf("mia is told\n%v, want\n%v", got, wanted)
+	}
+	if n := f.told(f.olga); len(n) != 0 {
+		t.Errorf("olga is told %v", n)
+	}
+}
+
+// A device is new once, however often it signs in at the same time.
+func TestNewDevice(t *testing.T) {
+	f := newFixture(t, core.Config{})
+	proofs := make([]account.Verified, 20)
+	for i := range proofs {
+		proofs[i] = f.Prove(f.mia)
+	}
+	var wg sync.WaitGroup
+	for _, v := range proofs {
+		wg.Go(func() {
+			d := device.Device{ClientIdentifier: "tv", Product: "Player", Name: "Den", Address: "192.0.2.9"}
+			if _, err := f.Tokens.SignIn(t.Context(), at, v.Proof, d); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	f.wantKinds("one device", notify.NewDevice)
+	if n := f.told(f.mia)[0]; n.Device != "Player on Den" || n.Address != "192.0.2.9" || n.Actor != "" {
+		t.Errorf("the notice is %+v", n)
+	}
+	f.signIn("phone")
+	f.signIn("tv")
+	f.wantKinds("two devices", notify.NewDevice, notify.NewDevice)
+}
+
+// A sign-in of a known device runs as many statements as before there were notices.
+func TestKnownDeviceCostsNothing(t *testing.T) {
+	f := newFixture(t, core.Config{})
+	f.signIn("tv")
+	for range 3 {
+		before := len(f.told(f.mia))
+		err := f.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+			// A cancelled context fails every statement but those that are not run.
+			gone, cancel := context.WithCancel(ctx)
+			cancel()
+			return errors.Join(
+				f.Notices.SignedIn(gone, tx, f.mia.ID, device.Device{}, false),
+				f.Notices.Recorded(gone, tx, at, audit.Event{Kind: audit.SignIn, AccountID: f.mia.ID}),
+				f.Notices.Recorded(gone, tx, at, audit.Event{Kind: audit.SessionStarted, AccountID: f.mia.ID}),
+			)
+		})
+		if err != nil || len(f.told(f.mia)) != before {
+			t.Errorf("a sign-in asks the database: %v", err)
+		}
+	}
+}
+
+// Attack: somebody who has the password signs in on many devices, until the notice
+// that it has changed is gone.
+func TestManyDevicesPushOutNothingElse(t *testing.T) {
+	f := newFixture(t, core.Config{})
+	f.must(f.Accounts.SetPassword(t.Context(), f.self(), f.mia.ID, coretest.Password))
+	for i := range notify.PerKind + 5 {
+		f.signIn(fmt.Sprint(i))
+	}
+	kinds := f.kinds()
+	if len(kinds) != notify.PerKind+1 || kinds[0] != notify.Password {
+		t.Errorf("%d notices, the first is of %q", len(kinds), kinds[0])
+	}
+}
+
+// Many sign-ins that fail are told once an hour, wherever they come from.
+func TestTries(t *testing.T) {
+	f := newFixture(t, core.Config{})
+	for i := range notify.ManyTries - 1 {
+		f.wrong(fmt.Sprintf("192.0.2.%d", i))
+	}
+	f.wantKinds("a few")
+	for range 5 {
+		f.wrong("198.51.100.1")
+	}
+	f.wantKinds("many", notify.Tries)
+	if n := f.told(f.mia)[0]; n.Tries != notify.ManyTries || n.Address != "198.51.100.1" {
+		t.Errorf("the notice is %+v", n)
+	}
+	f.Clock.Advance(notify.TriesWithin + time.Minute)
+	for range notify.ManyTries - 1 {
+		f.wrong("198.51.100.1")
+	}
+	f.wantKinds("a few, an hour later", notify.Tries)
+	f.wrong("198.51.100.1")
+	f.wantKinds("many, an hour later", notify.Tries, notify.Tries)
+	for range 20 {
+		_, _ = f.Accounts.Verify(t.Context(), at, account.Credentials{Login: "nobody", Password: "wrong"})
+	}
+	if n := len(f.told(f.olga)); n != 0 {
+		t.Errorf("olga has %d notices", n)
+	}
+}
+
+// Notices go out once, to the address that was confirmed when they happened, and in
+// one e-mail each ten minutes.
+func TestMails(t *testing.T) {
+	f := newFixture(t, core.Config{MembersSetEmail: true})
+	ctx, id := t.Context(), f.mia.ID
+	f.must(f.Notices.SetLanguage(ctx, id, "de"))
+	f.signIn("tv")
+	sent := f.mails()
+	if len(sent) != 1 || sent[0].To != "mia@example.org" || sent[0].Username != "mia" || sent[0].Language != "de" || len(sent[0].Notices) != 1 {
+		t.Fatalf("sent: %+v", sent)
+	}
+	if again := f.mails(); len(again) != 0 {
+		t.Errorf("sent again: %+v", again)
+	}
+	// Attack: somebody changes the password, and then the address, so that the owner
+	// is not told.
+	f.must(f.Accounts.SetPassword(ctx, f.self(), id, coretest.Password))
+	f.must(f.Accounts.SetEmail(ctx, f.self(), id, "thief@example.org"))
+	f.must(f.Accounts.SetPassword(ctx, f.self(), id, coretest.Password))
+	if early := f.mails(); len(early) != 0 {
+		t.Errorf("sent within ten minutes: %+v", early)
+	}
+	f.Clock.Advance(notify.MailEvery)
+	sent = f.mails()
+	if len(sent) != 1 || sent[0].To != "mia@example.org" || len(sent[0].Notices) != 2 || sent[0].Notices[1].Kind != notify.Email {
+		t.Errorf("sent: %+v", sent)
+	}
+	// The new address is not confirmed, so it gets nothing.
+	f.Clock.Advance(notify.MailEvery)
+	f.signIn("phone")
+	if sent := f.mails(); len(sent) != 0 {
+		t.Errorf("sent to an address that is not confirmed: %+v", sent)
+	}
+}
+
+// What is not accepted is handed over again. What waited for a day is not.
+func TestMailsWait(t *testing.T) {
+	f := newFixture(t, core.Config{})
+	f.signIn("tv")
+	full := errors.New("full")
+	if err := f.Notices.HandDue(t.Context(), func(context.Context, *db.Tx, notify.Mail) error { return full }); !errors.Is(err, full) {
+		t.Errorf("a full queue: %v", err)
+	}
+	f.Clock.Advance(time.Minute)
+	if sent := f.mails(); len(sent) != 1 {
+		t.Errorf("sent: %+v", sent)
+	}
+	f.Clock.Advance(time.Hour)
+	f.signIn("phone")
+	f.Clock.Advance(25 * time.Hour)
+	if sent := f.mails(); len(sent) != 0 {
+		t.Errorf("sent a day late: %+v", sent)
+	}
+}
+
+// The e-mails about new devices can be turned off, and no others.
+func TestQuiet(t *testing.T) {
+	f := newFixture(t, core.Config{})
+	f.must(f.Notices.SetQuiet(t.Context(), f.self(), f.mia.ID, true))
+	f.signIn("tv")
+	f.must(f.Accounts.SetPassword(t.Context(), f.self(), f.mia.ID, coretest.Password))
+	sent := f.mails()
+	if len(sent) != 1 || len(sent[0].Notices) != 2 || sent[0].Notices[0].Kind != notify.Quiet || sent[0].Notices[1].Kind != notify.Password {
+		t.Errorf("sent: %+v", sent)
+	}
+	f.wantKinds("on the page", notify.Quiet, notify.NewDevice, notify.Password)
+}
+
+// Of many nodes that look at the same time, one sends each notice.
+func TestOneNodeSends(t *testing.T) {
+	f := newFixture(t, core.Config{})
+	nodes := []*notify.Service{f.Notices, f.Restart().Notices, f.Restart().Notices, f.Restart().Notices}
+	f.signIn("tv")
+	var mu sync.Mutex
+	sent := 0
+	var wg sync.WaitGroup
+	for range 3 {
+		for _, node := range nodes {
+			wg.Go(func() {
+				err := node.HandDue(t.Context(), func(context.Context, *db.Tx, notify.Mail) error {
+					mu.Lock()
+					defer mu.Unlock()
+					sent++
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	if sent != 1 {
+		t.Errorf("%d e-mails were sent, want 1", sent)
+	}
+}
+
+// Run sends what another process has written, without being told twice.
+func TestRun(t *testing.T) {
+	f := newFixture(t, core.Config{Now: time.Now})
+	ctx, cancel := context.WithCancel(t.Context())
+	sent := make(chan notify.Mail, 10)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		f.Notices.Run(ctx, func(_ context.Context, _ *db.Tx, m notify.Mail) error {
+			sent <- m
+			return nil
+		})
+	})
+	f.signIn("tv")
+	if m := <-sent; m.To != "mia@example.org" {
+		t.Errorf("sent: %+v", m)
+	}
+	cancel()
+	wg.Wait()
+	if n := len(sent); n != 0 {
+		t.Errorf("%d more were sent", n)
+	}
+}
+
+// A managed user of a home is no login: nobody reads notices of it.
+func TestManagedUsersAreNotTold(t *testing.T) {
+	f := newFixture(t, core.Config{})
+	kid, err := f.Homes.AddManaged(t.Context(), f.self(), f.mia.ID, "kid", "")
+	f.must(err)
+	f.must(f.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		return f.Notices.SignedIn(ctx, tx, kid.Account.ID, device.Device{ClientIdentifier: "tv"}, true)
+	}))
+	if list := f.told(kid.Account); len(list) != 0 {
+		t.Errorf("told: %+v", list)
+	}
+}
+
+// The owner has seen what was on the page, and nothing later. Nobody else's are
+// marked.
+func TestSeen(t *testing.T) {
+	f := newFixture(t, core.Config{})
+	f.signIn("tv")
+	first := f.told(f.mia)[0]
+	f.signIn("phone")
+	f.must(f.Notices.See(t.Context(), f.olga.ID, 1<<40)) // attack: somebody else's number
+	for _, step := range []struct {
+		upTo   int64
+		unseen int
+	}{{0, 2}, {first.ID, 1}, {1 << 40, 0}} {
+		f.must(f.Notices.See(t.Context(), f.mia.ID, step.upTo))
+		n, err := f.Notices.Unseen(t.Context(), f.mia.ID)
+		f.must(err)
+		if n != step.unseen {
+			t.Errorf("up to %d: %d are not seen, want %d", step.upTo, n, step.unseen)
+		}
+	}
+}
