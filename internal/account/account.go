@@ -84,8 +84,13 @@ type Account struct {
 	TOTPStep int64
 	// BackupCodes is how many backup codes are left. It is read only.
 	BackupCodes int
-	// Revision counts the changes of the password and of the second factor. A
-	// proof of an earlier revision is void.
+	// Rules are how the account signs in, as an admin has set it.
+	Rules
+	// AdminSince is when the account became an admin. Zero: it is none, or has been
+	// one since before this was stored.
+	AdminSince time.Time
+	// Revision counts the changes of the password, of the second factor and of the
+	// rules. A proof of an earlier revision is void.
 	Revision  int64
 	CreatedAt time.Time // to the millisecond, UTC
 }
@@ -172,6 +177,7 @@ type Rows interface {
 	CodeRows
 	EnrolmentRows
 	ResetRows
+	RuleRows
 }
 
 // Devices is what a Service needs to know of the devices that have signed in.
@@ -477,7 +483,9 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, by audit.Actor, a *Acco
 	if err != nil {
 		return err
 	}
-	a.CreatedAt = tx.Now()
+	if a.CreatedAt = tx.Now(); a.Admin {
+		a.AdminSince = a.CreatedAt
+	}
 	if a.ID, err = s.rows.Insert(ctx, tx, *a); err != nil {
 		return err
 	}
@@ -541,11 +549,11 @@ func (s *Service) setDisabled(
 
 // Promote makes an account an admin. An admin is left alone. ErrNotFound.
 func (s *Service) Promote(ctx context.Context, by audit.Actor, id int64) error {
-	return s.change(ctx, by, id, audit.AccountPromoted, func(_ context.Context, _ *db.Tx, a *Account) (bool, error) {
+	return s.change(ctx, by, id, audit.AccountPromoted, func(_ context.Context, tx *db.Tx, a *Account) (bool, error) {
 		if a.Admin {
 			return false, nil
 		}
-		a.Admin = true
+		a.Admin, a.AdminSince = true, tx.Now()
 		return true, nil
 	})
 }
@@ -573,7 +581,7 @@ func (s *Service) Demote(ctx context.Context, by audit.Actor, id int64, reach Re
 		if err := s.checkLastAdmin(ctx, tx, a); err != nil {
 			return err
 		}
-		a.Admin = false
+		a.Admin, a.AdminSince = false, time.Time{}
 		if err := s.rows.Update(ctx, tx, a); err != nil {
 			return err
 		}
@@ -629,8 +637,11 @@ func (s *Service) changeIn(
 	if changed, err := change(ctx, tx, &a); err != nil || !changed {
 		return err
 	}
-	if e.Kind == audit.AccountChanged {
+	switch e.Kind {
+	case audit.AccountChanged:
 		e.Detail = whatChanged(before, a)
+	case audit.RulesChanged:
+		e.Detail = a.Rules.String()
 	}
 	if before.EmailConfirmed() && before.Email != a.Email {
 		e.FormerEmail = before.Email

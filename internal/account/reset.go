@@ -27,6 +27,9 @@ var (
 	ErrResetTries = fault.New(fault.Limited, "too many links that do not exist")
 	// ErrResetMails reports that too many links by e-mail were asked for. It has a wait.
 	ErrResetMails = fault.New(fault.Limited, "too many links by e-mail")
+	// ErrResetPasskey says that a reset link makes a passkey, because the rules of the
+	// account take one.
+	ErrResetPasskey = fault.New(fault.Conflict, "this account signs in with passkeys: the link makes a new one, in place of those that it has")
 	// ErrDisabled reports that the account is disabled.
 	ErrDisabled = fault.New(fault.Conflict, "this account is disabled: enable it first")
 )
@@ -161,6 +164,8 @@ func (s *Service) newReset(
 			return ErrManaged
 		case a.Disabled:
 			return ErrDisabled
+		case a.TakePasskey() && !link.Password:
+			return fault.Invalidf("what", "this account signs in with passkeys: choose the password, and the link makes a new passkey")
 		}
 		made = MadeReset{Account: a, Secret: secret, ExpiresAt: tx.Now().Add(life)}
 		link.Revision, link.ExpiresAt = a.Revision, made.ExpiresAt
@@ -192,7 +197,9 @@ func (s *Service) AskForReset(by audit.Actor) error {
 
 // ResetByEmail makes a link for a new password, and sends it to the confirmed e-mail
 // address of an account, which by may not be: letter is queued in the transaction that
-// makes the link. Links that an admin has made stay. It tells nobody but the recipient whether the account exists: the
+// makes the link. Links that an admin has made stay. An account
+// that takes a passkey by its rules gets none: whoever reads the e-mails would get in
+// without one. It tells nobody but the recipient whether the account exists: the
 // caller must not let by wait for it. ErrNotFound, also for an account that has no such
 // address or cannot sign in; ErrResetMails.
 func (s *Service) ResetByEmail(ctx context.Context, by audit.Actor, login string, letter ResetLetter, queue mail.Queue) error {
@@ -200,7 +207,7 @@ func (s *Service) ResetByEmail(ctx context.Context, by audit.Actor, login string
 	if err != nil {
 		return err
 	}
-	if !a.EmailConfirmed() || !a.CanSignIn() {
+	if !a.EmailConfirmed() || !a.CanSignIn() || a.TakePasskey() {
 		return ErrNotFound
 	}
 	wait, err := s.resetMails.Take(ctx, strconv.FormatInt(a.ID, 10), s.now())
@@ -275,12 +282,15 @@ type ResetWith struct {
 	// otherwise.
 	New, Current plexauth.Secret
 	Caller       Caller // see Credentials
+	// Passkey puts a new passkey in the place of those that an account has, in a
+	// transaction. It is for accounts that take one by their rules: nil for others.
+	Passkey func(ctx context.Context, tx *db.Tx, accountID int64) error
 }
 
 // UseReset does what a reset link is for, signs out everything that is signed in with
 // the account, and uses the link up: of many who do so at the same time, one succeeds.
 // It returns a proof, which is not complete if the account still has a second factor.
-// ErrReset, ErrResetTries, ErrCredentials, fault.Invalid.
+// ErrReset, ErrResetTries, ErrResetPasskey, ErrCredentials, fault.Invalid.
 func (s *Service) UseReset(
 	ctx context.Context, by audit.Actor, secret plexauth.Secret, with ResetWith, ends Ends,
 ) (Verified, error) {
@@ -289,9 +299,15 @@ func (s *Service) UseReset(
 		return Verified{}, err
 	}
 	var hash plexauth.Secret
-	if what.Password {
+	byPasskey := what.Password && a.TakePasskey()
+	switch {
+	case byPasskey != (with.Passkey != nil):
+		err = ErrResetPasskey
+	case byPasskey:
+		// The passkey was checked when it was made.
+	case what.Password:
 		hash, err = s.hash(ctx, by, with.New)
-	} else {
+	default:
 		err = s.ConfirmPassword(ctx, by, Credentials{Login: a.Username, Password: with.Current, Caller: with.Caller})
 	}
 	if err != nil {
@@ -305,7 +321,7 @@ func (s *Service) UseReset(
 		if err := s.rows.DeleteResets(ctx, tx, a.ID); err != nil {
 			return err
 		}
-		if err := s.applyReset(ctx, tx, by, a.ID, link.Reset, hash); err != nil {
+		if err := s.applyReset(ctx, tx, by, a.ID, link.Reset, hash, with.Passkey); err != nil {
 			return err
 		}
 		if err := ends.EndAll(ctx, tx, by, a.ID); err != nil {
@@ -317,11 +333,18 @@ func (s *Service) UseReset(
 	if err != nil {
 		return Verified{}, named("using a reset link", err)
 	}
-	return s.verified(a, signin.Claim{Partial: a.HasSecondFactor()}), nil
+	return s.verified(a, signin.Claim{Partial: a.HasSecondFactor() && !byPasskey}), nil
 }
 
-func (s *Service) applyReset(ctx context.Context, tx *db.Tx, by audit.Actor, id int64, what Reset, hash plexauth.Secret) error {
-	if what.Password {
+func (s *Service) applyReset(
+	ctx context.Context, tx *db.Tx, by audit.Actor, id int64, what Reset, hash plexauth.Secret,
+	passkey func(context.Context, *db.Tx, int64) error,
+) error {
+	if passkey != nil {
+		if err := passkey(ctx, tx, id); err != nil {
+			return err
+		}
+	} else if what.Password {
 		e := audit.Event{Kind: audit.PasswordChanged, Detail: audit.ByResetLink}
 		err := s.changeIn(ctx, tx, by, id, e, func(_ context.Context, _ *db.Tx, a *Account) (bool, error) {
 			a.PasswordHash = hash

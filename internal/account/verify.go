@@ -57,11 +57,12 @@ type Verified struct {
 // the rate limit. Attempts are counted by the account, whichever of its names was
 // given, and by the address of by; those of a device that has signed in before
 // are counted apart. ErrCredentials, ErrCode, ErrRateLimited, ErrTooMany,
-// guard.ErrBusy.
+// guard.ErrBusy; ErrPasskeyOnly and ErrFactorDue if the password is right, and the
+// account takes more than can be given here.
 func (s *Service) Verify(ctx context.Context, by audit.Actor, c Credentials) (Verified, error) {
 	v, err := s.VerifyPassword(ctx, by, c)
-	if err == nil && !v.Complete {
-		err = s.failed(ctx, by, v.Account, codeMissing, ErrCode)
+	if err == nil {
+		err = s.complete(ctx, by, v)
 	}
 	if err != nil {
 		return Verified{}, err
@@ -78,8 +79,8 @@ func (s *Service) VerifyPassword(ctx context.Context, by audit.Actor, c Credenti
 	}
 	// The attempt is recorded, also if the caller hangs up.
 	ctx = context.WithoutCancel(ctx)
-	claim := signin.Claim{Partial: t.account.HasSecondFactor() && code == ""}
-	if t.account.HasSecondFactor() && code != "" {
+	claim := signin.Claim{Partial: t.account.PasskeyRequired || t.account.HasSecondFactor() && code == ""}
+	if t.account.HasSecondFactor() && code != "" && !claim.Partial {
 		if err := s.checkCode(ctx, by, t.account, t.place, &claim, code); err != nil {
 			return Verified{}, err
 		}
@@ -113,7 +114,7 @@ func (s *Service) VerifyCode(
 	if a.Revision != revision || !a.CanSignIn() {
 		return Verified{}, s.failed(ctx, by, a, changed, ErrCredentials)
 	}
-	if !a.HasSecondFactor() || code == "" {
+	if !a.HasSecondFactor() || a.PasskeyRequired || code == "" {
 		return Verified{}, ErrCode
 	}
 	at, err := s.placeOf(ctx, a, by.Address, from)
@@ -352,7 +353,7 @@ func (t *try) takeBackSignIn() {
 // here.
 func (s *Service) failed(ctx context.Context, by audit.Actor, a Account, reason string, err error) error {
 	e := audit.Event{Kind: audit.SignInRefused, AccountID: a.ID, Account: a.Username, Detail: reason}
-	if reason == codeMissing {
+	if reason == codeMissing || reason == passkeyMissing {
 		e.Kind, e.Detail = audit.SignInUnfinished, ""
 	}
 	if recording := s.audit.RecordFailure(ctx, by, e); recording != nil {
@@ -363,12 +364,15 @@ func (s *Service) failed(ctx context.Context, by audit.Actor, a Account, reason 
 
 // Why a sign-in failed, as the audit log has it.
 const (
-	noAccount     = "no such account"
-	disabled      = "the account is disabled"
-	wrongPassword = "wrong password"
-	wrongCode     = "wrong verification code"
-	codeMissing   = "no verification code"
-	changed       = "the account changed meanwhile"
+	noAccount      = "no such account"
+	disabled       = "the account is disabled"
+	wrongPassword  = "wrong password"
+	wrongCode      = "wrong verification code"
+	passwordOff    = "the password is off"
+	codeMissing    = "no verification code"
+	passkeyMissing = "no passkey"
+	factorDue      = "an admin without a second factor"
+	changed        = "the account changed meanwhile"
 )
 
 // whyFailed is why an account's credentials are not accepted.
@@ -378,19 +382,21 @@ func whyFailed(a Account, right bool) string {
 		return noAccount
 	case right:
 		return disabled
+	case a.PasswordOff:
+		return passwordOff
 	}
 	return wrongPassword
 }
 
 // checkPassword reports whether the password is right, alone or before a code
-// at its end, and separates the two. An account that does not exist, or has no
-// password, costs as much as one with a password.
+// at its end, and separates the two. An account that does not exist, has no password
+// or does not take it costs as much as one with a password.
 func (s *Service) checkPassword(a Account, c Credentials) (password, code plexauth.Secret, right bool) {
 	have, err := parsePHC(a.PasswordHash)
 	if err != nil {
 		have = s.nobodys()
 	}
-	known := err == nil
+	known := err == nil && !a.PasswordOff
 	whole := s.hasher.matches(c.Password, have) && known
 	if c.Code != "" {
 		return c.Password, c.Code, whole

@@ -36,6 +36,7 @@ func (f adminAccounts) routes() []adminRoute {
 		{"PUT", accountPath + "/admin", adminkey.AdminsWrite, "", true, f.setAdmin},
 		{"PUT", accountPath + "/disabled", adminkey.AccountsWrite, "", true, f.setDisabled},
 		{"PUT", accountPath + "/password", adminkey.AccountsWrite, "", true, f.setPassword},
+		{"PUT", accountPath + "/rules", adminkey.AccountsWrite, "", true, f.setRules},
 		{"DELETE", accountPath + "/second-factor", adminkey.AccountsWrite, "", false, f.removeFactor},
 		{"GET", accountPath + "/passkeys", adminkey.AccountsRead, "", false, f.listPasskeys},
 		{"DELETE", accountPath + "/passkeys/{passkey}", adminkey.AccountsWrite, "", false, f.removePasskey},
@@ -44,24 +45,26 @@ func (f adminAccounts) routes() []adminRoute {
 
 // accountJSON is an account for admins.
 type accountJSON struct {
-	ID             int64     `json:"id"`             // number of the account
-	UUID           string    `json:"uuid"`           // identifier in the API of clients
-	Username       string    `json:"username"`       // name to sign in with
-	Title          string    `json:"title"`          // name to display
-	Email          string    `json:"email"`          // empty if the account has none
-	EmailConfirmed bool      `json:"emailConfirmed"` // an admin set or confirmed the address
-	Admin          bool      `json:"admin"`          // may do what this API does
-	Managed        bool      `json:"managed"`        // managed user of a home, which is no login
-	Disabled       bool      `json:"disabled"`       // cannot sign in
-	SecondFactor   bool      `json:"secondFactor"`   // needs a code to sign in
-	BackupCodes    int       `json:"backupCodes"`    // codes that are left
-	CreatedAt      time.Time `json:"createdAt"`      // in UTC
+	ID             int64     `json:"id"`              // number of the account
+	UUID           string    `json:"uuid"`            // identifier in the API of clients
+	Username       string    `json:"username"`        // name to sign in with
+	Title          string    `json:"title"`           // name to display
+	Email          string    `json:"email"`           // empty if the account has none
+	EmailConfirmed bool      `json:"emailConfirmed"`  // an admin set or confirmed the address
+	Admin          bool      `json:"admin"`           // may do what this API does
+	Managed        bool      `json:"managed"`         // managed user of a home, which is no login
+	Disabled       bool      `json:"disabled"`        // cannot sign in
+	SecondFactor   bool      `json:"secondFactor"`    // needs a code to sign in
+	BackupCodes    int       `json:"backupCodes"`     // codes that are left
+	PasswordOff    bool      `json:"passwordOff"`     // the password signs nobody in
+	PasskeyNeeded  bool      `json:"passkeyRequired"` // nobody signs in without a passkey
+	CreatedAt      time.Time `json:"createdAt"`       // in UTC
 }
 
 func newAccountJSON(a account.Account) accountJSON {
 	return accountJSON{
 		a.ID, a.UUID, a.Username, a.Title, a.Email, a.EmailConfirmed(), a.Admin, a.Managed(), a.Disabled, a.HasSecondFactor(),
-		a.BackupCodes, a.CreatedAt,
+		a.BackupCodes, a.PasswordOff, a.PasskeyRequired, a.CreatedAt,
 	}
 }
 
@@ -192,6 +195,14 @@ func (f adminAccounts) setDisabled(ctx context.Context, c *adminCall) (int, any,
 			return f.accounts.Disable(ctx, c.actor(), id)
 		}
 		return f.accounts.Enable(ctx, c.actor(), id)
+	})
+}
+
+// setRules changes how an account signs in. What the body does not have stays.
+func (f adminAccounts) setRules(ctx context.Context, c *adminCall) (int, any, error) {
+	var in struct{ PasswordOff, PasskeyRequired *bool }
+	return f.change(ctx, c, &in, func(id int64) error {
+		return f.accounts.SetRules(ctx, c.actor(), id, in.PasswordOff, in.PasskeyRequired, f.passkeys)
 	})
 }
 

@@ -33,7 +33,7 @@ func newAdminFeatures(c *core.Core, cfg Config) *adminFeatures {
 		sources:  adminSources{c.Sources, c.Accounts},
 		links:    newAdminLinks(c, cfg.PublicURL),
 		homes:    adminHomes{c.Homes, c.Accounts},
-		settings: adminSettings{c.Origins, c.Signing},
+		settings: adminSettings{c.Origins, c.Signing, c.Accounts},
 		audit:    adminAudit{c.Audit},
 	}
 }

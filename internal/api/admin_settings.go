@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/adminkey"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/fault"
@@ -18,18 +19,21 @@ import (
 
 // adminSettings keeps what the server itself goes by for the admin API.
 type adminSettings struct {
-	origins *origin.Service
-	signing *signing.Service
+	origins  *origin.Service
+	signing  *signing.Service
+	accounts *account.Service
 }
 
 func (f adminSettings) routes() []adminRoute {
-	const origins, keys = "/admin/api/v1/origins", "/admin/api/v1/signing-keys"
+	const origins, keys, factor = "/admin/api/v1/origins", "/admin/api/v1/signing-keys", "/admin/api/v1/admin-factor"
 	return []adminRoute{
 		{"GET", origins, adminkey.SettingsRead, paged, false, f.listOrigins},
 		{"POST", origins, adminkey.SettingsWrite, "", true, f.allow},
 		{"DELETE", origins, adminkey.SettingsWrite, "origin", false, f.removeOrigin},
 		{"GET", keys, adminkey.SettingsRead, "", false, f.listKeys},
 		{"POST", keys, adminkey.SettingsWrite, "", true, f.replaceKey},
+		{"GET", factor, adminkey.SettingsRead, "", false, f.showAdminFactor},
+		{"PUT", factor, adminkey.AdminsWrite, "", true, f.setAdminFactor},
 	}
 }
 
@@ -187,4 +191,47 @@ func (f adminAudit) verify(ctx context.Context, _ *adminCall) (int, any, error) 
 		return http.StatusOK, verifiedJSON{false, rows, broken.Row, broken.Problem}, nil
 	}
 	return http.StatusOK, verifiedJSON{Good: true, Rows: rows}, err
+}
+
+// adminFactorJSON is whether admins need a second factor.
+type adminFactorJSON struct {
+	Required     bool       `json:"required"`     // admins need one
+	Since        *time.Time `json:"since"`        // in UTC; null if they need none
+	GraceSeconds int64      `json:"graceSeconds"` // to set one up, from then on or as an admin
+}
+
+func (f adminSettings) showAdminFactor(ctx context.Context, _ *adminCall) (int, any, error) {
+	r, err := f.accounts.AdminRule(ctx)
+	return http.StatusOK, adminFactorJSON{r.On, orNull(r.Since), int64(r.Grace / time.Second)}, err
+}
+
+// defaultGrace is how long admins have where a request does not say.
+const defaultGrace = 7 * 24 * time.Hour
+
+func (f adminSettings) setAdminFactor(ctx context.Context, c *adminCall) (int, any, error) {
+	var in struct {
+		Required     *bool
+		GraceSeconds *int64
+	}
+	if err := c.read(&in); err != nil {
+		return 0, nil, err
+	}
+	if in.Required == nil {
+		return 0, nil, lacks("required")
+	}
+	grace := defaultGrace
+	if in.GraceSeconds != nil {
+		grace = -1
+		if s := *in.GraceSeconds; s >= 0 && s <= int64(account.MaxGrace/time.Second) {
+			grace = time.Duration(s) * time.Second
+		}
+	}
+	err := f.accounts.SetAdminRule(ctx, c.actor(), *in.Required, grace)
+	if fault.FieldOf(err) == "grace" {
+		err = fault.WithField(err, "graceSeconds", "")
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	return f.showAdminFactor(ctx, c)
 }

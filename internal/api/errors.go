@@ -81,6 +81,8 @@ var protocolResponses = [...]struct {
 }{
 	{errNoClient, response{400, codeNoClient, "", false}},
 	{account.ErrCode, response{401, codeSecondFactor, "Please enter the verification code", false}},
+	{account.ErrPasskeyOnly, response{401, codeUnauthenticated, "", true}},
+	{account.ErrFactorDue, response{401, codeUnauthenticated, "", true}},
 	{account.ErrRateLimited, response{401, codeTooManyFailures, "", false}},
 	{pin.ErrNotFound, response{404, codeNoPIN, "Code not found or expired", false}},
 	{home.ErrPIN, response{403, codeNoHomePIN, "A valid PIN is required to perform this action", false}},

@@ -134,6 +134,12 @@ func TestChangesAreRecorded(t *testing.T) {
 	must(err)
 	_, _, err = w.Sessions.Start(ctx, tv, v.Proof, true, "Firefox")
 	must(err)
+	no, yes := false, true
+	must(w.Accounts.SetRules(ctx, page, mia.ID, &yes, &no, w.Passkeys))
+	must(w.Accounts.SetRules(ctx, page, mia.ID, &no, nil, w.Passkeys))
+	must(w.Accounts.SetAdminRule(ctx, page, true, time.Hour))
+	must(w.Accounts.SetAdminRule(ctx, page, true, time.Hour))
+	must(w.Accounts.SetAdminRule(ctx, page, false, 0))
 	must(w.Passkeys.Remove(ctx, own, mia.ID, 1))
 
 	for _, deny := range []bool{false, true} {
@@ -296,6 +302,10 @@ func TestChangesAreRecorded(t *testing.T) {
 		"passkey.added|mia||" + tvRow + "passkey 1, phone",
 		"passkey.used|mia||" + tvRow + "passkey 1, phone",
 		"session.started|mia||" + tvRow + "session 2",
+		"rules.changed|mia|olga|" + pageRow + "password off",
+		"rules.changed|mia|olga|" + pageRow + "none",
+		"admin-rule.changed||olga|" + pageRow + "on, with a grace of 1h0m0s",
+		"admin-rule.changed||olga|" + pageRow + "off",
 		"passkey.removed|mia||" + tvRow + "passkey 1, phone",
 		"pin.linked|mia||" + tvRow + "token 5 for Cinema",
 		"pin.refused|mia||" + tvRow + "Cinema",

@@ -32,6 +32,8 @@ const (
 	SecondFactorGuessed Kind = "second-factor.guessed"
 	SecondFactorLink    Kind = "second-factor.link"
 	BackupCodeUsed      Kind = "backup-code.used"
+	RulesChanged        Kind = "rules.changed"
+	AdminRuleChanged    Kind = "admin-rule.changed"
 
 	ResetLink Kind = "reset.link"
 
@@ -124,6 +126,8 @@ var kinds = [...]Meaning{
 	{SecondFactorGuessed, "somebody who has the password gave so many wrong codes that their device was locked"},
 	{SecondFactorLink, "an admin made a link for the account's owner to set up a second factor"},
 	{BackupCodeUsed, "a sign-in used up a backup code"},
+	{RulesChanged, "the rules changed by which an account signs in: whether it takes its password, and a passkey"},
+	{AdminRuleChanged, "the rule changed whether admins need a second factor"},
 
 	{ResetLink, "a link was made by which the account's owner sets a new password, or turns off the second factor"},
 

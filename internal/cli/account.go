@@ -32,28 +32,30 @@ the changes within a second.`,
 		cs.setDisabled("disable", "Disable an account and its tokens", true),
 		cs.setDisabled("enable", "Enable a disabled account and its tokens", false),
 		cs.promote(), cs.demote(), cs.rename(), cs.setEmail(), cs.confirmEmail(),
-		cs.setPassword(), cs.jsonFlag(cs.resetLink()), cs.remove(), cs.jsonFlag(cs.totp()))
+		cs.setPassword(), cs.jsonFlag(cs.resetLink()), cs.jsonFlag(cs.rule()), cs.jsonFlag(cs.adminFactor()), cs.remove(), cs.jsonFlag(cs.totp()))
 }
 
 // accountJSON is an account in --json.
 type accountJSON struct {
-	ID          int64     `json:"id"`             // as in token details
-	UUID        string    `json:"uuid"`           // as in token details
-	Username    string    `json:"username"`       // the unique name
-	Email       string    `json:"email"`          // empty if there is none
-	Confirmed   bool      `json:"emailConfirmed"` // by an admin
-	Admin       bool      `json:"admin"`          // may administer this usher
-	Managed     bool      `json:"managed"`        // a managed user of a home, who cannot sign in
-	Disabled    bool      `json:"disabled"`       // cannot sign in
-	TwoFactor   bool      `json:"twoFactor"`      // needs a code to sign in
-	BackupCodes int       `json:"backupCodes"`    // how many are unused
-	CreatedAt   time.Time `json:"createdAt"`      // RFC 3339, as every time here
+	ID          int64     `json:"id"`              // as in token details
+	UUID        string    `json:"uuid"`            // as in token details
+	Username    string    `json:"username"`        // the unique name
+	Email       string    `json:"email"`           // empty if there is none
+	Confirmed   bool      `json:"emailConfirmed"`  // by an admin
+	Admin       bool      `json:"admin"`           // may administer this usher
+	Managed     bool      `json:"managed"`         // a managed user of a home, who cannot sign in
+	Disabled    bool      `json:"disabled"`        // cannot sign in
+	TwoFactor   bool      `json:"twoFactor"`       // needs a code to sign in
+	BackupCodes int       `json:"backupCodes"`     // how many are unused
+	PasswordOff bool      `json:"passwordOff"`     // the password signs nobody in
+	PasskeyOnly bool      `json:"passkeyRequired"` // nobody signs in without a passkey
+	CreatedAt   time.Time `json:"createdAt"`       // RFC 3339, as every time here
 }
 
 func newAccountJSON(acc account.Account) accountJSON {
 	return accountJSON{
 		acc.ID, acc.UUID, acc.Username, acc.Email, acc.EmailConfirmed(), acc.Admin, acc.Managed(), acc.Disabled,
-		acc.TOTPSeed != nil, acc.BackupCodes, acc.CreatedAt,
+		acc.TOTPSeed != nil, acc.BackupCodes, acc.PasswordOff, acc.PasskeyRequired, acc.CreatedAt,
 	}
 }
 
@@ -133,7 +135,7 @@ func (cs accountCommands) show() *cobra.Command {
 				return cs.printFields(
 					"ID", fmt.Sprint(acc.ID), "UUID", acc.UUID, "Name", acc.Username, "E-mail", shownEmail(acc),
 					"Role", choose(acc.Admin, "admin", "member"), "Second factor", factor,
-					"State", choose(acc.Disabled, "disabled", "enabled"), "Created", shortTime(acc.CreatedAt),
+					"Rules", acc.Rules.String(), "State", choose(acc.Disabled, "disabled", "enabled"), "Created", shortTime(acc.CreatedAt),
 				)
 			})
 		},

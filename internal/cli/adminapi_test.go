@@ -34,7 +34,8 @@ var inAdminAPI = map[string]string{
 	"account demote": "adminSetAdmin", "account rename": "adminRenameAccount", "account set-email": "adminSetEmail",
 	"account confirm-email": "adminConfirmEmail", "account set-password": "adminSetPassword", "account remove": "adminRemoveAccount",
 	"account totp": "adminRemoveSecondFactor", // a link for a new one is a secret, which no answer has
-	"server add":   "adminAddServer", "server list": "adminListServers", "server remove": "adminRemoveServer",
+	"account rule": "adminSetRules", "account admin-factor": "adminSetAdminFactor",
+	"server add": "adminAddServer", "server list": "adminListServers", "server remove": "adminRemoveServer",
 	"provider add": "adminAddProvider", "provider list": "adminListProviders", "provider remove": "adminRemoveProvider",
 	"share add": "adminShare", "share list": "adminListShares", "share remove": "adminUnshare",
 	"home list": "adminGetHome", "home add": "adminAddHomeUser", "home join": "adminJoinHome", "home rename": "adminRenameHomeUser",
@@ -50,6 +51,7 @@ var inAdminAPI = map[string]string{
 	"/admin/accounts": "adminAddAccount", "/admin/accounts/{id}/disable": "adminSetDisabled", "/admin/accounts/{id}/enable": "adminSetDisabled",
 	"/admin/accounts/{id}/email": "adminSetEmail", "/admin/accounts/{id}/email/confirm": "adminConfirmEmail",
 	"/admin/accounts/{id}/rename": "adminRenameAccount", "/admin/accounts/{id}/promote": "adminSetAdmin",
+	"/admin/accounts/{id}/rules": "adminSetRules", "/admin/accounts/admin-factor": "adminSetAdminFactor",
 	"/admin/accounts/{id}/demote": "adminSetAdmin", "/admin/accounts/{id}/password": "adminSetPassword",
 	"/admin/accounts/{id}/second-factor":             "the link that it shows is a secret, which no answer has",
 	"/admin/accounts/{id}/second-factor/remove":      "adminRemoveSecondFactor",

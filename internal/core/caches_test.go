@@ -785,6 +785,20 @@ var changingMethods = []changing{
 		answer := h.key.Sign(h.t, options)
 		return only(h.Passkeys.FinishSecondFactor(ctx, h.by, living, h.noa.ID, half.Revision, "browser", answer))
 	}},
+	{"Passkeys.Replacing", "", false, func(ctx context.Context, h *household) error {
+		options, err := h.Passkeys.BeginReplace(ctx, living, h.noa, "browser")
+		if err != nil {
+			return err
+		}
+		_, answer := passkeytest.Create(h.t, options, "http://localhost")
+		made, err := h.Passkeys.FinishReplace(ctx, living, h.noa.ID, "browser", "key", answer)
+		if err != nil {
+			return err
+		}
+		return h.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+			return h.Passkeys.Replacing(h.by, made)(ctx, tx, h.noa.ID)
+		})
+	}},
 	{"Passkeys.Remove", "", false, func(ctx context.Context, h *household) error {
 		return h.Passkeys.Remove(ctx, h.by, h.noa.ID, 1)
 	}},
@@ -827,6 +841,13 @@ var changingMethods = []changing{
 		return only(h.Webhooks.Renew(ctx, h.by, h.mia.ID))
 	}},
 
+	{"Accounts.SetRules", "", false, func(ctx context.Context, h *household) error {
+		yes := true
+		return h.Accounts.SetRules(ctx, h.by, h.noa.ID, nil, &yes, h.Passkeys)
+	}},
+	{"Accounts.SetAdminRule", "", false, func(ctx context.Context, h *household) error {
+		return h.Accounts.SetAdminRule(ctx, h.by, true, time.Hour)
+	}},
 	{"Notices.SetQuiet", "", false, func(ctx context.Context, h *household) error {
 		return h.Notices.SetQuiet(ctx, h.by, h.mia.ID, true)
 	}},

@@ -96,6 +96,9 @@ type Config struct {
 	FailedTries int
 	// MembersSetEmail says that members may change their own e-mail address.
 	MembersSetEmail bool
+	// AdminGrace is how long admins of a new database have to set up a second factor.
+	// Zero: they need none, until somebody turns the rule on.
+	AdminGrace time.Duration
 	// SignUp says that people may add accounts for themselves.
 	SignUp bool
 	// WebhookNetworks are those that webhooks may be sent to although they are not
@@ -203,7 +206,11 @@ func Open(ctx context.Context, cfg Config) (*Core, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	c.Created = created
+	if c.Created = created; created && cfg.AdminGrace > 0 {
+		if err := c.Accounts.BeginAdminRule(ctx, cfg.AdminGrace); err != nil {
+			return nil, errors.Join(err, d.Close())
+		}
+	}
 	if err := c.Accounts.FillSkeletons(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}

@@ -517,3 +517,41 @@ func TestChoosing(t *testing.T) {
 		}
 	}
 }
+
+// Attack: a PIN of four digits stands for the passkey that the rules of an account
+// take, or for the second factor that an admin needs and does not have.
+func TestRulesCloseAnAccountToItsHome(t *testing.T) {
+	yes, no := true, false
+	for name, rule := range map[string]func(h *house) error{
+		"the password is off": func(h *house) error {
+			return h.Accounts.SetRules(t.Context(), h.operator, h.ids["ada"], &yes, &no, hasPasskeys{})
+		},
+		"a passkey is required": func(h *house) error {
+			return h.Accounts.SetRules(t.Context(), h.operator, h.ids["ada"], &no, &yes, hasPasskeys{})
+		},
+		"an admin without a second factor": func(h *house) error {
+			return h.Accounts.SetAdminRule(t.Context(), h.operator, true, 0)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.mustSwitch("mia", "ada", adasPIN)
+			h.must(rule(h))
+			h.Clock.Advance(time.Second)
+			for _, who := range []string{"mia", "eve", "kid"} {
+				for _, pin := range []plexauth.Secret{adasPIN, ""} {
+					if _, err := h.become(who, "ada", pin); !errors.Is(err, home.ErrPIN) {
+						t.Errorf("%s becomes ada: %v", who, err)
+					}
+				}
+			}
+			h.mustSwitch("ada", "ada", adasPIN) // who has a token of ada's is ada
+			h.mustSwitch("ada", "kid", "")
+		})
+	}
+}
+
+// hasPasskeys are accounts that have passkeys.
+type hasPasskeys struct{}
+
+func (hasPasskeys) CountOf(context.Context, db.Querier, int64) (int, error) { return 1, nil }

@@ -130,6 +130,15 @@ func (s *Service) targetOf(
 		return User{}, err
 	case target.Account.Disabled:
 		return User{}, ErrNotFound
+	}
+	// Attack: a PIN of four digits stands for the passkey that the rules of the account
+	// take, or for the second factor that an admin needs.
+	closed, err := s.accounts.Closed(ctx, q, target.Account)
+	switch {
+	case err != nil:
+		return User{}, err
+	case closed && target.Account.ID != h.Self.Account.ID:
+		return User{}, ErrPIN
 	case pin == "" && needs(h.Self, target), pin != "" && !target.Protected():
 		return User{}, ErrPIN
 	}

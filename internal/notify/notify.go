@@ -35,12 +35,14 @@ const (
 	Tries         Kind = "tries"       // many sign-ins failed
 	Codes         Kind = "codes"       // many codes were wrong, and the password was right
 	Quiet         Kind = "quiet"       // e-mails about new devices were turned off
+	Rules         Kind = "rules"       // another rule says how to sign in
 )
 
 // Kinds lists every kind.
 func Kinds() []Kind {
 	return []Kind{
 		NewDevice, NewBrowser, Password, FactorAdded, FactorRemoved, PasskeyAdded, PasskeyGone, Email, Link, Tries, Codes, Quiet,
+		Rules,
 	}
 }
 
@@ -54,6 +56,7 @@ var kinds = map[audit.Kind]Kind{
 	audit.SecondFactorGuessed: Codes,
 	audit.SecondFactorLink:    Link,
 	audit.ResetLink:           Link,
+	audit.RulesChanged:        Rules,
 }
 
 const (

@@ -14,9 +14,11 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/db/pgtest"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/notify"
 	"github.com/usher-auth/usher/internal/paging"
+	"github.com/usher-auth/usher/plexauth"
 )
 
 var (
@@ -338,6 +340,45 @@ func TestOneNodeSends(t *testing.T) {
 	wg.Wait()
 	if sent != 1 {
 		t.Errorf("%d e-mails were sent, want 1", sent)
+	}
+}
+
+// Two nodes of one PostgreSQL database look at the same time, again and again: each
+// account gets one e-mail.
+func TestOneNodeOfTwoSends(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	place := plexauth.Secret(pgtest.Database(t))
+	f := newFixture(t, core.Config{Database: place})
+	other := coretest.New(t, core.Config{Database: place})
+	people := []account.Account{f.mia, f.olga, f.Add("noa"), f.Add("ida"), f.Add("eve")}
+	for _, a := range people {
+		f.must(f.Accounts.SetPassword(t.Context(), operator, a.ID, coretest.Password))
+	}
+	var mu sync.Mutex
+	sent := map[string]int{}
+	var wg sync.WaitGroup
+	for range 4 {
+		for _, node := range []*notify.Service{f.Notices, other.Notices} {
+			wg.Go(func() {
+				err := node.HandDue(t.Context(), func(_ context.Context, _ *db.Tx, m notify.Mail) error {
+					mu.Lock()
+					defer mu.Unlock()
+					sent[m.Username] += len(m.Notices)
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	for _, a := range people {
+		if sent[a.Username] != 1 {
+			t.Errorf("%s was sent %d notices, want 1", a.Username, sent[a.Username])
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package passkey
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/go-webauthn/webauthn/protocol"
@@ -37,7 +38,18 @@ type Joining struct {
 // FinishJoin checks the passkey that a browser created for BeginJoin. Store stores it.
 // ErrChallenge, ErrRejected.
 func (s *Service) FinishJoin(ctx context.Context, party Party, browser, name string, answer []byte) (Joining, error) {
+	return s.FinishReplace(ctx, party, 0, browser, name, answer)
+}
+
+// FinishReplace checks the passkey that a browser created for BeginReplace. Replacing
+// stores it. ErrChallenge, ErrRejected.
+func (s *Service) FinishReplace(
+	ctx context.Context, party Party, accountID int64, browser, name string, answer []byte,
+) (Joining, error) {
 	begun, err := s.joining.take(ctx, browser, s.now())
+	if err == nil && begun.Account != accountID {
+		err = ErrChallenge
+	}
 	if err != nil {
 		return Joining{}, err
 	}
@@ -66,4 +78,51 @@ func (s *Service) FinishJoin(ctx context.Context, party Party, browser, name str
 func (s *Service) Store(ctx context.Context, tx *db.Tx, by audit.Actor, j Joining, accountID int64) error {
 	j.passkey.AccountID = accountID
 	return s.addIn(ctx, tx, by, j.passkey)
+}
+
+// BeginReplace is BeginAdd for somebody who has lost the passkeys of their account, and
+// was given a link. The caller must have checked it.
+func (s *Service) BeginReplace(ctx context.Context, party Party, a account.Account, browser string) ([]byte, error) {
+	lib, err := s.at(party)
+	if err != nil {
+		return nil, err
+	}
+	options, session, err := lib.BeginRegistration(&user{account: a})
+	if err != nil {
+		return nil, fmt.Errorf("beginning to replace passkeys: %w", err)
+	}
+	return s.begin(ctx, s.joining, browser, a.ID, session, options)
+}
+
+// Replacing returns what stores a passkey in the place of those that an account has, in
+// a transaction. ErrExists.
+func (s *Service) Replacing(by audit.Actor, j Joining) func(ctx context.Context, tx *db.Tx, accountID int64) error {
+	return func(ctx context.Context, tx *db.Tx, accountID int64) error {
+		return s.replace(ctx, tx, by, j, accountID)
+	}
+}
+
+func (s *Service) replace(ctx context.Context, tx *db.Tx, by audit.Actor, j Joining, accountID int64) error {
+	old, err := s.rows.List(ctx, tx, accountID)
+	if err != nil {
+		return err
+	}
+	for _, p := range old {
+		if _, err := s.rows.Delete(ctx, tx, accountID, p.ID); err != nil {
+			return err
+		}
+	}
+	if len(old) > 0 {
+		e := audit.Event{Kind: audit.PasskeyRemoved, AccountID: accountID, Detail: audit.ByResetLink}
+		if err := s.audit.Record(ctx, tx, by, e); err != nil {
+			return err
+		}
+	}
+	j.passkey.AccountID, j.passkey.CreatedAt = accountID, tx.Now()
+	if _, err := s.rows.Insert(ctx, tx, j.passkey); errors.Is(err, db.ErrConflict) {
+		return ErrExists
+	} else if err != nil {
+		return err
+	}
+	return s.audit.Record(ctx, tx, by, audit.Event{Kind: audit.PasskeyAdded, AccountID: accountID, Detail: audit.ByResetLink})
 }

@@ -39,6 +39,8 @@ var (
 	ErrExists = fault.New(fault.Exists, "this passkey was added already")
 	// ErrFull says that the account has the maximum number of passkeys.
 	ErrFull = fault.New(fault.Conflict, "your account has the maximum number of passkeys: remove one first")
+	// ErrLast says that the account signs in with this passkey only.
+	ErrLast = fault.New(fault.Conflict, "this is the only way to sign in to the account: add another passkey first, or have an admin allow the password")
 	// ErrNotFound says that there is no such passkey.
 	ErrNotFound = fault.New(fault.NotFound, "there is no such passkey")
 	// ErrRateLimited says that too many sign-ins were started. It has a wait.
@@ -237,7 +239,18 @@ func (s *Service) Has(ctx context.Context, party Party, accountID int64) (bool, 
 	return err == nil && len(u.keys) > 0, err
 }
 
-// Remove removes a passkey of an account. ErrNotFound.
+// CountOf counts the passkeys of an account, in a transaction. It implements
+// account.Passkeys.
+func (s *Service) CountOf(ctx context.Context, q db.Querier, accountID int64) (int, error) {
+	list, err := s.rows.List(ctx, q, accountID)
+	if err != nil {
+		return 0, fmt.Errorf("counting passkeys: %w", err)
+	}
+	return len(list), nil
+}
+
+// Remove removes a passkey of an account, but not the last one of an account that its
+// rules let sign in with passkeys only. ErrLast, ErrNotFound.
 func (s *Service) Remove(ctx context.Context, by audit.Actor, accountID, id int64) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		a, err := s.accounts.GetIn(ctx, tx, accountID)
@@ -250,6 +263,9 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, accountID, id int6
 		name, err := s.rows.Delete(ctx, tx, accountID, id)
 		if err != nil {
 			return err
+		}
+		if n, err := s.CountOf(ctx, tx, accountID); err != nil || n == 0 && a.TakePasskey() {
+			return errors.Join(err, ErrLast)
 		}
 		return s.audit.Record(ctx, tx, by, audit.Event{
 			Kind: audit.PasskeyRemoved, AccountID: accountID, Detail: Passkey{ID: id, Name: name}.describe(),

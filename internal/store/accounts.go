@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"unicode"
 
@@ -17,7 +19,8 @@ type Accounts struct{}
 
 const accountColumns = `id, uuid, username, username_key, email, COALESCE(email_key, ''), confirmed_email, title,
 	password_hash, admin, disabled, totp_seed, totp_step, revision, created_at,
-	(SELECT COUNT(*) FROM backup_code WHERE account_id = account.id), COALESCE(owner_id, 0)`
+	(SELECT COUNT(*) FROM backup_code WHERE account_id = account.id), COALESCE(owner_id, 0),
+	password_off, passkey_required, admin_since`
 
 const selectAccount = "SELECT " + accountColumns + " FROM account "
 
@@ -25,12 +28,12 @@ func scanAccount(row scanner) (account.Account, error) { return scanAccountAnd(r
 
 // scanAccountAnd scans the columns of an account, and those that follow them.
 func scanAccountAnd(row scanner, more ...any) (a account.Account, err error) {
-	var created int64
+	var created, since int64
 	dest := []any{&a.ID, &a.UUID, &a.Username, &a.UsernameKey, &a.Email, &a.EmailKey, &a.ConfirmedEmail, &a.Title,
 		&a.PasswordHash, &a.Admin, &a.Disabled, &a.TOTPSeed, &a.TOTPStep, &a.Revision, &created, &a.BackupCodes,
-		&a.OwnerID}
+		&a.OwnerID, &a.PasswordOff, &a.PasskeyRequired, &since}
 	err = row.Scan(append(dest, more...)...)
-	a.CreatedAt = fromMillis(created)
+	a.CreatedAt, a.AdminSince = fromMillis(created), fromMillis(since)
 	return a, err
 }
 
@@ -168,11 +171,12 @@ func (Accounts) HasOtherAdmin(ctx context.Context, q db.Querier, id int64) (has 
 // Insert implements account.Rows.
 func (Accounts) Insert(ctx context.Context, tx *db.Tx, a account.Account) (id int64, err error) {
 	err = tx.QueryRow(ctx, `INSERT INTO account (uuid, username, username_key, email, email_key, title,
-		password_hash, admin, disabled, totp_seed, totp_step, revision, created_at, confirmed_email, owner_id)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING id`,
+		password_hash, admin, disabled, totp_seed, totp_step, revision, created_at, confirmed_email, owner_id,
+		password_off, passkey_required, admin_since)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) RETURNING id`,
 		a.UUID, a.Username, a.UsernameKey, a.Email, nullText(a.EmailKey), a.Title, a.PasswordHash, a.Admin,
 		a.Disabled, a.TOTPSeed, a.TOTPStep, a.Revision, millis(a.CreatedAt), a.ConfirmedEmail,
-		nullID(a.OwnerID)).Scan(&id)
+		nullID(a.OwnerID), a.PasswordOff, a.PasskeyRequired, millis(a.AdminSince)).Scan(&id)
 	return id, db.Wrap("adding an account", err)
 }
 
@@ -191,9 +195,10 @@ func (Accounts) Update(ctx context.Context, tx *db.Tx, a account.Account) error 
 	}
 	err := tx.ExecOne(ctx, `UPDATE account SET username = $2, username_key = $3, email = $4, email_key = $5,
 		title = $6, password_hash = $7, admin = $8, disabled = $9, totp_seed = $10, totp_step = $11,
-		revision = $12, confirmed_email = $13 WHERE id = $1`,
+		revision = $12, confirmed_email = $13, password_off = $14, passkey_required = $15, admin_since = $16 WHERE id = $1`,
 		a.ID, a.Username, a.UsernameKey, a.Email, nullText(a.EmailKey),
-		a.Title, a.PasswordHash, a.Admin, a.Disabled, a.TOTPSeed, a.TOTPStep, a.Revision, a.ConfirmedEmail)
+		a.Title, a.PasswordHash, a.Admin, a.Disabled, a.TOTPSeed, a.TOTPStep, a.Revision, a.ConfirmedEmail,
+		a.PasswordOff, a.PasskeyRequired, millis(a.AdminSince))
 	return db.Wrap("changing an account", err)
 }
 
@@ -245,4 +250,24 @@ func (Accounts) SetBackupCodes(ctx context.Context, tx *db.Tx, id int64, codes [
 		}
 	}
 	return nil
+}
+
+// adminRuleSetting is the setting that holds whether admins need a second factor.
+const adminRuleSetting = "second factor of admins"
+
+// AdminRule implements account.RuleRows.
+func (Accounts) AdminRule(ctx context.Context, q db.Querier) (rule []byte, err error) {
+	err = q.QueryRow(ctx, findSetting, adminRuleSetting).Scan(&rule)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return rule, db.Wrap("reading whether admins need a second factor", err)
+}
+
+// SetAdminRule implements account.RuleRows. No cache holds it.
+func (Accounts) SetAdminRule(ctx context.Context, tx *db.Tx, rule []byte) error {
+	if rule == nil {
+		rule = []byte{}
+	}
+	return db.Wrap("storing whether admins need a second factor", tx.Exec(ctx, putSetting, adminRuleSetting, rule))
 }

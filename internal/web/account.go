@@ -119,12 +119,15 @@ type overviewOfOwn struct {
 	Notices                     int // that are not seen
 	// Latest is the last sign-in that succeeded. Zero: none is known.
 	Latest time.Time
+	// FactorDue is from when on the visitor needs a second factor. Zero: they have one,
+	// or need none.
+	FactorDue time.Time
 	// Guesses are those at the codes that the visitor has not read of yet.
 	Guesses account.Guesses
 }
 
 func (p *accountPage) show(ctx context.Context, v *visit, s sent) (view, error) {
-	data := overviewOfOwn{ownNotice: newOwnNotice(v, s)}
+	data := overviewOfOwn{ownNotice: newOwnNotice(v, s), FactorDue: v.factorDue}
 	var err error
 	if data.Guesses, err = p.accounts.Guesses(ctx, v.account.ID); err != nil {
 		return view{}, err

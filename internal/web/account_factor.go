@@ -51,7 +51,7 @@ func (o *ownFactor) submit(ctx context.Context, v *visit) (view, error) {
 }
 
 func (o *ownFactor) of(ctx context.Context, v *visit) (of factorOf, err error) {
-	of = factorOf{Account: v.account, Page: ownFactorPath, Back: securityPath, Present: v.account.HasSecondFactor()}
+	of = factorOf{Account: v.account, Page: ownFactorPath, Back: securityPath, Present: v.account.HasSecondFactor(), Due: v.overdue}
 	if of.Present {
 		of.Passkey, err = o.check.hasPasskey(ctx, v)
 	}

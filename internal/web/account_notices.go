@@ -101,6 +101,8 @@ func whatHappened(n notify.Notice) phrase {
 		return say("%d sign-ins failed within an hour", n.Tries)
 	case notify.Codes:
 		return say("Somebody who has your password gave many wrong codes")
+	case notify.Rules:
+		return say("The rules of how you sign in were changed")
 	case notify.Quiet:
 		return say("E-mails about new devices were turned off")
 	}

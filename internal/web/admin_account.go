@@ -36,6 +36,7 @@ func (a *adminAccount) pages() []page {
 		{"POST", path + "/rename", admin, a.rename},
 		{"POST", path + "/promote", admin, a.risky(a.askPromote, a.promote)},
 		{"POST", path + "/demote", admin, a.risky(a.askDemote, a.demote)},
+		{"POST", path + "/rules", admin, a.risky(a.askRules, a.setRules)},
 		{"POST", path + "/password", admin, a.setPassword},
 		{"POST", path + "/reset-link", admin, a.linkReset},
 		{"POST", path + "/second-factor", admin, a.linkFactor},
@@ -272,6 +273,21 @@ func (a *adminAccount) askDemote(_ context.Context, of account.Account) (questio
 func (a *adminAccount) demote(ctx context.Context, v *visit) (view, error) {
 	return a.change(ctx, v, "demoted", func(ctx context.Context, id int64) error {
 		return a.accounts.Demote(ctx, v.actor(), id, a.sources)
+	})
+}
+
+func (a *adminAccount) askRules(_ context.Context, of account.Account) (question, error) {
+	return question{
+		Title: say("Change how %s signs in?", of.Username), Button: say("Change the rules"),
+		Later: say("What is signed in stays signed in. It can be changed back here."),
+	}, nil
+}
+
+// setRules says whether the account takes its password, and a passkey.
+func (a *adminAccount) setRules(ctx context.Context, v *visit) (view, error) {
+	off, required := v.PostFormValue("password-off") != "", v.PostFormValue("passkey-required") != ""
+	return a.change(ctx, v, "rules", func(ctx context.Context, id int64) error {
+		return a.accounts.SetRules(ctx, v.actor(), id, &off, &required, a.passkeys)
 	})
 }
 

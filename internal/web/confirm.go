@@ -30,6 +30,9 @@ func confirmPassword(ctx context.Context, accounts *account.Service, v *visit) e
 // confirmPasswordOf is confirmPassword for a visitor who may lack the second
 // factor.
 func confirmPasswordOf(ctx context.Context, accounts *account.Service, v *visit, a account.Account) error {
+	if v.account.ID == a.ID && a.ByPasskeyOnly() {
+		return v.caution.confirmByPasskey(ctx, v)
+	}
 	err := accounts.ConfirmPassword(ctx, v.actor(), credentials(v, a))
 	if errors.Is(err, account.ErrCredentials) {
 		return errPassword
@@ -56,6 +59,9 @@ type factorCheck struct {
 // proof returns the proof that the form has: a code of the present factor in a
 // field, or the answer of a passkey in "answer".
 func (f factorCheck) proof(ctx context.Context, v *visit, field string) (signin.Proof, error) {
+	if v.account.ByPasskeyOnly() {
+		return v.caution.byPasskey(ctx, v)
+	}
 	in := credentials(v, v.account)
 	in.Code = codeOf(v, field)
 	verified, err := f.accounts.VerifyPassword(ctx, v.actor(), in)

@@ -34,6 +34,7 @@ type factorOf struct {
 	Back    string // the path of the page that links to it
 	Present bool   // the form asks for a code of the present factor
 	Passkey bool   // a passkey of the account's will do
+	Due     bool   // an admin needs it before anything else
 }
 
 // factorData is the form: a key for the authenticator app, and a box for a code.

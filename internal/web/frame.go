@@ -46,6 +46,8 @@ type frame struct {
 	// tabs link the pages of a kind to each other.
 	tabs      []tabs
 	templates *templates
+	// caution asks those for a passkey who confirm changes in no other way.
+	caution caution
 	// name is what this server is called, and version that of usher.
 	name, version string
 	log           *slog.Logger
@@ -76,7 +78,11 @@ func (f *frame) handler(p page) http.Handler {
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		v := newVisit(r, https, f.root)
+		v.caution = f.caution
 		answer, err := f.answer(r.Context(), p, v)
+		if errors.Is(err, errByPasskey) {
+			answer, err = f.askForPasskey(r.Context(), v)
+		}
 		switch {
 		case err != nil && v.json:
 			answer = f.jsonFailure(v, err)
@@ -85,6 +91,14 @@ func (f *frame) handler(p page) http.Handler {
 		}
 		f.write(w, v, answer)
 	})
+}
+
+// askForPasskey answers a form whose sender confirms changes by passkey only.
+func (f *frame) askForPasskey(ctx context.Context, v *visit) (view, error) {
+	if v.json {
+		return view{}, errAnswer
+	}
+	return f.caution.ask(ctx, v)
 }
 
 // answer calls the page's handler if the visitor may see the page.
@@ -106,7 +120,27 @@ func (f *frame) answer(ctx context.Context, p page, v *visit) (view, error) {
 	case p.need == admin && !v.account.Admin:
 		return view{}, errNotAdmin
 	}
+	if err := f.checkRule(ctx, v); err != nil || v.overdue && !openToAll(p) {
+		return view{to: ownFactorPath}, err
+	}
 	return p.handle(ctx, v)
+}
+
+// checkRule finds out whether the visitor is an admin who must set up a second factor
+// before anything else.
+func (f *frame) checkRule(ctx context.Context, v *visit) (err error) {
+	if !v.signedIn() {
+		return nil
+	}
+	v.factorDue, v.overdue, err = f.accounts.DueOf(ctx, v.account)
+	return err
+}
+
+// openToAll reports whether a page is for those, too, who must set up a second factor
+// first: it sets one up, or does nothing with the account that is signed in.
+func openToAll(p page) bool {
+	return strings.HasPrefix(p.path, ownFactorPath) && p.path != ownFactorPath+"/remove" ||
+		p.need == anyone && p.path != "/auth"
 }
 
 // authenticate finds the session of the visitor's cookie and its account. A

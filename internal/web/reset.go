@@ -2,11 +2,13 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -25,13 +27,17 @@ var errNoReset = fault.New(fault.Denied, "open the link that you were given agai
 type reset struct {
 	accounts *account.Service
 	sessions *session.Service
+	passkeys *passkey.Service
 	browsers *browserSessions
+	site     passkeySite
 }
 
 func (r *reset) pages() []page {
 	return []page{
 		{"GET", resetPath, anyone, r.form},
 		{"POST", resetPath, anyone, r.submit},
+		{"POST", resetPath + "/passkey/challenge", anyone, asJSON(r.challenge)},
+		{"POST", resetPath + "/passkey", anyone, asJSON(r.submitPasskey)},
 	}
 }
 
@@ -44,6 +50,10 @@ type resetData struct {
 	account.Reset
 	Username string
 	Kept     bool // the account has a second factor, which stays
+	// Passkey: the link makes a new passkey, and no password. Hint says why it cannot
+	// be made at this address; empty: it can.
+	Passkey bool
+	Hint    phrase
 }
 
 // form shows the form. Opening the link changes nothing.
@@ -63,7 +73,9 @@ func (r *reset) show(ctx context.Context, v *visit, s sent) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	answer := view{name: "reset", data: resetData{s, what, a.Username, a.HasSecondFactor() && !what.SecondFactor}}
+	data := resetData{sent: s, Reset: what, Username: a.Username, Passkey: a.TakePasskey(), Hint: r.site.hint(v)}
+	data.Kept = a.HasSecondFactor() && !what.SecondFactor && !data.Passkey
+	answer := view{name: "reset", data: data}
 	if !s.problem.empty() {
 		answer.status = http.StatusBadRequest
 	}
@@ -88,9 +100,14 @@ func (r *reset) use(ctx context.Context, v *visit) (view, error) {
 	if secret == "" {
 		return view{}, errNoReset
 	}
-	verified, err := r.accounts.UseReset(ctx, v.actor(), secret, account.ResetWith{
+	return r.useWith(ctx, v, secret, account.ResetWith{
 		New: plexauth.Secret(v.PostFormValue("new")), Current: plexauth.Secret(v.PostFormValue("current")), Caller: v.caller(),
-	}, r.sessions)
+	})
+}
+
+// useWith uses the link up, and signs the visitor in.
+func (r *reset) useWith(ctx context.Context, v *visit, secret plexauth.Secret, with account.ResetWith) (view, error) {
+	verified, err := r.accounts.UseReset(ctx, v.actor(), secret, with, r.sessions)
 	if err != nil {
 		return view{}, err
 	}
@@ -101,4 +118,45 @@ func (r *reset) use(ctx context.Context, v *visit) (view, error) {
 	answer, err := r.browsers.start(ctx, v, verified.Proof, verified.Complete, next)
 	answer.cookies = append(answer.cookies, linkCookie(resetCookie, resetPath, ""))
 	return answer, err
+}
+
+// resettingBrowser names the browser in which a passkey is made: only it has the secret
+// of the link.
+func resettingBrowser(secret plexauth.Secret) string { return "reset " + string(secret) }
+
+// linked returns the link that this browser opened, its account, and the site at which
+// a passkey is made.
+func (r *reset) linked(ctx context.Context, v *visit) (secret plexauth.Secret, a account.Account, at passkey.Party, err error) {
+	if at, err = r.site.party(v); err != nil {
+		return "", a, at, err
+	}
+	if secret = v.cookie(resetCookie, resetPath); secret == "" {
+		return "", a, at, errNoReset
+	}
+	a, _, err = r.accounts.ByReset(ctx, v.actor(), secret)
+	return secret, a, at, err
+}
+
+// challenge returns what the script needs to make a passkey.
+func (r *reset) challenge(ctx context.Context, v *visit) (view, error) {
+	secret, a, at, err := r.linked(ctx, v)
+	if err != nil {
+		return view{}, err
+	}
+	options, err := r.passkeys.BeginReplace(ctx, at, a, resettingBrowser(secret))
+	return view{json: json.RawMessage(options)}, err
+}
+
+// submitPasskey puts the passkey that the browser created in the place of the old ones.
+func (r *reset) submitPasskey(ctx context.Context, v *visit) (view, error) {
+	secret, a, at, err := r.linked(ctx, v)
+	if err != nil {
+		return view{}, err
+	}
+	made, err := r.passkeys.FinishReplace(
+		ctx, at, a.ID, resettingBrowser(secret), browserName(v.userAgent), []byte(v.PostFormValue("answer")))
+	if err != nil {
+		return view{}, err
+	}
+	return r.useWith(ctx, v, secret, account.ResetWith{Passkey: r.passkeys.Replacing(v.actor(), made)})
 }

@@ -104,7 +104,7 @@ func (f *frame) writePage(w http.ResponseWriter, v *visit, answer view) {
 		Account: v.account, Path: v.URL.Path, Tabs: tabsAt(f.tabs, v), Data: answer.data,
 		Server: f.name, Version: f.version,
 	}
-	page, err := f.templates.named(answer.name, v.language())
+	page, err := f.templates.named(answer.name, v.language(), v.account.ID != 0 && v.account.ByPasskeyOnly())
 	if err == nil {
 		err = page.ExecuteTemplate(&b, "layout.html", data)
 	}

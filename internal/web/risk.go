@@ -3,11 +3,13 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/signin"
 )
@@ -67,6 +69,10 @@ type field struct{ Name, Value string }
 // secrets are the fields that no page repeats, and "sure", which it adds.
 var secrets = []string{"current", "new", "password", "code", "present", "answer", "sure"}
 
+// own are those of them that sign the visitor in. The others are repeated by the page
+// that asks for a passkey: what somebody sets for somebody else is not lost on the way.
+var own = []string{"current", "code", "present", "answer", "sure"}
+
 // before makes a change ask first.
 func (c caution) before(r risk) handler {
 	return func(ctx context.Context, v *visit) (view, error) {
@@ -91,7 +97,10 @@ func (c caution) before(r risk) handler {
 }
 
 func (c caution) show(ctx context.Context, v *visit, q question, s sent) (view, error) {
-	data := questionData{sent: s, question: q, Path: v.URL.Path, Fields: repeated(v.PostForm)}
+	data := questionData{sent: s, question: q, Path: v.URL.Path, Fields: repeated(v.PostForm, secrets)}
+	if v.account.ByPasskeyOnly() {
+		data.Fields = repeated(v.PostForm, own)
+	}
 	if party, err := c.site.party(v); err == nil && q.Others {
 		if data.Passkey, err = c.passkeys.Has(ctx, party, v.account.ID); err != nil {
 			return view{}, err
@@ -104,11 +113,11 @@ func (c caution) show(ctx context.Context, v *visit, q question, s sent) (view, 
 	return answer, nil
 }
 
-// repeated returns the fields of a form that are sent again, in order of their
-// names.
-func repeated(values url.Values) (fields []field) {
+// repeated returns the fields of a form that are sent again, but for some, in order of
+// their names.
+func repeated(values url.Values, but []string) (fields []field) {
 	for name, list := range values {
-		if slices.Contains(secrets, name) {
+		if slices.Contains(but, name) {
 			continue
 		}
 		for _, value := range list {
@@ -145,19 +154,44 @@ func confirmingBrowser(v *visit) string { return "confirm " + browserOf(v) }
 
 // confirm verifies the visitor's password or passkey.
 func (c caution) confirm(ctx context.Context, v *visit) error {
-	answer := v.PostFormValue("answer")
-	if answer == "" {
+	if v.PostFormValue("answer") == "" {
 		return confirmPassword(ctx, c.accounts, v)
 	}
-	proof, err := c.byPasskey(ctx, v, []byte(answer))
+	return c.confirmByPasskey(ctx, v)
+}
+
+// confirmByPasskey verifies the visitor's passkey. errByPasskey.
+func (c caution) confirmByPasskey(ctx context.Context, v *visit) error {
+	proof, err := c.byPasskey(ctx, v)
 	if err != nil {
 		return err
 	}
 	return confirmed(c.accounts.Confirm(ctx, v.actor(), proof))
 }
 
-// byPasskey verifies a passkey's answer. Attack: the passkey of another account.
-func (c caution) byPasskey(ctx context.Context, v *visit, answer []byte) (signin.Proof, error) {
+// errByPasskey says that the form has no answer of a passkey, and its sender confirms
+// changes in no other way. The frame answers it with a page that asks for one and
+// sends the form again.
+var errByPasskey = errors.New("this takes a passkey")
+
+// errAnswer is errByPasskey for our own scripts.
+var errAnswer = fault.New(fault.Unauthenticated, "this takes a passkey of your account")
+
+// ask answers a form that lacks the answer of a passkey.
+func (c caution) ask(ctx context.Context, v *visit) (view, error) {
+	return c.show(ctx, v, question{
+		Title: say("Confirm it with your passkey"), Button: say("Continue"), Back: ownPath, Others: true,
+		Later: say("You sign in with passkeys only. Nothing has changed yet."),
+	}, sent{})
+}
+
+// byPasskey verifies a passkey's answer in the form. Attack: the passkey of another
+// account. errByPasskey.
+func (c caution) byPasskey(ctx context.Context, v *visit) (signin.Proof, error) {
+	answer := []byte(v.PostFormValue("answer"))
+	if len(answer) == 0 {
+		return signin.Proof{}, errByPasskey
+	}
 	party, err := c.site.party(v)
 	if err != nil {
 		return signin.Proof{}, err

@@ -32,6 +32,8 @@ type codeData struct {
 	sent
 	Next     string
 	Passkeys bool // the account has a passkey for this address
+	// PasskeyOnly: a code does not do.
+	PasskeyOnly bool
 }
 
 func (s *secondStep) form(ctx context.Context, v *visit) (view, error) {
@@ -39,7 +41,11 @@ func (s *secondStep) form(ctx context.Context, v *visit) (view, error) {
 }
 
 func (s *secondStep) show(ctx context.Context, v *visit, status int, data codeData) (view, error) {
-	var err error
+	a, err := s.accounts.Get(ctx, v.session.AccountID)
+	if err != nil {
+		return view{}, err
+	}
+	data.PasskeyOnly = a.PasskeyRequired
 	if party, noParty := s.site.party(v); noParty == nil {
 		data.Passkeys, err = s.passkeys.Has(ctx, party, v.session.AccountID)
 	}

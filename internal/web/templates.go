@@ -27,13 +27,19 @@ type templates struct {
 }
 
 // templateKey is a language, and the name of a template's file without ".html".
-type templateKey struct{ tag, name string }
+type templateKey struct {
+	tag, name string
+	// byPasskey: for somebody who confirms changes by passkey only.
+	byPasskey bool
+}
 
-// named returns a template in a language, together with the layout.
-func (t *templates) named(name string, l *language) (*template.Template, error) {
+// named returns a template in a language, together with the layout. byPasskey: it is
+// for somebody who confirms changes by passkey only, and whom no form asks for a
+// password.
+func (t *templates) named(name string, l *language, byPasskey bool) (*template.Template, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	key := templateKey{l.tag, name}
+	key := templateKey{l.tag, name, byPasskey}
 	if found := t.ready[key]; found != nil {
 		return found, nil
 	}
@@ -42,9 +48,10 @@ func (t *templates) named(name string, l *language) (*template.Template, error) 
 		return nil, err
 	}
 	parsed.Funcs(template.FuncMap{
-		"when": func(at time.Time) template.HTML { return whenTag(l, t.now(), at) },
-		"at":   t.root.link,
-		"root": func() string { return string(t.root) },
+		"when":      func(at time.Time) template.HTML { return whenTag(l, t.now(), at) },
+		"at":        t.root.link,
+		"byPasskey": func() bool { return byPasskey },
+		"root":      func() string { return string(t.root) },
 	})
 	if t.ready == nil {
 		t.ready = make(map[templateKey]*template.Template)
@@ -59,7 +66,7 @@ var parsedTemplates sync.Map
 
 // parseTemplate returns a copy of a template in a language.
 func parseTemplate(name string, l *language) (*template.Template, error) {
-	key := templateKey{l.tag, name}
+	key := templateKey{tag: l.tag, name: name}
 	if found, ok := parsedTemplates.Load(key); ok {
 		return found.(*template.Template).Clone()
 	}
@@ -77,18 +84,20 @@ func parseTemplate(name string, l *language) (*template.Template, error) {
 	return parsed.Clone()
 }
 
-// funcsOf returns the functions that depend on the language. Those of "when", "at" and
-// "root" depend on the server, too, and are replaced before a template is shown.
+// funcsOf returns the functions that depend on the language. Those of "when", "at",
+// "root" and "byPasskey" depend on the server or the visitor, too, and are replaced
+// before a template is shown.
 func funcsOf(l *language) template.FuncMap {
 	return template.FuncMap{
-		"lang":    func() string { return l.tag },
-		"counted": func(n int) string { return counted(n).in(l) },
-		"t":       l.any,
-		"date":    l.exact,
-		"when":    func(at time.Time) template.HTML { return whenTag(l, at, at) },
-		"at":      root("").link,
-		"root":    func() string { return "" },
-		"wrong":   func(f form, field string) template.HTML { return f.problemTag(l, field) },
+		"lang":      func() string { return l.tag },
+		"counted":   func(n int) string { return counted(n).in(l) },
+		"t":         l.any,
+		"date":      l.exact,
+		"when":      func(at time.Time) template.HTML { return whenTag(l, at, at) },
+		"at":        root("").link,
+		"root":      func() string { return "" },
+		"byPasskey": func() bool { return false },
+		"wrong":     func(f form, field string) template.HTML { return f.problemTag(l, field) },
 	}
 }
 

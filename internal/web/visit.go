@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
@@ -27,6 +28,13 @@ type visit struct {
 	https bool
 	// root is the path that the pages are below.
 	root root
+	// caution verifies the visitor's passkey.
+	caution caution
+	// factorDue is from when on the visitor needs a second factor that they do not
+	// have; zero: they need none. overdue: that time has come, so they set one up before
+	// anything else.
+	factorDue time.Time
+	overdue   bool
 	// json is set for requests of our own scripts: errors are sent as JSON.
 	json bool
 }

@@ -51,6 +51,7 @@ func New(c *core.Core, cfg Config) *Pages {
 		log: c.Logger, origin: http.NewCrossOriginProtection(), templates: &templates{now: c.Now, root: root(httpd.PathOf(publicURL))},
 		root: root(httpd.PathOf(publicURL)),
 		name: c.ServerName(), version: cfg.Version,
+		caution: newCaution(c, passkeySite{publicURL: publicURL}),
 	}}
 	browsers := &browserSessions{sessions: c.Sessions, accounts: c.Accounts, notices: c.Notices, log: c.Logger, now: c.Now}
 	site := passkeySite{publicURL: publicURL}
@@ -97,7 +98,7 @@ func signInFeatures(c *core.Core, cfg Config, browsers *browserSessions, site pa
 		&invitation{
 			invites: c.Invites, accounts: c.Accounts, passkeys: c.Passkeys, browsers: browsers, site: site, server: c.ServerName(),
 		},
-		&reset{accounts: c.Accounts, sessions: c.Sessions, browsers: browsers},
+		&reset{accounts: c.Accounts, sessions: c.Sessions, passkeys: c.Passkeys, browsers: browsers, site: site},
 	}
 }
 
@@ -142,7 +143,7 @@ func adminFeatures(c *core.Core, cfg Config, cautious caution) []feature {
 			origins: c.Origins, log: c.Audit, now: c.Now, missed: cfg.Missed,
 			warnings: warnings{log: c.Audit, now: c.Now, backups: c.HasBackups, lastBackup: c.LastBackup, machine: cfg.Machine},
 		},
-		&adminAccounts{accounts: c.Accounts},
+		&adminAccounts{accounts: c.Accounts, caution: cautious},
 		&adminInvitations{invites: c.Invites, accounts: c.Accounts, sources: c.Sources, now: c.Now, handover: links, post: letters, server: c.ServerName(), caution: cautious},
 		&adminAccount{
 			accounts: c.Accounts, tokens: c.Tokens, sessions: c.Sessions,

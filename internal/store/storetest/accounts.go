@@ -34,6 +34,7 @@ var accountTests = []test{
 	{"Accounts/Guesses are told until they are read", testGuesses},
 	{"Accounts/A seed belongs to a session, for a time", testPendingSeed},
 	{"Accounts/An account has one link, for a time", testLink},
+	{"Accounts/The rule for admins is read back", testAdminRule},
 }
 
 var accounts store.Accounts
@@ -48,6 +49,7 @@ func whole(name string) account.Account {
 	a.ConfirmedEmail = a.Email
 	a.Admin, a.Disabled = true, true
 	a.TOTPSeed, a.TOTPStep, a.Revision = []byte("sealed\x00"), 7, 3
+	a.Rules, a.AdminSince = account.Rules{PasswordOff: true, PasskeyRequired: true}, at(4)
 	return a
 }
 
@@ -435,4 +437,15 @@ func testOptOuts(t *testing.T, w *fixture) {
 	got, err = accounts.OptOuts(t.Context(), w, mia.ID)
 	must(t, err)
 	same(t, "of an account that is gone", len(got), 0)
+}
+
+func testAdminRule(t *testing.T, w *fixture) {
+	for _, rule := range [][]byte{nil, []byte("a rule"), []byte("another"), {}} {
+		if rule != nil {
+			w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.SetAdminRule(ctx, tx, rule) })
+		}
+		got, err := accounts.AdminRule(t.Context(), w.other)
+		must(t, err)
+		same(t, "the rule", string(got), string(rule))
+	}
 }

@@ -107,6 +107,15 @@ if (window.PublicKeyCredential && navigator.credentials) {
 		part.hidden = false;
 	}
 
+	// A passkey in place of those that were lost.
+	for (const part of document.querySelectorAll("[data-passkey=reset]")) {
+		part.querySelector("button").addEventListener("click", () => run(part, async () => {
+			const answer = await create(await ask("/reset/passkey/challenge", {}));
+			return ask("/reset/passkey", { answer });
+		}));
+		part.hidden = false;
+	}
+
 	// A passkey instead of a code of the second factor.
 	const present = async () => get(await ask("/account/second-factor/challenge", {}));
 
@@ -141,7 +150,9 @@ if (window.PublicKeyCredential && navigator.credentials) {
 		form.addEventListener("submit", (event) => {
 			event.preventDefault();
 			run(form, async () => {
-				const fields = { current: form.elements.current.value };
+				const fields = {};
+				if ("alone" in form.dataset) fields.answer = await alone();
+				else fields.current = form.elements.current.value;
 				const code = form.elements.code;
 				if (code) fields.code = code.value;
 				if (code && code.value === "" && "passkeyEmpty" in code.dataset) fields.answer = await present();

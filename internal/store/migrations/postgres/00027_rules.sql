@@ -1,0 +1,5 @@
+-- expand
+-- See sqlite/00027_rules.sql.
+ALTER TABLE account ADD COLUMN password_off BOOLEAN NOT NULL DEFAULT FALSE;
+ALTER TABLE account ADD COLUMN passkey_required BOOLEAN NOT NULL DEFAULT FALSE;
+ALTER TABLE account ADD COLUMN admin_since BIGINT NOT NULL DEFAULT 0;
