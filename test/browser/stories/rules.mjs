@@ -1,0 +1,84 @@
+// olga lets mia sign in with passkeys only: her password is wrong from then on, and her passkey is not. When she has lost it,
+// a link gives her a new one. olga herself has to set up a second factor, and gets no further before she does.
+
+import { turnOn } from '../authenticator.mjs';
+import { addPasskey, holdPasskeys } from '../passkeys.mjs';
+import { announced, assert, confirm, heading, press, scene, signedIn, signIn, story, usher } from '../story.mjs';
+
+const mia = { username: 'mia', password: 'the password of mia' };
+
+await story(async (stage) => {
+  usher(['account', 'add', mia.username, '--password-stdin'], `${mia.password}\n`);
+  const hers = await signedIn(stage, mia);
+  const phone = await holdPasskeys(hers);
+  await addPasskey(hers, 'My phone', mia.password);
+  await hers.getByRole('region', { name: 'Passkeys' }).getByText('My phone').waitFor();
+
+  const page = await signedIn(stage);
+  await page.getByText('Admins of this server need a second factor.').waitFor();
+  await stage.look(page, 'account-factor-due');
+  await page.goto('/admin/accounts');
+  await stage.look(page, 'admin-accounts-factor');
+  await page.getByRole('link', { name: 'mia' }).click();
+  await page.getByText('Say how they sign in').click();
+  await page.getByLabel('The password is off').check();
+  await stage.look(page, 'admin-account-rules');
+  await press(page, 'Change the rules');
+  await heading(page, 'Change how mia signs in?');
+  await stage.look(page, 'admin-account-rules-sure');
+  await confirm(page, 'Change the rules');
+  await page.getByText('the password is off', { exact: true }).waitFor();
+
+  // mia is told, and her password is good for nothing any more.
+  await hers.goto('/account/notices');
+  await hers.getByText('The rules of how you sign in were changed').waitFor();
+  await hers.goto('/account/security');
+  await hers.getByText('only passkeys sign you in').waitFor();
+  await stage.look(hers, 'security-password-off');
+  await press(hers, 'Sign out');
+  await hers.goto('/auth');
+  await signIn(hers, mia);
+  await announced(hers, 'The name or the password is not right');
+  await press(hers, 'Sign in with a passkey');
+  await heading(hers, 'mia');
+
+  // A form that takes the password asks her for the passkey instead.
+  await hers.goto('/account/profile');
+  await hers.getByLabel('Name').fill('mira');
+  await stage.look(hers, 'profile-by-passkey');
+  await press(hers, 'Save');
+  await heading(hers, 'Confirm it with your passkey');
+  await stage.look(hers, 'confirm-by-passkey');
+  await press(hers, 'Use your passkey');
+  await hers.getByRole('status').filter({ hasText: 'Saved.' }).waitFor();
+
+  // The phone is lost: a link of olga's makes another passkey.
+  await page.getByText('Make a link for somebody who cannot sign in').click();
+  const form = page.locator('form', { has: page.getByText('What they have lost') });
+  await form.getByLabel('Your own password').fill(scene.admin.password);
+  await form.getByRole('button').click();
+  await heading(page, 'A link for mira');
+  const link = await page.locator('code.link').innerText();
+  const another = await stage.open();
+  const tablet = await holdPasskeys(another);
+  await another.goto(link);
+  await heading(another, 'Hello mira');
+  await stage.look(another, 'reset-passkey');
+  await press(another, 'Make a new passkey');
+  await heading(another, 'mira');
+  assert.equal((await tablet.keys()).length, 1);
+  assert.equal((await phone.keys()).length, 1, 'the lost phone still has its own');
+  await hers.goto('/auth');
+  stage.mayRefuse('/auth/passkey');
+  await press(hers, 'Sign in with a passkey');
+  await announced(hers, 'This passkey was not accepted.');
+
+  // The grace of olga's is over: she gets no further than to a second factor.
+  usher(['account', 'admin-factor', 'required', '--within', '0s']);
+  await page.goto('/admin');
+  await heading(page, 'Turn on the second factor');
+  await stage.look(page, 'factor-due');
+  await turnOn(page);
+  await page.goto('/admin');
+  await heading(page, 'Overview');
+});
