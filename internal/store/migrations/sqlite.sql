@@ -1,4 +1,4 @@
--- The schema after migration 21, as they make it: "go test ./internal/store -run Script -update" writes it.
+-- The schema after migration 27, as they make it: "go test ./internal/store -run Script -update" writes it.
 
 CREATE TABLE setting (
     name  TEXT PRIMARY KEY,
@@ -19,7 +19,7 @@ CREATE TABLE account (
     totp_seed     BLOB,                      -- sealed; NULL without a second factor
     totp_step     INTEGER NOT NULL DEFAULT 0, -- last time step used, so that no code works twice
     created_at    INTEGER NOT NULL
-, revision INTEGER NOT NULL DEFAULT 0, confirmed_email TEXT NOT NULL DEFAULT '', skeleton_version INTEGER NOT NULL DEFAULT 0, owner_id INTEGER REFERENCES account (id) ON DELETE CASCADE) STRICT;
+, revision INTEGER NOT NULL DEFAULT 0, confirmed_email TEXT NOT NULL DEFAULT '', skeleton_version INTEGER NOT NULL DEFAULT 0, owner_id INTEGER REFERENCES account (id) ON DELETE CASCADE, password_off INTEGER NOT NULL DEFAULT 0, passkey_required INTEGER NOT NULL DEFAULT 0, admin_since INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE TABLE backup_code (
     account_id INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
@@ -41,7 +41,7 @@ CREATE TABLE device (
     name              TEXT    NOT NULL,
     address           TEXT    NOT NULL,
     created_at        INTEGER NOT NULL,
-    last_seen_at      INTEGER NOT NULL,
+    last_seen_at      INTEGER NOT NULL, sign_ins INTEGER NOT NULL DEFAULT 1,
     UNIQUE (account_id, client_identifier)
 ) STRICT;
 
@@ -92,8 +92,6 @@ CREATE TABLE token (
 ) STRICT;
 
 CREATE INDEX token_account ON token (account_id);
-
-CREATE INDEX token_device ON token (device_id, last_used_at);
 
 CREATE TABLE pin (
     id                INTEGER PRIMARY KEY,    -- random, below 2^31
@@ -254,8 +252,6 @@ BEGIN
     UPDATE account SET skeleton_version = 0 WHERE id = NEW.id;
 END;
 
-CREATE INDEX device_seen ON device (account_id, last_seen_at, id);
-
 CREATE INDEX session_used ON session (account_id, last_used_at, id);
 
 CREATE INDEX source_name ON source (kind, name, id);
@@ -291,7 +287,7 @@ CREATE TABLE device_key (
     jwk         BLOB    NOT NULL,             -- the public key (RFC 7517)
     thumbprint  BLOB    NOT NULL UNIQUE,      -- of the public key (RFC 7638)
     replaces_id INTEGER NOT NULL DEFAULT 0    -- the token or key that ends at the first JWT; 0: none
-) STRICT;
+, client_identifier TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE TABLE used_nonce (
     nonce      TEXT    PRIMARY KEY,
@@ -463,3 +459,65 @@ CREATE TABLE reset_link (
 ) STRICT;
 
 CREATE INDEX reset_link_maker ON reset_link (maker_id) WHERE maker_id IS NOT NULL;
+
+CREATE TABLE outbox (
+    id      INTEGER PRIMARY KEY,
+    task    TEXT    NOT NULL DEFAULT '', -- what is still to be found out; '': the e-mail is written
+    sealed  BLOB    NOT NULL,            -- the e-mail or what the task is about, with the key file
+    tries   INTEGER NOT NULL,            -- that failed
+    due_at  INTEGER NOT NULL,
+    ends_at INTEGER NOT NULL             -- it is of no use later
+) STRICT;
+
+CREATE INDEX outbox_due ON outbox (due_at, id);
+
+CREATE INDEX outbox_end ON outbox (ends_at);
+
+CREATE TABLE mailed_reset_link (
+    hash       BLOB    NOT NULL PRIMARY KEY,                           -- SHA-256 of the link's secret
+    account_id INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+    revision   INTEGER NOT NULL,                                       -- of the account; the link is void at any other
+    expires_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX mailed_reset_link_account ON mailed_reset_link (account_id, expires_at);
+
+CREATE INDEX device_name ON device (LOWER(name), id);
+
+CREATE INDEX device_product ON device (LOWER(product), id);
+
+CREATE INDEX token_by_device ON token (device_id);
+
+CREATE TABLE event_count (
+    quarter INTEGER NOT NULL,               -- when it began
+    event   TEXT    NOT NULL,
+    count   INTEGER NOT NULL,
+    PRIMARY KEY (quarter, event)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE notice (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    account_id INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+    kind       TEXT    NOT NULL,
+    at         INTEGER NOT NULL,
+    actor      TEXT    NOT NULL,            -- who did it; '' when it was the account itself, or somebody with a link
+    by_link    INTEGER NOT NULL,            -- somebody with a link did it
+    device     TEXT    NOT NULL,            -- what the device or browser calls itself
+    address    TEXT    NOT NULL,            -- of the network
+    tries      INTEGER NOT NULL,            -- how many failed; 0 for other kinds
+    seen       INTEGER NOT NULL DEFAULT 0,
+    email      TEXT    NOT NULL DEFAULT ''  -- where it is still to be sent; '' for nowhere
+) STRICT;
+
+CREATE INDEX notice_account ON notice (account_id, id);
+
+CREATE INDEX notice_kind ON notice (account_id, kind, id);
+
+CREATE INDEX notice_email ON notice (at) WHERE email <> '';
+
+CREATE TABLE notice_setting (
+    account_id   INTEGER PRIMARY KEY REFERENCES account (id) ON DELETE CASCADE,
+    quiet        INTEGER NOT NULL DEFAULT 0,  -- no e-mails about new devices
+    language     TEXT    NOT NULL DEFAULT '', -- of the pages, when the account last signed in to them
+    next_mail_at INTEGER NOT NULL DEFAULT 0   -- before that, no e-mail is sent
+) STRICT;
