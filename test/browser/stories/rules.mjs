@@ -44,7 +44,7 @@ await story(async (stage) => {
 
   // A form that takes the password asks her for the passkey instead.
   await hers.goto('/account/profile');
-  await hers.getByLabel('Name').fill('mira');
+  await hers.getByLabel('Name', { exact: true }).fill('mira');
   await stage.look(hers, 'profile-by-passkey');
   await press(hers, 'Save');
   await heading(hers, 'Confirm it with your passkey');
