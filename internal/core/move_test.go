@@ -225,6 +225,24 @@ func recorded(t *testing.T, at core.Place, keyFile string, kind audit.Kind, deta
 	closeCore(t, c)
 }
 
+// behindRows fails if PostgreSQL would give a row the number of one that is there.
+const behindRows = `DO $$
+DECLARE
+	number record;
+	highest bigint;
+	last bigint;
+BEGIN
+	FOR number IN SELECT table_name, column_name, pg_get_serial_sequence(quote_ident(table_name), column_name) AS sequence
+		FROM information_schema.columns WHERE is_identity = 'YES' AND table_schema = 'public'
+	LOOP
+		EXECUTE format('SELECT COALESCE(MAX(%I), 0) FROM %I', number.column_name, number.table_name) INTO highest;
+		EXECUTE 'SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM ' || number.sequence INTO last;
+		IF last < highest THEN
+			RAISE EXCEPTION 'the numbers of % are at %, and a row has %', number.table_name, last, highest;
+		END IF;
+	END LOOP;
+END $$`
+
 // Every table moves from SQLite to PostgreSQL and back.
 func TestMoveThereAndBack(t *testing.T) {
 	if !pgtest.Available(t) {
@@ -267,6 +285,7 @@ func TestMoveThereAndBack(t *testing.T) {
 	if _, err := core.Move(t.Context(), core.MoveConfig{From: first, To: third, KeyFile: o.keyFile, By: operator}); !errors.As(err, new(*core.MoveError)) {
 		t.Errorf("moving it to yet another place: %v, want a MoveError", err)
 	}
+	pgtest.Exec(t, string(second.Database), behindRows)
 	recorded(t, second, o.keyFile, audit.DatabaseMoved, "from "+first.Dir)
 	o.works(t, second, o.keyFile, "noa")
 

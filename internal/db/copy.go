@@ -168,7 +168,9 @@ func (c *copier) copyTable(ctx context.Context, from *DB, q Querier, to target, 
 	if err != nil || last == 0 {
 		return err
 	}
-	c.last[t.name] = last
+	if t.counted {
+		c.last[t.name] = last
+	}
 	return to.write(ctx, func(ctx context.Context, tx *Tx) error { return to.db.engine.setLast(ctx, tx, t, last) })
 }
 
@@ -281,15 +283,16 @@ func copyParents(ctx context.Context, q Querier, to target, t table) error {
 	return nil
 }
 
-// lastNumber returns the highest number that an engine has given to a row of a table.
+// lastNumber returns the highest number that an engine has given to a row of a table:
+// of one that is not counted, to a row that is there.
 func lastNumber(ctx context.Context, d *DB, q Querier, t table) (int64, error) {
-	if !t.counted {
+	if !t.numbered {
 		return 0, nil
 	}
 	var highest int64
 	err := q.QueryRow(ctx, "SELECT COALESCE(MAX("+quoted(t.columns[t.key[0]])+"), 0) FROM "+quoted(t.name)).Scan(&highest)
-	if err != nil {
-		return 0, err
+	if err != nil || !t.counted {
+		return highest, err
 	}
 	last, err := d.engine.last(ctx, q, t)
 	return max(last, highest), err
@@ -329,7 +332,9 @@ func (c *copier) contentOf(ctx context.Context, d *DB, q Querier, t table) (_ Co
 		c.step(t, len(page))
 	}
 	content.Hash = sum.String()
-	content.Last, err = lastNumber(ctx, d, q, t)
+	if t.counted {
+		content.Last, err = lastNumber(ctx, d, q, t)
+	}
 	return content, err
 }
 

@@ -284,9 +284,9 @@ func postgresBooleans(ctx context.Context, q Querier, t table) (list []int, err 
 	return list, rows.Err()
 }
 
-// postgresSequence returns the name of what gives a table its numbers.
+// postgresSequence returns the name of what gives a table its numbers, if anything does.
 func postgresSequence(ctx context.Context, q Querier, t table) (name string, err error) {
-	err = q.QueryRow(ctx, "SELECT pg_get_serial_sequence($1, $2)", quoted(t.name), t.columns[t.key[0]]).Scan(&name)
+	err = q.QueryRow(ctx, "SELECT COALESCE(pg_get_serial_sequence($1, $2), '')", quoted(t.name), t.columns[t.key[0]]).Scan(&name)
 	return name, err
 }
 
@@ -300,10 +300,11 @@ func postgresLast(ctx context.Context, q Querier, t table) (last int64, err erro
 	return last, err
 }
 
-// setPostgresLast makes the next number follow another.
+// setPostgresLast makes the next number follow another, unless usher gives out the
+// numbers itself.
 func setPostgresLast(ctx context.Context, tx *Tx, t table, last int64) error {
 	sequence, err := postgresSequence(ctx, tx, t)
-	if err != nil {
+	if err != nil || sequence == "" {
 		return err
 	}
 	var set int64

@@ -21,6 +21,9 @@ type table struct {
 	refers []string
 	// counted: the engine gives out the numbers of its key, and none of them twice.
 	counted bool
+	// numbered: its key is a number. If it is not counted either, an engine may give one
+	// out again that is free; PostgreSQL counts on all the same.
+	numbered bool
 }
 
 // own are the tables that belong to one database and to no other: they are not copied.
@@ -46,7 +49,7 @@ func readSchema(ctx context.Context, migrations fs.FS) (list []table, err error)
 
 // readTables reads the tables of a SQLite database without their references.
 func readTables(ctx context.Context, q Querier) (list []table, err error) {
-	rows, err := q.Query(ctx, `SELECT m.name, c.name, c.pk, m.sql LIKE '%AUTOINCREMENT%'
+	rows, err := q.Query(ctx, `SELECT m.name, c.name, c.pk, c.type = 'INTEGER', m.sql LIKE '%AUTOINCREMENT%'
 		FROM sqlite_schema m JOIN pragma_table_info(m.name) c
 		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY m.name, c.cid`)
 	if err != nil {
@@ -57,8 +60,8 @@ func readTables(ctx context.Context, q Querier) (list []table, err error) {
 	for rows.Next() {
 		var name, column string
 		var place int
-		var counted bool
-		if err := rows.Scan(&name, &column, &place, &counted); err != nil {
+		var number, counted bool
+		if err := rows.Scan(&name, &column, &place, &number, &counted); err != nil {
 			return nil, err
 		}
 		if slices.Contains(own, name) {
@@ -71,6 +74,7 @@ func readTables(ctx context.Context, q Querier) (list []table, err error) {
 		if place > 0 {
 			places[name+" "+column] = place
 			t.key = append(t.key, len(t.columns))
+			t.numbered = number && len(t.key) == 1
 		}
 		t.columns = append(t.columns, column)
 	}

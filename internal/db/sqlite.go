@@ -36,6 +36,9 @@ var sqliteEngine = engine{
 		return last, err
 	},
 	setLast: func(ctx context.Context, tx *Tx, t table, last int64) error {
+		if !t.counted {
+			return nil
+		}
 		if err := tx.Exec(ctx, "DELETE FROM sqlite_sequence WHERE name = $1", t.name); err != nil {
 			return err
 		}
