@@ -40,7 +40,9 @@ type overviewData struct {
 	Tokens  token.Counts
 	Open    int // browsers that are signed in
 	Origins int
-	Chart   chart
+	// FactorRequired says that admins need a second factor.
+	FactorRequired bool
+	Chart          chart
 	// Warnings are what an admin should look at.
 	Warnings []phrase
 	// Missed are the paths that clients asked for in vain, those of most requests
@@ -91,6 +93,11 @@ func (o *adminOverview) counts(ctx context.Context) (data overviewData, err erro
 	if data.Counts, err = o.accounts.Count(ctx); err != nil {
 		return data, err
 	}
+	rule, err := o.accounts.AdminRule(ctx)
+	if err != nil {
+		return data, err
+	}
+	data.FactorRequired = rule.On
 	if data.Sources, err = o.sources.Count(ctx); err != nil {
 		return data, err
 	}

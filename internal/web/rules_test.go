@@ -195,20 +195,20 @@ func TestOverdueAdmin(t *testing.T) {
 	late.wantPage(late.get("/admin"), 200, "Overview")
 }
 
-// The rule for admins is changed on the page of the accounts, with the password.
+// The rule for admins is changed on a page of its own, with the password.
 func TestRuleForAdmins(t *testing.T) {
 	w := newTown(t)
 	olga := w.browser().signIn("olga")
-	olga.wantPage(olga.get("/admin/accounts"), 200, "Not required")
 	const path = "/admin/accounts/admin-factor"
+	olga.wantPage(olga.get(path), 200, "Not required")
 	require := url.Values{"required": {"1"}}
 	olga.wantPage(olga.post(path, require), 200, "Require a second factor of admins?")
 	olga.wantPage(olga.post(path, url.Values{"required": {"1"}, "sure": {"1"}, "current": {"wrong"}}), 400, "Your own password is not right")
-	olga.wantPage(olga.get("/admin/accounts"), 200, "Not required")
-	olga.wantTo(olga.post(path, url.Values{"required": {"1"}, "sure": {"1"}, "current": {password}}), "/admin/accounts?done=factor-rule")
-	olga.wantPage(olga.get("/admin/accounts"), 200, "Required since", "7 days")
+	olga.wantPage(olga.get(path), 200, "Not required")
+	olga.wantTo(olga.post(path, url.Values{"required": {"1"}, "sure": {"1"}, "current": {password}}), path+"?done=factor-rule")
+	olga.wantPage(olga.get(path), 200, "Required since", "7 days")
 	olga.wantPage(olga.post(path, nil), 200, "Let admins do without")
-	olga.wantTo(olga.post(path, url.Values{"sure": {"1"}, "current": {password}}), "/admin/accounts?done=factor-rule")
+	olga.wantTo(olga.post(path, url.Values{"sure": {"1"}, "current": {password}}), path+"?done=factor-rule")
 	mia := w.browser().signIn("mia")
 	mia.wantPage(mia.post(path, url.Values{"sure": {"1"}, "current": {password}}), 403, "Only an admin")
 }

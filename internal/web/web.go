@@ -143,7 +143,8 @@ func adminFeatures(c *core.Core, cfg Config, cautious caution) []feature {
 			origins: c.Origins, log: c.Audit, now: c.Now, missed: cfg.Missed,
 			warnings: warnings{log: c.Audit, now: c.Now, backups: c.HasBackups, lastBackup: c.LastBackup, machine: cfg.Machine},
 		},
-		&adminAccounts{accounts: c.Accounts, caution: cautious},
+		&adminAccounts{accounts: c.Accounts},
+		&adminFactor{accounts: c.Accounts, caution: cautious},
 		&adminInvitations{invites: c.Invites, accounts: c.Accounts, sources: c.Sources, now: c.Now, handover: links, post: letters, server: c.ServerName(), caution: cautious},
 		&adminAccount{
 			accounts: c.Accounts, tokens: c.Tokens, sessions: c.Sessions,

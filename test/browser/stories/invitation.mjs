@@ -12,10 +12,12 @@ await story(async (stage) => {
     await page.goto('/admin/invitations');
     for (const [label, value] of Object.entries(fields)) await page.getByLabel(label).fill(value);
     await page.getByLabel('Living room').check();
+    await page.getByLabel('Your own password').fill(scene.admin.password);
     await press(page, 'Make a link');
     return page.locator('code.link').innerText();
   };
   await page.getByLabel('Name').fill(scene.admin.username);
+  await page.getByLabel('Your own password').fill(scene.admin.password);
   await press(page, 'Make a link');
   await announced(page, 'exists already');
   const link = await invite({ Name: 'mia', 'E-mail': 'mia@example.org' });

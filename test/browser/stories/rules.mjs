@@ -17,8 +17,11 @@ await story(async (stage) => {
   const page = await signedIn(stage);
   await page.getByText('Admins of this server need a second factor.').waitFor();
   await stage.look(page, 'account-factor-due');
+  await page.goto('/admin');
+  await page.getByRole('link', { name: 'Second factor of admins' }).click();
+  await heading(page, 'Second factor of admins');
+  await stage.look(page, 'admin-factor');
   await page.goto('/admin/accounts');
-  await stage.look(page, 'admin-accounts-factor');
   await page.getByRole('link', { name: 'mia' }).click();
   await page.getByText('Say how they sign in').click();
   await page.getByLabel('The password is off').check();
