@@ -124,8 +124,10 @@ type Rows interface {
 	// Insert adds a notice, which is to be sent to an e-mail address unless that is
 	// empty.
 	Insert(ctx context.Context, tx *db.Tx, n Notice, email string) error
-	// DeleteOld removes the notices of a kind of an account but the newest.
-	DeleteOld(ctx context.Context, tx *db.Tx, accountID int64, kind Kind, except int) error
+	// DeleteOld removes the notices of a kind of an account but the newest, and but those
+	// from a time on that are still to be sent to another e-mail address than that of the
+	// newest.
+	DeleteOld(ctx context.Context, tx *db.Tx, newest Notice, email string, except int, since time.Time) error
 	// Since reports whether an account has a notice of a kind from a time on.
 	Since(ctx context.Context, q db.Querier, accountID int64, kind Kind, since time.Time) (bool, error)
 	// Refused counts the sign-ins to an account that failed from a time on, among its
@@ -274,7 +276,9 @@ func (s *Service) add(ctx context.Context, tx *db.Tx, n Notice, formerEmail stri
 	if err := s.cfg.Rows.Insert(ctx, tx, n, email); err != nil {
 		return err
 	}
-	return s.cfg.Rows.DeleteOld(ctx, tx, n.AccountID, n.Kind, PerKind)
+	// Attack: between two e-mails, somebody changes the password and the address, and
+	// then either again and again, until what the former address is to get is pushed out.
+	return s.cfg.Rows.DeleteOld(ctx, tx, n, email, PerKind, n.At.Add(-mailWithin))
 }
 
 // List reads the notices of an account, the newest first.

@@ -281,6 +281,44 @@ func TestMails(t *testing.T) {
 	}
 }
 
+// Attack: between two e-mails, somebody who has the password changes it and the e-mail
+// address, signs in on a device, and does each so often that what the owner is to be sent
+// is pushed out.
+func TestNothingPushesOutWhatIsToBeSent(t *testing.T) {
+	f := newFixture(t, core.Config{MembersSetEmail: true})
+	ctx, id := t.Context(), f.mia.ID
+	f.signIn("tv")
+	f.mails()
+	f.must(f.Accounts.SetPassword(ctx, f.self(), id, coretest.Password))
+	f.signIn("the thief's")
+	f.must(f.Accounts.SetEmail(ctx, f.self(), id, "thief@example.org"))
+	for i := range notify.PerKind + 1 {
+		f.must(f.Accounts.SetPassword(ctx, f.self(), id, coretest.Password))
+		f.must(f.Accounts.SetEmail(ctx, f.self(), id, fmt.Sprintf("thief%d@example.org", i)))
+		f.signIn(fmt.Sprint(i))
+	}
+	f.Clock.Advance(notify.MailEvery)
+	var kinds []notify.Kind
+	for _, m := range f.mails() {
+		for _, n := range m.Notices {
+			kinds = append(kinds, n.Kind)
+		}
+		if m.To != "mia@example.org" {
+			t.Errorf("sent to %s", m.To)
+		}
+	}
+	if wanted := []notify.Kind{notify.Password, notify.NewDevice, notify.Email}; !slices.Equal(kinds, wanted) {
+		t.Errorf("mia is sent %q, want %q", kinds, wanted)
+	}
+	// What was sent is old as anything else.
+	f.must(f.Accounts.SetPassword(ctx, f.self(), id, coretest.Password))
+	f.must(f.Accounts.SetEmail(ctx, f.self(), id, "thief@example.org"))
+	f.signIn("one more")
+	if n := len(f.told(f.mia)); n != 3*notify.PerKind {
+		t.Errorf("%d notices are kept, want %d", n, 3*notify.PerKind)
+	}
+}
+
 // What is not accepted is handed over again. What waited for a day is not.
 func TestMailsWait(t *testing.T) {
 	f := newFixture(t, core.Config{})

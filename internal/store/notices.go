@@ -44,9 +44,10 @@ func (Notices) Insert(ctx context.Context, tx *db.Tx, n notify.Notice, email str
 }
 
 // DeleteOld implements notify.Rows.
-func (Notices) DeleteOld(ctx context.Context, tx *db.Tx, accountID int64, kind notify.Kind, except int) error {
+func (Notices) DeleteOld(ctx context.Context, tx *db.Tx, newest notify.Notice, email string, except int, since time.Time) error {
 	err := tx.Exec(ctx, `DELETE FROM notice WHERE account_id = $1 AND kind = $2 AND id <= (SELECT id FROM notice
-		WHERE account_id = $1 AND kind = $2 ORDER BY id DESC LIMIT 1 OFFSET $3)`, accountID, string(kind), except)
+		WHERE account_id = $1 AND kind = $2 ORDER BY id DESC LIMIT 1 OFFSET $3) AND (email IN ('', $4) OR at < $5)`,
+		newest.AccountID, string(newest.Kind), except, email, millis(since))
 	return db.Wrap("removing old notices", err)
 }
 

@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"context"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
@@ -14,6 +16,7 @@ import (
 var noticeTests = []test{
 	{"Notices/A notice is read back whole", testNotice},
 	{"Notices/An account keeps the newest of each kind", testOldNotices},
+	{"Notices/What waits for another address is kept", testWaitingNotices},
 	{"Notices/What is to be sent is found until it is taken", testNoticesToSend},
 	{"Notices/Whom to tell, and how", testRecipient},
 	{"Notices/Sign-ins that failed are counted", testRefused},
@@ -69,10 +72,9 @@ func testOldNotices(t *testing.T, w *fixture) {
 		w.notice(notify.Notice{AccountID: mia.ID, Kind: notify.NewDevice, At: at(i)}, "")
 	}
 	w.notice(notify.Notice{AccountID: mia.ID, Kind: notify.Password, At: at(0)}, "")
+	newest := notify.Notice{AccountID: mia.ID, Kind: notify.NewDevice}
 	for range 2 {
-		w.do(func(ctx context.Context, tx *db.Tx) error {
-			return noticeRows.DeleteOld(ctx, tx, mia.ID, notify.NewDevice, 2)
-		})
+		w.do(func(ctx context.Context, tx *db.Tx) error { return noticeRows.DeleteOld(ctx, tx, newest, "", 2, at(0)) })
 		list := w.noticesOf(mia.ID)
 		if len(list) != 3 || list[0].Kind != notify.Password || !list[2].At.Equal(at(2)) {
 			t.Errorf("the list is %+v", list)
@@ -82,6 +84,35 @@ func testOldNotices(t *testing.T, w *fixture) {
 		found, err := noticeRows.Since(t.Context(), w, mia.ID, notify.NewDevice, at(since))
 		must(t, err)
 		same(t, "since", found, wanted)
+	}
+}
+
+// What is to be sent to another address than the newest is not pushed out for a while.
+func testWaitingNotices(t *testing.T, w *fixture) {
+	mia := w.account("mia")
+	newest := notify.Notice{AccountID: mia.ID, Kind: notify.Password, At: at(9)}
+	for i, email := range []string{"old@example.org", "old@example.org", "", "new@example.org"} {
+		n := newest
+		n.At = at(i)
+		w.notice(n, email)
+	}
+	w.notice(newest, "new@example.org")
+	for _, step := range []struct {
+		since int
+		kept  []int
+	}{{0, []int{0, 1, 9}}, {1, []int{1, 9}}} {
+		w.do(func(ctx context.Context, tx *db.Tx) error {
+			return noticeRows.DeleteOld(ctx, tx, newest, "new@example.org", 1, at(step.since))
+		})
+		var times []time.Time
+		for _, n := range w.noticesOf(mia.ID) {
+			times = append([]time.Time{n.At}, times...)
+		}
+		var wanted []time.Time
+		for _, n := range step.kept {
+			wanted = append(wanted, at(n))
+		}
+		same(t, fmt.Sprintf("kept since %d", step.since), times, wanted)
 	}
 }
 
