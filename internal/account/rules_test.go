@@ -46,6 +46,29 @@ func verifyRule(t *testing.T, c *coretest.Core, a account.Account, password, cod
 	return err
 }
 
+// An account that was made without a password keeps its last passkey, whoever removes it:
+// nobody could sign in any more.
+func TestLastPasskeyWithoutAPasswordStays(t *testing.T) {
+	c := coretest.New(t, core.Config{})
+	a, err := c.Accounts.Add(t.Context(), byConsole, account.NewAccount{Username: "mia", Passwordless: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := withPasskey(t, c, a), withPasskey(t, c, a)
+	if err := c.Passkeys.Remove(t.Context(), byConsole, a.ID, first); err != nil {
+		t.Errorf("one of two passkeys: %v", err)
+	}
+	if err := c.Passkeys.Remove(t.Context(), byConsole, a.ID, second); !errors.Is(err, passkey.ErrLast) {
+		t.Errorf("the last passkey of an account without a password: %v", err)
+	}
+	if err := c.Accounts.SetPassword(t.Context(), byConsole, a.ID, coretest.Password); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Passkeys.Remove(t.Context(), byConsole, a.ID, second); err != nil {
+		t.Errorf("the last passkey, beside a password: %v", err)
+	}
+}
+
 // A rule that would leave no way to sign in is refused, also for the last admin, and
 // so is what would take that way afterwards.
 func TestRulesLeaveAWayIn(t *testing.T) {

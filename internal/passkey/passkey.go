@@ -40,7 +40,7 @@ var (
 	// ErrFull says that the account has the maximum number of passkeys.
 	ErrFull = fault.New(fault.Conflict, "your account has the maximum number of passkeys: remove one first")
 	// ErrLast says that the account signs in with this passkey only.
-	ErrLast = fault.New(fault.Conflict, "this is the only way to sign in to the account: add another passkey first, or have an admin allow the password")
+	ErrLast = fault.New(fault.Conflict, "this is the only way to sign in to the account: add another passkey first, or have an admin allow a password")
 	// ErrNotFound says that there is no such passkey.
 	ErrNotFound = fault.New(fault.NotFound, "there is no such passkey")
 	// ErrRateLimited says that too many sign-ins were started. It has a wait.
@@ -249,8 +249,8 @@ func (s *Service) CountOf(ctx context.Context, q db.Querier, accountID int64) (i
 	return len(list), nil
 }
 
-// Remove removes a passkey of an account, but not the last one of an account that its
-// rules let sign in with passkeys only. ErrLast, ErrNotFound.
+// Remove removes a passkey of an account, but not the last one of an account that signs in
+// with passkeys only: by its rules, or because it has no password. ErrLast, ErrNotFound.
 func (s *Service) Remove(ctx context.Context, by audit.Actor, accountID, id int64) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		a, err := s.accounts.GetIn(ctx, tx, accountID)
@@ -264,7 +264,7 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, accountID, id int6
 		if err != nil {
 			return err
 		}
-		if n, err := s.CountOf(ctx, tx, accountID); err != nil || n == 0 && a.TakePasskey() {
+		if n, err := s.CountOf(ctx, tx, accountID); err != nil || n == 0 && a.ByPasskeyOnly() {
 			return errors.Join(err, ErrLast)
 		}
 		return s.audit.Record(ctx, tx, by, audit.Event{
