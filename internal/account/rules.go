@@ -230,13 +230,15 @@ func (s *Service) DueOf(ctx context.Context, a Account) (due time.Time, overdue 
 }
 
 // Closed reports, in a transaction, whether an account takes more to be signed in to
-// than a PIN of its home.
+// than a PIN of its home. That of an admin does where admins need a second factor: if it
+// has one, or more than a password, the PIN would be the way around it, and if not, from
+// when it is due.
 func (s *Service) Closed(ctx context.Context, q db.Querier, a Account) (bool, error) {
-	if a.TakePasskey() {
-		return true, nil
+	if a.TakePasskey() || !a.Admin {
+		return a.TakePasskey(), nil
 	}
-	due, err := s.FactorDue(ctx, q, a)
-	return !due.IsZero() && !due.After(s.now()), err
+	r, err := s.adminRule(ctx, q)
+	return r.On && !r.due(a).After(s.now()), err
 }
 
 // complete returns an error if the password, right as it is, does not sign in where

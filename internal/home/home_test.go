@@ -532,6 +532,14 @@ func TestRulesCloseAnAccountToItsHome(t *testing.T) {
 		"an admin without a second factor": func(h *house) error {
 			return h.Accounts.SetAdminRule(t.Context(), h.operator, true, 0)
 		},
+		"an admin with the second factor that admins need": func(h *house) error {
+			if err := h.Accounts.SetAdminRule(t.Context(), h.operator, true, time.Hour); err != nil {
+				return err
+			}
+			h.mustSwitch("mia", "ada", adasPIN) // ada has an hour to set it up
+			_, err := h.Accounts.Enrol(t.Context(), h.operator, h.ids["ada"], account.NewEnrolment("usher", "ada"), "")
+			return err
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)
