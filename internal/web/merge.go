@@ -36,7 +36,6 @@ type owned struct {
 	accountID int64
 	deviceID  int64  // the one that goes
 	list      string // the path of the list
-	others    bool   // the visitor is an admin, and the account is another's
 }
 
 // own are the visitor's own devices.
@@ -51,7 +50,7 @@ func (m *merges) of(v *visit) (owned, error) {
 	if err != nil {
 		return owned{}, err
 	}
-	o := owned{accountID: id, list: accountPath(id) + "/devices", others: id != v.account.ID}
+	o := owned{accountID: id, list: accountPath(id) + "/devices"}
 	if text := v.PathValue("device"); text != "" {
 		if o.deviceID, err = strconv.ParseInt(text, 10, 64); err != nil {
 			err = errNoPage
@@ -158,6 +157,9 @@ func (m *merges) ask(ctx context.Context, v *visit) (question, error) {
 	return m.question(ctx, v, of)
 }
 
+// question asks for the password or a passkey, also for the visitor's own devices. Attack:
+// somebody at an open browser signs in a device of their own, and merges it into one of
+// the owner's: it stays signed in, and no list shows it.
 func (m *merges) question(ctx context.Context, v *visit, of owned) (question, error) {
 	merging, err := m.tokens.Merging(ctx, of.accountID, of.deviceID, into(v))
 	if err != nil {
@@ -170,7 +172,7 @@ func (m *merges) question(ctx context.Context, v *visit, of owned) (question, er
 			say("1 device disappears from the list. It stays signed in, as part of the other one: %s.", countOf(merging.Moved, "token", "tokens")),
 			say("Whoever signs out the one that stays signs out both."),
 		},
-		Button: say("Merge them"), Back: of.list, Others: of.others,
+		Button: say("Merge them"), Back: of.list, Others: true,
 	}
 	if merging.Ended > 0 {
 		q.Ends = append(q.Ends, say("%s of the two, used least recently, end: a device holds ten.", countOf(merging.Ended, "token", "tokens")))

@@ -61,12 +61,14 @@ func TestMergeOwnDevices(t *testing.T) {
 		t.Errorf("attack: the page of another's device: %d", s.StatusCode)
 	}
 	page := b.asks(path, "into", fmt.Sprint(now))
-	for _, want := range []string{"The old one", "The new one", "1 token", fmt.Sprintf(`name="into" value="%d"`, now)} {
+	for _, want := range []string{"The old one", "The new one", "1 token", "Your own password", fmt.Sprintf(`name="into" value="%d"`, now)} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the question lacks %q:\n%s", want, page)
 		}
 	}
-	b.sends(path, "/account/devices?done=merged", "sure", "1", "into", fmt.Sprint(now))
+	// Attack: an open browser merges a device of a thief's into one of the owner's.
+	b.refused(path, "password is not right", "sure", "1", "current", "a guess", "into", fmt.Sprint(now))
+	b.sends(path, "/account/devices?done=merged", "sure", "1", "current", password, "into", fmt.Sprint(now))
 	b.wantPage(b.get("/account/devices?done=merged"), 200, "one device now", "The new one")
 	b.wantNot(b.get("/account/devices"), "The old one")
 }
