@@ -13,6 +13,7 @@ import (
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/hashing"
+	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
@@ -276,4 +277,32 @@ func TestNewDatabaseBeginsWithTheRule(t *testing.T) {
 	if r, err := c.Accounts.AdminRule(t.Context()); err != nil || r.On {
 		t.Errorf("a database of before: %+v, %v", r, err)
 	}
+}
+
+// Attack: an admin makes a link for the owner of an account, and somebody who reads the
+// owner's e-mails gets in with it, without the passkey or the second factor.
+func TestLinksAroundAFactorAreNotMailed(t *testing.T) {
+	c := coretest.New(t, core.Config{})
+	mia := c.Add("mia")
+	letter := func(made account.MadeReset) mail.Message {
+		return mail.Message{To: made.Account.Email, Subject: "Your way back", Text: "a link"}
+	}
+	want := func(what string, reset account.Reset, mailed bool) {
+		t.Helper()
+		made, err := c.Accounts.MailReset(t.Context(), byConsole, mia.ID, reset, 0, letter)
+		if err != nil || made.Secret == "" || made.Mailed != mailed {
+			t.Errorf("%s: mailed %v, %v", what, made.Mailed, err)
+		}
+	}
+	password, both := account.Reset{Password: true}, account.Reset{Password: true, SecondFactor: true}
+	want("a password", password, true)
+	want("there is no second factor", both, true)
+	if _, err := c.Accounts.Enrol(t.Context(), byConsole, mia.ID, account.NewEnrolment("usher", "mia"), ""); err != nil {
+		t.Fatal(err)
+	}
+	want("a password, beside the second factor", password, true)
+	want("attack: past the second factor", both, false)
+	withPasskey(t, c, mia)
+	setRules(t, c, mia, false, true)
+	want("attack: past the passkey", password, false)
 }

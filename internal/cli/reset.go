@@ -47,6 +47,9 @@ well, only that: it then takes the present password.`,
 			if keepPassword && byMail {
 				return wrongUse("--mail is for a new password, and --keep-password keeps it")
 			}
+			if factor && byMail {
+				return wrongUse("--mail is for a new password only: whoever reads the e-mail would need no second factor")
+			}
 			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
 				what := account.Reset{Password: !keepPassword, SecondFactor: factor}
 				var letter account.ResetLetter
@@ -55,6 +58,12 @@ well, only that: it then takes the present password.`,
 						return &hintError{
 							fmt.Errorf("account %s has no e-mail address that is confirmed", acc.Username),
 							cs.invocation("account set-email " + acc.Username + " ADDRESS"),
+						}
+					}
+					if acc.TakePasskey() {
+						return &hintError{
+							fmt.Errorf("account %s signs in with passkeys: whoever reads the e-mail would need none", acc.Username),
+							cs.invocation("account reset-link " + acc.Username),
 						}
 					}
 					if base, err = cs.mailBase(ctx, c, publicURL); err != nil {
