@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 )
@@ -100,21 +99,12 @@ func unmark(ctx context.Context, tx *Tx, part Part) error {
 // WatchMove returns a *MoveError once the database becomes one side of a move, or is
 // found to be one when a connection that was lost is back; nil when ctx ends.
 func (d *DB) WatchMove(ctx context.Context) error {
-	changed := make(chan struct{}, 1)
-	d.Watch(func(changes []Change, all bool) {
-		if !all && !slices.ContainsFunc(changes, func(c Change) bool { return c.Topic == moves }) {
-			return
-		}
-		select {
-		case changed <- struct{}{}:
-		default: // it is to be looked at anyway
-		}
-	})
+	changed := d.Alarm(moves)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-changed:
+		case <-changed.rung:
 		}
 		var mark *MoveError
 		var retry backoff

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -75,27 +74,13 @@ type OutboxConfig struct {
 // sends what is in it. It is safe for concurrent use.
 type Outbox struct {
 	cfg     OutboxConfig
-	wake    chan struct{}
+	alarm   db.Alarm // makes a Sender look for what is due
 	dropped atomic.Uint64
 }
 
 // NewOutbox returns an Outbox.
 func NewOutbox(cfg OutboxConfig) *Outbox {
-	o := &Outbox{cfg: cfg, wake: make(chan struct{}, 1)}
-	cfg.DB.Watch(func(changes []db.Change, all bool) {
-		if all || slices.ContainsFunc(changes, func(c db.Change) bool { return c.Topic == Topic }) {
-			o.awake()
-		}
-	})
-	return o
-}
-
-// awake makes a Sender look for what is due.
-func (o *Outbox) awake() {
-	select {
-	case o.wake <- struct{}{}:
-	default: // it is to look anyway
-	}
+	return &Outbox{cfg: cfg, alarm: cfg.DB.Alarm(Topic)}
 }
 
 // stored is a message in the database.

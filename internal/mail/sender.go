@@ -133,13 +133,7 @@ func (s *Sender) Run(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Warn("cannot look for e-mails to send", "error", err)
 		}
-		timer := time.NewTimer(next)
-		select {
-		case <-ctx.Done():
-		case <-o.wake:
-		case <-timer.C:
-		}
-		timer.Stop()
+		o.alarm.Wait(ctx, next)
 	}
 }
 
@@ -180,7 +174,7 @@ func (r *run) sendDue(ctx, sending context.Context) (time.Duration, error) {
 		}
 		r.slots <- struct{}{} // nobody else takes one
 		r.wg.Go(func() {
-			defer r.outbox.awake()
+			defer r.outbox.alarm.Ring()
 			defer func() { <-r.slots }()
 			r.deliver(sending, e)
 		})

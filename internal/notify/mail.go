@@ -40,13 +40,7 @@ func (s *Service) Run(ctx context.Context, hand Hand) {
 		if err := s.handDue(ctx, hand); err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Warn("notices wait to be sent", "error", err)
 		}
-		timer := time.NewTimer(lookAgain)
-		select {
-		case <-ctx.Done():
-		case <-s.wake:
-		case <-timer.C:
-		}
-		timer.Stop()
+		s.alarm.Wait(ctx, lookAgain)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/usher-auth/usher/internal/audit"
@@ -170,8 +169,8 @@ type Config struct {
 
 // Service keeps the notices. It is safe for concurrent use.
 type Service struct {
-	cfg  Config
-	wake chan struct{}
+	cfg   Config
+	alarm db.Alarm // makes Run look for what is due
 }
 
 // New returns a Service.
@@ -182,22 +181,9 @@ func New(cfg Config) *Service {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{cfg: cfg, wake: make(chan struct{}, 1)}
+	s := &Service{cfg: cfg, alarm: cfg.DB.Alarm(Topic)}
 	cfg.Audit.Watch(s)
-	cfg.DB.Watch(func(changes []db.Change, all bool) {
-		if all || slices.ContainsFunc(changes, func(c db.Change) bool { return c.Topic == Topic }) {
-			s.awake()
-		}
-	})
 	return s
-}
-
-// awake makes Run look for what is due.
-func (s *Service) awake() {
-	select {
-	case s.wake <- struct{}{}:
-	default: // it is to look anyway
-	}
 }
 
 // Recorded implements audit.Watcher: an event that the account's owner is to know of

@@ -37,23 +37,12 @@ type runner struct {
 func (s *Service) Run(ctx context.Context) {
 	r := &runner{Service: s, busy: make(map[int64]bool)}
 	defer r.wg.Wait()
-	for {
+	for ctx.Err() == nil {
 		next, err := r.sendDue(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Warn("cannot look for webhooks to send", "error", err)
 		}
-		timer := time.NewTimer(next)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-s.wake:
-			timer.Stop()
-		case <-timer.C:
-		}
+		s.alarm.Wait(ctx, next)
 	}
 }
 
@@ -77,7 +66,7 @@ func (r *runner) sendDue(ctx context.Context) (time.Duration, error) {
 			continue
 		}
 		r.wg.Go(func() {
-			defer r.awake()
+			defer r.alarm.Ring()
 			defer r.end(d.Account.ID)
 			r.deliver(ctx, d)
 		})

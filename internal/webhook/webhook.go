@@ -118,7 +118,7 @@ type Config struct {
 type Service struct {
 	cfg    Config
 	key    [32]byte
-	wake   chan struct{}
+	alarm  db.Alarm // makes Run look for what is due
 	sender sender
 	counts counts
 }
@@ -144,21 +144,7 @@ func New(cfg Config) *Service {
 	if cfg.Server == nil {
 		cfg.Server = func() (name, identifier string) { return "", "" }
 	}
-	s := &Service{cfg: cfg, key: cfg.Key.Derive("webhooks"), wake: make(chan struct{}, 1), sender: newSender(cfg.Networks)}
-	cfg.DB.Watch(func(changes []db.Change, all bool) {
-		if all || slices.ContainsFunc(changes, func(c db.Change) bool { return c.Topic == Topic }) {
-			s.awake()
-		}
-	})
-	return s
-}
-
-// awake makes Run look for what is due.
-func (s *Service) awake() {
-	select {
-	case s.wake <- struct{}{}:
-	default: // it is to look anyway
-	}
+	return &Service{cfg: cfg, key: cfg.Key.Derive("webhooks"), alarm: cfg.DB.Alarm(Topic), sender: newSender(cfg.Networks)}
 }
 
 // Stats returns what became of the requests of this process.

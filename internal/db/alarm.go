@@ -1,0 +1,42 @@
+package db
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// Alarm wakes a goroutine that looks for work: when another one rings it, and after each
+// commit that changed what the alarm is for. Several rings before the goroutine waits
+// again are one.
+type Alarm struct{ rung chan struct{} }
+
+// Alarm returns an alarm that the changes of a topic ring.
+func (d *DB) Alarm(of Topic) Alarm {
+	a := Alarm{make(chan struct{}, 1)}
+	d.Watch(func(changes []Change, all bool) {
+		if all || slices.ContainsFunc(changes, func(c Change) bool { return c.Topic == of }) {
+			a.Ring()
+		}
+	})
+	return a
+}
+
+// Ring wakes the goroutine that waits, or that waits next.
+func (a Alarm) Ring() {
+	select {
+	case a.rung <- struct{}{}:
+	default: // it has rung already
+	}
+}
+
+// Wait returns when the alarm rings, when ctx ends, and after a time at the latest.
+func (a Alarm) Wait(ctx context.Context, latest time.Duration) {
+	timer := time.NewTimer(latest)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-a.rung:
+	case <-timer.C:
+	}
+}
