@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
@@ -23,40 +22,53 @@ type merges struct {
 func (m *merges) pages() []page {
 	const own, others = devicesPath + "/{id}/merge", "/admin/accounts/{id}/devices"
 	return []page{
-		{"GET", own, signedIn, m.chooseOwn},
-		{"POST", own, signedIn, m.caution.before(risk{m.askOwn, m.mergeOwn})},
-		{"GET", others, admin, m.list},
-		{"GET", others + "/{device}/merge", admin, m.choose},
-		{"POST", others + "/{device}/merge", admin, m.caution.before(risk{m.ask, m.merge})},
+		{"GET", own, signedIn, about(ownDevice, m.choose)},
+		{"POST", own, signedIn, m.caution.before(risk{about(ownDevice, m.ask), about(ownDevice, m.merge)})},
+		{"GET", others, admin, about(devicesInPath, m.list)},
+		{"GET", others + "/{device}/merge", admin, about(devicesInPath, m.choose)},
+		{"POST", others + "/{device}/merge", admin, m.caution.before(risk{about(devicesInPath, m.ask), about(devicesInPath, m.merge)})},
 	}
 }
 
 // owned is whose devices they are, and where their pages are.
 type owned struct {
 	accountID int64
-	deviceID  int64  // the one that goes
+	deviceID  int64  // the one that disappears; 0: the page is about all of them
 	list      string // the path of the list
 }
 
-// own are the visitor's own devices.
-func (m *merges) own(v *visit) (owned, error) {
+// ownDevice is the visitor's own device in the path.
+func ownDevice(v *visit) (owned, error) {
 	id, err := v.pathID()
 	return owned{accountID: v.account.ID, deviceID: id, list: devicesPath}, err
 }
 
-// of are the devices of the account in the path.
-func (m *merges) of(v *visit) (owned, error) {
+// devicesInPath are the devices of the account in the path, or the one in the path.
+func devicesInPath(v *visit) (owned, error) {
 	id, err := v.pathID()
 	if err != nil {
 		return owned{}, err
 	}
 	o := owned{accountID: id, list: accountPath(id) + "/devices"}
 	if text := v.PathValue("device"); text != "" {
-		if o.deviceID, err = strconv.ParseInt(text, 10, 64); err != nil {
+		if o.deviceID = number(text); o.deviceID == 0 {
 			err = errNoPage
 		}
 	}
 	return o, err
+}
+
+// about finds out which devices a page is about before it does something with them.
+func about[T any](
+	find func(*visit) (owned, error), do func(context.Context, *visit, owned) (T, error),
+) func(context.Context, *visit) (T, error) {
+	return func(ctx context.Context, v *visit) (none T, err error) {
+		of, err := find(v)
+		if err != nil {
+			return none, err
+		}
+		return do(ctx, v, of)
+	}
 }
 
 // heldDevices are devices of one account, as a page lists them.
@@ -82,12 +94,9 @@ type accountDevicesData struct {
 	Total   int
 }
 
-func (m *merges) list(ctx context.Context, v *visit) (view, error) {
-	of, err := m.of(v)
-	if err != nil {
-		return view{}, err
-	}
+func (m *merges) list(ctx context.Context, v *visit, of owned) (view, error) {
 	data := accountDevicesData{notice: newNotice(v, sent{}), Path: of.list}
+	var err error
 	if data.Account, err = m.accounts.Get(ctx, of.accountID); err != nil {
 		return view{}, err
 	}
@@ -106,23 +115,7 @@ type mergeData struct {
 	Path, Back string
 }
 
-func (m *merges) chooseOwn(ctx context.Context, v *visit) (view, error) {
-	of, err := m.own(v)
-	if err != nil {
-		return view{}, err
-	}
-	return m.show(ctx, v, of)
-}
-
-func (m *merges) choose(ctx context.Context, v *visit) (view, error) {
-	of, err := m.of(v)
-	if err != nil {
-		return view{}, err
-	}
-	return m.show(ctx, v, of)
-}
-
-func (m *merges) show(ctx context.Context, v *visit, of owned) (view, error) {
+func (m *merges) choose(ctx context.Context, v *visit, of owned) (view, error) {
 	data := mergeData{notice: newNotice(v, sent{}), Path: v.URL.Path, Back: of.list}
 	var err error
 	if data.Device, _, err = m.devices.Held(ctx, of.accountID, of.deviceID); err != nil {
@@ -132,35 +125,13 @@ func (m *merges) show(ctx context.Context, v *visit, of owned) (view, error) {
 	return view{name: "merge", data: data}, err
 }
 
-// into is the number of the device that was chosen. One that is none is nobody's.
-func into(v *visit) int64 {
-	id, err := strconv.ParseInt(v.PostFormValue("into"), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return id
-}
+// into is the number of the device that was chosen.
+func into(v *visit) int64 { return number(v.PostFormValue("into")) }
 
-func (m *merges) askOwn(ctx context.Context, v *visit) (question, error) {
-	of, err := m.own(v)
-	if err != nil {
-		return question{}, err
-	}
-	return m.question(ctx, v, of)
-}
-
-func (m *merges) ask(ctx context.Context, v *visit) (question, error) {
-	of, err := m.of(v)
-	if err != nil {
-		return question{}, err
-	}
-	return m.question(ctx, v, of)
-}
-
-// question asks for the password or a passkey, also for the visitor's own devices. Attack:
+// ask asks for the password or a passkey, also for the visitor's own devices. Attack:
 // somebody at an open browser signs in a device of their own, and merges it into one of
 // the owner's: it stays signed in, and no list shows it.
-func (m *merges) question(ctx context.Context, v *visit, of owned) (question, error) {
+func (m *merges) ask(ctx context.Context, v *visit, of owned) (question, error) {
 	merging, err := m.tokens.Merging(ctx, of.accountID, of.deviceID, into(v))
 	if err != nil {
 		return question{}, err
@@ -180,23 +151,7 @@ func (m *merges) question(ctx context.Context, v *visit, of owned) (question, er
 	return q, nil
 }
 
-func (m *merges) mergeOwn(ctx context.Context, v *visit) (view, error) {
-	of, err := m.own(v)
-	if err != nil {
-		return view{}, err
-	}
-	return m.do(ctx, v, of)
-}
-
-func (m *merges) merge(ctx context.Context, v *visit) (view, error) {
-	of, err := m.of(v)
-	if err != nil {
-		return view{}, err
-	}
-	return m.do(ctx, v, of)
-}
-
-func (m *merges) do(ctx context.Context, v *visit, of owned) (view, error) {
+func (m *merges) merge(ctx context.Context, v *visit, of owned) (view, error) {
 	_, err := m.tokens.MergeDevices(ctx, v.actor(), of.accountID, of.deviceID, into(v))
 	return view{to: of.list + "?" + url.Values{"done": {"merged"}}.Encode()}, err
 }

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"log/slog"
 	"strings"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 // post sends e-mails, in the language of the person who asks for them.
 type post struct {
 	sender *mail.Sender // nil: usher sends none
-	log    *slog.Logger
 }
 
 // on reports whether usher sends e-mails.

@@ -46,19 +46,19 @@ type Config struct {
 // New returns the pages.
 func New(c *core.Core, cfg Config) *Pages {
 	publicURL := cfg.PublicURL
+	site := passkeySite{publicURL: publicURL}
 	p := &Pages{frame: &frame{
 		sessions: c.Sessions, accounts: c.Accounts, publicURL: publicURL, hsts: !cfg.NoHSTS, tabs: []tabs{accountTabs, adminTabs},
 		log: c.Logger, origin: http.NewCrossOriginProtection(), templates: &templates{now: c.Now, root: root(httpd.PathOf(publicURL))},
 		root: root(httpd.PathOf(publicURL)),
 		name: c.ServerName(), version: cfg.Version,
-		caution: newCaution(c, passkeySite{publicURL: publicURL}),
+		caution: newCaution(c, site),
 	}}
 	browsers := &browserSessions{sessions: c.Sessions, accounts: c.Accounts, notices: c.Notices, log: c.Logger, now: c.Now}
-	site := passkeySite{publicURL: publicURL}
 	p.setup = &setup{accounts: c.Accounts, browsers: browsers, key: setupKey{shared: c.SetupKey}}
 	p.add(p.setup)
 	p.add(signInFeatures(c, cfg, browsers, site)...)
-	p.post, p.base = post{cfg.Mail, c.Logger}, plexauth.Secret(strings.TrimSuffix(publicURL, "/"))
+	p.post, p.base = post{cfg.Mail}, plexauth.Secret(strings.TrimSuffix(publicURL, "/"))
 	p.add(accountFeatures(c, site, p.post)...)
 	p.add(adminFeatures(c, cfg, newCaution(c, site))...)
 	p.add(reference{})
@@ -79,7 +79,7 @@ func (p *Pages) add(features ...feature) {
 
 // signInFeatures sign visitors in, and then their devices.
 func signInFeatures(c *core.Core, cfg Config, browsers *browserSessions, site passkeySite) []feature {
-	letters := post{cfg.Mail, c.Logger}
+	letters := post{cfg.Mail}
 	forgotten := &forgot{accounts: c.Accounts, post: letters, handover: newHandover(c, cfg.PublicURL)}
 	if letters.on() {
 		cfg.Mail.Handle(forgotTask, forgotten.answer)
@@ -132,7 +132,7 @@ func accountFeatures(c *core.Core, site passkeySite, letters post) []feature {
 
 // adminFeatures let admins change everything else.
 func adminFeatures(c *core.Core, cfg Config, cautious caution) []feature {
-	links, letters := newHandover(c, cfg.PublicURL), post{cfg.Mail, c.Logger}
+	links, letters := newHandover(c, cfg.PublicURL), post{cfg.Mail}
 	sources := func(kind source.Kind, path string) *adminSources {
 		return &adminSources{kind: kind, path: path, sources: c.Sources, accounts: c.Accounts, tokens: c.Tokens, caution: cautious}
 	}
