@@ -98,8 +98,12 @@ func (s *Service) SetRules(
 	})
 }
 
-// MaxGrace is how long admins may be given to set up a second factor.
-const MaxGrace = 90 * 24 * time.Hour
+// How long admins have to set up a second factor, unless somebody says otherwise, and
+// how long they may be given.
+const (
+	DefaultGrace = 7 * 24 * time.Hour
+	MaxGrace     = 90 * 24 * time.Hour
+)
 
 // AdminRule is whether admins need a second factor.
 type AdminRule struct {

@@ -205,9 +205,6 @@ func (f adminSettings) showAdminFactor(ctx context.Context, _ *adminCall) (int, 
 	return http.StatusOK, adminFactorJSON{r.On, orNull(r.Since), int64(r.Grace / time.Second)}, err
 }
 
-// defaultGrace is how long admins have where a request does not say.
-const defaultGrace = 7 * 24 * time.Hour
-
 func (f adminSettings) setAdminFactor(ctx context.Context, c *adminCall) (int, any, error) {
 	var in struct {
 		Required     *bool
@@ -219,7 +216,7 @@ func (f adminSettings) setAdminFactor(ctx context.Context, c *adminCall) (int, a
 	if in.Required == nil {
 		return 0, nil, lacks("required")
 	}
-	grace := defaultGrace
+	grace := account.DefaultGrace
 	if in.GraceSeconds != nil {
 		grace = -1
 		if s := *in.GraceSeconds; s >= 0 && s <= int64(account.MaxGrace/time.Second) {

@@ -114,7 +114,7 @@ An account that takes a passkey by its rules needs no second factor.`,
 			})
 		},
 	}
-	cmd.Flags().DurationVar(&grace, "within", adminGrace, "how long admins have to set one up, 2160h at most")
+	cmd.Flags().DurationVar(&grace, "within", account.DefaultGrace, "how long admins have to set one up, 2160h at most")
 	return cmd
 }
 

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -132,15 +131,12 @@ func (f *folder) with(ctx context.Context, cfg core.Config, do func(context.Cont
 	return do(ctx, c)
 }
 
-// adminGrace is how long admins of a new installation have to set up a second factor.
-const adminGrace = 7 * 24 * time.Hour
-
 // open opens the data folder that the flags name.
 func (f *folder) open(ctx context.Context, cfg core.Config) (*core.Core, error) {
 	if err := f.locate(&cfg); err != nil {
 		return nil, err
 	}
-	cfg.AdminGrace = adminGrace
+	cfg.AdminGrace = account.DefaultGrace
 	c, err := core.Open(ctx, cfg)
 	return c, f.explainOpen(err)
 }

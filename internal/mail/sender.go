@@ -96,17 +96,6 @@ func (s *Sender) Counts() Counts {
 	return Counts{s.sent.Load(), s.failed.Load(), s.cfg.Outbox.dropped.Load()}
 }
 
-// storeTimeout bounds how long Send waits for the database.
-const storeTimeout = 10 * time.Second
-
-// Send queues a message that belongs to no transaction: Outbox.Add is for those that do.
-// fault.Invalid, ErrFull.
-func (s *Sender) Send(m Message) error {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-	defer cancel()
-	return s.cfg.Outbox.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.cfg.Outbox.Add(ctx, tx, m) })
-}
-
 // run is a Run that goes on.
 type run struct {
 	*Sender

@@ -34,9 +34,6 @@ func (a *adminFactor) show(ctx context.Context, v *visit, s sent) (view, error) 
 	return data.page("admin-factor", data), err
 }
 
-// factorGrace is how long admins have to set up a second factor once it is required.
-const factorGrace = 7 * 24 * time.Hour
-
 func (a *adminFactor) askFactor(_ context.Context, v *visit) (question, error) {
 	q := question{
 		Title: say("Let admins do without a second factor?"), Button: say("Let admins do without"), Back: adminFactorPath, Others: true,
@@ -51,6 +48,6 @@ func (a *adminFactor) askFactor(_ context.Context, v *visit) (question, error) {
 
 // setFactor says whether admins need a second factor.
 func (a *adminFactor) setFactor(ctx context.Context, v *visit) (view, error) {
-	err := a.accounts.SetAdminRule(ctx, v.actor(), v.PostFormValue("required") != "", factorGrace)
+	err := a.accounts.SetAdminRule(ctx, v.actor(), v.PostFormValue("required") != "", account.DefaultGrace)
 	return adminChanged(ctx, v, adminFactorPath, "factor-rule", a.show, err)
 }
