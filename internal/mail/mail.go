@@ -1,9 +1,8 @@
 // Package mail queues e-mails in the database and sends them in the background.
 //
-// It owns the queue (Outbox), which keeps what it holds sealed and whose bounds are
-// those of number and age; and sending (Sender): the mail server, which node sends a
-// message, and when it is tried again or given up. It does not own what is written, nor
-// to whom.
+// It owns the queue (Outbox), which is sealed, and limited by number and age; and
+// sending (Sender): the connection to the mail server, which node sends a message, and
+// when it is tried again or given up. It does not own the texts, nor who gets them.
 package mail
 
 import (
@@ -17,7 +16,7 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 )
 
-// Topic is announced when something is to be sent. The key is of no interest.
+// Topic is announced when something is to be sent. The keys mean nothing.
 const Topic db.Topic = "outbox"
 
 // ErrFull says that too many messages wait. A transaction may go on without the message.
@@ -28,14 +27,15 @@ type Message struct {
 	// To is a bare address, such as mia@example.org.
 	To            string
 	Subject, Text string
-	// Until is when it is of no use any more, such as the end of a link in it: it is
-	// not sent later. Zero, and what is later: a day after it was queued.
+	// Until is when the message becomes useless, such as when a link in it expires. It
+	// is not sent later, and never later than MaxAge after it was queued. Zero: MaxAge.
 	Until time.Time
 }
 
-// Queue takes messages in a transaction that is under way: they are sent if it
-// succeeds. fault.Invalid, ErrFull.
+// Queue takes messages to send.
 type Queue interface {
+	// Add queues a message in a transaction that is under way. It is sent if the
+	// transaction succeeds. fault.Invalid, ErrFull.
 	Add(ctx context.Context, tx *db.Tx, m Message) error
 }
 

@@ -17,16 +17,16 @@ import (
 const (
 	// MaxWaiting is how many messages wait at most.
 	MaxWaiting = 1000
-	// MaxTasks is how many tasks wait at most: anyone may ask for one, and messages
-	// have room of their own.
+	// MaxTasks is how many tasks wait at most. Anyone can cause one, so they do not take
+	// the room of messages.
 	MaxTasks = 200
 	// MaxAge is how long anything waits at most.
 	MaxAge = 24 * time.Hour
-	// maxTask is how long what a task is about may be.
+	// maxTask is the maximum length of what a task is about.
 	maxTask = 32 << 10
 )
 
-// Entry is what waits, as it is stored.
+// Entry is a message or a task that waits, as it is stored.
 type Entry struct {
 	ID int64
 	// Task names what is to be done before there is a message. Empty: Sealed is one.
@@ -49,9 +49,9 @@ type Rows interface {
 	Due(ctx context.Context, q db.Querier, at time.Time, limit int) ([]Entry, error)
 	// NextDue returns when the next entry is due: db.ErrNotFound.
 	NextDue(ctx context.Context, q db.Querier) (time.Time, error)
-	// PutOff sets how often an entry has failed, and when it is due; Write makes a
-	// message of it, and Forget removes it: if it is due when it was, and
-	// db.ErrNotFound otherwise.
+	// PutOff sets how often an entry has failed, and when it is due. Write turns it into
+	// a message, and Forget removes it. Each returns db.ErrNotFound unless the stored
+	// entry is still due at the time that e has: another node has taken it over.
 	PutOff(ctx context.Context, tx *db.Tx, e Entry, tries int, due time.Time) error
 	Write(ctx context.Context, tx *db.Tx, e Entry, sealed []byte, ends time.Time) error
 	Forget(ctx context.Context, tx *db.Tx, e Entry) error
@@ -66,7 +66,7 @@ type OutboxConfig struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
 	Rows Rows
-	// Key seals what waits: it has links with secrets. Required.
+	// Key seals what waits, because links in it have secrets. Required.
 	Key *seal.Key
 }
 
@@ -99,8 +99,8 @@ func (o *Outbox) Add(ctx context.Context, tx *db.Tx, m Message) error {
 	return o.insert(ctx, tx, Entry{Sealed: sealed, EndsAt: ends(tx, m.Until)})
 }
 
-// AddTask queues something to find out, which may lead to a message: the Sender's
-// handler of the task does so later. what says what it is about. ErrFull.
+// AddTask queues a task, which may lead to a message: the Sender calls the handler of
+// the task with what, later. ErrFull.
 func (o *Outbox) AddTask(ctx context.Context, task string, what []byte) error {
 	if len(what) > maxTask {
 		return fmt.Errorf("queuing %s: %d bytes are too long", task, len(what))
@@ -142,7 +142,7 @@ func ends(tx *db.Tx, until time.Time) time.Time {
 	return until
 }
 
-// purpose is what an entry is sealed for: one of a task is not opened as a message.
+// purpose is what an entry is sealed for: a task cannot be opened as a message.
 func purpose(task string) string {
 	if task == "" {
 		return "e-mail"
@@ -178,8 +178,8 @@ func (o *Outbox) open(sealed []byte) (m stored, err error) {
 	return m, nil
 }
 
-// Turn is the turn of a task. It is the Queue that the task's message goes to: the task
-// becomes the message, in the transaction of what the message tells of.
+// Turn is one attempt at a task. It is the Queue for the task's message: Add turns the
+// task into the message, in the transaction of what the message is about.
 type Turn struct {
 	outbox  *Outbox
 	entry   Entry
@@ -203,8 +203,8 @@ func (t *Turn) Add(ctx context.Context, tx *db.Tx, m Message) error {
 // pruneEvery is how often a process looks for messages that are too old.
 const pruneEvery = time.Hour
 
-// Retain removes what is too old, until ctx ends: it waits in vain if no node of the
-// database sends e-mails any more.
+// Retain removes what is too old, until ctx ends. A Sender does that, too, but perhaps no
+// node of the database runs one any more.
 func (o *Outbox) Retain(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()

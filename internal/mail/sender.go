@@ -47,8 +47,8 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Handler finds out what a task is about, and adds its message to the turn, in the
-// transaction of what the message tells of. There is no message if it does not.
+// Handler does a task. If that leads to a message, it adds the message to the turn, in
+// the transaction of what the message is about.
 type Handler func(ctx context.Context, what []byte, turn *Turn) error
 
 // Sender sends what is in an Outbox while Run runs. It is safe for concurrent use.
@@ -81,7 +81,7 @@ func New(cfg Config) *Sender {
 	return &Sender{cfg: cfg, tasks: make(map[string]Handler)}
 }
 
-// Handle says who handles a task. Call it before Run.
+// Handle sets the handler of a task. Call it before Run.
 func (s *Sender) Handle(task string, h Handler) { s.tasks[task] = h }
 
 // Outbox is where messages are queued.
@@ -96,7 +96,7 @@ func (s *Sender) Counts() Counts {
 	return Counts{s.sent.Load(), s.failed.Load(), s.cfg.Outbox.dropped.Load()}
 }
 
-// run is a Run that goes on.
+// run is the state of a call of Run.
 type run struct {
 	*Sender
 	outbox *Outbox
@@ -126,9 +126,9 @@ func (s *Sender) Run(ctx context.Context) {
 	}
 }
 
-// hurry makes all that waits due when a server starts: what was being sent when it was
-// killed, and what failed until somebody has looked after the mail server. Other nodes
-// of the same database may be sending.
+// hurry makes everything due when a server starts: what it was sending when it was
+// killed, and what failed until somebody repaired the mail server. If the database is
+// shared, other nodes may be sending, so nothing changes.
 func (r *run) hurry(ctx context.Context) {
 	if r.db.Shared() {
 		return
@@ -178,8 +178,8 @@ func (r *run) sendDue(ctx, sending context.Context) (time.Duration, error) {
 	return lookAgain, err
 }
 
-// claim puts an entry off for as long as this node has for it. It reports whether no
-// other node was faster.
+// claim puts an entry off for as long as this node may take to send it. It reports
+// whether no other node was faster.
 func (r *run) claim(ctx context.Context, e *Entry) (bool, error) {
 	until := r.cfg.Now().Add(r.cfg.Timeout + leaseMargin).Truncate(time.Millisecond)
 	err := r.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return r.rows.PutOff(ctx, tx, *e, e.Tries, until) })
@@ -190,8 +190,8 @@ func (r *run) claim(ctx context.Context, e *Entry) (bool, error) {
 	return err == nil, err
 }
 
-// leaseMargin is how much longer than an attempt a node has an entry, to find out what
-// a task is about and to store what became of it.
+// leaseMargin is how much longer than an attempt a node may keep an entry, for doing a
+// task and for storing the result.
 const leaseMargin = 40 * time.Second
 
 // Why there is no attempt. Another node, of a newer release, may know the task.

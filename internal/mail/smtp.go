@@ -17,7 +17,8 @@ func isFinal(err error) bool {
 	return errors.As(err, &refused) && refused.ErrorCode() >= 500
 }
 
-// attempt hands a message to the server. id tells a receiver that gets it twice so.
+// attempt hands a message to the server. From id, a receiver that gets the message twice
+// knows that it is the same.
 func (s *Sender) attempt(ctx context.Context, id string, m Message) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
@@ -52,7 +53,7 @@ func (s *Sender) message(id string, m Message) (*gomail.Msg, error) {
 	message.Subject(m.Subject)
 	message.SetDate()
 	message.SetMessageIDWithValue(id + "@" + s.domain())
-	message.SetGenHeader("Auto-Submitted", "auto-generated") // nobody's holiday answers it (RFC 3834)
+	message.SetGenHeader("Auto-Submitted", "auto-generated") // keeps vacation responders from answering (RFC 3834)
 	message.SetBodyString(gomail.TypeTextPlain, m.Text)
 	return message, nil
 }

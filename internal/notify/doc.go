@@ -1,5 +1,5 @@
-// Package notify is what the owner of an account is told: that a new device signed
-// in, that the way to sign in has changed, and that somebody tries passwords.
+// Package notify tells the owner of an account that a new device signed in, that the
+// way to sign in has changed, or that somebody is trying passwords.
 //
 // It owns which events become notices, how many of them an account keeps, which are
 // read, and which go out by e-mail, when and where to. It does not own the events

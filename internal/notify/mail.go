@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// MailEvery is how often an account gets an e-mail at most. What happens meanwhile
-	// is in the next one.
+	// MailEvery is the shortest time between two e-mails to an account. The next one has
+	// everything that happened meanwhile.
 	MailEvery = 10 * time.Minute
-	// mailWithin is how long a notice waits for its e-mail. After that, it is news to
-	// nobody.
+	// mailWithin is how long a notice waits for its e-mail. After that, it is not worth
+	// one any more.
 	mailWithin = 24 * time.Hour
 	// lookAgain is how often a node looks for what is due.
 	lookAgain = 30 * time.Second
-	// batch is how many accounts that are due are looked at.
+	// batch is how many due notices are read at once.
 	batch = 200
 )
 
@@ -29,7 +29,7 @@ type Mail struct {
 	Notices      []Notice
 }
 
-// Hand hands an e-mail over, in a transaction: it is sent if that succeeds.
+// Hand queues an e-mail in a transaction. It is sent if the transaction succeeds.
 type Hand func(ctx context.Context, tx *db.Tx, m Mail) error
 
 // Run hands over what is due, until ctx ends. Nodes of one database share the work:
@@ -63,7 +63,8 @@ func (s *Service) handDue(ctx context.Context, hand Hand) error {
 	return nil
 }
 
-// dropStale gives up what nobody has sent for long: no node had a mail server.
+// dropStale gives up notices that were not sent in time, because no node had a mail
+// server.
 func (s *Service) dropStale(ctx context.Context, before time.Time) error {
 	stale, err := s.cfg.Rows.Stale(ctx, s.cfg.DB, before)
 	if err != nil || !stale {
@@ -72,8 +73,8 @@ func (s *Service) dropStale(ctx context.Context, before time.Time) error {
 	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.cfg.Rows.DropStale(ctx, tx, before) })
 }
 
-// handOver hands over what is to be sent to an account, in a transaction: no other node
-// does. There is nothing if another one was faster.
+// handOver hands over what is to be sent to an account. It does so in a transaction, so
+// that only one node does: a slower one finds nothing to send.
 func (s *Service) handOver(ctx context.Context, tx *db.Tx, id int64, hand Hand) error {
 	setting, err := s.cfg.Rows.Setting(ctx, tx, id)
 	if err != nil || setting.NextMailAt.After(s.cfg.Now()) {

@@ -13,28 +13,27 @@ import (
 	"github.com/usher-auth/usher/internal/paging"
 )
 
-// Topic is announced when something is to be sent by e-mail. The key is of no
-// interest.
+// Topic is announced when a notice is to be sent by e-mail. The keys mean nothing.
 const Topic db.Topic = "notice"
 
-// Kind is what a notice tells. The names are stored.
+// Kind is what a notice is about. The names are stored.
 type Kind string
 
 // The kinds of notice.
 const (
 	NewDevice     Kind = "device"      // a program that had not signed in before did
 	NewBrowser    Kind = "browser"     // a browser that had not signed in before did
-	Password      Kind = "password"    // the password is another one
-	FactorAdded   Kind = "factor"      // the second factor is on, or is another one
-	FactorRemoved Kind = "factor-off"  // the second factor is off
-	PasskeyAdded  Kind = "passkey"     // there is one more passkey
-	PasskeyGone   Kind = "passkey-off" // there is one passkey less
-	Email         Kind = "email"       // the e-mail address is another one
-	Link          Kind = "link"        // somebody made a link that changes how to sign in
+	Password      Kind = "password"    // the password was changed
+	FactorAdded   Kind = "factor"      // the second factor was set up, perhaps anew
+	FactorRemoved Kind = "factor-off"  // the second factor was turned off
+	PasskeyAdded  Kind = "passkey"     // a passkey was added
+	PasskeyGone   Kind = "passkey-off" // a passkey was removed
+	Email         Kind = "email"       // the e-mail address was changed
+	Link          Kind = "link"        // somebody created a link that changes how to sign in
 	Tries         Kind = "tries"       // many sign-ins failed
 	Codes         Kind = "codes"       // many codes were wrong, and the password was right
 	Quiet         Kind = "quiet"       // e-mails about new devices were turned off
-	Rules         Kind = "rules"       // another rule says how to sign in
+	Rules         Kind = "rules"       // the rules for how to sign in were changed
 )
 
 // Kinds lists every kind.
@@ -45,7 +44,7 @@ func Kinds() []Kind {
 	}
 }
 
-// kinds are the events that are told as they are.
+// kinds are the events that become a notice as they are.
 var kinds = map[audit.Kind]Kind{
 	audit.PasswordChanged:     Password,
 	audit.SecondFactorAdded:   FactorAdded,
@@ -63,13 +62,13 @@ const (
 	// counted by kind, so that somebody who signs in on many devices does not push
 	// out that the password has changed.
 	PerKind = 20
-	// ManyTries is how many sign-ins within TriesWithin fail before the account is
-	// told, and TriesWithin how long it then is not told of more.
+	// An account gets a notice when ManyTries sign-ins have failed within TriesWithin,
+	// and the next one after another TriesWithin at the earliest.
 	ManyTries   = 10
 	TriesWithin = time.Hour
 )
 
-// Notice is something that an account is told.
+// Notice says what happened to an account.
 type Notice struct {
 	ID        int64
 	AccountID int64
@@ -81,19 +80,19 @@ type Notice struct {
 	ByLink bool
 	// Device is what the device or browser calls itself. It may be anything.
 	Device string
-	// Address is where it was. Empty: nobody knows.
+	// Address is where it came from. Empty: unknown.
 	Address string
 	Tries   int // how many failed
 	Seen    bool
 }
 
-// Recipient is an account, as its notices need it.
+// Recipient is what the notices of an account need to know of it.
 type Recipient struct {
 	// Email is the confirmed e-mail address; empty if there is none.
 	Email string
 	// Quiet: no e-mails about new devices.
 	Quiet bool
-	// Managed: it is no login, and nobody reads notices of it.
+	// Managed: nobody can sign in to it, so nobody reads its notices.
 	Managed bool
 }
 
@@ -101,10 +100,10 @@ type Recipient struct {
 type Setting struct {
 	// Quiet: no e-mails about new devices.
 	Quiet bool
-	// Language is that of the pages, when the account last signed in to them. Empty:
-	// it has not, or reads them in English.
+	// Language is that of the pages when the account last signed in to them. Empty:
+	// English, or it never has.
 	Language string
-	// NextMailAt is until when no e-mail is sent.
+	// NextMailAt is when the next e-mail may be sent.
 	NextMailAt time.Time
 }
 
@@ -129,8 +128,8 @@ type Rows interface {
 	DeleteOld(ctx context.Context, tx *db.Tx, newest Notice, email string, except int, since time.Time) error
 	// Since reports whether an account has a notice of a kind from a time on.
 	Since(ctx context.Context, q db.Querier, accountID int64, kind Kind, since time.Time) (bool, error)
-	// Refused counts the sign-ins to an account that failed from a time on, among its
-	// latest events.
+	// Refused counts the failed sign-ins to an account since a time, among its latest
+	// events.
 	Refused(ctx context.Context, q db.Querier, accountID int64, since time.Time) (int, error)
 	// List reads the notices of an account, the newest first.
 	List(ctx context.Context, q db.Querier, accountID int64, r paging.Request) (paging.List[Notice], error)
@@ -141,15 +140,16 @@ type Rows interface {
 	// Setting returns how an account gets e-mails, and SetSetting replaces it.
 	Setting(ctx context.Context, q db.Querier, accountID int64) (Setting, error)
 	SetSetting(ctx context.Context, tx *db.Tx, accountID int64, s Setting) error
-	// Due returns the accounts of notices to send that are from a time on, and whose
-	// next e-mail may be sent at another: one for each notice, limit at most.
+	// Due returns the accounts with notices that are not older than since and not sent
+	// yet, if their next e-mail may be sent at a time. It returns an account once for
+	// each of its notices, and limit of them at most.
 	Due(ctx context.Context, q db.Querier, since, at time.Time, limit int) ([]int64, error)
 	// Unsent returns the notices of an account that are to be sent, the oldest first.
 	Unsent(ctx context.Context, q db.Querier, accountID int64) ([]Unsent, error)
 	// SetEmail sets where a notice is to be sent; empty: nowhere.
 	SetEmail(ctx context.Context, tx *db.Tx, id int64, email string) error
 	// Stale reports whether notices from before a time are still to be sent, and
-	// DropStale says of them that they are not.
+	// DropStale marks them as not to be sent.
 	Stale(ctx context.Context, q db.Querier, before time.Time) (bool, error)
 	DropStale(ctx context.Context, tx *db.Tx, before time.Time) error
 }
@@ -186,9 +186,9 @@ func New(cfg Config) *Service {
 	return s
 }
 
-// Recorded implements audit.Watcher: an event that the account's owner is to know of
-// becomes a notice, whichever page, command or program made it happen. A sign-in of a
-// device that is known costs nothing here.
+// Recorded implements audit.Watcher. It turns an event that the account's owner should
+// know of into a notice, whichever page, command or program caused it. A sign-in of a
+// known device costs nothing here.
 func (s *Service) Recorded(ctx context.Context, tx *db.Tx, by audit.Actor, e audit.Event) error {
 	if e.AccountID == 0 {
 		return nil
@@ -225,7 +225,7 @@ func (s *Service) SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d de
 	return s.add(ctx, tx, Notice{AccountID: accountID, Kind: NewDevice, Device: d.Label(), Address: d.Address}, "")
 }
 
-// refused tells an account of many sign-ins that failed, once in a while.
+// refused adds a notice of many failed sign-ins, one each TriesWithin at most.
 func (s *Service) refused(ctx context.Context, tx *db.Tx, n Notice) error {
 	since := tx.Now().Add(-TriesWithin)
 	before, err := s.cfg.Rows.Refused(ctx, tx, n.AccountID, since)
@@ -240,9 +240,9 @@ func (s *Service) refused(ctx context.Context, tx *db.Tx, n Notice) error {
 	return s.add(ctx, tx, n, "")
 }
 
-// add adds a notice. It goes to the e-mail address that was confirmed when it
-// happened: if that is another one now, to the former. Attack: somebody changes the
-// password and then the address, so that the owner is not told.
+// add adds a notice. It goes to the e-mail address that was confirmed when the event
+// happened; if the event changes the address, to the former one. Attack: somebody
+// changes the password and then the address, so that the owner is not told.
 func (s *Service) add(ctx context.Context, tx *db.Tx, n Notice, formerEmail string) error {
 	to, err := s.cfg.Rows.Recipient(ctx, tx, n.AccountID)
 	if errors.Is(err, db.ErrNotFound) || err == nil && to.Managed {
@@ -325,8 +325,8 @@ func (s *Service) change(ctx context.Context, accountID int64, change func(conte
 	return nil
 }
 
-// SetLanguage says in which language the owner of an account reads the pages; empty:
-// in English. It writes only if that is another one.
+// SetLanguage stores in which language the owner of an account reads the pages; empty:
+// in English. It writes only if the language has changed.
 func (s *Service) SetLanguage(ctx context.Context, accountID int64, language string) error {
 	if now, err := s.Setting(ctx, accountID); err != nil || now.Language == language {
 		return err
@@ -338,8 +338,8 @@ func (s *Service) SetLanguage(ctx context.Context, accountID int64, language str
 }
 
 // SetQuiet turns the e-mails about new devices off, or on again. All others are
-// always sent. That they were turned off is itself told: an open browser is enough
-// for it.
+// always sent. Turning them off leads to a notice, because somebody at an open browser
+// can do it.
 func (s *Service) SetQuiet(ctx context.Context, by audit.Actor, accountID int64, quiet bool) error {
 	return s.change(ctx, accountID, func(ctx context.Context, tx *db.Tx, now *Setting) (bool, error) {
 		if now.Quiet == quiet {

@@ -25,7 +25,7 @@ const (
 // request is dropped.
 var waits = []time.Duration{10 * time.Second, time.Minute, 10 * time.Minute, time.Hour}
 
-// runner is a Run that goes on.
+// runner is the state of a call of Run.
 type runner struct {
 	*Service
 	wg   sync.WaitGroup

@@ -7,14 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime/quotedprintable"
 	"net"
 	"net/mail"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"mime/quotedprintable"
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
