@@ -86,8 +86,8 @@ type Account struct {
 	BackupCodes int
 	// Rules are how the account signs in, as an admin has set it.
 	Rules
-	// AdminSince is when the account became an admin. Zero: it is none, or has been
-	// one since before this was stored.
+	// AdminSince is when the account became an admin. Zero: it is not an admin, or
+	// became one before this was stored.
 	AdminSince time.Time
 	// Revision counts the changes of the password, of the second factor and of the
 	// rules. A proof of an earlier revision is void.
@@ -699,9 +699,9 @@ func CheckMayChange(by audit.Actor, a Account) error {
 	return nil
 }
 
-// CheckMayChangeID is CheckMayChange for the account with a number, in a transaction that is
-// under way: for what an account has, such as a token. There is no error if there is no
-// such account.
+// CheckMayChangeID is CheckMayChange for the account with an ID, in a transaction that is
+// under way. It is for changes to what an account has, such as a token. It returns nil if
+// there is no such account.
 func (s *Service) CheckMayChangeID(ctx context.Context, tx *db.Tx, by audit.Actor, id int64) error {
 	if !by.MembersOnly {
 		return nil

@@ -151,7 +151,7 @@ func (s *Service) changeNames(ctx context.Context, by audit.Actor, id int64, use
 	})
 }
 
-// whatChanged says what of an account's names is another one, as the audit log has it.
+// whatChanged says which of an account's names have changed, as the audit log has it.
 func whatChanged(before, after Account) string {
 	name, email := before.Username != after.Username || before.Title != after.Title, before.Email != after.Email
 	switch {
@@ -184,7 +184,7 @@ func (s *Service) changeEmail(ctx context.Context, tx *db.Tx, by audit.Actor, a 
 			return err
 		}
 		a.ConfirmedEmail = ""
-		// Attack: whoever has the mailbox that is given up opens a link in it.
+		// Attack: whoever reads the former mailbox opens a link in it.
 		if err := s.rows.DeleteMailedResets(ctx, tx, a.ID); err != nil {
 			return err
 		}

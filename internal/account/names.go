@@ -140,7 +140,7 @@ func loginKey(login string) string {
 	return strings.ToLower(login)
 }
 
-// SearchKey folds the beginning of a name that somebody looks for, as names are folded.
+// SearchKey folds the beginning of a name for a search, as stored names are folded.
 func SearchKey(text string) string { return loginKey(text) }
 
 // limitKey folds what someone signs in with, for the limits of names: however a

@@ -27,8 +27,8 @@ var (
 	ErrResetTries = fault.New(fault.Limited, "too many links that do not exist")
 	// ErrResetMails reports that too many links by e-mail were asked for. It has a wait.
 	ErrResetMails = fault.New(fault.Limited, "too many links by e-mail")
-	// ErrResetPasskey says that a reset link makes a passkey, because the rules of the
-	// account take one.
+	// ErrResetPasskey says that a reset link creates a passkey, because the rules of the
+	// account require one.
 	ErrResetPasskey = fault.New(fault.Conflict, "this account signs in with passkeys: the link makes a new one, in place of those that it has")
 	// ErrDisabled reports that the account is disabled.
 	ErrDisabled = fault.New(fault.Conflict, "this account is disabled: enable it first")
@@ -96,11 +96,11 @@ type ResetRows interface {
 	DeleteMailedResets(ctx context.Context, tx *db.Tx, id int64) error
 }
 
-// NewReset makes a link by which the owner of an account comes back who has lost the
-// password or the second factor, and ends the earlier one of an admin. life is how long it works;
-// zero: ResetLife. Anyone who has the link takes the account over, so an admin must know
-// whom they give it to. fault.Invalid, ErrManaged, ErrDisabled, ErrMembersOnly,
-// ErrNotFound.
+// NewReset creates a link for the owner of an account who has lost the password or the
+// second factor. It replaces the link of an admin that was there before. life is how long
+// it works; zero: ResetLife. Anyone who has the link can take over the account, so an
+// admin must know whom they give it to. fault.Invalid, ErrManaged, ErrDisabled,
+// ErrMembersOnly, ErrNotFound.
 func (s *Service) NewReset(
 	ctx context.Context, by audit.Actor, id int64, what Reset, life time.Duration,
 ) (secret plexauth.Secret, expires time.Time, err error) {
@@ -145,7 +145,7 @@ func (s *Service) MailReset(
 	})
 }
 
-// newReset makes a link, and then runs send in the same transaction.
+// newReset creates a link, and then runs send in the same transaction.
 func (s *Service) newReset(
 	ctx context.Context, by audit.Actor, link StoredReset, life time.Duration,
 	send func(context.Context, *db.Tx, *MadeReset) error,
@@ -203,13 +203,13 @@ func (s *Service) AskForReset(by audit.Actor) error {
 	return nil
 }
 
-// ResetByEmail makes a link for a new password, and sends it to the confirmed e-mail
-// address of an account, which by may not be: letter is queued in the transaction that
-// makes the link. Links that an admin has made stay. An account
-// that takes a passkey by its rules gets none: whoever reads the e-mails would get in
-// without one. It tells nobody but the recipient whether the account exists: the
-// caller must not let by wait for it. ErrNotFound, also for an account that has no such
-// address or cannot sign in; ErrResetMails.
+// ResetByEmail creates a link for a new password, and sends it to the confirmed e-mail
+// address of an account: letter is queued in the transaction that creates the link. by
+// may be anyone. The link of an admin stays. An account whose rules require a passkey
+// gets none, because whoever reads the e-mails would get in without one. Only the
+// recipient may learn whether the account exists, so the caller must not let by wait for
+// the result. ErrNotFound, also for an account that has no such address or cannot sign
+// in; ErrResetMails.
 func (s *Service) ResetByEmail(ctx context.Context, by audit.Actor, login string, letter ResetLetter, queue mail.Queue) error {
 	a, err := s.Find(ctx, login)
 	if err != nil {
@@ -284,14 +284,14 @@ type Ends interface {
 	EndAll(ctx context.Context, tx *db.Tx, by audit.Actor, accountID int64) error
 }
 
-// ResetWith is what the owner of an account gives who has a reset link.
+// ResetWith is what the owner of an account enters to use a reset link.
 type ResetWith struct {
 	// New is the new password, if the link sets one; Current is the present one
 	// otherwise.
 	New, Current plexauth.Secret
 	Caller       Caller // see Credentials
-	// Passkey puts a new passkey in the place of those that an account has, in a
-	// transaction. It is for accounts that take one by their rules: nil for others.
+	// Passkey replaces the passkeys of an account by a new one, in a transaction. It is
+	// for accounts whose rules require a passkey, and nil for others.
 	Passkey func(ctx context.Context, tx *db.Tx, accountID int64) error
 }
 

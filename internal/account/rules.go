@@ -17,8 +17,8 @@ var (
 	// ErrOnlyWay reports that the account has no passkey, which a rule would make the
 	// only way to sign in.
 	ErrOnlyWay = fault.New(fault.Conflict, "the account has no passkey, and would have no way to sign in: it needs one first")
-	// ErrPasskeyOnly says that the account takes a passkey, where none can be given. It
-	// is returned only if the password is right.
+	// ErrPasskeyOnly says that signing in to the account takes a passkey, which cannot be
+	// given here. It is returned only if the password is right.
 	ErrPasskeyOnly = fault.New(fault.Unauthenticated,
 		"this account signs in with a passkey: link this device by its code, on the pages of this server")
 	// ErrFactorDue says that an admin must set up a second factor first. It is returned
@@ -36,7 +36,7 @@ type Rules struct {
 	PasskeyRequired bool
 }
 
-// TakePasskey reports whether nobody signs in without a passkey.
+// TakePasskey reports whether signing in takes a passkey.
 func (r Rules) TakePasskey() bool { return r.PasswordOff || r.PasskeyRequired }
 
 // String is the rules in a few words, for the audit log.
@@ -54,13 +54,17 @@ func (r Rules) String() string {
 	return strings.Join(words, ", ")
 }
 
-// TakesPassword reports whether the password of the account is good for anything.
+// TakesPassword reports whether the account has a password that its rules accept.
 func (a Account) TakesPassword() bool { return a.PasswordHash != "" && !a.PasswordOff }
 
 // PasswordAlone reports whether the password alone signs in.
 func (a Account) PasswordAlone() bool {
 	return a.TakesPassword() && !a.PasskeyRequired && !a.HasSecondFactor()
 }
+
+// ByPasskeyOnly reports whether only a passkey proves that the visitor is the owner of
+// the account.
+func (a Account) ByPasskeyOnly() bool { return a.PasswordHash == "" || a.TakePasskey() }
 
 // Passkeys is what a Service needs to know of passkeys. Package passkey implements
 // it.
@@ -69,9 +73,9 @@ type Passkeys interface {
 	CountOf(ctx context.Context, q db.Querier, accountID int64) (int, error)
 }
 
-// SetRules changes how an account signs in. nil stands for what is so now. What is
-// signed in stays. Proofs of before, sessions that still wait for the second factor,
-// and reset links are void. ErrOnlyWay, ErrManaged, ErrMembersOnly, ErrNotFound.
+// SetRules changes how an account signs in; nil leaves a rule as it is. What is signed in
+// stays signed in. Earlier proofs, sessions that still wait for the second factor, and
+// reset links become invalid. ErrOnlyWay, ErrManaged, ErrMembersOnly, ErrNotFound.
 func (s *Service) SetRules(
 	ctx context.Context, by audit.Actor, id int64, passwordOff, passkeyRequired *bool, keys Passkeys,
 ) error {
@@ -109,13 +113,13 @@ const (
 type AdminRule struct {
 	On    bool
 	Since time.Time // when it was turned on
-	// Grace is how long an admin has to set one up, from then on or from when they
-	// became an admin.
+	// Grace is how long an admin has to set one up, counted from Since or from when they
+	// became an admin, whichever is later.
 	Grace time.Duration
 }
 
-// due returns from when on an admin needs a second factor that they do not have.
-// Zero: they have one, or need none.
+// due returns when the time ends in which an admin must set up a second factor. Zero:
+// they have one, or need none.
 func (r AdminRule) due(a Account) time.Time {
 	if !r.On || !a.Admin || !a.PasswordAlone() {
 		return time.Time{}
@@ -166,7 +170,7 @@ func (s *Service) adminRule(ctx context.Context, q db.Querier) (AdminRule, error
 }
 
 // SetAdminRule says whether admins need a second factor, and how long they have to set
-// one up. A rule that is on keeps its beginning. fault.Invalid, ErrNotAdmin.
+// one up. If the rule is on already, Since stays. fault.Invalid, ErrNotAdmin.
 func (s *Service) SetAdminRule(ctx context.Context, by audit.Actor, on bool, grace time.Duration) error {
 	if on && (grace < 0 || grace > MaxGrace) {
 		return fault.Invalidf("grace", "admins have 90 days at most to set up a second factor")
@@ -216,9 +220,9 @@ func (s *Service) storeAdminRule(ctx context.Context, tx *db.Tx, r AdminRule) er
 	return s.rows.SetAdminRule(ctx, tx, text)
 }
 
-// FactorDue returns from when on an account needs a second factor that it does not
-// have: after that, it signs in only to set one up. Zero: it has one, or needs none.
-// It reads nothing for an account that needs none anyway.
+// FactorDue returns when the time ends in which an account must set up a second factor:
+// after that, it signs in only to do so. Zero: it has one, or needs none. An account that
+// cannot need one costs no query.
 func (s *Service) FactorDue(ctx context.Context, q db.Querier, a Account) (time.Time, error) {
 	if !a.Admin || !a.PasswordAlone() {
 		return time.Time{}, nil
@@ -227,7 +231,7 @@ func (s *Service) FactorDue(ctx context.Context, q db.Querier, a Account) (time.
 	return r.due(a), err
 }
 
-// DueOf is FactorDue outside of a transaction. overdue says that the time has come.
+// DueOf is FactorDue outside of a transaction. overdue reports whether the time has ended.
 func (s *Service) DueOf(ctx context.Context, a Account) (due time.Time, overdue bool, err error) {
 	due, err = s.FactorDue(ctx, s.db, a)
 	return due, !due.IsZero() && !due.After(s.now()), err
@@ -245,8 +249,8 @@ func (s *Service) Closed(ctx context.Context, q db.Querier, a Account) (bool, er
 	return r.On && !r.due(a).After(s.now()), err
 }
 
-// complete returns an error if the password, right as it is, does not sign in where
-// nothing more can be given. ErrPasskeyOnly, ErrCode, ErrFactorDue.
+// complete returns an error if the right password alone does not sign in: its caller can
+// take nothing else. ErrPasskeyOnly, ErrCode, ErrFactorDue.
 func (s *Service) complete(ctx context.Context, by audit.Actor, v Verified) error {
 	switch {
 	case !v.Complete && v.Account.PasskeyRequired:
@@ -261,7 +265,3 @@ func (s *Service) complete(ctx context.Context, by audit.Actor, v Verified) erro
 	}
 	return err
 }
-
-// ByPasskeyOnly reports whether the owner of the account shows with a passkey that it
-// is they, and with nothing else.
-func (a Account) ByPasskeyOnly() bool { return a.PasswordHash == "" || a.TakePasskey() }

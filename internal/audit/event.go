@@ -25,8 +25,8 @@ type Actor struct {
 	// MembersOnly says that the actor may not change accounts that are admins. The
 	// packages check that in the transaction that changes one.
 	MembersOnly bool
-	// NewBrowser says that the actor is in a browser that has not signed in to the
-	// account before. The log does not have it.
+	// NewBrowser says that the actor uses a browser that has not signed in to the
+	// account before. It is not logged.
 	NewBrowser bool
 }
 
@@ -44,11 +44,11 @@ type Event struct {
 	// Detail says more in a few words for people. It may be empty.
 	Detail string
 	// FormerEmail is the confirmed e-mail address that the account had before the
-	// event, if it has another one now. The log does not have it.
+	// event, if it has another one now. It is not logged.
 	FormerEmail string
 }
 
-// Details that other packages compare.
+// Details that other packages compare with.
 const (
 	ByResetLink  = "by a reset link"
 	ByAdminLink  = "by an admin's link"

@@ -51,8 +51,8 @@ type TallyRows interface {
 
 // Watcher is called for every event.
 type Watcher interface {
-	// Recorded is called in the transaction that records an event. The name of the
-	// actor is looked up; it is empty if the account acts itself.
+	// Recorded is called in the transaction that records an event. by.Name is filled in;
+	// it is empty if the account acts itself.
 	Recorded(ctx context.Context, tx *db.Tx, by Actor, e Event) error
 }
 

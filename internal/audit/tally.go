@@ -49,13 +49,13 @@ const (
 	// countAfter is how long after its end a quarter is counted. An event that is
 	// stored later than that, because a clock was set back, is in no count.
 	countAfter = Quarter
-	// countSince is how old the events are that are counted: those of the longest chart,
-	// and a day more.
+	// countSince is how far back events are counted: as far as the longest chart, and a
+	// day more.
 	countSince = 8 * 24 * time.Hour
 )
 
-// CountEvents stores how many events each quarter of an hour had that has ended, so that
-// Counts need not read them.
+// CountEvents stores how many events there were in each quarter of an hour that has
+// ended, so that Counts need not read them.
 func (l *Log) CountEvents(ctx context.Context) error {
 	now := l.now()
 	to := quarterOf(now.Add(-countAfter))

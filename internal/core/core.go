@@ -359,7 +359,7 @@ func (c *Core) Run(ctx context.Context) {
 // closeTimeout is how long Close waits for a database that is elsewhere.
 const closeTimeout = 5 * time.Second
 
-// RunNotices puts the e-mails with notices in the queue, until ctx ends. write writes
+// RunNotices queues the e-mails with notices, until ctx ends. write returns the text of
 // one.
 func (c *Core) RunNotices(ctx context.Context, write func(notify.Mail) mail.Message) {
 	c.Notices.Run(ctx, func(ctx context.Context, tx *db.Tx, m notify.Mail) error { return c.Outbox.Add(ctx, tx, write(m)) })

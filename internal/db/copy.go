@@ -283,8 +283,8 @@ func copyParents(ctx context.Context, q Querier, to target, t table) error {
 	return nil
 }
 
-// lastNumber returns the highest number that an engine has given to a row of a table:
-// of one that is not counted, to a row that is there.
+// lastNumber returns the highest number that an engine has given to a row of a table. If
+// the table is not counted, it knows only of rows that are still there.
 func lastNumber(ctx context.Context, d *DB, q Querier, t table) (int64, error) {
 	if !t.numbered {
 		return 0, nil

@@ -12,8 +12,8 @@
 // [DB.Write] runs a function in a transaction. One connection writes. Writes
 // that wait at the same time run one after the other, each in a savepoint, and
 // share one durable commit: a burst of sign-ins costs a few fsyncs rather than
-// one each. When Write returns nil, the change is on disk. [DB.Note] writes what nobody
-// relies on, such as when a token was last used, and holds up no change.
+// one each. When Write returns nil, the change is on disk. [DB.Note] writes times that
+// nobody relies on, such as when a token was last used, and delays no change.
 //
 // # The feed of changes
 //

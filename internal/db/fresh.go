@@ -56,9 +56,8 @@ const askTimeout = 2 * time.Second
 
 // Ask calls a function that reads little, with a context that ends soon if the database
 // is elsewhere. When the database does not answer, the error is ErrUnavailable. A
-// database of this process does not let anybody wait: the context that it gets does not
-// end, because to watch one takes two goroutines for each query, and longer than the
-// query.
+// database in this process answers at once, so read gets a context that does not end:
+// watching one takes two goroutines for each query, and longer than the query.
 func (d *DB) Ask(ctx context.Context, read func(context.Context) error) error {
 	if !d.engine.remote {
 		if err := ctx.Err(); err != nil {

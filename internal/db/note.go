@@ -12,8 +12,8 @@ import (
 
 // Notes are times that rows get, such as when each was last used.
 type Notes struct {
-	// Table and Column are where the times are. The rows have numbers in a column
-	// named id.
+	// Table and Column are where the times are. The number of a row is in its column
+	// id.
 	Table, Column string
 	// At are the times, by the numbers of the rows.
 	At map[int64]time.Time
@@ -25,11 +25,12 @@ type Notes struct {
 // nobody waits long for it.
 const notesAtOnce = 500
 
-// Note moves times of rows forward. It is for what nobody relies on, and what is
-// written so often that changes would wait for it: in a database that several
-// processes share, it takes no turn, waits for no row and for no disk, and tells
-// nobody. So the column must be one that no cache holds. Rows that are gone, that
-// somebody is changing, or whose time moves by less than Least stay as they are.
+// Note moves times of rows forward. It is for times that nobody relies on, and that are
+// written so often that changes would wait for them. In a database that several
+// processes share, it does not take turns with the writers, waits for neither locked
+// rows nor the disk, and announces nothing. So the column must be one that no cache
+// holds. Rows stay as they are if they are locked, or if their time moves by less than
+// Least; those that are gone are ignored.
 //
 // If it fails, some of the rows may be written. To call it again is harmless.
 func (d *DB) Note(ctx context.Context, n Notes) error {
@@ -56,8 +57,8 @@ func noteByWriting(ctx context.Context, d *DB, n Notes, ids []int64) error {
 	})
 }
 
-// notePostgres is Note beside the turns of the writers. A row that is locked is
-// passed over: who waits for no lock is part of no deadlock.
+// notePostgres is Note beside the turns of the writers. It skips locked rows: a
+// statement that waits for no lock is part of no deadlock.
 const notePostgres = `WITH free AS (
 		SELECT t.id, n.at FROM unnest($1::text::bigint[], $2::text::bigint[]) AS n (id, at) JOIN %[1]s t ON t.id = n.id
 		WHERE t.%[2]s < n.at - $3::bigint FOR NO KEY UPDATE OF t SKIP LOCKED

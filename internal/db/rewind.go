@@ -9,7 +9,7 @@ import (
 	"modernc.org/sqlite"
 )
 
-// errNotInMemory says that what is in a database would be lost by going back.
+// errNotInMemory says that going back would lose what is in a database.
 var errNotInMemory = errors.New("only a database in memory can be marked and rewound")
 
 // marked is what Mark remembers. Only the one goroutine that writes uses it.

@@ -21,8 +21,8 @@ type table struct {
 	refers []string
 	// counted: the engine gives out the numbers of its key, and none of them twice.
 	counted bool
-	// numbered: its key is a number. If it is not counted either, an engine may give one
-	// out again that is free; PostgreSQL counts on all the same.
+	// numbered: its key is a number. If the table is not counted, SQLite may give a free
+	// number to another row, and PostgreSQL does not.
 	numbered bool
 }
 

@@ -83,8 +83,8 @@ type Rows interface {
 	// Surplus returns the IDs of an account's devices, with or without a token,
 	// except for a number of them: those that hold a token and were seen last.
 	Surplus(ctx context.Context, q db.Querier, accountID int64, except int) ([]int64, error)
-	// Absorb gives a device the times of another one of its account: it first signed in
-	// when the first of them did, and was seen when the last one was.
+	// Absorb merges the times of a device into those of another one of its account: the
+	// earlier first sign-in and the later last use stay.
 	Absorb(ctx context.Context, tx *db.Tx, from, into int64) error
 	// Delete removes a device with its tokens.
 	Delete(ctx context.Context, tx *db.Tx, id int64) error
@@ -185,8 +185,8 @@ func (s *Service) MakeRoom(
 	return len(ids), nil
 }
 
-// Merge makes one device of two of an account, in a transaction that is under way: into
-// stays, and from goes, whose tokens are into's already.
+// Merge merges two devices of an account, in a transaction that is under way. It removes
+// from, whose tokens must belong to into already.
 func (s *Service) Merge(ctx context.Context, tx *db.Tx, from, into int64) error {
 	if err := s.rows.Absorb(ctx, tx, from, into); err != nil {
 		return err

@@ -256,8 +256,8 @@ func (s *Service) add(ctx context.Context, tx *db.Tx, by audit.Actor, of owner, 
 	return s.rows.ByToken(ctx, tx, id)
 }
 
-// isOf reports whether a key is that of a device: the device holds it, or has registered
-// it and was merged with the one that holds it, and signs in anew.
+// isOf reports whether a key is that of a device: the device holds it, or registered it,
+// was then merged into the one that holds it, and signs in again.
 func (s *Service) isOf(ctx context.Context, tx *db.Tx, k Key, of owner) (bool, error) {
 	if k.AccountID != of.accountID || k.DeviceID == of.deviceID {
 		return k.AccountID == of.accountID, nil

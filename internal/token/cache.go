@@ -26,8 +26,8 @@ const (
 type entry struct {
 	tokenID, accountID, deviceID, sourceID int64
 	expires                                int64 // Unix milliseconds; 0: never
-	used                                   int64 // Unix seconds of the last use by this process that is known
-	noted                                  int64 // those of the last use that is written, or is going to be
+	used                                   int64 // Unix seconds of the last known use by this process
+	noted                                  int64 // those of the last use that is written or waits to be
 	kind                                   Kind
 	admin, disabled                        bool
 }

@@ -57,8 +57,8 @@ type Rows interface {
 	// CountSelected counts the selected tokens and their descendants, as far as
 	// paging.Counted.
 	CountSelected(ctx context.Context, q db.Querier, s Selection) (int, error)
-	// Search reads the tokens that a text is found in, those of an account or, if that
-	// is 0, of all accounts.
+	// Search reads the tokens that match a text: those of an account or, if accountID is
+	// 0, of all accounts.
 	Search(ctx context.Context, q db.Querier, text SearchText, accountID int64, r paging.Request) (paging.List[Token], error)
 	// Lineage returns the IDs of a token and of those that it is revoked with:
 	// the token first, then its parent, that one's parent and so on. None, if
@@ -93,11 +93,11 @@ type Rows interface {
 	// token of an account is the parent of, and the account's own whose parent is
 	// another's. It returns how many there were.
 	RevokeSwitched(ctx context.Context, tx *db.Tx, accountID int64) (int, error)
-	// SetLastUsed writes when a token, and with it its device, was last used, unless
-	// it was used later. It ignores a token that is gone.
+	// SetLastUsed writes when a token and its device were last used, unless a later use
+	// is written already. It ignores a token that is gone.
 	SetLastUsed(ctx context.Context, tx *db.Tx, u Use) error
-	// NoteUses does so for many tokens, by their IDs, as db.Note does, if their times
-	// move by least.
+	// NoteUses does so for many tokens, by their IDs, in the way of db.Note. least is by
+	// how much a time must move to be written.
 	NoteUses(ctx context.Context, d *db.DB, uses map[int64]Use, least time.Duration) error
 }
 
@@ -638,9 +638,10 @@ type SearchText struct {
 }
 
 // Search reads the tokens whose device has a name or a program that begins with a text,
-// in any case of the letters A to Z, and those of accounts whose name does: by the
-// name of the device, then by the program, then by that of the account. accountID is whose
-// tokens are searched, by what their devices say, the newest first; 0: everybody's.
+// whatever the case of the letters A to Z, and those whose account has such a name. First
+// come those that the name of the device matches, then the program, then the name of the
+// account. If accountID is not 0, it reads the tokens of that account only, whose device
+// matches, the newest first.
 func (s *Service) Search(ctx context.Context, text string, accountID int64, r paging.Request) (paging.List[Token], error) {
 	text = strings.TrimSpace(text)
 	if text == "" {

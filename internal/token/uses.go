@@ -12,7 +12,7 @@ import (
 const (
 	// flushEvery is how often the uses of tokens are written to the database.
 	flushEvery = 30 * time.Second
-	// enough is how many uses are written before their half minute is over.
+	// enough is how many waiting uses are written before the half minute is over.
 	enough = 10_000
 	// maxUnrecorded bounds how many wait; beyond it, uses are not recorded.
 	maxUnrecorded = 100_000
@@ -20,10 +20,9 @@ const (
 	lastFlush = 10 * time.Second
 )
 
-// How precisely the database knows when a token was last used. Several nodes use the
-// same tokens, and all of their uses are written to one database: it has a use of the
-// last ten minutes of each node, or one that another node wrote less than five minutes
-// before that. See decision 46.
+// A use of a token is written noteEvery after the last one that was. Where several nodes
+// share a database, it is noteEveryShared, and a use is also left out if another node
+// wrote one less than half as long before. See decision 46.
 const (
 	noteEvery       = time.Minute
 	noteEveryShared = 10 * time.Minute
@@ -82,9 +81,8 @@ func (u *uses) putBack(taken map[int64]Use) {
 }
 
 // Run records, every half minute, when tokens were last used, until ctx ends;
-// then once more. A use is worth a write now and then, and not one for each
-// request: a crash loses the last half minute. Run also renews the key that ShareKey
-// shared.
+// then once more. Uses are not worth a write for each request, so a crash loses those
+// of the last half minute. Run also renews the key that ShareKey shared.
 func (s *Service) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
