@@ -129,8 +129,8 @@ func (s *JWTSource) tokenFor(ctx context.Context, p plane) (Secret, error) {
 	return s.media.get(ctx, func(ctx context.Context) (issued, error) { return s.switchToSelf(ctx, jwt) }, nil)
 }
 
-// switchToSelf requests an opaque token of the account of a JWT. If the JWT turns out
-// to be rejected, it does so with the next one, which is then the one to replace.
+// switchToSelf requests an opaque token of the account of a JWT. If the server rejects
+// the JWT, the request is repeated with the next one, and s.switched is set to that.
 func (s *JWTSource) switchToSelf(ctx context.Context, jwt Secret) (issued, error) {
 	j, _, _, err := parseJWT(jwt)
 	if err != nil {

@@ -170,14 +170,14 @@ type renewing struct {
 }
 
 // issued is a token, with the times at which to request the next one and at which
-// it expires, by the clock of this device. Without a token, there is none.
+// it expires, by the clock of this device. The zero value stands for no token.
 type issued struct {
 	token              Secret
 	renewAt, expiresAt time.Time
 }
 
-// get returns the token. If there is none, or if it is to be renewed, fetch requests
-// another one. told, unless it is nil, is called with that one.
+// get returns the token. If there is none, or if it is time to renew it, fetch requests
+// another one. If told is not nil, it is called with that one.
 func (r *renewing) get(
 	ctx context.Context, fetch func(context.Context) (issued, error), told func(Secret),
 ) (Secret, error) {

@@ -82,14 +82,14 @@ func (r release) deb(t target, binary string) error {
 	return errors.Join(packager.Package(info, f), f.Close())
 }
 
-// changelog is the one entry that Debian wants to see, in its form.
+// changelog is the one entry that Debian requires, in its format.
 func (r release) changelog() []byte {
 	return fmt.Appendf(nil, "usher (%s) unstable; urgency=medium\n\n  * What is new is in CHANGELOG.md, beside this file.\n\n -- %s  %s\n",
 		debVersion(r.version, r.time), maintainer, r.time.Format(time.RFC1123Z))
 }
 
-// compress writes a file in gzip, as Debian has its man pages. It has no name and no
-// time in it, so that two builds are the same.
+// compress writes a file compressed with gzip, as man pages of Debian are. It leaves out
+// the name and the time, so that two builds are the same.
 func compress(file string, text []byte) error {
 	f, err := os.Create(file)
 	if err != nil {
@@ -114,9 +114,9 @@ func (r release) content(from, to string, mode os.FileMode, kind string) *files.
 // pre-release, and how many commits came since.
 var described = regexp.MustCompile(`^(\d+\.\d+\.\d+)(?:-([0-9A-Za-z.]+))??(?:-(\d+-g[0-9a-f]+))?$`)
 
-// debVersion is a version that Debian sorts as git has it: a pre-release before its
-// release, later commits after it, and a commit without a release before it in the
-// order of time, before every release.
+// debVersion is a version that Debian sorts in the order of git: a pre-release before its
+// release, and later commits after it. Commits without a release before them come before
+// every release, in the order of their times.
 func debVersion(version string, when time.Time) string {
 	m := described.FindStringSubmatch(version)
 	if m == nil {

@@ -86,7 +86,7 @@ func (a *accountCache) account(ctx context.Context, id int64) (account.Account, 
 	return found, asInvalid(err)
 }
 
-// asInvalid gives the error that an account is not there the meaning that its token has.
+// asInvalid turns the error that there is no such account into that of an invalid token.
 func asInvalid(err error) error {
 	if errors.Is(err, account.ErrNotFound) {
 		return fmt.Errorf("%w (%w)", token.ErrInvalid, err)

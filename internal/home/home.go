@@ -278,10 +278,10 @@ func (s *Service) AccountFacts(ctx context.Context, id int64) (account.Account, 
 	return r.Account, r.facts(), named("reading a home", err)
 }
 
-// Resident is an account as a user of its home, and how many users that has. In no
-// home, OwnerID and Size are 0.
+// Resident is an account as a user of its home, and how many users the home has. If the
+// account is in no home, OwnerID and Size are 0.
 type Resident struct {
-	User // without its tries, and when it joined
+	User // without its tries and the time at which it joined
 	Size int
 }
 

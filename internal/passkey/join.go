@@ -94,8 +94,8 @@ func (s *Service) BeginReplace(ctx context.Context, party Party, a account.Accou
 	return s.begin(ctx, s.joining, browser, a.ID, session, options)
 }
 
-// Replacing returns what stores a passkey in the place of those that an account has, in
-// a transaction. ErrExists.
+// Replacing returns a function that replaces the passkeys of an account with a new one,
+// in a transaction. ErrExists.
 func (s *Service) Replacing(by audit.Actor, j Joining) func(ctx context.Context, tx *db.Tx, accountID int64) error {
 	return func(ctx context.Context, tx *db.Tx, accountID int64) error {
 		return s.replace(ctx, tx, by, j, accountID)

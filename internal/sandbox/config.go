@@ -43,9 +43,9 @@ type Config struct {
 	Forward []int
 	// Mode is how the command is led.
 	Mode Mode
-	// Landlock lets the kernel refuse the command, if its mode is Environment, TCP
-	// connections to other ports than those of this process, of Allow and of Forward.
-	// Run returns ErrNoLandlock where the kernel cannot.
+	// Landlock makes the kernel refuse TCP connections of the command to ports other than
+	// those of this process, of Allow and of Forward. It is for the mode Environment. Run
+	// returns ErrNoLandlock if the kernel cannot do that.
 	Landlock bool
 
 	// Command is the command with its arguments, and Env its environment, to
@@ -56,10 +56,9 @@ type Config struct {
 	// Observe gets what is refused or goes wrong, while it happens. Nil:
 	// nobody.
 	Observe func(Event)
-	// Begin is called with the mode when all is prepared, just before the command
-	// runs. Why says why it is not Namespace, if that was wanted. Begin returns
-	// variables that Env lacks, and an error keeps the command from running. Nil:
-	// nobody is called.
+	// Begin is called when all is prepared, just before the command runs. why says why
+	// the mode is not Namespace, if that was wanted. Begin returns variables to add to
+	// Env; if it returns an error, the command does not run. Nil: nothing is called.
 	Begin func(mode Mode, why error) (env []string, err error)
 }
 

@@ -315,8 +315,8 @@ func (o *order) mountFiles(dir string) error {
 	return nil
 }
 
-// readFile reads a file into a buffer, whose memory serves for many: new memory is
-// what takes time when a process starts.
+// readFile reads a file into a buffer, whose memory is used for several files: new
+// memory takes time when a process starts.
 func readFile(into *bytes.Buffer, path string) error {
 	f, err := os.Open(path)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// ErrNoLandlock says that the kernel cannot refuse connections of TCP.
+// ErrNoLandlock says that the kernel cannot refuse TCP connections.
 var ErrNoLandlock = errors.New("this kernel has no Landlock")
 
 // connectable are the ports that the command may connect to with Config.Landlock:

@@ -14,7 +14,7 @@ import (
 const landlockTCP = 4
 
 // LandlockVersion returns the version of Landlock that the kernel has, if it can
-// refuse connections of TCP. The error is ErrNoLandlock with the reason.
+// refuse TCP connections. The error is ErrNoLandlock with the reason.
 func LandlockVersion() (int, error) {
 	n, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	return landlockVersion(int(n), errno)
@@ -64,7 +64,7 @@ func connectOnly(ports []int) error {
 			return fmt.Errorf("allowing port %d by Landlock: %w", port, errno)
 		}
 	}
-	// The kernel wants it: no program with more rights may be limited.
+	// The kernel requires it, so that no program with more rights is limited.
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("giving up new privileges: %w", err)
 	}

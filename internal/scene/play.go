@@ -80,8 +80,8 @@ func (c *Cast) Person(username string) (Person, bool) {
 }
 
 // AddPerson adds an account to the database of c and to a cast, with its second
-// factor, its home and its token. Where that fails, the person has an ID if the
-// account was added.
+// factor, its home and its token. If that fails after the account was added, the person
+// has its ID.
 func (s Scene) AddPerson(ctx context.Context, by audit.Actor, c *core.Core, cast *Cast, a Account) (Person, error) {
 	p := Person{Account: a}
 	if _, twice := cast.Person(a.Username); twice {
@@ -129,8 +129,8 @@ func (s Scene) AddPerson(ctx context.Context, by audit.Actor, c *core.Core, cast
 	return p, nil
 }
 
-// errTwice says that two accounts have one name: programs and variables know them by
-// it, also those of homes, whose names need not be unique in usher.
+// errTwice says that two accounts have the same name. Programs and variables find
+// accounts by it, also managed ones, whose names need not be unique in usher.
 var errTwice = fault.New(fault.Exists, "there is an account with this username already")
 
 // resident reports whether an account is a managed one of a home, which has no

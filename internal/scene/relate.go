@@ -88,7 +88,7 @@ func Admit(ctx context.Context, by audit.Actor, c *core.Core, owner, p Person, s
 	return admit(ctx, by, c, owner, p, friend.Wish{Server: server, Choice: choice})
 }
 
-// admit invites an account, which accepts.
+// admit invites an account, and accepts for it.
 func admit(ctx context.Context, by audit.Actor, c *core.Core, from, p Person, w friend.Wish) error {
 	if w.Name = p.Username; p.resident() {
 		w.Name, w.AccountID = "", p.ID // it has no name that others could give
@@ -188,7 +188,7 @@ func (c *Cast) server(identifier string) (source.Source, Person, error) {
 	return source.Source{}, Person{}, fmt.Errorf("there is no server with the id %q%s", identifier, meant(identifier, known))
 }
 
-// meantPerson asks whether another person was meant.
+// meantPerson is the end of an error about a username that is not in the cast.
 func (c *Cast) meantPerson(username string) string {
 	var names []string
 	for _, p := range c.People {

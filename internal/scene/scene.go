@@ -30,8 +30,7 @@ type Scene struct {
 	Sources []Source
 	// Friends are pairs of usernames.
 	Friends [][]string
-	// Shares are invitations to servers that were accepted: those that invite and
-	// those that are invited are friends.
+	// Shares are invitations to servers that were accepted. Both sides are friends.
 	Shares []Share
 	// Invitations wait for an answer.
 	Invitations []Invitation
@@ -74,8 +73,8 @@ type Account struct {
 	// no password. A disabled one cannot sign in, and its token is rejected.
 	Admin, Managed, Disabled bool
 
-	// Home is the username of whose home the account lives in, which comes before
-	// it. Empty: it is in nobody else's.
+	// Home is the username of the owner of the home that the account lives in. The
+	// owner's account comes before it. Empty: it lives in no other account's home.
 	Home string
 	// PIN is asked for when another user of the home switches to the account: four
 	// digits. Empty: it has none.
@@ -98,8 +97,8 @@ type Source struct {
 	Owner string
 	// Sections are those of a server, as its owner names them.
 	Sections []source.Section
-	// SharedWith are the usernames of those it is shared with, as an operator does
-	// it: with all sections, and without making anybody friends.
+	// SharedWith are the usernames of those whom an operator shares it with: with all
+	// sections, and without making anybody friends.
 	SharedWith []string
 }
 
@@ -113,13 +112,15 @@ type Share struct {
 	Sections []string
 }
 
-// Invitation is an invitation to a friendship or to a server that waits.
+// Invitation is an invitation to a friendship or a server, which nobody has answered
+// yet.
 type Invitation struct {
 	// From is the username of who invites.
 	From string
 	// To is a username or an e-mail address. Nobody needs to have it.
 	To string
-	// Server is the identifier of the server. Empty: it is about friendship alone.
+	// Server is the identifier of the server. Empty: the invitation is to a friendship
+	// only.
 	Server string
 	// Sections are as those of a Share.
 	Sections []string
@@ -131,7 +132,7 @@ type Device struct {
 	Account string
 	// Device is what the program says of itself.
 	Device device.Device
-	// Token is its token, as that of an Account. Empty: nobody knows it.
+	// Token is its token, as that of an Account. Empty: a random one.
 	Token plexauth.Secret
 }
 

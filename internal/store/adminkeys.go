@@ -88,7 +88,8 @@ func (AdminKeys) Delete(ctx context.Context, tx *db.Tx, id int64) error {
 	return db.Wrap("removing a key of the admin API", tx.ExecOne(ctx, "DELETE FROM admin_key WHERE id = $1", id))
 }
 
-// NoteUse implements adminkey.Rows. What caches hold of it is only where counting begins.
+// NoteUse implements adminkey.Rows. Caches only need the time that they read first, to
+// decide when to note the next use.
 func (AdminKeys) NoteUse(ctx context.Context, d *db.DB, id int64, at time.Time) error {
 	return d.Note(ctx, db.Notes{Table: "admin_key", Column: "last_used_at", At: map[int64]time.Time{id: at}})
 }

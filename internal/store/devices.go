@@ -29,8 +29,8 @@ func selfDest(d *device.Device) []any {
 		&d.Model, &d.Vendor, &d.Name, &d.Address}
 }
 
-// Upsert implements device.Rows. A device that was added has signed in once: so a
-// sign-in reads nothing to know it.
+// Upsert implements device.Rows. A device that was added has signed in once, so no
+// query is needed to find that out.
 func (Devices) Upsert(
 	ctx context.Context, tx *db.Tx, accountID int64, d device.Device,
 ) (id int64, added bool, err error) {

@@ -28,17 +28,17 @@ type noticesData struct {
 	ownNotice
 	Notices []notify.Notice
 	Unseen  int // on all pages
-	// Latest is the newest notice: those after it were not on the page.
+	// Latest is the ID of the newest notice when the page was read; 0 on later pages.
 	Latest  int64
 	Besides neighbours
 	Mail    bool // usher sends e-mails
 	Quiet   bool // but none about new devices
 }
 
-// What is what a notice tells.
+// What returns what happened.
 func (noticesData) What(n notify.Notice) phrase { return whatHappened(n) }
 
-// Who is who did it.
+// Who returns who did it.
 func (noticesData) Who(n notify.Notice) phrase { return whoDid(n) }
 
 func (o *ownNotices) show(ctx context.Context, v *visit, s sent) (view, error) {
@@ -76,7 +76,7 @@ func (o *ownNotices) setMails(ctx context.Context, v *visit) (view, error) {
 	return section(o.show).changed(ctx, v, noticesPath, done, err)
 }
 
-// whatHappened is what a notice tells, in a sentence without its full stop.
+// whatHappened says what a notice is about, in a sentence without its full stop.
 func whatHappened(n notify.Notice) phrase {
 	switch n.Kind {
 	case notify.NewDevice:
@@ -109,7 +109,7 @@ func whatHappened(n notify.Notice) phrase {
 	return say("Something happened to your account")
 }
 
-// whoDid is who did what a notice tells. Empty: nobody knows, or it needs no telling.
+// whoDid says who did what a notice is about. Empty: unknown, or obvious.
 func whoDid(n notify.Notice) phrase {
 	switch n.Kind {
 	case notify.NewDevice, notify.NewBrowser, notify.Tries, notify.Codes:

@@ -42,9 +42,9 @@ func (f *forgot) form(_ context.Context, v *visit) (view, error) {
 }
 
 // submit sends a link to the confirmed e-mail address of an account. Attack: the answer,
-// or the time that it takes, tells which accounts exist. So everything that depends on
-// the account is done later, by what sends the e-mails, and what waits for it is the
-// same whoever is asked about.
+// or the time that it takes, tells which accounts exist. So it only queues a task, which
+// is the same for every name: what depends on the account is done later, when e-mails
+// are sent.
 func (f *forgot) submit(ctx context.Context, v *visit) (view, error) {
 	if !f.post.on() {
 		return view{}, errNoPage
@@ -67,7 +67,7 @@ func (f *forgot) submit(ctx context.Context, v *visit) (view, error) {
 // forgotTask is the task of answering somebody who has asked for a link.
 const forgotTask = "reset link"
 
-// maxLogin is the length of a name that may be one.
+// maxLogin is the maximum length of what may be a name.
 const maxLogin = 1000
 
 // asked is what somebody has asked for. It is sealed while it waits.

@@ -46,7 +46,7 @@ type frame struct {
 	// tabs link the pages of a kind to each other.
 	tabs      []tabs
 	templates *templates
-	// caution asks those for a passkey who confirm changes in no other way.
+	// caution asks visitors for a passkey who confirm changes in no other way.
 	caution caution
 	// name is what this server is called, and version that of usher.
 	name, version string
@@ -136,7 +136,7 @@ func (f *frame) checkRule(ctx context.Context, v *visit) (err error) {
 	return err
 }
 
-// openToAll reports whether a page is for those, too, who must set up a second factor
+// openToAll reports whether a page is open to admins who must set up a second factor
 // first: it sets one up, or does nothing with the account that is signed in.
 func openToAll(p page) bool {
 	return strings.HasPrefix(p.path, ownFactorPath) && p.path != ownFactorPath+"/remove" ||

@@ -46,7 +46,7 @@ func noticeLine(n notify.Notice) phrase {
 	return commas(line)
 }
 
-// commas puts phrases behind each other.
+// commas joins phrases with commas, and ends them with a full stop.
 func commas(list []phrase) phrase {
 	args := make([]any, len(list))
 	for i, p := range list {

@@ -30,7 +30,7 @@ func (p post) resetLetter(lang *language, base plexauth.Secret) account.ResetLet
 type letter struct {
 	to, subject phrase
 	text        []phrase
-	until       time.Time // it is of no use later; zero: it is
+	until       time.Time // see mail.Message
 }
 
 func (l letter) in(lang *language) mail.Message {
@@ -77,7 +77,7 @@ func invitationLetter(i invite.Invitation, inviter, server string, link plexauth
 	return l
 }
 
-// Letters writes the e-mails that no page asks for, in English.
+// Letters writes the e-mails that commands send, in English.
 type Letters struct {
 	// Base is what their links begin with, and Server what the server is called;
 	// empty: it has no name of its own.

@@ -203,8 +203,8 @@ func (p *AccountPage) inJSON(v Variant) ([]byte, error) {
 	})
 }
 
-// kept returns what was encoded before, or encodes it. Two that do so at once get the
-// same.
+// kept returns what was encoded before, or encodes it. Two calls at once may both encode
+// it, with the same result.
 func kept(at *atomic.Pointer[[]byte], encode func() ([]byte, error)) ([]byte, error) {
 	if doc := at.Load(); doc != nil {
 		return *doc, nil

@@ -207,7 +207,7 @@ func (f Friend) complete() Friend {
 	return f
 }
 
-// each returns a list, which is not null, with what complete returns of each of it.
+// each returns a list, never null, of what complete returns for each element.
 func each[T any](list []T, complete func(T) T) []T {
 	all := make([]T, 0, len(list))
 	for _, one := range list {
