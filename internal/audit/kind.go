@@ -126,8 +126,8 @@ var kinds = [...]Meaning{
 	{SecondFactorGuessed, "somebody who has the password gave so many wrong codes that their device was locked"},
 	{SecondFactorLink, "an admin made a link for the account's owner to set up a second factor"},
 	{BackupCodeUsed, "a sign-in used up a backup code"},
-	{RulesChanged, "the rules changed by which an account signs in: whether it takes its password, and a passkey"},
-	{AdminRuleChanged, "the rule changed whether admins need a second factor"},
+	{RulesChanged, "the rules for how an account signs in changed: whether its password is off, or a passkey required"},
+	{AdminRuleChanged, "it changed whether admins need a second factor"},
 
 	{ResetLink, "a link was made by which the account's owner sets a new password, or turns off the second factor"},
 

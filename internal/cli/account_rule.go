@@ -13,23 +13,23 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 )
 
-// rule changes how an account signs in, or says how it does.
+// rule shows or changes how an account signs in.
 func (cs accountCommands) rule() *cobra.Command {
 	var passwordOff, passkeyRequired bool
 	cmd := &cobra.Command{
 		Use:   "rule NAME",
 		Short: "Show or change how an account signs in",
-		Long: `Show or change the rules by which an account signs in. Both take a passkey of the
-account, which its owner adds on the pages.
+		Long: `Show or change the rules for how an account signs in. Either needs a passkey, which
+the account's owner adds on the pages first.
 
-With --password-off, the password signs nobody in, and a passkey does. Programs that
-ask for the password are answered as if it were wrong.
+With --password-off, only a passkey signs in. The password is rejected as if it were
+wrong, also when a program gives it.
 
-With --passkey-required, the password signs in on the pages together with a passkey,
-and a passkey alone. A code of the second factor does not help.
+With --passkey-required, a passkey signs in, alone or on the pages after the password.
+A code of the second factor does not replace it.
 
-Programs are then linked by a code, at /link. What is signed in stays signed in. Each
-rule is lifted with =false.`,
+Programs are then linked with a code, at /link. What is signed in stays signed in. To
+lift a rule, add =false.`,
 		Example: `  usher account rule mia
   usher account rule mia --passkey-required
   usher account rule mia --password-off=false`,
@@ -72,18 +72,18 @@ type adminRuleJSON struct {
 	GraceSeconds int64      `json:"graceSeconds"` // to set one up
 }
 
-// adminFactor says whether admins need a second factor, or changes it.
+// adminFactor shows or changes whether admins need a second factor.
 func (cs accountCommands) adminFactor() *cobra.Command {
 	var grace time.Duration
 	cmd := &cobra.Command{
 		Use:   "admin-factor [required|optional]",
 		Short: "Show or change whether admins need a second factor",
-		Long: `Show or change whether admins need a second factor. They then have some time to set
-one up, from now on or from when they become an admin. After that, an admin without
-one signs in on the pages only to set one up, and programs that give the password are
-told so. Tokens that they have go on working.
+		Long: `Show or change whether admins need a second factor. Each then has some time to set one
+up, from now on or from when they become an admin. After that, an admin without one
+signs in on the pages only to set one up, and programs that give the password get an
+error that says so. Their tokens go on working.
 
-An account that takes a passkey by its rules needs no second factor.`,
+An account whose rules require a passkey needs no second factor.`,
 		Example: `  usher account admin-factor
   usher account admin-factor required --within 72h
   usher account admin-factor optional`,

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,14 +17,14 @@ import (
 	"github.com/usher-auth/usher/internal/token"
 )
 
-// deviceCommands are the commands that keep the devices of accounts.
+// deviceCommands are the commands for the devices of accounts.
 type deviceCommands struct {
 	*console
 	*folder
 }
 
 func (cs deviceCommands) command() *cobra.Command {
-	return group("device", "List and merge the devices of an account", `List the devices that are signed in with an account, and merge two that are one.
+	return group("device", "List and merge the devices of an account", `List the devices that are signed in with an account, and merge two that are the same.
 Name the account by its username or e-mail address, in any case.`,
 		cs.listFlags(cs.list()), cs.jsonFlag(cs.merge()))
 }
@@ -42,7 +43,7 @@ type deviceJSON struct {
 
 func newDeviceJSON(d device.Device) deviceJSON {
 	return deviceJSON{
-		d.ID, d.ClientIdentifier, d.Product, choose(d.Name != "", d.Name, d.Device), d.Platform, d.Address, d.CreatedAt, d.LastSeenAt,
+		d.ID, d.ClientIdentifier, d.Product, cmp.Or(d.Name, d.Device), d.Platform, d.Address, d.CreatedAt, d.LastSeenAt,
 	}
 }
 
@@ -72,11 +73,11 @@ func (cs deviceCommands) list() *cobra.Command {
 func (cs deviceCommands) merge() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "merge ACCOUNT FROM INTO", Short: "Make one device of two that are the same",
-		Long: `Make one device of two of an account that are the same, such as a program that was
-installed anew. FROM and INTO are numbers of usher device list. FROM disappears from
-the list, and stays signed in as INTO: its tokens and keys end when INTO is signed
-out. A device holds ten tokens and ten keys: beyond that, the least recently used end.`,
+		Use: "merge ACCOUNT FROM INTO", Short: "Merge two devices that are the same",
+		Long: `Merge two devices of an account that are the same, such as a program before and after
+it was installed anew. FROM and INTO are IDs from usher device list. FROM disappears
+from the list, and stays signed in as INTO: signing INTO out signs out both. A device
+holds ten tokens and ten keys: beyond that, the least recently used are revoked.`,
 		Example: `  usher device list mia
   usher device merge mia 7 12`,
 		Args: takes(3),
@@ -103,7 +104,7 @@ func (cs deviceCommands) mergeThem(ctx context.Context, c *core.Core, acc accoun
 	if err == nil {
 		question := fmt.Sprintf("Merge device %d (%s) into device %d (%s)?", from, m.From.Label(), into, m.Into.Label())
 		if m.Ended > 0 {
-			question += fmt.Sprintf(" The %d least recently used tokens and keys end.", m.Ended)
+			question += fmt.Sprintf(" The %d least recently used tokens and keys are revoked.", m.Ended)
 		}
 		err = cs.confirm(ctx, yes, question)
 	}
@@ -115,14 +116,14 @@ func (cs deviceCommands) mergeThem(ctx context.Context, c *core.Core, acc accoun
 		return &hintError{fmt.Errorf("account %s has no two devices %d and %d that are signed in", acc.Username, from, into),
 			cs.invocation("device list " + acc.Username)}
 	case errors.Is(err, token.ErrSameDevice):
-		return wrongUse("a device is not merged with itself")
+		return wrongUse("a device cannot be merged with itself")
 	case err != nil:
 		return err
 	}
 	if cs.json {
 		return cs.printJSON(struct {
-			Moved int `json:"moved"` // tokens and keys that go on as those of the other device
-			Ended int `json:"ended"` // tokens and keys that ended, because there were too many
+			Moved int `json:"moved"` // tokens and keys that the other device has now
+			Ended int `json:"ended"` // tokens and keys that were revoked, because there were too many
 		}{m.Moved, m.Ended})
 	}
 	fmt.Fprintf(cs.out, "merged device %d into device %d\n", from, into)

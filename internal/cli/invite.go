@@ -39,8 +39,8 @@ func (cs inviteCommands) create() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "create", Short: "Print a link with which somebody makes an account", Args: takes(0),
 		Long: `Print a link with which somebody makes an account, once. It is shown only now: usher
-stores its hash. It is void when it has expired, or is revoked. With --mail, the
-server sends it to the address of --email, too.`,
+stores its hash. It becomes invalid when it expires or is revoked. With --mail, the
+server also sends it to the address of --email.`,
 		Example: `  usher invite create --public-url https://usher.example.org
   usher invite create --name mia --email mia@example.org --server "Living room" --expires 48h
   usher invite create --email mia@example.org --mail`,
@@ -94,7 +94,7 @@ server sends it to the address of --email, too.`,
 type handedLink struct {
 	Link      string    `json:"link"`      // in the clear
 	ExpiresAt time.Time `json:"expiresAt"` // RFC 3339
-	Mailed    string    `json:"mailed"`    // the address that it is on its way to; empty: to none
+	Mailed    string    `json:"mailed"`    // the address that it is being sent to; empty: none
 }
 
 // mailedTo is the address of an e-mail if there is one.
@@ -106,7 +106,7 @@ func mailedTo(mailed bool, address string) string {
 }
 
 // printLink prints a link that is shown once: with its QR code on a terminal. byMail
-// says that it was to go out by e-mail, too.
+// reports whether it was to be sent by e-mail, too.
 func (con *console) printLink(l handedLink, byMail bool, about string) error {
 	if byMail && l.Mailed == "" {
 		fmt.Fprintln(con.err, "the link is not sent by e-mail: too many e-mails wait; hand it over yourself")

@@ -14,7 +14,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// resetLink prints a link by which the account's owner comes back.
+// resetLink prints a link with which the account's owner gets back in.
 func (cs accountCommands) resetLink() *cobra.Command {
 	var factor, keepPassword, byMail bool
 	var life time.Duration
@@ -23,15 +23,16 @@ func (cs accountCommands) resetLink() *cobra.Command {
 		Use:   "reset-link NAME",
 		Short: "Print a link for somebody who has lost the password or the second factor",
 		Long: `Print a link with which the account's owner sets a new password. It works once, and
-ends the earlier one of an admin. It is void when the password or the second factor
-has changed meanwhile. When it is used, everything that is signed in with the account
-is signed out. Anyone who has the link takes the account over: make sure that it is its owner.
+replaces an earlier one of an admin. It becomes invalid when the password, the second
+factor or the rules of the account change. When it is used, everything that is signed
+in with the account is signed out. Anyone who has the link can take over the account:
+make sure that you give it to its owner.
 
-With --mail, the server sends it to the account's e-mail address, too, which an admin
-must have confirmed.
+With --mail, the server also sends the link to the account's e-mail address, which an
+admin must have confirmed.
 
 With --second-factor, the second factor is turned off, too. With --keep-password as
-well, only that: it then takes the present password.`,
+well, nothing else changes, and the link asks for the present password.`,
 		Example: `  usher account reset-link mia --public-url https://usher.example.org
   usher account reset-link mia --second-factor --expires 30m
   usher account reset-link mia --mail`,
@@ -86,7 +87,7 @@ well, only that: it then takes the present password.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&factor, "second-factor", false, "turn off the second factor, too")
-	f.BoolVar(&keepPassword, "keep-password", false, "with --second-factor: the password stays, and the link takes it")
+	f.BoolVar(&keepPassword, "keep-password", false, "with --second-factor: the password stays, and the link asks for it")
 	f.BoolVar(&byMail, "mail", false, "send the link to the account's e-mail address, with the mail server of usher serve")
 	f.DurationVar(&life, "expires", account.ResetLife, "how long the link works, 24h at most")
 	f.StringVar(&publicURL, "public-url", "", "`URL` at which browsers reach the server, for the link (default http://"+defaultListen+")")

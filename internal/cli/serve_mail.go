@@ -53,8 +53,8 @@ func (o *serveOptions) mailServer() (*mail.Server, error) {
 	return &to, nil
 }
 
-// mailSender returns what sends e-mails; nil: nothing does. Commands that use the same
-// database learn from it whether there is one.
+// mailSender returns what sends e-mails; nil: nothing does. It also stores, for commands
+// that use the same database, whether a server sends them.
 func (o *serveOptions) mailSender(ctx context.Context, c *core.Core) (*mail.Sender, error) {
 	to, err := o.mailServer()
 	if err != nil {

@@ -55,8 +55,9 @@ func (cs tokenCommands) list() *cobra.Command {
 	var owner, search string
 	cmd := &cobra.Command{
 		Use: "list", Short: "List active tokens", Args: takes(0),
-		Long: `List active tokens, the newest first. With --search, those of a device or program
-(or, without --account, of an account) whose name begins with a text, by that name.`,
+		Long: `List active tokens, the newest first. With --search, list those of a device or program
+whose name begins with a text, and without --account also those of an account, by that
+name.`,
 		Example: `  usher token list --search "living room"
   usher token list --account mia --search player`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -20,9 +20,10 @@ type webhookCommands struct {
 func (cs webhookCommands) command() *cobra.Command {
 	return group("webhook", "Show the webhooks of an account, and the secret that signs them",
 		`A webhook is an address to which the server sends what happens to an account: a
-device signs in, or does so for the first time. Programs set them for their account
-(POST /api/v2/user/webhooks). Each request has the header X-Usher-Signature, by which
-the receiver knows that it is from this server.`,
+device signs in, or does so for the first time. The account's owner sets webhooks on
+the page /account/webhooks, which also shows and replaces the secret. Programs set
+them for their account, too (POST /api/v2/user/webhooks). Each request has the header
+X-Usher-Signature, by which the receiver knows that it is from this server.`,
 		cs.list(), cs.secret())
 }
 

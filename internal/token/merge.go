@@ -12,16 +12,17 @@ import (
 )
 
 // ErrSameDevice reports that a device would be merged with itself.
-var ErrSameDevice = fault.Invalidf("into", "choose another device: one is not merged with itself")
+var ErrSameDevice = fault.Invalidf("into", "choose another device: a device cannot be merged with itself")
 
-// Merger is two devices of an account that are one, and become one.
+// Merger is what merging two devices of an account changes.
 type Merger struct {
-	// From goes, and Into stays.
+	// From is removed, and Into stays.
 	From, Into device.Device
-	// Moved is how many tokens and keys of From become Into's.
+	// Moved is how many tokens and keys of From go to Into.
 	Moved int
-	// Ended is how many tokens and keys of both end, because a device holds PerDevice
-	// of either kind: the least recently used ones. What was made from these ends, too.
+	// Ended is how many tokens and keys of the two are revoked, because a device holds
+	// PerDevice of either kind: the least recently used ones. Their descendants are
+	// revoked with them.
 	Ended int
 }
 
@@ -47,7 +48,7 @@ func (s *Service) Merging(ctx context.Context, accountID, fromID, intoID int64) 
 }
 
 // merger reads two devices of an account that hold tokens. Attack: one of the two is
-// somebody else's, who would get its tokens, or lose them with a device of theirs.
+// another account's, so that its tokens are taken over, or signed out with the other.
 func (s *Service) merger(ctx context.Context, q db.Querier, accountID, fromID, intoID int64) (m Merger, err error) {
 	if fromID == intoID {
 		return m, ErrSameDevice
@@ -61,9 +62,9 @@ func (s *Service) merger(ctx context.Context, q db.Querier, accountID, fromID, i
 	return m, err
 }
 
-// MergeDevices makes one device of two of an account that are one, such as a program that
-// was installed anew: all tokens and keys of the first go on as those of the second, and
-// end with it. ErrNoDevice, ErrSameDevice, account.ErrMembersOnly.
+// MergeDevices merges two devices of an account that are the same one, such as a program
+// before and after it was installed anew: the tokens and keys of the first go to the
+// second, and are revoked with it. ErrNoDevice, ErrSameDevice, account.ErrMembersOnly.
 func (s *Service) MergeDevices(ctx context.Context, by audit.Actor, accountID, fromID, intoID int64) (m Merger, err error) {
 	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if m, err = s.merger(ctx, tx, accountID, fromID, intoID); err != nil {
@@ -98,8 +99,8 @@ func (s *Service) MergeDevices(ctx context.Context, by audit.Actor, accountID, f
 	return m, nil
 }
 
-// endSurplus revokes the least recently used tokens and keys that a device may not hold,
-// in a transaction, and returns how many went with that.
+// endSurplus revokes the least recently used tokens and keys that a device holds beyond
+// its limits, in a transaction, and returns how many were revoked.
 func (s *Service) endSurplus(ctx context.Context, tx *db.Tx, deviceID int64) (ended int, err error) {
 	for _, kind := range []Kind{Access, DeviceKey} {
 		ids, err := s.rows.LeastUsed(ctx, tx, deviceID, kind)
