@@ -102,7 +102,7 @@ func whatHappened(n notify.Notice) phrase {
 	case notify.Codes:
 		return say("Somebody who has your password gave many wrong codes")
 	case notify.Rules:
-		return say("The rules of how you sign in were changed")
+		return say("The rules for how you sign in were changed")
 	case notify.Quiet:
 		return say("E-mails about new devices were turned off")
 	}

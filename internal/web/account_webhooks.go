@@ -78,7 +78,7 @@ func (o *ownWebhooks) showSecret(ctx context.Context, v *visit) (view, error) {
 func (o *ownWebhooks) askToRenew(context.Context, *visit) (question, error) {
 	return question{
 		Title: say("Replace the secret of your webhooks?"), Button: say("Replace the secret"), Back: webhooksPath, Others: true,
-		Ends: []phrase{say("1 secret ends. Your receivers must have the new one to accept what is sent from now on.")},
+		Ends: []phrase{say("1 secret ends. From now on, your receivers need the new one to accept requests.")},
 	}, nil
 }
 

@@ -140,13 +140,13 @@ func (m *merges) ask(ctx context.Context, v *visit, of owned) (question, error) 
 	q := question{
 		Title: say("Merge %s into %s?", name(merging.From), name(merging.Into)),
 		Ends: []phrase{
-			say("1 device disappears from the list. It stays signed in, as part of the other one: %s.", countOf(merging.Moved, "token", "tokens")),
-			say("Whoever signs out the one that stays signs out both."),
+			say("1 device disappears from the list. It stays signed in as part of the other one, with %s.", countOf(merging.Moved, "token", "tokens")),
+			say("Signing out the one that stays signs out both."),
 		},
 		Button: say("Merge them"), Back: of.list, Others: true,
 	}
 	if merging.Ended > 0 {
-		q.Ends = append(q.Ends, say("%s of the two, used least recently, end: a device holds ten.", countOf(merging.Ended, "token", "tokens")))
+		q.Ends = append(q.Ends, say("%s of the two, the least recently used, will be revoked: a device holds ten.", countOf(merging.Ended, "token", "tokens")))
 	}
 	return q, nil
 }

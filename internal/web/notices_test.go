@@ -101,7 +101,7 @@ func TestNoticesByMail(t *testing.T) {
 	b := w.browser().signIn("mia")
 	b.wantPage(b.get("/account/notices"), 200, "They are sent to mia@example.org, too.")
 	b.wantTo(b.post("/account/notices/e-mails", url.Values{"quiet": {"1"}}), "/account/notices?done=mails-off")
-	b.wantPage(b.get("/account/notices"), 200, "but for new devices", "E-mails about new devices were turned off")
+	b.wantPage(b.get("/account/notices"), 200, "except those about new devices", "E-mails about new devices were turned off")
 	b.wantTo(b.post("/account/notices/e-mails", nil), "/account/notices?done=mails-on")
 	n := w.browser().signIn("noa")
 	n.wantPage(n.get("/account/notices"), 200, "Nothing is sent to other@example.org")

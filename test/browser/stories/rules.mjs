@@ -34,7 +34,7 @@ await story(async (stage) => {
 
   // mia is told, and her password is good for nothing any more.
   await hers.goto('/account/notices');
-  await hers.getByText('The rules of how you sign in were changed').waitFor();
+  await hers.getByText('The rules for how you sign in were changed').waitFor();
   await hers.goto('/account/security');
   await hers.getByText('only passkeys sign you in').waitFor();
   await stage.look(hers, 'security-password-off');
