@@ -172,10 +172,11 @@ func (r *run) sendDue(ctx, sending context.Context) (time.Duration, error) {
 	if errors.Is(err, db.ErrNotFound) {
 		return lookAgain, nil
 	}
-	if wait := next.Sub(r.cfg.Now()); err == nil && wait > 0 {
-		return min(wait, lookAgain), nil
+	if err != nil || len(r.slots) == cap(r.slots) { // the end of an attempt wakes the loop
+		return lookAgain, err
 	}
-	return lookAgain, err
+	// An entry may have become due since the first query.
+	return min(max(0, next.Sub(r.cfg.Now())), lookAgain), nil
 }
 
 // claim puts an entry off for as long as this node may take to send it. It reports
