@@ -37,7 +37,7 @@ func (a *adminFactor) show(ctx context.Context, v *visit, s sent) (view, error) 
 func (a *adminFactor) askFactor(_ context.Context, v *visit) (question, error) {
 	q := question{
 		Title: say("Let admins do without a second factor?"), Button: say("Let admins do without"), Back: adminFactorPath, Others: true,
-		Later: say("A password alone then signs an admin in. It can be required again."),
+		Later: say("Admins without one then sign in with the password alone. It can be required again."),
 	}
 	if v.PostFormValue("required") != "" {
 		q.Title, q.Button = say("Require a second factor of admins?"), say("Require a second factor")
