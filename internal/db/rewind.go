@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"modernc.org/sqlite"
@@ -80,24 +82,29 @@ func (d *DB) Rewind(ctx context.Context) error {
 }
 
 // emptyChanged empties the tables that changed, and returns their names. A row that
-// goes may take rows of other tables with it: those have changed, too.
-func (m *marked) emptyChanged(ctx context.Context, tx *Tx) (emptied []string, err error) {
-	done := make(map[string]bool)
-	for len(done) < len(m.changed) {
-		for table := range m.changed {
-			if done[table] {
-				continue
-			}
-			if done[table] = true; kept[table] {
+// goes may take rows of other tables with it, or add some: those have changed, too, and
+// are emptied, once more if need be.
+func (m *marked) emptyChanged(ctx context.Context, tx *Tx) ([]string, error) {
+	emptied := make(map[string]bool)
+	for len(m.changed) > 0 {
+		tables := slices.Sorted(maps.Keys(m.changed))
+		clear(m.changed)
+		for _, table := range tables {
+			if kept[table] {
 				continue
 			}
 			if err := tx.Exec(ctx, `DELETE FROM "`+table+`"`); err != nil {
+				for _, table := range tables {
+					m.changed[table] = true
+				}
+				maps.Copy(m.changed, emptied)
 				return nil, fmt.Errorf("table %s: %w", table, err)
 			}
-			emptied = append(emptied, table)
+			delete(m.changed, table) // it is empty
+			emptied[table] = true
 		}
 	}
-	return emptied, nil
+	return slices.Sorted(maps.Keys(emptied)), nil
 }
 
 func (d *DB) checkInMemory() error {
