@@ -88,6 +88,25 @@ func TestUsesDecideInTheCluster(t *testing.T) {
 	}
 }
 
+// A use counts although it was in the second in which other tokens were made.
+func TestUsesDecideWithinASecond(t *testing.T) {
+	c := coretest.New(t, core.Config{})
+	mia := c.Add("mia")
+	c.Clock.Advance(c.Clock.Now().Truncate(time.Second).Add(time.Second).Sub(c.Clock.Now()))
+	secrets := []plexauth.Secret{issue(t, c, mia)}
+	c.Clock.Advance(300 * time.Millisecond)
+	for len(secrets) < token.PerDevice {
+		secrets = append(secrets, issue(t, c, mia))
+	}
+	c.Clock.Advance(300 * time.Millisecond)
+	verify(t, c, secrets[0])
+	issue(t, c, mia)
+	verify(t, c, secrets[0])
+	if !isInvalid(c, secrets[1])() {
+		t.Error("another token was evicted than the one that was used least recently")
+	}
+}
+
 // What was used until the server stops is written.
 func TestUsesAreWrittenAtTheEnd(t *testing.T) {
 	places := map[string]core.Config{"SQLite": {}}

@@ -15,9 +15,9 @@ const (
 	// DefaultCacheSize is how many tokens are kept in memory: some 120 bytes
 	// each.
 	DefaultCacheSize = 200_000
-	// touchEvery is how precisely a process knows the last use of a token, in
-	// seconds: each use within it costs a read lock only.
-	touchEvery = 60
+	// touchEvery is how long a process takes the last use of a token that it knows for
+	// the last one, in milliseconds: each use within it costs a read lock only.
+	touchEvery = 60_000
 )
 
 // entry is a grant as the cache keeps it. It has no pointers, so that the
@@ -26,7 +26,7 @@ const (
 type entry struct {
 	tokenID, accountID, deviceID, sourceID int64
 	expires                                int64 // Unix milliseconds; 0: never
-	used                                   int64 // Unix seconds of the last known use by this process
+	used                                   int64 // Unix milliseconds of the last known use by this process
 	noted                                  int64 // those of the last use that is written or waits to be
 	kind                                   Kind
 	admin, disabled                        bool
@@ -80,12 +80,12 @@ func (c *cache) of(h Hash) *shard { return &c.shards[h[0]%shards] }
 
 // get returns the entry, if there is one, and the generation to give to put
 // when there is none. stale reports that this use is worth knowing.
-func (c *cache) get(h Hash, nowSeconds int64) (e entry, ok, stale bool, generation uint64) {
+func (c *cache) get(h Hash, now int64) (e entry, ok, stale bool, generation uint64) {
 	s := c.of(h)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	e, ok = s.entries[h]
-	return e, ok, ok && nowSeconds-e.used >= touchEvery, s.generation
+	return e, ok, ok && now-e.used >= touchEvery, s.generation
 }
 
 // put keeps an entry that was read under a generation.
@@ -144,18 +144,18 @@ func (c *cache) load(ctx context.Context, h Hash, generation uint64, ask func() 
 }
 
 // touch remembers a use, and reports whether it is to be written.
-func (c *cache) touch(h Hash, nowSeconds int64) bool {
+func (c *cache) touch(h Hash, now int64) bool {
 	s := c.of(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.entries[h]
-	if !ok || nowSeconds-e.used < touchEvery {
+	if !ok || now-e.used < touchEvery {
 		return false
 	}
-	e.used = nowSeconds
-	due := time.Duration(nowSeconds-e.noted)*time.Second >= c.noteEvery
+	e.used = now
+	due := time.Duration(now-e.noted)*time.Millisecond >= c.noteEvery
 	if due {
-		e.noted = nowSeconds
+		e.noted = now
 	}
 	s.entries[h] = e
 	return due
@@ -167,7 +167,7 @@ func (c *cache) lastUse(h Hash) (at time.Time, ok bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	e, ok := s.entries[h]
-	return time.Unix(e.used, 0), ok
+	return time.UnixMilli(e.used), ok
 }
 
 // forget drops what changes made untrue.

@@ -25,15 +25,15 @@ func (c *cache) cached(h Hash) bool {
 func TestTouch(t *testing.T) {
 	t.Parallel()
 	c, h := newCache(0), inShard(1)
-	if _, ok, stale, _ := c.get(h, 1000); ok || stale || c.touch(h, 1000) {
+	if _, ok, stale, _ := c.get(h, 1000_000); ok || stale || c.touch(h, 1000_000) {
 		t.Error("a hash that is not cached is found, or touched")
 	}
-	c.put(h, entry{used: 1000}, 0)
+	c.put(h, entry{used: 1000_000}, 0)
 	for _, test := range []struct {
 		now  int64
 		want bool
 	}{{999, false}, {1000, false}, {1059, false}, {1060, true}, {1061, true}} {
-		if _, ok, stale, _ := c.get(h, test.now); !ok || stale != test.want {
+		if _, ok, stale, _ := c.get(h, test.now*1000); !ok || stale != test.want {
 			t.Errorf("at %d, a use at 1000 is worth noting: %v, want %v", test.now, stale, test.want)
 		}
 	}
@@ -41,7 +41,7 @@ func TestTouch(t *testing.T) {
 		now  int64
 		want bool
 	}{{1059, false}, {1060, true}, {1060, false}, {1119, false}, {1120, true}} {
-		if got := c.touch(h, test.now); got != test.want {
+		if got := c.touch(h, test.now*1000); got != test.want {
 			t.Errorf("a use at %d was the first in its minute: %v, want %v", test.now, got, test.want)
 		}
 	}
@@ -132,7 +132,7 @@ func TestUsesToBeWritten(t *testing.T) {
 	t.Parallel()
 	c, h := newCache(0), inShard(1)
 	c.noteEvery = 10 * time.Minute
-	c.put(h, entry{used: 1000, noted: 1000}, 0)
+	c.put(h, entry{used: 1000_000, noted: 1000_000}, 0)
 	for _, test := range []struct {
 		now, known int64
 		due        bool
@@ -140,7 +140,7 @@ func TestUsesToBeWritten(t *testing.T) {
 		{1059, 1000, false}, {1060, 1060, false}, {1599, 1599, false}, {1601, 1599, false}, {1660, 1660, true},
 		{1720, 1720, false}, {2259, 2259, false}, {2319, 2319, true},
 	} {
-		if due := c.touch(h, test.now); due != test.due {
+		if due := c.touch(h, test.now*1000); due != test.due {
 			t.Errorf("a use at %d is to be written: %v, want %v", test.now, due, test.due)
 		}
 		if at, ok := c.lastUse(h); !ok || at.Unix() != test.known {
@@ -148,9 +148,9 @@ func TestUsesToBeWritten(t *testing.T) {
 		}
 	}
 	// Another node has written a later use, and then one that this node knew already.
-	c.put(h, entry{used: 5000, noted: 5000}, 0)
-	c.put(h, entry{used: 3000, noted: 3000}, 0)
-	if at, _ := c.lastUse(h); at.Unix() != 5000 || c.touch(h, 5599) {
+	c.put(h, entry{used: 5000_000, noted: 5000_000}, 0)
+	c.put(h, entry{used: 3000_000, noted: 3000_000}, 0)
+	if at, _ := c.lastUse(h); at.Unix() != 5000 || c.touch(h, 5599_000) {
 		t.Errorf("the last use is at %v, or one is written that another node wrote", at)
 	}
 	if _, ok := c.lastUse(inShard(2)); ok {

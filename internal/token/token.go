@@ -452,7 +452,7 @@ func (s *Service) openOfOthers(ctx context.Context, token plexauth.Secret) (c cl
 // database. A process that does not know what others revoked asks the database
 // for every token.
 func (s *Service) lookup(ctx context.Context, h Hash, now time.Time) (Principal, error) {
-	e, ok, stale, generation := s.cache.get(h, now.Unix())
+	e, ok, stale, generation := s.cache.get(h, now.UnixMilli())
 	if ok && s.db.Trusts() {
 		s.hits.Add(1)
 	} else {
@@ -470,7 +470,7 @@ func (s *Service) lookup(ctx context.Context, h Hash, now time.Time) (Principal,
 	if e.disabled || e.expires != 0 && now.UnixMilli() >= e.expires {
 		return Principal{}, ErrInvalid
 	}
-	if stale && s.cache.touch(h, now.Unix()) {
+	if stale && s.cache.touch(h, now.UnixMilli()) {
 		s.unrecorded.add(Use{e.tokenID, e.deviceID, now})
 	}
 	return e.principal(h), nil
@@ -489,7 +489,7 @@ func (s *Service) ask(ctx context.Context, h Hash) (e entry, err error) {
 func newEntry(g Grant) entry {
 	e := entry{
 		tokenID: g.TokenID, accountID: g.AccountID, deviceID: g.DeviceID, sourceID: g.SourceID,
-		kind: g.Kind, admin: g.Admin, disabled: g.Disabled, noted: g.LastUsedAt.Unix(),
+		kind: g.Kind, admin: g.Admin, disabled: g.Disabled, noted: g.LastUsedAt.UnixMilli(),
 	}
 	if !g.ExpiresAt.IsZero() {
 		e.expires = g.ExpiresAt.UnixMilli()
