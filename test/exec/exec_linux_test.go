@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	ossignal "os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -30,6 +31,13 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	}
+	// A program inherits which signals are ignored, and the tests may run under nohup or in
+	// the background of a shell. What is caught here is not ignored in a program.
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if ossignal.Ignored(sig) {
+			ossignal.Notify(make(chan os.Signal, 1), sig)
+		}
 	}
 	os.Exit(build(m))
 }
