@@ -900,24 +900,10 @@ type leak struct {
 	plant
 }
 
-// another is a token of the account that was not made with the asking one.
-func (l *law) another(accountID int64) plexauth.Secret {
+// another is a token of the account that no other token is the parent of. It needs no
+// sign-in: a managed user has no password.
+func (l *law) another(accountID int64) (tok plexauth.Secret) {
 	l.Helper()
-	a, err := l.Accounts.Get(l.Context(), accountID)
-	if err != nil {
-		l.Fatal(err)
-	}
-	return l.Token(a, "leak")
-}
-
-// leakSwitch answers a switch with a token of an account that no other token is the
-// parent of.
-func (l *law) leakSwitch(w http.ResponseWriter, r *http.Request, accountID int64) bool {
-	l.Helper()
-	if !strings.HasSuffix(r.URL.Path, "/switch") {
-		return false
-	}
-	var tok plexauth.Secret
 	err := l.DB.Write(l.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
 		tok, _, err = l.Tokens.AddNew(ctx, tx, operator, accountID, token.Parent{}, device.Device{ClientIdentifier: "leak"})
 		return err
@@ -925,7 +911,16 @@ func (l *law) leakSwitch(w http.ResponseWriter, r *http.Request, accountID int64
 	if err != nil {
 		l.Fatal(err)
 	}
-	_, _ = io.WriteString(w, string(tok))
+	return tok
+}
+
+// leakSwitch answers a switch with another token of an account.
+func (l *law) leakSwitch(w http.ResponseWriter, r *http.Request, accountID int64) bool {
+	l.Helper()
+	if !strings.HasSuffix(r.URL.Path, "/switch") {
+		return false
+	}
+	_, _ = io.WriteString(w, string(l.another(accountID)))
 	return true
 }
 
