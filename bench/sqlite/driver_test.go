@@ -17,7 +17,7 @@ var settings = map[string]string{
 	"PRAGMA journal_mode":       "wal",
 	"PRAGMA synchronous":        "2", // FULL
 	"PRAGMA foreign_keys":       "1",
-	"PRAGMA cache_size":         "-2000",
+	"PRAGMA cache_size":         "-8000",
 	"PRAGMA page_size":          "4096",
 	"PRAGMA wal_autocheckpoint": "1000",
 	"PRAGMA mmap_size":          "0",
