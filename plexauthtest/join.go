@@ -227,7 +227,7 @@ func (c *Control) VerificationCode(username string) plexauth.Secret {
 	return out.Code
 }
 
-// ApprovePIN completes a sign-in by PIN, as if the person had allowed it. It returns
+// ApprovePIN completes a sign-in by PIN, as if the user had allowed it. It returns
 // where the browser goes on to; empty if the program named no address.
 func (c *Control) ApprovePIN(code, username string) (forward string) {
 	c.t.Helper()
@@ -236,7 +236,7 @@ func (c *Control) ApprovePIN(code, username string) (forward string) {
 	return out.Forward
 }
 
-// RefusePIN refuses a PIN, as if the person had.
+// RefusePIN denies a PIN, as if the user had.
 func (c *Control) RefusePIN(code, username string) {
 	c.t.Helper()
 	c.call("POST", "/pins/"+url.PathEscape(code)+"/refuse", map[string]string{"account": username}, nil)

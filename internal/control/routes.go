@@ -20,28 +20,28 @@ func Routes() []Route { return append([]Route(nil), routes...) }
 // routes is the API. docs/testing.md has the same table.
 var routes = []Route{
 	{"GET", "/{$}", "", `{"version": "0.1.0", "clients": "0.1.0"}`, "the version of usher, and of the packages for it", (*api).about},
-	{"POST", "/reset", "", "", "go back to the scene: its people, clock and faults, and no requests", (*api).reset},
+	{"POST", "/reset", "", "", "reset to the scene: its accounts, clock and faults, and no requests", (*api).reset},
 
 	{"GET", "/clock", "", `{"time": "2030-01-02T03:04:05Z", "frozen": true}`, "the clock of usher", (*api).clock},
-	{"POST", "/clock", `{"advance": 3600}`, "as `GET`", "move the clock by seconds, set it (`time`), let it stand still or go on (`frozen`)", (*api).setClock},
+	{"POST", "/clock", `{"advance": 3600}`, "as `GET`", "move the clock by seconds, set it (`time`), freeze or unfreeze it (`frozen`)", (*api).setClock},
 
-	{"GET", "/accounts", "", `[{"username": "member", "token": "…"}]`, "the accounts of the scene and those that were added", (*api).accounts},
+	{"GET", "/accounts", "", `[{"username": "member", "token": "…"}]`, "the accounts of the scene and added accounts", (*api).accounts},
 	{"POST", "/accounts", `{"username": "mia", "password": "…"}`, "the account", "add an account, with the keys of a scene", (*api).addAccount},
 	{"POST", "/accounts/{username}/tokens", `{"clientIdentifier": "my-test"}`, `{"token": "…"}`, "issue a token", (*api).issueToken},
 	{"DELETE", "/accounts/{username}/tokens", "", "", "revoke all tokens of an account", (*api).revokeTokens},
-	{"GET", "/accounts/{username}/code", "", `{"code": "123456"}`, "the present code of the second factor", (*api).code},
-	{"POST", "/tokens/revoke", `{"token": "…"}`, "", "revoke a token, and what it led to", (*api).revokeToken},
+	{"GET", "/accounts/{username}/code", "", `{"code": "123456"}`, "the current code of the second factor", (*api).code},
+	{"POST", "/tokens/revoke", `{"token": "…"}`, "", "revoke a token and its descendants", (*api).revokeToken},
 
-	{"POST", "/pins/{code}/approve", `{"account": "member"}`, `{"forward": "https://…"}`, "link a PIN as if the person had allowed it; `forward` is where the browser goes on to", (*api).approve},
-	{"POST", "/pins/{code}/refuse", `{"account": "member"}`, "", "refuse a PIN as if the person had", (*api).refuse},
+	{"POST", "/pins/{code}/approve", `{"account": "member"}`, `{"forward": "https://…"}`, "link a PIN as if the user had allowed it; `forward` is the address that the browser is redirected to", (*api).approve},
+	{"POST", "/pins/{code}/refuse", `{"account": "member"}`, "", "deny a PIN as if the user had", (*api).refuse},
 
-	{"GET", "/faults", "", `[{"id": 1, "fault": "slow"}]`, "the faults that are not used up", (*api).faults},
+	{"GET", "/faults", "", `[{"id": 1, "fault": "slow"}]`, "the remaining faults", (*api).faults},
 	{"POST", "/faults", `{"fault": "rate-limit", "times": 2}`, `{"id": 1}`, "inject a fault, with the keys of a scene", (*api).addFault},
 	{"DELETE", "/faults", "", "", "remove all faults", (*api).removeFaults},
 	{"DELETE", "/faults/{id}", "", "", "remove a fault", (*api).removeFault},
 
 	{"GET", "/requests", "", `[{"method": "GET", "host": "plex.tv", "path": "/api/v2/user", "status": 200}]`, "the requests of the program, the oldest first, with `query`, `header`, `body` and `time`", (*api).requests},
-	{"DELETE", "/requests", "", "", "forget them", (*api).forget},
+	{"DELETE", "/requests", "", "", "forget these requests", (*api).forget},
 }
 
 func (a *api) about(*http.Request) (any, error) {

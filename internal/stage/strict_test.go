@@ -83,7 +83,7 @@ func TestDocumentOfStrict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "| refused by `--strict` | with |\n|---|---|\n"
+	want := "| rejected by `--strict` | with |\n|---|---|\n"
 	for _, r := range stage.StrictRules() {
 		want += "| " + r.Refused + " | " + r.Answer + " |\n"
 	}

@@ -30,7 +30,7 @@ type RuleKind struct {
 var ruleKinds = []RuleKind{
 	{"no-token-in-url", "no-token-in-url", "no URL has a token, a password or another secret in it", plain(func() rule { return new(noTokenInURL) })},
 	{"stable-client-id", "stable-client-id", "all requests have the same `X-Plex-Client-Identifier`, if any", plain(func() rule { return new(stableClientID) })},
-	{"max-calls", "max-calls=N[/HOST[/PATH]]", "there are at most N requests, to a host, for what begins with a path", newMaxCalls},
+	{"max-calls", "max-calls=N[/HOST[/PATH]]", "there are at most N requests, to a host, for paths with a prefix", newMaxCalls},
 	{"no-unknown-host", "no-unknown-host", "no host was refused", plain(func() rule { return noUnknownHost{} })},
 	{"no-unknown-path", "no-unknown-path", "usher knows every path", plain(func() rule { return noUnknownPath{} })},
 }

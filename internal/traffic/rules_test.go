@@ -95,7 +95,7 @@ func TestDocumentOfRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "| rule | is kept if |\n|---|---|\n"
+	want := "| rule | holds if |\n|---|---|\n"
 	for _, k := range traffic.RuleKinds() {
 		want += "| `" + k.Form + "` | " + k.Does + " |\n"
 	}

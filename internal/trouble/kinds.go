@@ -43,18 +43,18 @@ var kinds = []Kind{
 	{"dead-token-422", "422 for every token, as paths of version 1 answer", 0, 0, hasToken, func(c *call) {
 		c.fail(http.StatusUnprocessableEntity, 422, "Invalid token")
 	}},
-	{"slow", "the answer comes late (`seconds`: 1)", 1, 0, nil, func(c *call) {
+	{"slow", "the response is delayed (`seconds`: 1)", 1, 0, nil, func(c *call) {
 		if c.wait() {
 			c.pass()
 		}
 	}},
-	{"drop", "the connection ends before the answer, and the request has no effect", 0, 0, nil, func(c *call) {
+	{"drop", "the connection is closed before the response, and the request has no effect", 0, 0, nil, func(c *call) {
 		c.hangUp()
 	}},
-	{"cut", "the connection ends in the middle of the body", 0, 0, nil, func(c *call) {
+	{"cut", "the connection is closed in the middle of the body", 0, 0, nil, func(c *call) {
 		c.cut(c.record())
 	}},
-	{"malformed", "the body lacks its end: it is no JSON and no XML", 0, 0, nil, func(c *call) {
+	{"malformed", "the body is truncated: it is neither JSON nor XML", 0, 0, nil, func(c *call) {
 		res := c.record()
 		res.body = res.body[:len(res.body)/2]
 		c.write(res)
@@ -67,20 +67,20 @@ var kinds = []Kind{
 	{"clock-skew", "the server's clock is ahead of the client's, or behind it if negative (`seconds`: 3600)", 3600, 0, nil, func(c *call) {
 		c.skew()
 	}},
-	{"xml", "XML where JSON was asked for", 0, 0, nil, func(c *call) {
+	{"xml", "XML where JSON was requested", 0, 0, nil, func(c *call) {
 		c.asXML()
 		c.pass()
 	}},
-	{"pin-expired-404", "404 to who polls a PIN, as if it had expired", 0, 0, pollsPIN, func(c *call) {
+	{"pin-expired-404", "404 when a PIN is polled, as if it had expired", 0, 0, pollsPIN, func(c *call) {
 		c.fail(http.StatusNotFound, 1020, "Code not found or expired")
 	}},
-	{"pin-expired-null", "200 with `null` to who polls a PIN, as if it had expired", 0, 0, pollsPIN, func(c *call) {
+	{"pin-expired-null", "200 with `null` when a PIN is polled, as if it had expired", 0, 0, pollsPIN, func(c *call) {
 		c.text(http.StatusOK, "application/json; charset=utf-8", "null")
 	}},
 	{"pms-accepts-jwt", "the media plane accepts JWTs, which released media servers do not", 0, 0, nil, func(c *call) {
 		c.acceptJWT()
 	}},
-	{"nonce-refused", "422 to who exchanges a device's JWT, as if its nonce had expired: at random, one in twenty (`chance`: 0.05)", 0, 0.05, exchanges, func(c *call) {
+	{"nonce-refused", "422 when a device's JWT is exchanged, as if its nonce had expired: at random, for one request in twenty (`chance`: 0.05)", 0, 0.05, exchanges, func(c *call) {
 		c.fail(http.StatusUnprocessableEntity, 422, "the nonce is not one that was given, or has expired")
 	}},
 }

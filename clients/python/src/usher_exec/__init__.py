@@ -148,11 +148,11 @@ class Usher:
         return self._call("GET", f"/accounts/{_quote(username)}/code")["code"]
 
     def approve_pin(self, code: str, account: str = "member") -> str:
-        """Link a PIN as if the person had allowed it, and return where the browser goes on to."""
+        """Link a PIN as if the user had allowed it, and return the address that the browser is redirected to."""
         return self._call("POST", f"/pins/{_quote(code)}/approve", {"account": account})["forward"]
 
     def refuse_pin(self, code: str, account: str = "member") -> None:
-        """Refuse a PIN as if the person had."""
+        """Deny a PIN as if the user had."""
         self._call("POST", f"/pins/{_quote(code)}/refuse", {"account": account})
 
     def inject_fault(self, fault: str, **fields: Any) -> int:
