@@ -77,11 +77,11 @@ func clients(python, classes string) []client {
 		java("HttpURLConnection", "Get", "HttpURLConnection", ""),
 		java("HttpClient", "Get", "HttpClient", ""),
 		java("OkHttp", "Libraries", "OkHttp", ""),
-		java("Apache HttpClient", "Libraries", "Apache", "it reads the properties of the system for proxies only if it is told to"),
+		java("Apache HttpClient", "Libraries", "Apache", "it reads the proxy system properties only if it is configured to"),
 		java("Apache HttpClient, useSystemProperties", "Libraries", "System", ""),
 		php("curl", "curl.php", ""),
 		php("file_get_contents", "stream.php", ""),
-		php("file_get_contents with a context", "context.php", "a context of the program's own has no proxy, and PHP knows no variable for it"),
+		php("file_get_contents with a context", "context.php", "the program's own context has no proxy, and PHP has no variable for it"),
 		ruby("Net::HTTP", "require 'net/http'\nputs Net::HTTP.get(URI(u))"),
 		ruby("open-uri", "require 'open-uri'\nputs URI.open(u).read"),
 		ruby("TCPSocket", `require 'openssl'
