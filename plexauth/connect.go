@@ -22,12 +22,12 @@ const preferenceDelay = 250 * time.Millisecond
 // set, an attacker who blocks TLS in the local network can make Connect choose
 // plain HTTP.
 //
-// An address may now belong to another server. Connect sends it nothing of the
-// program: no token, no X-Plex headers, no cookies of HTTPClient, and nothing of
-// Header and UserAgent. It ignores Client.Retry. The result points into
-// r.Connections, or to a copy with a URI if the URI there is empty. If no
-// connection succeeds, the error is an *Error that wraps the error of each
-// connection. If ctx ends first, the error wraps that of ctx.
+// An address may now belong to another server. Connect does not identify the program to
+// it: it sends no token, no X-Plex headers, no cookies of HTTPClient, and nothing of
+// Header and UserAgent. It ignores Client.Retry. The result points into r.Connections,
+// or to a copy with a URI if the URI there is empty. If no connection succeeds, the
+// error is an *Error that wraps the error of each connection. If ctx ends first, the
+// error wraps that of ctx.
 //
 // To call the server afterwards:
 //

@@ -104,7 +104,7 @@ func TestConnectionWithoutURI(t *testing.T) {
 	}
 }
 
-// Attack: an address that is listed for a server belongs to somebody else, who
+// Attack: an address that is listed for a server belongs to another person, who
 // reads what the program sends to every server.
 func TestProbesCarryNothing(t *testing.T) { synctest.Test(t, probesCarryNothing) }
 
@@ -173,7 +173,7 @@ func TestConnectPrefersTLS(t *testing.T) {
 		required bool
 		conns    []plexauth.Connection
 		late     string // the host that takes a while
-		want     string // "" if there is none
+		want     string // "" if no connection has an address
 		plain    bool   // whether plain HTTP is tried
 	}{
 		"TLS first":                           {false, []plexauth.Connection{local, localTLS}, "", "HTTPS://local-tls", true},

@@ -21,8 +21,8 @@ import (
 // converted to JSON first. A value of any other type is decoded as the zero
 // value. The caller checks the values that it depends on.
 
-// text accepts a string, and a number as its text. A boolean in place of a text
-// means that there is none.
+// text accepts a string, and a number as its text. A boolean in place of a text counts as a
+// missing value.
 type text string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -139,7 +139,7 @@ func (o *object[T]) UnmarshalJSON(b []byte) error {
 	var one [1]T
 	switch b[0] {
 	case '{':
-		_ = json.Unmarshal(b, &o.value) // a member of the wrong type is left out
+		_ = json.Unmarshal(b, &o.value) // a member of the wrong type is omitted
 	case '[':
 		_ = json.Unmarshal(b, &one)
 		o.value = one[0]
@@ -147,8 +147,8 @@ func (o *object[T]) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// item is an element of a list. An element that is not usable is left out, so
-// that it does not affect the others.
+// item is an element of a list. An element that is not usable is omitted, so that it does
+// not affect the others.
 type item interface{ usable() bool }
 
 // list accepts a list, a single element in place of a list of one, and an
@@ -183,8 +183,8 @@ func (l *list[T]) decode(b []byte, wrappers int) {
 	}
 }
 
-// onlyChild returns the member of an object that is a list or an object, and nil
-// if there is none or more than one. The other members are attributes.
+// onlyChild returns the member of an object that is a list or an object. It returns nil if
+// the object has no such member, or several. The other members are attributes.
 func onlyChild(b []byte) (child json.RawMessage) {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(b, &members) != nil {
@@ -202,8 +202,8 @@ func onlyChild(b []byte) (child json.RawMessage) {
 	return child
 }
 
-// present accepts any value. It reports whether there is one: null, false, and
-// an empty text, list or object are none.
+// present accepts any value. It reports whether the value is present: null, false, and an
+// empty text, list or object count as missing.
 type present bool
 
 // UnmarshalJSON implements json.Unmarshaler.

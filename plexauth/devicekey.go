@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// DeviceKey is the key by which a device proves itself: an Ed25519 key whose
+// DeviceKey is the key with which a device authenticates: an Ed25519 key whose
 // private half never leaves the device. A device with a key gets JWTs, which are
 // valid for a week, in place of a token that is valid until it is revoked. See
 // JWTSource.
@@ -98,8 +98,8 @@ func readDeviceKey(path string) (*DeviceKey, error) {
 	return newDeviceKey(private), nil
 }
 
-// Save writes the key to a file, atomically and with mode 0600. It replaces a
-// key that is there.
+// Save writes the key to a file, atomically and with mode 0600. It replaces an
+// existing key.
 func (k *DeviceKey) Save(path string) error {
 	if err := k.write(path, os.Rename); err != nil {
 		return fmt.Errorf("plexauth: writing the device key: %w", err)
@@ -139,11 +139,11 @@ func (k *DeviceKey) jwk() map[string]string {
 	return map[string]string{"kty": "OKP", "crv": "Ed25519", "x": k.x(), "kid": k.id, "use": "sig", "alg": "EdDSA"}
 }
 
-// proofLife is how long what a device signs is valid.
+// proofLife is the lifetime of a device's proof.
 const proofLife = 5 * time.Minute
 
-// prove signs that the device with a client identifier has the key. now is the
-// time of the server.
+// prove returns a signed proof that the device with a client identifier has the key.
+// now is the time of the server.
 func (k *DeviceKey) prove(client, nonce string, scopes []string, now time.Time, life time.Duration) Secret {
 	claims := map[string]any{
 		"iss": client, "aud": accountAudience, "iat": now.Unix(), "exp": now.Add(life).Unix(),
@@ -162,9 +162,9 @@ func (k *DeviceKey) prove(client, nonce string, scopes []string, now time.Time, 
 
 func encode64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// RegisterKey makes a key that of the device that Client.Token was issued to.
-// The first JWT for the key ends that token, at the real service, too. It sends
-// POST /api/v2/auth/jwk. Registering a key again changes nothing.
+// RegisterKey registers a key for the device that Client.Token was issued to. The first JWT
+// for the key revokes that token, also at the real service. It sends POST /api/v2/auth/jwk.
+// Registering a key again changes nothing.
 //
 // A program that signs in by PIN sets PINRequest.Key instead. The error is
 // ErrBadRequest if another device has the key.
@@ -172,7 +172,7 @@ func (c *Client) RegisterKey(ctx context.Context, key *DeviceKey) error {
 	return c.change(ctx, c.registration(key, ""))
 }
 
-// registration is the call that registers a key. proof is signed by the present
+// registration is the call that registers a key. proof is signed by the current
 // key of a device that has one, or empty.
 func (c *Client) registration(key *DeviceKey, proof Secret) call {
 	body := map[string]any{"jwk": key.jwk()}
@@ -183,10 +183,10 @@ func (c *Client) registration(key *DeviceKey, proof Secret) call {
 }
 
 // ExchangeJWT proves that this device has a key, and returns a new JWT. Scopes
-// choose what the JWT says of the user: username, email, friendly_name,
+// select the claims about the user: username, email, friendly_name,
 // restricted, anonymous, joinedAt. It sends GET /api/v2/auth/nonce and POST
 // /api/v2/auth/token, without a token: it works after the last JWT has expired.
-// It does not use the clock of this device, if the server says what time it is.
+// It does not use the clock of this device, if the server reports the time.
 //
 // A JWTSource calls it when needed. The error is ErrBadRequest if the server does
 // not know the key, for example because the device was removed: sign in again.

@@ -47,7 +47,7 @@ type Device struct {
 	LastSeenAt time.Time
 	// Connections are the known ways to reach the device, in the order of the
 	// server. Most servers send only the URI of each. Those without an address
-	// are left out.
+	// are omitted.
 	Connections []Connection
 
 	// raw may contain the token. See Account.raw.
@@ -91,7 +91,7 @@ func (d deviceDocument) usable() bool { return d.ID > 0 }
 var deviceList = listForm{root: inContainer, element: "Device", mark: "publicAddress"}
 
 // Devices returns the devices of the account, with the device of this program.
-// An element without an ID is left out; if that leaves nothing of the list, or if
+// An element without an ID is omitted; if that leaves nothing of the list, or if
 // the response is not a list, the call fails with an *Error. Servers may reject
 // transient tokens and the tokens of resources with ErrForbidden.
 func (c *Client) Devices(ctx context.Context) ([]Device, error) {

@@ -42,7 +42,7 @@
 // PIN.QR is the URL of a QR code for a web page, and QRCode returns its image.
 //
 // Package login adds this sign-in to a web program, where an attacker may send the
-// link to somebody else: PINRequest.ForwardURL binds it to the browser of the user
+// link to another user: PINRequest.ForwardURL binds it to the browser of the user
 // who allows access.
 //
 // # Tokens
@@ -55,18 +55,18 @@
 //
 // A device with a [DeviceKey] gets JWTs, which are valid for a week, in place of a
 // token. LoadDeviceKey generates the key and stores it in a file. A program that
-// has a token registers the key with RegisterKey, and the first JWT ends that
+// has a token registers the key with RegisterKey, and the first JWT revokes that
 // token. A program that signs in by PIN sets PINRequest.Key. [JWTSource] renews the
 // JWT, and JWTSource.Rotate replaces the key. Media servers do not accept JWTs: with
 // JWTSource.MediaToken, calls to the media plane use an opaque token of the account.
 //
 // A server that receives a JWT checks it with [VerifyJWT] and a [JWKS], which
-// requests and caches the keys. It cannot tell that the device was removed since.
+// requests and caches the keys. It cannot detect that the device was removed since.
 //
 // # Homes
 //
 // A home is a group of accounts that share a screen. HomeUsers lists them, and
-// SwitchHomeUser returns a token of one of them, which may take a PIN:
+// SwitchHomeUser returns a token of one of them, which may require a PIN:
 //
 //	account, err := client.SwitchHomeUser(ctx, user.UUID, "")
 //	if errors.Is(err, plexauth.ErrHomePIN) {
@@ -118,14 +118,14 @@
 // Responses are decoded tolerantly, because servers and their releases differ:
 // numbers and booleans may be strings, a list of one element may be that element,
 // missing values may be null or "", enums may have unknown values, and the document
-// may be XML. A bad element of a list is left out, and a bad part of an object,
+// may be XML. An invalid list element is omitted, and an invalid part of an object,
 // such as a profile, has its zero value.
 //
-// Essential values are required. A 2xx response that is not what the call asked
+// Essential values are required. A 2xx response without the expected content,
 // for, such as {"error":"…"}, is an *Error with the status: an account without an
 // id, a sign-in or a transient token without a token, a PIN without an id or a
 // code, a server without an identifier, a ping without a pong, and a list that is
-// not one or that has nothing but bad elements.
+// not a list or that has only invalid elements.
 //
 // # Compatibility
 //

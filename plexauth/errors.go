@@ -46,8 +46,8 @@ var (
 	// or that the server does not know the PIN (code 1020). Servers do not
 	// distinguish these cases. Start a new PIN.
 	ErrPINExpired = errors.New("PIN expired")
-	// ErrHomePIN reports that switching to a user of the home takes that user's PIN,
-	// and that none or a wrong one was sent (code 1041). The error also matches
+	// ErrHomePIN reports that switching to a user of the home requires that user's PIN, and
+	// that it is missing or wrong (code 1041). The error also matches
 	// ErrForbidden.
 	ErrHomePIN = errors.New("home PIN required")
 	// ErrServer reports a failure of the server, or of a proxy in front of it

@@ -140,7 +140,7 @@ func ExampleClient_AccountOf() {
 	// Output: the token belongs to member
 }
 
-// A program with a loop of its own checks the PIN instead of waiting for it.
+// A program with its own polling loop checks the PIN instead of waiting for it.
 func ExampleClient_CheckPIN() {
 	srv, stop := startServer()
 	defer stop()
@@ -212,7 +212,7 @@ func ExampleClient_LinkPIN() {
 	// Output: … <nil>
 }
 
-// A program with a screen of its own draws the image. A web page uses the URL in
+// A program with its own screen draws the image. A web page uses the URL in
 // PIN.QR instead.
 func ExampleClient_QRCode() {
 	srv, stop := startServer()
@@ -272,7 +272,7 @@ func ExampleClient_RemoveDevice() {
 	// true
 }
 
-// A program for a shared screen asks who is watching, and for a PIN where there is one.
+// A program for a shared screen asks who is watching, and for the PIN of a user who has one.
 func ExampleClient_SwitchHomeUser() {
 	srv, stop := startServer()
 	defer stop()
@@ -486,7 +486,7 @@ func ExampleJWTSource() {
 	defer stop()
 	client := srv.Client(srv.Member)
 
-	key, err := plexauth.LoadDeviceKey("") // a path, in a program that goes on
+	key, err := plexauth.LoadDeviceKey("") // a path, in a real program
 	if err == nil {
 		err = client.RegisterKey(ctx, key)
 	}

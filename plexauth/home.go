@@ -17,24 +17,25 @@ type HomeUser struct {
 	// Title is the name to display.
 	Title string
 	// Username and Email are empty for managed users, who cannot sign in. Servers may
-	// leave them out for others, too.
+	// omit them for others, too.
 	Username, Email string
 	// FriendlyName is the full name.
 	FriendlyName string
 	// Thumb is the URL of the avatar.
 	Thumb string
-	// Admin reports whether the user may change the home.
+	// Admin reports whether the user can change the home.
 	Admin bool
 	// Guest reports whether the user is the guest of the home.
 	Guest bool
 	// Restricted reports whether the user is a managed user.
 	Restricted bool
-	// RestrictionProfile is what the user may watch, such as "little_kid", or empty.
+	// RestrictionProfile is the content restriction of the user, such as "little_kid",
+	// or empty.
 	RestrictionProfile string
 	// HasPassword reports whether the account has a password.
 	HasPassword bool
-	// Protected reports whether the user has a PIN, which SwitchHomeUser takes. Admins
-	// may switch to some users without it.
+	// Protected reports whether the user has a PIN, which SwitchHomeUser requires. Admins
+	// can switch to some users without it.
 	Protected bool
 
 	// raw is the element of the list. See Account.raw.
@@ -75,8 +76,8 @@ func (d homeUserDocument) usable() bool { return d.ID > 0 || d.UUID != "" }
 var homeUserList = listForm{outer: "home", root: "users", element: "user"}
 
 // HomeUsers returns the users of the home of the account, itself among them. Servers
-// may answer with the account alone, or with ErrNotFound, if it is in no home. An
-// element without an id is left out; if that leaves nothing of the list, or if the
+// may return the account alone, or ErrNotFound, if it is in no home. An
+// element without an id is omitted; if that leaves nothing of the list, or if the
 // response is not a list, the call fails with an *Error. Servers may reject
 // transient tokens and the tokens of resources with ErrForbidden.
 func (c *Client) HomeUsers(ctx context.Context) ([]HomeUser, error) {
@@ -114,9 +115,9 @@ var errNoHomeUser = errors.New("plexauth: SwitchHomeUser: the id of the user is 
 // of that user. If it is empty, none is sent.
 //
 // The error is ErrHomePIN if the PIN is missing or wrong, ErrRateLimited after too
-// many wrong ones, and ErrNotFound if nobody in the home has the id. At usher, the
-// new token is revoked with the one that was sent, and only the account itself
-// switches to one that signs in and has no PIN.
+// many wrong ones, and ErrNotFound if no user of the home has the id. With usher, the
+// new token is revoked with the token of the request, and only the account itself
+// can switch to one that signs in and has no PIN.
 //
 // The PIN is in the query of the request, where servers expect it: the log of a proxy
 // may show it. Neither errors nor Client.Logger do. An empty id is an error of another

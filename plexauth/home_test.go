@@ -112,7 +112,7 @@ func TestHomeAtTheServer(t *testing.T) {
 	})
 }
 
-// An account that is in no home is alone in its own.
+// An account without a home is the only user of its own.
 func TestHomeOfOne(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	users, err := srv.Client(srv.Member).HomeUsers(t.Context())
@@ -178,13 +178,13 @@ func TestHomePINIsNotPrinted(t *testing.T) {
 }
 
 // One source has a JWT for the account plane and an opaque token for a media server
-// that takes no JWT.
+// that accepts no JWT.
 func TestJWTSourceMediaToken(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	house(t, srv, srv.Member)
 	c, source := registered(t, srv, srv.Member)
 	if _, err := c.TransientToken(t.Context()); err == nil {
-		t.Fatal("the media plane takes a JWT: this test shows nothing")
+		t.Fatal("the media plane accepts a JWT: this test proves nothing")
 	}
 	source.MediaToken = true
 	switches := func() (n int) {
@@ -214,7 +214,7 @@ func TestJWTSourceMediaToken(t *testing.T) {
 		t.Errorf("Token returns no JWT: %v", err)
 	}
 
-	// The next JWT ends the opaque token. Whichever plane notices first, both go on.
+	// The next JWT revokes the opaque token. Both planes recover, whichever detects it first.
 	srv.Advance(8 * 24 * time.Hour)
 	both("after it expired", 2)
 	srv.Advance(8 * 24 * time.Hour)
@@ -228,7 +228,7 @@ func TestJWTSourceMediaToken(t *testing.T) {
 	both("after the key was replaced", 5)
 }
 
-// The switch takes the PIN of the account, if it has one.
+// The switch requires the PIN of the account, if it has one.
 func TestJWTSourceHomePIN(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	house(t, srv, srv.Admin)

@@ -14,19 +14,19 @@ import (
 	"time"
 )
 
-// The issuer and the audience of JWTs, at the real service and at usher.
+// The issuer and the audience of JWTs, with the real service and with usher.
 const (
 	jwtIssuer       = "plex.tv"
 	accountAudience = "plex.tv"
 )
 
-// JWT is what a verified JWT says. A field that the JWT omits has its zero value.
+// JWT holds the claims of a verified JWT. A field that the JWT omits has its zero value.
 type JWT struct {
 	// KeyID is the name of the key of the server that signed it.
 	KeyID string
-	// Audience is whom it is for: plex.tv and the client identifier of a device.
+	// Audience are its recipients: plex.tv and the client identifier of a device.
 	Audience []string
-	// IssuedAt and ExpiresAt are by the clock of the server.
+	// IssuedAt and ExpiresAt are times of the server's clock.
 	IssuedAt, ExpiresAt time.Time
 	// Thumbprint is the name of the device key that it was issued for.
 	Thumbprint string
@@ -35,7 +35,7 @@ type JWT struct {
 	// UserID and UserUUID identify the account.
 	UserID   int64
 	UserUUID string
-	// Username, Email and FriendlyName are there if the device asked for them.
+	// Username, Email and FriendlyName are set if the device requested them.
 	Username, Email, FriendlyName string
 
 	// raw is the payload.
@@ -54,8 +54,8 @@ func (j *JWT) Raw() []byte {
 // JWKS is the set of keys that the account plane signs JWTs with (RFC 7517).
 // With a Client, it requests the keys when it has none, when they are a day old,
 // and when none of them signed a JWT, but the last two once a minute at most. If
-// a request fails, it goes on with the keys that it has: an outage of the account
-// plane rejects nobody.
+// a request fails, it keeps using its keys: an outage of the account
+// plane does not cause rejections.
 //
 // It can be stored as JSON, to verify JWTs without a request later.
 //
@@ -93,7 +93,7 @@ type keyDocument struct {
 }
 
 // UnmarshalJSON implements json.Unmarshaler. Keys of other types than Ed25519
-// are left out.
+// are omitted.
 func (s *JWKS) UnmarshalJSON(b []byte) error {
 	keys, err := readKeys(b)
 	if err != nil {
@@ -133,8 +133,8 @@ func (s *JWKS) MarshalJSON() ([]byte, error) {
 }
 
 // current returns the keys, and whether they were requested for this call.
-// again says that the keys that are there are not enough. Callers that come
-// meanwhile wait for the request.
+// again requests them even if keys are cached. Concurrent callers
+// wait for the request.
 func (s *JWKS) current(ctx context.Context, again bool) (keys []verificationKey, asked bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,7 +182,7 @@ var (
 	errEarly     = errors.New("it was issued in the future")
 )
 
-// jwtLeeway is how far two clocks may differ.
+// jwtLeeway is the tolerated difference of two clocks.
 const jwtLeeway = time.Minute
 
 // VerifyJWT checks a JWT that a program received: its signature, issuer, audience
@@ -190,11 +190,11 @@ const jwtLeeway = time.Minute
 // identifier of the device that sent it; if it is empty, that is plex.tv. Nothing
 // is sent, unless the keys must be requested.
 //
-// If no key of the set has the name that the JWT says, or that one did not sign
+// If no key of the set has the key ID of the JWT, or that key did not sign
 // it, the others are tried. The error is ErrTokenExpired or ErrUnauthorized; if
 // there are no keys and they cannot be requested, it is that of the request.
 //
-// A JWT that passes may have been revoked: VerifyJWT cannot tell that the device
+// A JWT that passes may have been revoked: VerifyJWT cannot detect that the device
 // was removed since. Client.AccountOf can.
 func VerifyJWT(ctx context.Context, token Secret, keys *JWKS, audience string) (*JWT, error) {
 	set, asked, err := keys.current(ctx, false)
@@ -214,7 +214,7 @@ func VerifyJWT(ctx context.Context, token Secret, keys *JWKS, audience string) (
 	return j, nil
 }
 
-// rejected is the error for a JWT that was not accepted.
+// rejected returns the error for a rejected JWT.
 func rejected(err error) error {
 	if errors.Is(err, ErrTokenExpired) {
 		return fmt.Errorf("plexauth: VerifyJWT: the JWT was rejected: %w", err)
@@ -249,7 +249,7 @@ func verifyJWT(token Secret, keys []verificationKey, audience string) (*JWT, err
 	return j, nil
 }
 
-// parseJWT reads a JWT without a check of its signature.
+// parseJWT decodes a JWT without checking its signature.
 func parseJWT(token Secret) (j *JWT, signed, signature []byte, err error) {
 	parts := strings.Split(string(token), ".")
 	if len(parts) != 3 {

@@ -118,7 +118,7 @@ func TestJWTSource(t *testing.T) {
 	if _, err := legacy.TokenDetails(t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) {
 		t.Errorf("the token from before the key: %v", err)
 	}
-	// The next one comes when a server says that this one has expired.
+	// A new one is requested when a server reports that this one has expired.
 	first, err := source.Token(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func wait(srv *plexauthtest.Server, d time.Duration) {
 	time.Sleep(d)
 }
 
-// exchanges counts the JWTs that the server was asked for.
+// exchanges counts the requested JWTs.
 func exchanges(srv *plexauthtest.Server) int {
 	n := 0
 	for _, r := range srv.Requests() {
@@ -212,7 +212,7 @@ func TestJWTSourceRenewsInTime(t *testing.T) {
 	}
 }
 
-// However many wait, one exchange is made.
+// Any number of concurrent callers share one exchange.
 func TestJWTSourceAsksOnce(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c, source := registered(t, srv, srv.Member)
@@ -296,7 +296,7 @@ func TestPINWithAKey(t *testing.T) {
 	}
 	token, err := c.WaitPIN(t.Context(), pin)
 	if err != nil || token != checked.AuthToken || strings.Count(string(token), ".") != 2 {
-		t.Fatalf("the PIN leads to something else than a JWT: %v", err)
+		t.Fatalf("the token of the PIN is not a JWT: %v", err)
 	}
 	source := &plexauth.JWTSource{Client: c, Key: key}
 	source.Set(token)
@@ -433,8 +433,8 @@ func TestVerifyJWT(t *testing.T) {
 	}
 }
 
-// The keys are requested when they are needed, an unknown signer makes no flood
-// of requests, and an outage rejects nobody.
+// The keys are requested when they are needed, an unknown signer causes no flood
+// of requests, and an outage causes no rejections.
 func TestJWKS(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c, source := registered(t, srv, srv.Member)

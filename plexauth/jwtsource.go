@@ -10,8 +10,8 @@ import (
 )
 
 // JWTSource is a TokenSource of JWTs for a device that has a key. It exchanges
-// the key for a JWT when there is none, when 70 % of its life is over (with a
-// random delay, so that many devices do not ask at the same moment), and when a
+// the key for a JWT at first use, when 70 % of the JWT's life is over (with a
+// random delay, so that devices do not renew at the same time), and when a
 // server rejects it. Concurrent callers share one exchange.
 //
 // If an exchange fails, Token returns the JWT that it has until that expires,
@@ -36,7 +36,7 @@ type JWTSource struct {
 	// Key is the key, which the server must know: by Client.RegisterKey, or by a
 	// PIN. Required. Rotate changes it.
 	Key *DeviceKey
-	// Scopes choose what the JWTs say of the user; see Client.ExchangeJWT.
+	// Scopes select the claims about the user; see Client.ExchangeJWT.
 	Scopes []string
 	// OnToken, if it is not nil, is called with each new JWT, for example to
 	// store it. Calls do not overlap.
@@ -44,7 +44,7 @@ type JWTSource struct {
 
 	// MediaToken makes the calls to the media plane, such as TransientToken, use an
 	// opaque token of the account. The source gets it by a switch to the account
-	// itself (see Client.SwitchHomeUser), once for each JWT: the next one ends it.
+	// itself (see Client.SwitchHomeUser), once for each JWT: the next one revokes it.
 	// Token still returns the JWT.
 	MediaToken bool
 	// HomePIN is the PIN of the account in its home, for this switch. If empty, none
@@ -77,8 +77,8 @@ func (s *JWTSource) Set(token Secret) {
 	s.cache.set(issuedJWT(token, j.ExpiresAt.Sub(j.IssuedAt), time.Until(j.ExpiresAt)))
 }
 
-// issuedJWT returns a JWT for the cache. life is that of a new one, and left what is
-// left of it.
+// issuedJWT returns a JWT for the cache. life is the lifetime of a new one, and left the
+// remaining part.
 func issuedJWT(token Secret, life, left time.Duration) issued {
 	part := renewAfter + renewJitter*rand.Float64()
 	expiresAt := time.Now().Add(left)
@@ -107,7 +107,8 @@ func (s *JWTSource) exchange(ctx context.Context) (issued, error) {
 	return issuedJWT(got.token, life, life), nil
 }
 
-// client returns a client for the requests of the source, with a token or with none.
+// client returns a client for the requests of the source, with a token, or without one
+// if it is empty.
 func (s *JWTSource) client(token TokenSource) *Client {
 	client := s.Client.limited()
 	client.Token = token
@@ -157,12 +158,12 @@ func (s *JWTSource) renew(ctx context.Context, p plane, rejected Secret) (Secret
 	return s.tokenFor(ctx, p)
 }
 
-// Rotate replaces the key by another one. It registers the new key, with a proof
-// by the present one, calls save, which must store the new key, and exchanges
-// it. That ends the present key. If the program stops in between, either key
+// Rotate replaces the key with another one. It registers the new key, with a proof
+// by the current one, calls save, which must store the new key, and exchanges
+// it. That revokes the current key. If the program stops in between, either key
 // works, and Rotate can be called again.
 //
-// How the real service replaces a key is not known. usher takes the proof.
+// How the real service replaces a key is not known. usher requires the proof.
 func (s *JWTSource) Rotate(ctx context.Context, next *DeviceKey, save func(*DeviceKey) error) error {
 	s.rotating.Lock()
 	defer s.rotating.Unlock()

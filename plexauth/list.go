@@ -34,7 +34,7 @@ type listed[T item] struct {
 }
 
 // readList decodes a response that is a list. An element that is not usable is
-// left out. It is an error if that leaves nothing of a list with elements.
+// omitted. It is an error if no element of a non-empty list is usable.
 func readList[T item](body []byte, form listForm) ([]listed[T], error) {
 	elements, err := form.split(body)
 	if err != nil {

@@ -50,7 +50,7 @@ var otherAnswers = map[string]string{
 	"null for all":          `{"id":null,"uuid":null,"code":null,"authToken":null,"token":null,"machineIdentifier":null,"clientIdentifier":null}`,
 }
 
-// A response that is not what the call asked for is an *Error with its status,
+// A response without the expected content is an *Error with its status,
 // and never a zero value.
 func TestOtherAnswers(t *testing.T) {
 	for name, body := range otherAnswers {
@@ -84,7 +84,7 @@ func TestOtherAnswers(t *testing.T) {
 	}
 	_, err := client(otherAnswers["errors"]).Resources(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "User could not be authenticated (code 1001)") {
-		t.Errorf("the error does not say what the server said: %v", err)
+		t.Errorf("the error does not contain the server's message: %v", err)
 	}
 }
 

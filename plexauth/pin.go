@@ -22,9 +22,9 @@ type PINRequest struct {
 	Strong bool
 	// ForwardURL is the absolute URL that the browser returns to when the user
 	// has decided, for a web program. Pass the same one to AuthURL. It asks the
-	// server to bind the sign-in to the browser of the user who allows it: usher
-	// then adds a proof to ForwardURL, and gives the token only for the proof
-	// (see PIN.WithProof). A server that cannot do that ignores ForwardURL, and
+	// server to bind the sign-in to the browser of the user who allows it: usher then adds
+	// a proof to ForwardURL, and returns the token only in exchange for the proof (see
+	// PIN.WithProof). A server without this feature ignores ForwardURL, and
 	// leaves PIN.ForwardURL empty. Leave it empty if no browser returns.
 	ForwardURL string
 	// Key is the key of this device. If it is set, WaitPIN returns a JWT for the
@@ -257,8 +257,8 @@ func (c *Client) readPIN(body []byte) (*PIN, error) {
 	}, nil
 }
 
-// CheckPIN requests the state of a PIN once, for a program that has a loop of its
-// own instead of WaitPIN: ask once a second at most. The sign-in is complete when
+// CheckPIN requests the state of a PIN once, for a program that has its own polling loop
+// instead of WaitPIN: poll at most once a second. The sign-in is complete when
 // AuthToken of the result is not empty. CheckPIN changes neither pin nor
 // Client.Token, and sends no token. If the ForwardURL of the PIN is not empty, it
 // needs a Proof.
@@ -279,9 +279,8 @@ func (c *Client) CheckPIN(ctx context.Context, pin *PIN) (*PIN, error) {
 	return got, nil
 }
 
-// pollOf returns the call that requests the state of a PIN. What the key of the
-// device signs is in the query, as the protocol has it: it is good with this PIN
-// only.
+// pollOf returns the call that requests the state of a PIN. The proof of the device key is
+// in the query, as the protocol requires: it is valid with this PIN only.
 func (c *Client) pollOf(pin *PIN) call {
 	op := call{
 		operation: "WaitPIN", method: http.MethodGet, path: "/api/v2/pins/",
@@ -289,7 +288,7 @@ func (c *Client) pollOf(pin *PIN) call {
 		proof: pin.Proof, noReplay: pin.Proof != "", // it works once
 	}
 	if pin.Key != nil {
-		// It must be good for as long as the PIN waits.
+		// It must be valid as long as the PIN is pending.
 		life := max(proofLife, min(time.Until(pin.ExpiresAt), maxPINLifetime)+proofLife)
 		op.query = "deviceJWT=" + string(pin.Key.prove(c.ClientIdentifier, "", nil, time.Now().Add(pin.skew), life))
 	}
@@ -411,8 +410,8 @@ func (c *Client) atPlex() bool {
 // it has a proof (PIN.WithProof): call WaitPIN to find out whether the user allowed
 // access. Neither URL contains a token.
 //
-// Anyone who gets the URL can allow access, also a user to whom somebody else has
-// sent it. A program whose PIN has no ForwardURL cannot tell.
+// Anyone who gets the URL can allow access, even a user to whom another person has
+// sent it. A program whose PIN has no ForwardURL cannot detect that.
 //
 // The page is at app.plex.tv if AccountURL is plex.tv or a subdomain of it, and
 // below AccountURL otherwise.
@@ -464,15 +463,15 @@ func invalidInCode(r rune) bool {
 	return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 }
 
-// LinkPIN completes the sign-in of another client: it gives the client that
-// requested the PIN with the given code a token of the account. Call it only for
+// LinkPIN completes the sign-in of another client: the client that
+// requested the PIN with the given code gets a token of the account. Call it only for
 // a code that the user has just entered. A code from anywhere else, such as a
 // link, may be an attacker's.
 //
-// The error is ErrPINExpired if no pending PIN has the code, also if a call whose
-// response was lost has linked it already. It is ErrRateLimited after too many
-// wrong codes. An empty code is an error of
-// another type than *Error, and nothing is sent.
+// The error is ErrPINExpired if no pending PIN has the code, even if an earlier call
+// whose response was lost has already linked it. It is ErrRateLimited after too many
+// wrong codes. An empty code is an error of another type than *Error, and nothing is
+// sent.
 func (c *Client) LinkPIN(ctx context.Context, code string) error {
 	if strings.TrimSpace(code) == "" {
 		return errors.New("plexauth: LinkPIN: the code is empty")

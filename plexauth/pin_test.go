@@ -146,7 +146,7 @@ func TestWaitPIN(t *testing.T) {
 		answers []any
 		tries   int
 		took    time.Duration
-		fails   []error // nil: the token comes
+		fails   []error // nil: WaitPIN returns the token
 		says    string
 	}{
 		"entered already":         {[]any{pinLinked}, 1, 0, nil, ""},
@@ -169,7 +169,7 @@ func TestWaitPIN(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var asked []*http.Request
 				c := scripted(&asked, test.answers...)
-				c.Retry = &plexauth.Retry{ConnectionErrors: true} // which would have a pace of its own
+				c.Retry = &plexauth.Retry{ConnectionErrors: true} // which would have its own pace
 				start := time.Now()
 				token, err := c.WaitPIN(t.Context(), &plexauth.PIN{ID: 7, ExpiresAt: start.Add(life)})
 				if len(asked) != test.tries || time.Since(start) != test.took {
@@ -201,7 +201,7 @@ func TestWaitPIN(t *testing.T) {
 	}
 }
 
-// WaitPIN returns when its context ends and when the PIN expires, also while a
+// WaitPIN returns when its context is cancelled and when the PIN expires, also while a
 // server delays a response.
 func TestWaitPINEnds(t *testing.T) {
 	silent := &plexauth.Client{ClientIdentifier: "test", Timeout: -1, HTTPClient: &http.Client{
@@ -330,7 +330,7 @@ func TestAuthURL(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", account, diff)
 		}
 		if strings.ContainsAny(text, "+ #") || strings.Contains(got, "564964751") || strings.Contains(got, "not for this") {
-			t.Errorf("%s is not what a browser should be given", got)
+			t.Errorf("%s must not be opened in a browser", got)
 		}
 		if got := c.LinkURL(pin); got != want.link+"?pin=8lzj" {
 			t.Errorf("the code is entered at %s", got)

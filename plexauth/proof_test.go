@@ -13,8 +13,8 @@ import (
 	"github.com/usher-auth/usher/plexauthtest"
 )
 
-// The proof is read from the query of the request that brings it. What no server
-// writes is none.
+// The proof is read from the query of the request. A value that no server
+// generates is not a proof.
 func TestWithProof(t *testing.T) {
 	pin := &plexauth.PIN{ID: 1, Code: "abc", ForwardURL: "https://my.example.org/back"}
 	for query, want := range map[string]string{

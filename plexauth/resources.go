@@ -66,7 +66,7 @@ type Resource struct {
 	// devices in its network use the public address.
 	NATLoopbackSupported bool
 	// Connections are the known ways to reach the resource, in the order of the
-	// server. Those without an address are left out.
+	// server. Those without an address are omitted.
 	Connections []Connection
 
 	// raw contains the token. See Account.raw.
@@ -121,12 +121,12 @@ func (d resourceDocument) usable() bool { return d.ClientIdentifier != "" }
 // not one.
 var resourceList = listForm{root: "resources", element: "resource"}
 
-// Resources returns the servers and devices that the account can reach, with
-// all their connections: HTTP, HTTPS, IPv4, IPv6 and relays. The list is empty,
-// and not nil, if there are none. An element that is not a resource, or that has
-// no ClientIdentifier, is left out; if that leaves nothing of the list, or if
-// the response is not a list, the call fails with an *Error. The error is ErrUnauthorized if the token is
-// invalid, revoked or expired. Servers may reject transient tokens and the
+// Resources returns the servers and devices that the account can reach, with all their
+// connections: HTTP, HTTPS, IPv4, IPv6 and relays. The list is empty, and not nil, if
+// the account can reach no device. An element that is not a resource, or that has no
+// ClientIdentifier, is omitted; if that leaves nothing of the list, or if the response
+// is not a list, the call fails with an *Error. The error is ErrUnauthorized if the
+// token is invalid, revoked or expired. Servers may reject transient tokens and the
 // tokens of resources with ErrForbidden.
 func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
 	op := call{

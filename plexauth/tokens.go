@@ -16,7 +16,7 @@ import (
 // concurrent use.
 type TokenSource interface {
 	// Token returns the current token. It must return when ctx ends. An empty
-	// token means that there is none: the call then fails with ErrUnauthorized.
+	// token means that the source has none: the call then fails with ErrUnauthorized.
 	// If Token returns an error, the call fails with an *Error that wraps it.
 	Token(ctx context.Context) (Secret, error)
 }
@@ -176,10 +176,10 @@ type issued struct {
 	renewAt, expiresAt time.Time
 }
 
-// get returns the token. If there is none, or if it is time to renew it, fetch requests
-// another one. If told is not nil, it is called with that one.
+// get returns the token. If the cache is empty, or if it is time to renew the token, fetch
+// requests another one. If onToken is not nil, it is called with the new token.
 func (r *renewing) get(
-	ctx context.Context, fetch func(context.Context) (issued, error), told func(Secret),
+	ctx context.Context, fetch func(context.Context) (issued, error), onToken func(Secret),
 ) (Secret, error) {
 	r.mu.Lock()
 	if r.current.token != "" && time.Now().Before(r.current.renewAt) {
@@ -192,7 +192,7 @@ func (r *renewing) get(
 		r.pending = req
 		// All callers share the request, so the context of the first one must
 		// not cancel it. The timeout of the client limits it.
-		go r.request(context.WithoutCancel(ctx), req, fetch, told)
+		go r.request(context.WithoutCancel(ctx), req, fetch, onToken)
 	}
 	r.mu.Unlock()
 	select {
@@ -205,7 +205,7 @@ func (r *renewing) get(
 
 // request requests a token and completes req.
 func (r *renewing) request(
-	ctx context.Context, req *tokenRequest, fetch func(context.Context) (issued, error), told func(Secret),
+	ctx context.Context, req *tokenRequest, fetch func(context.Context) (issued, error), onToken func(Secret),
 ) {
 	defer close(req.done)
 	next, err := fetch(ctx)
@@ -223,8 +223,8 @@ func (r *renewing) request(
 	}
 	r.current, req.token = next, next.token
 	r.mu.Unlock()
-	if told != nil {
-		told(next.token)
+	if onToken != nil {
+		onToken(next.token)
 	}
 }
 

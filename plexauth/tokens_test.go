@@ -92,7 +92,7 @@ func TestTransientSourceAsksOnce(t *testing.T) {
 		}
 	}
 	if minted != 1 {
-		t.Errorf("%d transient tokens were asked for", minted)
+		t.Errorf("%d transient tokens were requested", minted)
 	}
 }
 
@@ -146,11 +146,11 @@ func TestTransientSourceRenews(t *testing.T) {
 				}
 			}
 			if minted > 3 { // one at first, one after, and one for a call that was late
-				t.Errorf("%d transient tokens were asked for", minted)
+				t.Errorf("%d transient tokens were requested", minted)
 			}
 			srv.RevokeTokens(srv.Member)
 			if _, err := c.TokenDetails(t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) {
-				t.Errorf("when the token itself has ended: %v", err)
+				t.Errorf("when the token itself is revoked: %v", err)
 			}
 		})
 	}
@@ -191,8 +191,8 @@ func TestTransientSourceRenewsBeforeExpiry(t *testing.T) {
 	}
 }
 
-// While the media server issues no token, the cached one is used until it
-// expires, and the server is asked again only every few seconds.
+// While the media server issues no tokens, the cached one is used until it
+// expires, and a new one is requested only every few seconds.
 func TestTransientSourceOutlivesAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start, asked, down := time.Now(), 0, false
@@ -216,7 +216,7 @@ func TestTransientSourceOutlivesAnOutage(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		if asked < 30 || asked > 70 {
-			t.Errorf("in five minutes of outage the server was asked %d times", asked)
+			t.Errorf("in five minutes of outage the server received %d requests", asked)
 		}
 		if got, err := source.Token(t.Context()); got != "" || !errors.Is(err, plexauth.ErrServer) {
 			t.Errorf("after the end of its life: %q, %v", string(got), err)
@@ -248,13 +248,13 @@ func TestTransientSourceForgetsRefused(t *testing.T) {
 		restarted = true
 		time.Sleep(48*time.Hour - time.Minute)
 		if got, err := source.Token(t.Context()); got != "transient-1" || err != nil {
-			t.Errorf("before it is refused: %q, %v", string(got), err)
+			t.Errorf("before it is rejected: %q, %v", string(got), err)
 		}
 		if _, err := c.TokenDetails(t.Context()); !errors.Is(err, plexauth.ErrUnauthorized) {
 			t.Errorf("the call gives %v", err)
 		}
 		if got, err := source.Token(t.Context()); got != "" || !errors.Is(err, plexauth.ErrUnreachable) {
-			t.Errorf("after it was refused: %q, %v", string(got), err)
+			t.Errorf("after it was rejected: %q, %v", string(got), err)
 		}
 	})
 }
@@ -334,7 +334,7 @@ func connectTo(t *testing.T, answers map[string]func() (*http.Response, error)) 
 		ClientIdentifier: "test", Token: plexauth.StaticToken("secret"),
 		HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
 			if r.Header.Get("X-Plex-Token") != "" {
-				t.Error("a token was sent to an address that nobody vouches for")
+				t.Error("a token was sent to an unverified address")
 			}
 			return answers[r.URL.Host]()
 		})},
@@ -391,7 +391,7 @@ func TestConnect(t *testing.T) {
 	}
 }
 
-// If the context ends, Connect returns the best connection that has succeeded,
+// If the context is cancelled, Connect returns the best connection that has succeeded,
 // or an *Error if none has.
 func TestConnectEnds(t *testing.T) {
 	const answers, ends = 100 * time.Millisecond, 200 * time.Millisecond

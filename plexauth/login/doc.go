@@ -28,11 +28,11 @@
 //
 //   - Login CSRF: a link from an attacker cannot sign a user in to the account of
 //     the attacker.
-//   - Sign-in for somebody else: an attacker starts a sign-in, and sends the link
-//     to the account plane to a victim, who allows access to the genuine program.
+//   - Sign-in with another user's consent: an attacker starts a sign-in, and sends
+//     the link to the account plane to a victim, who allows access to the genuine program.
 //     The browser of the attacker cannot complete the sign-in, because usher
-//     sends a one-time proof with the browser of the victim. usher gives the
-//     token for this proof only.
+//     sends a one-time proof with the browser of the victim. usher returns the
+//     token only in exchange for this proof.
 //   - Replay: a callback URL from a log or a browser history has no effect.
 //   - Open redirect and host header injection: the browser is only redirected to
 //     AccountURL (app.plex.tv for plex.tv) and to CallbackURL, whatever the request
@@ -46,7 +46,7 @@
 //
 // # Account planes without proofs
 //
-// An account plane that adds no proof, such as plex.tv, does not tell the program
+// An account plane that adds no proof, such as plex.tv, does not let the program know
 // in which browser the user allowed access. Then:
 //
 //   - A callback with the state of a pending sign-in, but without its cookie, ends

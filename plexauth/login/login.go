@@ -156,11 +156,11 @@ func (f *flow) account(w http.ResponseWriter, r *http.Request) (*plexauth.Accoun
 
 // refuse returns ErrInvalidState for a browser that did not start the sign-in
 // with this state. If it comes from the account plane all the same, a user has
-// just allowed access to a sign-in that somebody else started: refuse ends the
-// sign-in and signs its token out.
+// just allowed access to a sign-in that another person started: refuse cancels the
+// sign-in and signs out its token.
 //
-// If the account plane adds proofs, only a valid one ends the sign-in, because
-// nobody can complete it without one. Otherwise, anyone who knows the state does.
+// If the account plane adds proofs, only a valid one cancels the sign-in, because
+// nobody can complete it without one. Otherwise, anyone who knows the state can.
 func (f *flow) refuse(r *http.Request, state string) error {
 	in, ok := f.pending.get(state)
 	if !ok {
@@ -191,7 +191,7 @@ func (f *flow) refuse(r *http.Request, state string) error {
 	return ErrInvalidState
 }
 
-// signOut revokes a token that nobody is to have.
+// signOut revokes the token of a cancelled sign-in.
 func (f *flow) signOut(ctx context.Context, token plexauth.Secret) error {
 	ctx, cancel := context.WithTimeout(ctx, signOutTimeout)
 	defer cancel()
@@ -200,7 +200,7 @@ func (f *flow) signOut(ctx context.Context, token plexauth.Secret) error {
 	return theirs.SignOut(ctx)
 }
 
-// signOutTimeout is how long a browser waits for the account plane at most.
+// signOutTimeout limits how long a browser waits for the account plane.
 const signOutTimeout = 10 * time.Second
 
 // waitToken polls for the token, for a short time: the account plane redirects
