@@ -14,7 +14,7 @@
 // gets real tokens and real errors. There are no expectations to set up as with
 // a mock.
 //
-// If the program has https://plex.tv written in, give its http.Client the
+// If the program has a hard-coded https://plex.tv, give its http.Client the
 // transport of the server: &http.Client{Transport: srv.Transport()}.
 //
 // If the program signs in by PIN, complete the sign-in with User.LinkPIN:
@@ -23,9 +23,9 @@
 //
 // # Homes, friends and shares
 //
-// AddHomeUser, AddToHome and SetPIN make homes. AddServer and AddSection make what
-// Share and ShareSections share, Befriend makes friends, and Invite sends invitations
-// that wait. Config.Scene has all of it in a file.
+// AddHomeUser, AddToHome and SetPIN create homes. AddServer and AddSection add servers,
+// Share and ShareSections share them, Befriend creates friendships, and Invite sends
+// invitations that stay pending. Config.Scene has all of this in a file.
 //
 // # Time
 //
@@ -35,12 +35,12 @@
 // # Faults
 //
 // InjectFault delays responses, replaces, truncates or drops them.
-// InjectNamedFault has the faults of "usher exec --fault". Restart has
+// InjectNamedFault injects the faults of "usher exec --fault". Restart has
 // the effect of a server restart, which invalidates every transient token.
 //
 // # Cases that share a server
 //
-// Reset goes back to the start in less than a millisecond, with Config.Resettable.
+// With Config.Resettable, Reset restores the initial state in less than a millisecond.
 //
 // # Inside usher exec
 //

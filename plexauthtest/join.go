@@ -35,21 +35,21 @@ type Account struct {
 	Token plexauth.Secret
 	// TOTP is the seed of a second factor, in base32. If empty, it has none.
 	TOTP plexauth.Secret
-	// Admin, Managed and Disabled say what the account is.
+	// Admin, Managed and Disabled are properties of the account.
 	Admin, Managed, Disabled bool
-	// Home is the username of whose home the account lives in. If empty, it is in
-	// nobody else's.
+	// Home is the username of the owner of the account's home. If empty, the account is in
+	// no other account's home.
 	Home string
-	// PIN is asked for when another user of the home switches to the account: four
+	// PIN is required when another user of the home switches to the account: four
 	// digits. If empty, it has none.
 	PIN plexauth.Secret
 	// HomeAdmin makes an account that signs in an admin of the home, and Guest a
 	// managed one its guest.
 	HomeAdmin, Guest bool
-	// Restriction is what a managed account of a home is restricted to, such as
+	// Restriction is the restriction of a managed account, such as
 	// little_kid.
 	Restriction string
-	// BackupCodes are those of the second factor. AddAccount ignores them.
+	// BackupCodes are the backup codes of the second factor. AddAccount ignores them.
 	BackupCodes []plexauth.Secret
 }
 
@@ -83,8 +83,8 @@ func (a controlAccount) account() Account {
 	return out
 }
 
-// Join returns the control of the usher of the "usher exec" that runs the test, as
-// its scene has it at the start. It calls t.Fatalf if there is none.
+// Join returns the control of the usher that "usher exec" started for the test, reset to
+// the scene. It calls t.Fatalf outside of "usher exec".
 func Join(t testing.TB) *Control {
 	t.Helper()
 	c := &Control{
@@ -133,7 +133,7 @@ func (c *Control) call(method, path string, in, out any) {
 // none is the body of a call without fields.
 type none struct{}
 
-// Reset goes back to the scene: its people, clock and faults, and no requests.
+// Reset restores the scene: its accounts, clock and faults, and no requests.
 func (c *Control) Reset() {
 	c.t.Helper()
 	c.call("POST", "/reset", none{}, nil)
@@ -167,7 +167,7 @@ func (c *Control) SetTime(t time.Time) {
 	c.call("POST", "/clock", controlClock{Time: &t}, nil)
 }
 
-// Freeze lets the server's clock stand still, or go on.
+// Freeze stops the server's clock, or lets it run.
 func (c *Control) Freeze(frozen bool) {
 	c.t.Helper()
 	c.call("POST", "/clock", controlClock{Frozen: &frozen}, nil)
@@ -213,7 +213,7 @@ func (c *Control) RevokeTokens(username string) {
 	c.call("DELETE", "/accounts/"+url.PathEscape(username)+"/tokens", none{}, nil)
 }
 
-// RevokeToken revokes a token, and what it led to.
+// RevokeToken revokes a token and its descendants.
 func (c *Control) RevokeToken(token plexauth.Secret) {
 	c.t.Helper()
 	c.call("POST", "/tokens/revoke", map[string]string{"token": string(token)}, nil)
@@ -228,7 +228,7 @@ func (c *Control) VerificationCode(username string) plexauth.Secret {
 }
 
 // ApprovePIN completes a sign-in by PIN, as if the user had allowed it. It returns
-// where the browser goes on to; empty if the program named no address.
+// the address that the browser is redirected to; empty if the program set none.
 func (c *Control) ApprovePIN(code, username string) (forward string) {
 	c.t.Helper()
 	var out struct{ Forward string }
@@ -246,7 +246,7 @@ func (c *Control) RefusePIN(code, username string) {
 type NamedFault struct {
 	// Name is its name, as docs/testing.md has it. Required.
 	Name string `json:"fault"`
-	// Path is that of the affected requests. A star at its end stands for any
+	// Path is the path of the affected requests. A star at its end stands for any
 	// text. Empty: any path.
 	Path string `json:"path,omitempty"`
 	// Times is how many requests are affected, after Skip that are not. Zero: all.
@@ -257,7 +257,7 @@ type NamedFault struct {
 	Chance  float64 `json:"chance,omitempty"`
 }
 
-// InjectFault makes answers go wrong.
+// InjectFault injects a fault into responses.
 func (c *Control) InjectFault(f NamedFault) {
 	c.t.Helper()
 	c.call("POST", "/faults", f, nil)

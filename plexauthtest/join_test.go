@@ -109,7 +109,7 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// Named faults are those of usher exec.
+// Named faults are the faults of usher exec.
 func TestNamedFaults(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	c := srv.Client(srv.Member)

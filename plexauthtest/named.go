@@ -10,10 +10,10 @@ import (
 	"github.com/usher-auth/usher/internal/trouble"
 )
 
-// InjectNamedFault adds a fault of "usher exec --fault", written in the same way,
-// such as "rate-limit" or "slow,path=/api/v2/user,times=2". docs/testing.md has all
+// InjectNamedFault adds a fault in the syntax of "usher exec --fault",
+// such as "rate-limit" or "slow,path=/api/v2/user,times=2". docs/testing.md lists all
 // names. It stays until it is used up or remove is called. A Fault of InjectFault
-// comes before it.
+// takes precedence.
 func (s *Server) InjectNamedFault(text string) (remove func()) {
 	s.t.Helper()
 	f, err := trouble.Parse(text)
@@ -40,8 +40,8 @@ func (s *Server) newInjector() *trouble.Injector {
 	}
 }
 
-// answer answers with a named fault, or as the server does. It reports whether the
-// fault ends the connection.
+// answer responds with a named fault, or like the server. It reports whether the
+// fault closes the connection.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) (ends bool) {
 	defer func() {
 		if err, ok := recover().(error); ok {
@@ -58,11 +58,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (ends bool) {
 // SetTime sets the server's clock.
 func (s *Server) SetTime(t time.Time) { s.clock.Set(t) }
 
-// Freeze lets the server's clock stand still, or go on.
+// Freeze stops the server's clock, or lets it run.
 func (s *Server) Freeze(frozen bool) { s.clock.Freeze(frozen) }
 
-// RefusePIN refuses the PIN with the given code, as if the user had refused access.
-// The program learns so when it polls next: the PIN is not found.
+// RefusePIN denies the PIN with the given code, as if the user had denied access.
+// At its next poll, the program gets the error that the PIN does not exist.
 func (u *User) RefusePIN(code string) {
 	s := u.server
 	s.t.Helper()
@@ -72,10 +72,10 @@ func (u *User) RefusePIN(code string) {
 	}
 }
 
-// Reset goes back to the start: the users and sources that were there, the time, the
-// faults of the scene and no recorded requests. Users, tokens and servers that were
-// added since are gone. It takes less than a millisecond, so that the cases of a
-// test can share a server. It needs Config.Resettable.
+// Reset restores the initial state: the users and sources, the time, the faults of the
+// scene and no recorded requests. Users, tokens and servers that were added since are
+// removed. It takes less than a millisecond, so that the cases of a test can share a
+// server. It requires Config.Resettable.
 func (s *Server) Reset() {
 	s.t.Helper()
 	if !s.resettable {

@@ -9,9 +9,9 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// AddHomeUser adds a managed user to the home of owner, which is made if there is
-// none. pin may be empty. Nobody signs in as the user: programs switch to it, and
-// Client has a token of it.
+// AddHomeUser adds a managed user to the home of owner, and creates the home if necessary.
+// pin can be empty. The user cannot sign in: programs switch to it, and Client returns a
+// token of it.
 func (s *Server) AddHomeUser(owner *User, name string, pin plexauth.Secret) *User {
 	s.t.Helper()
 	ctx, homes := context.Background(), s.current.Load().Homes
@@ -25,8 +25,8 @@ func (s *Server) AddHomeUser(owner *User, name string, pin plexauth.Secret) *Use
 	return &User{Username: name, PIN: pin, home: owner.Username, managed: true, id: added.Account.ID, server: s}
 }
 
-// AddToHome adds a user who signs in to the home of owner, which is made if there is
-// none.
+// AddToHome adds a user who signs in to the home of owner, and creates the home if
+// necessary.
 func (s *Server) AddToHome(owner, u *User) {
 	s.t.Helper()
 	if err := s.current.Load().Homes.Join(context.Background(), operator, owner.id, u.id, false); err != nil {
@@ -35,7 +35,7 @@ func (s *Server) AddToHome(owner, u *User) {
 	u.home = owner.Username
 }
 
-// SetPIN sets the PIN of a user: four digits, or "" for none. It is asked for when
+// SetPIN sets the PIN of a user: four digits, or "" for none. It is required when
 // another user of the home switches to the user.
 func (s *Server) SetPIN(u *User, pin plexauth.Secret) {
 	s.t.Helper()
@@ -57,8 +57,8 @@ func (s *Server) AddSection(src Source, name, sectionType string) {
 	}
 }
 
-// Share shares all sections of a server with a user, as an operator does it: nobody
-// becomes a friend.
+// Share shares all sections of a server with a user, the way an operator does it: they do not
+// become friends.
 func (s *Server) Share(src Source, u *User) {
 	s.t.Helper()
 	s.changeShare(src, u, (*source.Service).Share)
@@ -89,9 +89,9 @@ func (s *Server) Befriend(a, b *User) {
 	}
 }
 
-// Invite invites somebody to a server of from, by a username or an e-mail address
-// that nobody needs to have. With the zero Source, the invitation is about friendship
-// alone. It waits for an answer. Without names of sections, all are meant.
+// Invite invites an account to a server of from, by a username or an e-mail address, which
+// need not exist. With the zero Source, it invites to a friendship only. The invitation
+// stays pending. Without names of sections, it covers all sections.
 func (s *Server) Invite(from *User, to string, src Source, sections ...string) {
 	s.t.Helper()
 	err := scene.Invite(context.Background(), operator, s.current.Load().Core, from.person(), to, src.Identifier, sections)
@@ -100,7 +100,7 @@ func (s *Server) Invite(from *User, to string, src Source, sections ...string) {
 	}
 }
 
-// person returns the user as scenes have it.
+// person returns the user in the form of a scene.
 func (u *User) person() scene.Person {
 	return scene.Person{Account: scene.Account{Username: u.Username, Home: u.home, Managed: u.managed}, ID: u.id}
 }

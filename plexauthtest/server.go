@@ -36,7 +36,7 @@ type Config struct {
 	Scene string
 	// MediaJWT makes the media plane accept JWTs. Released media servers do not.
 	MediaJWT bool
-	// Resettable lets Server.Reset go back to the start. It makes the start some
+	// Resettable enables Server.Reset. It makes the start about
 	// ten milliseconds longer.
 	Resettable bool
 	// Logger receives the log of the server. If nil, nothing is logged.
@@ -54,7 +54,7 @@ type Server struct {
 
 	// The fields below are nil or empty if Config.Scene is set, except Self.
 
-	// Admin is an admin, owns Den and usher itself, and may call
+	// Admin is an admin, owns Den and usher itself, and can call
 	// SourceConnection.
 	Admin *User
 	// Member is a regular user and a friend of Admin. Den is shared with Member.
@@ -157,7 +157,7 @@ func New(t testing.TB, cfg Config) *Server {
 	return s
 }
 
-// close closes the database, once no request is answered any more.
+// close closes the database after the last request.
 func (s *Server) close() {
 	if i := s.current.Load(); i != nil {
 		_ = i.Close()
@@ -189,16 +189,16 @@ func (s *Server) Now() time.Time { return s.clock.Now() }
 // Advance moves the server's clock forward by d.
 func (s *Server) Advance(d time.Duration) { s.clock.Advance(d) }
 
-// clientIdentifier is that of AnonymousClient.
+// clientIdentifier is the client identifier of AnonymousClient.
 const clientIdentifier = "plexauthtest"
 
-// operator is who changes what the test changes, as the audit log has it.
+// operator is the actor of the test's changes in the audit log.
 var operator = audit.Actor{Name: "plexauthtest"}
 
 // Client returns an SDK client with a new access token of u. Each call of
 // Client and Token signs in on another device, plexauthtest-1, plexauthtest-2
-// and so on. usher limits the tokens of a device to ten, so a device of its own
-// keeps a token from being evicted. For Disabled, which cannot sign in, the
+// and so on. usher limits the tokens of a device to ten, so a separate device
+// prevents eviction of a token. For Disabled, which cannot sign in, the
 // client always has the token that was issued before the account was disabled,
 // and the device of AnonymousClient.
 func (s *Server) Client(u *User) *plexauth.Client {
@@ -218,7 +218,7 @@ func (s *Server) AnonymousClient() *plexauth.Client {
 	}
 }
 
-// Token returns a new access token of u, on a device of its own. For Disabled,
+// Token returns a new access token of u, on a separate device. For Disabled,
 // it returns the token that was issued before the account was disabled.
 func (s *Server) Token(u *User) plexauth.Secret {
 	s.t.Helper()

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Transport returns an http.RoundTripper for programs that have https://plex.tv
-// written in. It sends the requests for plex.tv, its subdomains and the
+// Transport returns an http.RoundTripper for programs with a hard-coded
+// https://plex.tv. It sends the requests for plex.tv, its subdomains and the
 // subdomains of plex.direct to the server, with any port, and with http and
 // https alike. It sends requests for the address of the server itself, too. For
 // every other host it returns an error, so that a test never reaches the real
@@ -20,7 +20,7 @@ import (
 //	program.HTTPClient = &http.Client{Transport: srv.Transport()}
 //
 // If the program uses http.DefaultClient, replace http.DefaultTransport during
-// the test. No other test may run meanwhile.
+// the test. Do not run other tests in parallel with it.
 //
 // The requests go over loopback without TLS. The server receives the Host header
 // that the program sent.

@@ -96,7 +96,7 @@ type closes struct {
 // Close implements io.Closer.
 func (c *closes) Close() error { c.closed = true; return nil }
 
-// The transport leaves the request alone, and the response belongs to it: a
+// The transport does not modify the request, and the response refers to it: a
 // client follows redirects and stores cookies for the host that it called.
 func TestTransportKeepsTheRequest(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})

@@ -26,7 +26,7 @@ type User struct {
 	Email string
 	// Password is the password. It is empty for Managed.
 	Password plexauth.Secret
-	// PIN is asked for when another user of the home switches to the user. It is
+	// PIN is required when another user of the home switches to the user. It is
 	// empty if the user has none.
 	PIN plexauth.Secret
 	// BackupCodes are the backup codes of TwoFactor, unused at first. They are

@@ -186,7 +186,7 @@ func TestAddPersonAndServer(t *testing.T) {
 	}
 	got, err := srv.Client(srv.Admin).SourceConnection(t.Context(), shed.Source)
 	if err != nil || got.Name != "Shed" {
-		t.Errorf("the admin is told %+v: %v", got, err)
+		t.Errorf("the admin gets %+v: %v", got, err)
 	}
 	srv.Share(srv.Den, uma)
 	if got := names(t, c); !slices.Equal(got, []string{"usher", "Den", "Shed"}) {
@@ -327,7 +327,7 @@ func TestScene(t *testing.T) {
 	}
 }
 
-// A scene file has people, and what is between them.
+// A scene file describes accounts, and the relations between them.
 func TestSceneOfHomesAndShares(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "scene.yaml")
 	text := `accounts:

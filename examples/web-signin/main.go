@@ -49,7 +49,7 @@ func main() {
 	log.Fatal(server.ListenAndServe())
 }
 
-// site is the web program. It stores sessions in memory, so a restart ends
+// site is the web program. It stores sessions in memory, so a restart removes
 // them.
 type site struct {
 	http.ServeMux

@@ -44,7 +44,7 @@ func read(t *testing.T, browser *http.Client, address string) string {
 	return string(text)
 }
 
-// A user signs in. An attacker who has the user allow access to a sign-in that
+// A user signs in. An attacker who makes the user allow access to a sign-in that
 // the attacker started is not signed in.
 func TestSignIn(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
@@ -57,7 +57,7 @@ func TestSignIn(t *testing.T) {
 	}
 	mux.Handle("/", s)
 	pages := make(chan *url.URL, 1)
-	// start clicks "Sign in", and returns what the page of the account plane reads.
+	// start clicks "Sign in", and returns the parameters of the account plane's page.
 	start := func(b *http.Client) url.Values {
 		read(t, b, web.URL+"/sign-in")
 		link := <-pages

@@ -18,13 +18,13 @@ import (
 	"github.com/usher-auth/usher/plexauthtest"
 )
 
-// withoutProofs makes the account plane one that adds no proofs, as the real
-// service: it does not see what asks for one.
+// withoutProofs makes the account plane behave like one that adds no proofs, such as the real
+// service: it does not see the parameter that requests one.
 func withoutProofs(cfg *login.Config) {
 	cfg.Client.HTTPClient = &http.Client{Transport: oldPlane{}}
 }
 
-// oldPlane removes what an older account plane would ignore.
+// oldPlane removes the parameters that an older account plane would ignore.
 type oldPlane struct{}
 
 func (oldPlane) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -91,8 +91,8 @@ func TestConsentInAnotherBrowser(t *testing.T) {
 	s.get(attacker, callback)
 	s.mustFail(login.ErrInvalidState)
 
-	// The browser of the victim has gone on, with the proof. That ends the
-	// sign-in, also for who has seen the whole address.
+	// The browser of the victim returned with the proof. That cancels the
+	// sign-in, even if the attacker has seen the whole address.
 	code, callback = s.start(attacker)
 	forward := s.srv.Member.LinkPIN(code)
 	s.get(s.browser(), forward)
@@ -101,7 +101,7 @@ func TestConsentInAnotherBrowser(t *testing.T) {
 		s.get(attacker, address)
 		s.mustFail(login.ErrInvalidState)
 	}
-	if n := s.tokens(); n != 1 { // that of the first attempt, which nobody was given
+	if n := s.tokens(); n != 1 { // the token of the first attempt, which nobody received
 		t.Errorf("%d tokens are left, want 1", n)
 	}
 }
@@ -135,8 +135,8 @@ func TestForgedProof(t *testing.T) {
 	}
 }
 
-// Attack: somebody who knows the state of a pending sign-in tries to end it, or
-// to keep the program from its account plane with made-up proofs.
+// Attack: an attacker who knows the state of a pending sign-in tries to cancel it, or
+// to keep the program from its account plane with forged proofs.
 func TestMadeUpProofsEndNothing(t *testing.T) {
 	s := newSite(t, false, nil)
 	browser := s.browser()
@@ -152,8 +152,8 @@ func TestMadeUpProofsEndNothing(t *testing.T) {
 }
 
 // With an account plane that adds no proofs, a callback in another browser than
-// the one that started is what remains of the attack to be seen: it ends the
-// sign-in, and signs out what the user has allowed.
+// the one that started is the only detectable part of the attack: it cancels the
+// sign-in, and signs out the token.
 func TestCallbackInAnotherBrowserWithoutProofs(t *testing.T) {
 	for what, cookie := range map[string]string{"no cookie": "", "another cookie": "AAAAAAAAAAAAAAAAAAAAAAAAAA"} {
 		s := newSite(t, false, withoutProofs)
@@ -183,7 +183,7 @@ func TestCallbackInAnotherBrowserWithoutProofs(t *testing.T) {
 	}
 }
 
-// waitForPoll waits until the program asks for a token.
+// waitForPoll waits until the program polls for a token.
 func (s *site) waitForPoll() {
 	s.t.Helper()
 	for range 500 {
@@ -195,8 +195,8 @@ func (s *site) waitForPoll() {
 	s.t.Fatal("nobody polled")
 }
 
-// Attack: the attacker comes to the callback while the program still waits for
-// the token that it is to sign out.
+// Attack: the attacker opens the callback while the program still waits for
+// the token that it will sign out.
 func TestCallbackDuringSignOut(t *testing.T) {
 	s := newSite(t, false, func(cfg *login.Config) {
 		withoutProofs(cfg)
@@ -267,8 +267,8 @@ func TestSignInWithoutProofs(t *testing.T) {
 	}
 }
 
-// The sign-in is over also if its token cannot be signed out, and the program
-// learns of it.
+// The sign-in is cancelled even if its token cannot be signed out, and the program
+// gets the error.
 func TestSignOutFails(t *testing.T) {
 	s := newSite(t, false, withoutProofs)
 	attacker := s.browser()
@@ -316,8 +316,8 @@ func TestTwoCookiesOfOneName(t *testing.T) {
 	}
 }
 
-// Of many browsers that come with one address at the same time, the one that
-// started is let in or nobody is, and no token is left over.
+// If many browsers open one address at the same time, the one that
+// started is signed in or none is, and no token is left over.
 func TestProofInManyBrowsersAtOnce(t *testing.T) {
 	for range 10 {
 		s := newSite(t, false, nil)

@@ -24,7 +24,7 @@ type site struct {
 	srv     *plexauthtest.Server
 	web     *httptest.Server
 	mu      sync.Mutex
-	ended   []ending        // what Done was called with
+	ended   []ending        // the arguments of Done
 	visited []*http.Request // every request of every browser to the program
 }
 
@@ -383,7 +383,7 @@ func TestTwoTabs(t *testing.T) {
 	}
 }
 
-// The user returns without having allowed access. The sign-in ends, and
+// The user returns without having allowed access. The sign-in fails, and
 // quickly.
 func TestNotAllowed(t *testing.T) {
 	s := newSite(t, false, nil)

@@ -11,7 +11,7 @@ import (
 )
 
 // A service without proofs sends the browser back whatever the user has decided.
-// If no token comes, access was not allowed.
+// Without a token, access was not allowed.
 func TestNoTokenComes(t *testing.T) {
 	s := newSite(t, false, withoutProofs)
 	browser := s.browser()
@@ -20,7 +20,7 @@ func TestNoTokenComes(t *testing.T) {
 	s.mustFail(login.ErrAccessDenied)
 }
 
-// A browser that does not wait for the token decides nothing: this is no denial.
+// A browser that disconnects while the program waits for the token does not deny access.
 func TestBrowserHangsUp(t *testing.T) {
 	s := newSite(t, false, func(cfg *login.Config) {
 		withoutProofs(cfg)
