@@ -40,15 +40,15 @@ type accountJSON struct {
 	ID          int64     `json:"id"`              // as in token details
 	UUID        string    `json:"uuid"`            // as in token details
 	Username    string    `json:"username"`        // the unique name
-	Email       string    `json:"email"`           // empty if there is none
+	Email       string    `json:"email"`           // can be empty
 	Confirmed   bool      `json:"emailConfirmed"`  // by an admin
-	Admin       bool      `json:"admin"`           // may administer this usher
+	Admin       bool      `json:"admin"`           // can administer this usher
 	Managed     bool      `json:"managed"`         // a managed user of a home, who cannot sign in
 	Disabled    bool      `json:"disabled"`        // cannot sign in
 	TwoFactor   bool      `json:"twoFactor"`       // needs a code to sign in
 	BackupCodes int       `json:"backupCodes"`     // how many are unused
-	PasswordOff bool      `json:"passwordOff"`     // the password signs nobody in
-	PasskeyOnly bool      `json:"passkeyRequired"` // nobody signs in without a passkey
+	PasswordOff bool      `json:"passwordOff"`     // the password is rejected
+	PasskeyOnly bool      `json:"passkeyRequired"` // signing in requires a passkey
 	CreatedAt   time.Time `json:"createdAt"`       // RFC 3339, as every time here
 }
 
@@ -59,7 +59,7 @@ func newAccountJSON(acc account.Account) accountJSON {
 	}
 }
 
-// role is what the account is, in a word.
+// role returns the role of the account in a word.
 func (r accountJSON) role() string {
 	if r.Managed {
 		return "managed"
@@ -82,7 +82,7 @@ func (cs accountCommands) add() *cobra.Command {
 				return c.Accounts.CheckNew(ctx, n.Username, n.Email)
 			})
 			if err != nil && !errors.Is(err, core.ErrNoDatabase) {
-				return plainExists(err) // before the password is asked for
+				return plainExists(err) // before the prompt for the password
 			}
 			if n.Password, err = cs.newPassword(cmd.Context(), fromStdin); err != nil {
 				return err
@@ -224,7 +224,7 @@ func (cs accountCommands) setEmail() *cobra.Command {
 		Use: "set-email NAME E-MAIL", Short: "Change the e-mail address of an account", Args: takes(2),
 		Long: `Change the e-mail address of an account. An empty one, '', removes it.
 
-The address counts as confirmed: programs that match people by it may rely on it.`,
+The address counts as confirmed: programs that identify users by it may rely on it.`,
 		Example: `  usher account set-email mia mia@example.org
   usher account set-email mia ''`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -243,7 +243,7 @@ func (cs accountCommands) confirmEmail() *cobra.Command {
 	return &cobra.Command{
 		Use: "confirm-email NAME", Short: "Confirm the e-mail address of an account", Args: takes(1),
 		Long: `Confirm the e-mail address that a member has set. Until then, programs are told
-that it is not confirmed. Make sure that it is theirs: programs may match people
+that it is not confirmed. Make sure that it is theirs: programs may identify users
 by it.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
@@ -258,7 +258,7 @@ by it.`,
 	}
 }
 
-// unconfirmed follows an e-mail address that no admin has confirmed.
+// unconfirmed marks an e-mail address that no admin has confirmed.
 const unconfirmed = " (not confirmed)"
 
 func shownEmail(acc account.Account) string {
@@ -330,9 +330,9 @@ func (cs accountCommands) totp() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "totp NAME",
 		Short: "Add, replace or remove the second factor of an account",
-		Long: `Print a link by which the account's owner sets up a second factor: codes from an
+		Long: `Print a link with which the account's owner sets up a second factor: codes from an
 authenticator app (TOTP), and ten backup codes for when the app is not available.
-It replaces the previous one, of which the link takes no code. The link takes the
+It replaces the previous one, whose code is not required. The link requires the
 account's password, works once, and expires after 24 hours. You do not see the key.
 
 With --here, there is no link: the command shows the key as a QR code for the app,
@@ -354,7 +354,7 @@ asks for a code that the app shows, and then prints the backup codes, once.`,
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&here, "here", false, "set it up on this terminal, which shows the key, instead of by a link")
+	cmd.Flags().BoolVar(&here, "here", false, "set it up on this terminal, which shows the key, instead of with a link")
 	cmd.Flags().BoolVar(&yes, "yes", false, "like --here, and do not ask for a code from the app; or do not ask for confirmation of --remove")
 	cmd.Flags().BoolVar(&remove, "remove", false, "remove the second factor")
 	cmd.Flags().StringVar(&publicURL, "public-url", "", "`URL` at which browsers reach the server, for the link (default http://"+defaultListen+")")
@@ -384,7 +384,7 @@ func (cs accountCommands) linkTOTP(ctx context.Context, c *core.Core, acc accoun
 }
 
 // linkBase returns where browsers reach the server. The variable of --public-url
-// may hold more than one URL: usher serve uses the first one for pages.
+// can contain several URLs: usher serve uses the first one for pages.
 func linkBase(publicURL string) (string, error) {
 	urls := append(strings.Fields(publicURL), "http://"+defaultListen)
 	if _, err := source.ParseConnection(urls[0], false, false); err != nil {

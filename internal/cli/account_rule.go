@@ -19,17 +19,17 @@ func (cs accountCommands) rule() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rule NAME",
 		Short: "Show or change how an account signs in",
-		Long: `Show or change the rules for how an account signs in. Either needs a passkey, which
-the account's owner adds on the pages first.
+		Long: `Show or change the rules for how an account signs in. Each rule requires a passkey,
+which the account's owner adds on the pages first.
 
-With --password-off, only a passkey signs in. The password is rejected as if it were
-wrong, also when a program gives it.
+With --password-off, only a passkey can sign in. The password is rejected as if it
+were wrong, also from programs.
 
-With --passkey-required, a passkey signs in, alone or on the pages after the password.
-A code of the second factor does not replace it.
+With --passkey-required, signing in requires a passkey, alone or on the pages after the
+password. A code of the second factor does not replace it.
 
-Programs are then linked with a code, at /link. What is signed in stays signed in. To
-lift a rule, add =false.`,
+Programs are then linked with a code, at /link. Existing tokens and sessions stay valid.
+To remove a rule, add =false.`,
 		Example: `  usher account rule mia
   usher account rule mia --passkey-required
   usher account rule mia --password-off=false`,
@@ -60,8 +60,8 @@ lift a rule, add =false.`,
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&passwordOff, "password-off", false, "the password signs nobody in")
-	cmd.Flags().BoolVar(&passkeyRequired, "passkey-required", false, "nobody signs in without a passkey")
+	cmd.Flags().BoolVar(&passwordOff, "password-off", false, "the password is rejected")
+	cmd.Flags().BoolVar(&passkeyRequired, "passkey-required", false, "signing in requires a passkey")
 	return cmd
 }
 
@@ -80,8 +80,8 @@ func (cs accountCommands) adminFactor() *cobra.Command {
 		Short: "Show or change whether admins need a second factor",
 		Long: `Show or change whether admins need a second factor. Each then has some time to set one
 up, from now on or from when they become an admin. After that, an admin without one
-signs in on the pages only to set one up, and programs that give the password get an
-error that says so. Their tokens go on working.
+can sign in on the pages only to set one up, and programs that send the password get
+an error that explains this. Existing tokens keep working.
 
 An account whose rules require a passkey needs no second factor.`,
 		Example: `  usher account admin-factor

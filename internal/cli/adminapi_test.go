@@ -14,7 +14,7 @@ import (
 
 // inAdminAPI has, for every command that works on the data folder and for every change
 // on a page for admins, the operations of the admin API that do the same. A text with a
-// space is the reason why there is none.
+// space is the reason why no operation exists.
 var inAdminAPI = map[string]string{
 	"config check": "it reads the files and the environment of the machine",
 	"webhook list": "the addresses are the member's own", "webhook secret": "it signs what the member's own programs get",
@@ -33,7 +33,7 @@ var inAdminAPI = map[string]string{
 	"account disable": "adminSetDisabled", "account enable": "adminSetDisabled", "account promote": "adminSetAdmin",
 	"account demote": "adminSetAdmin", "account rename": "adminRenameAccount", "account set-email": "adminSetEmail",
 	"account confirm-email": "adminConfirmEmail", "account set-password": "adminSetPassword", "account remove": "adminRemoveAccount",
-	"account totp": "adminRemoveSecondFactor", // a link for a new one is a secret, which no answer has
+	"account totp": "adminRemoveSecondFactor", // a link for a new one is a secret, which no response contains
 	"account rule": "adminSetRules", "account admin-factor": "adminSetAdminFactor",
 	"server add": "adminAddServer", "server list": "adminListServers", "server remove": "adminRemoveServer",
 	"provider add": "adminAddProvider", "provider list": "adminListProviders", "provider remove": "adminRemoveProvider",
@@ -63,7 +63,7 @@ var inAdminAPI = map[string]string{
 	"/admin/keys": "no key makes keys: one that leaked would outlive its revocation", "/admin/keys/{id}/revoke": "keys are kept by people",
 }
 
-// What commands and pages for admins do, the admin API does, or there is a reason.
+// The admin API covers commands and pages for admins, or states the reason.
 func TestAdminAPIHasWhatCommandsDo(t *testing.T) {
 	operations := adminOperations(t)
 	a := newApp(nil, nil, nil, func(string) (string, bool) { return "", false }, nil, "usher")
@@ -87,7 +87,7 @@ func TestAdminAPIHasWhatCommandsDo(t *testing.T) {
 	for _, name := range names {
 		same := inAdminAPI[name]
 		if same == "" || !strings.Contains(same, " ") && !operations[same] {
-			t.Errorf("%s has %q in the admin API: name an operation of api/openapi.yaml in inAdminAPI, or the reason why there is none", name, same)
+			t.Errorf("%s has %q in the admin API: name an operation of api/openapi.yaml in inAdminAPI, or the reason why no operation exists", name, same)
 		}
 	}
 	for name := range inAdminAPI {

@@ -25,7 +25,7 @@ type adminKeyCommands struct {
 
 func (cs adminKeyCommands) command() *cobra.Command {
 	return group("admin-key", "Manage the keys of the admin API", `Manage the keys with which programs use the admin API, below /admin/api. Each key
-has scopes, which are what it may do. docs/admin-api.md describes the API.`,
+has scopes, which define what it can do. docs/admin-api.md describes the API.`,
 		cs.jsonFlag(cs.create()), cs.listFlags(cs.list()), cs.revoke())
 }
 
@@ -34,8 +34,8 @@ func (cs adminKeyCommands) create() *cobra.Command {
 	var expires string
 	cmd := &cobra.Command{
 		Use: "create NAME --scope SCOPE …", Short: "Create a key, and print it once",
-		Long: `Create a key of the admin API, and print it. Only its hash is stored: nobody can
-read it again. The audit log names the key in each change that it makes.
+		Long: `Create a key of the admin API, and print it. Only its hash is stored, so it cannot be
+printed again. The audit log names the key in each change that it makes.
 
 A scope with :write includes the one with :read. The scopes are:
 
@@ -70,8 +70,8 @@ A scope with :write includes the one with :read. The scopes are:
 			})
 		},
 	}
-	cmd.Flags().StringArrayVar(&n.Scopes, "scope", nil, "`scope` of the key; may be given more than once")
-	cmd.Flags().StringVar(&expires, "expires", "", "`time` at which the key ends: a duration from now such as 720h, or a date such as 2027-01-31 (default never)")
+	cmd.Flags().StringArrayVar(&n.Scopes, "scope", nil, "`scope` of the key; can be repeated")
+	cmd.Flags().StringVar(&expires, "expires", "", "`time` at which the key expires: a duration from now such as 720h, or a date such as 2027-01-31 (default never)")
 	return cmd
 }
 
@@ -109,10 +109,10 @@ func expiryTime(text string, now time.Time) (time.Time, error) {
 type adminKeyJSON struct {
 	ID         int64            `json:"id"`         // counts up
 	Name       string           `json:"name"`       // as in the audit log
-	Scopes     []adminkey.Scope `json:"scopes"`     // what it may do
-	Maker      string           `json:"maker"`      // the account that made it; empty: the command line
+	Scopes     []adminkey.Scope `json:"scopes"`     // what it allows
+	Maker      string           `json:"maker"`      // the account that created it; empty: the command line
 	Valid      bool             `json:"valid"`      // has not expired, and its maker is not disabled
-	CreatedAt  time.Time        `json:"createdAt"`  // when it was made
+	CreatedAt  time.Time        `json:"createdAt"`  // when it was created
 	LastUsedAt *time.Time       `json:"lastUsedAt"` // to the minute; null: never
 	ExpiresAt  *time.Time       `json:"expiresAt"`  // null: never
 }
@@ -121,7 +121,7 @@ func newAdminKeyJSON(k adminkey.Stored, now time.Time) adminKeyJSON {
 	return adminKeyJSON{k.ID, k.Name, k.Scopes, k.Maker, k.Valid(now), k.CreatedAt, orNull(k.LastUsedAt), orNull(k.ExpiresAt)}
 }
 
-// orNull is null for a time that is none.
+// orNull returns nil for the zero time.
 func orNull(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -165,7 +165,7 @@ func (cs adminKeyCommands) revoke() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "revoke NAME", Short: "Revoke a key", Args: takes(1),
-		Long: "Revoke a key of the admin API. A running server refuses it within a second.",
+		Long: "Revoke a key of the admin API. A running server rejects it within a second.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				k, err := c.AdminKeys.ByName(ctx, args[0])

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// How usher talks on a terminal:
+// Conventions of the terminal output:
 //
 //   - The result goes to standard output, everything else to standard error,
 //     including the request log.
@@ -27,8 +27,8 @@ import (
 //     read from standard input.
 //   - Each listing has --json, whose keys do not change.
 
-// app is one run of the program: the frame that the commands of each feature
-// hang in, with what they share.
+// app is one run of the program: the frame of the commands of each feature, and their
+// shared state.
 type app struct {
 	console *console
 	folder  *folder
@@ -109,7 +109,7 @@ func interrupted(ctx context.Context, err error) error {
 	return err
 }
 
-// codeError is an error with an exit code of its own.
+// codeError is an error with its own exit code.
 type codeError struct {
 	error
 	code int
@@ -292,7 +292,7 @@ func (a *app) flagsFromEnv(flags *pflag.FlagSet) error {
 	return errors.Join(errs...)
 }
 
-// envValues splits the variable of a flag that may be given more than once.
+// envValues splits the variable of a flag that can be repeated.
 func envValues(f *pflag.Flag, value string) []string {
 	if t := f.Value.Type(); t == "stringArray" || t == "URI" {
 		return strings.Fields(value)
@@ -310,7 +310,7 @@ func group(use, short, long string, subs ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// takes checks the number of a command's arguments, which its Use line names.
+// takes checks the number of a command's arguments; its Use line names them.
 func takes(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == n {

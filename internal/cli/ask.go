@@ -23,7 +23,7 @@ type lookupCommands struct {
 func (cs lookupCommands) transientToken() *cobra.Command {
 	return cs.clientCommand(&cobra.Command{
 		Use:   "transient",
-		Short: "Print a transient token, which expires by itself",
+		Short: "Print a transient token, which expires on its own",
 		Long: `Print a transient token of the media server. It gives the same access as the
 stored token. It expires after 48 hours, and becomes invalid when the server
 restarts or the stored token is revoked. No other command prints a token.`,
@@ -35,7 +35,7 @@ restarts or the stored token is revoked. No other command prints a token.`,
 			}
 			t, err := c.TransientToken(cmd.Context())
 			if err != nil {
-				return cs.told(p, err)
+				return cs.explain(p, err)
 			}
 			if cs.json {
 				return cs.printJSON(struct {
@@ -52,7 +52,7 @@ restarts or the stored token is revoked. No other command prints a token.`,
 
 // inspection describes a token in --json.
 type inspection struct {
-	// Good says that the server accepts the token.
+	// Good reports whether the server accepts the token.
 	Good bool `json:"good"`
 	// Kind is the kind of token, as far as its text and the server show it.
 	Kind string `json:"kind"`
@@ -62,7 +62,7 @@ type inspection struct {
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 	// Ends describes in words when the token becomes invalid.
 	Ends string `json:"ends"`
-	// Server is the server that was asked.
+	// Server is the server that checked the token.
 	Server string `json:"server"`
 }
 
@@ -90,7 +90,7 @@ input, which keeps it out of the shell's history.`,
 			c.Token = plexauth.StaticToken(token)
 			found, err := inspect(cmd.Context(), c, token)
 			if err != nil {
-				return cs.told(p, err)
+				return cs.explain(p, err)
 			}
 			found.Server = p.AccountURL
 			if err := cs.printInspection(found); err != nil {
@@ -209,7 +209,7 @@ func (cs lookupCommands) showSource() *cobra.Command {
 			}
 			got, err := c.SourceConnection(cmd.Context(), source)
 			if err != nil {
-				return cs.told(p, err)
+				return cs.explain(p, err)
 			}
 			ways := newWays(got.Connections)
 			if cs.json {
@@ -248,7 +248,7 @@ func (cs lookupCommands) resourcesCommand() *cobra.Command {
 			}
 			list, err := c.Resources(cmd.Context())
 			if err != nil {
-				return cs.told(p, err)
+				return cs.explain(p, err)
 			}
 			rows := make([]resourceJSON, 0, len(list))
 			for _, r := range list {

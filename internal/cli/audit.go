@@ -59,7 +59,7 @@ The events are:
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.account, "account", "", "only events about this `account`")
-	f.StringArrayVar(&o.events, "event", nil, "only this `event`, such as sign-in.refused; may be given more than once")
+	f.StringArrayVar(&o.events, "event", nil, "only this `event`, such as sign-in.refused; can be repeated")
 	f.StringVar(&o.since, "since", "", "only events since this `time`: a duration before now such as 24h, or a date such as 2026-01-31")
 	f.BoolVar(&o.follow, "follow", false, "wait for new rows and print them")
 	return cmd
@@ -131,7 +131,7 @@ func (cs auditCommands) follow(ctx context.Context, c *core.Core, q audit.Query,
 }
 
 // printPage prints the next rows of a query and advances it. It reports whether
-// there may be more rows already.
+// there can be more rows already.
 func (cs auditCommands) printPage(ctx context.Context, c *core.Core, q *audit.Query, t *table) (more bool, err error) {
 	newest, err := beforeLast(ctx, c, audit.Query{}, 1)
 	if err != nil {
@@ -244,9 +244,9 @@ type auditJSON struct {
 	AccountID int64     `json:"accountId"` // 0: no known account
 	Account   string    `json:"account"`   // its name at the time
 	Actor     string    `json:"actor"`     // empty: the account itself
-	Device    string    `json:"device"`    // what the device called itself
+	Device    string    `json:"device"`    // the name that the device reported
 	Address   string    `json:"address"`   // of the client
-	Detail    string    `json:"detail"`    // what else is known
+	Detail    string    `json:"detail"`    // further details
 	Hash      string    `json:"hash"`      // of this row and the one before
 }
 
@@ -316,7 +316,7 @@ type verifiedJSON struct {
 	Good    bool   `json:"good"`              // the chain is intact
 	Rows    int64  `json:"rows"`              // intact rows
 	Row     int64  `json:"row,omitempty"`     // the first bad row
-	Problem string `json:"problem,omitempty"` // what is wrong with it
+	Problem string `json:"problem,omitempty"` // the reason why verification failed
 }
 
 func newVerifiedJSON(rows int64, broken *audit.BrokenChainError) verifiedJSON {

@@ -46,7 +46,7 @@ func (cs dataCommands) passphrase(file string) (plexauth.Secret, error) {
 	return text, nil
 }
 
-// noPassphrase is the error if a passphrase is needed and there is no terminal.
+// noPassphrase returns the error if a passphrase is required and there is no terminal.
 func noPassphrase() error {
 	return &usageError{&hintError{
 		errors.New("there is no terminal to ask for the passphrase"), "set it with --passphrase-file or " + passphraseEnv,
@@ -70,8 +70,7 @@ to the same kind of file. usher restore puts a copy back, into either.
 
 --encrypt asks for a passphrase and encrypts the copy, in the format of age
 (https://age-encryption.org). A passphrase from --passphrase-file or the variable
-USHER_PASSPHRASE does the same without a question. Nobody can read the copy without
-it.
+USHER_PASSPHRASE does the same without a prompt. The copy cannot be read without it.
 
 The copy does not contain the key file: back it up, too. Without it, second
 factors by TOTP are lost.`,
@@ -133,12 +132,12 @@ func (cs dataCommands) restoreCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Replace the database by a backup",
-		Long: `Replace the database by a copy that usher backup wrote, of a data folder or of a
+		Long: `Replace the database with a copy that usher backup wrote, of a data folder or of a
 PostgreSQL database. Stop every server first. The replaced database stays in the data
-folder, under another name; what was in a PostgreSQL database is gone.
+folder, under another name; the previous content of a PostgreSQL database is lost.
 
-The database is then in the state of the copy: a password that was changed later, a
-token that was revoked or an account that was removed is back, too. The copy does not
+The database then has the state of the copy: later changes of passwords are undone, and
+revoked tokens and removed accounts are back. The copy does not
 contain the key file: put it back as well if it is lost.
 
 If the copy is encrypted, the command asks for the passphrase, or takes it from
@@ -206,7 +205,7 @@ func (cs dataCommands) explainRestore(err error, path string) error {
 	case errors.Is(err, core.ErrInUse):
 		return &hintError{core.ErrInUse, "wait until no other command uses it"}
 	case errors.Is(err, core.ErrPassphrase):
-		return &hintError{fmt.Errorf("the passphrase is not that of %s", path), "nothing was changed; try another passphrase"}
+		return &hintError{fmt.Errorf("wrong passphrase for %s", path), "nothing was changed; try another passphrase"}
 	case errors.Is(err, core.ErrDamaged):
 		return &hintError{fmt.Errorf("%s is incomplete or was changed", path), "nothing was changed; copy the file again, or use another backup"}
 	case errors.Is(err, core.ErrNoCopy):
@@ -215,7 +214,7 @@ func (cs dataCommands) explainRestore(err error, path string) error {
 	return cs.explainOpen(err)
 }
 
-// warnOfKey says what to do if the key file does not fit the restored database.
+// warnOfKey prints what to do if the key file does not fit the restored database.
 func (cs dataCommands) warnOfKey(ctx context.Context) error {
 	err := cs.withCore(ctx, func(context.Context, *core.Core) error { return nil })
 	var keyErr *core.KeyError

@@ -1,7 +1,7 @@
 // Package cli is the command line: flags, prompts, output and exit codes.
 //
-// The commands of a feature are methods of a small struct, in a file of their own,
-// with what they need: the console, the data folder or the remote server. The
+// The commands of a feature are methods of a small struct, in a separate file,
+// with its dependencies: the console, the data folder or the remote server. The
 // app is the frame around them: the tree of commands, flags from the
 // environment, errors and exit codes. A new command is a method there and a line
 // in app.serverSide or app.clientSide.
@@ -20,7 +20,7 @@ import (
 )
 
 // Main runs the command line of this process and returns its exit code.
-// Interrupt and SIGTERM cancel the running command; a second one ends the
+// Interrupt and SIGTERM cancel the running command; a second one stops the
 // process at once.
 func Main() int {
 	if code, ran := sandbox.RunHelper(os.Args[1:]); ran {
@@ -51,10 +51,10 @@ func cancelOn(cancel context.CancelCauseFunc, signals ...os.Signal) chan<- os.Si
 	return received
 }
 
-// signalError says that a signal cancelled the command.
+// signalError reports that a signal cancelled the command.
 type signalError struct{ syscall.Signal }
 
 func (e *signalError) Error() string { return e.Signal.String() }
 
-// exitCode is the code with which a shell reports a program that the signal ended.
+// exitCode returns the exit code by which a shell reports a program that the signal killed.
 func (e *signalError) exitCode() int { return 128 + int(e.Signal) }

@@ -24,7 +24,7 @@ type completer struct {
 }
 
 // complete sets the completions of every command and flag. By default, cobra makes
-// the shell complete file names, which suits few of them.
+// the shell complete file names, which is right for few of them.
 func (cp completer) complete(cmd *cobra.Command) {
 	if !cmd.HasSubCommands() && cmd.ValidArgsFunction == nil {
 		cmd.ValidArgsFunction = cp.arguments

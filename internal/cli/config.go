@@ -24,7 +24,7 @@ type provenance struct {
 	name string
 }
 
-// provenances are those of a command's flags, by the flag's name.
+// provenances maps the name of a command's flag to its provenance.
 type provenances map[string]provenance
 
 // level orders them: a value of a higher level wins.
@@ -51,8 +51,8 @@ func (a *app) settle(flags *pflag.FlagSet) error {
 	return errors.Join(a.readSecrets(flags), a.folder.settle())
 }
 
-// flagsFromFile sets the flags that are still open from a configuration file. The
-// file has the settings of the server: another command takes those that it has, too.
+// flagsFromFile sets unset flags from a configuration file. The
+// file has the settings of the server: another command uses those that it shares.
 func (a *app) flagsFromFile(flags *pflag.FlagSet, path string) error {
 	settings, err := readConfig(path)
 	if err != nil {
@@ -81,15 +81,15 @@ func (a *app) flagsFromFile(flags *pflag.FlagSet, path string) error {
 // secretOf is the annotation of a flag with the file of another one's secret.
 const secretOf = "usher-secret-of"
 
-// secretVar adds a flag that may hold a secret, and one with -file behind its name
-// for a file that has it: arguments and variables can be read by others.
+// secretVar adds a flag that can contain a secret, and one with the suffix -file
+// for a file that contains it: arguments and variables can be read by others.
 func secretVar(flags *pflag.FlagSet, value *string, name, usage string) {
 	flags.StringVar(value, name, "", usage)
 	flags.String(name+"-file", "", "`file` with the value of --"+name+" on its first line")
 	_ = flags.SetAnnotation(name+"-file", secretOf, []string{name})
 }
 
-// isSecret reports whether a flag may hold a secret.
+// isSecret reports whether a flag can contain a secret.
 func isSecret(flags *pflag.FlagSet, name string) bool {
 	f := flags.Lookup(name + "-file")
 	return f != nil && f.Annotations[secretOf] != nil
@@ -133,7 +133,7 @@ type fileSetting struct {
 	place string
 }
 
-// serverFlags are the flags that a configuration file may set.
+// serverFlags are the flags that a configuration file can set.
 func serverFlags() *pflag.FlagSet {
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	flags.SortFlags = false
@@ -146,7 +146,7 @@ func serverFlags() *pflag.FlagSet {
 const maxConfig = 1 << 20
 
 // readConfig reads a configuration file: the flags of usher serve, without dashes in
-// front, as keys of YAML. What it cannot use is an error.
+// front, as keys of YAML. Unusable settings are an error.
 func readConfig(path string) ([]fileSetting, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -218,7 +218,7 @@ func parseConfig(path, text string) ([]fileSetting, error) {
 	return settings, nil
 }
 
-// notYAML is why a text is no YAML, without what it says: that may be a secret.
+// notYAML returns why a text is not YAML, without quoting it: it may be a secret.
 func notYAML(err error) string {
 	line, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "yaml: "), ":")
 	if strings.HasPrefix(line, "line ") {
@@ -234,7 +234,7 @@ func unknownSetting(s fileSetting, known *pflag.FlagSet) error {
 	err := wrongUse("%s: there is no setting %q", s.place, s.name)
 	typed := strings.ReplaceAll(strings.TrimLeft(s.name, "-"), "_", "-")
 	meant := suggest.Closest(typed, names)
-	if slices.Contains(names, typed+"-file") { // a secret that no file has
+	if slices.Contains(names, typed+"-file") { // a secret without a file
 		meant = typed + "-file"
 	}
 	if meant != "" {
@@ -278,18 +278,18 @@ func (cs configCommands) checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "List all settings, with where each is from",
-		Long: `List all settings of usher serve, with where each is from, and check them. Give the
-command the flags, the environment and the configuration file of the server.
+		Long: `List all settings of usher serve with their origins, and check them. Run the command
+with the flags, the environment and the configuration file of the server.
 
 --config names a file in YAML. Its keys are the flags of usher serve, without the
-dashes in front; a flag that may be given more than once takes a list:
+dashes in front; a flag that can be repeated takes a list:
 
   public-url: https://usher.example.org
   trusted-proxy: [127.0.0.1, 10.0.0.0/8]
   database-file: /run/secrets/database
 
-A flag takes precedence over a variable, and a variable over the file. Values that may
-hold a secret are shown without it.`,
+A flag takes precedence over a variable, and a variable over the file. Secrets in values
+are not printed.`,
 		Example: `  usher config check --config /etc/usher/usher.yaml
   sudo -u usher env $(grep -v '^#' /etc/usher/usher.env) usher config check --json`,
 		Args: takes(0),

@@ -27,10 +27,10 @@ func TestExampleConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Error("deploy/usher.yaml is not what the flags say: go test ./internal/cli -run Example -update")
+		t.Error("deploy/usher.yaml does not match the flags: go test ./internal/cli -run Example -update")
 	}
 	if settings, err := readConfig(path); err != nil || len(settings) != 0 {
-		t.Errorf("as it is, the file has %d settings, %v", len(settings), err)
+		t.Errorf("unchanged, the file has %d settings, %v", len(settings), err)
 	}
 	settings, err := parseConfig("usher.yaml", regexp.MustCompile(`(?m)^#(\S)`).ReplaceAllString(string(got), "$1"))
 	if err != nil {

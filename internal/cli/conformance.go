@@ -39,19 +39,18 @@ func (cs conformanceCommands) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "conformance [URL | --list]",
 		Short: "Check that a server keeps the rules of the protocol",
-		Long: `Check that a server keeps the rules of the protocol: usher, a mock, a fake, or
-anything else that answers as plex.tv and a media server do. Each check is a rule,
+		Long: `Check that a server follows the rules of the protocol: usher, a mock, a fake, or
+anything else that acts as plex.tv and a media server. Each check is a rule,
 with its source; --list shows all of them.
 
 Checks only read, unless --allow-writes lets them sign in, start PINs, add users to
-a home and guess passwords and PINs. What they add, they remove. A check that
-cannot be tried is skipped, with the reason: most need an account, some a second
-one. The exit code is 1 if a check fails.
+a home and guess passwords and PINs. They remove what they add. A check that cannot
+run is skipped, with the reason: most need an account, some a second one. The exit code is 1 if a check fails.
 
 The account is that of --login, whose password is prompted for, or in
 USHER_PASSWORD, or of a token in USHER_TOKEN. USHER_OTHER_TOKEN is a token of
-another account, which is no admin. Never give those of an account that matters: a
-server under test may log them.`,
+another account, which is not an admin. Use test accounts: the server under test may
+log their secrets.`,
 		Example: `  usher conformance http://127.0.0.1:32400
   usher conformance http://127.0.0.1:8080 --login root --allow-writes --junit report.xml
   usher conformance https://mock.example.org --group format --group pins`,
@@ -81,11 +80,11 @@ server under test may log them.`,
 	f.StringVar(&o.login, "login", "", "`name` or e-mail address of an account")
 	f.StringVar(&o.passwordFile, "password-file", "", "`file` with the account's password on its first line")
 	f.StringVar(&o.tokenFile, "token-file", "", "`file` with a token of the account on its first line")
-	f.StringVar(&o.otherTokenFile, "other-token-file", "", "`file` with a token of another account, which is no admin")
+	f.StringVar(&o.otherTokenFile, "other-token-file", "", "`file` with a token of another account, which is not an admin")
 	f.BoolVar(&o.allowWrites, "allow-writes", false, "run the checks that change something, too")
-	f.StringArrayVar(&o.groups, "group", nil, "run the checks of this `group` only; may be given more than once")
-	f.StringArrayVar(&o.only, "only", nil, "run this `check` only; may be given more than once")
-	f.BoolVar(&o.list, "list", false, "list the checks, and run none")
+	f.StringArrayVar(&o.groups, "group", nil, "run the checks of this `group` only; can be repeated")
+	f.StringArrayVar(&o.only, "only", nil, "run this `check` only; can be repeated")
+	f.BoolVar(&o.list, "list", false, "list the checks without running them")
 	f.StringVar(&o.junit, "junit", "", "write a JUnit `file`, which CI systems read")
 	passwordFlag(cmd, &o.passwordStdin)
 	return cs.jsonFlag(cmd)
@@ -119,7 +118,7 @@ func (cs conformanceCommands) listChecks(checks []conformance.Check) error {
 	})
 }
 
-// configure says which server is asked, and with what.
+// configure returns the configuration: which server to check, and with which credentials.
 func (cs conformanceCommands) configure(ctx context.Context, server string, o conformanceOptions) (cfg conformance.Config, err error) {
 	cfg = conformance.Config{AllowWrites: o.allowWrites, Login: o.login}
 	if cfg.URL, err = baseURL("the URL", server); err != nil {
@@ -182,7 +181,7 @@ func (cs conformanceCommands) passwordOf(ctx context.Context, o conformanceOptio
 	return cs.askUnseen(ctx, "Password of "+o.login+": ")
 }
 
-// conformanceReport is what usher conformance prints with --json.
+// conformanceReport is the output of usher conformance with --json.
 type conformanceReport struct {
 	URL         string               `json:"url"`
 	AllowWrites bool                 `json:"allowWrites"`
@@ -192,7 +191,7 @@ type conformanceReport struct {
 	Checks      []conformance.Result `json:"checks"`
 }
 
-// conformance runs checks, and prints each result as it is there.
+// conformance runs checks, and prints each result as soon as it is available.
 func (cs conformanceCommands) conformance(ctx context.Context, cfg conformance.Config, checks []conformance.Check, junit string) error {
 	done := 0
 	if !cs.json {

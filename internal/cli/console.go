@@ -9,8 +9,8 @@ import (
 	"golang.org/x/term"
 )
 
-// console is where a command is asked and answers: the three streams, and
-// whether the answer is JSON.
+// console is the input and output of a command: the three streams, and
+// whether the output is JSON.
 type console struct {
 	in       io.Reader
 	out, err io.Writer
@@ -35,8 +35,8 @@ func (c *console) listFlags(cmd *cobra.Command) *cobra.Command {
 	return c.jsonFlag(cmd)
 }
 
-// size is the width and height of the terminal that the result goes to; 0 if the
-// result does not go to a terminal.
+// size is the width and height of the terminal that the result is written to; 0 if the
+// result is not written to a terminal.
 func (c *console) size() (width, height int) {
 	if !isTerminal(c.out) {
 		return 0, 0

@@ -34,7 +34,7 @@ type deviceJSON struct {
 	ID               int64     `json:"id"`               // for usher device merge
 	ClientIdentifier string    `json:"clientIdentifier"` // identifies the device
 	Product          string    `json:"product"`          // the program
-	Device           string    `json:"device"`           // what the device calls itself
+	Device           string    `json:"device"`           // the type that the device reports
 	Platform         string    `json:"platform"`         // the operating system
 	Address          string    `json:"address"`          // of the last sign-in
 	CreatedAt        time.Time `json:"createdAt"`        // when it first signed in
@@ -75,9 +75,9 @@ func (cs deviceCommands) merge() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "merge ACCOUNT FROM INTO", Short: "Merge two devices that are the same",
 		Long: `Merge two devices of an account that are the same, such as a program before and after
-it was installed anew. FROM and INTO are IDs from usher device list. FROM disappears
+it was reinstalled. FROM and INTO are IDs from usher device list. FROM disappears
 from the list, and stays signed in as INTO: signing INTO out signs out both. A device
-holds ten tokens and ten keys: beyond that, the least recently used are revoked.`,
+can have ten tokens and ten keys: beyond that, the least recently used are revoked.`,
 		Example: `  usher device list mia
   usher device merge mia 7 12`,
 		Args: takes(3),

@@ -30,7 +30,7 @@ func TestCommandLineIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Error("docs/cli.md is not what the commands say: go test ./internal/cli -update")
+		t.Error("docs/cli.md does not match the commands: go test ./internal/cli -update")
 	}
 }
 

@@ -26,20 +26,20 @@ import (
 	"github.com/usher-auth/usher/internal/source"
 )
 
-// What usher doctor takes for wrong.
+// The thresholds of usher doctor.
 const (
-	// backupDue is how old an installation without a backup may be.
+	// backupDue is the maximum age of an installation without a backup.
 	backupDue = 7 * 24 * time.Hour
-	// askTimeout is how long a server may take to answer.
+	// askTimeout limits the duration of a request.
 	askTimeout = 5 * time.Second
 )
 
-// diagnosis is what one check has found.
+// diagnosis is the result of one check.
 type diagnosis struct {
 	Check  string `json:"check"`
 	Result string `json:"result"` // ok, note or wrong
 	Detail string `json:"detail"`
-	Fix    string `json:"fix,omitempty"` // what to do
+	Fix    string `json:"fix,omitempty"` // how to fix it
 }
 
 // The results of a check. A note is nothing that must be changed.
@@ -61,8 +61,8 @@ func wrong(fix, format string, args ...any) diagnosis {
 	return diagnosis{Result: resultWrong, Detail: fmt.Sprintf(format, args...), Fix: fix}
 }
 
-// doctorOptions are the flags of usher doctor. Those of usher serve have the same
-// names, so that the same variables of the environment say what to check.
+// doctorOptions are the flags of usher doctor. Flags that usher serve also has have the
+// same names, so that the same environment variables apply.
 type doctorOptions struct {
 	listen, tlsCert string
 	publicURLs      []string
@@ -79,17 +79,16 @@ func (cs doctorCommands) command() *cobra.Command {
 	var o doctorOptions
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check this installation, and list what clients asked for in vain",
-		Long: `Check this installation: the database, the key file, room on the disk, the age of
-the last backup, the clock, the certificate, and whether the server is reached at
-its public URL. Each finding says what to do. The exit code is 1 if something is
-wrong.
+		Short: "Check this installation, and list unknown paths that clients requested",
+		Long: `Check this installation: the database, the key file, disk space, the age of
+the last backup, the clock, the certificate, and whether the public URL leads to the
+server. Each problem is printed with a fix. The exit code is 1 if something is wrong.
 
-It also lists the paths that clients asked for and that usher does not have, most
-often first: they say what a program that does not work wants. Numbers,
-identifiers and names are left out of them.
+It also lists the unknown paths that clients requested, most frequent first. They show
+what a program that does not work expects. Numbers, identifiers and names are omitted
+from them.
 
-It takes --listen, --tls-cert and --public-url as usher serve does.`,
+The flags --listen, --tls-cert and --public-url are those of usher serve.`,
 		Example: `  usher doctor
   usher doctor --public-url https://usher.example.org --json`,
 		Args: takes(0),
@@ -98,15 +97,15 @@ It takes --listen, --tls-cert and --public-url as usher serve does.`,
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", defaultListen, "`address` that the server listens on")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "PEM `file` with the server's certificate, if it accepts TLS only")
-	f.StringArrayVar(&o.publicURLs, "public-url", nil, "`URL` at which clients reach the server; may be given more than once")
-	f.DurationVar(&o.backupAge, "backup-age", backupDue, "how old the last usher backup may be; 0 if there are other backups")
+	f.StringArrayVar(&o.publicURLs, "public-url", nil, "`URL` at which clients reach the server; can be repeated")
+	f.DurationVar(&o.backupAge, "backup-age", backupDue, "maximum age of the last usher backup; 0 if there are other backups")
 	return cs.jsonFlag(cmd)
 }
 
-// report is what usher doctor prints with --json.
+// report is the output of usher doctor with --json.
 type report struct {
 	Checks []diagnosis `json:"checks"`
-	// Missed are the paths that were asked for in vain.
+	// Missed are the unknown paths that clients requested.
 	Missed []missed.Path `json:"missed"`
 }
 
@@ -146,7 +145,7 @@ func (cs doctorCommands) doctor(ctx context.Context, o doctorOptions) error {
 	return ctx.Err()
 }
 
-// checkData checks what is in the database, and what needs it.
+// checkData checks the content of the database, and everything that needs it.
 func (cs doctorCommands) checkData(ctx context.Context, o doctorOptions) (list []diagnosis) {
 	add := func(name string, d diagnosis) {
 		d.Check = name
@@ -180,7 +179,7 @@ func (cs doctorCommands) checkData(ctx context.Context, o doctorOptions) (list [
 	return list
 }
 
-// checkKeyFile checks that nobody else can read the key.
+// checkKeyFile checks that other users cannot read the key.
 func (cs doctorCommands) checkKeyFile() diagnosis {
 	_, err := seal.Load(cs.keyFile)
 	modeErr := (*seal.ModeError)(nil)
@@ -225,13 +224,13 @@ func (cs doctorCommands) checkBackup(ctx context.Context, c *core.Core, most tim
 	case !made.IsZero():
 		return ok("the last one is of %s", shortTime(made))
 	case !c.HasBackups():
-		return note("see that usher backup, pg_dump or a standby keeps a copy", "there is none by usher backup")
+		return note("see that usher backup, pg_dump or a standby keeps a copy", "usher backup has made none")
 	}
 	first, err := c.Accounts.FirstAdmin(ctx)
 	if err != nil || time.Since(first.CreatedAt) < backupDue {
-		return note(fix, "there is none yet")
+		return note(fix, "no backup has been made yet")
 	}
-	return wrong(fix, "there is none")
+	return wrong(fix, "no backup has been made")
 }
 
 // checkClock compares the clock with the last event. A wrong clock makes codes of
@@ -247,7 +246,7 @@ func checkClock(ctx context.Context, c *core.Core) diagnosis {
 		return wrong(fix, "it is %s, and the last event was at %s: the clock was set back", shortTime(now), shortTime(last[0].At))
 	}
 	if machine.ClockUnsynchronised() {
-		return note(fix, "it is %s; the system says that nothing keeps its clock right", shortTime(now))
+		return note(fix, "it is %s; the system reports that its clock is not synchronised", shortTime(now))
 	}
 	return ok("it is %s", shortTime(now))
 }
@@ -274,7 +273,7 @@ func checkCertificate(cert *x509.Certificate, where string, now time.Time) diagn
 	return ok("%s is valid until %s", where, shortTime(cert.NotAfter))
 }
 
-// checkServer asks the server of this machine whether it is ready.
+// checkServer checks whether the server of this machine is ready.
 func (cs doctorCommands) checkServer(ctx context.Context, o doctorOptions) diagnosis {
 	address, err := localAddress(o.listen)
 	if err != nil {
@@ -332,7 +331,7 @@ func httpGet(ctx context.Context, client *http.Client, address string) (*http.Re
 	return client.Do(req)
 }
 
-// printReport prints what was found: what is wrong comes first.
+// printReport prints the results, problems first.
 func (cs doctorCommands) printReport(r report) error {
 	slices.SortStableFunc(r.Checks, func(a, b diagnosis) int { return severity(b.Result) - severity(a.Result) })
 	if cs.json {
@@ -349,7 +348,7 @@ func (cs doctorCommands) printReport(r report) error {
 	if err := w.Flush(); err != nil || len(r.Missed) == 0 {
 		return err
 	}
-	fmt.Fprint(cs.out, "\npaths that clients asked for in vain:\n")
+	fmt.Fprint(cs.out, "\nunknown paths that clients requested:\n")
 	for _, p := range r.Missed {
 		fmt.Fprintf(w, "%d\t%s\tlast %s\n", p.Count, printable([]string{p.Path})[0], shortTime(p.Last))
 	}
@@ -360,5 +359,5 @@ func severity(result string) int {
 	return slices.Index([]string{resultOK, resultNote, resultWrong}, result)
 }
 
-// missedFile is where the server saves the paths that were asked for in vain.
+// missedFile is where the server saves the unknown paths that clients requested.
 func (f *folder) missedFile() string { return filepath.Join(f.data, "unknown-paths.json") }

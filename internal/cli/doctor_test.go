@@ -10,8 +10,8 @@ import (
 	"github.com/usher-auth/usher/internal/missed"
 )
 
-// What clients asked for in vain is saved while the server runs, so that usher doctor
-// beside it lists it, and once more when the server stops.
+// Requested unknown paths are saved while the server runs, so that usher doctor
+// can list them, and again when the server stops.
 func TestMissedPathsAreSaved(t *testing.T) {
 	data := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

@@ -36,8 +36,8 @@ func checkVars(vars []string, root *cobra.Command) error {
 	return errors.Join(errs...)
 }
 
-// knownVars returns the variables of all commands: one environment may be shared
-// by several.
+// knownVars returns the variables of all commands: several commands can share
+// one environment.
 func knownVars(root *cobra.Command) map[string]bool {
 	known := map[string]bool{
 		adminPasswordEnv: true, noKeyringEnv: true, passphraseEnv: true, controlEnv: true, controlTokenEnv: true, daemonEnv: true,
@@ -56,8 +56,8 @@ func knownVars(root *cobra.Command) map[string]bool {
 	return known
 }
 
-// closestVar returns the variable that a name probably means; empty if there is
-// none. One letter in four may differ, so that a script's own USHER_BIN is not
+// closestVar returns the variable that a name probably means; empty if no name
+// is close. One letter in four can differ, so that a script's own USHER_BIN is not
 // taken for USHER_PIN.
 func closestVar(known map[string]bool, name string) string {
 	name = strings.TrimPrefix(name, envPrefix)

@@ -21,8 +21,8 @@ import (
 	"github.com/usher-auth/usher/internal/trouble"
 )
 
-// plexDomains are the domains that usher answers for a command, and plexPorts
-// where: that of HTTPS, and a media server's.
+// plexDomains are the domains that usher serves to a program, and plexPorts
+// the ports: those of HTTPS and of a media server.
 var (
 	plexDomains = []string{"plex.tv", "plex.direct"}
 	plexPorts   = []int{443, stage.MediaPort}
@@ -66,23 +66,23 @@ func (cs execCommands) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "exec [flags] -- COMMAND [ARGUMENT]...",
 		Short: "Run a program for which plex.tv is an usher in memory",
-		Long: `Run a program for which plex.tv is an usher in memory: a test of a Plex program
-then needs no account, no network and no change of the program.
+		Long: `Run a program, and answer its requests to plex.tv with an usher in memory: a test of a
+Plex program then needs no account, no network and no change of the program.
 
-In the program, plex.tv and the names below plex.tv and plex.direct lead to usher, by
-HTTPS with a certificate that the program trusts. A media server answers at
+In the program, plex.tv and the names below plex.tv and plex.direct lead to usher, over
+HTTPS with a certificate that the program trusts. A media server is at
 http://localhost:32400. Every other host is refused. Standard input, output, signals
-and the exit code are the program's. Nothing on the machine is changed, and what the
-program leaves running is ended with it.
+and the exit code are the program's. Nothing on the machine is changed, and processes
+that the program leaves running are killed with it.
 
 There are the accounts admin, member, twofactor, managed and disabled, and the
 server Den. Their passwords, tokens and identifiers are in the program's
 environment; --env prints them.
 
-On Linux, the program gets a network of its own, without privileges. Where that is
-refused, and on other systems, variables and hooks for Python, Node, Java, PHP and
-Ruby lead it to usher; --doctor says which, and why. With --landlock, the kernel then
-refuses TCP connections to ports other than usher's.
+On Linux, the program gets its own network, without privileges. Where that is not
+allowed, and on other systems, variables and hooks for Python, Node, Java, PHP and
+Ruby redirect it to usher; --doctor prints which, and why. With --landlock, the kernel
+then blocks TCP connections to ports other than usher's.
 
 Rules of --assert are no-token-in-url, stable-client-id, max-calls=N[/HOST[/PATH]],
 no-unknown-host and no-unknown-path. Faults of --fault are:
@@ -103,29 +103,29 @@ not found.`,
 	}
 	f := cmd.Flags()
 	f.SetInterspersed(false) // the flags after COMMAND are its own
-	f.StringArrayVar(&o.allow, "allow", nil, "`HOST` or HOST:PORT that the program also reaches; may be given more than once (without PORT: 80 and 443)")
+	f.StringArrayVar(&o.allow, "allow", nil, "`HOST` or HOST:PORT that the program can reach, too; can be repeated (without PORT: 80 and 443)")
 	f.BoolVar(&o.allowAll, "allow-all", false, "let the program reach every host, at ports 80, 443 and those of --allow")
-	f.StringArrayVar(&o.forward, "forward", nil, "`PORT` of this machine's localhost that the program also reaches; may be given more than once")
-	f.StringVar(&o.mode, "mode", "auto", "how the program is led to usher: namespace, env, or auto")
-	f.BoolVar(&o.landlock, "landlock", false, "in mode env, let the kernel refuse TCP to other ports than those of usher, --allow and --forward (Linux 6.7 or newer)")
+	f.StringArrayVar(&o.forward, "forward", nil, "`PORT` of this machine's localhost that the program can reach, too; can be repeated")
+	f.StringVar(&o.mode, "mode", "auto", "how the program is redirected to usher: namespace, env, or auto")
+	f.BoolVar(&o.landlock, "landlock", false, "in mode env, let the kernel block TCP to ports other than those of usher, --allow and --forward (Linux 6.7 or newer)")
 	f.StringVar(&o.scene, "scene", "", "YAML `FILE` with the accounts, homes, servers and shares (default those named above)")
 	f.StringVar(&o.time, "time", "", "`TIME` at which the clock of usher starts, such as 2030-01-02T03:04:05Z (default the scene's, or now)")
-	f.BoolVar(&o.frozen, "frozen", false, "let the clock of usher stand still")
-	f.StringArrayVar(&o.faults, "fault", nil, "`FAULT` in the answers, such as rate-limit or slow,path=/api/v2/user,times=2; may be given more than once")
-	f.StringVar(&o.seed, "seed", "", "`TEXT` from which ids, tokens and codes follow, so that each run has the same (default random)")
-	f.StringVar(&o.server, "server", "", "`URL` of a running usher to lead the program to, in place of one in memory")
-	f.BoolVar(&o.daemon, "daemon", false, "go on in the background for programs that are started later, with the variables of --env-file")
+	f.BoolVar(&o.frozen, "frozen", false, "freeze the clock of usher")
+	f.StringArrayVar(&o.faults, "fault", nil, "`FAULT` to inject, such as rate-limit or slow,path=/api/v2/user,times=2; can be repeated")
+	f.StringVar(&o.seed, "seed", "", "`TEXT` from which ids, tokens and codes are derived, so that each run has the same (default random)")
+	f.StringVar(&o.server, "server", "", "`URL` of a running usher to redirect the program to, in place of one in memory")
+	f.BoolVar(&o.daemon, "daemon", false, "keep running in the background for programs that are started later, with the variables of --env-file")
 	f.BoolVar(&o.child, "daemon-child", false, "be the process in the background")
 	if err := f.MarkHidden("daemon-child"); err != nil {
 		panic(err) // there is no such flag
 	}
 	f.StringVar(&o.envFile, "env-file", "", "`FILE` to which --daemon adds the variables, as NAME=VALUE or, if it ends in .sh, for a shell")
-	f.StringArrayVar(&o.assert, "assert", nil, "`RULE` that fails the run if the program breaks it, such as no-token-in-url or max-calls=10/plex.tv; may be given more than once")
-	f.BoolVar(&o.strict, "strict", false, "refuse what the real services refuse and usher otherwise allows")
-	f.StringVar(&o.record, "record", "", "`FILE` for the requests and answers, without secrets, as an HTTP Archive that browsers' tools open")
-	f.BoolVar(&o.env, "env", false, "print the variables that the program gets, and run nothing")
-	f.BoolVar(&o.doctor, "doctor", false, "say which mode this machine allows and why, and run nothing")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no summary at the end, unless something was refused")
+	f.StringArrayVar(&o.assert, "assert", nil, "`RULE` that fails the run if the program breaks it, such as no-token-in-url or max-calls=10/plex.tv; can be repeated")
+	f.BoolVar(&o.strict, "strict", false, "reject what the real services reject and usher otherwise accepts")
+	f.StringVar(&o.record, "record", "", "`FILE` for the requests and responses, without secrets, as an HTTP Archive that browsers' tools open")
+	f.BoolVar(&o.env, "env", false, "print the variables that the program gets, without running it")
+	f.BoolVar(&o.doctor, "doctor", false, "print which mode this machine allows and why, without running a program")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no summary at the end, unless a host was refused")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return cs.exec(cmd, o, args) }
 	return cmd
 }
@@ -162,7 +162,7 @@ func (o *execOptions) check(args []string) error {
 	case o.daemon && o.envFile == "":
 		return wrongUse("--daemon needs --env-file FILE, where programs find usher")
 	case o.daemon && o.mode == "namespace":
-		return wrongUse("--daemon leads programs to usher by variables: --mode namespace is for one program")
+		return wrongUse("--daemon redirects programs to usher with variables: --mode namespace is for one program")
 	case o.daemon && (o.env || o.doctor || o.server != "" || len(o.assert) > 0):
 		return wrongUse("--daemon does not go with --env, --doctor, --server and --assert")
 	case o.landlock && (o.daemon || o.mode == "namespace"):
@@ -214,7 +214,7 @@ func (o *execOptions) config() (sandbox.Config, error) {
 	return cfg, nil
 }
 
-// exec runs a program, or says what it would get.
+// exec runs a program, or prints its environment.
 func (cs execCommands) exec(cmd *cobra.Command, o execOptions, args []string) error {
 	cfg, err := o.config()
 	if err != nil {
@@ -293,7 +293,7 @@ func (cs execCommands) runIn(cfg sandbox.Config, run *execRun, o execOptions) (s
 // --assert.
 const brokenRule = 1
 
-// report says what became of the rules, and whether all of them were kept.
+// report prints the verdicts about the rules, and returns whether all of them held.
 func (cs execCommands) report(verdicts []traffic.Verdict, quiet bool) (kept bool) {
 	kept = true
 	for _, v := range verdicts {
@@ -329,13 +329,13 @@ func cannotRun(err error) error {
 	}
 	var refused *sandbox.RefusedError
 	if errors.As(err, &refused) {
-		err = &hintError{fmt.Errorf("this machine refuses a network of the program's own: %w", err), "usher exec --doctor"}
+		err = &hintError{fmt.Errorf("this machine does not allow network namespaces: %w", err), "usher exec --doctor"}
 	}
 	return &codeError{err, failedToRun}
 }
 
-// environment is that of the program without the variables of the run. Those of this
-// command's own flags are not meant for an usher exec in it.
+// environment returns the environment of the program without the variables of the run.
+// Those of this command's own flags are not meant for an usher exec in it.
 func (cs execCommands) environment(cmd *cobra.Command, run *execRun) []string {
 	own := make(map[string]bool)
 	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { own[envName(f.Name)] = true })
@@ -359,14 +359,14 @@ func (cs execCommands) printVariables(run *execRun) error {
 	return nil
 }
 
-// warn says loudly what cannot be refused.
+// warn prints a warning about connections that cannot be blocked.
 func (cs execCommands) warn(mode sandbox.Mode, why error, landlock bool) {
 	if mode != sandbox.Environment {
 		return
 	}
 	reason := "by --mode env"
 	if why != nil {
-		reason = "because this machine refuses it (" + why.Error() + ")"
+		reason = "because this machine does not allow it (" + why.Error() + ")"
 	}
 	how := "reaches the internet"
 	if landlock {
@@ -381,7 +381,7 @@ func (cs execCommands) say(format string, args ...any) {
 	fmt.Fprintf(cs.err, "usher exec: "+format+"\n", args...)
 }
 
-// doctor says which mode this machine allows.
+// doctor prints which mode this machine allows.
 func (cs execCommands) doctor(cfg sandbox.Config) error {
 	cfg.Handler, cfg.Env = http.NotFoundHandler(), cs.vars
 	why := sandbox.Probe(cfg)
@@ -401,7 +401,7 @@ func (cs execCommands) doctor(cfg sandbox.Config) error {
 	return nil
 }
 
-// doctorLandlock says what --landlock can refuse in mode env.
+// doctorLandlock prints what --landlock can block in mode env.
 func (cs execCommands) doctorLandlock() {
 	version, err := sandbox.LandlockVersion()
 	if err != nil {
@@ -411,7 +411,7 @@ func (cs execCommands) doctorLandlock() {
 	fmt.Fprintf(cs.out, "--landlock: refuses TCP in mode env, by port (Landlock %d); not by address, and no UDP\n", version)
 }
 
-// eventLog gathers what happened to a program, until it has ended. It is safe for
+// eventLog collects the events of a program until it exits. It is safe for
 // concurrent use.
 type eventLog struct {
 	mu     sync.Mutex
@@ -444,7 +444,7 @@ func (l *eventLog) add(e sandbox.Event) {
 	}
 }
 
-// quoted keeps what a program sent from changing the terminal.
+// quoted escapes text from a program, so that it cannot control the terminal.
 func quoted(text string) string {
 	q := strconv.QuoteToASCII(text)
 	return q[1 : len(q)-1]
@@ -460,7 +460,7 @@ func quotedLine(text string) string {
 	}, text)
 }
 
-// of returns the lines of a kind, in the order in which they came.
+// of returns the lines of a kind, in the order of their arrival.
 func (l *eventLog) of(kind sandbox.EventKind) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -478,7 +478,7 @@ func (l *eventLog) of(kind sandbox.EventKind) []string {
 	return list
 }
 
-// summarize says what the program did.
+// summarize prints a summary of the program's requests.
 func (cs execCommands) summarize(t *traffic.Recorder, events *eventLog, o execOptions) {
 	if !o.quiet {
 		for _, h := range t.Hosts() {

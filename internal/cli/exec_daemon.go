@@ -15,10 +15,10 @@ import (
 	"github.com/usher-auth/usher/internal/scene"
 )
 
-// daemonEnv is the variable with the process that goes on in the background.
+// daemonEnv is the variable that marks the background process.
 const daemonEnv = envPrefix + "DAEMON_PID"
 
-// ready is the line with which the process in the background says that programs can
+// ready is the line with which the background process reports that programs can
 // start. Anything else is an error.
 const ready = "ready"
 
@@ -52,7 +52,7 @@ func (cs execCommands) startDaemon(o execOptions) error {
 	return &statusError{max(1, child.ProcessState.ExitCode())}
 }
 
-// beDaemon leads programs to usher until it is ended.
+// beDaemon redirects programs to usher until it is stopped.
 func (cs execCommands) beDaemon(ctx context.Context, o execOptions, cfg sandbox.Config, run *execRun, archive *os.File, events *eventLog) error {
 	if err := run.wait(); err != nil {
 		return err
@@ -69,10 +69,10 @@ func (cs execCommands) beDaemon(ctx context.Context, o execOptions, cfg sandbox.
 	if err := writeEnvFile(o.envFile, changedVars(cs.vars, session.Env)); err != nil {
 		return &codeError{err, failedToRun}
 	}
-	for _, text := range events.of(sandbox.Unreachable) { // what usher would listen at
+	for _, text := range events.of(sandbox.Unreachable) { // addresses that usher could not listen on
 		cs.say("WARNING: programs without a hook do not reach %s", text)
 	}
-	fmt.Fprintln(cs.out, ready) // and nothing after it: the one that reads it ends
+	fmt.Fprintln(cs.out, ready) // and nothing after it: the reader exits
 	<-ctx.Done()
 	if archive != nil {
 		if err := run.writeArchive(archive); err != nil {

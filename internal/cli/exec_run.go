@@ -22,12 +22,12 @@ import (
 	"github.com/usher-auth/usher/internal/trouble"
 )
 
-// execRun is what a program is led to: an usher in memory, or one that runs
-// elsewhere. That in memory opens while the program is prepared.
+// execRun is the usher that a program is redirected to: one in memory, or one that runs
+// elsewhere. The one in memory opens while the program is prepared.
 type execRun struct {
 	traffic *traffic.Recorder
-	// control is where the control API listens, and secret what it takes. There is
-	// none for an usher elsewhere.
+	// control is the address of the control API, and secret its token. Both are empty
+	// for an usher elsewhere.
 	control net.Listener
 	secret  control.Secret
 	// controlPorts are those that the program must reach.
@@ -40,7 +40,7 @@ type execRun struct {
 	handler http.Handler
 }
 
-// open opens what the flags say. vars is the environment.
+// open opens the usher that the flags select. vars is the environment.
 func (o *execOptions) open(ctx context.Context, vars []string) (*execRun, error) {
 	play, err := o.play()
 	if err != nil {
@@ -93,20 +93,20 @@ func (r *execRun) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.handler.ServeHTTP(w, req)
 }
 
-// controlTimeout is how long a request of the control API may take to arrive.
+// controlTimeout is how long a request of the control API can take to arrive.
 const controlTimeout = 30 * time.Second
 
-// join leads to an usher elsewhere, with faults in front of it.
+// join redirects to an usher elsewhere, with faults in front of it.
 func (r *execRun) join(ctx context.Context, server string, faults []trouble.Fault) error {
 	to, err := url.Parse(server)
 	if err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Host == "" || to.User != nil {
 		return wrongUse("--server %s is not a URL such as http://127.0.0.1:32400", server)
 	}
 	if err := ping(ctx, to); err != nil {
-		return &codeError{fmt.Errorf("asking --server %s: %w", server, err), failedToRun}
+		return &codeError{fmt.Errorf("connecting to --server %s: %w", server, err), failedToRun}
 	}
 	in := &trouble.Injector{Next: &httputil.ReverseProxy{
-		// The server sees the host that the program asked for.
+		// The server sees the host that the program requested.
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(to)
 			p.Out.Host = p.In.Host
@@ -135,12 +135,12 @@ func ping(ctx context.Context, server *url.URL) error {
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("it answers %s: it is no usher", res.Status)
+		return fmt.Errorf("it responds with %s: it is not an usher", res.Status)
 	}
 	return nil
 }
 
-// Close ends the control API and the usher in memory.
+// Close stops the control API and the usher in memory.
 func (r *execRun) Close() error {
 	<-r.opened
 	var errs []error
@@ -167,8 +167,8 @@ func controlPortsOf(env []string) []int {
 	return nil
 }
 
-// variables are those that tell a program about the scene, and those with which a
-// client command of usher finds this usher. They are known once it is open.
+// variables returns the variables that describe the scene to a program, and those with
+// which a client command of usher finds this usher. They are known once it is open.
 func (r *execRun) variables() []scene.Variable {
 	var list []scene.Variable
 	if r.stage != nil {
@@ -179,7 +179,7 @@ func (r *execRun) variables() []scene.Variable {
 		scene.Variable{Name: envName("media-url"), Value: "http://localhost:" + strconv.Itoa(stage.MediaPort)})
 }
 
-// controlVariables tell a program where the control API is.
+// controlVariables returns the variables with the address and the token of the control API.
 func (r *execRun) controlVariables() []scene.Variable {
 	if r.control == nil {
 		return nil
@@ -218,8 +218,8 @@ const (
 	controlTokenEnv = envPrefix + "CONTROL_TOKEN"
 )
 
-// createArchive creates the file of --record; nil if there is none. A file that
-// cannot be written is found before the program runs.
+// createArchive creates the file of --record, or returns nil without the flag. A file that
+// cannot be written is reported before the program runs.
 func createArchive(path string) (*os.File, error) {
 	if path == "" {
 		return nil, nil
@@ -231,12 +231,12 @@ func createArchive(path string) (*os.File, error) {
 	return f, nil
 }
 
-// writeArchive writes what was recorded, without the secrets of the scene.
+// writeArchive writes the recorded requests, without the secrets of the scene.
 func (r *execRun) writeArchive(f *os.File) error {
 	return errors.Join(r.traffic.WriteHAR(f, "usher", version(), r.secrets()), f.Close())
 }
 
-// secrets are those of the accounts and devices.
+// secrets returns the secrets of the accounts and devices.
 func (r *execRun) secrets() (list []string) {
 	if r.stage == nil {
 		return nil

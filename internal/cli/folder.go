@@ -27,11 +27,11 @@ import (
 type folder struct {
 	data     string // --data
 	keyFile  string // --key-file
-	database string // --database: may hold a password
+	database string // --database: can contain a password
 
 	env   environ
 	self  string    // the name that the program was called by
-	notes io.Writer // says when a database was created
+	notes io.Writer // receives a line when a database is created
 }
 
 // addFlags adds the flags that name the folder.
@@ -45,7 +45,7 @@ func (f *folder) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&f.keyFile, "key-file", "", "`file` with the encryption key (default usher.key in the data folder)")
 }
 
-// settle fills in what the flags left open.
+// settle sets the defaults of unset flags.
 func (f *folder) settle() error {
 	if f.data == "" {
 		f.data = f.defaultData()
@@ -112,8 +112,8 @@ func (f *folder) withCore(ctx context.Context, do func(context.Context, *core.Co
 	return f.with(ctx, core.Config{MustExist: true}, do)
 }
 
-// withNewCore is withCore for a command that may be the first one: it creates
-// the database if there is none.
+// withNewCore is withCore for a command that can be the first one: it creates
+// the database if it does not exist.
 func (f *folder) withNewCore(ctx context.Context, do func(context.Context, *core.Core) error) error {
 	return f.with(ctx, core.Config{}, do)
 }
@@ -210,8 +210,8 @@ func (f *folder) place() string {
 	return f.data
 }
 
-// withoutPassword returns the address of a database without its secrets. Where a
-// password may be anywhere in the text, it returns "…".
+// withoutPassword returns the address of a database without its secrets. If a
+// password could be anywhere in the text, it returns "…".
 func withoutPassword(address string) string {
 	scheme, rest, _ := strings.Cut(address, "://")
 	end := strings.IndexAny(rest+"/", "/?")
@@ -275,7 +275,7 @@ func (f *folder) noSource(kind source.Kind, id string) error {
 	return &hintError{fmt.Errorf("there is no %s %s", kind, id), f.invocation(string(kind) + " list")}
 }
 
-// commandLine is the user who runs this program, as the audit log names them.
+// commandLine is the user who runs this program, as the actor in the audit log.
 func commandLine() audit.Actor {
 	actor := audit.Actor{Name: "command line"}
 	if u, err := user.Current(); err == nil {
@@ -292,8 +292,8 @@ func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// localFolder is the folder on this machine that must not become full: that of the
-// data or, where the data is elsewhere, of the key file.
+// localFolder returns the folder on this machine that must not become full: the data folder
+// or, with the data elsewhere, the folder of the key file.
 func (f *folder) localFolder() string {
 	if f.data != "" {
 		return f.data

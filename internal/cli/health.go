@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// healthTimeout is how long a server may take to say that it is ready.
+// healthTimeout is how long a server can take to report that it is ready.
 const healthTimeout = 5 * time.Second
 
 // healthcheckCommand has flags of usher serve, so that the same variables of the
@@ -24,7 +24,7 @@ func (cs serveCommands) healthcheckCommand() *cobra.Command {
 		Short: "Check that the server on this machine is ready",
 		Long: `Check that the server on this machine is ready, that is, that it can read and write
 its database. The exit code is 0 if it is. It is meant for the health check of a
-container. It takes --listen and --tls-cert as usher serve does.`,
+container. The flags --listen and --tls-cert are those of usher serve.`,
 		Example: `  usher healthcheck
   usher healthcheck --listen :443 --tls-cert cert.pem`,
 		Args: takes(0),

@@ -24,7 +24,7 @@ func (cs homeCommands) command() *cobra.Command {
 	return group("home", "Manage homes and their managed users",
 		`Manage homes. A home belongs to an account, its owner, and is named by it. It has
 managed users and a guest, who have neither a password nor an e-mail address, and
-accounts that sign in. Programs of one of them switch to another, with a PIN if the
+accounts that sign in. Programs of one user can switch to another, with a PIN if the
 other has one. Name a user by the name or number that usher home list shows.`,
 		cs.listFlags(cs.list()), cs.jsonFlag(cs.add()), cs.join(), cs.rename(), cs.restrict(),
 		cs.setAdmin("promote", "Make a member an admin of the home", true),
@@ -36,10 +36,10 @@ other has one. Name a user by the name or number that usher home list shows.`,
 type homeUserJSON struct {
 	ID          int64     `json:"id"`          // of the account
 	UUID        string    `json:"uuid"`        // of the account
-	Name        string    `json:"name"`        // what clients show
+	Name        string    `json:"name"`        // shown by clients
 	Role        string    `json:"role"`        // owner, admin, member, managed or guest
 	Protected   bool      `json:"protected"`   // has a PIN
-	Restriction string    `json:"restriction"` // such as little_kid; empty if there is none
+	Restriction string    `json:"restriction"` // such as little_kid; can be empty
 	JoinedAt    time.Time `json:"joinedAt"`    // when it was added
 }
 
@@ -77,10 +77,10 @@ func (cs homeCommands) add() *cobra.Command {
 	var guest bool
 	cmd := &cobra.Command{
 		Use: "add OWNER NAME", Short: "Add a managed user or the guest to a home",
-		Long: `Add a managed user to the home of an account: somebody who has neither a password
-nor an e-mail address, and cannot sign in. The first one makes the home.
+		Long: `Add a managed user to the home of an account: a user without a password and e-mail
+address, who cannot sign in. The first one creates the home.
 
-A restriction is told to programs. usher itself restricts nothing.`,
+A restriction is reported to programs. usher itself does not enforce it.`,
 		Example: `  usher home add mia "Little One" --restriction little_kid
   usher home add mia --guest`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -110,7 +110,7 @@ A restriction is told to programs. usher itself restricts nothing.`,
 		},
 	}
 	cmd.Flags().StringVar(&restriction, "restriction", "", "`restriction` that programs can read: little_kid, older_kid or teen")
-	cmd.Flags().BoolVar(&guest, "guest", false, "add the guest, of whom a home has one at most")
+	cmd.Flags().BoolVar(&guest, "guest", false, "add the guest; a home can have one")
 	return cmd
 }
 
@@ -119,8 +119,8 @@ func (cs homeCommands) join() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "join OWNER ACCOUNT", Short: "Add an account that signs in to a home", Args: takes(2),
 		Long: `Add an account to the home of another. Ask both first: from then on, programs of
-each user of the home can become the account with its PIN. Without a PIN, they
-cannot. An admin of the home manages its managed users as the owner does.`,
+each user of the home can switch to the account with its PIN. Without a PIN, they
+cannot. An admin of the home can manage its managed users like the owner.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, owner account.Account) error {
 				acc, err := cs.findAccount(ctx, c, args[1])
@@ -139,7 +139,8 @@ cannot. An admin of the home manages its managed users as the owner does.`,
 	return cmd
 }
 
-// onUser is the command for a change of a user of a home. do returns what was done.
+// onUser returns the command for a change of a user of a home. do returns a description
+// of the change.
 func (cs homeCommands) onUser(
 	cmd *cobra.Command, args int, do func(ctx context.Context, c *core.Core, owner account.Account, u home.User, args []string) (string, error),
 ) *cobra.Command {
@@ -182,7 +183,7 @@ func (cs homeCommands) restrict() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "restrict OWNER USER RESTRICTION", Short: "Set the restriction of a managed user",
 		Long: `Set the restriction that programs can read: little_kid, older_kid or teen. An
-empty one, '', removes it. usher itself restricts nothing.`,
+empty one, '', removes it. usher itself does not enforce it.`,
 	}
 	return cs.onUser(cmd, 3, func(ctx context.Context, c *core.Core, owner account.Account, u home.User, args []string) (string, error) {
 		err := c.Homes.Restrict(ctx, commandLine(), owner.ID, u.Account.UUID, args[0])
@@ -202,8 +203,8 @@ func (cs homeCommands) setPIN() *cobra.Command {
 	var fromStdin bool
 	cmd := &cobra.Command{
 		Use: "set-pin OWNER USER", Short: "Set the PIN of a user of a home",
-		Long: `Set the PIN of a user of a home: four digits. It takes no previous PIN, and forgets
-wrong ones. Tokens that switches have led to stay valid.`,
+		Long: `Set the PIN of a user of a home: four digits. The previous PIN is not required, and the
+count of wrong PINs is reset. Tokens from earlier switches stay valid.`,
 		Example: `  usher home set-pin mia "Little One"
   usher home set-pin mia mia --pin-stdin < pin.txt`,
 	}
@@ -238,8 +239,8 @@ func (cs homeCommands) newPIN(ctx context.Context, fromStdin bool) (pin plexauth
 func (cs homeCommands) clearPIN() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "clear-pin OWNER USER", Short: "Remove the PIN of a user of a home",
-		Long: `Remove the PIN of a user of a home. Everybody in the home can then become a managed
-user, and nobody an account that signs in.`,
+		Long: `Remove the PIN of a user of a home. Then everyone in the home can switch to a managed
+user, and nobody to an account that signs in.`,
 	}
 	return cs.onUser(cmd, 2, func(ctx context.Context, c *core.Core, owner account.Account, u home.User, _ []string) (string, error) {
 		done := fmt.Sprintf("removed the PIN of %s", u.Account.Title)
@@ -259,8 +260,8 @@ func (cs homeCommands) remove() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "remove OWNER USER", Short: "Remove a user from a home",
 		Long: `Remove a user from a home. A managed user is removed with its devices, tokens and
-shares. An account that signs in leaves the home, and tokens that switches from and
-to it have led to are revoked.`,
+shares. An account that signs in leaves the home, and the tokens from switches from and
+to it are revoked.`,
 	}
 	yesFlag(cmd, &yes)
 	return cs.onUser(cmd, 2, func(ctx context.Context, c *core.Core, owner account.Account, u home.User, _ []string) (string, error) {

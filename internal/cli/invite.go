@@ -26,68 +26,80 @@ type inviteCommands struct {
 }
 
 func (cs inviteCommands) command() *cobra.Command {
-	return group("invite", "Invite people, who make their own account", `Invite people. Anyone who opens the link of an invitation chooses a name and a
-password, or a passkey, and has an account. The link works once.`,
+	return group("invite", "Invite users, who create their own accounts", `Invite users. The person who opens the link of an invitation chooses a name and a
+password, or a passkey, and gets an account. The link works once.`,
 		cs.jsonFlag(cs.create()), cs.listFlags(cs.list()), cs.revoke())
 }
 
+// inviteOptions are the flags of usher invite create.
+type inviteOptions struct {
+	invite.New
+	servers   []string // as the user names them
+	publicURL string
+	byMail    bool
+}
+
 func (cs inviteCommands) create() *cobra.Command {
-	var n invite.New
-	var servers []string
-	var publicURL string
-	var byMail bool
+	var o inviteOptions
 	cmd := &cobra.Command{
-		Use: "create", Short: "Print a link with which somebody makes an account", Args: takes(0),
-		Long: `Print a link with which somebody makes an account, once. It is shown only now: usher
+		Use: "create", Short: "Print a link with which a user creates an account", Args: takes(0),
+		Long: `Print a link with which a user creates an account, once. It is shown only now: usher
 stores its hash. It becomes invalid when it expires or is revoked. With --mail, the
 server also sends it to the address of --email.`,
 		Example: `  usher invite create --public-url https://usher.example.org
   usher invite create --name mia --email mia@example.org --server "Living room" --expires 48h
   usher invite create --email mia@example.org --mail`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			base, err := linkBase(publicURL)
+			base, err := linkBase(o.publicURL)
 			if err != nil {
 				return err
 			}
-			if byMail && n.Email == "" {
-				return wrongUse("--mail needs --email")
+			if o.byMail && o.Email == "" {
+				return wrongUse("--mail requires --email")
 			}
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
-				if byMail {
-					if base, err = cs.mailBase(ctx, c, publicURL); err != nil {
-						return err
-					}
-					n.Letter = web.Letters{Base: plexauth.Secret(base), Server: c.ServerName()}.Invitation
-				}
-				for _, text := range servers {
-					src, err := cs.findSource(ctx, c, source.Server, text)
-					if err != nil {
-						return err
-					}
-					n.Servers = append(n.Servers, src)
-				}
-				secret, made, err := c.Invites.Make(ctx, commandLine(), n)
-				if fault.FieldOf(err) == invite.Expiry {
-					return wrongUse("--expires: %w", err)
-				}
-				if err != nil {
-					return plainExists(err)
-				}
-				return cs.printLink(handedLink{
-					Link: base + string(web.InvitationLink(secret)), ExpiresAt: made.ExpiresAt, Mailed: mailedTo(made.Queued, made.Email),
-				}, byMail, fmt.Sprintf("invitation %d: it works once, and expires at %s", made.ID, shortTime(made.ExpiresAt)))
+				return cs.printInvitation(ctx, c, base, o)
 			})
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&n.Name, "name", "", "`name` that is suggested to the person")
-	f.StringVar(&n.Email, "email", "", "`e-mail` address of the account, which the person cannot change")
-	f.BoolVar(&n.Admin, "admin", false, "the account is an admin's, who owns this server")
-	f.StringArrayVar(&servers, "server", nil, "`server` that is shared with the account; may be given more than once")
-	f.DurationVar(&n.Life, "expires", invite.DefaultLife, "how long the link works, 720h at most")
-	f.BoolVar(&byMail, "mail", false, "send the link to the address of --email, with the mail server of usher serve")
-	f.StringVar(&publicURL, "public-url", "", "`URL` at which browsers reach the server, for the link (default http://"+defaultListen+")")
+	f.StringVar(&o.Name, "name", "", "suggested `name`")
+	f.StringVar(&o.Email, "email", "", "`e-mail` address of the account, which the user cannot change")
+	f.BoolVar(&o.Admin, "admin", false, "create an admin account, which owns this server")
+	f.StringArrayVar(&o.servers, "server", nil, "`server` to share with the account; can be repeated")
+	f.DurationVar(&o.Life, "expires", invite.DefaultLife, "how long the link works, 720h at most")
+	f.BoolVar(&o.byMail, "mail", false, "send the link to the address of --email, with the mail server of usher serve")
+	f.StringVar(&o.publicURL, "public-url", "", "`URL` at which browsers reach the server, for the link (default http://"+defaultListen+")")
 	return cmd
+}
+
+// printInvitation creates an invitation, and prints its link. base is the start of the
+// link; with --mail, the start of the server's links replaces it.
+func (cs inviteCommands) printInvitation(ctx context.Context, c *core.Core, base string, o inviteOptions) error {
+	if o.byMail {
+		var err error
+		if base, err = cs.mailBase(ctx, c, o.publicURL); err != nil {
+			return err
+		}
+		o.Letter = web.Letters{Base: plexauth.Secret(base), Server: c.ServerName()}.Invitation
+	}
+	for _, text := range o.servers {
+		src, err := cs.findSource(ctx, c, source.Server, text)
+		if err != nil {
+			return err
+		}
+		o.Servers = append(o.Servers, src)
+	}
+	secret, made, err := c.Invites.Make(ctx, commandLine(), o.New)
+	if fault.FieldOf(err) == invite.Expiry {
+		return wrongUse("--expires: %w", err)
+	}
+	if err != nil {
+		return plainExists(err)
+	}
+	return cs.printLink(handedLink{
+		Link: base + string(web.InvitationLink(secret)), ExpiresAt: made.ExpiresAt, Mailed: mailedTo(made.Queued, made.Email),
+	}, o.byMail, fmt.Sprintf("invitation %d: it works once, and expires at %s", made.ID, shortTime(made.ExpiresAt)))
 }
 
 // handedLink is a link that is shown once, in --json.
@@ -97,7 +109,7 @@ type handedLink struct {
 	Mailed    string    `json:"mailed"`    // the address that it is being sent to; empty: none
 }
 
-// mailedTo is the address of an e-mail if there is one.
+// mailedTo returns the address of an e-mail, or "" if none is sent.
 func mailedTo(mailed bool, address string) string {
 	if !mailed {
 		return ""
@@ -106,10 +118,10 @@ func mailedTo(mailed bool, address string) string {
 }
 
 // printLink prints a link that is shown once: with its QR code on a terminal. byMail
-// reports whether it was to be sent by e-mail, too.
+// reports whether an e-mail was requested, too.
 func (con *console) printLink(l handedLink, byMail bool, about string) error {
 	if byMail && l.Mailed == "" {
-		fmt.Fprintln(con.err, "the link is not sent by e-mail: too many e-mails wait; hand it over yourself")
+		fmt.Fprintln(con.err, "the link is not sent by e-mail: too many e-mails wait; pass it on yourself")
 	}
 	if con.json {
 		return con.printJSON(l)
@@ -132,8 +144,8 @@ func (con *console) printLink(l handedLink, byMail bool, about string) error {
 // invitationJSON is an invitation in --json.
 type invitationJSON struct {
 	ID        int64     `json:"id"`        // for usher invite revoke
-	Name      string    `json:"name"`      // suggested; empty if there is none
-	Email     string    `json:"email"`     // of the account; empty if there is none
+	Name      string    `json:"name"`      // suggested; can be empty
+	Email     string    `json:"email"`     // of the account; can be empty
 	Admin     bool      `json:"admin"`     // the account is an admin's
 	Servers   []string  `json:"servers"`   // the names of those that are shared
 	MadeBy    string    `json:"madeBy"`    // an admin; empty: the command line

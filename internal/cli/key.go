@@ -13,7 +13,7 @@ func (cs dataCommands) newKeyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "new-key",
 		Short: "Replace a lost key file",
-		Long: `Replace a lost key file: create a new one, or take the existing file at --key-file,
+		Long: `Replace a lost key file: create a new one, or use the existing file at --key-file,
 and use it with the database from now on. Stop the server first.
 
 Accounts, passwords, passkeys and the tokens of programs stay valid. Second

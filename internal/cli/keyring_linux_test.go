@@ -39,8 +39,8 @@ func start(t *testing.T, cmd *exec.Cmd) {
 	})
 }
 
-// startKeyring starts GNOME's keyring on a bus of its own, which this process
-// and its children use from then on. stop ends the keyring, not the bus.
+// startKeyring starts GNOME's keyring on a separate bus, which this process
+// and its children use from then on. stop stops the keyring, not the bus.
 func startKeyring(t *testing.T) (stop func()) {
 	t.Helper()
 	dir := t.TempDir()
@@ -132,7 +132,7 @@ func TestKeyring(t *testing.T) {
 		t.Errorf("the other server was asked %v, which says %s", other.Requests(), out)
 	}
 
-	// A second profile has an entry of its own; signing in again replaces it.
+	// A second profile has its own entry; signing in again replaces it.
 	must("admin's password\n", "signin", "admin", "--password-stdin", "--account-url", srv.AccountURL, "--profile", "office")
 	must("member's password\n", "signin", "member", "--password-stdin")
 	again, err := keyring.Get(keyringService, entry)
@@ -147,15 +147,15 @@ func TestKeyring(t *testing.T) {
 		t.Errorf("the other profile is %s", out)
 	}
 
-	// With the keyring gone, what was in it is missed with an error, and what is
-	// new goes into the file.
+	// Without the keyring, its tokens are missing with an error, and new ones are stored in
+	// the file.
 	stop()
 	if out, err := usher("", "whoami", "--profile", "office"); err == nil || !strings.Contains(out, "error: getting the token: reading the keyring: ") {
 		t.Errorf("without the keyring, whoami says %s", out)
 	}
 	out, err := usher("admin's password\n", "signin", "admin", "--password-stdin", "--profile", "office")
 	if err == nil || !strings.Contains(out, "\nhint: start the keyring") {
-		t.Errorf("to replace a token that cannot be forgotten says %s", out)
+		t.Errorf("replacing a token that cannot be deleted prints %s", out)
 	}
 	must("member's password\n", "signin", "member", "--password-stdin", "--account-url", srv.AccountURL)
 	if _, err := os.Stat(filepath.Join(data, "config", "usher", "profiles", "default", "token")); err != nil {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The quick way writes what slog's own handler writes, to the byte.
+// The fast path writes the same bytes as slog's own handler.
 func TestFlatJSONIsSlogs(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678900000, time.FixedZone("", 3600))
 	for name, attrs := range map[string][]slog.Attr{

@@ -18,7 +18,7 @@ type logger struct {
 	lines *lineWriter
 }
 
-// newLogger writes text for people and JSON for programs.
+// newLogger writes text on a terminal and JSON otherwise.
 func newLogger(w io.Writer, level slog.Level) *logger {
 	l := &logger{lines: &lineWriter{out: w}}
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: visibleAttr}
@@ -33,8 +33,8 @@ func newLogger(w io.Writer, level slog.Level) *logger {
 	return l
 }
 
-// visibleAttr removes what nobody sees from the texts of a line: some are names that
-// others chose.
+// visibleAttr removes invisible characters from the texts of a line: some are names that
+// clients chose.
 func visibleAttr(_ []string, a slog.Attr) slog.Attr {
 	text := ""
 	switch value := a.Value.Any().(type) {

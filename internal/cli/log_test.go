@@ -22,8 +22,8 @@ func (d *disk) Write(b []byte) (int, error) {
 	return d.Buffer.Write(b)
 }
 
-// A disk that was full for a moment does not silence the log for ever, and what
-// is missing from it is told.
+// A temporarily full disk does not silence the log permanently, and the number
+// of lost lines is logged.
 func TestLogAfterFullDisk(t *testing.T) {
 	d := &disk{full: true}
 	log := newLogger(d, slog.LevelInfo)
@@ -34,7 +34,7 @@ func TestLogAfterFullDisk(t *testing.T) {
 	}
 	d.full = false
 	log.Info("three")
-	for range 2 { // the second writes what the first had to tell
+	for range 2 { // the second reports the lines that the first lost
 		if err := log.Close(); err != nil {
 			t.Error(err)
 		}
@@ -59,7 +59,7 @@ func TestLogAfterFullDisk(t *testing.T) {
 	}
 }
 
-// Lines beyond what is held at once are written whole, and in order.
+// Lines beyond the buffer size are written completely and in order.
 func TestLogOfManyLines(t *testing.T) {
 	var out bytes.Buffer
 	w := &lineWriter{out: &out}

@@ -26,7 +26,7 @@ func TestManPageIsGenerated(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Error("docs/usher.1 is not what the commands say: go test ./internal/cli -run ManPage -update")
+		t.Error("docs/usher.1 does not match the commands: go test ./internal/cli -run ManPage -update")
 	}
 }
 
@@ -82,7 +82,7 @@ type man struct{ bytes.Buffer }
 
 func (m *man) line(text string) { m.WriteString(text + "\n") }
 
-// escapeMan keeps text from being read as macros, and dashes as they are.
+// escapeMan escapes text, so that it is not read as macros and dashes are preserved.
 func escapeMan(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
 	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {
@@ -91,7 +91,7 @@ func escapeMan(text string) string {
 	return text
 }
 
-// text writes paragraphs. Indented lines stay as they are.
+// text writes paragraphs. Indented lines are preserved.
 func (m *man) text(text string) {
 	for i, paragraph := range strings.Split(strings.Trim(text, "\n"), "\n\n") {
 		if i > 0 {

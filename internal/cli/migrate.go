@@ -27,16 +27,16 @@ func (cs dataCommands) migrateCommand() *cobra.Command {
 		Long: `Move all data from a data folder to a PostgreSQL database, or back. Stop all servers
 of both first.
 
-The place that the data moves to must be empty. The command copies every table, reads
+The target must be empty. The command copies every table, reads
 both sides again to compare them, verifies the audit log, and marks the old database
 as moved: no server or command uses it after that. If the command is interrupted, run
-it again, and it goes on. Until it is done, no server starts on either side.
+it again to resume. Until it is done, no server starts on either side.
 
 The key file belongs to the database. A folder gets a copy of it. With a PostgreSQL
 database, name the file with --key-file on each node.
 
---reopen gives up a move, or makes a database that was moved usable again, as it was
-when the move began: what was changed at the other place since is not in it.`,
+--reopen cancels a move, or makes a database that was moved usable again, in its state
+at the start of the move: it does not contain later changes of the target.`,
 		Example: `  usher migrate --from ~/.local/share/usher --to 'postgres://usher@db1/usher'
   usher migrate --from 'postgres://usher@db1/usher' --key-file /etc/usher/usher.key --to ./data
   usher migrate --reopen --from ~/.local/share/usher`,
@@ -50,7 +50,7 @@ when the move began: what was changed at the other place since is not in it.`,
 	}
 	cmd.Flags().StringVar(&o.from, "from", "", "`folder` or URL of the database to move")
 	cmd.Flags().StringVar(&o.to, "to", "", "`folder` or URL of the database to move it to")
-	cmd.Flags().BoolVar(&o.reopen, "reopen", false, "use the database at --from again, without what was changed at the other place")
+	cmd.Flags().BoolVar(&o.reopen, "reopen", false, "use the database at --from again, without later changes of the target")
 	yesFlag(cmd, &o.yes)
 	return cs.jsonFlag(cmd)
 }
@@ -94,7 +94,7 @@ type movedJSON struct {
 	Tables    []movedTable `json:"tables"`    // in the order in which they were copied
 	Rows      int64        `json:"rows"`      // of all tables
 	AuditRows int64        `json:"auditRows"` // of the audit log, whose chain was verified
-	Audit     string       `json:"audit"`     // "verified", or what was wrong with it before, too
+	Audit     string       `json:"audit"`     // "verified", or the problem that it already had before
 	KeyFile   string       `json:"keyFile"`   // belongs to the database
 	SetAside  string       `json:"setAside,omitempty"`
 }
@@ -131,7 +131,7 @@ func (cs dataCommands) migrate(ctx context.Context, o moveOptions) error {
 	return nil
 }
 
-// moveConfig reads what all moves have in common.
+// moveConfig returns the configuration that all moves share.
 func (cs dataCommands) moveConfig(o moveOptions) (cfg core.MoveConfig, err error) {
 	cfg = core.MoveConfig{Holder: "usher migrate", By: commandLine(), KeyFile: cs.keyFile}
 	if cfg.From, err = parsePlace("--from", o.from); err != nil {
@@ -224,7 +224,7 @@ func (cs dataCommands) reopen(ctx context.Context, o moveOptions) error {
 	return nil
 }
 
-// explainMark adds to the error of a database that was moved what to do.
+// explainMark adds a hint to the error of a database that was moved.
 func (f *folder) explainMark(move *core.MoveError, here core.Place) error {
 	reopen := "usher migrate --reopen --from " + shellQuote(placeName(here))
 	switch {

@@ -22,9 +22,9 @@ type originCommands struct {
 }
 
 func (cs originCommands) command() *cobra.Command {
-	return group("origin", "Manage the sites that users are sent back to after sign-in", `Say where people are sent back to after they signed in, without being asked: by
-origins, which are scheme://host[:port]. Anywhere else they are shown the whole
-address first, and go on by themselves.`,
+	return group("origin", "Manage the sites that users are sent back to after sign-in", `Manage the origins, scheme://host[:port], that users are redirected to after they signed
+in, without asking. For any other address, users see the whole address first, and follow
+a link.`,
 		cs.change("add", "Allow an origin", "added %s to the allowed origins\n", (*origin.Service).Allow),
 		cs.listFlags(cs.list()),
 		cs.change("remove", "Remove an allowed origin", "removed %s from the allowed origins\n", (*origin.Service).Remove))

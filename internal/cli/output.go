@@ -31,8 +31,8 @@ func writeJSON(w io.Writer, v any, prefix string) error {
 	return err
 }
 
-// escapeInvisible escapes what nobody sees in the strings of a JSON text. Programs
-// read the same, and terminals show it.
+// escapeInvisible escapes invisible characters in the strings of a JSON text. Programs
+// decode the same text, and terminals show the escapes.
 func escapeInvisible(text string) string {
 	if !glyph.HasInvisible(text) {
 		return text
@@ -50,7 +50,7 @@ func escapeInvisible(text string) string {
 	return b.String()
 }
 
-// printList prints rows that are all there as JSON or, for people, as a table. It
+// printList prints rows that are all in memory as JSON or as a table. It
 // prints --limit rows at most.
 func printList[T any](c *console, rows []T, header []string, cells func(T) []string) error {
 	return printPages(c, func(r paging.Request) (paging.List[T], error) {
@@ -69,7 +69,7 @@ func printList[T any](c *console, rows []T, header []string, cells func(T) []str
 // errLimit is the error for a negative --limit.
 var errLimit = wrongUse("--limit must be 0 or more")
 
-// eachRow makes a reading of rows from one of what they show.
+// eachRow adapts a function that reads values to one that reads their rows.
 func eachRow[T, R any](
 	read func(paging.Request) (paging.List[T], error), row func(T) R,
 ) func(paging.Request) (paging.List[R], error) {
@@ -86,7 +86,7 @@ func eachRow[T, R any](
 // listPage is how many rows of a listing are read at a time.
 const listPage = 500
 
-// printPages prints a listing as JSON or, for people, as a table that fits the
+// printPages prints a listing as JSON or as a table that fits the
 // terminal, through a pager if it is longer than that. It prints each page as soon as
 // it is read, and --limit rows at most.
 func printPages[T any](
@@ -116,8 +116,8 @@ func printPages[T any](
 	return nil
 }
 
-// printable replaces control characters and removes what nobody sees, so that a client's description of itself
-// cannot control the terminal.
+// printable replaces control characters and removes invisible characters, so that a
+// client's description of itself cannot control the terminal.
 func printable(cells []string) []string {
 	for i, c := range cells {
 		cells[i] = strings.Map(func(r rune) rune {

@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// defaultPager shows colours, leaves a listing on the screen, and ends at once if
-// that is where it fits.
+// defaultPager shows colours, leaves a listing on the screen, and exits immediately if
+// it fits there.
 const defaultPager = "less -FRX"
 
 // errPagerGone reports that the reader of a listing has closed the pager.
-var errPagerGone = errors.New("the pager has ended")
+var errPagerGone = errors.New("the pager has exited")
 
-// paged runs print, whose output goes through a pager if it goes to a terminal and
-// is longer than that.
+// paged runs print, and pipes its output through a pager if it is written to a terminal and
+// longer than the terminal.
 func (c *console) paged(print func() error) error {
 	_, height := c.size()
 	command := c.pagerCommand()
@@ -31,12 +31,12 @@ func (c *console) paged(print func() error) error {
 	err := print()
 	c.out = terminal
 	if errors.Is(err, errPagerGone) {
-		err = nil // that is how one ends a listing
+		err = nil // quitting the pager is not an error
 	}
 	return errors.Join(err, p.finish())
 }
 
-// pagerCommand returns the command of the pager; nil if there is none.
+// pagerCommand returns the command of the pager, or nil without a pager.
 func (c *console) pagerCommand() []string {
 	text, set := c.env("PAGER")
 	switch {
@@ -50,7 +50,7 @@ func (c *console) pagerCommand() []string {
 		return nil
 	}
 	if set && runtime.GOOS != "windows" {
-		return []string{"sh", "-c", text} // it may have quotes and variables
+		return []string{"sh", "-c", text} // it can contain quotes and variables
 	}
 	return words
 }
@@ -67,7 +67,7 @@ type pager struct {
 	input   io.WriteCloser
 }
 
-// Write implements io.Writer. The error of a pager that has ended is errPagerGone.
+// Write implements io.Writer. The error of a pager that has exited is errPagerGone.
 func (p *pager) Write(b []byte) (int, error) {
 	if p.process == nil {
 		p.held.Write(b)
@@ -82,7 +82,7 @@ func (p *pager) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// start starts the command and passes on what was held back.
+// start starts the command and passes on the buffered output.
 func (p *pager) start() (err error) {
 	p.process = exec.Command(p.command[0], p.command[1:]...)
 	p.process.Stdout, p.process.Stderr = p.out, p.err
@@ -98,7 +98,7 @@ func (p *pager) start() (err error) {
 	return nil
 }
 
-// finish waits until the reader closes the pager. What was held back is printed.
+// finish waits until the user quits the pager. Buffered output is printed.
 func (p *pager) finish() error {
 	if p.process == nil {
 		_, err := p.held.WriteTo(p.out)
@@ -107,11 +107,11 @@ func (p *pager) finish() error {
 	if p.process.Process == nil {
 		return nil // it did not start, which Write has reported
 	}
-	_ = p.input.Close() // a pager that has ended has closed it
+	_ = p.input.Close() // a pager that has exited has closed it
 	_ = p.process.Wait()
 	switch p.process.ProcessState.ExitCode() {
-	case 126, 127: // the shell's, for what it cannot start
+	case 126, 127: // the shell's codes for a command that cannot be started
 		return &hintError{fmt.Errorf("cannot start the pager %s", p.command[len(p.command)-1]), "set PAGER, or use --no-pager"}
 	}
-	return nil // any other exit code says nothing of the listing
+	return nil // other exit codes do not concern the listing
 }

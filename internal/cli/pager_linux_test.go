@@ -56,8 +56,8 @@ func startAtSize(t *testing.T, rows, columns uint16, data string, env []string, 
 	return x
 }
 
-// A listing that is longer than the terminal goes through the pager, and no other
-// one does.
+// A listing that is longer than the terminal goes through the pager; other listings
+// do not.
 func TestPager(t *testing.T) {
 	data := many(t)
 	file := filepath.Join(t.TempDir(), "paged")
@@ -97,7 +97,7 @@ func TestPager(t *testing.T) {
 	}
 }
 
-// A user who has seen enough quits the pager, which ends the command without an error.
+// Quitting the pager early stops the command without an error.
 func TestPagerEndsFirst(t *testing.T) {
 	x := startAtSize(t, 10, 120, many(t), []string{"PAGER=head -n 1"}, "audit", "list")
 	code := x.end()

@@ -14,7 +14,7 @@ import (
 func (cs signInCommands) signInByPIN(ctx context.Context, c *plexauth.Client, p profile) (*plexauth.Account, error) {
 	pin, err := c.StartPIN(ctx, plexauth.PINRequest{})
 	if err != nil {
-		return nil, cs.told(p, err)
+		return nil, cs.explain(p, err)
 	}
 	if err := cs.showPIN(c, pin); err != nil {
 		return nil, err
@@ -24,13 +24,13 @@ func (cs signInCommands) signInByPIN(ctx context.Context, c *plexauth.Client, p 
 		return nil, &hintError{errors.New("the code has expired, or the sign-in was denied"), cs.signInAgain(p) + " --pin"}
 	}
 	if err != nil {
-		return nil, cs.told(p, err)
+		return nil, cs.explain(p, err)
 	}
 	theirs := *c
 	theirs.Token = plexauth.StaticToken(token)
 	acc, err := theirs.TokenDetails(ctx)
 	if err != nil {
-		return nil, cs.told(p, err)
+		return nil, cs.explain(p, err)
 	}
 	acc.AuthToken = token
 	return acc, nil
@@ -54,7 +54,7 @@ func (cs signInCommands) showPIN(c *plexauth.Client, pin *plexauth.PIN) error {
 	return err
 }
 
-// inMinutes formats a duration for people, rounded down.
+// inMinutes formats a duration in minutes, rounded down.
 func inMinutes(d time.Duration) string {
 	switch n := int(d.Minutes()); n {
 	case 0:
@@ -85,7 +85,7 @@ var glyphs = map[rune]string{
 // bigLetters writes a short code in letters that can be read from a distance. It
 // returns an empty string if the code is long or has other characters.
 func bigLetters(code string) string {
-	if len(code) > 6 { // as many as fit in a line
+	if len(code) > 6 { // the number that fits in a line
 		return ""
 	}
 	var rows [5]strings.Builder

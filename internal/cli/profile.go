@@ -32,9 +32,9 @@ type profile struct {
 	AccountURL string `json:"accountUrl"`
 	// MediaURL is the address of the media plane.
 	MediaURL string `json:"mediaUrl"`
-	// Username is the signed-in account; empty if there is none.
+	// Username is the signed-in account, or empty.
 	Username string `json:"username,omitempty"`
-	// InKeyring says that the token is in the system's keyring, not in a file.
+	// InKeyring reports whether the token is in the system's keyring, rather than in a file.
 	InKeyring bool `json:"inKeyring,omitempty"`
 }
 
@@ -148,7 +148,7 @@ const keyringService = "usher"
 // token is never sent to another one.
 func (r *remote) keyringName(p profile) string { return r.flags.profile + " at " + p.AccountURL }
 
-// keepToken stores a token in the system's keyring or, if there is none, in a
+// keepToken stores a token in the system's keyring or, without a keyring, in a
 // file that only its owner can read. It sets p.InKeyring accordingly.
 func (r *remote) keepToken(p *profile, token plexauth.Secret) error {
 	file, err := r.tokenFile()
@@ -244,9 +244,9 @@ func (r *remote) signInAgain(p profile) string {
 	return again
 }
 
-// told turns an error of the client into a message for the user, with the next
-// step and the exit code. Scripts tell rejected from unreachable by the code.
-func (r *remote) told(p profile, err error) error {
+// explain turns an error of the client into a message for the user, with the next
+// step and the exit code. Scripts distinguish rejected from unreachable by the code.
+func (r *remote) explain(p profile, err error) error {
 	var e *plexauth.Error
 	if !errors.As(err, &e) {
 		return err

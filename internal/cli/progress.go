@@ -16,9 +16,9 @@ import (
 // and else as lines, one for each table and one each ten seconds.
 type progress struct {
 	out io.Writer
-	// copying and comparing say what is being done.
+	// copying and comparing describe the current step.
 	copying, comparing string
-	// width is that of the terminal; 0: there is none.
+	// width is the width of the terminal, or 0 without a terminal.
 	width int
 
 	shown time.Time

@@ -30,8 +30,8 @@ func (c *console) ask(ctx context.Context, prompt string) (plexauth.Secret, erro
 	return c.readAnswer(ctx)
 }
 
-// confirm asks on a terminal whether to go on with what cannot be undone. Without
-// a terminal there is nobody to ask, and the command goes on.
+// confirm asks for confirmation of an irreversible change on a terminal. Without
+// a terminal, the command continues without confirmation.
 func (c *console) confirm(ctx context.Context, yes bool, question string) error {
 	if yes || !c.interactive() {
 		return nil
@@ -124,7 +124,7 @@ func (c *console) newPassword(ctx context.Context, fromStdin bool) (plexauth.Sec
 	return c.askTwice(ctx, "password")
 }
 
-// askTwice asks for a new secret on the terminal, and once more.
+// askTwice prompts for a new secret on the terminal, twice.
 func (c *console) askTwice(ctx context.Context, what string) (plexauth.Secret, error) {
 	first, err := c.askUnseen(ctx, strings.ToUpper(what[:1])+what[1:]+": ")
 	if err != nil {
@@ -140,7 +140,7 @@ func (c *console) askTwice(ctx context.Context, what string) (plexauth.Secret, e
 	return first, nil
 }
 
-// noTerminal is the error if a password is needed and there is no terminal.
+// noTerminal returns the error if a password is required and there is no terminal.
 func noTerminal() error {
 	return &usageError{&hintError{
 		errors.New("there is no terminal to ask for the password"), "pass it on standard input with --password-stdin",

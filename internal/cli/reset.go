@@ -14,82 +14,109 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
+// resetOptions are the flags of usher account reset-link.
+type resetOptions struct {
+	factor, keepPassword, byMail bool
+	life                         time.Duration
+	publicURL                    string
+}
+
 // resetLink prints a link with which the account's owner gets back in.
 func (cs accountCommands) resetLink() *cobra.Command {
-	var factor, keepPassword, byMail bool
-	var life time.Duration
-	var publicURL string
+	var o resetOptions
 	cmd := &cobra.Command{
 		Use:   "reset-link NAME",
-		Short: "Print a link for somebody who has lost the password or the second factor",
+		Short: "Print a link for a user who has lost the password or the second factor",
 		Long: `Print a link with which the account's owner sets a new password. It works once, and
 replaces an earlier one of an admin. It becomes invalid when the password, the second
-factor or the rules of the account change. When it is used, everything that is signed
-in with the account is signed out. Anyone who has the link can take over the account:
-make sure that you give it to its owner.
+factor or the rules of the account change. Using it revokes all tokens and sessions of
+the account. The link gives access to the account: pass it on to its owner only.
 
 With --mail, the server also sends the link to the account's e-mail address, which an
 admin must have confirmed.
 
 With --second-factor, the second factor is turned off, too. With --keep-password as
-well, nothing else changes, and the link asks for the present password.`,
+well, nothing else changes, and the link asks for the current password.`,
 		Example: `  usher account reset-link mia --public-url https://usher.example.org
   usher account reset-link mia --second-factor --expires 30m
   usher account reset-link mia --mail`,
 		Args: takes(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			base, err := linkBase(publicURL)
+			base, err := linkBase(o.publicURL)
 			if err != nil {
 				return err
 			}
-			if keepPassword && !factor {
-				return wrongUse("--keep-password needs --second-factor: the link would be for nothing")
-			}
-			if keepPassword && byMail {
-				return wrongUse("--mail is for a new password, and --keep-password keeps it")
-			}
-			if factor && byMail {
-				return wrongUse("--mail is for a new password only: whoever reads the e-mail would need no second factor")
+			if err := o.check(); err != nil {
+				return err
 			}
 			return cs.withAccount(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, acc account.Account) error {
-				what := account.Reset{Password: !keepPassword, SecondFactor: factor}
-				var letter account.ResetLetter
-				if byMail {
-					if !acc.EmailConfirmed() {
-						return &hintError{
-							fmt.Errorf("account %s has no e-mail address that is confirmed", acc.Username),
-							cs.invocation("account set-email " + acc.Username + " ADDRESS"),
-						}
-					}
-					if acc.TakePasskey() {
-						return &hintError{
-							fmt.Errorf("account %s signs in with passkeys: whoever reads the e-mail would need none", acc.Username),
-							cs.invocation("account reset-link " + acc.Username),
-						}
-					}
-					if base, err = cs.mailBase(ctx, c, publicURL); err != nil {
-						return err
-					}
-					letter = web.Letters{Base: plexauth.Secret(base)}.Reset
-				}
-				made, err := c.Accounts.MailReset(ctx, commandLine(), acc.ID, what, life, letter)
-				if fault.FieldOf(err) == "expires" {
-					return wrongUse("--expires: %w", err)
-				}
-				if err != nil {
-					return err
-				}
-				return cs.printLink(handedLink{
-					Link: base + string(web.ResetPath(made.Secret)), ExpiresAt: made.ExpiresAt, Mailed: mailedTo(made.Mailed, made.Account.Email),
-				}, byMail, fmt.Sprintf("give it to %s only; it works once, and expires at %s", acc.Username, shortTime(made.ExpiresAt)))
+				return cs.printResetLink(ctx, c, acc, base, o)
 			})
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&factor, "second-factor", false, "turn off the second factor, too")
-	f.BoolVar(&keepPassword, "keep-password", false, "with --second-factor: the password stays, and the link asks for it")
-	f.BoolVar(&byMail, "mail", false, "send the link to the account's e-mail address, with the mail server of usher serve")
-	f.DurationVar(&life, "expires", account.ResetLife, "how long the link works, 24h at most")
-	f.StringVar(&publicURL, "public-url", "", "`URL` at which browsers reach the server, for the link (default http://"+defaultListen+")")
+	f.BoolVar(&o.factor, "second-factor", false, "turn off the second factor, too")
+	f.BoolVar(&o.keepPassword, "keep-password", false, "with --second-factor: the password stays, and the link asks for it")
+	f.BoolVar(&o.byMail, "mail", false, "send the link to the account's e-mail address, with the mail server of usher serve")
+	f.DurationVar(&o.life, "expires", account.ResetLife, "how long the link works, 24h at most")
+	f.StringVar(&o.publicURL, "public-url", "", "`URL` at which browsers reach the server, for the link (default http://"+defaultListen+")")
 	return cmd
+}
+
+// check returns a usage error for flags that contradict each other.
+func (o resetOptions) check() error {
+	switch {
+	case o.keepPassword && !o.factor:
+		return wrongUse("--keep-password requires --second-factor: the link would change nothing")
+	case o.keepPassword && o.byMail:
+		return wrongUse("--mail is for a new password, and --keep-password keeps it")
+	case o.factor && o.byMail:
+		return wrongUse("--mail is for a new password only: anyone who reads the e-mail would need no second factor")
+	}
+	return nil
+}
+
+// printResetLink creates a link for an account, and prints it. base is the start of the
+// link; with --mail, the start of the server's links replaces it.
+func (cs accountCommands) printResetLink(ctx context.Context, c *core.Core, acc account.Account, base string, o resetOptions) error {
+	what := account.Reset{Password: !o.keepPassword, SecondFactor: o.factor}
+	var letter account.ResetLetter
+	if o.byMail {
+		if err := cs.checkMailable(acc); err != nil {
+			return err
+		}
+		var err error
+		if base, err = cs.mailBase(ctx, c, o.publicURL); err != nil {
+			return err
+		}
+		letter = web.Letters{Base: plexauth.Secret(base)}.Reset
+	}
+	made, err := c.Accounts.MailReset(ctx, commandLine(), acc.ID, what, o.life, letter)
+	if fault.FieldOf(err) == "expires" {
+		return wrongUse("--expires: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	return cs.printLink(handedLink{
+		Link: base + string(web.ResetPath(made.Secret)), ExpiresAt: made.ExpiresAt, Mailed: mailedTo(made.Mailed, made.Account.Email),
+	}, o.byMail, fmt.Sprintf("give it to %s only; it works once, and expires at %s", acc.Username, shortTime(made.ExpiresAt)))
+}
+
+// checkMailable returns an error, with the next step, if no reset link of an account may
+// be sent by e-mail.
+func (cs accountCommands) checkMailable(acc account.Account) error {
+	if !acc.EmailConfirmed() {
+		return &hintError{
+			fmt.Errorf("account %s has no e-mail address that is confirmed", acc.Username),
+			cs.invocation("account set-email " + acc.Username + " ADDRESS"),
+		}
+	}
+	if acc.TakePasskey() {
+		return &hintError{
+			fmt.Errorf("account %s signs in with passkeys: anyone who reads the e-mail would need none", acc.Username),
+			cs.invocation("account reset-link " + acc.Username),
+		}
+	}
+	return nil
 }

@@ -41,23 +41,23 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// The scripts in testdata/*.txtar run usher as a person does at a shell. The
+// The scripts in testdata/*.txtar run usher the way a user does in a shell. The
 // language is testscript's (https://pkg.go.dev/github.com/rogpeppe/go-internal/testscript);
 // these commands are added to it:
 //
-//	fails CODE command…        runs a command that must end with this exit code,
+//	fails CODE command…        runs a command that must exit with this code,
 //	                           say why in one line "error: …" and, for code 2,
 //	                           give a line "hint: …"
 //	fails-at-terminal CODE …   the same at a terminal; see below
 //	serve [flags]              starts the server on a free port and sets $URL
-//	shutdown                   ends it as a service manager does; what it printed
+//	shutdown                   stops it the way a service manager does; its output
 //	                           is in serve.out and serve.log
 //	signin NAME PASSWORD [CODE]   signs in there and sets $TOKEN
-//	! signin …                 must be refused
-//	get STATUS PATH [TOKEN]    asks there, and prints the body
-//	soon STATUS PATH [TOKEN]   asks until the status is this, for one second
+//	! signin …                 must be rejected
+//	get STATUS PATH [TOKEN]    requests the path, and prints the body
+//	soon STATUS PATH [TOKEN]   polls until the status is this, for one second
 //	link STATUS CODE [TOKEN]   enters a PIN's code there, as TOKEN's account
-//	await VAR FILE RE          waits until a file has what RE matches, for five
+//	await VAR FILE RE          waits until a file matches RE, for five
 //	                           seconds, and sets a variable to the first group
 //	sleep 1s                   waits
 //	capture VAR RE             sets a variable to the last output's first match
@@ -65,21 +65,21 @@ import (
 //	keys KEY…                  the last output is a JSON object, or a list of
 //	                           objects, with these keys in this order
 //	totp VAR SECRET [STEPS]    sets a variable to a code of a second factor
-//	certificate [LIFE]         writes cert.pem and key.pem for 127.0.0.1, good for
+//	certificate [LIFE]         writes cert.pem and key.pem for 127.0.0.1, valid for
 //	                           an hour; with a negative LIFE, it has expired
-//	newer DATABASE             makes a database one that a newer usher wrote
-//	sql DATABASE STATEMENT     changes a database as somebody does who can write to it
+//	newer DATABASE             makes a database look like one of a newer usher
+//	sql DATABASE STATEMENT     changes a database like an attacker who can write to it
 //	encrypt FROM TO PASSPHRASE   encrypts a backup so that each use of it is quick
 //	mode FILE 0600             the file has these permissions
 //	elsewhere                  starts a second usher, that of package plexauthtest
 //	                           with its people, and sets $ELSEWHERE to its URL
-//	asked                      prints every request that it got since the last
+//	asked                      prints every request that it received since the last
 //	                           "asked", whole
 //	trouble STATUS FILE [HEADER VALUE]   it answers with this until "trouble over"
 //	enter NAME CODE            there, member or admin enters a PIN's code
 //	advance TIME               moves its clock
-//	nowhere                    sets $CLOSED to a URL at which nothing listens, and
-//	                           $MUTE to one at which it is no HTTP
+//	nowhere                    sets $CLOSED to a URL on which nothing listens, and
+//	                           $MUTE to one that does not speak HTTP
 //
 // "exec at-terminal usher …" after "ttyin -stdin file" runs usher at a terminal
 // on which the lines of the file are typed.
@@ -119,7 +119,7 @@ func watchedMain() {
 const briefly = "BRIEFLY"
 
 // atTerminal runs usher with its output, too, at the terminal that testscript
-// gives it: usher asks only where both ends are one.
+// provides: usher prompts only if both ends are terminals.
 func atTerminal() {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
@@ -131,7 +131,7 @@ func atTerminal() {
 	watchedMain()
 }
 
-// setup gives each script folders of its own for data and for configuration.
+// setup creates separate folders for data and for configuration for each script.
 // No script touches the keyring of the user who runs the tests.
 func setup(env *testscript.Env) error {
 	env.Setenv("USHER_DATA", filepath.Join(env.WorkDir, "data"))
@@ -151,12 +151,12 @@ type running struct {
 	*usher.Server
 	t         testing.TB
 	elsewhere *plexauthtest.Server
-	over      func() // ends the trouble elsewhere
+	over      func() // removes the fault of the second usher
 }
 
 func serverOf(ts *testscript.TestScript) *running { return ts.Value(serverKey).(*running) }
 
-// plain refuses "!" before a command for which it means nothing.
+// plain rejects "!" before a command that does not support it.
 func plain(ts *testscript.TestScript, neg bool, ok bool, usage string) {
 	if neg || !ok {
 		ts.Fatalf("usage: %s", usage)
@@ -182,7 +182,7 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// failsAtTerminal is fails at a terminal, where what is said is in ttyout.
+// failsAtTerminal is fails at a terminal, with its output in ttyout.
 func failsAtTerminal(ts *testscript.TestScript, neg bool, args []string) {
 	plain(ts, neg, len(args) > 1, "fails-at-terminal CODE command…")
 	err := ts.Exec("at-terminal", args[1:]...)
@@ -220,7 +220,7 @@ func shutdown(ts *testscript.TestScript, neg bool, args []string) {
 	stop(ts)
 }
 
-// stop ends the server, if there is one, and keeps what it printed.
+// stop stops the server, if there is one, and keeps its output.
 func stop(ts *testscript.TestScript) {
 	s := serverOf(ts)
 	if s.Server == nil {
@@ -233,14 +233,14 @@ func stop(ts *testscript.TestScript) {
 	ts.Check(os.WriteFile(ts.MkAbs("serve.log"), []byte(last.Log()), 0o600))
 }
 
-// client takes any certificate: what is asked is a server on this machine that
+// client accepts any certificate: it connects to a server on this machine that
 // the script has just started.
 var client = &http.Client{
 	Timeout:   30 * time.Second,
 	Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
 }
 
-// ask makes a request in JSON of the script's server.
+// ask sends a request for JSON to the script's server.
 func ask(ts *testscript.TestScript, method, path, token string, form url.Values) (status int, body string) {
 	req, err := http.NewRequest(method, ts.Getenv("URL")+path, strings.NewReader(form.Encode()))
 	ts.Check(err)
@@ -267,7 +267,7 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	var status int
 	var body string
-	// What the command line has just changed holds within one second.
+	// A change by the command line takes effect within one second.
 	within(func() bool {
 		status, body = ask(ts, http.MethodPost, "/api/v2/users/signin", "", form)
 		return (status == http.StatusUnauthorized) == neg
@@ -283,11 +283,11 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// patience is how long tests wait for what happens at once on a machine that has
-// nothing else to do.
+// patience is how long tests wait for events that are immediate on a machine that has
+// no other load.
 const patience = 30 * time.Second
 
-// within tries until it is done, or patience has ended.
+// within retries until done returns true, or patience is over.
 func within(done func() bool) {
 	for until := time.Now().Add(patience); !done() && time.Now().Before(until); {
 		time.Sleep(20 * time.Millisecond)
@@ -326,7 +326,7 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	var text []byte
 	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
-		text, _ = os.ReadFile(ts.MkAbs(args[1])) // it may be still to come
+		text, _ = os.ReadFile(ts.MkAbs(args[1])) // it may not exist yet
 		if m := re.FindSubmatch(text); len(m) > 1 {
 			ts.Setenv(args[0], string(m[1]))
 			return
@@ -376,7 +376,7 @@ func keys(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(json.Unmarshal(text, &objects))
 	}
 	if len(objects) == 0 {
-		ts.Fatalf("the list is empty, which says nothing of its keys")
+		ts.Fatalf("the list is empty, so its keys cannot be checked")
 	}
 	for _, object := range objects {
 		got, err := keysOf(object)
@@ -387,7 +387,7 @@ func keys(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// keysOf lists a JSON object's own keys as they are written.
+// keysOf lists a JSON object's own keys in order.
 func keysOf(object json.RawMessage) ([]string, error) {
 	dec := json.NewDecoder(bytes.NewReader(object))
 	if _, err := dec.Token(); err != nil {

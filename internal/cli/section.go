@@ -22,12 +22,12 @@ type sectionCommands struct {
 
 func (cs sectionCommands) command() *cobra.Command {
 	return group("section", "Manage the sections of servers", `Manage the sections of servers: the libraries that an owner shares one by one.
-usher has no media. It tells programs what the sections are called, and which of
-them are shared; the media server decides what that means.`,
+usher has no media. It reports the sections and their shares to programs; the media
+server enforces them.`,
 		cs.add(), cs.listFlags(cs.list()), cs.remove())
 }
 
-// onServer returns what a command does with the server that its first argument names.
+// onServer returns the function of a command whose first argument is a server.
 func (cs sectionCommands) onServer(
 	do func(ctx context.Context, c *core.Core, src source.Source, args []string) error,
 ) func(*cobra.Command, []string) error {
@@ -44,7 +44,7 @@ func (cs sectionCommands) onServer(
 
 // sectionJSON is a section in --json.
 type sectionJSON struct {
-	ID        int64     `json:"id"`        // what programs share it by
+	ID        int64     `json:"id"`        // the id that programs use to share it
 	Number    int       `json:"number"`    // at the server, which programs call its key
 	Name      string    `json:"name"`      // the display name
 	Type      string    `json:"type"`      // movie, show, artist or photo
@@ -55,14 +55,14 @@ func (cs sectionCommands) add() *cobra.Command {
 	var sec source.Section
 	cmd := &cobra.Command{
 		Use: "add SERVER NAME", Short: "Add a section to a server", Args: takes(2),
-		Long: `Add a section to a server. Give it the number that the media server has for it, if
-programs shall find it by that; it is called its key there.`,
+		Long: `Add a section to a server. Set the number that the media server uses for it, where it
+is called the key, if programs look it up by that.`,
 		Example: `  usher server section add Den Movies
   usher server section add Den "TV Shows" --type show --number 2`,
 	}
 	cmd.Flags().StringVar(&sec.Kind, "type", source.SectionKinds[0],
 		"what is in it: a `type` of media servers, "+strings.Join(source.SectionKinds, ", "))
-	cmd.Flags().IntVar(&sec.Number, "number", 0, "its `number` at the server (default the next one that is free)")
+	cmd.Flags().IntVar(&sec.Number, "number", 0, "its `number` at the server (default the next free one)")
 	cmd.RunE = cs.onServer(func(ctx context.Context, c *core.Core, src source.Source, args []string) error {
 		sec.Title = args[0]
 		added, err := c.Sources.AddSection(ctx, commandLine(), src, sec)
@@ -96,8 +96,8 @@ func (cs sectionCommands) list() *cobra.Command {
 func (cs sectionCommands) remove() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "remove SERVER NAME", Short: "Remove a section of a server, also from shares", Args: takes(2),
-		Long: `Remove a section of a server. Who was shared only this one still reaches the server,
-without a section.`,
+		Long: `Remove a section of a server. Accounts that had access to this section only keep access
+to the server, without a section.`,
 	}
 	cmd.RunE = cs.onServer(func(ctx context.Context, c *core.Core, src source.Source, args []string) error {
 		gone, err := c.Sources.RemoveSection(ctx, commandLine(), src, args[0])

@@ -82,7 +82,7 @@ func (cs serveCommands) command() *cobra.Command {
 		Short: "Run the server",
 		Long: `Run the server: both planes of the protocol on one address.
 
-The account plane (sign-in, token details, resources) takes the place of
+The account plane (sign-in, token details, resources) replaces
 https://plex.tv, the media plane (transient tokens, source connections) that of a
 media server. Configure your programs with the address that the command prints.
 
@@ -105,9 +105,9 @@ is an account.`,
 func (o *serveOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.listen, "listen", defaultListen, "`address` to listen on; port 0 selects a free port")
 	f.StringVar(&o.metricsListen, "metrics-listen", "", "`address` of /metrics, /healthz and /readyz (default none)")
-	f.StringArrayVar(&o.metricsHosts, "metrics-host", nil, "host `name` by which /metrics is read; IP addresses, local names and the host of --public-url always work; may be given more than once")
-	f.StringArrayVar(&o.publicURLs, "public-url", nil, "`URL` at which clients reach this server; may be given more than once (default the listening address)")
-	f.StringArrayVar(&o.trustedProxies, "trusted-proxy", nil, "`address` or network of a reverse proxy whose X-Forwarded-For is trusted; may be given more than once")
+	f.StringArrayVar(&o.metricsHosts, "metrics-host", nil, "host `name` that /metrics accepts; IP addresses, local names and the host of --public-url always work; can be repeated")
+	f.StringArrayVar(&o.publicURLs, "public-url", nil, "`URL` at which clients reach this server; can be repeated (default the listening address)")
+	f.StringArrayVar(&o.trustedProxies, "trusted-proxy", nil, "`address` or network of a reverse proxy whose X-Forwarded-For is trusted; can be repeated")
 	f.StringVar(&o.name, "server-name", "usher", "this server's `name` in lists of servers")
 	f.StringVar(&o.id, "server-id", "", "this server's machine `identifier` (default generated once and stored)")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "PEM `file` with the certificate; the server then accepts TLS only")
@@ -115,18 +115,18 @@ func (o *serveOptions) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.hsts, "hsts", true, "send Strict-Transport-Security over HTTPS, so that browsers use HTTPS only")
 	f.BoolVar(&o.pmsAcceptsJWT, "pms-accepts-jwt", false, "accept JWTs on the media plane, too; released media servers do not")
 	f.DurationVar(&o.transientTTL, "transient-ttl", 48*time.Hour, "lifetime of transient tokens, 48h at most")
-	f.IntVar(&o.hashSlots, "hash-slots", 0, "number of passwords hashed at once (default the number of processors)")
+	f.IntVar(&o.hashSlots, "hash-slots", 0, "number of concurrent password hashes (default the number of processors)")
 	f.IntVar(&o.hashQueue, "hash-queue", 0, "number of sign-ins that wait for a slot before more are rejected (default 16 for each slot)")
-	f.IntVar(&o.tokenCache, "token-cache", 0, "`number` of tokens kept in memory, some 160 bytes each (default 200000)")
-	f.IntVar(&o.maxConnections, "max-connections", 0, "`number` of connections at once, half of them from one network (default 4096, or fewer if the system allows fewer open files)")
+	f.IntVar(&o.tokenCache, "token-cache", 0, "`number` of tokens cached in memory, about 160 bytes each (default 200000)")
+	f.IntVar(&o.maxConnections, "max-connections", 0, "maximum `number` of connections, half of them from one network (default 4096, or fewer if the system allows fewer open files)")
 	f.IntVar(&o.failedTries, "failed-tries", 10, "failed sign-ins to an account from one address before a wait of a minute; 0 means no limit")
-	f.BoolVar(&o.membersSetEmail, "members-set-email", false, "let members change their own e-mail address, which is then unconfirmed until an admin confirms it; programs may match people by it")
-	f.BoolVar(&o.signUp, "sign-up", false, "let anybody who reaches this server add an account for themselves, with an e-mail address that is unconfirmed until an admin confirms it; programs may match people by it")
-	f.StringArrayVar(&o.webhookNetworks, "webhook-network", nil, "`address` or network that webhooks are sent to although it is not public; may be given more than once")
+	f.BoolVar(&o.membersSetEmail, "members-set-email", false, "let members change their own e-mail address, which is then unconfirmed until an admin confirms it; programs may identify users by it")
+	f.BoolVar(&o.signUp, "sign-up", false, "let anyone who can reach this server sign up for an account, with an e-mail address that is unconfirmed until an admin confirms it; programs may identify users by it")
+	f.StringArrayVar(&o.webhookNetworks, "webhook-network", nil, "non-public `address` or network that webhooks can be sent to; can be repeated")
 	f.DurationVar(&o.auditKeep, "audit-keep", 90*24*time.Hour, "how long the audit log is retained; 0 keeps it forever")
 	f.DurationVar(&o.grace, "grace", 20*time.Second, "how long requests in flight may take when the server stops")
-	f.DurationVar(&o.drain, "drain", 0, "how long to go on after a signal to stop, while /readyz fails, so that a load balancer sends requests elsewhere")
-	f.DurationVar(&o.staleGrace, "stale-grace", 0, "with --database: how long to accept cached tokens while the database cannot be reached, also revoked ones")
+	f.DurationVar(&o.drain, "drain", 0, "how long to keep serving after a signal to stop, while /readyz fails, so that a load balancer sends requests elsewhere")
+	f.DurationVar(&o.staleGrace, "stale-grace", 0, "with --database: how long to accept cached tokens, even revoked ones, while the database is unreachable")
 	f.StringVar(&o.logLevel, "log-level", "info", "lowest `level` to log: debug, info, warn or error")
 	f.StringVar(&o.smtpURL, "smtp-url", "", "`URL` of a mail server, for invitations, lost passwords and notices: smtp://USER:PASSWORD@HOST:587?from=ADDRESS, or smtps (default none)")
 	f.StringVar(&o.smtpPasswordFile, "smtp-password-file", "", "`file` with the password of the mail server on its first line, instead of in --smtp-url")
@@ -135,7 +135,7 @@ func (o *serveOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.adminPasswordFile, "admin-password-file", "", "`file` with the first admin's password on its first line")
 }
 
-// serve runs the server until ctx ends.
+// serve runs the server until ctx is cancelled.
 func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	if err := o.check(); err != nil {
 		return err
@@ -175,7 +175,7 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	}
 	asked := missed.New(nil)
 	if err := asked.Load(cs.missedFile()); err != nil {
-		log.Warn("starting to count them anew", "error", err)
+		log.Warn("restarting the counts", "error", err)
 	}
 	sender, err := o.mailSender(ctx, c)
 	if err != nil {
@@ -199,14 +199,14 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 	return cs.explainOpen(runServers(ctx, c, srv, sender, on, o, log))
 }
 
-// saveInterval is how often the paths that were asked for in vain are saved, if there
+// saveInterval is how often the requested unknown paths are saved, if there
 // were any.
 const saveInterval = 2 * time.Second
 
-// keepSaving saves what was asked for in vain until the function that it returns is
-// called. A file that cannot be written is no reason to stop.
+// keepSaving saves the requested unknown paths until the returned function is
+// called. Errors of writing the file are logged and ignored.
 func (cs serveCommands) keepSaving(ctx context.Context, asked *missed.Paths, log *slog.Logger) (stop func()) {
-	if cs.data == "" { // all that there is may be an address and a key file
+	if cs.data == "" { // with --database, there can be only an address and a key file
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -371,7 +371,7 @@ func (o *serveOptions) open(ctx context.Context) (l listeners, err error) {
 	return l, nil
 }
 
-// listen binds the address of a flag. If it is in use, the error says who probably
+// listen binds the address of a flag. If it is in use, the error suggests what probably
 // uses it and suggests another.
 func listen(ctx context.Context, flag, address, other string) (net.Listener, error) {
 	var lc net.ListenConfig
@@ -401,9 +401,9 @@ const (
 	hasherFiles = 6
 )
 
-// connectionBound is how many connections the main listener has at once, if the
-// system allows files open files (0: any number). What the rest of the server opens
-// is set aside, but for at most three quarters of all.
+// connectionBound returns the connection limit of the main listener, if the
+// system allows files open files (0: any number). Files for the rest of the server
+// are reserved, up to three quarters of all.
 func (o *serveOptions) connectionBound(files int) int {
 	wanted := cmp.Or(o.maxConnections, defaultConnections)
 	if files <= 0 {
@@ -413,7 +413,7 @@ func (o *serveOptions) connectionBound(files int) int {
 	return min(wanted, max(files-rest, files/4, 1))
 }
 
-// drained returns a context that ends some time after another one.
+// drained returns a context that is cancelled some time after another one.
 func drained(ctx context.Context, drain time.Duration, log *slog.Logger) (context.Context, context.CancelCauseFunc) {
 	later, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, func() {
@@ -426,7 +426,8 @@ func drained(ctx context.Context, drain time.Duration, log *slog.Logger) (contex
 }
 
 // runServers serves both listeners, with the background work of c and of sender, which
-// may be nil, until the time to drain after ctx ends, or a listener fails.
+// may be nil, until the drain time after the cancellation of ctx is over, or a listener
+// fails.
 func runServers(
 	ctx context.Context, c *core.Core, srv *server.Server, sender *mail.Sender, on listeners, o serveOptions, log *logger,
 ) error {
@@ -470,7 +471,7 @@ func runServers(
 	return err
 }
 
-// brokenError says why a server stops by itself: it would run unmonitored, or on a
+// brokenError is the reason why a server stops on its own: it would run unmonitored, or on a
 // database that was moved.
 type brokenError struct{ error }
 
@@ -538,7 +539,7 @@ func (cs serveCommands) firstAdmin(ctx context.Context, accounts *account.Servic
 	_, err = accounts.AddFirst(ctx, commandLine(), account.NewAccount{
 		Username: o.adminUsername, Email: o.adminEmail, Password: password, Admin: true,
 	})
-	if err != nil && !errors.Is(err, account.ErrExists) { // another process may have been faster
+	if err != nil && !errors.Is(err, account.ErrExists) { // another process can have been faster
 		return true, fmt.Errorf("creating the first admin: %w", err)
 	}
 	return false, nil

@@ -11,9 +11,9 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// mailBase is what the links of a command's e-mails begin with: what --public-url says
-// or, without it, what the server's links begin with. *hintError if no server of the
-// database sends e-mails.
+// mailBase returns the base URL of the links in a command's e-mails: --public-url or,
+// without it, the server's base URL. It returns a *hintError if no server of the database
+// sends e-mails.
 func (f *folder) mailBase(ctx context.Context, c *core.Core, publicURL string) (string, error) {
 	base, err := c.MailBase(ctx)
 	switch {
@@ -27,8 +27,8 @@ func (f *folder) mailBase(ctx context.Context, c *core.Core, publicURL string) (
 	return linkBase(publicURL)
 }
 
-// mailServer is the mail server of the flags; nil: there is none. Its errors do not
-// repeat the URL, which has a password in it.
+// mailServer returns the mail server of the flags, or nil without one. Its errors do not
+// contain the URL, which can have a password in it.
 func (o *serveOptions) mailServer() (*mail.Server, error) {
 	if o.smtpURL == "" {
 		if o.smtpPasswordFile != "" {
@@ -53,8 +53,8 @@ func (o *serveOptions) mailServer() (*mail.Server, error) {
 	return &to, nil
 }
 
-// mailSender returns what sends e-mails; nil: nothing does. It also stores, for commands
-// that use the same database, whether a server sends them.
+// mailSender returns the sender of e-mails, or nil without a mail server. For other
+// commands on the same database, it also stores whether a server sends e-mails.
 func (o *serveOptions) mailSender(ctx context.Context, c *core.Core) (*mail.Sender, error) {
 	to, err := o.mailServer()
 	if err != nil {

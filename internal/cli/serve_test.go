@@ -19,7 +19,7 @@ type broken struct{ net.Listener }
 
 func (broken) Accept() (net.Conn, error) { return nil, errors.New("too many open files, for ever") }
 
-// A server whose metrics can no longer be asked for ends, and says why.
+// A server whose metrics listener fails stops, and reports why.
 func TestMetricsBreak(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	srv := server.New(c.Core, server.Config{})

@@ -60,7 +60,7 @@ func (cs shareCommands) change(verb, short, done string, change shareChange) *co
 type shareJSON struct {
 	Server     string    `json:"server"`     // its identifier
 	ServerName string    `json:"serverName"` // its display name
-	Account    string    `json:"account"`    // whom it is shared with
+	Account    string    `json:"account"`    // the account that it is shared with
 	CreatedAt  time.Time `json:"createdAt"`  // when it was shared
 }
 

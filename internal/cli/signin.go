@@ -28,10 +28,10 @@ func (cs signInCommands) signInCommand() *cobra.Command {
 whoami, token transient, source show and resources.
 
 The command prompts for what it needs; the password is never an argument. With
---pin it does not prompt: it shows a code, and waits until someone enters it in a
+--pin it does not prompt: it shows a code, and waits until a user enters it in a
 browser, on any device.
 
-The token is stored in the system's keyring or, if there is none (or with
+The token is stored in the system's keyring or, without a keyring (or with
 USHER_NO_KEYRING=1), in a file that only you can read.`,
 		Example: `  usher signin mia
   usher signin mia@example.org --account-url https://plex.tv --profile real
@@ -90,7 +90,7 @@ func (cs signInCommands) signInByPassword(ctx context.Context, c *plexauth.Clien
 	in := plexauth.SignInRequest{Login: login, VerificationCode: code, RememberMe: true}
 	if cs.interactive() && !fromStdin {
 		if err := cs.reach(ctx, c); err != nil {
-			return nil, cs.told(p, err)
+			return nil, cs.explain(p, err)
 		}
 	}
 	if err := cs.askCredentials(ctx, &in, fromStdin); err != nil {
@@ -99,8 +99,8 @@ func (cs signInCommands) signInByPassword(ctx context.Context, c *plexauth.Clien
 	return cs.signIn(ctx, c, p, in)
 }
 
-// reach returns an error if the server cannot be reached, so that nobody types a
-// password in vain. A server that is only slow is not waited for.
+// reach returns an error if the server cannot be reached, before the user types a
+// password. It does not wait for a slow server.
 func (cs signInCommands) reach(ctx context.Context, c *plexauth.Client) error {
 	short, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -140,7 +140,7 @@ func (cs signInCommands) signIn(ctx context.Context, c *plexauth.Client, p profi
 	for {
 		acc, err := c.SignIn(ctx, in)
 		if !errors.Is(err, plexauth.ErrVerificationRequired) {
-			return acc, cs.told(p, err)
+			return acc, cs.explain(p, err)
 		}
 		if !cs.interactive() {
 			if in.VerificationCode != "" {
@@ -167,7 +167,7 @@ type whoJSON struct {
 	ID         int64     `json:"id"`         // the number of the account
 	UUID       string    `json:"uuid"`       // the UUID of the account
 	Username   string    `json:"username"`   // the unique name
-	Email      string    `json:"email"`      // empty if there is none
+	Email      string    `json:"email"`      // can be empty
 	TwoFactor  bool      `json:"twoFactor"`  // needs a code to sign in
 	JoinedAt   time.Time `json:"joinedAt"`   // when the account was created
 	AccountURL string    `json:"accountUrl"` // the account plane that answered
@@ -196,7 +196,7 @@ func (cs signInCommands) signOutCommand() *cobra.Command {
 			}
 			err = c.SignOut(cmd.Context())
 			if err != nil && !errors.Is(err, plexauth.ErrUnauthorized) {
-				return cs.told(p, err)
+				return cs.explain(p, err)
 			}
 			if err := cs.forgetToken(p); err != nil {
 				return err
@@ -225,7 +225,7 @@ func (cs signInCommands) whoAmICommand() *cobra.Command {
 			}
 			acc, err := c.TokenDetails(cmd.Context())
 			if err != nil {
-				return cs.told(p, err)
+				return cs.explain(p, err)
 			}
 			return cs.printAccount(acc, p)
 		},

@@ -34,7 +34,7 @@ and for the accounts it is shared with.`,
 // providerCommand is the group of the commands about providers.
 func providerCommand(con *console, dir *folder) *cobra.Command {
 	cs := sourceCommands{con, dir, source.Provider}
-	return group("provider", "Manage the providers that servers can ask for", `Manage providers: sources that a server asks for as provider://ID, such as a guide
+	return group("provider", "Manage the providers that servers can ask for", `Manage providers: sources that a server requests as provider://ID, such as a guide
 or a cloud library.`,
 		cs.add(), cs.listFlags(cs.list()), cs.remove())
 }
@@ -93,7 +93,7 @@ func (m mark) Set(text string) error {
 // String implements pflag.Value.
 func (m mark) String() string { return "" }
 
-// Type implements pflag.Value; it makes the flag read like a bool's in help.
+// Type implements pflag.Value; with it, help shows the flag like a bool.
 func (m mark) Type() string { return "bool" }
 
 func (cs sourceCommands) add() *cobra.Command {
@@ -123,7 +123,7 @@ func (cs sourceCommands) add() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&src.Identifier, "id", "", "its machine `identifier`")
-	f.Var(&connections, "connection", "`URI` at which clients reach it; may be given more than once")
+	f.Var(&connections, "connection", "`URI` at which clients reach it; can be repeated")
 	f.Var(mark{&connections, "local", func(c *source.Connection, on bool) { c.Local = on }}, "local",
 		"the preceding connection is on the local network (default for private addresses)")
 	f.Var(mark{&connections, "relay", func(c *source.Connection, on bool) { c.Relay = on }}, "relay", "the preceding connection is a relay")
@@ -159,8 +159,8 @@ func (cs sourceCommands) store(ctx context.Context, c *core.Core, src source.Sou
 	return cs.warnOfNamesakes(ctx, c, added)
 }
 
-// warnOfNamesakes names the other sources that have the name of a new one: users
-// cannot tell them apart.
+// warnOfNamesakes prints a warning if other sources have the name of a new one: users
+// cannot distinguish them.
 func (cs sourceCommands) warnOfNamesakes(ctx context.Context, c *core.Core, added source.Source) error {
 	for other, err := range c.Sources.All(ctx, added.Kind) {
 		if err != nil {

@@ -23,11 +23,11 @@ var otherNames = map[string][]string{
 	"signout":      {"logout", "sign-out"},
 }
 
-// maxDistance is how many letters a name may differ from the one that is meant.
+// maxDistance is the maximum edit distance of a suggestion.
 const maxDistance = 2
 
-// subcommandOnly is the check of the arguments of a command that does nothing by
-// itself: an argument is a subcommand that does not exist.
+// subcommandOnly checks the arguments of a command that only has
+// subcommands: an argument is an unknown subcommand.
 func subcommandOnly(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -50,8 +50,8 @@ func unknownTopic(cmd *cobra.Command, args, rest []string) error {
 	return err
 }
 
-// closestCommand returns the command below cmd that a name probably means; nil if
-// there is none.
+// closestCommand returns the command below cmd that a name probably means, or nil if no
+// name is close.
 func closestCommand(cmd *cobra.Command, name string) *cobra.Command {
 	if found := alsoCalled(cmd, name); found != nil {
 		return found
@@ -98,8 +98,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	return err
 }
 
-// commandWith returns the only command that has a flag; nil if there is none, or more
-// than one.
+// commandWith returns the only command that has a flag, or nil if no command or more
+// than one has it.
 func commandWith(root *cobra.Command, flag string) (found *cobra.Command) {
 	count := 0
 	var visit func(cmd *cobra.Command)
@@ -119,7 +119,7 @@ func commandWith(root *cobra.Command, flag string) (found *cobra.Command) {
 	return found
 }
 
-// closestFlag returns the flag that a name probably means; empty if there is none.
+// closestFlag returns the flag that a name probably means, or "" if no name is close.
 // It compares as cobra does for commands.
 func closestFlag(flags *pflag.FlagSet, name string) string {
 	names := &cobra.Command{SuggestionsMinimumDistance: maxDistance}

@@ -16,8 +16,8 @@ type supervisor struct {
 	log  *slog.Logger
 }
 
-// watch says that the server is ready and, as often as the watchdog wants to hear
-// it, that it still works. When ctx ends, it says that the server is stopping.
+// watch notifies systemd that the server is ready and, in the interval of the watchdog,
+// that it still works. When ctx is cancelled, it notifies that the server is stopping.
 func (s supervisor) watch(ctx context.Context) {
 	s.tell(daemon.SdNotifyReady)
 	defer s.tell(daemon.SdNotifyStopping)
@@ -41,12 +41,12 @@ func (s supervisor) watch(ctx context.Context) {
 	}
 }
 
-// check tells the watchdog that the server works, if it does.
+// check notifies the watchdog if the server works.
 func (s supervisor) check(ctx context.Context, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if err := s.ping(ctx); err != nil {
-		s.log.Error("the watchdog is not told that the server works", "error", err)
+		s.log.Error("not notifying the watchdog, because the server does not work", "error", err)
 		return
 	}
 	s.tell(daemon.SdNotifyWatchdog)
@@ -54,6 +54,6 @@ func (s supervisor) check(ctx context.Context, timeout time.Duration) {
 
 func (s supervisor) tell(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		s.log.Warn("systemd cannot be told about the server", "error", err)
+		s.log.Warn("notifying systemd failed", "error", err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// systemd listens for what services say of themselves.
+// systemd receives the notifications of services.
 type systemd struct {
 	t  *testing.T
 	on *net.UnixConn
@@ -30,7 +30,7 @@ func newSystemd(t *testing.T, watchdog string) *systemd {
 	return &systemd{t, on}
 }
 
-// next is the next message; empty if there is none for some time.
+// next returns the next message, or "" if none arrives for some time.
 func (s *systemd) next(patience time.Duration) string {
 	s.t.Helper()
 	if err := s.on.SetReadDeadline(time.Now().Add(patience)); err != nil {
@@ -51,7 +51,7 @@ func (s *systemd) next(patience time.Duration) string {
 func (s *systemd) want(message string) {
 	s.t.Helper()
 	if got := s.next(10 * time.Second); got != message {
-		s.t.Errorf("systemd is told %q, want %q", got, message)
+		s.t.Errorf("systemd gets %q, want %q", got, message)
 	}
 }
 
@@ -77,14 +77,14 @@ func TestWatchdog(t *testing.T) {
 	broken.Store(true)
 	s.next(100 * time.Millisecond) // one may have been on its way
 	if got := s.next(300 * time.Millisecond); got != "" {
-		t.Errorf("a server that does not work tells systemd %q", got)
+		t.Errorf("a server that does not work sends %q to systemd", got)
 	}
 	cancel()
 	s.want("STOPPING=1")
 	<-done
 }
 
-// Without a watchdog, the server says when it is ready and when it stops.
+// Without a watchdog, the server notifies only that it is ready and that it stops.
 func TestNoWatchdog(t *testing.T) {
 	s := newSystemd(t, "")
 	ctx, cancel := context.WithCancel(t.Context())

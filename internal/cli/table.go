@@ -13,7 +13,7 @@ import (
 // printer prints a listing, a few rows at a time.
 type printer[T any] interface {
 	print(rows []T) error
-	// end prints what follows the last row.
+	// end prints the text after the last row.
 	end() error
 }
 
@@ -95,7 +95,7 @@ type table struct {
 	width  int // of the terminal; 0: none
 	header []string
 	whole  int   // so many of the first columns are never cut
-	least  []int // widths of columns that do not need as much; nil: none
+	least  []int // minimum widths of columns; nil: none
 
 	widths []int
 }
@@ -141,9 +141,9 @@ func widest(lines [][]string, widths []int) []int {
 	return need
 }
 
-// fit narrows columns so that a line is width characters at most, the widest columns
-// first. The first whole columns stay as they are. What is left of the line is the
-// last column's.
+// fit narrows columns so that a line has at most width characters, the widest columns
+// first. The first whole columns are not narrowed. The rest of the line is for the
+// last column.
 func fit(widths []int, width, whole int) {
 	total := columnGap * (len(widths) - 1)
 	for _, w := range widths {

@@ -20,8 +20,8 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// The scripts type everything at once. What depends on the moment at which it
-// is typed is here, on a terminal of our own.
+// The scripts type everything at once. Tests that depend on when something
+// is typed are here, on their own terminal.
 
 // terminal is a pseudo-terminal with usher at it.
 type terminal struct {
@@ -92,7 +92,7 @@ func ioctl(t *testing.T, f *os.File, request uintptr, value unsafe.Pointer) {
 	}
 }
 
-// read gathers what is shown until the terminal is closed.
+// read collects the output until the terminal is closed.
 func (x *terminal) read() {
 	buf := make([]byte, 1024)
 	for {
@@ -112,7 +112,7 @@ func (x *terminal) screen() string {
 	return x.shown.String()
 }
 
-// echoes reports whether the terminal shows what is typed.
+// echoes reports whether the terminal echoes input.
 func (x *terminal) echoes() bool {
 	var state syscall.Termios
 	ioctl(x.t, x.its, syscall.TCGETS, unsafe.Pointer(&state))
@@ -135,7 +135,7 @@ func (x *terminal) askedUnseen(prompt string) {
 	x.await("asked "+prompt, func() bool { return strings.HasSuffix(x.screen(), prompt) && !x.echoes() })
 }
 
-// asked waits for a prompt after which typing is shown.
+// asked waits for a prompt with echo.
 func (x *terminal) asked(prompt string) {
 	x.t.Helper()
 	x.await("asked "+prompt, func() bool { return strings.HasSuffix(x.screen(), prompt) && x.echoes() })
@@ -148,19 +148,19 @@ func (x *terminal) typeIn(text string) {
 	}
 }
 
-// end waits until usher has ended and returns its exit code.
+// end waits until usher exits and returns its exit code.
 func (x *terminal) end() int {
 	x.t.Helper()
 	select {
 	case <-x.gone:
 		return x.cmd.ProcessState.ExitCode()
 	case <-time.After(patience):
-		x.t.Fatalf("usher has not ended after %v; the terminal shows %q", patience, x.screen())
+		x.t.Fatalf("usher has not exited after %v; the terminal shows %q", patience, x.screen())
 		return -1
 	}
 }
 
-// The attack: someone watches the screen while a user types a password.
+// The attack: an observer watches the screen while a user types a password.
 func TestPasswordsAreTypedUnseen(t *testing.T) {
 	x := startAtTerminal(t, t.TempDir(), "account", "add", "mia")
 	x.askedUnseen("Password: ")
@@ -179,8 +179,8 @@ func TestPasswordsAreTypedUnseen(t *testing.T) {
 	}
 }
 
-// A user cancels a prompt with Control-C. The program must
-// end, and the terminal must show again what is typed.
+// A user cancels a prompt with Control-C. The program must exit, and the terminal must
+// echo input again.
 func TestInterruptAtAPrompt(t *testing.T) {
 	data := t.TempDir()
 	add := usherCommand(t, data, "account", "add", "olga", "--password-stdin")
@@ -257,8 +257,8 @@ func TestSignInAtATerminal(t *testing.T) {
 	}
 }
 
-// At a terminal, the code is there in large letters and as a QR code that leads
-// to where it is entered. Nothing is asked.
+// At a terminal, the code is shown in large letters and as a QR code that leads
+// to the page for it. There are no prompts.
 func TestSignInByPINAtATerminal(t *testing.T) {
 	srv := plexauthtest.New(t, plexauthtest.Config{})
 	data := t.TempDir()
@@ -285,8 +285,8 @@ func TestSignInByPINAtATerminal(t *testing.T) {
 	x.await("done", func() bool { return strings.Contains(x.screen(), "Signed in as   member") })
 }
 
-// Control-C at any prompt of a sign-in, or while the server does not answer,
-// ends it, leaves the terminal as it was, and keeps nothing.
+// Control-C at any prompt of a sign-in, or while the server does not respond,
+// cancels it, restores the terminal, and stores nothing.
 func TestInterruptASignIn(t *testing.T) {
 	const controlC = "\x03"
 	for _, prompt := range []struct {
@@ -335,7 +335,7 @@ func TestInterruptASignIn(t *testing.T) {
 				t.Errorf("the password is on the screen: %q", x.screen())
 			}
 			if _, err := os.Stat(filepath.Join(data, "config", "usher", "profiles", "default", "token")); err == nil {
-				t.Error("a token was kept")
+				t.Error("a token was stored")
 			}
 		})
 	}

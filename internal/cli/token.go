@@ -21,8 +21,8 @@ type tokenCommands struct {
 }
 
 func (cs tokenCommands) command(lookup lookupCommands) *cobra.Command {
-	return group("token", "List, revoke, inspect and derive tokens", `List and revoke the active tokens in the data folder (list, revoke), and ask a
-server about a token or for one (inspect, transient).
+	return group("token", "List, revoke, inspect and derive tokens", `List and revoke the active tokens in the data folder (list, revoke), check a token
+with a server (inspect), and request one (transient).
 
 The text of a token is never listed, because usher does not store it. Transient
 tokens are not stored at all, so they are not listed; they become invalid with the
@@ -38,7 +38,7 @@ type tokenJSON struct {
 	Server           string    `json:"server,omitempty"` // the only server that it is for
 	ClientIdentifier string    `json:"clientIdentifier"` // identifies the device
 	Product          string    `json:"product"`          // the program
-	Device           string    `json:"device"`           // what the device calls itself
+	Device           string    `json:"device"`           // the type that the device reports
 	Address          string    `json:"address"`          // of the last use
 	CreatedAt        time.Time `json:"createdAt"`        // when it was issued
 	LastUsedAt       time.Time `json:"lastUsedAt"`       // to the minute; of several nodes, to a quarter of an hour

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// versionJSON says which usher a binary is.
+// versionJSON describes the build of a binary.
 type versionJSON struct {
 	Version  string `json:"version"`            // without a v; "dev" if it is not known
 	Commit   string `json:"commit,omitempty"`   // of the source
@@ -36,7 +36,7 @@ func (c *console) versionCommand() *cobra.Command {
 // version is the module's version as the Go tool wrote it into the binary.
 func version() string { return readVersion().Version }
 
-// readVersion reads what the Go tool wrote into the binary.
+// readVersion reads the build information that the Go tool wrote into the binary.
 func readVersion() versionJSON {
 	v := versionJSON{Version: "dev", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()

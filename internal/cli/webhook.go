@@ -19,11 +19,11 @@ type webhookCommands struct {
 
 func (cs webhookCommands) command() *cobra.Command {
 	return group("webhook", "Show the webhooks of an account, and the secret that signs them",
-		`A webhook is an address to which the server sends what happens to an account: a
-device signs in, or does so for the first time. The account's owner sets webhooks on
+		`A webhook is an address to which the server sends the events of an account: a device
+signs in, or does so for the first time. The account's owner sets webhooks on
 the page /account/webhooks, which also shows and replaces the secret. Programs set
 them for their account, too (POST /api/v2/user/webhooks). Each request has the header
-X-Usher-Signature, by which the receiver knows that it is from this server.`,
+X-Usher-Signature, with which the receiver verifies that it is from this server.`,
 		cs.list(), cs.secret())
 }
 
@@ -72,6 +72,6 @@ X-Usher-Signature.`,
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&renew, "renew", false, "replace it first: what is sent from now on is signed with the new one")
+	cmd.Flags().BoolVar(&renew, "renew", false, "replace it first: later requests are signed with the new one")
 	return cmd
 }
