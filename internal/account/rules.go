@@ -29,7 +29,7 @@ var (
 
 // Rules are how an account signs in, as an admin has set it.
 type Rules struct {
-	// PasswordOff: the password signs nobody in. A passkey does, alone.
+	// PasswordOff: the password is rejected. A passkey does, alone.
 	PasswordOff bool
 	// PasskeyRequired: a passkey signs in alone, or after the password. A code of the
 	// second factor does not.

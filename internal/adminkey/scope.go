@@ -39,9 +39,9 @@ type Meaning struct {
 // scopes is every scope. docs/admin-api.md has the same table.
 var scopes = [...]Meaning{
 	{AccountsRead, "list and read accounts and their passkeys, and invitations"},
-	{AccountsWrite, "create and change accounts that are members, invite people, and make reset links"},
-	{AdminsWrite, "together with another scope: change accounts that are admins and what they have, and make an account an admin"},
-	{TokensRead, "list devices, tokens and the browsers that are signed in"},
+	{AccountsWrite, "create and change member accounts, invite users, and create reset links"},
+	{AdminsWrite, "together with another scope: change admin accounts and their objects, and promote accounts"},
+	{TokensRead, "list devices, tokens and signed-in browsers"},
 	{TokensWrite, "revoke tokens, and sign out devices and browsers"},
 	{ServersRead, "list servers, their connections, sections and shares"},
 	{ServersWrite, "add and remove servers and sections, and share servers"},
@@ -52,7 +52,7 @@ var scopes = [...]Meaning{
 	{SettingsRead, "list allowed origins and the keys that sign JWTs"},
 	{SettingsWrite, "allow and remove origins, and replace the key that signs JWTs"},
 	{AuditRead, "read and verify the audit log"},
-	{StatusRead, "read the version, and how many of everything there are"},
+	{StatusRead, "read the version and the counts"},
 }
 
 // Scopes lists every scope with what it allows.

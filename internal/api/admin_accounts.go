@@ -56,8 +56,8 @@ type accountJSON struct {
 	Disabled       bool      `json:"disabled"`        // cannot sign in
 	SecondFactor   bool      `json:"secondFactor"`    // needs a code to sign in
 	BackupCodes    int       `json:"backupCodes"`     // codes that are left
-	PasswordOff    bool      `json:"passwordOff"`     // the password signs nobody in
-	PasskeyNeeded  bool      `json:"passkeyRequired"` // nobody signs in without a passkey
+	PasswordOff    bool      `json:"passwordOff"`     // the password is rejected
+	PasskeyNeeded  bool      `json:"passkeyRequired"` // signing in requires a passkey
 	CreatedAt      time.Time `json:"createdAt"`       // in UTC
 }
 

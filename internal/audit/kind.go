@@ -101,7 +101,7 @@ type Meaning struct {
 var kinds = [...]Meaning{
 	{SignIn, "a device signed in and received a token"},
 	{SignInRefused, "a sign-in failed: wrong password or code, no such account, or a disabled one"},
-	{SignInUnfinished, "the password was right, and the second factor was still to come"},
+	{SignInUnfinished, "the password was right, and the second factor was pending"},
 	{SignOut, "a device revoked its own token"},
 
 	{TokenMade, "a device received a token for one server"},
@@ -109,7 +109,7 @@ var kinds = [...]Meaning{
 
 	{DevicesMerged, "two devices of an account became one, with the tokens and keys of both"},
 	{DeviceKeyAdded, "a device registered its public key"},
-	{JWTIssued, "a device received a JWT for its key; the first one ends its other tokens"},
+	{JWTIssued, "a device received a JWT for its key; the first one revokes its other tokens"},
 
 	{AccountAdded, "an account was added"},
 	{AccountChanged, "the name or e-mail address of an account changed"},
@@ -123,19 +123,19 @@ var kinds = [...]Meaning{
 	{PasswordChanged, "an account's password changed"},
 	{SecondFactorAdded, "a second factor was added to an account, or replaced"},
 	{SecondFactorRemoved, "an account's second factor was removed"},
-	{SecondFactorGuessed, "somebody who has the password gave so many wrong codes that their device was locked"},
-	{SecondFactorLink, "an admin made a link for the account's owner to set up a second factor"},
+	{SecondFactorGuessed, "too many wrong codes after the right password locked a device out"},
+	{SecondFactorLink, "an admin created a link for the account's owner to set up a second factor"},
 	{BackupCodeUsed, "a sign-in used up a backup code"},
 	{RulesChanged, "the rules for how an account signs in changed: whether its password is off, or a passkey required"},
-	{AdminRuleChanged, "it changed whether admins need a second factor"},
+	{AdminRuleChanged, "the rule whether admins need a second factor changed"},
 
-	{ResetLink, "a link was made by which the account's owner sets a new password, or turns off the second factor"},
+	{ResetLink, "a link was created with which the account's owner sets a new password, or turns off the second factor"},
 
-	{NoticesChanged, "an account turned its e-mails about new devices off, or on again"},
+	{NoticesChanged, "an account turned its e-mails about new devices off or on"},
 
-	{InvitationMade, "a link was made by which somebody makes an account of their own"},
-	{InvitationRevoked, "an invitation was revoked before anybody used it"},
-	{InvitationUsed, "somebody made their account with an invitation"},
+	{InvitationMade, "an invitation link was created"},
+	{InvitationRevoked, "an unused invitation was revoked"},
+	{InvitationUsed, "an account was created with an invitation"},
 
 	{PasskeyAdded, "a passkey was added to an account"},
 	{PasskeyRemoved, "a passkey was removed from an account"},
@@ -147,42 +147,42 @@ var kinds = [...]Meaning{
 	{SessionEnded, "a browser was signed out"},
 
 	{HomeJoined, "an account joined a home, or was added to one as a managed user"},
-	{HomeLeft, "an account left a home, and the tokens that switches from and to it had led to were revoked"},
+	{HomeLeft, "an account left a home, and the tokens from switches from and to it were revoked"},
 	{HomeChanged, "the role or the restriction of a user of a home changed"},
 	{HomeSwitched, "a device received a token of another user of its home"},
 	{HomePINChanged, "the PIN of a user of a home was set"},
 	{HomePINRemoved, "the PIN of a user of a home was removed"},
-	{HomePINRefused, "somebody in a home gave a wrong PIN for the account"},
+	{HomePINRefused, "a user of the home entered a wrong PIN for the account"},
 
-	{WebhooksChanged, "the addresses changed that the events of an account are sent to; the detail is how many there are"},
-	{WebhookSecretRenewed, "an account got another secret to sign its webhooks with"},
+	{WebhooksChanged, "the webhook addresses of an account changed; the detail is their number"},
+	{WebhookSecretRenewed, "the secret that signs the webhooks of an account was replaced"},
 
-	{OriginAllowed, "an origin was allowed: people are sent back to it without being asked"},
-	{OriginRemoved, "an origin was removed from the allowed ones"},
+	{OriginAllowed, "an origin was allowed: users are redirected to it without asking"},
+	{OriginRemoved, "an allowed origin was removed"},
 
 	{ServerAdded, "a server was added"},
 	{ServerRemoved, "a server was removed, with its shares and the tokens for it"},
 	{ProviderAdded, "a provider was added"},
 	{ProviderRemoved, "a provider was removed"},
-	{SectionAdded, "a server got a section, which can be shared by itself"},
+	{SectionAdded, "a section was added to a server"},
 	{SectionRemoved, "a section of a server was removed, also from its shares"},
 	{ShareAdded, "a server was shared with an account"},
-	{ShareChanged, "other sections of a server are shared with an account"},
+	{ShareChanged, "the shared sections of a server changed"},
 	{ShareRemoved, "a share was removed, with the tokens that depended on it"},
 
-	{AdminKeyMade, "a key of the admin API was made"},
-	{AdminKeyRevoked, "a key of the admin API was revoked; those of an admin who is demoted or removed are in that row"},
-	{AdminKeyRefused, "a request to the admin API had a key that is not valid"},
+	{AdminKeyMade, "a key of the admin API was created"},
+	{AdminKeyRevoked, "a key of the admin API was revoked; the keys of a demoted or removed admin are in the row of that event"},
+	{AdminKeyRefused, "a request to the admin API had an invalid key"},
 
-	{SigningKeyReplaced, "an admin replaced the key that signs JWTs, before its time"},
-	{InvitationSent, "somebody was invited to a server or as a friend, or to other sections"},
-	{InvitationAccepted, "an account accepted an invitation: it and who invited are friends"},
+	{SigningKeyReplaced, "an admin replaced the key that signs JWTs, before its rotation"},
+	{InvitationSent, "an account was invited to a server or as a friend, or to other sections"},
+	{InvitationAccepted, "an account accepted an invitation, and became a friend of the sender"},
 	{InvitationEnded, "an invitation was declined or cancelled"},
-	{FriendRemoved, "two accounts are no friends any more, and share nothing with each other"},
+	{FriendRemoved, "a friendship was removed, with the shares of both sides"},
 
-	{DatabaseMoved, "the database was moved to where it is now, by `usher migrate`"},
-	{DatabaseReopened, "a database that had been moved away is used again, without what was changed elsewhere since"},
-	{DatabaseRestored, "the database was replaced by a backup: what happened since the backup is not in it"},
+	{DatabaseMoved, "the database was moved here by `usher migrate`"},
+	{DatabaseReopened, "a moved database was reopened, without later changes of the target"},
+	{DatabaseRestored, "the database was replaced with a backup: it does not contain later changes"},
 }
 
 // Meanings lists every kind with what it means.
