@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,10 @@ type marked struct {
 	rows map[string][][]any
 	// changed are the tables in which a row has changed since.
 	changed map[string]bool
+	// order has each table after those that it refers to.
+	order map[string]int
+	// deferred says that in no order of the rows each is after those that it refers to.
+	deferred bool
 }
 
 // Mark remembers what is in a database in memory, for Rewind. Both concern the one
@@ -38,6 +43,9 @@ func (d *DB) Mark(ctx context.Context) error {
 			if m.rows[table], err = readRows(ctx, tx, table); err != nil {
 				return fmt.Errorf("table %s: %w", table, err)
 			}
+		}
+		if err := m.sort(ctx, tx); err != nil {
+			return err
 		}
 		d.marked = m
 		return d.commits.observe(func(table string) { m.changed[table] = true })
@@ -58,9 +66,12 @@ func (d *DB) Rewind(ctx context.Context) error {
 		if d.marked == nil {
 			return errors.New("it was never marked")
 		}
-		// A row may be there before the one that it refers to, until the commit.
-		if err := tx.Exec(ctx, "PRAGMA defer_foreign_keys = 1"); err != nil {
-			return err
+		if d.marked.deferred {
+			// A row may be there before the one that it refers to, until the commit.
+			// SQLite prepares every statement again after that, which takes time.
+			if err := tx.Exec(ctx, "PRAGMA defer_foreign_keys = 1"); err != nil {
+				return err
+			}
 		}
 		emptied, err := d.marked.emptyChanged(ctx, tx)
 		if err != nil {
@@ -81,15 +92,99 @@ func (d *DB) Rewind(ctx context.Context) error {
 	return nil
 }
 
+// sort finds an order of the tables in which rows can be added.
+func (m *marked) sort(ctx context.Context, q Querier) error {
+	keys, err := foreignKeys(ctx, q)
+	if err != nil {
+		return err
+	}
+	m.order = make(map[string]int)
+	var visit func(table string, above []string)
+	visit = func(table string, above []string) {
+		if m.order[table] > 0 {
+			return
+		}
+		if slices.Contains(above, table) {
+			m.deferred = true
+			return
+		}
+		for _, key := range keys[table] {
+			if key.parent != table {
+				visit(key.parent, append(above, table))
+			} else if !key.inOrder(m.rows[table]) {
+				m.deferred = true
+			}
+		}
+		m.order[table] = len(m.order) + 1
+	}
+	for _, table := range slices.Sorted(maps.Keys(keys)) {
+		visit(table, nil)
+	}
+	return nil
+}
+
+// foreignKey says that a column of a table refers to a column of another, or of itself.
+type foreignKey struct {
+	parent   string
+	from, to int // the columns; to is -1 if the key does not name it
+}
+
+// foreignKeys returns those of each table.
+func foreignKeys(ctx context.Context, q Querier) (map[string][]foreignKey, error) {
+	rows, err := q.Query(ctx, `SELECT t.name, k."table", f.cid, coalesce(p.cid, -1)
+		FROM sqlite_schema t, pragma_foreign_key_list(t.name) k, pragma_table_info(t.name) f
+		LEFT JOIN pragma_table_info(k."table") p ON p.name = k."to"
+		WHERE t.type = 'table' AND f.name = k."from"`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	keys := make(map[string][]foreignKey)
+	for rows.Next() {
+		var table string
+		var key foreignKey
+		if err := rows.Scan(&table, &key.parent, &key.from, &key.to); err != nil {
+			return nil, err
+		}
+		keys[table] = append(keys[table], key)
+	}
+	return keys, rows.Err()
+}
+
+// inOrder reports whether each row of a table comes after the one of the same table that
+// it refers to.
+func (k foreignKey) inOrder(rows [][]any) bool {
+	if k.to < 0 {
+		return false
+	}
+	seen := make(map[int64]bool)
+	for _, row := range rows {
+		if id, ok := row[k.to].(int64); ok {
+			seen[id] = true
+		}
+		if parent, ok := row[k.from].(int64); row[k.from] != nil && !(ok && seen[parent]) {
+			return false
+		}
+	}
+	return true
+}
+
+// sorted returns tables in their order.
+func (m *marked) sorted(tables map[string]bool) []string {
+	return slices.SortedFunc(maps.Keys(tables), func(a, b string) int {
+		return cmp.Or(m.order[a]-m.order[b], strings.Compare(a, b))
+	})
+}
+
 // emptyChanged empties the tables that changed, and returns their names. A row that
 // goes may take rows of other tables with it, or add some: those have changed, too, and
 // are emptied, once more if need be.
 func (m *marked) emptyChanged(ctx context.Context, tx *Tx) ([]string, error) {
 	emptied := make(map[string]bool)
 	for len(m.changed) > 0 {
-		tables := slices.Sorted(maps.Keys(m.changed))
+		tables := m.sorted(m.changed)
 		clear(m.changed)
-		for _, table := range tables {
+		for _, table := range slices.Backward(tables) { // none takes rows of the next with it
 			if kept[table] {
 				continue
 			}
@@ -104,7 +199,7 @@ func (m *marked) emptyChanged(ctx context.Context, tx *Tx) ([]string, error) {
 			emptied[table] = true
 		}
 	}
-	return slices.Sorted(maps.Keys(emptied)), nil
+	return m.sorted(emptied), nil
 }
 
 func (d *DB) checkInMemory() error {

@@ -117,3 +117,86 @@ func TestRewindUndoesWhatFollows(t *testing.T) {
 		}
 	}
 }
+
+// Rows come back whatever they refer to: rows of their own table that are before or after
+// them, and of a table that refers to theirs.
+func TestRewindOfReferences(t *testing.T) {
+	for name, test := range map[string]struct {
+		schema, rows string
+		change       []string
+	}{
+		"the row before": {
+			"CREATE TABLE a (id INTEGER PRIMARY KEY, up INTEGER REFERENCES a (id) ON DELETE CASCADE) STRICT;",
+			"INSERT INTO a VALUES (1, NULL), (2, 1), (3, 3)", []string{"DELETE FROM a WHERE id = 1"},
+		},
+		"the row after": {
+			"CREATE TABLE a (id INTEGER PRIMARY KEY, up INTEGER REFERENCES a (id) ON DELETE CASCADE) STRICT;",
+			"INSERT INTO a VALUES (1, 2), (2, NULL)", []string{"DELETE FROM a WHERE id = 2"},
+		},
+		"a key that is no number": {
+			"CREATE TABLE a (id TEXT PRIMARY KEY, up TEXT REFERENCES a (id) ON DELETE CASCADE) STRICT;",
+			"INSERT INTO a VALUES ('x', 'y'), ('y', NULL)", []string{"DELETE FROM a WHERE id = 'y'"},
+		},
+		"a key that is not named": {
+			"CREATE TABLE a (id BLOB PRIMARY KEY, up BLOB REFERENCES a ON DELETE CASCADE) STRICT;",
+			"INSERT INTO a VALUES (X'01', X'02'), (X'02', NULL)", []string{"DELETE FROM a WHERE id = X'02'"},
+		},
+		"each other": {
+			`CREATE TABLE a (id INTEGER PRIMARY KEY, up INTEGER REFERENCES b (id) ON DELETE CASCADE) STRICT;
+			CREATE TABLE b (id INTEGER PRIMARY KEY, up INTEGER REFERENCES a (id) ON DELETE CASCADE) STRICT;`,
+			"INSERT INTO a VALUES (1, NULL), (2, NULL)", []string{"INSERT INTO b VALUES (1, 1)", "UPDATE a SET up = 1 WHERE id = 2"},
+		},
+		"a later name": {
+			`CREATE TABLE a (id INTEGER PRIMARY KEY, up INTEGER REFERENCES b (id) ON DELETE CASCADE) STRICT;
+			CREATE TABLE b (id INTEGER PRIMARY KEY) STRICT;`,
+			"INSERT INTO b VALUES (1); INSERT INTO a VALUES (1, 1)", []string{"DELETE FROM b", "INSERT INTO b VALUES (2)", "INSERT INTO a VALUES (2, 2)"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			steps := fstest.MapFS{"sqlite/00001_init.sql": {Data: []byte(string(dbtest.Migrations["sqlite/00001_init.sql"].Data) + test.schema)}}
+			d, err := db.Open(t.Context(), db.Config{Migrations: steps})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			run := func(statements ...string) {
+				t.Helper()
+				err := d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+					for _, s := range statements {
+						if err := tx.Exec(ctx, s); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			state := func() (text string) {
+				t.Helper()
+				if err := d.QueryRow(t.Context(), "SELECT COALESCE(GROUP_CONCAT(id || ' ' || COALESCE(up, '-')), '') FROM a").Scan(&text); err != nil {
+					t.Fatal(err)
+				}
+				return text
+			}
+			run(strings.Split(test.rows, "; ")...)
+			want := state()
+			if err := d.Mark(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				run(test.change...)
+				if state() == want {
+					t.Fatal("nothing has changed")
+				}
+				if err := d.Rewind(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if got := state(); got != want {
+					t.Errorf("the rows are %s, want %s", got, want)
+				}
+			}
+		})
+	}
+}
