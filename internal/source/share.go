@@ -48,9 +48,10 @@ const FirstNumber = 1_000_000_000
 // announces the source.
 type ShareRows interface {
 	// List reads every share, by source and account in the order in which these were
-	// added; OfSource reads those of one source, and OfAccount those of one account.
+	// added; OfSource reads those of one source with accounts whose folded name begins
+	// with a text, and OfAccount those of one account.
 	List(ctx context.Context, q db.Querier, r paging.Request) (paging.List[Share], error)
-	OfSource(ctx context.Context, q db.Querier, sourceID int64, r paging.Request) (paging.List[Share], error)
+	OfSource(ctx context.Context, q db.Querier, sourceID int64, prefix string, r paging.Request) (paging.List[Share], error)
 	OfAccount(ctx context.Context, q db.Querier, accountID int64, r paging.Request) (paging.List[Share], error)
 	// Of returns the share of a source with an account, and Get the one with a
 	// number: db.ErrNotFound.
@@ -487,7 +488,14 @@ func (s *Service) Shares(ctx context.Context, r paging.Request) (paging.List[Sha
 
 // SharesOf reads the shares of a server.
 func (s *Service) SharesOf(ctx context.Context, serverID int64, r paging.Request) (paging.List[Share], error) {
-	list, err := s.cfg.Shares.OfSource(ctx, s.cfg.DB, serverID, r)
+	return s.SearchShares(ctx, serverID, "", r)
+}
+
+// SearchShares reads the shares of a server with accounts whose name begins with a text.
+func (s *Service) SearchShares(
+	ctx context.Context, serverID int64, prefix string, r paging.Request,
+) (paging.List[Share], error) {
+	list, err := s.cfg.Shares.OfSource(ctx, s.cfg.DB, serverID, account.SearchKey(prefix), r)
 	return list, named("listing the shares of a server", err)
 }
 

@@ -92,8 +92,9 @@ type Counts struct{ Servers, Providers, Shares int }
 type Rows interface {
 	// Get returns a source: db.ErrNotFound.
 	Get(ctx context.Context, q db.Querier, kind Kind, identifier string) (Source, error)
-	// List reads the sources of a kind by name.
-	List(ctx context.Context, q db.Querier, kind Kind, r paging.Request) (paging.List[Source], error)
+	// List reads the sources of a kind by name: those in whose name, product or
+	// identifier a text occurs. Empty: all of them.
+	List(ctx context.Context, q db.Querier, kind Kind, text string, r paging.Request) (paging.List[Source], error)
 	// Owned reads the sources of a kind that an account owns, without their
 	// connections, in the order in which they were added.
 	Owned(ctx context.Context, q db.Querier, kind Kind, ownerID int64, r paging.Request) (paging.List[Source], error)
@@ -319,8 +320,26 @@ func (s *Service) Token(
 
 // List reads the sources of a kind by name, as they are stored.
 func (s *Service) List(ctx context.Context, kind Kind, r paging.Request) (paging.List[Source], error) {
-	list, err := s.cfg.Rows.List(ctx, s.cfg.DB, kind, r)
+	return s.Search(ctx, kind, "", r)
+}
+
+// Search is List of the sources in whose name, product or identifier a text occurs. The
+// letters A to Z match in both cases.
+func (s *Service) Search(ctx context.Context, kind Kind, text string, r paging.Request) (paging.List[Source], error) {
+	list, err := s.cfg.Rows.List(ctx, s.cfg.DB, kind, text, r)
 	return list, named("listing sources", err)
+}
+
+// Get returns the source of a kind with an ID. ErrNotFound.
+func (s *Service) Get(ctx context.Context, kind Kind, id int64) (Source, error) {
+	src, err := s.ByID(ctx, s.cfg.DB, id)
+	if err == nil && src.Kind != kind {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Source{}, err
+	}
+	return s.Find(ctx, Ref{Kind: kind, Identifier: src.Identifier})
 }
 
 // All yields the sources of a kind by name, as List reads them.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/paging"
@@ -56,9 +57,14 @@ var sources = listing[source.Source]{
 
 // List implements source.Rows.
 func (Sources) List(
-	ctx context.Context, q db.Querier, kind source.Kind, r paging.Request,
+	ctx context.Context, q db.Querier, kind source.Kind, text string, r paging.Request,
 ) (paging.List[source.Source], error) {
-	l, err := sources.page(ctx, q, r, "s.kind = $1", kind)
+	condition, args := "s.kind = $1", []any{kind}
+	if text != "" { // it reads all of a kind at most, and these are few
+		condition += " AND " + strings.ReplaceAll(anyContains("s.name", "s.product", "s.identifier"), "$", "$2")
+		args = append(args, containing(text))
+	}
+	l, err := sources.page(ctx, q, r, condition, args...)
 	for i := range l.Rows {
 		if err := readConnections(ctx, q, &l.Rows[i]); err != nil {
 			return l, err
@@ -200,9 +206,13 @@ func (Shares) List(ctx context.Context, q db.Querier, r paging.Request) (paging.
 
 // OfSource implements source.ShareRows.
 func (Shares) OfSource(
-	ctx context.Context, q db.Querier, sourceID int64, r paging.Request,
+	ctx context.Context, q db.Querier, sourceID int64, prefix string, r paging.Request,
 ) (paging.List[source.Share], error) {
-	return sharesOfSource.page(ctx, q, r, "h.source_id = $1", sourceID)
+	if prefix == "" {
+		return sharesOfSource.page(ctx, q, r, "h.source_id = $1", sourceID)
+	}
+	return sharesOfSource.page(ctx, q, r, "h.source_id = $1 AND a.username_key >= $2 AND a.username_key < $3",
+		sourceID, prefix, prefix+lastRune)
 }
 
 // OfAccount implements source.ShareRows.

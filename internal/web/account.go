@@ -81,10 +81,10 @@ func (s section) asHandler(ctx context.Context, v *visit) (view, error) { return
 
 // changed answers a form of a section at a path: with a redirect there and the
 // confirmation, or with the section and what is wrong with the form.
-func (s section) changed(ctx context.Context, v *visit, path, done string, err error) (view, error) {
+func (s section) changed(ctx context.Context, v *visit, path, confirmation string, err error) (view, error) {
 	form, ok := rejected(v, err)
 	if !ok {
-		return view{to: path + "?done=" + done}, err
+		return view{to: done(v.back(path), confirmation)}, err
 	}
 	answer, err := s(ctx, v, form)
 	answer.status = http.StatusBadRequest

@@ -31,10 +31,6 @@ func (o *ownDevices) pages() []page {
 	}
 }
 
-// maxDevices is how many devices or browsers are on a page: on a phone, that is two
-// screens and a half.
-const maxDevices = 8
-
 // devicesData is the section of devices.
 type devicesData struct {
 	ownNotice
@@ -66,12 +62,12 @@ func (o *ownDevices) show(ctx context.Context, v *visit, s sent) (view, error) {
 		data.Sort, order = "", orders[""]
 	}
 	query := device.Query{Text: data.Search, Order: order}
-	list, err := o.devices.Search(ctx, v.account.ID, query, wantedPage(v, "", maxDevices))
+	list, err := o.devices.Search(ctx, v.account.ID, query, wantedPage(v, "", tallRows))
 	if err != nil {
 		return view{}, err
 	}
 	data.Groups = groupDevices(list.Rows, order == device.ByProduct)
-	data.Besides = besides(v, "", "devices", list)
+	data.Besides = besides(v, devicesPath, "", "devices", list)
 	data.Total, err = o.devices.Count(ctx, v.account.ID)
 	return view{name: "account-devices", data: data}, err
 }
@@ -101,9 +97,9 @@ type browsersData struct {
 }
 
 func (o *ownDevices) showBrowsers(ctx context.Context, v *visit, s sent) (view, error) {
-	list, err := o.sessions.List(ctx, v.account.ID, wantedPage(v, "", maxDevices))
+	list, err := o.sessions.List(ctx, v.account.ID, wantedPage(v, "", tallRows))
 	return view{name: "account-browsers", data: browsersData{
-		newOwnNotice(v, s), list.Rows, v.session.ID, besides(v, "", "browsers", list),
+		newOwnNotice(v, s), list.Rows, v.session.ID, besides(v, browsersPath, "", "browsers", list),
 	}}, err
 }
 
@@ -144,7 +140,7 @@ func (o *ownDevices) askSession(ctx context.Context, v *visit) (question, error)
 		return question{}, err
 	}
 	return question{
-		Title: say("Sign out %s?", browserName(list[i].UserAgent)), Ends: []phrase{say("1 browser has to sign in again.")},
+		Title: say("Sign out %s?", browserIn(list[i].UserAgent)), Ends: []phrase{say("1 browser has to sign in again.")},
 		Button: say("Sign it out"), Back: browsersPath,
 	}, nil
 }
@@ -156,6 +152,9 @@ func (o *ownDevices) revokeSession(ctx context.Context, v *visit) (view, error) 
 	}
 	return section(o.showBrowsers).changed(ctx, v, browsersPath, "browser", err)
 }
+
+// othersPaths are the pages from which everything else is signed out.
+var othersPaths = []string{devicesPath, browsersPath, noticesPath}
 
 func (o *ownDevices) askOthers(ctx context.Context, v *visit) (question, error) {
 	devices, err := o.devices.Count(ctx, v.account.ID)
@@ -173,11 +172,11 @@ func (o *ownDevices) askOthers(ctx context.Context, v *visit) (question, error) 
 			say("%s, with %s", countOf(devices, "device or program", "devices and programs"), countOf(tokens, "token", "tokens")),
 			countOf(browsers-1, "other browser", "other browsers"),
 		},
-		Button: say("Sign out everything else"), Back: devicesPath,
+		Button: say("Sign out everything else"), Back: v.back(othersPaths...),
 	}, err
 }
 
 func (o *ownDevices) revokeOthers(ctx context.Context, v *visit) (view, error) {
 	err := o.sessions.RevokeOthers(ctx, v.actor(), v.account.ID, v.session.ID)
-	return section(o.show).changed(ctx, v, devicesPath, "others", err)
+	return section(o.show).changed(ctx, v, v.back(othersPaths...), "others", err)
 }

@@ -47,7 +47,7 @@ func (o *ownNotices) show(ctx context.Context, v *visit, s sent) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	data.Notices, data.Besides = list.Rows, besides(v, "", "notices", list)
+	data.Notices, data.Besides = list.Rows, besides(v, noticesPath, "", "notices", list)
 	if len(list.Rows) > 0 && list.Previous == "" {
 		data.Latest = list.Rows[0].ID
 	}

@@ -75,10 +75,10 @@ func (n notice) page(name string, data any) view {
 // adminChanged answers a form: with a redirect and the confirmation, or with the
 // form's page and what is wrong.
 func adminChanged(
-	ctx context.Context, v *visit, to, done string, again section, err error,
+	ctx context.Context, v *visit, to, confirmation string, again section, err error,
 ) (view, error) {
 	if form, ok := rejected(v, err); ok {
 		return again(ctx, v, form)
 	}
-	return view{to: to + "?done=" + done}, err
+	return view{to: done(v.back(to), confirmation)}, err
 }

@@ -60,9 +60,9 @@ type oneAccountData struct {
 	MoreTokens, MoreServers, MoreShares bool
 }
 
-// someRows is how many rows of a listing are on a page that has more than one
-// listing.
-const someRows = 25
+// fewRows is how many rows of a listing are on a page that has more than one listing.
+// Others are a link away.
+const fewRows = 3
 
 func (a *adminAccount) show(ctx context.Context, v *visit, s sent) (view, error) {
 	id, err := v.pathID()
@@ -76,7 +76,7 @@ func (a *adminAccount) show(ctx context.Context, v *visit, s sent) (view, error)
 	if data.Passkeys, err = a.passkeys.List(ctx, id); err != nil {
 		return view{}, err
 	}
-	some := paging.Request{Limit: someRows}
+	some := paging.Request{Limit: fewRows}
 	tokens, err := a.tokens.List(ctx, id, some)
 	if err != nil {
 		return view{}, err
@@ -199,8 +199,8 @@ func (a *adminAccount) askPasskey(_ context.Context, of account.Account) (questi
 	}, nil
 }
 
-// manyShares is how far the shares of an account are counted.
-const manyShares = 1000
+// manyShares is how far shares are counted, with countOf: one more than it names.
+const manyShares = paging.Counted + 1
 
 func (a *adminAccount) askRemove(ctx context.Context, of account.Account) (question, error) {
 	ends, err := a.signedIn(ctx, of)
@@ -214,7 +214,7 @@ func (a *adminAccount) askRemove(ctx context.Context, of account.Account) (quest
 	servers, err := a.sources.Owned(ctx, of.ID, paging.Request{Limit: manyShares})
 	ends = append(ends, countOf(len(shares.Rows), "share", "shares"))
 	if n := len(servers.Rows); n > 0 {
-		ends = append(ends, say("%s go to the admins", countOf(n, "server", "servers")))
+		ends = append(ends, countOf(n, "server goes to the admins", "servers go to the admins"))
 	}
 	return question{
 		Title: say("Remove %s for good?", of.Username), Ends: ends, Button: say("Remove %s", of.Username),
@@ -361,7 +361,7 @@ func (a *adminAccount) remove(ctx context.Context, v *visit) (view, error) {
 		return a.accounts.Remove(ctx, v.actor(), id)
 	})
 	if answer.to != "" {
-		answer.to = "/admin/accounts?done=removed"
+		answer.to = done(accountsPath, "removed")
 	}
 	return answer, err
 }

@@ -36,6 +36,16 @@ type accountsData struct {
 // screens and a half.
 const maxRows = 12
 
+// tallRows is that number for rows of several lines, and besideRows for such rows beside
+// something else.
+const (
+	tallRows   = 7
+	besideRows = 5
+)
+
+// someRows is how many there may be to choose one from a list, or to be counted.
+const someRows = 25
+
 func (a *adminAccounts) show(ctx context.Context, v *visit, s sent) (view, error) {
 	data := accountsData{
 		notice: newNotice(v, s), Self: v.account.ID, Search: strings.TrimSpace(v.URL.Query().Get("search")),
@@ -57,7 +67,7 @@ func (a *adminAccounts) show(ctx context.Context, v *visit, s sent) (view, error
 	if err != nil {
 		return view{}, err
 	}
-	data.Accounts, data.Besides = list.Rows, besides(v, "", "accounts", list)
+	data.Accounts, data.Besides = list.Rows, besides(v, accountsPath, "", "accounts", list)
 	return data.page("admin-accounts", data), err
 }
 
@@ -74,5 +84,7 @@ func (a *adminAccounts) add(ctx context.Context, v *visit) (view, error) {
 	return adminChanged(ctx, v, accountPath(added.ID), "added", a.show, err)
 }
 
+const accountsPath = "/admin/accounts"
+
 // accountPath is the page for admins of one account.
-func accountPath(id int64) string { return "/admin/accounts/" + decimal(id) }
+func accountPath(id int64) string { return accountsPath + "/" + decimal(id) }

@@ -39,7 +39,7 @@ type auditData struct {
 }
 
 // maxEntries is how many rows of the audit log are on a page.
-const maxEntries = 50
+const maxEntries = 15
 
 func (a *adminAudit) show(ctx context.Context, v *visit) (view, error) {
 	q := v.URL.Query()
@@ -119,6 +119,19 @@ type verifiedData struct {
 	Rows   int64
 	Broken *audit.BrokenChainError // nil: the log is intact
 	At     time.Time
+}
+
+// Whole says how much of the log is intact.
+func (d verifiedData) Whole() phrase {
+	switch {
+	case d.Rows == 1 && d.Broken == nil:
+		return say("The only row of the audit log is as it was written.")
+	case d.Broken == nil:
+		return say("The %s rows of the audit log are as they were written.", amount(d.Rows))
+	case d.Rows == 1:
+		return say("The row before it is as it was written.")
+	}
+	return say("The %s rows before it are as they were written.", amount(d.Rows))
 }
 
 // verify reads the whole log. It changes nothing, so it is a GET.

@@ -59,13 +59,18 @@ type serverChoice struct {
 	Chosen           bool
 }
 
+// ServersOpen says that the servers are shown: they are few, or some were chosen.
+func (d invitationsData) ServersOpen() bool {
+	return len(d.Servers) <= tallRows || slices.ContainsFunc(d.Servers, func(c serverChoice) bool { return c.Chosen })
+}
+
 func (a *adminInvitations) show(ctx context.Context, v *visit, s sent) (view, error) {
 	data := invitationsData{notice: newNotice(v, s), Now: a.now()}
-	list, err := a.invites.List(ctx, wantedPage(v, "", maxRows))
+	list, err := a.invites.List(ctx, wantedPage(v, "", tallRows))
 	if err != nil {
 		return view{}, err
 	}
-	data.Invitations, data.Besides = list.Rows, besides(v, "", "invitations", list)
+	data.Invitations, data.Besides = list.Rows, besides(v, invitationsPath, "", "invitations", list)
 	data.Life = data.Form(invitationsPath).Value("days", strconv.Itoa(int(invite.DefaultLife/day)))
 	data.Servers, err = a.servers(ctx, s.values)
 	return data.page("admin-invitations", data), err

@@ -53,11 +53,11 @@ func (a *adminKeys) show(ctx context.Context, v *visit, s sent) (view, error) {
 }
 
 func (a *adminKeys) page(ctx context.Context, v *visit, data keysData) (view, error) {
-	list, err := a.keys.List(ctx, wantedPage(v, "", maxRows))
+	list, err := a.keys.List(ctx, wantedPage(v, "", besideRows))
 	for _, k := range list.Rows {
 		data.Keys = append(data.Keys, keyRow{k, k.Valid(a.now())})
 	}
-	data.Besides = besides(v, "", "keys", list)
+	data.Besides = besides(v, keysPath, "", "keys", list)
 	data.Scopes, data.Chosen = adminkey.Scopes(), make(map[adminkey.Scope]bool)
 	for _, name := range data.values["scope"] {
 		data.Chosen[adminkey.Scope(name)] = true

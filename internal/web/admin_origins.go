@@ -31,8 +31,8 @@ type originsData struct {
 
 func (a *adminOrigins) show(ctx context.Context, v *visit, s sent) (view, error) {
 	data := originsData{notice: newNotice(v, s)}
-	list, err := a.origins.List(ctx, wantedPage(v, "", maxRows))
-	data.Origins, data.Besides = list.Rows, besides(v, "", "origins", list)
+	list, err := a.origins.List(ctx, wantedPage(v, "", tallRows))
+	data.Origins, data.Besides = list.Rows, besides(v, originsPath, "", "origins", list)
 	return data.page("admin-origins", data), err
 }
 

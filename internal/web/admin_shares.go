@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
@@ -12,7 +13,7 @@ import (
 )
 
 // adminShares shares servers with accounts, and lists the shares of one server or
-// one account. Its other forms are on the servers' page.
+// one account. The form that shares a server is on the page of that server.
 type adminShares struct {
 	servers  *adminSources
 	sources  *source.Service
@@ -21,23 +22,40 @@ type adminShares struct {
 
 func (a *adminShares) pages() []page {
 	return []page{
-		{"GET", "/admin/shares", admin, a.show},
-		{"POST", "/admin/shares", admin, a.add},
-		{"POST", "/admin/shares/remove", admin, a.servers.caution.before(risk{a.askRemove, a.remove})},
+		{"GET", sharesPath, admin, a.show},
+		{"POST", sharesPath, admin, a.add},
+		{"POST", sharesPath + "/remove", admin, a.servers.caution.before(risk{a.askRemove, a.remove})},
 	}
 }
+
+const sharesPath = "/admin/shares"
 
 type sharesData struct {
 	notice
 	// Of is the server or the account whose shares are listed. Empty: all are.
-	Of      string
+	Of string
+	// Name is the account that was searched for.
+	Name    string
 	Shares  []source.Share
 	Besides neighbours
 }
 
 func (a *adminShares) show(ctx context.Context, v *visit) (view, error) {
-	data := sharesData{notice: newNotice(v, sent{})}
-	r, q := wantedPage(v, "", maxRows), v.URL.Query()
+	q := v.URL.Query()
+	data := sharesData{notice: newNotice(v, sent{}), Name: strings.TrimSpace(q.Get("name"))}
+	if data.Name == "" {
+		return a.list(ctx, v, data)
+	}
+	found, err := chosenAccount(ctx, a.accounts, "", data.Name)
+	if text, ok := problem(err); ok {
+		data.problem = text
+		return data.page("admin-shares", data), nil
+	}
+	return view{to: sharesPath + "?account=" + decimal(found.ID)}, err
+}
+
+func (a *adminShares) list(ctx context.Context, v *visit, data sharesData) (view, error) {
+	r, q := wantedPage(v, "", tallRows), v.URL.Query()
 	list, err := paging.List[source.Share]{}, error(nil)
 	switch {
 	case q.Has("server"):
@@ -55,7 +73,7 @@ func (a *adminShares) show(ctx context.Context, v *visit) (view, error) {
 	default:
 		list, err = a.sources.Shares(ctx, r)
 	}
-	data.Shares, data.Besides = list.Rows, besides(v, "", "shares", list)
+	data.Shares, data.Besides = list.Rows, besides(v, sharesPath, "", "shares", list)
 	return view{name: "admin-shares", data: data}, err
 }
 
@@ -72,7 +90,7 @@ func (a *adminShares) askRemove(ctx context.Context, v *visit) (question, error)
 	return question{
 		Title:  say("Take back the share of %s in %s?", with.Username, claim(server.Name)),
 		Ends:   []phrase{say("1 share, and %s that %s has for it", countOf(tokens, "token", "tokens"), with.Username)},
-		Button: say("Take it back"), Back: a.servers.path, Others: true,
+		Button: say("Take it back"), Back: a.back(v, server), Others: true,
 	}, err
 }
 
@@ -80,8 +98,14 @@ func (a *adminShares) remove(ctx context.Context, v *visit) (view, error) {
 	return a.change(ctx, v, "unshared", a.sources.Unshare)
 }
 
+// back is the list that a share was in: that of its server, or of shares.
+func (a *adminShares) back(v *visit, server source.Source) string {
+	return v.back(a.servers.sourcePath(server.ID), sharesPath)
+}
+
+// change changes a share, and answers the form of the server's page.
 func (a *adminShares) change(
-	ctx context.Context, v *visit, done string,
+	ctx context.Context, v *visit, confirmation string,
 	change func(ctx context.Context, by audit.Actor, src source.Source, accountID int64) error,
 ) (view, error) {
 	server, with, err := a.chosen(ctx, v)
@@ -91,7 +115,10 @@ func (a *adminShares) change(
 	if err == nil {
 		err = change(ctx, v.actor(), server, with.ID)
 	}
-	return adminChanged(ctx, v, a.servers.path, done, a.servers.show, err)
+	if form, ok := rejected(v, err); ok {
+		return a.servers.oneOf(ctx, v, server.ID, form)
+	}
+	return view{to: done(a.back(v, server), confirmation)}, err
 }
 
 // chosen is the server and the account that a form names.

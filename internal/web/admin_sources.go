@@ -14,10 +14,10 @@ import (
 )
 
 // adminSources lists, adds and removes the sources of one kind: servers or
-// providers.
+// providers. Each has a page of its own.
 type adminSources struct {
 	kind     source.Kind
-	path     string // of the page
+	path     string // of the list
 	sources  *source.Service
 	accounts *account.Service
 	tokens   *token.Service
@@ -26,16 +26,22 @@ type adminSources struct {
 
 func (a *adminSources) pages() []page {
 	return []page{
-		{"GET", a.path, admin, section(a.show).asHandler},
+		{"GET", a.path, admin, section(a.list).asHandler},
 		{"POST", a.path, admin, a.add},
+		{"GET", a.path + "/{id}", admin, a.one},
 		{"POST", a.path + "/remove", admin, a.caution.before(risk{a.askRemove, a.remove})},
 	}
 }
 
+// sourcePath is the page of one source.
+func (a *adminSources) sourcePath(id int64) string { return a.path + "/" + decimal(id) }
+
+// sourcesData is the list.
 type sourcesData struct {
 	notice
 	Kind    source.Kind
 	Path    string // where the forms are sent
+	Search  string // what the sources are searched for; empty: all are listed
 	Sources []sourceRow
 	Besides neighbours
 	// Accounts are all accounts, if they are few enough to choose one. Empty: the
@@ -43,38 +49,128 @@ type sourcesData struct {
 	Accounts []account.Account
 }
 
-// sourceRow is one source on the page.
+// sourceRow is a source in the list.
 type sourceRow struct {
 	source.Source
 	// Self: it is this server itself, whose name and connections are configured
 	// on the command line.
-	Self   bool
-	Shares []source.Share
-	// MoreShares: there are more shares than those.
-	MoreShares bool
-	// Others are the accounts that it can still be shared with, out of all accounts.
-	Others []account.Account
+	Self bool
+	// Shares is how many accounts it is shared with, as far as someRows.
+	Shares int
+	More   bool // there are more than those
 }
 
-func (a *adminSources) show(ctx context.Context, v *visit, s sent) (view, error) {
-	data := sourcesData{notice: newNotice(v, s), Kind: a.kind, Path: a.path}
+// Reach says with whom it is shared.
+func (r sourceRow) Reach() phrase {
+	switch {
+	case r.Everyone:
+		return say("shared with everyone")
+	case r.More:
+		return say("shared with more than %d accounts", r.Shares)
+	case r.Shares > 0:
+		return say("shared with %s", countOf(r.Shares, "account", "accounts"))
+	}
+	return say("shared with nobody")
+}
+
+func (a *adminSources) list(ctx context.Context, v *visit, s sent) (view, error) {
+	data := sourcesData{notice: newNotice(v, s), Kind: a.kind, Path: a.path, Search: strings.TrimSpace(v.URL.Query().Get("search"))}
 	var err error
 	if data.Accounts, err = fewAccounts(ctx, a.accounts); err != nil {
 		return view{}, err
 	}
-	list, err := a.sources.List(ctx, a.kind, wantedPage(v, "", someRows))
+	list, err := a.sources.Search(ctx, a.kind, data.Search, wantedPage(v, "", maxRows))
 	if err != nil {
 		return view{}, err
 	}
 	for _, src := range list.Rows {
-		row, err := a.row(ctx, src, data.Accounts)
+		row := sourceRow{Source: src}
+		row.Source, row.Self = a.known(src)
+		shares, err := a.sources.SharesOf(ctx, src.ID, paging.Request{Limit: someRows})
 		if err != nil {
 			return view{}, err
 		}
+		row.Shares, row.More = len(shares.Rows), shares.Next != ""
 		data.Sources = append(data.Sources, row)
 	}
-	data.Besides = besides(v, "", string(a.kind)+"s", list)
+	data.Besides = besides(v, a.path, "", string(a.kind)+"s", list)
 	return data.page("admin-sources", data), nil
+}
+
+// known returns a source with what this server says of itself, if it is this server.
+func (a *adminSources) known(src source.Source) (_ source.Source, self bool) {
+	own := a.sources.Self()
+	if src.ID != own.ID {
+		return src, false
+	}
+	src.Name, src.Connections = own.Name, own.Connections
+	return src, true
+}
+
+// oneSourceData is the page of one source.
+type oneSourceData struct {
+	notice
+	source.Source
+	Path   string // of the list
+	Here   string // of the page
+	Self   bool   // it is this server itself
+	Search string // which accounts are searched for; empty: all shares are listed
+	// Shares are those on this part of the list, and Any says that there are some.
+	Shares  []source.Share
+	Any     bool
+	Besides neighbours
+	// Others are the accounts that it can still be shared with, if all accounts are few
+	// enough to choose one from a list, and Choose says that they are.
+	Others []account.Account
+	Choose bool
+}
+
+// one shows one source and the accounts that it is shared with.
+func (a *adminSources) one(ctx context.Context, v *visit) (view, error) {
+	id, err := v.pathID()
+	if err != nil {
+		return view{}, err
+	}
+	return a.oneOf(ctx, v, id, sent{})
+}
+
+func (a *adminSources) oneOf(ctx context.Context, v *visit, id int64, s sent) (view, error) {
+	src, err := a.sources.Get(ctx, a.kind, id)
+	if err != nil {
+		return view{}, err
+	}
+	data := oneSourceData{notice: newNotice(v, s), Path: a.path, Here: a.sourcePath(id)}
+	data.Source, data.Self = a.known(src)
+	if a.kind == source.Server {
+		if err := a.shares(ctx, v, &data); err != nil {
+			return view{}, err
+		}
+	}
+	return data.page("admin-source", data), nil
+}
+
+// shares fills in the accounts that a server is shared with, and could be.
+func (a *adminSources) shares(ctx context.Context, v *visit, data *oneSourceData) error {
+	data.Search = strings.TrimSpace(v.URL.Query().Get("search"))
+	list, err := a.sources.SearchShares(ctx, data.ID, data.Search, wantedPage(v, "", besideRows))
+	if err != nil {
+		return err
+	}
+	data.Shares, data.Besides = list.Rows, besides(v, data.Here, "", "shares", list)
+	data.Any = len(list.Rows) > 0 || data.Besides.First != "" || data.Search != ""
+	all, err := fewAccounts(ctx, a.accounts)
+	if err != nil || all == nil {
+		return err
+	}
+	data.Choose = true
+	shared, err := paging.Rows(a.sources.SharesOf(ctx, data.ID, paging.Request{Limit: someRows}))
+	for _, other := range all {
+		has := slices.ContainsFunc(shared, func(s source.Share) bool { return s.AccountID == other.ID })
+		if !has && !data.OwnedBy(other.ID, other.Admin) {
+			data.Others = append(data.Others, other)
+		}
+	}
+	return err
 }
 
 // fewAccounts returns all accounts, if they are few enough to choose one from a list.
@@ -84,27 +180,6 @@ func fewAccounts(ctx context.Context, accounts *account.Service) ([]account.Acco
 		return nil, err
 	}
 	return list.Rows, err
-}
-
-// row returns a source with its first shares.
-func (a *adminSources) row(ctx context.Context, src source.Source, accounts []account.Account) (sourceRow, error) {
-	self := a.sources.Self()
-	row := sourceRow{Source: src, Self: src.ID == self.ID}
-	if row.Self {
-		row.Name, row.Connections = self.Name, self.Connections
-	}
-	shares, err := a.sources.SharesOf(ctx, src.ID, paging.Request{Limit: someRows})
-	if err != nil {
-		return row, err
-	}
-	row.Shares, row.MoreShares = shares.Rows, shares.Next != ""
-	for _, other := range accounts {
-		has := slices.ContainsFunc(row.Shares, func(s source.Share) bool { return s.AccountID == other.ID })
-		if !has && !src.OwnedBy(other.ID, other.Admin) {
-			row.Others = append(row.Others, other)
-		}
-	}
-	return row, nil
 }
 
 func (a *adminSources) add(ctx context.Context, v *visit) (view, error) {
@@ -119,7 +194,7 @@ func (a *adminSources) add(ctx context.Context, v *visit) (view, error) {
 	}
 	owner, err := a.owner(ctx, v)
 	if fault.KindOf(err) == fault.Invalid {
-		return adminChanged(ctx, v, a.path, "added", a.show, err)
+		return adminChanged(ctx, v, a.path, "added", a.list, err)
 	}
 	if err != nil {
 		return view{}, err
@@ -128,7 +203,7 @@ func (a *adminSources) add(ctx context.Context, v *visit) (view, error) {
 	if src.Connections, err = readConnections(v.PostFormValue("connections")); err == nil {
 		_, err = a.sources.Add(ctx, v.actor(), src)
 	}
-	return adminChanged(ctx, v, a.path, "added", a.show, err)
+	return adminChanged(ctx, v, a.path, "added", a.list, err)
 }
 
 // formText returns a field of a form without the space around it.
@@ -167,19 +242,20 @@ func (a *adminSources) askRemove(ctx context.Context, v *visit) (question, error
 		return question{}, err
 	}
 	tokens, err := a.tokens.CountSelected(ctx, token.Selection{SourceID: src.ID})
+	src, _ = a.known(src)
 	return question{
 		Title: say("Remove %s from the list?", claim(src.Name)),
 		Ends: []phrase{
 			countOf(len(shares.Rows), "share", "shares"), say("%s for it", countOf(tokens, "token", "tokens")),
 			say("It is itself not changed."),
 		},
-		Button: say("Remove it"), Back: a.path, Others: true,
+		Button: say("Remove it"), Back: v.back(a.sourcePath(src.ID), a.path), Others: true,
 	}, err
 }
 
 func (a *adminSources) remove(ctx context.Context, v *visit) (view, error) {
 	err := a.sources.Remove(ctx, v.actor(), source.Ref{Kind: a.kind, Identifier: v.PostFormValue("identifier")})
-	return adminChanged(ctx, v, a.path, "removed", a.show, err)
+	return adminChanged(ctx, v, a.path, "removed", a.list, err)
 }
 
 // readConnections reads a connection from each line: its address, and then the

@@ -176,7 +176,7 @@ func TestAdminKeepsAccounts(t *testing.T) {
 	}
 
 	w.enrol("mia")
-	b.reads(miasPath, "on, 10 backup codes left")
+	b.reads(miasPath, "on, 10 backup codes are left")
 	b.confirms(miasPath+"/second-factor/remove", miasPath+"?done=factor")
 	if w.account("mia").TOTPSeed != nil {
 		t.Error("mia has a second factor still")
@@ -265,6 +265,7 @@ func TestAdminKeepsSources(t *testing.T) {
 	if diff := cmp.Diff(want, den); diff != "" {
 		t.Errorf("added (-want +got):\n%s", diff)
 	}
+	denPath := fmt.Sprint("/admin/servers/", den.ID)
 	form := []string{"name", "Attic", "identifier", "den-1", "connections", "http://10.0.0.1:32400"}
 	b.refused("/admin/servers", "A source with this identifier exists already", form...)
 	for connections, problem := range map[string]string{
@@ -277,19 +278,22 @@ func TestAdminKeepsSources(t *testing.T) {
 	} {
 		b.refused("/admin/servers", problem, "name", "Attic", "identifier", "attic", "connections", connections)
 	}
-	page := b.reads("/admin/servers", "Den", "den-1", "http://192.168.1.5:32400", "relay", "This server itself")
-	if strings.Contains(page, `value="self"><button`) {
+	b.reads("/admin/servers", "Den", denPath, "this server itself", "olga, shared with nobody")
+	if page := b.reads(fmt.Sprint("/admin/servers/", w.Sources.Self().ID), "This server itself"); strings.Contains(page, "Remove it") {
 		t.Error("the page offers to remove this server itself")
 	}
 
-	b.sends("/admin/shares", "/admin/servers?done=shared", "server", "den-1", "account", "2")
+	b.reads(denPath, "Den", "den-1", "http://192.168.1.5:32400", "relay", "Nobody yet", "Remove Den")
+	b.wantPage(b.get(fmt.Sprint("/admin/providers/", den.ID)), http.StatusNotFound)
+	b.sends("/admin/shares", denPath+"?done=shared", "server", "den-1", "account", "2")
 	if shares, err := paging.Rows(w.Sources.Shares(t.Context(), paging.Request{})); len(shares) != 1 || err != nil || shares[0].Username != "mia" {
 		t.Errorf("shares: got %v (%v), want one with mia", shares, err)
 	}
-	b.reads("/admin/servers", "Take back the share of mia", "1 account")
+	b.reads("/admin/servers", "shared with 1 account<")
+	b.reads(denPath, "Take back the share of mia")
 	b.reads("/admin/accounts/2", "Den", "shared")
 	b.refused("/admin/shares", "is shared with the account already", "server", "den-1", "account", "2")
-	b.confirms("/admin/shares/remove", "/admin/servers?done=unshared", "server", "den-1", "account", "2")
+	b.confirms("/admin/shares/remove", denPath+"?done=unshared", "server", "den-1", "account", "2")
 	if shares, err := paging.Rows(w.Sources.Shares(t.Context(), paging.Request{})); len(shares) != 0 || err != nil {
 		t.Errorf("shares: got %v (%v), want none", shares, err)
 	}
@@ -305,7 +309,7 @@ func TestAdminKeepsSources(t *testing.T) {
 	if list, err := paging.Rows(w.Sources.List(t.Context(), source.Provider, paging.Request{})); len(list) != 1 || err != nil || !list[0].Everyone || list[0].OwnerID != 0 {
 		t.Errorf("providers: got %v (%v), want one for everyone", list, err)
 	}
-	b.reads("/admin/providers", "Guide", "tv.guide", "everyone")
+	b.reads("/admin/providers", "Guide", "shared with everyone")
 	b.confirms("/admin/providers/remove", "/admin/providers?done=removed", "identifier", "tv.guide")
 	if list, err := paging.Rows(w.Sources.List(t.Context(), source.Provider, paging.Request{})); len(list) != 0 || err != nil {
 		t.Errorf("providers: got %v (%v), want none", list, err)
@@ -345,7 +349,7 @@ func TestAdminRevokesTokens(t *testing.T) {
 	if page := b.reads("/admin/tokens?account=2", fmt.Sprintf("Revoke token %d", id)); strings.Contains(page, "Revoke token 2") {
 		t.Error("mia's tokens have olga's among them")
 	}
-	b.confirms(fmt.Sprintf("/admin/tokens/%d/revoke", id), "/admin/tokens?done=revoked&account=2", "account", "2")
+	b.confirms(fmt.Sprintf("/admin/tokens/%d/revoke", id), "/admin/tokens?account=2&done=revoked", "back", "/admin/tokens?account=2")
 	if _, err := w.Tokens.Verify(t.Context(), text); err == nil {
 		t.Error("the token is good still")
 	}
@@ -401,8 +405,8 @@ func TestAdminReadsAudit(t *testing.T) {
 		seen += strings.Count(page, "origin.allowed</th>")
 		next := older.FindStringSubmatch(page)
 		if next == nil {
-			if pages != 3 {
-				t.Errorf("got %d pages, want 3", pages)
+			if pages != 8 {
+				t.Errorf("got %d pages, want 8", pages)
 			}
 			break
 		}
@@ -422,15 +426,27 @@ func TestAdminReadsAudit(t *testing.T) {
 	b.reads("/admin/audit/verify", "The log is whole", fmt.Sprintf("The %d rows", w.entries()))
 }
 
-// adminRows are the pages for admins, with mia's id in their paths.
+// adminRows are the pages for admins, with mia's id in their paths, or those of a server
+// and a provider that are added if there are none.
 func adminRows(t *testing.T, w *fixture) (list []web.Row) {
 	t.Helper()
+	for _, kind := range []source.Kind{source.Server, source.Provider} {
+		if _, err := w.Sources.Find(t.Context(), source.Ref{Kind: kind, Identifier: "den"}); err != nil {
+			w.AddSource(source.Source{
+				Kind: kind, Identifier: "den", Name: "Den", Connections: []source.Connection{{URI: "http://10.0.0.1:32400"}},
+			})
+		}
+	}
 	for _, row := range web.Rows() {
 		if strings.HasPrefix(row.Path, "/admin") != row.Admin {
 			t.Errorf("%s %s: its path and who may see it do not agree", row.Method, row.Path)
 		}
 		if row.Admin {
-			row.Path = strings.NewReplacer("{id}", fmt.Sprint(w.account("mia").ID), "{passkey}", "1", "{device}", "1").Replace(row.Path)
+			id := w.account("mia").ID
+			if strings.HasPrefix(row.Path, "/admin/providers") {
+				id++
+			}
+			row.Path = strings.NewReplacer("{id}", fmt.Sprint(id), "{passkey}", "1", "{device}", "1").Replace(row.Path)
 			list = append(list, row)
 		}
 	}
@@ -445,9 +461,6 @@ func adminRows(t *testing.T, w *fixture) (list []web.Row) {
 // in as an admin would. No page is shown and nothing changes.
 func TestAdminPagesAreForAdmins(t *testing.T) {
 	w := newTown(t)
-	w.AddSource(source.Source{
-		Kind: source.Server, Identifier: "den", Name: "Den", Connections: []source.Connection{{URI: "http://10.0.0.1:32400"}},
-	})
 	w.allow("https://app.example.org")
 	w.program("mia")
 	form := url.Values{
@@ -466,8 +479,9 @@ func TestAdminPagesAreForAdmins(t *testing.T) {
 		"a member":             {w.browser().signIn("mia"), ours, http.StatusForbidden},
 		"a form from anywhere": {w.browser().signIn("olga"), http.Header{"Sec-Fetch-Site": {"cross-site"}}, http.StatusForbidden},
 	}
+	rows := adminRows(t, w)
 	before := w.entries()
-	for _, row := range adminRows(t, w) {
+	for _, row := range rows {
 		for name, try := range tries {
 			if name == "a form from anywhere" && row.Method == http.MethodGet {
 				continue // following a link from another site is allowed
@@ -582,7 +596,7 @@ func TestAdminOverview(t *testing.T) {
 	w.Tokens.Flush(t.Context())
 	b := w.browser().signIn("olga")
 	b.reads("/admin", "Sign-ins in the last day: 2 in all", "Refusals in the last day: 1 in all",
-		"Token checks in the last day: 1 in all", `height="100"><title>`, "of which 1 admin")
+		"Token checks in the last day: 1 in all", `height="100"><title data-at="`, "of which 1 admin")
 }
 
 // A day later, the chart is empty.

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"net/url"
 	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
@@ -16,10 +15,12 @@ type adminTokens struct {
 	caution  caution
 }
 
+const tokensPath = "/admin/tokens"
+
 func (a *adminTokens) pages() []page {
 	return []page{
-		{"GET", "/admin/tokens", admin, a.show},
-		{"POST", "/admin/tokens/{id}/revoke", admin, a.caution.before(risk{a.ask, a.revoke})},
+		{"GET", tokensPath, admin, a.show},
+		{"POST", tokensPath + "/{id}/revoke", admin, a.caution.before(risk{a.ask, a.revoke})},
 	}
 }
 
@@ -47,8 +48,8 @@ func (a *adminTokens) show(ctx context.Context, v *visit) (view, error) {
 		return view{}, err
 	}
 	data.Search = strings.TrimSpace(v.URL.Query().Get("search"))
-	list, err := a.tokens.Search(ctx, data.Search, data.Account, wantedPage(v, "", maxDevices))
-	data.Tokens, data.Besides = list.Rows, besides(v, "", "tokens", list)
+	list, err := a.tokens.Search(ctx, data.Search, data.Account, wantedPage(v, "", tallRows))
+	data.Tokens, data.Besides = list.Rows, besides(v, tokensPath, "", "tokens", list)
 	return data.page("admin-tokens", data), err
 }
 
@@ -74,10 +75,10 @@ func (a *adminTokens) ask(ctx context.Context, v *visit) (question, error) {
 	q := question{
 		Title:  say("Revoke token %s of %s?", decimal(id), t.Username),
 		Ends:   []phrase{say("%s stops working with this account.", claimed(t.Device.Describe()))},
-		Button: say("Revoke it"), Back: "/admin/tokens", Others: t.AccountID != v.account.ID,
+		Button: say("Revoke it"), Back: v.back(tokensPath, accountPath(t.AccountID)), Others: t.AccountID != v.account.ID,
 	}
 	if n > 1 {
-		q.Ends = append(q.Ends, say("%s that were made from it end, too.", countOf(n-1, "token", "tokens")))
+		q.Ends = append(q.Ends, countOf(n-1, "token that was made from it ends, too.", "tokens that were made from it end, too."))
 	}
 	return q, err
 }
@@ -85,12 +86,12 @@ func (a *adminTokens) ask(ctx context.Context, v *visit) (question, error) {
 // revoke revokes a token, and returns to the list that the form was in.
 func (a *adminTokens) revoke(ctx context.Context, v *visit) (view, error) {
 	id, err := v.pathID()
+	if err != nil {
+		return view{}, err
+	}
+	t, err := a.tokens.Get(ctx, id)
 	if err == nil {
 		err = a.tokens.Revoke(ctx, v.actor(), id)
 	}
-	to := "/admin/tokens?done=revoked"
-	if of := v.PostFormValue("account"); of != "" {
-		to += "&" + url.Values{"account": {of}}.Encode()
-	}
-	return view{to: to}, err
+	return view{to: done(v.back(tokensPath, accountPath(t.AccountID)), "revoked")}, err
 }

@@ -73,6 +73,7 @@ type chart struct {
 type panel struct {
 	Name, Class string
 	Total, Most int64
+	MostAt      time.Time // when there were most, the last time
 	Bars        []bar
 	// Text describes the bars in words.
 	Text phrase
@@ -142,7 +143,6 @@ func (c chartOf) draw(now time.Time, counts []audit.Count) chart {
 
 func (c chartOf) panel(s series, first time.Time, n []int64) panel {
 	p := panel{Name: s.name, Class: s.class, Most: slices.Max(n)}
-	var most time.Time
 	for i, count := range n {
 		if count == 0 {
 			continue
@@ -150,14 +150,14 @@ func (c chartOf) panel(s series, first time.Time, n []int64) panel {
 		p.Total += count
 		at := first.Add(time.Duration(i) * c.step)
 		if count == p.Most {
-			most = at
+			p.MostAt = at
 		}
 		height := max(2, int(count*chartHeight/p.Most)) // a count of one stays visible
 		p.Bars = append(p.Bars, bar{10*i + 1, chartHeight - height, 8, height, count, at})
 	}
 	p.Text = say(c.none, say(p.Name))
 	if p.Total > 0 {
-		p.Text = say(c.some, say(p.Name), grouped(p.Total), grouped(p.Most), most.Format("15:04"))
+		p.Text = say(c.some, say(p.Name), amount(p.Total), amount(p.Most), p.MostAt.Format("15:04"))
 	}
 	return p
 }

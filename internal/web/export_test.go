@@ -162,7 +162,7 @@ func TextsOfTables() (texts []string) {
 	for month := time.January; month <= time.December; month++ {
 		texts = append(texts, month.String())
 	}
-	return append(texts, ownAccount, "Pages of servers", "Pages of providers")
+	return append(texts, ownAccount, aThousand, "Pages of servers", "Pages of providers")
 }
 
 // Catalogues returns the texts of each language but English.

@@ -246,7 +246,7 @@ func TestLinkedFactor(t *testing.T) {
 			again := w.browser()
 			again.sends("/auth/sign-in", "/auth/code?next=%2Faccount", "login", "mia", "password", password)
 			again.sends("/auth/code", "/account", "code", backup)
-			again.wantPage(again.get("/account/security"), 200, "On. 9 backup codes are left.")
+			again.wantPage(again.get("/account/security"), 200, "On, 9 backup codes are left.")
 		})
 	}
 }

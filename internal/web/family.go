@@ -7,6 +7,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/home"
+	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -15,7 +16,11 @@ import (
 type family struct {
 	homes    *home.Service
 	accounts *account.Service
+	tokens   *token.Service
+	caution  caution
 }
+
+const familyPath = "/account/family"
 
 func (f *family) pages() []page {
 	return []page{
@@ -23,10 +28,10 @@ func (f *family) pages() []page {
 		{"POST", "/account/family", signedIn, f.add},
 		{"POST", "/account/family/guest", signedIn, f.addGuest},
 		{"POST", "/account/family/pin", signedIn, f.setOwnPIN},
-		{"POST", "/account/family/leave", signedIn, f.leave},
+		{"POST", "/account/family/leave", signedIn, f.caution.before(risk{f.askLeave, f.leave})},
 		{"POST", "/account/family/{id}", signedIn, f.change},
 		{"POST", "/account/family/{id}/pin", signedIn, f.setPIN},
-		{"POST", "/account/family/{id}/remove", signedIn, f.remove},
+		{"POST", "/account/family/{id}/remove", signedIn, f.caution.before(risk{f.askRemove, f.remove})},
 	}
 }
 
@@ -74,10 +79,10 @@ func (f *family) page(ctx context.Context, v *visit, n notice, status int) (view
 
 // changed answers a form of the page: with a redirect to the page and the
 // confirmation, or with the page and what is wrong with the form.
-func (f *family) changed(ctx context.Context, v *visit, done string, err error) (view, error) {
+func (f *family) changed(ctx context.Context, v *visit, confirmation string, err error) (view, error) {
 	form, ok := rejected(v, err)
 	if !ok {
-		return view{to: "/account/family?done=" + done}, err
+		return view{to: done(familyPath, confirmation)}, err
 	}
 	return f.page(ctx, v, notice{sent: form}, http.StatusBadRequest)
 }
@@ -151,16 +156,60 @@ func (f *family) setPIN(ctx context.Context, v *visit) (view, error) {
 	return f.changed(ctx, v, pinDone(v), err)
 }
 
+// askRemove asks about a managed user, whose account ends with it.
+func (f *family) askRemove(ctx context.Context, v *visit) (question, error) {
+	id, err := v.pathID()
+	if err != nil {
+		return question{}, err
+	}
+	house, err := f.homes.Of(ctx, v.account.ID)
+	if err != nil {
+		return question{}, err
+	}
+	u, err := house.Find(decimal(id))
+	switch {
+	case err != nil:
+		return question{}, err
+	case !house.Self.Admin() || !u.Managed():
+		return question{}, home.ErrNotAdmin
+	}
+	tokens, err := f.tokens.CountSelected(ctx, token.Selection{AccountID: id})
+	return question{
+		Title: say("Remove %s from your home?", u.Account.Title),
+		Ends: []phrase{
+			say("1 user disappears, with everything that programs keep for them."),
+			say("%s of the devices that are linked for them", countOf(tokens, "token", "tokens")),
+		},
+		Button: say("Remove %s", u.Account.Title), Back: familyPath, Others: true,
+	}, err
+}
+
 // remove takes a user out of the home.
 func (f *family) remove(ctx context.Context, v *visit) (view, error) {
 	id, err := f.managed(v)
 	if err == nil {
-		err = confirmPassword(ctx, f.accounts, v)
-	}
-	if err == nil {
 		err = f.homes.Remove(ctx, v.actor(), v.account.ID, id)
 	}
 	return f.changed(ctx, v, "removed", err)
+}
+
+// askLeave asks before the visitor leaves the home: somebody else has to let them in
+// again.
+func (f *family) askLeave(ctx context.Context, v *visit) (question, error) {
+	house, err := f.homes.Of(ctx, v.account.ID)
+	switch {
+	case err != nil:
+		return question{}, err
+	case house.Self.Role == home.Owner:
+		return question{}, home.ErrOwner
+	}
+	return question{
+		Title: say("Leave this home?"),
+		Ends: []phrase{
+			say("You keep your account. Nobody in the home can become you any more, and your devices become nobody else."),
+		},
+		Button: say("Leave this home"), Back: familyPath,
+	}, nil
 }
 
 func (f *family) leave(ctx context.Context, v *visit) (view, error) {

@@ -79,12 +79,13 @@ func TestFamily(t *testing.T) {
 	for _, path := range []string{"/account/family/" + id, "/account/family/" + id + "/pin", "/account/family/" + id + "/remove"} {
 		b.wantPage(other.post(path, form("name", "X", "pin", "0000", "current", password)), 404)
 	}
-	b.wantPage(b.post("/account/family/"+id+"/remove", nil), 400, "password is not right")
-	b.wantTo(b.post("/account/family/"+id+"/remove", form("current", password)), "/account/family?done=removed")
+	b.wantPage(b.post("/account/family/"+id+"/remove", form("sure", "1")), 400, "password is not right")
+	b.wantPage(b.post("/account/family/"+id+"/remove", nil), 200, "Remove Kiddo from your home?", "0 tokens of the devices")
+	b.confirms("/account/family/"+id+"/remove", "/account/family?done=removed")
 	if len(w.house().Users) != 2 {
 		t.Errorf("the home is %+v", w.house())
 	}
-	b.wantPage(b.post("/account/family/leave", nil), 400, "who cannot leave it")
+	b.wantPage(b.post("/account/family/leave", nil), 409, "who cannot leave it")
 
 	// A member sees the home, changes nobody, and leaves.
 	w.must(w.Homes.Join(w.Context(), operator, w.account("mia").ID, w.account("noa").ID, false))
@@ -92,7 +93,7 @@ func TestFamily(t *testing.T) {
 	other.wantPage(s, 200, "Guest", "Leave this home")
 	other.wantNot(s, "Add somebody", "Change</summary>")
 	other.wantPage(other.post("/account/family", form("name", "X")), 403)
-	other.wantTo(other.post("/account/family/leave", nil), "/account/family?done=left")
+	other.confirms("/account/family/leave", "/account/family?done=left")
 }
 
 // Who is watching: the device that waits gets the account of whom the visitor has

@@ -80,8 +80,8 @@ type heldDevices struct {
 
 func (m *merges) search(ctx context.Context, v *visit, of owned) (h heldDevices, err error) {
 	h.Search = strings.TrimSpace(v.URL.Query().Get("search"))
-	list, err := m.devices.Search(ctx, of.accountID, device.Query{Text: h.Search, Order: device.BySeen}, wantedPage(v, "", maxDevices))
-	h.Devices, h.Besides = list.Rows, besides(v, "", "devices", list)
+	list, err := m.devices.Search(ctx, of.accountID, device.Query{Text: h.Search, Order: device.BySeen}, wantedPage(v, "", tallRows))
+	h.Devices, h.Besides = list.Rows, besides(v, v.URL.Path, "", "devices", list)
 	return h, err
 }
 

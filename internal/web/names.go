@@ -19,9 +19,15 @@ const (
 // page.
 func nameTag(name string) template.HTML {
 	if utf8.RuneCountInString(name) <= longName {
-		return template.HTML(`<span class="name">` + html.EscapeString(name) + `</span>`)
+		return `<span class="name">` + isolated(name) + `</span>`
 	}
-	return template.HTML(`<details class="name"><summary>` + html.EscapeString(name) + `</summary></details>`)
+	return `<details class="name"><summary>` + isolated(name) + `</summary></details>`
+}
+
+// isolated shows a name whose letters may go from right to left: it does not turn round
+// the numbers and commas beside it. In an attribute, only the name is left.
+func isolated(name string) template.HTML {
+	return template.HTML("<bdi>" + html.EscapeString(name) + "</bdi>")
 }
 
 // clamp cuts a long name.
@@ -30,6 +36,14 @@ func clamp(name string) string {
 		return name
 	}
 	return string([]rune(name)[:longClaim-1]) + "…"
+}
+
+// short cuts a name that stands among others, or in a button.
+func short(name string) string {
+	if utf8.RuneCountInString(name) <= longName {
+		return name
+	}
+	return string([]rune(name)[:longName-1]) + "…"
 }
 
 // claim shows in quotation marks what a program says of itself. It has none in it,

@@ -26,10 +26,14 @@ func wantedPage(v *visit, name string, limit int) paging.Request {
 	}
 }
 
-// besides returns the links of a listing.
-func besides[T any](v *visit, name, what string, l paging.List[T]) neighbours {
+// besides returns the links of a listing on the page at a path. The answer to a form has
+// another address than the page that it shows again, from the beginning.
+func besides[T any](v *visit, path, name, what string, l paging.List[T]) neighbours {
 	to := func(place string, c paging.Cursor) string {
-		q := v.URL.Query()
+		q := make(url.Values)
+		if v.URL.Path == path {
+			q = v.URL.Query()
+		}
 		for _, other := range []string{name + "after", name + "before", "done"} {
 			q.Del(other)
 		}
@@ -38,7 +42,7 @@ func besides[T any](v *visit, name, what string, l paging.List[T]) neighbours {
 		} else if place != "" {
 			return ""
 		}
-		return (&url.URL{Path: v.URL.Path, RawQuery: q.Encode()}).String()
+		return (&url.URL{Path: path, RawQuery: q.Encode()}).String()
 	}
 	n := neighbours{What: "Pages of " + what, Previous: to("before", l.Previous), Next: to("after", l.Next)}
 	if here := wantedPage(v, name, 0); n.Previous == "" && here != (paging.Request{}) {

@@ -18,7 +18,7 @@ type phrase struct {
 }
 
 // say returns a phrase. The catalogue of a language has its format. What is filled
-// in may be phrases as well.
+// in may be phrases and amounts as well.
 func say(format string, args ...any) phrase { return phrase{format: format, args: args} }
 
 // empty reports whether there is no text.
@@ -33,7 +33,10 @@ func (p phrase) in(l *language) string {
 	if len(p.args) > 0 {
 		args := make([]any, len(p.args))
 		for i, a := range p.args {
-			if inner, ok := a.(phrase); ok {
+			switch inner := a.(type) {
+			case phrase:
+				a = inner.in(l)
+			case amount:
 				a = inner.in(l)
 			}
 			args[i] = a

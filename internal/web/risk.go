@@ -22,7 +22,8 @@ type question struct {
 	Ends []phrase
 	// Later says how it can be undone after all. Empty: it cannot.
 	Later phrase
-	// Back is the page that the visitor came from.
+	// Back is the path of the page that has the form. The visitor gets back to what that
+	// page showed.
 	Back string
 	// Others: the change takes something from somebody else, so it takes the
 	// visitor's password or a passkey.
@@ -66,12 +67,12 @@ type questionData struct {
 // field is a field of a form that is sent again.
 type field struct{ Name, Value string }
 
-// secrets are the fields that no page repeats, and "sure", which it adds.
-var secrets = []string{"current", "new", "password", "code", "present", "answer", "sure"}
+// secrets are the fields that no page repeats, and "sure" and "back", which it adds.
+var secrets = []string{"current", "new", "password", "code", "present", "answer", "sure", "back"}
 
 // own are those of them that sign the visitor in. The others are repeated by the page
 // that asks for a passkey: what somebody sets for somebody else is not lost on the way.
-var own = []string{"current", "code", "present", "answer", "sure"}
+var own = []string{"current", "code", "present", "answer", "sure", "back"}
 
 // before makes a change ask first.
 func (c caution) before(r risk) handler {
@@ -80,6 +81,7 @@ func (c caution) before(r risk) handler {
 		if err != nil {
 			return view{}, err
 		}
+		q.Back = v.back(q.Back)
 		if v.PostFormValue("sure") == "" {
 			return c.show(ctx, v, q, sent{})
 		}

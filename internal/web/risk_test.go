@@ -24,18 +24,18 @@ func TestChangesThatAskFirst(t *testing.T) {
 		"/admin/accounts/{id}/sign-out": true, "/admin/accounts/{id}/remove": true, "/admin/servers/remove": true,
 		"/admin/shares/remove": true, "/admin/providers/remove": true, "/admin/tokens/{id}/revoke": true,
 		"/admin/keys/{id}/revoke": true, "/account/webhooks/secret": true, "/account/webhooks/secret/renew": true,
-		"/admin/invitations/{id}/revoke": true,
+		"/admin/invitations/{id}/revoke": true, "/account/family/{id}/remove": true, "/account/family/leave": true,
 	}
 	// These take the password and the second factor in the form itself, can be undone
 	// in one step, or end only what the visitor sees.
 	others := map[string]bool{
 		"/account/second-factor/remove": true, "/account/passkeys/{id}/remove": true, "/admin/origins/remove": true,
-		"/account/family/{id}/remove": true, "/auth/sign-out": true,
+		"/auth/sign-out":           true,
 		"/account/webhooks/remove": true,
 	}
 	for _, row := range web.Rows() {
 		ends := false
-		for _, word := range []string{"/remove", "/revoke", "/end", "/sign-out", "/disable", "/demote"} {
+		for _, word := range []string{"/remove", "/revoke", "/end", "/sign-out", "/disable", "/demote", "/leave"} {
 			ends = ends || row.Method == http.MethodPost && strings.Contains(row.Path, word)
 		}
 		if ends && !asks[row.Path] && !others[row.Path] {
@@ -48,7 +48,7 @@ func TestChangesThatAskFirst(t *testing.T) {
 	b.addPasskey("phone")
 	before = w.entries()
 	for path := range asks {
-		if strings.Contains(path, "/admin/s") || strings.Contains(path, "/admin/p") || strings.Contains(path, "/account/s") || strings.Contains(path, "/account/d") || strings.HasSuffix(path, "/merge") {
+		if strings.Contains(path, "/admin/s") || strings.Contains(path, "/admin/p") || strings.Contains(path, "/account/s") || strings.Contains(path, "/account/d") || strings.Contains(path, "/account/f") || strings.HasSuffix(path, "/merge") {
 			continue // they need a form, or something of olga's: the tests of each ask
 		}
 		of := fmt.Sprint(w.account("mia").ID)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -9,6 +10,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -33,9 +36,13 @@ func waitText(d time.Duration) phrase {
 	}
 }
 
-// browserName names the browser and the system of a User-Agent. The order
-// matters: each browser's User-Agent contains the names of those below it.
-func browserName(userAgent string) string {
+// browserName names the browser and the system of a User-Agent, as the audit log has
+// it.
+func browserName(userAgent string) string { return browserIn(userAgent).String() }
+
+// browserIn names the browser and the system of a User-Agent. The order matters: each
+// browser's User-Agent contains the names of those below it.
+func browserIn(userAgent string) phrase {
 	name := ""
 	for _, known := range [...][2]string{
 		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"},
@@ -46,18 +53,32 @@ func browserName(userAgent string) string {
 			break
 		}
 	}
+	if name == "" {
+		return say("A browser")
+	}
 	for _, known := range [...][2]string{
 		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"},
-		{"Mac OS X", "a Mac"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"},
+		{"Mac OS X", ""}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"},
 	} {
-		if strings.Contains(userAgent, known[0]) && name != "" {
-			return name + " on " + known[1]
+		switch {
+		case !strings.Contains(userAgent, known[0]):
+		case known[1] == "":
+			return say("%s on a Mac", name)
+		default:
+			return say("%s on %s", name, known[1])
 		}
 	}
-	if name == "" {
-		return "A browser"
+	return say("%s", name)
+}
+
+// deviceIn names a device by what it says of itself, as device.Describe does. It may
+// be empty.
+func deviceIn(d device.Device) phrase {
+	name := cmp.Or(d.Name, d.Device)
+	if d.Product != "" && name != "" {
+		return say("%s on %s", d.Product, name)
 	}
-	return name
+	return say("%s", d.Product+name)
 }
 
 // fours writes a key in groups of four characters, which are easier to type.
@@ -69,11 +90,18 @@ func fours(s plexauth.Secret) string {
 	return strings.Join(groups, " ")
 }
 
-// grouped writes a number with a comma at each thousand.
-func grouped(n int64) string {
-	text := strconv.FormatInt(n, 10)
+// aThousand is a number as a language groups its digits: what is between them in the
+// catalogue is put at each thousand.
+const aThousand = "1,000"
+
+// amount is a number that is shown with something at each thousand, as each language
+// has it.
+type amount int64
+
+func (n amount) in(l *language) string {
+	text, between := strconv.FormatInt(int64(n), 10), strings.Trim(l.translate(aThousand), "01")
 	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
+		text = text[:i] + between + text[i:]
 	}
 	return text
 }
@@ -81,9 +109,14 @@ func grouped(n int64) string {
 // counted writes a count that stops at one more than paging.Counted.
 func counted(n int) phrase {
 	if n > paging.Counted {
-		return say("more than %s", grouped(paging.Counted))
+		return say("more than %s", amount(paging.Counted))
 	}
-	return say("%s", grouped(int64(n)))
+	return say("%s", amount(n))
+}
+
+// codesLeft says how many backup codes an account has.
+func codesLeft(a account.Account) phrase {
+	return countOf(a.BackupCodes, "backup code is left", "backup codes are left")
 }
 
 // countOf writes a count of things: "1 token", "220 tokens".

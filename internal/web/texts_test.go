@@ -79,8 +79,8 @@ func addCall(texts map[string]bool, call *ast.CallExpr) {
 	case "countOf":
 		texts["1 "+text(1)], texts["%s "+text(2)] = true, true
 	case "besides":
-		if text(2) != "" {
-			texts["Pages of "+text(2)] = true
+		if text(3) != "" {
+			texts["Pages of "+text(3)] = true
 		}
 	case "fault.New", "fault.Invalidf":
 		texts[text(1)] = true

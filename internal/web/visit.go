@@ -2,6 +2,8 @@ package web
 
 import (
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -85,6 +87,40 @@ func (v *visit) actor() audit.Actor {
 // caller is what the request says of its browser.
 func (v *visit) caller() account.Caller {
 	return account.Caller{Marks: v.cookie(knownCookieName, "/")}
+}
+
+// back is the page of a list that is shown after one of its forms: the one of some paths
+// that the visitor came from, with what was searched for and the part that was shown,
+// or the first of them. Browsers say where a form was (Referer), and the question that
+// was asked in between repeats it in "back".
+func (v *visit) back(paths ...string) string {
+	for _, from := range [...]string{v.PostFormValue("back"), v.Referer()} {
+		u, err := url.Parse(from)
+		if err != nil {
+			continue
+		}
+		if u.IsAbs() {
+			u.Path = strings.TrimPrefix(u.Path, string(v.root))
+		}
+		if slices.Contains(paths, u.Path) {
+			q := u.Query()
+			q.Del("done")
+			return (&url.URL{Path: u.Path, RawQuery: q.Encode()}).String() // without a host
+		}
+	}
+	return paths[0]
+}
+
+// done adds to the path of a page which confirmation it shows.
+func done(path, what string) string {
+	u, err := url.Parse(path)
+	if err != nil {
+		return path // ours are none such
+	}
+	q := u.Query()
+	q.Set("done", what)
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // codeOf returns the code in a field of the form, without the spaces that apps

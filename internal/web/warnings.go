@@ -37,7 +37,7 @@ func (w warnings) list(ctx context.Context, v *visit, events []audit.Count) (lis
 		}
 	}
 	if refused > manyRefusals {
-		list = append(list, say("%s attempts to sign in were refused in the last hour. Look at them in the audit log.", grouped(refused)))
+		list = append(list, say("%s attempts to sign in were refused in the last hour. Look at them in the audit log.", amount(refused)))
 	}
 	backup, err := w.ofBackups(ctx)
 	if err != nil {
@@ -115,8 +115,11 @@ func (w warnings) ofCertificate() phrase {
 		return say("The certificate of the server has expired. Renew it: the server reads its files again by itself.")
 	case machine.ExpiresSoon(cert, w.now()) && left >= 2*day:
 		return say("The certificate of the server expires in %d days. Renew it: the server reads its files again by itself.", int(left/day))
+	case machine.ExpiresSoon(cert, w.now()) && left < time.Hour:
+		return say("The certificate of the server expires within an hour. Renew it: the server reads its files again by itself.")
 	case machine.ExpiresSoon(cert, w.now()):
-		return say("The certificate of the server expires in %d hours. Renew it: the server reads its files again by itself.", int(left.Hours()))
+		return say("The certificate of the server expires in %s. Renew it: the server reads its files again by itself.",
+			countOf(int(left.Hours()), "hour", "hours"))
 	}
 	return phrase{}
 }

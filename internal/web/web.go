@@ -125,7 +125,7 @@ func accountFeatures(c *core.Core, site passkeySite, letters post) []feature {
 		&ownPasskeys{page: security, passkeys: c.Passkeys, site: site, check: check},
 		&ownNotices{notices: c.Notices, post: letters},
 		&profile{accounts: c.Accounts},
-		&family{homes: c.Homes, accounts: c.Accounts},
+		&family{homes: c.Homes, accounts: c.Accounts, tokens: c.Tokens, caution: cautious},
 		&ownWebhooks{webhooks: c.Webhooks, caution: cautious},
 	}
 }

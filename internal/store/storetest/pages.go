@@ -99,7 +99,13 @@ func (w *fixture) readings(accountID, sourceID int64) map[string]reading {
 			return sessions.List(ctx, w, accountID, at(0), r)
 		}),
 		"sources": read(func(ctx context.Context, r paging.Request) (paging.List[source.Source], error) {
-			return sources.List(ctx, w, source.Server, r)
+			return sources.List(ctx, w, source.Server, "", r)
+		}),
+		"sources that are searched for": read(func(ctx context.Context, r paging.Request) (paging.List[source.Source], error) {
+			return sources.List(ctx, w, source.Server, "S", r)
+		}),
+		"shares of a source that are searched for": read(func(ctx context.Context, r paging.Request) (paging.List[source.Share], error) {
+			return shares.OfSource(ctx, w, sourceID, "a", r)
 		}),
 		"sources of an owner": read(func(ctx context.Context, r paging.Request) (paging.List[source.Source], error) {
 			return sources.Owned(ctx, w, source.Server, accountID, r)
@@ -108,7 +114,7 @@ func (w *fixture) readings(accountID, sourceID int64) map[string]reading {
 			return shares.List(ctx, w, r)
 		}),
 		"shares of a source": read(func(ctx context.Context, r paging.Request) (paging.List[source.Share], error) {
-			return shares.OfSource(ctx, w, sourceID, r)
+			return shares.OfSource(ctx, w, sourceID, "", r)
 		}),
 		"shares of an account": read(func(ctx context.Context, r paging.Request) (paging.List[source.Share], error) {
 			return shares.OfAccount(ctx, w, accountID, r)
@@ -360,14 +366,14 @@ func testPagesMeanwhile(t *testing.T, w *fixture) {
 
 func testForeignCursor(t *testing.T, w *fixture) {
 	accountID, _ := w.full()
-	whole, err := sources.List(t.Context(), w, source.Server, paging.Request{})
+	whole, err := sources.List(t.Context(), w, source.Server, "", paging.Request{})
 	must(t, err)
 	for _, c := range []paging.Cursor{
 		"?", paging.NewCursor(int64(1)), paging.NewCursor(int64(1), int64(1)), paging.NewCursor("name 1", "2"),
 		paging.NewCursor("name 1", int64(2), int64(3)),
 	} {
 		for _, r := range []paging.Request{{After: c}, {Before: c}} {
-			got, err := sources.List(t.Context(), w, source.Server, r)
+			got, err := sources.List(t.Context(), w, source.Server, "", r)
 			must(t, err)
 			same(t, fmt.Sprintf("the page of %+v", r), got, whole)
 		}

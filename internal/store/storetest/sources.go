@@ -85,7 +85,7 @@ func testSource(t *testing.T, w *fixture) {
 			got, err := sources.Get(t.Context(), q, wanted.Kind, wanted.Identifier)
 			must(t, err)
 			same(t, "Get", got, wanted)
-			list, err := paging.Rows(sources.List(t.Context(), q, wanted.Kind, paging.Request{}))
+			list, err := paging.Rows(sources.List(t.Context(), q, wanted.Kind, "", paging.Request{}))
 			must(t, err)
 			same(t, "List", list, []source.Source{wanted})
 			candidates, err := sources.Candidates(t.Context(), q, wanted.Kind, mia.ID, 0, 100)
@@ -141,7 +141,7 @@ func testSourceOrder(t *testing.T, w *fixture) {
 		s.Kind = source.Server
 		w.addSource(s)
 	}
-	list, err := paging.Rows(sources.List(t.Context(), w, source.Server, paging.Request{}))
+	list, err := paging.Rows(sources.List(t.Context(), w, source.Server, "", paging.Request{}))
 	must(t, err)
 	same(t, "the order", identifiers(list), []string{"2", "1", "3"})
 }

@@ -8,10 +8,35 @@ if (/^#!?\?/.test(location.hash)) {
 	location.replace(document.documentElement.dataset.root + "/auth?led=1&" + location.hash.replace(/^#!?\?/, ""));
 }
 
-// The server writes times in UTC. Show them in the visitor's time zone.
-for (const time of document.querySelectorAll("time[datetime]")) {
-	if (time.textContent.endsWith(" UTC")) time.textContent = new Date(time.dateTime).toLocaleString(document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang, { dateStyle: "long", timeStyle: "short" });
+// The server writes times in UTC. Show all of them in the visitor's time zone, and name that where the page names UTC.
+// Numbers without a name of a month keep the form that they have.
+const inWords = (at) => at.toLocaleString(document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang, { dateStyle: "long", timeStyle: "short" });
+const inNumbers = (at, text) => {
+	const local = at.toLocaleString("sv-SE"); // 2026-01-31 16:05:00
+	return text.length === 5 ? (text.includes(":") ? local.slice(11, 16) : local.slice(5, 10)) : local;
+};
+const local = (iso, text) => (/^[-:\d ]+( UTC)?$/.test(text) ? inNumbers(new Date(iso), text.replace(" UTC", "")) : inWords(new Date(iso)));
+for (const time of document.querySelectorAll("time[datetime]")) time.textContent = local(time.dateTime, time.textContent);
+for (const zone of document.querySelectorAll("[data-zone]")) zone.textContent = Intl.DateTimeFormat().resolvedOptions().timeZone;
+for (const bar of document.querySelectorAll("[data-at]")) {
+	const end = bar.textContent.lastIndexOf(": ");
+	bar.textContent = local(bar.dataset.at, bar.textContent.slice(0, end)) + bar.textContent.slice(end);
 }
+for (const labelled of document.querySelectorAll("[data-label-at]")) {
+	const { labelAt, labelText } = labelled.dataset;
+	labelled.setAttribute("aria-label", labelled.getAttribute("aria-label").replace(labelText, local(labelAt, labelText)));
+}
+
+// A form that is being answered is not sent again by a second click: it would add or revoke something twice.
+document.addEventListener("submit", (event) => {
+	if (event.defaultPrevented) return;
+	if (event.target.dataset.sent) event.preventDefault();
+	event.target.dataset.sent = "1";
+	setTimeout(() => { delete event.target.dataset.sent; }, 5000);
+});
+addEventListener("pageshow", () => {
+	for (const form of document.forms) delete form.dataset.sent;
+});
 
 // The boxes of a code: typing moves to the next box, Backspace to the previous one, and a pasted code fills all.
 for (const boxes of document.querySelectorAll("[data-boxes]")) {

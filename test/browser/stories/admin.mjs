@@ -39,11 +39,13 @@ await story(async (stage) => {
   await form.getByLabel('Connections').fill('http://192.168.1.20:32400\nhttps://den.example.com:32400 remote');
   await press(page, 'Add');
   await page.getByRole('status').filter({ hasText: 'Added.' }).waitFor();
-  const den = page.getByRole('region', { name: 'Den', exact: true });
-  await den.getByLabel('Share it with').selectOption('mia');
-  await den.getByRole('button', { name: 'Share', exact: true }).click();
-  await page.getByRole('status').filter({ hasText: 'Shared.' }).waitFor();
   await stage.look(page, 'admin-servers');
+  await page.getByRole('link', { name: 'Den', exact: true }).click();
+  await heading(page, 'Den');
+  await page.getByLabel('Share it with').selectOption('mia');
+  await press(page, 'Share');
+  await page.getByRole('status').filter({ hasText: 'Shared.' }).waitFor();
+  await stage.look(page, 'admin-server');
   await page.goto('/admin/shares');
   await heading(page, 'Shares');
   assert.equal(await page.getByRole('button', { name: 'Take back the share of mia in Den' }).count(), 1);
@@ -92,6 +94,7 @@ await story(async (stage) => {
 
   // The share is taken back, and the account ends.
   await tab('Servers');
+  await page.getByRole('link', { name: 'Den', exact: true }).click();
   await press(page, 'Take back the share of mia');
   await stage.look(page, 'admin-share-question');
   await confirm(page, 'Take it back');

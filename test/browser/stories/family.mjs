@@ -1,7 +1,7 @@
 // A parent adds two children to the home, and the television in the living room asks who is watching.
 
 import { Device } from '../device.mjs';
-import { announced, assert, heading, press, scene, signedIn, story, typeCode } from '../story.mjs';
+import { announced, assert, confirm, heading, press, scene, signedIn, story, typeCode } from '../story.mjs';
 
 await story(async (stage) => {
   const page = await signedIn(stage);
@@ -64,8 +64,11 @@ await story(async (stage) => {
   // Ida is removed, and the television is signed out.
   await page.goto('/account/family');
   await page.getByText('Change', { exact: true }).first().click();
-  await page.getByLabel('Your own password').nth(1).fill(scene.admin.password);
   await press(page, 'Remove Ida');
+  await heading(page, 'Remove Ida from your home?');
+  await page.getByText('1 token of the devices that are linked for them').waitFor();
+  await stage.look(page, 'family-remove-question');
+  await confirm(page, 'Remove Ida');
   await done('Removed.');
   assert.equal((await television.call()).status, 401);
 });
