@@ -31,9 +31,18 @@ type statement struct {
 	args []any
 }
 
+// The account that has many devices.
+const (
+	busyID      = 3
+	busyName    = "user0000002"
+	busyDevices = 400
+)
+
 // statements add n accounts, each with a device, three tokens, a browser, a share,
-// and an event in the log. A hundredth as many servers are there to be shared. All
-// of it is made inside the database.
+// and an event in the log. One of them has many more devices. A hundredth as many
+// servers are there to be shared. All of it is made inside the database.
+//
+// Every device has a name of its own, and nearly all are the same program.
 func statements(n int, now int64) []statement {
 	return []statement{
 		{"CREATE TEMP TABLE n (i BIGINT PRIMARY KEY)", nil},
@@ -48,11 +57,18 @@ func statements(n int, now int64) []statement {
 			SELECT username_key, id FROM account WHERE id > 1 UNION SELECT email_key, id FROM account WHERE id > 1`, nil},
 		{`INSERT INTO device (id, account_id, client_identifier, product, version, platform, platform_version, device,
 				model, vendor, name, address, created_at, last_seen_at)
-			SELECT 1000 + i, 1 + i, 'client-' || {i}, 'Telly', '1', 'Linux', '6', 'PC', '', '', 'Den', '192.0.2.7',
+			SELECT 1000 + i, 1 + i, 'client-' || {i}, 'Telly', '1', 'Linux', '6', 'PC', '', '', 'Den ' || {i:7}, '192.0.2.7',
 				$1 - i, $1 - i FROM n ORDER BY i`, []any{now}},
+		{`INSERT INTO device (id, account_id, client_identifier, product, version, platform, platform_version, device,
+				model, vendor, name, address, created_at, last_seen_at)
+			SELECT 1000 + $2 + i, $3, 'more-' || {i}, CASE WHEN i % 3 = 0 THEN 'Plex Web' ELSE 'Telly' END, '1', 'Linux', '6',
+				'PC', '', '', 'Room ' || {i}, '192.0.2.8', $1 - i, $1 - i FROM n WHERE i <= $4 ORDER BY i`,
+			[]any{now, n, busyID, busyDevices}},
 		{`INSERT INTO token (hash, kind, account_id, device_id, created_at, last_used_at)
 			SELECT {random}, 1, 1 + n.i, 1000 + n.i, $1 - n.i, $1 - n.i
 			FROM (SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3) AS three, n`, []any{now}},
+		{`INSERT INTO token (hash, kind, account_id, device_id, created_at, last_used_at)
+			SELECT {random}, 1, $3, 1000 + $2 + i, $1 - i, $1 - i FROM n WHERE i <= $4`, []any{now, n, busyID, busyDevices}},
 		{`INSERT INTO session (hash, account_id, complete, user_agent, address, created_at, last_used_at, expires_at)
 			SELECT {random}, 1 + i, TRUE, 'Firefox', '192.0.2.7', $1 - i, $1 - i, $1 + 1000000000 + i FROM n`, []any{now}},
 		{`INSERT INTO source (id, kind, identifier, name, product, product_version, owner_id, created_at)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -12,28 +13,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/usher-auth/usher/internal/paging"
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
 // The rows of the table.
 const (
 	rowStart        = "start"
-	rowHome         = "page: `/`"
-	rowAdmin        = "page: `/admin`"
-	rowAccounts     = "page: `/admin/accounts`"
-	rowMiddle       = "page: `/admin/accounts`, from the middle"
-	rowSearch       = "page: `/admin/accounts`, a search"
-	rowAccount      = "page: `/admin/accounts/{id}`"
-	rowTokens       = "page: `/admin/tokens`"
-	rowServers      = "page: `/admin/servers`"
-	rowShares       = "page: `/admin/shares`"
-	rowAudit        = "page: `/admin/audit`"
-	rowOwn          = "page: `/account`"
 	rowListAccounts = "`usher account list --limit 20`"
 	rowListTokens   = "`usher token list --limit 20`"
 	rowCheck        = "token check, not cached"
@@ -41,6 +31,81 @@ const (
 	rowSignIn       = "sign-in, with the hash"
 	rowResident     = "resident, MB"
 )
+
+// pageRow is a row of the table about a page.
+type pageRow struct {
+	page string // as the table calls it
+	path func(w *world) string
+	// busy: the account with many devices opens it, and not the admin.
+	busy bool
+	// inside: there are rows before those on the page.
+	inside bool
+}
+
+func (p pageRow) row() string { return "page: " + p.page }
+
+// pageRows are all pages whose listing grows, and each search and order that they
+// have: one that finds most of the table, in the middle of it, and one that finds
+// nothing. The pages of servers and shares have no search.
+var pageRows = []pageRow{
+	{page: "`/`", path: always("/")},
+	{page: "`/admin`", path: always("/admin")},
+	{page: "`/admin/accounts`", path: always("/admin/accounts")},
+	{page: "`/admin/accounts`, the newest first", path: always("/admin/accounts?sort=new")},
+	{page: "`/admin/accounts`, in the middle", path: func(w *world) string { return after("/admin/accounts?search=user", user(w.n/2)) }, inside: true},
+	{page: "`/admin/accounts`, a search", path: func(w *world) string { return "/admin/accounts?search=" + user(w.n/2) }},
+	{page: "`/admin/accounts`, a search for an e-mail address", path: func(w *world) string {
+		return fmt.Sprintf("/admin/accounts?search=u%07d@", w.n/2)
+	}},
+	{page: "`/admin/accounts/{id}`", path: func(w *world) string { return fmt.Sprint("/admin/accounts/", w.n/2) }},
+	{page: "`/admin/accounts/{id}/devices`, a search", path: func(*world) string {
+		return fmt.Sprintf("/admin/accounts/%d/devices?search=web", busyID)
+	}},
+	{page: "`/admin/tokens`", path: always("/admin/tokens")},
+	{page: "`/admin/tokens`, in the middle", path: func(w *world) string { return after("/admin/tokens", int64(3*w.n/2)) }, inside: true},
+	{page: "`/admin/tokens`, a device in the middle", path: func(w *world) string {
+		return after("/admin/tokens?search=den", 0, fmt.Sprintf("den %07d", w.n/2), int64(1000+w.n/2), int64(1))
+	}, inside: true},
+	{page: "`/admin/tokens`, a program in the middle", path: func(w *world) string {
+		return after("/admin/tokens?search=telly", 1, "telly", int64(1000+w.n/2), int64(1))
+	}, inside: true},
+	{page: "`/admin/tokens`, an account in the middle", path: func(w *world) string {
+		return after("/admin/tokens?search=user", 2, user(w.n/2), int64(1+w.n/2), int64(1))
+	}, inside: true},
+	{page: "`/admin/tokens`, a search for nothing", path: always("/admin/tokens?search=zzz")},
+	{page: "`/admin/servers`", path: always("/admin/servers")},
+	{page: "`/admin/servers`, in the middle", path: func(w *world) string {
+		return after("/admin/servers", fmt.Sprint("Server ", 1+w.n/200), int64(0))
+	}, inside: true},
+	{page: "`/admin/shares`", path: always("/admin/shares")},
+	{page: "`/admin/shares`, in the middle", path: func(w *world) string {
+		return after("/admin/shares", int64(1001+w.n/200), int64(1+w.n/2))
+	}, inside: true},
+	{page: "`/admin/audit`", path: always("/admin/audit")},
+	{page: "`/admin/audit`, an account", path: func(w *world) string { return "/admin/audit?account=" + user(w.n/2) }},
+	{page: "`/admin/audit`, an event in the middle", path: func(w *world) string { return fmt.Sprintf("/admin/audit?event=sign-in&before=%d", w.n/2) }},
+	{page: "`/admin/audit`, an event that is nowhere", path: always("/admin/audit?event=sign-out")},
+	{page: "`/admin/audit`, a name that nobody has", path: always("/admin/audit?account=nobody")},
+	{page: "`/admin/audit`, a text", path: always("/admin/audit?text=telly")},
+	{page: "`/admin/audit`, a text that is nowhere", path: always("/admin/audit?text=zzz")},
+	{page: "`/account`", path: always("/account")},
+	{page: "`/account/devices`, 400 by program", path: always("/account/devices"), busy: true},
+	{page: "`/account/devices`, 400 by name", path: always("/account/devices?sort=name"), busy: true},
+	{page: "`/account/devices`, 400 by last use", path: always("/account/devices?sort=seen"), busy: true},
+	{page: "`/account/devices`, 400, a search", path: always("/account/devices?search=web"), busy: true},
+}
+
+// user is the name of an account.
+func user(i int) string { return fmt.Sprintf("user%07d", i) }
+
+// after adds to the address of a page the place in its listing after which its rows are.
+func after(path string, place ...any) string {
+	sign := "?"
+	if strings.Contains(path, "?") {
+		sign = "&"
+	}
+	return path + sign + "after=" + string(paging.NewCursor(place...))
+}
 
 // How many tokens are checked, and how often users sign in.
 const (
@@ -179,36 +244,31 @@ func (ws worlds) requests(ctx context.Context, fs []figures) error {
 	return ws.medians(fs, rowSignIn, signIns, signIn(password, http.StatusCreated))
 }
 
-// pages measures the pages that an admin opens.
+// pages measures the pages.
 func (ws worlds) pages(ctx context.Context, fs []figures) error {
-	clients, middles := make(map[*world]*http.Client), make(map[*world]string)
+	admins, busy := make(map[*world]*http.Client), make(map[*world]*http.Client)
 	for _, w := range ws {
-		jar, err := cookiejar.New(nil)
-		if err != nil {
+		var err error
+		if admins[w], err = w.browser(adminName); err != nil {
 			return err
 		}
-		client := &http.Client{Jar: jar, Timeout: time.Minute}
-		res, err := client.PostForm(w.server.URL+"/auth/sign-in", url.Values{"login": {adminName}, "password": {password}})
-		if err != nil {
-			return err
-		}
-		res.Body.Close()
-		clients[w] = client
-		if middles[w], err = w.middle(ctx, client); err != nil {
+		if busy[w], err = w.browser(busyName); err != nil {
 			return err
 		}
 	}
 	header := http.Header{"Accept": {"text/html"}}
-	for row, path := range map[string]func(*world) string{
-		rowMiddle:  func(w *world) string { return middles[w] },
-		rowSearch:  func(w *world) string { return fmt.Sprintf("/admin/accounts?search=user%07d", w.n/2) },
-		rowAccount: func(w *world) string { return fmt.Sprint("/admin/accounts/", w.n/2) },
-		rowHome:    always("/"), rowAdmin: always("/admin"), rowAccounts: always("/admin/accounts"),
-		rowTokens: always("/admin/tokens"), rowServers: always("/admin/servers"), rowShares: always("/admin/shares"),
-		rowAudit: always("/admin/audit"), rowOwn: always("/account"),
-	} {
-		if err := ws.medians(fs, row, 11, func(w *world, _ int) error {
-			return get(ctx, clients[w], w.server.URL+path(w), header)
+	for _, p := range pageRows {
+		clients := admins
+		if p.busy {
+			clients = busy
+		}
+		for _, w := range ws {
+			if err := p.check(ctx, w, clients[w]); err != nil {
+				return err
+			}
+		}
+		if err := ws.medians(fs, p.row(), 11, func(w *world, _ int) error {
+			return get(ctx, clients[w], w.server.URL+p.path(w), header)
 		}); err != nil {
 			return err
 		}
@@ -216,30 +276,43 @@ func (ws worlds) pages(ctx context.Context, fs []figures) error {
 	return nil
 }
 
-func always(path string) func(*world) string { return func(*world) string { return path } }
-
-// middle is the page after that of a search for an account in the middle.
-func (w *world) middle(ctx context.Context, client *http.Client) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet,
-		w.server.URL+fmt.Sprintf("/admin/accounts?search=user%s", fmt.Sprintf("%07d", w.n/2)[:4]), nil)
+// browser returns a client that is signed in to the pages.
+func (w *world) browser(name string) (*http.Client, error) {
+	jar, err := cookiejar.New(nil)
 	if err != nil {
-		return "", err
+		return nil, err
+	}
+	client := &http.Client{Jar: jar, Timeout: time.Minute}
+	res, err := client.PostForm(w.server.URL+"/auth/sign-in", url.Values{"login": {name}, "password": {password}})
+	if err != nil {
+		return nil, err
+	}
+	return client, res.Body.Close()
+}
+
+// check makes sure that a page which is to be inside its listing is: a place that the
+// listing does not know leads to its first rows.
+func (p pageRow) check(ctx context.Context, w *world, client *http.Client) error {
+	if !p.inside {
+		return nil
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.server.URL+p.path(w), nil)
+	if err != nil {
+		return err
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		return "", err
+	if err == nil && !bytes.Contains(text, []byte(`rel="prev"`)) {
+		err = fmt.Errorf("%s has no rows before it: %.300s", p.path(w), text)
 	}
-	next := regexp.MustCompile(`rel="next" href="([^"]*)"`).FindSubmatch(text)
-	if next == nil {
-		return "", fmt.Errorf("the page has no next one: %.300s", text)
-	}
-	return strings.ReplaceAll(string(next[1]), "&amp;", "&"), nil
+	return err
 }
+
+func always(path string) func(*world) string { return func(*world) string { return path } }
 
 // commands measures listings on the command line.
 func (ws worlds) commands(ctx context.Context, fs []figures) error {

@@ -14,11 +14,18 @@ import (
 // searched is a text that a search for tokens compares the beginning of. What it finds is
 // listed by the text, then by what has it, then by the number of the token: an index has
 // the first two, and what has a text has few tokens.
-type searched struct{ key, id string }
+//
+// of is the column of a token that has the same value as id. A plan that goes through the
+// tokens in the order of what has them would otherwise begin with the first one.
+type searched struct{ key, id, of string }
 
 // searchedTexts are looked at one after the other. A token is listed where it is found
 // first.
-var searchedTexts = [...]searched{{"LOWER(d.name)", "d.id"}, {"LOWER(d.product)", "d.id"}, {"a.username_key", "a.id"}}
+var searchedTexts = [...]searched{
+	{"LOWER(d.name)", "d.id", "t.device_id"},
+	{"LOWER(d.product)", "d.id", "t.device_id"},
+	{"a.username_key", "a.id", "t.account_id"},
+}
 
 // ofDevices is how many of them, the first ones, devices say of themselves. They are
 // compared in another form than the names of accounts.
@@ -121,13 +128,13 @@ func (s tokenSearch) readBy(ctx context.Context, at foundAt, limit int) (list []
 	end := prefix + lastRune
 	condition, args := "%[1]s >= $2 AND %[1]s < $3", []any{prefix, end}
 	if at.tokenID != 0 {
-		same := "%[1]s = $2 AND %[2]s >= $3 AND (%[2]s, t.id) > ($3, $4)"
+		same := "%[1]s = $2 AND %[2]s >= $3 AND %[3]s >= $3 AND (%[2]s, t.id) > ($3, $4)"
 		condition, args = "%[1]s > $2 AND %[1]s < $3", []any{at.key, end}
 		if s.back {
-			same = "%[1]s = $2 AND %[2]s <= $3 AND (%[2]s, t.id) < ($3, $4)"
+			same = "%[1]s = $2 AND %[2]s <= $3 AND %[3]s <= $3 AND (%[2]s, t.id) < ($3, $4)"
 			condition, args = "%[1]s >= $2 AND %[1]s < $3", []any{prefix, at.key}
 		}
-		list, err = s.query(ctx, at.index, fmt.Sprintf(same, of.key, of.id), []string{of.id, "t.id"}, limit, at.key, at.id, at.tokenID)
+		list, err = s.query(ctx, at.index, fmt.Sprintf(same, of.key, of.id, of.of), []string{of.id, "t.id"}, limit, at.key, at.id, at.tokenID)
 	}
 	if err != nil || len(list) == limit {
 		return list, err

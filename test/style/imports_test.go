@@ -50,7 +50,7 @@ var layers = []layer{
 		{"bench/http", "plexauth"},
 		{"bench/http/argon2id", "account"},
 		{"bench/http/bare", ""},
-		{"bench/scale", "core db db/pgtest glyph plexauth test/http/binary"},
+		{"bench/scale", "core db db/pgtest glyph paging plexauth test/http/binary"},
 		{"bench/model", ""},
 	}},
 	{"what starts the built binary, and PostgreSQL", []row{
