@@ -59,6 +59,9 @@ const (
 	// slack is how much longer than its last JWT a key stays published: the
 	// clocks of two servers differ.
 	slack = time.Hour
+	// skew is how long before its time a key signs: to a server whose clock is behind,
+	// the key that another one has just created is from the future.
+	skew = 5 * time.Second
 )
 
 // Key is a pair of keys.
@@ -222,7 +225,7 @@ var errNoSigner = errors.New("there is no key to sign with")
 // has come and that this process can open.
 func (s *Service) signer(keys []Key, now time.Time) (int, error) {
 	for i, k := range slices.Backward(keys) {
-		if k.SignsFrom.After(now) {
+		if k.SignsFrom.After(now.Add(skew)) {
 			continue
 		}
 		if _, err := s.key.Open(purpose(k.ID), k.Sealed); err == nil {

@@ -42,6 +42,49 @@ func TestAnotherKeyFile(t *testing.T) {
 	}
 }
 
+// Processes whose clocks are five seconds apart have one key, and replace it together.
+func TestOneKeyWithOtherClocks(t *testing.T) {
+	for _, off := range []time.Duration{-5 * time.Second, 5 * time.Second} {
+		dir := t.TempDir()
+		one, two := coretest.New(t, core.Config{Dir: dir}), coretest.New(t, core.Config{Dir: dir})
+		two.Clock.Advance(off)
+		signed := func(c *coretest.Core) (by string) {
+			t.Helper()
+			if _, err := c.Signing.Sign(t.Context(), claims{"one"}); err != nil {
+				t.Fatal(err)
+			}
+			states, err := c.Signing.List(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range states {
+				if s.Signs {
+					by = s.ID
+				}
+			}
+			return by
+		}
+		first := signed(one)
+		if got := signed(two); got != first {
+			t.Errorf("with a clock that is %v off, a server makes a key of its own", off)
+		}
+		// A key that was stolen signs nowhere any more.
+		if err := one.Signing.Replace(t.Context(), audit.Actor{}, true); err != nil {
+			t.Fatal(err)
+		}
+		if second := signed(one); second == first {
+			t.Error("the replaced key signs")
+		}
+		within := time.Now().Add(10 * time.Second)
+		for signed(two) == first {
+			if time.Now().After(within) {
+				t.Fatalf("with a clock that is %v off, a server signs with a key that was replaced at once", off)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+}
+
 // Two processes that need a key at the same time use the same one.
 func TestOneKeyForAllProcesses(t *testing.T) {
 	dir := t.TempDir()
