@@ -144,6 +144,11 @@ func (d *DB) start(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	if d.engine.whole != nil {
+		if err := d.engine.whole(ctx, d.pools.readers); err != nil {
+			return err
+		}
+	}
 	if err := migrate(ctx, d.pools, d.engine, steps, script, cfg.MustExist); err != nil {
 		return err
 	}

@@ -47,6 +47,9 @@ type engine struct {
 	remote bool
 	// others names the programs of this project that are connected, but for this one.
 	others string
+	// whole checks that what is between this process and the database keeps the
+	// connections of a pool apart.
+	whole func(ctx context.Context, pool *sql.DB) error
 	// exists returns whether there is a schema.
 	exists string
 	// readOnly returns whether the database takes no writes.

@@ -49,11 +49,12 @@ func (f *follower) close() {
 // connect opens the connection, and takes nothing for granted that was cached
 // before: the database may be another one, to which the first failed over.
 func (f *follower) connect(ctx context.Context) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
+	// Each host has a time of its own: whoever comes first finds the one that answers.
 	if f.session, err = f.db.pools.follower.Conn(ctx); err != nil {
 		return fmt.Errorf("connecting to the database: %w", translate(err))
 	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	if _, err = f.session.ExecContext(ctx, f.db.engine.listen); err == nil {
 		err = f.db.startFeed(ctx, newStatements(f.session, f.db.engine))
 	}

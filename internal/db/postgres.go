@@ -46,6 +46,7 @@ var postgresEngine = engine{
 	booleans:  postgresBooleans,
 	last:      postgresLast,
 	setLast:   setPostgresLast,
+	whole:     checkSessions,
 }
 
 const (
@@ -88,10 +89,9 @@ func openPostgres(cfg Config) (pools, error) {
 	if parsed.RuntimeParams["application_name"] == "" {
 		parsed.RuntimeParams["application_name"] = applicationName(cfg.Holder)
 	}
+	list := newHosts(parsed)
 	connect := func(settings string, answer time.Duration, most int) *sql.DB {
-		c := parsed.Copy()
-		c.DialFunc = dialer(answer)
-		pool := sql.OpenDB(stdlib.GetConnector(*c, stdlib.OptionAfterConnect(setUp(commonSettings+settings))))
+		pool := sql.OpenDB(&connector{hosts: list, dial: dialer(answer), setUp: setUp(commonSettings + settings)})
 		pool.SetMaxOpenConns(most)
 		pool.SetMaxIdleConns(most)
 		pool.SetConnMaxIdleTime(5 * time.Minute)
@@ -105,6 +105,59 @@ func openPostgres(cfg Config) (pools, error) {
 		notes:    connect(notesSettings, answerTimeout, 1),
 		patient:  connect(patientSettings, 0, 1),
 	}, nil
+}
+
+// errPooled reports that a connection is not one session of the database.
+var errPooled = errors.New("there is a pooler before the database that changes the session between transactions, " +
+	"such as PgBouncer in its usual mode: set pool_mode = session there, or connect to the database itself")
+
+// checkSessions returns errPooled unless each of the connections is one session for as long
+// as it lives. Otherwise the settings of one would be those of another, and a write
+// could be acknowledged before it is on disk.
+//
+// A pooler gives each client a number in place of the session's. Such a client is told the
+// session's by a query, which two clients ask in turns.
+func checkSessions(ctx context.Context, pool *sql.DB) (err error) {
+	first, err := pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, first.Close()) }()
+	told, is, err := sessionOf(ctx, first)
+	if err != nil || told == is {
+		return err
+	}
+	second, err := pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, second.Close()) }()
+	const turns = 5
+	for range turns {
+		_, other, err := sessionOf(ctx, second)
+		if err != nil {
+			return err
+		}
+		_, again, err := sessionOf(ctx, first)
+		if err != nil {
+			return err
+		}
+		if other == is || again != is {
+			return errPooled
+		}
+	}
+	return nil
+}
+
+// sessionOf returns the number of a connection's session: as the connection was told when
+// it began, and as the database knows it.
+func sessionOf(ctx context.Context, conn *sql.Conn) (told, is uint32, err error) {
+	err = onDriver(conn, func(c *pgx.Conn) error {
+		told = c.PgConn().PID()
+		// As one that is not prepared, it works behind every pooler.
+		return c.QueryRow(ctx, "SELECT pg_backend_pid()::bigint", pgx.QueryExecModeSimpleProtocol).Scan(&is)
+	})
+	return told, is, translate(err)
 }
 
 // applicationName is what the database's list of connections calls those of one
@@ -313,6 +366,9 @@ func setPostgresLast(ctx context.Context, tx *Tx, t table, last int64) error {
 
 // Codes of PostgreSQL's errors that are told apart.
 const (
+	invalidPassword      = "28P01"
+	unknownDatabase      = "3D000"
+	noPrivilege          = "42501"
 	uniqueViolation      = "23505"
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"

@@ -133,6 +133,59 @@ func TestPostgresIsRestarted(t *testing.T) {
 	})
 }
 
+// A host that is dead, and says nothing, is passed over: at the start, later, and by a
+// request that does not wait for as long as one attempt to connect takes.
+func TestPostgresHostThatIsSilent(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	t.Parallel()
+	address := pgtest.Database(t)
+	openURL(t, address) // creates the tables
+	first, behindFirst := pgtest.NewProxy(t, address)
+	second, behindSecond := pgtest.NewProxy(t, address)
+	u, err := url.Parse(behindFirst)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := url.Parse(behindSecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host += "," + other.Host
+	u.RawQuery += "&connect_timeout=3"
+	ask := func(d *db.DB) error {
+		return d.Ask(t.Context(), func(ctx context.Context) error {
+			var n int
+			return d.QueryRow(ctx, "SELECT COUNT(*) FROM word").Scan(&n)
+		})
+	}
+	works := func(when string, d *db.DB) {
+		t.Helper()
+		eventually(t, when+", the database is asked", func() bool { return ask(d) == nil && d.Trusts() })
+	}
+	first.Freeze()
+	d := openURL(t, u.String())
+	if err := ask(d); err != nil {
+		t.Errorf("with a first host that is silent: %v", err)
+	}
+	first.Mend()
+	second.Cut()
+	works("with a second host that refuses", d)
+	second.Mend()
+	first.Freeze()
+	works("with the host silent that it was connected to", d)
+
+	second.Freeze()
+	u.RawQuery = strings.Replace(u.RawQuery, "connect_timeout=3", "connect_timeout=1", 1)
+	_, err = db.Open(t.Context(), db.Config{URL: plexauth.Secret(u.String()), Migrations: dbtest.Migrations})
+	if !errors.Is(err, db.ErrUnavailable) || fault.WaitOf(err) <= 0 {
+		t.Errorf("with no host that answers: %v, want ErrUnavailable with a time to wait", err)
+	}
+	first.Mend()
+	second.Mend()
+}
+
 // A process that stops in the middle of its turn loses it, and others go on.
 func TestPostgresTurnEnds(t *testing.T) {
 	if !pgtest.Available(t) {

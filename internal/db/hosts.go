@@ -1,0 +1,101 @@
+package db
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// hosts are those of a database's address, and which of them answered last. New
+// connections begin with that one: one that is dead, and says nothing, takes longer
+// than a request may wait.
+type hosts struct {
+	each []*pgx.ConnConfig // one for each host
+
+	mu   sync.Mutex
+	last int // in each
+}
+
+// newHosts takes apart the configuration of an address. A host may have several
+// entries, with TLS and without.
+func newHosts(all *pgx.ConnConfig) *hosts {
+	h := &hosts{}
+	entries := append([]*pgconn.FallbackConfig{{Host: all.Host, Port: all.Port, TLSConfig: all.TLSConfig}}, all.Fallbacks...)
+	for _, e := range entries {
+		if n := len(h.each); n > 0 && h.each[n-1].Host == e.Host && h.each[n-1].Port == e.Port {
+			h.each[n-1].Fallbacks = append(h.each[n-1].Fallbacks, e)
+			continue
+		}
+		one := all.Copy()
+		one.Host, one.Port, one.TLSConfig, one.Fallbacks = e.Host, e.Port, e.TLSConfig, nil
+		h.each = append(h.each, one)
+	}
+	return h
+}
+
+// order returns the hosts in the order in which they are to be tried.
+func (h *hosts) order() []int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := []int{h.last}
+	for i := range h.each {
+		if i != h.last {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+func (h *hosts) answered(i int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last = i
+}
+
+// connector opens connections to whichever host takes them. It implements
+// driver.Connector.
+type connector struct {
+	hosts *hosts
+	dial  pgconn.DialFunc
+	setUp func(context.Context, *pgx.Conn) error
+}
+
+// Driver implements driver.Connector.
+func (*connector) Driver() driver.Driver { return stdlib.GetDefaultDriver() }
+
+// Connect implements driver.Connector.
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	var errs []error
+	for _, i := range c.hosts.order() {
+		one := c.hosts.each[i].Copy()
+		one.DialFunc = c.dial
+		conn, err := stdlib.GetConnector(*one, stdlib.OptionAfterConnect(c.setUp)).Connect(ctx)
+		if err == nil {
+			c.hosts.answered(i)
+			return conn, nil
+		}
+		errs = append(errs, err)
+		if ctx.Err() != nil || isRefused(err) {
+			break
+		}
+	}
+	err := errors.Join(errs...)
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err) // the host's time was over, and not the caller's
+	}
+	return nil, err
+}
+
+// isRefused reports whether a host answered that this user may not connect to this
+// database. Others would answer the same.
+func isRefused(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && slices.Contains([]string{invalidPassword, unknownDatabase, noPrivilege}, e.Code)
+}
