@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -161,6 +163,15 @@ func (f *folder) explainOpen(err error) error {
 	}
 	if move := (*core.MoveError)(nil); errors.As(err, &move) {
 		return f.explainMark(move, core.Place{Dir: f.data, Database: plexauth.Secret(f.database)})
+	}
+	if errors.Is(err, core.ErrRefused) {
+		return &hintError{err, "check the user and the database in the URL; the password is in the file of PGPASSFILE, on a line HOST:PORT:DATABASE:USER:PASSWORD, or in PGPASSWORD"}
+	}
+	if wrong := (x509.HostnameError{}); errors.As(err, &wrong) {
+		return &hintError{err, "use a name in the URL that is in the certificate, or sslmode=verify-ca"}
+	}
+	if untrusted := (*tls.CertificateVerificationError)(nil); errors.As(err, &untrusted) {
+		return &hintError{err, "set PGSSLROOTCERT to the file with the certificate of the authority that signed the database server's"}
 	}
 	if errors.Is(err, core.ErrConnected) {
 		return &hintError{err, "stop every server and command that uses the database, and run this again"}

@@ -175,6 +175,9 @@ type Core struct {
 // ErrNoDatabase reports that the data folder has no database.
 var ErrNoDatabase = db.ErrNoDatabase
 
+// ErrRefused reports that a PostgreSQL server does not let this user in.
+var ErrRefused = db.ErrRefused
+
 // ErrPredictable reports that secrets of a database that stays would be predictable.
 var ErrPredictable = errors.New("ids, tokens and codes may be predictable in a database in memory only")
 

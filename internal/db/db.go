@@ -28,6 +28,9 @@ var (
 	// ErrNewer reports that a newer usher wrote the database, with a schema that
 	// this one cannot use.
 	ErrNewer = errors.New("the database is from a newer usher")
+	// ErrRefused reports that a PostgreSQL server does not let this user in, or has no
+	// such database.
+	ErrRefused = errors.New("the database refuses the connection")
 	// ErrClosed reports that the database has been closed.
 	ErrClosed = errors.New("the database is closed")
 	// ErrUnavailable reports that the database is on another machine and cannot

@@ -81,21 +81,36 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 			c.hosts.answered(i)
 			return conn, nil
 		}
+		if isRefused(err) {
+			return nil, &refusedError{err}
+		}
 		errs = append(errs, err)
-		if ctx.Err() != nil || isRefused(err) {
+		if ctx.Err() != nil {
 			break
 		}
 	}
 	err := errors.Join(errs...)
-	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("%w: %w", ErrUnavailable, err) // the host's time was over, and not the caller's
+	// Whatever a host says, it may let connections in again. So may one whose time was
+	// over, if the caller's is not.
+	var failed *pgconn.ConnectError
+	if ctx.Err() == nil && (errors.As(err, &failed) || errors.Is(err, context.DeadlineExceeded)) {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return nil, err
 }
+
+// refusedError is an ErrRefused. To a server that runs it is an ErrUnavailable: somebody
+// may be changing a password, or the rules for who may connect.
+type refusedError struct{ cause error }
+
+func (e *refusedError) Error() string { return ErrRefused.Error() + ": " + e.cause.Error() }
+
+// Unwrap returns what the error is.
+func (e *refusedError) Unwrap() []error { return []error{ErrUnavailable, ErrRefused, e.cause} }
 
 // isRefused reports whether a host answered that this user may not connect to this
 // database. Others would answer the same.
 func isRefused(err error) bool {
 	var e *pgconn.PgError
-	return errors.As(err, &e) && slices.Contains([]string{invalidPassword, unknownDatabase, noPrivilege}, e.Code)
+	return errors.As(err, &e) && slices.Contains([]string{invalidPassword, invalidUser, unknownDatabase, noPrivilege}, e.Code)
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,8 +78,7 @@ const (
 func openPostgres(cfg Config) (pools, error) {
 	parsed, err := pgx.ParseConfig(string(cfg.URL))
 	if err != nil {
-		// The error of the parser may quote a part of the password.
-		return pools{}, errURL
+		return pools{}, explainURL(string(cfg.URL))
 	}
 	if parsed.ConnectTimeout == 0 {
 		parsed.ConnectTimeout = connectTimeout
@@ -179,6 +179,22 @@ const othersConnected = `SELECT DISTINCT substr(application_name, 1, length(appl
 
 var errURL = errors.New("the address of the database cannot be read: it is postgres://USER@HOST:PORT/DATABASE, " +
 	"and a password in it has its special characters escaped (%40 for @)")
+
+// sslModes are the values of sslmode.
+var sslModes = []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
+
+// explainURL says why an address cannot be read. The error of the parser may quote a part of
+// the password.
+func explainURL(address string) error {
+	u, err := url.Parse(address)
+	if err != nil {
+		return errURL
+	}
+	if mode := u.Query().Get("sslmode"); mode != "" && !slices.Contains(sslModes, mode) {
+		return fmt.Errorf("the address of the database has an unknown sslmode: it is one of %s", strings.Join(sslModes, ", "))
+	}
+	return errURL
+}
 
 // place returns where a database is, without its secrets.
 func place(c *pgx.ConnConfig) string {
@@ -368,6 +384,7 @@ func setPostgresLast(ctx context.Context, tx *Tx, t table, last int64) error {
 const (
 	invalidPassword      = "28P01"
 	unknownDatabase      = "3D000"
+	invalidUser          = "28000"
 	noPrivilege          = "42501"
 	uniqueViolation      = "23505"
 	serializationFailure = "40001"

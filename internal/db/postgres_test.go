@@ -186,6 +186,57 @@ func TestPostgresHostThatIsSilent(t *testing.T) {
 	second.Mend()
 }
 
+// A database that refuses to let anybody in for a while is not available meanwhile, for
+// whatever reason. The error of the start says why.
+func TestPostgresRefusesForAWhile(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	address := pgtest.Database(t)
+	admin := raw(t, address)
+	do := func(statement string) {
+		t.Helper()
+		if _, err := admin.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("CREATE ROLE " + pgtest.Guarded + " LOGIN SUPERUSER PASSWORD 'first'")
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(pgtest.Guarded, "first")
+	d := openURL(t, u.String())
+	for name, change := range map[string][2]string{
+		"another password": {"ALTER ROLE guarded PASSWORD 'second'", "ALTER ROLE guarded PASSWORD 'first'"},
+		"no logins":        {"ALTER ROLE guarded NOLOGIN", "ALTER ROLE guarded LOGIN"},
+		"no connections":   {"ALTER ROLE guarded NOSUPERUSER CONNECTION LIMIT 0", "ALTER ROLE guarded SUPERUSER CONNECTION LIMIT -1"},
+	} {
+		do(change[0])
+		do("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'guarded'")
+		eventually(t, name+": a write is refused for now", func() bool {
+			err := d.Write(t.Context(), put(name, "x"))
+			if err != nil && (!errors.Is(err, db.ErrUnavailable) || fault.KindOf(err) != fault.Unavailable || fault.WaitOf(err) <= 0) {
+				t.Fatalf("%s: %v, want ErrUnavailable with a time to wait", name, err)
+			}
+			return err != nil
+		})
+		err := d.Ask(t.Context(), func(ctx context.Context) error {
+			var n int
+			return d.QueryRow(ctx, "SELECT COUNT(*) FROM word").Scan(&n)
+		})
+		if !errors.Is(err, db.ErrUnavailable) {
+			t.Errorf("%s: reading: %v, want ErrUnavailable", name, err)
+		}
+		if _, err := db.Open(t.Context(), db.Config{URL: plexauth.Secret(u.String()), Migrations: dbtest.Migrations}); err == nil ||
+			name == "another password" && (!errors.Is(err, db.ErrRefused) || strings.Contains(err.Error(), "try again")) {
+			t.Errorf("%s: opening: %v", name, err)
+		}
+		do(change[1])
+		eventually(t, name+": it is let in again", func() bool { return d.Write(t.Context(), put(name+" again", "x")) == nil })
+	}
+}
+
 // A process that stops in the middle of its turn loses it, and others go on.
 func TestPostgresTurnEnds(t *testing.T) {
 	if !pgtest.Available(t) {
@@ -349,6 +400,7 @@ func TestPostgresPasswordIsNotTold(t *testing.T) {
 		"postgres://usher:" + secret + "@" + base.Host + "/nothing",
 		"postgres://usher:" + secret + "@127.0.0.1:1/usher",
 		"postgres://usher:" + secret + "@" + base.Host + "/test?sslmode=" + secret,
+		"postgres://usher:" + secret + "%25@127.0.0.1:1/test?sslmode=x",
 		"postgres://usher:" + secret + "%zz@" + base.Host + "/test",
 		"postgres://usher:x#" + secret + "@" + base.Host + "/test",
 		"postgres://usher:x/" + secret + "@" + base.Host + "/test",
