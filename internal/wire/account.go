@@ -31,7 +31,7 @@ type Account struct {
 	UUID                    string           `json:"uuid" xml:"uuid,attr"`                                       // lower-case hexadecimal, as the real services have it
 	Username                string           `json:"username" xml:"username,attr"`                               // the unique name
 	Title                   string           `json:"title" xml:"title,attr"`                                     // the name that clients show
-	Email                   string           `json:"email" xml:"email,attr"`                                     // empty if there is none
+	Email                   string           `json:"email" xml:"email,attr"`                                     // can be empty
 	FriendlyName            string           `json:"friendlyName" xml:"friendlyName,attr"`                       // a second name to show; may be empty
 	Locale                  Optional[string] `json:"locale" xml:"locale,attr"`                                   // never known
 	Confirmed               Bool             `json:"confirmed" xml:"confirmed,attr"`                             // the e-mail address is the account's
@@ -49,9 +49,9 @@ type Account struct {
 	Anonymous               Optional[Bool]   `json:"anonymous" xml:"anonymous,attr"`                             // null on an account that can sign in
 	Home                    Bool             `json:"home" xml:"home,attr"`                                       // in a home
 	Guest                   Bool             `json:"guest" xml:"guest,attr"`                                     // the guest of a home
-	HomeSize                int              `json:"homeSize" xml:"homeSize,attr"`                               // people in the home: 1 without one
+	HomeSize                int              `json:"homeSize" xml:"homeSize,attr"`                               // users of the home: 1 without one
 	HomeAdmin               Bool             `json:"homeAdmin" xml:"homeAdmin,attr"`                             // owner or admin of the home
-	MaxHomeSize             int              `json:"maxHomeSize" xml:"maxHomeSize,attr"`                         // what the real services send
+	MaxHomeSize             int              `json:"maxHomeSize" xml:"maxHomeSize,attr"`                         // as the real services send
 	Profile                 profile          `json:"profile" xml:"profile"`                                      // the playback profile
 	Entitlements            emptyList        `json:"entitlements" xml:"entitlements"`                            // always empty
 	Roles                   emptyList        `json:"roles" xml:"roles"`                                          // always empty
@@ -102,7 +102,7 @@ type Person struct {
 	UUID             string    // the UUID of the account
 	Username         string    // the unique name; a managed user has none
 	Title            string    // the display name
-	Email            string    // empty if there is none
+	Email            string    // can be empty
 	Confirmed        bool      // an admin set or confirmed the e-mail address
 	FriendlyName     string    // a display name; may be empty
 	JoinedAt         time.Time // the creation of the account
@@ -112,8 +112,8 @@ type Person struct {
 	House            House     // the home that the account is in
 }
 
-// House is what an account object says of the account's home. The zero value is a
-// home of nobody else.
+// House is the part of an account object about the account's home. The zero value is a
+// home without other users.
 type House struct {
 	Home       bool // the account is in a home
 	Admin      bool // as its owner or an admin
@@ -203,8 +203,8 @@ func (p *AccountPage) inJSON(v Variant) ([]byte, error) {
 	})
 }
 
-// kept returns what was encoded before, or encodes it. Two calls at once may both encode
-// it, with the same result.
+// kept returns the cached encoding, or encodes and caches it. Two concurrent calls can
+// both encode it, with the same result.
 func kept(at *atomic.Pointer[[]byte], encode func() ([]byte, error)) ([]byte, error) {
 	if doc := at.Load(); doc != nil {
 		return *doc, nil

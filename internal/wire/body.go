@@ -57,8 +57,8 @@ func (b Bool) MarshalXMLAttr(name xml.Name) (xml.Attr, error) {
 	return xml.Attr{Name: name, Value: "0"}, nil
 }
 
-// Optional is a value that may be unknown: null in JSON, where typed clients
-// demand the key, and no attribute in XML, where strict ones cannot read an
+// Optional is a value that can be unknown: null in JSON, where typed clients
+// require the key, and no attribute in XML, where strict ones cannot read an
 // empty number (a Rust Option<u64>).
 type Optional[T string | int64 | Bool] struct {
 	// Value is valid only if Known is true.

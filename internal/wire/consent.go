@@ -2,9 +2,9 @@ package wire
 
 import "encoding/xml"
 
-// Privacy is what an account has opted out of. plex-api.rs reads the JSON, all keys of
+// Privacy are the opt-outs of an account. plex-api.rs reads the JSON, all keys of
 // it, and PlexAPI the attributes; the root of the XML is inferred. Nothing is
-// collected, whatever one chooses.
+// collected, whatever the choice.
 type Privacy struct{ NoPlayback, NoLibrary bool }
 
 // Append implements Body.
@@ -27,8 +27,8 @@ func (p Privacy) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	}{xml.Name{}, Bool(p.NoPlayback), Bool(p.NoLibrary), "plex.tv", "https://plex.tv"})
 }
 
-// ViewStateSync says whether an account consents to the synchronisation of what it has
-// watched. PlexAPI and @ctrl/plex read the JSON; the root of the XML is inferred.
+// ViewStateSync reports whether an account consents to the synchronisation of its watch
+// state. PlexAPI and @ctrl/plex read the JSON; the root of the XML is inferred.
 type ViewStateSync bool
 
 // Append implements Body.

@@ -32,7 +32,7 @@ type Error struct {
 	Code    int    `json:"code" xml:"code,attr"`       // the code of the protocol or, without one, the status
 	Message string `json:"message" xml:"message,attr"` // for people to read
 	Status  int    `json:"status" xml:"status,attr"`   // the HTTP status
-	// Field is the field of a form that the error is about. Empty, and left out,
+	// Field is the field of a form that the error is about. Empty, and omitted,
 	// where the protocol is not known to have it.
 	Field string `json:"field,omitempty" xml:"field,attr,omitempty"`
 }

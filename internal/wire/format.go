@@ -44,7 +44,7 @@ func (f Format) ContentType() string {
 // The zero value is the common shape.
 type Variant uint8
 
-// The traits that a variant is made of; see variants for the clients that get them.
+// The traits of variants; see variants for the clients that get them.
 const (
 	// NoNulls sends the zero value where the common shape has null.
 	NoNulls Variant = 1 << iota
@@ -60,7 +60,7 @@ const (
 	FractionTimes
 )
 
-// oldPINs is what the SDKs of 2024 need for PIN sign-in.
+// oldPINs are the traits that the SDKs of 2024 need for PIN sign-in.
 const oldPINs = PINStatusOK | NumericPostalCode
 
 // A release is the version of an SDK.

@@ -204,7 +204,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// What is null in JSON has no attribute in XML: strict clients cannot read an
+// A null in JSON has no attribute in XML: strict clients cannot read an
 // empty number or boolean, and lose the whole list. Nor has XML variants for
 // nulls.
 func TestNoAttributeWithoutValue(t *testing.T) {
@@ -221,14 +221,14 @@ func TestNoAttributeWithoutValue(t *testing.T) {
 	}
 }
 
-// withoutValue lists what is null in a body's JSON.
+// withoutValue lists the nulls in a body's JSON.
 func withoutValue(t *testing.T, body wire.Body) (names []string) {
 	t.Helper()
 	if _, ok := body.(wire.LegacyResources); ok { // it has no JSON
 		return []string{"ownerId", "sourceTitle", "home"}
 	}
 	for _, m := range regexp.MustCompile(`"(\w+)":null`).FindAllStringSubmatch(string(encode(t, body, wire.JSON, 0)), -1) {
-		if m[1] != "authToken" { // that of a PIN that waits is empty; see PIN
+		if m[1] != "authToken" { // the token of a pending PIN is empty; see PIN
 			names = append(names, m[1])
 		}
 	}

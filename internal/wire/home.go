@@ -23,13 +23,13 @@ type HomeUser struct {
 // Home is a home.
 type Home struct {
 	ID        int64      // the number of its owner
-	Name      string     // what it is called
+	Name      string     // display name
 	GuestID   int64      // of the guest; 0 without one
 	GuestUUID string     // of the guest
 	Users     []HomeUser // the owner first
 }
 
-// homeAttrs are what every form of a home has.
+// homeAttrs are the common attributes of all forms of a home.
 type homeAttrs struct {
 	GuestUserID   int64  `json:"guestUserID" xml:"guestUserID,attr"`     // 0 without one: plex-api.rs requires a number
 	GuestUserUUID string `json:"guestUserUUID" xml:"guestUserUUID,attr"` // empty without one
@@ -104,11 +104,11 @@ func (u LegacyHomeUser) Append(dst []byte, f Format, _ Variant) ([]byte, error) 
 	}{HomeUser: u.HomeUser})
 }
 
-// usersAttrs are what the lists of users of version 1 begin with.
+// usersAttrs are the first attributes of version 1's lists of users.
 type usersAttrs struct {
 	FriendlyName      string `json:"friendlyName" xml:"friendlyName,attr"`           // always myPlex
 	Identifier        string `json:"identifier" xml:"identifier,attr"`               // always com.plexapp.plugins.myplex
-	MachineIdentifier string `json:"machineIdentifier" xml:"machineIdentifier,attr"` // always empty: it is no server's list
+	MachineIdentifier string `json:"machineIdentifier" xml:"machineIdentifier,attr"` // always empty: the list is not of a server
 	TotalSize         int    `json:"totalSize" xml:"totalSize,attr"`                 // how many users there are
 	Size              int    `json:"size" xml:"size,attr"`                           // how many users the answer has
 }
@@ -117,8 +117,8 @@ func newUsersAttrs(size int) usersAttrs {
 	return usersAttrs{FriendlyName: "myPlex", Identifier: "com.plexapp.plugins.myplex", TotalSize: size, Size: size}
 }
 
-// User is somebody whom the caller has to do with: of the home, a friend, or somebody
-// with whom the caller shares a server.
+// User is an account that the caller is related to: a user of the home, a friend, or the
+// other side of a share.
 type User struct {
 	HomeUser
 	Home    bool         // of the caller's home
@@ -138,12 +138,12 @@ type UserServer struct {
 	Pending           Bool   `json:"pending" xml:"pending,attr"`                     // it waits for the user's consent
 }
 
-// Users is the response of /api/users: who else the caller has to do with. PlexAPI
+// Users is the response of /api/users: the accounts that the caller is related to. PlexAPI
 // finds home users in it by name.
 type Users []User
 
-// user is a row of Users. What a user may do is said of nobody: usher has no such
-// settings, and these values harm no client.
+// user is a row of Users. Its permissions are constants: usher has no such
+// settings, and these values are harmless for clients.
 type user struct {
 	ID                 int64            `json:"id" xml:"id,attr"`                                 // number of the account
 	UUID               string           `json:"uuid" xml:"uuid,attr"`                             // identifier of the account

@@ -44,7 +44,7 @@ type legacyProfile struct {
 
 type legacyUser struct {
 	XMLName             xml.Name           `json:"-" xml:"user"`                                        // names the element; JSON has no root
-	Email               string             `json:"email" xml:"email,attr"`                              // empty if there is none
+	Email               string             `json:"email" xml:"email,attr"`                              // can be empty
 	ID                  int64              `json:"id" xml:"id,attr"`                                    // the number of the account
 	UUID                string             `json:"uuid" xml:"uuid,attr"`                                // as in version 2
 	MailingListStatus   string             `json:"mailing_list_status" xml:"mailing_list_status,attr"`  // always unsubscribed
@@ -62,8 +62,8 @@ type legacyUser struct {
 	QueueEmail          string             `json:"queueEmail" xml:"queueEmail,attr"`                    // always empty
 	QueueUID            string             `json:"queueUid" xml:"queueUid,attr"`                        // always empty
 	HasPassword         bool               `json:"hasPassword" xml:"hasPassword,attr"`                  // "true" in XML, too
-	HomeSize            int                `json:"homeSize" xml:"homeSize,attr"`                        // people in the home: 1 without one
-	MaxHomeSize         int                `json:"maxHomeSize" xml:"maxHomeSize,attr"`                  // what the real services send
+	HomeSize            int                `json:"homeSize" xml:"homeSize,attr"`                        // users of the home: 1 without one
+	MaxHomeSize         int                `json:"maxHomeSize" xml:"maxHomeSize,attr"`                  // as the real services send
 	RememberMe          Bool               `json:"rememberMe" xml:"rememberMe,attr"`                    // never
 	Secure              Bool               `json:"secure" xml:"secure,attr"`                            // never
 	CertificateVersion  int                `json:"certificateVersion" xml:"certificateVersion,attr"`    // without a value, @ctrl/plex gets NaN
@@ -117,7 +117,7 @@ func (a LegacyAccount) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 // contain more powerful tokens than the caller's.
 type Device struct {
 	XMLName          xml.Name           `json:"-" xml:"Device"`                               // names the element
-	Name             string             `json:"name" xml:"name,attr"`                         // what the device calls itself
+	Name             string             `json:"name" xml:"name,attr"`                         // the name that the device reports
 	PublicAddress    string             `json:"publicAddress" xml:"publicAddress,attr"`       // where it was last seen from
 	Product          string             `json:"product" xml:"product,attr"`                   // the program
 	ProductVersion   string             `json:"productVersion" xml:"productVersion,attr"`     // its version
@@ -201,7 +201,7 @@ func (d Devices) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 // use it.
 type SystemDevice struct {
 	ID               int64  `json:"id" xml:"id,attr"`                             // identifies the row
-	Name             string `json:"name" xml:"name,attr"`                         // what the device calls itself
+	Name             string `json:"name" xml:"name,attr"`                         // the name that the device reports
 	Platform         string `json:"platform" xml:"platform,attr"`                 // the operating system
 	ClientIdentifier string `json:"clientIdentifier" xml:"clientIdentifier,attr"` // identifies the device
 	CreatedAt        int64  `json:"createdAt" xml:"createdAt,attr"`               // epoch seconds

@@ -15,7 +15,7 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// Every limit on what a request says: the most is accepted, and one more is not.
+// Every limit on a request: the maximum is accepted, and one more is not.
 func TestLimits(t *testing.T) {
 	request := func(name, value string) (wire.Request, error) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -83,7 +83,7 @@ func readBody(length int64, text string) error {
 	return err
 }
 
-// What is passed over in a list ends where it ends.
+// An ignored list is skipped up to its end.
 func TestListsEnd(t *testing.T) {
 	got, err := wire.ParseBody("application/json", []byte(`{"a":[{"b":[1]},[2]],"c":3,"d":[],"e":{"f":[4],"g":5}}`))
 	if want := (wire.Params{{"c", "3"}, {"e[f][]", "4"}, {"e[g]", "5"}}); err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
@@ -91,7 +91,7 @@ func TestListsEnd(t *testing.T) {
 	}
 }
 
-// What a program says of itself is cut at 255 bytes, between two characters.
+// A program's description of itself is truncated at 255 bytes, between two characters.
 func TestDescriptionIsCut(t *testing.T) {
 	for _, test := range []struct{ sent, want string }{
 		{strings.Repeat("x", 255), strings.Repeat("x", 255)},
@@ -104,7 +104,7 @@ func TestDescriptionIsCut(t *testing.T) {
 		{"a b~c", "a b~c"},
 		{"a\tb\x7fc\x1fd", "a bcd"},
 		{"\x01", ""},
-		{"\u0080\xff", ""}, // UTF-8 of what nobody sees, and a stray byte
+		{"\u0080\xff", ""}, // UTF-8 of an invisible character, and a stray byte
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header["X-Plex-Device-Name"] = []string{test.sent}
@@ -114,7 +114,7 @@ func TestDescriptionIsCut(t *testing.T) {
 	}
 }
 
-// A space is no control character.
+// A space is not a control character.
 func TestControlCharacters(t *testing.T) {
 	for text, want := range map[string]bool{"a b": true, " ": true, "a\x1fb": false, "a\x7fb": false, "a\x80b": false, "a~b": true} {
 		_, err := wire.Params{{"password", text}}.Text("password")
@@ -167,7 +167,7 @@ func TestWeights(t *testing.T) {
 	}
 }
 
-// A User-Agent whose release is no release is nobody's variant.
+// A User-Agent with an invalid release gets no variant.
 func TestReleases(t *testing.T) {
 	for release, want := range map[string]bool{
 		"0.12.0": true, "0.12.999999999": true, "0.12.9999999999": false, "0.12": false, "0.12.0.1": false,

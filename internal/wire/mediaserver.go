@@ -2,9 +2,9 @@ package wire
 
 import "encoding/xml"
 
-// MediaProviders is the response of /media/providers: what plex-api.rs reads when
-// it connects to a server, which must have every key (its source). The list of
-// providers is empty, because usher serves no media.
+// MediaProviders is the response of /media/providers: the document that plex-api.rs
+// reads when it connects to a server, which must have every key (its source). The list
+// of providers is empty, because usher serves no media.
 type MediaProviders Server
 
 // Append implements Body.
@@ -109,7 +109,7 @@ type PublishedServer struct {
 	ServerFacts
 }
 
-// ServerFacts are what a list of servers says of one to the person who reaches it.
+// ServerFacts are the facts about a server in a list of servers.
 type ServerFacts struct {
 	Name              string `json:"name" xml:"name,attr"`                           // the name to show
 	Address           string `json:"address" xml:"address,attr"`                     // where it is reached from elsewhere

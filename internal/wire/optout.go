@@ -2,14 +2,14 @@ package wire
 
 import "encoding/xml"
 
-// OptOut is what an account has chosen about a source of online media.
+// OptOut is an account's choice about a source of online media.
 type OptOut struct {
 	Key   string `json:"key" xml:"key,attr"`     // the source
 	Value string `json:"value" xml:"value,attr"` // the choice
 }
 
 // OptOuts are the choices of an account. The name of the root, and the JSON, are
-// inferred: PlexAPI looks for the elements optOut.
+// inferred: PlexAPI reads the elements optOut.
 type OptOuts []OptOut
 
 // Append implements Body.

@@ -32,8 +32,8 @@ type Param struct{ Name, Value string }
 // maxParams bounds the cost of searching them.
 const maxParams = 200
 
-// Text returns the value of name, or "" when it is not there. It rejects a name
-// given twice with different values, since two programs may read two different
+// Text returns the value of name, or "" if it is missing. It rejects a name
+// given twice with different values, since two programs could read two different
 // ones, and text that is not clean.
 func (p Params) Text(name string) (string, error) {
 	value, err := p.find(name)
@@ -66,7 +66,7 @@ func (p Params) Has(name string) bool {
 	return slices.ContainsFunc(p, func(param Param) bool { return param.Name == name })
 }
 
-// List returns the values of a list, in their order, and nil when it is not there. A
+// List returns the values of a list, in their order, and nil if it is missing. A
 // form writes a list as many parameters, or as one that is empty.
 func (p Params) List(name string) (list []string, err error) {
 	for _, param := range p {
@@ -131,7 +131,7 @@ func ReadParams(r *http.Request, query Params, limit int64) (Params, error) {
 
 // ReadOptionalParams is ReadParams for a request that needs no body. A media
 // server takes any: one that does not say that it is a form or JSON, and cannot
-// be read as a form within the limit, is passed over.
+// be read as a form within the limit, is ignored.
 func ReadOptionalParams(r *http.Request, query Params, limit int64) (Params, error) {
 	params, err := ReadParams(r, query, limit)
 	if err != nil && !saysParams(header(r, "Content-Type")) {
@@ -146,7 +146,7 @@ func saysParams(contentType string) bool {
 	return kind == formType || kind == jsonType
 }
 
-// readBody reads at most limit bytes. A body that says it is larger is refused
+// readBody reads at most limit bytes. A body with a larger Content-Length is rejected
 // before any of it is read. Most POSTs of this protocol have none.
 func readBody(r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength == 0 {

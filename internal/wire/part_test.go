@@ -12,7 +12,7 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// A part of a list is what its headers or parameters ask for, as far as the list has
+// A part of a list is the range of the headers or parameters, as far as the list has
 // it.
 func TestCut(t *testing.T) {
 	list := []string{"a", "b", "c", "d", "e"}
@@ -76,7 +76,7 @@ func requestsFor(start, size string) map[string]*http.Request {
 	}
 }
 
-// A response says which part it has, and nothing where none was asked for.
+// A response describes its part, if one was requested.
 func TestPartHeader(t *testing.T) {
 	h := http.Header{}
 	(*wire.Part)(nil).SetHeader(h)
@@ -89,7 +89,7 @@ func TestPartHeader(t *testing.T) {
 	}
 }
 
-// The texts of a constant, a claim token and a list of keys are what clients read
+// The texts of a constant, a claim token and a list of keys are read by clients
 // byte by byte.
 func TestSmallBodies(t *testing.T) {
 	for _, test := range []struct {

@@ -74,7 +74,7 @@ func (p PIN) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 		doc.Location.PostalCode = 0
 	}
 	if p.Token != "" {
-		// Typed clients want to know whether the account is new. It is not: usher
+		// Typed clients require a boolean for whether the account is new. It is not: usher
 		// has no registration by PIN.
 		doc.AuthToken, doc.NewRegistration = Some(string(p.Token)), Some(Bool(false))
 	}
@@ -97,7 +97,7 @@ type LegacyPIN struct {
 	AccountID int64
 }
 
-// nilValue is an element with the type of its value, or one that says that it has
+// nilValue is an element with the type of its value, or one that declares that it has
 // no value.
 type nilValue struct {
 	Type string `xml:"type,attr,omitempty"` // integer, dateTime or boolean
@@ -135,7 +135,7 @@ func (p LegacyPIN) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 func (p LegacyPIN) appendJSON(dst []byte) ([]byte, error) {
 	type pin struct {
 		ID               int64            `json:"id"`                // identifies the PIN in polls
-		Code             string           `json:"code"`              // what the person types
+		Code             string           `json:"code"`              // the code that the user types
 		ExpiresAt        string           `json:"expires_at"`        // RFC 3339
 		UserID           Optional[int64]  `json:"user_id"`           // null until the PIN is linked
 		ClientIdentifier string           `json:"client_identifier"` // the only client that gets the token

@@ -79,7 +79,7 @@ func TestPIN(t *testing.T) {
 	}
 }
 
-// The identity in a body is used for what headers and query do not contain.
+// The identity in a body is used for values that headers and query do not contain.
 func TestComplete(t *testing.T) {
 	c := wire.Caller{Product: "from the header"}
 	body := wire.Params{{Name: "X-Plex-Product", Value: "from the body"}, {Name: "X-Plex-Client-Identifier", Value: "tv"}, {Name: "code", Value: "x"}}

@@ -13,7 +13,7 @@ import (
 )
 
 // The maximum size in bytes of a client identifier, and of the stored part of a
-// caller's description. A token may be longer, as JWTs are.
+// caller's description. A token can be longer, like a JWT.
 const (
 	maxIdentity = 255
 	maxToken    = 4096
@@ -22,7 +22,7 @@ const (
 // tokenName is the name of the header or parameter with the token.
 const tokenName = "X-Plex-Token"
 
-// Caller is what a request says of the program that sent it.
+// Caller describes the program that sent a request.
 type Caller struct {
 	ClientIdentifier string // X-Plex-Client-Identifier, unique to the installation
 	Product          string // X-Plex-Product, the name of the program
@@ -38,13 +38,13 @@ type Caller struct {
 // Request is the part that every request has in common.
 type Request struct {
 	Caller
-	// Token is the caller's token; empty if there is none.
+	// Token is the caller's token, or empty.
 	Token plexauth.Secret
-	// Format and Variant are those of the response. They are set even if
+	// Format and Variant are the form of the response. They are set even if
 	// ReadRequest fails, so that the error can be sent.
 	Format  Format
 	Variant Variant // shapes that the client needs
-	// Query holds the query parameters; nil if there are none.
+	// Query holds the query parameters. It can be nil.
 	Query Params
 }
 
@@ -106,7 +106,7 @@ func (c *Caller) fields() [9]callerField {
 	}
 }
 
-// Complete reads from a body's parameters what headers and query do not say:
+// Complete reads from a body's parameters what headers and query do not contain:
 // programs that follow the published descriptions send their identity and their
 // token as a form, even with GET. The error's kind is fault.Invalid.
 func (r *Request) Complete(body Params) error {
@@ -121,7 +121,7 @@ func (r *Request) Complete(body Params) error {
 	return err
 }
 
-// Complete is Request.Complete for what a caller says of itself.
+// Complete is Request.Complete for the caller's description.
 func (c *Caller) Complete(body Params) error {
 	for _, f := range c.fields() {
 		if *f.into != "" || !body.Has(f.name) {
@@ -166,7 +166,7 @@ func find(r *http.Request, query Params, name string) (string, error) {
 }
 
 // single returns the value that all of a header's lines have. Old SDKs send a
-// value twice. Two different ones are rejected: two programs may read two
+// value twice. Different values are rejected: two programs could read two
 // different ones.
 func single(name string, values []string) (string, error) {
 	if len(values) == 0 {
@@ -191,9 +191,9 @@ func header(r *http.Request, name string) string {
 }
 
 // BasicCredentials returns the login and password of an Authorization: Basic
-// header, which the legacy sign-in takes, and whether there is one. One that
-// is empty ("Basic Og==") counts as absent. What is not UTF-8 is Latin-1, as
-// python-requests sends it.
+// header, which the legacy sign-in accepts, and whether there is one. One that
+// is empty ("Basic Og==") counts as absent. Invalid UTF-8 is decoded as Latin-1, which
+// python-requests sends.
 func BasicCredentials(r *http.Request) (login string, password plexauth.Secret, ok bool, err error) {
 	const field = "the Authorization header"
 	scheme, encoded, found := strings.Cut(header(r, "Authorization"), " ")
@@ -219,10 +219,9 @@ func BasicCredentials(r *http.Request) (login string, password plexauth.Secret, 
 // unchanged or rejected.
 func identifier(name, value string) (string, error) { return checkText(name, value, maxIdentity) }
 
-// description cleans what a caller says of itself for people to read. Nothing
-// rests on it, so no request fails for how a device is called: bytes that are
-// not UTF-8 are read or removed, what nobody sees is removed, and what is too long
-// is cut.
+// description cleans a caller's description of itself. It is only informative, so no
+// request fails for the name of a device: invalid UTF-8 is decoded as Latin-1 or removed,
+// invisible characters are removed, and long texts are truncated.
 func description(_, value string) (string, error) {
 	if isPrintableASCII(value) {
 		return truncate(value, maxIdentity), nil

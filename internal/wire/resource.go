@@ -31,7 +31,7 @@ type Resource struct {
 	Device           string           // the kind of machine
 	ClientIdentifier string           // identifies the server
 	CreatedAt        time.Time        // when it was added
-	LastSeenAt       time.Time        // when it was last known to be there
+	LastSeenAt       time.Time        // when it was last online
 	Provides         string           // its roles, separated by commas
 	OwnerID          Optional[int64]  // the owner's account; absent on the caller's own server
 	SourceTitle      Optional[string] // the owner's name; absent likewise
@@ -55,7 +55,7 @@ type resourceAttrs[T string | int64] struct {
 	Device                 string           `json:"device" xml:"device,attr"`                                 // never empty
 	ClientIdentifier       string           `json:"clientIdentifier" xml:"clientIdentifier,attr"`             // identifies the server
 	CreatedAt              T                `json:"createdAt" xml:"createdAt,attr"`                           // when it was added
-	LastSeenAt             T                `json:"lastSeenAt" xml:"lastSeenAt,attr"`                         // when it was last known to be there
+	LastSeenAt             T                `json:"lastSeenAt" xml:"lastSeenAt,attr"`                         // when it was last online
 	Provides               string           `json:"provides" xml:"provides,attr"`                             // separated by commas
 	OwnerID                Optional[int64]  `json:"ownerId" xml:"ownerId,attr"`                               // absent on an owned server
 	SourceTitle            Optional[string] `json:"sourceTitle" xml:"sourceTitle,attr"`                       // absent on an owned server
@@ -136,7 +136,7 @@ func (rs LegacyResources) Append(dst []byte, _ Format, _ Variant) ([]byte, error
 	list := make([]device, 0, len(rs.Resources))
 	for _, r := range rs.Resources {
 		attrs := newResourceAttrs(r, time.Time.Unix, 0)
-		// Whose home a server is in is said of somebody else's server only.
+		// The home of a server is included only for servers of other accounts.
 		attrs.Home.Known = !r.Owned
 		list = append(list, device{attrs, r.Connections})
 	}

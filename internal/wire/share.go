@@ -7,7 +7,7 @@ import (
 
 // Section is a section of a server.
 type Section struct {
-	ID    int64  `json:"id" xml:"id,attr"`       // what programs share it by
+	ID    int64  `json:"id" xml:"id,attr"`       // the id that programs use to share it
 	Key   int    `json:"key" xml:"key,attr"`     // its number at the server
 	Title string `json:"title" xml:"title,attr"` // the name to show
 	Type  string `json:"type" xml:"type,attr"`   // such as movie
@@ -173,7 +173,7 @@ const (
 	StatusReceived = "pending_received"
 )
 
-// Friend is somebody whom the caller knows, or has to do with by an invitation. The
+// Friend is an account that the caller knows, or is related to by an invitation. The
 // keys are from plex-api.rs, which requires a URL of a picture.
 type Friend struct {
 	ID                  int64            `json:"id" xml:"id,attr"`                                   // of the account, or of an invitation that was sent
@@ -188,7 +188,7 @@ type Friend struct {
 	Thumb               string           `json:"thumb" xml:"thumb,attr"`                             // the URL of the picture
 	Home                Bool             `json:"home" xml:"home,attr"`                               // of the caller's home
 	Status              string           `json:"status" xml:"status,attr"`                           // one of the statuses
-	SharingSettings     sharingSettings  `json:"sharingSettings" xml:"sharingSettings"`              // the same for everybody
+	SharingSettings     sharingSettings  `json:"sharingSettings" xml:"sharingSettings"`              // constant
 	SharedServers       []ShareBody      `json:"sharedServers" xml:"sharedServers>sharedServer"`     // shares with the friend
 	SharedSources       []string         `json:"sharedSources" xml:"sharedSources>sharedSource"`     // always empty
 }
@@ -201,13 +201,13 @@ func Since(t time.Time) Optional[string] {
 	return Some(rfc3339(t))
 }
 
-// complete makes no list of f null.
+// complete replaces nil lists of f with empty ones.
 func (f Friend) complete() Friend {
 	f.SharedServers, f.SharedSources = each(f.SharedServers, ShareBody.complete), orEmpty(f.SharedSources)
 	return f
 }
 
-// each returns a list, never null, of what complete returns for each element.
+// each returns a list, never null, with complete applied to each element.
 func each[T any](list []T, complete func(T) T) []T {
 	all := make([]T, 0, len(list))
 	for _, one := range list {
@@ -248,7 +248,7 @@ type ShareBody struct {
 	Name              string           `json:"name" xml:"name,attr"`                           // of the server
 	OwnerID           int64            `json:"ownerId" xml:"ownerId,attr"`                     // the number of the owner's account
 	InvitedID         int64            `json:"invitedId" xml:"invitedId,attr"`                 // of the account; 0 until it has accepted
-	InvitedEmail      Optional[string] `json:"invitedEmail" xml:"invitedEmail,attr"`           // what was given for it
+	InvitedEmail      Optional[string] `json:"invitedEmail" xml:"invitedEmail,attr"`           // the entered text
 	ServerID          int64            `json:"serverId" xml:"serverId,attr"`                   // usher's number of the server
 	Accepted          Bool             `json:"accepted" xml:"accepted,attr"`                   // it is a share
 	AcceptedAt        Optional[string] `json:"acceptedAt" xml:"acceptedAt,attr"`               // RFC 3339
@@ -260,9 +260,9 @@ type ShareBody struct {
 	LastSeenAt        Optional[string] `json:"lastSeenAt" xml:"lastSeenAt,attr"`               // RFC 3339: now
 	NumLibraries      int              `json:"numLibraries" xml:"numLibraries,attr"`           // shared sections
 	AllLibraries      Bool             `json:"allLibraries" xml:"allLibraries,attr"`           // every section is shared
-	SharingSettings   sharingSettings  `json:"sharingSettings" xml:"sharingSettings"`          // the same for everybody
+	SharingSettings   sharingSettings  `json:"sharingSettings" xml:"sharingSettings"`          // constant
 	Libraries         []Section        `json:"libraries" xml:"libraries>library"`              // shared sections
-	Invited           SharePerson      `json:"invited" xml:"invited"`                          // who has accepted, or only what was given
+	Invited           SharePerson      `json:"invited" xml:"invited"`                          // the account that has accepted, or the entered text
 }
 
 // SharePerson is an account in a share or an invitation.
@@ -275,7 +275,7 @@ type SharePerson struct {
 	FriendlyName string `json:"friendlyName" xml:"friendlyName,attr"` // full name, or the name to display
 	Restricted   Bool   `json:"restricted" xml:"restricted,attr"`     // managed user
 	Thumb        string `json:"thumb" xml:"thumb,attr"`               // URL of the avatar
-	Home         Bool   `json:"home" xml:"home,attr"`                 // not told: always false
+	Home         Bool   `json:"home" xml:"home,attr"`                 // always false
 }
 
 func (s ShareBody) complete() ShareBody {
@@ -312,7 +312,7 @@ func (s ShareBodies) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 // ReceivedInvite is an invitation to a server that was received, as Wizarr reads it.
 type ReceivedInvite struct {
 	ID            int64       `json:"id" xml:"id,attr"`                               // its number
-	Owner         SharePerson `json:"owner" xml:"owner"`                              // who sent the invitation
+	Owner         SharePerson `json:"owner" xml:"owner"`                              // the sender of the invitation
 	SharedServers []ShareBody `json:"sharedServers" xml:"sharedServers>sharedServer"` // one
 }
 

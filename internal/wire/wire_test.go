@@ -92,7 +92,7 @@ func TestVariants(t *testing.T) {
 		"speakeasy-sdk/typescript 0.39.0 2.698.4 0.0.3 @lukehagar/plexjs":    0,
 		"speakeasy-sdk/python 0.12.0":                                        oldest,
 
-		// Malformed, or of nobody that is known.
+		// Malformed, or of an unknown client.
 		"speakeasy-sdk/python 0.12":                         0,
 		"speakeasy-sdk/python 0.12.0.1 2.415.6":             0,
 		"speakeasy-sdk/python 0.12.0rc1 2.415.6":            0,
@@ -163,7 +163,7 @@ func TestReadRequest(t *testing.T) {
 			wire.Request{Token: "tok"}},
 		{"a parameter twice with the same value, as old Go SDKs send the token", "/?X-Plex-Token=tok&x=1&X-Plex-Token=tok", nil,
 			wire.Request{Token: "tok"}},
-		// Attack: a name that shows what is around it in another order, or that looks
+		// Attack: a name that reorders the text around it, or that looks
 		// like another one.
 		{"a bidirectional control", "/", []string{"X-Plex-Device-Name: TV\u202egnp", "X-Plex-Product: \u2066Player\u2069"}, wire.Request{Caller: wire.Caller{DeviceName: "TVgnp", Product: "Player"}}},
 		{"characters that nobody sees", "/", []string{"X-Plex-Device-Name: T\u200bV\ufeff\u00ad\u3164\u2800\U000e0041"}, wire.Request{Caller: wire.Caller{DeviceName: "TV"}}},
@@ -227,7 +227,7 @@ func TestReadRequestRefuses(t *testing.T) {
 				t.Fatalf("error %v, want one about %s", err, test.field)
 			}
 			if strings.Contains(err.Error(), "secret") {
-				t.Errorf("the error repeats what was sent: %v", err)
+				t.Errorf("the error repeats the sent value: %v", err)
 			}
 			if wantJSON := slices.Contains(test.headers, "Accept: application/json"); wantJSON != (got.Format == wire.JSON) {
 				t.Errorf("the error would be written as %v", got.Format)
@@ -236,7 +236,7 @@ func TestReadRequestRefuses(t *testing.T) {
 	}
 }
 
-// malformedRequest is request for a query that net/url refuses.
+// malformedRequest is request for a query that net/url rejects.
 func malformedRequest(t testing.TB, target string, headers ...string) *http.Request {
 	t.Helper()
 	r := request(t, "/", headers...)
@@ -347,7 +347,7 @@ func TestReadParamsRefuses(t *testing.T) {
 	}
 }
 
-// A request that needs no body may have any, and its form counts.
+// A request that needs no body can have any, and its form is read.
 func TestReadOptionalParams(t *testing.T) {
 	large := strings.Repeat("x", 2001)
 	for name, test := range map[string]struct {
@@ -665,7 +665,7 @@ func TestMediaPlaneJSON(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	// @ctrl/plex splits ownerFeatures; plexjs takes no null for any of it.
+	// @ctrl/plex splits ownerFeatures; plexjs accepts no null for any of them.
 	got := string(encode(t, wire.Server{FriendlyName: "usher"}, wire.JSON, 0))
 	if !strings.Contains(got, `"ownerFeatures":""`) || strings.Contains(got, "null") {
 		t.Errorf("the root is %s", got)
@@ -793,8 +793,8 @@ func FuzzNegotiate(f *testing.F) {
 	})
 }
 
-// A user agent counts only when it is one of an SDK, and nothing that stands
-// behind the SDK's version does.
+// A user agent counts only if it is one of an SDK, and nothing
+// after the SDK's version does.
 func FuzzVariantOf(f *testing.F) {
 	wellFormed := regexp.MustCompile(`^(speakeasy-sdk/[a-z]+ [0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9})(?s: .*)?$`)
 	f.Add("speakeasy-sdk/python 0.12.0 2.415.6 0.0.3 plex-api-client")
