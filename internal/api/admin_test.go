@@ -42,7 +42,7 @@ func (w *fixture) adminKey(t testing.TB, name string, scopes ...string) plexauth
 	return secret
 }
 
-// manage asks the admin API. A body that is empty is not sent.
+// manage sends a request to the admin API. An empty body is not sent.
 func (w *fixture) manage(t testing.TB, key plexauth.Secret, method, path, body string) (int, string) {
 	t.Helper()
 	return w.do(t, w.toManage(t, key, method, path, body))
@@ -68,13 +68,13 @@ func filled(path string) string {
 	return strings.NewReplacer("{id}", "2", "{identifier}", "den", "{user}", "2", "{device}", "1", "{session}", "1", "{passkey}", "1", "{section}", "1", "{invitation}", "1").Replace(path)
 }
 
-// adminSteps is a story of the admin API: every route, and what each refuses. Later
-// steps stand on earlier ones. Accounts are 1, an admin, 2, a member, and those that
+// adminSteps is a scenario of the admin API: every route, and what each rejects. Later
+// steps build on earlier ones. Accounts are 1, an admin, 2, a member, and those that
 // the steps add.
 var adminSteps = []struct {
 	method, path, body string
 	status             int
-	has                string // what the answer contains
+	has                string // part of the response
 }{
 	{"GET", "/status", "", 200, `"accounts":{"all":2,"admins":1,"disabled":0}`},
 	{"GET", "/accounts", "", 200, `"username":"admin"`},
@@ -318,7 +318,7 @@ func (w *fixture) playAdmin(t *testing.T) (answers []string) {
 	return answers
 }
 
-// askAdmin asks the admin API for every status that the document has.
+// askAdmin requests every documented status of the admin API.
 func (w *fixture) askAdmin(t *testing.T) {
 	t.Helper()
 	w.playAdmin(t)
@@ -376,8 +376,8 @@ func TestAdminRoutesHaveScopes(t *testing.T) {
 	}
 }
 
-// dump is what the database has in it: but for when keys were used, which is noted
-// for a key that may not do what it asks, too.
+// dump returns the content of the database, except for the times when keys were used,
+// which are recorded for rejected requests, too.
 func (w *fixture) dump(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
@@ -430,9 +430,9 @@ func (w *fixture) texts(t *testing.T, query string) (list []string) {
 	return list
 }
 
-// Attack: a key that lacks the scope of a route, no key, or what is a credential
-// elsewhere: a token of an admin, a cookie of an admin's browser, a key in the query or
-// in X-Plex-Token. The answer is 403 or 401, and nothing changes.
+// Attack: a key that lacks the scope of a route, no key, or a credential of
+// another kind: a token of an admin, a cookie of an admin's browser, a key in the query or
+// in X-Plex-Token. The response is 403 or 401, and nothing changes.
 func TestAdminLawOfScopes(t *testing.T) {
 	w := newFixture(t, nil)
 	token := w.signIn(t, "admin")
@@ -464,7 +464,7 @@ func TestAdminLawOfScopes(t *testing.T) {
 			t.Errorf("%s %s without its scope: %d %s", row.Method, path, status, text)
 		}
 		if after := w.dump(t); after != before {
-			t.Fatalf("%s %s: what was denied changed something:\n%s\n%s", row.Method, path, before, after)
+			t.Fatalf("%s %s: a denied request changed something:\n%s\n%s", row.Method, path, before, after)
 		}
 		for what, change := range map[string]func(*http.Request){
 			"nothing":                 func(*http.Request) {},
@@ -484,18 +484,18 @@ func TestAdminLawOfScopes(t *testing.T) {
 			}
 		}
 		if after := w.dump(t); withoutRefusals(after) != withoutRefusals(before) {
-			t.Fatalf("%s %s: what was refused changed something:\n%s\n%s", row.Method, path, before, after)
+			t.Fatalf("%s %s: a rejected request changed something:\n%s\n%s", row.Method, path, before, after)
 		}
 	}
 }
 
-// pattern matches what a path of the table stands for, below the version.
+// pattern matches the paths of a row of the table, below the version.
 func pattern(path string) *regexp.Regexp {
 	path = strings.TrimPrefix(path, "/admin/api/v1")
 	return regexp.MustCompile("^" + regexp.MustCompile(`\{\w+\}`).ReplaceAllString(path, "[^/?]+") + `(\?|$)`)
 }
 
-// withoutRefusals leaves out what the log has of wrong keys.
+// withoutRefusals removes the audit rows about wrong keys.
 func withoutRefusals(dump string) string {
 	var b strings.Builder
 	for line := range strings.Lines(dump) {
@@ -527,15 +527,15 @@ func withoutLinks(t *testing.T, answers []string) (rest, secrets []string) {
 	for i, text := range rest {
 		for _, secret := range secrets {
 			if strings.Contains(text, secret) || strings.Contains(text, "?key=") {
-				t.Errorf("%s %s shows the link again: %s", adminSteps[i].method, adminSteps[i].path, text)
+				t.Errorf("%s %s returns the link again: %s", adminSteps[i].method, adminSteps[i].path, text)
 			}
 		}
 	}
 	return rest, secrets
 }
 
-// Attack: the admin API as a way to a secret. No answer has a token, a key, the hash of
-// one, a password, a seed or what is sealed, but for the links that were asked for.
+// Attack: the admin API as a way to a secret. No response contains a token, a key, a hash
+// of one, a password, a seed or a sealed value, except for the requested links.
 func TestAdminAnswersHaveNoSecrets(t *testing.T) {
 	w := newFixture(t, nil)
 	w.adminKey(t, "spare", "audit:read")
@@ -546,7 +546,7 @@ func TestAdminAnswersHaveNoSecrets(t *testing.T) {
 	if err := w.Homes.ResetPIN(t.Context(), operator, 1, "1234"); err != nil {
 		t.Fatal(err)
 	}
-	// The story signs member in, which takes no second factor here: it is added after.
+	// The scenario signs member in without a second factor: it is added afterwards.
 	if err := w.Accounts.RemoveSecondFactor(t.Context(), operator, 2); err != nil {
 		t.Fatal(err)
 	}
@@ -617,7 +617,7 @@ func mapValues(m map[string]string) func(func(string) bool) {
 	}
 }
 
-// Every change names the key and its maker, and the key is no token anywhere else.
+// Every change names the key and its creator, and the key does not work as a token.
 func TestAdminChangesNameTheKey(t *testing.T) {
 	w := newFixture(t, nil)
 	key := w.adminKey(t, "script", allScopes()...)
@@ -715,7 +715,7 @@ func TestAdminsTakeTheirOwnScope(t *testing.T) {
 	}
 }
 
-// Attack: a key for accounts reaches servers by inviting somebody to them.
+// Attack: a key for accounts gives access to servers by an invitation.
 func TestInvitingToServersTakesTheirScope(t *testing.T) {
 	w := newFixture(t, nil)
 	key := w.adminKey(t, "script", "accounts:write", "servers:read")
@@ -726,7 +726,7 @@ func TestInvitingToServersTakesTheirScope(t *testing.T) {
 	}
 }
 
-// made makes a link, and returns it below the address of a server that has the pages.
+// made creates a link, and returns it below the address of a server that has the pages.
 func (w *fixture) made(t *testing.T, pages string, key plexauth.Secret, path, body string) string {
 	t.Helper()
 	status, text := w.manage(t, key, "POST", "/admin/api/v1"+path, body)
@@ -742,8 +742,8 @@ func (w *fixture) made(t *testing.T, pages string, key plexauth.Secret, path, bo
 	return ""
 }
 
-// The links of the admin API lead to this server's pages, whatever Host was asked for,
-// and end with the admin who made the key.
+// The links of the admin API lead to this server's pages, whatever the Host header is,
+// and become invalid with the admin who created the key.
 func TestAdminLinksWorkUntilTheirMakerLeaves(t *testing.T) {
 	w := newFixture(t, nil)
 	pages := httptest.NewServer(server.New(w.Core.Core, server.Config{}).Handler())
@@ -770,15 +770,15 @@ func TestAdminLinksWorkUntilTheirMakerLeaves(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := w.Invites.Find(t.Context(), operator, plexauth.Secret(strings.SplitAfter(links[0], "=")[1])); !errors.Is(err, invite.ErrLink) {
-		t.Errorf("attack: the invitation of an admin who is one no longer: %v", err)
+		t.Errorf("attack: the invitation of a former admin: %v", err)
 	}
 	if _, _, err := w.Accounts.ByReset(t.Context(), operator, plexauth.Secret(strings.SplitAfter(links[1], "=")[1])); !errors.Is(err, account.ErrReset) {
-		t.Errorf("attack: the reset link of an admin who is one no longer: %v", err)
+		t.Errorf("attack: the reset link of a former admin: %v", err)
 	}
 }
 
 // Attack: a member is promoted between the request and the change, which a key without
-// admins:write then makes to an admin. Each change looks again in its transaction.
+// admins:write then applies to an admin. Each change checks again in its transaction.
 func TestAdminsAreCheckedInTheTransaction(t *testing.T) {
 	w := newFixture(t, nil)
 	w.AddAdmin("olga")
@@ -887,8 +887,8 @@ func TestAdminListings(t *testing.T) {
 	}
 }
 
-// What is no path of the admin API is answered by it, with a problem and never with a
-// redirect: a page below the same prefix takes cookies.
+// Unknown paths of the admin API get a problem document, and never a
+// redirect: a page below the same prefix would accept cookies.
 func TestAdminPathsThatAreNone(t *testing.T) {
 	w := newFixture(t, nil)
 	key := w.adminKey(t, "all", allScopes()...)
@@ -935,7 +935,7 @@ func (w *fixture) askAdminTooOften(t *testing.T) {
 	}
 }
 
-// askAdminWithoutDatabase asks every route of a server whose database is gone.
+// askAdminWithoutDatabase requests every route of a server whose database is closed.
 func (w *fixture) askAdminWithoutDatabase(t *testing.T, url string, key plexauth.Secret) {
 	t.Helper()
 	for _, row := range api.AdminRows() {

@@ -26,7 +26,7 @@ import (
 
 const password = coretest.Password
 
-// operator changes what the tests change beside the API.
+// operator is the actor of changes that tests make outside the API.
 var operator = audit.Actor{Name: "test"}
 
 // fixture is a server with an admin, a member and two servers.
@@ -39,7 +39,7 @@ type fixture struct {
 	answers recorded
 }
 
-// config is what a test changes of the services and of the API.
+// config is the configuration of the services and the API that a test can change.
 type config struct {
 	core.Config
 	API api.Config
@@ -65,8 +65,8 @@ func newFixture(t testing.TB, change func(*config)) *fixture {
 	return w
 }
 
-// serve serves until the test ends. Every answer is compared with the document,
-// unless it is measured how long it takes.
+// serve serves until the test ends. Every response is validated against the document,
+// except in benchmarks.
 func (w *fixture) serve(t testing.TB, h http.Handler) *httptest.Server {
 	if _, ok := t.(*testing.T); ok {
 		h = w.answers.conforms(t, h)
@@ -109,7 +109,7 @@ func (w *fixture) ask(t testing.TB, method, path, accept string, tok plexauth.Se
 	return res, string(body)
 }
 
-// read is call for an answer that must be good, decoded into v.
+// read is call for a response that must be a success, decoded into v.
 func (w *fixture) read(t testing.TB, method, path string, tok plexauth.Secret, form url.Values, v any) {
 	t.Helper()
 	status, body := w.call(t, method, path, tok, form)
@@ -161,7 +161,7 @@ func (w *fixture) good(t testing.TB, tok plexauth.Secret) bool {
 	return status == 200
 }
 
-// powers is what a token is seen to do: each row of the tables that lets it in.
+// powers returns the rows of the tables that accept a token.
 func (w *fixture) powers(t testing.TB, tok plexauth.Secret) map[string]bool {
 	t.Helper()
 	can := make(map[string]bool)
@@ -175,7 +175,7 @@ func (w *fixture) powers(t testing.TB, tok plexauth.Secret) map[string]bool {
 	return can
 }
 
-// withQuery adds what a path needs to answer at all.
+// withQuery adds the required query parameters of a path.
 func withQuery(path string) string {
 	switch path {
 	case "/security/token":
@@ -186,7 +186,7 @@ func withQuery(path string) string {
 	return path
 }
 
-// target is a row's path with what it needs to do what it is there for.
+// target returns a row's path with the values that a successful request needs.
 func (w *fixture) target(t testing.TB, row api.Row) string {
 	t.Helper()
 	switch row.Path {
@@ -210,8 +210,8 @@ func (w *fixture) sourceToken(t testing.TB, admin plexauth.Secret) plexauth.Secr
 	return answer.MediaContainer.Device.AccessToken
 }
 
-// Every row asks for what its table says: without a token, a route that needs
-// one refuses, whatever it does.
+// Every route enforces the permission in its table: without a token, a route that requires
+// one rejects every request.
 func TestEveryRouteAsksForItsToken(t *testing.T) {
 	w := newFixture(t, nil)
 	rows := api.Rows()
@@ -229,7 +229,7 @@ func TestEveryRouteAsksForItsToken(t *testing.T) {
 				t.Errorf("%s %s with %s: %d %s, want %d", row.Method, row.Path, name, status, body, want)
 			}
 			if !row.Token && status == want && !(row.Checked && name == "a bad token") {
-				t.Errorf("%s %s with %s: %d, although it asks for none", row.Method, row.Path, name, status)
+				t.Errorf("%s %s with %s: %d, although it requires none", row.Method, row.Path, name, status)
 			}
 		}
 	}
@@ -248,7 +248,7 @@ func TestEveryRouteObeysContext(t *testing.T) {
 		rec := httptest.NewRecorder()
 		w.Config.Handler.ServeHTTP(rec, req.WithContext(ctx))
 		if rec.Code == 500 {
-			t.Errorf("%s %s answers %d to a caller who has hung up: %s", row.Method, row.Path, rec.Code, rec.Body)
+			t.Errorf("%s %s returns %d to a caller who has disconnected: %s", row.Method, row.Path, rec.Code, rec.Body)
 		}
 	}
 }
@@ -332,7 +332,7 @@ func BenchmarkTokenDetails(b *testing.B) {
 }
 
 // BenchmarkTokenDetailsUncached checks tokens of which neither they nor their accounts
-// are in memory.
+// are cached.
 func BenchmarkTokenDetailsUncached(b *testing.B) {
 	const n = 10_000
 	w := newFixture(b, func(c *config) { c.TokenCache = 64 })

@@ -14,8 +14,8 @@ import (
 	"github.com/usher-auth/usher/internal/coretest"
 )
 
-// Who did it, from which device and address, comes from the request: that of
-// its token, or nobody's while one signs in.
+// The actor, device and address come from the request: those of
+// its token, or none during a sign-in.
 func TestRequestsAreRecorded(t *testing.T) {
 	w := newFixture(t, nil)
 	device := http.Header{"X-Plex-Product": {"Player"}, "X-Plex-Device-Name": {"Living room"}}
@@ -48,13 +48,13 @@ func TestRequestsAreRecorded(t *testing.T) {
 	ask("POST", "/users/sign_in", "", nil, url.Values{"user[login]": {"member"}, "user[password]": {"wrong"}}, 401)
 	ask("POST", "/api/v2/users/signin", token, device, url.Values{"login": {"member"}, "password": {password}}, 201) // its token is not looked at
 	ask("GET", "/api/v2/resources", token, device, nil, 200)
-	ask("GET", "/api/v2/resources", token, device, nil, 200) // the second time, nothing is made
+	ask("GET", "/api/v2/resources", token, device, nil, 200) // the second time, nothing is created
 	ask("GET", "/api/v2/user", token, device, nil, 200)
 	ask("GET", "/security/token?type=delegation&scope=all", token, device, nil, 200)
 	ask("PUT", "/api/v2/pins/link", token, device, url.Values{"code": {w.startPIN(t, "tv").Code}}, 204)
 	ask("DELETE", "/devices/2", token, device, nil, 200)
 	ask("DELETE", "/api/v2/users/signout", token, device, nil, 204)
-	ask("DELETE", "/api/v2/users/signout", token, device, nil, 401) // a look at a token is no event
+	ask("DELETE", "/api/v2/users/signout", token, device, nil, 401) // checking a token is not an event
 	want := []string{
 		"sign-in|member||Player on Living room|127.0.0.1|token 2",
 		"sign-in.refused|member||client-1|127.0.0.1|wrong password",

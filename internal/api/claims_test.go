@@ -18,8 +18,8 @@ func (w *fixture) claim(t testing.TB, token plexauth.Secret) string {
 	return answer.Token
 }
 
-// A claim works once, for four minutes, and while the token that asked for it
-// does. It never leads to a token.
+// A claim works once, for four minutes, and while the token that requested it
+// is valid. It never returns a token.
 func TestClaims(t *testing.T) {
 	w := newFixture(t, nil)
 	admin, member := w.signIn(t, "admin"), w.signIn(t, "member")

@@ -8,9 +8,9 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 )
 
-// Attack: a member sets the e-mail address of somebody else, and a program that
-// matches people by confirmed addresses takes them for that person. Every answer
-// with an account says that the address is not confirmed, also those that were
+// Attack: a member sets the e-mail address of another person, and a program that
+// identifies users by confirmed addresses treats them as that person. Every response
+// with an account reports that the address is not confirmed, also those that were
 // cached before.
 func TestConfirmed(t *testing.T) {
 	w := newFixture(t, func(cfg *config) { cfg.MembersSetEmail = true })
@@ -38,7 +38,7 @@ func TestConfirmed(t *testing.T) {
 				}
 			}
 		}
-		// Version 1 does not say it. What does not say so cannot be wrong.
+		// Version 1 has no such field.
 		for _, path := range []string{"/users/account", "/users/account.json", "/users/sign_in.xml", "/users/sign_in.json", "/"} {
 			method, body := "GET", url.Values(nil)
 			if strings.Contains(path, "sign_in") {
@@ -63,5 +63,5 @@ func TestConfirmed(t *testing.T) {
 	if err := w.Accounts.SetEmail(t.Context(), operator, member.ID, ""); err != nil {
 		t.Fatal(err)
 	}
-	check("there is none", no, noXML)
+	check("no address", no, noXML)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// What clients read of the answers that are always the same.
+// The parts of constant responses that clients read.
 func TestConstantAnswers(t *testing.T) {
 	w := newFixture(t, nil)
 	token := w.signIn(t, "member")
@@ -39,7 +39,7 @@ func TestConstantAnswers(t *testing.T) {
 	}
 }
 
-// Each row says who asks and how certain its shape is.
+// Each row names the client and how certain its shape is.
 func TestConstantsHaveASource(t *testing.T) {
 	for path, source := range api.Constants() {
 		if !strings.Contains(source, " ") {
@@ -106,8 +106,8 @@ func TestSystemAccounts(t *testing.T) {
 	}
 }
 
-// Attack (CVE-2025-69414, CVE-2025-69415): trade a transient token for a lasting
-// one where a media server says whom it is signed in as.
+// Attack (CVE-2025-69414, CVE-2025-69415): exchange a transient token for a long-lived
+// one at the path that returns the account of a media server.
 func TestTheServersAccountHasNoToken(t *testing.T) {
 	w := newFixture(t, nil)
 	access := w.signIn(t, "admin")
@@ -124,7 +124,7 @@ func TestTheServersAccountHasNoToken(t *testing.T) {
 	}
 }
 
-// publishedServer is what Tautulli and Organizr read of a server.
+// publishedServer are the fields of a server that Tautulli and Organizr read.
 type publishedServer struct {
 	MachineIdentifier string          `xml:"machineIdentifier,attr"`
 	AccessToken       plexauth.Secret `xml:"accessToken,attr"`
@@ -160,8 +160,8 @@ func TestServersOfVersion1(t *testing.T) {
 	}
 }
 
-// What clients ask for in vain is counted by path, within a bound, and with no word
-// that is not one of the protocol: it could be a secret.
+// Requests for unknown paths are counted by path, within a limit, and without words
+// that do not occur in the protocol: they could be secrets.
 func TestUnknownPathsAreCounted(t *testing.T) {
 	w := newFixture(t, nil)
 	observer := httpd.NewObserver(w.Logger, w.Now)
@@ -206,8 +206,7 @@ func TestUnknownPathsAreCounted(t *testing.T) {
 	}
 }
 
-// A slash at the end of a path makes no other path: watchstate and others write
-// one.
+// A trailing slash is ignored: watchstate and others send one.
 func TestSlashAtTheEnd(t *testing.T) {
 	w := newFixture(t, nil)
 	token := w.signIn(t, "member")
@@ -238,8 +237,8 @@ func TestDotsInPaths(t *testing.T) {
 	}
 }
 
-// Tautulli asks whether its token is good, and takes any status but 401 for yes.
-// Seerr sends another client identifier each time, which makes no device.
+// Tautulli checks whether its token is valid, and treats any status but 401 as a yes.
+// Seerr sends another client identifier each time, which does not create a device.
 func TestPing(t *testing.T) {
 	w := newFixture(t, nil)
 	token := w.signIn(t, "member")

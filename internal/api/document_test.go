@@ -23,7 +23,7 @@ import (
 )
 
 // The document has an operation for every route, and a route for every operation.
-// Each says who may call, and names the parameters of its path.
+// Each states the required permission, and the parameters of its path.
 func TestDocumentHasTheRoutes(t *testing.T) {
 	d := readDocument(t)
 	operations := d.operations()
@@ -63,12 +63,12 @@ func TestDocumentHasTheRoutes(t *testing.T) {
 	}
 	for path, methods := range operations {
 		for method := range methods {
-			t.Errorf("%s %s is in api/openapi.yaml, and there is no such route", method, path)
+			t.Errorf("%s %s is in api/openapi.yaml, but there is no such route", method, path)
 		}
 	}
 }
 
-// problems says where an operation is not like its route.
+// problems lists the differences between an operation and its route.
 func (d *apiDocument) problems(row api.Row, o map[string]any) (list []string) {
 	problem := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	if o["x-caller"] != row.Caller {
@@ -137,7 +137,7 @@ func (d *apiDocument) problems(row api.Row, o map[string]any) (list []string) {
 	return list
 }
 
-// adminProblems says where an operation is not like its route of the admin API.
+// adminProblems lists the differences between an operation and its route of the admin API.
 func (d *apiDocument) adminProblems(row api.AdminRow, o map[string]any) (list []string) {
 	problem := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	security, _ := json.Marshal(o["security"])
@@ -239,8 +239,7 @@ func TestExamplesFitTheDocument(t *testing.T) {
 	}
 }
 
-// goldens says which operation and status the goldens of package wire belong to, by
-// the beginning of their names.
+// goldens maps the goldens of package wire belong to, by the beginning of their names.
 var goldens = map[string]struct {
 	method, path string
 	status       int
@@ -278,7 +277,7 @@ var goldens = map[string]struct {
 	"webhooks":          {"GET", "/api/v2/user/webhooks", 200},
 }
 
-// Every shape that package wire is known to write fits the document.
+// Every golden shape of package wire matches the document.
 func TestGoldensFitTheDocument(t *testing.T) {
 	const folder = "../wire/testdata/golden"
 	d := readDocument(t)
@@ -305,7 +304,7 @@ func TestGoldensFitTheDocument(t *testing.T) {
 		media := "application/" + strings.TrimPrefix(filepath.Ext(entry.Name()), ".")
 		body := text
 		if media == "application/xml" {
-			body = []byte(strings.ReplaceAll(string(text), ">\n<", "><")) // written for people
+			body = []byte(strings.ReplaceAll(string(text), ">\n<", "><")) // formatted for readers
 		}
 		_, at := d.operationAt(g.method, g.path)
 		if err := d.check(at, g.status, media, body); err != nil {
@@ -360,8 +359,8 @@ func TestParametersAreDocumented(t *testing.T) {
 // parameter is one of an operation, as a request sends it.
 type parameter struct{ name, in string }
 
-// parameters lists those of an operation, but for those in its path. Nested members of
-// a body have the names that they have in a form.
+// parameters lists the parameters of an operation, except for those in its path. Nested
+// members of a body have the names that they have in a form.
 func (d *apiDocument) parameters(method, path string) (list []parameter) {
 	o := d.operations()[path][method]
 	declared, _ := o["parameters"].([]any)
@@ -394,8 +393,8 @@ func (d *apiDocument) parameters(method, path string) (list []parameter) {
 // unchecked are parameters that take any value, or a list, also two different ones.
 var unchecked = []string{"X-Plex-Pin-Proof", "urls[]", "urls", "librarySectionIds", "shared_server[library_section_ids]"}
 
-// A parameter that the document has is read: given twice, with two values, it is
-// refused by its name.
+// A documented parameter is read: given twice, with two values, it is
+// rejected by its name.
 func TestDocumentedParameters(t *testing.T) {
 	w := newFixture(t, nil)
 	d := readDocument(t)
@@ -432,7 +431,7 @@ func TestDocumentedParameters(t *testing.T) {
 	}
 }
 
-// request makes a request as ask does, without sending it.
+// request creates a request like ask, without sending it.
 func (w *fixture) request(t testing.TB, method, target, accept string, form url.Values) *http.Request {
 	t.Helper()
 	var body io.Reader
@@ -497,8 +496,8 @@ func TestDocumentedStatuses(t *testing.T) {
 	}
 }
 
-// lasting returns a function that returns a token which is good: it signs in again
-// where what was asked has revoked the one before.
+// lasting returns a function that returns a valid token: it signs in again
+// if a request has revoked the previous one.
 func (w *fixture) lasting(t testing.TB, name string) func() plexauth.Secret {
 	t.Helper()
 	var token plexauth.Secret
@@ -511,7 +510,7 @@ func (w *fixture) lasting(t testing.TB, name string) func() plexauth.Secret {
 	}
 }
 
-// askEveryRow asks every route what any route may be asked.
+// askEveryRow sends the requests that apply to every route.
 func (w *fixture) askEveryRow(t *testing.T) {
 	t.Helper()
 	admin, member := w.lasting(t, "admin"), w.lasting(t, "member")
@@ -560,7 +559,7 @@ func (w *fixture) askEveryRow(t *testing.T) {
 	}
 }
 
-// askForItsOwn asks for the statuses that only some operations have.
+// askForItsOwn requests the statuses that only some operations have.
 func (w *fixture) askForItsOwn(t *testing.T) {
 	t.Helper()
 	admin, member := w.signIn(t, "admin"), w.signIn(t, "member")
@@ -596,7 +595,7 @@ var homeChanges = []string{
 	"PUT /api/home/users/", "PUT /api/v2/home/users/", "PUT /api/v2/home/users/restricted/", "POST /api/v2/home/users/restricted/",
 }
 
-// askOfHomes asks for what a home does not allow, and for more switches in a row than
+// askOfHomes sends requests that a home does not allow, and more switches in a row than
 // one device can make.
 func (w *fixture) askOfHomes(t *testing.T) {
 	t.Helper()
@@ -665,7 +664,7 @@ func (w *fixture) askOfShares(t *testing.T) {
 	}
 }
 
-// askWithKeys asks with what a device has signed, and not well.
+// askWithKeys sends invalid proofs of a device.
 func (w *fixture) askWithKeys(t *testing.T) {
 	t.Helper()
 	k, _ := w.keyed(t, "member", "player")
@@ -702,8 +701,8 @@ func (w *fixture) askWithKeys(t *testing.T) {
 	}
 }
 
-// linkInAChain links PINs of one device, each with the token that the one before
-// led to, until the device can hold no other token.
+// linkInAChain links PINs of one device, each with the token that the previous one
+// led to, until the device can have no further token.
 func (w *fixture) linkInAChain(t *testing.T) {
 	t.Helper()
 	token := w.signInAs(t, "member", "chain")
@@ -744,7 +743,7 @@ func (w *fixture) askTooOften(t *testing.T) {
 	}
 }
 
-// guessHomePINs gives wrong PINs until no other is tried.
+// guessHomePINs sends wrong PINs until the limit is reached.
 func (w *fixture) guessHomePINs(t *testing.T, admin plexauth.Secret) {
 	t.Helper()
 	_, locked := w.house(t)
@@ -760,7 +759,7 @@ func (w *fixture) guessHomePINs(t *testing.T, admin plexauth.Secret) {
 	}
 }
 
-// askWithoutDatabase asks a server whose database is gone.
+// askWithoutDatabase sends requests to a server whose database is closed.
 func (w *fixture) askWithoutDatabase(t *testing.T) {
 	t.Helper()
 	admin := w.signInAs(t, "admin", "late")

@@ -17,8 +17,8 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// What clients read of an error is part of the protocol. It must not change
-// with the text that people read.
+// The parts of an error that clients read belong to the protocol. They must not change
+// with the text for users.
 func TestResponses(t *testing.T) {
 	_, malformed := source.Parse("den")
 	for name, test := range map[string]struct {
@@ -69,7 +69,7 @@ func TestResponses(t *testing.T) {
 		"a deadline": {context.DeadlineExceeded, wire.Error{Status: 503, Code: 503, Message: "The request took too long"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// What a caller of the domain was doing is for logs only.
+			// The context that callers add to an error is for logs only.
 			got, ours := api.Respond(fmt.Errorf("doing something secret: %w", test.err))
 			if got != test.want || ours {
 				t.Errorf("got %+v, %v; want %+v", got, ours, test.want)

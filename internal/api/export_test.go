@@ -11,15 +11,15 @@ import (
 // Row is a row of a route table, as the tests walk it.
 type Row struct {
 	Method, Path string
-	// Token: the route asks for one.
+	// Token: the route requires one.
 	Token bool
-	// Checked: it asks for none, and refuses a bad one.
+	// Checked: it requires none, and rejects an invalid one.
 	Checked bool
 	// Refused is the status for an invalid token.
 	Refused int
 	// Body: the route reads one.
 	Body bool
-	// Caller is who may call, as api/openapi.yaml names it.
+	// Caller is the required permission, as in api/openapi.yaml.
 	Caller string
 	// Plane is "account", "media" or "both".
 	Plane string

@@ -19,7 +19,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Every answer is what its Content-Type says, good or bad, at every path with
+// Every response matches its Content-Type, success or error, on every path with
 // every suffix.
 func TestBodiesAreWhatTheyAreCalled(t *testing.T) {
 	w := newFixture(t, func(c *config) { c.SignUp = true })
@@ -105,7 +105,7 @@ func (w *fixture) answered(t *testing.T, path, suffix string) (target string, fo
 }
 
 // sharing completes the path of a route about shares and invitations, for the admin:
-// each time with somebody else.
+// each time with another account.
 func (w *fixture) sharing(t *testing.T, path string) (complete, query string) {
 	t.Helper()
 	if !strings.HasPrefix(path, "/api/servers/") && !strings.HasPrefix(path, "/api/invites/") && !strings.HasPrefix(path, "/api/v2/sh") &&
@@ -157,8 +157,8 @@ func (w *fixture) sharing(t *testing.T, path string) (complete, query string) {
 	return strings.NewReplacer("{id}", fmt.Sprint(number), "{share}", fmt.Sprint(number)).Replace(path), query
 }
 
-// emptyHome leaves the admin alone: a home has few users, and those of earlier
-// requests have done their part.
+// emptyHome removes all users but the admin: a home has few users, and those of earlier
+// requests are no longer needed.
 func (w *fixture) emptyHome(t testing.TB) {
 	t.Helper()
 	found, err := w.Homes.Of(t.Context(), 1)
@@ -172,7 +172,7 @@ func (w *fixture) emptyHome(t testing.TB) {
 	}
 }
 
-// labelled makes a request and looks whether the answer is what it is called.
+// labelled sends a request and checks that the response matches its Content-Type.
 func (w *fixture) labelled(t *testing.T, method, path, accept string, token plexauth.Secret, form url.Values) (status int) {
 	t.Helper()
 	res, body := w.ask(t, method, path, accept, token, form)
@@ -182,7 +182,7 @@ func (w *fixture) labelled(t *testing.T, method, path, accept string, token plex
 	return res.StatusCode
 }
 
-// isCalled says what is wrong with a body of a Content-Type.
+// isCalled returns an error if a body does not match its Content-Type.
 func isCalled(contentType string, body []byte) error {
 	switch contentType {
 	case "":
@@ -192,13 +192,13 @@ func isCalled(contentType string, body []byte) error {
 		return nil
 	case "application/json":
 		if !json.Valid(body) {
-			return errors.New("it is no JSON")
+			return errors.New("it is not JSON")
 		}
 		return nil
 	case "application/xml; charset=utf-8", "image/svg+xml":
 		var document struct{ XMLName xml.Name }
 		if err := xml.Unmarshal(body, &document); err != nil {
-			return fmt.Errorf("it is no XML: %w", err)
+			return fmt.Errorf("it is not XML: %w", err)
 		}
 		return nil
 	case "text/plain; charset=utf-8":
@@ -210,5 +210,5 @@ func isCalled(contentType string, body []byte) error {
 		_, err := png.Decode(bytes.NewReader(body))
 		return err
 	}
-	return fmt.Errorf("nobody knows %s", contentType)
+	return fmt.Errorf("unknown Content-Type %s", contentType)
 }

@@ -46,7 +46,7 @@ func newNeighbourhood(t *testing.T) *neighbourhood {
 	return n
 }
 
-// invite invites somebody to attic as PlexAPI does, and returns the status.
+// invite invites an account to attic the way PlexAPI does, and returns the status.
 func (n *neighbourhood) invite(t *testing.T, token plexauth.Secret, who string, sections ...int64) (int, string) {
 	t.Helper()
 	return n.post(t, "/api/servers/attic/shared_servers", "plexapi", token, map[string]any{
@@ -123,7 +123,7 @@ func TestInvitation(t *testing.T) {
 	if len(sent.Invite) != 1 || len(received.Invite) != 1 {
 		t.Fatalf("sent are %+v, received %+v", sent, received)
 	}
-	// What was given stands for both, and says nothing about who it is.
+	// The entered text is both name and address, and reveals nothing about the account.
 	if i := sent.Invite[0]; i.Username != "ZOE" || i.Email != "ZOE" || i.Of != "1" || i.Friend != "1" || i.Home != "0" || i.Server[0].NumLibraries != 2 {
 		t.Errorf("the invitation that was sent is %+v", i)
 	}
@@ -210,7 +210,7 @@ func TestInvitation(t *testing.T) {
 	if status := change(n.shows.ID, 99); status != 404 {
 		t.Errorf("choosing a section that is not there: %d", status)
 	}
-	// An empty list is no wish for all of them.
+	// An empty list does not mean all sections.
 	if status := change(); status != 200 {
 		t.Errorf("choosing none: %d", status)
 	}
@@ -251,9 +251,9 @@ func TestInvitationsTwice(t *testing.T) {
 	twice("a friend", post("/api/v2/friends/invite.json?identifier=pam"))
 	n.must(t, 200, "PUT", fmt.Sprint("/api/invites/requests/", n.invites(t, "requests", n.zoes).Invite[0].ID), n.zoes)
 	for what, call := range map[string]func() (int, string){
-		"who has the server":       func() (int, string) { return n.invite(t, n.noras, "zoe", n.films.ID) },
-		"who has it, in version 2": post("/api/v2/shared_servers.json?machineIdentifier=attic&invitedEmail=zoe"),
-		"who is a friend":          post("/api/v2/friends/invite.json?identifier=zoe"),
+		"has the server":       func() (int, string) { return n.invite(t, n.noras, "zoe", n.films.ID) },
+		"has it, in version 2": post("/api/v2/shared_servers.json?machineIdentifier=attic&invitedEmail=zoe"),
+		"who is a friend":      post("/api/v2/friends/invite.json?identifier=zoe"),
 	} {
 		if status, body := call(); status != 400 || !strings.Contains(body, "already") {
 			t.Errorf("%s: status %d: %s", what, status, body)
@@ -293,7 +293,7 @@ func TestInvitationsRevealNobody(t *testing.T) {
 			t.Errorf("what is seen of %s and of nobody (-nobody +it):\n%s", who, diff)
 		}
 	}
-	// Nor does a number lead to somebody who is not known.
+	// A number does not reach an unknown account either.
 	for _, id := range []int64{n.zoe.ID, 9999} {
 		status, _ := n.call(t, "POST", fmt.Sprint("/api/v2/shared_servers?machineIdentifier=attic&invitedId=", id), n.noras, nil)
 		if status != 404 {
@@ -302,7 +302,7 @@ func TestInvitationsRevealNobody(t *testing.T) {
 	}
 }
 
-// What Wizarr, authentik and plex-api.rs do.
+// The requests of Wizarr, authentik and plex-api.rs.
 func TestFriendsV2(t *testing.T) {
 	n := newNeighbourhood(t)
 	var invited struct {
@@ -368,7 +368,7 @@ func TestFriendsV2(t *testing.T) {
 	n.must(t, 204, "DELETE", fmt.Sprint("/api/v2/friends/", n.zoe.ID), n.members)
 	n.must(t, 400, "GET", "/api/v2/friends?status=x", n.zoes)
 
-	// Who is shared a server may leave.
+	// An account can leave a share.
 	n.must(t, 404, "DELETE", number, n.members)
 	n.must(t, 204, "DELETE", number, n.zoes)
 	n.read(t, "GET", "/api/v2/shared_servers/owned/accepted.json", n.noras, nil, &owned)

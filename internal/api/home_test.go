@@ -113,7 +113,7 @@ func TestSwitch(t *testing.T) {
 		}
 	}
 	if status, _ := w.call(t, "POST", "/api/v2/home/users/2/switch", kids, nil); status != 404 {
-		t.Errorf("somebody of another home: %d", status)
+		t.Errorf("a user of another home: %d", status)
 	}
 
 	// Some device must hold the token.
@@ -139,7 +139,7 @@ func TestSwitch(t *testing.T) {
 	}
 }
 
-// A JWT becomes an opaque token of its own account, which ends with it.
+// A JWT can be exchanged for an opaque token of its own account, which is revoked with it.
 func TestSwitchWithAJWT(t *testing.T) {
 	w := newFixture(t, nil)
 	_, jwt := w.keyed(t, "member", "player")
@@ -199,7 +199,7 @@ func TestHomeUsers(t *testing.T) {
 		Subscription    bool
 		Users           []map[string]any
 	}
-	w.read(t, "GET", "/api/v2/home/users/", admin, nil, &info) // watchstate asks with the slash
+	w.read(t, "GET", "/api/v2/home/users/", admin, nil, &info) // watchstate sends the slash
 	if info.ID != 1 || info.Name != "admin" || len(info.Users) != 1 || info.Users[0]["username"] != "admin" || info.Users[0]["admin"] != true {
 		t.Errorf("an account that is alone: %+v", info)
 	}
@@ -263,7 +263,7 @@ func TestHomeUsers(t *testing.T) {
 		t.Errorf("the users (-want +got):\n%s", diff)
 	}
 
-	// Everybody but oneself, with home="1".
+	// All users but the caller, with home="1".
 	_, body = w.ask(t, "GET", "/api/users/", "application/json", admin, nil)
 	if strings.Count(body, "<User ") != 3 || strings.Count(body, ` home="1"`) != 3 || strings.Contains(body, `title="admin"`) {
 		t.Errorf("the others: %s", body)

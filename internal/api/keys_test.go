@@ -28,7 +28,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// deviceKey is a device that has a key, and signs by hand what it is told to.
+// deviceKey is a device with a key that signs arbitrary claims.
 type deviceKey struct {
 	w      *fixture
 	client string
@@ -81,7 +81,7 @@ func (w *fixture) newRSAKey(t testing.TB, client string, bits int) *deviceKey {
 	}
 }
 
-// header and claims are those of a good JWT.
+// header and claims return those of a valid JWT.
 func (k *deviceKey) header() map[string]any {
 	return map[string]any{"kid": k.kid, "alg": k.alg, "typ": "JWT"}
 }
@@ -95,7 +95,7 @@ func (k *deviceKey) claims(nonce string) map[string]any {
 	return c
 }
 
-// jwt signs a header and claims, which may be anything.
+// jwt signs an arbitrary header and claims.
 func (k *deviceKey) jwt(header, claims any) string {
 	return compact(header, claims, k.sign)
 }
@@ -155,7 +155,7 @@ func (w *fixture) nonceOf(t testing.TB, client string) string {
 	return answer.Nonce
 }
 
-// exchange asks for a JWT of the server.
+// exchange requests a JWT of the server.
 func (k *deviceKey) exchange(t testing.TB) plexauth.Secret {
 	t.Helper()
 	status, body := k.offer(t, k.jwt(k.header(), k.claims(k.nonce(t))))
@@ -195,7 +195,7 @@ func (w *fixture) keyed(t testing.TB, name, client string) (k *deviceKey, jwt pl
 	return k, k.exchange(t)
 }
 
-// readClaims reads what a JWT says, without checking it.
+// readClaims decodes a JWT without verifying it.
 func readClaims(t testing.TB, jwt plexauth.Secret) (header, claims map[string]any) {
 	t.Helper()
 	parts := strings.Split(string(jwt), ".")
@@ -303,7 +303,7 @@ func (w *fixture) verify(t testing.TB, jwt plexauth.Secret, header map[string]an
 	}
 }
 
-// Each thing that may be wrong has its status and its text, and none of them uses
+// Each kind of invalid proof has its status and its text, and none of them uses
 // up the nonce.
 func TestBadProofs(t *testing.T) {
 	w := newFixture(t, nil)
@@ -423,7 +423,7 @@ func changed(m, change map[string]any) map[string]any {
 	return m
 }
 
-// What some clients leave out or write otherwise is good.
+// Variations of some clients are accepted.
 func TestGoodProofs(t *testing.T) {
 	w := newFixture(t, nil)
 	k, _ := w.keyed(t, "member", "player")
@@ -546,8 +546,8 @@ func TestBadKeys(t *testing.T) {
 	}
 }
 
-// Attack: register somebody else's key, or a key of the same name, to receive
-// their JWTs or to end their device.
+// Attack: register another device's key, or a key of the same name, to receive
+// its JWTs or to revoke it.
 func TestAKeyIsOneDevices(t *testing.T) {
 	w := newFixture(t, nil)
 	k, jwt := w.keyed(t, "member", "player")
@@ -568,8 +568,8 @@ func TestAKeyIsOneDevices(t *testing.T) {
 	if !w.good(t, jwt) || !w.good(t, k.exchange(t)) {
 		t.Error("the device was signed out")
 	}
-	// The key belongs to the token's device, whatever the header says: a JWT for
-	// the header's device is not to be had.
+	// The key belongs to the token's device, whatever the header contains: a JWT for
+	// the header's device cannot be obtained.
 	mine := w.newKey(t, "player")
 	if status, body := mine.register(t, w.signInAs(t, "admin", "laptop")); status != 201 {
 		t.Fatal(body)
@@ -579,8 +579,8 @@ func TestAKeyIsOneDevices(t *testing.T) {
 	}
 }
 
-// A JWT is good for as long as its device is signed in, and no longer than a
-// week. Only who shows a JWT is told that it has expired.
+// A JWT is valid while its device is signed in, and at most a
+// week. Only requests with a JWT get the status that it has expired.
 func TestJWTsEnd(t *testing.T) {
 	w := newFixture(t, nil)
 	ends := map[string]func(k *deviceKey, jwt plexauth.Secret){
@@ -606,7 +606,7 @@ func TestJWTsEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			k, jwt := w.keyed(t, "member", "player")
 			if !w.good(t, jwt) {
-				t.Fatal("the JWT is not good")
+				t.Fatal("the JWT is not valid")
 			}
 			end(k, jwt)
 			for _, path := range []string{"/api/v2/user", "/api/v2/resources"} {
@@ -617,14 +617,14 @@ func TestJWTsEnd(t *testing.T) {
 			if status, body := k.offer(t, k.jwt(k.header(), k.claims(k.nonce(t)))); status != 422 {
 				t.Errorf("another JWT: %d %s", status, body)
 			}
-			// Attack: give the name of the key, or the key, to another device, which
-			// the old JWT would then be good for.
+			// Attack: register the name of the key, or the key, for another device, for which
+			// the old JWT would then be valid.
 			k.client = "laptop"
 			if status, body := k.register(t, w.signInAs(t, "admin", "laptop")); status != 201 {
 				t.Errorf("the key at another device: %d %s", status, body)
 			}
 			if k.exchange(t); w.good(t, jwt) {
-				t.Error("the old JWT is good for the new owner of the key")
+				t.Error("the old JWT is valid for the new owner of the key")
 			}
 		})
 	}
@@ -632,7 +632,7 @@ func TestJWTsEnd(t *testing.T) {
 		k, jwt := w.keyed(t, "member", "player")
 		w.Clock.Advance(7*24*time.Hour - time.Second)
 		if !w.good(t, jwt) {
-			t.Error("it ended too early")
+			t.Error("it was revoked too early")
 		}
 		w.Clock.Advance(time.Second)
 		for path, want := range map[string]int{"/api/v2/user": 498, "/api/v2/resources": 498, "/users/account": 498, "/": 401} {
@@ -649,12 +649,12 @@ func TestJWTsEnd(t *testing.T) {
 	})
 }
 
-// Attack: change what a JWT of the server says, or sign one like it.
+// Attack: change a JWT of the server, or forge one.
 func TestForgedJWTs(t *testing.T) {
 	w := newFixture(t, nil)
 	_, jwt := w.keyed(t, "member", "player")
 	if !w.good(t, jwt) { // it is cached from now on
-		t.Fatal("the JWT is not good")
+		t.Fatal("the JWT is not valid")
 	}
 	header, claims := readClaims(t, jwt)
 	evil := w.newKey(t, "player")
@@ -675,7 +675,7 @@ func TestForgedJWTs(t *testing.T) {
 	} {
 		if status, body := w.send(t, "GET", "/api/v2/user", "test", plexauth.Secret(forged), ""); status != 401 {
 			if name == "white space in it" && status == 200 {
-				continue // HTTP takes it away
+				continue // HTTP removes it
 			}
 			t.Errorf("%s: %d %s", name, status, body)
 		}
@@ -683,7 +683,7 @@ func TestForgedJWTs(t *testing.T) {
 	if status, body := w.send(t, "GET", "/api/v2/user", "test", plexauth.Secret("eyJ"+strings.Repeat("a", 5000)), ""); status != 400 {
 		t.Errorf("an oversized one: %d %s", status, body)
 	}
-	// The row that a JWT ends with is not a token, whatever is known of it.
+	// The row of a device key cannot be used as a token, whatever is known of it.
 	if status, _ := w.call(t, "GET", "/api/v2/user", plexauth.Secret(claims["sid"].(string)), nil); status != 401 {
 		t.Error("the name of the key's row is a token")
 	}
@@ -828,7 +828,7 @@ func TestPINWithAKey(t *testing.T) {
 	if status, newer := poll(id, signed()); status != 200 || !w.good(t, newer) || w.good(t, jwt) {
 		t.Errorf("once more: %d", status)
 	}
-	// Signing out ends the PIN, too.
+	// Signing out invalidates the PIN, too.
 	_, newer := poll(id, signed())
 	w.call(t, "DELETE", "/api/v2/users/signout", newer, nil)
 	if status, _ := poll(id, signed()); status != 404 {
@@ -836,7 +836,7 @@ func TestPINWithAKey(t *testing.T) {
 	}
 }
 
-// Attack: a key that another device has comes with a PIN.
+// Attack: a PIN with a key of another device.
 func TestPINWithAnothersKey(t *testing.T) {
 	w := newFixture(t, nil)
 	k, jwt := w.keyed(t, "admin", "player")
@@ -895,9 +895,9 @@ func TestPINIsExchangedOnce(t *testing.T) {
 	}
 }
 
-// Attack: somebody with a token that ends with another one registers a key, or links
-// PINs, to keep the account after that one was revoked. Or somebody with a JWT for a
-// week makes more of it.
+// Attack: an attacker with a token that is revoked with another one registers a key, or links
+// PINs, to keep access after that one is revoked. Or an attacker with a JWT for a
+// week extends it.
 func TestKeysDoNotEscapeTheirParents(t *testing.T) {
 	w := newFixture(t, nil)
 	// The owner's program links a PIN for another one: its token is a child.
@@ -933,18 +933,18 @@ func TestKeysDoNotEscapeTheirParents(t *testing.T) {
 		keys, jwts = append(keys, k), append(jwts, k.exchange(t), k.exchange(t))
 	}
 	if !w.good(t, owner) {
-		t.Fatal("the guest ended the owner's token")
+		t.Fatal("the guest revoked the owner's token")
 	}
 	grandchild := child(jwts[0], "grandchild")
 	w.call(t, "DELETE", "/api/v2/users/signout", owner, nil)
 	for i, jwt := range append(jwts, grandchild) {
 		if w.good(t, jwt) {
-			t.Errorf("token %d is good after the token that it came from was revoked", i)
+			t.Errorf("token %d is valid after its parent was revoked", i)
 		}
 	}
 	for _, k := range keys {
 		if status, _ := k.offer(t, k.jwt(k.header(), k.claims(k.nonce(t)))); status != 422 {
-			t.Errorf("the key of %s is good: %d", k.client, status)
+			t.Errorf("the key of %s is valid: %d", k.client, status)
 		}
 	}
 
@@ -957,7 +957,7 @@ func TestKeysDoNotEscapeTheirParents(t *testing.T) {
 	if status, body := thief.w.post(t, "/api/v2/auth/jwk", "player", stolen, map[string]any{
 		"jwk": thief.jwk, "deviceJWT": thief.jwt(map[string]any{"alg": "EdDSA", "kid": k.kid}, thief.claims(thief.nonce(t))),
 	}); status != 422 {
-		t.Errorf("with a proof of its own: %d %s", status, body)
+		t.Errorf("with its own proof: %d %s", status, body)
 	}
 	linked := child(stolen, "mule")
 	mule := w.newKey(t, "mule")
@@ -981,9 +981,9 @@ func TestKeysDoNotEscapeTheirParents(t *testing.T) {
 	}
 }
 
-// A device replaces its key by proving that it has the present one. The present
-// one ends with the first JWT of the new one, and what other devices got by it
-// stays.
+// A device replaces its key by proving that it has the current one. The current one is
+// revoked by the first JWT of the new one, and tokens that other devices got through it
+// stay valid.
 func TestRotation(t *testing.T) {
 	w := newFixture(t, nil)
 	old, jwt := w.keyed(t, "member", "player")
@@ -1001,11 +1001,11 @@ func TestRotation(t *testing.T) {
 		t.Fatal(text)
 	}
 	if !w.good(t, jwt) {
-		t.Error("the old JWT ended before there is a new one")
+		t.Error("the old JWT was revoked before there is a new one")
 	}
 	newer := k.exchange(t)
 	if !w.good(t, newer) || w.good(t, jwt) {
-		t.Error("after the first JWT of the new key, the old one is good, or the new one is not")
+		t.Error("after the first JWT of the new key, the old one is valid, or the new one is not")
 	}
 	list, err := paging.Rows(w.Tokens.List(t.Context(), 2, paging.Request{}))
 	if err != nil || len(list) != 2 {
@@ -1013,12 +1013,12 @@ func TestRotation(t *testing.T) {
 	}
 	w.Clock.Advance(30 * 24 * time.Hour)
 	if !w.good(t, k.exchange(t)) {
-		t.Error("the new key ended with a JWT of the old one")
+		t.Error("the new key was revoked by a JWT of the old one")
 	}
 }
 
 // The keys of the server change without a gap: every valid JWT verifies with the
-// published keys, each key is published before it signs, and who signs is last.
+// published keys, each key is published before it signs, and the signing key is last.
 func TestSigningKeysRotate(t *testing.T) {
 	w := newFixture(t, nil)
 	k, jwt := w.keyed(t, "member", "player")
@@ -1040,7 +1040,7 @@ func TestSigningKeysRotate(t *testing.T) {
 		}
 		header, _ := readClaims(t, jwt)
 		if !w.good(t, jwt) {
-			t.Fatalf("day %d: the JWT is not good", day)
+			t.Fatalf("day %d: the JWT is not valid", day)
 		}
 		w.verify(t, jwt, header)
 		now := published()
@@ -1076,7 +1076,7 @@ func TestJWTsTouchNoSQL(t *testing.T) {
 	}
 }
 
-// A new process knows the JWTs of the old one.
+// A new process accepts the JWTs of the old one.
 func TestJWTsSurviveARestart(t *testing.T) {
 	w := newFixture(t, func(c *config) { c.Config = core.Config{Dir: t.TempDir()} })
 	_, jwt := w.keyed(t, "member", "player")

@@ -20,25 +20,25 @@ import (
 
 // TestLawOfReach follows every secret to the same depth, one request after the
 // other. A chain is random instead: each step takes any of the secrets that were
-// found so far, to any route, and in between secrets are revoked, keys exchanged and
-// hours pass. After each step,
+// found so far, to any route, and in between, secrets are revoked, keys exchanged and
+// time advances. After each step,
 //
-//   - no secret is of an account that the first one does not reach (see law.kind),
-//   - no secret that has ended works again,
-//   - no secret works whose parent has ended, which is the one that made the request
-//     whose answer it was in.
+//   - no secret belongs to an account that the first one does not reach (see law.kind),
+//   - no revoked secret works again,
+//   - no secret works whose parent is revoked, which is the secret of the request
+//     whose response contained it.
 //
-// Where an answer has a secret that was found before, it has one more parent. The
-// token of a PIN is a child of what has linked the PIN, whoever asks for it. A JWT
-// takes the place of the token that has registered its key.
+// If a response contains a secret that was found before, the secret has one more parent. The
+// token of a PIN is a child of the token that linked the PIN, whoever polls it. A JWT
+// replaces the token that registered its key.
 //
-// At the end, everything that has no parent is revoked, which ends the rest.
+// At the end, all secrets without a parent are revoked, which revokes the rest.
 type chain struct {
 	*law
 	rows   []lawRow
 	held   []*held
 	of     map[plexauth.Secret]*held
-	linked map[int64]*held  // what has linked a PIN, by its number
+	linked map[int64]*held  // the secret that linked a PIN, by its number
 	taken  map[string]*held // keys that were exchanged, by their ID
 	// thorough: at the end, see law.dead, which takes some hundred requests.
 	thorough bool
@@ -46,7 +46,7 @@ type chain struct {
 	trace    []string // the steps
 }
 
-// held is a secret of a chain, or a device key, of which only the JWTs are asked with.
+// held is a secret of a chain, or a device key, of which only the JWTs are used.
 type held struct {
 	found
 	parents []*held
@@ -54,12 +54,12 @@ type held struct {
 	key     bool
 }
 
-// ended reports whether what it is the parent of must have ended.
+// ended reports whether its children must be revoked.
 func (h *held) ended() bool {
 	return h == nil || h.dead || h.key && slices.ContainsFunc(h.parents, (*held).ended)
 }
 
-// name says how one comes by it.
+// name describes how it was obtained.
 func (h *held) name() string {
 	if h == nil {
 		return "nobody"
@@ -67,14 +67,14 @@ func (h *held) name() string {
 	return h.how
 }
 
-// step is a step of a chain, as numbers that count from the latest of what there is.
+// step is a step of a chain, as indexes that count from the latest.
 type step struct {
 	Do               act
 	Secret, Row, PIN int
-	Which            int // of the variants of what is done
+	Which            int // the variant of the act
 }
 
-// act is what a step does.
+// act is the action of a step.
 type act string
 
 // The acts.
@@ -93,8 +93,8 @@ const (
 	compareIt act = "does with a secret what it can"
 )
 
-// acts are what is drawn, some of it more often: it is what chains grow by. The first
-// one is what rapid puts in the place of others when it makes a chain short.
+// acts are the actions to draw from; those that extend chains occur more often. The first
+// one is what rapid substitutes when it shrinks a chain.
 var acts = []act{
 	rest, askAny, askAny, askAny, askSecret, askSecret, askSecret, askSecret, passPIN, passPIN, passPIN, switchTo, switchTo, useKey, useKey,
 	startPIN, linkPIN, pollPIN, endIt, later,
@@ -133,7 +133,7 @@ func (c *chain) add(g found, parents ...*held) *held {
 	return h
 }
 
-// hear notes what an answer leads to.
+// hear records the consequences of a response.
 func (c *chain) hear(f found, path string, status int, said string, fresh []found) {
 	asker := c.of[f.secret]
 	from := asker
@@ -158,7 +158,7 @@ func (c *chain) hear(f found, path string, status int, said string, fresh []foun
 	}
 }
 
-// run takes the steps, until something is against the law.
+// run takes the steps, until one violates the law.
 func (c *chain) run(all []step) {
 	for i, s := range all {
 		if s.Do == rest {
@@ -184,7 +184,7 @@ func (c *chain) take(s step) {
 	c.at = fmt.Sprintf("%s %s", h.how, s.Do)
 	switch s.Do {
 	case askAny:
-		c.any(h.found, c.rows[(s.Row+7*s.Which)%len(c.rows)], p, s.Which) // small numbers lead everywhere, too
+		c.any(h.found, c.rows[(s.Row+7*s.Which)%len(c.rows)], p, s.Which) // small numbers reach all rows, too
 	case askSecret:
 		c.any(h.found, telling[s.Row%len(telling)], p, s.Which)
 	case passPIN:
@@ -226,7 +226,7 @@ var telling = []lawRow{
 	{"GET", "/api/resources", false}, {"GET", "/api/v2/user", false}, {"GET", "/api/claim/token", false}, {"GET", "/myplex/account", false},
 }
 
-// any asks any route.
+// any requests any route.
 func (c *chain) any(f found, row lawRow, p lawPIN, which int) {
 	c.at += fmt.Sprintf(": %s %s", row.method, row.path)
 	switch {
@@ -234,7 +234,7 @@ func (c *chain) any(f found, row lawRow, p lawPIN, which int) {
 		c.askOfShare(f, row)
 		return
 	case strings.HasSuffix(row.path, "/pins"), row.path == "/api/v2/auth/jwk":
-		return // acts of their own
+		return // separate acts
 	case strings.HasPrefix(row.path, "/devices/") || strings.Contains(row.path, "/home"):
 		p.id = int64(which%8) + 1 // of a device or an account
 	}
@@ -257,7 +257,7 @@ func (c *chain) useKey(h *held, which int) {
 	}
 }
 
-// exchange exchanges a key, unless it has ended.
+// exchange exchanges a key, unless it is revoked.
 func (c *chain) exchange(k lawKey) {
 	by := c.of[k.by.secret]
 	alive := c.kind(by.secret) != ""
@@ -303,7 +303,7 @@ func (c *chain) succeed(key, by *held) {
 	}
 }
 
-// endOne ends a secret, or what it is a part of.
+// endOne revokes a secret, or its device.
 func (c *chain) endOne(h *held, which int) {
 	p, err := c.Tokens.Verify(c.Context(), h.secret)
 	if err != nil {
@@ -327,8 +327,8 @@ func (c *chain) endOne(h *held, which int) {
 	}
 }
 
-// compareOne checks that a secret does nothing that its parent cannot do. It passes
-// over what compare passes over.
+// compareOne checks that a secret does nothing that its parent cannot do. It skips
+// what compare skips.
 func (c *chain) compareOne(h *held) {
 	if h.dead || len(h.parents) == 0 {
 		return
@@ -348,7 +348,7 @@ func (c *chain) compareOne(h *held) {
 	}
 }
 
-// check checks what holds after each step.
+// check checks the invariants after each step.
 func (c *chain) check() {
 	for _, h := range c.held {
 		switch works := c.kind(h.secret) != ""; {
@@ -367,11 +367,11 @@ func (c *chain) check() {
 	}
 }
 
-// end ends everything that has no parent. That ends the rest, and nothing that was
+// end revokes all secrets without a parent. That revokes the rest, and nothing that was
 // started leads to anything.
 func (c *chain) end() {
 	for _, k := range c.keys {
-		c.exchange(k) // what it has given before may have expired
+		c.exchange(k) // its earlier JWTs may have expired
 	}
 	var all []found
 	for _, h := range c.held {
@@ -405,9 +405,9 @@ var given = sync.OnceValue(func() map[string]bool {
 	return names
 })
 
-// draws sets how many chains are drawn, and from which seed, unless flags of the
-// command line do. The seed is always the same: a test that fails on some days only
-// says nothing about a change. "make soak" draws others.
+// draws sets the number of chains, and the seed, unless flags of the
+// command line do. The seed is fixed: a test that fails on some days only
+// is useless for a change. "make soak" uses others.
 func draws(t *testing.T, checks int) {
 	t.Helper()
 	for name, value := range map[string]string{"rapid.checks": fmt.Sprint(checks), "rapid.seed": "1", "rapid.nofailfile": "true"} {
@@ -446,16 +446,16 @@ func TestLawOfReachInChains(t *testing.T) {
 		})
 		if len(wrong) > 0 {
 			rt.Log(strings.Join(wrong, "\n"))
-			rt.Fatal("this is against the law") // one text, by which rapid knows the failure again
+			rt.Fatal("this is against the law") // a fixed text, so that rapid recognizes the failure
 		}
 	})
-	// Else the chains are not what they are meant to be.
+	// Otherwise the chains do not test what they should.
 	if t.Log(kinds); len(kinds) < 6 {
 		t.Errorf("the chains led to secrets of few kinds: %v", kinds)
 	}
 }
 
-// Chains have teeth, too: they see what shows two requests deep.
+// Chains detect planted leaks, too, two requests deep.
 func TestLawOfReachInChainsSeesLeaks(t *testing.T) {
 	for _, leak := range leaks {
 		if leak.depth == 1 || !*deep {

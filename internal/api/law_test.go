@@ -33,19 +33,19 @@ import (
 )
 
 // The law of reach: no answer contains a secret that reaches further or lives
-// longer than what made the request, through any chain of requests.
+// longer than the secret of the request, through any chain of requests.
 //
 // law walks all routes, of the API and of the pages, with a secret. It starts
 // PINs, links them, polls them and has their codes drawn, asks for every source,
-// and tries to consent and to be sent on. Whatever in an answer is good for
-// anything, in its body, a header or an address, is a secret that the first one
+// and tries to consent and to be redirected. Everything in a response that works
+// as a secret, in its body, a header or an address, is a secret that the first one
 // led to, and is walked with in turn. When the first one is revoked, all of them
-// must be dead, and so must everything that was started with them. No person
+// must be invalid, and so must everything that was started with them. No user
 // consents to anything meanwhile, except to the PIN in consented.
 //
-// A secret of another account is against the law, too, but for what a home's own
-// right gives: the admin's home has the member, a managed user, and one with a PIN,
-// and the law switches to everybody without the right PIN.
+// A secret of another account violates the law, too, except for switches within a home:
+// the admin's home has the member, a managed user, and one with a PIN,
+// and the law tries to switch to every user without the right PIN.
 type law struct {
 	*fixture
 	*testing.T
@@ -53,30 +53,30 @@ type law struct {
 	rows    []lawRow
 	shares  []lawRow // about shares, friends and invitations
 	sources []string
-	// first is what everything comes from, and powers what it can do.
+	// first is the root of all secrets, and powers the routes that accept it.
 	first  plexauth.Secret
 	powers map[string]bool
-	// consented is a PIN that its person has consented to in a browser, and whose
-	// proof has not been brought yet.
+	// consented is a PIN that its user has consented to in a browser, and whose
+	// proof has not been used yet.
 	consented lawPIN
 	pins      []lawPIN            // every PIN that was started
 	keys      []lawKey            // every device key that was registered
 	keyed     map[string]bool     // secrets that one was registered with
 	between   []string            // numbers of accounts, shares and invitations, none of which the walk removes
-	nobodies  int                 // names of nobody that were invited
+	nobodies  int                 // number of invited names without an account
 	section   string              // of den
 	kid       string              // the number of the managed user
-	stranger  stranger            // whom the walk removes
-	shared    map[string]bool     // kinds of secret that have asked about shares
-	worked    map[lawRow]bool     // rows about shares that were asked with success
-	home      map[string]bool     // rows about homes, with the kinds of secret that have asked them
+	stranger  stranger            // the account that the walk removes
+	shared    map[string]bool     // kinds of secret used for requests about shares
+	worked    map[lawRow]bool     // rows about shares that succeeded
+	home      map[string]bool     // rows about homes, with the kinds of secret used for them
 	managed   map[string]bool     // kinds of managed users' secrets that were gone on with
-	may       map[int64]bool      // accounts whose secrets may be found
+	may       map[int64]bool      // accounts whose secrets are allowed
 	read      map[string]bool     // answers
 	seen      map[string]bool     // parts of them
-	wrong     map[string]struct{} // what is against the law
-	// heard, if it is not nil, is told of each answer: who asked, what for, and the
-	// secrets in it that were not seen before.
+	wrong     map[string]struct{} // the violations
+	// heard, if it is not nil, is called with each response: the secret and path of the
+	// request, and the secrets in it that were not seen before.
 	heard func(f found, path string, status int, said string, fresh []found)
 }
 
@@ -93,14 +93,14 @@ type lawPIN struct {
 	client string
 }
 
-// lawKey is a device key, and what registered it.
+// lawKey is a device key, and the token that registered it.
 type lawKey struct {
 	*deviceKey
 	by found
 }
 
 // stranger is an account that den is shared with, and that has invited the admin and
-// the member, and they it. Removing it takes nothing from what the law looks for.
+// the member, and they it. Removing it does not affect what the law checks.
 type stranger struct {
 	account.Account
 	changed bool    // that is not so at the moment
@@ -111,17 +111,17 @@ type stranger struct {
 // ofManaged is the end of the kinds of secrets of managed users.
 const ofManaged = " of a managed user"
 
-// found is a secret, and how one comes by it.
+// found is a secret, and how it was obtained.
 type found struct {
 	secret plexauth.Secret
-	kind   string // what it is, as far as the law cares
+	kind   string // its kind, for the law
 	how    string
-	// pin is the number of the PIN that it asks for or links, or 0.
+	// pin is the number of the PIN that it polls or links, or 0.
 	pin int64
 }
 
 // newLaw prepares to walk with a token. change may wrap the handler: it plants
-// what the law must find.
+// leaks that the law must detect.
 func newLaw(t *testing.T, w *fixture, first plexauth.Secret, change func(http.Handler) http.Handler) *law {
 	t.Helper()
 	l := &law{
@@ -168,7 +168,7 @@ func sharing(path string) bool {
 }
 
 // pageRows are the rows of the pages. Of those that change something, only the
-// ones that may lead to a secret are walked.
+// ones that can lead to a secret are walked.
 func pageRows(t *testing.T) (rows []lawRow) {
 	t.Helper()
 	text, err := os.ReadFile("../web/testdata/pages.txt")
@@ -188,7 +188,7 @@ func pageRows(t *testing.T) (rows []lawRow) {
 	return rows
 }
 
-// consent has the person consent to a PIN that needs a proof.
+// consent makes the user consent to a PIN that requires a proof.
 func (l *law) consent(person audit.Actor) {
 	l.Helper()
 	d := device.Device{ClientIdentifier: "consented", Address: "192.0.2.1"}
@@ -202,13 +202,13 @@ func (l *law) consent(person audit.Actor) {
 	l.consented = lawPIN{p.ID, p.Code, "consented"}
 }
 
-// violate notes what is against the law.
+// violate records a violation.
 func (l *law) violate(format string, args ...any) {
 	l.wrong[fmt.Sprintf(format, args...)] = struct{}{}
 }
 
-// follow walks with the first secret and with what it leads to, to a depth. It
-// returns everything that was found.
+// follow walks with the first secret and with those that it leads to, to a depth. It
+// returns all secrets found.
 func (l *law) follow(depth int) (all []found) {
 	frontier := []found{{secret: l.first, kind: "first", how: "the first"}}
 	for range depth {
@@ -218,9 +218,9 @@ func (l *law) follow(depth int) (all []found) {
 			kinds := make(map[string]bool)
 			for _, g := range l.walk(f) {
 				all = append(all, g)
-				// One of each kind is enough to go on with, and a transient
+				// One of each kind is enough to continue with, and a transient
 				// token of a transient token is nothing new. What a managed
-				// user gets is the same, however one comes to be that user.
+				// user gets is the same, however the switch happened.
 				if !kinds[g.kind] && !l.managed[g.kind] && (g.kind != f.kind || g.kind == token.Access.String()) {
 					kinds[g.kind] = true
 					l.managed[g.kind] = strings.HasSuffix(g.kind, ofManaged)
@@ -273,8 +273,8 @@ func (l *law) exchangeKeys() (all []found) {
 }
 
 // compare checks that a secret does nothing that the first one cannot do. It
-// passes over registering a device key, which a JWT may do with a proof only: what
-// such a key leads to is walked with, and must end like everything else.
+// skips registering a device key, which a JWT can do only with a proof: what
+// such a key leads to is walked with, and must be revoked like everything else.
 func (l *law) compare(g found) {
 	for can := range l.fixture.powers(l.T, g.secret) {
 		if !l.powers[can] && can != "POST /api/v2/auth/jwk" {
@@ -283,8 +283,8 @@ func (l *law) compare(g found) {
 	}
 }
 
-// walk asks every route with a secret, twice: what the first time led to is
-// there the second time. Where the path names no PIN, one is enough then.
+// walk requests every route with a secret, twice: the result of the first time is
+// there the second time. If the path has no PIN, once is enough then.
 func (l *law) walk(f found) (all []found) {
 	started, given := l.startPINs(f)
 	all = append(all, given...)
@@ -305,7 +305,7 @@ func (l *law) walk(f found) (all []found) {
 	return append(all, l.askOfShares(f)...)
 }
 
-// startPINs starts a PIN of each kind, as somebody with the secret would.
+// startPINs starts a PIN of each kind, like an attacker with the secret.
 func (l *law) startPINs(f found) (started []lawPIN, all []found) {
 	l.Helper()
 	for _, path := range []string{
@@ -333,12 +333,12 @@ func (l *law) startPINs(f found) (started []lawPIN, all []found) {
 	return started, all
 }
 
-// askRow asks a route in every format, with whatever it may want of a PIN and of
+// askRow requests a route in every format, with all values that it may need of a PIN and of
 // a source.
 func (l *law) askRow(f found, row lawRow, p lawPIN, src string) (all []found) {
 	switch {
 	case row.method == http.MethodPost && strings.HasSuffix(row.path, "/pins"):
-		return nil // startPINs has asked it
+		return nil // startPINs has requested it
 	case row.path == "/api/v2/auth/jwk":
 		l.register(f)
 		return nil
@@ -370,8 +370,8 @@ func (l *law) askRow(f found, row lawRow, p lawPIN, src string) (all []found) {
 	return all
 }
 
-// askOfShares asks every route about shares, with one secret of each kind: twice if the
-// first time changed anything, which accepts what there is to accept.
+// askOfShares requests every route about shares, with one secret of each kind: twice if the
+// first time changed anything, which accepts pending invitations.
 func (l *law) askOfShares(f found) (all []found) {
 	if l.shared[f.kind] {
 		return nil
@@ -391,10 +391,10 @@ func (l *law) askOfShares(f found) (all []found) {
 	return all
 }
 
-// askOfShare asks a route about shares: for the servers of the admin, one of which is
+// askOfShare requests a route about shares: for the servers of the admin, one of which is
 // shared with the member, for that share, for each invitation, and for each account. It
-// invites the member, and a managed user, who needs not accept. What it removes is the
-// stranger's. It reports whether any answer was a success.
+// invites the member, and a managed user, who need not accept. It removes only the
+// stranger's objects. It reports whether any request succeeded.
 func (l *law) askOfShare(f found, row lawRow) (all []found, done bool) {
 	ids, share, suffixes := l.between, l.between[0], []string{""}
 	switch {
@@ -433,8 +433,8 @@ func accepts(row lawRow) bool {
 	return strings.HasSuffix(row.path, "/accept") || row.method == http.MethodPut && strings.HasPrefix(row.path, "/api/invites/")
 }
 
-// wishes are the forms for a route about shares: those that invite somebody have one for
-// each kind of account, and one for nobody's name, whose invitation is always new.
+// wishes are the forms for a route about shares: those that invite an account have one for
+// each kind of account, and one for an unknown name, whose invitation is always new.
 func (l *law) wishes(row lawRow) []url.Values {
 	member := url.Values{
 		"shared_server[invited_email]": {"member"}, "invitedEmail": {"member"}, "identifier": {"member"}, "machineIdentifier": {"den"},
@@ -508,7 +508,7 @@ func (l *law) inviteTo(pair [2]int64) int64 {
 	return i.Number
 }
 
-// strange returns the numbers by which what the stranger has can be removed, and that of
+// strange returns the numbers of the stranger's removable objects, and that of
 // its share. It restores what was removed or accepted.
 func (l *law) strange() (ids []string, share string) {
 	l.Helper()
@@ -533,8 +533,8 @@ func (l *law) strange() (ids []string, share string) {
 	return ids, ids[0]
 }
 
-// become switches to everybody in the home, without a PIN and with a wrong one, on a
-// device of its own.
+// become switches to every user of the home, without a PIN and with a wrong one, on a
+// separate device.
 func (l *law) become(f found, path string) (all []found) {
 	client := fmt.Sprint("thief at home ", len(l.home))
 	for id := range 4 {
@@ -595,7 +595,7 @@ func words(text, separators string) (list []string) {
 	return list
 }
 
-// texts are what a text says as it is and decoded.
+// texts returns a text and its decoded forms.
 func texts(text string) []string {
 	list := []string{text, html.UnescapeString(text)}
 	if plain, err := url.QueryUnescape(text); err == nil {
@@ -643,7 +643,7 @@ func (l *law) collect(f found, path string, res *http.Response, body string) (al
 	return all
 }
 
-// bring polls with what may be the proof of a PIN.
+// bring polls with a possible proof of a PIN.
 func (l *law) bring(f found, path, proof string) (all []found) {
 	l.Helper()
 	for _, p := range append(l.pins, l.consented) {
@@ -655,7 +655,7 @@ func (l *law) bring(f found, path, proof string) (all []found) {
 	return all
 }
 
-// kind is what a text is good for; empty: nothing.
+// kind returns the kind of a secret, or "" for other texts.
 func (l *law) kind(text plexauth.Secret) string {
 	l.Helper()
 	p, err := l.Tokens.Verify(l.Context(), text)
@@ -683,19 +683,19 @@ func (l *law) kind(text plexauth.Secret) string {
 	return ""
 }
 
-// picture checks that the picture of a code says no more than the code, for every
+// picture checks that the picture of a code contains no more than the code, for every
 // caller.
 func (l *law) picture(f found, p lawPIN) {
 	l.Helper()
 	path := "/api/v2/pins/qr/" + p.code
 	mine := readAll(l.T, l.ask(f, http.MethodGet, path, p.client, false, nil))
 	if nobodys := readAll(l.T, l.ask(found{}, http.MethodGet, path, "another", false, nil)); mine != nobodys || mine == "" {
-		l.violate("the picture of a code depends on who asks for it")
+		l.violate("the picture of a code depends on the caller")
 	}
 }
 
-// dead checks, once the first secret has ended, that nothing of what was found
-// is good for anything, and that nothing that was started leads to anything.
+// dead checks, once the first secret is revoked, that no secret found
+// works, and that nothing that was started leads to a secret.
 func (l *law) dead(all []found) {
 	l.Helper()
 	if l.kind(l.first) != "" {
@@ -734,7 +734,7 @@ func (l *law) dead(all []found) {
 	}
 }
 
-// report fails the test for what is against the law.
+// report fails the test for each violation.
 func (l *law) report() {
 	l.Helper()
 	for _, what := range slices.Sorted(maps.Keys(l.wrong)) {
@@ -742,7 +742,7 @@ func (l *law) report() {
 	}
 }
 
-// end is what ends a secret.
+// end is a way to revoke a secret.
 type end = func(*testing.T, *fixture, token.Principal)
 
 // first is a secret that chains begin with.
@@ -750,7 +750,7 @@ type first struct {
 	mint func(*testing.T, *fixture) plexauth.Secret
 	// depth is how many requests a chain has.
 	depth int
-	// ends are the ways to end it, by name.
+	// ends are the ways to revoke a secret, by name.
 	ends map[string]end
 }
 
@@ -870,7 +870,7 @@ func TestLawOfReach(t *testing.T) {
 			})
 		}
 	}
-	// Else the walk is not what it is meant to be.
+	// Otherwise the walk does not test what it should.
 	for _, kind := range []string{"access", "server for source 1", "server for source 2", "transient", "transient for source 3", "jwt", "access of a managed user",
 		"transient of a managed user"} {
 		if !kinds[kind] {
@@ -924,19 +924,20 @@ func (l *law) leakSwitch(w http.ResponseWriter, r *http.Request, accountID int64
 	return true
 }
 
-// leakServer answers with somebody's token for den, which comes from a sign-in of theirs.
+// leakServer responds with an account's token for den, which comes from a sign-in of
+// that account.
 func (l *law) leakServer(w http.ResponseWriter, name string) bool {
 	l.Helper()
 	_, _ = io.WriteString(w, string(l.serverToken(l.T, l.signIn(l.T, name), "den")))
 	return true
 }
 
-// linkAsPerson links a PIN as if a person had consented.
+// linkAsPerson links a PIN as if a user had consented.
 func (l *law) linkAsPerson(r *http.Request, p token.Principal) {
 	_ = l.PINs.Link(l.Context(), audit.Actor{AccountID: p.AccountID}, r.FormValue("code"))
 }
 
-// leaks are planted in what a member is answered.
+// leaks are planted in responses to a member.
 var leaks = []leak{
 	{"a token links as a person", 1, func(l *law, _ http.ResponseWriter, r *http.Request, p token.Principal) bool {
 		if r.URL.Path == "/api/v2/pins/link" {
@@ -1035,7 +1036,7 @@ var leaks = []leak{
 		return l.leakSwitch(w, r, 3)
 	}},
 	{"a PIN that gives a token of another", 1, func(l *law, w http.ResponseWriter, r *http.Request, _ token.Principal) bool {
-		// Only to a caller who polls without a token.
+		// Only for polls without a token.
 		if !strings.HasPrefix(r.URL.Path, "/api/v2/pins/") || r.Method != http.MethodGet || r.Header.Get("X-Plex-Token") != "" {
 			return false
 		}
@@ -1055,7 +1056,7 @@ var leaksOfShares = []leakOfShares{
 	{"the owner's token in XML only", "member", func(l *law, w http.ResponseWriter, r *http.Request, _ token.Principal) bool {
 		return r.URL.Path == "/api/v2/shared_servers/owned/accepted.xml" && l.leakServer(w, "admin")
 	}},
-	// CVE-2025-69416: the owner reads the token of whom a server is shared with.
+	// CVE-2025-69416: the owner reads the token of an account that a server is shared with.
 	{"the tokens of whom a server is shared with", "admin", func(l *law, w http.ResponseWriter, r *http.Request, p token.Principal) bool {
 		return p.Admin && r.URL.Path == "/api/servers/den/shared_servers" && l.leakServer(w, "member")
 	}},
@@ -1094,7 +1095,7 @@ func TestLawOfReachSeesLeaks(t *testing.T) {
 	}
 }
 
-// planted prepares to walk with somebody's token where there is a leak.
+// planted prepares to walk with an account's token while there is a leak.
 func planted(t *testing.T, name string, leak plant) (l *law) {
 	t.Helper()
 	w := newFixture(t, func(c *config) { c.API.MediaJWT = true })

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Attack: a member signs in without end. They are told when to come back; devices
+// Attack: a member signs in without end. They get the time to wait; devices
 // that signed in before, other members behind the same router, and the account's
 // own tokens are not affected.
 func TestSignInsAreLimited(t *testing.T) {
@@ -48,7 +48,7 @@ func TestSignInsAreLimited(t *testing.T) {
 	}
 }
 
-// Attack: somebody who has the password gives wrong codes, or guesses at the
+// Attack: an attacker who has the password enters wrong codes, or guesses the
 // password, until the account is locked. A device with a client identifier that
 // signed in before is not.
 func TestKnownDeviceIsNotLockedOut(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 	"github.com/usher-auth/usher/internal/hashing"
 )
 
-// signInDirectly asks the handler, without a connection between.
+// signInDirectly calls the handler without a connection.
 func (w *fixture) signInDirectly(ctx context.Context) int {
 	form := url.Values{"login": {"admin"}, "password": {password}}
 	r := httptest.NewRequestWithContext(ctx, "POST", "/api/v2/users/signin", strings.NewReader(form.Encode()))
@@ -29,7 +29,7 @@ func (w *fixture) signInDirectly(ctx context.Context) int {
 }
 
 // Attack: a client that closes its half of the connection while its password is
-// checked learns that it was right, and leaves no row in the audit log.
+// checked learns that it was right without leaving a row in the audit log.
 func TestHangingUpIsLogged(t *testing.T) {
 	ctx, hangUp := context.WithCancel(t.Context())
 	var armed atomic.Bool
@@ -45,7 +45,7 @@ func TestHangingUpIsLogged(t *testing.T) {
 	w.signInDirectly(ctx)
 	rows, err := w.Audit.List(t.Context(), audit.Query{Events: []audit.Kind{audit.SignIn}})
 	if err != nil || len(rows) != 1 || ctx.Err() == nil {
-		t.Errorf("the audit log tells of %d sign-ins, %v, want one", len(rows), err)
+		t.Errorf("the audit log has %d sign-ins, %v, want one", len(rows), err)
 	}
 }
 

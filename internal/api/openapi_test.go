@@ -19,7 +19,7 @@ import (
 	"github.com/usher-auth/usher/internal/api"
 )
 
-// apiDocument is api/openapi.yaml as the tests read it. Its objects are closed: a
+// apiDocument is api/openapi.yaml for the tests. Its objects are closed: a
 // key that the document does not have is an error, although clients are told to
 // ignore such keys.
 type apiDocument struct {
@@ -55,7 +55,7 @@ func readDocument(t testing.TB) *apiDocument {
 	return d
 }
 
-// closeObjects forbids what the schemas do not name.
+// closeObjects forbids keys that the schemas do not have.
 func closeObjects(v any) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -86,7 +86,7 @@ func (p pointer) String() string {
 	return b.String()
 }
 
-// at returns what is at a place, and the place that it is at once references were
+// at returns the value at a pointer, and the pointer after references were
 // followed. It returns nil if there is nothing.
 func (d *apiDocument) at(p pointer) (map[string]any, pointer) {
 	here := d.root
@@ -112,7 +112,7 @@ func (d *apiDocument) resolve(v any) map[string]any {
 	return m
 }
 
-// operations are those of the document, by path and method.
+// operations returns the operations of the document, by path and method.
 func (d *apiDocument) operations() map[string]map[string]map[string]any {
 	all := make(map[string]map[string]map[string]any)
 	paths, _ := d.at(pointer{"paths"})
@@ -160,7 +160,7 @@ func (d *apiDocument) operationAt(method, path string) (template string, p point
 	return found, pointer{"paths", found, strings.ToLower(method)}
 }
 
-// check says what is wrong with an answer.
+// check returns an error if a response does not match the document.
 func (d *apiDocument) check(operation pointer, status int, contentType string, body []byte) error {
 	at := operation.then("responses", strconv.Itoa(status))
 	response, at := d.at(at)
@@ -235,7 +235,7 @@ func (d *apiDocument) compile(p pointer) (*jsonschema.Schema, error) {
 	return s, err
 }
 
-// validateXML reads XML as the schema says, and checks it against the schema.
+// validateXML decodes XML by the schema, and validates it.
 func (d *apiDocument) validateXML(schema map[string]any, p pointer, body []byte) error {
 	var root element
 	if err := xml.Unmarshal(body, &root); err != nil {
@@ -293,7 +293,7 @@ func hasType(schema map[string]any, name string) bool {
 	return schema["type"] == name
 }
 
-// value is what JSON would have for an element.
+// value returns the JSON value of an element.
 func (d *apiDocument) value(schema map[string]any, e element) any {
 	switch {
 	case hasType(schema, "array"):
@@ -311,8 +311,8 @@ func (d *apiDocument) value(schema map[string]any, e element) any {
 	return scalar(schema, e.Text)
 }
 
-// object is what JSON would have for an element with members. What the schema does
-// not name gets a name that no schema has.
+// object returns the JSON object of an element with members. A name that the schema does
+// not have is replaced with one that no schema has.
 func (d *apiDocument) object(schema map[string]any, e element) map[string]any {
 	properties, _ := schema["properties"].(map[string]any)
 	attributes, elements := make(map[string]string), make(map[string]string)
@@ -330,7 +330,7 @@ func (d *apiDocument) object(schema map[string]any, e element) map[string]any {
 			elements[name] = name
 		}
 		if hasType(p, "null") {
-			object[name] = nil // what has no value is left out
+			object[name] = nil // members without a value are omitted
 		}
 	}
 	for _, a := range e.Attrs {
@@ -360,7 +360,7 @@ func (d *apiDocument) object(schema map[string]any, e element) map[string]any {
 	return object
 }
 
-// scalar is what JSON would have for the text of an attribute.
+// scalar returns the JSON value of an attribute.
 func scalar(schema map[string]any, text string) any {
 	if hasType(schema, "boolean") {
 		switch text {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What PlexAPI does with the sources of online media: it lists them, sets each in
+// PlexAPI's use of the sources of online media: it lists them, sets each in
 // every way, and reads them again.
 func TestOptOuts(t *testing.T) {
 	w := newFixture(t, nil)
@@ -56,7 +56,7 @@ func TestOptOuts(t *testing.T) {
 			t.Errorf("%s: %d %s", query, status, body)
 		}
 	}
-	// Attack: read or change those of another account.
+	// Attack: read or change the choices of another account.
 	other := w.signIn(t, "admin")
 	for _, method := range []string{"GET", "POST"} {
 		if status, _ := w.call(t, method, path+"?key=tv.plex.provider.vod&value=opt_in", other, nil); status != 404 {
@@ -83,7 +83,7 @@ func TestOptOutsAreBounded(t *testing.T) {
 	}
 }
 
-// What programs ask whether one agrees is stored, and asked for one by one.
+// Consents are stored one by one.
 func TestConsents(t *testing.T) {
 	w := newFixture(t, nil)
 	token := w.signIn(t, "member")

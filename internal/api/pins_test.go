@@ -15,7 +15,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// pin is what a program reads of a PIN.
+// pin are the fields of a PIN that programs read.
 type pin struct {
 	ID        int64
 	Code, QR  string
@@ -53,7 +53,7 @@ func (w *fixture) startPIN(t testing.TB, client string) (p pin) {
 	return p
 }
 
-// poll asks for a PIN and returns its token; nil while it is not linked.
+// poll polls a PIN and returns its token, or nil while it is not linked.
 func (w *fixture) poll(t testing.TB, id int64, client string) (int, *plexauth.Secret) {
 	t.Helper()
 	status, body := w.asDevice(t, "GET", fmt.Sprint("/api/v2/pins/", id), client)
@@ -64,7 +64,7 @@ func (w *fixture) poll(t testing.TB, id int64, client string) (int, *plexauth.Se
 	return status, p.AuthToken
 }
 
-// Only what acts for an account links a PIN: it hands out what outlives any
+// Only access tokens can link a PIN: linking issues a token that outlives any
 // other token.
 func TestOnlyAccessTokensLink(t *testing.T) {
 	w := newFixture(t, nil)
@@ -132,8 +132,8 @@ func TestPINCountsDown(t *testing.T) {
 	}
 }
 
-// The address in a PIN and its picture is the public one, or else the one that
-// the request came to.
+// The address in a PIN and its picture is the public address, or else the address of
+// the request.
 func TestPINSaysWhereItIs(t *testing.T) {
 	w := newFixture(t, nil)
 	if p := w.startPIN(t, "tv"); p.QR != w.URL+"/api/v2/pins/qr/"+p.Code {
@@ -186,9 +186,9 @@ func TestPictureOfPIN(t *testing.T) {
 	}
 }
 
-// Attack: a QR code costs milliseconds of processor time, and anybody may ask for
-// one. One network cannot have many new ones drawn. A picture that a page shows
-// again is not drawn again, and does not count.
+// Attack: a QR code costs milliseconds of processor time, and anyone can request
+// one. The number of new ones per network is limited. A picture that a page shows
+// again is cached, and does not count.
 func TestPicturesAreLimited(t *testing.T) {
 	w := newFixture(t, nil)
 	draw := func(address, code string) int {
@@ -217,7 +217,7 @@ func TestPicturesAreLimited(t *testing.T) {
 	}
 }
 
-// What varies in a path does not reach the patterns of others.
+// Path parameters do not match the patterns of other paths.
 func TestPathsOfPINs(t *testing.T) {
 	w := newFixture(t, nil)
 	for path, want := range map[string]int{
@@ -238,7 +238,7 @@ func BenchmarkPollPIN(b *testing.B) {
 	w := newFixture(b, nil)
 	p := w.startPIN(b, "tv")
 	w.poll(b, p.ID, "tv")
-	if err := w.DB.Close(); err != nil { // it must not be asked
+	if err := w.DB.Close(); err != nil { // it must not be queried
 		b.Fatal(err)
 	}
 	b.ReportAllocs()

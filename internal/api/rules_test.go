@@ -52,7 +52,7 @@ func (w *fixture) signInBoth(t *testing.T, login, password string) (answers [2]s
 	return answers
 }
 
-// Attack: somebody learns from the API that an account takes no password, or that
+// Attack: an attacker learns from the API that an account accepts no password, or that
 // theirs is right.
 func TestPasswordOffInTheAPI(t *testing.T) {
 	w := newFixture(t, nil)
@@ -60,12 +60,12 @@ func TestPasswordOffInTheAPI(t *testing.T) {
 	w.withPasskey(t, true, false)
 	for _, given := range []string{password, "wrong horse"} {
 		if got := w.signInBoth(t, "member", given); got != wrong {
-			t.Errorf("%q is answered by %q, want %q", given, got, wrong)
+			t.Errorf("%q gets %q, want %q", given, got, wrong)
 		}
 	}
 }
 
-// Whoever gives the right password of an account that takes more is told what to do.
+// With the right password of an account that requires more, the error explains what to do.
 func TestSignInsSayWhatToDo(t *testing.T) {
 	w := newFixture(t, nil)
 	w.withPasskey(t, false, true)

@@ -14,7 +14,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// newcomer is the form of somebody who signs up.
+// newcomer is the form of a sign-up.
 const newcomer = "username=nora&email=nora@example.org&password=correct+horse"
 
 func withSignUp(c *config) { c.SignUp = true }
@@ -25,7 +25,7 @@ func (w *fixture) signUp(t testing.TB, fields map[string]any) (status int, body 
 	return w.post(t, "/api/v2/users", "joining", "", fields)
 }
 
-// problemOf is what a program shows to people of a sign-up that failed.
+// problemOf is the part of a failed sign-up that programs show to users.
 type problemOf struct {
 	Errors []struct {
 		Code, Status   int
@@ -72,7 +72,7 @@ func TestSignUpWithoutUsername(t *testing.T) {
 	}
 }
 
-// What is wrong is said with its field, which programs show beside it.
+// Errors have a field, and programs show the error next to it.
 func TestSignUpProblems(t *testing.T) {
 	w := newFixture(t, withSignUp)
 	for _, test := range []struct {
@@ -101,7 +101,7 @@ func TestSignUpProblems(t *testing.T) {
 	}
 }
 
-// Without --sign-up, the answer says who adds accounts.
+// Without --sign-up, the response explains how accounts are created.
 func TestSignUpIsOff(t *testing.T) {
 	w := newFixture(t, nil)
 	status, body := w.call(t, "POST", "/api/v2/users?"+newcomer, "", nil)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// What clients send and read: PlexAPI and @ctrl/plex a form with urls[] for each, and
-// PlexAPI an empty urls for none. plex-api.rs wants status 201.
+// The requests of clients: PlexAPI and @ctrl/plex send a form with urls[] for each, and
+// PlexAPI an empty urls to remove all. plex-api.rs requires status 201.
 func TestWebhooks(t *testing.T) {
 	w := newFixture(t, nil)
 	token := w.signIn(t, "member")
