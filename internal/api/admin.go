@@ -27,11 +27,11 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// The admin API is apart from the planes: JSON only, with keys of its own. A request
-// shows its key in Authorization and nowhere else. Cookies, X-Plex-Token and the query
-// are not looked at for one, so no page of another site and no link can act with it.
+// The admin API is separate from the planes: JSON only, with its own keys. A request
+// sends its key in Authorization only. Keys in cookies, X-Plex-Token and the query
+// are ignored, so pages of other sites and links cannot use one.
 
-// adminPrefix is what the paths of the admin API begin with.
+// adminPrefix is the prefix of the paths of the admin API.
 const adminPrefix = "/admin/api/"
 
 // adminRoute is a row of the table of the admin API.
@@ -43,8 +43,8 @@ type adminRoute struct {
 	handle       adminHandler
 }
 
-// adminHandler answers a call of the admin API: with a status, and what is encoded in
-// JSON. A nil body sends none.
+// adminHandler handles a call of the admin API. It returns a status, and a body to encode in
+// JSON. A nil body is not sent.
 type adminHandler func(ctx context.Context, c *adminCall) (status int, body any, err error)
 
 // paged are the parameters of each listing.
@@ -62,7 +62,7 @@ type adminCall struct {
 // actor is the key as the audit log names it.
 func (c *adminCall) actor() audit.Actor { return c.key.Actor(c.address) }
 
-// read decodes the object that was sent. A field that v does not have is an error: it
+// read decodes the object in the body. A field that v does not have is an error: it
 // may be a misspelt one that was meant to protect something.
 func (c *adminCall) read(v any) error {
 	d := json.NewDecoder(bytes.NewReader(c.body))
@@ -89,7 +89,7 @@ func lowered(field string) string {
 	return string(unicode.ToLower(first)) + field[size:]
 }
 
-// id is a number in the path. A text that is none stands for nothing that is there.
+// id returns a number in the path. A malformed number is returned as one that no object has.
 func (c *adminCall) id(name string) int64 {
 	id, err := strconv.ParseInt(c.http.PathValue(name), 10, 64)
 	if err != nil || id <= 0 {
@@ -101,7 +101,7 @@ func (c *adminCall) id(name string) int64 {
 // maxLimit is how many rows of a listing an answer has at most.
 const maxLimit = 500
 
-// part is the part of a listing that the query asks for.
+// part returns the requested part of a listing.
 func (c *adminCall) part() (r paging.Request, err error) {
 	r = paging.Request{After: paging.Cursor(c.query.Get("after")), Before: paging.Cursor(c.query.Get("before"))}
 	if c.query.Has("limit") {
@@ -140,9 +140,9 @@ func (c *adminCall) choice(name string, words ...string) (string, error) {
 	return word, nil
 }
 
-// mayChange returns an error unless the key may change an account. Attack: a key for
+// mayChange returns an error unless the key can change an account. Attack: a key for
 // accounts that sets the password of an admin, and signs in. The change checks it again
-// in its transaction; here it comes before any work.
+// in its transaction; here the check precedes any work.
 func (c *adminCall) mayChange(a account.Account) error { return account.CheckMayChange(c.actor(), a) }
 
 // needs returns an error unless the key has another scope than the route's, too.
@@ -175,7 +175,7 @@ func listed[R, T any](l paging.List[R], err error, of func(R) T) (int, any, erro
 // done answers a change that has nothing to show.
 func done(err error) (int, any, error) { return http.StatusNoContent, nil, err }
 
-// gone answers a removal. What is not there is removed already.
+// gone responds to a removal. A missing object counts as removed.
 func gone(err error) (int, any, error) {
 	if fault.KindOf(err) == fault.NotFound {
 		err = nil
@@ -215,8 +215,8 @@ func newAdminAPI(c *core.Core, cfg Config) *adminAPI {
 	return a
 }
 
-// ServeHTTP answers a request below adminPrefix. A path that a mux would clean by a
-// redirect is none of ours.
+// ServeHTTP handles a request below adminPrefix. A path that a mux would clean by a
+// redirect is unknown.
 func (a *adminAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if unclean(r.URL.EscapedPath()) {
 		a.notFound.ServeHTTP(w, r)
@@ -225,7 +225,7 @@ func (a *adminAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mux.ServeHTTP(w, r)
 }
 
-// ServeHTTP takes one request all the way.
+// ServeHTTP handles one request.
 func (e *adminEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var x httpd.Exchange
 	e.observer.Begin(&x, r)
@@ -244,7 +244,7 @@ func (e *adminEndpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.observer.End(&x)
 }
 
-// answer finds the route, checks the key, reads the request and asks the handler.
+// answer finds the route, checks the key, reads the request and calls the handler.
 func (e *adminEndpoint) answer(ctx context.Context, w http.ResponseWriter, c *adminCall) (int, any, error) {
 	if e.methods == nil {
 		return 0, nil, errNoRoute
@@ -299,8 +299,8 @@ func (a *adminAPI) authenticate(ctx context.Context, c *adminCall) (adminkey.Key
 	return a.keys.Verify(ctx, c.address, plexauth.Secret(strings.TrimSpace(secret)))
 }
 
-// receive reads the query and the body of a request. It refuses parameters that the
-// route does not have, and such that are given twice where one counts.
+// receive reads the query and the body of a request. It rejects parameters that the
+// route does not have, and duplicates of single-valued ones.
 func (c *adminCall) receive(r adminRoute) error {
 	var err error
 	if c.query, err = url.ParseQuery(c.http.URL.RawQuery); err != nil {
@@ -347,6 +347,6 @@ func writeJSON(w http.ResponseWriter, status int, media string, body any) (int, 
 	}
 	h.Set("Content-Type", media)
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // the caller may have hung up
+	_, _ = w.Write(b.Bytes()) // the caller may have disconnected
 	return b.Len(), nil
 }

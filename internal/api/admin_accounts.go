@@ -51,8 +51,8 @@ type accountJSON struct {
 	Title          string    `json:"title"`           // name to display
 	Email          string    `json:"email"`           // empty if the account has none
 	EmailConfirmed bool      `json:"emailConfirmed"`  // an admin set or confirmed the address
-	Admin          bool      `json:"admin"`           // may do what this API does
-	Managed        bool      `json:"managed"`         // managed user of a home, which is no login
+	Admin          bool      `json:"admin"`           // is an admin
+	Managed        bool      `json:"managed"`         // managed user of a home, which cannot sign in
 	Disabled       bool      `json:"disabled"`        // cannot sign in
 	SecondFactor   bool      `json:"secondFactor"`    // needs a code to sign in
 	BackupCodes    int       `json:"backupCodes"`     // codes that are left
@@ -113,7 +113,7 @@ func (f adminAccounts) show(ctx context.Context, c *adminCall) (int, any, error)
 	return f.answer(ctx, c.id("id"), nil)
 }
 
-// answer is an account as it is after a change, unless that failed.
+// answer returns the account after a change, or the error of the change.
 func (f adminAccounts) answer(ctx context.Context, id int64, err error) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
@@ -122,8 +122,8 @@ func (f adminAccounts) answer(ctx context.Context, id int64, err error) (int, an
 	return http.StatusOK, newAccountJSON(a), err
 }
 
-// change changes the account in the path, if the key may, and answers with it. in is
-// what the body has; nil: there is none.
+// change changes the account in the path, if the key can, and returns it. in is
+// the destination of the body; nil: the request has no body.
 func (f adminAccounts) change(ctx context.Context, c *adminCall, in any, do func(id int64) error) (int, any, error) {
 	if err := c.read(in); err != nil {
 		return 0, nil, err
@@ -135,7 +135,7 @@ func (f adminAccounts) change(ctx context.Context, c *adminCall, in any, do func
 	return f.answer(ctx, a.ID, err)
 }
 
-// target is the account in the path, if the key may change it.
+// target returns the account in the path, if the key can change it.
 func (f adminAccounts) target(ctx context.Context, c *adminCall) (account.Account, error) {
 	a, err := f.accounts.Get(ctx, c.id("id"))
 	if err == nil {
@@ -198,7 +198,7 @@ func (f adminAccounts) setDisabled(ctx context.Context, c *adminCall) (int, any,
 	})
 }
 
-// setRules changes how an account signs in. What the body does not have stays.
+// setRules changes how an account signs in. Omitted fields are unchanged.
 func (f adminAccounts) setRules(ctx context.Context, c *adminCall) (int, any, error) {
 	var in struct{ PasswordOff, PasskeyRequired *bool }
 	return f.change(ctx, c, &in, func(id int64) error {
@@ -228,7 +228,7 @@ func (f adminAccounts) removeFactor(ctx context.Context, c *adminCall) (int, any
 	return gone(err)
 }
 
-// passkeyJSON is a passkey without what it is verified with.
+// passkeyJSON is a passkey without its public key.
 type passkeyJSON struct {
 	ID         int64      `json:"id"`         // number of the passkey
 	Name       string     `json:"name"`       // given by its user

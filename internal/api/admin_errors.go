@@ -16,8 +16,8 @@ import (
 
 // Errors of the admin API.
 var (
-	// errMalformed reports a request that cannot be read. What can be read and is not
-	// valid is of the kind Invalid, too, and has a status of its own.
+	// errMalformed reports a request that cannot be decoded. A request that can be
+	// decoded but is not valid has the kind Invalid, too, with another status.
 	errMalformed = fault.New(fault.Invalid, "the request cannot be read")
 	errNotJSON   = fault.New(fault.Unsupported, "the body's Content-Type is not application/json")
 	errBodySize  = fault.New(fault.TooLarge, "the body is larger than 16 KiB")
@@ -25,18 +25,18 @@ var (
 	errScope     = fault.New(fault.Denied, "the key does not have the scope")
 )
 
-// problem is an error as the admin API answers it: problem details (RFC 9457). Code is
+// problem is an error response of the admin API: problem details (RFC 9457). Code is
 // stable, and Detail is for people.
 type problem struct {
 	Title  string `json:"title"`           // text of the status
 	Status int    `json:"status"`          // status of the response
 	Code   string `json:"code"`            // stable name of the error
-	Detail string `json:"detail"`          // what happened, for people
-	Field  string `json:"field,omitempty"` // what is wrong in the body or the query
+	Detail string `json:"detail"`          // human-readable explanation
+	Field  string `json:"field,omitempty"` // the invalid field of the body or the query
 }
 
 // problemCodes has the code of each kind of error. The statuses are those of
-// responses, except for what problemStatuses has.
+// responses, except for those in problemStatuses.
 var problemCodes = [...]string{
 	fault.Unknown:         "failed",
 	fault.NotFound:        "not-found",
@@ -55,10 +55,10 @@ var problemCodes = [...]string{
 // problemStatuses are the statuses of kinds that differ from those of the planes.
 var problemStatuses = map[fault.Kind]int{fault.Invalid: http.StatusUnprocessableEntity}
 
-// adminProblems are errors with a code, or a status, of their own.
+// adminProblems are errors with their own code or status.
 var adminProblems = [...]struct {
 	err    error
-	status int // 0: that of the kind
+	status int // 0: the status of the kind
 	code   string
 }{
 	{errMalformed, http.StatusBadRequest, "malformed"},
@@ -98,7 +98,7 @@ func problemOf(err error) (p problem, ours bool) {
 	return p, kind == fault.Unknown
 }
 
-// writeProblem sends what the tables say of an error.
+// writeProblem sends an error by the tables.
 func (e *adminEndpoint) writeProblem(w http.ResponseWriter, x *httpd.Exchange, err error) {
 	p, ours := problemOf(err)
 	if ours {

@@ -13,7 +13,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// adminHomes keeps homes for the admin API. A change is made as the account in the
+// adminHomes manages homes in the admin API. A change is made as the account in the
 // path, which is the owner of the home.
 type adminHomes struct {
 	homes    *home.Service
@@ -59,7 +59,7 @@ func (f adminHomes) show(ctx context.Context, c *adminCall) (int, any, error) {
 	return f.answer(ctx, c, nil)
 }
 
-// answer is a home as it is after a change, unless that failed.
+// answer returns the home after a change, or the error of the change.
 func (f adminHomes) answer(ctx context.Context, c *adminCall, err error) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
@@ -127,7 +127,7 @@ func (f adminHomes) change(
 	return f.answer(ctx, c, err)
 }
 
-// user is the user in the path, by number, if the key may change it.
+// user returns the user in the path, by number, if the key can change it.
 func (f adminHomes) user(ctx context.Context, c *adminCall) (home.User, error) {
 	h, err := f.homes.Of(ctx, c.id("id"))
 	if err != nil {

@@ -16,9 +16,9 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// adminLinks makes the links that a program hands to people: invitations, and links for
-// those who lost a password. They are the only secrets in answers of the admin API, and
-// each is in the answer to the request that made it only.
+// adminLinks creates the links that a program passes on to users: invitations, and reset
+// links. They are the only secrets in responses of the admin API, and each is only in the
+// response to the request that created it.
 type adminLinks struct {
 	invites  *invite.Service
 	accounts *account.Service
@@ -50,8 +50,8 @@ func (f adminLinks) routes() []adminRoute {
 // invitationJSON is an invitation for admins.
 type invitationJSON struct {
 	ID        int64     `json:"id"`        // number of the invitation
-	Username  string    `json:"username"`  // suggested name; empty if the person chooses
-	Email     string    `json:"email"`     // empty if there is none
+	Username  string    `json:"username"`  // suggested name; can be empty
+	Email     string    `json:"email"`     // can be empty
 	Admin     bool      `json:"admin"`     // brings an account of an admin
 	Servers   []string  `json:"servers"`   // names of the servers that it shares
 	MadeBy    string    `json:"madeBy"`    // username of the admin; empty for the command line
@@ -83,8 +83,8 @@ func (f adminLinks) list(ctx context.Context, c *adminCall) (int, any, error) {
 	return listed(l, err, newInvitationJSON)
 }
 
-// invite makes an invitation. Attack: a key for accounts invites an admin, or to servers
-// that it may not share.
+// invite creates an invitation. Attack: a key for accounts invites an admin, or to servers
+// that it cannot share.
 func (f adminLinks) invite(ctx context.Context, c *adminCall) (int, any, error) {
 	var in struct {
 		Username, Email string
@@ -136,13 +136,13 @@ func (f adminLinks) revoke(ctx context.Context, c *adminCall) (int, any, error) 
 	return gone(f.invites.Revoke(ctx, c.actor(), c.id("invitation")))
 }
 
-// resetLinkJSON is a link with which the owner of an account comes back.
+// resetLinkJSON is a link with which the owner of an account regains access.
 type resetLinkJSON struct {
 	Link      string    `json:"link"`      // in the clear
 	ExpiresAt time.Time `json:"expiresAt"` // in UTC
 }
 
-// reset makes a reset link. Attack: a key for accounts takes over an admin's account
+// reset creates a reset link. Attack: a key for accounts takes over an admin's account
 // with one.
 func (f adminLinks) reset(ctx context.Context, c *adminCall) (int, any, error) {
 	var in struct {
@@ -160,7 +160,7 @@ func (f adminLinks) reset(ctx context.Context, c *adminCall) (int, any, error) {
 	return http.StatusCreated, resetLinkJSON{f.link(c, "/reset", secret), expires}, nil
 }
 
-// link is the address of a page that takes a secret. Package web has the pages.
+// link returns the address of a page that takes a secret. Package web has the pages.
 func (f adminLinks) link(c *adminCall, path string, secret plexauth.Secret) string {
 	return f.base(c.http) + path + "?key=" + string(secret)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/usher-auth/usher/internal/source"
 )
 
-// adminFeatures are the handlers of the admin API. What is new goes into a struct of
-// its own, with its rows, and into the list of routes.
+// adminFeatures are the handlers of the admin API. A new feature gets a struct of
+// its own, with its rows, and a line in the list of routes.
 type adminFeatures struct {
 	status   adminStatus
 	accounts adminAccounts
@@ -38,8 +38,8 @@ func newAdminFeatures(c *core.Core, cfg Config) *adminFeatures {
 	}
 }
 
-// routes is the table of the admin API. Each row names the scope of the key that it
-// takes.
+// routes is the table of the admin API. Each row names the scope that it
+// requires.
 func (f *adminFeatures) routes() []adminRoute {
 	return slices.Concat(
 		f.status.routes(), f.accounts.routes(), f.tokens.routes(), f.sources.routes(source.Server),
@@ -47,7 +47,7 @@ func (f *adminFeatures) routes() []adminRoute {
 	)
 }
 
-// adminStatus says how much of everything there is.
+// adminStatus reports the state and the counts of the server.
 type adminStatus struct {
 	core    *core.Core
 	version string
@@ -57,7 +57,7 @@ func (f adminStatus) routes() []adminRoute {
 	return []adminRoute{{"GET", "/admin/api/v1/status", adminkey.StatusRead, "", false, f.show}}
 }
 
-// statusJSON is the state of the server. Counts end at 10,000: there may be more.
+// statusJSON is the state of the server. Counts are capped at 10,000.
 type statusJSON struct {
 	Version  string     `json:"version"`    // of usher
 	Name     string     `json:"name"`       // of the server
@@ -70,7 +70,7 @@ type statusJSON struct {
 	Provider int        `json:"providers"`  // how many providers there are
 	Hashing  hashingN   `json:"hashing"`    // load of password checks
 	Cache    cacheN     `json:"tokenCache"` // of this node
-	Backup   *time.Time `json:"lastBackup"` // by usher backup; null if there is none
+	Backup   *time.Time `json:"lastBackup"` // by usher backup; null: never
 }
 
 type accountsN struct {
@@ -123,7 +123,7 @@ func (f adminStatus) show(ctx context.Context, _ *adminCall) (int, any, error) {
 	return http.StatusOK, s, err
 }
 
-// orNull is null for a time that is none.
+// orNull returns nil for the zero time.
 func orNull(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

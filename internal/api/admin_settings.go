@@ -17,7 +17,7 @@ import (
 	"github.com/usher-auth/usher/internal/signing"
 )
 
-// adminSettings keeps what the server itself goes by for the admin API.
+// adminSettings manages the settings of the server in the admin API.
 type adminSettings struct {
 	origins  *origin.Service
 	signing  *signing.Service
@@ -113,13 +113,13 @@ type auditJSON struct {
 	Account   string     `json:"account"`   // its name at that time
 	Actor     string     `json:"actor"`     // who did it
 	Device    string     `json:"device"`    // that it was done with
-	Address   string     `json:"address"`   // that it came from
+	Address   string     `json:"address"`   // network address of the actor
 	Detail    string     `json:"detail"`    // depends on the event
 	Chain     string     `json:"chain"`     // hash of the row and the one before it
 }
 
-// auditPage is a part of the log, the newest rows first. Before is what to ask for the
-// older ones with; 0: there are none.
+// auditPage is a part of the log, the newest rows first. Before is the parameter for the
+// older rows; 0: there are no more.
 type auditPage struct {
 	Items  []auditJSON `json:"items"`  // the newest first
 	Before int64       `json:"before"` // for the next page; 0 on the last
@@ -148,7 +148,7 @@ func (f adminAudit) list(ctx context.Context, c *adminCall) (int, any, error) {
 	return http.StatusOK, page, nil
 }
 
-// auditQuery is what the query asks of the log.
+// auditQuery returns the query of the log.
 func (c *adminCall) auditQuery() (q audit.Query, err error) {
 	q = audit.Query{Username: c.query.Get("username"), Text: c.query.Get("text"), Limit: paging.DefaultLimit}
 	for name, number := range map[string]*int64{"account": &q.Account, "before": &q.Before, "after": &q.After} {
@@ -181,8 +181,8 @@ func (c *adminCall) auditQuery() (q audit.Query, err error) {
 type verifiedJSON struct {
 	Good    bool   `json:"good"`    // the chain is unbroken
 	Rows    int64  `json:"rows"`    // rows that were read
-	Row     int64  `json:"row"`     // first row that was altered; 0 if good
-	Problem string `json:"problem"` // what is wrong with it; empty if good
+	Row     int64  `json:"row"`     // first row that was altered; 0 if valid
+	Problem string `json:"problem"` // the reason; empty if valid
 }
 
 func (f adminAudit) verify(ctx context.Context, _ *adminCall) (int, any, error) {

@@ -19,7 +19,7 @@ type adminSources struct {
 	accounts *account.Service
 }
 
-// routes are those of the sources of a kind.
+// routes returns the routes for the sources of a kind.
 func (f adminSources) routes(kind source.Kind) []adminRoute {
 	path, read, write := "/admin/api/v1/servers", adminkey.ServersRead, adminkey.ServersWrite
 	if kind == source.Provider {

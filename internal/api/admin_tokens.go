@@ -12,7 +12,7 @@ import (
 	"github.com/usher-auth/usher/internal/token"
 )
 
-// adminTokens keeps what is signed in for the admin API.
+// adminTokens manages devices, tokens and sessions in the admin API.
 type adminTokens struct {
 	accounts *account.Service
 	devices  *device.Service
@@ -85,7 +85,7 @@ func (f adminTokens) removeDevice(ctx context.Context, c *adminCall) (int, any, 
 	return gone(f.tokens.RevokeDevice(ctx, c.actor(), c.id("id"), c.id("device")))
 }
 
-// mergeDevice makes one device of two, and answers with the one that stays.
+// mergeDevice merges two devices, and returns the remaining one.
 func (f adminTokens) mergeDevice(ctx context.Context, c *adminCall) (int, any, error) {
 	var in struct{ Into int64 }
 	if err := c.read(&in); err != nil {
@@ -139,7 +139,7 @@ func (f adminTokens) signOut(ctx context.Context, c *adminCall) (int, any, error
 	return gone(err)
 }
 
-// tokenJSON is what may be shown of a token.
+// tokenJSON is the public part of a token.
 type tokenJSON struct {
 	ID         int64      `json:"id"`
 	Kind       string     `json:"kind"`

@@ -38,15 +38,15 @@ func write(w http.ResponseWriter, c *call, ans answer) (int, error) {
 		h.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(ans.life.Seconds())))
 	}
 	if c.Format == wire.SVG {
-		h.Set("Content-Security-Policy", "default-src 'none'; sandbox") // a browser may show it as a page
+		h.Set("Content-Security-Policy", "default-src 'none'; sandbox") // in case a browser shows it as a page
 	}
 	h["X-Content-Type-Options"] = noSniff
 	w.WriteHeader(ans.status)
-	_, _ = w.Write(*buf) // the caller may have hung up
+	_, _ = w.Write(*buf) // the caller may have disconnected
 	return len(*buf), nil
 }
 
-// counted is the size up to which net/http sets Content-Length by itself.
+// counted is the size up to which net/http sets Content-Length automatically.
 const counted = 2048
 
 // Header values that all answers share. They must not be changed.
@@ -63,7 +63,7 @@ var (
 	noSniff = []string{"nosniff"}
 )
 
-// writeError sends what the table says of an error.
+// writeError sends an error by the table.
 func (e *endpoint) writeError(w http.ResponseWriter, c *call, err error) {
 	told, ours := respond(err)
 	if ours {
@@ -86,7 +86,8 @@ func withoutSuffix(r *http.Request, suffix string) *http.Request {
 	return &plain
 }
 
-// suffixAccept is what a path's suffix stands for. It beats the Accept header.
+// suffixAccept maps a path's suffix to an Accept header. The suffix takes precedence
+// over the header of the request.
 var suffixAccept = map[string][]string{
 	".json": {wire.JSON.ContentType()},
 	".xml":  {"application/xml"},
@@ -101,7 +102,7 @@ func formatSuffix(path string) string {
 }
 
 // setCORS lets programs in a browser, which poll PINs and read accounts, read
-// our answers. No cookie counts on these planes, so every origin may.
+// our responses. Cookies are ignored on these planes, so every origin is allowed.
 func setCORS(h http.Header, r *http.Request) {
 	if r.Header["Origin"] == nil {
 		return

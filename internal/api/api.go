@@ -16,8 +16,8 @@ type Config struct {
 	// PublicURL is where browsers reach this server. Empty: the address that
 	// each request was sent to.
 	PublicURL string
-	// MediaJWT makes the media plane accept JWTs. No media server that is released
-	// does.
+	// MediaJWT makes the media plane accept JWTs. Released media servers do
+	// not.
 	MediaJWT bool
 	// Version is usher's own, shown in /identity. Empty: "dev".
 	Version string
@@ -71,11 +71,10 @@ func New(c *core.Core, cfg Config) *API {
 	return a
 }
 
-// Handler returns a handler that answers requests for the paths of both planes and of
-// the admin API,
-// and passes all others to next. A browser's request for / is passed on, too: it
-// asks for a page. A path that a mux would clean by a redirect is not passed on:
-// the redirect would repeat a query that may hold a token.
+// Handler returns a handler for the paths of both planes and of the admin API, and
+// passes all others to next. A browser's request for / is passed on, too: it requests a
+// page. A path that a mux would clean by a redirect is not passed on: the redirect
+// would repeat a query that can contain a token.
 func (a *API) Handler(next http.Handler) http.Handler {
 	mux, restricted := http.NewServeMux(), http.NewServeMux()
 	for path, e := range a.patterns {
@@ -117,8 +116,8 @@ func (a *API) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// restrictedUsers is what the paths of the managed users of a home begin with. They
-// have a mux of their own: to http.ServeMux, …/users/restricted/{id} and
+// restrictedUsers is the prefix of the paths of the managed users of a home. They
+// have their own mux: to http.ServeMux, …/users/restricted/{id} and
 // …/users/{id}/switch are a conflict, since both match …/users/restricted/switch.
 const restrictedUsers = "/api/v2/home/users/restricted/"
 
@@ -128,8 +127,8 @@ func unclean(path string) bool {
 	return path == "" || strings.Contains(path, "//") || strings.Contains(path+"/", "/./") || strings.Contains(path+"/", "/../")
 }
 
-// withoutSlash returns the endpoint of a path with a slash at its end, which is no
-// other path. It takes the method: /pins/ is not POST /pins, but a PIN without a
+// withoutSlash returns the endpoint of a path with a trailing slash, which is
+// ignored. It depends on the method: /pins/ is not POST /pins, but a PIN without a
 // number.
 func (a *API) withoutSlash(r *http.Request) *endpoint {
 	path, found := strings.CutSuffix(r.URL.Path, "/")

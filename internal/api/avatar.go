@@ -13,18 +13,18 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// avatarHandlers serve the pictures of accounts, which clients show beside the
+// avatarHandlers serve the avatars of accounts, which clients show next to the
 // names.
 type avatarHandlers struct {
 	accounts *account.Service
 	base     func(*http.Request) string // see newBaseURL
 }
 
-// errNoAvatar says that no account has a UUID. A UUID has 64 random bits: nobody
-// finds an account by trying.
+// errNoAvatar reports that no account has a UUID. A UUID has 64 random bits, so it
+// cannot be guessed.
 var errNoAvatar = fault.New(fault.NotFound, "there is no such account")
 
-// avatarLife is how long a picture may be cached. Its address changes with it.
+// avatarLife is how long an avatar can be cached. Its address changes with it.
 const avatarLife = 24 * time.Hour
 
 // picture draws the initials of an account.

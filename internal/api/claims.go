@@ -16,16 +16,16 @@ type claimHandlers struct {
 	mediaServer mediaServerHandlers
 }
 
-// errClaimed says that this server is not the claimant's.
+// errClaimed reports that this server does not belong to the claimant.
 var errClaimed = fault.New(fault.Denied, "this server belongs to its admins already")
 
-// token makes a claim for the caller's account.
+// token creates a claim for the caller's account.
 func (h claimHandlers) token(_ context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusOK, body: wire.ClaimToken{Token: h.claims.New(c.principal)}}, nil
 }
 
 // claim uses a claim on this server. It belongs to its admins already: an admin
-// is told whom it is signed in as, and anybody else is denied.
+// gets the account that it is signed in with, and other accounts are denied.
 func (h claimHandlers) claim(ctx context.Context, c *call) (answer, error) {
 	text, err := c.params.Secret("token")
 	if err != nil {

@@ -21,7 +21,7 @@ func connections(src source.Source) []wire.Connection {
 	return list
 }
 
-// wanted is which kinds of connections a caller asks for.
+// wanted are the kinds of connections that a caller requests.
 type wanted struct{ https, relay, ipv6 bool }
 
 func readWanted(p wire.Params) (w wanted, err error) {
@@ -36,16 +36,15 @@ func readWanted(p wire.Params) (w wanted, err error) {
 	return w, nil
 }
 
-// filter removes the connections that were not asked for and that another one
-// stands in for. A flag chooses between two forms of one way to the server; it
-// never removes the only one: a caller who sends no flags must be able to
-// connect, from the server's own network and from elsewhere. (Inference: what
-// the real service leaves out is not known.)
+// filter removes unrequested connections that another one can replace. A flag selects
+// between two forms of a connection to the server; it never removes the only one: a caller
+// that sends no flags must be able to connect, from the server's own network and from
+// elsewhere. (Inference: what the real service omits is not known.)
 func (w wanted) filter(list []wire.Connection) []wire.Connection {
 	for _, rule := range []struct {
 		asked bool
-		// spare reports whether a connection is of the kind that was not asked
-		// for, and other one that does as well.
+		// spare reports whether a connection is of an unrequested kind, and another one
+		// can replace it.
 		spare func(c, other wire.Connection) bool
 	}{
 		{w.relay, func(c, other wire.Connection) bool {
@@ -69,8 +68,8 @@ func (w wanted) filter(list []wire.Connection) []wire.Connection {
 	return list
 }
 
-// host is the machine that a connection leads to. The names under plex.direct,
-// which media servers have certificates for, are addresses with other marks:
+// host returns the host of a connection. The names under plex.direct,
+// which media servers have certificates for, are addresses with other separators:
 // 192-168-1-5.….plex.direct.
 func host(c wire.Connection) string {
 	name := strings.TrimSuffix(strings.ToLower(c.Address), ".")
@@ -90,7 +89,7 @@ func host(c wire.Connection) string {
 
 // reachable marks connections as not local if all of them are local, for callers
 // who do not own the server: PlexAPI and @ctrl/plex use a local connection only
-// for its owner, and would have none left. (Inference.)
+// for its owner, and would otherwise have none. (Inference.)
 func reachable(list []wire.Connection) []wire.Connection {
 	if slices.ContainsFunc(list, func(c wire.Connection) bool { return !bool(c.Local) }) {
 		return list
@@ -102,9 +101,9 @@ func reachable(list []wire.Connection) []wire.Connection {
 	return marked
 }
 
-// publicAddress is where a server is reached from elsewhere: the address of its
-// first connection that is neither local nor a relay. A server that has none is
-// known by its first address.
+// publicAddress returns the public address of a server: the address of its
+// first connection that is neither local nor a relay. Without such a connection, it is
+// the first address.
 func publicAddress(src source.Source) string {
 	for _, c := range src.Connections {
 		if !c.Local && !c.Relay {

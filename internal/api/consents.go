@@ -8,7 +8,7 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// consentHandlers keep what programs ask an account whether it agrees.
+// consentHandlers store the consents of an account that programs ask for.
 type consentHandlers struct {
 	accounts *account.Service
 }
@@ -20,7 +20,7 @@ func (h consentHandlers) privacy(ctx context.Context, c *call) (answer, error) {
 	}}, err
 }
 
-// setPrivacy changes what is named. plex-api.rs wants 204.
+// setPrivacy changes the given settings. plex-api.rs requires 204.
 func (h consentHandlers) setPrivacy(ctx context.Context, c *call) (answer, error) {
 	playback, err := c.params.Bool("optOutPlayback")
 	if err != nil {

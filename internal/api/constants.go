@@ -7,14 +7,14 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// constant is a path where usher has nothing to say, and answers always the same,
-// so that clients go on.
+// constant is a path for which usher has no data. The response is constant,
+// so that clients continue.
 type constant struct {
 	methods, path string
 	caller        caller
 	status        int
 	body          wire.Body // nil: none
-	// source is the client that asks, and how certain the shape is.
+	// source names the client, and how certain the shape is.
 	source string
 }
 
@@ -83,7 +83,7 @@ func (c constant) answer(context.Context, *call) (answer, error) {
 	return answer{status: c.status, body: c.body}, nil
 }
 
-// ownAddress tells callers the address that they ask from. PlexAPI reads plain
+// ownAddress returns the caller's network address. PlexAPI reads plain
 // text.
 func ownAddress(_ context.Context, c *call) (answer, error) {
 	c.Format = wire.Text

@@ -24,11 +24,11 @@ type deviceHandlers struct {
 // maxDevices is how many devices of an account a listing has at most.
 const maxDevices = 1000
 
-// list lists the caller's devices. The path means one thing at plex.tv and
-// another at a media server; see call.media. Where both answer under one name,
-// the kind of token decides what is listed: a token for this server alone, or a
-// transient one, gets what a media server says. An access token gets all that
-// the account has, which has all attributes of the other list.
+// list lists the caller's devices. The path has one meaning at plex.tv and another at a
+// media server; see call.media. Where both planes share one host name, the kind of token
+// selects the list: a server token for this server, or a transient token, gets the list of
+// a media server. An access token gets all devices of the account, with all attributes of
+// the other list.
 func (h deviceHandlers) list(ctx context.Context, c *call) (answer, error) {
 	access := c.principal.ActsForAccount()
 	if !access && (!c.media || !c.principal.Reaches(h.selfID)) {
@@ -71,7 +71,7 @@ func systemDevices(stored []device.Device) wire.SystemDevices {
 	return list
 }
 
-// firstServerID is what the numbers of servers among devices are counted from:
+// firstServerID is the offset of the numbers of servers among devices:
 // deleting a server must never sign out a device. Clients' numbers have 31
 // bits.
 const firstServerID = 1 << 30

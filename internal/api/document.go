@@ -10,7 +10,7 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// documentLife is how long the document may be cached. It changes with the
+// documentLife is how long the document can be cached. It changes with the
 // program.
 const documentLife = time.Hour
 

@@ -26,7 +26,7 @@ var (
 	errNoToken  = fault.New(fault.Unauthenticated, "there is no token")
 	// errBadToken is token.ErrInvalid at a path of version 1.
 	errBadToken = fault.New(fault.Unauthenticated, "invalid token")
-	// errNoNonceClient is errNoClient where one asks for a nonce.
+	// errNoNonceClient is errNoClient for nonces.
 	errNoNonceClient = fault.Invalidf("X-Plex-Client-Identifier", "X-Plex-Client-Identifier is missing")
 	errForbidden     = fault.New(fault.Denied,
 		"this token does not reach that far: it takes the access token of an account that may")
@@ -34,8 +34,7 @@ var (
 	errMethod  = fault.New(fault.Unsupported, "this path does not take this method")
 )
 
-// The codes that the protocol is known to have. Where it is not known to have
-// one, the code is the status.
+// The known codes of the protocol. Where no code is known, the code is the status.
 const (
 	codeNoClient        = 1000
 	codeUnauthenticated = 1001
@@ -52,8 +51,8 @@ type response struct {
 	status, code int
 	// message is the text of the answer. Empty: the error's own text.
 	message string
-	// capital: the error's own text gets a capital letter. It does not where it
-	// may begin with the name of a field.
+	// capital: the error's own text is capitalized, unless it can begin with the name
+	// of a field.
 	capital bool
 }
 
@@ -93,7 +92,7 @@ var protocolResponses = [...]struct {
 	{errBadToken, response{422, 422, "", true}},
 	{errNoNonceClient, response{422, 422, "", false}},
 
-	// Only who showed a JWT gets 498: PlexAPI has no name for it, and raises
+	// Only requests with a JWT get 498: PlexAPI has no name for it, and raises
 	// TypeError.
 	{token.ErrExpired, response{498, 498, "", true}},
 	{devicekey.ErrExpired, response{498, 498, "", false}},
@@ -106,7 +105,7 @@ var protocolResponses = [...]struct {
 	{devicekey.ErrRateLimited, response{429, codeRateLimited, "API rate limit exceeded", false}},
 }
 
-// ofForm makes the answer name the field that an error is about.
+// ofForm adds the field of an error to the response.
 type ofForm struct{ error }
 
 // Unwrap returns the error itself.
@@ -126,7 +125,7 @@ func respond(err error) (e wire.Error, ours bool) {
 	}
 	message := r.message
 	if message == "" {
-		message = found.Error() // only what has a kind is shown
+		message = found.Error() // only errors with a kind are shown
 	}
 	if r.capital {
 		first, size := utf8.DecodeRuneInString(message)
@@ -139,7 +138,7 @@ func respond(err error) (e wire.Error, ours bool) {
 	return told, kind == fault.Unknown
 }
 
-// setRetryAfter says when to try again, where that is known.
+// setRetryAfter sets the Retry-After header, if the time is known.
 func setRetryAfter(h http.Header, err error) {
 	if wait := fault.WaitOf(err); wait > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))

@@ -14,22 +14,22 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// friendHandlers list and change whom the caller knows: friends, and invitations to
-// friendships and servers.
+// friendHandlers list and change the accounts that the caller knows: friends, and
+// invitations to friendships and servers.
 type friendHandlers struct {
 	friends *friend.Service
 	homes   homeHandlers
 	now     func() time.Time
 }
 
-// acquaintance is somebody whom the caller knows.
+// acquaintance is an account that the caller knows.
 type acquaintance struct {
 	friend.Person
 	user wire.HomeUser
 	home bool // of the caller's home
 }
 
-// known returns everybody whom the caller knows: first the others of the home.
+// known returns all accounts that the caller knows: first the others of the home.
 func (h friendHandlers) known(ctx context.Context, c *call) ([]acquaintance, error) {
 	found, err := h.homes.read(ctx, c)
 	if err != nil {
@@ -57,8 +57,8 @@ func (h friendHandlers) known(ctx context.Context, c *call) ([]acquaintance, err
 	return list, nil
 }
 
-// users lists whom the caller has to do with, without the caller. The newer SDKs
-// read JSON here, and say so; others that say so read XML all the same.
+// users lists the accounts that the caller is related to. The newer SDKs
+// accept JSON here, and read it; others that accept JSON read XML all the same.
 func (h friendHandlers) users(ctx context.Context, c *call) (answer, error) {
 	known, err := h.known(ctx, c)
 	if err != nil {
@@ -149,13 +149,13 @@ func (h friendHandlers) sent(ctx context.Context, c *call) (list wire.Friends, e
 	return list, nil
 }
 
-// nobodysPicture is the address of the picture of who is not known, which there is
-// not: clients require one.
+// nobodysPicture returns the address of a picture for unknown accounts. It does
+// not exist, but clients require one.
 func (h friendHandlers) nobodysPicture(c *call) string {
 	return h.homes.avatars.base(c.http) + "/users/unknown/avatar"
 }
 
-// received lists who has invited the caller, each once.
+// received lists the senders of the caller's invitations, without duplicates.
 func (h friendHandlers) received(ctx context.Context, c *call) (list wire.Friends, err error) {
 	received, err := h.friends.Received(ctx, c.principal.AccountID)
 	if err != nil {
@@ -184,7 +184,7 @@ func (friendHandlers) friendOf(u wire.HomeUser, status string, since time.Time) 
 	}
 }
 
-// invite invites somebody to be a friend.
+// invite invites an account to be a friend.
 func (h friendHandlers) invite(ctx context.Context, c *call) (answer, error) {
 	identifier, err := c.params.Text("identifier")
 	if err != nil {
@@ -203,7 +203,8 @@ func (h friendHandlers) invite(ctx context.Context, c *call) (answer, error) {
 	}}, nil
 }
 
-// number reads a number in the path. One that is none names nothing.
+// number reads a number in the path. A malformed number is returned as one that no
+// object has.
 func number(c *call, name string) int64 {
 	n, err := strconv.ParseInt(c.http.PathValue(name), 10, 64)
 	if err != nil {
@@ -212,7 +213,7 @@ func number(c *call, name string) int64 {
 	return n
 }
 
-// accept accepts the invitations of somebody.
+// accept accepts the invitations of an account.
 func (h friendHandlers) accept(ctx context.Context, c *call) (answer, error) {
 	id := number(c, "id")
 	if err := h.friends.AcceptFrom(ctx, c.actor(), c.principal.AccountID, id); err != nil {
@@ -230,7 +231,7 @@ func (h friendHandlers) accept(ctx context.Context, c *call) (answer, error) {
 	return answer{}, friend.ErrNotFound // removed a moment ago
 }
 
-// remove ends a friendship with everything that goes with it, or an invitation.
+// remove removes a friendship with everything that depends on it, or an invitation.
 func (h friendHandlers) remove(ctx context.Context, c *call) (answer, error) {
 	id := number(c, "id")
 	if id >= source.FirstNumber {
@@ -241,7 +242,7 @@ func (h friendHandlers) remove(ctx context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusNoContent}, err
 }
 
-// settings takes what a friend may do, of which usher keeps nothing.
+// settings accepts the permissions of a friend, which usher does not store.
 func (h friendHandlers) settings(ctx context.Context, c *call) (answer, error) {
 	known, err := h.known(ctx, c)
 	if err != nil {
@@ -255,8 +256,8 @@ func (h friendHandlers) settings(ctx context.Context, c *call) (answer, error) {
 	return answer{}, friend.ErrNotFound
 }
 
-// requested lists the invitations that the caller has sent, in version 1. What was
-// given for somebody stands for both the name and the address: PlexAPI looks for both.
+// requested lists the invitations that the caller has sent, in version 1. The text that was
+// entered is both the name and the address: PlexAPI reads both.
 func (h friendHandlers) requested(ctx context.Context, c *call) (answer, error) {
 	sent, err := h.friends.Sent(ctx, c.principal.AccountID)
 	if err != nil {

@@ -24,7 +24,7 @@ type homeHandlers struct {
 	now     func() time.Time
 }
 
-// errInvitation says that nobody is invited into a home by e-mail.
+// errInvitation reports that invitations into a home by e-mail are not supported.
 var errInvitation = fault.New(fault.Denied,
 	"nobody is invited into a home here: the operator adds accounts to it")
 
@@ -52,8 +52,8 @@ func (h homeHandlers) home(c *call, found home.Home) wire.Home {
 	return body
 }
 
-// user returns a user of a home as answers have it: never with a token. The e-mail
-// address of another is nobody's business but the admins'.
+// user returns a user of a home for a response: never with a token. The e-mail
+// address of another user is shown to admins only.
 func (h homeHandlers) user(c *call, u home.User) wire.HomeUser {
 	p := person(u.Account, home.Facts{})
 	body := wire.HomeUser{
@@ -68,7 +68,7 @@ func (h homeHandlers) user(c *call, u home.User) wire.HomeUser {
 	return body
 }
 
-// info says what the caller's home is.
+// info returns the caller's home.
 func (h homeHandlers) info(ctx context.Context, c *call) (answer, error) {
 	found, err := h.read(ctx, c)
 	return answer{status: http.StatusOK, body: wire.HomeInfo(h.home(c, found))}, err
@@ -106,7 +106,7 @@ func (h homeHandlers) add(ctx context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusOK, body: wire.LegacyHomeUser{HomeUser: h.user(c, u)}}, nil
 }
 
-// homeChange is what a request changes of a user of a home. Nil: nothing.
+// homeChange is a request to change a user of a home. Nil fields are unchanged.
 type homeChange struct {
 	name        string
 	restriction *string
@@ -115,8 +115,8 @@ type homeChange struct {
 	currentPIN  plexauth.Secret
 }
 
-// readHomeChange reads all of it before anything is changed: what is refused as
-// malformed changes nothing.
+// readHomeChange reads the whole request before anything is changed: a
+// malformed request changes nothing.
 func readHomeChange(c *call) (homeChange, error) {
 	in, err := readTexts(c, "title", "friendlyName", "restrictionProfile")
 	if err != nil {
@@ -186,7 +186,7 @@ func (h homeHandlers) change(ctx context.Context, c *call) (answer, error) {
 	if err := h.changePIN(ctx, c, u, in); err != nil {
 		return answer{}, err
 	}
-	// As it is now: PlexAPI reads XML with a root.
+	// The current state: PlexAPI reads XML with a root.
 	if found, err = h.read(ctx, c); err == nil {
 		u, err = found.Find(who)
 	}
@@ -204,7 +204,7 @@ func (h homeHandlers) changePIN(ctx context.Context, c *call, u home.User, in ho
 	return h.homes.SetManagedPIN(ctx, c.actor(), c.principal.AccountID, fmt.Sprint(u.Account.ID), *in.pin)
 }
 
-// remove takes a user out of the home.
+// remove removes a user from the home.
 func (h homeHandlers) remove(ctx context.Context, c *call) (answer, error) {
 	if _, err := h.read(ctx, c); err != nil {
 		return answer{}, err

@@ -17,7 +17,7 @@ type keyHandlers struct {
 	signing *signing.Service
 }
 
-// register makes a public key that of the device whose token asks, whatever the
+// register registers a public key for the device of the token, whatever the
 // client identifier of the request is.
 func (h keyHandlers) register(ctx context.Context, c *call) (answer, error) {
 	key, ok, err := readPublicKey(c)
@@ -37,15 +37,15 @@ func (h keyHandlers) register(ctx context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: wire.KeyID(key.ID)}, nil
 }
 
-// readPublicKey reads the JWK that a request has. ok is false if it has none.
+// readPublicKey reads the JWK of a request. ok is false if it has no JWK.
 func readPublicKey(c *call) (key devicekey.PublicKey, ok bool, err error) {
 	return devicekey.ReadPublicKey(func(member string) (string, error) {
 		return c.params.Text("jwk[" + member + "]")
 	})
 }
 
-// nonce returns a text for the device to sign. It takes a client identifier: the
-// nonce is good for that client only.
+// nonce returns a text for the device to sign. It requires a client identifier: the
+// nonce is valid for that client only.
 func (h keyHandlers) nonce(_ context.Context, c *call) (answer, error) {
 	if c.ClientIdentifier == "" {
 		return answer{}, errNoNonceClient
@@ -67,7 +67,7 @@ func (h keyHandlers) exchange(ctx context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusOK, body: wire.AuthToken{Token: jwt}}, err
 }
 
-// keysLife is how long the published keys may be cached: much shorter than they
+// keysLife is how long the published keys can be cached: much shorter than the time that they
 // are published before they sign.
 const keysLife = time.Hour
 

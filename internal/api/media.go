@@ -12,7 +12,7 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// mediaHandlers are what a media server answers.
+// mediaHandlers handle the requests to a media server.
 type mediaHandlers struct {
 	tokens   *token.Service
 	sources  *source.Service
@@ -21,9 +21,9 @@ type mediaHandlers struct {
 	version  string // of this server, as media servers write theirs
 }
 
-// protocolVersion is what /identity and / say in front of usher's own version.
+// protocolVersion is the prefix of usher's own version in /identity and /.
 // Clients compare it with the media server's version that first had a feature;
-// this one has all that usher has. (Inference.)
+// this version has all features of usher. (Inference.)
 const protocolVersion = "1.42.0.0"
 
 // serverVersion is this server's version, as media servers write theirs. An
@@ -84,7 +84,7 @@ func (h mediaHandlers) identity(context.Context, *call) (answer, error) {
 	}}, nil
 }
 
-// root is what clients read when they connect.
+// root returns the document that clients read when they connect.
 func (h mediaHandlers) root(ctx context.Context, c *call) (answer, error) {
 	server, err := h.server(ctx, c)
 	return answer{status: http.StatusOK, body: server}, err
@@ -106,8 +106,8 @@ func (h mediaHandlers) server(ctx context.Context, c *call) (wire.Server, error)
 	}, nil
 }
 
-// owner names the account that this server is signed in with, as a media server
-// does: by its e-mail address, or by its name if it has none.
+// owner returns the name of the account that this server is signed in with, like a
+// media server: its e-mail address, or its username without one.
 func (h mediaHandlers) owner(ctx context.Context) (string, error) {
 	a, err := h.accounts.accounts.FirstAdmin(ctx)
 	if errors.Is(err, account.ErrNotFound) {

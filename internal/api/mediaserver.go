@@ -11,7 +11,7 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// mediaServerHandlers answer what clients ask a media server right after they
+// mediaServerHandlers handle the requests of clients to a media server right after they
 // have connected to it, and the list of servers of version 1.
 type mediaServerHandlers struct {
 	media     mediaHandlers
@@ -49,7 +49,7 @@ func (h mediaServerHandlers) accounts(ctx context.Context, c *call) (answer, err
 	return answer{status: http.StatusOK, body: list}, nil
 }
 
-// ownerNumber is that of the owner among the accounts of a media server.
+// ownerNumber is the number of the owner among the accounts of a media server.
 const ownerNumber = 1
 
 func (h mediaServerHandlers) systemAccount(c *call, a account.Account, ownerID int64) wire.SystemAccount {
@@ -75,8 +75,7 @@ func (h mediaServerHandlers) self(context.Context, *call) (answer, error) {
 	}}, nil
 }
 
-// account says which account this server is signed in with. It has no token in
-// it.
+// account returns the account that this server is signed in with. It contains no token.
 func (h mediaServerHandlers) account(ctx context.Context, _ *call) (answer, error) {
 	owner, err := h.media.owner(ctx)
 	if err != nil {
@@ -110,7 +109,7 @@ func (h mediaServerHandlers) published(ctx context.Context, c *call) (answer, er
 	return answer{status: http.StatusOK, body: list}, nil
 }
 
-// facts is what a list of servers says of one.
+// facts returns the facts about a server in a list of servers.
 func (h resourceHandlers) facts(src source.Source, owned bool) wire.ServerFacts {
 	at := reachedAt(src)
 	f := wire.ServerFacts{
@@ -138,7 +137,7 @@ func reachedAt(src source.Source) source.Connection {
 	return source.Connection{}
 }
 
-// localConnection is a server's first local connection; the zero value if it has
+// localConnection returns a server's first local connection, or the zero value if it has
 // none.
 func localConnection(src source.Source) source.Connection {
 	for _, c := range src.Connections {

@@ -9,15 +9,15 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// optOutHandlers keep what an account has opted out of, of online media. There is
-// none here: the choices are for the programs that set and read them.
+// optOutHandlers store an account's opt-outs of online media. usher has no
+// online media: the choices are for the programs that set and read them.
 type optOutHandlers struct {
 	accounts *account.Service
 	cache    *accountCache
 }
 
-// errNotOwnSettings says that the settings are those of another account, which
-// may exist or not.
+// errNotOwnSettings reports that the settings belong to another account, which
+// may or may not exist.
 var errNotOwnSettings = fault.New(fault.NotFound, "there are no such settings of this account")
 
 func (h optOutHandlers) list(ctx context.Context, c *call) (answer, error) {

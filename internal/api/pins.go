@@ -24,7 +24,7 @@ type pinHandlers struct {
 }
 
 // proofHeader is the header in which a program presents the proof that a browser
-// has brought. It is no parameter: addresses are logged.
+// has returned. It is not a parameter, because addresses are logged.
 const proofHeader = "X-Plex-Pin-Proof"
 
 // start creates a PIN for the caller's device.
@@ -124,8 +124,8 @@ func (h pinHandlers) link(ctx context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusNoContent}, err
 }
 
-// picture draws the address of the page that a code is typed into, with the code
-// in it. It does not check whether such a PIN exists: anybody may ask for many
+// picture draws the address of the page for a code, with the code
+// in it. It does not check whether such a PIN exists: anyone can request many
 // codes, and must not learn that.
 func (h pinHandlers) picture(_ context.Context, c *call) (answer, error) {
 	code, ok := pin.Normal(c.http.PathValue("code"))

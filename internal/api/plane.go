@@ -10,9 +10,9 @@ import (
 type plane uint8
 
 const (
-	accountPlane plane = iota // those of plex.tv
-	mediaPlane                // those of a media server
-	bothPlanes                // those of both
+	accountPlane plane = iota // paths of plex.tv
+	mediaPlane                // paths of a media server
+	bothPlanes                // paths of both
 )
 
 // protocol is the version of the protocol that media servers name in each
@@ -49,7 +49,7 @@ func hostName(host string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
-// suffixOf returns the suffix that a request's path had when it came.
+// suffixOf returns the suffix of the original path of a request.
 func suffixOf(r *http.Request) string {
 	path, _, _ := strings.Cut(r.RequestURI, "?")
 	return formatSuffix(path)

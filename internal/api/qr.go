@@ -18,9 +18,9 @@ const (
 
 var errPictures = fault.New(fault.Limited, "too many QR codes from this address")
 
-// pictures draws QR codes for anybody. Drawing one takes some milliseconds of
-// processor time, so it keeps those that it has drawn, and limits by network how
-// many others it draws. It is safe for concurrent use.
+// pictures generates QR codes for anyone. Generating one takes some milliseconds of
+// processor time, so it caches generated codes, and limits per network how
+// many others it generates. It is safe for concurrent use.
 type pictures struct {
 	byAddress guard.Failures
 	now       func() time.Time
@@ -52,7 +52,7 @@ func (p *pictures) draw(address, text string) ([]byte, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.drawn == nil || len(p.drawn) >= maxPictures {
-		p.drawn = make(map[string][]byte) // a picture that is still shown is drawn once more
+		p.drawn = make(map[string][]byte) // a picture that is still shown is generated again
 	}
 	p.drawn[text] = picture
 	return picture, nil

@@ -37,7 +37,7 @@ func (e *endpoint) add(r *route) {
 // request.
 var calls = sync.Pool{New: func() any { return new(call) }}
 
-// ServeHTTP takes one request all the way.
+// ServeHTTP handles one request.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := calls.Get().(*call)
 	defer calls.Put(c)
@@ -62,7 +62,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.observer.End(x)
 }
 
-// answer reads the request, finds its route and asks the handler.
+// answer reads the request, finds its route and calls the handler.
 func (e *endpoint) answer(ctx context.Context, w http.ResponseWriter, c *call) (answer, error) {
 	var err error
 	c.Request, err = wire.ReadRequest(c.http)
@@ -110,16 +110,16 @@ func (e *endpoint) allowed() string {
 	return strings.Join(append(list, http.MethodOptions), ", ")
 }
 
-// gate decides who may call a route.
+// gate checks the permission to call a route.
 type gate struct {
 	tokens *token.Service
 	selfID int64 // this server as a source
-	// mediaJWT says that the media plane takes JWTs. Those that are released do
+	// mediaJWT makes the media plane accept JWTs. Released media servers do
 	// not.
 	mediaJWT bool
 }
 
-// admit reads the parameters, of which some may identify the caller, and
+// admit reads the parameters, some of which can identify the caller, and
 // identifies the caller.
 func (g *gate) admit(ctx context.Context, c *call, r *route) (err error) {
 	if r.body > 0 {

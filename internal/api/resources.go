@@ -14,7 +14,7 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// resourceHandlers list the servers that an account may use.
+// resourceHandlers list the servers that an account can use.
 type resourceHandlers struct {
 	sources *source.Service
 	version string // of this server, as media servers write theirs
@@ -37,7 +37,7 @@ func (h resourceHandlers) listV1(ctx context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusOK, body: wire.LegacyResources{Resources: list, Part: part}, part: part}, nil
 }
 
-// read returns the servers, or the part of them that was asked for.
+// read returns the servers, or the requested part of them.
 func (h resourceHandlers) read(ctx context.Context, c *call) ([]wire.Resource, *wire.Part, error) {
 	wanted, err := readWanted(c.params)
 	if err != nil {
@@ -93,7 +93,7 @@ func (h resourceHandlers) resource(
 	ctx context.Context, by audit.Actor, c *call, src source.Source,
 ) (wire.Resource, error) {
 	owned := src.OwnedBy(c.principal.AccountID, c.principal.Admin)
-	// Who shows a JWT gets that itself for servers of their own, and an opaque
+	// A request with a JWT gets that JWT for the account's own servers, and an opaque
 	// token for the others (a client's source).
 	accessToken := c.Token
 	if !owned || c.principal.Kind != token.JWT {

@@ -14,25 +14,25 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// caller is who may call a route.
+// caller is the permission that a route requires.
 type caller uint8
 
 const (
-	// anyone: no token is needed, and one that is sent is ignored.
+	// anyone: no token is required, and a token is ignored.
 	anyone caller = iota
-	// goodToken: anyone, but a token that is sent must be good. Tautulli takes any
-	// answer but 401 for a sign that its token is.
+	// goodToken: anyone, but a token must be valid if it is sent. Tautulli takes any
+	// status but 401 to mean that its token is valid.
 	goodToken
-	// clientID: anyone who sends a client identifier. A token that is sent is
+	// clientID: anyone who sends a client identifier. A token is
 	// ignored.
 	clientID
 	// anyToken: the holder of any valid token.
 	anyToken
-	// anyTokenV1: anyToken, at a path of version 1 that answers an invalid token
-	// with a status of its own.
+	// anyTokenV1: anyToken, on a path of version 1 that rejects an invalid token
+	// with another status.
 	anyTokenV1
 	// accountToken: the holder of an access token. Transient and server tokens
-	// are denied: the route changes the account, or issues what outlives them.
+	// are denied: the route changes the account, or issues secrets that outlive them.
 	accountToken
 	// serverToken: the holder of any token that reaches this server.
 	serverToken
@@ -45,17 +45,17 @@ const (
 type syntax uint8
 
 const (
-	negotiated syntax = iota // as the path's suffix or the Accept header says
+	negotiated syntax = iota // by the path's suffix or the Accept header
 	legacyXML                // XML, unless the path's suffix says JSON or the request is for the media plane
-	onlyJSON                 // JSON, whatever the caller asks for
+	onlyJSON                 // JSON, whatever the caller requests
 )
 
 // route is one row of a plane's table.
 type route struct {
-	methods string // separated by spaces; GET stands for HEAD, too
+	methods string // separated by spaces; GET includes HEAD
 	path    string // as http.ServeMux has them; ".json" and ".xml" after it choose the format
 	caller  caller
-	body    int64 // the most bytes of a body that has fields of the request; 0: it has none
+	body    int64 // maximum size of a body with fields of the request; 0: the request has no body
 	syntax  syntax
 	handle  handler
 }
@@ -64,11 +64,11 @@ type route struct {
 type handler func(context.Context, *call) (answer, error)
 
 const (
-	small   = 16 << 10 // forms that people fill in
+	small   = 16 << 10 // forms that users fill in
 	anyVerb = "GET POST PUT PATCH DELETE"
 )
 
-// accountPlane is what answers at plex.tv in the wild: who someone is.
+// accountPlane returns the routes that plex.tv has in the wild: identity.
 func (f *features) accountPlane() []route {
 	return slices.Concat(constantRoutes(), []route{
 		{"POST", "/api/v2/users/signin", clientID, small, negotiated, f.signIn.signIn},
@@ -159,8 +159,8 @@ func (f *features) accountPlane() []route {
 	})
 }
 
-// mediaPlane is what answers at a media server in the wild: what may be
-// reached. Its first two paths take any method, as a media server's do.
+// mediaPlane returns the routes that a media server has in the wild: access
+// to sources. Its first two paths accept any method, like a media server's.
 func (f *features) mediaPlane() []route {
 	return []route{
 		{anyVerb, "/security/token", serverToken, 0, negotiated, f.media.transientToken},
@@ -205,7 +205,7 @@ type features struct {
 	consents    consentHandlers
 }
 
-// newFeatures gives each feature what it needs.
+// newFeatures creates each feature with its dependencies.
 func newFeatures(c *core.Core, cfg Config) *features {
 	accounts, sources := newAccountCache(c.DB, c.Accounts, c.Homes), newSourceCache(c.DB, c.Sources)
 	version := serverVersion(cfg.Version)
@@ -246,12 +246,12 @@ type call struct {
 	http *http.Request
 	// principal is set on routes that need a token.
 	principal token.Principal
-	// params are the parameters of the body, and those of the query that the body
-	// does not name.
+	// params are the parameters of the body, and the query's parameters that the body
+	// does not have.
 	params wire.Params
 	// media reports whether the request is for the media plane.
 	media bool
-	// address is where the request comes from, without the port.
+	// address is the client's network address, without the port.
 	address string
 
 	exchange httpd.Exchange
@@ -271,11 +271,11 @@ func (c *call) actor() audit.Actor {
 	return audit.Actor{AccountID: c.principal.AccountID, Device: c.device().Label(), Address: c.address}
 }
 
-// answer is what a handler returns. A nil body sends none.
+// answer is the response of a handler. A nil body is not sent.
 type answer struct {
 	status int
 	body   wire.Body
-	part   *wire.Part // of a list, when the caller asked for a part
-	// life is how long anyone may cache the answer. Zero: nobody may.
+	part   *wire.Part // of a list, if the caller requested a part
+	// life is how long the response can be cached. Zero: it must not be cached.
 	life time.Duration
 }

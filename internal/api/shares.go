@@ -75,9 +75,9 @@ func (h shareHandlers) shareOneV1(ctx context.Context, c *call) (answer, error) 
 	return answer{}, source.ErrNotShared
 }
 
-// answerV1 returns shares of a server. Real servers show the token of whom they are
-// shared with (CVE-2025-69416, CVE-2025-69417). This one shows the caller's own: a
-// client that takes it for the other's gets what the caller may do.
+// answerV1 returns shares of a server. Real servers show the token of the account that
+// they are shared with (CVE-2025-69416, CVE-2025-69417). This one shows the caller's
+// own: a client that uses it as the other account's acts as the caller.
 func (h shareHandlers) answerV1(ctx context.Context, c *call, src source.Source, list []source.Shared) (answer, error) {
 	body := wire.LegacyShares{MachineIdentifier: src.Identifier}
 	if len(list) == 0 {
@@ -117,7 +117,7 @@ func (h shareHandlers) answerV1(ctx context.Context, c *call, src source.Source,
 	return answer{status: http.StatusOK, body: body}, nil
 }
 
-// inviteV1 invites somebody to a server of the caller.
+// inviteV1 invites an account to a server of the caller.
 func (h shareHandlers) inviteV1(ctx context.Context, c *call) (answer, error) {
 	w, err := wishOf(c, shareV1)
 	if err != nil {
@@ -164,7 +164,7 @@ func (h shareHandlers) removeV1(ctx context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusOK}, err
 }
 
-// add invites somebody to a server of the caller, in version 2.
+// add invites an account to a server of the caller, in version 2.
 func (h shareHandlers) add(ctx context.Context, c *call) (answer, error) {
 	w, err := wishOf(c, shareV2)
 	if err != nil {
@@ -283,7 +283,7 @@ func (h shareHandlers) change(ctx context.Context, c *call) (answer, error) {
 	return h.one(ctx, c, number(c, "id"))
 }
 
-// remove removes a share, or ends an invitation.
+// remove removes a share, or cancels an invitation.
 func (h shareHandlers) remove(ctx context.Context, c *call) (answer, error) {
 	err := h.sources.EndShare(ctx, c.actor(), c.principal.AccountID, number(c, "id"))
 	if errors.Is(err, source.ErrNotShared) {
@@ -306,8 +306,8 @@ func (h friendHandlers) share(c *call, a account.Account, s source.Shared) wire.
 	return body
 }
 
-// invitation returns an invitation to a server in version 2. Who is invited is what
-// was given, and nothing else.
+// invitation returns an invitation to a server in version 2. The invited account is
+// shown as the text that was entered, and nothing else.
 func (h friendHandlers) invitation(c *call, i friend.Sent) wire.ShareBody {
 	return wire.ShareBody{
 		ID: i.Number, Name: i.Server.Name, OwnerID: i.InviterID, InvitedEmail: wire.Some(i.Invited), ServerID: i.SourceID,
@@ -336,8 +336,8 @@ func (h friendHandlers) sharePerson(c *call, a account.Account) wire.SharePerson
 	}
 }
 
-// wishOf reads whom a request invites, and to what. names are those of the parameters
-// in the request's version.
+// wishOf reads the invited account and the shared sections of a request. names are the
+// parameter names in the request's version.
 func wishOf(c *call, names shareNames) (w friend.Wish, err error) {
 	if w.Name, err = c.params.Text(names.email); err != nil {
 		return w, err
@@ -365,7 +365,7 @@ func choiceOf(c *call, names shareNames) (source.Choice, error) {
 	for _, text := range list {
 		id, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return source.Choice{}, fault.Invalidf(names.sections, "%s has what is not a number", names.sections)
+			return source.Choice{}, fault.Invalidf(names.sections, "%s contains a value that is not a number", names.sections)
 		}
 		choice.Sections = append(choice.Sections, id)
 	}

@@ -27,8 +27,8 @@ type signInHandlers struct {
 	now      func() time.Time
 }
 
-// signIn is post-users-sign-in-data. The answer is the account that the password
-// was checked against: a cache may be older.
+// signIn is post-users-sign-in-data. The response is the account that the password
+// was checked against: a cache can be older.
 func (h signInHandlers) signIn(ctx context.Context, c *call) (answer, error) {
 	in, err := readSignIn(c, "login", "password")
 	if err != nil {
@@ -91,8 +91,8 @@ func readSignIn(c *call, loginField, passwordField string) (in account.Credentia
 	return in, missing(loginField, in.Login, passwordField, string(in.Password))
 }
 
-// missing returns an error that names the empty ones of the values; nil if there
-// are none.
+// missing returns an error that names the empty values, or nil if no value
+// is empty.
 func missing(namesAndValues ...string) error {
 	var names []string
 	for i := 0; i+1 < len(namesAndValues); i += 2 {

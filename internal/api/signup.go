@@ -27,8 +27,8 @@ func (h signInHandlers) signUp(ctx context.Context, c *call) (answer, error) {
 	return h.signedIn(ctx, c, verified.Account, tok)
 }
 
-// readSignUp reads the form of a sign-up. Clients that send no username want one
-// made of the e-mail address (clients' sources; what is made of it is inferred).
+// readSignUp reads the form of a sign-up. Clients that send no username expect one
+// derived from the e-mail address (clients' sources; the derivation is inferred).
 func readSignUp(c *call) (n account.NewAccount, err error) {
 	if n.Username, err = c.params.Text("username"); err != nil {
 		return n, err

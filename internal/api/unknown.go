@@ -6,8 +6,8 @@ import (
 	"github.com/usher-auth/usher/internal/missed"
 )
 
-// unknownPaths counts what clients ask for in vain, by path: it says what they
-// miss.
+// unknownPaths counts requests for unknown paths, by path: it shows what clients
+// expect.
 type unknownPaths struct {
 	counter *prometheus.CounterVec
 	paths   *missed.Paths

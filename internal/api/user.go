@@ -22,7 +22,7 @@ func (userHandlers) ping(context.Context, *call) (answer, error) {
 	return answer{status: http.StatusOK, body: wire.Pong{}}, nil
 }
 
-// details is getTokenDetails: the account, with the token that asked.
+// details is getTokenDetails: the account, with the token of the request.
 func (h userHandlers) details(ctx context.Context, c *call) (answer, error) {
 	page, err := h.cache.page(ctx, c.principal.AccountID)
 	if err != nil {
@@ -41,7 +41,7 @@ func (h userHandlers) detailsV1(ctx context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusOK, body: body}, err
 }
 
-// person is an account as answers have it. A managed account has no username, and
+// person returns an account for a response. A managed account has no username, and
 // its name as the friendly one (third-party sample).
 func person(a account.Account, f home.Facts) wire.Person {
 	p := wire.Person{

@@ -19,7 +19,7 @@ func (h webhookHandlers) list(ctx context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusOK, body: wire.Webhooks(urls)}, err
 }
 
-// set replaces the addresses. PlexAPI sends an empty urls for none. plex-api.rs wants
+// set replaces the addresses. PlexAPI sends an empty urls to remove all. plex-api.rs requires
 // 201.
 func (h webhookHandlers) set(ctx context.Context, c *call) (answer, error) {
 	list, err := c.params.List("urls")
