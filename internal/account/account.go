@@ -27,23 +27,23 @@ import (
 )
 
 // Topic is announced for every account that changes or is removed. The key is
-// its ID. Its tokens may have gained or lost reach, or be gone.
+// its ID. Its tokens may have gained or lost reach, or be revoked.
 const Topic db.Topic = "account"
 
-// Errors that callers tell apart.
+// Errors that callers distinguish.
 var (
 	// ErrExists reports that another account has the name or e-mail address.
 	ErrExists = fault.New(fault.Exists, "an account with this name or e-mail exists already")
 	// ErrNotFound reports that there is no such account.
 	ErrNotFound = fault.New(fault.NotFound, "there is no such account")
-	// ErrMembersOnly reports that the account is an admin, and the actor may change
+	// ErrMembersOnly reports that the account is an admin, and the actor can change
 	// members only.
 	ErrMembersOnly = fault.New(fault.Denied,
 		"the account is an admin, or would be one: this takes the scope admins:write as well")
 	// ErrLastAdmin reports that the account is the only admin who can sign in.
 	ErrLastAdmin = fault.New(fault.Conflict,
 		"this is the last admin: make another account an admin first")
-	// ErrManaged reports that the account is no login, and cannot become one.
+	// ErrManaged reports that the account is managed, and can never sign in.
 	ErrManaged = fault.New(fault.Conflict, "this is a managed user of a home: it does not sign in")
 )
 
@@ -54,20 +54,20 @@ const (
 	Password = "password"
 )
 
-// Account is someone who can sign in. IDs are below 2^31 for as long as fewer
+// Account is a user account. IDs are below 2^31 as long as fewer
 // than two billion accounts are added: clients read them as 32 bits.
 type Account struct {
 	ID   int64  // counts up from 1
 	UUID string // 16 hexadecimal digits
-	// Username and Email are as they were typed. Email may be empty.
+	// Username and Email are in their original case. Email can be empty.
 	Username string
-	Email    string // may be empty
+	Email    string // can be empty
 	// UsernameKey and EmailKey are the folded forms that logins are compared
 	// with. EmailKey is empty when Email is.
 	UsernameKey string
 	EmailKey    string // empty when Email is
 	// ConfirmedEmail is the e-mail address that an admin set or confirmed last. It
-	// may be another one than Email: see EmailConfirmed.
+	// can differ from Email: see EmailConfirmed.
 	ConfirmedEmail string
 	// Title is the name that programs show.
 	Title string
@@ -76,7 +76,7 @@ type Account struct {
 	OwnerID int64
 	// PasswordHash is a PHC string; empty if the account has no password.
 	PasswordHash plexauth.Secret
-	Admin        bool // may administer this usher
+	Admin        bool // can administer this usher
 	Disabled     bool // cannot sign in
 	// TOTPSeed is sealed; nil without a second factor.
 	TOTPSeed []byte
@@ -90,29 +90,29 @@ type Account struct {
 	// became one before this was stored.
 	AdminSince time.Time
 	// Revision counts the changes of the password, of the second factor and of the
-	// rules. A proof of an earlier revision is void.
+	// rules. A proof of an earlier revision is invalid.
 	Revision  int64
 	CreatedAt time.Time // to the millisecond, UTC
 }
 
 // EmailConfirmed reports whether an admin set or confirmed the e-mail address. It
-// is what programs may match people by.
+// is the address by which programs can identify users.
 func (a Account) EmailConfirmed() bool { return a.Email != "" && a.ConfirmedEmail == a.Email }
 
-// Managed reports whether the account is no login: a managed user or the guest of a
-// home. Its Username is the name that the home calls it, and is not unique.
+// Managed reports whether the account cannot sign in: a managed user or the guest of a
+// home. Its Username is its name in the home, and is not unique.
 func (a Account) Managed() bool { return a.OwnerID != 0 }
 
-// CanSignIn reports whether the account may sign in at all.
+// CanSignIn reports whether the account can sign in at all.
 func (a Account) CanSignIn() bool { return !a.Disabled && !a.Managed() }
 
-// HasSecondFactor reports whether signing in takes a verification code.
+// HasSecondFactor reports whether signing in requires a verification code.
 func (a Account) HasSecondFactor() bool { return a.TOTPSeed != nil }
 
 // Counts is how many accounts there are.
 type Counts struct{ Accounts, Admins, Disabled int }
 
-// Rows is what a Service needs stored. Package store implements it.
+// Rows is the storage of a Service. Package store implements it.
 type Rows interface {
 	// Get returns an account by ID, and ByLogin by a folded name or e-mail
 	// address: db.ErrNotFound.
@@ -142,11 +142,11 @@ type Rows interface {
 	Taken(ctx context.Context, q db.Querier, id int64, key string) (bool, error)
 	// Alike reports whether another account than id has a skeleton.
 	Alike(ctx context.Context, q db.Querier, id int64, skeleton string) (bool, error)
-	// SetSkeletons replaces the skeletons of an account's names, which a version of
-	// the rules made.
+	// SetSkeletons replaces the skeletons of an account's names, computed by a version of
+	// the rules.
 	SetSkeletons(ctx context.Context, tx *db.Tx, id int64, version int, skeletons []string) error
 	// OldSkeletons returns accounts whose skeletons are of an earlier version, or
-	// were never made, limit at most.
+	// were never computed, at most limit.
 	OldSkeletons(ctx context.Context, q db.Querier, version, limit int) ([]Account, error)
 	// HasOtherAdmin reports whether another account than id is an admin who is
 	// not disabled.
@@ -160,17 +160,17 @@ type Rows interface {
 	Managed(ctx context.Context, q db.Querier, ownerID int64) ([]Account, error)
 	// Delete removes an account with its devices, tokens, sessions, passkeys and
 	// shares, the accounts that its home manages, and the tokens of others that its
-	// tokens led to. The servers that it owned belong to the admins then.
+	// tokens led to. The servers that it owned then belong to the admins.
 	Delete(ctx context.Context, tx *db.Tx, id int64) error
-	// RevokeSwitched revokes the tokens of other accounts that an account's tokens
-	// led to, and returns how many there were.
+	// RevokeSwitched revokes the tokens of other accounts that descend from an account's
+	// tokens, and returns their number.
 	RevokeSwitched(ctx context.Context, tx *db.Tx, id int64) (int, error)
-	// RevokeAdminKeys removes the keys of the admin API that an account made, and
-	// returns how many there were.
+	// RevokeAdminKeys removes the keys of the admin API that an account created, and
+	// returns their number.
 	RevokeAdminKeys(ctx context.Context, tx *db.Tx, id int64) (int, error)
 	// SetBackupCodes replaces an account's backup codes.
 	SetBackupCodes(ctx context.Context, tx *db.Tx, id int64, codes []signin.Hash) error
-	// OptOuts returns what an account has chosen of online media, and SetOptOut stores
+	// OptOuts returns an account's choices about online media, and SetOptOut stores
 	// one choice.
 	OptOuts(ctx context.Context, q db.Querier, id int64) ([]OptOut, error)
 	SetOptOut(ctx context.Context, tx *db.Tx, id int64, o OptOut) error
@@ -180,15 +180,14 @@ type Rows interface {
 	RuleRows
 }
 
-// Devices is what a Service needs to know of the devices that have signed in.
-// Package device implements it.
+// Devices looks up the devices that have signed in. Package device implements it.
 type Devices interface {
 	// Known returns the device of an account with a client identifier, and the
-	// address that it last signed in from. The ID is 0 if there is none.
+	// address that it last signed in from. The ID is 0 if there is no such device.
 	Known(ctx context.Context, accountID int64, clientIdentifier string) (id int64, address string, err error)
 }
 
-// Config is what a Service stands on.
+// Config configures a Service.
 type Config struct {
 	// DB is the database, and Rows its tables. Required.
 	DB   *db.DB
@@ -196,11 +195,11 @@ type Config struct {
 	// Tries is the table of failed tries, which all nodes of a database count
 	// together. Nil: each process counts its own.
 	Tries tries.Rows
-	// Audit is the log of what happens to accounts. Required.
+	// Audit is the audit log. Required.
 	Audit *audit.Log
 	// Key seals TOTP seeds. Required.
 	Key *seal.Key
-	// Proofs spends what changes of the second factor are proved with. Required
+	// Proofs spends the proofs for changes of the second factor. Required
 	// for those.
 	Proofs *signin.Spender
 	// Devices are those that have signed in before. Nil: none is known.
@@ -209,21 +208,21 @@ type Config struct {
 	Hashing *guard.Admission
 	// Outbox gets the e-mails with reset links. Nil: none is sent.
 	Outbox mail.Queue
-	// FailedTries is how many sign-ins to one account from one address may
+	// FailedTries is how many sign-ins to one account from one address can
 	// fail in a row before each further one must wait a minute. The other limits
 	// are multiples of it. Zero: no limit.
 	FailedTries int
-	// MembersSetEmail says that members may change their own e-mail address, which
-	// is then not confirmed. Admins always may.
+	// MembersSetEmail lets members change their own e-mail address, which
+	// is then not confirmed. Admins always can.
 	MembersSetEmail bool
-	// SignUp says that people may add accounts for themselves.
+	// SignUp lets users sign up.
 	SignUp bool
 	// Argon2id computes hashes. Nil: hashing.Here.
 	Argon2id func(hashing.Input) []byte
-	// Cost is that of new password hashes. Zero: DefaultCost.
+	// Cost is the cost of new password hashes. Zero: DefaultCost.
 	Cost Cost
-	// Random gives the bits of accounts and backup codes. Nil: crypto/rand.Reader. Anything else makes
-	// them predictable, and is for tests.
+	// Random is the source of the bits of accounts and backup codes. Nil:
+	// crypto/rand.Reader. Anything else makes them predictable, and is for tests.
 	Random io.Reader
 	// Now returns the time. Nil: time.Now.
 	Now func() time.Time
@@ -253,7 +252,7 @@ type Service struct {
 	signUps           *tries.Failures // by network
 	wrongCodes        int             // in a row, before the lock; 0: no limit
 	resets            *guard.Failures // reset links that do not exist
-	askers            *guard.Failures // who asks for reset links by e-mail
+	askers            *guard.Failures // requests for reset links by e-mail
 	resetMails        *tries.Failures // reset links by e-mail to an account
 }
 
@@ -278,8 +277,8 @@ func New(cfg Config) *Service {
 	if s.random == nil {
 		s.random = rand.Reader
 	}
-	// One address may fail for ten accounts' worth: a household behind one
-	// router has several people in it.
+	// One address can fail ten times as often: a household behind one
+	// router has several users.
 	s.logins = &guard.Failures{Burst: cfg.FailedTries, Refill: time.Minute}
 	if cfg.Tries != nil && cfg.DB.Shared() {
 		s.everywhere = tries.New(tries.Config{
@@ -327,7 +326,7 @@ func (s *Service) GetIn(ctx context.Context, q db.Querier, id int64) (Account, e
 	return a, named("finding an account", err)
 }
 
-// FindIn is Find in a transaction. It also returns the login as it is compared.
+// FindIn is Find in a transaction. It also returns the normalized login.
 // ErrNotFound.
 func (s *Service) FindIn(ctx context.Context, q db.Querier, login string) (a Account, key string, err error) {
 	key = loginKey(login)
@@ -348,8 +347,8 @@ func (s *Service) ByUUID(ctx context.Context, uuid string) (Account, error) {
 	return a, named("finding an account", err)
 }
 
-// FirstAdmin returns the admin who has been here longest and is not disabled:
-// the owner of this server, to clients that know of one owner only. ErrNotFound.
+// FirstAdmin returns the oldest admin account that is not disabled:
+// the owner of this server, for clients that expect one owner. ErrNotFound.
 func (s *Service) FirstAdmin(ctx context.Context) (Account, error) {
 	a, err := s.rows.FirstAdmin(ctx, s.db)
 	return a, named("finding an admin", err)
@@ -390,20 +389,20 @@ func (s *Service) Count(ctx context.Context) (Counts, error) {
 	return c, named("counting accounts", err)
 }
 
-// NewAccount is what it takes to add an account.
+// NewAccount describes an account to add.
 type NewAccount struct {
 	Username string // required
-	// Email may be empty.
+	// Email can be empty.
 	Email string
-	// Password may be empty if Managed or Passwordless is set.
+	// Password can be empty if Managed or Passwordless is set.
 	Password plexauth.Secret
-	Admin    bool // may administer this usher
-	// Managed says that the account has no password, and cannot sign in.
+	Admin    bool // can administer this usher
+	// Managed means that the account has no password, and cannot sign in.
 	Managed bool
-	// Passwordless says that the account has no password, because what is added with
-	// it signs it in (AddWith).
+	// Passwordless means that the account has no password, because it signs in with a
+	// passkey that is added with it (AddWith).
 	Passwordless bool
-	// UUID is that of the account. Empty: one is generated.
+	// UUID is the UUID of the account. Empty: one is generated.
 	UUID string
 }
 
@@ -431,9 +430,9 @@ func (s *Service) AddFirst(ctx context.Context, by audit.Actor, n NewAccount) (V
 	return s.AddWith(ctx, by, n, none, func(context.Context, *db.Tx, Account) error { return nil })
 }
 
-// AddWith is Add in a transaction with what is written before and after it: all of it
-// or nothing. It also returns the proof that the caller, who has just chosen how to
-// sign in, is that account.
+// AddWith is Add in a transaction with the writes of before and after: all of it or
+// nothing. It also returns the proof that the caller, who has just chosen the credentials,
+// is that account.
 func (s *Service) AddWith(
 	ctx context.Context, by audit.Actor, n NewAccount,
 	before func(context.Context, *db.Tx) error, after func(context.Context, *db.Tx, Account) error,
@@ -459,7 +458,7 @@ func (s *Service) AddWith(
 	return s.verified(a, signin.Claim{}), nil
 }
 
-// prepare checks what a new account is to be, and hashes its password.
+// prepare validates a new account, and hashes its password.
 func (s *Service) prepare(ctx context.Context, by audit.Actor, n NewAccount) (Account, error) {
 	a, err := newNames(n.Username, n.Email)
 	if err != nil {
@@ -477,7 +476,7 @@ func (s *Service) prepare(ctx context.Context, by audit.Actor, n NewAccount) (Ac
 }
 
 // insert adds an account, in a transaction, and fills in its ID and CreatedAt. detail
-// says in the audit log how it came to be, unless it is an admin's.
+// is the origin of the account in the audit log, unless an admin adds it.
 func (s *Service) insert(ctx context.Context, tx *db.Tx, by audit.Actor, a *Account, detail string) error {
 	err := s.checkNames(ctx, tx, *a)
 	if err != nil {
@@ -501,7 +500,7 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, by audit.Actor, a *Acco
 
 // SetPassword replaces an account's password. Its tokens stay valid. Proofs of
 // the old password, and sessions that still wait for the second factor, are
-// void. fault.Invalid, ErrNotFound.
+// invalid. fault.Invalid, ErrNotFound.
 func (s *Service) SetPassword(ctx context.Context, by audit.Actor, id int64, password plexauth.Secret) error {
 	hash, err := s.hash(ctx, by, password)
 	if err != nil {
@@ -514,10 +513,9 @@ func (s *Service) SetPassword(ctx context.Context, by audit.Actor, id int64, pas
 	})
 }
 
-// Disable keeps an account from signing in and its tokens from working, and those of
-// the accounts that its home manages. The tokens themselves stay, but those of other
-// accounts that they led to are revoked. An account that is disabled is left alone.
-// ErrLastAdmin, ErrNotFound.
+// Disable prevents an account, and the accounts that its home manages, from signing in, and
+// their tokens from working. The tokens themselves stay, but descendants that belong to
+// other accounts are revoked. A disabled account is not changed. ErrLastAdmin, ErrNotFound.
 func (s *Service) Disable(ctx context.Context, by audit.Actor, id int64) error {
 	return s.setDisabled(ctx, by, id, audit.AccountDisabled, true)
 }
@@ -547,7 +545,7 @@ func (s *Service) setDisabled(
 	})
 }
 
-// Promote makes an account an admin. An admin is left alone. ErrNotFound.
+// Promote makes an account an admin. An admin is not changed. ErrNotFound.
 func (s *Service) Promote(ctx context.Context, by audit.Actor, id int64) error {
 	return s.change(ctx, by, id, audit.AccountPromoted, func(_ context.Context, tx *db.Tx, a *Account) (bool, error) {
 		if a.Admin {
@@ -558,8 +556,7 @@ func (s *Service) Promote(ctx context.Context, by audit.Actor, id int64) error {
 	})
 }
 
-// Reach is what a Service needs to know of the servers that accounts reach.
-// Package source implements it.
+// Reach looks up the servers that accounts can reach. Package source implements it.
 type Reach interface {
 	// RevokeUnreached revokes an account's tokens for servers that it does not
 	// reach any more, in the transaction that changed the account. It returns how
@@ -567,8 +564,9 @@ type Reach interface {
 	RevokeUnreached(ctx context.Context, tx *db.Tx, a Account) (int, error)
 }
 
-// Demote makes an admin a member, and revokes the tokens for servers that it reached
-// as an admin only and the keys of the admin API that it made. A member is left alone. ErrLastAdmin, ErrNotFound.
+// Demote makes an admin a member, and revokes the tokens for servers that it reached as
+// an admin only and the keys of the admin API that it created. A member is not changed.
+// ErrLastAdmin, ErrNotFound.
 func (s *Service) Demote(ctx context.Context, by audit.Actor, id int64, reach Reach) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		a, err := s.rows.Get(ctx, tx, id)
@@ -617,7 +615,7 @@ func (s *Service) change(
 	return named("changing an account", err)
 }
 
-// changeIn is change in a transaction that is under way, with what is recorded.
+// changeIn is change in an open transaction, with the event to record.
 func (s *Service) changeIn(
 	ctx context.Context, tx *db.Tx, by audit.Actor, id int64, e audit.Event,
 	change func(context.Context, *db.Tx, *Account) (bool, error),
@@ -689,9 +687,9 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, id int64) error {
 	return named("removing an account", err)
 }
 
-// CheckMayChange returns an error unless an actor may change an account as it is now.
+// CheckMayChange returns an error unless an actor can change an account in its current state.
 // It is called in the transaction that changes it: an account that was a member when
-// the request came may be an admin by then. ErrMembersOnly.
+// the request arrived can be an admin by then. ErrMembersOnly.
 func CheckMayChange(by audit.Actor, a Account) error {
 	if a.Admin && by.MembersOnly {
 		return ErrMembersOnly
@@ -699,8 +697,8 @@ func CheckMayChange(by audit.Actor, a Account) error {
 	return nil
 }
 
-// CheckMayChangeID is CheckMayChange for the account with an ID, in a transaction that is
-// under way. It is for changes to what an account has, such as a token. It returns nil if
+// CheckMayChangeID is CheckMayChange for the account with an ID, in an open
+// transaction. It is for changes to an account's objects, such as a token. It returns nil if
 // there is no such account.
 func (s *Service) CheckMayChangeID(ctx context.Context, tx *db.Tx, by audit.Actor, id int64) error {
 	if !by.MembersOnly {
@@ -717,8 +715,8 @@ func (s *Service) CheckMayChangeID(ctx context.Context, tx *db.Tx, by audit.Acto
 }
 
 // checkLastAdmin returns ErrLastAdmin if an account is the only admin who can
-// sign in. It is called in the transaction that takes the account away: of two
-// admins who remove each other at once, one stays.
+// sign in. It is called in the transaction that removes the account: if two
+// admins remove each other at the same time, one stays.
 func (s *Service) checkLastAdmin(ctx context.Context, tx *db.Tx, a Account) error {
 	if !a.Admin || a.Disabled {
 		return nil
@@ -775,14 +773,14 @@ func (s *Service) enter(ctx context.Context, c guard.Claim) (leave func(), err e
 	return s.hashing.Enter(ctx, c)
 }
 
-// named says what was being done, and gives the database's errors this
-// package's names.
+// named adds what was being done to an error, and translates the database's errors to this
+// package's.
 func named(doing string, err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case fault.KindOf(err) == fault.Invalid:
-		return err // it says by itself what is wrong with which field
+		return err // its text is complete, and it has the field
 	case errors.Is(err, db.ErrConflict):
 		return fmt.Errorf("%w (%w)", ErrExists, err)
 	case errors.Is(err, db.ErrNotFound):

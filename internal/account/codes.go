@@ -12,34 +12,33 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// CodeTries is how often a device gave a wrong code of the second factor in a row.
-// The zero value is none.
+// CodeTries counts how often in a row a device sent a wrong code of the second factor. The
+// zero value counts none.
 type CodeTries struct {
 	Wrong int
-	// LockedUntil is when it may try again.
+	// LockedUntil is when it can try again.
 	LockedUntil time.Time
 }
 
-// Guesses are wrong codes by somebody who has the password of an account. Its owner
-// sees them. The zero value means that there were none.
+// Guesses are wrong codes after the right password of an account, which are shown to its
+// owner. The zero value means that there were no wrong codes.
 type Guesses struct {
 	Wrong         int
 	First, Latest time.Time
 }
 
-// CodeRows is what a Service needs stored of wrong codes. Package store
-// implements it.
+// CodeRows stores wrong codes. Package store implements it.
 type CodeRows interface {
 	// CodeTries returns the wrong codes of a device of an account.
 	CodeTries(ctx context.Context, q db.Querier, id int64, device string) (CodeTries, error)
 	// SetCodeTries replaces them.
 	SetCodeTries(ctx context.Context, tx *db.Tx, id int64, device string, t CodeTries) error
-	// DeleteCodeTries removes those of a device, and ClearCodeTries those of all.
+	// DeleteCodeTries removes the count of a device, and ClearCodeTries all counts.
 	DeleteCodeTries(ctx context.Context, tx *db.Tx, id int64, device string) error
 	ClearCodeTries(ctx context.Context, tx *db.Tx, id int64) error
 	// HasBackupCode reports whether an account has a backup code.
 	HasBackupCode(ctx context.Context, q db.Querier, id int64, code signin.Hash) (bool, error)
-	// Guesses returns what the owner of an account has not read yet.
+	// Guesses returns the unread guesses of an account.
 	Guesses(ctx context.Context, q db.Querier, id int64) (Guesses, error)
 	// SetGuesses replaces it, and DeleteGuesses removes it.
 	SetGuesses(ctx context.Context, tx *db.Tx, id int64, g Guesses) error
@@ -48,8 +47,8 @@ type CodeRows interface {
 
 const (
 	// firstLock is how long a device waits when it has used up its tries. Each
-	// further wrong code doubles it, up to longestLock: someone who has the
-	// password and guesses for a year is right with a chance of one in 800.
+	// further wrong code doubles it, up to longestLock: an attacker who has the
+	// password and guesses for a year succeeds with a chance of one in 800.
 	firstLock   = time.Minute
 	longestLock = 24 * time.Hour
 )
@@ -69,10 +68,10 @@ func lockAfter(wrong, free int) time.Duration {
 	return lock
 }
 
-// checkCode finds out what the code is and puts it into the claim. The check and
-// the count are one transaction: codes that are given at the same time cannot
-// exceed the limit, and none is checked while the device is locked. Spending the
-// proof of a right code forgets the wrong ones. ErrCode, ErrRateLimited.
+// checkCode finds out what the code is and puts it into the claim. The check and the count
+// are one transaction: concurrent codes cannot exceed the limit, and no code is checked
+// while the device is locked. Spending the proof of a right code resets the count. ErrCode,
+// ErrRateLimited.
 func (s *Service) checkCode(
 	ctx context.Context, by audit.Actor, a Account, at place, claim *signin.Claim, code plexauth.Secret,
 ) error {
@@ -106,7 +105,7 @@ func (s *Service) checkCode(
 }
 
 // match reports whether a code is right, and puts it into the claim. Spending the
-// claim shows whether it still is: the code may be used at the same time.
+// claim shows whether it still is: the code can be used concurrently.
 func (s *Service) match(
 	ctx context.Context, q db.Querier, a Account, claim *signin.Claim, code plexauth.Secret,
 ) (right bool, err error) {
@@ -126,7 +125,7 @@ func (s *Service) match(
 }
 
 // countWrong counts a wrong code. If the tries are used up, the device is locked
-// and the account's owner is told.
+// and the account's owner is notified.
 func (s *Service) countWrong(
 	ctx context.Context, tx *db.Tx, by audit.Actor, a Account, at place, t CodeTries,
 ) error {
@@ -155,14 +154,13 @@ func (s *Service) countWrong(
 	})
 }
 
-// Guesses returns what the owner of an account has to be told of guesses at the
-// codes.
+// Guesses returns the guesses that the owner of an account has not read yet.
 func (s *Service) Guesses(ctx context.Context, id int64) (Guesses, error) {
 	g, err := s.rows.Guesses(ctx, s.db, id)
 	return g, named("reading guesses", err)
 }
 
-// ReadGuesses says that the owner of an account has read of them. The lock stays.
+// ReadGuesses marks the guesses of an account as read. The lock stays.
 func (s *Service) ReadGuesses(ctx context.Context, id int64) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.rows.DeleteGuesses(ctx, tx, id) })
 	return named("removing a notice", err)

@@ -15,7 +15,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// ErrLink says that a link of NewLink does not work: it was used, has expired, or
+// ErrLink reports that a link of NewLink is invalid: it was used, has expired, or
 // was replaced by a newer one.
 var ErrLink = fault.New(fault.Denied,
 	"this link was used already, has expired or was replaced by a newer one; ask an admin for another one")
@@ -23,15 +23,15 @@ var ErrLink = fault.New(fault.Denied,
 // LinkHash is the SHA-256 of a link's secret, which is all that is stored of one.
 type LinkHash [sha256.Size]byte
 
-// EnrolmentRows is what a Service needs stored of second factors that are being
-// set up. Package store implements it.
+// EnrolmentRows stores second factors that are being set up. Package store implements
+// it.
 type EnrolmentRows interface {
 	// PendingSeed returns the sealed seed that a session is setting up, if it was
 	// generated after a time: db.ErrNotFound.
 	PendingSeed(ctx context.Context, q db.Querier, sessionID int64, since time.Time) ([]byte, error)
 	// SetPendingSeed replaces it.
 	SetPendingSeed(ctx context.Context, tx *db.Tx, sessionID int64, seed []byte) error
-	// DeletePendingSeeds removes those of all sessions of an account.
+	// DeletePendingSeeds removes the seeds of all sessions of an account.
 	DeletePendingSeeds(ctx context.Context, tx *db.Tx, id int64) error
 	// LinkAccount returns the account of a link that has not expired:
 	// db.ErrNotFound.
@@ -49,8 +49,8 @@ const (
 )
 
 // Pending returns the second factor that a session of an account is setting up. It
-// generates one if there is none. Only the server knows which seed it is: no form
-// says what is put in force.
+// generates one if necessary. Only the server knows the seed: no form
+// submits it.
 func (s *Service) Pending(ctx context.Context, issuer string, a Account, sessionID int64) (e Enrolment, err error) {
 	if e, err = s.pending(ctx, s.db, issuer, a, sessionID); !errors.Is(err, db.ErrNotFound) {
 		return e, err
@@ -106,9 +106,9 @@ func (s *Service) confirmPending(
 }
 
 // EnrolPending is Enrol for the account's owner, with the seed that their session
-// is setting up. They prove with the present factor, if they have one, that it is
-// they. ErrCode; the error of a proof that is void is the one that the proof has
-// for that.
+// is setting up. They prove their identity with the current factor, if they have
+// one. ErrCode; the error of an invalid proof is the proof's
+// own.
 func (s *Service) EnrolPending(
 	ctx context.Context, by audit.Actor, proof signin.Proof, sessionID int64, code plexauth.Secret,
 ) ([]plexauth.Secret, error) {
@@ -137,10 +137,10 @@ func (s *Service) enrolPending(
 	return s.enrol(ctx, tx, by, id, e, step, codes, detail)
 }
 
-// NewLink makes a link for an account's owner to set up a second factor without a
-// code of the present one, which they may have lost. It replaces an earlier link,
-// works once, and only for someone who has the account's password: the admin who
-// makes it learns no seed. ErrNotFound.
+// NewLink creates a link for an account's owner to set up a second factor without a
+// code of the current one, which they may have lost. It replaces an earlier link,
+// works once, and only with the account's password: the admin who
+// creates it does not learn the seed. ErrNotFound.
 func (s *Service) NewLink(ctx context.Context, by audit.Actor, id int64) (secret plexauth.Secret, expires time.Time, err error) {
 	secret = plexauth.Secret(rand.Text())
 	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {

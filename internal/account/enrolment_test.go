@@ -13,7 +13,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// browse starts a session of mia's, who has no second factor.
+// browse starts a session of mia, who has no second factor.
 func (w *fixture) browse(t *testing.T) session.Session {
 	t.Helper()
 	v, err := w.VerifyPassword(t.Context(), visitor, account.Credentials{Login: "mia", Password: password})
@@ -207,7 +207,7 @@ func TestLinks(t *testing.T) {
 				}
 			}
 			if row.works {
-				t.Error("the log does not tell of the link")
+				t.Error("the log does not have the link")
 			}
 		})
 	}
@@ -242,7 +242,7 @@ func TestLinkWorksOnceAtOnce(t *testing.T) {
 	}
 }
 
-// An operator who helps also ends the lock.
+// Help from an operator also removes the lock.
 func TestHelpEndsTheLock(t *testing.T) {
 	for name, help := range map[string]func(w *fixture) (account.Enrolment, error){
 		"another second factor": func(w *fixture) (account.Enrolment, error) {

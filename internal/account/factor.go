@@ -44,11 +44,11 @@ func newEnrolment(issuer, username string, s seed) Enrolment {
 	return Enrolment{s, plexauth.Secret("otpauth://totp/" + label + "?" + query.Encode())}
 }
 
-// Enrol puts a second factor in force, in place of any before it, and returns
-// ten backup codes. It asks for no proof: it is for operators and test kits. The
+// Enrol activates a second factor, in place of any previous one, and returns
+// ten backup codes. It requires no proof: it is for operators and test kits. The
 // code that the authenticator shows confirms that it has the seed, and does not
-// work again: ErrCode if it is wrong. An empty code asks for no confirmation.
-// Proofs without the second factor are void.
+// work again: ErrCode if it is wrong. An empty code skips the confirmation.
+// Proofs without the second factor become invalid.
 func (s *Service) Enrol(
 	ctx context.Context, by audit.Actor, accountID int64, e Enrolment, code plexauth.Secret,
 ) ([]plexauth.Secret, error) {
@@ -87,8 +87,8 @@ func newBackupCodes(random io.Reader) []plexauth.Secret {
 	return codes
 }
 
-// enrol puts a second factor in force, in a transaction. step is that of the code
-// which confirmed it, and detail how it came about.
+// enrol activates a second factor, in a transaction. step is the step of the code
+// that confirmed it, and detail the reason.
 func (s *Service) enrol(
 	ctx context.Context, tx *db.Tx, by audit.Actor, id int64, e Enrolment, step int64,
 	codes []plexauth.Secret, detail string,
@@ -108,8 +108,8 @@ func (s *Service) enrol(
 	})
 }
 
-// replaceFactor removes what belongs to the second factor that an account had, or
-// was about to have, and sets the backup codes of the next one.
+// replaceFactor removes the data of the second factor that an account had, or
+// was setting up, and sets the backup codes of the next one.
 func (s *Service) replaceFactor(ctx context.Context, tx *db.Tx, id int64, backup []signin.Hash) error {
 	return errors.Join(
 		s.rows.ClearCodeTries(ctx, tx, id),
@@ -120,9 +120,9 @@ func (s *Service) replaceFactor(ctx context.Context, tx *db.Tx, id int64, backup
 }
 
 // usedStep returns the last time step whose code counts as used once a seed is
-// in force, given the step of the code that confirmed it. Codes of another seed
-// do not count. A seed that is enrolled again takes no code that it took
-// before; of an account without a seed, nobody knows which one it had.
+// active, given the step of the code that confirmed it. Codes of another seed
+// do not count. A seed that is enrolled again accepts no code that it accepted
+// before; the earlier seed of an account without a seed is unknown.
 func (s *Service) usedStep(a Account, next seed, confirmed int64) int64 {
 	if a.HasSecondFactor() {
 		old, err := s.key.Open(seedPurpose(a), a.TOTPSeed)
@@ -133,17 +133,16 @@ func (s *Service) usedStep(a Account, next seed, confirmed int64) int64 {
 	return max(a.TOTPStep, confirmed)
 }
 
-// RemoveSecondFactor lets an account sign in with its password alone. It asks for
-// no proof: it is for operators and admins who help. An account without a second
-// factor is left alone. ErrNotFound.
+// RemoveSecondFactor lets an account sign in with its password alone. It requires
+// no proof: it is for operators and admins. An account without a second
+// factor is not changed. ErrNotFound.
 func (s *Service) RemoveSecondFactor(ctx context.Context, by audit.Actor, id int64) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.removeFactor(ctx, tx, by, id, "") })
 	return named("changing an account", err)
 }
 
-// TurnOffSecondFactor is RemoveSecondFactor for the account's owner, who proves it
-// with the present factor. The error of a proof that is void is the one that the
-// proof has for that.
+// TurnOffSecondFactor is RemoveSecondFactor for the account's owner, who proves their
+// identity with the current factor. The error of an invalid proof is the proof's own.
 func (s *Service) TurnOffSecondFactor(ctx context.Context, by audit.Actor, proof signin.Proof) error {
 	err := s.proofs.Spend(ctx, by, proof, func(ctx context.Context, tx *db.Tx, spent signin.Spent) error {
 		return s.removeFactor(ctx, tx, by, spent.AccountID, "")
@@ -151,8 +150,8 @@ func (s *Service) TurnOffSecondFactor(ctx context.Context, by audit.Actor, proof
 	return named("turning off a second factor", err)
 }
 
-// removeFactor removes the second factor of an account, if it has one. detail is how
-// that came about.
+// removeFactor removes the second factor of an account, if it has one. detail is the
+// reason.
 func (s *Service) removeFactor(ctx context.Context, tx *db.Tx, by audit.Actor, id int64, detail string) error {
 	change := func(ctx context.Context, tx *db.Tx, a *Account) (bool, error) {
 		if !a.HasSecondFactor() {
@@ -165,9 +164,9 @@ func (s *Service) removeFactor(ctx context.Context, tx *db.Tx, by audit.Actor, i
 	return s.changeIn(ctx, tx, by, id, audit.Event{Kind: audit.SecondFactorRemoved, Detail: detail}, change)
 }
 
-// Confirm spends a proof on nothing: its owner is there. It is for changes that
-// another package makes. The error of a proof that is void is the one that the
-// proof has for that.
+// Confirm spends a proof only to confirm the user's identity. It is for changes that
+// another package makes. The error of an invalid proof is the proof's
+// own.
 func (s *Service) Confirm(ctx context.Context, by audit.Actor, proof signin.Proof) error {
 	nothing := func(context.Context, *db.Tx, signin.Spent) error { return nil }
 	return named("confirming a change", s.proofs.Spend(ctx, by, proof, nothing))

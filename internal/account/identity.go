@@ -18,7 +18,7 @@ var (
 	// ErrAlike reports that another account has a name or an e-mail address that
 	// looks like the given one. The error names the field.
 	ErrAlike = fault.New(fault.Exists, "another account has a name or an e-mail address that looks like it")
-	// ErrEmailDenied reports that members may not change their e-mail address.
+	// ErrEmailDenied reports that members cannot change their e-mail address.
 	ErrEmailDenied = fault.New(fault.Denied, "the e-mail address can be changed by an admin only")
 	// ErrNotAdmin reports that only admins confirm e-mail addresses.
 	ErrNotAdmin = fault.New(fault.Denied, "only an admin can confirm an e-mail address")
@@ -39,7 +39,7 @@ func (s *Service) CheckNew(ctx context.Context, username, email string) error {
 }
 
 // CheckInvited is CheckNew for a name that is only suggested and an e-mail address,
-// each of which may be empty.
+// each of which can be empty.
 func (s *Service) CheckInvited(ctx context.Context, username, email string) error {
 	if username != "" {
 		return s.CheckNew(ctx, username, email)
@@ -80,9 +80,9 @@ func (a *Account) setEmail(email string) error {
 	return err
 }
 
-// SetIdentity gives an account another name and e-mail address. What is the same
-// as before is left alone: an account keeps a name that would not be accepted now.
-// An e-mail address that an admin gives is confirmed; a member's own is not.
+// SetIdentity sets the name and e-mail address of an account. Unchanged values are not
+// validated: an account can keep a name that would not be accepted now.
+// An e-mail address that an admin sets is confirmed; a member's own is not.
 // fault.Invalid, ErrExists, ErrAlike, ErrEmailDenied, ErrNotFound.
 func (s *Service) SetIdentity(ctx context.Context, by audit.Actor, id int64, username, email string) error {
 	return s.changeNames(ctx, by, id, &username, &email)
@@ -123,11 +123,11 @@ func (s *Service) ConfirmEmail(ctx context.Context, by audit.Actor, id int64, em
 	})
 }
 
-// MaySetEmail reports whether an account may change its own e-mail address.
+// MaySetEmail reports whether an account can change its own e-mail address.
 func (s *Service) MaySetEmail(a Account) bool { return a.Admin || s.membersSetEmail }
 
-// changeNames changes the username, the e-mail address, or both; nil stands for
-// what it is now.
+// changeNames changes the username, the e-mail address, or both; nil means
+// unchanged.
 func (s *Service) changeNames(ctx context.Context, by audit.Actor, id int64, username, email *string) error {
 	return s.change(ctx, by, id, audit.AccountChanged, func(ctx context.Context, tx *db.Tx, a *Account) (bool, error) {
 		old := *a
@@ -151,7 +151,7 @@ func (s *Service) changeNames(ctx context.Context, by audit.Actor, id int64, use
 	})
 }
 
-// whatChanged says which of an account's names have changed, as the audit log has it.
+// whatChanged describes which of an account's names have changed, for the audit log.
 func whatChanged(before, after Account) string {
 	name, email := before.Username != after.Username || before.Title != after.Title, before.Email != after.Email
 	switch {
@@ -165,7 +165,7 @@ func whatChanged(before, after Account) string {
 	return audit.OfConfirming
 }
 
-// changeEmail changes the e-mail address if the actor may, and says whether it is
+// changeEmail changes the e-mail address if the actor can, and sets whether it is
 // confirmed.
 func (s *Service) changeEmail(ctx context.Context, tx *db.Tx, by audit.Actor, a *Account, email string) error {
 	admin, err := s.isAdmin(ctx, tx, by)
@@ -184,7 +184,7 @@ func (s *Service) changeEmail(ctx context.Context, tx *db.Tx, by audit.Actor, a 
 			return err
 		}
 		a.ConfirmedEmail = ""
-		// Attack: whoever reads the former mailbox opens a link in it.
+		// Attack: an attacker who reads the former mailbox opens a link in it.
 		if err := s.rows.DeleteMailedResets(ctx, tx, a.ID); err != nil {
 			return err
 		}
@@ -196,7 +196,7 @@ func (s *Service) changeEmail(ctx context.Context, tx *db.Tx, by audit.Actor, a 
 }
 
 // IsAdmin reports whether an account exists, is an admin and is not disabled, in a
-// transaction. It is for what an admin has made for later.
+// transaction. It is for links that an admin has created.
 func (s *Service) IsAdmin(ctx context.Context, q db.Querier, id int64) (bool, error) {
 	admin, err := s.isAdmin(ctx, q, audit.Actor{AccountID: id})
 	return id != 0 && admin, named("finding an admin", err)
@@ -231,8 +231,8 @@ func (s *Service) checkEmailName(ctx context.Context, q db.Querier, a Account) e
 	return s.checkName(ctx, q, a.ID, Email, a.EmailKey, emailSkeletons(a.Email))
 }
 
-// checkName checks a name of account id. The name of one account may not be the
-// e-mail address of another either: both sign in.
+// checkName checks a name of account id. The name of one account must not be the
+// e-mail address of another either: both are logins.
 func (s *Service) checkName(
 	ctx context.Context, q db.Querier, id int64, field, key string, skeletons []string,
 ) error {
@@ -265,8 +265,8 @@ func (s *Service) storeSkeletons(ctx context.Context, tx *db.Tx, a Account) erro
 // skeletonBatch is how many accounts are given skeletons in one transaction.
 const skeletonBatch = 500
 
-// FillSkeletons gives skeletons to the accounts that have none, or those of
-// earlier rules: accounts from before an upgrade. It is quick when there are none.
+// FillSkeletons computes skeletons for the accounts without any, or with those of
+// earlier rules: accounts from before an upgrade. It is fast if there are no such accounts.
 func (s *Service) FillSkeletons(ctx context.Context) error {
 	for n := skeletonBatch; n == skeletonBatch; {
 		list, err := s.rows.OldSkeletons(ctx, s.db, glyph.Version, skeletonBatch)
@@ -275,7 +275,7 @@ func (s *Service) FillSkeletons(ctx context.Context) error {
 		}
 		err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 			for _, a := range list {
-				// It may have changed, or be gone, since the list was read.
+				// It may have changed, or been removed, since the list was read.
 				a, err := s.rows.Get(ctx, tx, a.ID)
 				if errors.Is(err, db.ErrNotFound) {
 					continue

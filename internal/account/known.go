@@ -16,16 +16,16 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Caller is what a request says of the device that it comes from. A device that
-// has signed in to the account before is known: its password goes first in the
-// queue, and its failures are counted apart from those of everybody else, so that
-// nobody locks it out from elsewhere. Being known signs nobody in.
+// Caller describes the device that sent a request. A device that has signed in to the
+// account before is known: its password has priority in the queue, and its failures are
+// counted separately, so that others cannot lock it out. Being known never replaces
+// credentials.
 type Caller struct {
-	// ClientIdentifier is what a program calls its device. It is not a secret:
-	// every server that the program uses learns it. Empty: it is no program.
+	// ClientIdentifier is the identifier that a program chose for its device. It is not
+	// a secret: every server that the program uses learns it. Empty: it is no program.
 	ClientIdentifier string
 	// Marks is what MarkBrowser returned to the browser. It cannot be forged.
-	// Empty: there is none.
+	// Empty: no marks.
 	Marks plexauth.Secret
 }
 

@@ -137,8 +137,8 @@ func TestLastUseOfASession(t *testing.T) {
 	}
 }
 
-// Half a session is found, to ask for the second factor, for as long as the
-// account is what the password was checked for.
+// A half session is valid, to ask for the second factor, as long as the
+// account has not changed since the password was checked.
 func TestHalfASessionIsFound(t *testing.T) {
 	w := newFixture(t)
 	cookie, half := w.start(t, false)

@@ -1,7 +1,7 @@
-// Package session keeps people signed in to the pages.
+// Package session manages the sessions of the pages.
 //
 // It owns the cookie's value, how long a session lasts, and its two steps
-// (password, then second factor). It does not own who someone is (package
+// (password, then second factor). It does not own authentication (package
 // account), the cookie as HTTP has it, or the pages (package web). A session is
 // not a token: it works on the pages only, and no program ever sees it.
 package session
@@ -24,20 +24,20 @@ import (
 )
 
 // ErrNotFound reports that there is no such session: it was revoked, has
-// expired, or belongs to an account that is disabled or gone. A session that
-// waits for the second factor is gone as well once the account's password or
+// expired, or belongs to an account that is disabled or removed. A session that
+// waits for the second factor is invalid as well once the account's password or
 // second factor has changed.
 var ErrNotFound = fault.New(fault.NotFound, "there is no such session")
 
 const (
 	// Life is how long a session lasts.
 	Life = 30 * 24 * time.Hour
-	// halfLife is how long the second factor may take.
+	// halfLife is the time limit for the second factor.
 	halfLife = 10 * time.Minute
-	// PerAccount is how many browsers are signed in to an account at most, and
-	// maxHalf how many wait for the second factor. When there is one more, the least
-	// recently used one goes: of its own kind, so that nobody who has only the
-	// password signs the others out.
+	// PerAccount is the maximum number of browsers signed in to an account, and maxHalf of
+	// those that wait for the second factor. One more evicts the least recently used one of
+	// its own kind, so that an attacker who has only the password cannot sign the others
+	// out.
 	PerAccount = 100
 	maxHalf    = 20
 	// touchEvery is how precisely the last use of a session is known.
@@ -51,8 +51,8 @@ type Hash [sha256.Size]byte
 type Session struct {
 	ID        int64 // 0: no session
 	AccountID int64 // whose it is
-	// Complete says that nothing is missing. Until then, the session is good
-	// for giving the second factor and for nothing else.
+	// Complete reports whether the sign-in is complete. Until then, the session is valid
+	// for the second factor only.
 	Complete bool
 	// Revision is the account's when the password was checked.
 	Revision   int64
@@ -63,7 +63,7 @@ type Session struct {
 	ExpiresAt  time.Time // at the latest; see valid
 }
 
-// Stored is a session with what decides whether it still counts.
+// Stored is a session with the fields that determine whether it is valid.
 type Stored struct {
 	Session
 	// AccountDisabled and AccountRevision are the account's now.
@@ -77,7 +77,7 @@ func (s Stored) valid(now time.Time) bool {
 		(s.Complete || s.Revision == s.AccountRevision)
 }
 
-// Rows is what a Service needs stored. Package store implements it.
+// Rows is the storage of a Service. Package store implements it.
 type Rows interface {
 	// ByHash returns a session, valid or not: db.ErrNotFound.
 	ByHash(ctx context.Context, q db.Querier, h Hash) (Stored, error)
@@ -108,16 +108,16 @@ type Rows interface {
 	DeleteExpired(ctx context.Context, tx *db.Tx, now time.Time) error
 }
 
-// Config is what a Service stands on. All but Now is required.
+// Config configures a Service. All fields but Now are required.
 type Config struct {
 	// DB is the database, and Rows its table.
 	DB   *db.DB
 	Rows Rows
-	// Proofs spends what sign-ins are proved with.
+	// Proofs spends the proofs of sign-ins.
 	Proofs *signin.Spender
 	// Tokens are revoked by RevokeOthers.
 	Tokens *token.Service
-	// Audit is the log of what happens to sessions.
+	// Audit is the audit log.
 	Audit *audit.Log
 	// Now returns the time. Nil: time.Now.
 	Now func() time.Time
@@ -150,12 +150,12 @@ func newCookie() (plexauth.Secret, Hash) {
 
 func hashOf(cookie plexauth.Secret) Hash { return sha256.Sum256([]byte(cookie)) }
 
-// maxUserAgent bounds what is stored of a browser's own description.
+// maxUserAgent limits the stored part of a browser's User-Agent.
 const maxUserAgent = 255
 
-// Start spends a proof on a session. complete says that nothing but the proof
-// is needed; otherwise the session waits for the second factor. The error of a
-// proof that is void is the one that the proof has for that.
+// Start spends a proof on a session. complete means that nothing but the proof
+// is required; otherwise the session waits for the second factor. The error of a
+// invalid proof is the proof's own.
 func (s *Service) Start(
 	ctx context.Context, by audit.Actor, proof signin.Proof, complete bool, userAgent string,
 ) (cookie plexauth.Secret, session Session, err error) {
@@ -200,10 +200,9 @@ func lifeOf(complete bool) time.Duration {
 	return halfLife
 }
 
-// Complete spends the proof of a second factor on a session that waits for it,
-// and returns the session's new secret: someone who knew the first cookie has
-// nothing. The error of a proof that is void is the one that the proof has for
-// that; ErrNotFound if the session is gone.
+// Complete spends the proof of a second factor on a session that waits for it, and
+// returns the session's new secret: the first cookie is invalid. The error of an
+// invalid proof is the proof's own; ErrNotFound if the session no longer exists.
 func (s *Service) Complete(
 	ctx context.Context, by audit.Actor, half Session, proof signin.Proof,
 ) (plexauth.Secret, error) {
@@ -232,8 +231,8 @@ func (s *Service) Complete(
 }
 
 // makeRoom removes the least recently used sessions of an account that exceed the
-// limit now that one more has started. Those that wait for a second factor leave no
-// row in the log: nobody was signed in.
+// limit now that one more has started. Those that wait for a second factor add no
+// row to the log: nobody was signed in.
 func (s *Service) makeRoom(ctx context.Context, tx *db.Tx, by audit.Actor, started Session) error {
 	most := PerAccount
 	if !started.Complete {
@@ -281,8 +280,8 @@ func (s *Service) Find(ctx context.Context, cookie plexauth.Secret, address stri
 	return found.Session, nil
 }
 
-// recordUse writes that a session was used. Where it is used from is worth a change.
-// That it is used may be written later, if the database takes no writes.
+// recordUse records the use of a session. A new address is written immediately.
+// The time can be written later, if the database accepts no writes.
 func (s *Service) recordUse(ctx context.Context, found Stored, now time.Time, address string) error {
 	if found.Address != address {
 		return s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -356,7 +355,7 @@ func (s *Service) RevokeOthers(ctx context.Context, by audit.Actor, accountID, e
 	return nil
 }
 
-// EndAll is RevokeOthers for all sessions, in a transaction that is under way. It
+// EndAll is RevokeOthers for all sessions, in an open transaction. It
 // implements account.Ends.
 func (s *Service) EndAll(ctx context.Context, tx *db.Tx, by audit.Actor, accountID int64) error {
 	return s.endAll(ctx, tx, by, accountID, 0)

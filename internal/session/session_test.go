@@ -75,8 +75,8 @@ func TestSessionLastsAMonth(t *testing.T) {
 	w.wantNone(t, cookie, "after a month")
 }
 
-// Attack: someone with the password alone stays for as long as they like in
-// front of the second factor; or keeps the first cookie to use it later.
+// Attack: an attacker with only the password stays in front of the second factor
+// indefinitely; or keeps the first cookie to use it later.
 func TestHalfASession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFixture(t)
@@ -113,7 +113,7 @@ func TestAnotherAccountsFactor(t *testing.T) {
 	}
 }
 
-// A session ends with what it stands on.
+// A session becomes invalid with its basis.
 func TestSessionEnds(t *testing.T) {
 	for name, end := range map[string]func(*testing.T, fixture, session.Session) error{
 		"sign-out": func(t *testing.T, w fixture, s session.Session) error {
@@ -143,7 +143,7 @@ func TestSessionEnds(t *testing.T) {
 	}
 }
 
-// Attack: somebody ends the sessions of others by their numbers.
+// Attack: revoking sessions of other accounts by their numbers.
 func TestEndAnothersSession(t *testing.T) {
 	w := newFixture(t)
 	cookie, s := w.start(t, true)
@@ -176,7 +176,7 @@ func TestLongUserAgent(t *testing.T) {
 	}
 }
 
-// RevokeOthers leaves the one session that asks, and what is another account's.
+// RevokeOthers does not revoke the calling session, and those of other accounts.
 func TestRevokeOthers(t *testing.T) {
 	w := newFixture(t)
 	noa := w.Add("noa")
@@ -231,8 +231,8 @@ func TestCompletedOnce(t *testing.T) {
 	}
 }
 
-// An account has session.PerAccount browsers. One more takes the place of the one
-// that was not used for longest. Attack: someone who has the password alone starts
+// An account can have session.PerAccount browsers. One more replaces the one
+// that was unused for longest. Attack: an attacker who has only the password starts
 // half sessions until the others are signed out.
 func TestAccountHasManyBrowsers(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

@@ -12,11 +12,11 @@ import (
 
 const (
 	shards = 64
-	// DefaultCacheSize is how many tokens are kept in memory: some 120 bytes
+	// DefaultCacheSize is the number of cached tokens: about 120 bytes
 	// each.
 	DefaultCacheSize = 200_000
-	// touchEvery is how long a process takes the last use of a token that it knows for
-	// the last one, in milliseconds: each use within it costs a read lock only.
+	// touchEvery is how long a process treats the last known use of a token as
+	// current, in milliseconds: each use within it costs only a read lock.
 	touchEvery = 60_000
 )
 
@@ -27,16 +27,16 @@ type entry struct {
 	tokenID, accountID, deviceID, sourceID int64
 	expires                                int64 // Unix milliseconds; 0: never
 	used                                   int64 // Unix milliseconds of the last known use by this process
-	noted                                  int64 // those of the last use that is written or waits to be
+	noted                                  int64 // time of the last use that is written or pending
 	kind                                   Kind
 	admin, disabled                        bool
 }
 
-// cache keeps the grants of the tokens that were used last.
+// cache holds the grants of recently used tokens.
 //
-// What keeps a revoked token from being put back: a shard's generation goes up
-// with every removal, and put refuses a grant that was read from the store
-// under an earlier generation.
+// A revoked token cannot be put back: the generation of a shard is incremented with every
+// removal, and put rejects a grant that was read from the store under an earlier
+// generation.
 type cache struct {
 	shards    [shards]shard
 	most      int           // entries per shard
@@ -50,7 +50,7 @@ type shard struct {
 	loads      map[Hash]*load // that are under way
 }
 
-// load is one question to the database, which several requests may wait for.
+// load is a database query that several requests can wait for.
 type load struct {
 	generation uint64
 	began      time.Time
@@ -59,8 +59,8 @@ type load struct {
 	err        error
 }
 
-// joinWithin is how old a question may be for a request to wait for its answer
-// instead of asking itself: the answer is as old as the question.
+// joinWithin is the maximum age of a query that a request joins
+// instead of sending its own: the result is as old as the query.
 const joinWithin = 100 * time.Millisecond
 
 func newCache(size int) *cache {
@@ -78,8 +78,8 @@ func newCache(size int) *cache {
 // of picks the shard by the hash's first byte, which is as good as random.
 func (c *cache) of(h Hash) *shard { return &c.shards[h[0]%shards] }
 
-// get returns the entry, if there is one, and the generation to give to put
-// when there is none. stale reports that this use is worth knowing.
+// get returns the entry, if it is cached, and otherwise the generation to pass to put.
+// stale reports whether this use should be recorded.
 func (c *cache) get(h Hash, now int64) (e entry, ok, stale bool, generation uint64) {
 	s := c.of(h)
 	s.mu.RLock()
@@ -108,9 +108,9 @@ func (c *cache) put(h Hash, e entry, generation uint64) {
 	s.entries[h] = e
 }
 
-// load asks for an entry, and keeps it. Requests that come while it asks wait for
-// the same answer: a token that many use at once is looked up once. A request that
-// comes after a removal asks anew, since the answer may be from before.
+// load loads and caches an entry. Requests that arrive during the query wait for the same
+// result: a token that many use at once is looked up once. A request that arrives after a
+// removal sends its own query, since the result could be from before the removal.
 func (c *cache) load(ctx context.Context, h Hash, generation uint64, ask func() (entry, error)) (entry, error) {
 	s := c.of(h)
 	s.mu.Lock()
@@ -122,7 +122,7 @@ func (c *cache) load(ctx context.Context, h Hash, generation uint64, ask func() 
 		case <-ctx.Done():
 			return entry{}, ctx.Err()
 		}
-		if !errors.Is(l.err, context.Canceled) { // the one that asked has left
+		if !errors.Is(l.err, context.Canceled) { // the first caller has left
 			return l.entry, l.err
 		}
 		return ask()
@@ -170,7 +170,7 @@ func (c *cache) lastUse(h Hash) (at time.Time, ok bool) {
 	return time.UnixMilli(e.used), ok
 }
 
-// forget drops what changes made untrue.
+// forget drops the entries that changes made stale.
 func (c *cache) forget(changes []db.Change, all bool) {
 	if all {
 		c.drop(func(entry) bool { return true })

@@ -24,8 +24,8 @@ var ErrExpired = fault.New(fault.Unauthenticated, "the token has expired")
 // JWTLife is how long a JWT lives.
 const JWTLife = signing.MaxLife
 
-// issuer is who issues JWTs, and Audience whom they and the JWTs of devices are
-// for. Clients demand these values.
+// issuer is the issuer of JWTs, and Audience the audience of these and of devices'
+// JWTs. Clients require these values.
 const (
 	issuer   = "plex.tv"
 	Audience = "plex.tv"
@@ -46,10 +46,10 @@ func IsJWT(token plexauth.Secret) bool {
 	return len(token) >= shortestJWT && token[:len(jwtPrefix)] == jwtPrefix
 }
 
-// NewJWT is what a JWT is to say.
+// NewJWT describes a JWT to issue.
 type NewJWT struct {
-	// Key is the hash of the device key that the JWT ends with, and KeyExpiresAt
-	// its expiry, zero for none.
+	// Key is the hash of the device key that the JWT is revoked with, and KeyExpiresAt
+	// its expiry, or zero.
 	Key          Hash
 	KeyExpiresAt time.Time
 	// KID is the key's ID, as the device named it.
@@ -61,11 +61,11 @@ type NewJWT struct {
 	// Nonce is the one that the device's own JWT had.
 	Nonce    string
 	IssuedAt time.Time
-	// User is what it says of the account.
+	// User are the claims about the account.
 	User any
 }
 
-// claims are those of a JWT of ours.
+// claims are the claims of usher's JWTs.
 type claims struct {
 	Issuer    string   `json:"iss"`
 	Audience  []string `json:"aud"`
@@ -73,8 +73,8 @@ type claims struct {
 	ExpiresAt int64    `json:"exp"`
 	ID        string   `json:"jti"`
 	Nonce     string   `json:"nonce"`
-	// Thumbprint is the device key's ID, as clients read it. Who checks the JWT
-	// here looks at Key: an ID may be given to another key later.
+	// Thumbprint is the device key's ID, for clients. Verification here
+	// uses Key: an ID can be given to another key later.
 	Thumbprint string `json:"thumbprint"`
 	Key        string `json:"sid"`
 	User       any    `json:"user"`
@@ -97,7 +97,7 @@ func (s *Service) IssueJWT(ctx context.Context, n NewJWT) (plexauth.Secret, erro
 	return plexauth.Secret(text), nil
 }
 
-// jwtEntry is what is kept of a JWT whose signature is good.
+// jwtEntry is the cache entry of a JWT with a valid signature.
 type jwtEntry struct {
 	key     Hash
 	expires int64  // Unix seconds
@@ -105,13 +105,13 @@ type jwtEntry struct {
 	mark    uint64 // of the whole JWT
 }
 
-// jwtCache keeps the JWTs whose signature is good. What else makes a JWT good is
-// not cached here: its device key is looked up each time.
+// jwtCache caches JWTs with a valid signature. The other conditions are
+// not cached here: the device key is looked up each time.
 //
 // SHA-256 of a whole JWT takes ten times as long as that of an opaque token. So
-// entries are found by the hash of the last half of the signature, which nobody
-// can guess, and a fast hash with a random seed tells whether the rest is the
-// same, too. A JWT that is not the same is verified as if it were not cached.
+// entries are keyed by the hash of the last half of the signature, which cannot be guessed,
+// and a fast hash with a random seed compares the rest. A JWT that differs is verified as
+// if it were not cached.
 type jwtCache struct {
 	entries *db.Cache[Hash, jwtEntry]
 	seed    maphash.Seed
@@ -147,7 +147,7 @@ func (c jwtCache) get(token plexauth.Secret, read func() (jwtEntry, error)) (jwt
 }
 
 // verifyJWT checks the signature of a JWT, its expiry, and then its device key:
-// a JWT is not trusted for what it says of an account, which may have changed
+// its claims about the account are not trusted, because the account can have changed
 // since.
 func (s *Service) verifyJWT(ctx context.Context, token plexauth.Secret, now time.Time) (Principal, error) {
 	e, err := s.jwts.get(token, func() (jwtEntry, error) { return s.readJWT(ctx, token) })
@@ -185,9 +185,9 @@ func (s *Service) readJWT(ctx context.Context, token plexauth.Secret) (jwtEntry,
 	return jwtEntry{key: Hash(key), expires: c.ExpiresAt}, nil
 }
 
-// AddKey adds the row of a device key, in a transaction that is under way, and
-// evicts what exceeds PerDevice. The key is revoked with its parent: ErrInvalid
-// if that is not there any more.
+// AddKey adds the row of a device key, in an open transaction, and
+// evicts keys beyond PerDevice. The key is revoked with its parent: ErrInvalid
+// if the parent no longer exists.
 func (s *Service) AddKey(
 	ctx context.Context, tx *db.Tx, by audit.Actor, accountID, deviceID int64, parent Parent,
 ) (id int64, h Hash, err error) {
@@ -215,14 +215,13 @@ func (s *Service) RemoveKey(ctx context.Context, tx *db.Tx, id int64) error {
 	return err
 }
 
-// Succeed ends the access tokens of a device that receives a JWT for its key, in
-// a transaction that is under way, and returns how many tokens that were.
+// Succeed revokes the access tokens of a device that receives a JWT for its key, in
+// an open transaction, and returns their number.
 //
-// The key takes the place of the token or key with replacedID, if that is not 0:
-// it gets its parent, and the tokens that other devices got by it. It never
-// gets a place above: a token that ends with another one cannot be turned into one
-// that does not. So a token of the device that the key still
-// ends with stays.
+// The key replaces the token or key with replacedID, if that is not 0: it gets its parent,
+// and the tokens that other devices got through it. It never moves further up: a token that
+// is revoked with another one cannot be turned into one that is not. So a token of the
+// device that is still an ancestor of the key stays valid.
 func (s *Service) Succeed(ctx context.Context, tx *db.Tx, keyID, deviceID, replacedID int64) (ended int, err error) {
 	lineage, err := s.rows.Lineage(ctx, tx, keyID)
 	if err != nil {
@@ -239,7 +238,7 @@ func (s *Service) Succeed(ctx context.Context, tx *db.Tx, keyID, deviceID, repla
 	}
 	for _, id := range ids {
 		if slices.Contains(lineage, id) {
-			continue // what is replaced is gone already
+			continue // the replaced one no longer exists
 		}
 		n, err := s.rows.Delete(ctx, tx, Selection{ID: id})
 		if err != nil {
@@ -250,7 +249,7 @@ func (s *Service) Succeed(ctx context.Context, tx *db.Tx, keyID, deviceID, repla
 	return ended, nil
 }
 
-// replace puts a key in the place of its parent, and ends that. lineage begins
+// replace replaces the parent of a key with the key, and revokes the parent. lineage begins
 // with the key and the parent.
 func (s *Service) replace(ctx context.Context, tx *db.Tx, deviceID int64, lineage []int64) (ended int, err error) {
 	keyID, parentID, grandparentID := lineage[0], lineage[1], int64(0)

@@ -29,7 +29,7 @@ func (w *fixture) key(t *testing.T, p token.Principal) (id int64, h token.Hash, 
 	return id, h, err
 }
 
-// succeed says that the key of a device has received its first JWT.
+// succeed records that the key of a device has received its first JWT.
 func (w *fixture) succeed(t *testing.T, keyID, deviceID, replacedID int64) (ended int) {
 	t.Helper()
 	err := w.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
@@ -113,7 +113,7 @@ func TestJWT(t *testing.T) {
 	}
 }
 
-// Attack: texts that look like a JWT, also like one that was verified before, and what
+// Attack: texts that look like a JWT, even like one that was verified before, and texts that
 // the server has signed for another purpose.
 func TestForgedJWT(t *testing.T) {
 	w := newFixture(t, core.Config{})
@@ -165,8 +165,8 @@ func TestForgedJWT(t *testing.T) {
 	}
 }
 
-// A key takes the place of the token that registered it: what other devices got by
-// that stays, and what it ends with goes on to end the key.
+// A key replaces the token that registered it: tokens that other devices got through
+// it stay valid, and the parent of the token becomes the parent of the key.
 func TestKeyTakesThePlaceOfItsToken(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	phone := w.signIn(t, "phone")
@@ -192,7 +192,7 @@ func TestKeyTakesThePlaceOfItsToken(t *testing.T) {
 	for _, tok := range []plexauth.Secret{phone, guest, jwt} {
 		w.verify(t, tok)
 	}
-	// It is replaced: once more ends what the device has got since, and nothing else.
+	// It is replaced: the next time revokes only the tokens that the device has got since.
 	third := w.signIn(t, "tv")
 	if n := w.succeed(t, id, tvs.DeviceID, 0); n != 1 {
 		t.Errorf("the second JWT ended %d tokens, want 1", n)
@@ -208,7 +208,7 @@ func TestKeyTakesThePlaceOfItsToken(t *testing.T) {
 	}
 }
 
-// A key whose token a person signed in ends with nothing but itself.
+// A key whose token came from a sign-in has no parent.
 func TestKeyOfASignIn(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	tv := w.signIn(t, "tv")
@@ -254,7 +254,7 @@ func TestKeyReplacesNoOtherToken(t *testing.T) {
 	refused(t, w.Service, "the key after its parent is revoked", jwt)
 }
 
-// A device holds PerDevice keys. One more takes the place of one of them.
+// A device can have PerDevice keys. One more replaces one of them.
 func TestDeviceHoldsTenKeys(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	p := w.verify(t, w.signIn(t, "tv"))
@@ -278,7 +278,7 @@ func TestDeviceHoldsTenKeys(t *testing.T) {
 	}
 }
 
-// A node that nobody shares its database with keeps no key of transient tokens there.
+// A node that does not share its database stores no key of transient tokens there.
 func TestNoKeyIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFixture(t, core.Config{Now: time.Now})
@@ -301,8 +301,8 @@ func TestNoKeyIsShared(t *testing.T) {
 	})
 }
 
-// A JWT that was verified before is not taken for good once the key that signed it is
-// gone.
+// A verified JWT becomes invalid once its signing key is
+// removed.
 func TestJWTEndsWithItsSigner(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	p := w.verify(t, w.signIn(t, "tv"))

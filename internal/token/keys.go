@@ -12,11 +12,11 @@ import (
 	"github.com/usher-auth/usher/internal/seal"
 )
 
-// KeyTopic is announced for every key of transient tokens that comes or goes.
+// KeyTopic is announced for every key of transient tokens that is added or removed.
 const KeyTopic db.Topic = "transient key"
 
-// A crash ends the tokens that a node minted within 30 seconds: lease after its
-// last renewal by its own clock, skew that the clocks of two nodes may differ by,
+// After a crash, the tokens of a node become invalid within 30 seconds: lease after its
+// last renewal by its own clock, skew for the difference between the clocks of two nodes,
 // and skew once more for a node whose clock is behind.
 const (
 	lease      = 20 * time.Second
@@ -24,21 +24,21 @@ const (
 	renewEvery = 5 * time.Second
 )
 
-// sealPurpose is what the database's key seals the keys for.
+// sealPurpose is the purpose of sealing the keys with the database's key.
 const sealPurpose = "transient tokens"
 
-// SealedKey is what a node seals its transient tokens with, as other nodes read
-// it.
+// SealedKey is the key with which a node seals its transient tokens, in the form for other
+// nodes.
 type SealedKey struct {
 	// ID is how the nonces of its tokens begin.
 	ID int64
 	// Sealed is the key, sealed with the database's key.
 	Sealed []byte
-	// ExpiresAt is when the lease ends, by the clock of the node.
+	// ExpiresAt is when the lease expires, by the clock of the node.
 	ExpiresAt time.Time
 }
 
-// KeyRows is what the keys of several nodes need stored. Package store implements
+// KeyRows stores the keys of several nodes. Package store implements
 // it.
 type KeyRows interface {
 	// List returns all keys, also expired ones.
@@ -49,7 +49,7 @@ type KeyRows interface {
 	Renew(ctx context.Context, tx *db.Tx, k SealedKey) error
 	// Delete removes a key.
 	Delete(ctx context.Context, tx *db.Tx, id int64) error
-	// DeleteExpired removes the keys whose lease ended before now.
+	// DeleteExpired removes the keys whose lease expired before now.
 	DeleteExpired(ctx context.Context, tx *db.Tx, now time.Time) error
 }
 
@@ -83,7 +83,7 @@ func newKeys(cfg Config) *keys {
 	return k
 }
 
-// drop forgets the keys when one of them came or went.
+// drop drops the cached keys when one was added or removed.
 func (k *keys) drop(changes []db.Change, all bool) {
 	for _, c := range changes {
 		all = all || c.Topic == KeyTopic
@@ -97,9 +97,9 @@ func (k *keys) drop(changes []db.Change, all bool) {
 	k.drops++
 }
 
-// find returns the key of another node that lives; nil if there is none. It asks
-// the database about a key that is not known, but not twice at the same time: a
-// text that looks like a token costs no more than that.
+// find returns the key of another live node, or nil if there is no such node. It
+// queries the database for an unknown key, but not concurrently: a text that looks like
+// a token costs no more than that.
 func (k *keys) find(ctx context.Context, id uint32) (*sealer, error) {
 	arrived := time.Now()
 	if s := k.known(id, time.Time{}); s != nil && k.db.Trusts() {
@@ -123,7 +123,7 @@ func (k *keys) find(ctx context.Context, id uint32) (*sealer, error) {
 	return nil, fmt.Errorf("reading the keys of other nodes: %w", err)
 }
 
-// alive returns a key of a set whose lease has not ended.
+// alive returns a key of a set whose lease has not expired.
 func (k *keys) alive(set map[uint32]peer, id uint32) *sealer {
 	p, ok := set[id]
 	if !ok || !k.now().Before(p.expires.Add(skew)) {
@@ -149,7 +149,7 @@ func (k *keys) answered(since time.Time) bool {
 	return k.set != nil && !k.asked.Before(since)
 }
 
-// load reads the keys, and keeps them unless one came or went meanwhile.
+// load reads the keys, and caches them unless one was added or removed meanwhile.
 func (k *keys) load(ctx context.Context) (map[uint32]peer, error) {
 	k.mu.RLock()
 	drops, asked := k.drops, time.Now()
@@ -166,7 +166,7 @@ func (k *keys) load(ctx context.Context) (map[uint32]peer, error) {
 	for _, sealed := range list {
 		secret, err := k.key.Open(sealPurpose, sealed.Sealed)
 		if err != nil || len(secret) != keySize {
-			continue // what this node cannot open, nobody's token is sealed with
+			continue // no valid token is sealed with a key that this node cannot open
 		}
 		s, err := openSealer([keySize]byte(secret))
 		if err != nil {
@@ -184,7 +184,7 @@ func (k *keys) load(ctx context.Context) (map[uint32]peer, error) {
 
 // ShareKey makes the other nodes of a database accept the transient tokens that
 // this one mints, for as long as Run runs and a little longer. A process that
-// mints none does not call it. On SQLite, which has one node, it does nothing.
+// does not mint tokens need not call it. On SQLite, which has one node, it does nothing.
 func (s *Service) ShareKey(ctx context.Context) error {
 	if !s.db.Shared() || s.keys.rows == nil {
 		return nil
@@ -225,7 +225,7 @@ func (s *Service) renewKey(ctx context.Context) error {
 	})
 }
 
-// WithdrawKey ends the transient tokens that this node minted, on all nodes.
+// WithdrawKey invalidates the transient tokens that this node minted, on all nodes.
 func (s *Service) WithdrawKey(ctx context.Context) error {
 	if s.keys.own.Sealed == nil {
 		return nil
@@ -235,7 +235,7 @@ func (s *Service) WithdrawKey(ctx context.Context) error {
 	})
 }
 
-// renewKeys renews the lease until ctx ends.
+// renewKeys renews the lease until ctx is cancelled.
 func (s *Service) renewKeys(ctx context.Context) {
 	if s.keys.own.Sealed == nil {
 		return

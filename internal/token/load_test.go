@@ -12,7 +12,7 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 )
 
-// A stampede on one token that is not cached asks the database once.
+// A stampede on one uncached token sends one database query.
 func TestStampede(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, h := newCache(0), HashOf("t")
@@ -32,7 +32,7 @@ func TestStampede(t *testing.T) {
 		}
 		wg.Wait()
 		if asked.Load() != 1 {
-			t.Errorf("the database was asked %d times", asked.Load())
+			t.Errorf("the database received %d queries", asked.Load())
 		}
 		if _, ok, _, _ := c.get(h, 0); !ok {
 			t.Error("the answer is not cached")
@@ -40,8 +40,8 @@ func TestStampede(t *testing.T) {
 	})
 }
 
-// Attack: the answer to a question from before a revocation, given to a request
-// that came after it.
+// Attack: the result of a query from before a revocation, returned to a request
+// that arrived after it.
 func TestStampedeDoesNotOutliveARevocation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, h := newCache(0), HashOf("t")
@@ -69,9 +69,8 @@ func TestStampedeDoesNotOutliveARevocation(t *testing.T) {
 	})
 }
 
-// A question that takes long is not waited for by those who come later: its answer
-// would be as old as it is. One whose asker has left leaves nobody without an
-// answer.
+// Later callers do not wait for a slow query: its result would be as old as the query. If
+// the first caller leaves, the others still get a result.
 func TestStampedeOnASlowDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, h := newCache(0), HashOf("t")
@@ -100,8 +99,8 @@ func TestStampedeOnASlowDatabase(t *testing.T) {
 	})
 }
 
-// Anyone who comes a tenth of a second after a question has begun asks anew; a moment
-// before, they wait for its answer.
+// A caller that arrives a tenth of a second after the start of a query sends its own;
+// an earlier one waits for its result.
 func TestWhoJoinsALoad(t *testing.T) {
 	for after, want := range map[time.Duration]int64{joinWithin - 1: 1, joinWithin: 2} {
 		synctest.Test(t, func(t *testing.T) {

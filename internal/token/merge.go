@@ -14,20 +14,20 @@ import (
 // ErrSameDevice reports that a device would be merged with itself.
 var ErrSameDevice = fault.Invalidf("into", "choose another device: a device cannot be merged with itself")
 
-// Merger is what merging two devices of an account changes.
+// Merger describes the effect of merging two devices of an account.
 type Merger struct {
 	// From is removed, and Into stays.
 	From, Into device.Device
 	// Moved is how many tokens and keys of From go to Into.
 	Moved int
-	// Ended is how many tokens and keys of the two are revoked, because a device holds
-	// PerDevice of either kind: the least recently used ones. Their descendants are
-	// revoked with them.
+	// Ended is the number of tokens and keys of the two that are revoked, because a
+	// device can have PerDevice of either kind: the least recently used ones. Their
+	// descendants are revoked with them.
 	Ended int
 }
 
-// Merging returns what merging two devices of an account would do. ErrNoDevice if it has
-// no such device, ErrSameDevice.
+// Merging returns what merging two devices of an account would do. ErrNoDevice if the
+// account has no such device, ErrSameDevice.
 func (s *Service) Merging(ctx context.Context, accountID, fromID, intoID int64) (Merger, error) {
 	m, err := s.merger(ctx, s.db, accountID, fromID, intoID)
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *Service) merger(ctx context.Context, q db.Querier, accountID, fromID, i
 }
 
 // MergeDevices merges two devices of an account that are the same one, such as a program
-// before and after it was installed anew: the tokens and keys of the first go to the
+// before and after it was reinstalled: the tokens and keys of the first move to the
 // second, and are revoked with it. ErrNoDevice, ErrSameDevice, account.ErrMembersOnly.
 func (s *Service) MergeDevices(ctx context.Context, by audit.Actor, accountID, fromID, intoID int64) (m Merger, err error) {
 	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {

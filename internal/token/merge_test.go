@@ -21,8 +21,8 @@ func (w *fixture) deviceOf(t *testing.T, tok plexauth.Secret) int64 {
 	return w.verify(t, tok).DeviceID
 }
 
-// What a program holds goes on as that of the device that it is now, in this process and
-// in others, and ends with it.
+// The tokens of a merged program belong to the remaining device, in this process and
+// in others, and are revoked with it.
 func TestMergeDevices(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	old := w.signIn(t, "old")
@@ -81,7 +81,7 @@ func TestMergeDevices(t *testing.T) {
 	}
 }
 
-// Attack: merging takes tokens over from another account, or gives it some.
+// Attack: merging moves tokens from or to another account.
 func TestMergeAcrossAccounts(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	noa := w.Core.Add("noa")
@@ -123,8 +123,8 @@ func TestMergeAcrossAccounts(t *testing.T) {
 	}
 }
 
-// A device holds ten tokens and ten keys also when it was two: the least recently used end,
-// as the question says.
+// A merged device can have ten tokens and ten keys: the least recently used are revoked,
+// as the confirmation shows.
 func TestMergedDeviceHoldsTen(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	var all []plexauth.Secret

@@ -54,7 +54,7 @@ func TestTransientTokenForOneServer(t *testing.T) {
 	}
 }
 
-// Two processes do not begin to count at the same number: a token does not tell how
+// Two processes start their counters at different numbers: a token does not reveal how
 // many came before it.
 func TestTransientTokensBeginAnywhere(t *testing.T) {
 	first := func() string {
@@ -71,8 +71,8 @@ func TestTransientTokensBeginAnywhere(t *testing.T) {
 	}
 }
 
-// Clients keep the token for a server, and get it again after an update: how it is
-// derived does not change.
+// Clients store the token for a server, and get the same one after an update: its
+// derivation does not change.
 func TestServerTokenIsDerived(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	known := plexauth.Secret("abcdefghijklmnopqrst")
@@ -115,8 +115,8 @@ func TestFailedFlushIsLogged(t *testing.T) {
 	}
 }
 
-// One more token of a device takes the place of the only one that did not lead to it.
-// If all of them did, there is no room.
+// One more token of a device replaces the only one that is not its ancestor.
+// If all are ancestors, it is rejected.
 func TestNoAncestorMakesRoom(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	last := w.signIn(t, "tv")
@@ -144,8 +144,8 @@ func TestNoAncestorMakesRoom(t *testing.T) {
 	}
 }
 
-// A token that a test kit has chosen is one like those that are drawn, and the log has
-// it.
+// A token that a test kit has chosen works like a generated one, and is in the
+// log.
 func TestIssueKnown(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	for tok, good := range map[plexauth.Secret]bool{

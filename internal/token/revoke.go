@@ -59,7 +59,7 @@ func (s *Service) revokeOne(ctx context.Context, by audit.Actor, id int64, kind 
 func (s *Service) RevokeDevice(ctx context.Context, by audit.Actor, accountID, deviceID int64) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if accountID == 0 || deviceID == 0 {
-			return ErrNoDevice // in a selection, 0 would stand for all
+			return ErrNoDevice // in a selection, 0 would mean all
 		}
 		if err := s.CheckMayChange(ctx, tx, by, accountID); err != nil {
 			return err
@@ -81,8 +81,8 @@ func (s *Service) RevokeDevice(ctx context.Context, by audit.Actor, accountID, d
 	return nil
 }
 
-// CheckMayChange returns an error unless an actor may sign out what is signed in with an
-// account, in a transaction that is under way. account.ErrMembersOnly.
+// CheckMayChange returns an error unless an actor can revoke the tokens and sessions of an
+// account, in an open transaction. account.ErrMembersOnly.
 func (s *Service) CheckMayChange(ctx context.Context, tx *db.Tx, by audit.Actor, accountID int64) error {
 	if s.accounts == nil {
 		return nil
@@ -96,23 +96,23 @@ func (s *Service) RevokeAccount(ctx context.Context, tx *db.Tx, accountID int64)
 	return s.rows.Delete(ctx, tx, Selection{AccountID: accountID})
 }
 
-// RevokeSwitched revokes what home switches from and to an account led to, in a
-// transaction that is under way, and returns how many tokens there were.
+// RevokeSwitched revokes the tokens from home switches from and to an account, in an
+// open transaction, and returns their number.
 func (s *Service) RevokeSwitched(ctx context.Context, tx *db.Tx, accountID int64) (int, error) {
 	return s.rows.RevokeSwitched(ctx, tx, accountID)
 }
 
-// RevokeServer revokes the tokens for a server, in a transaction that is under
-// way: those of one account or, if that is 0, of all. It returns how many there
-// were.
+// RevokeServer revokes the tokens for a server, in an open
+// transaction: those of one account or, if that is 0, of all. It returns their
+// number.
 func (s *Service) RevokeServer(ctx context.Context, tx *db.Tx, sourceID, accountID int64) (int, error) {
 	if sourceID == 0 {
-		return 0, nil // in a selection, 0 would stand for all
+		return 0, nil // in a selection, 0 would mean all
 	}
 	return s.rows.Delete(ctx, tx, Selection{SourceID: sourceID, AccountID: accountID})
 }
 
-// AndTokens says, as the end of a sentence, how many tokens were revoked with
+// AndTokens returns the end of a sentence about how many tokens were revoked with
 // something.
 func AndTokens(n int) string {
 	switch {

@@ -71,7 +71,7 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-// What a proof rests on may be gone by the time it is spent.
+// The basis of a proof can have changed by the time it is spent.
 func TestSignInSpendsProof(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -344,8 +344,8 @@ func TestServerTokenEndsWithItsParent(t *testing.T) {
 	}
 }
 
-// Attack: the person who runs a server keeps the token that they received. It is revoked,
-// and the next listing of the same program brings it back.
+// Attack: the operator of a server stores the token that they received. It is revoked,
+// and the next listing of the same program makes it valid again.
 func TestRevokedServerTokenStaysRevoked(t *testing.T) {
 	for name, revoke := range map[string]func(context.Context, *fixture, int64, source.Source) error{
 		"revoked": func(ctx context.Context, w *fixture, id int64, _ source.Source) error {
@@ -382,7 +382,7 @@ func TestRevokedServerTokenStaysRevoked(t *testing.T) {
 			for range 3 {
 				tok := list(tv, 0)
 				if slices.Contains(old, tok) || list(tv, 0) != tok {
-					t.Fatal("a revoked token is given again, or another one at each listing")
+					t.Fatal("a revoked token is returned again, or another one at each listing")
 				}
 				id := w.verify(t, tok).TokenID
 				if err := revoke(t.Context(), w, id, servers[0]); err != nil {
@@ -433,7 +433,7 @@ func TestServerTokenIsAddedOnce(t *testing.T) {
 	}
 }
 
-// Attack: somebody revokes the devices of others by their numbers.
+// Attack: revoking devices of other accounts by their numbers.
 func TestRevokeAnothersDevice(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	noa := w.Core.Add("noa")
@@ -446,7 +446,7 @@ func TestRevokeAnothersDevice(t *testing.T) {
 	w.verify(t, tok)
 }
 
-// The number 0 is nobody's. It must not stand for everything: /devices/0 signed out
+// No device has the number 0. It must not mean all: /devices/0 signed out
 // every device of the account.
 func TestNumberZeroRevokesNothing(t *testing.T) {
 	w := newFixture(t, core.Config{})
@@ -474,7 +474,7 @@ func TestNumberZeroRevokesNothing(t *testing.T) {
 	w.verify(t, tok)
 }
 
-// What is announced is announced before the call that changed it returns.
+// Changes are announced before the call that made them returns.
 func TestWatch(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	tok := w.signIn(t, "tv")
@@ -500,8 +500,8 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// An account holds device.PerAccount devices. One more takes the place of the one
-// that was not seen for longest, whatever its tokens; other accounts' stay.
+// An account can have device.PerAccount devices. One more replaces the one
+// that was inactive for longest, whatever its tokens; other accounts' devices stay.
 func TestAccountHoldsManyDevices(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	name := func(i int) string { return fmt.Sprint("device ", i) }
@@ -529,14 +529,14 @@ func TestAccountHoldsManyDevices(t *testing.T) {
 	if err != nil || len(list) != device.PerAccount {
 		t.Errorf("%d devices, %v, want %d", len(list), err, device.PerAccount)
 	}
-	// A device that was signed out goes first, however lately it was seen.
+	// A signed-out device is evicted first, however recently it was seen.
 	w.Clock.Advance(time.Minute)
 	if err := w.SignOut(t.Context(), w.by(), w.verify(t, newest)); err != nil {
 		t.Fatal(err)
 	}
 	w.signIn(t, "one more")
 	if !w.alive(t, tokens[2]) {
-		t.Error("a device with a token went before one without")
+		t.Error("a device with a token was evicted before one without")
 	}
 	log, err := w.Audit.List(t.Context(), audit.Query{Events: []audit.Kind{audit.TokenRevoked}})
 	if err != nil || len(log) != 1 || !strings.Contains(log[0].Detail, "not seen for longest") {

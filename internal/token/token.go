@@ -28,10 +28,10 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Errors that callers tell apart.
+// Errors that callers distinguish.
 var (
 	// ErrInvalid reports that a token is unknown, revoked, expired, or belongs
-	// to an account that is disabled. It does not say which.
+	// to an account that is disabled. It does not distinguish these.
 	ErrInvalid = fault.New(fault.Unauthenticated, "the token is not valid")
 	// ErrNotFound reports that there is no such token to revoke.
 	ErrNotFound = fault.New(fault.NotFound, "there is no such token")
@@ -43,11 +43,11 @@ var (
 // once more, the least recently used token is evicted.
 const PerDevice = 10
 
-// Rows is what a Service needs stored. Package store implements it.
+// Rows is the storage of a Service. Package store implements it.
 type Rows interface {
 	// Grant returns the token with a hash: db.ErrNotFound.
 	Grant(ctx context.Context, q db.Querier, h Hash) (Grant, error)
-	// Get returns what may be shown of a token: db.ErrNotFound.
+	// Get returns the public part of a token: db.ErrNotFound.
 	Get(ctx context.Context, q db.Querier, id int64) (Token, error)
 	// List reads the tokens of an account, or of all accounts if that is 0, the
 	// newest first.
@@ -61,7 +61,7 @@ type Rows interface {
 	// 0, of all accounts.
 	Search(ctx context.Context, q db.Querier, text SearchText, accountID int64, r paging.Request) (paging.List[Token], error)
 	// Lineage returns the IDs of a token and of those that it is revoked with:
-	// the token first, then its parent, that one's parent and so on. None, if
+	// the token first, then its parent, that one's parent and so on. Empty, if
 	// there is no such token.
 	Lineage(ctx context.Context, q db.Querier, id int64) ([]int64, error)
 	// LeastUsed returns the IDs of a device's tokens of a kind. The least recently
@@ -101,7 +101,7 @@ type Rows interface {
 	NoteUses(ctx context.Context, d *db.DB, uses map[int64]Use, least time.Duration) error
 }
 
-// Config is what a Service stands on.
+// Config configures a Service.
 type Config struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
@@ -109,17 +109,17 @@ type Config struct {
 	// KeyRows is the table of the keys of transient tokens. Nil: there is no other
 	// node.
 	KeyRows KeyRows
-	// Accounts says whether an actor may change an account. Nil: any may.
+	// Accounts checks whether an actor can change an account. Nil: every actor can.
 	Accounts Accounts
 	// Devices are the devices that hold the tokens. Required.
 	Devices *device.Service
 	// Signing signs and verifies JWTs. Required.
 	Signing *signing.Service
-	// Proofs spends what sign-ins are proved with. Required.
+	// Proofs spends the proofs of sign-ins. Required.
 	Proofs *signin.Spender
-	// Audit is the log of what happens to tokens. Required.
+	// Audit is the audit log. Required.
 	Audit *audit.Log
-	// Key is what server tokens and the tokens of PINs are derived from.
+	// Key is the key that server tokens and the tokens of PINs are derived from.
 	// Required.
 	Key *seal.Key
 	// TransientTTL is how long a transient token lives. Zero, or more than
@@ -129,17 +129,17 @@ type Config struct {
 	CacheSize int
 	// Logger receives failures that no caller sees. Nil: they are not logged.
 	Logger *slog.Logger
-	// Random gives the bits of tokens. Nil: crypto/rand.Reader. Anything else makes
-	// them predictable, and is for tests.
+	// Random is the source of the bits of tokens. Nil: crypto/rand.Reader. Anything
+	// else makes them predictable, and is for tests.
 	Random io.Reader
 	// Now returns the time. Nil: time.Now.
 	Now func() time.Time
 }
 
-// Accounts is what a Service needs to know of accounts. Package account implements it.
+// Accounts are the functions of accounts that a Service needs. Package account implements it.
 type Accounts interface {
-	// CheckMayChangeID returns an error unless an actor may change what an account has,
-	// in a transaction that is under way.
+	// CheckMayChangeID returns an error unless an actor can change the objects of an account,
+	// in an open transaction.
 	CheckMayChangeID(ctx context.Context, tx *db.Tx, by audit.Actor, id int64) error
 }
 
@@ -196,7 +196,7 @@ func New(cfg Config) (*Service, error) {
 	return s, s.RenewTransientKey()
 }
 
-// RenewTransientKey ends every transient token of this process, as a restart does.
+// RenewTransientKey invalidates every transient token of this process, like a restart.
 // It is for test kits, whose database no other process shares.
 func (s *Service) RenewTransientKey() error {
 	sealer, _, err := newSealer(s.random)
@@ -207,7 +207,7 @@ func (s *Service) RenewTransientKey() error {
 	return nil
 }
 
-// length is that of a token: 20 letters and digits hold 119 bits.
+// length is the length of a token: 20 letters and digits hold 119 bits.
 const length = 20
 
 // newToken generates an access token.
@@ -216,7 +216,7 @@ func newToken(random io.Reader) plexauth.Secret {
 }
 
 // SignIn spends a proof on a new access token for a device. The error of a
-// proof that is void is the one that the proof has for that.
+// invalid proof is the proof's own.
 func (s *Service) SignIn(
 	ctx context.Context, by audit.Actor, proof signin.Proof, d device.Device,
 ) (plexauth.Secret, error) {
@@ -237,7 +237,7 @@ func (s *Service) SignIn(
 }
 
 // Issue issues an access token to a device without a proof that its user signs
-// in. It is for test kits: nothing that answers a request may call it.
+// in. It is for test kits: request handlers must not call it.
 func (s *Service) Issue(
 	ctx context.Context, by audit.Actor, accountID int64, d device.Device,
 ) (plexauth.Secret, error) {
@@ -275,10 +275,10 @@ func (s *Service) issue(
 	return nil
 }
 
-// Add gives a device of an account one more access token, in a transaction that
-// is under way, and evicts what exceeds PerDevice. With a parent, the token is
-// revoked with that token: ErrInvalid if it is not there any more. Add returns
-// which token it is, for the log. fault.Conflict if none of the device's tokens
+// Add issues one more access token to a device of an account, in an open
+// transaction, and evicts tokens beyond PerDevice. With a parent, the token is
+// revoked with the parent: ErrInvalid if the parent no longer exists. Add returns
+// the ID of the token, for the log. fault.Conflict if none of the device's tokens
 // can be evicted.
 func (s *Service) Add(
 	ctx context.Context, tx *db.Tx, by audit.Actor, accountID int64, parent Parent, d device.Device,
@@ -317,7 +317,7 @@ func (s *Service) AddNew(
 	return token, detail, err
 }
 
-// lineage returns the IDs of a parent and of what it is revoked with: none for
+// lineage returns the IDs of a parent and of its ancestors: empty for
 // no parent, and ErrInvalid if it has been revoked.
 func (s *Service) lineage(ctx context.Context, tx *db.Tx, parent Parent) ([]int64, error) {
 	if parent.TokenID == 0 {
@@ -333,8 +333,8 @@ func (s *Service) lineage(ctx context.Context, tx *db.Tx, parent Parent) ([]int6
 	return ids, nil
 }
 
-// errFullOfAncestors says that each of a device's tokens led to the one that
-// asks for one more.
+// errFullOfAncestors reports that each of a device's tokens is an ancestor of the one that
+// requests one more.
 var errFullOfAncestors = fault.New(fault.Conflict,
 	"the device holds as many tokens as it may, and each of them led to the one of this request")
 
@@ -394,7 +394,7 @@ func (s *Service) makeRoom(
 }
 
 // Verify turns a presented token into a principal. The error is ErrInvalid if
-// the token is not good, and ErrExpired if it is a JWT that was good; any other
+// the token is invalid, and ErrExpired if it is an expired JWT; any other
 // error means that the database failed.
 func (s *Service) Verify(ctx context.Context, token plexauth.Secret) (Principal, error) {
 	now := s.now()
@@ -449,7 +449,7 @@ func (s *Service) openOfOthers(ctx context.Context, token plexauth.Secret) (c cl
 }
 
 // lookup finds a stored token by its hash, in the cache or else in the
-// database. A process that does not know what others revoked asks the database
+// database. A process that does not know the revocations of others queries the database
 // for every token.
 func (s *Service) lookup(ctx context.Context, h Hash, now time.Time) (Principal, error) {
 	e, ok, stale, generation := s.cache.get(h, now.UnixMilli())
@@ -508,9 +508,9 @@ func (e entry) principal(h Hash) Principal {
 	return p
 }
 
-// MintTransient gives p a transient token. It is revoked with p's stored token,
+// MintTransient mints a transient token for p. It is revoked with p's stored token,
 // expires no later than p itself, and reaches no further. A sourceID other than
-// 0 makes it good at that server only; p must reach it.
+// 0 makes it valid for that server only; p must reach it.
 func (s *Service) MintTransient(p Principal, sourceID int64) (token plexauth.Secret, expires time.Time) {
 	expires = s.now().Add(s.ttl)
 	if !p.ExpiresAt.IsZero() && p.ExpiresAt.Before(expires) {
@@ -593,12 +593,12 @@ func (s *Service) ofServer(parent Hash, sourceID int64, revoked int) plexauth.Se
 	return derive(s.serverKey, parent[:], what)
 }
 
-// OfPIN returns the access token that a PIN leads to, derived from the PIN's
-// nonce: only its hash is stored, and it can be derived for as long as the
-// nonce is there.
+// OfPIN returns the access token of a PIN, derived from the PIN's
+// nonce: only its hash is stored, and it can be derived as long as the
+// nonce is stored.
 func (s *Service) OfPIN(nonce [16]byte) plexauth.Secret { return derive(s.pinKey, nonce[:]) }
 
-// derive computes a token from a key and what it is for.
+// derive computes a token from a key and its purpose.
 func derive(key [32]byte, parts ...[]byte) plexauth.Secret {
 	mac := hmac.New(sha256.New, key[:])
 	for _, p := range parts {
@@ -630,7 +630,7 @@ func (s *Service) List(ctx context.Context, accountID int64, r paging.Request) (
 	return list, nil
 }
 
-// SearchText is a text that is searched for: the beginning of what a device says of
+// SearchText is a text to search for: the beginning of a device's description of
 // itself, or of the name of an account.
 type SearchText struct {
 	Device   string // in the name or the program of a device; the letters A to Z match in both cases
@@ -668,7 +668,7 @@ func (s *Service) CountSelected(ctx context.Context, of Selection) (int, error) 
 	return n, nil
 }
 
-// Stats says how the cache performs.
+// Stats are the statistics of the cache.
 type Stats struct {
 	// Cached is how many tokens are cached now.
 	Cached int

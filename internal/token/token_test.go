@@ -65,7 +65,7 @@ func (w *fixture) serverToken(t testing.TB, p token.Principal, id int64) (plexau
 	return w.Sources.Token(t.Context(), w.by(), p, id)
 }
 
-// verify is Verify for a token that must be good.
+// verify is Verify for a token that must be valid.
 func (w *fixture) verify(t testing.TB, tok plexauth.Secret) token.Principal {
 	t.Helper()
 	p, err := w.Verify(t.Context(), tok)
@@ -81,7 +81,7 @@ func (w *fixture) mint(p token.Principal, sourceID int64) plexauth.Secret {
 	return tok
 }
 
-// refused fails the test unless the token is not good.
+// refused fails the test unless the token is invalid.
 func refused(t testing.TB, s *token.Service, what string, tok plexauth.Secret) {
 	t.Helper()
 	if p, err := s.Verify(t.Context(), tok); !errors.Is(err, token.ErrInvalid) {
@@ -236,7 +236,7 @@ func TestServerToken(t *testing.T) {
 		t.Error("two devices have the same")
 	}
 	if _, err := w.serverToken(t, p, w.den.ID+1); !errors.Is(err, source.ErrReach) {
-		t.Errorf("a server that there is not: %v, want ErrReach", err)
+		t.Errorf("a server that does not exist: %v, want ErrReach", err)
 	}
 	if err := w.SignOut(t.Context(), w.by(), p); err != nil {
 		t.Fatal(err)
@@ -246,11 +246,11 @@ func TestServerToken(t *testing.T) {
 		t.Errorf("signing out a token that was revoked since it was verified: %v, want ErrInvalid", err)
 	}
 	if _, err := w.serverToken(t, p, w.den.ID); !errors.Is(err, token.ErrInvalid) {
-		t.Errorf("attack: a listing that was under way when its token ended is given a server token: %v", err)
+		t.Errorf("attack: a listing that was running when its token was revoked gets a server token: %v", err)
 	}
 }
 
-// A revocation is seen at once by look-ups that run at the same time: once
+// A revocation takes effect immediately for concurrent lookups: once
 // Revoke has returned, no Verify may succeed, whatever was read before.
 func TestRevocationIsSeenAtOnce(t *testing.T) {
 	w := newFixture(t, core.Config{})
@@ -265,7 +265,7 @@ func TestRevocationIsSeenAtOnce(t *testing.T) {
 					before := revoked.Load()
 					_, err := w.Verify(t.Context(), tok)
 					if before && err == nil {
-						t.Error("a revoked token was good")
+						t.Error("a revoked token was valid")
 						return
 					}
 				}
@@ -350,7 +350,7 @@ func TestChecksAreCounted(t *testing.T) {
 	}
 }
 
-// Drawn tokens have every letter and digit about equally often.
+// Generated tokens have every letter and digit about equally often.
 func TestTokensAreUniform(t *testing.T) {
 	const n = 20000
 	count := make(map[byte]int)
@@ -369,7 +369,7 @@ func TestTokensAreUniform(t *testing.T) {
 	}
 }
 
-// Whatever is presented, only what was minted is good.
+// Only minted tokens are valid.
 func FuzzVerify(f *testing.F) {
 	w := newFixture(f, core.Config{})
 	access := w.signIn(f, "tv")

@@ -19,10 +19,10 @@ import (
 // documentation: "up to 48 hours").
 const MaxTransientTTL = 48 * time.Hour
 
-// transientPrefix is how clients tell a transient token, and how we do.
+// transientPrefix is the prefix by which clients and usher recognize transient tokens.
 const transientPrefix = "transient-"
 
-// claim is what a transient token says: with which stored token it ends, when,
+// claim is the content of a transient token: its parent token, its expiry,
 // and the one server it is for (0: any).
 type claim struct {
 	parent   Hash
@@ -43,13 +43,13 @@ var transientText = base64.RawURLEncoding.Strict()
 var transientLength = len(transientPrefix) + transientText.EncodedLen(sealedSize)
 
 // sealer seals claims with a key that a process makes when it starts: a restart
-// ends every transient token. It is safe for concurrent use.
+// invalidates every transient token. It is safe for concurrent use.
 type sealer struct {
 	aead cipher.AEAD
 	// Nonces are a counter: random ones of 96 bits must not be used more than
 	// 2^32 times with one key (NIST SP 800-38D, section 8.3), which a busy
 	// server does in a day. It is added to a random start, so that a token
-	// does not tell how many came before it.
+	// does not reveal how many came before it.
 	minted atomic.Uint64
 	start  [nonceSize]byte
 }
@@ -63,7 +63,7 @@ func newSealer(random io.Reader) (s *sealer, key [keySize]byte, err error) {
 	return s, key, err
 }
 
-// openSealer returns a sealer with a key, which is good for opening only: its
+// openSealer returns a sealer with a key, which can only open: its
 // nonces would be used twice.
 func openSealer(key [keySize]byte) (*sealer, error) {
 	block, err := aes.NewCipher(key[:])
@@ -83,8 +83,8 @@ func (s *sealer) putNonce(b []byte) {
 	binary.BigEndian.PutUint64(b[4:], binary.BigEndian.Uint64(s.start[4:])+s.minted.Add(1))
 }
 
-// scratch is room to work on one token. What is given to a cipher.AEAD escapes,
-// and would be allocated anew for each.
+// scratch is a buffer for one token. Arguments of a cipher.AEAD escape,
+// and would be allocated for each token.
 type scratch struct {
 	plain  [claimSize]byte
 	sealed [sealedSize]byte

@@ -27,8 +27,7 @@ func hashOfKey(key string) (h Hash, ok bool) {
 	return h, copy(h[:], key) == len(h) && len(key) == len(h)
 }
 
-// Kind is what a token is good for. The numbers of the kinds that are stored
-// are in the database.
+// Kind is the kind of a token. The numbers of stored kinds are in the database.
 type Kind uint8
 
 // The kinds of token.
@@ -36,7 +35,7 @@ const (
 	Access    Kind = 1 // acts for its account
 	Server    Kind = 2 // reaches one server
 	Transient Kind = 3 // has a stored token's reach for a while; is not stored
-	DeviceKey Kind = 4 // a device's public key: no token has its hash, JWTs end with it
+	DeviceKey Kind = 4 // a device's public key: no token has its hash, JWTs are revoked with it
 	JWT       Kind = 5 // acts for its account for a while; is not stored
 )
 
@@ -56,13 +55,13 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-// Grant is a stored token with what decides its reach.
+// Grant is a stored token with the fields that determine its reach.
 type Grant struct {
 	TokenID   int64 // of the row
 	Hash      Hash  // of the token
 	Kind      Kind  // Access or Server
-	AccountID int64 // whom it acts for
-	DeviceID  int64 // what holds it
+	AccountID int64 // the account that it acts for
+	DeviceID  int64 // the device that holds it
 	// SourceID is the one server that a server token reaches; 0 otherwise.
 	SourceID int64
 	// ExpiresAt is zero for a token that lives until it is revoked.
@@ -77,8 +76,8 @@ type Grant struct {
 type Row struct {
 	Hash      Hash  // of the token
 	Kind      Kind  // Access or Server
-	AccountID int64 // whom it acts for
-	DeviceID  int64 // what holds it
+	AccountID int64 // the account that it acts for
+	DeviceID  int64 // the device that holds it
 	// ParentID is the token that this one is revoked with; 0 if none.
 	ParentID int64
 	// SourceID is the one server that a server token reaches; 0 otherwise.
@@ -87,14 +86,14 @@ type Row struct {
 	ExpiresAt time.Time
 }
 
-// Parent is the token that another one is revoked with, and no later than which
-// it expires. The zero value is none.
+// Parent is the token that another one is revoked with; the child expires no later. The
+// zero value means no parent.
 type Parent struct {
 	TokenID   int64
 	ExpiresAt time.Time
 }
 
-// Selection says which tokens to revoke: those that match every field that is
+// Selection selects the tokens to revoke: those that match every field that is
 // not 0, and their descendants. The zero value selects none.
 type Selection struct {
 	ID        int64 // one token
@@ -103,13 +102,13 @@ type Selection struct {
 	SourceID  int64 // all for a server
 }
 
-// Token is what may be shown of a stored token.
+// Token is the public part of a stored token.
 type Token struct {
 	ID        int64         // of the row
 	Kind      Kind          // Access or Server
 	AccountID int64         // whose it is
 	Username  string        // the account's name
-	Device    device.Device // what holds it
+	Device    device.Device // the device that holds it
 	// Source is the server's name, for a server token.
 	Source    string
 	CreatedAt time.Time // to the millisecond, UTC
@@ -122,15 +121,15 @@ type Token struct {
 // Counts is how many tokens there are of each stored kind.
 type Counts struct{ Access, Server int }
 
-// Principal is who a request comes from, and how far it reaches.
+// Principal is the authenticated caller of a request, and its reach.
 type Principal struct {
-	AccountID int64 // who asks
-	DeviceID  int64 // what they ask with
+	AccountID int64 // the account of the caller
+	DeviceID  int64 // the device of the caller
 	// TokenID is the stored token's: the presented one's, the parent's of a
 	// transient token, or the device key's of a JWT.
 	TokenID int64
 	Kind    Kind
-	// Admin says that the account is an administrator's.
+	// Admin reports whether the account is an admin.
 	Admin bool
 	// SourceID is the one server that the token reaches; 0: every server that
 	// its account reaches.
@@ -144,12 +143,12 @@ type Principal struct {
 	seed Hash
 }
 
-// ActsForAccount reports whether the token may change the account, list what it
-// has and receive tokens of its own. Only access tokens and JWTs may.
+// ActsForAccount reports whether the token can change the account, list its
+// objects and receive further tokens. Only access tokens and JWTs can.
 func (p Principal) ActsForAccount() bool { return p.Kind == Access || p.Kind == JWT }
 
-// Parent returns what is revoked with p's token and expires with it.
+// Parent returns p's token as the parent of derived secrets.
 func (p Principal) Parent() Parent { return Parent{p.TokenID, p.ExpiresAt} }
 
-// Reaches reports whether the token is good at a server.
+// Reaches reports whether the token is valid for a server.
 func (p Principal) Reaches(sourceID int64) bool { return p.SourceID == 0 || p.SourceID == sourceID }

@@ -16,12 +16,12 @@ const (
 	enough = 10_000
 	// maxUnrecorded bounds how many wait; beyond it, uses are not recorded.
 	maxUnrecorded = 100_000
-	// lastFlush is how long the end of Run may take to write what waits.
+	// lastFlush limits the final write of pending uses at the end of Run.
 	lastFlush = 10 * time.Second
 )
 
 // A use of a token is written noteEvery after the last one that was. Where several nodes
-// share a database, it is noteEveryShared, and a use is also left out if another node
+// share a database, it is noteEveryShared, and a use is also skipped if another node
 // wrote one less than half as long before. See decision 46.
 const (
 	noteEvery       = time.Minute
@@ -80,8 +80,8 @@ func (u *uses) putBack(taken map[int64]Use) {
 	}
 }
 
-// Run records, every half minute, when tokens were last used, until ctx ends;
-// then once more. Uses are not worth a write for each request, so a crash loses those
+// Run records the last uses of tokens every half minute, until ctx is cancelled;
+// then once more. Uses are not written for each request, so a crash loses those
 // of the last half minute. Run also renews the key that ShareKey shared.
 func (s *Service) Run(ctx context.Context) {
 	var wg sync.WaitGroup
@@ -104,15 +104,15 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// Flush records now what Run records every half minute.
+// Flush records pending uses immediately.
 func (s *Service) Flush(ctx context.Context) {
 	s.tally(ctx)
 	s.removeExpired(ctx)
 	s.noteUses(ctx)
 }
 
-// noteUses records when tokens were last used. What cannot be written is kept for the
-// next time.
+// noteUses records when tokens were last used. Uses that cannot be written are retried
+// the next time.
 func (s *Service) noteUses(ctx context.Context) {
 	taken := s.unrecorded.take()
 	if len(taken) == 0 {
@@ -158,7 +158,7 @@ func (s *Service) tally(ctx context.Context) {
 	s.tallied.Add(checks)
 }
 
-// removeExpired removes the tokens that have expired. They are few: what a JWT
+// removeExpired removes the tokens that have expired. They are few: the tokens that JWTs
 // led to.
 func (s *Service) removeExpired(ctx context.Context) {
 	now := s.now()
