@@ -39,7 +39,7 @@ var (
 	// ErrMembersOnly reports that the account is an admin, and the actor can change
 	// members only.
 	ErrMembersOnly = fault.New(fault.Denied,
-		"the account is an admin, or would be one: this takes the scope admins:write as well")
+		"the account is an admin, or would become one: this requires the scope admins:write as well")
 	// ErrLastAdmin reports that the account is the only admin who can sign in.
 	ErrLastAdmin = fault.New(fault.Conflict,
 		"this is the last admin: make another account an admin first")

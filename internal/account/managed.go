@@ -82,7 +82,7 @@ func checkTitle(name string) (string, error) {
 	case name == "":
 		return "", fault.Invalidf(Title, "the name is empty")
 	case !utf8.ValidString(name), strings.ContainsFunc(name, unicode.IsControl), glyph.HasInvisible(name):
-		return "", fault.Invalidf(Title, "the name has a character that nobody sees")
+		return "", fault.Invalidf(Title, "the name has an invisible character")
 	case utf8.RuneCountInString(name) > maxName:
 		return "", fault.Invalidf(Title, "the name is longer than %d characters", maxName)
 	}

@@ -14,7 +14,7 @@ import (
 // Errors of a sign-up.
 var (
 	// ErrSignUpClosed says that people cannot add accounts for themselves.
-	ErrSignUpClosed = fault.New(fault.Denied, "this server takes no sign-ups: an admin adds accounts")
+	ErrSignUpClosed = fault.New(fault.Denied, "sign-up is off on this server: an admin adds accounts")
 	// ErrSignUps says that too many accounts were asked for from one network. It has
 	// a wait.
 	ErrSignUps = fault.New(fault.Limited, "too many sign-ups from this network")

@@ -48,7 +48,7 @@ var (
 	// ErrExists reports that another key has the name.
 	ErrExists = fault.WithField(fault.New(fault.Exists, "a key of the admin API with this name exists already"), NameField, "")
 	// ErrNotAdmin reports that the account that makes a key is no admin.
-	ErrNotAdmin = fault.New(fault.Denied, "only admins make keys of the admin API")
+	ErrNotAdmin = fault.New(fault.Denied, "only admins can create keys of the admin API")
 	// ErrFull reports that there are Most keys.
 	ErrFull = fault.New(fault.Conflict, "there are as many keys of the admin API as there can be: revoke one first")
 )

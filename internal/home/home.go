@@ -42,7 +42,7 @@ var (
 	// ErrOwnPIN reports that an account that signs in sets its own PIN.
 	ErrOwnPIN = fault.New(fault.Denied, "this user signs in, and sets the PIN by themselves")
 	// ErrNotManaged reports that only managed users can be changed so.
-	ErrNotManaged = fault.New(fault.Conflict, "this user signs in, and is no managed user")
+	ErrNotManaged = fault.New(fault.Conflict, "this user signs in, and is not a managed user")
 )
 
 // The fields that an invalid error names.

@@ -125,7 +125,7 @@ func checkSection(s *Section) error {
 	case title == "":
 		return fault.Invalidf(sectionName, "the name of the section is empty")
 	case !utf8.ValidString(title), strings.ContainsFunc(title, unicode.IsControl), glyph.HasInvisible(title):
-		return fault.Invalidf(sectionName, "the name of the section has a character that nobody sees")
+		return fault.Invalidf(sectionName, "the name of the section has an invisible character")
 	case utf8.RuneCountInString(title) > maxTitle:
 		return fault.Invalidf(sectionName, "the name of the section is longer than %d characters", maxTitle)
 	case s.Number < 0 || s.Number > maxNumber:

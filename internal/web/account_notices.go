@@ -96,11 +96,11 @@ func whatHappened(n notify.Notice) phrase {
 	case notify.Email:
 		return say("The e-mail address was changed")
 	case notify.Link:
-		return say("A link was made that changes how you sign in")
+		return say("A link was created that changes how you sign in")
 	case notify.Tries:
 		return say("%d sign-ins failed within an hour", n.Tries)
 	case notify.Codes:
-		return say("Somebody who has your password gave many wrong codes")
+		return say("Many wrong codes were entered after your password")
 	case notify.Rules:
 		return say("The rules for how you sign in were changed")
 	case notify.Quiet:
@@ -117,9 +117,9 @@ func whoDid(n notify.Notice) phrase {
 	}
 	switch {
 	case n.ByLink:
-		return say("by somebody who had a link")
+		return say("with a link")
 	case n.Actor != "":
 		return say("by %s", n.Actor)
 	}
-	return say("by somebody who was signed in as you")
+	return say("by your own account")
 }

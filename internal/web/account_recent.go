@@ -40,7 +40,7 @@ var recentKinds = [...]recentKind{
 	{audit.BackupCodeUsed, false, "A backup code was used up"},
 	{audit.SignInUnfinished, false, "The password was right, and the second factor was asked for"},
 	{audit.SignInRefused, true, "Refused"},
-	{audit.SecondFactorGuessed, true, "Somebody who has your password gave many wrong codes"},
+	{audit.SecondFactorGuessed, true, "Many wrong codes were entered after your password"},
 	{audit.PINRefused, true, "You refused a device"},
 }
 

@@ -62,7 +62,7 @@ func (o *ownWebhooks) remove(ctx context.Context, v *visit) (view, error) {
 func (o *ownWebhooks) askToShow(context.Context, *visit) (question, error) {
 	return question{
 		Title: say("Show the secret of your webhooks?"), Button: say("Show the secret"), Back: webhooksPath, Others: true,
-		Ends:  []phrase{say("Whoever has it can sign requests to your receivers as if they were from this server.")},
+		Ends:  []phrase{say("Anyone who has it can sign requests to your receivers as if they were from this server.")},
 		Later: say("You can replace it at any time."),
 	}, nil
 }
@@ -78,7 +78,7 @@ func (o *ownWebhooks) showSecret(ctx context.Context, v *visit) (view, error) {
 func (o *ownWebhooks) askToRenew(context.Context, *visit) (question, error) {
 	return question{
 		Title: say("Replace the secret of your webhooks?"), Button: say("Replace the secret"), Back: webhooksPath, Others: true,
-		Ends: []phrase{say("1 secret ends. From now on, your receivers need the new one to accept requests.")},
+		Ends: []phrase{say("1 secret is replaced. From now on, your receivers need the new one to verify requests.")},
 	}, nil
 }
 

@@ -12,7 +12,7 @@ import (
 func TestOwnWebhooks(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("mia")
-	b.reads("/account/webhooks", "There are none yet.", "X-Usher-Signature")
+	b.reads("/account/webhooks", "None yet.", "X-Usher-Signature")
 	b.refused("/account/webhooks", "it does not begin with https:// or http://", "url", "ftp://example.org")
 	b.refused("/account/webhooks", "not sent to an address that is not public", "url", "http://127.0.0.1/")
 	b.sends("/account/webhooks", "/account/webhooks?done=webhook", "url", "https://a.example.org/x?y=1&z=2")
@@ -24,7 +24,7 @@ func TestOwnWebhooks(t *testing.T) {
 		t.Errorf("the addresses are %v, %v", urls, err)
 	}
 	// They are nobody else's.
-	if page := w.browser().signIn("olga").reads("/account/webhooks", "There are none yet."); strings.Contains(page, "b.example.org") {
+	if page := w.browser().signIn("olga").reads("/account/webhooks", "None yet."); strings.Contains(page, "b.example.org") {
 		t.Error("another account sees them")
 	}
 }

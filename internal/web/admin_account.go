@@ -185,7 +185,7 @@ func (a *adminAccount) askFactor(_ context.Context, of account.Account) (questio
 		Title: say("Turn off the second factor of %s?", of.Username),
 		Ends: []phrase{
 			say("1 authenticator app and %s work no longer.", countOf(of.BackupCodes, "backup code", "backup codes")),
-			say("%s then signs in with the password alone. Make sure that it is they who ask for this.", of.Username),
+			say("%s then signs in with the password alone. Make sure that the request is from them.", of.Username),
 		},
 		Button: say("Turn their second factor off"),
 	}, nil

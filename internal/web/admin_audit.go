@@ -127,7 +127,7 @@ func (d verifiedData) Whole() phrase {
 	case d.Rows == 1 && d.Broken == nil:
 		return say("The only row of the audit log is as it was written.")
 	case d.Broken == nil:
-		return say("The %s rows of the audit log are as they were written.", amount(d.Rows))
+		return say("The %s rows of the audit log are unchanged.", amount(d.Rows))
 	case d.Rows == 1:
 		return say("The row before it is as it was written.")
 	}

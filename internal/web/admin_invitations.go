@@ -164,7 +164,7 @@ func (a *adminInvitations) ask(ctx context.Context, v *visit) (question, error) 
 	}
 	q := question{
 		Title:  say("Revoke invitation %s?", decimal(id)),
-		Ends:   []phrase{say("1 link ends. Nobody can make an account with it any more.")},
+		Ends:   []phrase{say("1 link is revoked. Nobody can create an account with it any more.")},
 		Button: say("Revoke the invitation"), Back: invitationsPath, Others: true,
 	}
 	if who := cmp.Or(i.Name, i.Email); who != "" {

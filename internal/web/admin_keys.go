@@ -94,7 +94,7 @@ func (a *adminKeys) expiry(text string) (time.Time, error) {
 	}
 	day, err := time.ParseInLocation(time.DateOnly, strings.TrimSpace(text), a.now().Location())
 	if err != nil {
-		return time.Time{}, fault.Invalidf("expires", "this is no date, such as 2027-01-31")
+		return time.Time{}, fault.Invalidf("expires", "this is not a date, such as 2027-01-31")
 	}
 	return day.AddDate(0, 0, 1), nil
 }
@@ -107,7 +107,7 @@ func (a *adminKeys) ask(ctx context.Context, v *visit) (question, error) {
 	k, err := a.keys.Get(ctx, id)
 	return question{
 		Title: say("Revoke the key %s?", k.Name),
-		Ends:  []phrase{say("1 key ends. Whatever uses it can do nothing here any more.")}, Button: say("Revoke the key"),
+		Ends:  []phrase{say("1 key is revoked. Programs that use it have no access any more.")}, Button: say("Revoke the key"),
 		Back: keysPath, Others: k.MakerID != v.account.ID,
 	}, err
 }

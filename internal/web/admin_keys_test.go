@@ -17,7 +17,7 @@ import (
 func TestAdminMakesKeys(t *testing.T) {
 	w := newTown(t)
 	b := w.browser().signIn("olga")
-	b.reads("/admin/keys", "Make a key", "accounts:read", "There are none yet.")
+	b.reads("/admin/keys", "Make a key", "accounts:read", "None yet.")
 	b.refused("/admin/keys", "password is not right", "name", "script", "scope", "audit:read", "current", "some other one")
 	b.refused("/admin/keys", "key needs a scope at least", "name", "script", "current", password)
 	b.refused("/admin/keys", "name has letters", "name", "two words", "scope", "audit:read", "current", password)

@@ -16,7 +16,7 @@ import (
 var (
 	errPassword = fault.WithField(fault.New(fault.Unauthenticated, "your own password is not right"), "current", "")
 	errFactor   = fault.New(fault.Unauthenticated,
-		"this takes a code of your second factor, or a passkey; ask an admin if you have neither")
+		"this requires a code of your second factor, or a passkey; ask an admin if you have neither")
 	errGone = fault.New(fault.Conflict, "your account was changed meanwhile: open the page anew and try again")
 )
 

@@ -369,7 +369,7 @@ func (c *consent) linkedInHome(ctx context.Context, v *visit, who string) (view,
 	}
 	u, err := chosen(house, who)
 	return view{name: "message", data: message{
-		say("The device is signed in as %s", u.Account.Title), say("Go back to it: it goes on by itself. You can close this page."),
+		say("The device is signed in as %s", u.Account.Title), say("Go back to it: it continues automatically. You can close this page."),
 		"/account/family", say("To your family"),
 	}}, err
 }

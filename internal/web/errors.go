@@ -7,7 +7,7 @@ import (
 // Errors of the pages themselves.
 var (
 	errElsewhere = fault.New(fault.Denied,
-		"your browser says that another site sent this form, so nothing was changed; open the page here and try again")
+		"your browser reports that another site sent this form, so nothing was changed; open the page here and try again")
 	errForm     = fault.New(fault.Invalid, "the form could not be read, so nothing was changed; go back and try again")
 	errNotAdmin = fault.New(fault.Denied, "only an admin of this server can see this page")
 	errNoPage   = fault.New(fault.NotFound, "there is no page at this address")

@@ -289,7 +289,7 @@ func TestGuessesAreShown(t *testing.T) {
 	mia.sends("/auth/sign-in", "/auth/code?next=%2Faccount", "login", "mia", "password", password)
 	mia.sends("/auth/code", "/account", "code", string(codes[0]))
 	mia.reads("/account", title, note)
-	mia.reads("/account/sign-ins", "Somebody who has your password gave many wrong codes")
+	mia.reads("/account/sign-ins", "Many wrong codes were entered after your password")
 	noa := w.browser().signIn("noa")
 	if strings.Contains(noa.reads("/account"), title) {
 		t.Error("noa sees guesses at mia's codes")

@@ -206,7 +206,7 @@ func (f *family) askLeave(ctx context.Context, v *visit) (question, error) {
 	return question{
 		Title: say("Leave this home?"),
 		Ends: []phrase{
-			say("You keep your account. Nobody in the home can become you any more, and your devices become nobody else."),
+			say("You keep your account. Nobody in the home can switch to you any more, and your devices cannot switch to others."),
 		},
 		Button: say("Leave this home"), Back: familyPath,
 	}, nil

@@ -178,7 +178,7 @@ func TestAdminInvitations(t *testing.T) {
 	}
 	olga.refused(path+"/1/revoke", "password is not right", "sure", "1", "current", "a guess")
 	olga.wantTo(olga.post(path+"/1/revoke", url.Values{"sure": {"1"}, "current": {password}}), path+"?done=uninvited")
-	olga.wantPage(olga.get(path+"?done=uninvited"), 200, "does not work any more", "There are none.")
+	olga.wantPage(olga.get(path+"?done=uninvited"), 200, "does not work any more", "None.")
 	if s := olga.post(path+"/1/revoke", nil); s.StatusCode != 404 {
 		t.Errorf("revoking again: status %d", s.StatusCode)
 	}

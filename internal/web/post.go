@@ -64,7 +64,7 @@ func invitationLetter(i invite.Invitation, inviter, server string, link plexauth
 	l := letter{
 		to: say("%s", i.Email), subject: say("An invitation"),
 		text: []phrase{
-			say("%s invites you. With this link you make an account of your own. It works once:", inviter), linkText(link),
+			say("%s invites you. With this link you create your own account. It works once:", inviter), linkText(link),
 		},
 		until: i.ExpiresAt,
 	}
@@ -72,7 +72,7 @@ func invitationLetter(i invite.Invitation, inviter, server string, link plexauth
 		l.subject = say("An invitation to %s", server)
 	}
 	if inviter == "" {
-		l.text[0] = say("You are invited. With this link you make an account of your own. It works once:")
+		l.text[0] = say("You are invited. With this link you create your own account. It works once:")
 	}
 	return l
 }

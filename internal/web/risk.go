@@ -177,7 +177,7 @@ func (c caution) confirmByPasskey(ctx context.Context, v *visit) error {
 var errByPasskey = errors.New("this takes a passkey")
 
 // errAnswer is errByPasskey for our own scripts.
-var errAnswer = fault.New(fault.Unauthenticated, "this takes a passkey of your account")
+var errAnswer = fault.New(fault.Unauthenticated, "this requires a passkey of your account")
 
 // ask answers a form that lacks the answer of a passkey.
 func (c caution) ask(ctx context.Context, v *visit) (view, error) {

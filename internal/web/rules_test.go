@@ -127,7 +127,7 @@ func TestResetMakesAPasskey(t *testing.T) {
 	thief.wantScript("/reset/passkey", url.Values{"answer": {string(stolen)}}, "", "Open the link") // attack: without the link
 	tablet, answer := passkeytest.Create(t, b.options("/reset/passkey/challenge", nil), b.base)
 	b.wantScript("/reset/passkey", url.Values{"answer": {string(answer)}}, "/account", "")
-	b.wantPage(b.get("/account/notices"), 200, "A passkey was added", "A passkey was removed", "by somebody who had a link")
+	b.wantPage(b.get("/account/notices"), 200, "A passkey was added", "A passkey was removed", "with a link")
 	w.browser().wantAlone(lost, "not accepted")
 	w.browser().wantAlone(tablet, "")
 	if !w.account("mia").PasswordOff {

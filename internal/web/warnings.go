@@ -82,7 +82,7 @@ func (w warnings) ofClock(ctx context.Context) (phrase, error) {
 	case len(last) > 0 && last[0].At.Sub(w.now()) > machine.MaxAhead:
 		return say("The clock of the server was set back: the last event is from later than now. Codes of second factors may be refused."), nil
 	case machine.ClockUnsynchronised():
-		return say("Nothing keeps the clock of the server right. Codes of second factors are refused when it is wrong by a minute."), nil
+		return say("The clock of the server is not synchronised. Codes of second factors are rejected if it is wrong by a minute."), nil
 	}
 	return phrase{}, nil
 }
@@ -107,7 +107,7 @@ func (w warnings) ofCertificate() phrase {
 	}
 	cert, err := machine.ReadCertificate(w.machine.Certificate)
 	if err != nil {
-		return say("The file of the certificate cannot be read. The server goes on with the one that it has.")
+		return say("The certificate file cannot be read. The server keeps using the current certificate.")
 	}
 	const day = 24 * time.Hour
 	switch left := cert.NotAfter.Sub(w.now()); {

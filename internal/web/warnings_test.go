@@ -99,7 +99,7 @@ func TestMissedPaths(t *testing.T) {
 	w := newFixture(t, func(c *config) { c.Server.Missed = paths })
 	w.people()
 	b := w.browser().signIn("olga")
-	const title = "Asked for in vain"
+	const title = "Unknown paths"
 	if strings.Contains(b.reads("/admin"), title) {
 		t.Error("there is a list without paths")
 	}

@@ -7,7 +7,7 @@ import { assert, heading, scene, signedIn, story, usher } from '../story.mjs';
 await story(async (stage) => {
   const page = await signedIn(stage);
   const warning = (text) => page.getByRole('region', { name: 'Warnings' }).getByText(text);
-  const missed = page.getByRole('region', { name: 'Asked for in vain' });
+  const missed = page.getByRole('region', { name: 'Unknown paths' });
   await page.goto('/admin');
   await heading(page, 'Overview');
   await warning('Your account has no second factor').waitFor();

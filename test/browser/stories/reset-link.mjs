@@ -18,7 +18,7 @@ await story(async (stage) => {
   const page = await signedIn(stage);
   await page.goto('/admin/accounts');
   await page.getByRole('link', { name: 'mia' }).click();
-  await page.getByText('Make a link for somebody who cannot sign in').click();
+  await page.getByText('Create a link for a user who cannot sign in').click();
   const form = page.locator('form', { has: page.getByText('What they have lost') });
   await form.getByLabel('The second factor').check();
   await form.getByLabel('Your own password').fill(scene.admin.password);

@@ -56,7 +56,7 @@ await story(async (stage) => {
   await hers.getByRole('status').filter({ hasText: 'Saved.' }).waitFor();
 
   // The phone is lost: a link of olga's makes another passkey.
-  await page.getByText('Make a link for somebody who cannot sign in').click();
+  await page.getByText('Create a link for a user who cannot sign in').click();
   const form = page.locator('form', { has: page.getByText('What they have lost') });
   await form.getByLabel('Your own password').fill(scene.admin.password);
   await form.getByRole('button').click();
