@@ -19,7 +19,7 @@ import (
 // engine is where a database is, and how its SQL differs.
 type engine struct {
 	name string
-	// leader is the process that leads the database's server; 0: there is none.
+	// leader is the process that leads the database's server; 0: no server was started.
 	leader int
 	// place returns the flags that name a database, and the database itself.
 	place func(ctx context.Context, dir string, n int) (flags []string, open func() (*sql.DB, error), err error)

@@ -25,7 +25,7 @@ import (
 // Title is the field of an invalid name of a managed account.
 const Title = "title"
 
-// AddManaged adds an account that is no login to the home of another one, in a
+// AddManaged adds a managed account to the home of another one, in a
 // transaction that is under way. It has no username, no e-mail address and no
 // password, and no way leads to one: ErrManaged. fault.Invalid.
 func (s *Service) AddManaged(

@@ -96,7 +96,7 @@ type ResetRows interface {
 	DeleteMailedResets(ctx context.Context, tx *db.Tx, id int64) error
 }
 
-// NewReset creates a link for the owner of an account who has lost the password or the
+// NewReset creates a link for a user who has lost the password or the
 // second factor. It replaces the link of an admin that was there before. life is how long
 // it works; zero: ResetLife. Anyone who has the link can take over the account, so an
 // admin must know whom they give it to. fault.Invalid, ErrManaged, ErrDisabled,
@@ -206,7 +206,7 @@ func (s *Service) AskForReset(by audit.Actor) error {
 // ResetByEmail creates a link for a new password, and sends it to the confirmed e-mail
 // address of an account: letter is queued in the transaction that creates the link. by
 // may be anyone. The link of an admin stays. An account whose rules require a passkey
-// gets none, because whoever reads the e-mails would get in without one. Only the
+// gets none, because anyone who reads the e-mails could sign in without one. Only the
 // recipient may learn whether the account exists, so the caller must not let by wait for
 // the result. ErrNotFound, also for an account that has no such address or cannot sign
 // in; ErrResetMails.

@@ -203,7 +203,7 @@ func TestFailedReset(t *testing.T) {
 		t.Errorf("and then a good one: %v", err)
 	}
 
-	// Attack: anyone who has a link that is for the factor alone needs the password.
+	// Attack: using a link for the factor alone requires the password.
 	w.enrol(t)
 	secret = w.reset(t, operator, account.Reset{SecondFactor: true})
 	for _, with := range []account.ResetWith{{}, {Current: "wrong password"}, {New: "a password of the thief"}} {
@@ -265,7 +265,7 @@ func TestGuessedResets(t *testing.T) {
 	}
 }
 
-// mailed makes a link as somebody does who asks for it by mia's name.
+// mailed requests a link by e-mail with mia's name.
 func (w *fixture) mailed(ctx context.Context) (secret plexauth.Secret, err error) {
 	err = w.ResetByEmail(ctx, visitor, "mia", func(made account.MadeReset) mail.Message {
 		secret = made.Secret
@@ -274,8 +274,8 @@ func (w *fixture) mailed(ctx context.Context) (secret plexauth.Secret, err error
 	return secret, err
 }
 
-// Attack: somebody who asks for links by e-mail ends those that others hold, of an admin or
-// by e-mail; and whoever has a mailbox that was given up uses a link in it.
+// Attack: requesting links by e-mail revokes earlier ones, from an admin or
+// by e-mail; and an attacker who takes over a former mailbox uses a link in it.
 func TestMailedResets(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	var links []plexauth.Secret

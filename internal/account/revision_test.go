@@ -41,7 +41,7 @@ func TestRevisionsGrow(t *testing.T) {
 	}
 }
 
-// An account that is disabled, or is none, is not active.
+// A disabled or unknown account is not active.
 func TestActive(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	active := func(id int64) (account.Account, error) {

@@ -148,7 +148,7 @@ type storedRule struct {
 // RuleRows is what a Service needs stored of the rule for admins. Package store
 // implements it.
 type RuleRows interface {
-	// AdminRule returns the rule as it is stored; empty: there is none.
+	// AdminRule returns the stored rule, or "".
 	AdminRule(ctx context.Context, q db.Querier) ([]byte, error)
 	// SetAdminRule replaces it.
 	SetAdminRule(ctx context.Context, tx *db.Tx, rule []byte) error

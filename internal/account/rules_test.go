@@ -47,7 +47,7 @@ func verifyRule(t *testing.T, c *coretest.Core, a account.Account, password, cod
 	return err
 }
 
-// An account that was made without a password keeps its last passkey, whoever removes it:
+// The last passkey of an account without a password cannot be removed, by anyone:
 // nobody could sign in any more.
 func TestLastPasskeyWithoutAPasswordStays(t *testing.T) {
 	c := coretest.New(t, core.Config{})

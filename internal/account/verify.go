@@ -174,7 +174,7 @@ type try struct {
 type limit struct {
 	*guard.Failures
 	key        string
-	everywhere *tries.Failures // the same limit on all nodes; nil: there is none
+	everywhere *tries.Failures // the same limit on all nodes; nil: a single node
 }
 
 // newTry finds the account of credentials and what limits apply. A failure of an
@@ -239,7 +239,7 @@ func (t *try) allowed(ctx context.Context) error {
 
 // countKnown counts a sign-in on a known device, once it is complete. Attack: each
 // of many devices is known after its first sign-in, and has a limit of its own.
-// Someone who has the password alone does not get here, so they use up nothing of
+// An attacker who has only the password does not get here, so they use up nothing of
 // what the owner's devices share.
 func (t *try) countKnown() {
 	if t.place.known {

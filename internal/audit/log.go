@@ -37,7 +37,7 @@ type TallyRows interface {
 	// List returns the counts from a quarter on.
 	List(ctx context.Context, q db.Querier, from time.Time) ([]Count, error)
 	// Counted returns the end of the last quarter of which CountEvents stored a count;
-	// zero if there is none.
+	// or zero.
 	Counted(ctx context.Context, q db.Querier) (time.Time, error)
 	// CountEvents counts the log's rows of some quarters by kind, and stores the counts.
 	// None of the quarters has been counted before.

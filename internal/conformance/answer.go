@@ -260,7 +260,7 @@ func (e *element) all(name string) (list []*element) {
 	return list
 }
 
-// first is the text of the first element with one of some names. Empty: there is none.
+// first returns the text of the first element with one of the names, or "".
 func (e *element) first(names ...string) string {
 	for _, name := range names {
 		for _, found := range e.all(name) {

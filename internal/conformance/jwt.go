@@ -269,7 +269,7 @@ func jwtNonceOnce(ctx context.Context, p *probe) error {
 	return p.refusesJWT(ctx, k.exchange(k.jws(nonce, nil)))
 }
 
-// refusesJWT returns an error unless an exchange is refused as one that is no good.
+// refusesJWT returns an error unless an exchange is rejected as invalid.
 func (p *probe) refusesJWT(ctx context.Context, r request) error {
 	return p.refused(ctx, r, 0, http.StatusUnprocessableEntity, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, 498)
 }

@@ -102,7 +102,7 @@ func sourceChecks() []Check {
 		{"source/transient", "A transient token of an admin's may ask for a source.", false, "Plex's document", Documented, sourceTransient},
 		{"source/malformed", "A source that is missing or malformed is 400.", false, "Plex's document", Documented, sourceMalformed},
 		{"source/needs-token", "A source without a token is 401 or 403.", false, "Plex's document", Documented, sourceNeedsToken},
-		{"source/needs-admin", "A source for an account that is no admin is 403.", false, "Plex's document", Documented, sourceNeedsAdmin},
+		{"source/needs-admin", "A source for an account that is not an admin is 403.", false, "Plex's document", Documented, sourceNeedsAdmin},
 		{"media/identity", "/identity is 200 without a token, with a machineIdentifier.", false, "Tautulli, plex-api.rs", Read, identity},
 		{"media/root", "/ of the media plane has the same machineIdentifier, and is 401 or 403 without a token.", false, "all clients, when they connect", Read, mediaRoot},
 	}

@@ -13,7 +13,7 @@ func signInChecks() []Check {
 	return []Check{
 		{"sign-in/created", "The right password is answered by 201 and the account, with a token that works.", true, "the generated SDKs", Seen, signInCreates},
 		{"sign-in/wrong-password", "A wrong password is 401 with code 1001.", true, "the generated SDKs", Documented, wrongPassword},
-		{"sign-in/unknown-login", "An unknown login is answered as a wrong password is: who has an account is not told.", true, "a rule of security", Inferred, unknownLogin},
+		{"sign-in/unknown-login", "An unknown login gets the same response as a wrong password, so accounts are not revealed.", true, "a rule of security", Inferred, unknownLogin},
 		{"sign-in/needs-client", "A sign-in without a client identifier is 400 with code 1000.", true, "Plex's document", Documented, signInNeedsClient},
 		{"sign-in/version-1", "Version 1 takes HTTP Basic, and answers 201 with the attribute authenticationToken.", true, "plex-api-credentials, @ctrl/plex", Read, signInVersion1},
 		{"sign-in/sign-out", "Signing out is 204, and the token is 401 from then on.", true, "plex-api.rs, PlexAPI", Read, signOut},

@@ -33,7 +33,7 @@ type Route struct {
 	// Method and Path are what it answers; the path is a pattern of net/http.
 	Method, Path string
 	// Takes is the body of the request, and Gives that of the answer, as examples
-	// of JSON. Empty: there is none.
+	// of JSON. Empty: no body.
 	Takes, Gives string
 	// Does says what it does.
 	Does string

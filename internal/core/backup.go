@@ -14,7 +14,7 @@ import (
 	"github.com/usher-auth/usher/internal/store"
 )
 
-// HeldError says which process holds the data folder. It is an ErrInUse.
+// HeldError reports which process holds the data folder. It is an ErrInUse.
 type HeldError = db.HeldError
 
 // Errors of Backup and Restore.
@@ -26,19 +26,19 @@ var (
 	ErrDamaged    = seal.ErrDamaged
 )
 
-// CopyOptions says how a database is copied to a file or back. Its zero value works.
+// CopyOptions configures how a database is copied to a file or back. Its zero value works.
 type CopyOptions struct {
 	// Passphrase encrypts the file. Its zero value: it is not encrypted.
 	Passphrase seal.Passphrase
-	// Progress is told how far it is. Nil: nobody is.
+	// Progress is called with the progress, if it is not nil.
 	Progress func(Progress)
 }
 
 // IsEncrypted reports whether a file is a copy that Backup encrypted.
 func IsEncrypted(path string) (bool, error) { return seal.IsEncrypted(path) }
 
-// Backup copies the database to a new file at path, as it is at one moment, and checks
-// the copy. It needs no key: the person who keeps the copy may be one who must not have
+// Backup copies the database to a new file at path, in a consistent state, and checks
+// the copy. It needs no key: the person who stores the copy may not be allowed to have
 // it.
 func Backup(ctx context.Context, cfg Config, path string, o CopyOptions) (err error) {
 	cfg.MustExist = true
@@ -50,7 +50,7 @@ func Backup(ctx context.Context, cfg Config, path string, o CopyOptions) (err er
 	if err := copyTo(ctx, cfg, d, path, o); err != nil {
 		return err
 	}
-	// The copy is made, whether or not its time can be stored.
+	// The copy is complete, whether or not its time can be stored.
 	_ = store.Settings{DB: d}.Put(ctx, backupSetting, []byte(cfg.withDefaults().Now().UTC().Format(time.RFC3339)))
 	return nil
 }
@@ -98,13 +98,13 @@ func (c *Core) LastBackup(ctx context.Context) (time.Time, error) {
 	return at, nil
 }
 
-// HasBackups reports whether a database without a recent Backup has none. One that
-// processes share may be copied by tools of its own.
+// HasBackups reports whether a database without a recent Backup has none. A database that
+// processes share can be backed up with its own tools.
 func (c *Core) HasBackups() bool { return !c.DB.Shared() }
 
 // inPrivate calls do with a folder that only its owner can read, and removes that: in
-// the data folder, where the same text is anyway, or in the one for temporary files. What
-// is left there when this process is killed is removed by the next one.
+// the data folder, which contains the same data anyway, or in the one for temporary
+// files. What is left there when this process is killed is removed by the next one.
 func inPrivate(cfg Config, do func(dir string) error) error {
 	parent := cfg.Dir
 	if cfg.Database != "" {
@@ -117,11 +117,11 @@ func inPrivate(cfg Config, do func(dir string) error) error {
 	return errors.Join(do(dir), remove())
 }
 
-// Restore replaces the database by a copy that Backup wrote. The audit log of the
-// restored database says so. It returns where the replaced database of a folder is now;
-// one at cfg.Database is gone. If it fails, the database is as before. ErrInUse,
+// Restore replaces the database with a copy that Backup wrote. The audit log of the
+// restored database records that. It returns the path of the replaced database of a folder;
+// one at cfg.Database is lost. If it fails, the database is unchanged. ErrInUse,
 // *HeldError, ErrConnected, ErrNoCopy, ErrPassphrase, ErrDamaged, and *MoveError:
-// restoring a database that was moved would make it two.
+// restoring a database that was moved would duplicate it.
 func Restore(ctx context.Context, cfg Config, path string, o CopyOptions) (replaced string, err error) {
 	cfg = cfg.withDefaults()
 	encrypted, err := seal.IsEncrypted(path)
@@ -147,8 +147,8 @@ func Restore(ctx context.Context, cfg Config, path string, o CopyOptions) (repla
 	return replaced, err
 }
 
-// restore is Restore from a file that is not encrypted; name is what the audit log
-// calls it.
+// restore is Restore from an unencrypted file; name is its name in the audit
+// log.
 func restore(ctx context.Context, cfg Config, path, name string, o CopyOptions) (replaced string, err error) {
 	if cfg.Database != "" {
 		return "", restoreShared(ctx, cfg, path, name, o)
@@ -168,7 +168,7 @@ func notMoved(ctx context.Context, cfg Config) error {
 	cfg.MustExist, cfg.Holder = true, ""
 	d, _, err := openAny(ctx, cfg)
 	if err != nil {
-		return nil // there is none, or it is what the copy is to replace
+		return nil // it is missing, or the copy will replace it
 	}
 	return errors.Join(d.CheckMove(ctx), d.Close())
 }

@@ -1,10 +1,10 @@
 // Package core opens the database, the key and every service, each once and in
 // the right order.
 //
-// It owns which service is given what, which key belongs to a database
-// (key.go), and the work that runs beside requests. It decides nothing that a
-// service decides, and it knows no face: the server, the command line and the
-// test kits all get the same Core and build on its fields.
+// It owns the wiring of the services, which key belongs to a database (key.go), and the
+// background work. It decides nothing that a service decides, and does not know the
+// faces: the server, the command line and the test kits all get the same Core and build
+// on its fields.
 package core
 
 import (
@@ -46,7 +46,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Config says what Open opens and how the services work. The zero value, with a
+// Config configures the database and the services. The zero value, with a
 // Key, is a database in memory and services with their defaults.
 type Config struct {
 	// Dir is the data folder; Open creates it if needed. Empty: the database is
@@ -56,15 +56,15 @@ type Config struct {
 	// processes share; Dir then holds nothing but the key file, if that. Empty:
 	// SQLite, in Dir.
 	Database plexauth.Secret
-	// StaleGrace is for how long a process goes on with what it has cached while
-	// the database at Database cannot be reached. Zero: one second, in which
-	// everything that is revoked is revoked everywhere.
+	// StaleGrace is how long a process keeps using its caches while
+	// the database at Database is unreachable. Zero: one second, in which
+	// revocations take effect everywhere.
 	StaleGrace time.Duration
 	// MustExist makes Open return ErrNoDatabase if there is no database, or no
 	// schema in the one at Database, instead of creating one.
 	MustExist bool
 	// Holder describes this process, such as "usher serve", if no other process
-	// with a Holder may have Dir open: Open then returns a *HeldError. Empty: the
+	// with a Holder can have Dir open: Open then returns a *HeldError. Empty: the
 	// process works beside a server.
 	Holder string
 	// KeyFile is the file with the database's key. A database that has no key
@@ -81,38 +81,38 @@ type Config struct {
 	By audit.Actor
 	// TransientTTL limits the life of transient tokens. Zero: 48 hours.
 	TransientTTL time.Duration
-	// HashSlots is how many passwords are hashed at once, and HashQueue how many
-	// more may wait. Zero: the defaults of guard.NewAdmission.
+	// HashSlots is the number of concurrent password hashes, and HashQueue how many
+	// more can wait. Zero: the defaults of guard.NewAdmission.
 	HashSlots, HashQueue int
 	// Argon2id computes password hashes. Nil: hashing.Here.
 	Argon2id func(hashing.Input) []byte
-	// TokenCache is how many tokens are kept in memory. Zero:
+	// TokenCache is the number of cached tokens. Zero:
 	// token.DefaultCacheSize.
 	TokenCache int
 	// HashCost is the cost of new password hashes. Zero: account.DefaultCost.
 	HashCost account.Cost
-	// FailedTries is how many sign-ins to one account from one address may fail
+	// FailedTries is how many sign-ins to one account from one address can fail
 	// in a row before each further one must wait. Zero: no limit.
 	FailedTries int
-	// MembersSetEmail says that members may change their own e-mail address.
+	// MembersSetEmail lets members change their own e-mail address.
 	MembersSetEmail bool
 	// AdminGrace is how long admins of a new database have to set up a second factor.
-	// Zero: they need none, until somebody turns the rule on.
+	// Zero: they need none, until the rule is turned on.
 	AdminGrace time.Duration
-	// SignUp says that people may add accounts for themselves.
+	// SignUp lets users sign up.
 	SignUp bool
-	// WebhookNetworks are those that webhooks may be sent to although they are not
-	// public.
+	// WebhookNetworks are non-public networks that webhooks can be sent
+	// to.
 	WebhookNetworks []netip.Prefix
 	// AuditKeep is how long rows of the audit log are retained. Zero: forever.
 	AuditKeep time.Duration
 
-	// Random gives the bits of what a service generates, by the name of the
+	// Random returns the source of random bits of a service, by the name of the
 	// service. It is for tests whose secrets need not be secret: Open returns an
 	// error unless the database is in memory. Nil: crypto/rand.Reader.
 	Random func(service string) io.Reader
 
-	// Logger gets what happens outside of any call. Nil: nothing is logged.
+	// Logger receives events outside of any call. Nil: nothing is logged.
 	Logger *slog.Logger
 	// Now is the clock of every service. Nil: time.Now.
 	Now func() time.Time
@@ -133,28 +133,28 @@ func (cfg Config) withDefaults() Config {
 // concurrent use.
 type Core struct {
 	DB       *db.DB           // the engine
-	Audit    *audit.Log       // what happened
+	Audit    *audit.Log       // the audit log
 	Accounts *account.Service // who can sign in
-	Devices  *device.Service  // what they signed in with
-	Notices  *notify.Service  // what they are told
-	Tokens   *token.Service   // what programs hold
-	// Signing is the keys that sign JWTs, and DeviceKeys those of devices.
+	Devices  *device.Service  // signed-in devices
+	Notices  *notify.Service  // notices to owners
+	Tokens   *token.Service   // tokens of programs
+	// Signing manages the keys that sign JWTs, and DeviceKeys the keys of devices.
 	Signing    *signing.Service
 	DeviceKeys *devicekey.Service
 	// Claims tie media servers to accounts.
 	Claims *claim.Service
 	// Sources includes this server itself if Config.Self is set.
 	Sources  *source.Service
-	Homes    *home.Service    // who lives together, and becomes whom
-	Friends  *friend.Service  // who knows whom, and invites
-	PINs     *pin.Service     // sign-ins that wait for a person
+	Homes    *home.Service    // homes and switches
+	Friends  *friend.Service  // friends and invitations
+	PINs     *pin.Service     // sign-ins that wait for consent
 	Sessions *session.Service // sign-ins to the pages
 	Passkeys *passkey.Service // keys that sign in without a password
-	Origins  *origin.Service  // pages that may receive a sign-in
-	Invites  *invite.Service  // links by which people make an account
-	Webhooks *webhook.Service // addresses that are told what happens
+	Origins  *origin.Service  // allowed origins of redirects
+	Invites  *invite.Service  // links with which users create an account
+	Webhooks *webhook.Service // webhook addresses and requests
 	Outbox   *mail.Outbox     // e-mails that wait to be sent
-	// AdminKeys are what programs use the admin API with.
+	// AdminKeys manages the keys of the admin API.
 	AdminKeys *adminkey.Service
 	// Hashing admits password checks; its load is reported in the metrics.
 	Hashing *guard.Admission
@@ -164,7 +164,7 @@ type Core struct {
 	SetupKey plexauth.Secret
 	// Created reports whether Open created the database.
 	Created bool
-	// Logger and Now are those of the Config, never nil.
+	// Logger and Now are from the Config, never nil.
 	Logger *slog.Logger
 	Now    func() time.Time
 
@@ -228,10 +228,10 @@ func (c *Core) Restart(ctx context.Context) (*Core, error) {
 	return build(ctx, c.DB, c.Audit, c.key, c.cfg)
 }
 
-// Mark remembers what is in a database in memory, for Rewind.
+// Mark saves the content of a database in memory, for Rewind.
 func (c *Core) Mark(ctx context.Context) error { return c.DB.Mark(ctx) }
 
-// Rewind brings a database in memory back to what it was at the last Mark, and ends
+// Rewind restores a database in memory to its content at the last Mark, and invalidates
 // every transient token.
 func (c *Core) Rewind(ctx context.Context) error {
 	if err := c.DB.Rewind(ctx); err != nil {
@@ -338,7 +338,7 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 }
 
 // self is the name and the identifier of this server. Both are empty for a process
-// that serves nobody.
+// that does not serve requests.
 func (c *Core) self() (name, identifier string) {
 	if c.cfg.Self == nil || c.Sources == nil {
 		return "", ""
@@ -347,8 +347,8 @@ func (c *Core) self() (name, identifier string) {
 	return self.Name, self.Identifier
 }
 
-// Run does the work that no request waits for, until ctx ends: it stores when
-// tokens were last used, prunes the audit log and the outbox, counts events, and sends webhooks.
+// Run does the background work until ctx is cancelled: it stores when tokens were last
+// used, prunes the audit log and the outbox, counts events, and sends webhooks.
 func (c *Core) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.Tokens.Run(ctx) })
@@ -362,13 +362,13 @@ func (c *Core) Run(ctx context.Context) {
 // closeTimeout is how long Close waits for a database that is elsewhere.
 const closeTimeout = 5 * time.Second
 
-// RunNotices queues the e-mails with notices, until ctx ends. write returns the text of
-// one.
+// RunNotices queues the e-mails with notices, until ctx is cancelled. write returns the
+// text of one.
 func (c *Core) RunNotices(ctx context.Context, write func(notify.Mail) mail.Message) {
 	c.Notices.Run(ctx, func(ctx context.Context, tx *db.Tx, m notify.Mail) error { return c.Outbox.Add(ctx, tx, write(m)) })
 }
 
-// Close ends the transient tokens of this process on all nodes, finishes pending
+// Close invalidates the transient tokens of this process on all nodes, finishes pending
 // writes and closes the database.
 func (c *Core) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
@@ -380,7 +380,7 @@ func (c *Core) Close() error {
 	return c.DB.Close()
 }
 
-// ServerName is what this server is called. Empty: it has no name of its own.
+// ServerName returns the name of this server, or "".
 func (c *Core) ServerName() string {
 	if c.Sources == nil || c.Sources.Self().Name == source.DefaultName {
 		return ""
@@ -388,7 +388,7 @@ func (c *Core) ServerName() string {
 	return c.Sources.Self().Name
 }
 
-// FolderError says that the data folder cannot be read or written.
+// FolderError reports that the data folder cannot be read or written.
 type FolderError struct{ Err error }
 
 func (e *FolderError) Error() string { return e.Err.Error() }

@@ -21,7 +21,7 @@ import (
 // keySetting is the setting with the fingerprint of the database's key.
 const keySetting = "key fingerprint"
 
-// KeyError says that the key file is missing, or holds another database's key.
+// KeyError reports that the key file is missing, or contains another database's key.
 type KeyError struct {
 	File    string
 	Missing bool
@@ -70,11 +70,11 @@ func loadKey(file string, check func(*seal.Key) (bool, error)) (*seal.Key, error
 	return key, nil
 }
 
-// adoptKey gives a database its key: a new one, the key of a database from
+// adoptKey sets the key of a database: a new one, the key of a database from
 // before fingerprints existed, or the one that another process has just stored.
 //
 // In a database from before fingerprints, the key must open at least one second
-// factor, but not all: nothing kept such a database from being used with two
+// factor, but not all: such a database could be used with two
 // keys.
 func adoptKey(ctx context.Context, d *db.DB, file string) (*seal.Key, error) {
 	sealed, err := paging.Rows(store.Accounts{}.Sealed(ctx, d, paging.Request{Limit: 1}))
@@ -128,7 +128,7 @@ func sharedSetupKey(ctx context.Context, d *db.DB, key *seal.Key) (plexauth.Secr
 	return plexauth.Secret(hex.EncodeToString(secret[:16])), nil
 }
 
-// KeyChange is what ReplaceKey did.
+// KeyChange is the result of ReplaceKey.
 type KeyChange struct {
 	// Unchanged: the key in the file was the database's already.
 	Unchanged bool
@@ -136,9 +136,9 @@ type KeyChange struct {
 	Lost []account.Account
 }
 
-// ReplaceKey makes the key in cfg.KeyFile the database's key, whichever it was
-// before. It creates the file if it does not exist. A server that runs would go on
-// with the key of before. *HeldError.
+// ReplaceKey makes the key in cfg.KeyFile the database's key, whatever the previous
+// key was. It creates the file if it does not exist. A running server would keep using
+// the previous key. *HeldError.
 func ReplaceKey(ctx context.Context, cfg Config) (change KeyChange, err error) {
 	cfg.MustExist = true
 	d, _, err := openDB(ctx, cfg)

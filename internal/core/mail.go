@@ -8,13 +8,13 @@ import (
 	"github.com/usher-auth/usher/internal/store"
 )
 
-// mailSetting is the setting with what the links in e-mails begin with. Empty: no
+// mailSetting is the setting with the base URL of the links in e-mails. Empty: no
 // server of the database sends e-mails.
 const mailSetting = "e-mail links"
 
-// SetMailBase says that a server of this database sends the e-mails in the outbox, whose
-// links begin with base; empty: none does. Of several nodes, the one that started last
-// says so.
+// SetMailBase records that a server of this database sends the e-mails in the outbox, whose
+// links begin with base; empty: no server does. Of several nodes, the one that started last
+// sets it.
 func (c *Core) SetMailBase(ctx context.Context, base string) error {
 	before, err := c.MailBase(ctx)
 	if err != nil || before == base {
@@ -23,7 +23,7 @@ func (c *Core) SetMailBase(ctx context.Context, base string) error {
 	return store.Settings{DB: c.DB}.Put(ctx, mailSetting, []byte(base))
 }
 
-// MailBase is what the links in e-mails begin with. Empty: no server of the database
+// MailBase returns the base URL of the links in e-mails. Empty: no server of the database
 // sends e-mails.
 func (c *Core) MailBase(ctx context.Context) (string, error) {
 	base, err := store.Settings{DB: c.DB}.Find(ctx, mailSetting)

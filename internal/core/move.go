@@ -16,7 +16,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// MoveError says that a database was moved, is being moved, or is not complete yet.
+// MoveError reports that a database was moved, is being moved, or is not complete yet.
 type MoveError = db.MoveError
 
 // The sides of a move.
@@ -38,7 +38,7 @@ var (
 // Progress is how far a move, a backup or a restore has come.
 type Progress = db.Progress
 
-// Content says what is in a table.
+// Content describes the content of a table.
 type Content = db.Content
 
 // Place is where a database is: in a folder, or at a URL.
@@ -47,38 +47,38 @@ type Place struct {
 	Database plexauth.Secret
 }
 
-// config returns what opens the database of a place.
+// config returns the configuration for the database of a place.
 func (p Place) config(cfg MoveConfig) Config {
 	return Config{Dir: p.Dir, Database: p.Database, Holder: cfg.Holder, Logger: cfg.Logger}.withDefaults()
 }
 
-// MoveConfig says what is moved.
+// MoveConfig configures a move.
 type MoveConfig struct {
 	From, To Place
 	// KeyFile is the key file of the database. If To is a folder, it gets a copy.
 	KeyFile string
-	// Holder describes this process, and By is who runs it.
+	// Holder describes this process, and By is its user.
 	Holder string
 	By     audit.Actor
-	// Progress is told how far it is. Nil: nobody is.
+	// Progress is called with the progress, if it is not nil.
 	Progress func(Progress)
-	// Logger gets what happens outside of the call. Nil: nothing is logged.
+	// Logger receives events outside of the call. Nil: nothing is logged.
 	Logger *slog.Logger
 }
 
-// Moved says what Move did.
+// Moved is the result of Move.
 type Moved struct {
-	// Contents is what is in each table, on both sides.
+	// Contents is the content of each table, on both sides.
 	Contents []Content
 	// Resumed: an earlier call had begun.
 	Resumed bool
-	// AuditRows is how many rows the audit log has. BrokenAudit says why its chain
-	// does not verify; it did not before the move either. Nil: it verifies.
+	// AuditRows is the number of rows of the audit log. BrokenAudit is the reason why
+	// its chain does not verify; it did not before the move either. Nil: it verifies.
 	AuditRows   int64
 	BrokenAudit error
 	// KeyFile is the key file of the moved database.
 	KeyFile string
-	// SetAside is where the database is that was in the folder before; empty if there
+	// SetAside is the new path of the folder's previous database; empty if there
 	// was none.
 	SetAside string
 }
@@ -199,9 +199,9 @@ func moveKey(ctx context.Context, d *db.DB, cfg MoveConfig) (file string, err er
 // KeyName is the name of the key file in the data folder.
 const KeyName = "usher.key"
 
-// Reopen makes a database that was moved, or began to be, one that may be used again. It
-// is as it was when the move began: what was changed at the other place since is not in
-// it. ErrNotMoved.
+// Reopen makes a database that was moved, or began to be, usable again. It
+// has the state at the start of the move, without later changes of the
+// target. ErrNotMoved.
 func Reopen(ctx context.Context, cfg MoveConfig) (err error) {
 	d, err := openOriginal(ctx, cfg)
 	if err != nil {

@@ -30,7 +30,7 @@ func (a Alarm) Ring() {
 	}
 }
 
-// Wait returns when the alarm rings, when ctx ends, and after a time at the latest.
+// Wait returns when the alarm rings, when ctx is cancelled, and after a time at the latest.
 func (a Alarm) Wait(ctx context.Context, latest time.Duration) {
 	timer := time.NewTimer(latest)
 	defer timer.Stop()

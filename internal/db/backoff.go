@@ -13,7 +13,7 @@ const (
 	maxPause   = time.Second
 )
 
-// backoff says when to try again what has failed. The zero value has not failed.
+// backoff computes when to retry. The zero value has not failed.
 type backoff struct {
 	err   error
 	pause time.Duration
@@ -40,7 +40,7 @@ func (b *backoff) early() error {
 	return nil
 }
 
-// wait waits for the time of the next attempt, or until ctx ends.
+// wait waits for the time of the next attempt, or until ctx is cancelled.
 func (b *backoff) wait(ctx context.Context) {
 	ctx, cancel := context.WithDeadline(ctx, b.next)
 	defer cancel()

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// Backup copies the database, as it is at one moment, to a new SQLite file that only
-// its owner can read, and checks the copy. Reads and writes go on meanwhile. If the
+// Backup copies the database, in a consistent state, to a new SQLite file that only
+// its owner can read, and checks the copy. Reads and writes continue meanwhile. If the
 // file exists, the error is fs.ErrExist. If the copy fails, Backup removes the file.
 func (d *DB) Backup(ctx context.Context, path string, told func(Progress)) (err error) {
 	// SQLite would take a relative name that begins with "file:" for a URI.

@@ -2,7 +2,7 @@ package db
 
 import "sync"
 
-// Scope says how much of a cache a change makes untrue.
+// Scope is the part of a cache that a change makes stale.
 type Scope uint8
 
 // The scopes.
@@ -12,11 +12,11 @@ const (
 	Everything       // any entry
 )
 
-// Cache holds rows, or what was computed from them, in memory. An entry is
-// dropped before the change that makes it untrue is acknowledged, and one that
-// was being loaded meanwhile is not stored. While the process does not know what
-// others changed, entries are not used (see [DB.Trusts]). A Cache is safe for concurrent use.
-// What it returns is shared and must not be changed.
+// Cache holds rows, or values computed from them, in memory. An entry is dropped before
+// the change that makes it stale is acknowledged, and one that was being loaded
+// meanwhile is not stored. While the process does not know the changes of others,
+// entries are not used (see [DB.Trusts]). A Cache is safe for concurrent use. Returned
+// values are shared and must not be changed.
 type Cache[K comparable, V any] struct {
 	db    *DB
 	max   int
@@ -27,16 +27,16 @@ type Cache[K comparable, V any] struct {
 	generation uint64 // counts drops
 }
 
-// NewCache returns an empty Cache that holds at most max entries. stale says
-// which of them a change makes untrue.
+// NewCache returns an empty Cache that holds at most max entries. stale returns
+// which of them a change makes stale.
 func NewCache[K comparable, V any](d *DB, max int, stale func(Change) (K, Scope)) *Cache[K, V] {
 	c := &Cache[K, V]{db: d, max: max, stale: stale, entries: make(map[K]V)}
 	d.Watch(c.drop)
 	return c
 }
 
-// Get returns the entry for key. If there is none, it calls load and stores
-// what load returns, unless that is an error.
+// Get returns the entry for key. If it is not cached, it calls load and caches
+// the result, unless load fails.
 func (c *Cache[K, V]) Get(key K, load func() (V, error)) (V, error) {
 	c.mu.RLock()
 	v, ok := c.entries[key]
@@ -64,7 +64,7 @@ func (c *Cache[K, V]) Get(key K, load func() (V, error)) (V, error) {
 	return v, nil
 }
 
-// drop removes what changes make untrue.
+// drop removes the entries that changes make stale.
 func (c *Cache[K, V]) drop(changes []Change, all bool) {
 	var keys []K
 	for _, change := range changes {

@@ -16,7 +16,7 @@ const (
 	// of them does not wait without bound during a flood.
 	maxBatch = 256
 	// pollEvery is how often the feed is polled. A change made by the command
-	// line must hold within one second.
+	// line must take effect within one second.
 	pollEvery = 250 * time.Millisecond
 )
 
@@ -50,22 +50,22 @@ func newCommitter(ctx context.Context, d *DB) (*committer, error) {
 	if err := d.startFeed(ctx, c.conn); err != nil {
 		return nil, errors.Join(err, c.conn.close())
 	}
-	// Jobs have contexts of their own. The loop outlives the call that opened
+	// Jobs have their own contexts. The loop outlives the call that opened
 	// the database, and ends with close.
 	go c.run(context.WithoutCancel(ctx))
 	return c, nil
 }
 
 // Write runs fn in a transaction and returns when the change is on disk, or
-// with the error that prevented it. If ctx ends before fn has started, fn is not
+// with the error that prevented it. If ctx is cancelled before fn has started, fn is not
 // run. Once fn has started, Write waits for it, so that the outcome is known and
-// what fn assigns to is the caller's alone again. When Write returns nil, every
-// watcher has been told what fn touched.
+// variables that fn assigns to can be used again. When Write returns nil, every
+// watcher has been notified of what fn touched.
 //
-// fn may run more than once, and only the last time counts: what it assigns to, it
-// must assign anew each time. It must use the context that it is given, which does not end
-// with ctx: a statement that is interrupted would undo the writes that share its
-// commit.
+// fn can run more than once, and only the last run counts: it must reset the variables
+// that it assigns to each time. It must use its context argument, which is not
+// cancelled with ctx: a statement that is interrupted would undo the writes that share
+// its commit.
 func (d *DB) Write(ctx context.Context, fn func(context.Context, *Tx) error) error {
 	j := job{ctx, fn, make(chan error, 1)}
 	select {
@@ -80,18 +80,18 @@ func (d *DB) Write(ctx context.Context, fn func(context.Context, *Tx) error) err
 	return err
 }
 
-// noteFull logs that the disk of the database is full, and when it no longer is: what
-// callers are told does not say so.
+// noteFull logs that the disk of the database is full, and when it no longer is: errors to
+// callers do not mention it.
 func (d *DB) noteFull(err error) {
 	switch {
 	case err == nil && d.full.Load() && d.full.CompareAndSwap(true, false):
-		d.log.Info("the disk of the database has room again")
+		d.log.Info("the disk of the database has space again")
 	case err != nil && isFull(err) && d.full.CompareAndSwap(false, true):
 		d.log.Error("the disk of the database is full: nothing is stored until there is room", "error", err)
 	}
 }
 
-// close lets the running batch finish and ends the loop.
+// close lets the running batch finish and stops the loop.
 func (c *committer) close() {
 	c.once.Do(func() { close(c.stop) })
 	<-c.stopped
@@ -118,15 +118,15 @@ func (c *committer) run(ctx context.Context) {
 	}
 }
 
-// poll announces what other processes changed.
+// poll announces the changes of other processes.
 func (c *committer) poll(ctx context.Context) {
 	if err := c.db.pollFeed(ctx, c.conn); err != nil {
 		c.db.log.Error("cannot read what other processes changed", "error", err)
-		c.db.announce(nil, true) // what is not known may be anything
+		c.db.announce(nil, true) // anything may have changed
 	}
 }
 
-// connect opens the connection if there is none. After failures it waits longer
+// connect opens the connection if necessary. After failures it waits longer
 // and longer before it tries again, and returns the error at once meanwhile.
 func (c *committer) connect(ctx context.Context) error {
 	if c.conn != nil {
@@ -143,13 +143,13 @@ func (c *committer) connect(ctx context.Context) error {
 	return nil
 }
 
-// disconnect closes the connection. What is left of its transaction is undone.
+// disconnect closes the connection. Its transaction is rolled back.
 func (c *committer) disconnect() {
 	if c.conn == nil {
 		return
 	}
 	if c.db.marked != nil {
-		_ = c.observe(nil) // the driver would keep what observes
+		_ = c.observe(nil) // the driver would keep the hook
 	}
 	if c.db.engine.remote { // never to be used again, whatever state it is in
 		_ = c.session.Raw(func(any) error { return driver.ErrBadConn })
@@ -171,7 +171,7 @@ func (c *committer) begin(ctx context.Context) (err error) {
 		}
 		c.disconnect()
 		if hasCode(err, lockNotAvailable, queryCanceled) {
-			break // the turn of another process has not ended
+			break // the turn of another process is not over
 		}
 	}
 	if err != nil {
@@ -180,7 +180,7 @@ func (c *committer) begin(ctx context.Context) (err error) {
 	return nil
 }
 
-// undo ends the transaction of a batch that failed.
+// undo rolls back the transaction of a failed batch.
 func (c *committer) undo(ctx context.Context) {
 	err := c.exec(ctx, "ROLLBACK") // fails if SQLite has rolled back already
 	if err != nil && c.db.engine.remote {
@@ -226,7 +226,7 @@ func (c *committer) runJobs(ctx context.Context, first job) (waiting []job, done
 			if errors.Is(failed, ErrUnavailable) { // it is theirs, too
 				lost = fmt.Errorf("%w: %w", ErrUnavailable, lost)
 			}
-			// What failed is the other write's own business, and its kind not theirs.
+			// The failure belongs to the other write, so its kind does not apply to these.
 			return waiting, done, fmt.Errorf("another write (%s) ended the transaction: %w", failed.Error(), lost)
 		}
 		if failed != nil {
@@ -273,7 +273,7 @@ func (c *committer) next(have int) (job, bool) {
 	}
 }
 
-// maxTries is how often a write runs that the database asks to run again.
+// maxTries is how often a write is retried after a serialization failure.
 const maxTries = 5
 
 // runJob runs one write in a savepoint, so that its failure undoes nothing of
@@ -295,9 +295,9 @@ func (c *committer) runJob(ctx context.Context, j job) (t *Tx, lost, err error) 
 // tryJob runs one write in a savepoint.
 //
 // After some errors, such as a full disk, SQLite rolls back the whole
-// transaction by itself. Then the savepoint is gone, and lost says so: all jobs
+// transaction by itself. Then the savepoint is gone, and lost is set: all jobs
 // of the batch are undone, and another statement would be a transaction of its
-// own. So it is when the connection is lost.
+// own. The same applies to a lost connection.
 func (c *committer) tryJob(ctx context.Context, j job, t *Tx) (lost, err error) {
 	if err := c.exec(ctx, "SAVEPOINT job"); err != nil {
 		err = fmt.Errorf("beginning a savepoint: %w", err)

@@ -21,7 +21,7 @@ type Progress struct {
 	Rows, Total int64
 }
 
-// Content says what is in a table: two tables with the same content have the same
+// Content describes the content of a table: two tables with the same content have the same
 // rows.
 type Content struct {
 	Table string
@@ -33,7 +33,7 @@ type Content struct {
 	Last int64
 }
 
-// errDifferent reports that a copy is not what was copied.
+// errDifferent reports that a copy differs from the original.
 var errDifferent = errors.New("the copy is not the same as the original")
 
 // A copier copies every table of the schema from one database to another, of
@@ -87,21 +87,21 @@ func (c *copier) count(ctx context.Context, q Querier) error {
 	return nil
 }
 
-// step tells how far it is.
+// step reports the progress.
 func (c *copier) step(t table, rows int) {
 	c.done.Table, c.done.Total = t.name, c.total
 	c.done.Rows += int64(rows)
 	c.told(c.done)
 }
 
-// A target is what rows are written to: one transaction, or many.
+// A target is the destination of rows: one transaction, or many.
 type target struct {
 	db *DB
 	// write runs a function that writes one page of rows.
 	write func(context.Context, func(context.Context, *Tx) error) error
 }
 
-// A page is how many rows are read, and written in one transaction, at a time: some
+// A page is the number of rows that are read, and written in one transaction, at a time: some
 // statements full. SQLite allows 32,766 parameters, and a longer statement is no faster.
 const (
 	maxParameters  = 2000
@@ -112,7 +112,7 @@ const (
 func (t table) statementRows() int { return max(1, maxParameters/len(t.columns)) }
 
 // copyTo copies the rows of a snapshot of a database that the target does not have yet.
-// What it has must be the beginning of each table.
+// The rows that it has must be the first ones of each table.
 func (c *copier) copyTo(ctx context.Context, from *DB, q Querier, to target) error {
 	if err := c.count(ctx, q); err != nil {
 		return err
@@ -174,7 +174,7 @@ func (c *copier) copyTable(ctx context.Context, from *DB, q Querier, to target, 
 	return to.write(ctx, func(ctx context.Context, tx *Tx) error { return to.db.engine.setLast(ctx, tx, t, last) })
 }
 
-// lastKey returns the key of the last row of a table; nil if it has none.
+// lastKey returns the key of the last row of a table, or nil if it is empty.
 func lastKey(ctx context.Context, q Querier, t table) ([]any, error) {
 	names := quoted(t.keyNames()...)
 	rows, err := q.Query(ctx, "SELECT "+names+" FROM "+quoted(t.name)+
@@ -223,8 +223,8 @@ func collect(rows *Rows, err error, columns int) (list [][]any, _ error) {
 	return list, rows.Err()
 }
 
-// prepare makes rows what the target takes: its booleans are no numbers, and a row
-// cannot refer to one that is not there yet.
+// prepare converts rows for the target: its booleans are not numbers, and a row
+// cannot refer to a row that does not exist yet.
 func (t table) prepare(rows [][]any, bools []int) {
 	for _, row := range rows {
 		for _, i := range bools {
@@ -256,7 +256,7 @@ func (t table) insert(ctx context.Context, tx *Tx, rows [][]any) error {
 	return nil
 }
 
-// copyParents adds the references to rows of the same table that came later.
+// copyParents adds the references to later rows of the same table.
 func copyParents(ctx context.Context, q Querier, to target, t table) error {
 	if t.parent < 0 {
 		return nil
@@ -283,8 +283,8 @@ func copyParents(ctx context.Context, q Querier, to target, t table) error {
 	return nil
 }
 
-// lastNumber returns the highest number that an engine has given to a row of a table. If
-// the table is not counted, it knows only of rows that are still there.
+// lastNumber returns the highest number that an engine has assigned to a row of a table. If
+// the table is not counted, only existing rows count.
 func lastNumber(ctx context.Context, d *DB, q Querier, t table) (int64, error) {
 	if !t.numbered {
 		return 0, nil
@@ -298,7 +298,7 @@ func lastNumber(ctx context.Context, d *DB, q Querier, t table) (int64, error) {
 	return max(last, highest), err
 }
 
-// contents reads what is in every table.
+// contents reads the content of every table.
 func (c *copier) contents(ctx context.Context, d *DB, q Querier) ([]Content, error) {
 	list := make([]Content, len(c.tables))
 	for i, t := range c.tables {
@@ -338,8 +338,8 @@ func (c *copier) contentOf(ctx context.Context, d *DB, q Querier, t table) (_ Co
 	return content, err
 }
 
-// compare returns what is in every table of a copy, or an error if that is not what is
-// in the original.
+// compare returns the content of every table of a copy, or an error if it differs from
+// the original.
 func (c *copier) compare(ctx context.Context, from *DB, original Querier, to *DB, copied Querier) ([]Content, error) {
 	c.done = Progress{Comparing: true}
 	if err := c.count(ctx, original); err != nil {
@@ -357,7 +357,7 @@ func (c *copier) compare(ctx context.Context, from *DB, original Querier, to *DB
 	return c.same(want, got)
 }
 
-// same returns what is in every table, if it is the same on both sides.
+// same returns the content of every table, if it is the same on both sides.
 func (c *copier) same(want, got []Content) ([]Content, error) {
 	for i := range want {
 		want[i].Last = c.last[want[i].Table]
@@ -373,8 +373,8 @@ func (c *copier) same(want, got []Content) ([]Content, error) {
 // parts.
 type rowSum [4]uint64
 
-// add adds a row. A number and a boolean are the same, and a text is what every engine
-// can store.
+// add adds a row. Numbers and booleans are treated as equal, and texts are converted to
+// what every engine can store.
 func (s *rowSum) add(row []any) error {
 	var b []byte
 	put := func(kind byte, text string) {

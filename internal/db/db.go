@@ -16,7 +16,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Errors that callers tell apart.
+// Errors that callers distinguish.
 var (
 	// ErrNotFound reports that no row matches.
 	ErrNotFound = errors.New("not found")
@@ -34,34 +34,34 @@ var (
 	// ErrClosed reports that the database has been closed.
 	ErrClosed = errors.New("the database is closed")
 	// ErrUnavailable reports that the database is on another machine and cannot
-	// be asked now, or that its disk is full. A write that returns it may have happened
-	// or not.
+	// be reached now, or that its disk is full. A write that returns it may or may not
+	// have happened.
 	ErrUnavailable = fault.WithWait(
 		fault.New(fault.Unavailable, "the database is not available now; try again in a moment"), time.Second)
 )
 
-// Config says where the database is.
+// Config configures the database.
 type Config struct {
 	// URL is the address of a PostgreSQL database, such as
-	// postgres://user@host1,host2/usher. Empty: SQLite, in Dir. It may hold a
-	// password, which is in no error and no log.
+	// postgres://user@host1,host2/usher. Empty: SQLite, in Dir. It can contain a
+	// password, which never gets into an error or a log.
 	URL plexauth.Secret
 	// Dir is the data folder. If it does not exist, Open creates it, readable
 	// by its owner only. Empty: the database is in memory and lost on Close.
 	Dir string
-	// MustExist makes Open return ErrNoDatabase, and leave everything as it is,
+	// MustExist makes Open return ErrNoDatabase, and change nothing,
 	// if there is no database in the folder, or no schema at the URL.
 	MustExist bool
-	// StaleGrace is for how long beyond a second cached entries are still used while
-	// the database cannot be reached. What is revoked meanwhile is accepted. Zero:
-	// not at all. It has no meaning for SQLite.
+	// StaleGrace is how long cached entries are used, in addition to one second, while
+	// the database is unreachable. Tokens revoked meanwhile are accepted. Zero:
+	// not at all. It has no effect on SQLite.
 	StaleGrace time.Duration
 	// Holder describes this process, such as "usher serve", if it must be the only
 	// one of its kind: Open then returns a *HeldError while another process with a
 	// Holder has the folder open. Empty: the process works beside any other.
 	Holder string
 	// Migrations holds the schema's steps in one folder for each engine, such
-	// as sqlite/00001_init.sql, and the script of what they make together, such as
+	// as sqlite/00001_init.sql, and the script of the resulting schema, such as
 	// sqlite.sql, if there is one. Required.
 	Migrations fs.FS
 	// Logger receives failures that no caller sees. Nil: they are not logged.
@@ -96,8 +96,8 @@ type DB struct {
 	stages   []stage
 }
 
-// Open opens the database, creates it if there is none and cfg allows it, and
-// migrates its schema. The errors name the place and what to do about it.
+// Open opens the database, creates it if it does not exist and cfg allows it, and
+// migrates its schema. The errors name the place and a remedy.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	d := &DB{engine: sqliteEngine, log: cfg.Logger, now: cfg.Now, grace: cfg.StaleGrace, migrations: cfg.Migrations}
 	if d.log == nil {
@@ -124,7 +124,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 
 // hold locks the folder, if cfg names a holder. A database at a URL is not locked:
 // any number of servers share it. On a file system without locks it logs a warning,
-// because one process cannot notice another there.
+// because processes cannot detect each other there.
 func (d *DB) hold(cfg Config) (err error) {
 	if cfg.Holder == "" || cfg.Dir == "" || cfg.URL != "" {
 		return nil
@@ -256,7 +256,7 @@ func (d *DB) Ping(ctx context.Context) error {
 	return nil
 }
 
-// pingRemote checks that the database takes writes. A write would have to wait
+// pingRemote checks that the database accepts writes. A write would have to wait
 // for its turn, and a node that stops in the middle of its own would make all
 // others look broken.
 func (d *DB) pingRemote(ctx context.Context) error {
@@ -267,7 +267,7 @@ func (d *DB) pingRemote(ctx context.Context) error {
 	}
 	var readOnly bool
 	if err := d.QueryRow(ctx, d.engine.readOnly).Scan(&readOnly); err != nil {
-		return fmt.Errorf("asking whether the database takes writes: %w", err)
+		return fmt.Errorf("checking whether the database accepts writes: %w", err)
 	}
 	if readOnly {
 		return fmt.Errorf("writing: %w", ErrUnavailable)
@@ -275,15 +275,15 @@ func (d *DB) pingRemote(ctx context.Context) error {
 	return nil
 }
 
-// Place says where the database is, without its secrets.
+// Place describes the location of the database, without secrets.
 func (d *DB) Place() string { return d.pools.place }
 
 // Commits returns how many durable commits there have been. Writes that shared
 // a commit count as one.
 func (d *DB) Commits() uint64 { return d.commits.commits.Load() }
 
-// Wrap adds what was being done to an error of the database, and gives the
-// engines' errors this package's names: ErrNotFound, ErrConflict.
+// Wrap adds what was being done to an error of the database, and translates the
+// engines' errors to this package's: ErrNotFound, ErrConflict.
 func Wrap(doing string, err error) error {
 	switch {
 	case err == nil:

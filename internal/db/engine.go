@@ -12,13 +12,13 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// An engine is what one kind of database does in its own way.
+// An engine is the specific part of one kind of database.
 type engine struct {
 	// name is the engine's folder of migrations.
 	name string
 	// open returns the connections.
 	open func(Config) (pools, error)
-	// begin starts a transaction that writes, and waits for those of others.
+	// begin starts a write transaction, and waits for those of others.
 	begin string
 	// commit ends it, and makes it durable. Nil: COMMIT does.
 	commit func(context.Context, *sql.Conn) error
@@ -28,10 +28,10 @@ type engine struct {
 	// do that.
 	backup func(ctx context.Context, pool *sql.DB, path string) error
 
-	// booleans returns which columns of a table are no numbers, but true or false.
+	// booleans returns the boolean columns of a table.
 	booleans func(context.Context, Querier, table) ([]int, error)
-	// last returns the last number that the engine has given to a row of a table, and
-	// setLast makes it another.
+	// last returns the last number that the engine has assigned to a row of a table, and
+	// setLast sets it.
 	last    func(context.Context, Querier, table) (int64, error)
 	setLast func(ctx context.Context, tx *Tx, t table, last int64) error
 
@@ -42,7 +42,7 @@ type engine struct {
 	// Empty: the engine has no such number.
 	version string
 
-	// remote: the database is another process, so a connection may be lost. The
+	// remote: the database is another process, so a connection can be lost. The
 	// fields below are set for remote engines only.
 	remote bool
 	// others names the programs of this project that are connected, but for this one.
@@ -52,34 +52,34 @@ type engine struct {
 	whole func(ctx context.Context, pool *sql.DB) error
 	// exists returns whether there is a schema.
 	exists string
-	// readOnly returns whether the database takes no writes.
+	// readOnly returns whether the database is read-only.
 	readOnly string
 	// notify tells other processes that the feed has grown, once the transaction
-	// commits, and listen makes a connection hear it.
+	// commits, and listen subscribes a connection to it.
 	notify, listen string
-	// wait returns when a connection heard something, or ctx ends.
+	// wait returns when a connection received a notification, or ctx is cancelled.
 	wait func(ctx context.Context, conn *sql.Conn) error
-	// arguments makes the arguments of a query what the driver stores as SQLite's
-	// does.
+	// arguments converts the arguments of a query, so that the driver stores them like
+	// SQLite's .
 	arguments func([]any) ([]any, error)
 }
 
 // pools are the connections of a DB.
 type pools struct {
-	// place says where the database is, without its secrets.
+	// place describes the location of the database, without secrets.
 	place   string
 	writer  *sql.DB
 	readers *sql.DB
 	// follower reads the feed; nil for an engine that is not remote.
 	follower *sql.DB
-	// notes writes beside the writers; nil for an engine that is not remote.
+	// notes is the connection for notes; nil for an engine that is not remote.
 	notes *sql.DB
-	// patient waits for an answer without a limit; nil for an engine that is not
+	// patient waits for responses without a limit; nil for an engine that is not
 	// remote. A migration of many rows takes its time.
 	patient *sql.DB
 }
 
-// close closes what neither the committer nor the readers close.
+// close closes the remaining connections.
 func (p pools) close() error {
 	var errs []error
 	for _, pool := range []*sql.DB{p.follower, p.notes, p.patient} {
@@ -93,8 +93,8 @@ func (p pools) close() error {
 // isConflict reports whether err is a violated UNIQUE or PRIMARY KEY.
 func isConflict(err error) bool { return isSQLiteConflict(err) || hasCode(err, uniqueViolation) }
 
-// translate gives the errors of a lost connection this package's name. All other
-// errors stay as they are.
+// translate translates the errors of a lost connection to this package's. All other
+// errors are unchanged.
 func translate(err error) error {
 	if err == nil || errors.Is(err, ErrUnavailable) || !isLost(err) {
 		return err
@@ -105,8 +105,8 @@ func translate(err error) error {
 // isFull reports whether err means that the disk of the database is full.
 func isFull(err error) bool { return isSQLiteFull(err) || hasCode(err, diskFull) }
 
-// isLost reports whether err means that the database cannot do what was asked
-// now, and perhaps can in a moment.
+// isLost reports whether err means that the database is temporarily unable to execute
+// the statement.
 func isLost(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrNoRows) {
 		return false

@@ -11,10 +11,10 @@ import (
 // packages declare theirs.
 type Topic string
 
-// Change is one thing that is no longer as it was.
+// Change identifies something that has changed.
 type Change struct {
 	Topic Topic
-	// Key says which of its topic: an ID as [IDKey] writes it, or any other
+	// Key identifies it within its topic: an ID in the form of [IDKey], or any other
 	// text or bytes.
 	Key string
 }
@@ -73,7 +73,7 @@ type published struct {
 	Change
 }
 
-// start begins at the end of the feed. What is cached already may be from before.
+// start begins at the end of the feed. Entries that are already cached can be older.
 func (d *DB) startFeed(ctx context.Context, conn *statements) (err error) {
 	began := d.feed.looked.now()
 	var version, seen int64

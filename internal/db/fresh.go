@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// bound is how old the last look at the feed may be for cached entries to be
-// used: what another node changed holds here within it.
+// bound is the maximum age of the last poll of the feed for cached entries to be
+// used: changes of other nodes take effect here within it.
 const bound = time.Second
 
-// freshness is when a process last looked at the feed.
+// freshness is when a process last polled the feed.
 type freshness struct{ nanos atomic.Int64 }
 
-// epoch is what times of the monotonic clock are counted from.
+// epoch is the origin of times of the monotonic clock.
 var epoch = time.Now()
 
 // now returns the time of a look that begins.
@@ -36,28 +36,28 @@ func (d *DB) FeedAge() time.Duration {
 	return d.feed.looked.age()
 }
 
-// Shared reports whether other machines may have the database open, too.
+// Shared reports whether other machines can have the database open, too.
 func (d *DB) Shared() bool { return d.engine.remote }
 
-// Trusts reports whether this process may use what it has cached without asking
-// the database. It may not once its last look at the feed is more than a second
+// Trusts reports whether this process can use its caches without querying
+// the database. It cannot once its last poll of the feed is more than a second
 // old: something may have been revoked since.
 func (d *DB) Trusts() bool { return !d.engine.remote || d.feed.looked.age() <= bound }
 
-// Tolerates reports whether this process may use what it has cached although the
-// database, when asked, failed with err: within the grace that the operator
+// Tolerates reports whether this process can use its caches although the
+// database failed with err: within the grace that the operator
 // allows.
 func (d *DB) Tolerates(err error) bool {
 	return errors.Is(err, ErrUnavailable) && d.feed.looked.age() <= bound+d.grace
 }
 
-// askTimeout is how long one question that a request waits for may take.
+// askTimeout limits one query that a request waits for.
 const askTimeout = 2 * time.Second
 
-// Ask calls a function that reads little, with a context that ends soon if the database
-// is elsewhere. When the database does not answer, the error is ErrUnavailable. A
-// database in this process answers at once, so read gets a context that does not end:
-// watching one takes two goroutines for each query, and longer than the query.
+// Ask calls a function that reads little, with a short timeout if the database
+// is remote. If the database does not respond, the error is ErrUnavailable. A
+// database in this process responds immediately, so read gets a context without cancellation:
+// watching one costs two goroutines for each query, and longer than the query.
 func (d *DB) Ask(ctx context.Context, read func(context.Context) error) error {
 	if !d.engine.remote {
 		if err := ctx.Err(); err != nil {

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// lockName is the name of the file in the data folder whose lock says that a
-// process holds the folder. The file stays when the process has ended: removing it
+// lockName is the name of the file in the data folder whose lock means that a
+// process holds the folder. The file is not removed when the process exits: removing it
 // would let two processes lock two files of one name.
 const lockName = "usher.lock"
 
 // HeldError reports that another process holds the data folder. It is an ErrInUse.
 type HeldError struct {
 	Dir string
-	// By is what the holder wrote about itself. Empty: it has not done so yet.
+	// By is the holder's description of itself. Empty: not written yet.
 	By string
 }
 
@@ -36,8 +36,8 @@ func (e *HeldError) Is(target error) bool { return target == ErrInUse }
 var errNoLocks = errors.New("the file system has no locks")
 
 // hold locks a data folder, which must exist, for this process. The system unlocks
-// it when the process ends, however it ends. Without locks in the file system,
-// SQLite's own hardly work either: it returns errNoLocks, and the folder is not
+// it when the process exits, in whatever way. Without locks in the file system,
+// SQLite's own locks hardly work either: hold returns errNoLocks, and the folder is not
 // held. *HeldError.
 func hold(dir, holder string) (release func() error, err error) {
 	path := filepath.Join(dir, lockName)
@@ -49,7 +49,7 @@ func hold(dir, holder string) (release func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("locking the data folder: %w", err)
 	}
-	// A reader may find the file empty, and half of this never.
+	// A reader can find the file empty, but never half-written.
 	text := fmt.Sprintf("%s (process %d, since %s)\n", holder, os.Getpid(), time.Now().Format(time.RFC3339))
 	if err = f.Truncate(0); err == nil {
 		_, err = f.WriteAt([]byte(text), 0)

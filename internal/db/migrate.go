@@ -16,19 +16,19 @@ type migration struct {
 	version int
 	name    string
 	sql     string
-	// expands: the release before works on the schema after this step, too. The step
-	// says so in its first line.
+	// expands: the previous release works on the schema after this step, too. The step
+	// declares it in its first line.
 	expands bool
 }
 
 // expandLine is the first line of a step that only expands the schema.
 const expandLine = "-- expand\n"
 
-// schema is what the first steps make together, as one script. A new database runs it
-// in place of them, which takes a fraction of the time. The steps are the source: a test
-// makes the script from them.
+// schema is the result of the first steps, as one script. A new database runs it
+// in place of them, in a fraction of the time. The steps are the source: a test
+// generates the script from them.
 type schema struct {
-	// version is that of the last step in it; 0: there is no script.
+	// version is the version of the last step in it; 0: there is no script.
 	version int
 	sql     string
 }
@@ -78,7 +78,7 @@ func readMigrations(files fs.FS, engine string) ([]migration, error) {
 // migrate brings the schema up to date in one transaction: all steps or none.
 // The transaction takes the write lock before it reads the version, so that one
 // process at a time migrates. A schema that is newer than the known steps is an
-// error, unless each further step says that it only expands the schema: rows could be
+// error, unless each further step is declared to only expand the schema: rows could be
 // misread.
 func migrate(ctx context.Context, p pools, e engine, steps []migration, all schema, mustExist bool) (err error) {
 	if e.exists != "" {
@@ -185,7 +185,7 @@ func checkNewer(ctx context.Context, db rowQuerier, have, known int) error {
 	switch {
 	case err != nil && isLost(err):
 		return err
-	case err != nil || expansions != have-known: // without the table, nothing says so
+	case err != nil || expansions != have-known: // without the table, no step is declared as an expansion
 		return newer
 	}
 	return nil

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Part says which side of a move a database is.
+// Part is the side of a move that a database is.
 type Part string
 
 // The sides of a move.
@@ -22,14 +22,14 @@ const (
 )
 
 // MoveError reports that a database is one side of a move, so that it must not be
-// used: what is written to the one side would be missing on the other.
+// used: writes to one side would be missing on the other.
 type MoveError struct {
 	Part Part
 	// Here is the database, and There the other side of the move, without secrets.
 	Here, There string
 	// Done: everything has been moved. It is never set for a database that is filled.
 	Done bool
-	// At is when the move began or, if it is done, ended.
+	// At is when the move began or, if it is done, was completed.
 	At time.Time
 
 	id string
@@ -70,7 +70,7 @@ func (d *DB) CheckMove(ctx context.Context) error {
 	return nil
 }
 
-// mark returns what the database knows of a move; nil if it is not that side of one.
+// mark returns the database's record of a move, or nil if it is not that side of one.
 func (d *DB) mark(ctx context.Context, q Querier, part Part) (*MoveError, error) {
 	e := &MoveError{Part: part, Here: d.pools.place}
 	var at int64
@@ -97,7 +97,7 @@ func unmark(ctx context.Context, tx *Tx, part Part) error {
 }
 
 // WatchMove returns a *MoveError once the database becomes one side of a move, or is
-// found to be one when a connection that was lost is back; nil when ctx ends.
+// found to be one when a connection that was lost is back; nil when ctx is cancelled.
 func (d *DB) WatchMove(ctx context.Context) error {
 	changed := d.Alarm(moves)
 	for {
@@ -116,7 +116,7 @@ func (d *DB) WatchMove(ctx context.Context) error {
 			if err == nil || ctx.Err() != nil {
 				break
 			}
-			retry.wait(ctx) // connections of before may be lost one by one
+			retry.wait(ctx) // old connections can be lost one by one
 		}
 	}
 }
@@ -124,26 +124,26 @@ func (d *DB) WatchMove(ctx context.Context) error {
 // moves is the topic of the marks.
 const moves Topic = "move"
 
-// MoveOptions says how a database is moved. Its zero value works.
+// MoveOptions configures how a database is moved. Its zero value works.
 type MoveOptions struct {
-	// Progress is told after each page of rows. Nil: nobody is.
+	// Progress is called after each page of rows, if it is not nil.
 	Progress func(Progress)
 	// Begin runs in the transaction that marks the original: its error prevents the
 	// move.
 	Begin func(context.Context, *Tx) error
-	// Check is asked about the copy once it is complete, and before it may be used.
+	// Check checks the copy once it is complete, and before it can be used.
 	Check func(context.Context) error
-	// End runs in the transaction after which the copy may be used.
+	// End runs in the transaction after which the copy can be used.
 	End func(context.Context, *Tx) error
 }
 
 // Move copies everything from one database to another that is empty, compares the two,
 // and marks the first one as moved, so that it cannot be used by mistake. Nothing else
-// may use either of them meanwhile: until it is done, CheckMove fails on both.
+// must use either of them meanwhile: until it is done, CheckMove fails on both.
 //
-// If it was interrupted, another call goes on. resumed reports whether this one did.
+// If it was interrupted, another call resumes. resumed reports whether this one did.
 // The errors are a *MoveError, ErrNotEmpty, ErrOtherMove and ErrConnected where the
-// caller can say what to do.
+// caller can suggest a remedy.
 func Move(ctx context.Context, from, to *DB, o MoveOptions) (list []Content, resumed bool, err error) {
 	c, err := newCopier(ctx, o.Progress, from, to)
 	if err != nil {
@@ -157,7 +157,7 @@ func Move(ctx context.Context, from, to *DB, o MoveOptions) (list []Content, res
 		return c.copyTo(ctx, from, q, target{to, to.Write})
 	})
 	if err == nil {
-		// Another snapshot than the one that was copied: it finds what was written
+		// Another snapshot than the one that was copied: it detects what was written
 		// meanwhile, too.
 		list, err = c.compareDatabases(ctx, from, to)
 	}
@@ -167,7 +167,7 @@ func Move(ctx context.Context, from, to *DB, o MoveOptions) (list []Content, res
 	if err != nil {
 		return nil, resumed, err
 	}
-	// The original first: at no moment may both be used.
+	// The original first: both must never be usable at the same time.
 	err = from.Write(ctx, func(ctx context.Context, tx *Tx) error {
 		return from.setMark(ctx, tx, MovesAway, id, to.pools.place, true)
 	})
@@ -261,7 +261,7 @@ func errorOf(e *MoveError) error {
 	return e
 }
 
-// compareDatabases compares two databases that nobody writes to.
+// compareDatabases compares two databases that are not written to.
 func (c *copier) compareDatabases(ctx context.Context, from, to *DB) (list []Content, err error) {
 	err = from.Snapshot(ctx, func(ctx context.Context, original Querier) error {
 		return to.Snapshot(ctx, func(ctx context.Context, copied Querier) error {
@@ -272,8 +272,8 @@ func (c *copier) compareDatabases(ctx context.Context, from, to *DB) (list []Con
 	return list, err
 }
 
-// Reopen makes a database that was moved, or began to be, one that may be used again,
-// in the state in which it was. End runs in the same transaction. ErrNotFound if it was
+// Reopen makes a database that was moved, or began to be, usable again,
+// in its previous state. End runs in the same transaction. ErrNotFound if it was
 // not moved.
 func (d *DB) Reopen(ctx context.Context, end func(context.Context, *Tx) error) error {
 	return d.Write(ctx, func(ctx context.Context, tx *Tx) error {
@@ -284,7 +284,7 @@ func (d *DB) Reopen(ctx context.Context, end func(context.Context, *Tx) error) e
 	})
 }
 
-// Replace replaces everything in a database that other programs may connect to by a
+// Replace replaces the content of a database that other programs can connect to with a
 // copy of another one, in one transaction: if it fails, nothing has changed. Begin and
 // End of the options run in it. ErrConnected.
 func (d *DB) Replace(ctx context.Context, from *DB, o MoveOptions) (list []Content, err error) {
@@ -297,7 +297,7 @@ func (d *DB) Replace(ctx context.Context, from *DB, o MoveOptions) (list []Conte
 		names[i] = t.name
 	}
 	err = from.Snapshot(ctx, func(ctx context.Context, q Querier) error {
-		// It is read before the transaction begins, which may not pause.
+		// It is read before the transaction begins, which must not pause.
 		if err := c.count(ctx, q); err != nil {
 			return err
 		}
@@ -336,7 +336,7 @@ func (d *DB) Replace(ctx context.Context, from *DB, o MoveOptions) (list []Conte
 	return list, err
 }
 
-// leaveTime is how long processes that have ended may take to leave the database's list
+// leaveTime is how long exited processes can remain in the database's list
 // of connections.
 const leaveTime = 5 * time.Second
 
@@ -378,8 +378,8 @@ func Alone(ctx context.Context, dir, holder string) (err error) {
 	return release(ctx, path)
 }
 
-// SetAside gives the database of a folder another name, if it was moved away from
-// there, and returns that; empty if there is none, or it is in use.
+// SetAside renames the database of a folder, if it was moved away from
+// there, and returns the new name; empty if there is no database, or it is in use.
 func SetAside(ctx context.Context, cfg Config) (name string, err error) {
 	cfg.MustExist = true
 	d, err := Open(ctx, cfg)

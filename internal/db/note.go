@@ -22,17 +22,17 @@ type Notes struct {
 }
 
 // notesAtOnce is how many rows a statement or a transaction of Note changes, so that
-// nobody waits long for it.
+// others do not wait long for it.
 const notesAtOnce = 500
 
-// Note moves times of rows forward. It is for times that nobody relies on, and that are
+// Note moves times of rows forward. It is for times that need not be exact, and that are
 // written so often that changes would wait for them. In a database that several
 // processes share, it does not take turns with the writers, waits for neither locked
-// rows nor the disk, and announces nothing. So the column must be one that no cache
-// holds. Rows stay as they are if they are locked, or if their time moves by less than
-// Least; those that are gone are ignored.
+// rows nor the disk, and announces nothing. So caches must not contain the
+// column. Rows are unchanged if they are locked, or if their time moves by less than
+// Least; missing rows are ignored.
 //
-// If it fails, some of the rows may be written. To call it again is harmless.
+// If it fails, some of the rows may have been written. Calling it again is harmless.
 func (d *DB) Note(ctx context.Context, n Notes) error {
 	ids := slices.Sorted(maps.Keys(n.At))
 	for part := range slices.Chunk(ids, notesAtOnce) {
@@ -57,8 +57,8 @@ func noteByWriting(ctx context.Context, d *DB, n Notes, ids []int64) error {
 	})
 }
 
-// notePostgres is Note beside the turns of the writers. It skips locked rows: a
-// statement that waits for no lock is part of no deadlock.
+// notePostgres is Note outside of the writers' turns. It skips locked rows: a
+// statement that waits for no lock cannot be part of a deadlock.
 const notePostgres = `WITH free AS (
 		SELECT t.id, n.at FROM unnest($1::text::bigint[], $2::text::bigint[]) AS n (id, at) JOIN %[1]s t ON t.id = n.id
 		WHERE t.%[2]s < n.at - $3::bigint FOR NO KEY UPDATE OF t SKIP LOCKED

@@ -56,8 +56,8 @@ const (
 	// connectTimeout is how long one attempt to connect may take, unless the URL
 	// has a connect_timeout.
 	connectTimeout = 5 * time.Second
-	// answerTimeout is how long the database may stay silent in the middle of an
-	// answer. It is longer than what a statement may take.
+	// answerTimeout is how long the database can stay silent in the middle of a
+	// response. It is longer than the statement timeout.
 	answerTimeout = 15 * time.Second
 )
 
@@ -65,12 +65,12 @@ const (
 // which PgBouncer checks.
 const (
 	commonSettings = "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on"
-	// A process that stops in the middle of its turn loses it, and what is
+	// A process that stops in the middle of its turn loses the turn, and what is
 	// acknowledged is on disk, and on the synchronous standby if there is one.
 	writerSettings = "; SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '10s'; " +
 		"SET statement_timeout = '12s'; SELECT set_config('synchronous_commit', 'on', false) " +
 		"WHERE current_setting('synchronous_commit') IN ('off', 'local')"
-	// Notes may be lost, and must not hold up anybody.
+	// Notes can be lost, and must not delay others.
 	notesSettings   = "; SET synchronous_commit = off; SET lock_timeout = '2s'; SET statement_timeout = '12s'"
 	patientSettings = "; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0; SET statement_timeout = 0"
 )
@@ -160,8 +160,8 @@ func sessionOf(ctx context.Context, conn *sql.Conn) (told, is uint32, err error)
 	return told, is, translate(err)
 }
 
-// applicationName is what the database's list of connections calls those of one
-// process. PostgreSQL keeps 63 bytes of it.
+// applicationName is the name of the connections of one process in the database's list of
+// connections. PostgreSQL keeps 63 bytes of it.
 func applicationName(holder string) string {
 	if holder == "" {
 		holder = "usher"
@@ -170,9 +170,9 @@ func applicationName(holder string) string {
 }
 
 // othersConnected compares the names of applicationName. Processes whose address of the
-// database sets another name are not found.
-// PostgreSQL would give the same answer until the transaction ends, unless it is told not
-// to.
+// database sets another name are not detected.
+// PostgreSQL would return the same result until the end of the transaction, unless the snapshot is
+// cleared.
 const othersConnected = `SELECT DISTINCT substr(application_name, 1, length(application_name) - 9)
 	FROM (SELECT pg_stat_clear_snapshot()) AS fresh, pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'usher%'
 	AND application_name <> current_setting('application_name')`
@@ -208,7 +208,7 @@ func place(c *pgx.ConnConfig) string {
 	return "postgres://" + strings.Join(hosts, ",") + "/" + c.Database
 }
 
-// setUp returns what a new connection does first.
+// setUp returns the function that initializes a new connection.
 func setUp(settings string) func(context.Context, *pgx.Conn) error {
 	return func(ctx context.Context, conn *pgx.Conn) error {
 		if encoding := conn.PgConn().ParameterStatus("server_encoding"); encoding != "UTF8" {
@@ -219,8 +219,8 @@ func setUp(settings string) func(context.Context, *pgx.Conn) error {
 	}
 }
 
-// dialer returns what opens connections that fail when the other side does not
-// answer for so long; zero: never.
+// dialer returns a dial function for connections that fail when the other side does not
+// respond within a time; zero: never.
 func dialer(answer time.Duration) pgconn.DialFunc {
 	d := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3,
@@ -234,18 +234,18 @@ func dialer(answer time.Duration) pgconn.DialFunc {
 	}
 }
 
-// answering is a connection whose reads fail after a time without an answer. A
-// database that is stopped, or cut off, says nothing at all.
+// answering is a connection whose reads fail after a time without a response. A
+// database that is stopped, or cut off, sends nothing at all.
 type answering struct {
 	net.Conn
 	limit time.Duration
 
 	mu  sync.Mutex
-	set bool // somebody else has set a deadline
+	set bool // the driver has set a deadline
 }
 
-// SetDeadline implements net.Conn. The driver sets deadlines to end what is under
-// way.
+// SetDeadline implements net.Conn. The driver sets deadlines to interrupt running
+// statements.
 func (c *answering) SetDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -291,8 +291,8 @@ func onDriver(conn *sql.Conn, do func(*pgx.Conn) error) (err error) {
 	return errors.Join(raw, err)
 }
 
-// commitPostgres commits a transaction. PostgreSQL ends one in which a statement
-// failed without an error: it says that it rolled back.
+// commitPostgres commits a transaction. PostgreSQL rolls back one in which a statement
+// failed, without an error: it reports the rollback.
 func commitPostgres(ctx context.Context, conn *sql.Conn) error {
 	return onDriver(conn, func(c *pgx.Conn) error {
 		tag, err := c.Exec(ctx, "COMMIT")
@@ -353,7 +353,7 @@ func postgresBooleans(ctx context.Context, q Querier, t table) (list []int, err 
 	return list, rows.Err()
 }
 
-// postgresSequence returns the name of what gives a table its numbers, if anything does.
+// postgresSequence returns the name of the sequence of a table, if it has one.
 func postgresSequence(ctx context.Context, q Querier, t table) (name string, err error) {
 	err = q.QueryRow(ctx, "SELECT COALESCE(pg_get_serial_sequence($1, $2), '')", quoted(t.name), t.columns[t.key[0]]).Scan(&name)
 	return name, err
@@ -369,7 +369,7 @@ func postgresLast(ctx context.Context, q Querier, t table) (last int64, err erro
 	return last, err
 }
 
-// setPostgresLast makes the next number follow another, unless usher gives out the
+// setPostgresLast makes the next number follow another, unless usher assigns the
 // numbers itself.
 func setPostgresLast(ctx context.Context, tx *Tx, t table, last int64) error {
 	sequence, err := postgresSequence(ctx, tx, t)
@@ -380,7 +380,7 @@ func setPostgresLast(ctx context.Context, tx *Tx, t table, last int64) error {
 	return tx.QueryRow(ctx, "SELECT setval($1::regclass, $2, TRUE)", sequence, last).Scan(&set)
 }
 
-// Codes of PostgreSQL's errors that are told apart.
+// Codes of PostgreSQL's errors that are distinguished.
 const (
 	invalidPassword      = "28P01"
 	unknownDatabase      = "3D000"
@@ -402,8 +402,8 @@ func hasCode(err error, codes ...string) bool {
 	return errors.As(err, &e) && slices.Contains(codes, e.Code)
 }
 
-// isLostCode reports whether an error means that the database cannot do now what
-// was asked: it is shutting down or starting, is a standby, has no connection,
+// isLostCode reports whether an error means that the database is temporarily unable
+// to execute a statement: it is shutting down or starting, is a standby, has no connection,
 // memory or disk left, or another process does not end its turn.
 func isLostCode(code string) bool {
 	switch code {

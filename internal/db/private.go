@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 )
 
-// Private creates a folder that only its owner can read, for what must not stay, such
+// Private creates a folder that only its owner can read, for temporary content, such
 // as a copy that is about to be encrypted. An empty parent is the folder for temporary
 // files. A process that is killed cannot remove its folder: Private also removes those
-// of the prefix whose process has ended, as the lock in each of them tells.
+// of the prefix whose process has exited, according to the lock in each of them.
 func Private(parent, prefix string) (dir string, remove func() error, err error) {
 	if parent == "" {
 		parent = os.TempDir()
@@ -42,13 +42,13 @@ func newPrivate(parent, prefix string) (dir string, remove func() error, err err
 	return dir, func() error { return errors.Join(release(), os.RemoveAll(dir)) }, nil
 }
 
-// removeLeft removes the folders of processes that have ended. One without a lock is
-// from a process that is about to lock it, or that ended before it wrote anything
+// removeLeft removes the folders of processes that have exited. One without a lock is
+// from a process that is about to lock it, or that exited before it wrote anything
 // there: it is removed if it is empty.
 func removeLeft(parent, prefix string) error {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
-		return fmt.Errorf("looking for what was left: %w", err)
+		return fmt.Errorf("searching for leftover folders: %w", err)
 	}
 	var errs []error
 	for _, e := range entries {
@@ -62,7 +62,7 @@ func removeLeft(parent, prefix string) error {
 		}
 		release, err := hold(dir, prefix)
 		if err != nil {
-			continue // its process goes on, or it is another user's
+			continue // its process is running, or it belongs to another user
 		}
 		errs = append(errs, release(), os.RemoveAll(dir))
 	}

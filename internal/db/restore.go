@@ -25,9 +25,9 @@ var (
 	ErrNoCopy = errors.New("the file is not a copy of an usher database")
 )
 
-// Restore replaces the database in cfg.Dir by a copy that Backup wrote, migrated to
-// the current schema. It returns where the replaced database is now; empty if there
-// was none. If it fails, the database is as before. No process may have the database
+// Restore replaces the database in cfg.Dir with a copy that Backup wrote, migrated to
+// the current schema. It returns the new path of the replaced database; empty if there
+// was none. If it fails, the database is unchanged. No process may have the database
 // open, nor hold the folder. prepare is called with the copy before it is used.
 // ErrInUse, *HeldError, ErrNoCopy.
 func Restore(
@@ -125,7 +125,7 @@ func checkCopy(ctx context.Context, path, check string) error {
 	return nil
 }
 
-// swap puts a new database file in the place of one that nobody has open.
+// swap replaces a database file that no process has open with a new one.
 func swap(ctx context.Context, path, staged string) (replaced string, err error) {
 	_, err = os.Stat(path)
 	if err == nil {
@@ -133,7 +133,7 @@ func swap(ctx context.Context, path, staged string) (replaced string, err error)
 			return "", err
 		}
 		replaced = path + ".replaced-" + time.Now().UTC().Format("20060102T150405.000")
-		// A log that is left belongs to the replaced database: SQLite must not
+		// A leftover log belongs to the replaced database: SQLite must not
 		// apply it to the new one.
 		for _, suffix := range []string{"-wal", "-shm", "-journal"} {
 			if err := os.Rename(path+suffix, replaced+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -154,8 +154,8 @@ func swap(ctx context.Context, path, staged string) (replaced string, err error)
 	return replaced, syncFolder(filepath.Dir(path))
 }
 
-// release makes SQLite write back the log of a database, which takes that no other
-// connection is open: ErrInUse. A database that SQLite cannot read is in nobody's
+// release makes SQLite write back the log of a database, which requires that no other
+// connection is open: ErrInUse. A database that SQLite cannot read is not in
 // use.
 func release(ctx context.Context, path string) error {
 	conn, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=busy_timeout(500)")

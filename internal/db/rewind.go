@@ -12,10 +12,10 @@ import (
 	"modernc.org/sqlite"
 )
 
-// errNotInMemory says that going back would lose what is in a database.
+// errNotInMemory reports that a rewind would lose the content of a database.
 var errNotInMemory = errors.New("only a database in memory can be marked and rewound")
 
-// marked is what Mark remembers. Only the one goroutine that writes uses it.
+// marked is the state that Mark saves. Only the one goroutine that writes uses it.
 type marked struct {
 	// rows are those of each table that had some.
 	rows map[string][][]any
@@ -27,7 +27,7 @@ type marked struct {
 	deferred bool
 }
 
-// Mark remembers what is in a database in memory, for Rewind. Both concern the one
+// Mark saves the content of a database in memory, for Rewind. Both use the one
 // connection that writes: only this process writes to the database.
 func (d *DB) Mark(ctx context.Context) error {
 	if err := d.checkInMemory(); err != nil {
@@ -56,8 +56,8 @@ func (d *DB) Mark(ctx context.Context) error {
 	return nil
 }
 
-// Rewind brings a database in memory back to what it was at the last Mark. Its
-// watchers learn that anything may have changed.
+// Rewind restores a database in memory to its content at the last Mark. Its
+// watchers are notified that anything may have changed.
 func (d *DB) Rewind(ctx context.Context) error {
 	if err := d.checkInMemory(); err != nil {
 		return err
@@ -67,7 +67,7 @@ func (d *DB) Rewind(ctx context.Context) error {
 			return errors.New("it was never marked")
 		}
 		if d.marked.deferred {
-			// A row may be there before the one that it refers to, until the commit.
+			// Until the commit, a row can exist before the one that it refers to.
 			// SQLite prepares every statement again after that, which takes time.
 			if err := tx.Exec(ctx, "PRAGMA defer_foreign_keys = 1"); err != nil {
 				return err
@@ -176,9 +176,9 @@ func (m *marked) sorted(tables map[string]bool) []string {
 	})
 }
 
-// emptyChanged empties the tables that changed, and returns their names. A row that
-// goes may take rows of other tables with it, or add some: those have changed, too, and
-// are emptied, once more if need be.
+// emptyChanged empties the tables that changed, and returns their names. A deleted
+// row can delete rows of other tables with it, or add some: those have changed, too, and
+// are emptied, repeatedly if necessary.
 func (m *marked) emptyChanged(ctx context.Context, tx *Tx) ([]string, error) {
 	emptied := make(map[string]bool)
 	for len(m.changed) > 0 {
@@ -209,7 +209,7 @@ func (d *DB) checkInMemory() error {
 	return nil
 }
 
-// kept are the tables that are not taken back. The feed goes on: its numbers only
+// kept are the tables that are not restored. The feed continues: its numbers only
 // count up. So does the schema.
 var kept = map[string]bool{"change": true, "schema_version": true, "schema_expansion": true}
 
@@ -272,7 +272,7 @@ func readRows(ctx context.Context, q Querier, table string) (list [][]any, err e
 	return list, rows.Err()
 }
 
-// insertRows adds what readRows has read.
+// insertRows adds the rows that readRows has read.
 func insertRows(ctx context.Context, tx *Tx, table string, rows [][]any) error {
 	for _, row := range rows {
 		if err := tx.Exec(ctx, `INSERT INTO "`+table+`" VALUES (`+parameters(1, len(row))+`)`, row...); err != nil {

@@ -17,7 +17,7 @@ type Row struct {
 	err error
 }
 
-// Scan copies the columns of the row: sql.ErrNoRows if there is none.
+// Scan copies the columns of the row: sql.ErrNoRows if there is no row.
 func (r Row) Scan(dest ...any) error {
 	if r.err != nil {
 		return r.err

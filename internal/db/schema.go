@@ -15,13 +15,13 @@ type table struct {
 	// key is the primary key: indexes of columns.
 	key []int
 	// parent is the index of the column that refers to a row of the same table; -1 if
-	// there is none.
+	// no column does.
 	parent int
 	// refers are the other tables that its rows refer to.
 	refers []string
 	// counted: the engine gives out the numbers of its key, and none of them twice.
 	counted bool
-	// numbered: its key is a number. If the table is not counted, SQLite may give a free
+	// numbered: its key is a number. If the table is not counted, SQLite can assign a free
 	// number to another row, and PostgreSQL does not.
 	numbered bool
 }
@@ -29,8 +29,8 @@ type table struct {
 // own are the tables that belong to one database and to no other: they are not copied.
 var own = []string{"schema_version", "schema_expansion", "change", "move"}
 
-// readSchema returns the tables that the migrations make, but for those of this
-// package. Those that others refer to come first.
+// readSchema returns the tables that the migrations create, except for those of this
+// package. Referenced tables come first.
 func readSchema(ctx context.Context, migrations fs.FS) (list []table, err error) {
 	d, err := Open(ctx, Config{Migrations: migrations})
 	if err != nil {
@@ -89,7 +89,7 @@ func readTables(ctx context.Context, q Querier) (list []table, err error) {
 	return list, rows.Err()
 }
 
-// readReferences adds what the tables of a SQLite database refer to.
+// readReferences adds the references between the tables of a SQLite database.
 func readReferences(ctx context.Context, q Querier, list []table) error {
 	rows, err := q.Query(ctx, `SELECT m.name, f."from", f."table"
 		FROM sqlite_schema m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'`)

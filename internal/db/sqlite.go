@@ -22,7 +22,7 @@ var sqliteEngine = engine{
 	open:     openSQLite,
 	begin:    "BEGIN IMMEDIATE",
 	snapshot: "BEGIN",
-	// It counts the commits of other connections than the one that asks. One
+	// It counts the commits of other connections than the querying one. One
 	// connection makes all commits of this process.
 	version: "PRAGMA data_version",
 	backup: func(ctx context.Context, pool *sql.DB, path string) error {
@@ -74,8 +74,8 @@ func openSQLite(cfg Config) (p pools, err error) {
 	return p, nil
 }
 
-// isSQLiteFull reports whether err means that the disk is full. The second code is that
-// of the index of the write-ahead log.
+// isSQLiteFull reports whether err means that the disk is full. The second code is
+// for the index of the write-ahead log.
 func isSQLiteFull(err error) bool {
 	var e *sqlite.Error
 	return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE)
@@ -91,7 +91,7 @@ func isSQLiteConflict(err error) bool {
 }
 
 // How a connection is set up. A commit is on disk when it returns
-// (synchronous=FULL). Page caches are small, since what is read often is cached
+// (synchronous=FULL). Page caches are small, since frequently read rows are cached
 // in this process. The busy timeout covers a command line that writes while the
 // server does.
 const pragmas = "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
@@ -128,8 +128,8 @@ func fileDSN(dir string, mustExist bool) (string, error) {
 }
 
 // makePrivate removes the permissions of group and others from the database's
-// files: a copy that was restored may have them. A process that does not own
-// the files cannot change them, and uses them as they are.
+// files: a restored copy can have them. A process that does not own
+// the files cannot change them, and uses them unchanged.
 func makePrivate(path string) {
 	for _, name := range []string{path, path + "-wal", path + "-shm"} {
 		if info, err := os.Stat(name); err == nil && info.Mode().Perm()&0o077 != 0 {

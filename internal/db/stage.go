@@ -36,7 +36,7 @@ func (s *Stage[T]) Add(tx *Tx, value T) {
 	tx.staged = append(tx.staged, stagedValue{s.index, value})
 }
 
-// flush writes what was staged, stage by stage, in the order it came.
+// flush writes the staged values, stage by stage, in order.
 func (d *DB) flush(ctx context.Context, tx *Tx, staged []stagedValue) error {
 	if len(staged) == 0 {
 		return nil

@@ -24,7 +24,7 @@ type preparer interface {
 // safe for concurrent use.
 type statements struct {
 	db        preparer
-	arguments func([]any) ([]any, error) // of the engine; nil: as they are
+	arguments func([]any) ([]any, error) // of the engine; nil: unchanged
 	once      bool                       // the driver caches
 
 	mu       sync.RWMutex

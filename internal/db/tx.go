@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Tx is one write's view of its transaction. What it touches is announced, and
-// what it stages is flushed, if and only if the write succeeds.
+// Tx is one write's view of its transaction. Touched keys are announced, and
+// staged values are flushed, if and only if the write succeeds.
 type Tx struct {
 	conn    *statements
 	now     time.Time
@@ -47,8 +47,8 @@ func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) Row {
 	return t.conn.queryRow(ctx, query, args...)
 }
 
-// Touch says that cached entries for key are no longer true. Every writer that
-// changes what a cache may hold calls it, in the transaction of the change.
+// Touch declares that cached entries for key are stale. Every writer that
+// changes cached data calls it, in the transaction of the change.
 func (t *Tx) Touch(topic Topic, key string) {
 	t.touched = append(t.touched, Change{topic, key})
 }

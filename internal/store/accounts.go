@@ -220,9 +220,9 @@ func (Accounts) RevokeSwitched(ctx context.Context, tx *db.Tx, id int64) (int, e
 	return Tokens{}.revokeAll(ctx, tx, switchedBy, id)
 }
 
-// Delete implements account.Rows. A foreign key deletes the managed accounts. What
-// is kept of an account is dropped with the account; of tokens of others that go,
-// too, each is touched.
+// Delete implements account.Rows. A foreign key deletes the managed accounts. Caches
+// about an account are dropped with the account; each token of other accounts that is
+// deleted, too, is touched.
 func (Accounts) Delete(ctx context.Context, tx *db.Tx, id int64) error {
 	tx.Touch(account.Topic, db.IDKey(id))
 	if err := touchHome(ctx, tx, id); err != nil {

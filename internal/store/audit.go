@@ -66,7 +66,7 @@ func (Audit) List(ctx context.Context, q db.Querier, query audit.Query) ([]audit
 	return collect(rows, err, scanAudit)
 }
 
-// clockSteps is how far a clock may have been set back at once so that a search by
+// clockSteps is how far a clock can have been set back at once so that a search by
 // time still finds every row.
 const clockSteps = time.Hour
 
@@ -95,7 +95,7 @@ func auditWhere(q audit.Query) (text string, args []any) {
 	add(q.Text != "", anyContains("event", "account", "actor", "device", "address", "detail"), containing(q.Text))
 	add(!q.Since.IsZero(), "at >= $", millis(q.Since))
 	// The first row of that time has an index. The order of the rows is that of their
-	// times, but for what a clock was set back.
+	// times, except when a clock was set back.
 	add(!q.Since.IsZero(), "id >= (SELECT id FROM audit WHERE at >= $ ORDER BY at, id LIMIT 1)", millis(q.Since.Add(-clockSteps)))
 	add(q.Before != 0 || !q.OldestFirst, "id < $", cmp.Or(q.Before, highest))
 	add(q.After != 0 || q.OldestFirst, "id > $", q.After)
@@ -127,7 +127,7 @@ func containing(text string) string {
 	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(lower(text)) + "%"
 }
 
-// lower is what LOWER makes of a text in both engines: only the letters A to Z
+// lower returns what LOWER returns for a text in both engines: only the letters A to Z
 // change.
 func lower(text string) string {
 	return strings.Map(func(r rune) rune {
@@ -140,7 +140,7 @@ func lower(text string) string {
 
 // Each implements audit.Rows.
 func (Audit) Each(ctx context.Context, q db.Querier, do func(audit.Entry) error) error {
-	rows, err := q.Query(ctx, selectAudit+"ORDER BY id") // all of it is what is asked for
+	rows, err := q.Query(ctx, selectAudit+"ORDER BY id") // the whole log is requested
 	if err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ func (Audit) Delete(ctx context.Context, tx *db.Tx, upTo int64) error {
 	return tx.Exec(ctx, "DELETE FROM audit WHERE id <= $1", upTo)
 }
 
-// The settings that hold the ends of the log.
+// The settings with the ends of the log.
 const (
 	headSetting   = "audit head"
 	anchorSetting = "audit anchor"
@@ -256,7 +256,7 @@ func (Tallies) CountEvents(ctx context.Context, tx *db.Tx, from, to time.Time) e
 		GROUP BY at - at % 900000, event`, millis(from), millis(to))
 }
 
-// Events implements audit.TallyRows. Of the log, it reads what is not counted yet.
+// Events implements audit.TallyRows. It reads only uncounted rows of the log.
 func (Tallies) Events(ctx context.Context, q db.Querier, from time.Time) ([]audit.Count, error) {
 	rows, err := q.Query(ctx, `SELECT quarter, what, CAST(SUM(count) AS BIGINT) FROM (
 			SELECT quarter, event AS what, count FROM event_count WHERE quarter >= $1

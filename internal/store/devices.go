@@ -12,7 +12,7 @@ import (
 // Devices is the table of devices. It implements device.Rows.
 type Devices struct{}
 
-// A device says the same of itself in two tables, device and pin: these columns,
+// The description of a device is in two tables, device and pin: these columns,
 // in this order.
 const selfColumns = `client_identifier, product, version, platform, platform_version, device, model, vendor,
 	name, address`

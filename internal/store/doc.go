@@ -1,11 +1,11 @@
-// Package store is the one place with SQL: rows in, rows out.
+// Package store contains all SQL: rows in, rows out.
 //
-// It owns the tables, their migrations and every statement, and says in the
-// same method what caches hold of the rows that it changes (db.Tx.Touch). It
-// decides nothing: what a row means, who may change it and what else has to
+// It owns the tables, their migrations and every statement, and declares in the
+// same method which cached rows it changes (db.Tx.Touch). It
+// decides nothing: what a row means, who can change it and what else has to
 // change with it is in the packages whose types it stores. Each of them states
 // in an interface what it needs stored, and a type of this package implements
-// it. It never sees a password, a token or a TOTP seed: it is given hashes and
+// it. It never sees a password, a token or a TOTP seed: it receives hashes and
 // sealed bytes.
 //
 // Methods that read take a db.Querier, and so work inside a transaction or

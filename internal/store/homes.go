@@ -8,7 +8,7 @@ import (
 	"github.com/usher-auth/usher/internal/home"
 )
 
-// Homes is the table of who is in which home. It implements home.Rows.
+// Homes is the table of the residents of homes. It implements home.Rows.
 type Homes struct{}
 
 const selectHomeUser = `SELECT account_id, owner_id, role, pin_hash, wrong, locked_until, restriction, joined_at
@@ -31,7 +31,7 @@ func (Homes) User(ctx context.Context, q db.Querier, accountID int64) (home.User
 	return u, err
 }
 
-// selectResident gives the columns of a home other names than those of an account.
+// selectResident renames the columns of a home to distinguish them from those of an account.
 const selectResident = "SELECT " + accountColumns + `, COALESCE(h.house, 0), COALESCE(h.role, 0), COALESCE(h.pin, ''),
 	COALESCE(h.bound, ''), (SELECT COUNT(*) FROM home_user WHERE home_user.owner_id = h.house)
 	FROM account LEFT JOIN (

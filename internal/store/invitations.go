@@ -10,7 +10,7 @@ import (
 	"github.com/usher-auth/usher/internal/paging"
 )
 
-// Invitations is the tables of invitations and of what they share. It implements
+// Invitations is the tables of invitations and of their shares. It implements
 // invite.Rows.
 type Invitations struct{}
 

@@ -19,8 +19,8 @@ type listing[T any] struct {
 	// query is the statement up to its WHERE.
 	query string
 	scan  func(scanner) (T, error)
-	// order is the columns that the rows are ordered by. They tell any two rows
-	// apart, and an index has them, after the columns that the condition compares.
+	// order is the columns that the rows are ordered by. They distinguish any two
+	// rows, and an index has them, after the columns that the condition compares.
 	order []string
 	// start is values that come before those of every row.
 	start []any

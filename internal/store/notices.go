@@ -12,7 +12,7 @@ import (
 	"github.com/usher-auth/usher/internal/paging"
 )
 
-// Notices is the tables of what accounts are told. It implements notify.Rows.
+// Notices is the tables of notices to accounts. It implements notify.Rows.
 type Notices struct{}
 
 // Recipient implements notify.Rows.
@@ -60,7 +60,7 @@ func (Notices) Since(
 	return found, db.Wrap("looking for a notice", err)
 }
 
-// latestEvents is how many events of an account are looked at for those that failed.
+// latestEvents is how many events of an account are searched for failed ones.
 const latestEvents = 200
 
 // Refused implements notify.Rows.

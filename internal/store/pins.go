@@ -61,7 +61,7 @@ func (PINs) Waiting(ctx context.Context, q db.Querier, strong bool) ([]pin.Waiti
 	})
 }
 
-// Insert implements pin.Rows. The ID may have been another PIN's before.
+// Insert implements pin.Rows. The ID can have been another PIN's before.
 func (PINs) Insert(ctx context.Context, tx *db.Tx, p pin.PIN) error {
 	tx.Touch(pin.Topic, db.IDKey(p.ID))
 	args := append([]any{p.ID, p.Code, p.Strong, p.Nonce[:], millis(p.CreatedAt), millis(p.ExpiresAt), p.Forward,

@@ -28,7 +28,7 @@ func (s *statements) add(texts []string) {
 }
 
 // allowed are the steps of plans that read a table or index from its start, or sort
-// rows, each with the reason why that is no more work in a large table. A statement
+// rows, each with the reason why that is not more work in a large table. A statement
 // has the text in it, and a step begins with the step.
 var allowed = []struct{ text, step, reason string }{
 	{"SELECT EXISTS (SELECT 1 FROM account)", "SCAN account", "it stops at the first row"},

@@ -9,7 +9,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Proofs is what spending a proof of sign-in changes, in several tables. It
+// Proofs makes the changes of spending a sign-in proof, in several tables. It
 // implements signin.Rows.
 type Proofs struct{}
 
@@ -30,7 +30,7 @@ func (Proofs) SetTOTPStep(ctx context.Context, tx *db.Tx, id, step int64) error 
 	return tx.ExecOne(ctx, "UPDATE account SET totp_step = $2 WHERE id = $1", id, step)
 }
 
-// DeleteBackupCode implements signin.Rows. An account says whether codes are
+// DeleteBackupCode implements signin.Rows. An account stores whether codes are
 // left.
 func (Proofs) DeleteBackupCode(ctx context.Context, tx *db.Tx, id int64, code signin.Hash) error {
 	tx.Touch(account.Topic, db.IDKey(id))

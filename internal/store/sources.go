@@ -18,7 +18,7 @@ const sourceColumns = `s.id, s.kind, s.identifier, s.name, s.product, s.product_
 
 const selectSource = "SELECT " + sourceColumns + " FROM source s LEFT JOIN account o ON o.id = s.owner_id "
 
-// selectCandidate also says whether the source is shared with account $1.
+// selectCandidate also reads whether the source is shared with account $1.
 const selectCandidate = "SELECT " + sourceColumns + `,
 	EXISTS (SELECT 1 FROM share WHERE source_id = s.id AND account_id = $1)
 	FROM source s LEFT JOIN account o ON o.id = s.owner_id `
@@ -86,7 +86,7 @@ func (Sources) Owned(
 	return owned.page(ctx, q, r, "s.owner_id = $1 AND s.kind = $2", ownerID, kind)
 }
 
-// selectCandidates reads the sources that account $1 may reach: those of each reason
+// selectCandidates reads the sources that account $1 can possibly reach: those of each reason
 // have an index, of which the next $4 after source $3 are read.
 const selectCandidates = "SELECT " + sourceColumns + `,
 	EXISTS (SELECT 1 FROM share WHERE source_id = s.id AND account_id = $1)

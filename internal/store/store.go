@@ -86,8 +86,8 @@ func (s Settings) Find(ctx context.Context, name string) (value []byte, err erro
 	return value, db.Wrap("reading setting "+name, err)
 }
 
-// FindOrCreate returns the value of a setting. If there is none, it stores what
-// create returns. Two processes that do this at once get the same value.
+// FindOrCreate returns the value of a setting. If it is not set, it stores what
+// create returns. Two processes that do this concurrently get the same value.
 func (s Settings) FindOrCreate(
 	ctx context.Context, name string, create func() ([]byte, error),
 ) (value []byte, err error) {

@@ -137,7 +137,7 @@ func (Tokens) Adopt(ctx context.Context, tx *db.Tx, parentID, newParentID, excep
 
 // The tokens of other accounts that a token of an account is the parent of; the same
 // for an account with those that its home manages; and the tokens of an account
-// whose parent is another's. A home switch leads to them, and nothing else does.
+// whose parent is another's. Only home switches create them.
 const (
 	switchedBy = `SELECT t.id FROM token p JOIN token t ON t.parent_id = p.id
 		WHERE p.account_id = $1 AND t.account_id <> $1`
@@ -214,7 +214,7 @@ func (Tokens) Delete(ctx context.Context, tx *db.Tx, s token.Selection) (int, er
 	if len(hashes) == 0 {
 		return 0, nil
 	}
-	// What is counted for a parent that is deleted, too, goes with it.
+	// Tokens that are counted for a deleted parent are deleted with it.
 	err = tx.Exec(ctx, `INSERT INTO server_revocation (parent_id, source_id, count)
 		SELECT parent_id, source_id, 1 FROM token
 			WHERE `+condition+` AND parent_id IS NOT NULL AND source_id IS NOT NULL

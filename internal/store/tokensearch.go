@@ -11,15 +11,15 @@ import (
 	"github.com/usher-auth/usher/internal/token"
 )
 
-// searched is a text that a search for tokens compares the beginning of. What it finds is
-// listed by the text, then by what has it, then by the number of the token: an index has
-// the first two, and what has a text has few tokens.
+// searched is a text that a search for tokens compares the beginning of. The results are
+// listed by the text, then by its object, then by the number of the token: an index has
+// the first two, and an object with a text has few tokens.
 //
 // of is the column of a token that has the same value as id. A plan that goes through the
 // tokens in the order of what has them would otherwise begin with the first one.
 type searched struct{ key, id, of string }
 
-// searchedTexts are looked at one after the other. A token is listed where it is found
+// searchedTexts are searched one after the other. A token is listed where it is found
 // first.
 var searchedTexts = [...]searched{
 	{"LOWER(d.name)", "d.id", "t.device_id"},
@@ -74,7 +74,7 @@ type tokenSearch struct {
 	back   bool
 }
 
-// foundAt is the place of a token in what a search finds. With the number 0, it is before
+// foundAt is the position of a token in the results of a search. With the number 0, it is before
 // the first token that is found by a text or, when reading back, after the last one.
 type foundAt struct {
 	index       int // of the text
@@ -121,8 +121,8 @@ func (s tokenSearch) read(ctx context.Context, at foundAt) (list []foundToken, e
 }
 
 // readBy reads the tokens that are found by one text and by none before it: first the rest
-// of those with the same text as the place, then those with others. As one condition, that
-// would be no range of the index.
+// of those with the same text as the position, then those with others. As one condition, that
+// would not be a range of the index.
 func (s tokenSearch) readBy(ctx context.Context, at foundAt, limit int) (list []foundToken, err error) {
 	of, prefix := searchedTexts[at.index], s.prefix[at.index]
 	end := prefix + lastRune
@@ -174,7 +174,7 @@ func (s tokenSearch) query(
 	})
 }
 
-// after scans what follows the first column of a row.
+// after scans the columns after the first one of a row.
 type after struct {
 	row   scanner
 	first any
@@ -182,7 +182,7 @@ type after struct {
 
 func (a after) Scan(dest ...any) error { return a.row.Scan(append([]any{a.first}, dest...)...) }
 
-// page makes a page of what was read.
+// page returns a page of the rows that were read.
 func (s tokenSearch) page(list []foundToken, known bool) (l paging.List[token.Token]) {
 	more := len(list) > s.limit // beyond this page, in the direction of reading
 	list = list[:min(len(list), s.limit)]

@@ -32,8 +32,8 @@ func (TransientKeys) Insert(ctx context.Context, tx *db.Tx, k token.SealedKey) e
 	return db.Wrap("adding the key of transient tokens", err)
 }
 
-// Renew implements token.KeyRows. No node rests on the expiry that it has cached:
-// it asks again once that is past.
+// Renew implements token.KeyRows. No node relies on a cached expiry:
+// it queries again once that is past.
 func (TransientKeys) Renew(ctx context.Context, tx *db.Tx, k token.SealedKey) error {
 	err := tx.ExecOne(ctx, "UPDATE transient_key SET expires_at = $3 WHERE id = $1 AND key = $2",
 		k.ID, k.Sealed, millis(k.ExpiresAt))

@@ -9,8 +9,8 @@ import (
 	"github.com/usher-auth/usher/internal/webhook"
 )
 
-// Webhooks is the tables of the addresses that events are sent to, and of what waits
-// to be sent. It implements webhook.Rows.
+// Webhooks is the tables of the addresses that events are sent to, and of queued
+// requests. It implements webhook.Rows.
 type Webhooks struct{}
 
 // Subscriber implements webhook.Rows.
@@ -82,7 +82,7 @@ func (Webhooks) Due(ctx context.Context, q db.Querier, at time.Time, limit int) 
 		return d, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading what is to be sent: %w", err)
+		return nil, fmt.Errorf("reading queued requests: %w", err)
 	}
 	return list, nil
 }

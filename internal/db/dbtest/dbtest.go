@@ -103,7 +103,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// get reads one row; "" if there is none.
+// get reads one row, or "" if it does not exist.
 func get(t *testing.T, q db.Querier, name string) (value string) {
 	t.Helper()
 	err := db.Wrap("reading", q.QueryRow(t.Context(), "SELECT value FROM word WHERE name = $1", name).Scan(&value))
