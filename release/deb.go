@@ -43,35 +43,7 @@ func (r release) deb(t target, binary string) error {
 	if err := errors.Join(compress(page, manual), compress(log, r.changelog())); err != nil {
 		return err
 	}
-	info := nfpm.WithDefaults(&nfpm.Info{
-		Name: "usher", Arch: arch, Platform: "linux", Version: debVersion(r.version, r.time), VersionSchema: "none",
-		Section: "net", Priority: "optional", License: "Apache-2.0", Homepage: "https://github.com/usher-auth/usher",
-		Maintainer:  maintainer,
-		Description: "Plex-compatible authentication that you run yourself\nOne program speaks the account plane and the media plane of the protocol.",
-		MTime:       r.time,
-		Overridables: nfpm.Overridables{
-			Depends: []string{"passwd"}, // creates the user
-			Contents: files.Contents{
-				r.content(binary, "/usr/bin/usher", 0o755, ""),
-				r.content(filepath.Join(r.root, "deploy/systemd/usher.service"), "/usr/lib/systemd/system/usher.service", 0o644, ""),
-				r.content(filepath.Join(r.root, "deploy/systemd/usher.env"), "/etc/usher/usher.env", 0o600, files.TypeConfigNoReplace),
-				r.content(filepath.Join(r.root, "deploy/systemd/usher-backup.service"), "/usr/lib/systemd/system/usher-backup.service", 0o644, ""),
-				r.content(filepath.Join(r.root, "deploy/systemd/usher-backup.timer"), "/usr/lib/systemd/system/usher-backup.timer", 0o644, ""),
-				r.content(page, "/usr/share/man/man1/usher.1.gz", 0o644, ""),
-				r.content(filepath.Join(r.root, "deploy/usher.yaml"), "/usr/share/doc/usher/usher.yaml", 0o644, ""),
-				r.content(filepath.Join(r.root, "deploy/debian/copyright"), "/usr/share/doc/usher/copyright", 0o644, ""),
-				r.content(filepath.Join(r.root, "deploy/debian/lintian-overrides"), "/usr/share/lintian/overrides/usher", 0o644, ""),
-				r.content(log, "/usr/share/doc/usher/changelog.gz", 0o644, ""),
-				r.content(filepath.Join(r.root, "CHANGELOG.md"), "/usr/share/doc/usher/CHANGELOG.md", 0o644, ""),
-				r.content(filepath.Join(r.root, "README.md"), "/usr/share/doc/usher/README.md", 0o644, ""),
-			},
-			Scripts: nfpm.Scripts{
-				PostInstall: filepath.Join(r.root, "deploy/debian/postinst"),
-				PreRemove:   filepath.Join(r.root, "deploy/debian/prerm"),
-				PostRemove:  filepath.Join(r.root, "deploy/debian/postrm"),
-			},
-		},
-	})
+	info := r.debInfo(arch, binary, page, log)
 	if err := nfpm.PrepareForPackager(info, "deb"); err != nil {
 		return err
 	}
@@ -80,6 +52,44 @@ func (r release) deb(t target, binary string) error {
 		return err
 	}
 	return errors.Join(packager.Package(info, f), f.Close())
+}
+
+// debInfo describes the package. page and log are the compressed man page and changelog.
+func (r release) debInfo(arch, binary, page, log string) *nfpm.Info {
+	return nfpm.WithDefaults(&nfpm.Info{
+		Name: "usher", Arch: arch, Platform: "linux", Version: debVersion(r.version, r.time), VersionSchema: "none",
+		Section: "net", Priority: "optional", License: "Apache-2.0", Homepage: "https://github.com/usher-auth/usher",
+		Maintainer:  maintainer,
+		Description: "Plex-compatible authentication that you run yourself\nOne program speaks the account plane and the media plane of the protocol.",
+		MTime:       r.time,
+		Overridables: nfpm.Overridables{
+			Depends:  []string{"passwd"}, // creates the user
+			Contents: r.debContents(binary, page, log),
+			Scripts: nfpm.Scripts{
+				PostInstall: filepath.Join(r.root, "deploy/debian/postinst"),
+				PreRemove:   filepath.Join(r.root, "deploy/debian/prerm"),
+				PostRemove:  filepath.Join(r.root, "deploy/debian/postrm"),
+			},
+		},
+	})
+}
+
+// debContents lists the files of the package.
+func (r release) debContents(binary, page, log string) files.Contents {
+	return files.Contents{
+		r.content(binary, "/usr/bin/usher", 0o755, ""),
+		r.content(filepath.Join(r.root, "deploy/systemd/usher.service"), "/usr/lib/systemd/system/usher.service", 0o644, ""),
+		r.content(filepath.Join(r.root, "deploy/systemd/usher.env"), "/etc/usher/usher.env", 0o600, files.TypeConfigNoReplace),
+		r.content(filepath.Join(r.root, "deploy/systemd/usher-backup.service"), "/usr/lib/systemd/system/usher-backup.service", 0o644, ""),
+		r.content(filepath.Join(r.root, "deploy/systemd/usher-backup.timer"), "/usr/lib/systemd/system/usher-backup.timer", 0o644, ""),
+		r.content(page, "/usr/share/man/man1/usher.1.gz", 0o644, ""),
+		r.content(filepath.Join(r.root, "deploy/usher.yaml"), "/usr/share/doc/usher/usher.yaml", 0o644, ""),
+		r.content(filepath.Join(r.root, "deploy/debian/copyright"), "/usr/share/doc/usher/copyright", 0o644, ""),
+		r.content(filepath.Join(r.root, "deploy/debian/lintian-overrides"), "/usr/share/lintian/overrides/usher", 0o644, ""),
+		r.content(log, "/usr/share/doc/usher/changelog.gz", 0o644, ""),
+		r.content(filepath.Join(r.root, "CHANGELOG.md"), "/usr/share/doc/usher/CHANGELOG.md", 0o644, ""),
+		r.content(filepath.Join(r.root, "README.md"), "/usr/share/doc/usher/README.md", 0o644, ""),
+	}
 }
 
 // changelog is the one entry that Debian requires, in its format.

@@ -254,6 +254,25 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 		Logger: cfg.Logger, Now: cfg.Now, cfg: cfg, key: key,
 	}
 	proofs := signin.New(signin.Config{DB: d, Rows: store.Proofs{}, Audit: log})
+	c.buildAccounts(proofs)
+	if err := c.buildTokens(proofs); err != nil {
+		return nil, err
+	}
+	if err := c.buildSources(ctx); err != nil {
+		return nil, err
+	}
+	if cfg.Self == nil || !d.Shared() {
+		return c, nil
+	}
+	if err := c.joinNodes(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// buildAccounts creates the services of accounts, and those that they notify.
+func (c *Core) buildAccounts(proofs *signin.Spender) {
+	d, log, key, cfg := c.DB, c.Audit, c.key, c.cfg
 	c.Webhooks = webhook.New(webhook.Config{
 		DB: d, Rows: store.Webhooks{}, Audit: log, Key: key, Networks: cfg.WebhookNetworks, Server: c.self,
 		Logger: cfg.Logger, Now: cfg.Now,
@@ -272,6 +291,11 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 		Random: cfg.random("adminkey"),
 	})
 	c.Signing = signing.New(signing.Config{DB: d, Rows: store.SigningKeys{}, Key: key, Audit: log, Now: cfg.Now, Random: cfg.random("signing")})
+}
+
+// buildTokens creates the services of tokens and sessions, and those that issue them.
+func (c *Core) buildTokens(proofs *signin.Spender) error {
+	d, log, key, cfg := c.DB, c.Audit, c.key, c.cfg
 	var err error
 	c.Tokens, err = token.New(token.Config{
 		DB: d, Rows: store.Tokens{}, KeyRows: store.TransientKeys{}, Accounts: c.Accounts, Devices: c.Devices, Signing: c.Signing, Proofs: proofs,
@@ -279,7 +303,7 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 		TransientTTL: cfg.TransientTTL, CacheSize: cfg.TokenCache, Logger: cfg.Logger, Now: cfg.Now, Random: cfg.random("token"),
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.DeviceKeys = devicekey.New(devicekey.Config{
 		DB: d, Rows: store.DeviceKeys{}, Accounts: c.Accounts, Tokens: c.Tokens, Audit: log, Key: key,
@@ -304,14 +328,23 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 		DB: d, Rows: store.Passkeys{}, Challenges: store.Challenges{}, Accounts: c.Accounts, Audit: log,
 		Begins: 10 * cfg.FailedTries, Now: cfg.Now,
 	})
+	return nil
+}
+
+// buildSources creates the services of servers and their shares.
+func (c *Core) buildSources(ctx context.Context) error {
+	d, log, cfg := c.DB, c.Audit, c.cfg
 	sources := source.Config{
 		DB: d, Rows: store.Sources{}, Shares: store.Shares{}, Sections: store.Sections{}, Settings: store.Settings{DB: d},
 		Accounts: c.Accounts, Tokens: c.Tokens, Audit: log, Random: cfg.random("source"),
 	}
 	if cfg.Self == nil {
 		c.Sources = source.New(sources)
-	} else if c.Sources, err = source.NewWithSelf(ctx, cfg.By, sources, *cfg.Self); err != nil {
-		return nil, err
+	} else {
+		var err error
+		if c.Sources, err = source.NewWithSelf(ctx, cfg.By, sources, *cfg.Self); err != nil {
+			return err
+		}
 	}
 	c.Invites = invite.NewService(invite.Config{
 		DB: d, Rows: store.Invitations{}, Accounts: c.Accounts, Passkeys: c.Passkeys, Sources: c.Sources, Outbox: c.Outbox, Audit: log,
@@ -320,21 +353,23 @@ func build(ctx context.Context, d *db.DB, log *audit.Log, key *seal.Key, cfg Con
 	c.Friends = friend.New(friend.Config{
 		DB: d, Rows: store.Friends{}, Accounts: c.Accounts, Sources: c.Sources, Audit: log,
 	})
-	if cfg.Self == nil || !d.Shared() {
-		return c, nil
-	}
-	if c.SetupKey, err = sharedSetupKey(ctx, d, key); err != nil {
-		return nil, err
+	return nil
+}
+
+// joinNodes prepares a server that shares its database with other nodes.
+func (c *Core) joinNodes(ctx context.Context) (err error) {
+	if c.SetupKey, err = sharedSetupKey(ctx, c.DB, c.key); err != nil {
+		return err
 	}
 	if err := c.Tokens.ShareKey(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	// A move that began before the key was there has not seen this node, and one that
+	// A move that began before the key was stored has not seen this node, and one that
 	// begins later does.
-	if err := d.CheckMove(ctx); err != nil {
-		return nil, errors.Join(err, c.Tokens.WithdrawKey(ctx))
+	if err := c.DB.CheckMove(ctx); err != nil {
+		return errors.Join(err, c.Tokens.WithdrawKey(ctx))
 	}
-	return c, nil
+	return nil
 }
 
 // self is the name and the identifier of this server. Both are empty for a process

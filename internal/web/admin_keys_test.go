@@ -21,7 +21,7 @@ func TestAdminMakesKeys(t *testing.T) {
 	b.refused("/admin/keys", "password is not right", "name", "script", "scope", "audit:read", "current", "some other one")
 	b.refused("/admin/keys", "key needs a scope at least", "name", "script", "current", password)
 	b.refused("/admin/keys", "name has letters", "name", "two words", "scope", "audit:read", "current", password)
-	b.refused("/admin/keys", "is no date", "name", "script", "scope", "audit:read", "expires", "soon", "current", password)
+	b.refused("/admin/keys", "is not a date", "name", "script", "scope", "audit:read", "expires", "soon", "current", password)
 	made := b.post("/admin/keys", values([]string{
 		"name", "script", "scope", "audit:read", "scope", "accounts:write", "expires", "2030-01-31", "current", password,
 	}))
@@ -35,7 +35,7 @@ func TestAdminMakesKeys(t *testing.T) {
 		t.Error("the key is shown again")
 	}
 	revoke := fmt.Sprintf("/admin/keys/%d/revoke", k.ID)
-	b.wantPage(b.post(revoke, nil), http.StatusOK, "Revoke the key script?", "1 key ends.")
+	b.wantPage(b.post(revoke, nil), http.StatusOK, "Revoke the key script?", "1 key is revoked.")
 	b.sends(revoke, "/admin/keys?done=key", "sure", "1")
 	if _, err := w.AdminKeys.Verify(t.Context(), "192.0.2.1", secret); err == nil {
 		t.Error("it is good after it was revoked")

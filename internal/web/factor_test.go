@@ -17,7 +17,7 @@ import (
 
 const (
 	factorPath  = "/account/second-factor"
-	presentText = "This takes a code of your second factor, or a passkey"
+	presentText = "This requires a code of your second factor, or a passkey"
 )
 
 var shownKey = regexp.MustCompile(`or type this key: <code>([A-Z2-7 ]+)</code>`)

@@ -66,7 +66,7 @@ func TestPasswordOffOnThePages(t *testing.T) {
 	}
 	mia.wantTo(mia.post("/account/identity", mia.answered(phone, rename)), "/account/profile?done=identity")
 	mia.wantPage(mia.post("/account/passkeys/1/remove", mia.answered(phone, nil)), 400, "the only way to sign in")
-	mia.wantScript("/account/passkeys/challenge", url.Values{"current": {password}}, "", "takes a passkey")
+	mia.wantScript("/account/passkeys/challenge", url.Values{"current": {password}}, "", "requires a passkey")
 	options := mia.options("/account/passkeys/challenge", mia.answered(phone, nil))
 	_, answer := passkeytest.Create(t, options, mia.base)
 	mia.wantScript("/account/passkeys", url.Values{"name": {"tablet"}, "answer": {string(answer)}}, "/account/security?done=passkey", "")

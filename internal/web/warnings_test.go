@@ -61,7 +61,7 @@ func TestCertificateWarning(t *testing.T) {
 	}
 	w := newFixture(t, func(c *config) { c.Server.Machine.Certificate = filepath.Join(t.TempDir(), "missing.pem") })
 	w.people()
-	w.browser().signIn("olga").reads("/admin", "The file of the certificate cannot be read")
+	w.browser().signIn("olga").reads("/admin", "The certificate file cannot be read")
 }
 
 // Admins see that the disk is nearly full.
