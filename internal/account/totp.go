@@ -46,9 +46,9 @@ func newSeed() seed {
 // stepAt is the number of the time step that t falls in.
 func stepAt(t time.Time) int64 { return t.Unix() / int64(period/time.Second) }
 
-// matchStep returns the time step whose code is code, later than after; 0 when
-// there is none. Every step of the window is computed and compared, so that
-// the time taken says nothing.
+// matchStep returns the time step whose code is code, later than after; 0 if
+// no step matches. Every step of the window is computed and compared, so that
+// the duration reveals nothing.
 //
 // A code works once because its step is stored and only later ones count (RFC
 // 6238, section 5.2).

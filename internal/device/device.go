@@ -247,7 +247,7 @@ func (s *Service) Count(ctx context.Context, accountID int64) (int, error) {
 
 // Known returns the device with a client identifier that has signed in to an
 // account before, and the address that it last did so from. It may have signed out
-// since. The ID is 0 if there is none.
+// since. The ID is 0 if there is no such device.
 func (s *Service) Known(ctx context.Context, accountID int64, clientIdentifier string) (id int64, address string, err error) {
 	id, address, err = s.rows.ByIdentifier(ctx, s.db, accountID, clientIdentifier)
 	if errors.Is(err, db.ErrNotFound) {

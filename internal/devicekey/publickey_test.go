@@ -35,7 +35,7 @@ func TestReadPublicKey(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		members map[string]string
-		want    string // of the error; empty: there is none
+		want    string // of the error; empty: no error
 	}{
 		{"Ed25519", ed, ""},
 		{"without alg", with(ed, "alg", ""), ""},

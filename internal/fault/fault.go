@@ -149,7 +149,7 @@ var (
 )
 
 // Find returns the first fault in err's tree. For the errors of a context it
-// returns a fault of kind Unavailable. It returns nil when there is none.
+// returns a fault of kind Unavailable. It returns nil if err is nil.
 func Find(err error) *Error {
 	var e *Error
 	switch {

@@ -285,7 +285,7 @@ func (s *Service) Accept(ctx context.Context, by audit.Actor, accountID, number 
 }
 
 // AcceptFrom accepts every invitation of an account to another. ErrNoInvitation if
-// there is none.
+// it does not exist.
 func (s *Service) AcceptFrom(ctx context.Context, by audit.Actor, accountID, inviterID int64) error {
 	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		list, err := s.cfg.Rows.Received(ctx, tx, accountID, MaxReceived)

@@ -16,7 +16,7 @@ import (
 var ErrBusy = fault.WithWait(
 	fault.New(fault.Busy, "too many sign-ins are waiting already; try again in a second"), time.Second)
 
-// Claim identifies the caller who asks for a turn. The zero value is a claim of nobody in
+// Claim identifies the caller that requests a turn. The zero value is a claim of no caller in
 // particular.
 type Claim struct {
 	// Network is where the request comes from, as Network returns it.
@@ -28,7 +28,7 @@ type Claim struct {
 }
 
 // Admission lets a bounded number of tasks run and a bounded number wait. The
-// rest are rejected at once. A caller who has waited for too long is rejected as
+// rest are rejected at once. A caller that has waited for too long is rejected as
 // well, so that a flood makes nobody wait for long. It is safe for concurrent use.
 //
 // Turns are shared out fairly. Of those that wait, devices that signed in before

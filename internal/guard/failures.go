@@ -201,7 +201,7 @@ func (f *Failures) Succeeded(key string) {
 }
 
 // sweep removes the keys whose failures no longer count. If too many are left, it
-// removes all: counting addresses does not stop an attacker who has that many. The
+// removes all: counting addresses does not stop an attacker with that many addresses. The
 // next sweep is due when the number of keys has doubled.
 func (f *Failures) sweep(now time.Time) {
 	for key, until := range f.debt {

@@ -93,7 +93,7 @@ type User struct {
 	Account account.Account
 	OwnerID int64 // whose home it is
 	Role    Role
-	// PIN is a PHC string; empty if there is none. See Protected.
+	// PIN is a PHC string, or empty without a PIN. See Protected.
 	PIN plexauth.Secret
 	// Wrong is how many wrong PINs were given in a row, and LockedUntil until when
 	// no other is tried.

@@ -553,7 +553,7 @@ func TestRulesCloseAnAccountToItsHome(t *testing.T) {
 					}
 				}
 			}
-			h.mustSwitch("ada", "ada", adasPIN) // who has a token of ada's is ada
+			h.mustSwitch("ada", "ada", adasPIN) // the holder of a token of ada's acts as ada
 			h.mustSwitch("ada", "kid", "")
 		})
 	}

@@ -53,7 +53,7 @@ func (s *Service) ChangePIN(ctx context.Context, by audit.Actor, accountID int64
 	})
 }
 
-// ResetPIN is ChangePIN for someone who has just given the password of the account,
+// ResetPIN is ChangePIN for a user who has just entered the password of the account,
 // or for the operator.
 func (s *Service) ResetPIN(ctx context.Context, by audit.Actor, accountID int64, pin plexauth.Secret) error {
 	return s.setPIN(ctx, by, accountID, pin, func(Home, User) error { return nil })

@@ -25,7 +25,7 @@ func (s *Service) AddManaged(ctx context.Context, by audit.Actor, as int64, name
 	return s.add(ctx, by, as, Managed, name, restriction)
 }
 
-// AddGuest adds the guest, if there is none. ErrNotAdmin, ErrFull, ErrExists.
+// AddGuest adds the guest, if the home has none. ErrNotAdmin, ErrFull, ErrExists.
 func (s *Service) AddGuest(ctx context.Context, by audit.Actor, as int64) (User, error) {
 	return s.add(ctx, by, as, Guest, guestName, "")
 }

@@ -1,4 +1,4 @@
-// Package invite lets people make their own account with a link.
+// Package invite lets users create their own account with a link.
 //
 // It owns the invitation: who made it, for how long it works, what the account gets
 // with it, and using it up, once, in the transaction that adds the account. It does
@@ -77,7 +77,7 @@ type Invitation struct {
 	// Name is suggested to the person, who may choose another one. Empty: none is.
 	Name string
 	// Email is the e-mail address of the account; the person cannot change it. Empty:
-	// there is none.
+	// it has none.
 	Email string
 	Admin bool // the account may administer this usher
 	// Servers are shared with the account, by name.
@@ -342,7 +342,7 @@ func (s *Service) valid(ctx context.Context, q db.Querier, secret plexauth.Secre
 	return i, s.checkMaker(ctx, q, i.MakerID, ErrLink)
 }
 
-// Chosen is what the person chose who has a link: a name, and how to sign in.
+// Chosen are the choices of an invited user: a name, and how to sign in.
 type Chosen struct {
 	Username string
 	// Password is the password, unless Passkey is set.
@@ -351,7 +351,7 @@ type Chosen struct {
 	Passkey *passkey.Joining
 }
 
-// Accept adds the account of the person who has a link, with the invitation's
+// Accept adds the account of an invited user, with the invitation's
 // shares, and uses the invitation up. Of many who do so at the same time, on
 // whichever node, one succeeds. If it fails, the invitation still works. ErrLink,
 // ErrRateLimited, ErrEmailTaken, fault.Invalid, account.ErrExists, account.ErrAlike,

@@ -221,7 +221,7 @@ func (o *Outbox) Retain(ctx context.Context, log *slog.Logger) {
 }
 
 func (o *Outbox) prune(ctx context.Context) error {
-	if _, err := o.cfg.Rows.NextDue(ctx, o.cfg.DB); err != nil { // mostly there are none
+	if _, err := o.cfg.Rows.NextDue(ctx, o.cfg.DB); err != nil { // usually the outbox is empty
 		if errors.Is(err, db.ErrNotFound) {
 			return nil
 		}

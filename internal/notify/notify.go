@@ -88,7 +88,7 @@ type Notice struct {
 
 // Recipient is what the notices of an account need to know of it.
 type Recipient struct {
-	// Email is the confirmed e-mail address; empty if there is none.
+	// Email is the confirmed e-mail address, or empty.
 	Email string
 	// Quiet: no e-mails about new devices.
 	Quiet bool

@@ -103,7 +103,7 @@ func (f *fixture) mails() (sent []notify.Mail) {
 	return sent
 }
 
-// Whatever changes how somebody signs in is told, whoever does it, by whichever way.
+// Every change of how a user signs in leads to a notice, by any actor and in any way.
 func TestEveryWayIsTold(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	ctx, id := t.Context(), f.mia.ID
@@ -203,7 +203,7 @@ func TestKnownDeviceCostsNothing(t *testing.T) {
 	}
 }
 
-// Attack: somebody who has the password signs in on many devices, until the notice
+// Attack: an attacker who has the password signs in on many devices, until the notice
 // that it has changed is gone.
 func TestManyDevicesPushOutNothingElse(t *testing.T) {
 	f := newFixture(t, core.Config{})
@@ -281,7 +281,7 @@ func TestMails(t *testing.T) {
 	}
 }
 
-// Attack: between two e-mails, somebody who has the password changes it and the e-mail
+// Attack: between two e-mails, an attacker who has the password changes it and the e-mail
 // address, signs in on a device, and does each so often that what the owner is to be sent
 // is pushed out.
 func TestNothingPushesOutWhatIsToBeSent(t *testing.T) {

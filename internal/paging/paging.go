@@ -42,7 +42,7 @@ func (r Request) Max() int {
 type List[T any] struct {
 	Rows []T
 	// Next is the place after which there are more rows, and Previous the one before
-	// which there are. Empty: there are none.
+	// which there are. Empty: no such page.
 	Next, Previous Cursor
 }
 

@@ -92,7 +92,7 @@ func (c *challenges) remember(browser string, new ceremony, now time.Time) {
 	c.waiting[c.key(browser)] = new
 }
 
-// sweep removes expired challenges or, if there are none, the one that expires
+// sweep removes expired challenges or, if none has expired, the one that expires
 // next.
 func (c *challenges) sweep(now time.Time) {
 	var first ChallengeKey

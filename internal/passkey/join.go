@@ -12,7 +12,7 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 )
 
-// BeginJoin is BeginAdd for somebody who has no account yet, and is about to make one
+// BeginJoin is BeginAdd for a user without an account, who is about to create one
 // with a username. The caller must have checked that they may. The account must then
 // have the UUID that FinishJoin returns: the authenticator keeps it.
 func (s *Service) BeginJoin(ctx context.Context, party Party, username, browser string) ([]byte, error) {
@@ -80,7 +80,7 @@ func (s *Service) Store(ctx context.Context, tx *db.Tx, by audit.Actor, j Joinin
 	return s.addIn(ctx, tx, by, j.passkey)
 }
 
-// BeginReplace is BeginAdd for somebody who has lost the passkeys of their account, and
+// BeginReplace is BeginAdd for a user who has lost the passkeys of their account, and
 // was given a link. The caller must have checked it.
 func (s *Service) BeginReplace(ctx context.Context, party Party, a account.Account, browser string) ([]byte, error) {
 	lib, err := s.at(party)

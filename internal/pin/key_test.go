@@ -149,7 +149,7 @@ func TestPINWithAnotherKey(t *testing.T) {
 		p := w.startKey(t, key, "")
 		w.link(t, p.Code, w.mia)
 		if _, _, err := w.pollJWT(t, p.ID, "x"); fault.KindOf(err) != fault.Invalid {
-			t.Errorf("what is no JWT gives %v, want an error of the kind Invalid", err)
+			t.Errorf("an invalid JWT gives %v, want an error of the kind Invalid", err)
 		}
 		if _, _, err := w.pollJWT(t, p.ID, devicekeytest.New(t, "phone", 1).Sign(t, "", time.Now())); !errors.Is(err, devicekey.ErrIssuer) {
 			t.Errorf("a JWT of another client gives %v, want ErrIssuer", err)

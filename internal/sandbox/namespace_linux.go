@@ -28,7 +28,7 @@ type order struct {
 	Authority []byte
 	Bundles   []string
 	// Folder is where the files Create are, in memory. It exists, and is empty.
-	// Empty: there is none.
+	// If it is "", there are no such files.
 	Folder string
 	Create []replacement
 	// Java is a key store to create in Folder, of the certificates in the file

@@ -77,7 +77,7 @@ func Run(cfg Config) (Status, error) {
 type run struct {
 	cfg       *Config
 	path      string     // of the program
-	authority *authority // nil: there is none yet
+	authority *authority // nil: not created yet
 	keeper    *keeper    // nil: there is nothing to clean up
 }
 

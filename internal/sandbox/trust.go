@@ -116,7 +116,7 @@ func (e environ) wgetSettings(bundle string) []byte {
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		text = nil // there is none, or wget cannot read it either
+		text = nil // it does not exist, or wget cannot read it either
 	}
 	return append(text, "\nca_certificate = "+bundle+"\n"...)
 }

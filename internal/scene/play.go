@@ -20,7 +20,7 @@ type Person struct {
 	Account
 	// ID is the account's.
 	ID int64
-	// BackupCodes are those of the second factor; nil if there is none.
+	// BackupCodes are the backup codes of the second factor; nil without one.
 	BackupCodes []plexauth.Secret
 }
 
@@ -34,7 +34,7 @@ type Cast struct {
 	Devices []Device
 }
 
-// Play adds what is in a scene to the database of c. by is who does it, as the
+// Play adds the objects of a scene to the database of c. by is the actor in the
 // audit log has it.
 func (s Scene) Play(ctx context.Context, by audit.Actor, c *core.Core) (*Cast, error) {
 	cast := new(Cast)

@@ -164,7 +164,7 @@ func (s *Service) ready(ctx context.Context) ([]Key, error) {
 // due reports whether it is time for another key.
 func (s *Service) due(keys []Key, now time.Time) bool {
 	if _, err := s.signer(keys, now); err != nil {
-		return true // there is none, or it was sealed with another key file
+		return true // it is missing, or it was sealed with another key file
 	}
 	newest := keys[len(keys)-1]
 	return !now.Before(newest.SignsFrom.Add(signsFor - lead))

@@ -87,7 +87,7 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// An admin who is none any more keeps the tokens for the servers that are shared with
+// A demoted admin keeps the tokens for the servers that are shared with
 // them, and loses all others, however many there are.
 func TestDemotedAdminLosesTokens(t *testing.T) {
 	c := coretest.New(t, core.Config{})

@@ -116,7 +116,7 @@ type Rows interface {
 
 // Settings stores what this server says of itself. Package store implements it.
 type Settings interface {
-	// FindOrCreate returns a setting, and creates it if there is none.
+	// FindOrCreate returns a setting, and creates it if it does not exist.
 	FindOrCreate(ctx context.Context, name string, create func() ([]byte, error)) ([]byte, error)
 }
 

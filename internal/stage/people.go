@@ -136,5 +136,5 @@ func (s *Stage) RefusePIN(ctx context.Context, username, code string) error {
 	return i.core.PINs.Deny(ctx, actor(p), code)
 }
 
-// actor is a person who does something in a browser on this machine.
+// actor is a user of a browser on this machine.
 func actor(p scene.Person) audit.Actor { return audit.Actor{AccountID: p.ID, Address: "127.0.0.1"} }

@@ -90,7 +90,7 @@ func (f *Failures) Wait(ctx context.Context, key string, now time.Time) (time.Du
 	return f.wait(until, now), err
 }
 
-// until returns until when failures count; zero if there are none.
+// until returns the time until which failures count, or the zero time.
 func (f *Failures) until(ctx context.Context, q db.Querier, k Key) (time.Time, error) {
 	until, err := f.cfg.Rows.Until(ctx, q, k)
 	if errors.Is(err, db.ErrNotFound) {

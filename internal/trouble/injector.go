@@ -100,7 +100,7 @@ func (in *Injector) List() []Numbered {
 	return list
 }
 
-// take returns the fault for a request, and counts it; nil if there is none.
+// take returns the fault for a request, and counts it. It returns nil if no fault applies.
 func (in *Injector) take(r *http.Request) *injected {
 	in.mu.Lock()
 	defer in.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 )
 
 // adminOverview is the first page for admins: warnings, a chart of the last day,
-// how many there are of each thing, and what clients asked for in vain.
+// the counts, and the unknown paths that clients requested.
 type adminOverview struct {
 	accounts *account.Service
 	sources  *source.Service
@@ -45,13 +45,13 @@ type overviewData struct {
 	Chart          chart
 	// Warnings are what an admin should look at.
 	Warnings []phrase
-	// Missed are the paths that clients asked for in vain, those of most requests
+	// Missed are the unknown paths that clients requested, those of most requests
 	// first, and MoreMissed is how many others there are.
 	Missed     []missed.Path
 	MoreMissed int
 }
 
-// mostMissed is how many of the paths that were asked for in vain are shown.
+// mostMissed is how many of the unknown paths are shown.
 const mostMissed = 10
 
 func (o *adminOverview) show(ctx context.Context, v *visit) (view, error) {

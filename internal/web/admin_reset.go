@@ -13,7 +13,7 @@ type resetLinkData struct {
 	Account account.Account
 }
 
-// linkReset makes a link by which the account's owner comes back who has lost the
+// linkReset creates a link for an account's owner who has lost the
 // password or the second factor, and shows it once.
 func (a *adminAccount) linkReset(ctx context.Context, v *visit) (view, error) {
 	data := resetLinkData{Reset: account.Reset{

@@ -107,7 +107,7 @@ func links(s seen) (opened, sentTo []string) {
 	return opened, sentTo
 }
 
-// No page, redirect or cookie leads out of the site, no matter who asks for it and however
+// No page, redirect or cookie leads out of the site, whoever requests it and however
 // the proxy passes the path on: every row of the table is opened or submitted, and
 // every link that a page has is followed.
 func TestBelowAPath(t *testing.T) {

@@ -48,7 +48,7 @@ func credentials(v *visit, a account.Account) account.Credentials {
 }
 
 // factorCheck verifies the visitor's password and, if the account has one, the
-// second factor. Attack: someone who has the password and an open browser turns
+// second factor. Attack: an attacker who has the password and an open browser turns
 // the second factor off, replaces it, or adds a way around it.
 type factorCheck struct {
 	accounts *account.Service

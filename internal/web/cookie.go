@@ -71,7 +71,7 @@ func (f *frame) setCookie(w http.ResponseWriter, r *http.Request, c *http.Cookie
 }
 
 // cookie returns the value of a cookie that setCookie sent with a path; empty if
-// there is none. Two cookies of one name count as none: one of them was planted,
+// it is missing. Two cookies of one name count as missing: one of them was planted,
 // and nothing tells which.
 func (v *visit) cookie(name, path string) plexauth.Secret {
 	found := v.CookiesNamed(prefixed(name, v.root.cookiePath(path), v.https))

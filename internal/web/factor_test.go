@@ -23,7 +23,7 @@ const (
 var shownKey = regexp.MustCompile(`or type this key: <code>([A-Z2-7 ]+)</code>`)
 
 // keyOn returns the key of an authenticator app that a page shows; empty if there
-// is none.
+// has no key.
 func keyOn(s seen) plexauth.Secret {
 	found := shownKey.FindStringSubmatch(s.text)
 	if found == nil {
@@ -102,7 +102,7 @@ func TestKeyIsTheServers(t *testing.T) {
 	}), 400, "The code is not right")
 }
 
-// Attack: someone who has the password, and an open browser, turns the second
+// Attack: an attacker who has the password, and an open browser, turns the second
 // factor off, replaces it, or adds a passkey, which is a way around it; or removes
 // one.
 func TestChangesTakeThePresentFactor(t *testing.T) {
@@ -199,7 +199,7 @@ func (b *browser) link(name string) (path string) {
 	return path
 }
 
-// An admin helps someone who has no second factor, or has lost it. Attack: the
+// An admin helps a user without a second factor, or who has lost it. Attack: the
 // admin opens the link, and would see the key.
 func TestLinkedFactor(t *testing.T) {
 	for name, lost := range map[string]bool{"without a second factor": false, "with a lost one": true} {

@@ -14,7 +14,7 @@ import (
 
 const forgotPath = "/forgot"
 
-// forgot is the page of somebody who has lost the password, and gets a link by e-mail.
+// forgot is the page for users who have lost the password, and request a link by e-mail.
 type forgot struct {
 	accounts *account.Service
 	post     post
@@ -64,7 +64,7 @@ func (f *forgot) submit(ctx context.Context, v *visit) (view, error) {
 	return view{to: forgotPath + "?done=1"}, err
 }
 
-// forgotTask is the task of answering somebody who has asked for a link.
+// forgotTask is the task of handling a request for a link.
 const forgotTask = "reset link"
 
 // maxLogin is the maximum length of what may be a name.
@@ -78,12 +78,12 @@ type asked struct {
 	Base     string // what the link begins with
 }
 
-// answer sends a link to whoever was asked about. Nobody learns whether there
+// answer sends the requested link. The request does not reveal whether there
 // is such an account, nor whether too many links were sent to it.
 func (f *forgot) answer(ctx context.Context, what []byte, turn *mail.Turn) error {
 	var q asked
 	if err := json.Unmarshal(what, &q); err != nil {
-		return errors.New("reading who has asked for a link") // the error of json may repeat the text
+		return errors.New("reading the request for a link") // the error of json may repeat the text
 	}
 	letter := f.post.resetLetter(allLanguages().named(q.Language), plexauth.Secret(q.Base))
 	err := f.accounts.ResetByEmail(ctx, q.By, q.Login, letter, turn)

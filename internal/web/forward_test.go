@@ -183,7 +183,7 @@ func TestWhoGetsTheProof(t *testing.T) {
 	mia.wantTo(mia.post("/auth/consent", url.Values{"code": {plain.Code}, "decision": {"allow"}}), linkedPath)
 	mia.wantPage(mia.get("/auth/done?code="+plain.Code), 404) // a PIN without a proof
 
-	// The proof of another account, or of another PIN, is none.
+	// The proof of another account, or of another PIN, is invalid.
 	other := w.ask(address, true)
 	theirs := proof(noa.consent(other, address))
 	for what, tok := range map[string]plexauth.Secret{

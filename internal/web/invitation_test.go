@@ -90,7 +90,7 @@ func TestInvitationByPasskey(t *testing.T) {
 	}
 }
 
-// Attack: an account without a link, or with a secret that is none.
+// Attack: an account without a link, or with an invalid secret.
 func TestNoInvitation(t *testing.T) {
 	w := newTown(t)
 	b := w.browser()

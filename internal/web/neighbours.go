@@ -11,7 +11,7 @@ import (
 type neighbours struct {
 	// What names the listing, for people who hear the page.
 	What           string
-	Previous, Next string // empty: there is none
+	Previous, Next string // empty: no such page
 	// First is the first page, of a page that has nothing before it because its rows
 	// have gone. Empty: this is it.
 	First string

@@ -49,7 +49,7 @@ func TestNotices(t *testing.T) {
 	noa.wantNot(noa.get("/account/notices"), "by olga", "The password was changed")
 }
 
-// Somebody who has just made the account is not told that the browser is new.
+// A user who has just created the account gets no notice that the browser is new.
 func TestFirstBrowserIsNotNew(t *testing.T) {
 	w := newFixture(t, nil)
 	b := w.browser()

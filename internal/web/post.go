@@ -10,7 +10,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// post sends e-mails, in the language of the person who asks for them.
+// post sends e-mails, in the language of the requesting user.
 type post struct {
 	sender *mail.Sender // nil: usher sends none
 }

@@ -73,7 +73,7 @@ func TestInvitationByMail(t *testing.T) {
 	}
 }
 
-// Anyone who has lost the password gets a link, if an admin has confirmed the address. The
+// Users who have lost the password get a link, if an admin has confirmed the address. The
 // answer is the same for everybody.
 func TestForgot(t *testing.T) {
 	w, inbox, sender := withMail(t, func(cfg *config) { cfg.MembersSetEmail, cfg.FailedTries = true, 20 })

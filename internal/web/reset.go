@@ -22,7 +22,7 @@ const resetCookie = "usher_reset"
 
 var errNoReset = fault.New(fault.Denied, "open the link that you were given again: this browser has forgotten it")
 
-// reset is the page of somebody who has lost the password or the second factor, and
+// reset is the page for users who have lost the password or the second factor, and
 // was given a link.
 type reset struct {
 	accounts *account.Service

@@ -36,7 +36,7 @@ func (b *browserSessions) start(
 	return b.startBy(ctx, by, v, proof, complete, next)
 }
 
-// startFirst is start for somebody who has just made the account: they need not be
+// startFirst is start for a user who has just created the account: they need not be
 // told that a browser is new to it.
 func (b *browserSessions) startFirst(ctx context.Context, v *visit, proof signin.Proof, next string) (view, error) {
 	return b.startBy(ctx, v.actor(), v, proof, true, next)

@@ -54,7 +54,7 @@ type signInData struct {
 	Product  string // the program that asks, by the name that it gives itself
 	Passkeys bool   // passkeys work at this address
 	SignUp   string // the page to sign up; empty: an admin adds accounts
-	Mail     bool   // anyone who has lost the password gets a link by e-mail
+	Mail     bool   // users who have lost the password can request a link by e-mail
 }
 
 func (s *signIn) show(ctx context.Context, v *visit, status int, data signInData) (view, error) {

@@ -18,7 +18,7 @@ import (
 // visit is a request for a page, with who sent it.
 type visit struct {
 	*http.Request
-	// session is the browser's session. Its ID is 0 if there is none.
+	// session is the browser's session. Its ID is 0 without a session.
 	session session.Session
 	// account is the account that is signed in. Its ID is 0 if the session is
 	// missing or lacks the second factor.

@@ -93,7 +93,7 @@ func TestClockWarning(t *testing.T) {
 	b.reads("/admin", warning)
 }
 
-// The overview lists what clients asked for in vain, without what may be a secret.
+// The overview lists the unknown paths that clients requested, without possible secrets.
 func TestMissedPaths(t *testing.T) {
 	paths := missed.New(nil)
 	w := newFixture(t, func(c *config) { c.Server.Missed = paths })

@@ -36,7 +36,7 @@ type Config struct {
 	Mail *mail.Sender
 	// NoHSTS leaves out the header that makes browsers insist on https.
 	NoHSTS bool
-	// Missed are the paths that clients asked for in vain, which the overview lists.
+	// Missed are the unknown paths that clients requested, which the overview lists.
 	// Nil: it does not.
 	Missed *missed.Paths
 	// Machine is where the installation is, for warnings about it.
@@ -173,7 +173,7 @@ func newCaution(c *core.Core, site passkeySite) caution {
 	return caution{accounts: c.Accounts, passkeys: c.Passkeys, site: site}
 }
 
-// SetupPath creates a new set-up link and returns its path. Anyone who has the
+// SetupPath creates a new set-up link and returns its path. The holder of the
 // link can create the first admin, so show it only to the operator.
 func (p *Pages) SetupPath() plexauth.Secret { return p.setup.link() }
 

@@ -424,7 +424,7 @@ func TestAddAndRemove(t *testing.T) {
 	}
 	want("https://b.example.org/")
 	if err := add("ftp://a.example.org/"); fault.KindOf(err) != fault.Invalid {
-		t.Errorf("an address that is none: %v", err)
+		t.Errorf("an invalid address: %v", err)
 	}
 	for n := range webhook.PerAccount - 1 {
 		if err := add(fmt.Sprint("https://example.org/", n)); err != nil {

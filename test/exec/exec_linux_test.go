@@ -523,7 +523,7 @@ func TestStops(t *testing.T) {
 	})
 }
 
-// state is what the kernel says that a process does; empty if there is none.
+// state returns the kernel's state of a process, or "" if it does not exist.
 func state(pid int) string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

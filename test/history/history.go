@@ -1,9 +1,9 @@
-// Package history judges what clients of several nodes were told.
+// Package history checks the responses of several nodes for linearizability.
 //
-// Clients record what they asked, when, and what the answer was. Check proves that
-// there is an order of these events that one server could have shown, or names the
-// secret for which there is none. It owns that model, and no request: tests send
-// those.
+// Clients record their requests, with times and responses. Check proves that one
+// server could have processed these events in some order, or names the secret for
+// which no such order exists. The package owns that model, but sends no requests:
+// tests do.
 //
 // The search is porcupine's. The model is in step.
 package history
@@ -159,8 +159,8 @@ func model(bound time.Duration) porcupine.Model {
 	return nondeterministic.ToModel()
 }
 
-// step returns the states that a server may be in after an event in a state. There
-// is none if it cannot have given that answer.
+// step returns the states that a server can be in after an event in a state. The list
+// is empty if the server cannot have returned that response.
 func step(s state, e Event, bound time.Duration) []state {
 	same := []state{s}
 	// If the event shows that it has ended, that was before its answer.

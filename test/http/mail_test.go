@@ -15,7 +15,7 @@ import (
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
 
-// A command beside the server, and somebody who has lost the password, have e-mails sent.
+// A command next to the server, and a user who has lost the password, cause e-mails.
 // A server that is killed before its mail server takes them sends them after its restart,
 // and what waits meanwhile shows in no file and in no log.
 func TestKilledServerSendsItsMail(t *testing.T) {

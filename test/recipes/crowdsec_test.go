@@ -49,7 +49,7 @@ func newCrowdSec(t *testing.T) crowdsec {
 	link("profiles.yaml", filepath.Join(files, "etc/crowdsec/profiles.yaml"))
 	link("parsers/s00-raw/syslog-logs.yaml", filepath.Join(hub, "parsers/s00-raw/crowdsecurity/syslog-logs.yaml"))
 	link("parsers/s02-enrich/dateparse-enrich.yaml", filepath.Join(hub, "parsers/s02-enrich/crowdsecurity/dateparse-enrich.yaml"))
-	// CrowdSec takes a link for something of its hub, and these are none.
+	// CrowdSec treats links as items of its hub, which these are not.
 	for name, to := range map[string]string{"parser.yaml": "parsers/s01-parse/usher.yaml", "scenario.yaml": "scenarios/usher.yaml"} {
 		to = filepath.Join(c.folder, to)
 		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {

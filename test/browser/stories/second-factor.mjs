@@ -63,7 +63,7 @@ await story(async (stage) => {
   const form = page.locator('form', { has: page.getByRole('button', { name: 'Turn the second factor off' }) });
   await form.getByLabel('Your password').fill(scene.admin.password);
   await press(page, 'Turn the second factor off');
-  await announced(page, 'This takes a code of your second factor, or a passkey');
+  await announced(page, 'This requires a code of your second factor, or a passkey');
   await stage.look(page, 'account-factor-without-code');
 
   // Another phone takes its place, with a code of the one before.
