@@ -29,9 +29,8 @@ var (
 	ErrExists = fault.New(fault.Exists, "this origin is allowed already")
 )
 
-func invalid(format string, args ...any) error {
-	return fault.Invalidf("origin", format, args...)
-}
+// field is what an invalid error is about.
+const field = "origin"
 
 // defaultPorts are the ports that an origin omits.
 var defaultPorts = map[string]string{"http": "80", "https": "443"}
@@ -59,17 +58,17 @@ func Parse(text string) (string, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || len(text) > maxOrigin:
-		return "", invalid("the origin is not of the form https://app.example.org or http://192.168.1.5:8080")
+		return "", fault.Invalidf(field, "the origin is not of the form https://app.example.org or http://192.168.1.5:8080")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return "", invalid("the origin begins with neither https:// nor http://")
+		return "", fault.Invalidf(field, "the origin begins with neither https:// nor http://")
 	case !strings.EqualFold(text, u.Scheme+"://"+u.Host):
-		return "", invalid("the origin has more than a host and a port: leave out what comes before or after them")
+		return "", fault.Invalidf(field, "the origin has more than a host and a port: leave out what comes before or after them")
 	}
 	if err := checkHost(u.Hostname()); err != nil {
 		return "", err
 	}
 	if strings.HasSuffix(u.Host, ":") || u.Port() != "" && !usablePort(u.Port()) {
-		return "", invalid("the origin has no usable port after the colon")
+		return "", fault.Invalidf(field, "the origin has no usable port after the colon")
 	}
 	return Of(u), nil
 }
@@ -79,14 +78,14 @@ func Parse(text string) (string, error) {
 func checkHost(host string) error {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		if ip.Zone() != "" || ip.String() != strings.ToLower(host) {
-			return invalid("the origin's address would be written %s", ip.WithZone(""))
+			return fault.Invalidf(field, "the origin's address would be written %s", ip.WithZone(""))
 		}
 		return nil
 	}
 	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
 		odd := strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-_")
 		if label == "" || odd != "" {
-			return invalid("the origin's host has a character other than letters, digits and dashes: " +
+			return fault.Invalidf(field, "the origin's host has a character other than letters, digits and dashes: "+
 				"a name with others is written in its xn-- form")
 		}
 	}

@@ -1,8 +1,6 @@
 package source
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -83,15 +81,15 @@ func (r Ref) String() string {
 func checkIdentifier(id string) error {
 	switch {
 	case id == "":
-		return errors.New("is empty")
+		return fault.Invalidf("", "is empty")
 	case len(id) > maxIdentifier:
-		return fmt.Errorf("is longer than %d bytes", maxIdentifier)
+		return fault.Invalidf("", "is longer than %d bytes", maxIdentifier)
 	case !utf8.ValidString(id):
-		return errors.New("is not valid UTF-8")
+		return fault.Invalidf("", "is not valid UTF-8")
 	case strings.ContainsFunc(id, func(r rune) bool {
 		return r == '/' || unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("?#", r)
 	}):
-		return errors.New("has a space or a character that it cannot have")
+		return fault.Invalidf("", "has a space or a character that it cannot have")
 	}
 	return nil
 }

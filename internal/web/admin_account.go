@@ -62,7 +62,7 @@ type oneAccountData struct {
 
 // fewRows is how many rows of a listing are on a page that has more than one listing.
 // Others are a link away.
-const fewRows = 3
+const fewRows = 2
 
 func (a *adminAccount) show(ctx context.Context, v *visit, s sent) (view, error) {
 	id, err := v.pathID()

@@ -134,6 +134,11 @@ func (d verifiedData) Whole() phrase {
 	return say("The %s rows before it are as they were written.", amount(d.Rows))
 }
 
+// Altered says what is wrong with the log.
+func (d verifiedData) Altered() phrase {
+	return say("Row %s of the audit log %s.", decimal(d.Broken.Row), say(d.Broken.Problem))
+}
+
 // verify reads the whole log. It changes nothing, so it is a GET.
 func (a *adminAudit) verify(ctx context.Context, _ *visit) (view, error) {
 	data := verifiedData{At: a.now()}

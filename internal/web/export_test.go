@@ -150,6 +150,9 @@ func TextsOfTables() (texts []string) {
 			texts = append(texts, k.what+": %s")
 		}
 	}
+	for _, m := range audit.Meanings() {
+		texts = append(texts, m.Means)
+	}
 	for _, p := range errorPages {
 		texts = append(texts, p.title)
 	}

@@ -3,6 +3,8 @@ package web
 import (
 	"fmt"
 	"strings"
+
+	"github.com/usher-auth/usher/internal/fault"
 )
 
 // phrase is a text that people read, in English, with what is filled in. The page's
@@ -38,6 +40,11 @@ func (p phrase) in(l *language) string {
 				a = inner.in(l)
 			case amount:
 				a = inner.in(l)
+			case error:
+				if found := fault.Find(inner); found != nil {
+					format, args := found.Parts()
+					a = say(format, args...).in(l)
+				}
 			}
 			args[i] = a
 		}

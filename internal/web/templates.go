@@ -113,7 +113,6 @@ var templateFuncs = template.FuncMap{
 	"day":         func(t time.Time) string { return t.UTC().Format("01-02") },
 	"clock":       func(t time.Time) string { return t.UTC().Format("15:04") },
 	"second":      func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
-	"sentence":    sentence,
 	"icon":        func(d device.Device) template.HTML { return iconTag(kindOf(d)) },
 	"browserIcon": func(userAgent string) template.HTML { return iconTag(kindOfBrowser(userAgent)) },
 	"show":        func(s plexauth.Secret) string { return string(s) },

@@ -16,7 +16,7 @@ import (
 
 // speaking are the packages whose errors people read on the pages.
 var speaking = []string{
-	".", "../account", "../adminkey", "../guard", "../origin", "../passkey", "../pin", "../session", "../source", "../token", "../device", "../fault", "../friend", "../home", "../invite", "../mail", "../webhook",
+	".", "../account", "../adminkey", "../audit", "../guard", "../origin", "../passkey", "../pin", "../session", "../source", "../token", "../device", "../fault", "../friend", "../home", "../invite", "../mail", "../webhook",
 }
 
 // inCode are the texts in the code of the speaking packages: the formats of phrases and
@@ -83,6 +83,8 @@ func addCall(texts map[string]bool, call *ast.CallExpr) {
 			texts["Pages of "+text(3)] = true
 		}
 	case "fault.New", "fault.Invalidf":
+		texts[text(1)] = true
+	case "broken": // of the audit log
 		texts[text(1)] = true
 	case "fault.WithField":
 		texts[text(2)] = true
