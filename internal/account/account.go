@@ -406,6 +406,18 @@ type NewAccount struct {
 	UUID string
 }
 
+// takesPassword reports whether the account has a password.
+func (n NewAccount) takesPassword() bool { return !n.Managed && !n.Passwordless }
+
+// Check says what is wrong with each field, whoever else there is. fault.Invalid.
+func (n NewAccount) Check() error {
+	_, err := newNames(n.Username, n.Email)
+	if n.takesPassword() {
+		err = fault.Join(err, CheckPassword(n.Password))
+	}
+	return err
+}
+
 // Add adds an account. fault.Invalid, ErrExists.
 func (s *Service) Add(ctx context.Context, by audit.Actor, n NewAccount) (Account, error) {
 	a, err := s.prepare(ctx, by, n)
@@ -460,11 +472,14 @@ func (s *Service) AddWith(
 
 // prepare validates a new account, and hashes its password.
 func (s *Service) prepare(ctx context.Context, by audit.Actor, n NewAccount) (Account, error) {
+	if err := n.Check(); err != nil {
+		return Account{}, err
+	}
 	a, err := newNames(n.Username, n.Email)
 	if err != nil {
 		return Account{}, err
 	}
-	if !n.Managed && !n.Passwordless {
+	if n.takesPassword() {
 		if a.PasswordHash, err = s.hash(ctx, by, n.Password); err != nil {
 			return Account{}, err
 		}
@@ -735,8 +750,8 @@ const MinPassword = 8
 // maxPassword bounds the work of normalising a password, in bytes.
 const maxPassword = 1024
 
-// checkNewPassword checks a new password. fault.Invalid.
-func checkNewPassword(password plexauth.Secret) error {
+// CheckPassword checks a new password. fault.Invalid.
+func CheckPassword(password plexauth.Secret) error {
 	if n := utf8.RuneCountInString(string(password)); n < MinPassword {
 		return fault.Invalidf(Password, "the password has %d characters, it must have at least %d", n, MinPassword)
 	}
@@ -754,7 +769,7 @@ func checkNewPassword(password plexauth.Secret) error {
 
 // hash checks and hashes a new password, when it is its turn.
 func (s *Service) hash(ctx context.Context, by audit.Actor, password plexauth.Secret) (plexauth.Secret, error) {
-	if err := checkNewPassword(password); err != nil {
+	if err := CheckPassword(password); err != nil {
 		return "", err
 	}
 	leave, err := s.enter(ctx, guard.Claim{Network: guard.Network(by.Address), Account: "a new password"})

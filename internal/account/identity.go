@@ -28,6 +28,13 @@ var (
 	ErrNoEmail = fault.New(fault.Conflict, "this account has no e-mail address")
 )
 
+// CheckNames says what is wrong with a name and an e-mail address, whoever else there is.
+// fault.Invalid.
+func CheckNames(username, email string) error {
+	_, err := newNames(username, email)
+	return err
+}
+
 // CheckNew returns the error that Add would return for a name and an e-mail
 // address now. fault.Invalid, ErrExists, ErrAlike.
 func (s *Service) CheckNew(ctx context.Context, username, email string) error {
@@ -55,9 +62,7 @@ func (s *Service) CheckInvited(ctx context.Context, username, email string) erro
 // newNames returns an account with a name and a confirmed e-mail address, and
 // their folded forms. fault.Invalid.
 func newNames(username, email string) (a Account, err error) {
-	if err = a.setUsername(username); err == nil {
-		err = a.setEmail(norm.NFC.String(email))
-	}
+	err = fault.Join(a.setUsername(username), a.setEmail(norm.NFC.String(email)))
 	a.ConfirmedEmail = a.Email
 	return a, err
 }

@@ -47,10 +47,7 @@ func (s *Service) SignUp(ctx context.Context, by audit.Actor, n NewAccount) (Ver
 		return Verified{}, err
 	}
 	a, err := newNames(n.Username, n.Email)
-	if err == nil {
-		err = checkNewPassword(n.Password)
-	}
-	if err == nil {
+	if err = fault.Join(err, CheckPassword(n.Password)); err == nil {
 		err = s.countSignUp(ctx, by)
 	}
 	if err == nil {

@@ -203,19 +203,26 @@ type NewKey struct {
 	MakerID int64
 }
 
+// Check says what is wrong with each field of a new key. fault.Invalid.
+func (s *Service) Check(n NewKey) error {
+	_, err := ParseScopes(n.Scopes)
+	err = fault.Join(checkName(strings.TrimSpace(n.Name)), err)
+	if !n.Expires.IsZero() && !n.Expires.After(s.cfg.Now()) {
+		err = fault.Join(err, fault.Invalidf(ExpiresField, "the key would have expired already"))
+	}
+	return err
+}
+
 // Make makes a key, and returns its secret, which nobody can read again.
 // fault.Invalid, ErrExists, ErrNotAdmin, ErrFull.
 func (s *Service) Make(ctx context.Context, by audit.Actor, n NewKey) (plexauth.Secret, Key, error) {
 	k := Key{Name: strings.TrimSpace(n.Name), MakerID: n.MakerID, ExpiresAt: n.Expires}
-	if err := checkName(k.Name); err != nil {
+	if err := s.Check(n); err != nil {
 		return "", Key{}, err
 	}
 	var err error
 	if k.Scopes, err = ParseScopes(n.Scopes); err != nil {
 		return "", Key{}, err
-	}
-	if !n.Expires.IsZero() && !n.Expires.After(s.cfg.Now()) {
-		return "", Key{}, fault.Invalidf(ExpiresField, "the key would have expired already")
 	}
 	secret := Prefix + plexauth.Secret(letters.Draw(s.cfg.Random, letters.All, length))
 	err = s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) (err error) {

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -195,4 +196,56 @@ func (e *Error) Parts() (format string, args []any) {
 		return e.Text, nil
 	}
 	return e.format, e.args
+}
+
+// Join returns what is wrong with several fields at once; nil if nothing is. Find returns
+// the first of them, for those who show one only. An error without a kind goes alone: the
+// program failed, and nothing else matters.
+func Join(errs ...error) error {
+	var list joined
+	for _, err := range errs {
+		switch {
+		case err == nil:
+		case KindOf(err) == Unknown:
+			return err
+		default:
+			list = append(list, err)
+		}
+	}
+	switch len(list) {
+	case 0:
+		return nil
+	case 1:
+		return list[0]
+	}
+	return list
+}
+
+// joined is the errors of Join.
+type joined []error
+
+func (j joined) Error() string {
+	texts := make([]string, len(j))
+	for i, err := range j {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (j joined) Unwrap() []error { return j }
+
+// All returns the faults of an error: each that Join has put into it, or the one of Find.
+// It returns none for an error without a kind.
+func All(err error) (list []*Error) {
+	var several joined
+	if errors.As(err, &several) {
+		for _, one := range several {
+			list = append(list, All(one)...)
+		}
+		return list
+	}
+	if e := Find(err); e != nil {
+		list = append(list, e)
+	}
+	return list
 }

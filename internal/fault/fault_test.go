@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,5 +99,39 @@ func TestKindsHaveNames(t *testing.T) {
 	}
 	if name := fault.Kind(200).String(); name != "kind 200" {
 		t.Errorf("a kind that does not exist is named %q", name)
+	}
+}
+
+// Several faults are found one after the other, and one by one by those who show one. A
+// failure goes alone.
+func TestJoin(t *testing.T) {
+	cause := errors.New("the disk is full")
+	name, word := fault.Invalidf("name", "the name is empty"), fault.Invalidf("password", "the password is short")
+	for doing, test := range map[string]struct {
+		err  error
+		want []string
+	}{
+		"none":           {fault.Join(nil, nil), nil},
+		"one":            {fault.Join(nil, name), []string{"the name is empty"}},
+		"two":            {fmt.Errorf("adding: %w", fault.Join(name, nil, word)), []string{"the name is empty", "the password is short"}},
+		"two of two":     {fault.Join(errGone, fault.Join(name, word)), []string{"there is no such thing", "the name is empty", "the password is short"}},
+		"with a failure": {fault.Join(name, cause), nil},
+	} {
+		var got []string
+		for _, e := range fault.All(test.err) {
+			got = append(got, e.Text)
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: the faults are %q, want %q", doing, got, test.want)
+		}
+		if len(test.want) > 0 && fault.Find(test.err).Text != test.want[0] {
+			t.Errorf("%s: the first is %v", doing, fault.Find(test.err))
+		}
+	}
+	if err := fault.Join(name, word); !errors.Is(err, word) || err.Error() != "the name is empty; the password is short" {
+		t.Errorf("got %v", err)
+	}
+	if err := fault.Join(name, cause); err != cause {
+		t.Errorf("got %v, want the failure", err)
 	}
 }

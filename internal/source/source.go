@@ -362,31 +362,43 @@ func (s *Service) Count(ctx context.Context) (Counts, error) {
 
 // Add adds a source. fault.Invalid, ErrExists.
 func (s *Service) Add(ctx context.Context, by audit.Actor, src Source) (Source, error) {
-	if err := checkIdentifier(src.Identifier); err != nil {
-		return src, fault.Invalidf(identifierField, "the identifier %v", err)
-	}
-	if strings.Contains(src.Identifier, "…") || strings.Contains(src.Identifier, "...") {
-		// It was copied from an example, or from where it did not fit.
-		return src, fault.Invalidf(identifierField, "the identifier is shortened: it has … in it")
-	}
 	if !strings.ContainsFunc(src.Name, unicode.IsControl) {
 		src.Name = glyph.Visible(src.Name)
 	}
-	if src.Name == "" || strings.ContainsFunc(src.Name, unicode.IsControl) || !utf8.ValidString(src.Name) {
-		return src, fault.Invalidf(nameField, "the name is empty or has a control character in it")
-	}
-	if err := checkTexts(src); err != nil {
+	if err := src.Check(); err != nil {
 		return src, err
 	}
-	if len(src.Connections) == 0 {
-		return src, fault.Invalidf(connectionsField, "it has no connection")
+	return s.insert(ctx, by, src)
+}
+
+// Check says what is wrong with each field of a new source. fault.Invalid.
+func (s Source) Check() error {
+	name := glyph.Visible(s.Name)
+	err := s.checkIdentifier()
+	if name == "" || strings.ContainsFunc(s.Name, unicode.IsControl) || !utf8.ValidString(s.Name) {
+		err = fault.Join(err, fault.Invalidf(nameField, "the name is empty or has a control character in it"))
 	}
-	for _, c := range src.Connections {
-		if _, err := ParseConnection(c.URI, c.Local, c.Relay); err != nil {
-			return src, err
+	err = fault.Join(err, checkTexts(s))
+	if len(s.Connections) == 0 {
+		err = fault.Join(err, fault.Invalidf(connectionsField, "it has no connection"))
+	}
+	for _, c := range s.Connections {
+		if _, wrong := ParseConnection(c.URI, c.Local, c.Relay); wrong != nil {
+			return fault.Join(err, wrong)
 		}
 	}
-	return s.insert(ctx, by, src)
+	return err
+}
+
+func (s Source) checkIdentifier() error {
+	if err := checkIdentifier(s.Identifier); err != nil {
+		return fault.Invalidf(identifierField, "the identifier %v", err)
+	}
+	if strings.Contains(s.Identifier, "…") || strings.Contains(s.Identifier, "...") {
+		// It was copied from an example, or from where it did not fit.
+		return fault.Invalidf(identifierField, "the identifier is shortened: it has … in it")
+	}
+	return nil
 }
 
 // events are the events of each kind of source.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
 )
 
 // profile changes the visitor's name and e-mail address.
@@ -31,12 +32,12 @@ func (p *profile) show(_ context.Context, v *visit, s sent) (view, error) {
 }
 
 func (p *profile) setIdentity(ctx context.Context, v *visit) (view, error) {
-	err := confirmPassword(ctx, p.accounts, v)
+	email := v.account.Email
+	if v.PostForm.Has("email") {
+		email = v.PostFormValue("email")
+	}
+	err := fault.Join(account.CheckNames(v.PostFormValue("username"), email), confirmPassword(ctx, p.accounts, v))
 	if err == nil {
-		email := v.account.Email
-		if v.PostForm.Has("email") {
-			email = v.PostFormValue("email")
-		}
 		err = p.accounts.SetIdentity(ctx, v.actor(), v.account.ID, v.PostFormValue("username"), email)
 	}
 	return section(p.show).changed(ctx, v, profilePath, "identity", err)

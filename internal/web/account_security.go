@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/passkey"
 	"github.com/usher-auth/usher/internal/session"
 	"github.com/usher-auth/usher/plexauth"
@@ -62,9 +63,10 @@ func (o *ownSecurity) changed(ctx context.Context, v *visit, done string, err er
 // setPassword changes the password. Tokens and sessions stay valid unless the
 // visitor checks "others".
 func (o *ownSecurity) setPassword(ctx context.Context, v *visit) (view, error) {
-	err := confirmPassword(ctx, o.accounts, v)
+	password := plexauth.Secret(v.PostFormValue("new"))
+	err := fault.Join(confirmPassword(ctx, o.accounts, v), account.CheckPassword(password))
 	if err == nil {
-		err = o.accounts.SetPassword(ctx, v.actor(), v.account.ID, plexauth.Secret(v.PostFormValue("new")))
+		err = o.accounts.SetPassword(ctx, v.actor(), v.account.ID, password)
 	}
 	if err == nil && v.PostFormValue("others") != "" {
 		err = o.sessions.RevokeOthers(ctx, v.actor(), v.account.ID, v.session.ID)

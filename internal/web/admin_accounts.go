@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -73,13 +74,14 @@ func (a *adminAccounts) show(ctx context.Context, v *visit, s sent) (view, error
 
 // add adds an account, if the admin confirms it by password.
 func (a *adminAccounts) add(ctx context.Context, v *visit) (view, error) {
-	err := confirmPassword(ctx, a.accounts, v)
+	n := account.NewAccount{
+		Username: v.PostFormValue("username"), Email: v.PostFormValue("email"),
+		Password: plexauth.Secret(v.PostFormValue("password")), Admin: v.PostFormValue("admin") != "",
+	}
+	err := fault.Join(n.Check(), confirmPassword(ctx, a.accounts, v))
 	var added account.Account
 	if err == nil {
-		added, err = a.accounts.Add(ctx, v.actor(), account.NewAccount{
-			Username: v.PostFormValue("username"), Email: v.PostFormValue("email"),
-			Password: plexauth.Secret(v.PostFormValue("password")), Admin: v.PostFormValue("admin") != "",
-		})
+		added, err = a.accounts.Add(ctx, v.actor(), n)
 	}
 	return adminChanged(ctx, v, accountPath(added.ID), "added", a.show, err)
 }

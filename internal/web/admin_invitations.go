@@ -106,14 +106,13 @@ func (a *adminInvitations) make(ctx context.Context, v *visit) (view, error) {
 }
 
 func (a *adminInvitations) made(ctx context.Context, v *visit) (data invitationLinkData, err error) {
-	if err := confirmPassword(ctx, a.accounts, v); err != nil {
-		return data, err
-	}
 	n := invite.New{
 		Name: strings.TrimSpace(v.PostFormValue("username")), Email: strings.TrimSpace(v.PostFormValue("email")),
 		Admin: v.PostFormValue("admin") != "",
 	}
-	if n.Life, err = daysOf(v.PostFormValue("days")); err != nil {
+	n.Life, err = daysOf(v.PostFormValue("days"))
+	err = fault.Join(a.accounts.CheckInvited(ctx, n.Name, n.Email), err, confirmPassword(ctx, a.accounts, v))
+	if err != nil {
 		return data, err
 	}
 	for _, id := range v.PostForm["server"] {

@@ -68,15 +68,12 @@ func (a *adminKeys) page(ctx context.Context, v *visit, data keysData) (view, er
 // add makes a key, if the admin confirms it by password, and shows it: this once.
 func (a *adminKeys) add(ctx context.Context, v *visit) (view, error) {
 	expires, err := a.expiry(v.PostFormValue("expires"))
-	if err == nil {
-		err = confirmPassword(ctx, a.accounts, v)
-	}
+	n := adminkey.NewKey{Name: formText(v, "name"), Scopes: v.PostForm["scope"], Expires: expires, MakerID: v.account.ID}
+	err = fault.Join(a.keys.Check(n), err, confirmPassword(ctx, a.accounts, v))
 	var secret plexauth.Secret
 	var made adminkey.Key
 	if err == nil {
-		secret, made, err = a.keys.Make(ctx, v.actor(), adminkey.NewKey{
-			Name: formText(v, "name"), Scopes: v.PostForm["scope"], Expires: expires, MakerID: v.account.ID,
-		})
+		secret, made, err = a.keys.Make(ctx, v.actor(), n)
 	}
 	if form, ok := rejected(v, err); ok {
 		return a.show(ctx, v, form)

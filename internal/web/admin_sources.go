@@ -193,14 +193,13 @@ func (a *adminSources) add(ctx context.Context, v *visit) (view, error) {
 		Everyone: v.PostFormValue("everyone") != "",
 	}
 	owner, err := a.owner(ctx, v)
-	if fault.KindOf(err) == fault.Invalid {
-		return adminChanged(ctx, v, a.path, "added", a.list, err)
-	}
-	if err != nil {
+	if err != nil && fault.KindOf(err) != fault.Invalid {
 		return view{}, err
 	}
 	src.OwnerID = owner
-	if src.Connections, err = readConnections(v.PostFormValue("connections")); err == nil {
+	connections, wrong := readConnections(v.PostFormValue("connections"))
+	src.Connections = connections
+	if err = fault.Join(wrong, src.Check(), err); err == nil {
 		_, err = a.sources.Add(ctx, v.actor(), src)
 	}
 	return adminChanged(ctx, v, a.path, "added", a.list, err)

@@ -26,16 +26,32 @@ type sent struct {
 	field string
 	// problem is what is wrong; empty: nothing.
 	problem phrase
+	// more is what is wrong with other fields.
+	more []fieldProblem
+}
+
+// fieldProblem is what is wrong with a field.
+type fieldProblem struct {
+	field   string
+	problem phrase
 }
 
 // rejected returns the form of a visit that failed with err. It returns false when
 // err is nil or needs a page of its own.
 func rejected(v *visit, err error) (sent, bool) {
-	text, ok := problem(err)
-	if !ok {
-		return sent{}, false
+	s := sent{action: v.URL.Path, values: v.PostForm}
+	for _, found := range fault.All(err) {
+		text, ok := problem(found)
+		switch field := fieldOf(v.PostForm, found); {
+		case !ok:
+			return sent{}, false
+		case s.problem.empty():
+			s.field, s.problem = field, text
+		case !s.Form(s.action).wrong(field): // one problem of a field is enough
+			s.more = append(s.more, fieldProblem{field, text})
+		}
 	}
-	return sent{v.URL.Path, v.PostForm, fieldOf(v.PostForm, err), text}, true
+	return s, !s.problem.empty()
 }
 
 // otherNames are what forms call the fields that the domain's errors name.
@@ -60,9 +76,17 @@ func fieldOf(values url.Values, err error) string {
 // Wrong is what is wrong with the form, for the top of the page. Its Text is empty if
 // nothing is.
 func (s sent) Wrong() wrong {
-	w := wrong{Text: s.problem}
-	if s.field != "" {
-		w.To = s.Form(s.action).ID(s.field)
+	w := s.link(fieldProblem{s.field, s.problem})
+	for _, other := range s.more {
+		w.More = append(w.More, s.link(other))
+	}
+	return w
+}
+
+func (s sent) link(p fieldProblem) wrong {
+	w := wrong{Text: p.problem}
+	if p.field != "" {
+		w.To = s.Form(s.action).ID(p.field)
 	}
 	return w
 }
@@ -71,6 +95,8 @@ func (s sent) Wrong() wrong {
 type wrong struct {
 	Text phrase
 	To   string
+	// More are the problems with other fields.
+	More []wrong
 }
 
 // Any reports whether there is a problem.
@@ -102,7 +128,20 @@ func (f form) ID(field string) string {
 	return strings.ReplaceAll(strings.Trim(f.action, "/"), "/", "-") + "-" + field
 }
 
-func (f form) wrong(field string) bool { return f.Failed() && f.sent.field == field }
+func (f form) wrong(field string) bool { return !f.problemOf(field).empty() }
+
+// problemOf is what is wrong with a field. Empty: nothing.
+func (f form) problemOf(field string) phrase {
+	if f.sent.field == field {
+		return f.sent.problem
+	}
+	for _, other := range f.sent.more {
+		if other.field == field {
+			return other.problem
+		}
+	}
+	return phrase{}
+}
 
 // Field returns the attributes of a field that shows nothing that was typed, as
 // those of passwords and codes. about are the ids of what else describes it.
@@ -110,7 +149,10 @@ func (f form) Field(field string, about ...string) template.HTMLAttr {
 	text := `id="` + html.EscapeString(f.ID(field)) + `" name="` + html.EscapeString(field) + `"`
 	if f.wrong(field) {
 		about = append([]string{f.ID(field) + "-wrong"}, about...)
-		text += ` aria-invalid="true" autofocus`
+		text += ` aria-invalid="true"`
+		if len(f.sent.more) == 0 { // else the summary has the focus
+			text += " autofocus"
+		}
 	}
 	if about = slices.DeleteFunc(about, func(id string) bool { return id == "" }); len(about) > 0 {
 		text += ` aria-describedby="` + html.EscapeString(strings.Join(about, " ")) + `"`
@@ -151,5 +193,5 @@ func (f form) problemTag(l *language, field string) template.HTML {
 		return ""
 	}
 	return template.HTML(`<p class="wrong" id="` + html.EscapeString(f.ID(field)) + `-wrong">` +
-		html.EscapeString(f.sent.problem.in(l)) + `</p>`)
+		html.EscapeString(f.problemOf(field).in(l)) + `</p>`)
 }

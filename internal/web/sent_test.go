@@ -74,3 +74,33 @@ func TestProblemsStandAtTheirField(t *testing.T) {
 	stranger.wantTo(stranger.post("/auth/sign-in", url.Values{"login": {"noa"}, "password": {password}}), "/auth/code?next=%2Faccount")
 	stranger.wantWrong(stranger.post("/auth/code", url.Values{"code": {"000000"}}), "auth-code-code", "The code is not right, or was used before.")
 }
+
+// All that is wrong with a form is named at once: in the summary, which has the focus and
+// leads to each field, and at the fields.
+func TestSeveralProblemsAtOnce(t *testing.T) {
+	w := newTown(t)
+	b := w.browser().signIn("olga")
+	for _, row := range []struct {
+		path  string
+		form  url.Values
+		wrong []string
+		kept  string
+	}{
+		{"/admin/accounts", url.Values{"username": {"a b"}, "email": {"x"}, "password": {"short"}, "current": {"no"}}, []string{"username", "email", "password", "current"}, `value="a b"`},
+		{"/account/password", url.Values{"current": {"a guess"}, "new": {"short"}}, []string{"current", "new"}, ""},
+		{"/account/identity", url.Values{"username": {"a b"}, "email": {"x"}, "current": {password}}, []string{"username", "email"}, `value="x"`},
+		{"/admin/keys", url.Values{"name": {"!"}, "scope": {"audit:read"}, "expires": {"2001-01-01"}, "current": {"no"}}, []string{"name", "expires", "current"}, `value="2001-01-01"`},
+		{"/admin/invitations", url.Values{"username": {"a b"}, "days": {"31"}, "current": {"no"}}, []string{"username", "days", "current"}, `value="31"`},
+		{"/admin/servers", url.Values{"name": {""}, "identifier": {"a b"}, "connections": {"ftp://x"}, "owner": {""}}, []string{"connections", "identifier", "name"}, "ftp://x</textarea>"},
+	} {
+		s := b.post(row.path, row.form)
+		b.wantPage(s, 400, `role="alert" tabindex="-1" autofocus`, row.kept)
+		for _, field := range row.wrong {
+			id := strings.ReplaceAll(strings.Trim(row.path, "/"), "/", "-") + "-" + field
+			b.wantPage(s, 400, `<a href="#`+id+`">`, `id="`+id+`-wrong"`)
+		}
+		if n := strings.Count(s.text, "aria-invalid"); n != len(row.wrong) || strings.Count(s.text, "autofocus") != 1 {
+			t.Errorf("POST %s: %d fields are wrong, want %d, with one focus:\n%s", row.path, n, len(row.wrong), s.text)
+		}
+	}
+}
