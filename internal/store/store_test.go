@@ -44,11 +44,11 @@ func TestPostgres(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
 	}
-	migrated := pgtest.Database(t)
-	if err := opener(t, db.Config{URL: plexauth.Secret(migrated)})().Close(); err != nil {
+	pool := pgtest.Pool{Model: pgtest.Database(t), Kept: `schema\_%`}
+	if err := opener(t, db.Config{URL: plexauth.Secret(pool.Model)})().Close(); err != nil {
 		t.Fatal(err)
 	}
 	storetest.Run(t, func(t *testing.T) func() *db.DB {
-		return opener(t, db.Config{URL: plexauth.Secret(pgtest.Copy(t, migrated))})
+		return opener(t, db.Config{URL: plexauth.Secret(pool.Database(t))})
 	})
 }

@@ -73,11 +73,18 @@ var (
 // share, and returns its URL. The test must have asked Available.
 func Database(t testing.TB) string {
 	t.Helper()
-	sharedOnce.Do(func() { shared, sharedErr = Start() })
+	sharedOnce.Do(func() { shared, sharedErr = startShared() })
 	if sharedErr != nil {
 		t.Fatal(sharedErr)
 	}
 	return shared.Database(t)
+}
+
+// startShared starts the server that the tests of a package share. Its databases are in
+// memory, where there is room: each is three hundred files. Nothing of it outlives the
+// tests, so it writes as little as it can.
+func startShared() (*Server, error) {
+	return start(inMemory(), "full_page_writes=off", "min_wal_size=32MB", "max_wal_size=64MB")
 }
 
 // Copy creates a database that holds what another one of Database holds, which is
@@ -101,13 +108,17 @@ type Server struct {
 
 // Start starts a server with settings such as "max_connections=200". The caller
 // stops it.
-func Start(settings ...string) (s *Server, err error) {
+func Start(settings ...string) (*Server, error) { return start("", settings...) }
+
+// start is Start with the folder that the server's is in; empty: that for temporary
+// files.
+func start(parent string, settings ...string) (s *Server, err error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
 	}
 	s = &Server{bin: bin}
-	if s.dir, err = os.MkdirTemp("", "usher-postgres-"); err != nil {
+	if s.dir, err = os.MkdirTemp(parent, "usher-postgres-"); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -412,12 +423,16 @@ func freePort() (int, error) {
 // Exec runs a statement in the database at a URL.
 func Exec(t testing.TB, address, statement string) {
 	t.Helper()
-	pool, err := sql.Open("pgx", address)
-	if err == nil {
-		_, err = pool.ExecContext(t.Context(), statement)
-		err = errors.Join(err, pool.Close())
-	}
-	if err != nil {
+	if err := execute(t.Context(), address, statement); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func execute(ctx context.Context, address, statement string) error {
+	pool, err := sql.Open("pgx", address)
+	if err == nil {
+		_, err = pool.ExecContext(ctx, statement)
+		err = errors.Join(err, pool.Close())
+	}
+	return err
 }

@@ -32,6 +32,12 @@ const Guarded = "guarded"
 // Copy is never called where Available reports false.
 func Copy(t testing.TB, url string) string { return Database(t) }
 
+// Pool is never used where Available reports false.
+type Pool struct{ Model, Kept string }
+
+// Database is never called where Available reports false.
+func (*Pool) Database(t testing.TB) string { return Database(t) }
+
 // Server is never there.
 type Server struct{}
 
