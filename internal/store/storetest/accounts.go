@@ -73,7 +73,7 @@ func testAccount(t *testing.T, w *fixture) {
 		same(t, "in the transaction", got, mia)
 		return err
 	})
-	for name, q := range map[string]db.Querier{"this process": w, "the other process": w.other} {
+	for name, q := range map[string]db.Querier{"this process": w, "the other process": w.other()} {
 		got, err := accounts.Get(t.Context(), q, mia.ID)
 		must(t, err)
 		same(t, "Get in "+name, got, mia)
@@ -427,7 +427,7 @@ func testOptOuts(t *testing.T, w *fixture) {
 	for _, o := range []account.OptOut{{Source: "b", Choice: "opt_in"}, {Source: "a", Choice: "opt_out"}, {Source: "b", Choice: "opt_out"}} {
 		w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.SetOptOut(ctx, tx, mia.ID, o) })
 	}
-	got, err := accounts.OptOuts(t.Context(), w.other, mia.ID)
+	got, err := accounts.OptOuts(t.Context(), w.other(), mia.ID)
 	must(t, err)
 	same(t, "OptOuts", got, []account.OptOut{{Source: "a", Choice: "opt_out"}, {Source: "b", Choice: "opt_out"}})
 	got, err = accounts.OptOuts(t.Context(), w, noa.ID)
@@ -444,7 +444,7 @@ func testAdminRule(t *testing.T, w *fixture) {
 		if rule != nil {
 			w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.SetAdminRule(ctx, tx, rule) })
 		}
-		got, err := accounts.AdminRule(t.Context(), w.other)
+		got, err := accounts.AdminRule(t.Context(), w.other())
 		must(t, err)
 		same(t, "the rule", string(got), string(rule))
 	}

@@ -45,12 +45,12 @@ func testAdminKey(t *testing.T, w *fixture) {
 	})
 	want(t, "a second key with the name", err, db.ErrConflict)
 	w.take()
-	must(t, adminKeys.NoteUse(t.Context(), w.other, a.ID, at(5)))
+	must(t, adminKeys.NoteUse(t.Context(), w.other(), a.ID, at(5)))
 	must(t, adminKeys.NoteUse(t.Context(), w.DB, a.ID, at(4))) // too late
 	must(t, adminKeys.NoteUse(t.Context(), w.DB, 99, at(6)))   // is ignored
 	same(t, "what a use announces", len(w.take()), 0)
 	a.LastUsedAt = at(5)
-	for _, q := range []db.Querier{w, w.other} {
+	for _, q := range []db.Querier{w, w.other()} {
 		for what, read := range map[string]func() (adminkey.Stored, error){
 			"ByHash": func() (adminkey.Stored, error) { return adminKeys.ByHash(t.Context(), q, hash) },
 			"ByName": func() (adminkey.Stored, error) { return adminKeys.ByName(t.Context(), q, "a") },

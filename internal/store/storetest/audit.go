@@ -53,7 +53,7 @@ func testEntry(t *testing.T, w *fixture) {
 		},
 	}
 	w.log(wanted...)
-	for _, q := range []db.Querier{w, w.other} {
+	for _, q := range []db.Querier{w, w.other()} {
 		list, err := entries.List(t.Context(), q, audit.Query{OldestFirst: true})
 		must(t, err)
 		same(t, "List", list, wanted)
@@ -158,7 +158,7 @@ func testEnds(t *testing.T, w *fixture) {
 		if wanted != (audit.Ends{}) {
 			w.do(func(ctx context.Context, tx *db.Tx) error { return entries.SetEnds(ctx, tx, wanted) })
 		}
-		for _, q := range []db.Querier{w, w.other} {
+		for _, q := range []db.Querier{w, w.other()} {
 			got, err := entries.Ends(t.Context(), q)
 			must(t, err)
 			same(t, "the ends", got, wanted)
@@ -186,7 +186,7 @@ func testTallies(t *testing.T, w *fixture) {
 		{Quarter: quarter(0), What: "b", N: 7}, {Quarter: quarter(1), What: "a", N: 1}, {Quarter: quarter(1), What: "b", N: 5},
 	}
 	for from, wanted := range map[int][]audit.Count{0: all, 1: all[1:], 2: nil} {
-		for _, q := range []db.Querier{w, w.other} {
+		for _, q := range []db.Querier{w, w.other()} {
 			list, err := tallies.List(t.Context(), q, quarter(from))
 			must(t, err)
 			same(t, fmt.Sprint("from quarter ", from), list, wanted)
@@ -195,7 +195,7 @@ func testTallies(t *testing.T, w *fixture) {
 	var wg sync.WaitGroup
 	for i := range 20 {
 		wg.Go(func() {
-			d := []*db.DB{w.DB, w.other}[i%2]
+			d := []*db.DB{w.DB, w.other()}[i%2]
 			err := d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 				return tallies.Add(ctx, tx, audit.Count{Quarter: quarter(2), What: "at once", N: 2})
 			})
@@ -306,7 +306,7 @@ func testPut(t *testing.T, w *fixture) {
 	want(t, "a setting that does not exist", err, db.ErrNotFound)
 	for _, wanted := range []string{"first", "second", "\x00\xff"} {
 		must(t, s.Put(t.Context(), "name", []byte(wanted)))
-		for _, d := range []*db.DB{w.DB, w.other} {
+		for _, d := range []*db.DB{w.DB, w.other()} {
 			value, err := store.Settings{DB: d}.Find(t.Context(), "name")
 			must(t, err)
 			same(t, "the setting", string(value), wanted)
@@ -331,7 +331,7 @@ func testFindOrCreateAtOnce(t *testing.T, w *fixture) {
 	values := make([]string, 20)
 	var wg sync.WaitGroup
 	for i := range values {
-		s := store.Settings{DB: []*db.DB{w.DB, w.other}[i%2]}
+		s := store.Settings{DB: []*db.DB{w.DB, w.other()}[i%2]}
 		wg.Go(func() {
 			value, err := s.FindOrCreate(t.Context(), "name", func() ([]byte, error) { return fmt.Append(nil, i), nil })
 			if err != nil {

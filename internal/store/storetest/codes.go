@@ -20,7 +20,7 @@ func testCodeTries(t *testing.T, w *fixture) {
 	}
 	wantTries := func(what string, id int64, device string, wanted account.CodeTries) {
 		t.Helper()
-		for name, q := range map[string]db.Querier{"this process": w, "the other process": w.other} {
+		for name, q := range map[string]db.Querier{"this process": w, "the other process": w.other()} {
 			got, err := accounts.CodeTries(t.Context(), q, id, device)
 			must(t, err)
 			same(t, what+", in "+name, got, wanted)
@@ -54,7 +54,7 @@ func testGuesses(t *testing.T, w *fixture) {
 	}
 	wantGuesses := func(what string, id int64, wanted account.Guesses) {
 		t.Helper()
-		got, err := accounts.Guesses(t.Context(), w.other, id)
+		got, err := accounts.Guesses(t.Context(), w.other(), id)
 		must(t, err)
 		same(t, what, got, wanted)
 	}
@@ -84,7 +84,7 @@ func testPendingSeed(t *testing.T, w *fixture) {
 	}
 	wantSeed := func(what string, s session.Session, since time.Time, wanted string) {
 		t.Helper()
-		got, err := accounts.PendingSeed(t.Context(), w.other, s.ID, since)
+		got, err := accounts.PendingSeed(t.Context(), w.other(), s.ID, since)
 		if wanted == "" {
 			want(t, what, err, db.ErrNotFound)
 			return
@@ -113,7 +113,7 @@ func testLink(t *testing.T, w *fixture) {
 	}
 	wantAccount := func(what string, h account.LinkHash, at time.Time, wanted int64) {
 		t.Helper()
-		id, err := accounts.LinkAccount(t.Context(), w.other, h, at)
+		id, err := accounts.LinkAccount(t.Context(), w.other(), h, at)
 		if wanted == 0 {
 			want(t, what, err, db.ErrNotFound)
 			return

@@ -51,7 +51,7 @@ func testDeviceKey(t *testing.T, w *fixture) {
 	}
 	read := func(what string) {
 		t.Helper()
-		for _, q := range []db.Querier{w, w.other} {
+		for _, q := range []db.Querier{w, w.other()} {
 			for how, find := range map[string]func() (devicekey.Key, error){
 				"ID":         func() (devicekey.Key, error) { return deviceKeys.ByKID(t.Context(), q, row.KID) },
 				"thumbprint": func() (devicekey.Key, error) { return deviceKeys.ByThumbprint(t.Context(), q, row.Thumbprint) },
@@ -134,7 +134,7 @@ func testSigningKeys(t *testing.T, w *fixture) {
 			return signingKeys.Insert(ctx, tx, k)
 		}, db.Change{Topic: signing.Topic, Key: k.ID})
 	}
-	for _, q := range []db.Querier{w, w.other} {
+	for _, q := range []db.Querier{w, w.other()} {
 		list, err := signingKeys.List(t.Context(), q)
 		must(t, err)
 		same(t, "the list", list, []signing.Key{first, second})

@@ -26,7 +26,7 @@ func testFriendship(t *testing.T, w *fixture) {
 	w.wantTouched("Befriend", befriend)
 	w.do(befriend)
 	for _, pair := range [][2]int64{{mia.ID, noa.ID}, {noa.ID, mia.ID}} {
-		list, err := friends.Friends(t.Context(), w.other, pair[0], 10)
+		list, err := friends.Friends(t.Context(), w.other(), pair[0], 10)
 		must(t, err)
 		same(t, "the friends", list, []friend.Friendship{{AccountID: pair[1], Since: at(1)}})
 		are, err := friends.AreFriends(t.Context(), w, pair[0], pair[1])
@@ -72,7 +72,7 @@ func testInvitation(t *testing.T, w *fixture) {
 		return friends.Insert(ctx, tx, full, []int64{shows.ID, films.ID, shows.ID})
 	})
 	w.do(func(ctx context.Context, tx *db.Tx) error { return friends.Insert(ctx, tx, bare, nil) })
-	got, err := friends.Get(t.Context(), w.other, full.Number)
+	got, err := friends.Get(t.Context(), w.other(), full.Number)
 	must(t, err)
 	same(t, "Get", got, full)
 	sent, err := friends.Sent(t.Context(), w, mia.ID, 10)
@@ -128,7 +128,7 @@ func testChosen(t *testing.T, w *fixture) {
 	}
 	w.wantTouched("Choose", choose, db.Change{Topic: source.Topic, Key: db.IDKey(den.ID)})
 	w.do(choose)
-	got, err := shares.Get(t.Context(), w.other, h.Number)
+	got, err := shares.Get(t.Context(), w.other(), h.Number)
 	must(t, err)
 	same(t, "Get", got, h)
 	w.do(func(ctx context.Context, tx *db.Tx) error { return sections.Delete(ctx, tx, den.ID, films.ID) })

@@ -55,7 +55,7 @@ func testHomeUser(t *testing.T, w *fixture) {
 	want(t, "a second home", w.try(func(ctx context.Context, tx *db.Tx) error { return homes.Insert(ctx, tx, kid) }), db.ErrConflict)
 	kid.Role, kid.PIN, kid.Wrong, kid.LockedUntil, kid.Restriction = home.Guest, plain("$hash"), 3, at(9), "teen"
 	w.do(func(ctx context.Context, tx *db.Tx) error { return homes.Update(ctx, tx, kid) })
-	for _, q := range []db.Querier{w, w.other} {
+	for _, q := range []db.Querier{w, w.other()} {
 		got, err := homes.User(t.Context(), q, kid.Account.ID)
 		must(t, err)
 		same(t, "User", got, kid)

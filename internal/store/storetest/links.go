@@ -43,7 +43,7 @@ func testJoinLink(t *testing.T, w *fixture) {
 		Servers: []invite.Server{{ID: den.ID, Name: den.Name}}, CreatedAt: at(1), ExpiresAt: at(2),
 	}, 1)
 	bare := w.invitation(invite.Invitation{CreatedAt: at(1), ExpiresAt: at(9)}, 2)
-	got, err := invitations.ByHash(t.Context(), w.other, invite.Hash{1})
+	got, err := invitations.ByHash(t.Context(), w.other(), invite.Hash{1})
 	must(t, err)
 	same(t, "ByHash", got, whole)
 	list, err := paging.Rows(invitations.List(t.Context(), w, paging.Request{}))
@@ -87,7 +87,7 @@ func testReset(t *testing.T, w *fixture) {
 	first := account.StoredReset{Reset: account.Reset{Password: true}, AccountID: mia.ID, Revision: 3, ExpiresAt: at(1)}
 	second := account.StoredReset{Reset: account.Reset{SecondFactor: true}, AccountID: mia.ID, MakerID: olga.ID, Revision: 4, ExpiresAt: at(2)}
 	set(1, first)
-	got, err := accounts.ResetLink(t.Context(), w.other, account.LinkHash{1})
+	got, err := accounts.ResetLink(t.Context(), w.other(), account.LinkHash{1})
 	must(t, err)
 	same(t, "the first", got, first)
 	set(2, second)
@@ -112,7 +112,7 @@ func testMailedResets(t *testing.T, w *fixture) {
 	}
 	works := func(h byte, wanted error) {
 		t.Helper()
-		_, err := accounts.ResetLink(t.Context(), w.other, account.LinkHash{h})
+		_, err := accounts.ResetLink(t.Context(), w.other(), account.LinkHash{h})
 		want(t, fmt.Sprint("link ", h), err, wanted)
 	}
 	mailed := account.StoredReset{Reset: account.Reset{Password: true}, Mailed: true, AccountID: mia.ID, Revision: 3}
@@ -121,7 +121,7 @@ func testMailedResets(t *testing.T, w *fixture) {
 		mailed.ExpiresAt = at(int(h))
 		set(h, mailed)
 	}
-	got, err := accounts.ResetLink(t.Context(), w.other, account.LinkHash{account.MaxMailedResets})
+	got, err := accounts.ResetLink(t.Context(), w.other(), account.LinkHash{account.MaxMailedResets})
 	must(t, err)
 	same(t, "the last one", got, mailed)
 	works(0, db.ErrNotFound)

@@ -33,7 +33,7 @@ func (w *fixture) notice(n notify.Notice, email string) {
 // noticesOf returns the notices of an account, the newest first.
 func (w *fixture) noticesOf(accountID int64) []notify.Notice {
 	w.t.Helper()
-	list, err := paging.Rows(noticeRows.List(w.t.Context(), w.other, accountID, paging.Request{}))
+	list, err := paging.Rows(noticeRows.List(w.t.Context(), w.other(), accountID, paging.Request{}))
 	must(w.t, err)
 	return list
 }
@@ -125,7 +125,7 @@ func testNoticesToSend(t *testing.T, w *fixture) {
 	}, db.Change{Topic: notify.Topic})
 	due := func(since, now int) []int64 {
 		t.Helper()
-		list, err := noticeRows.Due(t.Context(), w.other, at(since), at(now), 10)
+		list, err := noticeRows.Due(t.Context(), w.other(), at(since), at(now), 10)
 		must(t, err)
 		return list
 	}
@@ -162,7 +162,7 @@ func testRecipient(t *testing.T, w *fixture) {
 	mia := w.account("mia")
 	to := func() notify.Recipient {
 		t.Helper()
-		r, err := noticeRows.Recipient(t.Context(), w.other, mia.ID)
+		r, err := noticeRows.Recipient(t.Context(), w.other(), mia.ID)
 		must(t, err)
 		return r
 	}
@@ -173,7 +173,7 @@ func testRecipient(t *testing.T, w *fixture) {
 	setting := notify.Setting{Quiet: true, Language: "de", NextMailAt: at(3)}
 	w.do(func(ctx context.Context, tx *db.Tx) error { return noticeRows.SetSetting(ctx, tx, mia.ID, setting) })
 	same(t, "quiet", to(), notify.Recipient{Email: mia.Email, Quiet: true})
-	got, err := noticeRows.Setting(t.Context(), w.other, mia.ID)
+	got, err := noticeRows.Setting(t.Context(), w.other(), mia.ID)
 	must(t, err)
 	same(t, "the setting", got, setting)
 	_, err = noticeRows.Recipient(t.Context(), w, 99)

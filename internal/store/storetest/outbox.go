@@ -28,7 +28,7 @@ func (w *fixture) queue(e mail.Entry) mail.Entry {
 		}
 		return outbox.Insert(ctx, tx, e)
 	}, db.Change{Topic: mail.Topic})
-	due, err := outbox.Due(w.t.Context(), w.other, e.DueAt, 100)
+	due, err := outbox.Due(w.t.Context(), w.other(), e.DueAt, 100)
 	must(w.t, err)
 	e.ID = due[len(due)-1].ID
 	same(w.t, "Due", due[len(due)-1], e)

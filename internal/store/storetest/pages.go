@@ -429,7 +429,7 @@ func testTokenSearch(t *testing.T, w *fixture) {
 	add(mia, "Den", "Player", 1)
 	search := func(text string, accountID int64, r paging.Request) paging.List[string] {
 		t.Helper()
-		l, err := tokens.Search(t.Context(), w.other, token.SearchText{Device: text, Username: strings.ToLower(text)}, accountID, r)
+		l, err := tokens.Search(t.Context(), w.other(), token.SearchText{Device: text, Username: strings.ToLower(text)}, accountID, r)
 		must(t, err)
 		found := paging.List[string]{Next: l.Next, Previous: l.Previous}
 		for _, row := range l.Rows {

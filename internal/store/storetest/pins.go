@@ -42,7 +42,7 @@ func testPIN(t *testing.T, w *fixture) {
 	wanted.Strong, wanted.Forward = true, "https://app.example.org/back?x=1"
 	read := func(what string) {
 		t.Helper()
-		for _, q := range []db.Querier{w, w.other} {
+		for _, q := range []db.Querier{w, w.other()} {
 			got, err := pins.Get(t.Context(), q, wanted.ID)
 			must(t, err)
 			same(t, what+" by its ID", got, wanted)

@@ -37,7 +37,7 @@ func testProofAccount(t *testing.T, w *fixture) {
 	mia := whole("mia")
 	mia.ID = w.account("mia").ID
 	w.change(mia)
-	for _, q := range []db.Querier{w, w.other} {
+	for _, q := range []db.Querier{w, w.other()} {
 		got, err := proofs.Account(t.Context(), q, mia.ID)
 		must(t, err)
 		same(t, "the account", got, signin.Account{
@@ -153,7 +153,7 @@ func testPasskey(t *testing.T, w *fixture) {
 	wanted := w.passkey(mia.ID, "phone")
 	read := func() {
 		t.Helper()
-		for _, q := range []db.Querier{w, w.other} {
+		for _, q := range []db.Querier{w, w.other()} {
 			got, err := passkeys.ByCredential(t.Context(), q, wanted.CredentialID)
 			must(t, err)
 			same(t, "ByCredential", got, wanted)

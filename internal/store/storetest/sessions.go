@@ -54,7 +54,7 @@ func testSession(t *testing.T, w *fixture) {
 			mia.Disabled, mia.Revision = disabled, int64(revision)
 			w.change(mia)
 			wanted.AccountDisabled, wanted.AccountRevision = disabled, int64(revision)
-			for _, q := range []db.Querier{w, w.other} {
+			for _, q := range []db.Querier{w, w.other()} {
 				got, err := sessions.ByHash(t.Context(), q, session.Hash(hash(name)))
 				must(t, err)
 				same(t, name, got, wanted)
@@ -111,7 +111,7 @@ func testSessionOrder(t *testing.T, w *fixture) {
 	must(t, err)
 	same(t, "when it was used", got.LastUsedAt, at(8))
 	same(t, "where it was used", got.Address, "192.0.2.9")
-	must(t, sessions.NoteUse(t.Context(), w.other, 2, at(9)))
+	must(t, sessions.NoteUse(t.Context(), w.other(), 2, at(9)))
 	must(t, sessions.NoteUse(t.Context(), w.DB, 2, at(7))) // too late
 	same(t, "the order after the use of another was noted", order(), []int64{2, 1, 4, 3})
 }

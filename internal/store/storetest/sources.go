@@ -81,7 +81,7 @@ func testSource(t *testing.T, w *fixture) {
 	full.OwnerName = mia.Title
 	bare := w.addSource(source.Source{Kind: source.Server, Identifier: "bare", Name: "Bare"})
 	for _, wanted := range []source.Source{full, bare} {
-		for _, q := range []db.Querier{w, w.other} {
+		for _, q := range []db.Querier{w, w.other()} {
 			got, err := sources.Get(t.Context(), q, wanted.Kind, wanted.Identifier)
 			must(t, err)
 			same(t, "Get", got, wanted)
@@ -231,7 +231,7 @@ func testTouchSource(t *testing.T, w *fixture) {
 func testShare(t *testing.T, w *fixture) {
 	mia, den := w.account("mia"), w.source("den", 0)
 	w.share(den.ID, mia.ID)
-	for _, q := range []db.Querier{w, w.other} {
+	for _, q := range []db.Querier{w, w.other()} {
 		list, err := paging.Rows(shares.List(t.Context(), q, paging.Request{}))
 		must(t, err)
 		same(t, "the list", list, []source.Share{{
@@ -276,7 +276,7 @@ func testOrigins(t *testing.T, w *fixture) {
 	for i := range wanted {
 		w.do(func(ctx context.Context, tx *db.Tx) error { return origins.Insert(ctx, tx, wanted[1-i]) })
 	}
-	for _, q := range []db.Querier{w, w.other} {
+	for _, q := range []db.Querier{w, w.other()} {
 		list, err := paging.Rows(origins.List(t.Context(), q, paging.Request{}))
 		must(t, err)
 		same(t, "the list", list, wanted)
@@ -318,7 +318,7 @@ func testSections(t *testing.T, w *fixture) {
 	shows := w.section(den.ID, source.Section{Number: 3, Title: "Shows", Kind: "show"})
 	films := w.section(den.ID, source.Section{Number: 1, Title: "É films", Kind: "movie"})
 	other := w.section(attic.ID, source.Section{Number: 3, Title: "Shows", Kind: "show"})
-	for _, q := range []db.Querier{w, w.other} {
+	for _, q := range []db.Querier{w, w.other()} {
 		list, err := sections.List(t.Context(), q, den.ID)
 		must(t, err)
 		same(t, "the sections", list, []source.Section{films, shows})

@@ -45,8 +45,7 @@ type test struct {
 // fixture is a database, opened by two processes.
 type fixture struct {
 	*db.DB
-	// other is the second process.
-	other    *db.DB
+	second   func() *db.DB // see other
 	t        *testing.T
 	newPlace func(*testing.T) func() *db.DB
 
@@ -66,7 +65,7 @@ func newFixture(t *testing.T, newPlace func(*testing.T) func() *db.DB) *fixture 
 		})
 		return d
 	}
-	w := &fixture{DB: process(), other: process(), t: t, newPlace: newPlace}
+	w := &fixture{DB: process(), second: sync.OnceValue(process), t: t, newPlace: newPlace}
 	w.Watch(func(changes []db.Change, _ bool) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -74,6 +73,10 @@ func newFixture(t *testing.T, newPlace func(*testing.T) func() *db.DB) *fixture 
 	})
 	return w
 }
+
+// other is the second process, which a test that asks for it starts: most of the time of
+// a test of PostgreSQL is that of its connections.
+func (w *fixture) other() *db.DB { return w.second() }
 
 // fresh returns a fixture of its own for a subtest.
 func (w *fixture) fresh(t *testing.T) *fixture {
@@ -145,7 +148,7 @@ func (w *fixture) oneWins(fn func(ctx context.Context, tx *db.Tx, i int) error) 
 	errs := make([]error, 20)
 	var wg sync.WaitGroup
 	for i := range errs {
-		d := []*db.DB{w.DB, w.other}[i%2]
+		d := []*db.DB{w.DB, w.other()}[i%2]
 		wg.Go(func() {
 			errs[i] = d.Write(w.t.Context(), func(ctx context.Context, tx *db.Tx) error { return fn(ctx, tx, i) })
 		})

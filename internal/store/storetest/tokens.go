@@ -63,7 +63,7 @@ func testDevice(t *testing.T, w *fixture) {
 	must(t, err)
 	same(t, "the devices without a token", list, nil)
 	w.token("token", token.Row{AccountID: mia.ID, DeviceID: wanted.ID})
-	for _, q := range []db.Querier{w, w.other} {
+	for _, q := range []db.Querier{w, w.other()} {
 		list, err := paging.Rows(devices.List(t.Context(), q, mia.ID, paging.Request{}))
 		must(t, err)
 		same(t, "the list", list, []device.Device{wanted})
@@ -131,7 +131,7 @@ func testDeviceByIdentifier(t *testing.T, w *fixture) {
 		"in another case":       {mia.ID, "TV", false},
 		"without an identifier": {mia.ID, "", false},
 	} {
-		got, address, err := devices.ByIdentifier(t.Context(), w.other, row.account, row.identifier)
+		got, address, err := devices.ByIdentifier(t.Context(), w.other(), row.account, row.identifier)
 		if !row.found {
 			want(t, what, err, db.ErrNotFound)
 			continue
@@ -147,7 +147,7 @@ func testUpsertAtOnce(t *testing.T, w *fixture) {
 	ids, news := make(chan int64, 20), make(chan bool, 20)
 	t.Run("at once", func(t *testing.T) {
 		for i := range cap(ids) {
-			d := []*db.DB{w.DB, w.other}[i%2]
+			d := []*db.DB{w.DB, w.other()}[i%2]
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
 				must(t, d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
@@ -205,7 +205,7 @@ func testToken(t *testing.T, w *fixture) {
 	})
 	wanted := newDevice("tv")
 	wanted.ID = deviceID
-	for _, q := range []db.Querier{w, w.other} {
+	for _, q := range []db.Querier{w, w.other()} {
 		grant, err := tokens.Grant(t.Context(), q, parent.Hash)
 		must(t, err)
 		same(t, "the parent's grant", grant, token.Grant{
@@ -434,7 +434,7 @@ func testNoteUses(t *testing.T, w *fixture) {
 		move bool
 	}{{0, true}, {time.Minute, false}, {time.Minute + time.Millisecond, true}, {-time.Hour, false}, {0, false}, {time.Hour, true}} {
 		now := at.Add(step.by)
-		must(t, tokens.NoteUses(t.Context(), w.other, map[int64]token.Use{one: {TokenID: one, DeviceID: g.DeviceID, At: now}}, time.Minute))
+		must(t, tokens.NoteUses(t.Context(), w.other(), map[int64]token.Use{one: {TokenID: one, DeviceID: g.DeviceID, At: now}}, time.Minute))
 		if step.move {
 			at = now
 		}
@@ -459,7 +459,7 @@ func testNotesWaitForNobody(t *testing.T, w *fixture) {
 		uses[ids[i]] = token.Use{TokenID: ids[i], DeviceID: tv, At: begin}
 	}
 	later := begin.Add(time.Minute)
-	must(t, w.other.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+	must(t, w.other().Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
 		if err := tx.Exec(ctx, "UPDATE token SET last_used_at = $2 WHERE id = $1", ids[1], later.UnixMilli()); err != nil {
 			return err
 		}
@@ -500,7 +500,7 @@ func testNotesBesideRevocations(t *testing.T, w *fixture) {
 		rounds = 15
 	}
 	var wg sync.WaitGroup
-	for _, d := range []*db.DB{w.DB, w.other} {
+	for _, d := range []*db.DB{w.DB, w.other()} {
 		wg.Go(func() {
 			for i := range rounds {
 				if err := tokens.NoteUses(t.Context(), d, usesAt(begin.Add(time.Duration(i)*time.Second)), 0); err != nil {
@@ -523,9 +523,9 @@ func testNotesBesideRevocations(t *testing.T, w *fixture) {
 	}
 	wg.Wait()
 	last := begin.Add(time.Hour)
-	must(t, tokens.NoteUses(t.Context(), w.other, usesAt(last), 0))
+	must(t, tokens.NoteUses(t.Context(), w.other(), usesAt(last), 0))
 	for i, u := range all {
-		_, err := tokens.Grant(t.Context(), w.other, hash(fmt.Sprint(i)))
+		_, err := tokens.Grant(t.Context(), w.other(), hash(fmt.Sprint(i)))
 		if i%4 == 3 {
 			want(t, "a token that was revoked while it was used", err, db.ErrNotFound)
 			continue
@@ -720,12 +720,12 @@ func testMergedDevices(t *testing.T, w *fixture) {
 	}
 	w.do(func(ctx context.Context, tx *db.Tx) error { return devices.Absorb(ctx, tx, from, into) })
 	w.do(func(ctx context.Context, tx *db.Tx) error { return devices.Delete(ctx, tx, from) })
-	after, n, err := devices.Held(t.Context(), w.other, mia.ID, into)
+	after, n, err := devices.Held(t.Context(), w.other(), mia.ID, into)
 	must(t, err)
 	same(t, "its tokens", n, 3)
 	same(t, "when it was made", after.CreatedAt, before.CreatedAt)
 	same(t, "when it was seen", after.LastSeenAt, before.LastSeenAt)
-	moved, err := deviceKeys.ByKID(t.Context(), w.other, key.KID)
+	moved, err := deviceKeys.ByKID(t.Context(), w.other(), key.KID)
 	must(t, err)
 	same(t, "the identifier of the key", moved.ClientIdentifier, "from")
 	same(t, "the device of the key", moved.DeviceID, into)

@@ -34,7 +34,7 @@ func testHooks(t *testing.T, w *fixture) {
 	want(t, "the same address", w.try(func(ctx context.Context, tx *db.Tx) error {
 		return webhooks.Insert(ctx, tx, mia.ID, a.URL)
 	}), db.ErrConflict)
-	list, err := webhooks.Hooks(t.Context(), w.other, mia.ID)
+	list, err := webhooks.Hooks(t.Context(), w.other(), mia.ID)
 	must(t, err)
 	same(t, "Hooks", list, []webhook.Hook{a, b})
 	remove := func(ctx context.Context, tx *db.Tx) error { return webhooks.Delete(ctx, tx, a.ID) }
@@ -59,7 +59,7 @@ func testDeliveries(t *testing.T, w *fixture) {
 	early, err := webhooks.Due(t.Context(), w, queued.Add(-time.Millisecond), 10)
 	must(t, err)
 	same(t, "before it is due", len(early), 0)
-	due, err := webhooks.Due(t.Context(), w.other, queued, 10)
+	due, err := webhooks.Due(t.Context(), w.other(), queued, 10)
 	must(t, err)
 	d := due[0]
 	same(t, "Due", d, webhook.Delivery{
