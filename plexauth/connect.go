@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -78,9 +79,12 @@ func connectable(r *Resource) (usable []*Connection, unusable []error) {
 			built.URI = uri
 			conn = &built
 		}
+		same := func(other *Connection) bool { return other.URI == conn.URI && rank(other) == rank(conn) }
 		switch {
 		case conn.URI == "":
 			unusable = append(unusable, errNoAddress)
+		case slices.ContainsFunc(usable, same):
+			// It is listed twice.
 		case r.HTTPSRequired && !conn.overTLS():
 			unusable = append(unusable, errPlainHTTP)
 		default:

@@ -231,3 +231,23 @@ func TestConnectToServer(t *testing.T) {
 		}
 	}
 }
+
+// What is listed twice is asked once.
+func TestConnectAsksOnce(t *testing.T) {
+	network := &den{}
+	c := &plexauth.Client{ClientIdentifier: "test", HTTPClient: &http.Client{Transport: network}}
+	r := &plexauth.Resource{ClientIdentifier: "den", Connections: []plexauth.Connection{
+		{URI: "https://den.example", Relay: true}, {URI: "https://den.example", Relay: true}, {URI: "https://den.example", Relay: true},
+		{Protocol: "https", Address: "192.0.2.5", Port: 443, Relay: true}, {URI: "https://192.0.2.5:443", Relay: true},
+	}}
+	got, err := c.Connect(t.Context(), r)
+	if err != nil || !got.Relay {
+		t.Errorf("Connect gives %+v, %v", got, err)
+	}
+	if urls := network.urls(); len(urls) > 2 {
+		t.Errorf("it asks %q", urls)
+	}
+	if len(r.Connections) != 5 || r.Connections[3].URI != "" {
+		t.Errorf("the resource was changed: %+v", r.Connections)
+	}
+}

@@ -310,8 +310,9 @@ func (d detailDocument) usable() bool { return d.Code != 0 || d.Message != "" }
 // for one of more than maxErrorDocument bytes.
 func readDetails(body []byte) []ErrorDetail {
 	var doc struct {
-		Errors list[detailDocument] `json:"errors"`
-		Error  detailDocument       `json:"error"` // version 1 of the API
+		Errors   list[detailDocument]     `json:"errors"`
+		Error    detailDocument           `json:"error"` // version 1 of the API
+		Response object[responseDocument] // version 1, about servers and invitations
 	}
 	jsonBody, err := toJSON(body[:min(len(body), maxErrorDocument)])
 	if err != nil || json.Unmarshal(jsonBody, &doc) != nil {
@@ -324,19 +325,37 @@ func readDetails(body []byte) []ErrorDetail {
 	if len(details) == 0 && doc.Error.usable() {
 		details = append(details, ErrorDetail{int(doc.Error.Code), string(doc.Error.Message)})
 	}
+	if r := doc.Response.value; len(details) == 0 && (r.Code != 0 || r.Status != "") {
+		details = append(details, ErrorDetail{int(r.Code), string(r.Status)})
+	}
 	return details
 }
 
+// responseDocument is the wire form of <Response code="400" status="message"/>.
+type responseDocument struct {
+	Code   number
+	Status text
+}
+
+// maxRetryAfter exceeds every real time to wait. It prevents an overflow.
+const maxRetryAfter = 365 * 24 * time.Hour
+
 // readRetryAfter parses the Retry-After header, a number of seconds or a date
-// (RFC 9110, section 10.2.3). It returns 0 if the header is missing or invalid,
-// or if the date is in the past.
+// (RFC 9110, section 10.2.3). A date is by the clock of the server, whose time is in
+// the header Date. readRetryAfter returns 0 if the header is missing or invalid, or if
+// the date is in the past.
 func readRetryAfter(h http.Header, now time.Time) time.Duration {
 	value := h.Get("Retry-After")
-	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil {
-		return max(0, time.Duration(seconds)*time.Second)
+	seconds, err := strconv.ParseInt(value, 10, 64) // the nearest number if it is out of range
+	if err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(max(seconds, 0), int64(maxRetryAfter/time.Second))) * time.Second
 	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(0, at.Sub(now))
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
 	}
-	return 0
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = date
+	}
+	return min(max(at.Sub(now), 0), maxRetryAfter)
 }

@@ -65,16 +65,26 @@ type JWKS struct {
 	// JSON.
 	Client *Client
 
-	mu    sync.Mutex
-	keys  []verificationKey
-	gotAt time.Time // when keys was set
-	asked time.Time // when keys were last requested
+	mu      sync.Mutex
+	keys    []verificationKey
+	gotAt   time.Time    // when keys was set
+	asked   time.Time    // when keys were last requested
+	pending *keysRequest // nil if no request is in flight
 }
 
 const (
 	keysMaxAge   = 24 * time.Hour
 	keysMinDelay = time.Minute
+	// keysMaxWait is how long a caller waits for newer keys, when those that are
+	// there may be enough.
+	keysMaxWait = time.Second
 )
+
+// keysRequest is a request in flight and, once done is closed, its error.
+type keysRequest struct {
+	done chan struct{}
+	err  error
+}
 
 // verificationKey is a key of a JWKS.
 type verificationKey struct {
@@ -132,25 +142,68 @@ func (s *JWKS) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]any{"keys": list})
 }
 
-// current returns the keys, and whether they were requested for this call.
-// again requests them even if keys are cached. Concurrent callers
-// wait for the request.
+// current returns the keys, and whether this call has waited for a request of them.
+// again says that the keys that are there are not enough. The error is that of the
+// request if there are no keys, or that of ctx if it ended while the keys were not
+// enough.
+//
+// A server that does not respond delays only the callers that cannot do without new
+// keys: an attacker who sends JWTs of unknown keys must not delay the others.
 func (s *JWKS) current(ctx context.Context, again bool) (keys []verificationKey, asked bool, err error) {
+	req, first := s.wanted(ctx, again, &keys)
+	needed := keys == nil || again
+	if req == nil || !needed && !first {
+		return keys, false, nil
+	}
+	var late <-chan time.Time // never, if new keys are needed
+	if !needed {
+		late = time.After(keysMaxWait)
+	}
+	select {
+	case <-req.done:
+	case <-late:
+		return keys, false, nil
+	case <-ctx.Done():
+		if !needed {
+			return keys, false, nil
+		}
+		return nil, false, fmt.Errorf("plexauth: VerifyJWT: waiting for the keys: %w", contextError(ctx))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	wanted := again || time.Since(s.gotAt) >= keysMaxAge
-	if s.Client == nil || s.keys != nil && (!wanted || time.Since(s.asked) < keysMinDelay) {
-		return s.keys, false, nil
-	}
-	s.asked = time.Now()
-	fresh, err := s.Client.keys(ctx)
-	switch {
-	case err == nil:
-		s.keys, s.gotAt = fresh, time.Now()
-	case s.keys == nil:
-		return nil, true, err
+	if s.keys == nil {
+		return nil, true, req.err
 	}
 	return s.keys, true, nil
+}
+
+// wanted sets keys to those that are there, and returns the request in flight, or nil
+// if there is none and none is due. first is true if this call began it.
+func (s *JWKS) wanted(ctx context.Context, again bool, keys *[]verificationKey) (req *keysRequest, first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*keys = s.keys
+	due := s.keys == nil || (again || time.Since(s.gotAt) >= keysMaxAge) && time.Since(s.asked) >= keysMinDelay
+	if s.pending != nil || !due || s.Client == nil {
+		return s.pending, false
+	}
+	s.pending, s.asked = &keysRequest{done: make(chan struct{})}, time.Now()
+	// Other callers wait for it, too, so the context of the first one must not cancel
+	// it. The timeout of the client limits it.
+	go s.request(context.WithoutCancel(ctx), s.pending)
+	return s.pending, true
+}
+
+// request requests the keys and completes req.
+func (s *JWKS) request(ctx context.Context, req *keysRequest) {
+	defer close(req.done)
+	fresh, err := s.Client.limited().keys(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending, req.err = nil, err
+	if err == nil {
+		s.keys, s.gotAt = fresh, time.Now()
+	}
 }
 
 // keys requests the keys that the account plane signs JWTs with.
@@ -179,7 +232,7 @@ var (
 	errSignature = errors.New("no key has signed it")
 	errIssuer    = errors.New("its issuer is not plex.tv")
 	errAudience  = errors.New("it is for another audience")
-	errEarly     = errors.New("it was issued in the future")
+	errEarly     = errors.New("it is valid in the future only")
 )
 
 // jwtLeeway is the tolerated difference of two clocks.
@@ -192,11 +245,15 @@ const jwtLeeway = time.Minute
 //
 // If no key of the set has the key ID of the JWT, or that key did not sign
 // it, the others are tried. The error is ErrTokenExpired or ErrUnauthorized; if
-// there are no keys and they cannot be requested, it is that of the request.
+// there are no keys and they cannot be requested, it is that of the request, and if
+// ctx ends before the keys are there, that of ctx.
 //
 // A JWT that passes may have been revoked: VerifyJWT cannot detect that the device
 // was removed since. Client.AccountOf can.
 func VerifyJWT(ctx context.Context, token Secret, keys *JWKS, audience string) (*JWT, error) {
+	if _, _, _, err := parseJWT(token); err != nil {
+		return nil, rejected(err) // no key would change that
+	}
 	set, asked, err := keys.current(ctx, false)
 	if err != nil {
 		return nil, err
@@ -204,8 +261,12 @@ func VerifyJWT(ctx context.Context, token Secret, keys *JWKS, audience string) (
 	audience = orDefault(audience, accountAudience)
 	j, err := verifyJWT(token, set, audience)
 	if errors.Is(err, errSignature) && !asked { // the server may have another key
-		if set, asked, _ = keys.current(ctx, true); asked {
-			j, err = verifyJWT(token, set, audience)
+		newer, asked, failed := keys.current(ctx, true)
+		if failed != nil {
+			return nil, failed
+		}
+		if asked {
+			j, err = verifyJWT(token, newer, audience)
 		}
 	}
 	if err != nil {
@@ -232,16 +293,17 @@ func verifyJWT(token Secret, keys []verificationKey, audience string) (*JWT, err
 	if !slices.ContainsFunc(keys, named) && !slices.ContainsFunc(keys, signer) {
 		return nil, errSignature
 	}
-	var issuer struct {
-		Iss string `json:"iss"`
+	var says struct {
+		Iss string  `json:"iss"`
+		Nbf float64 `json:"nbf"`
 	}
-	if err := json.Unmarshal(j.Raw(), &issuer); err != nil || issuer.Iss != jwtIssuer {
+	if err := json.Unmarshal(j.Raw(), &says); err != nil || says.Iss != jwtIssuer {
 		return nil, errIssuer
 	}
 	switch now := time.Now(); {
 	case !slices.Contains(j.Audience, audience):
 		return nil, errAudience
-	case j.IssuedAt.After(now.Add(jwtLeeway)):
+	case j.IssuedAt.After(now.Add(jwtLeeway)), says.Nbf > float64(now.Add(jwtLeeway).Unix()):
 		return nil, errEarly
 	case !now.Add(-jwtLeeway).Before(j.ExpiresAt):
 		return nil, ErrTokenExpired

@@ -1,6 +1,7 @@
 package plexauth_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
@@ -418,6 +419,7 @@ func TestVerifyJWT(t *testing.T) {
 		"alg HS256":            {sign(private, `{"alg":"HS256","kid":"k"}`, good), own("k"), "", plexauth.ErrUnauthorized},
 		"a critical extension": {sign(private, `{"alg":"EdDSA","kid":"k","crit":["b64"]}`, good), own("k"), "", plexauth.ErrUnauthorized},
 		"another issuer":       {sign(private, header, `{"iss":"evil","aud":"plex.tv","exp":9999999999}`), own("k"), "", plexauth.ErrUnauthorized},
+		"good in an hour":      {sign(private, header, strings.Replace(good, "{", fmt.Sprintf(`{"nbf":%d,`, now.Unix()+3600), 1)), own("k"), "", plexauth.ErrUnauthorized},
 		"no expiry":            {sign(private, header, `{"iss":"plex.tv","aud":"plex.tv"}`), own("k"), "", plexauth.ErrTokenExpired},
 		"an endless expiry":    {sign(private, header, `{"iss":"plex.tv","aud":"plex.tv","exp":1e300}`), own("k"), "", plexauth.ErrUnauthorized},
 	} {
@@ -519,6 +521,175 @@ func TestJWKSRefreshes(t *testing.T) {
 			if n := len(srv.Requests()) - before; n != step.want {
 				t.Errorf("after %v: %d requests, want %d", step.wait, n, step.want)
 			}
+		}
+	})
+}
+
+// An account plane that hangs delays only those who need new keys. Attack: a JWT that
+// nobody has signed makes the program ask for keys, and all others wait.
+func TestJWKSDelaysNobody(t *testing.T) {
+	srv := plexauthtest.New(t, plexauthtest.Config{})
+	_, source := registered(t, srv, srv.Member)
+	token, err := source.Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(storedKeys(t, srv, token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := token[:len(token)-20] + "AAAAAAAAAAAAAAAAAAAA"
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		c := &plexauth.Client{ClientIdentifier: "test", Timeout: -1, HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+			asked++
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})}}
+		keys := &plexauth.JWKS{Client: c}
+		if err := json.Unmarshal(text, keys); err != nil {
+			t.Fatal(err)
+		}
+		verify := func(ctx context.Context, token plexauth.Secret, keys *plexauth.JWKS) (time.Duration, error) {
+			start := time.Now()
+			_, err := plexauth.VerifyJWT(ctx, token, keys, "")
+			return time.Since(start), err
+		}
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if took, err := verify(t.Context(), forged, keys); took != 30*time.Second || !errors.Is(err, plexauth.ErrUnauthorized) {
+					t.Errorf("the forged one is rejected after %v: %v", took, err)
+				}
+			})
+		}
+		synctest.Wait()
+		// The clock of the bubble shows the year 2000: the signature is good, and the
+		// JWT is from the future.
+		if took, err := verify(t.Context(), token, keys); took != 0 || !errors.Is(err, plexauth.ErrUnauthorized) {
+			t.Errorf("a good one is verified after %v: %v", took, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if took, err := verify(ctx, forged, keys); took != time.Second || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, plexauth.ErrUnauthorized) {
+			t.Errorf("who has a second is told after %v: %v", took, err)
+		}
+		wg.Wait()
+		if asked != 1 {
+			t.Errorf("the keys were requested %d times", asked)
+		}
+
+		time.Sleep(25 * time.Hour) // the keys are old, but good
+		if took, _ := verify(t.Context(), token, keys); took > time.Second {
+			t.Errorf("with keys of yesterday, it takes %v", took)
+		}
+
+		// Without keys, one request is in flight, and each waits no longer than it wants.
+		none := &plexauth.JWKS{Client: c}
+		asked = 0
+		for range 20 {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if took, err := verify(ctx, token, none); took != time.Second || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("without keys: after %v %v", took, err)
+				}
+				if took, err := verify(t.Context(), "a.b.c", none); took != 0 || !errors.Is(err, plexauth.ErrUnauthorized) {
+					t.Errorf("without keys, what is no JWT is rejected after %v: %v", took, err)
+				}
+			})
+		}
+		wg.Wait()
+		if asked != 1 {
+			t.Errorf("the keys were requested %d times", asked)
+		}
+		time.Sleep(time.Minute) // let the request end
+	})
+}
+
+// unsigned is a JWT that only a server can read: a source does not verify.
+func unsigned(claims string) string {
+	encode := base64.RawURLEncoding.EncodeToString
+	return encode([]byte(`{"alg":"EdDSA"}`)) + "." + encode([]byte(claims)) + ".AAAA"
+}
+
+// A JWT whose life is not known is neither kept for ever nor exchanged at every call.
+func TestJWTSourceWithOddLives(t *testing.T) {
+	key := newDeviceKey(t)
+	for name, test := range map[string]struct {
+		claims string // with %d for the time of the server
+		life   time.Duration
+	}{
+		"the usual":                  {`{"iat":%d,"exp":%d}`, 7 * 24 * time.Hour},
+		"it does not say since when": {`{"nbf":%d,"exp":%d}`, 7 * 24 * time.Hour},
+		"it does not say how long":   {`{"iat":%d,"x":%d}`, 0},
+		"nothing is left of it":      {`{"exp":%d,"iat":%d}`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				exchanged := 0
+				c := &plexauth.Client{ClientIdentifier: "test", HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+					now := time.Now().Add(20 * 365 * 24 * time.Hour)
+					date := now.UTC().Format(http.TimeFormat)
+					if r.Method == http.MethodGet {
+						return answer(200, `{"nonce":"n"}`, "Date", date), nil
+					}
+					exchanged++
+					return answer(200, `{"auth_token":"`+unsigned(fmt.Sprintf(test.claims, now.Unix(), now.Add(7*24*time.Hour).Unix()))+`"}`, "Date", date), nil
+				})}}
+				s := &plexauth.JWTSource{Client: c, Key: key}
+				if test.life == 0 {
+					if token, err := s.Token(t.Context()); token != "" || err == nil {
+						t.Errorf("it is taken: %v", err)
+					}
+					return
+				}
+				for _, step := range []struct {
+					wait time.Duration
+					want int
+				}{{0, 1}, {test.life * 69 / 100, 1}, {test.life * 7 / 100, 2}} {
+					time.Sleep(step.wait)
+					if _, err := s.Token(t.Context()); err != nil || exchanged != step.want {
+						t.Errorf("after %v more: %d exchanges, %v; want %d", step.wait, exchanged, err, step.want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Calls of OnToken do not overlap, even if one takes long and its JWT is rejected
+// meanwhile.
+func TestOnTokenDoesNotOverlap(t *testing.T) {
+	key := newDeviceKey(t)
+	synctest.Test(t, func(t *testing.T) {
+		exchanged, calls, most := 0, 0, 0
+		c := &plexauth.Client{ClientIdentifier: "test", HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+			switch r.URL.Path {
+			case "/api/v2/auth/nonce":
+				return answer(200, `{"nonce":"n"}`), nil
+			case "/api/v2/auth/token":
+				exchanged++
+				now := time.Now().Unix()
+				return answer(200, `{"auth_token":"`+unsigned(fmt.Sprintf(`{"iat":%d,"exp":%d,"nonce":"%d"}`, now, now+1000, exchanged))+`"}`), nil
+			}
+			return answer(401, ""), nil
+		})}}
+		s := &plexauth.JWTSource{Client: c, Key: key, OnToken: func(plexauth.Secret) {
+			calls++
+			most = max(most, calls)
+			time.Sleep(time.Second)
+			calls--
+		}}
+		c.Token = s
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() { _, _ = c.TokenDetails(t.Context()) })
+			synctest.Wait()
+		}
+		wg.Wait()
+		if exchanged < 2 || most != 1 {
+			t.Errorf("after %d exchanges, %d calls overlapped", exchanged, most)
 		}
 	})
 }

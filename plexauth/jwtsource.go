@@ -2,6 +2,7 @@ package plexauth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -103,9 +104,18 @@ func (s *JWTSource) exchange(ctx context.Context) (issued, error) {
 	if err != nil {
 		return issued{}, fmt.Errorf("plexauth: ExchangeJWT: %w", err)
 	}
-	life := j.ExpiresAt.Sub(j.IssuedAt)
+	issuedAt := j.IssuedAt
+	if issuedAt.Unix() == 0 { // it does not say
+		issuedAt = time.Now().Add(got.skew)
+	}
+	life := j.ExpiresAt.Sub(issuedAt)
+	if life <= 0 {
+		return issued{}, fmt.Errorf("plexauth: ExchangeJWT: %w", errNoLife)
+	}
 	return issuedJWT(got.token, life, life), nil
 }
+
+var errNoLife = errors.New("the new JWT is expired, or does not say when it expires")
 
 // client returns a client for the requests of the source, with a token, or without one
 // if it is empty.

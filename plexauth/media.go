@@ -29,6 +29,13 @@ type TransientToken struct {
 // TransientToken requests a transient token from the media server. The error is
 // ErrUnauthorized if the media server does not accept the token.
 func (c *Client) TransientToken(ctx context.Context) (*TransientToken, error) {
+	t, _, err := c.transientToken(ctx)
+	return t, err
+}
+
+// transientToken is TransientToken. It also returns how long the token is valid, which
+// does not depend on the local clock if the server says what time it is.
+func (c *Client) transientToken(ctx context.Context) (t *TransientToken, life time.Duration, err error) {
 	op := call{
 		operation: "TransientToken", plane: mediaPlane, method: http.MethodGet,
 		path: "/security/token", query: "type=delegation&scope=all",
@@ -36,7 +43,7 @@ func (c *Client) TransientToken(ctx context.Context) (*TransientToken, error) {
 	requestedAt := time.Now()
 	res, err := c.do(ctx, op)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	doc, err := decodeWrapped[struct {
 		Token     text
@@ -46,13 +53,18 @@ func (c *Client) TransientToken(ctx context.Context) (*TransientToken, error) {
 		err = errNoAuthToken
 	}
 	if err != nil {
-		return nil, c.invalidResponse(op, res, err)
+		return nil, 0, c.invalidResponse(op, res, err)
 	}
-	t := &TransientToken{Secret(doc.Token), time.Time(doc.ExpiresAt)}
+	t = &TransientToken{Secret(doc.Token), time.Time(doc.ExpiresAt)}
 	if t.ExpiresAt.IsZero() {
 		t.ExpiresAt = requestedAt.Add(maxTransientTTL)
+		return t, maxTransientTTL, nil
 	}
-	return t, nil
+	now := requestedAt.Add(clockSkew(res.header, time.Now()))
+	if life = t.ExpiresAt.Sub(now); life <= 0 {
+		life = maxTransientTTL // the clocks differ, and the server does not say what time it is
+	}
+	return t, min(life, maxTransientTTL), nil
 }
 
 // Connection is a way to reach a server.

@@ -116,7 +116,7 @@ func (c *Client) retry(ctx context.Context, op call, token Secret) (response, er
 		if e := (*Error)(nil); errors.As(err, &e) && e.RetryAfter > 0 {
 			wait = e.RetryAfter
 		}
-		if time.Since(start)+wait > c.Retry.maxElapsed() {
+		if wait > c.Retry.maxElapsed()-time.Since(start) {
 			break
 		}
 		if !sleep(ctx, wait) {

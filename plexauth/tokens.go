@@ -133,7 +133,8 @@ func writePrivate(path, text string, install func(from, to string) error) error 
 //
 // If a new token cannot be requested, Token returns the cached one until that
 // expires, and requests again after five seconds at the earliest. If the cached
-// token has expired or was rejected, Token returns the error.
+// token has expired or was rejected, Token returns the error. If the server says what
+// time it is, a wrong clock of this device does not matter.
 //
 // A TransientSource is safe for concurrent use. It must not be copied after
 // first use.
@@ -167,6 +168,7 @@ type renewing struct {
 	mu      sync.Mutex
 	current issued
 	pending *tokenRequest // nil if no request is in flight
+	last    *tokenRequest // the last one that has succeeded
 }
 
 // issued is a token, with the times at which to request the next one and at which
@@ -221,9 +223,13 @@ func (r *renewing) request(
 		}
 		return
 	}
-	r.current, req.token = next, next.token
+	before := r.last
+	r.current, r.last, req.token = next, req, next.token
 	r.mu.Unlock()
 	if onToken != nil {
+		if before != nil {
+			<-before.done // calls of onToken do not overlap
+		}
 		onToken(next.token)
 	}
 }
@@ -253,15 +259,16 @@ func (s *TransientSource) Token(ctx context.Context) (Secret, error) {
 func (s *TransientSource) request(ctx context.Context) (issued, error) {
 	client := s.Client.limited()
 	requestedAt := time.Now()
-	t, err := client.TransientToken(ctx)
+	t, life, err := client.transientToken(ctx)
 	if err != nil {
 		return issued{}, err
 	}
 	before := s.RenewBefore
 	if before <= 0 {
-		before = min(5*time.Minute, t.ExpiresAt.Sub(requestedAt)/10)
+		before = min(5*time.Minute, life/10)
 	}
-	return issued{t.Token, t.ExpiresAt.Add(-before), t.ExpiresAt}, nil
+	expiresAt := requestedAt.Add(life)
+	return issued{t.Token, expiresAt.Add(-before), expiresAt}, nil
 }
 
 // limited returns a copy of a client for requests whose context has no deadline, so

@@ -191,6 +191,48 @@ func TestTransientSourceRenewsBeforeExpiry(t *testing.T) {
 	}
 }
 
+// A wrong clock of this device neither makes a flood of requests nor keeps a token for
+// too long: the server says what time it is, or else its rejection is enough.
+func TestTransientSourceWithAWrongClock(t *testing.T) {
+	for name, test := range map[string]struct {
+		server   time.Duration // how far the clock of the server is ahead
+		date     bool
+		replaced time.Duration
+	}{
+		"three days ahead":              {-72 * time.Hour, true, 55 * time.Minute},
+		"three days behind":             {72 * time.Hour, true, 55 * time.Minute},
+		"ahead, and nobody says so":     {-72 * time.Hour, false, 48*time.Hour - 5*time.Minute},
+		"behind, and nobody says so":    {72 * time.Hour, false, 48*time.Hour - 5*time.Minute},
+		"the request takes ten seconds": {10 * time.Second, true, 55*time.Minute + 10*time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				minted := 0
+				c := &plexauth.Client{ClientIdentifier: "test", Token: plexauth.StaticToken("t")}
+				c.HTTPClient = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
+					minted++
+					now := time.Now().Add(test.server)
+					res := answer(200, fmt.Sprintf(`{"MediaContainer":{"token":"transient-%d","expiresAt":%d}}`, minted, now.Add(time.Hour).Unix()))
+					if test.date {
+						res.Header.Set("Date", now.UTC().Format(http.TimeFormat))
+					}
+					return res, nil
+				})}
+				source := &plexauth.TransientSource{Client: c}
+				for _, step := range []struct {
+					wait time.Duration
+					want plexauth.Secret
+				}{{0, "transient-1"}, {test.replaced - time.Second, "transient-1"}, {time.Second, "transient-2"}} {
+					time.Sleep(step.wait)
+					if got, err := source.Token(t.Context()); got != step.want || err != nil {
+						t.Fatalf("after %v more: %q, %v, want %q", step.wait, string(got), err, string(step.want))
+					}
+				}
+			})
+		})
+	}
+}
+
 // While the media server issues no tokens, the cached one is used until it
 // expires, and a new one is requested only every few seconds.
 func TestTransientSourceOutlivesAnOutage(t *testing.T) {
