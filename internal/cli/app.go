@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/usher-auth/usher/internal/fault"
 )
 
 // Conventions of the terminal output:
@@ -78,7 +80,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	if errors.Is(err, errInterrupted) && a.console.interactive() {
 		fmt.Fprintln(a.console.err) // the terminal shows ^C where the line was
 	}
-	fmt.Fprintln(a.console.err, "error:", strings.ReplaceAll(err.Error(), "\n", "; "))
+	fmt.Fprintln(a.console.err, "error:", strings.ReplaceAll(forPeople(err), "\n", "; "))
 	var h *hintError
 	var u *usageError
 	switch {
@@ -95,6 +97,18 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return c.code
 	}
 	return exitFailed
+}
+
+// forPeople returns the text of an error. What the database says of something that
+// exists or does not is left out: the fault says it in words.
+func forPeople(err error) string {
+	text := err.Error()
+	if f := fault.Find(err); f != nil && (f.Kind == fault.Exists || f.Kind == fault.NotFound) {
+		if before, _, found := strings.Cut(text, f.Error()+" ("); found {
+			return before + f.Error()
+		}
+	}
+	return text
 }
 
 // interrupted replaces the error of a command that a signal cancelled.
@@ -285,7 +299,7 @@ func (a *app) flagsFromEnv(flags *pflag.FlagSet) error {
 		a.from[f.Name] = provenance{byVariable, envName(f.Name)}
 		for _, v := range envValues(f, value) {
 			if err := flags.Set(f.Name, v); err != nil {
-				errs = append(errs, wrongUse("%s: %w", envName(f.Name), err))
+				errs = append(errs, wrongUse("%s: %w", envName(f.Name), badValue(err)))
 			}
 		}
 	})

@@ -153,6 +153,9 @@ func inspect(ctx context.Context, c *plexauth.Client, token plexauth.Secret) (in
 	return i, nil
 }
 
+// lastSecond is the end of the year 9999: JSON has no later times.
+const lastSecond = 253402300799
+
 // jwtExpiry reads the expiry claim of a JWT. It does not verify the JWT: the
 // server does that.
 func jwtExpiry(token plexauth.Secret) *time.Time {
@@ -162,7 +165,7 @@ func jwtExpiry(token plexauth.Secret) *time.Time {
 		return nil
 	}
 	var claims struct{ Exp int64 }
-	if json.Unmarshal(text, &claims) != nil || claims.Exp == 0 {
+	if json.Unmarshal(text, &claims) != nil || claims.Exp <= 0 || claims.Exp > lastSecond {
 		return nil
 	}
 	at := time.Unix(claims.Exp, 0)

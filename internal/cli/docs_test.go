@@ -121,3 +121,25 @@ func TestEveryFlagHasAVariable(t *testing.T) {
 		t.Errorf("only %d flags were found", count)
 	}
 }
+
+// Each listing has --json.
+func TestListingsHaveJSON(t *testing.T) {
+	a := newApp(nil, nil, nil, func(string) (string, bool) { return "", false }, nil, "usher")
+	count := 0
+	var visit func(cmd *cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		if cmd.Name() == "list" || cmd.Name() == "resources" {
+			count++
+			if cmd.Flags().Lookup("json") == nil {
+				t.Errorf("%s has no --json", cmd.CommandPath())
+			}
+		}
+		for _, sub := range cmd.Commands() {
+			visit(sub)
+		}
+	}
+	visit(a.root())
+	if count < 12 {
+		t.Errorf("only %d listings were found", count)
+	}
+}

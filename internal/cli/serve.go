@@ -13,6 +13,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -290,8 +291,15 @@ func (o *serveOptions) check() error {
 		o.webhooksTo = append(o.webhooksTo, p)
 	}
 	for flag, address := range map[string]string{"--listen": o.listen, "--metrics-listen": o.metricsListen} {
-		if _, _, err := net.SplitHostPort(address); err != nil && (address != "" || flag == "--listen") {
+		if address == "" && flag != "--listen" {
+			continue
+		}
+		_, port, err := net.SplitHostPort(address)
+		if err != nil {
 			return wrongUse("%s %s is not of the form ADDRESS:PORT", flag, address)
+		}
+		if n, err := strconv.Atoi(port); err == nil && (n < 0 || n > 65535) {
+			return wrongUse("%s %s has no usable port: the largest is 65535", flag, address)
 		}
 	}
 	for flag, n := range map[string]int{

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -83,7 +84,7 @@ func alsoCalled(cmd *cobra.Command, name string) *cobra.Command {
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
-		return err
+		return badValue(err)
 	}
 	name := unknown.GetSpecifiedName()
 	if short := unknown.GetSpecifiedShortnames(); short != "" {
@@ -96,6 +97,23 @@ func flagError(cmd *cobra.Command, err error) error {
 		return &hintError{err, cmd.CommandPath() + " --" + meant}
 	}
 	return err
+}
+
+// badValue returns the error of a flag's value in words: pflag's has the name of the
+// function that could not parse a number.
+func badValue(err error) error {
+	var invalid *pflag.InvalidValueError
+	var number *strconv.NumError
+	if !errors.As(err, &invalid) || !errors.As(err, &number) {
+		return err
+	}
+	switch kind := invalid.GetFlag().Value.Type(); {
+	case errors.Is(err, strconv.ErrRange):
+		return fmt.Errorf("--%s %s is too large", invalid.GetFlag().Name, invalid.GetValue())
+	case kind == "bool":
+		return fmt.Errorf("--%s %s is neither true nor false", invalid.GetFlag().Name, invalid.GetValue())
+	}
+	return fmt.Errorf("--%s %s is not a whole number", invalid.GetFlag().Name, invalid.GetValue())
 }
 
 // commandWith returns the only command that has a flag, or nil if no command or more

@@ -24,7 +24,7 @@ signs in, or does so for the first time. The account's owner sets webhooks on
 the page /account/webhooks, which also shows and replaces the secret. Programs set
 them for their account, too (POST /api/v2/user/webhooks). Each request has the header
 X-Usher-Signature, with which the receiver verifies that it is from this server.`,
-		cs.list(), cs.secret())
+		cs.jsonFlag(cs.list()), cs.secret())
 }
 
 func (cs webhookCommands) with(ctx context.Context, name string, do func(context.Context, *core.Core, account.Account) error) error {
@@ -38,13 +38,28 @@ func (cs webhookCommands) list() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return cs.with(cmd.Context(), args[0], func(ctx context.Context, c *core.Core, a account.Account) error {
 				urls, err := c.Webhooks.URLs(ctx, a.ID)
-				for _, url := range urls {
-					fmt.Fprintln(cs.out, url)
+				if err != nil {
+					return err
 				}
-				return err
+				list := make([]webhookJSON, 0, len(urls))
+				for _, url := range urls {
+					list = append(list, webhookJSON{url})
+				}
+				if cs.json {
+					return cs.printJSON(list)
+				}
+				for _, w := range list {
+					fmt.Fprintln(cs.out, w.URL)
+				}
+				return nil
 			})
 		},
 	}
+}
+
+// webhookJSON is a webhook in --json.
+type webhookJSON struct {
+	URL string `json:"url"` // where events are sent to
 }
 
 func (cs webhookCommands) secret() *cobra.Command {
