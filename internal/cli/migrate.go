@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/usher-auth/usher/internal/core"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -205,7 +206,11 @@ func (cs dataCommands) explainMove(err error, cfg core.MoveConfig) error {
 	case errors.Is(err, core.ErrNotMoved):
 		return &hintError{err, "there is nothing to do: a server starts on it"}
 	}
-	return cs.explainOpen(err)
+	explained := cs.explainOpen(err)
+	if hint := (*hintError)(nil); !errors.As(explained, &hint) && fault.KindOf(err) == fault.Unavailable {
+		return &hintError{err, "run this again when the database answers: a move that has begun goes on"}
+	}
+	return explained
 }
 
 func (cs dataCommands) reopen(ctx context.Context, o moveOptions) error {

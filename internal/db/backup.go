@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Backup copies the database, in a consistent state, to a new SQLite file that only
@@ -25,12 +26,17 @@ func (d *DB) Backup(ctx context.Context, path string, told func(Progress)) (err 
 	defer func() {
 		if err = errors.Join(err, f.Close()); err != nil {
 			err = errors.Join(err, os.Remove(path))
+			_ = os.Remove(path + "-journal") // SQLite leaves it, as if it had crashed
 		}
 	}()
 	if d.engine.backup != nil {
 		err = d.engine.backup(ctx, d.pools.readers, path)
 	} else {
 		err = d.export(ctx, path, told)
+	}
+	// Nothing is written to the disk of the original, which may be on another machine.
+	if isSQLiteFull(err) || errors.Is(err, syscall.ENOSPC) {
+		return fmt.Errorf("copying the database: the disk of %s is full", path)
 	}
 	if err != nil {
 		return fmt.Errorf("copying the database: %w", err)

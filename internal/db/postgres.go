@@ -211,12 +211,34 @@ func place(c *pgx.ConnConfig) string {
 // setUp returns the function that initializes a new connection.
 func setUp(settings string) func(context.Context, *pgx.Conn) error {
 	return func(ctx context.Context, conn *pgx.Conn) error {
-		if encoding := conn.PgConn().ParameterStatus("server_encoding"); encoding != "UTF8" {
-			return fmt.Errorf("the database stores text as %s, and usher needs UTF8: create it with ENCODING 'UTF8' TEMPLATE template0", encoding)
+		if err := checkServer(conn.PgConn().ParameterStatus); err != nil {
+			return err
 		}
 		_, err := conn.Exec(ctx, settings)
 		return err
 	}
+}
+
+// leastVersion is the oldest PostgreSQL that is tested.
+const leastVersion = 15
+
+// checkServer returns an error if a server is not one that this package can rely on,
+// judging by the parameters that it reports when a connection begins.
+func checkServer(status func(string) string) error {
+	version := status("server_version")
+	for name, is := range map[string]bool{"CockroachDB": status("crdb_version") != "", "YugabyteDB": strings.Contains(version, "-YB-")} {
+		if is {
+			return fmt.Errorf("the database is %s, and usher needs PostgreSQL: it relies on advisory locks and on LISTEN as PostgreSQL has them", name)
+		}
+	}
+	digits := version[:len(version)-len(strings.TrimLeft(version, "0123456789"))]
+	if major, err := strconv.Atoi(digits); err == nil && major < leastVersion {
+		return fmt.Errorf("the database is PostgreSQL %s, and usher needs %d or newer", version, leastVersion)
+	}
+	if encoding := status("server_encoding"); encoding != "UTF8" {
+		return fmt.Errorf("the database stores text as %s, and usher needs UTF8: create it with ENCODING 'UTF8' TEMPLATE template0", encoding)
+	}
+	return nil
 }
 
 // dialer returns a dial function for connections that fail when the other side does not
