@@ -178,7 +178,7 @@ func checkNewer(ctx context.Context, db rowQuerier, have, known int) error {
 	if have <= known {
 		return nil
 	}
-	newer := fmt.Errorf("%w: its schema is version %d and this usher knows up to %d; run the newer usher, or choose another data folder",
+	newer := fmt.Errorf("%w: its schema is version %d and this usher knows up to %d; run the newer usher, or choose another database",
 		ErrNewer, have, known)
 	var expansions int
 	err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM schema_expansion WHERE version > $1", known).Scan(&expansions)

@@ -237,6 +237,81 @@ func TestPostgresRefusesForAWhile(t *testing.T) {
 	}
 }
 
+// Each sslmode is what libpq makes of it. A database that ends a connection with TLS is no
+// error when the process stops later.
+func TestPostgresTLS(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	server, err := pgtest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Stop()
+	openURL(t, server.URL("postgres")) // creates the tables
+	address := func(host, mode, root string) string {
+		u := fmt.Sprintf("postgres://usher@%s:%d/postgres?sslmode=%s", host, server.Port, mode)
+		if root != "" {
+			u += "&sslrootcert=" + url.QueryEscape(root)
+		}
+		return u
+	}
+	open := func(address string) (*db.DB, error) {
+		return db.Open(t.Context(), db.Config{URL: plexauth.Secret(address), Migrations: dbtest.Migrations})
+	}
+	encrypted := func(d *db.DB) (is bool) {
+		t.Helper()
+		if err := d.QueryRow(t.Context(), "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").Scan(&is); err != nil {
+			t.Error(err)
+		}
+		return is
+	}
+	if _, err := open(address("127.0.0.1", "require", "")); !errors.Is(err, db.ErrUnavailable) {
+		t.Errorf("a server without TLS, which is required: %v", err)
+	}
+	root := server.ServeTLS(t)
+	other := root + ".other"
+	if err := os.WriteFile(other, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server offers TLS", func() bool {
+		d, err := open(address("127.0.0.1", "require", ""))
+		if err == nil {
+			err = d.Close()
+		}
+		return err == nil
+	})
+	for _, test := range []struct {
+		host, mode, root string
+		good, encrypted  bool
+	}{
+		{"127.0.0.1", "disable", "", true, false},
+		{"127.0.0.1", "prefer", "", true, true},
+		{"127.0.0.1", "require", "", true, true},
+		{"127.0.0.1", "verify-ca", root, true, true},
+		{"127.0.0.1", "verify-full", root, false, false}, // it is another name
+		{"localhost", "verify-full", root, true, true},
+		{"localhost", "verify-full", "", false, false}, // nobody knows the authority
+		{"localhost", "verify-ca", other, false, false},
+		{"localhost", "nonsense", root, false, false},
+	} {
+		d, err := open(address(test.host, test.mode, test.root))
+		if (err == nil) != test.good {
+			t.Errorf("%+v: %v", test, err)
+		}
+		if err != nil {
+			continue
+		}
+		if got := encrypted(d); got != test.encrypted {
+			t.Errorf("%+v: with TLS: %v", test, got)
+		}
+		pgtest.Exec(t, server.URL("postgres"), "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND application_name LIKE 'usher%'")
+		if err := d.Close(); err != nil {
+			t.Errorf("%+v: closing: %v", test, err)
+		}
+	}
+}
+
 // A process that stops in the middle of its turn loses it, and others go on.
 func TestPostgresTurnEnds(t *testing.T) {
 	if !pgtest.Available(t) {

@@ -12,9 +12,15 @@ package pgtest
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"database/sql"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -146,6 +152,44 @@ func start(parent string, settings ...string) (s *Server, err error) {
 		s.options = append(s.options, "-c", setting)
 	}
 	return s, s.Launch()
+}
+
+// ServeTLS makes the server offer TLS with a certificate for localhost, and returns the
+// file with the certificate of the authority that signed it: itself.
+func (s *Server) ServeTLS(t testing.TB) (root string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
+	for name, content := range map[string][]byte{
+		"server.crt": text, "server.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}),
+	} {
+		file := filepath.Join(s.data(), name)
+		if err := errors.Join(os.WriteFile(file, content, 0o600), s.Give(file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root = filepath.Join(t.TempDir(), "root.crt")
+	if err := os.WriteFile(root, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	Exec(t, s.URL("postgres"), "ALTER SYSTEM SET ssl = on")
+	Exec(t, s.URL("postgres"), "SELECT pg_reload_conf()")
+	return root
 }
 
 // Standby starts a second server, which replicates this one: from now on, a commit
