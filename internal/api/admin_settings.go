@@ -121,7 +121,7 @@ type auditJSON struct {
 // auditPage is a part of the log, the newest rows first. Before is the parameter for the
 // older rows; 0: there are no more.
 type auditPage struct {
-	Items  []auditJSON `json:"items"`  // the newest first
+	Items  []auditJSON `json:"items"`  // the newest first; fewer than the limit if few match in the part that was searched
 	Before int64       `json:"before"` // for the next page; 0 on the last
 }
 
@@ -132,11 +132,12 @@ func (f adminAudit) list(ctx context.Context, c *adminCall) (int, any, error) {
 	}
 	limit := q.Limit
 	q.Limit++
-	rows, err := f.log.List(ctx, q)
+	found, err := f.log.Search(ctx, q)
 	if err != nil {
 		return 0, nil, err
 	}
-	page := auditPage{Items: make([]auditJSON, 0, len(rows))}
+	rows := found.Entries
+	page := auditPage{Items: make([]auditJSON, 0, len(rows)), Before: found.Rest}
 	for _, e := range rows[:min(limit, len(rows))] {
 		page.Items = append(page.Items, auditJSON{
 			e.ID, e.At, e.Event, e.AccountID, e.Account, e.Actor, e.Device, e.Address, e.Detail, hex.EncodeToString(e.Hash[:]),

@@ -175,3 +175,63 @@ func (l *Log) List(ctx context.Context, q Query) ([]Entry, error) {
 	}
 	return list, nil
 }
+
+// Searched is how many rows Search looks at, if no index has what is searched for.
+const Searched = 10_000
+
+// Found is a part of the log that was searched.
+type Found struct {
+	Entries []Entry
+	// Rest is the Before, or the After of a query with OldestFirst, with which the search
+	// goes on beyond the rows that it has looked at. 0: it has looked at all that match,
+	// or found as many as it may.
+	Rest int64
+}
+
+// Search is List for people who wait: it looks for a text, or for the name of an account,
+// in a part of the log only.
+func (l *Log) Search(ctx context.Context, q Query) (f Found, err error) {
+	if q.Text == "" && q.Username == "" {
+		f.Entries, err = l.List(ctx, q)
+		return f, err
+	}
+	// The first row beyond the part. IDs have no gaps.
+	var beyond Query
+	if q.OldestFirst {
+		beyond = Query{After: q.After + Searched, Before: q.Before, OldestFirst: true}
+	} else {
+		if q.Before == 0 {
+			newest, err := l.List(ctx, Query{Limit: 1})
+			if err != nil || len(newest) == 0 {
+				return f, err
+			}
+			q.Before = newest[0].ID + 1
+		}
+		beyond = Query{Before: q.Before - Searched, After: q.After}
+		if beyond.Before <= max(1, q.After+1) { // it is the rest of the log
+			f.Entries, err = l.List(ctx, q)
+			return f, err
+		}
+	}
+	beyond.Since, beyond.Limit = q.Since, 1
+	rest, err := l.List(ctx, beyond)
+	if err != nil {
+		return f, err
+	}
+	part := q
+	if q.OldestFirst && len(rest) > 0 {
+		part.Before = q.After + Searched + 1
+	} else if len(rest) > 0 {
+		part.After = q.Before - Searched - 1
+	}
+	if f.Entries, err = l.List(ctx, part); err != nil || len(rest) == 0 {
+		return f, err
+	}
+	if limit := q.Limit; len(f.Entries) < limit || limit <= 0 && len(f.Entries) < 100 {
+		f.Rest = part.Before - 1
+		if !q.OldestFirst {
+			f.Rest = part.After + 1
+		}
+	}
+	return f, nil
+}

@@ -321,3 +321,57 @@ func TestFailedTransactionLeavesNoRow(t *testing.T) {
 		t.Errorf("%d rows, %v, want 2", rows, err)
 	}
 }
+
+// A search looks at a part of a long log at a time, and says where to go on. Followed to
+// the end, it finds everything once, in either direction.
+func TestSearchInParts(t *testing.T) {
+	w := newFixture(t, core.Config{})
+	const rows = audit.Searched + 500
+	w.must(w.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		for i := range rows {
+			e := audit.Event{Kind: audit.SignIn, Account: "gone", Detail: "hay"}
+			if i%7000 == 10 {
+				e.Account, e.Detail = "mia", "a needle"
+			}
+			if err := w.Audit.Record(ctx, tx, nobody, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	for name, test := range map[string]struct {
+		query        audit.Query
+		found, parts int
+	}{
+		"a text":                         {audit.Query{Text: "needle"}, 2, 2},
+		"a text, one at a time":          {audit.Query{Text: "needle", Limit: 1}, 2, 3},
+		"a text that is nowhere":         {audit.Query{Text: "zzz"}, 0, 2},
+		"a name":                         {audit.Query{Username: "mia"}, 2, 2},
+		"a name that nobody had":         {audit.Query{Username: "noa"}, 0, 2},
+		"a name and a text, since later": {audit.Query{Username: "mia", Text: "needle", Since: time.Now().Add(time.Hour)}, 0, 1},
+		"a text, oldest first":           {audit.Query{Text: "needle", OldestFirst: true}, 2, 2},
+		"all of it":                      {audit.Query{Limit: rows + 10}, rows, 1},
+	} {
+		q, seen, parts := test.query, make(map[int64]bool), 0
+		for more := true; more && parts < 20; parts++ {
+			f, err := w.Audit.Search(t.Context(), q)
+			w.must(err)
+			next := f.Rest
+			for _, e := range f.Entries {
+				seen[e.ID] = true
+			}
+			if n := len(f.Entries); q.Limit > 0 && n == q.Limit {
+				next = f.Entries[n-1].ID
+			}
+			more = next != 0
+			if q.OldestFirst {
+				q.After = next
+			} else {
+				q.Before = next
+			}
+		}
+		if len(seen) != test.found || parts != test.parts {
+			t.Errorf("%s: %d rows in %d parts, want %d in %d", name, len(seen), parts, test.found, test.parts)
+		}
+	}
+}

@@ -36,6 +36,8 @@ type auditData struct {
 	Events []audit.Meaning
 	// Newest: these are the newest rows that match.
 	Newest bool
+	// Partly: a part of the log was searched, and the links lead to the rest.
+	Partly bool
 }
 
 // maxEntries is how many rows of the audit log are on a page.
@@ -58,10 +60,13 @@ func (a *adminAudit) show(ctx context.Context, v *visit) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	if data.Entries, err = a.log.List(ctx, query); err != nil {
+	found, err := a.log.Search(ctx, query)
+	if err != nil {
 		return view{}, err
 	}
+	data.Entries = found.Entries
 	data.link(query)
+	data.linkRest(query, found.Rest)
 	return view{name: "admin-audit", data: data}, nil
 }
 
@@ -82,6 +87,18 @@ func (d *auditData) link(query audit.Query) {
 	}
 	if !d.Newest {
 		d.Newer = d.search(url.Values{"after": {decimal(d.Entries[0].ID)}})
+	}
+}
+
+// linkRest sets the links of a page of which a part of the log was searched.
+func (d *auditData) linkRest(query audit.Query, rest int64) {
+	switch d.Partly = rest != 0; {
+	case !d.Partly:
+	case query.OldestFirst:
+		d.Newest = false
+		d.Newer = d.search(url.Values{"after": {decimal(rest)}})
+	default:
+		d.Older = d.search(url.Values{"before": {decimal(rest)}})
 	}
 }
 
