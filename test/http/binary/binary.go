@@ -30,11 +30,10 @@ const (
 // path of the binary, which has the race detector if the test has.
 func Build(dir string, flags ...string) (string, error) {
 	path := filepath.Join(dir, "usher"+extension)
-	args := append([]string{"build", "-o", path}, flags...)
 	if race {
-		args = append(args, "-race")
+		flags = append(flags, "-race")
 	}
-	cmd := exec.Command("go", append(args, "github.com/usher-auth/usher/cmd/usher")...)
+	cmd := exec.Command("go", buildArgs("github.com/usher-auth/usher/cmd/usher", path, flags)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building usher: %w\n%s", err, out)
 	}

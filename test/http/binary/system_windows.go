@@ -11,6 +11,11 @@ const extension = ".exe"
 
 var generateConsoleCtrlEvent = syscall.NewLazyDLL("kernel32.dll").NewProc("GenerateConsoleCtrlEvent")
 
+// buildArgs are the arguments of "go" that compile a program.
+func buildArgs(program, path string, flags []string) []string {
+	return append(append([]string{"build", "-o", path}, flags...), program)
+}
+
 // separate puts a command, before its start, in a new process group, so that
 // askToStop reaches it and not the test.
 func separate(cmd *exec.Cmd) {
