@@ -28,7 +28,7 @@ import (
 )
 
 var (
-	rounds = flag.Int("crash.rounds", 2, "how many times the server is killed")
+	rounds = flag.Int("crash.rounds", 1, "how many times the server is killed")
 	seed   = flag.Uint64("crash.seed", 0, "seed of the first round (0: a new one); the next rounds' follow it")
 )
 
