@@ -95,7 +95,7 @@ func largeListings() map[string]listed {
 		"accounts, the newest": listOf(store.Accounts{}.Newest),
 		"shares":               listOf(store.Shares{}.List),
 		"servers": listOf(func(ctx context.Context, q db.Querier, r paging.Request) (paging.List[source.Source], error) {
-			return store.Sources{}.List(ctx, q, source.Server, r)
+			return store.Sources{}.List(ctx, q, source.Server, "", r)
 		}),
 	}
 	for _, text := range []string{"user", "user0001000", "zzz"} {
