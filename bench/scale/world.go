@@ -46,7 +46,7 @@ func (p pageRow) row() string { return "page: " + p.page }
 
 // pageRows are all pages whose listing grows, and each search and order that they
 // have: one that finds most of the table, in the middle of it, and one that finds
-// nothing. The pages of servers and shares have no search.
+// nothing.
 var pageRows = []pageRow{
 	{page: "`/`", path: always("/")},
 	{page: "`/admin`", path: always("/admin")},
@@ -77,7 +77,13 @@ var pageRows = []pageRow{
 	{page: "`/admin/servers`, in the middle", path: func(w *world) string {
 		return after("/admin/servers", fmt.Sprint("Server ", 1+w.n/200), int64(0))
 	}, inside: true},
+	{page: "`/admin/servers`, a search", path: func(w *world) string { return fmt.Sprint("/admin/servers?search=server-", 1+w.n/200) }},
+	{page: "`/admin/servers`, a search for nothing", path: always("/admin/servers?search=zzz")},
+	{page: "`/admin/servers/{id}`, a search", path: func(w *world) string {
+		return fmt.Sprintf("/admin/servers/server-%d?search=%s", 1+w.n/200, user(w.n/2))
+	}},
 	{page: "`/admin/shares`", path: always("/admin/shares")},
+	{page: "`/admin/shares`, an account", path: func(w *world) string { return "/admin/shares?name=" + user(w.n/2) }},
 	{page: "`/admin/shares`, in the middle", path: func(w *world) string {
 		return after("/admin/shares", int64(1001+w.n/200), int64(1+w.n/2))
 	}, inside: true},

@@ -94,9 +94,6 @@ func largeListings() map[string]listed {
 		"accounts":             listOf(store.Accounts{}.List),
 		"accounts, the newest": listOf(store.Accounts{}.Newest),
 		"shares":               listOf(store.Shares{}.List),
-		"servers": listOf(func(ctx context.Context, q db.Querier, r paging.Request) (paging.List[source.Source], error) {
-			return store.Sources{}.List(ctx, q, source.Server, "", r)
-		}),
 	}
 	for _, text := range []string{"user", "user0001000", "zzz"} {
 		all["accounts by the name "+text] = listOf(func(ctx context.Context, q db.Querier, r paging.Request) (paging.List[account.Account], error) {
@@ -104,6 +101,11 @@ func largeListings() map[string]listed {
 		})
 		all["accounts by the e-mail address "+text] = listOf(func(ctx context.Context, q db.Querier, r paging.Request) (paging.List[account.Account], error) {
 			return store.Accounts{}.ByEmailPrefix(ctx, q, text, r)
+		})
+	}
+	for _, text := range []string{"", "server"} { // one that is nowhere reads all servers
+		all["servers, "+text] = listOf(func(ctx context.Context, q db.Querier, r paging.Request) (paging.List[source.Source], error) {
+			return store.Sources{}.List(ctx, q, source.Server, text, r)
 		})
 	}
 	tokensOf := func(text string, accountID int64) listed {
