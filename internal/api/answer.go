@@ -72,18 +72,26 @@ func (e *endpoint) writeError(w http.ResponseWriter, c *call, err error) {
 	setRetryAfter(w.Header(), err)
 	c.exchange.Add(slog.Int("code", told.Code))
 	c.exchange.Status = told.Status
-	c.exchange.Size, _ = write(w, c, answer{status: told.Status, body: told})
+	c.exchange.Size, _ = write(w, c, answer{status: told.Status, body: e.refusal.body(told)})
 }
 
 // withoutSuffix is a request with its path's suffix as the one format that it
 // accepts.
 func withoutSuffix(r *http.Request, suffix string) *http.Request {
 	plain, u := *r, *r.URL
-	u.Path, u.RawPath = strings.TrimSuffix(u.Path, suffix), strings.TrimSuffix(u.RawPath, suffix)
+	u.Path, u.RawPath = cutSuffix(u.Path, suffix), cutSuffix(u.RawPath, suffix)
 	plain.URL = &u
 	plain.Header = r.Header.Clone()
 	plain.Header["Accept"] = suffixAccept[suffix]
 	return &plain
+}
+
+// cutSuffix cuts a suffix off a path. A slash after it stays.
+func cutSuffix(path, suffix string) string {
+	if before, slash := strings.CutSuffix(path, suffix+"/"); slash {
+		return before + "/"
+	}
+	return strings.TrimSuffix(path, suffix)
 }
 
 // suffixAccept maps a path's suffix to an Accept header. The suffix takes precedence

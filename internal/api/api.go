@@ -61,7 +61,7 @@ func New(c *core.Core, cfg Config) *API {
 			if e == nil {
 				e = &endpoint{
 					plane: plane(p), gate: gate, log: c.Logger, observer: cfg.Observer.At(path),
-					methods: make(map[string]*route),
+					methods: make(map[string]*route), refusal: refusalAt(path, &r),
 				}
 				endpoints[path] = e
 			}
@@ -92,7 +92,7 @@ func (a *API) Handler(next http.Handler) http.Handler {
 			a.admin.ServeHTTP(w, r)
 			return
 		}
-		if suffix := formatSuffix(r.URL.Path); suffix != "" {
+		if suffix := formatSuffix(strings.TrimSuffix(r.URL.Path, "/")); suffix != "" {
 			r = withoutSuffix(r, suffix)
 		}
 		path := r.URL.Path

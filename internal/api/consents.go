@@ -45,8 +45,12 @@ func (h consentHandlers) viewStateSync(ctx context.Context, c *call) (answer, er
 	return answer{status: http.StatusOK, body: wire.ViewStateSync(given[account.ViewStateSync])}, err
 }
 
+// setViewStateSync changes the consent, if the request has one.
 func (h consentHandlers) setViewStateSync(ctx context.Context, c *call) (answer, error) {
 	consent, err := c.params.Bool("consent")
+	if err == nil && !c.params.Has("consent") {
+		return h.viewStateSync(ctx, c)
+	}
 	if err == nil {
 		err = h.accounts.SetConsents(ctx, c.principal.AccountID, map[account.Consent]bool{account.ViewStateSync: consent})
 	}

@@ -41,6 +41,10 @@ var constants = [...]constant{
 		"plex-api.rs asks; the shape is inferred",
 	},
 	{
+		"GET", "/api/v2/companions", anyToken, 200, wire.Constant{JSON: `[]`, XML: `<companions></companions>`},
+		"plex-api.rs names this path, too; the shape is inferred",
+	},
+	{
 		"GET", "/api/v2/cloud_server", anyToken, 200, wire.Constant{JSON: `{}`, XML: `<cloud_server></cloud_server>`},
 		"Tautulli looks for elements info, and takes none for no server; the root is inferred",
 	},

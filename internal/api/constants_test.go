@@ -27,6 +27,7 @@ func TestConstantAnswers(t *testing.T) {
 		{"GET", "/api/v2/features", "application/json", 200, `[]`},
 		{"GET", "/api/announcements", "*/*", 200, ` title1="Announcements" viewGroup="list" content="plugins">`},
 		{"GET", "/companions", "*/*", 200, `<MediaContainer `},
+		{"GET", "/api/v2/companions", "application/json", 200, `[]`},
 		{"GET", "/api/v2/cloud_server", "*/*", 200, `<cloud_server>`},
 		{"GET", "/servers/den/sync_lists", "*/*", 200, `<MediaContainer `},
 		{"GET", "/devices/tv/sync_items", "*/*", 200, `<SyncItems></SyncItems>`},

@@ -245,6 +245,7 @@ var goldens = map[string]struct {
 	status       int
 }{
 	"account":           {"GET", "/api/v2/user", 200},
+	"claim-error":       {"GET", "/api/claim/token", 401},
 	"devices":           {"GET", "/devices", 200},
 	"error":             {"GET", "/api/v2/user", 401},
 	"friend":            {"POST", "/api/v2/friends/{id}/accept", 200},
@@ -255,6 +256,7 @@ var goldens = map[string]struct {
 	"identity":          {"GET", "/identity", 200},
 	"invites-received":  {"GET", "/api/v2/shared_servers/invites/received/pending", 200},
 	"legacy-account":    {"GET", "/users/account", 200},
+	"legacy-error":      {"GET", "/users/account", 422},
 	"legacy-home-users": {"GET", "/api/home/users", 200},
 	"legacy-invites":    {"GET", "/api/invites/requested", 200},
 	"legacy-pin":        {"GET", "/pins/{id}", 200},
@@ -266,6 +268,7 @@ var goldens = map[string]struct {
 	"pin":               {"GET", "/api/v2/pins/{id}", 200},
 	"ping":              {"GET", "/api/v2/ping", 200},
 	"resources":         {"GET", "/api/v2/resources", 200},
+	"response":          {"GET", "/api/invites/requested", 401},
 	"server":            {"GET", "/", 200},
 	"server-account":    {"GET", "/myplex/account", 200},
 	"server-info":       {"GET", "/api/v2/servers/{id}", 200},

@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -136,6 +137,43 @@ func respond(err error) (e wire.Error, ours bool) {
 		told.Field = fault.FieldOf(err)
 	}
 	return told, kind == fault.Unknown
+}
+
+// refusal is how the errors of a path are written.
+type refusal uint8
+
+const (
+	inVersion2 refusal = iota
+	inVersion1
+	// ofInvitations is that of version 1 about servers, homes and invitations.
+	ofInvitations
+	ofClaims
+)
+
+// refusalAt returns how the errors of a path are written: version 1 has several forms.
+func refusalAt(path string, r *route) refusal {
+	switch {
+	case r.syntax != legacyXML:
+		return inVersion2
+	case path == "/api/claim/token":
+		return ofClaims
+	case strings.HasPrefix(path, "/api/servers/"), strings.HasPrefix(path, "/api/home/"), strings.HasPrefix(path, "/api/invites/"):
+		return ofInvitations
+	}
+	return inVersion1
+}
+
+// body returns an error as an answer.
+func (r refusal) body(e wire.Error) wire.Body {
+	switch r {
+	case inVersion1:
+		return wire.LegacyError(e)
+	case ofInvitations:
+		return wire.Response(e)
+	case ofClaims:
+		return wire.ClaimError(e)
+	}
+	return e
 }
 
 // setRetryAfter sets the Retry-After header, if the time is known.

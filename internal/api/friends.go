@@ -73,7 +73,7 @@ func (h friendHandlers) users(ctx context.Context, c *call) (answer, error) {
 		for _, i := range a.Waiting {
 			if i.SourceID != 0 {
 				s := h.userServer(i.Number, i.SourceID, i.Server.Identifier, i.Server.Name, len(i.Sections), i.Chosen)
-				s.Pending = true
+				s.Pending = wire.Flag(true)
 				u.Servers = append(u.Servers, s)
 			}
 		}
@@ -82,13 +82,14 @@ func (h friendHandlers) users(ctx context.Context, c *call) (answer, error) {
 	if strings.HasPrefix(c.http.UserAgent(), "speakeasy-sdk/") && suffixOf(c.http) == "" {
 		c.Format = wire.Negotiate(c.http.Header.Get("Accept"), c.Variant)
 	}
-	return answer{status: http.StatusOK, body: list}, nil
+	list, part, err := wire.Cut(c.http, c.params, list)
+	return answer{status: http.StatusOK, body: wire.UsersPart{Users: list, Part: part}, part: part}, err
 }
 
 func (h friendHandlers) userServer(number, serverID int64, identifier, name string, sections int, chosen bool) wire.UserServer {
 	return wire.UserServer{
 		ID: number, ServerID: serverID, MachineIdentifier: identifier, Name: name, LastSeenAt: h.now().Unix(),
-		NumLibraries: sections, AllLibraries: wire.Bool(!chosen),
+		NumLibraries: sections, AllLibraries: wire.Flag(!chosen),
 	}
 }
 

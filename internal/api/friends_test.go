@@ -5,6 +5,8 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -375,4 +377,221 @@ func TestFriendsV2(t *testing.T) {
 	if len(owned) != 0 {
 		t.Errorf("after leaving, nora's shares are %+v", owned)
 	}
+}
+
+// What refuses an invitation says why where Wizarr and others look for it: in the
+// attribute status of a Response. JSON is as everywhere.
+func TestRefusedInvitations(t *testing.T) {
+	n := newNeighbourhood(t)
+	if status, body := n.invite(t, n.noras, "zoe"); status != http.StatusCreated {
+		t.Fatalf("inviting: %d %s", status, body)
+	}
+	shown := regexp.MustCompile(`<Response[^>]+status="([^"]*)"[^>]*/?>`) // as Wizarr looks for it
+	for _, test := range []struct {
+		method, path string
+		token        plexauth.Secret
+		status, code int
+		says         string
+	}{
+		{"POST", "/api/servers/attic/shared_servers?shared_server[invited_email]=zoe", n.noras, 400, 400, "This invitation was sent already"},
+		{"POST", "/api/servers/attic/shared_servers?shared_server[invited_email]=nora", n.noras, 400, 400, "invited_email is the account that invites"},
+		{"POST", "/api/servers/attic/shared_servers", n.noras, 400, 400, "is missing"},
+		{"POST", "/api/servers/attic/shared_servers?shared_server[invited_email]=zoe", n.members, 404, 404, "not known here"},
+		{"GET", "/api/servers/none", n.noras, 404, 404, "not known here"},
+		{"GET", "/api/servers/attic/shared_servers/7.xml", n.noras, 404, 404, ""},
+		{"POST", "/api/home/users?invitedEmail=zoe", n.noras, 403, 403, "Nobody is invited into a home here"},
+		{"POST", fmt.Sprint("/api/home/users/", n.nora.ID, "/switch?pin=1234"), n.noras, 403, 1041, "A valid PIN is required"},
+		{"DELETE", "/api/invites/requested/7", n.noras, 404, 404, ""},
+		{"GET", "/api/invites/requests", "bad", 401, 1001, "User could not be authenticated"},
+		{"PATCH", "/api/invites/requests", n.noras, 405, 405, ""},
+	} {
+		res, body := n.ask(t, test.method, test.path, "application/json", test.token, nil)
+		m := shown.FindStringSubmatch(body)
+		var told struct {
+			XMLName xml.Name `xml:"Response"`
+			Code    int      `xml:"code,attr"`
+			Status  string   `xml:"status,attr"`
+		}
+		if err := xml.Unmarshal([]byte(body), &told); err != nil || m == nil || res.StatusCode != test.status || told.Code != test.code ||
+			told.Status == "" || !strings.Contains(told.Status, test.says) {
+			t.Errorf("%s %s: %d %s (%v), want %d with code %d and %q", test.method, test.path, res.StatusCode, body, err, test.status, test.code, test.says)
+		}
+	}
+	res, body := n.ask(t, "GET", "/api/servers/none.json", "", n.noras, nil)
+	if res.StatusCode != 404 || !strings.HasPrefix(body, `{"errors":[{"code":404,`) {
+		t.Errorf("in JSON: %d %s", res.StatusCode, body)
+	}
+}
+
+// Errors of version 1 have their message as a text, too; a claim's have it where
+// plex-api.rs reads it.
+func TestErrorsOfVersion1(t *testing.T) {
+	w := newFixture(t, nil)
+	for _, test := range []struct{ path, want string }{
+		{"/users/account", `<errors><error code="422" message="Invalid token" status="422">Invalid token</error></errors>`},
+		{"/api/resources", `<errors><error code="1001" message="User could not be authenticated" status="401">User could not be authenticated</error></errors>`},
+		{"/api/v2/user", `<errors><error code="1001" message="User could not be authenticated" status="401"></error></errors>`},
+		{"/users/account.json", `{"errors":[{"code":422,"message":"Invalid token","status":422}]}`},
+		{"/api/claim/token.json", `{"error":"User could not be authenticated","errors":[{"code":1001,"message":"User could not be authenticated","status":401}]}`},
+		{"/api/claim/token", `<errors><error code="1001" message="User could not be authenticated" status="401">User could not be authenticated</error></errors>`},
+	} {
+		if _, body := w.ask(t, "GET", test.path, "", "bad", nil); strings.TrimPrefix(body, xml.Header) != test.want {
+			t.Errorf("%s: %s, want %s", test.path, body, test.want)
+		}
+	}
+}
+
+// A server of somebody in the caller's home says so, and no other one does.
+func TestServersOfTheHome(t *testing.T) {
+	n := newNeighbourhood(t)
+	attic, err := n.Sources.Find(t.Context(), source.Ref{Kind: source.Server, Identifier: "attic"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	member, err := n.Accounts.Find(t.Context(), "member")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Homes.Join(t.Context(), operator, n.nora.ID, member.ID, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []int64{member.ID, n.zoe.ID} {
+		if err := n.Sources.Share(t.Context(), operator, attic, id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, test := range map[string]struct {
+		token plexauth.Secret
+		want  bool
+	}{"the owner": {n.noras, false}, "the same home": {n.members, true}, "another home": {n.zoes, false}} {
+		var list []struct {
+			ClientIdentifier string
+			Home, Owned      bool
+		}
+		n.read(t, "GET", "/api/v2/resources", test.token, nil, &list)
+		for _, r := range list {
+			if want := r.ClientIdentifier == "attic" && test.want; r.Home != want {
+				t.Errorf("%s: home is %v for %s, want %v", name, r.Home, r.ClientIdentifier, want)
+			}
+		}
+		_, body := n.ask(t, "GET", "/api/resources", "", test.token, nil)
+		if got := strings.Count(body, ` home="1"`); got == 1 != test.want {
+			t.Errorf("%s: version 1 says %s", name, body)
+		}
+	}
+}
+
+// A slash at the end makes no other path, with a suffix or without.
+func TestSlashAfterASuffix(t *testing.T) {
+	n := newNeighbourhood(t)
+	for _, path := range []string{"/api/v2/user", "/api/v2/resources", "/devices", "/api/users", "/api/servers/attic", "/api/v2/servers/attic", "/api/home/users", "/identity"} {
+		for _, suffix := range []string{".json", ".xml"} {
+			want, plain := n.ask(t, "GET", path+suffix, "", n.noras, nil)
+			got, body := n.ask(t, "GET", path+suffix+"/", "", n.noras, nil)
+			if got.StatusCode != 200 || got.Header.Get("Content-Type") != want.Header.Get("Content-Type") || len(body) != len(plain) {
+				t.Errorf("%s%s/: %d %s, want %s", path, suffix, got.StatusCode, body, plain)
+			}
+			if got, _ := n.ask(t, "GET", path+suffix+"//", "", n.noras, nil); got.StatusCode != 404 {
+				t.Errorf("%s%s//: %d", path, suffix, got.StatusCode)
+			}
+		}
+	}
+}
+
+// The sections of a share may come as a list of numbers or texts, or as one text.
+func TestFormsOfSections(t *testing.T) {
+	n := newNeighbourhood(t)
+	films, shows := n.films.ID, n.shows.ID
+	for i, test := range []struct {
+		sections any
+		status   int
+		shared   int
+	}{
+		{[]int64{films}, 201, 1},
+		{[]string{fmt.Sprint(films)}, 201, 1},
+		{fmt.Sprint(films), 201, 1},
+		{films, 201, 1},
+		{fmt.Sprintf("%d,%d", films, shows), 201, 2},
+		{fmt.Sprintf("[%d, %d]", films, shows), 201, 2},
+		{[]int64{}, 201, 3},
+		{"[]", 201, 3},
+		{"", 201, 3},
+		{nil, 201, 3},
+		{[]string{"Films"}, 400, 0},
+		{fmt.Sprintf("%d;%d", films, shows), 400, 0},
+		{[]int64{films, 999}, 404, 0},
+		{[]int64{-1}, 404, 0},
+	} {
+		status, body := n.post(t, "/api/v2/shared_servers.json", "wizarr", n.noras, map[string]any{
+			"machineIdentifier": "attic", "invitedEmail": fmt.Sprint("guest-", i), "librarySectionIds": test.sections,
+		})
+		var invited struct{ NumLibraries int }
+		if err := json.Unmarshal([]byte(body), &invited); err != nil || status != test.status || invited.NumLibraries != test.shared {
+			t.Errorf("%v: %d %s, want %d with %d sections", test.sections, status, body, test.status, test.shared)
+		}
+	}
+}
+
+// A change that names no consent changes none.
+func TestConsentThatIsNotGiven(t *testing.T) {
+	w := newFixture(t, nil)
+	tok := w.signIn(t, "member")
+	for _, step := range []struct {
+		query string
+		want  bool
+	}{{"", false}, {"?consent=1", true}, {"", true}, {"?other=0", true}, {"?consent=False", false}} {
+		var got struct{ Consent bool }
+		w.read(t, "PUT", "/api/v2/user/view_state_sync"+step.query, tok, nil, &got)
+		if got.Consent != step.want {
+			t.Errorf("after PUT %q: %v, want %v", step.query, got.Consent, step.want)
+		}
+	}
+}
+
+// The lists of users come in parts, too.
+func TestPartsOfUsers(t *testing.T) {
+	n := newNeighbourhood(t)
+	for _, name := range []string{"Kid", "Sis", "Bro"} {
+		if _, err := n.Homes.AddManaged(t.Context(), operator, n.nora.ID, name, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		path         string
+		start, total string
+		users        []string
+	}{
+		{"/api/users?", "", "", []string{"Kid", "Sis", "Bro"}},
+		{"/api/users?X-Plex-Container-Start=1&X-Plex-Container-Size=1", "1", "3", []string{"Sis"}},
+		{"/api/users?X-Plex-Container-Size=0", "0", "3", nil},
+		{"/api/home/users?X-Plex-Container-Start=2&X-Plex-Container-Size=9", "2", "4", []string{"Sis", "Bro"}},
+		{"/api/home/users?X-Plex-Container-Start=7", "4", "4", nil},
+	} {
+		res, body := n.ask(t, "GET", test.path, "", n.noras, nil)
+		var got struct {
+			Offset    string `xml:"offset,attr"`
+			TotalSize int    `xml:"totalSize,attr"`
+			Size      int    `xml:"size,attr"`
+			User      []struct {
+				Title string `xml:"title,attr"`
+			}
+		}
+		if err := xml.Unmarshal([]byte(body), &got); err != nil {
+			t.Fatal(err)
+		}
+		var titles []string
+		for _, u := range got.User {
+			titles = append(titles, u.Title)
+		}
+		if !slices.Equal(titles, test.users) || got.Offset != test.start || got.Size != len(test.users) ||
+			test.total != "" && fmt.Sprint(got.TotalSize) != test.total ||
+			res.Header.Get("X-Plex-Container-Start") != test.start || res.Header.Get("X-Plex-Container-Total-Size") != test.total {
+			t.Errorf("%s: %v %s", test.path, res.Header, body)
+		}
+		if got, body := n.ask(t, "GET", strings.Replace(test.path, "?", ".json?", 1), "", n.noras, nil); got.StatusCode != 200 {
+			t.Errorf("%s in JSON: %d %s", test.path, got.StatusCode, body)
+		}
+	}
+	n.must(t, 400, "GET", "/api/users?X-Plex-Container-Start=-1", n.noras)
+	n.must(t, 400, "GET", "/api/home/users?X-Plex-Container-Size=x", n.noras)
 }

@@ -83,7 +83,12 @@ func (h homeHandlers) users(ctx context.Context, c *call) (answer, error) {
 // usersV1 is users in version 1.
 func (h homeHandlers) usersV1(ctx context.Context, c *call) (answer, error) {
 	found, err := h.read(ctx, c)
-	return answer{status: http.StatusOK, body: wire.LegacyHomeUsers(h.home(c, found))}, err
+	if err != nil {
+		return answer{}, err
+	}
+	body := h.home(c, found)
+	body.Users, body.Part, err = wire.Cut(c.http, c.params, body.Users)
+	return answer{status: http.StatusOK, body: wire.LegacyHomeUsers(body), part: body.Part}, err
 }
 
 // add adds a managed user.

@@ -52,5 +52,5 @@ func hostName(host string) string {
 // suffixOf returns the suffix of the original path of a request.
 func suffixOf(r *http.Request) string {
 	path, _, _ := strings.Cut(r.RequestURI, "?")
-	return formatSuffix(path)
+	return formatSuffix(strings.TrimSuffix(path, "/"))
 }

@@ -21,6 +21,7 @@ type endpoint struct {
 	observer *httpd.PathObserver
 	methods  map[string]*route // nil: the path does not exist
 	unknown  *unknownPaths     // of the endpoint of paths that do not exist
+	refusal  refusal           // how its errors are written
 }
 
 // add adds a route of the endpoint's path.
@@ -81,6 +82,9 @@ func (e *endpoint) answer(ctx context.Context, w http.ResponseWriter, c *call) (
 	r, ok := e.methods[c.http.Method]
 	if !ok {
 		w.Header().Set("Allow", e.allowed())
+		if e.refusal != inVersion2 && suffixOf(c.http) != ".json" {
+			c.Format = wire.XML
+		}
 		return answer{}, errMethod
 	}
 	if c.media = e.plane.isMedia(c.http); c.media {

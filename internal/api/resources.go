@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/home"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/internal/wire"
@@ -17,6 +19,7 @@ import (
 // resourceHandlers list the servers that an account can use.
 type resourceHandlers struct {
 	sources *source.Service
+	homes   *home.Service
 	version string // of this server, as media servers write theirs
 	now     func() time.Time
 }
@@ -51,6 +54,10 @@ func (h resourceHandlers) read(ctx context.Context, c *call) ([]wire.Resource, *
 	if err != nil {
 		return nil, nil, err
 	}
+	housemates, err := h.housemates(ctx, c, servers)
+	if err != nil {
+		return nil, nil, err
+	}
 	by := c.actor()
 	list := make([]wire.Resource, 0, len(servers))
 	for _, src := range servers {
@@ -61,6 +68,7 @@ func (h resourceHandlers) read(ctx context.Context, c *call) ([]wire.Resource, *
 		if err != nil {
 			return nil, nil, err
 		}
+		r.Home = !r.Owned && housemates[src.OwnerID]
 		r.Connections = wanted.filter(r.Connections)
 		if !r.Owned {
 			r.Connections = reachable(r.Connections)
@@ -68,6 +76,24 @@ func (h resourceHandlers) read(ctx context.Context, c *call) ([]wire.Resource, *
 		list = append(list, r)
 	}
 	return list, part, nil
+}
+
+// housemates returns the accounts in the caller's home, if one of the servers has
+// another owner than the caller.
+func (h resourceHandlers) housemates(ctx context.Context, c *call, servers []source.Source) (map[int64]bool, error) {
+	ofOthers := func(src source.Source) bool { return src.OwnerID != 0 && src.OwnerID != c.principal.AccountID }
+	if !slices.ContainsFunc(servers, ofOthers) {
+		return nil, nil
+	}
+	found, err := h.homes.Of(ctx, c.principal.AccountID)
+	if errors.Is(err, account.ErrNotFound) {
+		err = fmt.Errorf("%w (%w)", token.ErrInvalid, err) // removed a moment ago
+	}
+	list := make(map[int64]bool, len(found.Users))
+	for _, u := range found.Users {
+		list[u.Account.ID] = true
+	}
+	return list, err
 }
 
 // servers returns the servers that the caller reaches.

@@ -213,7 +213,7 @@ func newFeatures(c *core.Core, cfg Config) *features {
 	avatars := avatarHandlers{c.Accounts, base}
 	signIns := newSignInCounter()
 	cfg.Observer.Register(signIns)
-	resources := resourceHandlers{c.Sources, version, c.Now}
+	resources := resourceHandlers{c.Sources, c.Homes, version, c.Now}
 	media := mediaHandlers{c.Tokens, c.Sources, accounts, sources, version}
 	mediaServer := mediaServerHandlers{media, avatars, resources}
 	homes := homeHandlers{c.Homes, accounts, avatars, c.Now}

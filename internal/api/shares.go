@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/fault"
@@ -355,11 +356,16 @@ func wishOf(c *call, names shareNames) (w friend.Wish, err error) {
 	return w, err
 }
 
-// choiceOf reads which sections a request chooses: without one, all.
+// choiceOf reads which sections a request chooses: without one, all. Some programs send
+// the list as one text, "1,2" or "[1, 2]".
 func choiceOf(c *call, names shareNames) (source.Choice, error) {
-	list, err := c.params.List(names.sections)
+	given, err := c.params.List(names.sections)
 	if err != nil {
 		return source.Choice{}, err
+	}
+	var list []string
+	for _, text := range given {
+		list = append(list, strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune("[], ", r) })...)
 	}
 	choice := source.Choice{Some: len(list) > 0}
 	for _, text := range list {

@@ -108,20 +108,22 @@ func VariantOf(userAgent string) (v Variant) {
 	}
 	sdk, rest, _ := strings.Cut(rest, " ")
 	version, _, _ := strings.Cut(rest, " ")
-	r, ok := parseRelease(version)
-	if !ok {
-		return 0
-	}
+	r, known := parseRelease(version)
 	for _, row := range variants {
-		if row.sdk == sdk && !r.before(row.from) && (row.until == release{} || r.before(row.until)) {
+		every := row.from == release{} && row.until == release{}
+		if row.sdk == sdk && (every || known && !r.before(row.from) && (row.until == release{} || r.before(row.until))) {
 			v |= row.traits
 		}
 	}
 	return v
 }
 
-// parseRelease reads three numbers with dots between them.
+// parseRelease reads three numbers with dots between them. What follows the numbers of a
+// release that is not final ("0.23.5-beta.1") does not count.
 func parseRelease(s string) (r release, ok bool) {
+	if end := strings.IndexAny(s, "-+"); end >= 0 {
+		s = s[:end]
+	}
 	for i := range r {
 		number, rest, dot := strings.Cut(s, ".")
 		if last := i == len(r)-1; dot == last || len(number) == 0 || len(number) > 9 {

@@ -65,6 +65,9 @@ func goldenBodies(t *testing.T) map[string]wire.Body {
 		"devices-none":          wire.Devices{},
 		"devices-part":          wire.Devices{PublicAddress: "192.0.2.1", Devices: devices, Part: part},
 		"error":                 wire.Error{Code: 1029, Message: `Enter the "code" & try again`, Status: 401},
+		"claim-error":           wire.ClaimError{Code: 1001, Message: `Sign "in" & try again`, Status: 401},
+		"legacy-error":          wire.LegacyError{Code: 422, Message: `An "invalid" <token>`, Status: 422},
+		"response":              wire.Response{Code: 1001, Message: `Sign "in" & try again`, Status: 401},
 		"friend":                friends[0],
 		"friends":               friends,
 		"friends-none":          wire.Friends(nil),
@@ -81,6 +84,7 @@ func goldenBodies(t *testing.T) map[string]wire.Body {
 		"legacy-home-users":     wire.LegacyHomeUsers(fullHome),
 		"legacy-users":          users(fullHome.Users),
 		"legacy-users-none":     wire.Users(nil),
+		"legacy-users-part":     wire.UsersPart{Users: users(fullHome.Users), Part: part},
 		"legacy-invites":        wire.Invites{invite, wire.NewInvite(1000000003, joined, false)},
 		"legacy-invites-none":   wire.Invites(nil),
 		"legacy-server-info":    wire.LegacyServerInfo(serverInfo),
@@ -318,8 +322,8 @@ func users(list []wire.HomeUser) (all wire.Users) {
 	last := &all[len(all)-1]
 	last.Home = false
 	last.Servers = []wire.UserServer{
-		{ID: 1000000001, ServerID: 2, MachineIdentifier: "den", Name: "Den", LastSeenAt: 1772620000, NumLibraries: 2, AllLibraries: true},
-		{ID: 1000000002, ServerID: 3, MachineIdentifier: "attic", Name: "Attic", LastSeenAt: 1772620000, Pending: true},
+		{ID: 1000000001, ServerID: 2, MachineIdentifier: "den", Name: "Den", LastSeenAt: 1772620000, NumLibraries: 2, AllLibraries: wire.Flag(true)},
+		{ID: 1000000002, ServerID: 3, MachineIdentifier: "attic", Name: "Attic", LastSeenAt: 1772620000, Pending: wire.Flag(true)},
 	}
 	return all
 }

@@ -27,6 +27,7 @@ type Home struct {
 	GuestID   int64      // of the guest; 0 without one
 	GuestUUID string     // of the guest
 	Users     []HomeUser // the owner first
+	Part      *Part      // which part of the users this is; nil: all of them
 }
 
 // homeAttrs are the common attributes of all forms of a home.
@@ -87,7 +88,7 @@ func (h LegacyHomeUsers) Append(dst []byte, f Format, _ Variant) ([]byte, error)
 		usersAttrs
 		homeAttrs
 		User []HomeUser `json:"User" xml:"User"`
-	}{newUsersAttrs(len(h.Users)), Home(h).attrs(), orEmpty(h.Users)})
+	}{newUsersAttrs(len(h.Users)).of(h.Part), Home(h).attrs(), orEmpty(h.Users)})
 }
 
 // LegacyHomeUser is one user: the response to a new one, whose root PlexAPI reads.
@@ -111,6 +112,15 @@ type usersAttrs struct {
 	MachineIdentifier string `json:"machineIdentifier" xml:"machineIdentifier,attr"` // always empty: the list is not of a server
 	TotalSize         int    `json:"totalSize" xml:"totalSize,attr"`                 // how many users there are
 	Size              int    `json:"size" xml:"size,attr"`                           // how many users the answer has
+	Offset            *int   `json:"offset,omitempty" xml:"offset,attr"`             // the first of a part; absent without one
+}
+
+// of returns the attributes of a part of the list.
+func (a usersAttrs) of(p *Part) usersAttrs {
+	if p != nil {
+		a.TotalSize, a.Offset = p.Total, &p.Start
+	}
+	return a
 }
 
 func newUsersAttrs(size int) usersAttrs {
@@ -125,7 +135,8 @@ type User struct {
 	Servers []UserServer // servers that are shared with the user
 }
 
-// UserServer is a server of the caller that is shared with a user.
+// UserServer is a server of the caller that is shared with a user. The newer SDKs
+// read its flags as the numbers 0 and 1.
 type UserServer struct {
 	ID                int64  `json:"id" xml:"id,attr"`                               // the number of the share
 	ServerID          int64  `json:"serverId" xml:"serverId,attr"`                   // usher's number of the server
@@ -133,9 +144,9 @@ type UserServer struct {
 	Name              string `json:"name" xml:"name,attr"`                           // the name to show
 	LastSeenAt        int64  `json:"lastSeenAt" xml:"lastSeenAt,attr"`               // epoch seconds: now
 	NumLibraries      int    `json:"numLibraries" xml:"numLibraries,attr"`           // shared sections
-	AllLibraries      Bool   `json:"allLibraries" xml:"allLibraries,attr"`           // every section is shared
-	Owned             Bool   `json:"owned" xml:"owned,attr"`                         // by the user: never
-	Pending           Bool   `json:"pending" xml:"pending,attr"`                     // it waits for the user's consent
+	AllLibraries      Enum   `json:"allLibraries" xml:"allLibraries,attr"`           // every section is shared
+	Owned             Enum   `json:"owned" xml:"owned,attr"`                         // by the user: never
+	Pending           Enum   `json:"pending" xml:"pending,attr"`                     // it waits for the user's consent
 }
 
 // Users is the response of /api/users: the accounts that the caller is related to. PlexAPI
@@ -168,8 +179,8 @@ type user struct {
 	Server             []UserServer     `json:"Server" xml:"Server"`                              // servers that are shared with the user
 }
 
-// enum is 0 or 1, as the newer SDKs read these keys.
-func enum(b Bool) Enum {
+// Flag is 0 or 1 in both formats, as the newer SDKs read the list of users.
+func Flag(b bool) Enum {
 	if b {
 		return Enum{N: 1}
 	}
@@ -177,17 +188,28 @@ func enum(b Bool) Enum {
 }
 
 // Append implements Body.
-func (u Users) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
-	list := make([]user, 0, len(u))
-	for _, h := range u {
+func (u Users) Append(dst []byte, f Format, v Variant) ([]byte, error) {
+	return UsersPart{Users: u}.Append(dst, f, v)
+}
+
+// UsersPart is a part of Users.
+type UsersPart struct {
+	Users Users // those of the part
+	Part  *Part // which part this is; nil: all of the list
+}
+
+// Append implements Body.
+func (p UsersPart) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
+	list := make([]user, 0, len(p.Users))
+	for _, h := range p.Users {
 		list = append(list, user{
 			ID: h.ID, UUID: h.UUID, Title: h.Title, Username: h.Username, Email: h.Email, Thumb: h.Thumb,
-			Protected: enum(h.Protected), Home: enum(Bool(h.Home)), Restricted: enum(h.Restricted),
+			Protected: Flag(bool(h.Protected)), Home: Flag(h.Home), Restricted: Flag(bool(h.Restricted)),
 			RestrictionProfile: h.RestrictionProfile, Server: orEmpty(h.Servers),
 		})
 	}
 	return appendContainer(dst, f, struct {
 		usersAttrs
 		User []user `json:"User" xml:"User"`
-	}{newUsersAttrs(len(list)), list})
+	}{newUsersAttrs(len(list)).of(p.Part), list})
 }

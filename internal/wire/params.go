@@ -61,6 +61,21 @@ func (p Params) find(name string) (string, error) {
 	return p[found].Value, nil
 }
 
+// callerPrefix is what the names of headers and parameters about the caller begin with.
+const callerPrefix = "X-Plex-"
+
+// ofCaller reports whether a name is of a parameter about the caller.
+func ofCaller(name string) bool { return strings.HasPrefix(name, callerPrefix) }
+
+// canonical returns the name of a parameter. Those about the caller are the names of
+// headers, and as these in any case.
+func canonical(name string) string {
+	if len(name) > len(callerPrefix) && strings.EqualFold(name[:len(callerPrefix)], callerPrefix) {
+		return http.CanonicalHeaderKey(name)
+	}
+	return name
+}
+
 // Has reports whether a parameter is there, perhaps empty.
 func (p Params) Has(name string) bool {
 	return slices.ContainsFunc(p, func(param Param) bool { return param.Name == name })
@@ -134,7 +149,7 @@ func ReadParams(r *http.Request, query Params, limit int64) (Params, error) {
 // be read as a form within the limit, is ignored.
 func ReadOptionalParams(r *http.Request, query Params, limit int64) (Params, error) {
 	params, err := ReadParams(r, query, limit)
-	if err != nil && !saysParams(header(r, "Content-Type")) {
+	if errors.Is(err, errEncoded) || err != nil && !saysParams(header(r, "Content-Type")) {
 		return query, nil
 	}
 	return params, err
@@ -151,6 +166,9 @@ func saysParams(contentType string) bool {
 func readBody(r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength == 0 {
 		return nil, nil
+	}
+	if coding := header(r, "Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return nil, errEncoded
 	}
 	if r.ContentLength > limit {
 		return nil, errTooLarge(limit)
@@ -185,7 +203,8 @@ func ParseBody(contentType string, body []byte) (Params, error) {
 	case formType:
 		return parseQuery("the form", string(body))
 	case jsonType:
-		if !utf8.Valid(body) { // the decoder would replace what is not
+		body = bytes.TrimPrefix(body, []byte("\ufeff")) // a byte order mark (RFC 8259, section 8.1)
+		if !utf8.Valid(body) {                          // the decoder would replace what is not
 			return nil, malformed("the body", "is not valid UTF-8")
 		}
 		return parseJSON(body)
@@ -295,7 +314,7 @@ func (p *Params) add(name, value string) error {
 	if len(*p) == maxParams {
 		return errTooMany("the body")
 	}
-	*p = append(*p, Param{name, value})
+	*p = append(*p, Param{canonical(name), value})
 	return nil
 }
 

@@ -68,7 +68,7 @@ func ReadRequest(r *http.Request) (req Request, err error) {
 		}
 	}
 	var identity Params // the query, if it contains any part of the identity
-	if slices.ContainsFunc(req.Query, func(p Param) bool { return strings.HasPrefix(p.Name, "X-Plex-") }) {
+	if slices.ContainsFunc(req.Query, func(p Param) bool { return ofCaller(p.Name) }) {
 		identity = req.Query
 	}
 	for _, f := range req.fields() {
@@ -319,7 +319,7 @@ func parseQuery(field, raw string) (Params, error) {
 		if err != nil || strings.Contains(pair, ";") {
 			return nil, malformed(field, "cannot be read: it has a bad % escape or a semicolon")
 		}
-		params = append(params, Param{name, value})
+		params = append(params, Param{canonical(name), value})
 	}
 	return params, nil
 }

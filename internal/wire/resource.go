@@ -41,6 +41,7 @@ type Resource struct {
 	PublicAddressMatches bool            // the caller has the public address of the server
 	AccessToken          plexauth.Secret // the caller's token for this server alone
 	Owned                bool            // the caller owns it
+	Home                 bool            // its owner is somebody else in the caller's home
 	Connections          []Connection    // how to reach it; nil counts as empty
 }
 
@@ -62,7 +63,7 @@ type resourceAttrs[T string | int64] struct {
 	PublicAddress          string           `json:"publicAddress" xml:"publicAddress,attr"`                   // the server's; may be empty
 	AccessToken            string           `json:"accessToken" xml:"accessToken,attr"`                       // for this server alone
 	Owned                  Bool             `json:"owned" xml:"owned,attr"`                                   // by the caller
-	Home                   Optional[Bool]   `json:"home" xml:"home,attr"`                                     // never; absent on an owned server in version 1
+	Home                   Optional[Bool]   `json:"home" xml:"home,attr"`                                     // its owner is in the caller's home; absent on an owned server in version 1
 	Synced                 Bool             `json:"synced" xml:"synced,attr"`                                 // never
 	Relay                  Bool             `json:"relay" xml:"relay,attr"`                                   // a connection is a relay
 	Presence               Bool             `json:"presence" xml:"presence,attr"`                             // always
@@ -78,7 +79,7 @@ func newResourceAttrs[T string | int64](r Resource, when func(time.Time) T, v Va
 		PlatformVersion: r.PlatformVersion, Device: r.Device, ClientIdentifier: r.ClientIdentifier,
 		CreatedAt: when(r.CreatedAt), LastSeenAt: when(r.LastSeenAt), Provides: r.Provides,
 		OwnerID: r.OwnerID, SourceTitle: r.SourceTitle, PublicAddress: r.PublicAddress,
-		AccessToken: string(r.AccessToken), Owned: Bool(r.Owned), Home: Some(Bool(false)), Presence: true,
+		AccessToken: string(r.AccessToken), Owned: Bool(r.Owned), Home: Some(Bool(r.Home)), Presence: true,
 		PublicAddressMatches: Bool(r.PublicAddressMatches),
 	}
 	for _, c := range r.Connections {

@@ -104,7 +104,12 @@ func TestVariants(t *testing.T) {
 		"speakeasy-sdk/python 0.12.18446744073709551616 2.": 0,
 		"speakeasy-sdk/python":                              0,
 		"speakeasy-sdk/pythonic 0.12.0":                     0,
-		"speakeasy-sdk/csharp":                              0,
+		"speakeasy-sdk/csharp":                              wire.PreferJSON, // as of every release
+		"speakeasy-sdk/csharp main":                         wire.PreferJSON,
+		"speakeasy-sdk/ruby 0.17":                           ruby,
+		"speakeasy-sdk/typescript 0.23.5-beta.1 2.415.6":    oldest,
+		"speakeasy-sdk/typescript 0.39.0+build.7 2.698.4":   0,
+		"speakeasy-sdk/csharps 0.4.0":                       0,
 		"speakeasy-sdk/rust 0.12.0":                         0,
 		"Speakeasy-SDK/python 0.12.0":                       0,
 		"speakeasy-sdk/":                                    0,
@@ -161,6 +166,8 @@ func TestReadRequest(t *testing.T) {
 		{"the header accepts does not count", "/", []string{"accepts: application/xml", "Accept: application/json"}, wire.Request{Format: wire.JSON}},
 		{"a header twice with the same value", "/", []string{"X-Plex-Token: tok", "X-Plex-Token: tok", "Content-Type: a/b", "Content-Type: a/b"},
 			wire.Request{Token: "tok"}},
+		{"parameters in other cases", "/?x-plex-token=tok&X-PLEX-CLIENT-IDENTIFIER=me&x-Plex-device-NAME=TV&X=1&x=2", nil,
+			wire.Request{Caller: wire.Caller{ClientIdentifier: "me", DeviceName: "TV"}, Token: "tok"}},
 		{"a parameter twice with the same value, as old Go SDKs send the token", "/?X-Plex-Token=tok&x=1&X-Plex-Token=tok", nil,
 			wire.Request{Token: "tok"}},
 		// Attack: a name that reorders the text around it, or that looks
@@ -217,6 +224,7 @@ func TestReadRequestRefuses(t *testing.T) {
 		"a token, Latin-1":            {"/", []string{"X-Plex-Token: Zo\xeb"}, "X-Plex-Token"},
 		"a very long identifier":      {"/", []string{"X-Plex-Client-Identifier: " + strings.Repeat("x", 300)}, "X-Plex-Client-Identifier"},
 		"a very long token":           {"/", []string{"X-Plex-Token: " + strings.Repeat("x", 5000)}, "X-Plex-Token"},
+		"token twice, in two cases":   {"/?X-Plex-Token=a&x-plex-token=b", nil, "X-Plex-Token"},
 		"a bad escape in the query":   {"/?X-Plex-Token=secret%zz", nil, "the query"},
 		"a semicolon in the query":    {"/?X-Plex-Token=secret;x", nil, "the query"},
 		"a bad escape, JSON accepted": {"/?a=%", []string{"Accept: application/json"}, "the query"},
@@ -285,6 +293,9 @@ func TestReadParams(t *testing.T) {
 			wire.Params{{"jwk[key_ops][]", "verify"}, {"jwk[kty]", "OKP"}, {"scopes[]", "x"}, {"strong", "true"}}},
 		{"query", "login=a", "", "", wire.Params{{"login", "a"}}},
 		{"a type but no body", "login=a", "application/json", "", wire.Params{{"login", "a"}}},
+		{"JSON after a byte order mark", "", "application/json", "\ufeff" + `{"login":"a"}`, wire.Params{{"login", "a"}}},
+		{"names of headers in other cases", "", "application/json", `{"x-plex-token":"a","Login":"b"}`, wire.Params{{"X-Plex-Token", "a"}, {"Login", "b"}}},
+		{"the same in a form", "", "", "x-plex-client-identifier=a&Login=b", wire.Params{{"X-Plex-Client-Identifier", "a"}, {"Login", "b"}}},
 		{"no body as axios writes it", "login=a", "application/json", `""`, wire.Params{{"login", "a"}}},
 		{"null for a body", "login=a", "application/json", " null\n", wire.Params{{"login", "a"}}},
 		{"an unknown type but no body", "login=a", "application/octet-stream", "", wire.Params{{"login", "a"}}},
@@ -344,6 +355,31 @@ func TestReadParamsRefuses(t *testing.T) {
 				t.Errorf("error (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A body that is compressed is not read as if it were not: the sender is told. Where no
+// body is needed, it is passed over.
+func TestEncodedBodies(t *testing.T) {
+	for coding, refused := range map[string]bool{"": false, "identity": false, "Identity": false, "gzip": true, "br": true, "gzip, identity": true} {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("a=body"))
+		r.Header.Set("Content-Encoding", coding)
+		if _, err := wire.ReadParams(r, nil, 2000); (fault.KindOf(err) == fault.Unsupported) != refused {
+			t.Errorf("%q: %v", coding, err)
+		}
+		query := wire.Params{{"a", "query"}}
+		r = httptest.NewRequest(http.MethodGet, "/", strings.NewReader("a=body"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Content-Encoding", coding)
+		got, err := wire.ReadOptionalParams(r, query, 2000)
+		if want := map[bool]string{false: "body", true: "query"}[refused]; err != nil || len(got) != 1 || got[0].Value != want {
+			t.Errorf("%q, where no body is needed: %v, %v", coding, got, err)
+		}
+		r = httptest.NewRequest(http.MethodPost, "/", http.NoBody)
+		r.Header.Set("Content-Encoding", coding)
+		if _, err := wire.ReadParams(r, query, 2000); err != nil {
+			t.Errorf("%q without a body: %v", coding, err)
+		}
 	}
 }
 
@@ -796,7 +832,7 @@ func FuzzNegotiate(f *testing.F) {
 // A user agent counts only if it is one of an SDK, and nothing
 // after the SDK's version does.
 func FuzzVariantOf(f *testing.F) {
-	wellFormed := regexp.MustCompile(`^(speakeasy-sdk/[a-z]+ [0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9})(?s: .*)?$`)
+	wellFormed := regexp.MustCompile(`^(speakeasy-sdk/[a-z]+ [0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9})(?:[-+][^ ]*)?(?s: .*)?$`)
 	f.Add("speakeasy-sdk/python 0.12.0 2.415.6 0.0.3 plex-api-client")
 	f.Add("speakeasy-sdk/go 0.11.012")
 	f.Add("speakeasy-sdk/ruby 4294967295.4294967296.99999999999999999999 x")
@@ -805,7 +841,7 @@ func FuzzVariantOf(f *testing.F) {
 		got := wire.VariantOf(userAgent)
 		m := wellFormed.FindStringSubmatch(userAgent)
 		if m == nil {
-			if got != 0 {
+			if got&^(wire.PreferJSON|wire.NoNulls|wire.FractionTimes) != 0 { // which every release of a language gets
 				t.Errorf("%q, which is malformed, gives %06b", userAgent, got)
 			}
 			return

@@ -6,6 +6,7 @@ Every call becomes a line: what was called, a tab, and what was read.
 """
 
 import os
+import re
 
 from plexapi.exceptions import BadRequest, NotFound
 from plexapi.myplex import MyPlexAccount
@@ -42,6 +43,14 @@ def request(method, account, url, body=None):
     return response
 
 
+def told(error):
+    """The text that Wizarr shows of an error: the attribute status of a Response in it, or else a message in JSON."""
+    text = str(error)
+    found = re.search(r'<Response[^>]+status="([^"]*)"[^>]*/?>', text) or re.search(r'"message":\s*"([^"]*)"', text)
+    assert found, text
+    return found.group(1)
+
+
 class At:
     ids = share = None
 
@@ -59,15 +68,19 @@ def _():
     assert len(set(At.ids.values())) == 3 and all(isinstance(number, int) for number in At.ids.values()), At.ids
 
 
-@call("GET /api/servers/{id}, POST /api/servers/{id}/shared_servers", "Section: id, key, title; the status")
+@call("GET /api/servers/{id}, POST /api/servers/{id}/shared_servers", "Section: id, key, title; the status; Response: status")
 def _():
     admin.inviteFriend("ned@example.org", ATTIC, sections=["Films", "Songs"], allowSync=True, allowChannels=False, allowCameraUpload=False)
-    try:
-        admin.inviteFriend("ned@example.org", ATTIC, sections=["Films"])
-    except BadRequest:
-        pass  # Wizarr shows the text
-    else:
-        raise AssertionError("the same invitation was sent twice")
+    for again, text in (
+        (lambda: admin.inviteFriend("ned@example.org", ATTIC, sections=["Films"]), "This invitation was sent already"),
+        (lambda: admin.createExistingUser("new@example.org", ATTIC), "Nobody is invited into a home here: the operator adds accounts to it"),
+    ):
+        try:
+            again()
+        except BadRequest as error:
+            equal(told(error), text)
+        else:
+            raise AssertionError(f"there is no error that says {text!r}")
 
 
 @call("GET /api/v2/shared_servers/invites/received/pending", "owner: username, email, title, friendlyName; sharedServers: id")
