@@ -105,6 +105,13 @@ func (v *boolean) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// minSeconds and maxSeconds are the beginning of the year 0 and the end of the year
+// 9999. encoding/json writes no other time, and times far beyond overflow.
+const (
+	minSeconds = -62167219200
+	maxSeconds = 253402300799
+)
+
 // timestamp accepts RFC 3339, Unix time in seconds, and the format of XML
 // documents, "2024-03-24 05:13:37 UTC".
 type timestamp time.Time
@@ -116,7 +123,7 @@ func (m *timestamp) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	if seconds, err := strconv.ParseInt(string(b), 10, 64); err == nil {
-		if seconds != 0 {
+		if seconds != 0 && seconds >= minSeconds && seconds <= maxSeconds {
 			*m = timestamp(time.Unix(seconds, 0).UTC())
 		}
 		return nil

@@ -358,9 +358,6 @@ func parseJWT(token Secret) (j *JWT, signed, signature []byte, err error) {
 	}, []byte(parts[0] + "." + parts[1]), decoded[2], nil
 }
 
-// maxSeconds exceeds every real time. It prevents an overflow.
-const maxSeconds = 1 << 40
-
 // audience is a text or a list of texts.
 type audience []string
 

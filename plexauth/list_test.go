@@ -2,6 +2,7 @@ package plexauth_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -261,4 +262,32 @@ func FuzzLists(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A time that is none in any calendar is zero: the rest of the account can be used,
+// and stored as JSON.
+func TestTimesBeyondAllBounds(t *testing.T) {
+	for text, want := range map[string]int64{
+		"1552593531": 1552593531, `"1552593531"`: 1552593531, "253402300799": 253402300799, "-62167219200": -62167219200, "-1": -1,
+		"253402300800": 0, "1552593531000000": 0, "9223372036854775807": 0, "-9223372036854775808": 0, "1e300": 0, "0": 0, `"2019-03-14T19:58:51Z"`: 1552593531,
+		`"99999-01-01T00:00:00Z"`: 0,
+	} {
+		a, err := client(`{"id":1,"joinedAt":` + text + `,"subscription":{"subscribedAt":` + text + `}}`).TokenDetails(t.Context())
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		for _, got := range []time.Time{a.JoinedAt, a.Subscription.SubscribedAt} {
+			if want == 0 && !got.IsZero() || want != 0 && got.Unix() != want {
+				t.Errorf("%s is read as %v", text, got)
+			}
+		}
+		if _, err := json.Marshal(a); err != nil {
+			t.Errorf("%s: the account cannot be stored: %v", text, err)
+		}
+	}
+	transient, err := client(`{"MediaContainer":{"token":"t","expiresAt":9223372036854775807}}`).TransientToken(t.Context())
+	if left := time.Until(transient.ExpiresAt); err != nil || left > 48*time.Hour || left < 47*time.Hour {
+		t.Errorf("a token that never expires: %+v, %v", transient, err)
+	}
 }
