@@ -56,6 +56,9 @@ func TestConnectionWithoutURI(t *testing.T) {
 	}{
 		"IPv4":                   {plexauth.Connection{Protocol: "http", Address: "192.0.2.5", Port: 32400}, "http://192.0.2.5:32400"},
 		"a blank URI":            {plexauth.Connection{URI: " ", Protocol: "http", Address: "192.0.2.5", Port: 32400}, "http://192.0.2.5:32400"},
+		"no scheme":              {plexauth.Connection{URI: "192.0.2.5:32400", Protocol: "http", Address: "192.0.2.5", Port: 32400}, "http://192.0.2.5:32400"},
+		"a URI of nothing":       {plexauth.Connection{URI: "null", Protocol: "https", Address: "den.example", Port: 443}, "https://den.example:443"},
+		"capitals":               {plexauth.Connection{URI: "HTTP://192.0.2.5:32400"}, "HTTP://192.0.2.5:32400"},
 		"IPv6":                   {plexauth.Connection{Protocol: "https", Address: "2001:db8::5", Port: 32400, IPv6: true}, "https://[2001:db8::5]:32400"},
 		"IPv6 in brackets":       {plexauth.Connection{Protocol: "https", Address: "[2001:db8::5]", Port: 32400}, "https://[2001:db8::5]:32400"},
 		"IPv6 with a zone":       {plexauth.Connection{Protocol: "http", Address: "fe80::1%eth0", Port: 32400}, "http://[fe80::1%25eth0]:32400"},

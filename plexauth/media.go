@@ -69,8 +69,8 @@ func (c *Client) transientToken(ctx context.Context) (t *TransientToken, life ti
 
 // Connection is a way to reach a server.
 type Connection struct {
-	// URI is the base URL, ready for Client.MediaURL. If the server sends none,
-	// it is built from Protocol, Address and Port.
+	// URI is the base URL, ready for Client.MediaURL. If the server sends none that
+	// begins with http:// or https://, it is built from Protocol, Address and Port.
 	URI string
 	// Protocol is "http" or "https".
 	Protocol string
@@ -132,13 +132,21 @@ func connectionsOf(docs list[connectionDocument]) []Connection {
 	return conns
 }
 
-// baseURL returns the URI and, if that is empty, the one that the other fields
-// describe. It returns "" if they describe none: an empty URL would stand for
+// baseURL returns the URI and, if that is not one of a server, the one that the other
+// fields describe. It returns "" if there is neither: an empty URL would stand for
 // the default of Client.MediaURL.
 func (c *Connection) baseURL() string {
-	if strings.TrimSpace(c.URI) != "" {
-		return c.URI
+	scheme, _, found := strings.Cut(c.URI, "://")
+	if !found || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+		if built := c.built(); built != "" || strings.TrimSpace(c.URI) == "" {
+			return built
+		}
 	}
+	return c.URI
+}
+
+// built returns the URI that the other fields describe, and "" if they describe none.
+func (c *Connection) built() string {
 	scheme, host := strings.ToLower(c.Protocol), strings.Trim(c.Address, "[]")
 	if scheme != "http" && scheme != "https" || host == "" || c.Port < 1 || c.Port > 65535 {
 		return ""
