@@ -119,10 +119,28 @@ func setCORS(h http.Header, r *http.Request) {
 	h.Set("Access-Control-Expose-Headers", "X-Plex-Container-Start, X-Plex-Container-Total-Size, X-Plex-Protocol, Retry-After")
 	if r.Method == http.MethodOptions {
 		h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS")
-		h.Set("Access-Control-Allow-Headers", corsHeaders)
+		h.Set("Access-Control-Allow-Headers", corsHeaders+otherCallerHeaders(r))
 		h.Set("Access-Control-Max-Age", "86400")
 	}
 }
+
+// otherCallerHeaders returns the headers about the caller that a browser asks about and
+// that corsHeaders does not have, as the rest of its list.
+func otherCallerHeaders(r *http.Request) string {
+	var more strings.Builder
+	for name := range strings.SplitSeq(r.Header.Get("Access-Control-Request-Headers"), ",") {
+		name = strings.ToLower(strings.TrimSpace(name))
+		known := strings.Contains(strings.ToLower(corsHeaders)+",", name+",")
+		if strings.HasPrefix(name, "x-plex-") && len(name) <= maxHeaderName && !known && !strings.ContainsFunc(name, notInHeaderName) {
+			more.WriteString(", " + name)
+		}
+	}
+	return more.String()
+}
+
+const maxHeaderName = 64
+
+func notInHeaderName(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' }
 
 // corsHeaders are the headers that programs send. Authorization is one: plexjs
 // 0.32.1 always has an empty one.

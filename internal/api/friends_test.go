@@ -595,3 +595,34 @@ func TestPartsOfUsers(t *testing.T) {
 	n.must(t, 400, "GET", "/api/users?X-Plex-Container-Start=-1", n.noras)
 	n.must(t, 400, "GET", "/api/home/users?X-Plex-Container-Size=x", n.noras)
 }
+
+// A browser may send any header about the caller, and no other one that it asks for.
+func TestHeadersOfBrowsers(t *testing.T) {
+	w := newFixture(t, nil)
+	for asked, want := range map[string]string{
+		"x-plex-token,x-plex-client-identifier": "",
+		"x-plex-pin-proof":                      ", x-plex-pin-proof",
+		"x-plex-features, X-Plex-Drm":           ", x-plex-drm",
+		"x-plex-tok":                            ", x-plex-tok",
+		"x-other,cookie,x-plex-":                ", x-plex-",
+		"x-plex-a\"b,x-plex-é,x-plex-" + strings.Repeat("x", 64): "",
+		"": "",
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, w.URL+"/api/v2/pins", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Origin", "https://app.example.org")
+		req.Header.Set("Access-Control-Request-Headers", asked)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		allowed := res.Header.Get("Access-Control-Allow-Headers")
+		_, more, found := strings.Cut(allowed, "X-Plex-Container-Size")
+		if !found || more != want || !strings.Contains(allowed, "Authorization") {
+			t.Errorf("asked for %q, a browser may send %q", asked, allowed)
+		}
+	}
+}
