@@ -141,6 +141,11 @@ func (a *adminSources) oneOf(ctx context.Context, v *visit, id int64, s sent) (v
 	}
 	data := oneSourceData{notice: newNotice(v, s), Path: a.path, Here: a.sourcePath(id)}
 	data.Source, data.Self = a.known(src)
+	for _, text := range []*string{&data.ProductVersion, &data.Platform, &data.PlatformVersion, &data.Device} {
+		if *text == source.Unknown {
+			*text = "" // programs are told so; people need not read it
+		}
+	}
 	if a.kind == source.Server {
 		if err := a.shares(ctx, v, &data); err != nil {
 			return view{}, err

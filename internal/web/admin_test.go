@@ -278,7 +278,7 @@ func TestAdminKeepsSources(t *testing.T) {
 	} {
 		b.refused("/admin/servers", problem, "name", "Attic", "identifier", "attic", "connections", connections)
 	}
-	b.reads("/admin/servers", "Den", denPath, "this server itself", "olga, shared with nobody")
+	b.reads("/admin/servers", "Den", denPath, "this server itself", "shared with nobody, owned by olga")
 	if page := b.reads(fmt.Sprint("/admin/servers/", w.Sources.Self().ID), "This server itself"); strings.Contains(page, "Remove it") {
 		t.Error("the page offers to remove this server itself")
 	}
@@ -289,7 +289,7 @@ func TestAdminKeepsSources(t *testing.T) {
 	if shares, err := paging.Rows(w.Sources.Shares(t.Context(), paging.Request{})); len(shares) != 1 || err != nil || shares[0].Username != "mia" {
 		t.Errorf("shares: got %v (%v), want one with mia", shares, err)
 	}
-	b.reads("/admin/servers", "shared with 1 account<")
+	b.reads("/admin/servers", "shared with 1 account, owned by olga<")
 	b.reads(denPath, "Take back the share of mia")
 	b.reads("/admin/accounts/2", "Den", "shared")
 	b.refused("/admin/shares", "is shared with the account already", "server", "den-1", "account", "2")

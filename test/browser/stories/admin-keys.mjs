@@ -35,6 +35,7 @@ await story(async (stage) => {
   assert.equal((await page.content()).includes(key), false, 'the key must not be shown again');
 
   // The longest name, with an end.
+  await page.getByText('Say what it is for').click();
   await page.getByLabel('Last day').fill('2099-12-31');
   await fill('W'.repeat(40), ['accounts:write']);
   await page.getByRole('link', { name: 'I have it' }).click();
