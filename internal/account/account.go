@@ -296,7 +296,7 @@ func New(cfg Config) *Service {
 		mails = MaxMailedResets
 	}
 	s.resetMails = tries.New(tries.Config{
-		DB: cfg.DB, Rows: cfg.Tries, Key: cfg.Key, Name: "reset by e-mail", Burst: mails, Refill: 20 * time.Minute,
+		DB: cfg.DB, Rows: cfg.Tries, Key: cfg.Key, Name: "reset by e-mail", Burst: mails, Refill: mailedResetsEvery,
 	})
 	s.resets = &guard.Failures{Burst: cfg.FailedTries, Refill: time.Minute}
 	// A test suite signs in often; a flood, which this bounds, without end.

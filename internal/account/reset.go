@@ -41,9 +41,13 @@ const (
 	MaxResetLife = 24 * time.Hour
 )
 
-// MaxMailedResets is how many links by e-mail of an account work at once. No more are sent
-// in an hour.
-const MaxMailedResets = 3
+// MaxMailedResets is how many links by e-mail of an account work at once, and how many are
+// sent one after the other. After that, one is sent each mailedResetsEvery: five in the
+// first hour, and three in each further one.
+const (
+	MaxMailedResets   = 3
+	mailedResetsEvery = 20 * time.Minute
+)
 
 // Reset is what a reset link does.
 type Reset struct {
@@ -77,9 +81,13 @@ type StoredReset struct {
 	MakerID   int64 // the admin who made it; 0: the command line, or the account's owner
 	// Mailed: somebody has asked for it, and it went to the account's e-mail address.
 	// It is for a new password only.
-	Mailed    bool
-	Revision  int64 // of the account, at which the link works
-	ExpiresAt time.Time
+	Mailed bool
+	// Sent: an admin has made it, and it was to go to the account's e-mail address as well.
+	Sent bool
+	// MembersOnly: who made it may not change accounts that are admins.
+	MembersOnly bool
+	Revision    int64 // of the account, at which the link works
+	ExpiresAt   time.Time
 }
 
 // ResetRows is what a Service needs stored of reset links. Package store implements
@@ -91,7 +99,7 @@ type ResetRows interface {
 	// added, and the oldest of the account's mailed ones go beyond MaxMailedResets.
 	SetReset(ctx context.Context, tx *db.Tx, h LinkHash, r StoredReset) error
 	// DeleteResets removes all links of an account, and DeleteMailedResets those that
-	// were mailed.
+	// went to its e-mail address.
 	DeleteResets(ctx context.Context, tx *db.Tx, id int64) error
 	DeleteMailedResets(ctx context.Context, tx *db.Tx, id int64) error
 }
@@ -131,7 +139,7 @@ func (s *Service) MailReset(
 	if s.outbox == nil {
 		letter = nil
 	}
-	link := StoredReset{Reset: what, AccountID: id, MakerID: by.MakerID()}
+	link := StoredReset{Reset: what, AccountID: id, MakerID: by.MakerID(), MembersOnly: by.MembersOnly, Sent: letter != nil}
 	return s.newReset(ctx, by, link, life, func(ctx context.Context, tx *db.Tx, made *MadeReset) error {
 		if letter == nil || !what.mayMail(made.Account) {
 			return nil
@@ -177,6 +185,7 @@ func (s *Service) newReset(
 		}
 		made = MadeReset{Account: a, Secret: secret, ExpiresAt: tx.Now().Add(life)}
 		link.Revision, link.ExpiresAt = a.Revision, made.ExpiresAt
+		link.Sent = link.Sent && link.mayMail(a)
 		if err := s.rows.SetReset(ctx, tx, hashLink(secret), link); err != nil {
 			return err
 		}
@@ -265,7 +274,9 @@ func (s *Service) reset(ctx context.Context, q db.Querier, secret plexauth.Secre
 	if err != nil {
 		return a, link, err
 	}
-	if !link.ExpiresAt.After(now) || link.Revision != a.Revision || !a.CanSignIn() {
+	// Attack: a key that may not change admins makes a link for a member, who is then
+	// made an admin.
+	if !link.ExpiresAt.After(now) || link.Revision != a.Revision || !a.CanSignIn() || link.MembersOnly && a.Admin {
 		return a, link, ErrReset
 	}
 	if link.MakerID != 0 {

@@ -327,3 +327,74 @@ func TestMailedResets(t *testing.T) {
 		t.Error("a link by e-mail works after another one was used")
 	}
 }
+
+// Attack: an admin's link was e-mailed, and whoever has the mailbox that was given up since
+// uses it. What the admin has handed over is with somebody else, and stays.
+func TestMailedLinksEndWithTheAddress(t *testing.T) {
+	mails := func(made account.MadeReset) mail.Message {
+		return mail.Message{To: made.Account.Email, Until: made.ExpiresAt}
+	}
+	for name, c := range map[string]struct {
+		what   account.Reset
+		letter account.ResetLetter
+		factor bool // mia has one
+		email  string
+		works  bool
+	}{
+		"another address":                      {account.Reset{Password: true}, mails, false, "mia@example.net", false},
+		"another address, and a factor stays":  {account.Reset{Password: true}, mails, true, "mia@example.net", false},
+		"no address":                           {account.Reset{Password: true}, mails, false, "", false},
+		"the same address":                     {account.Reset{Password: true}, mails, false, "Mia@Example.org", true},
+		"one that was handed over":             {account.Reset{Password: true}, nil, false, "mia@example.net", true},
+		"one that is not mailed for its power": {both, mails, true, "mia@example.net", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newFixture(t, core.Config{})
+			if c.factor {
+				w.enrol(t)
+			}
+			made, err := w.MailReset(t.Context(), operator, w.mia.ID, c.what, 0, c.letter)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.SetEmail(t.Context(), operator, w.mia.ID, c.email); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.useReset(made.Secret, account.ResetWith{New: newPassword}); (err == nil) != c.works || err != nil && !errors.Is(err, account.ErrReset) {
+				t.Errorf("the link: %v", err)
+			}
+		})
+	}
+}
+
+// Attack: a key that may not change admins makes a link for a member, who is made an
+// admin before it is used.
+func TestPromotionEndsLinksOfMembersKeys(t *testing.T) {
+	for name, by := range map[string]audit.Actor{
+		"a key that may not change admins": {Name: "admin key k of olga", MembersOnly: true},
+		"a key that may":                   {Name: "admin key k of olga"},
+		"the command line":                 operator,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newFixture(t, core.Config{})
+			olga := w.core.AddAdmin("olga")
+			if by.Name != operator.Name {
+				by.ForID = olga.ID
+			}
+			secret := w.reset(t, by, account.Reset{Password: true})
+			if _, _, err := w.ByReset(t.Context(), visitor, secret); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Promote(t.Context(), operator, w.mia.ID); err != nil {
+				t.Fatal(err)
+			}
+			_, _, err := w.ByReset(t.Context(), visitor, secret)
+			_, used := w.useReset(secret, account.ResetWith{New: newPassword})
+			for _, err := range []error{err, used} {
+				if by.MembersOnly != errors.Is(err, account.ErrReset) || !by.MembersOnly && err != nil {
+					t.Errorf("the link: %v", err)
+				}
+			}
+		})
+	}
+}

@@ -59,8 +59,8 @@ var rows = []struct {
 	{`INSERT INTO join_link (id, hash, maker_id, name, email, admin, created_at, expires_at)
 		VALUES (3, $1, 1, 'n', '', TRUE, 1, 9)`, []any{[]byte{13}}},
 	{"INSERT INTO join_link_server (link_id, source_id) SELECT 3, MIN(id) FROM source", nil},
-	{`INSERT INTO reset_link (account_id, hash, maker_id, password, second_factor, revision, expires_at)
-		VALUES (1, $1, 1, TRUE, FALSE, 4, 9)`, []any{[]byte{14}}},
+	{`INSERT INTO reset_link (account_id, hash, maker_id, password, second_factor, sent, members_only, revision, expires_at)
+		VALUES (1, $1, 1, TRUE, FALSE, TRUE, TRUE, 4, 9)`, []any{[]byte{14}}},
 	{"INSERT INTO mailed_reset_link (hash, account_id, revision, expires_at) VALUES ($1, 1, 4, 9)", []any{[]byte{16}}},
 	{"INSERT INTO transient_key (id, key, expires_at) VALUES (4000000000, $1, 2)", []any{[]byte{6}}},
 	{"INSERT INTO failure (key, until) VALUES ($1, 9)", []any{[]byte{7}}},

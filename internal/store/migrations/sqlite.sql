@@ -1,4 +1,4 @@
--- The schema after migration 27, as they make it: "go test ./internal/store -run Script -update" writes it.
+-- The schema after migration 28, as they make it: "go test ./internal/store -run Script -update" writes it.
 
 CREATE TABLE setting (
     name  TEXT PRIMARY KEY,
@@ -41,7 +41,7 @@ CREATE TABLE device (
     name              TEXT    NOT NULL,
     address           TEXT    NOT NULL,
     created_at        INTEGER NOT NULL,
-    last_seen_at      INTEGER NOT NULL, sign_ins INTEGER NOT NULL DEFAULT 1,
+    last_seen_at      INTEGER NOT NULL, sign_ins INTEGER NOT NULL DEFAULT 1, network TEXT NOT NULL DEFAULT '',
     UNIQUE (account_id, client_identifier)
 ) STRICT;
 
@@ -456,7 +456,7 @@ CREATE TABLE reset_link (
     second_factor INTEGER NOT NULL,                                     -- it removes the second factor
     revision      INTEGER NOT NULL,                                     -- of the account; the link is void at any other
     expires_at    INTEGER NOT NULL
-) STRICT;
+, sent INTEGER NOT NULL DEFAULT 0, members_only INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE INDEX reset_link_maker ON reset_link (maker_id) WHERE maker_id IS NOT NULL;
 
@@ -521,3 +521,5 @@ CREATE TABLE notice_setting (
     language     TEXT    NOT NULL DEFAULT '', -- of the pages, when the account last signed in to them
     next_mail_at INTEGER NOT NULL DEFAULT 0   -- before that, no e-mail is sent
 ) STRICT;
+
+CREATE INDEX device_client ON device (client_identifier, account_id);

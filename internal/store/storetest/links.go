@@ -84,7 +84,9 @@ func testReset(t *testing.T, w *fixture) {
 	set := func(h byte, r account.StoredReset) {
 		w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.SetReset(ctx, tx, account.LinkHash{h}, r) })
 	}
-	first := account.StoredReset{Reset: account.Reset{Password: true}, AccountID: mia.ID, Revision: 3, ExpiresAt: at(1)}
+	first := account.StoredReset{
+		Reset: account.Reset{Password: true}, AccountID: mia.ID, Sent: true, MembersOnly: true, Revision: 3, ExpiresAt: at(1),
+	}
 	second := account.StoredReset{Reset: account.Reset{SecondFactor: true}, AccountID: mia.ID, MakerID: olga.ID, Revision: 4, ExpiresAt: at(2)}
 	set(1, first)
 	got, err := accounts.ResetLink(t.Context(), w.other(), account.LinkHash{1})
@@ -96,6 +98,15 @@ func testReset(t *testing.T, w *fixture) {
 	same(t, "the second", got, second)
 	_, err = accounts.ResetLink(t.Context(), w, account.LinkHash{1})
 	want(t, "the first, replaced", err, db.ErrNotFound)
+	mailed := func(ctx context.Context, tx *db.Tx) error { return accounts.DeleteMailedResets(ctx, tx, mia.ID) }
+	w.do(mailed)
+	_, err = accounts.ResetLink(t.Context(), w, account.LinkHash{2})
+	must(t, err)
+	set(1, first)
+	w.do(mailed)
+	_, err = accounts.ResetLink(t.Context(), w, account.LinkHash{1})
+	want(t, "one that was sent, too", err, db.ErrNotFound)
+	set(2, second)
 	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.DeleteResets(ctx, tx, mia.ID) })
 	_, err = accounts.ResetLink(t.Context(), w, account.LinkHash{2})
 	want(t, "the second, removed", err, db.ErrNotFound)
