@@ -193,7 +193,11 @@ func (s *Service) SetAdminRule(ctx context.Context, by audit.Actor, on bool, gra
 		if next.Since.IsZero() {
 			next.Since = tx.Now()
 		}
-		if err := s.storeAdminRule(ctx, tx, next); err != nil {
+		text, err := next.Stored()
+		if err != nil {
+			return err
+		}
+		if err := s.rows.SetAdminRule(ctx, tx, text); err != nil {
 			return err
 		}
 		return s.audit.Record(ctx, tx, by, audit.Event{Kind: audit.AdminRuleChanged, Detail: next.describe()})
@@ -201,23 +205,13 @@ func (s *Service) SetAdminRule(ctx context.Context, by audit.Actor, on bool, gra
 	return named("changing whether admins need a second factor", err)
 }
 
-// BeginAdminRule turns the rule for admins on in a new database.
-func (s *Service) BeginAdminRule(ctx context.Context, grace time.Duration) error {
-	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		return s.storeAdminRule(ctx, tx, AdminRule{true, tx.Now(), grace})
-	})
-	return named("beginning with a second factor for admins", err)
-}
-
-func (s *Service) storeAdminRule(ctx context.Context, tx *db.Tx, r AdminRule) error {
+// Stored returns the rule as it is stored; empty: it is off. A new database may begin
+// with it.
+func (r AdminRule) Stored() ([]byte, error) {
 	if !r.On {
-		return s.rows.SetAdminRule(ctx, tx, nil)
+		return nil, nil
 	}
-	text, err := json.Marshal(storedRule{r.Since.UnixMilli(), int64(r.Grace / time.Second)})
-	if err != nil {
-		return err
-	}
-	return s.rows.SetAdminRule(ctx, tx, text)
+	return json.Marshal(storedRule{r.Since.UnixMilli(), int64(r.Grace / time.Second)})
 }
 
 // FactorDue returns when the time ends in which an account must set up a second factor:

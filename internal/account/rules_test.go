@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -276,6 +278,37 @@ func TestNewDatabaseBeginsWithTheRule(t *testing.T) {
 	c := coretest.New(t, core.Config{Dir: dir, AdminGrace: time.Hour})
 	if r, err := c.Accounts.AdminRule(t.Context()); err != nil || r.On {
 		t.Errorf("a database of before: %+v, %v", r, err)
+	}
+}
+
+// The first start fails or is killed after it has created the database. The next one is
+// not a start of an installation from before the rule.
+func TestRuleAfterAFirstStartThatFailed(t *testing.T) {
+	dir := t.TempDir()
+	keyFile := filepath.Join(dir, "usher.key")
+	cfg := core.Config{Dir: dir, KeyFile: keyFile, AdminGrace: time.Hour}
+	if err := os.Mkdir(keyFile, 0o700); err != nil { // it cannot be read as a key
+		t.Fatal(err)
+	}
+	if c, err := core.Open(t.Context(), cfg); err == nil {
+		t.Fatal("it started without a key", c.Close())
+	}
+	if _, err := os.Stat(filepath.Join(dir, "usher.db")); err != nil {
+		t.Fatalf("the start failed before it created the database: %v", err)
+	}
+	if err := os.Remove(keyFile); err != nil {
+		t.Fatal(err)
+	}
+	c, err := core.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.Accounts.AdminRule(t.Context())
+	if err != nil || !r.On || r.Grace != time.Hour || time.Since(r.Since) > time.Hour {
+		t.Errorf("the rule is %+v, %v", r, err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -209,11 +209,7 @@ func Open(ctx context.Context, cfg Config) (*Core, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	if c.Created = created; created && cfg.AdminGrace > 0 {
-		if err := c.Accounts.BeginAdminRule(ctx, cfg.AdminGrace); err != nil {
-			return nil, errors.Join(err, d.Close())
-		}
-	}
+	c.Created = created
 	if err := c.Accounts.FillSkeletons(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -431,6 +427,20 @@ func (e *FolderError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *FolderError) Unwrap() error { return e.Err }
 
+// begin stores what a new database begins with. A crash leaves a database that has it, or
+// none: an installation never begins without the second factor of its admins because the
+// first start was cut short.
+func (cfg Config) begin(ctx context.Context, exec db.Exec) error {
+	if cfg.AdminGrace <= 0 {
+		return nil
+	}
+	rule, err := account.AdminRule{On: true, Since: cfg.withDefaults().Now(), Grace: cfg.AdminGrace}.Stored()
+	if err != nil {
+		return err
+	}
+	return store.Accounts{}.BeginAdminRule(ctx, exec, rule)
+}
+
 // openDB opens the database, unless it is one side of a move: *MoveError. It creates
 // one where cfg allows it, and reports whether it did.
 func openDB(ctx context.Context, cfg Config) (d *db.DB, created bool, err error) {
@@ -447,6 +457,7 @@ func openDB(ctx context.Context, cfg Config) (d *db.DB, created bool, err error)
 // openAny is openDB for a move.
 func openAny(ctx context.Context, cfg Config) (d *db.DB, created bool, err error) {
 	open := dbConfig(cfg)
+	open.Created = cfg.begin
 	d, err = db.Open(ctx, open)
 	if errors.Is(err, ErrNoDatabase) && !cfg.MustExist {
 		open.MustExist = false

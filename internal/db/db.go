@@ -64,11 +64,18 @@ type Config struct {
 	// as sqlite/00001_init.sql, and the script of the resulting schema, such as
 	// sqlite.sql, if there is one. Required.
 	Migrations fs.FS
+	// Created is called in the transaction that creates the schema, if Open creates it:
+	// what a new database begins with is in it, or there is no database. Nil: it begins
+	// empty.
+	Created func(ctx context.Context, exec Exec) error
 	// Logger receives failures that no caller sees. Nil: they are not logged.
 	Logger *slog.Logger
 	// Now returns the time that rows are stamped with. Nil: time.Now.
 	Now func() time.Time
 }
+
+// Exec runs a statement that returns no rows.
+type Exec func(ctx context.Context, query string, args ...any) error
 
 // Name is the name of the database file in the data folder.
 const Name = "usher.db"
@@ -152,7 +159,7 @@ func (d *DB) start(ctx context.Context, cfg Config) error {
 			return err
 		}
 	}
-	if err := migrate(ctx, d.pools, d.engine, steps, script, cfg.MustExist); err != nil {
+	if err := migrate(ctx, d.pools, d.engine, steps, script, cfg); err != nil {
 		return err
 	}
 	if d.commits, err = newCommitter(ctx, d); err != nil {

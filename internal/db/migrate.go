@@ -80,13 +80,13 @@ func readMigrations(files fs.FS, engine string) ([]migration, error) {
 // process at a time migrates. A schema that is newer than the known steps is an
 // error, unless each further step is declared to only expand the schema: rows could be
 // misread.
-func migrate(ctx context.Context, p pools, e engine, steps []migration, all schema, mustExist bool) (err error) {
+func migrate(ctx context.Context, p pools, e engine, steps []migration, all schema, cfg Config) (err error) {
 	if e.exists != "" {
 		var exists bool
 		if err := p.writer.QueryRowContext(ctx, e.exists).Scan(&exists); err != nil {
 			return err
 		}
-		if !exists && mustExist {
+		if !exists && cfg.MustExist {
 			return ErrNoDatabase
 		}
 	}
@@ -105,7 +105,7 @@ func migrate(ctx context.Context, p pools, e engine, steps []migration, all sche
 	if _, err := conn.ExecContext(ctx, e.begin); err != nil {
 		return fmt.Errorf("locking the schema: %w", err)
 	}
-	if err := applySteps(ctx, conn, steps, all); err != nil {
+	if err := applySteps(ctx, conn, steps, all, cfg.Created); err != nil {
 		_, undone := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 		return errors.Join(err, undone)
 	}
@@ -116,8 +116,10 @@ func migrate(ctx context.Context, p pools, e engine, steps []migration, all sche
 	return nil
 }
 
-// applySteps applies the steps that a schema lacks.
-func applySteps(ctx context.Context, conn *sql.Conn, steps []migration, all schema) error {
+// applySteps applies the steps that a schema lacks. If it lacks all, it then calls created.
+func applySteps(
+	ctx context.Context, conn *sql.Conn, steps []migration, all schema, created func(context.Context, Exec) error,
+) error {
 	if _, err := conn.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)"); err != nil {
 		return fmt.Errorf("creating the table of schema versions: %w", err)
 	}
@@ -131,7 +133,8 @@ func applySteps(ctx context.Context, conn *sql.Conn, steps []migration, all sche
 	if have >= len(steps) { // another process has been faster
 		return checkNewer(ctx, conn, have, len(steps))
 	}
-	if have == 0 && all.version > 0 && all.version <= len(steps) {
+	isNew := have == 0
+	if isNew && all.version > 0 && all.version <= len(steps) {
 		if _, err := conn.ExecContext(ctx, all.sql); err != nil {
 			return fmt.Errorf("schema of version %d: %w", all.version, err)
 		}
@@ -148,7 +151,13 @@ func applySteps(ctx context.Context, conn *sql.Conn, steps []migration, all sche
 			return err
 		}
 	}
-	return nil
+	if !isNew || created == nil {
+		return nil
+	}
+	return created(ctx, func(ctx context.Context, query string, args ...any) error {
+		_, err := conn.ExecContext(ctx, query, args...)
+		return err
+	})
 }
 
 // record writes down that steps were applied.

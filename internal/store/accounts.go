@@ -264,6 +264,11 @@ func (Accounts) AdminRule(ctx context.Context, q db.Querier) (rule []byte, err e
 	return rule, db.Wrap("reading whether admins need a second factor", err)
 }
 
+// BeginAdminRule stores the rule in a new database, in the transaction that creates it.
+func (Accounts) BeginAdminRule(ctx context.Context, exec db.Exec, rule []byte) error {
+	return db.Wrap("storing whether admins need a second factor", exec(ctx, putSetting, adminRuleSetting, rule))
+}
+
 // SetAdminRule implements account.RuleRows. No cache holds it.
 func (Accounts) SetAdminRule(ctx context.Context, tx *db.Tx, rule []byte) error {
 	if rule == nil {

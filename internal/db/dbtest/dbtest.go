@@ -55,6 +55,7 @@ func Run(t *testing.T, newPlace func(t *testing.T) func(cfg db.Config) (*db.DB, 
 		{"A cache drops what a change makes untrue", testCache},
 		{"A value that was loaded during a change is not cached", testCacheRace},
 		{"Many processes migrate at once", testMigrateAtOnce},
+		{"A new database begins with its first rows, or not at all", testCreated},
 		{"A newer schema is rejected", testNewer},
 		{"A schema that was only expanded is used", testExpanded},
 		{"Ping reads and writes", testPing},
@@ -514,6 +515,29 @@ func after(steps fstest.MapFS, name, text string) fstest.MapFS {
 		later[engine+"/"+name] = &fstest.MapFile{Data: []byte(text)}
 	}
 	return later
+}
+
+func testCreated(t *testing.T, p *place) {
+	calls := 0
+	begin := func(err error) func(context.Context, db.Exec) error {
+		return func(ctx context.Context, exec db.Exec) error {
+			calls++
+			return errors.Join(exec(ctx, "INSERT INTO word (name, value) VALUES ($1, $2)", "first", fmt.Sprint(calls)), err)
+		}
+	}
+	if d, err := p.with(db.Config{Migrations: Migrations, Created: begin(errOnPurpose)}); !errors.Is(err, errOnPurpose) {
+		t.Fatalf("a beginning that fails: %v, %v", d, err)
+	}
+	if got := get(t, p.open(t, db.Config{Created: begin(nil)}), "first"); got != "2" {
+		t.Errorf("the next one begins with %q", got)
+	}
+	again := after(Migrations, "00002_note.sql", "-- expand\nALTER TABLE word ADD COLUMN note TEXT NOT NULL DEFAULT ''")
+	d, err := p.with(db.Config{Migrations: again, Created: begin(errOnPurpose)})
+	must(t, err)
+	defer d.Close()
+	if got := get(t, d, "first"); got != "2" || calls != 2 {
+		t.Errorf("after another step, it begins %d times, and has %q", calls, got)
+	}
 }
 
 func testExpanded(t *testing.T, p *place) {
