@@ -14,6 +14,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/guard"
 	"github.com/usher-auth/usher/internal/paging"
 )
 
@@ -61,11 +62,14 @@ func (d Device) Label() string {
 	return d.ClientIdentifier
 }
 
+// Network is where the device last signed in from, as failures are counted.
+func (d Device) Network() string { return guard.Network(d.Address) }
+
 // Rows is what a Service needs stored. Package store implements it.
 type Rows interface {
 	// Upsert adds a device of an account or replaces what it says of itself,
-	// and returns its ID, and whether it was added.
-	Upsert(ctx context.Context, tx *db.Tx, accountID int64, d Device) (id int64, added bool, err error)
+	// and returns its ID, and whether it is new to the account; see Watcher.
+	Upsert(ctx context.Context, tx *db.Tx, accountID int64, d Device) (id int64, isNew bool, err error)
 	// List reads an account's devices that hold a token, the last seen first.
 	List(ctx context.Context, q db.Querier, accountID int64, r paging.Request) (paging.List[Device], error)
 	// Search is List of the devices that match a query, in its order.
@@ -121,7 +125,11 @@ const PerAccount = 500
 // Watcher is called for devices that sign in.
 type Watcher interface {
 	// SignedIn is called in the transaction in which a device of an account gets a
-	// token. isNew says that the account had no such device.
+	// token. isNew says that the account may not know it. Attack: somebody who has the
+	// password sends the client identifier of a device of the owner's, which is no secret,
+	// so that nobody is told. So a device is new unless it is signed in to the account
+	// now, is the same program in the same network as at its last sign-in, and has signed
+	// in to no other account outside of the home.
 	SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d Device, isNew bool) error
 }
 

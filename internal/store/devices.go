@@ -29,20 +29,31 @@ func selfDest(d *device.Device) []any {
 		&d.Model, &d.Vendor, &d.Name, &d.Address}
 }
 
-// Upsert implements device.Rows. A device that was added has signed in once, so no
-// query is needed to find that out.
+// familiar is the condition that an account knows a device that signs in to it; see
+// device.Watcher. A device from before its network was stored is known at its address.
+const familiar = `device.product = excluded.product
+	AND (device.address = excluded.address OR device.network = excluded.network)
+	AND EXISTS (SELECT 1 FROM token WHERE device_id = device.id AND (expires_at = 0 OR expires_at > $2))
+	AND NOT EXISTS (SELECT 1 FROM device other WHERE other.client_identifier = excluded.client_identifier
+		AND other.account_id <> excluded.account_id AND NOT EXISTS (SELECT 1 FROM home_user mine
+			JOIN home_user theirs ON theirs.owner_id = mine.owner_id
+			WHERE mine.account_id = excluded.account_id AND theirs.account_id = other.account_id))`
+
+// Upsert implements device.Rows. It counts the sign-ins since the device was new, so that
+// no query is needed to find out whether it is.
 func (Devices) Upsert(
 	ctx context.Context, tx *db.Tx, accountID int64, d device.Device,
-) (id int64, added bool, err error) {
+) (id int64, isNew bool, err error) {
 	var signIns int64
 	args := append([]any{accountID, millis(tx.Now())}, self(d)...)
-	err = tx.QueryRow(ctx, `INSERT INTO device (account_id, created_at, last_seen_at, `+selfColumns+`)
-		VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+	err = tx.QueryRow(ctx, `INSERT INTO device (account_id, created_at, last_seen_at, `+selfColumns+`, network)
+		VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 		ON CONFLICT (account_id, client_identifier) DO UPDATE SET product = excluded.product,
 		version = excluded.version, platform = excluded.platform, platform_version = excluded.platform_version,
 		device = excluded.device, model = excluded.model, vendor = excluded.vendor, name = excluded.name,
-		address = excluded.address, last_seen_at = excluded.last_seen_at, sign_ins = device.sign_ins + 1
-		RETURNING id, sign_ins`, args...).Scan(&id, &signIns)
+		address = excluded.address, network = excluded.network, last_seen_at = excluded.last_seen_at,
+		sign_ins = CASE WHEN `+familiar+` THEN device.sign_ins + 1 ELSE 1 END
+		RETURNING id, sign_ins`, append(args, d.Network())...).Scan(&id, &signIns)
 	return id, signIns == 1, err
 }
 

@@ -109,7 +109,7 @@ var layers = []layer{
 		{"webhook", "device audit db seal fault plexauth"},
 		{"notify", "device audit db paging"},
 		{"origin", "audit db fault paging"},
-		{"device", "db fault paging"},
+		{"device", "db guard fault paging"},
 	}},
 	{"what nouns stand on", []row{
 		{"mail", "db fault seal plexauth"},

@@ -19,6 +19,7 @@ import (
 var deviceTests = []test{
 	{"Devices/A device is read back whole", testDevice},
 	{"Devices/Upsert replaces what a device says", testUpsert},
+	{"Devices/Upsert tells whether a device is new", testFamiliarDevice},
 	{"Devices/The last seen is the first of the list", testDeviceOrder},
 	{"Devices/One device comes of many upserts", testUpsertAtOnce},
 	{"Devices/A device is found by its identifier, with or without a token", testDeviceByIdentifier},
@@ -51,13 +52,13 @@ var (
 
 func testDevice(t *testing.T, w *fixture) {
 	mia := w.account("mia")
-	wanted, added := newDevice("tv"), false
+	wanted, isNew := newDevice("tv"), false
 	w.do(func(ctx context.Context, tx *db.Tx) (err error) {
 		wanted.CreatedAt, wanted.LastSeenAt = stored(tx.Now()), stored(tx.Now())
-		wanted.ID, added, err = devices.Upsert(ctx, tx, mia.ID, wanted)
+		wanted.ID, isNew, err = devices.Upsert(ctx, tx, mia.ID, wanted)
 		return err
 	})
-	same(t, "added", added, true)
+	same(t, "is new", isNew, true)
 	w.device(mia.ID, "without a token")
 	list, err := paging.Rows(devices.List(t.Context(), w, mia.ID, paging.Request{}))
 	must(t, err)
@@ -77,17 +78,15 @@ func testUpsert(t *testing.T, w *fixture) {
 	before, err := paging.Rows(devices.List(t.Context(), w, mia.ID, paging.Request{}))
 	must(t, err)
 	time.Sleep(2 * time.Millisecond) // the time of a write is stored in milliseconds
-	added := true
 	wanted := device.Device{
 		ClientIdentifier: "tv", Product: "1", Version: "2", Platform: "3", PlatformVersion: "4", Device: "5",
 		Model: "6", Vendor: "7", Name: "8", Address: "9", CreatedAt: before[0].CreatedAt,
 	}
 	w.do(func(ctx context.Context, tx *db.Tx) (err error) {
 		wanted.LastSeenAt = stored(tx.Now())
-		wanted.ID, added, err = devices.Upsert(ctx, tx, mia.ID, wanted)
+		wanted.ID, _, err = devices.Upsert(ctx, tx, mia.ID, wanted)
 		return err
 	})
-	same(t, "added", added, false)
 	same(t, "its ID", wanted.ID, id)
 	list, err := paging.Rows(devices.List(t.Context(), w, mia.ID, paging.Request{}))
 	must(t, err)
@@ -95,6 +94,51 @@ func testUpsert(t *testing.T, w *fixture) {
 	if other := w.device(noa.ID, "tv"); other == id {
 		t.Error("a device of two accounts is one row")
 	}
+}
+
+func testFamiliarDevice(t *testing.T, w *fixture) {
+	mia, noa := w.account("mia"), w.account("noa")
+	d := newDevice("tv")
+	d.Address = "2001:db8:1:2::1"
+	wantNew := func(what string, accountID int64, d device.Device, wanted bool) {
+		t.Helper()
+		var isNew bool
+		w.do(func(ctx context.Context, tx *db.Tx) (err error) {
+			d.ID, isNew, err = devices.Upsert(ctx, tx, accountID, d)
+			return err
+		})
+		same(t, what+": is new", isNew, wanted)
+	}
+	id := w.device(mia.ID, "tv")
+	wantNew("it is signed out", mia.ID, d, true)
+	w.token("expired", token.Row{AccountID: mia.ID, DeviceID: id, ExpiresAt: at(1)})
+	wantNew("its token has expired", mia.ID, d, true)
+	w.token("token", token.Row{AccountID: mia.ID, DeviceID: id})
+	wantNew("it is signed in", mia.ID, d, false)
+	next := d
+	next.Address, next.Version, next.Name = "2001:db8:1:2::2", "another", "another"
+	wantNew("another address of the network", mia.ID, next, false)
+	elsewhere, program := d, d
+	elsewhere.Address, program.Product = "192.0.2.7", "another program"
+	wantNew("another network", mia.ID, elsewhere, true)
+	wantNew("the same network again", mia.ID, elsewhere, false)
+	wantNew("back again", mia.ID, d, true)
+	wantNew("another program", mia.ID, program, true)
+	wantNew("the first program", mia.ID, d, true)
+	wantNew("the first program again", mia.ID, d, false)
+	w.do(func(ctx context.Context, tx *db.Tx) error {
+		return tx.Exec(ctx, "UPDATE device SET network = '' WHERE id = $1", id)
+	})
+	wantNew("from before networks were stored", mia.ID, d, false)
+
+	wantNew("it signs in to another account", noa.ID, d, true)
+	wantNew("and to the first one again", mia.ID, d, true)
+	for _, a := range []account.Account{mia, noa} {
+		w.do(func(ctx context.Context, tx *db.Tx) error {
+			return tx.Exec(ctx, "INSERT INTO home_user (account_id, owner_id, role, joined_at) VALUES ($1, $2, 3, 0)", a.ID, mia.ID)
+		})
+	}
+	wantNew("the other one is in the same home", mia.ID, d, false)
 }
 
 func testDeviceOrder(t *testing.T, w *fixture) {
@@ -151,9 +195,13 @@ func testUpsertAtOnce(t *testing.T, w *fixture) {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
 				must(t, d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
-					id, added, err := devices.Upsert(ctx, tx, mia.ID, newDevice("tv"))
+					id, isNew, err := devices.Upsert(ctx, tx, mia.ID, newDevice("tv"))
 					ids <- id
-					news <- added
+					news <- isNew
+					if err != nil {
+						return err
+					}
+					_, err = tokens.Insert(ctx, tx, token.Row{Hash: hash(fmt.Sprint(i)), Kind: token.Access, AccountID: mia.ID, DeviceID: id})
 					return err
 				}))
 			})
@@ -166,12 +214,12 @@ func testUpsertAtOnce(t *testing.T, w *fixture) {
 	}
 	close(news)
 	n := 0
-	for added := range news {
-		if added {
+	for isNew := range news {
+		if isNew {
 			n++
 		}
 	}
-	same(t, "how often it was added", n, 1)
+	same(t, "how often it was new", n, 1)
 }
 
 // use records the use of a token.
