@@ -215,6 +215,8 @@ func TestChangesAreRecorded(t *testing.T) {
 		_, err = w.Webhooks.Set(ctx, own, mia.ID, []string{"https://hook.example.org/secret"})
 		must(err)
 	}
+	_, err = w.Webhooks.Secret(ctx, own, mia.ID)
+	must(err)
 	_, err = w.Webhooks.Renew(ctx, operator, mia.ID)
 	must(err)
 
@@ -350,6 +352,7 @@ func TestChangesAreRecorded(t *testing.T) {
 		"home.left|Kid|olga|" + pageRow + "the home of account 1",
 		"account.removed|Kid|olga|" + pageRow,
 		"webhooks.changed|Mia||" + tvRow + "1",
+		"webhook-secret.shown|Mia||" + tvRow,
 		"webhook-secret.renewed|Mia|command line (olga)|||",
 		"section.added||olga|" + pageRow + "Films, Den",
 		"share.changed|Mia|olga|" + pageRow + "Den, one section",

@@ -46,6 +46,9 @@ type Event struct {
 	// FormerEmail is the confirmed e-mail address that the account had before the
 	// event, if it has another one now. It is not logged.
 	FormerEmail string
+	// Added says that the account has something that it had not before, for events that
+	// are about additions and removals alike. It is not logged.
+	Added bool
 }
 
 // Details that other packages compare with.

@@ -61,6 +61,7 @@ const (
 	HomePINRefused Kind = "home-pin.refused"
 
 	WebhooksChanged      Kind = "webhooks.changed"
+	WebhookSecretShown   Kind = "webhook-secret.shown"
 	WebhookSecretRenewed Kind = "webhook-secret.renewed"
 
 	OriginAllowed Kind = "origin.allowed"
@@ -155,6 +156,7 @@ var kinds = [...]Meaning{
 	{HomePINRefused, "a user of the home entered a wrong PIN for the account"},
 
 	{WebhooksChanged, "the webhook addresses of an account changed; the detail is their number"},
+	{WebhookSecretShown, "the secret that signs the webhooks of an account was displayed"},
 	{WebhookSecretRenewed, "the secret that signs the webhooks of an account was replaced"},
 
 	{OriginAllowed, "an origin was allowed: users are redirected to it without asking"},

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -74,11 +76,19 @@ type Log struct {
 	db      *db.DB
 	rows    Rows
 	tallies TallyRows
-	watcher atomic.Pointer[Watcher]
 	logger  *slog.Logger
 	now     func() time.Time
 	entries *db.Stage[Entry]
 	flood   flood
+
+	mu       sync.Mutex                 // guards changes of watchers
+	watchers atomic.Pointer[[]watching] // never changed in place
+}
+
+// watching is a watcher with its name.
+type watching struct {
+	name string
+	Watcher
 }
 
 // New returns a Log. A database has one Log: it writes the chain once for each
@@ -115,15 +125,35 @@ func (l *Log) Record(ctx context.Context, tx *db.Tx, by Actor, e Event) (err err
 		At: tx.Now(), Event: e.Kind, AccountID: e.AccountID, Account: clean(e.Account),
 		Actor: clean(by.Name), Device: clean(by.Device), Address: clean(by.Address), Detail: clean(e.Detail),
 	})
-	w := l.watcher.Load()
-	if w == nil {
+	list := l.watchers.Load()
+	if list == nil {
 		return nil
 	}
-	return (*w).Recorded(ctx, tx, by, e)
+	for _, w := range *list {
+		if err := w.Recorded(ctx, tx, by, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// Watch makes w the watcher of the log, in place of an earlier one.
-func (l *Log) Watch(w Watcher) { l.watcher.Store(&w) }
+// Watch adds a watcher to the log. One that has the same name goes: a service that is
+// built again watches in place of the one before, and nothing is watched twice.
+func (l *Log) Watch(name string, w Watcher) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var list []watching
+	if now := l.watchers.Load(); now != nil {
+		list = slices.Clone(*now)
+	}
+	added := watching{name, w}
+	if i := slices.IndexFunc(list, func(one watching) bool { return one.name == name }); i >= 0 {
+		list[i] = added
+	} else {
+		list = append(list, added)
+	}
+	l.watchers.Store(&list)
+}
 
 // RecordFailure records an attempt that failed and changed nothing. During a
 // flood it only counts the attempt; see flood. It does so even if ctx has ended:

@@ -78,7 +78,7 @@ X-Usher-Signature.`,
 				if renew {
 					secret, err = c.Webhooks.Renew(ctx, commandLine(), a.ID)
 				} else {
-					secret, err = c.Webhooks.Secret(ctx, a.ID)
+					secret, err = c.Webhooks.Secret(ctx, commandLine(), a.ID)
 				}
 				if err == nil {
 					fmt.Fprintln(cs.out, string(secret))

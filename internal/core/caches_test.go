@@ -837,6 +837,9 @@ var changingMethods = []changing{
 	{"Webhooks.Remove", "", false, func(ctx context.Context, h *household) error {
 		return h.Webhooks.Remove(ctx, h.by, h.mia.ID, "https://other.example.org/")
 	}},
+	{"Webhooks.Secret", "", false, func(ctx context.Context, h *household) error {
+		return only(h.Webhooks.Secret(ctx, h.by, h.mia.ID))
+	}},
 	{"Webhooks.Renew", "", false, func(ctx context.Context, h *household) error {
 		return only(h.Webhooks.Renew(ctx, h.by, h.mia.ID))
 	}},

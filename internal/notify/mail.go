@@ -2,11 +2,13 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/usher-auth/usher/internal/db"
+	"github.com/usher-auth/usher/internal/fault"
 )
 
 const (
@@ -20,6 +22,8 @@ const (
 	lookAgain = 30 * time.Second
 	// batch is how many due notices are read at once.
 	batch = 200
+	// putOff is how long the notices of an account wait that could not be handed over.
+	putOff = time.Minute
 )
 
 // Mail is the notices that go to an address in one e-mail.
@@ -49,18 +53,45 @@ func (s *Service) handDue(ctx context.Context, hand Hand) error {
 	if err := s.dropStale(ctx, now.Add(-mailWithin)); err != nil {
 		return err
 	}
-	due, err := s.cfg.Rows.Due(ctx, s.cfg.DB, now.Add(-mailWithin), now, batch)
-	if err != nil {
-		return err
-	}
-	slices.Sort(due)
-	for _, id := range slices.Compact(due) {
-		err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.handOver(ctx, tx, id, hand) })
+	var failed []error
+	for {
+		due, err := s.cfg.Rows.Due(ctx, s.cfg.DB, now.Add(-mailWithin), now, batch)
 		if err != nil {
-			return fmt.Errorf("handing over the notices of account %d: %w", id, err)
+			return errors.Join(append(failed, err)...)
+		}
+		more := len(due) == batch
+		slices.Sort(due)
+		for _, id := range slices.Compact(due) {
+			stop, err := s.handDueOf(ctx, id, hand)
+			if err != nil {
+				failed = append(failed, fmt.Errorf("handing over the notices of account %d: %w", id, err))
+			}
+			if stop {
+				return errors.Join(failed...)
+			}
+		}
+		if !more {
+			return errors.Join(failed...)
 		}
 	}
-	return nil
+}
+
+// handDueOf hands over what is due of one account. What fails waits for a while, so that
+// it is in nobody else's way: neither now, nor in the next batch. stop reports that others
+// would fail, too.
+func (s *Service) handDueOf(ctx context.Context, id int64, hand Hand) (stop bool, err error) {
+	err = s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.handOver(ctx, tx, id, hand) })
+	switch {
+	case err == nil:
+		return false, nil
+	case ctx.Err() != nil, fault.KindOf(err) == fault.Busy, fault.KindOf(err) == fault.Unavailable:
+		return true, err
+	}
+	later := s.change(ctx, id, func(_ context.Context, _ *db.Tx, now *Setting) (bool, error) {
+		now.NextMailAt = s.cfg.Now().Add(putOff)
+		return true, nil
+	})
+	return later != nil, errors.Join(err, later)
 }
 
 // dropStale gives up notices that were not sent in time, because no node had a mail

@@ -34,13 +34,16 @@ const (
 	Codes         Kind = "codes"       // many codes were wrong, and the password was right
 	Quiet         Kind = "quiet"       // e-mails about new devices were turned off
 	Rules         Kind = "rules"       // the rules for how to sign in were changed
+	AdminKey      Kind = "admin-key"   // a key of the admin API was made in the name of the account
+	Webhook       Kind = "webhook"     // an address is told from now on what happens to the account
+	HookSecret    Kind = "hook-secret" // somebody read the secret that signs the account's webhooks
 )
 
 // Kinds lists every kind.
 func Kinds() []Kind {
 	return []Kind{
 		NewDevice, NewBrowser, Password, FactorAdded, FactorRemoved, PasskeyAdded, PasskeyGone, Email, Link, Tries, Codes, Quiet,
-		Rules,
+		Rules, AdminKey, Webhook, HookSecret,
 	}
 }
 
@@ -55,6 +58,10 @@ var kinds = map[audit.Kind]Kind{
 	audit.SecondFactorLink:    Link,
 	audit.ResetLink:           Link,
 	audit.RulesChanged:        Rules,
+	audit.AdminKeyMade:        AdminKey,
+	// Renewing the secret shows the new one.
+	audit.WebhookSecretShown:   HookSecret,
+	audit.WebhookSecretRenewed: HookSecret,
 }
 
 const (
@@ -182,7 +189,7 @@ func New(cfg Config) *Service {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{cfg: cfg, alarm: cfg.DB.Alarm(Topic)}
-	cfg.Audit.Watch(s)
+	cfg.Audit.Watch("notices", s)
 	return s
 }
 
@@ -202,6 +209,8 @@ func (s *Service) Recorded(ctx context.Context, tx *db.Tx, by audit.Actor, e aud
 		n.Kind = kind
 	case e.Kind == audit.SessionStarted && by.NewBrowser:
 		n.Kind = NewBrowser
+	case e.Kind == audit.WebhooksChanged && e.Added:
+		n.Kind = Webhook
 	case e.Kind == audit.NoticesChanged && e.Detail == audit.MailsOff:
 		n.Kind = Quiet
 	case e.Kind == audit.AccountChanged && (e.Detail == audit.OfEmail || e.Detail == audit.OfNameEmail):

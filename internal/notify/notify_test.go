@@ -10,14 +10,17 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/adminkey"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/db/pgtest"
 	"github.com/usher-auth/usher/internal/device"
+	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/notify"
 	"github.com/usher-auth/usher/internal/paging"
+	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -155,6 +158,48 @@ func TestEveryWayIsTold(t *testing.T) {
 	}
 }
 
+// Attack: somebody at an admin's open browser makes a key that outlives the session, or a
+// program that has a token lets an address be told what happens from now on.
+func TestKeysAndWebhooksAreTold(t *testing.T) {
+	f := newFixture(t, core.Config{})
+	ctx := t.Context()
+	_, _, err := f.AdminKeys.Make(ctx, audit.Actor{AccountID: f.olga.ID, Address: "192.0.2.1"}, adminkey.NewKey{
+		Name: "k", Scopes: []string{"audit:read"}, MakerID: f.olga.ID,
+	})
+	f.must(err)
+	_, _, err = f.AdminKeys.Make(ctx, operator, adminkey.NewKey{Name: "console", Scopes: []string{"audit:read"}})
+	f.must(err)
+	if n := f.told(f.olga); len(n) != 1 || n[0].Kind != notify.AdminKey || n[0].Actor != "" || n[0].Address != "192.0.2.1" {
+		t.Errorf("olga is told %+v", n)
+	}
+	const one, two = "https://one.example.org/", "https://two.example.org/"
+	set := func(urls ...string) {
+		t.Helper()
+		_, err := f.Webhooks.Set(ctx, f.self(), f.mia.ID, urls)
+		f.must(err)
+	}
+	set()
+	f.wantKinds("nothing")
+	set(one)
+	f.wantKinds("one", notify.Webhook)
+	set(one)
+	f.must(f.Webhooks.Add(ctx, f.self(), f.mia.ID, one))
+	f.wantKinds("the same", notify.Webhook)
+	set(two)
+	f.wantKinds("another one in its place", notify.Webhook, notify.Webhook)
+	f.must(f.Webhooks.Remove(ctx, f.self(), f.mia.ID, two))
+	f.wantKinds("none", notify.Webhook, notify.Webhook)
+	f.must(f.Webhooks.Add(ctx, operator, f.mia.ID, two))
+	_, err = f.Webhooks.Secret(ctx, operator, f.mia.ID)
+	f.must(err)
+	_, err = f.Webhooks.Renew(ctx, f.self(), f.mia.ID)
+	f.must(err)
+	f.wantKinds("the secret", notify.Webhook, notify.Webhook, notify.Webhook, notify.HookSecret, notify.HookSecret)
+	if n := f.told(f.mia)[3]; n.Actor != "command line" {
+		t.Errorf("it was shown to %q", n.Actor)
+	}
+}
+
 // A device is new once, however often it signs in at the same time.
 func TestNewDevice(t *testing.T) {
 	f := newFixture(t, core.Config{})
@@ -179,6 +224,54 @@ func TestNewDevice(t *testing.T) {
 	f.signIn("phone")
 	f.signIn("tv")
 	f.wantKinds("two devices", notify.NewDevice, notify.NewDevice)
+}
+
+// Attack: somebody who has the password sends the client identifier of a device of the
+// owner's, which every server that the device uses learns, so that nobody is told.
+func TestStolenIdentifier(t *testing.T) {
+	own := device.Device{ClientIdentifier: "tv", Product: "Player", Name: "Den", Address: "192.0.2.9"}
+	elsewhere, program := own, own
+	elsewhere.Address, program.Product = "198.51.100.1", "Script"
+	for name, c := range map[string]struct {
+		before func(*fixture, int64) error
+		device device.Device
+		told   bool
+	}{
+		"the device itself":    {func(*fixture, int64) error { return nil }, own, false},
+		"from another network": {func(*fixture, int64) error { return nil }, elsewhere, true},
+		"from another program": {func(*fixture, int64) error { return nil }, program, true},
+		"the owner has signed it out": {func(f *fixture, id int64) error {
+			return f.Tokens.RevokeDevice(f.Context(), f.self(), f.mia.ID, id)
+		}, own, true},
+		"somebody else has signed in on it": {func(f *fixture, _ int64) error {
+			_, err := f.Tokens.SignIn(f.Context(), at, f.Prove(f.olga).Proof, own)
+			return err
+		}, own, true},
+		"somebody of the home has signed in on it": {func(f *fixture, _ int64) error {
+			if err := f.Homes.Join(f.Context(), operator, f.mia.ID, f.olga.ID, false); err != nil {
+				return err
+			}
+			_, err := f.Tokens.SignIn(f.Context(), at, f.Prove(f.olga).Proof, own)
+			return err
+		}, own, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, core.Config{})
+			signIn := func(d device.Device) {
+				t.Helper()
+				_, err := f.Tokens.SignIn(t.Context(), at, f.Prove(f.mia).Proof, d)
+				f.must(err)
+			}
+			signIn(own)
+			list, err := paging.Rows(f.Devices.List(t.Context(), f.mia.ID, paging.Request{}))
+			f.must(err)
+			f.must(c.before(f, list[0].ID))
+			signIn(c.device)
+			if n := len(f.told(f.mia)); n != 1+map[bool]int{true: 1}[c.told] {
+				t.Errorf("mia is told of %d sign-ins", n)
+			}
+		})
+	}
 }
 
 // A sign-in of a known device runs as many statements as before there were notices.
@@ -336,6 +429,59 @@ func TestMailsWait(t *testing.T) {
 	f.Clock.Advance(25 * time.Hour)
 	if sent := f.mails(); len(sent) != 0 {
 		t.Errorf("sent a day late: %+v", sent)
+	}
+}
+
+// What cannot be sent to one account keeps nobody else's notices, however many it has. It
+// is handed over later.
+func TestOneAccountHoldsUpNobody(t *testing.T) {
+	f := newFixture(t, core.Config{})
+	ctx := t.Context()
+	f.must(f.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		for range 250 {
+			n := notify.Notice{AccountID: f.olga.ID, Kind: notify.Password, At: tx.Now()}
+			if err := (store.Notices{}).Insert(ctx, tx, n, "olga@example.org"); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	f.signIn("tv")
+	noa := f.Add("noa")
+	f.must(f.Accounts.SetPassword(ctx, operator, noa.ID, coretest.Password))
+	broken := errors.New("this one cannot be sent")
+	var sent []string
+	hand := func(_ context.Context, _ *db.Tx, m notify.Mail) error {
+		if broken != nil && m.Username == "olga" {
+			return broken
+		}
+		sent = append(sent, m.Username)
+		return nil
+	}
+	if err := f.Notices.HandDue(ctx, hand); !errors.Is(err, broken) || !slices.Equal(sent, []string{"mia", "noa"}) {
+		t.Errorf("sent to %q, %v", sent, err)
+	}
+	broken = nil
+	f.must(f.Notices.HandDue(ctx, hand)) // too early
+	f.Clock.Advance(time.Minute)
+	f.must(f.Notices.HandDue(ctx, hand))
+	if !slices.Equal(sent, []string{"mia", "noa", "olga"}) {
+		t.Errorf("in the end, sent to %q", sent)
+	}
+}
+
+// If the queue is full, nobody waits longer because of that.
+func TestFullQueuePutsNobodyOff(t *testing.T) {
+	f := newFixture(t, core.Config{})
+	f.must(f.Accounts.SetPassword(t.Context(), operator, f.olga.ID, coretest.Password))
+	f.signIn("tv")
+	calls := 0
+	err := f.Notices.HandDue(t.Context(), func(context.Context, *db.Tx, notify.Mail) error { calls++; return mail.ErrFull })
+	if !errors.Is(err, mail.ErrFull) || calls != 1 {
+		t.Errorf("after %d calls: %v", calls, err)
+	}
+	if sent := f.mails(); len(sent) != 2 {
+		t.Errorf("sent: %+v", sent)
 	}
 }
 

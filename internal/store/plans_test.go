@@ -48,7 +48,6 @@ var allowed = []struct{ text, step, reason string }{
 	{"SELECT id FROM lineage", "USE TEMP B-TREE FOR ORDER BY", "a token has few ancestors"},
 	{"hash FROM audit ORDER BY id", "SCAN audit", "verifying the log reads all of it"},
 	{"FROM device WHERE account_id = $1", "USE TEMP B-TREE FOR ORDER BY", "an account has 500 devices at most"},
-	{"FROM webhook_delivery ORDER BY due_at, id LIMIT 1", "SCAN webhook_delivery USING COVERING INDEX webhook_delivery_due", "it stops at the first row"},
 	{"FROM outbox ORDER BY due_at, id LIMIT 1", "SCAN outbox USING COVERING INDEX outbox_due", "it stops at the first row"},
 	{"FROM outbox WHERE (task", "SCAN outbox", "1,200 rows wait at most"},
 	{"FROM webhook WHERE account_id = $1", "USE TEMP B-TREE FOR ORDER BY", "an account has ten webhooks at most"},

@@ -88,9 +88,10 @@ func (Webhooks) Due(ctx context.Context, q db.Querier, at time.Time, limit int) 
 }
 
 // NextDue implements webhook.Rows.
-func (Webhooks) NextDue(ctx context.Context, q db.Querier) (time.Time, error) {
+func (Webhooks) NextDue(ctx context.Context, q db.Querier, at time.Time) (time.Time, error) {
 	var due int64
-	err := q.QueryRow(ctx, "SELECT due_at FROM webhook_delivery ORDER BY due_at, id LIMIT 1").Scan(&due)
+	err := q.QueryRow(ctx, "SELECT due_at FROM webhook_delivery WHERE due_at > $1 ORDER BY due_at, id LIMIT 1", millis(at)).
+		Scan(&due)
 	return fromMillis(due), db.Wrap("reading when something is to be sent", err)
 }
 

@@ -103,6 +103,12 @@ func whatHappened(n notify.Notice) phrase {
 		return say("Many wrong codes were entered after your password")
 	case notify.Rules:
 		return say("The rules for how you sign in were changed")
+	case notify.AdminKey:
+		return say("A key of the admin API was made")
+	case notify.Webhook:
+		return say("A webhook was added: its address is told what happens to your account")
+	case notify.HookSecret:
+		return say("The secret of your webhooks was shown")
 	case notify.Quiet:
 		return say("E-mails about new devices were turned off")
 	}

@@ -68,10 +68,14 @@ func (o *ownWebhooks) askToShow(context.Context, *visit) (question, error) {
 }
 
 func (o *ownWebhooks) showSecret(ctx context.Context, v *visit) (view, error) {
-	secret, err := o.webhooks.Secret(ctx, v.account.ID)
+	secret, err := o.webhooks.Secret(ctx, v.actor(), v.account.ID)
 	if err != nil {
 		return view{}, err
 	}
+	return o.withSecret(ctx, v, secret)
+}
+
+func (o *ownWebhooks) withSecret(ctx context.Context, v *visit, secret plexauth.Secret) (view, error) {
 	return o.page(ctx, v, webhooksData{ownNotice: newOwnNotice(v, sent{}), Secret: secret})
 }
 
@@ -84,8 +88,9 @@ func (o *ownWebhooks) askToRenew(context.Context, *visit) (question, error) {
 
 // renew replaces the secret and shows the new one.
 func (o *ownWebhooks) renew(ctx context.Context, v *visit) (view, error) {
-	if _, err := o.webhooks.Renew(ctx, v.actor(), v.account.ID); err != nil {
+	secret, err := o.webhooks.Renew(ctx, v.actor(), v.account.ID)
+	if err != nil {
 		return view{}, err
 	}
-	return o.showSecret(ctx, v)
+	return o.withSecret(ctx, v, secret)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/plexauth"
 )
 
@@ -36,7 +37,7 @@ func TestOwnWebhookSecret(t *testing.T) {
 	mia := w.account("mia")
 	secret := func() string {
 		t.Helper()
-		s, err := w.Webhooks.Secret(t.Context(), mia.ID)
+		s, err := w.Webhooks.Secret(t.Context(), operator, mia.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,6 +53,11 @@ func TestOwnWebhookSecret(t *testing.T) {
 	}
 	confirmed := values([]string{"sure", "1", "current", password})
 	b.wantPage(b.post("/account/webhooks/secret", confirmed), http.StatusOK, first)
+	rows, err := w.Audit.List(t.Context(), audit.Query{Account: mia.ID, Events: []audit.Kind{audit.WebhookSecretShown}, Limit: 1})
+	if err != nil || len(rows) != 1 || rows[0].Actor != "" || rows[0].Detail != "" {
+		t.Errorf("the log has %+v, %v", rows, err)
+	}
+	b.reads("/account/notices", "The secret of your webhooks was shown")
 	if page := b.reads("/account/webhooks"); strings.Contains(page, first) {
 		t.Error("the secret is shown unasked")
 	}

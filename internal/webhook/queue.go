@@ -71,18 +71,16 @@ func (r *runner) sendDue(ctx context.Context) (time.Duration, error) {
 			r.deliver(ctx, d)
 		})
 	}
-	next, err := r.cfg.Rows.NextDue(ctx, r.cfg.DB)
+	// What was due at now and is not being sent waits for another request, whose end wakes
+	// us. What has become due since, or becomes due later, does not.
+	next, err := r.cfg.Rows.NextDue(ctx, r.cfg.DB, now)
 	if errors.Is(err, db.ErrNotFound) {
 		return lookAgain, nil
 	}
 	if err != nil {
 		return lookAgain, err
 	}
-	// What is due already waits for another request, whose end wakes us.
-	if wait := next.Sub(r.cfg.Now()); wait > 0 {
-		return min(wait, lookAgain), nil
-	}
-	return lookAgain, nil
+	return min(max(0, next.Sub(r.cfg.Now())), lookAgain), nil
 }
 
 // begin reports whether a request of an account may be sent now.

@@ -86,8 +86,9 @@ type Rows interface {
 	// Due returns the requests that are due at a time, those that wait longest
 	// first, limit at most.
 	Due(ctx context.Context, q db.Querier, at time.Time, limit int) ([]Delivery, error)
-	// NextDue returns when the next request is due: db.ErrNotFound.
-	NextDue(ctx context.Context, q db.Querier) (time.Time, error)
+	// NextDue returns when the next request is due that is not due at a time yet:
+	// db.ErrNotFound.
+	NextDue(ctx context.Context, q db.Querier, at time.Time) (time.Time, error)
 	// PutOff sets how often a request has failed, and when it is due, if it was due
 	// at a time: db.ErrNotFound.
 	PutOff(ctx context.Context, tx *db.Tx, id int64, was time.Time, tries int, due time.Time) error
@@ -237,7 +238,7 @@ func (s *Service) change(
 func (s *Service) replace(
 	ctx context.Context, tx *db.Tx, by audit.Actor, accountID int64, before []Hook, wanted []string,
 ) error {
-	changes := 0
+	changes, added := 0, false
 	for _, h := range before {
 		if slices.Contains(wanted, h.URL) {
 			continue
@@ -251,7 +252,7 @@ func (s *Service) replace(
 		if slices.Contains(urls(before), text) {
 			continue
 		}
-		changes++
+		changes, added = changes+1, true
 		if err := s.cfg.Rows.Insert(ctx, tx, accountID, text); err != nil {
 			return err
 		}
@@ -261,7 +262,7 @@ func (s *Service) replace(
 	}
 	// An address may have a secret in it, so the log has their number only.
 	return s.cfg.Audit.Record(ctx, tx, by, audit.Event{
-		Kind: audit.WebhooksChanged, AccountID: accountID, Detail: fmt.Sprintf("%d", len(wanted)),
+		Kind: audit.WebhooksChanged, AccountID: accountID, Detail: fmt.Sprintf("%d", len(wanted)), Added: added,
 	})
 }
 
@@ -285,18 +286,26 @@ func (s *Service) check(text string) error {
 	return nil
 }
 
-// Secret returns the secret that an account's requests are signed with. ErrNotFound
-// of the database if there is no such account.
-func (s *Service) Secret(ctx context.Context, accountID int64) (plexauth.Secret, error) {
-	a, err := s.cfg.Rows.Subscriber(ctx, s.cfg.DB, accountID)
+// Secret returns the secret that an account's requests are signed with, to somebody who
+// reads it: nobody does without a row in the audit log. ErrNotFound of the database if
+// there is no such account.
+func (s *Service) Secret(ctx context.Context, by audit.Actor, accountID int64) (secret plexauth.Secret, err error) {
+	err = s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		a, err := s.cfg.Rows.Subscriber(ctx, tx, accountID)
+		if err != nil {
+			return err
+		}
+		secret = s.secret(a)
+		return s.cfg.Audit.Record(ctx, tx, by, audit.Event{Kind: audit.WebhookSecretShown, AccountID: accountID})
+	})
 	if err != nil {
 		return "", fmt.Errorf("finding the secret of webhooks: %w", err)
 	}
-	return s.secret(a), nil
+	return secret, nil
 }
 
-// Renew replaces the secret of an account: what is sent from now on is signed with the
-// new one.
+// Renew replaces the secret of an account, and returns the new one: what is sent from now
+// on is signed with it.
 func (s *Service) Renew(ctx context.Context, by audit.Actor, accountID int64) (secret plexauth.Secret, err error) {
 	err = s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		a, err := s.cfg.Rows.Subscriber(ctx, tx, accountID)

@@ -21,6 +21,8 @@ import (
 	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/seal"
+	"github.com/usher-auth/usher/internal/store"
 	"github.com/usher-auth/usher/internal/webhook"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -167,7 +169,7 @@ func TestEvents(t *testing.T) {
 	r := newReceiver(t, nil)
 	f.run()
 	f.set(r.URL + "/hook?key=a%20b")
-	secret, err := f.Webhooks.Secret(t.Context(), f.mia.ID)
+	secret, err := f.Webhooks.Secret(t.Context(), operator, f.mia.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,11 +380,41 @@ func TestSlowReceiver(t *testing.T) {
 	}
 }
 
+// What becomes due between the two questions of a node, what is due and when the next one
+// is, is sent at once, and not half a minute later.
+func TestDueWhileANodeLooks(t *testing.T) {
+	f := newFixture(t, core.Config{})
+	f.set("https://example.org/")
+	f.signIn("tv")
+	var due int64
+	if err := f.DB.QueryRow(t.Context(), "SELECT MAX(due_at) FROM webhook_delivery").Scan(&due); err != nil {
+		t.Fatal(err)
+	}
+	at := time.UnixMilli(due)
+	for name, c := range map[string]struct {
+		begin, end time.Time // when the node looks
+		wanted     time.Duration
+	}{
+		"before and after": {at.Add(-time.Hour), at.Add(time.Second), 0},
+		"just before":      {at.Add(-time.Hour), at.Add(-2 * time.Second), 2 * time.Second},
+		"long before":      {at.Add(-time.Hour), at.Add(-time.Hour), webhook.LookAgain},
+	} {
+		looks := []time.Time{c.begin, c.end}
+		node := webhook.New(webhook.Config{
+			DB: f.DB, Rows: store.Webhooks{}, Audit: f.Audit, Key: seal.NewKey([32]byte{1}),
+			Now: func() time.Time { now := looks[0]; looks = append(looks[1:], c.end); return now },
+		})
+		if again, err := node.SendDue(t.Context()); err != nil || again != c.wanted {
+			t.Errorf("%s: it looks again after %v, %v", name, again, err)
+		}
+	}
+}
+
 // A secret is an account's own, stays the same, and can be renewed.
 func TestSecret(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	secret := func(id int64) plexauth.Secret {
-		s, err := f.Webhooks.Secret(t.Context(), id)
+		s, err := f.Webhooks.Secret(t.Context(), operator, id)
 		if err != nil || len(s) != 43 {
 			t.Fatalf("%d characters, %v", len(s), err)
 		}
@@ -396,7 +428,7 @@ func TestSecret(t *testing.T) {
 	if err != nil || renewed == before || renewed != secret(f.mia.ID) {
 		t.Errorf("renewing: %v", err)
 	}
-	if _, err := f.Webhooks.Secret(t.Context(), 99); err == nil || errors.Is(err, io.EOF) {
+	if _, err := f.Webhooks.Secret(t.Context(), operator, 99); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("an account that is not there: %v", err)
 	}
 }

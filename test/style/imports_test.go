@@ -107,7 +107,7 @@ var layers = []layer{
 		{"token", "account device signin signing audit db seal letters fault paging plexauth"},
 		{"account", "signin audit mail db guard tries hashing seal glyph weak fault paging plexauth"},
 		{"webhook", "device audit db seal fault plexauth"},
-		{"notify", "device audit db paging"},
+		{"notify", "device audit db fault paging"},
 		{"origin", "audit db fault paging"},
 		{"device", "db guard fault paging"},
 	}},

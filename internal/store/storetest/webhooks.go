@@ -47,7 +47,7 @@ func testHooks(t *testing.T, w *fixture) {
 }
 
 func testDeliveries(t *testing.T, w *fixture) {
-	_, err := webhooks.NextDue(t.Context(), w)
+	_, err := webhooks.NextDue(t.Context(), w, at(0))
 	want(t, "when nothing waits", err, db.ErrNotFound)
 	mia := w.account("mia")
 	h := w.hook(mia.ID, "https://a.example.org/")
@@ -74,9 +74,11 @@ func testDeliveries(t *testing.T, w *fixture) {
 	claim := func(ctx context.Context, tx *db.Tx) error { return webhooks.PutOff(ctx, tx, d.ID, queued, 1, later) }
 	w.do(claim)
 	want(t, "another node that wants it, too", w.try(claim), db.ErrNotFound)
-	next, err := webhooks.NextDue(t.Context(), w)
+	next, err := webhooks.NextDue(t.Context(), w, queued)
 	must(t, err)
 	same(t, "NextDue", next, later)
+	_, err = webhooks.NextDue(t.Context(), w, later)
+	want(t, "when it is due", err, db.ErrNotFound)
 	want(t, "forgetting what another node has", w.try(func(ctx context.Context, tx *db.Tx) error {
 		return webhooks.Forget(ctx, tx, d.ID, queued)
 	}), db.ErrNotFound)
