@@ -13,6 +13,14 @@ type resetLinkData struct {
 	Account account.Account
 }
 
+// FactorOff reports whether the link turns a second factor off.
+func (d resetLinkData) FactorOff() bool { return d.SecondFactor && d.Account.HasSecondFactor() }
+
+// FactorStays reports whether whoever uses the link still needs a second factor.
+func (d resetLinkData) FactorStays() bool {
+	return d.Account.HasSecondFactor() && !d.SecondFactor && !d.Account.TakePasskey()
+}
+
 // linkReset creates a link for an account's owner who has lost the
 // password or the second factor, and shows it once.
 func (a *adminAccount) linkReset(ctx context.Context, v *visit) (view, error) {

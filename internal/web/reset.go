@@ -48,8 +48,10 @@ func ResetPath(secret plexauth.Secret) plexauth.Secret { return resetPath + "?ke
 type resetData struct {
 	sent
 	account.Reset
-	Username string
-	Kept     bool // the account has a second factor, which stays
+	Username  string
+	First     bool // the password is the first one of the account
+	FactorOff bool // the account has a second factor, which is turned off
+	Kept      bool // the account has a second factor, which stays
 	// Passkey: the link makes a new passkey, and no password. Hint says why it cannot
 	// be made at this address; empty: it can.
 	Passkey bool
@@ -74,6 +76,8 @@ func (r *reset) show(ctx context.Context, v *visit, s sent) (view, error) {
 		return view{}, err
 	}
 	data := resetData{sent: s, Reset: what, Username: a.Username, Passkey: a.TakePasskey(), Hint: r.site.hint(v)}
+	data.First = what.Password && a.PasswordHash == ""
+	data.FactorOff = a.HasSecondFactor() && what.SecondFactor
 	data.Kept = a.HasSecondFactor() && !what.SecondFactor && !data.Passkey
 	answer := view{name: "reset", data: data}
 	if !s.problem.empty() {

@@ -1,9 +1,12 @@
 package web_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"testing"
+
+	"github.com/usher-auth/usher/internal/db"
 )
 
 // resetLink is a link that olga made for mia.
@@ -75,4 +78,87 @@ func TestWhoMakesResetLinks(t *testing.T) {
 	b.wantTo(b.get("/reset?key=guess"), "/reset")
 	b.wantPage(b.get("/reset"), 403, "used already")
 	b.wantPage(b.get("/auth"), 200, "Password lost?", "Ask an admin of this server")
+}
+
+// The page with a link says what the link does to this account, and the page that it
+// leads to says the same.
+func TestResetLinkSaysWhatHappens(t *testing.T) {
+	for name, c := range map[string]struct {
+		of                   func(w *fixture) // what mia signs in with
+		form                 url.Values
+		admin, mia           []string
+		adminNever, miaNever string
+	}{
+		"a password": {
+			of: func(*fixture) {}, form: url.Values{"password": {"1"}},
+			admin: []string{"sets a new password for mia."}, adminNever: "second factor", mia: []string{"Choose a new password."}, miaNever: "second factor",
+		},
+		"a password and a factor that stays": {
+			of: func(w *fixture) { w.enrol("mia") }, form: url.Values{"password": {"1"}},
+			admin: []string{"sets a new password for mia.", "The second factor stays"}, adminNever: "turned off",
+			mia: []string{"Choose a new password.", "still need your second factor"}, miaNever: "turned off",
+		},
+		"a password and a factor": {
+			of: func(w *fixture) { w.enrol("mia") }, form: url.Values{"password": {"1"}, "factor": {"1"}},
+			admin: []string{"sets a new password for mia. The second factor is turned off."}, adminNever: "stays",
+			mia: []string{"Choose a new password. Your second factor is turned off"}, miaNever: "still need",
+		},
+		"a factor": {
+			of: func(w *fixture) { w.enrol("mia") }, form: url.Values{"factor": {"1"}},
+			admin: []string{"and knows the password turns the second factor of mia off. The password stays."}, adminNever: "sets a",
+			mia: []string{"Give your password, and your second factor is turned off"}, miaNever: "Choose",
+		},
+		"a factor that there is not": {
+			of: func(*fixture) {}, form: url.Values{"password": {"1"}, "factor": {"1"}},
+			admin: []string{"sets a new password for mia."}, adminNever: "second factor", mia: []string{"Choose a new password."}, miaNever: "second factor",
+		},
+		"passkeys only": {
+			of: func(w *fixture) { w.onlyPasskeys("mia") }, form: url.Values{"password": {"1"}},
+			admin: []string{"makes a new passkey for mia, in place of all"}, adminNever: "new password", mia: []string{"Make a new one here"}, miaNever: "password",
+		},
+		"passkeys only, and a factor": {
+			of: func(w *fixture) { w.onlyPasskeys("mia"); w.enrol("mia") }, form: url.Values{"password": {"1"}, "factor": {"1"}},
+			admin: []string{"makes a new passkey for mia", "The second factor is turned off."}, adminNever: "new password",
+			mia: []string{"Make a new one here", "Your second factor is turned off."}, miaNever: "password",
+		},
+		"no password yet": {
+			of: func(w *fixture) { w.withoutPassword("mia") }, form: url.Values{"password": {"1"}},
+			admin: []string{"sets a password for mia, who has none"}, adminNever: "new password", mia: []string{"Choose a password: you have none yet."}, miaNever: "Choose a new",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newTown(t)
+			c.of(w)
+			olga := w.browser().signIn("olga")
+			c.form.Set("current", password)
+			page := olga.post("/admin/accounts/2/reset-link", c.form)
+			olga.wantPage(page, 200, c.admin...)
+			olga.wantNot(page, c.adminNever)
+			b := w.browser()
+			b.get(olga.shownLink(page))
+			page = b.get("/reset")
+			b.wantPage(page, 200, c.mia...)
+			b.wantNot(page, c.miaNever)
+		})
+	}
+}
+
+// onlyPasskeys gives an account a passkey that nobody has, and turns its password off.
+func (w *fixture) onlyPasskeys(name string) {
+	w.Helper()
+	id, yes := w.account(name).ID, true
+	w.must(w.DB.Write(w.Context(), func(ctx context.Context, tx *db.Tx) error {
+		return tx.Exec(ctx, `INSERT INTO passkey (account_id, credential_id, credential, name, created_at, last_used_at)
+			VALUES ($1, $2, $3, 'Den', 1, 0)`, id, []byte{1}, []byte("{}"))
+	}))
+	w.must(w.Accounts.SetRules(w.Context(), operator, id, &yes, nil, w.Passkeys))
+}
+
+// withoutPassword takes the password of an account away, as that of an invitation has none.
+func (w *fixture) withoutPassword(name string) {
+	w.Helper()
+	id := w.account(name).ID
+	w.must(w.DB.Write(w.Context(), func(ctx context.Context, tx *db.Tx) error {
+		return tx.Exec(ctx, "UPDATE account SET password_hash = '' WHERE id = $1", id)
+	}))
 }
