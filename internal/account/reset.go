@@ -67,12 +67,25 @@ func (r Reset) describe() string {
 	return "without the second factor"
 }
 
-// mayMail reports whether a link may go to the e-mail address of an account. Attack: an
-// admin helps the owner, and somebody who reads the e-mails gets in with the link alone,
-// past the passkey that the account takes or past its second factor.
-func (r Reset) mayMail(a Account) bool {
-	return a.EmailConfirmed() && r.Password && !a.TakePasskey() && !(r.SecondFactor && a.HasSecondFactor())
+// CheckMail returns an error that says why a link may not go to the e-mail address of an
+// account. Attack: an admin helps the owner, and somebody who reads the e-mails gets in
+// with the link alone, past the passkey that the account takes or past its second factor.
+// fault.Invalid.
+func (r Reset) CheckMail(a Account) error {
+	switch {
+	case !a.EmailConfirmed():
+		return fault.Invalidf("mail", "the account has no e-mail address that an admin has confirmed")
+	case !r.Password:
+		return fault.Invalidf("mail", "a link by e-mail is for a new password")
+	case a.TakePasskey():
+		return fault.Invalidf("mail", "this account signs in with passkeys: whoever reads the e-mail would need none")
+	case r.SecondFactor && a.HasSecondFactor():
+		return fault.Invalidf("mail", "whoever reads the e-mail would need no second factor")
+	}
+	return nil
 }
+
+func (r Reset) mayMail(a Account) bool { return r.CheckMail(a) == nil }
 
 // StoredReset is a reset link as it is stored.
 type StoredReset struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/invite"
+	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/source"
 	"github.com/usher-auth/usher/plexauth"
 )
@@ -23,18 +24,20 @@ type adminLinks struct {
 	invites  *invite.Service
 	accounts *account.Service
 	sources  *source.Service
+	letters  Letters // nil: no e-mail is sent
 	base     func(*http.Request) string
 }
 
 // newAdminLinks returns the feature. Its links begin with the public URL or, without
 // one, with the first address of this server.
-func newAdminLinks(c *core.Core, publicURL string) adminLinks {
+func newAdminLinks(c *core.Core, cfg Config) adminLinks {
+	publicURL := cfg.PublicURL
 	if publicURL == "" {
 		if own := c.Sources.Self().Connections; len(own) > 0 {
 			publicURL = own[0].URI
 		}
 	}
-	return adminLinks{c.Invites, c.Accounts, c.Sources, newBaseURL(publicURL)}
+	return adminLinks{c.Invites, c.Accounts, c.Sources, cfg.Letters, newBaseURL(publicURL)}
 }
 
 func (f adminLinks) routes() []adminRoute {
@@ -71,7 +74,8 @@ func newInvitationJSON(i invite.Invitation) invitationJSON {
 // would not be encoded.
 type madeInvitationJSON struct {
 	invitationJSON
-	Link string `json:"link"` // in the clear, shown only here
+	Link   string `json:"link"`   // in the clear, shown only here
+	Mailed string `json:"mailed"` // the address that it is on its way to; empty: none
 }
 
 func (f adminLinks) list(ctx context.Context, c *adminCall) (int, any, error) {
@@ -88,7 +92,7 @@ func (f adminLinks) list(ctx context.Context, c *adminCall) (int, any, error) {
 func (f adminLinks) invite(ctx context.Context, c *adminCall) (int, any, error) {
 	var in struct {
 		Username, Email string
-		Admin           bool
+		Admin, Mail     bool
 		Servers         []string
 		Lifetime        *int64
 	}
@@ -106,12 +110,42 @@ func (f adminLinks) invite(ctx context.Context, c *adminCall) (int, any, error) 
 	if err != nil {
 		return 0, nil, err
 	}
+	if in.Mail {
+		if err := f.sendsMail(in.Email); err != nil {
+			return 0, nil, err
+		}
+		n.Letter = func(i invite.Invitation, secret plexauth.Secret) mail.Message {
+			i.Maker = c.key.Maker
+			return f.letters.Invitation(i, secret)
+		}
+	}
 	secret, made, err := f.invites.Make(ctx, c.actor(), n)
 	if err != nil {
 		return 0, nil, ofLink(err)
 	}
 	made.Maker = c.key.Maker
-	return http.StatusCreated, madeInvitationJSON{newInvitationJSON(made), f.link(c, "/invitation", secret)}, nil
+	return http.StatusCreated, madeInvitationJSON{
+		newInvitationJSON(made), f.link(c, "/invitation", secret), mailedTo(made.Queued, made.Email),
+	}, nil
+}
+
+// sendsMail returns an error unless this server sends e-mails, and has an address for one.
+func (f adminLinks) sendsMail(email string) error {
+	switch {
+	case f.letters == nil:
+		return fault.Invalidf("mail", "this server sends no e-mails")
+	case email == "":
+		return fault.Invalidf("mail", "there is no e-mail address to send the link to")
+	}
+	return nil
+}
+
+// mailedTo is the address of an e-mail if there is one.
+func mailedTo(mailed bool, address string) string {
+	if !mailed {
+		return ""
+	}
+	return address
 }
 
 // servers are those with some identifiers.
@@ -140,24 +174,50 @@ func (f adminLinks) revoke(ctx context.Context, c *adminCall) (int, any, error) 
 type resetLinkJSON struct {
 	Link      string    `json:"link"`      // in the clear
 	ExpiresAt time.Time `json:"expiresAt"` // in UTC
+	Mailed    string    `json:"mailed"`    // the address that it is on its way to; empty: none
 }
 
 // reset creates a reset link. Attack: a key for accounts takes over an admin's account
 // with one.
 func (f adminLinks) reset(ctx context.Context, c *adminCall) (int, any, error) {
 	var in struct {
-		Password, SecondFactor bool
-		Lifetime               *int64
+		Password, SecondFactor, Mail bool
+		Lifetime                     *int64
 	}
 	if err := c.read(&in); err != nil {
 		return 0, nil, err
 	}
 	what := account.Reset{Password: in.Password, SecondFactor: in.SecondFactor}
-	secret, expires, err := f.accounts.NewReset(ctx, c.actor(), c.id("id"), what, lifetime(in.Lifetime))
+	var letter account.ResetLetter
+	if in.Mail {
+		if err := f.mayMail(ctx, c, what); err != nil {
+			return 0, nil, err
+		}
+		letter = f.letters.Reset
+	}
+	made, err := f.accounts.MailReset(ctx, c.actor(), c.id("id"), what, lifetime(in.Lifetime), letter)
 	if err != nil {
 		return 0, nil, ofLink(err)
 	}
-	return http.StatusCreated, resetLinkJSON{f.link(c, "/reset", secret), expires}, nil
+	return http.StatusCreated, resetLinkJSON{
+		f.link(c, "/reset", made.Secret), made.ExpiresAt, mailedTo(made.Mailed, made.Account.Email),
+	}, nil
+}
+
+// mayMail returns an error if a link may not go to the e-mail address of an account. If
+// the account changes after that, the link is made and not sent.
+func (f adminLinks) mayMail(ctx context.Context, c *adminCall, what account.Reset) error {
+	a, err := f.accounts.Get(ctx, c.id("id"))
+	if err == nil {
+		err = c.mayChange(a)
+	}
+	if err == nil && f.letters == nil {
+		err = f.sendsMail(a.Email)
+	}
+	if err == nil {
+		err = what.CheckMail(a)
+	}
+	return err
 }
 
 // link returns the address of a page that takes a secret. Package web has the pages.

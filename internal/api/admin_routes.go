@@ -31,7 +31,7 @@ func newAdminFeatures(c *core.Core, cfg Config) *adminFeatures {
 		accounts: adminAccounts{c.Accounts, c.Passkeys, c.Sessions, c.Sources},
 		tokens:   adminTokens{c.Accounts, c.Devices, c.Tokens, c.Sessions},
 		sources:  adminSources{c.Sources, c.Accounts},
-		links:    newAdminLinks(c, cfg.PublicURL),
+		links:    newAdminLinks(c, cfg),
 		homes:    adminHomes{c.Homes, c.Accounts},
 		settings: adminSettings{c.Origins, c.Signing, c.Accounts},
 		audit:    adminAudit{c.Audit},

@@ -139,6 +139,8 @@ var adminSteps = []struct {
 	{"POST", "/accounts/3/reset-link", `{"password":true,"lifetime":86401}`, 422, `"field":"lifetime"`},
 	{"POST", "/accounts/3/reset-link", `{"password":true,"lifetime":18446744077}`, 422, `"field":"lifetime"`}, // 3.3 s as a Duration that overflows
 	{"POST", "/accounts/99/reset-link", `{"password":true}`, 404, ""},
+	{"POST", "/accounts/3/reset-link", `{"password":true,"mail":true}`, 422, `"field":"mail"`}, // there is no mail server
+	{"POST", "/accounts/99/reset-link", `{"password":true,"mail":true}`, 404, ""},
 	{"DELETE", "/accounts/3/second-factor", "", 204, ""},
 	{"GET", "/accounts/3/passkeys", "", 200, `"items":[]`},
 	{"GET", "/accounts/99/passkeys", "", 404, ""},
@@ -196,6 +198,7 @@ var adminSteps = []struct {
 	{"POST", "/invitations", `{"username":"a b"}`, 422, `"field":"username"`},
 	{"POST", "/invitations", `{"servers":["none"]}`, 422, `"field":"servers"`},
 	{"POST", "/invitations", `{"lifetime":59}`, 422, `"field":"lifetime"`},
+	{"POST", "/invitations", `{"email":"noa@example.org","mail":true}`, 422, `"field":"mail"`},
 	{"GET", "/invitations?limit=1", "", 200, `"items":[{"id":2,`},
 	{"GET", "/invitations", "", 200, `"username":"noa","email":"noa@example.org","admin":false,"servers":["Attic"],"madeBy":"admin"`},
 	{"DELETE", "/invitations/2", "", 204, ""},

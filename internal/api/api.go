@@ -4,9 +4,13 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/httpd"
+	"github.com/usher-auth/usher/internal/invite"
+	"github.com/usher-auth/usher/internal/mail"
 	"github.com/usher-auth/usher/internal/missed"
+	"github.com/usher-auth/usher/plexauth"
 )
 
 // Config is what an API needs beyond the services.
@@ -19,11 +23,21 @@ type Config struct {
 	// MediaJWT makes the media plane accept JWTs. Released media servers do
 	// not.
 	MediaJWT bool
+	// Letters writes the e-mails with links. Nil: this server sends none.
+	Letters Letters
 	// Version is usher's own, shown in /identity. Empty: "dev".
 	Version string
 	// Missed counts the requests for paths that do not exist. Nil: only the metrics
 	// do.
 	Missed *missed.Paths
+}
+
+// Letters writes e-mails with links for people. Package web has the texts.
+type Letters interface {
+	// Invitation is the e-mail with an invitation, from its maker.
+	Invitation(i invite.Invitation, secret plexauth.Secret) mail.Message
+	// Reset is the e-mail with a reset link.
+	Reset(made account.MadeReset) mail.Message
 }
 
 // API answers both planes. It is safe for concurrent use.

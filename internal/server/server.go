@@ -82,7 +82,7 @@ func New(c *core.Core, cfg Config) *Server {
 	}
 	planes := api.New(c, api.Config{
 		Observer: s.observer, PublicURL: public, MediaJWT: cfg.MediaJWT, Version: cfg.Version,
-		Missed: cfg.Missed,
+		Missed: cfg.Missed, Letters: s.letters(cfg),
 	})
 	others := http.NewServeMux()
 	s.pages.Mount(others, s.observer.Around)
@@ -90,6 +90,14 @@ func New(c *core.Core, cfg Config) *Server {
 	others.Handle("/", notFound(planes.NotFound(), s.observer.Around("", s.pages.NotFound()), cfg.Unknown))
 	s.handler = httpd.Below(httpd.PathOf(public), httpd.BehindProxies(httpd.LimitHost(planes.Handler(others)), cfg.Proxies))
 	return s
+}
+
+// letters writes the e-mails that programs send; nil: there are none.
+func (s *Server) letters(cfg Config) api.Letters {
+	if cfg.Mail == nil {
+		return nil
+	}
+	return s.pages.Letters()
 }
 
 // notFound answers programs with one handler and browsers with another. It tells

@@ -77,7 +77,7 @@ func invitationLetter(i invite.Invitation, inviter, server string, link plexauth
 	return l
 }
 
-// Letters writes the e-mails that commands send, in English.
+// Letters writes the e-mails that commands and programs send, in English.
 type Letters struct {
 	// Base is what their links begin with, and Server what the server is called;
 	// empty: it has no name of its own.

@@ -2,12 +2,18 @@ package web_test
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/adminkey"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/mail"
@@ -125,4 +131,83 @@ func TestNoMail(t *testing.T) {
 	b.wantPage(b.get("/forgot"), 404)
 	b.wantPage(b.post("/forgot", url.Values{"login": {"mia"}}), 404)
 	b.wantNot(b.get("/auth"), "/forgot")
+}
+
+// adminAPI makes a request of the admin API with a key that an admin has made.
+func (w *fixture) adminAPI(maker account.Account, path, body string) (status int, text string) {
+	w.Helper()
+	key, _, err := w.AdminKeys.Make(w.Context(), audit.Actor{AccountID: maker.ID}, adminkey.NewKey{
+		Name: fmt.Sprint("k", time.Now().UnixNano()), Scopes: []string{"accounts:write"}, MakerID: maker.ID,
+	})
+	w.must(err)
+	req, err := http.NewRequestWithContext(w.Context(), "POST", w.base+"/admin/api/v1"+path, strings.NewReader(body))
+	w.must(err)
+	req.Header.Set("Authorization", "Bearer "+string(key))
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	w.must(err)
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	w.must(err)
+	return res.StatusCode, string(answer)
+}
+
+// Programs send the same e-mails as the pages, under the same conditions.
+func TestAdminAPIByMail(t *testing.T) {
+	w, inbox, _ := withMail(t, func(cfg *config) { cfg.MembersSetEmail = true })
+	olga, mia, noa := w.account("olga"), w.account("mia"), w.account("noa")
+	reset := func(a account.Account, body string) (int, string) {
+		return w.adminAPI(olga, fmt.Sprintf("/accounts/%d/reset-link", a.ID), body)
+	}
+	status, text := w.adminAPI(olga, "/invitations", `{"email":"kim@example.org","mail":true}`)
+	m := inbox.Next()
+	if status != 201 || !strings.Contains(text, `"mailed":"kim@example.org"`) || m.To != "kim@example.org" || !strings.Contains(m.Text, "olga invites you") {
+		t.Errorf("%d %s, and the e-mail %+v", status, text, m)
+	}
+	b := w.browser()
+	b.wantTo(b.get(linkIn(t, m)), "/invitation")
+	b.wantTo(b.post("/invitation", url.Values{"username": {"kim"}, "password": {password}}), "/account")
+	status, text = reset(mia, `{"password":true,"mail":true}`)
+	m = inbox.Next()
+	if status != 201 || !strings.Contains(text, `"mailed":"mia@example.org"`) || m.To != "mia@example.org" || !strings.Contains(text, linkIn(t, m)) {
+		t.Errorf("%d %s, and the e-mail %+v", status, text, m)
+	}
+
+	for what, c := range map[string]struct{ path, body, wanted string }{
+		"an invitation unasked": {"/invitations", `{"email":"eve@example.org"}`, `"mailed":""`},
+		"a reset link unasked":  {fmt.Sprintf("/accounts/%d/reset-link", mia.ID), `{"password":true}`, `"mailed":""`},
+	} {
+		if status, text := w.adminAPI(olga, c.path, c.body); status != 201 || !strings.Contains(text, c.wanted) {
+			t.Errorf("%s: %d %s", what, status, text)
+		}
+	}
+	// Attack: an e-mail that goes past a factor, or to an address that is not confirmed.
+	w.must(w.Accounts.SetEmail(t.Context(), audit.Actor{AccountID: noa.ID}, noa.ID, "thief@example.org"))
+	_, err := w.Accounts.Enrol(t.Context(), operator, mia.ID, account.NewEnrolment("usher", "mia"), "")
+	w.must(err)
+	for what, c := range map[string]struct {
+		of   account.Account
+		body string
+	}{
+		"an address that is not confirmed": {noa, `{"password":true,"mail":true}`},
+		"past the second factor":           {mia, `{"password":true,"secondFactor":true,"mail":true}`},
+		"without a new password":           {mia, `{"secondFactor":true,"mail":true}`},
+	} {
+		if status, text := reset(c.of, c.body); status != 422 || !strings.Contains(text, `"field":"mail"`) || strings.Contains(text, "key=") {
+			t.Errorf("attack: %s: %d %s", what, status, text)
+		}
+	}
+	if status, text := w.adminAPI(olga, "/invitations", `{"mail":true}`); status != 422 || !strings.Contains(text, `"field":"mail"`) {
+		t.Errorf("to nobody: %d %s", status, text)
+	}
+	if status, text := reset(olga, `{"password":true,"mail":true}`); status != 403 || !strings.Contains(text, `"code":"scope"`) {
+		t.Errorf("attack: to an admin: %d %s", status, text)
+	}
+	if n := inbox.Waiting(); n != 0 {
+		t.Errorf("%d more e-mails were sent", n)
+	}
+	rows, err := w.Audit.List(t.Context(), audit.Query{Events: []audit.Kind{audit.InvitationMade, audit.ResetLink}})
+	if err != nil || len(rows) != 4 || !strings.HasPrefix(rows[0].Actor, "admin key ") || !strings.HasSuffix(rows[0].Actor, " of olga") {
+		t.Errorf("the log has %+v, %v", rows, err)
+	}
 }

@@ -65,6 +65,9 @@ func New(c *core.Core, cfg Config) *Pages {
 	return p
 }
 
+// Letters writes e-mails whose links lead to the pages.
+func (p *Pages) Letters() Letters { return Letters{Base: p.base, Server: p.frame.name} }
+
 // feature is a part of the pages. It has only the services that it needs, and
 // lists its own pages.
 type feature interface {

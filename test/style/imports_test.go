@@ -75,7 +75,7 @@ var layers = []layer{
 		{"server", "api web core httpd machine mail missed"},
 	}},
 	{"the faces", []row{
-		{"api", "/api core httpd missed wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth adminkey origin passkey session webhook friend invite"},
+		{"api", "/api core httpd missed wire account claim device devicekey home token signing pin source audit db guard qrcode avatar fault paging plexauth adminkey origin passkey session webhook friend invite mail"},
 		{"web", "/api core httpd machine missed notify account device home token pin passkey session source origin signin audit qrcode glyph fault paging plexauth adminkey invite mail webhook"},
 	}},
 	{"what a face stands on", []row{
