@@ -33,11 +33,12 @@ type EnrolmentRows interface {
 	SetPendingSeed(ctx context.Context, tx *db.Tx, sessionID int64, seed []byte) error
 	// DeletePendingSeeds removes the seeds of all sessions of an account.
 	DeletePendingSeeds(ctx context.Context, tx *db.Tx, id int64) error
-	// LinkAccount returns the account of a link that has not expired:
+	// LinkAccount returns the account of a link that has not expired, and the admin who
+	// made it, or 0:
 	// db.ErrNotFound.
-	LinkAccount(ctx context.Context, q db.Querier, h LinkHash, now time.Time) (id int64, err error)
+	LinkAccount(ctx context.Context, q db.Querier, h LinkHash, now time.Time) (id, makerID int64, err error)
 	// SetLink replaces the link of an account, and DeleteLink removes it.
-	SetLink(ctx context.Context, tx *db.Tx, id int64, h LinkHash, expires time.Time) error
+	SetLink(ctx context.Context, tx *db.Tx, id int64, h LinkHash, makerID int64, expires time.Time) error
 	DeleteLink(ctx context.Context, tx *db.Tx, id int64) error
 }
 
@@ -145,11 +146,14 @@ func (s *Service) NewLink(ctx context.Context, by audit.Actor, id int64) (secret
 	secret = plexauth.Secret(rand.Text())
 	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		a, err := s.rows.Get(ctx, tx, id)
+		if err == nil {
+			err = CheckMayChange(by, a)
+		}
 		if err != nil {
 			return err
 		}
 		expires = tx.Now().Add(LinkLife)
-		if err := s.rows.SetLink(ctx, tx, id, hashLink(secret), expires); err != nil {
+		if err := s.rows.SetLink(ctx, tx, id, hashLink(secret), by.MakerID(), expires); err != nil {
 			return err
 		}
 		return s.audit.Record(ctx, tx, by, audit.Event{
@@ -163,14 +167,29 @@ func hashLink(secret plexauth.Secret) LinkHash { return sha256.Sum256([]byte(sec
 
 // ByLink returns the account of a link. ErrLink.
 func (s *Service) ByLink(ctx context.Context, secret plexauth.Secret) (Account, error) {
-	id, err := s.rows.LinkAccount(ctx, s.db, hashLink(secret), s.now())
-	if errors.Is(err, db.ErrNotFound) {
-		return Account{}, ErrLink
-	}
+	id, err := s.linked(ctx, s.db, secret, s.now())
 	if err != nil {
 		return Account{}, named("reading a link", err)
 	}
 	return s.Get(ctx, id)
+}
+
+// linked returns the account of a link that works now. Attack: an admin who knows the
+// password of an account makes a link, and uses it when they are an admin no longer.
+// ErrLink.
+func (s *Service) linked(ctx context.Context, q db.Querier, secret plexauth.Secret, now time.Time) (id int64, err error) {
+	id, makerID, err := s.rows.LinkAccount(ctx, q, hashLink(secret), now)
+	if errors.Is(err, db.ErrNotFound) {
+		return 0, ErrLink
+	}
+	if err != nil || makerID == 0 {
+		return id, err
+	}
+	admin, err := s.IsAdmin(ctx, q, makerID)
+	if err == nil && !admin {
+		err = ErrLink
+	}
+	return id, err
 }
 
 // EnrolByLink is EnrolPending with a link instead of a proof, which it uses up. The
@@ -181,10 +200,7 @@ func (s *Service) EnrolByLink(
 ) ([]plexauth.Secret, error) {
 	codes := newBackupCodes(s.random)
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		id, err := s.rows.LinkAccount(ctx, tx, hashLink(secret), tx.Now())
-		if errors.Is(err, db.ErrNotFound) {
-			return ErrLink
-		}
+		id, err := s.linked(ctx, tx, secret, tx.Now())
 		if err != nil {
 			return err
 		}

@@ -150,6 +150,7 @@ func TestProofOfAnotherFactor(t *testing.T) {
 // A link works once, for a day, and until the second factor changes in another way
 // or there is a newer link.
 func TestLinks(t *testing.T) {
+	var olga account.Account // the admin who made the link
 	for name, row := range map[string]struct {
 		between func(ctx context.Context, w *fixture) error
 		works   bool
@@ -173,11 +174,18 @@ func TestLinks(t *testing.T) {
 			return err
 		}, false},
 		"the account was removed": {func(ctx context.Context, w *fixture) error { return w.Remove(ctx, operator, w.mia.ID) }, false},
+		"its maker was removed":   {func(ctx context.Context, w *fixture) error { return w.Remove(ctx, operator, olga.ID) }, false},
+		"its maker became a member": {func(ctx context.Context, w *fixture) error {
+			return w.Demote(ctx, operator, olga.ID, w.core.Sources)
+		}, false},
+		"its maker was disabled": {func(ctx context.Context, w *fixture) error { return w.Disable(ctx, operator, olga.ID) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newFixture(t, core.Config{})
 			s := w.browse(t)
-			link, expires, err := w.NewLink(t.Context(), operator, w.mia.ID)
+			w.core.AddAdmin("otto")
+			olga = w.core.AddAdmin("olga")
+			link, expires, err := w.NewLink(t.Context(), audit.Actor{AccountID: olga.ID}, w.mia.ID)
 			if err != nil || !expires.Equal(w.now().Add(account.LinkLife)) {
 				t.Fatal(expires, err)
 			}

@@ -92,6 +92,7 @@ type StoredReset struct {
 	Reset
 	AccountID int64
 	MakerID   int64 // the admin who made it; 0: the command line, or the account's owner
+	KeyID     int64 // the key of the admin API that made it, with which it goes; 0: none
 	// Mailed: somebody has asked for it, and it went to the account's e-mail address.
 	// It is for a new password only.
 	Mailed bool
@@ -152,7 +153,7 @@ func (s *Service) MailReset(
 	if s.outbox == nil {
 		letter = nil
 	}
-	link := StoredReset{Reset: what, AccountID: id, MakerID: by.MakerID(), MembersOnly: by.MembersOnly, Sent: letter != nil}
+	link := StoredReset{Reset: what, AccountID: id, MakerID: by.MakerID(), KeyID: by.KeyID, MembersOnly: by.MembersOnly, Sent: letter != nil}
 	return s.newReset(ctx, by, link, life, func(ctx context.Context, tx *db.Tx, made *MadeReset) error {
 		if letter == nil || !what.mayMail(made.Account) {
 			return nil

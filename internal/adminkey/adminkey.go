@@ -118,7 +118,7 @@ func (k Key) Actor(address string) audit.Actor {
 	}
 	return audit.Actor{
 		Name: fmt.Sprintf("admin key %s of %s", k.Name, maker), Device: fmt.Sprintf("admin API, key %d", k.ID), Address: address,
-		ForID: k.MakerID, MembersOnly: !k.Allows(AdminsWrite),
+		ForID: k.MakerID, KeyID: k.ID, MembersOnly: !k.Allows(AdminsWrite),
 	}
 }
 

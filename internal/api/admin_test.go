@@ -780,6 +780,46 @@ func TestAdminLinksWorkUntilTheirMakerLeaves(t *testing.T) {
 	}
 }
 
+// Attack: somebody who has stolen a key makes links for later, before it is revoked. What
+// another key has made stays.
+func TestAdminLinksEndWithTheirKey(t *testing.T) {
+	w := newFixture(t, nil)
+	secrets := func(name string) (invitation, reset plexauth.Secret) {
+		t.Helper()
+		key := w.adminKey(t, name, "accounts:write")
+		var found []plexauth.Secret
+		for _, request := range [][2]string{{"/invitations", `{}`}, {fmt.Sprintf("/accounts/%d/reset-link", w.Add(name).ID), `{"password":true}`}} {
+			status, text := w.manage(t, key, "POST", "/admin/api/v1"+request[0], request[1])
+			link := shownLink.FindStringSubmatch(text)
+			if status != http.StatusCreated || link == nil {
+				t.Fatalf("%s: %d %s", request[0], status, text)
+			}
+			found = append(found, plexauth.Secret(link[2]))
+		}
+		return found[0], found[1]
+	}
+	invitation, reset := secrets("stolen")
+	others, othersReset := secrets("other")
+	k, err := w.AdminKeys.ByName(t.Context(), "stolen")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.AdminKeys.Revoke(t.Context(), operator, k.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Invites.Find(t.Context(), operator, invitation); !errors.Is(err, invite.ErrLink) {
+		t.Errorf("attack: the invitation works: %v", err)
+	}
+	if _, _, err := w.Accounts.ByReset(t.Context(), operator, reset); !errors.Is(err, account.ErrReset) {
+		t.Errorf("attack: the reset link works: %v", err)
+	}
+	_, err = w.Invites.Find(t.Context(), operator, others)
+	_, _, resetErr := w.Accounts.ByReset(t.Context(), operator, othersReset)
+	if err := errors.Join(err, resetErr); err != nil {
+		t.Errorf("the links of another key: %v", err)
+	}
+}
+
 // Attack: a member is promoted between the request and the change, which a key without
 // admins:write then applies to an admin. Each change checks again in its transaction.
 func TestAdminsAreCheckedInTheTransaction(t *testing.T) {

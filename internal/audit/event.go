@@ -22,6 +22,9 @@ type Actor struct {
 	// ForID is the admin for whom an actor without an account acts, such as the maker
 	// of a key: what it makes for later ends with that admin. 0: nobody.
 	ForID int64
+	// KeyID is the key of the admin API that acts: what it makes for later ends when the
+	// key is revoked. 0: none does.
+	KeyID int64
 	// MembersOnly says that the actor may not change accounts that are admins. The
 	// packages check that in the transaction that changes one.
 	MembersOnly bool

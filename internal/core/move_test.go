@@ -55,12 +55,13 @@ var rows = []struct {
 	{"INSERT INTO code_try (account_id, device, wrong, locked_until) VALUES (1, '', 1, 2)", nil},
 	{"INSERT INTO code_notice (account_id, wrong, first_at, last_at) VALUES (1, 1, 2, 3)", nil},
 	{"INSERT INTO enrolment (session_id, seed, created_at) SELECT MIN(id), $1, 1 FROM session", []any{[]byte{4}}},
-	{"INSERT INTO enrolment_link (account_id, hash, expires_at) VALUES (1, $1, 2)", []any{[]byte{5}}},
-	{`INSERT INTO join_link (id, hash, maker_id, name, email, admin, created_at, expires_at)
-		VALUES (3, $1, 1, 'n', '', TRUE, 1, 9)`, []any{[]byte{13}}},
+	{"INSERT INTO enrolment_link (account_id, hash, maker_id, expires_at) VALUES (1, $1, 1, 2)", []any{[]byte{5}}},
+	{"INSERT INTO admin_key (hash, name, scopes, account_id, created_at) VALUES ($1, 'k', 'audit:read', 1, 2)", []any{[]byte{13}}},
+	{`INSERT INTO join_link (id, hash, maker_id, key_id, name, email, admin, created_at, expires_at)
+		SELECT 3, $1, 1, MIN(id), 'n', '', TRUE, 1, 9 FROM admin_key`, []any{[]byte{13}}},
 	{"INSERT INTO join_link_server (link_id, source_id) SELECT 3, MIN(id) FROM source", nil},
-	{`INSERT INTO reset_link (account_id, hash, maker_id, password, second_factor, sent, members_only, revision, expires_at)
-		VALUES (1, $1, 1, TRUE, FALSE, TRUE, TRUE, 4, 9)`, []any{[]byte{14}}},
+	{`INSERT INTO reset_link (account_id, hash, maker_id, password, second_factor, key_id, sent, members_only, revision, expires_at)
+		SELECT 1, $1, 1, TRUE, FALSE, MIN(id), TRUE, TRUE, 4, 9 FROM admin_key`, []any{[]byte{14}}},
 	{"INSERT INTO mailed_reset_link (hash, account_id, revision, expires_at) VALUES ($1, 1, 4, 9)", []any{[]byte{16}}},
 	{"INSERT INTO transient_key (id, key, expires_at) VALUES (4000000000, $1, 2)", []any{[]byte{6}}},
 	{"INSERT INTO failure (key, until) VALUES ($1, 9)", []any{[]byte{7}}},
@@ -68,7 +69,6 @@ var rows = []struct {
 	{"INSERT INTO server_revocation (parent_id, source_id, count) SELECT MIN(t.id), MIN(s.id), 1 FROM token t, source s", nil},
 	{"INSERT INTO signing_key (id, public_key, sealed_key, signs_from) VALUES ('k', $1, $2, 1)", []any{[]byte{9}, []byte{10}}},
 	{"INSERT INTO device_key (token_id, kid, jwk, thumbprint) SELECT MAX(id), 'kid', $1, $2 FROM token", []any{[]byte{11}, []byte{12}}},
-	{"INSERT INTO admin_key (hash, name, scopes, account_id, created_at) VALUES ($1, 'k', 'audit:read', 1, 2)", []any{[]byte{13}}},
 	{"INSERT INTO used_nonce (nonce, expires_at) VALUES ('n', 9)", nil},
 	{"INSERT INTO webhook (account_id, url, created_at) VALUES (1, 'https://hook.example/é', 1)", nil},
 	{`INSERT INTO webhook_delivery (account_id, webhook_id, payload, tries, due_at)

@@ -74,6 +74,8 @@ type Invitation struct {
 	// is read only.
 	MakerID int64
 	Maker   string
+	// KeyID is the key of the admin API that made it, with which it goes; 0: none.
+	KeyID int64
 	// Name is suggested to the person, who may choose another one. Empty: none is.
 	Name string
 	// Email is the e-mail address of the account; the person cannot change it. Empty:
@@ -179,7 +181,7 @@ func (s *Service) Make(ctx context.Context, by audit.Actor, n New) (secret plexa
 		return "", i, err
 	}
 	secret = plexauth.Secret(rand.Text())
-	i = Invitation{MakerID: by.MakerID(), Name: n.Name, Email: n.Email, Admin: n.Admin, Servers: servers(n.Servers)}
+	i = Invitation{MakerID: by.MakerID(), KeyID: by.KeyID, Name: n.Name, Email: n.Email, Admin: n.Admin, Servers: servers(n.Servers)}
 	err = s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if err := account.CheckMayChange(by, account.Account{Admin: i.Admin}); err != nil {
 			return err

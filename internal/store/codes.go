@@ -91,17 +91,17 @@ func (Accounts) DeletePendingSeeds(ctx context.Context, tx *db.Tx, id int64) err
 }
 
 // LinkAccount implements account.EnrolmentRows.
-func (Accounts) LinkAccount(ctx context.Context, q db.Querier, h account.LinkHash, now time.Time) (id int64, err error) {
-	err = q.QueryRow(ctx, "SELECT account_id FROM enrolment_link WHERE hash = $1 AND expires_at > $2", h[:], millis(now)).
-		Scan(&id)
-	return id, db.Wrap("reading a link", err)
+func (Accounts) LinkAccount(ctx context.Context, q db.Querier, h account.LinkHash, now time.Time) (id, makerID int64, err error) {
+	err = q.QueryRow(ctx, "SELECT account_id, COALESCE(maker_id, 0) FROM enrolment_link WHERE hash = $1 AND expires_at > $2",
+		h[:], millis(now)).Scan(&id, &makerID)
+	return id, makerID, db.Wrap("reading a link", err)
 }
 
 // SetLink implements account.EnrolmentRows.
-func (Accounts) SetLink(ctx context.Context, tx *db.Tx, id int64, h account.LinkHash, expires time.Time) error {
-	return tx.Exec(ctx, `INSERT INTO enrolment_link (account_id, hash, expires_at) VALUES ($1, $2, $3)
-		ON CONFLICT (account_id) DO UPDATE SET hash = excluded.hash, expires_at = excluded.expires_at`,
-		id, h[:], millis(expires))
+func (Accounts) SetLink(ctx context.Context, tx *db.Tx, id int64, h account.LinkHash, makerID int64, expires time.Time) error {
+	return tx.Exec(ctx, `INSERT INTO enrolment_link (account_id, hash, maker_id, expires_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (account_id) DO UPDATE SET hash = excluded.hash, maker_id = excluded.maker_id, expires_at = excluded.expires_at`,
+		id, h[:], nullID(makerID), millis(expires))
 }
 
 // DeleteLink implements account.EnrolmentRows.

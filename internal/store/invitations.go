@@ -14,12 +14,12 @@ import (
 // invite.Rows.
 type Invitations struct{}
 
-const selectJoinLink = `SELECT i.id, COALESCE(i.maker_id, 0), COALESCE(m.username, ''), i.name, i.email, i.admin,
+const selectJoinLink = `SELECT i.id, COALESCE(i.maker_id, 0), COALESCE(m.username, ''), COALESCE(i.key_id, 0), i.name, i.email, i.admin,
 	i.created_at, i.expires_at FROM join_link i LEFT JOIN account m ON m.id = i.maker_id `
 
 func scanJoinLink(row scanner) (i invite.Invitation, err error) {
 	var created, expires int64
-	err = row.Scan(&i.ID, &i.MakerID, &i.Maker, &i.Name, &i.Email, &i.Admin, &created, &expires)
+	err = row.Scan(&i.ID, &i.MakerID, &i.Maker, &i.KeyID, &i.Name, &i.Email, &i.Admin, &created, &expires)
 	i.CreatedAt, i.ExpiresAt = fromMillis(created), fromMillis(expires)
 	return i, err
 }
@@ -78,9 +78,9 @@ func readInvited(ctx context.Context, q db.Querier, i *invite.Invitation) error 
 
 // Insert implements invite.Rows. No cache holds invitations.
 func (Invitations) Insert(ctx context.Context, tx *db.Tx, i invite.Invitation, h invite.Hash) (id int64, err error) {
-	err = tx.QueryRow(ctx, `INSERT INTO join_link (hash, maker_id, name, email, admin, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
-		h[:], nullID(i.MakerID), i.Name, i.Email, i.Admin, millis(i.CreatedAt), millis(i.ExpiresAt)).Scan(&id)
+	err = tx.QueryRow(ctx, `INSERT INTO join_link (hash, maker_id, key_id, name, email, admin, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`,
+		h[:], nullID(i.MakerID), nullID(i.KeyID), i.Name, i.Email, i.Admin, millis(i.CreatedAt), millis(i.ExpiresAt)).Scan(&id)
 	if err != nil {
 		return 0, db.Wrap("adding an invitation", err)
 	}

@@ -10,10 +10,10 @@ import (
 // ResetLink implements account.ResetRows.
 func (Accounts) ResetLink(ctx context.Context, q db.Querier, h account.LinkHash) (r account.StoredReset, err error) {
 	var expires int64
-	err = q.QueryRow(ctx, `SELECT account_id, COALESCE(maker_id, 0), password, second_factor, FALSE, sent, members_only, revision, expires_at
+	err = q.QueryRow(ctx, `SELECT account_id, COALESCE(maker_id, 0), COALESCE(key_id, 0), password, second_factor, FALSE, sent, members_only, revision, expires_at
 		FROM reset_link WHERE hash = $1 UNION ALL
-		SELECT account_id, 0, TRUE, FALSE, TRUE, FALSE, FALSE, revision, expires_at FROM mailed_reset_link WHERE hash = $1`, h[:]).
-		Scan(&r.AccountID, &r.MakerID, &r.Password, &r.SecondFactor, &r.Mailed, &r.Sent, &r.MembersOnly, &r.Revision, &expires)
+		SELECT account_id, 0, 0, TRUE, FALSE, TRUE, FALSE, FALSE, revision, expires_at FROM mailed_reset_link WHERE hash = $1`, h[:]).
+		Scan(&r.AccountID, &r.MakerID, &r.KeyID, &r.Password, &r.SecondFactor, &r.Mailed, &r.Sent, &r.MembersOnly, &r.Revision, &expires)
 	r.ExpiresAt = fromMillis(expires)
 	return r, db.Wrap("reading a reset link", err)
 }
@@ -24,12 +24,12 @@ func (a Accounts) SetReset(ctx context.Context, tx *db.Tx, h account.LinkHash, r
 		return db.Wrap("making a reset link", a.addMailedReset(ctx, tx, h, r))
 	}
 	err := tx.Exec(ctx, `INSERT INTO reset_link
-		(account_id, hash, maker_id, password, second_factor, sent, members_only, revision, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		(account_id, hash, maker_id, key_id, password, second_factor, sent, members_only, revision, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 		ON CONFLICT (account_id) DO UPDATE SET hash = excluded.hash, maker_id = excluded.maker_id,
-		password = excluded.password, second_factor = excluded.second_factor, sent = excluded.sent,
+		key_id = excluded.key_id, password = excluded.password, second_factor = excluded.second_factor, sent = excluded.sent,
 		members_only = excluded.members_only, revision = excluded.revision, expires_at = excluded.expires_at`,
-		r.AccountID, h[:], nullID(r.MakerID), r.Password, r.SecondFactor, r.Sent, r.MembersOnly, r.Revision, millis(r.ExpiresAt))
+		r.AccountID, h[:], nullID(r.MakerID), nullID(r.KeyID), r.Password, r.SecondFactor, r.Sent, r.MembersOnly, r.Revision, millis(r.ExpiresAt))
 	return db.Wrap("making a reset link", err)
 }
 

@@ -206,7 +206,7 @@ CREATE TABLE enrolment_link (
     account_id INTEGER PRIMARY KEY REFERENCES account (id) ON DELETE CASCADE,
     hash       BLOB    NOT NULL UNIQUE,     -- SHA-256 of the link's secret
     expires_at INTEGER NOT NULL
-) STRICT;
+, maker_id INTEGER REFERENCES account (id) ON DELETE CASCADE) STRICT;
 
 CREATE TABLE transient_key (
     id         INTEGER PRIMARY KEY,  -- how the nonces of its tokens begin
@@ -434,7 +434,7 @@ CREATE TABLE join_link (
     admin      INTEGER NOT NULL DEFAULT 0,                              -- the new account is an admin
     created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL
-) STRICT;
+, key_id INTEGER REFERENCES admin_key (id) ON DELETE CASCADE) STRICT;
 
 CREATE INDEX join_link_maker ON join_link (maker_id) WHERE maker_id IS NOT NULL;
 
@@ -456,7 +456,7 @@ CREATE TABLE reset_link (
     second_factor INTEGER NOT NULL,                                     -- it removes the second factor
     revision      INTEGER NOT NULL,                                     -- of the account; the link is void at any other
     expires_at    INTEGER NOT NULL
-, sent INTEGER NOT NULL DEFAULT 0, members_only INTEGER NOT NULL DEFAULT 0) STRICT;
+, sent INTEGER NOT NULL DEFAULT 0, members_only INTEGER NOT NULL DEFAULT 0, key_id INTEGER REFERENCES admin_key (id) ON DELETE CASCADE) STRICT;
 
 CREATE INDEX reset_link_maker ON reset_link (maker_id) WHERE maker_id IS NOT NULL;
 
@@ -523,3 +523,9 @@ CREATE TABLE notice_setting (
 ) STRICT;
 
 CREATE INDEX device_client ON device (client_identifier, account_id);
+
+CREATE INDEX reset_link_key ON reset_link (key_id) WHERE key_id IS NOT NULL;
+
+CREATE INDEX join_link_key ON join_link (key_id) WHERE key_id IS NOT NULL;
+
+CREATE INDEX enrolment_link_maker ON enrolment_link (maker_id) WHERE maker_id IS NOT NULL;

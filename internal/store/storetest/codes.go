@@ -109,11 +109,11 @@ func testPendingSeed(t *testing.T, w *fixture) {
 func testLink(t *testing.T, w *fixture) {
 	mia, noa := w.account("mia"), w.account("noa")
 	set := func(id int64, h account.LinkHash) {
-		w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.SetLink(ctx, tx, id, h, noon) })
+		w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.SetLink(ctx, tx, id, h, 0, noon) })
 	}
 	wantAccount := func(what string, h account.LinkHash, at time.Time, wanted int64) {
 		t.Helper()
-		id, err := accounts.LinkAccount(t.Context(), w.other(), h, at)
+		id, _, err := accounts.LinkAccount(t.Context(), w.other(), h, at)
 		if wanted == 0 {
 			want(t, what, err, db.ErrNotFound)
 			return
@@ -134,4 +134,13 @@ func testLink(t *testing.T, w *fixture) {
 	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.DeleteLink(ctx, tx, mia.ID) })
 	wantAccount("removed", account.LinkHash{3}, early, 0)
 	wantAccount("another account's", account.LinkHash{2}, early, noa.ID)
+
+	w.do(func(ctx context.Context, tx *db.Tx) error {
+		return accounts.SetLink(ctx, tx, mia.ID, account.LinkHash{4}, noa.ID, noon)
+	})
+	_, maker, err := accounts.LinkAccount(t.Context(), w, account.LinkHash{4}, early)
+	must(t, err)
+	same(t, "its maker", maker, noa.ID)
+	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.Delete(ctx, tx, noa.ID) })
+	wantAccount("of a maker who is gone", account.LinkHash{4}, early, 0)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/adminkey"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/invite"
 	"github.com/usher-auth/usher/internal/paging"
@@ -20,6 +21,7 @@ var linkTests = []test{
 	{"Links/An account has one reset link of an admin", testReset},
 	{"Links/An account has a few reset links by e-mail", testMailedResets},
 	{"Links/Open invitations are counted", testOpenInvitations},
+	{"Links/Links end with the key that made them", testLinksOfKeys},
 }
 
 var invitations store.Invitations
@@ -145,6 +147,41 @@ func testMailedResets(t *testing.T, w *fixture) {
 	w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.DeleteResets(ctx, tx, mia.ID) })
 	works(1, db.ErrNotFound)
 	works(100, db.ErrNotFound)
+}
+
+func testLinksOfKeys(t *testing.T, w *fixture) {
+	mia, noa := w.account("mia"), w.account("noa")
+	var key int64
+	w.do(func(ctx context.Context, tx *db.Tx) (err error) {
+		key, err = adminKeys.Insert(ctx, tx, adminkey.Key{Name: "k", Scopes: []adminkey.Scope{adminkey.AccountsWrite}}, adminkey.Hash{7})
+		return err
+	})
+	w.invitation(invite.Invitation{KeyID: key, CreatedAt: at(1), ExpiresAt: at(9)}, 1)
+	w.invitation(invite.Invitation{CreatedAt: at(1), ExpiresAt: at(9)}, 2)
+	w.do(func(ctx context.Context, tx *db.Tx) error {
+		of := account.StoredReset{Reset: account.Reset{Password: true}, AccountID: mia.ID, KeyID: key, ExpiresAt: at(9)}
+		other := of
+		other.AccountID, other.KeyID = noa.ID, 0
+		return errors.Join(accounts.SetReset(ctx, tx, account.LinkHash{1}, of), accounts.SetReset(ctx, tx, account.LinkHash{2}, other))
+	})
+	found := func() []error {
+		t.Helper()
+		i, one := invitations.ByHash(t.Context(), w.other, invite.Hash{1})
+		_, two := invitations.ByHash(t.Context(), w.other, invite.Hash{2})
+		r, three := accounts.ResetLink(t.Context(), w.other, account.LinkHash{1})
+		_, four := accounts.ResetLink(t.Context(), w.other, account.LinkHash{2})
+		if one == nil && i.KeyID != key || three == nil && r.KeyID != key {
+			t.Errorf("they are of keys %d and %d", i.KeyID, r.KeyID)
+		}
+		return []error{one, two, three, four}
+	}
+	for i, err := range found() {
+		want(t, fmt.Sprint("link ", i), err, nil)
+	}
+	w.do(func(ctx context.Context, tx *db.Tx) error { return adminKeys.Delete(ctx, tx, key) })
+	for i, err := range found() {
+		want(t, fmt.Sprint("link ", i, " after the key was revoked"), err, map[bool]error{true: db.ErrNotFound}[i%2 == 0])
+	}
 }
 
 func testOpenInvitations(t *testing.T, w *fixture) {

@@ -8,3 +8,13 @@ ALTER TABLE reset_link ADD COLUMN members_only INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE device ADD COLUMN network TEXT NOT NULL DEFAULT '';
 -- Which accounts a program has signed in to.
 CREATE INDEX device_client ON device (client_identifier, account_id);
+-- The key of the admin API that made a link; NULL: none did. The link ends when the key is
+-- revoked.
+ALTER TABLE reset_link ADD COLUMN key_id INTEGER REFERENCES admin_key (id) ON DELETE CASCADE;
+ALTER TABLE join_link ADD COLUMN key_id INTEGER REFERENCES admin_key (id) ON DELETE CASCADE;
+CREATE INDEX reset_link_key ON reset_link (key_id) WHERE key_id IS NOT NULL;
+CREATE INDEX join_link_key ON join_link (key_id) WHERE key_id IS NOT NULL;
+-- The admin who made a link for a second factor; NULL: the command line. The link ends
+-- when they are an admin no longer.
+ALTER TABLE enrolment_link ADD COLUMN maker_id INTEGER REFERENCES account (id) ON DELETE CASCADE;
+CREATE INDEX enrolment_link_maker ON enrolment_link (maker_id) WHERE maker_id IS NOT NULL;
