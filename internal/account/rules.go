@@ -14,9 +14,9 @@ import (
 
 // Errors of the rules for how an account signs in.
 var (
-	// ErrOnlyWay reports that the account has no passkey, which a rule would make the
-	// only way to sign in.
-	ErrOnlyWay = fault.New(fault.Conflict, "the account has no passkey, and would have no way to sign in: it needs one first")
+	// ErrOnlyWay reports that the account has no passkey that signs in, which a rule would
+	// make the only way to do so.
+	ErrOnlyWay = fault.New(fault.Conflict, "the account has no passkey that works here, and would have no way to sign in: it needs one first")
 	// ErrPasskeyOnly says that signing in to the account takes a passkey, which cannot be
 	// given here. It is returned only if the password is right.
 	ErrPasskeyOnly = fault.New(fault.Unauthenticated,
@@ -69,7 +69,7 @@ func (a Account) ByPasskeyOnly() bool { return a.PasswordHash == "" || a.TakePas
 // Passkeys is what a Service needs to know of passkeys. Package passkey implements
 // it.
 type Passkeys interface {
-	// CountOf counts the passkeys of an account, in a transaction.
+	// CountOf counts the passkeys of an account that sign in, in a transaction.
 	CountOf(ctx context.Context, q db.Querier, accountID int64) (int, error)
 }
 

@@ -72,6 +72,48 @@ func TestLastPasskeyWithoutAPasswordStays(t *testing.T) {
 	}
 }
 
+// A passkey for another host than that of the pages is no way to sign in.
+func TestPasskeysOfAnotherHostAreNoWayIn(t *testing.T) {
+	c := coretest.New(t, core.Config{PublicURL: "https://usher.example.org"})
+	mia, yes := c.Add("mia"), true
+	of := func(host string) (id int64) {
+		t.Helper()
+		err := c.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
+			id, err = store.Passkeys{}.Insert(ctx, tx, passkey.Passkey{
+				AccountID: mia.ID, CredentialID: []byte(rand.Text()), Credential: []byte(`{"rpId":"` + host + `"}`), Name: host,
+			})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	remove := func(what string, id int64, wanted error) {
+		t.Helper()
+		if err := c.Passkeys.Remove(t.Context(), byConsole, mia.ID, id); !errors.Is(err, wanted) {
+			t.Errorf("%s: %v, want %v", what, err, wanted)
+		}
+	}
+	old, older := of("old.example.org"), of("older.example.org")
+	if err := c.Accounts.SetRules(t.Context(), byConsole, mia.ID, nil, &yes, c.Passkeys); !errors.Is(err, account.ErrOnlyWay) {
+		t.Errorf("with passkeys of other hosts: %v", err)
+	}
+	here := of("usher.example.org")
+	setRules(t, c, mia, false, true)
+	remove("the last one that signs in", here, passkey.ErrLast)
+	remove("one of another host", old, nil)
+	away := passkey.New(passkey.Config{
+		DB: c.DB, Rows: store.Passkeys{}, Accounts: c.Accounts, Audit: c.Audit, PublicURL: "https://new.example.org",
+	})
+	if err := away.Remove(t.Context(), byConsole, mia.ID, older); err != nil {
+		t.Errorf("after a move, one that signs nobody in: %v", err)
+	}
+	if err := away.Remove(t.Context(), byConsole, mia.ID, here); !errors.Is(err, passkey.ErrLast) {
+		t.Errorf("after a move, the last one of all: %v", err)
+	}
+}
+
 // A rule that would leave no way to sign in is refused, also for the last admin, and
 // so is what would take that way afterwards.
 func TestRulesLeaveAWayIn(t *testing.T) {

@@ -164,7 +164,7 @@ func (cs serveCommands) serve(ctx context.Context, o serveOptions) (err error) {
 		Self:         &source.Self{Name: o.name, MachineIdentifier: o.id, Connections: connections},
 		TransientTTL: o.transientTTL, HashSlots: o.hashSlots, HashQueue: o.hashQueue, TokenCache: o.tokenCache, FailedTries: o.failedTries,
 		By: commandLine(), Argon2id: hashers.Key, AuditKeep: o.auditKeep, MembersSetEmail: o.membersSetEmail, SignUp: o.signUp,
-		WebhookNetworks: o.webhooksTo, StaleGrace: o.staleGrace,
+		WebhookNetworks: o.webhooksTo, PublicURL: o.publicURL(), StaleGrace: o.staleGrace,
 		Logger: log.Logger,
 	})
 	if err != nil {

@@ -99,6 +99,9 @@ type Config struct {
 	// AdminGrace is how long admins of a new database have to set up a second factor.
 	// Zero: they need none, until the rule is turned on.
 	AdminGrace time.Duration
+	// PublicURL is where the pages are: a passkey for another host signs nobody in. Empty:
+	// they may be at any address.
+	PublicURL string
 	// SignUp lets users sign up.
 	SignUp bool
 	// WebhookNetworks are non-public networks that webhooks can be sent
@@ -322,7 +325,7 @@ func (c *Core) buildTokens(proofs *signin.Spender) error {
 	})
 	c.Passkeys = passkey.New(passkey.Config{
 		DB: d, Rows: store.Passkeys{}, Challenges: store.Challenges{}, Accounts: c.Accounts, Audit: log,
-		Begins: 10 * cfg.FailedTries, Now: cfg.Now,
+		PublicURL: cfg.PublicURL, Begins: 10 * cfg.FailedTries, Now: cfg.Now,
 	})
 	return nil
 }

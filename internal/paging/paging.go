@@ -38,7 +38,9 @@ func (r Request) Max() int {
 	return r.Limit
 }
 
-// List is a part of a listing.
+// List is a part of a listing. A row whose place changes while somebody reads part after
+// part, such as a device that is renamed, may be in two parts or in none: it is where it
+// belongs when the listing is read again.
 type List[T any] struct {
 	Rows []T
 	// Next is the place after which there are more rows, and Previous the one before

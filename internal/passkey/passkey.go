@@ -59,6 +59,9 @@ type Config struct {
 	Accounts *account.Service
 	// Audit is the log of what happens to passkeys. Required.
 	Audit *audit.Log
+	// PublicURL is where the pages are. Passkeys that are for another host sign nobody in.
+	// Empty: the pages may be at any address.
+	PublicURL string
 	// Begins is how many sign-ins one address may begin at once before each
 	// further one must wait a second. Zero means no limit.
 	Begins int
@@ -88,18 +91,20 @@ type Service struct {
 	accounts *account.Service
 	audit    *audit.Log
 	now      func() time.Time
-	begins   *guard.Failures
-	adding   *challenges
-	joining  *challenges
-	alone    *challenges
-	seconds  *challenges
-	settings webauthn.Config
+	// publicURL is where the pages are; empty: anywhere.
+	publicURL string
+	begins    *guard.Failures
+	adding    *challenges
+	joining   *challenges
+	alone     *challenges
+	seconds   *challenges
+	settings  webauthn.Config
 }
 
 // New returns a Service.
 func New(cfg Config) *Service {
 	s := &Service{
-		db: cfg.DB, rows: cfg.Rows, accounts: cfg.Accounts, audit: cfg.Audit, now: cfg.Now,
+		db: cfg.DB, rows: cfg.Rows, accounts: cfg.Accounts, audit: cfg.Audit, now: cfg.Now, publicURL: cfg.PublicURL,
 		begins: &guard.Failures{Burst: cfg.Begins, Refill: time.Second},
 	}
 	if s.now == nil {
@@ -239,14 +244,39 @@ func (s *Service) Has(ctx context.Context, party Party, accountID int64) (bool, 
 	return err == nil && len(u.keys) > 0, err
 }
 
-// CountOf counts the passkeys of an account, in a transaction. It implements
-// account.Passkeys.
+// CountOf counts the passkeys of an account that sign in, in a transaction: those for the
+// host of the pages. It implements account.Passkeys.
 func (s *Service) CountOf(ctx context.Context, q db.Querier, accountID int64) (int, error) {
+	n, _, err := s.count(ctx, q, accountID)
+	return n, err
+}
+
+// count counts the passkeys of an account that sign in, and all of them.
+func (s *Service) count(ctx context.Context, q db.Querier, accountID int64) (signIn, all int, err error) {
 	list, err := s.rows.List(ctx, q, accountID)
 	if err != nil {
-		return 0, fmt.Errorf("counting passkeys: %w", err)
+		return 0, 0, fmt.Errorf("counting passkeys: %w", err)
 	}
-	return len(list), nil
+	for _, p := range list {
+		works, err := s.signsIn(p)
+		if err != nil {
+			return 0, 0, err
+		}
+		if works {
+			signIn++
+		}
+	}
+	return signIn, len(list), nil
+}
+
+// signsIn reports whether a passkey may sign somebody in: it is for the host of the pages.
+func (s *Service) signsIn(p Passkey) (bool, error) {
+	if s.publicURL == "" {
+		return true, nil
+	}
+	r, err := readRecord(p)
+	at, ok := NewParty(s.publicURL, "", false)
+	return err == nil && ok && r.Party == at.ID, err
 }
 
 // Remove removes a passkey of an account, but not the last one of an account that signs in
@@ -260,11 +290,17 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, accountID, id int6
 		if err != nil {
 			return err
 		}
+		before, err := s.CountOf(ctx, tx, accountID)
+		if err != nil {
+			return err
+		}
 		name, err := s.rows.Delete(ctx, tx, accountID, id)
 		if err != nil {
 			return err
 		}
-		if n, err := s.CountOf(ctx, tx, accountID); err != nil || n == 0 && a.ByPasskeyOnly() {
+		// One for another host can go, but not the last one: the host may change again.
+		n, all, err := s.count(ctx, tx, accountID)
+		if err != nil || a.ByPasskeyOnly() && n == 0 && (before > 0 || all == 0) {
 			return errors.Join(err, ErrLast)
 		}
 		return s.audit.Record(ctx, tx, by, audit.Event{
