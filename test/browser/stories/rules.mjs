@@ -61,6 +61,8 @@ await story(async (stage) => {
   await form.getByLabel('Your own password').fill(scene.admin.password);
   await form.getByRole('button').click();
   await heading(page, 'A link for mira');
+  await page.getByText('makes a new passkey for mira, in place of all').waitFor();
+  await stage.look(page, 'reset-link-passkey');
   const link = await page.locator('code.link').innerText();
   const another = await stage.open();
   const tablet = await holdPasskeys(another);

@@ -43,4 +43,10 @@ await story(async (stage) => {
   await heading(page, 'Replace the secret of your webhooks?');
   await confirm(page, 'Replace the secret');
   assert.notEqual(await secret.locator('code.link').innerText(), first);
+
+  // She would learn of it if it was somebody else.
+  await page.goto('/account/notices');
+  await page.getByText('The secret of your webhooks was shown').first().waitFor();
+  await page.getByText('A webhook was added').first().waitFor();
+  await stage.look(page, 'notices-webhooks');
 });
