@@ -165,12 +165,12 @@ func (cs adminKeyCommands) revoke() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "revoke NAME", Short: "Revoke a key", Args: takes(1),
-		Long: "Revoke a key of the admin API. A running server rejects it within a second.",
+		Long: "Revoke a key of the admin API. A running server rejects it within a second. The\ninvitations and reset links that it created, and that were not used, become invalid.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				k, err := c.AdminKeys.ByName(ctx, args[0])
 				if err == nil {
-					err = cs.confirm(ctx, yes, fmt.Sprintf("Revoke the key %s? What uses it stops working.", k.Name))
+					err = cs.confirm(ctx, yes, fmt.Sprintf("Revoke the key %s? What uses it stops working, and the links that it has made end.", k.Name))
 				}
 				if err == nil {
 					err = c.AdminKeys.Revoke(ctx, commandLine(), k.ID)

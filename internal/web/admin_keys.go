@@ -104,8 +104,11 @@ func (a *adminKeys) ask(ctx context.Context, v *visit) (question, error) {
 	k, err := a.keys.Get(ctx, id)
 	return question{
 		Title: say("Revoke the key %s?", k.Name),
-		Ends:  []phrase{say("1 key is revoked. Programs that use it have no access any more.")}, Button: say("Revoke the key"),
-		Back: keysPath, Others: k.MakerID != v.account.ID,
+		Ends: []phrase{
+			say("1 key is revoked. Programs that use it have no access any more."),
+			say("Unused invitations and reset links that it has created are revoked, too."),
+		},
+		Button: say("Revoke the key"), Back: keysPath, Others: k.MakerID != v.account.ID,
 	}, err
 }
 
