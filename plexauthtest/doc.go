@@ -25,7 +25,9 @@
 //
 // AddHomeUser, AddToHome and SetPIN create homes. AddServer and AddSection add servers,
 // Share and ShareSections share them, Befriend creates friendships, and Invite sends
-// invitations that stay pending. Config.Scene has all of this in a file.
+// invitations that stay pending. RemoveFromHome, RemoveUser, RemoveServer, Unshare,
+// Unfriend, AcceptInvitation and EndInvitation end them. Config.Scene has all of this in
+// a file.
 //
 // # Time
 //
@@ -40,7 +42,7 @@
 //
 // # Cases that share a server
 //
-// With Config.Resettable, Reset restores the initial state in less than a millisecond.
+// With Config.Resettable, Reset restores the initial state in less than five milliseconds.
 //
 // # Inside usher exec
 //

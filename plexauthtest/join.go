@@ -99,13 +99,13 @@ func Join(t testing.TB) *Control {
 }
 
 // call calls the control API.
-func (c *Control) call(method, path string, in, out any) {
+func (c *Control) call(method, at string, in, out any) {
 	c.t.Helper()
 	body, err := json.Marshal(in)
 	if err != nil {
 		c.t.Fatalf("plexauthtest: %v", err)
 	}
-	req, err := http.NewRequestWithContext(c.t.Context(), method, c.url+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(c.t.Context(), method, c.url+at, bytes.NewReader(body))
 	if err != nil {
 		c.t.Fatalf("plexauthtest: %v", err)
 	}
@@ -120,13 +120,13 @@ func (c *Control) call(method, path string, in, out any) {
 		c.t.Fatalf("plexauthtest: usher exec does not answer: %v", err)
 	}
 	if res.StatusCode >= 300 {
-		c.t.Fatalf("plexauthtest: %s %s: %s", method, path, text)
+		c.t.Fatalf("plexauthtest: %s %s: %s", method, at, text)
 	}
 	if out == nil {
 		return
 	}
 	if err := json.Unmarshal(text, out); err != nil {
-		c.t.Fatalf("plexauthtest: %s %s: %v", method, path, err)
+		c.t.Fatalf("plexauthtest: %s %s: %v", method, at, err)
 	}
 }
 
@@ -176,11 +176,9 @@ func (c *Control) Freeze(frozen bool) {
 // Account returns the account with a username.
 func (c *Control) Account(username string) Account {
 	c.t.Helper()
-	var list []controlAccount
-	c.call("GET", "/accounts", none{}, &list)
-	for _, a := range list {
+	for _, a := range c.Accounts() {
 		if a.Username == username {
-			return a.account()
+			return a
 		}
 	}
 	c.t.Fatalf("plexauthtest: there is no account %s", username)
@@ -203,14 +201,14 @@ func (c *Control) AddAccount(a Account) Account {
 func (c *Control) Token(username string) plexauth.Secret {
 	c.t.Helper()
 	var out struct{ Token plexauth.Secret }
-	c.call("POST", "/accounts/"+url.PathEscape(username)+"/tokens", map[string]string{"clientIdentifier": clientIdentifier}, &out)
+	c.call("POST", path("accounts", username, "tokens"), map[string]string{"clientIdentifier": clientIdentifier}, &out)
 	return out.Token
 }
 
 // RevokeTokens revokes all tokens of an account.
 func (c *Control) RevokeTokens(username string) {
 	c.t.Helper()
-	c.call("DELETE", "/accounts/"+url.PathEscape(username)+"/tokens", none{}, nil)
+	c.call("DELETE", path("accounts", username, "tokens"), none{}, nil)
 }
 
 // RevokeToken revokes a token and its descendants.
@@ -223,7 +221,7 @@ func (c *Control) RevokeToken(token plexauth.Secret) {
 func (c *Control) VerificationCode(username string) plexauth.Secret {
 	c.t.Helper()
 	var out struct{ Code plexauth.Secret }
-	c.call("GET", "/accounts/"+url.PathEscape(username)+"/code", none{}, &out)
+	c.call("GET", path("accounts", username, "code"), none{}, &out)
 	return out.Code
 }
 
@@ -232,14 +230,14 @@ func (c *Control) VerificationCode(username string) plexauth.Secret {
 func (c *Control) ApprovePIN(code, username string) (forward string) {
 	c.t.Helper()
 	var out struct{ Forward string }
-	c.call("POST", "/pins/"+url.PathEscape(code)+"/approve", map[string]string{"account": username}, &out)
+	c.call("POST", path("pins", code, "approve"), map[string]string{"account": username}, &out)
 	return out.Forward
 }
 
 // RefusePIN denies a PIN, as if the user had.
 func (c *Control) RefusePIN(code, username string) {
 	c.t.Helper()
-	c.call("POST", "/pins/"+url.PathEscape(code)+"/refuse", map[string]string{"account": username}, nil)
+	c.call("POST", path("pins", code, "refuse"), map[string]string{"account": username}, nil)
 }
 
 // NamedFault is a fault of "usher exec --fault".

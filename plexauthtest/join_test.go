@@ -3,8 +3,11 @@ package plexauthtest_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/usher-auth/usher/internal/control"
 	"github.com/usher-auth/usher/internal/scene"
@@ -85,6 +88,78 @@ func TestJoin(t *testing.T) {
 	c.Reset()
 	client.Token = plexauth.StaticToken(c.Account("member").Token)
 	works(true)
+	joinRelations(t, c, client)
+}
+
+// joinRelations adds what is between accounts, and ends it.
+func joinRelations(t *testing.T, c *plexauthtest.Control, client *plexauth.Client) {
+	t.Helper()
+	reaches := func(username string, want bool) {
+		t.Helper()
+		client.Token = plexauth.StaticToken(c.Token(username))
+		resources, err := client.Resources(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := slices.ContainsFunc(resources, func(r plexauth.Resource) bool { return r.ClientIdentifier == "attic" })
+		if got != want {
+			t.Errorf("whether %s reaches Attic: %v, want %v", username, got, want)
+		}
+	}
+	c.AddAccount(plexauthtest.Account{Username: "mia", Password: "mia's password"})
+	attic := c.AddServer(plexauthtest.MediaServer{
+		Name: "Attic", ID: "attic", Owner: "mia", Sections: []plexauthtest.Section{{Name: "Films"}, {Name: "Songs", Type: "artist", Number: 7}},
+		Connections: []plexauthtest.Connection{{URI: "https://192.0.2.9:32400", Local: true}}, SharedWith: []string{"twofactor"},
+	})
+	want := plexauthtest.MediaServer{
+		Name: "Attic", ID: "attic", Owner: "mia", Connections: []plexauthtest.Connection{{URI: "https://192.0.2.9:32400", Local: true}},
+		Sections: []plexauthtest.Section{{Name: "Films", Type: "movie", Number: 1}, {Name: "Songs", Type: "artist", Number: 7}},
+	}
+	if diff := cmp.Diff(want, attic); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if list := c.Servers(); !slices.ContainsFunc(list, func(m plexauthtest.MediaServer) bool { return cmp.Equal(m, attic) }) {
+		t.Errorf("the servers are %+v", list)
+	}
+	reaches("twofactor", true)
+	c.Share("attic", "member", "Songs")
+	c.Share("attic", "admin")
+	if diff := cmp.Diff([]plexauthtest.Share{
+		{Server: "attic", Account: "admin"}, {Server: "attic", Account: "member", Sections: []string{"Songs"}},
+		{Server: "attic", Account: "twofactor"}, {Server: "den", Account: "member"},
+	}, c.Shares()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	reaches("member", true)
+	c.Unshare("attic", "member")
+	reaches("member", false)
+	c.Unfriend("mia", "admin")
+	reaches("admin", false)
+	c.Befriend("mia", "admin")
+	sent := c.Invite("mia", "member", "attic", "Songs")
+	if diff := cmp.Diff([]plexauthtest.Invitation{
+		{ID: sent.ID, Sender: "mia", To: "member", Server: "attic", Sections: []string{"Songs"}},
+	}, c.Invitations()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	c.AcceptInvitation(sent)
+	reaches("member", true)
+	c.EndInvitation(c.Invite("mia", "zoe@example.org", ""))
+	if list := c.Invitations(); len(list) != 0 {
+		t.Errorf("the invitations are %+v", list)
+	}
+	c.AddToHome("mia", "twofactor", true)
+	if got := c.Account("twofactor"); got.Home != "mia" || !got.HomeAdmin {
+		t.Errorf("the account is %+v", got)
+	}
+	c.RemoveFromHome("mia", "twofactor")
+	c.RemoveServer("attic")
+	reaches("member", false)
+	before := len(c.Accounts())
+	c.RemoveAccount("mia")
+	if got := len(c.Accounts()); got != before-1 {
+		t.Errorf("there are %d accounts, and were %d", got, before)
+	}
 }
 
 // A reset undoes what a test did.

@@ -2,6 +2,7 @@ package plexauthtest
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/scene"
@@ -33,6 +34,34 @@ func (s *Server) AddToHome(owner, u *User) {
 		s.t.Fatalf("plexauthtest: adding %s to the home of %s: %v", u.Username, owner.Username, err)
 	}
 	u.home = owner.Username
+}
+
+// RemoveFromHome takes a user out of the home of owner. A user of AddHomeUser is
+// removed.
+func (s *Server) RemoveFromHome(owner, u *User) {
+	s.t.Helper()
+	err := s.current.Load().Homes.Remove(context.Background(), operator, owner.id, strconv.FormatInt(u.id, 10))
+	if err != nil {
+		s.t.Fatalf("plexauthtest: taking %s out of the home of %s: %v", u.Username, owner.Username, err)
+	}
+	u.home = ""
+}
+
+// RemoveUser removes a user, and the managed ones of the user's home.
+func (s *Server) RemoveUser(u *User) {
+	s.t.Helper()
+	if err := s.current.Load().Accounts.Remove(context.Background(), operator, u.id); err != nil {
+		s.t.Fatalf("plexauthtest: removing %s: %v", u.Username, err)
+	}
+}
+
+// RemoveServer removes a server, with its shares and the tokens for it.
+func (s *Server) RemoveServer(src Source) {
+	s.t.Helper()
+	ref := source.Ref{Kind: source.Server, Identifier: src.Identifier}
+	if err := s.current.Load().Sources.Remove(context.Background(), operator, ref); err != nil {
+		s.t.Fatalf("plexauthtest: removing %s: %v", src.Name, err)
+	}
 }
 
 // SetPIN sets the PIN of a user: four digits, or "" for none. It is required when
@@ -89,14 +118,40 @@ func (s *Server) Befriend(a, b *User) {
 	}
 }
 
+// Unfriend ends a friendship, with the shares and invitations between the two.
+func (s *Server) Unfriend(a, b *User) {
+	s.t.Helper()
+	if err := s.current.Load().Friends.Remove(context.Background(), operator, a.id, b.id); err != nil {
+		s.t.Fatalf("plexauthtest: ending the friendship of %s and %s: %v", a.Username, b.Username, err)
+	}
+}
+
 // Invite invites an account to a server of from, by a username or an e-mail address, which
 // need not exist. With the zero Source, it invites to a friendship only. The invitation
 // stays pending. Without names of sections, it covers all sections.
-func (s *Server) Invite(from *User, to string, src Source, sections ...string) {
+func (s *Server) Invite(from *User, to string, src Source, sections ...string) Invitation {
 	s.t.Helper()
-	err := scene.Invite(context.Background(), operator, s.current.Load().Core, from.person(), to, src.Identifier, sections)
+	id, err := scene.Invite(context.Background(), operator, s.current.Load().Core, from.person(), to, src.Identifier, sections)
 	if err != nil {
 		s.t.Fatalf("plexauthtest: inviting %s as %s: %v", to, from.Username, err)
+	}
+	return Invitation{ID: id, Sender: from.Username, To: to, Server: src.Identifier, Sections: sections}
+}
+
+// AcceptInvitation accepts an invitation as u, who was invited.
+func (s *Server) AcceptInvitation(u *User, i Invitation) {
+	s.t.Helper()
+	if err := s.current.Load().Friends.Accept(context.Background(), operator, u.id, i.ID); err != nil {
+		s.t.Fatalf("plexauthtest: accepting the invitation of %s as %s: %v", i.Sender, u.Username, err)
+	}
+}
+
+// EndInvitation ends an invitation: as who sent it withdraws it, and as who received it
+// declines it.
+func (s *Server) EndInvitation(as *User, i Invitation) {
+	s.t.Helper()
+	if err := s.current.Load().Friends.End(context.Background(), operator, as.id, i.ID); err != nil {
+		s.t.Fatalf("plexauthtest: ending the invitation of %s as %s: %v", i.Sender, as.Username, err)
 	}
 }
 

@@ -34,6 +34,8 @@ type Config struct {
 	// and devices to start with, and the time, as usher exec --scene reads it. User and Source find
 	// them by name. If empty, the server has the fields of Server.
 	Scene string
+	// SignUp lets programs add accounts for people, as usher serve --sign-up does.
+	SignUp bool
 	// MediaJWT makes the media plane accept JWTs. Released media servers do not.
 	MediaJWT bool
 	// Resettable enables Server.Reset. It makes the start about
@@ -122,6 +124,7 @@ func New(t testing.TB, cfg Config) *Server {
 			t.Fatalf("plexauthtest: %v", err)
 		}
 	}
+	play.SignUp = play.SignUp || cfg.SignUp
 	s := &Server{t: t, resettable: cfg.Resettable, mediaJWT: cfg.MediaJWT, stopping: make(chan struct{}), play: play, clock: play.Clock(), dice: play.Dice()}
 	s.named = s.newInjector()
 	t.Cleanup(s.close) // the last one to run
@@ -131,7 +134,7 @@ func New(t testing.TB, cfg Config) *Server {
 	s.AccountURL, s.MediaURL = listener.URL, listener.URL
 	s.transport = newTransport(listener.Listener.Addr().String())
 	t.Cleanup(s.transport.CloseIdleConnections)
-	open := scene.Config()
+	open := play.Config()
 	open.TransientTTL, open.FailedTries, open.Logger, open.Now = cfg.TransientTTL, cfg.MaxFailedSignIns, cfg.Logger, s.Now
 	open.Self = &source.Self{Connections: []source.Connection{{URI: s.MediaURL, Local: true}}}
 	if s.dice != nil {

@@ -387,6 +387,26 @@ func TestRelations(t *testing.T) {
 	if got := names(t, srv.Client(noa)); !slices.Equal(got, []string{"usher"}) {
 		t.Errorf("noa reaches %v", got)
 	}
+	srv.AcceptInvitation(noa, srv.Invite(mia, "noa@example.org", attic, "Songs"))
+	if got := names(t, srv.Client(noa)); !slices.Equal(got, []string{"usher", "Attic"}) {
+		t.Errorf("noa reaches %v", got)
+	}
+	srv.Unfriend(mia, noa)
+	if got := names(t, srv.Client(noa)); !slices.Equal(got, []string{"usher"}) {
+		t.Errorf("noa reaches %v", got)
+	}
+	srv.EndInvitation(noa, srv.Invite(mia, "noa", attic))
+	srv.RemoveFromHome(mia, srv.TwoFactor)
+	srv.RemoveFromHome(mia, kid)
+	wantPart(t, srv, mia, "/api/v2/home/users", `"users":[{"id":6,`, `"title":"mia"`)
+	srv.RemoveServer(attic)
+	if got := names(t, srv.Client(mia)); !slices.Equal(got, []string{"usher"}) {
+		t.Errorf("mia reaches %v", got)
+	}
+	c := srv.Client(mia)
+	srv.RemoveUser(mia)
+	_, err := details(t, c)
+	mustFail(t, err, plexauth.ErrUnauthorized)
 	srv.Reset()
 	wantPart(t, srv, srv.Admin, "/api/v2/friends", `"username":"member"`, `"title":"Shows"`)
 }

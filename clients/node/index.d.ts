@@ -20,6 +20,51 @@ export interface Account {
   restriction?: string
 }
 
+/** A library of a server. Its type is movie, show, artist or photo. */
+export interface Section {
+  name: string
+  type?: string
+  number?: number
+}
+
+/** An address of a server. */
+export interface Connection {
+  uri: string
+  local?: boolean
+  relay?: boolean
+}
+
+/** A media server. Without an owner, every admin owns it. */
+export interface Server {
+  name: string
+  id: string
+  owner?: string
+  sections?: Section[]
+  connections?: Connection[]
+}
+
+/** A media server to add: a section may be its name alone. Without connections, it has some where nothing listens. */
+export interface NewServer extends Omit<Server, 'sections'> {
+  sections?: Array<string | Section>
+  sharedWith?: string[]
+}
+
+/** A server that is shared with an account; without sections, all of them. */
+export interface Share {
+  server: string
+  account: string
+  sections?: string[]
+}
+
+/** An invitation that waits: to a server or, without one, to a friendship. */
+export interface Invitation {
+  id: number
+  sender: string
+  to: string
+  server?: string
+  sections?: string[]
+}
+
 /** Which requests a fault affects. */
 export interface FaultOptions {
   path?: string
@@ -61,6 +106,31 @@ export class Usher {
   accounts(): Promise<Account[]>
   account(username: string): Promise<Account>
   addAccount(fields: Account): Promise<Account & { backupCodes?: string[] }>
+  /** Removes an account, and the managed ones of its home. */
+  removeAccount(username: string): Promise<void>
+  /** Lets an account live in the home of another. addAccount adds managed users. */
+  addToHome(owner: string, username: string, options?: { homeAdmin?: boolean }): Promise<void>
+  /** Takes an account out of a home. A managed user is removed. */
+  removeFromHome(owner: string, username: string): Promise<void>
+  /** The media servers, with usher itself. */
+  servers(): Promise<Server[]>
+  addServer(fields: NewServer): Promise<Server>
+  removeServer(id: string): Promise<void>
+  shares(): Promise<Share[]>
+  /** Shares a server as its owner, who is a friend of the account then. Without sections, all of them. */
+  share(server: string, account: string, sections?: string[]): Promise<void>
+  unshare(server: string, account: string): Promise<void>
+  befriend(account: string, other: string): Promise<void>
+  /** Ends a friendship, with the shares and invitations between the two. */
+  unfriend(account: string, other: string): Promise<void>
+  /** The invitations that wait for an answer, also those that the program has sent. */
+  invitations(): Promise<Invitation[]>
+  /** Invites a username or an e-mail address, which nobody needs to have. */
+  invite(sender: string, to: string, server?: string, sections?: string[]): Promise<Invitation>
+  /** Accepts an invitation as who was invited. */
+  acceptInvitation(id: number): Promise<void>
+  /** Withdraws or declines an invitation. */
+  endInvitation(id: number): Promise<void>
   issueToken(username: string, clientIdentifier?: string): Promise<string>
   revokeTokens(username: string): Promise<void>
   revokeToken(token: string): Promise<void>

@@ -57,22 +57,45 @@ class Usher {
   }
 
   async addAccount (fields) { return this.call('POST', '/accounts', fields) }
-  async issueToken (username, clientIdentifier = 'usher-exec') {
-    return (await this.call('POST', `/accounts/${encodeURIComponent(username)}/tokens`, { clientIdentifier })).token
+  async removeAccount (username) { await this.call('DELETE', at('accounts', username)) }
+
+  async addToHome (owner, username, { homeAdmin = false } = {}) { await this.call('POST', at('homes', owner, 'users'), { username, homeAdmin }) }
+  async removeFromHome (owner, username) { await this.call('DELETE', at('homes', owner, 'users', username)) }
+
+  async servers () { return this.call('GET', '/servers') }
+  async addServer (fields) { return this.call('POST', '/servers', fields) }
+  async removeServer (id) { await this.call('DELETE', at('servers', id)) }
+
+  async shares () { return (await this.call('GET', '/shares')).map(({ with: account, ...share }) => ({ ...share, account })) }
+  async share (server, account, sections) { await this.call('POST', '/shares', { server, with: account, sections }) }
+  async unshare (server, account) { await this.call('DELETE', at('shares', server, account)) }
+  async befriend (account, other) { await this.call('POST', '/friends', [account, other]) }
+  async unfriend (account, other) { await this.call('DELETE', at('friends', account, other)) }
+
+  async invitations () { return (await this.call('GET', '/invitations')).map(invitation) }
+  async invite (sender, to, server, sections) {
+    return invitation(await this.call('POST', '/invitations', { from: sender, to, server, sections }))
   }
 
-  async revokeTokens (username) { await this.call('DELETE', `/accounts/${encodeURIComponent(username)}/tokens`) }
+  async acceptInvitation (id) { await this.call('POST', at('invitations', id, 'accept')) }
+  async endInvitation (id) { await this.call('DELETE', at('invitations', id)) }
+
+  async issueToken (username, clientIdentifier = 'usher-exec') {
+    return (await this.call('POST', at('accounts', username, 'tokens'), { clientIdentifier })).token
+  }
+
+  async revokeTokens (username) { await this.call('DELETE', at('accounts', username, 'tokens')) }
   async revokeToken (token) { await this.call('POST', '/tokens/revoke', { token }) }
-  async verificationCode (username) { return (await this.call('GET', `/accounts/${encodeURIComponent(username)}/code`)).code }
+  async verificationCode (username) { return (await this.call('GET', at('accounts', username, 'code'))).code }
 
   async approvePIN (code, account = 'member') {
-    return (await this.call('POST', `/pins/${encodeURIComponent(code)}/approve`, { account })).forward
+    return (await this.call('POST', at('pins', code, 'approve'), { account })).forward
   }
 
-  async refusePIN (code, account = 'member') { await this.call('POST', `/pins/${encodeURIComponent(code)}/refuse`, { account }) }
+  async refusePIN (code, account = 'member') { await this.call('POST', at('pins', code, 'refuse'), { account }) }
 
   async injectFault (fault, fields = {}) { return (await this.call('POST', '/faults', { fault, ...fields })).id }
-  async removeFault (number) { await this.call('DELETE', `/faults/${number}`) }
+  async removeFault (number) { await this.call('DELETE', at('faults', number)) }
   async clearFaults () { await this.call('DELETE', '/faults') }
 
   async requests () { return (await this.call('GET', '/requests')).map(r => ({ ...r, time: new Date(r.time) })) }
@@ -106,6 +129,11 @@ class Usher {
     })
   }
 }
+
+/** A path of these parts. */
+function at (...parts) { return parts.map(part => '/' + encodeURIComponent(part)).join('') }
+
+function invitation ({ from: sender, ...fields }) { return { ...fields, sender } }
 
 function minor (v) { return v.split('.').slice(0, 2).join('.') }
 

@@ -113,6 +113,10 @@ func read(r *http.Request, into any) error {
 	if errors.Is(err, io.EOF) {
 		return nil // every field is optional, or checked
 	}
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) && kind.Field != "" {
+		return fault.Invalidf(kind.Field, "%s cannot be a %s", kind.Field, kind.Value)
+	}
 	if err != nil {
 		return fault.Invalidf("body", "the body is not what this takes: %s", strings.TrimPrefix(err.Error(), "json: "))
 	}

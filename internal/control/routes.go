@@ -25,8 +25,9 @@ var routes = []Route{
 	{"GET", "/clock", "", `{"time": "2030-01-02T03:04:05Z", "frozen": true}`, "the clock of usher", (*api).clock},
 	{"POST", "/clock", `{"advance": 3600}`, "as `GET`", "move the clock by seconds, set it (`time`), freeze or unfreeze it (`frozen`)", (*api).setClock},
 
-	{"GET", "/accounts", "", `[{"username": "member", "token": "…"}]`, "the accounts of the scene and added accounts", (*api).accounts},
+	{"GET", "/accounts", "", `[{"username": "member", "token": "…"}]`, "the current accounts, including those that the program has added", (*api).accounts},
 	{"POST", "/accounts", `{"username": "mia", "password": "…"}`, "the account", "add an account, with the keys of a scene", (*api).addAccount},
+	{"DELETE", "/accounts/{username}", "", "", "remove an account", (*api).removeAccount},
 	{"POST", "/accounts/{username}/tokens", `{"clientIdentifier": "my-test"}`, `{"token": "…"}`, "issue a token", (*api).issueToken},
 	{"DELETE", "/accounts/{username}/tokens", "", "", "revoke all tokens of an account", (*api).revokeTokens},
 	{"GET", "/accounts/{username}/code", "", `{"code": "123456"}`, "the current code of the second factor", (*api).code},
@@ -34,6 +35,23 @@ var routes = []Route{
 
 	{"POST", "/pins/{code}/approve", `{"account": "member"}`, `{"forward": "https://…"}`, "link a PIN as if the user had allowed it; `forward` is the address that the browser is redirected to", (*api).approve},
 	{"POST", "/pins/{code}/refuse", `{"account": "member"}`, "", "deny a PIN as if the user had", (*api).refuse},
+
+	{"POST", "/homes/{owner}/users", `{"username": "mia"}`, "", "add an account to the home of another, as a home admin with `homeAdmin`. `POST /accounts` adds managed users", (*api).addToHome},
+	{"DELETE", "/homes/{owner}/users/{username}", "", "", "remove an account from a home. A managed user is deleted", (*api).removeFromHome},
+
+	{"GET", "/servers", "", `[{"name": "Den", "id": "den", "owner": "admin", "sections": [{"name": "Films"}]}]`, "the current media servers, including usher itself", (*api).servers},
+	{"POST", "/servers", `{"name": "Attic", "id": "attic", "owner": "mia", "sections": ["Songs"]}`, "the server", "add a media server, with the keys of a scene", (*api).addServer},
+	{"DELETE", "/servers/{id}", "", "", "remove a media server, with its shares and the tokens for it", (*api).removeServer},
+	{"GET", "/shares", "", `[{"server": "den", "with": "member"}]`, "the current shares; without `sections`, of all sections", (*api).shares},
+	{"POST", "/shares", `{"server": "den", "with": "mia", "sections": ["Films"]}`, "", "share a server as its owner, with the keys of a scene; both sides become friends", (*api).addShare},
+	{"DELETE", "/shares/{server}/{username}", "", "", "end a share, and the tokens for it", (*api).removeShare},
+	{"POST", "/friends", `["mia", "noa"]`, "", "make two accounts friends", (*api).befriend},
+	{"DELETE", "/friends/{username}/{friend}", "", "", "end a friendship, with the shares and invitations between the two", (*api).unfriend},
+
+	{"GET", "/invitations", "", `[{"id": 1500000000, "from": "mia", "to": "noa", "server": "attic"}]`, "the pending invitations, including those that the program has sent", (*api).invitations},
+	{"POST", "/invitations", `{"from": "mia", "to": "noa@example.org", "server": "attic"}`, "the invitation", "send an invitation, with the keys of a scene; it stays pending", (*api).invite},
+	{"POST", "/invitations/{id}/accept", "", "", "accept an invitation as the invited account", (*api).acceptInvitation},
+	{"DELETE", "/invitations/{id}", "", "", "withdraw or decline an invitation", (*api).endInvitation},
 
 	{"GET", "/faults", "", `[{"id": 1, "fault": "slow"}]`, "the remaining faults", (*api).faults},
 	{"POST", "/faults", `{"fault": "rate-limit", "times": 2}`, `{"id": 1}`, "inject a fault, with the keys of a scene", (*api).addFault},
@@ -107,9 +125,13 @@ func newPerson(p scene.Person) person {
 	return out
 }
 
-func (a *api) accounts(*http.Request) (any, error) {
+func (a *api) accounts(r *http.Request) (any, error) {
+	people, err := a.People(r.Context())
+	if err != nil {
+		return nil, err
+	}
 	list := []person{}
-	for _, p := range a.Cast().People {
+	for _, p := range people {
 		list = append(list, newPerson(p))
 	}
 	return list, nil
@@ -125,6 +147,10 @@ func (a *api) addAccount(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return newPerson(p), nil
+}
+
+func (a *api) removeAccount(r *http.Request) (any, error) {
+	return nil, a.RemovePerson(r.Context(), r.PathValue("username"))
 }
 
 func (a *api) issueToken(r *http.Request) (any, error) {
@@ -167,7 +193,7 @@ func (a *api) revokeToken(r *http.Request) (any, error) {
 }
 
 func (a *api) code(r *http.Request) (any, error) {
-	code, err := a.Code(r.PathValue("username"))
+	code, err := a.Code(r.Context(), r.PathValue("username"))
 	if err != nil {
 		return nil, err
 	}

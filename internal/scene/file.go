@@ -3,6 +3,7 @@ package scene
 import (
 	"bytes"
 	_ "embed" // the schema
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,14 +29,15 @@ var Schema []byte
 // file is a scene as YAML has it. The tags are the keys, as in the schema.
 type file struct {
 	Accounts  []FileAccount `yaml:"accounts"`
-	Servers   []fileSource  `yaml:"servers"`
-	Providers []fileSource  `yaml:"providers"`
+	Servers   []FileSource  `yaml:"servers"`
+	Providers []FileSource  `yaml:"providers"`
 
 	Friends     [][]string       `yaml:"friends"`
-	Shares      []fileShare      `yaml:"shares"`
-	Invitations []fileInvitation `yaml:"invitations"`
+	Shares      []FileShare      `yaml:"shares"`
+	Invitations []FileInvitation `yaml:"invitations"`
 	Devices     []fileDevice     `yaml:"devices"`
 
+	SignUp bool      `yaml:"signUp"`
 	Time   time.Time `yaml:"time"`
 	Frozen bool      `yaml:"frozen"`
 	Seed   string    `yaml:"seed"`
@@ -79,41 +81,56 @@ func InFile(a Account) FileAccount {
 	}
 }
 
-type fileSource struct {
-	Name        string           `yaml:"name"`
-	ID          string           `yaml:"id"`
-	Owner       string           `yaml:"owner"`
-	Sections    []fileSection    `yaml:"sections"`
-	SharedWith  []string         `yaml:"sharedWith"`
-	Connections []fileConnection `yaml:"connections"`
+// FileSource is a server or a provider as files and the control API have it.
+type FileSource struct {
+	Name        string           `yaml:"name" json:"name"`
+	ID          string           `yaml:"id" json:"id"`
+	Owner       string           `yaml:"owner" json:"owner,omitempty"`
+	Sections    []FileSection    `yaml:"sections" json:"sections,omitempty"`
+	SharedWith  []string         `yaml:"sharedWith" json:"sharedWith,omitempty"`
+	Connections []FileConnection `yaml:"connections" json:"connections,omitempty"`
 }
 
-type fileSection struct {
-	Name   string `yaml:"name"`
-	Type   string `yaml:"type"`
-	Number int    `yaml:"number"`
+// FileSection is a section as files and the control API have it.
+type FileSection struct {
+	Name   string `yaml:"name" json:"name"`
+	Type   string `yaml:"type" json:"type,omitempty"`
+	Number int    `yaml:"number" json:"number,omitempty"`
 }
 
 // UnmarshalYAML implements yaml.Unmarshaler: the name alone stands for a section.
-func (s *fileSection) UnmarshalYAML(n *yaml.Node) error {
+func (s *FileSection) UnmarshalYAML(n *yaml.Node) error {
 	if n.Kind == yaml.ScalarNode {
 		return n.Decode(&s.Name)
 	}
-	type plain fileSection // without this method
+	type plain FileSection // without this method
 	return n.Decode((*plain)(s))
 }
 
-type fileShare struct {
-	Server   string   `yaml:"server"`
-	With     string   `yaml:"with"`
-	Sections []string `yaml:"sections"`
+// UnmarshalJSON implements json.Unmarshaler, as UnmarshalYAML does.
+func (s *FileSection) UnmarshalJSON(text []byte) error {
+	if err := json.Unmarshal(text, &s.Name); err == nil {
+		return nil
+	}
+	type plain FileSection // without this method
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	return dec.Decode((*plain)(s))
 }
 
-type fileInvitation struct {
-	From     string   `yaml:"from"`
-	To       string   `yaml:"to"`
-	Server   string   `yaml:"server"`
-	Sections []string `yaml:"sections"`
+// FileShare is a share as files and the control API have it.
+type FileShare struct {
+	Server   string   `yaml:"server" json:"server"`
+	With     string   `yaml:"with" json:"with"`
+	Sections []string `yaml:"sections" json:"sections,omitzero"`
+}
+
+// FileInvitation is an invitation as files and the control API have it.
+type FileInvitation struct {
+	From     string   `yaml:"from" json:"from"`
+	To       string   `yaml:"to" json:"to"`
+	Server   string   `yaml:"server" json:"server,omitempty"`
+	Sections []string `yaml:"sections" json:"sections,omitzero"`
 }
 
 type fileDevice struct {
@@ -130,10 +147,11 @@ type fileDevice struct {
 	Token           string `yaml:"token"`
 }
 
-type fileConnection struct {
-	URI   string `yaml:"uri"`
-	Local bool   `yaml:"local"`
-	Relay bool   `yaml:"relay"`
+// FileConnection is a connection as files and the control API have it.
+type FileConnection struct {
+	URI   string `yaml:"uri" json:"uri"`
+	Local bool   `yaml:"local" json:"local,omitempty"`
+	Relay bool   `yaml:"relay" json:"relay,omitempty"`
 }
 
 // ReadFile reads a scene from a YAML file.
@@ -189,15 +207,15 @@ func readable(err error) error {
 }
 
 func (f file) scene() Scene {
-	s := Scene{Friends: f.Friends, Time: f.Time, Frozen: f.Frozen, Seed: f.Seed, Faults: f.Faults}
+	s := Scene{Friends: f.Friends, SignUp: f.SignUp, Time: f.Time, Frozen: f.Frozen, Seed: f.Seed, Faults: f.Faults}
 	for _, a := range f.Accounts {
 		s.Accounts = append(s.Accounts, a.Account())
 	}
 	for _, src := range f.Servers {
-		s.Sources = append(s.Sources, src.source(source.Server))
+		s.Sources = append(s.Sources, src.Source(source.Server))
 	}
 	for _, src := range f.Providers {
-		s.Sources = append(s.Sources, src.source(source.Provider))
+		s.Sources = append(s.Sources, src.Source(source.Provider))
 	}
 	for _, h := range f.Shares {
 		s.Shares = append(s.Shares, Share(h))
@@ -218,9 +236,8 @@ func (d fileDevice) device() Device {
 	}}
 }
 
-// source returns a source; without connections in the file, it has those of
-// Nowhere.
-func (src fileSource) source(kind source.Kind) Source {
+// Source returns a source; without connections in the file, it has those of Nowhere.
+func (src FileSource) Source(kind source.Kind) Source {
 	out := Source{Kind: kind, Name: src.Name, Identifier: src.ID, Owner: src.Owner, SharedWith: src.SharedWith}
 	for _, c := range src.Connections {
 		out.Connections = append(out.Connections, source.Connection{URI: c.URI, Local: c.Local, Relay: c.Relay})
@@ -230,6 +247,18 @@ func (src fileSource) source(kind source.Kind) Source {
 	}
 	if len(out.Connections) == 0 {
 		out.Connections = Nowhere()
+	}
+	return out
+}
+
+// SourceInFile returns a source as files have it.
+func SourceInFile(src Source) FileSource {
+	out := FileSource{Name: src.Name, ID: src.Identifier, Owner: src.Owner, SharedWith: src.SharedWith}
+	for _, c := range src.Connections {
+		out.Connections = append(out.Connections, FileConnection{URI: c.URI, Local: c.Local, Relay: c.Relay})
+	}
+	for _, sec := range src.Sections {
+		out.Sections = append(out.Sections, FileSection{Name: sec.Title, Type: sec.Kind, Number: sec.Number})
 	}
 	return out
 }
@@ -250,7 +279,7 @@ var (
 			"admin": nil, "managed": nil, "disabled": nil,
 			"home": nil, "pin": nil, "homeAdmin": nil, "guest": nil, "restriction": nil,
 		},
-		"servers": keysOfServer, "providers": keysOfProvider, "time": nil, "frozen": nil, "seed": nil,
+		"servers": keysOfServer, "providers": keysOfProvider, "signUp": nil, "time": nil, "frozen": nil, "seed": nil,
 		"friends":     nil,
 		"shares":      {"server": nil, "with": nil, "sections": nil},
 		"invitations": {"from": nil, "to": nil, "server": nil, "sections": nil},

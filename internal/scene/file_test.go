@@ -54,6 +54,7 @@ invitations:
   - {from: noa, to: ned}
 devices:
   - {account: mia, id: tv, name: Den, product: Player, version: "1.2", platform: tvOS, platformVersion: "17", device: TV, model: T1, vendor: Maker, token: aTokenThatIsChosen02}
+signUp: true
 time: 2030-01-02T03:04:05Z
 frozen: true
 seed: 7
@@ -92,7 +93,7 @@ func TestRead(t *testing.T) {
 			ClientIdentifier: "tv", Name: "Den", Product: "Player", Version: "1.2", Platform: "tvOS", PlatformVersion: "17", Device: "TV",
 			Model: "T1", Vendor: "Maker",
 		}}},
-		Time: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), Frozen: true, Seed: "7",
+		SignUp: true, Time: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), Frozen: true, Seed: "7",
 		Faults: []trouble.Fault{{Name: "rate-limit", Path: "/api/v2/user", Times: 2, Skip: 1, Seconds: 0.5, Chance: 0.5}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -164,6 +165,8 @@ func TestMistakes(t *testing.T) {
 		"time: yesterday":                                  `parsing time "yesterday"`,
 		"- a":                                              "not a mapping",
 		"a":                                                "not a mapping",
+		"signup: true":                                     `line 1: a scene has no key "signup"; did you mean "signUp"?`,
+		"signUp: perhaps":                                  "line 1: cannot unmarshal",
 		"":                                                 "the file is empty",
 		"accounts: []\n---\naccounts: []":                  "more than one document",
 		"accounts: [":                                      "line 1",
@@ -185,6 +188,7 @@ func TestImpossible(t *testing.T) {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]string{
+		"signUp: true": "signUp needs an account in the scene",
 		mia + "- {username: kid, managed: true, home: mya}":                               `mya, whose home it is in, does not come before it; did you mean "mia"?`,
 		mia + "- {username: kid, managed: true, home: kid}":                               "does not come before it",
 		mia + "- {username: noa, managed: true, home: mia}":                               "there is an account with this username already",

@@ -2,7 +2,6 @@ package scene
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -37,6 +36,9 @@ type Cast struct {
 // Play adds the objects of a scene to the database of c. by is the actor in the
 // audit log has it.
 func (s Scene) Play(ctx context.Context, by audit.Actor, c *core.Core) (*Cast, error) {
+	if s.SignUp && len(s.Accounts) == 0 {
+		return nil, errNoSignUp
+	}
 	cast := new(Cast)
 	for _, a := range s.Accounts {
 		if _, err := s.AddPerson(ctx, by, c, cast, a); err != nil {
@@ -47,7 +49,7 @@ func (s Scene) Play(ctx context.Context, by audit.Actor, c *core.Core) (*Cast, e
 		cast.Sources = append(cast.Sources, self)
 	}
 	for _, src := range s.Sources {
-		added, err := cast.addSource(ctx, by, c, src)
+		added, err := cast.AddSource(ctx, by, c, src)
 		if err != nil {
 			return nil, fmt.Errorf("adding %s: %w", src.Name, err)
 		}
@@ -63,6 +65,10 @@ func (s Scene) Play(ctx context.Context, by audit.Actor, c *core.Core) (*Cast, e
 	}
 	return cast, nil
 }
+
+// errNoSignUp says that nobody can sign up: the first account is added by who runs the
+// server.
+var errNoSignUp = fault.Invalidf("signUp", "signUp needs an account in the scene: the first one is not added by a sign-up")
 
 // Clone returns a copy with lists of its own.
 func (c *Cast) Clone() *Cast {
@@ -91,7 +97,7 @@ func (s Scene) AddPerson(ctx context.Context, by audit.Actor, c *core.Core, cast
 	if a.Home != "" {
 		var known bool
 		if owner, known = cast.Person(a.Home); !known {
-			return p, fault.Invalidf("home", "%s, whose home it is in, does not come before it%s", a.Home, cast.meantPerson(a.Home))
+			return p, fault.Invalidf("home", "%s, whose home it is in, does not come before it%s", a.Home, cast.MeantPerson(a.Home))
 		}
 	}
 	if err := a.checkHome(); err != nil {
@@ -188,8 +194,9 @@ func (s Scene) device() device.Device {
 	return device.Device{ClientIdentifier: id, Product: id}
 }
 
-// addSource adds a source with its shares.
-func (c *Cast) addSource(ctx context.Context, by audit.Actor, to *core.Core, src Source) (source.Source, error) {
+// AddSource adds a source to a database with its sections, and shares it as an operator
+// does. If that fails after the source was added, it has its ID.
+func (c *Cast) AddSource(ctx context.Context, by audit.Actor, to *core.Core, src Source) (source.Source, error) {
 	row := source.Source{
 		Kind: src.Kind, Name: src.Name, Identifier: src.Identifier, Connections: src.Connections,
 		Product: "Plex Media Server",
@@ -197,12 +204,12 @@ func (c *Cast) addSource(ctx context.Context, by audit.Actor, to *core.Core, src
 	if src.Owner != "" {
 		owner, ok := c.Person(src.Owner)
 		if !ok {
-			return row, fmt.Errorf("its owner %s is not in the scene%s", src.Owner, c.meantPerson(src.Owner))
+			return row, fault.Invalidf("owner", "its owner %s is not in the scene%s", src.Owner, c.MeantPerson(src.Owner))
 		}
 		row.OwnerID = owner.ID
 	}
 	if len(src.Sections) > 0 && src.Kind != source.Server {
-		return row, errors.New("only a server has sections")
+		return row, fault.Invalidf("sections", "only a server has sections")
 	}
 	added, err := to.Sources.Add(ctx, by, row)
 	if err != nil {
@@ -210,16 +217,16 @@ func (c *Cast) addSource(ctx context.Context, by audit.Actor, to *core.Core, src
 	}
 	for _, sec := range src.Sections {
 		if _, err := to.Sources.AddSection(ctx, by, added, sec); err != nil {
-			return row, fmt.Errorf("adding the section %s: %w", sec.Title, err)
+			return added, fmt.Errorf("adding the section %s: %w", sec.Title, err)
 		}
 	}
 	for _, username := range src.SharedWith {
 		p, ok := c.Person(username)
 		if !ok {
-			return row, fmt.Errorf("%s, whom it is shared with, is not in the scene%s", username, c.meantPerson(username))
+			return added, fault.Invalidf("sharedWith", "%s, whom it is shared with, is not in the scene%s", username, c.MeantPerson(username))
 		}
 		if err := to.Sources.Share(ctx, by, added, p.ID); err != nil {
-			return row, err
+			return added, err
 		}
 	}
 	return added, nil

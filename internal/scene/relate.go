@@ -70,7 +70,8 @@ func (c *Cast) invite(ctx context.Context, by audit.Actor, to *core.Core, i Invi
 			return err
 		}
 	}
-	return Invite(ctx, by, to, from, i.To, i.Server, i.Sections)
+	_, err = Invite(ctx, by, to, from, i.To, i.Server, i.Sections)
+	return err
 }
 
 // Befriend makes two accounts friends: one invites, and the other accepts.
@@ -101,15 +102,15 @@ func admit(ctx context.Context, by audit.Actor, c *core.Core, from, p Person, w 
 }
 
 // Invite invites somebody by a username or an e-mail address, to a server or, without
-// one, to a friendship. Nil sections are all.
-func Invite(ctx context.Context, by audit.Actor, c *core.Core, from Person, to, server string, sections []string) error {
+// one, to a friendship. Nil sections are all. It returns the number of the invitation.
+func Invite(ctx context.Context, by audit.Actor, c *core.Core, from Person, to, server string, sections []string) (int64, error) {
 	w := friend.Wish{Name: to, Server: server}
 	var err error
 	if w.Choice, err = choose(ctx, c, server, sections); err != nil {
-		return err
+		return 0, err
 	}
-	_, err = c.Friends.Invite(ctx, by, from.ID, w)
-	return err
+	sent, err := c.Friends.Invite(ctx, by, from.ID, w)
+	return sent.Number, err
 }
 
 // choose returns the choice of sections of a server by their names.
@@ -162,7 +163,7 @@ func (c *Cast) addDevice(ctx context.Context, by audit.Actor, to *core.Core, d D
 func (c *Cast) named(username string) (Person, error) {
 	p, ok := c.Person(username)
 	if !ok {
-		return p, fmt.Errorf("%s is not in the scene%s", username, c.meantPerson(username))
+		return p, fmt.Errorf("%s is not in the scene%s", username, c.MeantPerson(username))
 	}
 	return p, nil
 }
@@ -188,8 +189,9 @@ func (c *Cast) server(identifier string) (source.Source, Person, error) {
 	return source.Source{}, Person{}, fmt.Errorf("there is no server with the id %q%s", identifier, meant(identifier, known))
 }
 
-// meantPerson is the end of an error about a username that is not in the cast.
-func (c *Cast) meantPerson(username string) string {
+// MeantPerson is the end of an error about a username that is not in the cast: whose
+// was probably meant.
+func (c *Cast) MeantPerson(username string) string {
 	var names []string
 	for _, p := range c.People {
 		names = append(names, p.Username)

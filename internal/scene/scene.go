@@ -41,6 +41,9 @@ type Scene struct {
 	Device string
 	// Time is the time at the start. Zero: the clock is the machine's.
 	Time time.Time
+	// SignUp says that programs may add accounts for people, as with usher serve
+	// --sign-up.
+	SignUp bool
 	// Frozen says that the clock stands still.
 	Frozen bool
 	// Seed makes ids, tokens and codes the same in every run. Empty: they are
@@ -140,12 +143,13 @@ type Device struct {
 // is the same in every run. It has 40 digits, as a media server's has.
 const MachineIdentifier = "75736865720000000000000000000000000000e1"
 
-// Config returns the configuration of a database in memory for a scene. Passwords
+// Config returns the configuration of a database in memory for the scene. Passwords
 // are hashed fast, and the key is known: there is nothing to protect, and tokens
 // that are derived from the key are the same in every run.
-func Config() core.Config {
+func (s Scene) Config() core.Config {
 	return core.Config{
-		Key: seal.NewKey([32]byte{'t', 'e', 's', 't'}), HashQueue: 1 << 16,
+		SignUp: s.SignUp,
+		Key:    seal.NewKey([32]byte{'t', 'e', 's', 't'}), HashQueue: 1 << 16,
 		HashCost: account.Cost{Memory: 8, Time: 1, Threads: 1},
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 func open(t *testing.T) *core.Core {
 	t.Helper()
-	cfg := scene.Config()
+	cfg := scene.Scene{}.Config()
 	cfg.Self = &source.Self{MachineIdentifier: scene.MachineIdentifier}
 	c, err := core.Open(t.Context(), cfg)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pquerna/otp/totp"
 
+	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/fault"
@@ -17,44 +18,117 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// errNoPerson says that nobody has a username.
-var errNoPerson = fault.New(fault.NotFound, "there is no account with this username")
+// People returns who has an account at this moment, in the order in which they were
+// added: also those whom the program has added, as by a sign-up. Their names and homes
+// are those of now. Their secrets are those that the test has chosen, if it has.
+func (s *Stage) People(ctx context.Context) ([]scene.Person, error) {
+	present, err := s.current().present(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return present.People, nil
+}
+
+// present returns who has an account at this moment.
+func (i *instance) present(ctx context.Context) (*scene.Cast, error) {
+	present := new(scene.Cast)
+	read := func(r paging.Request) (paging.List[account.Account], error) { return i.core.Accounts.List(ctx, r) }
+	for a, err := range paging.All(paging.DefaultLimit, read) {
+		if err != nil {
+			return nil, err
+		}
+		p, err := i.personOf(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		present.People = append(present.People, p)
+	}
+	return present, nil
+}
+
+// personOf returns who has an account.
+func (i *instance) personOf(ctx context.Context, a account.Account) (scene.Person, error) {
+	p := scene.Person{ID: a.ID, Account: scene.Account{Managed: a.Managed()}}
+	for _, known := range i.cast.People {
+		if known.ID == a.ID {
+			p = known
+		}
+	}
+	p.Username, p.Email, p.Admin, p.Disabled = a.Username, a.Email, a.Admin, a.Disabled
+	p.Home, p.HomeAdmin, p.Guest, p.Restriction = "", false, false, ""
+	h, err := i.core.Homes.Of(ctx, a.ID)
+	if fault.KindOf(err) == fault.NotFound { // it is disabled
+		return p, nil
+	}
+	if err != nil || h.OwnerID == a.ID {
+		return p, err
+	}
+	guest, _ := h.Guest()
+	p.Home, p.HomeAdmin = h.Users[0].Account.Username, h.Self.Admin()
+	p.Guest, p.Restriction = guest.Account.ID == a.ID, h.Self.Restriction
+	return p, nil
+}
 
 // person returns the person with a username.
-func (i *instance) person(username string) (scene.Person, error) {
-	p, ok := i.cast.Person(username)
+func (i *instance) person(ctx context.Context, username string) (scene.Person, error) {
+	present, err := i.present(ctx)
+	if err != nil {
+		return scene.Person{}, err
+	}
+	p, ok := present.Person(username)
 	if !ok {
-		return p, errNoPerson
+		return p, fault.New(fault.NotFound, "there is no account "+username+present.MeantPerson(username))
 	}
 	return p, nil
+}
+
+// change changes the server, while it is not reset.
+func (s *Stage) change(f func(i *instance) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return f(s.current())
 }
 
 // AddPerson adds an account.
-func (s *Stage) AddPerson(ctx context.Context, a scene.Account) (scene.Person, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i := s.current()
-	next := *i
-	next.cast = i.cast.Clone()
-	p, err := s.cfg.Scene.AddPerson(ctx, s.cfg.By, i.core, next.cast, a)
-	if err != nil {
-		if p.ID != 0 { // its token, its PIN or its second factor is malformed
-			err = errors.Join(err, i.core.Accounts.Remove(ctx, s.cfg.By, p.ID))
+func (s *Stage) AddPerson(ctx context.Context, a scene.Account) (p scene.Person, err error) {
+	return p, s.change(func(i *instance) error {
+		present, err := i.present(ctx)
+		if err != nil {
+			return err
 		}
-		return p, err
-	}
-	s.now.Store(&next)
-	return p, nil
+		if p, err = s.cfg.Scene.AddPerson(ctx, s.cfg.By, i.core, present, a); err != nil {
+			if p.ID != 0 { // its token, its PIN or its second factor is malformed
+				err = errors.Join(err, i.core.Accounts.Remove(ctx, s.cfg.By, p.ID))
+			}
+			return err
+		}
+		next := *i
+		next.cast = i.cast.Clone()
+		next.cast.People = append(next.cast.People, p)
+		s.now.Store(&next)
+		return nil
+	})
+}
+
+// RemovePerson removes an account, and the managed ones of its home.
+func (s *Stage) RemovePerson(ctx context.Context, username string) error {
+	return s.change(func(i *instance) error {
+		p, err := i.person(ctx, username)
+		if err != nil {
+			return err
+		}
+		return i.core.Accounts.Remove(ctx, s.cfg.By, p.ID)
+	})
 }
 
 // Code returns the code of an account's second factor at this moment.
-func (s *Stage) Code(username string) (plexauth.Secret, error) {
-	p, err := s.current().person(username)
+func (s *Stage) Code(ctx context.Context, username string) (plexauth.Secret, error) {
+	p, err := s.current().person(ctx, username)
 	if err != nil {
 		return "", err
 	}
 	if p.Seed == "" {
-		return "", fault.New(fault.NotFound, "the account has no second factor")
+		return "", fault.New(fault.NotFound, "the account has no second factor whose secret is known")
 	}
 	code, err := totp.GenerateCode(string(p.Seed), s.Clock.Now().Truncate(time.Second))
 	if err != nil {
@@ -66,7 +140,7 @@ func (s *Stage) Code(username string) (plexauth.Secret, error) {
 // IssueToken returns a new token of an account, on a device.
 func (s *Stage) IssueToken(ctx context.Context, username string, d device.Device) (plexauth.Secret, error) {
 	i := s.current()
-	p, err := i.person(username)
+	p, err := i.person(ctx, username)
 	if err != nil {
 		return "", err
 	}
@@ -76,7 +150,7 @@ func (s *Stage) IssueToken(ctx context.Context, username string, d device.Device
 // RevokeTokens revokes every token of an account, with what they led to.
 func (s *Stage) RevokeTokens(ctx context.Context, username string) error {
 	i := s.current()
-	p, err := i.person(username)
+	p, err := i.person(ctx, username)
 	if err != nil {
 		return err
 	}
@@ -107,7 +181,7 @@ func (s *Stage) RevokeToken(ctx context.Context, secret plexauth.Secret) error {
 // if the program named none.
 func (s *Stage) ApprovePIN(ctx context.Context, username, code string) (forward string, err error) {
 	i := s.current()
-	p, err := i.person(username)
+	p, err := i.person(ctx, username)
 	if err != nil {
 		return "", err
 	}
@@ -129,7 +203,7 @@ func (s *Stage) ApprovePIN(ctx context.Context, username, code string) (forward 
 // RefusePIN removes the PIN with a code, as if a person had refused it on a page.
 func (s *Stage) RefusePIN(ctx context.Context, username, code string) error {
 	i := s.current()
-	p, err := i.person(username)
+	p, err := i.person(ctx, username)
 	if err != nil {
 		return err
 	}

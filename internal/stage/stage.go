@@ -71,7 +71,7 @@ func Open(ctx context.Context, cfg Config) (*Stage, error) {
 	if s.Traffic == nil {
 		s.Traffic = new(traffic.Recorder)
 	}
-	open := scene.Config()
+	open := cfg.Scene.Config()
 	open.Now, open.By = s.Clock.Now, cfg.By
 	open.Self = &source.Self{
 		MachineIdentifier: scene.MachineIdentifier,

@@ -61,8 +61,8 @@ var layers = []layer{
 		{"cli", "server control stage scene sandbox traffic suggest machine missed trouble web core httpd account device home token source origin audit hashing seal glyph fault paging plexauth conformance adminkey invite mail"},
 	}},
 	{"an usher that tests control", []row{
-		{"control", "stage scene traffic trouble device fault plexauth"},
-		{"stage", "server scene core wire token source device audit fault paging traffic trouble plexauth"},
+		{"control", "stage scene traffic trouble source device fault plexauth"},
+		{"stage", "server scene core wire account token source device audit fault paging traffic trouble plexauth"},
 	}},
 	{"usher for tests", []row{
 		{"plexauthtest", "server scene core account token pin source device audit paging trouble plexauth"},

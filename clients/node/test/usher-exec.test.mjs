@@ -58,6 +58,62 @@ test('home', async () => {
   assert.deepEqual([kid.home, kid.pin], ['mia', '5678'])
   const { users } = (await ask('/api/v2/home/users', 'GET', await usher.issueToken('mia'))).body
   assert.deepEqual(users.map(u => [u.title, u.protected]), [['mia', false], ['Kid', true]])
+  await usher.addAccount({ username: 'noa', password: 'noa has a password' })
+  await usher.addToHome('mia', 'noa', { homeAdmin: true })
+  const noa = await usher.account('noa')
+  assert.deepEqual([noa.home, noa.homeAdmin], ['mia', true])
+  await usher.removeFromHome('mia', 'noa')
+  assert.equal((await usher.account('noa')).home, undefined)
+  await usher.removeAccount('mia')
+  assert.ok(!(await usher.accounts()).some(a => a.username === 'Kid'))
+})
+
+async function reaches (username, server) {
+  const { body } = await ask('/api/v2/resources', 'GET', await usher.issueToken(username))
+  return body.some(resource => resource.clientIdentifier === server)
+}
+
+test('servers', async () => {
+  await usher.addAccount({ username: 'mia', password: 'mia has a password' })
+  const songs = { name: 'Songs', type: 'artist', number: 7 }
+  const connections = [{ uri: 'https://192.0.2.9:32400' }]
+  const attic = await usher.addServer({ name: 'Attic', id: 'attic', owner: 'mia', sections: ['Films', songs], connections, sharedWith: ['member'] })
+  assert.deepEqual(attic, { name: 'Attic', id: 'attic', owner: 'mia', sections: [{ name: 'Films', type: 'movie', number: 1 }, songs], connections })
+  assert.deepEqual((await usher.servers()).find(s => s.id === 'attic'), attic)
+  assert.deepEqual([await reaches('mia', 'attic'), await reaches('member', 'attic')], [true, true])
+  await usher.removeServer('attic')
+  assert.equal(await reaches('mia', 'attic'), false)
+})
+
+test('shares', async () => {
+  await usher.addAccount({ username: 'mia', password: 'mia has a password' })
+  await usher.addServer({ name: 'Attic', id: 'attic', owner: 'mia', sections: ['Films', 'Songs'] })
+  await usher.share('attic', 'member', ['Songs'])
+  await usher.share('attic', 'admin')
+  assert.deepEqual(await usher.shares(), [
+    { server: 'attic', account: 'admin' }, { server: 'attic', account: 'member', sections: ['Songs'] }, { server: 'den', account: 'member' }
+  ])
+  assert.equal(await reaches('member', 'attic'), true)
+  await usher.unshare('attic', 'member')
+  assert.equal(await reaches('member', 'attic'), false)
+  await usher.unfriend('mia', 'admin')
+  assert.deepEqual((await usher.shares()).map(s => s.server), ['den'])
+  await usher.befriend('mia', 'admin')
+  await assert.rejects(usher.share('attik', 'member'), /no server with the id/)
+})
+
+test('invitations', async () => {
+  await usher.addAccount({ username: 'mia', password: 'mia has a password' })
+  await usher.addServer({ name: 'Attic', id: 'attic', owner: 'mia', sections: ['Films', 'Songs'] })
+  const sent = await usher.invite('mia', 'member', 'attic', ['Songs'])
+  assert.deepEqual(sent, { id: sent.id, sender: 'mia', to: 'member', server: 'attic', sections: ['Songs'] })
+  assert.deepEqual(await usher.invitations(), [sent])
+  await usher.acceptInvitation(sent.id)
+  assert.equal(await reaches('member', 'attic'), true)
+  await usher.endInvitation((await usher.invite('mia', 'zoe@example.org')).id)
+  await ask('/api/v2/friends/invite?identifier=admin', 'POST', await usher.issueToken('mia'))
+  const [theirs, ...others] = await usher.invitations()
+  assert.deepEqual([theirs, others], [{ id: theirs.id, sender: 'mia', to: 'admin' }, []])
 })
 
 test('it is reset between tests', async () => {

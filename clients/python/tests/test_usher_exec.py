@@ -76,6 +76,63 @@ def test_home(usher):
     assert usher.account("mia").pin == "1234"
     status, home = ask("/api/v2/home/users", token=usher.issue_token("mia"))
     assert status == 200 and [u["title"] for u in home["users"]] == ["mia", "zoe", "Kid"]
+    usher.add_account("noa", "noa has a password")
+    usher.add_to_home("mia", "noa", home_admin=True)
+    assert (usher.account("noa").home, usher.account("noa").home_admin) == ("mia", True)
+    usher.remove_from_home("mia", "noa")
+    assert usher.account("noa").home == ""
+    usher.remove_account("mia")
+    assert "Kid" not in [a.username for a in usher.accounts()]
+
+
+def reached(usher, username):
+    resources = ask("/api/v2/resources", token=usher.issue_token(username))[1]
+    return {r["clientIdentifier"] for r in resources}
+
+
+def test_servers(usher):
+    usher.add_account("mia", "mia has a password")
+    songs = usher_exec.Section("Songs", "artist", 7)
+    attic = usher.add_server("Attic", "attic", "mia", ["Films", songs], ["https://192.0.2.9:32400"], ["member"])
+    assert attic.sections == (usher_exec.Section("Films", "movie", 1), songs) and attic.owner == "mia"
+    assert attic.connections == (usher_exec.Connection("https://192.0.2.9:32400"),) and attic in usher.servers()
+    assert "attic" in reached(usher, "mia") and "attic" in reached(usher, "member")
+    usher.remove_server("attic")
+    assert "attic" not in reached(usher, "mia") | {s.id for s in usher.servers()}
+
+
+def test_shares(usher):
+    usher.add_account("mia", "mia has a password")
+    usher.add_server("Attic", "attic", "mia", ["Films", "Songs"])
+    usher.share("attic", "member", ["Songs"])
+    usher.share("attic", "admin")
+    assert usher.shares() == [
+        usher_exec.Share("attic", "admin"), usher_exec.Share("attic", "member", ("Songs",)), usher_exec.Share("den", "member"),
+    ]
+    assert "attic" in reached(usher, "member")
+    usher.unshare("attic", "member")
+    assert "attic" not in reached(usher, "member")
+    usher.unfriend("mia", "admin")
+    assert [s.server for s in usher.shares()] == ["den"]
+    usher.befriend("mia", "admin")
+    with pytest.raises(TypeError):
+        usher.share("attic", "member", "Songs")
+    with pytest.raises(usher_exec.UsherError, match="no server with the id"):
+        usher.share("attik", "member")
+
+
+def test_invitations(usher):
+    usher.add_account("mia", "mia has a password")
+    usher.add_server("Attic", "attic", "mia", ["Films", "Songs"])
+    sent = usher.invite("mia", "member", "attic", ["Songs"])
+    assert (sent.sender, sent.to, sent.server, sent.sections) == ("mia", "member", "attic", ("Songs",))
+    assert usher.invitations() == [sent]
+    usher.accept_invitation(sent.id)
+    assert "attic" in reached(usher, "member") and usher.invitations() == []
+    usher.end_invitation(usher.invite("mia", "zoe@example.org").id)
+    ask("/api/v2/friends/invite?identifier=admin", "POST", token=usher.issue_token("mia"))
+    (theirs,) = usher.invitations()
+    assert (theirs.sender, theirs.to, theirs.server, theirs.sections) == ("mia", "admin", "", None)
 
 
 def test_reset_between_tests(usher):

@@ -2,7 +2,8 @@
 
 `usher exec -- pytest` runs a test suite for which https://plex.tv is an usher in
 memory. This package changes what that usher does: it moves its clock, approves
-PINs, revokes tokens, adds accounts and makes answers go wrong.
+PINs, revokes tokens, adds accounts, servers, shares, invitations and homes, and makes
+answers go wrong.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import http.client
 import json
 import os
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["Account", "Clock", "Request", "Usher", "UsherError"]
+__all__ = ["Account", "Clock", "Connection", "Invitation", "Request", "Section", "Server", "Share", "Usher", "UsherError"]
 __version__ = "0.1.0"
 
 _TIMEOUT = 30  # seconds
@@ -44,6 +45,55 @@ class Account:
     guest: bool = False
     restriction: str = ""
     backup_codes: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A library of a server. Its type is movie, show, artist or photo."""
+
+    name: str
+    type: str = ""
+    number: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Connection:
+    """An address of a server."""
+
+    uri: str
+    local: bool = False
+    relay: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """A media server. Without an owner, every admin owns it."""
+
+    name: str
+    id: str
+    owner: str = ""
+    sections: tuple[Section, ...] = ()
+    connections: tuple[Connection, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """A server that is shared with an account: all its sections (None), or some."""
+
+    server: str
+    account: str
+    sections: tuple[str, ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Invitation:
+    """An invitation that waits: to a server or, without one, to a friendship."""
+
+    id: int
+    sender: str
+    to: str
+    server: str = ""
+    sections: tuple[str, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +181,75 @@ class Usher:
         """Add an account. The fields are the keys of a scene: email, token, totp, admin, managed, home, pin and others."""
         return _account(self._call("POST", "/accounts", {"username": username, "password": password, **fields}))
 
+    def remove_account(self, username: str) -> None:
+        """Remove an account, and the managed ones of its home."""
+        self._call("DELETE", f"/accounts/{_quote(username)}")
+
+    def add_to_home(self, owner: str, username: str, *, home_admin: bool = False) -> None:
+        """Let an account live in the home of another. add_account adds managed users."""
+        self._call("POST", f"/homes/{_quote(owner)}/users", {"username": username, "homeAdmin": home_admin})
+
+    def remove_from_home(self, owner: str, username: str) -> None:
+        """Take an account out of a home. A managed user is removed."""
+        self._call("DELETE", f"/homes/{_quote(owner)}/users/{_quote(username)}")
+
+    def servers(self) -> list[Server]:
+        """The media servers, with usher itself."""
+        return [_server(s) for s in self._call("GET", "/servers")]
+
+    def add_server(
+        self, name: str, id: str, owner: str = "", sections: Iterable[str | Section] = (),
+        connections: Iterable[str | Connection] = (), shared_with: Iterable[str] = (),
+    ) -> Server:
+        """Add a media server. Without connections, it has some where nothing listens."""
+        return _server(self._call("POST", "/servers", {
+            "name": name, "id": id, "owner": owner,
+            "sections": [s if isinstance(s, str) else dataclasses.asdict(s) for s in sections],
+            "connections": [{"uri": c} if isinstance(c, str) else dataclasses.asdict(c) for c in connections],
+            "sharedWith": list(shared_with),
+        }))
+
+    def remove_server(self, id: str) -> None:
+        """Remove a media server, with its shares and the tokens for it."""
+        self._call("DELETE", f"/servers/{_quote(id)}")
+
+    def shares(self) -> list[Share]:
+        return [Share(s["server"], s["with"], _names(s)) for s in self._call("GET", "/shares")]
+
+    def share(self, server: str, account: str, sections: Iterable[str] | None = None) -> None:
+        """Share a server as its owner, who is a friend of the account then. None are all sections."""
+        self._call("POST", "/shares", {"server": server, "with": account, "sections": _list(sections)})
+
+    def unshare(self, server: str, account: str) -> None:
+        """End a share, and the tokens for it."""
+        self._call("DELETE", f"/shares/{_quote(server)}/{_quote(account)}")
+
+    def befriend(self, account: str, other: str) -> None:
+        """Make two accounts friends."""
+        self._call("POST", "/friends", [account, other])
+
+    def unfriend(self, account: str, other: str) -> None:
+        """End a friendship, with the shares and invitations between the two."""
+        self._call("DELETE", f"/friends/{_quote(account)}/{_quote(other)}")
+
+    def invitations(self) -> list[Invitation]:
+        """The invitations that wait for an answer, also those that the program has sent."""
+        return [_invitation(i) for i in self._call("GET", "/invitations")]
+
+    def invite(self, sender: str, to: str, server: str = "", sections: Iterable[str] | None = None) -> Invitation:
+        """Invite a username or an e-mail address, which nobody needs to have. None are all sections."""
+        return _invitation(self._call("POST", "/invitations", {
+            "from": sender, "to": to, "server": server, "sections": _list(sections),
+        }))
+
+    def accept_invitation(self, id: int) -> None:
+        """Accept an invitation as who was invited."""
+        self._call("POST", f"/invitations/{id}/accept")
+
+    def end_invitation(self, id: int) -> None:
+        """Withdraw or decline an invitation."""
+        self._call("DELETE", f"/invitations/{id}")
+
     def issue_token(self, username: str, client_identifier: str = "usher-exec") -> str:
         """Return a new token of an account."""
         return self._call("POST", f"/accounts/{_quote(username)}/tokens", {"clientIdentifier": client_identifier})["token"]
@@ -175,7 +294,7 @@ class Usher:
     def clear_requests(self) -> None:
         self._call("DELETE", "/requests")
 
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | list[str] | None = None) -> Any:
         # http.client follows no proxy of the environment.
         connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT)
         try:
@@ -202,6 +321,27 @@ def _quote(text: str) -> str:
 def _account(fields: dict[str, Any]) -> Account:
     codes, home_admin = fields.pop("backupCodes", ()), fields.pop("homeAdmin", False)
     return Account(**fields, home_admin=home_admin, backup_codes=tuple(codes))
+
+
+def _server(fields: dict[str, Any]) -> Server:
+    return Server(
+        fields["name"], fields["id"], fields.get("owner", ""),
+        tuple(Section(**s) for s in fields.get("sections", ())), tuple(Connection(**c) for c in fields.get("connections", ())),
+    )
+
+
+def _invitation(fields: dict[str, Any]) -> Invitation:
+    return Invitation(fields["id"], fields["from"], fields["to"], fields.get("server", ""), _names(fields))
+
+
+def _names(fields: dict[str, Any]) -> tuple[str, ...] | None:
+    return tuple(fields["sections"]) if "sections" in fields else None
+
+
+def _list(names: Iterable[str] | None) -> list[str] | None:
+    if isinstance(names, str):
+        raise TypeError("sections are a list of names")
+    return None if names is None else list(names)
 
 
 def _time(text: str) -> datetime.datetime:
