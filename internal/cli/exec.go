@@ -50,7 +50,7 @@ type execOptions struct {
 	daemon         bool
 	child          bool // this process is the daemon
 	envFile        string
-	strict         bool
+	strict, signUp bool
 	env, doctor    bool
 	quiet          bool
 }
@@ -113,6 +113,7 @@ not found.`,
 	f.BoolVar(&o.frozen, "frozen", false, "freeze the clock of usher")
 	f.StringArrayVar(&o.faults, "fault", nil, "`FAULT` to inject, such as rate-limit or slow,path=/api/v2/user,times=2; can be repeated")
 	f.StringVar(&o.seed, "seed", "", "`TEXT` from which ids, tokens and codes are derived, so that each run has the same (default random)")
+	f.BoolVar(&o.signUp, "sign-up", false, "let the program add accounts, as with usher serve --sign-up")
 	f.StringVar(&o.server, "server", "", "`URL` of a running usher to redirect the program to, in place of one in memory")
 	f.BoolVar(&o.daemon, "daemon", false, "keep running in the background for programs that are started later, with the variables of --env-file")
 	f.BoolVar(&o.child, "daemon-child", false, "be the process in the background")
@@ -169,8 +170,8 @@ func (o *execOptions) check(args []string) error {
 		return wrongUse("--landlock is for --mode env, and for programs that usher starts: nothing gets out of a namespace")
 	case o.envFile != "" && !o.daemon:
 		return wrongUse("--env-file is for --daemon")
-	case o.server != "" && (o.scene != "" || o.time != "" || o.frozen || o.seed != "" || o.strict || o.env):
-		return wrongUse("--server URL does not go with --scene, --time, --frozen, --seed, --strict and --env: that usher has its own")
+	case o.server != "" && (o.scene != "" || o.time != "" || o.frozen || o.seed != "" || o.signUp || o.strict || o.env):
+		return wrongUse("--server URL does not go with --scene, --time, --frozen, --seed, --sign-up, --strict and --env: that usher has its own")
 	case !o.env && !o.doctor && !o.daemon && len(args) == 0:
 		return wrongUse("usher exec needs a program to run")
 	}

@@ -260,7 +260,7 @@ func (o *execOptions) play() (scene.Scene, error) {
 		}
 		play.Faults = append(play.Faults, f)
 	}
-	play.Frozen = play.Frozen || o.frozen
+	play.Frozen, play.SignUp = play.Frozen || o.frozen, play.SignUp || o.signUp
 	if o.seed != "" {
 		play.Seed = o.seed
 	}

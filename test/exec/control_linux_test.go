@@ -99,6 +99,25 @@ func TestSeedFlag(t *testing.T) {
 	}
 }
 
+// A program signs people up on request, of a flag or of a scene, and in no other run.
+func TestSignUpFlag(t *testing.T) {
+	const script = `"$0" post https://plex.tv/api/v2/users 'username=ida&email=ida@example.org&password=ida+has+a+password'
+		"$0" control POST /accounts/ida/tokens '{}'`
+	args := []string{"--quiet", "--", "sh", "-c", script, self}
+	run(t, append([]string{"--sign-up"}, args...)...).check(t, 0, []string{"201 {", `"username":"ida"`, `200 {"token":"`}, nil)
+	run(t, args...).check(t, 0, []string{`403 {"errors":`, "404 {"}, nil)
+	file := filepath.Join(t.TempDir(), "scene.yaml")
+	if err := os.WriteFile(file, []byte("accounts: [{username: mia, password: mia has one}]\nsignUp: true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, append([]string{"--scene", file}, args...)...).check(t, 0, []string{"201 {"}, nil)
+	if err := os.WriteFile(file, []byte("accounts: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "--scene", file, "--sign-up", "--", "true").check(t, 125, nil, []string{"signUp needs an account in the scene"})
+	run(t, "--server", "http://127.0.0.1:1", "--sign-up", "--", "true").check(t, 2, nil, []string{"--sign-up"})
+}
+
 // What the real services refuse is refused on request.
 func TestStrictFlag(t *testing.T) {
 	run(t, "--strict", "--", self, "get", "https://plex.tv/identity").check(t, 0, []string{"404 HTTP/2.0 "}, []string{"usher does not know GET plex.tv/identity"})

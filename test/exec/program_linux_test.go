@@ -15,6 +15,7 @@ import (
 // is one of these words. It knows nothing of usher.
 var programs = map[string]func(args []string) error{
 	"get":     get,
+	"post":    post,
 	"dial":    dial,
 	"lookup":  lookup,
 	"send":    send,
@@ -47,6 +48,25 @@ func get(urls []string) error {
 		fmt.Printf("%d %s %s\n", res.StatusCode, res.Proto, body)
 	}
 	return nil
+}
+
+// post prints the answer to a form: address, form.
+func post(args []string) error {
+	req, err := http.NewRequest(http.MethodPost, args[0], strings.NewReader(args[1]))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("X-Plex-Client-Identifier", "test")
+	req.Header.Set("Accept", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	fmt.Printf("%d %s\n", res.StatusCode, body)
+	return err
 }
 
 // timeout bounds what no answer is expected to.

@@ -65,15 +65,38 @@ function called($name, $read)
     echo "$name\t$read\n";
 }
 
-// A form, as people sign in to Organizr.
-function sign_in($login, $password)
+// A form, as people sign up and in to Organizr.
+function form($path, $fields)
 {
     $headers = [
         'Accept' => 'application/json', 'Content-Type' => 'application/x-www-form-urlencoded',
         'X-Plex-Product' => 'Organizr', 'X-Plex-Version' => '2.0', 'X-Plex-Client-Identifier' => '71d4a3f2-3f1c-4f1b-9f1c-0a8f0c1d2e3f',
     ];
-    return request('POST', '/users/sign_in.json', $headers, http_build_query(['user[login]' => $login, 'user[password]' => $password]));
+    return request('POST', $path, $headers, http_build_query($fields));
 }
+
+function sign_in($login, $password)
+{
+    return form('/users/sign_in.json', ['user[login]' => $login, 'user[password]' => $password]);
+}
+
+// Organizr takes an answer without errors for a new account, and shows the field and the message of each error.
+function sign_up($username, $email, $password)
+{
+    [$status, $answer] = form('/api/v2/users', ['email' => $email, 'username' => $username, 'password' => $password]);
+    $answer = json_decode($answer, true);
+    foreach ($answer['errors'] ?? [] as $error) {
+        equal([$error['field'] !== '', $error['message'] !== ''], [true, true]);
+    }
+    return [$status, array_column($answer['errors'] ?? [], 'field'), $answer['username'] ?? ''];
+}
+
+equal(sign_up('ida', 'ida@example.org', 'ida has a password'), [201, [], 'ida']);
+equal(json_decode(sign_in('ida@example.org', 'ida has a password')[1], true)['user']['username'], 'ida');
+equal(sign_up('ida', 'another@example.org', 'ida has a password'), [409, ['username'], '']);
+equal(sign_up('ned2', 'ned@example.org', 'ned has a password'), [409, ['email'], '']);
+equal(sign_up('pam', 'pam@example.org', 'short'), [400, ['password'], '']);
+called('POST /api/v2/users', 'username; errors: field, message');
 
 foreach (['noa', 'noa@example.org'] as $login) {
     [$status, $answer] = sign_in($login, getenv('USHER_ACCOUNT_NOA_PASSWORD'));
