@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -51,24 +52,50 @@ func runInit() int {
 	for _, fd := range sockets {
 		_ = unix.Close(fd)
 	}
-	var env []string
-	for {
-		n, err := unix.Read(initSocket, buf)
-		if n <= 0 || err != nil {
-			return 1
-		}
-		message := string(buf[:n])
-		if message == goOn {
-			break
-		}
-		env = append(env, message)
+	c, err := readCommand(buf)
+	if err != nil {
+		return 1
 	}
-	answer(failure(o.become(env)))
+	answer(failure(o.become(c)))
 	return 1
 }
 
-// goOn tells the helper to become the command. Before it, each message is a variable.
-const goOn = "go"
+// The first byte of each message after the order says what the rest is.
+const (
+	itsPath     = 'p' // the path of the command
+	itsArgument = 'a' // the next one of its arguments
+	itsVariable = 'v' // one of its variables
+	goOn        = 'g' // nothing: that was all
+)
+
+// command is what the helper becomes.
+type command struct {
+	path      string
+	args, env []string
+}
+
+// readCommand reads what to become.
+func readCommand(buf []byte) (c command, err error) {
+	for {
+		n, err := unix.Read(initSocket, buf)
+		if err != nil {
+			return c, err
+		}
+		if n == 0 {
+			return c, io.ErrUnexpectedEOF // usher has ended
+		}
+		switch value := string(buf[1:n]); buf[0] {
+		case itsPath:
+			c.path = value
+		case itsArgument:
+			c.args = append(c.args, value)
+		case itsVariable:
+			c.env = append(c.env, value)
+		case goOn:
+			return c, nil
+		}
+	}
+}
 
 // stepError says what the helper could not do.
 type stepError struct {
@@ -236,7 +263,10 @@ var stagings = []string{"/mnt", "/srv", "/media", "/opt", "/tmp", "/var"}
 // mountMemory mounts a file system in memory: on the order's folder or, where that
 // does not exist, on one that none of the files is in.
 func (o *order) mountMemory() (dir string, err error) {
-	paths := slices.Clone(o.Bundles)
+	var paths []string
+	for _, path := range o.Bundles {
+		paths = append(paths, string(path))
+	}
 	for _, r := range o.Replace {
 		paths = append(paths, r.Path)
 	}
@@ -265,7 +295,7 @@ func (o *order) createFiles() error {
 		return nil
 	}
 	// It is made here: the socket takes no message of its size.
-	system, err := os.ReadFile(o.System)
+	system, err := os.ReadFile(string(o.System))
 	if err != nil {
 		system = nil // the command cannot read it either
 	}
@@ -294,7 +324,8 @@ func (o *order) mountFiles(dir string) error {
 		}
 	}
 	var content bytes.Buffer
-	for _, path := range o.Bundles {
+	for _, name := range o.Bundles {
+		path := string(name)
 		content.Reset()
 		if err := readFile(&content, path); err != nil {
 			continue // the command cannot read it either
@@ -329,7 +360,7 @@ func readFile(into *bytes.Buffer, path string) error {
 
 // become gives up what the helper may do, and becomes the command. It returns only
 // if that fails.
-func (o *order) become(env []string) error {
+func (o *order) become(c command) error {
 	if err := o.dropCapabilities(); err != nil {
 		return &stepError{"dropping capabilities", err}
 	}
@@ -339,7 +370,7 @@ func (o *order) become(env []string) error {
 	if os.Getppid() != o.Parent {
 		os.Exit(1) // it has ended before
 	}
-	return syscall.Exec(o.Path, o.Args, env)
+	return syscall.Exec(c.path, c.args, c.env)
 }
 
 // dropCapabilities gives up every capability of a user other than root. Root keeps

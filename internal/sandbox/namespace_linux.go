@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// order is what the helper does in the namespaces.
+// order is what the helper does in the namespaces, before it becomes the command.
 type order struct {
 	// Parent is the process that must be alive.
 	Parent int
@@ -24,21 +24,20 @@ type order struct {
 	Ports []int
 	// Replace are files with their new content. They exist.
 	Replace []replacement
-	// Authority is added to each of the files Bundles. They exist.
+	// Authority is added to each of the files Bundles. They exist. Their names need not
+	// be UTF-8, as a text of JSON is.
 	Authority []byte
-	Bundles   []string
+	Bundles   [][]byte
 	// Folder is where the files Create are, in memory. It exists, and is empty.
 	// If it is "", there are no such files.
 	Folder string
 	Create []replacement
 	// Java is a key store to create in Folder, of the certificates in the file
 	// System and the authority. Empty: none is.
-	Java, System string
+	Java   string
+	System []byte
 	// Hide are sockets that lead to name services outside.
 	Hide []string
-	// Path, Args are the command.
-	Path string
-	Args []string
 	// Root keeps what root may do to files and processes.
 	Root bool
 }
@@ -97,8 +96,11 @@ func (r *run) namespace() (Status, error) {
 func (r *run) order() (order, environ) {
 	system, bundles := r.bundles()
 	o := order{
-		Parent: os.Getpid(), Ports: r.ports(), Authority: r.authority.pem, Bundles: bundles,
-		Hide: nameSockets, Path: r.path, Args: r.cfg.Command, Root: os.Geteuid() == 0,
+		Parent: os.Getpid(), Ports: r.ports(), Authority: r.authority.pem,
+		Hide: nameSockets, Root: os.Geteuid() == 0,
+	}
+	for _, path := range bundles {
+		o.Bundles = append(o.Bundles, []byte(path))
 	}
 	for path, content := range nameFiles() {
 		if real, err := filepath.EvalSymlinks(path); err == nil {
@@ -116,7 +118,7 @@ func (r *run) order() (order, environ) {
 		o.Create = append(o.Create, replacement{filepath.Join(python, "sitecustomize.py"), pythonHookFor(hookSettings{Bundle: system})})
 		env = env.first("PYTHONPATH", python, string(os.PathListSeparator))
 		if env.runsJava() {
-			o.Java, o.System = filepath.Join(memoryFolder, "java.jks"), system
+			o.Java, o.System = filepath.Join(memoryFolder, "java.jks"), []byte(system)
 			env = env.trustingJava(o.Java, nil)
 		}
 	}
@@ -296,16 +298,28 @@ func (r *run) serveInit(conn *net.UnixConn, wait func() (Status, error)) (Status
 	if err != nil {
 		return Status{}, err
 	}
-	for _, message := range append(env.replacing(late), goOn) {
-		if _, err := conn.Write([]byte(message)); err != nil {
-			return Status{}, fmt.Errorf("starting the command: %w", err)
-		}
+	if err := r.sendCommand(conn, env.replacing(late)); err != nil {
+		return Status{}, fmt.Errorf("starting the command: %w", err)
 	}
 	// The socket ends when the helper has become the command.
 	if rep, _, err := receive(conn); err == nil {
 		return Status{}, commandError(r.cfg.Command[0], rep.err())
 	}
 	return wait()
+}
+
+// sendCommand tells the helper what to become. Each part has a message of its own: all
+// of them are more than a socket takes at once.
+func (r *run) sendCommand(conn net.Conn, env environ) error {
+	send := func(kind byte, values ...string) error {
+		for _, v := range values {
+			if _, err := conn.Write(append([]byte{kind}, v...)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return errors.Join(send(itsPath, r.path), send(itsArgument, r.cfg.Command...), send(itsVariable, env...), send(goOn, ""))
 }
 
 // serveSockets serves the listeners and the two sockets of DNS.

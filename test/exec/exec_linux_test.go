@@ -442,6 +442,33 @@ func TestStreamsAndExitCodes(t *testing.T) {
 	run(t, "--env", "--", "true").check(t, 2, nil, []string{"run no program"})
 }
 
+// The arguments and the environment are the program's, whatever is in them: they need
+// not be text, and can be long. So can its own name.
+func TestArguments(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "\xff\n \"'")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "sh\xfe")
+	if err := os.Symlink("/bin/sh", link); err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("x", 100_000)
+	arguments := []string{"a\xffb", "", "one\ntwo", "go", "é", long, long, long, long, long}
+	modes(t, func(t *testing.T, mode string) {
+		s := newCommand(t, append([]string{"--quiet", "--mode", mode, "--", link, "-c", `printf '<%s>' "$@" "$RAW"`, "sh"}, arguments...)...)
+		s.Env = append(s.Env, "RAW=c\xfed")
+		if err := s.Start(); err != nil {
+			t.Fatal(err)
+		}
+		r := finish(t, s)
+		r.check(t, 0, nil, nil)
+		if want := "<" + strings.Join(append(arguments, "c\xfed"), "><") + ">"; r.out != want {
+			t.Errorf("the program gets %.200q…, want %.200q…", r.out, want)
+		}
+	})
+}
+
 // A signal to usher reaches the program, and usher ends as the program does.
 func TestSignals(t *testing.T) {
 	modes(t, func(t *testing.T, mode string) {
