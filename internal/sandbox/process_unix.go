@@ -22,9 +22,11 @@ func ignoreSignals() {
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 }
 
-// passedOn are the signals that are passed on to the command.
+// passedOn are the signals that are passed on to the command. SIGTSTP is one of them: the
+// command decides whether it stops, and this process stops when it has.
 var passedOn = []os.Signal{
 	syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM,
+	syscall.SIGTSTP, syscall.SIGWINCH,
 }
 
 // signals are what this process receives while the command runs.
@@ -64,10 +66,12 @@ func (s *signals) wait(cmd *exec.Cmd) (Status, error) {
 	}
 }
 
-// fromTerminal reports whether a signal probably came from the keyboard: then the
-// terminal has sent it to the command as well.
+// fromTerminal reports whether a signal probably came from the terminal, of a key or of
+// its new size: then the terminal has sent it to the command as well.
 func fromTerminal(sig os.Signal) bool {
-	if sig != syscall.SIGINT && sig != syscall.SIGQUIT {
+	switch sig {
+	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGWINCH:
+	default:
 		return false
 	}
 	tty, err := os.Open("/dev/tty")

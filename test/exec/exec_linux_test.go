@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -482,6 +483,11 @@ func TestSignals(t *testing.T) {
 			signal(t, s, sig)
 			finish(t, s).check(t, 7, []string{"caught"}, nil)
 		}
+		for _, sig := range []syscall.Signal{syscall.SIGTSTP, syscall.SIGWINCH} { // these end nobody
+			s := ready(t, "--mode", mode, "--", "sh", "-c", `trap "echo caught; exit 7" TSTP WINCH; echo ready; while :; do sleep 0.01; done`)
+			signal(t, s, sig)
+			finish(t, s).check(t, 7, []string{"caught"}, nil)
+		}
 		s := start(t, "--mode", mode, "--", "sh", "-c", "kill -SEGV $$")
 		finish(t, s)
 		if s.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGSEGV {
@@ -494,6 +500,13 @@ func TestSignals(t *testing.T) {
 func ready(t *testing.T, args ...string) *started {
 	t.Helper()
 	s := newCommand(t, args...)
+	awaitLine(t, s)
+	return s
+}
+
+// awaitLine starts a command, and waits until the program has printed a line.
+func awaitLine(t *testing.T, s *started) {
+	t.Helper()
 	pipe := &tee{first: make(chan struct{}), s: s}
 	s.Stdout = pipe
 	if err := s.Start(); err != nil {
@@ -504,7 +517,6 @@ func ready(t *testing.T, args ...string) *started {
 	case <-time.After(30 * time.Second):
 		t.Fatalf("the program has not started: %s", s.err.String())
 	}
-	return s
 }
 
 // tee keeps the output, and says when the first line is there.
@@ -547,6 +559,27 @@ func TestStops(t *testing.T) {
 		await(t, "the program goes on", func() bool { return state(pid) == "S" && state(s.Process.Pid) != "T" })
 		signal(t, s, syscall.SIGTERM)
 		finish(t, s)
+	})
+}
+
+// The key that stops a program is the program's to ignore, and usher does not stop
+// before it.
+func TestStopIsIgnored(t *testing.T) {
+	modes(t, func(t *testing.T, mode string) {
+		s := newCommand(t, "--mode", mode, "--", "sh", "-c", `trap "" TSTP; echo ready; read line; echo "$line"`)
+		s.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as a shell starts a job
+		input, err := s.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		awaitLine(t, s)
+		if err := syscall.Kill(-s.Process.Pid, syscall.SIGTSTP); err != nil { // as the terminal sends it
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(input, "went on\n"); err != nil {
+			t.Fatal(err)
+		}
+		finish(t, s).check(t, 0, []string{"went on"}, nil)
 	})
 }
 
