@@ -158,12 +158,32 @@ func (r *run) folder() (string, error) {
 	if err := r.keep(); err != nil {
 		return "", err
 	}
-	folder, err := os.MkdirTemp("", "usher-exec-") // only its owner can read it
+	folder, err := temporaryFolder()
 	if err != nil {
 		return "", fmt.Errorf("creating a folder for certificates: %w", err)
 	}
 	return folder, r.keeper.add(keepFolder, folder)
 }
+
+// temporaryFolder creates a folder that only its owner can read, where TMPDIR says or,
+// if that cannot be written, where other temporary files are. The command and the keeper
+// have other working directories.
+func temporaryFolder() (string, error) {
+	var first error
+	for _, dir := range append([]string{os.TempDir()}, otherTemporary...) {
+		folder, err := os.MkdirTemp(dir, "usher-exec-")
+		if err == nil {
+			return filepath.Abs(folder)
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return "", first
+}
+
+// otherTemporary are folders for temporary files besides that of TMPDIR.
+var otherTemporary = []string{"/tmp", "/var/tmp", "/dev/shm"}
 
 // variables writes the certificates and the hooks, and returns the environment that
 // leads to them.

@@ -642,6 +642,26 @@ func TestNothingIsLeft(t *testing.T) {
 	})
 }
 
+// The folder for temporary files may have a path that is not absolute, or not exist.
+func TestTemporaryFolder(t *testing.T) {
+	for _, name := range []string{"a folder", "none"} {
+		s := newCommand(t, "--quiet", "--mode", "env", "--", "sh", "-c", `cd / && exec "$0" get https://plex.tv/api/v2/ping`, self)
+		s.Dir = t.TempDir()
+		if err := os.Mkdir(filepath.Join(s.Dir, "a folder"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		s.Env = append(s.Env, "TMPDIR="+name)
+		if err := s.Start(); err != nil {
+			t.Fatal(err)
+		}
+		finish(t, s).check(t, 0, []string{"200 HTTP/2.0"}, nil)
+		await(t, "the folder is empty", func() bool {
+			left, err := os.ReadDir(filepath.Join(s.Dir, "a folder"))
+			return err == nil && len(left) == 0
+		})
+	}
+}
+
 // endFirst ends the program of a run, which leaves its child.
 func endFirst(t *testing.T, s *started) {
 	t.Helper()
