@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/control"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/scene"
 	"github.com/usher-auth/usher/internal/stage"
 	"github.com/usher-auth/usher/internal/traffic"
@@ -62,6 +63,8 @@ func (o *execOptions) open(ctx context.Context, vars []string) (*execRun, error)
 		if r.stage, r.err = stage.Open(ctx, cfg); r.err == nil {
 			r.handler = r.stage.Handler()
 			go r.serveControl()
+		} else if o.scene != "" {
+			r.err = fmt.Errorf("playing the scene %s: %s", o.scene, fault.Message(r.err))
 		}
 	}()
 	return r, nil

@@ -90,7 +90,7 @@ func write(w http.ResponseWriter, answer any, err error) {
 		if status, known = statuses[fault.KindOf(err)]; !known {
 			status = http.StatusInternalServerError
 		}
-		answer = map[string]string{"error": err.Error()}
+		answer = map[string]string{"error": fault.Message(err)}
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	if answer == nil {

@@ -221,19 +221,20 @@ func TestAccountsAndTokens(t *testing.T) {
 	w.must("POST", "/reset", "", nil)
 	w.must("POST", "/accounts", `{"username": "mia", "password": "mia has a password"}`, nil)
 	for call, want := range map[[3]string]int{
-		{"POST", "/accounts", `{"username": "mia", "password": "mia has a password"}`}:            409,
-		{"POST", "/accounts", `{"username": "x", "pasword": "y"}`}:                                400,
-		{"POST", "/accounts", `{"username": "ned", "password": "x"}`}:                             400,
-		{"POST", "/accounts", `{"username": "ned", "password": "ned has one", "token": "short"}`}: 400,
-		{"POST", "/accounts", `{"username": "ida", "password": "ida has one", "totp": "short"}`}:  400,
-		{"POST", "/accounts", `{"username": "Kid", "managed": true, "home": "nobody"}`}:           400,
-		{"POST", "/accounts", `{"username": "Kid", "managed": true, "home": "mia", "pin": "1"}`}:  400,
-		{"POST", "/accounts", `{"username": "mia", "managed": true, "home": "admin"}`}:            409,
-		{"POST", "/accounts/nobody/tokens", ``}:                                                   404,
-		{"DELETE", "/accounts/nobody/tokens", ``}:                                                 404,
-		{"GET", "/accounts/member/code", ``}:                                                      404,
-		{"POST", "/tokens/revoke", `{}`}:                                                          400,
-		{"POST", "/tokens/revoke", `{"token": "no such token"}`}:                                  404,
+		{"POST", "/accounts", `{"username": "mia", "password": "mia has a password"}`}:                           409,
+		{"POST", "/accounts", `{"username": "ned", "password": "ned has one", "token": "usherTokenOfMember01"}`}: 409,
+		{"POST", "/accounts", `{"username": "x", "pasword": "y"}`}:                                               400,
+		{"POST", "/accounts", `{"username": "ned", "password": "x"}`}:                                            400,
+		{"POST", "/accounts", `{"username": "ned", "password": "ned has one", "token": "short"}`}:                400,
+		{"POST", "/accounts", `{"username": "ida", "password": "ida has one", "totp": "short"}`}:                 400,
+		{"POST", "/accounts", `{"username": "Kid", "managed": true, "home": "nobody"}`}:                          400,
+		{"POST", "/accounts", `{"username": "Kid", "managed": true, "home": "mia", "pin": "1"}`}:                 400,
+		{"POST", "/accounts", `{"username": "mia", "managed": true, "home": "admin"}`}:                           409,
+		{"POST", "/accounts/nobody/tokens", ``}:                                                                  404,
+		{"DELETE", "/accounts/nobody/tokens", ``}:                                                                404,
+		{"GET", "/accounts/member/code", ``}:                                                                     404,
+		{"POST", "/tokens/revoke", `{}`}:                                                                         400,
+		{"POST", "/tokens/revoke", `{"token": "no such token"}`}:                                                 404,
 		{"GET", "/nothing", ``}: 404,
 	} {
 		var e struct{ Error string }

@@ -107,6 +107,10 @@ func TestServers(t *testing.T) {
 		})
 	}
 	w.must("POST", "/servers", `{"name": "Attic", "id": "attic"}`, nil)
+	var e struct{ Error string }
+	if w.call("POST", "/servers", `{"name": "Den", "id": "den"}`, &e); e.Error != "a source with this identifier exists already" {
+		t.Errorf("the error is %s", e.Error)
+	}
 }
 
 // fails checks the statuses of calls that fail, each with a message.
@@ -156,6 +160,7 @@ func TestShares(t *testing.T) {
 		{"POST", "/shares", `{"server": "attic", "with": "noa"}`}:                          409,
 		{"POST", "/shares", `{"server": "attik", "with": "admin"}`}:                        404,
 		{"POST", "/shares", `{"server": "attic", "with": "nobody"}`}:                       404,
+		{"POST", "/shares", `{"server": "attic", "with": "disabled"}`}:                     409,
 		{"POST", "/shares", `{"server": "attic", "with": "mia"}`}:                          400,
 		{"POST", "/shares", `{"server": "attic", "with": "admin", "sections": ["Shows"]}`}: 404,
 		{"POST", "/shares", `{"server": "attic", "with": "admin", "section": ["Shows"]}`}:  400,
@@ -165,6 +170,9 @@ func TestShares(t *testing.T) {
 		{"DELETE", "/shares/attic/nobody", ``}:                                             404,
 		{"DELETE", "/shares/attik/noa", ``}:                                                404,
 	})
+	if list := w.invitations(); len(list) != 0 {
+		t.Errorf("what failed has left the invitations %+v", list)
+	}
 	w.must("DELETE", "/shares/attic/noa", "", nil)
 	w.sees(noaToken, "attic", false)
 	w.must("DELETE", "/friends/noa/admin", "", nil)

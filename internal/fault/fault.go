@@ -164,6 +164,23 @@ func Find(err error) *Error {
 	return nil
 }
 
+// Message returns the text of an error for people: without the cause that a fault was
+// given in parentheses, as by fmt.Errorf("%w (%w)", fault, cause), which is for logs.
+func Message(err error) string {
+	text := err.Error()
+	for ; err != nil; err = errors.Unwrap(err) {
+		both, ok := err.(interface{ Unwrap() []error })
+		if !ok {
+			continue
+		}
+		if list := both.Unwrap(); len(list) == 2 && Find(list[0]) != nil {
+			return strings.Replace(text, " ("+list[1].Error()+")", "", 1)
+		}
+		return text
+	}
+	return text
+}
+
 // KindOf returns the kind of the first fault in err's tree, or Unknown.
 func KindOf(err error) Kind {
 	if e := Find(err); e != nil {

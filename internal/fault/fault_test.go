@@ -135,3 +135,20 @@ func TestJoin(t *testing.T) {
 		t.Errorf("got %v, want the failure", err)
 	}
 }
+
+// People read what a fault says and where it came up, not what caused it.
+func TestMessage(t *testing.T) {
+	exists := fault.New(fault.Exists, "it exists already")
+	cause := errors.New("constraint failed (2067)")
+	for want, err := range map[string]error{
+		"it exists already":                    fmt.Errorf("%w (%w)", exists, cause),
+		"adding Den: it exists already":        fmt.Errorf("adding Den: %w", fmt.Errorf("%w (%w)", exists, cause)),
+		"adding Den: constraint failed (2067)": fmt.Errorf("adding Den: %w", cause),
+		"it exists already: Films":             fmt.Errorf("%w: Films", exists),
+		"no fault (constraint failed (2067))":  fmt.Errorf("%w (%w)", errors.New("no fault"), cause),
+	} {
+		if got := fault.Message(err); got != want {
+			t.Errorf("the message of %q is %q, want %q", err, got, want)
+		}
+	}
+}

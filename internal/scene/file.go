@@ -9,7 +9,9 @@ import (
 	"io"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -201,9 +203,47 @@ func Read(text []byte) (Scene, error) {
 func readable(err error) error {
 	var types *yaml.TypeError
 	if errors.As(err, &types) {
-		return errors.New(strings.Join(types.Errors, "; "))
+		lines := make([]string, len(types.Errors))
+		for i, text := range types.Errors {
+			lines[i] = inWords(text)
+		}
+		return errors.New(strings.Join(lines, "; "))
 	}
 	return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+}
+
+// mismatch is what the library says of a value of the wrong kind: its tag, the value if
+// it is one, and the type that it does not fit.
+var mismatch = regexp.MustCompile("(?s)^(line \\d+: )cannot unmarshal !!(\\w+)(?: `(.*)`)? into (\\S+)$")
+
+// inWords says in the words of YAML, not of Go, that a value is of the wrong kind.
+func inWords(text string) string {
+	m := mismatch.FindStringSubmatch(text)
+	if m == nil {
+		return text
+	}
+	value, wanted := strconv.Quote(m[3]), "a mapping with keys"
+	switch m[2] {
+	case "map":
+		value = "a mapping"
+	case "seq":
+		value = "a list"
+	}
+	switch to := m[4]; {
+	case strings.HasPrefix(to, "[]"):
+		wanted = "a list"
+	case to == "string":
+		wanted = "a text"
+	case to == "bool":
+		wanted = "true or false"
+	case to == "int":
+		wanted = "a whole number"
+	case to == "float64":
+		wanted = "a number"
+	case to == "time.Time":
+		wanted = "a time such as 2030-01-02T03:04:05Z"
+	}
+	return m[1] + value + " is not " + wanted
 }
 
 func (f file) scene() Scene {
@@ -263,15 +303,19 @@ func SourceInFile(src Source) FileSource {
 	return out
 }
 
-// keys are the keys of a mapping, with those below them; nil for a value.
+// keys are the keys of a mapping, with those below them; nil for a value, and whole for
+// a whole number.
 type keys map[string]keys
+
+// whole is the value of a key that takes a whole number: the library cuts others off.
+var whole = keys{}
 
 var (
 	keysOfConnection = keys{"uri": nil, "local": nil, "relay": nil}
 	keysOfProvider   = keys{"name": nil, "id": nil, "owner": nil, "sharedWith": nil, "connections": keysOfConnection}
 	keysOfServer     = keys{
 		"name": nil, "id": nil, "owner": nil, "sharedWith": nil, "connections": keysOfConnection,
-		"sections": {"name": nil, "type": nil, "number": nil},
+		"sections": {"name": nil, "type": nil, "number": whole},
 	}
 	keysOfFile = keys{
 		"accounts": {
@@ -287,7 +331,7 @@ var (
 			"account": nil, "id": nil, "name": nil, "product": nil, "version": nil, "platform": nil, "platformVersion": nil,
 			"device": nil, "model": nil, "vendor": nil, "token": nil,
 		},
-		"faults": {"fault": nil, "path": nil, "times": nil, "skip": nil, "seconds": nil, "chance": nil},
+		"faults": {"fault": nil, "path": nil, "times": whole, "skip": whole, "seconds": nil, "chance": nil},
 	}
 )
 
@@ -296,6 +340,10 @@ func checkKeys(n *yaml.Node, known keys, where string) error {
 	switch {
 	case known == nil:
 		return nil
+	case len(known) == 0:
+		if n.ShortTag() == "!!float" {
+			return fmt.Errorf("line %d: %q is not a whole number", n.Line, n.Value)
+		}
 	case n.Kind == yaml.SequenceNode:
 		for _, item := range n.Content {
 			if err := checkKeys(item, known, where); err != nil {

@@ -1,6 +1,7 @@
 package scene
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -40,30 +41,38 @@ func (s Scene) Play(ctx context.Context, by audit.Actor, c *core.Core) (*Cast, e
 		return nil, errNoSignUp
 	}
 	cast := new(Cast)
-	for _, a := range s.Accounts {
+	for i, a := range s.Accounts {
 		if _, err := s.AddPerson(ctx, by, c, cast, a); err != nil {
-			return nil, fmt.Errorf("adding the account %s: %w", a.Username, err)
+			return nil, fmt.Errorf("adding the account %s: %w", nameOr(a.Username, i), err)
 		}
 	}
 	if self := c.Sources.Self(); self.Identifier != "" {
 		cast.Sources = append(cast.Sources, self)
 	}
-	for _, src := range s.Sources {
+	for i, src := range s.Sources {
 		added, err := cast.AddSource(ctx, by, c, src)
 		if err != nil {
-			return nil, fmt.Errorf("adding %s: %w", src.Name, err)
+			return nil, fmt.Errorf("adding the %s %s: %w", src.Kind, nameOr(cmp.Or(src.Name, src.Identifier), i), err)
 		}
 		cast.Sources = append(cast.Sources, added)
 	}
 	if err := cast.relate(ctx, by, c, s); err != nil {
 		return nil, err
 	}
-	for _, d := range s.Devices {
+	for i, d := range s.Devices {
 		if err := cast.addDevice(ctx, by, c, d); err != nil {
-			return nil, fmt.Errorf("adding the device %s: %w", d.Device.ClientIdentifier, err)
+			return nil, fmt.Errorf("adding the device %s: %w", nameOr(d.Device.ClientIdentifier, i), err)
 		}
 	}
 	return cast, nil
+}
+
+// nameOr is what an error calls something: its name, or its place in the list.
+func nameOr(name string, i int) string {
+	if name == "" {
+		return fmt.Sprintf("at place %d", i+1)
+	}
+	return name
 }
 
 // errNoSignUp says that nobody can sign up: the first account is added by who runs the
@@ -103,6 +112,9 @@ func (s Scene) AddPerson(ctx context.Context, by audit.Actor, c *core.Core, cast
 	if err := a.checkHome(); err != nil {
 		return p, err
 	}
+	if err := cast.checkToken(a.Token); err != nil {
+		return p, err
+	}
 	var err error
 	if p.ID, err = addAccount(ctx, by, c, a, owner); err != nil {
 		return p, err
@@ -138,6 +150,27 @@ func (s Scene) AddPerson(ctx context.Context, by audit.Actor, c *core.Core, cast
 // errTwice says that two accounts have the same name. Programs and variables find
 // accounts by it, also managed ones, whose names need not be unique in usher.
 var errTwice = fault.New(fault.Exists, "there is an account with this username already")
+
+// checkToken checks that nobody else has a token.
+func (c *Cast) checkToken(token plexauth.Secret) error {
+	if token == "" {
+		return nil
+	}
+	for _, p := range c.People {
+		if p.Token == token {
+			return fault.WithField(errToken, "token", fmt.Sprintf("its token is that of the account %s", p.Username))
+		}
+	}
+	for _, d := range c.Devices {
+		if d.Token == token {
+			return fault.WithField(errToken, "token", fmt.Sprintf("its token is that of the device %s", d.Device.ClientIdentifier))
+		}
+	}
+	return nil
+}
+
+// errToken says that a token is given twice.
+var errToken = fault.New(fault.Exists, "its token is another's")
 
 // resident reports whether an account is a managed one of a home, which has no
 // username of its own.

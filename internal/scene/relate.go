@@ -2,6 +2,7 @@ package scene
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -20,17 +21,26 @@ func (c *Cast) relate(ctx context.Context, by audit.Actor, to *core.Core, s Scen
 			return fmt.Errorf("adding friends: %w", err)
 		}
 	}
-	for _, h := range s.Shares {
+	for n, h := range s.Shares {
 		if err := c.share(ctx, by, to, h); err != nil {
-			return fmt.Errorf("adding the share of %s with %s: %w", h.Server, h.With, err)
+			return fmt.Errorf("adding the share %s: %w", both(h.Server, "with", h.With, n), err)
 		}
 	}
-	for _, i := range s.Invitations {
+	for n, i := range s.Invitations {
 		if err := c.invite(ctx, by, to, i); err != nil {
-			return fmt.Errorf("adding the invitation of %s by %s: %w", i.To, i.From, err)
+			return fmt.Errorf("adding the invitation %s: %w", both(i.To, "by", i.From, n), err)
 		}
 	}
 	return nil
+}
+
+// both is what an error calls something between two: their names, or its place in the
+// list.
+func both(one, word, other string, i int) string {
+	if one == "" || other == "" {
+		return nameOr("", i)
+	}
+	return fmt.Sprintf("of %s %s %s", one, word, other)
 }
 
 func (c *Cast) befriend(ctx context.Context, by audit.Actor, to *core.Core, pair []string) error {
@@ -49,6 +59,9 @@ func (c *Cast) befriend(ctx context.Context, by audit.Actor, to *core.Core, pair
 }
 
 func (c *Cast) share(ctx context.Context, by audit.Actor, to *core.Core, h Share) error {
+	if err := errors.Join(required("server", h.Server), required("with", h.With)); err != nil {
+		return err
+	}
 	p, err := c.named(h.With)
 	if err != nil {
 		return err
@@ -61,6 +74,9 @@ func (c *Cast) share(ctx context.Context, by audit.Actor, to *core.Core, h Share
 }
 
 func (c *Cast) invite(ctx context.Context, by audit.Actor, to *core.Core, i Invitation) error {
+	if err := errors.Join(required("from", i.From), required("to", i.To)); err != nil {
+		return err
+	}
 	from, err := c.named(i.From)
 	if err != nil {
 		return err
@@ -72,6 +88,14 @@ func (c *Cast) invite(ctx context.Context, by audit.Actor, to *core.Core, i Invi
 	}
 	_, err = Invite(ctx, by, to, from, i.To, i.Server, i.Sections)
 	return err
+}
+
+// required returns an error for a key that is missing.
+func required(key, value string) error {
+	if value == "" {
+		return fault.Invalidf(key, "%s is missing", key)
+	}
+	return nil
 }
 
 // Befriend makes two accounts friends: one invites, and the other accepts.
@@ -91,6 +115,14 @@ func Admit(ctx context.Context, by audit.Actor, c *core.Core, owner, p Person, s
 
 // admit invites an account, and accepts for it.
 func admit(ctx context.Context, by audit.Actor, c *core.Core, from, p Person, w friend.Wish) error {
+	switch {
+	case p.Disabled:
+		return fault.New(fault.Conflict, p.Username+" is disabled, and accepts nothing")
+	case p.ID == from.ID && w.Server != "":
+		return fault.Invalidf("with", "%s shares it, and has it already", p.Username)
+	case p.ID == from.ID:
+		return fault.Invalidf("friends", "%s cannot be a friend of itself", p.Username)
+	}
 	if w.Name = p.Username; p.resident() {
 		w.Name, w.AccountID = "", p.ID // it has no name that others could give
 	}
@@ -117,6 +149,9 @@ func Invite(ctx context.Context, by audit.Actor, c *core.Core, from Person, to, 
 func choose(ctx context.Context, c *core.Core, server string, names []string) (source.Choice, error) {
 	if names == nil {
 		return source.Choice{}, nil
+	}
+	if server == "" {
+		return source.Choice{}, fault.Invalidf("server", "sections are those of a server, and server is missing")
 	}
 	src, err := c.Sources.Find(ctx, source.Ref{Kind: source.Server, Identifier: server})
 	if err != nil {
@@ -149,6 +184,9 @@ func (c *Cast) addDevice(ctx context.Context, by audit.Actor, to *core.Core, d D
 	}
 	if d.Device.ClientIdentifier == "" {
 		return fault.Invalidf("id", "it has no id")
+	}
+	if err := c.checkToken(d.Token); err != nil {
+		return err
 	}
 	if d.Token == "" {
 		_, err = to.Tokens.Issue(ctx, by, p.ID, d.Device)

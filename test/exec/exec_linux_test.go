@@ -390,7 +390,7 @@ devices: [{account: noa, id: tv-1, token: aTokenThatIsChosen02}]
 	write("accounts: [{username: mia, pasword: mia has one}]")
 	run(t, "--scene", file, "--", "true").check(t, 125, nil, []string{`line 1: accounts has no key "pasword"; did you mean "password"?`})
 	write("accounts: [{username: mia, password: mia has one, token: short}]")
-	run(t, "--scene", file, "--", "true").check(t, 125, nil, []string{"error: adding the account mia"})
+	run(t, "--scene", file, "--", "true").check(t, 125, nil, []string{"scene.yaml: adding the account mia: a token is 20 letters and digits"})
 	run(t, "--time", "tomorrow", "--", "true").check(t, 2, nil, []string{"error: --time tomorrow is not of the form"})
 }
 
