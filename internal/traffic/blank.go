@@ -48,14 +48,20 @@ var secretName = regexp.MustCompile(`token|password|passwd|secret|authorization|
 
 // isSecret reports whether a value with a name is a secret.
 func isSecret(name string) bool {
+	if name == errorCode {
+		return false
+	}
 	return secretName.MatchString(strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name)))
 }
+
+// errorCode is a number in XML, and no secret. That of a PIN is one.
+const errorCode = "<error code"
 
 // Values of JSON and XML with their names. Numbers are no secrets: they are ids and
 // the codes of errors.
 var (
 	jsonValue  = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"(\s*:\s*)"((?:[^"\\]|\\.)*)"`)
-	xmlValue   = regexp.MustCompile(`([\w:.-]+)(\s*=\s*)"([^"]*)"`)
+	xmlValue   = regexp.MustCompile(`(` + errorCode + `|[\w:.-]+)(\s*=\s*)"([^"]*)"`)
 	xmlElement = regexp.MustCompile(`<([\w:.-]+)((?:\s[^<>]*)?>)([^<>]+)</`)
 	// jwt and transient are tokens by their looks, in whatever they stand.
 	looksSecret = regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]*|transient-[\w-]+`)
@@ -176,9 +182,15 @@ func (b *blanker) pairs(text string) []harPair {
 	return list
 }
 
+// isText reports whether a body is text that can be blanked: no bytes, and not in parts.
+func isText(kind, body string) bool {
+	media, _, err := mime.ParseMediaType(kind)
+	return utf8.ValidString(body) && (err != nil || !strings.HasPrefix(media, "multipart/"))
+}
+
 // body blanks a body. One that is not text, or in parts, is left out.
 func (b *blanker) body(kind, text string) string {
-	if media, _, err := mime.ParseMediaType(kind); err == nil && strings.HasPrefix(media, "multipart/") || !utf8.ValidString(text) {
+	if !isText(kind, text) {
 		return ""
 	}
 	if isForm(kind) {

@@ -149,3 +149,21 @@ func TestArchive(t *testing.T) {
 		t.Errorf("got\n%s", got)
 	}
 }
+
+// The codes of errors stay, in JSON and XML. Bytes that are no text are left out, and
+// counted.
+func TestCodesAndBytes(t *testing.T) {
+	got := record(t, with("A", "b"), nil, `<errors><error code="1020" message="gone"/></errors><pin code="WXYZ"/>{"code":1020}`)
+	if strings.Count(got, "1020") != 2 || strings.Contains(got, "WXYZ") {
+		t.Errorf("got\n%s", got)
+	}
+	for _, kind := range []string{"application/octet-stream", "application/x-www-form-urlencoded", "image/png", ""} {
+		req := httptest.NewRequest(http.MethodPost, "https://plex.tv/", strings.NewReader("a=\xff\x00&b=\xfe"))
+		req.Header.Set("Content-Type", kind)
+		got := record(t, req, http.Header{"Content-Type": {"image/png"}}, "\x89PNG\xff")
+		if !json.Valid([]byte(got)) || strings.Contains(got, "\ufffd") || !strings.Contains(got, `"bodySize": 8`) ||
+			!strings.Contains(got, `"params": []`) || !strings.Contains(got, `"size": 5,`) {
+			t.Errorf("%s: got\n%s", kind, got)
+		}
+	}
+}
