@@ -168,6 +168,8 @@ func (o *execOptions) check(args []string) error {
 		return wrongUse("--daemon does not go with --env, --doctor, --server and --assert")
 	case o.landlock && (o.daemon || o.mode == "namespace"):
 		return wrongUse("--landlock is for --mode env, and for programs that usher starts: nothing gets out of a namespace")
+	case (o.env || o.doctor) && (o.record != "" || len(o.assert) > 0):
+		return wrongUse("--env and --doctor run nothing: there is nothing for --record and --assert")
 	case o.envFile != "" && !o.daemon:
 		return wrongUse("--env-file is for --daemon")
 	case o.server != "" && (o.scene != "" || o.time != "" || o.frozen || o.seed != "" || o.signUp || o.strict || o.env):
@@ -197,8 +199,8 @@ func (o *execOptions) config() (sandbox.Config, error) {
 		if sandbox.InDomains(d.Host, plexDomains) {
 			return cfg, wrongUse("--allow %s: usher answers for this host", text)
 		}
-		if d.Host == "localhost" {
-			return cfg, &usageError{&hintError{fmt.Errorf("--allow %s: localhost is the program's own", text), "--forward PORT"}}
+		if sandbox.IsLocal(d.Host) {
+			return cfg, &usageError{&hintError{fmt.Errorf("--allow %s: this machine's localhost is not the program's", text), "--forward PORT"}}
 		}
 		cfg.Allow = append(cfg.Allow, d)
 	}

@@ -111,6 +111,9 @@ func (d Destination) ports() []int {
 // ParseDestination reads HOST or HOST:PORT.
 func ParseDestination(text string) (Destination, error) {
 	d := Destination{Host: normal(text)}
+	if text == "" || strings.ContainsAny(text, "/@* ") {
+		return d, fmt.Errorf("%s is neither a host nor HOST:PORT", strconv.Quote(text))
+	}
 	if _, err := netip.ParseAddr(text); err != nil && strings.Contains(text, ":") {
 		host, port, err := net.SplitHostPort(text)
 		if err != nil {
@@ -122,8 +125,8 @@ func ParseDestination(text string) (Destination, error) {
 		}
 		d = Destination{normal(host), int(n)}
 	}
-	if d.Host == "" || strings.ContainsAny(d.Host, "/@ ") {
-		return d, fmt.Errorf("%s is neither a host nor HOST:PORT", text)
+	if d.Host == "" {
+		return d, fmt.Errorf("%s is neither a host nor HOST:PORT", strconv.Quote(text))
 	}
 	return d, nil
 }
@@ -142,8 +145,8 @@ func InDomains(host string, domains []string) bool {
 	})
 }
 
-// isLocal reports whether a host is this machine.
-func isLocal(host string) bool {
+// IsLocal reports whether a host is this machine.
+func IsLocal(host string) bool {
 	host = normal(host)
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true

@@ -210,7 +210,7 @@ func (f *front) tlsConfig(to netip.AddrPort) *tls.Config {
 		NextProtos: []string{"h2", "http/1.1"},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			name := hello.ServerName
-			if name == "" && (to.Addr() == domainsAddr || f.proxy) || isLocal(name) || name == "" && to.Addr().IsLoopback() {
+			if name == "" && (to.Addr() == domainsAddr || f.proxy) || IsLocal(name) || name == "" && to.Addr().IsLoopback() {
 				name = f.authority.domains[0]
 			}
 			if cert, err := f.authority.certificate(name); cert != nil || err != nil {
@@ -235,9 +235,9 @@ func (f *front) handle(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case InDomains(host, f.cfg.Domains):
 		f.serve(w, r)
-	case isLocal(host) && (!f.proxy || !r.URL.IsAbs() || port == f.cfg.localPort()):
+	case IsLocal(host) && (!f.proxy || !r.URL.IsAbs() || port == f.cfg.localPort()):
 		f.serve(w, r)
-	case f.proxy && r.URL.IsAbs() && (isLocal(host) || f.cfg.allows(host, port)):
+	case f.proxy && r.URL.IsAbs() && (IsLocal(host) || f.cfg.allows(host, port)):
 		f.forward(w, r)
 	default:
 		f.refuse(host, port)
@@ -276,8 +276,8 @@ func (f *front) forward(w http.ResponseWriter, r *http.Request) {
 // tunnel answers CONNECT.
 func (f *front) tunnel(w http.ResponseWriter, r *http.Request) {
 	host, port := splitHost(r.Host, true)
-	ours := InDomains(host, f.cfg.Domains) || isLocal(host) && port == f.cfg.localPort()
-	if !ours && !isLocal(host) && !f.cfg.allows(host, port) {
+	ours := InDomains(host, f.cfg.Domains) || IsLocal(host) && port == f.cfg.localPort()
+	if !ours && !IsLocal(host) && !f.cfg.allows(host, port) {
 		f.refuse(host, port)
 		refuseTunnel(w, refusal(host, port))
 		return

@@ -157,7 +157,7 @@ func (f *front) lookup(q dnsmessage.Question) (addrs []netip.Addr, known bool) {
 		return nil, false // addresses have no names here, and nobody needs to hear of it
 	case InDomains(name, f.cfg.Domains):
 		return []netip.Addr{domainsAddr}, true
-	case isLocal(name):
+	case IsLocal(name):
 		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}, true
 	case f.cfg.allowsSome(name):
 		return []netip.Addr{f.names.addr(name)}, true

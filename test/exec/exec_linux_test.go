@@ -437,7 +437,14 @@ func TestStreamsAndExitCodes(t *testing.T) {
 	})
 	run(t, "--").check(t, 2, nil, []string{"error: usher exec needs a program to run"})
 	run(t, "--allow", "plex.tv", "--", "true").check(t, 2, nil, []string{"usher answers for this host"})
-	run(t, "--allow", "a b", "--", "true").check(t, 2, nil, []string{"error: --allow a b"})
+	for _, host := range []string{"a b", "", "https://example.com", "*.example.com", "user@example.com", "example.com:0", "example.com:x"} {
+		run(t, "--allow", host, "--", "true").check(t, 2, nil, []string{"error: --allow "})
+	}
+	for _, host := range []string{"localhost", "127.0.0.1:5432", "[::1]:5432", "db.localhost"} {
+		run(t, "--allow", host, "--", "true").check(t, 2, nil, []string{"error: --allow " + host + ": this machine's localhost", "--forward PORT"})
+	}
+	run(t, "--env", "--record", "run.har").check(t, 2, nil, []string{"nothing for --record"})
+	run(t, "--doctor", "--assert", "no-unknown-host").check(t, 2, nil, []string{"nothing for --record and --assert"})
 	run(t, "--forward", "32400", "--", "true").check(t, 2, nil, []string{"usher listens at this port"})
 	run(t, "--mode", "magic", "--", "true").check(t, 2, nil, []string{"--mode magic is not"})
 	run(t, "--env", "--", "true").check(t, 2, nil, []string{"run no program"})
