@@ -166,10 +166,10 @@ func testLinksOfKeys(t *testing.T, w *fixture) {
 	})
 	found := func() []error {
 		t.Helper()
-		i, one := invitations.ByHash(t.Context(), w.other, invite.Hash{1})
-		_, two := invitations.ByHash(t.Context(), w.other, invite.Hash{2})
-		r, three := accounts.ResetLink(t.Context(), w.other, account.LinkHash{1})
-		_, four := accounts.ResetLink(t.Context(), w.other, account.LinkHash{2})
+		i, one := invitations.ByHash(t.Context(), w.other(), invite.Hash{1})
+		_, two := invitations.ByHash(t.Context(), w.other(), invite.Hash{2})
+		r, three := accounts.ResetLink(t.Context(), w.other(), account.LinkHash{1})
+		_, four := accounts.ResetLink(t.Context(), w.other(), account.LinkHash{2})
 		if one == nil && i.KeyID != key || three == nil && r.KeyID != key {
 			t.Errorf("they are of keys %d and %d", i.KeyID, r.KeyID)
 		}
