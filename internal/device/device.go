@@ -125,11 +125,12 @@ const PerAccount = 500
 // Watcher is called for devices that sign in.
 type Watcher interface {
 	// SignedIn is called in the transaction in which a device of an account gets a
-	// token. isNew says that the account may not know it. Attack: somebody who has the
-	// password sends the client identifier of a device of the owner's, which is no secret,
-	// so that nobody is told. So a device is new unless it is signed in to the account
-	// now, is the same program in the same network as at its last sign-in, and has signed
-	// in to no other account outside of the home.
+	// token. isNew means that the account may not know it. Attack: an attacker who has the
+	// password sends the client identifier of one of the owner's devices, which is not a
+	// secret, so that the owner gets no notice. So a device is new unless it is signed in
+	// to the account now, and is the same program in the same network as at its last
+	// sign-in. Other accounts do not matter: many programs for several users have one
+	// client identifier for all of them.
 	SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d Device, isNew bool) error
 }
 

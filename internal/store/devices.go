@@ -33,11 +33,7 @@ func selfDest(d *device.Device) []any {
 // device.Watcher. A device from before its network was stored is known at its address.
 const familiar = `device.product = excluded.product
 	AND (device.address = excluded.address OR device.network = excluded.network)
-	AND EXISTS (SELECT 1 FROM token WHERE device_id = device.id AND (expires_at = 0 OR expires_at > $2))
-	AND NOT EXISTS (SELECT 1 FROM device other WHERE other.client_identifier = excluded.client_identifier
-		AND other.account_id <> excluded.account_id AND NOT EXISTS (SELECT 1 FROM home_user mine
-			JOIN home_user theirs ON theirs.owner_id = mine.owner_id
-			WHERE mine.account_id = excluded.account_id AND theirs.account_id = other.account_id))`
+	AND EXISTS (SELECT 1 FROM token WHERE device_id = device.id AND (expires_at = 0 OR expires_at > $2))`
 
 // Upsert implements device.Rows. It counts the sign-ins since the device was new, so that
 // no query is needed to find out whether it is.

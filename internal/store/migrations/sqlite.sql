@@ -522,8 +522,6 @@ CREATE TABLE notice_setting (
     next_mail_at INTEGER NOT NULL DEFAULT 0   -- before that, no e-mail is sent
 ) STRICT;
 
-CREATE INDEX device_client ON device (client_identifier, account_id);
-
 CREATE INDEX reset_link_key ON reset_link (key_id) WHERE key_id IS NOT NULL;
 
 CREATE INDEX join_link_key ON join_link (key_id) WHERE key_id IS NOT NULL;

@@ -6,8 +6,6 @@ ALTER TABLE reset_link ADD COLUMN sent INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE reset_link ADD COLUMN members_only INTEGER NOT NULL DEFAULT 0;
 -- The network that a device last signed in from; '' for one from before.
 ALTER TABLE device ADD COLUMN network TEXT NOT NULL DEFAULT '';
--- Which accounts a program has signed in to.
-CREATE INDEX device_client ON device (client_identifier, account_id);
 -- The key of the admin API that made a link; NULL: none did. The link ends when the key is
 -- revoked.
 ALTER TABLE reset_link ADD COLUMN key_id INTEGER REFERENCES admin_key (id) ON DELETE CASCADE;
