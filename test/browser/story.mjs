@@ -173,9 +173,9 @@ export function at(path) {
   return scene.url + path;
 }
 
-// heading is what a page calls itself.
-export function heading(page, text) {
-  return page.getByRole('heading', { level: 1, name: text }).waitFor();
+// heading waits for a page's heading, which contains the text, or is exactly the text.
+export function heading(page, text, exact = false) {
+  return page.getByRole('heading', { level: 1, name: text, exact }).waitFor();
 }
 
 // announced waits for what a screen reader is told at once.

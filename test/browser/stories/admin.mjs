@@ -72,7 +72,7 @@ await story(async (stage) => {
 
   await tab('Origins');
   await heading(page, 'Allowed origins');
-  await page.getByLabel('Origin').fill('https://app.example.org');
+  await page.getByRole('textbox', { name: 'Origin' }).fill('https://app.example.org');
   await press(page, 'Allow');
   await page.getByText('https://app.example.org', { exact: true }).waitFor();
   await stage.look(page, 'admin-origins');

@@ -25,7 +25,7 @@ await story(async (stage) => {
   const password = 'a password that is not lost';
   await page.getByLabel('New password').fill(password);
   await press(page, 'Set the password');
-  await heading(page, scene.admin.username);
+  await heading(page, scene.admin.username, true);
   await press(page, 'Sign out');
   await page.goto('/auth');
   await signIn(page, { ...scene.admin, password });

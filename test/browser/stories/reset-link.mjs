@@ -39,7 +39,7 @@ await story(async (stage) => {
   await stage.look(hers, 'reset-common-password');
   await hers.getByLabel('New password').fill(back.password);
   await press(hers, 'Set the password');
-  await heading(hers, 'mia');
+  await heading(hers, 'mia', true); // not "Hello mia"
 
   // Anyone who was signed in is signed out.
   await old.goto('/account');

@@ -34,7 +34,7 @@ await story(async (stage) => {
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), codes.join('\n'));
   assert.equal(await page.getByRole('button', { name: 'Print' }).isVisible(), true);
   await page.getByRole('link', { name: 'I have kept them' }).click();
-  await page.getByText('On. 10 backup codes are left.').waitFor();
+  await page.getByText('On, 10 backup codes are left.').waitFor();
   await stage.look(page, 'account-with-factor');
 
   // Half-way in is not in.
