@@ -105,7 +105,7 @@ func TestSignUpProblems(t *testing.T) {
 func TestSignUpIsOff(t *testing.T) {
 	w := newFixture(t, nil)
 	status, body := w.call(t, "POST", "/api/v2/users?"+newcomer, "", nil)
-	if want := `"message":"This server takes no sign-ups: an admin adds accounts"`; status != 403 || !strings.Contains(body, want) {
+	if want := `"message":"Sign-up is off on this server: an admin adds accounts"`; status != 403 || !strings.Contains(body, want) {
 		t.Errorf("%d %s", status, body)
 	}
 	if _, err := w.Accounts.Find(t.Context(), "nora"); !errors.Is(err, account.ErrNotFound) {
