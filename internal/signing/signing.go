@@ -235,6 +235,18 @@ func (s *Service) signer(keys []Key, now time.Time) (int, error) {
 	return 0, errNoSigner
 }
 
+// afterSigner returns now, or the first moment at which a new key takes the place of one
+// that signs on any server. The clock of the server that created it may be ahead.
+func afterSigner(keys []Key, now time.Time) time.Time {
+	now = now.Truncate(time.Millisecond) // as stored
+	for _, k := range slices.Backward(keys) {
+		if !k.SignsFrom.Before(now) && k.SignsFrom.Before(now.Add(2*skew)) {
+			return k.SignsFrom.Add(time.Millisecond)
+		}
+	}
+	return now
+}
+
 // Sign returns a JWT with these claims. It must not be called in a transaction:
 // it may write a new key.
 func (s *Service) Sign(ctx context.Context, claims any) (string, error) {
@@ -378,7 +390,7 @@ func (s *Service) Replace(ctx context.Context, by audit.Actor, atOnce bool) erro
 		if err != nil {
 			return err
 		}
-		from := tx.Now()
+		from := afterSigner(keys, tx.Now())
 		detail := "signs at once"
 		if !atOnce {
 			if n := len(keys); n > 0 && keys[n-1].SignsFrom.After(from) {

@@ -68,7 +68,9 @@ func TestOneKeyWithOtherClocks(t *testing.T) {
 		if got := signed(two); got != first {
 			t.Errorf("with a clock that is %v off, a server makes a key of its own", off)
 		}
-		// A key that was stolen signs nowhere any more.
+		// A stolen key does not sign anywhere after it was replaced.
+		one.Clock.Advance(time.Second)
+		two.Clock.Advance(time.Second)
 		if err := one.Signing.Replace(t.Context(), audit.Actor{}, true); err != nil {
 			t.Fatal(err)
 		}
@@ -81,6 +83,34 @@ func TestOneKeyWithOtherClocks(t *testing.T) {
 				t.Fatalf("with a clock that is %v off, a server signs with a key that was replaced at once", off)
 			}
 			time.Sleep(10 * time.Millisecond)
+		}
+	}
+}
+
+// Attack: a stolen key signs on, because the server that replaces it has a clock that is
+// behind that of the one which created it, or does so within the same millisecond.
+func TestReplacedAtOnceByAnEarlierClock(t *testing.T) {
+	for _, behind := range []time.Duration{0, time.Second, 5 * time.Second} {
+		c := coretest.New(t, core.Config{})
+		replaced := make(map[string]bool)
+		for range 4 {
+			if _, err := c.Signing.Sign(t.Context(), claims{"one"}); err != nil {
+				t.Fatal(err)
+			}
+			published, err := c.Signing.Published(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			signs := published[len(published)-1].ID
+			if replaced[signs] {
+				t.Errorf("with a clock that is %v behind, a key signs that was replaced", behind)
+			}
+			replaced[signs] = true
+			c.Clock.Advance(-behind)
+			if err := c.Signing.Replace(t.Context(), audit.Actor{}, true); err != nil {
+				t.Fatal(err)
+			}
+			c.Clock.Advance(behind)
 		}
 	}
 }
