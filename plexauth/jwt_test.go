@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -540,9 +541,9 @@ func TestJWKSDelaysNobody(t *testing.T) {
 	}
 	forged := token[:len(token)-20] + "AAAAAAAAAAAAAAAAAAAA"
 	synctest.Test(t, func(t *testing.T) {
-		asked := 0
+		var asked atomic.Int64
 		c := &plexauth.Client{ClientIdentifier: "test", Timeout: -1, HTTPClient: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
-			asked++
+			asked.Add(1)
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		})}}
@@ -575,8 +576,8 @@ func TestJWKSDelaysNobody(t *testing.T) {
 			t.Errorf("who has a second is told after %v: %v", took, err)
 		}
 		wg.Wait()
-		if asked != 1 {
-			t.Errorf("the keys were requested %d times", asked)
+		if n := asked.Load(); n != 1 {
+			t.Errorf("the keys were requested %d times", n)
 		}
 
 		time.Sleep(25 * time.Hour) // the keys are old, but good
@@ -586,7 +587,7 @@ func TestJWKSDelaysNobody(t *testing.T) {
 
 		// Without keys, one request is in flight, and each waits no longer than it wants.
 		none := &plexauth.JWKS{Client: c}
-		asked = 0
+		asked.Store(0)
 		for range 20 {
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -600,8 +601,8 @@ func TestJWKSDelaysNobody(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if asked != 1 {
-			t.Errorf("the keys were requested %d times", asked)
+		if n := asked.Load(); n != 1 {
+			t.Errorf("the keys were requested %d times", n)
 		}
 		time.Sleep(time.Minute) // let the request end
 	})

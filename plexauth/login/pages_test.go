@@ -73,7 +73,7 @@ func TestThroughThePages(t *testing.T) {
 		browser.CheckRedirect = nil
 		page := s.open(browser, strings.Replace(away, "/auth#?", "/auth?", 1))
 		page = s.submit(browser, page, "login", s.srv.Member.Username, "password", string(s.srv.Member.Password))
-		if !strings.Contains(page, "“plexauthtest” wants to sign in as member") || !strings.Contains(page, html.EscapeString(s.web.URL+"/signed-in")) {
+		if !strings.Contains(page, "“plexauthtest”</bdi> wants to sign in as member") || !strings.Contains(page, html.EscapeString(s.web.URL+"/signed-in")) {
 			t.Fatalf("the page does not say who asks, and where it leads\n%s", page)
 		}
 		if !allowed {
