@@ -137,7 +137,7 @@ func TestServer(t *testing.T) {
 			"$0" get https://plex.tv/api/v2/user' "$0"
 		"$1" exec --mode env --server http://127.0.0.1:1 -- true`
 	r := run(t, "--mode", "namespace", "--", "sh", "-c", script, self, usher)
-	r.check(t, 125, []string{"502 HTTP/", "\n200 HTTP/2.0 {", "\n204 \n401 HTTP/2.0 "}, []string{"asking --server http://127.0.0.1:1: "})
+	r.check(t, 125, []string{"502 HTTP/", "\n200 HTTP/2.0 {", "\n204 \n401 HTTP/2.0 "}, []string{"connecting to --server http://127.0.0.1:1: "})
 	run(t, "--server", "plex", "--", "true").check(t, 2, nil, []string{"--server plex is not a URL"})
 	run(t, "--server", "http://127.0.0.1:1", "--seed", "7", "--", "true").check(t, 2, nil, []string{"does not go with"})
 }
