@@ -1,7 +1,0 @@
-//go:build faults && !linux
-
-package cluster_test
-
-import "os/exec"
-
-func endWithParent(*exec.Cmd) {}
