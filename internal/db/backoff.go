@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// The pauses between two attempts to connect. The first attempt after a loss
-// comes at once.
+// The pauses between two attempts to connect, or to run a write that another
+// program's lock ended. The first attempt after a loss comes at once.
 const (
 	firstPause = 50 * time.Millisecond
 	maxPause   = time.Second
@@ -42,6 +42,9 @@ func (b *backoff) early() error {
 
 // wait waits for the time of the next attempt, or until ctx is cancelled.
 func (b *backoff) wait(ctx context.Context) {
+	if b.err == nil {
+		return
+	}
 	ctx, cancel := context.WithDeadline(ctx, b.next)
 	defer cancel()
 	<-ctx.Done()

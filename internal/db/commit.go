@@ -277,17 +277,22 @@ func (c *committer) next(have int) (job, bool) {
 const maxTries = 5
 
 // runJob runs one write in a savepoint, so that its failure undoes nothing of
-// the others. A write that ran into a lock of another program runs again.
+// the others. A write that ran into a lock of another program runs again, after
+// a pause: that program must wake up and take the lock first, or the two meet in
+// the same deadlock again.
 func (c *committer) runJob(ctx context.Context, j job) (t *Tx, lost, err error) {
-	if err := j.ctx.Err(); err != nil {
-		return nil, nil, err
-	}
+	var retry backoff
 	for range maxTries {
+		retry.wait(j.ctx)
+		if err := j.ctx.Err(); err != nil {
+			return nil, nil, err
+		}
 		t = c.newTx()
 		lost, err = c.tryJob(ctx, j, t)
 		if lost != nil || !hasCode(err, serializationFailure, deadlockDetected) {
 			return t, lost, err
 		}
+		_ = retry.result(err)
 	}
 	return t, nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 }

@@ -392,6 +392,46 @@ func TestPostgresDeadlock(t *testing.T) {
 	}
 }
 
+// Between the runs of a write that PostgreSQL ended are pauses, each longer than
+// the one before. Without one the write takes its locks again before the
+// transaction that waited for them has woken up, and both are in the same
+// deadlock again.
+func TestPostgresDeadlockPauses(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	d := openURL(t, pgtest.Database(t))
+	fail := func(ctx context.Context, tx *db.Tx) error {
+		return tx.Exec(ctx, "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'deadlock_detected'; END $$")
+	}
+	var runs []time.Time
+	err := d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		runs = append(runs, time.Now())
+		return fail(ctx, tx)
+	})
+	if !errors.Is(err, db.ErrUnavailable) || len(runs) != 5 {
+		t.Fatalf("the write ran %d times and returned %v, want 5 times and ErrUnavailable", len(runs), err)
+	}
+	least := 25 * time.Millisecond
+	for i := range len(runs) - 1 {
+		if pause := runs[i+1].Sub(runs[i]); pause < least {
+			t.Errorf("pause %d is %v, want at least %v", i+1, pause, least)
+		}
+		least *= 2
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := 0
+	err = d.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
+		ran++
+		cancel()
+		return fail(ctx, tx)
+	})
+	if !errors.Is(err, context.Canceled) || ran != 1 {
+		t.Errorf("the write whose caller went away ran %d times and returned %v, want once and context.Canceled", ran, err)
+	}
+}
+
 // A statement whose error nobody looked at: PostgreSQL would end the transaction
 // without an error, and the write would be acknowledged and lost.
 func TestPostgresNothingIsLostSilently(t *testing.T) {
