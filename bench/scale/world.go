@@ -80,7 +80,7 @@ var pageRows = []pageRow{
 	{page: "`/admin/servers`, a search", path: func(w *world) string { return fmt.Sprint("/admin/servers?search=server-", 1+w.n/200) }},
 	{page: "`/admin/servers`, a search for nothing", path: always("/admin/servers?search=zzz")},
 	{page: "`/admin/servers/{id}`, a search", path: func(w *world) string {
-		return fmt.Sprintf("/admin/servers/server-%d?search=%s", 1+w.n/200, user(w.n/2))
+		return fmt.Sprintf("/admin/servers/%d?search=%s", 1001+w.n/200, user(w.n/2))
 	}},
 	{page: "`/admin/shares`", path: always("/admin/shares")},
 	{page: "`/admin/shares`, an account", path: func(w *world) string { return "/admin/shares?name=" + user(w.n/2) }},

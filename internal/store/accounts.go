@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"unicode"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/db"
@@ -100,18 +99,15 @@ var (
 func (Accounts) ByNamePrefix(
 	ctx context.Context, q db.Querier, prefix string, r paging.Request,
 ) (paging.List[account.Account], error) {
-	return accountsByName.page(ctx, q, r, "username_key >= $1 AND username_key < $2", prefix, prefix+lastRune)
+	return accountsByName.byPrefix(ctx, q, r, prefix)
 }
 
 // ByEmailPrefix implements account.Rows.
 func (Accounts) ByEmailPrefix(
 	ctx context.Context, q db.Querier, prefix string, r paging.Request,
 ) (paging.List[account.Account], error) {
-	return accountsByEmail.page(ctx, q, r, "email_key >= $1 AND email_key < $2", prefix, prefix+lastRune)
+	return accountsByEmail.byPrefix(ctx, q, r, prefix)
 }
-
-// lastRune comes after every other character in the order of bytes.
-const lastRune = string(unicode.MaxRune)
 
 // Any implements account.Rows.
 func (Accounts) Any(ctx context.Context, q db.Querier) (exists bool, err error) {

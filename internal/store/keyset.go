@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/paging"
@@ -36,21 +37,49 @@ const (
 	highest = int64(math.MaxInt64)
 )
 
+// lastRune comes after every other character in the order of bytes.
+const lastRune = string(unicode.MaxRune)
+
 // page reads a page of the rows for which a condition on args holds; an empty
 // condition holds for all.
 func (l listing[T]) page(
 	ctx context.Context, q db.Querier, r paging.Request, condition string, args ...any,
+) (paging.List[T], error) {
+	place, known, back := l.from(r)
+	text := l.statement(condition, len(args), back)
+	return l.read(ctx, q, r.Max(), known, back, text, slices.Concat(args, place)...)
+}
+
+// byPrefix reads a page of the rows whose first column of the order, which must
+// be a text and unique, begins with prefix. The cursor moves one of the two
+// bounds: with a condition for each, the database could search by the one and
+// then compare all rows between with the other.
+func (l listing[T]) byPrefix(
+	ctx context.Context, q db.Querier, r paging.Request, prefix string,
+) (paging.List[T], error) {
+	place, known, back := l.from(r)
+	key := place[0].(string)
+	known = known && strings.HasPrefix(key, prefix)
+	back = back && known
+	compare, first, end, direction := ">=", prefix, prefix+lastRune, "ASC"
+	switch {
+	case back:
+		end, direction = key, "DESC"
+	case known:
+		compare, first = ">", key
+	}
+	text := fmt.Sprintf("%[1]sWHERE %[2]s %[3]s $1 AND %[2]s < $2 ORDER BY %[2]s %[4]s LIMIT $3",
+		l.query, l.order[0], compare, direction)
+	return l.read(ctx, q, r.Max(), known, back, text, first, end)
+}
+
+// read reads a page of at most limit rows with a statement, whose last parameter
+// is a limit. known: the statement begins at the place of a cursor. back: it
+// reads the rows before that, the nearest first.
+func (l listing[T]) read(
+	ctx context.Context, q db.Querier, limit int, known, back bool, text string, args ...any,
 ) (found paging.List[T], err error) {
-	from, back := r.After, false
-	if from == "" && r.Before != "" {
-		from, back = r.Before, true
-	}
-	place, ok := l.values(from)
-	if !ok {
-		place, back = l.start, false
-	}
-	limit := r.Max()
-	rows, err := q.Query(ctx, l.statement(condition, len(args), back), slices.Concat(args, place, []any{limit + 1})...)
+	rows, err := q.Query(ctx, text, append(args, limit+1)...)
 	list, err := collect(rows, err, l.scan)
 	if err != nil || len(list) == 0 {
 		return found, err
@@ -64,10 +93,24 @@ func (l listing[T]) page(
 	if more || back {
 		found.Next = paging.NewCursor(l.place(list[len(list)-1])...)
 	}
-	if more && back || ok && !back {
+	if more && back || known && !back {
 		found.Previous = paging.NewCursor(l.place(list[0])...)
 	}
 	return found, nil
+}
+
+// from returns the place where a page begins: that of the request's cursor, if
+// it is one of this listing, or the start.
+func (l listing[T]) from(r paging.Request) (place []any, known, back bool) {
+	cursor := r.After
+	if cursor == "" && r.Before != "" {
+		cursor, back = r.Before, true
+	}
+	place, known = l.values(cursor)
+	if !known {
+		return l.start, false, false
+	}
+	return place, true, back
 }
 
 // values returns the values of a cursor of this listing.

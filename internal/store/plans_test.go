@@ -71,6 +71,7 @@ func checkPlans(t *testing.T, texts map[string]bool) {
 		if !slices.Contains([]string{"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"}, verb) {
 			continue
 		}
+		checkBounds(t, text)
 		plan := explain(t, d, text)
 		for _, step := range plan {
 			name, scans := strings.CutPrefix(step, "SCAN ")
@@ -91,6 +92,25 @@ func checkPlans(t *testing.T, texts map[string]bool) {
 	for i, a := range allowed {
 		if !used[i] {
 			t.Errorf("no statement with %q has the step %q any more: remove it from the list", a.text, a.step)
+		}
+	}
+}
+
+// bound is a comparison of a column with a parameter.
+var bound = regexp.MustCompile(`([\w.]+|LOWER\([\w.]+\)) ([<>])=? \$\d`)
+
+// No SELECT bounds a column twice on one side. The database searches by one of
+// the two and compares every row beyond it with the other: which one, depends on
+// its statistics, and the plan does not say.
+func checkBounds(t *testing.T, text string) {
+	for query := range strings.SplitSeq(text, "SELECT") {
+		seen := map[string]bool{}
+		for _, found := range bound.FindAllStringSubmatch(query, -1) {
+			side := found[1] + " " + found[2]
+			if seen[side] {
+				t.Errorf("%s\n\nbounds %s twice", text, side)
+			}
+			seen[side] = true
 		}
 	}
 }

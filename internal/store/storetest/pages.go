@@ -381,6 +381,19 @@ func testForeignCursor(t *testing.T, w *fixture) {
 	got, err := accounts.List(t.Context(), w, paging.Request{Before: paging.NewCursor(accountID)})
 	must(t, err)
 	same(t, "before the first row", got, paging.List[account.Account]{})
+
+	found, err := accounts.ByNamePrefix(t.Context(), w, "a", paging.Request{})
+	must(t, err)
+	if len(found.Rows) < 2 {
+		t.Fatalf("the search finds %d accounts", len(found.Rows))
+	}
+	for _, c := range []paging.Cursor{paging.NewCursor(""), paging.NewCursor("A"), paging.NewCursor("b")} {
+		for _, r := range []paging.Request{{After: c}, {Before: c}} {
+			got, err := accounts.ByNamePrefix(t.Context(), w, "a", r)
+			must(t, err)
+			same(t, fmt.Sprintf("the accounts from %+v, a place of another search", r), got, found)
+		}
+	}
 }
 
 func testCountStops(t *testing.T, w *fixture) {
