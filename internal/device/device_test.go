@@ -78,11 +78,24 @@ func TestErrors(t *testing.T) {
 	cancel()
 	_, err := c.Devices.List(gone, mia.ID, paging.Request{})
 	wantError(t, err, "listing devices")
+	_, err = c.Devices.Search(gone, mia.ID, device.Query{Text: "x"}, paging.Request{})
+	wantError(t, err, "searching devices")
+	_, _, err = c.Devices.Held(gone, mia.ID, 1)
+	wantError(t, err, "reading device 1")
+	_, err = c.Devices.Count(gone, mia.ID)
+	wantError(t, err, "counting devices")
+	_, _, err = c.Devices.Known(gone, mia.ID, "tv")
+	wantError(t, err, "finding a device")
 	err = c.DB.Write(t.Context(), func(_ context.Context, tx *db.Tx) error {
 		_, err := c.Devices.SignedIn(gone, tx, mia.ID, device.Device{ClientIdentifier: "tv"})
 		return err
 	})
 	wantError(t, err, "recording a device")
+	err = c.DB.Write(t.Context(), func(_ context.Context, tx *db.Tx) error {
+		_, err := c.Devices.MakeRoom(gone, tx, mia.ID, nil, nil)
+		return err
+	})
+	wantError(t, err, "finding devices beyond the limit")
 }
 
 func wantError(t *testing.T, err error, says string) {
