@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/glyph"
 )
 
 // Unknown is what a source is said to be where that is not known: typed clients
@@ -33,15 +34,20 @@ type sourceText struct {
 	text        *string
 }
 
-// complete returns a source with Unknown for each text that is not known.
+// complete returns a source with its texts as people see them, and with Unknown for
+// each that is not known.
 func complete(s Source) Source {
 	for _, t := range s.texts() {
-		if *t.text == "" {
+		if *t.text = shown(*t.text); *t.text == "" {
 			*t.text = Unknown
 		}
 	}
 	return s
 }
+
+// shown returns what people see of a text: without invisible characters, and without
+// spaces around it.
+func shown(text string) string { return strings.TrimSpace(glyph.Visible(text)) }
 
 // maxText is how many bytes a text has at most.
 const maxText = 255

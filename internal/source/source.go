@@ -23,7 +23,6 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/fault"
-	"github.com/usher-auth/usher/internal/glyph"
 	"github.com/usher-auth/usher/internal/paging"
 	"github.com/usher-auth/usher/internal/token"
 	"github.com/usher-auth/usher/plexauth"
@@ -140,7 +139,7 @@ type Config struct {
 
 // Self is this server as its clients see it.
 type Self struct {
-	// Name is the friendly name. Empty: DefaultName.
+	// Name is the friendly name. Empty, or nothing that people see: DefaultName.
 	Name string
 	// MachineIdentifier identifies it. Empty: one is generated at the first
 	// start and stored.
@@ -181,7 +180,7 @@ func NewWithSelf(ctx context.Context, by audit.Actor, cfg Config, self Self) (*S
 	if err := checkIdentifier(string(id)); err != nil {
 		return nil, fault.Invalidf(identifierField, "the machine identifier %v", err)
 	}
-	if self.Name == "" {
+	if self.Name = shown(self.Name); self.Name == "" {
 		self.Name = DefaultName
 	}
 	src, err := cfg.Rows.Get(ctx, cfg.DB, Server, string(id))
@@ -363,7 +362,7 @@ func (s *Service) Count(ctx context.Context) (Counts, error) {
 // Add adds a source. fault.Invalid, ErrExists.
 func (s *Service) Add(ctx context.Context, by audit.Actor, src Source) (Source, error) {
 	if !strings.ContainsFunc(src.Name, unicode.IsControl) {
-		src.Name = glyph.Visible(src.Name)
+		src.Name = shown(src.Name)
 	}
 	if err := src.Check(); err != nil {
 		return src, err
@@ -373,9 +372,8 @@ func (s *Service) Add(ctx context.Context, by audit.Actor, src Source) (Source, 
 
 // Check says what is wrong with each field of a new source. fault.Invalid.
 func (s Source) Check() error {
-	name := glyph.Visible(s.Name)
 	err := s.checkIdentifier()
-	if name == "" || strings.ContainsFunc(s.Name, unicode.IsControl) || !utf8.ValidString(s.Name) {
+	if shown(s.Name) == "" || strings.ContainsFunc(s.Name, unicode.IsControl) || !utf8.ValidString(s.Name) {
 		err = fault.Join(err, fault.Invalidf(nameField, "the name is empty or has a control character in it"))
 	}
 	err = fault.Join(err, checkTexts(s))

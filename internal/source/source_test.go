@@ -139,13 +139,16 @@ func addMia(t *testing.T, c *core.Core) account.Account {
 // listens now.
 func TestSelf(t *testing.T) {
 	dir := t.TempDir()
-	first, err := opened(t, dir, &source.Self{Connections: []source.Connection{{URI: "http://127.0.0.1:1"}}})
+	first, err := opened(t, dir, &source.Self{Name: " \u200b", Connections: []source.Connection{{URI: "http://127.0.0.1:1"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	second, err := opened(t, dir, &source.Self{Name: "den", Connections: []source.Connection{{URI: "http://127.0.0.1:2"}}})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if name := first.Sources.Self().Name; name != source.DefaultName {
+		t.Errorf("a server without a name is called %q", name)
 	}
 	if a, b := first.Sources.Self(), second.Sources.Self(); a.Identifier != b.Identifier || len(a.Identifier) != 40 {
 		t.Errorf("identifiers %q and %q", a.Identifier, b.Identifier)
@@ -203,6 +206,8 @@ func TestAddRefuses(t *testing.T) {
 		"no identifier":       func(s *source.Source) { s.Identifier = "" },
 		"identifier with a /": func(s *source.Source) { s.Identifier = "a/b" },
 		"no name":             func(s *source.Source) { s.Name = "" },
+		"blank name":          func(s *source.Source) { s.Name = " \u3000" },
+		"invisible name":      func(s *source.Source) { s.Name = "\u200b \u2800" },
 		"name with an escape": func(s *source.Source) { s.Name = "\x1b[2J" },
 		"no connection":       func(s *source.Source) { s.Connections = nil },
 		"bad connection":      func(s *source.Source) { s.Connections = []source.Connection{{URI: "den"}} },
@@ -324,6 +329,10 @@ func TestTexts(t *testing.T) {
 			Kind: source.Server, Identifier: "full", Name: "Full", Connections: connections, Product: "P",
 			ProductVersion: "1", Platform: "Linux", PlatformVersion: "12", Device: "NAS",
 		},
+		{
+			Kind: source.Server, Identifier: "unseen", Name: " Unseen\u200b ", Connections: connections, Product: " ",
+			ProductVersion: "\u200b", Platform: "\u202e", PlatformVersion: "\u2800 \u3000", Device: " N\u200bAS ",
+		},
 	} {
 		if _, err := c.Sources.Add(t.Context(), operator, src); err != nil {
 			t.Fatal(err)
@@ -335,7 +344,9 @@ func TestTexts(t *testing.T) {
 	for identifier, want := range map[string][5]string{
 		"bare": {source.Unknown, source.Unknown, source.Unknown, source.Unknown, source.Unknown},
 		"full": {"P", "1", "Linux", "12", "NAS"},
-		"self": texts(c.Sources.Self()),
+		// A text that nobody sees says nothing either.
+		"unseen": {source.Unknown, source.Unknown, source.Unknown, source.Unknown, "NAS"},
+		"self":   texts(c.Sources.Self()),
 	} {
 		got, err := c.Sources.Find(t.Context(), source.Ref{Kind: source.Server, Identifier: identifier})
 		if err != nil || texts(got) != want {
