@@ -60,7 +60,10 @@ type mutant struct {
 
 // killed reports whether a test noticed it. One that made the tests run for ever
 // counts.
-func (m mutant) killed() bool { return m.Status == "KILLED" || m.Status == "TIMED OUT" }
+func (m mutant) killed() bool { return m.Status == "KILLED" || m.Status == timedOut }
+
+// timedOut is the status of a mutant whose tests took too long.
+const timedOut = "TIMED OUT"
 
 // made reports whether the code was changed and its tests run. Gremlins leaves out
 // what the tests do not reach by their coverage, which has no constants and no
@@ -100,10 +103,11 @@ func measure(t *testing.T, module, program, pkg string, accepted map[string]stri
 		file, _, _ := strings.Cut(name, " ")
 		return path.Dir(file) != pkg
 	})
-	var survivors []string
+	var survivors, endless []string
 	for file, mutants := range readReport(t, report) {
 		for name, m := range named(t, module, pkg+"/"+file, mutants) {
 			_, fine := accepted[name]
+			line := fmt.Sprintf("%s:%d: %s: %s", file, m.Line, m.Status, name)
 			delete(unused, name)
 			switch {
 			case fine && m.Status == "KILLED":
@@ -112,8 +116,11 @@ func measure(t *testing.T, module, program, pkg string, accepted map[string]stri
 				continue
 			case m.killed():
 				killed++
+				if m.Status == timedOut {
+					endless = append(endless, line)
+				}
 			default:
-				survivors = append(survivors, fmt.Sprintf("%s:%d: %s: %s", file, m.Line, m.Status, name))
+				survivors = append(survivors, line)
 			}
 			total++
 		}
@@ -125,6 +132,11 @@ func measure(t *testing.T, module, program, pkg string, accepted map[string]stri
 		t.Fatal("gremlins changed nothing")
 	}
 	slices.Sort(survivors)
+	slices.Sort(endless)
+	if len(endless) > 0 {
+		t.Logf("%s: with %d of those that were noticed, the tests did not end:\n%s",
+			pkg, len(endless), strings.Join(endless, "\n"))
+	}
 	t.Logf("%s: %d of %d changes were noticed (%d %%)\n%s",
 		pkg, killed, total, 100*killed/total, strings.Join(survivors, "\n"))
 	if 100*killed < threshold*total {
