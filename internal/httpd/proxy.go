@@ -41,7 +41,10 @@ func setClient(r *http.Request, proxies []netip.Prefix) {
 	}
 	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")
 	for _, hop := range slices.Backward(hops) {
-		client, ok := parseHop(strings.TrimSpace(hop))
+		if hop = strings.TrimSpace(hop); hop == "" {
+			continue // a list may have empty elements (RFC 9110, section 5.6.1)
+		}
+		client, ok := parseHop(hop)
 		if !ok {
 			return // nothing further to the left can be trusted
 		}

@@ -36,6 +36,8 @@ func TestBehindProxies(t *testing.T) {
 		{"IPv6 with a port", "10.0.0.1:5", []string{"[2001:db8::1]:80"}, "[2001:db8::1]:5"},
 		{"IPv6 in brackets", "10.0.0.1:5", []string{"[2001:db8::1]"}, "[2001:db8::1]:5"},
 		{"through two with ports", "10.0.0.1:5", []string{"192.0.2.1:7, 10.9.9.9:8"}, "192.0.2.1:5"},
+		{"empty elements", "10.0.0.1:5", []string{" ,192.0.2.1, ,10.9.9.9,", ""}, "192.0.2.1:5"},
+		{"only empty elements", "10.0.0.1:5", []string{", ,"}, "10.0.0.1:5"},
 		{"a client inside", "10.0.0.1:5", []string{"10.0.0.7"}, "10.0.0.7:5"},
 		{"attack: the header from a stranger", "192.0.2.1:5", []string{"192.0.2.9"}, "192.0.2.1:5"},
 		{"attack: the header from a client behind the proxy", "10.0.0.1:5", []string{"192.0.2.9, 192.0.2.1"}, "192.0.2.1:5"},
@@ -44,6 +46,7 @@ func TestBehindProxies(t *testing.T) {
 		{"attack: a zone around a proxy's address", "10.0.0.1:5", []string{"192.0.2.9, ::1%x"}, "192.0.2.9:5"},
 		{"attack: half a bracket", "10.0.0.1:5", []string{"192.0.2.9, [2001:db8::1"}, "10.0.0.1:5"},
 		{"attack: an invalid port", "10.0.0.1:5", []string{"192.0.2.9, 192.0.2.1:99999"}, "10.0.0.1:5"},
+		{"attack: an empty element after a stranger's", "10.0.0.1:5", []string{"192.0.2.9,, 192.0.2.1"}, "192.0.2.1:5"},
 		{"attack: no address in it", "10.0.0.1:5", []string{"192.0.2.9, evil"}, "10.0.0.1:5"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
