@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/usher-auth/usher/internal/scene"
+	"github.com/usher-auth/usher/internal/suggest"
 )
 
 // environ looks up a variable of the environment.
@@ -28,9 +28,9 @@ func checkVars(vars []string, root *cobra.Command) error {
 		if !strings.HasPrefix(name, envPrefix) || value == "" || known[name] || scene.IsVariable(name) || fromKubernetes(name, value) {
 			continue
 		}
-		if meant := closestVar(known, name); meant != "" {
+		if meant := closestVars(known, name); len(meant) > 0 {
 			err := fmt.Errorf("usher has no environment variable %s", name)
-			errs = append(errs, &usageError{&hintError{err, "did you mean " + meant + "?"}})
+			errs = append(errs, &usageError{&hintError{err, "did you mean " + strings.Join(meant, " or ") + "?"}})
 		}
 	}
 	return errors.Join(errs...)
@@ -56,25 +56,21 @@ func knownVars(root *cobra.Command) map[string]bool {
 	return known
 }
 
-// closestVar returns the variable that a name probably means; empty if no name
-// is close. One letter in four can differ, so that a script's own USHER_BIN is not
-// taken for USHER_PIN.
-func closestVar(known map[string]bool, name string) string {
+// closestVars returns the variables that a name probably means; empty if no name is
+// close. One letter in four can differ, so that a script's own USHER_BIN is not taken for
+// USHER_PIN.
+func closestVars(known map[string]bool, name string) []string {
+	var words []string
+	for k := range known {
+		words = append(words, strings.TrimPrefix(k, envPrefix))
+	}
+	slices.Sort(words)
 	name = strings.TrimPrefix(name, envPrefix)
-	distance := min(maxDistance, len(name)/4)
-	if distance == 0 {
-		return ""
+	meant := suggest.Nearest(name, words, func(w string) int { return min(maxDistance+1, max(len(w), len(name))/4) })
+	for i := range meant {
+		meant[i] = envPrefix + meant[i]
 	}
-	names := &cobra.Command{SuggestionsMinimumDistance: distance}
-	for _, k := range slices.Sorted(maps.Keys(known)) {
-		names.AddCommand(&cobra.Command{Use: strings.TrimPrefix(k, envPrefix), Run: func(*cobra.Command, []string) {}})
-	}
-	for _, meant := range names.SuggestionsFor(name) {
-		if len(meant) <= len(name)+distance { // cobra also suggests all names that begin like it
-			return envPrefix + meant
-		}
-	}
-	return ""
+	return meant
 }
 
 // Kubernetes gives every container variables about the services of its namespace.

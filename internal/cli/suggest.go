@@ -17,11 +17,19 @@ var otherNames = map[string][]string{
 	"add":          {"create", "new"},
 	"list":         {"ls"},
 	"remove":       {"rm", "del", "delete"},
+	"revoke":       {"rm", "del", "delete", "remove"},
 	"serve":        {"run", "start"},
 	"set-password": {"passwd", "password"},
 	"show":         {"get", "info"},
 	"signin":       {"login", "sign-in"},
 	"signout":      {"logout", "sign-out"},
+}
+
+// otherFlags are the names that other programs have for our flags.
+var otherFlags = map[string][]string{
+	"data":     {"data-dir", "dir", "folder"},
+	"database": {"db"},
+	"listen":   {"addr", "address", "bind", "host", "port"},
 }
 
 // maxDistance is the maximum edit distance of a suggestion.
@@ -140,6 +148,11 @@ func commandWith(root *cobra.Command, flag string) (found *cobra.Command) {
 // closestFlag returns the flag that a name probably means, or "" if no name is close.
 // It compares as cobra does for commands.
 func closestFlag(flags *pflag.FlagSet, name string) string {
+	for own, others := range otherFlags {
+		if slices.Contains(others, name) && flags.Lookup(own) != nil {
+			return own
+		}
+	}
 	names := &cobra.Command{SuggestionsMinimumDistance: maxDistance}
 	flags.VisitAll(func(f *pflag.Flag) {
 		if !f.Hidden {

@@ -392,9 +392,12 @@ func (s Source) checkIdentifier() error {
 	if err := checkIdentifier(s.Identifier); err != nil {
 		return fault.Invalidf(identifierField, "the identifier %v", err)
 	}
-	if strings.Contains(s.Identifier, "…") || strings.Contains(s.Identifier, "...") {
-		// It was copied from an example, or from where it did not fit.
+	// It was copied from an example, or from where it did not fit.
+	if strings.Contains(s.Identifier, "…") || strings.Contains(s.Identifier, "..") {
 		return fault.Invalidf(identifierField, "the identifier is shortened: it has … in it")
+	}
+	if s.Identifier == "ID" || strings.ContainsAny(s.Identifier, "<>") {
+		return fault.Invalidf(identifierField, "the identifier stands for another one in an example")
 	}
 	return nil
 }
