@@ -81,8 +81,22 @@ func ReadRequest(r *http.Request) (req Request, err error) {
 		}
 	}
 	token, err := field(r, identity, tokenName, maxToken)
-	req.Token = plexauth.Secret(token)
+	req.Token = plexauth.Secret(once(token))
 	return req, err
+}
+
+// once returns the token of a list that repeats it: some proxies join the lines of a
+// header with commas (RFC 9110, section 5.3), and old SDKs send two lines. No token has
+// a comma in it.
+func once(text string) string {
+	token, rest, more := strings.Cut(text, ",")
+	for more {
+		var next string
+		if next, rest, more = strings.Cut(rest, ","); strings.TrimSpace(next) != token {
+			return text
+		}
+	}
+	return token
 }
 
 // callerField is one field of a caller.

@@ -166,6 +166,11 @@ func TestReadRequest(t *testing.T) {
 		{"the header accepts does not count", "/", []string{"accepts: application/xml", "Accept: application/json"}, wire.Request{Format: wire.JSON}},
 		{"a header twice with the same value", "/", []string{"X-Plex-Token: tok", "X-Plex-Token: tok", "Content-Type: a/b", "Content-Type: a/b"},
 			wire.Request{Token: "tok"}},
+		{"two lines that a proxy has joined", "/", []string{"X-Plex-Token: tok, tok"}, wire.Request{Token: "tok"}},
+		{"three lines that a proxy has joined", "/", []string{"X-Plex-Token: tok,tok ,tok"}, wire.Request{Token: "tok"}},
+		// No token has a comma in it: this one is not valid.
+		{"two tokens that a proxy has joined", "/", []string{"X-Plex-Token: tok, tok, key"}, wire.Request{Token: "tok, tok, key"}},
+		{"a token and an empty one that a proxy has joined", "/", []string{"X-Plex-Token: tok, "}, wire.Request{Token: "tok, "}},
 		{"parameters in other cases", "/?x-plex-token=tok&X-PLEX-CLIENT-IDENTIFIER=me&x-Plex-device-NAME=TV&X=1&x=2", nil,
 			wire.Request{Caller: wire.Caller{ClientIdentifier: "me", DeviceName: "TV"}, Token: "tok"}},
 		{"a parameter twice with the same value, as old Go SDKs send the token", "/?X-Plex-Token=tok&x=1&X-Plex-Token=tok", nil,
@@ -250,6 +255,56 @@ func malformedRequest(t testing.TB, target string, headers ...string) *http.Requ
 	r := request(t, "/", headers...)
 	_, r.URL.RawQuery, _ = strings.Cut(target, "?")
 	return r
+}
+
+// The values of a list, in the ways in which a form and JSON write one.
+func TestList(t *testing.T) {
+	for name, test := range map[string]struct {
+		params wire.Params
+		want   []string // nil if it is missing
+		bad    bool
+	}{
+		"missing":            {wire.Params{{"url", "a"}, {"urls[x]", "b"}}, nil, false},
+		"empty":              {wire.Params{{"urls", ""}}, nil, false},
+		"an empty one":       {wire.Params{{"urls[]", "a"}, {"urls[]", ""}, {"urls[]", "b"}}, []string{"a", "b"}, false},
+		"the name alone":     {wire.Params{{"urls", "a"}, {"x", "y"}, {"urls", "b"}}, []string{"a", "b"}, false},
+		"with brackets":      {wire.Params{{"urls[]", "b"}, {"urls[]", "a"}, {"urls[]", "a"}}, []string{"b", "a", "a"}, false},
+		"both":               {wire.Params{{"urls[]", "a"}, {"urls", "b"}}, []string{"a", "b"}, false},
+		"a control":          {wire.Params{{"urls[]", "a"}, {"urls[]", "b\n"}}, nil, true},
+		"a control of other": {wire.Params{{"urls[]", "a"}, {"others[]", "b\n"}}, []string{"a"}, false},
+	} {
+		got, err := test.params.List("urls")
+		if !slices.Equal(got, test.want) || (err != nil) != test.bad || test.bad && fault.FieldOf(err) != "urls" {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, test.want)
+		}
+	}
+}
+
+// What an account consents to, in the words of the clients that read it.
+func TestConsents(t *testing.T) {
+	for _, test := range []struct {
+		body      wire.Body
+		json, xml string
+	}{
+		{
+			wire.Privacy{NoPlayback: true},
+			`{"optOutPlayback":true,"optOutLibraryStats":false,"domain":"plex.tv","baseUrl":"https://plex.tv","metrics":[]}`,
+			`<privacy optOutPlayback="1" optOutLibraryStats="0" domain="plex.tv" baseUrl="https://plex.tv"></privacy>`,
+		},
+		{
+			wire.Privacy{NoLibrary: true},
+			`{"optOutPlayback":false,"optOutLibraryStats":true,"domain":"plex.tv","baseUrl":"https://plex.tv","metrics":[]}`,
+			`<privacy optOutPlayback="0" optOutLibraryStats="1" domain="plex.tv" baseUrl="https://plex.tv"></privacy>`,
+		},
+		{wire.ViewStateSync(true), `{"consent":true}`, `<view_state_sync consent="1"></view_state_sync>`},
+		{wire.ViewStateSync(false), `{"consent":false}`, `<view_state_sync consent="0"></view_state_sync>`},
+	} {
+		for format, want := range map[wire.Format]string{wire.JSON: test.json, wire.XML: xml.Header + test.xml} {
+			if got, err := test.body.Append(nil, format, 0); err != nil || string(got) != want {
+				t.Errorf("%#v is %s, %v, want %s", test.body, got, err, want)
+			}
+		}
+	}
 }
 
 func TestBasicCredentials(t *testing.T) {
@@ -581,6 +636,22 @@ func TestAccountXML(t *testing.T) {
 	}
 	if got.Subscription == nil || got.Subscription.Active != "0" || got.Profile == nil || len(got.Profile.Attrs) < 7 {
 		t.Errorf("subscription %+v, profile %+v", got.Subscription, got.Profile)
+	}
+}
+
+// An account is encoded once for many answers.
+func TestAccountIsEncodedOnce(t *testing.T) {
+	for _, f := range []wire.Format{wire.JSON, wire.XML} {
+		write := func(page *wire.AccountPage) {
+			if _, err := page.With("tok", "", joined).Append(nil, f, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		page := wire.NewAccount(wire.Person{}).Page()
+		once := testing.AllocsPerRun(10, func() { write(wire.NewAccount(wire.Person{}).Page()) })
+		if again := testing.AllocsPerRun(10, func() { write(page) }); again > once/2 {
+			t.Errorf("format %v: the first answer costs %v allocations, and each further one %v", f, once, again)
+		}
 	}
 }
 
