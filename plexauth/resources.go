@@ -166,9 +166,11 @@ func (d *resourceDocument) resource(raw []byte) Resource {
 }
 
 // splitRoles returns the roles in a "provides" text.
-func splitRoles(provides text) []string {
-	if provides == "" {
-		return nil
+func splitRoles(provides text) (roles []string) {
+	for role := range strings.SplitSeq(string(provides), ",") {
+		if role = strings.TrimSpace(role); role != "" {
+			roles = append(roles, role)
+		}
 	}
-	return strings.Split(string(provides), ",")
+	return roles
 }
