@@ -44,14 +44,24 @@ func (cp completer) complete(cmd *cobra.Command) {
 // arguments completes the argument whose turn it is by its name in the Use line.
 func (cp completer) arguments(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	use := strings.Fields(cmd.Use)
-	if cmd.Name() == "add" && cmd.Parent().Name() != "share" || len(args)+1 >= len(use) {
-		return nil, cobra.ShellCompDirectiveNoFileComp // a new name, or one too many
+	if len(args)+1 >= len(use) {
+		return nil, cobra.ShellCompDirectiveNoFileComp // one too many
 	}
-	switch use[len(args)+1] {
+	switch what := use[len(args)+1]; what {
 	case "FILE":
 		return nil, cobra.ShellCompDirectiveDefault
-	case "NAME", "ACCOUNT":
+	case "NAME":
+		switch {
+		case cmd.Name() == "add":
+			return nil, cobra.ShellCompDirectiveNoFileComp // a new one
+		case cmd.Parent().Name() == "section":
+			return cp.sections(cmd, args)
+		}
 		return cp.accounts(cmd, args, typed)
+	case "ACCOUNT", "OWNER":
+		return cp.accounts(cmd, args, typed)
+	case "USER":
+		return cp.users(cmd, args)
 	case "SERVER":
 		return cp.sources(cmd, source.Server, typed)
 	case "PROVIDER":
@@ -62,6 +72,11 @@ func (cp completer) arguments(cmd *cobra.Command, args []string, typed string) (
 
 // withCore opens the data folder of a command line that is being typed.
 func (cp completer) withCore(cmd *cobra.Command, do func(context.Context, *core.Core) error) {
+	// __complete has settled the default already, before it read the --data that is being
+	// typed.
+	if !cmd.Flags().Changed("key-file") {
+		cp.folder.keyFile = ""
+	}
 	if err := cp.settle(cmd.Flags()); err == nil {
 		_ = cp.folder.withCore(cmd.Context(), do) // there is nowhere to say why it fails
 	}
@@ -76,9 +91,11 @@ func (cp completer) accounts(cmd *cobra.Command, _ []string, typed string) (name
 	cp.withCore(cmd, func(ctx context.Context, c *core.Core) error {
 		list, err := paging.Rows(c.Accounts.Search(ctx, typed, paging.Request{Limit: completions}))
 		for _, acc := range list {
-			if strings.Contains(typed, "@") {
+			switch {
+			case acc.Managed(): // its name is no username
+			case strings.Contains(typed, "@"):
 				names = append(names, cobra.CompletionWithDesc(acc.Email, acc.Username))
-			} else {
+			default:
 				names = append(names, cobra.CompletionWithDesc(acc.Username, acc.Email))
 			}
 		}
@@ -110,6 +127,43 @@ func (cp completer) sources(cmd *cobra.Command, kind source.Kind, typed string) 
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
+// sections completes the names of the sections of a server.
+func (cp completer) sections(cmd *cobra.Command, args []string) (names []string, _ cobra.ShellCompDirective) {
+	cp.withCore(cmd, func(ctx context.Context, c *core.Core) error {
+		src, err := cp.folder.findSource(ctx, c, source.Server, args[0])
+		if err != nil {
+			return err
+		}
+		list, err := c.Sources.Sections(ctx, src.ID)
+		for _, sec := range list {
+			names = append(names, cobra.CompletionWithDesc(sec.Title, sec.Kind))
+		}
+		return err
+	})
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// users completes the names of the users of a home.
+func (cp completer) users(cmd *cobra.Command, args []string) (names []string, _ cobra.ShellCompDirective) {
+	cp.withCore(cmd, func(ctx context.Context, c *core.Core) error {
+		owner, err := cp.folder.findAccount(ctx, c, args[0])
+		if err != nil {
+			return err
+		}
+		found, err := c.Homes.Of(ctx, owner.ID)
+		for _, u := range found.Users {
+			names = append(names, cobra.CompletionWithDesc(u.Account.Title, u.Role.String()))
+		}
+		return err
+	})
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// servers completes the names of servers, as the value of a flag.
+func (cp completer) servers(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	return cp.sources(cmd, source.Server, typed)
+}
+
 // profiles completes the names of profiles.
 func (cp completer) profiles(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
 	if dir, err := cp.remote.profileDir(); err == nil {
@@ -133,6 +187,8 @@ func (cp completer) values(f *pflag.Flag) cobra.CompletionFunc {
 		return cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs)
 	case "account":
 		return cp.accounts
+	case "server":
+		return cp.servers
 	case "level":
 		return cobra.FixedCompletions([]string{"debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp)
 	case "event":
