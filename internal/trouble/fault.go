@@ -3,7 +3,6 @@ package trouble
 import (
 	"fmt"
 	"net/http"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -86,10 +85,11 @@ func (f Fault) Check() error {
 	if _, ok := find(f.Name); !ok {
 		return unknown(fmt.Sprintf("there is no fault %q", f.Name), f.Name, Names())
 	}
-	if _, err := path.Match(f.Path, ""); err != nil || f.Path != "" && f.Path[0] != '/' {
-		return fmt.Errorf("the path %q of the fault %s does not begin with a slash, or has a malformed pattern", f.Path, f.Name)
-	}
 	switch {
+	case f.Path != "" && f.Path[0] != '/':
+		return fmt.Errorf("the path %q of the fault %s does not begin with a slash", f.Path, f.Name)
+	case strings.ContainsAny(f.Path, "?#"):
+		return fmt.Errorf("the path %q of the fault %s has a query: faults are by path alone", f.Path, f.Name)
 	case f.Times < 0:
 		return fmt.Errorf("the times of the fault %s are negative", f.Name)
 	case f.Skip < 0:
@@ -122,12 +122,31 @@ func (f Fault) matches(k Kind, r *http.Request) bool {
 	if k.applies != nil && !k.applies(r) {
 		return false
 	}
-	if f.Path == "" {
+	return f.Path == "" || matchesPath(f.Path, r.URL.Path)
+}
+
+// matchesPath reports whether a path is one of a pattern: a star stands for any text
+// without a slash, and one at the end for any text.
+func matchesPath(pattern, path string) bool {
+	parts := strings.Split(pattern, "*")
+	if !strings.HasPrefix(path, parts[0]) {
+		return false
+	}
+	path = path[len(parts[0]):]
+	if len(parts) == 1 {
+		return path == ""
+	}
+	last := len(parts) - 1
+	for _, part := range parts[1:last] { // as little as possible stands for each star
+		i := strings.Index(path, part)
+		if i < 0 || strings.Contains(path[:i], "/") {
+			return false
+		}
+		path = path[i+len(part):]
+	}
+	if parts[last] == "" {
 		return true
 	}
-	if before, ok := strings.CutSuffix(f.Path, "*"); ok && !strings.Contains(before, "*") {
-		return strings.HasPrefix(r.URL.Path, before)
-	}
-	ok, _ := path.Match(f.Path, r.URL.Path) // its pattern was checked
-	return ok
+	before, ok := strings.CutSuffix(path, parts[last])
+	return ok && !strings.Contains(before, "/")
 }

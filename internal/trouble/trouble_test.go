@@ -224,6 +224,34 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// A star is any text without a slash, and one at the end any text; all else stands for
+// itself.
+func TestPaths(t *testing.T) {
+	for _, test := range []struct {
+		pattern, path string
+		want          bool
+	}{
+		{"/a", "/a", true}, {"/a", "/a/", false}, {"/a", "/ab", false}, {"*", "/a/b", false}, {"/*", "/a/b", true},
+		{"/a/*/b", "/a/x/b", true}, {"/a/*/b", "/a/b", false}, {"/a/*/b", "/a/x/y/b", false}, {"/a/*/b", "/a/x/bc", false},
+		{"/a/*/b*", "/a/x/b", true}, {"/a/*/b*", "/a/x/bc/d/e", true}, {"/a/*/b/*", "/a/x/b/c/d", true}, {"/a/*/*", "/a/x/y/z", true},
+		{"/*a*b", "/xaxb", true}, {"/*a*b", "/xax/b", false}, {"/*aab", "/aaab", true}, {"/**/b", "/x/b", true},
+		{"/pins/*.json", "/pins/7.json", true}, {"/pins/*.json", "/pins/7.xml", false}, {"/[a]", "/[a]", true}, {"/[a]", "/a", false}, {`/\a`, "/a", false},
+	} {
+		in := &trouble.Injector{Next: http.NotFoundHandler()}
+		if _, err := in.Add(trouble.Fault{Name: "bad-gateway", Path: test.pattern}); err != nil {
+			if test.want {
+				t.Errorf("%s: %v", test.pattern, err)
+			}
+			continue
+		}
+		rec := httptest.NewRecorder()
+		in.ServeHTTP(rec, httptest.NewRequest("GET", test.path, nil))
+		if (rec.Code == 502) != test.want {
+			t.Errorf("%s matches %s: %v", test.pattern, test.path, !test.want)
+		}
+	}
+}
+
 // A request by another clock changes that of no other request.
 func TestSkewIsOfOneRequest(t *testing.T) {
 	var ahead atomic.Bool
@@ -296,7 +324,7 @@ func TestMistakes(t *testing.T) {
 		"slow,chance=NaN":       "between 0 and 1",
 		"slow,seconds=1e300":    "century",
 		"slow,path=api":         "slash",
-		"slow,path=/[":          "malformed",
+		"slow,path=/a?b=c":      "has a query",
 		"slow,seconds=Infinity": "century",
 	} {
 		if _, err := trouble.Parse(text); err == nil || !strings.Contains(err.Error(), want) {
