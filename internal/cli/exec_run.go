@@ -269,7 +269,7 @@ func (o *execOptions) play() (scene.Scene, error) {
 	}
 	if o.time != "" {
 		var err error
-		if play.Time, err = time.Parse(time.RFC3339, o.time); err != nil {
+		if play.Time, err = scene.ParseTime(o.time); err != nil {
 			return play, wrongUse("--time %s is not of the form 2030-01-02T03:04:05Z", o.time)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,10 +39,10 @@ type file struct {
 	Invitations []FileInvitation `yaml:"invitations"`
 	Devices     []fileDevice     `yaml:"devices"`
 
-	SignUp bool      `yaml:"signUp"`
-	Time   time.Time `yaml:"time"`
-	Frozen bool      `yaml:"frozen"`
-	Seed   string    `yaml:"seed"`
+	SignUp bool   `yaml:"signUp"`
+	Time   string `yaml:"time"`
+	Frozen bool   `yaml:"frozen"`
+	Seed   string `yaml:"seed"`
 
 	Faults []trouble.Fault `yaml:"faults"`
 }
@@ -179,7 +179,10 @@ func Read(text []byte) (Scene, error) {
 	if len(root.Content) == 0 {
 		return Scene{}, errors.New("the file is empty")
 	}
-	if err := checkKeys(root.Content[0], keysOfFile, ""); err != nil {
+	if err := root.Decode(new(any)); err != nil { // an anchor that contains itself, a key that is there twice
+		return Scene{}, readable(err)
+	}
+	if err := (want{keys: keysOfFile}).check(root.Content[0], ""); err != nil {
 		return Scene{}, err
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(text))
@@ -196,58 +199,30 @@ func Read(text []byte) (Scene, error) {
 			return Scene{}, fmt.Errorf("fault %d: %w", i+1, err)
 		}
 	}
-	return f.scene(), nil
+	s := f.scene()
+	if f.Time != "" {
+		var err error
+		if s.Time, err = ParseTime(f.Time); err != nil {
+			return Scene{}, err
+		}
+	}
+	return s, nil
 }
 
 // readable is an error of the library in one line, without its own name.
 func readable(err error) error {
 	var types *yaml.TypeError
 	if errors.As(err, &types) {
-		lines := make([]string, len(types.Errors))
-		for i, text := range types.Errors {
-			lines[i] = inWords(text)
-		}
-		return errors.New(strings.Join(lines, "; "))
+		return errors.New(strings.Join(types.Errors, "; "))
+	}
+	if strings.HasPrefix(err.Error(), "yaml: invalid map key") { // and the key in Go
+		return errors.New("a key is not a text")
 	}
 	return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
 }
 
-// mismatch is what the library says of a value of the wrong kind: its tag, the value if
-// it is one, and the type that it does not fit.
-var mismatch = regexp.MustCompile("(?s)^(line \\d+: )cannot unmarshal !!(\\w+)(?: `(.*)`)? into (\\S+)$")
-
-// inWords says in the words of YAML, not of Go, that a value is of the wrong kind.
-func inWords(text string) string {
-	m := mismatch.FindStringSubmatch(text)
-	if m == nil {
-		return text
-	}
-	value, wanted := strconv.Quote(m[3]), "a mapping with keys"
-	switch m[2] {
-	case "map":
-		value = "a mapping"
-	case "seq":
-		value = "a list"
-	}
-	switch to := m[4]; {
-	case strings.HasPrefix(to, "[]"):
-		wanted = "a list"
-	case to == "string":
-		wanted = "a text"
-	case to == "bool":
-		wanted = "true or false"
-	case to == "int":
-		wanted = "a whole number"
-	case to == "float64":
-		wanted = "a number"
-	case to == "time.Time":
-		wanted = "a time such as 2030-01-02T03:04:05Z"
-	}
-	return m[1] + value + " is not " + wanted
-}
-
 func (f file) scene() Scene {
-	s := Scene{Friends: f.Friends, SignUp: f.SignUp, Time: f.Time, Frozen: f.Frozen, Seed: f.Seed, Faults: f.Faults}
+	s := Scene{Friends: f.Friends, SignUp: f.SignUp, Frozen: f.Frozen, Seed: f.Seed, Faults: f.Faults}
 	for _, a := range f.Accounts {
 		s.Accounts = append(s.Accounts, a.Account())
 	}
@@ -303,75 +278,199 @@ func SourceInFile(src Source) FileSource {
 	return out
 }
 
-// keys are the keys of a mapping, with those below them; nil for a value, and whole for
-// a whole number.
-type keys map[string]keys
+// kind is what a value of a file is.
+type kind int
 
-// whole is the value of a key that takes a whole number: the library cuts others off.
-var whole = keys{}
+const (
+	aMapping kind = iota
+	aList
+	aText
+	aBool
+	aWhole
+	aNumber
+	aTime
+)
+
+// in words, as errors have it.
+func (k kind) String() string {
+	return [...]string{
+		"a mapping with keys", "a list", "a text", "true or false", "a whole number", "a number",
+		"a time such as 2030-01-02T03:04:05Z",
+	}[k]
+}
+
+// want is what a value of a file must be. The library takes more than the schema does:
+// it cuts numbers off, and reads texts as anything.
+type want struct {
+	kind kind
+	keys keys  // of a mapping
+	of   *want // of a list: what each item must be
+	// name says that a text stands for a mapping.
+	name bool
+}
+
+// keys are the keys of a mapping.
+type keys map[string]want
+
+func listOf(w want) want { return want{kind: aList, of: &w} }
 
 var (
-	keysOfConnection = keys{"uri": nil, "local": nil, "relay": nil}
-	keysOfProvider   = keys{"name": nil, "id": nil, "owner": nil, "sharedWith": nil, "connections": keysOfConnection}
+	text, boolean, whole, number = want{kind: aText}, want{kind: aBool}, want{kind: aWhole}, want{kind: aNumber}
+
+	texts            = listOf(text)
+	keysOfConnection = keys{"uri": text, "local": boolean, "relay": boolean}
+	keysOfSection    = keys{"name": text, "type": text, "number": whole}
+	keysOfProvider   = keys{"name": text, "id": text, "owner": text, "sharedWith": texts, "connections": listOf(want{keys: keysOfConnection})}
 	keysOfServer     = keys{
-		"name": nil, "id": nil, "owner": nil, "sharedWith": nil, "connections": keysOfConnection,
-		"sections": {"name": nil, "type": nil, "number": whole},
+		"name": text, "id": text, "owner": text, "sharedWith": texts, "connections": listOf(want{keys: keysOfConnection}),
+		"sections": listOf(want{keys: keysOfSection, name: true}),
 	}
 	keysOfFile = keys{
-		"accounts": {
-			"username": nil, "email": nil, "password": nil, "token": nil, "totp": nil,
-			"admin": nil, "managed": nil, "disabled": nil,
-			"home": nil, "pin": nil, "homeAdmin": nil, "guest": nil, "restriction": nil,
-		},
-		"servers": keysOfServer, "providers": keysOfProvider, "signUp": nil, "time": nil, "frozen": nil, "seed": nil,
-		"friends":     nil,
-		"shares":      {"server": nil, "with": nil, "sections": nil},
-		"invitations": {"from": nil, "to": nil, "server": nil, "sections": nil},
-		"devices": {
-			"account": nil, "id": nil, "name": nil, "product": nil, "version": nil, "platform": nil, "platformVersion": nil,
-			"device": nil, "model": nil, "vendor": nil, "token": nil,
-		},
-		"faults": {"fault": nil, "path": nil, "times": whole, "skip": whole, "seconds": nil, "chance": nil},
+		"accounts": listOf(want{keys: keys{
+			"username": text, "email": text, "password": text, "token": text, "totp": text,
+			"admin": boolean, "managed": boolean, "disabled": boolean,
+			"home": text, "pin": text, "homeAdmin": boolean, "guest": boolean, "restriction": text,
+		}}),
+		"servers": listOf(want{keys: keysOfServer}), "providers": listOf(want{keys: keysOfProvider}),
+		"signUp": boolean, "time": {kind: aTime}, "frozen": boolean, "seed": text,
+		"friends":     listOf(texts),
+		"shares":      listOf(want{keys: keys{"server": text, "with": text, "sections": texts}}),
+		"invitations": listOf(want{keys: keys{"from": text, "to": text, "server": text, "sections": texts}}),
+		"devices": listOf(want{keys: keys{
+			"account": text, "id": text, "name": text, "product": text, "version": text, "platform": text, "platformVersion": text,
+			"device": text, "model": text, "vendor": text, "token": text,
+		}}),
+		"faults": listOf(want{keys: keys{"fault": text, "path": text, "times": whole, "skip": whole, "seconds": number, "chance": number}}),
 	}
 )
 
-// checkKeys returns an error for a key that is not known. where is the key above.
-func checkKeys(n *yaml.Node, known keys, where string) error {
+// check returns an error if a value is not what it must be, or has a key that is not
+// known. where is the key above. An empty value is none at all.
+func (w want) check(n *yaml.Node, where string) error {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	empty := n.ShortTag() == "!!null"
 	switch {
-	case known == nil:
+	case empty && where == "":
+		return errNoMapping
+	case empty, w.name && aText.is(n):
 		return nil
-	case len(known) == 0:
-		if n.ShortTag() == "!!float" {
-			return fmt.Errorf("line %d: %q is not a whole number", n.Line, n.Value)
+	case !w.kind.is(n):
+		if where == "" {
+			return errNoMapping
 		}
-	case n.Kind == yaml.SequenceNode:
+		return fmt.Errorf("line %d: %s is not %s", n.Line, inWords(n), w.kind)
+	case w.kind == aMapping:
+		return w.keys.check(n, where)
+	case w.kind == aList:
 		for _, item := range n.Content {
-			if err := checkKeys(item, known, where); err != nil {
+			if item.ShortTag() == "!!null" {
+				return fmt.Errorf("line %d: an item of %s is empty", item.Line, where)
+			}
+			if err := w.of.check(item, where); err != nil {
 				return err
 			}
 		}
-	case n.Kind == yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			name := n.Content[i].Value
-			below, ok := known[name]
-			if !ok {
-				return unknownKey(n.Content[i], known, where)
-			}
-			if err := checkKeys(n.Content[i+1], below, name); err != nil {
-				return err
-			}
-		}
-	case where == "":
-		return errors.New("the file is not a mapping with keys such as accounts")
 	}
 	return nil
 }
 
-func unknownKey(n *yaml.Node, known keys, where string) error {
+var errNoMapping = errors.New("the file is not a mapping with keys such as accounts")
+
+// check checks the keys of a mapping and their values.
+func (k keys) check(n *yaml.Node, where string) error {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if key.ShortTag() == "!!merge" { // << has the keys of another mapping, or of several
+			if err := k.checkMerged(value, where); err != nil {
+				return err
+			}
+			continue
+		}
+		w, ok := k[key.Value]
+		if !ok {
+			return k.unknown(key, where)
+		}
+		if err := w.check(value, key.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkMerged checks the value of <<, which the library reads later.
+func (k keys) checkMerged(n *yaml.Node, where string) error {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	list := []*yaml.Node{n}
+	if n.Kind == yaml.SequenceNode {
+		list = n.Content
+	}
+	for _, from := range list {
+		if from.Kind == yaml.AliasNode {
+			from = from.Alias
+		}
+		if err := k.check(from, where); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// is reports whether a value is of a kind.
+func (k kind) is(n *yaml.Node) bool {
+	tag := n.ShortTag()
+	switch k {
+	case aMapping:
+		return n.Kind == yaml.MappingNode
+	case aList:
+		return n.Kind == yaml.SequenceNode
+	case aText: // a number is a text without quotes
+		return n.Kind == yaml.ScalarNode && tag != "!!bool"
+	case aBool: // the library takes yes and on for true, which are texts since YAML 1.2
+		return tag == "!!bool"
+	case aWhole:
+		var f float64
+		return (tag == "!!int" || tag == "!!float") && n.Decode(&f) == nil && f == math.Trunc(f) && math.Abs(f) <= maxWhole
+	case aNumber:
+		return tag == "!!int" || tag == "!!float"
+	case aTime:
+		_, err := ParseTime(n.Value)
+		return n.Kind == yaml.ScalarNode && err == nil
+	}
+	return false
+}
+
+// maxWhole is the largest whole number that every JSON reader reads exactly.
+const maxWhole = 1<<53 - 1
+
+// inWords names a value.
+func inWords(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	return strconv.Quote(n.Value)
+}
+
+// ParseTime reads a time as files and flags have it: by RFC 3339, or a day alone, which
+// is its beginning in UTC.
+func ParseTime(text string) (time.Time, error) {
+	if t, err := time.Parse(time.DateOnly, text); err == nil {
+		return t, nil
+	}
+	return time.Parse(time.RFC3339, text)
+}
+
+// unknown is the error of a key that is not known.
+func (k keys) unknown(n *yaml.Node, where string) error {
 	in := "a scene"
 	if where != "" {
 		in = where
 	}
-	err := fmt.Errorf("line %d: %s has no key %q", n.Line, in, n.Value)
-	return fmt.Errorf("%w%s", err, meant(n.Value, slices.Sorted(maps.Keys(known))))
+	return fmt.Errorf("line %d: %s has no key %q%s", n.Line, in, n.Value, meant(n.Value, slices.Sorted(maps.Keys(k))))
 }

@@ -3,8 +3,10 @@ package scene_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -173,15 +175,32 @@ func TestMistakes(t *testing.T) {
 		"faults: [{fault: slow, times: 1.5}]":              `line 1: "1.5" is not a whole number`,
 		"servers: [{sections: [{name: a, number: 1.5}]}]":  `line 1: "1.5" is not a whole number`,
 		"accounts:\n- username: [a]":                       "line 2: a list is not a text",
-		"time: yesterday":                                  `parsing time "yesterday"`,
-		"- a":                                              "not a mapping",
-		"a":                                                "not a mapping",
-		"signup: true":                                     `line 1: a scene has no key "signup"; did you mean "signUp"?`,
-		"signUp: perhaps":                                  `line 1: "perhaps" is not true or false`,
-		"":                                                 "the file is empty",
-		"accounts: []\n---\naccounts: []":                  "more than one document",
-		"accounts: [":                                      "line 1",
-		"frozen: true\nfrozen: false":                      `mapping key "frozen" already defined`,
+		"time: yesterday":                                  `line 1: "yesterday" is not a time such as 2030-01-02T03:04:05Z`,
+		"time: 2030-01-02 03:04:05":                        "is not a time",
+		"accounts:\n- username: true":                      `line 2: "true" is not a text`,
+		"frozen: yes":                                      `line 1: "yes" is not true or false`,
+		"accounts:\n-\n- {username: a}":                    "line 2: an item of accounts is empty",
+		"1: a":                                             `line 1: a scene has no key "1"`,
+		"? [a]\n: b":                                       "a key is not a text",
+		"null":                                             "not a mapping",
+		"---\n---\naccounts: []":                           "not a mapping",
+		"accounts:\n\t- username: a":                       "line 2",
+		"servers: [&a {name: A, id: a}]\naccounts: [*a]":   `line 1: accounts has no key "name"`,
+		"servers: [&a {name: A, id: a}]\naccounts: [{<<: *a, username: a}]":   `line 1: accounts has no key "name"`,
+		"servers: [&a {name: A, id: a}]\naccounts: [{<<: [*a], username: a}]": `line 1: accounts has no key "name"`,
+		"accounts: &a [*a]": "contains itself",
+		"servers: [{sections: [{name: a, number: 99999999999999999999}]}]": "is not a whole number",
+		"faults: [{fault: slow, seconds: 1e300}]":                          "more than a century",
+		"faults: [{fault: slow, seconds: .nan}]":                           "more than a century",
+		"faults: [{fault: slow, times: -1}]":                               "negative",
+		"- a":                                                              "not a mapping",
+		"a":                                                                "not a mapping",
+		"signup: true":                                                     `line 1: a scene has no key "signup"; did you mean "signUp"?`,
+		"signUp: perhaps":                                                  `line 1: "perhaps" is not true or false`,
+		"":                                                                 "the file is empty",
+		"accounts: []\n---\naccounts: []":                                  "more than one document",
+		"accounts: [":                                                      "line 1",
+		"frozen: true\nfrozen: false":                                      `mapping key "frozen" already defined`,
 	} {
 		_, err := scene.Read([]byte(text))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
@@ -232,6 +251,7 @@ func TestImpossible(t *testing.T) {
 		attic + "devices: [{account: mia}]":                                               "it has no id",
 		attic + "devices: [{account: mia, id: tv, token: short}]":                         "a token is 20 letters and digits",
 		mia + "servers: [{name: Attic, id: attic, sections: [{name: F, type: films}]}]\n": "the type of a section is",
+		mia + "servers: [{name: Attic, id: attic, sections: [{name: F, number: -1}]}]\n":  "number",
 		mia + "servers: [{name: Attic, id: attic, owner: mya}]\n":                         `did you mean "mia"?`,
 		mia + "servers: [{name: A, id: a}]\nshares: [{server: a, with: noa}]":             "has no owner, and the scene no admin",
 		mia + "servers: [{name: A, id: a, sharedWith: [nao]}]":                            `did you mean "noa"?`,
@@ -277,31 +297,48 @@ func TestSchema(t *testing.T) {
 // validate checks a scene against the schema, as an editor does.
 func validate(t *testing.T, text string) error {
 	t.Helper()
-	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(scene.Schema))
-	if err != nil {
+	var root yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &root); err != nil {
 		t.Fatal(err)
 	}
-	compiler := jsonschema.NewCompiler()
-	if err := compiler.AddResource("scene.json", schema); err != nil {
-		t.Fatal(err)
-	}
-	compiled, err := compiler.Compile("scene.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	timesAreTexts(&root)
 	var value any
-	if err := yaml.Unmarshal([]byte(text), &value); err != nil {
+	if err := root.Decode(&value); err != nil {
 		t.Fatal(err)
 	}
-	written, err := json.Marshal(value) // a time is text in JSON
+	written, err := json.Marshal(value)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if value, err = jsonschema.UnmarshalJSON(bytes.NewReader(written)); err != nil {
 		t.Fatal(err)
 	}
-	return compiled.Validate(value)
+	return compiled().Validate(value)
 }
+
+// timesAreTexts reads times as editors do, which know YAML 1.2.
+func timesAreTexts(n *yaml.Node) {
+	if n.ShortTag() == "!!timestamp" {
+		n.Tag = "!!str"
+	}
+	for _, c := range n.Content {
+		timesAreTexts(c)
+	}
+}
+
+// compiled is the schema.
+var compiled = sync.OnceValue(func() *jsonschema.Schema {
+	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(scene.Schema))
+	if err != nil {
+		panic(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	if err := compiler.AddResource("scene.json", schema); err != nil {
+		panic(err)
+	}
+	return compiler.MustCompile("scene.json")
+})
 
 // The schema takes what is read, and nothing that is refused as unknown.
 func TestSchemaOfScenes(t *testing.T) {
@@ -322,6 +359,79 @@ func TestSchemaOfScenes(t *testing.T) {
 	} {
 		if validate(t, bad) == nil {
 			t.Errorf("the schema takes %s", bad)
+		}
+	}
+}
+
+// What is written in another way in YAML is read alike.
+func TestWaysToWrite(t *testing.T) {
+	const mia = "accounts:\n- {username: mia, password: mia's password}\n"
+	want, err := scene.Read([]byte(mia))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"a byte order mark": "\ufeff" + mia,
+		"CRLF":              strings.ReplaceAll(mia, "\n", "\r\n"),
+		"a document's ends": "---\n" + mia + "...\n",
+		"comments":          "# who\n" + mia + "# and no more\n",
+		"an anchor":         "accounts:\n- {username: &m mia, password: mia's password, home: }\nfaults:\nseed:\ntime: ~\n",
+		"a merged mapping":  "accounts:\n- &m {username: mia, password: mia's password}\n- {<<: *m}\n",
+		"JSON":              `{"accounts": [{"username": "mia", "password": "mia's password"}]}`,
+		"quoted keys":       "\"accounts\":\n- {'username': 'mia', password: \"mia's password\"}\n",
+	} {
+		got, err := scene.Read([]byte(text))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if name == "a merged mapping" && len(got.Accounts) == 2 {
+			got.Accounts = got.Accounts[1:]
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	for text, want := range map[string]time.Time{
+		"time: 2030-01-02":                  time.Date(2030, 1, 2, 0, 0, 0, 0, time.UTC),
+		`time: "2030-01-02T03:04:05+01:00"`: time.Date(2030, 1, 2, 2, 4, 5, 0, time.UTC),
+	} {
+		if s, err := scene.Read([]byte(text)); err != nil || !s.Time.Equal(want) {
+			t.Errorf("%s: %v, %v", text, s.Time, err)
+		}
+	}
+}
+
+// The schema takes what is read, and refuses what is refused: each kind of value in each
+// place.
+func TestSchemaAgrees(t *testing.T) {
+	places := []string{
+		"accounts: %s", "accounts: [%s]", "servers: %s", "providers: [%s]", "friends: %s", "friends: [%s]", "friends: [[a, %s]]",
+		"shares: %s", "invitations: [%s]", "devices: %s", "signUp: %s", "time: %s", "frozen: %s", "seed: %s", "faults: %s",
+		"servers: [{name: a, id: b, sections: %s}]", "servers: [{name: a, id: b, sections: [%s]}]", "servers: [{name: a, id: b, connections: %s}]",
+		"servers: [{name: a, id: b, sharedWith: %s}]", "servers: [{name: a, id: b, sharedWith: [%s]}]", "servers: [{name: a, id: b, sections: [{name: c, number: %s}]}]",
+		"servers: [{name: a, id: b, connections: [{uri: c, local: %s}]}]", "shares: [{server: a, with: b, sections: %s}]",
+		"invitations: [{from: a, to: b, sections: [%s]}]", "faults: [{fault: slow, times: %s}]", "faults: [{fault: slow, seconds: %s}]",
+		"faults: [{fault: slow, chance: %s}]", "faults: [{fault: slow, path: %s}]", "faults: [{fault: %s}]", "devices: [{account: a, id: b, version: %s}]",
+	}
+	for _, key := range []string{"email", "password", "home", "admin", "managed", "disabled", "homeAdmin", "guest"} {
+		places = append(places, "accounts: [{username: a, "+key+": %s}]")
+	}
+	for _, place := range places {
+		for _, value := range []string{
+			"", "null", "~", "true", "yes", "off", "1", "0", "-1", "0.5", "2.0", "1e3", "1e300", "18446744073709551616", "word", `"1"`, `"true"`,
+			"2030-01-02", "2030-01-02T03:04:05Z", "2030-13-02", "/path", "slow", "[]", "[1]", "[a, b]", "[[a]]", "[~]", "{}", "{colour: red}", "[{}]",
+		} {
+			text := fmt.Sprintf(place, value)
+			_, read := scene.Read([]byte(text))
+			valid := validate(t, text)
+			// What lacks something, or is too little, is refused when the scene is played.
+			if late := strings.Contains(fmt.Sprint(valid), "missing propert") || strings.Contains(fmt.Sprint(valid), "min"); late {
+				continue
+			}
+			if (read == nil) != (valid == nil) {
+				t.Errorf("%s: reading it: %v; by the schema: %v", text, read, valid)
+			}
 		}
 	}
 }
