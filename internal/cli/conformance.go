@@ -184,6 +184,7 @@ func (cs conformanceCommands) passwordOf(ctx context.Context, o conformanceOptio
 // conformanceReport is the output of usher conformance with --json.
 type conformanceReport struct {
 	URL         string               `json:"url"`
+	Error       string               `json:"error,omitempty"` // why the run ended early
 	AllowWrites bool                 `json:"allowWrites"`
 	Passed      int                  `json:"passed"`
 	Failed      int                  `json:"failed"`
@@ -200,32 +201,53 @@ func (cs conformanceCommands) conformance(ctx context.Context, cfg conformance.C
 			cs.printResult(done, len(checks), r)
 		}
 	}
-	results, err := conformance.Run(ctx, cfg, checks)
-	if errors.Is(err, conformance.ErrUnreachable) && ctx.Err() == nil {
-		return &codeError{err, exitUnreachable}
-	}
+	file, err := createJUnit(junit)
 	if err != nil {
 		return err
 	}
-	if junit != "" {
-		if err := writeJUnit(junit, results); err != nil {
-			return err
+	results, ended := conformance.Run(ctx, cfg, checks)
+	if ended != nil && ctx.Err() != nil {
+		ended = errInterrupted
+	}
+	if file != nil {
+		if err := errors.Join(conformance.WriteJUnit(file, results, ended), file.Close()); err != nil {
+			return fmt.Errorf("writing --junit %s: %w", junit, err)
 		}
 	}
-	count := func(o conformance.Outcome) int { return conformance.Count(results, o) }
-	passed, failed, skipped := count(conformance.Passed), count(conformance.Failed), count(conformance.Skipped)
-	if cs.json {
-		err = cs.printJSON(conformanceReport{cfg.URL.String(), cfg.AllowWrites, passed, failed, skipped, results})
-	} else {
-		_, err = fmt.Fprintf(cs.out, "\n%d passed, %d failed, %d skipped\n", passed, failed, skipped)
-	}
-	if err != nil {
+	if err := cs.printEnd(cfg, results, ended); err != nil {
 		return err
 	}
-	if failed > 0 {
+	failed := conformance.Count(results, conformance.Failed)
+	switch {
+	case errors.Is(ended, conformance.ErrUnreachable):
+		return &codeError{ended, exitUnreachable}
+	case ended != nil:
+		return ended
+	case failed > 0:
 		return fmt.Errorf("%d of %d checks failed", failed, len(results))
 	}
 	return nil
+}
+
+// printEnd prints the report of a run with --json, and else how many checks passed.
+func (cs conformanceCommands) printEnd(cfg conformance.Config, results []conformance.Result, ended error) error {
+	count := func(o conformance.Outcome) int { return conformance.Count(results, o) }
+	passed, failed, skipped := count(conformance.Passed), count(conformance.Failed), count(conformance.Skipped)
+	if cs.json {
+		report := conformanceReport{cfg.URL.String(), "", cfg.AllowWrites, passed, failed, skipped, results}
+		if report.Checks == nil {
+			report.Checks = []conformance.Result{}
+		}
+		if ended != nil {
+			report.Error = ended.Error()
+		}
+		return cs.printJSON(report)
+	}
+	if len(results) == 0 && ended != nil {
+		return nil
+	}
+	_, err := fmt.Fprintf(cs.out, "\n%d passed, %d failed, %d skipped\n", passed, failed, skipped)
+	return err
 }
 
 // printResult prints one result, and how far the run is.
@@ -239,11 +261,15 @@ func (cs conformanceCommands) printResult(done, all int, r conformance.Result) {
 	}
 }
 
-// writeJUnit writes the file of --junit.
-func writeJUnit(name string, results []conformance.Result) error {
+// createJUnit creates the file of --junit, or returns nil without the flag. A file that
+// cannot be written is reported before the run.
+func createJUnit(name string) (*os.File, error) {
+	if name == "" {
+		return nil, nil
+	}
 	f, err := os.Create(name)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("creating the file of --junit: %w", err)
 	}
-	return errors.Join(conformance.WriteJUnit(f, results), f.Close())
+	return f, nil
 }

@@ -22,7 +22,7 @@ func accountChecks() []Check {
 		{"account/ping", "/api/v2/ping without a token is 200 with pong.", false, "Seerr, PlexAPI", Read, ping},
 		{"account/ping-bad-token", "/api/v2/ping with an unknown token is 401: any other status counts as a good token.", false, "Tautulli", Read, pingBadToken},
 		{"resources/fields", "Resources are a list of servers with the keys that typed clients demand.", false, "the generated SDKs, PlexAPI", Seen, resourceFields},
-		{"resources/needs-token", "Resources without a token are 401.", false, "the generated SDKs", Documented, resourcesNeedToken},
+		{"resources/needs-token", "Resources without a token, or with an unknown one, are 401.", false, "the generated SDKs", Documented, resourcesNeedToken},
 		{"resources/version-1", "/api/resources is XML with Device and Connection, even if JSON is asked for.", false, "Seerr, Tautulli", Read, resourcesVersion1},
 	}
 }
@@ -157,7 +157,19 @@ func resourceFields(ctx context.Context, p *probe) error {
 }
 
 func resourcesNeedToken(ctx context.Context, p *probe) error {
-	return p.refused(ctx, request{path: "/api/v2/resources", client: p.newClient()}, 0, http.StatusUnauthorized)
+	return p.needsToken(ctx, request{path: "/api/v2/resources"}, http.StatusUnauthorized)
+}
+
+// needsToken returns an error unless a request is refused without a token, and with one
+// that is nobody's.
+func (p *probe) needsToken(ctx context.Context, r request, status ...int) error {
+	d := p.nobody()
+	r.client, r.token = d.client, d.token
+	if err := p.refused(ctx, r, 0, status...); err != nil {
+		return err
+	}
+	r.client, r.token = p.newClient(), ""
+	return p.refused(ctx, r, 0, status...)
 }
 
 func resourcesVersion1(ctx context.Context, p *probe) error {

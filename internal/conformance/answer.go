@@ -58,18 +58,12 @@ func (a *answer) hasType(want string) error {
 
 // isXML returns an error unless the answer is XML, and says so.
 func (a *answer) isXML() error {
-	if err := a.hasType("application/xml"); err != nil && a.hasType("text/xml") != nil {
-		return err
-	}
 	_, err := a.element()
 	return err
 }
 
 // isJSON returns an error unless the answer is JSON, and says so.
 func (a *answer) isJSON() error {
-	if err := a.hasType("application/json"); err != nil {
-		return err
-	}
 	_, err := a.value()
 	return err
 }
@@ -100,13 +94,20 @@ func (a *answer) hasCode(code int) error {
 	return a.errorf("the errors lack the code %d", code)
 }
 
-// value reads a JSON answer.
+// value reads a JSON answer, which says that it is one: clients look at the type before
+// they read.
 func (a *answer) value() (any, error) {
+	if err := a.hasType("application/json"); err != nil {
+		return nil, err
+	}
 	d := json.NewDecoder(bytes.NewReader(a.body))
 	d.UseNumber()
 	var v any
 	if err := d.Decode(&v); err != nil {
 		return nil, a.errorf("the body is not JSON")
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, a.errorf("the body has more than one JSON value")
 	}
 	return v, nil
 }
@@ -219,14 +220,17 @@ type element struct {
 	children []*element
 }
 
-// element reads an XML answer.
+// element reads an XML answer, which says that it is one.
 func (a *answer) element() (*element, error) {
+	if err := a.hasType("application/xml"); err != nil && a.hasType("text/xml") != nil {
+		return nil, err
+	}
 	d := xml.NewDecoder(bytes.NewReader(a.body))
 	root := &element{}
 	open := []*element{root}
 	for {
 		tok, err := d.Token()
-		if errors.Is(err, io.EOF) && len(root.children) == 1 {
+		if errors.Is(err, io.EOF) && len(root.children) == 1 && strings.TrimSpace(root.text) == "" {
 			return root.children[0], nil
 		}
 		if err != nil {

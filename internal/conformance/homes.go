@@ -13,7 +13,7 @@ import (
 func homeChecks() []Check {
 	return []Check{
 		{"home/users", "/api/v2/home/users has the account itself, with the keys that clients read.", false, "plex-api.rs, watchstate", Read, homeUsers},
-		{"home/needs-token", "The users of a home without a token are 401.", false, "plex-api.rs", Read, homeNeedsToken},
+		{"home/needs-token", "The users of a home without a token, or with an unknown one, are 401.", false, "plex-api.rs", Read, homeNeedsToken},
 		{"home/version-1", "/api/home/users has elements User with id, title and protected.", false, "plex-api.rs", Read, homeVersion1},
 		{"home/switch", "A switch to a user without a PIN is 201, with a token of that user.", true, "plex-api.rs, watchstate", Read, homeSwitch},
 		{"home/switch-version-1", "The switch of version 1 has the attribute authenticationToken.", true, "PlexAPI, @ctrl/plex", Read, homeSwitchVersion1},
@@ -96,6 +96,11 @@ func (d *device) switchTo(u *user, query string) request {
 	return d.ask("POST", "/api/v2/home/users/"+u.uuid+"/switch?"+query)
 }
 
+// switchToV1 is switchTo by version 1.
+func (d *device) switchToV1(u *user, query string) request {
+	return d.ask("POST", "/api/home/users/"+u.id+"/switch?"+query).in("none")
+}
+
 // become switches to a user.
 func (p *probe) become(ctx context.Context, d *device, u *user, query string) (*device, error) {
 	a, err := p.want(ctx, d.switchTo(u, query), http.StatusCreated)
@@ -149,7 +154,7 @@ func homeUsers(ctx context.Context, p *probe) error {
 }
 
 func homeNeedsToken(ctx context.Context, p *probe) error {
-	return p.refused(ctx, request{path: "/api/v2/home/users", client: p.newClient()}, 0, http.StatusUnauthorized)
+	return p.needsToken(ctx, request{path: "/api/v2/home/users"}, http.StatusUnauthorized)
 }
 
 func homeVersion1(ctx context.Context, p *probe) error {
@@ -213,7 +218,7 @@ func homeSwitchVersion1(ctx context.Context, p *probe) error {
 	if err != nil {
 		return err
 	}
-	a, err := p.want(ctx, d.ask("POST", "/api/home/users/"+kid.id+"/switch").in("none"), http.StatusCreated, http.StatusOK)
+	a, err := p.want(ctx, d.switchToV1(kid, ""), http.StatusCreated, http.StatusOK)
 	if err != nil {
 		return err
 	}
@@ -253,6 +258,13 @@ func homeWrongPIN(ctx context.Context, p *probe) error {
 	}
 	d, err := p.account(ctx)
 	if err != nil {
+		return err
+	}
+	a, err := p.send(ctx, d.switchToV1(kid, "pin=0000"))
+	if err != nil {
+		return err
+	}
+	if err := a.denied(); err != nil {
 		return err
 	}
 	return p.refused(ctx, d.switchTo(kid, "pin=0000"), 1041, http.StatusForbidden)

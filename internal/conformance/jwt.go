@@ -3,8 +3,12 @@ package conformance
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,6 +28,11 @@ func jwtChecks() []Check {
 		{"jwt/replaces-token", "The first JWT ends the token that registered the key.", true, "Plex's document", Documented, jwtReplaces},
 		{"jwt/nonce-once", "A nonce is taken once.", true, "Plex's document", Documented, jwtNonceOnce},
 		{"jwt/forged", "What another key has signed is refused.", true, "Plex's document", Documented, jwtForged},
+		{"jwt/confused", "A device's JWT that is signed by HMAC, with the public key as the secret, is refused.", true, "RFC 8725", Documented, jwtConfused},
+		{"jwt/unknown-key", "A device's JWT is refused if its kid is that of no key, or of another device's.", true, "a rule of security", Inferred, jwtUnknownKey},
+		{"jwt/key-once", "The key of a device is refused for another device, whatever it is called there.", true, "Plex's document", Documented, jwtKeyOnce},
+		{"jwt/foreign-nonce", "A nonce that is missing, invented, or another client's, is refused.", true, "Plex's document", Documented, jwtForeignNonce},
+		{"jwt/early", "A device's JWT from the future is refused.", true, "a rule of security", Inferred, jwtEarly},
 		{"jwt/unsigned", "A device's JWT with the algorithm none is refused.", true, "RFC 8725", Documented, jwtUnsigned},
 		{"jwt/audience", "A device's JWT for another audience is refused.", true, "Plex's document", Documented, jwtAudience},
 		{"jwt/issuer", "A device's JWT in the name of another device is refused.", true, "Plex's document, 240-MP", Read, jwtIssuer},
@@ -51,15 +60,21 @@ func (p *probe) newKey(ctx context.Context) (*key, error) {
 	if err != nil {
 		return nil, err
 	}
-	public, private, err := ed25519.GenerateKey(nil)
+	_, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return nil, err
 	}
 	k := &key{d, "key-" + d.client, private}
-	r := d.ask("POST", "/api/v2/auth/jwk")
-	r.json = object{"jwk": object{"kty": "OKP", "crv": "Ed25519", "x": encode(public), "kid": k.id, "alg": "EdDSA", "use": "sig"}}
-	_, err = p.want(ctx, r, http.StatusOK, http.StatusCreated, http.StatusNoContent)
+	_, err = p.want(ctx, k.registration(), http.StatusOK, http.StatusCreated, http.StatusNoContent)
 	return k, err
+}
+
+// registration is a request that registers a key for its device.
+func (k *key) registration() request {
+	public := k.private.Public().(ed25519.PublicKey)
+	r := k.device.ask("POST", "/api/v2/auth/jwk")
+	r.json = object{"jwk": object{"kty": "OKP", "crv": "Ed25519", "x": encode(public), "kid": k.id, "alg": "EdDSA", "use": "sig"}}
+	return r
 }
 
 // nonce returns a new nonce for a client.
@@ -309,8 +324,96 @@ func jwtIssuer(ctx context.Context, p *probe) error {
 
 func jwtExpired(ctx context.Context, p *probe) error {
 	return refusesChanged(ctx, p, func(_, claims object) {
-		claims["iat"], claims["exp"] = time.Now().Add(-48*time.Hour).Unix(), time.Now().Add(-24*time.Hour).Unix()
+		claims["iat"], claims["exp"] = time.Now().Add(-time.Hour).Unix(), time.Now().Add(-10*time.Minute).Unix()
 	})
+}
+
+func jwtEarly(ctx context.Context, p *probe) error {
+	for _, name := range []string{"iat", "nbf"} {
+		err := refusesChanged(ctx, p, func(_, claims object) {
+			claims[name], claims["exp"] = time.Now().Add(time.Hour).Unix(), time.Now().Add(2*time.Hour).Unix()
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func jwtConfused(ctx context.Context, p *probe) error {
+	k, err := p.newKey(ctx)
+	if err != nil {
+		return err
+	}
+	public := k.private.Public().(ed25519.PublicKey)
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return err
+	}
+	// What a server may take for the secret, if it believes the header.
+	for _, secret := range [][]byte{
+		public, []byte(encode(public)), der, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}),
+	} {
+		nonce, err := p.nonce(ctx, k.device.client)
+		if err != nil {
+			return err
+		}
+		text := k.jws(nonce, func(header, _ object) { header["alg"] = "HS256" })
+		signed := text[:strings.LastIndexByte(text, '.')]
+		mac := hmac.New(sha256.New, secret)
+		mac.Write([]byte(signed))
+		if err := p.refusesJWT(ctx, k.exchange(signed+"."+encode(mac.Sum(nil)))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func jwtUnknownKey(ctx context.Context, p *probe) error {
+	other, err := p.newKey(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range []string{"no-key-" + p.run, other.id} {
+		if err := refusesChanged(ctx, p, func(header, _ object) { header["kid"] = id }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func jwtKeyOnce(ctx context.Context, p *probe) error {
+	k, err := p.newKey(ctx)
+	if err != nil {
+		return err
+	}
+	other, err := p.newDevice(ctx)
+	if err != nil {
+		return err
+	}
+	a, err := p.send(ctx, (&key{other, "key-" + other.client, k.private}).registration())
+	if err != nil {
+		return err
+	}
+	return a.denied()
+}
+
+func jwtForeignNonce(ctx context.Context, p *probe) error {
+	k, err := p.newKey(ctx)
+	if err != nil {
+		return err
+	}
+	foreign, err := p.nonce(ctx, p.newClient())
+	if err != nil {
+		return err
+	}
+	without := func(_, claims object) { delete(claims, "nonce") }
+	for _, text := range []string{k.jws("", without), k.jws("", nil), k.jws("b0e0a8c2-0d5e-4c5e-9d3e-3b1f6b0a7c11", nil), k.jws(foreign, nil)} {
+		if err := p.refusesJWT(ctx, k.exchange(text)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func jwtAltered(ctx context.Context, p *probe) error {

@@ -68,12 +68,7 @@ func transientParameters(ctx context.Context, p *probe) error {
 }
 
 func transientNeedsToken(ctx context.Context, p *probe) error {
-	r := p.nobody().askMedia("GET", tokenPath)
-	if err := p.refused(ctx, r, 0, http.StatusUnauthorized, http.StatusForbidden); err != nil {
-		return err
-	}
-	r.token = ""
-	return p.refused(ctx, r, 0, http.StatusUnauthorized, http.StatusForbidden)
+	return p.needsToken(ctx, p.nobody().askMedia("GET", tokenPath), http.StatusUnauthorized, http.StatusForbidden)
 }
 
 func transientEnds(ctx context.Context, p *probe) error {
@@ -101,10 +96,10 @@ func sourceChecks() []Check {
 		{"source/device", "/security/resources is 200 with one Device, its Connections and an accessToken.", false, "the generated SDKs", Seen, sourceDevice},
 		{"source/transient", "A transient token of an admin's may ask for a source.", false, "Plex's document", Documented, sourceTransient},
 		{"source/malformed", "A source that is missing or malformed is 400.", false, "Plex's document", Documented, sourceMalformed},
-		{"source/needs-token", "A source without a token is 401 or 403.", false, "Plex's document", Documented, sourceNeedsToken},
+		{"source/needs-token", "A source without a token, or with an unknown one, is 401 or 403.", false, "Plex's document", Documented, sourceNeedsToken},
 		{"source/needs-admin", "A source for an account that is not an admin is 403.", false, "Plex's document", Documented, sourceNeedsAdmin},
 		{"media/identity", "/identity is 200 without a token, with a machineIdentifier.", false, "Tautulli, plex-api.rs", Read, identity},
-		{"media/root", "/ of the media plane has the same machineIdentifier, and is 401 or 403 without a token.", false, "all clients, when they connect", Read, mediaRoot},
+		{"media/root", "/ of the media plane has the same machineIdentifier, and is 401 or 403 without a token or with an unknown one.", false, "all clients, when they connect", Read, mediaRoot},
 	}
 }
 
@@ -200,11 +195,11 @@ func sourceMalformed(ctx context.Context, p *probe) error {
 }
 
 func sourceNeedsToken(ctx context.Context, p *probe) error {
-	r, err := p.source(ctx, &device{client: p.newClient()})
+	r, err := p.source(ctx, p.nobody())
 	if err != nil {
 		return err
 	}
-	return p.refused(ctx, r, 0, http.StatusUnauthorized, http.StatusForbidden)
+	return p.needsToken(ctx, r, http.StatusUnauthorized, http.StatusForbidden)
 }
 
 func sourceNeedsAdmin(ctx context.Context, p *probe) error {
@@ -229,7 +224,7 @@ func mediaRoot(ctx context.Context, p *probe) error {
 	if err != nil {
 		return err
 	}
-	if err := p.refused(ctx, request{media: true, path: "/", client: p.newClient()}, 0, http.StatusUnauthorized, http.StatusForbidden); err != nil {
+	if err := p.needsToken(ctx, request{media: true, path: "/"}, http.StatusUnauthorized, http.StatusForbidden); err != nil {
 		return err
 	}
 	d, err := p.account(ctx)

@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"regexp"
@@ -167,6 +168,24 @@ func has(name, part string) func(*exchange) bool {
 	return func(x *exchange) bool { return strings.Contains(x.r.Header.Get(name), part) }
 }
 
+// proves reports whether a part of a device's JWT has a text.
+func proves(part, has string) func(*exchange) bool {
+	return func(x *exchange) bool {
+		parts := strings.Split(x.sent, ".")
+		if len(parts) != 3 {
+			return false
+		}
+		at := parts[0][strings.LastIndex(parts[0], `"`)+1:]
+		if part == "claims" {
+			at = parts[1]
+		}
+		text, err := base64.RawURLEncoding.DecodeString(at)
+		return err == nil && strings.Contains(string(text), has)
+	}
+}
+
+func lacksNonce(x *exchange) bool { return !proves("claims", `"nonce"`)(x) }
+
 // one is a fault of one kind of request.
 func one(asked string, e edit) []plant { return []plant{{asked: asked, edit: e}} }
 
@@ -185,6 +204,7 @@ const (
 	poll     = `GET /api/v2/pins/\d+`
 	link     = `PUT /api/v2/pins/link`
 	family   = `GET /api/v2/home/users`
+	becomeV1 = `POST /api/home/users/\d+/switch`
 	become   = `POST /api/v2/home/users/[^/]+/switch`
 	swap     = `POST /api/v2/auth/token`
 	keys     = `GET /api/v2/auth/keys`
@@ -218,6 +238,8 @@ var faults = []struct {
 	{"account/fields", "a list is null", one(details, text(`"roles":\[\]`, `"roles":null`))},
 	{"account/fields", "the profile lacks a key", one(details, text(`"defaultSubtitleForced":0,`, ``))},
 	{"account/fields", "no JSON", one(details, text(`}$`, ``))},
+	{"account/fields", "JSON and more", one(details, text(`}$`, `}}`))},
+	{"account/fields", "no type", one(details, func(x *exchange) bool { x.header.Del("Content-Type"); return true })},
 	{"account/own-token", "another token", one(details, text(`"authToken":"[^"]*"`, `"authToken":"aTokenOfSomebodyElse"`))},
 	{"account/no-token", "an account for nobody", one(details, from(401, 200))},
 	{"account/no-token", "another code", one(details, code(1001, 401))},
@@ -231,6 +253,9 @@ var faults = []struct {
 	{"resources/fields", "a boolean is a number", one(ways, text(`"presence":true`, `"presence":1`))},
 	{"resources/fields", "a port is a text", one(ways, text(`"port":(\d+)`, `"port":"$1"`))},
 	{"resources/needs-token", "servers for nobody", one(ways, from(401, 200))},
+	{"resources/needs-token", "servers for any token", one(ways, when(has("X-Plex-Token", "noToken"), status(200)))},
+	{"resources/version-1", "XML and more", one(`GET /api/resources`, text(`$`, `more`))},
+	{"resources/version-1", "XML as HTML", one(`GET /api/resources`, head("Content-Type", "text/html"))},
 	{"resources/version-1", "JSON", one(`GET /api/resources`, whole(200, "application/json", "[]"))},
 	{"resources/version-1", "an attribute is missing", one(`GET /api/resources`, text(`provides="[^"]*"`, ``))},
 
@@ -246,10 +271,12 @@ var faults = []struct {
 	{"source/transient", "transient tokens are refused", one(connect, when(has("X-Plex-Token", "transient-"), status(403)))},
 	{"source/malformed", "404 for a malformed source", one(connect, from(400, 404))},
 	{"source/needs-token", "a source for nobody", one(connect, from(401, 200))},
+	{"source/needs-token", "a source for any token", one(connect, when(has("X-Plex-Token", "noToken"), status(200)))},
 	{"source/needs-admin", "a source for everybody", one(connect, from(403, 200))},
 	{"media/identity", "no machineIdentifier", one(`GET /identity`, text(`"machineIdentifier":"[^"]*"`, `"machineIdentifier":""`))},
 	{"media/identity", "a token is needed", one(`GET /identity`, status(401))},
 	{"media/root", "the server is open", one(`GET /`, from(401, 200))},
+	{"media/root", "the server is open for any token", one(`GET /`, when(has("X-Plex-Token", "noToken"), status(200)))},
 	{"media/root", "another identifier", one(`GET /`, text(`"machineIdentifier":"[^"]*"`, `"machineIdentifier":"other"`))},
 
 	{"format/xml-by-default", "JSON without Accept", one(ping, when(lacks("Accept"), whole(200, "application/json", `{"pong":true}`)))},
@@ -303,6 +330,7 @@ var faults = []struct {
 	{"home/users", "a key is missing", one(family, text(`"protected":(true|false),`, ``))},
 	{"home/users", "without the account", one(family, text(`"id":\d+`, `"id":99999`))},
 	{"home/needs-token", "users for nobody", one(family, from(401, 200))},
+	{"home/needs-token", "users for any token", one(family, when(has("X-Plex-Token", "noToken"), status(200)))},
 	{"home/version-1", "an attribute is missing", one(`GET /api/home/users`, text(`title="`, `name="`))},
 	{"home/version-1", "nobody", one(`GET /api/home/users`, whole(200, "application/xml", `<MediaContainer/>`))},
 	{"home/switch", "200 for a switch", one(become, from(201, 200))},
@@ -313,6 +341,7 @@ var faults = []struct {
 	{"home/outsider", "a token of anybody", one(become, from(404, 201))},
 	{"home/right-pin", "the right PIN is refused", one(become, status(403))},
 	{"home/wrong-pin", "any PIN is taken from the owner", one(become, from(403, 201))},
+	{"home/wrong-pin", "any PIN is taken in version 1", one(becomeV1, when(sends("?pin="), status(201)))},
 	{"home/wrong-pin", "another code", one(become, code(1041, 403))},
 
 	{"jwt/keys", "a private key", one(keys, text(`"kty":`, `"d":"x","kty":`))},
@@ -330,6 +359,13 @@ var faults = []struct {
 	{"jwt/audience", "any audience", one(swap, status(200))},
 	{"jwt/issuer", "any issuer", one(swap, status(200))},
 	{"jwt/expired", "expiry is not checked", one(swap, status(200))},
+	{"jwt/confused", "HS256 with the public key", one(swap, when(proves("header", `"alg":"HS256"`), status(200)))},
+	{"jwt/unknown-key", "the key of another device", one(swap, from(422, 200))},
+	{"jwt/key-once", "a key of two devices", one(`POST /api/v2/auth/jwk`, from(422, 201))},
+	{"jwt/foreign-nonce", "no nonce is needed", one(swap, when(lacksNonce, status(200)))},
+	{"jwt/foreign-nonce", "any nonce", one(swap, from(422, 200))},
+	{"jwt/early", "nbf is not checked", one(swap, when(proves("claims", `"nbf"`), status(200)))},
+	{"jwt/early", "iat is not checked", one(swap, from(400, 200))},
 	{"jwt/altered", "claims are believed", one(details, from(401, 200))},
 	{"jwt/revoked", "the JWT goes on", lost(signOff)},
 
@@ -343,16 +379,23 @@ var faults = []struct {
 	{"security/pin-hijack", "a linked PIN for everybody", []plant{
 		{asked: poll, edit: func(x *exchange) bool { return x.earlier > 0 && from(404, 200)(x) }},
 	}},
+	{"security/pin-hijack", "a PIN for everybody in version 1", one(`GET /pins/\d+.xml`, status(200))},
 	{"security/pin-fixation", "a link by a token", one(link, from(403, 204))},
 	{"security/pin-fixation", "a token without the proof", one(poll, text(`"authToken":null`, `"authToken":"aTokenWithoutTheProof"`))},
 	{"security/transient-links-nothing", "transient tokens link", one(link, from(403, 204))},
 	{"security/home-pin-fail-open", "no PIN is needed", one(become, when(sends("?"), from(403, 201)))},
 	{"security/home-pin-fail-open", "an empty PIN is taken", one(become, when(func(x *exchange) bool { return x.r.URL.RawQuery == "pin=" }, status(201)))},
 	{"security/home-pin-fail-open", "a list of PINs is taken", one(become, when(sends("pin%5B%5D"), status(201)))},
+	{"security/home-pin-fail-open", "no PIN is needed in version 1", one(becomeV1, status(201))},
 	{"security/home-lists", "a token of everybody", one(family, text(`"uuid":`, `"authToken":"aTokenOfSomebodyElse","uuid":`))},
 	{"security/home-lists", "a token in version 1", one(`GET /api/home/users`, text(`<User `, `<User token="aTokenOfSomebodyElse" `))},
 	{"security/token-in-url", "a token in the picture", one(details, text(`("thumb":"[^"?]*)(\?[^"]*)?"`, `$1?X-Plex-Token=x"`))},
 	{"security/token-in-url", "a password in a connection", one(ways, text(`"uri":"http://`, `"uri":"http://me:secret@`))},
+	{"security/token-in-url", "a token in Location", one(ways, head("Location", "/?X-Plex-Token=x"))},
+	{"security/token-in-url", "the token of the request in a link", one(ways, func(x *exchange) bool {
+		x.header.Set("Link", "</"+x.r.Header.Get("X-Plex-Token")+">; rel=next")
+		return true
+	})},
 	{"security/error-echo", "the token in an error", one(details, func(x *exchange) bool {
 		x.body += x.r.Header.Get("X-Plex-Token")
 		return true

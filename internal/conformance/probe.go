@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"strings"
 	"time"
@@ -19,6 +20,8 @@ import (
 const (
 	// timeout is how long a server may take for an answer.
 	timeout = 10 * time.Second
+	// cleanUpTimeout is how long all requests that clean up may take.
+	cleanUpTimeout = 30 * time.Second
 	// maxBody is how much of an answer is read.
 	maxBody = 4 << 20
 )
@@ -32,6 +35,7 @@ type probe struct {
 	main    *device   // signed in with Config.Token, or by a sign-in
 	secrets []string  // what reasons must not have in them
 	added   []request // remove what checks have added
+	leaked  error     // the first answer that has a token in a URL of its header
 }
 
 // device is a client identifier with a token.
@@ -72,12 +76,13 @@ func (p *probe) blank(text string) string {
 	return text
 }
 
-// cleanUp removes what checks have added, the last one first.
+// cleanUp removes what checks have added, the last one first. A request that fails is
+// no reason to leave the rest; a server that does not answer any more is.
 func (p *probe) cleanUp(ctx context.Context) {
-	for i := len(p.added); i > 0; i-- {
-		if _, err := p.send(ctx, p.added[i-1]); err != nil {
-			return // the server does not answer any more
-		}
+	ctx, cancel := context.WithTimeout(ctx, cleanUpTimeout)
+	defer cancel()
+	for i := len(p.added); i > 0 && ctx.Err() == nil; i-- {
+		_, _ = p.send(ctx, p.added[i-1])
 	}
 }
 
@@ -220,12 +225,15 @@ func (p *probe) send(ctx context.Context, r request) (*answer, error) {
 	r.setHeader(req.Header)
 	res, err := p.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%s: no answer: %w", a.what, withoutURL(err))
+		return nil, fmt.Errorf("%s: no answer: %w", a.what, withoutTexts(err))
 	}
 	defer res.Body.Close()
 	a.status, a.header = res.StatusCode, res.Header
+	if p.leaked == nil {
+		p.leaked = p.leaks(a)
+	}
 	if a.body, err = io.ReadAll(io.LimitReader(res.Body, maxBody)); err != nil {
-		return nil, fmt.Errorf("%s: reading the answer: %w", a.what, withoutURL(err))
+		return nil, fmt.Errorf("%s: reading the answer: %w", a.what, withoutTexts(err))
 	}
 	return a, nil
 }
@@ -257,11 +265,21 @@ func (r request) setHeader(h http.Header) {
 	}
 }
 
-// withoutURL is the error of a request without its URL, which may have a token in it.
-func withoutURL(err error) error {
+// withoutTexts is the error of a request without its URL, which may have a token in it,
+// and without what the server has sent.
+func withoutTexts(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
-		return u.Err
+		err = u.Err
+	}
+	var header textproto.ProtocolError
+	if errors.As(err, &header) {
+		return errors.New("the header of the answer is no HTTP")
+	}
+	const broken = "transport connection broken: "
+	if _, why, ok := strings.Cut(err.Error(), broken); ok {
+		why, _, _ = strings.Cut(why, ` "`) // the package quotes what it has read
+		return errors.New("the answer is no HTTP: " + why)
 	}
 	return err
 }

@@ -33,6 +33,7 @@ type (
 		Name     string      `xml:"name,attr"`
 		Tests    int         `xml:"tests,attr"`
 		Failures int         `xml:"failures,attr"`
+		Errors   int         `xml:"errors,attr"`
 		Skipped  int         `xml:"skipped,attr"`
 		Time     string      `xml:"time,attr"`
 		Cases    []junitCase `xml:"testcase"`
@@ -42,6 +43,7 @@ type (
 		Name    string       `xml:"name,attr"`
 		Time    string       `xml:"time,attr"`
 		Failure *junitReason `xml:"failure"`
+		Error   *junitReason `xml:"error"`
 		Skipped *junitReason `xml:"skipped"`
 	}
 	junitReason struct {
@@ -50,8 +52,10 @@ type (
 	}
 )
 
-// WriteJUnit writes results as a JUnit file, with a suite for each group.
-func WriteJUnit(w io.Writer, results []Result) error {
+// WriteJUnit writes results as a JUnit file, with a suite for each group. ended is why
+// the run ended early: it is an error in a suite of its own, so that no CI system takes
+// the file for that of a run in which nothing failed. Nil: it did not.
+func WriteJUnit(w io.Writer, results []Result, ended error) error {
 	file := junitSuites{Name: "usher conformance"}
 	for _, group := range Groups() {
 		suite := junitSuite{Name: group}
@@ -67,6 +71,10 @@ func WriteJUnit(w io.Writer, results []Result) error {
 		if suite.Tests > 0 {
 			file.Suites = append(file.Suites, suite)
 		}
+	}
+	if ended != nil {
+		one := junitCase{Class: "conformance", Name: "run", Time: seconds(0), Error: &junitReason{Message: ended.Error()}}
+		file.Suites = append(file.Suites, junitSuite{Name: "run", Tests: 1, Errors: 1, Time: seconds(0), Cases: []junitCase{one}})
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err

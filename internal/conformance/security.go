@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/usher-auth/usher/plexauth"
@@ -179,31 +180,66 @@ func cve69417(ctx context.Context, p *probe) error {
 	if err != nil {
 		return err
 	}
-	id, err := p.machine(ctx)
+	owner, err := p.account(ctx)
 	if err != nil {
 		return err
 	}
-	path := "/api/servers/" + url.PathEscape(id) + "/shared_servers"
-	a, err := p.send(ctx, other.ask("GET", path))
+	ids, err := p.ownedServers(ctx, owner)
 	if err != nil {
 		return err
 	}
-	if a.status == http.StatusNotFound {
-		owner, err := p.account(ctx)
+	found := false
+	for _, id := range ids {
+		path := "/api/servers/" + url.PathEscape(id) + "/shared_servers"
+		a, err := p.send(ctx, owner.ask("GET", path))
 		if err != nil {
 			return err
 		}
-		if a, err := p.send(ctx, owner.ask("GET", path)); err != nil || a.status == http.StatusNotFound {
-			return skipf("the server has no shared_servers")
+		if a.status == http.StatusNotFound {
+			continue
+		}
+		found = true
+		if a, err = p.send(ctx, other.ask("GET", path)); err != nil {
+			return err
+		}
+		if a.denied() == nil {
+			continue
+		}
+		if err := a.is(http.StatusOK); err != nil {
+			return err
+		}
+		if err := p.hasNoToken(a, other.token); err != nil {
+			return err
 		}
 	}
-	if a.denied() == nil {
-		return nil
+	if !found {
+		return skipf("the server has no shared_servers of the account's servers")
 	}
-	if err := a.is(http.StatusOK); err != nil {
-		return err
+	return nil
+}
+
+// ownedServers returns the identifiers of the media server and of the servers that a
+// device's account owns.
+func (p *probe) ownedServers(ctx context.Context, d *device) ([]string, error) {
+	id, err := p.machine(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return p.hasNoToken(a, other.token)
+	a, err := p.want(ctx, d.ask("GET", "/api/v2/resources"), http.StatusOK)
+	if err != nil {
+		return nil, err
+	}
+	list, err := a.list()
+	if err != nil {
+		return nil, err
+	}
+	ids := []string{id}
+	for _, server := range list {
+		if name, _ := at(server, "clientIdentifier").(string); at(server, "owned") == true && name != "" && name != id {
+			ids = append(ids, name)
+		}
+	}
+	return ids, nil
 }
 
 func pinHijack(ctx context.Context, p *probe) error {
@@ -220,6 +256,15 @@ func pinHijack(ctx context.Context, p *probe) error {
 	}
 	if d, err := p.given(ctx, n); err == nil {
 		p.later(d.ask("DELETE", "/api/v2/users/signout"))
+	}
+	for _, client := range []string{thief, ""} {
+		a, err := p.send(ctx, request{path: fmt.Sprintf("/pins/%d.xml", n.id), client: client})
+		if err != nil {
+			return err
+		}
+		if err := a.denied(); err != nil {
+			return err
+		}
 	}
 	return p.refused(ctx, n.poll(thief), 1020, http.StatusNotFound)
 }
@@ -311,6 +356,15 @@ func homeFailOpen(ctx context.Context, p *probe) error {
 			return err
 		}
 	}
+	for _, pin := range []string{"", "pin=", "pin=0000"} { // each further one would be a wrong try
+		a, err := p.send(ctx, member.switchToV1(closed, pin))
+		if err != nil {
+			return err
+		}
+		if err := a.denied(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -362,8 +416,28 @@ func tokenInURL(ctx context.Context, p *probe) error {
 			return a.errorf("the URL %s has a token in it", bad)
 		}
 	}
+	return p.leaked
+}
+
+// locations are the headers of an answer that have URLs.
+var locations = []string{"Location", "Content-Location", "Refresh", "Link"}
+
+// leaks returns an error if a header of an answer has a URL with a token in it, as those
+// of checks before may have.
+func (p *probe) leaks(a *answer) error {
+	for _, name := range locations {
+		text := strings.Join(a.header.Values(name), " ")
+		known := func(s string) bool { return len(s) >= minToken && strings.Contains(text, s) }
+		if strings.Contains(strings.ToLower(text), "token=") || slices.ContainsFunc(p.secrets, known) {
+			return a.errorf("the URL of the header %s has a token in it", name)
+		}
+	}
 	return nil
 }
+
+// minToken is how long a secret is at least that is looked for in URLs. Codes of PINs are
+// shorter, and are in links by design.
+const minToken = 12
 
 func errorEcho(ctx context.Context, p *probe) error {
 	d := p.nobody()
