@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -257,24 +256,11 @@ func pythonHookFor(s hookSettings) []byte {
 // variables, and the authority's.
 func (r *run) certificates() string {
 	var b strings.Builder
-	var added []string
-	add := func(path string) {
-		real, err := filepath.EvalSymlinks(path)
-		if err != nil || slices.Contains(added, real) {
-			return
-		}
-		added = append(added, real)
-		if text, err := os.ReadFile(real); err == nil {
+	system, _ := r.bundles()
+	for _, path := range append([]string{system}, environ(r.cfg.Env).own(system)...) {
+		if text, err := os.ReadFile(path); err == nil {
 			b.Write(text)
 			b.WriteString("\n")
-		}
-	}
-	if system, _ := r.bundles(); system != "" {
-		add(system)
-	}
-	for _, name := range trustVariables {
-		if path := environ(r.cfg.Env).get(name); path != "" {
-			add(path)
 		}
 	}
 	b.Write(r.authority.pem)

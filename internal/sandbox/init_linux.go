@@ -291,15 +291,34 @@ func (o *order) createFiles() error {
 			return err
 		}
 	}
+	if o.Trusted == "" && o.Java == "" {
+		return nil
+	}
+	// They are made here: the socket takes no message of their size.
+	var all bytes.Buffer
+	if err := readFile(&all, string(o.System)); err == nil {
+		all.WriteByte('\n')
+	}
+	o.addOwn(&all)
+	all.Write(o.Authority)
+	if o.Trusted != "" {
+		if err := os.WriteFile(o.Trusted, all.Bytes(), 0o644); err != nil {
+			return err
+		}
+	}
 	if o.Java == "" {
 		return nil
 	}
-	// It is made here: the socket takes no message of its size.
-	system, err := os.ReadFile(string(o.System))
-	if err != nil {
-		system = nil // the command cannot read it either
+	return os.WriteFile(o.Java, javaStore(all.Bytes()), 0o644)
+}
+
+// addOwn adds the user's own certificates. What cannot be read is not the command's
+// either.
+func (o *order) addOwn(to *bytes.Buffer) {
+	for _, path := range o.Own {
+		_ = readFile(to, string(path))
+		to.WriteByte('\n')
 	}
-	return os.WriteFile(o.Java, javaStore(append(append(system, '\n'), o.Authority...)), 0o644)
 }
 
 // mountFiles makes files in a folder and mounts them over those of the machine.
@@ -331,6 +350,9 @@ func (o *order) mountFiles(dir string) error {
 			continue // the command cannot read it either
 		}
 		content.WriteByte('\n')
+		if path == string(o.System) {
+			o.addOwn(&content)
+		}
 		content.Write(o.Authority)
 		if err := mount(content.Bytes(), path); err != nil {
 			return err

@@ -32,10 +32,13 @@ type order struct {
 	// If it is "", there are no such files.
 	Folder string
 	Create []replacement
-	// Java is a key store to create in Folder, of the certificates in the file
-	// System and the authority. Empty: none is.
-	Java   string
-	System []byte
+	// System is the first one of Bundles, to which the files Own are added, too. Empty:
+	// there is none, and Trusted is created in Folder instead.
+	System  []byte
+	Own     [][]byte
+	Trusted string
+	// Java is a key store to create in Folder, of the same certificates. Empty: none is.
+	Java string
 	// Hide are sockets that lead to name services outside.
 	Hide []string
 	// Root keeps what root may do to files and processes.
@@ -97,10 +100,13 @@ func (r *run) order() (order, environ) {
 	system, bundles := r.bundles()
 	o := order{
 		Parent: os.Getpid(), Ports: r.ports(), Authority: r.authority.pem,
-		Hide: nameSockets, Root: os.Geteuid() == 0,
+		Hide: nameSockets, Root: os.Geteuid() == 0, System: []byte(system),
 	}
 	for _, path := range bundles {
 		o.Bundles = append(o.Bundles, []byte(path))
+	}
+	for _, path := range environ(r.cfg.Env).own(system) {
+		o.Own = append(o.Own, []byte(path))
 	}
 	for path, content := range nameFiles() {
 		if real, err := filepath.EvalSymlinks(path); err == nil {
@@ -111,14 +117,14 @@ func (r *run) order() (order, environ) {
 	if info, err := os.Stat(memoryFolder); err == nil && info.IsDir() {
 		o.Folder = memoryFolder
 		if system == "" {
-			system = filepath.Join(memoryFolder, "certificates.pem")
-			o.Create = append(o.Create, replacement{system, r.authority.pem})
+			o.Trusted = filepath.Join(memoryFolder, "certificates.pem")
+			system = o.Trusted
 		}
 		python := filepath.Join(memoryFolder, "python")
 		o.Create = append(o.Create, replacement{filepath.Join(python, "sitecustomize.py"), pythonHookFor(hookSettings{Bundle: system})})
 		env = env.first("PYTHONPATH", python, string(os.PathListSeparator))
 		if env.runsJava() {
-			o.Java, o.System = filepath.Join(memoryFolder, "java.jks"), []byte(system)
+			o.Java = filepath.Join(memoryFolder, "java.jks")
 			env = env.trustingJava(o.Java, nil)
 		}
 	}

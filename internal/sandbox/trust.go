@@ -73,6 +73,48 @@ func (r *run) bundles() (system string, all []string) {
 	return system, all
 }
 
+// folderVariable names folders of certificates, for OpenSSL, curl and Go.
+const folderVariable = "SSL_CERT_DIR"
+
+// maxOwn is how many files of certificates of a user's own are read.
+const maxOwn = 1000
+
+// own finds the files of certificates that variables name besides the system's. Some of
+// the variables come before others: what one of them adds must be in the file of each.
+func (e environ) own(system string) (files []string) {
+	add := func(path string) {
+		real, err := filepath.EvalSymlinks(path)
+		if err != nil || slices.Contains(files, real) || len(files) >= maxOwn {
+			return
+		}
+		info, err := os.Stat(real)
+		if err == nil && info.Mode().IsRegular() && real != system {
+			files = append(files, real)
+		}
+	}
+	named := filepath.SplitList(e.get(folderVariable))
+	for _, name := range trustVariables {
+		named = append(named, e.get(name))
+	}
+	for _, path := range named {
+		info, err := os.Stat(path)
+		switch {
+		case path == "" || err != nil || filepath.Clean(path) == filepath.Dir(system):
+		case info.IsDir():
+			entries, err := os.ReadDir(path)
+			if err != nil {
+				continue
+			}
+			for _, entry := range entries {
+				add(filepath.Join(path, entry.Name()))
+			}
+		default:
+			add(path)
+		}
+	}
+	return files
+}
+
 // prefixes are the folders that may be the prefix of a Python: those of the
 // program, of what PATH names, and of virtual environments.
 func (r *run) prefixes() []string {

@@ -669,6 +669,36 @@ func TestTemporaryFolder(t *testing.T) {
 	}
 }
 
+// Certificates of the user's own stay trusted, whichever variable names their file or
+// folder, and by whichever one a program reads: some of them come before others.
+func TestOwnCertificates(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "a folder")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(folder, "own.pem")
+	if err := os.WriteFile(file, []byte("the user's own"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	variables := []string{"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"}
+	script := `for f in "$` + strings.Join(variables, `" "$`) + `"; do
+		test -d "$f" && f=$f/own.pem
+		grep -q "the user's own" "$f" && echo has it; done; exec "$0" get https://plex.tv/api/v2/ping`
+	modes(t, func(t *testing.T, mode string) {
+		for _, own := range []string{"SSL_CERT_FILE=" + file, "CURL_CA_BUNDLE=" + file, "REQUESTS_CA_BUNDLE=" + folder, "SSL_CERT_DIR=" + folder} {
+			s := newCommand(t, "--quiet", "--mode", mode, "--", "sh", "-c", script, self)
+			s.Env = append(s.Env, own)
+			if err := s.Start(); err != nil {
+				t.Fatal(err)
+			}
+			finish(t, s).check(t, 0, []string{strings.Repeat("has it\n", len(variables)) + "200 HTTP/2.0"}, nil)
+			if t.Failed() {
+				t.Fatal(own)
+			}
+		}
+	})
+}
+
 // endFirst ends the program of a run, which leaves its child.
 func endFirst(t *testing.T, s *started) {
 	t.Helper()
