@@ -111,6 +111,11 @@ func ping(ctx context.Context, p *probe) error {
 	if err != nil {
 		return err
 	}
+	return a.hasPong()
+}
+
+// hasPong returns an error unless a ping is answered in JSON.
+func (a *answer) hasPong() error {
 	v, err := a.value()
 	if err != nil {
 		return err

@@ -66,7 +66,7 @@ func suffixDecides(ctx context.Context, p *probe) error {
 	if err != nil {
 		return err
 	}
-	if err := a.isJSON(); err != nil {
+	if err := a.hasPong(); err != nil {
 		return err
 	}
 	if a, err = p.want(ctx, request{path: "/api/v2/ping.xml"}, http.StatusOK); err != nil {
@@ -139,8 +139,11 @@ func xmlBooleans(ctx context.Context, p *probe) error {
 }
 
 func slashAtEnd(ctx context.Context, p *probe) error {
-	_, err := p.want(ctx, request{path: "/api/v2/ping/", client: p.newClient()}, http.StatusOK)
-	return err
+	a, err := p.want(ctx, request{path: "/api/v2/ping/", client: p.newClient()}, http.StatusOK)
+	if err != nil {
+		return err
+	}
+	return a.hasPong()
 }
 
 func identityInQuery(ctx context.Context, p *probe) error {

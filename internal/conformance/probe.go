@@ -300,11 +300,21 @@ func (p *probe) refused(ctx context.Context, r request, code int, status ...int)
 	if err != nil {
 		return err
 	}
-	if code == 0 {
-		return nil
+	if code != 0 {
+		return a.hasCode(code)
 	}
-	return a.hasCode(code)
+	if !strings.HasPrefix(r.path, version2) || r.accept != "" {
+		return nil // a page, as media servers send, or a text of version 1
+	}
+	list, err := a.list("errors")
+	if err == nil && len(list) == 0 {
+		err = a.errorf("it has no errors")
+	}
+	return err
 }
+
+// version2 is how paths begin whose errors are in the format that was asked for.
+const version2 = "/api/v2/"
 
 // tokenAt returns the token of a JSON answer, which is kept out of all reasons.
 func (p *probe) tokenAt(a *answer, path ...string) (plexauth.Secret, error) {
