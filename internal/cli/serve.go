@@ -453,7 +453,7 @@ func runServers(
 			cancel(&brokenError{err})
 		}
 	})
-	wg.Go(func() { supervisor{c.DB.Ping, log.Logger}.watch(ctx) })
+	wg.Go(func() { supervisor{c.DB.Works, log.Logger}.watch(ctx) })
 	if on.metrics != nil {
 		log.Info("metrics", "address", on.metrics.Addr().String())
 		wg.Go(func() {

@@ -22,9 +22,11 @@ const (
 
 // A job is a write that waits for its commit.
 type job struct {
-	ctx  context.Context
-	fn   func(context.Context, *Tx) error
-	done chan error
+	ctx   context.Context
+	fn    func(context.Context, *Tx) error
+	done  chan error
+	runs  int // that PostgreSQL ended
+	retry backoff
 }
 
 // committer owns the one connection that writes. It runs jobs in the order in
@@ -33,9 +35,9 @@ type committer struct {
 	conn    *statements // nil: it was lost
 	ran     []string    // the statements of connections before it
 	session *sql.Conn   // under conn
-	retry   backoff
 	db      *DB
 	jobs    chan job
+	again   chan job // those that PostgreSQL ended, after a pause
 	stop    chan struct{}
 	stopped chan struct{}
 	once    sync.Once
@@ -43,7 +45,9 @@ type committer struct {
 }
 
 func newCommitter(ctx context.Context, d *DB) (*committer, error) {
-	c := &committer{db: d, jobs: make(chan job), stop: make(chan struct{}), stopped: make(chan struct{})}
+	c := &committer{
+		db: d, jobs: make(chan job), again: make(chan job), stop: make(chan struct{}), stopped: make(chan struct{}),
+	}
 	if err := c.connect(ctx); err != nil {
 		return nil, err
 	}
@@ -67,7 +71,7 @@ func newCommitter(ctx context.Context, d *DB) (*committer, error) {
 // cancelled with ctx: a statement that is interrupted would undo the writes that share
 // its commit.
 func (d *DB) Write(ctx context.Context, fn func(context.Context, *Tx) error) error {
-	j := job{ctx, fn, make(chan error, 1)}
+	j := job{ctx: ctx, fn: fn, done: make(chan error, 1)}
 	select {
 	case d.commits.jobs <- j:
 	case <-d.commits.stop:
@@ -114,6 +118,8 @@ func (c *committer) run(ctx context.Context) {
 			c.poll(ctx)
 		case j := <-c.jobs:
 			c.batch(ctx, j)
+		case j := <-c.again:
+			c.batch(ctx, j)
 		}
 	}
 }
@@ -126,18 +132,14 @@ func (c *committer) poll(ctx context.Context) {
 	}
 }
 
-// connect opens the connection if necessary. After failures it waits longer
-// and longer before it tries again, and returns the error at once meanwhile.
+// connect opens the connection if necessary.
 func (c *committer) connect(ctx context.Context) error {
 	if c.conn != nil {
 		return nil
 	}
-	if err := c.retry.early(); err != nil {
-		return err
-	}
 	session, err := c.db.pools.writer.Conn(ctx)
-	if err = c.retry.result(translate(err)); err != nil {
-		return fmt.Errorf("connecting to the database: %w", err)
+	if err != nil {
+		return fmt.Errorf("connecting to the database: %w", translate(err))
 	}
 	c.session, c.conn = session, newStatements(session, c.db.engine)
 	return nil
@@ -202,6 +204,10 @@ func (c *committer) batch(ctx context.Context, first job) {
 	}
 	if err != nil {
 		c.undo(ctx)
+		if isEnded(err) {
+			c.runLater(waiting, err)
+			return
+		}
 		// The outcome is not known: nothing that is cached can be trusted.
 		c.db.announce(nil, true)
 	} else {
@@ -218,7 +224,12 @@ func (c *committer) batch(ctx context.Context, first job) {
 func (c *committer) runJobs(ctx context.Context, first job) (waiting []job, done *Tx, err error) {
 	done = c.newTx()
 	for j, more := first, true; more; j, more = c.next(len(waiting)) {
-		t, lost, failed := c.runJob(ctx, j)
+		t := c.newTx()
+		lost, failed := c.runJob(ctx, j, t)
+		if lost == nil && isEnded(failed) {
+			c.runLater([]job{j}, failed)
+			continue
+		}
 		if failed != nil {
 			j.done <- failed
 		}
@@ -273,37 +284,62 @@ func (c *committer) next(have int) (job, bool) {
 	}
 }
 
-// maxTries is how often a write is retried after a serialization failure.
-const maxTries = 5
+// maxRuns is how often a write runs that PostgreSQL ends each time.
+const maxRuns = 5
 
-// runJob runs one write in a savepoint, so that its failure undoes nothing of
-// the others. A write that ran into a lock of another program runs again, after
-// a pause: that program must wake up and take the lock first, or the two meet in
-// the same deadlock again.
-func (c *committer) runJob(ctx context.Context, j job) (t *Tx, lost, err error) {
-	var retry backoff
-	for range maxTries {
-		retry.wait(j.ctx)
-		if err := j.ctx.Err(); err != nil {
-			return nil, nil, err
+// isEnded reports whether PostgreSQL undid a write because of what another program
+// was doing at the same time: the write can run again.
+func isEnded(err error) bool { return hasCode(err, serializationFailure, deadlockDetected) }
+
+// runLater lets writes that PostgreSQL ended run again, each after a pause and as the
+// first of a batch. The other program must wake up and take the locks that it waited
+// for, among them those of the writes that share this batch: without both, the two
+// would meet in the same deadlock again. Nothing waits for the pause.
+func (c *committer) runLater(jobs []job, err error) {
+	for _, j := range jobs {
+		j.runs++
+		if j.runs >= maxRuns {
+			j.done <- fmt.Errorf("%w: %w", ErrUnavailable, err)
+			continue
 		}
-		t = c.newTx()
-		lost, err = c.tryJob(ctx, j, t)
-		if lost != nil || !hasCode(err, serializationFailure, deadlockDetected) {
-			return t, lost, err
-		}
-		_ = retry.result(err)
+		_ = j.retry.result(err)
+		go c.resume(j)
 	}
-	return t, nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
-// tryJob runs one write in a savepoint.
+// resume runs a write again after its pause.
+func (c *committer) resume(j job) {
+	pause := time.NewTimer(time.Until(j.retry.next))
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-j.ctx.Done():
+		j.done <- j.ctx.Err()
+		return
+	case <-c.stop:
+		j.done <- ErrClosed
+		return
+	}
+	select {
+	case c.again <- j:
+	case <-j.ctx.Done():
+		j.done <- j.ctx.Err()
+	case <-c.stop:
+		j.done <- ErrClosed
+	}
+}
+
+// runJob runs one write in a savepoint, so that its failure undoes nothing of
+// the others.
 //
 // After some errors, such as a full disk, SQLite rolls back the whole
 // transaction by itself. Then the savepoint is gone, and lost is set: all jobs
 // of the batch are undone, and another statement would be a transaction of its
 // own. The same applies to a lost connection.
-func (c *committer) tryJob(ctx context.Context, j job, t *Tx) (lost, err error) {
+func (c *committer) runJob(ctx context.Context, j job, t *Tx) (lost, err error) {
+	if err := j.ctx.Err(); err != nil {
+		return nil, err
+	}
 	if err := c.exec(ctx, "SAVEPOINT job"); err != nil {
 		err = fmt.Errorf("beginning a savepoint: %w", err)
 		return err, err

@@ -124,7 +124,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, errors.Join(err, d.closePools())
 	}
 	if err := d.start(ctx, cfg); err != nil {
-		return nil, fmt.Errorf("opening the database in %s: %w", d.pools.place, errors.Join(translate(err), d.closePools()))
+		return nil, fmt.Errorf("opening the database in %s: %w", d.pools.place, errors.Join(explainStart(err), d.closePools()))
 	}
 	return d, nil
 }
@@ -266,6 +266,17 @@ func (d *DB) Ping(ctx context.Context) error {
 		return fmt.Errorf("writing: %w", err)
 	}
 	return nil
+}
+
+// Works checks that this process can do its work. A database on another machine that is
+// not available is not the fault of this process: if it was started again, it would
+// lose its caches, and could not open the database.
+func (d *DB) Works(ctx context.Context) error {
+	err := d.Ping(ctx)
+	if d.engine.remote && (errors.Is(err, ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)) {
+		return nil
+	}
+	return err
 }
 
 // pingRemote checks that the database accepts writes. A write would have to wait

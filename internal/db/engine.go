@@ -50,6 +50,8 @@ type engine struct {
 	// whole checks that what is between this process and the database keeps the
 	// connections of a pool apart.
 	whole func(ctx context.Context, pool *sql.DB) error
+	// brief limits how long the statements of a transaction wait for the locks of others.
+	brief string
 	// exists returns whether there is a schema.
 	exists string
 	// readOnly returns whether the database is read-only.

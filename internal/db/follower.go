@@ -13,6 +13,8 @@ import (
 const (
 	// lookTimeout is how long one look at the feed may take.
 	lookTimeout = 2 * time.Second
+	// steady is how long a connection lasts that the next one may follow at once.
+	steady = 2 * maxPause
 	// lookPause is between two looks, however often the feed grows.
 	lookPause = 10 * time.Millisecond
 )
@@ -76,14 +78,22 @@ func (f *follower) run(ctx context.Context) {
 	var retry backoff
 	for ctx.Err() == nil {
 		if f.session == nil {
-			if err := retry.result(f.connect(ctx)); err != nil {
-				retry.wait(ctx)
+			retry.wait(ctx)
+			if err := f.connect(ctx); err != nil {
+				_ = retry.result(err)
 				continue
 			}
 			f.db.log.Info("the database answers again")
 		}
+		began := time.Now()
 		err := f.follow(ctx)
 		f.disconnect()
+		// A connection that lasts for a moment only is as good as none.
+		if time.Since(began) > steady {
+			retry = backoff{}
+		} else {
+			_ = retry.result(err)
+		}
 		if ctx.Err() == nil {
 			f.db.losses.Add(1)
 			f.db.log.Error("lost the connection to the database", "error", err)

@@ -18,6 +18,8 @@ import (
 // than a request may wait.
 type hosts struct {
 	each []*pgx.ConnConfig // one for each host
+	// password reads the password again, which may be in a file.
+	password func() string
 
 	mu   sync.Mutex
 	last int // in each
@@ -25,8 +27,8 @@ type hosts struct {
 
 // newHosts takes apart the configuration of an address. A host may have several
 // entries, with TLS and without.
-func newHosts(all *pgx.ConnConfig) *hosts {
-	h := &hosts{}
+func newHosts(all *pgx.ConnConfig, password func() string) *hosts {
+	h := &hosts{password: password}
 	entries := append([]*pgconn.FallbackConfig{{Host: all.Host, Port: all.Port, TLSConfig: all.TLSConfig}}, all.Fallbacks...)
 	for _, e := range entries {
 		if n := len(h.each); n > 0 && h.each[n-1].Host == e.Host && h.each[n-1].Port == e.Port {
@@ -59,12 +61,36 @@ func (h *hosts) answered(i int) {
 	h.last = i
 }
 
-// connector opens connections to whichever host takes them. It implements
-// driver.Connector.
+// config returns a copy of the configuration of a host.
+func (h *hosts) config(i int) *pgx.ConnConfig {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.each[i].Copy()
+}
+
+// renewed reads the password again, and reports whether it is another one than that
+// which was refused.
+func (h *hosts) renewed(refused string) bool {
+	password := h.password()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, one := range h.each {
+		one.Password = password
+	}
+	return password != refused
+}
+
+// connector opens connections to whichever host takes them. After a failure it waits
+// longer and longer before it tries again, and returns the error at once meanwhile: each
+// request would connect otherwise, and keep a database busy that is about to come back.
+// It implements driver.Connector.
 type connector struct {
 	hosts *hosts
 	dial  pgconn.DialFunc
 	setUp func(context.Context, *pgx.Conn) error
+
+	mu    sync.Mutex
+	retry backoff
 }
 
 // Driver implements driver.Connector.
@@ -72,11 +98,29 @@ func (*connector) Driver() driver.Driver { return stdlib.GetDefaultDriver() }
 
 // Connect implements driver.Connector.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	if err := c.early(); err != nil {
+		return nil, err
+	}
+	conn, err := c.connect(ctx)
+	if err == nil || ctx.Err() == nil { // the caller's time is no failure of the database
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		_ = c.retry.result(err)
+	}
+	return conn, err
+}
+
+func (c *connector) early() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.retry.early()
+}
+
+// connect tries the hosts one after the other.
+func (c *connector) connect(ctx context.Context) (driver.Conn, error) {
 	var errs []error
 	for _, i := range c.hosts.order() {
-		one := c.hosts.each[i].Copy()
-		one.DialFunc = c.dial
-		conn, err := stdlib.GetConnector(*one, stdlib.OptionAfterConnect(c.setUp)).Connect(ctx)
+		conn, err := c.connectTo(ctx, i)
 		if err == nil {
 			c.hosts.answered(i)
 			return conn, nil
@@ -97,6 +141,18 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return nil, err
+}
+
+// connectTo connects to a host, with the password as it is now.
+func (c *connector) connectTo(ctx context.Context, i int) (driver.Conn, error) {
+	for {
+		one := c.hosts.config(i)
+		one.DialFunc = c.dial
+		conn, err := stdlib.GetConnector(*one, stdlib.OptionAfterConnect(c.setUp)).Connect(ctx)
+		if !hasCode(err, invalidPassword) || ctx.Err() != nil || !c.hosts.renewed(one.Password) {
+			return conn, err
+		}
+	}
 }
 
 // refusedError is an ErrRefused. To a server that runs it is an ErrUnavailable: somebody

@@ -97,6 +97,22 @@ func migrate(ctx context.Context, p pools, e engine, steps []migration, all sche
 	if p.patient != nil {
 		pool = p.patient
 	}
+	for retry := (backoff{}); ; retry.wait(ctx) {
+		err := migrateOnce(ctx, pool, e, steps, all, cfg)
+		if !isEnded(err) && !hasCode(err, lockNotAvailable) || ctx.Err() != nil {
+			return err
+		}
+		if retry.err == nil && cfg.Logger != nil {
+			cfg.Logger.Warn("the migration of the schema waits for another program that uses a table", "error", err)
+		}
+		_ = retry.result(err)
+	}
+}
+
+// migrateOnce is one attempt of migrate. It does not wait long for a table that another
+// program uses, such as a backup: whoever comes later for that table, with a request to be
+// answered, waits behind it.
+func migrateOnce(ctx context.Context, pool *sql.DB, e engine, steps []migration, all schema, cfg Config) error {
 	conn, err := pool.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("locking the schema: %w", err)
@@ -105,7 +121,13 @@ func migrate(ctx context.Context, p pools, e engine, steps []migration, all sche
 	if _, err := conn.ExecContext(ctx, e.begin); err != nil {
 		return fmt.Errorf("locking the schema: %w", err)
 	}
-	if err := applySteps(ctx, conn, steps, all, cfg.Created); err != nil {
+	if e.brief != "" {
+		_, err = conn.ExecContext(ctx, e.brief)
+	}
+	if err == nil {
+		err = applySteps(ctx, conn, steps, all, cfg.Created)
+	}
+	if err != nil {
 		_, undone := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 		return errors.Join(err, undone)
 	}
@@ -192,7 +214,7 @@ func checkNewer(ctx context.Context, db rowQuerier, have, known int) error {
 	var expansions int
 	err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM schema_expansion WHERE version > $1", known).Scan(&expansions)
 	switch {
-	case err != nil && isLost(err):
+	case err != nil && isLost(err) && !hasCode(err, undefinedTable):
 		return err
 	case err != nil || expansions != have-known: // without the table, no step is declared as an expansion
 		return newer

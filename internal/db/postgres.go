@@ -34,7 +34,8 @@ var postgresEngine = engine{
 	open:      openPostgres,
 	begin:     "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock(" + turn + ")",
 	commit:    commitPostgres,
-	snapshot:  "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+	snapshot:  "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0",
+	brief:     "SET LOCAL lock_timeout = '200ms'",
 	remote:    true,
 	others:    othersConnected,
 	exists:    "SELECT to_regclass('schema_version') IS NOT NULL",
@@ -64,7 +65,9 @@ const (
 // How a connection is set up, by statements rather than in the start-up message,
 // which PgBouncer checks.
 const (
-	commonSettings = "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on"
+	// An administrator may have set others for the role or the database.
+	commonSettings = "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; " +
+		"SET default_transaction_isolation = 'read committed'; SET idle_session_timeout = 0"
 	// A process that stops in the middle of its turn loses the turn, and what is
 	// acknowledged is on disk, and on the synchronous standby if there is one.
 	writerSettings = "; SET idle_in_transaction_session_timeout = '5s'; SET lock_timeout = '10s'; " +
@@ -86,10 +89,17 @@ func openPostgres(cfg Config) (pools, error) {
 	if parsed.ValidateConnect == nil {
 		parsed.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
+	parsed.ValidateConnect = explained(parsed.ValidateConnect)
 	if parsed.RuntimeParams["application_name"] == "" {
 		parsed.RuntimeParams["application_name"] = applicationName(cfg.Holder)
 	}
-	list := newHosts(parsed)
+	list := newHosts(parsed, func() string {
+		again, err := pgx.ParseConfig(string(cfg.URL))
+		if err != nil { // the file of the password can be half-written
+			return parsed.Password
+		}
+		return again.Password
+	})
 	connect := func(settings string, answer time.Duration, most int) *sql.DB {
 		pool := sql.OpenDB(&connector{hosts: list, dial: dialer(answer), setUp: setUp(commonSettings + settings)})
 		pool.SetMaxOpenConns(most)
@@ -105,6 +115,29 @@ func openPostgres(cfg Config) (pools, error) {
 		notes:    connect(notesSettings, answerTimeout, 1),
 		patient:  connect(patientSettings, 0, 1),
 	}, nil
+}
+
+// explained adds to the error of a connection that only accepts reads why that may be so.
+func explained(validate pgconn.ValidateConnectFunc) pgconn.ValidateConnectFunc {
+	return func(ctx context.Context, conn *pgconn.PgConn) error {
+		err := validate(ctx, conn)
+		if err != nil && err.Error() == "read only connection" {
+			err = fmt.Errorf("%w: it is a standby, or default_transaction_read_only is on for the user or the database", err)
+		}
+		return err
+	}
+}
+
+// explainStart translates an error of opening the database, and adds what to do about one
+// that does not pass.
+func explainStart(err error) error {
+	switch {
+	case hasCode(err, noPrivilege) && !errors.Is(err, ErrRefused):
+		return fmt.Errorf("%w; make the user the owner of the database: ALTER DATABASE name OWNER TO user", err)
+	case hasCode(err, noSchema):
+		return fmt.Errorf("%w; create the schema that search_path names for the user or the database, or reset search_path", err)
+	}
+	return translate(err)
 }
 
 // errPooled reports that a connection is not one session of the database.
@@ -415,6 +448,9 @@ const (
 	queryCanceled        = "57014"
 	readOnlyTransaction  = "25006"
 	idleInTransaction    = "25P03"
+	transactionTimeout   = "25P04"
+	undefinedTable       = "42P01"
+	noSchema             = "3F000"
 	diskFull             = "53100"
 )
 
@@ -426,14 +462,16 @@ func hasCode(err error, codes ...string) bool {
 
 // isLostCode reports whether an error means that the database is temporarily unable
 // to execute a statement: it is shutting down or starting, is a standby, has no connection,
-// memory or disk left, or another process does not end its turn.
+// memory or disk left, another process does not end its turn, or another program's locks
+// ended the transaction. While an administrator replaces the database or its
+// permissions, there are no tables, or none that may be read.
 func isLostCode(code string) bool {
 	switch code {
-	case lockNotAvailable, queryCanceled, readOnlyTransaction, idleInTransaction:
+	case lockNotAvailable, queryCanceled, readOnlyTransaction, idleInTransaction, transactionTimeout, undefinedTable, noPrivilege:
 		return true
 	}
 	switch code[:min(2, len(code))] {
-	case "08", "53", "57", "58", "F0":
+	case "08", "40", "53", "57", "58", "F0":
 		return true
 	}
 	return false

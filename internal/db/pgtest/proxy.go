@@ -22,6 +22,7 @@ type Proxy struct {
 	frozen  bool // nothing gets through, and nobody is told
 	deaf    bool // no notification gets through
 	dropped int  // notifications
+	came    int  // connections
 	conns   map[net.Conn]bool
 	done    sync.WaitGroup
 }
@@ -76,6 +77,12 @@ func (p *Proxy) Dropped() (n int) {
 	return n
 }
 
+// Connections returns how many connections there have been, with those that were cut at once.
+func (p *Proxy) Connections() (n int) {
+	p.set(func() { n = p.came })
+	return n
+}
+
 func (p *Proxy) set(change func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,6 +110,7 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return
 		}
+		p.set(func() { p.came++ })
 		p.done.Go(func() { p.serve(client) })
 	}
 }
