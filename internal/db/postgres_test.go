@@ -186,6 +186,19 @@ func TestPostgresHostThatIsSilent(t *testing.T) {
 	second.Mend()
 }
 
+// asGuarded returns the address of a database for the role that needs a password.
+func asGuarded(t *testing.T, address, password string) string {
+	t.Helper()
+	pgtest.Exec(t, address, "DO $$ BEGIN CREATE ROLE guarded; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+	pgtest.Exec(t, address, "ALTER ROLE guarded LOGIN SUPERUSER PASSWORD '"+password+"'")
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(pgtest.Guarded, password)
+	return u.String()
+}
+
 // A database that refuses to let anybody in for a while is not available meanwhile, for
 // whatever reason. The error of the start says why.
 func TestPostgresRefusesForAWhile(t *testing.T) {
@@ -200,13 +213,8 @@ func TestPostgresRefusesForAWhile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	do("CREATE ROLE " + pgtest.Guarded + " LOGIN SUPERUSER PASSWORD 'first'")
-	u, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.User = url.UserPassword(pgtest.Guarded, "first")
-	d := openURL(t, u.String())
+	guarded := asGuarded(t, address, "first")
+	d := openURL(t, guarded)
 	for name, change := range map[string][2]string{
 		"another password": {"ALTER ROLE guarded PASSWORD 'second'", "ALTER ROLE guarded PASSWORD 'first'"},
 		"no logins":        {"ALTER ROLE guarded NOLOGIN", "ALTER ROLE guarded LOGIN"},
@@ -228,7 +236,7 @@ func TestPostgresRefusesForAWhile(t *testing.T) {
 		if !errors.Is(err, db.ErrUnavailable) {
 			t.Errorf("%s: reading: %v, want ErrUnavailable", name, err)
 		}
-		if _, err := db.Open(t.Context(), db.Config{URL: plexauth.Secret(u.String()), Migrations: dbtest.Migrations}); err == nil ||
+		if _, err := db.Open(t.Context(), db.Config{URL: plexauth.Secret(guarded), Migrations: dbtest.Migrations}); err == nil ||
 			name == "another password" && (!errors.Is(err, db.ErrRefused) || strings.Contains(err.Error(), "try again")) {
 			t.Errorf("%s: opening: %v", name, err)
 		}
