@@ -23,6 +23,8 @@ type engine struct {
 	leader int
 	// place returns the flags that name a database, and the database itself.
 	place func(ctx context.Context, dir string, n int) (flags []string, open func() (*sql.DB, error), err error)
+	// kept: the next run finds the databases again in their folder.
+	kept bool
 	// words are what stands in the statements for what the engines write differently.
 	words *strings.Replacer
 	// before and after are run around the filling.
@@ -31,7 +33,7 @@ type engine struct {
 
 // sqlite is a file in the data folder.
 var sqlite = engine{
-	name: "SQLite",
+	name: "SQLite", kept: true,
 	place: func(_ context.Context, dir string, _ int) ([]string, func() (*sql.DB, error), error) {
 		path := (&url.URL{Path: filepath.Join(dir, "usher.db")}).EscapedPath()
 		open := func() (*sql.DB, error) {

@@ -108,7 +108,8 @@ func (e engine) fill(ctx context.Context, d *sql.DB, n int) (err error) {
 	return nil
 }
 
-// fillSamples gives tokens of accounts everywhere a known text.
+// fillSamples gives tokens of accounts everywhere a known text. It adds those that a run
+// before has signed out.
 func fillSamples(ctx context.Context, d *sql.DB, n int, now int64) error {
 	tx, err := d.BeginTx(ctx, nil)
 	if err != nil {
@@ -116,7 +117,7 @@ func fillSamples(ctx context.Context, d *sql.DB, n int, now int64) error {
 	}
 	defer func() { _ = tx.Rollback() }()
 	insert, err := tx.PrepareContext(ctx, `INSERT INTO token (hash, kind, account_id, device_id, created_at, last_used_at)
-		VALUES ($1, 1, $2, $3, $4, $4)`)
+		VALUES ($1, 1, $2, $3, $4, $4) ON CONFLICT (hash) DO NOTHING`)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ import (
 
 func main() {
 	sizes := flag.String("sizes", "1000,1000000", "numbers of accounts, the smallest first")
-	dir := flag.String("dir", "", "folder for the databases, which the next run uses again (default a temporary one)")
+	dir := flag.String("dir", "", "folder for the databases; the next run uses those of SQLite again (default a temporary one)")
 	file := flag.String("json", "", "file for the measurements, which bench/plan reads; what it has of other parts stays")
 	parts := flag.String("parts", "sizes,nodes,uses", "what is measured: sizes, nodes, uses")
 	engines := flag.String("engines", "SQLite,PostgreSQL", "databases that are measured")
@@ -72,6 +72,8 @@ func run(ctx context.Context, o options) (good bool, err error) {
 			return false, err
 		}
 		defer os.RemoveAll(dir)
+	} else if err := os.MkdirAll(dir, 0o700); err != nil {
+		return false, err
 	}
 	binary, err := usher.Build(dir)
 	if err != nil {

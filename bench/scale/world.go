@@ -139,8 +139,13 @@ func newWorld(ctx context.Context, binary, dir string, e engine, n int) (*world,
 	}
 	w := &world{binary: binary, engine: e, flags: flags, open: open, n: n}
 	filled := filepath.Join(data, "filled")
-	if _, err := os.Stat(filled); err == nil {
-		return w, nil // by a run before
+	if _, err := os.Stat(filled); err == nil && e.kept { // by a run before
+		d, err := open()
+		if err != nil {
+			return nil, err
+		}
+		d.SetMaxOpenConns(1)
+		return w, errors.Join(fillSamples(ctx, d, n, time.Now().UnixMilli()), d.Close())
 	}
 	server, err := w.start(ctx)
 	if err != nil {
