@@ -439,12 +439,13 @@ func (c *Client) Ping(ctx context.Context) error {
 }
 
 var (
-	errNoPong   = errors.New("the response is not that of a ping")
+	errNoPong   = errors.New("the response to the ping is not a pong")
 	errRejected = errors.New("the response has errors")
 )
 
-// change sends a call whose response has no content that matters. Errors, a
-// list, a web page and plain text do not confirm the change.
+// change sends a call whose response body does not matter, unless it contradicts
+// the 2xx status: a document with errors, a list, a web page or plain text does not
+// confirm the change, and is an error.
 func (c *Client) change(ctx context.Context, op call) error {
 	res, err := c.do(ctx, op)
 	if err != nil || len(bytes.TrimSpace(res.body)) == 0 {

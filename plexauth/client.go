@@ -397,8 +397,8 @@ var (
 )
 
 // checkAddress validates the base URL of a plane, given the URL u of a call to
-// it. If the base URL has a query, u has another query than the call, because
-// the path of the call became a part of it.
+// it. A query in the base URL shows up as a query of u that differs from the
+// call's: the path of the call was appended to it.
 func checkAddress(u *url.URL, op call) error {
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":

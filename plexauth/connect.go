@@ -23,12 +23,13 @@ const preferenceDelay = 250 * time.Millisecond
 // set, an attacker who blocks TLS in the local network can make Connect choose
 // plain HTTP.
 //
-// An address may now belong to another server. Connect does not identify the program to
-// it: it sends no token, no X-Plex headers, no cookies of HTTPClient, and nothing of
-// Header and UserAgent. It ignores Client.Retry. The result points into r.Connections,
-// or to a copy with a URI if the URI there is empty. If no connection succeeds, the
-// error is an *Error that wraps the error of each connection. If ctx ends first, the
-// error wraps that of ctx.
+// An address may meanwhile belong to another server, so Connect does not identify the
+// program to it: it sends no token, no X-Plex headers, no cookies of HTTPClient, and
+// neither Client.Header nor Client.UserAgent. It ignores Client.Retry.
+//
+// The result points into r.Connections, or to a copy with a URI if the URI there is
+// empty. If no connection succeeds, the error is an *Error that wraps the error of
+// each connection. If ctx ends first, the error wraps the error of ctx.
 //
 // To call the server afterwards:
 //
@@ -84,7 +85,7 @@ func connectable(r *Resource) (usable []*Connection, unusable []error) {
 		case conn.URI == "":
 			unusable = append(unusable, errNoAddress)
 		case slices.ContainsFunc(usable, same):
-			// It is listed twice.
+			// The server listed it twice.
 		case r.HTTPSRequired && !conn.overTLS():
 			unusable = append(unusable, errPlainHTTP)
 		default:
@@ -134,15 +135,15 @@ func rank(c *Connection) int {
 	return r
 }
 
-// race is the state of Connect: the best connection that succeeded, the number
-// of pending connections of each rank, and the errors of those that failed.
+// race is the state of Connect while connections are tried.
 type race struct {
-	best    *Connection
+	best    *Connection // the best one that succeeded, or nil
 	pending map[int]int // number of connections by rank
-	errs    []error
+	errs    []error     // of the connections that failed
 }
 
-// run receives n results, until no better one can arrive or the time is over.
+// run receives n results. It stops earlier if no better one can arrive, or when the
+// preference delay or ctx ends.
 func (r *race) run(ctx context.Context, results <-chan probe, n int) {
 	var deadline <-chan time.Time
 	for ; n > 0; n-- {

@@ -21,8 +21,7 @@ import (
 // converted to JSON first. A value of any other type is decoded as the zero
 // value. The caller checks the values that it depends on.
 
-// text accepts a string, and a number as its text. A boolean in place of a text counts as a
-// missing value.
+// text accepts a string or a number. It treats a boolean as a missing value.
 type text string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -137,7 +136,7 @@ func (m *timestamp) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// object accepts an object, and a list of one in place of it. Any other value is
+// object accepts an object, or a list that contains one. Any other value is
 // decoded as the zero value, and does not affect the rest of the document.
 type object[T any] struct{ value T }
 
@@ -209,8 +208,8 @@ func onlyChild(b []byte) (child json.RawMessage) {
 	return child
 }
 
-// present accepts any value. It reports whether the value is present: null, false, and an
-// empty text, list or object count as missing.
+// present accepts any value, and is true unless the value is null, false, or an empty
+// text, list or object.
 type present bool
 
 // UnmarshalJSON implements json.Unmarshaler.

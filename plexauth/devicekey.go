@@ -53,7 +53,8 @@ func newDeviceKey(private ed25519.PrivateKey) *DeviceKey {
 // time get the same key. Except on Windows, it returns an error if other users
 // can access the file: the key must then be replaced.
 //
-// The file is a private key in PEM form (PKCS #8).
+// The file is a private key in PEM form (PKCS #8). If path is empty, the key is a
+// new one that is not stored, for tests.
 func LoadDeviceKey(path string) (*DeviceKey, error) {
 	key, err := readDeviceKey(path)
 	if path == "" {
@@ -80,7 +81,7 @@ func readDeviceKey(path string) (*DeviceKey, error) {
 		return nil, err
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s is accessible to other users: remove it, which makes a new key", path)
+		return nil, fmt.Errorf("%s is accessible to other users: remove it to generate a new key", path)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -134,7 +135,7 @@ func (k *DeviceKey) MarshalText() ([]byte, error) { return []byte(redacted), nil
 
 func (k *DeviceKey) x() string { return encode64(k.Public()) }
 
-// jwk is the public half as servers read it.
+// jwk returns the public half as a JSON Web Key (RFC 7517).
 func (k *DeviceKey) jwk() map[string]string {
 	return map[string]string{"kty": "OKP", "crv": "Ed25519", "x": k.x(), "kid": k.id, "use": "sig", "alg": "EdDSA"}
 }
@@ -185,8 +186,9 @@ func (c *Client) registration(key *DeviceKey, proof Secret) call {
 // ExchangeJWT proves that this device has a key, and returns a new JWT. Scopes
 // select the claims about the user: username, email, friendly_name,
 // restricted, anonymous, joinedAt. It sends GET /api/v2/auth/nonce and POST
-// /api/v2/auth/token, without a token: it works after the last JWT has expired.
-// It does not use the clock of this device, if the server reports the time.
+// /api/v2/auth/token without a token, so it works even after the last JWT has
+// expired. If the server reports its time, a wrong clock of this device does not
+// matter.
 //
 // A JWTSource calls it when needed. The error is ErrBadRequest if the server does
 // not know the key, for example because the device was removed: sign in again.
@@ -232,8 +234,8 @@ var (
 	errNoNonce = errors.New("the response has no nonce")
 )
 
-// nonce requests a text to sign, and returns how far the clock of the server is
-// ahead of ours.
+// nonce requests a nonce to sign. skew is how far the clock of the server is ahead of
+// ours.
 func (c *Client) nonce(ctx context.Context) (nonce string, skew time.Duration, err error) {
 	op := call{operation: "ExchangeJWT", method: http.MethodGet, path: "/api/v2/auth/nonce", anonymous: true}
 	res, err := c.do(ctx, op)
@@ -250,11 +252,12 @@ func (c *Client) nonce(ctx context.Context) (nonce string, skew time.Duration, e
 	return string(answer.Nonce), clockSkew(res.header, time.Now()), nil
 }
 
-// leastSkew is the least difference of two clocks that is not taken for the
-// duration of a request.
+// leastSkew is the smallest difference between two clocks that is not attributed to
+// the duration of the request.
 const leastSkew = 30 * time.Second
 
-// clockSkew returns how far the clock of a server is ahead, by the Date header.
+// clockSkew returns how far the clock of a server is ahead of ours, according to the
+// Date header h. It is 0 without a valid header, and below leastSkew.
 func clockSkew(h http.Header, now time.Time) time.Duration {
 	date, err := http.ParseTime(h.Get("Date"))
 	if err != nil {

@@ -75,13 +75,14 @@
 //
 // # Calls
 //
-// On the account plane, TokenDetails returns the account of the token, and
-// AccountOf that of a token that the program received. Resources lists the servers
-// that the token can reach, Devices the programs that hold a token of the account.
-// RemoveDevice signs one of them out, SignOut this one. LinkPIN completes the
-// sign-in of another program. Connect finds the best working connection of a
-// server. On the media plane, TransientToken requests a short-lived token, and
-// SourceConnection tells an admin how to reach another source.
+// On the account plane, TokenDetails returns the account of the client's own token.
+// AccountOf returns the account of a token that the program received from a user.
+// Resources lists the servers that the token can reach, and Devices lists the
+// programs that hold a token of the account. RemoveDevice signs one of them out, and
+// SignOut signs out this program. LinkPIN completes the sign-in of another program.
+// Connect finds the best working connection to a server. On the media plane,
+// TransientToken requests a short-lived token, and SourceConnection returns how to
+// reach another source, for admins.
 //
 // A Client holds no state, so a copy of it changes the settings of one call:
 //
@@ -95,7 +96,7 @@
 // the start of the body. Use errors.Is with [ErrUnauthorized] and the other
 // variables to decide what to do next. A rejected call never matches
 // [ErrUnreachable], and an outage never matches ErrUnauthorized. A 2xx response
-// with an HTML page, as a captive portal sends, is an error.
+// with an HTML page is an error: captive portals send such pages.
 //
 // # Retries
 //
@@ -104,14 +105,14 @@
 // and CheckPIN with a proof are retried only if no connection was established,
 // because the request may have used up the code, the nonce or the proof. If a token
 // of a [TransientSource] or a [JWTSource] is rejected with ErrUnauthorized or
-// ErrTokenExpired, the call is sent once more with a new token, also without
-// Retry.
+// ErrTokenExpired, the call is sent once more with a new token, even if Client.Retry
+// is nil.
 //
 // net/http still resends some requests on its own. If a kept-alive connection turns
 // out to be closed, it resends a GET that received no response bytes. It resends a
-// POST, PUT or DELETE (such as SignIn, LinkPIN and SignOut) only if none of it had been written,
-// or if Client.Header has an Idempotency-Key. To disable both, set an HTTPClient
-// whose Transport has DisableKeepAlives.
+// POST, PUT or DELETE (such as SignIn, LinkPIN and SignOut) only if none of it had
+// been written, or if Client.Header has an Idempotency-Key. To disable both, set an
+// HTTPClient whose Transport has DisableKeepAlives.
 //
 // # Decoding
 //
@@ -121,11 +122,11 @@
 // may be XML. An invalid list element is omitted, and an invalid part of an object,
 // such as a profile, has its zero value.
 //
-// Essential values are required. A 2xx response without the expected content,
-// for, such as {"error":"…"}, is an *Error with the status: an account without an
-// id, a sign-in or a transient token without a token, a PIN without an id or a
-// code, a server without an identifier, a ping without a pong, and a list that is
-// not a list or that has only invalid elements.
+// Essential values are required. A 2xx response without them, such as
+// {"error":"…"}, is an *Error with the status: an account without an id, a sign-in
+// or a transient token without a token, a PIN without an id or a code, a server
+// without an identifier, a ping without a pong, and a list that is not a list or
+// that has only invalid elements.
 //
 // # Compatibility
 //

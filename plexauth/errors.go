@@ -46,9 +46,9 @@ var (
 	// or that the server does not know the PIN (code 1020). Servers do not
 	// distinguish these cases. Start a new PIN.
 	ErrPINExpired = errors.New("PIN expired")
-	// ErrHomePIN reports that switching to a user of the home requires that user's PIN, and
-	// that it is missing or wrong (code 1041). The error also matches
-	// ErrForbidden.
+	// ErrHomePIN reports that switching to a user of the home requires that
+	// user's PIN, and that it is missing or wrong (code 1041). The error also
+	// matches ErrForbidden.
 	ErrHomePIN = errors.New("home PIN required")
 	// ErrServer reports a failure of the server, or of a proxy in front of it
 	// (status 500 or higher).
@@ -341,12 +341,12 @@ type responseDocument struct {
 const maxRetryAfter = 365 * 24 * time.Hour
 
 // readRetryAfter parses the Retry-After header, a number of seconds or a date
-// (RFC 9110, section 10.2.3). A date is by the clock of the server, whose time is in
-// the header Date. readRetryAfter returns 0 if the header is missing or invalid, or if
-// the date is in the past.
+// (RFC 9110, section 10.2.3). It compares a date with the Date header, because the
+// clock of the server may differ from now. It returns 0 if the header is missing or
+// invalid, or if the date is in the past.
 func readRetryAfter(h http.Header, now time.Time) time.Duration {
 	value := h.Get("Retry-After")
-	seconds, err := strconv.ParseInt(value, 10, 64) // the nearest number if it is out of range
+	seconds, err := strconv.ParseInt(value, 10, 64) // the nearest int64 if the number is out of range
 	if err == nil || errors.Is(err, strconv.ErrRange) {
 		return time.Duration(min(max(seconds, 0), int64(maxRetryAfter/time.Second))) * time.Second
 	}

@@ -75,10 +75,10 @@ func (d homeUserDocument) usable() bool { return d.ID > 0 || d.UUID != "" }
 // homeUserList is the form of a list of users of a home.
 var homeUserList = listForm{outer: "home", root: "users", element: "user"}
 
-// HomeUsers returns the users of the home of the account, itself among them. Servers
-// may return the account alone, or ErrNotFound, if it is in no home. An
-// element without an id is omitted; if that leaves nothing of the list, or if the
-// response is not a list, the call fails with an *Error. Servers may reject
+// HomeUsers returns the users of the account's home, including the account itself. If
+// the account is in no home, servers may return the account alone, or ErrNotFound.
+// Elements without an id are omitted. If no element is left of a list that had some,
+// or if the response is not a list, the call fails with an *Error. Servers may reject
 // transient tokens and the tokens of resources with ErrForbidden.
 func (c *Client) HomeUsers(ctx context.Context) ([]HomeUser, error) {
 	op := call{operation: "HomeUsers", method: http.MethodGet, path: "/api/v2/home/users"}
@@ -110,14 +110,14 @@ func (d *homeUserDocument) user(raw []byte) HomeUser {
 var errNoHomeUser = errors.New("plexauth: SwitchHomeUser: the id of the user is empty")
 
 // SwitchHomeUser switches to a user of the home, and returns the account of that user
-// with a new token in Account.AuthToken, which belongs to this device. It does not
-// change Client.Token. user is HomeUser.UUID, or HomeUser.ID as a text. pin is the PIN
-// of that user. If it is empty, none is sent.
+// with a new token in Account.AuthToken. The token belongs to this device.
+// SwitchHomeUser does not change Client.Token. user is HomeUser.UUID, or HomeUser.ID
+// in decimal. pin is the PIN of that user. If it is empty, none is sent.
 //
 // The error is ErrHomePIN if the PIN is missing or wrong, ErrRateLimited after too
 // many wrong ones, and ErrNotFound if no user of the home has the id. With usher, the
-// new token is revoked with the token of the request, and only the account itself
-// can switch to one that signs in and has no PIN.
+// new token is revoked together with the token of the request, and an account that
+// signs in and has no PIN is closed to the other users of its home.
 //
 // The PIN is in the query of the request, where servers expect it: the log of a proxy
 // may show it. Neither errors nor Client.Logger do. An empty id is an error of another

@@ -22,15 +22,15 @@ const (
 
 // JWT holds the claims of a verified JWT. A field that the JWT omits has its zero value.
 type JWT struct {
-	// KeyID is the name of the key of the server that signed it.
+	// KeyID is the id of the server's key that signed the JWT (kid).
 	KeyID string
 	// Audience are its recipients: plex.tv and the client identifier of a device.
 	Audience []string
 	// IssuedAt and ExpiresAt are times of the server's clock.
 	IssuedAt, ExpiresAt time.Time
-	// Thumbprint is the name of the device key that it was issued for.
+	// Thumbprint is the DeviceKey.ID of the device key that the JWT was issued for.
 	Thumbprint string
-	// Nonce is the one that the device signed.
+	// Nonce is the nonce that the device signed to get the JWT.
 	Nonce string
 	// UserID and UserUUID identify the account.
 	UserID   int64
@@ -51,13 +51,13 @@ func (j *JWT) Raw() []byte {
 	return *j.raw
 }
 
-// JWKS is the set of keys that the account plane signs JWTs with (RFC 7517).
-// With a Client, it requests the keys when it has none, when they are a day old,
-// and when none of them signed a JWT, but the last two once a minute at most. If
-// a request fails, it keeps using its keys: an outage of the account
-// plane does not cause rejections.
+// JWKS is the set of keys that the account plane signs JWTs with (RFC 7517). A JWKS
+// with a Client requests the keys when it has none, when they are a day old, and when
+// none of them signed a JWT. In the last two cases it sends at most one request a
+// minute. If a request fails, it keeps using its keys, so that an outage of the
+// account plane does not cause rejections.
 //
-// It can be stored as JSON, to verify JWTs without a request later.
+// A JWKS can be stored as JSON, to verify JWTs later without a request.
 //
 // A JWKS is safe for concurrent use. It must not be copied after first use.
 type JWKS struct {
@@ -75,8 +75,8 @@ type JWKS struct {
 const (
 	keysMaxAge   = 24 * time.Hour
 	keysMinDelay = time.Minute
-	// keysMaxWait is how long a caller waits for newer keys, when those that are
-	// there may be enough.
+	// keysMaxWait is how long a caller waits for newer keys if the present ones
+	// may be enough.
 	keysMaxWait = time.Second
 )
 
@@ -142,13 +142,13 @@ func (s *JWKS) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]any{"keys": list})
 }
 
-// current returns the keys, and whether this call has waited for a request of them.
-// again says that the keys that are there are not enough. The error is that of the
-// request if there are no keys, or that of ctx if it ended while the keys were not
-// enough.
+// current returns the keys, and whether this call waited for a request that completed.
+// again requests newer keys, because the present ones did not sign a JWT. If there are
+// no keys, the error is that of the request. If ctx ends while newer keys are needed,
+// the error is that of ctx.
 //
-// A server that does not respond delays only the callers that cannot do without new
-// keys: an attacker who sends JWTs of unknown keys must not delay the others.
+// A server that does not respond delays only the callers that need new keys: an
+// attacker who sends JWTs of unknown keys must not delay the others.
 func (s *JWKS) current(ctx context.Context, again bool) (keys []verificationKey, asked bool, err error) {
 	req, first := s.wanted(ctx, again, &keys)
 	needed := keys == nil || again
@@ -177,8 +177,8 @@ func (s *JWKS) current(ctx context.Context, again bool) (keys []verificationKey,
 	return s.keys, true, nil
 }
 
-// wanted sets keys to those that are there, and returns the request in flight, or nil
-// if there is none and none is due. first is true if this call began it.
+// wanted sets keys to the present ones and returns the request in flight. It starts a
+// request if one is due, and first is then true. req is nil if no request is in flight.
 func (s *JWKS) wanted(ctx context.Context, again bool, keys *[]verificationKey) (req *keysRequest, first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -229,30 +229,30 @@ var errNoKeys = errors.New("the response has no Ed25519 key")
 var (
 	errNotJWT    = errors.New("it is not a signed JWT")
 	errAlgorithm = errors.New("its algorithm is not EdDSA")
-	errSignature = errors.New("no key has signed it")
+	errSignature = errors.New("its signature does not match any key")
 	errIssuer    = errors.New("its issuer is not plex.tv")
 	errAudience  = errors.New("it is for another audience")
-	errEarly     = errors.New("it is valid in the future only")
+	errEarly     = errors.New("it is not valid yet")
 )
 
 // jwtLeeway is the tolerated difference of two clocks.
 const jwtLeeway = time.Minute
 
 // VerifyJWT checks a JWT that a program received: its signature, issuer, audience
-// and times. audience is one that the JWT must be for, such as the client
-// identifier of the device that sent it; if it is empty, that is plex.tv. Nothing
-// is sent, unless the keys must be requested.
+// and times. The JWT must be for the given audience, such as the client identifier of
+// the device that sent it. If audience is empty, it must be for plex.tv. VerifyJWT
+// sends nothing unless the keys must be requested.
 //
-// If no key of the set has the key ID of the JWT, or that key did not sign
-// it, the others are tried. The error is ErrTokenExpired or ErrUnauthorized; if
-// there are no keys and they cannot be requested, it is that of the request, and if
-// ctx ends before the keys are there, that of ctx.
+// If no key of the set has the key ID of the JWT, or if that key did not sign it, the
+// other keys are tried. The error is ErrTokenExpired or ErrUnauthorized if the JWT is
+// rejected. If there are no keys and the request for them fails, it is the error of
+// the request. If ctx ends before the keys arrive, it wraps the error of ctx.
 //
-// A JWT that passes may have been revoked: VerifyJWT cannot detect that the device
-// was removed since. Client.AccountOf can.
+// A valid JWT may have been revoked: VerifyJWT cannot detect that the device was
+// removed since. Client.AccountOf can.
 func VerifyJWT(ctx context.Context, token Secret, keys *JWKS, audience string) (*JWT, error) {
 	if _, _, _, err := parseJWT(token); err != nil {
-		return nil, rejected(err) // no key would change that
+		return nil, rejected(err) // no key can make it valid
 	}
 	set, asked, err := keys.current(ctx, false)
 	if err != nil {

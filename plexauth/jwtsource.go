@@ -15,27 +15,27 @@ import (
 // random delay, so that devices do not renew at the same time), and when a
 // server rejects it. Concurrent callers share one exchange.
 //
-// If an exchange fails, Token returns the JWT that it has until that expires,
-// and tries again after five seconds at the earliest. If the JWT has expired or
-// was rejected, Token returns the error. The life of a JWT is measured from when
-// it was received, so a wrong clock does not matter.
+// If an exchange fails, Token returns the current JWT until it expires, and tries
+// again after five seconds at the earliest. If the JWT has expired or was rejected,
+// Token returns the error. The lifetime of a JWT is counted from the moment it was
+// received, so a wrong clock of this device does not matter.
 //
 //	key, err := plexauth.LoadDeviceKey(path)
 //	pin, err := client.StartPIN(ctx, plexauth.PINRequest{Strong: true, Key: key})
 //	jwt, err := client.WaitPIN(ctx, pin)
 //	client.Token = &plexauth.JWTSource{Client: client, Key: key}
 //
-// Released media servers do not accept JWTs. With MediaToken, the source has an
-// opaque token for them, too.
+// Released media servers do not accept JWTs. With MediaToken, the source also supplies
+// an opaque token for them.
 //
 // A JWTSource is safe for concurrent use. It must not be copied after first use.
 type JWTSource struct {
-	// Client exchanges the key, without its Token. It may be the client that the
-	// source is the Token of. Required. If its Timeout is negative, requests are
-	// still limited to 30 seconds.
+	// Client exchanges the key, and does not send its own Token. So it may be the
+	// client whose Token is this source. Required. If its Timeout is negative,
+	// requests are still limited to 30 seconds.
 	Client *Client
-	// Key is the key, which the server must know: by Client.RegisterKey, or by a
-	// PIN. Required. Rotate changes it.
+	// Key is the key of the device, registered with Client.RegisterKey or by
+	// PINRequest.Key. Required. Rotate changes it.
 	Key *DeviceKey
 	// Scopes select the claims about the user; see Client.ExchangeJWT.
 	Scopes []string
@@ -44,12 +44,12 @@ type JWTSource struct {
 	OnToken func(Secret)
 
 	// MediaToken makes the calls to the media plane, such as TransientToken, use an
-	// opaque token of the account. The source gets it by a switch to the account
-	// itself (see Client.SwitchHomeUser), once for each JWT: the next one revokes it.
-	// Token still returns the JWT.
+	// opaque token of the account. To get it, the source switches to the account
+	// itself (see Client.SwitchHomeUser), once for each JWT, because the next JWT
+	// revokes the opaque token. Token still returns the JWT.
 	MediaToken bool
-	// HomePIN is the PIN of the account in its home, for this switch. If empty, none
-	// is sent.
+	// HomePIN is the account's own home PIN, which the switch may require. If empty,
+	// none is sent.
 	HomePIN Secret
 
 	cache renewing // the JWT
@@ -61,8 +61,8 @@ type JWTSource struct {
 }
 
 const (
-	// renewAfter is the part of a JWT's life after which it is renewed, and
-	// renewJitter the part that is added at most, at random.
+	// renewAfter is the fraction of a JWT's lifetime after which it is renewed.
+	// renewJitter is the largest fraction that is added at random.
 	renewAfter  = 0.70
 	renewJitter = 0.05
 )
@@ -78,7 +78,7 @@ func (s *JWTSource) Set(token Secret) {
 	s.cache.set(issuedJWT(token, j.ExpiresAt.Sub(j.IssuedAt), time.Until(j.ExpiresAt)))
 }
 
-// issuedJWT returns a JWT for the cache. life is the lifetime of a new one, and left the
+// issuedJWT returns a JWT for the cache. life is its whole lifetime, and left the
 // remaining part.
 func issuedJWT(token Secret, life, left time.Duration) issued {
 	part := renewAfter + renewJitter*rand.Float64()
@@ -105,7 +105,7 @@ func (s *JWTSource) exchange(ctx context.Context) (issued, error) {
 		return issued{}, fmt.Errorf("plexauth: ExchangeJWT: %w", err)
 	}
 	issuedAt := j.IssuedAt
-	if issuedAt.Unix() == 0 { // it does not say
+	if issuedAt.Unix() == 0 { // the JWT has no iat
 		issuedAt = time.Now().Add(got.skew)
 	}
 	life := j.ExpiresAt.Sub(issuedAt)
@@ -117,8 +117,7 @@ func (s *JWTSource) exchange(ctx context.Context) (issued, error) {
 
 var errNoLife = errors.New("the new JWT is expired, or does not say when it expires")
 
-// client returns a client for the requests of the source, with a token, or without one
-// if it is empty.
+// client returns a client for the requests of the source. token may be nil.
 func (s *JWTSource) client(token TokenSource) *Client {
 	client := s.Client.limited()
 	client.Token = token
@@ -140,8 +139,9 @@ func (s *JWTSource) tokenFor(ctx context.Context, p plane) (Secret, error) {
 	return s.media.get(ctx, func(ctx context.Context) (issued, error) { return s.switchToSelf(ctx, jwt) }, nil)
 }
 
-// switchToSelf requests an opaque token of the account of a JWT. If the server rejects
-// the JWT, the request is repeated with the next one, and s.switched is set to that.
+// switchToSelf requests an opaque token for the account of a JWT. If the server rejects
+// the JWT, do repeats the request with the next JWT, and switchToSelf records that one
+// in s.switched.
 func (s *JWTSource) switchToSelf(ctx context.Context, jwt Secret) (issued, error) {
 	j, _, _, err := parseJWT(jwt)
 	if err != nil {
@@ -168,10 +168,10 @@ func (s *JWTSource) renew(ctx context.Context, p plane, rejected Secret) (Secret
 	return s.tokenFor(ctx, p)
 }
 
-// Rotate replaces the key with another one. It registers the new key, with a proof
-// by the current one, calls save, which must store the new key, and exchanges
-// it. That revokes the current key. If the program stops in between, either key
-// works, and Rotate can be called again.
+// Rotate replaces the key of the device with next. It registers next with a proof that
+// the current key signs, and calls save, which must store next. save may be nil. Then
+// it exchanges next for a JWT, which revokes the current key. If the program stops
+// before that, both keys work, and Rotate can be called again.
 //
 // How the real service replaces a key is not known. usher requires the proof.
 func (s *JWTSource) Rotate(ctx context.Context, next *DeviceKey, save func(*DeviceKey) error) error {

@@ -9,15 +9,17 @@ import (
 	"slices"
 )
 
-// listForm is the form of a list that is the whole response: the element in
-// XML, and the root around the elements. In JSON, the root may be absent.
+// listForm describes a response that is a list.
 type listForm struct {
+	// root is the XML element that contains the list, and element the XML element of
+	// each item. In JSON, the root may be absent.
 	root, element string
-	// mark is set if other documents have the same root. It is an attribute that
-	// only this root has: without it, a root without elements is not an empty
-	// list. An element without the root is not a list, either.
+	// mark is an attribute that only the root of this list has. It is set if other
+	// documents have a root of the same name: a root without the attribute and without
+	// elements is then not an empty list, and an element without the root is not a
+	// list of one.
 	mark string
-	// outer is the element around the root, if there is one. In JSON, the root is a
+	// outer is the element around the root, or empty. In JSON, the root is then a
 	// member of it, and never absent.
 	outer string
 }

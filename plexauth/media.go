@@ -21,8 +21,8 @@ const maxTransientTTL = 48 * time.Hour
 type TransientToken struct {
 	// Token is never empty in a result of Client.TransientToken.
 	Token Secret
-	// ExpiresAt is the expiry that the server sent. Most servers send none; it
-	// is then 48 hours after the request, by the local clock.
+	// ExpiresAt is the expiry that the server sent. If it sent none, as most
+	// servers do, it is 48 hours after the request, by the local clock.
 	ExpiresAt time.Time
 }
 
@@ -33,8 +33,8 @@ func (c *Client) TransientToken(ctx context.Context) (*TransientToken, error) {
 	return t, err
 }
 
-// transientToken is TransientToken. It also returns how long the token is valid, which
-// does not depend on the local clock if the server says what time it is.
+// transientToken implements TransientToken. It also returns how long the token is
+// valid. If the server reports its time, life does not depend on the local clock.
 func (c *Client) transientToken(ctx context.Context) (t *TransientToken, life time.Duration, err error) {
 	op := call{
 		operation: "TransientToken", plane: mediaPlane, method: http.MethodGet,
@@ -62,7 +62,7 @@ func (c *Client) transientToken(ctx context.Context) (t *TransientToken, life ti
 	}
 	now := requestedAt.Add(clockSkew(res.header, time.Now()))
 	if life = t.ExpiresAt.Sub(now); life <= 0 {
-		life = maxTransientTTL // the clocks differ, and the server does not say what time it is
+		life = maxTransientTTL // the clocks differ, and the server does not report its time
 	}
 	return t, min(life, maxTransientTTL), nil
 }
@@ -132,9 +132,9 @@ func connectionsOf(docs list[connectionDocument]) []Connection {
 	return conns
 }
 
-// baseURL returns the URI and, if that is not one of a server, the one that the other
-// fields describe. It returns "" if there is neither: an empty URL would stand for
-// the default of Client.MediaURL.
+// baseURL returns the URI if it is an HTTP URL, and otherwise the URL that the other
+// fields describe. It returns "" if there is neither. The caller must check for "",
+// because an empty Client.MediaURL selects the default.
 func (c *Connection) baseURL() string {
 	scheme, _, found := strings.Cut(c.URI, "://")
 	if !found || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
@@ -145,7 +145,8 @@ func (c *Connection) baseURL() string {
 	return c.URI
 }
 
-// built returns the URI that the other fields describe, and "" if they describe none.
+// built returns the URL that Protocol, Address and Port describe, or "" if they are not
+// valid.
 func (c *Connection) built() string {
 	scheme, host := strings.ToLower(c.Protocol), strings.Trim(c.Address, "[]")
 	if scheme != "http" && scheme != "https" || host == "" || c.Port < 1 || c.Port > 65535 {
@@ -173,8 +174,8 @@ func (d sourceDocument) usable() bool { return d.Name != "" || d.ClientIdentifie
 var errNoDevice = errors.New("the response has no device with a name or an identifier")
 
 // SourceConnection returns how to reach a source that the media server knows.
-// It requires the token of an admin of the media server, or a transient token
-// that was requested with one.
+// It requires the token of an admin of the media server, or a transient token that
+// was requested with such a token.
 //
 // The error is ErrForbidden if the token belongs to another user, and
 // ErrNotFound if the server does not know the source. An invalid source is an

@@ -17,19 +17,20 @@ import (
 type PINRequest struct {
 	// Strong requests a code of 25 characters that is valid for 30 minutes, to
 	// be used in a link (see Client.AuthURL): the real service has no page to
-	// type it. Otherwise the code has four letters and digits, is valid for 15 minutes, and is typed by the user.
-	// These lengths and times are those of the known servers.
+	// type it. Otherwise the code has four letters and digits, is valid for 15
+	// minutes, and is typed by the user. Known servers use these lengths and
+	// times.
 	Strong bool
-	// ForwardURL is the absolute URL that the browser returns to when the user
-	// has decided, for a web program. Pass the same one to AuthURL. It asks the
-	// server to bind the sign-in to the browser of the user who allows it: usher then adds
-	// a proof to ForwardURL, and returns the token only in exchange for the proof (see
-	// PIN.WithProof). A server without this feature ignores ForwardURL, and
+	// ForwardURL is for web programs: the absolute URL that the browser returns to
+	// when the user has decided. Pass the same URL to AuthURL. It asks the server
+	// to bind the sign-in to the browser of the user who allows it. usher then adds
+	// a proof to ForwardURL, and returns the token only in exchange for the proof
+	// (see PIN.WithProof). A server without this feature ignores ForwardURL, and
 	// leaves PIN.ForwardURL empty. Leave it empty if no browser returns.
 	ForwardURL string
 	// Key is the key of this device. If it is set, WaitPIN returns a JWT for the
-	// key in place of a token; see JWTSource. The client identifier and the key
-	// belong together.
+	// key in place of a token (see JWTSource). A key belongs to one client
+	// identifier: a program with another one needs another key.
 	Key *DeviceKey
 }
 
@@ -47,10 +48,10 @@ type PIN struct {
 	// use in a web page. It is empty if the server sent none. Client.QRCode
 	// returns the image.
 	QR string
-	// ClientIdentifier is that of the client that requested the PIN.
+	// ClientIdentifier identifies the client that requested the PIN.
 	ClientIdentifier string
-	// ExpiresIn is the lifetime of the code when the server sent the PIN. If the
-	// server sends none, it is 15 minutes. It is at most 24 hours.
+	// ExpiresIn is the remaining lifetime of the code when the server sent the
+	// PIN. If the server sends none, it is 15 minutes. It is at most 24 hours.
 	ExpiresIn time.Duration
 	// ExpiresAt is when the code expires, by the local clock. If it is zero,
 	// WaitPIN waits until the server reports that the PIN has expired.
@@ -76,8 +77,8 @@ type PIN struct {
 	// sign-in. It is false until the sign-in is complete, so only CheckPIN sets
 	// it.
 	NewRegistration bool
-	// Key is that of the PINRequest. It is not part of the JSON form: set it
-	// again on a PIN that was stored.
+	// Key is PINRequest.Key. It is not part of the JSON form: set it again on a
+	// PIN that was stored.
 	Key *DeviceKey `json:"-"`
 
 	// skew is how far the clock of the server is ahead.
@@ -92,11 +93,11 @@ const proofParameter = "pinProof"
 // maxProof exceeds the size of every real proof.
 const maxProof = 255
 
-// WithProof returns a copy of the PIN with the proof in the URL of a request
-// for PINRequest.ForwardURL. Proof of the copy is empty if the URL has none, or
-// no valid one. The proof shows that the browser that sent the request is the
-// one in which the user allowed access to this PIN. The program must also check
-// that it is the browser that started the sign-in; package login does both.
+// WithProof returns a copy of the PIN with the proof from returned, the URL that the
+// browser requested when it returned to PINRequest.ForwardURL. If the URL has no valid
+// proof, Proof of the copy is empty. The proof shows that the user allowed access in
+// the browser that sent this request. The program must also check that the same
+// browser started the sign-in. Package login does both.
 //
 // The server accepts a proof once: CheckPIN or WaitPIN returns the token, and
 // the error of further calls is ErrPINExpired.
@@ -288,7 +289,8 @@ func (c *Client) pollOf(pin *PIN) call {
 		proof: pin.Proof, noReplay: pin.Proof != "", // it works once
 	}
 	if pin.Key != nil {
-		// It must be valid as long as the PIN is pending.
+		// The same proof is sent with each poll, so it must be valid as long as the
+		// PIN is.
 		life := max(proofLife, min(time.Until(pin.ExpiresAt), maxPINLifetime)+proofLife)
 		op.query = "deviceJWT=" + string(pin.Key.prove(c.ClientIdentifier, "", nil, time.Now().Add(pin.skew), life))
 	}
@@ -405,12 +407,14 @@ func (c *Client) atPlex() bool {
 
 // AuthURL returns the URL of the page where the user signs in and allows the
 // program to get a token. Open it in a browser, and use a strong PIN. If
-// forwardURL is not empty, the page redirects to it at the end. It must be that of
-// the PINRequest, if that had one. A request to forwardURL proves nothing unless
-// it has a proof (PIN.WithProof): call WaitPIN to find out whether the user allowed
-// access. Neither URL contains a token.
+// forwardURL is not empty, the page redirects to it at the end. If
+// PINRequest.ForwardURL was set, forwardURL must be the same URL. Neither URL
+// contains a token.
 //
-// Anyone who gets the URL can allow access, even a user to whom another person has
+// That the browser returned to forwardURL does not show that the user allowed access,
+// unless the request has a proof (see PIN.WithProof). Call WaitPIN to find out.
+//
+// Anyone who has the URL can allow access, for example a victim to whom an attacker
 // sent it. A program whose PIN has no ForwardURL cannot detect that.
 //
 // The page is at app.plex.tv if AccountURL is plex.tv or a subdomain of it, and
@@ -429,11 +433,11 @@ func (c *Client) AuthURL(pin *PIN, forwardURL string) string {
 	)
 }
 
-// QRCode returns the image of a QR code, usually as PNG, for a program that draws
-// its own screen. The code leads to the page for the PIN. It is that of PIN.QR:
-// a web page uses that URL itself. QRCode requests it from AccountURL without a
-// token, whatever the host of PIN.QR is. A program that draws QR codes itself
-// encodes LinkURL or AuthURL. Anyone who reads the code can see the PIN.
+// QRCode returns the image of a QR code, usually as PNG, for a program that draws its
+// own screen. The QR code leads to the page for the PIN. A web page shows PIN.QR
+// instead, which is the URL of the same image. A program that generates QR codes
+// encodes LinkURL or AuthURL. QRCode requests the image from AccountURL, whatever the
+// host of PIN.QR is, and sends no token. Anyone who sees the QR code can read the PIN.
 //
 // The error is ErrNotFound if the server has no image for the PIN. A response
 // that is not an image is an *Error. A PIN without a valid code is an error of

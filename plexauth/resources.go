@@ -122,12 +122,12 @@ func (d resourceDocument) usable() bool { return d.ClientIdentifier != "" }
 var resourceList = listForm{root: "resources", element: "resource"}
 
 // Resources returns the servers and devices that the account can reach, with all their
-// connections: HTTP, HTTPS, IPv4, IPv6 and relays. The list is empty, and not nil, if
-// the account can reach no device. An element that is not a resource, or that has no
-// ClientIdentifier, is omitted; if that leaves nothing of the list, or if the response
-// is not a list, the call fails with an *Error. The error is ErrUnauthorized if the
-// token is invalid, revoked or expired. Servers may reject transient tokens and the
-// tokens of resources with ErrForbidden.
+// connections: HTTP, HTTPS, IPv4, IPv6 and relays. If there are none, the list is empty
+// and not nil. An element that is not a resource, or that has no ClientIdentifier, is
+// omitted. If no element is left of a list that had some, or if the response is not a
+// list, the call fails with an *Error. The error is ErrUnauthorized if the token is
+// invalid, revoked or expired. Servers may reject transient tokens and the tokens of
+// resources with ErrForbidden.
 func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
 	op := call{
 		operation: "Resources", method: http.MethodGet, path: "/api/v2/resources",

@@ -16,9 +16,10 @@ import (
 //
 // The wait before each retry grows exponentially and is randomized. If the
 // response has a Retry-After header, the wait is exactly that long, and
-// MaxInterval does not limit it. SignIn, LinkPIN, and CheckPIN with a proof are
-// retried only if no connection was established, because a request that reached
-// the server may have used up the code or the proof. WaitPIN and Connect ignore Retry.
+// MaxInterval does not limit it. SignIn, LinkPIN, ExchangeJWT, and CheckPIN with a
+// proof are retried only if no connection was established, because a request that
+// reached the server may have used up the code, the nonce or the proof. WaitPIN and
+// Connect ignore Retry.
 type Retry struct {
 	// InitialInterval is the wait before the first retry, before randomization.
 	// If zero, it is 500 ms.
@@ -35,7 +36,7 @@ type Retry struct {
 	// MaxElapsed limits the time from the start of the first attempt to the
 	// start of the last. If a wait would exceed it, the call returns the last
 	// error. If zero, it is one hour. It starts anew when a token was rejected
-	// and a TransientSource renewed it.
+	// and a TransientSource or a JWTSource renewed it.
 	MaxElapsed time.Duration
 
 	// ConnectionErrors enables retries for ErrUnreachable: the connection
@@ -48,7 +49,8 @@ type Retry struct {
 	Statuses []int
 }
 
-// defaultStatuses are the statuses that the generated SDKs retry.
+// defaultStatuses are the statuses that the SDKs retry that are generated from the
+// public API documentation.
 var defaultStatuses = []int{429, 500, 502, 503, 504}
 
 // wait returns the wait before retry number n, from 0. The wait is randomized

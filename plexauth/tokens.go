@@ -15,8 +15,8 @@ import (
 // TokenSource supplies the token of each call. Implementations must be safe for
 // concurrent use.
 type TokenSource interface {
-	// Token returns the current token. It must return when ctx ends. An empty
-	// token means that the source has none: the call then fails with ErrUnauthorized.
+	// Token returns the current token. It must return when ctx ends. If it
+	// returns an empty token, the call fails with ErrUnauthorized.
 	// If Token returns an error, the call fails with an *Error that wraps it.
 	Token(ctx context.Context) (Secret, error)
 }
@@ -131,10 +131,10 @@ func writePrivate(path, text string, install func(from, to string) error) error 
 // replaces it before it expires, and also when a server rejects it, for example
 // after a restart of the media server. Concurrent callers share one request.
 //
-// If a new token cannot be requested, Token returns the cached one until that
-// expires, and requests again after five seconds at the earliest. If the cached
-// token has expired or was rejected, Token returns the error. If the server says what
-// time it is, a wrong clock of this device does not matter.
+// If a new token cannot be requested, Token returns the cached one until it expires,
+// and tries again after five seconds at the earliest. If the cached token has expired
+// or was rejected, Token returns the error. If the server reports its time, a wrong
+// clock of this device does not matter.
 //
 // A TransientSource is safe for concurrent use. It must not be copied after
 // first use.
@@ -271,8 +271,8 @@ func (s *TransientSource) request(ctx context.Context) (issued, error) {
 	return issued{t.Token, expiresAt.Add(-before), expiresAt}, nil
 }
 
-// limited returns a copy of a client for requests whose context has no deadline, so
-// that there must be a timeout.
+// limited returns a copy of the client that always has a timeout, for requests whose
+// context has no deadline.
 func (c *Client) limited() *Client {
 	limited := *c
 	limited.Timeout = max(limited.Timeout, 0)

@@ -39,10 +39,10 @@
 //     says.
 //
 // If the browser of the victim reaches the callback, the sign-in ends, and its
-// token is signed out.
+// token is revoked.
 //
-// The callback URL of a completed sign-in is worthless, but until then it is a
-// secret: a proxy before the program should not publish its log.
+// The callback URL is a secret until the sign-in is complete, and worthless
+// afterwards. Keep the logs of proxies in front of the program private.
 //
 // # Account planes without proofs
 //
@@ -50,7 +50,7 @@
 // in which browser the user allowed access. Then:
 //
 //   - A callback with the state of a pending sign-in, but without its cookie, ends
-//     the sign-in. The token is signed out, because an attacker may wait for it.
+//     the sign-in. The token is revoked, because an attacker may be waiting for it.
 //     Anyone who knows the state can end the sign-in in this way.
 //   - It is not possible to prevent an attack in which the browser of the victim
 //     never reaches the callback. The attacker can remove the callback URL from

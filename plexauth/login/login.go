@@ -18,12 +18,12 @@ var (
 	// ErrInvalidState reports that this browser has no pending sign-in with the
 	// state of the callback URL: it started none, or the sign-in is complete or
 	// has expired. Reloading the callback page causes it, and so does an
-	// attack. If the browser of another user had started the sign-in, and its
-	// token could not be signed out, the error also wraps the reason.
+	// attack. If another browser started the sign-in, and its token could not be
+	// revoked, the error also wraps the reason.
 	ErrInvalidState = errors.New("login: this browser has no such pending sign-in")
-	// ErrAccessDenied reports that the browser returned and the user has not
-	// allowed access: the user denied it, has not decided, took longer than the
-	// lifetime of the PIN, or allowed it in another browser.
+	// ErrAccessDenied reports that the browser returned before the user allowed
+	// access: the user denied it, has not decided, took longer than the lifetime
+	// of the PIN, or allowed it in another browser.
 	ErrAccessDenied = errors.New("login: the user has not allowed access")
 )
 
@@ -155,12 +155,13 @@ func (f *flow) account(w http.ResponseWriter, r *http.Request) (*plexauth.Accoun
 }
 
 // refuse returns ErrInvalidState for a browser that did not start the sign-in
-// with this state. If it comes from the account plane all the same, a user has
-// just allowed access to a sign-in that another person started: refuse cancels the
-// sign-in and signs out its token.
+// with this state. If the account plane redirected that browser, its user has just
+// allowed access to a sign-in that another person started: refuse cancels the sign-in
+// and revokes its token.
 //
-// If the account plane adds proofs, only a valid one cancels the sign-in, because
-// nobody can complete it without one. Otherwise, anyone who knows the state can.
+// If the account plane adds proofs, only a valid proof cancels the sign-in, because
+// nobody can complete it without one. Otherwise, anyone who knows the state can
+// cancel it.
 func (f *flow) refuse(r *http.Request, state string) error {
 	in, ok := f.pending.get(state)
 	if !ok {
@@ -175,7 +176,7 @@ func (f *flow) refuse(r *http.Request, state string) error {
 			return ErrInvalidState
 		}
 	}
-	// The user may close the page: the token must be signed out nevertheless.
+	// The user may close the page: the token must be revoked nevertheless.
 	ctx := context.WithoutCancel(r.Context())
 	token, err := f.waitToken(ctx, pin)
 	if errors.Is(err, ErrAccessDenied) {
@@ -186,7 +187,7 @@ func (f *flow) refuse(r *http.Request, state string) error {
 		err = f.signOut(ctx, token)
 	}
 	if err != nil {
-		return fmt.Errorf("%w; signing out its token failed: %w", ErrInvalidState, err)
+		return fmt.Errorf("%w; revoking its token failed: %w", ErrInvalidState, err)
 	}
 	return ErrInvalidState
 }
