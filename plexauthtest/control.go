@@ -15,10 +15,12 @@ type MediaServer struct {
 	Owner string `json:"owner,omitempty"`
 	// Sections are its libraries, as its owner names them.
 	Sections []Section `json:"sections,omitempty"`
-	// Connections are how it is reached. If empty, nothing listens where it is.
+	// Connections are its addresses. If empty, AddServer gives it addresses at which
+	// nothing listens.
 	Connections []Connection `json:"connections,omitempty"`
-	// SharedWith are the usernames of those whom AddServer shares it with, as an
-	// operator does it: nobody becomes a friend. It is not returned.
+	// SharedWith are the usernames of the accounts that AddServer shares it with, the
+	// way an operator does: they do not become friends of the owner. It is empty in
+	// results.
 	SharedWith []string `json:"sharedWith,omitempty"`
 }
 
@@ -28,17 +30,17 @@ type Section struct {
 	Name string `json:"name"`
 	// Type is movie, show, artist or photo. If empty, it is movie.
 	Type string `json:"type,omitempty"`
-	// Number is its number at the server. Zero: the next one that is free.
+	// Number is its number at the server. If zero, it is the next free one.
 	Number int `json:"number,omitempty"`
 }
 
 // Connection is an address of a media server.
 type Connection struct {
-	// URI is such as https://192.0.2.5:32400. Required.
+	// URI is the base URL, such as https://192.0.2.5:32400. Required.
 	URI string `json:"uri"`
-	// Local says that it is in the network of the server, and Relay that it leads
-	// through a relay.
+	// Local reports whether the address is in the server's local network.
 	Local bool `json:"local,omitempty"`
+	// Relay reports whether the connection goes through a relay.
 	Relay bool `json:"relay,omitempty"`
 }
 
@@ -47,25 +49,26 @@ type Share struct {
 	// Server is the ID of the media server, and Account the username.
 	Server  string `json:"server"`
 	Account string `json:"with"`
-	// Sections are the names of those that are shared. Nil: all.
+	// Sections are the names of the shared sections. If nil, all are shared.
 	Sections []string `json:"sections,omitzero"`
 }
 
-// Invitation is an invitation that waits for an answer.
+// Invitation is a pending invitation.
 type Invitation struct {
-	// ID is what programs name it by.
+	// ID identifies the invitation in requests.
 	ID int64 `json:"id,omitempty"`
-	// Sender is the username of who invites, and To the username or e-mail address
-	// of who is invited.
+	// Sender is the username of the account that sent it.
 	Sender string `json:"from"`
-	To     string `json:"to"`
-	// Server is the ID of the media server. If empty, it is about friendship alone.
+	// To is the username or the e-mail address of the invited account.
+	To string `json:"to"`
+	// Server is the ID of the media server. If empty, the invitation is to a
+	// friendship only.
 	Server string `json:"server,omitempty"`
-	// Sections are as those of a Share.
+	// Sections are the names of the sections to share. If nil, all are shared.
 	Sections []string `json:"sections,omitzero"`
 }
 
-// path returns a path of these parts.
+// path returns the URL path with the given segments, which it escapes.
 func path(parts ...string) string {
 	var b strings.Builder
 	for _, part := range parts {
@@ -74,8 +77,8 @@ func path(parts ...string) string {
 	return b.String()
 }
 
-// Accounts returns the accounts that there are now, also those that the program has
-// added, such as by a sign-up.
+// Accounts returns the current accounts, including those that the program under test
+// added, for example by a sign-up.
 func (c *Control) Accounts() []Account {
 	c.t.Helper()
 	var list []controlAccount
@@ -87,33 +90,35 @@ func (c *Control) Accounts() []Account {
 	return out
 }
 
-// RemoveAccount removes an account, and the managed ones of its home.
+// RemoveAccount removes an account, and the managed accounts of its home.
 func (c *Control) RemoveAccount(username string) {
 	c.t.Helper()
 	c.call("DELETE", path("accounts", username), none{}, nil)
 }
 
-// AddToHome lets an account that signs in live in the home of another, as an admin of
-// it if homeAdmin is set. AddAccount adds managed ones.
+// AddToHome adds an account that signs in to the home of owner, as an admin of the home
+// if homeAdmin is true. AddAccount adds managed accounts.
 func (c *Control) AddToHome(owner, username string, homeAdmin bool) {
 	c.t.Helper()
 	c.call("POST", path("homes", owner, "users"), map[string]any{"username": username, "homeAdmin": homeAdmin}, nil)
 }
 
-// RemoveFromHome takes an account out of a home. A managed account is removed.
+// RemoveFromHome removes an account from the home of owner. A managed account is
+// deleted.
 func (c *Control) RemoveFromHome(owner, username string) {
 	c.t.Helper()
 	c.call("DELETE", path("homes", owner, "users", username), none{}, nil)
 }
 
-// Servers returns the media servers that there are now, with usher itself.
+// Servers returns the current media servers, including usher itself.
 func (c *Control) Servers() (list []MediaServer) {
 	c.t.Helper()
 	c.call("GET", "/servers", none{}, &list)
 	return list
 }
 
-// AddServer adds a media server.
+// AddServer adds a media server, and returns it with the values that usher chose for
+// empty fields.
 func (c *Control) AddServer(m MediaServer) (added MediaServer) {
 	c.t.Helper()
 	c.call("POST", "/servers", m, &added)
@@ -126,21 +131,21 @@ func (c *Control) RemoveServer(id string) {
 	c.call("DELETE", path("servers", id), none{}, nil)
 }
 
-// Shares returns what is shared now, by server.
+// Shares returns the current shares, ordered by server.
 func (c *Control) Shares() (list []Share) {
 	c.t.Helper()
 	c.call("GET", "/shares", none{}, &list)
 	return list
 }
 
-// Share shares a media server as its owner, who is a friend of the account then.
-// Without names of sections, all are shared.
+// Share shares a media server with an account, as its owner does: the two become
+// friends. Without names of sections, all sections are shared.
 func (c *Control) Share(server, username string, sections ...string) {
 	c.t.Helper()
 	c.call("POST", "/shares", Share{server, username, sections}, nil)
 }
 
-// Unshare ends a share, and the tokens for it.
+// Unshare removes a share, which revokes the tokens that depend on it.
 func (c *Control) Unshare(server, username string) {
 	c.t.Helper()
 	c.call("DELETE", path("shares", server, username), none{}, nil)
@@ -158,17 +163,17 @@ func (c *Control) Unfriend(username, other string) {
 	c.call("DELETE", path("friends", username, other), none{}, nil)
 }
 
-// Invitations returns the invitations that wait for an answer, also those that the
-// program has sent.
+// Invitations returns the pending invitations, including those that the program under
+// test sent.
 func (c *Control) Invitations() (list []Invitation) {
 	c.t.Helper()
 	c.call("GET", "/invitations", none{}, &list)
 	return list
 }
 
-// Invite invites a username or an e-mail address, which nobody needs to have, to a
-// media server or, without one, to a friendship. Without names of sections, all are
-// meant.
+// Invite invites an account to a media server. to is a username or an e-mail address,
+// and no account need have it. If server is empty, the invitation is to a friendship
+// only. Without names of sections, it covers all sections. It stays pending.
 func (c *Control) Invite(sender, to, server string, sections ...string) (sent Invitation) {
 	c.t.Helper()
 	c.call("POST", "/invitations", struct {
@@ -180,7 +185,7 @@ func (c *Control) Invite(sender, to, server string, sections ...string) (sent In
 	return sent
 }
 
-// AcceptInvitation accepts an invitation as who was invited.
+// AcceptInvitation accepts an invitation as the invited account.
 func (c *Control) AcceptInvitation(i Invitation) {
 	c.t.Helper()
 	c.call("POST", path("invitations", strconv.FormatInt(i.ID, 10), "accept"), none{}, nil)

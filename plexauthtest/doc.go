@@ -24,10 +24,10 @@
 // # Homes, friends and shares
 //
 // AddHomeUser, AddToHome and SetPIN create homes. AddServer and AddSection add servers,
-// Share and ShareSections share them, Befriend creates friendships, and Invite sends
-// invitations that stay pending. RemoveFromHome, RemoveUser, RemoveServer, Unshare,
-// Unfriend, AcceptInvitation and EndInvitation end them. Config.Scene has all of this in
-// a file.
+// and Share and ShareSections share them. Befriend creates friendships. Invite sends
+// invitations, which stay pending until AcceptInvitation or EndInvitation. RemoveUser,
+// RemoveFromHome, RemoveServer, Unshare and Unfriend undo the rest. Config.Scene reads
+// all of this from a file.
 //
 // # Time
 //
@@ -36,9 +36,9 @@
 //
 // # Faults
 //
-// InjectFault delays responses, replaces, truncates or drops them.
-// InjectNamedFault injects the faults of "usher exec --fault". Restart has
-// the effect of a server restart, which invalidates every transient token.
+// InjectFault delays, replaces, truncates or drops responses. InjectNamedFault injects
+// the faults of "usher exec --fault". Restart has the effect of a server restart, which
+// invalidates every transient token.
 //
 // # Cases that share a server
 //
@@ -46,12 +46,14 @@
 //
 // # Inside usher exec
 //
-// A test that runs in "usher exec -- go test" controls that usher with Join.
+// A test that runs in "usher exec -- go test" controls the usher of that command: see
+// Join.
 //
 // # Recorded requests
 //
 // Requests returns every request that the server received, so that a test can
 // check what the program sends and what it does not send.
 //
-// The package does not own the rules of authentication: those are usher's.
+// The package owns the start, the state and the clock of a test server. It does not own
+// the rules of authentication: they are those of usher itself.
 package plexauthtest

@@ -33,7 +33,7 @@ type Fault struct {
 	Body string
 	// Header sets headers of the response, for example Retry-After.
 	Header map[string]string
-	// Truncate, if not zero, closes the connection after so many bytes of the
+	// Truncate, if not zero, closes the connection after that many bytes of the
 	// body.
 	Truncate int
 }
@@ -189,8 +189,8 @@ func (r *recorder) WriteHeader(status int) { r.status = status }
 // Write implements http.ResponseWriter.
 func (r *recorder) Write(p []byte) (int, error) { return r.body.Write(p) }
 
-// copyTo writes the response to w. If truncate is not 0, it closes the
-// connection after that many bytes of the body; if ends is set, after all of them.
+// copyTo writes the response to w. If truncate is not 0, it closes the connection after
+// that many bytes of the body. If ends is true, it closes it after the whole body.
 func (r *recorder) copyTo(w http.ResponseWriter, truncate int, ends bool) {
 	for name, values := range r.header {
 		w.Header()[name] = values

@@ -31,29 +31,35 @@ type Account struct {
 	// Password is the password. It is empty if Managed is set.
 	Password plexauth.Secret
 	// Token is an access token that the account has from the start, of 20 letters
-	// and digits. If empty, it has none.
+	// and digits. If empty, the account has no token.
 	Token plexauth.Secret
-	// TOTP is the seed of a second factor, in base32. If empty, it has none.
+	// TOTP is the seed of the second factor, in base32. If empty, the account has no
+	// second factor.
 	TOTP plexauth.Secret
-	// Admin, Managed and Disabled are properties of the account.
-	Admin, Managed, Disabled bool
-	// Home is the username of the owner of the account's home. If empty, the account is in
-	// no other account's home.
+	// Admin reports whether the account is an admin of usher.
+	Admin bool
+	// Managed reports whether it is a managed account, which cannot sign in.
+	Managed bool
+	// Disabled reports whether the account is disabled.
+	Disabled bool
+	// Home is the username of the owner of the account's home. If empty, the account
+	// is not in the home of another account.
 	Home string
-	// PIN is required when another user of the home switches to the account: four
-	// digits. If empty, it has none.
+	// PIN consists of four digits, and is required when another user of the home
+	// switches to the account. If empty, the account has no PIN.
 	PIN plexauth.Secret
-	// HomeAdmin makes an account that signs in an admin of the home, and Guest a
-	// managed one its guest.
-	HomeAdmin, Guest bool
-	// Restriction is the restriction of a managed account, such as
-	// little_kid.
+	// HomeAdmin makes an account that signs in an admin of its home.
+	HomeAdmin bool
+	// Guest makes a managed account the guest of its home.
+	Guest bool
+	// Restriction is the restriction of a managed account, such as little_kid.
 	Restriction string
 	// BackupCodes are the backup codes of the second factor. AddAccount ignores them.
 	BackupCodes []plexauth.Secret
 }
 
-// controlAccount is an account as the control API has it: a Secret would be blanked.
+// controlAccount is the wire form of an Account. Its fields are strings because a Secret
+// is redacted in JSON.
 type controlAccount struct {
 	Username    string   `json:"username"`
 	Email       string   `json:"email,omitempty"`
@@ -83,22 +89,23 @@ func (a controlAccount) account() Account {
 	return out
 }
 
-// Join returns the control of the usher that "usher exec" started for the test, reset to
-// the scene. It calls t.Fatalf outside of "usher exec".
+// Join returns a Control for the usher of the "usher exec" in which the test runs, and
+// resets that usher to its scene. Outside of "usher exec", it calls t.Fatalf.
 func Join(t testing.TB) *Control {
 	t.Helper()
 	c := &Control{
 		t: t, url: os.Getenv("USHER_CONTROL"), token: os.Getenv("USHER_CONTROL_TOKEN"),
-		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, // it follows no proxy
+		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, // without a proxy
 	}
 	if c.url == "" {
-		t.Fatalf("plexauthtest: the test does not run in usher exec: start it with  usher exec -- go test")
+		t.Fatalf("plexauthtest: the test does not run in usher exec; start it with: usher exec -- go test")
 	}
 	c.Reset()
 	return c
 }
 
-// call calls the control API.
+// call sends in to a path of the control API, and decodes the response into out unless
+// that is nil.
 func (c *Control) call(method, at string, in, out any) {
 	c.t.Helper()
 	body, err := json.Marshal(in)
@@ -130,16 +137,17 @@ func (c *Control) call(method, at string, in, out any) {
 	}
 }
 
-// none is the body of a call without fields.
+// none is the body of a call that has no parameters.
 type none struct{}
 
-// Reset restores the scene: its accounts, clock and faults, and no requests.
+// Reset restores the accounts, the clock and the faults of the scene, and deletes the
+// recorded requests.
 func (c *Control) Reset() {
 	c.t.Helper()
 	c.call("POST", "/reset", none{}, nil)
 }
 
-// controlClock is the clock as the control API has it.
+// controlClock is the wire form of the clock.
 type controlClock struct {
 	Time    *time.Time `json:"time,omitempty"`
 	Advance float64    `json:"advance,omitempty"`
@@ -153,7 +161,7 @@ func (c *Control) Now() (now time.Time) {
 	return now
 }
 
-// Advance moves the server's clock forward by d, back if it is negative.
+// Advance moves the server's clock forward by d, or back if d is negative.
 func (c *Control) Advance(d time.Duration) {
 	c.t.Helper()
 	if d != 0 {
@@ -167,13 +175,13 @@ func (c *Control) SetTime(t time.Time) {
 	c.call("POST", "/clock", controlClock{Time: &t}, nil)
 }
 
-// Freeze stops the server's clock, or lets it run.
+// Freeze stops the server's clock if frozen is true, and otherwise lets it run.
 func (c *Control) Freeze(frozen bool) {
 	c.t.Helper()
 	c.call("POST", "/clock", controlClock{Frozen: &frozen}, nil)
 }
 
-// Account returns the account with a username.
+// Account returns the account with a username. It calls Fatalf if there is none.
 func (c *Control) Account(username string) Account {
 	c.t.Helper()
 	for _, a := range c.Accounts() {
@@ -185,7 +193,8 @@ func (c *Control) Account(username string) Account {
 	return Account{}
 }
 
-// AddAccount adds an account.
+// AddAccount adds an account, and returns it with the values that usher chose for empty
+// fields.
 func (c *Control) AddAccount(a Account) Account {
 	c.t.Helper()
 	var added controlAccount
@@ -217,7 +226,7 @@ func (c *Control) RevokeToken(token plexauth.Secret) {
 	c.call("POST", "/tokens/revoke", map[string]string{"token": string(token)}, nil)
 }
 
-// VerificationCode returns the present code of an account's second factor.
+// VerificationCode returns the current code of an account's second factor.
 func (c *Control) VerificationCode(username string) plexauth.Secret {
 	c.t.Helper()
 	var out struct{ Code plexauth.Secret }
@@ -225,8 +234,8 @@ func (c *Control) VerificationCode(username string) plexauth.Secret {
 	return out.Code
 }
 
-// ApprovePIN completes a sign-in by PIN, as if the user had allowed it. It returns
-// the address that the browser is redirected to; empty if the program set none.
+// ApprovePIN completes a sign-in by PIN, as if the user had allowed access. It returns
+// the URL that the browser is redirected to, or "" if the program set none.
 func (c *Control) ApprovePIN(code, username string) (forward string) {
 	c.t.Helper()
 	var out struct{ Forward string }
@@ -234,7 +243,7 @@ func (c *Control) ApprovePIN(code, username string) (forward string) {
 	return out.Forward
 }
 
-// RefusePIN denies a PIN, as if the user had.
+// RefusePIN denies a PIN, as if the user had denied access.
 func (c *Control) RefusePIN(code, username string) {
 	c.t.Helper()
 	c.call("POST", path("pins", code, "refuse"), map[string]string{"account": username}, nil)
@@ -242,17 +251,21 @@ func (c *Control) RefusePIN(code, username string) {
 
 // NamedFault is a fault of "usher exec --fault".
 type NamedFault struct {
-	// Name is its name, as docs/testing.md has it. Required.
+	// Name is one of the names that docs/testing.md lists. Required.
 	Name string `json:"fault"`
 	// Path is the path of the affected requests. A star at its end stands for any
-	// text. Empty: any path.
+	// text. If empty, requests for all paths are affected.
 	Path string `json:"path,omitempty"`
-	// Times is how many requests are affected, after Skip that are not. Zero: all.
+	// Times is the number of affected requests. If zero, it is unlimited.
 	Times int `json:"times,omitempty"`
-	Skip  int `json:"skip,omitempty"`
-	// Seconds and Chance are for the faults that have them. Zero: the fault's own.
+	// Skip is the number of matching requests that pass before the fault begins.
+	Skip int `json:"skip,omitempty"`
+	// Seconds is the duration, for the faults that have one. If zero, it is the
+	// fault's default.
 	Seconds float64 `json:"seconds,omitempty"`
-	Chance  float64 `json:"chance,omitempty"`
+	// Chance is the probability, from 0 to 1, that a matching request is affected. If
+	// zero, it is the fault's default.
+	Chance float64 `json:"chance,omitempty"`
 }
 
 // InjectFault injects a fault into responses.

@@ -40,8 +40,8 @@ func (s *Server) newInjector() *trouble.Injector {
 	}
 }
 
-// answer responds with a named fault, or like the server. It reports whether the
-// fault closes the connection.
+// answer passes the request to the injector of named faults, which passes it on to the
+// server unless a fault applies. It reports whether the fault closes the connection.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) (ends bool) {
 	defer func() {
 		if err, ok := recover().(error); ok {
@@ -58,11 +58,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (ends bool) {
 // SetTime sets the server's clock.
 func (s *Server) SetTime(t time.Time) { s.clock.Set(t) }
 
-// Freeze stops the server's clock, or lets it run.
+// Freeze stops the server's clock if frozen is true, and otherwise lets it run.
 func (s *Server) Freeze(frozen bool) { s.clock.Freeze(frozen) }
 
 // RefusePIN denies the PIN with the given code, as if the user had denied access.
-// At its next poll, the program gets the error that the PIN does not exist.
+// The next poll of the program fails with plexauth.ErrPINExpired.
 func (u *User) RefusePIN(code string) {
 	s := u.server
 	s.t.Helper()
@@ -72,10 +72,10 @@ func (u *User) RefusePIN(code string) {
 	}
 }
 
-// Reset restores the initial state: the users and sources, the time, the faults of the
-// scene and no recorded requests. Users, tokens and servers that were added since are
-// removed. It takes less than a millisecond, so that the cases of a test can share a
-// server. It requires Config.Resettable.
+// Reset restores the initial users and sources, the time, and the faults of the scene.
+// It removes the users, tokens and servers that were added since, and deletes the
+// recorded requests. It takes less than five milliseconds, so that the cases of a test
+// can share a server. It requires Config.Resettable.
 func (s *Server) Reset() {
 	s.t.Helper()
 	if !s.resettable {

@@ -10,9 +10,9 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// AddHomeUser adds a managed user to the home of owner, and creates the home if necessary.
-// pin can be empty. The user cannot sign in: programs switch to it, and Client returns a
-// token of it.
+// AddHomeUser adds a managed user to the home of owner, and creates the home if
+// necessary. pin can be empty. The user cannot sign in, but programs can switch to it.
+// Client and Token work for it as for any user.
 func (s *Server) AddHomeUser(owner *User, name string, pin plexauth.Secret) *User {
 	s.t.Helper()
 	ctx, homes := context.Background(), s.current.Load().Homes
@@ -36,18 +36,18 @@ func (s *Server) AddToHome(owner, u *User) {
 	u.home = owner.Username
 }
 
-// RemoveFromHome takes a user out of the home of owner. A user of AddHomeUser is
-// removed.
+// RemoveFromHome removes a user from the home of owner. A managed user, as AddHomeUser
+// creates, is deleted.
 func (s *Server) RemoveFromHome(owner, u *User) {
 	s.t.Helper()
 	err := s.current.Load().Homes.Remove(context.Background(), operator, owner.id, strconv.FormatInt(u.id, 10))
 	if err != nil {
-		s.t.Fatalf("plexauthtest: taking %s out of the home of %s: %v", u.Username, owner.Username, err)
+		s.t.Fatalf("plexauthtest: removing %s from the home of %s: %v", u.Username, owner.Username, err)
 	}
 	u.home = ""
 }
 
-// RemoveUser removes a user, and the managed ones of the user's home.
+// RemoveUser removes a user, and the managed users of that user's home.
 func (s *Server) RemoveUser(u *User) {
 	s.t.Helper()
 	if err := s.current.Load().Accounts.Remove(context.Background(), operator, u.id); err != nil {
@@ -86,16 +86,16 @@ func (s *Server) AddSection(src Source, name, sectionType string) {
 	}
 }
 
-// Share shares all sections of a server with a user, the way an operator does it: they do not
-// become friends.
+// Share shares all sections of a server with a user, the way an operator does: the user
+// does not become a friend of the owner.
 func (s *Server) Share(src Source, u *User) {
 	s.t.Helper()
 	s.changeShare(src, u, (*source.Service).Share)
 }
 
-// ShareSections shares some sections of a server with a user, by their names: its
-// owner invites the user, who accepts, and so becomes a friend. Without names, all
-// sections are shared.
+// ShareSections shares sections of a server, given by name, with a user. The owner
+// invites the user, who accepts, so the two become friends. Without names, all sections
+// are shared.
 func (s *Server) ShareSections(owner *User, src Source, u *User, sections ...string) {
 	s.t.Helper()
 	err := scene.Admit(context.Background(), operator, s.current.Load().Core, owner.person(), u.person(), src.Identifier, sections)
@@ -104,7 +104,7 @@ func (s *Server) ShareSections(owner *User, src Source, u *User, sections ...str
 	}
 }
 
-// Unshare removes a share. This revokes the tokens that depend on it.
+// Unshare removes a share, which revokes the tokens that depend on it.
 func (s *Server) Unshare(src Source, u *User) {
 	s.t.Helper()
 	s.changeShare(src, u, (*source.Service).Unshare)
@@ -126,9 +126,9 @@ func (s *Server) Unfriend(a, b *User) {
 	}
 }
 
-// Invite invites an account to a server of from, by a username or an e-mail address, which
-// need not exist. With the zero Source, it invites to a friendship only. The invitation
-// stays pending. Without names of sections, it covers all sections.
+// Invite sends an invitation to src, a server of from. to is a username or an e-mail
+// address, and no account need have it. With the zero Source, the invitation is to a
+// friendship only. Without names of sections, it covers all sections. It stays pending.
 func (s *Server) Invite(from *User, to string, src Source, sections ...string) Invitation {
 	s.t.Helper()
 	id, err := scene.Invite(context.Background(), operator, s.current.Load().Core, from.person(), to, src.Identifier, sections)
@@ -146,8 +146,8 @@ func (s *Server) AcceptInvitation(u *User, i Invitation) {
 	}
 }
 
-// EndInvitation ends an invitation: as who sent it withdraws it, and as who received it
-// declines it.
+// EndInvitation withdraws an invitation that the user as sent, or declines one that as
+// received.
 func (s *Server) EndInvitation(as *User, i Invitation) {
 	s.t.Helper()
 	if err := s.current.Load().Friends.End(context.Background(), operator, as.id, i.ID); err != nil {

@@ -30,24 +30,26 @@ type Config struct {
 	// MaxFailedSignIns is the number of failed sign-ins to one account after
 	// which the next sign-in is rate limited. If zero, there is no limit.
 	MaxFailedSignIns int
-	// Scene is a YAML file with the accounts, homes, servers, shares, invitations
-	// and devices to start with, and the time, as usher exec --scene reads it. User and Source find
-	// them by name. If empty, the server has the fields of Server.
+	// Scene is the path of a YAML file with the initial accounts, homes, servers,
+	// shares, invitations, devices and time, in the format of "usher exec --scene".
+	// Server.User and Server.Source find them by name. If empty, the server has the
+	// users and sources that are fields of Server.
 	Scene string
-	// SignUp lets programs add accounts for people, as usher serve --sign-up does.
+	// SignUp lets programs create accounts for new users, as "usher serve --sign-up"
+	// does.
 	SignUp bool
 	// MediaJWT makes the media plane accept JWTs. Released media servers do not.
 	MediaJWT bool
-	// Resettable enables Server.Reset. It makes the start about
-	// ten milliseconds longer.
+	// Resettable enables Server.Reset. The server then takes about ten milliseconds
+	// longer to start.
 	Resettable bool
 	// Logger receives the log of the server. If nil, nothing is logged.
 	Logger *slog.Logger
 }
 
 // Server is a running usher. Its methods are safe for concurrent use. A method
-// that cannot do its work calls Fatalf, so the rules of testing.TB apply when
-// it is called from another goroutine than the one of the test.
+// that fails calls Fatalf, which only the goroutine of the test may call: see
+// testing.TB.FailNow.
 type Server struct {
 	// AccountURL is the base URL of the account plane.
 	AccountURL string
@@ -127,7 +129,7 @@ func New(t testing.TB, cfg Config) *Server {
 	play.SignUp = play.SignUp || cfg.SignUp
 	s := &Server{t: t, resettable: cfg.Resettable, mediaJWT: cfg.MediaJWT, stopping: make(chan struct{}), play: play, clock: play.Clock(), dice: play.Dice()}
 	s.named = s.newInjector()
-	t.Cleanup(s.close) // the last one to run
+	t.Cleanup(s.close) // runs last, since cleanups run in reverse order
 	listener := httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(listener.Close)
 	t.Cleanup(func() { close(s.stopping) })
@@ -167,7 +169,7 @@ func (s *Server) close() {
 	}
 }
 
-// start answers requests from the services of c from now on.
+// start makes the services of c answer all further requests.
 func (s *Server) start(c *core.Core) {
 	with := func(mediaJWT bool) http.Handler {
 		return server.New(c, server.Config{Version: "test", MediaJWT: mediaJWT}).Handler()
@@ -198,12 +200,11 @@ const clientIdentifier = "plexauthtest"
 // operator is the actor of the test's changes in the audit log.
 var operator = audit.Actor{Name: "plexauthtest"}
 
-// Client returns an SDK client with a new access token of u. Each call of
-// Client and Token signs in on another device, plexauthtest-1, plexauthtest-2
-// and so on. usher limits the tokens of a device to ten, so a separate device
-// prevents eviction of a token. For Disabled, which cannot sign in, the
-// client always has the token that was issued before the account was disabled,
-// and the device of AnonymousClient.
+// Client returns an SDK client with a new access token of u. Each call of Client and
+// Token signs in on a new device: plexauthtest-1, plexauthtest-2 and so on. On a shared
+// device, tokens would be evicted, because usher limits a device to ten. Disabled cannot
+// sign in: for it, the client always has the token that was issued before the account
+// was disabled, and the device of AnonymousClient.
 func (s *Server) Client(u *User) *plexauth.Client {
 	s.t.Helper()
 	c := s.AnonymousClient()

@@ -34,7 +34,7 @@ type User struct {
 	BackupCodes []plexauth.Secret
 
 	id         int64
-	home       string // the username of whose home the user lives in
+	home       string // username of the owner of the user's home, or empty
 	managed    bool
 	totpSecret plexauth.Secret
 	oldToken   plexauth.Secret // the only token of a user who cannot sign in
@@ -66,9 +66,9 @@ func (u *User) VerificationCode() plexauth.Secret {
 
 // LinkPIN completes the sign-in of the PIN with the given code, as if the user
 // had allowed access at plexauth.Client.LinkURL or AuthURL. It returns the URL
-// that the browser of the user is then sent to: plexauth.PINRequest.ForwardURL
-// with the proof, or "" if the PIN was requested without one. To end a sign-in
-// with package plexauth/login, open it in the browser that started.
+// that the user's browser is then redirected to: plexauth.PINRequest.ForwardURL
+// with the proof, or "" if the PIN was requested without one. To complete a sign-in
+// with package plexauth/login, open it in the browser that started the sign-in.
 func (u *User) LinkPIN(code string) (forward string) {
 	s := u.server
 	s.t.Helper()
@@ -101,8 +101,8 @@ func (s *Server) AddUser(username, email string, password plexauth.Secret) *User
 	return &User{Username: username, Email: email, Password: password, id: a.ID, server: s}
 }
 
-// populate adds the users and the sources of a scene. Tokens come from Client and
-// Token, except for those of disabled accounts and of a scene of the test's own.
+// populate adds the users and the sources of a scene. In the default scene, only
+// disabled accounts get a token here: the others get theirs from Client and Token.
 func (s *Server) populate(play scene.Scene, isDefault bool) {
 	s.t.Helper()
 	play.Device = clientIdentifier
@@ -124,7 +124,7 @@ func (s *Server) populate(play scene.Scene, isDefault bool) {
 	s.Den, s.Guide = s.Source("Den"), s.Source("Guide")
 }
 
-// User returns the user with a username that was there at the start.
+// User returns the initial user with a username. It calls Fatalf if there is none.
 func (s *Server) User(username string) *User {
 	s.t.Helper()
 	p, ok := s.cast.Person(username)
@@ -141,8 +141,8 @@ func (s *Server) User(username string) *User {
 	return u
 }
 
-// Source returns the server or the provider with a name that was there at the
-// start.
+// Source returns the initial server or provider with a name. It calls Fatalf if there
+// is none.
 func (s *Server) Source(name string) Source {
 	s.t.Helper()
 	for _, src := range s.cast.Sources {
@@ -154,7 +154,7 @@ func (s *Server) Source(name string) Source {
 	return Source{}
 }
 
-// describe returns a source as tests see it.
+// describe returns the Source with a kind, a name and an identifier.
 func describe(kind source.Kind, name, identifier string) Source {
 	if kind == source.Provider {
 		return Source{name, identifier, plexauth.ProviderSource(identifier)}
