@@ -1,6 +1,6 @@
 export const version: string
 
-/** The server refused a call, or there is none. */
+/** The server rejected a call, or could not be reached. */
 export class UsherError extends Error {}
 
 /** An account that a program can sign in with. */
@@ -43,20 +43,20 @@ export interface Server {
   connections?: Connection[]
 }
 
-/** A media server to add: a section may be its name alone. Without connections, it has some where nothing listens. */
+/** A media server to add. A section may be its name alone. Without connections, it gets some at which nothing listens. */
 export interface NewServer extends Omit<Server, 'sections'> {
   sections?: Array<string | Section>
   sharedWith?: string[]
 }
 
-/** A server that is shared with an account; without sections, all of them. */
+/** A server that is shared with an account. Without sections, all of them are shared. */
 export interface Share {
   server: string
   account: string
   sections?: string[]
 }
 
-/** An invitation that waits: to a server or, without one, to a friendship. */
+/** A pending invitation to a server or, without one, to a friendship. */
 export interface Invitation {
   id: number
   sender: string
@@ -74,7 +74,7 @@ export interface FaultOptions {
   chance?: number
 }
 
-/** A request of the program, and the status of the answer (0: none). */
+/** A request of the program, and the status of the response (0 if there was none). */
 export interface Request {
   time: Date
   method: string
@@ -86,7 +86,7 @@ export interface Request {
   status: number
 }
 
-/** The clock of the server. That of the test does not change. */
+/** The clock of the server. It does not affect the clock of the test. */
 export interface Clock {
   now(): Promise<Date>
   advance(seconds: number): Promise<Date>
@@ -97,51 +97,66 @@ export interface Clock {
 
 /** The server that answers the program under test. */
 export class Usher {
-  /** Without options, the server of the `usher exec` that runs this program. */
+  /** Connects to the control API, by default that of the `usher exec` that runs this program. */
   constructor(options?: { url?: string, token?: string })
   readonly clock: Clock
+  /** Resolves to the version of usher. */
   version(): Promise<string>
+  /** Rejects if this package belongs to another release of usher. */
   checkVersion(): Promise<void>
+  /** Restores the accounts, the clock and the faults of the scene, and deletes the recorded requests. */
   reset(): Promise<void>
+  /** Resolves to the current accounts, including those that the program added. */
   accounts(): Promise<Account[]>
+  /** Rejects if no account has the username. */
   account(username: string): Promise<Account>
   addAccount(fields: Account): Promise<Account & { backupCodes?: string[] }>
-  /** Removes an account, and the managed ones of its home. */
+  /** Removes an account, and the managed accounts of its home. */
   removeAccount(username: string): Promise<void>
-  /** Lets an account live in the home of another. addAccount adds managed users. */
+  /** Adds an account to the home of owner. addAccount adds managed users. */
   addToHome(owner: string, username: string, options?: { homeAdmin?: boolean }): Promise<void>
-  /** Takes an account out of a home. A managed user is removed. */
+  /** Removes an account from the home of owner. A managed user is deleted. */
   removeFromHome(owner: string, username: string): Promise<void>
-  /** The media servers, with usher itself. */
+  /** Resolves to the media servers, including usher itself. */
   servers(): Promise<Server[]>
   addServer(fields: NewServer): Promise<Server>
+  /** Removes a media server, with its shares and the tokens for it. */
   removeServer(id: string): Promise<void>
   shares(): Promise<Share[]>
-  /** Shares a server as its owner, who is a friend of the account then. Without sections, all of them. */
+  /** Shares a server as its owner does: the two accounts become friends. Without sections, all are shared. */
   share(server: string, account: string, sections?: string[]): Promise<void>
+  /** Removes a share, which revokes the tokens that depend on it. */
   unshare(server: string, account: string): Promise<void>
+  /** Makes two accounts friends. */
   befriend(account: string, other: string): Promise<void>
   /** Ends a friendship, with the shares and invitations between the two. */
   unfriend(account: string, other: string): Promise<void>
-  /** The invitations that wait for an answer, also those that the program has sent. */
+  /** Resolves to the pending invitations, including those that the program sent. */
   invitations(): Promise<Invitation[]>
-  /** Invites a username or an e-mail address, which nobody needs to have. */
+  /** Invites a username or an e-mail address, which no account need have, to a server or, without one, to a friendship. */
   invite(sender: string, to: string, server?: string, sections?: string[]): Promise<Invitation>
-  /** Accepts an invitation as who was invited. */
+  /** Accepts an invitation as the invited account. */
   acceptInvitation(id: number): Promise<void>
   /** Withdraws or declines an invitation. */
   endInvitation(id: number): Promise<void>
+  /** Resolves to a new token of an account. */
   issueToken(username: string, clientIdentifier?: string): Promise<string>
   revokeTokens(username: string): Promise<void>
+  /** Revokes a token and its descendants. */
   revokeToken(token: string): Promise<void>
+  /** Resolves to the current code of an account's second factor. Each code works once. */
   verificationCode(username: string): Promise<string>
-  /** Resolves to where the browser goes on to; '' if the program named no address. */
+  /** Completes a PIN as if the user had allowed access. Resolves to the URL that the browser is redirected to, or ''. */
   approvePIN(code: string, account?: string): Promise<string>
+  /** Denies a PIN as if the user had denied access. */
   refusePIN(code: string, account?: string): Promise<void>
+  /** Injects a fault into responses. Resolves to the number of the fault, for removeFault. */
   injectFault(fault: string, options?: FaultOptions): Promise<number>
   removeFault(number: number): Promise<void>
   clearFaults(): Promise<void>
+  /** Resolves to the requests of the program since the last reset, the oldest first. */
   requests(): Promise<Request[]>
+  /** Deletes the recorded requests. */
   clearRequests(): Promise<void>
 }
 

@@ -1,11 +1,11 @@
 'use strict'
-// Control the server of `usher exec` from a test. It is CommonJS, which Jest, Vitest and node:test load alike.
+// Control the server of `usher exec` from a test. This is a CommonJS module because Jest, Vitest and node:test all load those.
 const http = require('node:http')
 
 const version = '0.1.0'
 const timeout = 30_000
 
-/** The server refused a call, or there is none. */
+/** The server rejected a call, or could not be reached. */
 class UsherError extends Error {
   constructor (message) {
     super(message)
@@ -13,7 +13,7 @@ class UsherError extends Error {
   }
 }
 
-/** The clock of the server. That of the test does not change. */
+/** The clock of the server. It does not affect the clock of the test. */
 class Clock {
   #usher
   constructor (usher) { this.#usher = usher }
@@ -31,7 +31,7 @@ class Usher {
   #url
   #token
   constructor ({ url = process.env.USHER_CONTROL, token = process.env.USHER_CONTROL_TOKEN } = {}) {
-    if (!url) throw new UsherError('this program does not run in usher exec: start it with  usher exec -- COMMAND')
+    if (!url) throw new UsherError('this program does not run in usher exec; start it with: usher exec -- COMMAND')
     this.#url = new URL(url)
     this.#token = token
     this.clock = new Clock(this)
@@ -101,7 +101,7 @@ class Usher {
   async requests () { return (await this.call('GET', '/requests')).map(r => ({ ...r, time: new Date(r.time) })) }
   async clearRequests () { await this.call('DELETE', '/requests') }
 
-  /** Calls the control API: node:http, because tests replace fetch. */
+  /** Calls the control API. It uses node:http because tests may replace fetch. */
   call (method, path, body) {
     return new Promise((resolve, reject) => {
       const request = http.request({
@@ -130,7 +130,7 @@ class Usher {
   }
 }
 
-/** A path of these parts. */
+/** Returns the path with the given segments, which it escapes. */
 function at (...parts) { return parts.map(part => '/' + encodeURIComponent(part)).join('') }
 
 function invitation ({ from: sender, ...fields }) { return { ...fields, sender } }
@@ -138,8 +138,8 @@ function invitation ({ from: sender, ...fields }) { return { ...fields, sender }
 function minor (v) { return v.split('.').slice(0, 2).join('.') }
 
 /**
- * Returns the server, and resets it before each test. Jest and Vitest with globals
- * need no argument; others give their beforeEach.
+ * Returns the server, and resets it before each test. In Jest, and in Vitest with
+ * globals, it needs no argument. With other test runners, pass their beforeEach.
  */
 function useUsher ({ beforeEach = globalThis.beforeEach } = {}) {
   if (typeof beforeEach !== 'function') throw new UsherError('useUsher needs the beforeEach of the test runner: useUsher({ beforeEach })')

@@ -1,9 +1,8 @@
 """Control the server of `usher exec` from a test.
 
 `usher exec -- pytest` runs a test suite for which https://plex.tv is an usher in
-memory. This package changes what that usher does: it moves its clock, approves
-PINs, revokes tokens, adds accounts, servers, shares, invitations and homes, and makes
-answers go wrong.
+memory. This package controls that usher: it moves its clock, approves PINs, revokes
+tokens, adds accounts, servers, shares, invitations and homes, and injects faults.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _TIMEOUT = 30  # seconds
 
 
 class UsherError(Exception):
-    """The server refused a call, or there is none."""
+    """The server rejected a call, or could not be reached."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Server:
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-    """A server that is shared with an account: all its sections (None), or some."""
+    """A server that is shared with an account. If sections is None, all of them are shared."""
 
     server: str
     account: str
@@ -87,7 +86,7 @@ class Share:
 
 @dataclasses.dataclass(frozen=True)
 class Invitation:
-    """An invitation that waits: to a server or, without one, to a friendship."""
+    """A pending invitation to a server or, if server is empty, to a friendship."""
 
     id: int
     sender: str
@@ -98,7 +97,7 @@ class Invitation:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """A request of the program, and the status of the answer (0: none)."""
+    """A request of the program, and the status of the response (0 if there was none)."""
 
     time: datetime.datetime
     method: str
@@ -111,7 +110,7 @@ class Request:
 
 
 class Clock:
-    """The clock of the server. That of the test does not change."""
+    """The clock of the server. It does not affect the clock of the test."""
 
     def __init__(self, usher: Usher) -> None:
         self._usher = usher
@@ -125,15 +124,15 @@ class Clock:
         return self._set(advance=seconds)
 
     def set(self, time: datetime.datetime) -> datetime.datetime:
-        """Set the clock. A time without a zone is in the local one."""
+        """Set the clock. A time without a time zone is local time."""
         return self._set(time=time.astimezone().isoformat())
 
     def freeze(self) -> datetime.datetime:
-        """Let the clock stand still."""
+        """Stop the clock."""
         return self._set(frozen=True)
 
     def unfreeze(self) -> datetime.datetime:
-        """Let the clock go on."""
+        """Let the clock run again."""
         return self._set(frozen=False)
 
     def _set(self, **fields: Any) -> datetime.datetime:
@@ -144,10 +143,10 @@ class Usher:
     """The server that answers the program under test."""
 
     def __init__(self, url: str | None = None, token: str | None = None) -> None:
-        """Without arguments, the server of the `usher exec` that runs this program."""
+        """Connect to the control API, by default that of the `usher exec` that runs this program."""
         url = url or os.environ.get("USHER_CONTROL", "")
         if not url:
-            raise UsherError("this program does not run in usher exec: start it with  usher exec -- COMMAND")
+            raise UsherError("this program does not run in usher exec; start it with: usher exec -- COMMAND")
         address = urllib.parse.urlsplit(url)
         self._host, self._port = address.hostname or "127.0.0.1", address.port
         self._token = token or os.environ.get("USHER_CONTROL_TOKEN", "")
@@ -164,14 +163,15 @@ class Usher:
             raise UsherError(f"this usher needs usher-exec {theirs}, and this is {__version__}: pip install usher-exec=={theirs}")
 
     def reset(self) -> None:
-        """Go back to the scene: its people, clock and faults, and no requests."""
+        """Restore the accounts, the clock and the faults of the scene, and delete the recorded requests."""
         self._call("POST", "/reset")
 
     def accounts(self) -> list[Account]:
+        """Return the current accounts, including those that the program added."""
         return [_account(a) for a in self._call("GET", "/accounts")]
 
     def account(self, username: str) -> Account:
-        """The account with a username."""
+        """Return the account with a username."""
         for account in self.accounts():
             if account.username == username:
                 return account
@@ -182,26 +182,26 @@ class Usher:
         return _account(self._call("POST", "/accounts", {"username": username, "password": password, **fields}))
 
     def remove_account(self, username: str) -> None:
-        """Remove an account, and the managed ones of its home."""
+        """Remove an account, and the managed accounts of its home."""
         self._call("DELETE", f"/accounts/{_quote(username)}")
 
     def add_to_home(self, owner: str, username: str, *, home_admin: bool = False) -> None:
-        """Let an account live in the home of another. add_account adds managed users."""
+        """Add an account to the home of owner. add_account adds managed users."""
         self._call("POST", f"/homes/{_quote(owner)}/users", {"username": username, "homeAdmin": home_admin})
 
     def remove_from_home(self, owner: str, username: str) -> None:
-        """Take an account out of a home. A managed user is removed."""
+        """Remove an account from the home of owner. A managed user is deleted."""
         self._call("DELETE", f"/homes/{_quote(owner)}/users/{_quote(username)}")
 
     def servers(self) -> list[Server]:
-        """The media servers, with usher itself."""
+        """Return the media servers, including usher itself."""
         return [_server(s) for s in self._call("GET", "/servers")]
 
     def add_server(
         self, name: str, id: str, owner: str = "", sections: Iterable[str | Section] = (),
         connections: Iterable[str | Connection] = (), shared_with: Iterable[str] = (),
     ) -> Server:
-        """Add a media server. Without connections, it has some where nothing listens."""
+        """Add a media server. Without connections, it gets some at which nothing listens."""
         return _server(self._call("POST", "/servers", {
             "name": name, "id": id, "owner": owner,
             "sections": [s if isinstance(s, str) else dataclasses.asdict(s) for s in sections],
@@ -214,14 +214,15 @@ class Usher:
         self._call("DELETE", f"/servers/{_quote(id)}")
 
     def shares(self) -> list[Share]:
+        """Return the current shares."""
         return [Share(s["server"], s["with"], _names(s)) for s in self._call("GET", "/shares")]
 
     def share(self, server: str, account: str, sections: Iterable[str] | None = None) -> None:
-        """Share a server as its owner, who is a friend of the account then. None are all sections."""
+        """Share a server as its owner does: the two accounts become friends. If sections is None, share all."""
         self._call("POST", "/shares", {"server": server, "with": account, "sections": _list(sections)})
 
     def unshare(self, server: str, account: str) -> None:
-        """End a share, and the tokens for it."""
+        """Remove a share, which revokes the tokens that depend on it."""
         self._call("DELETE", f"/shares/{_quote(server)}/{_quote(account)}")
 
     def befriend(self, account: str, other: str) -> None:
@@ -233,17 +234,20 @@ class Usher:
         self._call("DELETE", f"/friends/{_quote(account)}/{_quote(other)}")
 
     def invitations(self) -> list[Invitation]:
-        """The invitations that wait for an answer, also those that the program has sent."""
+        """Return the pending invitations, including those that the program sent."""
         return [_invitation(i) for i in self._call("GET", "/invitations")]
 
     def invite(self, sender: str, to: str, server: str = "", sections: Iterable[str] | None = None) -> Invitation:
-        """Invite a username or an e-mail address, which nobody needs to have. None are all sections."""
+        """Invite a username or an e-mail address, which no account need have, to a server or, without one, to a friendship.
+
+        If sections is None, the invitation is for all of them.
+        """
         return _invitation(self._call("POST", "/invitations", {
             "from": sender, "to": to, "server": server, "sections": _list(sections),
         }))
 
     def accept_invitation(self, id: int) -> None:
-        """Accept an invitation as who was invited."""
+        """Accept an invitation as the invited account."""
         self._call("POST", f"/invitations/{id}/accept")
 
     def end_invitation(self, id: int) -> None:
@@ -259,43 +263,49 @@ class Usher:
         self._call("DELETE", f"/accounts/{_quote(username)}/tokens")
 
     def revoke_token(self, token: str) -> None:
-        """Revoke a token, and what it led to."""
+        """Revoke a token and its descendants."""
         self._call("POST", "/tokens/revoke", {"token": token})
 
     def verification_code(self, username: str) -> str:
-        """The present code of an account's second factor. Each code works once."""
+        """Return the current code of an account's second factor. Each code works once."""
         return self._call("GET", f"/accounts/{_quote(username)}/code")["code"]
 
     def approve_pin(self, code: str, account: str = "member") -> str:
-        """Link a PIN as if the user had allowed it, and return the address that the browser is redirected to."""
+        """Complete a PIN as if the user had allowed access, and return the URL that the browser is redirected to.
+
+        The URL is empty if the program set none.
+        """
         return self._call("POST", f"/pins/{_quote(code)}/approve", {"account": account})["forward"]
 
     def refuse_pin(self, code: str, account: str = "member") -> None:
-        """Deny a PIN as if the user had."""
+        """Deny a PIN as if the user had denied access."""
         self._call("POST", f"/pins/{_quote(code)}/refuse", {"account": account})
 
     def inject_fault(self, fault: str, **fields: Any) -> int:
-        """Make answers go wrong, and return the number of the fault.
+        """Inject a fault into responses, and return the number of the fault.
 
         The fields are path, times, skip, seconds and chance.
         """
         return self._call("POST", "/faults", {"fault": fault, **fields})["id"]
 
     def remove_fault(self, number: int) -> None:
+        """Remove the fault with a number that inject_fault returned."""
         self._call("DELETE", f"/faults/{number}")
 
     def clear_faults(self) -> None:
+        """Remove all faults."""
         self._call("DELETE", "/faults")
 
     def requests(self) -> list[Request]:
-        """The requests of the program since the last reset, the oldest first."""
+        """Return the requests of the program since the last reset, the oldest first."""
         return [Request(**{**r, "time": _time(r["time"])}) for r in self._call("GET", "/requests")]
 
     def clear_requests(self) -> None:
+        """Delete the recorded requests."""
         self._call("DELETE", "/requests")
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | list[str] | None = None) -> Any:
-        # http.client follows no proxy of the environment.
+        # http.client ignores the proxy variables that `usher exec` sets.
         connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT)
         try:
             connection.request(
@@ -340,12 +350,12 @@ def _names(fields: dict[str, Any]) -> tuple[str, ...] | None:
 
 def _list(names: Iterable[str] | None) -> list[str] | None:
     if isinstance(names, str):
-        raise TypeError("sections are a list of names")
+        raise TypeError("sections must be a list of names, not a string")
     return None if names is None else list(names)
 
 
 def _time(text: str) -> datetime.datetime:
-    # Python 3.10 reads neither Z nor nanoseconds.
+    # In Python 3.10, fromisoformat parses neither Z nor nanoseconds.
     text, _, fraction = text.removesuffix("Z").partition(".")
     time = datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.timezone.utc)
     return time + datetime.timedelta(microseconds=int(fraction.ljust(6, "0")[:6]) if fraction else 0)

@@ -10,7 +10,7 @@ from . import Account, Clock, Usher, UsherError
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "usher_account(username): which account of the scene the fixture usher_account is (member)")
+    config.addinivalue_line("markers", "usher_account(username): the account that the fixture usher_account returns (default: member)")
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +25,7 @@ def _usher_of_run() -> Usher:
 
 @pytest.fixture
 def usher(_usher_of_run: Usher) -> Iterator[Usher]:
-    """The server of the run, as the scene has it at the start."""
+    """The server, reset to its scene before and after the test."""
     _usher_of_run.reset()
     yield _usher_of_run
     _usher_of_run.reset()
@@ -33,13 +33,13 @@ def usher(_usher_of_run: Usher) -> Iterator[Usher]:
 
 @pytest.fixture
 def usher_account(usher: Usher, request: pytest.FixtureRequest) -> Account:
-    """The account member, or the one that @pytest.mark.usher_account names."""
+    """The account member, or the one that @pytest.mark.usher_account selects."""
     marker = request.node.get_closest_marker("usher_account")
     return usher.account(marker.args[0] if marker else "member")
 
 
 @pytest.fixture
 def usher_clock(usher: Usher) -> Clock:
-    """The clock of the server. It stands still, unless the test moves it."""
+    """The clock of the server. It is frozen, so only the test moves it."""
     usher.clock.freeze()
     return usher.clock
