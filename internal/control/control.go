@@ -1,9 +1,9 @@
-// Package control is the API with which a test controls the usher that answers the
-// program under test: its clock, its people, its faults, and going back to the
-// beginning.
+// Package control is the API through which a test controls the usher that answers the
+// program under test: its clock, its accounts, its faults, and the reset to the initial
+// state.
 //
-// It owns the routes, what they read and write, and who may call them. It does not
-// own what they do: package stage does it.
+// It owns the routes, their request and response bodies, and the authentication of
+// calls. It does not own the operations: those are package stage's.
 package control
 
 import (
@@ -21,8 +21,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Secret is what a test sends with each request, as "Authorization: Bearer SECRET".
-// A page in a browser of the machine cannot know it.
+// Secret is the secret that a test sends with each request, as "Authorization: Bearer
+// SECRET". It keeps out web pages in a browser on the same machine.
 type Secret = plexauth.Secret
 
 // NewSecret returns a secret for a run.
@@ -30,12 +30,12 @@ func NewSecret() Secret { return Secret(rand.Text()) }
 
 // Route is a row of the API.
 type Route struct {
-	// Method and Path are what it answers; the path is a pattern of net/http.
+	// Method and Path select the requests. Path is a pattern of net/http.
 	Method, Path string
-	// Takes is the body of the request, and Gives that of the answer, as examples
-	// of JSON. Empty: no body.
+	// Takes is an example of the request body, and Gives of the response body, in JSON.
+	// If empty, there is no body.
 	Takes, Gives string
-	// Does says what it does.
+	// Does describes the operation.
 	Does string
 
 	handle func(*api, *http.Request) (any, error)
@@ -47,7 +47,7 @@ type api struct {
 	version string
 }
 
-// New returns the API of a stage, for those who know the secret.
+// New returns the API of a stage. Every request must contain the secret.
 func New(s *stage.Stage, version string, secret Secret) http.Handler {
 	a := &api{s, version}
 	mux := http.NewServeMux()
@@ -59,30 +59,30 @@ func New(s *stage.Stage, version string, secret Secret) http.Handler {
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		write(w, nil, fault.New(fault.NotFound, "the control API has nothing at this path and method"))
+		write(w, nil, fault.New(fault.NotFound, "the control API has no such path and method"))
 	})
 	wanted := sha256.Sum256([]byte(secret))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		given := sha256.Sum256([]byte(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")))
 		if subtle.ConstantTimeCompare(wanted[:], given[:]) != 1 {
-			write(w, nil, fault.New(fault.Unauthenticated, "this takes the header Authorization: Bearer $USHER_CONTROL_TOKEN"))
+			write(w, nil, fault.New(fault.Unauthenticated, "the header Authorization: Bearer $USHER_CONTROL_TOKEN is required"))
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
 }
 
-// maxBody is the most bytes of a request.
+// maxBody is the maximum size of a request body, in bytes.
 const maxBody = 1 << 20
 
-// statuses are the statuses of errors.
+// statuses maps the kinds of error to HTTP statuses.
 var statuses = map[fault.Kind]int{
 	fault.NotFound: http.StatusNotFound, fault.Exists: http.StatusConflict, fault.Conflict: http.StatusConflict,
 	fault.Invalid: http.StatusBadRequest, fault.TooLarge: http.StatusRequestEntityTooLarge,
 	fault.Unauthenticated: http.StatusUnauthorized, fault.Denied: http.StatusForbidden,
 }
 
-// write sends an answer, or an error as {"error": "…"}.
+// write sends a response, or an error as {"error": "…"}.
 func write(w http.ResponseWriter, answer any, err error) {
 	status := http.StatusOK
 	if err != nil {
@@ -104,14 +104,14 @@ func write(w http.ResponseWriter, answer any, err error) {
 	_ = enc.Encode(answer)
 }
 
-// read reads the body of a request. A field that is not known is an error: it would
-// silently not apply.
+// read decodes the body of a request. An unknown field is an error, because it would
+// silently have no effect.
 func read(r *http.Request, into any) error {
 	dec := json.NewDecoder(r.Body)
 	dec.DisallowUnknownFields()
 	err := dec.Decode(into)
 	if errors.Is(err, io.EOF) {
-		return nil // every field is optional, or checked
+		return nil // every field is optional, or checked later
 	}
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) && kind.Field != "" {
@@ -123,7 +123,7 @@ func read(r *http.Request, into any) error {
 	return nil
 }
 
-// invalid makes an error of a caller out of one without a kind.
+// invalid returns an error without a kind as an error of the caller (fault.Invalid).
 func invalid(err error) error {
 	if err == nil || fault.KindOf(err) != fault.Unknown {
 		return err
@@ -131,7 +131,7 @@ func invalid(err error) error {
 	return fault.Invalidf("", "%s", err.Error())
 }
 
-// required returns an error for a field that is missing.
+// required returns an error for a missing field.
 func required(field, value string) error {
 	if value == "" {
 		return fault.Invalidf(field, "%s is missing", field)

@@ -93,7 +93,7 @@ func (a *api) befriend(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if len(pair) != 2 {
-		return nil, fault.Invalidf("body", "the body is not two usernames")
+		return nil, fault.Invalidf("body", "the body is not a list of two usernames")
 	}
 	return nil, a.Befriend(r.Context(), pair[0], pair[1])
 }
@@ -102,7 +102,7 @@ func (a *api) unfriend(r *http.Request) (any, error) {
 	return nil, a.Unfriend(r.Context(), r.PathValue("username"), r.PathValue("friend"))
 }
 
-// invitation is an invitation as the API has it.
+// invitation is the wire form of an invitation.
 type invitation struct {
 	ID int64 `json:"id"`
 	scene.FileInvitation
@@ -150,7 +150,7 @@ func (a *api) endInvitation(r *http.Request) (any, error) {
 	return nil, answerInvitation(r, a.EndInvitation)
 }
 
-// answerInvitation calls f with the invitation of the path.
+// answerInvitation calls f with the id of the invitation in the path.
 func answerInvitation(r *http.Request, f func(context.Context, int64) error) error {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil {

@@ -59,7 +59,7 @@ var routes = []Route{
 	{"DELETE", "/faults/{id}", "", "", "remove a fault", (*api).removeFault},
 
 	{"GET", "/requests", "", `[{"method": "GET", "host": "plex.tv", "path": "/api/v2/user", "status": 200}]`, "the requests of the program, the oldest first, with `query`, `header`, `body` and `time`", (*api).requests},
-	{"DELETE", "/requests", "", "", "forget these requests", (*api).forget},
+	{"DELETE", "/requests", "", "", "delete the recorded requests", (*api).forget},
 }
 
 func (a *api) about(*http.Request) (any, error) {
@@ -71,7 +71,7 @@ func (a *api) about(*http.Request) (any, error) {
 
 func (a *api) reset(r *http.Request) (any, error) { return nil, a.Reset(r.Context()) }
 
-// clock is a clock as the API has it.
+// clock is the wire form of the clock.
 type clock struct {
 	Time   time.Time `json:"time"`
 	Frozen bool      `json:"frozen"`
@@ -108,10 +108,10 @@ func (a *api) setClock(r *http.Request) (any, error) {
 	return a.clock(r)
 }
 
-// maxAdvance is how far a clock is moved at once, in seconds.
+// maxAdvance is the maximum number of seconds by which one request moves the clock.
 const maxAdvance = 100 * 365 * 24 * 60 * 60
 
-// person is an account as the API has it. Its secrets are those of a test.
+// person is the wire form of an account, with its secrets.
 type person struct {
 	scene.FileAccount
 	BackupCodes []string `json:"backupCodes,omitempty"`
@@ -200,7 +200,7 @@ func (a *api) code(r *http.Request) (any, error) {
 	return map[string]string{"code": string(code)}, nil
 }
 
-// of reads whose PIN it is.
+// of reads the account to which a PIN is linked.
 func of(r *http.Request) (account string, err error) {
 	var in struct {
 		Account string `json:"account"`
@@ -255,7 +255,7 @@ func (a *api) removeFault(r *http.Request) (any, error) {
 	return nil, nil
 }
 
-// request is a request of the program as the API has it.
+// request is the wire form of a recorded request.
 type request struct {
 	Time   time.Time   `json:"time"`
 	Method string      `json:"method"`
