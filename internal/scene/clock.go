@@ -8,8 +8,8 @@ import (
 // Clock is a clock that tests move. It is safe for concurrent use.
 type Clock struct {
 	mu     sync.Mutex
-	at     time.Time // what it said
-	since  time.Time // when it said that, by the machine's clock
+	at     time.Time // the time that it showed at since
+	since  time.Time // by the machine's clock
 	frozen bool
 	ahead  time.Duration // of what it would say
 }
@@ -21,7 +21,7 @@ func (s Scene) Clock() *Clock {
 	return c
 }
 
-// Restart begins again with the time of a scene.
+// Restart resets the clock to the initial time of a scene.
 func (c *Clock) Restart(s Scene) {
 	now := time.Now()
 	c.mu.Lock()
@@ -60,14 +60,14 @@ func (c *Clock) Advance(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
-// Freeze lets the clock stand still, or go on.
+// Freeze stops the clock if frozen is true, and otherwise lets it run.
 func (c *Clock) Freeze(frozen bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.at, c.since, c.frozen = c.now(), time.Now(), frozen
 }
 
-// Frozen reports whether the clock stands still.
+// Frozen reports whether the clock is stopped.
 func (c *Clock) Frozen() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

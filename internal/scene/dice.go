@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Dice are the random bits of a scene with a seed: the same ones in every run, for
-// what each service generates in the same order.
+// Dice is the source of randomness of a scene with a seed. In every run, each service
+// gets the same bits in the same order.
 type Dice struct {
 	seed string
 
@@ -17,7 +17,7 @@ type Dice struct {
 	streams map[string]*stream
 }
 
-// Dice returns the dice of a scene; nil if it has no seed.
+// Dice returns the dice of a scene, or nil if it has no seed.
 func (s Scene) Dice() *Dice {
 	if s.Seed == "" {
 		return nil
@@ -25,7 +25,7 @@ func (s Scene) Dice() *Dice {
 	return &Dice{seed: s.Seed, act: "scene", streams: make(map[string]*stream)}
 }
 
-// Of returns the bits of a service, for core.Config.
+// Of returns the source of randomness of a service, for core.Config.
 func (d *Dice) Of(service string) io.Reader {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -36,8 +36,8 @@ func (d *Dice) Of(service string) io.Reader {
 	return d.streams[service]
 }
 
-// Restart begins again with the bits of what comes after the scene has been played:
-// those of the scene itself would collide with what is in it.
+// Restart restarts the bits that follow the scene. The bits of the scene itself are not
+// repeated, because the same ids and tokens exist already.
 func (d *Dice) Restart() {
 	if d == nil {
 		return
@@ -50,7 +50,7 @@ func (d *Dice) Restart() {
 	}
 }
 
-// stream is the bits of one service. It is safe for concurrent use.
+// stream is the source of randomness of one service. It is safe for concurrent use.
 type stream struct {
 	mu   sync.Mutex
 	bits *rand.ChaCha8

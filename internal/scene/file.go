@@ -23,12 +23,12 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Schema is the JSON Schema of a file with a scene, for editors.
+// Schema is the JSON Schema of scene files, for editors.
 //
 //go:embed schema.json
 var Schema []byte
 
-// file is a scene as YAML has it. The tags are the keys, as in the schema.
+// file is the YAML form of a scene. The tags are the keys, as in the schema.
 type file struct {
 	Accounts  []FileAccount `yaml:"accounts"`
 	Servers   []FileSource  `yaml:"servers"`
@@ -47,7 +47,7 @@ type file struct {
 	Faults []trouble.Fault `yaml:"faults"`
 }
 
-// FileAccount is an account as files and the control API have it.
+// FileAccount is an account in files and in the control API.
 type FileAccount struct {
 	Username string `yaml:"username" json:"username"`
 	Email    string `yaml:"email" json:"email,omitempty"`
@@ -74,7 +74,7 @@ func (a FileAccount) Account() Account {
 	}
 }
 
-// InFile returns an account as files have it, with its secrets.
+// InFile returns the file form of an account, with its secrets.
 func InFile(a Account) FileAccount {
 	return FileAccount{
 		Username: a.Username, Email: a.Email, Password: string(a.Password), Token: string(a.Token), TOTP: string(a.Seed),
@@ -83,7 +83,7 @@ func InFile(a Account) FileAccount {
 	}
 }
 
-// FileSource is a server or a provider as files and the control API have it.
+// FileSource is a server or a provider in files and in the control API.
 type FileSource struct {
 	Name        string           `yaml:"name" json:"name"`
 	ID          string           `yaml:"id" json:"id"`
@@ -93,14 +93,14 @@ type FileSource struct {
 	Connections []FileConnection `yaml:"connections" json:"connections,omitempty"`
 }
 
-// FileSection is a section as files and the control API have it.
+// FileSection is a section in files and in the control API.
 type FileSection struct {
 	Name   string `yaml:"name" json:"name"`
 	Type   string `yaml:"type" json:"type,omitempty"`
 	Number int    `yaml:"number" json:"number,omitempty"`
 }
 
-// UnmarshalYAML implements yaml.Unmarshaler: the name alone stands for a section.
+// UnmarshalYAML implements yaml.Unmarshaler. A section may be its name alone.
 func (s *FileSection) UnmarshalYAML(n *yaml.Node) error {
 	if n.Kind == yaml.ScalarNode {
 		return n.Decode(&s.Name)
@@ -120,14 +120,14 @@ func (s *FileSection) UnmarshalJSON(text []byte) error {
 	return dec.Decode((*plain)(s))
 }
 
-// FileShare is a share as files and the control API have it.
+// FileShare is a share in files and in the control API.
 type FileShare struct {
 	Server   string   `yaml:"server" json:"server"`
 	With     string   `yaml:"with" json:"with"`
 	Sections []string `yaml:"sections" json:"sections,omitzero"`
 }
 
-// FileInvitation is an invitation as files and the control API have it.
+// FileInvitation is an invitation in files and in the control API.
 type FileInvitation struct {
 	From     string   `yaml:"from" json:"from"`
 	To       string   `yaml:"to" json:"to"`
@@ -149,7 +149,7 @@ type fileDevice struct {
 	Token           string `yaml:"token"`
 }
 
-// FileConnection is a connection as files and the control API have it.
+// FileConnection is a connection in files and in the control API.
 type FileConnection struct {
 	URI   string `yaml:"uri" json:"uri"`
 	Local bool   `yaml:"local" json:"local,omitempty"`
@@ -169,8 +169,7 @@ func ReadFile(path string) (Scene, error) {
 	return s, nil
 }
 
-// Read reads a scene from YAML. An unknown key is an error, which names the key
-// that was probably meant.
+// Read reads a scene from YAML. The error for an unknown key suggests the closest key.
 func Read(text []byte) (Scene, error) {
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil {
@@ -209,7 +208,8 @@ func Read(text []byte) (Scene, error) {
 	return s, nil
 }
 
-// readable is an error of the library in one line, without its own name.
+// readable returns an error of the YAML library in one line, without the library's
+// prefix.
 func readable(err error) error {
 	var types *yaml.TypeError
 	if errors.As(err, &types) {
@@ -251,7 +251,7 @@ func (d fileDevice) device() Device {
 	}}
 }
 
-// Source returns a source; without connections in the file, it has those of Nowhere.
+// Source returns a source. Without connections in the file, it has those of Nowhere.
 func (src FileSource) Source(kind source.Kind) Source {
 	out := Source{Kind: kind, Name: src.Name, Identifier: src.ID, Owner: src.Owner, SharedWith: src.SharedWith}
 	for _, c := range src.Connections {
@@ -266,7 +266,7 @@ func (src FileSource) Source(kind source.Kind) Source {
 	return out
 }
 
-// SourceInFile returns a source as files have it.
+// SourceInFile returns the file form of a source.
 func SourceInFile(src Source) FileSource {
 	out := FileSource{Name: src.Name, ID: src.Identifier, Owner: src.Owner, SharedWith: src.SharedWith}
 	for _, c := range src.Connections {

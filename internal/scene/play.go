@@ -18,9 +18,9 @@ import (
 // Person is an account of a scene in a database.
 type Person struct {
 	Account
-	// ID is the account's.
+	// ID is the ID of the account.
 	ID int64
-	// BackupCodes are the backup codes of the second factor; nil without one.
+	// BackupCodes are the backup codes of the second factor, or nil without one.
 	BackupCodes []plexauth.Secret
 }
 
@@ -28,14 +28,15 @@ type Person struct {
 type Cast struct {
 	// People are the accounts of the scene, in its order.
 	People []Person
-	// Sources are usher itself, if it is a server there, and those of the scene.
+	// Sources are usher itself, if the database has it as a server, and the sources of
+	// the scene.
 	Sources []source.Source
-	// Devices are those of the scene.
+	// Devices are the devices of the scene.
 	Devices []Device
 }
 
-// Play adds the objects of a scene to the database of c. by is the actor in the
-// audit log has it.
+// Play adds the objects of a scene to the database of c. by is the actor in the audit
+// log.
 func (s Scene) Play(ctx context.Context, by audit.Actor, c *core.Core) (*Cast, error) {
 	if s.SignUp && len(s.Accounts) == 0 {
 		return nil, errNoSignUp
@@ -67,7 +68,8 @@ func (s Scene) Play(ctx context.Context, by audit.Actor, c *core.Core) (*Cast, e
 	return cast, nil
 }
 
-// nameOr is what an error calls something: its name, or its place in the list.
+// nameOr returns how an error refers to an object: by its name, or by its position in
+// the list.
 func nameOr(name string, i int) string {
 	if name == "" {
 		return fmt.Sprintf("at place %d", i+1)
@@ -75,11 +77,11 @@ func nameOr(name string, i int) string {
 	return name
 }
 
-// errNoSignUp says that nobody can sign up: the first account is added by who runs the
-// server.
+// errNoSignUp reports that sign-up is impossible: only the operator can add the first
+// account.
 var errNoSignUp = fault.Invalidf("signUp", "signUp needs an account in the scene: the first one is not added by a sign-up")
 
-// Clone returns a copy with lists of its own.
+// Clone returns a copy with separate lists.
 func (c *Cast) Clone() *Cast {
 	return &Cast{slices.Clone(c.People), slices.Clone(c.Sources), slices.Clone(c.Devices)}
 }
@@ -94,9 +96,9 @@ func (c *Cast) Person(username string) (Person, bool) {
 	return Person{}, false
 }
 
-// AddPerson adds an account to the database of c and to a cast, with its second
-// factor, its home and its token. If that fails after the account was added, the person
-// has its ID.
+// AddPerson adds an account to the database of c and to a cast, with its second factor,
+// its home and its token. If it fails after the account was added, the returned person
+// has the ID of the account.
 func (s Scene) AddPerson(ctx context.Context, by audit.Actor, c *core.Core, cast *Cast, a Account) (Person, error) {
 	p := Person{Account: a}
 	if _, twice := cast.Person(a.Username); twice {
@@ -106,7 +108,7 @@ func (s Scene) AddPerson(ctx context.Context, by audit.Actor, c *core.Core, cast
 	if a.Home != "" {
 		var known bool
 		if owner, known = cast.Person(a.Home); !known {
-			return p, fault.Invalidf("home", "%s, whose home it is in, does not come before it%s", a.Home, cast.MeantPerson(a.Home))
+			return p, fault.Invalidf("home", "its home belongs to %s, which is not listed before it%s", a.Home, cast.MeantPerson(a.Home))
 		}
 	}
 	if err := a.checkHome(); err != nil {
@@ -147,36 +149,37 @@ func (s Scene) AddPerson(ctx context.Context, by audit.Actor, c *core.Core, cast
 	return p, nil
 }
 
-// errTwice says that two accounts have the same name. Programs and variables find
-// accounts by it, also managed ones, whose names need not be unique in usher.
+// errTwice reports that two accounts have the same name. Programs and variables
+// identify accounts by name, including managed ones, whose names need not be unique in
+// usher.
 var errTwice = fault.New(fault.Exists, "there is an account with this username already")
 
-// checkToken checks that nobody else has a token.
+// checkToken checks that no account or device has the token yet.
 func (c *Cast) checkToken(token plexauth.Secret) error {
 	if token == "" {
 		return nil
 	}
 	for _, p := range c.People {
 		if p.Token == token {
-			return fault.WithField(errToken, "token", fmt.Sprintf("its token is that of the account %s", p.Username))
+			return fault.WithField(errToken, "token", fmt.Sprintf("the account %s has the same token", p.Username))
 		}
 	}
 	for _, d := range c.Devices {
 		if d.Token == token {
-			return fault.WithField(errToken, "token", fmt.Sprintf("its token is that of the device %s", d.Device.ClientIdentifier))
+			return fault.WithField(errToken, "token", fmt.Sprintf("the device %s has the same token", d.Device.ClientIdentifier))
 		}
 	}
 	return nil
 }
 
-// errToken says that a token is given twice.
-var errToken = fault.New(fault.Exists, "its token is another's")
+// errToken reports that two accounts or devices have the same token.
+var errToken = fault.New(fault.Exists, "another account or device has the same token")
 
-// resident reports whether an account is a managed one of a home, which has no
-// username of its own.
+// resident reports whether an account is a managed account of a home, which has no
+// username.
 func (a Account) resident() bool { return a.Home != "" && a.Managed }
 
-// checkHome checks that what an account has goes with the home that it lives in.
+// checkHome checks the keys of an account that depend on its home.
 func (a Account) checkHome() error {
 	switch {
 	case a.HomeAdmin && (a.Home == "" || a.Managed):
@@ -191,7 +194,7 @@ func (a Account) checkHome() error {
 	return nil
 }
 
-// addAccount adds an account, and lets it live in the home of owner if it has one.
+// addAccount adds an account, and adds it to the home of owner if it has one.
 func addAccount(ctx context.Context, by audit.Actor, c *core.Core, a Account, owner Person) (id int64, err error) {
 	if a.resident() {
 		return addResident(ctx, by, c, a, owner)
@@ -218,7 +221,7 @@ func addResident(ctx context.Context, by audit.Actor, c *core.Core, a Account, o
 	return u.Account.ID, err
 }
 
-// device is the one that holds the tokens.
+// device returns the device that holds the tokens.
 func (s Scene) device() device.Device {
 	id := s.Device
 	if id == "" {
@@ -228,7 +231,7 @@ func (s Scene) device() device.Device {
 }
 
 // AddSource adds a source to a database with its sections, and shares it as an operator
-// does. If that fails after the source was added, it has its ID.
+// does. If it fails after the source was added, the returned source has its ID.
 func (c *Cast) AddSource(ctx context.Context, by audit.Actor, to *core.Core, src Source) (source.Source, error) {
 	row := source.Source{
 		Kind: src.Kind, Name: src.Name, Identifier: src.Identifier, Connections: src.Connections,
@@ -256,7 +259,7 @@ func (c *Cast) AddSource(ctx context.Context, by audit.Actor, to *core.Core, src
 	for _, username := range src.SharedWith {
 		p, ok := c.Person(username)
 		if !ok {
-			return added, fault.Invalidf("sharedWith", "%s, whom it is shared with, is not in the scene%s", username, c.MeantPerson(username))
+			return added, fault.Invalidf("sharedWith", "it is shared with %s, which is not in the scene%s", username, c.MeantPerson(username))
 		}
 		if err := to.Sources.Share(ctx, by, added, p.ID); err != nil {
 			return added, err

@@ -34,8 +34,8 @@ func (c *Cast) relate(ctx context.Context, by audit.Actor, to *core.Core, s Scen
 	return nil
 }
 
-// both is what an error calls something between two: their names, or its place in the
-// list.
+// both returns how an error refers to an object with two names: by the names, or by its
+// position in the list.
 func both(one, word, other string, i int) string {
 	if one == "" || other == "" {
 		return nameOr("", i)
@@ -90,7 +90,7 @@ func (c *Cast) invite(ctx context.Context, by audit.Actor, to *core.Core, i Invi
 	return err
 }
 
-// required returns an error for a key that is missing.
+// required returns an error for a missing key.
 func required(key, value string) error {
 	if value == "" {
 		return fault.Invalidf(key, "%s is missing", key)
@@ -98,13 +98,13 @@ func required(key, value string) error {
 	return nil
 }
 
-// Befriend makes two accounts friends: one invites, and the other accepts.
+// Befriend makes two accounts friends: a invites b, who accepts.
 func Befriend(ctx context.Context, by audit.Actor, c *core.Core, a, b Person) error {
 	return admit(ctx, by, c, a, b, friend.Wish{})
 }
 
 // Admit shares a server with an account, as its owner: the account is invited, and
-// accepts. Nil sections are all.
+// accepts. If sections is nil, all sections are shared.
 func Admit(ctx context.Context, by audit.Actor, c *core.Core, owner, p Person, server string, sections []string) error {
 	choice, err := choose(ctx, c, server, sections)
 	if err != nil {
@@ -113,18 +113,18 @@ func Admit(ctx context.Context, by audit.Actor, c *core.Core, owner, p Person, s
 	return admit(ctx, by, c, owner, p, friend.Wish{Server: server, Choice: choice})
 }
 
-// admit invites an account, and accepts for it.
+// admit invites an account, and accepts as that account.
 func admit(ctx context.Context, by audit.Actor, c *core.Core, from, p Person, w friend.Wish) error {
 	switch {
 	case p.Disabled:
-		return fault.New(fault.Conflict, p.Username+" is disabled, and accepts nothing")
+		return fault.New(fault.Conflict, p.Username+" is disabled")
 	case p.ID == from.ID && w.Server != "":
 		return fault.Invalidf("with", "%s shares it, and has it already", p.Username)
 	case p.ID == from.ID:
 		return fault.Invalidf("friends", "%s cannot be a friend of itself", p.Username)
 	}
 	if w.Name = p.Username; p.resident() {
-		w.Name, w.AccountID = "", p.ID // it has no name that others could give
+		w.Name, w.AccountID = "", p.ID // it has no name by which it can be invited
 	}
 	sent, err := c.Friends.Invite(ctx, by, from.ID, w)
 	if err != nil || sent.Accepted {
@@ -133,8 +133,9 @@ func admit(ctx context.Context, by audit.Actor, c *core.Core, from, p Person, w 
 	return c.Friends.Accept(ctx, by, p.ID, sent.Number)
 }
 
-// Invite invites somebody by a username or an e-mail address, to a server or, without
-// one, to a friendship. Nil sections are all. It returns the number of the invitation.
+// Invite invites a username or an e-mail address to a server or, without one, to a
+// friendship. If sections is nil, the invitation is for all sections. It returns the
+// number of the invitation.
 func Invite(ctx context.Context, by audit.Actor, c *core.Core, from Person, to, server string, sections []string) (int64, error) {
 	w := friend.Wish{Name: to, Server: server}
 	var err error
@@ -145,7 +146,7 @@ func Invite(ctx context.Context, by audit.Actor, c *core.Core, from Person, to, 
 	return sent.Number, err
 }
 
-// choose returns the choice of sections of a server by their names.
+// choose returns the choice of sections of a server with some names.
 func choose(ctx context.Context, c *core.Core, server string, names []string) (source.Choice, error) {
 	if names == nil {
 		return source.Choice{}, nil
@@ -176,7 +177,7 @@ func choose(ctx context.Context, c *core.Core, server string, names []string) (s
 	return choice, nil
 }
 
-// addDevice signs a program in.
+// addDevice signs in a program.
 func (c *Cast) addDevice(ctx context.Context, by audit.Actor, to *core.Core, d Device) error {
 	p, err := c.named(d.Account)
 	if err != nil {
@@ -206,8 +207,8 @@ func (c *Cast) named(username string) (Person, error) {
 	return p, nil
 }
 
-// server returns the server with an identifier, and who shares it: its owner, or the
-// first admin.
+// server returns the server with an identifier, and the account that shares it: its
+// owner, or the first admin.
 func (c *Cast) server(identifier string) (source.Source, Person, error) {
 	var known []string
 	for _, src := range c.Sources {
@@ -227,8 +228,8 @@ func (c *Cast) server(identifier string) (source.Source, Person, error) {
 	return source.Source{}, Person{}, fmt.Errorf("there is no server with the id %q%s", identifier, meant(identifier, known))
 }
 
-// MeantPerson is the end of an error about a username that is not in the cast: whose
-// was probably meant.
+// MeantPerson returns the end of an error about an unknown username, which suggests the
+// closest one.
 func (c *Cast) MeantPerson(username string) string {
 	var names []string
 	for _, p := range c.People {
@@ -237,7 +238,8 @@ func (c *Cast) MeantPerson(username string) string {
 	return meant(username, names)
 }
 
-// meant is the end of an error about a word that is not known.
+// meant returns the end of an error about an unknown word, which suggests the closest
+// one.
 func meant(typed string, words []string) string {
 	if word := suggest.Closest(typed, words); word != "" {
 		return fmt.Sprintf("; did you mean %q?", word)

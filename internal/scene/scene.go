@@ -1,13 +1,12 @@
-// Package scene is who and what there is for a test to start with: accounts with
-// known passwords and tokens, servers, and whom they are shared with.
+// Package scene defines the initial state of a test: accounts with known passwords and
+// tokens, servers, and their shares.
 //
-// It owns the people that every test kit starts with, the way in which a scene
-// becomes rows of a database, and the names of the variables that tell a program
-// about it. It does not own the rules of accounts, homes, friends and sources: it
-// calls the services, as the command line and programs do.
+// It owns the default accounts and servers of the test kits, the format of scene files,
+// how a scene becomes rows of a database, and the names of the variables that describe
+// it to a program. It does not own the rules of accounts, homes, friends and sources:
+// it calls the services, as the command line and programs do.
 //
-// The passwords and tokens here are published. A scene is only for a database
-// that is thrown away.
+// The passwords and tokens here are public. Use a scene only for a throw-away database.
 package scene
 
 import (
@@ -23,7 +22,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Scene is the content of a database at the start.
+// Scene is the initial content of a database.
 type Scene struct {
 	Accounts []Account
 	// Sources are servers and providers besides usher itself.
@@ -32,28 +31,28 @@ type Scene struct {
 	Friends [][]string
 	// Shares are invitations to servers that were accepted. Both sides are friends.
 	Shares []Share
-	// Invitations wait for an answer.
+	// Invitations are the pending invitations.
 	Invitations []Invitation
 	// Devices are programs that are signed in, besides Device.
 	Devices []Device
-	// Device is the client identifier of the device that holds the tokens of
-	// the accounts. Empty: "scene".
+	// Device is the client identifier of the device that holds the tokens of the
+	// accounts. If empty, it is "scene".
 	Device string
-	// Time is the time at the start. Zero: the clock is the machine's.
+	// Time is the initial time. If zero, it is the machine's time.
 	Time time.Time
-	// SignUp says that programs may add accounts for people, as with usher serve
-	// --sign-up.
+	// SignUp reports whether programs may create accounts for new users, as with usher
+	// serve --sign-up.
 	SignUp bool
-	// Frozen says that the clock stands still.
+	// Frozen reports whether the clock is stopped.
 	Frozen bool
-	// Seed makes ids, tokens and codes the same in every run. Empty: they are
+	// Seed makes ids, tokens and codes the same in every run. If empty, they are
 	// random.
 	Seed string
-	// Faults are what goes wrong on purpose, in their order.
+	// Faults are the injected faults, in order.
 	Faults []trouble.Fault
 }
 
-// RandomSeed is the seed of the scene as a number.
+// RandomSeed returns the seed of the scene as a number.
 func (s Scene) RandomSeed() uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(s.Seed)) // never fails
@@ -67,27 +66,27 @@ type Account struct {
 	Email string
 	// Password may be empty if Managed is set.
 	Password plexauth.Secret
-	// Token is an access token that the account has from the start: 20 letters
-	// and digits. Empty: it has none.
+	// Token is an access token that the account has from the start: 20 letters and
+	// digits. If empty, the account has no token.
 	Token plexauth.Secret
-	// Seed is the seed of a second factor, in base32. Empty: it has none.
+	// Seed is the seed of the second factor, in base32. If empty, the account has no
+	// second factor.
 	Seed plexauth.Secret
-	// Admin, Managed and Disabled say what the account is. A managed account has
-	// no password. A disabled one cannot sign in, and its token is rejected.
+	// Admin, Managed and Disabled are properties of the account. A managed account has
+	// no password. A disabled account cannot sign in, and its token is rejected.
 	Admin, Managed, Disabled bool
 
-	// Home is the username of the owner of the home that the account lives in. The
-	// owner's account comes before it. Empty: it lives in no other account's home.
+	// Home is the username of the owner of the account's home. The owner must come
+	// before the account. If empty, the account is not in the home of another account.
 	Home string
-	// PIN is asked for when another user of the home switches to the account: four
-	// digits. Empty: it has none.
+	// PIN consists of four digits, and is required when another user of the home
+	// switches to the account. If empty, the account has no PIN.
 	PIN plexauth.Secret
 	// HomeAdmin makes an account that signs in an admin of the home.
 	HomeAdmin bool
 	// Guest makes a managed account the guest of the home.
 	Guest bool
-	// Restriction is what a managed account of a home is restricted to: one of
-	// home.Restrictions.
+	// Restriction is the restriction of a managed account: one of home.Restrictions.
 	Restriction string
 }
 
@@ -96,36 +95,36 @@ type Source struct {
 	Kind             source.Kind
 	Name, Identifier string
 	Connections      []source.Connection
-	// Owner is the username of the owner. Empty: every admin owns it.
+	// Owner is the username of the owner. If empty, every admin owns the source.
 	Owner string
-	// Sections are those of a server, as its owner names them.
+	// Sections are the sections of a server.
 	Sections []source.Section
-	// SharedWith are the usernames of those whom an operator shares it with: with all
-	// sections, and without making anybody friends.
+	// SharedWith are the usernames of the accounts that an operator shares it with,
+	// with all sections. They do not become friends of the owner.
 	SharedWith []string
 }
 
-// Share is a server that was shared with an account, which has accepted.
+// Share is an accepted share of a server with an account.
 type Share struct {
 	// Server is its identifier.
 	Server string
 	// With is the username of the account.
 	With string
-	// Sections are the names of those that are shared. Nil: all, also later ones.
+	// Sections are the names of the shared sections. If nil, all sections are shared,
+	// including later ones.
 	Sections []string
 }
 
-// Invitation is an invitation to a friendship or a server, which nobody has answered
-// yet.
+// Invitation is a pending invitation to a friendship or a server.
 type Invitation struct {
-	// From is the username of who invites.
+	// From is the username of the sender.
 	From string
-	// To is a username or an e-mail address. Nobody needs to have it.
+	// To is a username or an e-mail address. No account need have it.
 	To string
-	// Server is the identifier of the server. Empty: the invitation is to a friendship
-	// only.
+	// Server is the identifier of the server. If empty, the invitation is to a
+	// friendship only.
 	Server string
-	// Sections are as those of a Share.
+	// Sections are the names of the sections to share. If nil, all are shared.
 	Sections []string
 }
 
@@ -133,19 +132,19 @@ type Invitation struct {
 type Device struct {
 	// Account is the username.
 	Account string
-	// Device is what the program says of itself.
+	// Device is the program's description of itself.
 	Device device.Device
-	// Token is its token, as that of an Account. Empty: a random one.
+	// Token is its token, like Account.Token. If empty, it is random.
 	Token plexauth.Secret
 }
 
-// MachineIdentifier is usher's own as a server where a scene is played, so that it
-// is the same in every run. It has 40 digits, as a media server's has.
+// MachineIdentifier is the machine identifier of usher itself when it plays a scene, so
+// that it is the same in every run. It has 40 digits, as those of media servers.
 const MachineIdentifier = "75736865720000000000000000000000000000e1"
 
-// Config returns the configuration of a database in memory for the scene. Passwords
-// are hashed fast, and the key is known: there is nothing to protect, and tokens
-// that are derived from the key are the same in every run.
+// Config returns the configuration of a database in memory for the scene. Passwords are
+// hashed fast and the key is public, because there is nothing to protect. With a fixed
+// key, the tokens that are derived from it are the same in every run.
 func (s Scene) Config() core.Config {
 	return core.Config{
 		SignUp: s.SignUp,
@@ -154,7 +153,7 @@ func (s Scene) Config() core.Config {
 	}
 }
 
-// Default returns the scene that test kits start with.
+// Default returns the default scene of the test kits.
 func Default() Scene {
 	return Scene{
 		Accounts: []Account{

@@ -7,13 +7,13 @@ import (
 	"github.com/usher-auth/usher/internal/source"
 )
 
-// Variable is a variable of the environment that tells a program about a scene.
-// Values can be secret: they are what a test signs in with.
+// Variable is an environment variable that describes a scene to a program. Values can
+// be secret, because tests sign in with them.
 type Variable struct{ Name, Value string }
 
-// Variables returns the variables about a cast. A name has what it is about
-// between the kind and the field, in capitals: USHER_ACCOUNT_ADMIN_PASSWORD,
-// USHER_SERVER_DEN_ID. What is not there has no variable.
+// Variables returns the variables about a cast. A name consists of the kind, the name
+// of the object and the field, in capitals: USHER_ACCOUNT_ADMIN_PASSWORD,
+// USHER_SERVER_DEN_ID. Empty fields have no variable.
 func (c *Cast) Variables() []Variable {
 	var list []Variable
 	add := func(kind, name, field, value string) {
@@ -47,7 +47,8 @@ func (c *Cast) Variables() []Variable {
 	return list
 }
 
-// Secrets returns those of a cast that are long enough to be looked for in texts.
+// Secrets returns the secrets of a cast that are long enough to be searched for in
+// texts.
 func (c *Cast) Secrets() (list []string) {
 	for _, p := range c.People {
 		list = append(list, string(p.Password), string(p.Token), string(p.Seed))
@@ -60,7 +61,7 @@ func (c *Cast) Secrets() (list []string) {
 
 var notInName = regexp.MustCompile(`[^A-Z0-9]+`)
 
-// inName returns a name as part of a variable's.
+// inName returns a name in the form that it has in the name of a variable.
 func inName(name string) string {
 	return strings.Trim(notInName.ReplaceAllString(strings.ToUpper(name), "_"), "_")
 }

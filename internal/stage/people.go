@@ -18,9 +18,9 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// People returns who has an account at this moment, in the order in which they were
-// added: also those whom the program has added, as by a sign-up. Their names and homes
-// are those of now. Their secrets are those that the test has chosen, if it has.
+// People returns the current accounts in the order in which they were added, including
+// those that the program added, for example by a sign-up. Names and homes are the
+// current ones. Secrets are those that the scene or the test chose, if any.
 func (s *Stage) People(ctx context.Context) ([]scene.Person, error) {
 	present, err := s.current().present(ctx)
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *Stage) People(ctx context.Context) ([]scene.Person, error) {
 	return present.People, nil
 }
 
-// present returns who has an account at this moment.
+// present returns the current accounts.
 func (i *instance) present(ctx context.Context) (*scene.Cast, error) {
 	present := new(scene.Cast)
 	read := func(r paging.Request) (paging.List[account.Account], error) { return i.core.Accounts.List(ctx, r) }
@@ -46,7 +46,7 @@ func (i *instance) present(ctx context.Context) (*scene.Cast, error) {
 	return present, nil
 }
 
-// personOf returns who has an account.
+// personOf returns the person of an account.
 func (i *instance) personOf(ctx context.Context, a account.Account) (scene.Person, error) {
 	p := scene.Person{ID: a.ID, Account: scene.Account{Managed: a.Managed()}}
 	for _, known := range i.cast.People {
@@ -82,7 +82,7 @@ func (i *instance) person(ctx context.Context, username string) (scene.Person, e
 	return p, nil
 }
 
-// change changes the server, while it is not reset.
+// change calls f with the server. No reset runs meanwhile.
 func (s *Stage) change(f func(i *instance) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +110,7 @@ func (s *Stage) AddPerson(ctx context.Context, a scene.Account) (p scene.Person,
 	})
 }
 
-// RemovePerson removes an account, and the managed ones of its home.
+// RemovePerson removes an account, and the managed accounts of its home.
 func (s *Stage) RemovePerson(ctx context.Context, username string) error {
 	return s.change(func(i *instance) error {
 		p, err := i.person(ctx, username)
@@ -121,7 +121,7 @@ func (s *Stage) RemovePerson(ctx context.Context, username string) error {
 	})
 }
 
-// Code returns the code of an account's second factor at this moment.
+// Code returns the current code of an account's second factor.
 func (s *Stage) Code(ctx context.Context, username string) (plexauth.Secret, error) {
 	p, err := s.current().person(ctx, username)
 	if err != nil {
@@ -147,7 +147,7 @@ func (s *Stage) IssueToken(ctx context.Context, username string, d device.Device
 	return i.core.Tokens.Issue(ctx, s.cfg.By, p.ID, d)
 }
 
-// RevokeTokens revokes every token of an account, with what they led to.
+// RevokeTokens revokes every token of an account, with their descendants.
 func (s *Stage) RevokeTokens(ctx context.Context, username string) error {
 	i := s.current()
 	p, err := i.person(ctx, username)
@@ -166,7 +166,7 @@ func (s *Stage) RevokeTokens(ctx context.Context, username string) error {
 	return nil
 }
 
-// RevokeToken revokes one token, with what it led to.
+// RevokeToken revokes one token, with its descendants.
 func (s *Stage) RevokeToken(ctx context.Context, secret plexauth.Secret) error {
 	i := s.current()
 	p, err := i.core.Tokens.Verify(ctx, secret)
@@ -176,9 +176,9 @@ func (s *Stage) RevokeToken(ctx context.Context, secret plexauth.Secret) error {
 	return i.core.Tokens.Revoke(ctx, s.cfg.By, p.TokenID)
 }
 
-// ApprovePIN links the PIN with a code to an account, as if the person had allowed
-// it on a page. It returns the address that the person's browser goes on to; empty
-// if the program named none.
+// ApprovePIN links the PIN with a code to an account, as if the user had allowed access
+// on a page. It returns the URL that the user's browser is redirected to, or "" if the
+// program set none.
 func (s *Stage) ApprovePIN(ctx context.Context, username, code string) (forward string, err error) {
 	i := s.current()
 	p, err := i.person(ctx, username)
@@ -200,7 +200,7 @@ func (s *Stage) ApprovePIN(ctx context.Context, username, code string) (forward 
 	return to.WithProof.String(), nil
 }
 
-// RefusePIN removes the PIN with a code, as if a person had refused it on a page.
+// RefusePIN removes the PIN with a code, as if a user had denied it on a page.
 func (s *Stage) RefusePIN(ctx context.Context, username, code string) error {
 	i := s.current()
 	p, err := i.person(ctx, username)
@@ -210,5 +210,5 @@ func (s *Stage) RefusePIN(ctx context.Context, username, code string) error {
 	return i.core.PINs.Deny(ctx, actor(p), code)
 }
 
-// actor is a user of a browser on this machine.
+// actor returns a person who uses a browser on this machine.
 func actor(p scene.Person) audit.Actor { return audit.Actor{AccountID: p.ID, Address: "127.0.0.1"} }

@@ -12,21 +12,21 @@ import (
 	"github.com/usher-auth/usher/internal/source"
 )
 
-// Invitation is an invitation that waits for an answer.
+// Invitation is a pending invitation.
 type Invitation struct {
-	// ID is what programs name it by.
+	// ID identifies the invitation in requests.
 	ID int64
 	scene.Invitation
 }
 
 // Errors of invitations.
 var (
-	errNoInvitation = fault.New(fault.NotFound, "no such invitation waits for an answer")
-	errNobody       = fault.New(fault.Conflict, "nobody can accept this invitation: when it was sent, no account had the name or address")
+	errNoInvitation = fault.New(fault.NotFound, "there is no such pending invitation")
+	errNobody       = fault.New(fault.Conflict, "this invitation cannot be accepted: no account had the name or address when it was sent")
 )
 
-// Servers returns the media servers that there are at this moment, with usher itself:
-// also those that the program has added.
+// Servers returns the current media servers, including usher itself and those that the
+// program added.
 func (s *Stage) Servers(ctx context.Context) ([]scene.Source, error) {
 	i := s.current()
 	present, err := i.present(ctx)
@@ -47,7 +47,7 @@ func (s *Stage) Servers(ctx context.Context) ([]scene.Source, error) {
 	return list, nil
 }
 
-// describe returns a server as scenes have it.
+// describe returns a server in the form of a scene.
 func (i *instance) describe(ctx context.Context, present *scene.Cast, src source.Source) (scene.Source, error) {
 	if self := i.core.Sources.Self(); self.ID == src.ID {
 		src = self
@@ -59,7 +59,7 @@ func (i *instance) describe(ctx context.Context, present *scene.Cast, src source
 	return out, err
 }
 
-// usernameOf returns the name of an account; empty if there is none.
+// usernameOf returns the name of an account, or "" if there is none.
 func usernameOf(present *scene.Cast, id int64) string {
 	for _, p := range present.People {
 		if p.ID == id {
@@ -69,7 +69,7 @@ func usernameOf(present *scene.Cast, id int64) string {
 	return ""
 }
 
-// AddServer adds a media server, with its sections and with whom an operator shares it.
+// AddServer adds a media server with its sections and its shares.
 func (s *Stage) AddServer(ctx context.Context, src scene.Source) (added scene.Source, err error) {
 	return added, s.change(func(i *instance) error {
 		present, err := i.present(ctx)
@@ -78,7 +78,7 @@ func (s *Stage) AddServer(ctx context.Context, src scene.Source) (added scene.So
 		}
 		row, err := present.AddSource(ctx, s.cfg.By, i.core, src)
 		if err != nil {
-			if row.ID != 0 { // one of its sections is malformed, or it is shared with nobody known
+			if row.ID != 0 { // a section is malformed, or it is shared with an unknown account
 				err = errors.Join(err, i.core.Sources.Remove(ctx, s.cfg.By, ref(row.Identifier)))
 			}
 			return err
@@ -93,10 +93,10 @@ func (s *Stage) RemoveServer(ctx context.Context, id string) error {
 	return s.change(func(i *instance) error { return known(id, i.core.Sources.Remove(ctx, s.cfg.By, ref(id))) })
 }
 
-// ref names a media server.
+// ref returns the reference to a media server.
 func ref(id string) source.Ref { return source.Ref{Kind: source.Server, Identifier: id} }
 
-// known returns err, which says of an unknown server which one it is.
+// known returns err. If the server is unknown, the error names it.
 func known(id string, err error) error {
 	if errors.Is(err, source.ErrNotFound) {
 		return fault.New(fault.NotFound, fmt.Sprintf("there is no server with the id %q", id))
@@ -104,7 +104,7 @@ func known(id string, err error) error {
 	return err
 }
 
-// Shares returns what is shared at this moment, by server.
+// Shares returns the current shares, ordered by server.
 func (s *Stage) Shares(ctx context.Context) ([]scene.Share, error) {
 	i := s.current()
 	var list []scene.Share
@@ -123,7 +123,7 @@ func (s *Stage) Shares(ctx context.Context) ([]scene.Share, error) {
 	return list, nil
 }
 
-// titles are the names of the sections that were chosen; nil: all of them are meant.
+// titles returns the names of the chosen sections, or nil if all sections are shared.
 func titles(chosen bool, sections []source.Section) []string {
 	if !chosen {
 		return nil
@@ -135,8 +135,8 @@ func titles(chosen bool, sections []source.Section) []string {
 	return names
 }
 
-// AddShare shares a server with an account, as its owner or, without one, the first
-// admin: the account is invited, and accepts.
+// AddShare shares a server with an account. The owner of the server or, without one,
+// the first admin invites the account, which accepts.
 func (s *Stage) AddShare(ctx context.Context, h scene.Share) error {
 	return s.change(func(i *instance) error {
 		present, err := i.present(ctx)
@@ -149,7 +149,7 @@ func (s *Stage) AddShare(ctx context.Context, h scene.Share) error {
 		}
 		n := slices.IndexFunc(present.People, func(p scene.Person) bool { return src.OwnedBy(p.ID, p.Admin) && !p.Disabled })
 		if n < 0 {
-			return fault.New(fault.Conflict, fmt.Sprintf("nobody owns the server %s, so nobody shares it", h.Server))
+			return fault.New(fault.Conflict, fmt.Sprintf("the server %s has no owner who can share it", h.Server))
 		}
 		p, err := i.person(ctx, h.With)
 		if err != nil {
@@ -159,7 +159,8 @@ func (s *Stage) AddShare(ctx context.Context, h scene.Share) error {
 	})
 }
 
-// RemoveShare ends the share of a server with an account, and the tokens for it.
+// RemoveShare removes the share of a server with an account, and revokes the tokens for
+// it.
 func (s *Stage) RemoveShare(ctx context.Context, server, username string) error {
 	return s.change(func(i *instance) error {
 		p, err := i.person(ctx, username)
@@ -179,15 +180,15 @@ func (s *Stage) Befriend(ctx context.Context, a, b string) error {
 	return s.between(ctx, a, b, func(i *instance, a, b scene.Person) error { return scene.Befriend(ctx, s.cfg.By, i.core, a, b) })
 }
 
-// Unfriend ends a friendship with what it has led to: shares, the tokens for them, and
-// invitations.
+// Unfriend ends a friendship, with the shares, the tokens for them, and the invitations
+// between the two accounts.
 func (s *Stage) Unfriend(ctx context.Context, a, b string) error {
 	return s.between(ctx, a, b, func(i *instance, a, b scene.Person) error {
 		return i.core.Friends.Remove(ctx, s.cfg.By, a.ID, b.ID)
 	})
 }
 
-// between changes what is between two accounts.
+// between calls f with two accounts.
 func (s *Stage) between(ctx context.Context, a, b string, f func(i *instance, a, b scene.Person) error) error {
 	return s.change(func(i *instance) error {
 		one, err := i.person(ctx, a)
@@ -202,20 +203,19 @@ func (s *Stage) between(ctx context.Context, a, b string, f func(i *instance, a,
 	})
 }
 
-// Invitations returns the invitations that wait for an answer at this moment: also those
-// that the program has sent.
+// Invitations returns the pending invitations, including those that the program sent.
 func (s *Stage) Invitations(ctx context.Context) (list []Invitation, err error) {
 	err = s.current().eachInvitation(ctx, func(one waiting) { list = append(list, one.Invitation) })
 	return list, err
 }
 
-// waiting is an invitation with the accounts that it is between.
+// waiting is a pending invitation with its two accounts.
 type waiting struct {
 	Invitation
 	inviterID, accountID int64 // accountID is 0 if nobody has the name
 }
 
-// eachInvitation calls f for each invitation that waits, by who sent it.
+// eachInvitation calls f for each pending invitation, ordered by sender.
 func (i *instance) eachInvitation(ctx context.Context, f func(waiting)) error {
 	present, err := i.present(ctx)
 	if err != nil {
@@ -248,7 +248,7 @@ func (i *instance) invitation(ctx context.Context, id int64) (found waiting, err
 	return found, err
 }
 
-// Invite sends an invitation, which then waits.
+// Invite sends an invitation, which stays pending.
 func (s *Stage) Invite(ctx context.Context, w scene.Invitation) (sent Invitation, err error) {
 	return sent, s.change(func(i *instance) error {
 		from, err := i.person(ctx, w.From)
@@ -265,7 +265,7 @@ func (s *Stage) Invite(ctx context.Context, w scene.Invitation) (sent Invitation
 	})
 }
 
-// AcceptInvitation accepts an invitation as who was invited.
+// AcceptInvitation accepts an invitation as the invited account.
 func (s *Stage) AcceptInvitation(ctx context.Context, id int64) error {
 	return s.change(func(i *instance) error {
 		one, err := i.invitation(ctx, id)
@@ -279,8 +279,8 @@ func (s *Stage) AcceptInvitation(ctx context.Context, id int64) error {
 	})
 }
 
-// EndInvitation ends an invitation, which says to programs of both sides that it was
-// withdrawn or declined.
+// EndInvitation withdraws or declines an invitation. Programs of both sides cannot tell
+// which.
 func (s *Stage) EndInvitation(ctx context.Context, id int64) error {
 	return s.change(func(i *instance) error {
 		one, err := i.invitation(ctx, id)
@@ -291,15 +291,15 @@ func (s *Stage) EndInvitation(ctx context.Context, id int64) error {
 	})
 }
 
-// AddToHome lets an account that signs in live in the home of another, as its admin if
-// asked to.
+// AddToHome adds an account that signs in to the home of owner, as an admin if admin is
+// true.
 func (s *Stage) AddToHome(ctx context.Context, owner, username string, admin bool) error {
 	return s.between(ctx, owner, username, func(i *instance, owner, p scene.Person) error {
 		return i.core.Homes.Join(ctx, s.cfg.By, owner.ID, p.ID, admin)
 	})
 }
 
-// RemoveFromHome takes an account out of a home. A managed account is removed.
+// RemoveFromHome removes an account from a home. A managed account is deleted.
 func (s *Stage) RemoveFromHome(ctx context.Context, owner, username string) error {
 	return s.change(func(i *instance) error {
 		present, err := i.present(ctx)
@@ -308,7 +308,7 @@ func (s *Stage) RemoveFromHome(ctx context.Context, owner, username string) erro
 		}
 		n := slices.IndexFunc(present.People, func(p scene.Person) bool { return p.Username == username && p.Home == owner })
 		if n < 0 {
-			return fault.New(fault.NotFound, fmt.Sprintf("%s does not live in the home of %s", username, owner))
+			return fault.New(fault.NotFound, fmt.Sprintf("%s is not in the home of %s", username, owner))
 		}
 		o, err := i.person(ctx, owner)
 		if err != nil {

@@ -21,18 +21,18 @@ import (
 // MediaPort is a media server's port.
 const MediaPort = 32400
 
-// Config says what is played. The zero value, with a Scene, works.
+// Config configures a Stage. Only Scene is required.
 type Config struct {
-	// Scene is who and what there is.
+	// Scene is the initial state.
 	Scene scene.Scene
-	// Traffic records the requests. Nil: a Recorder of the Stage's own.
+	// Traffic records the requests. If nil, Open creates a Recorder.
 	Traffic *traffic.Recorder
-	// By is who adds what is in the scene, as the audit log has it.
+	// By is the actor of the scene's changes in the audit log.
 	By audit.Actor
-	// Version is that of the program.
+	// Version is the version of usher.
 	Version string
-	// Strict refuses what the real services refuse and usher otherwise allows:
-	// StrictRules.
+	// Strict rejects requests that the real services reject and usher otherwise
+	// accepts: see StrictRules.
 	Strict bool
 }
 
@@ -40,9 +40,9 @@ type Config struct {
 type Stage struct {
 	// Clock is the clock of the server.
 	Clock *scene.Clock
-	// Faults are what goes wrong on purpose.
+	// Faults injects faults.
 	Faults *trouble.Injector
-	// Traffic is the record of requests.
+	// Traffic records the requests.
 	Traffic *traffic.Recorder
 
 	cfg     Config
@@ -52,16 +52,16 @@ type Stage struct {
 	cast    *scene.Cast // at the start
 	mu      sync.Mutex  // guards changes of now
 
-	marked  chan struct{} // closed when the beginning is remembered
-	markErr error         // why it is not; read after marked
+	marked  chan struct{} // closed when the initial state is saved
+	markErr error         // why it could not be saved; read after marked is closed
 }
 
 // instance is the server between two resets.
 type instance struct {
 	core *core.Core
 	cast *scene.Cast
-	// handler is the server, and acceptsJWT one whose media plane accepts JWTs. Each
-	// is built when it is first asked for.
+	// handler is the server, and acceptsJWT a server whose media plane accepts JWTs.
+	// Each is built on first use.
 	handler, acceptsJWT func() http.Handler
 }
 
@@ -93,7 +93,7 @@ func Open(ctx context.Context, cfg Config) (*Stage, error) {
 	return s, nil
 }
 
-// play adds what is in the scene, and remembers the state to go back to.
+// play adds the content of the scene, and saves the state for Reset.
 func (s *Stage) play(ctx context.Context, c *core.Core) (err error) {
 	if s.cast, err = s.cfg.Scene.Play(ctx, s.cfg.By, c); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (s *Stage) play(ctx context.Context, c *core.Core) (err error) {
 		go func() { _ = s.mark(context.WithoutCancel(ctx), c) }()
 	}
 	s.start(c)
-	go s.now.Load().handler() // it takes some milliseconds, in which the program starts
+	go s.now.Load().handler() // takes some milliseconds, during which the program starts
 	s.Faults = &trouble.Injector{
 		Next: s.strict(s.answer), AcceptsJWT: s.strict(s.answerJWT),
 		Skew: s.Clock.Skew, Now: s.Clock.Now, Seed: s.cfg.Scene.RandomSeed(),
@@ -119,20 +119,20 @@ func (s *Stage) play(ctx context.Context, c *core.Core) (err error) {
 	return s.Faults.Set(s.cfg.Scene.Faults)
 }
 
-// mark remembers the beginning. Whatever changes something waits for it: see current.
+// mark saves the initial state. Every change waits until it is saved: see current.
 func (s *Stage) mark(ctx context.Context, c *core.Core) error {
 	defer close(s.marked)
 	s.markErr = c.Mark(ctx)
 	return s.markErr
 }
 
-// current returns the server, once the beginning is remembered.
+// current returns the server. It waits until the initial state is saved.
 func (s *Stage) current() *instance {
 	<-s.marked
 	return s.now.Load()
 }
 
-// start answers from the services of c from now on.
+// start makes the services of c answer all further requests.
 func (s *Stage) start(c *core.Core) {
 	cfg := server.Config{Version: s.cfg.Version, NoHSTS: true, Unknown: s.Traffic.Unknown}
 	with := cfg
@@ -144,7 +144,8 @@ func (s *Stage) start(c *core.Core) {
 	})
 }
 
-// strict returns h, as strict as the configuration says.
+// strict returns h, with the strict rules in front of it if the configuration asks for
+// them.
 func (s *Stage) strict(h http.HandlerFunc) http.Handler {
 	if !s.cfg.Strict {
 		return h
@@ -152,26 +153,27 @@ func (s *Stage) strict(h http.HandlerFunc) http.Handler {
 	return &strict{next: h, unknown: s.Traffic.Unknown}
 }
 
-// answer answers as the server does. Its clock is that of the scene.
+// answer passes a request to the server. The Date header is the time of the scene's
+// clock.
 func (s *Stage) answer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", s.Clock.Now().UTC().Format(http.TimeFormat))
 	s.current().handler().ServeHTTP(w, r)
 }
 
-// answerJWT is answer of a server whose media plane accepts JWTs.
+// answerJWT is answer with a server whose media plane accepts JWTs.
 func (s *Stage) answerJWT(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", s.Clock.Now().UTC().Format(http.TimeFormat))
 	s.current().acceptsJWT().ServeHTTP(w, r)
 }
 
-// Handler answers the requests of programs.
+// Handler returns the handler for the requests of programs.
 func (s *Stage) Handler() http.Handler { return s.handler }
 
-// Cast returns who and what there is now.
+// Cast returns the people and sources of the scene since the last reset.
 func (s *Stage) Cast() *scene.Cast { return s.now.Load().cast }
 
-// Reset goes back to the beginning: the scene, its time and its faults. Requests
-// are forgotten, except for the summary and the archive of the whole run.
+// Reset restores the initial state: the scene, its time and its faults. It deletes the
+// recorded requests, except for the summary and the archive of the whole run.
 func (s *Stage) Reset(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,7 +192,7 @@ func (s *Stage) Reset(ctx context.Context) error {
 	return s.Faults.Set(s.cfg.Scene.Faults)
 }
 
-// Close stops the usher. Nothing of it is left.
+// Close stops the usher, and discards its data.
 func (s *Stage) Close() error { return s.current().core.Close() }
 
 // VerifyAudit checks the audit log, as usher audit verify does. It returns the

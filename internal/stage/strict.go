@@ -11,16 +11,17 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// StrictRule is something that the real services refuse and usher otherwise allows.
+// StrictRule describes requests that the real services reject and usher otherwise
+// accepts.
 type StrictRule struct {
-	// Refused is what is refused, and Answer with what.
+	// Refused describes the rejected requests, and Answer the response.
 	Refused, Answer string
 
 	breaks func(*strict, *http.Request) bool
 	answer func(http.ResponseWriter, *http.Request)
 }
 
-// strictRules is the table of these rules.
+// strictRules is the table of the strict rules.
 var strictRules = []StrictRule{
 	{"`http://plex.tv`, without TLS", "301 to `https`", (*strict).withoutTLS, toTLS},
 	{"a path of a media server at `plex.tv`", "404", (*strict).mediaAtAccount, refuse(http.StatusNotFound, http.StatusNotFound, "There is nothing at this path of plex.tv: it is a media server's")},
@@ -29,10 +30,10 @@ var strictRules = []StrictRule{
 	{"polling a PIN more than once a second", "429, code 1003", (*strict).pollsTooOften, refuse(http.StatusTooManyRequests, 1003, "API rate limit exceeded")},
 }
 
-// StrictRules returns the table of what is refused.
+// StrictRules returns the table of the strict rules.
 func StrictRules() []StrictRule { return append([]StrictRule(nil), strictRules...) }
 
-// strict refuses requests that break a rule.
+// strict rejects requests that break a rule.
 type strict struct {
 	next    http.Handler
 	unknown func(*http.Request)
@@ -63,7 +64,8 @@ func atAccount(r *http.Request) bool {
 
 func (s *strict) withoutTLS(r *http.Request) bool { return r.TLS == nil && atAccount(r) }
 
-// Paths of the planes, but for those of both and of the pages.
+// Paths of one plane. They match neither the paths of both planes nor those of the
+// pages.
 var (
 	mediaPath   = regexp.MustCompile(`^/(identity|security|media|servers|accounts|myplex)(/|\.|$)`)
 	accountPath = regexp.MustCompile(`^/(api|users|pins|pms|:/ip)(/|\.|$)`)
@@ -77,7 +79,7 @@ func (s *strict) accountAtMedia(r *http.Request) bool {
 	return !atAccount(r) && accountPath.MatchString(r.URL.Path) && s.noted(r)
 }
 
-// noted notes that a path is not known where it was asked for.
+// noted records the path of a request as unknown.
 func (s *strict) noted(r *http.Request) bool {
 	s.unknown(r)
 	return true
@@ -104,14 +106,14 @@ func clientOf(r *http.Request) string {
 
 var pollPath = regexp.MustCompile(`^(/api/v2)?/pins/\d+(\.json|\.xml)?$`)
 
-// A poll may come a little early: a client that waits for a second measures from
-// another moment.
+// A poll may be a little early: a client that waits for a second may start to count at
+// an earlier moment.
 const (
 	pollEvery = 900 * time.Millisecond
 	maxPolls  = 10_000
 )
 
-// pollsTooOften goes by the machine's clock: that of the scene may stand still.
+// pollsTooOften uses the machine's clock, because the clock of the scene may be frozen.
 func (s *strict) pollsTooOften(r *http.Request) bool {
 	if !pollPath.MatchString(r.URL.Path) {
 		return false
@@ -134,7 +136,8 @@ func toTLS(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "https://"+host+r.URL.RequestURI(), http.StatusMovedPermanently)
 }
 
-// refuse answers with an error in the format that a request asks for.
+// refuse returns a handler that responds with an error in the format that the request
+// asks for.
 func refuse(status, code int, message string) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, r *http.Request) {
 		f := wire.Negotiate(strings.Join(r.Header.Values("Accept"), ","), wire.VariantOf(r.UserAgent()))

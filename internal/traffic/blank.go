@@ -13,15 +13,15 @@ import (
 	"unicode/utf8"
 )
 
-// blank is in place of a secret.
+// blank replaces a secret.
 const blank = "…"
 
-// blanker removes secrets from texts. A secret is a value with a name such as
-// "token", wherever that is: a header, a query, a form, JSON or XML. Once known, it
-// is blanked everywhere, in any encoding.
+// blanker removes secrets from texts. A secret is a value with a name such as "token"
+// in a header, a query, a form, JSON or XML. Once it is known, it is removed
+// everywhere, in any encoding.
 type blanker struct {
 	secrets map[string]bool
-	all     *strings.Replacer // built at the first use
+	all     *strings.Replacer // built on first use
 }
 
 func newBlanker(secrets []string) *blanker {
@@ -32,18 +32,19 @@ func newBlanker(secrets []string) *blanker {
 	return b
 }
 
-// Secrets shorter than this are blanked only where they have their name: others
-// would take pieces out of words. A code of a PIN has four letters.
+// Secrets shorter than this are removed only next to their names: elsewhere, parts of
+// words could be equal to them. The code of a PIN has four characters.
 const minSecret = 8
 
-// know remembers a secret.
+// know adds a secret.
 func (b *blanker) know(value string) {
 	if len(value) >= minSecret && value != blank {
 		b.secrets[value] = true
 	}
 }
 
-// secretName matches names of secrets. Dashes and underscores are left out before.
+// secretName matches names of secrets, in lower case and without dashes and
+// underscores.
 var secretName = regexp.MustCompile(`token|password|passwd|secret|authorization|cookie|jwt|signature|credential|otp|code$|^pin$|^qr$`)
 
 // isSecret reports whether a value with a name is a secret.
@@ -54,20 +55,21 @@ func isSecret(name string) bool {
 	return secretName.MatchString(strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name)))
 }
 
-// errorCode is a number in XML, and no secret. That of a PIN is one.
+// errorCode begins an error in XML. Its code attribute is a number and not a secret,
+// unlike the code of a PIN.
 const errorCode = "<error code"
 
-// Values of JSON and XML with their names. Numbers are no secrets: they are ids and
-// the codes of errors.
+// Values of JSON and XML with their names. Numbers are not secrets: they are ids and
+// error codes.
 var (
 	jsonValue  = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"(\s*:\s*)"((?:[^"\\]|\\.)*)"`)
 	xmlValue   = regexp.MustCompile(`(` + errorCode + `|[\w:.-]+)(\s*=\s*)"([^"]*)"`)
 	xmlElement = regexp.MustCompile(`<([\w:.-]+)((?:\s[^<>]*)?>)([^<>]+)</`)
-	// jwt and transient are tokens by their looks, in whatever they stand.
+	// looksSecret matches JWTs and transient tokens, wherever they are.
 	looksSecret = regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]*|transient-[\w-]+`)
 )
 
-// learn remembers the secrets of an exchange.
+// learn adds the secrets of an exchange.
 func (b *blanker) learn(x *exchange) {
 	for _, h := range []map[string][]string{x.request.Header, x.header} {
 		for name, values := range h {
@@ -82,8 +84,8 @@ func (b *blanker) learn(x *exchange) {
 	b.learnBody(x.header.Get("Content-Type"), x.answered.String())
 }
 
-// learnHeader remembers the parts of a secret header: "Bearer TOKEN", the password
-// of Basic, the values of cookies.
+// learnHeader adds the secret parts of a header: the token of Bearer, the password of
+// Basic, and the values of cookies.
 func (b *blanker) learnHeader(name, value string) {
 	if !isSecret(name) {
 		return
@@ -135,8 +137,8 @@ func (b *blanker) learnBody(kind, text string) {
 	}
 }
 
-// isForm reports whether a body is a form, as programs also send it without saying
-// so.
+// isForm reports whether a body is a form. Some programs send forms without a
+// Content-Type.
 func isForm(kind string) bool {
 	media, _, err := mime.ParseMediaType(kind)
 	return err == nil && media == "application/x-www-form-urlencoded"
@@ -149,7 +151,7 @@ func unescaped(text string) string {
 	return text
 }
 
-// value blanks the value of a header or a parameter.
+// value redacts the value of a header or a parameter.
 func (b *blanker) value(name, value string) string {
 	if isSecret(name) && value != "" {
 		return blank
@@ -157,7 +159,7 @@ func (b *blanker) value(name, value string) string {
 	return b.text(value)
 }
 
-// form blanks a query or a form.
+// form redacts a query or a form.
 func (b *blanker) form(text string) string {
 	parts := strings.Split(text, "&")
 	for i, pair := range parts {
@@ -168,7 +170,7 @@ func (b *blanker) form(text string) string {
 	return b.text(strings.Join(parts, "&"))
 }
 
-// pairs are the parameters of a query or a form.
+// pairs returns the redacted parameters of a query or a form.
 func (b *blanker) pairs(text string) []harPair {
 	list := []harPair{}
 	for pair := range strings.SplitSeq(text, "&") {
@@ -182,13 +184,14 @@ func (b *blanker) pairs(text string) []harPair {
 	return list
 }
 
-// isText reports whether a body is text that can be blanked: no bytes, and not in parts.
+// isText reports whether a body is text that can be redacted: neither binary nor
+// multipart.
 func isText(kind, body string) bool {
 	media, _, err := mime.ParseMediaType(kind)
 	return utf8.ValidString(body) && (err != nil || !strings.HasPrefix(media, "multipart/"))
 }
 
-// body blanks a body. One that is not text, or in parts, is left out.
+// body redacts a body. A binary or multipart body is omitted.
 func (b *blanker) body(kind, text string) string {
 	if !isText(kind, text) {
 		return ""
@@ -215,7 +218,7 @@ func (b *blanker) body(kind, text string) string {
 	return b.text(text)
 }
 
-// text blanks all secrets that are known, and what looks like one.
+// text removes all known secrets from a text, and everything that looks like one.
 func (b *blanker) text(text string) string {
 	if b.all == nil {
 		b.all = b.replacer()
@@ -223,7 +226,8 @@ func (b *blanker) text(text string) string {
 	return looksSecret.ReplaceAllString(b.all.Replace(text), blank)
 }
 
-// replacer blanks each secret in each of its encodings, the longest ones first.
+// replacer returns a replacer of each secret in each of its encodings, the longest
+// first.
 func (b *blanker) replacer() *strings.Replacer {
 	var forms []string
 	for s := range b.secrets {

@@ -84,11 +84,11 @@ type harPair struct {
 	Value string `json:"value"`
 }
 
-// unknownSize is how the format says that a size is not known.
+// unknownSize is the format's value for an unknown size.
 const unknownSize = -1
 
-// WriteHAR writes the kept exchanges as an HTTP Archive. Secrets are blanked: the
-// given ones, and whatever is where secrets are.
+// WriteHAR writes the recorded exchanges as an HTTP Archive. It redacts the given
+// secrets, and everything that its name or its place shows to be one.
 func (r *Recorder) WriteHAR(w io.Writer, creator, version string, secrets []string) error {
 	r.mu.Lock()
 	kept := slices.Clone(r.kept)

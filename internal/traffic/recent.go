@@ -8,29 +8,28 @@ import (
 	"time"
 )
 
-// Request is a request as a test reads it. Its secrets are in it.
+// Request is a recorded request, for a test. Secrets are not redacted.
 type Request struct {
-	// Start is when it came, by the machine's clock.
+	// Start is when it arrived, by the machine's clock.
 	Start time.Time
 	// Method, Host, URL and Header are those of the request.
 	Method, Host string
 	URL          *url.URL
 	Header       http.Header
-	// Body is its beginning.
+	// Body is the beginning of the body.
 	Body string
-	// Status is that of the answer; 0 if the connection ended before.
+	// Status is the status of the response, or 0 if the connection ended without one.
 	Status int
 }
 
-// Limits of what is remembered: the last requests, and the beginnings of their
-// bodies.
+// Limits of the recording: the last requests, and the beginnings of their bodies.
 const (
 	maxRecent     = 10_000
 	maxRecentBody = 64 << 10
 	maxRecentSize = 32 << 20 // of all bodies
 )
 
-// recent are the last requests.
+// recent holds the last requests.
 type recent struct {
 	list []Request
 	size int
@@ -42,7 +41,7 @@ type seenRequest struct {
 	sent beginning
 }
 
-// beginning keeps the beginning of what is written to it.
+// beginning stores the beginning of what is written to it.
 type beginning struct{ bytes.Buffer }
 
 // Write implements io.Writer. It never fails.
@@ -60,7 +59,7 @@ func newRequest(r *http.Request) *seenRequest {
 	}}
 }
 
-// remember adds a request that was answered.
+// remember adds an answered request.
 func (r *Recorder) remember(s *seenRequest, status int) {
 	s.Body, s.Status = s.sent.String(), status
 	r.mu.Lock()
@@ -68,7 +67,7 @@ func (r *Recorder) remember(s *seenRequest, status int) {
 	r.recent.list = append(r.recent.list, s.Request)
 	r.recent.size += len(s.Body)
 	for len(r.recent.list) > maxRecent || r.recent.size > maxRecentSize {
-		oldest := len(r.recent.list)/10 + 1 // many at once, so that most requests move nothing
+		oldest := len(r.recent.list)/10 + 1 // many at once, so that most requests do not move the list
 		for _, old := range r.recent.list[:oldest] {
 			r.recent.size -= len(old.Body)
 		}
@@ -76,15 +75,15 @@ func (r *Recorder) remember(s *seenRequest, status int) {
 	}
 }
 
-// Requests returns the last requests, in the order of their answers.
+// Requests returns the last requests, in the order of their responses.
 func (r *Recorder) Requests() []Request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.recent.list)
 }
 
-// Forget removes the requests that Requests returns. The counts and the archive are
-// those of the whole run.
+// Forget deletes the requests that Requests returns. The counts and the archive still
+// cover the whole run.
 func (r *Recorder) Forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

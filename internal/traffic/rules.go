@@ -15,12 +15,12 @@ import (
 	"github.com/usher-auth/usher/internal/suggest"
 )
 
-// RuleKind is a kind of rule that the requests of a run must keep.
+// RuleKind is a kind of rule that the requests of a run must follow.
 type RuleKind struct {
-	// Name is what it is called, and Form how it is written, which is Name unless
-	// it has a limit.
+	// Name is the name. Form is the syntax of the rule, which differs from Name if it
+	// has a limit.
 	Name, Form string
-	// Does says what keeps it, for documents.
+	// Does describes the rule, for the documentation.
 	Does string
 
 	parse func(limit string) (rule, error)
@@ -38,19 +38,20 @@ var ruleKinds = []RuleKind{
 // RuleKinds returns the table of rules.
 func RuleKinds() []RuleKind { return slices.Clone(ruleKinds) }
 
-// rule is a rule of one run. Its methods are not called at the same time.
+// rule is a rule of one run. Its methods are not called concurrently.
 type rule interface {
-	// observe looks at a request.
+	// observe is called with each request.
 	observe(r *http.Request)
-	// broken says, at the end, how the rule was broken; empty if it was kept.
+	// broken returns the violations at the end of the run, or nil if there were none.
 	broken(e Ending) []string
 }
 
-// Ending is what is known at the end of a run.
+// Ending holds what is known at the end of a run.
 type Ending struct {
-	// RefusedHosts and UnknownPaths are what no usher answered.
+	// RefusedHosts are the blocked hosts, and UnknownPaths the requests for unknown
+	// paths.
 	RefusedHosts, UnknownPaths []string
-	// Secrets are those of the scene.
+	// Secrets are the secrets of the scene.
 	Secrets []string
 }
 
@@ -63,15 +64,15 @@ func plain(create func() rule) func(string) (rule, error) {
 	}
 }
 
-// Judge watches the requests of a run for rules that they break. Its zero value has
-// no rules. It is safe for concurrent use.
+// Judge checks whether the requests of a run follow rules. Its zero value has no rules.
+// It is safe for concurrent use.
 type Judge struct {
 	mu    sync.Mutex
 	names []string
 	rules []rule
 }
 
-// Add adds a rule as a flag has it: NAME, or NAME=LIMIT.
+// Add adds a rule in the syntax of --assert: NAME, or NAME=LIMIT.
 func (j *Judge) Add(text string) error {
 	name, limit, _ := strings.Cut(text, "=")
 	var names []string
@@ -94,7 +95,7 @@ func (j *Judge) Add(text string) error {
 	return fmt.Errorf("there is no rule %q; there are %s", name, strings.Join(names, ", "))
 }
 
-// Around returns h with its requests watched.
+// Around returns a handler that checks the requests and passes them to h.
 func (j *Judge) Around(h http.Handler) http.Handler {
 	if len(j.rules) == 0 {
 		return h
@@ -109,15 +110,15 @@ func (j *Judge) Around(h http.Handler) http.Handler {
 	})
 }
 
-// Verdict is what became of a rule.
+// Verdict is the result of a rule.
 type Verdict struct {
 	// Rule is the rule as it was given.
 	Rule string
-	// Broken says how it was broken. Empty: it was kept.
+	// Broken lists the violations. It is empty if the rule was followed.
 	Broken []string
 }
 
-// Verdicts returns what became of the rules, in their order.
+// Verdicts returns the results of the rules, in the order in which they were added.
 func (j *Judge) Verdicts(e Ending) []Verdict {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -128,13 +129,13 @@ func (j *Judge) Verdicts(e Ending) []Verdict {
 	return list
 }
 
-// counted counts findings, in the order in which they were found first.
+// counted counts distinct findings, in the order of their first occurrence.
 type counted struct {
 	counts map[string]int
 	order  []string
 }
 
-// maxFindings is how many different findings a rule keeps.
+// maxFindings is the maximum number of distinct findings of a rule.
 const maxFindings = 1000
 
 func (c *counted) add(text string) {
@@ -150,7 +151,7 @@ func (c *counted) add(text string) {
 	c.counts[text]++
 }
 
-// lines are the findings with their numbers.
+// lines returns the findings with their counts.
 func (c *counted) lines() []string {
 	var list []string
 	for _, text := range c.order {
@@ -162,15 +163,15 @@ func (c *counted) lines() []string {
 	return list
 }
 
-// noTokenInURL is the rule that URLs have no secrets. A URL is kept where secrets are
-// not expected: in logs, histories and headers such as Referer.
+// noTokenInURL is the rule that URLs contain no secrets. URLs are stored where secrets
+// are not expected: in logs, in histories, and in headers such as Referer.
 type noTokenInURL struct {
 	found  counted
-	others []seenURL       // that may have a secret which is known at the end
-	known  map[string]bool // tokens that were sent as they should be
+	others []seenURL       // may contain a secret that is only known at the end
+	known  map[string]bool // tokens that were sent in headers
 }
 
-// seenURL is a URL as it is reported, with the texts of it that may be secrets.
+// seenURL is a URL as it is reported, with the parts of it that may be secrets.
 type seenURL struct {
 	report string
 	values []string
@@ -223,7 +224,7 @@ func (n *noTokenInURL) broken(e Ending) []string {
 	return found.lines()
 }
 
-// blankPath is a URL as it is reported, without its secrets.
+// blankPath returns a URL as it is reported, without its secrets.
 func blankPath(u seenURL, secret func(string) bool) string {
 	for _, v := range u.values {
 		if secret(v) {
@@ -233,13 +234,14 @@ func blankPath(u seenURL, secret func(string) bool) string {
 	return u.report
 }
 
-// described is a request without its query, which may be secret.
+// described returns the method and the URL of a request without the query, which may be
+// secret.
 func described(r *http.Request) string {
 	return looksSecret.ReplaceAllString(r.Method+" "+r.Host+r.URL.EscapedPath(), blank)
 }
 
-// stableClientID is the rule that a program has one client identifier: each is a
-// device of the account, and an account has few of them.
+// stableClientID is the rule that a program uses one client identifier. Each identifier
+// is a device of the account, and the number of devices is limited.
 type stableClientID struct{ ids counted }
 
 func (s *stableClientID) observe(r *http.Request) {
@@ -269,7 +271,7 @@ func (s *stableClientID) broken(Ending) []string {
 	return []string{fmt.Sprintf("there are %d client identifiers: %s", len(s.ids.order), strings.Join(lines, ", "))}
 }
 
-// maxCalls is the rule that there are few requests.
+// maxCalls is the rule that there are at most a number of requests.
 type maxCalls struct {
 	most       int
 	host, path string
@@ -316,7 +318,7 @@ func (m *maxCalls) broken(Ending) []string {
 	return list
 }
 
-// noUnknownHost is the rule that no host is refused.
+// noUnknownHost is the rule that no host is blocked.
 type noUnknownHost struct{}
 
 func (noUnknownHost) observe(*http.Request)    {}

@@ -1,8 +1,8 @@
-// Package traffic records what programs ask of a handler: counts for a summary, and
-// whole exchanges for a file that browsers' tools open.
+// Package traffic records the requests that programs send to a handler: counts for a
+// summary, and whole exchanges for a file that browsers' tools open.
 //
-// It owns the recording, the blanking of secrets in it, and the file's format. It
-// does not own what is answered.
+// It owns the recording, the redaction of secrets, the file's format, and the rules
+// that the requests of a run must follow. It does not own the responses.
 package traffic
 
 import (
@@ -20,7 +20,7 @@ import (
 // Recorder records the requests to a handler. Its zero value counts them. It is
 // safe for concurrent use.
 type Recorder struct {
-	// Keep keeps whole exchanges, for WriteHAR. It must be set before the first
+	// Keep records whole exchanges, for WriteHAR. It must be set before the first
 	// request.
 	Keep bool
 
@@ -31,13 +31,13 @@ type Recorder struct {
 	recent  recent
 }
 
-// Limits of what is kept: the first exchanges, and the beginnings of bodies.
+// Limits of the recording: the first exchanges, and the beginnings of bodies.
 const (
 	maxExchanges = 10_000
 	maxBody      = 1 << 20
 )
 
-// exchange is a request and its answer.
+// exchange is a request and its response.
 type exchange struct {
 	start, end time.Time
 	request    *http.Request // its body has been read
@@ -47,7 +47,7 @@ type exchange struct {
 	answered   limited
 }
 
-// limited keeps the beginning of what is written to it, and counts all of it.
+// limited stores the beginning of what is written to it, and counts all bytes.
 type limited struct {
 	bytes.Buffer
 	size int
@@ -64,18 +64,17 @@ func (l *limited) Write(p []byte) (int, error) {
 
 // Host is a host that requests were sent to.
 type Host struct {
-	// Name is the host as the requests have it.
+	// Name is the host as it is in the requests.
 	Name string
-	// Statuses are the numbers of answers by status, in the order of the
-	// statuses.
+	// Statuses are the numbers of responses by status, in ascending order of status.
 	Statuses []Status
 }
 
-// Status is a status and how often it was answered. 0 stands for no answer: the
-// connection ended.
+// Status is a status and the number of responses with it. Code is 0 if the connection
+// ended without a response.
 type Status struct{ Code, Count int }
 
-// Around returns h with its requests recorded.
+// Around returns a handler that records the requests and passes them to h.
 func (r *Recorder) Around(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		rec := &response{ResponseWriter: w, status: http.StatusOK}
@@ -101,7 +100,7 @@ func (r *Recorder) Around(h http.Handler) http.Handler {
 	})
 }
 
-// add records an answer.
+// add records a response.
 func (r *Recorder) add(host string, rec *response) {
 	r.count(host, rec.status)
 	if rec.keep == nil {
@@ -128,7 +127,7 @@ func (b *readBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// count counts an answer.
+// count counts a response.
 func (r *Recorder) count(host string, status int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -141,7 +140,7 @@ func (r *Recorder) count(host string, status int) {
 	r.hosts[host][status]++
 }
 
-// Unknown records that nothing answers a request.
+// Unknown records a request for an unknown path.
 func (r *Recorder) Unknown(req *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -151,7 +150,7 @@ func (r *Recorder) Unknown(req *http.Request) {
 	r.unknown[req.Method+" "+req.Host+req.URL.EscapedPath()]++
 }
 
-// Hosts returns what was answered, by host.
+// Hosts returns the hosts that requests were sent to, sorted by name.
 func (r *Recorder) Hosts() []Host {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -166,15 +165,15 @@ func (r *Recorder) Hosts() []Host {
 	return list
 }
 
-// UnknownPaths returns the requests that nothing answers: method, host and path,
-// without the query, which may be secret.
+// UnknownPaths returns the requests for unknown paths: method, host and path, without
+// the query, which may be secret.
 func (r *Recorder) UnknownPaths() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Sorted(maps.Keys(r.unknown))
 }
 
-// response records an answer.
+// response records a response.
 type response struct {
 	http.ResponseWriter
 	status int
@@ -197,7 +196,7 @@ func (w *response) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// Hijack implements http.Hijacker: the connection ends without an answer.
+// Hijack implements http.Hijacker. The connection ends without a response.
 func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err == nil {

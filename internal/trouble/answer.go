@@ -17,16 +17,16 @@ type call struct {
 	in     *Injector
 	fault  Fault
 	w      http.ResponseWriter
-	header http.Header // of the answer
+	header http.Header // of the response
 	r      *http.Request
 }
 
-// pass gives the usual answer.
+// pass sends the usual response.
 func (c *call) pass() { c.in.serve(c.in.Next, c.w, c.r) }
 
-// text answers with a text.
+// text sends a text.
 func (c *call) text(status int, kind, text string) {
-	// What is left of the body would be taken for the next request.
+	// A client could take the rest of the request body for the next request.
 	_, _ = io.Copy(io.Discard, io.LimitReader(c.r.Body, maxDiscard))
 	c.header.Set("Content-Type", kind)
 	c.header.Set("Content-Length", strconv.Itoa(len(text)))
@@ -35,16 +35,16 @@ func (c *call) text(status int, kind, text string) {
 	_, _ = io.WriteString(c.w, text)
 }
 
-// maxDiscard is how much of a body is read that is not for anyone.
+// maxDiscard is the number of bytes of an unused request body that are read.
 const maxDiscard = 1 << 20
 
-// page answers as a proxy in front of the service does.
+// page sends an HTML page, like a proxy in front of the service.
 func (c *call) page(status int, title string) {
 	c.text(status, "text/html; charset=utf-8", fmt.Sprintf("<html>\r\n<head><title>%s</title></head>\r\n"+
 		"<body>\r\n<center><h1>%[1]s</h1></center>\r\n</body>\r\n</html>\r\n", title))
 }
 
-// fail answers with an error in the format that the request asks for.
+// fail sends an error in the format that the request asks for.
 func (c *call) fail(status, code int, message string) {
 	f := c.format()
 	body, err := wire.Error{Code: code, Message: message, Status: status}.Append(nil, f, 0)
@@ -54,7 +54,7 @@ func (c *call) fail(status, code int, message string) {
 	c.text(status, f.ContentType(), string(body))
 }
 
-// format is what the request asks for.
+// format returns the format that the request asks for.
 func (c *call) format() wire.Format {
 	switch {
 	case strings.HasSuffix(c.r.URL.Path, ".json"), strings.HasPrefix(c.r.URL.Path, "/api/v2/auth/"):
@@ -65,7 +65,8 @@ func (c *call) format() wire.Format {
 	return wire.Negotiate(strings.Join(c.r.Header.Values("Accept"), ","), wire.VariantOf(c.r.UserAgent()))
 }
 
-// wait waits as long as the fault says. It reports whether the client waited, too.
+// wait waits for the duration of the fault. It returns false if the client disconnected
+// first.
 func (c *call) wait() bool {
 	t := time.NewTimer(c.fault.duration())
 	defer t.Stop()
@@ -77,21 +78,21 @@ func (c *call) wait() bool {
 	}
 }
 
-// answered is an answer that was recorded.
+// answered is a recorded response.
 type answered struct {
 	header http.Header
 	status int
 	body   []byte
 }
 
-// record returns the usual answer.
+// record returns the usual response.
 func (c *call) record() *answered {
 	rec := &recorder{header: make(http.Header), status: http.StatusOK}
 	c.in.serve(c.in.Next, rec, c.r)
 	return rec.answered()
 }
 
-// write sends an answer.
+// write sends a recorded response.
 func (c *call) write(a *answered) {
 	for name, values := range a.header {
 		c.header[name] = values
@@ -100,7 +101,7 @@ func (c *call) write(a *answered) {
 	_, _ = c.w.Write(a.body)
 }
 
-// cut sends half of an answer, and ends the connection.
+// cut sends half of a response, and closes the connection.
 func (c *call) cut(a *answered) {
 	a.header.Set("Content-Length", strconv.Itoa(len(a.body)+1))
 	a.body = a.body[:len(a.body)/2]
@@ -109,11 +110,11 @@ func (c *call) cut(a *answered) {
 	panic(http.ErrAbortHandler)
 }
 
-// cutOff is an incomplete answer of HTTP/1.1. It is not empty, because a client may
-// send a request again that got no byte, and it is not a success.
+// cutOff is an incomplete HTTP/1.1 response. It is not empty, because clients may
+// resend a request that got no response bytes, and it is not a success.
 const cutOff = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 1000000\r\nCut-"
 
-// hangUp ends the connection, or the stream of HTTP/2, without an answer.
+// hangUp closes the connection, or the HTTP/2 stream, without a response.
 func (c *call) hangUp() {
 	conn, _, err := http.NewResponseController(c.w).Hijack()
 	if err != nil {
@@ -123,8 +124,8 @@ func (c *call) hangUp() {
 	_ = conn.Close()
 }
 
-// skew answers by another clock. Other requests wait meanwhile: they have the usual
-// one.
+// skew responds with a skewed clock. Other requests, which have the usual clock, wait
+// meanwhile.
 func (c *call) skew() {
 	d := c.fault.duration()
 	if c.in.Skew == nil {
@@ -143,7 +144,7 @@ func (c *call) skew() {
 	})
 }
 
-// asXML makes the request ask for XML.
+// asXML changes the request so that it asks for XML.
 func (c *call) asXML() {
 	c.r = c.r.Clone(c.r.Context())
 	c.r.Header.Set("Accept", "application/xml")
@@ -152,7 +153,7 @@ func (c *call) asXML() {
 	}
 }
 
-// acceptJWT answers as a media server that accepts JWTs does.
+// acceptJWT responds like a media server that accepts JWTs.
 func (c *call) acceptJWT() {
 	if c.in.AcceptsJWT == nil {
 		c.pass()
@@ -161,7 +162,7 @@ func (c *call) acceptJWT() {
 	c.in.serve(c.in.AcceptsJWT, c.w, c.r)
 }
 
-// recorder is an http.ResponseWriter that stores the answer.
+// recorder is an http.ResponseWriter that stores the response.
 type recorder struct {
 	header http.Header
 	status int
@@ -169,7 +170,7 @@ type recorder struct {
 	body   bytes.Buffer
 }
 
-// answered is what was recorded.
+// answered returns the recorded response.
 func (r *recorder) answered() *answered {
 	r.header.Del("Content-Length")
 	return &answered{r.header, r.status, r.body.Bytes()}

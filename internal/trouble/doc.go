@@ -1,7 +1,7 @@
-// Package trouble makes answers go wrong on purpose, so that a test sees what a
-// program does then.
+// Package trouble injects faults into responses, so that a test can see how a program
+// handles them.
 //
-// It owns the table of faults, how a fault is written in a flag or a file, which
-// requests it affects and in which order, and what is done to them. It does not own
-// the answers: it changes those of a handler.
+// It owns the table of faults, the syntax of a fault in a flag or a file, which
+// requests a fault affects and in which order, and its effect. It does not own the
+// responses: it changes those of a handler.
 package trouble

@@ -10,25 +10,28 @@ import (
 	"github.com/usher-auth/usher/internal/suggest"
 )
 
-// Fault is a fault, and which requests it affects. Name is required.
+// Fault describes a fault and the requests that it affects. Name is required.
 type Fault struct {
-	// Name is that of a Kind.
+	// Name is the name of a Kind.
 	Name string `json:"fault" yaml:"fault"`
-	// Path is that of the affected requests. A star stands for any text without a
-	// slash, and one at the end for any text. Empty: any path.
+	// Path is the path of the affected requests. A star stands for any text without a
+	// slash, and a star at the end for any text. If empty, requests for all paths are
+	// affected.
 	Path string `json:"path,omitempty" yaml:"path"`
-	// Times is how many requests are affected. Zero: all of them.
+	// Times is the number of affected requests. If zero, it is unlimited.
 	Times int `json:"times,omitempty" yaml:"times"`
-	// Skip is how many requests get their usual answer before.
+	// Skip is the number of matching requests that get the usual response before the
+	// fault begins.
 	Skip int `json:"skip,omitempty" yaml:"skip"`
-	// Seconds is a length of time, for the kinds that have one. Zero: the kind's.
+	// Seconds is the duration, for the kinds that have one. If zero, it is the kind's
+	// default.
 	Seconds float64 `json:"seconds,omitempty" yaml:"seconds"`
-	// Chance is how likely a request is affected: above 0, at most 1. Zero: the
-	// kind's.
+	// Chance is the probability that a request is affected: above 0, and at most 1. If
+	// zero, it is the kind's default.
 	Chance float64 `json:"chance,omitempty" yaml:"chance"`
 }
 
-// Parse reads a fault as a flag has it: NAME, or NAME,KEY=VALUE with the keys path,
+// Parse parses the syntax of --fault: NAME, or NAME,KEY=VALUE with the keys path,
 // times, skip, seconds and chance.
 func Parse(text string) (Fault, error) {
 	name, rest, more := strings.Cut(text, ",")
@@ -69,7 +72,8 @@ func (f *Fault) set(key, value string) (err error) {
 	return nil
 }
 
-// unknown is the error of an unknown word; it lists those that are known.
+// unknown returns the error for an unknown word, which suggests the closest known word
+// or lists them all.
 func unknown(problem, word string, known []string) error {
 	if meant := suggest.Closest(word, known); meant != "" {
 		return fmt.Errorf("%s; did you mean %q?", problem, meant)
@@ -77,10 +81,10 @@ func unknown(problem, word string, known []string) error {
 	return fmt.Errorf("%s; there are %s", problem, strings.Join(known, ", "))
 }
 
-// Bounds of a fault's times: a test that waits longer has been forgotten.
+// maxSeconds limits the durations of faults.
 const maxSeconds = 100 * 365 * 24 * 60 * 60
 
-// Check returns an error if there is no such fault.
+// Check returns an error if the fault is invalid.
 func (f Fault) Check() error {
 	if _, ok := find(f.Name); !ok {
 		return unknown(fmt.Sprintf("there is no fault %q", f.Name), f.Name, Names())
@@ -102,7 +106,7 @@ func (f Fault) Check() error {
 	return nil
 }
 
-// withDefaults fills in what the kind says.
+// withDefaults replaces zero values with the defaults of the kind.
 func (f Fault) withDefaults(k Kind) Fault {
 	if f.Seconds == 0 {
 		f.Seconds = k.Seconds
@@ -113,11 +117,11 @@ func (f Fault) withDefaults(k Kind) Fault {
 	return f
 }
 
-// duration is the fault's length of time.
+// duration returns the duration of the fault.
 func (f Fault) duration() time.Duration { return time.Duration(f.Seconds * float64(time.Second)) }
 
-// matches reports whether a request is one of those that the fault affects, but for
-// times, skip and chance.
+// matches reports whether the fault can affect a request. It ignores Times, Skip and
+// Chance.
 func (f Fault) matches(k Kind, r *http.Request) bool {
 	if k.applies != nil && !k.applies(r) {
 		return false

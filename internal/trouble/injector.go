@@ -9,41 +9,41 @@ import (
 	"time"
 )
 
-// Injector makes the answers of a handler go wrong. Its zero value changes nothing.
-// It is safe for concurrent use.
+// Injector injects faults into the responses of a handler. Without faults, it changes
+// nothing. It is safe for concurrent use.
 type Injector struct {
-	// Next answers. Required.
+	// Next is the handler. Required.
 	Next http.Handler
-	// AcceptsJWT answers as Next does, and accepts JWTs where Next does not. Nil:
-	// Next.
+	// AcceptsJWT is a handler like Next, except that it accepts JWTs on the media
+	// plane. If nil, it is Next.
 	AcceptsJWT http.Handler
-	// Skew calls serve while the server's clock is ahead by d. Nil: only the header
-	// Date is.
+	// Skew calls serve while the server's clock is ahead by d. If nil, only the Date
+	// header is changed.
 	Skew func(d time.Duration, serve func())
-	// Seed is that of the chances: the same seed makes the same requests fail.
+	// Seed is the seed of Chance: with the same seed, the same requests are affected.
 	Seed uint64
-	// Now is the server's clock. Nil: time.Now.
+	// Now returns the time of the server. If nil, time.Now is used.
 	Now func() time.Time
 
 	mu     sync.Mutex
 	faults []*injected
 	last   int // the number of the last fault
 
-	turn sync.RWMutex // one request has another clock, while no other is answered
+	turn sync.RWMutex // write-locked while a request is answered with a skewed clock
 }
 
-// injected is a fault that was injected.
+// injected is an injected fault.
 type injected struct {
 	Fault
 	kind       Kind
 	number     int
-	left, skip int // left is how many requests it still affects, if Times is not 0
+	left, skip int // left is the number of requests that it still affects, if Times is not 0
 	chance     *rand.Rand
 }
 
-// Numbered is a fault that was injected, with its number.
+// Numbered is an injected fault with its number.
 type Numbered struct {
-	// Number tells faults apart.
+	// Number identifies the fault.
 	Number int `json:"id"`
 	Fault
 }
@@ -74,7 +74,7 @@ func (in *Injector) Remove(number int) bool {
 	return len(in.faults) < before
 }
 
-// Set replaces all faults. Numbers and chances begin again.
+// Set replaces all faults. The numbers and the sequence of chances start again.
 func (in *Injector) Set(list []Fault) error {
 	in.mu.Lock()
 	in.faults, in.last = nil, 0
@@ -87,7 +87,7 @@ func (in *Injector) Set(list []Fault) error {
 	return nil
 }
 
-// List returns the faults that are not used up, with what is left of them.
+// List returns the faults that are not used up, with their remaining Times and Skip.
 func (in *Injector) List() []Numbered {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -135,7 +135,7 @@ func (in *Injector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.kind.answer(&call{in: in, fault: f.Fault, w: w, header: w.Header(), r: r})
 }
 
-// serve lets h answer by the usual clock.
+// serve calls h with the usual clock.
 func (in *Injector) serve(h http.Handler, w http.ResponseWriter, r *http.Request) {
 	in.turn.RLock()
 	defer in.turn.RUnlock()
@@ -149,5 +149,5 @@ func (in *Injector) now() time.Time {
 	return in.Now()
 }
 
-// seconds is a length of time as Retry-After has it.
+// seconds formats a duration for Retry-After.
 func seconds(s float64) string { return strconv.Itoa(int(max(1, s))) }

@@ -8,17 +8,17 @@ import (
 
 // Kind is a kind of fault.
 type Kind struct {
-	// Name is what it is called in flags and files.
+	// Name is the name in flags and files.
 	Name string
-	// Does says what it does, for documents.
+	// Does describes the effect, for the documentation.
 	Does string
-	// Seconds is its length of time, if it has one, and Chance how likely it is,
-	// where a fault says neither. Zero: always.
+	// Seconds and Chance are the defaults of Fault.Seconds and Fault.Chance. A chance
+	// of 0 affects every request.
 	Seconds, Chance float64
 
-	// applies says which requests it can affect. Nil: all.
+	// applies reports whether it can affect a request. If nil, it can affect all.
 	applies func(*http.Request) bool
-	// answer answers in place of next, or with what next answers.
+	// answer writes the response, in place of Next or by means of it.
 	answer func(c *call)
 }
 
