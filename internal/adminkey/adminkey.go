@@ -1,13 +1,14 @@
-// Package adminkey is the keys that programs use the admin API with.
+// Package adminkey manages the keys with which programs use the admin API.
 //
-// It owns the keys: how one looks, which scopes there are, who made it, until when
-// it is good, and how often somebody may guess. It does not own what the scopes
-// lead to: the table of routes in package api names the scope of each.
+// It owns the keys: their format, their scopes, their maker, their expiry, and the
+// limit on guessing. It does not own the operations that a scope permits: the route
+// table in package api names the scope of each route.
 //
-// A key is no token: it works on the admin API and nowhere else, and no token works
-// there. It acts for nobody. It ends when it is revoked, when it expires, and when
-// the account that made it is demoted or removed; while that account is disabled, it
-// does not work. A key that was made on the command line has no such account.
+// A key is not a token: it works on the admin API only, and no token works there. It
+// does not act for an account. It is valid until it is revoked, until it expires, or
+// until the account that created it is demoted or removed. While that account is
+// disabled, the key is invalid. A key that was created on the command line has no such
+// account.
 package adminkey
 
 import (
@@ -35,21 +36,21 @@ import (
 // is its ID.
 const Topic db.Topic = "admin-key"
 
-// Errors that callers tell apart.
+// Errors that callers distinguish.
 var (
-	// ErrInvalid reports that a key is unknown, revoked or expired, or that the
-	// account that made it is no admin or disabled. It does not say which.
+	// ErrInvalid reports that a key is unknown, revoked or expired, or that the account
+	// that created it is disabled or not an admin. Callers cannot tell which.
 	ErrInvalid = fault.New(fault.Unauthenticated, "the key of the admin API is not valid")
-	// ErrRateLimited reports that too many wrong keys came from a network. It has a
-	// wait.
+	// ErrRateLimited reports that too many wrong keys came from a network. It contains
+	// the time to wait.
 	ErrRateLimited = fault.New(fault.Limited, "too many wrong keys of the admin API")
 	// ErrNotFound reports that there is no such key.
 	ErrNotFound = fault.New(fault.NotFound, "there is no such key of the admin API")
 	// ErrExists reports that another key has the name.
 	ErrExists = fault.WithField(fault.New(fault.Exists, "a key of the admin API with this name exists already"), NameField, "")
-	// ErrNotAdmin reports that the account that makes a key is no admin.
+	// ErrNotAdmin reports that the account that would create a key is not an admin.
 	ErrNotAdmin = fault.New(fault.Denied, "only admins can create keys of the admin API")
-	// ErrFull reports that there are Most keys.
+	// ErrFull reports that there are already Most keys.
 	ErrFull = fault.New(fault.Conflict, "there are as many keys of the admin API as there can be: revoke one first")
 )
 
@@ -60,25 +61,25 @@ const (
 )
 
 const (
-	// Prefix is what each key begins with, so that scanners find one that leaked.
+	// Prefix is the beginning of each key, by which scanners find leaked keys.
 	Prefix = "usher_ak_"
-	// length is how many letters and digits follow: 190 bits.
+	// length is the number of letters and digits after the prefix, which hold 190 bits.
 	length = 32
-	// maxName is how many characters a name has at most.
+	// maxName is the maximum length of a name, in characters.
 	maxName = 40
-	// Most is how many keys there are at most.
+	// Most is the maximum number of keys.
 	Most = 200
-	// touchEvery is how precisely the last use is known: each use within it writes
-	// nothing.
+	// touchEvery is the precision of the last use: further uses within it are not
+	// written.
 	touchEvery = time.Minute
-	// cached is how many keys are kept in memory.
+	// cached is the maximum number of keys in the cache.
 	cached = 2 * Most
-	// familiar is how many networks of good keys are remembered.
+	// familiar is the maximum number of networks of valid keys that are stored.
 	familiar = 1000
 )
 
-// Hash is the SHA-256 of a key's secret, which is all that is stored of it. Secrets
-// are found by their hash, so how long that takes says nothing about any secret.
+// Hash is the SHA-256 of a key's secret, which is all that is stored of it. Secrets are
+// looked up by their hash, so the time of a lookup reveals nothing about any secret.
 type Hash [sha256.Size]byte
 
 func hashOf(secret plexauth.Secret) Hash { return sha256.Sum256([]byte(secret)) }
@@ -86,10 +87,10 @@ func hashOf(secret plexauth.Secret) Hash { return sha256.Sum256([]byte(secret)) 
 // Key is a key without its secret.
 type Key struct {
 	ID     int64
-	Name   string  // tells it apart, also in the audit log
+	Name   string  // unique; identifies the key in the audit log
 	Scopes []Scope // in the order of Scopes
-	// MakerID is the account that made it, and Maker that account's name. 0: the
-	// command line did.
+	// MakerID is the account that created the key, and Maker its name. It is 0 for the
+	// command line.
 	MakerID    int64
 	Maker      string
 	CreatedAt  time.Time // to the millisecond, UTC
@@ -97,20 +98,21 @@ type Key struct {
 	ExpiresAt  time.Time // zero: never
 }
 
-// Stored is a key with what decides whether it counts.
+// Stored is a key with the properties of its maker that decide whether it is valid.
 type Stored struct {
 	Key
-	// MakerAdmin and MakerDisabled are the maker's.
+	// MakerAdmin and MakerDisabled are properties of the account that created it.
 	MakerAdmin, MakerDisabled bool
 }
 
-// Valid reports whether the key counts at a time.
+// Valid reports whether the key is valid at a time.
 func (s Stored) Valid(now time.Time) bool {
 	made := s.MakerID == 0 || s.MakerAdmin && !s.MakerDisabled
 	return made && (s.ExpiresAt.IsZero() || now.Before(s.ExpiresAt))
 }
 
-// Actor is the key as the audit log names it: with its maker. No username has a space.
+// Actor returns the key as an actor of the audit log, named with its maker. The name
+// contains spaces, so it cannot be a username.
 func (k Key) Actor(address string) audit.Actor {
 	maker := k.Maker
 	if k.MakerID == 0 {
@@ -122,45 +124,48 @@ func (k Key) Actor(address string) audit.Actor {
 	}
 }
 
-// Rows is what a Service needs stored. Package store implements it.
+// Rows is the storage of a Service. Package store implements it.
 type Rows interface {
-	// ByHash returns a key, valid or not: db.ErrNotFound.
+	// ByHash returns a key, valid or not, or db.ErrNotFound.
 	ByHash(ctx context.Context, q db.Querier, h Hash) (Stored, error)
-	// Get returns a key by ID, and ByName by name: db.ErrNotFound.
+	// Get returns the key with an ID, and ByName the key with a name, or
+	// db.ErrNotFound.
 	Get(ctx context.Context, q db.Querier, id int64) (Stored, error)
 	ByName(ctx context.Context, q db.Querier, name string) (Stored, error)
 	// List reads the keys by name.
 	List(ctx context.Context, q db.Querier, r paging.Request) (paging.List[Stored], error)
-	// Count counts the keys, as far as paging.Counted.
+	// Count counts the keys, up to paging.Counted.
 	Count(ctx context.Context, q db.Querier) (int, error)
-	// Insert adds a key and returns its ID: db.ErrConflict if the name is taken.
+	// Insert adds a key and returns its ID. The error is db.ErrConflict if the name is
+	// taken.
 	Insert(ctx context.Context, tx *db.Tx, k Key, h Hash) (id int64, err error)
-	// Delete removes a key: db.ErrNotFound.
+	// Delete removes a key. The error is db.ErrNotFound if it does not exist.
 	Delete(ctx context.Context, tx *db.Tx, id int64) error
-	// NoteUse writes when a key was last used, as db.Note does: it ignores a key that is
-	// gone, and announces nothing.
+	// NoteUse writes the time of a key's last use with db.Note: it ignores a removed
+	// key, and announces nothing.
 	NoteUse(ctx context.Context, d *db.DB, id int64, at time.Time) error
 }
 
-// Config is what a Service stands on.
+// Config configures a Service.
 type Config struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
 	Rows Rows
-	// Accounts make keys, and Audit is the log of what happens to keys. Required.
+	// Accounts manages the accounts that create keys, and Audit is the audit log.
+	// Required.
 	Accounts *account.Service
 	Audit    *audit.Log
-	// FailedTries is how many wrong keys may come from a network in a row before each
-	// further one must wait a minute. Zero: no limit.
+	// FailedTries is the number of consecutive wrong keys from a network after which
+	// each further one must wait a minute. If zero, there is no limit.
 	FailedTries int
-	// Random gives the bits of secrets. Nil: crypto/rand.Reader. Anything else makes
-	// them predictable, and is for tests.
+	// Random is the source of randomness of secrets. If nil, it is crypto/rand.Reader.
+	// Any other source makes them predictable, and is for tests only.
 	Random io.Reader
-	// Now returns the time. Nil: time.Now.
+	// Now returns the time. If nil, time.Now is used.
 	Now func() time.Time
 }
 
-// Service makes, verifies and revokes keys. It is safe for concurrent use.
+// Service creates, verifies and revokes keys. It is safe for concurrent use.
 type Service struct {
 	cfg     Config
 	cache   *db.Cache[Hash, Stored]
@@ -168,7 +173,7 @@ type Service struct {
 
 	mu       sync.Mutex
 	used     map[int64]time.Time // the last uses that were written
-	familiar map[Hash]bool       // good keys with the networks that they came from
+	familiar map[Hash]bool       // valid keys with the networks that used them; see familiarity
 }
 
 // New returns a Service.
@@ -182,7 +187,8 @@ func New(cfg Config) *Service {
 	return &Service{
 		cfg: cfg, guesses: &guard.Failures{Burst: cfg.FailedTries, Refill: time.Minute},
 		used: make(map[int64]time.Time), familiar: make(map[Hash]bool),
-		// Keys are few, and changes of accounts rare: all keys are read again.
+		// There are few keys, and accounts change rarely, so a change of an account
+		// invalidates all keys in the cache.
 		cache: db.NewCache[Hash, Stored](cfg.DB, cached, func(c db.Change) (h Hash, scope db.Scope) {
 			if c.Topic == Topic || c.Topic == account.Topic {
 				return h, db.Everything
@@ -192,18 +198,19 @@ func New(cfg Config) *Service {
 	}
 }
 
-// NewKey is a key that is to be made.
+// NewKey describes a key to create.
 type NewKey struct {
 	Name   string   // letters, digits, and . - _ between them
 	Scopes []string // names of scopes
-	// Expires is when the key ends. Zero: never.
+	// Expires is when the key expires. If zero, it never does.
 	Expires time.Time
-	// MakerID is the account that makes it, which must be an admin's. 0: the command
-	// line.
+	// MakerID is the account that creates it, which must be an admin. It is 0 for the
+	// command line.
 	MakerID int64
 }
 
-// Check says what is wrong with each field of a new key. fault.Invalid.
+// Check validates a new key. The error lists every invalid field. Errors:
+// fault.Invalid.
 func (s *Service) Check(n NewKey) error {
 	_, err := ParseScopes(n.Scopes)
 	err = fault.Join(checkName(strings.TrimSpace(n.Name)), err)
@@ -213,7 +220,7 @@ func (s *Service) Check(n NewKey) error {
 	return err
 }
 
-// Make makes a key, and returns its secret, which nobody can read again.
+// Make creates a key, and returns its secret, which cannot be read again. Errors:
 // fault.Invalid, ErrExists, ErrNotAdmin, ErrFull.
 func (s *Service) Make(ctx context.Context, by audit.Actor, n NewKey) (plexauth.Secret, Key, error) {
 	k := Key{Name: strings.TrimSpace(n.Name), MakerID: n.MakerID, ExpiresAt: n.Expires}
@@ -251,7 +258,7 @@ func (s *Service) Make(ctx context.Context, by audit.Actor, n NewKey) (plexauth.
 	return secret, k, nil
 }
 
-// checkName checks the name of a key: it is in the audit log, and must not look like
+// checkName validates the name of a key. In the audit log, it must not be mistaken for
 // anything else.
 func checkName(name string) error {
 	if name == "" || len(name) > maxName || strings.Trim(name, letters.All+"-_.") != "" || strings.Trim(name, "-_.") == "" {
@@ -273,26 +280,26 @@ func joined(list []Scope) string {
 	return strings.Join(names, " ")
 }
 
-// List reads the keys by name, with those that do not count any more.
+// List reads the keys by name, including invalid ones.
 func (s *Service) List(ctx context.Context, r paging.Request) (paging.List[Stored], error) {
 	list, err := s.cfg.Rows.List(ctx, s.cfg.DB, r)
 	return list, named("listing the keys of the admin API", err)
 }
 
-// Get returns a key. ErrNotFound.
+// Get returns a key. Errors: ErrNotFound.
 func (s *Service) Get(ctx context.Context, id int64) (Stored, error) {
 	k, err := s.cfg.Rows.Get(ctx, s.cfg.DB, id)
 	return k, named("reading a key of the admin API", err)
 }
 
-// ByName returns the key with a name. ErrNotFound.
+// ByName returns the key with a name. Errors: ErrNotFound.
 func (s *Service) ByName(ctx context.Context, name string) (Stored, error) {
 	k, err := s.cfg.Rows.ByName(ctx, s.cfg.DB, name)
 	return k, named("reading a key of the admin API", err)
 }
 
-// Revoke ends a key: at once here, and within a second on other nodes of the
-// database. ErrNotFound.
+// Revoke revokes a key: immediately here, and within a second on other nodes of the
+// database. Errors: ErrNotFound.
 func (s *Service) Revoke(ctx context.Context, by audit.Actor, id int64) error {
 	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		k, err := s.cfg.Rows.Get(ctx, tx, id)
@@ -307,10 +314,10 @@ func (s *Service) Revoke(ctx context.Context, by audit.Actor, id int64) error {
 	return named("revoking a key of the admin API", err)
 }
 
-// Verify returns the key with a secret, and notes that it was used. Attack: guessing.
-// After too many wrong keys from a network, no other key is looked at for a while,
-// except for one that has come from there before: a program that has the right key
-// is not locked out by another one. ErrInvalid, ErrRateLimited.
+// Verify returns the key with a secret, and records its use. Attack: guessing. After
+// too many wrong keys from a network, keys are rejected unchecked for a while, except
+// for those that were used from there before: a program with a valid key is not locked
+// out by another one. Errors: ErrInvalid, ErrRateLimited.
 func (s *Service) Verify(ctx context.Context, address string, secret plexauth.Secret) (Key, error) {
 	network, now := guard.Network(address), s.cfg.Now()
 	h := hashOf(secret)
@@ -320,7 +327,7 @@ func (s *Service) Verify(ctx context.Context, address string, secret plexauth.Se
 		if !errors.Is(err, ErrInvalid) {
 			return k, err
 		}
-		s.setFamiliar(known, false) // it was revoked, or has expired
+		s.setFamiliar(known, false) // the key was revoked or has expired
 	}
 	attempt, wait, err := s.guesses.Begin(ctx, network, now)
 	if err != nil {
@@ -366,7 +373,7 @@ func (s *Service) verify(ctx context.Context, h Hash, secret plexauth.Secret, no
 	return found.Key, s.touch(ctx, found.Key, now)
 }
 
-// touch writes that a key was used, once a minute.
+// touch writes the use of a key, at most once a minute.
 func (s *Service) touch(ctx context.Context, k Key, now time.Time) error {
 	s.mu.Lock()
 	last, ok := s.used[k.ID]
@@ -386,12 +393,12 @@ func (s *Service) touch(ctx context.Context, k Key, now time.Time) error {
 	}
 	err := s.cfg.Rows.NoteUse(ctx, s.cfg.DB, k.ID, now)
 	if errors.Is(err, db.ErrUnavailable) {
-		return nil // it is written when the key is used again
+		return nil // the next use is written
 	}
 	return named("recording the use of a key of the admin API", err)
 }
 
-// familiarity names a key together with a network, without either.
+// familiarity returns a hash of a key and a network.
 func familiarity(h Hash, network string) Hash {
 	return sha256.Sum256(append(h[:], network...))
 }
@@ -415,8 +422,8 @@ func (s *Service) setFamiliar(key Hash, is bool) {
 	s.familiar[key] = true
 }
 
-// named says what was being done, and gives the database's errors this package's
-// names.
+// named wraps an error with what was being done, and replaces errors of the database
+// with those of this package.
 func named(doing string, err error) error {
 	switch {
 	case err == nil:

@@ -7,8 +7,8 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 )
 
-// Scope is what a key may do, as "noun:read" or "noun:write". Who may write may
-// read.
+// Scope is a permission of a key: "noun:read" or "noun:write". A write scope includes
+// the read scope.
 type Scope string
 
 // The scopes. Each has its row in scopes.
@@ -30,13 +30,13 @@ const (
 	StatusRead     Scope = "status:read"
 )
 
-// Meaning says what a scope allows.
+// Meaning describes a scope.
 type Meaning struct {
 	Scope Scope
-	Means string // for people
+	Means string // what it permits, for the documentation
 }
 
-// scopes is every scope. docs/admin-api.md has the same table.
+// scopes is the table of all scopes. docs/admin-api.md has the same table.
 var scopes = [...]Meaning{
 	{AccountsRead, "list and read accounts and their passkeys, and invitations"},
 	{AccountsWrite, "create and change member accounts, invite users, and create reset links"},
@@ -55,14 +55,14 @@ var scopes = [...]Meaning{
 	{StatusRead, "read the version and the counts"},
 }
 
-// Scopes lists every scope with what it allows.
+// Scopes returns all scopes with their descriptions.
 func Scopes() []Meaning { return scopes[:] }
 
-// ScopesField is the field of scopes that are invalid.
+// ScopesField is the field that the error about an invalid scope names.
 const ScopesField = "scope"
 
-// ParseScopes reads the names of scopes. It returns each scope once, in the order of
-// Scopes. fault.Invalid.
+// ParseScopes parses the names of scopes. It returns each scope once, in the order of
+// Scopes. Errors: fault.Invalid.
 func ParseScopes(names []string) (list []Scope, err error) {
 	asked := make(map[Scope]bool)
 	for _, name := range names {
@@ -78,7 +78,7 @@ func ParseScopes(names []string) (list []Scope, err error) {
 		}
 	}
 	if len(list) == 0 {
-		return nil, fault.Invalidf(ScopesField, "a key needs a scope at least")
+		return nil, fault.Invalidf(ScopesField, "a key needs at least one scope")
 	}
 	return list, nil
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// accountCommands are the commands that keep accounts.
+// accountCommands are the commands that manage accounts.
 type accountCommands struct {
 	*console
 	*folder
@@ -59,7 +59,7 @@ func newAccountJSON(acc account.Account) accountJSON {
 	}
 }
 
-// role returns the role of the account in a word.
+// role returns the role of the account as a word.
 func (r accountJSON) role() string {
 	if r.Managed {
 		return "managed"
@@ -265,8 +265,8 @@ func shownEmail(acc account.Account) string {
 	return acc.Email + choose(acc.Email != "" && !acc.EmailConfirmed(), unconfirmed, "")
 }
 
-// plainExists drops the context of the error that a name is taken: it is complete
-// without.
+// plainExists returns the error that a name is taken without its context, which would
+// only repeat it.
 func plainExists(err error) error {
 	if errors.Is(err, account.ErrExists) || errors.Is(err, account.ErrAlike) {
 		return fault.Find(err)
@@ -383,8 +383,8 @@ func (cs accountCommands) linkTOTP(ctx context.Context, c *core.Core, acc accoun
 	return nil
 }
 
-// linkBase returns where browsers reach the server. The variable of --public-url
-// can contain several URLs: usher serve uses the first one for pages.
+// linkBase returns the URL at which browsers reach the server. The variable of
+// --public-url can contain several URLs. usher serve uses the first one for pages.
 func linkBase(publicURL string) (string, error) {
 	urls := append(strings.Fields(publicURL), "http://"+defaultListen)
 	if _, err := source.ParseConnection(urls[0], false, false); err != nil {
@@ -412,8 +412,8 @@ func (cs accountCommands) removeTOTP(ctx context.Context, c *core.Core, acc acco
 	return nil
 }
 
-// enrol adds a second factor to acc. It prints the secrets: that is the purpose
-// of the command.
+// enrol adds a second factor to acc. It prints the secrets, which is the purpose of the
+// command.
 func (cs accountCommands) enrol(ctx context.Context, c *core.Core, acc account.Account, yes bool) error {
 	e := account.NewEnrolment("usher", acc.Username)
 	if !cs.json {

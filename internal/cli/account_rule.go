@@ -65,7 +65,7 @@ To remove a rule, add =false.`,
 	return cmd
 }
 
-// adminRuleJSON is whether admins need a second factor, in --json.
+// adminRuleJSON is the rule whether admins need a second factor, in --json.
 type adminRuleJSON struct {
 	Required     bool       `json:"required"`     // admins need one
 	Since        *time.Time `json:"since"`        // null if they need none

@@ -17,7 +17,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// adminKeyCommands are the commands that keep the keys of the admin API.
+// adminKeyCommands are the commands that manage the keys of the admin API.
 type adminKeyCommands struct {
 	*console
 	*folder
@@ -65,7 +65,7 @@ A scope with :write includes the one with :read. The scopes are:
 					}{secret, newAdminKeyJSON(adminkey.Stored{Key: k}, time.Now())})
 				}
 				fmt.Fprintln(cs.out, string(secret))
-				fmt.Fprintf(cs.err, "keep it: it cannot be shown again; end it with %s\n", cs.invocation("admin-key revoke "+k.Name))
+				fmt.Fprintf(cs.err, "store it: it cannot be shown again; revoke it with %s\n", cs.invocation("admin-key revoke "+k.Name))
 				return nil
 			})
 		},
@@ -86,8 +86,8 @@ func listScopes() string {
 	return strings.TrimRight(b.String(), "\n")
 }
 
-// expiryTime parses a duration from now, or a date in the local time zone. Empty:
-// never.
+// expiryTime parses a duration from now, or a date in the local time zone. For an empty
+// text, it returns the zero time.
 func expiryTime(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -170,7 +170,7 @@ func (cs adminKeyCommands) revoke() *cobra.Command {
 			return cs.withCore(cmd.Context(), func(ctx context.Context, c *core.Core) error {
 				k, err := c.AdminKeys.ByName(ctx, args[0])
 				if err == nil {
-					err = cs.confirm(ctx, yes, fmt.Sprintf("Revoke the key %s? What uses it stops working, and the links that it has made end.", k.Name))
+					err = cs.confirm(ctx, yes, fmt.Sprintf("Revoke the key %s? Programs that use it stop working, and the links that it created become invalid.", k.Name))
 				}
 				if err == nil {
 					err = c.AdminKeys.Revoke(ctx, commandLine(), k.ID)

@@ -38,7 +38,7 @@ type app struct {
 	env     environ
 	vars    []string    // the environment, as NAME=value
 	started bool        // the command line was parsed
-	from    provenances // where the command's flags have their values from
+	from    provenances // the origins of the values of the command's flags
 }
 
 // newApp returns a run of the program that was called as self. env looks up one of
@@ -99,8 +99,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 	return exitFailed
 }
 
-// forPeople returns the text of an error. What the database says of something that
-// exists or does not is left out: the fault says it in words.
+// forPeople returns the text of an error for users. It omits the database's errors that
+// a row exists or does not, because the fault describes the problem in words.
 func forPeople(err error) string {
 	text := err.Error()
 	if f := fault.Find(err); f != nil && (f.Kind == fault.Exists || f.Kind == fault.NotFound) {
@@ -131,8 +131,8 @@ type codeError struct {
 
 func (e *codeError) Unwrap() error { return e.error }
 
-// statusError is the exit code of a command that this one ran. It is not an error
-// of usher, and nothing is printed.
+// statusError is the exit code of a command that usher ran. It is not an error of
+// usher, so nothing is printed.
 type statusError struct{ code int }
 
 func (e *statusError) Error() string { return fmt.Sprintf("exit status %d", e.code) }
@@ -145,7 +145,7 @@ type hintError struct {
 
 func (e *hintError) Unwrap() error { return e.error }
 
-// usageError is a usage error that is found only once the command runs.
+// usageError is a usage error that is detected only when the command runs.
 type usageError struct{ error }
 
 func (e *usageError) Unwrap() error { return e.error }

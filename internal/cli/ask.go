@@ -116,7 +116,7 @@ func (cs lookupCommands) printInspection(i inspection) error {
 		"Valid there", choose(i.Good, "yes", "no"))
 }
 
-// inspect finds out about a token from its text and from the server.
+// inspect describes a token, from its text and from the server's responses.
 func inspect(ctx context.Context, c *plexauth.Client, token plexauth.Secret) (inspection, error) {
 	i := inspection{Kind: "unknown", Ends: "unknown"}
 	switch {

@@ -110,7 +110,7 @@ func (cs auditCommands) print(ctx context.Context, c *core.Core, o auditOptions)
 	})
 }
 
-// follow prints rows until Ctrl-C, which is the way to stop it.
+// follow prints rows until Ctrl-C. That is how users stop it, so it is not an error.
 func (cs auditCommands) follow(ctx context.Context, c *core.Core, q audit.Query, t *table) error {
 	t.out = cs.out
 	for {
@@ -130,8 +130,8 @@ func (cs auditCommands) follow(ctx context.Context, c *core.Core, q audit.Query,
 	}
 }
 
-// printPage prints the next rows of a query and advances it. It reports whether
-// there can be more rows already.
+// printPage prints the next rows of a query and advances it. more is true if there may
+// be more rows already.
 func (cs auditCommands) printPage(ctx context.Context, c *core.Core, q *audit.Query, t *table) (more bool, err error) {
 	newest, err := beforeLast(ctx, c, audit.Query{}, 1)
 	if err != nil {
@@ -250,7 +250,7 @@ type auditJSON struct {
 	Hash      string    `json:"hash"`      // of this row and the one before
 }
 
-// printRows prints rows as objects in JSON, one on a line, or as a table.
+// printRows prints rows as JSON objects, one on each line, or as a table.
 func (cs auditCommands) printRows(list []audit.Entry, t *table) error {
 	if !cs.json {
 		lines := make([][]string, len(list))
@@ -274,8 +274,8 @@ func (cs auditCommands) printRows(list []audit.Entry, t *table) error {
 	return nil
 }
 
-// auditHeader is the columns, and auditWidths their usual widths: --follow does not
-// know the rows to come.
+// auditHeader are the columns, and auditWidths their usual widths, which --follow uses
+// because it does not know the rows to come.
 var (
 	auditHeader = []string{"TIME", "EVENT", "ACCOUNT", "BY", "ADDRESS", "DEVICE", "DETAIL"}
 	auditWidths = []int{19, 21, 12, 20, 15, 24, 6}

@@ -29,8 +29,8 @@ func passphraseFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVar(file, "passphrase-file", "", "`file` with the passphrase of the backup on its first line")
 }
 
-// passphrase reads a passphrase from a file or the environment; empty if neither has
-// one.
+// passphrase reads a passphrase from a file or the environment. It returns "" if
+// neither has one.
 func (cs dataCommands) passphrase(file string) (plexauth.Secret, error) {
 	if file == "" {
 		text, _ := cs.console.env(passphraseEnv)
@@ -175,7 +175,7 @@ func (cs dataCommands) restore(ctx context.Context, path, passphraseFile string)
 	return cs.warnOfKey(ctx)
 }
 
-// passphraseOf returns the passphrase of a backup; empty if it is not encrypted.
+// passphraseOf returns the passphrase of a backup, or "" if it is not encrypted.
 func (cs dataCommands) passphraseOf(ctx context.Context, path, file string) (plexauth.Secret, error) {
 	encrypted, err := core.IsEncrypted(path)
 	switch {

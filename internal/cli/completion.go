@@ -41,7 +41,7 @@ func (cp completer) complete(cmd *cobra.Command) {
 	}
 }
 
-// arguments completes the argument whose turn it is by its name in the Use line.
+// arguments completes the next argument, according to its name in the Use line.
 func (cp completer) arguments(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	use := strings.Fields(cmd.Use)
 	if len(args)+1 >= len(use) {
@@ -78,15 +78,15 @@ func (cp completer) withCore(cmd *cobra.Command, do func(context.Context, *core.
 		cp.folder.keyFile = ""
 	}
 	if err := cp.settle(cmd.Flags()); err == nil {
-		_ = cp.folder.withCore(cmd.Context(), do) // there is nowhere to say why it fails
+		_ = cp.folder.withCore(cmd.Context(), do) // a completion has no place to show an error
 	}
 }
 
-// completions is how many names are offered at most.
+// completions is the maximum number of offered names.
 const completions = 1000
 
-// accounts completes the names of accounts, and their e-mail addresses once there is
-// an @.
+// accounts completes the names of accounts, or their e-mail addresses if the typed text
+// contains an @.
 func (cp completer) accounts(cmd *cobra.Command, _ []string, typed string) (names []string, _ cobra.ShellCompDirective) {
 	cp.withCore(cmd, func(ctx context.Context, c *core.Core) error {
 		list, err := paging.Rows(c.Accounts.Search(ctx, typed, paging.Request{Limit: completions}))
@@ -104,8 +104,8 @@ func (cp completer) accounts(cmd *cobra.Command, _ []string, typed string) (name
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// sources completes the names of servers or providers, and the identifiers of
-// those whose name another one has.
+// sources completes the names of servers or providers, and the identifiers of those
+// whose name is not unique.
 func (cp completer) sources(cmd *cobra.Command, kind source.Kind, typed string) (names []string, _ cobra.ShellCompDirective) {
 	cp.withCore(cmd, func(ctx context.Context, c *core.Core) error {
 		list, err := paging.Rows(c.Sources.List(ctx, kind, paging.Request{Limit: completions}))
@@ -175,7 +175,7 @@ func (cp completer) profiles(*cobra.Command, []string, string) (names []string, 
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// values returns the completions of a flag; nil means file names.
+// values returns the completions of a flag, or nil for file names.
 func (cp completer) values(f *pflag.Flag) cobra.CompletionFunc {
 	if f.Name == "profile" {
 		return cp.profiles

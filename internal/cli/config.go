@@ -17,7 +17,7 @@ import (
 	"github.com/usher-auth/usher/internal/suggest"
 )
 
-// provenance is where a flag has its value from.
+// provenance is the origin of a flag's value.
 type provenance struct {
 	level level
 	// name is a flag, a variable, or a file with a line.
@@ -27,7 +27,7 @@ type provenance struct {
 // provenances maps the name of a command's flag to its provenance.
 type provenances map[string]provenance
 
-// level orders them: a value of a higher level wins.
+// level orders the origins: a value of a higher level takes precedence.
 type level int
 
 const (
@@ -37,7 +37,7 @@ const (
 	byFlag
 )
 
-// settle sets the flags that the command line leaves open: from the environment, and
+// settle sets the flags that the command line does not set: from the environment, and
 // then from the configuration file.
 func (a *app) settle(flags *pflag.FlagSet) error {
 	if err := a.flagsFromEnv(flags); err != nil {
@@ -51,8 +51,8 @@ func (a *app) settle(flags *pflag.FlagSet) error {
 	return errors.Join(a.readSecrets(flags), a.folder.settle())
 }
 
-// flagsFromFile sets unset flags from a configuration file. The
-// file has the settings of the server: another command uses those that it shares.
+// flagsFromFile sets unset flags from a configuration file. The file has the settings
+// of the server. Other commands use those that they have in common with it.
 func (a *app) flagsFromFile(flags *pflag.FlagSet, path string) error {
 	settings, err := readConfig(path)
 	if err != nil {
@@ -78,7 +78,8 @@ func (a *app) flagsFromFile(flags *pflag.FlagSet, path string) error {
 	return errors.Join(errs...)
 }
 
-// secretOf is the annotation of a flag with the file of another one's secret.
+// secretOf is the annotation of a flag that names the file with the secret of another
+// flag.
 const secretOf = "usher-secret-of"
 
 // secretVar adds a flag that can contain a secret, and one with the suffix -file
@@ -145,8 +146,9 @@ func serverFlags() *pflag.FlagSet {
 // maxConfig is the size limit of a configuration file, in bytes.
 const maxConfig = 1 << 20
 
-// readConfig reads a configuration file: the flags of usher serve, without dashes in
-// front, as keys of YAML. Unusable settings are an error.
+// readConfig reads a configuration file, whose YAML keys are the flags of usher serve
+// without the leading dashes. It rejects a file with a secret that other users can
+// access.
 func readConfig(path string) ([]fileSetting, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -171,7 +173,7 @@ func readConfig(path string) ([]fileSetting, error) {
 	known := serverFlags()
 	for _, s := range settings {
 		if secret := strings.Join(s.values, " "); isSecret(known, s.name) && withoutPassword(secret) != secret && seal.OpenToOthers(info) {
-			err := fmt.Errorf("%s has a secret, and other users can use the file: its mode is %04o", s.place, info.Mode().Perm())
+			err := fmt.Errorf("%s contains a secret, and other users can access the file: its mode is %04o", s.place, info.Mode().Perm())
 			return nil, &hintError{err, "chmod 600 " + shellQuote(path) + ", or set " + s.name + "-file in it"}
 		}
 	}
@@ -218,16 +220,18 @@ func parseConfig(path, text string) ([]fileSetting, error) {
 	return settings, nil
 }
 
-// notYAML returns why a text is not YAML, without quoting it: it may be a secret.
+// notYAML returns why a text is not valid YAML, without quoting the text, which may be
+// secret.
 func notYAML(err error) string {
 	line, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "yaml: "), ":")
 	if strings.HasPrefix(line, "line ") {
-		return "this is no YAML: " + line
+		return "this is not valid YAML: " + line
 	}
-	return "this is no YAML"
+	return "this is not valid YAML"
 }
 
-// unknownSetting names the setting that was probably meant.
+// unknownSetting returns the error for an unknown setting, which suggests the closest
+// one.
 func unknownSetting(s fileSetting, known *pflag.FlagSet) error {
 	var names []string
 	known.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
@@ -253,7 +257,7 @@ func valuesOf(f *pflag.Flag, value *yaml.Node) ([]string, error) {
 	for _, v := range list {
 		switch {
 		case v.Kind != yaml.ScalarNode:
-			return nil, errors.New("its value is not one text or number")
+			return nil, errors.New("its value is not a single text or number")
 		case v.Tag == "!!null" || v.Value == "":
 			return nil, errors.New("it has no value")
 		}
@@ -332,7 +336,8 @@ func (cs configCommands) list(flags *pflag.FlagSet) error {
 	})
 }
 
-// flagValue is the value of a flag as text. Several values have spaces between them.
+// flagValue returns the value of a flag as text. Several values are separated by
+// spaces.
 func flagValue(f *pflag.Flag) string {
 	if list, ok := f.Value.(pflag.SliceValue); ok {
 		return strings.Join(list.GetSlice(), " ")

@@ -23,7 +23,7 @@ const (
 	otherTokenEnv = envPrefix + "OTHER_TOKEN"
 )
 
-// conformanceCommands ask a server whether it keeps the rules of the protocol.
+// conformanceCommands check whether a server follows the rules of the protocol.
 type conformanceCommands struct{ *console }
 
 // conformanceOptions are the flags of usher conformance.
@@ -148,7 +148,8 @@ func baseURL(name, text string) (*url.URL, error) {
 	return u, nil
 }
 
-// secretOf reads a secret from a file or the environment; empty if neither has one.
+// secretOf reads a secret from a file or the environment. It returns "" if neither has
+// one.
 func (cs conformanceCommands) secretOf(file, variable string) (plexauth.Secret, error) {
 	if file == "" {
 		text, _ := cs.env(variable)

@@ -35,8 +35,8 @@ func (c *console) listFlags(cmd *cobra.Command) *cobra.Command {
 	return c.jsonFlag(cmd)
 }
 
-// size is the width and height of the terminal that the result is written to; 0 if the
-// result is not written to a terminal.
+// size returns the width and height of the terminal that the result is written to, or 0
+// if it is not written to a terminal.
 func (c *console) size() (width, height int) {
 	if !isTerminal(c.out) {
 		return 0, 0

@@ -28,7 +28,8 @@ import (
 
 // The thresholds of usher doctor.
 const (
-	// backupDue is the maximum age of an installation without a backup.
+	// backupDue is the age of an installation at which a missing backup becomes a
+	// problem, and the default maximum age of the last backup.
 	backupDue = 7 * 24 * time.Hour
 	// askTimeout limits the duration of a request.
 	askTimeout = 5 * time.Second
@@ -42,7 +43,7 @@ type diagnosis struct {
 	Fix    string `json:"fix,omitempty"` // how to fix it
 }
 
-// The results of a check. A note is nothing that must be changed.
+// The results of a check. A note requires no change.
 const (
 	resultOK    = "ok"
 	resultNote  = "note"
@@ -164,14 +165,14 @@ func (cs doctorCommands) checkData(ctx context.Context, o doctorOptions) (list [
 	}
 	defer func() { _ = c.Close() }()
 	if err := c.DB.Ping(ctx); err != nil {
-		add("database", wrong("look at the server's log", "it cannot be written: %v", err))
+		add("database", wrong("check the server's log", "it cannot be written: %v", err))
 		return list
 	}
 	add("database", ok("%s, answered in %s", cs.place(), time.Since(start).Round(time.Millisecond)))
 	add("backup", cs.checkBackup(ctx, c, o.backupAge))
 	add("clock", checkClock(ctx, c))
 	if len(o.publicURLs) == 0 {
-		add("public URL", note("set --public-url if clients reach the server under another address", "none is set: clients are given the address that the server listens on"))
+		add("public URL", note("set --public-url if clients reach the server at another address", "none is set: the server reports the address that it listens on"))
 	}
 	for _, u := range o.publicURLs {
 		add("public URL", checkPublicURL(ctx, c.Sources, u))
@@ -194,17 +195,17 @@ func (cs doctorCommands) checkKeyFile() diagnosis {
 	return ok("%s, for its owner only", cs.keyFile)
 }
 
-// checkDisk checks that the data can grow.
+// checkDisk checks that there is enough free space for the data to grow.
 func (cs doctorCommands) checkDisk() diagnosis {
 	folder := cs.localFolder()
 	free, err := machine.FreeBytes(folder)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
-		return note("", "the room on the disk is not known on this system")
+		return note("", "the free disk space is not known on this system")
 	case err != nil:
 		return wrong("", "%s: %v", folder, err)
 	case free < machine.MinFree:
-		return wrong("make room, or move the data: the server cannot write when the disk is full", "%d MiB are free at %s", free>>20, folder)
+		return wrong("free some space, or move the data: the server cannot write when the disk is full", "%d MiB are free at %s", free>>20, folder)
 	}
 	return ok("%d MiB are free at %s", free>>20, folder)
 }
@@ -220,11 +221,11 @@ func (cs doctorCommands) checkBackup(ctx context.Context, c *core.Core, most tim
 	case err != nil:
 		return wrong("", "%v", err)
 	case !made.IsZero() && time.Since(made) > most:
-		return wrong(fix, "the last one is of %s", shortTime(made))
+		return wrong(fix, "the last one was made %s", shortTime(made))
 	case !made.IsZero():
-		return ok("the last one is of %s", shortTime(made))
+		return ok("the last one was made %s", shortTime(made))
 	case !c.HasBackups():
-		return note("see that usher backup, pg_dump or a standby keeps a copy", "usher backup has made none")
+		return note("make sure that usher backup, pg_dump or a standby keeps a copy", "usher backup has made no backup")
 	}
 	first, err := c.Accounts.FirstAdmin(ctx)
 	if err != nil || time.Since(first.CreatedAt) < backupDue {
@@ -236,7 +237,7 @@ func (cs doctorCommands) checkBackup(ctx context.Context, c *core.Core, most tim
 // checkClock compares the clock with the last event. A wrong clock makes codes of
 // second factors wrong, and tokens expire early or late.
 func checkClock(ctx context.Context, c *core.Core) diagnosis {
-	const fix = "set the clock, and let the system keep it right (timedatectl set-ntp true)"
+	const fix = "set the clock, and enable its synchronisation (timedatectl set-ntp true)"
 	now := time.Now()
 	last, err := c.Audit.List(ctx, audit.Query{Limit: 1})
 	if err != nil {
@@ -261,10 +262,10 @@ func checkCertificateFile(file string, now time.Time) diagnosis {
 }
 
 func checkCertificate(cert *x509.Certificate, where string, now time.Time) diagnosis {
-	const fix = "renew it; the server reads the files again by itself"
+	const fix = "renew it; the server reloads the files automatically"
 	switch left := cert.NotAfter.Sub(now); {
 	case now.Before(cert.NotBefore):
-		return wrong("look at the clock", "%s is not valid before %s", where, shortTime(cert.NotBefore))
+		return wrong("check the clock", "%s is not valid before %s", where, shortTime(cert.NotBefore))
 	case left <= 0:
 		return wrong(fix, "%s has expired on %s", where, shortTime(cert.NotAfter))
 	case machine.ExpiresSoon(cert, now):
@@ -279,23 +280,23 @@ func (cs doctorCommands) checkServer(ctx context.Context, o doctorOptions) diagn
 	if err != nil {
 		return wrong("", "%v", err)
 	}
-	// Its certificate has another name, and only the status counts.
+	// Its certificate has another name, and only the status of the response matters.
 	insecure := &http.Client{Timeout: askTimeout, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	server := choose(o.tlsCert == "", "http://", "https://") + address
 	res, err := httpGet(ctx, insecure, server+"/readyz")
 	if err != nil {
-		return note("start it, or set its address with --listen", "none answers at %s", server)
+		return note("start it, or set its address with --listen", "no server responds at %s", server)
 	}
 	_ = res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return wrong("look at its log", "it is not ready: %s", res.Status)
+		return wrong("check its log", "it is not ready: %s", res.Status)
 	}
 	return ok("it is ready at %s", server)
 }
 
 // checkPublicURL checks that a public URL leads here.
 func checkPublicURL(ctx context.Context, sources *source.Service, public string) diagnosis {
-	const fix = "see that the name and the reverse proxy lead to this server, and that it runs"
+	const fix = "check that the name and the reverse proxy lead to this server, and that it is running"
 	public = strings.TrimSuffix(public, "/")
 	res, err := httpGet(ctx, &http.Client{Timeout: askTimeout}, public+"/identity")
 	var invalid *tls.CertificateVerificationError
@@ -311,10 +312,10 @@ func checkPublicURL(ctx context.Context, sources *source.Service, public string)
 	}
 	err = json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&answer)
 	if err != nil || res.StatusCode != http.StatusOK || answer.MediaContainer.MachineIdentifier == "" {
-		return wrong(fix, "%s: something else answers there (%s)", public, res.Status)
+		return wrong(fix, "%s: another program responds there (%s)", public, res.Status)
 	}
 	if _, err := sources.Find(ctx, source.Ref{Kind: source.Server, Identifier: answer.MediaContainer.MachineIdentifier}); err != nil {
-		return wrong(fix, "%s: another server answers there", public)
+		return wrong(fix, "%s: another server responds there", public)
 	}
 	if res.TLS != nil {
 		return checkCertificate(res.TLS.PeerCertificates[0], public+" is reached, and its certificate", time.Now())

@@ -133,7 +133,7 @@ func (f *folder) with(ctx context.Context, cfg core.Config, do func(context.Cont
 	return do(ctx, c)
 }
 
-// open opens the data folder that the flags name.
+// open opens the data folder that the flags select.
 func (f *folder) open(ctx context.Context, cfg core.Config) (*core.Core, error) {
 	if err := f.locate(&cfg); err != nil {
 		return nil, err
@@ -213,7 +213,7 @@ func (f *folder) invocation(args string) string {
 	return name + " " + args
 }
 
-// place is where the data is, for reading.
+// place returns a description of where the data is, for messages.
 func (f *folder) place() string {
 	if f.database != "" {
 		return withoutPassword(f.database)
@@ -281,12 +281,12 @@ func (f *folder) findSource(ctx context.Context, c *core.Core, kind source.Kind,
 	return src, err
 }
 
-// noSource is the error for a source that is not there.
+// noSource returns the error for a source that does not exist.
 func (f *folder) noSource(kind source.Kind, id string) error {
 	return &hintError{fmt.Errorf("there is no %s %s", kind, id), f.invocation(string(kind) + " list")}
 }
 
-// commandLine is the user who runs this program, as the actor in the audit log.
+// commandLine returns the user who runs this program, as an actor of the audit log.
 func commandLine() audit.Actor {
 	actor := audit.Actor{Name: "command line"}
 	if u, err := user.Current(); err == nil {
@@ -295,7 +295,7 @@ func commandLine() audit.Actor {
 	return actor
 }
 
-// shellQuote makes text one word of a POSIX shell.
+// shellQuote quotes text as one word of a POSIX shell.
 func shellQuote(s string) string {
 	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@") == "" {
 		return s

@@ -41,8 +41,8 @@ container. The flags --listen and --tls-cert are those of usher serve.`,
 	return cmd
 }
 
-// localAddress is where a server that listens on an address is reached from this
-// machine.
+// localAddress returns the address at which this machine reaches a server that listens
+// on an address.
 func localAddress(listen string) (string, error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// homeCommands are the commands that keep homes. They act as the home's owner.
+// homeCommands are the commands that manage homes. They act as the home's owner.
 type homeCommands struct {
 	*console
 	*folder

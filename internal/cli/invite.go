@@ -19,7 +19,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// inviteCommands are the commands that keep invitations.
+// inviteCommands are the commands that manage invitations.
 type inviteCommands struct {
 	*console
 	*folder
@@ -34,7 +34,7 @@ password, or a passkey, and gets an account. The link works once.`,
 // inviteOptions are the flags of usher invite create.
 type inviteOptions struct {
 	invite.New
-	servers   []string // as the user names them
+	servers   []string // names or identifiers, as the user typed them
 	publicURL string
 	byMail    bool
 }
@@ -117,11 +117,11 @@ func mailedTo(mailed bool, address string) string {
 	return address
 }
 
-// printLink prints a link that is shown once: with its QR code on a terminal. byMail
-// reports whether an e-mail was requested, too.
+// printLink prints a link that is shown once, with its QR code if it is printed on a
+// terminal. byMail reports whether an e-mail was requested, too.
 func (con *console) printLink(l handedLink, byMail bool, about string) error {
 	if byMail && l.Mailed == "" {
-		fmt.Fprintln(con.err, "the link is not sent by e-mail: too many e-mails wait; pass it on yourself")
+		fmt.Fprintln(con.err, "the link is not sent by e-mail, because too many e-mails are queued; pass it on yourself")
 	}
 	if con.json {
 		return con.printJSON(l)

@@ -113,7 +113,7 @@ func (w *lineWriter) flush() error {
 	return err
 }
 
-// writeHeld writes the buffered lines; w.mu is locked.
+// writeHeld writes the buffered lines. The caller holds w.mu.
 func (w *lineWriter) writeHeld() error {
 	if len(w.held) == 0 {
 		return nil

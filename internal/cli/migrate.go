@@ -79,7 +79,7 @@ func placeFlags(p core.Place) string {
 	return "--data " + shellQuote(p.Dir)
 }
 
-// placeName is the argument of --from and --to that names a place.
+// placeName returns the argument of --from or --to that selects a place.
 func placeName(p core.Place) string {
 	if p.Database != "" {
 		return withoutPassword(string(p.Database))
@@ -170,7 +170,7 @@ func (cs dataCommands) printMoved(cfg core.MoveConfig, moved core.Moved) {
 	fmt.Fprintf(cs.out, "moved %d rows in %d tables from %s to %s\n", rows, len(moved.Contents), placeName(cfg.From), placeName(cfg.To))
 	fmt.Fprintf(cs.out, "compared every table on both sides: the counts and hashes are the same\n")
 	if moved.BrokenAudit != nil {
-		fmt.Fprintf(cs.err, "warning: %v; it did not verify before the move either\n", moved.BrokenAudit)
+		fmt.Fprintf(cs.err, "warning: %v; the problem existed before the move\n", moved.BrokenAudit)
 	} else {
 		fmt.Fprintf(cs.out, "verified the audit log: %d rows\n", moved.AuditRows)
 	}
@@ -194,21 +194,21 @@ func (cs dataCommands) explainMove(err error, cfg core.MoveConfig) error {
 	case errors.As(err, &keyErr):
 		return &hintError{err, "name the key file of the database with --key-file"}
 	case errors.Is(err, core.ErrOtherKey):
-		return &hintError{err, "move that file away: it is not the key of the database that comes"}
+		return &hintError{err, "move that file away: it is not the key of the moved database"}
 	case errors.Is(err, core.ErrNotEmpty):
 		return &hintError{err, "use an empty folder or a new PostgreSQL database"}
 	case errors.Is(err, core.ErrOtherMove):
-		return &hintError{err, "end that move, or empty the database: remove the folder, or drop and create the PostgreSQL database"}
+		return &hintError{err, "complete that move, or empty the database: remove the folder, or drop and create the PostgreSQL database"}
 	case errors.Is(err, core.ErrConnected), errors.Is(err, core.ErrInUse):
 		return &hintError{err, "stop every server and command that uses the old or the new database, and run this again"}
 	case errors.Is(err, core.ErrNoDatabase):
 		return &hintError{err, "check --from"}
 	case errors.Is(err, core.ErrNotMoved):
-		return &hintError{err, "there is nothing to do: a server starts on it"}
+		return &hintError{err, "there is nothing to do: servers can use it"}
 	}
 	explained := cs.explainOpen(err)
 	if hint := (*hintError)(nil); !errors.As(explained, &hint) && fault.KindOf(err) == fault.Unavailable {
-		return &hintError{err, "run this again when the database answers: a move that has begun goes on"}
+		return &hintError{err, "run this again when the database responds: it resumes the move"}
 	}
 	return explained
 }
@@ -218,7 +218,7 @@ func (cs dataCommands) reopen(ctx context.Context, o moveOptions) error {
 	if err != nil {
 		return err
 	}
-	question := fmt.Sprintf("Use the database in %s again? What was changed at the other place since is not in it. Stop all servers there.", placeName(cfg.From))
+	question := fmt.Sprintf("Use the database in %s again? It does not contain later changes of the other database, whose servers must be stopped.", placeName(cfg.From))
 	if err := cs.confirm(ctx, o.yes, question); err != nil {
 		return err
 	}
@@ -234,9 +234,9 @@ func (f *folder) explainMark(move *core.MoveError, here core.Place) error {
 	reopen := "usher migrate --reopen --from " + shellQuote(placeName(here))
 	switch {
 	case move.Part == core.IsFilled:
-		return &hintError{move, "run the same usher migrate again: it goes on"}
+		return &hintError{move, "run the same usher migrate again to resume"}
 	case move.Done:
-		return &hintError{move, "use that one, with --database or --data; to go back without what was changed there: " + reopen}
+		return &hintError{move, "use that one, with --database or --data; to go back, without later changes of it: " + reopen}
 	}
-	return &hintError{move, "run the same usher migrate again: it goes on; to give it up: " + reopen}
+	return &hintError{move, "run the same usher migrate again to resume; to cancel the move: " + reopen}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/usher-auth/usher/internal/paging"
 )
 
-// originCommands are the commands that keep the list of allowed origins.
+// originCommands are the commands that manage the list of allowed origins.
 type originCommands struct {
 	*console
 	*folder

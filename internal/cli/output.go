@@ -193,8 +193,8 @@ func terminalQR(text string, colour bool) (string, error) {
 	return b.String(), nil
 }
 
-// halfBlock is the character whose upper and lower half are ink or not. With
-// colours, ink is dark; without, ink is light, as on most terminals.
+// halfBlock returns the character whose upper and lower half are ink or not. With
+// colours, ink is dark. Without, it is light, as text is on most terminals.
 func halfBlock(upper, lower, colour bool) string {
 	if !colour {
 		upper, lower = !upper, !lower

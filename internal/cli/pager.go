@@ -14,7 +14,7 @@ import (
 // it fits there.
 const defaultPager = "less -FRX"
 
-// errPagerGone reports that the reader of a listing has closed the pager.
+// errPagerGone reports that the user has quit the pager.
 var errPagerGone = errors.New("the pager has exited")
 
 // paged runs print, and pipes its output through a pager if it is written to a terminal and
@@ -55,8 +55,8 @@ func (c *console) pagerCommand() []string {
 	return words
 }
 
-// pager is the output of a listing: held back until it is longer than the terminal,
-// and then the input of a command.
+// pager buffers the output of a listing until it is longer than the terminal, and then
+// pipes it to a command.
 type pager struct {
 	command  []string
 	out, err io.Writer

@@ -82,8 +82,8 @@ var glyphs = map[rune]string{
 	'7': "##### ....# ...#. ..#.. ..#..", '8': ".###. #...# .###. #...# .###.", '9': ".###. #...# .#### ....# .###.",
 }
 
-// bigLetters writes a short code in letters that can be read from a distance. It
-// returns an empty string if the code is long or has other characters.
+// bigLetters draws a short code in letters that can be read from a distance. It returns
+// "" if the code is long or has other characters.
 func bigLetters(code string) string {
 	if len(code) > 6 { // the number that fits in a line
 		return ""

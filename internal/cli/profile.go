@@ -44,8 +44,8 @@ const defaultProfile = "default"
 // clientFlags are the flags of every command that calls a server.
 type clientFlags struct{ profile, accountURL, mediaURL string }
 
-// remote is the server that a command is a client of, as its flags name it, and
-// the sign-in that is stored for it.
+// remote is the server that a client command calls, as its flags select it, with the
+// stored sign-in.
 type remote struct {
 	flags   clientFlags
 	env     environ

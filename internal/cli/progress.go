@@ -12,8 +12,8 @@ import (
 	"github.com/usher-auth/usher/internal/core"
 )
 
-// progress shows on standard error how far a command has come: as a bar on a terminal,
-// and else as lines, one for each table and one each ten seconds.
+// progress shows the progress of a command on standard error: as a bar on a terminal,
+// and otherwise as a line for each table and every ten seconds.
 type progress struct {
 	out io.Writer
 	// copying and comparing describe the current step.
@@ -42,7 +42,7 @@ func (c *console) newProgress(copying, comparing string) *progress {
 	return p
 }
 
-// show shows how far it is, unless it has just done so.
+// show updates the progress, unless it was updated recently.
 func (p *progress) show(now core.Progress) {
 	next := now.Table != p.last.Table || now.Comparing != p.last.Comparing
 	p.last = now
@@ -68,7 +68,7 @@ func (p *progress) end() {
 
 func (p *progress) doing() string { return choose(p.last.Comparing, p.comparing, p.copying) }
 
-// bar is the bar, which fits the terminal.
+// bar returns the bar, which fits the width of the terminal.
 func (p *progress) bar() string {
 	part := 1.0
 	if p.last.Total > 0 {

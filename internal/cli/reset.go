@@ -21,7 +21,8 @@ type resetOptions struct {
 	publicURL                    string
 }
 
-// resetLink prints a link with which the account's owner gets back in.
+// resetLink returns the command that prints a link with which the account's owner
+// regains access.
 func (cs accountCommands) resetLink() *cobra.Command {
 	var o resetOptions
 	cmd := &cobra.Command{

@@ -14,7 +14,7 @@ import (
 	"github.com/usher-auth/usher/internal/source"
 )
 
-// sectionCommands are the commands that name the sections of servers.
+// sectionCommands are the commands that manage the sections of servers.
 type sectionCommands struct {
 	*console
 	*folder

@@ -342,7 +342,8 @@ func (o *serveOptions) knownMetricsHosts() []string {
 	return names
 }
 
-// publicURL is the URL at which browsers reach this server; empty if not known.
+// publicURL returns the URL at which browsers reach this server, or "" if it is not
+// known.
 func (o *serveOptions) publicURL() string {
 	if len(o.publicURLs) == 0 {
 		return ""
@@ -396,22 +397,23 @@ func listen(ctx context.Context, flag, address, other string) (net.Listener, err
 	return ln, nil
 }
 
-// How many connections and other open files the server has at most.
+// The limits of connections and other open files.
 const (
 	// defaultConnections is the bound without --max-connections.
 	defaultConnections = 4096
-	// metricsConnections are the metrics listener's own: health checks are answered
-	// while all others are taken.
+	// metricsConnections is the limit of the metrics listener. It is separate, so that
+	// health checks work when all other connections are in use.
 	metricsConnections = 32
-	// otherFiles are the database, the listeners, the log and the certificate.
+	// otherFiles is the number of files for the database, the listeners, the log and
+	// the certificate.
 	otherFiles = 64
-	// hasherFiles are the pipes of one process that hashes.
+	// hasherFiles is the number of pipes to one hashing process.
 	hasherFiles = 6
 )
 
-// connectionBound returns the connection limit of the main listener, if the
-// system allows files open files (0: any number). Files for the rest of the server
-// are reserved, up to three quarters of all.
+// connectionBound returns the connection limit of the main listener. files is the
+// number of open files that the system allows, or 0 if there is no limit. Up to three
+// quarters of them are reserved for the rest of the server.
 func (o *serveOptions) connectionBound(files int) int {
 	wanted := cmp.Or(o.maxConnections, defaultConnections)
 	if files <= 0 {
@@ -483,9 +485,9 @@ func runServers(
 // database that was moved.
 type brokenError struct{ error }
 
-// connections are the connections of this server in responses: the public URLs
-// or, without them, the listening address. If the server listens on all
-// addresses, there is a connection for each address of this machine.
+// connections returns the connections of this server for responses: the public URLs or,
+// without them, the listening address. If the server listens on all addresses, there is
+// a connection for each address of this machine.
 func (o *serveOptions) connections(addr net.Addr) []source.Connection {
 	var list []source.Connection
 	for _, u := range o.publicURLs {

@@ -15,7 +15,7 @@ import (
 	"github.com/usher-auth/usher/internal/source"
 )
 
-// shareCommands are the commands that keep shares.
+// shareCommands are the commands that manage shares.
 type shareCommands struct {
 	*console
 	*folder

@@ -99,8 +99,8 @@ func (cs signInCommands) signInByPassword(ctx context.Context, c *plexauth.Clien
 	return cs.signIn(ctx, c, p, in)
 }
 
-// reach returns an error if the server cannot be reached, before the user types a
-// password. It does not wait for a slow server.
+// reach returns an error if the server cannot be reached, so that the user learns it
+// before typing a password. It does not wait for a slow server.
 func (cs signInCommands) reach(ctx context.Context, c *plexauth.Client) error {
 	short, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

@@ -15,7 +15,7 @@ import (
 	"github.com/usher-auth/usher/internal/source"
 )
 
-// sourceCommands are the commands that keep the sources of a kind.
+// sourceCommands are the commands that manage the sources of a kind.
 type sourceCommands struct {
 	*console
 	*folder

@@ -78,7 +78,7 @@ func closestCommand(cmd *cobra.Command, name string) *cobra.Command {
 	return nil
 }
 
-// alsoCalled returns the subcommand that has a name or has it elsewhere.
+// alsoCalled returns the subcommand that has a name, here or in other programs.
 func alsoCalled(cmd *cobra.Command, name string) *cobra.Command {
 	for _, sub := range cmd.Commands() {
 		if sub.IsAvailableCommand() && (sub.Name() == name || slices.Contains(otherNames[sub.Name()], name)) {
@@ -107,8 +107,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	return err
 }
 
-// badValue returns the error of a flag's value in words: pflag's has the name of the
-// function that could not parse a number.
+// badValue returns the error for an invalid value of a flag in words, because pflag's
+// error contains the name of a Go function.
 func badValue(err error) error {
 	var invalid *pflag.InvalidValueError
 	var number *strconv.NumError

@@ -88,14 +88,14 @@ const (
 )
 
 // table prints lines of cells in columns. The first lines set the widths. On a
-// terminal, those stay, and later cells that are wider are cut; elsewhere, a column
-// grows with them, and nothing is cut.
+// terminal, the widths stay, and later cells that are wider are cut. Elsewhere, columns
+// grow and nothing is cut.
 type table struct {
 	out    io.Writer
 	width  int // of the terminal; 0: none
 	header []string
-	whole  int   // so many of the first columns are never cut
-	least  []int // minimum widths of columns; nil: none
+	whole  int   // number of first columns that are never cut
+	least  []int // minimum widths of columns, or nil
 
 	widths []int
 }
@@ -142,8 +142,8 @@ func widest(lines [][]string, widths []int) []int {
 }
 
 // fit narrows columns so that a line has at most width characters, the widest columns
-// first. The first whole columns are not narrowed. The rest of the line is for the
-// last column.
+// first. The first whole columns are not narrowed. The last column gets the rest of the
+// line.
 func fit(widths []int, width, whole int) {
 	total := columnGap * (len(widths) - 1)
 	for _, w := range widths {

@@ -14,7 +14,7 @@ import (
 	"github.com/usher-auth/usher/internal/token"
 )
 
-// tokenCommands are the commands that keep the tokens of the data folder.
+// tokenCommands are the commands that manage the tokens of the data folder.
 type tokenCommands struct {
 	*console
 	*folder

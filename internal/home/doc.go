@@ -1,15 +1,15 @@
-// Package home is who lives in one home, and who of them may become whom.
+// Package home manages homes: their users, and who of them may switch to whom.
 //
 // It owns the users of a home and their roles, the managed users and the guest, who
-// are no logins, the PINs, and the switch: the one right by which a token leads to
-// the token of another account. It does not own the accounts themselves, how a PIN
-// is hashed (package account), nor tokens.
+// cannot sign in, the PINs, and the switch: the only way to exchange a token for a
+// token of another account. It does not own the accounts themselves, the hashing of
+// PINs (package account), or tokens.
 //
 // # The switch
 //
-// A token switches within its home only, and what it gets is its child: revoked
-// with it, and gone no later than it. Who leaves a home loses at once what switches
-// from and to them have led to.
+// A token switches within its home only. The new token is its child: it is revoked with
+// its parent, and expires no later. When a user leaves a home, the tokens from switches
+// from and to that user are revoked immediately.
 //
 //	target                         | without a PIN         | with its PIN
 //	-------------------------------|-----------------------|-------------
@@ -18,8 +18,8 @@
 //	account that signs in, no PIN  | that account          | nobody
 //	account that signs in, PIN     | nobody                | everybody of the home
 //
-// Owner and admins may remove the PIN of a managed user, so asking them for it would
-// protect nothing. An account that signs in has no such master: without a PIN of its
-// own, nobody else becomes it. What cannot be read counts as a PIN that nothing
-// matches.
+// Owner and admins may remove the PIN of a managed user, so requiring it from them
+// would protect nothing. Nobody has that right over an account that signs in: unless it
+// has a PIN, nobody else can switch to it. A stored PIN that cannot be decoded is
+// treated as a PIN that nothing matches.
 package home

@@ -17,31 +17,35 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Errors that callers tell apart.
+// Errors that callers distinguish.
 var (
-	// ErrNotFound reports that nobody in the home is called so.
+	// ErrNotFound reports that the home has no such user.
 	ErrNotFound = fault.New(fault.NotFound, "there is no such user in this home")
-	// ErrPIN reports that a switch takes a PIN that was not given, or was wrong.
+	// ErrPIN reports that the switch requires a PIN, which was missing or wrong.
 	ErrPIN = fault.New(fault.Denied, "a valid PIN is required to perform this action")
-	// ErrCurrentPIN reports that a change of a PIN takes the present one.
-	ErrCurrentPIN = fault.New(fault.Unauthenticated, "the current PIN is not right")
-	// ErrLocked reports that too many wrong PINs were given. It has a wait.
+	// ErrCurrentPIN reports that the current PIN, which a change requires, was missing
+	// or wrong.
+	ErrCurrentPIN = fault.New(fault.Unauthenticated, "the current PIN is wrong")
+	// ErrLocked reports that too many wrong PINs were entered. It contains the time to
+	// wait.
 	ErrLocked = fault.New(fault.Limited, "too many wrong PINs")
 	// ErrNotAdmin reports that only the owner and the admins of a home may do this.
 	ErrNotAdmin = fault.New(fault.Denied, "only the owner or an admin of the home can do this")
 	// ErrNotOwner reports that only the owner of a home may do this.
 	ErrNotOwner = fault.New(fault.Denied, "only the owner of the home can do this")
-	// ErrOwner reports that the owner stays in the home.
+	// ErrOwner reports that the owner can neither leave the home nor change role.
 	ErrOwner = fault.New(fault.Conflict, "this is the owner of the home, who cannot leave it or have another role")
 	// ErrFull reports that the home has MaxSize users.
 	ErrFull = fault.New(fault.Conflict, "the home has as many users as it can have")
-	// ErrExists reports that somebody in the home has a name like it.
+	// ErrExists reports that another user of the home has the name, or one that looks
+	// like it.
 	ErrExists = fault.New(fault.Exists, "somebody in the home has this name, or one that looks like it")
 	// ErrInHome reports that the account is in a home already.
 	ErrInHome = fault.New(fault.Conflict, "this account is in a home already")
-	// ErrOwnPIN reports that an account that signs in sets its own PIN.
+	// ErrOwnPIN reports that only the user can set this PIN, because the account signs
+	// in.
 	ErrOwnPIN = fault.New(fault.Denied, "this user signs in, and sets the PIN by themselves")
-	// ErrNotManaged reports that only managed users can be changed so.
+	// ErrNotManaged reports that the change is possible for managed users only.
 	ErrNotManaged = fault.New(fault.Conflict, "this user signs in, and is not a managed user")
 )
 
@@ -51,21 +55,21 @@ const (
 	RestrictionField = "restrictionProfile"
 )
 
-// MaxSize is how many users a home has at most, as the real services say
+// MaxSize is the maximum number of users of a home, as with the real services
 // (third-party sample).
 const MaxSize = 15
 
-// Role is what a user is in a home. The numbers are in the database, and users are
-// listed in their order.
+// Role is the role of a user in a home. The numbers are stored, and users are listed in
+// their order.
 type Role uint8
 
 // The roles.
 const (
-	Owner   Role = 1 // whose home it is
+	Owner   Role = 1 // the home belongs to this account
 	Admin   Role = 2 // an account that signs in, with the owner's rights over managed users
 	Member  Role = 3 // an account that signs in
-	Managed Role = 4 // no login
-	Guest   Role = 5 // no login, for visitors; there is one at most
+	Managed Role = 4 // cannot sign in
+	Guest   Role = 5 // cannot sign in; for visitors, at most one in a home
 )
 
 func (r Role) String() string {
@@ -84,19 +88,20 @@ func (r Role) String() string {
 	return "unknown"
 }
 
-// Restrictions are what a managed user may be restricted to; "" is no restriction. usher only
-// says so: media servers decide what it means. The names are from clients' sources.
+// Restrictions are the restrictions of managed users; "" is none. usher only reports
+// them: media servers decide what they mean. The names are from clients' sources.
 var Restrictions = []string{"", "little_kid", "older_kid", "teen"}
 
 // User is an account in a home.
 type User struct {
 	Account account.Account
-	OwnerID int64 // whose home it is
+	OwnerID int64 // the owner of the home
 	Role    Role
-	// PIN is a PHC string, or empty without a PIN. See Protected.
+	// PIN is the hash of the PIN as a PHC string, or empty without a PIN. See
+	// Protected.
 	PIN plexauth.Secret
-	// Wrong is how many wrong PINs were given in a row, and LockedUntil until when
-	// no other is tried.
+	// Wrong is the number of consecutive wrong PINs. Until LockedUntil, no PIN is
+	// checked.
 	Wrong       int
 	LockedUntil time.Time
 	// Restriction is one of Restrictions.
@@ -104,31 +109,32 @@ type User struct {
 	JoinedAt    time.Time // to the millisecond, UTC
 }
 
-// Protected reports whether the user has a PIN. One that cannot be read is one.
+// Protected reports whether the user has a PIN, even if the stored hash cannot be
+// decoded.
 func (u User) Protected() bool { return u.PIN != "" }
 
 // Admin reports whether the user has the rights of the home's owner over its
 // managed users.
 func (u User) Admin() bool { return u.Role == Owner || u.Role == Admin }
 
-// Managed reports whether the user is no login. A role and an account that say
-// different things count as a login, which nobody becomes without a PIN.
+// Managed reports whether the user cannot sign in. If role and account disagree, it
+// returns false, so that nobody can switch to the user without a PIN.
 func (u User) Managed() bool {
 	return (u.Role == Managed || u.Role == Guest) && u.Account.OwnerID == u.OwnerID && u.OwnerID != 0
 }
 
-// Home is the users of a home, as one of them sees it.
+// Home holds the users of a home, from the point of view of one of them.
 type Home struct {
 	OwnerID int64
 	Users   []User // the owner first
-	// Self is the user who asked.
+	// Self is the user from whose point of view it is.
 	Self User
-	// Shared is false if the account is alone and has never changed that: there is
-	// no home yet, but the account is what its owner would be.
+	// Shared is false if the account has never added a user or a PIN: no home is
+	// stored, and Self is what its owner would be.
 	Shared bool
 }
 
-// Find returns the user with an ID or a UUID. ErrNotFound.
+// Find returns the user with an ID or a UUID. Errors: ErrNotFound.
 func (h Home) Find(who string) (User, error) {
 	id, err := strconv.ParseInt(who, 10, 64)
 	i := slices.IndexFunc(h.Users, func(u User) bool {
@@ -140,8 +146,8 @@ func (h Home) Find(who string) (User, error) {
 	return h.Users[i], nil
 }
 
-// Named is Find for what a person types: a name in any case, an ID or a UUID.
-// ErrNotFound.
+// Named is Find for a text that a person typed: a name in any case, an ID or a UUID.
+// Errors: ErrNotFound.
 func (h Home) Named(text string) (User, error) {
 	for _, u := range h.Users {
 		if strings.EqualFold(u.Account.Title, strings.TrimSpace(text)) {
@@ -160,48 +166,52 @@ func (h Home) Guest() (User, bool) {
 	return h.Users[i], true
 }
 
-// Rows is what a Service needs stored. Package store implements it. Every change
-// announces the accounts of the whole home.
+// Rows is the storage of a Service. Package store implements it. Unless stated
+// otherwise, a change announces all accounts of the home.
 type Rows interface {
 	// User returns an account in its home: db.ErrNotFound if it is in none.
 	User(ctx context.Context, q db.Querier, accountID int64) (User, error)
-	// Resident returns an account with what it is in its home: db.ErrNotFound if there
-	// is no such account.
+	// Resident returns an account with its role in its home. The error is
+	// db.ErrNotFound if there is no such account.
 	Resident(ctx context.Context, q db.Querier, accountID int64) (Resident, error)
-	// Users returns everybody in a home, by role and in the order in which the
-	// accounts were added.
+	// Users returns the users of a home, by role and in the order in which the accounts
+	// were added.
 	Users(ctx context.Context, q db.Querier, ownerID int64) ([]User, error)
-	// Size returns how many they are.
+	// Size returns the number of users.
 	Size(ctx context.Context, q db.Querier, ownerID int64) (int, error)
-	// Insert adds an account to a home: db.ErrConflict if it is in one.
+	// Insert adds an account to a home. The error is db.ErrConflict if it is in one
+	// already.
 	Insert(ctx context.Context, tx *db.Tx, u User) error
-	// Update replaces the role, the PIN, its tries and the restriction:
-	// db.ErrNotFound.
+	// Update replaces the role, the PIN, its tries and the restriction. The error is
+	// db.ErrNotFound if the account is in no home.
 	Update(ctx context.Context, tx *db.Tx, u User) error
-	// SetTries replaces the tries: db.ErrNotFound. It announces nothing.
+	// SetTries replaces the tries. It announces nothing. The error is db.ErrNotFound if
+	// the account is in no home.
 	SetTries(ctx context.Context, tx *db.Tx, u User) error
-	// Delete takes an account out of its home: db.ErrNotFound.
+	// Delete removes an account from its home. The error is db.ErrNotFound if it is in
+	// none.
 	Delete(ctx context.Context, tx *db.Tx, accountID int64) error
 }
 
-// Config is what a Service stands on.
+// Config configures a Service.
 type Config struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
 	Rows Rows
-	// Accounts are who lives in homes, and Tokens what switches lead to. Required.
+	// Accounts manages the accounts, and Tokens issues the tokens of switches.
+	// Required.
 	Accounts *account.Service
 	Tokens   *token.Service
-	// Audit is the log of what happens in homes. Required.
+	// Audit is the audit log. Required.
 	Audit *audit.Log
-	// FailedTries is how many wrong PINs may be given for a user before each
-	// further one must wait. Zero: no limit.
+	// FailedTries is the number of wrong PINs for a user after which each further
+	// attempt must wait. If zero, there is no limit.
 	FailedTries int
-	// Now returns the time. Nil: time.Now.
+	// Now returns the time. If nil, time.Now is used.
 	Now func() time.Time
 }
 
-// Service keeps homes. It is safe for concurrent use.
+// Service manages homes. It is safe for concurrent use.
 type Service struct {
 	db       *db.DB
 	rows     Rows
@@ -221,7 +231,7 @@ func New(cfg Config) *Service {
 	return s
 }
 
-// Of returns the home of an account. account.ErrNotFound.
+// Of returns the home of an account. Errors: account.ErrNotFound.
 func (s *Service) Of(ctx context.Context, accountID int64) (Home, error) {
 	h, err := s.of(ctx, s.db, accountID)
 	return h, named("reading a home", err)
@@ -244,14 +254,14 @@ func (s *Service) of(ctx context.Context, q db.Querier, accountID int64) (Home, 
 	return Home{OwnerID: self.OwnerID, Users: users, Self: self, Shared: true}, err
 }
 
-// Facts are what clients can read about an account's home.
+// Facts is what clients can read about an account's home.
 type Facts struct {
-	Home        bool // it is in one
+	Home        bool // the account is in a home
 	Admin       bool // as its owner or an admin
 	Size        int  // of the home; 1 without one
-	Restricted  bool // it is a managed user or the guest
+	Restricted  bool // a managed user or the guest
 	Guest       bool
-	Protected   bool // it has a PIN
+	Protected   bool // has a PIN
 	Restriction string
 }
 
@@ -264,7 +274,7 @@ func (s *Service) Facts(ctx context.Context, a account.Account) (Facts, error) {
 	return facts, err
 }
 
-// AccountFacts returns an account, and what answers say of its home.
+// AccountFacts returns an account, and the facts about its home. Errors:
 // account.ErrNotFound.
 func (s *Service) AccountFacts(ctx context.Context, id int64) (account.Account, Facts, error) {
 	var r Resident
@@ -278,8 +288,8 @@ func (s *Service) AccountFacts(ctx context.Context, id int64) (account.Account, 
 	return r.Account, r.facts(), named("reading a home", err)
 }
 
-// Resident is an account as a user of its home, and how many users the home has. If the
-// account is in no home, OwnerID and Size are 0.
+// Resident is an account as a user of its home, with the number of users of the home.
+// If the account is in no home, OwnerID and Size are 0.
 type Resident struct {
 	User // without its tries and the time at which it joined
 	Size int
@@ -295,8 +305,8 @@ func (r Resident) facts() Facts {
 	}
 }
 
-// named says what was being done, and gives the database's errors this package's
-// names.
+// named wraps an error with what was being done, and replaces errors of the database
+// with those of this package.
 func named(doing string, err error) error {
 	switch {
 	case err == nil:

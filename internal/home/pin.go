@@ -14,10 +14,10 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// pinLength is how many digits a PIN has.
+// pinLength is the number of digits of a PIN.
 const pinLength = 4
 
-// checkPIN checks a new PIN.
+// checkPIN validates a new PIN.
 func checkPIN(pin plexauth.Secret) error {
 	if len(pin) != pinLength || strings.Trim(string(pin), "0123456789") != "" {
 		return fault.Invalidf(PINField, "a PIN has %d digits", pinLength)
@@ -25,8 +25,8 @@ func checkPIN(pin plexauth.Secret) error {
 	return nil
 }
 
-// ChangePIN sets or, if pin is empty, removes the PIN of an account that signs in,
-// with the present PIN if there is one. fault.Invalid, ErrCurrentPIN, ErrLocked,
+// ChangePIN sets or, if pin is empty, removes the PIN of an account that signs in. It
+// requires the current PIN, if there is one. fault.Invalid, ErrCurrentPIN, ErrLocked,
 // ErrNotAdmin for a managed user, guard.ErrBusy.
 func (s *Service) ChangePIN(ctx context.Context, by audit.Actor, accountID int64, current, pin plexauth.Secret) error {
 	h, err := s.Of(ctx, accountID)
@@ -47,7 +47,7 @@ func (s *Service) ChangePIN(ctx context.Context, by audit.Actor, accountID int64
 	}
 	return s.setPIN(ctx, by, accountID, pin, func(_ Home, now User) error {
 		if now.PIN != u.PIN {
-			return ErrCurrentPIN // it was changed at the same time
+			return ErrCurrentPIN // it was changed concurrently
 		}
 		return nil
 	})
@@ -59,8 +59,8 @@ func (s *Service) ResetPIN(ctx context.Context, by audit.Actor, accountID int64,
 	return s.setPIN(ctx, by, accountID, pin, func(Home, User) error { return nil })
 }
 
-// SetManagedPIN sets or, if pin is empty, removes the PIN of a managed user or of
-// the guest, as an admin of the home. fault.Invalid, ErrNotAdmin, ErrOwnPIN,
+// SetManagedPIN sets or, if pin is empty, removes the PIN of a managed user or of the
+// guest, as an admin of the home. Errors: fault.Invalid, ErrNotAdmin, ErrOwnPIN,
 // ErrNotFound, guard.ErrBusy.
 func (s *Service) SetManagedPIN(ctx context.Context, by audit.Actor, as int64, who string, pin plexauth.Secret) error {
 	h, err := s.Of(ctx, as)
@@ -83,8 +83,8 @@ func (s *Service) SetManagedPIN(ctx context.Context, by audit.Actor, as int64, w
 	})
 }
 
-// setPIN replaces a PIN and forgets wrong ones, if allow has nothing against it as
-// things are then.
+// setPIN replaces a PIN and resets the count of wrong ones, if allow accepts the state
+// of the home in the transaction.
 func (s *Service) setPIN(
 	ctx context.Context, by audit.Actor, accountID int64, pin plexauth.Secret, allow func(Home, User) error,
 ) error {
@@ -92,7 +92,7 @@ func (s *Service) setPIN(
 	if err != nil {
 		return err
 	}
-	if err := allow(h, h.Self); err != nil { // before the work of hashing
+	if err := allow(h, h.Self); err != nil { // before the expensive hash
 		return err
 	}
 	var hash plexauth.Secret
@@ -134,7 +134,7 @@ func (s *Service) setPIN(
 	return named("changing a PIN", err)
 }
 
-// confirm checks the present PIN of an account. ErrCurrentPIN, ErrLocked.
+// confirm checks the current PIN of an account. Errors: ErrCurrentPIN, ErrLocked.
 func (s *Service) confirm(ctx context.Context, by audit.Actor, u User, pin plexauth.Secret) error {
 	right, err := s.match(ctx, by, u, pin)
 	if err != nil {
@@ -155,8 +155,8 @@ func (s *Service) confirm(ctx context.Context, by audit.Actor, u User, pin plexa
 	return named("checking a PIN", err)
 }
 
-// match reports whether a PIN is a user's. It does not hash anything while no PIN
-// is tried. ErrLocked, guard.ErrBusy.
+// match reports whether a PIN is correct. It does not hash anything while the user is
+// locked. Errors: ErrLocked, guard.ErrBusy.
 func (s *Service) match(ctx context.Context, by audit.Actor, u User, pin plexauth.Secret) (bool, error) {
 	if wait := s.wait(u, s.now()); wait > 0 {
 		return false, fault.WithWait(ErrLocked, wait)
@@ -164,7 +164,7 @@ func (s *Service) match(ctx context.Context, by audit.Actor, u User, pin plexaut
 	return s.accounts.MatchPIN(ctx, by, u.Account, pin, u.PIN)
 }
 
-// wait returns how long no PIN of a user is tried.
+// wait returns how long the PINs of a user are locked.
 func (s *Service) wait(u User, now time.Time) time.Duration {
 	if s.tries <= 0 {
 		return 0
@@ -172,19 +172,19 @@ func (s *Service) wait(u User, now time.Time) time.Duration {
 	return max(0, u.LockedUntil.Sub(now))
 }
 
-// errWrong says that a PIN was wrong.
+// errWrong reports a wrong PIN.
 var errWrong = errors.New("wrong PIN")
 
-// settle counts the outcome of a check of a PIN against a hash, in a transaction. It
-// returns why the caller learns nothing, which must not undo the transaction:
-// errWrong, or ErrLocked if others have used up the tries meanwhile.
+// settle records the result of checking a PIN against a hash, in a transaction. refusal
+// is the reason why the check fails: errWrong, or ErrLocked if concurrent attempts have
+// used up the tries. It must not roll back the transaction.
 func (s *Service) settle(ctx context.Context, tx *db.Tx, now User, checked plexauth.Secret, right bool) (refusal, err error) {
 	wait := s.wait(now, tx.Now())
 	switch {
 	case wait > 0:
 		return fault.WithWait(ErrLocked, wait), nil
 	case now.PIN != checked:
-		return errWrong, nil // it was changed meanwhile: nothing is known of this one
+		return errWrong, nil // the PIN was changed meanwhile, so the result does not apply to it
 	case right && now.Wrong == 0:
 		return nil, nil
 	case right:
@@ -201,8 +201,8 @@ func (s *Service) settle(ctx context.Context, tx *db.Tx, now User, checked plexa
 	return refusal, s.rows.SetTries(ctx, tx, now)
 }
 
-// refused returns the error for the caller of a check that failed. Wrong PINs are
-// recorded; those that were not looked at are not.
+// refused returns the error for the caller of a check that failed. It records wrong
+// PINs, but not those that were not checked.
 func (s *Service) refused(ctx context.Context, by audit.Actor, u User, refusal, wrong error) error {
 	if !errors.Is(refusal, errWrong) {
 		return refusal

@@ -11,8 +11,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// needsPIN reports whether a user becomes another one with that one's PIN only; see
-// the package comment.
+// needsPIN reports whether u can switch to target only with target's PIN. See the
+// package comment.
 func needsPIN(u, target User) bool {
 	switch {
 	case target.Managed() && target.Protected():
@@ -25,22 +25,22 @@ func needsPIN(u, target User) bool {
 	return u.Account.ID != target.Account.ID
 }
 
-// Switch gives the device of a principal a token of another user of the home, or one
-// more of its own account. The token is a child of the principal's: it is revoked
-// with it, and expires with it. A PIN that is given must be right, whether one is
-// needed or not.
+// Switch issues a token of another user of the home, or another one of the same
+// account, for the device of a principal. The token is a child of the principal's
+// token: it is revoked with it, and expires with it. If a PIN is given, it must be
+// correct, even if none is required.
 //
-// Attack: a managed user becomes the owner. Attack: somebody guesses the PIN, also on
-// several nodes at once: an outcome is told only if the user is not locked in the
-// transaction that counts it. Attack: two who leave the home and switch at the same
-// time: who is in it, and what its PIN is, is read again in that transaction.
+// Attack: a managed user becomes the owner. Attack: someone guesses the PIN, also on
+// several nodes at once. So the result is returned only if the user is not locked in
+// the transaction that counts it. Attack: a user leaves the home and switches at the
+// same time. So the users of the home and the PIN are read again in that transaction.
 //
 // ErrPIN, ErrLocked, ErrNotFound, guard.ErrBusy, token.ErrInvalid.
 func (s *Service) Switch(
 	ctx context.Context, by audit.Actor, p token.Principal, who string, pin plexauth.Secret, d device.Device,
 ) (account.Account, plexauth.Secret, error) {
 	if !p.ActsForAccount() {
-		return account.Account{}, "", token.ErrInvalid // no route leads here
+		return account.Account{}, "", token.ErrInvalid // no route permits this
 	}
 	var tok plexauth.Secret
 	u, err := s.become(ctx, by, p.AccountID, who, pin, needsPIN, func(ctx context.Context, tx *db.Tx, u User) error {
@@ -58,11 +58,10 @@ func (s *Service) Switch(
 	return u.Account, tok, nil
 }
 
-// Choose returns the account that somebody has chosen on a shared screen, where a
-// member of the home is signed in on a page: themselves, a managed user or the
-// guest. A PIN is needed wherever there is one: the screen does not know who sits
-// in front of it. Others sign in by themselves. ErrPIN, ErrLocked, ErrNotFound,
-// guard.ErrBusy.
+// Choose returns the account that was chosen on a shared screen, where a member of the
+// home is signed in on a page: the member, a managed user or the guest. Other accounts
+// sign in themselves. If the chosen user has a PIN, it is required, because anyone may
+// be in front of the screen. Errors: ErrPIN, ErrLocked, ErrNotFound, guard.ErrBusy.
 func (s *Service) Choose(
 	ctx context.Context, by audit.Actor, as int64, who string, pin plexauth.Secret,
 ) (account.Account, error) {
@@ -78,8 +77,8 @@ func (s *Service) Choose(
 	return u.Account, named("choosing a user of a home", err)
 }
 
-// become checks that a user may become another one, and does what that leads to, in
-// one transaction.
+// become checks that a user may switch to another one, and performs the switch, in one
+// transaction.
 func (s *Service) become(
 	ctx context.Context, by audit.Actor, as int64, who string, pin plexauth.Secret,
 	needs func(u, target User) bool, do func(context.Context, *db.Tx, User) error,
@@ -115,8 +114,8 @@ func (s *Service) become(
 	return target, err
 }
 
-// targetOf returns whom a user wants to become, if that does not fail without a look
-// at the PIN.
+// targetOf returns the user to switch to. It makes all checks that do not depend on the
+// PIN.
 func (s *Service) targetOf(
 	ctx context.Context, q db.Querier, as int64, who string, pin plexauth.Secret, needs func(u, target User) bool,
 ) (User, error) {
@@ -131,8 +130,8 @@ func (s *Service) targetOf(
 	case target.Account.Disabled:
 		return User{}, ErrNotFound
 	}
-	// Attack: a PIN of four digits stands for the passkey that the rules of the account
-	// take, or for the second factor that an admin needs.
+	// Attack: a PIN of four digits replaces the passkey that the rules of the account
+	// require, or the second factor that an admin needs.
 	closed, err := s.accounts.Closed(ctx, q, target.Account)
 	switch {
 	case err != nil:

@@ -13,19 +13,20 @@ import (
 	"github.com/usher-auth/usher/internal/token"
 )
 
-// The changes below are made as one of the home's users, whose rights count. The
-// command line acts as the owner.
+// The changes below are made with the rights of a user of the home. The command line
+// acts as the owner.
 
-// guestName is what the guest is called.
+// guestName is the name of the guest.
 const guestName = "Guest"
 
-// AddManaged adds a managed user to the home of an account. fault.Invalid,
+// AddManaged adds a managed user to the home of an account. Errors: fault.Invalid,
 // ErrNotAdmin, ErrFull, ErrExists.
 func (s *Service) AddManaged(ctx context.Context, by audit.Actor, as int64, name, restriction string) (User, error) {
 	return s.add(ctx, by, as, Managed, name, restriction)
 }
 
-// AddGuest adds the guest, if the home has none. ErrNotAdmin, ErrFull, ErrExists.
+// AddGuest adds the guest, if the home has none. Errors: ErrNotAdmin, ErrFull,
+// ErrExists.
 func (s *Service) AddGuest(ctx context.Context, by audit.Actor, as int64) (User, error) {
 	return s.add(ctx, by, as, Guest, guestName, "")
 }
@@ -58,9 +59,9 @@ func (s *Service) add(
 	return added, named("adding a user to a home", err)
 }
 
-// Join adds an account that signs in to the home of another. No page and no token
-// leads here: it takes the consent of both, which the operator vouches for.
-// ErrInHome, ErrFull, ErrExists, account.ErrManaged.
+// Join adds an account that signs in to the home of another. It is not available to
+// pages and tokens, because both must consent: the operator asserts that they did.
+// Errors: ErrInHome, ErrFull, ErrExists, account.ErrManaged.
 func (s *Service) Join(ctx context.Context, by audit.Actor, ownerID, accountID int64, admin bool) error {
 	role := Member
 	if admin {
@@ -89,7 +90,7 @@ func (s *Service) Join(ctx context.Context, by audit.Actor, ownerID, accountID i
 		case len(own.Users) > 1 || own.OwnerID != accountID || accountID == ownerID:
 			return ErrInHome
 		}
-		if own.Shared { // a home of one, with a PIN perhaps
+		if own.Shared { // a home of one user, perhaps with a PIN
 			if err := s.rows.Delete(ctx, tx, accountID); err != nil {
 				return err
 			}
@@ -104,7 +105,7 @@ func (s *Service) Join(ctx context.Context, by audit.Actor, ownerID, accountID i
 	return named("adding an account to a home", err)
 }
 
-// found makes a home of an account that has none, in a transaction.
+// found creates the home of an account that has none, in a transaction.
 func (s *Service) found(ctx context.Context, tx *db.Tx, by audit.Actor, h Home) error {
 	if h.Shared {
 		return nil
@@ -112,7 +113,7 @@ func (s *Service) found(ctx context.Context, tx *db.Tx, by audit.Actor, h Home) 
 	return s.insert(ctx, tx, by, h.Self)
 }
 
-// join adds a user to a home, in a transaction. ErrFull, ErrExists.
+// join adds a user to a home, in a transaction. Errors: ErrFull, ErrExists.
 func (s *Service) join(ctx context.Context, tx *db.Tx, by audit.Actor, h Home, u User) error {
 	if len(h.Users) >= MaxSize {
 		return ErrFull
@@ -130,8 +131,8 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, by audit.Actor, u User)
 	return s.record(ctx, tx, by, audit.HomeJoined, u, u.Role.String())
 }
 
-// checkName returns ErrExists if somebody else in a home has a name like it: people
-// choose among them by name.
+// checkName returns ErrExists if another user of a home has the name or one that looks
+// like it, because people choose users by name.
 func checkName(h Home, accountID int64, name string) error {
 	mine := glyph.Skeletons(name)
 	for _, u := range h.Users {
@@ -150,7 +151,7 @@ func checkRestriction(restriction string) error {
 	return nil
 }
 
-// Rename gives a managed user another name. fault.Invalid, ErrNotAdmin,
+// Rename changes the name of a managed user. Errors: fault.Invalid, ErrNotAdmin,
 // ErrNotManaged, ErrExists, ErrNotFound.
 func (s *Service) Rename(ctx context.Context, by audit.Actor, as int64, who, name string) error {
 	return s.change(ctx, by, as, who, func(ctx context.Context, tx *db.Tx, h Home, u User) error {
@@ -164,7 +165,7 @@ func (s *Service) Rename(ctx context.Context, by audit.Actor, as int64, who, nam
 	})
 }
 
-// Restrict sets the restriction of a managed user. fault.Invalid, ErrNotAdmin,
+// Restrict sets the restriction of a managed user. Errors: fault.Invalid, ErrNotAdmin,
 // ErrNotManaged, ErrNotFound.
 func (s *Service) Restrict(ctx context.Context, by audit.Actor, as int64, who, restriction string) error {
 	if err := checkRestriction(restriction); err != nil {
@@ -188,8 +189,9 @@ func (s *Service) Restrict(ctx context.Context, by audit.Actor, as int64, who, r
 	})
 }
 
-// SetAdmin makes a member an admin of the home, or an admin a member, who loses what
-// switches have led to. ErrNotOwner, ErrOwner, account.ErrManaged, ErrNotFound.
+// SetAdmin makes a member an admin of the home, or an admin a member, and then revokes
+// the tokens of that user's switches. Errors: ErrNotOwner, ErrOwner,
+// account.ErrManaged, ErrNotFound.
 func (s *Service) SetAdmin(ctx context.Context, by audit.Actor, as int64, who string, admin bool) error {
 	role := Member
 	if admin {
@@ -221,9 +223,9 @@ func (s *Service) SetAdmin(ctx context.Context, by audit.Actor, as int64, who st
 	})
 }
 
-// Remove takes a user out of the home. A managed user or the guest is removed with
-// its account. An account that signs in leaves: it may do so by itself, and what
-// switches from and to it have led to is revoked at once. ErrNotAdmin, ErrNotOwner,
+// Remove removes a user from the home. For a managed user or the guest, it removes the
+// account. An account that signs in can also remove itself, and the tokens from
+// switches from and to it are revoked immediately. Errors: ErrNotAdmin, ErrNotOwner,
 // ErrOwner, ErrNotFound.
 func (s *Service) Remove(ctx context.Context, by audit.Actor, as int64, who string) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -255,7 +257,7 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, as int64, who stri
 	return named("removing a user from a home", err)
 }
 
-// change changes a user of a home as one of its admins, in a transaction.
+// change changes a user of a home as one of its admins, in a transaction. Errors:
 // ErrNotAdmin, ErrNotFound.
 func (s *Service) change(
 	ctx context.Context, by audit.Actor, as int64, who string, change func(context.Context, *db.Tx, Home, User) error,
@@ -274,8 +276,8 @@ func (s *Service) change(
 }
 
 // target returns the home of an account and one of its users, if the actor may change
-// both: a key that may not change admins changes nothing in their homes either.
-// ErrNotFound, account.ErrMembersOnly.
+// both. A key of the admin API that may not change admins cannot change their homes
+// either. Errors: ErrNotFound, account.ErrMembersOnly.
 func (s *Service) target(ctx context.Context, q db.Querier, by audit.Actor, as int64, who string) (h Home, u User, err error) {
 	if h, err = s.of(ctx, q, as); err == nil {
 		err = account.CheckMayChange(by, h.Self.Account)
@@ -289,7 +291,8 @@ func (s *Service) target(ctx context.Context, q db.Querier, by audit.Actor, as i
 	return h, u, err
 }
 
-// adminOf returns the home that an account may administer. ErrNotAdmin.
+// adminOf returns the home of an account, which must be its owner or an admin. Errors:
+// ErrNotAdmin.
 func (s *Service) adminOf(ctx context.Context, q db.Querier, by audit.Actor, accountID int64) (Home, error) {
 	h, err := s.of(ctx, q, accountID)
 	if err == nil {
@@ -301,7 +304,7 @@ func (s *Service) adminOf(ctx context.Context, q db.Querier, by audit.Actor, acc
 	return h, err
 }
 
-// record records what happened to a user, in a transaction.
+// record records an event of a user, in a transaction.
 func (s *Service) record(ctx context.Context, tx *db.Tx, by audit.Actor, kind audit.Kind, u User, detail string) error {
 	in := "the home of account " + strconv.FormatInt(u.OwnerID, 10)
 	if detail != "" {

@@ -2,9 +2,8 @@ package pin
 
 import "strings"
 
-// Normal returns a code as it is kept, whatever the case in which it was typed
-// and whatever space is around it, and whether it has the form of a code at
-// all.
+// Normal returns a typed code in its stored form, without surrounding space and in the
+// stored case, and whether it has the form of a code.
 func Normal(typed string) (code string, ok bool) {
 	typed = strings.TrimSpace(typed)
 	alphabet := strongAlphabet
@@ -14,16 +13,16 @@ func Normal(typed string) (code string, ok bool) {
 	case strongLength:
 		code = strings.ToLower(typed)
 	}
-	// A letter from elsewhere may have its other case in the alphabet and be
-	// longer than it.
+	// The upper or lower case of a non-ASCII letter may be in the alphabet, and have
+	// another length.
 	if len(code) != len(typed) || code == "" || strings.Trim(code, alphabet) != "" {
 		return "", false
 	}
 	return code, true
 }
 
-// Guessable reports whether a code has the form of those that are short enough
-// to be guessed, and so to be typed.
+// Guessable reports whether a code is a short one, which a user can type and an
+// attacker can guess.
 func Guessable(code string) bool {
 	code, ok := Normal(code)
 	return ok && len(code) == shortLength

@@ -16,30 +16,30 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// ProofParameter is the query parameter that carries the proof in the address
-// that a browser is sent on to.
+// ProofParameter is the query parameter with the proof in the URL that a browser is
+// redirected to.
 const ProofParameter = "pinProof"
 
-// maxForward is the most bytes of an address that gets a proof.
+// maxForward is the maximum length of a URL that gets a proof, in bytes.
 const maxForward = 2048
 
-// proofLength is that of a proof: 22 letters and digits hold 130 bits.
+// proofLength is the length of a proof: 22 letters and digits, which hold 130 bits.
 const proofLength = 22
 
-// Errors about addresses that browsers are sent on to.
+// Errors about URLs that browsers are redirected to.
 var (
 	errForward = fault.New(fault.Invalid,
-		"the program asked to be opened at something that is not a web address, so nothing was given to it")
+		"the program asked to be opened at something that is not a web address, so it was given no access")
 	errOnPage = fault.New(fault.Denied,
 		"this sign-in is completed in a browser only, which then goes on to the program")
 )
 
-// ParseForward parses an address that a browser is to be sent on to, and returns it
-// as browsers read it: in ASCII, with the host that they connect to. It returns nil
-// for an empty one. Attack: an address that runs a script ("javascript:"), or one
-// that people and browsers read as different hosts: a user name before the host, a
-// dot or a slash of another script in it, letters that look like others, an address
-// in hexadecimal. fault.Invalid.
+// ParseForward parses a URL that a browser will be redirected to, and returns it as
+// browsers interpret it: in ASCII, with the host that they connect to. It returns nil
+// for an empty text. Attack: a URL that runs a script ("javascript:"). Attack: a URL
+// whose host people and browsers read differently: with a user name before the host,
+// with a dot, a slash or letters of another script that look like ASCII, or with an IP
+// address in hexadecimal. Errors: fault.Invalid.
 func ParseForward(text string) (*url.URL, error) {
 	if text == "" {
 		return nil, nil
@@ -55,8 +55,8 @@ func ParseForward(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// parseProofURL is ParseForward for an address that gets a proof, as text. The
-// program's server gives it, and can write it in any form that is asked for.
+// parseProofURL is ParseForward for a URL that gets a proof. It is stricter, because
+// the program's server sends the URL and can write it in the required form.
 func parseProofURL(text string) (string, error) {
 	u, err := ParseForward(text)
 	switch {
@@ -75,14 +75,14 @@ func parseProofURL(text string) (string, error) {
 	return u.String(), nil
 }
 
-// hasPlainHost reports whether the host of an address is ASCII as it was written.
+// hasPlainHost reports whether the host of a URL is written in ASCII.
 func hasPlainHost(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && !strings.ContainsFunc(u.Host, func(r rune) bool { return r > '~' || r == '%' })
 }
 
-// hasProof reports whether any program could find a proof in a query. Some take
-// semicolons for separators.
+// hasProof reports whether a query already has a parameter that a program could take
+// for a proof. Some programs treat semicolons as separators.
 func hasProof(query string) bool {
 	for pair := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
 		name, _, _ := strings.Cut(pair, "=")
@@ -93,10 +93,9 @@ func hasProof(query string) bool {
 	return false
 }
 
-// proof is what the browser of the person who agreed is given for the program:
-// it shows that the browser that comes to the program is the one that agreed.
-// It is derived, and so need not be stored, from the nonce of the PIN and the
-// account that it was linked to.
+// proof returns the proof that the browser of the consenting user takes to the program.
+// It shows the program that this browser is the one in which the user consented. It is
+// derived from the nonce of the PIN and the linked account, so it need not be stored.
 func (s *Service) proof(p PIN) string {
 	mac := hmac.New(sha256.New, s.proofKey[:])
 	mac.Write(p.Nonce[:])
@@ -104,21 +103,21 @@ func (s *Service) proof(p PIN) string {
 	return string(letters.Write(mac.Sum(nil), proofLength))
 }
 
-// Forward is where the browser of the person who linked a PIN goes on to.
+// Forward is the URL to which the browser of the user who linked a PIN is redirected.
 type Forward struct {
-	// Address is the one that the program gave when it started the PIN.
+	// Address is the URL that the program set when it started the PIN.
 	Address *url.URL
-	// WithProof is Address with the proof. It must reach nobody but that
-	// browser.
+	// WithProof is Address with the proof. Only that browser may receive it.
 	WithProof *url.URL
 }
 
 // String keeps the proof out of logs.
 func (f Forward) String() string { return f.Address.String() }
 
-// Forward returns where the actor's browser goes on to, after the actor has
-// linked the PIN with a code on a page. ErrNotFound if the actor has not, if the
-// program did not ask for a proof, or if it has received the token.
+// Forward returns the URL to which the actor's browser is redirected, after the actor
+// has linked the PIN with a code on a page. The error is ErrNotFound if the actor has
+// not linked it, if the program did not request a proof, or if it has received the
+// token already.
 func (s *Service) Forward(ctx context.Context, by audit.Actor, code string) (Forward, error) {
 	code, ok := Normal(code)
 	if !ok || by.AccountID == 0 {
@@ -141,8 +140,7 @@ func (s *Service) Forward(ctx context.Context, by audit.Actor, code string) (For
 	return Forward{address, withProof(address, s.proof(p))}, nil
 }
 
-// withProof adds a proof to an address. All else of it stays as the program
-// wrote it.
+// withProof adds a proof to a URL, which otherwise stays as the program wrote it.
 func withProof(address *url.URL, proof string) *url.URL {
 	with := *address
 	if with.RawQuery != "" {
@@ -152,11 +150,10 @@ func withProof(address *url.URL, proof string) *url.URL {
 	return &with
 }
 
-// Redeem is Get with the proof that a browser has brought. It returns the token
-// once: the PIN is removed. Attack: the address with the proof is found in a
-// history or a log, and is opened again. ErrNotFound if the proof is not that of
-// this PIN and of the account that it was linked to. A PIN that needs no proof
-// ignores it.
+// Redeem is Get with the proof that a browser brought. It returns the token once, and
+// removes the PIN. Attack: someone finds the URL with the proof in a history or a log,
+// and opens it again. The error is ErrNotFound if the proof is not the one of this PIN
+// and its linked account. A PIN without a ForwardURL ignores the proof.
 func (s *Service) Redeem(
 	ctx context.Context, id int64, client, address string, proof plexauth.Secret,
 ) (PIN, plexauth.Secret, error) {
@@ -168,7 +165,7 @@ func (s *Service) Redeem(
 		return s.answer(p)
 	}
 	if p.AccountID == 0 || !same(s.proof(p), string(proof)) {
-		return PIN{}, "", ErrNotFound // not counted: who gets here knows the ID
+		return PIN{}, "", ErrNotFound // not counted, because the caller knows the ID
 	}
 	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		now, err := s.rows.Get(ctx, tx, id)

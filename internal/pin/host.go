@@ -10,8 +10,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// asBrowsersRead rewrites an address in ASCII, with the host that browsers connect
-// to. It reports whether they accept the host.
+// asBrowsersRead rewrites a URL in ASCII, with the host that browsers connect to. It
+// reports whether they accept the host.
 func asBrowsersRead(u *url.URL) bool {
 	host, ok := browserHost(u.Hostname())
 	if !ok {
@@ -28,8 +28,8 @@ func asBrowsersRead(u *url.URL) bool {
 	return true
 }
 
-// asciiQuery escapes what is not ASCII, as browsers do. url.URL does so in the other
-// parts.
+// asciiQuery escapes non-ASCII characters in a query, as browsers do. url.URL does so
+// in the other parts.
 func asciiQuery(query string) string {
 	var b strings.Builder
 	for i := range len(query) {
@@ -48,7 +48,7 @@ var browserNames = idna.New(
 	idna.CheckJoiners(true), idna.BidiRule(),
 )
 
-// browserHost returns a host as browsers read it, for use in a URL. It reports
+// browserHost returns a host as browsers interpret it, for use in a URL. It reports
 // whether they accept it.
 func browserHost(host string) (string, bool) {
 	if strings.Contains(host, ":") { // url.Parse accepts that in brackets only
@@ -74,13 +74,13 @@ func browserHost(host string) (string, bool) {
 		return ip, ok
 	}
 	if strings.ToLower(host) == name && utf8.RuneCountInString(host) == len(host) {
-		return host, true // only the case differs, which no browser minds
+		return host, true // only the case differs, which browsers ignore
 	}
 	return name, true
 }
 
-// forbiddenInHosts are the ASCII characters that end a host, or that browsers refuse
-// in one. A character that is mapped to one of them must not either.
+// forbiddenInHosts are the ASCII characters that end a host, or that browsers reject in
+// one. Characters that are mapped to one of them are rejected, too.
 const forbiddenInHosts = "#%/:<>?@[\\]^|"
 
 func lastLabel(name string) string {
@@ -88,7 +88,7 @@ func lastLabel(name string) string {
 	return name[strings.LastIndexByte(name, '.')+1:]
 }
 
-// isNumber reports whether browsers read a label as a number.
+// isNumber reports whether browsers interpret a label as a number.
 func isNumber(label string) bool {
 	if label != "" && strings.Trim(label, "0123456789") == "" {
 		return true

@@ -12,12 +12,11 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// GetJWT is Get for a device that signs its poll with the key that the PIN was
-// started with. Once the PIN is linked, it gets a JWT instead of a token: the
-// key takes the token's place, and the same JWT comes in every poll. A JWT that
-// another key signed gets what Get returns, and so does a PIN that needs a proof.
-// ErrNotFound, fault.Limited, and the
-// errors of package devicekey.
+// GetJWT is Get for a device that signs its poll with the key of the PIN. Once the PIN
+// is linked, it returns a JWT in place of a token: the key replaces the token, and each
+// poll returns the same JWT. If another key signed the poll, or if the PIN needs a
+// proof, it returns the same as Get. Errors: ErrNotFound, fault.Limited, and those of
+// package devicekey.
 func (s *Service) GetJWT(
 	ctx context.Context, by audit.Actor, id int64, client, signed string,
 ) (PIN, plexauth.Secret, error) {
@@ -45,8 +44,8 @@ func (s *Service) GetJWT(
 	return p, jwt, err
 }
 
-// exchange puts the device's key in the place of the token that a PIN has led to,
-// unless an earlier poll has done so.
+// exchange replaces the token of a PIN with the device's key, unless an earlier poll
+// has done so.
 func (s *Service) exchange(ctx context.Context, by audit.Actor, p PIN, claim devicekey.Claim) (PIN, error) {
 	tok := s.tokens.OfPIN(p.Nonce)
 	if p.TokenHash != token.HashOf(tok) {
@@ -68,7 +67,7 @@ func (s *Service) exchange(ctx context.Context, by audit.Actor, p PIN, claim dev
 		case p.TokenHash != token.HashOf(tok):
 			return nil // another poll was faster
 		case principal.TokenID == 0:
-			return ErrNotFound // it has expired
+			return ErrNotFound // the PIN has expired
 		}
 		if p.TokenHash, err = s.keys.ExchangePIN(ctx, tx, by, claim, principal); err != nil {
 			return err

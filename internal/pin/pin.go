@@ -27,12 +27,13 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// ErrNotFound says that a PIN is unknown, expired, linked already, another
-// client's, or that its token was revoked. It does not say which.
+// ErrNotFound reports that a PIN is unknown, expired or already linked, that it belongs
+// to another client, or that its token was revoked. Callers cannot tell which.
 var ErrNotFound = fault.New(fault.NotFound,
 	"this code was used already, has expired or was mistyped; the device can show a new one")
 
-// The limits, as errors that get a wait. Callers tell them by fault.Limited.
+// The errors of the rate limits, which get a time to wait. Callers recognize them by
+// fault.Limited.
 var (
 	errStarts  = fault.New(fault.Limited, "too many PINs from this address")
 	errWaiting = fault.New(fault.Limited, "starting a PIN: too many PINs that wait to be linked")
@@ -44,32 +45,33 @@ var (
 // its ID.
 const Topic db.Topic = "pin"
 
-// PIN is a sign-in that a device without a keyboard waits for.
+// PIN is a pending sign-in of a device, usually one without a keyboard.
 type PIN struct {
 	// ID is random and below 2^31: clients read it as 32 bits.
 	ID   int64
 	Code string // four characters, or a strong code
-	// Strong says that the code is too long to be guessed, or to be typed.
+	// Strong reports whether the code is too long to be guessed or typed.
 	Strong bool
-	// Nonce is what its token is derived from.
+	// Nonce is the value that the token is derived from.
 	Nonce [16]byte
-	// Device is what started the PIN, and its Address where that was. The
-	// device's ID is not set.
+	// Device describes the device that started the PIN, with its network address. Its
+	// ID is not set.
 	Device device.Device
-	// AccountID is the account that the PIN was linked to; 0 until then.
+	// AccountID is the linked account, or 0 while the PIN is pending.
 	AccountID int64
-	// Forward is where the browser of the person who agrees goes on to, with a
-	// proof without which the token is not given. Empty: no proof is needed.
+	// Forward is the URL to which the browser of the consenting user is redirected with
+	// a proof. The token is returned only in exchange for this proof. If Forward is
+	// empty, no proof is needed.
 	Forward string
-	// JWK is the public key that the device gave; empty: none.
+	// JWK is the public key of the device, or empty.
 	JWK []byte
-	// TokenHash is that of the token that it led to, or of the device key that
-	// took its place.
+	// TokenHash is the hash of the PIN's token, or of the device key that replaced the
+	// token.
 	TokenHash token.Hash
-	// Revoked says that the PIN was linked, and that its token was revoked or
-	// its account is disabled.
+	// Revoked reports that the PIN was linked, and that its token was revoked or its
+	// account is disabled.
 	Revoked              bool
-	CreatedAt, ExpiresAt time.Time // its life
+	CreatedAt, ExpiresAt time.Time
 }
 
 // waiting reports whether the PIN can be linked.
@@ -78,24 +80,24 @@ func (p PIN) waiting(now time.Time) bool { return p.AccountID == 0 && now.Before
 // String keeps the code, which signs a device in, out of logs.
 func (p PIN) String() string { return fmt.Sprintf("PIN %d", p.ID) }
 
-// Waiting is a PIN that waits to be linked, and where its device is.
+// Waiting is a pending PIN with the address of its device.
 type Waiting struct {
 	ID      int64  // of the PIN
 	Address string // of the device
 }
 
-// Rows is what a Service needs stored. Package store implements it.
+// Rows is the storage of a Service. Package store implements it.
 type Rows interface {
-	// Get returns a PIN by ID, and ByCode by its code: db.ErrNotFound.
+	// Get returns a PIN by ID, and ByCode by its code, or db.ErrNotFound.
 	Get(ctx context.Context, q db.Querier, id int64) (PIN, error)
 	ByCode(ctx context.Context, q db.Querier, code string) (PIN, error)
-	// CountWaiting counts the PINs that wait, strong ones or others.
+	// CountWaiting counts the pending PINs with strong or with short codes.
 	CountWaiting(ctx context.Context, q db.Querier, strong bool) (int, error)
-	// Waiting returns them, the oldest first.
+	// Waiting returns these PINs, the oldest first.
 	Waiting(ctx context.Context, q db.Querier, strong bool) ([]Waiting, error)
-	// Insert adds a PIN: db.ErrConflict if its ID or code is taken.
+	// Insert adds a PIN. The error is db.ErrConflict if its ID or code is taken.
 	Insert(ctx context.Context, tx *db.Tx, p PIN) error
-	// SetLinked links a PIN to an account and to the token that it leads to.
+	// SetLinked links a PIN to an account and stores the hash of its token.
 	SetLinked(ctx context.Context, tx *db.Tx, id, accountID int64, h token.Hash) error
 	// Delete removes a PIN.
 	Delete(ctx context.Context, tx *db.Tx, id int64) error
@@ -103,36 +105,36 @@ type Rows interface {
 	DeleteExpired(ctx context.Context, tx *db.Tx, now time.Time) error
 }
 
-// Config is what a Service stands on.
+// Config configures a Service.
 type Config struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
 	Rows Rows
-	// Tries is the table of wrong codes, which all nodes of a database count
-	// together. Nil: each process counts its own.
+	// Tries is the table of wrong codes, which the nodes of a database share. If nil,
+	// each process counts its own.
 	Tries tries.Rows
-	// Accounts are whom PINs are linked to. Required.
+	// Accounts manages the accounts that PINs are linked to. Required.
 	Accounts *account.Service
-	// Tokens issues what a PIN leads to. Required.
+	// Tokens issues the tokens of PINs. Required.
 	Tokens *token.Service
-	// Key is what proofs are derived from. Required.
+	// Key is the key that proofs are derived from. Required.
 	Key *seal.Key
-	// Keys takes the keys of devices that have one. Required.
+	// Keys registers the keys of devices that have one. Required.
 	Keys *devicekey.Service
-	// Audit is the log of what happens to PINs. Required.
+	// Audit is the audit log. Required.
 	Audit *audit.Log
-	// FailedTries is how many wrong codes of four characters an account may try
-	// in a row before each further one must wait. Zero: nothing is limited but
-	// how many PINs wait at the same time.
+	// FailedTries is the number of consecutive wrong codes of four characters that an
+	// account may try before each further one must wait. If zero, only the number of
+	// pending PINs is limited.
 	FailedTries int
-	// Random gives the bits of PINs. Nil: crypto/rand.Reader. Anything else makes
-	// them predictable, and is for tests.
+	// Random is the source of randomness of PINs. If nil, it is crypto/rand.Reader. Any
+	// other source makes PINs predictable, and is for tests only.
 	Random io.Reader
-	// Now returns the time. Nil: time.Now.
+	// Now returns the time. If nil, time.Now is used.
 	Now func() time.Time
 }
 
-// Service keeps PINs. It is safe for concurrent use.
+// Service manages PINs. It is safe for concurrent use.
 type Service struct {
 	db       *db.DB
 	rows     Rows
@@ -157,35 +159,33 @@ type kind struct {
 	alphabet string
 	length   int
 	ttl      time.Duration
-	most     int             // that wait to be linked at the same time
+	most     int             // maximum number of pending PINs
 	started  *guard.Failures // by address
-	room     *guard.Failures // tries to make room when they are that many, by wide network
+	room     *guard.Failures // attempts to evict a PIN when the pool is full, by wide network
 }
 
 const (
-	// shortAlphabet has none of the letters and digits that are taken for
-	// another on a screen across the room (0 O Q, 1 I L, 2 Z, 5 S, 6 G, 8 B,
-	// U V), but G and V, whose twins are left out; and no vowels, so that no
-	// word comes up (RFC 8628, section 6.1).
+	// shortAlphabet has at most one of the characters that look alike from a distance
+	// (0 O Q, 1 I L, 2 Z, 5 S, 6 G, 8 B, U V), and no vowels, so that codes are not
+	// words (RFC 8628, section 6.1).
 	shortAlphabet  = "CDFGHJKMNPRTVWXY3479"
 	strongAlphabet = "0123456789abcdefghijklmnopqrstuvwxyz"
 
-	shortLength  = 4 // the boxes of the page that it is typed into
+	shortLength  = 4 // the number of boxes on the page to type it
 	strongLength = 25
 
 	shortTTL  = 15 * time.Minute
 	strongTTL = 30 * time.Minute
 
-	// maxShort is part of what makes guessing hopeless; see the package
-	// comment.
+	// maxShort helps to make guessing hopeless: see the package comment.
 	maxShort  = 200
 	maxStrong = 5000
 
-	// roomBurst bounds how often a network has room made for it: it takes a
-	// look at all PINs that wait.
+	// roomBurst limits how often PINs are evicted for a network, because each eviction
+	// reads all pending PINs.
 	roomBurst = 30
 
-	// wrongRefill is how long a wrong code is held against an account.
+	// wrongRefill is the time after which a wrong code of an account is forgotten.
 	wrongRefill = 3 * time.Minute
 )
 
@@ -207,7 +207,7 @@ func New(cfg Config) *Service {
 		}
 		return &guard.Failures{Burst: burst, Refill: refill}
 	}
-	// Many people may come from one address, through one router or one proxy.
+	// Many users may have one address, behind one router or one proxy.
 	s.short = kind{
 		shortAlphabet, shortLength, shortTTL, maxShort, limit(30, 20*time.Second), limit(roomBurst, time.Second),
 	}
@@ -219,8 +219,8 @@ func New(cfg Config) *Service {
 	})
 	s.unasked = limit(1, shortTTL)
 	s.byAddress = limit(10*cfg.FailedTries, wrongRefill/10)
-	// Programs go on to poll a PIN that has expired, twice a second: five of
-	// them may, for ever.
+	// Programs continue to poll an expired PIN, twice a second: the limit allows five
+	// of them to do so forever.
 	s.byClient = limit(pollBurst, pollRefill)
 	s.byPollingIP = limit(10*pollBurst, pollRefill/10)
 	s.cached = db.NewCache[int64, PIN](cfg.DB, maxCached, stale)
@@ -230,13 +230,13 @@ func New(cfg Config) *Service {
 const (
 	pollBurst  = 600
 	pollRefill = 100 * time.Millisecond
-	// maxCached is how many PINs are cached: half a kilobyte each, and more
-	// than wait at the same time.
+	// maxCached is the maximum number of cached PINs, of half a kilobyte each. It
+	// exceeds the number of PINs that can be pending.
 	maxCached = 8192
 )
 
-// stale says which cached PINs a change makes untrue. Revoking a token or
-// disabling an account voids PINs without naming them.
+// stale returns which cached PINs a change invalidates. Revoking a token or disabling
+// an account affects PINs that the change does not name.
 func stale(c db.Change) (id int64, scope db.Scope) {
 	switch c.Topic {
 	case Topic:
@@ -247,22 +247,21 @@ func stale(c db.Change) (id int64, scope db.Scope) {
 	return 0, db.Nothing
 }
 
-// maxTries is how often a code or an ID that is taken is drawn anew.
+// maxTries is how often a code or an ID that is taken is generated again.
 const maxTries = 20
 
-// Start adds a PIN for a device, with the address that it asks from. When too
-// many wait, the oldest PIN of the network that has the most is evicted, if the
-// new one's network has at least two fewer. fault.Limited.
+// Start adds a PIN for a device, whose Address is that of the request. When the pool is
+// full, the oldest PIN of the network that has the most is evicted, if the network of
+// the new PIN has at least two fewer. Errors: fault.Limited.
 //
-// forward is where the browser of the person who agrees goes on to, with a
-// proof: the token is given only for that proof, by Redeem, and never by Get.
-// Empty: no proof is needed. fault.Invalid.
+// forward is the URL to which the browser of the consenting user is redirected with a
+// proof. The token is then returned only by Redeem, in exchange for the proof, and
+// never by Get. If forward is empty, no proof is needed. Errors: fault.Invalid.
 func (s *Service) Start(ctx context.Context, d device.Device, strong bool, forward string) (PIN, error) {
 	return s.StartWithKey(ctx, d, strong, forward, nil)
 }
 
-// StartWithKey is Start for a device that has a key, and gives its public half
-// as a JWK.
+// StartWithKey is Start for a device that has a key. jwk is its public half.
 func (s *Service) StartWithKey(
 	ctx context.Context, d device.Device, strong bool, forward string, jwk []byte,
 ) (PIN, error) {
@@ -292,11 +291,11 @@ func (s *Service) StartWithKey(
 	return p, nil
 }
 
-// errFull says that too many PINs wait.
+// errFull reports that the pool of pending PINs is full.
 var errFull = errors.New("too many PINs wait")
 
-// add generates an ID and a code for a PIN, and adds it. evict says that
-// another may be removed for it: errFull.
+// add generates an ID and a code for a PIN, and adds it. If the pool is full and evict
+// is false, the error is errFull.
 func (s *Service) add(ctx context.Context, p *PIN, k kind, evict bool) error {
 	err := db.ErrConflict
 	for try := 0; try < maxTries && errors.Is(err, db.ErrConflict); try++ {
@@ -320,9 +319,9 @@ func (s *Service) add(ctx context.Context, p *PIN, k kind, evict bool) error {
 	return err
 }
 
-// makeRoom evicts the oldest PIN of the network that has the most of those that
-// wait, so that nobody keeps others from starting theirs. errFull if it would
-// then have fewer than the new PIN's network.
+// makeRoom evicts the oldest pending PIN of the network that has the most, so that
+// nobody can prevent others from starting theirs. The error is errFull if that network
+// would then have fewer than the new PIN's network.
 func (s *Service) makeRoom(ctx context.Context, tx *db.Tx, p PIN, evict bool) error {
 	if !evict {
 		return errFull
@@ -344,9 +343,9 @@ func (s *Service) makeRoom(ctx context.Context, tx *db.Tx, p PIN, evict bool) er
 	return s.rows.Delete(ctx, tx, waiting[oldest].ID)
 }
 
-// wideNetwork is what the PINs that wait are counted by when there are too
-// many: of IPv6, the first 48 bits, since a household may have 256 or more of
-// the networks that tries are counted by.
+// wideNetwork returns the network by which pending PINs are counted when the pool is
+// full. For IPv6, it is the first 48 bits, because one household may have 256 or more
+// of the networks by which attempts are counted.
 func wideNetwork(address string) string {
 	a, err := netip.ParseAddr(address)
 	if err != nil || a.Unmap().Is4() {
@@ -370,18 +369,16 @@ func newID(random io.Reader) int64 {
 	}
 }
 
-// Get returns a PIN to the client that started it and, once it is linked, the
-// token of its device. address is where the client asks from. ErrNotFound,
-// fault.Limited.
+// Get returns a PIN to the client that started it and, once it is linked, the token of
+// its device. address is the client's address. Errors: ErrNotFound, fault.Limited.
 //
-// Someone who knows the client identifier can guess an ID: there are two
-// billion. Unknown IDs are therefore counted by client and address, and a
-// client that has reached the limit is limited whatever it asks for. They are
-// also counted by address, but there a known ID always gets its answer: nobody's
-// polling is limited by what others do behind the same router.
+// Someone who knows the client identifier could guess an ID, of which there are two
+// billion. So unknown IDs are counted by client and address, and a client that has
+// reached the limit is limited for every ID. They are also counted by address alone,
+// but that limit never applies to a known ID: requests of others behind the same router
+// do not limit a client's polling.
 //
-// A PIN that needs a proof looks as if it still waited, also when it is linked: see
-// Redeem.
+// A PIN that needs a proof looks pending even if it is linked: see Redeem.
 func (s *Service) Get(ctx context.Context, id int64, client, address string) (PIN, plexauth.Secret, error) {
 	p, err := s.find(ctx, id, client, address)
 	if err != nil {
@@ -390,8 +387,8 @@ func (s *Service) Get(ctx context.Context, id int64, client, address string) (PI
 	return s.answer(p)
 }
 
-// answer returns a PIN with its token, if it is linked and needs no proof.
-// ErrNotFound if a JWT has taken the token's place.
+// answer returns a PIN with its token, if it is linked and needs no proof. The error is
+// ErrNotFound if a device key has replaced the token.
 func (s *Service) answer(p PIN) (PIN, plexauth.Secret, error) {
 	if p.Forward != "" {
 		p.AccountID = 0
@@ -406,8 +403,7 @@ func (s *Service) answer(p PIN) (PIN, plexauth.Secret, error) {
 	return p, tok, nil
 }
 
-// find returns the PIN that a client asks for, within the limits that Get
-// explains.
+// find returns the PIN that a client requests, within the limits that Get explains.
 func (s *Service) find(ctx context.Context, id int64, client, address string) (PIN, error) {
 	now, try := s.now(), client+"\x00"+guard.Network(address)
 	if wait := s.byClient.Wait(try, now); wait > 0 {
@@ -429,11 +425,11 @@ func (s *Service) find(ctx context.Context, id int64, client, address string) (P
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// Find returns the PIN that waits under a code that an account has typed, so
-// that the person sees which device it is. ErrNotFound, fault.Limited.
+// Find returns the pending PIN with a code that an account has entered, so that the
+// user sees which device it is. Errors: ErrNotFound, fault.Limited.
 //
-// Only wrong codes that can be guessed are counted: a link with any other code,
-// which may be someone else's, keeps nobody from linking.
+// Only wrong codes of the guessable form are counted. So links with other wrong codes,
+// which an attacker may have sent, cannot lock a user out.
 func (s *Service) Find(ctx context.Context, by audit.Actor, code string) (PIN, error) {
 	now, who := s.now(), strconv.FormatInt(by.AccountID, 10)
 	code, ok := Normal(code)
@@ -455,22 +451,22 @@ func (s *Service) Find(ctx context.Context, by audit.Actor, code string) (PIN, e
 	}
 	p, err := s.waiting(ctx, code, now)
 	if !errors.Is(err, ErrNotFound) {
-		// A right code does not clear wrong ones: a guesser has right ones, of
-		// PINs of their own.
+		// A right code does not reset the count of wrong ones, because a guesser can
+		// enter right codes of PINs that they started.
 		s.byAddress.Return(guard.Network(by.Address))
 		err = errors.Join(err, s.byAccount.Return(context.WithoutCancel(ctx), who))
 	}
 	return p, err
 }
 
-// ErrUnasked says that a code in a link is not looked up any more until the person
-// submits it.
+// ErrUnasked reports that a code in a link is not looked up until the user submits it.
 var ErrUnasked = fault.New(fault.Limited, "too many links with wrong codes")
 
-// FindUnasked is Find for a code in a link, which the person may not have followed
-// on purpose. One wrong code is looked up in the life of a PIN, and counts apart from
-// those that the person types: ErrUnasked from then on. Attack: a page of another site opens links
-// with wrong codes until the person's own codes have to wait.
+// FindUnasked is Find for a code in a link, which the user may not have opened on
+// purpose. Only one wrong code is looked up within the lifetime of a PIN. It is counted
+// separately from the codes that the user types. After that, the error is ErrUnasked.
+// Attack: a page of another site opens links with wrong codes until the user's own
+// codes are rate limited.
 func (s *Service) FindUnasked(ctx context.Context, by audit.Actor, code string) (PIN, error) {
 	now, who := s.now(), strconv.FormatInt(by.AccountID, 10)
 	code, ok := Normal(code)
@@ -496,7 +492,7 @@ func (s *Service) FindUnasked(ctx context.Context, by audit.Actor, code string) 
 	return p, err
 }
 
-// waiting finds the PIN that waits under a code.
+// waiting returns the pending PIN with a code.
 func (s *Service) waiting(ctx context.Context, code string, now time.Time) (PIN, error) {
 	p, err := s.rows.ByCode(ctx, s.db, code)
 	if errors.Is(err, db.ErrNotFound) || err == nil && !p.waiting(now) {
@@ -505,25 +501,24 @@ func (s *Service) waiting(ctx context.Context, code string, now time.Time) (PIN,
 	return p, err
 }
 
-// Link gives the device that waits under a code a token of the actor's account,
-// because a person has agreed to it on a page. If many try with the same code,
-// one succeeds. ErrNotFound, fault.Limited.
+// Link links the pending PIN with a code to the actor's account, because the user has
+// consented on a page. Of concurrent calls with the same code, one succeeds. Errors:
+// ErrNotFound, fault.Limited.
 func (s *Service) Link(ctx context.Context, by audit.Actor, code string) error {
 	return s.link(ctx, by, by.AccountID, token.Parent{}, code)
 }
 
-// LinkAs is Link for another account than the actor's: that of somebody in the
-// actor's home whom home.Choose has returned.
+// LinkAs is Link for another account of the actor's home, which home.Choose returned.
 func (s *Service) LinkAs(ctx context.Context, by audit.Actor, accountID int64, code string) error {
 	return s.link(ctx, by, accountID, token.Parent{}, code)
 }
 
-// LinkByToken is Link for a program that has an access token of the account. No
-// person was asked, so the device's token is a child of that one: it is revoked
-// with it, and expires with it. Attack: a program that was given a token links a PIN of its own, and
-// would keep the account after its token is revoked. token.ErrInvalid if the
-// token has been revoked meanwhile. A PIN that needs a proof is denied: there is
-// no browser to bring it. fault.Denied.
+// LinkByToken is Link for a program that has an access token of the account. The user
+// was not asked, so the device's token is a child of that token: it is revoked with it,
+// and expires with it. Attack: a program links a PIN of its own, to keep access to the
+// account after its token is revoked. The error is token.ErrInvalid if the token was
+// revoked meanwhile, and fault.Denied if the PIN needs a proof, because no browser can
+// bring it.
 func (s *Service) LinkByToken(ctx context.Context, by audit.Actor, p token.Principal, code string) error {
 	return s.link(ctx, by, by.AccountID, p.Parent(), code)
 }
@@ -566,8 +561,8 @@ func (s *Service) link(
 	return named("linking a PIN", err)
 }
 
-// Deny removes the PIN that waits under a code, because the actor does not want
-// it linked: its device learns so at the next poll. ErrNotFound, fault.Limited.
+// Deny removes the pending PIN with a code, because the actor denies access. The next
+// poll of its device fails with ErrNotFound. Errors: ErrNotFound, fault.Limited.
 func (s *Service) Deny(ctx context.Context, by audit.Actor, code string) error {
 	found, err := s.Find(ctx, by, code)
 	if err != nil {
@@ -591,8 +586,8 @@ func (s *Service) Deny(ctx context.Context, by audit.Actor, code string) error {
 	return named("denying a PIN", err)
 }
 
-// named says what was being done, and gives the database's errors this
-// package's names.
+// named wraps an error with what was being done, and replaces errors of the database
+// with those of this package.
 func named(doing string, err error) error {
 	switch {
 	case err == nil:

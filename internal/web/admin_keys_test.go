@@ -19,7 +19,7 @@ func TestAdminMakesKeys(t *testing.T) {
 	b := w.browser().signIn("olga")
 	b.reads("/admin/keys", "Make a key", "accounts:read", "None yet.")
 	b.refused("/admin/keys", "password is not right", "name", "script", "scope", "audit:read", "current", "some other one")
-	b.refused("/admin/keys", "key needs a scope at least", "name", "script", "current", password)
+	b.refused("/admin/keys", "key needs at least one scope", "name", "script", "current", password)
 	b.refused("/admin/keys", "name has letters", "name", "two words", "scope", "audit:read", "current", password)
 	b.refused("/admin/keys", "is not a date", "name", "script", "scope", "audit:read", "expires", "soon", "current", password)
 	made := b.post("/admin/keys", values([]string{
