@@ -114,13 +114,13 @@ type Counts struct{ Accounts, Admins, Disabled int }
 
 // Rows is the storage of a Service. Package store implements it.
 type Rows interface {
-	// Get returns an account by ID, and ByLogin by a folded name or e-mail
-	// address: db.ErrNotFound.
+	// Get returns an account by ID, and ByLogin by a folded name or e-mail address, or
+	// db.ErrNotFound.
 	Get(ctx context.Context, q db.Querier, id int64) (Account, error)
 	ByLogin(ctx context.Context, q db.Querier, key string) (Account, error)
-	// ByUUID returns an account by UUID: db.ErrNotFound.
+	// ByUUID returns an account by UUID, or db.ErrNotFound.
 	ByUUID(ctx context.Context, q db.Querier, uuid string) (Account, error)
-	// FirstAdmin returns the admin with the lowest ID who is not disabled:
+	// FirstAdmin returns the admin with the lowest ID who is not disabled, or
 	// db.ErrNotFound.
 	FirstAdmin(ctx context.Context, q db.Querier) (Account, error)
 	// List reads the accounts in the order in which they were added, and Sealed
@@ -224,11 +224,11 @@ type Config struct {
 	// Random is the source of the bits of accounts and backup codes. Nil:
 	// crypto/rand.Reader. Anything else makes them predictable, and is for tests.
 	Random io.Reader
-	// Now returns the time. Nil: time.Now.
+	// Now returns the time. If nil, time.Now is used.
 	Now func() time.Time
 }
 
-// Service keeps accounts. It is safe for concurrent use.
+// Service manages accounts. It is safe for concurrent use.
 type Service struct {
 	db      *db.DB
 	rows    Rows
@@ -299,18 +299,18 @@ func New(cfg Config) *Service {
 		DB: cfg.DB, Rows: cfg.Tries, Key: cfg.Key, Name: "reset by e-mail", Burst: mails, Refill: mailedResetsEvery,
 	})
 	s.resets = &guard.Failures{Burst: cfg.FailedTries, Refill: time.Minute}
-	// A test suite signs in often; a flood, which this bounds, without end.
+	// This limits floods, and must not limit test suites, which sign in often.
 	s.signIns = &guard.Failures{Burst: 10 * cfg.FailedTries, Refill: time.Second}
 	return s
 }
 
-// Get returns an account by ID. ErrNotFound.
+// Get returns an account by ID. Errors: ErrNotFound.
 func (s *Service) Get(ctx context.Context, id int64) (Account, error) {
 	a, err := s.rows.Get(ctx, s.db, id)
 	return a, named("finding an account", err)
 }
 
-// Active returns an account, in a transaction, if it is not disabled.
+// Active returns an account, in a transaction, if it is not disabled. Errors:
 // ErrNotFound.
 func (s *Service) Active(ctx context.Context, q db.Querier, id int64) (Account, error) {
 	a, err := s.rows.Get(ctx, q, id)
@@ -320,13 +320,13 @@ func (s *Service) Active(ctx context.Context, q db.Querier, id int64) (Account, 
 	return a, named("finding an account", err)
 }
 
-// GetIn is Get in a transaction. ErrNotFound.
+// GetIn is Get in a transaction. Errors: ErrNotFound.
 func (s *Service) GetIn(ctx context.Context, q db.Querier, id int64) (Account, error) {
 	a, err := s.rows.Get(ctx, q, id)
 	return a, named("finding an account", err)
 }
 
-// FindIn is Find in a transaction. It also returns the normalized login.
+// FindIn is Find in a transaction. It also returns the normalized login. Errors:
 // ErrNotFound.
 func (s *Service) FindIn(ctx context.Context, q db.Querier, login string) (a Account, key string, err error) {
 	key = loginKey(login)
@@ -334,21 +334,21 @@ func (s *Service) FindIn(ctx context.Context, q db.Querier, login string) (a Acc
 	return a, key, named("finding an account", err)
 }
 
-// Find returns an account by username or e-mail address, in any case.
+// Find returns an account by username or e-mail address, in any case. Errors:
 // ErrNotFound.
 func (s *Service) Find(ctx context.Context, login string) (Account, error) {
 	a, err := s.rows.ByLogin(ctx, s.db, loginKey(login))
 	return a, named("finding an account", err)
 }
 
-// ByUUID returns an account by UUID. ErrNotFound.
+// ByUUID returns an account by UUID. Errors: ErrNotFound.
 func (s *Service) ByUUID(ctx context.Context, uuid string) (Account, error) {
 	a, err := s.rows.ByUUID(ctx, s.db, uuid)
 	return a, named("finding an account", err)
 }
 
-// FirstAdmin returns the oldest admin account that is not disabled:
-// the owner of this server, for clients that expect one owner. ErrNotFound.
+// FirstAdmin returns the oldest admin account that is not disabled: the owner of this
+// server, for clients that expect one owner. Errors: ErrNotFound.
 func (s *Service) FirstAdmin(ctx context.Context) (Account, error) {
 	a, err := s.rows.FirstAdmin(ctx, s.db)
 	return a, named("finding an admin", err)
@@ -409,7 +409,8 @@ type NewAccount struct {
 // takesPassword reports whether the account has a password.
 func (n NewAccount) takesPassword() bool { return !n.Managed && !n.Passwordless }
 
-// Check says what is wrong with each field, whoever else there is. fault.Invalid.
+// Check validates the form of each field, without looking at other accounts. The error
+// lists every invalid field. Errors: fault.Invalid.
 func (n NewAccount) Check() error {
 	_, err := newNames(n.Username, n.Email)
 	if n.takesPassword() {
@@ -418,7 +419,7 @@ func (n NewAccount) Check() error {
 	return err
 }
 
-// Add adds an account. fault.Invalid, ErrExists.
+// Add adds an account. Errors: fault.Invalid, ErrExists.
 func (s *Service) Add(ctx context.Context, by audit.Actor, n NewAccount) (Account, error) {
 	a, err := s.prepare(ctx, by, n)
 	if err != nil {
@@ -513,9 +514,9 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, by audit.Actor, a *Acco
 	return s.audit.Record(ctx, tx, by, e)
 }
 
-// SetPassword replaces an account's password. Its tokens stay valid. Proofs of
-// the old password, and sessions that still wait for the second factor, are
-// invalid. fault.Invalid, ErrNotFound.
+// SetPassword replaces an account's password. Its tokens stay valid. Proofs of the old
+// password, and sessions that still wait for the second factor, are invalid. Errors:
+// fault.Invalid, ErrNotFound.
 func (s *Service) SetPassword(ctx context.Context, by audit.Actor, id int64, password plexauth.Secret) error {
 	hash, err := s.hash(ctx, by, password)
 	if err != nil {
@@ -528,14 +529,15 @@ func (s *Service) SetPassword(ctx context.Context, by audit.Actor, id int64, pas
 	})
 }
 
-// Disable prevents an account, and the accounts that its home manages, from signing in, and
-// their tokens from working. The tokens themselves stay, but descendants that belong to
-// other accounts are revoked. A disabled account is not changed. ErrLastAdmin, ErrNotFound.
+// Disable prevents an account, and the accounts that its home manages, from signing in,
+// and their tokens from working. The tokens themselves stay, but descendants that
+// belong to other accounts are revoked. A disabled account is not changed. Errors:
+// ErrLastAdmin, ErrNotFound.
 func (s *Service) Disable(ctx context.Context, by audit.Actor, id int64) error {
 	return s.setDisabled(ctx, by, id, audit.AccountDisabled, true)
 }
 
-// Enable undoes Disable. ErrNotFound.
+// Enable undoes Disable. Errors: ErrNotFound.
 func (s *Service) Enable(ctx context.Context, by audit.Actor, id int64) error {
 	return s.setDisabled(ctx, by, id, audit.AccountEnabled, false)
 }
@@ -560,7 +562,7 @@ func (s *Service) setDisabled(
 	})
 }
 
-// Promote makes an account an admin. An admin is not changed. ErrNotFound.
+// Promote makes an account an admin. An admin is not changed. Errors: ErrNotFound.
 func (s *Service) Promote(ctx context.Context, by audit.Actor, id int64) error {
 	return s.change(ctx, by, id, audit.AccountPromoted, func(_ context.Context, tx *db.Tx, a *Account) (bool, error) {
 		if a.Admin {
@@ -581,7 +583,7 @@ type Reach interface {
 
 // Demote makes an admin a member, and revokes the tokens for servers that it reached as
 // an admin only and the keys of the admin API that it created. A member is not changed.
-// ErrLastAdmin, ErrNotFound.
+// Errors: ErrLastAdmin, ErrNotFound.
 func (s *Service) Demote(ctx context.Context, by audit.Actor, id int64, reach Reach) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		a, err := s.rows.Get(ctx, tx, id)
@@ -665,8 +667,8 @@ func (s *Service) changeIn(
 	return s.audit.Record(ctx, tx, by, e)
 }
 
-// Remove removes an account with its devices, tokens and shares, and the accounts
-// that its home manages. The servers that it owned belong to the admins then.
+// Remove removes an account with its devices, tokens and shares, and the accounts that
+// its home manages. The servers that it owned belong to the admins then. Errors:
 // ErrLastAdmin, ErrNotFound.
 func (s *Service) Remove(ctx context.Context, by audit.Actor, id int64) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -702,9 +704,9 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, id int64) error {
 	return named("removing an account", err)
 }
 
-// CheckMayChange returns an error unless an actor can change an account in its current state.
-// It is called in the transaction that changes it: an account that was a member when
-// the request arrived can be an admin by then. ErrMembersOnly.
+// CheckMayChange returns an error unless an actor can change an account in its current
+// state. It is called in the transaction that changes it: an account that was a member
+// when the request arrived can be an admin by then. Errors: ErrMembersOnly.
 func CheckMayChange(by audit.Actor, a Account) error {
 	if a.Admin && by.MembersOnly {
 		return ErrMembersOnly
@@ -743,14 +745,15 @@ func (s *Service) checkLastAdmin(ctx context.Context, tx *db.Tx, a Account) erro
 	return err
 }
 
-// MinPassword is how many characters a password has at least (NIST SP 800-63B,
+// MinPassword is the minimum length of a password, in characters (NIST SP 800-63B,
 // section 5.1.1.1).
 const MinPassword = 8
 
-// maxPassword bounds the work of normalising a password, in bytes.
+// maxPassword is the maximum length of a password, in bytes. It limits the work of
+// normalising one.
 const maxPassword = 1024
 
-// CheckPassword checks a new password. fault.Invalid.
+// CheckPassword checks a new password. Errors: fault.Invalid.
 func CheckPassword(password plexauth.Secret) error {
 	if n := utf8.RuneCountInString(string(password)); n < MinPassword {
 		return fault.Invalidf(Password, "the password has %d characters, it must have at least %d", n, MinPassword)
@@ -767,7 +770,7 @@ func CheckPassword(password plexauth.Secret) error {
 	return nil
 }
 
-// hash checks and hashes a new password, when it is its turn.
+// hash validates a new password and hashes it, after waiting for a turn.
 func (s *Service) hash(ctx context.Context, by audit.Actor, password plexauth.Secret) (plexauth.Secret, error) {
 	if err := CheckPassword(password); err != nil {
 		return "", err

@@ -68,10 +68,10 @@ func lockAfter(wrong, free int) time.Duration {
 	return lock
 }
 
-// checkCode finds out what the code is and puts it into the claim. The check and the count
-// are one transaction: concurrent codes cannot exceed the limit, and no code is checked
-// while the device is locked. Spending the proof of a right code resets the count. ErrCode,
-// ErrRateLimited.
+// checkCode finds out what the code is and puts it into the claim. The check and the
+// count are one transaction: concurrent codes cannot exceed the limit, and no code is
+// checked while the device is locked. Spending the proof of a right code resets the
+// count. Errors: ErrCode, ErrRateLimited.
 func (s *Service) checkCode(
 	ctx context.Context, by audit.Actor, a Account, at place, claim *signin.Claim, code plexauth.Secret,
 ) error {

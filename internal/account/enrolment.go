@@ -27,15 +27,14 @@ type LinkHash [sha256.Size]byte
 // it.
 type EnrolmentRows interface {
 	// PendingSeed returns the sealed seed that a session is setting up, if it was
-	// generated after a time: db.ErrNotFound.
+	// generated after a time, or db.ErrNotFound.
 	PendingSeed(ctx context.Context, q db.Querier, sessionID int64, since time.Time) ([]byte, error)
 	// SetPendingSeed replaces it.
 	SetPendingSeed(ctx context.Context, tx *db.Tx, sessionID int64, seed []byte) error
 	// DeletePendingSeeds removes the seeds of all sessions of an account.
 	DeletePendingSeeds(ctx context.Context, tx *db.Tx, id int64) error
 	// LinkAccount returns the account of a link that has not expired, and the admin who
-	// made it, or 0:
-	// db.ErrNotFound.
+	// made it, or 0, or db.ErrNotFound.
 	LinkAccount(ctx context.Context, q db.Querier, h LinkHash, now time.Time) (id, makerID int64, err error)
 	// SetLink replaces the link of an account, and DeleteLink removes it.
 	SetLink(ctx context.Context, tx *db.Tx, id int64, h LinkHash, makerID int64, expires time.Time) error
@@ -139,9 +138,9 @@ func (s *Service) enrolPending(
 }
 
 // NewLink creates a link for an account's owner to set up a second factor without a
-// code of the current one, which they may have lost. It replaces an earlier link,
-// works once, and only with the account's password: the admin who
-// creates it does not learn the seed. ErrNotFound.
+// code of the current one, which they may have lost. It replaces an earlier link, works
+// once, and only with the account's password: the admin who creates it does not learn
+// the seed. Errors: ErrNotFound.
 func (s *Service) NewLink(ctx context.Context, by audit.Actor, id int64) (secret plexauth.Secret, expires time.Time, err error) {
 	secret = plexauth.Secret(rand.Text())
 	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -165,7 +164,7 @@ func (s *Service) NewLink(ctx context.Context, by audit.Actor, id int64) (secret
 
 func hashLink(secret plexauth.Secret) LinkHash { return sha256.Sum256([]byte(secret)) }
 
-// ByLink returns the account of a link. ErrLink.
+// ByLink returns the account of a link. Errors: ErrLink.
 func (s *Service) ByLink(ctx context.Context, secret plexauth.Secret) (Account, error) {
 	id, err := s.linked(ctx, s.db, secret, s.now())
 	if err != nil {
@@ -174,9 +173,8 @@ func (s *Service) ByLink(ctx context.Context, secret plexauth.Secret) (Account, 
 	return s.Get(ctx, id)
 }
 
-// linked returns the account of a link that works now. Attack: an admin who knows the
-// password of an account makes a link, and uses it when they are an admin no longer.
-// ErrLink.
+// linked returns the account of a valid link. Attack: an admin who knows the password
+// of an account creates a link, and uses it after being demoted. Errors: ErrLink.
 func (s *Service) linked(ctx context.Context, q db.Querier, secret plexauth.Secret, now time.Time) (id int64, err error) {
 	id, makerID, err := s.rows.LinkAccount(ctx, q, hashLink(secret), now)
 	if errors.Is(err, db.ErrNotFound) {
@@ -193,8 +191,8 @@ func (s *Service) linked(ctx context.Context, q db.Querier, secret plexauth.Secr
 }
 
 // EnrolByLink is EnrolPending with a link instead of a proof, which it uses up. The
-// caller must have checked that the session is one of the link's account. ErrLink,
-// ErrCode.
+// caller must have checked that the session is one of the link's account. Errors:
+// ErrLink, ErrCode.
 func (s *Service) EnrolByLink(
 	ctx context.Context, by audit.Actor, secret plexauth.Secret, sessionID int64, code plexauth.Secret,
 ) ([]plexauth.Secret, error) {

@@ -69,8 +69,8 @@ func (s *Service) Enrol(
 	return codes, nil
 }
 
-// confirmed returns the time step of a code that an authenticator with the seed
-// shows. ErrCode.
+// confirmed returns the time step of a code that an authenticator with the seed shows.
+// Errors: ErrCode.
 func (s *Service) confirmed(e Enrolment, code plexauth.Secret) (step int64, err error) {
 	step, err = matchStep(e.Secret, code, s.now(), 0)
 	if err == nil && step == 0 {
@@ -119,10 +119,10 @@ func (s *Service) replaceFactor(ctx context.Context, tx *db.Tx, id int64, backup
 	)
 }
 
-// usedStep returns the last time step whose code counts as used once a seed is
-// active, given the step of the code that confirmed it. Codes of another seed
-// do not count. A seed that is enrolled again accepts no code that it accepted
-// before; the earlier seed of an account without a seed is unknown.
+// usedStep returns the last time step whose code counts as used once a seed is active,
+// given the step of the code that confirmed it. Codes of another seed do not matter. A
+// seed that is enrolled again accepts no code that it accepted before; the earlier seed
+// of an account without a seed is unknown.
 func (s *Service) usedStep(a Account, next seed, confirmed int64) int64 {
 	if a.HasSecondFactor() {
 		old, err := s.key.Open(seedPurpose(a), a.TOTPSeed)
@@ -133,9 +133,9 @@ func (s *Service) usedStep(a Account, next seed, confirmed int64) int64 {
 	return max(a.TOTPStep, confirmed)
 }
 
-// RemoveSecondFactor lets an account sign in with its password alone. It requires
-// no proof: it is for operators and admins. An account without a second
-// factor is not changed. ErrNotFound.
+// RemoveSecondFactor lets an account sign in with its password alone. It requires no
+// proof: it is for operators and admins. An account without a second factor is not
+// changed. Errors: ErrNotFound.
 func (s *Service) RemoveSecondFactor(ctx context.Context, by audit.Actor, id int64) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.removeFactor(ctx, tx, by, id, "") })
 	return named("changing an account", err)

@@ -28,15 +28,15 @@ var (
 	ErrNoEmail = fault.New(fault.Conflict, "this account has no e-mail address")
 )
 
-// CheckNames says what is wrong with a name and an e-mail address, whoever else there is.
-// fault.Invalid.
+// CheckNames validates the form of a name and an e-mail address, without looking at
+// other accounts. The error lists every invalid field. Errors: fault.Invalid.
 func CheckNames(username, email string) error {
 	_, err := newNames(username, email)
 	return err
 }
 
-// CheckNew returns the error that Add would return for a name and an e-mail
-// address now. fault.Invalid, ErrExists, ErrAlike.
+// CheckNew returns the error that Add would return for a name and an e-mail address
+// now. Errors: fault.Invalid, ErrExists, ErrAlike.
 func (s *Service) CheckNew(ctx context.Context, username, email string) error {
 	a, err := newNames(username, email)
 	if err != nil {
@@ -59,15 +59,15 @@ func (s *Service) CheckInvited(ctx context.Context, username, email string) erro
 	return named("checking a new e-mail address", s.checkEmailName(ctx, s.db, a))
 }
 
-// newNames returns an account with a name and a confirmed e-mail address, and
-// their folded forms. fault.Invalid.
+// newNames returns an account with a name and a confirmed e-mail address, and their
+// folded forms. Errors: fault.Invalid.
 func newNames(username, email string) (a Account, err error) {
 	err = fault.Join(a.setUsername(username), a.setEmail(norm.NFC.String(email)))
 	a.ConfirmedEmail = a.Email
 	return a, err
 }
 
-// setUsername gives an account another name. fault.Invalid.
+// setUsername changes the name of an account. Errors: fault.Invalid.
 func (a *Account) setUsername(name string) error {
 	key, err := checkUsername(name)
 	if err == nil {
@@ -76,7 +76,7 @@ func (a *Account) setUsername(name string) error {
 	return err
 }
 
-// setEmail gives an account another e-mail address. fault.Invalid.
+// setEmail changes the e-mail address of an account. Errors: fault.Invalid.
 func (a *Account) setEmail(email string) error {
 	key, err := checkEmail(email)
 	if err == nil {
@@ -86,29 +86,29 @@ func (a *Account) setEmail(email string) error {
 }
 
 // SetIdentity sets the name and e-mail address of an account. Unchanged values are not
-// validated: an account can keep a name that would not be accepted now.
-// An e-mail address that an admin sets is confirmed; a member's own is not.
+// validated: an account can keep a name that would not be accepted now. An e-mail
+// address that an admin sets is confirmed; a member's own is not. Errors:
 // fault.Invalid, ErrExists, ErrAlike, ErrEmailDenied, ErrNotFound.
 func (s *Service) SetIdentity(ctx context.Context, by audit.Actor, id int64, username, email string) error {
 	return s.changeNames(ctx, by, id, &username, &email)
 }
 
-// Rename gives an account another username. An account that has it already is
-// left alone. fault.Invalid, ErrExists, ErrAlike, ErrNotFound.
+// Rename changes the username of an account. It does nothing if the account already has
+// it. Errors: fault.Invalid, ErrExists, ErrAlike, ErrNotFound.
 func (s *Service) Rename(ctx context.Context, by audit.Actor, id int64, username string) error {
 	return s.changeNames(ctx, by, id, &username, nil)
 }
 
-// SetEmail gives an account another e-mail address, or none if email is empty. It
-// is confirmed if an admin sets it. fault.Invalid, ErrExists, ErrAlike,
+// SetEmail changes the e-mail address of an account, or removes it if email is empty.
+// It is confirmed if an admin sets it. Errors: fault.Invalid, ErrExists, ErrAlike,
 // ErrEmailDenied, ErrNotFound.
 func (s *Service) SetEmail(ctx context.Context, by audit.Actor, id int64, email string) error {
 	return s.changeNames(ctx, by, id, nil, &email)
 }
 
-// ConfirmEmail confirms the e-mail address of an account, if it is still the one
-// that the admin saw: ErrEmailChanged. One that is confirmed is left alone.
-// ErrNoEmail, ErrNotAdmin, ErrNotFound.
+// ConfirmEmail confirms the e-mail address of an account, if it is still the one that
+// the admin saw: ErrEmailChanged. It does nothing if the address is already confirmed.
+// Errors: ErrNoEmail, ErrNotAdmin, ErrNotFound.
 func (s *Service) ConfirmEmail(ctx context.Context, by audit.Actor, id int64, email string) error {
 	return s.change(ctx, by, id, audit.EmailConfirmed, func(ctx context.Context, tx *db.Tx, a *Account) (bool, error) {
 		admin, err := s.isAdmin(ctx, tx, by)
@@ -219,8 +219,8 @@ func (s *Service) isAdmin(ctx context.Context, q db.Querier, by audit.Actor) (bo
 	return a.Admin && !a.Disabled, err
 }
 
-// checkNames returns an error if another account has a name or an e-mail address
-// that is the same or looks alike. ErrExists, ErrAlike.
+// checkNames returns an error if another account has a name or an e-mail address that
+// is the same or looks alike. Errors: ErrExists, ErrAlike.
 func (s *Service) checkNames(ctx context.Context, q db.Querier, a Account) error {
 	err := s.checkName(ctx, q, a.ID, Username, a.UsernameKey, glyph.Skeletons(a.Username))
 	if err == nil {
@@ -280,7 +280,7 @@ func (s *Service) FillSkeletons(ctx context.Context) error {
 		}
 		err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 			for _, a := range list {
-				// It may have changed, or been removed, since the list was read.
+				// The account may have been changed or removed since the list was read.
 				a, err := s.rows.Get(ctx, tx, a.ID)
 				if errors.Is(err, db.ErrNotFound) {
 					continue

@@ -29,24 +29,24 @@ type Caller struct {
 	Marks plexauth.Secret
 }
 
-// place is where a try comes from, as the limits of an account see it.
+// place identifies the origin of an attempt for the limits of an account.
 type place struct {
-	// known says that the device has signed in to the account before.
+	// known reports that the device has signed in to the account before.
 	known bool
-	// tries is whose wrong and right passwords are counted together.
+	// tries is the key under which passwords are counted.
 	tries string
-	// codes is whose wrong codes are counted together. It is stored.
+	// codes is the key under which wrong codes are counted. It is stored.
 	codes string
 }
 
-// placeOf returns where a try for an account comes from. The work is the same
-// whether there is such an account or not.
+// placeOf returns the origin of an attempt on an account. The work is the same whether
+// or not the account exists.
 //
-// Attack: someone who knows the client identifier of a device says that they are
-// it. That buys a turn in the queue and the tries of one more device, of which an
-// account has few. It does not keep the device itself from signing in, unless
-// they are in its network: passwords are counted by network as well, and codes by
-// whether the device is where it last signed in.
+// Attack: someone sends the client identifier of another user's device. The attacker
+// gains priority in the queue and the attempts of one more device, of which an account
+// has few. The attacker cannot lock out the device itself, except from the device's own
+// network: passwords are also counted by network, and codes by whether the device is
+// where it last signed in.
 func (s *Service) placeOf(ctx context.Context, a Account, address string, from Caller) (place, error) {
 	network := guard.Network(address)
 	if browser := s.marked(a, from.Marks); browser != "" {
@@ -71,12 +71,12 @@ func (s *Service) placeOf(ctx context.Context, a Account, address string, from C
 	return place{true, tries, codes}, nil
 }
 
-// Knows reports whether a browser has signed in to an account before, as its marks
-// say.
+// Knows reports whether the marks of a browser show that it has signed in to an account
+// before.
 func (s *Service) Knows(a Account, from Caller) bool { return s.marked(a, from.Marks) != "" }
 
 const (
-	// maxMarks is how many accounts a browser is known to.
+	// maxMarks is the maximum number of accounts that a browser has marks for.
 	maxMarks = 8
 	// MarkLife is how long a browser is known after a sign-in.
 	MarkLife = 365 * 24 * time.Hour
@@ -84,9 +84,9 @@ const (
 	markSeparator = "~"
 )
 
-// MarkBrowser returns what a browser that has just signed in to an account sends
-// from now on, given what it sent before. It tells nothing about the account. A
-// browser that is known keeps its name, and so its limits.
+// MarkBrowser returns the marks that a browser sends after it has signed in to an
+// account, given its previous marks. They reveal nothing about the account. A known
+// browser keeps its name, and with it its limits.
 func (s *Service) MarkBrowser(a Account, before plexauth.Secret) plexauth.Secret {
 	name, marks := rand.Text(), make([]string, 1, maxMarks)
 	for mark := range splitMarks(before) {
@@ -102,13 +102,13 @@ func (s *Service) MarkBrowser(a Account, before plexauth.Secret) plexauth.Secret
 }
 
 const (
-	// maxMark bounds what is taken for a mark. One has 56 characters.
+	// maxMark is the maximum length of a mark. A valid one has 56 characters.
 	maxMark = 64
-	// markAlphabet is the characters of a mark: base32, base36, base64url and dots.
+	// markAlphabet holds the characters of a mark: base32, base36, base64url and dots.
 	markAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 )
 
-// splitMarks returns the texts that may be marks, maxMarks at most.
+// splitMarks yields the texts that may be marks, at most maxMarks.
 func splitMarks(marks plexauth.Secret) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		n := 0
@@ -123,8 +123,8 @@ func splitMarks(marks plexauth.Secret) func(yield func(string) bool) {
 	}
 }
 
-// marked returns the name of a browser that has signed in to an account; empty if
-// none of its marks says so.
+// marked returns the name of a browser if one of its marks shows that it has signed in
+// to an account, or "".
 func (s *Service) marked(a Account, marks plexauth.Secret) (browser string) {
 	for mark := range splitMarks(marks) {
 		if name, ok := s.readMark(a, mark); ok {
@@ -134,7 +134,7 @@ func (s *Service) marked(a Account, marks plexauth.Secret) (browser string) {
 	return browser
 }
 
-// readMark returns the name of the browser in a mark, if the mark is about an
+// readMark returns the name of the browser in a mark, if the mark is valid for an
 // account and has not expired.
 func (s *Service) readMark(a Account, mark string) (name string, ok bool) {
 	name, rest, _ := strings.Cut(mark, ".")
@@ -144,7 +144,8 @@ func (s *Service) readMark(a Account, mark string) (name string, ok bool) {
 	return name, right && err == nil && a.ID != 0 && s.now().Before(time.Unix(when, 0).Add(MarkLife))
 }
 
-// markOf authenticates the mark of a browser for an account: 128 bits.
+// markOf returns the authentication code of a mark of a browser for an account, of 128
+// bits.
 func (s *Service) markOf(a Account, name, at string) string {
 	mac := hmac.New(sha256.New, s.marks[:])
 	mac.Write([]byte(a.UUID + "\x00" + name + "\x00" + at))

@@ -25,9 +25,9 @@ import (
 // Title is the field of an invalid name of a managed account.
 const Title = "title"
 
-// AddManaged adds a managed account to the home of another one, in a
-// transaction that is under way. It has no username, no e-mail address and no
-// password, and no way leads to one: ErrManaged. fault.Invalid.
+// AddManaged adds a managed account to the home of another one, in an open transaction.
+// It has no username, no e-mail address and no password, and cannot get one
+// (ErrManaged). Errors: fault.Invalid.
 func (s *Service) AddManaged(
 	ctx context.Context, tx *db.Tx, by audit.Actor, ownerID int64, name string,
 ) (Account, error) {
@@ -36,8 +36,8 @@ func (s *Service) AddManaged(
 		return Account{}, err
 	}
 	a := Account{Username: name, Title: name, OwnerID: ownerID, UUID: s.NewUUID(), CreatedAt: tx.Now()}
-	// Usernames are unique. The leading space makes sure that this one is nobody's
-	// login: no text that someone signs in with begins with a space.
+	// Usernames are unique. The leading space ensures that nobody can sign in with this
+	// one: a folded login never begins with a space.
 	a.UsernameKey = " " + a.UUID
 	if a.ID, err = s.rows.Insert(ctx, tx, a); err != nil {
 		return Account{}, err
@@ -50,8 +50,8 @@ func (s *Service) AddManaged(
 	})
 }
 
-// RenameManaged gives a managed account another name, in a transaction that is under
-// way. fault.Invalid.
+// RenameManaged changes the name of a managed account, in an open transaction. Errors:
+// fault.Invalid.
 func (s *Service) RenameManaged(ctx context.Context, tx *db.Tx, by audit.Actor, a Account, name string) error {
 	name, err := checkTitle(name)
 	if err != nil || name == a.Title {
@@ -65,8 +65,8 @@ func (s *Service) RenameManaged(ctx context.Context, tx *db.Tx, by audit.Actor, 
 	return s.audit.Record(ctx, tx, by, e)
 }
 
-// RemoveManaged removes a managed account with its devices, tokens and shares, in a
-// transaction that is under way.
+// RemoveManaged removes a managed account with its devices, tokens and shares, in an
+// open transaction.
 func (s *Service) RemoveManaged(ctx context.Context, tx *db.Tx, by audit.Actor, a Account) error {
 	e := audit.Event{Kind: audit.AccountRemoved, AccountID: a.ID, Account: a.Username}
 	if err := s.audit.Record(ctx, tx, by, e); err != nil {
@@ -101,7 +101,7 @@ func (s *Service) NewUUID() string {
 	return hex.EncodeToString(uuid[:])
 }
 
-// HashPIN hashes the PIN of an account in a home, when it is its turn.
+// HashPIN hashes the PIN of an account in a home, after waiting for a turn.
 func (s *Service) HashPIN(ctx context.Context, by audit.Actor, a Account, pin plexauth.Secret) (plexauth.Secret, error) {
 	leave, err := s.enter(ctx, guard.Claim{Network: guard.Network(by.Address), Account: "a new PIN"})
 	if err != nil {
@@ -111,8 +111,8 @@ func (s *Service) HashPIN(ctx context.Context, by audit.Actor, a Account, pin pl
 	return s.hasher.hash(s.pepper(a, pin)), nil
 }
 
-// MatchPIN reports whether a PIN is the one that was hashed for an account, when it
-// is its turn. A hash that cannot be read matches nothing, and takes as long.
+// MatchPIN reports whether a PIN matches the hash of an account's PIN, after waiting
+// for a turn. A hash that cannot be decoded matches nothing, and takes the same time.
 func (s *Service) MatchPIN(ctx context.Context, by audit.Actor, a Account, pin, hash plexauth.Secret) (bool, error) {
 	leave, err := s.enter(ctx, guard.Claim{Network: guard.Network(by.Address), Account: strconv.FormatInt(a.ID, 10)})
 	if err != nil {
@@ -126,9 +126,9 @@ func (s *Service) MatchPIN(ctx context.Context, by audit.Actor, a Account, pin, 
 	return s.hasher.matches(s.pepper(a, pin), have) && err == nil, nil
 }
 
-// pepper keys a PIN, before it is hashed, with the key file. There are ten thousand
-// PINs of four digits: a stolen database alone would give each of them away within
-// minutes.
+// pepper authenticates a PIN with a key from the key file before it is hashed. There
+// are only ten thousand PINs of four digits, so each of them could be found within
+// minutes from a stolen database alone.
 func (s *Service) pepper(a Account, pin plexauth.Secret) plexauth.Secret {
 	mac := hmac.New(sha256.New, s.pins[:])
 	mac.Write([]byte(a.UUID + "\x00" + string(pin)))

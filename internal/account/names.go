@@ -16,11 +16,11 @@ import (
 	"github.com/usher-auth/usher/internal/glyph"
 )
 
-// maxName is how many characters a username has at most.
+// maxName is the maximum length of a username, in characters.
 const maxName = 64
 
-// checkUsername checks a username that is new to an account, and folds it.
-// Accounts from before a rule existed keep the name that they have.
+// checkUsername validates a new username of an account, and folds it. Accounts keep
+// names that were accepted before a rule existed.
 func checkUsername(name string) (key string, err error) {
 	if key, err = usernameKey(name); err != nil {
 		return "", err
@@ -62,7 +62,7 @@ func emailKey(email string) (string, error) {
 	return strings.ToLower(email), nil
 }
 
-// checkEmail checks an e-mail address that is new to an account, and folds it.
+// checkEmail validates a new e-mail address of an account, and folds it.
 func checkEmail(email string) (key string, err error) {
 	if key, err = emailKey(email); err != nil || key == "" {
 		return key, err
@@ -78,7 +78,7 @@ func checkEmail(email string) (key string, err error) {
 	case err != nil:
 		return "", fault.Invalidf(Email, "the e-mail address has a domain that cannot exist")
 	}
-	// What is mapped to another character, such as the ideographic full stop to a
+	// A character that is mapped to another one, such as the ideographic full stop to a
 	// dot, only looks like it.
 	mapped := !isPunycode(domain) && shown != strings.ToLower(domain) && !isPlainASCII(domain)
 	if mapped || !norm.NFKC.IsNormalString(email) {
@@ -92,8 +92,7 @@ func checkEmail(email string) (key string, err error) {
 	return key, nil
 }
 
-// isPlainASCII reports whether a domain has none of the names that are written in
-// another form than they are shown.
+// isPlainASCII reports whether a domain contains neither non-ASCII nor Punycode labels.
 func isPlainASCII(domain string) bool {
 	return !strings.ContainsFunc(domain, func(r rune) bool { return r >= utf8.RuneSelf }) && !isPunycode(domain)
 }
@@ -105,11 +104,11 @@ func splitEmail(email string) (local, domain string) {
 	return email[:max(at, 0)], email[at+1:]
 }
 
-// skeletons returns what the names of an account look like. A domain looks the way
-// that mail programs show it, however it is written.
+// skeletons returns the skeletons of the names of an account. For a domain, they are
+// those of the form that mail programs display.
 func skeletons(a Account) []string {
 	if a.Managed() {
-		return nil // its name is one of its home only
+		return nil // its name is unique in its home only
 	}
 	list := glyph.Skeletons(a.Username)
 	if a.Email != "" {
@@ -127,8 +126,8 @@ func emailSkeletons(email string) []string {
 	return glyph.Skeletons(local + "@" + domain)
 }
 
-// loginKey folds what someone signs in with, a username or an e-mail address. A
-// text that cannot be folded matches no account.
+// loginKey folds a login: a username or an e-mail address. A text that cannot be folded
+// matches no account.
 func loginKey(login string) string {
 	login = strings.TrimSpace(login)
 	if strings.Contains(login, "@") {
@@ -143,8 +142,8 @@ func loginKey(login string) string {
 // SearchKey folds the beginning of a name for a search, as stored names are folded.
 func SearchKey(text string) string { return loginKey(text) }
 
-// limitKey folds what someone signs in with, for the limits of names: however a
-// name is written, and whatever follows the @, it is one name.
+// limitKey folds a login for the limits of names. All spellings of a name have the same
+// key, whatever follows the @.
 func limitKey(login string) string {
 	name := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(strings.TrimSpace(login))))
 	if before, _, found := strings.Cut(name, "@"); found && before != "" {

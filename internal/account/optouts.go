@@ -10,14 +10,14 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 )
 
-// OptOut is what an account has chosen about a source of online media. usher has no
-// such sources: it keeps the choices for the programs that ask.
+// OptOut is the choice of an account about a source of online media. usher has no such
+// sources: it stores the choices for programs.
 type OptOut struct {
 	Source string // such as tv.plex.provider.vod
 	Choice string // one of choices
 }
 
-// choices are those that PlexAPI knows.
+// choices are the choices that PlexAPI knows.
 var choices = []string{optIn, "opt_out", optOutManaged}
 
 const (
@@ -28,8 +28,8 @@ const (
 // music is the source that cannot be denied to managed users only (PlexAPI).
 const music = "tv.plex.provider.music"
 
-// onlineSources are those that an account has not opted out of before it chooses (the
-// names are from clients' sources; that there are just these is inferred).
+// onlineSources are the sources that are on by default (the names are from clients'
+// sources; that there are no others is inferred).
 var onlineSources = []string{"tv.plex.provider.discover", music, "tv.plex.provider.vod"}
 
 const (
@@ -37,7 +37,7 @@ const (
 	maxSource  = 100
 )
 
-// OptOuts returns what an account has chosen, by source.
+// OptOuts returns the choices of an account, by source.
 func (s *Service) OptOuts(ctx context.Context, id int64) ([]OptOut, error) {
 	list, err := s.rows.OptOuts(ctx, s.db, id)
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *Service) OptOuts(ctx context.Context, id int64) ([]OptOut, error) {
 	return list, nil
 }
 
-// SetOptOut stores a choice of an account. fault.Invalid.
+// SetOptOut stores a choice of an account. Errors: fault.Invalid.
 func (s *Service) SetOptOut(ctx context.Context, id int64, o OptOut) error {
 	switch {
 	case !slices.Contains(choices, o.Choice):
@@ -80,9 +80,9 @@ func notOfSource(r rune) bool {
 	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' || r == '_')
 }
 
-// Consent is a question that programs ask an account, and store the answer to. It
-// makes no difference here: nothing is collected or synchronised. The name is stored
-// beside the sources of online media, none of which has a colon in it.
+// Consent is a question that programs ask a user, and whose answer they store in the
+// account. The answer has no effect on usher, which collects and synchronises nothing.
+// The names are stored among those of sources of online media, which contain no colon.
 type Consent string
 
 // The questions.
@@ -92,7 +92,7 @@ const (
 	ViewStateSync   Consent = "view-state-sync:consent"
 )
 
-// defaults are the answers of an account that was not asked.
+// defaults are the answers of an account without stored ones.
 var defaults = map[Consent]bool{NoPlaybackStats: true, NoLibraryStats: true}
 
 // Consents returns the answers of an account.
@@ -110,7 +110,7 @@ func (s *Service) Consents(ctx context.Context, id int64) (map[Consent]bool, err
 	return answers, nil
 }
 
-// yes and no are answers as they are stored.
+// yes and no are the stored forms of answers.
 const yes, no = "yes", "no"
 
 // SetConsents stores answers of an account.

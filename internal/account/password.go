@@ -14,7 +14,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Cost is what hashing one password takes.
+// Cost is the cost of hashing a password.
 type Cost struct {
 	// Memory in KiB, Time in passes, Threads in lanes.
 	Memory  uint32
@@ -35,7 +35,7 @@ const (
 type hasher struct {
 	// cost of new hashes.
 	cost Cost
-	// argon2id computes a hash, wherever that is done.
+	// argon2id computes a hash, in this process or another one.
 	argon2id func(hashing.Input) []byte
 }
 
@@ -48,7 +48,7 @@ func (h hasher) hash(password plexauth.Secret) plexauth.Secret {
 	return phc{h.cost, salt[:], h.key(password, h.cost, salt[:], hashSize)}.text()
 }
 
-// matches hashes a password at a PHC string's own cost and compares.
+// matches hashes a password at the cost of a PHC string, and compares the hashes.
 func (h hasher) matches(password plexauth.Secret, p phc) bool {
 	got := h.key(password, p.cost, p.salt, uint32(len(p.hash)))
 	return subtle.ConstantTimeCompare(got, p.hash) == 1
@@ -61,7 +61,7 @@ func (h hasher) key(password plexauth.Secret, c Cost, salt []byte, size uint32) 
 	})
 }
 
-// phc is a PHC string taken apart.
+// phc is a parsed PHC string.
 type phc struct {
 	cost       Cost
 	salt, hash []byte
@@ -73,8 +73,8 @@ func (p phc) text() plexauth.Secret {
 		p.cost.Memory, p.cost.Time, p.cost.Threads, b64(p.salt), b64(p.hash)))
 }
 
-// parsePHC reads what hash wrote. It refuses costs that nobody would
-// choose, so that a changed database cannot make a sign-in take for ever.
+// parsePHC parses a PHC string of hash. It rejects unreasonable costs, so that a
+// manipulated database cannot make a sign-in take forever.
 func parsePHC(s plexauth.Secret) (phc, error) {
 	var p phc
 	var version int
@@ -97,10 +97,10 @@ func parsePHC(s plexauth.Secret) (phc, error) {
 	return p, nil
 }
 
-// normalPassword is the form in which passwords are hashed (RFC 8265,
-// OpaqueString), so that the same keys give the same password on every
-// machine. Text that the profile refuses is taken as it is: it matches nothing
-// that was ever set.
+// normalPassword returns the form in which passwords are hashed (RFC 8265,
+// OpaqueString), so that the same keys give the same password on every machine. Text
+// that the profile rejects is returned unchanged: it matches no password that was ever
+// set.
 func normalPassword(password plexauth.Secret) plexauth.Secret {
 	normal, err := precis.OpaqueString.String(string(password))
 	if err != nil {

@@ -19,41 +19,44 @@ import (
 
 // Errors of reset links.
 var (
-	// ErrReset says that a reset link does not work: it was used, has expired, was
-	// replaced by a newer one, or the account or its admin have changed since.
+	// ErrReset reports that a reset link is invalid: it was used, has expired, was
+	// replaced by a newer one, or the account or its admin has changed since.
 	ErrReset = fault.New(fault.Denied,
 		"this link was used already, has expired, was replaced by a newer one, or the account has changed since; ask for another one")
-	// ErrResetTries reports that too many reset links did not exist. It has a wait.
+	// ErrResetTries reports that a network tried too many reset links that do not
+	// exist. It contains the time to wait.
 	ErrResetTries = fault.New(fault.Limited, "too many links that do not exist")
-	// ErrResetMails reports that too many links by e-mail were asked for. It has a wait.
+	// ErrResetMails reports that too many links by e-mail were requested. It contains
+	// the time to wait.
 	ErrResetMails = fault.New(fault.Limited, "too many links by e-mail")
-	// ErrResetPasskey says that a reset link creates a passkey, because the rules of the
-	// account require one.
+	// ErrResetPasskey reports that a reset link must create a passkey, because the
+	// rules of the account require one.
 	ErrResetPasskey = fault.New(fault.Conflict, "this account signs in with passkeys: the link makes a new one, in place of those that it has")
 	// ErrDisabled reports that the account is disabled.
 	ErrDisabled = fault.New(fault.Conflict, "this account is disabled: enable it first")
 )
 
-// How long a reset link works.
+// The lifetime of a reset link.
 const (
 	ResetLife    = time.Hour
 	MinResetLife = time.Minute
 	MaxResetLife = 24 * time.Hour
 )
 
-// MaxMailedResets is how many links by e-mail of an account work at once, and how many are
-// sent one after the other. After that, one is sent each mailedResetsEvery: five in the
-// first hour, and three in each further one.
+// MaxMailedResets is the maximum number of valid links by e-mail of an account, and the
+// number that can be sent in a row. After that, one can be sent each mailedResetsEvery:
+// five in the first hour, and three in each further hour.
 const (
 	MaxMailedResets   = 3
 	mailedResetsEvery = 20 * time.Minute
 )
 
-// Reset is what a reset link does.
+// Reset describes the effect of a reset link.
 type Reset struct {
-	// Password: its owner sets a new password. Otherwise they give the present one.
+	// Password reports that the owner sets a new password. Otherwise, the link requires
+	// the current one.
 	Password bool
-	// SecondFactor: the second factor is removed.
+	// SecondFactor reports that the link removes the second factor.
 	SecondFactor bool
 }
 
@@ -67,10 +70,10 @@ func (r Reset) describe() string {
 	return "without the second factor"
 }
 
-// CheckMail returns an error that says why a link may not go to the e-mail address of an
-// account. Attack: an admin helps the owner, and somebody who reads the e-mails gets in
-// with the link alone, past the passkey that the account takes or past its second factor.
-// fault.Invalid.
+// CheckMail returns an error if the link must not be sent to the e-mail address of an
+// account. Attack: an admin helps the owner, and someone who reads the owner's e-mails
+// signs in with the link alone, and so bypasses the required passkey or the second
+// factor. Errors: fault.Invalid.
 func (r Reset) CheckMail(a Account) error {
 	switch {
 	case !a.EmailConfirmed():
@@ -91,26 +94,28 @@ func (r Reset) mayMail(a Account) bool { return r.CheckMail(a) == nil }
 type StoredReset struct {
 	Reset
 	AccountID int64
-	MakerID   int64 // the admin who made it; 0: the command line, or the account's owner
-	KeyID     int64 // the key of the admin API that made it, with which it goes; 0: none
-	// Mailed: somebody has asked for it, and it went to the account's e-mail address.
-	// It is for a new password only.
+	MakerID   int64 // the admin who created it; 0: the command line, or the account's owner
+	KeyID     int64 // the key of the admin API that created it, with which it is revoked; 0: none
+	// Mailed reports that a visitor requested it, and that it was sent to the account's
+	// e-mail address. It is for a new password only.
 	Mailed bool
-	// Sent: an admin has made it, and it was to go to the account's e-mail address as well.
+	// Sent reports that an admin created it, and that it was also sent to the account's
+	// e-mail address.
 	Sent bool
-	// MembersOnly: who made it may not change accounts that are admins.
+	// MembersOnly reports that its maker may not change accounts that are admins.
 	MembersOnly bool
 	Revision    int64 // of the account, at which the link works
 	ExpiresAt   time.Time
 }
 
-// ResetRows is what a Service needs stored of reset links. Package store implements
-// it.
+// ResetRows is the storage of reset links. Package store implements it.
 type ResetRows interface {
-	// ResetLink returns the link with a hash, also if it has expired: db.ErrNotFound.
+	// ResetLink returns the link with a hash, also if it has expired, or
+	// db.ErrNotFound.
 	ResetLink(ctx context.Context, q db.Querier, h LinkHash) (StoredReset, error)
-	// SetReset replaces the link that an admin has made for an account. A mailed one is
-	// added, and the oldest of the account's mailed ones go beyond MaxMailedResets.
+	// SetReset replaces the link that an admin created for an account. If r.Mailed is
+	// set, it adds the link instead, and removes the oldest mailed links beyond
+	// MaxMailedResets.
 	SetReset(ctx context.Context, tx *db.Tx, h LinkHash, r StoredReset) error
 	// DeleteResets removes all links of an account, and DeleteMailedResets those that
 	// went to its e-mail address.
@@ -118,11 +123,11 @@ type ResetRows interface {
 	DeleteMailedResets(ctx context.Context, tx *db.Tx, id int64) error
 }
 
-// NewReset creates a link for a user who has lost the password or the
-// second factor. It replaces the link of an admin that was there before. life is how long
-// it works; zero: ResetLife. Anyone who has the link can take over the account, so an
-// admin must know whom they give it to. fault.Invalid, ErrManaged, ErrDisabled,
-// ErrMembersOnly, ErrNotFound.
+// NewReset creates a link for a user who has lost the password or the second factor. It
+// replaces an earlier link of an admin. life is its lifetime. If zero, it is ResetLife.
+// Anyone who has the link can take over the account, so the admin must pass it on to
+// the owner only. Errors: fault.Invalid, ErrManaged, ErrDisabled, ErrMembersOnly,
+// ErrNotFound.
 func (s *Service) NewReset(
 	ctx context.Context, by audit.Actor, id int64, what Reset, life time.Duration,
 ) (secret plexauth.Secret, expires time.Time, err error) {
@@ -130,23 +135,23 @@ func (s *Service) NewReset(
 	return made.Secret, made.ExpiresAt, err
 }
 
-// ResetLetter writes the e-mail with a reset link.
+// ResetLetter returns the e-mail with a reset link.
 type ResetLetter func(made MadeReset) mail.Message
 
-// MadeReset is a reset link that was just made.
+// MadeReset is a new reset link.
 type MadeReset struct {
 	Account   Account
-	Secret    plexauth.Secret // nothing else has it
+	Secret    plexauth.Secret // only its hash is stored
 	ExpiresAt time.Time
-	// Mailed reports whether an e-mail with the link waits to be sent.
+	// Mailed reports whether an e-mail with the link was queued.
 	Mailed bool
 }
 
-// MailReset is NewReset that sends the link to the account, too, if it is for a new
-// password and an admin has confirmed the account's e-mail address. A link that makes a
-// passkey, or turns a second factor off, is not sent. The e-mail is queued in the transaction
-// that makes the link. If too many wait, there is a link all the same.
-// A nil letter sends none.
+// MailReset is NewReset, and also sends the link to the account if it is for a new
+// password and an admin has confirmed the account's e-mail address. It does not send a
+// link that creates a passkey or turns off a second factor. The e-mail is queued in the
+// transaction that creates the link. If the queue is full, the link is created without
+// an e-mail. If letter is nil, no e-mail is sent.
 func (s *Service) MailReset(
 	ctx context.Context, by audit.Actor, id int64, what Reset, life time.Duration, letter ResetLetter,
 ) (MadeReset, error) {
@@ -217,8 +222,8 @@ func (s *Service) newReset(
 	return made, nil
 }
 
-// AskForReset counts that somebody asks for a link by e-mail, whether or not there is
-// such an account. ErrResetMails.
+// AskForReset counts a request for a link by e-mail, whether or not the account exists.
+// Errors: ErrResetMails.
 func (s *Service) AskForReset(by audit.Actor) error {
 	if wait := s.askers.Take(guard.Network(by.Address), s.now()); wait > 0 {
 		return fault.WithWait(ErrResetMails, wait)
@@ -230,9 +235,9 @@ func (s *Service) AskForReset(by audit.Actor) error {
 // address of an account: letter is queued in the transaction that creates the link. by
 // may be anyone. The link of an admin stays. An account whose rules require a passkey
 // gets none, because anyone who reads the e-mails could sign in without one. Only the
-// recipient may learn whether the account exists, so the caller must not let by wait for
-// the result. ErrNotFound, also for an account that has no such address or cannot sign
-// in; ErrResetMails.
+// recipient may learn whether the account exists, so the response to by must not wait
+// for the result. ErrNotFound, also for an account that has no such address or cannot
+// sign in; ErrResetMails.
 func (s *Service) ResetByEmail(ctx context.Context, by audit.Actor, login string, letter ResetLetter, queue mail.Queue) error {
 	a, err := s.Find(ctx, login)
 	if err != nil {
@@ -258,9 +263,9 @@ func (s *Service) ResetByEmail(ctx context.Context, by audit.Actor, login string
 	return err
 }
 
-// ByReset returns the account of a reset link, and what the link does. It changes
-// nothing: programs that look at the links in an e-mail do no harm. ErrReset,
-// ErrResetTries.
+// ByReset returns the account of a reset link, and the effect of the link. It changes
+// nothing, so that programs that open the links in an e-mail do not use up the link.
+// Errors: ErrReset, ErrResetTries.
 func (s *Service) ByReset(ctx context.Context, by audit.Actor, secret plexauth.Secret) (Account, Reset, error) {
 	network, now := guard.Network(by.Address), s.now()
 	if wait := s.resets.Take(network, now); wait > 0 {
@@ -273,10 +278,10 @@ func (s *Service) ByReset(ctx context.Context, by audit.Actor, secret plexauth.S
 	return a, link.Reset, named("reading a reset link", err)
 }
 
-// errNoReset is ErrReset for a secret that no link has, or has any longer.
+// errNoReset is ErrReset for a secret that belongs to no stored link.
 var errNoReset = fmt.Errorf("%w (there is none)", ErrReset)
 
-// reset returns a link that works now, and its account. ErrReset.
+// reset returns a valid link and its account. Errors: ErrReset.
 func (s *Service) reset(ctx context.Context, q db.Querier, secret plexauth.Secret, now time.Time) (a Account, link StoredReset, err error) {
 	link, err = s.rows.ResetLink(ctx, q, hashLink(secret))
 	if errors.Is(err, db.ErrNotFound) {
@@ -288,8 +293,8 @@ func (s *Service) reset(ctx context.Context, q db.Querier, secret plexauth.Secre
 	if err != nil {
 		return a, link, err
 	}
-	// Attack: a key that may not change admins makes a link for a member, who is then
-	// made an admin.
+	// Attack: a key that may not change admins creates a link for a member, who is
+	// promoted before the link is used.
 	if !link.ExpiresAt.After(now) || link.Revision != a.Revision || !a.CanSignIn() || link.MembersOnly && a.Admin {
 		return a, link, ErrReset
 	}
@@ -302,28 +307,28 @@ func (s *Service) reset(ctx context.Context, q db.Querier, secret plexauth.Secre
 	return a, link, nil
 }
 
-// Ends signs out what is signed in with an account. Package session implements it.
+// Ends signs out everything that is signed in with an account. Package session
+// implements it.
 type Ends interface {
-	// EndAll ends every session and token of an account, in a transaction that is
-	// under way.
+	// EndAll ends every session and token of an account, in an open transaction.
 	EndAll(ctx context.Context, tx *db.Tx, by audit.Actor, accountID int64) error
 }
 
-// ResetWith is what the owner of an account enters to use a reset link.
+// ResetWith holds what the owner of an account enters to use a reset link.
 type ResetWith struct {
-	// New is the new password, if the link sets one; Current is the present one
-	// otherwise.
+	// New is the new password, if the link sets one. Otherwise, Current is the current
+	// password.
 	New, Current plexauth.Secret
 	Caller       Caller // see Credentials
-	// Passkey replaces the passkeys of an account by a new one, in a transaction. It is
-	// for accounts whose rules require a passkey, and nil for others.
+	// Passkey replaces the passkeys of an account with a new one, in a transaction. It
+	// is required if the rules of the account require a passkey, and nil otherwise.
 	Passkey func(ctx context.Context, tx *db.Tx, accountID int64) error
 }
 
-// UseReset does what a reset link is for, signs out everything that is signed in with
-// the account, and uses the link up: of many who do so at the same time, one succeeds.
-// It returns a proof, which is not complete if the account still has a second factor.
-// ErrReset, ErrResetTries, ErrResetPasskey, ErrCredentials, fault.Invalid.
+// UseReset applies a reset link, signs out everything that is signed in with the
+// account, and uses up the link. Of concurrent calls, one succeeds. It returns a proof,
+// which is partial if the account still has a second factor. Errors: ErrReset,
+// ErrResetTries, ErrResetPasskey, ErrCredentials, fault.Invalid.
 func (s *Service) UseReset(
 	ctx context.Context, by audit.Actor, secret plexauth.Secret, with ResetWith, ends Ends,
 ) (Verified, error) {

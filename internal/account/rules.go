@@ -14,32 +14,32 @@ import (
 
 // Errors of the rules for how an account signs in.
 var (
-	// ErrOnlyWay reports that the account has no passkey that signs in, which a rule would
-	// make the only way to do so.
+	// ErrOnlyWay reports that a rule would leave the account without a way to sign in,
+	// because it has no passkey for this server.
 	ErrOnlyWay = fault.New(fault.Conflict, "the account has no passkey that works here, and would have no way to sign in: it needs one first")
-	// ErrPasskeyOnly says that signing in to the account takes a passkey, which cannot be
-	// given here. It is returned only if the password is right.
+	// ErrPasskeyOnly reports that signing in to the account requires a passkey, which
+	// is not possible here. It is returned only if the password is correct.
 	ErrPasskeyOnly = fault.New(fault.Unauthenticated,
 		"this account signs in with a passkey: link this device by its code, on the pages of this server")
-	// ErrFactorDue says that an admin must set up a second factor first. It is returned
-	// only if the password is right.
+	// ErrFactorDue reports that an admin must set up a second factor first. It is
+	// returned only if the password is correct.
 	ErrFactorDue = fault.New(fault.Unauthenticated,
 		"admins of this server need a second factor: sign in on its pages to set one up")
 )
 
-// Rules are how an account signs in, as an admin has set it.
+// Rules are an admin's rules for how an account signs in.
 type Rules struct {
-	// PasswordOff: the password is rejected. A passkey does, alone.
+	// PasswordOff rejects the password. A passkey alone signs in.
 	PasswordOff bool
-	// PasskeyRequired: a passkey signs in alone, or after the password. A code of the
-	// second factor does not.
+	// PasskeyRequired requires a passkey, alone or after the password. A code of the
+	// second factor is not sufficient.
 	PasskeyRequired bool
 }
 
-// TakePasskey reports whether signing in takes a passkey.
+// TakePasskey reports whether signing in requires a passkey.
 func (r Rules) TakePasskey() bool { return r.PasswordOff || r.PasskeyRequired }
 
-// String is the rules in a few words, for the audit log.
+// String describes the rules for the audit log.
 func (r Rules) String() string {
 	var words []string
 	if r.PasswordOff {
@@ -57,25 +57,25 @@ func (r Rules) String() string {
 // TakesPassword reports whether the account has a password that its rules accept.
 func (a Account) TakesPassword() bool { return a.PasswordHash != "" && !a.PasswordOff }
 
-// PasswordAlone reports whether the password alone signs in.
+// PasswordAlone reports whether the password alone is sufficient to sign in.
 func (a Account) PasswordAlone() bool {
 	return a.TakesPassword() && !a.PasskeyRequired && !a.HasSecondFactor()
 }
 
-// ByPasskeyOnly reports whether only a passkey proves that the visitor is the owner of
-// the account.
+// ByPasskeyOnly reports whether only a passkey can prove the identity of the account's
+// owner.
 func (a Account) ByPasskeyOnly() bool { return a.PasswordHash == "" || a.TakePasskey() }
 
-// Passkeys is what a Service needs to know of passkeys. Package passkey implements
-// it.
+// Passkeys counts passkeys. Package passkey implements it.
 type Passkeys interface {
-	// CountOf counts the passkeys of an account that sign in, in a transaction.
+	// CountOf counts the passkeys with which an account can sign in, in a transaction.
 	CountOf(ctx context.Context, q db.Querier, accountID int64) (int, error)
 }
 
-// SetRules changes how an account signs in; nil leaves a rule as it is. What is signed in
-// stays signed in. Earlier proofs, sessions that still wait for the second factor, and
-// reset links become invalid. ErrOnlyWay, ErrManaged, ErrMembersOnly, ErrNotFound.
+// SetRules changes the rules for how an account signs in. A nil rule stays as it is.
+// Existing sessions and tokens stay valid. Earlier proofs, sessions that still wait for
+// the second factor, and reset links become invalid. Errors: ErrOnlyWay, ErrManaged,
+// ErrMembersOnly, ErrNotFound.
 func (s *Service) SetRules(
 	ctx context.Context, by audit.Actor, id int64, passwordOff, passkeyRequired *bool, keys Passkeys,
 ) error {
@@ -102,24 +102,23 @@ func (s *Service) SetRules(
 	})
 }
 
-// How long admins have to set up a second factor, unless somebody says otherwise, and
-// how long they may be given.
+// The default and the maximum time that admins have to set up a second factor.
 const (
 	DefaultGrace = 7 * 24 * time.Hour
 	MaxGrace     = 90 * 24 * time.Hour
 )
 
-// AdminRule is whether admins need a second factor.
+// AdminRule is the rule whether admins need a second factor.
 type AdminRule struct {
 	On    bool
 	Since time.Time // when it was turned on
-	// Grace is how long an admin has to set one up, counted from Since or from when they
-	// became an admin, whichever is later.
+	// Grace is the time that an admin has to set one up, counted from Since or from
+	// when they became an admin, whichever is later.
 	Grace time.Duration
 }
 
-// due returns when the time ends in which an admin must set up a second factor. Zero:
-// they have one, or need none.
+// due returns the deadline for an admin to set up a second factor. It is zero if the
+// admin has one or needs none.
 func (r AdminRule) due(a Account) time.Time {
 	if !r.On || !a.Admin || !a.PasswordAlone() {
 		return time.Time{}
@@ -131,7 +130,7 @@ func (r AdminRule) due(a Account) time.Time {
 	return since.Add(r.Grace)
 }
 
-// describe is the rule in a few words, for the audit log.
+// describe describes the rule for the audit log.
 func (r AdminRule) describe() string {
 	if !r.On {
 		return "off"
@@ -145,8 +144,7 @@ type storedRule struct {
 	Grace int64 // in seconds
 }
 
-// RuleRows is what a Service needs stored of the rule for admins. Package store
-// implements it.
+// RuleRows is the storage of the rule for admins. Package store implements it.
 type RuleRows interface {
 	// AdminRule returns the stored rule, or "".
 	AdminRule(ctx context.Context, q db.Querier) ([]byte, error)
@@ -154,7 +152,7 @@ type RuleRows interface {
 	SetAdminRule(ctx context.Context, tx *db.Tx, rule []byte) error
 }
 
-// AdminRule returns whether admins need a second factor.
+// AdminRule returns the rule whether admins need a second factor.
 func (s *Service) AdminRule(ctx context.Context) (AdminRule, error) { return s.adminRule(ctx, s.db) }
 
 func (s *Service) adminRule(ctx context.Context, q db.Querier) (AdminRule, error) {
@@ -169,8 +167,8 @@ func (s *Service) adminRule(ctx context.Context, q db.Querier) (AdminRule, error
 	return AdminRule{true, time.UnixMilli(stored.Since).UTC(), time.Duration(stored.Grace) * time.Second}, nil
 }
 
-// SetAdminRule says whether admins need a second factor, and how long they have to set
-// one up. If the rule is on already, Since stays. fault.Invalid, ErrNotAdmin.
+// SetAdminRule sets whether admins need a second factor, and how long they have to set
+// one up. If the rule is already on, Since stays. Errors: fault.Invalid, ErrNotAdmin.
 func (s *Service) SetAdminRule(ctx context.Context, by audit.Actor, on bool, grace time.Duration) error {
 	if on && (grace < 0 || grace > MaxGrace) {
 		return fault.Invalidf("grace", "admins have 90 days at most to set up a second factor")
@@ -205,8 +203,8 @@ func (s *Service) SetAdminRule(ctx context.Context, by audit.Actor, on bool, gra
 	return named("changing whether admins need a second factor", err)
 }
 
-// Stored returns the rule as it is stored; empty: it is off. A new database may begin
-// with it.
+// Stored returns the stored form of the rule, for a new database. It is empty if the
+// rule is off.
 func (r AdminRule) Stored() ([]byte, error) {
 	if !r.On {
 		return nil, nil
@@ -214,9 +212,9 @@ func (r AdminRule) Stored() ([]byte, error) {
 	return json.Marshal(storedRule{r.Since.UnixMilli(), int64(r.Grace / time.Second)})
 }
 
-// FactorDue returns when the time ends in which an account must set up a second factor:
-// after that, it signs in only to do so. Zero: it has one, or needs none. An account that
-// cannot need one costs no query.
+// FactorDue returns the deadline for an account to set up a second factor. After that,
+// it can sign in only to do so. It is zero if the account has one or needs none. For an
+// account that cannot need one, there is no query.
 func (s *Service) FactorDue(ctx context.Context, q db.Querier, a Account) (time.Time, error) {
 	if !a.Admin || !a.PasswordAlone() {
 		return time.Time{}, nil
@@ -225,16 +223,17 @@ func (s *Service) FactorDue(ctx context.Context, q db.Querier, a Account) (time.
 	return r.due(a), err
 }
 
-// DueOf is FactorDue outside of a transaction. overdue reports whether the time has ended.
+// DueOf is FactorDue outside of a transaction. overdue reports whether the deadline has
+// passed.
 func (s *Service) DueOf(ctx context.Context, a Account) (due time.Time, overdue bool, err error) {
 	due, err = s.FactorDue(ctx, s.db, a)
 	return due, !due.IsZero() && !due.After(s.now()), err
 }
 
-// Closed reports, in a transaction, whether an account takes more to be signed in to
-// than a PIN of its home. That of an admin does where admins need a second factor: if it
-// has one, or more than a password, the PIN would be the way around it, and if not, from
-// when it is due.
+// Closed reports, in a transaction, whether signing in to an account requires more than
+// a PIN of its home may replace. That applies to an account whose rules require a
+// passkey. If admins need a second factor, it also applies to an admin who has one,
+// because the PIN would bypass it, and to an admin without one after the deadline.
 func (s *Service) Closed(ctx context.Context, q db.Querier, a Account) (bool, error) {
 	if a.TakePasskey() || !a.Admin {
 		return a.TakePasskey(), nil
@@ -243,8 +242,8 @@ func (s *Service) Closed(ctx context.Context, q db.Querier, a Account) (bool, er
 	return r.On && !r.due(a).After(s.now()), err
 }
 
-// complete returns an error if the right password alone does not sign in: its caller can
-// take nothing else. ErrPasskeyOnly, ErrCode, ErrFactorDue.
+// complete returns an error if the correct password alone is not sufficient to sign in,
+// for callers that cannot ask for more. Errors: ErrPasskeyOnly, ErrCode, ErrFactorDue.
 func (s *Service) complete(ctx context.Context, by audit.Actor, v Verified) error {
 	switch {
 	case !v.Complete && v.Account.PasskeyRequired:
@@ -252,7 +251,7 @@ func (s *Service) complete(ctx context.Context, by audit.Actor, v Verified) erro
 	case !v.Complete:
 		return s.failed(ctx, by, v.Account, codeMissing, ErrCode)
 	}
-	// It goes on, also if the caller hangs up.
+	// It continues even if the client disconnects.
 	_, overdue, err := s.DueOf(context.WithoutCancel(ctx), v.Account)
 	if err == nil && overdue {
 		err = s.failed(ctx, by, v.Account, factorDue, ErrFactorDue)

@@ -13,10 +13,10 @@ import (
 
 // Errors of a sign-up.
 var (
-	// ErrSignUpClosed says that people cannot add accounts for themselves.
+	// ErrSignUpClosed reports that users cannot sign up.
 	ErrSignUpClosed = fault.New(fault.Denied, "sign-up is off on this server: an admin adds accounts")
-	// ErrSignUps says that too many accounts were asked for from one network. It has
-	// a wait.
+	// ErrSignUps reports that too many accounts were requested from one network. It
+	// contains the time to wait.
 	ErrSignUps = fault.New(fault.Limited, "too many sign-ups from this network")
 )
 
@@ -33,10 +33,10 @@ func (s *Service) SignUpOpen(ctx context.Context) (bool, error) {
 	return s.Any(ctx)
 }
 
-// SignUp is Add for somebody who adds an account for themselves: a member, whose
-// e-mail address is not confirmed. It also returns the proof that the caller, who
-// has just chosen the password, is that account. Sign-ups are counted by network,
-// also those that fail because a name is taken. fault.Invalid, ErrExists, ErrAlike,
+// SignUp is Add for somebody who adds an account for themselves: a member, whose e-mail
+// address is not confirmed. It also returns the proof that the caller, who has just
+// chosen the password, is that account. Sign-ups are counted by network, also those
+// that fail because a name is taken. Errors: fault.Invalid, ErrExists, ErrAlike,
 // ErrSignUpClosed, ErrSignUps, guard.ErrBusy.
 func (s *Service) SignUp(ctx context.Context, by audit.Actor, n NewAccount) (Verified, error) {
 	open, err := s.SignUpOpen(ctx)
@@ -64,7 +64,7 @@ func (s *Service) SignUp(ctx context.Context, by audit.Actor, n NewAccount) (Ver
 	return s.verified(a, signin.Claim{}), nil
 }
 
-// countSignUp counts a sign-up against its network. ErrSignUps.
+// countSignUp counts a sign-up against its network. Errors: ErrSignUps.
 func (s *Service) countSignUp(ctx context.Context, by audit.Actor) error {
 	wait, err := s.signUps.Take(ctx, guard.Network(by.Address), s.now())
 	if err == nil && wait > 0 {

@@ -329,7 +329,7 @@ func (t *try) countEverywhere(ctx context.Context, good bool) error {
 	return nil
 }
 
-// countSignIn counts the attempt as a sign-in. ErrTooMany.
+// countSignIn counts the attempt as a sign-in. Errors: ErrTooMany.
 func (t *try) countSignIn() error {
 	if t.account.ID == 0 {
 		return nil

@@ -37,7 +37,7 @@ type ChallengeKey [sha256.Size]byte
 type ChallengeRows interface {
 	// Put stores a challenge, instead of an earlier one with the same key.
 	Put(ctx context.Context, tx *db.Tx, k ChallengeKey, value []byte, expires time.Time) error
-	// Take removes a challenge and returns it: db.ErrNotFound.
+	// Take removes a challenge and returns it, or db.ErrNotFound.
 	Take(ctx context.Context, tx *db.Tx, k ChallengeKey) (value []byte, err error)
 	// DeleteExpired removes the challenges that nobody answered in time.
 	DeleteExpired(ctx context.Context, tx *db.Tx, now time.Time) error

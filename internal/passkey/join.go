@@ -12,9 +12,9 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 )
 
-// BeginJoin is BeginAdd for a user without an account, who is about to create one
-// with a username. The caller must have checked that they may. The account must then
-// have the UUID that FinishJoin returns: the authenticator keeps it.
+// BeginJoin is BeginAdd for a new user who is about to create an account with a
+// username. The caller must have checked that the user may do so. The account must get
+// the UUID that FinishJoin returns, because the authenticator stores it.
 func (s *Service) BeginJoin(ctx context.Context, party Party, username, browser string) ([]byte, error) {
 	lib, err := s.at(party)
 	if err != nil {
@@ -28,21 +28,21 @@ func (s *Service) BeginJoin(ctx context.Context, party Party, username, browser 
 	return s.begin(ctx, s.joining, browser, 0, session, options)
 }
 
-// Joining is a passkey that somebody made for the account that they are about to have.
+// Joining is a passkey for an account that is about to be created.
 type Joining struct {
-	// UUID is what the account must have.
+	// UUID is the UUID that the account must get.
 	UUID    string
 	passkey Passkey
 }
 
 // FinishJoin checks the passkey that a browser created for BeginJoin. Store stores it.
-// ErrChallenge, ErrRejected.
+// Errors: ErrChallenge, ErrRejected.
 func (s *Service) FinishJoin(ctx context.Context, party Party, browser, name string, answer []byte) (Joining, error) {
 	return s.FinishReplace(ctx, party, 0, browser, name, answer)
 }
 
 // FinishReplace checks the passkey that a browser created for BeginReplace. Replacing
-// stores it. ErrChallenge, ErrRejected.
+// stores it. Errors: ErrChallenge, ErrRejected.
 func (s *Service) FinishReplace(
 	ctx context.Context, party Party, accountID int64, browser, name string, answer []byte,
 ) (Joining, error) {
@@ -73,15 +73,15 @@ func (s *Service) FinishReplace(
 	return Joining{uuid, Passkey{CredentialID: key.ID, Credential: credential, Name: cleanName(name)}}, nil
 }
 
-// Store stores the passkey of an account that was just made, in the transaction that
-// makes it. ErrExists.
+// Store stores the passkey of a new account, in the transaction that creates the
+// account. Errors: ErrExists.
 func (s *Service) Store(ctx context.Context, tx *db.Tx, by audit.Actor, j Joining, accountID int64) error {
 	j.passkey.AccountID = accountID
 	return s.addIn(ctx, tx, by, j.passkey)
 }
 
-// BeginReplace is BeginAdd for a user who has lost the passkeys of their account, and
-// was given a link. The caller must have checked it.
+// BeginReplace is BeginAdd for a user who has lost the account's passkeys and opened a
+// reset link. The caller must have checked the link.
 func (s *Service) BeginReplace(ctx context.Context, party Party, a account.Account, browser string) ([]byte, error) {
 	lib, err := s.at(party)
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *Service) BeginReplace(ctx context.Context, party Party, a account.Accou
 }
 
 // Replacing returns a function that replaces the passkeys of an account with a new one,
-// in a transaction. ErrExists.
+// in a transaction. Errors: ErrExists.
 func (s *Service) Replacing(by audit.Actor, j Joining) func(ctx context.Context, tx *db.Tx, accountID int64) error {
 	return func(ctx context.Context, tx *db.Tx, accountID int64) error {
 		return s.replace(ctx, tx, by, j, accountID)

@@ -24,26 +24,27 @@ import (
 
 // Errors of the ceremonies.
 var (
-	// ErrChallenge says that there is no challenge for the browser: it did not
+	// ErrChallenge reports that there is no challenge for the browser: it did not
 	// request one, has answered it already, or took too long.
 	ErrChallenge = fault.New(fault.Unauthenticated, "that took too long, or was done before: try once more")
-	// ErrRejected says that the answer proves nothing: the passkey is unknown or
-	// another account's, the account is disabled, or the signature is not valid.
+	// ErrRejected reports that the response was rejected: the passkey is unknown or
+	// belongs to another account, the account is disabled, or the signature is invalid.
 	ErrRejected = fault.New(fault.Unauthenticated, "this passkey was not accepted")
-	// ErrCloned says that the passkey's signature counter went back.
+	// ErrCloned reports that the passkey's signature counter went back.
 	ErrCloned = fault.New(fault.Unauthenticated,
 		"this passkey was not accepted, because a copy of it may exist: sign in another way and remove it")
-	// ErrNoPasskey says that the account has no passkey for this site.
+	// ErrNoPasskey reports that the account has no passkey for this site.
 	ErrNoPasskey = fault.New(fault.Conflict, "your account has no passkey for this address")
-	// ErrExists says that the passkey was added before.
+	// ErrExists reports that the passkey was already added.
 	ErrExists = fault.New(fault.Exists, "this passkey was added already")
-	// ErrFull says that the account has the maximum number of passkeys.
+	// ErrFull reports that the account has the maximum number of passkeys.
 	ErrFull = fault.New(fault.Conflict, "your account has the maximum number of passkeys: remove one first")
-	// ErrLast says that the account signs in with this passkey only.
+	// ErrLast reports that the account signs in with this passkey only.
 	ErrLast = fault.New(fault.Conflict, "this is the only way to sign in to the account: add another passkey first, or have an admin allow a password")
-	// ErrNotFound says that there is no such passkey.
+	// ErrNotFound reports that there is no such passkey.
 	ErrNotFound = fault.New(fault.NotFound, "there is no such passkey")
-	// ErrRateLimited says that too many sign-ins were started. It has a wait.
+	// ErrRateLimited reports that too many sign-ins were started. It contains the time
+	// to wait.
 	ErrRateLimited = fault.New(fault.Limited, "too many sign-ins by passkey from this address")
 )
 
@@ -52,39 +53,38 @@ type Config struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
 	Rows Rows
-	// Challenges is the table of challenges, for nodes that share a database. Nil:
-	// they are in memory.
+	// Challenges is the table of challenges, for nodes that share a database. If nil,
+	// challenges are stored in memory.
 	Challenges ChallengeRows
-	// Accounts are the accounts that the passkeys are of. Required.
+	// Accounts manages the accounts of the passkeys. Required.
 	Accounts *account.Service
-	// Audit is the log of what happens to passkeys. Required.
+	// Audit is the audit log. Required.
 	Audit *audit.Log
-	// PublicURL is where the pages are. Passkeys that are for another host sign nobody in.
-	// Empty: the pages may be at any address.
+	// PublicURL is the URL of the pages. Passkeys for another host cannot sign in. If
+	// it is empty, the pages may be at any address.
 	PublicURL string
-	// Begins is how many sign-ins one address may begin at once before each
-	// further one must wait a second. Zero means no limit.
+	// Begins is the number of sign-ins that one address may begin at once. After that,
+	// it may begin one each second. If zero, there is no limit.
 	Begins int
-	// Now returns the time. Nil: time.Now.
+	// Now returns the time. If nil, time.Now is used.
 	Now func() time.Time
 }
 
-// Rows is what a Service needs stored. Package store implements it.
+// Rows is the storage of a Service. Package store implements it.
 type Rows interface {
 	// List returns an account's passkeys in the order in which they were added.
 	List(ctx context.Context, q db.Querier, accountID int64) ([]Passkey, error)
-	// ByCredential returns a passkey by the ID that its authenticator gave it:
+	// ByCredential returns a passkey by the ID that its authenticator gave it, or
 	// db.ErrNotFound.
 	ByCredential(ctx context.Context, q db.Querier, credentialID []byte) (Passkey, error)
 	// Insert adds a passkey and returns its ID: db.ErrConflict if the credential
 	// is known.
 	Insert(ctx context.Context, tx *db.Tx, p Passkey) (id int64, err error)
-	// Delete removes a passkey of an account and returns its name:
-	// db.ErrNotFound.
+	// Delete removes a passkey of an account and returns its name, or db.ErrNotFound.
 	Delete(ctx context.Context, tx *db.Tx, accountID, id int64) (name string, err error)
 }
 
-// Service keeps passkeys. It is safe for concurrent use.
+// Service manages passkeys. It is safe for concurrent use.
 type Service struct {
 	db       *db.DB
 	rows     Rows
@@ -148,14 +148,14 @@ func (s *Service) at(party Party) (*webauthn.WebAuthn, error) {
 // Passkey is a key pair of which an account stored the public half.
 type Passkey struct {
 	ID        int64 // 0 before it is stored
-	AccountID int64 // whose it is
+	AccountID int64 // the account that it belongs to
 	// CredentialID is the ID that its authenticator gave it.
 	CredentialID []byte
 	// Credential is the public key and the other data for verifying, as a record.
 	Credential []byte
-	// Party is the ID of the site that it is for. List fills it in.
+	// Party is the ID of the site that it is for. Only List sets it.
 	Party string
-	// Name is for people.
+	// Name is the display name.
 	Name      string
 	CreatedAt time.Time // to the millisecond, UTC
 	// LastUsedAt is zero until the first use.
@@ -222,7 +222,7 @@ func (s *Service) user(ctx context.Context, party Party, a account.Account) (*us
 	return u, nil
 }
 
-// List returns an account's passkeys, for whatever site they are.
+// List returns an account's passkeys for all sites.
 func (s *Service) List(ctx context.Context, accountID int64) ([]Passkey, error) {
 	list, err := s.rows.List(ctx, s.db, accountID)
 	if err != nil {
@@ -244,14 +244,15 @@ func (s *Service) Has(ctx context.Context, party Party, accountID int64) (bool, 
 	return err == nil && len(u.keys) > 0, err
 }
 
-// CountOf counts the passkeys of an account that sign in, in a transaction: those for the
-// host of the pages. It implements account.Passkeys.
+// CountOf counts the passkeys with which an account can sign in, in a transaction:
+// those for the host of the pages. It implements account.Passkeys.
 func (s *Service) CountOf(ctx context.Context, q db.Querier, accountID int64) (int, error) {
 	n, _, err := s.count(ctx, q, accountID)
 	return n, err
 }
 
-// count counts the passkeys of an account that sign in, and all of them.
+// count counts the passkeys with which an account can sign in, and all passkeys of the
+// account.
 func (s *Service) count(ctx context.Context, q db.Querier, accountID int64) (signIn, all int, err error) {
 	list, err := s.rows.List(ctx, q, accountID)
 	if err != nil {
@@ -269,7 +270,8 @@ func (s *Service) count(ctx context.Context, q db.Querier, accountID int64) (sig
 	return signIn, len(list), nil
 }
 
-// signsIn reports whether a passkey may sign somebody in: it is for the host of the pages.
+// signsIn reports whether a passkey can be used to sign in: it is for the host of the
+// pages.
 func (s *Service) signsIn(p Passkey) (bool, error) {
 	if s.publicURL == "" {
 		return true, nil
@@ -279,8 +281,9 @@ func (s *Service) signsIn(p Passkey) (bool, error) {
 	return err == nil && ok && r.Party == at.ID, err
 }
 
-// Remove removes a passkey of an account, but not the last one of an account that signs in
-// with passkeys only: by its rules, or because it has no password. ErrLast, ErrNotFound.
+// Remove removes a passkey of an account, but not the last one of an account that signs
+// in with passkeys only, by its rules or because it has no password. Errors: ErrLast,
+// ErrNotFound.
 func (s *Service) Remove(ctx context.Context, by audit.Actor, accountID, id int64) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		a, err := s.accounts.GetIn(ctx, tx, accountID)
@@ -298,7 +301,8 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, accountID, id int6
 		if err != nil {
 			return err
 		}
-		// One for another host can go, but not the last one: the host may change again.
+		// A passkey for another host can be removed, but not if it is the last one,
+		// because the host may change back.
 		n, all, err := s.count(ctx, tx, accountID)
 		if err != nil || a.ByPasskeyOnly() && n == 0 && (before > 0 || all == 0) {
 			return errors.Join(err, ErrLast)
@@ -313,12 +317,12 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, accountID, id int6
 	return err
 }
 
-// maxPasskeys is how many passkeys an account may have.
+// maxPasskeys is the maximum number of passkeys of an account.
 const maxPasskeys = 25
 
-// BeginAdd returns what the script of a page hands to
-// navigator.credentials.create, in JSON. The caller must have checked that the
-// request is from the account's owner, and that only its session knows browser.
+// BeginAdd returns the argument of navigator.credentials.create, in JSON. The caller
+// must have checked that the request is from the account's owner, and that only its
+// session knows browser.
 func (s *Service) BeginAdd(ctx context.Context, party Party, a account.Account, browser string) ([]byte, error) {
 	lib, err := s.at(party)
 	if err != nil {
@@ -350,7 +354,7 @@ func (s *Service) begin(
 	return json.Marshal(options)
 }
 
-// FinishAdd adds the passkey that a browser created. ErrChallenge, ErrRejected,
+// FinishAdd adds the passkey that a browser created. Errors: ErrChallenge, ErrRejected,
 // ErrExists, ErrFull.
 func (s *Service) FinishAdd(
 	ctx context.Context, by audit.Actor, party Party, a account.Account, browser, name string, answer []byte,
@@ -383,7 +387,7 @@ func (s *Service) FinishAdd(
 	})
 }
 
-// add stores a passkey. ErrExists, ErrFull.
+// add stores a passkey. Errors: ErrExists, ErrFull.
 func (s *Service) add(ctx context.Context, by audit.Actor, p Passkey) error {
 	return s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.addIn(ctx, tx, by, p) })
 }
@@ -409,7 +413,7 @@ func (s *Service) addIn(ctx context.Context, tx *db.Tx, by audit.Actor, p Passke
 	})
 }
 
-// maxName is the most characters a passkey's name may have.
+// maxName is the maximum length of a passkey's name, in characters.
 const maxName = 64
 
 // cleanName makes a name short and printable.
@@ -427,9 +431,9 @@ func cleanName(name string) string {
 	return name
 }
 
-// BeginSignIn returns what the script hands to navigator.credentials.get, for an
-// unknown visitor. browser is a secret that the page gave to this browser alone,
-// address the address of the browser. ErrRateLimited.
+// BeginSignIn returns the argument of navigator.credentials.get, for an unknown
+// visitor. browser is a secret that only this browser has, and address is the address
+// of the browser. Errors: ErrRateLimited.
 func (s *Service) BeginSignIn(ctx context.Context, party Party, browser, address string) ([]byte, error) {
 	if wait := s.begins.Take(guard.Network(address), s.now()); wait > 0 {
 		return nil, fault.WithWait(ErrRateLimited, wait)
@@ -445,8 +449,8 @@ func (s *Service) BeginSignIn(ctx context.Context, party Party, browser, address
 	return s.begin(ctx, s.alone, browser, 0, session, options)
 }
 
-// FinishSignIn checks the answer of a passkey that stands for password and
-// second factor. ErrChallenge, ErrRejected, ErrCloned.
+// FinishSignIn checks the response of a passkey that replaces password and second
+// factor. Errors: ErrChallenge, ErrRejected, ErrCloned.
 func (s *Service) FinishSignIn(
 	ctx context.Context, by audit.Actor, party Party, browser string, answer []byte,
 ) (account.Verified, error) {
@@ -476,9 +480,8 @@ func (s *Service) FinishSignIn(
 	})
 }
 
-// BeginSecondFactor returns what the script hands to navigator.credentials.get,
-// for an account whose password was right. Only its session knows browser.
-// ErrNoPasskey.
+// BeginSecondFactor returns the argument of navigator.credentials.get, for an account
+// whose password was correct. Only its session knows browser. Errors: ErrNoPasskey.
 func (s *Service) BeginSecondFactor(
 	ctx context.Context, party Party, accountID int64, browser string,
 ) ([]byte, error) {
@@ -497,7 +500,7 @@ func (s *Service) BeginSecondFactor(
 	if len(u.keys) == 0 {
 		return nil, ErrNoPasskey
 	}
-	// The password was the first factor: having the passkey is the second.
+	// The password was the first factor, so possession of the passkey is enough.
 	options, session, err := lib.BeginLogin(u, webauthn.WithUserVerification(protocol.VerificationPreferred))
 	if err != nil {
 		return nil, fmt.Errorf("beginning a second factor by passkey: %w", err)
@@ -505,9 +508,10 @@ func (s *Service) BeginSecondFactor(
 	return s.begin(ctx, s.seconds, browser, accountID, session, options)
 }
 
-// FinishSecondFactor checks the answer of an account's passkey. The account's
-// password was right when the account was at a revision: if it has changed
-// since, the error is ErrRejected. ErrChallenge, ErrRejected, ErrCloned.
+// FinishSecondFactor checks the response of an account's passkey. revision is the
+// revision of the account for which the password was checked: if the account has
+// changed since, the error is ErrRejected. Errors: ErrChallenge, ErrRejected,
+// ErrCloned.
 func (s *Service) FinishSecondFactor(
 	ctx context.Context, by audit.Actor, party Party, accountID, revision int64, browser string, answer []byte,
 ) (account.Verified, error) {
@@ -534,7 +538,7 @@ func (s *Service) FinishSecondFactor(
 	})
 }
 
-// check verifies an answer against an account's passkeys, and returns the proof.
+// check verifies a response with an account's passkeys, and returns the proof.
 func (s *Service) check(
 	ctx context.Context, by audit.Actor, party Party, a account.Account,
 	verify func(*webauthn.WebAuthn, *user) (*webauthn.Credential, error),
@@ -580,7 +584,7 @@ func (s *Service) verified(a account.Account, use signin.PasskeyUse) account.Ver
 	return account.Verified{Proof: proof, Account: a, Complete: true}
 }
 
-// Why a passkey was rejected, as the audit log has it.
+// The reasons for rejecting a passkey, in the words of the audit log.
 const (
 	unreadable = "the passkey's answer could not be read"
 	unknown    = "no such passkey"
@@ -590,8 +594,7 @@ const (
 	changed    = "the account or the passkey changed meanwhile"
 )
 
-// failed records a sign-in that failed for a reason, and returns err for the
-// caller.
+// failed records a failed sign-in with its reason, and returns err.
 func (s *Service) failed(ctx context.Context, by audit.Actor, a account.Account, reason string, err error) error {
 	e := audit.Event{Kind: audit.SignInRefused, AccountID: a.ID, Account: a.Username, Detail: reason}
 	if recording := s.audit.RecordFailure(ctx, by, e); recording != nil {

@@ -71,7 +71,7 @@ type Stored struct {
 	AccountRevision int64
 }
 
-// valid reports whether the session still counts.
+// valid reports whether the session is valid.
 func (s Stored) valid(now time.Time) bool {
 	return !s.AccountDisabled && now.Before(s.ExpiresAt) &&
 		(s.Complete || s.Revision == s.AccountRevision)
@@ -79,30 +79,30 @@ func (s Stored) valid(now time.Time) bool {
 
 // Rows is the storage of a Service. Package store implements it.
 type Rows interface {
-	// ByHash returns a session, valid or not: db.ErrNotFound.
+	// ByHash returns a session, valid or not, or db.ErrNotFound.
 	ByHash(ctx context.Context, q db.Querier, h Hash) (Stored, error)
 	// List reads an account's complete sessions that have not expired by a time, the
 	// most recently used first.
 	List(ctx context.Context, q db.Querier, accountID int64, now time.Time, r paging.Request) (paging.List[Stored], error)
-	// Count counts the complete sessions that have not expired by a time, as far as
+	// Count counts the complete sessions that have not expired by a time, up to
 	// paging.Counted.
 	Count(ctx context.Context, q db.Querier, now time.Time) (int, error)
 	// CountOf counts those of one account.
 	CountOf(ctx context.Context, q db.Querier, accountID int64, now time.Time) (int, error)
 	// Insert adds a session and returns its ID.
 	Insert(ctx context.Context, tx *db.Tx, s Session, h Hash) (id int64, err error)
-	// Replace writes a session's hash and everything but its account and
-	// creation, if the session is there and not complete: db.ErrNotFound.
+	// Replace writes a session's hash and all fields except its account and creation
+	// time. The error is db.ErrNotFound if the session does not exist or is complete.
 	Replace(ctx context.Context, tx *db.Tx, s Session, h Hash) error
-	// NoteUse writes when a session was last used, as db.Note does.
+	// NoteUse writes the time of a session's last use with db.Note.
 	NoteUse(ctx context.Context, d *db.DB, id int64, at time.Time) error
 	// SetLastUsed writes when and from where a session was last used.
 	SetLastUsed(ctx context.Context, tx *db.Tx, id int64, at time.Time, address string) error
-	// Delete removes an account's sessions: the one with an ID or, if only is
-	// false, all others. It returns how many there were.
+	// Delete removes sessions of an account: the one with an ID if only is true, and
+	// otherwise all others. It returns how many it removed.
 	Delete(ctx context.Context, tx *db.Tx, accountID, id int64, only bool) (int, error)
-	// DeleteSurplus removes an account's sessions, complete or not, except for a
-	// number of the most recently used ones, and returns how many there were.
+	// DeleteSurplus removes an account's complete or incomplete sessions, except for a
+	// number of the most recently used ones, and returns how many it removed.
 	DeleteSurplus(ctx context.Context, tx *db.Tx, accountID int64, complete bool, except int) (int, error)
 	// DeleteExpired removes the sessions that have expired by a time.
 	DeleteExpired(ctx context.Context, tx *db.Tx, now time.Time) error
@@ -119,7 +119,7 @@ type Config struct {
 	Tokens *token.Service
 	// Audit is the audit log.
 	Audit *audit.Log
-	// Now returns the time. Nil: time.Now.
+	// Now returns the time. If nil, time.Now is used.
 	Now func() time.Time
 }
 
@@ -153,9 +153,8 @@ func hashOf(cookie plexauth.Secret) Hash { return sha256.Sum256([]byte(cookie)) 
 // maxUserAgent limits the stored part of a browser's User-Agent.
 const maxUserAgent = 255
 
-// Start spends a proof on a session. complete means that nothing but the proof
-// is required; otherwise the session waits for the second factor. The error of a
-// invalid proof is the proof's own.
+// Start spends a proof and starts a session. If complete is false, the session waits
+// for the second factor. If the proof is void, the error is that of its Claim.Void.
 func (s *Service) Start(
 	ctx context.Context, by audit.Actor, proof signin.Proof, complete bool, userAgent string,
 ) (cookie plexauth.Secret, session Session, err error) {
@@ -201,8 +200,9 @@ func lifeOf(complete bool) time.Duration {
 }
 
 // Complete spends the proof of a second factor on a session that waits for it, and
-// returns the session's new secret: the first cookie is invalid. The error of an
-// invalid proof is the proof's own; ErrNotFound if the session no longer exists.
+// returns the session's new secret: the first cookie is invalid. If the proof is void,
+// the error is that of its Claim.Void. If the session does not exist any more, it is
+// ErrNotFound.
 func (s *Service) Complete(
 	ctx context.Context, by audit.Actor, half Session, proof signin.Proof,
 ) (plexauth.Secret, error) {
@@ -230,9 +230,9 @@ func (s *Service) Complete(
 	return cookie, nil
 }
 
-// makeRoom removes the least recently used sessions of an account that exceed the
-// limit now that one more has started. Those that wait for a second factor add no
-// row to the log: nobody was signed in.
+// makeRoom removes the least recently used sessions of an account that exceed the limit
+// after a new one has started. It does not log the removal of those that wait for a
+// second factor, because nobody was signed in.
 func (s *Service) makeRoom(ctx context.Context, tx *db.Tx, by audit.Actor, started Session) error {
 	most := PerAccount
 	if !started.Complete {
@@ -260,8 +260,8 @@ func (s *Service) record(
 	})
 }
 
-// Find returns the session of a cookie, and records that it was used from an
-// address. ErrNotFound.
+// Find returns the session of a cookie, and records that it was used from an address.
+// Errors: ErrNotFound.
 func (s *Service) Find(ctx context.Context, cookie plexauth.Secret, address string) (Session, error) {
 	now := s.now()
 	found, err := s.rows.ByHash(ctx, s.db, hashOf(cookie))
@@ -309,7 +309,7 @@ func (s *Service) List(ctx context.Context, accountID int64, r paging.Request) (
 	return list, nil
 }
 
-// Count counts the browsers that are signed in, as far as paging.Counted.
+// Count counts the browsers that are signed in, up to paging.Counted.
 func (s *Service) Count(ctx context.Context) (int, error) { return s.rows.Count(ctx, s.db, s.now()) }
 
 // CountOf counts the browsers that are signed in to an account.
@@ -321,7 +321,7 @@ func (s *Service) CountOf(ctx context.Context, accountID int64) (int, error) {
 	return n, nil
 }
 
-// Revoke revokes a session of an account. ErrNotFound.
+// Revoke revokes a session of an account. Errors: ErrNotFound.
 func (s *Service) Revoke(ctx context.Context, by audit.Actor, accountID, id int64) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if err := s.tokens.CheckMayChange(ctx, tx, by, accountID); err != nil {
@@ -344,9 +344,9 @@ func (s *Service) Revoke(ctx context.Context, by audit.Actor, accountID, id int6
 	return nil
 }
 
-// RevokeOthers revokes everything of an account that is signed in: its sessions
-// but one, and all of its tokens. except is the session that stays; 0: none
-// does. If there is nothing to revoke, nothing is recorded.
+// RevokeOthers revokes all tokens of an account, and all sessions but the one with the
+// ID except. If except is 0, it revokes all sessions. If there is nothing to revoke,
+// nothing is recorded.
 func (s *Service) RevokeOthers(ctx context.Context, by audit.Actor, accountID, except int64) error {
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.endAll(ctx, tx, by, accountID, except) })
 	if err != nil {
@@ -355,8 +355,8 @@ func (s *Service) RevokeOthers(ctx context.Context, by audit.Actor, accountID, e
 	return nil
 }
 
-// EndAll is RevokeOthers for all sessions, in an open transaction. It
-// implements account.Ends.
+// EndAll is RevokeOthers for all sessions, in an open transaction. It implements
+// account.Ends.
 func (s *Service) EndAll(ctx context.Context, tx *db.Tx, by audit.Actor, accountID int64) error {
 	return s.endAll(ctx, tx, by, accountID, 0)
 }

@@ -1,13 +1,12 @@
-// Package signin is the proof that someone is who they say.
+// Package signin defines the proof of a user's identity, and how it is spent.
 //
-// It owns the proof, what it was checked against, and spending it: once, in the
-// transaction of the token or session that it leads to. It does not own the
-// checks. Packages account and passkey make proofs, and no other package does;
-// a test says so.
+// It owns the proof, the account revision for which it is valid, and spending it: once,
+// in the transaction that creates the token or session. It does not own the checks.
+// Only packages account and passkey create proofs, which a test verifies.
 //
-// A proof is about the account as it was when it was checked. Each change of
-// the password or of the second factor moves the account to its next revision,
-// and voids every proof of an earlier one, also if it was checked a moment ago.
+// A proof is valid for one revision of the account. Each change of the password or of
+// the second factor moves the account to the next revision, and voids every proof of an
+// earlier one, even a recent one.
 package signin
 
 import (
@@ -25,17 +24,17 @@ import (
 // Hash is the keyed hash of a backup code.
 type Hash [sha256.Size]byte
 
-// Claim is what a proof says. The packages that check it fill it in.
+// Claim is the content of a proof. The packages that check the credentials fill it in.
 type Claim struct {
 	AccountID int64
 	// Revision is the revision of the account that the proof was checked
 	// against.
 	Revision int64
-	// Partial says that the second factor is still missing. The proof is good
-	// for a session that waits for it, and for nothing else.
+	// Partial reports that the second factor is still missing. The proof is then valid
+	// only for a session that waits for the second factor.
 	Partial bool
-	// NewPasswordHash replaces the account's password hash, because hashing has
-	// become stronger. Empty: it stays.
+	// NewPasswordHash replaces the account's password hash, because the hashing
+	// parameters have become stronger. If it is empty, the hash stays.
 	NewPasswordHash plexauth.Secret
 	// TOTPStep is the time step of the verification code; 0 if none was used.
 	TOTPStep int64
@@ -44,24 +43,24 @@ type Claim struct {
 	UsedBackup bool
 	// Passkey is the passkey that was used, if its ID is not 0.
 	Passkey PasskeyUse
-	// Spent is called in the transaction that spends the proof. It may be nil.
+	// If not nil, Spent is called in the transaction that spends the proof.
 	Spent func(ctx context.Context, tx *db.Tx) error
-	// Void is called when the proof is void by the time it is spent. It records
-	// the failed attempt, and returns the error for the caller. Required.
+	// Void is called if the proof has become void before it is spent. It records the
+	// failed attempt, and returns the error for the caller. Required.
 	Void func(ctx context.Context, by audit.Actor) error
 }
 
 // PasskeyUse is the use of a passkey.
 type PasskeyUse struct {
 	ID int64
-	// Was and Is are its stored credential before and after. If it is no longer
-	// Was, because the passkey was removed or used at the same time, the proof
-	// is void.
+	// Was and Is are its stored credential before and after the use. If the stored one
+	// is not Was, because the passkey was removed or used concurrently, the proof is
+	// void.
 	Was, Is []byte
 }
 
-// Proof says that someone is who they say. It is spent once. The zero value
-// proves nothing.
+// Proof is the proof of a user's identity. It can be spent once. The zero value proves
+// nothing.
 type Proof struct {
 	claim *Claim
 	spent *atomic.Bool
@@ -71,13 +70,13 @@ type Proof struct {
 // call it.
 func NewProof(c Claim) Proof { return Proof{&c, new(atomic.Bool)} }
 
-// String keeps what the proof holds out of logs.
+// String keeps the content of the proof out of logs.
 func (Proof) String() string { return "…" }
 
-// GoString keeps what the proof holds out of %#v.
+// GoString keeps the content of the proof out of %#v.
 func (Proof) GoString() string { return "…" }
 
-// AccountID returns the account that the proof is about; 0 for the zero value.
+// AccountID returns the account whose owner is proved, or 0 for the zero value.
 func (p Proof) AccountID() int64 {
 	if p.claim == nil {
 		return 0
@@ -94,7 +93,7 @@ func (p Proof) Revision() int64 {
 	return p.claim.Revision
 }
 
-// Account is what spending a proof needs to know of an account.
+// Account holds the properties of an account that spending a proof needs.
 type Account struct {
 	ID       int64  // of the account
 	Username string // at the time
@@ -106,26 +105,26 @@ type Account struct {
 
 // Rows is what spending needs stored. Package store implements it.
 type Rows interface {
-	// Account returns an account: db.ErrNotFound.
+	// Account returns an account, or db.ErrNotFound.
 	Account(ctx context.Context, q db.Querier, id int64) (Account, error)
 	// SetPasswordHash replaces an account's password hash.
 	SetPasswordHash(ctx context.Context, tx *db.Tx, id int64, hash plexauth.Secret) error
-	// SetTOTPStep moves the last time step that was used.
+	// SetTOTPStep replaces the last used time step.
 	SetTOTPStep(ctx context.Context, tx *db.Tx, id, step int64) error
-	// DeleteBackupCode removes a backup code: db.ErrNotFound.
+	// DeleteBackupCode removes a backup code. The error is db.ErrNotFound if it does
+	// not exist.
 	DeleteBackupCode(ctx context.Context, tx *db.Tx, id int64, code Hash) error
-	// ReplaceCredential writes a passkey's credential and time of use, if it is
-	// still what it was, and returns the passkey's name: db.ErrNotFound.
+	// ReplaceCredential writes a passkey's credential and time of use, and returns its
+	// name. If the stored credential is not use.Was, the error is db.ErrNotFound.
 	ReplaceCredential(ctx context.Context, tx *db.Tx, id int64, use PasskeyUse) (name string, err error)
 }
 
-// Config is what a Spender stands on.
+// Config configures a Spender.
 type Config struct {
 	// DB is the database, and Rows its tables. Required.
 	DB   *db.DB
 	Rows Rows
-	// Audit is the log that the use of codes and passkeys is recorded in.
-	// Required.
+	// Audit is the audit log. Required.
 	Audit *audit.Log
 }
 
@@ -139,28 +138,28 @@ type Spender struct {
 // New returns a Spender.
 func New(cfg Config) *Spender { return &Spender{cfg.DB, cfg.Rows, cfg.Audit} }
 
-// Spent is what a transaction learns of the proof that it has spent.
+// Spent describes a proof to the transaction that spent it.
 type Spent struct {
-	AccountID int64  // who signs in
-	Username  string // at the time
-	Revision  int64  // that the proof was of
-	// Means says what else than a password was used, as the end of a sentence:
-	// "", or ", with a verification code".
+	AccountID int64  // the account that signs in
+	Username  string // its current name
+	Revision  int64  // the revision of the proof
+	// Means names the factors other than the password, as the end of a sentence: "", or
+	// ", with a verification code".
 	Means string
 }
 
-// errVoid says that a proof is not valid any more.
+// errVoid reports that a proof has become void.
 var errVoid = errors.New("the proof is void")
 
-// Spend spends a proof together with what do writes: both or neither, whatever
-// happens at the same time. If the proof is void, because the account changed
-// or the code was used, the error is the one that the claim has for that.
+// Spend spends a proof in one transaction with do: either both take effect or neither.
+// If the proof is void, because the account changed or the code was used, the error is
+// that of Claim.Void.
 //
-// It does so even if ctx has ended: a sign-in that was proved is recorded, also
-// if the caller hangs up before the answer.
+// It does so even if ctx has ended, so that a proved sign-in is recorded even if the
+// client disconnects before the response.
 //
-// A proof that lacks the second factor is an error: it is a mistake of the
-// caller, which must ask for the second factor first.
+// A partial proof is an error of the caller, which must ask for the second factor
+// first.
 func (s *Spender) Spend(
 	ctx context.Context, by audit.Actor, p Proof, do func(context.Context, *db.Tx, Spent) error,
 ) error {
@@ -170,13 +169,13 @@ func (s *Spender) Spend(
 	return s.SpendPartial(ctx, by, p, do)
 }
 
-// SpendPartial is Spend for what still waits for the second factor. It accepts
+// SpendPartial is Spend for a session that waits for the second factor. It accepts
 // every proof.
 func (s *Spender) SpendPartial(
 	ctx context.Context, by audit.Actor, p Proof, do func(context.Context, *db.Tx, Spent) error,
 ) error {
 	if p.claim == nil {
-		return errors.New("spending a proof that nobody made")
+		return errors.New("spending the zero proof")
 	}
 	ctx = context.WithoutCancel(ctx)
 	err := s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -192,8 +191,7 @@ func (s *Spender) SpendPartial(
 	return err
 }
 
-// spend checks that what the proof rests on still holds, and uses up what works
-// once.
+// spend checks that the proof is not void, and uses up its one-time codes.
 func (s *Spender) spend(ctx context.Context, tx *db.Tx, by audit.Actor, p Proof) (Spent, error) {
 	c := p.claim
 	if !p.spent.CompareAndSwap(false, true) {
@@ -219,7 +217,7 @@ func (s *Spender) spend(ctx context.Context, tx *db.Tx, by audit.Actor, p Proof)
 	return spent, nil
 }
 
-// use writes what a proof uses up.
+// use marks the codes and the passkey of a proof as used.
 func (s *Spender) use(ctx context.Context, tx *db.Tx, by audit.Actor, a Account, c *Claim) error {
 	if c.NewPasswordHash != "" {
 		if err := s.rows.SetPasswordHash(ctx, tx, a.ID, c.NewPasswordHash); err != nil {
