@@ -1,5 +1,5 @@
-// Package device is the programs that hold tokens: what each says of itself,
-// and when it was last seen.
+// Package device manages devices: the programs that hold tokens, with their
+// descriptions of themselves and the time of their last use.
 //
 // It owns the type that tokens, PINs and listings share, and the list of an
 // account's devices. It does not own the tokens: package token issues and
@@ -18,12 +18,11 @@ import (
 	"github.com/usher-auth/usher/internal/paging"
 )
 
-// Device is a program on a machine, as its client identifier names it, with
-// what it last said of itself.
+// Device is a program on a machine, identified by its client identifier, with its
+// latest description of itself.
 type Device struct {
 	ID int64 // 0 before it is stored
-	// ClientIdentifier is X-Plex-Client-Identifier: a device has one for each
-	// account that it signs in to.
+	// ClientIdentifier is X-Plex-Client-Identifier. It is unique within an account.
 	ClientIdentifier string
 	Product          string // the program
 	Version          string // its version
@@ -32,16 +31,16 @@ type Device struct {
 	Device           string // the kind of machine
 	Model            string // the model of the machine
 	Vendor           string // who made the machine
-	Name             string // what a person called it
-	// Address is where it last signed in from.
+	Name             string // the name that the user gave it
+	// Address is the address of its last sign-in.
 	Address string
-	// CreatedAt is when it first signed in, and LastSeenAt when it last used a
-	// token. Both are zero for a device that is about to sign in.
+	// CreatedAt is the time of its first sign-in, and LastSeenAt the time when it last
+	// used a token. Both are zero for a device that is about to sign in.
 	CreatedAt, LastSeenAt time.Time
 }
 
-// Describe names the device for people, by what it says of itself: "Player on
-// Living room". It may be empty.
+// Describe returns a name for people from the device's description of itself, such as
+// "Player on Living room". It may be empty.
 func (d Device) Describe() string {
 	name := d.Name
 	if name == "" {
@@ -53,8 +52,7 @@ func (d Device) Describe() string {
 	return d.Product + name
 }
 
-// Label is Describe, or the client identifier of a device that says nothing of
-// itself.
+// Label returns Describe or, if that is empty, the client identifier.
 func (d Device) Label() string {
 	if text := d.Describe(); text != "" {
 		return text
@@ -62,33 +60,33 @@ func (d Device) Label() string {
 	return d.ClientIdentifier
 }
 
-// Network is where the device last signed in from, as failures are counted.
+// Network returns the network of its last sign-in, as guard.Network defines it.
 func (d Device) Network() string { return guard.Network(d.Address) }
 
-// Rows is what a Service needs stored. Package store implements it.
+// Rows is the storage of a Service. Package store implements it.
 type Rows interface {
-	// Upsert adds a device of an account or replaces what it says of itself,
-	// and returns its ID, and whether it is new to the account; see Watcher.
+	// Upsert adds a device of an account, or replaces its description of itself. It
+	// returns the ID, and whether the device is new to the account: see Watcher.
 	Upsert(ctx context.Context, tx *db.Tx, accountID int64, d Device) (id int64, isNew bool, err error)
 	// List reads an account's devices that hold a token, the last seen first.
 	List(ctx context.Context, q db.Querier, accountID int64, r paging.Request) (paging.List[Device], error)
 	// Search is List of the devices that match a query, in its order.
 	Search(ctx context.Context, q db.Querier, accountID int64, query Query, r paging.Request) (
 		paging.List[Device], error)
-	// Held returns one of an account's devices that hold a token, and how many it
-	// holds: db.ErrNotFound.
+	// Held returns a device of an account that holds a token, and the number of its
+	// tokens, or db.ErrNotFound.
 	Held(ctx context.Context, q db.Querier, accountID, id int64) (Device, int, error)
 	// Count counts an account's devices that hold a token.
 	Count(ctx context.Context, q db.Querier, accountID int64) (int, error)
 	// ByIdentifier returns the ID and the address of an account's device, with or
-	// without a token: db.ErrNotFound.
+	// without a token, or db.ErrNotFound.
 	ByIdentifier(ctx context.Context, q db.Querier, accountID int64, clientIdentifier string) (
 		id int64, address string, err error)
-	// Surplus returns the IDs of an account's devices, with or without a token,
-	// except for a number of them: those that hold a token and were seen last.
+	// Surplus returns the IDs of an account's devices, with or without a token. It
+	// omits a number of them: those that hold a token and were seen last.
 	Surplus(ctx context.Context, q db.Querier, accountID int64, except int) ([]int64, error)
-	// Absorb merges the times of a device into those of another one of its account: the
-	// earlier first sign-in and the later last use stay.
+	// Absorb merges the times of a device into those of another one of the same
+	// account, which gets the earlier CreatedAt and the later LastSeenAt.
 	Absorb(ctx context.Context, tx *db.Tx, from, into int64) error
 	// Delete removes a device with its tokens.
 	Delete(ctx context.Context, tx *db.Tx, id int64) error
@@ -97,19 +95,17 @@ type Rows interface {
 // Order is an order in which devices are listed.
 type Order uint8
 
-// The orders. The zero value is the one in which people look for a device that
-// they do not know.
+// The orders. The zero value is the best one to find an unknown device.
 const (
 	BySeen    Order = iota // the last seen first
-	ByName                 // by what a person called them
-	ByProduct              // by program, and those of one program by name
+	ByName                 // by name
+	ByProduct              // by program, then by name
 )
 
-// Query says which devices of an account are listed, and in which order. The zero
-// value lists all.
+// Query selects and orders the devices of an account. The zero value selects all.
 type Query struct {
-	// Text occurs in the name, the program, the machine or the address. The letters
-	// A to Z match in both cases. Empty: all devices.
+	// Text is a part of the name, the program, the machine or the address. The letters
+	// A to Z match in both cases. If empty, all devices are selected.
 	Text  string
 	Order Order
 }
@@ -118,23 +114,23 @@ type Query struct {
 // no token.
 var ErrNotFound = fault.New(fault.NotFound, "there is no such device")
 
-// PerAccount is how many devices an account has at most. When one more signs in, the
-// one that was not seen for longest is signed out.
+// PerAccount is the maximum number of devices of an account. When one more signs in,
+// the least recently seen one is signed out.
 const PerAccount = 500
 
 // Watcher is called for devices that sign in.
 type Watcher interface {
 	// SignedIn is called in the transaction in which a device of an account gets a
-	// token. isNew means that the account may not know it. Attack: an attacker who has the
-	// password sends the client identifier of one of the owner's devices, which is not a
-	// secret, so that the owner gets no notice. So a device is new unless it is signed in
-	// to the account now, and is the same program in the same network as at its last
-	// sign-in. Other accounts do not matter: many programs for several users have one
-	// client identifier for all of them.
+	// token. isNew reports that the account's owner may not know the device. Attack: an
+	// attacker who has the password sends the client identifier of one of the owner's
+	// devices, which is not a secret, so that the owner gets no notice. So a device is
+	// new unless it is signed in to the account now, and is the same program in the
+	// same network as at its last sign-in. Other accounts do not matter: many programs
+	// for several users have one client identifier for all of them.
 	SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d Device, isNew bool) error
 }
 
-// Config is what a Service stands on.
+// Config configures a Service.
 type Config struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
@@ -143,7 +139,7 @@ type Config struct {
 	Watchers []Watcher
 }
 
-// Service keeps the devices. It is safe for concurrent use.
+// Service manages devices. It is safe for concurrent use.
 type Service struct {
 	db       *db.DB
 	rows     Rows
@@ -168,9 +164,10 @@ func (s *Service) SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d De
 	return id, nil
 }
 
-// MakeRoom removes, in a sign-in's transaction, the devices of an account that
-// exceed PerAccount, and returns how many there were. If there are any, settle writes
-// when they were last seen. revoke revokes the tokens of a device before it goes.
+// MakeRoom removes, in a sign-in's transaction, the devices of an account that exceed
+// PerAccount, and returns how many it removed. If there are any, it first calls settle,
+// which writes when they were last seen. It calls revoke to revoke the tokens of a
+// device before it removes the device.
 func (s *Service) MakeRoom(
 	ctx context.Context, tx *db.Tx, accountID int64, settle func() error, revoke func(deviceID int64) error,
 ) (int, error) {
@@ -194,8 +191,8 @@ func (s *Service) MakeRoom(
 	return len(ids), nil
 }
 
-// Merge merges two devices of an account, in a transaction that is under way. It removes
-// from, whose tokens must belong to into already.
+// Merge merges two devices of an account, in an open transaction. It removes the device
+// from, whose tokens must already have been moved to into.
 func (s *Service) Merge(ctx context.Context, tx *db.Tx, from, into int64) error {
 	if err := s.rows.Absorb(ctx, tx, from, into); err != nil {
 		return err
@@ -215,8 +212,8 @@ func (s *Service) List(ctx context.Context, accountID int64, r paging.Request) (
 	return list, nil
 }
 
-// Search reads those of an account's devices that hold a token and match a query, in
-// the query's order.
+// Search reads the devices of an account that hold a token and match a query, in the
+// query's order.
 func (s *Service) Search(
 	ctx context.Context, accountID int64, query Query, r paging.Request,
 ) (paging.List[Device], error) {
@@ -227,13 +224,13 @@ func (s *Service) Search(
 	return list, nil
 }
 
-// Held returns one of an account's devices, and how many tokens it holds.
+// Held returns a device of an account, and the number of tokens that it holds. Errors:
 // ErrNotFound.
 func (s *Service) Held(ctx context.Context, accountID, id int64) (d Device, tokens int, err error) {
 	return s.HeldIn(ctx, s.db, accountID, id)
 }
 
-// HeldIn is Held in a transaction that is under way.
+// HeldIn is Held in an open transaction.
 func (s *Service) HeldIn(ctx context.Context, q db.Querier, accountID, id int64) (d Device, tokens int, err error) {
 	d, tokens, err = s.rows.Held(ctx, q, accountID, id)
 	if errors.Is(err, db.ErrNotFound) {
@@ -254,9 +251,9 @@ func (s *Service) Count(ctx context.Context, accountID int64) (int, error) {
 	return n, nil
 }
 
-// Known returns the device with a client identifier that has signed in to an
-// account before, and the address that it last did so from. It may have signed out
-// since. The ID is 0 if there is no such device.
+// Known returns the ID of the device with a client identifier that has signed in to an
+// account before, and the address of its last sign-in. It may have signed out since.
+// The ID is 0 if there is no such device.
 func (s *Service) Known(ctx context.Context, accountID int64, clientIdentifier string) (id int64, address string, err error) {
 	id, address, err = s.rows.ByIdentifier(ctx, s.db, accountID, clientIdentifier)
 	if errors.Is(err, db.ErrNotFound) {

@@ -20,37 +20,37 @@ import (
 )
 
 var (
-	// ErrTaken reports that a key, or its ID, is another device's.
+	// ErrTaken reports that the key or its ID belongs to another device.
 	ErrTaken = fault.New(fault.Conflict, "thumbprint has already been taken")
-	// ErrNeedsProof reports that a JWT alone registers no key.
+	// ErrNeedsProof reports that a JWT is not sufficient to register a key.
 	ErrNeedsProof = fault.New(fault.Denied,
 		"a JWT registers no other key without deviceJWT, which the present key has signed")
-	// ErrRateLimited reports that there were too many nonces or JWTs that were no
-	// good from a network.
+	// ErrRateLimited reports that a network requested too many nonces, or sent too many
+	// invalid JWTs.
 	ErrRateLimited = fault.New(fault.Limited, "API rate limit exceeded")
 )
 
 // Key is the key of a device.
 type Key struct {
-	// TokenID and Hash are those of the row that it is revoked by.
+	// TokenID and Hash identify the token row through which the key is revoked.
 	TokenID int64
 	Hash    token.Hash
 	// JWK is the public key.
 	JWK []byte
 	KID string
-	// ReplacesID is the token or key that ends with its first JWT; 0: none.
+	// ReplacesID is the token or key that the first JWT of this key revokes, or 0.
 	ReplacesID int64
 
 	AccountID, DeviceID int64
-	// ClientIdentifier is that of the device that registered the key, which may have
-	// become another device since.
+	// ClientIdentifier is the client identifier of the device that registered the key.
+	// That device may have been merged into another one since.
 	ClientIdentifier     string
 	CreatedAt, ExpiresAt time.Time
-	// Disabled is the account's.
+	// Disabled reports whether the account is disabled.
 	Disabled bool
 }
 
-// Row is a key that is about to be stored.
+// Row is a new key to store.
 type Row struct {
 	TokenID    int64
 	KID        string
@@ -59,48 +59,50 @@ type Row struct {
 	ReplacesID int64
 }
 
-// Rows is what a Service needs stored. Package store implements it.
+// Rows is the storage of a Service. Package store implements it.
 type Rows interface {
-	// ByKID returns a key by its ID, and ByThumbprint by its thumbprint:
+	// ByKID returns the key with an ID, and ByThumbprint the key with a thumbprint, or
 	// db.ErrNotFound.
 	ByKID(ctx context.Context, q db.Querier, kid string) (Key, error)
 	ByThumbprint(ctx context.Context, q db.Querier, thumbprint [32]byte) (Key, error)
-	// ByToken returns the key of a token row: db.ErrNotFound.
+	// ByToken returns the key of a token row, or db.ErrNotFound.
 	ByToken(ctx context.Context, q db.Querier, tokenID int64) (Key, error)
-	// Client returns the client identifier of a device: db.ErrNotFound.
+	// Client returns the client identifier of a device, or db.ErrNotFound.
 	Client(ctx context.Context, q db.Querier, deviceID int64) (string, error)
 	// Insert adds a key to its token row.
 	Insert(ctx context.Context, tx *db.Tx, r Row) error
-	// SetReplaced notes that what the key replaces has ended.
+	// SetReplaced records that the token or key that this key replaces was revoked.
 	SetReplaced(ctx context.Context, tx *db.Tx, tokenID int64) error
-	// UseNonce uses a nonce, and forgets those that have expired by now:
+	// UseNonce marks a nonce as used, and deletes those that have expired. The error is
 	// db.ErrConflict if it was used before.
 	UseNonce(ctx context.Context, tx *db.Tx, nonce string, until, now time.Time) error
 }
 
-// Config is what a Service stands on.
+// Config configures a Service.
 type Config struct {
 	// DB is the database, and Rows its tables. Required.
 	DB   *db.DB
 	Rows Rows
-	// Accounts are whose devices the keys belong to. Required.
+	// Accounts manages the accounts of the devices. Required.
 	Accounts *account.Service
 	// Tokens issues the JWTs. Required.
 	Tokens *token.Service
-	// Audit is the log of what happens to keys. Required.
+	// Audit is the audit log. Required.
 	Audit *audit.Log
-	// Key is what nonces are derived from. Required.
+	// Key authenticates the nonces. Required.
 	Key *seal.Key
-	// FailedTries is as in the other services. Zero: nothing is limited.
+	// FailedTries enables the rate limits, as in the other services. If zero, nothing
+	// is limited.
 	FailedTries int
-	// Random gives the bits of nonces and JWTs. Nil: crypto/rand.Reader. Anything else makes
-	// them predictable, and is for tests.
+	// Random is the source of randomness for nonces and JWT IDs. If nil, it is
+	// crypto/rand.Reader. Any other source makes them predictable, and is for tests
+	// only.
 	Random io.Reader
-	// Now returns the time. Nil: time.Now.
+	// Now returns the time. If nil, time.Now is used.
 	Now func() time.Time
 }
 
-// Service keeps the keys of devices. It is safe for concurrent use.
+// Service manages the keys of devices. It is safe for concurrent use.
 type Service struct {
 	db       *db.DB
 	rows     Rows
@@ -114,8 +116,8 @@ type Service struct {
 	drawn, failed *guard.Failures // by network
 }
 
-// The limits, by network: many devices may be behind one router, and ask at once
-// when a server is back.
+// The rate limits for each network. They are high because many devices may be behind
+// one router, and may send requests at the same time after an outage of the server.
 const (
 	burst  = 300
 	refill = 200 * time.Millisecond
@@ -141,7 +143,7 @@ func New(cfg Config) *Service {
 	return s
 }
 
-// Nonce returns a text that the client may use once within five minutes.
+// Nonce returns a nonce that the client can use once within five minutes. Errors:
 // fault.Limited.
 func (s *Service) Nonce(client, address string) (string, error) {
 	now := s.now()
@@ -151,10 +153,11 @@ func (s *Service) Nonce(client, address string) (string, error) {
 	return s.nonces.draw(client, now), nil
 }
 
-// Register makes a key that of the principal's device. A key that is it already
-// stays, unless another token of the device registers it again. ErrTaken;
-// ErrNeedsProof if p showed a JWT and proof, which the key of that JWT must have
-// signed over a nonce, is empty.
+// Register registers a key for the principal's device. A key that the device already
+// has stays as it is, unless another token of the device registers it again. If p
+// authenticated with a JWT, proof is required: a JWT over a nonce that the current key
+// signed. The error is ErrNeedsProof without it, and ErrTaken if the key belongs to
+// another device.
 func (s *Service) Register(
 	ctx context.Context, by audit.Actor, p token.Principal, key PublicKey, proof string,
 ) error {
@@ -169,7 +172,7 @@ func (s *Service) Register(
 				return err
 			}
 			if known, err := ParsePublicKey(own.JWK); err == nil && known.Thumbprint == key.Thumbprint && own.KID == key.ID {
-				return nil // it is this key
+				return nil // the key is already registered
 			}
 			if err := s.prove(ctx, tx, own, proof); err != nil {
 				return err
@@ -185,7 +188,7 @@ func (s *Service) Register(
 	return nil
 }
 
-// prove checks that a key signed a proof over a nonce, and uses that.
+// prove checks that a key signed a proof over a nonce, and marks the nonce as used.
 func (s *Service) prove(ctx context.Context, tx *db.Tx, own Key, text string) error {
 	if text == "" {
 		return ErrNeedsProof
@@ -204,13 +207,14 @@ func (s *Service) prove(ctx context.Context, tx *db.Tx, own Key, text string) er
 	return s.useNonce(ctx, tx, own.ClientIdentifier, c.nonce)
 }
 
-// owner is whose key a key is to be, and what it ends with.
+// owner identifies the device of a new key, and its parent token.
 type owner struct {
 	accountID, deviceID int64
 	parent              token.Parent
 }
 
-// add adds a key that takes the place of its parent with its first JWT. ErrTaken.
+// add adds a key that replaces its parent when its first JWT is issued. Errors:
+// ErrTaken.
 func (s *Service) add(ctx context.Context, tx *db.Tx, by audit.Actor, of owner, key PublicKey) (Key, error) {
 	for _, find := range []func() (Key, error){
 		func() (Key, error) { return s.rows.ByThumbprint(ctx, tx, key.Thumbprint) },
@@ -232,9 +236,9 @@ func (s *Service) add(ctx context.Context, tx *db.Tx, by audit.Actor, of owner, 
 			return known, nil // registered a moment ago by the same token
 		}
 		if known.TokenID == of.parent.TokenID {
-			return Key{}, ErrTaken // another key of the name of the one that vouches for it
+			return Key{}, ErrTaken // a different key with the ID of the one that signed the proof
 		}
-		// The device registers it anew, by another token than before.
+		// The device registers it again, with another token than before.
 		if err := s.tokens.RemoveKey(ctx, tx, known.TokenID); err != nil {
 			return Key{}, err
 		}
@@ -256,8 +260,8 @@ func (s *Service) add(ctx context.Context, tx *db.Tx, by audit.Actor, of owner, 
 	return s.rows.ByToken(ctx, tx, id)
 }
 
-// isOf reports whether a key is that of a device: the device holds it, or registered it,
-// was then merged into the one that holds it, and signs in again.
+// isOf reports whether a key belongs to a device: the device has it, or the device
+// registered it before it was merged into the one that has it, and signs in again.
 func (s *Service) isOf(ctx context.Context, tx *db.Tx, k Key, of owner) (bool, error) {
 	if k.AccountID != of.accountID || k.DeviceID == of.deviceID {
 		return k.AccountID == of.accountID, nil
@@ -266,9 +270,9 @@ func (s *Service) isOf(ctx context.Context, tx *db.Tx, k Key, of owner) (bool, e
 	return err == nil && client == k.ClientIdentifier, err
 }
 
-// Exchange returns a JWT for one that a device signed over a nonce. The first
-// one ends the tokens that the device had before. Errors are those of the
-// package, token.ErrInvalid if the account is disabled, or fault.Limited.
+// Exchange returns a JWT of this server in exchange for one that a device signed over a
+// nonce. The first one revokes the tokens that the device had before. The error is one
+// of this package, token.ErrInvalid if the account is disabled, or fault.Limited.
 func (s *Service) Exchange(ctx context.Context, by audit.Actor, text string) (plexauth.Secret, error) {
 	now, network := s.now(), guard.Network(by.Address)
 	if wait := s.failed.Take(network, now); wait > 0 {
@@ -323,11 +327,11 @@ func (s *Service) exchange(ctx context.Context, by audit.Actor, text string) (pl
 	return s.issue(ctx, found, c, newID(s.random), issuedAt)
 }
 
-// openProof checks a device's JWT against its key.
+// openProof verifies a device's JWT with its key.
 func (s *Service) openProof(signed proof, k Key) (claims, error) {
 	key, err := ParsePublicKey(k.JWK)
 	if err != nil {
-		return claims{}, fmt.Errorf("reading the stored key %d: %s", k.TokenID, err.Error()) // ours, not the caller's
+		return claims{}, fmt.Errorf("reading the stored key %d: %s", k.TokenID, err.Error()) // an internal error, not the caller's
 	}
 	return signed.open(key, k.ClientIdentifier, s.now())
 }
@@ -347,8 +351,8 @@ func (s *Service) useNonce(ctx context.Context, tx *db.Tx, client, nonce string)
 	return err
 }
 
-// succeed ends what a key replaces, and every access token of its device, and
-// records that a JWT is issued.
+// succeed revokes the token or key that a key replaces and every access token of its
+// device, and records that a JWT is issued.
 func (s *Service) succeed(ctx context.Context, tx *db.Tx, by audit.Actor, k Key) error {
 	ended, err := s.tokens.Succeed(ctx, tx, k.TokenID, k.DeviceID, k.ReplacesID)
 	if err != nil {
@@ -366,7 +370,7 @@ func (s *Service) succeed(ctx context.Context, tx *db.Tx, by audit.Actor, k Key)
 	return s.audit.Record(ctx, tx, by, audit.Event{Kind: audit.JWTIssued, AccountID: k.AccountID, Detail: detail})
 }
 
-// issue issues a JWT with the claims that the device asked for.
+// issue issues a JWT with the claims that the device requested.
 func (s *Service) issue(ctx context.Context, k Key, c claims, id string, at time.Time) (plexauth.Secret, error) {
 	a, err := s.accounts.Get(ctx, k.AccountID)
 	if errors.Is(err, account.ErrNotFound) {
@@ -377,7 +381,7 @@ func (s *Service) issue(ctx context.Context, k Key, c claims, id string, at time
 	}
 	nonce := c.nonce
 	if nonce == "" {
-		nonce = id // clients demand one, and a PIN's poll has none
+		nonce = id // clients require a nonce, and the poll of a PIN has none
 	}
 	return s.tokens.IssueJWT(ctx, token.NewJWT{
 		Key: k.Hash, KeyExpiresAt: k.ExpiresAt, KID: k.KID, Client: k.ClientIdentifier,
@@ -385,7 +389,7 @@ func (s *Service) issue(ctx context.Context, k Key, c claims, id string, at time
 	})
 }
 
-// user is what a JWT says of an account, by scope.
+// user returns the claims about an account for some scopes.
 func user(a account.Account, scopes []string) map[string]any {
 	all := map[string]any{
 		scopeUsername: a.Username, scopeEmail: a.Email, scopeFriendlyName: a.Title,
@@ -398,7 +402,7 @@ func user(a account.Account, scopes []string) map[string]any {
 	return says
 }
 
-// newID returns the ID of a JWT.
+// newID generates the ID of a JWT.
 func newID(random io.Reader) string {
 	var b [16]byte
 	_, _ = io.ReadFull(random, b[:]) // crypto/rand never fails

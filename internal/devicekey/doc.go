@@ -1,10 +1,10 @@
-// Package devicekey is the keys that devices prove themselves with, instead of
-// keeping a token for ever.
+// Package devicekey manages the keys with which devices authenticate, in place of a
+// token that never expires.
 //
-// It owns the public keys that devices register, the nonces, what a JWT that a
-// device signs must say, and its exchange for a JWT of this server. It does not
-// own that JWT, nor the row that a key is revoked by (package token), nor the
-// keys of this server (package signing).
+// It owns the public keys that devices register, the nonces, the rules for JWTs that
+// devices sign, and their exchange for a JWT of this server. It does not own that JWT
+// or the row through which a key is revoked (package token), or the keys of this server
+// (package signing).
 //
 // # The steps
 //
@@ -13,16 +13,17 @@
 //	Exchange  it signs the nonce, and gets a JWT of this server: for a week
 //	Exchange  before that ends, or after, it does the same again
 //
-// A PIN may bring the key along: then its poll is the registration and the
-// first exchange in one (ForPIN).
+// A PIN may include the key: then its poll is both the registration and the first
+// exchange (ExchangePIN).
 //
 // # What a key is worth
 //
-// A key acts for its account for as long as its row is there, as an access token
-// does. It is a child of the token that registered it, until its first JWT ends
-// that token and the key takes its place. So a key that was registered with a
-// token that somebody else can revoke ends with it.
+// A key acts for its account as long as its row exists, like an access token. It is a
+// child of the token that registered it, until its first JWT revokes that token and the
+// key takes its place. So a key that was registered with a token that someone else can
+// revoke is revoked with it.
 //
-// A JWT alone registers no key: otherwise a thief could use one JWT, which is good
-// for a week, for ever. It takes a proof by the key that the JWT came from.
+// A JWT is not sufficient to register a key: otherwise, a thief could turn a stolen
+// JWT, which is valid for a week, into permanent access. A proof by the key that the
+// JWT was issued for is required, too.
 package devicekey

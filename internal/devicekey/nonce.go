@@ -11,20 +11,19 @@ import (
 	"time"
 )
 
-// nonceLife is how long a nonce can be used (clients' sources).
+// nonceLife is how long a nonce is valid (from clients' sources).
 const nonceLife = 5 * time.Minute
 
-// A nonce has the look of a UUID, as clients expect. Its first half is the time
-// and a random number, its second half an HMAC over them and the client
-// identifier. So creating one causes no write, every node can verify it, and
-// it is good for nobody else. That it is used once is a row, which is written
-// when it is used.
+// nonces creates and checks nonces. A nonce looks like a UUID, as clients expect. Its
+// first half is the time and a random number, its second half an HMAC over them and the
+// client identifier. So creating one needs no write, every node can verify it, and no
+// other client can use it. Its use is recorded in a row, so that it works once.
 type nonces struct {
 	key    [32]byte
 	random io.Reader
 }
 
-// at returns a client's nonce for a time and a random number.
+// at returns the nonce of a client for a time and a random number.
 func (n nonces) at(client string, seconds uint32, random [4]byte) string {
 	var b [16]byte
 	binary.BigEndian.PutUint32(b[:], seconds)
@@ -38,14 +37,14 @@ func (n nonces) at(client string, seconds uint32, random [4]byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// draw returns a new nonce.
+// draw generates a nonce.
 func (n nonces) draw(client string, now time.Time) string {
 	var random [4]byte
 	_, _ = io.ReadFull(n.random, random[:]) // crypto/rand never fails
 	return n.at(client, uint32(now.Unix()), random)
 }
 
-// check reports whether a nonce is the client's and still good, and until when.
+// check reports whether a nonce belongs to the client and is valid, and until when.
 func (n nonces) check(client, nonce string, now time.Time) (until time.Time, ok bool) {
 	b, err := hex.DecodeString(strings.ReplaceAll(nonce, "-", ""))
 	if err != nil || len(b) != 16 {

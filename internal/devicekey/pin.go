@@ -11,16 +11,15 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Claim is a device that waits at a PIN, and proves that it has the key that the
-// PIN came with.
+// Claim is the proof of a device that polls a PIN that it has the PIN's key.
 type Claim struct {
 	key    PublicKey
 	claims claims
 }
 
-// Claim checks a JWT that the device of a PIN signed. It needs no nonce: the PIN
-// is what makes it good for a while only. ok is false if another key signed it:
-// the device then gets an ordinary token (a client's source).
+// Claim checks a JWT that the device of a PIN signed. It needs no nonce, because it is
+// valid only until the PIN expires. ok is false if another key signed it: the device
+// then gets an ordinary token (from a client's source).
 func (s *Service) Claim(jwk []byte, client, text string) (c Claim, ok bool, err error) {
 	key, err := ParsePublicKey(jwk)
 	if err != nil {
@@ -43,9 +42,9 @@ func (s *Service) Claim(jwk []byte, client, text string) (c Claim, ok bool, err 
 	return Claim{key, opened}, true, nil
 }
 
-// Exchange makes the key of a claim that of a device, in a transaction that is
-// under way, in the place of the access token that the PIN has led to. It
-// returns the hash of the key. ErrTaken.
+// ExchangePIN registers the key of a claim for its device, in an open transaction, in
+// place of the access token that the PIN was linked with. It returns the hash of the
+// key. Errors: ErrTaken.
 func (s *Service) ExchangePIN(
 	ctx context.Context, tx *db.Tx, by audit.Actor, c Claim, p token.Principal,
 ) (token.Hash, error) {
@@ -56,8 +55,8 @@ func (s *Service) ExchangePIN(
 	return k.Hash, s.succeed(ctx, tx, by, k)
 }
 
-// OfPIN returns the JWT that a claim leads to, the same one at every call. h is
-// what ExchangePIN returned. token.ErrInvalid if the key was revoked.
+// OfPIN returns the JWT for a claim, the same one at every call. h is the result of
+// ExchangePIN. The error is token.ErrInvalid if the key was revoked.
 func (s *Service) OfPIN(ctx context.Context, c Claim, h token.Hash) (plexauth.Secret, error) {
 	k, err := s.rows.ByKID(ctx, s.db, c.key.ID)
 	if errors.Is(err, db.ErrNotFound) || err == nil && k.Hash != h {

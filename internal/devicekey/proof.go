@@ -13,19 +13,20 @@ import (
 	"github.com/usher-auth/usher/internal/token"
 )
 
-// What a device's JWT can be rejected for, each with a text of its own. Those
-// that the protocol is known to have a status for have it in package api.
+// The reasons for rejecting a device's JWT. Package api has the statuses of those for
+// which the protocol's status is known.
 var (
-	// ErrSignature reports that the signature is not that of the key.
+	// ErrSignature reports that the key did not sign the JWT.
 	ErrSignature = fault.Invalidf("jwt", "signature verification failed")
-	// ErrUnknownKey reports that no device has a key of that ID: it was never
+	// ErrUnknownKey reports that no device has a key with that ID: it was never
 	// registered, or its device was signed out.
 	ErrUnknownKey = fault.Invalidf("jwt", "no device has a key with this kid: it was not registered, or the device was signed out")
 	// ErrIssuer reports that iss is not the client identifier of the key's device.
 	ErrIssuer = fault.Invalidf("jwt", "iss is not the client identifier of the device that the key belongs to")
-	// ErrExpired reports that exp is over.
+	// ErrExpired reports that exp is in the past.
 	ErrExpired = fault.Invalidf("jwt", "jwt has expired")
-	// ErrNonce reports that the nonce is unknown, expired or another client's.
+	// ErrNonce reports that the nonce is unknown or expired, or belongs to another
+	// client.
 	ErrNonce = fault.Invalidf("jwt", "nonce is unknown or has expired")
 	// ErrNonceUsed reports that the nonce was used already.
 	ErrNonceUsed = fault.Invalidf("jwt", "nonce was used already")
@@ -42,27 +43,27 @@ var (
 	errScope     = fault.Invalidf("jwt", "scope has an unknown name: it may list username, email, friendly_name, restricted, anonymous and joinedAt")
 )
 
-// leeway is how far the clock of a device may be ahead. A JWT that says that it
-// has expired is not accepted however short a time ago that was.
+// leeway is how far the clock of a device may be ahead. There is no leeway for exp: an
+// expired JWT is rejected.
 const leeway = 5 * time.Minute
 
-// algorithms are those that devices may sign with. None of them is symmetric: a
-// public key is never taken for a secret.
+// algorithms are the algorithms that devices may use. None of them is symmetric, so
+// that a public key can never be used as a secret.
 var algorithms = []jose.SignatureAlgorithm{jose.EdDSA, jose.RS256}
 
-// headerKeys are the members of a header that bring a key along. The package
-// that parses takes jwk and x5c out of the others.
+// headerKeys are the header members that contain or reference a key. The library that
+// parses the JWT removes jwk and x5c from the extra headers.
 var headerKeys = [...]jose.HeaderKey{"jku", "x5u", "x5t", "x5t#S256", "x5c", "jwk"}
 
-// proof is a JWT that a device signed, before its signature was checked.
+// proof is a JWT that a device signed, whose signature has not been verified.
 type proof struct {
 	jws *jose.JSONWebSignature
-	// KID and algorithm are those of the header.
+	// kid and algorithm are from the header.
 	kid       string
 	algorithm string
 }
 
-// parse reads what comes before the signature.
+// parse decodes a JWT without verifying its signature.
 func parse(text string) (proof, error) {
 	jws, err := jose.ParseSignedCompact(text, algorithms)
 	if unexpected := (*jose.ErrUnexpectedSignatureAlgorithm)(nil); errors.As(err, &unexpected) {
@@ -88,13 +89,13 @@ func parse(text string) (proof, error) {
 	return proof{jws, h.KeyID, h.Algorithm}, nil
 }
 
-// claims are those of a device's JWT.
+// claims are the claims of a device's JWT.
 type claims struct {
 	issuer, nonce string
 	scopes        []string
 }
 
-// open checks the signature and the claims, except for the nonce. issuer is the
+// open verifies the signature and the claims, except for the nonce. issuer is the
 // client identifier of the key's device.
 func (p proof) open(key PublicKey, issuer string, now time.Time) (claims, error) {
 	if p.algorithm != string(key.algorithm) {
@@ -113,8 +114,7 @@ func (p proof) open(key PublicKey, issuer string, now time.Time) (claims, error)
 		NotBefore *float64 `json:"nbf"`
 		ExpiresAt *float64 `json:"exp"`
 	}
-	// This package rejects a name that is there twice, and does not take one for
-	// another that differs in case.
+	// This json package rejects duplicate names, and matches names case-sensitively.
 	if err := json.Unmarshal(payload, &c); err != nil {
 		return claims{}, errClaims
 	}
@@ -132,7 +132,7 @@ func (p proof) open(key PublicKey, issuer string, now time.Time) (claims, error)
 	return claims{c.Issuer, c.Nonce, scopes}, err
 }
 
-// texts is a text or a list of texts, as aud may be.
+// texts decodes a text or a list of texts, as aud may be.
 type texts []string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -145,7 +145,7 @@ func (t *texts) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(t))
 }
 
-// The scopes: which claims about the user a JWT has.
+// The scopes. Each selects a claim about the user.
 const (
 	scopeUsername     = "username"
 	scopeEmail        = "email"
@@ -159,7 +159,7 @@ var knownScopes = []string{
 	scopeUsername, scopeEmail, scopeFriendlyName, scopeRestricted, scopeAnonymous, scopeJoinedAt,
 }
 
-// readScopes reads a list with commas.
+// readScopes parses a comma-separated list.
 func readScopes(text string) (scopes []string, err error) {
 	for name := range strings.SplitSeq(text, ",") {
 		name = strings.TrimSpace(name)

@@ -13,30 +13,30 @@ import (
 
 // PublicKey is the public key of a device.
 type PublicKey struct {
-	// ID is what the device calls it. PlexAPI derives it from both halves of the
-	// pair: it is no thumbprint.
+	// ID is the kid that the device chose. PlexAPI derives it from both halves of the
+	// key pair, so it is not a thumbprint.
 	ID string
-	// JWK is the key by RFC 7517.
+	// JWK is the key as a JSON Web Key (RFC 7517).
 	JWK []byte
-	// Thumbprint is that of RFC 7638: the same for the same key.
+	// Thumbprint is the thumbprint by RFC 7638, which depends on the key only.
 	Thumbprint [32]byte
 
 	algorithm jose.SignatureAlgorithm
 	key       crypto.PublicKey
 }
 
-// The sizes of RSA keys, in bits. Shorter ones are not safe, and longer ones
-// slow.
+// The limits of RSA key sizes, in bits. Shorter keys are not secure, and longer ones
+// are slow.
 const (
 	minRSA = 2048
 	maxRSA = 4096
 )
 
-// maxKID is the longest name of a key, in bytes.
+// maxKID is the maximum length of a key ID, in bytes.
 const maxKID = 255
 
 var (
-	errPrivate   = fault.Invalidf("jwk", "jwk has a private key in it: keep that to yourself, and make another one")
+	errPrivate   = fault.Invalidf("jwk", "jwk contains a private key, which must stay secret: generate another key")
 	errKeyType   = fault.Invalidf("jwk", "jwk is neither an Ed25519 key (kty OKP, alg EdDSA) nor an RSA key (kty RSA, alg RS256)")
 	errKeyUse    = fault.Invalidf("jwk", "jwk is not for signatures: use must be sig")
 	errKeyValue  = fault.Invalidf("jwk", "jwk is not a valid key")
@@ -44,15 +44,15 @@ var (
 	errNoKID     = fault.Invalidf("jwk", "jwk has no kid, or one of more than %d bytes", maxKID)
 )
 
-// publicFields are the members of a JWK that are read, and privateFields those
+// publicFields are the members of a JWK that are read. privateFields are the members
 // that only a private or secret key has.
 var (
 	publicFields  = [...]string{"kty", "crv", "x", "n", "e", "kid", "alg", "use"}
 	privateFields = [...]string{"d", "p", "q", "dp", "dq", "qi", "k", "priv"}
 )
 
-// ReadPublicKey reads a JWK from its members. get returns the value of one, or
-// an empty text if it is not there. ok is false if there is no JWK at all.
+// ReadPublicKey reads a JWK from its members. get returns the value of a member, or ""
+// if it is missing. ok is false if there is no JWK.
 func ReadPublicKey(get func(member string) (string, error)) (key PublicKey, ok bool, err error) {
 	members := make(map[string]string)
 	for _, name := range publicFields {
@@ -86,7 +86,7 @@ func ReadPublicKey(get func(member string) (string, error)) (key PublicKey, ok b
 	return key, err == nil, err
 }
 
-// ParsePublicKey reads a JWK.
+// ParsePublicKey parses a JWK.
 func ParsePublicKey(text []byte) (PublicKey, error) {
 	var jwk jose.JSONWebKey
 	if err := jwk.UnmarshalJSON(text); err != nil {

@@ -18,30 +18,31 @@ import (
 	"github.com/usher-auth/usher/internal/source"
 )
 
-// Errors that callers tell apart.
+// Errors that callers distinguish.
 var (
-	// ErrNotFound reports that the account knows nobody with the number.
+	// ErrNotFound reports that the account does not know an account with the number.
 	ErrNotFound = fault.New(fault.NotFound, "there is no such friend")
-	// ErrNoInvitation reports that there is no such invitation, or no more.
+	// ErrNoInvitation reports that there is no such pending invitation.
 	ErrNoInvitation = fault.New(fault.NotFound, "there is no such invitation")
-	// ErrInvited reports that the same invitation waits already.
+	// ErrInvited reports that the same invitation is already pending.
 	ErrInvited = fault.New(fault.Exists, "this invitation was sent already")
-	// ErrFriends reports that the two are friends already.
+	// ErrFriends reports that the two accounts are already friends.
 	ErrFriends = fault.New(fault.Exists, "this is a friend already")
-	// ErrMany reports that MaxInvitations wait.
+	// ErrMany reports that the account has MaxInvitations pending invitations.
 	ErrMany = fault.New(fault.Conflict, fmt.Sprintf("%d invitations wait for an answer: cancel one first", MaxInvitations))
-	// ErrManaged reports that a managed user invites nobody.
+	// ErrManaged reports that managed users cannot invite.
 	ErrManaged = fault.New(fault.Denied, "a managed user invites nobody")
 )
 
-// The bounds of invitations and lists.
+// The limits of invitations and lists.
 const (
-	// MaxInvitations is how many invitations of an account wait at most.
+	// MaxInvitations is the maximum number of pending invitations that an account has
+	// sent.
 	MaxInvitations = 100
-	// MaxFriends is how many friends a list has at most, and MaxReceived how many
-	// invitations that were received, those with the lowest numbers.
+	// MaxFriends is the maximum number of friends in a list. MaxReceived is the maximum
+	// number of received invitations in a list: those with the lowest numbers.
 	MaxFriends, MaxReceived = 1000, 100
-	// maxInvited is how many bytes what is given for somebody has at most: as many as
+	// maxInvited is the maximum length of an invited name or address, in bytes: that of
 	// an e-mail address.
 	maxInvited = 254
 )
@@ -49,15 +50,15 @@ const (
 // InvitedField is the field of an invalid name or address.
 const InvitedField = "invited_email"
 
-// Invitation waits for the consent of who is invited.
+// Invitation is a pending invitation.
 type Invitation struct {
-	Number    int64     // among those of shares and invitations
-	InviterID int64     // who invites
-	AccountID int64     // who is invited; 0: nobody has the name
+	Number    int64     // from the series that shares and invitations have in common
+	InviterID int64     // the sender
+	AccountID int64     // the invited account; 0: no account has the name
 	Invited   string    // the name or address that was given
-	Key       string    // that, folded
-	SourceID  int64     // the server that will be shared; 0: it is about friendship alone
-	Chosen    bool      // only the chosen sections will be, and else all of them
+	Key       string    // Invited, folded
+	SourceID  int64     // the server to share; 0: friendship only
+	Chosen    bool      // share only the chosen sections, otherwise all
 	CreatedAt time.Time // to the millisecond, UTC
 }
 
@@ -67,71 +68,74 @@ type Friendship struct {
 	Since     time.Time // to the millisecond, UTC
 }
 
-// Rows is what a Service needs stored. Package store implements it. No cache holds
-// what it writes.
+// Rows is the storage of a Service. Package store implements it. Its rows are not
+// cached.
 type Rows interface {
-	// Friends reads the friends of an account, in the order in which the accounts were
-	// added, limit at most.
+	// Friends reads the friends of an account, at most limit, in the order in which the
+	// accounts were added.
 	Friends(ctx context.Context, q db.Querier, accountID int64, limit int) ([]Friendship, error)
 	// AreFriends reports whether two accounts are friends.
 	AreFriends(ctx context.Context, q db.Querier, a, b int64) (bool, error)
-	// Know reports whether two accounts are friends, live in one home, or share a
+	// Know reports whether two accounts are friends, are in the same home, or share a
 	// server that one of them owns.
 	Know(ctx context.Context, q db.Querier, a, b int64) (bool, error)
-	// Befriend makes two accounts friends, and Unfriend ends that, if they are.
+	// Befriend makes two accounts friends. Unfriend ends a friendship, if there is one.
 	Befriend(ctx context.Context, tx *db.Tx, a, b int64, at time.Time) error
 	Unfriend(ctx context.Context, tx *db.Tx, a, b int64) error
-	// Get returns an invitation: db.ErrNotFound.
+	// Get returns an invitation, or db.ErrNotFound.
 	Get(ctx context.Context, q db.Querier, number int64) (Invitation, error)
 	// Chosen returns the IDs of the chosen sections of an invitation, in their order.
 	Chosen(ctx context.Context, q db.Querier, number int64) ([]int64, error)
-	// Sent and Received read the invitations of an account by number, limit at most.
+	// Sent and Received read the invitations that an account has sent or received, by
+	// number, at most limit.
 	Sent(ctx context.Context, q db.Querier, accountID int64, limit int) ([]Invitation, error)
 	Received(ctx context.Context, q db.Querier, accountID int64, limit int) ([]Invitation, error)
-	// Insert adds an invitation with its sections.
+	// Insert adds an invitation with its chosen sections.
 	Insert(ctx context.Context, tx *db.Tx, i Invitation, sections []int64) error
-	// Choose replaces whether sections are chosen, and which: db.ErrNotFound.
+	// Choose replaces the chosen sections of an invitation. The error is db.ErrNotFound
+	// if it does not exist.
 	Choose(ctx context.Context, tx *db.Tx, i Invitation, sections []int64) error
-	// Delete removes an invitation: db.ErrNotFound.
+	// Delete removes an invitation. The error is db.ErrNotFound if it does not exist.
 	Delete(ctx context.Context, tx *db.Tx, number int64) error
-	// DeleteBetween removes the invitations of an account to another.
+	// DeleteBetween removes the invitations from an account to another.
 	DeleteBetween(ctx context.Context, tx *db.Tx, inviterID, accountID int64) error
 }
 
-// Config is what a Service stands on. All of it is required.
+// Config configures a Service. All fields are required.
 type Config struct {
 	// DB is the database, and Rows its tables.
 	DB   *db.DB
 	Rows Rows
-	// Accounts know each other, and Sources are what they share.
+	// Accounts manages the accounts, and Sources the servers that they share.
 	Accounts *account.Service
 	Sources  *source.Service
-	// Audit is the log of what happens between them.
+	// Audit is the audit log.
 	Audit *audit.Log
 }
 
-// Service keeps friendships and invitations. It is safe for concurrent use.
+// Service manages friendships and invitations. It is safe for concurrent use.
 type Service struct{ cfg Config }
 
 // New returns a Service.
 func New(cfg Config) *Service { return &Service{cfg} }
 
-// Wish is what an account invites somebody to.
+// Wish describes an invitation to send.
 type Wish struct {
-	// Name is the username or e-mail address of who is invited. Empty: AccountID is
-	// somebody the account knows.
+	// Name is the username or e-mail address of the invited account. If it is empty,
+	// AccountID is an account that the sender knows.
 	Name      string
 	AccountID int64
-	// Server is the identifier of a server that the account owns, and Choice which
-	// sections of it. Empty: friendship alone.
+	// Server is the identifier of a server that the sender owns, and Choice the
+	// sections to share. If it is empty, the invitation is to a friendship only.
 	Server string
 	Choice source.Choice
 }
 
-// Invite invites somebody. If a managed user of the account's own home is meant,
-// nothing waits: the share is returned with the number of the invitation that it would
-// have been. fault.Invalid, ErrInvited, ErrFriends, ErrMany, ErrManaged, ErrNotFound,
-// source.ErrShared, source.ErrNotFound, source.ErrOwner, source.ErrNoSection.
+// Invite sends an invitation. If the invited account is a managed user of the sender's
+// own home, the server is shared at once, and the share is returned with the number
+// that the invitation would have had. Errors: fault.Invalid, ErrInvited, ErrFriends,
+// ErrMany, ErrManaged, ErrNotFound, source.ErrShared, source.ErrNotFound,
+// source.ErrOwner, source.ErrNoSection.
 func (s *Service) Invite(ctx context.Context, by audit.Actor, inviterID int64, w Wish) (sent Sent, err error) {
 	if w.Name, err = checkName(w.Name); err != nil {
 		return Sent{}, err
@@ -152,7 +156,7 @@ func (s *Service) Invite(ctx context.Context, by audit.Actor, inviterID int64, w
 	return sent, db.Wrap("inviting somebody", err)
 }
 
-// checkName checks what is given for somebody. fault.Invalid.
+// checkName validates the name or address of an invited account. Errors: fault.Invalid.
 func checkName(name string) (string, error) {
 	name = strings.TrimSpace(name)
 	if len(name) > maxInvited || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
@@ -193,7 +197,7 @@ func (s *Service) invite(
 	}
 	if who.Managed() {
 		if src.ID == 0 {
-			return Sent{}, ErrFriends // they live together
+			return Sent{}, ErrFriends // they are in the same home
 		}
 		h, err := s.cfg.Sources.ShareIn(ctx, tx, by, source.Share{SourceID: src.ID, AccountID: who.ID}, w.Choice)
 		i.Number = h.Number
@@ -208,7 +212,7 @@ func (s *Service) invite(
 	return Sent{Invitation: i, Server: src}, s.record(ctx, tx, by, audit.InvitationSent, i, w.Choice)
 }
 
-// find finds who is invited, if anybody, and completes the invitation.
+// find finds the invited account, if there is one, and completes the invitation.
 func (s *Service) find(
 	ctx context.Context, tx *db.Tx, inviter account.Account, w Wish, i *Invitation,
 ) (who account.Account, err error) {
@@ -234,7 +238,8 @@ func (s *Service) find(
 	return who, err
 }
 
-// checkNew checks that an invitation is about something new, and not one too many.
+// checkNew checks that an invitation would change something, and that the sender may
+// have another one.
 func (s *Service) checkNew(ctx context.Context, tx *db.Tx, i Invitation) error {
 	waiting, err := s.cfg.Rows.Sent(ctx, tx, i.InviterID, MaxInvitations)
 	switch {
@@ -255,8 +260,8 @@ func (s *Service) checkNew(ctx context.Context, tx *db.Tx, i Invitation) error {
 	return ErrFriends
 }
 
-// record records what happened to an invitation, and the sections if they are new, in
-// a transaction. The log does not have the name of nobody.
+// record records an event of an invitation in a transaction, with the sections if they
+// are new. It omits a name that no account has.
 func (s *Service) record(ctx context.Context, tx *db.Tx, by audit.Actor, kind audit.Kind, i Invitation, c source.Choice) error {
 	about := fmt.Sprintf("account %d invites a friend", i.InviterID)
 	if i.SourceID != 0 {
@@ -269,8 +274,8 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, by audit.Actor, kind au
 	return s.cfg.Audit.Record(ctx, tx, by, audit.Event{Kind: kind, AccountID: i.AccountID, Detail: about})
 }
 
-// Accept accepts an invitation as the account that is invited: the two become
-// friends, and the server is shared. ErrNoInvitation.
+// Accept accepts an invitation as the invited account: the two become friends, and the
+// server is shared. Errors: ErrNoInvitation.
 func (s *Service) Accept(ctx context.Context, by audit.Actor, accountID, number int64) error {
 	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		i, err := s.cfg.Rows.Get(ctx, tx, number)
@@ -284,8 +289,8 @@ func (s *Service) Accept(ctx context.Context, by audit.Actor, accountID, number 
 	})
 }
 
-// AcceptFrom accepts every invitation of an account to another. ErrNoInvitation if
-// it does not exist.
+// AcceptFrom accepts every invitation from an account to another. The error is
+// ErrNoInvitation if there is none.
 func (s *Service) AcceptFrom(ctx context.Context, by audit.Actor, accountID, inviterID int64) error {
 	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		list, err := s.cfg.Rows.Received(ctx, tx, accountID, MaxReceived)
@@ -317,13 +322,13 @@ func (s *Service) accept(ctx context.Context, tx *db.Tx, by audit.Actor, i Invit
 	if err != nil {
 		return err
 	}
-	// Its number becomes that of the share.
+	// Its number becomes the number of the share.
 	if err := s.cfg.Rows.Delete(ctx, tx, i.Number); err != nil {
 		return err
 	}
 	if i.SourceID != 0 {
 		if _, err = s.cfg.Sources.OwnedIn(ctx, tx, i.InviterID, i.SourceID); err != nil {
-			return fmt.Errorf("%w (%w)", ErrNoInvitation, err) // it is not theirs to share any more
+			return fmt.Errorf("%w (%w)", ErrNoInvitation, err) // the sender does not own it any more
 		}
 		h := source.Share{Number: i.Number, SourceID: i.SourceID, AccountID: i.AccountID}
 		_, err := s.cfg.Sources.ShareIn(ctx, tx, by, h, source.Choice{Some: i.Chosen, Sections: chosen})
@@ -337,7 +342,7 @@ func (s *Service) accept(ctx context.Context, tx *db.Tx, by audit.Actor, i Invit
 	return s.record(ctx, tx, by, audit.InvitationAccepted, i, source.Choice{})
 }
 
-// End cancels an invitation as who sent it, or declines it as who received it.
+// End cancels an invitation as its sender, or declines it as its recipient. Errors:
 // ErrNoInvitation.
 func (s *Service) End(ctx context.Context, by audit.Actor, as, number int64) error {
 	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -355,8 +360,8 @@ func (s *Service) End(ctx context.Context, by audit.Actor, as, number int64) err
 	})
 }
 
-// Choose replaces the sections of an invitation, as who sent it. If they are the same,
-// nothing changes. ErrNoInvitation, source.ErrNoSection.
+// Choose replaces the sections of an invitation, as its sender. If they are the same,
+// nothing changes. Errors: ErrNoInvitation, source.ErrNoSection.
 func (s *Service) Choose(ctx context.Context, by audit.Actor, as, number int64, c source.Choice) error {
 	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		i, err := s.cfg.Rows.Get(ctx, tx, number)
@@ -381,9 +386,9 @@ func (s *Service) Choose(ctx context.Context, by audit.Actor, as, number int64, 
 	})
 }
 
-// Remove ends what is between an account and somebody it knows: the friendship, the
-// shares of each one's servers with the other, with the tokens for them, and the
-// invitations. ErrNotFound.
+// Remove ends the relations between an account and one that it knows: the friendship,
+// the shares of each one's servers with the other, the tokens for them, and the
+// invitations. Errors: ErrNotFound.
 func (s *Service) Remove(ctx context.Context, by audit.Actor, accountID, otherID int64) error {
 	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		known, err := s.cfg.Rows.Know(ctx, tx, accountID, otherID)
@@ -417,27 +422,27 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, accountID, otherID
 	})
 }
 
-// invitedBy reports whether an account has an invitation of another.
+// invitedBy reports whether an account has an invitation from another.
 func (s *Service) invitedBy(ctx context.Context, q db.Querier, accountID, inviterID int64) (bool, error) {
 	list, err := s.cfg.Rows.Received(ctx, q, accountID, MaxReceived)
 	return slices.ContainsFunc(list, func(i Invitation) bool { return i.InviterID == inviterID }), err
 }
 
-// Sent is an invitation that was sent, as who sent it may see it.
+// Sent is an invitation from the point of view of its sender.
 type Sent struct {
 	Invitation
 	Server   source.Source    // without its connections; the zero value without one
-	Sections []source.Section // that will be shared
-	Accepted bool             // it is a share by now
+	Sections []source.Section // the sections to share
+	Accepted bool             // it has become a share
 }
 
-// Received is an invitation that was received.
+// Received is an invitation from the point of view of its recipient.
 type Received struct {
 	Sent
 	From account.Account
 }
 
-// Sent returns the invitations of an account that wait, by number.
+// Sent returns the pending invitations that an account has sent, by number.
 func (s *Service) Sent(ctx context.Context, accountID int64) ([]Sent, error) {
 	list, err := s.cfg.Rows.Sent(ctx, s.cfg.DB, accountID, MaxInvitations)
 	if err != nil {
@@ -473,7 +478,7 @@ func (s *Service) complete(ctx context.Context, i Invitation) (Sent, error) {
 	return sent, err
 }
 
-// Received returns the invitations that an account may accept, by number.
+// Received returns the invitations that an account can accept, by number.
 func (s *Service) Received(ctx context.Context, accountID int64) ([]Received, error) {
 	list, err := s.cfg.Rows.Received(ctx, s.cfg.DB, accountID, MaxReceived)
 	if err != nil {
@@ -490,7 +495,7 @@ func (s *Service) Received(ctx context.Context, accountID int64) ([]Received, er
 		}
 		sent, err := s.complete(ctx, i)
 		if errors.Is(err, source.ErrNotFound) {
-			continue // removed a moment ago
+			continue // removed meanwhile
 		}
 		if err != nil {
 			return nil, err
@@ -500,18 +505,18 @@ func (s *Service) Received(ctx context.Context, accountID int64) ([]Received, er
 	return all, nil
 }
 
-// Person is somebody whom an account knows but for its home: a friend, or somebody
-// with whom it shares a server.
+// Person is an account that another one knows from outside its home: a friend, or an
+// account with which it shares a server.
 type Person struct {
 	Account account.Account
 	Friend  bool            // a friend, since Since
 	Since   time.Time       // to the millisecond, UTC
-	Shares  []source.Shared // of the servers of who asks
-	Waiting []Sent          // invitations of who asks
+	Shares  []source.Shared // of the asking account's servers
+	Waiting []Sent          // the asking account's invitations
 }
 
-// People returns everybody whom an account knows but for its home, in the order in
-// which the accounts were added.
+// People returns the accounts that an account knows from outside its home, in the order
+// in which they were added.
 func (s *Service) People(ctx context.Context, accountID int64) ([]Person, error) {
 	people := make(map[int64]*Person)
 	friends, err := s.cfg.Rows.Friends(ctx, s.cfg.DB, accountID, MaxFriends)
@@ -527,7 +532,7 @@ func (s *Service) People(ctx context.Context, accountID int64) ([]Person, error)
 	}
 	for _, h := range shares {
 		if h.AccountID == accountID {
-			continue // an operator has shared an own server
+			continue // an operator shared a server with its own owner
 		}
 		if people[h.AccountID] == nil {
 			people[h.AccountID] = &Person{}
@@ -540,14 +545,14 @@ func (s *Service) People(ctx context.Context, accountID int64) ([]Person, error)
 		return nil, err
 	}
 	for _, i := range sent {
-		if p := people[i.AccountID]; p != nil { // an unknown one stays unknown
+		if p := people[i.AccountID]; p != nil { // an unknown account must not be revealed
 			p.Waiting = append(p.Waiting, i)
 		}
 	}
 	list := make([]Person, 0, len(people))
 	for id, p := range people {
 		if p.Account, err = s.cfg.Accounts.Get(ctx, id); errors.Is(err, account.ErrNotFound) {
-			continue // removed a moment ago
+			continue // removed meanwhile
 		} else if err != nil {
 			return nil, err
 		}

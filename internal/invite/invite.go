@@ -1,9 +1,8 @@
 // Package invite lets users create their own account with a link.
 //
-// It owns the invitation: who made it, for how long it works, what the account gets
-// with it, and using it up, once, in the transaction that adds the account. It does
-// not own the account (package account), its passkey (package passkey), or the shares
-// (package source).
+// It owns the invitation: its maker, its lifetime, what the new account gets, and its
+// single use in the transaction that adds the account. It does not own the account
+// (package account), its passkey (package passkey), or the shares (package source).
 package invite
 
 import (
@@ -27,67 +26,69 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Errors that callers tell apart.
+// Errors that callers distinguish.
 var (
-	// ErrLink says that an invitation does not work: it was used or revoked, has
-	// expired, or the admin who made it is one no longer.
+	// ErrLink reports that an invitation is invalid: it was used or revoked, has
+	// expired, or its maker is not an admin any more.
 	ErrLink = fault.New(fault.Denied,
 		"this invitation was used already, has expired or was revoked; ask an admin for another one")
-	// ErrNotFound says that there is no such invitation.
+	// ErrNotFound reports that there is no such invitation.
 	ErrNotFound = fault.New(fault.NotFound, "there is no such invitation")
-	// ErrRateLimited says that too many links did not exist. It has a wait.
+	// ErrRateLimited reports that a network tried too many links that do not exist. It
+	// contains the time to wait.
 	ErrRateLimited = fault.New(fault.Limited, "too many links that do not exist")
-	// ErrNotAdmin says that only admins invite.
+	// ErrNotAdmin reports that only admins can invite.
 	ErrNotAdmin = fault.New(fault.Denied, "only an admin can invite people")
-	// ErrTooMany says that too many invitations are open.
+	// ErrTooMany reports that there are already MaxOpen open invitations.
 	ErrTooMany = fault.New(fault.Conflict,
 		"too many invitations are open: revoke some that nobody needs, or wait until they are used or expire")
-	// ErrEmailTaken says that somebody has the invitation's e-mail address by now.
+	// ErrEmailTaken reports that another account has got the invitation's e-mail
+	// address meanwhile.
 	ErrEmailTaken = fault.New(fault.Conflict,
 		"another account has the e-mail address of this invitation by now; ask an admin for another one")
 )
 
-// How long an invitation works.
+// The lifetime of an invitation.
 const (
 	DefaultLife = 7 * 24 * time.Hour
 	MinLife     = time.Minute
 	MaxLife     = 30 * 24 * time.Hour
 )
 
-// Expiry is the field of an invalid time.
+// Expiry is the field that the error about an invalid lifetime names.
 const Expiry = "expires"
 
-// MaxServers is how many servers an invitation shares at most.
+// MaxServers is the maximum number of servers that an invitation shares.
 const MaxServers = 50
 
-// MaxOpen is how many invitations are open at most: those that were not used and have
-// not expired.
+// MaxOpen is the maximum number of open invitations: those that are neither used nor
+// expired.
 const MaxOpen = 200
 
 // Hash is the SHA-256 of an invitation's secret, which is all that is stored of it.
 type Hash [sha256.Size]byte
 
-// Invitation is a link with which somebody makes an account.
+// Invitation is a link with which a user creates an account.
 type Invitation struct {
 	ID int64 // counts up from 1
-	// MakerID is the admin who made it; 0: the command line. Maker is their name. It
-	// is read only.
+	// MakerID is the admin who created it, or 0 for the command line. Maker is the
+	// admin's name. It is not written.
 	MakerID int64
 	Maker   string
-	// KeyID is the key of the admin API that made it, with which it goes; 0: none.
+	// KeyID is the key of the admin API that created it, or 0. The invitation is
+	// revoked with this key.
 	KeyID int64
-	// Name is suggested to the person, who may choose another one. Empty: none is.
+	// Name is the suggested name, which the user can change. It may be empty.
 	Name string
-	// Email is the e-mail address of the account; the person cannot change it. Empty:
-	// it has none.
+	// Email is the e-mail address of the account, which the user cannot change. It may
+	// be empty.
 	Email string
-	Admin bool // the account may administer this usher
+	Admin bool // create an admin account
 	// Servers are shared with the account, by name.
 	Servers   []Server
 	CreatedAt time.Time // to the millisecond, UTC
 	ExpiresAt time.Time
-	// Queued reports whether an e-mail with the link waits to be sent. Only Make says
-	// so.
+	// Queued reports whether an e-mail with the link was queued. Only Make sets it.
 	Queued bool
 }
 
@@ -97,35 +98,36 @@ type Server struct {
 	Name string
 }
 
-// New is what it takes to make an invitation. The zero value invites anybody to
-// choose a name, for DefaultLife.
+// New describes an invitation to create. The zero value lets anyone who has the link
+// create an account, for DefaultLife.
 type New struct {
 	Name, Email string
 	Admin       bool
 	Servers     []source.Source
-	// Life is how long it works. Zero: DefaultLife.
+	// Life is the lifetime. If zero, it is DefaultLife.
 	Life time.Duration
-	// Letter writes the e-mail that takes the link to Email, if that is not empty. It
-	// is queued in the transaction that makes the invitation. If too many wait, there
-	// is an invitation all the same. Nil: none is sent.
+	// Letter returns the e-mail with the link for Email, if that is not empty. The
+	// e-mail is queued in the transaction that creates the invitation. If the queue is
+	// full, the invitation is created without an e-mail. If Letter is nil, no e-mail is
+	// sent.
 	Letter func(i Invitation, secret plexauth.Secret) mail.Message
 }
 
-// Rows is what a Service needs stored. Package store implements it.
+// Rows is the storage of a Service. Package store implements it.
 type Rows interface {
-	// ByHash returns an invitation, also if it has expired: db.ErrNotFound.
+	// ByHash returns an invitation, even if it has expired, or db.ErrNotFound.
 	ByHash(ctx context.Context, q db.Querier, h Hash) (Invitation, error)
-	// Get returns an invitation, also if it has expired: db.ErrNotFound.
+	// Get returns an invitation, even if it has expired, or db.ErrNotFound.
 	Get(ctx context.Context, q db.Querier, id int64) (Invitation, error)
-	// Open counts those that expire after a time.
+	// Open counts the invitations that expire after a time.
 	Open(ctx context.Context, q db.Querier, at time.Time) (int, error)
-	// List reads the invitations with the one that was made last first.
+	// List reads the invitations, the newest first.
 	List(ctx context.Context, q db.Querier, r paging.Request) (paging.List[Invitation], error)
 	// Insert adds an invitation and returns its ID.
 	Insert(ctx context.Context, tx *db.Tx, i Invitation, h Hash) (id int64, err error)
-	// Delete removes an invitation: db.ErrNotFound.
+	// Delete removes an invitation. The error is db.ErrNotFound if it does not exist.
 	Delete(ctx context.Context, tx *db.Tx, id int64) error
-	// DeleteExpired removes those that have expired before a time.
+	// DeleteExpired removes the invitations that expired before a time.
 	DeleteExpired(ctx context.Context, tx *db.Tx, before time.Time) error
 }
 
@@ -134,23 +136,23 @@ type Config struct {
 	// DB is the database, and Rows its tables. Required.
 	DB   *db.DB
 	Rows Rows
-	// Accounts are added by invitations, with a passkey of Passkeys if people choose
-	// that, and Sources are shared with them. Required.
+	// Accounts adds the accounts, Passkeys the passkeys of users who choose one, and
+	// Sources the shares. Required.
 	Accounts *account.Service
 	Passkeys *passkey.Service
 	Sources  *source.Service
-	// Outbox gets the e-mails with invitations. Nil: none is sent.
+	// Outbox queues the e-mails with invitations. If nil, none are sent.
 	Outbox mail.Queue
-	// Audit is the log of what happens to invitations. Required.
+	// Audit is the audit log. Required.
 	Audit *audit.Log
-	// FailedTries is how many links that do not exist one network may try at once
-	// before each further one must wait a minute. Zero: no limit.
+	// FailedTries is the number of non-existing links that a network may try at once.
+	// After that, it may try one each minute. If zero, there is no limit.
 	FailedTries int
-	// Now returns the time. Nil: time.Now.
+	// Now returns the time. If nil, time.Now is used.
 	Now func() time.Time
 }
 
-// Service keeps invitations. It is safe for concurrent use.
+// Service manages invitations. It is safe for concurrent use.
 type Service struct {
 	cfg     Config
 	guesses *guard.Failures
@@ -164,9 +166,9 @@ func NewService(cfg Config) *Service {
 	return &Service{cfg, &guard.Failures{Burst: cfg.FailedTries, Refill: time.Minute}}
 }
 
-// Make makes an invitation, and returns the secret of its link: only now. An admin
-// makes it, or the command line. fault.Invalid, account.ErrExists, account.ErrAlike,
-// ErrNotAdmin, ErrTooMany.
+// Make creates an invitation for an admin or the command line. It returns the secret of
+// its link, which cannot be read again. Errors: fault.Invalid, account.ErrExists,
+// account.ErrAlike, ErrNotAdmin, ErrTooMany.
 func (s *Service) Make(ctx context.Context, by audit.Actor, n New) (secret plexauth.Secret, i Invitation, err error) {
 	if n.Life == 0 {
 		n.Life = DefaultLife
@@ -215,8 +217,7 @@ func (s *Service) Make(ctx context.Context, by audit.Actor, n New) (secret plexa
 	return secret, i, nil
 }
 
-// mail queues the e-mail with the link of an invitation, and reports whether there is
-// one.
+// mail queues the e-mail with the link of an invitation, and reports whether it did.
 func (s *Service) mail(ctx context.Context, tx *db.Tx, n New, i Invitation, secret plexauth.Secret) (bool, error) {
 	if n.Letter == nil || i.Email == "" || s.cfg.Outbox == nil {
 		return false, nil
@@ -228,7 +229,7 @@ func (s *Service) mail(ctx context.Context, tx *db.Tx, n New, i Invitation, secr
 	return err == nil, err
 }
 
-// remembered is how long an invitation that has expired is listed.
+// remembered is how long an expired invitation is listed.
 const remembered = 7 * 24 * time.Hour
 
 func servers(list []source.Source) (of []Server) {
@@ -244,7 +245,7 @@ func servers(list []source.Source) (of []Server) {
 
 func hash(secret plexauth.Secret) Hash { return sha256.Sum256([]byte(secret)) }
 
-// describe is the invitation in the audit log.
+// describe returns the description of the invitation for the audit log.
 func (i Invitation) describe() string {
 	text := fmt.Sprintf("invitation %d", i.ID)
 	if i.Name != "" {
@@ -263,7 +264,7 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, by audit.Actor, kind au
 	return s.cfg.Audit.Record(ctx, tx, by, audit.Event{Kind: kind, AccountID: accountID, Detail: i.describe()})
 }
 
-// checkMaker returns an error unless the maker of an invitation is an admin now, or
+// checkMaker returns none unless the maker of an invitation is currently an admin, or
 // the command line.
 func (s *Service) checkMaker(ctx context.Context, q db.Querier, id int64, none error) error {
 	if id == 0 {
@@ -276,14 +277,13 @@ func (s *Service) checkMaker(ctx context.Context, q db.Querier, id int64, none e
 	return err
 }
 
-// List reads the invitations that were not used, with the one that was made last
-// first. Some of them may have expired.
+// List reads the unused invitations, the newest first. Some of them may have expired.
 func (s *Service) List(ctx context.Context, r paging.Request) (paging.List[Invitation], error) {
 	list, err := s.cfg.Rows.List(ctx, s.cfg.DB, r)
 	return list, db.Wrap("listing invitations", err)
 }
 
-// Get returns an invitation that was not used. It may have expired. ErrNotFound.
+// Get returns an unused invitation. It may have expired. Errors: ErrNotFound.
 func (s *Service) Get(ctx context.Context, id int64) (Invitation, error) {
 	i, err := s.cfg.Rows.Get(ctx, s.cfg.DB, id)
 	if errors.Is(err, db.ErrNotFound) {
@@ -292,7 +292,7 @@ func (s *Service) Get(ctx context.Context, id int64) (Invitation, error) {
 	return i, db.Wrap("reading an invitation", err)
 }
 
-// Revoke ends an invitation that was not used. ErrNotFound, account.ErrMembersOnly.
+// Revoke revokes an unused invitation. Errors: ErrNotFound, account.ErrMembersOnly.
 func (s *Service) Revoke(ctx context.Context, by audit.Actor, id int64) error {
 	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		i, err := s.cfg.Rows.Get(ctx, tx, id)
@@ -313,8 +313,9 @@ func (s *Service) Revoke(ctx context.Context, by audit.Actor, id int64) error {
 	return db.Wrap("revoking an invitation", err)
 }
 
-// Find returns the invitation of a link's secret. It changes nothing: programs that
-// look at every link in an e-mail do no harm. ErrLink, ErrRateLimited.
+// Find returns the invitation of a link's secret. It changes nothing, so that programs
+// that open every link in an e-mail do not use up the invitation. Errors: ErrLink,
+// ErrRateLimited.
 func (s *Service) Find(ctx context.Context, by audit.Actor, secret plexauth.Secret) (Invitation, error) {
 	network, now := guard.Network(by.Address), s.cfg.Now()
 	if wait := s.guesses.Take(network, now); wait > 0 {
@@ -327,10 +328,10 @@ func (s *Service) Find(ctx context.Context, by audit.Actor, secret plexauth.Secr
 	return i, db.Wrap("reading an invitation", err)
 }
 
-// errUnknown is ErrLink for a secret that no invitation has, or has any longer.
+// errUnknown is ErrLink for a secret that belongs to no stored invitation.
 var errUnknown = fmt.Errorf("%w (there is none)", ErrLink)
 
-// valid returns the invitation of a secret if it works now. ErrLink.
+// valid returns the invitation of a secret if it is valid. Errors: ErrLink.
 func (s *Service) valid(ctx context.Context, q db.Querier, secret plexauth.Secret, now time.Time) (Invitation, error) {
 	i, err := s.cfg.Rows.ByHash(ctx, q, hash(secret))
 	switch {
@@ -344,7 +345,7 @@ func (s *Service) valid(ctx context.Context, q db.Querier, secret plexauth.Secre
 	return i, s.checkMaker(ctx, q, i.MakerID, ErrLink)
 }
 
-// Chosen are the choices of an invited user: a name, and how to sign in.
+// Chosen holds the choices of an invited user: a name, and how to sign in.
 type Chosen struct {
 	Username string
 	// Password is the password, unless Passkey is set.
@@ -353,11 +354,10 @@ type Chosen struct {
 	Passkey *passkey.Joining
 }
 
-// Accept adds the account of an invited user, with the invitation's
-// shares, and uses the invitation up. Of many who do so at the same time, on
-// whichever node, one succeeds. If it fails, the invitation still works. ErrLink,
-// ErrRateLimited, ErrEmailTaken, fault.Invalid, account.ErrExists, account.ErrAlike,
-// passkey.ErrExists.
+// Accept adds the account of an invited user with the invitation's shares, and uses up
+// the invitation. Of concurrent calls, on any node, one succeeds. If it fails, the
+// invitation stays valid. Errors: ErrLink, ErrRateLimited, ErrEmailTaken,
+// fault.Invalid, account.ErrExists, account.ErrAlike, passkey.ErrExists.
 func (s *Service) Accept(
 	ctx context.Context, by audit.Actor, secret plexauth.Secret, c Chosen,
 ) (account.Verified, error) {
@@ -385,7 +385,7 @@ func (s *Service) Accept(
 	return v, err
 }
 
-// bring adds what an account gets with an invitation.
+// bring adds the shares that an account gets with an invitation.
 func (s *Service) bring(
 	ctx context.Context, tx *db.Tx, by audit.Actor, i Invitation, a account.Account, key *passkey.Joining,
 ) error {

@@ -12,11 +12,11 @@ import (
 	"github.com/usher-auth/usher/internal/glyph"
 )
 
-// Unknown is what a source is said to be where that is not known: typed clients
-// demand a text that is not empty.
+// Unknown is reported in place of an empty text about a source, because typed clients
+// require a text that is not empty.
 const Unknown = "unknown"
 
-// texts describe a source's software and machine to clients.
+// texts returns the texts that describe a source's software and machine to clients.
 func (s *Source) texts() []sourceText {
 	return []sourceText{
 		{"product", "product", &s.Product},
@@ -27,8 +27,8 @@ func (s *Source) texts() []sourceText {
 	}
 }
 
-// sourceText is one of texts. A form has it under its field, and people know it
-// by its name.
+// sourceText is one of these texts, with the name of its form field and a name for
+// people.
 type sourceText struct {
 	field, name string
 	text        *string
@@ -52,7 +52,7 @@ func shown(text string) string { return strings.TrimSpace(glyph.Visible(text)) }
 // maxText is how many bytes a text has at most.
 const maxText = 255
 
-// checkTexts rejects texts that clients cannot show. fault.Invalid.
+// checkTexts rejects texts that clients cannot display. Errors: fault.Invalid.
 func checkTexts(s Source) error {
 	for _, t := range s.texts() {
 		if len(*t.text) > maxText || strings.ContainsFunc(*t.text, unicode.IsControl) || !utf8.ValidString(*t.text) {
@@ -63,7 +63,7 @@ func checkTexts(s Source) error {
 	return nil
 }
 
-// describe returns this server with its texts.
+// describe returns this server with the texts that describe it.
 func describe(self Source) Source {
 	self.Product, self.Device = "usher", "Server"
 	self.Platform, self.PlatformVersion = ownPlatform(), ownPlatformVersion()
@@ -85,8 +85,8 @@ func ownPlatform() string {
 	return strings.ToUpper(runtime.GOOS[:1]) + runtime.GOOS[1:]
 }
 
-// release finds the first two numbers of a version: the rest would tell every
-// member which fixes the machine does not have.
+// release matches the first two numbers of a version. The rest would reveal to every
+// member which fixes the machine lacks.
 var release = regexp.MustCompile(`^\d{1,9}(?:\.\d{1,9})?`)
 
 // ownPlatformVersion returns the version of the kernel, or the empty string

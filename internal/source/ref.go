@@ -19,12 +19,14 @@ const (
 	connectionsField = "connections"
 )
 
-// malformed returns the error of a source string; format completes the sentence.
+// malformed returns the error of an invalid source string. format completes the
+// sentence that begins with the field.
 func malformed(format string, args ...any) error {
 	return fault.Invalidf(sourceField, "source "+format, args...)
 }
 
-// Kind is what a source is. The kinds are stored, and stand in source strings.
+// Kind is the kind of a source. The values are stored, and are the schemes of source
+// strings.
 type Kind string
 
 // The kinds of source.
@@ -33,20 +35,20 @@ const (
 	Provider Kind = "provider"
 )
 
-// Ref is a source string taken apart.
+// Ref is a parsed source string.
 type Ref struct {
 	Kind Kind // server or provider
-	// Identifier is the server's machine identifier or the provider's.
+	// Identifier is the server's machine identifier or the provider's identifier.
 	Identifier string
-	// Provider narrows a source to one provider of it; empty for all.
+	// Provider selects one provider of the source. If empty, it is the whole source.
 	Provider string
 }
 
-// maxIdentifier is how many bytes an identifier has at most.
+// maxIdentifier is the maximum length of an identifier, in bytes.
 const maxIdentifier = 255
 
-// Parse reads "server://ID", "provider://ID" and "server://ID/PROVIDER". The
-// error's kind is fault.Invalid.
+// Parse parses "server://ID", "provider://ID" and "server://ID/PROVIDER". Errors:
+// fault.Invalid.
 func Parse(s string) (Ref, error) {
 	before, rest, found := strings.Cut(s, "://")
 	kind := Kind(before)
@@ -68,7 +70,7 @@ func Parse(s string) (Ref, error) {
 	return Ref{kind, id, provider}, nil
 }
 
-// String is the source string again.
+// String returns the source string.
 func (r Ref) String() string {
 	s := string(r.Kind) + "://" + r.Identifier
 	if r.Provider != "" {
@@ -77,7 +79,8 @@ func (r Ref) String() string {
 	return s
 }
 
-// checkIdentifier refuses what cannot stand in a source string or a header.
+// checkIdentifier rejects identifiers that are not possible in a source string or a
+// header.
 func checkIdentifier(id string) error {
 	switch {
 	case id == "":
@@ -97,19 +100,19 @@ func checkIdentifier(id string) error {
 // Connection is one way to reach a source.
 type Connection struct {
 	URI string // scheme, host and port; may have a path
-	// Protocol is http or https. It and the following three fields are read from
-	// the URI.
+	// Protocol is http or https. It and the following three fields are parsed from the
+	// URI.
 	Protocol string
 	// Address is a host name or an IP address without brackets.
 	Address string
 	Port    int  // explicit or default
 	IPv6    bool // the address is IPv6
-	// Local says that the address is one of the server's own network, and Relay
-	// that it leads through another server.
+	// Local reports whether the address is in the server's local network, and Relay
+	// whether the connection goes through a relay.
 	Local, Relay bool
 }
 
-// ParseConnection reads a URI such as http://192.168.1.5:32400. fault.Invalid.
+// ParseConnection parses a URI such as http://192.168.1.5:32400. Errors: fault.Invalid.
 func ParseConnection(uri string, local, relay bool) (Connection, error) {
 	u, err := url.Parse(uri)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil ||

@@ -9,10 +9,10 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 )
 
-// AmbiguousError reports that a text means more than one source.
+// AmbiguousError reports that a text matches more than one source.
 type AmbiguousError struct {
 	Kind Kind
-	// Text is what was asked for, and Sources are those that it means.
+	// Text is the text, and Sources are the sources that it matches.
 	Text    string
 	Sources []Source
 }
@@ -28,9 +28,8 @@ func (e *AmbiguousError) Error() string {
 // String returns the name and the identifier of the source.
 func (s Source) String() string { return fmt.Sprintf("%s (%s)", s.Name, s.Identifier) }
 
-// Resolve returns the source that a person means: by its identifier, by its name
-// in any case, or by the beginning of either, in this order. ErrNotFound,
-// *AmbiguousError.
+// Resolve returns the source that matches a text: by its identifier, by its name in any
+// case, or by the beginning of either, in this order. ErrNotFound, *AmbiguousError.
 func (s *Service) Resolve(ctx context.Context, kind Kind, text string) (Source, error) {
 	if text == "" {
 		return Source{}, ErrNotFound

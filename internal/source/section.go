@@ -16,27 +16,27 @@ import (
 	"github.com/usher-auth/usher/internal/glyph"
 )
 
-// Section is a library of a server, as the server's owner names it. usher has no
-// media: programs show the name, and share the section by its number. The media
-// server decides what a share of some sections means.
+// Section is a library of a server. usher has no media: programs show the title, and
+// share the section by its ID. The media server enforces shares of some sections.
 type Section struct {
-	ID        int64     // among those of all servers, and never another's; 0 before it is stored
-	Number    int       // at the server, which clients call its key
+	ID        int64     // unique among all servers, and never reused; 0 before it is stored
+	Number    int       // at the server; clients call it the key
 	Title     string    // the display name
 	Kind      string    // one of SectionKinds
 	CreatedAt time.Time // to the millisecond, UTC
 }
 
-// SectionKinds are what a section may have in it, in the words of media servers.
+// SectionKinds are the kinds of media that a section can contain, in the terms of media
+// servers.
 var SectionKinds = []string{"movie", "show", "artist", "photo"}
 
-// The bounds of sections.
+// The limits of sections.
 const (
-	// MaxSections is how many sections a server has at most.
+	// MaxSections is the maximum number of sections of a server.
 	MaxSections = 100
-	// maxTitle is how many characters a title has at most.
+	// maxTitle is the maximum length of a title, in characters.
 	maxTitle = 100
-	// maxNumber is the highest number: clients read it into 32 bits.
+	// maxNumber is the largest number: clients decode it into 32 bits.
 	maxNumber = 1<<31 - 1
 )
 
@@ -57,15 +57,16 @@ const (
 	sectionType   = "type"
 )
 
-// SectionRows is what sections need stored. Package store implements it. Every
-// change announces the source.
+// SectionRows is the storage of sections. Package store implements it. Every change
+// announces the source.
 type SectionRows interface {
 	// List reads the sections of a source by number.
 	List(ctx context.Context, q db.Querier, sourceID int64) ([]Section, error)
-	// Insert adds a section and returns its ID: db.ErrConflict if the source has one
-	// with its number, or with its title in any case.
+	// Insert adds a section and returns its ID. The error is db.ErrConflict if the
+	// source has one with the same number, or with the same title in any case.
 	Insert(ctx context.Context, tx *db.Tx, sourceID int64, s Section) (id int64, err error)
-	// Delete removes a section of a source, also from shares: db.ErrNotFound.
+	// Delete removes a section of a source, also from shares. The error is
+	// db.ErrNotFound if there is no such section.
 	Delete(ctx context.Context, tx *db.Tx, sourceID, id int64) error
 }
 
@@ -75,8 +76,8 @@ func (s *Service) Sections(ctx context.Context, serverID int64) ([]Section, erro
 	return list, named("listing sections", err)
 }
 
-// AddSection adds a section to a server. A number of 0 stands for the next one that
-// is free. fault.Invalid, ErrSectionExists, ErrManySections, ErrNotFound.
+// AddSection adds a section to a server. If its number is 0, it gets the next free one.
+// Errors: fault.Invalid, ErrSectionExists, ErrManySections, ErrNotFound.
 func (s *Service) AddSection(ctx context.Context, by audit.Actor, src Source, sec Section) (Section, error) {
 	if err := checkSection(&sec); err != nil {
 		return sec, err
@@ -107,7 +108,7 @@ func (s *Service) AddSection(ctx context.Context, by audit.Actor, src Source, se
 	return sec, named("adding a section", err)
 }
 
-// freeNumber returns the lowest number that no section has; they are by number.
+// freeNumber returns the lowest free number. The sections are ordered by number.
 func freeNumber(have []Section) int {
 	n := 1
 	for _, s := range have {
@@ -118,7 +119,7 @@ func freeNumber(have []Section) int {
 	return n
 }
 
-// checkSection checks a section, and removes spaces around its title. fault.Invalid.
+// checkSection validates a section, and trims its title. Errors: fault.Invalid.
 func checkSection(s *Section) error {
 	title := strings.Join(strings.Fields(s.Title), " ")
 	switch {
@@ -141,8 +142,9 @@ func checkSection(s *Section) error {
 	return nil
 }
 
-// RemoveSection removes a section of a server by name, in any case. Who was shared
-// only that one reaches the server without a section. ErrNoSection.
+// RemoveSection removes a section of a server by name, in any case. Accounts that had
+// access to this section only keep access to the server, without a section. Errors:
+// ErrNoSection.
 func (s *Service) RemoveSection(ctx context.Context, by audit.Actor, src Source, title string) (Section, error) {
 	title = strings.TrimSpace(title)
 	return s.removeSection(ctx, by, src, func(sec Section) bool { return strings.EqualFold(sec.Title, title) })

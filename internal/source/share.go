@@ -19,61 +19,65 @@ import (
 
 // Errors of shares that callers tell apart.
 var (
-	// ErrShared says that the account may reach the source already.
+	// ErrShared reports that the account can already reach the source.
 	ErrShared = fault.New(fault.Exists, "this server is shared with the account already")
-	// ErrNotShared says that there is no such share.
+	// ErrNotShared reports that there is no such share.
 	ErrNotShared = fault.New(fault.NotFound, "this server is not shared with the account")
 	// ErrOwner reports that only the owner of a server may do this.
 	ErrOwner = fault.New(fault.Denied, "only the owner of the server can do this")
 )
 
-// Share says that an account reaches a source that it does not own.
+// Share is the right of an account to reach a source that it does not own.
 type Share struct {
-	Number     int64     // what clients name it by; 0 before it has one
-	SourceID   int64     // what is shared
-	AccountID  int64     // with whom
+	Number     int64     // identifies it for clients; 0 before it has one
+	SourceID   int64     // the shared source
+	AccountID  int64     // the account that it is shared with
 	Identifier string    // of the source
 	SourceName string    // its name
 	Username   string    // the account's name
-	Chosen     bool      // only the chosen sections are shared, and else all of them
+	Chosen     bool      // only the chosen sections are shared, otherwise all
 	CreatedAt  time.Time // to the millisecond, UTC
 }
 
 // FirstNumber is the lowest number of a share or an invitation. They have one series,
-// since an invitation becomes a share; numbers below are those of accounts. Clients
-// read them into 32 bits.
+// because an invitation becomes a share. Lower numbers are those of accounts. Clients
+// decode them into 32 bits.
 const FirstNumber = 1_000_000_000
 
-// ShareRows is what sharing needs stored. Package store implements it. Every change
+// ShareRows is the storage of shares. Package store implements it. Every change
 // announces the source.
 type ShareRows interface {
-	// List reads every share, by source and account in the order in which these were
-	// added; OfSource reads those of one source with accounts whose folded name begins
-	// with a text, and OfAccount those of one account.
+	// List reads all shares, ordered by the time at which their sources and accounts
+	// were added. OfSource reads the shares of a source with accounts whose folded name
+	// begins with a text. OfAccount reads the shares with an account.
 	List(ctx context.Context, q db.Querier, r paging.Request) (paging.List[Share], error)
 	OfSource(ctx context.Context, q db.Querier, sourceID int64, prefix string, r paging.Request) (paging.List[Share], error)
 	OfAccount(ctx context.Context, q db.Querier, accountID int64, r paging.Request) (paging.List[Share], error)
-	// Of returns the share of a source with an account, and Get the one with a
-	// number: db.ErrNotFound.
+	// Of returns the share of a source with an account, and Get the one with a number,
+	// or db.ErrNotFound.
 	Of(ctx context.Context, q db.Querier, sourceID, accountID int64) (Share, error)
 	Get(ctx context.Context, q db.Querier, number int64) (Share, error)
 	// Taken reports whether a share or an invitation has a number.
 	Taken(ctx context.Context, q db.Querier, number int64) (bool, error)
 	// Chosen returns the IDs of the chosen sections of a share, in their order.
 	Chosen(ctx context.Context, q db.Querier, number int64) ([]int64, error)
-	// Insert adds a share without a section: db.ErrConflict if it exists.
+	// Insert adds a share without chosen sections. The error is db.ErrConflict if it
+	// exists.
 	Insert(ctx context.Context, tx *db.Tx, h Share) error
-	// SetNumber gives a share that has none its number: db.ErrNotFound.
+	// SetNumber sets the number of a share that has none. The error is db.ErrNotFound
+	// if there is no such share.
 	SetNumber(ctx context.Context, tx *db.Tx, h Share) error
-	// Choose replaces whether sections are chosen, and which: db.ErrNotFound.
+	// Choose replaces the chosen sections of a share. The error is db.ErrNotFound if it
+	// does not exist.
 	Choose(ctx context.Context, tx *db.Tx, h Share, sections []int64) error
-	// Delete removes a share: db.ErrNotFound.
+	// Delete removes a share. The error is db.ErrNotFound if it does not exist.
 	Delete(ctx context.Context, tx *db.Tx, sourceID, accountID int64) error
 }
 
-// Choice is which sections of a server are shared.
+// Choice selects the sections of a server that are shared.
 type Choice struct {
-	// Some says that only Sections are, and else all of them, also later ones.
+	// Some reports that only Sections are shared. Otherwise all sections are, including
+	// later ones.
 	Some bool
 	// Sections are IDs of sections of the server.
 	Sections []int64
@@ -93,8 +97,8 @@ func (s *Service) NewNumber(ctx context.Context, q db.Querier) (int64, error) {
 	}
 }
 
-// Share lets an account reach a source, with all sections. ErrShared, ErrNotFound,
-// account.ErrNotFound.
+// Share shares a source with an account, with all sections. Errors: ErrShared,
+// ErrNotFound, account.ErrNotFound.
 func (s *Service) Share(ctx context.Context, by audit.Actor, src Source, accountID int64) error {
 	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		_, err := s.ShareIn(ctx, tx, by, Share{SourceID: src.ID, AccountID: accountID}, Choice{})
@@ -103,12 +107,12 @@ func (s *Service) Share(ctx context.Context, by audit.Actor, src Source, account
 	return db.Wrap("sharing a source", err)
 }
 
-// ShareIn lets an account reach a source, in a transaction that is under way. A share
-// without a number gets one. ErrShared, ErrNotFound, ErrNoSection, account.ErrNotFound.
+// ShareIn shares a source with an account, in an open transaction. A share without a
+// number gets one. Errors: ErrShared, ErrNotFound, ErrNoSection, account.ErrNotFound.
 func (s *Service) ShareIn(ctx context.Context, tx *db.Tx, by audit.Actor, h Share, c Choice) (Share, error) {
 	src, err := s.cfg.Rows.Candidate(ctx, tx, h.SourceID, h.AccountID)
 	if err != nil {
-		return h, named("sharing a source", err) // it may have been removed a moment ago
+		return h, named("sharing a source", err) // the source may have been removed meanwhile
 	}
 	a, err := s.cfg.Accounts.GetIn(ctx, tx, h.AccountID)
 	if err == nil {
@@ -142,7 +146,7 @@ func (s *Service) ShareIn(ctx context.Context, tx *db.Tx, by audit.Actor, h Shar
 	})
 }
 
-// String says, as the end of a sentence, how many sections were chosen.
+// String returns the number of chosen sections, as the end of a sentence.
 func (c Choice) String() string {
 	if !c.Some {
 		return ""
@@ -153,16 +157,16 @@ func (c Choice) String() string {
 	return ", one section"
 }
 
-// ids returns the chosen sections in order, each once.
+// ids returns the IDs of the chosen sections in order, without duplicates.
 func (c Choice) ids() []int64 { return slices.Compact(slices.Sorted(slices.Values(c.Sections))) }
 
-// Same reports whether another choice is of the same sections.
+// Same reports whether another choice selects the same sections.
 func (c Choice) Same(other Choice) bool {
 	return c.Some == other.Some && (!c.Some || slices.Equal(c.ids(), other.ids()))
 }
 
-// CheckChoice checks that chosen sections are the server's, in a transaction.
-// ErrNoSection.
+// CheckChoice checks that the chosen sections belong to the server, in a transaction.
+// Errors: ErrNoSection.
 func (s *Service) CheckChoice(ctx context.Context, q db.Querier, sourceID int64, c Choice) error {
 	if !c.Some || len(c.Sections) == 0 {
 		return nil
@@ -180,7 +184,7 @@ func (s *Service) CheckChoice(ctx context.Context, q db.Querier, sourceID int64,
 }
 
 // Choose replaces the sections of a share, as its owner. If they are the same, nothing
-// changes. ErrNotShared, ErrNoSection.
+// changes. Errors: ErrNotShared, ErrNoSection.
 func (s *Service) Choose(ctx context.Context, by audit.Actor, ownerID, number int64, c Choice) error {
 	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		h, err := s.shareOf(ctx, tx, ownerID, number)
@@ -204,7 +208,7 @@ func (s *Service) Choose(ctx context.Context, by audit.Actor, ownerID, number in
 	})
 }
 
-// shareOf returns a share of a server that an account owns. ErrNotShared.
+// shareOf returns a share of a server that an account owns. Errors: ErrNotShared.
 func (s *Service) shareOf(ctx context.Context, q db.Querier, ownerID, number int64) (Share, error) {
 	h, err := s.cfg.Shares.Get(ctx, q, number)
 	if err == nil {
@@ -216,8 +220,9 @@ func (s *Service) shareOf(ctx context.Context, q db.Querier, ownerID, number int
 	return h, err
 }
 
-// OwnedIn returns a server that an account owns, in a transaction. ErrOwner if the
-// account reaches it only, and ErrNotFound if not even that.
+// OwnedIn returns a server that an account owns, in a transaction. The error is
+// ErrOwner if the account can reach the server but does not own it, and ErrNotFound if
+// it cannot reach it.
 func (s *Service) OwnedIn(ctx context.Context, q db.Querier, accountID, serverID int64) (Source, error) {
 	a, err := s.cfg.Accounts.Active(ctx, q, accountID)
 	if errors.Is(err, account.ErrNotFound) {
@@ -238,7 +243,7 @@ func (s *Service) OwnedIn(ctx context.Context, q db.Querier, accountID, serverID
 	return Source{}, ErrNotFound
 }
 
-// Unshare removes a share and revokes the tokens that depend on it.
+// Unshare removes a share and revokes the tokens that depend on it. Errors:
 // ErrNotShared.
 func (s *Service) Unshare(ctx context.Context, by audit.Actor, src Source, accountID int64) error {
 	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -246,7 +251,7 @@ func (s *Service) Unshare(ctx context.Context, by audit.Actor, src Source, accou
 	})
 }
 
-// UnshareIn is Unshare in a transaction that is under way. ErrNotShared.
+// UnshareIn is Unshare in an open transaction. Errors: ErrNotShared.
 func (s *Service) UnshareIn(ctx context.Context, tx *db.Tx, by audit.Actor, h Share) error {
 	if err := s.cfg.Accounts.CheckMayChangeID(ctx, tx, by, h.AccountID); err != nil {
 		return err
@@ -266,7 +271,7 @@ func (s *Service) UnshareIn(ctx context.Context, tx *db.Tx, by audit.Actor, h Sh
 }
 
 // CheckNotShared checks that a server is not shared with an account, in a transaction.
-// ErrShared, ErrNotFound.
+// Errors: ErrShared, ErrNotFound.
 func (s *Service) CheckNotShared(ctx context.Context, q db.Querier, serverID, accountID int64) error {
 	c, err := s.cfg.Rows.Candidate(ctx, q, serverID, accountID)
 	if err == nil && c.Shared {
@@ -275,8 +280,8 @@ func (s *Service) CheckNotShared(ctx context.Context, q db.Querier, serverID, ac
 	return named("finding a server", err)
 }
 
-// UnshareAllIn removes the shares of an account's servers with another account, in a
-// transaction that is under way.
+// UnshareAllIn removes the shares of an account's servers with another account, in an
+// open transaction.
 func (s *Service) UnshareAllIn(ctx context.Context, tx *db.Tx, by audit.Actor, ownerID, accountID int64) error {
 	for r := (paging.Request{}); ; {
 		list, err := s.cfg.Shares.OfAccount(ctx, tx, accountID, r)
@@ -300,8 +305,8 @@ func (s *Service) UnshareAllIn(ctx context.Context, tx *db.Tx, by audit.Actor, o
 	}
 }
 
-// EndShare removes a share by number, as the owner of the server or as the account
-// that it is shared with. ErrNotShared.
+// EndShare removes a share by number, as the owner of the server or as the account that
+// it is shared with. Errors: ErrNotShared.
 func (s *Service) EndShare(ctx context.Context, by audit.Actor, as, number int64) error {
 	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		h, err := s.cfg.Shares.Get(ctx, tx, number)
@@ -321,8 +326,8 @@ type Shared struct {
 	Sections []Section // by number
 }
 
-// SharesBy returns the shares of the servers that an account owns, by server, as far
-// as MaxShares.
+// SharesBy returns the shares of the servers that an account owns, by server, up to
+// MaxShares.
 func (s *Service) SharesBy(ctx context.Context, ownerID int64) ([]Shared, error) {
 	servers, err := s.Servers(ctx, ownerID)
 	if err != nil {
@@ -348,10 +353,10 @@ func (s *Service) SharesBy(ctx context.Context, ownerID int64) ([]Shared, error)
 	return list, nil
 }
 
-// MaxShares is how many shares a listing for clients has at most.
+// MaxShares is the maximum number of shares in a listing for clients.
 const MaxShares = 1000
 
-// SharesOfServer returns the shares of a server, as far as MaxShares.
+// SharesOfServer returns the shares of a server, up to MaxShares.
 func (s *Service) SharesOfServer(ctx context.Context, serverID int64) ([]Shared, error) {
 	return s.sharesOf(ctx, serverID, MaxShares)
 }
@@ -365,7 +370,7 @@ func (s *Service) sharesOf(ctx context.Context, serverID int64, limit int) ([]Sh
 	return s.withSections(ctx, shares)
 }
 
-// SharesTo returns the shares with an account, as far as MaxShares.
+// SharesTo returns the shares with an account, up to MaxShares.
 func (s *Service) SharesTo(ctx context.Context, accountID int64) ([]Shared, error) {
 	shares, err := paging.Rows(s.SharesWith(ctx, accountID, paging.Request{Limit: MaxShares}))
 	if err != nil {
@@ -374,7 +379,7 @@ func (s *Service) SharesTo(ctx context.Context, accountID int64) ([]Shared, erro
 	return s.withSections(ctx, shares)
 }
 
-// withSections adds the sections to shares, and their numbers to those that have none.
+// withSections adds the sections to shares, and gives numbers to shares that have none.
 func (s *Service) withSections(ctx context.Context, shares []Share) ([]Shared, error) {
 	all := make(map[int64][]Section)
 	list := make([]Shared, 0, len(shares))
@@ -382,7 +387,7 @@ func (s *Service) withSections(ctx context.Context, shares []Share) ([]Shared, e
 		if h.Number == 0 {
 			var err error
 			if h, err = s.number(ctx, h); errors.Is(err, db.ErrNotFound) {
-				continue // removed a moment ago
+				continue // removed meanwhile
 			} else if err != nil {
 				return nil, err
 			}
@@ -417,8 +422,7 @@ func Pick(sections []Section, ids []int64) (picked []Section) {
 	return picked
 }
 
-// number gives a share its number, which one that the previous release has added
-// lacks.
+// number gives a share its number. Shares that the previous release added have none.
 func (s *Service) number(ctx context.Context, h Share) (Share, error) {
 	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 		if h, err = s.cfg.Shares.Of(ctx, tx, h.SourceID, h.AccountID); err != nil || h.Number != 0 {
@@ -432,7 +436,7 @@ func (s *Service) number(ctx context.Context, h Share) (Share, error) {
 	return h, err
 }
 
-// ByID returns a source by ID, without its connections. ErrNotFound.
+// ByID returns a source by ID, without its connections. Errors: ErrNotFound.
 func (s *Service) ByID(ctx context.Context, q db.Querier, id int64) (Source, error) {
 	c, err := s.cfg.Rows.Candidate(ctx, q, id, 0)
 	if err == nil && id == s.self.ID {
@@ -441,7 +445,7 @@ func (s *Service) ByID(ctx context.Context, q db.Querier, id int64) (Source, err
 	return c.Source, named("finding a source", err)
 }
 
-// OwnServer returns a server that an account owns, by identifier. ErrOwner,
+// OwnServer returns a server that an account owns, by identifier. Errors: ErrOwner,
 // ErrNotFound.
 func (s *Service) OwnServer(ctx context.Context, accountID int64, identifier string) (Source, error) {
 	src, err := s.Find(ctx, Ref{Kind: Server, Identifier: identifier})
@@ -451,8 +455,8 @@ func (s *Service) OwnServer(ctx context.Context, accountID int64, identifier str
 	return src, err
 }
 
-// ReachedServer returns a server that an account reaches, by identifier, with the
-// sections that it sees there. ErrNotFound.
+// ReachedServer returns a server that an account can reach, by identifier, with the
+// sections that the account can see. Errors: ErrNotFound.
 func (s *Service) ReachedServer(ctx context.Context, accountID int64, identifier string) (Source, []Section, error) {
 	src, err := s.Find(ctx, Ref{Kind: Server, Identifier: identifier})
 	if err != nil {
@@ -479,7 +483,7 @@ func (s *Service) ReachedServer(ctx context.Context, accountID int64, identifier
 	return src, Pick(sections, chosen), err
 }
 
-// Shares reads every share, by server and account in the order in which these were
+// Shares reads all shares, ordered by the time at which their servers and accounts were
 // added.
 func (s *Service) Shares(ctx context.Context, r paging.Request) (paging.List[Share], error) {
 	list, err := s.cfg.Shares.List(ctx, s.cfg.DB, r)

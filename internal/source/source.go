@@ -1,9 +1,9 @@
-// Package source is what can be reached: servers and providers, the
-// connections they have and whom they are shared with.
+// Package source manages sources: servers and providers, their connections, and their
+// shares.
 //
-// It owns the reading of source strings ("server://ID") and of connection URIs,
-// who owns or may reach what, and this server itself as one of the sources. It
-// does not own tokens, nor how a source is written in an answer.
+// It owns the parsing of source strings ("server://ID") and of connection URIs, the
+// rules about who owns and who can reach a source, and this server itself as a source.
+// It does not own tokens, or the wire form of a source.
 package source
 
 import (
@@ -32,34 +32,35 @@ import (
 // change. The key is its ID.
 const Topic db.Topic = "source"
 
-// Errors that callers tell apart.
+// Errors that callers distinguish.
 var (
-	// ErrNotFound says that there is no such source.
+	// ErrNotFound reports that there is no such source.
 	ErrNotFound = fault.New(fault.NotFound, "this source is not known here")
-	// ErrExists says that there is a source with the identifier already.
+	// ErrExists reports that there is already a source with the identifier.
 	ErrExists = fault.New(fault.Exists, "a source with this identifier exists already")
-	// ErrSelf says that the source is this server, which cannot be removed.
+	// ErrSelf reports that the source is this server, which cannot be removed.
 	ErrSelf = fault.New(fault.Conflict, "this server is usher itself: it cannot be removed")
-	// ErrReach reports that an account does not reach a server, perhaps since a
-	// moment ago.
+	// ErrReach reports that an account cannot reach a server, perhaps since a
+	// concurrent change.
 	ErrReach = fault.New(fault.Denied, "the account does not reach this server")
 )
 
-// Source is a server or provider with the ways to reach it.
+// Source is a server or a provider with its connections.
 type Source struct {
 	ID         int64  // 0 before it is stored
 	Kind       Kind   // server or provider
 	Identifier string // as clients send it
 	Name       string // the display name
-	// Its software and machine, for clients; see platform.go. Empty: not known.
+	// Product to Device describe its software and machine to clients. Unknown ones are
+	// empty. See platform.go.
 	Product, ProductVersion   string
 	Platform, PlatformVersion string // the operating system
 	Device                    string // the kind of machine
-	// OwnerID is the owner's account; 0: every admin owns it.
+	// OwnerID is the ID of the owner. If it is 0, every admin owns the source.
 	OwnerID int64
-	// OwnerName is the owner's title. It is read only.
+	// OwnerName is the owner's title. It is not written.
 	OwnerName string
-	// Everyone says that it is shared with every account.
+	// Everyone reports whether it is shared with every account.
 	Everyone    bool
 	Connections []Connection // in order of preference
 	CreatedAt   time.Time    // to the millisecond, UTC
@@ -70,95 +71,96 @@ func (s Source) OwnedBy(accountID int64, admin bool) bool {
 	return s.OwnerID == accountID || s.OwnerID == 0 && admin
 }
 
-// ReachedBy reports whether an account reaches the source: it owns it, or the
-// source is shared with it or with everyone.
+// ReachedBy reports whether an account can reach the source: the account owns it, or
+// the source is shared with the account or with everyone.
 func (s Source) ReachedBy(a account.Account, shared bool) bool {
 	return shared || s.Everyone || s.OwnedBy(a.ID, a.Admin)
 }
 
-// Candidate is a source that an account may reach, and whether it is shared with
-// the account.
+// Candidate is a source that an account can perhaps reach, and whether it is shared
+// with the account.
 type Candidate struct {
 	Source
 	Shared bool
 }
 
-// Counts is how many sources and shares there are.
+// Counts holds the numbers of sources and shares.
 type Counts struct{ Servers, Providers, Shares int }
 
-// Rows is what a Service needs stored. Package store implements it. Of
-// connections it stores the URI, Local and Relay.
+// Rows is the storage of a Service. Package store implements it. It stores the URI,
+// Local and Relay of connections.
 type Rows interface {
-	// Get returns a source: db.ErrNotFound.
+	// Get returns a source, or db.ErrNotFound.
 	Get(ctx context.Context, q db.Querier, kind Kind, identifier string) (Source, error)
-	// List reads the sources of a kind by name: those in whose name, product or
-	// identifier a text occurs. Empty: all of them.
+	// List reads the sources of a kind, ordered by name, whose name, product or
+	// identifier contains a text. If the text is empty, it reads all of them.
 	List(ctx context.Context, q db.Querier, kind Kind, text string, r paging.Request) (paging.List[Source], error)
 	// Owned reads the sources of a kind that an account owns, without their
 	// connections, in the order in which they were added.
 	Owned(ctx context.Context, q db.Querier, kind Kind, ownerID int64, r paging.Request) (paging.List[Source], error)
-	// Candidates reads the sources of a kind that are shared with everyone or with
-	// an account, that it owns, or that have no owner, in the order in which they
-	// were added: the next ones after a source, as many as limit says.
+	// Candidates reads the sources of a kind that are shared with everyone or with an
+	// account, that it owns, or that have no owner, in the order in which they were
+	// added. It returns at most limit sources, those after the source with the ID
+	// after.
 	Candidates(ctx context.Context, q db.Querier, kind Kind, accountID, after int64, limit int) ([]Candidate, error)
-	// Candidate returns a source, and whether it is shared with an account:
+	// Candidate returns a source, and whether it is shared with an account, or
 	// db.ErrNotFound.
 	Candidate(ctx context.Context, q db.Querier, id, accountID int64) (Candidate, error)
 	// Count counts the sources and shares, as far as paging.Counted.
 	Count(ctx context.Context, q db.Querier) (Counts, error)
-	// Insert adds a source and returns its ID: db.ErrConflict if its kind and
-	// identifier are taken.
+	// Insert adds a source and returns its ID. The error is db.ErrConflict if its kind
+	// and identifier are taken.
 	Insert(ctx context.Context, tx *db.Tx, s Source) (id int64, err error)
 	// Delete removes a source with its shares.
 	Delete(ctx context.Context, tx *db.Tx, id int64) error
 }
 
-// Settings stores what this server says of itself. Package store implements it.
+// Settings stores the identity of this server. Package store implements it.
 type Settings interface {
 	// FindOrCreate returns a setting, and creates it if it does not exist.
 	FindOrCreate(ctx context.Context, name string, create func() ([]byte, error)) ([]byte, error)
 }
 
-// Config is what a Service stands on. All of it is required.
+// Config configures a Service. All fields are required.
 type Config struct {
-	// DB is the database; Rows, Shares, Sections and Settings are its tables.
+	// DB is the database. Rows, Shares, Sections and Settings are its tables.
 	DB       *db.DB
 	Rows     Rows
 	Shares   ShareRows
 	Sections SectionRows
 	Settings Settings
-	// Accounts own sources and are shared them.
+	// Accounts manages the accounts that own sources and that sources are shared with.
 	Accounts *account.Service
 	// Tokens are issued for servers, and revoked with them.
 	Tokens *token.Service
-	// Audit is the log of what happens to sources.
+	// Audit is the audit log.
 	Audit *audit.Log
-	// Random gives the numbers of shares. Nil: crypto/rand.Reader.
+	// Random is the source of randomness for the numbers of shares. If nil, it is
+	// crypto/rand.Reader.
 	Random io.Reader
 }
 
-// Self is this server as its clients see it.
+// Self describes this server to its clients.
 type Self struct {
 	// Name is the friendly name. Empty, or nothing that people see: DefaultName.
 	Name string
-	// MachineIdentifier identifies it. Empty: one is generated at the first
-	// start and stored.
+	// MachineIdentifier identifies it. If empty, one is generated at the first start
+	// and stored.
 	MachineIdentifier string
-	// Connections are the ways in which clients reach it.
+	// Connections are the connections through which clients reach it.
 	Connections []Connection
 }
 
-// DefaultName is what a server is called that has no name of its own.
+// DefaultName is the default of Self.Name.
 const DefaultName = "usher"
 
-// Service keeps sources. It is safe for concurrent use.
+// Service manages sources. It is safe for concurrent use.
 type Service struct {
 	cfg  Config
 	self Source
 }
 
-// New returns a Service without this server itself, which is what the command
-// line needs.
+// New returns a Service without this server itself, for the command line.
 func New(cfg Config) *Service {
 	if cfg.Random == nil {
 		cfg.Random = rand.Reader
@@ -166,8 +168,8 @@ func New(cfg Config) *Service {
 	return &Service{cfg: cfg}
 }
 
-// NewWithSelf returns a Service in which this server is a source too: owned by
-// the admins and shared with everyone.
+// NewWithSelf returns a Service in which this server is a source, too. The admins own
+// it, and it is shared with everyone.
 func NewWithSelf(ctx context.Context, by audit.Actor, cfg Config, self Self) (*Service, error) {
 	s := New(cfg)
 	id := []byte(self.MachineIdentifier)
@@ -197,22 +199,22 @@ func NewWithSelf(ctx context.Context, by audit.Actor, cfg Config, self Self) (*S
 	return s, err
 }
 
-// newMachineIdentifier generates 40 hexadecimal digits, as media servers do.
+// newMachineIdentifier generates 40 hexadecimal digits, like those of media servers.
 func newMachineIdentifier() ([]byte, error) {
 	var b [20]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return []byte(hex.EncodeToString(b[:])), nil
 }
 
-// parsed returns a source as clients get it: with every text, and its
-// connections read from their URIs.
+// parsed returns a source in the form for clients: with every text, and with the
+// connections parsed from their URIs.
 func parsed(src Source) (Source, error) {
 	connections := make([]Connection, 0, len(src.Connections))
 	for _, c := range src.Connections {
 		c, err := ParseConnection(c.URI, c.Local, c.Relay)
 		if err != nil {
-			// Not wrapped: the caller did not send what is stored, so the error
-			// is not of kind Invalid, and its text is not for the caller.
+			// The error is not wrapped: the caller did not send the stored URI, so the
+			// error is not fault.Invalid, and its text is not for the caller.
 			return Source{}, fmt.Errorf("reading a connection of %s: %v", src.Identifier, err)
 		}
 		connections = append(connections, c)
@@ -224,8 +226,8 @@ func parsed(src Source) (Source, error) {
 // Self returns this server as a source.
 func (s *Service) Self() Source { return s.self }
 
-// current returns a source as it is now: this server knows its own name and
-// connections better than the database.
+// current returns a source with its current values. For this server itself, they are
+// its own configuration and not those of the database.
 func (s *Service) current(src Source) (Source, error) {
 	if src.ID == s.self.ID {
 		return s.self, nil
@@ -233,8 +235,8 @@ func (s *Service) current(src Source) (Source, error) {
 	return parsed(src)
 }
 
-// Find returns the source that a string names. The providers of a server are
-// reached as the server is. ErrNotFound.
+// Find returns the source of a parsed source string. The connections of a server's
+// provider are those of the server. Errors: ErrNotFound.
 func (s *Service) Find(ctx context.Context, r Ref) (Source, error) {
 	src, err := s.cfg.Rows.Get(ctx, s.cfg.DB, r.Kind, r.Identifier)
 	if err != nil {
@@ -243,11 +245,11 @@ func (s *Service) Find(ctx context.Context, r Ref) (Source, error) {
 	return s.current(src)
 }
 
-// MaxServers is how many servers of an account a listing has at most.
+// MaxServers is the maximum number of servers in a listing for an account.
 const MaxServers = 1000
 
-// Servers returns the servers that an account reaches, in the order in which they
-// were added, as far as MaxServers.
+// Servers returns the servers that an account can reach, in the order in which they
+// were added, up to MaxServers.
 func (s *Service) Servers(ctx context.Context, accountID int64) ([]Source, error) {
 	a, err := s.cfg.Accounts.Active(ctx, s.cfg.DB, accountID)
 	if err != nil {
@@ -273,7 +275,7 @@ func (s *Service) Servers(ctx context.Context, accountID int64) ([]Source, error
 	return list, nil
 }
 
-// candidates yields the servers that an account may reach.
+// candidates yields the servers that an account can perhaps reach.
 func (s *Service) candidates(ctx context.Context, q db.Querier, accountID int64) iter.Seq2[Candidate, error] {
 	return func(yield func(Candidate, error) bool) {
 		for last := int64(0); ; {
@@ -295,9 +297,8 @@ func (s *Service) candidates(ctx context.Context, q db.Querier, accountID int64)
 	}
 }
 
-// Token returns the token with which a principal's device reaches a server: the
-// same one at every call. The principal must act for its account. ErrReach,
-// token.ErrInvalid.
+// Token returns the token of a principal's device for a server, the same one at every
+// call. The principal must act for its account. Errors: ErrReach, token.ErrInvalid.
 func (s *Service) Token(
 	ctx context.Context, by audit.Actor, p token.Principal, serverID int64,
 ) (plexauth.Secret, error) {
@@ -322,14 +323,14 @@ func (s *Service) List(ctx context.Context, kind Kind, r paging.Request) (paging
 	return s.Search(ctx, kind, "", r)
 }
 
-// Search is List of the sources in whose name, product or identifier a text occurs. The
+// Search is List of the sources whose name, product or identifier contains a text. The
 // letters A to Z match in both cases.
 func (s *Service) Search(ctx context.Context, kind Kind, text string, r paging.Request) (paging.List[Source], error) {
 	list, err := s.cfg.Rows.List(ctx, s.cfg.DB, kind, text, r)
 	return list, named("listing sources", err)
 }
 
-// Get returns the source of a kind with an ID. ErrNotFound.
+// Get returns the source of a kind with an ID. Errors: ErrNotFound.
 func (s *Service) Get(ctx context.Context, kind Kind, id int64) (Source, error) {
 	src, err := s.ByID(ctx, s.cfg.DB, id)
 	if err == nil && src.Kind != kind {
@@ -359,7 +360,7 @@ func (s *Service) Count(ctx context.Context) (Counts, error) {
 	return c, named("counting sources", err)
 }
 
-// Add adds a source. fault.Invalid, ErrExists.
+// Add adds a source. Errors: fault.Invalid, ErrExists.
 func (s *Service) Add(ctx context.Context, by audit.Actor, src Source) (Source, error) {
 	if !strings.ContainsFunc(src.Name, unicode.IsControl) {
 		src.Name = shown(src.Name)
@@ -370,7 +371,8 @@ func (s *Service) Add(ctx context.Context, by audit.Actor, src Source) (Source, 
 	return s.insert(ctx, by, src)
 }
 
-// Check says what is wrong with each field of a new source. fault.Invalid.
+// Check validates a new source. The error lists every invalid field. Errors:
+// fault.Invalid.
 func (s Source) Check() error {
 	err := s.checkIdentifier()
 	if shown(s.Name) == "" || strings.ContainsFunc(s.Name, unicode.IsControl) || !utf8.ValidString(s.Name) {
@@ -402,7 +404,7 @@ func (s Source) checkIdentifier() error {
 	return nil
 }
 
-// events are the events of each kind of source.
+// events are the audit events of each kind of source.
 var events = map[Kind]struct{ added, removed audit.Kind }{
 	Server:   {audit.ServerAdded, audit.ServerRemoved},
 	Provider: {audit.ProviderAdded, audit.ProviderRemoved},
@@ -419,17 +421,17 @@ func (s *Service) insert(ctx context.Context, by audit.Actor, src Source) (Sourc
 	return src, named("adding a source", err)
 }
 
-// Remove removes a source with its shares and the tokens for it. This server
-// itself stays: for as long as it runs or, without itself, always. ErrSelf,
-// ErrNotFound.
+// Remove removes a source with its shares and the tokens for it. It does not remove the
+// server of this Service. A Service of New removes no entry that a server added for
+// itself. Errors: ErrSelf, ErrNotFound.
 func (s *Service) Remove(ctx context.Context, by audit.Actor, r Ref) error {
 	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		src, err := s.cfg.Rows.Get(ctx, tx, r.Kind, r.Identifier)
 		if err != nil {
 			return err
 		}
-		// Add accepts no source without a connection: a server has added this
-		// one for itself, and whether it runs now is not known here.
+		// Add accepts no source without a connection, so a server added this one for
+		// itself, and it may be running.
 		if src.ID == s.self.ID || s.self.ID == 0 && len(src.Connections) == 0 {
 			return ErrSelf
 		}
@@ -449,7 +451,7 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, r Ref) error {
 
 // RevokeUnreached implements account.Reach.
 func (s *Service) RevokeUnreached(ctx context.Context, tx *db.Tx, a account.Account) (revoked int, err error) {
-	for c, err := range s.candidates(ctx, tx, a.ID) { // every server of the admins is one
+	for c, err := range s.candidates(ctx, tx, a.ID) { // includes every server of the admins
 		if err != nil {
 			return revoked, err
 		}
@@ -465,8 +467,8 @@ func (s *Service) RevokeUnreached(ctx context.Context, tx *db.Tx, a account.Acco
 	return revoked, nil
 }
 
-// named says what was being done, and gives the database's errors this
-// package's names.
+// named wraps an error with what was being done, and replaces errors of the database
+// with those of this package.
 func named(doing string, err error) error {
 	switch {
 	case err == nil:
