@@ -1,8 +1,9 @@
 // Package mail queues e-mails in the database and sends them in the background.
 //
-// It owns the queue (Outbox), which is sealed, and limited by number and age; and
-// sending (Sender): the connection to the mail server, which node sends a message, and
-// when it is tried again or given up. It does not own the texts, nor who gets them.
+// It owns the queue (Outbox), whose entries are sealed and limited by number and age,
+// and the sending (Sender): the connection to the mail server, which node sends a
+// message, the retries, and when to give up. It does not own the texts or the choice of
+// recipients.
 package mail
 
 import (
@@ -16,30 +17,32 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 )
 
-// Topic is announced when something is to be sent. The keys mean nothing.
+// Topic is announced when there is an e-mail to send. The key has no meaning.
 const Topic db.Topic = "outbox"
 
-// ErrFull says that too many messages wait. A transaction may go on without the message.
+// ErrFull reports that too many messages are queued. A transaction may continue without
+// the message.
 var ErrFull = fault.New(fault.Busy, "too many e-mails wait to be sent; try again later")
 
-// Message is a text for one person.
+// Message is an e-mail to one recipient.
 type Message struct {
 	// To is a bare address, such as mia@example.org.
 	To            string
 	Subject, Text string
-	// Until is when the message becomes useless, such as when a link in it expires. It
-	// is not sent later, and never later than MaxAge after it was queued. Zero: MaxAge.
+	// Until is the time after which the message is useless, for example because a link
+	// in it has expired. It is not sent after Until, nor later than MaxAge after it was
+	// queued. If zero, only MaxAge applies.
 	Until time.Time
 }
 
-// Queue takes messages to send.
+// Queue accepts messages to send.
 type Queue interface {
-	// Add queues a message in a transaction that is under way. It is sent if the
-	// transaction succeeds. fault.Invalid, ErrFull.
+	// Add queues a message in an open transaction. It is sent if the transaction
+	// succeeds. Errors: fault.Invalid, ErrFull.
 	Add(ctx context.Context, tx *db.Tx, m Message) error
 }
 
-// check rejects what would become another header or another recipient.
+// check rejects a message with which an attacker could add a header or a recipient.
 func (m Message) check() error {
 	if a, err := netmail.ParseAddress(m.To); err != nil || a.Address != m.To || hasControl(m.To) {
 		return fault.Invalidf("email", "the e-mail address is not of the form name@example.org")

@@ -15,66 +15,68 @@ import (
 )
 
 const (
-	// MaxWaiting is how many messages wait at most.
+	// MaxWaiting is the maximum number of queued messages.
 	MaxWaiting = 1000
-	// MaxTasks is how many tasks wait at most. Anyone can cause one, so they do not take
-	// the room of messages.
+	// MaxTasks is the maximum number of queued tasks. Anyone can cause a task, so tasks
+	// have a limit of their own and cannot displace messages.
 	MaxTasks = 200
-	// MaxAge is how long anything waits at most.
+	// MaxAge is the maximum time that an entry stays in the queue.
 	MaxAge = 24 * time.Hour
-	// maxTask is the maximum length of what a task is about.
+	// maxTask is the maximum size of a task's data, in bytes.
 	maxTask = 32 << 10
 )
 
-// Entry is a message or a task that waits, as it is stored.
+// Entry is a queued message or task, as it is stored.
 type Entry struct {
 	ID int64
-	// Task names what is to be done before there is a message. Empty: Sealed is one.
+	// Task is the name of the task that has to be done before there is a message. If it
+	// is empty, Sealed is the message.
 	Task   string
 	Sealed []byte
-	// Tries is how many attempts have failed.
+	// Tries is the number of failed attempts.
 	Tries  int
 	DueAt  time.Time
-	EndsAt time.Time // it is not sent later
+	EndsAt time.Time // it is not sent after this
 }
 
-// Rows is what an Outbox needs stored. Package store implements it.
+// Rows is the storage of an Outbox. Package store implements it.
 type Rows interface {
 	// Insert adds an entry that is due now.
 	Insert(ctx context.Context, tx *db.Tx, e Entry) error
-	// Waiting counts the messages or the tasks that wait, up to a limit.
+	// Waiting counts the queued messages or tasks, up to a limit.
 	Waiting(ctx context.Context, q db.Querier, tasks bool, limit int) (int, error)
-	// Due returns the entries that are due at a time, those that wait longest first,
-	// limit at most.
+	// Due returns the entries that are due at a time, the longest-waiting first, at
+	// most limit.
 	Due(ctx context.Context, q db.Querier, at time.Time, limit int) ([]Entry, error)
-	// NextDue returns when the next entry is due: db.ErrNotFound.
+	// NextDue returns when the next entry is due, or db.ErrNotFound.
 	NextDue(ctx context.Context, q db.Querier) (time.Time, error)
-	// PutOff sets how often an entry has failed, and when it is due. Write turns it into
-	// a message, and Forget removes it. Each returns db.ErrNotFound unless the stored
-	// entry is still due at the time that e has: another node has taken it over.
+	// PutOff sets the number of failed attempts of an entry, and when it is due. Write
+	// turns it into a message, and Forget removes it. Each returns db.ErrNotFound if
+	// the stored entry is not due at the time in e any more: another node has taken it
+	// over.
 	PutOff(ctx context.Context, tx *db.Tx, e Entry, tries int, due time.Time) error
 	Write(ctx context.Context, tx *db.Tx, e Entry, sealed []byte, ends time.Time) error
 	Forget(ctx context.Context, tx *db.Tx, e Entry) error
-	// Hurry makes all entries due.
+	// Hurry makes all entries due now.
 	Hurry(ctx context.Context, tx *db.Tx) error
-	// DeleteOld removes the entries that have ended.
+	// DeleteOld removes the entries whose EndsAt has passed.
 	DeleteOld(ctx context.Context, tx *db.Tx) error
 }
 
-// OutboxConfig is what an Outbox stands on.
+// OutboxConfig configures an Outbox.
 type OutboxConfig struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
 	Rows Rows
-	// Key seals what waits, because links in it have secrets. Required.
+	// Key seals the entries, because links in messages contain secrets. Required.
 	Key *seal.Key
 }
 
-// Outbox is the queue. Any process that has the database may add to it, and a Sender
-// sends what is in it. It is safe for concurrent use.
+// Outbox is the queue. Any process that has the database open may add to it, and a
+// Sender sends its messages. It is safe for concurrent use.
 type Outbox struct {
 	cfg     OutboxConfig
-	alarm   db.Alarm // makes a Sender look for what is due
+	alarm   db.Alarm // wakes the Sender
 	dropped atomic.Uint64
 }
 
@@ -85,7 +87,7 @@ func NewOutbox(cfg OutboxConfig) *Outbox {
 
 // stored is a message in the database.
 type stored struct {
-	// ID begins the Message-ID. It is the same each time that the message is sent.
+	// ID is the beginning of the Message-ID. It stays the same in each attempt.
 	ID                string
 	To, Subject, Text string
 }
@@ -99,8 +101,8 @@ func (o *Outbox) Add(ctx context.Context, tx *db.Tx, m Message) error {
 	return o.insert(ctx, tx, Entry{Sealed: sealed, EndsAt: ends(tx, m.Until)})
 }
 
-// AddTask queues a task, which may lead to a message: the Sender calls the handler of
-// the task with what, later. ErrFull.
+// AddTask queues a task, which may result in a message. Later, the Sender calls the
+// handler of the task with the data what. Errors: ErrFull.
 func (o *Outbox) AddTask(ctx context.Context, task string, what []byte) error {
 	if len(what) > maxTask {
 		return fmt.Errorf("queuing %s: %d bytes are too long", task, len(what))
@@ -114,7 +116,7 @@ func (o *Outbox) AddTask(ctx context.Context, task string, what []byte) error {
 	})
 }
 
-// insert adds an entry if there is room.
+// insert adds an entry unless the queue is full.
 func (o *Outbox) insert(ctx context.Context, tx *db.Tx, e Entry) error {
 	if err := o.cfg.Rows.DeleteOld(ctx, tx); err != nil {
 		return err
@@ -134,7 +136,7 @@ func (o *Outbox) insert(ctx context.Context, tx *db.Tx, e Entry) error {
 	return o.cfg.Rows.Insert(ctx, tx, e)
 }
 
-// ends is when a message that is queued now is of no use any more.
+// ends returns the time after which a message that is queued now is useless.
 func ends(tx *db.Tx, until time.Time) time.Time {
 	if last := tx.Now().Add(MaxAge); until.IsZero() || until.After(last) {
 		return last
@@ -142,7 +144,8 @@ func ends(tx *db.Tx, until time.Time) time.Time {
 	return until
 }
 
-// purpose is what an entry is sealed for: a task cannot be opened as a message.
+// purpose returns the purpose that an entry is sealed for, so that a task cannot be
+// opened as a message.
 func purpose(task string) string {
 	if task == "" {
 		return "e-mail"
@@ -150,7 +153,7 @@ func purpose(task string) string {
 	return "e-mail task " + task
 }
 
-// seal returns a message as it is stored. fault.Invalid.
+// seal encodes and seals a message. Errors: fault.Invalid.
 func (o *Outbox) seal(m Message) ([]byte, error) {
 	if err := m.check(); err != nil {
 		return nil, err
@@ -166,7 +169,7 @@ func (o *Outbox) seal(m Message) ([]byte, error) {
 	return sealed, nil
 }
 
-// open reads a message. seal.ErrOpen.
+// open opens and decodes a sealed message. Errors: seal.ErrOpen.
 func (o *Outbox) open(sealed []byte) (m stored, err error) {
 	text, err := o.cfg.Key.Open(purpose(""), sealed)
 	if err != nil {
@@ -179,14 +182,15 @@ func (o *Outbox) open(sealed []byte) (m stored, err error) {
 }
 
 // Turn is one attempt at a task. It is the Queue for the task's message: Add turns the
-// task into the message, in the transaction of what the message is about.
+// task into the message, in the transaction of the change that the message is about.
 type Turn struct {
 	outbox  *Outbox
 	entry   Entry
 	written bool
 }
 
-// Add implements Queue. db.ErrNotFound says that another node has taken the task over.
+// Add implements Queue. The error is db.ErrNotFound if another node has taken the task
+// over.
 func (t *Turn) Add(ctx context.Context, tx *db.Tx, m Message) error {
 	sealed, err := t.outbox.seal(m)
 	if err != nil {
@@ -200,11 +204,11 @@ func (t *Turn) Add(ctx context.Context, tx *db.Tx, m Message) error {
 	return nil
 }
 
-// pruneEvery is how often a process looks for messages that are too old.
+// pruneEvery is the interval at which a process removes old entries.
 const pruneEvery = time.Hour
 
-// Retain removes what is too old, until ctx ends. A Sender does that, too, but perhaps no
-// node of the database runs one any more.
+// Retain removes old entries until ctx ends. A Sender does that, too, but perhaps no
+// node of the database runs one.
 func (o *Outbox) Retain(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()

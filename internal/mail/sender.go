@@ -13,45 +13,47 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 )
 
-// lookAgain is how often a Sender looks for what others have left behind.
+// lookAgain is the interval at which a Sender polls for entries that other nodes have
+// left.
 const lookAgain = 30 * time.Second
 
-// waits is how long a message waits after each failure: twelve attempts in 22 hours.
-// Most troubles of mail servers are over in minutes, and some take a night.
+// waits are the delays after each failed attempt: twelve attempts in 22 hours. Most
+// outages of mail servers take minutes, and some take a night.
 var waits = []time.Duration{
 	time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute,
 	time.Hour, 2 * time.Hour, 4 * time.Hour, 6 * time.Hour, 8 * time.Hour,
 }
 
-// Config says where messages go and how often they are tried.
+// Config configures a Sender.
 type Config struct {
-	// Outbox has what is to be sent. Required.
+	// Outbox is the queue to send from. Required.
 	Outbox *Outbox
 	// Server is the mail server. Required.
 	Server Server
-	// Workers is how many are sent at once. Zero: 4.
+	// Workers is the number of messages that are sent concurrently. If zero, it is 4.
 	Workers int
-	// Timeout bounds each attempt. Zero: 20 seconds.
+	// Timeout limits each attempt. If zero, it is 20 seconds.
 	Timeout time.Duration
-	// Grace is how long Run waits for the messages that are being sent when it is to
-	// end. Zero: 10 seconds.
+	// Grace is how long Run waits for the attempts in progress after its context has
+	// ended. If zero, it is 10 seconds.
 	Grace time.Duration
-	// Retries are how long a message waits before each further attempt. Nil: from a
+	// Retries are the delays before each further attempt. If nil, they grow from a
 	// second to eight hours, until MaxAge.
 	Retries []time.Duration
-	// TLS is the configuration of TLS but for the server's name. Nil: the system's.
+	// TLS is the TLS configuration, without the server's name. If nil, the system's
+	// defaults are used.
 	TLS *tls.Config
-	// Logger gets what could not be sent. Nil: nothing is logged.
+	// Logger receives failures to send. If nil, nothing is logged.
 	Logger *slog.Logger
-	// Now returns the time. Nil: time.Now.
+	// Now returns the time. If nil, time.Now is used.
 	Now func() time.Time
 }
 
-// Handler does a task. If that leads to a message, it adds the message to the turn, in
-// the transaction of what the message is about.
+// Handler does a task. If that results in a message, it adds the message to the turn,
+// in the transaction of the change that the message is about.
 type Handler func(ctx context.Context, what []byte, turn *Turn) error
 
-// Sender sends what is in an Outbox while Run runs. It is safe for concurrent use.
+// Sender sends the messages of an Outbox while Run runs. It is safe for concurrent use.
 type Sender struct {
 	cfg          Config
 	tasks        map[string]Handler
@@ -84,11 +86,11 @@ func New(cfg Config) *Sender {
 // Handle sets the handler of a task. Call it before Run.
 func (s *Sender) Handle(task string, h Handler) { s.tasks[task] = h }
 
-// Outbox is where messages are queued.
+// Outbox returns the queue that the Sender sends from.
 func (s *Sender) Outbox() *Outbox { return s.cfg.Outbox }
 
-// Counts are how many messages were sent, were given up, and were not accepted because
-// too many waited.
+// Counts are the numbers of messages that were sent, that were given up, and that were
+// rejected because the queue was full.
 type Counts struct{ Sent, Failed, Dropped uint64 }
 
 // Counts returns the counts of this process since the start.
@@ -102,13 +104,13 @@ type run struct {
 	outbox *Outbox
 	rows   Rows
 	db     *db.DB
-	slots  chan struct{} // one for each message that may be sent now
+	slots  chan struct{} // one element for each message that is being sent
 	wg     sync.WaitGroup
 }
 
-// Run sends messages until ctx ends. It then waits for those that are being sent, for
-// the grace; whatever is not sent stays in the outbox. Nodes of one database share the
-// work.
+// Run sends messages until ctx ends. It then waits up to Config.Grace for the attempts
+// in progress. Messages that were not sent stay in the outbox. Nodes of one database
+// share the work.
 func (s *Sender) Run(ctx context.Context) {
 	o := s.cfg.Outbox
 	r := &run{Sender: s, outbox: o, rows: o.cfg.Rows, db: o.cfg.DB, slots: make(chan struct{}, s.cfg.Workers)}
@@ -126,9 +128,9 @@ func (s *Sender) Run(ctx context.Context) {
 	}
 }
 
-// hurry makes everything due when a server starts: what it was sending when it was
-// killed, and what failed until somebody repaired the mail server. If the database is
-// shared, other nodes may be sending, so nothing changes.
+// hurry makes all entries due when a server starts: those that it was sending when it
+// was killed, and those that failed until the mail server was repaired. If nodes share
+// the database, it changes nothing, because others may be sending.
 func (r *run) hurry(ctx context.Context) {
 	if r.db.Shared() {
 		return
@@ -142,8 +144,8 @@ func (r *run) hurry(ctx context.Context) {
 	}
 }
 
-// sendDue begins to send what is due, and returns when to look again: whatever ends
-// wakes the loop as well.
+// sendDue starts to send due entries, and returns how long to wait before the next
+// call. The end of an attempt wakes the loop as well.
 func (r *run) sendDue(ctx, sending context.Context) (time.Duration, error) {
 	free := cap(r.slots) - len(r.slots)
 	if free == 0 {
@@ -179,8 +181,8 @@ func (r *run) sendDue(ctx, sending context.Context) (time.Duration, error) {
 	return min(max(0, next.Sub(r.cfg.Now())), lookAgain), nil
 }
 
-// claim puts an entry off for as long as this node may take to send it. It reports
-// whether no other node was faster.
+// claim postpones an entry for as long as this node may take to send it. It returns
+// false if another node was faster.
 func (r *run) claim(ctx context.Context, e *Entry) (bool, error) {
 	until := r.cfg.Now().Add(r.cfg.Timeout + leaseMargin).Truncate(time.Millisecond)
 	err := r.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return r.rows.PutOff(ctx, tx, *e, e.Tries, until) })
@@ -191,19 +193,20 @@ func (r *run) claim(ctx context.Context, e *Entry) (bool, error) {
 	return err == nil, err
 }
 
-// leaseMargin is how much longer than an attempt a node may keep an entry, for doing a
-// task and for storing the result.
+// leaseMargin is the time that a node may hold an entry beyond the timeout of an
+// attempt, to do a task and to store the result.
 const leaseMargin = 40 * time.Second
 
-// Why there is no attempt. Another node, of a newer release, may know the task.
+// The reasons for not attempting an entry. Another node with a newer release may know
+// the task.
 var (
 	errLate    = errors.New("it is too old")
 	errNoTask  = errors.New("this release does not know the task")
 	errGarbled = errors.New("it cannot be read with this key file")
 )
 
-// deliver tries to send what is due, and stores what became of it. What was begun when
-// the node stops is due at once when it starts again.
+// deliver tries to send a due entry, and stores the result. If the node stops
+// meanwhile, the entry is due when the node starts again.
 func (r *run) deliver(ctx context.Context, e Entry) {
 	id, to, err := r.try(ctx, &e)
 	stopped := ctx.Err() != nil
@@ -228,7 +231,7 @@ func (r *run) deliver(ctx context.Context, e Entry) {
 	}
 }
 
-// isHopeless reports whether there is no use in another attempt after an error.
+// isHopeless reports whether another attempt after an error would be useless.
 func (r *run) isHopeless(e Entry, err error) bool {
 	for _, reason := range []error{errLate, errGarbled} {
 		if errors.Is(err, reason) {
@@ -238,8 +241,8 @@ func (r *run) isHopeless(e Entry, err error) bool {
 	return isFinal(err) || e.Tries >= len(r.cfg.Retries) || !r.cfg.Now().Add(r.cfg.Retries[e.Tries]).Before(e.EndsAt)
 }
 
-// try sends a message, after finding out what it is if e is a task. A task that leads to
-// none stays one.
+// try sends a message. If e is a task, it does the task first. A task that results in
+// no message remains a task.
 func (r *run) try(ctx context.Context, e *Entry) (id, to string, err error) {
 	if !r.cfg.Now().Before(e.EndsAt) {
 		return "", "", errLate
@@ -256,7 +259,7 @@ func (r *run) try(ctx context.Context, e *Entry) (id, to string, err error) {
 	return m.ID, m.To, r.attempt(ctx, m.ID, Message{To: m.To, Subject: m.Subject, Text: m.Text})
 }
 
-// findOut handles a task, which becomes a message unless there is nothing to send.
+// findOut does a task, which becomes a message unless there is nothing to send.
 func (r *run) findOut(ctx context.Context, e *Entry) error {
 	handle := r.tasks[e.Task]
 	if handle == nil {
@@ -276,20 +279,21 @@ func (r *run) findOut(ctx context.Context, e *Entry) error {
 	return nil
 }
 
-// putOff makes an entry due at a time.
+// putOff postpones an entry to a time.
 func (r *run) putOff(ctx context.Context, e Entry, tries int, due time.Time) {
 	r.store(ctx, func(ctx context.Context, tx *db.Tx) error { return r.rows.PutOff(ctx, tx, e, tries, due) })
 }
 
-// store writes what became of an entry. If that fails, it is sent again after the lease.
+// store writes the result of an entry. If that fails, the entry is sent again after the
+// lease.
 func (r *run) store(ctx context.Context, do func(context.Context, *db.Tx) error) {
 	if err := r.db.Write(ctx, do); err != nil {
 		r.cfg.Logger.Warn("cannot store what became of an e-mail", "error", err)
 	}
 }
 
-// hidden is the text of an error without the address of the person and the password of
-// the server: mail servers repeat what they were told.
+// hidden returns the text of an error without the recipient's address and the server's
+// password, because mail servers repeat what they received.
 func (s *Sender) hidden(err error, to string) string {
 	text := err.Error()
 	for _, secret := range []string{to, string(s.cfg.Server.Password), s.cfg.Server.User} {

@@ -13,22 +13,22 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Server is a mail server, and how usher signs in to it.
+// Server is a mail server with usher's credentials.
 type Server struct {
 	Host string
 	Port int
-	// Implicit: TLS from the start (RFC 8314). Otherwise STARTTLS is required, unless
-	// Plain is set.
+	// Implicit selects TLS from the start (RFC 8314). Otherwise STARTTLS is required,
+	// unless Plain is set.
 	Implicit bool
-	// Plain: a connection without TLS will do, because it does not leave this computer,
-	// or the operator asked for it.
+	// Plain allows a connection without TLS, because it does not leave this computer,
+	// or because the operator asked for it.
 	Plain    bool
 	User     string // empty: usher does not sign in
 	Password plexauth.Secret
 	From     string // the sender of every message
 }
 
-// String is the server without its secrets.
+// String returns the address of the server, without its secrets.
 func (s Server) String() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
 // ParseServer reads smtp://user:password@host:587?from=usher@example.org, or the same
@@ -85,7 +85,7 @@ func (s *Server) readOptions(query string) error {
 	return nil
 }
 
-// isLoopback reports whether a host is this computer.
+// isLoopback reports whether a host is a loopback address or localhost.
 func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.IsLoopback() || strings.EqualFold(host, "localhost")

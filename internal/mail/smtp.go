@@ -11,14 +11,14 @@ import (
 	gomail "github.com/wneessen/go-mail"
 )
 
-// isFinal reports whether the server has refused a message for good.
+// isFinal reports whether the server rejected a message permanently.
 func isFinal(err error) bool {
 	var refused *gomail.SendError
 	return errors.As(err, &refused) && refused.ErrorCode() >= 500
 }
 
-// attempt hands a message to the server. From id, a receiver that gets the message twice
-// knows that it is the same.
+// attempt passes a message to the server. id lets a receiver that gets the message
+// twice detect the duplicate.
 func (s *Sender) attempt(ctx context.Context, id string, m Message) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
@@ -30,8 +30,8 @@ func (s *Sender) attempt(ctx context.Context, id string, m Message) error {
 	if err != nil {
 		return err
 	}
-	// The client notices the end of a context only while it connects. What it goes on
-	// with for the rest of the timeout is not waited for.
+	// The client obeys the context only while it connects. attempt does not wait for
+	// what the client does for the rest of the timeout.
 	sent := make(chan error, 1)
 	go func() { sent <- client.DialAndSendWithContext(ctx, message) }()
 	select {
@@ -58,7 +58,7 @@ func (s *Sender) message(id string, m Message) (*gomail.Msg, error) {
 	return message, nil
 }
 
-// domain is that of the sender's address.
+// domain returns the domain of the sender's address.
 func (s *Sender) domain() string {
 	from, err := netmail.ParseAddress(s.cfg.Server.From)
 	if err != nil {
@@ -67,8 +67,9 @@ func (s *Sender) domain() string {
 	return from.Address[strings.LastIndex(from.Address, "@")+1:]
 }
 
-// options are how the server is reached. Without TLS from the start, STARTTLS is
-// required: somebody on the way could otherwise strip it, and read passwords and links.
+// options returns the options of the connection. Without TLS from the start, STARTTLS
+// is required: otherwise, an attacker on the path could strip it, and read passwords
+// and links.
 func (s *Sender) options() []gomail.Option {
 	to := s.cfg.Server
 	conf := &tls.Config{}
@@ -89,7 +90,7 @@ func (s *Sender) options() []gomail.Option {
 		return options
 	}
 	auth := gomail.SMTPAuthAutoDiscover
-	if to.Plain { // it would not give the password without TLS
+	if to.Plain { // the library would not send the password without TLS
 		auth = gomail.SMTPAuthPlainNoEnc
 	}
 	return append(options, gomail.WithSMTPAuth(auth), gomail.WithUsername(to.User), gomail.WithPassword(string(to.Password)))

@@ -1,8 +1,8 @@
-// Package notify tells the owner of an account that a new device signed in, that the
-// way to sign in has changed, or that somebody is trying passwords.
+// Package notify informs the owner of an account that a new device signed in, that the
+// way to sign in changed, or that someone is guessing passwords.
 //
-// It owns which events become notices, how many of them an account keeps, which are
-// read, and which go out by e-mail, when and where to. It does not own the events
-// (packages audit and device call it in the transaction of each), the texts, nor the
-// sending of e-mails.
+// It owns which events become notices, how many notices are stored for an account,
+// which of them were seen, and which are sent by e-mail, when, and to which address. It
+// does not own the events: packages audit and device call it in the transaction of each
+// event. Nor does it own the texts, or the sending of e-mails.
 package notify

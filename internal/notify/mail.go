@@ -12,21 +12,20 @@ import (
 )
 
 const (
-	// MailEvery is the shortest time between two e-mails to an account. The next one has
-	// everything that happened meanwhile.
+	// MailEvery is the shortest time between two e-mails to an account. The next one
+	// contains everything that happened meanwhile.
 	MailEvery = 10 * time.Minute
-	// mailWithin is how long a notice waits for its e-mail. After that, it is not worth
-	// one any more.
+	// mailWithin is how long a notice waits for its e-mail. After that, it is not sent.
 	mailWithin = 24 * time.Hour
-	// lookAgain is how often a node looks for what is due.
+	// lookAgain is the interval at which a node polls for due notices.
 	lookAgain = 30 * time.Second
-	// batch is how many due notices are read at once.
+	// batch is the number of due notices that are read at once.
 	batch = 200
-	// putOff is how long the notices of an account wait that could not be handed over.
+	// putOff is the delay before notices that could not be queued are tried again.
 	putOff = time.Minute
 )
 
-// Mail is the notices that go to an address in one e-mail.
+// Mail holds the notices that one e-mail to an address contains.
 type Mail struct {
 	To, Username string
 	Language     string // see Setting
@@ -36,9 +35,9 @@ type Mail struct {
 // Hand queues an e-mail in a transaction. It is sent if the transaction succeeds.
 type Hand func(ctx context.Context, tx *db.Tx, m Mail) error
 
-// Run hands over what is due, until ctx ends. Nodes of one database share the work:
-// each notice is handed over by one of them, once. What hand does not accept is handed
-// over again later.
+// Run queues due notices with hand until ctx ends. Nodes of one database share the
+// work: one of them queues each notice, once. Notices that hand rejects are tried again
+// later.
 func (s *Service) Run(ctx context.Context, hand Hand) {
 	for ctx.Err() == nil {
 		if err := s.handDue(ctx, hand); err != nil && ctx.Err() == nil {
@@ -76,9 +75,9 @@ func (s *Service) handDue(ctx context.Context, hand Hand) error {
 	}
 }
 
-// handDueOf hands over what is due of one account. What fails waits for a while, so that
-// it is in nobody else's way: neither now, nor in the next batch. stop reports that others
-// would fail, too.
+// handDueOf queues the due notices of one account. If that fails, it delays them, so
+// that they do not block the notices of other accounts in this batch or the next. stop
+// reports that the other accounts would fail, too.
 func (s *Service) handDueOf(ctx context.Context, id int64, hand Hand) (stop bool, err error) {
 	err = s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.handOver(ctx, tx, id, hand) })
 	switch {
@@ -94,8 +93,7 @@ func (s *Service) handDueOf(ctx context.Context, id int64, hand Hand) (stop bool
 	return later != nil, errors.Join(err, later)
 }
 
-// dropStale gives up notices that were not sent in time, because no node had a mail
-// server.
+// dropStale drops notices that were not sent in time because no node had a mail server.
 func (s *Service) dropStale(ctx context.Context, before time.Time) error {
 	stale, err := s.cfg.Rows.Stale(ctx, s.cfg.DB, before)
 	if err != nil || !stale {
@@ -104,8 +102,8 @@ func (s *Service) dropStale(ctx context.Context, before time.Time) error {
 	return s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error { return s.cfg.Rows.DropStale(ctx, tx, before) })
 }
 
-// handOver hands over what is to be sent to an account. It does so in a transaction, so
-// that only one node does: a slower one finds nothing to send.
+// handOver queues the unsent notices of an account in one transaction, so that only one
+// node queues them: a slower one finds none.
 func (s *Service) handOver(ctx context.Context, tx *db.Tx, id int64, hand Hand) error {
 	setting, err := s.cfg.Rows.Setting(ctx, tx, id)
 	if err != nil || setting.NextMailAt.After(s.cfg.Now()) {
@@ -134,7 +132,7 @@ func (s *Service) handOver(ctx context.Context, tx *db.Tx, id int64, hand Hand) 
 	return s.cfg.Rows.SetSetting(ctx, tx, id, setting)
 }
 
-// letters puts the notices for each address into one e-mail.
+// letters groups notices into one e-mail for each address.
 func letters(list []Unsent) (mails []Mail) {
 	at := make(map[string]int)
 	for _, n := range list {

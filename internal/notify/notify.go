@@ -13,7 +13,7 @@ import (
 	"github.com/usher-auth/usher/internal/paging"
 )
 
-// Topic is announced when a notice is to be sent by e-mail. The keys mean nothing.
+// Topic is announced when there is a notice to send by e-mail. The key has no meaning.
 const Topic db.Topic = "notice"
 
 // Kind is what a notice is about. The names are stored.
@@ -21,22 +21,22 @@ type Kind string
 
 // The kinds of notice.
 const (
-	NewDevice     Kind = "device"      // a program that had not signed in before did
-	NewBrowser    Kind = "browser"     // a browser that had not signed in before did
+	NewDevice     Kind = "device"      // a new program signed in
+	NewBrowser    Kind = "browser"     // a new browser signed in
 	Password      Kind = "password"    // the password was changed
-	FactorAdded   Kind = "factor"      // the second factor was set up, perhaps anew
+	FactorAdded   Kind = "factor"      // a second factor was added or replaced
 	FactorRemoved Kind = "factor-off"  // the second factor was turned off
 	PasskeyAdded  Kind = "passkey"     // a passkey was added
 	PasskeyGone   Kind = "passkey-off" // a passkey was removed
 	Email         Kind = "email"       // the e-mail address was changed
-	Link          Kind = "link"        // somebody created a link that changes how to sign in
+	Link          Kind = "link"        // a link was created that changes how to sign in
 	Tries         Kind = "tries"       // many sign-ins failed
-	Codes         Kind = "codes"       // many codes were wrong, and the password was right
+	Codes         Kind = "codes"       // many wrong codes after the right password
 	Quiet         Kind = "quiet"       // e-mails about new devices were turned off
 	Rules         Kind = "rules"       // the rules for how to sign in were changed
-	AdminKey      Kind = "admin-key"   // a key of the admin API was made in the name of the account
-	Webhook       Kind = "webhook"     // an address is told from now on what happens to the account
-	HookSecret    Kind = "hook-secret" // somebody read the secret that signs the account's webhooks
+	AdminKey      Kind = "admin-key"   // the account created a key of the admin API
+	Webhook       Kind = "webhook"     // a webhook was added, which receives the account's events
+	HookSecret    Kind = "hook-secret" // the secret that signs the account's webhooks was displayed
 )
 
 // Kinds lists every kind.
@@ -47,7 +47,7 @@ func Kinds() []Kind {
 	}
 }
 
-// kinds are the events that become a notice as they are.
+// kinds maps the events that always become a notice to the kind of notice.
 var kinds = map[audit.Kind]Kind{
 	audit.PasswordChanged:     Password,
 	audit.SecondFactorAdded:   FactorAdded,
@@ -59,125 +59,126 @@ var kinds = map[audit.Kind]Kind{
 	audit.ResetLink:           Link,
 	audit.RulesChanged:        Rules,
 	audit.AdminKeyMade:        AdminKey,
-	// Renewing the secret shows the new one.
+	// Renewing the secret displays the new one.
 	audit.WebhookSecretShown:   HookSecret,
 	audit.WebhookSecretRenewed: HookSecret,
 }
 
 const (
-	// PerKind is how many notices of a kind an account keeps: the newest. They are
-	// counted by kind, so that somebody who signs in on many devices does not push
-	// out that the password has changed.
+	// PerKind is the number of notices of each kind that are stored for an account: the
+	// newest ones. They are counted by kind, so that an attacker cannot evict the
+	// notice of a changed password by signing in on many devices.
 	PerKind = 20
-	// An account gets a notice when ManyTries sign-ins have failed within TriesWithin,
-	// and the next one after another TriesWithin at the earliest.
+	// An account gets a notice when ManyTries sign-ins failed within TriesWithin, at
+	// most one in each TriesWithin.
 	ManyTries   = 10
 	TriesWithin = time.Hour
 )
 
-// Notice says what happened to an account.
+// Notice reports an event of an account to its owner.
 type Notice struct {
 	ID        int64
 	AccountID int64
 	Kind      Kind
 	At        time.Time // to the millisecond, UTC
-	// Actor is who did it. Empty: the account itself or, with ByLink, somebody who
-	// had a link.
+	// Actor is the name of the account that caused it. It is empty for the account
+	// itself or, with ByLink, for the bearer of a link.
 	Actor  string
 	ByLink bool
-	// Device is what the device or browser calls itself. It may be anything.
+	// Device is the name that the device or browser reported. It is not trusted.
 	Device string
-	// Address is where it came from. Empty: unknown.
+	// Address is the client's address, or empty if it is unknown.
 	Address string
-	Tries   int // how many failed
+	Tries   int // number of failed attempts
 	Seen    bool
 }
 
-// Recipient is what the notices of an account need to know of it.
+// Recipient holds the properties of an account that decide how it gets notices.
 type Recipient struct {
 	// Email is the confirmed e-mail address, or empty.
 	Email string
-	// Quiet: no e-mails about new devices.
+	// Quiet reports that the account gets no e-mails about new devices.
 	Quiet bool
-	// Managed: nobody can sign in to it, so nobody reads its notices.
+	// Managed reports that the account is a managed user: nobody signs in to it, so
+	// nobody reads its notices.
 	Managed bool
 }
 
-// Setting is how an account gets its notices by e-mail.
+// Setting holds the settings of an account's notices by e-mail.
 type Setting struct {
-	// Quiet: no e-mails about new devices.
+	// Quiet reports that the account gets no e-mails about new devices.
 	Quiet bool
-	// Language is that of the pages when the account last signed in to them. Empty:
-	// English, or it never has.
+	// Language is the language of the pages at the account's last sign-in there. It is
+	// empty for English, or if there was none.
 	Language string
-	// NextMailAt is when the next e-mail may be sent.
+	// NextMailAt is the earliest time of the next e-mail.
 	NextMailAt time.Time
 }
 
-// Unsent is a notice that is to be sent by e-mail.
+// Unsent is a notice that still has to be sent by e-mail.
 type Unsent struct {
 	Notice
 	Email string
 }
 
-// Rows is what a Service needs stored. Package store implements it.
+// Rows is the storage of a Service. Package store implements it.
 type Rows interface {
-	// Recipient returns an account: db.ErrNotFound.
+	// Recipient returns an account, or db.ErrNotFound.
 	Recipient(ctx context.Context, q db.Querier, accountID int64) (Recipient, error)
-	// Username returns the name of an account: db.ErrNotFound.
+	// Username returns the name of an account, or db.ErrNotFound.
 	Username(ctx context.Context, q db.Querier, accountID int64) (string, error)
-	// Insert adds a notice, which is to be sent to an e-mail address unless that is
-	// empty.
+	// Insert adds a notice. Unless email is empty, it has to be sent to that address.
 	Insert(ctx context.Context, tx *db.Tx, n Notice, email string) error
-	// DeleteOld removes the notices of a kind of an account but the newest, and but those
-	// from a time on that are still to be sent to another e-mail address than that of the
-	// newest.
+	// DeleteOld removes the notices of newest's kind and account. It retains the newest
+	// ones, except of them, and those since a time that still have to be sent to an
+	// e-mail address other than email.
 	DeleteOld(ctx context.Context, tx *db.Tx, newest Notice, email string, except int, since time.Time) error
-	// Since reports whether an account has a notice of a kind from a time on.
+	// Since reports whether an account has a notice of a kind since a time.
 	Since(ctx context.Context, q db.Querier, accountID int64, kind Kind, since time.Time) (bool, error)
-	// Refused counts the failed sign-ins to an account since a time, among its latest
-	// events.
+	// Refused counts the failed sign-ins to an account since a time. It reads only the
+	// latest events of the account.
 	Refused(ctx context.Context, q db.Querier, accountID int64, since time.Time) (int, error)
 	// List reads the notices of an account, the newest first.
 	List(ctx context.Context, q db.Querier, accountID int64, r paging.Request) (paging.List[Notice], error)
-	// Unseen counts those that are not seen.
+	// Unseen counts the notices that the owner has not seen.
 	Unseen(ctx context.Context, q db.Querier, accountID int64) (int, error)
 	// SetSeen marks the notices of an account up to an ID as seen.
 	SetSeen(ctx context.Context, tx *db.Tx, accountID, upTo int64) error
 	// Setting returns how an account gets e-mails, and SetSetting replaces it.
 	Setting(ctx context.Context, q db.Querier, accountID int64) (Setting, error)
 	SetSetting(ctx context.Context, tx *db.Tx, accountID int64, s Setting) error
-	// Due returns the accounts with notices that are not older than since and not sent
-	// yet, if their next e-mail may be sent at a time. It returns an account once for
-	// each of its notices, and limit of them at most.
+	// Due returns the accounts with unsent notices that are not older than since, if
+	// their next e-mail may be sent at the time at. It returns an account once for each
+	// of its notices, and at most limit accounts.
 	Due(ctx context.Context, q db.Querier, since, at time.Time, limit int) ([]int64, error)
-	// Unsent returns the notices of an account that are to be sent, the oldest first.
+	// Unsent returns the unsent notices of an account, the oldest first.
 	Unsent(ctx context.Context, q db.Querier, accountID int64) ([]Unsent, error)
-	// SetEmail sets where a notice is to be sent; empty: nowhere.
+	// SetEmail sets the address to which a notice has to be sent. If it is empty, the
+	// notice is not sent.
 	SetEmail(ctx context.Context, tx *db.Tx, id int64, email string) error
-	// Stale reports whether notices from before a time are still to be sent, and
-	// DropStale marks them as not to be sent.
+	// Stale reports whether there are unsent notices from before a time. DropStale
+	// marks them as not to be sent.
 	Stale(ctx context.Context, q db.Querier, before time.Time) (bool, error)
 	DropStale(ctx context.Context, tx *db.Tx, before time.Time) error
 }
 
-// Config is what a Service stands on.
+// Config configures a Service.
 type Config struct {
 	// DB is the database, and Rows its tables. Required.
 	DB   *db.DB
 	Rows Rows
-	// Audit is the log of what happens to accounts, which the Service watches. Required.
+	// Audit is the audit log. Required.
 	Audit *audit.Log
-	// Logger gets what cannot be sent. Nil: nothing is logged.
+	// Logger receives failures to send. If nil, nothing is logged.
 	Logger *slog.Logger
-	// Now returns the time. Nil: time.Now.
+	// Now returns the time. If nil, time.Now is used.
 	Now func() time.Time
 }
 
-// Service keeps the notices. It is safe for concurrent use.
+// Service creates, stores and sends notices. It is safe for concurrent use.
 type Service struct {
 	cfg   Config
-	alarm db.Alarm // makes Run look for what is due
+	alarm db.Alarm // wakes Run
 }
 
 // New returns a Service.
@@ -193,9 +194,9 @@ func New(cfg Config) *Service {
 	return s
 }
 
-// Recorded implements audit.Watcher. It turns an event that the account's owner should
-// know of into a notice, whichever page, command or program caused it. A sign-in of a
-// known device costs nothing here.
+// Recorded implements audit.Watcher. It creates a notice for an event that the
+// account's owner should know about, whichever page, command or program caused it. It
+// does nothing for a sign-in of a known device.
 func (s *Service) Recorded(ctx context.Context, tx *db.Tx, by audit.Actor, e audit.Event) error {
 	if e.AccountID == 0 {
 		return nil
@@ -221,7 +222,7 @@ func (s *Service) Recorded(ctx context.Context, tx *db.Tx, by audit.Actor, e aud
 		return nil
 	}
 	if n.Kind == Link && n.Actor == "" {
-		return nil // the owner has asked for it, and has it by e-mail
+		return nil // the owner requested the link, and gets it by e-mail
 	}
 	return s.add(ctx, tx, n, e.FormerEmail)
 }
@@ -234,7 +235,7 @@ func (s *Service) SignedIn(ctx context.Context, tx *db.Tx, accountID int64, d de
 	return s.add(ctx, tx, Notice{AccountID: accountID, Kind: NewDevice, Device: d.Label(), Address: d.Address}, "")
 }
 
-// refused adds a notice of many failed sign-ins, one each TriesWithin at most.
+// refused adds a notice about many failed sign-ins, at most one in each TriesWithin.
 func (s *Service) refused(ctx context.Context, tx *db.Tx, n Notice) error {
 	since := tx.Now().Add(-TriesWithin)
 	before, err := s.cfg.Rows.Refused(ctx, tx, n.AccountID, since)
@@ -249,13 +250,13 @@ func (s *Service) refused(ctx context.Context, tx *db.Tx, n Notice) error {
 	return s.add(ctx, tx, n, "")
 }
 
-// add adds a notice. It goes to the e-mail address that was confirmed when the event
-// happened; if the event changes the address, to the former one. Attack: somebody
-// changes the password and then the address, so that the owner is not told.
+// add adds a notice. It is sent to the e-mail address that was confirmed when the event
+// happened or, if the event changes the address, to the former one. Attack: someone
+// changes the password and then the address, so that the owner is not notified.
 func (s *Service) add(ctx context.Context, tx *db.Tx, n Notice, formerEmail string) error {
 	to, err := s.cfg.Rows.Recipient(ctx, tx, n.AccountID)
 	if errors.Is(err, db.ErrNotFound) || err == nil && to.Managed {
-		return nil // nobody reads it
+		return nil // nobody would read it
 	}
 	if err != nil {
 		return err
@@ -271,8 +272,8 @@ func (s *Service) add(ctx context.Context, tx *db.Tx, n Notice, formerEmail stri
 	if err := s.cfg.Rows.Insert(ctx, tx, n, email); err != nil {
 		return err
 	}
-	// Attack: between two e-mails, somebody changes the password and the address, and
-	// then either again and again, until what the former address is to get is pushed out.
+	// Attack: between two e-mails, someone changes the password and the address, and
+	// then repeats either until the notice for the former address is evicted.
 	return s.cfg.Rows.DeleteOld(ctx, tx, n, email, PerKind, n.At.Add(-mailWithin))
 }
 
@@ -294,8 +295,8 @@ func (s *Service) Unseen(ctx context.Context, accountID int64) (int, error) {
 	return n, nil
 }
 
-// See says that the owner of an account has seen the notices up to one: later ones
-// were not on the page.
+// See marks the notices of an account up to an ID as seen. Later ones were not on the
+// page that the owner saw.
 func (s *Service) See(ctx context.Context, accountID, upTo int64) error {
 	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		return s.cfg.Rows.SetSeen(ctx, tx, accountID, upTo)
@@ -315,8 +316,8 @@ func (s *Service) Setting(ctx context.Context, accountID int64) (Setting, error)
 	return found, nil
 }
 
-// change changes the setting of an account, unless change reports that there is
-// nothing to do.
+// change changes the setting of an account, unless the function change reports that
+// there is nothing to change.
 func (s *Service) change(ctx context.Context, accountID int64, change func(context.Context, *db.Tx, *Setting) (bool, error)) error {
 	err := s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		now, err := s.cfg.Rows.Setting(ctx, tx, accountID)
@@ -334,8 +335,8 @@ func (s *Service) change(ctx context.Context, accountID int64, change func(conte
 	return nil
 }
 
-// SetLanguage stores in which language the owner of an account reads the pages; empty:
-// in English. It writes only if the language has changed.
+// SetLanguage stores the language in which the owner of an account reads the pages, or
+// "" for English. It writes only if the language changed.
 func (s *Service) SetLanguage(ctx context.Context, accountID int64, language string) error {
 	if now, err := s.Setting(ctx, accountID); err != nil || now.Language == language {
 		return err
@@ -346,9 +347,8 @@ func (s *Service) SetLanguage(ctx context.Context, accountID int64, language str
 	})
 }
 
-// SetQuiet turns the e-mails about new devices off, or on again. All others are
-// always sent. Turning them off leads to a notice, because somebody at an open browser
-// can do it.
+// SetQuiet turns the e-mails about new devices off or on. All others are always sent.
+// Turning them off creates a notice, because anyone at an open browser can do it.
 func (s *Service) SetQuiet(ctx context.Context, by audit.Actor, accountID int64, quiet bool) error {
 	return s.change(ctx, accountID, func(ctx context.Context, tx *db.Tx, now *Setting) (bool, error) {
 		if now.Quiet == quiet {

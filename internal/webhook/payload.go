@@ -8,14 +8,14 @@ import (
 	"github.com/usher-auth/usher/internal/device"
 )
 
-// The events. A media server has the first; the second is an addition of usher.
+// The events. Media servers send the first. The second is an addition of usher.
 const (
 	newDevice = "device.new"
 	signedIn  = "user.signin"
 )
 
-// message is what is sent, in the shape of a media server's webhooks (documented for
-// these; which keys are there for device.new is inferred). It has no token.
+// message is the payload, in the shape of a media server's webhooks. Which keys
+// device.new has is inferred; the others are documented. It contains no token.
 type message struct {
 	Event   string `json:"event"`
 	User    bool   `json:"user"`  // it happened to the account whose webhook it is
@@ -35,14 +35,14 @@ type message struct {
 		Title         string `json:"title"`
 		UUID          string `json:"uuid"`
 	} `json:"Player"`
-	// Usher is an addition: receivers know by the ID what they have had already.
+	// Usher is an addition. Receivers use the ID to detect a repeated request.
 	Usher struct {
 		ID string    `json:"id"`
 		At time.Time `json:"at"`
 	} `json:"Usher"`
 }
 
-// payload returns what is sent of an event.
+// payload returns the payload of an event.
 func (s *Service) payload(event, id string, at time.Time, a Subscriber, d device.Device) ([]byte, error) {
 	m := message{Event: event, User: true, Owner: a.Admin}
 	m.Account.ID, m.Account.Title = a.ID, a.Title

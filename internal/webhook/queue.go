@@ -11,18 +11,21 @@ import (
 )
 
 const (
-	// lease is how long a node has for one request, before another one takes it.
+	// lease is the time that a node has for a request, before another node takes it
+	// over.
 	lease = time.Minute
-	// lookAgain is how often a node looks for what others have left behind.
+	// lookAgain is the interval at which a node polls for requests that others have
+	// left.
 	lookAgain = 30 * time.Second
-	// atOnce is how many requests a node sends at once, one for each account.
+	// atOnce is the number of requests that a node sends concurrently, at most one for
+	// each account.
 	atOnce = 32
-	// batch is how many requests that are due are looked at.
+	// batch is the number of due requests that are read at once.
 	batch = 1000
 )
 
-// waits is how long to wait after each failure. After as many and one more, the
-// request is dropped.
+// waits are the delays after each failed attempt. If the attempt after the last delay
+// fails, too, the request is dropped.
 var waits = []time.Duration{10 * time.Second, time.Minute, 10 * time.Minute, time.Hour}
 
 // runner is the state of a call of Run.
@@ -33,7 +36,7 @@ type runner struct {
 	busy map[int64]bool // accounts for which a request is being sent
 }
 
-// Run sends what is due, until ctx ends: nodes of one database share the work.
+// Run sends due requests until ctx ends. Nodes of one database share the work.
 func (s *Service) Run(ctx context.Context) {
 	r := &runner{Service: s, busy: make(map[int64]bool)}
 	defer r.wg.Wait()
@@ -46,7 +49,8 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
-// sendDue begins to send what is due, and returns when to look again.
+// sendDue starts to send due requests, and returns how long to wait before the next
+// call.
 func (r *runner) sendDue(ctx context.Context) (time.Duration, error) {
 	now := r.cfg.Now()
 	due, err := r.cfg.Rows.Due(ctx, r.cfg.DB, now, batch)
@@ -71,8 +75,9 @@ func (r *runner) sendDue(ctx context.Context) (time.Duration, error) {
 			r.deliver(ctx, d)
 		})
 	}
-	// What was due at now and is not being sent waits for another request, whose end wakes
-	// us. What has become due since, or becomes due later, does not.
+	// A request that was due at now and is not being sent waits for another request,
+	// whose end wakes Run. So only requests that became due since, or become due later,
+	// need a timer.
 	next, err := r.cfg.Rows.NextDue(ctx, r.cfg.DB, now)
 	if errors.Is(err, db.ErrNotFound) {
 		return lookAgain, nil
@@ -100,8 +105,8 @@ func (r *runner) end(accountID int64) {
 	delete(r.busy, accountID)
 }
 
-// claim puts a request off for as long as this node has for it. It reports whether no
-// other node was faster.
+// claim postpones a request by the lease, so that no other node sends it. It returns
+// false if another node was faster.
 func (r *runner) claim(ctx context.Context, d *Delivery, now time.Time) (bool, error) {
 	until := now.Add(lease)
 	err := r.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -114,7 +119,7 @@ func (r *runner) claim(ctx context.Context, d *Delivery, now time.Time) (bool, e
 	return err == nil, err
 }
 
-// deliver sends a request, and stores what became of it. What is being sent when the
+// deliver sends a request and stores the result. A request that is being sent when the
 // node stops is sent again.
 func (r *runner) deliver(ctx context.Context, d Delivery) {
 	err := r.sender.send(ctx, d.URL, d.Payload, Sign(r.secret(d.Account), d.Payload))
@@ -142,16 +147,16 @@ func (r *runner) deliver(ctx context.Context, d Delivery) {
 	})
 }
 
-// store writes what became of a request. If that fails, the request is sent again
-// after the lease.
+// store writes the result of a request. If that fails, the request is sent again after
+// the lease.
 func (r *runner) store(ctx context.Context, do func(context.Context, *db.Tx) error) {
 	err := r.cfg.DB.Write(ctx, do)
-	if err != nil && !errors.Is(err, db.ErrNotFound) { // its webhook may be gone
+	if err != nil && !errors.Is(err, db.ErrNotFound) { // its webhook may have been removed
 		r.cfg.Logger.Warn("cannot store that a webhook was sent", "error", err)
 	}
 }
 
-// hostOf is what the log has of an address: its path may be a secret.
+// hostOf returns the host of an address, for the log. The path may be secret.
 func hostOf(text string) string {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -160,7 +165,7 @@ func hostOf(text string) string {
 	return u.Hostname()
 }
 
-// cause is an error without the address, which package http puts before it.
+// cause returns an error without the URL that package http puts in front of it.
 func cause(err error) error {
 	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
 		return wrapped.Err

@@ -16,28 +16,31 @@ import (
 )
 
 const (
-	// timeout is how long a receiver may take.
+	// timeout limits the duration of a request.
 	timeout = 5 * time.Second
-	// maxAnswer is how much of an answer is read.
+	// maxAnswer is the number of bytes of a response that are read.
 	maxAnswer = 4 << 10
 )
 
-// SignatureHeader has the signature of the payload: "sha256=" and Sign.
+// SignatureHeader is the header with the signature of the payload: "sha256=" and the
+// result of Sign.
 const SignatureHeader = "X-Usher-Signature"
 
-// errNotPublic says that a name leads to where webhooks are not sent.
-var errNotPublic = errors.New("its address is not public, and in no network that is allowed")
+// errNotPublic reports that a host name resolves to an address to which webhooks are
+// not sent.
+var errNotPublic = errors.New("its address is not public, and not in an allowed network")
 
-// notPublic are the networks that netip does not tell apart from public ones: those
-// of carriers, of tests and of the future, those that stand for addresses of version
-// 4, and the metadata service that has an address like any other (of Azure).
+// notPublic are the networks that netip does not distinguish from public ones:
+// carrier-grade NAT, documentation and benchmarks, reserved ones, those that embed IPv4
+// addresses, and the public address of Azure's metadata service.
 var notPublic = prefixes(
 	"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24",
 	"203.0.113.0/24", "240.0.0.0/4", "168.63.129.16/32",
 	"::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16", "fec0::/10",
 )
 
-// translated are addresses of version 4, for hosts that have only one of version 6.
+// translated are IPv4 addresses as hosts that have only IPv6 reach them (NAT64, RFC
+// 6052).
 var translated = netip.MustParsePrefix("64:ff9b::/96")
 
 func prefixes(texts ...string) (list []netip.Prefix) {
@@ -47,14 +50,14 @@ func prefixes(texts ...string) (list []netip.Prefix) {
 	return list
 }
 
-// sender sends requests to public addresses, and to those of some networks.
+// sender sends requests to public addresses, and to those in the allowed networks.
 type sender struct {
 	networks []netip.Prefix
 	client   *http.Client
 }
 
-// newSender returns a sender. Each request has a connection of its own, whose address
-// is checked after the name was looked up, and goes through no proxy.
+// newSender returns a sender. Each request uses a new connection, without a proxy. The
+// address is checked after the name was resolved.
 func newSender(networks []netip.Prefix) sender {
 	s := sender{networks: networks}
 	dialer := &net.Dialer{Timeout: timeout, ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
@@ -75,7 +78,7 @@ func newSender(networks []netip.Prefix) sender {
 	return s
 }
 
-// may reports whether requests may go to an address.
+// may reports whether requests may be sent to an address.
 func (s sender) may(ip netip.Addr) bool {
 	ip = ip.Unmap().WithZone("")
 	if b := ip.As16(); ip.Is6() && translated.Contains(ip) {
@@ -88,7 +91,7 @@ func (s sender) may(ip netip.Addr) bool {
 	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !slices.ContainsFunc(notPublic, in)
 }
 
-// refused is the status of a receiver that did not accept a request.
+// refused is the status of a response that does not accept the request.
 type refused int
 
 func (r refused) Error() string { return fmt.Sprintf("the receiver answered status %d", int(r)) }

@@ -25,14 +25,14 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Topic is announced when something is to be sent. The key is of no interest.
+// Topic is announced when there is a request to send. The key has no meaning.
 const Topic db.Topic = "webhook"
 
 const (
-	// PerAccount is how many addresses an account has at most.
+	// PerAccount is the maximum number of addresses of an account.
 	PerAccount = 10
-	// maxWaiting is how many requests of an account wait at most. What happens
-	// while as many wait is not sent.
+	// maxWaiting is the maximum number of queued requests of an account. Events beyond
+	// that are dropped.
 	maxWaiting = 40
 	maxURL     = 2048
 )
@@ -40,97 +40,99 @@ const (
 // ErrTooMany reports that an account would have too many addresses.
 var ErrTooMany = fault.Invalidf("urls[]", "an account has %d webhooks at most", PerAccount)
 
-// Hook is an address of an account.
+// Hook is a registered address of an account.
 type Hook struct {
 	ID  int64
 	URL string
 }
 
-// Subscriber is an account, as its events name it.
+// Subscriber is an account, with what its events say about it.
 type Subscriber struct {
 	ID    int64
 	UUID  string
 	Title string
 	Admin bool
-	// Generation counts the secrets that the account has had.
+	// Generation is the number of times that the account's secret was replaced.
 	Generation int64
 }
 
-// Delivery is a request that waits to be sent.
+// Delivery is a queued request.
 type Delivery struct {
 	ID      int64
 	URL     string
 	Account Subscriber
 	Payload []byte
-	// Tries is how many requests have failed.
+	// Tries is the number of failed attempts.
 	Tries int
 	DueAt time.Time
 }
 
-// Rows is what a Service needs stored. Package store implements it.
+// Rows is the storage of a Service. Package store implements it.
 type Rows interface {
-	// Subscriber returns an account: db.ErrNotFound.
+	// Subscriber returns an account, or db.ErrNotFound.
 	Subscriber(ctx context.Context, q db.Querier, accountID int64) (Subscriber, error)
 	// SetGeneration replaces the generation of an account's secret.
 	SetGeneration(ctx context.Context, tx *db.Tx, accountID, generation int64) error
 	// Hooks returns the addresses of an account, in the order in which they were
 	// added.
 	Hooks(ctx context.Context, q db.Querier, accountID int64) ([]Hook, error)
-	// Insert adds an address, and Delete removes one with what waits for it.
+	// Insert adds an address. Delete removes one, with its queued requests.
 	Insert(ctx context.Context, tx *db.Tx, accountID int64, url string) error
 	Delete(ctx context.Context, tx *db.Tx, id int64) error
-	// Waiting counts what waits to be sent for an account.
+	// Waiting counts the queued requests of an account.
 	Waiting(ctx context.Context, q db.Querier, accountID int64) (int, error)
 	// Queue adds a request that is due now.
 	Queue(ctx context.Context, tx *db.Tx, accountID, hookID int64, payload []byte) error
-	// Due returns the requests that are due at a time, those that wait longest
-	// first, limit at most.
+	// Due returns the requests that are due at a time, the longest-waiting first, at
+	// most limit.
 	Due(ctx context.Context, q db.Querier, at time.Time, limit int) ([]Delivery, error)
-	// NextDue returns when the next request is due that is not due at a time yet:
+	// NextDue returns the time at which the next request becomes due after a time, or
 	// db.ErrNotFound.
 	NextDue(ctx context.Context, q db.Querier, at time.Time) (time.Time, error)
-	// PutOff sets how often a request has failed, and when it is due, if it was due
-	// at a time: db.ErrNotFound.
+	// PutOff sets the number of failed attempts of a request, and when it is due. If it
+	// was not due at the time was, the error is db.ErrNotFound.
 	PutOff(ctx context.Context, tx *db.Tx, id int64, was time.Time, tries int, due time.Time) error
-	// Forget removes a request, if it was due at a time: db.ErrNotFound.
+	// Forget removes a request. If it was not due at the time was, the error is
+	// db.ErrNotFound.
 	Forget(ctx context.Context, tx *db.Tx, id int64, was time.Time) error
 }
 
-// Config is what a Service stands on.
+// Config configures a Service.
 type Config struct {
 	// DB is the database, and Rows its tables. Required.
 	DB   *db.DB
 	Rows Rows
-	// Audit is the log of what happens to accounts. Required.
+	// Audit is the audit log. Required.
 	Audit *audit.Log
-	// Key is what the secrets of accounts are derived from. Required.
+	// Key is the key that the secrets of accounts are derived from. Required.
 	Key *seal.Key
-	// Networks are those that requests may go to although they are not public.
+	// Networks are the non-public networks to which requests may be sent.
 	Networks []netip.Prefix
-	// Server returns the name and the identifier of this server. Nil: it has none.
+	// Server returns the name and the identifier of this server. If nil, the server has
+	// none.
 	Server func() (name, identifier string)
-	// Logger gets what cannot be sent. Nil: nothing is logged.
+	// Logger receives failures to send. If nil, nothing is logged.
 	Logger *slog.Logger
-	// Now returns the time. Nil: time.Now.
+	// Now returns the time. If nil, time.Now is used.
 	Now func() time.Time
 }
 
-// Service keeps the addresses, and sends. It is safe for concurrent use.
+// Service stores the addresses and sends the requests. It is safe for concurrent use.
 type Service struct {
 	cfg    Config
 	key    [32]byte
-	alarm  db.Alarm // makes Run look for what is due
+	alarm  db.Alarm // wakes Run
 	sender sender
 	counts counts
 }
 
-// counts is what became of requests.
+// counts counts the results of requests.
 type counts struct{ sent, failed, dropped atomic.Int64 }
 
-// Stats is what became of the requests of this process.
+// Stats counts the requests of this process since its start.
 type Stats struct {
 	Sent    int64 // accepted by the receiver
-	Failed  int64 // not accepted; some of them were sent again
+	Failed  int64 // attempts that failed, including those that were retried
 	Dropped int64 // given up, or never queued
 }
 
@@ -148,7 +150,7 @@ func New(cfg Config) *Service {
 	return &Service{cfg: cfg, key: cfg.Key.Derive("webhooks"), alarm: cfg.DB.Alarm(Topic), sender: newSender(cfg.Networks)}
 }
 
-// Stats returns what became of the requests of this process.
+// Stats returns the counts of this process.
 func (s *Service) Stats() Stats {
 	return Stats{s.counts.sent.Load(), s.counts.failed.Load(), s.counts.dropped.Load()}
 }
@@ -170,8 +172,8 @@ func urls(hooks []Hook) []string {
 	return list
 }
 
-// Set replaces the addresses of an account, and returns them. What waits for one that
-// stays is still sent. fault.Invalid.
+// Set replaces the addresses of an account, and returns them. Queued requests for
+// addresses that stay are still sent. Errors: fault.Invalid.
 func (s *Service) Set(ctx context.Context, by audit.Actor, accountID int64, list []string) ([]string, error) {
 	var wanted []string
 	for _, text := range list {
@@ -185,7 +187,7 @@ func (s *Service) Set(ctx context.Context, by audit.Actor, accountID int64, list
 	return s.change(ctx, by, accountID, func([]string) []string { return wanted })
 }
 
-// Add adds an address to those of an account. fault.Invalid.
+// Add adds an address to those of an account. Errors: fault.Invalid.
 func (s *Service) Add(ctx context.Context, by audit.Actor, accountID int64, text string) error {
 	if err := s.check(text); err != nil {
 		return err
@@ -199,8 +201,8 @@ func (s *Service) Add(ctx context.Context, by audit.Actor, accountID int64, text
 	return err
 }
 
-// Remove removes an address of an account, with what waits for it. One that is not
-// there is no error.
+// Remove removes an address of an account, with its queued requests. It is not an error
+// if the account does not have the address.
 func (s *Service) Remove(ctx context.Context, by audit.Actor, accountID int64, text string) error {
 	_, err := s.change(ctx, by, accountID, func(now []string) []string {
 		return slices.DeleteFunc(now, func(one string) bool { return one == text })
@@ -208,8 +210,8 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, accountID int64, t
 	return err
 }
 
-// change replaces the addresses of an account by those that wanted makes of them, and
-// returns these.
+// change replaces the addresses of an account with those that wanted returns, and
+// returns them.
 func (s *Service) change(
 	ctx context.Context, by audit.Actor, accountID int64, wanted func(now []string) []string,
 ) ([]string, error) {
@@ -260,14 +262,14 @@ func (s *Service) replace(
 	if changes == 0 {
 		return nil
 	}
-	// An address may have a secret in it, so the log has their number only.
+	// An address may contain a secret, so the log records only their number.
 	return s.cfg.Audit.Record(ctx, tx, by, audit.Event{
 		Kind: audit.WebhooksChanged, AccountID: accountID, Detail: fmt.Sprintf("%d", len(wanted)), Added: added,
 	})
 }
 
-// check checks an address. Names are looked up when something is sent: they may lead
-// elsewhere by then.
+// check validates an address. Host names are resolved when a request is sent, because
+// they may change until then.
 func (s *Service) check(text string) error {
 	u, err := url.Parse(text)
 	switch {
@@ -286,9 +288,8 @@ func (s *Service) check(text string) error {
 	return nil
 }
 
-// Secret returns the secret that an account's requests are signed with, to somebody who
-// reads it: nobody does without a row in the audit log. ErrNotFound of the database if
-// there is no such account.
+// Secret returns the secret that signs an account's requests, and records in the audit
+// log that it was read. The error is db.ErrNotFound if there is no such account.
 func (s *Service) Secret(ctx context.Context, by audit.Actor, accountID int64) (secret plexauth.Secret, err error) {
 	err = s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		a, err := s.cfg.Rows.Subscriber(ctx, tx, accountID)
@@ -304,8 +305,8 @@ func (s *Service) Secret(ctx context.Context, by audit.Actor, accountID int64) (
 	return secret, nil
 }
 
-// Renew replaces the secret of an account, and returns the new one: what is sent from now
-// on is signed with it.
+// Renew replaces the secret of an account, and returns the new one. All later requests
+// are signed with it.
 func (s *Service) Renew(ctx context.Context, by audit.Actor, accountID int64) (secret plexauth.Secret, err error) {
 	err = s.cfg.DB.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		a, err := s.cfg.Rows.Subscriber(ctx, tx, accountID)
@@ -331,15 +332,15 @@ func (s *Service) secret(a Subscriber) plexauth.Secret {
 	return plexauth.Secret(base64.RawURLEncoding.EncodeToString(mac.Sum(nil)))
 }
 
-// Sign returns the signature of a payload: its HMAC-SHA256 in hexadecimal digits.
+// Sign returns the signature of a payload: its HMAC-SHA256 in hexadecimal.
 func Sign(secret plexauth.Secret, payload []byte) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(payload)
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// SignedIn implements device.Watcher: it queues what is sent about a device that
-// signs in.
+// SignedIn implements device.Watcher. It queues the requests about a device that signed
+// in.
 func (s *Service) SignedIn(
 	ctx context.Context, tx *db.Tx, accountID int64, d device.Device, isNew bool,
 ) error {
