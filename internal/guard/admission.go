@@ -11,54 +11,53 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 )
 
-// ErrBusy reports that the queue of an Admission is full, or that a claim has
-// waited in it for too long.
+// ErrBusy reports that the queue of an Admission is full, or that a claim waited in it
+// for too long.
 var ErrBusy = fault.WithWait(
 	fault.New(fault.Busy, "too many sign-ins are waiting already; try again in a second"), time.Second)
 
-// Claim identifies the caller that requests a turn. The zero value is a claim of no caller in
-// particular.
+// Claim identifies the caller that requests a turn. The zero value is an anonymous
+// claim.
 type Claim struct {
-	// Network is where the request comes from, as Network returns it.
+	// Network is the network of the client: the result of the function Network.
 	Network string
-	// Account is whom the work is for.
+	// Account is the account that the work is for.
 	Account string
-	// Known says that the device has signed in to the account before.
+	// Known reports that the device has signed in to the account before.
 	Known bool
 }
 
-// Admission lets a bounded number of tasks run and a bounded number wait. The
-// rest are rejected at once. A caller that has waited for too long is rejected as
-// well, so that a flood makes nobody wait for long. It is safe for concurrent use.
+// Admission limits the number of tasks that run and the number that wait. The rest are
+// rejected immediately. A caller that has waited for too long is rejected as well, so
+// that nobody waits for long during a flood. It is safe for concurrent use.
 //
-// Turns are shared out fairly. Of those that wait, devices that signed in before
-// go first, but for one turn in four; then the network that has the fewest tasks
-// running and has waited longest for a turn, and in it the account of which the
-// same is true. When the queue is full, a claim takes the place of the newest
-// one of a network that has at least two claims more in it, or in the same
-// network of such an account; one more is enough for a known device against an
-// unknown one. One network, or one account, therefore cannot keep others from
-// their turn, and many networks cannot keep known devices from theirs.
+// Turns are distributed fairly. Among the waiting claims, those of known devices go
+// first, except for one turn in four. Among the rest, the network with the fewest
+// running tasks goes first, and of those the one whose last turn is the longest ago.
+// Within a network, the same applies to accounts. When the queue is full, a new claim
+// replaces the newest claim of a network, or of an account in the same network, that
+// has at least two claims more in the queue. A known device replaces an unknown one
+// that has one more. So one network or one account cannot starve the others, and many
+// networks cannot starve known devices.
 type Admission struct {
 	slots, queue int
 
 	mu      sync.Mutex
 	running int
 	waiting []*waiter // the oldest first
-	turns   uint64    // that were given
+	turns   uint64    // number of turns so far
 	network shares
 	account shares // by network and account
 }
 
-// waiter is a claim that waits. Its channel is closed when it gets its turn or
-// loses its place.
+// waiter is a waiting claim. Its channel is closed when it gets a turn or is evicted.
 type waiter struct {
 	Claim
 	done    chan struct{}
 	evicted bool
 }
 
-// shares is what each claimant has had so far.
+// shares maps each network or account to its share so far.
 type shares map[string]share
 
 type share struct {
@@ -66,16 +65,16 @@ type share struct {
 	last    uint64 // turn
 }
 
-// maxWait bounds the wait for a turn. It is well below the time after which a
-// listener closes a connection: a client gets an answer that says when to retry,
-// rather than none.
+// maxWait limits the wait for a turn. It is well below the time after which a listener
+// closes a connection, so that clients get a response that says when to retry.
 const maxWait = 8 * time.Second
 
-// maxShares bounds how many claimants are remembered between their turns.
+// maxShares limits the number of shares that are stored.
 const maxShares = 4096
 
-// NewAdmission lets slots tasks run and queue more wait. Zero slots: as many as
-// there are processors. Zero queue: sixteen per slot.
+// NewAdmission returns an Admission in which slots tasks can run and queue more can
+// wait. If slots is zero, it is the number of processors. If queue is zero, it is
+// sixteen for each slot.
 func NewAdmission(slots, queue int) *Admission {
 	if slots <= 0 {
 		slots = runtime.GOMAXPROCS(0)
@@ -86,9 +85,9 @@ func NewAdmission(slots, queue int) *Admission {
 	return &Admission{slots: slots, queue: queue, network: make(shares), account: make(shares)}
 }
 
-// Enter waits for a turn. If the error is nil, the caller must call leave once
-// its task is done. The error is ErrBusy if the claim may not wait, or has lost
-// its place to another, or has waited for maxWait; or that of ctx.
+// Enter waits for a turn. If the error is nil, the caller must call leave once its task
+// is done. The error is ErrBusy if the queue is full, if the claim is evicted, or after
+// maxWait. If ctx ends first, it is the error of ctx.
 func (a *Admission) Enter(ctx context.Context, c Claim) (leave func(), err error) {
 	a.mu.Lock()
 	if a.running < a.slots {
@@ -121,8 +120,8 @@ func (a *Admission) Enter(ctx context.Context, c Claim) (leave func(), err error
 	}
 }
 
-// giveUp takes a claim out of the queue, or passes on the turn that it was given
-// at the same moment.
+// giveUp removes a claim from the queue. If it got a turn at the same moment, giveUp
+// passes the turn on.
 func (a *Admission) giveUp(w *waiter) {
 	a.mu.Lock()
 	i := slices.Index(a.waiting, w)
@@ -144,14 +143,14 @@ func (a *Admission) start(c Claim) {
 	a.account.start(c.key(), a.turns)
 }
 
-// key names the claim's account in its network.
+// key identifies the claim's account in its network.
 func (c Claim) key() string { return c.Network + "\x00" + c.Account }
 
 func (s shares) start(key string, turn uint64) {
 	if len(s) >= maxShares {
 		for k, v := range s {
 			if v.running == 0 {
-				delete(s, k) // it is remembered again after its next turn
+				delete(s, k) // it is stored again at its next turn
 			}
 		}
 	}
@@ -164,7 +163,7 @@ func (s shares) stop(key string) {
 	s[key] = v
 }
 
-// leave ends a task and gives its turn to the next.
+// leave ends a task and gives its turn to the next claim.
 func (a *Admission) leave(c Claim) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -181,11 +180,10 @@ func (a *Admission) leave(c Claim) {
 	close(w.done)
 }
 
-// unknownTurn is how often an unknown device goes before known ones: at every
-// fourth turn.
+// unknownTurn: at every fourth turn, unknown devices go before known ones.
 const unknownTurn = 4
 
-// next returns the index of the claim whose turn it is.
+// next returns the index of the waiting claim that gets the next turn.
 func (a *Admission) next() int {
 	known := a.turns%unknownTurn != 0
 	best := 0
@@ -216,10 +214,10 @@ func (s share) before(t share) bool {
 	return s.last < t.last
 }
 
-// evict makes room for a claim in a full queue, if another has less right to its
-// place.
+// evict removes a claim from a full queue that the new claim displaces, if there is
+// one.
 func (a *Admission) evict(c Claim) bool {
-	have := make(map[string]int) // claims that wait, by network and by account
+	have := make(map[string]int) // waiting claims by network and by account
 	for _, w := range a.waiting {
 		have[w.Network]++
 		have[w.key()]++
@@ -243,8 +241,8 @@ func (a *Admission) evict(c Claim) bool {
 	return true
 }
 
-// displaces reports whether c may take the place of d. have counts the claims
-// that wait, by network and by account.
+// displaces reports whether c may take the place of d. have counts the waiting claims
+// by network and by account.
 func (c Claim) displaces(d Claim, have map[string]int) bool {
 	fewer := have[d.Network] - have[c.Network]
 	if c.Network == d.Network {
@@ -253,7 +251,7 @@ func (c Claim) displaces(d Claim, have map[string]int) bool {
 	return fewer >= 2 || fewer >= 1 && c.Known && !d.Known
 }
 
-// Load returns how many tasks run and how many wait.
+// Load returns the numbers of running and waiting tasks.
 func (a *Admission) Load() (running, waiting int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

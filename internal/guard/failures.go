@@ -13,9 +13,10 @@ import (
 // user who mistypes is never locked out for long, and a guesser is slowed to the
 // refill rate. The zero value has no limit. It is safe for concurrent use.
 type Failures struct {
-	// Burst is how many failures a key may have at once. Zero means no limit.
+	// Burst is the number of failures that a key may have at once. If zero, there is no
+	// limit.
 	Burst int
-	// Refill is how long one failure counts against the key.
+	// Refill is the time after which one failure of a key is forgotten.
 	Refill time.Duration
 
 	mu   sync.Mutex
@@ -30,7 +31,8 @@ type attempts struct {
 	ended chan struct{} // closed when one of them ends
 }
 
-// hashedKey is what is stored of a key: an attacker invents keys of any length.
+// hashedKey is the stored form of a key. Keys are hashed because attackers can send
+// keys of any length.
 type hashedKey [sha256.Size]byte
 
 func hashKey(key string) hashedKey { return sha256.Sum256([]byte(key)) }
@@ -116,10 +118,10 @@ type Attempt struct {
 	key      hashedKey
 }
 
-// Begin begins an attempt of key, or returns how long key must wait before its
-// next one. Where other attempts could still use up what is left, it waits for
-// their outcome: attempts at the same time cannot exceed the limit, and nobody is
-// rejected for an attempt that then passes. The error is that of ctx.
+// Begin begins an attempt of key, or returns how long key must wait before its next
+// one. If concurrent attempts could still use up the limit, it waits for their outcome.
+// So concurrent attempts cannot exceed the limit, and no attempt is rejected because of
+// another one that then passes. The error is that of ctx.
 func (f *Failures) Begin(ctx context.Context, key string, now time.Time) (Attempt, time.Duration, error) {
 	a := Attempt{f, hashKey(key)}
 	if f.Burst <= 0 {
@@ -138,8 +140,8 @@ func (f *Failures) Begin(ctx context.Context, key string, now time.Time) (Attemp
 	}
 }
 
-// begin counts an attempt of key, if it may begin. If that depends on others, it
-// returns a channel that is closed when one of them ends.
+// begin counts an attempt of key, if it may begin. If that depends on other attempts,
+// it returns a channel that is closed when one of them ends.
 func (f *Failures) begin(key hashedKey, now time.Time) (wait time.Duration, ended <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -161,16 +163,16 @@ func (f *Failures) begin(key hashedKey, now time.Time) (wait time.Duration, ende
 	return 0, nil
 }
 
-// left is how many times key may fail at once. It is at least one where wait
-// returns 0.
+// left returns how many times key may fail at once. It is at least one if wait returns
+// 0.
 func (f *Failures) left(key hashedKey, now time.Time) int {
 	return f.Burst - int(max(0, f.debt[key].Sub(now)+f.Refill-1)/f.Refill)
 }
 
-// Failed says that the attempt has failed.
+// Failed ends the attempt as failed.
 func (a Attempt) Failed(now time.Time) { a.end(func(f *Failures) { f.failed(a.key, now) }) }
 
-// Passed says that the attempt did not fail.
+// Passed ends the attempt as passed, so that it does not count.
 func (a Attempt) Passed() { a.end(func(*Failures) {}) }
 
 func (a Attempt) end(count func(*Failures)) {

@@ -1,7 +1,7 @@
-// Package guard decides who may try how often, and whose hard work is done when
-// there is too much of it.
+// Package guard limits the rate of attempts, and the amount of concurrent expensive
+// work.
 //
-// It owns admission to password hashing (Admission) and the rate limits per
-// account and address (Failures). It does not own what is being tried, and it
-// stores nothing: a restart clears it.
+// It owns admission to password hashing (Admission) and the rate limits per account and
+// address (Failures). It does not own the attempted operations. It stores nothing: its
+// state is lost at a restart.
 package guard

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// PathOf returns the path of a public URL, such as /usher. Empty: the site is at the
-// top of its host.
+// PathOf returns the path of a public URL, such as /usher, or "" if the site is at the
+// root of its host.
 func PathOf(publicURL string) string {
 	u, err := url.Parse(publicURL)
 	if err != nil {
@@ -16,10 +16,9 @@ func PathOf(publicURL string) string {
 	return strings.TrimRight(u.Path, "/")
 }
 
-// Below returns a handler for a site that browsers reach below a path, such as
-// /usher: it takes the path away from what requests ask for. A proxy may pass the
-// path on or take it away itself, so a request without the path is handled as it
-// comes. An empty path returns h.
+// Below returns a handler for a site that browsers reach below a path, such as /usher.
+// It strips the path from requests. A request without the path is passed on unchanged,
+// because a proxy may strip the path itself. If path is empty, Below returns h.
 func Below(path string, h http.Handler) http.Handler {
 	if path == "" {
 		return h
@@ -29,11 +28,11 @@ func Below(path string, h http.Handler) http.Handler {
 	})
 }
 
-// withoutPath returns a request without a path at the beginning of its own, or the
-// request itself if that is not below the path.
+// withoutPath returns a request with a path stripped from its URL, or the request
+// itself if it is not below the path.
 func withoutPath(r *http.Request, path string) *http.Request {
 	rest, below := cutPath(r.URL.Path, path)
-	// The encoded form is there only if it says more than the decoded one.
+	// RawPath is set only if it differs from the default encoding of Path.
 	raw, rawBelow := cutPath(r.URL.RawPath, path)
 	if !below || r.URL.RawPath != "" && !rawBelow {
 		return r
@@ -49,7 +48,7 @@ func withoutPath(r *http.Request, path string) *http.Request {
 	return shorter
 }
 
-// cutPath returns what is below a path, beginning with a slash.
+// cutPath returns the rest of whole below a path, beginning with a slash.
 func cutPath(whole, path string) (rest string, below bool) {
 	rest, below = strings.CutPrefix(whole, path)
 	switch {

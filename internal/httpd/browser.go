@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// WantsPage reports whether a browser asks for a page: programs that accept any
-// answer do not name HTML. OPTIONS asks for no page.
+// WantsPage reports whether a browser requests a page. Programs that accept any type do
+// not name HTML. OPTIONS never requests a page.
 func WantsPage(r *http.Request) bool {
 	if r.Method == http.MethodOptions {
 		return false

@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// Certificate names the PEM files of a certificate and its key. They may be
-// replaced while the server runs.
+// Certificate selects the PEM files of a certificate and its key. They may be replaced
+// while the server runs.
 type Certificate struct {
 	// CertFile and KeyFile are the paths of the two files. Required.
 	CertFile, KeyFile string
 
-	// Logger gets a line when the files were loaded again or cannot be used. Nil
-	// means no log.
+	// Logger receives a record when the files were reloaded or cannot be used. If nil,
+	// nothing is logged.
 	Logger *slog.Logger
 }
 
-// certificateInterval is the least time between two checks of the files.
+// certificateInterval is the minimum time between two checks of the files.
 const certificateInterval = time.Second
 
-// reloader presents the last usable version of a pair of files. It is safe for
-// concurrent use.
+// reloader holds the last usable version of a pair of files. It is safe for concurrent
+// use.
 type reloader struct {
 	files [2]string // certificate and key
 	log   *slog.Logger
@@ -33,7 +33,7 @@ type reloader struct {
 	pair    *tls.Certificate
 	loaded  [2]os.FileInfo // the files that pair was read from
 	checked time.Time
-	problem string // the last logged reason why the files cannot be used; empty: none
+	problem string // the last logged reason why the files cannot be used, or ""
 }
 
 // open reads the files for the first time.
@@ -49,8 +49,8 @@ func (cfg *Certificate) open() (*reloader, error) {
 	return r, r.load(found)
 }
 
-// get is a tls.Config's GetCertificate. It never fails: while the files are
-// being written or do not match, the previous pair stays in use.
+// get implements tls.Config.GetCertificate. It never fails: while the files are being
+// written or do not match, the previous pair stays in use.
 func (r *reloader) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -82,7 +82,7 @@ func (r *reloader) refresh() {
 	}
 }
 
-// stat returns what the files are now.
+// stat returns the current file information.
 func (r *reloader) stat() (found [2]os.FileInfo, err error) {
 	for i, path := range r.files {
 		if found[i], err = os.Stat(path); err != nil {
@@ -102,8 +102,8 @@ func same(a, b [2]os.FileInfo) bool {
 	return true
 }
 
-// load reads the files. found was taken before: if the files change meanwhile,
-// the next check sees a difference.
+// load reads the files. found is their state before: if they change meanwhile, the next
+// check detects a difference.
 func (r *reloader) load(found [2]os.FileInfo) error {
 	pair, err := tls.LoadX509KeyPair(r.files[0], r.files[1])
 	if err != nil {

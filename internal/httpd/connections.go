@@ -16,42 +16,42 @@ import (
 	"github.com/usher-auth/usher/internal/guard"
 )
 
-// limits is how long a connection may stay in each of its states. http.Server
-// reports a request once it has read the whole header. The zero value has no
-// limit.
+// limits are the maximum durations of the states of a connection. http.Server reports a
+// request once it has read the whole header. A zero value has no limit.
 type limits struct {
 	first   time.Duration // until the first request's header is read
-	request time.Duration // from there to the end of the answer
+	request time.Duration // from there to the end of the response
 	idle    time.Duration // until the next request's header is read
 }
 
 // connectionLimits apply to every connection without TLS.
 var connectionLimits = limits{first: requestTimeout, request: requestTimeout, idle: idleTimeout}
 
-// Bounds is how many connections a listener has at once. The zero value has no
-// bound.
+// Bounds limits the number of connections of a listener. The zero value has no limit.
 //
-// A connection beyond a bound takes the place of another one that waits for a
-// request, the longest wait first. Without such a one, it takes the place of the
-// network with the most connections, or is closed at once if that is its own.
+// When a limit is reached, the connections that have waited longest for a request are
+// closed to make room for a new one. If no connection waits, the oldest connection of
+// the network that has the most is closed, if that network has at least two more than
+// the network of the new connection. Otherwise, the new connection is closed.
 type Bounds struct {
-	// All is how many connections there are. Zero: no bound.
+	// All is the maximum number of connections. If zero, there is no limit.
 	All int
-	// Network is how many of them come from one network. Zero: half of All.
+	// Network is the maximum number of connections from one network. If zero, it is
+	// half of All.
 	Network int
-	// Proxies are reverse proxies: the connections of many people come from one of
-	// them, so that Network does not apply to it.
+	// Proxies are reverse proxies. Network does not apply to them, because they connect
+	// on behalf of many clients.
 	Proxies []netip.Prefix
 }
 
 func (b Bounds) network() int { return cmp.Or(b.Network, (b.All+1)/2) }
 
-// connections bounds the connections of a listener, in number and in time.
+// connections limits the number and the duration of the connections of a listener.
 //
-// The deadlines of http.Server would close slow and idle ones, but each of them sets
-// and stops a timer for every request: together a microsecond, one in fifteen. Here
-// a request stores one number, and one goroutine checks all connections once per
-// interval. A limit is therefore exact to within one interval.
+// The timeouts of http.Server would close slow and idle connections, but each of them
+// sets and stops a timer for every request. Together that takes a microsecond, a
+// fifteenth of the request. Here, a request stores one number, and one goroutine checks
+// all connections once per interval. So a limit is accurate to one interval.
 type connections struct {
 	limits   limits
 	bounds   Bounds
@@ -63,14 +63,14 @@ type connections struct {
 	networks map[string]*network
 	count    int   // of open connections
 	accepted int64 // since the start
-	dropped  int   // beyond the bounds, since the last line in the log
-	quiet    int64 // until this tick, there is no further line
+	dropped  int   // number of closed connections since the last log line
+	quiet    int64 // no further log line until this tick
 }
 
-// network is the connections of one network.
+// network holds the connections of one network.
 type network struct {
 	conns map[*boundConn]struct{}
-	proxy bool // they are many people's
+	proxy bool // a reverse proxy, without a limit for the network
 }
 
 // boundListener registers each new connection.
@@ -79,8 +79,8 @@ type boundListener struct {
 	all *connections
 }
 
-// bound returns ln for srv to serve, with bounds and limits that are enforced until
-// ctx ends.
+// bound returns a listener for srv that enforces bounds and limits on the connections
+// of ln, until ctx ends.
 func bound(
 	ctx context.Context, srv *http.Server, ln net.Listener, b Bounds, l limits, interval time.Duration,
 	logger *slog.Logger,
@@ -120,9 +120,9 @@ const (
 type boundConn struct {
 	net.Conn
 	network string
-	number  int64        // counts connections up
+	number  int64        // ascending in the order of acceptance
 	state   atomic.Int64 // the tick at which its phase began, and the phase
-	// hasReadDeadline: the last read deadline that was set is not "never".
+	// hasReadDeadline reports whether a read deadline is set.
 	hasReadDeadline atomic.Bool
 }
 
@@ -145,13 +145,13 @@ func (c *boundConn) SetReadDeadline(t time.Time) error {
 	return c.Conn.SetReadDeadline(t)
 }
 
-// SetDeadline sets the read deadline, too.
+// SetDeadline also sets the read deadline.
 func (c *boundConn) SetDeadline(t time.Time) error {
 	c.hasReadDeadline.Store(!t.IsZero())
 	return c.Conn.SetDeadline(t)
 }
 
-// CloseWrite lets http.Server finish an answer cleanly while the client is still
+// CloseWrite lets http.Server finish a response cleanly while the client is still
 // sending its request.
 func (c *boundConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
@@ -160,7 +160,7 @@ func (c *boundConn) CloseWrite() error {
 	return nil
 }
 
-// connState is an http.Server's ConnState.
+// connState implements http.Server.ConnState.
 func (a *connections) connState(c net.Conn, s http.ConnState) {
 	if secure, ok := c.(*tls.Conn); ok {
 		c = secure.NetConn()
@@ -181,8 +181,8 @@ func (a *connections) connState(c net.Conn, s http.ConnState) {
 	}
 }
 
-// admit registers a new connection, and closes others if it is one too many. It
-// reports whether there is room.
+// admit registers a new connection. If there are too many, it closes others. It returns
+// false if the new one must be closed.
 func (a *connections) admit(c *boundConn) bool {
 	address := remoteAddress(c)
 	c.network = guard.Network(address)
@@ -205,7 +205,7 @@ func (a *connections) admit(c *boundConn) bool {
 	return true
 }
 
-// remoteAddress is the address that a connection comes from, without the port.
+// remoteAddress returns the remote address of a connection, without the port.
 func remoteAddress(c net.Conn) string {
 	text := c.RemoteAddr().String()
 	if host, _, err := net.SplitHostPort(text); err == nil {
@@ -214,11 +214,11 @@ func remoteAddress(c net.Conn) string {
 	return text
 }
 
-// makeRoom closes connections until there is room for one more of a network, if
-// bounds and fairness allow it.
+// makeRoom closes connections until there is room for one more from a network, if
+// fairness allows it.
 //
-// Attack: one network opens connections and sends nothing, or sends requests and
-// never reads the answers, until nobody else gets one.
+// Attack: one network opens connections and sends nothing, or sends requests and never
+// reads the responses, until nobody else can connect.
 func (a *connections) makeRoom(own *network) bool {
 	if a.bounds.All <= 0 {
 		return true
@@ -268,7 +268,7 @@ func (n *network) hasWaiting() bool {
 	return false
 }
 
-// all returns the connections.
+// all returns all connections.
 func (n *network) all() (list []*boundConn) {
 	for c := range n.conns {
 		list = append(list, c)
@@ -283,9 +283,9 @@ func older(a, b *boundConn) int {
 	return cmp.Or(cmp.Compare(since, other), cmp.Compare(a.number, b.number))
 }
 
-// closeWaiting closes the connections of a network that have waited longest: one in
-// sixteen, so that a flood of connections does not look through all of them for
-// each. It reports whether there was one.
+// closeWaiting closes the connections of a network that have waited longest, a
+// sixteenth of them, so that a flood does not cause a search for each new connection.
+// It reports whether it closed any.
 func (a *connections) closeWaiting(n *network) bool {
 	list := n.waiting()
 	slices.SortFunc(list, older)
@@ -295,14 +295,14 @@ func (a *connections) closeWaiting(n *network) bool {
 	return len(list) > 0
 }
 
-// drop closes a connection that is beyond the bounds. http.Server notices.
+// drop closes a connection to make room. http.Server detects that.
 func (a *connections) drop(c *boundConn) {
 	_ = c.Close() // nothing can be done about an error
 	a.dropped++
 	a.remove(c)
 }
 
-// remove forgets a connection, unless it has been already.
+// remove unregisters a connection, if it is registered.
 func (a *connections) remove(c *boundConn) {
 	n := a.networks[c.network]
 	if n == nil {
@@ -332,12 +332,12 @@ func (a *connections) run(ctx context.Context) {
 	}
 }
 
-// quietTicks is how many intervals pass between two lines in the log about
-// connections beyond the bounds.
+// quietTicks is the number of intervals between two log lines about too many
+// connections.
 const quietTicks = 60
 
-// reap closes the connections that have been in their phase for too long.
-// http.Server notices and reports them as closed.
+// reap closes the connections that have been in their phase for too long. http.Server
+// detects that, and reports them as closed.
 func (a *connections) reap() {
 	now := a.ticks.Add(1)
 	a.mu.Lock()

@@ -7,22 +7,23 @@ import (
 	"time"
 )
 
-// readyTimeout is how long Ping may take.
+// readyTimeout limits the duration of Ping.
 const readyTimeout = 5 * time.Second
 
-// Health answers the questions of whatever watches the server.
+// Health serves the health checks.
 type Health struct {
 	// Ping checks that the server can do its work. Required.
 	Ping func(context.Context) error
-	// Logger gets the errors of Ping. Required.
+	// Logger receives the errors of Ping. Required.
 	Logger *slog.Logger
-	// Stopping is closed once the server is about to stop, and still answers. Nil: it
-	// does not say so before it stops.
+	// Stopping is closed when the server is about to stop and still serves requests. If
+	// nil, readiness does not change before the server stops.
 	Stopping <-chan struct{}
 }
 
-// Mount adds /healthz, which answers as long as the process does, and /readyz,
-// which answers 503 when Ping fails. Neither is logged or counted.
+// Mount adds /healthz, which succeeds as long as the process responds, and /readyz,
+// which returns 503 when Ping fails or the server is stopping. Neither is logged or
+// counted.
 func (h Health) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", h.alive)
 	mux.HandleFunc("GET /readyz", h.ready)

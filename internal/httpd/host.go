@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// maxHost is the length of the longest Host header that is accepted. Names in the
-// DNS have at most 253 bytes.
+// maxHost is the maximum length of the Host header, in bytes. Names in the DNS have at
+// most 253.
 const maxHost = 255
 
 // LimitHost returns a handler that rejects requests with a Host header of more
 // than 255 bytes.
 //
-// Attack: usher puts the host into links, cookies and pictures, so a long one
-// multiplies what an anonymous request costs.
+// Attack: usher puts the host into links, cookies and QR codes, so a long host
+// multiplies the cost of an anonymous request.
 func LimitHost(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(r.Host) > maxHost {
@@ -27,12 +27,12 @@ func LimitHost(h http.Handler) http.Handler {
 	})
 }
 
-// KnownHost returns a handler that answers requests for this machine only: those
-// with an IP address, a name that no public DNS has, or one of names in Host.
+// KnownHost returns a handler that accepts only requests whose Host is an IP address, a
+// name that is not in public DNS, or one of names.
 //
-// Attack: DNS rebinding. A page lets its own name point at 127.0.0.1 or at an address
-// of the local network, and then reads from that server what only its neighbours may:
-// to the browser, it is the page's own site.
+// Attack: DNS rebinding. A web site makes its own name resolve to 127.0.0.1 or to an
+// address of the local network. Its script then reads data from that server, which the
+// browser takes for the web site's own.
 func KnownHost(names []string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !knownHost(names, r.Host) {
@@ -43,8 +43,8 @@ func KnownHost(names []string, h http.Handler) http.Handler {
 	})
 }
 
-// localDomains are domains of which nobody can register a name: those of RFC 6761,
-// of multicast DNS (with that of Kubernetes), and of private networks.
+// localDomains are domains in which nobody can register a name: those of RFC 6761, of
+// multicast DNS (and Kubernetes), and of private networks.
 var localDomains = [...]string{".localhost", ".local", ".internal", ".home.arpa", ".test"}
 
 func knownHost(names []string, host string) bool {

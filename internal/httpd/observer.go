@@ -45,19 +45,19 @@ func NewObserver(log *slog.Logger, now func() time.Time) *Observer {
 // Register adds metrics of others. It panics if a name is taken.
 func (o *Observer) Register(metrics ...prometheus.Collector) { o.registry.MustRegister(metrics...) }
 
-// Metrics answers with all metrics, in the text format of Prometheus.
+// Metrics returns a handler that serves all metrics in the text format of Prometheus.
 func (o *Observer) Metrics() http.Handler {
 	return promhttp.HandlerFor(o.registry, promhttp.HandlerOpts{})
 }
 
-// At returns the observer of one path, which the log and the metrics show as it
-// is given here: never the path of a request, which may be any text.
+// At returns the observer of a path. The log and the metrics show the path as it is
+// given here. It must not come from a request, where it may be any text.
 func (o *Observer) At(path string) *PathObserver {
 	return &PathObserver{Observer: o, path: path, took: o.duration.WithLabelValues(path)}
 }
 
-// Around returns h with its requests logged and counted under path, which is a
-// pattern of http.ServeMux without a method.
+// Around returns a handler that logs and counts the requests to h under path, a pattern
+// of http.ServeMux without a method.
 func (o *Observer) Around(path string, h http.Handler) http.Handler {
 	at := o.At(strings.TrimSuffix(path, "{$}"))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -70,7 +70,7 @@ func (o *Observer) Around(path string, h http.Handler) http.Handler {
 	})
 }
 
-// recorder records the status and the size of an answer.
+// recorder records the status and the size of a response.
 type recorder struct {
 	http.ResponseWriter
 	status, size int
@@ -89,28 +89,28 @@ func (w *recorder) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Exchange is a request and what it was answered.
+// Exchange is a request and its response.
 type Exchange struct {
 	Request *http.Request
-	// Address is where the request comes from, without the port.
+	// Address is the client's address, without the port.
 	Address string
-	// Status and Size are the answer's, Size in bytes of its body.
+	// Status is the status of the response, and Size the size of its body in bytes.
 	Status, Size int
 
 	start time.Time
 	attrs [maxAttrs]slog.Attr // room for the log line, so that it needs no allocation
-	extra int                 // how many of attrs are set already, from ownAttrs on
+	extra int                 // number of attrs that Add has set, from ownAttrs on
 }
 
-// An Exchange has room for the attributes of every line, and for as many that a
-// face adds.
+// An Exchange has room for the attributes of every line, and for those that a face
+// adds.
 const (
 	ownAttrs = 6
 	maxAttrs = ownAttrs + 4
 )
 
-// Add adds an attribute to the log line. It must be nothing that the caller
-// could have put a secret into. An Exchange takes four.
+// Add adds an attribute to the log line. Its value must not be a text of the client,
+// which could contain a secret. An Exchange has room for four.
 func (x *Exchange) Add(a slog.Attr) {
 	if ownAttrs+x.extra < maxAttrs {
 		x.attrs[ownAttrs+x.extra] = a
@@ -118,8 +118,8 @@ func (x *Exchange) Add(a slog.Attr) {
 	}
 }
 
-// PathObserver is an Observer for one path. Finding a counter by its labels
-// costs more than counting, so each counter is looked up once.
+// PathObserver is an Observer for one path. Looking up a counter by its labels costs
+// more than counting, so each counter is looked up once.
 type PathObserver struct {
 	*Observer
 	path     string
@@ -154,8 +154,8 @@ func (p *PathObserver) count(status int, took time.Duration) {
 	(*counter).Inc()
 }
 
-// logLine writes the one line of a request. It holds nothing that the caller
-// could have put a secret into: no query, no header, no path as it was sent.
+// logLine writes the log line of a request. It contains no text of the client, which
+// could contain a secret: no query, no header, and no path as it was sent.
 func (p *PathObserver) logLine(x *Exchange, at time.Time, took time.Duration) {
 	ctx := x.Request.Context()
 	level := levelOf(ctx, x.Status)
@@ -169,17 +169,17 @@ func (p *PathObserver) logLine(x *Exchange, at time.Time, took time.Duration) {
 	attrs[3] = slog.Int("bytes", x.Size)
 	attrs[4] = slog.Float64("ms", float64(took.Microseconds())/1000)
 	attrs[5] = slog.String("address", x.Address)
-	// Straight to the handler: a Logger would look up its caller and read the
-	// clock once more.
+	// The record goes directly to the handler, because a Logger would look up its
+	// caller and read the clock again.
 	r := slog.NewRecord(at, level, "request", 0)
 	r.AddAttrs(attrs...)
 	_ = p.log.Handler().Handle(ctx, r)
 }
 
-// levelOf says how much of an operator's attention a status deserves.
+// levelOf returns the log level for a status.
 func levelOf(ctx context.Context, status int) slog.Level {
 	switch {
-	case status < 500 || ctx.Err() != nil: // the client has hung up
+	case status < 500 || ctx.Err() != nil: // the client has disconnected
 		return slog.LevelInfo
 	case status == http.StatusServiceUnavailable: // overload
 		return slog.LevelWarn

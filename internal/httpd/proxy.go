@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Address returns the address that a request comes from, without the port.
+// Address returns the client's address of a request, without the port.
 func Address(r *http.Request) string {
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		return host
@@ -16,8 +16,9 @@ func Address(r *http.Request) string {
 	return r.RemoteAddr
 }
 
-// BehindProxies returns a handler whose requests come from the client's address
-// when they arrive through one of the proxies. Without proxies it returns h.
+// BehindProxies returns a handler that passes requests to h. For those that arrive
+// through one of the proxies, it sets the remote address to the client's address.
+// Without proxies it returns h.
 func BehindProxies(h http.Handler, proxies []netip.Prefix) http.Handler {
 	if len(proxies) == 0 {
 		return h
@@ -28,12 +29,12 @@ func BehindProxies(h http.Handler, proxies []netip.Prefix) http.Handler {
 	})
 }
 
-// setClient sets the remote address to the last address of X-Forwarded-For that
-// is not a proxy's. An address that the client itself put there stands further
-// to the left and is never reached.
+// setClient sets the remote address to the last address in X-Forwarded-For that is not
+// a proxy. Addresses that the client itself put there are further to the left, and are
+// never reached.
 //
-// Attack: a client sends X-Forwarded-For itself, to be counted as somebody else.
-// The header means nothing in a request that does not come from a proxy.
+// Attack: a client sends X-Forwarded-For itself, to be taken for another client. So the
+// header is ignored in a request that does not come from a proxy.
 func setClient(r *http.Request, proxies []netip.Prefix) {
 	host, port, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil || !isProxy(host, proxies) {
@@ -58,8 +59,8 @@ func setClient(r *http.Request, proxies []netip.Prefix) {
 // parseHop parses an entry of X-Forwarded-For: an address, with the port of the
 // connection after it if the proxy adds that, and then in brackets if it is IPv6.
 //
-// Attack: a zone is text of any length, which would reach the log. It means
-// nothing on this host, so the address has none.
+// Attack: an IPv6 zone is text of any length, which would reach the log. It has no
+// meaning on this host, so it is removed.
 func parseHop(hop string) (client netip.Addr, ok bool) {
 	if withPort, err := netip.ParseAddrPort(hop); err == nil {
 		client = withPort.Addr()
@@ -83,7 +84,7 @@ func isProxy(host string, proxies []netip.Prefix) bool {
 	})
 }
 
-// ParseProxy reads an address, or a network such as 10.0.0.0/8.
+// ParseProxy parses an address, or a network such as 10.0.0.0/8.
 func ParseProxy(text string) (netip.Prefix, error) {
 	if address, err := netip.ParseAddr(text); err == nil {
 		return netip.PrefixFrom(address.Unmap(), address.Unmap().BitLen()), nil

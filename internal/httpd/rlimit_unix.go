@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// MaxOpenFiles is how many files and connections the system lets this process have
-// open; 0 if that is not known.
+// MaxOpenFiles returns the maximum number of files and connections that this process
+// may have open, or 0 if it is unknown.
 func MaxOpenFiles() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

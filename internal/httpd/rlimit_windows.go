@@ -1,5 +1,5 @@
 package httpd
 
-// MaxOpenFiles is how many files and connections the system lets this process have
-// open; 0 if that is not known. Windows has no such limit.
+// MaxOpenFiles returns the maximum number of files and connections that this process
+// may have open, or 0 if it is unknown. Windows has no such limit.
 func MaxOpenFiles() int { return 0 }

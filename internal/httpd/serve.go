@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// Limits on what one connection may take.
+// The time limits of a connection.
 const (
-	// requestTimeout limits the first request's header, then each body and
-	// answer.
+	// requestTimeout limits the time for the header of the first request, and the time
+	// for each body and response.
 	requestTimeout = 15 * time.Second
 	// idleTimeout limits the wait for the next request's header.
 	idleTimeout = 2 * time.Minute
@@ -22,8 +22,7 @@ const (
 	reapInterval = time.Second
 )
 
-// NewServer returns an http.Server for Serve. Its own errors are logged to
-// logger.
+// NewServer returns an http.Server for Serve. It logs its errors to logger.
 func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: h, MaxHeaderBytes: maxHeader,
@@ -31,22 +30,22 @@ func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
 	}
 }
 
-// Serving says how Serve serves. The zero value is plain HTTP without bounds.
+// Serving configures Serve. The zero value is plain HTTP without limits.
 type Serving struct {
-	// Certificate makes it TLS. Nil: plain HTTP.
+	// Certificate enables TLS. If nil, it is plain HTTP.
 	Certificate *Certificate
-	// Bounds is how many connections there may be.
+	// Bounds limits the number of connections.
 	Bounds Bounds
-	// Grace is how long requests in flight may take once the server stops.
+	// Grace is how long requests in flight may take after ctx has ended.
 	Grace time.Duration
-	// Logger is told when connections are closed because there are too many. Nil:
-	// nobody is.
+	// Logger receives a record when connections are closed because there are too many.
+	// If nil, nothing is logged.
 	Logger *slog.Logger
 }
 
-// Serve answers on ln until ctx ends, then gives requests in flight the time of
-// grace to finish. It closes connections that are too many, too slow, or idle for
-// too long.
+// Serve serves ln until ctx ends, and then waits up to how.Grace for the requests in
+// flight. It closes connections if there are too many, and those that are too slow or
+// idle for too long.
 func Serve(ctx context.Context, srv *http.Server, ln net.Listener, how Serving) error {
 	if how.Logger == nil {
 		how.Logger = slog.New(slog.DiscardHandler)
@@ -55,8 +54,8 @@ func Serve(ctx context.Context, srv *http.Server, ln net.Listener, how Serving) 
 	defer stop()
 	done := make(chan error, 1)
 	if how.Certificate != nil {
-		// An HTTP/2 connection carries many requests at once: only http.Server
-		// knows how long each of them takes.
+		// An HTTP/2 connection carries many concurrent requests. Only http.Server knows
+		// how long each of them takes.
 		srv.ReadTimeout, srv.WriteTimeout, srv.IdleTimeout = requestTimeout, requestTimeout, idleTimeout
 		pair, err := how.Certificate.open()
 		if err != nil {

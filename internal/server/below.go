@@ -9,18 +9,20 @@ import (
 	"github.com/usher-auth/usher/internal/httpd"
 )
 
-// ownSegments are the first segments of the paths of usher. A site below one of them
-// could not tell whether a proxy has taken its path away: /api/v2/user would be
-// /v2/user below /api.
+// ownSegments are the first segments of the paths of usher. If the path of the site
+// began with one of them, a stripped path could not be recognized: /api/v2/user would
+// be /v2/user below /api.
 var ownSegments = strings.Fields(`account accounts actions admin api auth claim companions devices docs
 	forgot healthz home identity invitation invite link media metrics myplex pins playlists pms prefs readyz reset
 	second-factor security servers services settings
 	setup static status system transcode updater users video`)
 
-// plainSegment has nothing that a proxy, a cookie or a client may encode.
+// plainSegment matches segments without characters that proxies, cookies or clients may
+// encode.
 var plainSegment = regexp.MustCompile(`^[A-Za-z0-9_~-][A-Za-z0-9._~-]*$`)
 
-// CheckPath returns why clients cannot reach usher below the path of a public URL.
+// CheckPath returns an error if clients cannot reach usher below the path of a public
+// URL.
 func CheckPath(publicURL string) error {
 	path := httpd.PathOf(publicURL)
 	if path == "" {

@@ -37,7 +37,7 @@ func serviceMetrics(c *core.Core) []prometheus.Collector {
 	}
 }
 
-// mailMetrics count the e-mails.
+// mailMetrics returns the metrics about e-mails.
 func mailMetrics(m *mail.Sender) []prometheus.Collector {
 	return []prometheus.Collector{
 		counter("usher_emails_sent_total", "E-mails that the mail server has taken.", func() float64 { return float64(m.Counts().Sent) }),

@@ -1,5 +1,5 @@
-// Package server puts the faces of usher under one handler: the planes of the
-// API, the pages, and the health checks and metrics.
+// Package server combines the faces of usher in one handler: the planes of the API, the
+// pages, and the health checks and metrics.
 //
 // It owns the choice of the face that answers a request, and the metrics
 // about the services. It does not own the faces themselves (packages api and
@@ -22,42 +22,42 @@ import (
 	"github.com/usher-auth/usher/internal/web"
 )
 
-// Config is what a Server needs beyond the services. Its zero value works.
+// Config configures a Server. Its zero value works.
 type Config struct {
-	// Proxies are the addresses of reverse proxies, whose X-Forwarded-For is
-	// trusted. None: a request comes from the address of its connection.
+	// Proxies are the addresses of reverse proxies whose X-Forwarded-For is trusted.
 	Proxies []netip.Prefix
-	// PublicURL is where browsers reach this server. Empty: the address that
-	// each request was sent to. If it has a path, requests may come with it and
-	// without it.
+	// PublicURL is the URL at which browsers reach this server. If empty, it is the
+	// address that each request was sent to. If it has a path, requests may come with
+	// the path or without it.
 	PublicURL string
-	// NoHSTS leaves out the header that makes browsers insist on https.
+	// NoHSTS omits the header that makes browsers use HTTPS only
+	// (Strict-Transport-Security).
 	NoHSTS bool
-	// MetricsHosts are the names by which MetricsHandler is reached, in small letters,
-	// beside IP addresses and names that no public DNS has.
+	// MetricsHosts are the host names that MetricsHandler accepts, in lower case, in
+	// addition to IP addresses and names that are not in public DNS.
 	MetricsHosts []string
-	// MediaJWT makes the media plane accept JWTs, which released media servers do
-	// not.
+	// MediaJWT makes the media plane accept JWTs. Released media servers do not.
 	MediaJWT bool
-	// Version is shown in /identity. Empty: "dev".
+	// Version is reported in /identity. If empty, it is "dev".
 	Version string
-	// Stopping is closed once the server is about to stop: /readyz fails from then on.
-	// Nil: it does not fail before the server stops.
+	// Stopping is closed when the server is about to stop: /readyz then fails. If nil,
+	// /readyz does not fail before the server stops.
 	Stopping <-chan struct{}
-	// Missed counts the requests for paths that do not exist. Nil: only the metrics
-	// do.
+	// Missed counts the requests for unknown paths. If nil, only the metrics count
+	// them.
 	Missed *missed.Paths
-	// Machine is where the installation is. Admins are warned of a disk that is
-	// nearly full, and of a certificate that expires soon.
+	// Machine holds the paths of the installation. Admins are warned if the disk is
+	// nearly full, or if the certificate expires soon.
 	Machine machine.Place
-	// Mail sends e-mails, whose links begin with PublicURL. Nil: usher sends none.
+	// Mail sends e-mails, whose links begin with PublicURL. If nil, no e-mails are
+	// sent.
 	Mail *mail.Sender
-	// Unknown gets each request for a path that no face has, before it is
-	// answered. Nil: nobody.
+	// If not nil, Unknown is called with each request for an unknown path, before the
+	// response.
 	Unknown func(*http.Request)
 }
 
-// Server is all faces of one Core. It is safe for concurrent use.
+// Server serves all faces of one Core. It is safe for concurrent use.
 type Server struct {
 	observer *httpd.Observer
 	health   httpd.Health
@@ -67,7 +67,7 @@ type Server struct {
 	metricsHosts []string
 }
 
-// New returns a Server that answers from the services of c.
+// New returns a Server for the services of c.
 func New(c *core.Core, cfg Config) *Server {
 	public := strings.TrimSuffix(cfg.PublicURL, "/")
 	s := &Server{
@@ -92,7 +92,8 @@ func New(c *core.Core, cfg Config) *Server {
 	return s
 }
 
-// letters writes the e-mails that programs send; nil: there are none.
+// letters returns the texts of the e-mails that programs send, or nil if no e-mails are
+// sent.
 func (s *Server) letters(cfg Config) api.Letters {
 	if cfg.Mail == nil {
 		return nil
@@ -100,8 +101,8 @@ func (s *Server) letters(cfg Config) api.Letters {
 	return s.pages.Letters()
 }
 
-// notFound answers programs with one handler and browsers with another. It tells
-// unknown, unless that is nil.
+// notFound returns a handler that passes requests of programs to one handler and those
+// of browsers to another. It calls unknown first, unless that is nil.
 func notFound(program, browser http.Handler, unknown func(*http.Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if unknown != nil {
@@ -115,12 +116,11 @@ func notFound(program, browser http.Handler, unknown func(*http.Request)) http.H
 	})
 }
 
-// Handler answers everything that is for clients and browsers, and /healthz and
-// /readyz.
+// Handler returns the handler for clients and browsers, and for /healthz and /readyz.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// MetricsHandler answers /metrics, /healthz and /readyz, for a listener of its
-// own.
+// MetricsHandler returns the handler of /metrics, /healthz and /readyz, for a separate
+// listener.
 func (s *Server) MetricsHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", httpd.KnownHost(s.metricsHosts, s.observer.Metrics()))
@@ -128,7 +128,7 @@ func (s *Server) MetricsHandler() http.Handler {
 	return httpd.LimitHost(mux)
 }
 
-// metricsHosts adds the name of the public URL, which may be that of this machine.
+// metricsHosts returns names with the host of the public URL added.
 func metricsHosts(publicURL string, names []string) []string {
 	if u, err := url.Parse(publicURL); err == nil && u.Hostname() != "" {
 		names = append(slices.Clone(names), strings.ToLower(u.Hostname()))
@@ -136,6 +136,6 @@ func metricsHosts(publicURL string, names []string) []string {
 	return names
 }
 
-// Pages returns the pages. The program that starts the server gets from them the
-// path of the page that creates the first admin.
+// Pages returns the pages. The command that starts the server needs the path of the
+// page that creates the first admin.
 func (s *Server) Pages() *web.Pages { return s.pages }
