@@ -13,7 +13,7 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 )
 
-// Rows is what a Log needs stored. Package store implements it.
+// Rows is the storage of a Log. Package store implements it.
 type Rows interface {
 	// Username returns the name of an account.
 	Username(ctx context.Context, q db.Querier, accountID int64) (string, error)
@@ -58,7 +58,7 @@ type Watcher interface {
 	Recorded(ctx context.Context, tx *db.Tx, by Actor, e Event) error
 }
 
-// Config is what a Log stands on.
+// Config configures a Log.
 type Config struct {
 	// DB is the database. Required.
 	DB *db.DB
@@ -67,7 +67,7 @@ type Config struct {
 	Tallies TallyRows
 	// Logger receives failures of pruning. Nil: they are not logged.
 	Logger *slog.Logger
-	// Now returns the time. Nil: time.Now.
+	// Now returns the time. If nil, time.Now is used.
 	Now func() time.Time
 }
 

@@ -1,8 +1,9 @@
-// Package claim is the codes by which a person ties a media server to an account.
+// Package claim manages claims: the codes with which a user connects a media server to
+// an account.
 //
-// It owns the codes: how long one works, that it works once, and that it ends
-// with the token that asked for it. It does not own what a claim leads to: this
-// server belongs to its admins already.
+// It owns the codes: their lifetime, their single use, and their revocation with the
+// token that requested them. It does not own what a claimed server can do: this server
+// already belongs to its admins.
 package claim
 
 import (
@@ -26,41 +27,42 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// ErrInvalid reports that a claim is unknown, used or expired, or that the token
-// that asked for it was revoked. It does not say which.
+// ErrInvalid reports that a claim is unknown, used or expired, or that the token that
+// requested it was revoked. Callers cannot tell which.
 var ErrInvalid = fault.Invalidf("token", "the claim token is not valid: it works once, for four minutes")
 
-// Life is how long a claim works (a client's source).
+// Life is the lifetime of a claim (from a client's source).
 const Life = 4 * time.Minute
 
-// prefix is how clients tell a claim.
+// prefix is the beginning of a claim, by which clients recognize it.
 const prefix = "claim-"
 
-// Rows is what a Service needs stored. Package store implements it.
+// Rows is the storage of a Service. Package store implements it.
 type Rows interface {
-	// UseNonce uses a text that works once, and forgets those that have expired by
-	// now: db.ErrConflict if it was used before.
+	// UseNonce marks a one-time text as used, and deletes those that have expired. The
+	// error is db.ErrConflict if it was used before.
 	UseNonce(ctx context.Context, tx *db.Tx, nonce string, until, now time.Time) error
 }
 
-// Config is what a Service stands on.
+// Config configures a Service.
 type Config struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
 	Rows Rows
-	// Accounts and Tokens are whose claims they are. Required.
+	// Accounts and Tokens manage the accounts and the tokens that claims belong to.
+	// Required.
 	Accounts *account.Service
 	Tokens   *token.Service
-	// Key is what claims are authenticated with. Required.
+	// Key authenticates claims. Required.
 	Key *seal.Key
-	// Random gives the bits of claims. Nil: crypto/rand.Reader. Anything else makes
-	// them predictable, and is for tests.
+	// Random is the source of randomness of claims. If nil, it is crypto/rand.Reader.
+	// Any other source makes them predictable, and is for tests only.
 	Random io.Reader
-	// Now returns the time. Nil: time.Now.
+	// Now returns the time. If nil, time.Now is used.
 	Now func() time.Time
 }
 
-// Service makes and redeems claims. It is safe for concurrent use.
+// Service creates and redeems claims. It is safe for concurrent use.
 type Service struct {
 	db       *db.DB
 	rows     Rows
@@ -83,14 +85,14 @@ func New(cfg Config) *Service {
 	return s
 }
 
-// A claim is the ID of the token that asked, the time, a random number, and an
-// HMAC over them: nothing is stored until it is used.
+// A claim consists of the ID of the token that requested it, the time, a random number,
+// and an HMAC over them. So nothing is stored until it is used.
 const (
 	bodySize = 8 + 8 + 8
 	macSize  = 16
 )
 
-// New makes a claim for the account of a principal.
+// New creates a claim for the account of a principal.
 func (s *Service) New(p token.Principal) plexauth.Secret {
 	var b [bodySize]byte
 	binary.BigEndian.PutUint64(b[:], uint64(p.TokenID))
@@ -105,7 +107,7 @@ func (s *Service) mac(body []byte) []byte {
 	return mac.Sum(nil)[:macSize]
 }
 
-// Redeem uses a claim, and returns the account that it is of. ErrInvalid.
+// Redeem uses up a claim, and returns its account. Errors: ErrInvalid.
 func (s *Service) Redeem(ctx context.Context, claim plexauth.Secret) (account.Account, error) {
 	text, ok := strings.CutPrefix(string(claim), prefix)
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)

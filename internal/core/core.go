@@ -115,7 +115,7 @@ type Config struct {
 	// error unless the database is in memory. Nil: crypto/rand.Reader.
 	Random func(service string) io.Reader
 
-	// Logger receives events outside of any call. Nil: nothing is logged.
+	// Logger receives events outside of any call. If nil, nothing is logged.
 	Logger *slog.Logger
 	// Now is the clock of every service. Nil: time.Now.
 	Now func() time.Time

@@ -62,7 +62,7 @@ type MoveConfig struct {
 	By     audit.Actor
 	// Progress is called with the progress, if it is not nil.
 	Progress func(Progress)
-	// Logger receives events outside of the call. Nil: nothing is logged.
+	// Logger receives events outside of the call. If nil, nothing is logged.
 	Logger *slog.Logger
 }
 
@@ -199,9 +199,9 @@ func moveKey(ctx context.Context, d *db.DB, cfg MoveConfig) (file string, err er
 // KeyName is the name of the key file in the data folder.
 const KeyName = "usher.key"
 
-// Reopen makes a database that was moved, or began to be, usable again. It
-// has the state at the start of the move, without later changes of the
-// target. ErrNotMoved.
+// Reopen makes a database that was moved, or began to be, usable again. It has the
+// state at the start of the move, without later changes of the target. Errors:
+// ErrNotMoved.
 func Reopen(ctx context.Context, cfg MoveConfig) (err error) {
 	d, err := openOriginal(ctx, cfg)
 	if err != nil {

@@ -1,9 +1,9 @@
 // Package fault gives errors a kind.
 //
-// The package that finds a problem says what kind of problem it is and words it
-// for people. The API maps each kind to a status, the pages map it to a page, so
-// a new error of a domain package needs no change in either. An error without a
-// kind is a failure of the program: its text is logged and never shown.
+// The package that detects a problem sets its kind and a text for people. The API maps
+// each kind to a status, the pages map it to a page, so a new error of a domain package
+// needs no change in either. An error without a kind is a failure of the program: its
+// text is logged and never shown.
 //
 // It owns the kinds and the type Error. It does not own the errors themselves,
 // which are variables of the packages that return them, nor statuses and pages.
@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// Kind says what a caller can do about an error.
+// Kind is the kind of an error. It tells callers what they can do about the error.
 type Kind uint8
 
 const (
@@ -74,17 +74,17 @@ func (k Kind) String() string {
 
 // Error is an error that has a kind.
 type Error struct {
-	// Kind says what kind of error it is.
+	// Kind is the kind of the error.
 	Kind Kind
-	// Field is the input field that the error is about. Empty: none in particular.
+	// Field is the input field that the error is about, or empty.
 	Field string
-	// Text is shown to people: lower case at the start, no full stop at the end,
-	// no secrets, and no values that the caller does not know already.
+	// Text is shown to people. It starts in lower case, has no full stop at the end,
+	// and contains neither secrets nor values that the caller does not know.
 	Text string
-	// Wait is how long to wait before the next attempt. Zero: unknown.
+	// Wait is how long to wait before the next attempt, or zero if unknown.
 	Wait time.Duration
 
-	format string // of the text, and what is filled in; empty: Text as it is
+	format string // of the text, with its arguments; if empty, Text has no arguments
 	args   []any
 
 	err error // the error that this one was derived from
@@ -101,12 +101,11 @@ func (e *Error) Error() string {
 // Unwrap returns the error that WithWait or WithField derived this one from.
 func (e *Error) Unwrap() error { return e.err }
 
-// New returns an error of a kind. Packages declare their errors with it, as
-// variables that callers compare by errors.Is.
+// New returns an error of a kind. Packages declare their errors with it, as variables
+// that callers test for with errors.Is.
 func New(kind Kind, text string) error { return &Error{Kind: kind, Text: text} }
 
-// Invalidf returns an Invalid error about a field; an empty field stands for
-// none in particular.
+// Invalidf returns an Invalid error about a field, which may be empty.
 func Invalidf(field, format string, args ...any) error {
 	e := &Error{Kind: Invalid, Field: field, Text: fmt.Sprintf(format, args...)}
 	if len(args) > 0 {
@@ -143,7 +142,7 @@ func WithField(err error, field, text string) error {
 	return &with
 }
 
-// The faults that stand for the errors of a context.
+// The faults for the errors of a context.
 var (
 	canceled = &Error{Kind: Unavailable, Text: "the request was ended before it was answered"}
 	timeout  = &Error{Kind: Unavailable, Text: "the request took too long"}
@@ -189,7 +188,7 @@ func KindOf(err error) Kind {
 	return Unknown
 }
 
-// FieldOf returns the field that an Invalid error names; empty: none.
+// FieldOf returns the field that an Invalid error names, or "".
 func FieldOf(err error) string {
 	if e := Find(err); e != nil {
 		return e.Field
@@ -197,7 +196,7 @@ func FieldOf(err error) string {
 	return ""
 }
 
-// WaitOf returns how long to wait before the next attempt; zero: unknown.
+// WaitOf returns how long to wait before the next attempt, or zero if unknown.
 func WaitOf(err error) time.Duration {
 	if e := Find(err); e != nil {
 		return e.Wait
@@ -205,9 +204,8 @@ func WaitOf(err error) time.Duration {
 	return 0
 }
 
-// Parts returns the format of the text and what is filled in, for those who word it
-// in another language: fmt.Sprintf makes the text of them. Without anything filled
-// in, the format is the text itself.
+// Parts returns the format of the text and its arguments, for translations. fmt.Sprintf
+// returns the text for them. Without arguments, the format is the text itself.
 func (e *Error) Parts() (format string, args []any) {
 	if e.format == "" {
 		return e.Text, nil
@@ -215,9 +213,9 @@ func (e *Error) Parts() (format string, args []any) {
 	return e.format, e.args
 }
 
-// Join returns what is wrong with several fields at once; nil if nothing is. Find returns
-// the first of them, for those who show one only. An error without a kind goes alone: the
-// program failed, and nothing else matters.
+// Join combines the errors of several fields, or returns nil if there are none. Find
+// returns the first of them, for callers that show only one. If an error has no kind,
+// Join returns it alone, because it is a failure of the program.
 func Join(errs ...error) error {
 	var list joined
 	for _, err := range errs {
@@ -238,7 +236,7 @@ func Join(errs ...error) error {
 	return list
 }
 
-// joined is the errors of Join.
+// joined holds the errors of Join.
 type joined []error
 
 func (j joined) Error() string {
@@ -251,8 +249,8 @@ func (j joined) Error() string {
 
 func (j joined) Unwrap() []error { return j }
 
-// All returns the faults of an error: each that Join has put into it, or the one of Find.
-// It returns none for an error without a kind.
+// All returns the faults of an error: those that Join combined, or the one that Find
+// returns. It returns none for an error without a kind.
 func All(err error) (list []*Error) {
 	var several joined
 	if errors.As(err, &several) {

@@ -11,18 +11,17 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Version is increased when Skeletons returns something else for the same text, for
-// those who store what it returned.
+// Version is increased when Skeletons returns another result for the same text. Callers
+// that store the results compare it.
 const Version = 1
 
-// Skeletons returns what a text looks like: two texts that have a skeleton in
-// common look alike (UTS #39, section 4). It is for names that are compared
-// without regard to case, so there is a skeleton for each of the ways in which
-// people see a name: as it is written, in small letters, and in capitals. Р (Er)
-// looks like P, and its small letter like p; м does not look like m, but М does
-// like M.
+// Skeletons returns the skeletons of a text: two texts that have a skeleton in common
+// look alike (UTS #39, section 4). It is for names that are compared without regard to
+// case, so there is a skeleton for the name as it is written, in lower case, and in
+// upper case. For example, Р (Er) looks like P in both cases, but М (Em) looks like M
+// only in upper case.
 //
-// A skeleton is for comparing only.
+// Skeletons are for comparison only.
 func Skeletons(text string) []string {
 	text = withoutLooseMarks(norm.NFKC.String(Visible(text)))
 	fold, capitals := cases.Fold(), cases.Upper(language.Und)

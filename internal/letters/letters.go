@@ -14,8 +14,8 @@ import (
 // matches letters and digits only.
 const All = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// Draw returns n letters of an alphabet of at most 256, all equally likely if the bits
-// of random are.
+// Draw returns n random letters of an alphabet of at most 256 bytes. All letters are
+// equally likely if all bytes from random are.
 func Draw(random io.Reader, alphabet string, n int) []byte {
 	// Bytes beyond the highest multiple of the alphabet's length would make the
 	// first letters more likely.

@@ -2,6 +2,6 @@
 
 package machine
 
-// ClockUnsynchronised reports whether the system says that nothing keeps its clock
-// right. Only Linux says so.
+// ClockUnsynchronised reports whether the system knows that its clock is not
+// synchronised. Only Linux reports this.
 func ClockUnsynchronised() bool { return false }

@@ -1,8 +1,8 @@
-// Package machine reads the state of the computer that usher runs on: the room on
-// its disk, whether its clock is kept right, and the files of its certificate.
+// Package machine reads the state of the computer that usher runs on: the free space on
+// its disk, whether its clock is synchronised, and its certificate files.
 //
-// It owns how each is read on each system, and from when on it is a problem. It does
-// not own what users are told about it, nor serving TLS (package httpd).
+// It owns how each is read on each system, and the thresholds of problems. It does not
+// own the messages to users, or TLS (package httpd).
 package machine
 
 import (
@@ -14,18 +14,18 @@ import (
 )
 
 const (
-	// MinFree is the least room for the database, its log and a copy, in bytes.
+	// MinFree is the minimum free space for the database, its log and a copy, in bytes.
 	MinFree = 256 << 20
 	// MaxAhead is how far the last event may be ahead of the clock. If it is further
 	// ahead, the clock was set back.
 	MaxAhead = time.Minute
 )
 
-// renewBy is how long before its end a certificate should have been renewed.
+// renewBy is how long before its expiry a certificate should have been renewed.
 const renewBy = 10 * 24 * time.Hour
 
-// Place says where the parts of an installation are. An empty path means that there
-// is no such part.
+// Place holds the paths of the parts of an installation. A path is empty if there is no
+// such part.
 type Place struct {
 	Folder      string // with the data
 	Certificate string // a PEM file with the certificate that the server presents
@@ -52,8 +52,8 @@ func ReadCertificate(file string) (*x509.Certificate, error) {
 }
 
 // ExpiresSoon reports whether a certificate expires within ten days, or has expired.
-// One that is valid for less than a month expires soon when two thirds of its time
-// are over, since programs that renew certificates do it then.
+// For a certificate with a lifetime of less than a month, it reports whether two thirds
+// of the lifetime have passed, because programs renew such certificates then.
 func ExpiresSoon(cert *x509.Certificate, now time.Time) bool {
 	left := cert.NotAfter.Sub(now)
 	return left <= min(renewBy, cert.NotAfter.Sub(cert.NotBefore)/3)

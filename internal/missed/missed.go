@@ -1,8 +1,8 @@
-// Package missed counts what clients ask for in vain: the paths that nothing
-// answers. They say what a client that does not work wants.
+// Package missed counts the requests for unknown paths. They show what a client that
+// does not work expects.
 //
-// It owns which part of a path is kept, how many paths there are at most, and the
-// file that another process reads them from. It does not own what is answered.
+// It owns which parts of a path are stored, the maximum number of paths, and the file
+// from which another process reads them. It does not own the responses.
 package missed
 
 import (
@@ -18,20 +18,20 @@ import (
 	"time"
 )
 
-// Limits of the paths that are counted each.
+// The limits of the paths that are counted separately.
 const (
 	maxPaths = 100
 	maxBytes = 80
 )
 
-// Other is what all paths beyond the limits are counted as.
+// Other is the name under which all paths beyond the limits are counted.
 const Other = "other"
 
-// Path is a path that was asked for, without what may be a secret.
+// Path is a requested path, without anything that may be a secret.
 type Path struct {
 	Path  string    `json:"path"`
 	Count int64     `json:"count"`
-	Last  time.Time `json:"last"` // when it was last asked for
+	Last  time.Time `json:"last"` // when it was last requested
 }
 
 // Paths counts paths. It is safe for concurrent use.
@@ -43,7 +43,7 @@ type Paths struct {
 	changed bool // since it was last saved
 }
 
-// New returns Paths without any. Nil: time.Now.
+// New returns empty Paths. now returns the time. If nil, time.Now is used.
 func New(now func() time.Time) *Paths {
 	if now == nil {
 		now = time.Now
@@ -51,8 +51,8 @@ func New(now func() time.Time) *Paths {
 	return &Paths{now: now, byPath: make(map[string]Path)}
 }
 
-// Count counts a request for a path, and returns what it is counted as: the path
-// with only those segments that clients are known to use, or Other.
+// Count counts a request for a path, and returns the name under which it is counted:
+// the path with only the segments that clients are known to use, or Other.
 func (p *Paths) Count(path string) string {
 	path = anonymous(path)
 	p.mu.Lock()
@@ -66,7 +66,7 @@ func (p *Paths) Count(path string) string {
 	return path
 }
 
-// List returns the paths, those that were asked for most first.
+// List returns the paths, the most requested first.
 func (p *Paths) List() []Path {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,7 +84,8 @@ func (p *Paths) list() []Path {
 	return list
 }
 
-// Load adds the paths of a file that Save has written. There need not be one.
+// Load adds the paths of a file that Save wrote. It is not an error if the file does
+// not exist.
 func (p *Paths) Load(file string) error {
 	list, err := Read(file)
 	if err != nil {
@@ -93,7 +94,7 @@ func (p *Paths) Load(file string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, path := range list {
-		// What the file says may have been written by anything.
+		// The content of the file is not trusted.
 		name := anonymous(path.Path)
 		if _, known := p.byPath[name]; !known && len(p.byPath) >= maxPaths {
 			name = Other
@@ -111,7 +112,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// Save replaces a file by the paths, if one was asked for since the last time.
+// Save writes the paths to a file, if a path was requested since the last call.
 func (p *Paths) Save(file string) error {
 	p.mu.Lock()
 	list, changed := p.list(), p.changed
@@ -124,12 +125,12 @@ func (p *Paths) Save(file string) error {
 		p.mu.Lock()
 		p.changed = true
 		p.mu.Unlock()
-		return fmt.Errorf("saving the paths that were asked for in vain: %w", err)
+		return fmt.Errorf("saving the requested unknown paths: %w", err)
 	}
 	return nil
 }
 
-// write replaces a file in one step: another process may be reading it.
+// write replaces a file atomically, because another process may be reading it.
 func write(file string, list []Path) (err error) {
 	text, err := json.Marshal(list)
 	if err != nil {
@@ -149,8 +150,8 @@ func write(file string, list []Path) (err error) {
 	return nil
 }
 
-// Read returns the paths that a file has, in the order of List. There need not be
-// a file.
+// Read returns the paths in a file, in the order of List. It is not an error if the
+// file does not exist.
 func Read(file string) ([]Path, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -161,7 +162,7 @@ func Read(file string) ([]Path, error) {
 		err = json.Unmarshal(text, &list)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the paths that were asked for in vain: %w", err)
+		return nil, fmt.Errorf("reading the requested unknown paths: %w", err)
 	}
 	return list, nil
 }

@@ -2,8 +2,8 @@ package missed
 
 import "strings"
 
-// anonymous is a path with only those segments that clients are known to use.
-// Anything else that a caller sends may be a number, an identifier or a secret.
+// anonymous returns a path with only the segments that clients are known to use. Any
+// other segment may be a number, an identifier or a secret.
 func anonymous(path string) string {
 	if len(path) > maxBytes || !strings.HasPrefix(path, "/") {
 		return "other"
@@ -17,8 +17,8 @@ func anonymous(path string) string {
 	return "/" + strings.Join(segments, "/")
 }
 
-// pathWords are the words of the paths of plex.tv and of media servers, as
-// clients' sources have them.
+// pathWords are the words in the paths of plex.tv and of media servers, from clients'
+// sources.
 var pathWords = func() map[string]bool {
 	words := make(map[string]bool)
 	for word := range strings.FieldsSeq(`: accept accepted accounts actions activities agents all announcements api auth

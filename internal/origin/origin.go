@@ -21,21 +21,21 @@ import (
 	"github.com/usher-auth/usher/internal/paging"
 )
 
-// Errors that callers tell apart.
+// Errors that callers distinguish.
 var (
-	// ErrNotFound says that an origin is not on the list.
+	// ErrNotFound reports that an origin is not on the list.
 	ErrNotFound = fault.New(fault.NotFound, "this origin is not on the list")
-	// ErrExists says that an origin is on the list already.
+	// ErrExists reports that an origin is already on the list.
 	ErrExists = fault.New(fault.Exists, "this origin is allowed already")
 )
 
-// field is what an invalid error is about.
+// field is the field that an Invalid error names.
 const field = "origin"
 
 // defaultPorts are the ports that an origin omits.
 var defaultPorts = map[string]string{"http": "80", "https": "443"}
 
-// Of is the origin of a web address, as browsers write it.
+// Of returns the origin of a URL, as browsers write it.
 func Of(u *url.URL) string {
 	host := strings.ToLower(u.Hostname())
 	if strings.Contains(host, ":") {
@@ -47,13 +47,13 @@ func Of(u *url.URL) string {
 	return u.Scheme + "://" + host
 }
 
-// maxOrigin is the most bytes of an origin: a host name has 253.
+// maxOrigin is the maximum length of an origin, in bytes. A host name has at most 253.
 const maxOrigin = 270
 
 // Parse parses scheme://host[:port], where the scheme is http or https and nothing
-// follows, and returns it as Of writes it. Attack: an origin that differs from
-// what an admin sees in it, by a user name before the host, a path after it, or
-// letters that look like others. fault.Invalid.
+// follows, and returns it as Of writes it. Attack: an origin that differs from what an
+// admin sees in it, by a user name before the host, a path after it, or letters that
+// look like others. Errors: fault.Invalid.
 func Parse(text string) (string, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -104,17 +104,17 @@ type Origin struct {
 	CreatedAt time.Time // when it was allowed
 }
 
-// Rows is what a Service needs stored. Package store implements it.
+// Rows is the storage of a Service. Package store implements it.
 type Rows interface {
 	// List reads the allowed origins by name.
 	List(ctx context.Context, q db.Querier, r paging.Request) (paging.List[Origin], error)
-	// Has reports whether one is there.
+	// Has reports whether an origin is on the list.
 	Has(ctx context.Context, q db.Querier, origin string) (bool, error)
-	// Count counts them, as far as paging.Counted.
+	// Count counts the origins, up to paging.Counted.
 	Count(ctx context.Context, q db.Querier) (int, error)
-	// Insert adds one: db.ErrConflict if it is there.
+	// Insert adds an origin. The error is db.ErrConflict if it is on the list.
 	Insert(ctx context.Context, tx *db.Tx, o Origin) error
-	// Delete removes one: db.ErrNotFound.
+	// Delete removes an origin. The error is db.ErrNotFound if it is not on the list.
 	Delete(ctx context.Context, tx *db.Tx, origin string) error
 }
 
@@ -123,11 +123,11 @@ type Config struct {
 	// DB is the database, and Rows its table.
 	DB   *db.DB
 	Rows Rows
-	// Audit is the log that records changes of the list.
+	// Audit is the audit log.
 	Audit *audit.Log
 }
 
-// Service keeps the list. It is safe for concurrent use.
+// Service manages the list. It is safe for concurrent use.
 type Service struct{ cfg Config }
 
 // New returns a Service.
@@ -139,10 +139,10 @@ func (s *Service) List(ctx context.Context, r paging.Request) (paging.List[Origi
 	return list, db.Wrap("listing origins", err)
 }
 
-// Count counts the allowed origins, as far as paging.Counted.
+// Count counts the allowed origins, up to paging.Counted.
 func (s *Service) Count(ctx context.Context) (int, error) { return s.cfg.Rows.Count(ctx, s.cfg.DB) }
 
-// Allow adds an origin to the list, and returns it as it is stored.
+// Allow adds an origin to the list, and returns it as it is stored. Errors:
 // fault.Invalid, ErrExists.
 func (s *Service) Allow(ctx context.Context, by audit.Actor, text string) (string, error) {
 	o, err := Parse(text)
@@ -161,7 +161,7 @@ func (s *Service) Allow(ctx context.Context, by audit.Actor, text string) (strin
 	return o, err
 }
 
-// Remove removes an origin from the list, and returns it as it was stored.
+// Remove removes an origin from the list, and returns it as it was stored. Errors:
 // fault.Invalid, ErrNotFound.
 func (s *Service) Remove(ctx context.Context, by audit.Actor, text string) (string, error) {
 	o, err := Parse(text)
@@ -180,7 +180,7 @@ func (s *Service) Remove(ctx context.Context, by audit.Actor, text string) (stri
 	return o, err
 }
 
-// Allows reports whether the origin of an address is on the list.
+// Allows reports whether the origin of a URL is on the list.
 func (s *Service) Allows(ctx context.Context, u *url.URL) (bool, error) {
 	has, err := s.cfg.Rows.Has(ctx, s.cfg.DB, Of(u))
 	return has, db.Wrap("looking for an origin", err)

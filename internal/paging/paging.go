@@ -1,8 +1,8 @@
-// Package paging is the parts in which a long listing is read.
+// Package paging defines how long listings are read page by page.
 //
-// It owns what a caller asks for (Request), what it gets (List), and the text that
-// names a row's place in a listing (Cursor). It does not own how a part is read from
-// a table: that is package store's.
+// It owns the request for a page (Request), the page (List), and the text that
+// identifies the place of a row in a listing (Cursor). It does not own how a page is
+// read from a table: that is package store.
 package paging
 
 import (
@@ -14,23 +14,23 @@ import (
 	"strings"
 )
 
-// DefaultLimit is how many rows a Request without a limit asks for.
+// DefaultLimit is the number of rows of a page if a Request has no limit.
 const DefaultLimit = 100
 
-// Counted is how far rows are counted. A higher count means that there are more: to
-// count a million rows is to read them.
+// Counted is the limit up to which rows are counted, because counting a million rows
+// takes as long as reading them. A higher count means that there are more rows.
 const Counted = 10_000
 
-// Request says which part of a listing is read. The zero value is the first rows.
+// Request selects a page of a listing. The zero value selects the first rows.
 type Request struct {
-	// After and Before are the place after or before which the rows are. At most one
-	// is set. A place whose row was removed still has rows around it.
+	// After and Before are the place after or before which rows are read. At most one
+	// is set. A place stays valid if its row is removed.
 	After, Before Cursor
-	// Limit is how many rows are read at most. Zero: DefaultLimit.
+	// Limit is the maximum number of rows. If zero, it is DefaultLimit.
 	Limit int
 }
 
-// Max returns how many rows are read at most.
+// Max returns the maximum number of rows.
 func (r Request) Max() int {
 	if r.Limit <= 0 {
 		return DefaultLimit
@@ -38,21 +38,20 @@ func (r Request) Max() int {
 	return r.Limit
 }
 
-// List is a part of a listing. A row whose place changes while somebody reads part after
-// part, such as a device that is renamed, may be in two parts or in none: it is where it
-// belongs when the listing is read again.
+// List is a page of a listing. If the place of a row changes between two reads, for
+// example because a device is renamed, the row may be on two pages or on none.
 type List[T any] struct {
 	Rows []T
-	// Next is the place after which there are more rows, and Previous the one before
-	// which there are. Empty: no such page.
+	// Next is the place after which there are more rows, and Previous the place before
+	// which there are more. They are empty if there is no such page.
 	Next, Previous Cursor
 }
 
-// Rows returns the rows of a part for callers who read no other.
+// Rows returns the rows of a page, for callers that read only one page.
 func Rows[T any](l List[T], err error) ([]T, error) { return l.Rows, err }
 
-// All reads part after part, as many rows at a time as limit says, and yields each
-// row. It ends with the first error.
+// All reads page after page with at most limit rows each, and yields each row. It stops
+// after the first error.
 func All[T any](limit int, read func(Request) (List[T], error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		r := Request{Limit: limit}
@@ -76,9 +75,9 @@ func All[T any](limit int, read func(Request) (List[T], error)) iter.Seq2[T, err
 	}
 }
 
-// Cursor is the place of a row in the order of its listing, as a text that can stand
-// in a link. Empty: no place. It holds the values that the listing is ordered by,
-// and no secret.
+// Cursor is the place of a row in the order of its listing, as a text for links. If
+// empty, it is no place. It contains the values that the listing is ordered by, and no
+// secrets.
 type Cursor string
 
 // NewCursor returns the place of the row with the given values: texts, and integers
@@ -86,13 +85,13 @@ type Cursor string
 func NewCursor(values ...any) Cursor {
 	text, err := json.Marshal(values)
 	if err != nil {
-		panic(err) // texts and integers have a form in JSON
+		panic(err) // cannot fail: texts and integers can be encoded
 	}
 	return Cursor(base64.RawURLEncoding.EncodeToString(text))
 }
 
-// Values returns the n values of a cursor. A text that is not such a cursor has
-// none: a misspelt link leads to the first rows.
+// Values returns the n values of a cursor. ok is false for any other text, so that an
+// invalid link leads to the first rows.
 func (c Cursor) Values(n int) (values []any, ok bool) {
 	text, err := base64.RawURLEncoding.DecodeString(string(c))
 	if err != nil {
@@ -110,7 +109,7 @@ func (c Cursor) Values(n int) (values []any, ok bool) {
 		switch v := v.(type) {
 		case string:
 			if strings.ContainsRune(v, 0) {
-				return nil, false // not every database has such texts
+				return nil, false // not every database can store such texts
 			}
 		case json.Number:
 			n, err := v.Int64()

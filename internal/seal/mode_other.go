@@ -4,5 +4,5 @@ package seal
 
 import "io/fs"
 
-// othersMayUse returns no bits: access control lists decide who may use a file.
+// othersMayUse returns no bits, because access control lists decide who may use a file.
 func othersMayUse(fs.FileInfo) fs.FileMode { return 0 }

@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// othersMayUse returns the bits of a mode that a key file must not have. A group
-// may read a file of root: that is how Kubernetes and systemd hand a secret to a
-// process that is not root.
+// othersMayUse returns the bits of a mode that a key file must not have. The group may
+// read a file that root owns, because Kubernetes and systemd pass secrets to
+// unprivileged processes in this way.
 func othersMayUse(info fs.FileInfo) fs.FileMode {
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok && owner.Uid == 0 {
 		return 0o037

@@ -19,11 +19,11 @@ import (
 var (
 	// ErrPassphrase reports that a file was encrypted with another passphrase.
 	ErrPassphrase = errors.New("the passphrase is wrong")
-	// ErrDamaged reports that an encrypted file is cut off, or was changed.
+	// ErrDamaged reports that an encrypted file is truncated or was changed.
 	ErrDamaged = errors.New("the encrypted file is incomplete or was changed")
 )
 
-// ageHeader is how the files begin that age writes.
+// ageHeader is the beginning of the files that age writes.
 const ageHeader = "age-encryption.org/"
 
 // A Passphrase encrypts files in the format of age (https://age-encryption.org/v1), so
@@ -31,12 +31,12 @@ const ageHeader = "age-encryption.org/"
 type Passphrase struct {
 	// Text is the passphrase. It must not be empty.
 	Text plexauth.Secret
-	// Work is the logarithm of the work that each guess at the passphrase takes. Zero:
-	// what age recommends, about a second.
+	// Work is the base-2 logarithm of the work factor of each guess at the passphrase.
+	// If zero, it is what age recommends, about a second.
 	Work int
 }
 
-// IsEncrypted reports whether a file begins as EncryptFile writes it.
+// IsEncrypted reports whether a file begins like those of EncryptFile.
 func IsEncrypted(path string) (bool, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -90,8 +90,8 @@ func (p Passphrase) EncryptFile(ctx context.Context, to *os.File, from string) e
 	return nil
 }
 
-// DecryptFile writes what an encrypted file holds to a new file that only its owner can
-// read. ErrPassphrase, ErrDamaged.
+// DecryptFile writes the decrypted content of a file to a new file that only its owner
+// can read. Errors: ErrPassphrase, ErrDamaged.
 func (p Passphrase) DecryptFile(ctx context.Context, to, from string) error {
 	in, err := os.Open(from)
 	if err != nil {
@@ -112,7 +112,7 @@ func (p Passphrase) DecryptFile(ctx context.Context, to, from string) error {
 func (p Passphrase) decrypt(ctx context.Context, to io.Writer, from io.Reader) error {
 	identity, err := age.NewScryptIdentity(string(p.Text))
 	if err != nil {
-		return ErrPassphrase // it is empty
+		return ErrPassphrase // the passphrase is empty
 	}
 	plain, err := age.Decrypt(bufio.NewReader(reader{ctx, from}), identity)
 	var other *age.NoIdentityMatchError
@@ -144,7 +144,8 @@ func (r reader) Read(b []byte) (int, error) {
 	return r.Reader.Read(b)
 }
 
-// tracked keeps the error of reading apart from that of writing.
+// tracked records the error of a reader, to distinguish it from the error of the
+// writer.
 type tracked struct {
 	io.Reader
 	err error

@@ -25,7 +25,7 @@ import (
 
 const keySize = 32
 
-// ErrOpen says that sealed bytes cannot be decrypted: they were changed, sealed for
+// ErrOpen reports that sealed bytes cannot be decrypted: they were changed, sealed for
 // another purpose, or sealed with another key file.
 var ErrOpen = errors.New("cannot be opened with this key file")
 
@@ -72,22 +72,22 @@ func Load(path string) (*Key, error) {
 	return NewKey([keySize]byte(raw)), nil
 }
 
-// ModeError says that other users can read or write a key file.
+// ModeError reports that other users can read or write a key file.
 type ModeError struct {
 	File string
 	Mode fs.FileMode
 }
 
-// OpenToOthers reports whether other users can read or write a file, as no file with
-// a secret may be: its group may read it if it is root's. The mode says nothing on
-// Windows.
+// OpenToOthers reports whether other users can read or write a file, which is not
+// allowed for files with secrets. If root owns the file, its group may read it. On
+// Windows it returns false, because the mode has no meaning.
 func OpenToOthers(info fs.FileInfo) bool { return info.Mode().Perm()&othersMayUse(info) != 0 }
 
 func (e *ModeError) Error() string {
 	return fmt.Sprintf("the key file %s is open to other users: its mode is %04o", e.File, e.Mode)
 }
 
-// read reads a key file that is open to its owner only.
+// read reads a key file. It returns a *ModeError if others can use it.
 func read(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -104,8 +104,8 @@ func read(path string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// create writes the whole file before it gives it its name, so that no other
-// process can read half a key. It does not replace a file that exists by then.
+// create writes the whole file before it links it to its path, so that no other process
+// can read half a key. It does not replace an existing file.
 func create(path string) error {
 	var secret [keySize]byte
 	_, _ = rand.Read(secret[:]) // never fails
@@ -140,7 +140,7 @@ func (k *Key) Fingerprint() []byte {
 	return out[:]
 }
 
-// Is reports whether a fingerprint is that of this key.
+// Is reports whether a fingerprint is the fingerprint of this key.
 func (k *Key) Is(fingerprint []byte) bool {
 	return subtle.ConstantTimeCompare(k.Fingerprint(), fingerprint) == 1
 }

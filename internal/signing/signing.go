@@ -1,16 +1,15 @@
-// Package signing is the keys that this server signs JWTs with.
+// Package signing manages the keys with which this server signs JWTs.
 //
-// It owns the keys: when one is created, when it signs, and how long its
-// signatures are accepted; and it signs and verifies any claims. It does not
-// own what the claims mean (package token), nor the keys of devices (package
-// devicekey).
+// It owns the keys: when one is created, when it signs, and how long its signatures are
+// accepted. It signs and verifies any claims. It does not own what the claims mean
+// (package token), nor the keys of devices (package devicekey).
 //
 // # Rotation
 //
-// A key signs for 90 days. Its successor is published a day before it signs, so
-// that who caches the published keys has it by then. A key that signs no more
-// stays published until the last JWT that it signed has expired. At no time is
-// there a valid JWT whose key is not published.
+// A key signs for 90 days. Its successor is published a day before it signs, so that
+// clients that cache the published keys have it by then. A key that has stopped signing
+// stays published until the last JWT that it signed has expired. So the key of every
+// valid JWT is published.
 package signing
 
 import (
@@ -34,7 +33,7 @@ import (
 	"github.com/usher-auth/usher/internal/seal"
 )
 
-// ErrInvalid says that a text is no JWT that this server signed with a key that
+// ErrInvalid reports that a text is not a JWT that this server signed with a key that
 // is still accepted.
 var ErrInvalid = fault.New(fault.Unauthenticated, "the token is not valid")
 
@@ -42,7 +41,7 @@ var ErrInvalid = fault.New(fault.Unauthenticated, "the token is not valid")
 var ErrTooMany = fault.New(fault.Conflict,
 	"the signing key was replaced too often: wait until the JWTs of an earlier one have expired")
 
-// MaxKeys is how many keys there are at most.
+// MaxKeys is the maximum number of keys.
 const MaxKeys = 10
 
 // Topic is announced for every key that is added or removed. The key of the
@@ -50,23 +49,23 @@ const MaxKeys = 10
 const Topic db.Topic = "signing-key"
 
 const (
-	// MaxLife is how long a JWT lives at the most.
+	// MaxLife is the maximum lifetime of a JWT.
 	MaxLife = 7 * 24 * time.Hour
 
 	signsFor = 90 * 24 * time.Hour
 	// lead is how long a key is published before it signs.
 	lead = 24 * time.Hour
-	// slack is how much longer than its last JWT a key stays published: the
-	// clocks of two servers differ.
+	// slack is how long a key stays published after its last JWT has expired, because
+	// the clocks of servers differ.
 	slack = time.Hour
-	// skew is how long before its time a key signs: to a server whose clock is behind,
-	// the key that another one has just created is from the future.
+	// skew is how long before its SignsFrom a key may sign: for a server whose clock is
+	// behind, a key that another one has just created is from the future.
 	skew = 5 * time.Second
 )
 
-// Key is a pair of keys.
+// Key is a key pair.
 type Key struct {
-	// ID is the thumbprint of the public key by RFC 7638, as JWTs name it.
+	// ID is the thumbprint of the public key (RFC 7638). It is the kid of JWTs.
 	ID     string
 	Public ed25519.PublicKey
 	// Sealed is the private key, encrypted with the database's key.
@@ -75,9 +74,9 @@ type Key struct {
 	SignsFrom time.Time
 }
 
-// Rows is what a Service needs stored. Package store implements it.
+// Rows is the storage of a Service. Package store implements it.
 type Rows interface {
-	// List returns the keys, the one that signs first in front.
+	// List returns the keys in ascending order of SignsFrom.
 	List(ctx context.Context, q db.Querier) ([]Key, error)
 	// Insert adds a key.
 	Insert(ctx context.Context, tx *db.Tx, k Key) error
@@ -85,19 +84,19 @@ type Rows interface {
 	Delete(ctx context.Context, tx *db.Tx, id string) error
 }
 
-// Config is what a Service stands on.
+// Config configures a Service.
 type Config struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
 	Rows Rows
 	// Key seals the private keys. Required.
 	Key *seal.Key
-	// Audit is the log of replaced keys. Required for Replace.
+	// Audit is the audit log. Required for Replace.
 	Audit *audit.Log
-	// Random gives the bits of keys. Nil: crypto/rand.Reader. Anything else makes
-	// them predictable, and is for tests.
+	// Random is the source of randomness of keys. If nil, it is crypto/rand.Reader. Any
+	// other source makes them predictable, and is for tests only.
 	Random io.Reader
-	// Now returns the time. Nil: time.Now.
+	// Now returns the time. If nil, time.Now is used.
 	Now func() time.Time
 }
 
@@ -138,8 +137,8 @@ func (s *Service) list(ctx context.Context) ([]Key, error) {
 	return keys, nil
 }
 
-// ready returns the keys. It makes sure that there is one to sign with, creates
-// its successor in time, and removes keys that nobody needs any more.
+// ready returns the keys. It ensures that there is a key to sign with, creates its
+// successor in time, and removes keys that are not needed any more.
 func (s *Service) ready(ctx context.Context) ([]Key, error) {
 	keys, err := s.list(ctx)
 	if err != nil || !s.due(keys, s.now()) {
@@ -164,14 +163,14 @@ func (s *Service) ready(ctx context.Context) ([]Key, error) {
 // due reports whether it is time for another key.
 func (s *Service) due(keys []Key, now time.Time) bool {
 	if _, err := s.signer(keys, now); err != nil {
-		return true // it is missing, or it was sealed with another key file
+		return true // there is none, or it was sealed with another key file
 	}
 	newest := keys[len(keys)-1]
 	return !now.Before(newest.SignsFrom.Add(signsFor - lead))
 }
 
 // turn adds a key and removes those whose JWTs have all expired. The key signs after
-// the lead, or at once if there is no other.
+// the lead, or immediately if there is no other.
 func (s *Service) turn(ctx context.Context, tx *db.Tx, keys []Key) error {
 	from := tx.Now()
 	if _, err := s.signer(keys, from); err == nil {
@@ -205,10 +204,10 @@ func (s *Service) add(ctx context.Context, tx *db.Tx, keys []Key, from time.Time
 	return s.rows.Insert(ctx, tx, k)
 }
 
-// purpose is what a private key is sealed for.
+// purpose returns the purpose that a private key is sealed for.
 func purpose(id string) string { return "signing key " + id }
 
-// thumbprint is that of RFC 7638.
+// thumbprint returns the thumbprint of a public key (RFC 7638).
 func thumbprint(public ed25519.PublicKey) (string, error) {
 	jwk := jose.JSONWebKey{Key: public}
 	sum, err := jwk.Thumbprint(crypto.SHA256)
@@ -218,7 +217,7 @@ func thumbprint(public ed25519.PublicKey) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(sum), nil
 }
 
-// errNoSigner says that no key can sign.
+// errNoSigner reports that no key can sign.
 var errNoSigner = errors.New("there is no key to sign with")
 
 // signer returns the index of the key that signs now: the newest one whose time
@@ -235,8 +234,9 @@ func (s *Service) signer(keys []Key, now time.Time) (int, error) {
 	return 0, errNoSigner
 }
 
-// afterSigner returns now, or the first moment at which a new key takes the place of one
-// that signs on any server. The clock of the server that created it may be ahead.
+// afterSigner returns now or, if it is later, the first time at which a new key takes
+// precedence over every key that signs on any server. The clock of the server that
+// created that key may be ahead.
 func afterSigner(keys []Key, now time.Time) time.Time {
 	now = now.Truncate(time.Millisecond) // as stored
 	for _, k := range slices.Backward(keys) {
@@ -280,13 +280,11 @@ func (s *Service) Sign(ctx context.Context, claims any) (string, error) {
 	return jws.CompactSerialize()
 }
 
-// Verify reads the claims of a JWT that this server signed. It looks at the
-// signature only: what the claims say, and until when, is for the caller to
-// check. ErrInvalid.
+// Verify decodes the claims of a JWT that this server signed. It verifies the signature
+// only: the caller must check the claims, including the expiry. Errors: ErrInvalid.
 //
-// The algorithm is ours and not the header's choice, and of the header only the
-// ID of the key is looked at: a key that the header brings along or points to
-// is no key of ours.
+// The algorithm is fixed, whatever the header says. Of the header, only the key ID is
+// used: keys that the header contains or references are ignored.
 func (s *Service) Verify(ctx context.Context, text string, claims any) error {
 	jws, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.EdDSA})
 	if err != nil || len(jws.Signatures) != 1 {
@@ -306,8 +304,8 @@ func (s *Service) Verify(ctx context.Context, text string, claims any) error {
 	return nil
 }
 
-// find returns the key with an ID. ErrInvalid. It asks the database for one that
-// it does not know: another process may have created it a moment ago.
+// find returns the key with an ID. Errors: ErrInvalid. It reads an unknown key from the
+// database, because another process may have just created it.
 func (s *Service) find(ctx context.Context, id string) (Key, error) {
 	keys, err := s.list(ctx)
 	if err != nil {
@@ -351,16 +349,16 @@ func (s *Service) Published(ctx context.Context) ([]Public, error) {
 	return list, nil
 }
 
-// State is a key without its private part, and what it is there for.
+// State is a key without its private part, and its role.
 type State struct {
 	Public
-	// SignsFrom is when it began to sign, or begins to.
+	// SignsFrom is when it starts or started to sign.
 	SignsFrom time.Time
-	// Signs says that it is the one that signs now.
+	// Signs reports that it is the key that currently signs.
 	Signs bool
 }
 
-// List returns the keys, those that sign first in front.
+// List returns the keys in ascending order of SignsFrom.
 func (s *Service) List(ctx context.Context) ([]State, error) {
 	keys, err := s.ready(ctx)
 	if err != nil {
@@ -377,10 +375,10 @@ func (s *Service) List(ctx context.Context) ([]State, error) {
 	return list, nil
 }
 
-// Replace adds a key before it is time. It signs after a day, when anyone who caches the
-// published keys has it; or at once, for a key that was stolen. Without haste, a
-// successor that waits already is left alone. JWTs of the earlier keys stay valid
-// until they expire. ErrTooMany.
+// Replace adds a key before the rotation is due. It signs after a day, when all clients
+// that cache the published keys have it. If atOnce is true, because the current key was
+// stolen, it signs immediately. Otherwise, a successor that is already published stays
+// as it is. JWTs of the earlier keys stay valid until they expire. Errors: ErrTooMany.
 func (s *Service) Replace(ctx context.Context, by audit.Actor, atOnce bool) error {
 	if _, err := s.ready(ctx); err != nil {
 		return err

@@ -1,15 +1,14 @@
 // Package suggest finds the word that a mistyped one probably means.
 //
-// It owns how far apart two words may be. It does not own the words.
+// It owns the maximum distance of two words. It does not own the words.
 package suggest
 
 import "strings"
 
-// maxDistance is how many letters a word may differ from the one that is meant.
+// maxDistance is the maximum edit distance of a suggestion.
 const maxDistance = 2
 
-// Closest returns the word that another one probably means; empty if there is
-// none.
+// Closest returns the word that another one probably means, or "" if there is none.
 func Closest(typed string, words []string) string {
 	if nearest := Nearest(typed, words, func(string) int { return maxDistance }); len(nearest) > 0 {
 		return nearest[0]

@@ -168,7 +168,7 @@ func (s *Service) verifyJWT(ctx context.Context, token plexauth.Secret, now time
 	return p, nil
 }
 
-// readJWT verifies the signature of a JWT. ErrInvalid.
+// readJWT verifies the signature of a JWT. Errors: ErrInvalid.
 func (s *Service) readJWT(ctx context.Context, token plexauth.Secret) (jwtEntry, error) {
 	var c claims
 	err := s.signing.Verify(ctx, string(token), &c)
@@ -209,7 +209,7 @@ func (s *Service) AddKey(
 	return id, h, nil
 }
 
-// RemoveKey removes a device key, in a transaction that is under way.
+// RemoveKey removes a device key, in an open transaction.
 func (s *Service) RemoveKey(ctx context.Context, tx *db.Tx, id int64) error {
 	_, err := s.rows.Delete(ctx, tx, Selection{ID: id})
 	return err

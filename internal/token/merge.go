@@ -62,9 +62,10 @@ func (s *Service) merger(ctx context.Context, q db.Querier, accountID, fromID, i
 	return m, err
 }
 
-// MergeDevices merges two devices of an account that are the same one, such as a program
-// before and after it was reinstalled: the tokens and keys of the first move to the
-// second, and are revoked with it. ErrNoDevice, ErrSameDevice, account.ErrMembersOnly.
+// MergeDevices merges two devices of an account that are the same one, such as a
+// program before and after it was reinstalled: the tokens and keys of the first move to
+// the second, and are revoked with it. Errors: ErrNoDevice, ErrSameDevice,
+// account.ErrMembersOnly.
 func (s *Service) MergeDevices(ctx context.Context, by audit.Actor, accountID, fromID, intoID int64) (m Merger, err error) {
 	err = s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if m, err = s.merger(ctx, tx, accountID, fromID, intoID); err != nil {

@@ -19,7 +19,7 @@ func (s *Service) SignOut(ctx context.Context, by audit.Actor, p Principal) erro
 	return err
 }
 
-// Revoke revokes a token and all its descendants at once. ErrNotFound.
+// Revoke revokes a token and all its descendants at once. Errors: ErrNotFound.
 func (s *Service) Revoke(ctx context.Context, by audit.Actor, id int64) error {
 	return s.revokeOne(ctx, by, id, audit.TokenRevoked)
 }
@@ -81,8 +81,8 @@ func (s *Service) RevokeDevice(ctx context.Context, by audit.Actor, accountID, d
 	return nil
 }
 
-// CheckMayChange returns an error unless an actor can revoke the tokens and sessions of an
-// account, in an open transaction. account.ErrMembersOnly.
+// CheckMayChange returns an error unless an actor can revoke the tokens and sessions of
+// an account, in an open transaction. Errors: account.ErrMembersOnly.
 func (s *Service) CheckMayChange(ctx context.Context, tx *db.Tx, by audit.Actor, accountID int64) error {
 	if s.accounts == nil {
 		return nil
@@ -90,8 +90,8 @@ func (s *Service) CheckMayChange(ctx context.Context, tx *db.Tx, by audit.Actor,
 	return s.accounts.CheckMayChangeID(ctx, tx, by, accountID)
 }
 
-// RevokeAccount revokes every token of an account, in a transaction that is
-// under way, and returns how many there were.
+// RevokeAccount revokes every token of an account, in an open transaction, and returns
+// how many there were.
 func (s *Service) RevokeAccount(ctx context.Context, tx *db.Tx, accountID int64) (int, error) {
 	return s.rows.Delete(ctx, tx, Selection{AccountID: accountID})
 }

@@ -45,9 +45,9 @@ const PerDevice = 10
 
 // Rows is the storage of a Service. Package store implements it.
 type Rows interface {
-	// Grant returns the token with a hash: db.ErrNotFound.
+	// Grant returns the token with a hash, or db.ErrNotFound.
 	Grant(ctx context.Context, q db.Querier, h Hash) (Grant, error)
-	// Get returns the public part of a token: db.ErrNotFound.
+	// Get returns the public part of a token, or db.ErrNotFound.
 	Get(ctx context.Context, q db.Querier, id int64) (Token, error)
 	// List reads the tokens of an account, or of all accounts if that is 0, the
 	// newest first.
@@ -132,7 +132,7 @@ type Config struct {
 	// Random is the source of the bits of tokens. Nil: crypto/rand.Reader. Anything
 	// else makes them predictable, and is for tests.
 	Random io.Reader
-	// Now returns the time. Nil: time.Now.
+	// Now returns the time. If nil, time.Now is used.
 	Now func() time.Time
 }
 
@@ -607,7 +607,7 @@ func derive(key [32]byte, parts ...[]byte) plexauth.Secret {
 	return plexauth.Secret(letters.Write(mac.Sum(nil), length))
 }
 
-// Get returns a stored token. ErrNotFound.
+// Get returns a stored token. Errors: ErrNotFound.
 func (s *Service) Get(ctx context.Context, id int64) (Token, error) {
 	t, err := s.rows.Get(ctx, s.db, id)
 	if errors.Is(err, db.ErrNotFound) {

@@ -1,9 +1,9 @@
-// Package tries counts failed attempts against accounts, on all nodes of a database
-// together.
+// Package tries limits failed attempts against accounts, across all nodes of a
+// database.
 //
-// It owns how long the next attempt must wait, and that the count survives a
-// restart where several nodes share a database. It does not own what an attempt is,
-// nor the limits by address, which each node has for itself (package guard).
+// It owns how long the next attempt must wait, and the storage of the counts, which
+// survive a restart if nodes share a database. It does not own the attempts, or the
+// limits by address, which each node has for itself (package guard).
 //
 // With SQLite there is one node, and the counts are in memory: a failed attempt
 // costs no write.
@@ -23,35 +23,36 @@ import (
 	"github.com/usher-auth/usher/internal/seal"
 )
 
-// Key is what is stored of a key. It is keyed itself: a person may have typed their
+// Key is the stored form of a key. It is a keyed hash, because users may type their
 // password into the field of the login.
 type Key [sha256.Size]byte
 
-// Rows is what the counts need stored. Package store implements it.
+// Rows is the storage of the counts. Package store implements it.
 type Rows interface {
-	// Until returns until when the failures of a key count: db.ErrNotFound.
+	// Until returns until when the failures of a key count, or db.ErrNotFound.
 	Until(ctx context.Context, q db.Querier, k Key) (time.Time, error)
-	// SetUntil sets it, whether or not there is one.
+	// SetUntil sets that time, whether or not the key is stored.
 	SetUntil(ctx context.Context, tx *db.Tx, k Key, until time.Time) error
 	// Delete clears the failures of a key.
 	Delete(ctx context.Context, tx *db.Tx, k Key) error
-	// DeleteExpired removes what does not count any more.
+	// DeleteExpired removes the keys whose failures do not count any more.
 	DeleteExpired(ctx context.Context, tx *db.Tx, now time.Time) error
 }
 
-// Config says what is limited, and how.
+// Config configures Failures.
 type Config struct {
 	// DB is the database. Required.
 	DB *db.DB
-	// Rows is its table. Nil: the counts are in memory.
+	// Rows is its table. If nil, the counts are in memory.
 	Rows Rows
-	// Key keys what is stored. Required with Rows.
+	// Key is the key of the hashes that are stored. Required with Rows.
 	Key *seal.Key
-	// Name tells the keys of several limits apart.
+	// Name distinguishes the keys of several limits.
 	Name string
-	// Burst is how many failures a key may have at once. Zero: no limit.
+	// Burst is the number of failures that a key may have at once. If zero, there is no
+	// limit.
 	Burst int
-	// Refill is how long one failure counts against the key.
+	// Refill is the time after which one failure of a key is forgotten.
 	Refill time.Duration
 }
 
@@ -127,7 +128,8 @@ func (f *Failures) write(ctx context.Context, key string, do func(context.Contex
 	return nil
 }
 
-// sweepOneIn is how seldom a failure removes what does not count any more.
+// sweepOneIn: one in so many failures removes the keys whose failures do not count any
+// more.
 const sweepOneIn = 50
 
 func (f *Failures) add(ctx context.Context, tx *db.Tx, k Key, now time.Time) error {

@@ -1,8 +1,7 @@
-// Package weak knows the passwords that everybody tries first.
+// Package weak recognizes the passwords that attackers try first.
 //
-// It owns a list of common passwords and the patterns that people type instead of
-// thinking of one. It does not own the rules for passwords: package account
-// applies it.
+// It owns a list of common passwords and of common patterns. It does not own the rules
+// for passwords: package account applies it.
 package weak
 
 import (
@@ -16,8 +15,8 @@ import (
 
 //go:generate go run generate.go
 
-// list has the common passwords of 8 characters or more in small letters, a line
-// each, in order. It is made by generate.go, which names the sources, from
+// list has the common passwords of 8 characters or more in small letters, a line each,
+// in order. generate.go generates it from
 //
 //   - Django's common-passwords.txt (BSD-3-Clause)
 //   - the passwords of @zxcvbn-ts/language-common (MIT)
@@ -27,8 +26,8 @@ import (
 //go:embed list.txt
 var list string
 
-// Common reports whether a password is one that everybody tries first: on the
-// list, in any case; one short text repeated; a row of keys; or a date.
+// Common reports whether a password is a common one: it is on the list, in any case, or
+// it is a repeated short text, a row of keys, or a date.
 func Common(password string) bool {
 	text := cases.Fold().String(norm.NFKC.String(strings.TrimSpace(password)))
 	return repeats(text) || isRow(text) || isDate(text) || listed(text)
@@ -44,7 +43,7 @@ func listed(text string) bool {
 // maxRepeated is the longest text that repeats into a common password.
 const maxRepeated = 4
 
-// repeats reports whether a text is a short one again and again.
+// repeats reports whether a text is a repeated short text.
 func repeats(text string) bool {
 	runes := []rune(text)
 	for size := 1; size <= maxRepeated && size*2 <= len(runes); size++ {
@@ -59,13 +58,13 @@ func repeats(text string) bool {
 	return false
 }
 
-// rows are what people run a finger along.
+// rows are the rows of keys of common keyboards, and the alphabet.
 var rows = [...]string{
 	"abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop", "yxcvbnm",
 	"azertyuiop", "qsdfghjklm", "wxcvbn",
 }
 
-// isRow reports whether a text is a part of a row, there or back.
+// isRow reports whether a text is a part of a row, in either direction.
 func isRow(text string) bool {
 	if text == "" {
 		return false
@@ -82,8 +81,7 @@ func isRow(text string) bool {
 	return false
 }
 
-// isDate reports whether a text is a date of the last or of this century, in
-// eight digits.
+// isDate reports whether a text is a date of the 20th or 21st century in eight digits.
 func isDate(text string) bool {
 	for _, layout := range [...]string{"02012006", "01022006", "20060102"} {
 		if d, err := time.Parse(layout, text); err == nil && d.Year() >= 1900 && d.Year() < 2100 {
