@@ -310,7 +310,8 @@ func readAccount(body []byte) (*Account, error) {
 	}
 	for _, s := range d.Services {
 		a.Services = append(a.Services, Service{
-			string(s.Identifier), string(s.Endpoint), string(s.Status), Secret(s.Token), Secret(s.Secret),
+			Identifier: string(s.Identifier), Endpoint: string(s.Endpoint), Status: string(s.Status),
+			Token: Secret(s.Token), Secret: Secret(s.Secret),
 		})
 	}
 	return a, nil
@@ -319,17 +320,19 @@ func readAccount(body []byte) (*Account, error) {
 func (d *accountDocument) subscription() Subscription {
 	s := &d.Subscription.value
 	return Subscription{
-		bool(s.Active), string(s.Status), string(s.Plan), string(s.PaymentService),
-		time.Time(s.SubscribedAt), stringsOf(s.Features),
+		Active: bool(s.Active), Status: string(s.Status), Plan: string(s.Plan),
+		PaymentService: string(s.PaymentService), SubscribedAt: time.Time(s.SubscribedAt), Features: stringsOf(s.Features),
 	}
 }
 
 func (d *accountDocument) profile() Profile {
 	p := &d.Profile.value
 	return Profile{
-		bool(p.AutoSelectAudio), string(p.DefaultAudioLanguage), string(p.DefaultSubtitleLanguage),
-		int(p.AutoSelectSubtitle), int(p.DefaultSubtitleAccessibility), int(p.DefaultSubtitleForced),
-		int(p.WatchedIndicator), int(p.MediaReviewsVisibility),
+		AutoSelectAudio: bool(p.AutoSelectAudio), DefaultAudioLanguage: string(p.DefaultAudioLanguage),
+		DefaultSubtitleLanguage: string(p.DefaultSubtitleLanguage), AutoSelectSubtitle: int(p.AutoSelectSubtitle),
+		DefaultSubtitleAccessibility: int(p.DefaultSubtitleAccessibility),
+		DefaultSubtitleForced:        int(p.DefaultSubtitleForced),
+		WatchedIndicator:             int(p.WatchedIndicator), MediaReviewsVisibility: int(p.MediaReviewsVisibility),
 	}
 }
 

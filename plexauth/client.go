@@ -298,16 +298,9 @@ func readAll(res *http.Response) ([]byte, error) {
 
 // request builds the HTTP request of a call.
 func (c *Client) request(ctx context.Context, op call, token Secret) (*http.Request, error) {
-	var body io.Reader
-	if op.form != nil {
-		body = strings.NewReader(op.form.Encode())
-	}
-	if op.json != nil {
-		text, err := json.Marshal(op.json)
-		if err != nil {
-			return nil, fmt.Errorf("plexauth: %s: %w", op.operation, err)
-		}
-		body = bytes.NewReader(text)
+	body, err := op.body()
+	if err != nil {
+		return nil, fmt.Errorf("plexauth: %s: %w", op.operation, err)
 	}
 	req, err := http.NewRequestWithContext(ctx, op.method, c.target(op), body)
 	// The address may contain a password, so no error repeats it.
@@ -324,29 +317,46 @@ func (c *Client) request(ctx context.Context, op call, token Secret) (*http.Requ
 		req.Header["User-Agent"] = []string{defaultUserAgent}
 		return req, nil
 	}
-	c.identify(req.Header, token)
-	if op.accept != "" {
-		req.Header["Accept"] = []string{op.accept}
-	}
-	if op.product != "" {
-		req.Header["X-Plex-Product"] = []string{op.product}
-	}
-	if op.proof != "" {
-		req.Header["X-Plex-Pin-Proof"] = []string{string(op.proof)}
-	}
-	if op.form != nil {
-		req.Header["Content-Type"] = []string{"application/x-www-form-urlencoded"}
-	}
-	if op.json != nil {
-		req.Header["Content-Type"] = []string{"application/json"}
-	}
-	for name, values := range c.Header {
-		req.Header[http.CanonicalHeaderKey(name)] = values
-	}
+	c.setHeaders(req.Header, op, token)
 	if err := c.checkHeaders(req.Header); err != nil {
 		return nil, fmt.Errorf("plexauth: %s: %w", op.operation, err)
 	}
 	return req, nil
+}
+
+// body returns the encoded body, or nil if the call has none.
+func (op call) body() (io.Reader, error) {
+	switch {
+	case op.json != nil:
+		text, err := json.Marshal(op.json)
+		return bytes.NewReader(text), err
+	case op.form != nil:
+		return strings.NewReader(op.form.Encode()), nil
+	}
+	return nil, nil
+}
+
+// setHeaders sets the headers of a call. Those of Client.Header take precedence.
+func (c *Client) setHeaders(h http.Header, op call, token Secret) {
+	c.identify(h, token)
+	if op.accept != "" {
+		h["Accept"] = []string{op.accept}
+	}
+	if op.product != "" {
+		h["X-Plex-Product"] = []string{op.product}
+	}
+	if op.proof != "" {
+		h["X-Plex-Pin-Proof"] = []string{string(op.proof)}
+	}
+	if op.form != nil {
+		h["Content-Type"] = []string{"application/x-www-form-urlencoded"}
+	}
+	if op.json != nil {
+		h["Content-Type"] = []string{"application/json"}
+	}
+	for name, values := range c.Header {
+		h[http.CanonicalHeaderKey(name)] = values
+	}
 }
 
 var errHeaderName = errors.New("invalid header name in Client.Header")

@@ -505,6 +505,93 @@ func ExampleJWTSource() {
 	// Output: member 2 <nil>
 }
 
+// Rotate replaces the key of a device, for example after a backup with the old one was
+// lost. The program stores the new key before the old one is revoked.
+func ExampleJWTSource_Rotate() {
+	srv, stop := startServer()
+	defer stop()
+	client := srv.Client(srv.Member)
+
+	key, err := plexauth.LoadDeviceKey("") // a path, in a real program
+	if err == nil {
+		err = client.RegisterKey(ctx, key)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	source := &plexauth.JWTSource{Client: client, Key: key}
+	client.Token = source
+	next, err := plexauth.LoadDeviceKey("")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	save := func(k *plexauth.DeviceKey) error { return nil } // k.Save(path), in a real program
+	fmt.Println(source.Rotate(ctx, next, save))
+	_, err = client.ExchangeJWT(ctx, key)
+	fmt.Println("the old key is rejected:", errors.Is(err, plexauth.ErrBadRequest))
+	// Output:
+	// <nil>
+	// the old key is rejected: true
+}
+
+// A server that receives JWTs verifies them itself. All requests share one JWKS, which
+// caches the keys.
+func ExampleVerifyJWT() {
+	srv, stop := startServer()
+	defer stop()
+	device, keys := srv.Client(srv.Member), &plexauth.JWKS{Client: srv.AnonymousClient()}
+
+	key, err := plexauth.LoadDeviceKey("")
+	if err == nil {
+		err = device.RegisterKey(ctx, key)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	token, err := device.ExchangeJWT(ctx, key, "username") // what the device sends
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	jwt, err := plexauth.VerifyJWT(ctx, token, keys, device.ClientIdentifier)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(jwt.Username, jwt.Thumbprint == key.ID())
+	// Output: member true
+}
+
+// The token of a MemoryToken can change while the client is in use.
+func ExampleMemoryToken() {
+	srv, stop := startServer()
+	defer stop()
+	var token plexauth.MemoryToken
+	client := srv.AnonymousClient()
+	client.Token = &token
+
+	_, err := client.TokenDetails(ctx)
+	fmt.Println("before the sign-in:", errors.Is(err, plexauth.ErrUnauthorized))
+	account, err := client.SignIn(ctx, srv.Member.Credentials())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	token.Set(account.AuthToken)
+	account, err = client.TokenDetails(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("after it:", account.Username)
+	// Output:
+	// before the sign-in: true
+	// after it: member
+}
+
 func ExampleFileToken() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {

@@ -114,8 +114,8 @@ type connectionDocument struct {
 // connection returns the connection of a document.
 func (d *connectionDocument) connection() Connection {
 	conn := Connection{
-		string(d.URI), string(d.Protocol), string(d.Address), int(d.Port),
-		bool(d.Local), bool(d.Relay), bool(d.IPv6),
+		URI: string(d.URI), Protocol: string(d.Protocol), Address: string(d.Address), Port: int(d.Port),
+		Local: bool(d.Local), Relay: bool(d.Relay), IPv6: bool(d.IPv6),
 	}
 	conn.URI = conn.baseURL()
 	return conn
@@ -201,7 +201,8 @@ func (c *Client) SourceConnection(ctx context.Context, source Source) (*SourceCo
 	}
 	d := doc.Device[0]
 	return &SourceConnection{
-		string(d.Name), string(d.ClientIdentifier), Secret(d.AccessToken), connectionsOf(d.Connection),
+		Name: string(d.Name), ClientIdentifier: string(d.ClientIdentifier), AccessToken: Secret(d.AccessToken),
+		Connections: connectionsOf(d.Connection),
 	}, nil
 }
 
@@ -241,5 +242,7 @@ func (c *Client) identity(ctx context.Context, op call) (*Identity, error) {
 	if err != nil {
 		return nil, c.invalidResponse(op, res, err)
 	}
-	return &Identity{string(doc.MachineIdentifier), string(doc.Version), bool(doc.Claimed)}, nil
+	return &Identity{
+		MachineIdentifier: string(doc.MachineIdentifier), Version: string(doc.Version), Claimed: bool(doc.Claimed),
+	}, nil
 }

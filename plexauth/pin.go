@@ -168,9 +168,11 @@ type locationDocument struct {
 
 func (d *locationDocument) location() Location {
 	return Location{
-		string(d.Code), string(d.Country), string(d.City), string(d.Subdivisions), string(d.PostalCode),
-		string(d.Coordinates), string(d.TimeZone), string(d.ContinentCode), bool(d.EuropeanUnionMember),
-		bool(d.InPrivacyRestrictedCountry), bool(d.InPrivacyRestrictedRegion),
+		Code: string(d.Code), Country: string(d.Country), City: string(d.City), Subdivisions: string(d.Subdivisions),
+		PostalCode: string(d.PostalCode), Coordinates: string(d.Coordinates), TimeZone: string(d.TimeZone),
+		ContinentCode: string(d.ContinentCode), EuropeanUnionMember: bool(d.EuropeanUnionMember),
+		InPrivacyRestrictedCountry: bool(d.InPrivacyRestrictedCountry),
+		InPrivacyRestrictedRegion:  bool(d.InPrivacyRestrictedRegion),
 	}
 }
 
