@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,7 +101,7 @@ func (h homeHandlers) add(ctx context.Context, c *call) (answer, error) {
 	if in["invitedEmail"] != "" {
 		return answer{}, errInvitation
 	}
-	name := firstOf(in["title"], in["friendlyName"])
+	name := cmp.Or(in["title"], in["friendlyName"])
 	if err := missing("title", name); err != nil {
 		return answer{}, err
 	}
@@ -127,7 +128,7 @@ func readHomeChange(c *call) (homeChange, error) {
 	if err != nil {
 		return homeChange{}, err
 	}
-	change := homeChange{name: firstOf(in["title"], in["friendlyName"])}
+	change := homeChange{name: cmp.Or(in["title"], in["friendlyName"])}
 	if c.params.Has("restrictionProfile") {
 		change.restriction = new(in["restrictionProfile"])
 	}
@@ -266,14 +267,4 @@ func readTexts(c *call, names ...string) (map[string]string, error) {
 		texts[name] = text
 	}
 	return texts, nil
-}
-
-// firstOf returns the first text that is not empty.
-func firstOf(texts ...string) string {
-	for _, text := range texts {
-		if text != "" {
-			return text
-		}
-	}
-	return ""
 }
