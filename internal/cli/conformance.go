@@ -251,7 +251,7 @@ func (cs conformanceCommands) printEnd(cfg conformance.Config, results []conform
 	return err
 }
 
-// printResult prints one result, and how far the run is.
+// printResult prints one result, and the progress of the run.
 func (cs conformanceCommands) printResult(done, all int, r conformance.Result) {
 	fmt.Fprintf(cs.out, "%*d/%d  %-7s  %s\n", len(fmt.Sprint(all)), done, all, choose(r.Outcome == conformance.Failed, "FAILED", string(r.Outcome)), r.ID)
 	if r.Outcome == conformance.Failed {

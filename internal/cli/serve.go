@@ -255,16 +255,33 @@ func (cs serveCommands) tuneRuntime() {
 // softMemory is the memory above which the collector runs more often again.
 const softMemory = 128 << 20
 
-// check validates the flags and their combinations.
+// check validates the flags and their combinations, and parses the networks.
 func (o *serveOptions) check() error {
+	for _, check := range []func() error{o.checkTLS, o.checkPublicURLs, o.parseNetworks, o.checkAddresses, o.checkNumbers} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	_, err := o.mailServer()
+	return err
+}
+
+// checkTLS checks that the certificate and its key can be loaded, if they are set.
+func (o *serveOptions) checkTLS() error {
 	if (o.tlsCert == "") != (o.tlsKey == "") {
 		return wrongUse("--tls-cert and --tls-key must be set together")
 	}
-	if o.tlsCert != "" {
-		if _, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey); err != nil {
-			return fmt.Errorf("reading the certificate: %w", err)
-		}
+	if o.tlsCert == "" {
+		return nil
 	}
+	if _, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey); err != nil {
+		return fmt.Errorf("reading the certificate: %w", err)
+	}
+	return nil
+}
+
+// checkPublicURLs checks that clients can use each public URL.
+func (o *serveOptions) checkPublicURLs() error {
 	for _, u := range o.publicURLs {
 		if _, err := source.ParseConnection(u, false, false); err != nil {
 			return wrongUse("--public-url: %w", err)
@@ -276,42 +293,61 @@ func (o *serveOptions) check() error {
 			return wrongUse("--public-url %s has another path than the first one, %s", u, o.publicURL())
 		}
 	}
-	for _, text := range o.trustedProxies {
-		p, err := httpd.ParseProxy(text)
-		if err != nil {
-			return wrongUse("--trusted-proxy %s is neither an address nor a network such as 10.0.0.0/8", text)
-		}
-		o.proxies = append(o.proxies, p)
-	}
-	for _, text := range o.webhookNetworks {
-		p, err := httpd.ParseProxy(text)
-		if err != nil {
-			return wrongUse("--webhook-network %s is neither an address nor a network such as 10.0.0.0/8", text)
-		}
-		o.webhooksTo = append(o.webhooksTo, p)
-	}
-	for flag, address := range map[string]string{"--listen": o.listen, "--metrics-listen": o.metricsListen} {
-		if address == "" && flag != "--listen" {
-			continue
-		}
-		_, port, err := net.SplitHostPort(address)
-		if err != nil {
-			return wrongUse("%s %s is not of the form ADDRESS:PORT", flag, address)
-		}
-		if n, err := strconv.Atoi(port); err == nil && (n < 0 || n > 65535) {
-			return wrongUse("%s %s has no usable port: the largest is 65535", flag, address)
-		}
-	}
-	for flag, n := range map[string]int{
-		"--failed-tries": o.failedTries, "--hash-slots": o.hashSlots, "--hash-queue": o.hashQueue, "--grace": int(o.grace), "--drain": int(o.drain),
-		"--stale-grace": int(o.staleGrace), "--max-connections": o.maxConnections, "--token-cache": o.tokenCache,
-	} {
-		if n < 0 {
-			return wrongUse("%s is negative", flag)
-		}
-	}
-	if _, err := o.mailServer(); err != nil {
+	return nil
+}
+
+// parseNetworks parses the addresses and networks of proxies and webhooks.
+func (o *serveOptions) parseNetworks() (err error) {
+	if o.proxies, err = parseNetworks("--trusted-proxy", o.trustedProxies); err != nil {
 		return err
+	}
+	o.webhooksTo, err = parseNetworks("--webhook-network", o.webhookNetworks)
+	return err
+}
+
+func parseNetworks(flag string, texts []string) (networks []netip.Prefix, err error) {
+	for _, text := range texts {
+		n, err := httpd.ParseProxy(text)
+		if err != nil {
+			return nil, wrongUse("%s %s is neither an address nor a network such as 10.0.0.0/8", flag, text)
+		}
+		networks = append(networks, n)
+	}
+	return networks, nil
+}
+
+// checkAddresses checks the form of the listening addresses.
+func (o *serveOptions) checkAddresses() error {
+	if err := checkAddress("--listen", o.listen); err != nil || o.metricsListen == "" {
+		return err
+	}
+	return checkAddress("--metrics-listen", o.metricsListen)
+}
+
+func checkAddress(flag, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return wrongUse("%s %s is not of the form ADDRESS:PORT", flag, address)
+	}
+	if n, err := strconv.Atoi(port); err == nil && (n < 0 || n > 65535) {
+		return wrongUse("%s %s has no usable port: the largest is 65535", flag, address)
+	}
+	return nil
+}
+
+// checkNumbers checks the numbers and durations.
+func (o *serveOptions) checkNumbers() error {
+	for _, f := range []struct {
+		flag  string
+		value int64
+	}{
+		{"--failed-tries", int64(o.failedTries)}, {"--hash-slots", int64(o.hashSlots)}, {"--hash-queue", int64(o.hashQueue)},
+		{"--token-cache", int64(o.tokenCache)}, {"--max-connections", int64(o.maxConnections)},
+		{"--grace", int64(o.grace)}, {"--drain", int64(o.drain)}, {"--stale-grace", int64(o.staleGrace)},
+	} {
+		if f.value < 0 {
+			return wrongUse("%s is negative", f.flag)
+		}
 	}
 	if o.auditKeep < 0 {
 		return wrongUse("--audit-keep %s is negative", o.auditKeep)

@@ -38,3 +38,17 @@ func TestMetricsBreak(t *testing.T) {
 		t.Errorf("the server ends with %v", err)
 	}
 }
+
+// Of several invalid flags, every run reports the same one.
+func TestInvalidFlagsAreReportedInOrder(t *testing.T) {
+	for range 20 {
+		o := serveOptions{listen: "here", metricsListen: "there", transientTTL: time.Hour, hashSlots: -1, drain: -1}
+		if err := o.check(); err == nil || err.Error() != "--listen here is not of the form ADDRESS:PORT" {
+			t.Fatalf("two invalid addresses: %v", err)
+		}
+		o.listen, o.metricsListen = "127.0.0.1:0", ""
+		if err := o.check(); err == nil || err.Error() != "--hash-slots is negative" {
+			t.Fatalf("two negative numbers: %v", err)
+		}
+	}
+}
