@@ -74,7 +74,7 @@ func New(c *core.Core, cfg Config) *Server {
 		observer:     httpd.NewObserver(c.Logger, c.Now),
 		health:       httpd.Health{Ping: c.DB.Ping, Logger: c.Logger, Stopping: cfg.Stopping},
 		metricsHosts: metricsHosts(public, cfg.MetricsHosts),
-		pages:        web.New(c, web.Config{PublicURL: public, NoHSTS: cfg.NoHSTS, Version: cfg.Version, Missed: cfg.Missed, Machine: cfg.Machine, Mail: cfg.Mail}),
+		pages:        web.New(c, web.Config{PublicURL: public, Version: cfg.Version, Missed: cfg.Missed, Machine: cfg.Machine, Mail: cfg.Mail}),
 	}
 	s.observer.Register(serviceMetrics(c)...)
 	if cfg.Mail != nil {
@@ -89,6 +89,9 @@ func New(c *core.Core, cfg Config) *Server {
 	s.health.Mount(others)
 	others.Handle("/", notFound(planes.NotFound(), s.observer.Around("", s.pages.NotFound()), cfg.Unknown))
 	s.handler = httpd.Below(httpd.PathOf(public), httpd.BehindProxies(httpd.LimitHost(planes.Handler(others)), cfg.Proxies))
+	if !cfg.NoHSTS {
+		s.handler = httpd.StrictTransport(public, s.handler)
+	}
 	return s
 }
 

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -23,6 +24,35 @@ func answer(t *testing.T, h http.Handler, method, target, accept string) (int, s
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)
 	return rec.Code, rec.Body.String()
+}
+
+// Every answer over https makes browsers insist on it, unless the operator does not want
+// that; none does over plain HTTP.
+func TestStrictTransport(t *testing.T) {
+	c := coretest.New(t, core.Config{})
+	for _, test := range []struct {
+		cfg       server.Config
+		tls, want bool
+	}{
+		{server.Config{}, false, false},
+		{server.Config{}, true, true},
+		{server.Config{PublicURL: "https://usher.example.org/below"}, false, true},
+		{server.Config{PublicURL: "http://usher.example.org"}, false, false},
+		{server.Config{NoHSTS: true}, true, false},
+		{server.Config{PublicURL: "https://usher.example.org", NoHSTS: true}, false, false},
+	} {
+		h := server.New(c.Core, test.cfg).Handler()
+		for _, path := range []string{"/auth", "/identity", "/api/v2/user", "/devices", "/nothing", "/healthz"} {
+			r, rec := httptest.NewRequest("GET", path, nil), httptest.NewRecorder()
+			if test.tls {
+				r.TLS = new(tls.ConnectionState)
+			}
+			h.ServeHTTP(rec, r)
+			if got := len(rec.Header()["Strict-Transport-Security"]) == 1; got != test.want {
+				t.Errorf("%+v, TLS %v: %s has the header: %v, want %v", test.cfg, test.tls, path, got, test.want)
+			}
+		}
+	}
 }
 
 // Which face answers: programs get the API's errors, browsers get pages.

@@ -437,8 +437,10 @@ func TestCookies(t *testing.T) {
 					t.Errorf("the session's cookie is %v", c)
 				}
 			}
-			if hsts := b.get("/auth").Header.Get("Strict-Transport-Security") != ""; hsts != row.secure {
-				t.Errorf("the page says to insist on https: %v, want %v", hsts, row.secure)
+			for _, path := range []string{"/auth", "/account", "/identity", "/api/v2/ping", "/api/v2/user", "/nowhere", "/healthz"} {
+				if hsts := b.get(path).Header.Get("Strict-Transport-Security") != ""; hsts != row.secure {
+					t.Errorf("%s says to insist on https: %v, want %v", path, hsts, row.secure)
+				}
 			}
 			if isolated := b.get("/auth").Header.Get("Cross-Origin-Opener-Policy") != ""; isolated != row.secure {
 				t.Errorf("the page is isolated from other windows: %v, want %v", isolated, row.secure)

@@ -41,8 +41,6 @@ type frame struct {
 	publicURL string
 	// root is its path.
 	root root
-	// hsts says that browsers that came by https shall insist on it.
-	hsts bool
 	// tabs link the pages of a kind to each other.
 	tabs      []tabs
 	templates *templates
@@ -73,9 +71,6 @@ func (f *frame) handler(p page) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		https := f.secure(r)
 		setHeaders(w.Header(), https)
-		if https && f.hsts {
-			w.Header().Set("Strict-Transport-Security", hstsYear)
-		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		v := newVisit(r, https, f.root)
 		v.caution = f.caution

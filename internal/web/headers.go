@@ -7,10 +7,6 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 	"img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; " +
 	"base-uri 'none'"
 
-// hstsYear makes browsers use https for this host for a year (RFC 6797). It says
-// nothing of subdomains, which may be other programs'.
-const hstsYear = "max-age=31536000"
-
 // setHeaders limits what a browser does with an answer: it loads only what this
 // site serves, shows the page in no frame, stores no copy and sends no Referer
 // to other sites. https: browsers reached the page by https; on plain HTTP they

@@ -34,8 +34,6 @@ type Config struct {
 	Version string
 	// Mail sends e-mails, whose links begin with PublicURL. Nil: usher sends none.
 	Mail *mail.Sender
-	// NoHSTS leaves out the header that makes browsers insist on https.
-	NoHSTS bool
 	// Missed are the unknown paths that clients requested, which the overview lists.
 	// Nil: it does not.
 	Missed *missed.Paths
@@ -48,7 +46,7 @@ func New(c *core.Core, cfg Config) *Pages {
 	publicURL := cfg.PublicURL
 	site := passkeySite{publicURL: publicURL}
 	p := &Pages{frame: &frame{
-		sessions: c.Sessions, accounts: c.Accounts, publicURL: publicURL, hsts: !cfg.NoHSTS, tabs: []tabs{accountTabs, adminTabs},
+		sessions: c.Sessions, accounts: c.Accounts, publicURL: publicURL, tabs: []tabs{accountTabs, adminTabs},
 		log: c.Logger, origin: http.NewCrossOriginProtection(), templates: &templates{now: c.Now, root: root(httpd.PathOf(publicURL))},
 		root: root(httpd.PathOf(publicURL)),
 		name: c.ServerName(), version: cfg.Version,
