@@ -45,23 +45,31 @@ func (b *blanker) know(value string) {
 
 // secretName matches names of secrets, in lower case and without dashes and
 // underscores.
-var secretName = regexp.MustCompile(`token|password|passwd|secret|authorization|cookie|jwt|signature|credential|otp|code$|^pin$|^qr$`)
+var secretName = regexp.MustCompile(`token|password|passwd|secret|authorization|cookie|jwt|signature|credential|otp|code$|pin$|proof$|^qr$`)
 
 // isSecret reports whether a value with a name is a secret.
 func isSecret(name string) bool {
 	if name == errorCode {
 		return false
 	}
-	return secretName.MatchString(strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name)))
+	return secretName.MatchString(plainName(name))
 }
 
 // errorCode begins an error in XML. Its code attribute is a number and not a secret,
 // unlike the code of a PIN.
 const errorCode = "<error code"
 
-// Values of JSON and XML with their names. Numbers are not secrets: they are ids and
-// error codes.
+// plainName is a name without what separates its words.
+func plainName(name string) string {
+	return strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name))
+}
+
+// Values of JSON and XML with their names. A number may be a PIN or a code that a
+// program sends. As "code", it is that of an error.
 var (
+	jsonNumber = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"(\s*:\s*)(-?\d[\d.eE+-]*)`)
+	// parameter is one of a URL, in whatever that stands: & may be escaped.
+	parameter  = regexp.MustCompile(`(?:[?&#;]|\\u0026)([\w.%\[\]-]+)=([^&#;\s"'<>\\]+)`)
 	jsonValue  = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"(\s*:\s*)"((?:[^"\\]|\\.)*)"`)
 	xmlValue   = regexp.MustCompile(`(` + errorCode + `|[\w:.-]+)(\s*=\s*)"([^"]*)"`)
 	xmlElement = regexp.MustCompile(`<([\w:.-]+)((?:\s[^<>]*)?>)([^<>]+)</`)
@@ -75,6 +83,7 @@ func (b *blanker) learn(x *exchange) {
 		for name, values := range h {
 			for _, value := range values {
 				b.learnHeader(name, value)
+				b.learnURLs(value)
 			}
 		}
 	}
@@ -111,17 +120,33 @@ func (b *blanker) learnHeader(name, value string) {
 func (b *blanker) learnForm(text string) {
 	for pair := range strings.SplitSeq(text, "&") {
 		name, value, _ := strings.Cut(pair, "=")
-		if plain, err := url.QueryUnescape(value); err == nil && isSecret(unescaped(name)) {
+		plain, err := url.QueryUnescape(value)
+		if err != nil {
+			continue
+		}
+		if isSecret(unescaped(name)) {
 			b.know(plain)
+		}
+		b.learnURLs(plain)
+	}
+}
+
+// learnURLs remembers the secret parameters of URLs in a text, such as Location and
+// Referer.
+func (b *blanker) learnURLs(text string) {
+	for _, m := range parameter.FindAllStringSubmatch(text, -1) {
+		if isSecret(unescaped(m[1])) {
+			b.know(unescaped(m[2]))
 		}
 	}
 }
 
 func (b *blanker) learnBody(kind, text string) {
-	if isForm(kind) {
+	if isForm(kind, text) {
 		b.learnForm(text)
 		return
 	}
+	b.learnURLs(text)
 	for _, m := range jsonValue.FindAllStringSubmatch(text, -1) {
 		var plain string
 		if isSecret(m[1]) && json.Unmarshal([]byte(`"`+m[3]+`"`), &plain) == nil {
@@ -137,11 +162,17 @@ func (b *blanker) learnBody(kind, text string) {
 	}
 }
 
-// isForm reports whether a body is a form. Some programs send forms without a
+// looksLikeForm matches a body that is a form. Some programs send forms without a
 // Content-Type.
-func isForm(kind string) bool {
+var looksLikeForm = regexp.MustCompile(`^[\w.%\[\]+-]+=[^\s"<>{}]*$`)
+
+// isForm reports whether a body is a form.
+func isForm(kind, text string) bool {
 	media, _, err := mime.ParseMediaType(kind)
-	return err == nil && media == "application/x-www-form-urlencoded"
+	if err != nil || media == "text/plain" {
+		return looksLikeForm.MatchString(text)
+	}
+	return media == "application/x-www-form-urlencoded"
 }
 
 func unescaped(text string) string {
@@ -196,9 +227,16 @@ func (b *blanker) body(kind, text string) string {
 	if !isText(kind, text) {
 		return ""
 	}
-	if isForm(kind) {
+	if isForm(kind, text) {
 		return b.form(text)
 	}
+	text = jsonNumber.ReplaceAllStringFunc(text, func(found string) string {
+		m := jsonNumber.FindStringSubmatch(found)
+		if !isSecret(m[1]) || plainName(m[1]) == "code" {
+			return found
+		}
+		return strings.TrimSuffix(found, m[3]) + `"` + blank + `"`
+	})
 	for _, pattern := range []*regexp.Regexp{jsonValue, xmlValue} {
 		text = pattern.ReplaceAllStringFunc(text, func(found string) string {
 			m := pattern.FindStringSubmatch(found)

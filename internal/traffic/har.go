@@ -136,7 +136,7 @@ func (b *blanker) request(x *exchange) harRequest {
 		kind := x.request.Header.Get("Content-Type")
 		text := x.sent.String()
 		out.PostData = &harPost{MimeType: kind, Params: []harPair{}, Text: b.body(kind, text)}
-		if isForm(kind) && isText(kind, text) {
+		if isForm(kind, text) && isText(kind, text) {
 			out.PostData.Params = b.pairs(text)
 		}
 	}

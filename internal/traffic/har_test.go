@@ -57,6 +57,14 @@ func TestSecretsAreBlanked(t *testing.T) {
 		"location":          {req: with("A", "b"), header: http.Header{"Location": {"https://x.example/?code=aSecret%27s+1234567890"}}, known: []string{secret}},
 		"form":              {req: post(form, "login=mia&password=aSecret%27s+1234567890")},
 		"form, brackets":    {req: post(form, "user%5Blogin%5D=mia&user%5Bpassword%5D=aSecret%27s+1234567890"), body: secret},
+		"form, untyped":     {req: post("", "login=mia&password=aSecret%27s+1234567890")},
+		"form as text":      {req: post("text/plain", "login=mia&password=aSecret%27s+1234567890"), body: secret},
+		"referer":           {req: with("Referer", "https://x.example/a?b=c&X-Plex-Token=aSecret%27s%201234567890")},
+		"location, unknown": {req: with("A", "b"), header: http.Header{"Location": {"https://x.example/#authToken=aSecret%27s+1234567890"}}},
+		"URL in a query":    {req: httptest.NewRequest(http.MethodGet, "https://plex.tv/?forwardUrl=https%3A%2F%2Fx.example%2F%3Ftoken%3DaSecret1234567890", nil)},
+		"URL in JSON":       {req: with("A", "b"), body: `{"thumb":"https://x/?a=b\u0026X-Plex-Token=aSecret1234567890"}`},
+		"URL in XML":        {req: with("A", "b"), body: `<a uri="https://x/?a=b&amp;X-Plex-Token=aSecret1234567890"/>`},
+		"proof":             {req: with("X-Plex-Pin-Proof", "aSecret1234567890")},
 		"multipart":         {req: post("multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; name=password\r\n\r\n"+secret+"\r\n--x--")},
 		"JSON sent":         {req: post("application/json", `{"a":{"verificationCode" : "aSecret's 1234567890"}}`)},
 		"JSON answered":     {req: with("A", "b"), body: `{"authToken":"aSecret's 1234567890","link":"https://x/aSecret%27s%201234567890"}`},
@@ -97,6 +105,23 @@ func TestTokensByTheirLooks(t *testing.T) {
 	for _, secret := range []string{"eyJ", "0123abc", "WXYZ"} {
 		if strings.Contains(got, secret) {
 			t.Errorf("%s is in it:\n%s", secret, got)
+		}
+	}
+}
+
+// A PIN and a code that a program sends as a number are as secret as a text.
+func TestNumbers(t *testing.T) {
+	req := httptest.NewRequest(http.MethodPost, "https://plex.tv/?currentPin=4321", strings.NewReader(`{"pin":1234,"newPin" : 5678,"verificationCode":123456,"id":7}`))
+	req.Header.Set("Content-Type", "application/json")
+	got := record(t, req, nil, `{"code":1020,"pin":{"id":8}}`)
+	for _, secret := range []string{"1234", "5678", "123456", "4321"} {
+		if strings.Contains(got, secret) {
+			t.Errorf("%s is in it:\n%s", secret, got)
+		}
+	}
+	for _, plain := range []string{`\"id\":7`, `{\"code\":1020,\"pin\":{\"id\":8}}`} {
+		if !strings.Contains(got, plain) {
+			t.Errorf("%s is not in it:\n%s", plain, got)
 		}
 	}
 }
