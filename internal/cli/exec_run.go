@@ -102,7 +102,7 @@ const controlTimeout = 30 * time.Second
 // join redirects to an usher elsewhere, with faults in front of it.
 func (r *execRun) join(ctx context.Context, server string, faults []trouble.Fault) error {
 	to, err := url.Parse(server)
-	if err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Host == "" || to.User != nil {
+	if err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Host == "" || to.User != nil || to.RawQuery != "" || to.Fragment != "" {
 		return wrongUse("--server %s is not a URL such as http://127.0.0.1:32400", server)
 	}
 	if err := ping(ctx, to); err != nil {
@@ -113,6 +113,9 @@ func (r *execRun) join(ctx context.Context, server string, faults []trouble.Faul
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(to)
 			p.Out.Host = p.In.Host
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, "usher exec: the usher of --server does not answer: "+err.Error(), http.StatusBadGateway)
 		},
 		ErrorLog: log.New(io.Discard, "", 0),
 	}}
@@ -132,7 +135,9 @@ func ping(ctx context.Context, server *url.URL) error {
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	// Requests of the program are not redirected either.
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(req)
 	if err != nil {
 		return err
 	}

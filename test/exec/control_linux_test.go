@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -138,8 +139,29 @@ func TestServer(t *testing.T) {
 		"$1" exec --mode env --server http://127.0.0.1:1 -- true`
 	r := run(t, "--mode", "namespace", "--", "sh", "-c", script, self, usher)
 	r.check(t, 125, []string{"502 HTTP/", "\n200 HTTP/2.0 {", "\n204 \n401 HTTP/2.0 "}, []string{"connecting to --server http://127.0.0.1:1: "})
-	run(t, "--server", "plex", "--", "true").check(t, 2, nil, []string{"--server plex is not a URL"})
+	for _, url := range []string{"plex", "ftp://plex", "http://me@127.0.0.1", "http://127.0.0.1?a=b", "http://127.0.0.1#a"} {
+		run(t, "--server", url, "--", "true").check(t, 2, nil, []string{"--server " + url + " is not a URL"})
+	}
 	run(t, "--server", "http://127.0.0.1:1", "--seed", "7", "--", "true").check(t, 2, nil, []string{"does not go with"})
+}
+
+// What becomes of a program while the usher that it was led to ends: it is told why. One
+// that leads elsewhere is none.
+func TestServerEnds(t *testing.T) {
+	answers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/below/api/v2/ping":
+		case "/elsewhere/api/v2/ping":
+			http.Redirect(w, r, "/below/api/v2/ping", http.StatusMovedPermanently)
+		default:
+			panic(http.ErrAbortHandler)
+		}
+	})
+	srv := httptest.NewServer(answers)
+	defer srv.Close()
+	r := run(t, "--mode", "env", "--server", srv.URL+"/below/", "--", self, "get", "https://plex.tv/api/v2/ping", "https://plex.tv/api/v2/user")
+	r.check(t, 0, []string{"200 HTTP/2.0", "502 HTTP/2.0 usher exec: the usher of --server does not answer: EOF"}, []string{"1 × 200, 1 × 502"})
+	run(t, "--server", srv.URL+"/elsewhere", "--", "true").check(t, 125, nil, []string{"it responds with 301 Moved Permanently: it is not an usher"})
 }
 
 // A daemon leads programs that are started later to one usher, until it is ended.
