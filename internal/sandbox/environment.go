@@ -35,6 +35,7 @@ type Session struct {
 
 // Open opens a Session. The Config needs no Command.
 func Open(cfg Config) (*Session, error) {
+	cfg.Env = environ(cfg.Env).withoutOthers()
 	r := &run{cfg: &cfg}
 	s, err := r.session()
 	if err != nil {
@@ -170,7 +171,7 @@ func (r *run) folder() (string, error) {
 func temporaryFolder() (string, error) {
 	var first error
 	for _, dir := range append([]string{os.TempDir()}, otherTemporary...) {
-		folder, err := os.MkdirTemp(dir, "usher-exec-")
+		folder, err := os.MkdirTemp(dir, folderPrefix)
 		if err == nil {
 			return filepath.Abs(folder)
 		}

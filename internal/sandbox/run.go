@@ -61,6 +61,7 @@ func Run(cfg Config) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
+	cfg.Env = environ(cfg.Env).withoutOthers()
 	r := &run{cfg: &cfg, path: path}
 	defer r.endKeeper()
 	if cfg.Mode == Environment {

@@ -128,8 +128,11 @@ func (r *run) leadRuntimes(env environ, folder string, proxy *net.TCPAddr, s hoo
 	// An empty entry stands for the folder that PHP was built with.
 	env = env.set("PHP_INI_SCAN_DIR", env.get("PHP_INI_SCAN_DIR")+string(os.PathListSeparator)+php)
 	env = env.first("RUBYLIB", ruby, string(os.PathListSeparator))
-	return env.first("RUBYOPT", "-rusher_exec", " "), nil
+	return env.first("RUBYOPT", rubyOption, " "), nil
 }
+
+// rubyOption makes Ruby load the hook.
+const rubyOption = "-rusher_exec"
 
 // quoted is a text in the source of PHP or Ruby, in single quotes.
 func quoted(text string) string { return "'" + singleQuoted.Replace(text) + "'" }
