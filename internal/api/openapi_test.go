@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
@@ -425,4 +426,46 @@ func (r *recorded) conforms(t testing.TB, h http.Handler) http.Handler {
 		w.WriteHeader(rec.Code)
 		_, _ = w.Write(rec.Body.Bytes())
 	})
+}
+
+// Generators of clients skip an answer whose lists say nothing of their items, and an
+// operation that takes two names which are one in their language: urls and urls[].
+func TestDocumentForGenerators(t *testing.T) {
+	var document any
+	if err := yaml.Unmarshal([]byte(openapi.OpenAPI()), &document); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(at string, v any)
+	walk = func(at string, v any) {
+		switch v := v.(type) {
+		case []any:
+			for i, x := range v {
+				walk(fmt.Sprint(at, "/", i), x)
+			}
+		case map[string]any:
+			if v["type"] == "array" && v["items"] == nil {
+				t.Errorf("%s: a list has no items", at)
+			}
+			// Answers in XML have such names: clients read one or the other.
+			if properties, ok := v["properties"].(map[string]any); ok && strings.Contains(at, "requestBody") {
+				seen := make(map[string]string)
+				for name := range properties {
+					plain := strings.Map(func(r rune) rune {
+						if unicode.IsLetter(r) || unicode.IsDigit(r) {
+							return unicode.ToLower(r)
+						}
+						return -1
+					}, name)
+					if other, twice := seen[plain]; twice {
+						t.Errorf("%s: %s and %s are one name", at, name, other)
+					}
+					seen[plain] = name
+				}
+			}
+			for name, x := range v {
+				walk(at+"/"+name, x)
+			}
+		}
+	}
+	walk("", document)
 }
