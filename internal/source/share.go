@@ -495,7 +495,8 @@ func (s *Service) SharesOf(ctx context.Context, serverID int64, r paging.Request
 	return s.SearchShares(ctx, serverID, "", r)
 }
 
-// SearchShares reads the shares of a server with accounts whose name begins with a text.
+// SearchShares reads the shares of a server with accounts whose name begins with a text. A
+// part can be short, or empty, and have a next one.
 func (s *Service) SearchShares(
 	ctx context.Context, serverID int64, prefix string, r paging.Request,
 ) (paging.List[Share], error) {

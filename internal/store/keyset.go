@@ -57,20 +57,32 @@ func (l listing[T]) page(
 func (l listing[T]) byPrefix(
 	ctx context.Context, q db.Querier, r paging.Request, prefix string,
 ) (paging.List[T], error) {
+	p := l.within(r, prefix)
+	text := fmt.Sprintf("%[1]sWHERE %[2]s %[3]s $1 AND %[2]s < $2 ORDER BY %[2]s %[4]s LIMIT $3",
+		l.query, l.order[0], p.compare, p.direction)
+	return l.read(ctx, q, r.Max(), p.known, p.back, text, p.first, p.end)
+}
+
+// span is the part of the texts with a prefix in which a page is, and how it is read.
+type span struct {
+	compare, direction string // > or >= for first, ASC or DESC
+	first, end         string
+	known, back        bool // as in read
+}
+
+// within returns the span of a page.
+func (l listing[T]) within(r paging.Request, prefix string) span {
 	place, known, back := l.from(r)
 	key := place[0].(string)
 	known = known && strings.HasPrefix(key, prefix)
-	back = back && known
-	compare, first, end, direction := ">=", prefix, prefix+lastRune, "ASC"
+	s := span{">=", "ASC", prefix, prefix + lastRune, known, back && known}
 	switch {
-	case back:
-		end, direction = key, "DESC"
+	case s.back:
+		s.end, s.direction = key, "DESC"
 	case known:
-		compare, first = ">", key
+		s.compare, s.first = ">", key
 	}
-	text := fmt.Sprintf("%[1]sWHERE %[2]s %[3]s $1 AND %[2]s < $2 ORDER BY %[2]s %[4]s LIMIT $3",
-		l.query, l.order[0], compare, direction)
-	return l.read(ctx, q, r.Max(), known, back, text, first, end)
+	return s
 }
 
 // read reads a page of at most limit rows with a statement, whose last parameter
@@ -81,8 +93,16 @@ func (l listing[T]) read(
 ) (found paging.List[T], err error) {
 	rows, err := q.Query(ctx, text, append(args, limit+1)...)
 	list, err := collect(rows, err, l.scan)
-	if err != nil || len(list) == 0 {
+	if err != nil {
 		return found, err
+	}
+	return l.cut(list, limit, known, back), nil
+}
+
+// cut cuts what was read with a limit of one more to a page.
+func (l listing[T]) cut(list []T, limit int, known, back bool) (found paging.List[T]) {
+	if len(list) == 0 {
+		return found
 	}
 	more := len(list) > limit // beyond this page, in the direction of reading
 	list = list[:min(len(list), limit)]
@@ -96,7 +116,7 @@ func (l listing[T]) read(
 	if more && back || known && !back {
 		found.Previous = paging.NewCursor(l.place(list[0])...)
 	}
-	return found, nil
+	return found
 }
 
 // from returns the place where a page begins: that of the request's cursor, if

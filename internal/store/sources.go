@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -201,7 +203,30 @@ var (
 
 // List implements source.ShareRows.
 func (Shares) List(ctx context.Context, q db.Querier, r paging.Request) (paging.List[source.Share], error) {
-	return shares.page(ctx, q, r, "")
+	place, known, back := shares.from(r)
+	if !known {
+		return shares.page(ctx, q, r, "")
+	}
+	// First the rest of the same source, then other sources. PostgreSQL estimates one
+	// condition on both columns by the first, and would read and sort a source of which
+	// there are many shares.
+	rows, err := q.Query(ctx, sharesOfSource.statement("h.source_id = $1", 1, back), place[0], place[1], r.Max()+1)
+	list, err := collect(rows, err, scanShare)
+	if err == nil && len(list) <= r.Max() {
+		compare, direction := ">", "ASC"
+		if back {
+			compare, direction = "<", "DESC"
+		}
+		text := fmt.Sprintf(selectShare+"WHERE h.source_id %[1]s $1 ORDER BY h.source_id %[2]s, h.account_id %[2]s LIMIT $2", compare, direction)
+		rows, err = q.Query(ctx, text, place[0], r.Max()+1-len(list))
+		var others []source.Share
+		others, err = collect(rows, err, scanShare)
+		list = append(list, others...)
+	}
+	if err != nil {
+		return paging.List[source.Share]{}, err
+	}
+	return shares.cut(list, r.Max(), known, back), nil
 }
 
 // OfSource implements source.ShareRows.
@@ -211,8 +236,86 @@ func (Shares) OfSource(
 	if prefix == "" {
 		return sharesOfSource.page(ctx, q, r, "h.source_id = $1", sourceID)
 	}
-	return sharesOfSource.page(ctx, q, r, "h.source_id = $1 AND a.username_key >= $2 AND a.username_key < $3",
-		sourceID, prefix, prefix+lastRune)
+	found, err := searchShares(ctx, q, sourceID, prefix, r)
+	list := paging.List[source.Share]{Next: found.Next, Previous: found.Previous}
+	for _, f := range found.Rows {
+		list.Rows = append(list.Rows, f.Share)
+	}
+	return list, db.Wrap("searching shares", err)
+}
+
+// foundShare is a share that was found by the name of its account.
+type foundShare struct {
+	source.Share
+	key string
+}
+
+// fewShares is how many shares of a source are searched for names. Of a source that has
+// more, the names with the prefix are searched for shares, so many at a time.
+const (
+	fewShares   = 1000
+	searchNames = 10_000
+)
+
+// sharesFound are listed by name. Both queries read a bounded number of rows, and then
+// look for what belongs to each. Neither engine may choose to begin with the other table:
+// CROSS JOIN prevents SQLite from that, and the LIMIT PostgreSQL.
+var (
+	sharesFound = listing[foundShare]{
+		order: []string{"a.username_key"}, start: []any{""}, place: func(f foundShare) []any { return []any{f.key} },
+		scan: func(row scanner) (f foundShare, err error) {
+			f.Share, err = scanShare(after{row, &f.key})
+			return f, err
+		},
+	}
+	foundColumns   = "SELECT a.username_key, " + strings.TrimPrefix(strings.SplitN(selectShare, "FROM", 2)[0], "SELECT ")
+	searchByShares = foundColumns + fmt.Sprintf(`FROM (SELECT source_id, account_id FROM share WHERE source_id = $3 ORDER BY account_id LIMIT %d) AS few
+		CROSS JOIN account a CROSS JOIN share h CROSS JOIN source s
+		WHERE a.id = few.account_id AND a.username_key %%[1]s $1 AND a.username_key < $2
+			AND h.source_id = few.source_id AND h.account_id = a.id AND s.id = h.source_id
+		ORDER BY a.username_key %%[2]s LIMIT $4`, fewShares)
+	searchByNames = foundColumns + fmt.Sprintf(`FROM (SELECT id, username_key FROM account
+			WHERE username_key %%[1]s $1 AND username_key < $2 ORDER BY username_key %%[2]s LIMIT %d) AS n
+		CROSS JOIN share h CROSS JOIN source s CROSS JOIN account a
+		WHERE h.source_id = $3 AND h.account_id = n.id AND s.id = h.source_id AND a.id = n.id
+		ORDER BY n.username_key %%[2]s LIMIT $4`, searchNames)
+	// By the source alone, PostgreSQL may read all of its shares and sort them.
+	countShares = fmt.Sprintf(`SELECT COUNT(*) <= %[1]d FROM (SELECT source_id FROM share
+		WHERE (source_id, account_id) > ($1, $2) ORDER BY source_id, account_id LIMIT %[1]d + 1) AS few WHERE source_id = $1`, fewShares)
+	lastSearched = fmt.Sprintf(`SELECT username_key FROM account WHERE username_key %%[1]s $1 AND username_key < $2
+		ORDER BY username_key %%[2]s LIMIT 1 OFFSET %d`, searchNames-1)
+)
+
+// searchShares reads a page of the shares of a source with accounts whose name begins with
+// a prefix. If many do, and few of them share, it reads a part of them only: there can be
+// fewer rows than asked for, or none, before a next page.
+func searchShares(
+	ctx context.Context, q db.Querier, sourceID int64, prefix string, r paging.Request,
+) (found paging.List[foundShare], err error) {
+	var few bool
+	if err = q.QueryRow(ctx, countShares, sourceID, lowest).Scan(&few); err != nil {
+		return found, err
+	}
+	text := searchByNames
+	if few {
+		text = searchByShares
+	}
+	in := sharesFound.within(r, prefix)
+	found, err = sharesFound.read(ctx, q, r.Max(), in.known, in.back, fmt.Sprintf(text, in.compare, in.direction), in.first, in.end, sourceID)
+	further := &found.Next
+	if in.back {
+		further = &found.Previous
+	}
+	if err != nil || few || *further != "" {
+		return found, err
+	}
+	var last string
+	err = q.QueryRow(ctx, fmt.Sprintf(lastSearched, in.compare, in.direction), in.first, in.end).Scan(&last)
+	if errors.Is(err, sql.ErrNoRows) {
+		return found, nil
+	}
+	*further = paging.NewCursor(last)
+	return found, err
 }
 
 // OfAccount implements source.ShareRows.
