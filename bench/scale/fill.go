@@ -76,6 +76,11 @@ func statements(n int, now int64) []statement {
 			FROM n WHERE i <= 1 + $2 / 100`, []any{now, n}},
 		{`INSERT INTO share (source_id, account_id, created_at)
 			SELECT 1000 + 1 + i / 100, 1 + i, $1 FROM n WHERE i < $2`, []any{now, n}},
+		// A server that is shared with everybody, and one with the last accounts by name.
+		{`INSERT INTO share (source_id, account_id, created_at)
+			SELECT 1001, 1 + i, $1 FROM n WHERE i < $2 ON CONFLICT DO NOTHING`, []any{now, n}},
+		{`INSERT INTO share (source_id, account_id, created_at)
+			SELECT 1002, 1 + i, $1 FROM n WHERE i < $2 AND i > $2 - 2000 ON CONFLICT DO NOTHING`, []any{now, n}},
 		// The log of 80 days.
 		{`INSERT INTO audit (id, at, event, account_id, account, actor, device, address, detail, hash)
 			SELECT (SELECT MAX(id) FROM audit) + i, $1 - 6912000000 + i * 6912000000 / $2, 'sign-in', 1 + i,

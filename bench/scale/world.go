@@ -82,6 +82,8 @@ var pageRows = []pageRow{
 	{page: "`/admin/servers/{id}`, a search", path: func(w *world) string {
 		return fmt.Sprintf("/admin/servers/%d?search=%s", 1001+w.n/200, user(w.n/2))
 	}},
+	{page: "`/admin/servers/{id}`, shared with everybody, a search", path: func(w *world) string { return "/admin/servers/1001?search=" + user(w.n/2) }},
+	{page: "`/admin/servers/{id}`, a search for many names of which few share", path: always("/admin/servers/1002?search=user")},
 	{page: "`/admin/shares`", path: always("/admin/shares")},
 	{page: "`/admin/shares`, an account", path: func(w *world) string { return "/admin/shares?name=" + user(w.n/2) }},
 	{page: "`/admin/shares`, in the middle", path: func(w *world) string {
