@@ -298,6 +298,20 @@ func (d *DB) pingRemote(ctx context.Context) error {
 	return nil
 }
 
+// Offset returns how far the clock of a database on another machine is ahead of that of this
+// process, with an error of at most half of the time that the query takes.
+func (d *DB) Offset(ctx context.Context, q Querier) (time.Duration, error) {
+	if !d.engine.remote {
+		return 0, nil
+	}
+	began, asked := d.now(), time.Now()
+	var at int64
+	if err := q.QueryRow(ctx, d.engine.clock).Scan(&at); err != nil {
+		return 0, fmt.Errorf("reading the clock of the database: %w", err)
+	}
+	return time.UnixMilli(at).Sub(began.Add(time.Since(asked) / 2)), nil
+}
+
 // Place describes the location of the database, without secrets.
 func (d *DB) Place() string { return d.pools.place }
 

@@ -45,6 +45,8 @@ type engine struct {
 	// remote: the database is another process, so a connection can be lost. The
 	// fields below are set for remote engines only.
 	remote bool
+	// clock returns the time of the database, in milliseconds.
+	clock string
 	// others names the programs of this project that are connected, but for this one.
 	others string
 	// whole checks that what is between this process and the database keeps the
@@ -123,6 +125,6 @@ func isLost(err error) bool {
 	var connect *pgconn.ConnectError
 	var network net.Error
 	return errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
-		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
+		errors.Is(err, pgconn.ErrConnClosed) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }

@@ -37,6 +37,7 @@ var postgresEngine = engine{
 	snapshot:  "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0",
 	brief:     "SET LOCAL lock_timeout = '200ms'",
 	remote:    true,
+	clock:     "SELECT (EXTRACT(epoch FROM clock_timestamp()) * 1000)::bigint",
 	others:    othersConnected,
 	exists:    "SELECT to_regclass('schema_version') IS NOT NULL",
 	readOnly:  "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean",

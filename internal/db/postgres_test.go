@@ -320,6 +320,54 @@ func TestPostgresTLS(t *testing.T) {
 	}
 }
 
+// The connection is lost in the middle of a commit, which the database completes: the
+// caller is told that the outcome is unknown, and nothing that was cached is used.
+func TestPostgresCommitWithoutAnAnswer(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	address := pgtest.Database(t)
+	proxy, behind := pgtest.NewProxy(t, address)
+	d := openURL(t, behind)
+	pgtest.Exec(t, address, `CREATE FUNCTION committing() RETURNS trigger LANGUAGE plpgsql AS
+			$$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$;
+		CREATE CONSTRAINT TRIGGER committing AFTER INSERT ON word DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION committing()`)
+	holder := raw(t, address)
+	if _, err := holder.Exec(t.Context(), "SELECT pg_advisory_lock(1)"); err != nil {
+		t.Fatal(err)
+	}
+	var everything atomic.Int64
+	d.Watch(func(_ []db.Change, all bool) {
+		if all {
+			everything.Add(1)
+		}
+	})
+	result := make(chan error, 1)
+	go func() { result <- d.Write(t.Context(), put("a", "x")) }()
+	eventually(t, "the commit is under way", func() (waits bool) {
+		err := holder.QueryRow(t.Context(), "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND NOT granted)").Scan(&waits)
+		return err == nil && waits
+	})
+	proxy.Cut()
+	if err := <-result; !errors.Is(err, db.ErrUnavailable) || fault.WaitOf(err) <= 0 {
+		t.Errorf("the write: %v, want ErrUnavailable with a time to wait", err)
+	}
+	if everything.Load() == 0 {
+		t.Error("what was cached before is used, although it may have changed")
+	}
+	if _, err := holder.Exec(t.Context(), "SELECT pg_advisory_unlock(1)"); err != nil {
+		t.Fatal(err)
+	}
+	proxy.Mend()
+	eventually(t, "the commit is complete", func() bool {
+		var n int
+		return d.QueryRow(t.Context(), "SELECT COUNT(*) FROM word").Scan(&n) == nil && n == 1
+	})
+	if err := db.Wrap("trying again", d.Write(t.Context(), put("a", "x"))); err != nil && !errors.Is(err, db.ErrConflict) && !errors.Is(err, db.ErrUnavailable) {
+		t.Errorf("the same write again: %v, want ErrConflict", err)
+	}
+}
+
 // A process that stops in the middle of its turn loses it, and others go on.
 func TestPostgresTurnEnds(t *testing.T) {
 	if !pgtest.Available(t) {
