@@ -318,6 +318,39 @@ func TestTransientEndsAfterACrash(t *testing.T) {
 	}
 }
 
+// A node whose clock is an hour off harms nobody: the others' transient tokens stay good
+// everywhere, and its own end in time after a crash.
+func TestTransientOfANodeWithAWrongClock(t *testing.T) {
+	if !pgtest.Available(t) {
+		return
+	}
+	for _, off := range []time.Duration{-time.Hour, time.Hour} {
+		address := plexauth.Secret(pgtest.Database(t))
+		at := func(off time.Duration) (c *coretest.Core, advance func(time.Duration)) {
+			var passed atomic.Int64
+			now := func() time.Time { return time.Now().Add(off + time.Duration(passed.Load())) }
+			return coretest.New(t, core.Config{Database: address, Now: now}), func(d time.Duration) { passed.Add(int64(d)) }
+		}
+		good, _ := at(0)
+		other, advance := at(0)
+		secret := issue(t, good, good.Add("mia"))
+		ofGood, _ := good.Tokens.MintTransient(verify(t, good, secret), 0)
+		wrong, _ := at(off) // and removes what has expired
+		ofWrong, _ := wrong.Tokens.MintTransient(verify(t, wrong, secret), 0)
+		for _, c := range []*coretest.Core{good, other} {
+			verify(t, c, ofGood)
+			verify(t, c, ofWrong)
+		}
+		if isInvalid(wrong, ofGood)() {
+			t.Errorf("with a clock that is %v off: a token of another node is not accepted", off)
+		}
+		advance(31 * time.Second)
+		if !isInvalid(other, ofWrong)() {
+			t.Errorf("with a clock that is %v off: the token of a node that crashed 31 seconds ago is accepted", off)
+		}
+	}
+}
+
 // Attack: guessing on one node after the other.
 func TestLimitsHoldInTheCluster(t *testing.T) {
 	if !pgtest.Available(t) {

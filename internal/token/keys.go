@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/usher-auth/usher/internal/db"
@@ -58,8 +60,13 @@ type keys struct {
 	db   *db.DB
 	rows KeyRows
 	key  *seal.Key
+	log  *slog.Logger
 	now  func() time.Time
 	own  SealedKey // Sealed is nil until ShareKey
+	// offset is what is added to a clock that differs from the database's by more than
+	// skew. Otherwise this node would remove the keys of all others, or keep its own
+	// long after a crash.
+	offset atomic.Int64
 
 	loading sync.Mutex // one question at a time
 	mu      sync.RWMutex
@@ -75,7 +82,10 @@ type peer struct {
 }
 
 func newKeys(cfg Config) *keys {
-	k := &keys{db: cfg.DB, rows: cfg.KeyRows, key: cfg.Key, now: cfg.Now}
+	k := &keys{db: cfg.DB, rows: cfg.KeyRows, key: cfg.Key, now: cfg.Now, log: cfg.Logger}
+	if k.log == nil {
+		k.log = slog.New(slog.DiscardHandler)
+	}
 	if k.now == nil {
 		k.now = time.Now
 	}
@@ -123,10 +133,33 @@ func (k *keys) find(ctx context.Context, id uint32) (*sealer, error) {
 	return nil, fmt.Errorf("reading the keys of other nodes: %w", err)
 }
 
+// clock returns the time of this node, or of the database if they differ too much.
+func (k *keys) clock() time.Time { return k.now().Add(time.Duration(k.offset.Load())) }
+
+// compareClocks compares the clock of this node with that of the database.
+func (k *keys) compareClocks(ctx context.Context, q db.Querier) error {
+	offset, err := k.db.Offset(ctx, q)
+	if err != nil {
+		return err
+	}
+	if offset.Abs() <= skew {
+		offset = 0
+	}
+	before := time.Duration(k.offset.Swap(int64(offset)))
+	switch {
+	case before == 0 && offset != 0:
+		k.log.Warn("the clock of this machine is not that of the database: set the one that is wrong, because codes of second "+
+			"factors and times of expiry depend on it", "database ahead by", offset.Round(time.Second).String())
+	case before != 0 && offset == 0:
+		k.log.Info("the clock of this machine is that of the database again")
+	}
+	return nil
+}
+
 // alive returns a key of a set whose lease has not expired.
 func (k *keys) alive(set map[uint32]peer, id uint32) *sealer {
 	p, ok := set[id]
-	if !ok || !k.now().Before(p.expires.Add(skew)) {
+	if !ok || !k.clock().Before(p.expires.Add(skew)) {
 		return nil
 	}
 	return p.sealer
@@ -211,7 +244,10 @@ func (s *Service) ShareKey(ctx context.Context) error {
 // it.
 func (s *Service) renewKey(ctx context.Context) error {
 	return s.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
-		now := s.now()
+		if err := s.keys.compareClocks(ctx, tx); err != nil {
+			return err
+		}
+		now := s.keys.clock()
 		own := s.keys.own
 		own.ExpiresAt = now.Add(lease)
 		if err := s.keys.rows.DeleteExpired(ctx, tx, now.Add(-2*skew)); err != nil {
