@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -71,7 +74,7 @@ func (a *app) flagsFromFile(flags *pflag.FlagSet, path string) error {
 		}
 		for _, v := range values {
 			if err := flags.Set(f.Name, v); err != nil {
-				errs = append(errs, wrongUse("%s: %w", s.place, err))
+				errs = append(errs, wrongUse("%s: %w", s.place, badValue(err)))
 			}
 		}
 	}
@@ -187,7 +190,7 @@ func parseConfig(path, text string) ([]fileSetting, error) {
 	if err := dec.Decode(&root); errors.Is(err, io.EOF) {
 		return nil, nil // nothing but comments
 	} else if err != nil {
-		return nil, wrongUse("%s: %s", path, notYAML(err))
+		return nil, unreadable(path, text, err)
 	}
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
 		return nil, wrongUse("%s has more than one document", path)
@@ -220,15 +223,24 @@ func parseConfig(path, text string) ([]fileSetting, error) {
 	return settings, nil
 }
 
-// notYAML returns why a text is not valid YAML, without quoting the text, which may be
-// secret.
-func notYAML(err error) string {
-	line, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "yaml: "), ":")
-	if strings.HasPrefix(line, "line ") {
-		return "this is not valid YAML: " + line
+// unreadable returns why a text is not valid YAML, without quoting the text, which may
+// be secret.
+func unreadable(path, text string, err error) error {
+	if !utf8.ValidString(text) {
+		return wrongUse("%s is not text in UTF-8", path)
 	}
-	return "this is not valid YAML"
+	line, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "yaml: "), ":")
+	if !strings.HasPrefix(line, "line ") {
+		line = "line 1"
+	}
+	err = wrongUse("%s: this is not valid YAML: %s", path, line)
+	if indentedByTab.MatchString(text) {
+		return &usageError{&hintError{err, "indent with spaces: YAML does not allow tabs"}}
+	}
+	return err
 }
+
+var indentedByTab = regexp.MustCompile(`(?m)^ *\t`)
 
 // unknownSetting returns the error for an unknown setting, which suggests the closest
 // one.
@@ -236,8 +248,17 @@ func unknownSetting(s fileSetting, known *pflag.FlagSet) error {
 	var names []string
 	known.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	err := wrongUse("%s: there is no setting %q", s.place, s.name)
-	typed := strings.ReplaceAll(strings.TrimLeft(s.name, "-"), "_", "-")
+	typed := strings.ReplaceAll(strings.ToLower(strings.TrimLeft(s.name, "-")), "_", "-")
+	typed = strings.TrimPrefix(typed, strings.ToLower(strings.ReplaceAll(envPrefix, "_", "-")))
+	if singular, ok := strings.CutSuffix(typed, "ies"); ok {
+		typed = singular + "y"
+	}
 	meant := suggest.Closest(typed, names)
+	for _, name := range names { // a word more or less
+		if meant == "" && (strings.HasPrefix(name, typed+"-") || strings.HasPrefix(typed, name+"-")) {
+			meant = name
+		}
+	}
 	if slices.Contains(names, typed+"-file") { // a secret without a file
 		meant = typed + "-file"
 	}
@@ -260,6 +281,8 @@ func valuesOf(f *pflag.Flag, value *yaml.Node) ([]string, error) {
 			return nil, errors.New("its value is not a single text or number")
 		case v.Tag == "!!null" || v.Value == "":
 			return nil, errors.New("it has no value")
+		case strings.ContainsFunc(v.Value, unicode.IsControl):
+			return nil, errors.New("its value has a line break or another control character")
 		}
 		values = append(values, v.Value)
 	}

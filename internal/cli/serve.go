@@ -612,8 +612,11 @@ func (cs serveCommands) adminPassword(o serveOptions) (plexauth.Secret, error) {
 func firstLine(file string) (plexauth.Secret, error) {
 	text, err := os.ReadFile(file)
 	line, _, _ := strings.Cut(string(text), "\n")
-	return plexauth.Secret(strings.TrimSuffix(line, "\r")), err
+	return plexauth.Secret(strings.TrimSuffix(strings.TrimPrefix(line, byteOrderMark), "\r")), err
 }
+
+// byteOrderMark is what some editors put in front of a text in UTF-8.
+const byteOrderMark = "\ufeff"
 
 const adminPasswordEnv = envPrefix + "ADMIN_PASSWORD"
 

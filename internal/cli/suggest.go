@@ -112,7 +112,13 @@ func flagError(cmd *cobra.Command, err error) error {
 func badValue(err error) error {
 	var invalid *pflag.InvalidValueError
 	var number *strconv.NumError
-	if !errors.As(err, &invalid) || !errors.As(err, &number) {
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	if invalid.GetFlag().Value.Type() == "duration" {
+		return fmt.Errorf("--%s %s is not a duration, such as 90s, 30m or 24h", invalid.GetFlag().Name, invalid.GetValue())
+	}
+	if !errors.As(err, &number) {
 		return err
 	}
 	switch kind := invalid.GetFlag().Value.Type(); {
