@@ -52,7 +52,7 @@ var pageRows = []pageRow{
 	{page: "`/admin`", path: always("/admin")},
 	{page: "`/admin/accounts`", path: always("/admin/accounts")},
 	{page: "`/admin/accounts`, the newest first", path: always("/admin/accounts?sort=new")},
-	{page: "`/admin/accounts`, in the middle", path: func(w *world) string { return after("/admin/accounts?search=user", user(w.n/2)) }, inside: true},
+	{page: "`/admin/accounts`, in the middle", path: func(w *world) string { return after("/admin/accounts?search=user", 0, user(w.n/2)) }, inside: true},
 	{page: "`/admin/accounts`, a search", path: func(w *world) string { return "/admin/accounts?search=" + user(w.n/2) }},
 	{page: "`/admin/accounts`, a search for an e-mail address", path: func(w *world) string {
 		return fmt.Sprintf("/admin/accounts?search=u%07d@", w.n/2)

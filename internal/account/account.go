@@ -129,10 +129,10 @@ type Rows interface {
 	Sealed(ctx context.Context, q db.Querier, r paging.Request) (paging.List[Account], error)
 	// Newest reads the accounts with the one that was added last first.
 	Newest(ctx context.Context, q db.Querier, r paging.Request) (paging.List[Account], error)
-	// ByNamePrefix reads the accounts whose folded name begins with a text, by that
-	// name, and ByEmailPrefix those whose e-mail address does.
-	ByNamePrefix(ctx context.Context, q db.Querier, prefix string, r paging.Request) (paging.List[Account], error)
-	ByEmailPrefix(ctx context.Context, q db.Querier, prefix string, r paging.Request) (paging.List[Account], error)
+	// Search reads the accounts whose folded name begins with a text, by that name, and
+	// then the others whose e-mail address begins with another, by that. An empty address
+	// finds none.
+	Search(ctx context.Context, q db.Querier, name, email string, r paging.Request) (paging.List[Account], error)
 	// Any reports whether there is an account.
 	Any(ctx context.Context, q db.Querier) (bool, error)
 	// Count counts the accounts, as far as paging.Counted.
@@ -366,14 +366,11 @@ func (s *Service) Newest(ctx context.Context, r paging.Request) (paging.List[Acc
 	return list, named("listing accounts", err)
 }
 
-// Search reads the accounts whose username begins with a text, in any case, by
-// username; or whose e-mail address does, if the text has an @ in it.
+// Search reads the accounts whose username begins with a text, in any case, by username,
+// and then the others whose e-mail address does, by that.
 func (s *Service) Search(ctx context.Context, prefix string, r paging.Request) (paging.List[Account], error) {
-	search := s.rows.ByNamePrefix
-	if strings.Contains(prefix, "@") {
-		search = s.rows.ByEmailPrefix
-	}
-	list, err := search(ctx, s.db, loginKey(prefix), r)
+	email := strings.ToLower(strings.TrimSpace(prefix))
+	list, err := s.rows.Search(ctx, s.db, loginKey(prefix), email, r)
 	return list, named("searching accounts", err)
 }
 

@@ -81,7 +81,7 @@ func (f adminAccounts) list(ctx context.Context, c *adminCall) (int, any, error)
 	read := func(ctx context.Context, r paging.Request) (paging.List[account.Account], error) {
 		return f.accounts.Search(ctx, search, r)
 	}
-	switch { // those that are searched for are listed by name
+	switch { // those that are searched for have an order of their own
 	case search == "" && sort == "newest":
 		read = f.accounts.Newest
 	case search == "" && sort == "oldest":

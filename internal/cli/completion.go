@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/paging"
@@ -93,7 +94,7 @@ func (cp completer) accounts(cmd *cobra.Command, _ []string, typed string) (name
 		for _, acc := range list {
 			switch {
 			case acc.Managed(): // its name is no username
-			case strings.Contains(typed, "@"):
+			case !strings.HasPrefix(acc.UsernameKey, account.SearchKey(typed)):
 				names = append(names, cobra.CompletionWithDesc(acc.Email, acc.Username))
 			default:
 				names = append(names, cobra.CompletionWithDesc(acc.Username, acc.Email))

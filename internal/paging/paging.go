@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -45,6 +46,28 @@ type List[T any] struct {
 	// Next is the place after which there are more rows, and Previous the place before
 	// which there are more. They are empty if there is no such page.
 	Next, Previous Cursor
+}
+
+// Cut returns the part that r asks for. read are its rows and, if there is one, the row
+// beyond them, in the order in which they were read. back says that they were read from a
+// place towards the first row of the listing; inside, that they were read from a place and
+// not from an end. place returns the place of a row.
+func Cut[T any](read []T, r Request, back, inside bool, place func(T) Cursor) (l List[T]) {
+	if len(read) == 0 {
+		return l
+	}
+	more := len(read) > r.Max() // in the direction of reading
+	l.Rows = read[:min(len(read), r.Max())]
+	if back {
+		slices.Reverse(l.Rows)
+	}
+	if more || back {
+		l.Next = place(l.Rows[len(l.Rows)-1])
+	}
+	if more && back || inside && !back {
+		l.Previous = place(l.Rows[0])
+	}
+	return l
 }
 
 // Rows returns the rows of a page, for callers that read only one page.

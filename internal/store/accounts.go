@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/db"
@@ -83,30 +84,109 @@ func (Accounts) Sealed(ctx context.Context, q db.Querier, r paging.Request) (pag
 	return accounts.page(ctx, q, r, "totp_seed IS NOT NULL")
 }
 
-// The accounts whose name, or e-mail address, begins with a text are listed by it.
-var (
-	accountsByName = listing[account.Account]{
-		query: selectAccount, scan: scanAccount, order: []string{"username_key"}, start: []any{""},
-		place: func(a account.Account) []any { return []any{a.UsernameKey} },
-	}
-	accountsByEmail = listing[account.Account]{
-		query: selectAccount, scan: scanAccount, order: []string{"email_key"}, start: []any{""},
-		place: func(a account.Account) []any { return []any{a.EmailKey} },
-	}
-)
-
-// ByNamePrefix implements account.Rows.
-func (Accounts) ByNamePrefix(
-	ctx context.Context, q db.Querier, prefix string, r paging.Request,
-) (paging.List[account.Account], error) {
-	return accountsByName.byPrefix(ctx, q, r, prefix)
+// accountSearches are read one after the other: the accounts whose name begins with a
+// text, by that name, and then the others whose e-mail address does, by that. Only whoever
+// has read all names reads the addresses of accounts that were found by name again.
+var accountSearches = [...]accountSearch{
+	{"username_key", "", func(a account.Account) string { return a.UsernameKey }},
+	{"email_key", "NOT (username_key >= $4 AND username_key < $5) AND ", func(a account.Account) string { return a.EmailKey }},
 }
 
-// ByEmailPrefix implements account.Rows.
-func (Accounts) ByEmailPrefix(
-	ctx context.Context, q db.Querier, prefix string, r paging.Request,
-) (paging.List[account.Account], error) {
-	return accountsByEmail.byPrefix(ctx, q, r, prefix)
+// accountSearch is a search by the beginning of a text.
+type accountSearch struct {
+	// column has the text, and an index.
+	column string
+	// besides is another condition, on parameters from $4 on.
+	besides string
+	of      func(account.Account) string
+}
+
+// statement reads the rows from one text to another, or back. The place where a page
+// begins is one of the two bounds: with a condition for it and one for the prefix, the
+// database could search by the one and then compare all rows between with the other.
+func (s accountSearch) statement(known, back bool) string {
+	compare, direction := ">=", "ASC"
+	switch {
+	case back:
+		direction = "DESC"
+	case known:
+		compare = ">"
+	}
+	return fmt.Sprintf("%sWHERE %[2]s%[3]s %[4]s $1 AND %[3]s < $2 ORDER BY %[3]s %[5]s LIMIT $3",
+		selectAccount, s.besides, s.column, compare, direction)
+}
+
+// foundAccount is an account that one of accountSearches found.
+type foundAccount struct {
+	account.Account
+	search int
+}
+
+func (f foundAccount) place() paging.Cursor {
+	return paging.NewCursor(int64(f.search), accountSearches[f.search].of(f.Account))
+}
+
+// accountPlace reads a cursor of a search for some texts: which of them found the row,
+// and the name in it.
+func accountPlace(c paging.Cursor, prefixes []string) (search int, key string, ok bool) {
+	values, ok := c.Values(2)
+	if !ok {
+		return 0, "", false
+	}
+	index, isIndex := values[0].(int64)
+	key, isKey := values[1].(string)
+	if !isIndex || !isKey || index < 0 || index >= int64(len(prefixes)) || !strings.HasPrefix(key, prefixes[index]) {
+		return 0, "", false
+	}
+	return int(index), key, true
+}
+
+// Search implements account.Rows.
+func (Accounts) Search(
+	ctx context.Context, q db.Querier, name, email string, r paging.Request,
+) (l paging.List[account.Account], err error) {
+	prefixes := []string{name, email}
+	if email == "" {
+		prefixes = prefixes[:1]
+	}
+	from, back := r.After, false
+	if from == "" && r.Before != "" {
+		from, back = r.Before, true
+	}
+	at, key, known := accountPlace(from, prefixes)
+	back = back && known
+	step, inside := 1, known
+	if back {
+		step = -1
+	}
+	var read []foundAccount
+	for ; at >= 0 && at < len(prefixes) && len(read) <= r.Max(); at, inside = at+step, false {
+		first, end := prefixes[at], prefixes[at]+lastRune
+		switch {
+		case inside && back:
+			end = key
+		case inside:
+			first = key
+		}
+		args := []any{first, end, r.Max() + 1 - len(read)}
+		if at > 0 {
+			args = append(args, name, name+lastRune)
+		}
+		rows, err := q.Query(ctx, accountSearches[at].statement(inside, back), args...)
+		part, err := collect(rows, err, scanAccount)
+		if err != nil {
+			return l, err
+		}
+		for _, a := range part {
+			read = append(read, foundAccount{a, at})
+		}
+	}
+	found := paging.Cut(read, r, back, known, foundAccount.place)
+	for _, f := range found.Rows {
+		l.Rows = append(l.Rows, f.Account)
+	}
+	l.Next, l.Previous = found.Next, found.Previous
+	return l, nil
 }
 
 // Any implements account.Rows.

@@ -47,30 +47,19 @@ func (l listing[T]) page(
 ) (paging.List[T], error) {
 	place, known, back := l.from(r)
 	text := l.statement(condition, len(args), back)
-	return l.read(ctx, q, r.Max(), known, back, text, slices.Concat(args, place)...)
-}
-
-// byPrefix reads a page of the rows whose first column of the order, which must
-// be a text and unique, begins with prefix. The cursor moves one of the two
-// bounds: with a condition for each, the database could search by the one and
-// then compare all rows between with the other.
-func (l listing[T]) byPrefix(
-	ctx context.Context, q db.Querier, r paging.Request, prefix string,
-) (paging.List[T], error) {
-	p := l.within(r, prefix)
-	text := fmt.Sprintf("%[1]sWHERE %[2]s %[3]s $1 AND %[2]s < $2 ORDER BY %[2]s %[4]s LIMIT $3",
-		l.query, l.order[0], p.compare, p.direction)
-	return l.read(ctx, q, r.Max(), p.known, p.back, text, p.first, p.end)
+	return l.read(ctx, q, r, known, back, text, slices.Concat(args, place)...)
 }
 
 // span is the part of the texts with a prefix in which a page is, and how it is read.
+// The cursor moves one of the two bounds: with a condition for each, the database
+// could search by the one and then compare all rows between with the other.
 type span struct {
 	compare, direction string // > or >= for first, ASC or DESC
 	first, end         string
 	known, back        bool // as in read
 }
 
-// within returns the span of a page.
+// within returns the span of a page. The first column of the order must be a text.
 func (l listing[T]) within(r paging.Request, prefix string) span {
 	place, known, back := l.from(r)
 	key := place[0].(string)
@@ -85,38 +74,23 @@ func (l listing[T]) within(r paging.Request, prefix string) span {
 	return s
 }
 
-// read reads a page of at most limit rows with a statement, whose last parameter
-// is a limit. known: the statement begins at the place of a cursor. back: it
-// reads the rows before that, the nearest first.
+// read reads a page with a statement, whose last parameter is a limit. known: the
+// statement begins at the place of a cursor. back: it reads the rows before that,
+// the nearest first.
 func (l listing[T]) read(
-	ctx context.Context, q db.Querier, limit int, known, back bool, text string, args ...any,
+	ctx context.Context, q db.Querier, r paging.Request, known, back bool, text string, args ...any,
 ) (found paging.List[T], err error) {
-	rows, err := q.Query(ctx, text, append(args, limit+1)...)
+	rows, err := q.Query(ctx, text, append(args, r.Max()+1)...)
 	list, err := collect(rows, err, l.scan)
 	if err != nil {
 		return found, err
 	}
-	return l.cut(list, limit, known, back), nil
+	return l.cut(list, r, known, back), nil
 }
 
 // cut cuts what was read with a limit of one more to a page.
-func (l listing[T]) cut(list []T, limit int, known, back bool) (found paging.List[T]) {
-	if len(list) == 0 {
-		return found
-	}
-	more := len(list) > limit // beyond this page, in the direction of reading
-	list = list[:min(len(list), limit)]
-	if back {
-		slices.Reverse(list)
-	}
-	found.Rows = list
-	if more || back {
-		found.Next = paging.NewCursor(l.place(list[len(list)-1])...)
-	}
-	if more && back || known && !back {
-		found.Previous = paging.NewCursor(l.place(list[0])...)
-	}
-	return found
+func (l listing[T]) cut(list []T, r paging.Request, known, back bool) paging.List[T] {
+	return paging.Cut(list, r, back, known, func(row T) paging.Cursor { return paging.NewCursor(l.place(row)...) })
 }
 
 // from returns the place where a page begins: that of the request's cursor, if

@@ -102,13 +102,17 @@ func largeListings() map[string]listed {
 		"shares":               listOf(store.Shares{}.List),
 	}
 	for _, text := range []string{"user", "user0001000", "zzz"} {
-		all["accounts by the name "+text] = listOf(func(ctx context.Context, q db.Querier, r paging.Request) (paging.List[account.Account], error) {
-			return store.Accounts{}.ByNamePrefix(ctx, q, text, r)
-		})
-		all["accounts by the e-mail address "+text] = listOf(func(ctx context.Context, q db.Querier, r paging.Request) (paging.List[account.Account], error) {
-			return store.Accounts{}.ByEmailPrefix(ctx, q, text, r)
+		all["accounts by the name or e-mail address "+text] = listOf(func(ctx context.Context, q db.Querier, r paging.Request) (paging.List[account.Account], error) {
+			return store.Accounts{}.Search(ctx, q, text, text, r)
 		})
 	}
+	all["accounts by name"] = listOf(func(ctx context.Context, q db.Querier, r paging.Request) (paging.List[account.Account], error) {
+		return store.Accounts{}.Search(ctx, q, "", "", r)
+	})
+	// Nobody has such a name, and everybody such an address: see fillLarge.
+	all["accounts by the e-mail address"] = listOf(func(ctx context.Context, q db.Querier, r paging.Request) (paging.List[account.Account], error) {
+		return store.Accounts{}.Search(ctx, q, "zzz", "user", r)
+	})
 	for _, text := range []string{"", "server"} { // one that is nowhere reads all servers
 		all["servers, "+text] = listOf(func(ctx context.Context, q db.Querier, r paging.Request) (paging.List[source.Source], error) {
 			return store.Sources{}.List(ctx, q, source.Server, text, r)

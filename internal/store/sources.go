@@ -226,7 +226,7 @@ func (Shares) List(ctx context.Context, q db.Querier, r paging.Request) (paging.
 	if err != nil {
 		return paging.List[source.Share]{}, err
 	}
-	return shares.cut(list, r.Max(), known, back), nil
+	return shares.cut(list, r, known, back), nil
 }
 
 // OfSource implements source.ShareRows.
@@ -301,7 +301,7 @@ func searchShares(
 		text = searchByShares
 	}
 	in := sharesFound.within(r, prefix)
-	found, err = sharesFound.read(ctx, q, r.Max(), in.known, in.back, fmt.Sprintf(text, in.compare, in.direction), in.first, in.end, sourceID)
+	found, err = sharesFound.read(ctx, q, r, in.known, in.back, fmt.Sprintf(text, in.compare, in.direction), in.first, in.end, sourceID)
 	further := &found.Next
 	if in.back {
 		further = &found.Previous

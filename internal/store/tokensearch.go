@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/usher-auth/usher/internal/db"
@@ -63,7 +62,12 @@ func (Tokens) Search(
 	if err != nil {
 		return paging.List[token.Token]{}, fmt.Errorf("searching tokens: %w", err)
 	}
-	return s.page(list, known), nil
+	found := paging.Cut(list, r, s.back, known, func(f foundToken) paging.Cursor { return f.at.cursor() })
+	l := paging.List[token.Token]{Next: found.Next, Previous: found.Previous}
+	for _, f := range found.Rows {
+		l.Rows = append(l.Rows, f.Token)
+	}
+	return l, nil
 }
 
 // tokenSearch is a search among the tokens of all accounts.
@@ -181,28 +185,6 @@ type after struct {
 }
 
 func (a after) Scan(dest ...any) error { return a.row.Scan(append([]any{a.first}, dest...)...) }
-
-// page returns a page of the rows that were read.
-func (s tokenSearch) page(list []foundToken, known bool) (l paging.List[token.Token]) {
-	more := len(list) > s.limit // beyond this page, in the direction of reading
-	list = list[:min(len(list), s.limit)]
-	if len(list) == 0 {
-		return l
-	}
-	if s.back {
-		slices.Reverse(list)
-	}
-	for _, f := range list {
-		l.Rows = append(l.Rows, f.Token)
-	}
-	if more || s.back {
-		l.Next = list[len(list)-1].at.cursor()
-	}
-	if more && s.back || known && !s.back {
-		l.Previous = list[0].at.cursor()
-	}
-	return l
-}
 
 func (at foundAt) cursor() paging.Cursor {
 	return paging.NewCursor(int64(at.index), at.key, at.id, at.tokenID)

@@ -149,13 +149,7 @@ func (p *accountPage) show(ctx context.Context, v *visit, s sent) (view, error) 
 		return view{}, err
 	}
 	data.Passkeys = len(keys)
-	recent, err := recentSignIns(ctx, p.audit, v.account.ID)
-	for _, r := range recent {
-		if !r.Denied {
-			data.Latest = r.At
-			break
-		}
-	}
+	data.Latest, err = latestSignIn(ctx, p.audit, v.account.ID)
 	return view{name: "account", data: data}, err
 }
 
@@ -165,13 +159,16 @@ func (p *accountPage) readGuesses(ctx context.Context, v *visit) (view, error) {
 	return section(p.show).changed(ctx, v, ownPath, "guesses", err)
 }
 
-// signInsData is the section of the latest sign-ins.
+// signInsData is the section of sign-ins.
 type signInsData struct {
 	ownNotice
-	Recent []recentSignIn
+	Recent  []recentSignIn
+	Besides neighbours
 }
 
 func (p *accountPage) signIns(ctx context.Context, v *visit) (view, error) {
-	recent, err := recentSignIns(ctx, p.audit, v.account.ID)
-	return view{name: "account-sign-ins", data: signInsData{newOwnNotice(v, sent{}), recent}}, err
+	list, err := recentSignIns(ctx, p.audit, v.account.ID, wantedPage(v, "", maxRows))
+	return view{name: "account-sign-ins", data: signInsData{
+		newOwnNotice(v, sent{}), list.Rows, besides(v, signInsPath, "", "sign-ins", list),
+	}}, err
 }

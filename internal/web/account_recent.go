@@ -2,9 +2,11 @@ package web
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/paging"
 )
 
 // recentSignIn is a sign-in, or an attempt at one, as the account's page shows it.
@@ -44,25 +46,57 @@ var recentKinds = [...]recentKind{
 	{audit.PINRefused, true, "You refused a device"},
 }
 
-// maxRecent is how many sign-ins the account's page shows.
-const maxRecent = 20
-
-// recentSignIns lists an account's latest sign-ins, denied ones included.
+// recentSignIns lists an account's sign-ins, denied ones included, the latest first.
 func recentSignIns(
-	ctx context.Context, log *audit.Log, accountID int64,
-) ([]recentSignIn, error) {
-	q := audit.Query{Account: accountID, Limit: maxRecent}
+	ctx context.Context, log *audit.Log, accountID int64, r paging.Request,
+) (list paging.List[recentSignIn], err error) {
+	q, back, known := audit.Query{Account: accountID, Limit: r.Max() + 1}, false, false
+	if q.Before, known = eventAt(r.After); !known {
+		q.After, back = eventAt(r.Before)
+		q.OldestFirst = back
+	}
 	for _, k := range recentKinds {
 		q.Events = append(q.Events, k.kind)
 	}
 	entries, err := log.List(ctx, q)
-	list := make([]recentSignIn, 0, len(entries))
-	for _, e := range entries {
-		for _, k := range recentKinds {
-			if k.kind == e.Event {
-				list = append(list, recentSignIn{e.At, k.text(e.Detail), k.denied, e.Device, e.Address})
-			}
+	if err != nil {
+		return list, err
+	}
+	part := paging.Cut(entries, r, back, back || known, func(e audit.Entry) paging.Cursor { return paging.NewCursor(e.ID) })
+	list.Next, list.Previous = part.Next, part.Previous
+	for _, e := range part.Rows {
+		list.Rows = append(list.Rows, newRecentSignIn(e))
+	}
+	return list, nil
+}
+
+// eventAt is the event whose place a cursor is.
+func eventAt(c paging.Cursor) (id int64, ok bool) {
+	values, ok := c.Values(1)
+	if !ok {
+		return 0, false
+	}
+	id, ok = values[0].(int64)
+	return id, ok && id > 0
+}
+
+func newRecentSignIn(e audit.Entry) recentSignIn {
+	i := slices.IndexFunc(recentKinds[:], func(k recentKind) bool { return k.kind == e.Event })
+	return recentSignIn{e.At, recentKinds[i].text(e.Detail), recentKinds[i].denied, e.Device, e.Address}
+}
+
+// latestSignIn is when somebody was last signed in to an account. Zero: not since the log
+// begins.
+func latestSignIn(ctx context.Context, log *audit.Log, accountID int64) (time.Time, error) {
+	q := audit.Query{Account: accountID, Limit: 1}
+	for _, k := range recentKinds {
+		if !k.denied {
+			q.Events = append(q.Events, k.kind)
 		}
 	}
-	return list, err
+	entries, err := log.List(ctx, q)
+	if err != nil || len(entries) == 0 {
+		return time.Time{}, err
+	}
+	return entries[0].At, nil
 }

@@ -26,7 +26,8 @@ type accountsData struct {
 	notice
 	Accounts []account.Account
 	Self     int64 // the id of the visitor's account
-	// Search is what the names of the accounts begin with. Empty: all are listed.
+	// Search is what the names or e-mail addresses of the accounts begin with. Empty: all
+	// are listed.
 	Search string
 	// Sort is their order: "new" or "old"; empty: by name.
 	Sort    string
@@ -54,7 +55,7 @@ func (a *adminAccounts) show(ctx context.Context, v *visit, s sent) (view, error
 	read := func(ctx context.Context, r paging.Request) (paging.List[account.Account], error) {
 		return a.accounts.Search(ctx, data.Search, r)
 	}
-	if data.Search == "" { // those that are searched for are listed by name
+	if data.Search == "" { // those that are searched for have an order of their own
 		switch data.Sort = v.URL.Query().Get("sort"); data.Sort {
 		case "new":
 			read = a.accounts.Newest

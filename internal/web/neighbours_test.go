@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"fmt"
 	"html"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/source"
 )
@@ -78,8 +80,47 @@ func TestAccountsInPages(t *testing.T) {
 	for search, want := range map[string]string{"user249": "user249", "user007@": "user007", "%5C%22%3Cb%3E": "Nothing was found"} {
 		b.reads("/admin/accounts?search="+search, want)
 	}
+	// An e-mail address need not be written to its end, and is found after the names.
+	w.must(w.Accounts.SetEmail(t.Context(), operator, w.account("noa").ID, "User1@example.org"))
+	found, pages = b.walk("/admin/accounts?search=user1", regexp.MustCompile(`>(user\d{3}|noa)</`))
+	if len(found) != 101 || pages != 9 || found[100] != ">noa</" {
+		t.Errorf("a search finds %d accounts on %d pages, want 101 on 9, noa last", len(found), pages)
+	}
+	if page := b.reads("/admin/accounts?search=user1&sort=new", "come first, in the order of the names"); strings.Contains(page, `name="sort"`) {
+		t.Error("the page of a search has an order to choose, which it does not obey")
+	}
 	// A link that is misspelt leads to the first page.
 	b.reads("/admin/accounts?after=nothing", "user000", "First page")
+}
+
+// All sign-ins are on the pages, the latest first, and attempts that failed do not hide when
+// the last one was.
+func TestSignInsInPages(t *testing.T) {
+	w := newTown(t)
+	b := w.browser()
+	b.wantPage(b.post("/auth/sign-in", url.Values{"login": {"mia"}, "password": {"wrong"}}), 401)
+	b.signIn("mia")
+	mia := w.account("mia")
+	w.must(w.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		for i := range 30 {
+			by := audit.Actor{Device: fmt.Sprintf("try%02d", i)}
+			err := w.Audit.Record(ctx, tx, by, audit.Event{Kind: audit.SignInRefused, AccountID: mia.ID})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	found, pages := b.walk("/account/sign-ins", regexp.MustCompile(`try\d\d|A browser was signed in|wrong password`))
+	if got := strings.Join(found, " "); pages != 3 || !strings.HasPrefix(got, "try29 try28 ") || !strings.HasSuffix(got, " try00 A browser was signed in wrong password") {
+		t.Errorf("%d pages have %s", pages, got)
+	}
+	if page := b.reads("/account", "Latest sign-in"); strings.Contains(page, "none yet") {
+		t.Error("the overview knows of no sign-in")
+	}
+	for _, misspelt := range []string{"after=nothing", "before=nothing", "after=WzBd", "after=WyJhIl0"} { // [0], ["a"]
+		b.reads("/account/sign-ins?"+misspelt, "try29", "First page")
+	}
 }
 
 // Servers are searched for, and a form of a list leads back to what the list showed.

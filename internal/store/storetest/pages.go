@@ -62,10 +62,10 @@ func (w *fixture) readings(accountID, sourceID int64) map[string]reading {
 			return accounts.Sealed(ctx, w, r)
 		}),
 		"accounts by name": read(func(ctx context.Context, r paging.Request) (paging.List[account.Account], error) {
-			return accounts.ByNamePrefix(ctx, w, "a", r)
+			return accounts.Search(ctx, w, "", "", r)
 		}),
-		"accounts by e-mail": read(func(ctx context.Context, r paging.Request) (paging.List[account.Account], error) {
-			return accounts.ByEmailPrefix(ctx, w, "a", r)
+		"accounts by name and by e-mail": read(func(ctx context.Context, r paging.Request) (paging.List[account.Account], error) {
+			return accounts.Search(ctx, w, "a", "a", r)
 		}),
 		"devices": read(func(ctx context.Context, r paging.Request) (paging.List[string], error) {
 			l, err := devices.List(ctx, w, accountID, r)
@@ -252,24 +252,56 @@ func testCandidatePages(t *testing.T, w *fixture) {
 
 func testSearch(t *testing.T, w *fixture) {
 	for _, name := range []string{"mia", "mi", "noa", "mib", "m", "mi\U0010FFFD", "mi日", "ami"} {
-		w.account(name)
+		a := w.account(name)
+		if name == "noa" || name == "ami" { // whose address begins in another way
+			a.Email, a.EmailKey = "mi-"+name+"@example.com", "mi-"+name+"@example.com"
+			w.do(func(ctx context.Context, tx *db.Tx) error { return accounts.Update(ctx, tx, a) })
+		}
 	}
-	names := func(list func(context.Context, db.Querier, string, paging.Request) (paging.List[account.Account], error), prefix string) []string {
-		rows, err := paging.Rows(list(t.Context(), w, prefix, paging.Request{}))
+	names := func(name, email string, limit int) (found []string) {
+		list, err := accounts.Search(t.Context(), w, name, email, paging.Request{Limit: limit})
 		must(t, err)
-		var found []string
-		for _, a := range rows {
-			found = append(found, a.Username)
+		for {
+			for _, a := range list.Rows {
+				found = append(found, a.Username)
+			}
+			if list.Next == "" {
+				break
+			}
+			list, err = accounts.Search(t.Context(), w, name, email, paging.Request{After: list.Next, Limit: limit})
+			must(t, err)
+		}
+		var back []string
+		for list.Previous != "" {
+			list, err = accounts.Search(t.Context(), w, name, email, paging.Request{Before: list.Previous, Limit: limit})
+			must(t, err)
+			for _, a := range slices.Backward(list.Rows) {
+				back = append(back, a.Username)
+			}
+		}
+		slices.Reverse(back)
+		if !slices.Equal(back, found[:len(back)]) {
+			t.Errorf("back, %d at a time: %q, want %q", limit, back, found[:len(back)])
+		}
+		if len(found) > limit && len(back) < len(found)-limit {
+			t.Errorf("%d at a time: only %d of %d are read back", limit, len(back), len(found))
 		}
 		return found
 	}
-	wanted := []string{"mi", "mia", "mib", "mi日", "mi\U0010FFFD"}
-	same(t, "by name", names(accounts.ByNamePrefix, "mi"), wanted)
-	byEmail := names(accounts.ByEmailPrefix, "mi")
-	slices.Sort(byEmail)
-	slices.Sort(wanted)
-	same(t, "by e-mail", byEmail, wanted)
-	same(t, "an impossible name", names(accounts.ByNamePrefix, "%"), nil)
+	for limit := 1; limit < 10; limit++ {
+		what := fmt.Sprintf(", %d at a time", limit)
+		same(t, "by name and e-mail"+what, names("mi", "mi", limit), []string{"mi", "mia", "mib", "mi日", "mi\U0010FFFD", "ami", "noa"})
+		same(t, "by name only"+what, names("mi", "", limit), []string{"mi", "mia", "mib", "mi日", "mi\U0010FFFD"})
+		same(t, "by e-mail only"+what, names("mi-", "mi-", limit), []string{"ami", "noa"})
+		same(t, "an impossible name"+what, names("%", "%", limit), nil)
+	}
+	for _, c := range []paging.Cursor{paging.NewCursor("mi"), paging.NewCursor(int64(2), "mi"), paging.NewCursor(int64(-1), "mi"), paging.NewCursor("0", "mi")} {
+		l, err := accounts.Search(t.Context(), w, "mi", "mi", paging.Request{Before: c, Limit: 2})
+		must(t, err)
+		if len(l.Rows) != 2 || l.Rows[0].Username != "mi" {
+			t.Errorf("the cursor %q leads to %v", c, l.Rows)
+		}
+	}
 }
 
 func testDeviceSearch(t *testing.T, w *fixture) {
@@ -382,14 +414,14 @@ func testForeignCursor(t *testing.T, w *fixture) {
 	must(t, err)
 	same(t, "before the first row", got, paging.List[account.Account]{})
 
-	found, err := accounts.ByNamePrefix(t.Context(), w, "a", paging.Request{})
+	found, err := accounts.Search(t.Context(), w, "a", "a", paging.Request{})
 	must(t, err)
 	if len(found.Rows) < 2 {
 		t.Fatalf("the search finds %d accounts", len(found.Rows))
 	}
-	for _, c := range []paging.Cursor{paging.NewCursor(""), paging.NewCursor("A"), paging.NewCursor("b")} {
+	for _, c := range []paging.Cursor{paging.NewCursor(""), paging.NewCursor(int64(0), "A"), paging.NewCursor(int64(0), "b"), paging.NewCursor(int64(1), "b")} {
 		for _, r := range []paging.Request{{After: c}, {Before: c}} {
-			got, err := accounts.ByNamePrefix(t.Context(), w, "a", r)
+			got, err := accounts.Search(t.Context(), w, "a", "a", r)
 			must(t, err)
 			same(t, fmt.Sprintf("the accounts from %+v, a place of another search", r), got, found)
 		}
