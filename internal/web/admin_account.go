@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"time"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/paging"
@@ -312,10 +311,8 @@ func (a *adminAccount) setPassword(ctx context.Context, v *visit) (view, error) 
 
 // factorLinkData is the page that shows an admin's link.
 type factorLinkData struct {
+	handed
 	Account account.Account
-	Link    plexauth.Secret
-	Expires time.Time
-	Back    string
 }
 
 // linkFactor makes a link by which the account's owner sets up a second factor, and
@@ -327,7 +324,9 @@ func (a *adminAccount) linkFactor(ctx context.Context, v *visit) (view, error) {
 		if err != nil {
 			return err
 		}
-		data = factorLinkData{Link: a.handover.base(v) + FactorLink(secret), Expires: expires, Back: accountPath(id)}
+		if data.handed, err = newHanded(a.handover.base(v)+FactorLink(secret), expires, accountPath(id)); err != nil {
+			return err
+		}
 		data.Account, err = a.accounts.Get(ctx, id)
 		return err
 	}))

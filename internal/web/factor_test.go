@@ -188,7 +188,7 @@ func TestPasskeyInsteadOfACode(t *testing.T) {
 func (b *browser) link(name string) (path string) {
 	b.Helper()
 	s := b.post("/admin/accounts/"+strconv.FormatInt(b.account(name).ID, 10)+"/second-factor", url.Values{"current": {password}})
-	b.wantPage(s, 200, "A link for "+name)
+	b.wantPage(s, 200, "A link for "+name, `class="qr"`, `data-copy="code.link"`)
 	path = regexp.MustCompile(`/second-factor\?key=[A-Z2-7]+`).FindString(s.text)
 	if path == "" || keyOn(s) != "" {
 		b.Fatalf("the page has no link, or a key:\n%s", s.text)
