@@ -3,6 +3,8 @@ package web
 import (
 	"cmp"
 	"context"
+	"errors"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -25,9 +27,24 @@ func (o *ownDevices) pages() []page {
 	return []page{
 		{"GET", devicesPath, signedIn, section(o.show).asHandler},
 		{"GET", browsersPath, signedIn, section(o.showBrowsers).asHandler},
-		{"POST", devicesPath + "/{id}/revoke", signedIn, o.caution.before(risk{o.askDevice, o.revokeDevice})},
+		{"POST", devicesPath + "/{id}/revoke", signedIn, orGone(o.caution.before(risk{o.askDevice, o.revokeDevice}))},
 		{"POST", "/account/sessions/{id}/end", signedIn, o.caution.before(risk{o.askSession, o.revokeSession})},
 		{"POST", "/account/revoke-others", signedIn, o.caution.before(risk{o.askOthers, o.revokeOthers})},
+	}
+}
+
+// orGone makes a handler say what it means that a device is not found. It may have been
+// signed out a moment ago, by the first of two clicks.
+func orGone(h handler) handler {
+	return func(ctx context.Context, v *visit) (view, error) {
+		answer, err := h(ctx, v)
+		if !errors.Is(err, device.ErrNotFound) && !errors.Is(err, token.ErrNoDevice) {
+			return answer, err
+		}
+		return view{name: "message", status: http.StatusNotFound, data: message{
+			say("Not signed in"), say("This device is not signed in with your account, or not any more. Nothing was changed now."),
+			devicesPath, say("To your devices"),
+		}}, nil
 	}
 }
 

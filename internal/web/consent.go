@@ -67,7 +67,7 @@ func (c *consent) pages() []page {
 		{"GET", "/auth/who", signedIn, c.who},
 		{"POST", "/auth/consent", signedIn, c.decide},
 		{"GET", "/auth/refused", signedIn, c.denied},
-		{"GET", "/auth/done", signedIn, c.allowed},
+		{"GET", "/auth/done", signedIn, orGone(c.allowed)},
 	}
 }
 

@@ -476,6 +476,31 @@ func TestConsent(t *testing.T) {
 	b.wantPage(b.post("/auth/consent", form), 404) // a PIN is linked once
 }
 
+// A sign-in is undone by whoever allowed it, and a second click says that it was.
+func TestUndo(t *testing.T) {
+	w := newTown(t)
+	mia, noa := w.browser().signIn("mia"), w.browser().signIn("noa")
+	tv := w.start(false)
+	mia.sends("/auth/consent", linkedPath, "code", tv.Code, "decision", "allow")
+	if token, _ := w.token(tv); token == "" {
+		t.Fatal("the television has no token")
+	}
+	const undo, gone = "/account/devices/1/revoke", "This device is not signed in with your account, or not any more."
+	// Attack: another person undoes it.
+	noa.wantPage(noa.get("/auth/done?device=1"), 404, gone)
+	noa.wantPage(noa.post(undo, url.Values{"sure": {"1"}}), 404, gone)
+	if len(w.tokens(w.account("mia").ID)) != 1 {
+		t.Fatal("another person has signed the device out")
+	}
+	mia.sends(undo, "/account/devices?done=device", "sure", "1")
+	mia.wantPage(mia.post(undo, url.Values{"sure": {"1"}}), 404, gone)
+	mia.wantPage(mia.post(undo, nil), 404, gone)
+	mia.wantPage(mia.get("/auth/done?device=1"), 404, gone)
+	if len(w.tokens(w.account("mia").ID)) != 0 {
+		t.Error("the device is still signed in")
+	}
+}
+
 // Programs need not say what they are. The page names them by what they do say.
 func TestDevicesWithoutAName(t *testing.T) {
 	w := newTown(t)
