@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +92,65 @@ func TestClockWarning(t *testing.T) {
 	}
 	now = now.Add(-5 * time.Minute)
 	b.reads("/admin", warning)
+}
+
+// A warning goes when what it warns of is over, without a new start of the server.
+func TestWarningsVanish(t *testing.T) {
+	const day = 24 * time.Hour
+	now, dir := time.Now(), t.TempDir()
+	certificate := filepath.Join(dir, "cert.pem")
+	replace := func(left time.Duration) {
+		t.Helper()
+		if err := os.Rename(certificateUntil(t, now.Add(left)), certificate); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replace(5 * day)
+	folder := filepath.Join(dir, "data")
+	if err := os.Symlink("/proc", folder); err != nil {
+		t.Fatal(err)
+	}
+	w := newFixture(t, func(c *config) {
+		c.Now = func() time.Time { return now }
+		c.Server.Machine.Certificate, c.Server.Machine.Folder = certificate, folder
+	})
+	w.people()
+	b := w.browser().signIn("olga")
+	w.must(w.Audit.Tally(t.Context(), "sign-in.refused", 101))
+	texts := map[string]string{
+		"factor": "Your account has no second factor", "refusals": "101 attempts to sign in were refused", "clock": "The clock of the server was set back",
+		"certificate": "The certificate of the server expires", "disk": "The disk with the data is nearly full",
+	}
+	if runtime.GOOS != "linux" {
+		delete(texts, "disk") // it needs a file system without room
+	}
+	shown := func(want ...string) {
+		t.Helper()
+		page := b.reads("/admin")
+		for name, text := range texts {
+			if got := strings.Contains(page, text); got != slices.Contains(want, name) {
+				t.Errorf("%s: warned %v, want %v", name, got, !got)
+			}
+		}
+	}
+	now = now.Add(-10 * time.Minute)
+	shown("factor", "refusals", "clock", "certificate", "disk")
+	now = now.Add(10 * time.Minute)
+	shown("factor", "refusals", "certificate", "disk")
+	replace(60 * day)
+	shown("factor", "refusals", "disk")
+	if err := os.Remove(certificate); err != nil {
+		t.Fatal(err)
+	}
+	b.reads("/admin", "The certificate file cannot be read")
+	replace(60 * day)
+	w.must(os.Remove(folder))
+	w.must(os.Symlink(dir, folder))
+	shown("factor", "refusals")
+	w.enrol("olga")
+	shown("refusals")
+	now = now.Add(76 * time.Minute) // a quarter of an hour counts as a whole
+	shown()
 }
 
 // The overview lists the unknown paths that clients requested, without possible secrets.

@@ -1,6 +1,9 @@
 package web_test
 
 import (
+	"net/url"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +24,62 @@ func TestAgo(t *testing.T) {
 	}
 	if got := web.Ago(now, now.Add(time.Hour)).String(); got != "just now" { // a clock was set back
 		t.Errorf("in the future is %q", got)
+	}
+}
+
+// Whatever zone the computer of the server is in, every time on a page is in UTC. A script
+// replaces it by that of the visitor's zone, so no time is outside of what the script finds.
+func TestOneTimeZone(t *testing.T) {
+	zone := time.FixedZone("Somewhere", 5*3600+30*60)
+	w := newFixture(t, func(c *config) { c.Now = func() time.Time { return time.Now().In(zone) } })
+	w.people()
+	w.program("mia")
+	w.browser().signIn("mia")
+	b := w.browser().signIn("olga")
+	invitation := b.post("/admin/invitations", url.Values{"current": {password}, "username": {"lea"}})
+	factor := b.post("/admin/accounts/2/second-factor", url.Values{"current": {password}})
+	reset := b.post("/admin/accounts/2/reset-link", url.Values{"current": {password}, "password": {"1"}})
+	b.post("/admin/keys", url.Values{"current": {password}, "name": {"script"}, "scope": {"audit:read"}})
+	b.addPasskey("phone")
+	pages := []seen{invitation, factor, reset}
+	for _, path := range []string{
+		"/account", "/account/devices", "/account/browsers", "/account/security", "/account/sign-ins", "/account/notices", "/admin", "/admin?span=week",
+		"/admin/accounts/2", "/admin/accounts/2/devices", "/admin/tokens", "/admin/invitations", "/admin/keys", "/admin/audit", "/admin/audit/verify",
+		"/admin/accounts/admin-factor",
+	} {
+		pages = append(pages, b.get(path))
+	}
+	var (
+		found   = regexp.MustCompile(`<time datetime="([^"]*)">([^<]*)</time>|data-at="([^"]*)">([^<]*): \d+<|data-label-at="([^"]*)" data-label-text="([^"]*)"`)
+		label   = regexp.MustCompile(`aria-label="[^"]*"`) // its time stands in data-label-text
+		written = regexp.MustCompile(`\b\d\d:\d\d\b|\b20\d\d\b`)
+		times   int
+	)
+	for _, s := range pages {
+		b.wantPage(s, 200)
+		for _, m := range found.FindAllStringSubmatch(s.text, -1) {
+			at, err := time.Parse(time.RFC3339, m[1]+m[3]+m[5])
+			w.must(err)
+			text, forms := strings.TrimSuffix(m[2]+m[4]+m[6], " UTC"), ""
+			for _, form := range []string{"2 January 2006, 15:04", "2006-01-02 15:04:05", "15:04", "01-02"} {
+				forms += "|" + at.UTC().Format(form)
+			}
+			if times++; !strings.Contains(forms+"|", "|"+text+"|") {
+				t.Errorf("%s: %s is written as %q", s.Request.URL, at, text)
+			}
+		}
+		rest := label.ReplaceAllString(found.ReplaceAllString(s.text, ""), "")
+		for _, line := range strings.Split(rest, "\n") {
+			if written.MatchString(line) && !strings.Contains(line, "static/") {
+				t.Errorf("%s has a time that the script does not find: %s", s.Request.URL, line)
+			}
+		}
+		if !strings.Contains(s.text, `times in <span data-zone>UTC</span>`) {
+			t.Errorf("%s does not name the zone", s.Request.URL)
+		}
+	}
+	if times < 30 {
+		t.Errorf("only %d times are on the pages", times)
 	}
 }
 
