@@ -41,8 +41,8 @@ const maxRows = 12
 // tallRows is that number for rows of several lines, and besideRows for such rows beside
 // something else.
 const (
-	tallRows   = 7
-	besideRows = 5
+	tallRows   = 6
+	besideRows = 4
 )
 
 // someRows is how many there may be to choose one from a list, or to be counted.

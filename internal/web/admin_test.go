@@ -149,7 +149,7 @@ func TestAdminKeepsAccounts(t *testing.T) {
 	if !w.account("mia").Disabled {
 		t.Error("mia is not disabled")
 	}
-	b.reads(miasPath, "disabled", "Let it work again")
+	b.reads(miasPath, "disabled", "Enable mia")
 	b.sends(miasPath+"/enable", miasPath+"?done=enabled")
 	if w.account("mia").Disabled {
 		t.Error("mia is disabled still")

@@ -80,9 +80,9 @@ export class Stage {
   }
 
   // open is a new browser for the story, as another person's or another device's is: it has no cookie of any other.
-  async open({ javaScriptEnabled = true, locale = 'en-GB' } = {}) {
+  async open({ javaScriptEnabled = true, locale = 'en-GB', timezoneId = 'UTC' } = {}) {
     const context = await this.browser.newContext({
-      baseURL: scene.url, viewport: phone, javaScriptEnabled, locale, reducedMotion: 'reduce',
+      baseURL: scene.url, viewport: phone, javaScriptEnabled, locale, timezoneId, reducedMotion: 'reduce',
     });
     context.setDefaultTimeout(10_000);
     context.on('request', (request) => {
@@ -196,6 +196,14 @@ export async function confirm(page, button) {
   await press(page, button);
 }
 
+// open opens what is collapsed, one in the other.
+export async function open(page, ...summaries) {
+  for (const text of summaries) {
+    const summary = page.locator('summary').filter({ hasText: new RegExp(`^${text}$`) });
+    if (!await summary.evaluate((e) => e.closest('details').open)) await summary.click();
+  }
+}
+
 // typeCode types into the boxes of /link, as soon as the first of them has the focus by itself.
 export async function typeCode(page, code) {
   await page.locator('[aria-label="Character 1 of 4"]:focus').waitFor();
@@ -210,8 +218,8 @@ export async function signIn(page, { username, password } = scene.admin) {
 }
 
 // signedIn opens a page as somebody.
-export async function signedIn(stage, person = scene.admin) {
-  const page = await stage.open();
+export async function signedIn(stage, person = scene.admin, how = {}) {
+  const page = await stage.open(how);
   await page.goto(at('/auth'));
   await signIn(page, person);
   await heading(page, person.username);

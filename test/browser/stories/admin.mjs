@@ -1,7 +1,7 @@
 // An admin makes an account and a server, and shares the server; the new person finds it on a device.
 
 import { Device } from '../device.mjs';
-import { announced, assert, confirm, heading, press, scene, signedIn, story } from '../story.mjs';
+import { announced, assert, confirm, heading, open, press, scene, signedIn, story } from '../story.mjs';
 
 const mia = { username: 'mia', email: 'mia@example.com', password: 'the first password' };
 
@@ -104,6 +104,7 @@ await story(async (stage) => {
   await page.getByRole('link', { name: 'mia' }).click();
   await heading(page, 'mia');
   await stage.look(page, 'admin-person');
+  await open(page, 'Role, disable or remove');
   await press(page, 'Disable mia');
   await heading(page, 'Disable mia?');
   await stage.look(page, 'admin-disable-question');

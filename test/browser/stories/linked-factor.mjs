@@ -1,7 +1,7 @@
 // An admin helps somebody who has lost the phone with their second factor: by a link, and without seeing the new key.
 
 import { turnOn } from '../authenticator.mjs';
-import { announced, assert, heading, press, scene, signedIn, signIn, story, usher } from '../story.mjs';
+import { announced, assert, heading, open, press, scene, signedIn, signIn, story, usher } from '../story.mjs';
 
 const mia = { username: 'mia', password: 'the password of mia' };
 
@@ -11,7 +11,7 @@ await story(async (stage) => {
   const page = await signedIn(stage);
   await page.goto('/admin/accounts');
   await page.getByRole('link', { name: 'mia' }).click();
-  await page.getByText('Make a link for a second factor').click();
+  await open(page, 'How they sign in', 'Make a link for a second factor');
   const form = page.locator('form', { has: page.getByRole('button', { name: 'Make a link' }) });
   await form.getByLabel('Your own password').fill(scene.admin.password);
   await stage.look(page, 'admin-account-link');

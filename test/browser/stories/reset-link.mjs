@@ -1,6 +1,6 @@
 // Somebody has lost the password and the phone. An admin makes a link, and they come back with it.
 
-import { announced, assert, heading, press, scene, signedIn, signIn, story, usher } from '../story.mjs';
+import { announced, assert, heading, open, press, scene, signedIn, signIn, story, usher } from '../story.mjs';
 
 const mia = { username: 'mia', password: 'the password of mia' };
 const back = { username: 'mia', password: 'another password of mia' };
@@ -18,7 +18,7 @@ await story(async (stage) => {
   const page = await signedIn(stage);
   await page.goto('/admin/accounts');
   await page.getByRole('link', { name: 'mia' }).click();
-  await page.getByText('Create a link for a user who cannot sign in').click();
+  await open(page, 'How they sign in', 'Create a link for a user who cannot sign in');
   const form = page.locator('form', { has: page.getByText('What they have lost') });
   await form.getByLabel('The second factor').check();
   await form.getByLabel('Your own password').fill(scene.admin.password);

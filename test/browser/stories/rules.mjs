@@ -3,7 +3,7 @@
 
 import { turnOn } from '../authenticator.mjs';
 import { addPasskey, holdPasskeys } from '../passkeys.mjs';
-import { announced, assert, confirm, heading, press, scene, signedIn, signIn, story, usher } from '../story.mjs';
+import { announced, assert, confirm, heading, open, press, scene, signedIn, signIn, story, usher } from '../story.mjs';
 
 const mia = { username: 'mia', password: 'the password of mia' };
 
@@ -23,7 +23,7 @@ await story(async (stage) => {
   await stage.look(page, 'admin-factor');
   await page.goto('/admin/accounts');
   await page.getByRole('link', { name: 'mia' }).click();
-  await page.getByText('Say how they sign in').click();
+  await open(page, 'How they sign in', 'Rules for signing in');
   await page.getByLabel('The password is off').check();
   await stage.look(page, 'admin-account-rules');
   await press(page, 'Change the rules');
@@ -56,7 +56,7 @@ await story(async (stage) => {
   await hers.getByRole('status').filter({ hasText: 'Saved.' }).waitFor();
 
   // The phone is lost: a link of olga's makes another passkey.
-  await page.getByText('Create a link for a user who cannot sign in').click();
+  await open(page, 'How they sign in', 'Create a link for a user who cannot sign in');
   const form = page.locator('form', { has: page.getByText('What they have lost') });
   await form.getByLabel('Your own password').fill(scene.admin.password);
   await form.getByRole('button').click();

@@ -1,0 +1,185 @@
+// Every page for a person who is signed in, with long names and full lists. On the narrowest phone it is shorter than 2,000
+// pixels and does not scroll sideways, in English and in German. It can be read with letters twice as large, used with the
+// keyboard only, and used without JavaScript.
+
+import { turnOn } from '../authenticator.mjs';
+import { Device } from '../device.mjs';
+import { addPasskey, holdPasskeys } from '../passkeys.mjs';
+import { assert, at, heading, press, scene, signedIn, signIn, story, usher } from '../story.mjs';
+
+const long = (text) => text.padEnd(44, 'm'); // without a place to break it
+const mia = { username: long('mia-'), password: 'the password of mia' };
+
+// link signs a device in with the token of another one, as programs do.
+async function link(device, by) {
+  const answer = await fetch(`${scene.url}/api/v2/pins/link`, {
+    method: 'PUT', headers: { ...by.headers, 'X-Plex-Token': by.token }, body: new URLSearchParams({ code: await device.askPIN() }),
+  });
+  assert.equal(answer.status, 204);
+}
+
+// fill signs many devices of an account in, each of another program.
+async function fill(page, person) {
+  const first = new Device(`First of ${person.username}`);
+  await page.goto(`/auth?code=${await first.askPIN()}`);
+  await press(page, 'Allow');
+  await first.signIn(person.username);
+  for (let i = 0; i < 9; i++) {
+    const device = new Device(long(`${person.username.slice(0, 4)} device ${i} `));
+    device.headers['X-Plex-Product'] = long(`Program ${i} `);
+    device.headers['X-Plex-Platform'] = long('Platform');
+    await link(device, first);
+  }
+}
+
+// germanIn signs somebody in who prefers German.
+async function germanIn(stage) {
+  const page = await stage.open({ locale: 'de-DE' });
+  await page.goto('/auth');
+  await page.getByLabel('Name oder E-Mail').fill(scene.admin.username);
+  await page.getByLabel('Passwort').fill(scene.admin.password);
+  await press(page, 'Anmelden');
+  await heading(page, scene.admin.username);
+  return page;
+}
+
+// width and height are those of a page, and how much of it is beyond the right edge.
+function size(page) {
+  return page.evaluate(() => ({
+    height: document.documentElement.scrollHeight,
+    wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  }));
+}
+
+// tabThrough presses Tab from the top of a page to its end. It returns what is wrong: what shows no focus, is out of order, or is
+// not reached.
+async function tabThrough(page) {
+  const wrong = [];
+  const all = await page.evaluate(() => {
+    const list = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]')]
+      .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.disabled);
+    list.forEach((e, i) => { e.dataset.place = i; });
+    document.body.tabIndex = -1; // where Tab begins
+    document.body.focus();
+    return list.length;
+  });
+  for (let place = 0; place < all; place++) {
+    await page.keyboard.press('Tab');
+    const focus = await page.evaluate(() => {
+      const e = document.activeElement;
+      const { outlineStyle, outlineWidth } = getComputedStyle(e);
+      const box = e.getBoundingClientRect();
+      return {
+        place: Number(e.dataset.place), html: e.outerHTML.slice(0, 120),
+        seen: outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2 && box.width > 0 && box.height > 0 && box.right > 0
+          && box.top < innerHeight && box.bottom > 0 && box.left < innerWidth,
+      };
+    });
+    if (!focus.seen) wrong.push(`nobody sees the focus of ${focus.html}`);
+    if (focus.place !== place) {
+      wrong.push(`Tab ${place + 1} leads to ${focus.place}, ${focus.html}`);
+      break;
+    }
+  }
+  return wrong;
+}
+
+// dead is what a page without JavaScript shows and cannot do: buttons of scripts, and forms that nothing sends.
+function dead(page) {
+  return page.evaluate(() => [
+    ...[...document.querySelectorAll('button[type=button]')].filter((e) => e.checkVisibility()).map((e) => e.outerHTML),
+    ...[...document.forms].filter((f) => f.checkVisibility() && ![...f.elements].some((e) => e.type === 'submit' && e.checkVisibility()))
+      .map((f) => f.outerHTML.slice(0, 200)),
+  ]);
+}
+
+await story(async (stage) => {
+  // Accounts, servers, shares, invitations, keys and origins: more than a page of each.
+  const add = (name, ...flags) => usher(['account', 'add', name, '--password-stdin', ...flags], `${mia.password}\n`);
+  add(mia.username, '--admin', '--email', `${long('mia')}@example.org`);
+  for (let i = 0; i < 13; i++) add(long(`user${i}-`), '--email', `${long(`user${i}`)}@example.org`);
+  const addresses = ['http://192.168.100.200:32400', `https://${long('den')}.example.org:32400`, 'https://relay.example.org:443'];
+  const server = (name, id, ...flags) => usher(['server', 'add', name, '--id', id,
+    ...addresses.flatMap((uri) => ['--connection', uri]), '--relay', '--product-version', '1.40.0.7998', '--platform', 'Linux',
+    '--platform-version', '6.12', '--device', long('Docker container on '), ...flags]);
+  for (let i = 0; i < 13; i++) server(long(`Server ${i} `), `${i}`.padStart(40, 'abcdef'), ...(i > 9 ? ['--owner', mia.username] : []));
+  const den = '0'.padStart(40, 'abcdef');
+  for (let i = 0; i < 9; i++) usher(['share', 'add', den, long(`user${i}-`)]);
+  for (let i = 1; i < 4; i++) usher(['share', 'add', `${i}`.padStart(40, 'abcdef'), mia.username]);
+  for (let i = 0; i < 8; i++) {
+    usher(['invite', 'create', '--name', long(`guest${i}-`), '--email', `${long(`guest${i}`)}@example.org`, '--server', den]);
+    usher(['admin-key', 'create', long(`key${i}-`).slice(0, 40), '--scope', 'accounts:write', '--scope', 'servers:write', '--scope', 'audit:read']);
+    usher(['origin', 'add', `https://${long(`app${i}`)}.example.org`]);
+  }
+  for (let i = 0; i < 8; i++) usher(['home', 'add', scene.admin.username, long(`Child ${i} `), '--restriction', 'little_kid']);
+
+  const hers = await signedIn(stage, mia);
+  await holdPasskeys(hers);
+  await addPasskey(hers, long('My phone '), mia.password);
+  await hers.getByRole('region', { name: 'Passkeys' }).getByText('My phone').waitFor();
+  await fill(hers, mia);
+  await hers.goto('/account/profile');
+  await hers.getByRole('textbox', { name: 'E-mail' }).fill(`${long('mira')}@example.org`);
+  await hers.getByLabel('Your password', { exact: true }).fill(mia.password);
+  await press(hers, 'Save');
+  await hers.getByRole('status').filter({ hasText: 'Saved.' }).waitFor();
+  await hers.goto('/account/second-factor');
+  await turnOn(hers, mia.password);
+
+  const page = await signedIn(stage);
+  await fill(page, scene.admin);
+  for (const path of ['/library/sections'.repeat(4), '/status/sessions'.repeat(20), ...'abcdefghijkl'.split('').map((s) => `/hubs/${s.repeat(30)}`)]) {
+    assert.equal((await fetch(`${scene.url}${path}`)).status, 404);
+  }
+
+  const idIn = async (list, name) => {
+    await page.goto(list);
+    return (await page.getByRole('link', { name }).getAttribute('href'));
+  };
+  const account = await idIn('/admin/accounts', mia.username);
+  const paths = [
+    '/account', '/account/devices', '/account/browsers', '/account/security', '/account/notices', '/account/profile', '/account/sign-ins',
+    '/account/webhooks', '/account/family', '/account/second-factor', '/admin', '/admin?span=week', '/admin/accounts', '/admin/accounts?search=u',
+    account, `${account}/devices`, '/admin/invitations', '/admin/servers', await idIn('/admin/servers', long('Server 0 ')), '/admin/shares',
+    '/admin/providers', '/admin/tokens', '/admin/origins', '/admin/keys', '/admin/audit', '/admin/audit/verify', '/admin/accounts/admin-factor', '/link',
+    '/account/devices?search=olga',
+  ];
+  const wrong = [];
+  const passes = {
+    'in English': { width: 320, open: () => signedIn(stage), check: short },
+    'in German': { width: 320, open: () => germanIn(stage), check: short },
+    'with large letters': { width: 1280, open: () => signedIn(stage), prepare: enlarge, check: narrow },
+    'with large letters on a phone': { width: 390, open: () => signedIn(stage), prepare: enlarge, check: narrow },
+    'by keyboard': { width: 1280, open: () => signedIn(stage), check: tabThrough },
+    'without JavaScript': { width: 390, open: () => signedIn(stage, scene.admin, { javaScriptEnabled: false }), check: dead },
+  };
+  for (const [how, { width, open, prepare, check }] of Object.entries(passes)) {
+    const reader = await open();
+    await prepare?.(reader);
+    await reader.setViewportSize({ width, height: 800 });
+    for (const path of paths) {
+      await reader.goto(at(path));
+      for (const problem of await check(reader)) wrong.push(`${path} ${how}: ${problem}`);
+      if (prepare || width === 320) await reader.screenshot({ path: `${scene.screenshots}/${`${how} ${path}`.replace(/\W+/g, '-')}.png`, fullPage: true });
+    }
+    await reader.context().close();
+  }
+  assert.equal(wrong.length, 0, wrong.join('\n'));
+});
+
+async function short(page) {
+  const { height, wide } = await size(page);
+  console.log(`${page.url()}: ${height} pixels high`);
+  return [...(height >= 2000 ? [`it is ${height} pixels high`] : []), ...(wide > 0 ? [`it is ${wide} pixels too wide`] : [])];
+}
+
+async function narrow(page) {
+  const { wide } = await size(page);
+  return wide > 0 ? [`it is ${wide} pixels too wide`] : [];
+}
+
+// enlarge makes the letters twice as large, as a person's setting of the browser does. Everything else keeps its size.
+async function enlarge(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Page.setFontSizes', { fontSizes: { standard: 32, fixed: 26 } });
+}
