@@ -35,6 +35,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/usher-auth/usher/internal/account"
+	"github.com/usher-auth/usher/internal/coretest"
 	"github.com/usher-auth/usher/internal/seal"
 	"github.com/usher-auth/usher/plexauth"
 	"github.com/usher-auth/usher/plexauthtest"
@@ -103,9 +105,11 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"usher": watchedMain, "at-terminal": atTerminal})
 }
 
-// watchedMain is usher, for ten seconds at the most where the script expects it
-// to fail: a server that starts after all must not keep the script waiting.
+// watchedMain is usher with cheap password hashes, for ten seconds at the most where the
+// script expects it to fail: a server that starts after all must not keep the script
+// waiting. The scripts of test/http run the built binary, whose hashes cost what they do.
 func watchedMain() {
+	account.DefaultCost = coretest.Cheap
 	if os.Getenv(briefly) != "" {
 		time.AfterFunc(10*time.Second, func() {
 			fmt.Fprintln(os.Stderr, "usher is still running after ten seconds")
