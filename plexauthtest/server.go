@@ -115,6 +115,9 @@ type Source struct {
 	Source plexauth.Source
 }
 
+// template is the schema of all servers of this process.
+var template core.Template
+
 // New starts a server. It stops at the end of the test. New calls t.Fatalf if
 // the server does not start.
 func New(t testing.TB, cfg Config) *Server {
@@ -139,6 +142,7 @@ func New(t testing.TB, cfg Config) *Server {
 	open := play.Config()
 	open.TransientTTL, open.FailedTries, open.Logger, open.Now = cfg.TransientTTL, cfg.MaxFailedSignIns, cfg.Logger, s.Now
 	open.Self = &source.Self{Connections: []source.Connection{{URI: s.MediaURL, Local: true}}}
+	open.Template = &template
 	if s.dice != nil {
 		open.Random = s.dice.Of
 	}

@@ -208,6 +208,6 @@ func restoreShared(ctx context.Context, cfg Config, path, name string, o CopyOpt
 func dbConfig(cfg Config) db.Config {
 	return db.Config{
 		URL: cfg.Database, StaleGrace: cfg.StaleGrace, Dir: cfg.Dir, MustExist: true, Holder: cfg.Holder,
-		Migrations: store.Migrations(), Logger: cfg.Logger, Now: cfg.Now,
+		Migrations: store.Migrations(), Template: cfg.Template, Logger: cfg.Logger, Now: cfg.Now,
 	}
 }

@@ -110,6 +110,10 @@ type Config struct {
 	// AuditKeep is how long rows of the audit log are retained. Zero: forever.
 	AuditKeep time.Duration
 
+	// Template makes the start of a database in memory faster, if more than one is opened
+	// with it. Nil: no template.
+	Template *Template
+
 	// Random returns the source of random bits of a service, by the name of the
 	// service. It is for tests whose secrets need not be secret: Open returns an
 	// error unless the database is in memory. Nil: crypto/rand.Reader.
@@ -174,6 +178,9 @@ type Core struct {
 	cfg Config
 	key *seal.Key
 }
+
+// Template is an empty database that others are copies of. Its zero value is ready to use.
+type Template = db.Template
 
 // ErrNoDatabase reports that the data folder has no database.
 var ErrNoDatabase = db.ErrNoDatabase

@@ -118,16 +118,22 @@ func migrateOnce(ctx context.Context, pool *sql.DB, e engine, steps []migration,
 		return fmt.Errorf("locking the schema: %w", err)
 	}
 	defer conn.Close()
-	if _, err := conn.ExecContext(ctx, e.begin); err != nil {
+	return locked(ctx, conn, e.begin, func() error {
+		if e.brief != "" {
+			if _, err := conn.ExecContext(ctx, e.brief); err != nil {
+				return err
+			}
+		}
+		return applySteps(ctx, conn, steps, all, cfg.Created)
+	})
+}
+
+// locked calls do in a transaction that has the write lock.
+func locked(ctx context.Context, conn *sql.Conn, begin string, do func() error) error {
+	if _, err := conn.ExecContext(ctx, begin); err != nil {
 		return fmt.Errorf("locking the schema: %w", err)
 	}
-	if e.brief != "" {
-		_, err = conn.ExecContext(ctx, e.brief)
-	}
-	if err == nil {
-		err = applySteps(ctx, conn, steps, all, cfg.Created)
-	}
-	if err != nil {
+	if err := do(); err != nil {
 		_, undone := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 		return errors.Join(err, undone)
 	}
@@ -176,10 +182,15 @@ func applySteps(
 	if !isNew || created == nil {
 		return nil
 	}
-	return created(ctx, func(ctx context.Context, query string, args ...any) error {
+	return created(ctx, execOn(conn))
+}
+
+// execOn returns an Exec of a connection.
+func execOn(conn *sql.Conn) Exec {
+	return func(ctx context.Context, query string, args ...any) error {
 		_, err := conn.ExecContext(ctx, query, args...)
 		return err
-	})
+	}
 }
 
 // record writes down that steps were applied.
