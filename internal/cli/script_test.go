@@ -276,12 +276,12 @@ func signin(ts *testscript.TestScript, neg bool, args []string) {
 		status, body = ask(ts, http.MethodPost, "/api/v2/users/signin", "", form)
 		return (status == http.StatusUnauthorized) == neg
 	})
-	var account struct{ AuthToken string }
-	_ = json.Unmarshal([]byte(body), &account)
+	var in struct{ AuthToken string }
+	_ = json.Unmarshal([]byte(body), &in)
 	switch {
 	case neg && status == http.StatusUnauthorized:
-	case !neg && status == http.StatusCreated && account.AuthToken != "":
-		ts.Setenv("TOKEN", account.AuthToken)
+	case !neg && status == http.StatusCreated && in.AuthToken != "":
+		ts.Setenv("TOKEN", in.AuthToken)
 	default:
 		ts.Fatalf("got status %d and %s", status, body)
 	}
