@@ -50,7 +50,7 @@ type adminHandler func(ctx context.Context, c *adminCall) (status int, body any,
 // paged are the parameters of each listing.
 const paged = "limit after before"
 
-// adminCall is a request to the admin API, of a key that has the route's scope.
+// adminCall is a request to the admin API with a key that has the route's scope.
 type adminCall struct {
 	http    *http.Request
 	key     adminkey.Key
@@ -59,7 +59,7 @@ type adminCall struct {
 	body    []byte // the object that was sent
 }
 
-// actor is the key as the audit log names it.
+// actor returns the key as an actor of the audit log.
 func (c *adminCall) actor() audit.Actor { return c.key.Actor(c.address) }
 
 // read decodes the object in the body. A field that v does not have is an error: it
@@ -80,7 +80,7 @@ func (c *adminCall) read(v any) error {
 	return nil
 }
 
-// lowered is a name of a field of a struct as JSON has it.
+// lowered returns the JSON name of a struct field.
 func lowered(field string) string {
 	first, size := utf8.DecodeRuneInString(field)
 	if size == 0 {
@@ -98,10 +98,10 @@ func (c *adminCall) id(name string) int64 {
 	return id
 }
 
-// maxLimit is how many rows of a listing an answer has at most.
+// maxLimit is the maximum number of rows in a response.
 const maxLimit = 500
 
-// part returns the requested part of a listing.
+// part returns the requested page of a listing.
 func (c *adminCall) part() (r paging.Request, err error) {
 	r = paging.Request{After: paging.Cursor(c.query.Get("after")), Before: paging.Cursor(c.query.Get("before"))}
 	if c.query.Has("limit") {
@@ -116,7 +116,7 @@ func (c *adminCall) part() (r paging.Request, err error) {
 	return r, nil
 }
 
-// number is a number in the query; 0: it is not there.
+// number returns a number in the query, or 0 if it is missing.
 func (c *adminCall) number(name string) (int64, error) {
 	if !c.query.Has(name) {
 		return 0, nil
@@ -128,7 +128,8 @@ func (c *adminCall) number(name string) (int64, error) {
 	return n, nil
 }
 
-// choice is one of some words in the query; the first one if it is not there.
+// choice returns one of some words in the query, or the first word if the parameter is
+// missing.
 func (c *adminCall) choice(name string, words ...string) (string, error) {
 	word := c.query.Get(name)
 	if word == "" {
@@ -153,14 +154,14 @@ func (c *adminCall) needs(s adminkey.Scope) error {
 	return nil
 }
 
-// list is a part of a listing in an answer.
+// list is the wire form of a page of a listing.
 type list[T any] struct {
 	Items    []T           `json:"items"`
 	Next     paging.Cursor `json:"next"`
 	Previous paging.Cursor `json:"previous"`
 }
 
-// listed answers with a part of a listing.
+// listed returns the response with a page of a listing.
 func listed[R, T any](l paging.List[R], err error, of func(R) T) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
@@ -172,7 +173,7 @@ func listed[R, T any](l paging.List[R], err error, of func(R) T) (int, any, erro
 	return http.StatusOK, list[T]{items, l.Next, l.Previous}, nil
 }
 
-// done answers a change that has nothing to show.
+// done returns the response to a change without content.
 func done(err error) (int, any, error) { return http.StatusNoContent, nil, err }
 
 // gone responds to a removal. A missing object counts as removed.
@@ -183,7 +184,7 @@ func gone(err error) (int, any, error) {
 	return done(err)
 }
 
-// adminAPI answers below adminPrefix.
+// adminAPI handles the requests below adminPrefix.
 type adminAPI struct {
 	keys     *adminkey.Service
 	log      *slog.Logger
@@ -191,7 +192,7 @@ type adminAPI struct {
 	mux      *http.ServeMux
 }
 
-// adminEndpoint answers at one path.
+// adminEndpoint handles the requests for one path.
 type adminEndpoint struct {
 	api      *adminAPI
 	observer *httpd.PathObserver
@@ -331,7 +332,7 @@ func (c *adminCall) receive(r adminRoute) error {
 	return nil
 }
 
-// writeJSON sends an answer and returns the size of its body.
+// writeJSON sends a response and returns the size of its body.
 func writeJSON(w http.ResponseWriter, status int, media string, body any) (int, error) {
 	h := w.Header()
 	h["Cache-Control"], h["X-Content-Type-Options"] = noStore, noSniff

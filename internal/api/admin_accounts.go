@@ -14,7 +14,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// adminAccounts keeps accounts for the admin API.
+// adminAccounts manages accounts in the admin API.
 type adminAccounts struct {
 	accounts *account.Service
 	passkeys *passkey.Service
@@ -122,8 +122,8 @@ func (f adminAccounts) answer(ctx context.Context, id int64, err error) (int, an
 	return http.StatusOK, newAccountJSON(a), err
 }
 
-// change changes the account in the path, if the key can, and returns it. in is
-// the destination of the body; nil: the request has no body.
+// change changes the account in the path, if the key may do so, and returns it. in is
+// the destination of the body, or nil if the request has no body.
 func (f adminAccounts) change(ctx context.Context, c *adminCall, in any, do func(id int64) error) (int, any, error) {
 	if err := c.read(in); err != nil {
 		return 0, nil, err

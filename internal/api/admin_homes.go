@@ -91,7 +91,7 @@ func (f adminHomes) add(ctx context.Context, c *adminCall) (int, any, error) {
 }
 
 // join adds an account that signs in. Attack: an admin's account is added to a home,
-// and gets a PIN there, with which others become it.
+// and gets a PIN there, with which others switch to it.
 func (f adminHomes) join(ctx context.Context, c *adminCall) (int, any, error) {
 	var in struct {
 		AccountID int64
@@ -113,7 +113,7 @@ func (f adminHomes) join(ctx context.Context, c *adminCall) (int, any, error) {
 	return f.answer(ctx, c, err)
 }
 
-// change changes a user of the home in the path, and answers with the home.
+// change changes a user of the home in the path, and returns the home.
 func (f adminHomes) change(
 	ctx context.Context, c *adminCall, in any, do func(owner int64, user string, u home.User) error,
 ) (int, any, error) {
@@ -197,5 +197,5 @@ func (f adminHomes) remove(ctx context.Context, c *adminCall) (int, any, error) 
 	return gone(err)
 }
 
-// lacks is the error of a field that must be there.
+// lacks returns the error for a missing field.
 func lacks(field string) error { return fault.Invalidf(field, "%s is missing", field) }

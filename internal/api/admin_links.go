@@ -24,7 +24,7 @@ type adminLinks struct {
 	invites  *invite.Service
 	accounts *account.Service
 	sources  *source.Service
-	letters  Letters // nil: no e-mail is sent
+	letters  Letters // nil: no e-mails are sent
 	base     func(*http.Request) string
 }
 
@@ -75,7 +75,7 @@ func newInvitationJSON(i invite.Invitation) invitationJSON {
 type madeInvitationJSON struct {
 	invitationJSON
 	Link   string `json:"link"`   // in the clear, shown only here
-	Mailed string `json:"mailed"` // the address that it is on its way to; empty: none
+	Mailed string `json:"mailed"` // the address that it was e-mailed to; empty: none
 }
 
 func (f adminLinks) list(ctx context.Context, c *adminCall) (int, any, error) {
@@ -129,7 +129,7 @@ func (f adminLinks) invite(ctx context.Context, c *adminCall) (int, any, error) 
 	}, nil
 }
 
-// sendsMail returns an error unless this server sends e-mails, and has an address for one.
+// sendsMail returns an error unless this server sends e-mails and email is not empty.
 func (f adminLinks) sendsMail(email string) error {
 	switch {
 	case f.letters == nil:
@@ -140,7 +140,7 @@ func (f adminLinks) sendsMail(email string) error {
 	return nil
 }
 
-// mailedTo is the address of an e-mail if there is one.
+// mailedTo returns the address of an e-mail, or "" if none is sent.
 func mailedTo(mailed bool, address string) string {
 	if !mailed {
 		return ""
@@ -148,7 +148,7 @@ func mailedTo(mailed bool, address string) string {
 	return address
 }
 
-// servers are those with some identifiers.
+// servers returns the servers with some identifiers.
 func (f adminLinks) servers(ctx context.Context, identifiers []string) (list []source.Source, err error) {
 	if len(identifiers) > invite.MaxServers {
 		return nil, fault.Invalidf("servers", "an invitation shares %d servers at most", invite.MaxServers)
@@ -174,7 +174,7 @@ func (f adminLinks) revoke(ctx context.Context, c *adminCall) (int, any, error) 
 type resetLinkJSON struct {
 	Link      string    `json:"link"`      // in the clear
 	ExpiresAt time.Time `json:"expiresAt"` // in UTC
-	Mailed    string    `json:"mailed"`    // the address that it is on its way to; empty: none
+	Mailed    string    `json:"mailed"`    // the address that it was e-mailed to; empty: none
 }
 
 // reset creates a reset link. Attack: a key for accounts takes over an admin's account
@@ -204,8 +204,8 @@ func (f adminLinks) reset(ctx context.Context, c *adminCall) (int, any, error) {
 	}, nil
 }
 
-// mayMail returns an error if a link may not go to the e-mail address of an account. If
-// the account changes after that, the link is made and not sent.
+// mayMail returns an error if a link must not be sent to the e-mail address of an
+// account. If the account changes after the check, the link is created but not sent.
 func (f adminLinks) mayMail(ctx context.Context, c *adminCall, what account.Reset) error {
 	a, err := f.accounts.Get(ctx, c.id("id"))
 	if err == nil {
@@ -220,13 +220,13 @@ func (f adminLinks) mayMail(ctx context.Context, c *adminCall, what account.Rese
 	return err
 }
 
-// link returns the address of a page that takes a secret. Package web has the pages.
+// link returns the URL of the page for a secret. Package web has the pages.
 func (f adminLinks) link(c *adminCall, path string, secret plexauth.Secret) string {
 	return f.base(c.http) + path + "?key=" + string(secret)
 }
 
-// lifetime is a number of seconds; 0: none was given. A number that is not valid as a
-// lifetime stays so, also if a Duration cannot hold it.
+// lifetime returns a number of seconds as a Duration, or 0 if there is none. A number
+// that does not fit into a Duration becomes one that is invalid as a lifetime.
 func lifetime(seconds *int64) time.Duration {
 	switch {
 	case seconds == nil:
@@ -239,7 +239,7 @@ func lifetime(seconds *int64) time.Duration {
 	return time.Duration(*seconds) * time.Second
 }
 
-// ofLink names the field as the body has it in the error of making a link.
+// ofLink renames the field in the error of creating a link to the name in the body.
 func ofLink(err error) error {
 	switch fault.FieldOf(err) {
 	case invite.Expiry:

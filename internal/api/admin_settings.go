@@ -72,7 +72,7 @@ func (f adminSettings) removeOrigin(ctx context.Context, c *adminCall) (int, any
 type signingKeyJSON struct {
 	ID        string    `json:"id"`        // key ID in the JWKS
 	SignsFrom time.Time `json:"signsFrom"` // in UTC
-	Signs     bool      `json:"signs"`     // signs the JWTs of now
+	Signs     bool      `json:"signs"`     // currently signs JWTs
 }
 
 func (f adminSettings) listKeys(ctx context.Context, _ *adminCall) (int, any, error) {
@@ -118,8 +118,8 @@ type auditJSON struct {
 	Chain     string     `json:"chain"`     // hash of the row and the one before it
 }
 
-// auditPage is a part of the log, the newest rows first. Before is the parameter for the
-// older rows; 0: there are no more.
+// auditPage is a page of the log, the newest rows first. Before is the parameter for
+// the next page, or 0 if there are no more rows.
 type auditPage struct {
 	Items  []auditJSON `json:"items"`  // the newest first; fewer than the limit if few match in the part that was searched
 	Before int64       `json:"before"` // for the next page; 0 on the last
@@ -194,7 +194,7 @@ func (f adminAudit) verify(ctx context.Context, _ *adminCall) (int, any, error) 
 	return http.StatusOK, verifiedJSON{Good: true, Rows: rows}, err
 }
 
-// adminFactorJSON is whether admins need a second factor.
+// adminFactorJSON is the rule whether admins need a second factor.
 type adminFactorJSON struct {
 	Required     bool       `json:"required"`     // admins need one
 	Since        *time.Time `json:"since"`        // in UTC; null if they need none

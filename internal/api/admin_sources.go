@@ -13,7 +13,7 @@ import (
 	"github.com/usher-auth/usher/internal/source"
 )
 
-// adminSources keeps servers, providers and shares for the admin API.
+// adminSources manages servers, providers and shares in the admin API.
 type adminSources struct {
 	sources  *source.Service
 	accounts *account.Service
@@ -184,7 +184,7 @@ func (f adminSources) shares(ctx context.Context, c *adminCall) (int, any, error
 	return listed(l, err, newShareJSON)
 }
 
-// shared is the server and the account of a share.
+// shared returns the server and the account of a share.
 func (f adminSources) shared(ctx context.Context, c *adminCall) (src source.Source, a account.Account, err error) {
 	if src, err = f.sources.Find(ctx, c.ref(source.Server)); err == nil {
 		a, err = f.accounts.Get(ctx, c.id("id"))

@@ -11,10 +11,10 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// buffers are reused from answer to answer.
+// buffers are reused from response to response.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
 
-// write sends an answer and returns the size of its body.
+// write sends a response and returns the size of its body.
 func write(w http.ResponseWriter, c *call, ans answer) (int, error) {
 	if ans.body == nil {
 		w.WriteHeader(ans.status)
@@ -32,7 +32,7 @@ func write(w http.ResponseWriter, c *call, ans answer) (int, error) {
 	if len(*buf) > counted {
 		h["Content-Length"] = []string{strconv.Itoa(len(*buf))}
 	}
-	// Nearly every answer is about one caller, and many have a token in them.
+	// Nearly every response is specific to the caller, and many contain a token.
 	h["Cache-Control"] = noStore
 	if ans.life > 0 {
 		h.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(ans.life.Seconds())))
@@ -49,7 +49,7 @@ func write(w http.ResponseWriter, c *call, ans answer) (int, error) {
 // counted is the size up to which net/http sets Content-Length automatically.
 const counted = 2048
 
-// Header values that all answers share. They must not be changed.
+// Header values that all responses share. They must not be changed.
 var (
 	contentTypes = [...][]string{
 		wire.JSON: {wire.JSON.ContentType()},
@@ -75,8 +75,8 @@ func (e *endpoint) writeError(w http.ResponseWriter, c *call, err error) {
 	c.exchange.Size, _ = write(w, c, answer{status: told.Status, body: e.refusal.body(told)})
 }
 
-// withoutSuffix is a request with its path's suffix as the one format that it
-// accepts.
+// withoutSuffix returns a request without the suffix of its path, which accepts only
+// the format of the suffix.
 func withoutSuffix(r *http.Request, suffix string) *http.Request {
 	plain, u := *r, *r.URL
 	u.Path, u.RawPath = cutSuffix(u.Path, suffix), cutSuffix(u.RawPath, suffix)

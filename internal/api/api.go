@@ -13,37 +13,37 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Config is what an API needs beyond the services.
+// Config configures an API.
 type Config struct {
 	// Observer logs and counts the requests. Required.
 	Observer *httpd.Observer
-	// PublicURL is where browsers reach this server. Empty: the address that
-	// each request was sent to.
+	// PublicURL is the URL at which browsers reach this server. If empty, it is the
+	// address that each request was sent to.
 	PublicURL string
 	// MediaJWT makes the media plane accept JWTs. Released media servers do
 	// not.
 	MediaJWT bool
-	// Letters writes the e-mails with links. Nil: this server sends none.
+	// Letters returns the texts of e-mails with links. If nil, this server sends none.
 	Letters Letters
-	// Version is usher's own, shown in /identity. Empty: "dev".
+	// Version is the version of usher, reported in /identity. If empty, it is "dev".
 	Version string
-	// Missed counts the requests for paths that do not exist. Nil: only the metrics
-	// do.
+	// Missed counts the requests for unknown paths. If nil, only the metrics count
+	// them.
 	Missed *missed.Paths
 }
 
-// Letters writes e-mails with links for people. Package web has the texts.
+// Letters returns the texts of e-mails with links. Package web implements it.
 type Letters interface {
-	// Invitation is the e-mail with an invitation, from its maker.
+	// Invitation returns the e-mail with an invitation, from its maker.
 	Invitation(i invite.Invitation, secret plexauth.Secret) mail.Message
-	// Reset is the e-mail with a reset link.
+	// Reset returns the e-mail with a reset link.
 	Reset(made account.MadeReset) mail.Message
 }
 
-// API answers both planes. It is safe for concurrent use.
+// API handles the requests of both planes. It is safe for concurrent use.
 type API struct {
-	// exact finds the endpoint of a path without wildcards, as nearly all paths
-	// are, faster than a mux does.
+	// exact maps the paths without wildcards, which are nearly all paths, to their
+	// endpoints. A lookup in it is faster than one in a mux.
 	exact map[string]*endpoint
 	// patterns are the endpoints of the other paths.
 	patterns map[string]*endpoint
@@ -51,7 +51,7 @@ type API struct {
 	admin    *adminAPI
 }
 
-// New returns an API that answers from the services of c.
+// New returns an API for the services of c.
 func New(c *core.Core, cfg Config) *API {
 	gate := &gate{tokens: c.Tokens, selfID: c.Sources.Self().ID, mediaJWT: cfg.MediaJWT}
 	unknown := newUnknownPaths(cfg.Missed)
@@ -153,5 +153,5 @@ func (a *API) withoutSlash(r *http.Request) *endpoint {
 	return e
 }
 
-// NotFound answers requests for paths that do not exist.
+// NotFound returns the handler of requests for unknown paths.
 func (a *API) NotFound() http.Handler { return a.notFound }

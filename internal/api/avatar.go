@@ -40,7 +40,7 @@ func (h avatarHandlers) picture(ctx context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusOK, body: wire.Picture(avatar.SVG(a.Title)), life: avatarLife}, nil
 }
 
-// picturePath is the path of an account's picture, without a token in it.
+// picturePath returns the path of an account's picture. It contains no token.
 func picturePath(a account.Account) string {
 	return "/users/" + a.UUID + "/avatar?c=" + avatar.Version(a.Title)
 }

@@ -14,15 +14,15 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Limits of the caches. An account has about two kilobytes for each shape that it was
-// sent in, a source about two.
+// Limits of the caches. An account takes about two kilobytes for each shape in which it
+// was sent, and a source about two kilobytes.
 const (
 	maxAccountPages = 4096
 	maxSourcePages  = 1024
 )
 
-// accountCache caches accounts in encoded form: only the token and the address
-// of the picture differ from answer to answer.
+// accountCache caches accounts in encoded form: only the token and the URL of the
+// picture differ between responses.
 type accountCache struct {
 	accounts *account.Service
 	homes    *home.Service
@@ -79,8 +79,8 @@ func (a *accountCache) legacy(
 	}, err
 }
 
-// account returns the account of a token that was valid a moment ago. If the
-// account has been removed since, the token is invalid: token.ErrInvalid.
+// account returns the account of a token that has just been verified. If the account
+// has been removed since, the error is token.ErrInvalid.
 func (a *accountCache) account(ctx context.Context, id int64) (account.Account, error) {
 	found, err := a.accounts.Get(ctx, id)
 	return found, asInvalid(err)
@@ -100,7 +100,7 @@ type sourceCache struct {
 	pages   *db.Cache[source.Ref, sourcePage]
 }
 
-// sourcePage is a source in encoded form, and which one it is.
+// sourcePage is a source in encoded form, with its identity.
 type sourcePage struct {
 	id   int64
 	page *wire.SourcePage

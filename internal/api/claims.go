@@ -9,8 +9,8 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// claimHandlers make and take the codes by which a media server is tied to an
-// account.
+// claimHandlers create and redeem the codes with which a media server is connected to
+// an account.
 type claimHandlers struct {
 	claims      *claim.Service
 	mediaServer mediaServerHandlers
@@ -24,8 +24,8 @@ func (h claimHandlers) token(_ context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusOK, body: wire.ClaimToken{Token: h.claims.New(c.principal)}}, nil
 }
 
-// claim uses a claim on this server. It belongs to its admins already: an admin
-// gets the account that it is signed in with, and other accounts are denied.
+// claim uses a claim on this server. The server already belongs to its admins: an admin
+// gets the account that the server is signed in with, and other accounts are denied.
 func (h claimHandlers) claim(ctx context.Context, c *call) (answer, error) {
 	text, err := c.params.Secret("token")
 	if err != nil {

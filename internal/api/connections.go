@@ -9,7 +9,7 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// connections are a source's connections as answers have them.
+// connections returns the wire form of a source's connections.
 func connections(src source.Source) []wire.Connection {
 	list := make([]wire.Connection, 0, len(src.Connections))
 	for _, c := range src.Connections {
@@ -136,8 +136,8 @@ func sameNetwork(src source.Source, caller string) bool {
 	})
 }
 
-// localNetwork is the network around a local address, as routers give them out.
-// A public address is alone in its network.
+// localNetwork returns the usual network of a local address. A public address is alone
+// in its network.
 func localNetwork(at netip.Addr) netip.Prefix {
 	bits := at.BitLen()
 	switch {

@@ -21,7 +21,7 @@ type deviceHandlers struct {
 	selfID    int64 // this server as a source
 }
 
-// maxDevices is how many devices of an account a listing has at most.
+// maxDevices is the maximum number of devices in a listing.
 const maxDevices = 1000
 
 // list lists the caller's devices. The path has one meaning at plex.tv and another at a
@@ -59,7 +59,7 @@ func (h deviceHandlers) list(ctx context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusOK, body: body, part: part}, err
 }
 
-// systemDevices are devices as a media server lists them.
+// systemDevices returns devices in the form of a media server's list.
 func systemDevices(stored []device.Device) wire.SystemDevices {
 	list := make(wire.SystemDevices, 0, len(stored))
 	for _, d := range stored {

@@ -14,7 +14,7 @@ import (
 // program.
 const documentLife = time.Hour
 
-// documentHandler answers with the OpenAPI document of both planes.
+// documentHandler serves the OpenAPI document of both planes.
 type documentHandler struct{ text string }
 
 func newDocumentHandler(publicURL string) documentHandler {

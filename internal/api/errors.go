@@ -50,10 +50,10 @@ const (
 // response is how an error is reported to the caller.
 type response struct {
 	status, code int
-	// message is the text of the answer. Empty: the error's own text.
+	// message is the text of the response. If empty, it is the error's own text.
 	message string
-	// capital: the error's own text is capitalized, unless it can begin with the name
-	// of a field.
+	// capital reports whether the error's own text is capitalized. It is not if the
+	// text can begin with the name of a field.
 	capital bool
 }
 
@@ -139,18 +139,18 @@ func respond(err error) (e wire.Error, ours bool) {
 	return told, kind == fault.Unknown
 }
 
-// refusal is how the errors of a path are written.
+// refusal is the format of the errors of a path.
 type refusal uint8
 
 const (
 	inVersion2 refusal = iota
 	inVersion1
-	// ofInvitations is that of version 1 about servers, homes and invitations.
+	// ofInvitations is the format of version 1 for servers, homes and invitations.
 	ofInvitations
 	ofClaims
 )
 
-// refusalAt returns how the errors of a path are written: version 1 has several forms.
+// refusalAt returns the format of the errors of a path: version 1 has several.
 func refusalAt(path string, r *route) refusal {
 	switch {
 	case r.syntax != legacyXML:
@@ -163,7 +163,7 @@ func refusalAt(path string, r *route) refusal {
 	return inVersion1
 }
 
-// body returns an error as an answer.
+// body returns an error as a response body.
 func (r refusal) body(e wire.Error) wire.Body {
 	switch r {
 	case inVersion1:

@@ -57,8 +57,8 @@ func (h friendHandlers) known(ctx context.Context, c *call) ([]acquaintance, err
 	return list, nil
 }
 
-// users lists the accounts that the caller is related to. The newer SDKs
-// accept JSON here, and read it; others that accept JSON read XML all the same.
+// users lists the accounts that the caller is related to. The newer SDKs accept JSON
+// here, and read it. Other clients that accept JSON nevertheless read XML.
 func (h friendHandlers) users(ctx context.Context, c *call) (answer, error) {
 	known, err := h.known(ctx, c)
 	if err != nil {
@@ -229,7 +229,7 @@ func (h friendHandlers) accept(ctx context.Context, c *call) (answer, error) {
 			return answer{status: http.StatusOK, body: f}, nil
 		}
 	}
-	return answer{}, friend.ErrNotFound // removed a moment ago
+	return answer{}, friend.ErrNotFound // removed meanwhile
 }
 
 // remove removes a friendship with everything that depends on it, or an invitation.

@@ -38,7 +38,7 @@ func (h homeHandlers) read(ctx context.Context, c *call) (home.Home, error) {
 	return found, err
 }
 
-// home returns a home as answers have it.
+// home returns the wire form of a home.
 func (h homeHandlers) home(c *call, found home.Home) wire.Home {
 	body := wire.Home{ID: found.OwnerID}
 	for _, u := range found.Users {

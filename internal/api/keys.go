@@ -11,7 +11,7 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// keyHandlers give JWTs to devices that have a key.
+// keyHandlers issue JWTs to devices that have a key.
 type keyHandlers struct {
 	keys    *devicekey.Service
 	signing *signing.Service
@@ -44,8 +44,8 @@ func readPublicKey(c *call) (key devicekey.PublicKey, ok bool, err error) {
 	})
 }
 
-// nonce returns a text for the device to sign. It requires a client identifier: the
-// nonce is valid for that client only.
+// nonce returns a nonce for the device to sign. It requires a client identifier,
+// because the nonce is valid for that client only.
 func (h keyHandlers) nonce(_ context.Context, c *call) (answer, error) {
 	if c.ClientIdentifier == "" {
 		return answer{}, errNoNonceClient

@@ -18,7 +18,7 @@ type mediaHandlers struct {
 	sources  *source.Service
 	accounts *accountCache
 	pages    *sourceCache
-	version  string // of this server, as media servers write theirs
+	version  string // of this server, in the format of media servers
 }
 
 // protocolVersion is the prefix of usher's own version in /identity and /.
@@ -26,8 +26,8 @@ type mediaHandlers struct {
 // this version has all features of usher. (Inference.)
 const protocolVersion = "1.42.0.0"
 
-// serverVersion is this server's version, as media servers write theirs. An
-// empty version of usher's is "dev".
+// serverVersion returns this server's version in the format of media servers. An empty
+// version of usher is "dev".
 func serverVersion(version string) string {
 	if version == "" {
 		version = "dev"
@@ -56,7 +56,7 @@ func (h mediaHandlers) sourceConnection(ctx context.Context, c *call) (answer, e
 	if err != nil {
 		return answer{}, err
 	}
-	// There is nothing to refresh: every answer is up to date.
+	// There is nothing to refresh: every response is up to date.
 	if _, err := c.params.Bool("refresh"); err != nil {
 		return answer{}, err
 	}
@@ -76,8 +76,8 @@ func (h mediaHandlers) sourceConnection(ctx context.Context, c *call) (answer, e
 	return answer{status: http.StatusOK, body: src.page.With(tok)}, nil
 }
 
-// identity needs no token: clients find out by it whether this is the server that
-// they expect.
+// identity needs no token. Clients use it to check whether this is the server that they
+// expect.
 func (h mediaHandlers) identity(context.Context, *call) (answer, error) {
 	return answer{status: http.StatusOK, body: wire.Identity{
 		Claimed: true, MachineIdentifier: h.sources.Self().Identifier, Version: h.version,
@@ -93,7 +93,7 @@ func (h mediaHandlers) root(ctx context.Context, c *call) (answer, error) {
 // server describes this server to a caller.
 func (h mediaHandlers) server(ctx context.Context, c *call) (wire.Server, error) {
 	if _, err := h.accounts.account(ctx, c.principal.AccountID); err != nil {
-		return wire.Server{}, err // another process has removed it a moment ago
+		return wire.Server{}, err // another process has just removed it
 	}
 	owner, err := h.owner(ctx)
 	if err != nil {

@@ -25,7 +25,7 @@ func (h mediaServerHandlers) providers(ctx context.Context, c *call) (answer, er
 	return answer{status: http.StatusOK, body: wire.MediaProviders(root)}, err
 }
 
-// maxAccounts is how many accounts are listed, those that were added first.
+// maxAccounts is the maximum number of listed accounts: those that were added first.
 const maxAccounts = 1000
 
 // accounts lists the accounts of this server to its admins. The owner has number
@@ -89,7 +89,7 @@ func (h mediaServerHandlers) account(ctx context.Context, _ *call) (answer, erro
 	}}, nil
 }
 
-// published lists the servers that the caller reaches, as version 1 does.
+// published lists the servers that the caller can reach, in version 1.
 func (h mediaServerHandlers) published(ctx context.Context, c *call) (answer, error) {
 	sources, err := h.resources.servers(ctx, c)
 	if err != nil {
@@ -123,8 +123,8 @@ func (h resourceHandlers) facts(src source.Source, owned bool) wire.ServerFacts 
 	return f
 }
 
-// reachedAt is the connection by which a server is reached from elsewhere, or
-// else its first one.
+// reachedAt returns the connection through which a server is reached from other
+// networks, or else its first one.
 func reachedAt(src source.Source) source.Connection {
 	for _, c := range src.Connections {
 		if !c.Local && !c.Relay {
@@ -148,7 +148,8 @@ func localConnection(src source.Source) source.Connection {
 	return source.Connection{}
 }
 
-// localAddresses are the addresses of a server in its own network, with commas.
+// localAddresses returns the addresses of a server in its own network, separated by
+// commas.
 func localAddresses(src source.Source) string {
 	var list []string
 	for _, c := range src.Connections {

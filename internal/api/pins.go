@@ -143,8 +143,8 @@ func (h pinHandlers) picture(_ context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusOK, body: wire.Picture(picture)}, nil
 }
 
-// newBaseURL returns a function that returns where browsers reach this server,
-// without a slash at the end.
+// newBaseURL returns a function that returns the URL at which browsers reach this
+// server, without a trailing slash.
 func newBaseURL(public string) func(*http.Request) string {
 	public = strings.TrimSuffix(public, "/")
 	return func(r *http.Request) string {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// plane is whose paths an endpoint answers.
+// plane is the plane of an endpoint's path.
 type plane uint8
 
 const (
@@ -15,8 +15,8 @@ const (
 	bothPlanes                // paths of both
 )
 
-// protocol is the version of the protocol that media servers name in each
-// answer, and protocolHeader where.
+// protocol is the version of the protocol that media servers send in each response, in
+// the header protocolHeader.
 const (
 	protocolHeader = "X-Plex-Protocol"
 	protocol       = "1.0"
@@ -40,8 +40,8 @@ func (p plane) isMedia(r *http.Request) bool {
 	return suffixOf(r) == ""
 }
 
-// hostName is the name in a Host header, in small letters, without the port and
-// the dot of the root.
+// hostName returns the name in a Host header, in lower case, without the port and a
+// trailing dot.
 func hostName(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

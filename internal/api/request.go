@@ -13,7 +13,7 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// endpoint answers at one path.
+// endpoint handles the requests for one path.
 type endpoint struct {
 	plane    plane
 	gate     *gate
@@ -21,7 +21,7 @@ type endpoint struct {
 	observer *httpd.PathObserver
 	methods  map[string]*route // nil: the path does not exist
 	unknown  *unknownPaths     // of the endpoint of paths that do not exist
-	refusal  refusal           // how its errors are written
+	refusal  refusal           // the format of its errors
 }
 
 // add adds a route of the endpoint's path.

@@ -20,11 +20,11 @@ import (
 type resourceHandlers struct {
 	sources *source.Service
 	homes   *home.Service
-	version string // of this server, as media servers write theirs
+	version string // of this server, in the format of media servers
 	now     func() time.Time
 }
 
-// list lists the servers that the caller owns or is shared.
+// list lists the servers that the caller owns or that are shared with the caller.
 func (h resourceHandlers) list(ctx context.Context, c *call) (answer, error) {
 	list, part, err := h.read(ctx, c)
 	return answer{status: http.StatusOK, body: wire.Resources(list), part: part}, err
@@ -96,7 +96,7 @@ func (h resourceHandlers) housemates(ctx context.Context, c *call, servers []sou
 	return list, err
 }
 
-// servers returns the servers that the caller reaches.
+// servers returns the servers that the caller can reach.
 func (h resourceHandlers) servers(ctx context.Context, c *call) ([]source.Source, error) {
 	all, err := h.sources.Servers(ctx, c.principal.AccountID)
 	if errors.Is(err, account.ErrNotFound) {
@@ -105,7 +105,7 @@ func (h resourceHandlers) servers(ctx context.Context, c *call) ([]source.Source
 	return all, err
 }
 
-// reached is resource, and reports whether the caller still reaches the server.
+// reached is resource, and reports whether the caller can still reach the server.
 func (h resourceHandlers) reached(ctx context.Context, c *call, src source.Source) (wire.Resource, bool, error) {
 	r, err := h.resource(ctx, c.actor(), c, src)
 	if errors.Is(err, source.ErrReach) {

@@ -41,7 +41,7 @@ const (
 	adminToken
 )
 
-// syntax is which formats a route answers in.
+// syntax selects the formats in which a route can respond.
 type syntax uint8
 
 const (
@@ -53,14 +53,14 @@ const (
 // route is one row of a plane's table.
 type route struct {
 	methods string // separated by spaces; GET includes HEAD
-	path    string // as http.ServeMux has them; ".json" and ".xml" after it choose the format
+	path    string // a pattern of http.ServeMux; the suffixes ".json" and ".xml" select the format
 	caller  caller
 	body    int64 // maximum size of a body with fields of the request; 0: the request has no body
 	syntax  syntax
 	handle  handler
 }
 
-// handler answers a call of one route.
+// handler handles the calls of one route.
 type handler func(context.Context, *call) (answer, error)
 
 const (
@@ -68,7 +68,7 @@ const (
 	anyVerb = "GET POST PUT PATCH DELETE"
 )
 
-// accountPlane returns the routes that plex.tv has in the wild: identity.
+// accountPlane returns the routes of plex.tv, about identity.
 func (f *features) accountPlane() []route {
 	return slices.Concat(constantRoutes(), []route{
 		{"POST", "/api/v2/users/signin", clientID, small, negotiated, f.signIn.signIn},
@@ -159,8 +159,8 @@ func (f *features) accountPlane() []route {
 	})
 }
 
-// mediaPlane returns the routes that a media server has in the wild: access
-// to sources. Its first two paths accept any method, like a media server's.
+// mediaPlane returns the routes of a media server, about access to sources. The first
+// two paths accept any method, like those of a media server.
 func (f *features) mediaPlane() []route {
 	return []route{
 		{anyVerb, "/security/token", serverToken, 0, negotiated, f.media.transientToken},
@@ -175,8 +175,8 @@ func (f *features) mediaPlane() []route {
 	}
 }
 
-// bothPlanes are paths that mean one thing at plex.tv and another at a media
-// server: see call.media.
+// bothPlanes returns the routes whose paths mean one thing at plex.tv and another at a
+// media server: see call.media.
 func (f *features) bothPlanes() []route {
 	return []route{
 		{"GET", "/devices", anyToken, 0, legacyXML, f.devices.list},
@@ -240,7 +240,7 @@ func newFeatures(c *core.Core, cfg Config) *features {
 	}
 }
 
-// call is a request on its path.
+// call is a request that is being handled.
 type call struct {
 	wire.Request
 	http *http.Request
@@ -266,7 +266,7 @@ func (c *call) device() device.Device {
 	}
 }
 
-// actor returns the caller as the audit log names it.
+// actor returns the caller as an actor of the audit log.
 func (c *call) actor() audit.Actor {
 	return audit.Actor{AccountID: c.principal.AccountID, Device: c.device().Label(), Address: c.address}
 }
@@ -276,6 +276,6 @@ type answer struct {
 	status int
 	body   wire.Body
 	part   *wire.Part // of a list, if the caller requested a part
-	// life is how long the response can be cached. Zero: it must not be cached.
+	// life is how long the response can be cached. If zero, it must not be cached.
 	life time.Duration
 }

@@ -23,7 +23,8 @@ type shareHandlers struct {
 	resources resourceHandlers
 }
 
-// server describes a server that the caller reaches, with the sections that it sees.
+// server describes a server that the caller can reach, with the sections that the
+// caller can see.
 func (h shareHandlers) server(ctx context.Context, c *call) (wire.ServerInfo, error) {
 	src, seen, err := h.sources.ReachedServer(ctx, c.principal.AccountID, c.http.PathValue("id"))
 	if err != nil {
@@ -76,9 +77,10 @@ func (h shareHandlers) shareOneV1(ctx context.Context, c *call) (answer, error) 
 	return answer{}, source.ErrNotShared
 }
 
-// answerV1 returns shares of a server. Real servers show the token of the account that
-// they are shared with (CVE-2025-69416, CVE-2025-69417). This one shows the caller's
-// own: a client that uses it as the other account's acts as the caller.
+// answerV1 returns shares of a server. Real servers return the token of the account
+// that they are shared with (CVE-2025-69416, CVE-2025-69417). usher returns the
+// caller's own token, so a client that takes it for the other account's token acts as
+// the caller.
 func (h shareHandlers) answerV1(ctx context.Context, c *call, src source.Source, list []source.Shared) (answer, error) {
 	body := wire.LegacyShares{MachineIdentifier: src.Identifier}
 	if len(list) == 0 {
@@ -95,7 +97,7 @@ func (h shareHandlers) answerV1(ctx context.Context, c *call, src source.Source,
 	for _, s := range list {
 		a, err := h.homes.avatars.accounts.Get(ctx, s.AccountID)
 		if errors.Is(err, account.ErrNotFound) {
-			continue // removed a moment ago
+			continue // removed meanwhile
 		}
 		if err != nil {
 			return answer{}, err
@@ -328,7 +330,7 @@ func sections(list []source.Section) []wire.Section {
 	return all
 }
 
-// sharePerson returns an account as shares and invitations have it.
+// sharePerson returns the form of an account in shares and invitations.
 func (h friendHandlers) sharePerson(c *call, a account.Account) wire.SharePerson {
 	u := h.homes.user(c, home.User{Account: a})
 	return wire.SharePerson{

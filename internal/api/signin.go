@@ -41,7 +41,7 @@ func (h signInHandlers) signIn(ctx context.Context, c *call) (answer, error) {
 	return h.signedIn(ctx, c, a, tok)
 }
 
-// signedIn answers with an account and a new token of it.
+// signedIn returns the response with an account and its new token.
 func (h signInHandlers) signedIn(ctx context.Context, c *call, a account.Account, tok plexauth.Secret) (answer, error) {
 	page, err := h.cache.fresh(ctx, a)
 	if err != nil {
@@ -83,8 +83,8 @@ func readSignIn(c *call, loginField, passwordField string) (in account.Credentia
 	if in.Code, err = c.params.Secret("verificationCode"); err != nil {
 		return in, err
 	}
-	// Whether to remember the device makes no difference: tokens live until they
-	// are revoked. A value that is not a boolean is rejected all the same.
+	// rememberMe has no effect, because tokens are valid until they are revoked. A
+	// value that is not a boolean is rejected nevertheless.
 	if _, err = c.params.Bool("rememberMe"); err != nil {
 		return in, err
 	}
@@ -149,7 +149,7 @@ func (h signInHandlers) count(err error) {
 		result = "busy"
 	case errors.Is(err, account.ErrRateLimited), errors.Is(err, account.ErrTooMany):
 		result = "limited"
-	case errors.Is(err, context.Canceled): // the client has hung up
+	case errors.Is(err, context.Canceled): // the client has disconnected
 		result = "ended"
 	}
 	h.signIns.WithLabelValues(result).Inc()

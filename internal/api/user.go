@@ -10,14 +10,14 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// userHandlers say whose token a token is.
+// userHandlers return the account of a token.
 type userHandlers struct {
 	cache   *accountCache
 	avatars avatarHandlers
 	now     func() time.Time
 }
 
-// ping answers whether this is the service.
+// ping shows that the service responds.
 func (userHandlers) ping(context.Context, *call) (answer, error) {
 	return answer{status: http.StatusOK, body: wire.Pong{}}, nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/usher-auth/usher/internal/wire"
 )
 
-// webhookHandlers keep the addresses that the events of an account are sent to.
+// webhookHandlers manage the addresses to which the events of an account are sent.
 type webhookHandlers struct {
 	webhooks *webhook.Service
 }

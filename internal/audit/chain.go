@@ -44,9 +44,9 @@ type Ends struct {
 	Head Link
 }
 
-// Evidence is what the rest of the database tells of the log: each account and each
-// token was added in one transaction with a row of the same time. Both times are
-// zero if there is neither.
+// Evidence is what the rest of the database shows about the log: each account and each
+// token was added in one transaction with a row of the same time. Both times are zero
+// if there is neither.
 type Evidence struct {
 	// FirstAccount is when the oldest account was added, and Last when the newest
 	// account or token was.

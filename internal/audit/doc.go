@@ -1,11 +1,10 @@
-// Package audit is the log of what happened: to whom, who did it, and from
-// where.
+// Package audit is the log of security-relevant events: what happened to which account,
+// who did it, and from where.
 //
-// It owns the events and their wording, the chain of hashes that shows what was
-// altered, how many failed attempts get a row of their own during a flood, and
-// how long rows are retained. It does not own the rows themselves (package
-// store), nor when something is worth recording: the domain packages call
-// [Log.Record] in the transaction of the change.
+// It owns the events and their wording, the hash chain that reveals changes, how many
+// failed attempts get a row during a flood, and how long rows are retained. It does not
+// own the storage of rows (package store), or the decision what to record: the domain
+// packages call [Log.Record] in the transaction of the change.
 //
 // # The chain
 //

@@ -17,44 +17,46 @@ type Actor struct {
 	// Name names an actor without an account, such as the command line. The
 	// name of an account is looked up.
 	Name string
-	// Device is what the request said of itself, and Address where it came from.
+	// Device is the client's description of itself, and Address its network address.
 	Device, Address string
 	// ForID is the admin for whom an actor without an account acts, such as the maker
-	// of a key: what it makes for later ends with that admin. 0: nobody.
+	// of a key, or 0. Links that the actor creates are revoked when that admin is
+	// demoted or removed.
 	ForID int64
-	// KeyID is the key of the admin API that acts: what it makes for later ends when the
-	// key is revoked. 0: none does.
+	// KeyID is the key of the admin API that acts, or 0. Links that it creates are
+	// revoked with the key.
 	KeyID int64
-	// MembersOnly says that the actor may not change accounts that are admins. The
-	// packages check that in the transaction that changes one.
+	// MembersOnly reports that the actor may not change accounts that are admins. The
+	// packages check that in the transaction of the change.
 	MembersOnly bool
-	// NewBrowser says that the actor uses a browser that has not signed in to the
+	// NewBrowser reports that the actor uses a browser that has not signed in to the
 	// account before. It is not logged.
 	NewBrowser bool
 }
 
-// MakerID is the admin with whom ends what the actor makes for later; 0: nobody.
+// MakerID returns the admin with whom the links that the actor creates are revoked, or
+// 0.
 func (a Actor) MakerID() int64 { return cmp.Or(a.AccountID, a.ForID) }
 
-// Event is something that happened. Its texts must hold no secret, and nothing
-// that a person typed: they may have typed a password into the wrong field.
+// Event is an event to record. Its texts must not contain secrets, nor text that a
+// person typed, because it may be a password in the wrong field.
 type Event struct {
 	Kind Kind // what happened
 	// AccountID is the account that the event is about; 0 if unknown.
 	AccountID int64
-	// Account is that account's username. Empty: it is looked up.
+	// Account is that account's username. If empty, it is looked up.
 	Account string
-	// Detail says more in a few words for people. It may be empty.
+	// Detail has further details in a few words. It may be empty.
 	Detail string
 	// FormerEmail is the confirmed e-mail address that the account had before the
 	// event, if it has another one now. It is not logged.
 	FormerEmail string
-	// Added says that the account has something that it had not before, for events that
-	// are about additions and removals alike. It is not logged.
+	// Added reports an addition, for events that are about both additions and removals.
+	// It is not logged.
 	Added bool
 }
 
-// Details that other packages compare with.
+// Details that other packages compare.
 const (
 	ByResetLink  = "by a reset link"
 	ByAdminLink  = "by an admin's link"
@@ -66,7 +68,7 @@ const (
 	MailsOn      = "e-mails about new devices: on"
 )
 
-// Entry is a row of the log. Names are as they were at the time.
+// Entry is a row of the log. Names are those at the time of the event.
 type Entry struct {
 	// ID counts up by one from row to row.
 	ID        int64
@@ -74,17 +76,17 @@ type Entry struct {
 	Event     Kind      // the name of its kind
 	AccountID int64     // 0 if no account is known
 	Account   string    // its name at the time
-	// Actor is who did it. Empty: the account itself or, without an account, an
-	// unknown visitor.
+	// Actor is the name of who did it. It is empty for the account itself or, without
+	// an account, for an unknown visitor.
 	Actor   string
-	Device  string // what the device called itself
+	Device  string // the device's description of itself
 	Address string // of the client
-	Detail  string // what else is known
+	Detail  string // further details
 	Hash    Hash   // of this row and the one before
 }
 
-// maxText is how many bytes a text of a row has at most. Most of it is what a
-// program said of itself.
+// maxText is the maximum length of a text of a row, in bytes. Most long texts are
+// programs' descriptions of themselves.
 const maxText = 160
 
 // clean makes a text short and printable.
@@ -92,7 +94,7 @@ func clean(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case !unicode.IsControl(r) && glyph.Invisible(r):
-			return -1 // it would reorder the row, or be in it unseen
+			return -1 // it could reorder the row, or be invisible
 		case !unicode.IsPrint(r):
 			return '?'
 		}

@@ -5,11 +5,10 @@ import (
 	"time"
 )
 
-// How many failed attempts of a kind get a row in a quarter of an hour: enough
-// to see an attack, and too few to fill a disk with one. They are counted by
-// account, so that a flood on one account, perhaps the attacker's own, does not
-// hide what is tried on another. Attempts on unknown accounts are counted
-// together.
+// The number of failed attempts of a kind that get a row in a quarter of an hour:
+// enough to detect an attack, and too few to fill a disk. They are counted by account,
+// so that a flood on one account, perhaps the attacker's own, does not hide attempts on
+// another. Attempts on unknown accounts are counted together.
 const (
 	maxOfAccount = 30
 	maxOfUnknown = 300
@@ -28,8 +27,8 @@ type flood struct {
 	all     map[Kind]int // about any account
 }
 
-// attempt is what is counted: a kind of event about an account; 0 stands for
-// unknown ones.
+// attempt is the key under which attempts are counted: a kind of event about an
+// account, or about unknown accounts if accountID is 0.
 type attempt struct {
 	kind    Kind
 	account int64

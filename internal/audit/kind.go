@@ -1,6 +1,6 @@
 package audit
 
-// Kind names what happened. The names are stored.
+// Kind is the kind of an event. The names are stored.
 type Kind string
 
 // The kinds of event. Each has its row in kinds.
@@ -92,13 +92,13 @@ const (
 	DatabaseRestored Kind = "database.restored"
 )
 
-// Meaning says what a kind of event means.
+// Meaning describes a kind of event.
 type Meaning struct {
 	Kind  Kind   // the name in the log
 	Means string // a sentence for people
 }
 
-// kinds is every kind and what it means. docs/reference.md has the same table.
+// kinds is the table of all kinds. docs/reference.md has the same table.
 var kinds = [...]Meaning{
 	{SignIn, "a device signed in and received a token"},
 	{SignInRefused, "a sign-in failed: wrong password or code, no such account, or a disabled one"},
@@ -187,5 +187,5 @@ var kinds = [...]Meaning{
 	{DatabaseRestored, "the database was replaced with a backup: it does not contain later changes"},
 }
 
-// Meanings lists every kind with what it means.
+// Meanings returns all kinds with their descriptions.
 func Meanings() []Meaning { return kinds[:] }

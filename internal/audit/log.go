@@ -25,14 +25,14 @@ type Rows interface {
 	Each(ctx context.Context, q db.Querier, do func(Entry) error) error
 	// Delete removes the rows up to an ID.
 	Delete(ctx context.Context, tx *db.Tx, upTo int64) error
-	// Ends returns the ends of the log, and SetEnds moves them.
+	// Ends returns the ends of the log, and SetEnds replaces them.
 	Ends(ctx context.Context, q db.Querier) (Ends, error)
 	SetEnds(ctx context.Context, tx *db.Tx, ends Ends) error
-	// Evidence returns what the rest of the database tells of the log.
+	// Evidence returns what the rest of the database shows about the log.
 	Evidence(ctx context.Context, q db.Querier) (Evidence, error)
 }
 
-// TallyRows is what counting needs stored. Package store implements it.
+// TallyRows is the storage of counts. Package store implements it.
 type TallyRows interface {
 	// Add adds to the count of a quarter.
 	Add(ctx context.Context, tx *db.Tx, c Count) error
@@ -65,7 +65,7 @@ type Config struct {
 	// Rows and Tallies are its tables. Required.
 	Rows    Rows
 	Tallies TallyRows
-	// Logger receives failures of pruning. Nil: they are not logged.
+	// Logger receives failures of pruning. If nil, they are not logged.
 	Logger *slog.Logger
 	// Now returns the time. If nil, time.Now is used.
 	Now func() time.Time
@@ -137,8 +137,8 @@ func (l *Log) Record(ctx context.Context, tx *db.Tx, by Actor, e Event) (err err
 	return nil
 }
 
-// Watch adds a watcher to the log. One that has the same name goes: a service that is
-// built again watches in place of the one before, and nothing is watched twice.
+// Watch adds a watcher to the log. It replaces a watcher of the same name, so that a
+// service that is built again does not watch twice.
 func (l *Log) Watch(name string, w Watcher) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -155,9 +155,9 @@ func (l *Log) Watch(name string, w Watcher) {
 	l.watchers.Store(&list)
 }
 
-// RecordFailure records an attempt that failed and changed nothing. During a
-// flood it only counts the attempt; see flood. It does so even if ctx has ended:
-// a guesser who hangs up is recorded, too.
+// RecordFailure records an attempt that failed and changed nothing. During a flood it
+// only counts the attempt; see flood. It does so even if ctx has ended, so that a
+// guesser who disconnects is recorded, too.
 func (l *Log) RecordFailure(ctx context.Context, by Actor, e Event) error {
 	ctx = context.WithoutCancel(ctx)
 	row, rest := l.flood.next(e, l.now())
@@ -174,23 +174,24 @@ func (l *Log) RecordFailure(ctx context.Context, by Actor, e Event) error {
 	return nil
 }
 
-// Query says which rows to read. The zero value reads the newest hundred.
+// Query selects the rows to read. The zero value selects the newest hundred.
 type Query struct {
-	// Account is the account that the rows are about, by ID; 0: any.
+	// Account is the ID of the account that the rows are about. If 0, it is any
+	// account.
 	Account int64
-	// Username is the account that the rows are about, by its name at the time.
-	// It finds accounts that were removed. Empty: any.
+	// Username is the account that the rows are about, by its name at the time. It also
+	// finds removed accounts. If empty, it is any account.
 	Username string
-	// Events are the kinds of event to read; empty: all.
+	// Events are the kinds of event to read. If empty, all are read.
 	Events []Kind
-	// Text occurs in one of the texts of the row. The letters A to Z match in
-	// both cases. Empty: all rows.
+	// Text is a part of one of the texts of the row. The letters A to Z match in both
+	// cases. If empty, all rows match.
 	Text string
-	// Since is when the event happened at the earliest. Zero: no bound.
+	// Since is the earliest time of the event. If zero, there is no limit.
 	Since time.Time
-	// Before and After bound the IDs, exclusively; 0: no bound.
+	// Before and After are exclusive limits of the IDs. If 0, there is no limit.
 	Before, After int64
-	// Limit is how many rows are read at most; 0: 100.
+	// Limit is the maximum number of rows. If 0, it is 100.
 	Limit int
 	// OldestFirst reads in the order in which the rows were written, and not
 	// the newest first.
@@ -206,20 +207,19 @@ func (l *Log) List(ctx context.Context, q Query) ([]Entry, error) {
 	return list, nil
 }
 
-// Searched is how many rows Search looks at, if no index has what is searched for.
+// Searched is the number of rows that Search reads if no index helps.
 const Searched = 10_000
 
-// Found is a part of the log that was searched.
+// Found is the result of searching a part of the log.
 type Found struct {
 	Entries []Entry
-	// Rest is the Before, or the After of a query with OldestFirst, with which the search
-	// goes on beyond the rows that it has looked at. 0: it has looked at all that match,
-	// or found as many as it may.
+	// Rest is the Before of a query that continues the search, or its After with
+	// OldestFirst. It is 0 if all rows were searched, or if Limit was reached.
 	Rest int64
 }
 
-// Search is List for people who wait: it looks for a text, or for the name of an account,
-// in a part of the log only.
+// Search is List for interactive use: it searches for a text, or for the name of an
+// account, in a part of the log only.
 func (l *Log) Search(ctx context.Context, q Query) (f Found, err error) {
 	if q.Text == "" && q.Username == "" {
 		f.Entries, err = l.List(ctx, q)

@@ -9,16 +9,16 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 )
 
-// Quarter is how finely things are counted: a quarter of an hour.
+// Quarter is the interval for which events are counted: a quarter of an hour.
 const Quarter = 15 * time.Minute
 
-// quarterOf returns when the quarter of an hour began that t falls in.
+// quarterOf returns the start of the quarter of an hour that contains t.
 func quarterOf(t time.Time) time.Time { return t.UTC().Truncate(Quarter) }
 
 // TokenChecks counts the tokens that were presented.
 const TokenChecks = "token.checks"
 
-// Count is how often something happened in a quarter of an hour.
+// Count is the number of events of a kind in a quarter of an hour.
 type Count struct {
 	// Quarter is when the quarter began, in UTC.
 	Quarter time.Time
@@ -27,8 +27,7 @@ type Count struct {
 	N    int64 // how many
 }
 
-// Tally adds n to how often something happened in the current quarter of an
-// hour.
+// Tally adds n to a count of the current quarter of an hour.
 func (l *Log) Tally(ctx context.Context, what string, n int64) error {
 	err := l.db.Write(ctx, func(ctx context.Context, tx *db.Tx) error {
 		return l.tallies.Add(ctx, tx, Count{quarterOf(l.now()), what, n})
@@ -39,8 +38,8 @@ func (l *Log) Tally(ctx context.Context, what string, n int64) error {
 	return nil
 }
 
-// Tallies returns what was counted since the quarter of an hour that since
-// falls in, the oldest first.
+// Tallies returns the counts since the quarter of an hour that contains since, the
+// oldest first.
 func (l *Log) Tallies(ctx context.Context, since time.Time) ([]Count, error) {
 	return l.tallies.List(ctx, l.db, quarterOf(since))
 }
@@ -49,13 +48,13 @@ const (
 	// countAfter is how long after its end a quarter is counted. An event that is
 	// stored later than that, because a clock was set back, is in no count.
 	countAfter = Quarter
-	// countSince is how far back events are counted: as far as the longest chart, and a
-	// day more.
+	// countSince is how far back events are counted: one day more than the longest
+	// chart.
 	countSince = 8 * 24 * time.Hour
 )
 
-// CountEvents stores how many events there were in each quarter of an hour that has
-// ended, so that Counts need not read them.
+// CountEvents stores the number of events in each quarter of an hour that has ended, so
+// that Counts need not read them.
 func (l *Log) CountEvents(ctx context.Context) error {
 	now := l.now()
 	to := quarterOf(now.Add(-countAfter))
@@ -82,7 +81,8 @@ func (l *Log) CountEvents(ctx context.Context) error {
 	return nil
 }
 
-// KeepCounting counts events at once and every quarter of an hour, until ctx ends.
+// KeepCounting counts events immediately and then every quarter of an hour, until ctx
+// ends.
 func (l *Log) KeepCounting(ctx context.Context) {
 	tick := time.NewTicker(Quarter)
 	defer tick.Stop()
@@ -98,9 +98,8 @@ func (l *Log) KeepCounting(ctx context.Context) {
 	}
 }
 
-// Counts counts the events by quarter of an hour and kind, from the quarter
-// that since falls in, the oldest first. It includes failed attempts that were
-// only counted.
+// Counts counts the events by quarter of an hour and kind, from the quarter that
+// contains since, the oldest first. It includes failed attempts that were only counted.
 func (l *Log) Counts(ctx context.Context, since time.Time) ([]Count, error) {
 	return l.tallies.Events(ctx, l.db, quarterOf(since))
 }

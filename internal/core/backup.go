@@ -28,7 +28,7 @@ var (
 
 // CopyOptions configures how a database is copied to a file or back. Its zero value works.
 type CopyOptions struct {
-	// Passphrase encrypts the file. Its zero value: it is not encrypted.
+	// Passphrase encrypts the file. If it is the zero value, the file is not encrypted.
 	Passphrase seal.Passphrase
 	// Progress is called with the progress, if it is not nil.
 	Progress func(Progress)
@@ -38,8 +38,8 @@ type CopyOptions struct {
 func IsEncrypted(path string) (bool, error) { return seal.IsEncrypted(path) }
 
 // Backup copies the database to a new file at path, in a consistent state, and checks
-// the copy. It needs no key: the person who stores the copy may not be allowed to have
-// it.
+// the copy. It does not need the key, because the person who stores the copy may not be
+// allowed to have it.
 func Backup(ctx context.Context, cfg Config, path string, o CopyOptions) (err error) {
 	cfg.MustExist = true
 	d, _, err := openDB(ctx, cfg.withDefaults())
@@ -78,7 +78,7 @@ func copyTo(ctx context.Context, cfg Config, d *db.DB, path string, o CopyOption
 	})
 }
 
-// backupSetting is when the database was copied last.
+// backupSetting is the setting with the time of the last backup.
 const backupSetting = "backup"
 
 // LastBackup returns when the database was copied last by Backup: the zero time if it
@@ -98,13 +98,14 @@ func (c *Core) LastBackup(ctx context.Context) (time.Time, error) {
 	return at, nil
 }
 
-// HasBackups reports whether a database without a recent Backup has none. A database that
-// processes share can be backed up with its own tools.
+// HasBackups reports whether a database without a recent Backup has no backup. A shared
+// database may be backed up with its own tools.
 func (c *Core) HasBackups() bool { return !c.DB.Shared() }
 
 // inPrivate calls do with a folder that only its owner can read, and removes that: in
 // the data folder, which contains the same data anyway, or in the one for temporary
-// files. What is left there when this process is killed is removed by the next one.
+// files. Files that are left there if this process is killed are removed by the next
+// one.
 func inPrivate(cfg Config, do func(dir string) error) error {
 	parent := cfg.Dir
 	if cfg.Database != "" {

@@ -99,8 +99,8 @@ type Config struct {
 	// AdminGrace is how long admins of a new database have to set up a second factor.
 	// Zero: they need none, until the rule is turned on.
 	AdminGrace time.Duration
-	// PublicURL is where the pages are: a passkey for another host signs nobody in. Empty:
-	// they may be at any address.
+	// PublicURL is the URL of the pages. A passkey for another host cannot sign in. If
+	// empty, the pages may be at any address.
 	PublicURL string
 	// SignUp lets users sign up.
 	SignUp bool
@@ -141,33 +141,33 @@ func (cfg Config) withDefaults() Config {
 type Core struct {
 	DB       *db.DB           // the engine
 	Audit    *audit.Log       // the audit log
-	Accounts *account.Service // who can sign in
+	Accounts *account.Service // accounts and their credentials
 	Devices  *device.Service  // signed-in devices
 	Notices  *notify.Service  // notices to owners
 	Tokens   *token.Service   // tokens of programs
 	// Signing manages the keys that sign JWTs, and DeviceKeys the keys of devices.
 	Signing    *signing.Service
 	DeviceKeys *devicekey.Service
-	// Claims tie media servers to accounts.
+	// Claims connects media servers to accounts.
 	Claims *claim.Service
 	// Sources includes this server itself if Config.Self is set.
 	Sources  *source.Service
 	Homes    *home.Service    // homes and switches
 	Friends  *friend.Service  // friends and invitations
-	PINs     *pin.Service     // sign-ins that wait for consent
+	PINs     *pin.Service     // pending sign-ins of devices
 	Sessions *session.Service // sign-ins to the pages
 	Passkeys *passkey.Service // keys that sign in without a password
 	Origins  *origin.Service  // allowed origins of redirects
 	Invites  *invite.Service  // links with which users create an account
 	Webhooks *webhook.Service // webhook addresses and requests
-	Outbox   *mail.Outbox     // e-mails that wait to be sent
+	Outbox   *mail.Outbox     // queued e-mails
 	// AdminKeys manages the keys of the admin API.
 	AdminKeys *adminkey.Service
 	// Hashing admits password checks; its load is reported in the metrics.
 	Hashing *guard.Admission
 
-	// SetupKey is the secret of the link that creates the first account, on every
-	// node of a database that several share. Empty: each process has its own.
+	// SetupKey is the secret of the link that creates the first account, on every node
+	// of a shared database. If empty, each process has its own.
 	SetupKey plexauth.Secret
 	// Created reports whether Open created the database.
 	Created bool
@@ -185,13 +185,13 @@ type Template = db.Template
 // ErrNoDatabase reports that the data folder has no database.
 var ErrNoDatabase = db.ErrNoDatabase
 
-// ErrRefused reports that a PostgreSQL server does not let this user in.
+// ErrRefused reports that a PostgreSQL server denies access to this user.
 var ErrRefused = db.ErrRefused
 
 // ErrPredictable reports that secrets of a database that stays would be predictable.
 var ErrPredictable = errors.New("ids, tokens and codes may be predictable in a database in memory only")
 
-// random returns where a service gets its random bits from.
+// random returns the source of randomness of a service.
 func (cfg Config) random(service string) io.Reader {
 	if cfg.Random == nil {
 		return rand.Reader
@@ -226,10 +226,10 @@ func Open(ctx context.Context, cfg Config) (*Core, error) {
 	return c, nil
 }
 
-// Restart returns a Core on the same open database, with the same
-// configuration. As after a restart of the process, whatever the services held
-// in memory is gone: transient tokens, limits, challenges, caches. The database
-// is shared: close only one of the two.
+// Restart returns a Core on the same open database, with the same configuration. As
+// after a restart of the process, the state that the services held in memory is lost:
+// transient tokens, limits, challenges and caches. The database is shared: close only
+// one of the two.
 func (c *Core) Restart(ctx context.Context) (*Core, error) {
 	return build(ctx, c.DB, c.Audit, c.key, c.cfg)
 }
@@ -378,7 +378,7 @@ func (c *Core) joinNodes(ctx context.Context) (err error) {
 	return nil
 }
 
-// self is the name and the identifier of this server. Both are empty for a process
+// self returns the name and the identifier of this server. Both are empty in a process
 // that does not serve requests.
 func (c *Core) self() (name, identifier string) {
 	if c.cfg.Self == nil || c.Sources == nil {
@@ -400,7 +400,7 @@ func (c *Core) Run(ctx context.Context) {
 	wg.Wait()
 }
 
-// closeTimeout is how long Close waits for a database that is elsewhere.
+// closeTimeout limits how long Close waits for a remote database.
 const closeTimeout = 5 * time.Second
 
 // RunNotices queues the e-mails with notices, until ctx is cancelled. write returns the
@@ -415,7 +415,7 @@ func (c *Core) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	if err := c.Tokens.WithdrawKey(ctx); err != nil && !errors.Is(err, db.ErrClosed) {
-		// They end with the lease.
+		// They expire with the lease.
 		c.Logger.Warn("cannot end the transient tokens at once", "error", err)
 	}
 	return c.DB.Close()
@@ -437,9 +437,9 @@ func (e *FolderError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *FolderError) Unwrap() error { return e.Err }
 
-// begin stores what a new database begins with. A crash leaves a database that has it, or
-// none: an installation never begins without the second factor of its admins because the
-// first start was cut short.
+// begin stores the initial settings of a new database. After a crash, there is either a
+// database with them or none, so that an interrupted first start cannot disable the
+// rule that admins need a second factor.
 func (cfg Config) begin(ctx context.Context, exec db.Exec) error {
 	if cfg.AdminGrace <= 0 {
 		return nil

@@ -130,7 +130,7 @@ func sharedSetupKey(ctx context.Context, d *db.DB, key *seal.Key) (plexauth.Secr
 
 // KeyChange is the result of ReplaceKey.
 type KeyChange struct {
-	// Unchanged: the key in the file was the database's already.
+	// Unchanged reports that the key in the file was already the database's key.
 	Unchanged bool
 	// Lost lists the accounts whose second factor was sealed with another key.
 	Lost []account.Account
@@ -163,7 +163,7 @@ func ReplaceKey(ctx context.Context, cfg Config) (change KeyChange, err error) {
 	return change, err
 }
 
-// lostSecondFactors is account.Service's, before there are services.
+// lostSecondFactors is account.Service.LostSecondFactors, before there are services.
 func lostSecondFactors(ctx context.Context, d *db.DB, key *seal.Key) (lost []account.Account, sealed int, err error) {
 	return account.New(account.Config{DB: d, Rows: store.Accounts{}, Key: key}).LostSecondFactors(ctx)
 }

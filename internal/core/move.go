@@ -35,7 +35,7 @@ var (
 	errServerRuns = fmt.Errorf("%w: a server that runs, or ran within the last 30 seconds", ErrConnected)
 )
 
-// Progress is how far a move, a backup or a restore has come.
+// Progress is the progress of a move, a backup or a restore.
 type Progress = db.Progress
 
 // Content describes the content of a table.
@@ -70,16 +70,16 @@ type MoveConfig struct {
 type Moved struct {
 	// Contents is the content of each table, on both sides.
 	Contents []Content
-	// Resumed: an earlier call had begun.
+	// Resumed reports that an earlier call had begun the move.
 	Resumed bool
-	// AuditRows is the number of rows of the audit log. BrokenAudit is the reason why
-	// its chain does not verify; it did not before the move either. Nil: it verifies.
+	// AuditRows is the number of rows of the audit log. BrokenAudit is the problem of
+	// its chain, which existed before the move, or nil.
 	AuditRows   int64
 	BrokenAudit error
 	// KeyFile is the key file of the moved database.
 	KeyFile string
-	// SetAside is the new path of the folder's previous database; empty if there
-	// was none.
+	// SetAside is the new path of the folder's previous database, or "" if there was
+	// none.
 	SetAside string
 }
 

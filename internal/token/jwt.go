@@ -21,7 +21,7 @@ import (
 // expired. The device can get another one with its key.
 var ErrExpired = fault.New(fault.Unauthenticated, "the token has expired")
 
-// JWTLife is how long a JWT lives.
+// JWTLife is the lifetime of a JWT.
 const JWTLife = signing.MaxLife
 
 // issuer is the issuer of JWTs, and Audience the audience of these and of devices'
@@ -31,17 +31,17 @@ const (
 	Audience = "plex.tv"
 )
 
-// maxJWTs is how many JWTs stay verified in memory, some 150 bytes each.
+// maxJWTs is the maximum number of cached verified JWTs, of about 150 bytes each.
 const maxJWTs = 50_000
 
-// jwtPrefix is how every JWT begins: it is {" in base64. No opaque token is as
-// long as the shortest JWT.
+// jwtPrefix is the beginning of every JWT: {" in base64. No opaque token is as long as
+// the shortest JWT.
 const (
 	jwtPrefix   = "eyJ"
 	shortestJWT = 100
 )
 
-// IsJWT reports whether a token has the look of a JWT.
+// IsJWT reports whether a token looks like a JWT.
 func IsJWT(token plexauth.Secret) bool {
 	return len(token) >= shortestJWT && token[:len(jwtPrefix)] == jwtPrefix
 }
@@ -58,7 +58,7 @@ type NewJWT struct {
 	Client string
 	// ID is unique to the JWT.
 	ID string
-	// Nonce is the one that the device's own JWT had.
+	// Nonce is the nonce of the device's own JWT.
 	Nonce    string
 	IssuedAt time.Time
 	// User are the claims about the account.

@@ -32,7 +32,7 @@ const sealPurpose = "transient tokens"
 // SealedKey is the key with which a node seals its transient tokens, in the form for other
 // nodes.
 type SealedKey struct {
-	// ID is how the nonces of its tokens begin.
+	// ID is the beginning of the nonces of its tokens.
 	ID int64
 	// Sealed is the key, sealed with the database's key.
 	Sealed []byte
@@ -45,9 +45,9 @@ type SealedKey struct {
 type KeyRows interface {
 	// List returns all keys, also expired ones.
 	List(ctx context.Context, q db.Querier) ([]SealedKey, error)
-	// Insert adds a key: db.ErrConflict if another one has its ID.
+	// Insert adds a key. The error is db.ErrConflict if another one has its ID.
 	Insert(ctx context.Context, tx *db.Tx, k SealedKey) error
-	// Renew sets when a key expires: db.ErrNotFound if it is not there.
+	// Renew sets when a key expires. The error is db.ErrNotFound if it does not exist.
 	Renew(ctx context.Context, tx *db.Tx, k SealedKey) error
 	// Delete removes a key.
 	Delete(ctx context.Context, tx *db.Tx, id int64) error
@@ -290,5 +290,5 @@ func (s *Service) renewKeys(ctx context.Context) {
 	}
 }
 
-// id is how the nonces of a sealer's tokens begin.
+// id returns the beginning of the nonces of a sealer's tokens.
 func (s *sealer) id() uint32 { return binary.BigEndian.Uint32(s.start[:]) }

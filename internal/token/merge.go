@@ -18,7 +18,7 @@ var ErrSameDevice = fault.Invalidf("into", "choose another device: a device cann
 type Merger struct {
 	// From is removed, and Into stays.
 	From, Into device.Device
-	// Moved is how many tokens and keys of From go to Into.
+	// Moved is the number of tokens and keys of From that move to Into.
 	Moved int
 	// Ended is the number of tokens and keys of the two that are revoked, because a
 	// device can have PerDevice of either kind: the least recently used ones. Their

@@ -39,8 +39,8 @@ var (
 	ErrNoDevice = fault.New(fault.NotFound, "no device of this account's that holds a token has this number")
 )
 
-// PerDevice is how many access tokens a device holds at most. When it signs in
-// once more, the least recently used token is evicted.
+// PerDevice is the maximum number of access tokens of a device. When it signs in once
+// more, the least recently used token is evicted.
 const PerDevice = 10
 
 // Rows is the storage of a Service. Package store implements it.
@@ -106,12 +106,12 @@ type Config struct {
 	// DB is the database, and Rows its table. Required.
 	DB   *db.DB
 	Rows Rows
-	// KeyRows is the table of the keys of transient tokens. Nil: there is no other
+	// KeyRows is the table of the keys of transient tokens. If nil, there is no other
 	// node.
 	KeyRows KeyRows
-	// Accounts checks whether an actor can change an account. Nil: every actor can.
+	// Accounts checks whether an actor can change an account. If nil, every actor can.
 	Accounts Accounts
-	// Devices are the devices that hold the tokens. Required.
+	// Devices manages the devices that hold the tokens. Required.
 	Devices *device.Service
 	// Signing signs and verifies JWTs. Required.
 	Signing *signing.Service
@@ -122,15 +122,16 @@ type Config struct {
 	// Key is the key that server tokens and the tokens of PINs are derived from.
 	// Required.
 	Key *seal.Key
-	// TransientTTL is how long a transient token lives. Zero, or more than
-	// MaxTransientTTL: MaxTransientTTL.
+	// TransientTTL is the lifetime of transient tokens. If it is zero or more than
+	// MaxTransientTTL, it is MaxTransientTTL.
 	TransientTTL time.Duration
-	// CacheSize is how many tokens are cached. Zero: DefaultCacheSize.
+	// CacheSize is the maximum number of cached tokens. If zero, it is
+	// DefaultCacheSize.
 	CacheSize int
-	// Logger receives failures that no caller sees. Nil: they are not logged.
+	// Logger receives failures that no caller sees. If nil, they are not logged.
 	Logger *slog.Logger
-	// Random is the source of the bits of tokens. Nil: crypto/rand.Reader. Anything
-	// else makes them predictable, and is for tests.
+	// Random is the source of randomness of tokens. If nil, it is crypto/rand.Reader.
+	// Any other source makes them predictable, and is for tests only.
 	Random io.Reader
 	// Now returns the time. If nil, time.Now is used.
 	Now func() time.Time
@@ -215,8 +216,8 @@ func newToken(random io.Reader) plexauth.Secret {
 	return plexauth.Secret(letters.Draw(random, letters.All, length))
 }
 
-// SignIn spends a proof on a new access token for a device. The error of a
-// invalid proof is the proof's own.
+// SignIn spends a proof on a new access token for a device. If the proof is void, the
+// error is that of its Claim.Void.
 func (s *Service) SignIn(
 	ctx context.Context, by audit.Actor, proof signin.Proof, d device.Device,
 ) (plexauth.Secret, error) {

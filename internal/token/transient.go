@@ -15,8 +15,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// MaxTransientTTL is how long a transient token lives at the most (PMS
-// documentation: "up to 48 hours").
+// MaxTransientTTL is the maximum lifetime of a transient token (PMS documentation: "up
+// to 48 hours").
 const MaxTransientTTL = 48 * time.Hour
 
 // transientPrefix is the prefix by which clients and usher recognize transient tokens.
@@ -39,7 +39,7 @@ const (
 
 var transientText = base64.RawURLEncoding.Strict()
 
-// transientLength is how long every transient token is.
+// transientLength is the length of every transient token.
 var transientLength = len(transientPrefix) + transientText.EncodedLen(sealedSize)
 
 // sealer seals claims with a key that a process makes when it starts: a restart
@@ -105,7 +105,7 @@ func (s *sealer) seal(c claim) plexauth.Secret {
 	return plexauth.Secret(b.text)
 }
 
-// idOf returns which sealer a token is of, if it is a token.
+// idOf returns the ID of the sealer of a token, if it is a token.
 func idOf(token plexauth.Secret) (id uint32, ok bool) {
 	var head [6]byte
 	text, ok := strings.CutPrefix(string(token), transientPrefix)
@@ -118,8 +118,8 @@ func idOf(token plexauth.Secret) (id uint32, ok bool) {
 	return binary.BigEndian.Uint32(head[:]), true
 }
 
-// open returns the claim of a token that this sealer's key sealed; false for any
-// other text. Whether the claim still holds is for the caller to see.
+// open returns the claim of a token that this sealer's key sealed. ok is false for any
+// other text. The caller must check whether the claim is still valid.
 func (s *sealer) open(token plexauth.Secret) (claim, bool) {
 	text, ok := strings.CutPrefix(string(token), transientPrefix)
 	if !ok || len(token) != transientLength {

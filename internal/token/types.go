@@ -66,13 +66,13 @@ type Grant struct {
 	SourceID int64
 	// ExpiresAt is zero for a token that lives until it is revoked.
 	ExpiresAt time.Time
-	// LastUsedAt is as the database has it.
+	// LastUsedAt is the last use that is stored in the database.
 	LastUsedAt time.Time
-	// Admin and Disabled are the account's.
+	// Admin and Disabled are properties of the account.
 	Admin, Disabled bool
 }
 
-// Row is a token that is about to be stored.
+// Row is a token to store.
 type Row struct {
 	Hash      Hash  // of the token
 	Kind      Kind  // Access or Server
@@ -106,7 +106,7 @@ type Selection struct {
 type Token struct {
 	ID        int64         // of the row
 	Kind      Kind          // Access or Server
-	AccountID int64         // whose it is
+	AccountID int64         // the account that it belongs to
 	Username  string        // the account's name
 	Device    device.Device // the device that holds it
 	// Source is the server's name, for a server token.
@@ -118,7 +118,7 @@ type Token struct {
 	ExpiresAt  time.Time
 }
 
-// Counts is how many tokens there are of each stored kind.
+// Counts holds the number of tokens of each stored kind.
 type Counts struct{ Access, Server int }
 
 // Principal is the authenticated caller of a request, and its reach.

@@ -10,11 +10,14 @@ import (
 )
 
 const (
-	// flushEvery is how often the uses of tokens are written to the database.
+	// flushEvery is the interval at which the uses of tokens are written to the
+	// database.
 	flushEvery = 30 * time.Second
-	// enough is how many waiting uses are written before the half minute is over.
+	// enough is the number of pending uses that are written before the interval is
+	// over.
 	enough = 10_000
-	// maxUnrecorded bounds how many wait; beyond it, uses are not recorded.
+	// maxUnrecorded is the maximum number of pending uses. Beyond it, uses are not
+	// recorded.
 	maxUnrecorded = 100_000
 	// lastFlush limits the final write of pending uses at the end of Run.
 	lastFlush = 10 * time.Second
@@ -34,9 +37,9 @@ type Use struct {
 	At                time.Time
 }
 
-// uses are the last uses that are to be written, by the IDs of their tokens.
+// uses holds the pending last uses by the IDs of their tokens.
 type uses struct {
-	// many receives a value when enough uses wait.
+	// many receives a value when enough uses are pending.
 	many chan struct{}
 
 	mu   sync.Mutex
@@ -60,7 +63,7 @@ func (u *uses) add(use Use) {
 	}
 }
 
-// take returns all uses and forgets them.
+// take removes and returns all uses.
 func (u *uses) take() map[int64]Use {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -80,9 +83,9 @@ func (u *uses) putBack(taken map[int64]Use) {
 	}
 }
 
-// Run records the last uses of tokens every half minute, until ctx is cancelled;
-// then once more. Uses are not written for each request, so a crash loses those
-// of the last half minute. Run also renews the key that ShareKey shared.
+// Run records the last uses of tokens every half minute until ctx is cancelled, and
+// then once more. Uses are not written for each request, so a crash loses those of the
+// last half minute. Run also renews the key that ShareKey shared.
 func (s *Service) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -158,8 +161,8 @@ func (s *Service) tally(ctx context.Context) {
 	s.tallied.Add(checks)
 }
 
-// removeExpired removes the tokens that have expired. They are few: the tokens that JWTs
-// led to.
+// removeExpired removes the tokens that have expired. There are few of them: tokens
+// that were issued in exchange for a JWT.
 func (s *Service) removeExpired(ctx context.Context) {
 	now := s.now()
 	ids, err := s.rows.Expired(ctx, s.db, now)

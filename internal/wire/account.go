@@ -12,9 +12,9 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// rememberFor is how far ahead rememberExpiresAt lies. usher's tokens live
-// until revoked, so the field only says "not soon"; the real services were
-// seen to send about two weeks (third-party sample).
+// rememberFor is how far in the future rememberExpiresAt is. usher's tokens are valid
+// until they are revoked, so the field only says "not soon". The real services send
+// about two weeks (third-party sample).
 const rememberFor = 14 * 24 * time.Hour
 
 // unknownCountry is the code of an unknown region (CLDR): typed clients require two
@@ -126,7 +126,7 @@ type House struct {
 // size returns how many users a home has: an account without one is alone.
 func (h House) size() int { return max(1, h.Size) }
 
-// maxHomeSize is how many users a home has at most, as the real services send.
+// maxHomeSize is the maximum number of users of a home, as the real services send it.
 const maxHomeSize = 15
 
 // NewAccount returns the account object of p.
@@ -177,8 +177,8 @@ type AccountPage struct {
 	json    [len(jsonShapes)]atomic.Pointer[[]byte]
 }
 
-// accountTraits are the traits that show in an account's JSON, and jsonShapes
-// every variant that they make up.
+// accountTraits are the traits that affect an account's JSON, and jsonShapes all
+// combinations of them.
 const accountTraits = NoNulls | TextEnums
 
 var jsonShapes = [...]Variant{0, NoNulls, TextEnums, NoNulls | TextEnums}

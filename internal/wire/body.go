@@ -66,7 +66,7 @@ type Optional[T string | int64 | Bool] struct {
 	Known bool
 }
 
-// Some is the known value v.
+// Some returns the known value v.
 func Some[T string | int64 | Bool](v T) Optional[T] { return Optional[T]{v, true} }
 
 // orZero makes an unknown value the known zero value of its type.

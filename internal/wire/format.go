@@ -72,7 +72,7 @@ func (r release) before(other release) bool { return slices.Compare(r[:], other[
 // generated for Plex, by language and release. A caller gets the traits of every
 // row that matches it. Each of these releases fails on the common shape.
 var variants = [...]struct {
-	sdk     string  // the language, as the User-Agent has it
+	sdk     string  // the language in the User-Agent
 	from    release // the first release that needs the traits
 	until   release // the first release that does not; zero: none is known
 	traits  Variant
@@ -118,8 +118,8 @@ func VariantOf(userAgent string) (v Variant) {
 	return v
 }
 
-// parseRelease reads three numbers with dots between them. What follows the numbers of a
-// release that is not final ("0.23.5-beta.1") does not count.
+// parseRelease reads three numbers with dots between them. Text after the numbers, as
+// in a pre-release ("0.23.5-beta.1"), is ignored.
 func parseRelease(s string) (r release, ok bool) {
 	if end := strings.IndexAny(s, "-+"); end >= 0 {
 		s = s[:end]
@@ -140,10 +140,10 @@ func parseRelease(s string) (r release, ok bool) {
 	return r, true
 }
 
-// Negotiate selects the format from an Accept header (RFC 9110, section 12.5.1).
-// XML wins a tie and is the default, unless the variant prefers JSON. No other
-// header counts: new SDKs send a header named "accepts" with application/xml next
-// to "Accept: application/json", and need JSON.
+// Negotiate selects the format from an Accept header (RFC 9110, section 12.5.1). XML
+// wins a tie and is the default, unless the variant prefers JSON. Other headers are
+// ignored: new SDKs send a header named "accepts" with application/xml in addition to
+// "Accept: application/json", and need JSON.
 func Negotiate(accept string, v Variant) Format {
 	switch accept {
 	case "application/json":

@@ -6,11 +6,11 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// The answers about keys and JWTs have no XML form: no client reads one, and
-// libraries for JOSE, which read the keys, send no Accept header.
+// The responses about keys and JWTs have no XML form: no client reads one, and JOSE
+// libraries, which read the keys, send no Accept header.
 
-// KeyID is the answer to a registered key: its ID. Clients look at the status
-// only; one that reads any body as JSON must find some.
+// KeyID is the response to the registration of a key: its ID. Clients read the status
+// only, but one that decodes every body as JSON needs some JSON.
 type KeyID string
 
 // Append implements Body.
@@ -20,7 +20,7 @@ func (k KeyID) Append(dst []byte, _ Format, _ Variant) ([]byte, error) {
 	}{string(k)})
 }
 
-// Nonce is a text for a device to sign.
+// Nonce is a nonce for a device to sign.
 type Nonce string
 
 // Append implements Body.
@@ -30,7 +30,7 @@ func (n Nonce) Append(dst []byte, _ Format, _ Variant) ([]byte, error) {
 	}{string(n)})
 }
 
-// AuthToken is the JWT that a device's own one was exchanged for.
+// AuthToken is the JWT in exchange for a device's own one.
 type AuthToken struct{ Token plexauth.Secret }
 
 // Append implements Body.
@@ -50,7 +50,7 @@ type PublicKey struct {
 	Algorithm string `json:"alg"` // EdDSA
 }
 
-// KeySet is the keys that JWTs are verified with (RFC 7517, section 5).
+// KeySet is the set of keys that verify JWTs (RFC 7517, section 5).
 type KeySet []PublicKey
 
 // Append implements Body.
@@ -60,7 +60,7 @@ func (s KeySet) Append(dst []byte, _ Format, _ Variant) ([]byte, error) {
 	}{s})
 }
 
-// ClaimToken is a code by which a media server is tied to an account. Its XML is
+// ClaimToken is a code with which a media server is connected to an account. Its XML is
 // inferred.
 type ClaimToken struct{ Token plexauth.Secret }
 

@@ -25,7 +25,7 @@ type legacySubscription struct {
 	Features emptyList        `json:"features" xml:"-"`         // always empty
 }
 
-// legacyEntitlements is an empty list. Its XML says that it does not contain all
+// legacyEntitlements is an empty list. Its XML declares that it is not the list of all
 // entitlements.
 type legacyEntitlements struct {
 	emptyList `xml:"-"`
@@ -151,7 +151,7 @@ type DeviceConnection struct {
 	URI string `json:"uri" xml:"uri,attr"` // the address of the server
 }
 
-// DeviceConnections are a server's connections as the device list has them.
+// DeviceConnections returns a server's connections in the form of the device list.
 func DeviceConnections(list []Connection) []DeviceConnection {
 	short := make([]DeviceConnection, 0, len(list))
 	for _, c := range list {
@@ -166,7 +166,7 @@ type Devices struct {
 	PublicAddress string   // the caller's
 	Devices       []Device // in the order of the listing
 	Part          *Part    // which part of the list this is; nil: all of it
-	// Contained: JSON has the list in a MediaContainer, as on the media plane.
+	// Contained puts the JSON list into a MediaContainer, as on the media plane.
 	Contained bool
 }
 
@@ -197,8 +197,7 @@ func (d Devices) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	}{PublicAddress: d.PublicAddress, Size: len(list), partAttrs: d.Part.attrs(), Devices: list})
 }
 
-// SystemDevice is a row of the list that a media server has of the devices that
-// use it.
+// SystemDevice is a row of a media server's list of the devices that use it.
 type SystemDevice struct {
 	ID               int64  `json:"id" xml:"id,attr"`                             // identifies the row
 	Name             string `json:"name" xml:"name,attr"`                         // the name that the device reports
@@ -207,7 +206,7 @@ type SystemDevice struct {
 	CreatedAt        int64  `json:"createdAt" xml:"createdAt,attr"`               // epoch seconds
 }
 
-// SystemDevices is the answer of /devices on the media plane.
+// SystemDevices is the response of /devices on the media plane.
 type SystemDevices []SystemDevice
 
 // Append implements Body.

@@ -60,7 +60,7 @@ func (p MediaProviders) Append(dst []byte, f Format, _ Variant) ([]byte, error) 
 	})
 }
 
-// SystemAccount is an account as a media server lists it.
+// SystemAccount is an account in a media server's list.
 type SystemAccount struct {
 	ID               int64  `json:"id" xml:"id,attr"`                                           // 1 is the owner
 	Key              string `json:"key" xml:"key,attr"`                                         // its path
@@ -72,7 +72,7 @@ type SystemAccount struct {
 	Thumb            string `json:"thumb" xml:"thumb,attr"`                                     // the URL of its picture
 }
 
-// SystemAccounts is the answer of /accounts on the media plane.
+// SystemAccounts is the response of /accounts on the media plane.
 type SystemAccounts []SystemAccount
 
 // Append implements Body.
@@ -84,7 +84,7 @@ func (a SystemAccounts) Append(dst []byte, f Format, _ Variant) ([]byte, error) 
 	}{len(a), "com.plexapp.system.accounts", orEmpty(a)})
 }
 
-// LocalServer is this server in the answer of /servers on the media plane.
+// LocalServer is this server in the response of /servers on the media plane.
 type LocalServer struct {
 	Name              string `json:"name" xml:"name,attr"`                           // the name to show
 	Host              string `json:"host" xml:"host,attr"`                           // its address
@@ -102,7 +102,7 @@ func (s LocalServer) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	}{1, []LocalServer{s}})
 }
 
-// PublishedServer is a server in the answer of /pms/servers, which Tautulli and
+// PublishedServer is a server in the response of /pms/servers, which Tautulli and
 // Organizr read.
 type PublishedServer struct {
 	AccessToken string `json:"accessToken" xml:"accessToken,attr"` // for this server only, of the caller's
@@ -125,7 +125,7 @@ type ServerFacts struct {
 	Synced            Bool   `json:"synced" xml:"synced,attr"`                       // always false
 }
 
-// PublishedServers is the answer of /pms/servers. Its JSON is inferred.
+// PublishedServers is the response of /pms/servers. Its JSON is inferred.
 type PublishedServers []PublishedServer
 
 // Append implements Body.
@@ -138,9 +138,9 @@ func (s PublishedServers) Append(dst []byte, f Format, _ Variant) ([]byte, error
 	}{"myPlex", "com.plexapp.plugins.myplex", len(s), orEmpty(s)})
 }
 
-// ServerAccount is the answer of /myplex/account: the account that a media server
-// is signed in with. Real servers add its token, and so turned a transient token
-// into a lasting one (CVE-2025-69414). This one has no token to add.
+// ServerAccount is the response of /myplex/account: the account that a media server is
+// signed in with. Real servers added its token, with which a transient token could be
+// turned into a permanent one (CVE-2025-69414). usher has no token to add.
 type ServerAccount struct {
 	Username       string // the owner's e-mail address
 	PublicAddress  string // where the server is reached from elsewhere

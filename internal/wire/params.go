@@ -29,7 +29,7 @@ type Params []Param
 // Param is one of Params.
 type Param struct{ Name, Value string }
 
-// maxParams bounds the cost of searching them.
+// maxParams limits the cost of searching them.
 const maxParams = 200
 
 // Text returns the value of name, or "" if it is missing. It rejects a name
@@ -43,7 +43,7 @@ func (p Params) Text(name string) (string, error) {
 	return checkText(name, value, maxText)
 }
 
-// find is Text without a check of the value.
+// find is Text without validation of the value.
 func (p Params) find(name string) (string, error) {
 	found := -1
 	for i := range p {
@@ -61,14 +61,14 @@ func (p Params) find(name string) (string, error) {
 	return p[found].Value, nil
 }
 
-// callerPrefix is what the names of headers and parameters about the caller begin with.
+// callerPrefix is the prefix of the names of headers and parameters about the caller.
 const callerPrefix = "X-Plex-"
 
-// ofCaller reports whether a name is of a parameter about the caller.
+// ofCaller reports whether a parameter with a name is about the caller.
 func ofCaller(name string) bool { return strings.HasPrefix(name, callerPrefix) }
 
-// canonical returns the name of a parameter. Those about the caller are the names of
-// headers, and as these in any case.
+// canonical returns the canonical name of a parameter. Names of parameters about the
+// caller are those of headers, so their case does not matter.
 func canonical(name string) string {
 	if len(name) > len(callerPrefix) && strings.EqualFold(name[:len(callerPrefix)], callerPrefix) {
 		return http.CanonicalHeaderKey(name)
@@ -76,7 +76,7 @@ func canonical(name string) string {
 	return name
 }
 
-// Has reports whether a parameter is there, perhaps empty.
+// Has reports whether a parameter is present, even if it is empty.
 func (p Params) Has(name string) bool {
 	return slices.ContainsFunc(p, func(param Param) bool { return param.Name == name })
 }
@@ -155,7 +155,7 @@ func ReadOptionalParams(r *http.Request, query Params, limit int64) (Params, err
 	return params, err
 }
 
-// saysParams reports whether a body of this type is one of parameters.
+// saysParams reports whether a body of this type contains parameters.
 func saysParams(contentType string) bool {
 	kind, _, _ := mime.ParseMediaType(contentType)
 	return kind == formType || kind == jsonType
@@ -212,8 +212,7 @@ func ParseBody(contentType string, body []byte) (Params, error) {
 	return nil, errUnsupported
 }
 
-// maxDepth is how deep objects and lists may nest: the legacy sign-in nests
-// once.
+// maxDepth is the maximum nesting of objects and lists. The legacy sign-in nests once.
 const maxDepth = 4
 
 // parseJSON flattens an object. It reads token by token, because unmarshalling into

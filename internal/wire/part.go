@@ -39,7 +39,7 @@ func Cut[T any](r *http.Request, params Params, list []T) ([]T, *Part, error) {
 	return list, part, nil
 }
 
-// number reads a header or parameter that counts something; -1 without one.
+// number reads a header or parameter that is a count. It returns -1 if it is missing.
 func number(r *http.Request, params Params, name string) (int, error) {
 	text, err := field(r, params, name, maxIdentity)
 	if err != nil || text == "" {
@@ -61,8 +61,8 @@ func (p *Part) SetHeader(h http.Header) {
 	h.Set(containerTotal, strconv.Itoa(p.Total))
 }
 
-// partAttrs are the pagination attributes of a MediaContainer; absent without a
-// Part.
+// partAttrs are the pagination attributes of a MediaContainer. They are absent without
+// a Part.
 type partAttrs struct {
 	Offset    *int `xml:"offset,attr"`    // first element of the part
 	TotalSize *int `xml:"totalSize,attr"` // elements of the whole list

@@ -23,13 +23,13 @@ type PIN struct {
 	ExpiresIn time.Duration
 	// Token is empty until the PIN is linked.
 	Token plexauth.Secret
-	// ProofURL is where the browser brings the proof that the token is given for.
-	// It is usher's addition: only clients that ask for a proof see it.
+	// ProofURL is the URL to which the browser is redirected with the proof. It is an
+	// addition of usher: only clients that request a proof get it.
 	ProofURL string
 }
 
-// pinLocation is where a PIN was created. usher does not know it: the keys are
-// present because typed clients require them, as strings.
+// pinLocation is the location where a PIN was created. usher does not know it. The keys
+// are present because typed clients require them, as strings.
 type pinLocation struct {
 	Code          string `json:"code" xml:"code,attr"`                                                   // of the country
 	EuropeanUnion Bool   `json:"european_union_member" xml:"european_union_member,attr"`                 // never
@@ -59,7 +59,7 @@ func (p PIN) Append(dst []byte, f Format, v Variant) ([]byte, error) {
 		CreatedAt        string           `json:"createdAt" xml:"createdAt,attr"`
 		ExpiresAt        string           `json:"expiresAt" xml:"expiresAt,attr"`
 		AuthToken        Optional[string] `json:"authToken" xml:"-"`
-		// In XML a PIN that waits has an empty token (clients' sources).
+		// In XML, a pending PIN has an empty token (clients' sources).
 		TokenAttr       string         `json:"-" xml:"authToken,attr"`
 		NewRegistration Optional[Bool] `json:"newRegistration" xml:"newRegistration,attr"`
 		ProofURL        string         `json:"proofUrl,omitempty" xml:"proofUrl,attr,omitempty"`

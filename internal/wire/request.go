@@ -170,7 +170,7 @@ func field(r *http.Request, query Params, name string, most int) (string, error)
 	return checkText(name, value, most)
 }
 
-// find is field without a check of the value.
+// find is field without validation of the value.
 func find(r *http.Request, query Params, name string) (string, error) {
 	value, err := single(name, r.Header[name])
 	if err != nil || value != "" || query == nil {
@@ -276,7 +276,7 @@ func isPrintableASCII(s string) bool {
 	return true
 }
 
-// latin1 reads text of which each byte is a character.
+// latin1 decodes text in which each byte is a character.
 func latin1(s string) string {
 	runes := make([]rune, len(s))
 	for i := range len(s) {

@@ -58,7 +58,7 @@ func (s ServerInfo) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	}{ServerFacts: s.ServerFacts, LibrarySections: s.Sections})
 }
 
-// SharedSection is a section as a share has it.
+// SharedSection is a section in a share.
 type SharedSection struct {
 	Section
 	Shared Bool `json:"shared" xml:"shared,attr"` // part of the share
@@ -193,7 +193,8 @@ type Friend struct {
 	SharedSources       []string         `json:"sharedSources" xml:"sharedSources>sharedSource"`     // always empty
 }
 
-// Since returns a time for Friend.FriendshipCreatedAt; none for the zero time.
+// Since returns a time for Friend.FriendshipCreatedAt, or an unknown one for the zero
+// time.
 func Since(t time.Time) Optional[string] {
 	if t.IsZero() {
 		return Optional[string]{}
@@ -309,7 +310,7 @@ func (s ShareBodies) Append(dst []byte, f Format, _ Variant) ([]byte, error) {
 	}{SharedServer: s})
 }
 
-// ReceivedInvite is an invitation to a server that was received, as Wizarr reads it.
+// ReceivedInvite is a received invitation to a server, in the form that Wizarr reads.
 type ReceivedInvite struct {
 	ID            int64       `json:"id" xml:"id,attr"`                               // its number
 	Owner         SharePerson `json:"owner" xml:"owner"`                              // the sender of the invitation
