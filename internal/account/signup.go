@@ -20,12 +20,13 @@ var (
 	ErrSignUps = fault.New(fault.Limited, "too many sign-ups from this network")
 )
 
-// signUpRefill is how long a sign-up counts against a network. Each tells whether a
-// name is taken, and costs a hash and a row.
+// signUpRefill is the time after which a sign-up of a network is forgotten. Sign-ups
+// are limited because each one reveals whether a name is taken, and costs a hash and a
+// row.
 const signUpRefill = 6 * time.Minute
 
-// SignUpOpen reports whether people can add accounts for themselves. The first
-// account is added by the person who runs the server.
+// SignUpOpen reports whether users can sign up. The operator must have added the first
+// account.
 func (s *Service) SignUpOpen(ctx context.Context) (bool, error) {
 	if !s.signUp {
 		return false, nil
@@ -33,11 +34,11 @@ func (s *Service) SignUpOpen(ctx context.Context) (bool, error) {
 	return s.Any(ctx)
 }
 
-// SignUp is Add for somebody who adds an account for themselves: a member, whose e-mail
-// address is not confirmed. It also returns the proof that the caller, who has just
-// chosen the password, is that account. Sign-ups are counted by network, also those
-// that fail because a name is taken. Errors: fault.Invalid, ErrExists, ErrAlike,
-// ErrSignUpClosed, ErrSignUps, guard.ErrBusy.
+// SignUp is Add for a visitor, who becomes a member with an unconfirmed e-mail address.
+// It also returns the proof that the caller, who has just chosen the password, is that
+// account. Sign-ups are counted by network, including those that fail because a name is
+// taken. Errors: fault.Invalid, ErrExists, ErrAlike, ErrSignUpClosed, ErrSignUps,
+// guard.ErrBusy.
 func (s *Service) SignUp(ctx context.Context, by audit.Actor, n NewAccount) (Verified, error) {
 	open, err := s.SignUpOpen(ctx)
 	if err == nil && !open {

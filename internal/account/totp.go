@@ -20,15 +20,15 @@ import (
 )
 
 const (
-	// period and digits are what every authenticator app expects (RFC 6238).
+	// period and digits are those that every authenticator app supports (RFC 6238).
 	period    = 30 * time.Second
 	digits    = otp.DigitsSix
 	numDigits = 6
-	// skew is how many steps a clock may be off, each way.
+	// skew is the number of steps that a clock may be ahead or behind.
 	skew = 1
-	// seedSize is that of a SHA-1 HMAC key (RFC 4226, section 4: 160 bits).
+	// seedSize is the size of a seed in bytes: 160 bits (RFC 4226, section 4).
 	seedSize = 20
-	// backupCodes is how many an account is given at a time.
+	// backupCodes is the number of backup codes that are generated at once.
 	backupCodes = 10
 )
 
@@ -43,14 +43,14 @@ func newSeed() seed {
 	return seed(base32Text.EncodeToString(b[:]))
 }
 
-// stepAt is the number of the time step that t falls in.
+// stepAt returns the number of the time step that contains t.
 func stepAt(t time.Time) int64 { return t.Unix() / int64(period/time.Second) }
 
 // matchStep returns the time step whose code is code, later than after; 0 if
 // no step matches. Every step of the window is computed and compared, so that
 // the duration reveals nothing.
 //
-// A code works once because its step is stored and only later ones count (RFC
+// A code works once because its step is stored and only later steps are accepted (RFC
 // 6238, section 5.2).
 func matchStep(s seed, code plexauth.Secret, now time.Time, after int64) (int64, error) {
 	var matched int64
@@ -89,14 +89,14 @@ func newBackupCode(random io.Reader) plexauth.Secret {
 	return plexauth.Secret(text.String())
 }
 
-// normalBackup undoes what people do to a code on its way: capitals, spaces,
-// left-out or added dashes.
+// normalBackup returns the canonical form of a typed backup code: in lower case,
+// without spaces and dashes.
 func normalBackup(code plexauth.Secret) string {
 	return strings.NewReplacer("-", "", " ", "").Replace(strings.ToLower(string(code)))
 }
 
-// hashBackup is how a backup code is kept: keyed, so that a stolen database
-// alone cannot be searched for codes, and bound to its account.
+// hashBackup returns the stored form of a backup code. It is keyed, so that codes
+// cannot be searched with a stolen database alone, and bound to its account.
 func hashBackup(key *seal.Key, accountUUID string, code plexauth.Secret) signin.Hash {
 	k := key.Derive("backup codes")
 	mac := hmac.New(sha256.New, k[:])
@@ -104,9 +104,9 @@ func hashBackup(key *seal.Key, accountUUID string, code plexauth.Secret) signin.
 	return signin.Hash(mac.Sum(nil))
 }
 
-// splitCode takes a code off the end of a password: the last six digits, or
-// the last fourteen characters when they look like a backup code. Whether it
-// finds one depends on the text alone, not on whose password it is.
+// splitCode splits a code from the end of a password: the last six digits, or the last
+// fourteen characters if they look like a backup code. The result depends on the text
+// only, not on the account.
 func splitCode(password plexauth.Secret) (rest, code plexauth.Secret, ok bool) {
 	if n := len(password) - backupLength; n > 0 && looksLikeBackup(password[n:]) {
 		return password[:n], password[n:], true

@@ -17,33 +17,33 @@ import (
 
 // Errors of a sign-in.
 var (
-	// ErrCredentials says that the login or the password is wrong, or the
-	// account is disabled. It does not say which.
+	// ErrCredentials reports that the login or the password is wrong, or that the
+	// account is disabled. Callers cannot tell which.
 	ErrCredentials = fault.New(fault.Unauthenticated, "the name or the password is not right")
-	// ErrCode says that a second factor is needed or its code is wrong. It is
-	// returned only if the password is right.
+	// ErrCode reports that a second factor is required, or that its code is wrong. It
+	// is returned only if the password is correct.
 	ErrCode = fault.New(fault.Unauthenticated, "the code is not right, or was used before")
-	// ErrRateLimited says that too many attempts have failed. It has a wait.
+	// ErrRateLimited reports too many failed attempts. It contains the time to wait.
 	ErrRateLimited = fault.New(fault.Limited, "too many failed tries")
-	// ErrTooMany says that too many attempts were right: each costs a hash. It has
-	// a wait.
+	// ErrTooMany reports too many successful attempts, which are limited because each
+	// costs a hash. It contains the time to wait.
 	ErrTooMany = fault.New(fault.Limited, "too many sign-ins")
 )
 
-// Credentials are what someone gives to sign in.
+// Credentials are the credentials of a sign-in.
 type Credentials struct {
 	// Login is a username or an e-mail address, in any case.
 	Login string
-	// Password may have the code at its end instead of in Code.
+	// Password may end in the code, which Code then omits.
 	Password plexauth.Secret
-	// Code is a TOTP or backup code; empty without one.
+	// Code is a TOTP or backup code, or empty.
 	Code plexauth.Secret
-	// Caller is the device that someone signs in on. The zero value is one that
-	// has never signed in.
+	// Caller is the device of the sign-in. The zero value is a device that has never
+	// signed in.
 	Caller Caller
 }
 
-// Verified is an account with the proof that someone signs in to it.
+// Verified is an account with the proof of its owner's identity.
 type Verified struct {
 	signin.Proof
 	Account Account // as it was checked
@@ -51,14 +51,14 @@ type Verified struct {
 	Complete bool
 }
 
-// Verify checks credentials. It takes the same work and returns the same error
-// whether the account exists or not: what is hashed depends on the given text
-// alone. Failed attempts are recorded in the audit log, except for those beyond
-// the rate limit. Attempts are counted by the account, whichever of its names was
-// given, and by the address of by; those of a device that has signed in before
-// are counted apart. ErrCredentials, ErrCode, ErrRateLimited, ErrTooMany,
-// guard.ErrBusy; ErrPasskeyOnly and ErrFactorDue if the password is right, and the
-// account takes more than can be given here.
+// Verify checks credentials. It takes the same work and returns the same error whether
+// or not the account exists: the number of hashes depends on the given text only.
+// Failed attempts are recorded in the audit log, except for those beyond the rate
+// limit. Attempts are counted by account, whichever of its names is used, and by the
+// address of by. Those of a device that has signed in before are counted separately.
+// Errors: ErrCredentials, ErrCode, ErrRateLimited, ErrTooMany, guard.ErrBusy. If the
+// password is correct and the account requires more than Credentials can contain, the
+// error is ErrPasskeyOnly or ErrFactorDue.
 func (s *Service) Verify(ctx context.Context, by audit.Actor, c Credentials) (Verified, error) {
 	v, err := s.VerifyPassword(ctx, by, c)
 	if err == nil {
@@ -77,7 +77,7 @@ func (s *Service) VerifyPassword(ctx context.Context, by audit.Actor, c Credenti
 	if err != nil {
 		return Verified{}, err
 	}
-	// The attempt is recorded, also if the caller hangs up.
+	// The attempt is recorded even if the client disconnects.
 	ctx = context.WithoutCancel(ctx)
 	claim := signin.Claim{Partial: t.account.PasskeyRequired || t.account.HasSecondFactor() && code == ""}
 	if t.account.HasSecondFactor() && code != "" && !claim.Partial {
@@ -94,16 +94,16 @@ func (s *Service) VerifyPassword(ctx context.Context, by audit.Actor, c Credenti
 	return s.verified(t.account, claim), nil
 }
 
-// ConfirmPassword is VerifyPassword for someone who is signed in already: it
-// checks the password and ignores a code. It proves nothing.
+// ConfirmPassword is VerifyPassword for a user who is already signed in: it checks the
+// password and ignores a code. It returns no proof.
 func (s *Service) ConfirmPassword(ctx context.Context, by audit.Actor, c Credentials) error {
 	_, _, err := s.tryPassword(ctx, by, c)
 	return err
 }
 
-// VerifyCode is the second step, for an account whose password was right a
-// moment ago, when the account was at a revision. ErrCode, ErrCredentials if
-// the account has changed since, ErrRateLimited, ErrNotFound.
+// VerifyCode is the second step of VerifyPassword. revision is the revision of the
+// account for which the password was checked. If the account has changed since, the
+// error is ErrCredentials. Other errors: ErrCode, ErrRateLimited, ErrNotFound.
 func (s *Service) VerifyCode(
 	ctx context.Context, by audit.Actor, from Caller, accountID, revision int64, code plexauth.Secret,
 ) (Verified, error) {
@@ -128,7 +128,7 @@ func (s *Service) VerifyCode(
 	return s.verified(a, claim), nil
 }
 
-// verified makes the proof of a claim about an account.
+// verified returns the proof of a claim about an account.
 func (s *Service) verified(a Account, c signin.Claim) Verified {
 	c.AccountID, c.Revision = a.ID, a.Revision
 	if c.Void == nil {
@@ -139,7 +139,7 @@ func (s *Service) verified(a Account, c signin.Claim) Verified {
 	return Verified{Proof: signin.NewProof(c), Account: a, Complete: !c.Partial}
 }
 
-// tryPassword checks the password of credentials, and takes a code off its end.
+// tryPassword checks the password of credentials, and separates a code from its end.
 func (s *Service) tryPassword(ctx context.Context, by audit.Actor, c Credentials) (t try, code plexauth.Secret, err error) {
 	if t, err = s.newTry(ctx, by, c); err != nil {
 		return try{}, "", err
@@ -152,7 +152,7 @@ func (s *Service) tryPassword(ctx context.Context, by audit.Actor, c Credentials
 		return try{}, "", err
 	}
 	if !right || !t.account.CanSignIn() {
-		ctx = context.WithoutCancel(ctx) // it is recorded, also if the caller hangs up
+		ctx = context.WithoutCancel(ctx) // recorded even if the client disconnects
 		return try{}, "", s.failed(ctx, by, t.account, whyFailed(t.account, right), ErrCredentials)
 	}
 	return t, code, nil
@@ -162,27 +162,27 @@ func (s *Service) tryPassword(ctx context.Context, by audit.Actor, c Credentials
 type try struct {
 	account  Account         // its ID is 0 if no account has the name
 	password plexauth.Secret // without a code; set once it was checked
-	claim    guard.Claim     // what its turn to hash is counted by
+	claim    guard.Claim     // for the queue of hashes
 	place    place
-	limits   []limit // what its failure counts against
-	signIns  limit   // what its success counts against, if there is an account
-	known    limit   // the same with the second factor, if the device is known
+	limits   []limit // the limits that count its failure
+	signIns  limit   // the limit that counts its success, if the account exists
+	known    limit   // the limit that counts a complete sign-in, if the device is known
 	now      func() time.Time
 }
 
-// limit is a limit with the key that an attempt has in it.
+// limit is a limit with the key of an attempt.
 type limit struct {
 	*guard.Failures
 	key        string
 	everywhere *tries.Failures // the same limit on all nodes; nil: a single node
 }
 
-// newTry finds the account of credentials and what limits apply. A failure of an
-// unknown device counts against three keys in its network: the account, by
-// whichever of its names; the name that was given; and the network itself. The
-// name is there so that names of nobody are limited as well, and is cut at the @
-// so that a name and an address that begins with it are counted together whether
-// they are those of one account or of nobody.
+// newTry finds the account of credentials and the limits that apply. A failure of an
+// unknown device counts against three keys in its network: the account, whichever of
+// its names was used; the given name; and the network itself. The given name is counted
+// so that names without an account are limited as well. It is cut at the @, so that a
+// name and an address that begins with it are counted together, whether or not they
+// belong to an account.
 func (s *Service) newTry(ctx context.Context, by audit.Actor, c Credentials) (try, error) {
 	a, err := s.rows.ByLogin(ctx, s.db, loginKey(c.Login))
 	if err != nil && !errors.Is(err, db.ErrNotFound) {
@@ -207,8 +207,8 @@ func (s *Service) newTry(ctx context.Context, by audit.Actor, c Credentials) (tr
 	return t, nil
 }
 
-// allowed returns ErrRateLimited if too many attempts have failed, and ErrTooMany
-// if too many were right.
+// allowed returns ErrRateLimited if too many attempts have failed, and ErrTooMany if
+// too many have succeeded.
 func (t *try) allowed(ctx context.Context) error {
 	now := t.now()
 	for _, l := range t.limits {
@@ -237,18 +237,18 @@ func (t *try) allowed(ctx context.Context) error {
 	return nil
 }
 
-// countKnown counts a sign-in on a known device, once it is complete. Attack: each
-// of many devices is known after its first sign-in, and has a limit of its own.
-// An attacker who has only the password does not get here, so they use up nothing of
-// what the owner's devices share.
+// countKnown counts a sign-in on a known device, once it is complete. Attack: each of
+// many devices is known after its first sign-in, and has a limit of its own. An
+// attacker who has only the password never gets here, and so cannot use up the limit
+// that the owner's devices share.
 func (t *try) countKnown() {
 	if t.place.known {
 		t.known.Failed(t.known.key, t.now())
 	}
 }
 
-// begin counts the attempt as failed until end says otherwise: attempts at the
-// same time cannot exceed a limit.
+// begin counts the attempt as failed until end reports the result, so that concurrent
+// attempts cannot exceed a limit.
 func (t *try) begin(ctx context.Context) (end func(good bool), err error) {
 	var begun []guard.Attempt
 	for _, l := range t.limits {
@@ -273,14 +273,15 @@ func (t *try) begin(ctx context.Context) (end func(good bool), err error) {
 			}
 		}
 		if good {
-			// Only those of the account: a name may be somebody else's, too.
+			// Only the failures of the account are cleared: others may have tried the
+			// same name.
 			t.limits[0].Succeeded(t.limits[0].key)
 		}
 	}, nil
 }
 
-// checkInTurn checks the password when it is its turn, and counts the outcome.
-// Attempts that waited see the failures of those before them.
+// checkInTurn waits for a turn, checks the password, and counts the result. Attempts
+// that waited see the failures of those before them.
 func (s *Service) checkInTurn(ctx context.Context, t *try, c Credentials) (code plexauth.Secret, right bool, err error) {
 	leave, err := s.enter(ctx, t.claim)
 	if err != nil {
@@ -291,7 +292,7 @@ func (s *Service) checkInTurn(ctx context.Context, t *try, c Credentials) (code 
 	if err != nil {
 		return "", false, err
 	}
-	err = t.allowed(ctx) // what failed on other nodes meanwhile
+	err = t.allowed(ctx) // includes failures on other nodes meanwhile
 	if err == nil {
 		err = t.countSignIn()
 	}
@@ -305,12 +306,12 @@ func (s *Service) checkInTurn(ctx context.Context, t *try, c Credentials) (code 
 		t.takeBackSignIn()
 	}
 	end(good)
-	// It counts, also if the caller hangs up.
+	// It counts even if the client disconnects.
 	return code, right, t.countEverywhere(context.WithoutCancel(ctx), good)
 }
 
-// countEverywhere counts the outcome on all nodes. Attempts at the same time on
-// several nodes can exceed the limit by those that are being hashed.
+// countEverywhere counts the result on all nodes. Concurrent attempts on several nodes
+// can exceed the limit by the number of concurrent hashes.
 func (t *try) countEverywhere(ctx context.Context, good bool) error {
 	for i, l := range t.limits {
 		if l.everywhere == nil {
@@ -347,10 +348,9 @@ func (t *try) takeBackSignIn() {
 	}
 }
 
-// failed records a sign-in that failed for a reason, and returns the error for
-// the caller. It never records the login that was given: someone may have typed
-// their password into that field. Attempts beyond the rate limit do not come
-// here.
+// failed records a failed sign-in with its reason, and returns err. It never records
+// the given login, because the user may have typed the password into that field. It is
+// not called for attempts beyond the rate limit.
 func (s *Service) failed(ctx context.Context, by audit.Actor, a Account, reason string, err error) error {
 	e := audit.Event{Kind: audit.SignInRefused, AccountID: a.ID, Account: a.Username, Detail: reason}
 	if reason == codeMissing || reason == passkeyMissing {
@@ -362,7 +362,7 @@ func (s *Service) failed(ctx context.Context, by audit.Actor, a Account, reason 
 	return err
 }
 
-// Why a sign-in failed, as the audit log has it.
+// The reasons for failed sign-ins, in the words of the audit log.
 const (
 	noAccount      = "no such account"
 	disabled       = "the account is disabled"
@@ -375,7 +375,7 @@ const (
 	changed        = "the account changed meanwhile"
 )
 
-// whyFailed is why an account's credentials are not accepted.
+// whyFailed returns the reason why the credentials of an account are rejected.
 func whyFailed(a Account, right bool) string {
 	switch {
 	case a.ID == 0:
@@ -388,9 +388,9 @@ func whyFailed(a Account, right bool) string {
 	return wrongPassword
 }
 
-// checkPassword reports whether the password is right, alone or before a code
-// at its end, and separates the two. An account that does not exist, has no password
-// or does not take it costs as much as one with a password.
+// checkPassword reports whether the password is correct, alone or with a code at its
+// end, and separates the two. The cost is the same for an account that does not exist,
+// has no password, or does not accept it.
 func (s *Service) checkPassword(a Account, c Credentials) (password, code plexauth.Secret, right bool) {
 	have, err := parsePHC(a.PasswordHash)
 	if err != nil {
@@ -412,13 +412,14 @@ func (s *Service) checkPassword(a Account, c Credentials) (password, code plexau
 	return c.Password, "", whole
 }
 
-// nobodys is a hash that takes as long to compare with as that of a new password.
+// nobodys returns a hash that matches no password. A comparison with it takes as long
+// as with the hash of a new password.
 func (s *Service) nobodys() phc {
 	return phc{s.hasher.cost, make([]byte, saltSize), make([]byte, hashSize)}
 }
 
-// rehash hashes a password that was right again if the account's hash has another
-// cost than new ones.
+// rehash hashes a correct password again if the cost of the account's hash is not the
+// current one.
 func (s *Service) rehash(ctx context.Context, t try) (plexauth.Secret, error) {
 	have, err := parsePHC(t.account.PasswordHash)
 	if err != nil || have.cost == s.hasher.cost {

@@ -13,10 +13,10 @@
 //
 //	target                         | without a PIN         | with its PIN
 //	-------------------------------|-----------------------|-------------
-//	managed user or guest, no PIN  | everybody of the home | nobody: a PIN that is sent must be right
-//	managed user or guest, PIN     | owner and admins      | everybody of the home
+//	managed user or guest, no PIN  | every user            | nobody: a PIN that is sent must be correct
+//	managed user or guest, PIN     | owner and admins      | every user
 //	account that signs in, no PIN  | that account          | nobody
-//	account that signs in, PIN     | nobody                | everybody of the home
+//	account that signs in, PIN     | nobody                | every user
 //
 // Owner and admins may remove the PIN of a managed user, so requiring it from them
 // would protect nothing. Nobody has that right over an account that signs in: unless it
