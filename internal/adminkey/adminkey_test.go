@@ -59,7 +59,8 @@ func (w *fixture) good(c *core.Core, secret plexauth.Secret) bool {
 	return err == nil
 }
 
-// A key is its prefix and 190 random bits, and of the database nobody can read it.
+// A key consists of the prefix and 190 random bits, and cannot be read from the
+// database.
 func TestSecret(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	secret, made := w.make(adminkey.NewKey{Name: "one", MakerID: w.olga, Scopes: []string{"audit:read", "accounts:read", "audit:read"}})
@@ -126,8 +127,9 @@ func TestMakeRefuses(t *testing.T) {
 	}
 }
 
-// A key ends at once, here and in another process, when it is revoked and with its
-// maker; of a maker who is disabled it waits.
+// A key becomes invalid immediately, here and in another process, when it is revoked
+// and when its maker is removed or demoted. It is suspended while its maker is
+// disabled.
 func TestKeysEnd(t *testing.T) {
 	dir := t.TempDir()
 	w := newFixture(t, core.Config{Dir: dir})
@@ -192,8 +194,8 @@ func TestKeysEnd(t *testing.T) {
 	}
 }
 
-// Attack: guessing keys. After the limit, not even the right one is looked at from
-// that network; where it has been used before, it goes on working.
+// Attack: guessing keys. Beyond the limit, keys from that network are rejected
+// unchecked. In a network where a key was used before, it keeps working.
 func TestGuessing(t *testing.T) {
 	w := newFixture(t, core.Config{FailedTries: 3})
 	secret, _ := w.make(adminkey.NewKey{Name: "one"})
@@ -233,7 +235,7 @@ func TestGuessing(t *testing.T) {
 	}
 }
 
-// The last use is known to the minute, and not every use writes.
+// The last use is recorded to the minute, and not every use is written.
 func TestLastUse(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	secret, k := w.make(adminkey.NewKey{Name: "one"})

@@ -27,7 +27,8 @@ type fixture struct {
 
 const secret = "the secret of this test"
 
-// shared is the stage of all tests, which take turns: opening one is what takes time.
+// shared is the stage of all tests, which run one after the other, because opening a
+// stage takes time.
 var shared = sync.OnceValues(func() (*stage.Stage, error) {
 	return stage.Open(context.Background(), stage.Config{Scene: scene.Default(), Version: "1.2.3"})
 })
@@ -64,7 +65,7 @@ func (w *fixture) raw(method, path, body string) (int, []byte) {
 	return rec.Code, rec.Body.Bytes()
 }
 
-// must is call for what succeeds.
+// must is call for calls that must succeed.
 func (w *fixture) must(method, path, body string, into any) {
 	w.Helper()
 	status, raw := w.raw(method, path, body)
@@ -79,7 +80,7 @@ func (w *fixture) must(method, path, body string, into any) {
 	}
 }
 
-// ask is a request of the program under test.
+// ask sends a request of the program under test.
 func (w *fixture) ask(method, path, token string) *http.Response {
 	w.Helper()
 	r := httptest.NewRequest(method, "https://plex.tv"+path, nil)
@@ -93,7 +94,7 @@ func (w *fixture) ask(method, path, token string) *http.Response {
 	return rec.Result()
 }
 
-// status checks the status of an answer to the program.
+// status checks the status of a response to the program.
 func (w *fixture) status(want int, method, path, token string) {
 	w.Helper()
 	if got := w.ask(method, path, token).StatusCode; got != want {
@@ -307,7 +308,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// A reset undoes whatever was done, by a program or by a test.
+// A reset undoes every change, by a program or by a test.
 func TestReset(t *testing.T) {
 	w := newFixture(t)
 	for range 3 {

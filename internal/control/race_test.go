@@ -2,6 +2,6 @@
 
 package control_test
 
-// slowdown is how many times slower the race detector makes SQLite, which is Go
-// here, at least on a machine that runs other tests too.
+// slowdown is the factor by which the race detector slows down SQLite, which is Go
+// here, on a machine that runs other tests too.
 const slowdown = 40

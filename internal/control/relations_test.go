@@ -16,7 +16,7 @@ import (
 	"github.com/usher-auth/usher/internal/stage"
 )
 
-// newcomers are accounts that a test adds.
+// newcomers adds accounts.
 func (w *fixture) newcomers() {
 	w.Helper()
 	w.must("POST", "/accounts", `{"username": "mia", "password": "mia has a password", "token": "`+miaToken+`"}`, nil)
@@ -25,7 +25,7 @@ func (w *fixture) newcomers() {
 
 const miaToken, noaToken = "aTokenOfMia000000001", "aTokenOfNoa000000001"
 
-// server is a media server as the API has it.
+// server is the wire form of a media server.
 type server struct {
 	Name, ID, Owner string
 	Sections        []section
@@ -48,7 +48,7 @@ func (w *fixture) servers() map[string]server {
 	return byID
 }
 
-// sees checks whether a program with a token reaches a server.
+// sees checks whether a program with a token can reach a server.
 func (w *fixture) sees(token, id string, want bool) {
 	w.Helper()
 	body, err := io.ReadAll(w.ask("GET", "/api/v2/resources", token).Body)
@@ -124,7 +124,7 @@ func (w *fixture) fails(calls map[[3]string]int) {
 	}
 }
 
-// share is a share as the API has it.
+// share is the wire form of a share.
 type share struct {
 	Server, With string
 	Sections     []string
@@ -255,7 +255,7 @@ func TestInvitations(t *testing.T) {
 	})
 }
 
-// account is an account as the API has it.
+// account is the wire form of an account.
 type account struct {
 	Username, Home, Email, Password, Restriction string
 	HomeAdmin, Guest, Managed                    bool

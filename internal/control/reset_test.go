@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// resetTime is what a reset may take.
+// resetTime is the time limit of a reset.
 const resetTime = 5 * time.Millisecond
 
-// A reset takes less than five milliseconds, also of everything that a test can add. What else the machine does makes some
-// take longer, and none shorter, so the fastest counts.
+// A reset takes less than five milliseconds, even of everything that a test can add.
+// Other load on the machine makes some resets slower and none faster, so the fastest
+// one is measured.
 func TestResetIsFast(t *testing.T) {
 	w := newFixture(t)
 	fastest := time.Hour

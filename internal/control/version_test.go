@@ -8,7 +8,7 @@ import (
 	"github.com/usher-auth/usher/internal/control"
 )
 
-// The packages that control usher have its version, wherever they say it.
+// The packages that control usher have its version, everywhere they state one.
 func TestClientVersions(t *testing.T) {
 	for file, pattern := range map[string]string{
 		"python/pyproject.toml":             `(?m)^version = "(.*)"$`,

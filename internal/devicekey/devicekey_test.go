@@ -27,7 +27,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// address is where mia's devices are.
+// address is the network address of mia's devices.
 const address = "192.0.2.1"
 
 // fixture is the services with one account, whose tv has a token and a key.
@@ -46,7 +46,7 @@ func newFixture(t *testing.T, cfg core.Config) *fixture {
 
 func (w *fixture) by() audit.Actor { return audit.Actor{AccountID: w.mia.ID, Address: address} }
 
-// signIn gives a device of mia's a token.
+// signIn issues a token for a device of mia.
 func (w *fixture) signIn(client string) (plexauth.Secret, token.Principal) {
 	w.t.Helper()
 	tok := w.Token(w.mia, client)
@@ -81,7 +81,7 @@ func (w *fixture) exchange(text string) (plexauth.Secret, error) {
 	return w.DeviceKeys.Exchange(w.t.Context(), w.by(), text)
 }
 
-// registered is a fixture whose tv has registered its key.
+// registered returns a fixture whose tv has registered its key.
 func registered(t *testing.T) *fixture {
 	t.Helper()
 	w := newFixture(t, core.Config{})
@@ -92,7 +92,7 @@ func registered(t *testing.T) *fixture {
 	return w
 }
 
-// says reports whether an error is the one that is wanted, or has that text.
+// says reports whether an error is the wanted one or has its text.
 func says(err error, want any) bool {
 	switch want := want.(type) {
 	case nil:
@@ -105,7 +105,7 @@ func says(err error, want any) bool {
 	return false
 }
 
-// What a device signs is exchanged only if every part of it is right.
+// A device's JWT is exchanged only if every part of it is valid.
 func TestExchangeChecks(t *testing.T) {
 	w := registered(t)
 	phone := devicekeytest.New(t, "phone", 2)
@@ -191,7 +191,8 @@ func TestExchangeChecks(t *testing.T) {
 	}
 }
 
-// A JWT says of its user what the scopes ask for, and who it is.
+// A JWT has the claims about its user that the scopes select, and always the user's
+// identity.
 func TestScopesOfAJWT(t *testing.T) {
 	w := registered(t)
 	claims := map[string]any{"iss": "tv", "aud": "plex.tv", "nonce": w.nonce("tv"), "scope": "username,friendly_name,restricted,anonymous,joinedAt"}
@@ -219,7 +220,7 @@ func TestScopesOfAJWT(t *testing.T) {
 	}
 }
 
-// Who may register which key, and with what proof.
+// Which keys a device may register, and which proof that requires.
 func TestRegister(t *testing.T) {
 	w := registered(t)
 	jwt := func() token.Principal {
@@ -279,7 +280,7 @@ func TestRegister(t *testing.T) {
 	}
 }
 
-// Nonces are as random as what they are drawn from.
+// Nonces are as random as their source of randomness.
 func TestNonceIsRandom(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	draw := func(random io.Reader) string {
@@ -308,8 +309,8 @@ func (w *fixture) rows() (n int) {
 	return n
 }
 
-// The first JWT ends the tokens that the device had; the key goes on. What happens
-// is in the log.
+// The first JWT revokes the tokens that the device had, and the key stays valid. Both
+// are recorded.
 func TestKeySucceedsTokens(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	first, p := w.signIn("tv")
@@ -362,7 +363,8 @@ func (w *fixture) keyID() (id int64) {
 	return id
 }
 
-// A key ends with the account, with its row and with the token that registered it.
+// A key becomes invalid with its account, with its row and with the token that
+// registered it.
 func TestKeyEnds(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -396,7 +398,7 @@ func TestKeyEnds(t *testing.T) {
 	}
 }
 
-// Nonces, and JWTs that are no good, are limited by network; good JWTs are not.
+// Nonces and invalid JWTs are limited by network. Valid JWTs are not.
 func TestLimits(t *testing.T) {
 	w := newFixture(t, core.Config{FailedTries: 1})
 	_, p := w.signIn("tv")
@@ -430,8 +432,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// A JWT for a PIN is good with the key that the PIN came with; with another, the
-// device gets an ordinary token.
+// A JWT for a PIN is accepted if the key of the PIN signed it. If another key signed
+// it, the device gets an ordinary token.
 func TestClaim(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	other := devicekeytest.New(t, "tv", 2)
@@ -460,7 +462,7 @@ func TestClaim(t *testing.T) {
 	}
 }
 
-// exchangePIN makes the key of a claim that of a device.
+// exchangePIN registers the key of a claim for its device.
 func (w *fixture) exchangePIN(c devicekey.Claim, p token.Principal) (h token.Hash, err error) {
 	w.t.Helper()
 	err = w.DB.Write(w.t.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
@@ -470,8 +472,8 @@ func (w *fixture) exchangePIN(c devicekey.Claim, p token.Principal) (h token.Has
 	return h, err
 }
 
-// The key of a PIN acts in the place of the token that the PIN led to, and gives the
-// same JWT at each poll, until it is revoked.
+// The key of a PIN replaces the token of the PIN. Each poll returns the same JWT, until
+// the key is revoked.
 func TestExchangePIN(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	tok, p := w.signIn("tv")
@@ -509,8 +511,8 @@ func TestExchangePIN(t *testing.T) {
 	}
 }
 
-// A device that was merged goes on proving itself by its own identifier. If it signs in
-// anew, its key is its own again; to no other device it is.
+// A merged device keeps authenticating with its own identifier. If it signs in again,
+// its key belongs to it again, but never to any other device.
 func TestKeyOfAMergedDevice(t *testing.T) {
 	w := registered(t)
 	_, tablet := w.signIn("tablet")

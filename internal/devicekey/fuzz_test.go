@@ -11,8 +11,7 @@ import (
 	"github.com/usher-auth/usher/internal/seal"
 )
 
-// Whatever a key is read from, it is stored in a form that reads back as the same
-// key.
+// Every key that is accepted is stored in a form that decodes to the same key.
 func FuzzParsePublicKey(f *testing.F) {
 	for _, text := range []string{
 		`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"k","alg":"EdDSA"}`,
@@ -36,7 +35,7 @@ func FuzzParsePublicKey(f *testing.F) {
 	})
 }
 
-// No text but one that the device signed is a proof.
+// Only a text that the device signed is accepted as a proof.
 func FuzzProof(f *testing.F) {
 	key := devicekeytest.New(f, "tv", 1)
 	now := time.Unix(1_800_000_000, 0)

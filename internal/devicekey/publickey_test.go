@@ -21,7 +21,7 @@ func rsaKey(bits uint, exponent int64) map[string]string {
 	return map[string]string{"kty": "RSA", "kid": "k", "n": encode(n.Add(n, big.NewInt(1))), "e": encode(big.NewInt(exponent))}
 }
 
-// Which keys a device may have.
+// The kinds of keys that a device may have.
 func TestReadPublicKey(t *testing.T) {
 	var ed map[string]string
 	if err := json.Unmarshal(devicekeytest.New(t, "tv", 1).Public.JWK, &ed); err != nil {
@@ -82,7 +82,7 @@ func TestReadPublicKey(t *testing.T) {
 	}
 }
 
-// A key is the same one by its thumbprint (RFC 7638), whatever it is called.
+// Equal keys have the same thumbprint (RFC 7638), whatever their IDs are.
 func TestThumbprint(t *testing.T) {
 	// The key and its thumbprint are those of RFC 8037, appendix A.3.
 	text := `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"k"}`

@@ -64,7 +64,7 @@ func (w *town) accept(number int64) error {
 	return w.Friends.Accept(w.t.Context(), audit.Actor{AccountID: w.noa.ID}, w.noa.ID, number)
 }
 
-// What an invitation promises is checked when it is accepted.
+// The conditions of an invitation are checked again when it is accepted.
 func TestAcceptIsChecked(t *testing.T) {
 	for what, between := range map[string]func(w *town) error{
 		"the server is removed": func(w *town) error {
@@ -95,8 +95,8 @@ func TestAcceptIsChecked(t *testing.T) {
 	}
 }
 
-// Attack: taking the name of who was invited before there was an account of it, or
-// after it is gone.
+// Attack: someone takes the invited name before it has an account, or after its account
+// was removed.
 func TestNameIsNotTheInvited(t *testing.T) {
 	w := newTown(t)
 	before, err := w.invite(friend.Wish{Name: "zoe", Server: "den"})
@@ -161,7 +161,8 @@ func TestInviteRefuses(t *testing.T) {
 	w.want("one too many", err, friend.ErrMany)
 }
 
-// A share of who was removed a moment ago is refused by its kind.
+// Sharing with an account that has just been removed returns an error of the right
+// kind.
 func TestShareWithNobody(t *testing.T) {
 	w := newTown(t)
 	w.must(w.Accounts.Remove(t.Context(), w.operators, w.noa.ID))

@@ -23,8 +23,9 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// house is a home with everybody in it: ada owns it, eve is an admin, mia a member;
-// kid and locked are managed, and locked has a PIN, as ada has.
+// house is a home with each kind of user: ada owns it, eve is an admin, mia is a
+// member, kid and locked are managed, and guest is the guest. ada and locked have a
+// PIN.
 type house struct {
 	*coretest.Core
 	t        *testing.T
@@ -85,7 +86,7 @@ func (h *house) principal(tok plexauth.Secret) token.Principal {
 	return p
 }
 
-// become switches with the token of somebody.
+// become switches with the token of a user.
 func (h *house) become(who, target string, pin plexauth.Secret) (plexauth.Secret, error) {
 	h.t.Helper()
 	p := h.principal(h.tokens[who])
@@ -111,8 +112,9 @@ func (h *house) dead(what string, tok plexauth.Secret) {
 	}
 }
 
-// Who becomes whom, without a PIN and with the right one. Attack: a chain of switches
-// from the least protected user up to the owner, who is an admin of the server.
+// Which user may switch to which, without a PIN and with the correct one. Attack: a
+// chain of switches from the least protected user to the owner, who is an admin of the
+// server.
 func TestWhoBecomesWhom(t *testing.T) {
 	h := newHouse(t)
 	pins := map[string]plexauth.Secret{"ada": adasPIN, "locked": lockedPIN}
@@ -147,7 +149,8 @@ func TestWhoBecomesWhom(t *testing.T) {
 	h.mustSwitch("zoe", "zoe", "")
 }
 
-// What a switch led to is revoked with the token that switched, through any chain.
+// The token of a switch is revoked with the token that switched, through any chain of
+// switches.
 func TestSwitchedTokensAreChildren(t *testing.T) {
 	h := newHouse(t)
 	h.tokens["first"] = h.Token(account.Account{Username: "ada"}, "phone")
@@ -162,9 +165,9 @@ func TestSwitchedTokensAreChildren(t *testing.T) {
 	h.principal(h.tokens["kid"]) // of another token of ada's
 }
 
-// A user who leaves, is removed or is disabled loses at once what switches from and
-// to them have led to. Attack: a member who was removed goes on with the token of
-// another user.
+// When a user leaves, is removed or is disabled, the tokens from switches from and to
+// that user are revoked. Attack: a removed member continues with the token of another
+// user.
 func TestLeavingRevokes(t *testing.T) {
 	for what, do := range map[string]func(h *house) error{
 		"leaves":     func(h *house) error { return h.Homes.Remove(t.Context(), h.by, h.ids["mia"], h.id("mia")) },
@@ -204,7 +207,7 @@ func TestLeavingRevokes(t *testing.T) {
 	}
 }
 
-// A managed user and all tokens of it go with the user, and with the owner.
+// A managed user and all its tokens are removed with the user, and with the owner.
 func TestRemovingManagedUsers(t *testing.T) {
 	h := newHouse(t)
 	p := h.principal(h.tokens["kid"])
@@ -230,7 +233,8 @@ func TestRemovingManagedUsers(t *testing.T) {
 	}
 }
 
-// Who may change what. Attack: a managed user or a member takes rights in the home.
+// Which user may change what. Attack: a managed user or a member gains rights in the
+// home.
 func TestWhoChangesWhat(t *testing.T) {
 	for _, row := range []struct {
 		what string
@@ -300,9 +304,9 @@ func TestWhoChangesWhat(t *testing.T) {
 	}
 }
 
-// Attack: somebody in the home guesses a PIN of four digits. After the free tries,
-// each further one doubles the wait; the right PIN is not looked at meanwhile, a
-// restart forgets nothing, and attempts at the same time learn no more.
+// Attack: a user of the home guesses a PIN of four digits. After the free attempts,
+// each further one doubles the wait. Meanwhile, not even the correct PIN is checked, a
+// restart does not reset the count, and concurrent attempts learn nothing more.
 func TestGuessingAPIN(t *testing.T) {
 	h := newHouse(t)
 	for i := range 5 {
@@ -364,8 +368,8 @@ func TestGuessingAPIN(t *testing.T) {
 	}
 }
 
-// Attack: a PIN that cannot be read, in a database that somebody changed, opens the
-// account to everybody. It counts as a PIN that nothing matches.
+// Attack: a PIN that cannot be decoded, in a manipulated database, opens the account to
+// everyone. It is treated as a PIN that nothing matches.
 func TestUnknownCountsAsProtected(t *testing.T) {
 	for _, stored := range []string{"x", "$argon2id$v=19$m=8,t=1,p=1$AAAA$", "1234"} {
 		h := newHouse(t)
@@ -396,7 +400,7 @@ func TestUnknownCountsAsProtected(t *testing.T) {
 	}
 }
 
-// A managed account signs in nowhere, whatever is done to it.
+// A managed account can never sign in, whatever is changed.
 func TestManagedAccountsAreNoLogins(t *testing.T) {
 	h := newHouse(t)
 	id := h.ids["kid"]
@@ -433,7 +437,8 @@ func TestManagedAccountsAreNoLogins(t *testing.T) {
 	}
 }
 
-// Names are told apart, PINs have four digits, and a home is full some time.
+// Names must be distinguishable, PINs have four digits, and the size of a home is
+// limited.
 func TestLimitsOfAHome(t *testing.T) {
 	h := newHouse(t)
 	ada := h.ids["ada"]
@@ -473,7 +478,7 @@ func TestLimitsOfAHome(t *testing.T) {
 	}
 }
 
-// The wrong current PIN changes nothing, and counts.
+// A wrong current PIN changes nothing, and is counted.
 func TestChangingOnesPIN(t *testing.T) {
 	h := newHouse(t)
 	ada := h.ids["ada"]
@@ -491,7 +496,8 @@ func TestChangingOnesPIN(t *testing.T) {
 	}
 }
 
-// On a shared screen, every PIN is asked for, and other logins sign in themselves.
+// On a shared screen, every PIN is required, and other accounts that sign in do so
+// themselves.
 func TestChoosing(t *testing.T) {
 	h := newHouse(t)
 	for _, row := range []struct {
@@ -518,8 +524,8 @@ func TestChoosing(t *testing.T) {
 	}
 }
 
-// Attack: a PIN of four digits stands for the passkey that the rules of an account
-// take, or for the second factor that an admin needs and does not have.
+// Attack: a PIN of four digits replaces the passkey that the rules of an account
+// require, or the second factor that an admin needs and does not have.
 func TestRulesCloseAnAccountToItsHome(t *testing.T) {
 	yes, no := true, false
 	for name, rule := range map[string]func(h *house) error{

@@ -18,8 +18,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// since returns the events after the first n, and how many there are. Those of
-// accounts and tokens are left out.
+// since returns the events after the first n, and their number. It omits the events of
+// accounts and tokens.
 func (h *house) since(n int) (events []string, all int) {
 	h.t.Helper()
 	list, err := h.Audit.List(h.t.Context(), audit.Query{OldestFirst: true, Limit: 1000})
@@ -42,7 +42,7 @@ func (h *house) since(n int) (events []string, all int) {
 	return events, len(list)
 }
 
-// The audit log has everything that happens in a home.
+// Every change in a home is recorded in the audit log.
 func TestRecorded(t *testing.T) {
 	h := newHouse(t)
 	ada, zoe := h.ids["ada"], h.ids["zoe"]
@@ -85,7 +85,7 @@ func TestRecorded(t *testing.T) {
 	}
 }
 
-// refusal turns the error that is wanted into none.
+// refusal returns nil for the wanted error.
 func refusal(err, want error) error {
 	if errors.Is(err, want) {
 		return nil
@@ -93,7 +93,7 @@ func refusal(err, want error) error {
 	return fmt.Errorf("got %v, want %w", err, want)
 }
 
-// A managed user's new name is like nobody else's in the home.
+// The new name of a managed user must not look like another one in the home.
 func TestRename(t *testing.T) {
 	h := newHouse(t)
 	ada := h.ids["ada"]
@@ -112,8 +112,8 @@ func TestRename(t *testing.T) {
 	}
 }
 
-// A home with tries is limited; one without is not, also if a limit locked its users
-// before. Locks end by the clock of the server.
+// PINs are limited if FailedTries is set. Otherwise they are not, even if a user was
+// locked before. Locks end by the clock of the server.
 func TestTries(t *testing.T) {
 	for _, test := range []struct {
 		tries int

@@ -23,7 +23,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// certificate is one for 127.0.0.1, and a configuration that trusts it.
+// certificate returns a certificate for 127.0.0.1, and a configuration that trusts it.
 func certificate(t *testing.T) (server, client *tls.Config) {
 	t.Helper()
 	s := httptest.NewTLSServer(nil)
@@ -42,7 +42,7 @@ func parse(t *testing.T, format string, args ...any) mail.Server {
 	return s
 }
 
-// outbox is one in memory.
+// outbox returns an outbox in memory.
 func outbox(t *testing.T) (*coretest.Core, *mail.Outbox) {
 	t.Helper()
 	c := coretest.New(t, core.Config{Now: time.Now})
@@ -69,13 +69,13 @@ func start(t *testing.T, cfg mail.Config) (s *mail.Sender, log func() string) {
 	return s, func() string { stop(); return text.String() }
 }
 
-// to is the URL of a server without a user.
+// to returns the URL of a mail server, without credentials.
 func to(t *testing.T, server *mailtest.Server) mail.Server {
 	t.Helper()
 	return parse(t, "smtp://%s?from=usher@example.org", server.Addr)
 }
 
-// waiting is how many messages and tasks wait.
+// waiting returns the number of queued messages and tasks.
 func waiting(t *testing.T, c *coretest.Core) (n int) {
 	t.Helper()
 	if err := c.DB.QueryRow(t.Context(), "SELECT COUNT(*) FROM outbox").Scan(&n); err != nil {
@@ -96,7 +96,7 @@ func until(t *testing.T, what string, holds func() bool) {
 
 var hello = mail.Message{To: "mia@example.org", Subject: "Grüße von usher", Text: "Hallo Mia,\n\nhttps://usher.example.org/reset?key=ABC=DEF\n"}
 
-// Each way to reach a server, with TLS wherever it can be had.
+// Each kind of connection to a server uses TLS if possible.
 func TestSend(t *testing.T) {
 	serverTLS, clientTLS := certificate(t)
 	for name, c := range map[string]struct {
@@ -128,7 +128,8 @@ func TestSend(t *testing.T) {
 	}
 }
 
-// Attack: somebody on the way takes STARTTLS out of what the server offers.
+// Attack: someone on the path strips STARTTLS from the extensions that the server
+// offers.
 func TestStartTLSIsRequired(t *testing.T) {
 	server := mailtest.Start(t, "me", "a secret", nil, false)
 	to := parse(t, "smtp://me:a%%20secret@%s?from=usher@example.org", server.Addr)
@@ -146,7 +147,7 @@ func TestStartTLSIsRequired(t *testing.T) {
 	}
 }
 
-// Attack: another server has a certificate of its own.
+// Attack: another server presents its own certificate.
 func TestCertificateIsChecked(t *testing.T) {
 	serverTLS, _ := certificate(t)
 	server := mailtest.Start(t, "", "", serverTLS, true)
@@ -160,8 +161,8 @@ func TestCertificateIsChecked(t *testing.T) {
 	}
 }
 
-// A server that says "later" is asked again; one that says "never" is not, and the log
-// has neither the address nor the password.
+// A temporary rejection is retried, and a permanent one is not. The log contains
+// neither the address nor the password.
 func TestRetries(t *testing.T) {
 	for name, c := range map[string]struct {
 		codes []int
@@ -199,8 +200,8 @@ func TestWrongPasswordIsNotLogged(t *testing.T) {
 	}
 }
 
-// A server that hangs holds up neither the person who sends nor the end, and the message
-// waits for the next start.
+// A server that hangs delays neither the caller nor the shutdown, and the message stays
+// queued for the next start.
 func TestHangingServer(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0") // it accepts, and says nothing
 	if err != nil {
@@ -245,7 +246,7 @@ func TestInjection(t *testing.T) {
 	}
 }
 
-// A line with a dot ends no message.
+// A line that is a dot does not end the message.
 func TestDot(t *testing.T) {
 	server := mailtest.Start(t, "", "", nil, false)
 	s, _ := start(t, mail.Config{Server: to(t, server)})

@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
-// A stop finishes what is being sent, and nothing is left behind.
+// A stop waits for the attempts in progress, and none is left in the queue.
 func TestStopFinishesWhatIsInFlight(t *testing.T) {
 	server := mailtest.Start(t, "", "", nil, false)
 	read, answer := server.Hold()
@@ -47,8 +47,8 @@ func TestStopFinishesWhatIsInFlight(t *testing.T) {
 	}
 }
 
-// A server that is killed between the two sends a message again. It has the same
-// Message-ID, by which mailboxes know it.
+// A server that is killed before the result is stored sends the message again, with the
+// same Message-ID, by which mailboxes detect the duplicate.
 func TestSentTwiceHasOneID(t *testing.T) {
 	server := mailtest.Start(t, "", "", nil, false)
 	read, _ := server.Hold()
@@ -66,8 +66,8 @@ func TestSentTwiceHasOneID(t *testing.T) {
 	}
 }
 
-// What waits in a folder is sent after a restart, at once: also what was put off, and
-// what another process has added meanwhile.
+// Queued messages in a folder are sent immediately after a restart, including postponed
+// ones and those that another process added meanwhile.
 func TestRestartSends(t *testing.T) {
 	dir := t.TempDir()
 	open := func() *coretest.Core {
@@ -118,7 +118,7 @@ func TestRestartSends(t *testing.T) {
 	until(t, "an empty outbox", func() bool { return waiting(t, c) == 0 })
 }
 
-// add queues a message as a command does, which sends none itself.
+// add queues a message like a command, which does not send messages itself.
 func add(t *testing.T, c *coretest.Core, m mail.Message) {
 	t.Helper()
 	err := c.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error { return c.Outbox.Add(ctx, tx, m) })
@@ -184,8 +184,8 @@ func TestOneNodeSends(t *testing.T) {
 	}
 }
 
-// What is too old is not sent: not when a server starts after long, and no attempt is
-// planned for later than its end.
+// A message that is too old is not sent when a server starts, and no attempt is
+// scheduled after its end.
 func TestTooOld(t *testing.T) {
 	server := mailtest.Start(t, "", "", nil, false)
 	c := coretest.New(t, core.Config{})
@@ -205,7 +205,7 @@ func TestTooOld(t *testing.T) {
 	}
 }
 
-// Without a sender, what is too old goes as well.
+// Old messages are removed even if there is no sender.
 func TestRetain(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	add(t, c, hello)
@@ -216,7 +216,8 @@ func TestRetain(t *testing.T) {
 	until(t, "an empty outbox", func() bool { return waiting(t, c) == 0 })
 }
 
-// Attack: fill the database with what anyone may ask for. There is room for the rest.
+// Attack: visitors fill the queue with tasks that anyone may cause. There is still room
+// for messages.
 func TestOutboxIsBounded(t *testing.T) {
 	c, box := outbox(t)
 	s := mail.New(mail.Config{Outbox: box})
@@ -244,8 +245,8 @@ func TestOutboxIsBounded(t *testing.T) {
 	}
 }
 
-// A task leads to one message, to none, or is tried again; the message is written in the
-// transaction of the handler.
+// A task results in one message or none, or is tried again. The message is written in
+// the transaction of the handler.
 func TestTasks(t *testing.T) {
 	server := mailtest.Start(t, "", "", nil, false)
 	c, box := outbox(t)
@@ -284,8 +285,8 @@ func TestTasks(t *testing.T) {
 	}
 }
 
-// What was sealed with another key file is given up, and so is what somebody with the
-// database passes off as a message.
+// Entries that were sealed with another key file are dropped, and so are entries that
+// someone with access to the database forged.
 func TestOtherKey(t *testing.T) {
 	server := mailtest.Start(t, "", "", nil, false)
 	c, box := outbox(t)

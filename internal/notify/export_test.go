@@ -2,5 +2,5 @@ package notify
 
 import "context"
 
-// HandDue hands over what is due now.
+// HandDue queues the notices that are due now.
 func (s *Service) HandDue(ctx context.Context, hand Hand) error { return s.handDue(ctx, hand) }

@@ -64,7 +64,7 @@ func (f *fixture) told(a account.Account) []notify.Notice {
 	return list
 }
 
-// kinds are those of the notices of mia, the oldest first.
+// kinds returns the kinds of mia's notices, the oldest first.
 func (f *fixture) kinds() (kinds []notify.Kind) {
 	f.Helper()
 	for _, n := range f.told(f.mia) {
@@ -87,7 +87,7 @@ func (f *fixture) signIn(client string) {
 	f.must(err)
 }
 
-// wrong gives a wrong password for mia.
+// wrong signs in as mia with a wrong password.
 func (f *fixture) wrong(address string) {
 	f.Helper()
 	_, err := f.Accounts.Verify(f.Context(), audit.Actor{Address: address}, account.Credentials{Login: "mia", Password: "wrong"})
@@ -96,7 +96,7 @@ func (f *fixture) wrong(address string) {
 	}
 }
 
-// mails hands over what is due.
+// mails queues the due notices, and returns the e-mails.
 func (f *fixture) mails() (sent []notify.Mail) {
 	f.Helper()
 	f.must(f.Notices.HandDue(f.Context(), func(_ context.Context, _ *db.Tx, m notify.Mail) error {
@@ -106,7 +106,8 @@ func (f *fixture) mails() (sent []notify.Mail) {
 	return sent
 }
 
-// Every change of how a user signs in leads to a notice, by any actor and in any way.
+// Every change of how a user signs in creates a notice, whoever makes it and by
+// whatever way.
 func TestEveryWayIsTold(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	ctx, id := t.Context(), f.mia.ID
@@ -158,8 +159,8 @@ func TestEveryWayIsTold(t *testing.T) {
 	}
 }
 
-// Attack: somebody at an admin's open browser makes a key that outlives the session, or a
-// program that has a token lets an address be told what happens from now on.
+// Attack: someone at an admin's open browser creates a key that outlives the session,
+// or a program that has a token adds a webhook that outlives the token.
 func TestKeysAndWebhooksAreTold(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	ctx := t.Context()
@@ -200,7 +201,7 @@ func TestKeysAndWebhooksAreTold(t *testing.T) {
 	}
 }
 
-// A device is new once, however often it signs in at the same time.
+// A device is new only once, even if it signs in many times concurrently.
 func TestNewDevice(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	proofs := make([]account.Verified, 20)
@@ -226,8 +227,8 @@ func TestNewDevice(t *testing.T) {
 	f.wantKinds("two devices", notify.NewDevice, notify.NewDevice)
 }
 
-// Attack: somebody who has the password sends the client identifier of a device of the
-// owner's, which every server that the device uses learns, so that nobody is told.
+// Attack: someone who has the password sends the client identifier of one of the
+// owner's devices, which every server that the device uses knows, to prevent a notice.
 func TestStolenIdentifier(t *testing.T) {
 	own := device.Device{ClientIdentifier: "tv", Product: "Player", Name: "Den", Address: "192.0.2.9"}
 	elsewhere, program := own, own
@@ -267,7 +268,7 @@ func TestStolenIdentifier(t *testing.T) {
 	}
 }
 
-// A sign-in of a known device runs as many statements as before there were notices.
+// A sign-in of a known device runs no statements for notices.
 func TestKnownDeviceCostsNothing(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	f.signIn("tv")
@@ -290,7 +291,7 @@ func TestKnownDeviceCostsNothing(t *testing.T) {
 }
 
 // Attack: an attacker who has the password signs in on many devices, until the notice
-// that it has changed is gone.
+// of the changed password is evicted.
 func TestManyDevicesPushOutNothingElse(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	f.must(f.Accounts.SetPassword(t.Context(), f.self(), f.mia.ID, coretest.Password))
@@ -303,7 +304,7 @@ func TestManyDevicesPushOutNothingElse(t *testing.T) {
 	}
 }
 
-// Many sign-ins that fail are told once an hour, wherever they come from.
+// Many failed sign-ins create one notice an hour, wherever they come from.
 func TestTries(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	for i := range notify.ManyTries - 1 {
@@ -332,8 +333,8 @@ func TestTries(t *testing.T) {
 	}
 }
 
-// Notices go out once, to the address that was confirmed when they happened, and in
-// one e-mail each ten minutes.
+// Notices are sent once, to the address that was confirmed at the time of the event, in
+// at most one e-mail every ten minutes.
 func TestMails(t *testing.T) {
 	f := newFixture(t, core.Config{MembersSetEmail: true})
 	ctx, id := t.Context(), f.mia.ID
@@ -367,9 +368,9 @@ func TestMails(t *testing.T) {
 	}
 }
 
-// Attack: between two e-mails, an attacker who has the password changes it and the e-mail
-// address, signs in on a device, and does each so often that what the owner is to be sent
-// is pushed out.
+// Attack: between two e-mails, an attacker who has the password changes the password
+// and the e-mail address, signs in on a device, and repeats each until the unsent
+// notices for the owner are evicted.
 func TestNothingPushesOutWhatIsToBeSent(t *testing.T) {
 	f := newFixture(t, core.Config{MembersSetEmail: true})
 	ctx, id := t.Context(), f.mia.ID
@@ -405,7 +406,7 @@ func TestNothingPushesOutWhatIsToBeSent(t *testing.T) {
 	}
 }
 
-// What is not accepted is handed over again. What waited for a day is not.
+// Notices that are not accepted are tried again, for a day.
 func TestMailsWait(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	f.signIn("tv")
@@ -425,8 +426,8 @@ func TestMailsWait(t *testing.T) {
 	}
 }
 
-// What cannot be sent to one account keeps nobody else's notices, however many it has. It
-// is handed over later.
+// Notices that cannot be queued for one account do not delay those of others, however
+// many there are. They are tried again later.
 func TestOneAccountHoldsUpNobody(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	ctx := t.Context()
@@ -463,7 +464,7 @@ func TestOneAccountHoldsUpNobody(t *testing.T) {
 	}
 }
 
-// If the queue is full, nobody waits longer because of that.
+// If the queue is full, notices are not delayed beyond that.
 func TestFullQueuePutsNobodyOff(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	f.must(f.Accounts.SetPassword(t.Context(), operator, f.olga.ID, coretest.Password))
@@ -491,7 +492,7 @@ func TestQuiet(t *testing.T) {
 	f.wantKinds("on the page", notify.Quiet, notify.NewDevice, notify.Password)
 }
 
-// Of many nodes that look at the same time, one sends each notice.
+// Of many nodes that poll at the same time, one sends each notice.
 func TestOneNodeSends(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	nodes := []*notify.Service{f.Notices, f.Restart().Notices, f.Restart().Notices, f.Restart().Notices}
@@ -520,8 +521,8 @@ func TestOneNodeSends(t *testing.T) {
 	}
 }
 
-// Two nodes of one PostgreSQL database look at the same time, again and again: each
-// account gets one e-mail.
+// Two nodes of one PostgreSQL database poll concurrently and repeatedly. Each account
+// gets one e-mail.
 func TestOneNodeOfTwoSends(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -559,7 +560,7 @@ func TestOneNodeOfTwoSends(t *testing.T) {
 	}
 }
 
-// Run sends what another process has written, without being told twice.
+// Run sends notices that another process has written, after one announcement.
 func TestRun(t *testing.T) {
 	f := newFixture(t, core.Config{Now: time.Now})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -582,7 +583,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// A managed user of a home is no login: nobody reads notices of it.
+// A managed user cannot sign in, so nobody would read its notices.
 func TestManagedUsersAreNotTold(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	kid, err := f.Homes.AddManaged(t.Context(), f.self(), f.mia.ID, "kid", "")
@@ -595,8 +596,8 @@ func TestManagedUsersAreNotTold(t *testing.T) {
 	}
 }
 
-// The owner has seen what was on the page, and nothing later. Nobody else's are
-// marked.
+// Only the notices on the page are marked as seen, neither later ones nor those of
+// other accounts.
 func TestSeen(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	f.signIn("tv")

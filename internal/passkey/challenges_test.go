@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// When there are too many challenges, those that have expired go, and no other.
+// When there are too many challenges, the expired ones are removed, and no others.
 func TestExpiredChallengesGo(t *testing.T) {
 	t.Parallel()
 	var c challenges
@@ -32,7 +32,7 @@ func TestExpiredChallengesGo(t *testing.T) {
 	}
 }
 
-// Without expired ones, the one that expires next goes.
+// If no challenge has expired, the one that expires next is removed.
 func TestTheNextToExpireGoes(t *testing.T) {
 	t.Parallel()
 	const next = maxChallenges / 3

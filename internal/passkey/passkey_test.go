@@ -53,14 +53,14 @@ func (w fixture) want(err, want error, attack string) {
 	}
 }
 
-// visitor is who signs in.
+// visitor is the actor who signs in.
 var visitor = audit.Actor{Address: "192.0.2.1"}
 
 const origin = "http://localhost:32400"
 
 var here = passkey.Party{ID: "localhost", Origins: []string{origin}}
 
-// add gives an account a passkey.
+// add adds a passkey to an account.
 func (w fixture) add(a account.Account) *passkeytest.Key {
 	w.Helper()
 	options, err := w.Passkeys.BeginAdd(w.Context(), here, a, "browser")
@@ -78,7 +78,7 @@ func (w fixture) beginAlone(browser string) []byte {
 	return options
 }
 
-// alone has a passkey sign in, up to the session.
+// alone signs in with a passkey alone, up to the session.
 func (w fixture) alone(key *passkeytest.Key) error {
 	w.Helper()
 	return w.spend(w.Passkeys.FinishSignIn(w.Context(), visitor, here, "browser", key.Sign(w, w.beginAlone("browser"))))
@@ -92,7 +92,7 @@ func (w fixture) spend(v account.Verified, err error) error {
 	return err
 }
 
-// second has a passkey answer for an account, as its second factor.
+// second proves the second factor of an account with a passkey.
 func (w fixture) second(a account.Account, key *passkeytest.Key) (account.Verified, error) {
 	w.Helper()
 	options, err := w.Passkeys.BeginSecondFactor(w.Context(), here, a.ID, "session")
@@ -137,7 +137,7 @@ func TestAddAndUse(t *testing.T) {
 	}
 }
 
-// told is the audit log after its first three rows, which are the server and the
+// told returns the audit log after its first three rows, which are the server and the
 // two accounts.
 func (w fixture) told() (lines []string) {
 	w.Helper()
@@ -149,7 +149,7 @@ func (w fixture) told() (lines []string) {
 	return lines
 }
 
-// Attack: an answer that was overheard is sent again.
+// Attack: an intercepted response is sent again.
 func TestReplay(t *testing.T) {
 	w := newFixture(t)
 	phone := w.add(w.mia)
@@ -249,8 +249,8 @@ func TestUnverified(t *testing.T) {
 	w.want(err, passkey.ErrRejected, "adding one, unverified")
 }
 
-// Attack: a passkey that was removed, because its phone was stolen, signs in;
-// also when it had answered before.
+// Attack: a passkey that was removed, because its phone was stolen, signs in, even if
+// it had responded before.
 func TestRemoved(t *testing.T) {
 	w := newFixture(t)
 	phone := w.add(w.mia)
@@ -267,8 +267,8 @@ func TestRemoved(t *testing.T) {
 	w.want(w.Passkeys.Remove(t.Context(), audit.Actor{AccountID: w.mia.ID}, w.mia.ID, list[0].ID), passkey.ErrNotFound, "removing it twice")
 }
 
-// Attack: somebody copied the authenticator, and uses the copy after the
-// original has signed.
+// Attack: someone copied the authenticator, and uses the copy after the original has
+// signed.
 func TestCopiedAuthenticator(t *testing.T) {
 	w := newFixture(t)
 	phone := w.add(w.mia)
@@ -284,8 +284,8 @@ func TestCopiedAuthenticator(t *testing.T) {
 	}
 }
 
-// Attack: two answers of one authenticator are spent at the same time, so that
-// neither sees the other's count.
+// Attack: two responses of one authenticator are spent concurrently, so that neither
+// sees the other's count.
 func TestTwoAtOnce(t *testing.T) {
 	w := newFixture(t)
 	phone := w.add(w.mia)
@@ -335,7 +335,7 @@ func TestPasswordChangedMeanwhile(t *testing.T) {
 	w.must(w.alone(phone))
 }
 
-// Attack: a page elsewhere has the person answer a challenge of ours.
+// Attack: a page of another site makes the user respond to our challenge.
 func TestPhishing(t *testing.T) {
 	for name, change := range map[string]func(*passkeytest.Key){
 		"another origin": func(k *passkeytest.Key) { k.Origin = "http://localhost.example.com" },
@@ -402,8 +402,8 @@ func TestChallengeExpires(t *testing.T) {
 	})
 }
 
-// Attack: an attacker fills the memory with challenges, or prevents others from
-// signing in by that.
+// Attack: an attacker fills the memory with challenges, or thereby prevents others from
+// signing in.
 func TestFlood(t *testing.T) {
 	w := newFixtureWith(t, core.Config{FailedTries: 1}) // ten sign-ins may begin
 	for i := range 10 {                                 // from one household

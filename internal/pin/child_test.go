@@ -17,7 +17,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// held is a token and what it is good for.
+// held is a token with its principal.
 type held struct {
 	token.Principal
 	secret plexauth.Secret
@@ -32,7 +32,7 @@ func hold(t *testing.T, c *coretest.Core, secret plexauth.Secret) held {
 	return held{p, secret}
 }
 
-// signIn signs a device of an account in.
+// signIn signs in a device of an account.
 func signIn(t *testing.T, c *coretest.Core, a account.Account, client string) held {
 	t.Helper()
 	return hold(t, c, c.Token(a, client))
@@ -47,7 +47,7 @@ func startPIN(t *testing.T, c *coretest.Core, client string) pin.PIN {
 	return p
 }
 
-// linkByToken links a new PIN with a token, and returns the token that it led to.
+// linkByToken links a new PIN with a token, and returns the token of the PIN.
 func linkByToken(t *testing.T, c *coretest.Core, with held, client string) held {
 	t.Helper()
 	p := startPIN(t, c, client)
@@ -62,8 +62,8 @@ func linkByToken(t *testing.T, c *coretest.Core, with held, client string) held 
 	return hold(t, c, secret)
 }
 
-// Attack: a stolen token links a PIN of the thief's, so that a second token
-// outlives the revocation of the first.
+// Attack: a thief links a PIN with a stolen token, so that a second token outlives the
+// revocation of the first.
 func TestTokenOfLinkedPINIsChild(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	mia := c.Add("mia")
@@ -91,7 +91,7 @@ func TestTokenOfLinkedPINIsChild(t *testing.T) {
 	}
 }
 
-// A person who agrees on a page gives the device a token of its own.
+// A user's consent on a page gives the device an independent token.
 func TestTokenOfConsentIsNotChild(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	mia := c.Add("mia")
@@ -109,8 +109,8 @@ func TestTokenOfConsentIsNotChild(t *testing.T) {
 	}
 }
 
-// Attack: the thief links at the moment of the revocation, however and wherever
-// that happens. Of forty races each, no token survives.
+// Attack: the thief links a PIN concurrently with the revocation, on any process and by
+// any kind of revocation. No token survives in forty races of each.
 func TestLinkAndRevokeRace(t *testing.T) {
 	dir := t.TempDir()
 	c := coretest.New(t, core.Config{Dir: dir})
@@ -175,8 +175,8 @@ func TestLinkAndRevokeRace(t *testing.T) {
 	}
 }
 
-// The token that links is in use: it is not evicted for what it leads to, and
-// neither is one that it came from.
+// The token that links a PIN is not evicted for the new token, and neither are its
+// ancestors.
 func TestLinkEvictsNoAncestor(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	mia := c.Add("mia")
@@ -202,8 +202,8 @@ func TestLinkEvictsNoAncestor(t *testing.T) {
 	}
 }
 
-// A device that holds ten tokens, each of which led to the next, gets no other
-// one from the last.
+// A device that has ten tokens, each an ancestor of the next, cannot get another one
+// from the last.
 func TestLinkOfAFullChain(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	mia := c.Add("mia")

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What the arithmetic of guessing rests on.
+// The constants on which the probability of a correct guess depends.
 const (
 	ShortCodes  = len(shortAlphabet) * len(shortAlphabet) * len(shortAlphabet) * len(shortAlphabet)
 	MaxShort    = maxShort
@@ -22,13 +22,13 @@ const (
 	StrongAlphabet = strongAlphabet
 )
 
-// Pace of the polling that is promised never to be refused.
+// Pace is the pace of polling that is never rate limited.
 const Pace = 500 * time.Millisecond
 
-// SetMost sets how many PINs of each kind may wait.
+// SetMost sets the maximum number of pending PINs of each kind.
 func (s *Service) SetMost(n int) { s.short.most, s.strong.most = n, n }
 
-// ProofOf is the proof of a PIN.
+// ProofOf returns the proof of a PIN.
 func (s *Service) ProofOf(p PIN) string { return s.proof(p) }
 
 // What turns an address into one with a proof.
@@ -37,5 +37,5 @@ var (
 	WithProof     = withProof
 )
 
-// NewID draws an ID.
+// NewID generates an ID.
 func NewID(random io.Reader) int64 { return newID(random) }

@@ -19,7 +19,7 @@ import (
 
 const back = "https://app.example.org/back?state=1"
 
-// startForward makes a PIN of a program to which a browser brings a proof.
+// startForward starts a PIN with a ForwardURL.
 func (w *fixture) startForward(t *testing.T, client string) pin.PIN {
 	t.Helper()
 	p, err := w.Start(t.Context(), device.Device{ClientIdentifier: client, Address: "address of " + client}, true, back)
@@ -36,7 +36,7 @@ func (w *fixture) redeem(t *testing.T, id int64, client, proof string) (plexauth
 	return tok, err
 }
 
-// proofOf is the proof that mia's browser is given.
+// proofOf returns the proof that mia's browser gets.
 func (w *fixture) proofOf(t *testing.T, p pin.PIN) string {
 	t.Helper()
 	to, err := w.Forward(t.Context(), w.mia, p.Code)
@@ -49,7 +49,8 @@ func (w *fixture) proofOf(t *testing.T, p pin.PIN) string {
 	return to.WithProof.Query().Get(pin.ProofParameter)
 }
 
-// The token of a PIN that needs a proof is given for the proof, and only once.
+// The token of a PIN that needs a proof is returned in exchange for the proof, and only
+// once.
 func TestRedeem(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		p := w.startForward(t, "web")
@@ -92,7 +93,7 @@ func TestRedeem(t *testing.T) {
 	})
 }
 
-// Attack: the proof of one PIN, or of one account, for another.
+// Attack: the proof of one PIN or account is used for another.
 func TestProofIsBound(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		seen := make(map[string]bool)
@@ -160,8 +161,8 @@ func TestRedeemAtOnce(t *testing.T) {
 	})
 }
 
-// A proof is no good once its token is revoked, its account is disabled, or its
-// PIN has expired.
+// A proof is invalid once its token is revoked, its account is disabled, or its PIN has
+// expired.
 func TestProofEnds(t *testing.T) {
 	for what, end := range map[string]func(*testing.T, *fixture) error{
 		"expired": func(*testing.T, *fixture) error { time.Sleep(pin.StrongTTL); return nil },
@@ -192,8 +193,8 @@ func TestProofEnds(t *testing.T) {
 	}
 }
 
-// Attack: a program with a token of the account completes a sign-in that takes a
-// person's consent in a browser.
+// Attack: a program with a token of the account completes a sign-in that requires a
+// user's consent in a browser.
 func TestTokenLinksNoProofPIN(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		tok := w.linked(t, "tv", w.mia)
@@ -209,8 +210,8 @@ func TestTokenLinksNoProofPIN(t *testing.T) {
 	})
 }
 
-// A wrong proof is not counted as a guess of an ID: the attacker makes a program
-// present many.
+// Attack: an attacker makes a program present many wrong proofs, to get it rate
+// limited. Wrong proofs do not count as guesses of an ID.
 func TestWrongProofsLimitNobody(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		p := w.startForward(t, "web")
@@ -225,8 +226,8 @@ func TestWrongProofsLimitNobody(t *testing.T) {
 	})
 }
 
-// A PIN without an address is given to the program that started it, with any proof
-// or none.
+// The token of a PIN without a ForwardURL is returned to the program that started it,
+// with any proof or none.
 func TestProofWithoutNeed(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		p := w.start(t, "tv", true)
@@ -245,8 +246,8 @@ func TestProofWithoutNeed(t *testing.T) {
 	})
 }
 
-// The address is a web address that people and browsers read alike, and has room
-// for the proof.
+// A ForwardURL must be a web address that people and browsers read alike, with room for
+// the proof.
 func TestProofURL(t *testing.T) {
 	inFixture(t, 0, func(t *testing.T, w *fixture) {
 		for address, good := range map[string]bool{
@@ -280,8 +281,8 @@ func TestProofURL(t *testing.T) {
 	})
 }
 
-// Another process revokes the token a moment before its proof is brought, when
-// this one has not heard of it yet.
+// Another process revokes the token just before the proof is presented, before this
+// process learns of it.
 func TestRedeemAfterARevocationElsewhere(t *testing.T) {
 	dir := t.TempDir()
 	here, there := coretest.New(t, core.Config{Dir: dir}), coretest.New(t, core.Config{Dir: dir})

@@ -22,7 +22,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// startKey makes a PIN of a tv that has a key.
+// startKey starts a PIN of a tv that has a key.
 func (w *fixture) startKey(t *testing.T, key *devicekeytest.Key, forward string) pin.PIN {
 	t.Helper()
 	p, err := w.StartWithKey(t.Context(), device.Device{ClientIdentifier: "tv"}, true, forward, key.Public.JWK)
@@ -38,8 +38,8 @@ func (w *fixture) pollJWT(t *testing.T, id int64, signed string) (pin.PIN, plexa
 	return w.GetJWT(t.Context(), audit.Actor{Address: "address of tv"}, id, "tv", signed)
 }
 
-// A device that signs its polls gets the same JWT in each of them, in the place of a
-// token, until the key is revoked.
+// A device that signs its polls gets the same JWT in each of them, in place of a token,
+// until the key is revoked.
 func TestPINWithKey(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		key := devicekeytest.New(t, "tv", 1)
@@ -79,7 +79,7 @@ func TestPINWithKey(t *testing.T) {
 	})
 }
 
-// Polls at the same time lead to one key, and to the same JWT.
+// Concurrent polls register one key, and return the same JWT.
 func TestPINWithKeyAtOnce(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		key := devicekeytest.New(t, "tv", 1)
@@ -104,7 +104,7 @@ func TestPINWithKeyAtOnce(t *testing.T) {
 	})
 }
 
-// Attack: two people link a PIN at the same moment, when both have seen that it waits.
+// Attack: two users link a PIN concurrently, after both have seen it pending.
 func TestLinkedByOneOfTwo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// In a file, so that one reads while another writes.
@@ -142,7 +142,7 @@ func TestLinkedByOneOfTwo(t *testing.T) {
 	})
 }
 
-// Anyone who signs with another key gets what a poll without one gets.
+// A poll that another key signed returns the same as a poll without a signature.
 func TestPINWithAnotherKey(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		key, other := devicekeytest.New(t, "tv", 1), devicekeytest.New(t, "tv", 2)

@@ -17,12 +17,11 @@ import (
 	"github.com/usher-auth/usher/internal/pin"
 )
 
-// tries is what usher serve has by default.
+// tries is the default of usher serve.
 const tries = 10
 
-// The arithmetic: how likely it is that somebody who guesses all the time hits
-// a PIN that waits. The number of tries is seen, not computed: the guesser of
-// this test never stops.
+// The probability that someone who guesses all the time hits a pending PIN. The number
+// of attempts is measured, not computed: the guesser of this test never stops.
 func TestGuessingIsHopeless(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		guesses := 0
@@ -55,7 +54,7 @@ func TestGuessingIsHopeless(t *testing.T) {
 	})
 }
 
-// An ID is guessed by who knows the client identifier, with the token as prize.
+// Attack: someone who knows the client identifier guesses an ID, to get the token.
 func TestGuessingIDsIsHopeless(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		const rounds = 100 // of a second, each with more guesses than get through
@@ -82,8 +81,8 @@ func TestGuessingIDsIsHopeless(t *testing.T) {
 	})
 }
 
-// A right guess is no help once too many were wrong, neither are guesses that
-// come at the same time, nor right codes between the wrong ones.
+// After too many wrong codes, a correct one is rejected, too. Concurrent guesses, and
+// correct codes between wrong ones, do not help.
 func TestGuessingIsBounded(t *testing.T) {
 	t.Run("a right code after too many wrong ones", func(t *testing.T) {
 		inFixture(t, tries, func(t *testing.T, w *fixture) {
@@ -165,8 +164,8 @@ func TestGuessingIsBounded(t *testing.T) {
 	})
 }
 
-// A program that polls twice a second for all of a PIN's life is never refused,
-// whatever others do behind the same router, and if it forgets to end.
+// A program that polls twice a second during the lifetime of a PIN is never rate
+// limited, whatever others do behind the same router, even if it continues afterwards.
 func TestPollersAreNeverRefused(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		p := w.start(t, "tv", true)
@@ -201,7 +200,7 @@ func TestPollersAreNeverRefused(t *testing.T) {
 	})
 }
 
-// Unknown IDs are bounded by address, too.
+// Unknown IDs are also limited by address.
 func TestUnknownIDsAreBounded(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		p := w.start(t, "tv", false)
@@ -219,7 +218,7 @@ func TestUnknownIDsAreBounded(t *testing.T) {
 	})
 }
 
-// Neither one address nor all of them make any number of PINs.
+// The number of PINs is limited, for each address and in total.
 func TestPINsAreBounded(t *testing.T) {
 	for _, strong := range []bool{false, true} {
 		t.Run(fmt.Sprint("strong ", strong), func(t *testing.T) {
@@ -252,8 +251,8 @@ func TestPINsAreBounded(t *testing.T) {
 	})
 }
 
-// Attack: one household, which has many networks of IPv6, keeps everybody else
-// from starting a PIN.
+// Attack: one household, which has many IPv6 networks, prevents everyone else from
+// starting a PIN.
 func TestOneHouseholdLeavesRoomForOthers(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		from := func(address string) (pin.PIN, error) {
@@ -308,7 +307,7 @@ func TestOneHouseholdLeavesRoomForOthers(t *testing.T) {
 	})
 }
 
-// Without limits, as in tests of other programs, nobody must wait.
+// Without limits, as in tests of other programs, no call is rate limited.
 func TestWithoutLimits(t *testing.T) {
 	inFixture(t, 0, func(t *testing.T, w *fixture) {
 		for range 1000 {
@@ -322,7 +321,7 @@ func TestWithoutLimits(t *testing.T) {
 	})
 }
 
-// No letter or digit of a short code is taken for another one.
+// No letter or digit of a short code looks like another one.
 func TestAlphabet(t *testing.T) {
 	for _, alike := range []string{"0OQ", "1IL", "2Z", "5S", "6G", "8B", "UV"} {
 		n := 0
@@ -355,7 +354,7 @@ func TestNormal(t *testing.T) {
 	}
 }
 
-// Whatever is typed, what comes out is a code in its one form, or none.
+// Normal returns the canonical form of a code for any text, or none.
 func FuzzNormal(f *testing.F) {
 	for _, s := range []string{
 		"CFHJ", " cfhj ", "abcdefghijklmnopqrstuvwx0", "ſſ", strings.Repeat("\u212a", 8) + "a", "\xff\xff\xff\xff",
@@ -380,9 +379,9 @@ func FuzzNormal(f *testing.F) {
 	})
 }
 
-// From one network, 30 PINs with short codes are started at once, and one every 20
-// seconds; of those with long codes, ten times as many. A hundred wrong codes are
-// tried at once, no matter who tries them, and one every 18 seconds.
+// A network can start 30 PINs with short codes at once, and then one every 20 seconds.
+// For strong codes, the limits are ten times as high. It can try a hundred wrong codes
+// at once, whoever tries them, and then one every 18 seconds.
 func TestLimitsOfANetwork(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		d := device.Device{ClientIdentifier: "tv", Address: "192.0.2.1"}
@@ -424,7 +423,7 @@ func TestLimitsOfANetwork(t *testing.T) {
 	})
 }
 
-// A PIN begins by the clock of the server.
+// The lifetime of a PIN starts by the clock of the server.
 func TestClock(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	p, err := c.PINs.Start(t.Context(), device.Device{ClientIdentifier: "tv"}, false, "")
@@ -437,7 +436,7 @@ func TestClock(t *testing.T) {
 	}
 }
 
-// An ID has 31 bits, and is not 0, which stands for none.
+// An ID has 31 bits, and is never 0, which means none.
 func TestIDs(t *testing.T) {
 	for _, test := range []struct {
 		bits []byte

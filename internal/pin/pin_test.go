@@ -22,7 +22,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// fixture is the services with two people, in a bubble whose clock moves by itself.
+// fixture holds the services with two accounts, in a synctest bubble.
 type fixture struct {
 	*pin.Service
 	*coretest.Core
@@ -44,7 +44,7 @@ func (w *fixture) person(name string) audit.Actor {
 	return audit.Actor{AccountID: w.Add(name).ID, Address: "address of " + name}
 }
 
-// start makes a PIN of a client, whose address is named after it.
+// start starts a PIN for a client. Its address is derived from the client.
 func (w *fixture) start(t *testing.T, client string, strong bool) pin.PIN {
 	t.Helper()
 	d := device.Device{ClientIdentifier: client, Product: "Cinema", Address: "address of " + client}
@@ -69,7 +69,7 @@ func (w *fixture) link(t *testing.T, code string, by audit.Actor) {
 	}
 }
 
-// linked makes a PIN, links it and returns its token.
+// linked starts a PIN, links it and returns its token.
 func (w *fixture) linked(t *testing.T, client string, by audit.Actor) plexauth.Secret {
 	t.Helper()
 	p := w.start(t, client, true)
@@ -81,7 +81,7 @@ func (w *fixture) linked(t *testing.T, client string, by audit.Actor) plexauth.S
 	return tok
 }
 
-// whose is the account that a token is good for; 0: it is good for none.
+// whose returns the account of a token, or 0 if it is invalid.
 func (w *fixture) whose(t *testing.T, tok plexauth.Secret) int64 {
 	t.Helper()
 	p, err := w.Tokens.Verify(t.Context(), tok)
@@ -91,7 +91,7 @@ func (w *fixture) whose(t *testing.T, tok plexauth.Secret) int64 {
 	return p.AccountID
 }
 
-// gone fails the test unless the error says that there is no such PIN.
+// gone fails the test unless the error reports that there is no such PIN.
 func gone(t *testing.T, what string, err error) {
 	t.Helper()
 	if !errors.Is(err, pin.ErrNotFound) {
@@ -178,7 +178,7 @@ func TestExpiredPIN(t *testing.T) {
 	})
 }
 
-// Nobody but the client that made a PIN is given its token.
+// Only the client that started a PIN gets its token.
 func TestTokenIsForItsClientOnly(t *testing.T) {
 	inFixture(t, 10, func(t *testing.T, w *fixture) {
 		p := w.start(t, "tv", false)
@@ -196,7 +196,7 @@ func TestTokenIsForItsClientOnly(t *testing.T) {
 	})
 }
 
-// A code is claimed once, however many try at the same time.
+// A code can be linked once, even by many concurrent calls.
 func TestCodeIsClaimedOnce(t *testing.T) {
 	inFixture(t, 100, func(t *testing.T, w *fixture) {
 		p := w.start(t, "tv", false)
@@ -226,8 +226,8 @@ func TestCodeIsClaimedOnce(t *testing.T) {
 	})
 }
 
-// A token that is revoked is not handed out any more, nor one of an account
-// that is disabled or gone.
+// A token that is revoked is not returned, nor is the token of a disabled or removed
+// account.
 func TestPINEndsWithItsToken(t *testing.T) {
 	for what, end := range map[string]func(*testing.T, *fixture, plexauth.Secret) error{
 		"revoked": func(t *testing.T, w *fixture, tok plexauth.Secret) error {
@@ -271,8 +271,8 @@ func TestDisabledAccountLinksNothing(t *testing.T) {
 	})
 }
 
-// An abandoned flow ends nobody's token, nor does one more flow of the same
-// client, within the ten that a device holds.
+// An abandoned sign-in revokes no token, and neither does another sign-in of the same
+// client, up to the ten tokens of a device.
 func TestFlowsLeaveOtherTokensAlone(t *testing.T) {
 	inFixture(t, 0, func(t *testing.T, w *fixture) {
 		var tokens []plexauth.Secret
@@ -311,7 +311,7 @@ func TestFlowsLeaveOtherTokensAlone(t *testing.T) {
 	})
 }
 
-// Polling asks the store nothing while nothing changed.
+// Polling runs no queries while nothing has changed.
 func TestPollingTouchesNoSQL(t *testing.T) {
 	inFixture(t, 10, func(t *testing.T, w *fixture) {
 		waits, linked := w.start(t, "tv", false), w.start(t, "phone", true)

@@ -9,8 +9,8 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 )
 
-// The audit log says which device was linked to whom, with which token, and which
-// was denied.
+// The audit log records which device was linked to which account, with which token, and
+// which was denied.
 func TestRecorded(t *testing.T) {
 	inFixture(t, 10, func(t *testing.T, w *fixture) {
 		before, err := w.Audit.List(t.Context(), audit.Query{Limit: 1})
@@ -55,7 +55,7 @@ func TestRecorded(t *testing.T) {
 	})
 }
 
-// A person sees which device waits under a code, while it waits.
+// A user sees which device has a code, while its PIN is pending.
 func TestFind(t *testing.T) {
 	inFixture(t, 10, func(t *testing.T, w *fixture) {
 		for _, strong := range []bool{false, true} {

@@ -14,8 +14,8 @@ import (
 	"github.com/usher-auth/usher/internal/token"
 )
 
-// Those that wait are bounded, each kind for itself. Those that are linked or
-// have expired do not count.
+// The number of pending PINs is limited, separately for each kind. Linked and expired
+// PINs do not count.
 func TestOnlyPINsThatWaitAreBounded(t *testing.T) {
 	inFixture(t, 0, func(t *testing.T, w *fixture) {
 		w.SetMost(1)
@@ -40,8 +40,8 @@ func TestOnlyPINsThatWaitAreBounded(t *testing.T) {
 	})
 }
 
-// Of each kind, the network that has the most PINs loses its oldest, and never
-// to one that would then have more.
+// When the pool of a kind is full, the oldest PIN of the network that has the most is
+// evicted, but not for a network that would then have more.
 func TestRoomForPINs(t *testing.T) {
 	for _, strong := range []bool{false, true} {
 		t.Run(fmt.Sprint("strong ", strong), func(t *testing.T) {
@@ -164,8 +164,8 @@ func TestRejectedLinkLeavesNothing(t *testing.T) {
 	})
 }
 
-// A linked PIN is answered for as long as its token is good: not while the
-// account is disabled, and again when it is enabled.
+// A linked PIN is returned as long as its token is valid: not while the account is
+// disabled, and again when it is enabled.
 func TestLinkedPINOfADisabledAccount(t *testing.T) {
 	inFixture(t, 10, func(t *testing.T, w *fixture) {
 		p := w.start(t, "tv", false)
@@ -214,8 +214,8 @@ func TestLinkMakesRoom(t *testing.T) {
 	})
 }
 
-// Attack: one account denies the sign-ins of others by guessing their codes. It
-// is limited as linking is.
+// Attack: one account denies the sign-ins of others by guessing their codes. Denials
+// have the same limit as links.
 func TestDenyIsLimited(t *testing.T) {
 	inFixture(t, tries, func(t *testing.T, w *fixture) {
 		p := w.start(t, "tv", false)

@@ -14,7 +14,7 @@ import (
 	"github.com/usher-auth/usher/internal/store"
 )
 
-// taken is the table of PINs when the first codes that are drawn are taken.
+// taken is the table of PINs in which the first generated codes are taken.
 type taken struct {
 	pin.Rows
 	codes int // that are taken
@@ -28,7 +28,7 @@ func (r *taken) Insert(ctx context.Context, tx *db.Tx, p pin.PIN) error {
 	return r.Rows.Insert(ctx, tx, p)
 }
 
-// A code that is taken is drawn anew, twenty times at the most.
+// A code that is taken is generated again, at most twenty times.
 func TestTakenCode(t *testing.T) {
 	for codes, want := range map[int]int{0: 1, 1: 2, 19: 20, 20: 20, 100: 20} {
 		c := coretest.New(t, core.Config{})

@@ -145,7 +145,7 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// A mistake is an error that says where it is, and what was probably meant.
+// The error for a mistake names its line, and suggests a correction.
 func TestMistakes(t *testing.T) {
 	for text, want := range map[string]string{
 		"acounts: []":                                      `line 1: a scene has no key "acounts"; did you mean "accounts"?`,
@@ -209,7 +209,7 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// What cannot be is an error that says what.
+// The error for an impossible scene names the reason.
 func TestImpossible(t *testing.T) {
 	const mia = "accounts:\n- {username: mia, password: mia's password}\n- {username: noa, password: noa's password}\n"
 	const attic = mia + "servers: [{name: Attic, id: attic, owner: mia, sections: [Films]}]\n"

@@ -23,8 +23,8 @@ func open(t *testing.T) *core.Core {
 	return c
 }
 
-// Each token of the scene is its account's, and that of a disabled account is
-// rejected.
+// Each token of the scene belongs to its account, and the token of a disabled account
+// is rejected.
 func TestTokensAreKnown(t *testing.T) {
 	c := open(t)
 	cast, err := scene.Default().Play(t.Context(), audit.Actor{}, c)
@@ -92,7 +92,7 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// What a scene names must be in it.
+// Every name that a scene refers to must be in it.
 func TestUnknownPeople(t *testing.T) {
 	for _, src := range []scene.Source{{Owner: "nobody"}, {SharedWith: []string{"nobody"}}} {
 		src.Kind, src.Name, src.Identifier, src.Connections = source.Server, "Attic", "attic", scene.Nowhere()
@@ -103,7 +103,7 @@ func TestUnknownPeople(t *testing.T) {
 	}
 }
 
-// A token that clients would not accept, or that is easy to guess, is no token.
+// A token that clients would not accept, or that is easy to guess, is rejected.
 func TestMalformedTokens(t *testing.T) {
 	for _, token := range []plexauth.Secret{"short", "a-token-with-dashes01", "aTokenThatIsChosen012", "aTokenThatIsChosen0é"} {
 		s := scene.Scene{Accounts: []scene.Account{{Username: "mia", Password: "mia's password", Token: token}}}

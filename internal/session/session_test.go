@@ -35,7 +35,7 @@ func newFixtureAt(t *testing.T, now func() time.Time) fixture {
 
 func (w fixture) proof() signin.Proof { return w.Prove(w.mia).Proof }
 
-// home is where mia's browser is, and by is mia there.
+// home is the address of mia's browser, and by is mia as an actor there.
 const home = "192.0.2.1"
 
 func (w fixture) by() audit.Actor { return audit.Actor{AccountID: w.mia.ID, Address: home} }
@@ -113,7 +113,7 @@ func TestAnotherAccountsFactor(t *testing.T) {
 	}
 }
 
-// A session becomes invalid with its basis.
+// A session becomes invalid with the account or the credentials that it depends on.
 func TestSessionEnds(t *testing.T) {
 	for name, end := range map[string]func(*testing.T, fixture, session.Session) error{
 		"sign-out": func(t *testing.T, w fixture, s session.Session) error {
@@ -155,7 +155,7 @@ func TestEndAnothersSession(t *testing.T) {
 	}
 }
 
-// A password that has changed since it was checked starts nothing.
+// A proof of a password that has changed since starts no session.
 func TestStaleProof(t *testing.T) {
 	w := newFixture(t)
 	proof := w.proof()
@@ -176,7 +176,7 @@ func TestLongUserAgent(t *testing.T) {
 	}
 }
 
-// RevokeOthers does not revoke the calling session, and those of other accounts.
+// RevokeOthers revokes neither the calling session nor those of other accounts.
 func TestRevokeOthers(t *testing.T) {
 	w := newFixture(t)
 	noa := w.Add("noa")
@@ -203,8 +203,8 @@ func TestRevokeOthers(t *testing.T) {
 	}
 }
 
-// Attack: many requests complete the same half of a session at once. One does,
-// and the others' cookies are worth nothing.
+// Attack: many concurrent requests complete the same half session. One succeeds, and
+// the cookies of the others are invalid.
 func TestCompletedOnce(t *testing.T) {
 	w := newFixture(t)
 	_, half := w.start(t, false)

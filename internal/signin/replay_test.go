@@ -8,8 +8,8 @@ import (
 	"github.com/usher-auth/usher/internal/signin"
 )
 
-// Attack: somebody has seen a verification code that was used, and tries it after
-// its owner has signed in in another way.
+// Attack: someone has seen a verification code that was used, and tries it after its
+// owner has signed in by another method.
 func TestUsedCodeStaysUsed(t *testing.T) {
 	for name, prove := range map[string]func(*fixture) signin.Proof{
 		"a backup code": func(w *fixture) signin.Proof { return w.password(w.backup[0]) },

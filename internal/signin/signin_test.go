@@ -37,10 +37,10 @@ type fixture struct {
 	key       *passkeytest.Key
 }
 
-// by is the caller who signs in.
+// by is the actor who signs in.
 var by = audit.Actor{Device: "Player", Address: "192.0.2.1"}
 
-// site is what passkeys are for.
+// site is the site of the passkeys.
 var site = passkey.Party{ID: "localhost", Origins: []string{"http://localhost"}}
 
 func newFixture(t *testing.T, cfg core.Config) *fixture {
@@ -49,7 +49,7 @@ func newFixture(t *testing.T, cfg core.Config) *fixture {
 	return &fixture{Core: c, t: t, mia: c.Add("mia")}
 }
 
-// withFactors is newFixture with a second factor and a passkey.
+// withFactors returns a fixture with a second factor and a passkey.
 func withFactors(t *testing.T) *fixture {
 	t.Helper()
 	w := newFixture(t, core.Config{})
@@ -123,7 +123,7 @@ func (w *fixture) wants(what string, err, want error) {
 	}
 }
 
-// signedIn counts what a proof may lead to.
+// signedIn counts the tokens and sessions.
 func (w *fixture) signedIn() int {
 	w.t.Helper()
 	tokens, err := w.Tokens.Count(w.t.Context())
@@ -174,12 +174,12 @@ func TestProofIsSpentOnce(t *testing.T) {
 	})
 }
 
-// spender spends proofs of a test's own.
+// spender returns a Spender for proofs that a test creates.
 func (w *fixture) spender() *signin.Spender {
 	return signin.New(signin.Config{DB: w.DB, Rows: store.Proofs{}, Audit: w.Audit})
 }
 
-// The error of a void proof is the claim's, and nothing is written.
+// The error for a void proof is that of its claim, and nothing is written.
 func TestVoid(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	void := errors.New("void")
@@ -206,7 +206,7 @@ func TestVoid(t *testing.T) {
 	}
 }
 
-// A proof that nobody made proves nothing, and is a mistake of the caller.
+// The zero proof proves nothing, and is an error of the caller.
 func TestZeroProof(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	var p signin.Proof
@@ -255,7 +255,7 @@ func TestPartialProof(t *testing.T) {
 	}
 }
 
-// changes are what moves an account to its next revision.
+// changes are the changes that move an account to its next revision.
 var changes = map[string]func(*fixture) error{
 	"the password was changed": func(w *fixture) error {
 		return w.Accounts.SetPassword(w.t.Context(), by, w.mia.ID, "another password")
@@ -272,8 +272,8 @@ var changes = map[string]func(*fixture) error{
 	},
 }
 
-// Attack: someone has proved who they are a moment before the password or the
-// second factor changes, and signs in after that.
+// Attack: someone gets a proof just before the password or the second factor changes,
+// and spends it after that.
 func TestProofOfAnEarlierRevision(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -322,8 +322,8 @@ func TestProofOfAnEarlierRevision(t *testing.T) {
 	}
 }
 
-// Attack: someone with the old password has given it before it was changed, and
-// sits in front of the second factor: their half of a session is void at once.
+// Attack: someone has entered the old password before it was changed, and waits at the
+// second factor. The half session is void immediately.
 func TestHalfSessionOfAnEarlierRevision(t *testing.T) {
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -359,8 +359,8 @@ func TestHalfSessionOfAnEarlierRevision(t *testing.T) {
 	}
 }
 
-// Attack: a code that works once is used by many requests at the same moment,
-// in two processes. One succeeds.
+// Attack: many concurrent requests in two processes use the same one-time code. One
+// succeeds.
 func TestCodeIsSpentOnceAtOnce(t *testing.T) {
 	const n = 20
 	for name, row := range map[string]struct {
@@ -412,7 +412,7 @@ func TestCodeIsSpentOnceAtOnce(t *testing.T) {
 	}
 }
 
-// What a proof uses up is not used if what it is spent on fails.
+// If the transaction that spends a proof fails, its codes are not used up.
 func TestFailedWriteUsesNothing(t *testing.T) {
 	failed := errors.New("failed on purpose")
 	for name, code := range map[string]func(*fixture) plexauth.Secret{
@@ -431,8 +431,8 @@ func TestFailedWriteUsesNothing(t *testing.T) {
 	}
 }
 
-// A sign-in that was proved is carried out if the caller hangs up, and so is the
-// record of one that was not.
+// A proved sign-in is completed even if the client disconnects, and a failed one is
+// recorded.
 func TestCallerHangsUp(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	gone, cancel := context.WithCancel(t.Context())
@@ -448,7 +448,7 @@ func TestCallerHangsUp(t *testing.T) {
 	}
 }
 
-// What a proof holds reaches no log.
+// The content of a proof never reaches a log.
 func TestProofIsNotShown(t *testing.T) {
 	secret := "$argon2id$secret"
 	p := signin.NewProof(signin.Claim{

@@ -21,8 +21,8 @@ func server(identifier, name string) source.Source {
 	}
 }
 
-// A source is its owner's; one without an owner is every admin's. It is reached by
-// those, and by whom it is shared with.
+// A source belongs to its owner or, without one, to every admin. They can reach it, and
+// so can the accounts that it is shared with.
 func TestReach(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	admin, mia := c.AddAdmin("admin"), c.Add("mia")
@@ -50,7 +50,7 @@ func TestReach(t *testing.T) {
 	}
 }
 
-// A token for a server is for those who reach it.
+// Only accounts that can reach a server get a token for it.
 func TestToken(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	mia := c.Add("mia")
@@ -132,8 +132,8 @@ func TestDemotedAdminLosesTokens(t *testing.T) {
 	}
 }
 
-// What a person calls a source is its identifier, its name in any case, or the
-// beginning of one of them, if that is of one source only.
+// A source is found by its identifier, by its name in any case, or by the beginning of
+// either, if that is unique.
 func TestResolve(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	for identifier, name := range map[string]string{"aa11": "Den", "aa22": "Attic", "den": "Cave", "bb33": "Attic", "cc44": "Denver"} {

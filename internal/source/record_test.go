@@ -13,7 +13,7 @@ import (
 	"github.com/usher-auth/usher/internal/source"
 )
 
-// The audit log has every change of a source and of whom it is shared with.
+// Every change of a source and of its shares is recorded in the audit log.
 func TestRecorded(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	mia := c.Add("mia")

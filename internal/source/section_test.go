@@ -79,7 +79,7 @@ func TestSections(t *testing.T) {
 	}
 }
 
-// The same sections in another order, or twice, are no other choice.
+// The same sections in another order, or with duplicates, are the same choice.
 func TestSameChoice(t *testing.T) {
 	some := func(ids ...int64) source.Choice { return source.Choice{Some: true, Sections: ids} }
 	for _, row := range []struct {

@@ -143,8 +143,8 @@ func TestSharesWithoutANumber(t *testing.T) {
 	}
 }
 
-// Only the owner of the server chooses its sections, and only among them. Who chooses the
-// same ones again changes nothing.
+// Only the owner of the server can choose its sections, and only sections of the
+// server. Choosing the same ones again changes nothing.
 func TestChooseSections(t *testing.T) {
 	e := newEstate(t)
 	ctx := t.Context()
@@ -187,7 +187,7 @@ func TestChooseSections(t *testing.T) {
 	}
 }
 
-// A new share has the sections that were chosen, or none of it is there.
+// A new share has the chosen sections, or is not created.
 func TestShareSections(t *testing.T) {
 	e := newEstate(t)
 	admin := e.AddAdmin("root")
@@ -223,8 +223,7 @@ func TestShareSections(t *testing.T) {
 	}))
 }
 
-// The owner of the server and the account that it is shared with end a share, and nobody
-// else.
+// Only the owner of the server and the account that it is shared with can end a share.
 func TestEndShare(t *testing.T) {
 	e := newEstate(t)
 	for _, row := range []struct {
@@ -248,7 +247,8 @@ func TestEndShare(t *testing.T) {
 	}
 }
 
-// Who unshares all of an owner's servers with an account leaves the shares of others.
+// Removing the shares of an owner's servers with an account does not affect other
+// shares.
 func TestUnshareAll(t *testing.T) {
 	e := newEstate(t)
 	e.share(e.den, e.guest)
@@ -373,7 +373,7 @@ func TestSectionLimits(t *testing.T) {
 	}
 }
 
-// Numbers of shares are drawn from the whole range, and each is drawn once.
+// The numbers of shares are generated from the whole range, and each is used once.
 func TestNumbersOfShares(t *testing.T) {
 	e := newEstate(t)
 	var drawn []byte

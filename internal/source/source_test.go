@@ -39,7 +39,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// The error says what is wrong, each time something else.
+// Each kind of invalid source has its own error.
 func TestParseRefuses(t *testing.T) {
 	for text, says := range map[string]string{
 		"":                                     "missing",
@@ -101,7 +101,7 @@ func TestLooksLocal(t *testing.T) {
 	}
 }
 
-// operator changes sources.
+// operator is the actor of the changes.
 var operator = audit.Actor{Name: "test"}
 
 // opened returns the services on the database in a folder, as a process that
@@ -135,8 +135,8 @@ func addMia(t *testing.T, c *core.Core) account.Account {
 	return mia
 }
 
-// This server keeps its identifier over restarts, and is reached where it
-// listens now.
+// This server keeps its identifier over restarts, and its connections are those where
+// it listens now.
 func TestSelf(t *testing.T) {
 	dir := t.TempDir()
 	first, err := opened(t, dir, &source.Self{Name: " \u200b", Connections: []source.Connection{{URI: "http://127.0.0.1:1"}}})
@@ -170,9 +170,9 @@ func TestSelf(t *testing.T) {
 	}
 }
 
-// This server itself is not removed, neither by itself nor by a command beside
-// it, which cannot tell what runs. What it was before, under another
-// identifier, it can remove.
+// Neither this server nor a command beside it, which does not know what is running, can
+// remove the entry of this server. The server can remove the entry of an earlier
+// identifier.
 func TestSelfStays(t *testing.T) {
 	dir := t.TempDir()
 	command, err := opened(t, dir, nil)
@@ -270,8 +270,8 @@ func FuzzParseConnection(f *testing.F) {
 	})
 }
 
-// A connection that is stored and cannot be read is a failure of the server:
-// the caller of Find did not send it, and must not see it.
+// A stored connection that cannot be parsed is a failure of the server: the caller of
+// Find did not send it, and must not see it.
 func TestStoredConnectionIsNoFault(t *testing.T) {
 	c := services(t)
 	err := c.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
@@ -315,8 +315,8 @@ func TestShares(t *testing.T) {
 	}
 }
 
-// Clients are told every text of a source: what its admin gave, or that it is not
-// known. The list for admins has what was given.
+// Clients get every text of a source: the one that an admin set, or "unknown". The list
+// for admins has only the texts that were set.
 func TestTexts(t *testing.T) {
 	c, err := opened(t, t.TempDir(), &source.Self{MachineIdentifier: "self"})
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/usher-auth/usher/internal/scene"
 )
 
-// village is a scene with everything that a file can have of people and servers.
+// village is a scene with every feature of accounts and servers.
 const village = `
 accounts:
   - {username: mia, email: mia@example.org, password: mia's password, token: aTokenOfMia000000001, pin: 1234}
@@ -36,7 +36,7 @@ devices:
   - {account: mia, id: phone-1, product: Remote}
 `
 
-// Programs are told what is in a scene.
+// Responses to programs contain what is in the scene.
 func TestSceneIsAnswered(t *testing.T) {
 	s, err := scene.Read([]byte(village))
 	if err != nil {

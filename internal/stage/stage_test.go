@@ -32,7 +32,7 @@ func open(t *testing.T, s scene.Scene) *fixture {
 	return &fixture{st, t}
 }
 
-// ask is a request of a program.
+// ask sends a request of a program.
 func (w *fixture) ask(method, url string, header ...string) (*http.Response, string) {
 	w.t.Helper()
 	r := httptest.NewRequest(method, url, nil)
@@ -49,7 +49,7 @@ func (w *fixture) ask(method, url string, header ...string) (*http.Response, str
 	return rec.Result(), string(body)
 }
 
-// played is what a program gets that signs in, by password and by PIN.
+// played returns the responses to a program that signs in by password and by PIN.
 func (w *fixture) played() string {
 	w.t.Helper()
 	var b strings.Builder

@@ -10,7 +10,7 @@ import (
 	"github.com/usher-auth/usher/internal/stage"
 )
 
-// What the real services refuse, a strict stage refuses, and another one does not.
+// A strict stage rejects what the real services reject. Another stage does not.
 func TestStrict(t *testing.T) {
 	st, err := stage.Open(t.Context(), stage.Config{Scene: scene.Default(), Strict: true})
 	if err != nil {
@@ -77,7 +77,7 @@ func (w *fixture) pollsAreLimited() {
 	}
 }
 
-// docs/testing.md has what is refused.
+// docs/testing.md has the table of strict rules.
 func TestDocumentOfStrict(t *testing.T) {
 	text, err := os.ReadFile("../../docs/testing.md")
 	if err != nil {

@@ -30,8 +30,8 @@ func record(t *testing.T, req *http.Request, header http.Header, body string, se
 	return b.String()
 }
 
-// Attack: somebody reads a recording that was attached to a bug report. No secret is
-// in it, wherever a program put one.
+// Attack: someone reads a recording that was attached to a bug report. It contains no
+// secrets, wherever the program put them.
 func TestSecretsAreBlanked(t *testing.T) {
 	const secret = "aSecret's 1234567890"
 	post := func(kind, body string) *http.Request {
@@ -97,8 +97,7 @@ func basic(user, password string) *http.Request {
 	return r
 }
 
-// Tokens that nobody named are recognized by their looks, and a short code by its
-// name.
+// Tokens without a name are recognized by their form, and short codes by their names.
 func TestTokensByTheirLooks(t *testing.T) {
 	got := record(t, with("A", "b"), nil,
 		`["eyJhbGciOi.eyJzdWIi.c2ln", "transient-0123abc", {"code":"WXYZ","qr":"https://plex.tv/qr/WXYZ"}]`)
@@ -126,7 +125,7 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// What is not secret stays readable, and the file has what the format requires.
+// Other texts stay readable, and the file is valid.
 func TestArchive(t *testing.T) {
 	req := httptest.NewRequest(http.MethodPost, "https://plex.tv/api/v2/pins?strong=true&X-Plex-Token=secret", strings.NewReader("a=1&b=%22"))
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -175,8 +174,8 @@ func TestArchive(t *testing.T) {
 	}
 }
 
-// The codes of errors stay, in JSON and XML. Bytes that are no text are left out, and
-// counted.
+// Error codes are retained, in JSON and XML. Binary bodies are omitted, and their sizes
+// are recorded.
 func TestCodesAndBytes(t *testing.T) {
 	got := record(t, with("A", "b"), nil, `<errors><error code="1020" message="gone"/></errors><pin code="WXYZ"/>{"code":1020}`)
 	if strings.Count(got, "1020") != 2 || strings.Contains(got, "WXYZ") {

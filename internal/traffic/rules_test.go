@@ -12,8 +12,8 @@ import (
 	"github.com/usher-auth/usher/internal/traffic"
 )
 
-// judged is what a rule says of requests: each is a URL, with a token in a header
-// before it, if there is a space.
+// judged returns the violations of a rule by requests. Each request is a URL, or a
+// token for a header, a space, and a URL.
 func judged(t *testing.T, rule string, e traffic.Ending, urls ...string) []string {
 	t.Helper()
 	var j traffic.Judge

@@ -18,8 +18,8 @@ import (
 
 const usual = `{"username": "mia"}`
 
-// newServer starts a server with an injector in front of a handler that echoes what
-// it is asked for.
+// newServer starts a server with an injector in front of a handler that echoes the
+// request.
 func newServer(t *testing.T, faults ...string) (*trouble.Injector, string) {
 	t.Helper()
 	in := &trouble.Injector{
@@ -44,7 +44,7 @@ func newServer(t *testing.T, faults ...string) (*trouble.Injector, string) {
 	return in, srv.URL
 }
 
-// answer is what came of a request.
+// answer is the result of a request.
 type answer struct {
 	status int
 	header http.Header
@@ -252,7 +252,7 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// A request by another clock changes that of no other request.
+// A request with a skewed clock does not change the clock of other requests.
 func TestSkewIsOfOneRequest(t *testing.T) {
 	var ahead atomic.Bool
 	in := &trouble.Injector{

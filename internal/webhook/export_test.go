@@ -5,16 +5,17 @@ import (
 	"time"
 )
 
-// Waits are how long a request that failed is put off.
+// Waits are the delays after failed attempts.
 var Waits = waits
 
-// MaxWaiting is how many requests of an account wait at most.
+// MaxWaiting is the maximum number of queued requests of an account.
 const MaxWaiting = maxWaiting
 
-// LookAgain is how often a node looks for what others have left behind.
+// LookAgain is the interval at which a node polls for requests that others have left.
 const LookAgain = lookAgain
 
-// SendDue begins to send what is due, and returns when to look again.
+// SendDue starts to send due requests, and returns how long to wait before the next
+// call.
 func (s *Service) SendDue(ctx context.Context) (time.Duration, error) {
 	r := &runner{Service: s, busy: make(map[int64]bool)}
 	defer r.wg.Wait()

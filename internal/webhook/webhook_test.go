@@ -29,17 +29,17 @@ import (
 
 var operator = audit.Actor{Name: "test"}
 
-// loopback is where the receivers of these tests are.
+// loopback is the network of the receivers in these tests.
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
-// received is a request as its receiver has it.
+// received is a request that a receiver got.
 type received struct {
 	payload   string
 	signature string
 	header    http.Header
 }
 
-// receiver is a program that webhooks are sent to.
+// receiver is a program that receives webhooks.
 type receiver struct {
 	*httptest.Server
 	mu  sync.Mutex
@@ -71,7 +71,7 @@ func (r *receiver) all() []received {
 	return append([]received(nil), r.got...)
 }
 
-// wait waits until a number of requests were received.
+// wait waits until a number of requests have arrived.
 func (r *receiver) wait(t *testing.T, n int) []received {
 	t.Helper()
 	for len(r.all()) < n {
@@ -100,7 +100,7 @@ func newFixture(t *testing.T, cfg core.Config) *fixture {
 	return &fixture{c, t, olga, c.Add("mia")}
 }
 
-// run sends what is due until the test ends, or stop is called.
+// run sends due requests until the test ends or stop is called.
 func (f *fixture) run() (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(f.Context()))
 	var wg sync.WaitGroup
@@ -117,7 +117,7 @@ func (f *fixture) set(urls ...string) {
 	}
 }
 
-// signIn signs a device of mia in.
+// signIn signs in a device of mia.
 func (f *fixture) signIn(client string) plexauth.Secret {
 	f.Helper()
 	d := device.Device{ClientIdentifier: client, Product: "Player", Name: "Living room", Address: "192.0.2.7"}
@@ -128,7 +128,7 @@ func (f *fixture) signIn(client string) plexauth.Secret {
 	return tok
 }
 
-// waiting is how many requests wait to be sent.
+// waiting returns the number of queued requests.
 func (f *fixture) waiting() (n int64) {
 	f.Helper()
 	if err := f.DB.QueryRow(f.Context(), "SELECT COUNT(*) FROM webhook_delivery").Scan(&n); err != nil {
@@ -137,7 +137,7 @@ func (f *fixture) waiting() (n int64) {
 	return n
 }
 
-// event is what a receiver reads of a payload.
+// event is the part of a payload that a receiver reads.
 type event struct {
 	Event   string
 	User    bool
@@ -162,8 +162,8 @@ func decode(t *testing.T, text string) (e event) {
 	return e
 }
 
-// A device that signs in for the first time is two events, and one later on. Each is
-// signed, and has no token in it.
+// The first sign-in of a device is two events, and each later one is one. Each request
+// is signed, and contains no token.
 func TestEvents(t *testing.T) {
 	f := newFixture(t, core.Config{WebhookNetworks: loopback})
 	r := newReceiver(t, nil)
@@ -202,7 +202,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// What fails is sent again, later each time, and given up in the end.
+// Failed requests are retried with growing delays, and dropped in the end.
 func TestRetries(t *testing.T) {
 	r := newReceiver(t, func(w http.ResponseWriter, _ int) { w.WriteHeader(http.StatusServiceUnavailable) })
 	synctest.Test(t, func(t *testing.T) {
@@ -236,8 +236,8 @@ func TestRetries(t *testing.T) {
 	})
 }
 
-// What the receiver does not want is not sent again; what waits when a server stops
-// is sent by the next one.
+// Requests that the receiver rejects permanently are not retried. Requests that are
+// queued when a server stops are sent by the next one.
 func TestWhatIsSentAgain(t *testing.T) {
 	for name, test := range map[string]struct {
 		status int
@@ -282,8 +282,8 @@ func waitFor(t *testing.T, done func() bool) {
 	}
 }
 
-// Attack: an account names an address inside the server's network, by its number or
-// by a name that leads there, and reads from the times what is there.
+// Attack: an account registers an address inside the server's network, by number or by
+// a name that resolves to it, and learns from the response times what is there.
 func TestOnlyPublicAddresses(t *testing.T) {
 	r := newReceiver(t, nil)
 	_, port, _ := strings.Cut(strings.TrimPrefix(r.URL, "http://"), ":")
@@ -307,7 +307,7 @@ func TestOnlyPublicAddresses(t *testing.T) {
 	}
 }
 
-// A network that is allowed is one that requests go to.
+// Requests are sent to addresses in an allowed network.
 func TestNetworks(t *testing.T) {
 	f := newFixture(t, core.Config{WebhookNetworks: []netip.Prefix{netip.MustParsePrefix("192.168.1.0/24")}})
 	f.set("http://192.168.1.7/", "http://[64:ff9b::c0a8:107]/", "http://[64:ff9b::808:808]/", "https://[2606:4700::1111]/", "https://8.8.8.8:8443/x")
@@ -343,7 +343,7 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// Attack: fill the disk with what cannot be sent.
+// Attack: an account fills the disk with requests that cannot be sent.
 func TestQueueIsBounded(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	var list []string
@@ -360,7 +360,7 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 }
 
-// A receiver that does not answer keeps nobody else's webhooks from being sent.
+// A receiver that does not respond does not delay the webhooks of other accounts.
 func TestSlowReceiver(t *testing.T) {
 	f := newFixture(t, core.Config{WebhookNetworks: loopback})
 	release := make(chan struct{})
@@ -380,8 +380,9 @@ func TestSlowReceiver(t *testing.T) {
 	}
 }
 
-// What becomes due between the two questions of a node, what is due and when the next one
-// is, is sent at once, and not half a minute later.
+// A node queries which requests are due, and then when the next one is due. A request
+// that becomes due between the two queries is sent immediately, and not half a minute
+// later.
 func TestDueWhileANodeLooks(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	f.set("https://example.org/")
@@ -410,7 +411,7 @@ func TestDueWhileANodeLooks(t *testing.T) {
 	}
 }
 
-// A secret is an account's own, stays the same, and can be renewed.
+// Each account has its own secret, which stays the same until it is replaced.
 func TestSecret(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	secret := func(id int64) plexauth.Secret {
@@ -433,7 +434,7 @@ func TestSecret(t *testing.T) {
 	}
 }
 
-// A person adds and removes addresses one by one.
+// Users add and remove addresses one by one.
 func TestAddAndRemove(t *testing.T) {
 	f := newFixture(t, core.Config{})
 	want := func(urls ...string) {
