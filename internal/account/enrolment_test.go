@@ -221,6 +221,32 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// Attack: a key that may not change admins makes a link for one.
+func TestWhoMakesLinks(t *testing.T) {
+	w := newFixture(t, core.Config{})
+	olga := w.core.AddAdmin("olga")
+	members := audit.Actor{Name: "admin key k of olga", MembersOnly: true, ForID: olga.ID}
+	for what, row := range map[string]struct {
+		by   audit.Actor
+		id   int64
+		want error
+	}{
+		"an admin, by the command line": {operator, olga.ID, nil},
+		"an admin, by a key":            {members, olga.ID, account.ErrMembersOnly},
+		"a member, by a key":            {members, w.mia.ID, nil},
+		"nobody, by a key":              {members, 4711, account.ErrNotFound},
+		"nobody, by the command line":   {operator, 4711, account.ErrNotFound},
+	} {
+		secret, _, err := w.NewLink(t.Context(), row.by, row.id)
+		if !errors.Is(err, row.want) {
+			t.Errorf("a link for %s: %v, want %v", what, err, row.want)
+		}
+		if a, err := w.ByLink(t.Context(), secret); (err == nil) != (row.want == nil) || a.ID != row.id && row.want == nil {
+			t.Errorf("the link for %s is of account %d, %v", what, a.ID, err)
+		}
+	}
+}
+
 // Attack: many open one link at the same time. One of them enrols.
 func TestLinkWorksOnceAtOnce(t *testing.T) {
 	w := newFixture(t, core.Config{})
