@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/usher-auth/usher/internal/devicekey"
+	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/signing"
 	"github.com/usher-auth/usher/internal/wire"
 )
@@ -39,9 +40,17 @@ func (h keyHandlers) register(ctx context.Context, c *call) (answer, error) {
 
 // readPublicKey reads the JWK of a request. ok is false if it has no JWK.
 func readPublicKey(c *call) (key devicekey.PublicKey, ok bool, err error) {
+	ops, err := c.params.List("jwk[key_ops]")
+	if err != nil {
+		return key, false, err
+	}
 	return devicekey.ReadPublicKey(func(member string) (string, error) {
-		return c.params.Text("jwk[" + member + "]")
-	})
+		name := "jwk[" + member + "]"
+		if c.params.Has(name + "[]") {
+			return "", fault.Invalidf(name, "%s is a list", name)
+		}
+		return c.params.Text(name)
+	}, ops)
 }
 
 // nonce returns a nonce for the device to sign. It requires a client identifier,

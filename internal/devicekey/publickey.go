@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"encoding/json"
+	"slices"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -39,6 +40,7 @@ var (
 	errPrivate   = fault.Invalidf("jwk", "jwk contains a private key, which must stay secret: generate another key")
 	errKeyType   = fault.Invalidf("jwk", "jwk is neither an Ed25519 key (kty OKP, alg EdDSA) nor an RSA key (kty RSA, alg RS256)")
 	errKeyUse    = fault.Invalidf("jwk", "jwk is not for signatures: use must be sig")
+	errKeyOps    = fault.Invalidf("jwk", "jwk is not for signatures: key_ops must list verify")
 	errKeyValue  = fault.Invalidf("jwk", "jwk is not a valid key")
 	errKeyLength = fault.Invalidf("jwk", "jwk is an RSA key of less than %d or more than %d bits", minRSA, maxRSA)
 	errNoKID     = fault.Invalidf("jwk", "jwk has no kid, or one of more than %d bytes", maxKID)
@@ -52,8 +54,8 @@ var (
 )
 
 // ReadPublicKey reads a JWK from its members. get returns the value of a member, or ""
-// if it is missing. ok is false if there is no JWK.
-func ReadPublicKey(get func(member string) (string, error)) (key PublicKey, ok bool, err error) {
+// if it is missing. ops are its key_ops, if it has any. ok is false if there is no JWK.
+func ReadPublicKey(get func(member string) (string, error), ops []string) (key PublicKey, ok bool, err error) {
 	members := make(map[string]string)
 	for _, name := range publicFields {
 		value, err := get(name)
@@ -75,6 +77,8 @@ func ReadPublicKey(get func(member string) (string, error)) (key PublicKey, ok b
 	switch use := members["use"]; {
 	case use != "" && use != "sig":
 		return PublicKey{}, false, errKeyUse
+	case len(ops) > 0 && !slices.Contains(ops, "verify"):
+		return PublicKey{}, false, errKeyOps
 	case members["kid"] == "" || len(members["kid"]) > maxKID:
 		return PublicKey{}, false, errNoKID
 	}

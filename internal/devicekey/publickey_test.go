@@ -36,28 +36,32 @@ func TestReadPublicKey(t *testing.T) {
 		name    string
 		members map[string]string
 		want    string // of the error; empty: no error
+		ops     []string
 	}{
-		{"Ed25519", ed, ""},
-		{"without alg", with(ed, "alg", ""), ""},
-		{"for signatures", with(ed, "use", "sig"), ""},
-		{"for encryption", with(ed, "use", "enc"), "use must be sig"},
-		{"another alg than the key's", with(ed, "alg", "RS256"), "neither an Ed25519 key"},
-		{"no kid", with(ed, "kid", ""), "no kid"},
-		{"a long kid", with(ed, "kid", strings.Repeat("k", 255)), ""},
-		{"a kid that is too long", with(ed, "kid", strings.Repeat("k", 256)), "more than 255 bytes"},
-		{"a private key", with(ed, "d", ed["x"]), "private key"},
-		{"a secret", map[string]string{"kty": "oct", "k": "c2VjcmV0"}, "private key"},
-		{"half an x", with(ed, "x", ed["x"][:20]), "not a valid key"},
-		{"another type", map[string]string{"kty": "oct", "kid": "k"}, "jwk"},
-		{"RSA of 2048 bits", rsaKey(2048, 65537), ""},
-		{"RSA of 4096 bits", rsaKey(4096, 3), ""},
-		{"RSA of 2047 bits", rsaKey(2047, 65537), "less than 2048"},
-		{"RSA of 4097 bits", rsaKey(4097, 65537), "jwk is"},
-		{"RSA with an exponent of 1", rsaKey(2048, 1), "not a valid key"},
-		{"RSA with an even exponent", rsaKey(2048, 65536), "not a valid key"},
-		{"RSA with the alg of Ed25519", with(rsaKey(2048, 65537), "alg", "EdDSA"), "neither an Ed25519 key"},
+		{"Ed25519", ed, "", nil},
+		{"to verify", ed, "", []string{"verify"}},
+		{"to sign and verify", ed, "", []string{"sign", "verify"}},
+		{"to encrypt", ed, "key_ops must list verify", []string{"encrypt"}},
+		{"without alg", with(ed, "alg", ""), "", nil},
+		{"for signatures", with(ed, "use", "sig"), "", nil},
+		{"for encryption", with(ed, "use", "enc"), "use must be sig", nil},
+		{"another alg than the key's", with(ed, "alg", "RS256"), "neither an Ed25519 key", nil},
+		{"no kid", with(ed, "kid", ""), "no kid", nil},
+		{"a long kid", with(ed, "kid", strings.Repeat("k", 255)), "", nil},
+		{"a kid that is too long", with(ed, "kid", strings.Repeat("k", 256)), "more than 255 bytes", nil},
+		{"a private key", with(ed, "d", ed["x"]), "private key", nil},
+		{"a secret", map[string]string{"kty": "oct", "k": "c2VjcmV0"}, "private key", nil},
+		{"half an x", with(ed, "x", ed["x"][:20]), "not a valid key", nil},
+		{"another type", map[string]string{"kty": "oct", "kid": "k"}, "jwk", nil},
+		{"RSA of 2048 bits", rsaKey(2048, 65537), "", nil},
+		{"RSA of 4096 bits", rsaKey(4096, 3), "", nil},
+		{"RSA of 2047 bits", rsaKey(2047, 65537), "less than 2048", nil},
+		{"RSA of 4097 bits", rsaKey(4097, 65537), "jwk is", nil},
+		{"RSA with an exponent of 1", rsaKey(2048, 1), "not a valid key", nil},
+		{"RSA with an even exponent", rsaKey(2048, 65536), "not a valid key", nil},
+		{"RSA with the alg of Ed25519", with(rsaKey(2048, 65537), "alg", "EdDSA"), "neither an Ed25519 key", nil},
 	} {
-		key, ok, err := devicekey.ReadPublicKey(func(name string) (string, error) { return test.members[name], nil })
+		key, ok, err := devicekey.ReadPublicKey(func(name string) (string, error) { return test.members[name], nil }, test.ops)
 		if test.want == "" && (err != nil || !ok || key.ID != test.members["kid"]) {
 			t.Errorf("%s: %q, %v, %v; want a key by the name %q", test.name, key.ID, ok, err, test.members["kid"])
 		}
@@ -65,7 +69,7 @@ func TestReadPublicKey(t *testing.T) {
 			t.Errorf("%s: %v, %v; want an error of %q", test.name, ok, err, test.want)
 		}
 	}
-	if _, ok, err := devicekey.ReadPublicKey(func(string) (string, error) { return "", nil }); ok || err != nil {
+	if _, ok, err := devicekey.ReadPublicKey(func(string) (string, error) { return "", nil }, nil); ok || err != nil {
 		t.Errorf("no members: %v, %v; want no key and no error", ok, err)
 	}
 	// A member that is there twice makes the request invalid, whichever it is.
@@ -75,7 +79,7 @@ func TestReadPublicKey(t *testing.T) {
 				return "", errors.New("twice")
 			}
 			return ed[name], nil
-		})
+		}, nil)
 		if ok || err == nil {
 			t.Errorf("%s is there twice: %v, %v; want an error", twice, ok, err)
 		}
