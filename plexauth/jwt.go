@@ -319,7 +319,9 @@ func parseJWT(token Secret) (j *JWT, signed, signature []byte, err error) {
 	}
 	var decoded [3][]byte
 	for i, part := range parts {
-		if decoded[i], err = base64.RawURLEncoding.DecodeString(part); err != nil {
+		// A decoder passes over line breaks, and over bits that the last character does
+		// not need: many texts would be one JWT.
+		if decoded[i], err = base64.RawURLEncoding.DecodeString(part); err != nil || encode64(decoded[i]) != part {
 			return nil, nil, nil, errNotJWT
 		}
 	}

@@ -408,21 +408,26 @@ func TestVerifyJWT(t *testing.T) {
 		audience string
 		want     error
 	}{
-		"no JWT":               {"abcdefghij0123456789", keys, "", plexauth.ErrUnauthorized},
-		"nothing":              {"", keys, "", plexauth.ErrUnauthorized},
-		"another audience":     {token, keys, "another", plexauth.ErrUnauthorized},
-		"expired":              {sign(private, header, times(-200, -100)), own("k"), "", plexauth.ErrTokenExpired},
-		"from the future":      {sign(private, header, times(3600, 7200)), own("k"), "", plexauth.ErrUnauthorized},
-		"no keys":              {token, new(plexauth.JWKS), "", plexauth.ErrUnauthorized},
-		"keys of another":      {token, own("k"), "", plexauth.ErrUnauthorized},
-		"without a signature":  {plexauth.Secret(parts[0] + "." + parts[1] + "."), keys, "", plexauth.ErrUnauthorized},
-		"alg none":             {sign(private, `{"alg":"none","kid":"k"}`, good), own("k"), "", plexauth.ErrUnauthorized},
-		"alg HS256":            {sign(private, `{"alg":"HS256","kid":"k"}`, good), own("k"), "", plexauth.ErrUnauthorized},
-		"a critical extension": {sign(private, `{"alg":"EdDSA","kid":"k","crit":["b64"]}`, good), own("k"), "", plexauth.ErrUnauthorized},
-		"another issuer":       {sign(private, header, `{"iss":"evil","aud":"plex.tv","exp":9999999999}`), own("k"), "", plexauth.ErrUnauthorized},
-		"good in an hour":      {sign(private, header, strings.Replace(good, "{", fmt.Sprintf(`{"nbf":%d,`, now.Unix()+3600), 1)), own("k"), "", plexauth.ErrUnauthorized},
-		"no expiry":            {sign(private, header, `{"iss":"plex.tv","aud":"plex.tv"}`), own("k"), "", plexauth.ErrTokenExpired},
-		"an endless expiry":    {sign(private, header, `{"iss":"plex.tv","aud":"plex.tv","exp":1e300}`), own("k"), "", plexauth.ErrUnauthorized},
+		"no JWT":                 {"abcdefghij0123456789", keys, "", plexauth.ErrUnauthorized},
+		"nothing":                {"", keys, "", plexauth.ErrUnauthorized},
+		"another audience":       {token, keys, "another", plexauth.ErrUnauthorized},
+		"expired":                {sign(private, header, times(-200, -100)), own("k"), "", plexauth.ErrTokenExpired},
+		"from the future":        {sign(private, header, times(3600, 7200)), own("k"), "", plexauth.ErrUnauthorized},
+		"no keys":                {token, new(plexauth.JWKS), "", plexauth.ErrUnauthorized},
+		"keys of another":        {token, own("k"), "", plexauth.ErrUnauthorized},
+		"without a signature":    {plexauth.Secret(parts[0] + "." + parts[1] + "."), keys, "", plexauth.ErrUnauthorized},
+		"alg none":               {sign(private, `{"alg":"none","kid":"k"}`, good), own("k"), "", plexauth.ErrUnauthorized},
+		"alg HS256":              {sign(private, `{"alg":"HS256","kid":"k"}`, good), own("k"), "", plexauth.ErrUnauthorized},
+		"a critical extension":   {sign(private, `{"alg":"EdDSA","kid":"k","crit":["b64"]}`, good), own("k"), "", plexauth.ErrUnauthorized},
+		"another last character": {otherBits(token), keys, "", plexauth.ErrUnauthorized},
+		"a line break":           {token[:len(token)-4] + "\n" + token[len(token)-4:], keys, "", plexauth.ErrUnauthorized},
+		"padding":                {token + "==", keys, "", plexauth.ErrUnauthorized},
+		"an unencoded payload":   {sign(private, `{"alg":"EdDSA","kid":"k","b64":false,"crit":["b64"]}`, good), own("k"), "", plexauth.ErrUnauthorized},
+		"times as texts":         {sign(private, header, `{"iss":"plex.tv","aud":"plex.tv","exp":"9999999999"}`), own("k"), "", plexauth.ErrUnauthorized},
+		"another issuer":         {sign(private, header, `{"iss":"evil","aud":"plex.tv","exp":9999999999}`), own("k"), "", plexauth.ErrUnauthorized},
+		"good in an hour":        {sign(private, header, strings.Replace(good, "{", fmt.Sprintf(`{"nbf":%d,`, now.Unix()+3600), 1)), own("k"), "", plexauth.ErrUnauthorized},
+		"no expiry":              {sign(private, header, `{"iss":"plex.tv","aud":"plex.tv"}`), own("k"), "", plexauth.ErrTokenExpired},
+		"an endless expiry":      {sign(private, header, `{"iss":"plex.tv","aud":"plex.tv","exp":1e300}`), own("k"), "", plexauth.ErrUnauthorized},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j, err := plexauth.VerifyJWT(t.Context(), test.token, test.keys, test.audience)
@@ -434,6 +439,14 @@ func TestVerifyJWT(t *testing.T) {
 			}
 		})
 	}
+}
+
+// otherBits is a JWT with another last character, which a lenient decoder takes for the
+// same signature.
+func otherBits(jwt plexauth.Secret) plexauth.Secret {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := len(jwt) - 1
+	return jwt[:last] + plexauth.Secret(alphabet[strings.IndexByte(alphabet, jwt[last])^1])
 }
 
 // The keys are requested when they are needed, an unknown signer causes no flood

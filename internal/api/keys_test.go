@@ -351,7 +351,13 @@ func TestBadProofs(t *testing.T) {
 		"the own key in the header": {k.jwt(header(map[string]any{"jwk": k.jwk}), claims(nil)), 400, 400, "jwt's header brings a key or points to one: it may have a kid only"},
 		"a key elsewhere":           {evil.jwt(header(map[string]any{"jku": w.URL + "/evil"}), claims(nil)), 400, 400, "jwt's header brings a key or points to one: it may have a kid only"},
 		"a certificate elsewhere":   {evil.jwt(header(map[string]any{"x5u": w.URL + "/evil"}), claims(nil)), 400, 400, "jwt's header brings a key or points to one: it may have a kid only"},
-		"a critical extension":      {k.jwt(header(map[string]any{"crit": []string{"x"}, "x": 1}), claims(nil)), 422, 422, "Signature verification failed"},
+		"a critical extension":      {k.jwt(header(map[string]any{"crit": []string{"x"}, "x": 1}), claims(nil)), 400, 400, "jwt's header has an extension (crit or b64), and none is known here"},
+		"an extension of none":      {k.jwt(header(map[string]any{"crit": []string{}}), claims(nil)), 400, 400, "jwt's header has an extension (crit or b64), and none is known here"},
+		"an unencoded payload":      {k.jwt(header(map[string]any{"b64": false}), claims(nil)), 400, 400, "jwt's header has an extension (crit or b64), and none is known here"},
+		"another last character":    {otherBits(k.jwt(header(nil), claims(nil))), 400, 400, "jwt is not a signed JWT"},
+		"padding":                   {k.jwt(header(nil), claims(nil)) + "==", 400, 400, "jwt is not a signed JWT"},
+		"a space":                   {k.jwt(header(nil), claims(nil)) + " ", 400, 400, "jwt is not a signed JWT"},
+		"times that are texts":      {k.jwt(header(nil), claims(map[string]any{"exp": "9999999999"})), 400, 400, "jwt's claims cannot be read"},
 		"no kid":                    {k.jwt(header(map[string]any{"kid": nil}), claims(nil)), 400, 400, "jwt's header has no kid"},
 		"a kid of another device":   {k.jwt(header(map[string]any{"kid": other.kid}), claims(nil)), 422, 422, "Signature verification failed"},
 		"a kid that is a path":      {k.jwt(header(map[string]any{"kid": "../../dev/null"}), claims(nil)), 422, 422, ""},
@@ -408,6 +414,23 @@ func TestBadProofs(t *testing.T) {
 	}
 	if status, body := w.post(t, "/api/v2/auth/token", "player", "", map[string]string{"deviceJWT": "x"}); status != 400 {
 		t.Errorf("deviceJWT instead of jwt: %d %s", status, body)
+	}
+}
+
+// otherBits is a JWT with another last character, which a lenient decoder takes for the
+// same signature.
+func otherBits(jwt string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := len(jwt) - 1
+	return jwt[:last] + string(alphabet[strings.IndexByte(alphabet, jwt[last])^1])
+}
+
+// Attack: many texts that are one token, for lists of those that were stolen.
+func TestAlteredJWT(t *testing.T) {
+	w := newFixture(t, nil)
+	_, jwt := w.keyed(t, "member", "player")
+	if w.good(t, plexauth.Secret(otherBits(string(jwt)))) || !w.good(t, jwt) || w.good(t, plexauth.Secret(otherBits(string(jwt)))) {
+		t.Error("a JWT with another last character is good, or the JWT is not")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/go-jose/go-jose/v4/json"
 
 	"github.com/usher-auth/usher/internal/fault"
+	"github.com/usher-auth/usher/internal/signing"
 	"github.com/usher-auth/usher/internal/token"
 )
 
@@ -35,6 +36,7 @@ var (
 	errAlgorithm = fault.Invalidf("jwt", "jwt's alg is neither EdDSA nor RS256, or not that of its key")
 	errType      = fault.Invalidf("jwt", "jwt's typ is not JWT")
 	errHeaderKey = fault.Invalidf("jwt", "jwt's header brings a key or points to one: it may have a kid only")
+	errExtension = fault.Invalidf("jwt", "jwt's header has an extension (crit or b64), and none is known here")
 	errNoKeyID   = fault.Invalidf("jwt", "jwt's header has no kid")
 	errClaims    = fault.Invalidf("jwt", "jwt's claims cannot be read")
 	errAudience  = fault.Invalidf("jwt", "aud is not plex.tv")
@@ -55,6 +57,10 @@ var algorithms = []jose.SignatureAlgorithm{jose.EdDSA, jose.RS256}
 // parses the JWT removes jwk and x5c from the extra headers.
 var headerKeys = [...]jose.HeaderKey{"jku", "x5u", "x5t", "x5t#S256", "x5c", "jwk"}
 
+// extensions are the members of a header that change how the rest is read (RFC 7515,
+// section 4.1.11, and RFC 7797). No client has one.
+var extensions = [...]jose.HeaderKey{"crit", "b64"}
+
 // proof is a JWT that a device signed, whose signature has not been verified.
 type proof struct {
 	jws *jose.JSONWebSignature
@@ -69,13 +75,18 @@ func parse(text string) (proof, error) {
 	if unexpected := (*jose.ErrUnexpectedSignatureAlgorithm)(nil); errors.As(err, &unexpected) {
 		return proof{}, errAlgorithm
 	}
-	if err != nil || len(jws.Signatures) != 1 {
+	if err != nil || len(jws.Signatures) != 1 || !signing.Canonical(text) {
 		return proof{}, errNotJWT
 	}
 	h := jws.Signatures[0].Protected
 	for _, name := range headerKeys {
 		if h.JSONWebKey != nil || h.ExtraHeaders[name] != nil {
 			return proof{}, errHeaderKey
+		}
+	}
+	for _, name := range extensions {
+		if _, given := h.ExtraHeaders[name]; given {
+			return proof{}, errExtension
 		}
 	}
 	if typ, given := h.ExtraHeaders[jose.HeaderType]; given {

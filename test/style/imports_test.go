@@ -102,7 +102,7 @@ var layers = []layer{
 		{"session", "token signin audit db fault paging plexauth"},
 		{"adminkey", "account audit db guard letters fault paging plexauth"},
 		{"claim", "account token db seal fault plexauth"},
-		{"devicekey", "account token audit db guard seal fault plexauth"},
+		{"devicekey", "account token signing audit db guard seal fault plexauth"},
 		{"passkey", "account signin audit db guard glyph fault"},
 		{"token", "account device signin signing audit db seal letters fault paging plexauth"},
 		{"account", "signin audit mail db guard tries hashing seal glyph weak fault paging plexauth"},
