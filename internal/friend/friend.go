@@ -298,13 +298,17 @@ func (s *Service) AcceptFrom(ctx context.Context, by audit.Actor, accountID, inv
 			return err
 		}
 		list = slices.DeleteFunc(list, func(i Invitation) bool { return i.InviterID != inviterID })
-		if len(list) == 0 {
-			return ErrNoInvitation
-		}
+		accepted := 0
 		for _, i := range list {
-			if err := s.accept(ctx, tx, by, i); err != nil {
+			// One whose server is another's by now keeps nobody from the others.
+			if err := s.accept(ctx, tx, by, i); err == nil {
+				accepted++
+			} else if !errors.Is(err, ErrNoInvitation) {
 				return err
 			}
+		}
+		if accepted == 0 {
+			return ErrNoInvitation
 		}
 		return nil
 	})
@@ -318,6 +322,15 @@ func (s *Service) accept(ctx context.Context, tx *db.Tx, by audit.Actor, i Invit
 			return err
 		}
 	}
+	if i.SourceID != 0 {
+		_, err := s.cfg.Sources.OwnedIn(ctx, tx, i.InviterID, i.SourceID)
+		if errors.Is(err, source.ErrNotFound) || errors.Is(err, source.ErrOwner) {
+			return fmt.Errorf("%w (%w)", ErrNoInvitation, err) // it is not theirs to share any more
+		}
+		if err != nil {
+			return err
+		}
+	}
 	chosen, err := s.cfg.Rows.Chosen(ctx, tx, i.Number)
 	if err != nil {
 		return err
@@ -327,9 +340,6 @@ func (s *Service) accept(ctx context.Context, tx *db.Tx, by audit.Actor, i Invit
 		return err
 	}
 	if i.SourceID != 0 {
-		if _, err = s.cfg.Sources.OwnedIn(ctx, tx, i.InviterID, i.SourceID); err != nil {
-			return fmt.Errorf("%w (%w)", ErrNoInvitation, err) // the sender does not own it any more
-		}
 		h := source.Share{Number: i.Number, SourceID: i.SourceID, AccountID: i.AccountID}
 		_, err := s.cfg.Sources.ShareIn(ctx, tx, by, h, source.Choice{Some: i.Chosen, Sections: chosen})
 		if err != nil && !errors.Is(err, source.ErrShared) { // an operator may have shared it meanwhile
@@ -451,6 +461,9 @@ func (s *Service) Sent(ctx context.Context, accountID int64) ([]Sent, error) {
 	all := make([]Sent, 0, len(list))
 	for _, i := range list {
 		sent, err := s.complete(ctx, i)
+		if errors.Is(err, source.ErrNotFound) {
+			continue // removed a moment ago
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -95,6 +95,32 @@ func TestAcceptIsChecked(t *testing.T) {
 	}
 }
 
+// An invitation to a server that is another's by now keeps nobody from the friendship,
+// and shares nothing.
+func TestAcceptFromSharesWhatIsTheirs(t *testing.T) {
+	w := newTown(t)
+	w.must(w.Accounts.Promote(t.Context(), w.operators, w.mia.ID))
+	w.AddSource(source.Source{Kind: source.Server, Identifier: "hall", Name: "Hall", Connections: []source.Connection{{URI: "http://10.0.0.2:32400"}}}) // of every admin
+	for _, wish := range []friend.Wish{{Name: "noa", Server: "hall"}, {Name: "noa"}, {Name: "noa", Server: "den"}} {
+		_, err := w.invite(wish)
+		w.must(err)
+	}
+	w.must(w.Accounts.Demote(t.Context(), w.operators, w.mia.ID, w.Sources))
+	acceptAll := func() error {
+		return w.Friends.AcceptFrom(t.Context(), audit.Actor{AccountID: w.noa.ID}, w.noa.ID, w.mia.ID)
+	}
+	w.must(acceptAll())
+	shares, err := w.Sources.SharesTo(t.Context(), w.noa.ID)
+	if err != nil || len(shares) != 1 || shares[0].SourceID != w.den.ID {
+		t.Errorf("the shares are %+v, %v", shares, err)
+	}
+	people, err := w.Friends.People(t.Context(), w.noa.ID)
+	if err != nil || len(people) != 1 || !people[0].Friend {
+		t.Errorf("the friends are %+v, %v", people, err)
+	}
+	w.want("accepting what is left", acceptAll(), friend.ErrNoInvitation)
+}
+
 // Attack: someone takes the invited name before it has an account, or after its account
 // was removed.
 func TestNameIsNotTheInvited(t *testing.T) {
