@@ -207,6 +207,42 @@ func TestLeavingRevokes(t *testing.T) {
 	}
 }
 
+// Attack: somebody whose account is disabled, or who is removed, switches at the same
+// time. Whichever comes first, no token of the other user is left.
+func TestSwitchWhileLeaving(t *testing.T) {
+	for what, do := range map[string]func(h *house) error{
+		"is removed":  func(h *house) error { return h.Homes.Remove(t.Context(), h.by, h.ids["ada"], h.id("mia")) },
+		"is disabled": func(h *house) error { return h.Accounts.Disable(t.Context(), h.operator, h.ids["mia"]) },
+		"signs out": func(h *house) error {
+			return h.Tokens.Revoke(t.Context(), h.by, h.principal(h.tokens["mia"]).TokenID)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			h := newHouse(t)
+			p := h.principal(h.tokens["mia"])
+			become := func() (plexauth.Secret, error) {
+				_, tok, err := h.Homes.Switch(t.Context(), audit.Actor{AccountID: p.AccountID}, p, h.id("kid"), "", device.Device{ClientIdentifier: "tv"})
+				return tok, err
+			}
+			var wg sync.WaitGroup
+			tokens := make([]plexauth.Secret, 4)
+			for i := range tokens {
+				wg.Go(func() { tokens[i], _ = become() })
+			}
+			wg.Go(func() { h.must(do(h)) })
+			wg.Wait()
+			for _, tok := range tokens {
+				if tok != "" {
+					h.dead("what mia had switched to", tok)
+				}
+			}
+			if tok, err := become(); !errors.Is(err, token.ErrInvalid) && !errors.Is(err, home.ErrNotFound) {
+				t.Errorf("a switch that was under way: %q, %v", tok, err)
+			}
+		})
+	}
+}
+
 // A managed user and all its tokens are removed with the user, and with the owner.
 func TestRemovingManagedUsers(t *testing.T) {
 	h := newHouse(t)

@@ -2,6 +2,7 @@ package home
 
 import (
 	"context"
+	"errors"
 
 	"github.com/usher-auth/usher/internal/account"
 	"github.com/usher-auth/usher/internal/audit"
@@ -120,6 +121,11 @@ func (s *Service) targetOf(
 	ctx context.Context, q db.Querier, as int64, who string, pin plexauth.Secret, needs func(u, target User) bool,
 ) (User, error) {
 	h, err := s.of(ctx, q, as)
+	// Attack: a switch that began before the account was disabled leads to a token that
+	// is no child of what was revoked then.
+	if errors.Is(err, account.ErrNotFound) || err == nil && h.Self.Account.Disabled {
+		return User{}, token.ErrInvalid
+	}
 	if err != nil {
 		return User{}, err
 	}
