@@ -275,7 +275,7 @@ func (o *execOptions) play() (scene.Scene, error) {
 	if o.time != "" {
 		var err error
 		if play.Time, err = scene.ParseTime(o.time); err != nil {
-			return play, wrongUse("--time %s is not of the form 2030-01-02T03:04:05Z", o.time)
+			return play, wrongUse("--time %s is not a time from 1970 to 2105, such as 2030-01-02T03:04:05Z", o.time)
 		}
 	}
 	return play, nil

@@ -295,7 +295,7 @@ const (
 func (k kind) String() string {
 	return [...]string{
 		"a mapping with keys", "a list", "a text", "true or false", "a whole number", "a number",
-		"a time such as 2030-01-02T03:04:05Z",
+		"a time from 1970 to 2105, such as 2030-01-02T03:04:05Z",
 	}[k]
 }
 
@@ -458,13 +458,19 @@ func inWords(n *yaml.Node) string {
 }
 
 // ParseTime reads a time as files and flags have it: by RFC 3339, or a day alone, which
-// is its beginning in UTC.
+// is its beginning in UTC. It is from 1970 to 2105: nonces have it as 32 bits of seconds.
 func ParseTime(text string) (time.Time, error) {
-	if t, err := time.Parse(time.DateOnly, text); err == nil {
-		return t, nil
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		t, err = time.Parse(time.RFC3339, text)
 	}
-	return time.Parse(time.RFC3339, text)
+	if err == nil && (t.Unix() < 0 || t.UTC().Year() > lastYear) {
+		err = errors.New("the time is not from 1970 to 2105")
+	}
+	return t, err
 }
+
+const lastYear = 2105
 
 // unknown is the error of a key that is not known.
 func (k keys) unknown(n *yaml.Node, where string) error {
