@@ -232,6 +232,13 @@ func (f *front) handle(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	host, port := splitHost(r.Host, r.TLS != nil)
+	if host == "" { // HTTP/1.0 asks whomever it is connected to
+		addr, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+		to := addrPort(addr)
+		if host, port = to.Addr().String(), int(to.Port()); to.Addr() == domainsAddr {
+			host = f.cfg.Domains[0]
+		}
+	}
 	switch {
 	case InDomains(host, f.cfg.Domains):
 		f.serve(w, r)

@@ -669,6 +669,15 @@ func TestTemporaryFolder(t *testing.T) {
 	}
 }
 
+// A request of HTTP/1.0 names no host: it is for whom the program has connected to.
+func TestNoHost(t *testing.T) {
+	if !allowed(t) {
+		return
+	}
+	run(t, "--mode", "namespace", "--", self, "ask", "localhost:32400", "plex.tv:80", "plex.tv:32400").
+		check(t, 0, []string{strings.Repeat("HTTP/1.0 200 OK\n", 3)}, nil)
+}
+
 // Certificates of the user's own stay trusted, whichever variable names their file or
 // folder, and by whichever one a program reads: some of them come before others.
 func TestOwnCertificates(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 // is one of these words. It knows nothing of usher.
 var programs = map[string]func(args []string) error{
 	"get":     get,
+	"ask":     ask,
 	"post":    post,
 	"dial":    dial,
 	"lookup":  lookup,
@@ -71,6 +72,27 @@ func post(args []string) error {
 
 // timeout bounds what no answer is expected to.
 const timeout = 2 * time.Second
+
+// ask asks addresses by HTTP/1.0, without a host, and prints the lines of the statuses.
+func ask(addresses []string) error {
+	for _, a := range addresses {
+		c, err := net.Dial("tcp", a)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, "GET /api/v2/ping HTTP/1.0\r\n\r\n"); err != nil {
+			return err
+		}
+		text, err := io.ReadAll(c)
+		if err != nil {
+			return err
+		}
+		status, _, _ := strings.Cut(string(text), "\r\n")
+		fmt.Println(status)
+	}
+	return nil
+}
 
 // dial connects: network, address.
 func dial(args []string) error {
