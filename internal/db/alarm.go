@@ -40,3 +40,23 @@ func (a Alarm) Wait(ctx context.Context, latest time.Duration) {
 	case <-timer.C:
 	}
 }
+
+// firstRest is how long a Looker waits after the first of some failures in a row.
+const firstRest = time.Second
+
+// Looker is a goroutine that looks for work again and again. The zero value has not failed.
+type Looker struct{ failed int }
+
+// Wait waits, after a look that returned err, until the alarm rings or a time has passed. If
+// the look failed, it waits for longer and longer, up to that time, and for no alarm: a write
+// whose outcome is not known rings every alarm, also that of whoever wrote.
+func (l *Looker) Wait(ctx context.Context, a Alarm, latest time.Duration, err error) {
+	if err == nil {
+		l.failed = 0
+		a.Wait(ctx, latest)
+		return
+	}
+	rest := min(firstRest<<min(l.failed, 10), latest)
+	l.failed++
+	Alarm{}.Wait(ctx, rest)
+}

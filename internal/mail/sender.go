@@ -119,12 +119,13 @@ func (s *Sender) Run(ctx context.Context) {
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(s.cfg.Grace, cancel) })()
 	defer r.wg.Wait()
 	r.hurry(ctx)
+	var looker db.Looker
 	for ctx.Err() == nil {
 		next, err := r.sendDue(ctx, sending)
 		if err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Warn("cannot look for e-mails to send", "error", err)
 		}
-		o.alarm.Wait(ctx, next)
+		looker.Wait(ctx, o.alarm, next, err)
 	}
 }
 

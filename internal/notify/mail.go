@@ -39,11 +39,13 @@ type Hand func(ctx context.Context, tx *db.Tx, m Mail) error
 // work: one of them queues each notice, once. Notices that hand rejects are tried again
 // later.
 func (s *Service) Run(ctx context.Context, hand Hand) {
+	var looker db.Looker
 	for ctx.Err() == nil {
-		if err := s.handDue(ctx, hand); err != nil && ctx.Err() == nil {
+		err := s.handDue(ctx, hand)
+		if err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Warn("notices wait to be sent", "error", err)
 		}
-		s.alarm.Wait(ctx, lookAgain)
+		looker.Wait(ctx, s.alarm, lookAgain, err)
 	}
 }
 

@@ -40,12 +40,13 @@ type runner struct {
 func (s *Service) Run(ctx context.Context) {
 	r := &runner{Service: s, busy: make(map[int64]bool)}
 	defer r.wg.Wait()
+	var looker db.Looker
 	for ctx.Err() == nil {
 		next, err := r.sendDue(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Warn("cannot look for webhooks to send", "error", err)
 		}
-		s.alarm.Wait(ctx, next)
+		looker.Wait(ctx, s.alarm, next, err)
 	}
 }
 

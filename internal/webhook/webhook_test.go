@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -19,6 +20,7 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 	"github.com/usher-auth/usher/internal/core"
 	"github.com/usher-auth/usher/internal/coretest"
+	"github.com/usher-auth/usher/internal/db"
 	"github.com/usher-auth/usher/internal/device"
 	"github.com/usher-auth/usher/internal/fault"
 	"github.com/usher-auth/usher/internal/seal"
@@ -470,4 +472,43 @@ func TestAddAndRemove(t *testing.T) {
 	if err := add("https://b.example.org/"); err != nil {
 		t.Errorf("one that is there already, where there is no room: %v", err)
 	}
+}
+
+// A database in which each write fails, and rings every alarm, is not asked again at once.
+func TestFailingWritesArePaused(t *testing.T) {
+	log := new(lines)
+	f := newFixture(t, core.Config{WebhookNetworks: loopback, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	f.set("http://127.0.0.1:1/")
+	f.signIn("tv")
+	if err := f.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		return tx.Exec(ctx, "CREATE TRIGGER broken BEFORE UPDATE ON webhook_delivery BEGIN SELECT RAISE(ROLLBACK, 'the disk is full'); END")
+	}); err != nil {
+		t.Fatal(err)
+	}
+	f.run()
+	const failed = "cannot look for webhooks"
+	waitFor(t, func() bool { return log.count(failed) > 0 })
+	began := time.Now()
+	time.Sleep(200 * time.Millisecond)
+	if n, most := log.count(failed), 2+int(time.Since(began).Seconds()); n > most {
+		t.Errorf("%d tries, want at most %d", n, most)
+	}
+}
+
+// lines is a log.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), text)
 }
