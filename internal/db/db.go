@@ -34,8 +34,8 @@ var (
 	// ErrClosed reports that the database has been closed.
 	ErrClosed = errors.New("the database is closed")
 	// ErrUnavailable reports that the database is on another machine and cannot
-	// be reached now, or that its disk is full. A write that returns it may or may not
-	// have happened.
+	// be reached now, that its disk is full, or that another process does not stop
+	// writing. A write that returns it may or may not have happened.
 	ErrUnavailable = fault.WithWait(
 		fault.New(fault.Unavailable, "the database is not available now; try again in a moment"), time.Second)
 )

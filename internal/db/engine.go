@@ -110,7 +110,7 @@ func translate(err error) error {
 func isFull(err error) bool { return isSQLiteFull(err) || hasCode(err, diskFull) }
 
 // isLost reports whether err means that the database is temporarily unable to execute
-// the statement.
+// the statement, or that another process writes to it for too long.
 func isLost(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sql.ErrNoRows) {
 		return false
@@ -119,7 +119,7 @@ func isLost(err error) bool {
 	if errors.As(err, &pg) {
 		return isLostCode(pg.Code)
 	}
-	if isFull(err) {
+	if isFull(err) || isSQLiteBusy(err) {
 		return true
 	}
 	var connect *pgconn.ConnectError

@@ -81,6 +81,13 @@ func isSQLiteFull(err error) bool {
 	return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE)
 }
 
+// isSQLiteBusy reports whether err means that another process has been writing for longer
+// than this one waits.
+func isSQLiteBusy(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
 // isSQLiteConflict reports whether err is a violated UNIQUE or PRIMARY KEY.
 func isSQLiteConflict(err error) bool {
 	var e *sqlite.Error
