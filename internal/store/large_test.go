@@ -153,7 +153,6 @@ func TestPostgresPagesReadFewRows(t *testing.T) {
 	}
 	address := pgtest.Database(t)
 	d := opener(t, db.Config{URL: plexauth.Secret(address)})()
-	defer d.Close()
 	conn, err := pgx.Connect(t.Context(), address)
 	if err != nil {
 		t.Fatal(err)

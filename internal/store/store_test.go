@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
-// opener returns what opens one database, again and again.
+// opener returns what opens one database, again and again, until the test ends.
 func opener(t *testing.T, cfg db.Config) func() *db.DB {
 	return func() *db.DB {
 		cfg.Migrations = store.Migrations()
@@ -21,6 +21,11 @@ func opener(t *testing.T, cfg db.Config) func() *db.DB {
 		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() {
+			if err := d.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 		return d
 	}
 }
@@ -31,8 +36,9 @@ func TestSQLite(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) func() *db.DB {
 			open := opener(t, db.Config{Dir: t.TempDir()})
 			return func() *db.DB {
-				d := open()
-				t.Cleanup(func() { ran.add(d.Statements()) })
+				var d *db.DB
+				t.Cleanup(func() { ran.add(d.Statements()) }) // after it has been closed
+				d = open()
 				return d
 			}
 		})
@@ -44,11 +50,14 @@ func TestPostgres(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
 	}
-	pool := pgtest.Pool{Model: pgtest.Database(t), Kept: `schema\_%`}
-	if err := opener(t, db.Config{URL: plexauth.Secret(pool.Model)})().Close(); err != nil {
+	all := &places{model: pgtest.Database(t)}
+	defer all.close(t)
+	model, err := db.Open(t.Context(), db.Config{URL: plexauth.Secret(all.model), Migrations: store.Migrations()})
+	if err == nil {
+		err = model.Close()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	storetest.Run(t, func(t *testing.T) func() *db.DB {
-		return opener(t, db.Config{URL: plexauth.Secret(pool.Database(t))})
-	})
+	storetest.Run(t, all.next)
 }

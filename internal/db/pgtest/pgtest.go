@@ -88,9 +88,10 @@ func Database(t testing.TB) string {
 
 // startShared starts the server that the tests of a package share. Its databases are in
 // memory, where there is room: each is three hundred files. Nothing of it outlives the
-// tests, so it writes as little as it can.
+// tests, so it writes as little as it can, and cleans nothing up: there are so many databases
+// that it would start a process for one of them every second.
 func startShared() (*Server, error) {
-	return start(inMemory(), "full_page_writes=off", "min_wal_size=32MB", "max_wal_size=64MB")
+	return start(inMemory(), "autovacuum=off", "full_page_writes=off", "min_wal_size=32MB", "max_wal_size=64MB")
 }
 
 // Copy creates a database that holds what another one of Database holds, which is

@@ -32,11 +32,8 @@ const Guarded = "guarded"
 // Copy is never called where Available reports false.
 func Copy(t testing.TB, url string) string { return Database(t) }
 
-// Pool is never used where Available reports false.
-type Pool struct{ Model, Kept string }
-
-// Database is never called where Available reports false.
-func (*Pool) Database(t testing.TB) string { return Database(t) }
+// Emptied is never called where Available reports false.
+func Emptied(string) string { return "" }
 
 // Server is never there.
 type Server struct{}

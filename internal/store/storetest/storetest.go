@@ -25,7 +25,7 @@ import (
 
 // Run runs the suite. Each call of newPlace prepares an empty place for one
 // database and returns how to open it. Two handles that are open at once stand
-// for two processes. The suite closes every handle.
+// for two processes. The place closes every handle at the end of the test.
 func Run(t *testing.T, newPlace func(t *testing.T) (open func() *db.DB)) {
 	for _, test := range slices.Concat(
 		accountTests, deviceTests, tokenTests, pinTests, sessionTests, proofTests, passkeyTests, sourceTests,
@@ -56,16 +56,7 @@ type fixture struct {
 func newFixture(t *testing.T, newPlace func(*testing.T) func() *db.DB) *fixture {
 	t.Helper()
 	open := newPlace(t)
-	process := func() *db.DB {
-		d := open()
-		t.Cleanup(func() {
-			if err := d.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		return d
-	}
-	w := &fixture{DB: process(), second: sync.OnceValue(process), t: t, newPlace: newPlace}
+	w := &fixture{DB: open(), second: sync.OnceValue(open), t: t, newPlace: newPlace}
 	w.Watch(func(changes []db.Change, _ bool) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
