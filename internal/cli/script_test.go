@@ -143,6 +143,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 	env.Setenv("USHER_NO_KEYRING", "1")
 	env.Setenv("GORACE", "atexit_sleep_ms=0")
+	env.Setenv("GOGC", "400") // as usher serve has it: the other commands do not live long enough for a collection
 	env.Values[serverKey] = &running{t: env.T().(testing.TB)}
 	return nil
 }

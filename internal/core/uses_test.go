@@ -29,7 +29,7 @@ func TestUsesInTheCluster(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
 	}
-	address := pgtest.Database(t)
+	address := database(t)
 	proxy, behind := pgtest.NewProxy(t, address)
 	a := coretest.New(t, core.Config{Database: plexauth.Secret(address)})
 	b := coretest.New(t, core.Config{Database: plexauth.Secret(behind)})
@@ -73,7 +73,7 @@ func TestUsesDecideInTheCluster(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
 	}
-	c := coretest.New(t, core.Config{Database: plexauth.Secret(pgtest.Database(t))})
+	c := coretest.New(t, core.Config{Database: plexauth.Secret(database(t))})
 	mia := c.Add("mia")
 	var secrets []plexauth.Secret
 	for range token.PerDevice {
@@ -111,7 +111,7 @@ func TestUsesDecideWithinASecond(t *testing.T) {
 func TestUsesAreWrittenAtTheEnd(t *testing.T) {
 	places := map[string]core.Config{"SQLite": {}}
 	if pgtest.Available(t) {
-		places["PostgreSQL"] = core.Config{Database: plexauth.Secret(pgtest.Database(t))}
+		places["PostgreSQL"] = core.Config{Database: plexauth.Secret(database(t))}
 	}
 	for name, cfg := range places {
 		c := coretest.New(t, cfg)
