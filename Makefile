@@ -10,7 +10,7 @@ FUZZTIME    := 3s
 # the race detector, which halves the time of the tests; what usher shares with it is.
 UNWATCHED   := modernc.org/...=-race=false
 
-.PHONY: help test check portable unit reach soak keyring fuzz crash cluster clients clients-all schemathesis mutate browser deploy bench bench-scale bench-plan bench-sqlite build release
+.PHONY: help test check portable unit cost reach soak keyring fuzz crash cluster clients clients-all schemathesis mutate browser deploy bench bench-scale bench-plan bench-sqlite build release
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -48,6 +48,10 @@ portable: ## go vet and go test alone, which CI runs on macOS and Windows
 unit: ## go test ./... with the race detector, on SQLite and PostgreSQL
 	@scripts/need go gcc postgresql
 	NAMESPACES=required go test -race -gcflags='$(UNWATCHED)' -timeout 30m ./...
+
+cost: ## processor seconds of go test ./... by package: at most two minutes of two processors
+	@scripts/need go postgresql
+	scripts/cost 240
 
 reach: ## follow every secret through every chain of requests, one request further than unit does, and through more random ones
 	@scripts/need go
