@@ -27,7 +27,7 @@ var cheap = account.Cost{Memory: 64, Time: 1, Threads: 1}
 
 const password = coretest.Password
 
-// visitor is someone who signs in, and operator changes accounts.
+// visitor signs in, and operator changes accounts.
 var (
 	visitor  = audit.Actor{Address: "192.0.2.1"}
 	operator = audit.Actor{Name: "test"}
@@ -68,7 +68,7 @@ func (w *fixture) enrol(t *testing.T) (e account.Enrolment, backup []plexauth.Se
 	return e, backup
 }
 
-// code is what an authenticator made by somebody else shows.
+// code is what another program's authenticator shows.
 func code(t *testing.T, e account.Enrolment, at time.Time) plexauth.Secret {
 	t.Helper()
 	c, err := totp.GenerateCode(string(e.Secret), at)
@@ -181,7 +181,7 @@ func TestSecondFactor(t *testing.T) {
 	}
 }
 
-// Two sign-ins with one code at the same moment: one of them gets in.
+// Of two sign-ins with one code at the same time, one succeeds.
 func TestCodeWorksOnceAtOnce(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	e, _ := w.enrol(t)
@@ -228,8 +228,8 @@ func TestEnrolConfirms(t *testing.T) {
 	}
 }
 
-// A new seed takes its first code at once, whatever codes the seed before it
-// took. Attack: a seed that is put in force again takes a code once more.
+// A new seed accepts its first code at once, whatever codes the previous seed accepted.
+// Attack: a seed that is set again accepts a code twice.
 func TestCodesOfAnotherSeed(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	first, _ := w.enrol(t)
@@ -313,7 +313,7 @@ func TestGuessingAtOnceIsLimited(t *testing.T) {
 	}
 }
 
-// As many as come at once with the right password are let in.
+// All who sign in at the same time with the right password succeed.
 func TestManyAtOnceAreLetIn(t *testing.T) {
 	const people = 40
 	w := newFixture(t, core.Config{FailedTries: 5, HashSlots: 2, HashQueue: people})
@@ -364,7 +364,7 @@ func TestGuessingIsLimited(t *testing.T) {
 	}
 }
 
-// A flood of sign-ins is refused, not queued for ever.
+// A flood of sign-ins is rejected, not queued for ever.
 func TestVerifyIsAdmitted(t *testing.T) {
 	w := newFixture(t, core.Config{HashSlots: 1, HashQueue: 1})
 	admission := w.core.Hashing
@@ -439,8 +439,8 @@ func TestAddRefuses(t *testing.T) {
 	}
 }
 
-// The work, and so the time, must not tell whether an account exists. Work is
-// counted rather than timed: a clock on a busy machine shows anything.
+// The work, and so the time, must not reveal whether an account exists. Work is counted
+// rather than timed: times on a busy machine mean nothing.
 func TestUnknownLoginCostsTheSame(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	w.enrol(t)
@@ -453,8 +453,8 @@ func TestUnknownLoginCostsTheSame(t *testing.T) {
 	}
 }
 
-// Each refused try has its row in the audit log, with why, and about whom if
-// that is known. What was typed never has.
+// Each rejected attempt has a row in the audit log, with the reason and, if it is
+// known, the account. What was typed is never in it.
 func TestFailedSignInsAreRecorded(t *testing.T) {
 	w := newFixture(t, core.Config{FailedTries: 2})
 	e, backup := w.enrol(t)

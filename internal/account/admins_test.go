@@ -90,7 +90,7 @@ func TestDemoteRevokesReach(t *testing.T) {
 	}
 }
 
-// However many servers the admins have, none stays within reach.
+// However many servers the admins have, a demoted admin can reach none of them.
 func TestDemoteRevokesEveryServer(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	c.AddAdmin("ada")
@@ -201,7 +201,7 @@ func TestFirstAccountIsOne(t *testing.T) {
 	}
 }
 
-// A login must mean one account, whichever of the two it is.
+// A login must mean one account, whether it is a username or an e-mail address.
 func TestNamesAreUnique(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	mia, noa := c.Add("mia"), c.Add("noa") // both with an address

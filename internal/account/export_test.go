@@ -26,7 +26,7 @@ func (s *Service) Recognises(ctx context.Context, a Account, marks string) bool 
 	return err == nil && at.known
 }
 
-// HashPassword and Matches are a hash's way out and back.
+// HashPassword hashes a password, and Matches compares one with the hash.
 func HashPassword(password plexauth.Secret, c Cost) plexauth.Secret {
 	return hasher{c, hashing.Here}.hash(password)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 )
 
-// Attack: an account whose name or address people take for another one's, in every
+// Attack: an account has a name or address that looks like another one's, in every
 // place where a name is set. The error says which field is wrong.
 func TestNamesThatLookAlike(t *testing.T) {
 	c := coretest.New(t, core.Config{})
@@ -104,7 +104,7 @@ func TestNamesThatLookAlike(t *testing.T) {
 	}
 }
 
-// Accounts from before the rule keep working, and are looked at by it after the
+// Accounts from before the rule keep working, and are checked against it after the
 // first start.
 func TestNamesFromBeforeTheRule(t *testing.T) {
 	c := coretest.New(t, core.Config{})
@@ -154,7 +154,7 @@ func TestNamesFromBeforeTheRule(t *testing.T) {
 	}
 }
 
-// Attack: a member sets the address of somebody whom a program knows by it.
+// Attack: a member sets the address by which a program knows somebody else.
 func TestConfirmedEmail(t *testing.T) {
 	c := coretest.New(t, core.Config{MembersSetEmail: true})
 	ada, mia := c.AddAdmin("ada"), c.Add("mia")

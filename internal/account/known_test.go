@@ -13,8 +13,8 @@ import (
 // oneMark is what a mark looks like.
 var oneMark = regexp.MustCompile(`^[A-Z2-7]{26}\.[0-9a-z]{6}\.[A-Za-z0-9_-]{22}$`)
 
-// No cookie that was not issued makes a browser known. Whatever it sent, the next
-// one does, is short, and can be a cookie.
+// Only an issued cookie makes a browser known. Whatever a browser sent, its next cookie
+// makes it known, is short and is valid.
 func FuzzMarks(f *testing.F) {
 	c := coretest.New(f, core.Config{})
 	mia, noa := c.Add("mia"), c.Add("noa")

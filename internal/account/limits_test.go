@@ -35,7 +35,7 @@ func outcome(err error) string {
 	return err.Error()
 }
 
-// tries returns the outcomes of many, with their numbers: "wrong 5, limited 3".
+// tries returns how many attempts had each outcome: "wrong 5, limited 3".
 func tries(n int, try func(i int) error) string {
 	var order []string
 	count := make(map[string]int)
@@ -52,8 +52,8 @@ func tries(n int, try func(i int) error) string {
 }
 
 // Attack: ten guesses by the username, then ten by the e-mail address, then ten in
-// capitals. A name of nobody is limited in the same way: the limit does not tell
-// whether there is an account.
+// capitals. A name without an account is limited in the same way: the limit does not
+// reveal whether there is one.
 func TestNamesOfAnAccountShareTheLimit(t *testing.T) {
 	for name, logins := range map[string][]string{
 		"case":                         {"mia", "MIA", "mIa"},
@@ -125,7 +125,7 @@ func TestOwnSignInClearsNoOthersLimit(t *testing.T) {
 	}
 }
 
-// A limited try costs no hash, whether there is an account or not.
+// A limited attempt costs no hash, whether there is an account or not.
 func TestLimitedTriesCostNothing(t *testing.T) {
 	w := newFixture(t, core.Config{FailedTries: 1})
 	for _, login := range []string{"mia", "zoe"} {
@@ -328,8 +328,8 @@ func TestThiefLocksNoKnownDeviceOut(t *testing.T) {
 	}
 }
 
-// Attack: a thief of the password makes up marks of browsers, or uses those of
-// other accounts, other servers and long ago, to get tries for each.
+// Attack: a thief of the password forges marks of browsers, or uses old ones and those
+// of other accounts and servers, to get attempts for each.
 func TestForgedMarks(t *testing.T) {
 	w := newFixture(t, core.Config{FailedTries: 3})
 	noa, err := w.Add(t.Context(), operator, account.NewAccount{Username: "noa", Password: password})
@@ -485,8 +485,8 @@ func TestKnownDevicesAreLimitedTogether(t *testing.T) {
 	}
 }
 
-// The owner sees guesses at the codes until they have read the notice, also if a
-// right code follows. A mistyped code is not a guess.
+// The owner sees guesses at the codes until they have read the notice, even if a
+// correct code follows. A mistyped code is not a guess.
 func TestGuessesAreTold(t *testing.T) {
 	w := newFixture(t, core.Config{FailedTries: 3})
 	e, _ := w.enrol(t)

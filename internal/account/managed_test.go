@@ -25,7 +25,7 @@ func (w *fixture) addManaged(name string) (a account.Account, err error) {
 	return a, err
 }
 
-// What a managed account may be called.
+// Which names a managed account can have.
 func TestManagedNames(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	for name, want := range map[string]string{
@@ -53,7 +53,7 @@ func TestManagedNames(t *testing.T) {
 	}
 }
 
-// A managed account is renamed and removed, and the log has it.
+// A managed account is renamed and removed, and both are in the log.
 func TestManagedAccountChanges(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	kid, err := w.addManaged("Kid")
@@ -99,7 +99,7 @@ func TestManagedAccountChanges(t *testing.T) {
 	}
 }
 
-// A PIN is right for its account only, and with the server's key only.
+// A PIN matches for its account only, and with the server's key only.
 func TestMatchPIN(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	noa := account.Account{ID: 99, UUID: "another"}

@@ -11,8 +11,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// A browser is known for a year, and to eight accounts: the one that it signed in to
-// last is one of them.
+// A browser is known for a year, and to eight accounts, among them the one that it
+// signed in to last.
 func TestMarksAreBounded(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	known := func(a account.Account, marks plexauth.Secret) bool {
@@ -58,7 +58,7 @@ func TestMarksAreBounded(t *testing.T) {
 	}
 }
 
-// Anyone who makes a link is in the log.
+// Whoever makes a link is in the log.
 func TestLinkIsRecorded(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	before := w.rows(t)

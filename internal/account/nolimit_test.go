@@ -10,8 +10,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Without a limit, wrong codes lock nothing and tell nobody of guesses; and what a
-// limit locked before is open.
+// Without a limit, wrong codes lock nothing and nobody is told of guesses; what an
+// earlier limit locked is unlocked.
 func TestNoLimitOfCodes(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	e, _ := w.enrol(t)

@@ -15,7 +15,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// The audit log has every change of an account, with its name.
+// Every change of an account is in the audit log, with its name.
 func TestRecorded(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	c.AddAdmin("root")
@@ -59,7 +59,7 @@ func TestRecorded(t *testing.T) {
 	}
 }
 
-// The shortest and the longest of what names an account or lets it in.
+// The shortest and longest names, addresses and passwords.
 func TestLimits(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	email := func(n int) string { return strings.Repeat("x", 60) + "@" + strings.Repeat("y", n-61-4) + ".org" }

@@ -99,7 +99,7 @@ func TestResetSignsOut(t *testing.T) {
 	}
 }
 
-// When a link works no longer.
+// When a link no longer works.
 func TestVoidReset(t *testing.T) {
 	for name, row := range map[string]struct {
 		between func(ctx context.Context, w *fixture, admin account.Account) error
@@ -191,7 +191,7 @@ func TestResetOnceAtOnce(t *testing.T) {
 	}
 }
 
-// What fails leaves the account and the link as they were.
+// A failed reset leaves the account and the link as they were.
 func TestFailedReset(t *testing.T) {
 	w := newFixture(t, core.Config{FailedTries: 3})
 	w.enrol(t)
@@ -328,8 +328,8 @@ func TestMailedResets(t *testing.T) {
 	}
 }
 
-// Attack: an admin's link was e-mailed, and whoever has the mailbox that was given up since
-// uses it. What the admin has handed over is with somebody else, and stays.
+// Attack: an admin's link was e-mailed, and whoever now has the abandoned mailbox uses
+// it. A link that the admin handed over stays valid.
 func TestMailedLinksEndWithTheAddress(t *testing.T) {
 	mails := func(made account.MadeReset) mail.Message {
 		return mail.Message{To: made.Account.Email, Until: made.ExpiresAt}

@@ -13,8 +13,8 @@ import (
 	"github.com/usher-auth/usher/internal/fault"
 )
 
-// Attack: a proof of an earlier revision is good again, because a later change has
-// brought that back. Revisions only grow.
+// Attack: a proof of an earlier revision becomes valid again, because a later change
+// restored that revision. Revisions only grow.
 func TestRevisionsGrow(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	last := w.mia.Revision
@@ -92,7 +92,7 @@ func TestWrongPasswordsOfANetwork(t *testing.T) {
 	}
 }
 
-// A name that stays is no change, and not in the log.
+// An unchanged name is not in the log.
 func TestSameNamesAreNoChange(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	for _, step := range []struct {

@@ -21,7 +21,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// withPasskey gives an account a passkey that nobody can use.
+// withPasskey gives an account an unusable passkey.
 func withPasskey(t *testing.T, c *coretest.Core, a account.Account) (id int64) {
 	t.Helper()
 	err := c.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) (err error) {

@@ -19,8 +19,8 @@ import (
 	"github.com/usher-auth/usher/internal/signin"
 )
 
-// chained returns a data folder with eight rows in its log, of which the first
-// three are pruned: 4 to 8 are left.
+// chained returns a data folder whose log has had eight rows: 1 to 3 are pruned, and 4
+// to 8 are left.
 func chained(t testing.TB) (*fixture, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -247,8 +247,8 @@ func TestChainOfConcurrentWrites(t *testing.T) {
 	}
 }
 
-// A write whose caller has gone leaves neither a change nor a row. A failed
-// attempt is recorded all the same.
+// A write whose caller has left makes neither a change nor a row. A failed attempt is
+// recorded all the same.
 func TestCallerHangsUp(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	mia := w.add("mia")
@@ -268,8 +268,8 @@ func TestCallerHangsUp(t *testing.T) {
 	}
 }
 
-// A backup is of one moment, whatever is written meanwhile: its audit log is
-// whole and tells of the accounts that it has, and of no other.
+// A backup is of one moment, whatever is written meanwhile: its audit log is complete,
+// and has the accounts of the backup and no others.
 func TestBackupWhileWriting(t *testing.T) {
 	w := newFixture(t, core.Config{Dir: t.TempDir()})
 	w.add("first")

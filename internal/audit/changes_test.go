@@ -47,8 +47,8 @@ func (w *fixture) principal(tok plexauth.Secret) token.Principal {
 	return p
 }
 
-// Each change has its row, in the words that people read, and what failed has
-// none or that of an attempt.
+// Each change has its row, in the words that people read. What failed has no row, or
+// that of an attempt.
 func TestChangesAreRecorded(t *testing.T) {
 	now := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
 	w := newFixture(t, core.Config{Now: func() time.Time { return now }, FailedTries: 2})
@@ -402,8 +402,8 @@ func TestChangesAreRecorded(t *testing.T) {
 	}
 }
 
-// A change that leaves everything as it was has no row: the log must not tell of
-// what did not happen.
+// A change that leaves everything as it was has no row: the log must not claim what did
+// not happen.
 func TestNoChangeIsNotRecorded(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	mia, ctx := w.add("mia"), t.Context()

@@ -112,7 +112,7 @@ func (w *fixture) lines() (lines []string) {
 	return lines
 }
 
-// broken returns the first row that the log says was altered; 0 if none was.
+// broken returns the first row that the log reports as changed; 0 if there is none.
 func (w *fixture) broken() (row int64, problem string) {
 	w.t.Helper()
 	_, err := w.Audit.Verify(w.t.Context())

@@ -16,8 +16,8 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 )
 
-// Attack: a flood of failed attempts fills the disk. Beyond a number they are
-// only counted, the log says so, and what succeeds is recorded as ever.
+// Attack: a flood of failed attempts fills the disk. Beyond a limit they are only
+// counted, the log says so, and successes are recorded as before.
 func TestFloodOfFailures(t *testing.T) {
 	now := time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC)
 	w := newFixture(t, core.Config{Now: func() time.Time { return now }})
@@ -169,7 +169,7 @@ func TestTally(t *testing.T) {
 	}
 }
 
-// The log holds what happened within the time to keep, in the same chain.
+// The log keeps the rows of the retention time, in the same chain.
 func TestRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := open(t, core.Config{})
@@ -286,7 +286,7 @@ func TestQuery(t *testing.T) {
 	}
 }
 
-// What a program says of itself is shortened, and moves no cursor.
+// What a program says about itself is shortened, and moves no cursor.
 func TestTextIsClean(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	by := audit.Actor{Device: "\x1b[2J\xff" + strings.Repeat("é", 300)}

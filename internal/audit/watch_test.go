@@ -12,7 +12,7 @@ import (
 	"github.com/usher-auth/usher/internal/db"
 )
 
-// watcher counts the events that it is told of, and fails if it is to.
+// watcher counts the events that it is told of, and fails if a test wants it to.
 type watcher struct {
 	told int
 	err  error
@@ -23,7 +23,7 @@ func (w *watcher) Recorded(context.Context, *db.Tx, audit.Actor, audit.Event) er
 	return w.err
 }
 
-// Several watch a log. One that is built again takes the place of the one before.
+// A log can have several watchers. One that is created again replaces the previous one.
 func TestWatchers(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	var first, again, other watcher

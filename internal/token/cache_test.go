@@ -21,7 +21,7 @@ func (c *cache) cached(h Hash) bool {
 	return ok
 }
 
-// A use is worth noting once a minute, from the minute's end on.
+// A use is noted once a minute.
 func TestTouch(t *testing.T) {
 	t.Parallel()
 	c, h := newCache(0), inShard(1)
