@@ -121,6 +121,10 @@ func TestListsOfShares(t *testing.T) {
 	e.wantShares("of no server", lines(e.Sources.SharesOfServer(ctx, 4711)))
 	e.wantShares("to the guest", lines(e.Sources.SharesTo(ctx, e.guest.ID)), line(some, "Movies Music"), line(attic, ""), line(cave, ""))
 	e.wantShares("to mia", lines(e.Sources.SharesTo(ctx, e.mia.ID)))
+	log, err := e.Audit.List(ctx, audit.Query{Events: []audit.Kind{audit.ShareAdded}, OldestFirst: true, Limit: 1})
+	if err != nil || len(log) != 1 || log[0].Detail != "The den, 2 sections" {
+		t.Errorf("the log has %+v, %v", log, err)
+	}
 	if _, err := e.Sources.SharesBy(ctx, 4711); !errors.Is(err, account.ErrNotFound) {
 		t.Errorf("the shares of no account: %v", err)
 	}
