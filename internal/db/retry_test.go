@@ -38,15 +38,32 @@ func TestPostgresDeadlockInACommitOfTwo(t *testing.T) {
 	do("SET deadlock_timeout = '60s'; BEGIN")
 	do("UPDATE word SET value = 'other' WHERE name = 'b'")
 	runs, pid := 0, other.PgConn().PID()
+	waits := func() {
+		eventually(t, "the other program waits", func() (waits bool) {
+			err := watcher.QueryRow(t.Context(), "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE pid = $1 AND NOT granted)", pid).Scan(&waits)
+			return err == nil && waits
+		})
+	}
 	var wg sync.WaitGroup
+	var ofFirst string
 	second := func(ctx context.Context, tx *db.Tx) error {
 		runs++
+		var transaction string
+		if err := tx.QueryRow(ctx, "SELECT pg_current_xact_id()::text").Scan(&transaction); err != nil {
+			return err
+		}
+		if transaction == ofFirst {
+			waits() // it wakes up at the end of the first write's savepoint, and waits for the commit
+		}
 		if err := tx.Exec(ctx, "SET LOCAL deadlock_timeout = '10ms'"); err != nil {
 			return err
 		}
 		return tx.Exec(ctx, "UPDATE word SET value = 'ours' WHERE name = 'b'")
 	}
 	err := d.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		if err := tx.QueryRow(ctx, "SELECT pg_current_xact_id()::text").Scan(&ofFirst); err != nil {
+			return err
+		}
 		if err := tx.Exec(ctx, "UPDATE word SET value = 'ours' WHERE name = 'a'"); err != nil {
 			return err
 		}
@@ -54,10 +71,7 @@ func TestPostgresDeadlockInACommitOfTwo(t *testing.T) {
 			do("UPDATE word SET value = 'other' WHERE name = 'a'")
 			do("COMMIT")
 		})
-		eventually(t, "the other program waits", func() (waits bool) {
-			err := watcher.QueryRow(t.Context(), "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1", pid).Scan(&waits)
-			return err == nil && waits
-		})
+		waits()
 		wg.Go(func() {
 			if err := d.Write(t.Context(), second); err != nil {
 				t.Errorf("the write that met the deadlock: %v", err)

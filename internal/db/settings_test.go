@@ -175,8 +175,13 @@ func TestPostgresIsReplaced(t *testing.T) {
 	}
 	address := pgtest.Database(t)
 	admin := atDatabase(t, address, "postgres")
-	pgtest.Exec(t, admin, "CREATE DATABASE own")
-	d := openURL(t, atDatabase(t, address, "own"))
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := path.Base(u.Path)
+	kept := own + "_kept"
+	d := openURL(t, address)
 	mustPut(t, d, "before")
 	gone := func(what string) {
 		t.Helper()
@@ -196,20 +201,20 @@ func TestPostgresIsReplaced(t *testing.T) {
 		}
 	}
 	end := func() {
-		pgtest.Exec(t, admin, "ALTER DATABASE own ALLOW_CONNECTIONS false")
-		pgtest.Exec(t, admin, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'own'")
+		pgtest.Exec(t, admin, "ALTER DATABASE "+own+" ALLOW_CONNECTIONS false")
+		pgtest.Exec(t, admin, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '"+own+"'")
 	}
 	end()
 	gone("no connections")
-	pgtest.Exec(t, admin, "ALTER DATABASE own RENAME TO kept")
+	pgtest.Exec(t, admin, "ALTER DATABASE "+own+" RENAME TO "+kept)
 	gone("renamed")
-	pgtest.Exec(t, admin, "CREATE DATABASE own")
+	pgtest.Exec(t, admin, "CREATE DATABASE "+own)
 	gone("without tables")
 	end()
-	pgtest.Exec(t, admin, "DROP DATABASE own WITH (FORCE)")
+	pgtest.Exec(t, admin, "DROP DATABASE "+own+" WITH (FORCE)")
 	gone("dropped")
-	pgtest.Exec(t, admin, "ALTER DATABASE kept RENAME TO own")
-	pgtest.Exec(t, admin, "ALTER DATABASE own ALLOW_CONNECTIONS true")
+	pgtest.Exec(t, admin, "ALTER DATABASE "+kept+" RENAME TO "+own)
+	pgtest.Exec(t, admin, "ALTER DATABASE "+own+" ALLOW_CONNECTIONS true")
 	eventually(t, "a write succeeds", func() bool { return d.Write(t.Context(), put("after", "x")) == nil })
 	eventually(t, "the feed is followed", d.Trusts)
 	if got := fmt.Sprint(names(t, d)); got != "[after before]" {
