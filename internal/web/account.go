@@ -167,7 +167,7 @@ type signInsData struct {
 }
 
 func (p *accountPage) signIns(ctx context.Context, v *visit) (view, error) {
-	list, err := recentSignIns(ctx, p.audit, v.account.ID, wantedPage(v, "", maxRows))
+	list, err := recentSignIns(ctx, p.audit, v.account.ID, wantedPage(v, "", tallRows))
 	return view{name: "account-sign-ins", data: signInsData{
 		newOwnNotice(v, sent{}), list.Rows, besides(v, signInsPath, "", "sign-ins", list),
 	}}, err

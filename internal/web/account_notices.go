@@ -43,7 +43,7 @@ func (noticesData) Who(n notify.Notice) phrase { return whoDid(n) }
 
 func (o *ownNotices) show(ctx context.Context, v *visit, s sent) (view, error) {
 	data := noticesData{ownNotice: newOwnNotice(v, s), Mail: o.post.on()}
-	list, err := o.notices.List(ctx, v.account.ID, wantedPage(v, "", maxRows))
+	list, err := o.notices.List(ctx, v.account.ID, wantedPage(v, "", tallRows))
 	if err != nil {
 		return view{}, err
 	}

@@ -112,7 +112,7 @@ func TestSignInsInPages(t *testing.T) {
 		return nil
 	}))
 	found, pages := b.walk("/account/sign-ins", regexp.MustCompile(`try\d\d|A browser was signed in|wrong password`))
-	if got := strings.Join(found, " "); pages != 3 || !strings.HasPrefix(got, "try29 try28 ") || !strings.HasSuffix(got, " try00 A browser was signed in wrong password") {
+	if got := strings.Join(found, " "); pages != 6 || !strings.HasPrefix(got, "try29 try28 ") || !strings.HasSuffix(got, " try00 A browser was signed in wrong password") {
 		t.Errorf("%d pages have %s", pages, got)
 	}
 	if page := b.reads("/account", "Latest sign-in"); strings.Contains(page, "none yet") {
