@@ -59,8 +59,9 @@ const (
 	// has a connect_timeout.
 	connectTimeout = 5 * time.Second
 	// answerTimeout is how long the database can stay silent in the middle of a
-	// response. It is longer than the statement timeout.
-	answerTimeout = 15 * time.Second
+	// response. It is longer than the statement timeout, and shorter than the time of a
+	// request: a commit that waits for a standby fails while its caller still listens.
+	answerTimeout = 13 * time.Second
 )
 
 // How a connection is set up, by statements rather than in the start-up message,

@@ -136,6 +136,7 @@ func run(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	var log strings.Builder
 	cmd.Stdout, cmd.Stderr = &log, &log
+	endWithParent(cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -162,9 +163,9 @@ func await(t *testing.T, name string, ready func() error) {
 	}
 }
 
-// pgbouncer runs PgBouncer in session mode before a database, and returns the
+// pgbouncer runs PgBouncer in one of its modes before a database, and returns the
 // database's address behind it.
-func pgbouncer(t *testing.T, address string) string {
+func pgbouncer(t *testing.T, address, mode string) string {
 	t.Helper()
 	u := parse(t, address)
 	dir, err := os.MkdirTemp("", "usher-pgbouncer-") // where another user can read
@@ -181,9 +182,9 @@ listen_addr = %s
 listen_port = %s
 unix_socket_dir =
 auth_type = any
-pool_mode = session
+pool_mode = %s
 default_pool_size = 60
-`, u.Hostname(), u.Port(), host, port)
+`, u.Hostname(), u.Port(), host, port, mode)
 	file := filepath.Join(dir, "pgbouncer.ini")
 	// Any user name connects as that of the URL.
 	config = strings.Replace(config, " port="+u.Port(), " port="+u.Port()+" user="+u.User.Username(), 1)

@@ -130,7 +130,7 @@ func (n *node) ask(method, path, token string, form ...string) answer {
 	for i := 0; i < len(form); i += 2 {
 		values.Set(form[i], form[i+1])
 	}
-	ctx, cancel := context.WithTimeout(n.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(n.t.Context(), time.Minute)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, n.URL+path, strings.NewReader(values.Encode()))
 	if err != nil {

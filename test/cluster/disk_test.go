@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -279,5 +280,32 @@ func TestFullDiskSQLite(t *testing.T) {
 		time.Sleep(*between)
 		s.full(d)
 		s.judgeFull()
+	})
+}
+
+// A backup for which there is no room, with a passphrase and without, leaves nothing, and
+// says which disk is full. The server goes on.
+func TestFullDiskOfABackup(t *testing.T) {
+	inNamespace(t, func() {
+		d := newDisk(t)
+		d.fill()
+		for engine, c := range map[string]*cluster{
+			"PostgreSQL": newCluster(t), "SQLite": {t: t, keyFile: filepath.Join(t.TempDir(), "usher.key")},
+		} {
+			c.usher(password, "account", "add", "mia", "--password-stdin")
+			n := c.node(c.address)
+			for _, passphrase := range []string{"", "correct horse"} {
+				cmd := c.command(c.address, "backup", filepath.Join(d.dir, "copy"))
+				cmd.Env = append(cmd.Env, "USHER_PASSPHRASE="+passphrase)
+				out, err := cmd.CombinedOutput()
+				if text := string(out); err == nil || !strings.Contains(text, d.dir) || strings.Contains(text, "try again in a moment") {
+					t.Errorf("%s, passphrase %q: %v\n%s", engine, passphrase, err, out)
+				}
+				if left, err := os.ReadDir(d.dir); err != nil || len(left) != 1 {
+					t.Errorf("%s, passphrase %q: beside the ballast, %v is left, %v", engine, passphrase, left, err)
+				}
+			}
+			n.signIn("mia")
+		}
 	})
 }

@@ -11,12 +11,15 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/usher-auth/usher/internal/db/pgtest"
+	"github.com/usher-auth/usher/plexauth"
 	"github.com/usher-auth/usher/test/history"
 	usher "github.com/usher-auth/usher/test/http/binary"
 )
@@ -59,11 +62,16 @@ func newScene(t *testing.T, c *cluster, binary string, front loadBalancer, datab
 	for _, name := range []string{"mia", "tom"} {
 		c.usher(password, "account", "add", name, "--password-stdin")
 	}
-	var factor struct{ BackupCodes []string }
+	var factor struct {
+		Secret      string
+		BackupCodes []string
+	}
 	if err := json.Unmarshal([]byte(c.usher("", "account", "totp", "tom", "--json", "--yes")), &factor); err != nil {
 		t.Fatal(err)
 	}
-	s.codes = factor.BackupCodes
+	s.codes, s.seed = factor.BackupCodes, factor.Secret
+	s.adminKey = plexauth.Secret(regexp.MustCompile(`usher_ak_\S+`).FindString(
+		c.usher("", "admin-key", "create", "clients", "--scope", "accounts:write", "--scope", "audit:read")))
 	for _, database := range databases {
 		server := s.start(database, "127.0.0.1:0")
 		s.servers, s.nodes = append(s.servers, server), append(s.nodes, server.URL)
@@ -71,6 +79,7 @@ func newScene(t *testing.T, c *cluster, binary string, front loadBalancer, datab
 	s.front = front.start(t, s.nodes)
 	s.enter("nothing")
 	s.mustSignIn()
+	s.mustRegisterKey()
 	ctx, cancel := context.WithCancel(t.Context())
 	wait := s.run(ctx)
 	s.stop = func() { cancel(); wait() }
@@ -85,6 +94,24 @@ func (s *scene) mustSignIn() {
 		s.t.Fatal("the first sign-in failed")
 	}
 	s.tokens[0].ending = true
+}
+
+// mustRegisterKey makes a device one that asks for JWTs with a key.
+func (s *scene) mustRegisterKey() {
+	s.t.Helper()
+	key, err := plexauth.LoadDeviceKey(filepath.Join(s.t.TempDir(), "device.key"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	account, err := sdk(s.front, keyed, "").SignIn(s.t.Context(), plexauth.SignInRequest{Login: "mia", Password: password})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	// A planted bug may make the token valid a moment later only.
+	await(s.t, "the key of a device", func() error {
+		return sdk(s.front, keyed, string(account.AuthToken)).RegisterKey(s.t.Context(), key)
+	})
+	s.key = key
 }
 
 // fault does something, lets the clients work for a time, and then undoes it.
@@ -114,13 +141,26 @@ func (s *scene) again(i int, database string) {
 // finish stops the clients and returns what the checker found.
 func (s *scene) finish() []error {
 	s.t.Helper()
+	// On a busy machine, the clients need more time than the faults take.
+	for deadline := time.Now().Add(3 * time.Minute); !s.enough() && time.Now().Before(deadline); {
+		time.Sleep(100 * time.Millisecond)
+	}
 	s.stop()
 	time.Sleep(bound)
 	errs := s.judge(s.t)
-	if s.Count(history.Give, history.Yes) < 10 || s.Count(history.Check, history.Yes) < 200 {
+	if !s.enough() {
 		s.t.Error("the clients did too little: the test proves nothing")
 	}
 	return errs
+}
+
+// enough reports whether the clients did so much that the history proves something.
+func (s *scene) enough() bool {
+	s.mu.Lock()
+	accounts := len(s.accounts)
+	s.mu.Unlock()
+	return s.Count(history.Give, history.Yes) >= 10 && s.Count(history.Check, history.Yes) >= 200 &&
+		s.Count(history.Use, history.Yes) >= 5 && accounts > 0
 }
 
 // Clients work on three nodes behind HAProxy, on a primary with a synchronous
@@ -149,9 +189,19 @@ func TestFaults(t *testing.T) {
 	time.Sleep(*between)
 
 	s.fault("a node is killed", *between, func() { s.kill(0) }, func() { s.again(0, direct) })
+	lapses := *stopped > leaseEnd/2 // a lease is 20 s, renewed every 5 s
 	s.fault("a node stops for "+stopped.String(), *stopped,
-		func() { _ = s.servers[1].Signal(syscall.SIGSTOP) },
+		func() {
+			if lapses {
+				s.lapse(s.nodes[1], true)
+			}
+			_ = s.servers[1].Signal(syscall.SIGSTOP)
+		},
 		func() { _ = s.servers[1].Signal(syscall.SIGCONT) })
+	if lapses {
+		time.Sleep(6 * time.Second) // until it has renewed its lease
+		s.lapse(s.nodes[1], false)
+	}
 	s.fault("a node is cut off from the database", 2**between,
 		func() { here.Cut(); there.Cut() },
 		func() { here.Mend(); there.Mend() })
@@ -182,6 +232,54 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// While no synchronous standby answers, nothing is acknowledged that would be lost with
+// the primary. Token checks go on.
+func TestStandbyIsLost(t *testing.T) {
+	primary, err := pgtest.Start("fsync=on")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer primary.Stop()
+	c := newCluster(t)
+	c.address = primary.Database(t)
+	standby := primary.Standby(t)
+	defer standby.Stop()
+	nodes := []*node{c.node(c.address), c.node(c.address)}
+	c.usher(password, "account", "add", "mia", "--password-stdin")
+	token := nodes[0].signIn("mia")
+	nodes[1].want(token, 200, 0)
+	standby.Kill()
+	var wg sync.WaitGroup
+	for _, n := range nodes {
+		wg.Go(func() {
+			form := url.Values{"login": {"mia"}, "password": {password}}
+			// A request that waits for longer than a request may take gets no answer.
+			if status, body := send(t.Context(), "POST", n.URL+"/api/v2/users/signin", "test", "", form); status != 503 && status != 0 {
+				t.Errorf("a sign-in without the standby: %d %s, want 503 or none", status, body)
+			}
+		})
+	}
+	for _, n := range nodes {
+		n.want(token, 200, 0)
+	}
+	wg.Wait()
+	if err := standby.Launch(); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+			form := url.Values{"login": {"mia"}, "password": {password}}
+			status, body := send(t.Context(), "POST", n.URL+"/api/v2/users/signin", "test", "", form)
+			if status == 201 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("a sign-in with the standby back: %d %s", status, body)
+			}
+		}
+	}
+}
+
 // nginx has no health checks, and hides a dead node all the same.
 func TestNginx(t *testing.T) {
 	c := newCluster(t)
@@ -202,10 +300,26 @@ func TestNginx(t *testing.T) {
 // PgBouncer in session mode is a database like any other.
 func TestPgBouncer(t *testing.T) {
 	c := newCluster(t)
-	s := newScene(t, c, usherBinary, haproxy, pgbouncer(t, c.address), c.address)
-	s.fault("a node is killed", *between, func() { s.kill(0) }, func() { s.again(0, pgbouncer(t, c.address)) })
+	s := newScene(t, c, usherBinary, haproxy, pgbouncer(t, c.address, "session"), c.address)
+	s.fault("a node is killed", *between, func() { s.kill(0) }, func() { s.again(0, pgbouncer(t, c.address, "session")) })
 	for _, err := range s.finish() {
 		t.Error(err)
+	}
+}
+
+// PgBouncer in the other modes would mix the settings of connections. Nothing starts
+// behind it, and the error says what to do.
+func TestPgBouncerInOtherModes(t *testing.T) {
+	c := newCluster(t)
+	c.usher(password, "account", "add", "mia", "--password-stdin")
+	for _, mode := range []string{"transaction", "statement"} {
+		pooled := pgbouncer(t, c.address, mode)
+		for _, args := range [][]string{{"serve", "--listen", "127.0.0.1:0"}, {"account", "list"}, {"backup", filepath.Join(t.TempDir(), "copy")}} {
+			out, err := c.command(pooled, args...).CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "pool_mode = session") {
+				t.Errorf("usher %s behind PgBouncer in mode %s: %v\n%s", args, mode, err, out)
+			}
+		}
 	}
 }
 
@@ -274,7 +388,7 @@ var plants = []plant{
 		"		firstID, lastID, err = c.commit(ctx, done)\n", `		for _, j := range waiting {
 			j.done <- nil
 		}
-		time.Sleep(30 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
 		firstID, lastID, err = c.commit(ctx, done)
 		waiting = nil
 `,

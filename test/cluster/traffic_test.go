@@ -3,8 +3,10 @@
 package cluster_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -15,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pquerna/otp/totp"
+
+	"github.com/usher-auth/usher/plexauth"
 	"github.com/usher-auth/usher/test/history"
 )
 
@@ -22,19 +27,30 @@ import (
 // flight.
 const clients = 6
 
-// traffic is what clients do to the nodes of a cluster, and what they are told.
+// traffic is what clients do to the nodes of a cluster, and what they are told. They
+// use the SDK, but for what it does not do: the admin API, and answers that an attacker
+// has copied.
 type traffic struct {
 	history.History
 	// front answers for all nodes; nodes are their own addresses.
 	front string
 	nodes []string
-	// codes are backup codes that every client tries.
+	// codes are backup codes that every client tries, and seed makes those of the
+	// second factor.
 	codes []string
+	seed  string
+	// adminKey is a key of the admin API. Empty: nobody adds accounts.
+	adminKey plexauth.Secret
+	// key is the key of a device, with which it asks for JWTs. Nil: none does.
+	key *plexauth.DeviceKey
 
-	mu      sync.Mutex
-	tokens  []given
-	windows []*window // the last one is open
-	names   int
+	mu       sync.Mutex
+	tokens   []given
+	accounts []given
+	told     map[string]int // how many events clients were told of, by the name of the audit log
+	windows  []*window      // the last one is open
+	names    int
+	lapsed   map[string]bool // nodes that have stopped for longer than their lease
 }
 
 // given is a secret that a client was given.
@@ -43,6 +59,7 @@ type given struct {
 	// minted is the node whose own key sealed it; empty for a token.
 	minted string
 	ending bool // somebody has asked to end it
+	unsure bool // nobody promises anything about it any more
 }
 
 // window is what happened during a fault, at the front.
@@ -102,9 +119,17 @@ func (tr *traffic) run(ctx context.Context) (wait func()) {
 	return wg.Wait
 }
 
-// act is one request of a client.
+// mostTokens is how many tokens there are at a time, so that none is evicted: an account
+// has 500 devices, and a fast machine would reach that.
+const mostTokens = 200
+
+// act is one request of a client, or a few that belong together.
 func (tr *traffic) act(ctx context.Context, client string) {
-	switch n := rand.IntN(40); {
+	n := rand.IntN(40)
+	if (n == 0 || n == 5) && tr.live() >= mostTokens {
+		n = 2
+	}
+	switch {
 	case n == 0:
 		tr.signIn(ctx, client)
 	case n == 1:
@@ -115,11 +140,31 @@ func (tr *traffic) act(ctx context.Context, client string) {
 		}
 	case n == 3 && len(tr.codes) > 0:
 		tr.useCode(ctx, client, tr.codes[rand.IntN(len(tr.codes))])
+	case n == 4 && tr.seed != "":
+		tr.useStep(ctx, client)
+	case n == 5:
+		tr.linkPIN(ctx, client)
+	case n == 6 && tr.key != nil:
+		tr.useNonce(ctx)
+	case n == 7 && tr.adminKey != "":
+		tr.changeAccounts(ctx)
 	default:
 		if g, ok := tr.pick(false); ok {
 			tr.check(ctx, client, g, tr.anyone())
 		}
 	}
+}
+
+// live returns how many tokens nobody has asked to end.
+func (tr *traffic) live() (n int) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	for _, g := range tr.tokens {
+		if g.minted == "" && !g.ending {
+			n++
+		}
+	}
+	return n
 }
 
 // anyone is the front, or one of the nodes.
@@ -144,7 +189,7 @@ func (tr *traffic) pick(end bool) (given, bool) {
 	if rand.IntN(4) == 0 {
 		g = &tr.tokens[rand.IntN(len(tr.tokens))]
 	}
-	if end && (g.ending || g.minted != "") {
+	if g.unsure || end && (g.ending || g.minted != "") {
 		return given{}, false
 	}
 	g.ending = g.ending || end
@@ -157,7 +202,7 @@ func (tr *traffic) keep(kind, text, minted string) string {
 	defer tr.mu.Unlock()
 	tr.names++
 	key := fmt.Sprint(kind, " ", tr.names)
-	tr.tokens = append(tr.tokens, given{key: key, text: text, minted: minted})
+	tr.tokens = append(tr.tokens, given{key: key, text: text, minted: minted, unsure: tr.lapsed[minted]})
 	return key
 }
 
@@ -177,54 +222,261 @@ func outcome(status, yes, no int) history.Answer {
 	return history.Unknown
 }
 
+const (
+	// ok is what statusOf returns for a call that succeeded.
+	ok = http.StatusOK
+	// never is a status that no answer has.
+	never = -1
+)
+
+// statusOf is the status that a call of the SDK failed with; 0 if there was none.
+func statusOf(err error) int {
+	var failed *plexauth.Error
+	switch {
+	case err == nil:
+		return ok
+	case errors.As(err, &failed):
+		return failed.StatusCode
+	}
+	return 0
+}
+
+// sdk returns a client of the SDK at an address.
+func sdk(at, client, token string) *plexauth.Client {
+	return &plexauth.Client{
+		ClientIdentifier: client, AccountURL: at, MediaURL: at, HTTPClient: transport, Timeout: -1,
+		Token: plexauth.StaticToken(plexauth.Secret(token)),
+	}
+}
+
+// call calls the SDK, and counts the answer if the front gave it. It returns the status.
+func (tr *traffic) call(ctx context.Context, at string, do func() error) int {
+	began := time.Now()
+	status := statusOf(do())
+	if at == tr.front && ctx.Err() == nil {
+		tr.note(status, time.Since(began))
+	}
+	return status
+}
+
 func (tr *traffic) signIn(ctx context.Context, client string) {
 	sent := time.Now()
 	// A device of its own each time: one that signs in for the eleventh time loses
 	// a token.
-	device := fmt.Sprint(client, "-", rand.Int64())
-	status, body := tr.request(ctx, "POST", tr.front+"/api/v2/users/signin", device, "",
-		url.Values{"login": {"mia"}, "password": {password}})
-	var answer struct{ AuthToken string }
-	if status == 201 && json.Unmarshal(body, &answer) == nil {
-		tr.add(tr.keep("token", answer.AuthToken, ""), history.Give, history.Yes, "front", sent)
+	c := sdk(tr.front, fmt.Sprint(client, "-", rand.Int64()), "")
+	var account *plexauth.Account
+	if tr.call(ctx, tr.front, func() (err error) {
+		account, err = c.SignIn(ctx, plexauth.SignInRequest{Login: "mia", Password: password})
+		return err
+	}) == ok {
+		tr.add(tr.keep("token", string(account.AuthToken), ""), history.Give, history.Yes, "front", sent)
+		tr.tell("sign-in")
 	}
+}
+
+// tell counts an event that a client was told of.
+func (tr *traffic) tell(event string) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	if tr.told == nil {
+		tr.told = make(map[string]int)
+	}
+	tr.told[event]++
 }
 
 // mint asks a node for a transient token, with the first token, which nobody revokes.
 func (tr *traffic) mint(ctx context.Context, client string) {
-	tr.mu.Lock()
-	parent := tr.tokens[0].text
-	tr.mu.Unlock()
 	node := tr.nodes[rand.IntN(len(tr.nodes))]
 	sent := time.Now()
-	status, body := tr.request(ctx, "GET", node+"/security/token?type=delegation&scope=all", client, parent, nil)
-	var answer struct{ MediaContainer struct{ Token string } }
-	if status == 200 && json.Unmarshal(body, &answer) == nil {
-		tr.add(tr.keep("transient token", answer.MediaContainer.Token, node), history.Give, history.Yes, node, sent)
+	if minted, err := sdk(node, client, tr.first()).TransientToken(ctx); err == nil {
+		tr.add(tr.keep("transient token", string(minted.Token), node), history.Give, history.Yes, node, sent)
 	}
+}
+
+// first is the first token, which nobody revokes.
+func (tr *traffic) first() string {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return tr.tokens[0].text
 }
 
 func (tr *traffic) signOut(ctx context.Context, client string, g given) {
 	sent := time.Now()
-	status, _ := tr.request(ctx, "DELETE", tr.front+"/api/v2/users/signout", client, g.text, nil)
-	tr.add(g.key, history.End, outcome(status, 204, 401), "front", sent)
+	status := tr.call(ctx, tr.front, func() error { return sdk(tr.front, client, g.text).SignOut(ctx) })
+	tr.add(g.key, history.End, outcome(status, ok, 401), "front", sent)
+	if status == ok {
+		tr.tell("sign-out")
+	}
 }
 
 func (tr *traffic) check(ctx context.Context, client string, g given, node string) history.Answer {
 	sent := time.Now()
-	status, _ := tr.request(ctx, "GET", node+"/api/v2/user", client, g.text, nil)
-	answer := outcome(status, 200, 401)
+	status := tr.call(ctx, node, func() error { _, err := sdk(node, client, g.text).TokenDetails(ctx); return err })
+	answer := outcome(status, ok, 401)
 	tr.add(g.key, history.Check, answer, node, sent)
 	return answer
 }
 
 // useCode tries a backup code on a node of its own choice.
 func (tr *traffic) useCode(ctx context.Context, client, code string) {
+	tr.signInWith(ctx, client, "backup code "+code[:3]+"…", code)
+}
+
+// useStep tries the code of the moment, as several clients do at the same time.
+func (tr *traffic) useStep(ctx context.Context, client string) {
+	now := time.Now()
+	code, err := totp.GenerateCode(tr.seed, now)
+	if err == nil {
+		tr.signInWith(ctx, client, fmt.Sprint("time step ", now.Unix()/30), code)
+	}
+}
+
+func (tr *traffic) signInWith(ctx context.Context, client, key, code string) {
 	node := tr.nodes[rand.IntN(len(tr.nodes))]
 	sent := time.Now()
-	status, _ := tr.request(ctx, "POST", node+"/api/v2/users/signin", client, "",
-		url.Values{"login": {"tom"}, "password": {password}, "verificationCode": {code}})
-	tr.add("backup code "+code[:3]+"…", history.Use, outcome(status, 201, 401), node, sent)
+	_, err := sdk(node, client, "").SignIn(ctx, plexauth.SignInRequest{Login: "tom", Password: password, VerificationCode: plexauth.Secret(code)})
+	tr.add(key, history.Use, outcome(statusOf(err), ok, 401), node, sent)
+	if err == nil {
+		tr.tell("sign-in")
+	}
+}
+
+// linkPIN starts a PIN on one node, and links it on two others at the same time. It
+// then asks any node for the token.
+func (tr *traffic) linkPIN(ctx context.Context, client string) {
+	// A device of its own, as in signIn.
+	client = fmt.Sprint(client, "-", rand.Int64())
+	pin, err := sdk(tr.anyone(), client, "").StartPIN(ctx, plexauth.PINRequest{})
+	if err != nil {
+		return
+	}
+	key := tr.name("PIN")
+	var wg sync.WaitGroup
+	for range 2 {
+		node := tr.nodes[rand.IntN(len(tr.nodes))]
+		wg.Go(func() {
+			sent := time.Now()
+			err := sdk(node, client, tr.first()).LinkPIN(ctx, pin.Code)
+			tr.add(key, history.Use, outcome(statusOf(err), ok, 404), node, sent)
+		})
+	}
+	wg.Wait()
+	node, sent := tr.anyone(), time.Now()
+	if polled, err := sdk(node, client, "").CheckPIN(ctx, pin); err == nil && polled.AuthToken != "" {
+		tr.add(tr.keep("token of a PIN", string(polled.AuthToken), ""), history.Give, history.Yes, node, sent)
+	}
+}
+
+// useNonce asks for a JWT, whose request an attacker copies and sends to another node
+// at the same time.
+func (tr *traffic) useNonce(ctx context.Context) {
+	copied := &copier{tr: tr, key: tr.name("nonce"), node: tr.nodes[rand.IntN(len(tr.nodes))]}
+	c := sdk(tr.nodes[rand.IntN(len(tr.nodes))], keyed, "")
+	c.HTTPClient = &http.Client{Transport: copied, Timeout: transport.Timeout}
+	_, _ = c.ExchangeJWT(ctx, tr.key)
+	copied.wait.Wait()
+}
+
+// keyed is the identifier of the device that has a key.
+const keyed = "keyed"
+
+// copier sends requests, and a copy of each that has a nonce.
+type copier struct {
+	tr        *traffic
+	key, node string
+	wait      sync.WaitGroup
+}
+
+func (c *copier) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Path != "/api/v2/auth/token" {
+		return transport.Transport.RoundTrip(r)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	again := r.Clone(r.Context())
+	r.Body, again.Body = io.NopCloser(bytes.NewReader(body)), io.NopCloser(bytes.NewReader(body))
+	again.URL.Host, again.Host = strings.TrimPrefix(c.node, "http://"), ""
+	c.wait.Go(func() {
+		if res, err := c.send(again); err == nil {
+			_ = res.Body.Close()
+		}
+	})
+	return c.send(r)
+}
+
+func (c *copier) send(r *http.Request) (*http.Response, error) {
+	sent := time.Now()
+	res, err := transport.Transport.RoundTrip(r)
+	answer := history.Unknown
+	switch {
+	case err == nil && res.StatusCode == ok:
+		answer = history.Yes
+	case err == nil && res.StatusCode < 500:
+		answer = history.No
+	}
+	c.tr.add(c.key, history.Use, answer, r.URL.Host, sent)
+	return res, err
+}
+
+// name returns a new name for something that is no token.
+func (tr *traffic) name(kind string) string {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.names++
+	return fmt.Sprint(kind, " ", tr.names)
+}
+
+// changeAccounts adds an account, removes one, or looks for one.
+func (tr *traffic) changeAccounts(ctx context.Context) {
+	node := tr.anyone()
+	tr.mu.Lock()
+	var some *given
+	if n := len(tr.accounts); n > 0 {
+		some = &tr.accounts[rand.IntN(n)]
+	}
+	remove := some != nil && !some.ending && rand.IntN(6) == 0
+	if remove {
+		some.ending = true
+	}
+	tr.mu.Unlock()
+	switch sent := time.Now(); {
+	case remove:
+		status, _ := tr.admin(ctx, "DELETE", node+"/admin/api/v1/accounts/"+some.text, "")
+		tr.add(some.key, history.End, outcome(status, http.StatusNoContent, never), node, sent)
+	case some == nil || rand.IntN(2) == 0:
+		name := strings.ReplaceAll(tr.name("account"), " ", "-")
+		status, body := tr.admin(ctx, "POST", node+"/admin/api/v1/accounts", fmt.Sprintf(`{"username": %q, "password": %q}`, name, password))
+		var added struct{ ID json.Number }
+		if status == http.StatusCreated && json.Unmarshal(body, &added) == nil {
+			tr.add(name, history.Give, history.Yes, node, sent)
+			tr.mu.Lock()
+			tr.accounts = append(tr.accounts, given{key: name, text: added.ID.String()})
+			tr.mu.Unlock()
+		}
+	default:
+		tr.checkAccount(ctx, *some, node)
+	}
+}
+
+func (tr *traffic) checkAccount(ctx context.Context, g given, node string) history.Answer {
+	sent := time.Now()
+	status, _ := tr.admin(ctx, "GET", node+"/admin/api/v1/accounts/"+g.text, "")
+	answer := outcome(status, ok, http.StatusNotFound)
+	tr.add(g.key, history.Check, answer, node, sent)
+	return answer
+}
+
+// admin sends a request to the admin API.
+func (tr *traffic) admin(ctx context.Context, method, target, body string) (int, []byte) {
+	r, err := http.NewRequestWithContext(ctx, method, target, strings.NewReader(body))
+	if err != nil {
+		return 0, nil
+	}
+	r.Header.Set("Authorization", "Bearer "+string(tr.adminKey))
+	r.Header.Set("Content-Type", "application/json")
+	return answered(r)
 }
 
 // ended records that a node's transient tokens end in a time that began when it was
@@ -242,31 +494,99 @@ func (tr *traffic) ended(node string, began time.Time, within time.Duration) {
 	}
 }
 
-// judge asks every node about every secret, and then the checker about everything.
+// lapse notes that a node stops for longer than its lease, or has renewed it since. Meanwhile,
+// other nodes do not accept its transient tokens, and afterwards they do again.
+func (tr *traffic) lapse(node string, lapsed bool) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	if tr.lapsed == nil {
+		tr.lapsed = make(map[string]bool)
+	}
+	tr.lapsed[node] = lapsed
+	for i := range tr.tokens {
+		if g := &tr.tokens[i]; g.minted == node {
+			g.unsure = true
+		}
+	}
+}
+
+// judge asks every node about every secret and account, and then the checker about
+// everything.
 func (tr *traffic) judge(t *testing.T) []error {
 	t.Helper()
-	for _, g := range tr.tokens {
-		for _, node := range tr.nodes {
+	for _, node := range tr.nodes {
+		for _, g := range tr.tokens {
+			if g.unsure {
+				continue
+			}
 			if tr.check(t.Context(), "judge", g, node) == history.Unknown {
 				t.Errorf("after all faults, %s does not answer about %s", node, g.key)
 			}
 		}
+		for _, g := range tr.accounts {
+			if tr.checkAccount(t.Context(), g, node) == history.Unknown {
+				t.Errorf("after all faults, %s does not answer about %s", node, g.key)
+			}
+		}
 	}
-	return tr.Check(bound)
+	return append(tr.Check(bound), tr.unlogged(t)...)
+}
+
+// unlogged returns an error for each account that was added, as a client was told, of
+// which the audit log knows nothing, and one if it has fewer sign-ins or sign-outs than
+// were acknowledged.
+func (tr *traffic) unlogged(t *testing.T) (errs []error) {
+	t.Helper()
+	if tr.adminKey == "" {
+		return nil
+	}
+	added := tr.logged(t, "account.added")
+	for _, g := range tr.accounts {
+		if added[g.key] == 0 {
+			errs = append(errs, fmt.Errorf("%s: the audit log does not know that it was added", g.key))
+		}
+	}
+	for event, told := range tr.told {
+		n := 0
+		for _, of := range tr.logged(t, event) {
+			n += of
+		}
+		if n < told {
+			errs = append(errs, fmt.Errorf("the audit log has %d events %s, and clients were told of %d", n, event, told))
+		}
+	}
+	return errs
+}
+
+// logged returns how many events of a kind the audit log has, by account.
+func (tr *traffic) logged(t *testing.T, event string) map[string]int {
+	t.Helper()
+	counts := make(map[string]int)
+	for before := int64(-1); before != 0; {
+		target := tr.nodes[0] + "/admin/api/v1/audit?limit=500&event=" + event
+		if before > 0 {
+			target += fmt.Sprint("&before=", before)
+		}
+		status, body := tr.admin(t.Context(), "GET", target, "")
+		var page struct {
+			Items  []struct{ Account string }
+			Before int64
+		}
+		if err := json.Unmarshal(body, &page); status != ok || err != nil {
+			t.Fatalf("the audit log: %d %s", status, body)
+		}
+		for _, e := range page.Items {
+			counts[e.Account]++
+		}
+		before = page.Before
+	}
+	return counts
 }
 
 var transport = &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 2 * clients}}
 
-// request returns the status and the body of an answer; 0 if there was none.
-func (tr *traffic) request(ctx context.Context, method, target, client, token string, form url.Values) (int, []byte) {
-	began := time.Now()
-	status, body := send(ctx, method, target, client, token, form)
-	if strings.HasPrefix(target, tr.front+"/") && ctx.Err() == nil {
-		tr.note(status, time.Since(began))
-	}
-	return status, body
-}
-
+// send sends a form, and returns the status and the body of the answer; 0 and what went
+// wrong if there was none.
 func send(ctx context.Context, method, target, client, token string, form url.Values) (int, []byte) {
 	r, err := http.NewRequestWithContext(ctx, method, target, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -276,14 +596,19 @@ func send(ctx context.Context, method, target, client, token string, form url.Va
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("X-Plex-Client-Identifier", client)
 	r.Header.Set("X-Plex-Token", token)
+	return answered(r)
+}
+
+// answered sends a request.
+func answered(r *http.Request) (int, []byte) {
 	res, err := transport.Do(r)
 	if err != nil {
-		return 0, nil
+		return 0, []byte(err.Error())
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
-		return 0, nil
+		return 0, []byte(err.Error())
 	}
 	return res.StatusCode, body
 }
