@@ -391,7 +391,7 @@ devices: [{account: noa, id: tv-1, token: aTokenThatIsChosen02}]
 	run(t, "--scene", file, "--", "true").check(t, 125, nil, []string{`line 1: accounts has no key "pasword"; did you mean "password"?`})
 	write("accounts: [{username: mia, password: mia has one, token: short}]")
 	run(t, "--scene", file, "--", "true").check(t, 125, nil, []string{"scene.yaml: adding the account mia: a token is 20 letters and digits"})
-	run(t, "--time", "tomorrow", "--", "true").check(t, 2, nil, []string{"error: --time tomorrow is not of the form"})
+	run(t, "--time", "tomorrow", "--", "true").check(t, 2, nil, []string{"error: --time tomorrow is not a time from 1970 to 2105"})
 }
 
 // --allow opens a host at a port, by name or address, and no other.
