@@ -108,7 +108,9 @@ func TestMain(m *testing.M) {
 // watchedMain is usher with cheap password hashes, for ten seconds at the most where the
 // script expects it to fail: a server that starts after all must not keep the script
 // waiting. The scripts of test/http run the built binary, whose hashes cost what they do.
-func watchedMain() {
+func watchedMain() { os.Exit(watched()) }
+
+func watched() (code int) {
 	account.DefaultCost = coretest.Cheap
 	if os.Getenv(briefly) != "" {
 		time.AfterFunc(10*time.Second, func() {
@@ -116,11 +118,15 @@ func watchedMain() {
 			os.Exit(124)
 		})
 	}
-	os.Exit(Main())
+	return Main()
 }
 
 // briefly is set in the environment of commands that are to fail.
 const briefly = "BRIEFLY"
+
+// filler is the number of bytes to write so that all before them have been read: more
+// than a terminal holds. testscript stops reading as soon as the process has ended.
+const filler = 64 << 10
 
 // atTerminal runs usher with its output, too, at the terminal that testscript
 // provides: usher prompts only if both ends are terminals.
@@ -132,7 +138,9 @@ func atTerminal() {
 	}
 	os.Stdout, os.Stderr = tty, tty
 	os.Args = os.Args[1:]
-	watchedMain()
+	code := watched()
+	_, _ = tty.Write(bytes.Repeat([]byte(" "), filler))
+	os.Exit(code)
 }
 
 // setup creates separate folders for data and for configuration for each script.
