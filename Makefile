@@ -49,7 +49,7 @@ unit: ## go test ./... with the race detector, on SQLite and PostgreSQL
 	@scripts/need go gcc postgresql
 	NAMESPACES=required go test -race -gcflags='$(UNWATCHED)' -timeout 30m ./...
 
-cost: ## processor seconds of go test ./... by package: at most two minutes of two processors
+cost: ## processor seconds of go test ./... by package: at most 240
 	@scripts/need go postgresql
 	scripts/cost 240
 
