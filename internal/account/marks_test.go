@@ -58,7 +58,7 @@ func TestMarksAreBounded(t *testing.T) {
 	}
 }
 
-// Whoever makes a link is in the log.
+// The log names the admin or key that made a link.
 func TestLinkIsRecorded(t *testing.T) {
 	w := newFixture(t, core.Config{})
 	before := w.rows(t)

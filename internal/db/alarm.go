@@ -47,9 +47,9 @@ const firstRest = time.Second
 // Looker is a goroutine that looks for work again and again. The zero value has not failed.
 type Looker struct{ failed int }
 
-// Wait waits, after a look that returned err, until the alarm rings or a time has passed. If
-// the look failed, it waits for longer and longer, up to that time, and for no alarm: a write
-// whose outcome is not known rings every alarm, also that of whoever wrote.
+// Wait waits, after a look that returned err, until the alarm rings or latest has passed.
+// After a failed look, it ignores alarms and waits longer each time, up to latest: a write
+// with an unknown outcome rings all alarms, including the alarm of its own writer.
 func (l *Looker) Wait(ctx context.Context, a Alarm, latest time.Duration, err error) {
 	if err == nil {
 		l.failed = 0

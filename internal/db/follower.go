@@ -51,7 +51,7 @@ func (f *follower) close() {
 // connect opens the connection, and takes nothing for granted that was cached
 // before: the database may be another one, to which the first failed over.
 func (f *follower) connect(ctx context.Context) (err error) {
-	// Each host has a time of its own: whoever comes first finds the one that answers.
+	// Each host has its own time limit, so one connection attempt finds the host that answers.
 	if f.session, err = f.db.pools.follower.Conn(ctx); err != nil {
 		return fmt.Errorf("connecting to the database: %w", translate(err))
 	}

@@ -110,8 +110,8 @@ func migrate(ctx context.Context, p pools, e engine, steps []migration, all sche
 }
 
 // migrateOnce is one attempt of migrate. It does not wait long for a table that another
-// program uses, such as a backup: whoever comes later for that table, with a request to be
-// answered, waits behind it.
+// program uses, such as a backup, because every later query of that table would wait
+// behind the migration.
 func migrateOnce(ctx context.Context, pool *sql.DB, e engine, steps []migration, all schema, cfg Config) error {
 	conn, err := pool.Conn(ctx)
 	if err != nil {

@@ -167,8 +167,8 @@ func TestPostgresPasswordIsChanged(t *testing.T) {
 	eventually(t, "the feed is followed", d.Trusts)
 }
 
-// A database that is renamed, dropped, or made anew without tables while a node runs is not
-// available, and the process is not the one to blame. It is used again once it is back.
+// If the database is renamed, dropped, or created again without tables while a node runs,
+// requests fail as unavailable, and the process stays up. It works again when the database is back.
 func TestPostgresIsReplaced(t *testing.T) {
 	if !pgtest.Available(t) {
 		return

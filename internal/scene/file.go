@@ -345,7 +345,7 @@ var (
 )
 
 // check returns an error if a value is not what it must be, or has a key that is not
-// known. where is the key above. An empty value is none at all.
+// known. where is the key above. An empty value is treated as missing.
 func (w want) check(n *yaml.Node, where string) error {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias

@@ -84,9 +84,9 @@ func (Accounts) Sealed(ctx context.Context, q db.Querier, r paging.Request) (pag
 	return accounts.page(ctx, q, r, "totp_seed IS NOT NULL")
 }
 
-// accountSearches are read one after the other: the accounts whose name begins with a
-// text, by that name, and then the others whose e-mail address does, by that. Only whoever
-// has read all names reads the addresses of accounts that were found by name again.
+// accountSearches are read one after the other. The first finds the accounts whose name
+// begins with a text, ordered by name. The second finds the other accounts whose e-mail
+// address begins with a text, ordered by address; it skips those that the first one found.
 var accountSearches = [...]accountSearch{
 	{"username_key", "", func(a account.Account) string { return a.UsernameKey }},
 	{"email_key", "NOT (username_key >= $4 AND username_key < $5) AND ", func(a account.Account) string { return a.EmailKey }},

@@ -115,7 +115,7 @@ func (v *visit) back(paths ...string) string {
 func done(path, what string) string {
 	u, err := url.Parse(path)
 	if err != nil {
-		return path // ours are none such
+		return path // no path of usher leads here
 	}
 	q := u.Query()
 	q.Set("done", what)

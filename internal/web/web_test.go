@@ -476,7 +476,7 @@ func TestConsent(t *testing.T) {
 	b.wantPage(b.post("/auth/consent", form), 404) // a PIN is linked once
 }
 
-// A sign-in is undone by whoever allowed it, and a second click says that it was.
+// The user who allowed a sign-in can undo it, and a second click says that it is undone.
 func TestUndo(t *testing.T) {
 	w := newTown(t)
 	mia, noa := w.browser().signIn("mia"), w.browser().signIn("noa")

@@ -420,7 +420,7 @@ func (c *copier) send(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// name returns a new name for something that is no token.
+// name returns a new name for an object other than a token.
 func (tr *traffic) name(kind string) string {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
