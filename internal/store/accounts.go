@@ -101,19 +101,10 @@ type accountSearch struct {
 	of      func(account.Account) string
 }
 
-// statement reads the rows from one text to another, or back. The place where a page
-// begins is one of the two bounds: with a condition for it and one for the prefix, the
-// database could search by the one and then compare all rows between with the other.
-func (s accountSearch) statement(known, back bool) string {
-	compare, direction := ">=", "ASC"
-	switch {
-	case back:
-		direction = "DESC"
-	case known:
-		compare = ">"
-	}
+// statement reads the rows of a span.
+func (s accountSearch) statement(in span) string {
 	return fmt.Sprintf("%sWHERE %[2]s%[3]s %[4]s $1 AND %[3]s < $2 ORDER BY %[3]s %[5]s LIMIT $3",
-		selectAccount, s.besides, s.column, compare, direction)
+		selectAccount, s.besides, s.column, in.compare, in.direction)
 }
 
 // foundAccount is an account that one of accountSearches found.
@@ -161,18 +152,12 @@ func (Accounts) Search(
 	}
 	var read []foundAccount
 	for ; at >= 0 && at < len(prefixes) && len(read) <= r.Max(); at, inside = at+step, false {
-		first, end := prefixes[at], prefixes[at]+lastRune
-		switch {
-		case inside && back:
-			end = key
-		case inside:
-			first = key
-		}
-		args := []any{first, end, r.Max() + 1 - len(read)}
+		in := newSpan(prefixes[at], key, inside, back)
+		args := []any{in.first, in.end, r.Max() + 1 - len(read)}
 		if at > 0 {
 			args = append(args, name, name+lastRune)
 		}
-		rows, err := q.Query(ctx, accountSearches[at].statement(inside, back), args...)
+		rows, err := q.Query(ctx, accountSearches[at].statement(in), args...)
 		part, err := collect(rows, err, scanAccount)
 		if err != nil {
 			return l, err

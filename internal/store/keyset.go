@@ -64,10 +64,19 @@ func (l listing[T]) within(r paging.Request, prefix string) span {
 	place, known, back := l.from(r)
 	key := place[0].(string)
 	known = known && strings.HasPrefix(key, prefix)
-	s := span{">=", "ASC", prefix, prefix + lastRune, known, back && known}
+	return newSpan(prefix, key, known, back && known)
+}
+
+// newSpan returns the span of a page after key, or before it if back is set. If key
+// is not known, the page begins at the first text with the prefix, or the last one.
+func newSpan(prefix, key string, known, back bool) span {
+	s := span{">=", "ASC", prefix, prefix + lastRune, known, back}
+	if back {
+		s.direction = "DESC"
+	}
 	switch {
-	case s.back:
-		s.end, s.direction = key, "DESC"
+	case known && back:
+		s.end = key
 	case known:
 		s.compare, s.first = ">", key
 	}
