@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -167,12 +168,16 @@ func TestHomePINIsNotPrinted(t *testing.T) {
 	_, dropped := c.SwitchHomeUser(t.Context(), "nobody", "8765")
 	c.AccountURL = "http://127.0.0.1:bad"
 	_, invalid := c.SwitchHomeUser(t.Context(), "nobody", "8765")
+	hasPIN := func(text string) bool { // the server's port can have the same digits
+		u, err := url.Parse(srv.AccountURL)
+		return err != nil || strings.Contains(strings.ReplaceAll(text, u.Host, ""), "8765")
+	}
 	for _, err := range []error{refused, dropped, invalid} {
-		if err == nil || strings.Contains(fmt.Sprintf("%v %+v", err, err), "8765") {
+		if err == nil || hasPIN(fmt.Sprintf("%v %+v", err, err)) {
 			t.Errorf("the error is %v", err)
 		}
 	}
-	if log.Len() == 0 || strings.Contains(log.String(), "8765") {
+	if log.Len() == 0 || hasPIN(log.String()) {
 		t.Errorf("the log has the PIN:\n%s", log.String())
 	}
 }
