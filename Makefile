@@ -119,7 +119,7 @@ bench: ## usher beside a bare net/http server, with wrk
 	@scripts/need go wrk
 	go run ./bench/http
 
-bench-scale: ## start, pages and look-ups with 1,000 and with 1,000,000 accounts, one to three nodes, both engines (half an hour)
+bench-scale: ## start, pages and look-ups with 1,000 and with 1,000,000 accounts, one to three nodes, both engines (ten minutes)
 	@scripts/need go postgresql
 	go run ./bench/scale -json bench/plan/measured.json
 

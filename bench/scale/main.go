@@ -63,6 +63,13 @@ type Measurements struct {
 	Sizes Sizes
 	// Figures are those of each size, by engine.
 	Figures map[string]map[int]figures
+	// Rows are the rows of Figures in the order of the table.
+	Rows []Row
+}
+
+// Row is a row of the table.
+type Row struct {
+	Name, Goal string
 }
 
 func run(ctx context.Context, o options) (good bool, err error) {
@@ -164,6 +171,10 @@ func (ws worlds) allSizes(ctx context.Context, all *Measurements) (met bool, err
 		bySize[w.n] = columns[i]
 	}
 	all.Figures[ws[0].engine.name] = bySize
+	all.Rows = nil
+	for _, g := range goals() {
+		all.Rows = append(all.Rows, Row{g.row, g.String()})
+	}
 	return ws.report(columns), nil
 }
 
@@ -217,6 +228,18 @@ type goal struct {
 	times float64 // of the first column; zero: any
 }
 
+// String returns what the table shows.
+func (g goal) String() string {
+	switch {
+	case g.most > 0:
+		return fmt.Sprintf("%.0f", g.most)
+	case g.times > 0:
+		return fmt.Sprintf("%.1f times", g.times)
+	default:
+		return "–"
+	}
+}
+
 // goals returns the rows of the table.
 func goals() []goal {
 	list := []goal{{rowStart, 100, 0}}
@@ -246,14 +269,7 @@ func (ws worlds) report(columns []figures) (good bool) {
 			met = met && (g.most == 0 || f[g.row] <= g.most)
 			met = met && (g.times == 0 || i == 0 || f[g.row] <= g.times*columns[0][g.row])
 		}
-		switch {
-		case g.most > 0:
-			fmt.Printf(" %.0f |", g.most)
-		case g.times > 0:
-			fmt.Printf(" %.1f times |", g.times)
-		default:
-			fmt.Print(" – |")
-		}
+		fmt.Printf(" %s |", g)
 		if !met {
 			fmt.Print(" **not met**")
 			good = false
