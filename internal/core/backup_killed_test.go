@@ -10,9 +10,9 @@ import (
 	"github.com/usher-auth/usher/internal/seal"
 )
 
-// Attack: a backup that is to be encrypted is killed, which leaves its copy in plain
-// text. The next one removes it, and touches neither that of a backup that goes on
-// nor what is not usher's.
+// Attack: an encrypted backup is killed before its copy in plain text is removed. The next
+// backup removes that copy. It does not touch the copy of a backup that is still running,
+// or a file that usher did not create.
 func TestKilledBackup(t *testing.T) {
 	cfg := core.Config{Dir: t.TempDir(), KeyFile: filepath.Join(t.TempDir(), "usher.key")}
 	c, err := core.Open(t.Context(), cfg)
@@ -54,7 +54,7 @@ func TestKilledBackup(t *testing.T) {
 	}
 	for _, dir := range []string{mine, unknown, running} {
 		if _, err := os.Stat(dir); err != nil {
-			t.Errorf("a backup removed what is not of a killed one: %v", err)
+			t.Errorf("a backup removed something other than the copy of a killed one: %v", err)
 		}
 	}
 	if err := remove(); err != nil {

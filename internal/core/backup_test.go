@@ -34,7 +34,7 @@ func places(t *testing.T) map[string]func(*testing.T) core.Place {
 	return list
 }
 
-// configOf returns what a command on a place's database needs.
+// configOf returns the configuration that a command needs for a place's database.
 func configOf(at core.Place, keyFile string) core.Config {
 	return core.Config{Dir: at.Dir, Database: at.Database, KeyFile: keyFile, By: operator, Holder: "usher restore"}
 }
@@ -55,7 +55,7 @@ func usernames(t *testing.T, at core.Place, keyFile string) string {
 	return strings.Join(names, " ")
 }
 
-// A copy of each engine is put into the other, with and without a passphrase.
+// A backup of each engine is restored into the other, with and without a passphrase.
 func TestBackupAndRestore(t *testing.T) {
 	all := places(t)
 	phrase := seal.Passphrase{Text: "correct horse", Work: 2}
@@ -99,7 +99,7 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 }
 
-// A restore replaces what is there, or changes nothing.
+// A restore either replaces the whole database or changes nothing.
 func TestRestoreReplaces(t *testing.T) {
 	for engine, newPlace := range places(t) {
 		t.Run(engine, func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestRestoreReplaces(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, err := core.Restore(t.Context(), configOf(at, o.keyFile), file, core.CopyOptions{Passphrase: phrase}); err == nil {
-				t.Error("restored under a process that uses the database")
+				t.Error("a restore succeeded while a process used the database")
 			}
 			closeCore(t, c)
 
@@ -158,14 +158,14 @@ func TestRestoreReplaces(t *testing.T) {
 			if got := usernames(t, at, o.keyFile); got != "mia kid" {
 				t.Errorf("restored, the accounts are %q", got)
 			}
-			o.next = later.ID // a restore takes back what was given out since
+			o.next = later.ID // a restore also reverts the IDs that were assigned since
 			o.works(t, at, o.keyFile, "noa")
 		})
 	}
 }
 
-// A copy that is made while others write is of one moment: of each write, it has all or
-// nothing.
+// A backup that is made while others write shows one moment: it has all of a write, or
+// nothing of it.
 func TestBackupWhileServing(t *testing.T) {
 	for engine, newPlace := range places(t) {
 		t.Run(engine, func(t *testing.T) {

@@ -39,7 +39,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// process is one process on a data folder, with what it answers.
+// process is one process on a data folder, with its API.
 type process struct {
 	*core.Core
 	http http.Handler
@@ -69,7 +69,7 @@ type household struct {
 	key           *passkeytest.Key
 	deviceKey     *devicekeytest.Key // of the box, which mia has linked
 
-	// tokens, pins, keys and sources are what answers is about, by name.
+	// tokens, pins, keys and sources are the subjects of answers, by name.
 	tokens  map[string]plexauth.Secret
 	pins    map[string]pin.PIN
 	keys    map[string]plexauth.Secret // of the admin API
@@ -173,7 +173,7 @@ func (h *household) startForward(client string) pin.PIN {
 	return p
 }
 
-// forward is where mia's browser goes on to after a PIN was linked.
+// forward returns where mia's browser is sent after a PIN was linked.
 func (h *household) forward(p pin.PIN) (pin.Forward, error) {
 	return h.PINs.Forward(h.t.Context(), audit.Actor{AccountID: h.mia.ID}, p.Code)
 }
@@ -192,7 +192,7 @@ func (h *household) code() plexauth.Secret {
 	return plexauth.Secret(code)
 }
 
-// pending begins to set up a second factor in mia's session, and returns what the
+// pending starts to enrol a second factor in mia's session. It returns the code that the
 // authenticator shows.
 func (h *household) pending() plexauth.Secret {
 	h.t.Helper()
@@ -208,18 +208,18 @@ func (h *household) noaBy(code plexauth.Secret) account.Credentials {
 	return account.Credentials{Login: "noa", Password: coretest.Password, Code: code}
 }
 
-// reset makes a link for a new password of mia's.
+// reset creates a link with which mia sets a new password.
 func (h *household) reset(ctx context.Context) (plexauth.Secret, error) {
 	link, _, err := h.Accounts.NewReset(ctx, h.by, h.mia.ID, account.Reset{Password: true}, 0)
 	return link, err
 }
 
-// link makes an invitation to make an account that reaches den.
+// link creates an invitation for a new account that can reach den.
 func (h *household) link(ctx context.Context) (plexauth.Secret, invite.Invitation, error) {
 	return h.Invites.Make(ctx, h.by, invite.New{Servers: []source.Source{h.den}})
 }
 
-// invite has ada invite somebody to den.
+// invite has ada invite an account to den.
 func (h *household) invite(ctx context.Context, name string) (number int64, err error) {
 	sent, err := h.Friends.Invite(ctx, h.by, h.ada.ID, friend.Wish{Name: name, Server: h.den.Identifier})
 	return sent.Number, err
@@ -238,7 +238,7 @@ func (h *household) onlyFilms() source.Choice {
 	return source.Choice{Some: true, Sections: []int64{h.films.ID}}
 }
 
-// half starts noa's session up to the second factor.
+// half starts noa's session, which still needs the second factor.
 func (h *household) half() session.Session {
 	h.t.Helper()
 	_, half, err := h.Sessions.Start(h.t.Context(), h.by, h.Prove(h.noa).Proof, false, "Firefox")
@@ -246,7 +246,7 @@ func (h *household) half() session.Session {
 	return half
 }
 
-// answers is what a process says about all that its caches hold.
+// answers returns what a process answers about everything that its caches hold.
 func (h *household) answers(p process) map[string]string {
 	h.t.Helper()
 	said := make(map[string]string)
@@ -290,14 +290,14 @@ var transients = regexp.MustCompile("transient-[0-9A-Za-z_-]+")
 // changing is one way to change something. Every method of a service that takes
 // an actor has at least one.
 type changing struct {
-	// method is "Service.Method", and note what is special about the row.
+	// method is "Service.Method", and note is what is special about the row.
 	method, note string
-	// seen says that the answers differ afterwards.
+	// seen reports whether the answers differ afterwards.
 	seen bool
 	do   func(ctx context.Context, h *household) error
 }
 
-// only returns the error of two values.
+// only returns the error of a call with two results.
 func only[T any](_ T, err error) error { return err }
 
 // repeat runs something n times, until it fails.
@@ -877,8 +877,8 @@ var changingMethods = []changing{
 // errFlooded ends a flood.
 var errFlooded = errors.New("no more PINs")
 
-// methodsWithAnActor lists the methods of the services that take an actor and
-// are a transaction of their own.
+// methodsWithAnActor lists the methods of the services that take an actor and run in a
+// transaction of their own.
 func methodsWithAnActor() (names []string) {
 	actor, tx := reflect.TypeFor[audit.Actor](), reflect.TypeFor[*db.Tx]()
 	services := reflect.TypeFor[core.Core]()
@@ -897,9 +897,9 @@ func methodsWithAnActor() (names []string) {
 	return names
 }
 
-// A method that changes something must say so to the caches: to those of its
-// own process before it returns, and to those of other processes within a
-// second. What processes answer is compared with what a new one answers.
+// A method that changes something must invalidate the caches: those of its own process
+// before it returns, and those of other processes within a second. The test compares the
+// answers of these processes with those of a new one.
 func TestCachesAreTrue(t *testing.T) {
 	rows := make(map[string]bool)
 	for _, row := range changingMethods {
@@ -918,7 +918,7 @@ func TestCachesAreTrue(t *testing.T) {
 			here := h.answers(h.here)
 			want := h.answers(newProcess(h.Restart()))
 			if diff := cmp.Diff(want, here); diff != "" {
-				t.Errorf("the same process answers from before the change (-want +got):\n%s", diff)
+				t.Errorf("after the change, the same process has outdated answers (-want +got):\n%s", diff)
 			}
 			if row.seen == maps.Equal(want, before) {
 				t.Errorf("the answers differ after the change: %v, want %v", !row.seen, row.seen)
@@ -929,7 +929,7 @@ func TestCachesAreTrue(t *testing.T) {
 				there = h.answers(h.there)
 			}
 			if diff := cmp.Diff(want, there); diff != "" {
-				t.Errorf("after a second, the other process answers from before the change (-want +got):\n%s", diff)
+				t.Errorf("a second after the change, the other process has outdated answers (-want +got):\n%s", diff)
 			}
 		})
 	}

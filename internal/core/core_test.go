@@ -58,8 +58,8 @@ func TestOpenNeedsAFolder(t *testing.T) {
 	}
 }
 
-// Attack, or mistake: another key in place of the database's. Second factors
-// that are sealed with the right one would be lost without a word.
+// Attack, or mistake: another key replaces the database's key. Second factors that are
+// sealed with the right key would be lost without a warning.
 func TestKeyBelongsToItsDatabase(t *testing.T) {
 	dir, keys := t.TempDir(), t.TempDir()
 	cfg := func(key string) core.Config {

@@ -28,8 +28,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// rows are statements that add at least one row to each table that the services of
-// newOriginal leave empty. One text is for both engines.
+// rows are statements that add at least one row to each table that newOriginal leaves
+// empty. Each text is valid for both engines.
 var rows = []struct {
 	text string
 	args []any
@@ -79,11 +79,11 @@ var rows = []struct {
 	{"INSERT INTO notice_setting (account_id, quiet, language, next_mail_at) VALUES (1, TRUE, 'de', 3)", nil},
 	{"INSERT INTO webhook_secret (account_id, generation) VALUES (1, 2)", nil},
 	{"INSERT INTO opt_out (account_id, source, choice) VALUES (1, 'tv.plex.provider.vod', 'opt_out')", nil},
-	// A token whose parent came later.
+	// A token that is older than its parent.
 	{"UPDATE token SET parent_id = (SELECT MAX(id) FROM token) WHERE id = (SELECT MIN(id) FROM token)", nil},
 }
 
-// original is a database with rows in every table, and what it knows.
+// original is a database with rows in every table, and the values to check after a move.
 type original struct {
 	keyFile string
 	token   plexauth.Secret
@@ -160,7 +160,8 @@ func move(t *testing.T, from, to core.Place, keyFile string) core.Moved {
 	return moved
 }
 
-// markOf opens a database and returns why that fails.
+// markOf opens a database and returns the error of a database that was moved or is being
+// moved.
 func markOf(t *testing.T, at core.Place, keyFile string) *core.MoveError {
 	t.Helper()
 	c, err := core.Open(t.Context(), core.Config{Dir: at.Dir, Database: at.Database, KeyFile: keyFile, MustExist: true})
@@ -174,8 +175,8 @@ func markOf(t *testing.T, at core.Place, keyFile string) *core.MoveError {
 	return mark
 }
 
-// works checks that a database is whole: its tokens and its audit log are good, no
-// number of an account is given twice, and each process hears what others change.
+// works checks that a database is complete: its tokens and its audit log are valid, no ID
+// of an account is assigned twice, and each process hears of the changes of others.
 func (o original) works(t *testing.T, at core.Place, keyFile string, adds string) {
 	t.Helper()
 	c, other := openPlace(t, at, keyFile), openPlace(t, at, keyFile)
@@ -184,7 +185,7 @@ func (o original) works(t *testing.T, at core.Place, keyFile string, adds string
 	}
 	added, err := c.Accounts.Add(t.Context(), operator, account.NewAccount{Username: adds, Password: coretest.Password})
 	if err != nil || added.ID < o.next {
-		t.Errorf("the next account has ID %d, %v; want at least %d: one that was removed had the one before", added.ID, err, o.next)
+		t.Errorf("the next account has ID %d, %v; want at least %d, because a removed account had the one before", added.ID, err, o.next)
 	}
 	if _, err := c.Tokens.Issue(t.Context(), operator, added.ID, device.Device{ClientIdentifier: "new"}); err != nil {
 		t.Error(err)
@@ -225,7 +226,7 @@ func recorded(t *testing.T, at core.Place, keyFile string, kind audit.Kind, deta
 	closeCore(t, c)
 }
 
-// behindRows fails if PostgreSQL would give a row the number of one that is there.
+// behindRows fails if PostgreSQL would assign a number that a row already has.
 const behindRows = `DO $$
 DECLARE
 	number record;
@@ -273,7 +274,7 @@ func TestMoveThereAndBack(t *testing.T) {
 	}
 	for _, c := range there.Contents {
 		if c.Rows == 0 {
-			t.Errorf("the table %s is empty, so nothing is known of its move: add a row to the list above", c.Table)
+			t.Errorf("the table %s is empty, so the test says nothing about it: add a row to the list above", c.Table)
 		}
 	}
 	if len(there.Contents) < 26 {
@@ -298,7 +299,7 @@ func TestMoveThereAndBack(t *testing.T) {
 	}
 	o.works(t, third, back.KeyFile, "olga")
 
-	// What did not change since is the same, there and back.
+	// Tables that did not change in between are the same after the move back.
 	same := map[string]string{}
 	for _, c := range there.Contents {
 		same[c.Table] = c.Hash
@@ -308,12 +309,12 @@ func TestMoveThereAndBack(t *testing.T) {
 		case "account", "account_skeleton", "audit", "device", "notice", "setting", "token":
 		default:
 			if diff := cmp.Diff(same[c.Table], c.Hash); diff != "" {
-				t.Errorf("the table %s is another one now", c.Table)
+				t.Errorf("the table %s has changed", c.Table)
 			}
 		}
 	}
 
-	// The way back without what was changed: the first database is as it was.
+	// The database is moved back without the changes: the first database is unchanged.
 	if err := core.Reopen(t.Context(), core.MoveConfig{From: first, By: operator}); err != nil {
 		t.Fatal(err)
 	}
@@ -324,8 +325,8 @@ func TestMoveThereAndBack(t *testing.T) {
 	}
 }
 
-// killedEnv makes the test binary a process that moves a database and kills itself
-// after so many steps.
+// killedEnv makes the test binary a process that moves a database and kills itself after
+// this many steps.
 const killedEnv = "USHER_TEST_MOVE"
 
 func init() {
@@ -349,8 +350,8 @@ func init() {
 	os.Exit(1)
 }
 
-// Killed at any step, the move goes on when it is run again, and meanwhile nothing
-// opens either side.
+// A move that is killed at any step continues when it is run again. Until then, neither
+// side can be opened.
 func TestMoveIsKilled(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -372,16 +373,16 @@ func TestMoveIsKilled(t *testing.T) {
 			t.Errorf("after %d steps, opening the original: %+v, want a MoveError", steps, mark)
 		}
 		if mark := markOf(t, to, o.keyFile); mark == nil || mark.Part != core.IsFilled {
-			t.Errorf("after %d steps, opening the half copy: %+v, want a MoveError", steps, mark)
+			t.Errorf("after %d steps, opening the incomplete copy: %+v, want a MoveError", steps, mark)
 		}
 	}
 	if moved := move(t, from, to, o.keyFile); !moved.Resumed {
-		t.Error("the move did not go on from where it was")
+		t.Error("the move did not continue where it was killed")
 	}
 	o.works(t, to, o.keyFile, "noa")
 }
 
-// What is in the way of a move is found before anything is written.
+// Anything that prevents a move is found before anything is written.
 func TestMoveIsRefused(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -407,7 +408,7 @@ func TestMoveIsRefused(t *testing.T) {
 		t.Errorf("from an empty folder: %v, want ErrNoDatabase", err)
 	}
 
-	// A server, or a command that waits, on the old side.
+	// A server, or a waiting command, uses the original.
 	server, err := core.Open(t.Context(), core.Config{Dir: from.Dir, KeyFile: o.keyFile, Holder: "usher serve"})
 	if err != nil {
 		t.Fatal(err)
@@ -425,7 +426,7 @@ func TestMoveIsRefused(t *testing.T) {
 	if err := try(full, core.Place{Dir: t.TempDir()}, other.keyFile); !errors.Is(err, core.ErrConnected) {
 		t.Errorf("while a node runs: %v, want ErrConnected", err)
 	}
-	// A node that is cut off has a lease.
+	// A node that is cut off still has a lease.
 	lease := func(until time.Time) {
 		t.Helper()
 		err := node.DB.Write(t.Context(), func(ctx context.Context, tx *db.Tx) error {
@@ -442,7 +443,7 @@ func TestMoveIsRefused(t *testing.T) {
 	}
 	for what, at := range map[string]core.Place{"folder": from, "PostgreSQL": full} {
 		if mark := markOf(t, at, map[string]string{"folder": o.keyFile, "PostgreSQL": other.keyFile}[what]); mark != nil {
-			t.Errorf("a move that was refused marked the %s: %v", what, mark)
+			t.Errorf("a rejected move marked the %s: %v", what, mark)
 		}
 	}
 }

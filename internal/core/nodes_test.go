@@ -39,8 +39,8 @@ var (
 	model string
 )
 
-// database returns the address of a PostgreSQL database of the test's own with the schema:
-// a copy takes a fraction of the time of all migrations.
+// database returns the address of a new PostgreSQL database with the schema. Copying one
+// takes a fraction of the time of all migrations.
 func database(t *testing.T) string {
 	t.Helper()
 	modelOnce.Do(func() {
@@ -67,7 +67,7 @@ func node(t *testing.T, address string, cfg core.Config) *coretest.Core {
 	return coretest.New(t, cfg)
 }
 
-// issue gives an account's device an access token.
+// issue issues an access token to a device of an account.
 func issue(t *testing.T, c *coretest.Core, a account.Account) plexauth.Secret {
 	t.Helper()
 	secret, err := c.Tokens.Issue(t.Context(), operator, a.ID, device.Device{ClientIdentifier: "test"})
@@ -77,7 +77,7 @@ func issue(t *testing.T, c *coretest.Core, a account.Account) plexauth.Secret {
 	return secret
 }
 
-// verify checks a token that must be good.
+// verify verifies a token that must be valid.
 func verify(t *testing.T, c *coretest.Core, secret plexauth.Secret) token.Principal {
 	t.Helper()
 	p, err := c.Tokens.Verify(t.Context(), secret)
@@ -114,8 +114,8 @@ func isUnavailable(c *coretest.Core, secret plexauth.Secret) func() bool {
 	}
 }
 
-// Revoked on one node, revoked on every node within a second, also when no
-// notification gets through.
+// A token that is revoked on one node is revoked on every node within a second, even if no
+// notification arrives.
 func TestRevokedEverywhere(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -149,8 +149,8 @@ func TestRevokedEverywhere(t *testing.T) {
 	}
 }
 
-// A node that does not hear of changes any more asks the database for each token,
-// and refuses when that does not answer.
+// A node that no longer hears of changes asks the database for each token. If the database
+// does not answer, the node rejects the request.
 func TestCutOffNode(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -179,7 +179,7 @@ func TestCutOffNode(t *testing.T) {
 					t.Errorf("the node accepts or rejects the %s token without knowing", what)
 				}
 			}
-			// The operator chose to go on, and reads in the documents what that risks.
+			// The operator chose to continue. The documents describe the risk.
 			verify(t, patient, kept)
 			verify(t, patient, revoked)
 			if err := b.DB.Ping(t.Context()); err == nil && name == "cut" {
@@ -200,7 +200,7 @@ func TestCutOffNode(t *testing.T) {
 	}
 }
 
-// Two nodes have one key. The second one does not make one up.
+// Two nodes share one key. The second node does not create one.
 func TestNodesShareAKey(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -265,8 +265,8 @@ func TestOneAuditChain(t *testing.T) {
 	}
 }
 
-// A transient token is good on every node from the moment it is minted, and a
-// clean stop of the node that minted it ends it.
+// A transient token is valid on every node from the moment it is minted. A clean stop of
+// the node that minted it invalidates it.
 func TestTransientOnAnyNode(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -281,7 +281,7 @@ func TestTransientOnAnyNode(t *testing.T) {
 	if p := verify(t, b, transient); p.Kind != token.Transient {
 		t.Errorf("the other node reads a token of kind %v", p.Kind)
 	}
-	// What one may mint on another node is no more than there.
+	// A token that was minted on another node can mint no more than on its own node.
 	again, _ := b.Tokens.MintTransient(verify(t, b, transient), 0)
 	verify(t, a, again)
 
@@ -294,13 +294,13 @@ func TestTransientOnAnyNode(t *testing.T) {
 	// Attack: texts that look like tokens of other nodes.
 	for _, forged := range []plexauth.Secret{transient[:len(transient)-1] + "A", "transient-" + transient[len("transient-"):20], "transient-"} {
 		if !isInvalid(b, forged)() {
-			t.Errorf("%d bytes that are no token are accepted", len(forged))
+			t.Errorf("%d bytes that are not a token are accepted", len(forged))
 		}
 	}
 }
 
-// A node that cannot ask for another node's key does not reject the tokens that
-// were sealed with it, also while it still trusts what it has cached.
+// A node that cannot ask for another node's key does not reject the tokens that were sealed
+// with it, even while it still trusts its cache.
 func TestTransientOfAnUnknownNode(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -321,9 +321,9 @@ func TestTransientOfAnUnknownNode(t *testing.T) {
 	}
 }
 
-// A crash ends the transient tokens of a node within 30 seconds, also for a node
-// whose clock is five seconds off, and not before the node could have renewed its
-// lease.
+// After a crash of a node, its transient tokens become invalid within 30 seconds, even if
+// its clock is five seconds off. They stay valid for as long as the node could have renewed
+// its lease.
 func TestTransientEndsAfterACrash(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -346,8 +346,8 @@ func TestTransientEndsAfterACrash(t *testing.T) {
 	}
 }
 
-// A node whose clock is an hour off harms nobody: the others' transient tokens stay good
-// everywhere, and its own end in time after a crash.
+// A node whose clock is an hour off affects no other node: their transient tokens stay
+// valid everywhere. Its own become invalid in time after a crash.
 func TestTransientOfANodeWithAWrongClock(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -363,7 +363,7 @@ func TestTransientOfANodeWithAWrongClock(t *testing.T) {
 		other, advance := at(0)
 		secret := issue(t, good, good.Add("mia"))
 		ofGood, _ := good.Tokens.MintTransient(verify(t, good, secret), 0)
-		wrong, _ := at(off) // and removes what has expired
+		wrong, _ := at(off) // it also removes expired rows
 		ofWrong, _ := wrong.Tokens.MintTransient(verify(t, wrong, secret), 0)
 		for _, c := range []*coretest.Core{good, other} {
 			verify(t, c, ofGood)
@@ -406,7 +406,7 @@ func TestLimitsHoldInTheCluster(t *testing.T) {
 		}
 	}
 
-	// The same for the PINs of homes.
+	// The same limit applies to the PINs of homes.
 	kid, err := nodes[0].Homes.AddManaged(t.Context(), operator, mia.ID, "Kid", "")
 	if err == nil {
 		err = nodes[0].Homes.SetManagedPIN(t.Context(), operator, mia.ID, kid.Account.UUID, "4321")
@@ -429,7 +429,7 @@ func TestLimitsHoldInTheCluster(t *testing.T) {
 		}
 	}
 
-	// The same for the codes of PINs.
+	// The same limit applies to the codes of PINs.
 	who := audit.Actor{AccountID: mia.ID, Address: "192.0.2.2"}
 	limited := 0
 	for i := range 8 {
@@ -439,11 +439,11 @@ func TestLimitsHoldInTheCluster(t *testing.T) {
 		}
 	}
 	if limited != 4 {
-		t.Errorf("%d of 8 wrong codes were held back, want 4", limited)
+		t.Errorf("%d of 8 wrong codes were limited, want 4", limited)
 	}
 }
 
-// Attack: the same code on two nodes at the same moment.
+// Attack: use the same code on two nodes at the same time.
 func TestCodesAreUsedOnceInTheCluster(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -487,8 +487,8 @@ func TestCodesAreUsedOnceInTheCluster(t *testing.T) {
 	}
 }
 
-// A passkey is asked for by one node, and its answer comes to another; and to a
-// third at the same time, if somebody copied it.
+// One node issues the challenge of a passkey, and the response arrives at another node, and
+// at a third one at the same time if an attacker copied it.
 func TestPasskeysOnAnyNode(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -530,11 +530,11 @@ func TestPasskeysOnAnyNode(t *testing.T) {
 	}
 	wg.Wait()
 	if good.Load() != 1 {
-		t.Errorf("one answer signed in %d times", good.Load())
+		t.Errorf("one response signed in %d times", good.Load())
 	}
 }
 
-// The set-up link is one for all nodes, and no other cluster's.
+// All nodes of a cluster share one set-up link. Another cluster has another one.
 func TestSetupLinkIsShared(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -543,9 +543,9 @@ func TestSetupLinkIsShared(t *testing.T) {
 	a, b := node(t, address, core.Config{}), node(t, address, core.Config{})
 	other := node(t, database(t), core.Config{})
 	if a.SetupKey == "" || a.SetupKey != b.SetupKey || a.SetupKey == other.SetupKey {
-		t.Error("the nodes have not one set-up key, or another cluster has the same")
+		t.Error("the nodes have different set-up keys, or another cluster has the same one")
 	}
 	if coretest.New(t, core.Config{}).SetupKey != "" {
-		t.Error("a process on SQLite does not make its own set-up key")
+		t.Error("a process on SQLite does not create its own set-up key")
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/usher-auth/usher/internal/seal"
 )
 
-// Attack: somebody runs a server for people with tokens that can be predicted.
+// Attack: a public server runs with tokens that can be predicted.
 func TestPredictableSecretsAreForMemoryOnly(t *testing.T) {
 	cfg := core.Config{Key: seal.NewKey([32]byte{1}), Random: func(string) io.Reader { return rand.Reader }}
 	for _, place := range []core.Config{{Dir: t.TempDir()}, {Database: "postgres://127.0.0.1:1/usher"}} {

@@ -12,8 +12,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// lastUse returns how long after the first moment of the clocks a token was last used,
-// as the database has it.
+// lastUse returns when a token was last used, according to the database, counted from the
+// start of the clocks.
 func lastUse(t *testing.T, c *coretest.Core, id int64, begin time.Time) time.Duration {
 	t.Helper()
 	got, err := c.Tokens.Get(t.Context(), id)
@@ -23,8 +23,8 @@ func lastUse(t *testing.T, c *coretest.Core, id int64, begin time.Time) time.Dur
 	return got.LastUsedAt.Sub(begin)
 }
 
-// All nodes together write a use of a token now and then, and one that cannot be written
-// is written later.
+// The nodes together write a token's last use only now and then. A use that could not be
+// written is written later.
 func TestUsesInTheCluster(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -46,7 +46,7 @@ func TestUsesInTheCluster(t *testing.T) {
 		{b, 12 * time.Minute, 11 * time.Minute}, // it reads what the other one wrote
 		{a, 20 * time.Minute, 11 * time.Minute},
 		{b, 22 * time.Minute, 22 * time.Minute},
-		{a, 23 * time.Minute, 22 * time.Minute}, // it does not know of that
+		{a, 23 * time.Minute, 22 * time.Minute}, // it does not know of that write
 	} {
 		a.Clock.Set(begin.Add(step.at))
 		b.Clock.Set(begin.Add(step.at))
@@ -67,8 +67,8 @@ func TestUsesInTheCluster(t *testing.T) {
 	})
 }
 
-// A node that has seen a token used since the database was told does not evict it as the
-// one that was used least recently.
+// A node has seen a token used since its last use was written. It does not evict that token
+// as the least recently used one.
 func TestUsesDecideInTheCluster(t *testing.T) {
 	if !pgtest.Available(t) {
 		return
@@ -84,11 +84,11 @@ func TestUsesDecideInTheCluster(t *testing.T) {
 	issue(t, c, mia)
 	verify(t, c, secrets[0])
 	if !isInvalid(c, secrets[1])() {
-		t.Error("another token was evicted than the one that was used least recently")
+		t.Error("the evicted token is not the least recently used one")
 	}
 }
 
-// A use counts although it was in the second in which other tokens were made.
+// A use counts even if it was in the same second in which other tokens were created.
 func TestUsesDecideWithinASecond(t *testing.T) {
 	c := coretest.New(t, core.Config{})
 	mia := c.Add("mia")
@@ -103,11 +103,11 @@ func TestUsesDecideWithinASecond(t *testing.T) {
 	issue(t, c, mia)
 	verify(t, c, secrets[0])
 	if !isInvalid(c, secrets[1])() {
-		t.Error("another token was evicted than the one that was used least recently")
+		t.Error("the evicted token is not the least recently used one")
 	}
 }
 
-// What was used until the server stops is written.
+// Uses up to the stop of the server are written.
 func TestUsesAreWrittenAtTheEnd(t *testing.T) {
 	places := map[string]core.Config{"SQLite": {}}
 	if pgtest.Available(t) {
@@ -123,7 +123,7 @@ func TestUsesAreWrittenAtTheEnd(t *testing.T) {
 		stop()
 		c.Tokens.Run(ctx)
 		if got := lastUse(t, c, id, begin); got != time.Hour {
-			t.Errorf("%s: the last use that is written is %v after the beginning, want an hour", name, got)
+			t.Errorf("%s: the last use in the database is %v after the start, want an hour", name, got)
 		}
 	}
 }
