@@ -22,7 +22,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// allScopes are the names of all scopes but some.
+// allScopes lists the names of all scopes except the given ones.
 func allScopes(except ...adminkey.Scope) (names []string) {
 	for _, m := range adminkey.Scopes() {
 		if !slices.Contains(except, m.Scope) {
@@ -32,7 +32,7 @@ func allScopes(except ...adminkey.Scope) (names []string) {
 	return names
 }
 
-// adminKey makes a key, as the admin with number 1.
+// adminKey creates a key as the admin with ID 1.
 func (w *fixture) adminKey(t testing.TB, name string, scopes ...string) plexauth.Secret {
 	t.Helper()
 	secret, _, err := w.AdminKeys.Make(t.Context(), operator, adminkey.NewKey{Name: name, Scopes: scopes, MakerID: 1})
@@ -63,7 +63,7 @@ func (w *fixture) toManage(t testing.TB, key plexauth.Secret, method, path, body
 	return req
 }
 
-// filled is a path of the admin API with something for each of its parameters.
+// filled is a path of the admin API with a value for each of its parameters.
 func filled(path string) string {
 	return strings.NewReplacer("{id}", "2", "{identifier}", "den", "{user}", "2", "{device}", "1", "{session}", "1", "{passkey}", "1", "{section}", "1", "{invitation}", "1").Replace(path)
 }
@@ -187,7 +187,7 @@ var adminSteps = []struct {
 	{"POST", "/servers/none/sections", `{"name":"Music"}`, 404, ""},
 	{"GET", "/servers/attic/sections", "", 200, `"name":"Shows"`},
 	{"GET", "/servers/none/sections", "", 404, ""},
-	{"DELETE", "/servers/den/sections/1", "", 204, ""}, // is of another server
+	{"DELETE", "/servers/den/sections/1", "", 204, ""}, // a section of another server
 	{"GET", "/servers/attic/sections", "", 200, `"name":"Movies"`},
 	{"DELETE", "/servers/attic/sections/1", "", 204, ""},
 	{"DELETE", "/servers/attic/sections/1", "", 204, ""},
@@ -281,7 +281,7 @@ var adminSteps = []struct {
 	{"DELETE", "/accounts/3", "", 204, ""},
 }
 
-// playAdmin plays the story, and returns every answer.
+// playAdmin runs the scenario, and returns every answer.
 func (w *fixture) playAdmin(t *testing.T) (answers []string) {
 	t.Helper()
 	number := func(tok plexauth.Secret) string {
@@ -338,7 +338,7 @@ func (w *fixture) askAdmin(t *testing.T) {
 	}
 }
 
-// lacking is a key with every scope but those that let it use a route.
+// lacking is a key with every scope except those that allow a route.
 func (w *fixture) lacking(t *testing.T, row api.AdminRow) plexauth.Secret {
 	t.Helper()
 	noun, _, _ := strings.Cut(string(row.Scope), ":")
@@ -352,7 +352,7 @@ func (w *fixture) lacking(t *testing.T, row api.AdminRow) plexauth.Secret {
 	return w.adminKey(t, name, allScopes(except...)...)
 }
 
-// The table has a scope for each route, and each scope is of a route.
+// Each route has a scope, and each scope belongs to a route.
 func TestAdminRoutesHaveScopes(t *testing.T) {
 	used := make(map[adminkey.Scope]bool)
 	for _, row := range api.AdminRows() {
@@ -364,7 +364,7 @@ func TestAdminRoutesHaveScopes(t *testing.T) {
 			t.Errorf("%s %s takes %s", row.Method, row.Path, row.Scope)
 		}
 		if !strings.HasPrefix(row.Path, "/admin/api/v1/") {
-			t.Errorf("%s is elsewhere", row.Path)
+			t.Errorf("%s is not below the prefix of the admin API", row.Path)
 		}
 	}
 	for _, m := range adminkey.Scopes() {
@@ -379,8 +379,8 @@ func TestAdminRoutesHaveScopes(t *testing.T) {
 	}
 }
 
-// dump returns the content of the database, except for the times when keys were used,
-// which are recorded for rejected requests, too.
+// dump returns the content of the database without the times when keys were last used:
+// these are recorded for rejected requests, too.
 func (w *fixture) dump(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
@@ -498,7 +498,7 @@ func pattern(path string) *regexp.Regexp {
 	return regexp.MustCompile("^" + regexp.MustCompile(`\{\w+\}`).ReplaceAllString(path, "[^/?]+") + `(\?|$)`)
 }
 
-// withoutRefusals removes the audit rows about wrong keys.
+// withoutRefusals removes the audit rows about wrong keys from a dump.
 func withoutRefusals(dump string) string {
 	var b strings.Builder
 	for line := range strings.Lines(dump) {
@@ -512,8 +512,8 @@ func withoutRefusals(dump string) string {
 // shownLink is the link in an answer, which is a secret.
 var shownLink = regexp.MustCompile(`"link":"([^"?]*)\?key=([^"]*)"`)
 
-// withoutLinks are the answers to the steps without the links of those that make one,
-// which have one each. They are the only secrets in answers, and each is in one.
+// withoutLinks returns the answers to the steps without their links, and the secrets of the
+// links. Only these steps' answers contain secrets, and each contains one.
 func withoutLinks(t *testing.T, answers []string) (rest, secrets []string) {
 	t.Helper()
 	for i, text := range answers {
@@ -537,7 +537,7 @@ func withoutLinks(t *testing.T, answers []string) (rest, secrets []string) {
 	return rest, secrets
 }
 
-// Attack: the admin API as a way to a secret. No response contains a token, a key, a hash
+// Attack: obtain a secret from the admin API. No response contains a token, a key, a hash
 // of one, a password, a seed or a sealed value, except for the requested links.
 func TestAdminAnswersHaveNoSecrets(t *testing.T) {
 	w := newFixture(t, nil)
@@ -549,7 +549,7 @@ func TestAdminAnswersHaveNoSecrets(t *testing.T) {
 	if err := w.Homes.ResetPIN(t.Context(), operator, 1, "1234"); err != nil {
 		t.Fatal(err)
 	}
-	// The scenario signs member in without a second factor: it is added afterwards.
+	// The scenario signs the member in without a second factor, so it is added afterwards.
 	if err := w.Accounts.RemoveSecondFactor(t.Context(), operator, 2); err != nil {
 		t.Fatal(err)
 	}
@@ -581,12 +581,12 @@ func TestAdminAnswersHaveNoSecrets(t *testing.T) {
 	collect()
 	for _, column := range []string{"account.password_hash", "token.hash", "admin_key.hash", "signing_key.sealed_key", "session.hash"} {
 		if column != "session.hash" && !slices.Contains(slices.Collect(mapValues(secrets)), column) {
-			t.Errorf("the test knows no %s", column)
+			t.Errorf("the test does not know the column %s", column)
 		}
 	}
 	answers, links := withoutLinks(t, answers)
 	if len(links) != 4 {
-		t.Errorf("%d links were made", len(links))
+		t.Errorf("%d links were created", len(links))
 	}
 	if dump := w.dump(t); slices.ContainsFunc(links, func(link string) bool { return strings.Contains(dump, link) }) {
 		t.Error("a link is stored in the clear")
@@ -636,7 +636,7 @@ func TestAdminChangesNameTheKey(t *testing.T) {
 	}
 	for i, maker := range []string{"root", "admin"} { // the newest first: the maker was renamed
 		if want := "admin key script of " + maker; rows[i].Actor != want || rows[i].Device != "admin API, key 1" || rows[i].Address == "" {
-			t.Errorf("%s was done by %q with %q, want %q", rows[i].Event, rows[i].Actor, rows[i].Device, want)
+			t.Errorf("%s has the actor %q and the device %q, want %q", rows[i].Event, rows[i].Actor, rows[i].Device, want)
 		}
 	}
 	for _, row := range api.Rows() {
@@ -650,7 +650,7 @@ func TestAdminChangesNameTheKey(t *testing.T) {
 	}
 }
 
-// whatAdminsHave gives the admin a bit of everything, and returns the numbers of that.
+// whatAdminsHave gives the admin one object of each kind, and returns their numbers.
 func (w *fixture) whatAdminsHave(t *testing.T) *strings.Replacer {
 	t.Helper()
 	kid, err := w.Homes.AddManaged(t.Context(), operator, 1, "Kid", "")
@@ -718,7 +718,7 @@ func TestAdminsTakeTheirOwnScope(t *testing.T) {
 	}
 }
 
-// Attack: a key for accounts gives access to servers by an invitation.
+// Attack: a key for accounts gives access to servers with an invitation.
 func TestInvitingToServersTakesTheirScope(t *testing.T) {
 	w := newFixture(t, nil)
 	key := w.adminKey(t, "script", "accounts:write", "servers:read")
@@ -729,7 +729,7 @@ func TestInvitingToServersTakesTheirScope(t *testing.T) {
 	}
 }
 
-// made creates a link, and returns it below the address of a server that has the pages.
+// made creates a link, and returns it with the address of a server that has the pages.
 func (w *fixture) made(t *testing.T, pages string, key plexauth.Secret, path, body string) string {
 	t.Helper()
 	status, text := w.manage(t, key, "POST", "/admin/api/v1"+path, body)
@@ -780,8 +780,8 @@ func TestAdminLinksWorkUntilTheirMakerLeaves(t *testing.T) {
 	}
 }
 
-// Attack: somebody who has stolen a key makes links for later, before it is revoked. What
-// another key has made stays.
+// Attack: a thief of a key creates links for later use, before the key is revoked. Links of
+// another key stay valid.
 func TestAdminLinksEndWithTheirKey(t *testing.T) {
 	w := newFixture(t, nil)
 	secrets := func(name string) (invitation, reset plexauth.Secret) {
@@ -899,7 +899,7 @@ func TestAdminsAreCheckedInTheTransaction(t *testing.T) {
 	}
 }
 
-// A listing is read part by part, forwards and back.
+// A listing is read page by page, forwards and backwards.
 func TestAdminListings(t *testing.T) {
 	w := newFixture(t, nil)
 	for i := range 5 {
@@ -935,7 +935,7 @@ func TestAdminListings(t *testing.T) {
 func TestAdminPathsThatAreNone(t *testing.T) {
 	w := newFixture(t, nil)
 	key := w.adminKey(t, "all", allScopes()...)
-	pages := httptest.NewServer(server.New(w.Core.Core, server.Config{}).Handler()) // the document has none of these
+	pages := httptest.NewServer(server.New(w.Core.Core, server.Config{}).Handler()) // these paths are not in the document
 	defer pages.Close()
 	for target, want := range map[string]int{
 		"GET /admin/api/": 404, "GET /admin/api/v1": 404, "GET /admin/api/v2/accounts": 404, "GET /admin/api/v1/accounts/": 404,
@@ -966,7 +966,7 @@ func TestAdminPathsThatAreNone(t *testing.T) {
 	}
 }
 
-// askAdminTooOften reaches the limit of wrong keys on every route.
+// askAdminTooOften reaches the limit for wrong keys on every route.
 func (w *fixture) askAdminTooOften(t *testing.T) {
 	t.Helper()
 	for _, row := range api.AdminRows() {

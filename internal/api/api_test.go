@@ -35,7 +35,7 @@ type fixture struct {
 	*coretest.Core
 	dir  string // of the database
 	seen int
-	// answers are those that were given, each of which api/openapi.yaml has.
+	// answers are the answers given so far. Each is in api/openapi.yaml.
 	answers recorded
 }
 
@@ -76,8 +76,8 @@ func (w *fixture) serve(t testing.TB, h http.Handler) *httptest.Server {
 	return server
 }
 
-// call sends a request and returns the answer's status and body, in JSON. A
-// token that is empty is not sent.
+// call sends a request, and returns the status and the body of the answer, in JSON. An
+// empty token is not sent.
 func (w *fixture) call(t testing.TB, method, path string, tok plexauth.Secret, form url.Values) (int, string) {
 	t.Helper()
 	res, body := w.ask(t, method, path, "application/json", tok, form)
@@ -137,7 +137,7 @@ func (w *fixture) transient(t testing.TB, tok plexauth.Secret) plexauth.Secret {
 	return answer.MediaContainer.Token
 }
 
-// serverToken is the token that a listing gives for a server.
+// serverToken is the token for a server in a listing.
 func (w *fixture) serverToken(t testing.TB, tok plexauth.Secret, id string) plexauth.Secret {
 	t.Helper()
 	var list []struct {
@@ -154,7 +154,7 @@ func (w *fixture) serverToken(t testing.TB, tok plexauth.Secret, id string) plex
 	return ""
 }
 
-// good reports whether a token is accepted.
+// good reports whether a token is valid.
 func (w *fixture) good(t testing.TB, tok plexauth.Secret) bool {
 	t.Helper()
 	status, _ := w.call(t, "GET", "/api/v2/user", tok, nil)
@@ -235,7 +235,7 @@ func TestEveryRouteAsksForItsToken(t *testing.T) {
 	}
 }
 
-// A handler stops if its caller has hung up.
+// A handler stops if its caller has disconnected.
 func TestEveryRouteObeysContext(t *testing.T) {
 	w := newFixture(t, nil)
 	tok := w.signIn(t, "admin")
@@ -284,21 +284,21 @@ func TestTokenDetailsTouchNoSQL(t *testing.T) {
 	}
 	for name, tok := range map[string]plexauth.Secret{"access": tok, "transient": transient} {
 		if !w.good(t, tok) {
-			t.Errorf("%s: token details need the store", name)
+			t.Errorf("%s: token details read the database", name)
 		}
 	}
 	if status, _ := w.call(t, "POST", "/security/token?type=delegation&scope=all", tok, nil); status != 200 {
-		t.Errorf("minting a transient token needs the store: %d", status)
+		t.Errorf("minting a transient token reads the database: %d", status)
 	}
 }
 
-// benchmark sends one request over and over and fails on any other status.
+// benchmark sends one request repeatedly, and fails on any other status.
 func benchmark(b *testing.B, w *fixture, status int, method, path string, tok plexauth.Secret, form string) {
 	b.Helper()
 	benchmarkEach(b, w, status, method, path, func() plexauth.Secret { return tok }, form)
 }
 
-// benchmarkEach is benchmark with another token each time.
+// benchmarkEach is benchmark with a different token each time.
 func benchmarkEach(b *testing.B, w *fixture, status int, method, path string, next func() plexauth.Secret, form string) {
 	b.Helper()
 	b.ReportAllocs()
@@ -331,8 +331,8 @@ func BenchmarkTokenDetails(b *testing.B) {
 	benchmark(b, w, 200, "GET", "/api/v2/user", w.signIn(b, "member"), "")
 }
 
-// BenchmarkTokenDetailsUncached checks tokens of which neither they nor their accounts
-// are cached.
+// BenchmarkTokenDetailsUncached checks tokens that are not cached, and neither are their
+// accounts.
 func BenchmarkTokenDetailsUncached(b *testing.B) {
 	const n = 10_000
 	w := newFixture(b, func(c *config) { c.TokenCache = 64 })

@@ -14,8 +14,8 @@ import (
 	"github.com/usher-auth/usher/internal/coretest"
 )
 
-// The actor, device and address come from the request: those of
-// its token, or none during a sign-in.
+// The actor, the device and the address come from the request: those of its token, or none
+// during a sign-in.
 func TestRequestsAreRecorded(t *testing.T) {
 	w := newFixture(t, nil)
 	device := http.Header{"X-Plex-Product": {"Player"}, "X-Plex-Device-Name": {"Living room"}}
@@ -46,7 +46,7 @@ func TestRequestsAreRecorded(t *testing.T) {
 	before := w.events(t)
 	ask("POST", "/api/v2/users/signin", "", device, url.Values{"login": {"member"}, "password": {password}}, 201)
 	ask("POST", "/users/sign_in", "", nil, url.Values{"user[login]": {"member"}, "user[password]": {"wrong"}}, 401)
-	ask("POST", "/api/v2/users/signin", token, device, url.Values{"login": {"member"}, "password": {password}}, 201) // its token is not looked at
+	ask("POST", "/api/v2/users/signin", token, device, url.Values{"login": {"member"}, "password": {password}}, 201) // token ignored
 	ask("GET", "/api/v2/resources", token, device, nil, 200)
 	ask("GET", "/api/v2/resources", token, device, nil, 200) // the second time, nothing is created
 	ask("GET", "/api/v2/user", token, device, nil, 200)
@@ -84,7 +84,7 @@ func (w *fixture) events(t testing.TB) (rows []string) {
 	return rows
 }
 
-// Run prunes the log as it is configured.
+// Run prunes the log as configured.
 func TestRunPrunesTheAuditLog(t *testing.T) {
 	c := coretest.New(t, core.Config{AuditKeep: time.Hour})
 	if err := c.Audit.RecordFailure(t.Context(), operator, audit.Event{Kind: audit.SignInRefused}); err != nil {

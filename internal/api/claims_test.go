@@ -10,7 +10,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// claim is a claim of a token's account.
+// claim creates a claim with a token.
 func (w *fixture) claim(t testing.TB, token plexauth.Secret) string {
 	t.Helper()
 	var answer struct{ Token string }
@@ -63,7 +63,7 @@ func TestClaims(t *testing.T) {
 	}
 	for name, token := range map[string]plexauth.Secret{"transient": w.transient(t, admin), "server": w.serverToken(t, admin, "self")} {
 		if status, _ := w.call(t, "GET", "/api/claim/token.json", token, nil); status != 403 {
-			t.Errorf("a %s token gets a claim: %d", name, status)
+			t.Errorf("a %s token creates a claim: %d", name, status)
 		}
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/usher-auth/usher/internal/audit"
 )
 
-// Attack: a member sets the e-mail address of another person, and a program that
-// identifies users by confirmed addresses treats them as that person. Every response
-// with an account reports that the address is not confirmed, also those that were
+// Attack: a member sets the e-mail address of another person, and a program that identifies
+// users by confirmed addresses treats the member as that person. Every response with an
+// account reports that the address is not confirmed, even if it was cached before.
 // cached before.
 func TestConfirmed(t *testing.T) {
 	w := newFixture(t, func(cfg *config) { cfg.MembersSetEmail = true })

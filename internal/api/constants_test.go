@@ -49,7 +49,7 @@ func TestConstantsHaveASource(t *testing.T) {
 	}
 }
 
-// PlexAPI takes the address as plain text, whatever it accepts.
+// PlexAPI expects the address as plain text, whatever its Accept header.
 func TestOwnAddress(t *testing.T) {
 	w := newFixture(t, nil)
 	for _, accept := range []string{"*/*", "application/json"} {
@@ -60,7 +60,7 @@ func TestOwnAddress(t *testing.T) {
 	}
 }
 
-// plex-api.rs connects only if every key is there.
+// plex-api.rs connects only if every key is present.
 func TestMediaProviders(t *testing.T) {
 	w := newFixture(t, nil)
 	var answer struct{ MediaContainer map[string]any }
@@ -81,7 +81,7 @@ func TestMediaProviders(t *testing.T) {
 	}
 }
 
-// The owner has number 1, whichever account that is.
+// The owner has the ID 1, whichever account it is.
 func TestSystemAccounts(t *testing.T) {
 	w := newFixture(t, nil)
 	w.AddAdmin("second")
@@ -107,8 +107,8 @@ func TestSystemAccounts(t *testing.T) {
 	}
 }
 
-// Attack (CVE-2025-69414, CVE-2025-69415): exchange a transient token for a long-lived
-// one at the path that returns the account of a media server.
+// Attack (CVE-2025-69414, CVE-2025-69415): exchange a transient token for a long-lived one
+// at the path that returns the account of a media server.
 func TestTheServersAccountHasNoToken(t *testing.T) {
 	w := newFixture(t, nil)
 	access := w.signIn(t, "admin")
@@ -125,7 +125,7 @@ func TestTheServersAccountHasNoToken(t *testing.T) {
 	}
 }
 
-// publishedServer are the fields of a server that Tautulli and Organizr read.
+// publishedServer has the fields of a server that Tautulli and Organizr read.
 type publishedServer struct {
 	MachineIdentifier string          `xml:"machineIdentifier,attr"`
 	AccessToken       plexauth.Secret `xml:"accessToken,attr"`
@@ -161,8 +161,8 @@ func TestServersOfVersion1(t *testing.T) {
 	}
 }
 
-// Requests for unknown paths are counted by path, within a limit, and without words
-// that do not occur in the protocol: they could be secrets.
+// Requests for unknown paths are counted by path, up to a limit. Words that do not occur in
+// the protocol are replaced: they could be secrets.
 func TestUnknownPathsAreCounted(t *testing.T) {
 	w := newFixture(t, nil)
 	observer := httpd.NewObserver(w.Logger, w.Now)

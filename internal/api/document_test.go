@@ -239,7 +239,8 @@ func TestExamplesFitTheDocument(t *testing.T) {
 	}
 }
 
-// goldens maps the goldens of package wire belong to, by the beginning of their names.
+// goldens maps the goldens of package wire to the operations whose answers they are, by the
+// beginning of their names.
 var goldens = map[string]struct {
 	method, path string
 	status       int
@@ -296,7 +297,7 @@ func TestGoldensFitTheDocument(t *testing.T) {
 		}
 		g, ok := goldens[name]
 		if !ok {
-			t.Errorf("%s: say in goldens which operation has it", entry.Name())
+			t.Errorf("%s: add its operation to goldens", entry.Name())
 			continue
 		}
 		used[name] = true
@@ -321,8 +322,7 @@ func TestGoldensFitTheDocument(t *testing.T) {
 	}
 }
 
-// Parameters that the API reads are in the document, by the names that the source
-// has.
+// Parameters that the API reads are in the document. Their names are found in the source.
 func TestParametersAreDocumented(t *testing.T) {
 	d := readDocument(t)
 	documented := make(map[string]bool)
@@ -359,7 +359,7 @@ func TestParametersAreDocumented(t *testing.T) {
 	}
 }
 
-// parameter is one of an operation, as a request sends it.
+// parameter is a parameter of an operation, as a request sends it.
 type parameter struct{ name, in string }
 
 // parameters lists the parameters of an operation, except for those in its path. Nested
@@ -393,11 +393,11 @@ func (d *apiDocument) parameters(method, path string) (list []parameter) {
 	return list
 }
 
-// unchecked are parameters that take any value, or a list, also two different ones.
+// unchecked are parameters that accept any value, or a list, and therefore two different
+// values.
 var unchecked = []string{"X-Plex-Pin-Proof", "urls[]", "urls", "librarySectionIds", "shared_server[library_section_ids]"}
 
-// A documented parameter is read: given twice, with two values, it is
-// rejected by its name.
+// A documented parameter is read: if it is sent twice with two values, the error names it.
 func TestDocumentedParameters(t *testing.T) {
 	w := newFixture(t, nil)
 	d := readDocument(t)
@@ -434,7 +434,7 @@ func TestDocumentedParameters(t *testing.T) {
 	}
 }
 
-// request creates a request like ask, without sending it.
+// request creates a request like ask does, without sending it.
 func (w *fixture) request(t testing.TB, method, target, accept string, form url.Values) *http.Request {
 	t.Helper()
 	var body io.Reader
@@ -467,8 +467,8 @@ func (w *fixture) do(t testing.TB, req *http.Request) (status int, body string) 
 	return res.StatusCode, string(text)
 }
 
-// Every status that the document has was given by the handler at least once, here,
-// and the handler gives no other: newFixture compares every answer with the document.
+// Every status in the document was returned by the handler at least once in this test. It
+// returns no others: newFixture compares every answer with the document.
 func TestDocumentedStatuses(t *testing.T) {
 	w := newFixture(t, func(c *config) { c.API.MediaJWT, c.SignUp = true, true })
 	w.askEveryRow(t)
@@ -491,7 +491,7 @@ func TestDocumentedStatuses(t *testing.T) {
 			documented := o["responses"].(map[string]any)
 			for _, status := range slices.Sorted(maps.Keys(documented)) {
 				if !got(method+" "+path, status) {
-					t.Errorf("%s %s has status %s in api/openapi.yaml, which no request here got: remove it, "+
+					t.Errorf("%s %s has status %s in api/openapi.yaml, which no request here returned: remove it, "+
 						"or add a request to askForItsOwn", method, path, status)
 				}
 			}
@@ -499,8 +499,8 @@ func TestDocumentedStatuses(t *testing.T) {
 	}
 }
 
-// lasting returns a function that returns a valid token: it signs in again
-// if a request has revoked the previous one.
+// lasting returns a function that returns a valid token: it signs in again if a request has
+// revoked the previous token.
 func (w *fixture) lasting(t testing.TB, name string) func() plexauth.Secret {
 	t.Helper()
 	var token plexauth.Secret
@@ -513,7 +513,7 @@ func (w *fixture) lasting(t testing.TB, name string) func() plexauth.Secret {
 	}
 }
 
-// askEveryRow sends the requests that apply to every route.
+// askEveryRow sends requests that apply to every route.
 func (w *fixture) askEveryRow(t *testing.T) {
 	t.Helper()
 	admin, member := w.lasting(t, "admin"), w.lasting(t, "member")
@@ -562,7 +562,7 @@ func (w *fixture) askEveryRow(t *testing.T) {
 	}
 }
 
-// askForItsOwn requests the statuses that only some operations have.
+// askForItsOwn sends requests for the statuses that only some operations have.
 func (w *fixture) askForItsOwn(t *testing.T) {
 	t.Helper()
 	admin, member := w.signIn(t, "admin"), w.signIn(t, "member")
@@ -598,8 +598,8 @@ var homeChanges = []string{
 	"PUT /api/home/users/", "PUT /api/v2/home/users/", "PUT /api/v2/home/users/restricted/", "POST /api/v2/home/users/restricted/",
 }
 
-// askOfHomes sends requests that a home does not allow, and more switches in a row than
-// one device can make.
+// askOfHomes sends requests that a home rejects, and switches more often than one device
+// may.
 func (w *fixture) askOfHomes(t *testing.T) {
 	t.Helper()
 	w.emptyHome(t)
@@ -635,7 +635,7 @@ func (w *fixture) askOfHomes(t *testing.T) {
 	}
 }
 
-// askOfShares invites to a server that is not there, twice, and too many.
+// askOfShares sends invitations to an unknown server, the same one twice, and too many.
 func (w *fixture) askOfShares(t *testing.T) {
 	t.Helper()
 	admin := w.signIn(t, "admin")
@@ -654,7 +654,7 @@ func (w *fixture) askOfShares(t *testing.T) {
 	for i, err := 0, error(nil); !errors.Is(err, friend.ErrMany); i++ {
 		_, err = w.Friends.Invite(t.Context(), operator, 1, friend.Wish{Name: fmt.Sprint("many", i)})
 		if i > friend.MaxInvitations {
-			t.Fatalf("%d invitations wait", i)
+			t.Fatalf("there are %d pending invitations", i)
 		}
 	}
 	invite("den", "more")
@@ -673,7 +673,7 @@ func (w *fixture) askWithKeys(t *testing.T) {
 	k, _ := w.keyed(t, "member", "player")
 	k.offer(t, k.jwt(k.header(), changed(k.claims(k.nonce(t)), map[string]any{"exp": w.Now().Unix() - 1000})))
 	k.offer(t, k.jwt(k.header(), k.claims("unknown")))
-	k.register(t, w.signInAs(t, "admin", "laptop")) // the key is another device's
+	k.register(t, w.signInAs(t, "admin", "laptop")) // the key belongs to another device
 	left := w.Add("left")
 	k, _ = w.keyed(t, "left", "player")
 	if err := w.Accounts.Disable(t.Context(), operator, left.ID); err != nil {
@@ -704,8 +704,8 @@ func (w *fixture) askWithKeys(t *testing.T) {
 	}
 }
 
-// linkInAChain links PINs of one device, each with the token that the previous one
-// led to, until the device can have no further token.
+// linkInAChain links PINs of one device, each with the token of the previous one, until no
+// further token can be issued to the device.
 func (w *fixture) linkInAChain(t *testing.T) {
 	t.Helper()
 	token := w.signInAs(t, "member", "chain")
@@ -719,11 +719,11 @@ func (w *fixture) linkInAChain(t *testing.T) {
 	}
 }
 
-// askTooOften reaches the limits.
+// askTooOften reaches the rate limits.
 func (w *fixture) askTooOften(t *testing.T) {
 	t.Helper()
 	admin := w.signIn(t, "admin")
-	w.guessHomePINs(t, admin) // before sign-ins end the token
+	w.guessHomePINs(t, admin) // before sign-ins evict the token
 	right := "login=admin&password=" + url.QueryEscape(password)
 	for _, target := range []string{
 		"POST /api/v2/pins", "POST /pins", "GET /api/v2/auth/nonce", "POST /api/v2/auth/token?jwt=x.y.z", "GET /api/v2/pins/0", "GET /pins/0",

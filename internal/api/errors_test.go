@@ -69,7 +69,7 @@ func TestResponses(t *testing.T) {
 		"a deadline": {context.DeadlineExceeded, wire.Error{Status: 503, Code: 503, Message: "The request took too long"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// The context that callers add to an error is for logs only.
+			// The context that callers add to an error is only for logs.
 			got, ours := api.Respond(fmt.Errorf("doing something secret: %w", test.err))
 			if got != test.want || ours {
 				t.Errorf("got %+v, %v; want %+v", got, ours, test.want)
@@ -78,7 +78,7 @@ func TestResponses(t *testing.T) {
 	}
 }
 
-// Attack: make a request fail and read the server's internals in the answer.
+// Attack: make a request fail, and read internals of the server in the answer.
 func TestFailuresAreNotShown(t *testing.T) {
 	got, ours := api.Respond(errors.New("secret"))
 	want := wire.Error{Status: 500, Code: 500, Message: "Something went wrong here; the server's log says what"}
@@ -87,7 +87,7 @@ func TestFailuresAreNotShown(t *testing.T) {
 	}
 }
 
-// A new kind needs a row, and nothing else.
+// A new kind of error needs a row, and nothing else.
 func TestEveryKindHasAResponse(t *testing.T) {
 	for _, kind := range fault.Kinds() {
 		got, ours := api.Respond(fault.New(kind, "some text"))

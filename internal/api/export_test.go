@@ -8,16 +8,16 @@ import (
 	"github.com/usher-auth/usher/internal/adminkey"
 )
 
-// Row is a row of a route table, as the tests walk it.
+// Row is a row of a route table for the tests.
 type Row struct {
 	Method, Path string
 	// Token: the route requires one.
 	Token bool
-	// Checked: it requires none, and rejects an invalid one.
+	// Checked: the route requires no token, and rejects an invalid one.
 	Checked bool
 	// Refused is the status for an invalid token.
 	Refused int
-	// Body: the route reads one.
+	// Body: the route reads a body.
 	Body bool
 	// Caller is the required permission, as in api/openapi.yaml.
 	Caller string
@@ -55,7 +55,7 @@ func Rows() []Row {
 	return rows
 }
 
-// Responses lists the status and code of each row of the tables of errors.
+// Responses lists the status and the code of each row of the tables of errors.
 func Responses() (list [][2]int) {
 	for _, r := range responses {
 		list = append(list, [2]int{r.status, r.code})
@@ -66,10 +66,10 @@ func Responses() (list [][2]int) {
 	return list
 }
 
-// Unclean is unclean.
+// Unclean is unclean, for tests.
 var Unclean = unclean
 
-// Respond is respond.
+// Respond is respond, for tests.
 var Respond = respond
 
 // The errors of this package.
@@ -82,7 +82,7 @@ var (
 	ErrMethod    = errMethod
 )
 
-// Constants lists the constant answers: the source of each, by method and path.
+// Constants lists the constant answers: their sources by method and path.
 func Constants() map[string]string {
 	list := make(map[string]string)
 	for _, c := range constants {

@@ -19,14 +19,14 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// Every response matches its Content-Type, success or error, on every path with
-// every suffix.
+// Every response matches its Content-Type, whether it is a success or an error, on every
+// path with every suffix.
 func TestBodiesAreWhatTheyAreCalled(t *testing.T) {
 	w := newFixture(t, func(c *config) { c.SignUp = true })
 	for _, row := range api.Rows() {
 		for _, suffix := range []string{"", ".json", ".xml"} {
 			if row.Path == "/" && suffix != "" {
-				continue // there is nothing to put a suffix behind
+				continue // a suffix cannot follow it
 			}
 			for _, accept := range []string{"", "application/json"} {
 				t.Run(fmt.Sprintf("%s %s%s as %q", row.Method, row.Path, suffix, accept), func(t *testing.T) {
@@ -43,7 +43,7 @@ func TestBodiesAreWhatTheyAreCalled(t *testing.T) {
 	}
 }
 
-// answered returns the target and the form of a request that is answered well.
+// answered returns the target and the form of a request that succeeds.
 func (w *fixture) answered(t *testing.T, path, suffix string) (target string, form url.Values) {
 	t.Helper()
 	var pin struct {
@@ -104,8 +104,8 @@ func (w *fixture) answered(t *testing.T, path, suffix string) (target string, fo
 	}
 }
 
-// sharing completes the path of a route about shares and invitations, for the admin:
-// each time with another account.
+// sharing completes the path of a route about shares and invitations, for the admin. Each
+// call uses another account.
 func (w *fixture) sharing(t *testing.T, path string) (complete, query string) {
 	t.Helper()
 	if !strings.HasPrefix(path, "/api/servers/") && !strings.HasPrefix(path, "/api/invites/") && !strings.HasPrefix(path, "/api/v2/sh") &&
@@ -157,8 +157,8 @@ func (w *fixture) sharing(t *testing.T, path string) (complete, query string) {
 	return strings.NewReplacer("{id}", fmt.Sprint(number), "{share}", fmt.Sprint(number)).Replace(path), query
 }
 
-// emptyHome removes all users but the admin: a home has few users, and those of earlier
-// requests are no longer needed.
+// emptyHome removes all users except the admin. A home has few places, and the users of
+// earlier requests are no longer needed.
 func (w *fixture) emptyHome(t testing.TB) {
 	t.Helper()
 	found, err := w.Homes.Of(t.Context(), 1)

@@ -17,8 +17,8 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// neighbourhood is two households: nora owns the server attic, with three sections;
-// the member and zoe live elsewhere.
+// neighbourhood has two households: nora owns the server attic with three sections. The
+// member and zoe live in the other one.
 type neighbourhood struct {
 	*fixture
 	nora, zoe             account.Account
@@ -48,7 +48,7 @@ func newNeighbourhood(t *testing.T) *neighbourhood {
 	return n
 }
 
-// invite invites an account to attic the way PlexAPI does, and returns the status.
+// invite invites an account to attic like PlexAPI does, and returns the status.
 func (n *neighbourhood) invite(t *testing.T, token plexauth.Secret, who string, sections ...int64) (int, string) {
 	t.Helper()
 	return n.post(t, "/api/servers/attic/shared_servers", "plexapi", token, map[string]any{
@@ -57,7 +57,7 @@ func (n *neighbourhood) invite(t *testing.T, token plexauth.Secret, who string, 
 	})
 }
 
-// must is call for what must have a status.
+// must is call for a request that must have a status.
 func (n *neighbourhood) must(t *testing.T, want int, method, path string, token plexauth.Secret) string {
 	t.Helper()
 	status, body := n.call(t, method, path, token, nil)
@@ -67,7 +67,7 @@ func (n *neighbourhood) must(t *testing.T, want int, method, path string, token 
 	return body
 }
 
-// invites are those of a list of version 1.
+// invites are the invitations of a list of version 1.
 type invites struct {
 	Invite []struct {
 		ID       int64  `xml:"id,attr"`
@@ -91,7 +91,7 @@ func (n *neighbourhood) invites(t *testing.T, list string, token plexauth.Secret
 	return got
 }
 
-// listed are the users of /api/users with their servers, as a text.
+// listed returns the users in /api/users with their servers, as text.
 func (n *neighbourhood) listed(t *testing.T, token plexauth.Secret) (list []string) {
 	t.Helper()
 	var got struct {
@@ -179,7 +179,7 @@ func TestInvitation(t *testing.T) {
 	if s.ID != i.ID || s.UserID != n.zoe.ID || s.Email != n.zoe.Email || fmt.Sprint(s.Section) != "[{Films 1} {Shows 0} {Records 1}]" {
 		t.Errorf("the share is %+v", s)
 	}
-	// Attack (CVE-2025-69416, CVE-2025-69417): taking the other's token from the list.
+	// Attack (CVE-2025-69416, CVE-2025-69417): use another account's token from the list.
 	p, err := n.Tokens.Verify(t.Context(), s.AccessToken)
 	if err != nil || p.AccountID != n.nora.ID || p.Kind.String() != "server" {
 		t.Errorf("the token of the list is %+v, %v; want a server token of the caller's", p, err)
@@ -192,11 +192,11 @@ func TestInvitation(t *testing.T) {
 		n.must(t, want, "DELETE", own, token)
 		n.must(t, 404, "DELETE", fmt.Sprint("/api/v2/sharings/", n.zoe.ID), n.members)
 		if status, _ := n.invite(t, token, "member"); status != want {
-			t.Errorf("inviting to somebody else's server: %d, want %d", status, want)
+			t.Errorf("inviting to another account's server: %d, want %d", status, want)
 		}
 	}
 
-	// zoe sees what is shared; other sections are chosen.
+	// zoe sees what is shared with her. Then nora chooses other sections.
 	if body := n.must(t, 200, "GET", "/api/v2/servers/attic.json", n.zoes); !strings.Contains(body, `"Films"`) || strings.Contains(body, `"Shows"`) {
 		t.Errorf("zoe sees %s", body)
 	}
@@ -220,20 +220,20 @@ func TestInvitation(t *testing.T) {
 		t.Errorf("the share is %+v", shares.SharedServer[0])
 	}
 
-	// The tokens for it end with the share.
+	// The tokens for a server are revoked with the share.
 	tok := n.serverToken(t, n.zoes, "attic")
 	n.must(t, 204, "DELETE", fmt.Sprint("/api/v2/sharings/", n.zoe.ID), n.noras)
 	if n.good(t, tok) {
 		t.Error("a token outlives the share")
 	}
 	if a, b := n.listed(t, n.noras), n.listed(t, n.zoes); a != nil || b != nil {
-		t.Errorf("after the end, nora knows %q, and zoe %q", a, b)
+		t.Errorf("after the share was removed, nora knows %q, and zoe %q", a, b)
 	}
 	n.must(t, 404, "DELETE", fmt.Sprint("/api/v2/sharings/", n.zoe.ID), n.noras)
 }
 
-// What was done already is 400: Organizr says so to people, and takes any other error
-// for a failure.
+// Repeating an action returns 400: Organizr tells the user that it is done already, and
+// treats any other error as a failure.
 func TestInvitationsTwice(t *testing.T) {
 	n := newNeighbourhood(t)
 	twice := func(what string, call func() (int, string)) {
@@ -263,7 +263,7 @@ func TestInvitationsTwice(t *testing.T) {
 	}
 }
 
-// Attack: finding out by invitations which names and addresses have an account.
+// Attack: use invitations to find out which names and addresses have an account.
 func TestInvitationsRevealNobody(t *testing.T) {
 	n := newNeighbourhood(t)
 	v1 := func(who string) (int, string) { return n.invite(t, n.noras, who, n.films.ID) }
@@ -292,10 +292,10 @@ func TestInvitationsRevealNobody(t *testing.T) {
 	nobody := text("nobody")
 	for _, who := range []string{"zoe", "zoe@example.org", "nobody@example.org", "admin", "Kid"} {
 		if diff := cmp.Diff(nobody, text(who)); diff != "" {
-			t.Errorf("what is seen of %s and of nobody (-nobody +it):\n%s", who, diff)
+			t.Errorf("the answers for %s differ from those for an unknown name (-unknown +known):\n%s", who, diff)
 		}
 	}
-	// A number does not reach an unknown account either.
+	// The ID of an account that the caller does not know is not accepted either.
 	for _, id := range []int64{n.zoe.ID, 9999} {
 		status, _ := n.call(t, "POST", fmt.Sprint("/api/v2/shared_servers?machineIdentifier=attic&invitedId=", id), n.noras, nil)
 		if status != 404 {
@@ -379,14 +379,14 @@ func TestFriendsV2(t *testing.T) {
 	}
 }
 
-// What refuses an invitation says why where Wizarr and others look for it: in the
-// attribute status of a Response. JSON is as everywhere.
+// The error of an invitation is where Wizarr and others read it: in the attribute status of
+// a Response. JSON errors are as on other paths.
 func TestRefusedInvitations(t *testing.T) {
 	n := newNeighbourhood(t)
 	if status, body := n.invite(t, n.noras, "zoe"); status != http.StatusCreated {
 		t.Fatalf("inviting: %d %s", status, body)
 	}
-	shown := regexp.MustCompile(`<Response[^>]+status="([^"]*)"[^>]*/?>`) // as Wizarr looks for it
+	shown := regexp.MustCompile(`<Response[^>]+status="([^"]*)"[^>]*/?>`) // Wizarr's pattern
 	for _, test := range []struct {
 		method, path string
 		token        plexauth.Secret
@@ -423,8 +423,8 @@ func TestRefusedInvitations(t *testing.T) {
 	}
 }
 
-// Errors of version 1 have their message as a text, too; a claim's have it where
-// plex-api.rs reads it.
+// XML errors of version 1 also have their message as text. The error of a claim in JSON is
+// where plex-api.rs reads it.
 func TestErrorsOfVersion1(t *testing.T) {
 	w := newFixture(t, nil)
 	for _, test := range []struct{ path, want string }{
@@ -441,7 +441,7 @@ func TestErrorsOfVersion1(t *testing.T) {
 	}
 }
 
-// A server of somebody in the caller's home says so, and no other one does.
+// A server of another user in the caller's home has home set, and no other server has.
 func TestServersOfTheHome(t *testing.T) {
 	n := newNeighbourhood(t)
 	attic, err := n.Sources.Find(t.Context(), source.Ref{Kind: source.Server, Identifier: "attic"})
@@ -481,7 +481,7 @@ func TestServersOfTheHome(t *testing.T) {
 	}
 }
 
-// A slash at the end makes no other path, with a suffix or without.
+// A trailing slash is ignored, with a suffix or without.
 func TestSlashAfterASuffix(t *testing.T) {
 	n := newNeighbourhood(t)
 	for _, path := range []string{"/api/v2/user", "/api/v2/resources", "/devices", "/api/users", "/api/servers/attic", "/api/v2/servers/attic", "/api/home/users", "/identity"} {
@@ -498,7 +498,7 @@ func TestSlashAfterASuffix(t *testing.T) {
 	}
 }
 
-// The sections of a share may come as a list of numbers or texts, or as one text.
+// The sections of a share may be a list of numbers or texts, or one text.
 func TestFormsOfSections(t *testing.T) {
 	n := newNeighbourhood(t)
 	films, shows := n.films.ID, n.shows.ID
@@ -532,7 +532,7 @@ func TestFormsOfSections(t *testing.T) {
 	}
 }
 
-// A change that names no consent changes none.
+// A change that names no consent changes nothing.
 func TestConsentThatIsNotGiven(t *testing.T) {
 	w := newFixture(t, nil)
 	tok := w.signIn(t, "member")
@@ -548,7 +548,7 @@ func TestConsentThatIsNotGiven(t *testing.T) {
 	}
 }
 
-// The lists of users come in parts, too.
+// The lists of users are paginated, too.
 func TestPartsOfUsers(t *testing.T) {
 	n := newNeighbourhood(t)
 	for _, name := range []string{"Kid", "Sis", "Bro"} {
@@ -596,7 +596,7 @@ func TestPartsOfUsers(t *testing.T) {
 	n.must(t, 400, "GET", "/api/home/users?X-Plex-Container-Size=x", n.noras)
 }
 
-// A browser may send any header about the caller, and no other one that it asks for.
+// A browser may send any header about the caller, and no other header that it asks for.
 func TestHeadersOfBrowsers(t *testing.T) {
 	w := newFixture(t, nil)
 	for asked, want := range map[string]string{

@@ -18,7 +18,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// house adds a home to a fixture: the admin owns it; Kid and Locked are managed, and
+// house adds a home to a fixture. The admin owns it. Kid and Locked are managed users, and
 // Locked has the PIN 4321.
 func (w *fixture) house(t testing.TB) (kid, locked account.Account) {
 	t.Helper()
@@ -43,7 +43,7 @@ func (w *fixture) house(t testing.TB) (kid, locked account.Account) {
 	return kid, locked
 }
 
-// details are the fields of token details that are about homes.
+// details has the fields of token details that are about homes.
 type details struct {
 	ID                                     int64
 	UUID, Username, Title, Email           string
@@ -96,10 +96,11 @@ func TestSwitch(t *testing.T) {
 		t.Errorf("the switch of version 1: %d %s", res.StatusCode, body)
 	}
 	if !w.good(t, plexauth.Secret(user.AuthenticationToken)) {
-		t.Error("its token is not good")
+		t.Error("its token is invalid")
 	}
 
-	// The published error, whatever the reason: no PIN, a wrong one, none to be had.
+	// The published error is the same for a missing PIN, a wrong one, and a user who cannot
+	// be switched to without one.
 	for what, path := range map[string]string{
 		"no PIN":                "/api/v2/home/users/" + locked.UUID + "/switch",
 		"an empty PIN":          "/api/v2/home/users/" + locked.UUID + "/switch?pin=",
@@ -116,7 +117,7 @@ func TestSwitch(t *testing.T) {
 		t.Errorf("a user of another home: %d", status)
 	}
 
-	// Some device must hold the token.
+	// The token must belong to a device.
 	req, err := http.NewRequestWithContext(t.Context(), "POST", w.URL+"/api/v2/home/users/"+kid.UUID+"/switch", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +131,7 @@ func TestSwitch(t *testing.T) {
 		t.Errorf("without a client identifier: %d, %v", nameless.StatusCode, err)
 	}
 
-	// Revoked with the token that switched.
+	// The token is revoked with the token that switched.
 	if status, _ := w.call(t, "DELETE", "/api/v2/users/signout", admin, nil); status != 204 {
 		t.Fatal("signing out failed")
 	}
@@ -139,7 +140,8 @@ func TestSwitch(t *testing.T) {
 	}
 }
 
-// A JWT can be exchanged for an opaque token of its own account, which is revoked with it.
+// A JWT can be exchanged for an opaque token of its own account. That token is revoked with
+// the JWT.
 func TestSwitchWithAJWT(t *testing.T) {
 	w := newFixture(t, nil)
 	_, jwt := w.keyed(t, "member", "player")
@@ -162,7 +164,7 @@ func TestSwitchWithAJWT(t *testing.T) {
 	}
 }
 
-// Too many wrong PINs are 429 with a wait.
+// Too many wrong PINs return 429 with a Retry-After header.
 func TestSwitchLocked(t *testing.T) {
 	w := newFixture(t, func(c *config) { c.Config = core.Config{FailedTries: 2} })
 	kid, locked := w.house(t)
@@ -180,7 +182,7 @@ func TestSwitchLocked(t *testing.T) {
 	}
 }
 
-// homeUser is a user as the lists have it.
+// homeUser is a user in the lists.
 type homeUser struct {
 	ID, Title, Username, Email string
 	Admin, Guest, Restricted   string
@@ -201,10 +203,10 @@ func TestHomeUsers(t *testing.T) {
 	}
 	w.read(t, "GET", "/api/v2/home/users/", admin, nil, &info) // watchstate sends the slash
 	if info.ID != 1 || info.Name != "admin" || len(info.Users) != 1 || info.Users[0]["username"] != "admin" || info.Users[0]["admin"] != true {
-		t.Errorf("an account that is alone: %+v", info)
+		t.Errorf("an account without a home: %+v", info)
 	}
 
-	// As PlexAPI, the apps and @ctrl/plex add users.
+	// Users are added like PlexAPI, the apps and @ctrl/plex do.
 	for _, path := range []string{
 		"/api/home/users?title=Kid", "/api/v2/home/users/restricted?friendlyName=Little%20One&restrictionProfile=little_kid",
 	} {
@@ -226,7 +228,7 @@ func TestHomeUsers(t *testing.T) {
 		t.Errorf("the home: %+v", info)
 	}
 
-	// Always XML in version 1.
+	// Version 1 always returns XML.
 	_, body := w.ask(t, "GET", "/api/home/users", "application/json", admin, nil)
 	var list struct {
 		XMLName     xml.Name `xml:"MediaContainer"`
@@ -263,13 +265,13 @@ func TestHomeUsers(t *testing.T) {
 		t.Errorf("the users (-want +got):\n%s", diff)
 	}
 
-	// All users but the caller, with home="1".
+	// The list has all users except the caller, with home="1".
 	_, body = w.ask(t, "GET", "/api/users/", "application/json", admin, nil)
 	if strings.Count(body, "<User ") != 3 || strings.Count(body, ` home="1"`) != 3 || strings.Contains(body, `title="admin"`) {
 		t.Errorf("the others: %s", body)
 	}
 
-	// Renamed, restricted, and removed again.
+	// Users are renamed, restricted and removed.
 	for _, row := range []struct {
 		method, path string
 		status       int
@@ -298,7 +300,7 @@ func TestHomeUsers(t *testing.T) {
 	}
 }
 
-// The order of requests of PlexAPI's own live test of PINs.
+// PlexAPI's own live test of PINs sends these requests in this order.
 func TestHomePINs(t *testing.T) {
 	w := newFixture(t, nil)
 	admin := w.signIn(t, "admin")
@@ -331,7 +333,7 @@ func TestHomePINs(t *testing.T) {
 	}
 }
 
-// A request that is malformed changes nothing, wherever in it the fault is.
+// A malformed request changes nothing, whichever part of it is malformed.
 func TestMalformedChangesNothing(t *testing.T) {
 	w := newFixture(t, nil)
 	kid, _ := w.house(t)
@@ -351,7 +353,7 @@ func TestMalformedChangesNothing(t *testing.T) {
 	}
 }
 
-// Attack: a managed user changes the home with the token of a switch.
+// Attack: a managed user changes the home with a token from a switch.
 func TestManagedUsersChangeNothing(t *testing.T) {
 	w := newFixture(t, nil)
 	kid, locked := w.house(t)

@@ -81,7 +81,7 @@ func (w *fixture) newRSAKey(t testing.TB, client string, bits int) *deviceKey {
 	}
 }
 
-// header and claims return those of a valid JWT.
+// header and claims return the header and the claims of a valid JWT.
 func (k *deviceKey) header() map[string]any {
 	return map[string]any{"kid": k.kid, "alg": k.alg, "typ": "JWT"}
 }
@@ -155,7 +155,7 @@ func (w *fixture) nonceOf(t testing.TB, client string) string {
 	return answer.Nonce
 }
 
-// exchange requests a JWT of the server.
+// exchange requests a JWT from the server.
 func (k *deviceKey) exchange(t testing.TB) plexauth.Secret {
 	t.Helper()
 	status, body := k.offer(t, k.jwt(k.header(), k.claims(k.nonce(t))))
@@ -184,8 +184,7 @@ func (w *fixture) signInAs(t testing.TB, name, client string) plexauth.Secret {
 	return account.AuthToken
 }
 
-// keyed signs in, registers a key and exchanges it: the way of a device that
-// had a token before.
+// keyed signs in, registers a key and exchanges it, like a device that already had a token.
 func (w *fixture) keyed(t testing.TB, name, client string) (k *deviceKey, jwt plexauth.Secret) {
 	t.Helper()
 	k = w.newKey(t, client)
@@ -224,11 +223,11 @@ func TestKeyOfAToken(t *testing.T) {
 				t.Fatalf("registering: %d %s", status, body)
 			}
 			if !w.good(t, legacy) {
-				t.Error("registering a key ended the token")
+				t.Error("registering a key revoked the token")
 			}
 			one, two := k.exchange(t), k.exchange(t)
 			if one == two {
-				t.Error("two exchanges gave the same JWT")
+				t.Error("two exchanges returned the same JWT")
 			}
 			for what, test := range map[string]struct {
 				token plexauth.Secret
@@ -270,7 +269,7 @@ func TestKeyOfAToken(t *testing.T) {
 			}
 			w.verify(t, one, header)
 			if status, _ := w.call(t, "DELETE", "/api/v2/users/signout", two, nil); status != 204 || w.good(t, one) {
-				t.Errorf("signing out: %d, and a JWT lives on", status)
+				t.Errorf("signing out: %d, and a JWT is still valid", status)
 			}
 		})
 	}
@@ -303,8 +302,7 @@ func (w *fixture) verify(t testing.TB, jwt plexauth.Secret, header map[string]an
 	}
 }
 
-// Each kind of invalid proof has its status and its text, and none of them uses
-// up the nonce.
+// Each kind of invalid proof has its own status and text. None of them uses up the nonce.
 func TestBadProofs(t *testing.T) {
 	w := newFixture(t, nil)
 	k, _ := w.keyed(t, "member", "player")
@@ -407,30 +405,30 @@ func TestBadProofs(t *testing.T) {
 	if status, body := k.offer(t, k.jwt(header(nil), claims(nil))); status != 200 {
 		t.Errorf("after all that, a good one: %d %s", status, body)
 	}
-	// A repeated member is one that two programs read differently.
+	// Attack: a repeated claim, which two programs read differently.
 	twice := `{"iss":"player","aud":"plex.tv","iss":"laptop","nonce":"` + k.nonce(t) + `"}`
 	if status, body := k.offer(t, k.jwt(header(nil), json.RawMessage(twice))); status != 400 {
-		t.Errorf("claims with a name twice: %d %s", status, body)
+		t.Errorf("a repeated claim: %d %s", status, body)
 	}
 	if status, body := w.post(t, "/api/v2/auth/token", "player", "", map[string]string{"deviceJWT": "x"}); status != 400 {
 		t.Errorf("deviceJWT instead of jwt: %d %s", status, body)
 	}
 }
 
-// otherBits is a JWT with another last character, which a lenient decoder takes for the
-// same signature.
+// otherBits returns a JWT with a different last character, which a lenient decoder reads as
+// the same signature.
 func otherBits(jwt string) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	last := len(jwt) - 1
 	return jwt[:last] + string(alphabet[strings.IndexByte(alphabet, jwt[last])^1])
 }
 
-// Attack: many texts that are one token, for lists of those that were stolen.
+// Attack: many texts that are the same token evade a list of stolen tokens.
 func TestAlteredJWT(t *testing.T) {
 	w := newFixture(t, nil)
 	_, jwt := w.keyed(t, "member", "player")
 	if w.good(t, plexauth.Secret(otherBits(string(jwt)))) || !w.good(t, jwt) || w.good(t, plexauth.Secret(otherBits(string(jwt)))) {
-		t.Error("a JWT with another last character is good, or the JWT is not")
+		t.Error("a JWT with another last character is valid, or the original is not")
 	}
 }
 
@@ -446,7 +444,7 @@ func changed(m, change map[string]any) map[string]any {
 	return m
 }
 
-// Variations of some clients are accepted.
+// Variations that some clients send are accepted.
 func TestGoodProofs(t *testing.T) {
 	w := newFixture(t, nil)
 	k, _ := w.keyed(t, "member", "player")
@@ -508,7 +506,7 @@ func TestNonces(t *testing.T) {
 	}
 }
 
-// Attack: use one nonce many times at the same moment.
+// Attack: use one nonce many times at the same time.
 func TestANonceWorksOnce(t *testing.T) {
 	w := newFixture(t, nil)
 	k, _ := w.keyed(t, "member", "player")
@@ -565,12 +563,12 @@ func TestBadKeys(t *testing.T) {
 		})
 	}
 	if !w.good(t, token) {
-		t.Error("the token is gone")
+		t.Error("the token was revoked")
 	}
 }
 
-// Attack: register another device's key, or a key of the same name, to receive
-// its JWTs or to revoke it.
+// Attack: register another device's key, or a key with the same ID, to receive its JWTs or
+// to revoke it.
 func TestAKeyIsOneDevices(t *testing.T) {
 	w := newFixture(t, nil)
 	k, jwt := w.keyed(t, "member", "player")
@@ -585,14 +583,14 @@ func TestAKeyIsOneDevices(t *testing.T) {
 		named := w.newKey(t, test.client)
 		status, _ = w.post(t, "/api/v2/auth/jwk", "player", thief, map[string]any{"jwk": changed(named.jwk, map[string]any{"kid": k.kid})})
 		if status != 422 {
-			t.Errorf("%s registers a key of its name: %d", name, status)
+			t.Errorf("%s registers a key with its ID: %d", name, status)
 		}
 	}
 	if !w.good(t, jwt) || !w.good(t, k.exchange(t)) {
 		t.Error("the device was signed out")
 	}
-	// The key belongs to the token's device, whatever the header contains: a JWT for
-	// the header's device cannot be obtained.
+	// The key belongs to the token's device, whatever the header contains. It cannot obtain
+	// a JWT for the header's device.
 	mine := w.newKey(t, "player")
 	if status, body := mine.register(t, w.signInAs(t, "admin", "laptop")); status != 201 {
 		t.Fatal(body)
@@ -602,8 +600,8 @@ func TestAKeyIsOneDevices(t *testing.T) {
 	}
 }
 
-// A JWT is valid while its device is signed in, and at most a
-// week. Only requests with a JWT get the status that it has expired.
+// A JWT is valid while its device is signed in, and at most a week. Only requests with an
+// expired JWT get the status for expiry.
 func TestJWTsEnd(t *testing.T) {
 	w := newFixture(t, nil)
 	ends := map[string]func(k *deviceKey, jwt plexauth.Secret){
@@ -640,8 +638,8 @@ func TestJWTsEnd(t *testing.T) {
 			if status, body := k.offer(t, k.jwt(k.header(), k.claims(k.nonce(t)))); status != 422 {
 				t.Errorf("another JWT: %d %s", status, body)
 			}
-			// Attack: register the name of the key, or the key, for another device, for which
-			// the old JWT would then be valid.
+			// Attack: register the key, or its ID, for another device, for which the old
+			// JWT would then be valid.
 			k.client = "laptop"
 			if status, body := k.register(t, w.signInAs(t, "admin", "laptop")); status != 201 {
 				t.Errorf("the key at another device: %d %s", status, body)
@@ -667,7 +665,7 @@ func TestJWTsEnd(t *testing.T) {
 			t.Errorf("an opaque token gets status %d", status)
 		}
 		if !w.good(t, k.exchange(t)) {
-			t.Error("after the expiry, there is no other JWT")
+			t.Error("after the expiry, the key does not get another JWT")
 		}
 	})
 }
@@ -706,13 +704,13 @@ func TestForgedJWTs(t *testing.T) {
 	if status, body := w.send(t, "GET", "/api/v2/user", "test", plexauth.Secret("eyJ"+strings.Repeat("a", 5000)), ""); status != 400 {
 		t.Errorf("an oversized one: %d %s", status, body)
 	}
-	// The row of a device key cannot be used as a token, whatever is known of it.
+	// The row of a device key cannot be used as a token, even if its content is known.
 	if status, _ := w.call(t, "GET", "/api/v2/user", plexauth.Secret(claims["sid"].(string)), nil); status != 401 {
 		t.Error("the name of the key's row is a token")
 	}
 }
 
-// query writes the key as the parameters of a query.
+// query returns the key as query parameters.
 func (k *deviceKey) query() string {
 	q := make(url.Values)
 	for name, value := range k.jwk {
@@ -735,11 +733,11 @@ func TestResourcesWithAJWT(t *testing.T) {
 		t.Error("the token for a shared server is not an opaque one")
 	}
 	if again := w.serverToken(t, member, "den"); again != opaque {
-		t.Error("another listing has another token")
+		t.Error("a second listing has a different token")
 	}
 	w.Clock.Advance(7 * 24 * time.Hour)
 	if w.good(t, opaque) {
-		t.Error("the token for a server outlives the JWT that it was listed with")
+		t.Error("the token for a server outlives the JWT that listed it")
 	}
 	w.Tokens.Flush(t.Context())
 	list, err := paging.Rows(w.Tokens.List(t.Context(), 0, paging.Request{}))
@@ -771,7 +769,7 @@ func TestMediaPlaneAndJWTs(t *testing.T) {
 	}
 }
 
-// The kinds of PIN polls of a device with a key.
+// A device with a key polls its PIN in different ways.
 func TestPINWithAKey(t *testing.T) {
 	w := newFixture(t, nil)
 	k := w.newKey(t, "tv")
@@ -834,7 +832,7 @@ func TestPINWithAKey(t *testing.T) {
 	}
 	w.Clock.Advance(time.Minute)
 	if _, again := poll(id, signed()); again != jwt {
-		t.Error("another poll gives another JWT")
+		t.Error("a second poll returns a different JWT")
 	}
 	if status, _ := poll(id, ""); status != 404 {
 		t.Errorf("without a JWT, after the exchange: %d", status)
@@ -859,7 +857,7 @@ func TestPINWithAKey(t *testing.T) {
 	}
 }
 
-// Attack: a PIN with a key of another device.
+// Attack: start a PIN with another device's key.
 func TestPINWithAnothersKey(t *testing.T) {
 	w := newFixture(t, nil)
 	k, jwt := w.keyed(t, "admin", "player")
@@ -884,7 +882,7 @@ func TestPINWithAnothersKey(t *testing.T) {
 	}
 }
 
-// Polls at the same moment exchange a PIN once.
+// Concurrent polls exchange a PIN once.
 func TestPINIsExchangedOnce(t *testing.T) {
 	w := newFixture(t, nil)
 	k := w.newKey(t, "tv")
@@ -918,12 +916,11 @@ func TestPINIsExchangedOnce(t *testing.T) {
 	}
 }
 
-// Attack: an attacker with a token that is revoked with another one registers a key, or links
-// PINs, to keep access after that one is revoked. Or an attacker with a JWT for a
-// week extends it.
+// Attack: an attacker has a token that is revoked with another one. They register a key, or
+// link PINs, to keep access after that. Or an attacker with a JWT extends its week.
 func TestKeysDoNotEscapeTheirParents(t *testing.T) {
 	w := newFixture(t, nil)
-	// The owner's program links a PIN for another one: its token is a child.
+	// The owner's program links a PIN for another program, whose token is a child.
 	owner := w.signInAs(t, "member", "owner")
 	child := func(by plexauth.Secret, client string) plexauth.Secret {
 		t.Helper()
@@ -945,7 +942,7 @@ func TestKeysDoNotEscapeTheirParents(t *testing.T) {
 		}
 		return p.AuthToken
 	}
-	// One of them pretends to be the owner's device.
+	// One of the tokens claims to belong to the owner's device.
 	var keys []*deviceKey
 	var jwts []plexauth.Secret
 	for _, client := range []string{"guest", "owner"} {
@@ -997,15 +994,15 @@ func TestKeysDoNotEscapeTheirParents(t *testing.T) {
 		}
 	}
 	if status, _ := mule.offer(t, mule.jwt(mule.header(), mule.claims(mule.nonce(t)))); status == 200 {
-		t.Error("a key that a JWT led to renews itself after the JWT's expiry")
+		t.Error("a key that was registered with a JWT renews itself after the JWT's expiry")
 	}
 	if !w.good(t, k.exchange(t)) {
-		t.Error("the owner's key is gone")
+		t.Error("the owner's key was revoked")
 	}
 }
 
-// A device replaces its key by proving that it has the current one. The current one is
-// revoked by the first JWT of the new one, and tokens that other devices got through it
+// A device replaces its key by proving that it has the current one. The first JWT of the
+// new key revokes the current one. Tokens that other devices got through the current key
 // stay valid.
 func TestRotation(t *testing.T) {
 	w := newFixture(t, nil)
@@ -1024,7 +1021,7 @@ func TestRotation(t *testing.T) {
 		t.Fatal(text)
 	}
 	if !w.good(t, jwt) {
-		t.Error("the old JWT was revoked before there is a new one")
+		t.Error("the old JWT was revoked before there was a new one")
 	}
 	newer := k.exchange(t)
 	if !w.good(t, newer) || w.good(t, jwt) {
@@ -1040,8 +1037,8 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// The keys of the server change without a gap: every valid JWT verifies with the
-// published keys, each key is published before it signs, and the signing key is last.
+// The server's keys change without a gap: every valid JWT verifies with the published keys.
+// Each key is published before it signs, and the signing key is the last one in the list.
 func TestSigningKeysRotate(t *testing.T) {
 	w := newFixture(t, nil)
 	k, jwt := w.keyed(t, "member", "player")
@@ -1086,7 +1083,7 @@ func TestSigningKeysRotate(t *testing.T) {
 	}
 }
 
-// A JWT costs no SQL once it is verified, as any other token.
+// A verified JWT needs no SQL, like any other token.
 func TestJWTsTouchNoSQL(t *testing.T) {
 	w := newFixture(t, nil)
 	_, jwt := w.keyed(t, "member", "player")
@@ -1095,11 +1092,11 @@ func TestJWTsTouchNoSQL(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !w.good(t, jwt) {
-		t.Error("token details need the store")
+		t.Error("token details read the database")
 	}
 }
 
-// A new process accepts the JWTs of the old one.
+// A new process accepts the JWTs of the previous one.
 func TestJWTsSurviveARestart(t *testing.T) {
 	w := newFixture(t, func(c *config) { c.Config = core.Config{Dir: t.TempDir()} })
 	_, jwt := w.keyed(t, "member", "player")
@@ -1130,8 +1127,8 @@ func BenchmarkCheck(b *testing.B) {
 	}
 }
 
-// Attack: poll a PIN that a browser must bring a proof for, with the key of the
-// program in place of the proof.
+// Attack: poll a PIN that requires a proof from a browser, with the program's key instead
+// of the proof.
 func TestAKeyIsNoProof(t *testing.T) {
 	w := newFixture(t, nil)
 	k := w.newKey(t, "web")

@@ -18,10 +18,9 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// TestLawOfReach follows every secret to the same depth, one request after the
-// other. A chain is random instead: each step takes any of the secrets that were
-// found so far, to any route, and in between, secrets are revoked, keys exchanged and
-// time advances. After each step,
+// TestLawOfReach follows every secret to the same depth, one request after the other. A
+// chain is random instead: each step sends any of the secrets found so far to any route. In
+// between, secrets are revoked, keys are exchanged and time advances. After each step,
 //
 //   - no secret belongs to an account that the first one does not reach (see law.kind),
 //   - no revoked secret works again,
@@ -40,7 +39,8 @@ type chain struct {
 	of     map[plexauth.Secret]*held
 	linked map[int64]*held  // the secret that linked a PIN, by its number
 	taken  map[string]*held // keys that were exchanged, by their ID
-	// thorough: at the end, see law.dead, which takes some hundred requests.
+	// thorough makes the end check everything that law.dead does, which takes some hundred
+	// requests.
 	thorough bool
 	at       string   // the step
 	trace    []string // the steps
@@ -71,7 +71,7 @@ func (h *held) name() string {
 type step struct {
 	Do               act
 	Secret, Row, PIN int
-	Which            int // the variant of the act
+	Which            int // selects a variant of the act
 }
 
 // act is the action of a step.
@@ -100,7 +100,7 @@ var acts = []act{
 	startPIN, linkPIN, pollPIN, endIt, later,
 }
 
-// chains draws the steps of a chain, some twenty, with further acts.
+// chains draws the some twenty steps of a chain, from acts and further acts.
 func chains(further ...act) *rapid.Generator[[]step] {
 	acts := slices.Concat(acts, further)
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
@@ -126,7 +126,7 @@ func newChain(l *law) *chain {
 	return c
 }
 
-// add holds a secret.
+// add adds a secret to the chain.
 func (c *chain) add(g found, parents ...*held) *held {
 	h := &held{found: g, parents: parents}
 	c.held, c.of[g.secret] = append(c.held, h), h
@@ -158,7 +158,7 @@ func (c *chain) hear(f found, path string, status int, said string, fresh []foun
 	}
 }
 
-// run takes the steps, until one violates the law.
+// run takes the steps until one violates the law.
 func (c *chain) run(all []step) {
 	for i, s := range all {
 		if s.Do == rest {
@@ -174,7 +174,7 @@ func (c *chain) run(all []step) {
 	c.end()
 }
 
-// latest is one of a list, counted from its end.
+// latest returns an element of a list, counted from its end.
 func latest[E any](list []E, n int) E { return list[len(list)-1-n%len(list)] }
 
 // take takes a step.
@@ -219,14 +219,14 @@ func (c *chain) take(s step) {
 	}
 }
 
-// telling are the routes that answer with secrets.
+// telling are the routes whose answers contain secrets.
 var telling = []lawRow{
 	{"GET", "/api/v2/resources", false}, {"POST", "/security/token", false}, {"GET", "/api/v2/resources", false}, {"GET", "/security/token", false},
 	{"GET", "/security/resources", false},
 	{"GET", "/api/resources", false}, {"GET", "/api/v2/user", false}, {"GET", "/api/claim/token", false}, {"GET", "/myplex/account", false},
 }
 
-// any requests any route.
+// any sends a request to any route.
 func (c *chain) any(f found, row lawRow, p lawPIN, which int) {
 	c.at += fmt.Sprintf(": %s %s", row.method, row.path)
 	switch {
@@ -234,7 +234,7 @@ func (c *chain) any(f found, row lawRow, p lawPIN, which int) {
 		c.askOfShare(f, row)
 		return
 	case strings.HasSuffix(row.path, "/pins"), row.path == "/api/v2/auth/jwk":
-		return // separate acts
+		return // these are separate acts
 	case strings.HasPrefix(row.path, "/devices/") || strings.Contains(row.path, "/home"):
 		p.id = int64(which%8) + 1 // of a device or an account
 	}
@@ -250,7 +250,7 @@ func (c *chain) poll(f found, p lawPIN) {
 	c.askRow(f, lawRow{"GET", "/api/v2/pins/{id}", false}, p, c.sources[0])
 }
 
-// useKey registers a key with a secret, and exchanges one of the keys there are.
+// useKey registers a key with a secret, and exchanges one of the keys.
 func (c *chain) useKey(h *held, which int) {
 	if c.register(h.found); len(c.keys) > 0 {
 		c.exchange(latest(c.keys, which))
@@ -288,7 +288,7 @@ func (c *chain) exchange(k lawKey) {
 	c.add(found{secret: answer.Token, kind: token.JWT.String(), how: key.how}, key)
 }
 
-// succeed puts a key in the place of the token that has registered it.
+// succeed makes a key take the place of the token that registered it.
 func (c *chain) succeed(key, by *held) {
 	for _, h := range slices.AppendSeq(slices.Clone(c.held), maps.Values(c.taken)) {
 		if i := slices.Index(h.parents, by); i >= 0 {
@@ -368,7 +368,7 @@ func (c *chain) check() {
 }
 
 // end revokes all secrets without a parent. That revokes the rest, and nothing that was
-// started leads to anything.
+// started leads to a secret.
 func (c *chain) end() {
 	for _, k := range c.keys {
 		c.exchange(k) // its earlier JWTs may have expired
@@ -398,16 +398,16 @@ func (c *chain) end() {
 	}
 }
 
-// given are the flags of the command line.
+// given are the flags that were set on the command line.
 var given = sync.OnceValue(func() map[string]bool {
 	names := make(map[string]bool)
 	flag.Visit(func(f *flag.Flag) { names[f.Name] = true })
 	return names
 })
 
-// draws sets the number of chains, and the seed, unless flags of the
-// command line do. The seed is fixed: a test that fails on some days only
-// is useless for a change. "make soak" uses others.
+// draws sets the number of chains and the seed, unless flags of the command line do. The
+// seed is fixed: a test that fails only on some days says nothing about a change. "make
+// soak" uses other seeds.
 func draws(t *testing.T, checks int) {
 	t.Helper()
 	for name, value := range map[string]string{"rapid.checks": fmt.Sprint(checks), "rapid.seed": "1", "rapid.nofailfile": "true"} {
@@ -427,7 +427,7 @@ func TestLawOfReachInChains(t *testing.T) {
 	kinds := make(map[string]int)
 	drawn := chains()
 	if *deep {
-		drawn = chains(compareIt) // this takes two hundred requests
+		drawn = chains(compareIt) // it takes two hundred requests
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		name := rapid.SampledFrom(names).Draw(rt, "first")
@@ -446,20 +446,20 @@ func TestLawOfReachInChains(t *testing.T) {
 		})
 		if len(wrong) > 0 {
 			rt.Log(strings.Join(wrong, "\n"))
-			rt.Fatal("this is against the law") // a fixed text, so that rapid recognizes the failure
+			rt.Fatal("the chain violates the law") // a fixed text, so that rapid recognizes the failure
 		}
 	})
-	// Otherwise the chains do not test what they should.
+	// Otherwise the chains do not test what they are meant to test.
 	if t.Log(kinds); len(kinds) < 6 {
 		t.Errorf("the chains led to secrets of few kinds: %v", kinds)
 	}
 }
 
-// Chains detect planted leaks, too, two requests deep.
+// Chains also detect planted leaks, two requests deep.
 func TestLawOfReachInChainsSeesLeaks(t *testing.T) {
 	for _, leak := range leaks {
 		if leak.depth == 1 || !*deep {
-			continue // a second or two, which make reach takes
+			continue // it takes a second or two; make reach runs it
 		}
 		t.Run(leak.name, func(t *testing.T) {
 			for seed := range 200 {
@@ -470,7 +470,7 @@ func TestLawOfReachInChainsSeesLeaks(t *testing.T) {
 					return
 				}
 			}
-			t.Error("no chain sees it")
+			t.Error("no chain detects it")
 		})
 	}
 }

@@ -35,17 +35,17 @@ import (
 // The law of reach: no answer contains a secret that reaches further or lives
 // longer than the secret of the request, through any chain of requests.
 //
-// law walks all routes, of the API and of the pages, with a secret. It starts
-// PINs, links them, polls them and has their codes drawn, asks for every source,
-// and tries to consent and to be redirected. Everything in a response that works
-// as a secret, in its body, a header or an address, is a secret that the first one
-// led to, and is walked with in turn. When the first one is revoked, all of them
-// must be invalid, and so must everything that was started with them. No user
-// consents to anything meanwhile, except to the PIN in consented.
+// law sends requests to all routes, of the API and of the pages, with a secret. It starts
+// PINs, links them, polls them and requests pictures of their codes, asks for every source,
+// and tries to consent and to be redirected. Anything in the body, a header or an address
+// of a response that works as a secret is a secret that the first one led to. The law sends
+// requests with it in turn. When the first secret is revoked, all of them must be invalid,
+// and so must everything that was started with them. No user consents to anything in the
+// meantime, except to the PIN in consented.
 //
-// A secret of another account violates the law, too, except for switches within a home:
-// the admin's home has the member, a managed user, and one with a PIN,
-// and the law tries to switch to every user without the right PIN.
+// A secret of another account violates the law, too, except for switches within a home. The
+// admin's home has the member, a managed user, and a user with a PIN. The law tries to
+// switch to every user without the right PIN.
 type law struct {
 	*fixture
 	*testing.T
@@ -53,7 +53,7 @@ type law struct {
 	rows    []lawRow
 	shares  []lawRow // about shares, friends and invitations
 	sources []string
-	// first is the root of all secrets, and powers the routes that accept it.
+	// first is the root of all secrets, and powers lists the routes that accept it.
 	first  plexauth.Secret
 	powers map[string]bool
 	// consented is a PIN that its user has consented to in a browser, and whose
@@ -70,13 +70,13 @@ type law struct {
 	shared    map[string]bool     // kinds of secret used for requests about shares
 	worked    map[lawRow]bool     // rows about shares that succeeded
 	home      map[string]bool     // rows about homes, with the kinds of secret used for them
-	managed   map[string]bool     // kinds of managed users' secrets that were gone on with
+	managed   map[string]bool     // kinds of managed users' secrets that were followed
 	may       map[int64]bool      // accounts whose secrets are allowed
 	read      map[string]bool     // answers
 	seen      map[string]bool     // parts of them
 	wrong     map[string]struct{} // the violations
-	// heard, if it is not nil, is called with each response: the secret and path of the
-	// request, and the secrets in it that were not seen before.
+	// heard, if it is not nil, is called with each response: the secret and the path of the
+	// request, and the secrets in the response that were not seen before.
 	heard func(f found, path string, status int, said string, fresh []found)
 }
 
@@ -99,16 +99,16 @@ type lawKey struct {
 	by found
 }
 
-// stranger is an account that den is shared with, and that has invited the admin and
-// the member, and they it. Removing it does not affect what the law checks.
+// stranger is an account that shares den and has mutual invitations with the admin and the
+// member. Removing it does not affect what the law checks.
 type stranger struct {
 	account.Account
-	changed bool    // that is not so at the moment
+	changed bool    // some of that was removed or accepted
 	share   int64   // the number of its share
 	invites []int64 // the numbers of the invitations
 }
 
-// ofManaged is the end of the kinds of secrets of managed users.
+// ofManaged is the suffix of the kinds of managed users' secrets.
 const ofManaged = " of a managed user"
 
 // found is a secret, and how it was obtained.
@@ -120,8 +120,8 @@ type found struct {
 	pin int64
 }
 
-// newLaw prepares to walk with a token. change may wrap the handler: it plants
-// leaks that the law must detect.
+// newLaw prepares a walk with a token. change may wrap the handler: it plants leaks that
+// the law must detect.
 func newLaw(t *testing.T, w *fixture, first plexauth.Secret, change func(http.Handler) http.Handler) *law {
 	t.Helper()
 	l := &law{
@@ -157,7 +157,7 @@ func newLaw(t *testing.T, w *fixture, first plexauth.Secret, change func(http.Ha
 	return l
 }
 
-// only leaves out the routes that are not chosen, and those about shares.
+// only keeps the chosen routes, and drops those about shares.
 func (l *law) only(chosen func(lawRow) bool) {
 	l.rows = slices.DeleteFunc(l.rows, func(row lawRow) bool { return !chosen(row) })
 	l.shares = nil
@@ -173,8 +173,8 @@ func sharing(path string) bool {
 	return false
 }
 
-// pageRows are the rows of the pages. Of those that change something, only the
-// ones that can lead to a secret are walked.
+// pageRows lists the rows of the pages. Of those that change something, it has only the
+// ones that can lead to a secret.
 func pageRows(t *testing.T) (rows []lawRow) {
 	t.Helper()
 	text, err := os.ReadFile("../web/testdata/pages.txt")
@@ -213,7 +213,7 @@ func (l *law) violate(format string, args ...any) {
 	l.wrong[fmt.Sprintf(format, args...)] = struct{}{}
 }
 
-// follow walks with the first secret and with those that it leads to, to a depth. It
+// follow walks with the first secret and with those that it leads to, up to a depth. It
 // returns all secrets found.
 func (l *law) follow(depth int) (all []found) {
 	frontier := []found{{secret: l.first, kind: "first", how: "the first"}}
@@ -261,8 +261,8 @@ func (l *law) register(f found) {
 	}
 }
 
-// exchangeKeys exchanges the device keys, and walks with the JWTs. It leaves out
-// a key that the first secret has registered: its first JWT would end that.
+// exchangeKeys exchanges the device keys, and walks with the JWTs. It leaves out a key that
+// the first secret registered: the key's first JWT would revoke that secret.
 func (l *law) exchangeKeys() (all []found) {
 	l.Helper()
 	for _, k := range l.keys {
@@ -278,9 +278,9 @@ func (l *law) exchangeKeys() (all []found) {
 	return all
 }
 
-// compare checks that a secret does nothing that the first one cannot do. It
-// skips registering a device key, which a JWT can do only with a proof: what
-// such a key leads to is walked with, and must be revoked like everything else.
+// compare checks that a secret can do nothing that the first one cannot do. It skips
+// registering a device key, which a JWT can do only with a proof. The walk follows such a
+// key's secrets, and they must be revoked like everything else.
 func (l *law) compare(g found) {
 	for can := range l.fixture.powers(l.T, g.secret) {
 		if !l.powers[can] && can != "POST /api/v2/auth/jwk" {
@@ -289,10 +289,9 @@ func (l *law) compare(g found) {
 	}
 }
 
-// walk requests every route with a secret, twice: the result of the first time is
-// there the second time. If the path has no PIN, once is enough then. If the answer
-// does not depend on a PIN or a source, once is enough both times, unless the walk is
-// deep.
+// walk requests every route with a secret, twice: the second time, the results of the first
+// time exist. A path without a PIN is then requested only once. If the answer does not
+// depend on a PIN or a source, it is requested once each time, unless the walk is deep.
 func (l *law) walk(f found) (all []found) {
 	started, given := l.startPINs(f)
 	all = append(all, given...)
@@ -316,7 +315,7 @@ func (l *law) walk(f found) (all []found) {
 	return append(all, l.askOfShares(f)...)
 }
 
-// varies reports whether an answer depends on which PIN or source is asked for.
+// varies reports whether an answer depends on the PIN or source in the request.
 func varies(row lawRow) bool {
 	return slices.ContainsFunc([]string{"/pins", "/auth", "/link", "/security/", "{code}"}, func(part string) bool {
 		return strings.Contains(row.path, part)
@@ -351,8 +350,8 @@ func (l *law) startPINs(f found) (started []lawPIN, all []found) {
 	return started, all
 }
 
-// askRow requests a route in every format, with all values that it may need of a PIN and of
-// a source.
+// askRow requests a route in every format, with all values of a PIN and of a source that it
+// may need.
 func (l *law) askRow(f found, row lawRow, p lawPIN, src string) (all []found) {
 	switch {
 	case row.method == http.MethodPost && strings.HasSuffix(row.path, "/pins"):
@@ -388,8 +387,8 @@ func (l *law) askRow(f found, row lawRow, p lawPIN, src string) (all []found) {
 	return all
 }
 
-// askOfShares requests every route about shares, with one secret of each kind: twice if the
-// first time changed anything, which accepts pending invitations.
+// askOfShares requests every route about shares, with one secret of each kind. If the first
+// round changed anything, a second one follows, which accepts pending invitations.
 func (l *law) askOfShares(f found) (all []found) {
 	if l.shared[f.kind] {
 		return nil
@@ -451,8 +450,9 @@ func accepts(row lawRow) bool {
 	return strings.HasSuffix(row.path, "/accept") || row.method == http.MethodPut && strings.HasPrefix(row.path, "/api/invites/")
 }
 
-// wishes are the forms for a route about shares: those that invite an account have one for
-// each kind of account, and one for an unknown name, whose invitation is always new.
+// wishes returns the forms for a route about shares. Routes that invite an account have a
+// form for each kind of account, and one for an unknown name, whose invitation is always
+// new.
 func (l *law) wishes(row lawRow) []url.Values {
 	member := url.Values{
 		"shared_server[invited_email]": {"member"}, "invitedEmail": {"member"}, "identifier": {"member"}, "machineIdentifier": {"den"},
@@ -498,7 +498,8 @@ func (l *law) den() source.Source {
 	return den
 }
 
-// share shares a server with an account, unless it is, and returns the number.
+// share shares a server with an account, unless it is shared already, and returns the
+// share's number.
 func (l *law) share(src source.Source, accountID int64) int64 {
 	l.Helper()
 	if err := l.Sources.Share(l.Context(), operator, src, accountID); err != nil && !errors.Is(err, source.ErrShared) {
@@ -565,7 +566,7 @@ func (l *law) become(f found, path string) (all []found) {
 	return all
 }
 
-// ask sends a request with a secret everywhere where one could be.
+// ask sends a request with the secret in every place that may hold one.
 func (l *law) ask(f found, method, path, client string, page bool, form url.Values) *http.Response {
 	l.Helper()
 	target := path
@@ -600,7 +601,7 @@ func readAll(t *testing.T, res *http.Response) string {
 	return string(body)
 }
 
-// words are the parts of a text that a secret could be. No secret is short.
+// words splits a text into the parts that could be secrets. Secrets are never short.
 func words(text, separators string) (list []string) {
 	begin := 0
 	for i := range len(text) + 1 {
@@ -619,7 +620,7 @@ func isAlphanumeric(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
 }
 
-// texts returns a text and its decoded forms.
+// texts returns a text with its decoded forms.
 func texts(text string) []string {
 	list := []string{text, html.UnescapeString(text)}
 	if plain, err := url.QueryUnescape(text); err == nil {
@@ -707,8 +708,7 @@ func (l *law) kind(text plexauth.Secret) string {
 	return ""
 }
 
-// picture checks that the picture of a code contains no more than the code, for every
-// caller.
+// picture checks that the picture of a code contains only the code, for every caller.
 func (l *law) picture(f found, p lawPIN) {
 	l.Helper()
 	path := "/api/v2/pins/qr/" + p.code
@@ -718,12 +718,12 @@ func (l *law) picture(f found, p lawPIN) {
 	}
 }
 
-// dead checks, once the first secret is revoked, that no secret found
-// works, and that nothing that was started leads to a secret.
+// dead checks, after the first secret was revoked, that no secret found works, and that
+// nothing that was started leads to a secret.
 func (l *law) dead(all []found) {
 	l.Helper()
 	if l.kind(l.first) != "" {
-		l.Fatal("the first secret lives on")
+		l.Fatal("the first secret is still valid")
 	}
 	tried := make(map[string]bool)
 	for _, g := range all {
@@ -857,13 +857,13 @@ func firsts() map[string]first {
 	}
 }
 
-// deep is a flag because the whole walk takes minutes, and many times that with the race
-// detector. "make reach" sets it.
+// deep is a flag because the whole walk takes minutes, and far more with the race detector.
+// "make reach" sets it.
 var deep = flag.Bool("deep", false, "follow chains of secrets one or two requests further, with every PIN at every route and to every end, "+
 	"also those that leaks are planted in")
 
-// steps is how many requests of a chain are followed. What an admin's secret leads to in
-// two requests is of the same kinds as what a member's does.
+// steps returns how many requests of a chain are followed. An admin's secret leads to the
+// same kinds of secrets in two requests as a member's does.
 func (f first) steps(name string) int {
 	switch {
 	case *deep:
@@ -874,7 +874,7 @@ func (f first) steps(name string) int {
 	return 1
 }
 
-// tells reports whether answers of a route have secrets.
+// tells reports whether answers of a route contain secrets.
 func tells(row lawRow) bool {
 	return slices.Contains(telling, row) || varies(row) || strings.HasSuffix(row.path, "/switch") || strings.HasSuffix(row.path, "/jwk")
 }
@@ -887,7 +887,7 @@ func TestLawOfReach(t *testing.T) {
 				w := newFixture(t, func(c *config) { c.API.MediaJWT = true })
 				l := newLaw(t, w, first.mint(t, w), nil)
 				if i > 0 && !*deep {
-					l.only(tells) // another end of what was found on the whole walk
+					l.only(tells) // the whole walk was done with another way to revoke
 				}
 				all := l.follow(first.steps(name))
 				for _, g := range all {
@@ -907,7 +907,7 @@ func TestLawOfReach(t *testing.T) {
 			})
 		}
 	}
-	// Otherwise the walk does not test what it should.
+	// Otherwise the walk does not test what it is meant to test.
 	for _, kind := range []string{"access", "server for source 1", "server for source 2", "transient", "transient for source 3", "jwt", "access of a managed user",
 		"transient of a managed user"} {
 		if !kinds[kind] {
@@ -921,17 +921,17 @@ func TestLawOfReach(t *testing.T) {
 	}
 }
 
-// plant answers a request otherwise, and reports whether it did.
+// plant may answer a request differently, and reports whether it did.
 type plant func(*law, http.ResponseWriter, *http.Request, token.Principal) bool
 
-// leakOfShares is a way to break the law that shows to the account with the name.
+// leakOfShares is a way to break the law that is visible to the named account.
 type leakOfShares struct {
 	name, by string
 	plant
 }
 
-// leak is a way to break the law, how deep in a chain it shows, and a part of the paths
-// that it shows at, which are enough to find it.
+// leak is a way to break the law. It states how deep in a chain the leak is visible, and a
+// part of the paths where it is: these paths are enough to find it.
 type leak struct {
 	name  string
 	depth int
@@ -939,8 +939,8 @@ type leak struct {
 	plant
 }
 
-// another is a token of the account that no other token is the parent of. It needs no
-// sign-in: a managed user has no password.
+// another returns a token of the account that has no parent. It needs no sign-in, because a
+// managed user has no password.
 func (l *law) another(accountID int64) (tok plexauth.Secret) {
 	l.Helper()
 	err := l.DB.Write(l.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
@@ -953,7 +953,7 @@ func (l *law) another(accountID int64) (tok plexauth.Secret) {
 	return tok
 }
 
-// leakSwitch answers a switch with another token of an account.
+// leakSwitch answers a switch with a different token of an account.
 func (l *law) leakSwitch(w http.ResponseWriter, r *http.Request, accountID int64) bool {
 	l.Helper()
 	if !strings.HasSuffix(r.URL.Path, "/switch") {
@@ -963,8 +963,8 @@ func (l *law) leakSwitch(w http.ResponseWriter, r *http.Request, accountID int64
 	return true
 }
 
-// leakServer responds with an account's token for den, which comes from a sign-in of
-// that account.
+// leakServer responds with an account's token for den, obtained by signing in as that
+// account.
 func (l *law) leakServer(w http.ResponseWriter, name string) bool {
 	l.Helper()
 	_, _ = io.WriteString(w, string(l.serverToken(l.T, l.signIn(l.T, name), "den")))
@@ -1084,7 +1084,7 @@ var leaks = []leak{
 	}},
 }
 
-// leaksOfShares are planted in the routes about shares, which are enough to find them.
+// leaksOfShares are planted in the routes about shares, and are found there.
 var leaksOfShares = []leakOfShares{
 	{"the owner's token in a list of shares", "member", func(l *law, w http.ResponseWriter, r *http.Request, _ token.Principal) bool {
 		return strings.HasSuffix(r.URL.Path, "/shared_servers") && l.leakServer(w, "admin")
@@ -1115,11 +1115,11 @@ var leaksOfShares = []leakOfShares{
 	}},
 }
 
-// The law has teeth: it sees each of these leaks.
+// The law detects each of these leaks.
 func TestLawOfReachSeesLeaks(t *testing.T) {
 	for _, leak := range leaks {
 		if leak.depth > 1 && !*deep {
-			continue // they take half of the time of this package: make reach runs them
+			continue // they take half of the time of this package's tests; make reach runs them
 		}
 		t.Run(leak.name, func(t *testing.T) {
 			l := planted(t, "member", leak.plant)
@@ -1138,7 +1138,7 @@ func TestLawOfReachSeesLeaks(t *testing.T) {
 	}
 }
 
-// planted prepares to walk with an account's token while there is a leak.
+// planted prepares a walk with an account's token while there is a leak.
 func planted(t *testing.T, name string, leak plant) (l *law) {
 	t.Helper()
 	w := newFixture(t, func(c *config) { c.API.MediaJWT = true })
@@ -1154,7 +1154,7 @@ func planted(t *testing.T, name string, leak plant) (l *law) {
 	return l
 }
 
-// mustSee fails the test unless the walk finds something against the law.
+// mustSee fails the test unless the walk finds a violation.
 func (l *law) mustSee(depth int) {
 	l.Helper()
 	all := l.follow(depth)
@@ -1167,7 +1167,7 @@ func (l *law) mustSee(depth int) {
 	}
 	l.dead(all)
 	if len(l.wrong) == 0 {
-		l.Error("the law does not see it")
+		l.Error("the law does not detect it")
 	}
 	for what := range l.wrong {
 		l.Log(what)

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Attack: a member signs in without end. They get the time to wait; devices
-// that signed in before, other members behind the same router, and the account's
-// own tokens are not affected.
+// Attack: a member signs in again and again. The answer states how long to wait. Devices
+// that signed in before, other members behind the same router, and the account's own tokens
+// are not affected.
 func TestSignInsAreLimited(t *testing.T) {
 	w := newFixture(t, func(c *config) { c.FailedTries = 1 })
 	signIn := func(name, client string) int {
@@ -64,13 +64,13 @@ func TestKnownDeviceIsNotLockedOut(t *testing.T) {
 	}
 	for range 5 {
 		if status := signIn("a guess", "thief"); status != 401 {
-			t.Fatalf("a guess gets %d", status)
+			t.Fatalf("a guess returns %d", status)
 		}
 	}
 	if status := signIn(password, "thief"); status != 401 {
-		t.Errorf("beyond the limit the right password gets %d, want 401", status)
+		t.Errorf("beyond the limit the right password returns %d, want 401", status)
 	}
 	if status := signIn(password, "tv"); status != 201 {
-		t.Errorf("the device that signed in before gets %d, want 201", status)
+		t.Errorf("the device that signed in before: %d, want 201", status)
 	}
 }

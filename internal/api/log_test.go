@@ -28,8 +28,8 @@ func (w *fixture) signInDirectly(ctx context.Context) int {
 	return answer.Code
 }
 
-// Attack: a client that closes its half of the connection while its password is
-// checked learns that it was right without leaving a row in the audit log.
+// Attack: a client closes its half of the connection while its password is checked. It
+// learns that the password was right without leaving a row in the audit log.
 func TestHangingUpIsLogged(t *testing.T) {
 	ctx, hangUp := context.WithCancel(t.Context())
 	var armed atomic.Bool
@@ -49,8 +49,8 @@ func TestHangingUpIsLogged(t *testing.T) {
 	}
 }
 
-// Failures of the server are logged as errors, overload as warnings, everything
-// else as information, including a client that hangs up.
+// Failures of the server are logged as errors, overload as warnings, and everything else as
+// information, including a client that disconnects.
 func TestLogLevels(t *testing.T) {
 	var log bytes.Buffer // slog's handler writes one line at a time
 	var slow atomic.Bool
@@ -67,8 +67,7 @@ func TestLogLevels(t *testing.T) {
 		}
 	})
 
-	// One is hashed, one waits, one is too many; then the one that waits hangs
-	// up.
+	// One is hashed, one waits, one is rejected. Then the waiting one disconnects.
 	slow.Store(true)
 	ctx, hangUp := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -83,7 +82,7 @@ func TestLogLevels(t *testing.T) {
 	<-ended
 	close(finish)
 	wg.Wait()
-	// Something is broken.
+	// Now the database fails.
 	if err := w.DB.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -20,9 +20,8 @@ import (
 	"github.com/usher-auth/usher/internal/api"
 )
 
-// apiDocument is api/openapi.yaml for the tests. Its objects are closed: a
-// key that the document does not have is an error, although clients are told to
-// ignore such keys.
+// apiDocument is api/openapi.yaml for the tests. Its objects are closed: a key that is not
+// in the document is an error, although clients are told to ignore such keys.
 type apiDocument struct {
 	root     map[string]any
 	compiler *jsonschema.Compiler
@@ -56,7 +55,7 @@ func readDocument(t testing.TB) *apiDocument {
 	return d
 }
 
-// closeObjects forbids keys that the schemas do not have.
+// closeObjects forbids keys that are not in the schemas.
 func closeObjects(v any) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -87,8 +86,8 @@ func (p pointer) String() string {
 	return b.String()
 }
 
-// at returns the value at a pointer, and the pointer after references were
-// followed. It returns nil if there is nothing.
+// at returns the value at a pointer, and the pointer after following references. It returns
+// nil if there is no value.
 func (d *apiDocument) at(p pointer) (map[string]any, pointer) {
 	here := d.root
 	for i, name := range p {
@@ -128,7 +127,7 @@ func (d *apiDocument) operations() map[string]map[string]map[string]any {
 	return all
 }
 
-// operationAt is the place of the operation that answers a path.
+// operationAt returns the place of the operation for a path.
 func (d *apiDocument) operationAt(method, path string) (template string, p pointer) {
 	if method == http.MethodHead {
 		method = http.MethodGet
@@ -214,8 +213,8 @@ func (d *apiDocument) fits(p pointer, value any) error {
 	return schema.Validate(value)
 }
 
-// compiled are the schemas by place. The compiler keeps them, too, but is not safe
-// for concurrent use.
+// compiled has the compiled schemas by place. The compiler caches them, too, but is not
+// safe for concurrent use.
 var compiled struct {
 	sync.Mutex
 	schemas map[string]*jsonschema.Schema
@@ -236,7 +235,7 @@ func (d *apiDocument) compile(p pointer) (*jsonschema.Schema, error) {
 	return s, err
 }
 
-// validateXML decodes XML by the schema, and validates it.
+// validateXML decodes XML according to the schema, and validates it.
 func (d *apiDocument) validateXML(schema map[string]any, p pointer, body []byte) error {
 	var root element
 	if err := xml.Unmarshal(body, &root); err != nil {
@@ -254,7 +253,7 @@ func (d *apiDocument) validateXML(schema map[string]any, p pointer, body []byte)
 		}
 		errs = append(errs, err.Error())
 	}
-	return fmt.Errorf("it is nothing of this: %s", strings.Join(errs, "; "))
+	return fmt.Errorf("it matches none of the schemas: %s", strings.Join(errs, "; "))
 }
 
 func (d *apiDocument) validateElement(schema map[string]any, p pointer, root element) error {
@@ -272,7 +271,7 @@ type element struct {
 	Children []element  `xml:",any"`
 }
 
-// xmlName is how a schema's value is called in XML.
+// xmlName is the name of a schema's value in XML.
 func xmlName(schema map[string]any, otherwise string) string {
 	if hints, ok := schema["xml"].(map[string]any); ok {
 		if name, ok := hints["name"].(string); ok {
@@ -312,8 +311,8 @@ func (d *apiDocument) value(schema map[string]any, e element) any {
 	return scalar(schema, e.Text)
 }
 
-// object returns the JSON object of an element with members. A name that the schema does
-// not have is replaced with one that no schema has.
+// object returns the JSON object of an element with members. A name that is not in the
+// schema is replaced with one that is in no schema.
 func (d *apiDocument) object(schema map[string]any, e element) map[string]any {
 	properties, _ := schema["properties"].(map[string]any)
 	attributes, elements := make(map[string]string), make(map[string]string)
@@ -379,7 +378,7 @@ func scalar(schema map[string]any, text string) any {
 	return text
 }
 
-// recorded is every answer that a fixture has given, by operation and status.
+// recorded has every answer of a fixture, by operation and status.
 type recorded struct {
 	mu   sync.Mutex
 	seen map[string]map[string]bool
@@ -413,7 +412,7 @@ func (r *recorded) conforms(t testing.TB, h http.Handler) http.Handler {
 		}
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, req)
-		// 405 is of another path, which does not take the method.
+		// A 405 belongs to another path, which does not accept the method.
 		if rec.Code != http.StatusMethodNotAllowed {
 			r.add(strings.ToUpper(at[2])+" "+template, rec.Code)
 			if err := d.check(at, rec.Code, rec.Header().Get("Content-Type"), rec.Body.Bytes()); err != nil {
@@ -428,8 +427,8 @@ func (r *recorded) conforms(t testing.TB, h http.Handler) http.Handler {
 	})
 }
 
-// Generators of clients skip an answer whose lists say nothing of their items, and an
-// operation that takes two names which are one in their language: urls and urls[].
+// Client generators ignore a list without a type for its items. They fail on an operation
+// with two names that become one in their language: urls and urls[].
 func TestDocumentForGenerators(t *testing.T) {
 	var document any
 	if err := yaml.Unmarshal([]byte(openapi.OpenAPI()), &document); err != nil {
@@ -446,7 +445,7 @@ func TestDocumentForGenerators(t *testing.T) {
 			if v["type"] == "array" && v["items"] == nil {
 				t.Errorf("%s: a list has no items", at)
 			}
-			// Answers in XML have such names: clients read one or the other.
+			// Answers in XML have such names. Clients read one or the other.
 			if properties, ok := v["properties"].(map[string]any); ok && strings.Contains(at, "requestBody") {
 				seen := make(map[string]string)
 				for name := range properties {
@@ -457,7 +456,7 @@ func TestDocumentForGenerators(t *testing.T) {
 						return -1
 					}, name)
 					if other, twice := seen[plain]; twice {
-						t.Errorf("%s: %s and %s are one name", at, name, other)
+						t.Errorf("%s: %s and %s become the same name", at, name, other)
 					}
 					seen[plain] = name
 				}

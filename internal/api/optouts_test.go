@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// PlexAPI's use of the sources of online media: it lists them, sets each in
-// every way, and reads them again.
+// PlexAPI lists the online media sources, sets each to every value, and reads them again.
 func TestOptOuts(t *testing.T) {
 	w := newFixture(t, nil)
 	token := w.signIn(t, "member")
@@ -68,7 +67,7 @@ func TestOptOuts(t *testing.T) {
 	}
 }
 
-// Attack: store without end.
+// Attack: fill the database with choices.
 func TestOptOutsAreBounded(t *testing.T) {
 	w := newFixture(t, nil)
 	token := w.signIn(t, "member")
@@ -83,7 +82,7 @@ func TestOptOutsAreBounded(t *testing.T) {
 	}
 }
 
-// Consents are stored one by one.
+// Each consent is stored separately.
 func TestConsents(t *testing.T) {
 	w := newFixture(t, nil)
 	token := w.signIn(t, "member")

@@ -15,7 +15,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// pin are the fields of a PIN that programs read.
+// pin has the fields of a PIN that programs read.
 type pin struct {
 	ID        int64
 	Code, QR  string
@@ -86,7 +86,7 @@ func TestOnlyAccessTokensLink(t *testing.T) {
 		}
 	}
 	if status, token := w.poll(t, p.ID, "tv"); status != 200 || token != nil {
-		t.Errorf("after that the PIN is linked, or gone: %d", status)
+		t.Errorf("after that, the PIN is linked or deleted: %d", status)
 	}
 	if status := link(access); status != 204 {
 		t.Errorf("an access token: %d, want 204", status)
@@ -111,7 +111,7 @@ func TestPollingTouchesNoSQL(t *testing.T) {
 		t.Fatal(err)
 	}
 	if status, _ := w.poll(t, p.ID, "tv"); status != 200 {
-		t.Errorf("polling needs the store: %d", status)
+		t.Errorf("polling reads the database: %d", status)
 	}
 }
 
@@ -132,8 +132,8 @@ func TestPINCountsDown(t *testing.T) {
 	}
 }
 
-// The address in a PIN and its picture is the public address, or else the address of
-// the request.
+// The address in a PIN and in its picture is the public address or, if there is none, the
+// address of the request.
 func TestPINSaysWhereItIs(t *testing.T) {
 	w := newFixture(t, nil)
 	if p := w.startPIN(t, "tv"); p.QR != w.URL+"/api/v2/pins/qr/"+p.Code {
@@ -163,7 +163,7 @@ func TestPictureOfPIN(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// White all around, and black where the first of the three marks begins.
+		// The margin is white, and the first of the three marks begins black.
 		width := picture.Bounds().Dx()
 		for i := range width {
 			for _, at := range [][2]int{{i, 0}, {i, 23}, {0, i}, {i, width - 24}, {width - 1, i}} {
@@ -186,9 +186,9 @@ func TestPictureOfPIN(t *testing.T) {
 	}
 }
 
-// Attack: a QR code costs milliseconds of processor time, and anyone can request
-// one. The number of new ones per network is limited. A picture that a page shows
-// again is cached, and does not count.
+// Attack: a QR code costs milliseconds of processor time, and anyone can request one. The
+// number of new codes is limited by network. A picture that a page shows again is cached,
+// and does not count.
 func TestPicturesAreLimited(t *testing.T) {
 	w := newFixture(t, nil)
 	draw := func(address, code string) int {
@@ -207,7 +207,7 @@ func TestPicturesAreLimited(t *testing.T) {
 		}
 	}
 	if got := draw("192.0.2.1", "abcdefghijklmnopqrstuvwxy"); got != 429 {
-		t.Errorf("a picture more: %d, want 429", got)
+		t.Errorf("one more picture: %d, want 429", got)
 	}
 	if got := draw("192.0.2.1", "abcdefghijklmnopqrstuv000"); got != 200 {
 		t.Errorf("a picture that was drawn before: %d, want 200", got)
@@ -238,7 +238,7 @@ func BenchmarkPollPIN(b *testing.B) {
 	w := newFixture(b, nil)
 	p := w.startPIN(b, "tv")
 	w.poll(b, p.ID, "tv")
-	if err := w.DB.Close(); err != nil { // it must not be queried
+	if err := w.DB.Close(); err != nil { // polling must not query it
 		b.Fatal(err)
 	}
 	b.ReportAllocs()

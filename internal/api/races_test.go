@@ -13,7 +13,7 @@ import (
 	"github.com/usher-auth/usher/plexauth"
 )
 
-// newQuietFixture is a fixture whose log has no error when the test has ended.
+// newQuietFixture is a fixture whose log must have no errors at the end of the test.
 func newQuietFixture(t *testing.T) *fixture {
 	t.Helper()
 	var log bytes.Buffer // slog's handler writes one line at a time
@@ -29,8 +29,8 @@ func newQuietFixture(t *testing.T) *fixture {
 	return w
 }
 
-// atOnce sends requests with one token at the same time, and fails the test
-// when one of them is answered by anything but one of the wanted statuses.
+// atOnce sends requests with one token at the same time. It fails the test if an answer has
+// a status that is not wanted.
 func (w *fixture) atOnce(t *testing.T, token plexauth.Secret, wanted map[int]bool, requests ...string) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -45,7 +45,7 @@ func (w *fixture) atOnce(t *testing.T, token plexauth.Secret, wanted map[int]boo
 	wg.Wait()
 }
 
-// A token that is revoked while it is used is valid or invalid, never an error.
+// A token that is revoked during use is valid or invalid, and never causes an error.
 func TestSignOutWhileTheTokenIsUsed(t *testing.T) {
 	w := newQuietFixture(t)
 	for range 20 {
@@ -55,7 +55,7 @@ func TestSignOutWhileTheTokenIsUsed(t *testing.T) {
 	}
 }
 
-// Another process revokes a token that this one still has in its cache.
+// Another process revokes a token that is still in this process's cache.
 func TestRevokedByAnotherProcess(t *testing.T) {
 	for name, end := range map[string]func(*coretest.Core) error{
 		"the token":   func(c *coretest.Core) error { return c.Tokens.Revoke(t.Context(), operator, 1) },
@@ -80,7 +80,7 @@ func TestRevokedByAnotherProcess(t *testing.T) {
 	}
 }
 
-// A server that is unshared while it is listed is on the list or not.
+// A server whose share is removed during a listing is on the list or not.
 func TestShareTakenBackWhileListed(t *testing.T) {
 	w := newQuietFixture(t)
 	attic := w.AddSource(source.Source{

@@ -11,7 +11,7 @@ import (
 	"github.com/usher-auth/usher/internal/passkey/passkeytest"
 )
 
-// withPasskey gives the member a passkey, and sets rules for how they sign in.
+// withPasskey registers a passkey for the member, and sets rules for sign-ins.
 func (w *fixture) withPasskey(t *testing.T, passwordOff, passkeyRequired bool) {
 	t.Helper()
 	ctx, by := t.Context(), audit.Actor{Name: "test"}
@@ -53,19 +53,19 @@ func (w *fixture) signInBoth(t *testing.T, login, password string) (answers [2]s
 }
 
 // Attack: an attacker learns from the API that an account accepts no password, or that
-// theirs is right.
+// their password is right.
 func TestPasswordOffInTheAPI(t *testing.T) {
 	w := newFixture(t, nil)
 	wrong := w.signInBoth(t, "member", "wrong horse")
 	w.withPasskey(t, true, false)
 	for _, given := range []string{password, "wrong horse"} {
 		if got := w.signInBoth(t, "member", given); got != wrong {
-			t.Errorf("%q gets %q, want %q", given, got, wrong)
+			t.Errorf("%q returns %q, want %q", given, got, wrong)
 		}
 	}
 }
 
-// With the right password of an account that requires more, the error explains what to do.
+// If the password is right and the account requires more, the error explains what to do.
 func TestSignInsSayWhatToDo(t *testing.T) {
 	w := newFixture(t, nil)
 	w.withPasskey(t, false, true)

@@ -72,7 +72,7 @@ func TestSignUpWithoutUsername(t *testing.T) {
 	}
 }
 
-// Errors have a field, and programs show the error next to it.
+// Each error names a field, and programs show the error next to it.
 func TestSignUpProblems(t *testing.T) {
 	w := newFixture(t, withSignUp)
 	for _, test := range []struct {
@@ -85,7 +85,7 @@ func TestSignUpProblems(t *testing.T) {
 		{"no ra", "", "correct horse", 400, "username"},
 		{"nora", "nora", "correct horse", 400, "email"},
 		{"nora", "", "horse", 400, "password"},
-		{"nora", "", "password1", 400, "password"}, // one of the commonest
+		{"nora", "", "password1", 400, "password"}, // one of the most common
 		{"member", "", "correct horse", 409, "username"},
 		{"rnernber", "", "correct horse", 409, "username"}, // looks like member
 		{"nora", "member@example.org", "correct horse", 409, "email"},
@@ -113,7 +113,7 @@ func TestSignUpIsOff(t *testing.T) {
 	}
 }
 
-// Attack: add very many accounts, or find out by sign-ups which names there are.
+// Attack: add very many accounts, or use sign-ups to find out which names exist.
 func TestSignUpsAreLimited(t *testing.T) {
 	w := newFixture(t, func(c *config) { c.SignUp, c.FailedTries = true, 3 })
 	got := make(map[int]int)

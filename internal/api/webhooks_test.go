@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The requests of clients: PlexAPI and @ctrl/plex send a form with urls[] for each, and
-// PlexAPI an empty urls to remove all. plex-api.rs requires status 201.
+// These are the requests of clients. PlexAPI and @ctrl/plex send a form with urls[] for
+// each webhook. PlexAPI sends an empty urls to remove all. plex-api.rs requires status 201.
 func TestWebhooks(t *testing.T) {
 	w := newFixture(t, nil)
 	token := w.signIn(t, "member")
@@ -41,6 +41,6 @@ func TestWebhooks(t *testing.T) {
 	}
 	set("urls=", 201, "[]")
 	if status, _ := w.call(t, "GET", "/api/v2/user/webhooks", w.transient(t, token), nil); status != 403 {
-		t.Errorf("a transient token gets %d", status)
+		t.Errorf("a transient token returns %d", status)
 	}
 }
